@@ -1,0 +1,4 @@
+//! Whole simulations, seen from outside.
+
+mod kernel;
+mod world;
