@@ -1,0 +1,170 @@
+//! What a platform is: everything that does not change during a run.
+//!
+//! Built once from the user's files, then shared by all runs behind one `Arc`.
+
+use sim_kernel::SimSpan;
+
+use crate::ids::{DatabaseId, ServiceId, WorkloadId, ZoneId};
+use crate::kube::{
+    Ingress, Node, PersistentVolumeClaim, PodDisruptionBudget, Service, StorageClass, Workload,
+};
+use crate::load::{Load, ServiceProfile};
+use crate::parameters::Parameters;
+use crate::source::Origin;
+
+/// An immutable platform.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Blueprint {
+    /// Name of the Platform object.
+    pub name: String,
+    /// Input files, as the user named them; a [`SourceRef`](crate::SourceRef) points in here.
+    pub files: Vec<String>,
+    /// Region, for example `eu-de-1`.
+    pub region: String,
+    /// Zones of the region.
+    pub zones: Vec<Zone>,
+    /// Nodes, workers and control-plane nodes alike.
+    pub nodes: Vec<NodeSpec>,
+    /// The members of the control plane.
+    pub control_plane: ControlPlane,
+    /// Workloads, the instances of databases included.
+    pub workloads: Vec<Workload>,
+    /// Services.
+    pub services: Vec<Service>,
+    /// What leads to Services from outside.
+    pub ingresses: Vec<Ingress>,
+    /// Disruption budgets.
+    pub budgets: Vec<PodDisruptionBudget>,
+    /// Storage classes.
+    pub storage_classes: Vec<StorageClass>,
+    /// Claims that exist by themselves.
+    pub claims: Vec<PersistentVolumeClaim>,
+    /// Database clusters.
+    pub databases: Vec<Database>,
+    /// How each Service serves: at most one entry a Service, in the order of their ids.
+    pub profiles: Vec<ServiceProfile>,
+    /// Requests from outside.
+    pub loads: Vec<Load>,
+    /// Timers and rates.
+    pub parameters: Parameters,
+    /// What had to be assumed, for the report.
+    pub assumptions: Vec<Assumption>,
+}
+
+/// A failure zone.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Zone {
+    /// Name, the value of `topology.kubernetes.io/zone`.
+    pub name: String,
+    /// Jurisdiction the hardware stands in, for example `EU`.
+    pub jurisdiction: String,
+    /// Where it was written.
+    pub origin: Origin,
+}
+
+/// A node and where it stands.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct NodeSpec {
+    /// The Node object as it is while healthy.
+    pub node: Node,
+    /// Its zone.
+    pub zone: ZoneId,
+    /// Carries a control-plane member.
+    pub is_control_plane: bool,
+    /// Where its pool was written.
+    pub origin: Origin,
+}
+
+/// Members of the control plane. Each runs etcd, an API server, a controller manager and a
+/// scheduler, stacked on one machine.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ControlPlane {
+    /// Zone of each member.
+    pub member_zones: Vec<ZoneId>,
+    /// Where it was written.
+    pub origin: Origin,
+}
+
+impl ControlPlane {
+    /// How many members must live for etcd to write: `floor(n/2) + 1`.
+    pub fn quorum(&self) -> usize {
+        self.member_zones.len() / 2 + 1
+    }
+}
+
+/// A database cluster: `postgresql.cnpg.io/v1 Cluster`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Database {
+    /// `metadata.namespace`.
+    pub namespace: String,
+    /// `metadata.name`.
+    pub name: String,
+    /// The workload of kind `DatabaseInstances` whose pods are its instances.
+    pub workload: WorkloadId,
+    /// Service of the primary (`<name>-rw`).
+    pub read_write_service: ServiceId,
+    /// Service of the standbys (`<name>-ro`).
+    pub read_only_service: ServiceId,
+    /// The workload that fails it over (the operator), when the input has one.
+    pub operator: Option<WorkloadId>,
+    /// `spec.instances`.
+    pub instances: u32,
+    /// Synchronous replication, `None` when asynchronous.
+    pub synchronous: Option<Synchronous>,
+    /// `spec.failoverDelay`.
+    pub failover_delay: SimSpan,
+    /// WAL written per second at the configured load, in bytes.
+    pub wal_bytes_per_second: u64,
+    /// Commits per second at the configured load.
+    pub commits_per_second: u64,
+    /// Where it was written.
+    pub origin: Origin,
+}
+
+/// `spec.postgresql.synchronous`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Synchronous {
+    /// `number`: standbys that must confirm a commit.
+    pub number: u32,
+    /// `method: any` (a quorum of them) rather than `first` (by priority).
+    pub is_any: bool,
+    /// `dataDurability: required`: commits wait when too few standbys are there. Otherwise the
+    /// requirement shrinks with them.
+    pub is_required: bool,
+    /// `failoverQuorum`: promote only when the promoted instance is sure to have every commit.
+    pub failover_quorum: bool,
+}
+
+/// Something the input left open.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Assumption {
+    /// What was assumed, as a sentence.
+    pub text: String,
+    /// Where a user would write it down.
+    pub origin: Origin,
+}
+
+impl Blueprint {
+    /// `namespace/name` of a Service.
+    pub fn service_name(&self, id: ServiceId) -> String {
+        let service = &self.services[id.index()];
+        format!("{}/{}", service.namespace, service.name)
+    }
+
+    /// `namespace/name` of a workload.
+    pub fn workload_name(&self, id: WorkloadId) -> String {
+        let workload = &self.workloads[id.index()];
+        format!("{}/{}", workload.namespace, workload.name)
+    }
+
+    /// `namespace/name` of a database.
+    pub fn database_name(&self, id: DatabaseId) -> String {
+        let database = &self.databases[id.index()];
+        format!("{}/{}", database.namespace, database.name)
+    }
+
+    /// Zone of that name.
+    pub fn zone_named(&self, name: &str) -> Option<ZoneId> {
+        self.zones.iter().position(|zone| zone.name == name).map(ZoneId::from_index)
+    }
+}

@@ -1,0 +1,118 @@
+//! Faults: what a scenario does to a platform.
+
+use sim_kernel::{SimSpan, SimTime};
+
+use crate::ids::{FaultId, NodeId, ServiceId, WorkloadId, ZoneId};
+use crate::source::Origin;
+
+/// Everything that a scenario injects, in the order it was written; [`FaultId`] is the position.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct FaultPlan {
+    /// The faults.
+    pub faults: Vec<Fault>,
+}
+
+/// One fault.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Fault {
+    /// Name in reports; unique in the plan.
+    pub name: String,
+    /// What happens.
+    pub kind: FaultKind,
+    /// When it starts.
+    pub start: Start,
+    /// How long it lasts; `None` means for ever (or, for a crash, that it is momentary).
+    pub duration: Option<SimSpan>,
+    /// Where it was written.
+    pub origin: Origin,
+}
+
+/// What a fault does.
+#[derive(Clone, Debug, PartialEq)]
+pub enum FaultKind {
+    /// Power of a zone is gone: machines stop, volumes come back intact.
+    ZonePowerLoss {
+        /// The zone.
+        zone: ZonePick,
+    },
+    /// A zone runs on, but nothing outside reaches it and it reaches nothing outside.
+    ZoneIsolation {
+        /// The zone.
+        zone: ZonePick,
+    },
+    /// A node stops.
+    NodeCrash {
+        /// Which.
+        node: NodePick,
+    },
+    /// The processes of pods end with an error; the kubelet restarts them.
+    PodCrash {
+        /// Pods of this workload.
+        workload: WorkloadId,
+        /// How many, drawn at random; `None` means all.
+        count: Option<u32>,
+    },
+    /// Requests from outside multiply.
+    LoadSpike {
+        /// For these Services; empty means all that have a load.
+        services: Vec<ServiceId>,
+        /// Factor in thousandths: 2000 doubles.
+        factor_milli: u64,
+        /// Time to reach it (and to fall back), linear.
+        ramp: SimSpan,
+    },
+}
+
+/// Which zone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ZonePick {
+    /// This one.
+    Zone(ZoneId),
+    /// A zone drawn at random, each run its own.
+    Random,
+}
+
+/// Which node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NodePick {
+    /// This one.
+    Node(NodeId),
+    /// A worker drawn at random, of the zone if one is named.
+    Random {
+        /// Only nodes of this zone.
+        zone: Option<ZoneId>,
+    },
+    /// The node under the pod of this workload that serves as primary, or under its first pod.
+    Of(WorkloadId),
+}
+
+/// When a fault starts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Start {
+    /// At a time.
+    At(SimTime),
+    /// At a time drawn uniformly from a window, both ends included.
+    Within(SimTime, SimTime),
+    /// Some time after a condition first holds.
+    When {
+        /// The condition.
+        condition: Condition,
+        /// How long after.
+        delay: SimSpan,
+    },
+}
+
+/// A condition that may start a fault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Condition {
+    /// Another fault has started.
+    FaultStarted(FaultId),
+    /// Another fault has ended.
+    FaultEnded(FaultId),
+    /// A Service has fewer ready endpoints than this.
+    EndpointsBelow(ServiceId, u32),
+    /// Some pod waits because no node fits.
+    PodUnschedulable,
+    /// A database promotes a new primary.
+    FailoverStarted,
+}

@@ -1,0 +1,153 @@
+//! Guarantees: what a platform promises, resolved to ids.
+
+use sim_kernel::SimSpan;
+
+use crate::ids::{DatabaseId, ServiceId, WorkloadId};
+use crate::source::Origin;
+
+/// One promise of one subject. A promise about `*` is written once and resolved to many of these.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Guarantee {
+    /// Unique name: the user's, with ` [subject]` behind it when a wildcard was expanded.
+    pub name: String,
+    /// What the user wrote.
+    pub text: String,
+    /// What must hold in a run.
+    pub promise: Promise,
+    /// Share of runs in which it must hold, in parts per million; `None` means every run.
+    pub share_ppm: Option<u32>,
+    /// Where it was written.
+    pub origin: Origin,
+}
+
+/// What must hold in a run.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Promise {
+    /// `availability(service) >= 99.9%`: answered well / asked for, weighted by requests.
+    Availability {
+        /// Of this Service.
+        service: ServiceId,
+        /// Comparison with a share in parts per million.
+        limit: Limit<u32>,
+    },
+    /// `rto(subject) <= 60s`: the longest outage as its clients see it.
+    Rto {
+        /// Of this Service or database.
+        subject: Subject,
+        /// Comparison.
+        limit: Limit<SimSpan>,
+    },
+    /// `rpo(database) == 0s`: acknowledged writes lost, as the age of the newest that survived.
+    Rpo {
+        /// Of this database.
+        database: DatabaseId,
+        /// Comparison.
+        limit: Limit<SimSpan>,
+    },
+    /// `latency(service, p99) <= 300ms`.
+    Latency {
+        /// Of this Service.
+        service: ServiceId,
+        /// Quantile in parts per million: p99 is 990 000.
+        quantile_ppm: u32,
+        /// Comparison.
+        limit: Limit<SimSpan>,
+    },
+    /// `never predicate`: at no time.
+    Never(Predicate),
+    /// `always predicate`: at all times.
+    Always(Predicate),
+    /// `sometimes predicate`: at some time of at least one run (or of the share of runs asked for).
+    Sometimes(Predicate),
+    /// `returns(goodput(service), 95%, 10m)`: within this time after the last fault struck, the
+    /// signal is back at this share of what it was before the first, and stays there.
+    Returns {
+        /// Requests answered well per second by this Service.
+        service: ServiceId,
+        /// Share of the level before, in parts per million.
+        to_ppm: u32,
+        /// How soon.
+        within: SimSpan,
+    },
+    /// `cel: expression`: anything else, evaluated for each run.
+    Cel {
+        /// The expression.
+        source: String,
+    },
+}
+
+/// A comparison: measured value on the left, `value` on the right.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limit<T> {
+    /// How.
+    pub comparison: Comparison,
+    /// With what.
+    pub value: T,
+}
+
+/// How a measured value relates to a limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the operators speak for themselves")]
+pub enum Comparison {
+    LessOrEqual,
+    Less,
+    GreaterOrEqual,
+    Greater,
+    Equal,
+}
+
+impl Comparison {
+    /// The operator as it is written.
+    pub const fn symbol(self) -> &'static str {
+        match self {
+            Self::LessOrEqual => "<=",
+            Self::Less => "<",
+            Self::GreaterOrEqual => ">=",
+            Self::Greater => ">",
+            Self::Equal => "==",
+        }
+    }
+
+    /// Whether `measured` stands in this relation to `limit`.
+    pub fn holds<T: PartialOrd>(self, measured: &T, limit: &T) -> bool {
+        match self {
+            Self::LessOrEqual => measured <= limit,
+            Self::Less => measured < limit,
+            Self::GreaterOrEqual => measured >= limit,
+            Self::Greater => measured > limit,
+            Self::Equal => measured == limit,
+        }
+    }
+}
+
+/// Whose outage.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Subject {
+    /// Clients of a Service.
+    Service(ServiceId),
+    /// Writers to a database.
+    Database(DatabaseId),
+}
+
+/// A condition that holds or does not at each moment of a run.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Predicate {
+    /// `two_writable_primaries`, or of one database: split brain.
+    TwoWritablePrimaries(Option<DatabaseId>),
+    /// `data_lost`, or of one database: acknowledged commits are gone.
+    DataLost(Option<DatabaseId>),
+    /// `failover`, or of one database: a standby was promoted.
+    Failover(Option<DatabaseId>),
+    /// `quorum_lost`: etcd cannot write.
+    QuorumLost,
+    /// `master_disruption`: every zone is lost, so that nothing is evicted.
+    MasterDisruption,
+    /// `pod_unschedulable`, or of one workload: a pod waits because no node fits.
+    PodUnschedulable(Option<WorkloadId>),
+    /// `pod_evicted`, or of one workload: a pod was deleted because of a taint.
+    PodEvicted(Option<WorkloadId>),
+    /// `no_endpoints(service)`: a Service has nothing to route to.
+    NoEndpoints(ServiceId),
+    /// `within_region('EU')`: every running pod stands in this jurisdiction.
+    WithinRegion(String),
+}

@@ -1,0 +1,66 @@
+//! Typed indices into the arenas of a blueprint and a world.
+
+use std::fmt;
+
+macro_rules! id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(pub u32);
+
+        impl $name {
+            /// The arena position.
+            pub const fn index(self) -> usize {
+                self.0 as usize
+            }
+
+            /// The id of an arena position.
+            ///
+            /// # Panics
+            /// When the position does not fit 32 bits; arenas are limited far below that.
+            pub fn from_index(index: usize) -> Self {
+                Self(u32::try_from(index).expect("arenas hold fewer than 2^32 entries"))
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{}#{}", stringify!($name), self.0)
+            }
+        }
+    };
+}
+
+id!(
+    /// A failure zone: position in [`Blueprint::zones`](crate::Blueprint::zones).
+    ZoneId
+);
+id!(
+    /// A node: position in [`Blueprint::nodes`](crate::Blueprint::nodes).
+    NodeId
+);
+id!(
+    /// A workload (Deployment, StatefulSet, ...): position in
+    /// [`Blueprint::workloads`](crate::Blueprint::workloads).
+    WorkloadId
+);
+id!(
+    /// A Service: position in [`Blueprint::services`](crate::Blueprint::services).
+    ServiceId
+);
+id!(
+    /// A PodDisruptionBudget: position in [`Blueprint::budgets`](crate::Blueprint::budgets).
+    BudgetId
+);
+id!(
+    /// A database cluster: position in [`Blueprint::databases`](crate::Blueprint::databases).
+    DatabaseId
+);
+id!(
+    /// A fault of the scenario: position in its fault plan.
+    FaultId
+);
+id!(
+    /// A pod of one run. Never reused within a run.
+    PodId
+);

@@ -1,0 +1,29 @@
+//! Kubernetes objects as far as any model reads them.
+//!
+//! Field names and meanings are those of the Kubernetes 1.36 API; quantities are integers: CPU in
+//! millicores, everything else in its base unit (bytes, counts). What the API server would fill in
+//! is filled in already (defaulting is the reader's job), so a model never asks "or default".
+
+pub mod affinity;
+pub mod disruption;
+pub mod node;
+pub mod pod;
+pub mod selector;
+pub mod service;
+pub mod storage;
+pub mod workload;
+
+pub use affinity::{
+    Affinity, NodeAffinity, NodeSelector, NodeSelectorTerm, PodAffinityTerm,
+    PreferredSchedulingTerm, WeightedPodAffinityTerm,
+};
+pub use disruption::{PodDisruptionBudget, UnhealthyPodEvictionPolicy};
+pub use node::{Node, Taint, TaintEffect, Toleration, TolerationOperator};
+pub use pod::{
+    Container, ContainerPort, Lifecycle, PodSpec, PodTemplate, Probe, ProbeHandler, ResourceList,
+    RestartPolicy, TopologySpreadConstraint, UnsatisfiableAction,
+};
+pub use selector::{LabelSelector, Labels, Operator, Requirement};
+pub use service::{Ingress, Service, ServicePort, TrafficDistribution, TrafficPolicy};
+pub use storage::{PersistentVolumeClaim, StorageClass, VolumeBindingMode};
+pub use workload::{DeploymentStrategy, IntOrPercent, PodManagementPolicy, Workload, WorkloadKind};

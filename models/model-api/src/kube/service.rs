@@ -1,0 +1,78 @@
+//! Services and what leads to them.
+
+use super::selector::Labels;
+use crate::source::Origin;
+
+/// `v1 Service`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Service {
+    /// `metadata.namespace`.
+    pub namespace: String,
+    /// `metadata.name`.
+    pub name: String,
+    /// `spec.selector`; empty selects no pods (endpoints are managed by somebody else).
+    pub selector: Labels,
+    /// `spec.ports`.
+    pub ports: Vec<ServicePort>,
+    /// `spec.publishNotReadyAddresses`.
+    pub publishes_not_ready: bool,
+    /// `spec.internalTrafficPolicy`.
+    pub internal_traffic_policy: TrafficPolicy,
+    /// `spec.externalTrafficPolicy`.
+    pub external_traffic_policy: TrafficPolicy,
+    /// `spec.trafficDistribution`.
+    pub traffic_distribution: TrafficDistribution,
+    /// `clusterIP: None`.
+    pub is_headless: bool,
+    /// Type `LoadBalancer` or `NodePort`: reachable from outside.
+    pub is_external: bool,
+    /// Where it was written.
+    pub origin: Origin,
+}
+
+/// A port of a Service.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ServicePort {
+    /// Name, if any.
+    pub name: Option<String>,
+    /// `port`.
+    pub port: u16,
+    /// `targetPort`: a number or the name of a container port.
+    pub target: String,
+}
+
+/// Which endpoints a node may choose.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the words are those of the Kubernetes API")]
+pub enum TrafficPolicy {
+    #[default]
+    Cluster,
+    Local,
+}
+
+/// Which endpoints are preferred.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the words are those of the Kubernetes API")]
+pub enum TrafficDistribution {
+    #[default]
+    None,
+    PreferSameZone,
+    PreferSameNode,
+}
+
+/// One backend of an Ingress (or HTTPRoute): a host and path that lead to a Service.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Ingress {
+    /// `metadata.namespace`.
+    pub namespace: String,
+    /// `metadata.name`.
+    pub name: String,
+    /// `spec.ingressClassName`.
+    pub class: Option<String>,
+    /// Host, empty for all.
+    pub host: String,
+    /// Name of the Service, in the same namespace.
+    pub service_name: String,
+    /// Where it was written.
+    pub origin: Origin,
+}

@@ -1,0 +1,40 @@
+//! Claims and classes of storage.
+
+/// `v1 PersistentVolumeClaim`, also as a template of a StatefulSet.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PersistentVolumeClaim {
+    /// `metadata.namespace`; empty in a template.
+    pub namespace: String,
+    /// `metadata.name`.
+    pub name: String,
+    /// `spec.storageClassName`; `None` means the default class.
+    pub storage_class: Option<String>,
+    /// `spec.resources.requests.storage`.
+    pub size_bytes: i64,
+    /// `spec.accessModes` contains `ReadWriteMany`: the volume is not bound to one node.
+    pub is_shared: bool,
+}
+
+/// `storage.k8s.io/v1 StorageClass`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StorageClass {
+    /// `metadata.name`.
+    pub name: String,
+    /// `provisioner`.
+    pub provisioner: String,
+    /// `volumeBindingMode`.
+    pub binding_mode: VolumeBindingMode,
+    /// Volumes live in one zone and can only be used there.
+    pub is_zonal: bool,
+    /// Annotation `storageclass.kubernetes.io/is-default-class`.
+    pub is_default: bool,
+}
+
+/// When a volume is chosen for a claim.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the words are those of the Kubernetes API")]
+pub enum VolumeBindingMode {
+    #[default]
+    Immediate,
+    WaitForFirstConsumer,
+}

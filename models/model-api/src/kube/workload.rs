@@ -1,0 +1,116 @@
+//! Workloads: what keeps pods in being.
+
+use sim_kernel::SimSpan;
+
+use super::pod::PodTemplate;
+use super::selector::LabelSelector;
+use super::storage::PersistentVolumeClaim;
+use crate::source::Origin;
+
+/// A workload of any kind that has a pod template.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Workload {
+    /// What it is, with what only that kind has.
+    pub kind: WorkloadKind,
+    /// `metadata.namespace`.
+    pub namespace: String,
+    /// `metadata.name`.
+    pub name: String,
+    /// `spec.replicas`; for a DaemonSet meaningless, for a bare pod 1, for a Job its parallelism.
+    pub replicas: u32,
+    /// `spec.selector`; `None` for a bare pod.
+    pub selector: Option<LabelSelector>,
+    /// `spec.minReadySeconds`.
+    pub min_ready: SimSpan,
+    /// `spec.template`.
+    pub template: PodTemplate,
+    /// Where it was written.
+    pub origin: Origin,
+}
+
+/// The kinds of workload.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum WorkloadKind {
+    /// `apps/v1 Deployment`.
+    Deployment {
+        /// How pods of an old template are replaced.
+        strategy: DeploymentStrategy,
+        /// `progressDeadlineSeconds`, default 600 s.
+        progress_deadline: SimSpan,
+    },
+    /// `apps/v1 ReplicaSet` without a Deployment.
+    ReplicaSet,
+    /// `apps/v1 StatefulSet`.
+    StatefulSet {
+        /// `podManagementPolicy`.
+        pod_management: PodManagementPolicy,
+        /// `ordinals.start`.
+        ordinals_start: u32,
+        /// `updateStrategy.rollingUpdate.partition`.
+        partition: u32,
+        /// `volumeClaimTemplates`.
+        claims: Vec<PersistentVolumeClaim>,
+        /// `serviceName`.
+        service_name: String,
+    },
+    /// `apps/v1 DaemonSet`.
+    DaemonSet,
+    /// `batch/v1 Job`: how many pods must succeed (`completions`).
+    Job {
+        /// `completions`.
+        completions: u32,
+        /// `backoffLimit`.
+        backoff_limit: u32,
+    },
+    /// A bare pod: nothing replaces it.
+    Pod,
+    /// Instances of a database cluster that an operator keeps; see `Blueprint::databases`.
+    DatabaseInstances,
+}
+
+impl WorkloadKind {
+    /// The kind as Kubernetes spells it.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Deployment { .. } => "Deployment",
+            Self::ReplicaSet => "ReplicaSet",
+            Self::StatefulSet { .. } => "StatefulSet",
+            Self::DaemonSet => "DaemonSet",
+            Self::Job { .. } => "Job",
+            Self::Pod => "Pod",
+            Self::DatabaseInstances => "Cluster",
+        }
+    }
+}
+
+/// `spec.strategy` of a Deployment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DeploymentStrategy {
+    /// Old pods go, then new ones come.
+    Recreate,
+    /// Old and new overlap.
+    RollingUpdate {
+        /// `maxSurge`, default 25 %.
+        max_surge: IntOrPercent,
+        /// `maxUnavailable`, default 25 %.
+        max_unavailable: IntOrPercent,
+    },
+}
+
+/// A count or a share.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum IntOrPercent {
+    /// An absolute count.
+    Int(i32),
+    /// Percent of a total that the user of the value names, rounded as that user says.
+    Percent(i32),
+}
+
+/// How a StatefulSet creates and deletes its pods.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the words are those of the Kubernetes API")]
+pub enum PodManagementPolicy {
+    #[default]
+    OrderedReady,
+    Parallel,
+}

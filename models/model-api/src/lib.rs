@@ -1,0 +1,23 @@
+//! Vocabulary the models share: ids, units, Kubernetes objects, the blueprint, observations.
+//!
+//! Data only. Nothing here decides anything, so nobody has to wait for it; the only functions are
+//! constructors, accessors and the matching rules that are part of what a Kubernetes selector *is*.
+//!
+//! Start reading at [`Blueprint`] (what a platform is) and [`Observation`] (what a run reports).
+
+pub mod blueprint;
+pub mod fault;
+pub mod guarantee;
+pub mod ids;
+pub mod kube;
+pub mod load;
+pub mod observation;
+pub mod parameters;
+pub mod source;
+
+pub use blueprint::Blueprint;
+pub use ids::{BudgetId, DatabaseId, FaultId, NodeId, PodId, ServiceId, WorkloadId, ZoneId};
+pub use observation::Observation;
+pub use parameters::Parameters;
+pub use sim_kernel::{SimSpan, SimTime};
+pub use source::{Origin, SourceRef};

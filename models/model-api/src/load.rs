@@ -1,0 +1,47 @@
+//! Who asks for how much, and what a request costs.
+
+use sim_kernel::{SimSpan, SimTime};
+
+use crate::ids::{DatabaseId, ServiceId};
+use crate::source::Origin;
+
+/// How a Service serves requests.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ServiceProfile {
+    /// The Service.
+    pub service: ServiceId,
+    /// CPU time one request takes in a pod. With the pod's CPU limit (its request, when it has no
+    /// limit) this gives the capacity of a pod: `cpu_millis * 1 s / (1000 * cpu_per_request)`.
+    pub cpu_per_request: SimSpan,
+    /// Time a request takes without waiting, apart from what it calls.
+    pub base_latency: SimSpan,
+    /// Services a request needs, each called once. Acyclic.
+    pub depends_on: Vec<ServiceId>,
+    /// Databases a request writes to, each once.
+    pub writes_to: Vec<DatabaseId>,
+    /// Where it was written.
+    pub origin: Origin,
+}
+
+/// Requests from outside for one Service.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Load {
+    /// The Service they are for.
+    pub service: ServiceId,
+    /// The Service they come in through (the gateway), if any.
+    pub via: Option<ServiceId>,
+    /// Rate over time: linear between points, constant before the first and after the last; two
+    /// points of one time make a step.
+    pub points: Vec<LoadPoint>,
+    /// Where it was written.
+    pub origin: Origin,
+}
+
+/// A point of a load curve.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LoadPoint {
+    /// When.
+    pub at: SimTime,
+    /// Requests per 1000 seconds.
+    pub rate_millirps: u64,
+}

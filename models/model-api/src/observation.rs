@@ -1,0 +1,312 @@
+//! What a run reports: facts, each at a time and with a cause.
+//!
+//! The judge knows a run only through these. Every variant is a past fact; figures are integers.
+
+use sim_kernel::SimTime;
+
+use crate::ids::{DatabaseId, FaultId, NodeId, PodId, ServiceId, WorkloadId, ZoneId};
+
+/// One fact.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Observation {
+    /// A fault struck; `targets` says how many things it changed (0: it hit nothing).
+    FaultStruck {
+        /// Which.
+        fault: FaultId,
+        /// Machines, pods or load curves it changed.
+        targets: u32,
+    },
+    /// A fault is over.
+    FaultEnded {
+        /// Which.
+        fault: FaultId,
+    },
+
+    /// A zone lost power or contact.
+    ZoneLost {
+        /// Which.
+        zone: ZoneId,
+        /// It still runs, but cut off.
+        is_isolated: bool,
+    },
+    /// A zone is back.
+    ZoneRestored {
+        /// Which.
+        zone: ZoneId,
+    },
+    /// A node stopped or was cut off, whether anybody noticed or not.
+    NodeLost {
+        /// Which.
+        node: NodeId,
+    },
+    /// A node runs again and is reachable.
+    NodeRestored {
+        /// Which.
+        node: NodeId,
+    },
+    /// The control plane set the node's Ready condition to Unknown or False.
+    NodeBecameNotReady {
+        /// Which.
+        node: NodeId,
+    },
+    /// The node's Ready condition is True again.
+    NodeBecameReady {
+        /// Which.
+        node: NodeId,
+    },
+    /// The NoExecute taint was set: evictions from the node are due.
+    NodeTaintedNoExecute {
+        /// Which.
+        node: NodeId,
+    },
+    /// The NoExecute taint was removed.
+    NodeUntainted {
+        /// Which.
+        node: NodeId,
+    },
+    /// Nothing is evicted any more, because every zone is lost.
+    MasterDisruptionStarted,
+
+    /// etcd lost its quorum: nothing can be written.
+    QuorumLost,
+    /// etcd has a quorum and a leader again.
+    QuorumRegained,
+    /// The leader of the controller manager (and scheduler) changed; its memory is empty.
+    LeaderChanged,
+
+    /// A pod object was created.
+    PodCreated {
+        /// Which.
+        pod: PodId,
+        /// Its workload.
+        workload: WorkloadId,
+    },
+    /// A pod was bound to a node.
+    PodBound {
+        /// Which.
+        pod: PodId,
+        /// Its workload.
+        workload: WorkloadId,
+        /// The node.
+        node: NodeId,
+    },
+    /// No node fits the pod.
+    PodBecameUnschedulable {
+        /// Which.
+        pod: PodId,
+        /// Its workload.
+        workload: WorkloadId,
+        /// The filter that refused most nodes.
+        reason: UnschedulableReason,
+    },
+    /// The image is on the node.
+    PodImagePulled {
+        /// Which.
+        pod: PodId,
+        /// Its workload.
+        workload: WorkloadId,
+    },
+    /// The containers run.
+    PodStarted {
+        /// Which.
+        pod: PodId,
+        /// Its workload.
+        workload: WorkloadId,
+    },
+    /// The pod's Ready condition became True.
+    PodBecameReady {
+        /// Which.
+        pod: PodId,
+        /// Its workload.
+        workload: WorkloadId,
+    },
+    /// The pod's Ready condition became False.
+    PodBecameUnready {
+        /// Which.
+        pod: PodId,
+        /// Its workload.
+        workload: WorkloadId,
+        /// Why.
+        reason: UnreadyReason,
+    },
+    /// The pod got a deletionTimestamp.
+    PodDeletionRequested {
+        /// Which.
+        pod: PodId,
+        /// Its workload.
+        workload: WorkloadId,
+        /// Why.
+        reason: DeletionReason,
+    },
+    /// The pod object is gone.
+    PodGone {
+        /// Which.
+        pod: PodId,
+        /// Its workload.
+        workload: WorkloadId,
+    },
+
+    /// What the proxies of a Service route to changed.
+    EndpointsChanged {
+        /// Which Service.
+        service: ServiceId,
+        /// Endpoints that get traffic.
+        ready_count: u32,
+        /// Of these, how many can answer.
+        live_count: u32,
+    },
+
+    /// Requests to a Service over a stretch of time that ends now. Rates are linear in between, and
+    /// the stretches of one Service follow each other without a gap.
+    Flow(FlowSegment),
+
+    /// A database has a new primary.
+    PrimaryPromoted {
+        /// Which database.
+        database: DatabaseId,
+        /// The pod that is primary now.
+        pod: PodId,
+    },
+    /// A primary stopped accepting writes (died, was cut off, demoted, or waits for standbys).
+    WritesStopped {
+        /// Which database.
+        database: DatabaseId,
+    },
+    /// A primary accepts writes again.
+    WritesResumed {
+        /// Which database.
+        database: DatabaseId,
+    },
+    /// How many instances take writes right now, whether clients reach them or not.
+    WritablePrimaries {
+        /// Which database.
+        database: DatabaseId,
+        /// How many; 2 is split brain.
+        count: u32,
+    },
+    /// Committed and acknowledged writes are not in the database that goes on.
+    CommitsLost {
+        /// Which database.
+        database: DatabaseId,
+        /// From the newest commit that survived to the loss, in nanoseconds.
+        span_ns: u64,
+        /// Commits.
+        commit_count: u64,
+        /// WAL in bytes.
+        wal_bytes: u64,
+    },
+    /// A failover kept every acknowledged commit (so that "nothing lost" was really exercised).
+    CommitsKept {
+        /// Which database.
+        database: DatabaseId,
+    },
+    /// Nothing can be promoted until somebody or something returns.
+    FailoverBlocked {
+        /// Which database.
+        database: DatabaseId,
+        /// Why.
+        reason: FailoverBlock,
+    },
+}
+
+/// Requests to one Service over `[from, now]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct FlowSegment {
+    /// The Service.
+    pub service: ServiceId,
+    /// Start of the stretch.
+    pub from: SimTime,
+    /// Requests asked for at its start, per 1000 s.
+    pub offered_from_millirps: u64,
+    /// Requests asked for at its end, per 1000 s.
+    pub offered_until_millirps: u64,
+    /// Requests answered well at its start, per 1000 s.
+    pub served_from_millirps: u64,
+    /// Requests answered well at its end, per 1000 s.
+    pub served_until_millirps: u64,
+    /// Time to answer without waiting, in nanoseconds, the Services it calls included.
+    pub base_latency_ns: u64,
+    /// Share of the answered requests that wait first, in parts per million.
+    pub wait_probability_ppm: u32,
+    /// Mean wait of those that wait, in nanoseconds (exponential).
+    pub wait_mean_ns: u64,
+    /// Why requests are lost, when any are: the largest share.
+    pub loss: LossReason,
+}
+
+/// Why requests of a stretch are lost.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum LossReason {
+    /// None is.
+    #[default]
+    None,
+    /// Sent to endpoints that cannot answer but are still routed to.
+    DeadEndpoints,
+    /// No endpoint is ready.
+    NoEndpoints,
+    /// More than the ready endpoints can serve.
+    Overload,
+    /// A Service it needs fails.
+    Dependency(ServiceId),
+    /// A database it writes to takes no writes.
+    Database(DatabaseId),
+}
+
+/// The filter that kept a pod pending.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[expect(missing_docs, reason = "the words are those of kube-scheduler's plugins")]
+pub enum UnschedulableReason {
+    NodeUnschedulable,
+    NodeName,
+    TaintToleration,
+    NodeAffinity,
+    NodePorts,
+    NodeResourcesFit,
+    VolumeRestrictions,
+    NodeVolumeLimits,
+    VolumeBinding,
+    VolumeZone,
+    PodTopologySpread,
+    InterPodAffinity,
+}
+
+/// Why a pod is not ready any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum UnreadyReason {
+    /// Its node is not ready: the node lifecycle controller marked it.
+    NodeNotReady,
+    /// Its readiness probe fails.
+    Probe,
+    /// Its containers ended.
+    ContainersEnded,
+    /// It is being deleted.
+    Terminating,
+}
+
+/// Why a pod is being deleted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum DeletionReason {
+    /// `DeletionByTaintManager`.
+    Taint,
+    /// Its workload wants fewer.
+    ScaleDown,
+    /// Its workload replaces it by a new template.
+    Rollout,
+    /// `EvictionByEvictionAPI`.
+    Eviction,
+    /// `PreemptionByScheduler`.
+    Preemption,
+    /// `DeletionByPodGC`.
+    PodGc,
+}
+
+/// What keeps a database from promoting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum FailoverBlock {
+    /// No standby is left that could be promoted.
+    NoCandidate,
+    /// The failover quorum does not hold.
+    Quorum,
+    /// The operator does not run, or the API does not answer.
+    Operator,
+}

@@ -1,0 +1,139 @@
+//! Timers and rates of the platform's components, with their upstream defaults.
+
+use sim_kernel::SimSpan;
+
+/// Every timer and rate. Defaults are those of Kubernetes 1.36 and CloudNativePG 1.30 unless marked
+/// **assumption**: those are not upstream facts, and a report lists them.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Parameters {
+    /// Kubelet lease renewal period: 10 s (0.25 × leaseDurationSeconds 40,
+    /// pkg/kubelet/kubelet.go), each with a jitter of 4 %.
+    pub lease_renew_period: SimSpan,
+    /// `--node-monitor-period` of kube-controller-manager: 5 s.
+    pub node_monitor_period: SimSpan,
+    /// `--node-monitor-grace-period`: 50 s since 1.32.
+    pub node_monitor_grace_period: SimSpan,
+    /// `--node-eviction-rate`, in nodes per 1000 s: 100 (0.1/s).
+    pub node_eviction_rate_milli: u64,
+    /// `--secondary-node-eviction-rate`, in nodes per 1000 s: 10 (0.01/s).
+    pub secondary_node_eviction_rate_milli: u64,
+    /// `--large-cluster-size-threshold`: 50 nodes of a zone.
+    pub large_cluster_size_threshold: u32,
+    /// `--unhealthy-zone-threshold`, in parts per million: 550 000.
+    pub unhealthy_zone_threshold_ppm: u32,
+    /// `tolerationSeconds` that admission adds for not-ready and unreachable: 300 s
+    /// (plugin/pkg/admission/defaulttolerationseconds).
+    pub default_toleration: SimSpan,
+    /// Pod garbage collector period: 20 s (pkg/controller/podgc).
+    pub pod_gc_period: SimSpan,
+    /// How long the collector waits before it removes pods of a deleted node: 40 s.
+    pub pod_gc_quarantine: SimSpan,
+    /// Leader election `leaseDuration`: 15 s (client-go).
+    pub leader_lease_duration: SimSpan,
+    /// Leader election `retryPeriod`: 2 s.
+    pub leader_retry_period: SimSpan,
+    /// From the start of a new leader until its caches are filled, least and most. **Assumption.**
+    pub leader_start: Range,
+    /// From the boot of a control-plane machine until its API server answers, least and most.
+    /// **Assumption.**
+    pub apiserver_start: Range,
+    /// etcd election time-out, lower end: 1 s; members draw 1 to 1.9 s.
+    pub etcd_election_timeout: SimSpan,
+    /// Watch latency between API and a controller's cache, least and most. **Assumption.**
+    pub watch_latency: Range,
+    /// From a readiness change to the last proxy that knows it, least and most: 0.2 to 2 s.
+    /// **Assumption.**
+    pub endpoint_propagation: Range,
+    /// Sandbox and network of a pod, least and most: 0.3 to 1.5 s. **Assumption.**
+    pub sandbox_start: Range,
+    /// Create and start of one container, least and most: 0.1 to 0.5 s. **Assumption.**
+    pub container_start: Range,
+    /// Pull of an image that the node does not have, least and most. **Assumption.**
+    pub image_pull: Range,
+    /// From TERM until the processes of a pod are gone, least and most. **Assumption.**
+    pub container_stop: Range,
+    /// From a container's start until it can answer its probe, least and most, when nothing says
+    /// otherwise. **Assumption.**
+    pub app_start: Range,
+    /// Attach and mount of a volume, least and most: 2 to 15 s. **Assumption.**
+    pub volume_attach: Range,
+    /// From power to a kubelet that posts Ready, least and most. **Assumption.**
+    pub node_boot: Range,
+    /// Restart back-off of a container: first delay 10 s, doubled up to
+    /// [`Self::crash_loop_max`] (pkg/kubelet, newCrashLoopBackOff).
+    pub crash_loop_initial: SimSpan,
+    /// Longest restart back-off: 300 s.
+    pub crash_loop_max: SimSpan,
+    /// A container that ran this long starts its back-off anew: 600 s.
+    pub crash_loop_reset: SimSpan,
+    /// Replication lag of an asynchronous standby in another zone, least and most: 5 to 100 ms.
+    /// **Assumption.**
+    pub replication_lag: Range,
+    /// CloudNativePG primary lease: a candidate watches it unchanged for 15 s
+    /// (`spec.primaryLease`, 1.30).
+    pub primary_lease_duration: SimSpan,
+    /// Promotion of a standby (replay of the rest, new timeline), least and most: 1 to 10 s.
+    /// **Assumption.**
+    pub promotion: Range,
+    /// Reconnection of clients and poolers to a new primary, least and most: 0 to 15 s
+    /// (PgBouncer `server_login_retry` 15 s).
+    pub client_reconnect: Range,
+    /// CloudNativePG isolation check: an isolated primary stops itself after about 30 s
+    /// (3 × 10 s liveness probes).
+    pub isolation_stop: SimSpan,
+}
+
+/// A span drawn uniformly between two ends, both included.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Range {
+    /// Least.
+    pub least: SimSpan,
+    /// Most; not below the least.
+    pub most: SimSpan,
+}
+
+impl Range {
+    /// A range in milliseconds.
+    pub const fn millis(least: u64, most: u64) -> Self {
+        Self { least: SimSpan::from_millis(least), most: SimSpan::from_millis(most) }
+    }
+}
+
+impl Default for Parameters {
+    fn default() -> Self {
+        Self {
+            lease_renew_period: SimSpan::from_secs(10),
+            node_monitor_period: SimSpan::from_secs(5),
+            node_monitor_grace_period: SimSpan::from_secs(50),
+            node_eviction_rate_milli: 100,
+            secondary_node_eviction_rate_milli: 10,
+            large_cluster_size_threshold: 50,
+            unhealthy_zone_threshold_ppm: 550_000,
+            default_toleration: SimSpan::from_secs(300),
+            pod_gc_period: SimSpan::from_secs(20),
+            pod_gc_quarantine: SimSpan::from_secs(40),
+            leader_lease_duration: SimSpan::from_secs(15),
+            leader_retry_period: SimSpan::from_secs(2),
+            leader_start: Range::millis(1000, 10_000),
+            apiserver_start: Range::millis(5000, 30_000),
+            etcd_election_timeout: SimSpan::from_millis(1000),
+            watch_latency: Range::millis(10, 100),
+            endpoint_propagation: Range::millis(200, 2000),
+            sandbox_start: Range::millis(300, 1500),
+            container_start: Range::millis(100, 500),
+            image_pull: Range::millis(2000, 8000),
+            container_stop: Range::millis(100, 2000),
+            app_start: Range::millis(1000, 3000),
+            volume_attach: Range::millis(2000, 15_000),
+            node_boot: Range::millis(60_000, 180_000),
+            crash_loop_initial: SimSpan::from_secs(10),
+            crash_loop_max: SimSpan::from_secs(300),
+            crash_loop_reset: SimSpan::from_secs(600),
+            replication_lag: Range::millis(5, 100),
+            primary_lease_duration: SimSpan::from_secs(15),
+            promotion: Range::millis(1000, 10_000),
+            client_reconnect: Range::millis(0, 15_000),
+            isolation_stop: SimSpan::from_secs(30),
+        }
+    }
+}
