@@ -1,0 +1,456 @@
+//! A cluster in virtual time: the thin stateful part that applies the decisions of this crate.
+//!
+//! # How the platform uses it
+//! 1. [`Cluster::start`] places all pods at time zero, ready at once, without an event;
+//!    [`Cluster::announce`] reports that state as observations.
+//! 2. The platform's event enum wraps [`KubeEvent`] and hands it back to [`Cluster::handle`].
+//! 3. Faults are commands: [`Cluster::lose_zone`], [`Cluster::restore_zone`],
+//!    [`Cluster::isolate_zone`], [`Cluster::rejoin_zone`], the same four for a node,
+//!    [`Cluster::crash_pods`], [`Cluster::scale`], [`Cluster::evict`], [`Cluster::cordon`],
+//!    [`Cluster::delete_node`]. Zones and nodes are lost independently: a node in a lost zone that
+//!    was also lost by itself comes back when both are over.
+//! 4. After every call, [`Cluster::drain_notices`] tells the other models what changed; state is
+//!    read through [`Cluster::routes`], [`Cluster::pod`], [`Cluster::pods_of`],
+//!    [`Cluster::is_api_available`], [`Cluster::are_connected`].
+//!
+//! # Modelled
+//! Leases and their silence in closed form, the monitor's passes, taints, evictions, workloads that
+//! keep their pods, the scheduling queue, image pulls one at a time a node, volumes bound to zones,
+//! start, readiness and crash loops of pods, endpoints as proxies know them, disruption budgets,
+//! etcd's quorum and elections, leaders of the controller manager and the scheduler.
+//! # Not modelled
+//! Rollouts (templates do not change during a run), preemption, autoscalers, node pressure.
+//! API clients that hang on a lost API server for up to 45 s. Jobs never complete: their pods run
+//! like those of a ReplicaSet until their back-off limit. A kube-proxy of an isolated zone.
+//! # Defaults and their sources
+//! [`model_api::Parameters`]; the modules of the decisions name theirs.
+//! # Invariants
+//! Cost follows change: while everything is healthy there is no event at all. Nothing is
+//! rescheduled or re-routed while the API is down. Every draw is keyed by stable names.
+//! # Checked against
+//! Recorded zone losses, returns and stuck StatefulSets.
+
+mod control_plane;
+mod kubelet;
+mod nodes;
+mod pod;
+mod queue;
+mod routing;
+mod tables;
+mod workloads;
+
+use std::sync::Arc;
+
+use model_api::{Blueprint, NodeId, Observation, PodId, ServiceId, WorkloadId, ZoneId};
+use sim_kernel::{Context, Draw, EntityKey, EventId, Purpose, Recorder, SimSpan, Streams};
+
+pub use control_plane::Component;
+pub use pod::{PodPhase, PodView};
+pub use routing::Route;
+
+use crate::node_lifecycle::ZoneEvictor;
+use crate::scheduling::SchedulerCache;
+use control_plane::ControlPlane;
+use nodes::{Monitor, NodeState};
+use pod::PodState;
+use queue::Queue;
+use routing::ServiceState;
+use tables::Tables;
+use workloads::{ControllerClients, WorkloadState};
+
+/// Turns within one instant: what physically happens, then what a kubelet does about it, then
+/// controllers, then proxies, then the scheduler.
+pub mod priority {
+    use sim_kernel::Priority;
+
+    /// Power, contact, machines.
+    pub const MACHINE: Priority = Priority::new(3);
+    /// Kubelets and containers.
+    pub const KUBELET: Priority = Priority::new(5);
+    /// Members of the control plane.
+    pub const CONTROL_PLANE: Priority = Priority::new(6);
+    /// Controllers.
+    pub const CONTROLLER: Priority = Priority::new(7);
+    /// Proxies.
+    pub const PROXY: Priority = Priority::new(9);
+    /// The scheduler.
+    pub const SCHEDULER: Priority = Priority::new(10);
+}
+
+/// What can happen in a cluster.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum KubeEvent {
+    /// A node that got its power back runs its kubelet.
+    NodeBooted(NodeId),
+    /// A node's heartbeat reaches the API again.
+    HeartbeatResumed(NodeId),
+    /// A member of the control plane runs again.
+    MemberBooted(u32),
+    /// A pass of the node monitor that finds something.
+    MonitorPass,
+    /// The `NoExecute` taint of a waiting node may be due.
+    TaintPass,
+    /// The node lifecycle controller's client may mark this pod not ready.
+    MarkPodDue(PodId),
+    /// A pod's toleration has run out.
+    EvictionDue(PodId),
+    /// A workload's controller looks at its pods.
+    WorkloadSync(WorkloadId),
+    /// The scheduler looks at its queue.
+    ScheduleDue,
+    /// The next step in the life of a pod's containers.
+    PodStep(PodId),
+    /// A terminating pod's containers get TERM.
+    TermDue(PodId),
+    /// A terminating pod's containers are gone and the kubelet confirms it.
+    PodCleared(PodId),
+    /// A kubelet reports a pod's readiness again.
+    StatusSync(PodId),
+    /// Proxies learn of a change of a Service's endpoints.
+    EndpointsDue(ServiceId),
+    /// The pod garbage collector removes a pod.
+    GarbageDue(PodId),
+    /// etcd has a leader again.
+    EtcdElected,
+    /// API servers answer again.
+    ApiReady,
+    /// A leader that could not renew gives up.
+    LeaderExpired(Component),
+    /// A candidate finds the lease free.
+    TakeoverDue(Component),
+    /// A new leader's caches are filled.
+    LeaderStarted(Component),
+}
+
+const _: () = assert!(size_of::<KubeEvent>() <= 12);
+
+/// What other models may want to know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Notice {
+    /// The endpoints that proxies route to, or which of them can answer, changed.
+    EndpointsChanged(ServiceId),
+    /// A pod object was created.
+    PodCreated(PodId),
+    /// A pod was bound to a node.
+    PodBound(PodId),
+    /// Processes of a pod run and can answer (its readiness may not be known yet).
+    PodStarted(PodId),
+    /// Processes of a pod ended: crash, power loss, or TERM.
+    PodStopped(PodId),
+    /// Processes of a pod run on, but nobody outside reaches them.
+    PodCutOff(PodId),
+    /// A pod that was cut off is reachable again.
+    PodReconnected(PodId),
+    /// The API shows the pod as ready.
+    PodReady(PodId),
+    /// The API does not show the pod as ready any more.
+    PodUnready(PodId),
+    /// A pod has a deletionTimestamp.
+    PodTerminating(PodId),
+    /// A pod object is gone.
+    PodGone(PodId),
+    /// No node fits the pod.
+    PodUnschedulable(PodId),
+    /// The API shows a node as not ready.
+    NodeDetected(NodeId),
+    /// Writes to the API succeed (true) or fail (false) from now on.
+    ApiChanged(bool),
+}
+
+/// A cluster of one run. A clone is a snapshot.
+#[derive(Clone, Debug)]
+pub struct Cluster {
+    blueprint: Arc<Blueprint>,
+    tables: Arc<Tables>,
+    streams: Streams,
+    nodes: Vec<NodeState>,
+    pods: Vec<PodState>,
+    workloads: Vec<WorkloadState>,
+    services: Vec<ServiceState>,
+    zones: Vec<ZoneLink>,
+    monitor: Monitor,
+    evictor: ZoneEvictor,
+    control_plane: ControlPlane,
+    queue: Queue,
+    clients: ControllerClients,
+    /// Services whose endpoints somebody else chooses.
+    services_with_backends: Vec<ServiceId>,
+    /// What could not be done because the API or its component was away, in order.
+    deferred: Vec<(KubeEvent, EventId)>,
+    /// Services whose routes changed in the call that runs.
+    changed_services: Vec<ServiceId>,
+    notices: Vec<Notice>,
+}
+
+/// What is worked out of a blueprint once, for all its runs.
+#[derive(Clone, Debug)]
+pub struct ClusterPlan {
+    blueprint: Arc<Blueprint>,
+    tables: Arc<Tables>,
+    /// All nodes and templates, no pods.
+    cache: SchedulerCache,
+}
+
+impl ClusterPlan {
+    /// Works it out.
+    pub fn new(blueprint: Arc<Blueprint>) -> Self {
+        let mut cache = SchedulerCache::new();
+        let tables = Arc::new(Tables::of(&blueprint, &mut cache));
+        for (idx, spec) in blueprint.nodes.iter().enumerate() {
+            cache.add_node(NodeId::from_index(idx), &spec.node);
+        }
+        Self { blueprint, tables, cache }
+    }
+
+    /// A cluster at time zero; see [`Cluster::start`].
+    pub fn start(&self, streams: Streams) -> Cluster {
+        Cluster::from_plan(self, streams)
+    }
+}
+
+/// Contact and power of a zone.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct ZoneLink {
+    is_off: bool,
+    is_isolated: bool,
+}
+
+impl Cluster {
+    /// A cluster at time zero: every pod that fits is placed by the scheduler in the order of the
+    /// blueprint's workloads and is ready; what does not fit waits.
+    pub fn start(blueprint: Arc<Blueprint>, streams: Streams) -> Self {
+        ClusterPlan::new(blueprint).start(streams)
+    }
+
+    fn from_plan(plan: &ClusterPlan, streams: Streams) -> Self {
+        let (blueprint, tables) = (plan.blueprint.clone(), plan.tables.clone());
+        let mut cluster = Self {
+            nodes: NodeState::all(&blueprint, &tables, streams),
+            pods: Vec::new(),
+            workloads: WorkloadState::all(&blueprint),
+            services: ServiceState::all(&blueprint),
+            zones: vec![ZoneLink::default(); blueprint.zones.len()],
+            monitor: Monitor::at_start(&blueprint.parameters, streams),
+            evictor: nodes::evictor(&blueprint.parameters, &tables),
+            control_plane: ControlPlane::at_start(&tables, streams),
+            queue: Queue::new(plan.cache.clone()),
+            clients: ControllerClients::new(),
+            services_with_backends: Vec::new(),
+            deferred: Vec::new(),
+            changed_services: Vec::new(),
+            notices: Vec::new(),
+            blueprint,
+            tables,
+            streams,
+        };
+        cluster.place_initial_pods();
+        cluster
+    }
+
+    /// Reports the state at the start: pods, where they are, that they are ready, and endpoints.
+    pub fn announce<E, R>(&mut self, ctx: &mut Context<'_, E, R>)
+    where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        for idx in 0..self.pods.len() {
+            let (id, pod) = (PodId::from_index(idx), &self.pods[idx]);
+            let workload = pod.workload;
+            ctx.observe(|| Observation::PodCreated { pod: id, workload });
+            if let Some(node) = pod.node {
+                ctx.observe(|| Observation::PodBound { pod: id, workload, node });
+                ctx.observe(|| Observation::PodStarted { pod: id, workload });
+                ctx.observe(|| Observation::PodBecameReady { pod: id, workload });
+            }
+        }
+        for service in (0..self.services.len()).map(ServiceId::from_index) {
+            let (ready_count, live_count) = self.endpoint_counts(service);
+            ctx.observe(|| Observation::EndpointsChanged { service, ready_count, live_count });
+        }
+        if !self.queue.is_idle() {
+            self.request_scheduling(ctx.now(), ctx);
+        }
+        self.settle(ctx);
+    }
+
+    /// Lets one event happen.
+    pub fn handle<E, R>(&mut self, event: KubeEvent, ctx: &mut Context<'_, E, R>)
+    where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        if self.can_happen(event) {
+            self.dispatch(event, ctx);
+        } else {
+            self.deferred.push((event, ctx.cause()));
+        }
+        self.settle(ctx);
+    }
+
+    fn dispatch<E, R>(&mut self, event: KubeEvent, ctx: &mut Context<'_, E, R>)
+    where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        match event {
+            KubeEvent::NodeBooted(node) => self.on_node_booted(node, ctx),
+            KubeEvent::HeartbeatResumed(node) => self.on_heartbeat_resumed(node, ctx),
+            KubeEvent::MemberBooted(member) => self.on_member_booted(member, ctx),
+            KubeEvent::MonitorPass => self.on_monitor_pass(ctx),
+            KubeEvent::TaintPass => self.on_taint_pass(ctx),
+            KubeEvent::MarkPodDue(pod) => self.on_mark_pod_due(pod, ctx),
+            KubeEvent::EvictionDue(pod) => self.on_eviction_due(pod, ctx),
+            KubeEvent::WorkloadSync(workload) => self.on_workload_sync(workload, ctx),
+            KubeEvent::ScheduleDue => self.on_schedule_due(ctx),
+            KubeEvent::PodStep(pod) => self.on_pod_step(pod, ctx),
+            KubeEvent::TermDue(pod) => self.on_term_due(pod, ctx),
+            KubeEvent::PodCleared(pod) => self.on_pod_cleared(pod, ctx),
+            KubeEvent::StatusSync(pod) => self.on_status_sync(pod, ctx),
+            KubeEvent::EndpointsDue(service) => self.on_endpoints_due(service, ctx),
+            KubeEvent::GarbageDue(pod) => self.on_garbage_due(pod, ctx),
+            KubeEvent::EtcdElected => self.on_etcd_elected(ctx),
+            KubeEvent::ApiReady => self.on_api_ready(ctx),
+            KubeEvent::LeaderExpired(component) => self.on_leader_expired(component, ctx),
+            KubeEvent::TakeoverDue(component) => self.on_takeover_due(component, ctx),
+            KubeEvent::LeaderStarted(component) => self.on_leader_started(component, ctx),
+        }
+    }
+
+    /// Whether what the event needs is there: nothing, the API, or the API and a leader.
+    fn can_happen(&self, event: KubeEvent) -> bool {
+        match event {
+            KubeEvent::MonitorPass
+            | KubeEvent::TaintPass
+            | KubeEvent::MarkPodDue(_)
+            | KubeEvent::EvictionDue(_)
+            | KubeEvent::WorkloadSync(_)
+            | KubeEvent::EndpointsDue(_)
+            | KubeEvent::GarbageDue(_) => self.runs(Component::ControllerManager),
+            KubeEvent::ScheduleDue => self.runs(Component::Scheduler),
+            KubeEvent::HeartbeatResumed(_) => self.control_plane.is_api_available(),
+            _ => true,
+        }
+    }
+
+    /// Hands out again what had to wait and can go on now.
+    fn resume_deferred<E, R>(&mut self, ctx: &mut Context<'_, E, R>)
+    where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        let waiting = std::mem::take(&mut self.deferred);
+        for (event, cause) in waiting {
+            if self.can_happen(event) {
+                // Simplified: watches are back after 1 s for everything that waited.
+                let at = ctx.now() + SimSpan::from_secs(1);
+                ctx.because(cause).schedule_at(at, priority::CONTROLLER, event);
+            } else {
+                self.deferred.push((event, cause));
+            }
+        }
+    }
+
+    /// Hands out the notices since the last call, in order.
+    pub fn drain_notices(&mut self) -> std::vec::Drain<'_, Notice> {
+        self.notices.drain(..)
+    }
+
+    /// Swaps the notices since the last call into `buffer`, which is cleared first. For callers
+    /// that need the cluster while they read them.
+    pub fn swap_notices(&mut self, buffer: &mut Vec<Notice>) {
+        buffer.clear();
+        std::mem::swap(&mut self.notices, buffer);
+    }
+
+    /// The blueprint the cluster was built from.
+    pub fn blueprint(&self) -> &Arc<Blueprint> {
+        &self.blueprint
+    }
+
+    /// How many pods were ever created; ids are below.
+    pub fn pod_count(&self) -> usize {
+        self.pods.len()
+    }
+
+    /// A pod, whether it still exists or not.
+    pub fn pod(&self, pod: PodId) -> PodView {
+        self.view(pod)
+    }
+
+    /// The existing pods of a workload, terminating ones included, in the order of creation.
+    pub fn pods_of(&self, workload: WorkloadId) -> &[PodId] {
+        &self.workloads[workload.index()].pods
+    }
+
+    /// The existing pods on a node, terminating ones included, in the order of binding.
+    pub fn pods_on(&self, node: NodeId) -> &[PodId] {
+        &self.nodes[node.index()].pods
+    }
+
+    /// The wanted number of pods of a workload.
+    pub fn replicas(&self, workload: WorkloadId) -> u32 {
+        self.workloads[workload.index()].replicas
+    }
+
+    /// Whether writes to the API succeed.
+    pub fn is_api_available(&self) -> bool {
+        self.control_plane.is_api_available()
+    }
+
+    /// Whether a node has power and runs.
+    pub fn is_running(&self, node: NodeId) -> bool {
+        self.nodes[node.index()].is_running
+    }
+
+    /// Whether two nodes both run and reach each other.
+    pub fn are_connected(&self, a: NodeId, b: NodeId) -> bool {
+        let island = |node: NodeId| self.island_of_node(node);
+        self.is_running(a) && self.is_running(b) && (a == b || island(a) == island(b))
+    }
+
+    /// Whether clients outside reach a node: it runs and is not isolated.
+    pub fn is_reachable(&self, node: NodeId) -> bool {
+        self.is_running(node) && self.island_of_node(node) == Island::Mainland
+    }
+
+    /// Whether the kubelet of a node talks to the API.
+    pub fn has_contact(&self, node: NodeId) -> bool {
+        self.nodes[node.index()].has_contact && self.is_api_available()
+    }
+
+    fn island_of_zone(&self, zone: ZoneId) -> Island {
+        if self.zones[zone.index()].is_isolated { Island::Zone(zone) } else { Island::Mainland }
+    }
+
+    fn island_of_node(&self, node: NodeId) -> Island {
+        if self.nodes[node.index()].is_isolated {
+            Island::Node(node)
+        } else {
+            self.island_of_zone(self.blueprint.nodes[node.index()].zone)
+        }
+    }
+
+    fn draw(&self, entity: EntityKey, purpose: Purpose, occurrence: u64) -> Draw {
+        self.streams.draw(entity, purpose, occurrence)
+    }
+
+    fn notify(&mut self, notice: Notice) {
+        self.notices.push(notice);
+    }
+}
+
+/// Machines that reach each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Island {
+    /// Everything that is not isolated, and the clients.
+    Mainland,
+    /// An isolated zone.
+    Zone(ZoneId),
+    /// An isolated node.
+    Node(NodeId),
+}
+
+/// A span drawn from a range.
+fn drawn(draw: Draw, range: model_api::parameters::Range) -> SimSpan {
+    draw.span_between(range.least, range.most)
+}

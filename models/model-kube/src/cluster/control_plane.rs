@@ -1,0 +1,557 @@
+//! Members of the control plane: etcd's quorum, API servers, leaders.
+
+use model_api::Observation;
+use sim_kernel::{Context, EntityKey, Purpose, Recorder, SimSpan, SimTime, Streams, Timer};
+
+use super::tables::Tables;
+use super::{Cluster, Island, KubeEvent, Notice, drawn, priority};
+use crate::etcd;
+use crate::leader_election::{self, ElectionConfig};
+
+const FIRST_LEADER: Purpose = Purpose::new("first leader");
+const ELECTION: Purpose = Purpose::new("etcd election");
+const HEARD: Purpose = Purpose::new("etcd heartbeat phase");
+const API_START: Purpose = Purpose::new("apiserver start");
+const BOOT: Purpose = Purpose::new("member boot");
+const RENEWAL: Purpose = Purpose::new("leader renewal phase");
+const LOOK: Purpose = Purpose::new("candidate look");
+const CACHES: Purpose = Purpose::new("leader caches");
+
+/// etcd's leader is heard of every 100 ms.
+const ETCD_HEARTBEAT: SimSpan = SimSpan::from_millis(100);
+
+/// What a leader is elected for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Component {
+    /// kube-controller-manager.
+    ControllerManager,
+    /// kube-scheduler.
+    Scheduler,
+}
+
+impl Component {
+    const ALL: [Self; 2] = [Self::ControllerManager, Self::Scheduler];
+
+    const fn index(self) -> usize {
+        match self {
+            Self::ControllerManager => 0,
+            Self::Scheduler => 1,
+        }
+    }
+
+    const fn key(self) -> EntityKey {
+        match self {
+            Self::ControllerManager => EntityKey::of("kube-controller-manager"),
+            Self::Scheduler => EntityKey::of("kube-scheduler"),
+        }
+    }
+}
+
+#[derive(Clone, Debug, Default)]
+struct MemberState {
+    is_up: bool,
+    boot: Timer,
+    boot_count: u64,
+    /// When its API server answers; long since, unless it was started anew.
+    api_ready_at: SimTime,
+    /// When its candidates for leadership started.
+    fresh_since: [SimTime; 2],
+}
+
+#[derive(Clone, Debug, Default)]
+struct Leadership {
+    leader: Option<usize>,
+    /// The leader's caches are filled.
+    is_started: bool,
+    /// Its last renewal, known once it is lost or cannot renew.
+    renewed_at: SimTime,
+    /// Expiry, take-over or start, whichever comes next.
+    timer: Timer,
+    candidate: usize,
+    loss_count: u64,
+    term: u64,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct ControlPlane {
+    members: Vec<MemberState>,
+    island: Island,
+    has_quorum: bool,
+    was_quorum_lost: bool,
+    etcd_leader: Option<usize>,
+    is_api_available: bool,
+    api_since: SimTime,
+    timer: Timer,
+    election_count: u64,
+    leaderships: [Leadership; 2],
+}
+
+impl ControlPlane {
+    pub(super) fn at_start(tables: &Tables, streams: Streams) -> Self {
+        let count = tables.members.len();
+        let member = MemberState { is_up: true, ..MemberState::default() };
+        let first =
+            |key: EntityKey| (count > 0).then(|| streams.draw(key, FIRST_LEADER, 0).index(count));
+        let leadership = |component: Component| Leadership {
+            leader: first(component.key()),
+            is_started: true,
+            ..Leadership::default()
+        };
+        Self {
+            members: vec![member; count],
+            island: Island::Mainland,
+            has_quorum: true,
+            was_quorum_lost: false,
+            etcd_leader: first(EntityKey::of("etcd")),
+            is_api_available: true,
+            api_since: SimTime::ZERO,
+            timer: Timer::NONE,
+            election_count: 0,
+            leaderships: Component::ALL.map(leadership),
+        }
+    }
+
+    pub(super) fn is_api_available(&self) -> bool {
+        self.is_api_available
+    }
+
+    /// The side of the network on which the API is, or was last.
+    pub(super) fn island(&self) -> Island {
+        self.island
+    }
+
+    /// Whether a component has a leader that works. Without members the control plane is somebody
+    /// else's and always there.
+    pub(super) fn is_led(&self, component: Component) -> bool {
+        let leadership = &self.leaderships[component.index()];
+        self.members.is_empty() || (leadership.leader.is_some() && leadership.is_started)
+    }
+}
+
+impl Cluster {
+    /// Looks at the power and contact of all members anew.
+    pub(super) fn refresh_members<E, R>(&mut self, ctx: &mut Context<'_, E, R>)
+    where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        let tables = self.tables.clone();
+        for (idx, member) in tables.members.iter().enumerate() {
+            let has_power = !self.zones[member.zone.index()].is_off;
+            let is_up = match member.node {
+                Some(node) => self.is_running(node),
+                None => has_power && self.control_plane.members[idx].is_up,
+            };
+            if member.node.is_none() {
+                self.refresh_member_power(idx, has_power, ctx);
+            }
+            self.set_member_up(idx, is_up, ctx.now());
+        }
+        self.reassess_quorum(ctx);
+    }
+
+    /// A member without a node of the blueprint boots by itself.
+    fn refresh_member_power<E, R>(
+        &mut self,
+        idx: usize,
+        has_power: bool,
+        ctx: &mut Context<'_, E, R>,
+    ) where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        let member = &mut self.control_plane.members[idx];
+        if !has_power {
+            let boot = std::mem::replace(&mut member.boot, Timer::NONE);
+            ctx.cancel(boot);
+        } else if !member.is_up && !ctx.is_pending(member.boot) {
+            member.boot_count += 1;
+            let occurrence = member.boot_count;
+            let draw = self.draw(self.tables.members[idx].key, BOOT, occurrence);
+            let span = drawn(draw, self.blueprint.parameters.node_boot);
+            let number = u32::try_from(idx).expect("members are few");
+            let event = KubeEvent::MemberBooted(number);
+            self.control_plane.members[idx].boot = ctx.timer_in(span, priority::MACHINE, event);
+        }
+    }
+
+    pub(super) fn on_member_booted<E, R>(&mut self, member: u32, ctx: &mut Context<'_, E, R>)
+    where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        self.set_member_up(member as usize, true, ctx.now());
+        self.refresh_members(ctx);
+    }
+
+    fn set_member_up(&mut self, idx: usize, is_up: bool, now: SimTime) {
+        let member = &mut self.control_plane.members[idx];
+        if member.is_up == is_up {
+            return;
+        }
+        member.is_up = is_up;
+        if is_up {
+            member.boot_count += 1;
+            let occurrence = member.boot_count;
+            let draw = self.draw(self.tables.members[idx].key, API_START, occurrence);
+            let span = drawn(draw, self.blueprint.parameters.apiserver_start);
+            let member = &mut self.control_plane.members[idx];
+            member.api_ready_at = now + span;
+            member.fresh_since = [now + span; 2];
+        }
+    }
+
+    /// Members that run on an island.
+    fn members_on(&self, island: Island) -> impl Iterator<Item = usize> {
+        (0..self.control_plane.members.len()).filter(move |idx| {
+            self.control_plane.members[*idx].is_up && self.island_of_member(*idx) == island
+        })
+    }
+
+    /// The island whose members are a majority, if there is one.
+    fn quorum_island(&self) -> Option<Island> {
+        let count = self.control_plane.members.len();
+        let islands = (0..count).map(|idx| self.island_of_member(idx));
+        let mut islands: Vec<Island> = islands.collect();
+        islands.dedup();
+        islands.into_iter().find(|island| etcd::has_quorum(self.members_on(*island).count(), count))
+    }
+
+    fn reassess_quorum<E, R>(&mut self, ctx: &mut Context<'_, E, R>)
+    where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        if self.control_plane.members.is_empty() {
+            return;
+        }
+        let Some(island) = self.quorum_island() else {
+            if std::mem::take(&mut self.control_plane.has_quorum) {
+                self.control_plane.was_quorum_lost = true;
+                ctx.observe(|| Observation::QuorumLost);
+            }
+            self.control_plane.etcd_leader = None;
+            let timer = std::mem::replace(&mut self.control_plane.timer, Timer::NONE);
+            ctx.cancel(timer);
+            self.set_api(false, ctx);
+            self.check_leaders(ctx);
+            return;
+        };
+        let has_moved = self.control_plane.island != island;
+        self.control_plane.island = island;
+        self.control_plane.has_quorum = true;
+        let leader = self.control_plane.etcd_leader;
+        let leads = leader.is_some_and(|leader| self.members_on(island).any(|it| it == leader));
+        if !leads {
+            self.control_plane.etcd_leader = None;
+            self.set_api(false, ctx);
+            if !ctx.is_pending(self.control_plane.timer) {
+                self.call_election(island, leader.is_some(), ctx);
+            }
+        }
+        if has_moved {
+            self.refresh_all_contacts(ctx);
+        }
+        self.check_leaders(ctx);
+    }
+
+    /// etcd elects: the first follower to time out calls it.
+    fn call_election<E, R>(&mut self, island: Island, had_leader: bool, ctx: &mut Context<'_, E, R>)
+    where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        self.control_plane.election_count += 1;
+        let occurrence = self.control_plane.election_count;
+        let timeout = self.blueprint.parameters.etcd_election_timeout;
+        // All followers heard the same heartbeat, if there was one.
+        let heard = self.draw(EntityKey::of("etcd"), HEARD, occurrence);
+        let heard = heard.span_between(SimSpan::ZERO, ETCD_HEARTBEAT);
+        let heard = if had_leader { heard } else { SimSpan::ZERO };
+        let timeouts = self.members_on(island).map(|idx| {
+            let draw = self.draw(self.tables.members[idx].key, ELECTION, occurrence);
+            etcd::follower_timeout(timeout, heard, draw)
+        });
+        let gap = etcd::election_gap(timeouts).expect("a quorum has members");
+        self.control_plane.timer =
+            ctx.timer_in(gap, priority::CONTROL_PLANE, KubeEvent::EtcdElected);
+    }
+
+    pub(super) fn on_etcd_elected<E, R>(&mut self, ctx: &mut Context<'_, E, R>)
+    where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        let island = self.control_plane.island;
+        let key = EntityKey::of("etcd");
+        let members: Vec<usize> = self.members_on(island).collect();
+        let draw = self.draw(key, FIRST_LEADER, self.control_plane.election_count);
+        self.control_plane.etcd_leader = draw.pick(&members).copied();
+        if std::mem::take(&mut self.control_plane.was_quorum_lost) {
+            ctx.observe(|| Observation::QuorumRegained);
+        }
+        let ready_at = members.iter().map(|idx| self.control_plane.members[*idx].api_ready_at);
+        let ready_at = ready_at.min().unwrap_or(SimTime::MAX);
+        if ready_at <= ctx.now() {
+            self.set_api(true, ctx);
+        } else {
+            let event = KubeEvent::ApiReady;
+            self.control_plane.timer = ctx.timer_at(ready_at, priority::CONTROL_PLANE, event);
+        }
+    }
+
+    pub(super) fn on_api_ready<E, R>(&mut self, ctx: &mut Context<'_, E, R>)
+    where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        self.set_api(true, ctx);
+    }
+
+    /// Takes the API away or gives it back, whatever its members do: for faults that are about the
+    /// API itself.
+    pub fn set_api_available<E, R>(&mut self, is_available: bool, ctx: &mut Context<'_, E, R>)
+    where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        let plane = &self.control_plane;
+        let is_possible = plane.members.is_empty() || plane.etcd_leader.is_some();
+        self.set_api(is_available && is_possible, ctx);
+        self.settle(ctx);
+    }
+
+    fn set_api<E, R>(&mut self, is_available: bool, ctx: &mut Context<'_, E, R>)
+    where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        if self.control_plane.is_api_available == is_available {
+            return;
+        }
+        self.control_plane.is_api_available = is_available;
+        self.notify(Notice::ApiChanged(is_available));
+        if is_available {
+            self.control_plane.api_since = ctx.now();
+            for component in Component::ALL {
+                if self.control_plane.leaderships[component.index()].leader.is_some() {
+                    self.resume_leader(component, ctx);
+                } else {
+                    self.expect_takeover(component, ctx);
+                }
+            }
+            self.catch_up_kubelets(ctx);
+            self.resume_deferred(ctx);
+        } else {
+            for component in Component::ALL {
+                self.expect_expiry_of_leader(component, ctx);
+            }
+        }
+    }
+
+    fn election_config(&self) -> ElectionConfig {
+        let parameters = &self.blueprint.parameters;
+        ElectionConfig::new(parameters.leader_lease_duration, parameters.leader_retry_period)
+    }
+
+    /// Notes when a leader renewed last, somewhere within the retry period before now.
+    fn note_last_renewal(&mut self, component: Component, now: SimTime) {
+        let period = self.blueprint.parameters.leader_retry_period;
+        let occurrence = self.control_plane.leaderships[component.index()].loss_count;
+        let draw = self.draw(component.key(), RENEWAL, occurrence);
+        let leadership = &mut self.control_plane.leaderships[component.index()];
+        leadership.loss_count += 1;
+        leadership.renewed_at = now.saturating_sub(draw.span_between(SimSpan::ZERO, period));
+    }
+
+    /// A leader that cannot reach the API gives up in time.
+    fn expect_expiry_of_leader<E, R>(&mut self, component: Component, ctx: &mut Context<'_, E, R>)
+    where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        if self.control_plane.leaderships[component.index()].leader.is_none() {
+            return;
+        }
+        self.note_last_renewal(component, ctx.now());
+        let stops_after = self.election_config().stops_after();
+        let leadership = &mut self.control_plane.leaderships[component.index()];
+        let at = (leadership.renewed_at + stops_after).max(ctx.now());
+        ctx.cancel(leadership.timer);
+        let event = KubeEvent::LeaderExpired(component);
+        leadership.timer = ctx.timer_at(at, priority::CONTROL_PLANE, event);
+    }
+
+    /// The API came back before the leader gave up.
+    fn resume_leader<E, R>(&mut self, component: Component, ctx: &mut Context<'_, E, R>)
+    where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        let leadership = &mut self.control_plane.leaderships[component.index()];
+        ctx.cancel(leadership.timer);
+        if !leadership.is_started {
+            self.fill_caches(component, ctx);
+        }
+    }
+
+    pub(super) fn on_leader_expired<E, R>(
+        &mut self,
+        component: Component,
+        ctx: &mut Context<'_, E, R>,
+    ) where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        let now = ctx.now();
+        let leadership = &mut self.control_plane.leaderships[component.index()];
+        if let Some(member) = leadership.leader.take() {
+            // The process exits and starts again as a candidate that has seen nothing.
+            self.control_plane.members[member].fresh_since[component.index()] = now;
+        }
+        self.end_leadership(component, ctx);
+    }
+
+    fn end_leadership<E, R>(&mut self, component: Component, ctx: &mut Context<'_, E, R>)
+    where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        self.control_plane.leaderships[component.index()].is_started = false;
+        if component == Component::ControllerManager {
+            self.forget_evictions(ctx);
+        }
+    }
+
+    /// Leaders whose member is down or cut off are lost.
+    fn check_leaders<E, R>(&mut self, ctx: &mut Context<'_, E, R>)
+    where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        let island = self.control_plane.island;
+        for component in Component::ALL {
+            let Some(leader) = self.control_plane.leaderships[component.index()].leader else {
+                // A candidate that was counted on may be gone, or another one may have come.
+                if self.is_api_available() {
+                    self.expect_takeover(component, ctx);
+                }
+                continue;
+            };
+            if self.members_on(island).any(|member| member == leader) {
+                continue;
+            }
+            if self.is_api_available() {
+                self.note_last_renewal(component, ctx.now());
+            }
+            let leadership = &mut self.control_plane.leaderships[component.index()];
+            leadership.leader = None;
+            let timer = std::mem::replace(&mut leadership.timer, Timer::NONE);
+            ctx.cancel(timer);
+            self.control_plane.members[leader].fresh_since[component.index()] = ctx.now();
+            self.end_leadership(component, ctx);
+            if self.is_api_available() {
+                self.expect_takeover(component, ctx);
+            }
+        }
+    }
+
+    /// Works out which candidate takes a lease and when.
+    fn expect_takeover<E, R>(&mut self, component: Component, ctx: &mut Context<'_, E, R>)
+    where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        let timer = self.control_plane.leaderships[component.index()].timer;
+        ctx.cancel(timer);
+        let island = self.control_plane.island;
+        let candidates = self.members_on(island);
+        let earliest = candidates.map(|member| (self.takeover_at(component, member), member)).min();
+        let Some((at, member)) = earliest else { return };
+        let leadership = &mut self.control_plane.leaderships[component.index()];
+        leadership.candidate = member;
+        let event = KubeEvent::TakeoverDue(component);
+        leadership.timer = ctx.timer_at(at.max(ctx.now()), priority::CONTROL_PLANE, event);
+    }
+
+    /// When one candidate finds the lease free.
+    fn takeover_at(&self, component: Component, member: usize) -> SimTime {
+        let config = self.election_config();
+        let leadership = &self.control_plane.leaderships[component.index()];
+        let key = self.tables.members[member].key.child(match component {
+            Component::ControllerManager => "kube-controller-manager",
+            Component::Scheduler => "kube-scheduler",
+        });
+        // Twenty looks of at least 2 s cover the lease of any sensible configuration.
+        let first = leadership.loss_count * 32;
+        let pause = |nth: u64| config.poll_pause(self.draw(key, LOOK, first + nth));
+        let fresh_since = self.control_plane.members[member].fresh_since[component.index()];
+        let api_since = self.control_plane.api_since;
+        // A candidate looks at once when it starts; one that runs is between two looks.
+        let first_look = if fresh_since > leadership.renewed_at {
+            fresh_since.max(api_since)
+        } else {
+            let part = self.draw(key, LOOK, first).span_between(SimSpan::ZERO, pause(1));
+            leadership.renewed_at + part
+        };
+        let pauses = (2..20).map(pause);
+        let free_at = leader_election::takeover_at(first_look, config.lease, first_look, pauses);
+        if free_at >= api_since {
+            return free_at;
+        }
+        let part = self.draw(key, LOOK, first + 21).span_between(SimSpan::ZERO, pause(22));
+        api_since + part
+    }
+
+    pub(super) fn on_takeover_due<E, R>(
+        &mut self,
+        component: Component,
+        ctx: &mut Context<'_, E, R>,
+    ) where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        // When the API is back, take-over is worked out anew.
+        if !self.is_api_available() {
+            return;
+        }
+        let leadership = &mut self.control_plane.leaderships[component.index()];
+        leadership.leader = Some(leadership.candidate);
+        leadership.is_started = false;
+        self.fill_caches(component, ctx);
+    }
+
+    fn fill_caches<E, R>(&mut self, component: Component, ctx: &mut Context<'_, E, R>)
+    where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        let term = self.control_plane.leaderships[component.index()].term;
+        let draw = self.draw(component.key(), CACHES, term);
+        let span = drawn(draw, self.blueprint.parameters.leader_start);
+        let leadership = &mut self.control_plane.leaderships[component.index()];
+        leadership.term += 1;
+        let event = KubeEvent::LeaderStarted(component);
+        leadership.timer = ctx.timer_in(span, priority::CONTROL_PLANE, event);
+    }
+
+    pub(super) fn on_leader_started<E, R>(
+        &mut self,
+        component: Component,
+        ctx: &mut Context<'_, E, R>,
+    ) where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        self.control_plane.leaderships[component.index()].is_started = true;
+        match component {
+            Component::ControllerManager => {
+                ctx.observe(|| Observation::LeaderChanged);
+                self.restart_node_controllers(ctx);
+                self.sync_all_workloads(ctx);
+            }
+            Component::Scheduler => self.restart_scheduler(ctx),
+        }
+        self.resume_deferred(ctx);
+    }
+}

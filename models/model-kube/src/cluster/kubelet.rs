@@ -1,0 +1,459 @@
+//! What kubelets do with pods: start, watch, restart, stop.
+
+use model_api::kube::RestartPolicy;
+use model_api::observation::{DeletionReason, UnreadyReason};
+use model_api::{NodeId, Observation, PodId};
+use sim_kernel::{Context, Purpose, Recorder, SimSpan, SimTime, Timer};
+
+use super::pod::{PodPhase, StartPlan, Step};
+use super::{Cluster, KubeEvent, Notice, drawn, priority};
+use crate::crash_loop::BackoffConfig;
+use crate::probes;
+
+const WATCH: Purpose = Purpose::new("kubelet sees pod");
+const ATTACH: Purpose = Purpose::new("volume attach");
+const SANDBOX: Purpose = Purpose::new("sandbox start");
+const PULL: Purpose = Purpose::new("image pull");
+const CONTAINER: Purpose = Purpose::new("container start");
+const APP: Purpose = Purpose::new("application start");
+const RELIST: Purpose = Purpose::new("kubelet relist");
+const REQUEUE: Purpose = Purpose::new("pod worker requeue");
+const STOP: Purpose = Purpose::new("container stop");
+const CLEAR: Purpose = Purpose::new("pod cleared");
+
+/// PLEG relists containers every second (pkg/kubelet/pleg/generic.go).
+const RELIST_PERIOD: SimSpan = SimSpan::from_secs(1);
+/// From the last exit of a container until the kubelet's final DELETE is through: 1 to 2 s.
+const CLEAR_LEAST: SimSpan = SimSpan::from_secs(1);
+const CLEAR_MOST: SimSpan = SimSpan::from_secs(2);
+/// Between TERM and KILL there are 2 s even when preStop used up the grace period
+/// (minimumGracePeriodInSeconds).
+const GRACE_LEAST: SimSpan = SimSpan::from_secs(2);
+/// The pod worker comes late to a back-off by up to this.
+const REQUEUE_MOST: SimSpan = SimSpan::from_secs(30);
+
+impl Cluster {
+    /// The processes of these pods end with an error, now. Pods whose processes do not run are
+    /// left alone; returns how many were hit.
+    pub fn crash_pods<E, R>(&mut self, pods: &[PodId], ctx: &mut Context<'_, E, R>) -> u32
+    where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        let mut hit_count = 0;
+        for id in pods {
+            if self.pods[id.index()].phase != PodPhase::Running {
+                continue;
+            }
+            hit_count += 1;
+            self.end_processes(*id, PodPhase::Waiting, ctx);
+            let pod = &self.pods[id.index()];
+            if !pod.is_stopping {
+                let draw = self.draw(pod.key, RELIST, u64::from(pod.restart_count));
+                let seen_in = draw.span_between(SimSpan::ZERO, RELIST_PERIOD);
+                self.set_step(*id, Step::ExitSeen, ctx.now() + seen_in, ctx);
+            }
+        }
+        self.settle(ctx);
+        hit_count
+    }
+
+    /// Starts a pod that is bound at `bound_at`.
+    pub(super) fn begin_start<E, R>(
+        &mut self,
+        id: PodId,
+        bound_at: SimTime,
+        ctx: &mut Context<'_, E, R>,
+    ) where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        let parameters = &self.blueprint.parameters;
+        let pod = &self.pods[id.index()];
+        let (key, table) = (pod.key, &self.tables.workloads[pod.workload.index()]);
+        let seen_at = bound_at + drawn(self.draw(key, WATCH, 0), parameters.watch_latency);
+        let mut at = seen_at;
+        if table.claim_count > 0 {
+            at += drawn(self.draw(key, ATTACH, 0), parameters.volume_attach);
+        }
+        at += drawn(self.draw(key, SANDBOX, 0), parameters.sandbox_start);
+        let node = pod.node.expect("a pod is started after it was bound");
+        let pulled_at = self.pull_images(id, node, at);
+        let pod = &mut self.pods[id.index()];
+        pod.phase = PodPhase::Creating;
+        pod.worker_at = seen_at;
+        self.set_step(id, Step::Pulled, pulled_at, ctx);
+    }
+
+    /// Starts the containers of a pod anew on a node that has everything but the sandbox.
+    pub(super) fn begin_restart_on_boot<E, R>(&mut self, id: PodId, ctx: &mut Context<'_, E, R>)
+    where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        let pod = &mut self.pods[id.index()];
+        pod.restart_count += u32::from(pod.has_address);
+        pod.phase = PodPhase::Creating;
+        pod.worker_at = ctx.now();
+        let (key, occurrence) = (pod.key, u64::from(pod.restart_count));
+        let node = pod.node.expect("pods of a node are bound to it");
+        let sandbox =
+            drawn(self.draw(key, SANDBOX, occurrence), self.blueprint.parameters.sandbox_start);
+        let pulled_at = self.pull_images(id, node, ctx.now() + sandbox);
+        self.set_step(id, Step::Pulled, pulled_at, ctx);
+    }
+
+    /// When the node has all images of a pod. One image at a time is pulled
+    /// (`serializeImagePulls`), each once.
+    fn pull_images(&mut self, id: PodId, node_id: NodeId, from: SimTime) -> SimTime {
+        let workload = self.pods[id.index()].workload;
+        let tables = self.tables.clone();
+        let mut at = from;
+        for image in &tables.workloads[workload.index()].images {
+            let known = self.nodes[node_id.index()].image_at(*image);
+            let there_at = known.unwrap_or_else(|| {
+                let key = tables.node_keys[node_id.index()];
+                let draw = self.draw(key.child(tables.image_name(*image)), PULL, 0);
+                let span = drawn(draw, self.blueprint.parameters.image_pull);
+                let node = &mut self.nodes[node_id.index()];
+                let there_at = node.pull_free_at.max(at) + span;
+                node.pull_free_at = there_at;
+                node.add_image(*image, there_at);
+                there_at
+            });
+            at = at.max(there_at);
+        }
+        at
+    }
+
+    /// Works out when the containers run, answer and are ready, from the moment the first one is
+    /// created.
+    ///
+    /// Simplified: an init container runs for as long as a container takes to start.
+    fn plan_start(&self, id: PodId, from: SimTime) -> StartPlan {
+        let parameters = &self.blueprint.parameters;
+        let pod = &self.pods[id.index()];
+        let spec = &self.tables.workloads[pod.workload.index()].template.spec;
+        let occurrence = u64::from(pod.restart_count);
+        let mut started_at = from;
+        let container_count = 2 * spec.init_containers.len() + spec.containers.len();
+        for idx in 0..container_count.max(1) {
+            let draw = self.draw(pod.key.part(idx as u64), CONTAINER, occurrence);
+            started_at += drawn(draw, parameters.container_start);
+        }
+        let app_start = drawn(self.draw(pod.key, APP, occurrence), parameters.app_start);
+        let answers_at = started_at + app_start;
+        let relist = self.draw(pod.key, RELIST, occurrence);
+        let synced_at = started_at + relist.span_between(SimSpan::ZERO, RELIST_PERIOD);
+        let ready_at = spec.containers.iter().map(|container| {
+            probes::ready_at(container, pod.worker_at, started_at, synced_at, answers_at)
+        });
+        let ready_at = ready_at.max().unwrap_or(synced_at);
+        StartPlan { started_at, answers_at, ready_at }
+    }
+
+    pub(super) fn on_pod_step<E, R>(&mut self, id: PodId, ctx: &mut Context<'_, E, R>)
+    where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        let pod = &mut self.pods[id.index()];
+        let workload = pod.workload;
+        match std::mem::take(&mut pod.step) {
+            Step::None => {}
+            Step::Pulled => {
+                ctx.observe(|| Observation::PodImagePulled { pod: id, workload });
+                let plan = self.plan_start(id, ctx.now());
+                self.pods[id.index()].plan = plan;
+                self.set_step(id, Step::Started, plan.started_at, ctx);
+            }
+            Step::Started => {
+                pod.phase = PodPhase::Running;
+                pod.has_address = true;
+                let plan = pod.plan;
+                ctx.observe(|| Observation::PodStarted { pod: id, workload });
+                // Without a probe a pod is ready before it can answer.
+                let (step, at) = if plan.ready_at < plan.answers_at {
+                    (Step::Ready, plan.ready_at)
+                } else {
+                    (Step::Answers, plan.answers_at)
+                };
+                self.set_step(id, step, at, ctx);
+            }
+            Step::Answers => {
+                let (is_ready, ready_at) = (pod.is_locally_ready, pod.plan.ready_at);
+                self.set_answers(id, true);
+                if !is_ready {
+                    self.set_step(id, Step::Ready, ready_at, ctx);
+                }
+            }
+            Step::Ready => {
+                pod.is_locally_ready = true;
+                let (answers, answers_at) = (pod.answers, pod.plan.answers_at);
+                self.publish_status(id, UnreadyReason::Probe, ctx);
+                if !answers {
+                    self.set_step(id, Step::Answers, answers_at, ctx);
+                }
+            }
+            Step::ExitSeen => self.on_exit_seen(id, ctx),
+        }
+    }
+
+    /// The kubelet sees that containers ended: it says so and restarts them after the back-off.
+    fn on_exit_seen<E, R>(&mut self, id: PodId, ctx: &mut Context<'_, E, R>)
+    where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        self.publish_status(id, UnreadyReason::ContainersEnded, ctx);
+        let config = BackoffConfig::of(&self.blueprint.parameters);
+        let pod = &mut self.pods[id.index()];
+        let spec = &self.tables.workloads[pod.workload.index()].template.spec;
+        if spec.restart_policy == RestartPolicy::Never {
+            pod.phase = PodPhase::Finished;
+            let workload = pod.workload;
+            self.release_from_scheduler(id);
+            self.touch_endpoint(id, ctx);
+            self.request_sync(workload, ctx);
+            return;
+        }
+        let now = ctx.now();
+        let at = pod.backoff.restart_at(now, &config);
+        pod.restart_count += 1;
+        let (key, occurrence) = (pod.key, u64::from(pod.restart_count));
+        let late_most = ((at - now) / 2).min(REQUEUE_MOST);
+        let late = self.draw(key, REQUEUE, occurrence).span_between(SimSpan::ZERO, late_most);
+        self.set_step(id, Step::Pulled, at + late, ctx);
+    }
+
+    /// The processes of a pod are gone.
+    pub(super) fn end_processes<E, R>(
+        &mut self,
+        id: PodId,
+        phase: PodPhase,
+        ctx: &mut Context<'_, E, R>,
+    ) where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        let pod = &mut self.pods[id.index()];
+        let ran = pod.phase == PodPhase::Running;
+        pod.phase = phase;
+        pod.is_locally_ready = false;
+        pod.step = Step::None;
+        let timer = std::mem::replace(&mut pod.step_timer, Timer::NONE);
+        ctx.cancel(timer);
+        if ran && !pod.answers {
+            self.notify(Notice::PodStopped(id));
+        }
+        self.set_answers(id, false);
+    }
+
+    fn set_answers(&mut self, id: PodId, answers: bool) {
+        let pod = &mut self.pods[id.index()];
+        if pod.answers == answers {
+            return;
+        }
+        pod.answers = answers;
+        self.notify(if answers { Notice::PodStarted(id) } else { Notice::PodStopped(id) });
+        self.touch_services_of(id);
+    }
+
+    pub(super) fn set_step<E, R>(
+        &mut self,
+        id: PodId,
+        step: Step,
+        at: SimTime,
+        ctx: &mut Context<'_, E, R>,
+    ) where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        let at = at.max(ctx.now());
+        let pod = &mut self.pods[id.index()];
+        ctx.cancel(pod.step_timer);
+        pod.step = step;
+        pod.step_timer = ctx.timer_at(at, priority::KUBELET, KubeEvent::PodStep(id));
+    }
+
+    /// Tells the API what the kubelet thinks of a pod's readiness, when it can. `reason` says why
+    /// it is not ready, if it is not.
+    pub(super) fn publish_status<E, R>(
+        &mut self,
+        id: PodId,
+        reason: UnreadyReason,
+        ctx: &mut Context<'_, E, R>,
+    ) where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        if self.is_in_contact(id) {
+            self.set_ready(id, self.pods[id.index()].is_locally_ready, reason, ctx);
+        }
+    }
+
+    /// Writes the Ready condition that the API shows.
+    pub(super) fn set_ready<E, R>(
+        &mut self,
+        id: PodId,
+        is_ready: bool,
+        reason: UnreadyReason,
+        ctx: &mut Context<'_, E, R>,
+    ) where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        let pod = &mut self.pods[id.index()];
+        if pod.is_ready == is_ready || !pod.exists() {
+            return;
+        }
+        pod.is_ready = is_ready;
+        let workload = pod.workload;
+        if is_ready {
+            pod.ready_since = ctx.now();
+            ctx.observe(|| Observation::PodBecameReady { pod: id, workload });
+            self.notify(Notice::PodReady(id));
+        } else {
+            ctx.observe(|| Observation::PodBecameUnready { pod: id, workload, reason });
+            self.notify(Notice::PodUnready(id));
+        }
+        self.touch_endpoint(id, ctx);
+        self.note_readiness(id, ctx);
+    }
+
+    pub(super) fn on_status_sync<E, R>(&mut self, id: PodId, ctx: &mut Context<'_, E, R>)
+    where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        self.publish_status(id, UnreadyReason::Probe, ctx);
+    }
+
+    /// Gives a pod its deletionTimestamp. What is not bound or finished goes at once; a kubelet in
+    /// contact begins to stop the containers; otherwise the pod stays Terminating.
+    pub(super) fn delete_pod<E, R>(
+        &mut self,
+        id: PodId,
+        reason: DeletionReason,
+        ctx: &mut Context<'_, E, R>,
+    ) where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        let pod = &mut self.pods[id.index()];
+        if pod.is_terminating || !pod.exists() {
+            return;
+        }
+        pod.is_terminating = true;
+        let (workload, is_bound) = (pod.workload, pod.node.is_some());
+        let is_finished = pod.phase == PodPhase::Finished;
+        let eviction = std::mem::replace(&mut pod.eviction, Timer::NONE);
+        ctx.cancel(eviction);
+        ctx.observe(|| Observation::PodDeletionRequested { pod: id, workload, reason });
+        self.notify(Notice::PodTerminating(id));
+        if !is_bound || is_finished {
+            self.remove_pod(id, ctx);
+            return;
+        }
+        self.mark_terminating_in_scheduler(id);
+        self.touch_endpoint(id, ctx);
+        self.request_sync(workload, ctx);
+        if self.is_in_contact(id) {
+            self.begin_stop(id, ctx);
+        }
+    }
+
+    /// The kubelet sees the deletionTimestamp: preStop, then TERM.
+    pub(super) fn begin_stop<E, R>(&mut self, id: PodId, ctx: &mut Context<'_, E, R>)
+    where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        let pod = &mut self.pods[id.index()];
+        if pod.is_stopping {
+            return;
+        }
+        pod.is_stopping = true;
+        let key = pod.key;
+        let runs = pod.phase == PodPhase::Running;
+        let watch = drawn(self.draw(key, WATCH, 1), self.blueprint.parameters.watch_latency);
+        let pre_stop = if runs { self.pre_stop(id) } else { SimSpan::ZERO };
+        let at = ctx.now() + watch + pre_stop;
+        ctx.schedule_at(at, priority::KUBELET, KubeEvent::TermDue(id));
+    }
+
+    /// How long the containers go on serving before TERM: the longest preStop, within the grace
+    /// period.
+    fn pre_stop(&self, id: PodId) -> SimSpan {
+        let workload = self.pods[id.index()].workload;
+        let spec = &self.tables.workloads[workload.index()].template.spec;
+        let longest = spec.containers.iter().filter_map(|it| it.lifecycle.pre_stop).max();
+        longest.unwrap_or(SimSpan::ZERO).min(spec.termination_grace)
+    }
+
+    pub(super) fn on_term_due<E, R>(&mut self, id: PodId, ctx: &mut Context<'_, E, R>)
+    where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        let pod = &self.pods[id.index()];
+        let runs_on = pod.node.is_some_and(|node| self.is_running(node));
+        if !pod.exists() || !pod.is_stopping || !runs_on {
+            return;
+        }
+        let (key, workload, runs) = (pod.key, pod.workload, pod.phase == PodPhase::Running);
+        let grace = self.tables.workloads[workload.index()].template.spec.termination_grace;
+        let left = grace.saturating_sub(self.pre_stop(id)).max(GRACE_LEAST);
+        let stop = drawn(self.draw(key, STOP, 0), self.blueprint.parameters.container_stop);
+        let stop = if runs { stop.min(left) } else { SimSpan::ZERO };
+        let clear = self.draw(key, CLEAR, 0).span_between(CLEAR_LEAST, CLEAR_MOST);
+        self.end_processes(id, PodPhase::Waiting, ctx);
+        self.publish_status(id, UnreadyReason::Terminating, ctx);
+        ctx.schedule_in(stop + clear, priority::KUBELET, KubeEvent::PodCleared(id));
+    }
+
+    /// The kubelet confirms that nothing of the pod is left.
+    pub(super) fn on_pod_cleared<E, R>(&mut self, id: PodId, ctx: &mut Context<'_, E, R>)
+    where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        let pod = &mut self.pods[id.index()];
+        if !pod.exists() || !pod.is_stopping {
+            return;
+        }
+        if self.is_in_contact(id) {
+            self.remove_pod(id, ctx);
+        } else {
+            // Nothing runs any more; the confirmation waits for contact.
+            self.pods[id.index()].is_stopping = false;
+        }
+    }
+
+    /// The object goes, whoever asked for it.
+    pub(super) fn remove_pod<E, R>(&mut self, id: PodId, ctx: &mut Context<'_, E, R>)
+    where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        if !self.pods[id.index()].exists() {
+            return;
+        }
+        self.release_from_scheduler(id);
+        self.end_processes(id, PodPhase::Gone, ctx);
+        let pod = &mut self.pods[id.index()];
+        pod.is_ready = false;
+        let (workload, node) = (pod.workload, pod.node);
+        let eviction = std::mem::replace(&mut pod.eviction, Timer::NONE);
+        ctx.cancel(eviction);
+        if let Some(node) = node {
+            self.nodes[node.index()].pods.retain(|other| *other != id);
+        }
+        self.workloads[workload.index()].pods.retain(|other| *other != id);
+        ctx.observe(|| Observation::PodGone { pod: id, workload });
+        self.notify(Notice::PodGone(id));
+        self.touch_endpoint(id, ctx);
+        self.request_sync(workload, ctx);
+        self.retry_unschedulable(ctx);
+    }
+}

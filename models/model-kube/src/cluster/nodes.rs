@@ -1,0 +1,958 @@
+//! Nodes: power, contact, leases, and what the node lifecycle controller does about silence.
+
+use model_api::kube::{Node, TaintEffect};
+use model_api::observation::{DeletionReason, UnreadyReason};
+use model_api::{Blueprint, NodeId, Observation, Parameters, PodId, ZoneId};
+use sim_kernel::{
+    Context, EntityKey, EventId, Purpose, Recorder, SimSpan, SimTime, Streams, Timer,
+};
+
+use super::control_plane::Component;
+use super::pod::PodPhase;
+use super::tables::Tables;
+use super::{Cluster, Island, KubeEvent, Notice, drawn, priority};
+use crate::client_limit::ClientLimiter;
+use crate::node_lifecycle::{
+    DisruptionChange, EvictionRates, MonitorPasses, Ready, ZoneCount, ZoneEvictor,
+};
+use crate::taint_eviction::{OUT_OF_SERVICE, Stay, UNREACHABLE, UNSCHEDULABLE, taint};
+
+const LEASE_PHASE: Purpose = Purpose::new("lease phase");
+const LEASE_PERIOD: Purpose = Purpose::new("lease period");
+const MONITOR_PHASE: Purpose = Purpose::new("node monitor phase");
+const BOOT: Purpose = Purpose::new("node boot");
+const RESUME: Purpose = Purpose::new("heartbeat resumes");
+const STATUS: Purpose = Purpose::new("status sync");
+const GARBAGE: Purpose = Purpose::new("pod garbage collector phase");
+
+/// Each renewal of a lease comes 0 to 4 % late
+/// (component-helpers/apimachinery/lease/controller.go).
+const LEASE_JITTER: f64 = 0.04;
+/// The tainting pass runs every 100 ms (nodelifecycle, `nodeEvictionPeriod`).
+const TAINT_PERIOD: SimSpan = SimSpan::from_millis(100);
+/// The kubelet's status manager reconciles every 10 s (pkg/kubelet/status/status_manager.go).
+const STATUS_PERIOD: SimSpan = SimSpan::from_secs(10);
+/// Periodic things ran long before the start, so their ticks are counted from here, an hour before.
+const LONG_BEFORE: SimSpan = SimSpan::from_hours(1);
+
+/// A moment counted from [`LONG_BEFORE`].
+fn shifted(at: SimTime) -> SimTime {
+    at + LONG_BEFORE
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct NodeState {
+    /// Lost by itself, apart from its zone.
+    is_off: bool,
+    /// Isolated by itself, apart from its zone.
+    pub(super) is_isolated: bool,
+    /// Has power, has booted.
+    pub(super) is_running: bool,
+    /// Reaches the API's side of the network, whether the API answers or not.
+    pub(super) has_contact: bool,
+    was_reachable: bool,
+    /// A renewal of its lease, shifted; the others lie periods apart.
+    lease_origin: SimTime,
+    lease_period: SimSpan,
+    pub(super) ready: Ready,
+    /// Tainted `unreachable:NoExecute`.
+    has_no_execute: bool,
+    /// Waits for that taint, or has it: has left the monitor's care until it is ready.
+    is_queued: bool,
+    is_cordoned: bool,
+    is_deleted: bool,
+    /// Its kubelet was started and has not posted yet.
+    will_register: bool,
+    is_out_of_service: bool,
+    pub(super) is_in_scheduler: bool,
+    /// The pass that finds it silent; never, while it is not.
+    expiry_at: SimTime,
+    boot: Timer,
+    resume: Timer,
+    boot_count: u64,
+    resume_count: u64,
+    /// The event that lost or restored it last.
+    cause: EventId,
+    /// When its kubelet has pulled all it was asked to.
+    pub(super) pull_free_at: SimTime,
+    pub(super) pods: Vec<PodId>,
+    /// Images with the moment they are there, in order of number.
+    images: Vec<(u32, SimTime)>,
+}
+
+impl NodeState {
+    pub(super) fn all(blueprint: &Blueprint, tables: &Tables, streams: Streams) -> Vec<Self> {
+        let period = blueprint.parameters.lease_renew_period;
+        let nodes = blueprint.nodes.iter().zip(&tables.node_keys).zip(&tables.node_images);
+        nodes
+            .map(|((spec, key), images)| {
+                // Simplified: a node's period is drawn once, not for every renewal; the range is
+                // the same, and the phase of a node does not wander.
+                let lease_period = streams.draw(*key, LEASE_PERIOD, 0).jitter(period, LEASE_JITTER);
+                let phase = streams.draw(*key, LEASE_PHASE, 0);
+                let lease_origin = SimTime::ZERO + phase.span_between(SimSpan::ZERO, lease_period);
+                let mut node = Self {
+                    is_off: false,
+                    is_isolated: false,
+                    is_running: true,
+                    has_contact: true,
+                    was_reachable: true,
+                    lease_origin,
+                    lease_period,
+                    ready: Ready::True,
+                    has_no_execute: false,
+                    is_queued: false,
+                    is_cordoned: spec.node.unschedulable,
+                    is_deleted: false,
+                    will_register: false,
+                    is_out_of_service: false,
+                    is_in_scheduler: true,
+                    expiry_at: SimTime::MAX,
+                    boot: Timer::NONE,
+                    resume: Timer::NONE,
+                    boot_count: 0,
+                    resume_count: 0,
+                    cause: EventId::NONE,
+                    pull_free_at: SimTime::ZERO,
+                    pods: Vec::new(),
+                    images: Vec::new(),
+                };
+                for image in images {
+                    node.add_image(*image, SimTime::ZERO);
+                }
+                node
+            })
+            .collect()
+    }
+
+    /// When an image is there, `None` when nobody asked for it yet.
+    pub(super) fn image_at(&self, image: u32) -> Option<SimTime> {
+        let found = self.images.binary_search_by_key(&image, |(number, _)| *number);
+        found.ok().map(|idx| self.images[idx].1)
+    }
+
+    pub(super) fn add_image(&mut self, image: u32, at: SimTime) {
+        if let Err(idx) = self.images.binary_search_by_key(&image, |(number, _)| *number) {
+            self.images.insert(idx, (image, at));
+        }
+    }
+
+    /// The last renewal at or before `now`, shifted.
+    fn last_renewal(&self, now: SimTime) -> SimTime {
+        let since = shifted(now).saturating_since(self.lease_origin).as_nanos();
+        self.lease_origin + self.lease_period * (since / self.lease_period.as_nanos())
+    }
+
+    /// Pods may be bound to it as far as the node controller is concerned.
+    pub(super) fn is_deleted(&self) -> bool {
+        self.is_deleted
+    }
+}
+
+/// The node lifecycle controller's clockwork.
+#[derive(Clone, Debug)]
+pub(super) struct Monitor {
+    /// Passes of the present leader, shifted.
+    passes: MonitorPasses,
+    pause: SimSpan,
+    timer: Timer,
+    next_at: SimTime,
+    taint_timer: Timer,
+    taint_at: SimTime,
+    client: ClientLimiter,
+}
+
+impl Monitor {
+    pub(super) fn at_start(parameters: &Parameters, streams: Streams) -> Self {
+        let pause = parameters.node_monitor_period;
+        let draw = streams.draw(EntityKey::of("kube-controller-manager"), MONITOR_PHASE, 0);
+        let phase = draw.span_between(SimSpan::ZERO, pause);
+        Self {
+            passes: MonitorPasses::new(SimTime::ZERO + phase, pause),
+            pause,
+            timer: Timer::NONE,
+            next_at: SimTime::MAX,
+            taint_timer: Timer::NONE,
+            taint_at: SimTime::MAX,
+            client: ClientLimiter::of_controller(),
+        }
+    }
+
+    fn pass_at_or_after(&self, at: SimTime) -> SimTime {
+        self.passes.at_or_after(shifted(at)) - LONG_BEFORE
+    }
+
+    /// When the last renewal expires for this leader.
+    fn expiry(&self, renewed_at: SimTime, grace: SimSpan, now: SimTime) -> SimTime {
+        let expiry = self.passes.expiry(renewed_at, grace).saturating_sub(LONG_BEFORE);
+        expiry.max(self.pass_at_or_after(now))
+    }
+}
+
+/// Zones and limiters of a cluster that just started.
+pub(super) fn evictor(parameters: &Parameters, tables: &Tables) -> ZoneEvictor {
+    let mut evictor = ZoneEvictor::new(EvictionRates::of(parameters), tables.evictor_zone_count);
+    let mut counts = vec![ZoneCount::default(); tables.evictor_zone_count];
+    for zone in &tables.evictor_zones {
+        counts[*zone].ready_count += 1;
+    }
+    evictor.handle_disruption(&counts, SimTime::ZERO);
+    evictor
+}
+
+/// Commands.
+impl Cluster {
+    /// Cuts the power of a zone: its nodes and members of the control plane stop.
+    pub fn lose_zone<E, R>(&mut self, zone: ZoneId, ctx: &mut Context<'_, E, R>)
+    where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        self.zones[zone.index()].is_off = true;
+        ctx.observe(|| Observation::ZoneLost { zone, is_isolated: false });
+        self.refresh_zone(zone, ctx);
+    }
+
+    /// Gives a zone its power back; its machines boot.
+    pub fn restore_zone<E, R>(&mut self, zone: ZoneId, ctx: &mut Context<'_, E, R>)
+    where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        self.zones[zone.index()].is_off = false;
+        ctx.observe(|| Observation::ZoneRestored { zone });
+        self.refresh_zone(zone, ctx);
+    }
+
+    /// Cuts a zone off: what is in it runs on and reaches nothing outside.
+    pub fn isolate_zone<E, R>(&mut self, zone: ZoneId, ctx: &mut Context<'_, E, R>)
+    where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        self.zones[zone.index()].is_isolated = true;
+        ctx.observe(|| Observation::ZoneLost { zone, is_isolated: true });
+        self.refresh_zone(zone, ctx);
+    }
+
+    /// Reconnects an isolated zone.
+    pub fn rejoin_zone<E, R>(&mut self, zone: ZoneId, ctx: &mut Context<'_, E, R>)
+    where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        self.zones[zone.index()].is_isolated = false;
+        ctx.observe(|| Observation::ZoneRestored { zone });
+        self.refresh_zone(zone, ctx);
+    }
+
+    /// Stops a node.
+    pub fn lose_node<E, R>(&mut self, node: NodeId, ctx: &mut Context<'_, E, R>)
+    where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        self.nodes[node.index()].is_off = true;
+        self.refresh_nodes(&[node], ctx);
+    }
+
+    /// Gives a node its power back; it boots.
+    pub fn restore_node<E, R>(&mut self, node: NodeId, ctx: &mut Context<'_, E, R>)
+    where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        self.nodes[node.index()].is_off = false;
+        self.refresh_nodes(&[node], ctx);
+    }
+
+    /// Cuts a node off; it runs on.
+    pub fn isolate_node<E, R>(&mut self, node: NodeId, ctx: &mut Context<'_, E, R>)
+    where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        self.nodes[node.index()].is_isolated = true;
+        self.refresh_nodes(&[node], ctx);
+    }
+
+    /// Reconnects an isolated node.
+    pub fn rejoin_node<E, R>(&mut self, node: NodeId, ctx: &mut Context<'_, E, R>)
+    where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        self.nodes[node.index()].is_isolated = false;
+        self.refresh_nodes(&[node], ctx);
+    }
+
+    /// Forbids (or allows again) that new pods are bound to a node.
+    pub fn cordon<E, R>(&mut self, node: NodeId, is_cordoned: bool, ctx: &mut Context<'_, E, R>)
+    where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        self.nodes[node.index()].is_cordoned = is_cordoned;
+        self.tell_scheduler_of(node);
+        self.retry_unschedulable(ctx);
+        self.settle(ctx);
+    }
+
+    /// Deletes a Node object, as an operator or a cloud controller does with a machine that is no
+    /// more. The pods on it are garbage after the quarantine.
+    pub fn delete_node<E, R>(&mut self, node: NodeId, ctx: &mut Context<'_, E, R>)
+    where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        let rank = self.tables.name_ranks[node.index()];
+        self.evictor.dequeue(self.tables.evictor_zones[node.index()], rank);
+        let state = &mut self.nodes[node.index()];
+        state.is_deleted = true;
+        state.has_no_execute = false;
+        state.is_queued = false;
+        state.expiry_at = SimTime::MAX;
+        self.tell_scheduler_of(node);
+        let quarantine = self.blueprint.parameters.pod_gc_quarantine;
+        let found_at = self.garbage_pass_at_or_after(ctx.now());
+        let at = self.garbage_pass_at_or_after(found_at + quarantine);
+        for pod in self.nodes[node.index()].pods.clone() {
+            self.cancel_eviction(pod, ctx);
+            ctx.schedule_at(at, priority::CONTROLLER, KubeEvent::GarbageDue(pod));
+        }
+        self.request_pass(ctx.now(), ctx);
+        self.settle(ctx);
+    }
+
+    /// Taints a node `node.kubernetes.io/out-of-service:NoExecute`: somebody is sure that it is
+    /// down. Its pods are deleted and, while it is not ready, removed. Nobody but the one who set
+    /// the taint takes it away.
+    pub fn set_out_of_service<E, R>(
+        &mut self,
+        node: NodeId,
+        is_out_of_service: bool,
+        ctx: &mut Context<'_, E, R>,
+    ) where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        self.nodes[node.index()].is_out_of_service = is_out_of_service;
+        self.tell_scheduler_of(node);
+        if !is_out_of_service {
+            self.retry_unschedulable(ctx);
+            self.request_daemon_syncs(ctx);
+            return;
+        }
+        let at = self.garbage_pass_at_or_after(ctx.now() + SimSpan::from_secs(1));
+        for pod in self.nodes[node.index()].pods.clone() {
+            let workload = self.pods[pod.index()].workload;
+            if self.tables.workloads[workload.index()].stay_out_of_service == Stay::Evicted {
+                self.delete_pod(pod, DeletionReason::Taint, ctx);
+                ctx.schedule_at(at, priority::CONTROLLER, KubeEvent::GarbageDue(pod));
+            }
+        }
+        self.settle(ctx);
+    }
+}
+
+/// Power and contact.
+impl Cluster {
+    fn refresh_zone<E, R>(&mut self, zone: ZoneId, ctx: &mut Context<'_, E, R>)
+    where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        let all = (0..self.nodes.len()).map(NodeId::from_index);
+        let nodes: Vec<NodeId> =
+            all.filter(|node| self.blueprint.nodes[node.index()].zone == zone).collect();
+        self.refresh_nodes(&nodes, ctx);
+    }
+
+    /// Applies what was changed about the power and contact of nodes and members.
+    fn refresh_nodes<E, R>(&mut self, nodes: &[NodeId], ctx: &mut Context<'_, E, R>)
+    where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        for node in nodes {
+            self.refresh_power(*node, ctx);
+        }
+        self.refresh_members(ctx);
+        for node in nodes {
+            self.refresh_contact(*node, ctx);
+            self.refresh_reachability(*node, ctx);
+        }
+        self.settle(ctx);
+    }
+
+    fn refresh_power<E, R>(&mut self, id: NodeId, ctx: &mut Context<'_, E, R>)
+    where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        let zone = self.blueprint.nodes[id.index()].zone;
+        let node = &mut self.nodes[id.index()];
+        let has_power = !node.is_off && !self.zones[zone.index()].is_off;
+        if !has_power {
+            let boot = std::mem::replace(&mut node.boot, Timer::NONE);
+            ctx.cancel(boot);
+            if node.is_running {
+                node.is_running = false;
+                self.stop_node(id, ctx);
+            }
+        } else if !node.is_running && !ctx.is_pending(node.boot) {
+            node.boot_count += 1;
+            let occurrence = node.boot_count;
+            let draw = self.draw(self.tables.node_keys[id.index()], BOOT, occurrence);
+            let span = drawn(draw, self.blueprint.parameters.node_boot);
+            let event = KubeEvent::NodeBooted(id);
+            self.nodes[id.index()].boot = ctx.timer_in(span, priority::MACHINE, event);
+        }
+    }
+
+    /// Everything on a node stops at once.
+    fn stop_node<E, R>(&mut self, id: NodeId, ctx: &mut Context<'_, E, R>)
+    where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        let now = ctx.now();
+        let node = &mut self.nodes[id.index()];
+        // Images that were still being pulled have to be pulled again.
+        node.images.retain(|(_, at)| *at <= now);
+        node.pull_free_at = now;
+        for pod in node.pods.clone() {
+            self.pods[pod.index()].is_stopping = false;
+            if self.pods[pod.index()].phase != PodPhase::Finished {
+                self.end_processes(pod, PodPhase::Stopped, ctx);
+            }
+        }
+    }
+
+    pub(super) fn on_node_booted<E, R>(&mut self, id: NodeId, ctx: &mut Context<'_, E, R>)
+    where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        self.nodes[id.index()].is_running = true;
+        self.nodes[id.index()].will_register = true;
+        self.nodes[id.index()].lease_origin = shifted(ctx.now());
+        self.refresh_members(ctx);
+        self.refresh_contact(id, ctx);
+        self.refresh_reachability(id, ctx);
+        for pod in self.nodes[id.index()].pods.clone() {
+            let state = &self.pods[pod.index()];
+            if !state.is_terminating && state.phase == PodPhase::Stopped {
+                self.begin_restart_on_boot(pod, ctx);
+            }
+        }
+    }
+
+    /// Works out whether a node reaches the API's side and does what follows.
+    pub(super) fn refresh_contact<E, R>(&mut self, id: NodeId, ctx: &mut Context<'_, E, R>)
+    where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        let island = self.island_of_node(id);
+        let api_island = self.control_plane.island();
+        let node = &mut self.nodes[id.index()];
+        let has_contact = node.is_running && island == api_island;
+        if node.has_contact == has_contact {
+            return;
+        }
+        node.has_contact = has_contact;
+        node.cause = ctx.cause();
+        let resume = std::mem::replace(&mut node.resume, Timer::NONE);
+        ctx.cancel(resume);
+        if has_contact {
+            let booted_now = node.lease_origin == shifted(ctx.now());
+            self.schedule_heartbeat(id, booted_now, ctx);
+        } else {
+            self.expect_expiry(id, ctx);
+        }
+    }
+
+    /// A kubelet that just started posts at once; one that was cut off tries again within a period.
+    pub(super) fn schedule_heartbeat<E, R>(
+        &mut self,
+        id: NodeId,
+        is_at_once: bool,
+        ctx: &mut Context<'_, E, R>,
+    ) where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        let node = &mut self.nodes[id.index()];
+        if ctx.is_pending(node.resume) {
+            return;
+        }
+        node.resume_count += 1;
+        let (occurrence, period) = (node.resume_count, node.lease_period);
+        let draw = self.draw(self.tables.node_keys[id.index()], RESUME, occurrence);
+        let span = if is_at_once {
+            drawn(draw, self.blueprint.parameters.watch_latency)
+        } else {
+            draw.span_between(SimSpan::ZERO, period)
+        };
+        let event = KubeEvent::HeartbeatResumed(id);
+        self.nodes[id.index()].resume = ctx.timer_in(span, priority::KUBELET, event);
+    }
+
+    /// Works out which pass finds a node silent that has just lost contact.
+    fn expect_expiry<E, R>(&mut self, id: NodeId, ctx: &mut Context<'_, E, R>)
+    where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        let grace = self.blueprint.parameters.node_monitor_grace_period;
+        let node = &mut self.nodes[id.index()];
+        if node.ready != Ready::True || node.is_deleted {
+            return;
+        }
+        let renewed_at = node.last_renewal(ctx.now());
+        node.expiry_at = self.monitor.expiry(renewed_at, grace, ctx.now());
+        let at = node.expiry_at;
+        self.request_pass(at, ctx);
+    }
+
+    fn refresh_reachability<E, R>(&mut self, id: NodeId, ctx: &mut Context<'_, E, R>)
+    where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        let is_reachable = self.is_reachable(id);
+        if self.nodes[id.index()].was_reachable == is_reachable {
+            return;
+        }
+        self.nodes[id.index()].was_reachable = is_reachable;
+        if is_reachable {
+            ctx.observe(|| Observation::NodeRestored { node: id });
+        } else {
+            ctx.observe(|| Observation::NodeLost { node: id });
+        }
+        let runs = self.is_running(id);
+        for pod in self.nodes[id.index()].pods.clone() {
+            if self.pods[pod.index()].answers && runs {
+                self.notify(if is_reachable {
+                    Notice::PodReconnected(pod)
+                } else {
+                    Notice::PodCutOff(pod)
+                });
+            }
+            self.touch_services_of(pod);
+        }
+    }
+}
+
+/// The node lifecycle and taint-eviction controllers.
+impl Cluster {
+    /// The kubelet's heartbeat reaches the API again.
+    pub(super) fn on_heartbeat_resumed<E, R>(&mut self, id: NodeId, ctx: &mut Context<'_, E, R>)
+    where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        let node = &mut self.nodes[id.index()];
+        if !node.has_contact {
+            return;
+        }
+        node.lease_origin = shifted(ctx.now());
+        node.expiry_at = SimTime::MAX;
+        if node.is_deleted {
+            // A kubelet registers its Node when it starts, and never again.
+            if !node.will_register {
+                return;
+            }
+            node.is_deleted = false;
+            node.ready = Ready::Unknown;
+        }
+        node.will_register = false;
+        if node.ready != Ready::True {
+            node.ready = Ready::True;
+            let cause = node.cause;
+            ctx.observe_because(cause, || Observation::NodeBecameReady { node: id });
+            let pass_at = self.monitor.pass_at_or_after(ctx.now());
+            self.request_pass(pass_at, ctx);
+            self.tell_scheduler_of(id);
+            self.retry_unschedulable(ctx);
+            self.request_daemon_syncs(ctx);
+        }
+        for pod in self.nodes[id.index()].pods.clone() {
+            let state = &self.pods[pod.index()];
+            if state.is_terminating {
+                self.begin_stop(pod, ctx);
+            } else if state.is_locally_ready != state.is_ready {
+                let occurrence = self.nodes[id.index()].resume_count;
+                let draw = self.draw(state.key, STATUS, occurrence);
+                let span = draw.span_between(SimSpan::ZERO, STATUS_PERIOD);
+                ctx.schedule_in(span, priority::KUBELET, KubeEvent::StatusSync(pod));
+            }
+        }
+    }
+
+    fn request_pass<E, R>(&mut self, at: SimTime, ctx: &mut Context<'_, E, R>)
+    where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        let at = self.monitor.pass_at_or_after(at.max(ctx.now()));
+        if ctx.is_pending(self.monitor.timer) && self.monitor.next_at <= at {
+            return;
+        }
+        ctx.cancel(self.monitor.timer);
+        self.monitor.next_at = at;
+        self.monitor.timer = ctx.timer_at(at, priority::CONTROLLER, KubeEvent::MonitorPass);
+    }
+
+    pub(super) fn on_monitor_pass<E, R>(&mut self, ctx: &mut Context<'_, E, R>)
+    where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        self.monitor.next_at = SimTime::MAX;
+        let now = ctx.now();
+        for idx in 0..self.nodes.len() {
+            let (id, node) = (NodeId::from_index(idx), &self.nodes[idx]);
+            if node.is_deleted {
+                continue;
+            }
+            if node.ready == Ready::True && node.expiry_at <= now {
+                self.mark_node_unknown(id, ctx);
+            } else if node.ready == Ready::True && node.is_queued {
+                self.mark_node_reachable(id, ctx);
+            }
+            if self.nodes[idx].ready != Ready::True && !self.nodes[idx].is_queued {
+                self.enqueue_node(id, now);
+            }
+        }
+        self.judge_zones(ctx);
+        let next = self.nodes.iter().map(|node| node.expiry_at).min().unwrap_or(SimTime::MAX);
+        if next != SimTime::MAX {
+            self.request_pass(next, ctx);
+        }
+        self.request_taint_pass(ctx);
+    }
+
+    /// A pass found a node silent for longer than the grace period.
+    fn mark_node_unknown<E, R>(&mut self, id: NodeId, ctx: &mut Context<'_, E, R>)
+    where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        let node = &mut self.nodes[id.index()];
+        node.ready = Ready::Unknown;
+        node.expiry_at = SimTime::MAX;
+        let cause = node.cause;
+        self.tell_scheduler_of(id);
+        ctx.observe_because(cause, || Observation::NodeBecameNotReady { node: id });
+        self.notify(Notice::NodeDetected(id));
+        for pod in self.nodes[id.index()].pods.clone() {
+            if !self.pods[pod.index()].is_ready {
+                continue;
+            }
+            let at = self.monitor.client.reserve(ctx.now());
+            let mut ctx = ctx.because(cause);
+            if at > ctx.now() {
+                ctx.schedule_at(at, priority::CONTROLLER, KubeEvent::MarkPodDue(pod));
+            } else {
+                self.set_ready(pod, false, UnreadyReason::NodeNotReady, &mut ctx);
+            }
+        }
+    }
+
+    pub(super) fn on_mark_pod_due<E, R>(&mut self, pod: PodId, ctx: &mut Context<'_, E, R>)
+    where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        let node = self.pods[pod.index()].node;
+        if node.is_some_and(|node| self.nodes[node.index()].ready != Ready::True) {
+            self.set_ready(pod, false, UnreadyReason::NodeNotReady, ctx);
+        }
+    }
+
+    fn enqueue_node(&mut self, id: NodeId, now: SimTime) {
+        let zone = self.tables.evictor_zones[id.index()];
+        self.evictor.enqueue(zone, self.tables.name_ranks[id.index()], now);
+        self.nodes[id.index()].is_queued = true;
+    }
+
+    /// Takes a node out of the queue and its taint away (`markNodeAsReachable`).
+    fn mark_node_reachable<E, R>(&mut self, id: NodeId, ctx: &mut Context<'_, E, R>)
+    where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        let rank = self.tables.name_ranks[id.index()];
+        self.evictor.dequeue(self.tables.evictor_zones[id.index()], rank);
+        let node = &mut self.nodes[id.index()];
+        node.is_queued = false;
+        if !std::mem::take(&mut node.has_no_execute) {
+            return;
+        }
+        let cause = node.cause;
+        ctx.observe_because(cause, || Observation::NodeUntainted { node: id });
+        self.tell_scheduler_of(id);
+        for pod in self.nodes[id.index()].pods.clone() {
+            self.cancel_eviction(pod, ctx);
+        }
+        self.retry_unschedulable(ctx);
+    }
+
+    fn judge_zones<E, R>(&mut self, ctx: &mut Context<'_, E, R>)
+    where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        let now = ctx.now();
+        let mut counts = vec![ZoneCount::default(); self.tables.evictor_zone_count];
+        for (node, zone) in self.nodes.iter().zip(&self.tables.evictor_zones) {
+            if node.is_deleted {
+                continue;
+            }
+            if node.ready == Ready::True {
+                counts[*zone].ready_count += 1;
+            } else {
+                counts[*zone].not_ready_count += 1;
+            }
+        }
+        match self.evictor.handle_disruption(&counts, now) {
+            DisruptionChange::None => {}
+            DisruptionChange::Entered => {
+                ctx.observe(|| Observation::MasterDisruptionStarted);
+                for idx in 0..self.nodes.len() {
+                    let id = NodeId::from_index(idx);
+                    self.mark_node_reachable(id, ctx);
+                    // The next pass queues them again, behind a limiter without tokens.
+                    if !self.nodes[idx].is_deleted {
+                        self.enqueue_node(id, now);
+                    }
+                }
+            }
+            DisruptionChange::Left => {
+                let grace = self.blueprint.parameters.node_monitor_grace_period;
+                for node in self.nodes.iter_mut().filter(|node| node.expiry_at != SimTime::MAX) {
+                    node.expiry_at = self.monitor.expiry(shifted(now), grace, now);
+                }
+            }
+        }
+    }
+
+    fn request_taint_pass<E, R>(&mut self, ctx: &mut Context<'_, E, R>)
+    where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        let Some(due) = self.evictor.next_due(ctx.now()) else { return };
+        let phase = SimSpan::from_nanos(self.monitor.passes.first_at.as_nanos());
+        let at = due.next_tick(TAINT_PERIOD, phase);
+        if ctx.is_pending(self.monitor.taint_timer) && self.monitor.taint_at <= at {
+            return;
+        }
+        ctx.cancel(self.monitor.taint_timer);
+        self.monitor.taint_at = at;
+        self.monitor.taint_timer = ctx.timer_at(at, priority::CONTROLLER, KubeEvent::TaintPass);
+    }
+
+    pub(super) fn on_taint_pass<E, R>(&mut self, ctx: &mut Context<'_, E, R>)
+    where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        while let Some(rank) = self.evictor.take_due(ctx.now()) {
+            let id = self.tables.node_of_rank(rank);
+            let node = &mut self.nodes[id.index()];
+            // A node that recovered is dropped; its token is spent.
+            if node.ready == Ready::True {
+                continue;
+            }
+            node.has_no_execute = true;
+            let cause = node.cause;
+            let mut ctx = ctx.because(cause);
+            ctx.observe(|| Observation::NodeTaintedNoExecute { node: id });
+            self.tell_scheduler_of(id);
+            for pod in self.nodes[id.index()].pods.clone() {
+                self.begin_eviction(pod, &mut ctx);
+            }
+        }
+        self.request_taint_pass(ctx);
+    }
+
+    /// The taint-eviction controller sees a pod on a tainted node.
+    pub(super) fn begin_eviction<E, R>(&mut self, id: PodId, ctx: &mut Context<'_, E, R>)
+    where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        let pod = &self.pods[id.index()];
+        let is_tainted = pod.node.is_some_and(|node| self.nodes[node.index()].has_no_execute);
+        if !is_tainted || !pod.is_active() || ctx.is_pending(pod.eviction) {
+            return;
+        }
+        let span = match self.tables.workloads[pod.workload.index()].stay_unreachable {
+            Stay::ForEver => return,
+            Stay::For(span) => span,
+            Stay::Evicted => SimSpan::ZERO,
+        };
+        self.pods[id.index()].eviction =
+            ctx.timer_in(span, priority::CONTROLLER, KubeEvent::EvictionDue(id));
+    }
+
+    fn cancel_eviction<E, R>(&mut self, id: PodId, ctx: &mut Context<'_, E, R>)
+    where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        let eviction = std::mem::replace(&mut self.pods[id.index()].eviction, Timer::NONE);
+        ctx.cancel(eviction);
+    }
+
+    pub(super) fn on_eviction_due<E, R>(&mut self, id: PodId, ctx: &mut Context<'_, E, R>)
+    where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        let pod = &self.pods[id.index()];
+        let is_tainted = pod.node.is_some_and(|node| self.nodes[node.index()].has_no_execute);
+        if pod.is_active() && is_tainted {
+            self.delete_pod(id, DeletionReason::Taint, ctx);
+        }
+    }
+
+    /// A new leader knows no node: taints go, grace periods and tolerations start anew.
+    pub(super) fn restart_node_controllers<E, R>(&mut self, ctx: &mut Context<'_, E, R>)
+    where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        let now = ctx.now();
+        ctx.cancel(self.monitor.timer);
+        ctx.cancel(self.monitor.taint_timer);
+        self.monitor.passes = MonitorPasses::new(shifted(now), self.monitor.pause);
+        self.monitor.client = ClientLimiter::of_controller();
+        self.evictor.reset();
+        for idx in 0..self.nodes.len() {
+            let id = NodeId::from_index(idx);
+            if self.nodes[idx].is_queued {
+                self.mark_node_reachable(id, ctx);
+            }
+            self.nodes[idx].expiry_at = SimTime::MAX;
+            if !self.nodes[idx].has_contact {
+                self.expect_expiry(id, ctx);
+            }
+        }
+        self.request_pass(now, ctx);
+    }
+
+    /// Takes away what only lived in the memory of a leader that is gone.
+    pub(super) fn forget_evictions<E, R>(&mut self, ctx: &mut Context<'_, E, R>)
+    where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        for idx in 0..self.nodes.len() {
+            for pod in self.nodes[idx].pods.clone() {
+                self.cancel_eviction(pod, ctx);
+            }
+        }
+    }
+
+    /// The first pass of the pod garbage collector at or after a moment.
+    fn garbage_pass_at_or_after(&self, at: SimTime) -> SimTime {
+        let period = self.blueprint.parameters.pod_gc_period;
+        let key = EntityKey::of("kube-controller-manager");
+        let phase = self.draw(key, GARBAGE, 0).span_between(SimSpan::ZERO, period);
+        at.next_tick(period, phase)
+    }
+
+    /// The pod garbage collector removes a pod of a deleted or dead node.
+    pub(super) fn on_garbage_due<E, R>(&mut self, id: PodId, ctx: &mut Context<'_, E, R>)
+    where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        let pod = &self.pods[id.index()];
+        let Some(node) = pod.node.filter(|_| pod.exists()) else { return };
+        let state = &self.nodes[node.index()];
+        let is_dead = state.is_out_of_service && state.ready != Ready::True && pod.is_terminating;
+        if state.is_deleted || is_dead {
+            if !pod.is_terminating {
+                self.delete_pod(id, DeletionReason::PodGc, ctx);
+            }
+            self.remove_pod(id, ctx);
+        }
+    }
+
+    /// The Node object as the scheduler should see it, with the taints of its conditions; `None`
+    /// when there is none.
+    pub(super) fn node_object(&self, id: NodeId) -> Option<Node> {
+        let state = &self.nodes[id.index()];
+        if state.is_deleted {
+            return None;
+        }
+        let mut node = self.blueprint.nodes[id.index()].node.clone();
+        node.unschedulable = state.is_cordoned;
+        if state.is_cordoned {
+            node.taints.push(taint(UNSCHEDULABLE, TaintEffect::NoSchedule));
+        }
+        if state.ready != Ready::True {
+            node.taints.push(taint(UNREACHABLE, TaintEffect::NoSchedule));
+        }
+        if state.has_no_execute {
+            node.taints.push(taint(UNREACHABLE, TaintEffect::NoExecute));
+        }
+        if state.is_out_of_service {
+            node.taints.push(taint(OUT_OF_SERVICE, TaintEffect::NoExecute));
+        }
+        Some(node)
+    }
+
+    /// Whether the API shows a node as ready.
+    pub fn is_node_ready(&self, node: NodeId) -> bool {
+        self.nodes[node.index()].ready == Ready::True && !self.nodes[node.index()].is_deleted
+    }
+
+    /// Lets every node look again whether it reaches the API's side.
+    pub(super) fn refresh_all_contacts<E, R>(&mut self, ctx: &mut Context<'_, E, R>)
+    where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        for idx in 0..self.nodes.len() {
+            self.refresh_contact(NodeId::from_index(idx), ctx);
+        }
+    }
+
+    /// The API answers again: kubelets in contact report what changed meanwhile.
+    pub(super) fn catch_up_kubelets<E, R>(&mut self, ctx: &mut Context<'_, E, R>)
+    where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        for idx in 0..self.nodes.len() {
+            let node = &self.nodes[idx];
+            let differs = |pod: &PodId| {
+                let pod = &self.pods[pod.index()];
+                pod.is_terminating || pod.is_locally_ready != pod.is_ready
+            };
+            let is_behind = node.ready != Ready::True || node.pods.iter().any(differs);
+            if node.has_contact && is_behind {
+                self.schedule_heartbeat(NodeId::from_index(idx), false, ctx);
+            }
+        }
+    }
+
+    /// Whether a component leads and the API answers.
+    pub(super) fn runs(&self, component: Component) -> bool {
+        self.control_plane.is_api_available() && self.control_plane.is_led(component)
+    }
+
+    pub(super) fn island_of_member(&self, member: usize) -> Island {
+        let member = &self.tables.members[member];
+        match member.node {
+            Some(node) => self.island_of_node(node),
+            None => self.island_of_zone(member.zone),
+        }
+    }
+}

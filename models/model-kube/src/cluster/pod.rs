@@ -1,0 +1,207 @@
+//! A pod of the run.
+
+use model_api::{NodeId, PodId, WorkloadId, ZoneId};
+use sim_kernel::{EntityKey, EventId, SimSpan, SimTime, Timer};
+
+use super::Cluster;
+use crate::crash_loop::Backoff;
+use crate::endpoints;
+
+/// Where a pod is in its life. Finer than `status.phase`, and what really happens rather than what
+/// the API knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum PodPhase {
+    /// Not bound to a node.
+    Pending,
+    /// Bound; its containers have not started yet.
+    Creating,
+    /// Its containers run.
+    Running,
+    /// Its containers ended and will be started again.
+    Waiting,
+    /// Its node is down.
+    Stopped,
+    /// It failed or succeeded, and stays so.
+    Finished,
+    /// The object is gone.
+    Gone,
+}
+
+/// A pod as other models see it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PodView {
+    /// Its workload.
+    pub workload: WorkloadId,
+    /// Ordinal in its workload; for kinds without ordinals, the number of its creation.
+    pub ordinal: u32,
+    /// Its node, once bound.
+    pub node: Option<NodeId>,
+    /// The zone of its node.
+    pub zone: Option<ZoneId>,
+    /// Where it is in its life.
+    pub phase: PodPhase,
+    /// Its processes run and can answer.
+    pub answers: bool,
+    /// They can, and clients outside reach them.
+    pub is_live: bool,
+    /// The API shows condition Ready True.
+    pub is_ready: bool,
+    /// It has a deletionTimestamp.
+    pub is_terminating: bool,
+    /// Restarts of its containers.
+    pub restart_count: u32,
+}
+
+/// The next thing that happens to a pod's containers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Step {
+    /// Nothing is due.
+    #[default]
+    None,
+    /// The kubelet has all images.
+    Pulled,
+    /// All containers run.
+    Started,
+    /// The application can answer.
+    Answers,
+    /// Every readiness probe has succeeded.
+    Ready,
+    /// The kubelet notices that containers ended.
+    ExitSeen,
+}
+
+/// Moments of one start, worked out when it begins.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct StartPlan {
+    pub(super) started_at: SimTime,
+    pub(super) answers_at: SimTime,
+    pub(super) ready_at: SimTime,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct PodState {
+    pub(super) workload: WorkloadId,
+    pub(super) ordinal: u32,
+    pub(super) key: EntityKey,
+    pub(super) node: Option<NodeId>,
+    /// The only node it may go to: daemons.
+    pub(super) pinned: Option<NodeId>,
+    pub(super) phase: PodPhase,
+    /// The application answers whoever reaches it.
+    pub(super) answers: bool,
+    /// What the kubelet thinks of readiness.
+    pub(super) is_locally_ready: bool,
+    /// What the API shows.
+    pub(super) is_ready: bool,
+    /// Containers were all started once, so it has an address.
+    pub(super) has_address: bool,
+    pub(super) is_terminating: bool,
+    /// The kubelet carries out the termination.
+    pub(super) is_stopping: bool,
+    pub(super) was_refused: bool,
+    pub(super) attempt_count: u32,
+    pub(super) restart_count: u32,
+    pub(super) retry_at: SimTime,
+    pub(super) created_at: SimTime,
+    pub(super) ready_since: SimTime,
+    /// When the kubelet started the pod's probe workers.
+    pub(super) worker_at: SimTime,
+    pub(super) plan: StartPlan,
+    pub(super) step: Step,
+    pub(super) step_timer: Timer,
+    pub(super) eviction: Timer,
+    pub(super) backoff: Backoff,
+    /// The event that made the pod necessary.
+    pub(super) cause: EventId,
+}
+
+impl PodState {
+    pub(super) fn new(
+        workload: WorkloadId,
+        ordinal: u32,
+        key: EntityKey,
+        now: SimTime,
+        cause: EventId,
+    ) -> Self {
+        Self {
+            workload,
+            ordinal,
+            key,
+            node: None,
+            pinned: None,
+            phase: PodPhase::Pending,
+            answers: false,
+            is_locally_ready: false,
+            is_ready: false,
+            has_address: false,
+            is_terminating: false,
+            is_stopping: false,
+            was_refused: false,
+            attempt_count: 0,
+            restart_count: 0,
+            retry_at: now,
+            created_at: now,
+            ready_since: now,
+            worker_at: now,
+            plan: StartPlan::default(),
+            step: Step::None,
+            step_timer: Timer::NONE,
+            eviction: Timer::NONE,
+            backoff: Backoff::default(),
+            cause,
+        }
+    }
+
+    /// Neither finished nor being deleted, nor gone.
+    pub(super) fn is_active(&self) -> bool {
+        !self.is_terminating && self.phase < PodPhase::Finished
+    }
+
+    pub(super) fn exists(&self) -> bool {
+        self.phase != PodPhase::Gone
+    }
+
+    /// Ready for `min_ready`.
+    pub(super) fn is_available(&self, min_ready: SimSpan, now: SimTime) -> bool {
+        self.is_ready && now.saturating_since(self.ready_since) >= min_ready
+    }
+
+    /// What the EndpointSlice controller sees.
+    pub(super) fn endpoint_view(&self) -> endpoints::PodView {
+        endpoints::PodView {
+            has_address: self.has_address && self.exists(),
+            is_finished: self.phase == PodPhase::Finished,
+            is_ready: self.is_ready,
+            is_terminating: self.is_terminating,
+        }
+    }
+}
+
+impl Cluster {
+    pub(super) fn view(&self, id: PodId) -> PodView {
+        let pod = &self.pods[id.index()];
+        PodView {
+            workload: pod.workload,
+            ordinal: pod.ordinal,
+            node: pod.node,
+            zone: pod.node.map(|node| self.blueprint.nodes[node.index()].zone),
+            phase: pod.phase,
+            answers: pod.answers,
+            is_live: self.is_live(id),
+            is_ready: pod.is_ready,
+            is_terminating: pod.is_terminating,
+            restart_count: pod.restart_count,
+        }
+    }
+
+    /// Whether clients outside get answers from a pod.
+    pub(super) fn is_live(&self, id: PodId) -> bool {
+        let pod = &self.pods[id.index()];
+        pod.answers && pod.node.is_some_and(|node| self.is_reachable(node))
+    }
+
+    /// Whether the kubelet of a pod can act and tell the API.
+    pub(super) fn is_in_contact(&self, id: PodId) -> bool {
+        self.pods[id.index()].node.is_some_and(|node| self.has_contact(node))
+    }
+}

@@ -1,0 +1,322 @@
+//! What proxies route to, and which of it can answer.
+
+use std::collections::VecDeque;
+
+use model_api::{Blueprint, NodeId, Observation, PodId, ServiceId, ZoneId};
+use sim_kernel::{Context, Purpose, Recorder, SimTime};
+
+use super::{Cluster, KubeEvent, Notice, drawn, priority};
+use crate::endpoints::{self, Conditions};
+
+const PROPAGATION: Purpose = Purpose::new("endpoint propagation");
+
+/// A pod that proxies send traffic to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Route {
+    /// The pod.
+    pub pod: PodId,
+    /// Its node.
+    pub node: NodeId,
+    /// Its zone.
+    pub zone: ZoneId,
+    /// Clients get answers: its processes run and clients outside reach it.
+    pub is_live: bool,
+}
+
+/// A change on its way to the proxies.
+#[derive(Clone, Copy, Debug)]
+struct Change {
+    requested_at: SimTime,
+    due_at: SimTime,
+    pod: PodId,
+    conditions: Option<Conditions>,
+}
+
+#[derive(Clone, Debug, Default)]
+pub(super) struct ServiceState {
+    /// What proxies know, by pod.
+    known: Vec<(PodId, Conditions)>,
+    /// Changes on their way, in the order in which they arrive.
+    pending: VecDeque<Change>,
+    change_count: u64,
+    routes: Vec<Route>,
+    live_count: u32,
+    /// Pods that somebody else chose; `None`: those the selector names.
+    backends: Option<Vec<PodId>>,
+}
+
+impl ServiceState {
+    pub(super) fn all(blueprint: &Blueprint) -> Vec<Self> {
+        vec![Self::default(); blueprint.services.len()]
+    }
+
+    /// What proxies know or will know of a pod.
+    fn latest(&self, pod: PodId) -> Option<Conditions> {
+        if let Some(change) = self.pending.iter().rev().find(|change| change.pod == pod) {
+            return change.conditions;
+        }
+        self.known_of(pod)
+    }
+
+    fn known_of(&self, pod: PodId) -> Option<Conditions> {
+        let found = self.known.binary_search_by_key(&pod, |(known, _)| *known);
+        found.ok().map(|idx| self.known[idx].1)
+    }
+
+    fn set_known(&mut self, pod: PodId, conditions: Option<Conditions>) {
+        let found = self.known.binary_search_by_key(&pod, |(known, _)| *known);
+        match (found, conditions) {
+            (Ok(idx), Some(conditions)) => self.known[idx].1 = conditions,
+            (Ok(idx), None) => {
+                self.known.remove(idx);
+            }
+            (Err(idx), Some(conditions)) => self.known.insert(idx, (pod, conditions)),
+            (Err(_), None) => {}
+        }
+    }
+}
+
+impl Cluster {
+    /// What the proxies of a Service route to for cluster traffic: ready endpoints or, when there
+    /// is none, terminating ones that still serve.
+    ///
+    /// Simplified: hints are left out, so traffic is spread over all zones.
+    pub fn routes(&self, service: ServiceId) -> &[Route] {
+        &self.services[service.index()].routes
+    }
+
+    /// How many endpoints of a Service get traffic, and how many of these can answer.
+    pub fn endpoint_counts(&self, service: ServiceId) -> (u32, u32) {
+        let state = &self.services[service.index()];
+        let count = u32::try_from(state.routes.len()).expect("endpoints are pods");
+        (count, state.live_count)
+    }
+
+    /// Pods that the API shows as ready among those the Service selects, whether proxies know yet.
+    pub fn ready_pods(&self, service: ServiceId) -> impl Iterator<Item = PodId> {
+        let all = (0..self.pods.len()).map(PodId::from_index);
+        all.filter(move |pod| {
+            let state = &self.pods[pod.index()];
+            state.is_ready && !state.is_terminating && self.is_selected(service, *pod)
+        })
+    }
+
+    /// Takes the choice of endpoints away from the Service's selector: from now on only these pods
+    /// are its endpoints (an operator labels the primary, for example). Before the run; proxies
+    /// know at once.
+    pub fn preset_service_backends(&mut self, service: ServiceId, pods: &[PodId]) {
+        self.services[service.index()].backends = Some(pods.to_vec());
+        self.note_backends(service);
+        for idx in 0..self.pods.len() {
+            let pod = PodId::from_index(idx);
+            let conditions = self.conditions_in(service, pod);
+            self.services[service.index()].set_known(pod, conditions);
+        }
+        self.rebuild_routes(service);
+    }
+
+    /// The same during a run: proxies follow after the propagation delay, once controllers run.
+    pub fn set_service_backends<E, R>(
+        &mut self,
+        service: ServiceId,
+        pods: &[PodId],
+        ctx: &mut Context<'_, E, R>,
+    ) where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        self.note_backends(service);
+        let state = &mut self.services[service.index()];
+        let old = state.backends.replace(pods.to_vec());
+        let mut affected: Vec<PodId> = match old {
+            Some(old) => old,
+            None => state.known.iter().map(|(pod, _)| *pod).collect(),
+        };
+        affected.extend_from_slice(pods);
+        affected.sort_unstable();
+        affected.dedup();
+        for pod in affected {
+            self.push_change(service, pod, ctx);
+        }
+        self.settle(ctx);
+    }
+
+    /// One backend or none; see [`Self::set_service_backends`].
+    pub fn set_service_backend<E, R>(
+        &mut self,
+        service: ServiceId,
+        pod: Option<PodId>,
+        ctx: &mut Context<'_, E, R>,
+    ) where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        self.set_service_backends(service, pod.as_slice(), ctx);
+    }
+
+    fn note_backends(&mut self, service: ServiceId) {
+        if let Err(idx) = self.services_with_backends.binary_search(&service) {
+            self.services_with_backends.insert(idx, service);
+        }
+    }
+
+    fn is_selected(&self, service: ServiceId, pod: PodId) -> bool {
+        if let Some(backends) = &self.services[service.index()].backends {
+            return backends.contains(&pod);
+        }
+        let state = &self.pods[pod.index()];
+        let selecting = &self.tables.workloads[state.workload.index()].services;
+        selecting.iter().any(|(selecting, ordinal)| {
+            *selecting == service && ordinal.is_none_or(|ordinal| ordinal == state.ordinal)
+        })
+    }
+
+    fn conditions_in(&self, service: ServiceId, pod: PodId) -> Option<Conditions> {
+        if !self.is_selected(service, pod) {
+            return None;
+        }
+        let publishes_not_ready = self.blueprint.services[service.index()].publishes_not_ready;
+        endpoints::conditions(&self.pods[pod.index()].endpoint_view(), publishes_not_ready)
+    }
+
+    /// What the API shows of a pod changed: the endpoints of its Services follow.
+    pub(super) fn touch_endpoint<E, R>(&mut self, pod: PodId, ctx: &mut Context<'_, E, R>)
+    where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        let tables = self.tables.clone();
+        let workload = self.pods[pod.index()].workload;
+        for (service, _) in &tables.workloads[workload.index()].services {
+            self.push_change(*service, pod, ctx);
+        }
+        for idx in 0..self.services_with_backends.len() {
+            let service = self.services_with_backends[idx];
+            self.push_change(service, pod, ctx);
+        }
+    }
+
+    fn push_change<E, R>(&mut self, service: ServiceId, pod: PodId, ctx: &mut Context<'_, E, R>)
+    where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        let conditions = self.conditions_in(service, pod);
+        if self.services[service.index()].latest(pod) == conditions {
+            return;
+        }
+        let now = ctx.now();
+        let last = self.services[service.index()].pending.back().copied();
+        let is_same_batch = last.is_some_and(|last| last.requested_at == now);
+        let due_at = match last {
+            Some(last) if is_same_batch => last.due_at,
+            _ => {
+                let occurrence = self.services[service.index()].change_count;
+                let key = self.tables.service_keys[service.index()];
+                let range = self.blueprint.parameters.endpoint_propagation;
+                let due_at = now + drawn(self.draw(key, PROPAGATION, occurrence), range);
+                // What is written later is seen later.
+                last.map_or(due_at, |last| due_at.max(last.due_at))
+            }
+        };
+        let state = &mut self.services[service.index()];
+        state.pending.push_back(Change { requested_at: now, due_at, pod, conditions });
+        if !is_same_batch {
+            state.change_count += 1;
+            ctx.schedule_at(due_at, priority::PROXY, KubeEvent::EndpointsDue(service));
+        }
+    }
+
+    pub(super) fn on_endpoints_due<E, R>(&mut self, service: ServiceId, ctx: &mut Context<'_, E, R>)
+    where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        let now = ctx.now();
+        let state = &mut self.services[service.index()];
+        while let Some(change) = state.pending.front().copied().filter(|it| it.due_at <= now) {
+            state.pending.pop_front();
+            state.set_known(change.pod, change.conditions);
+        }
+        self.touch_service(service);
+    }
+
+    pub(super) fn touch_service(&mut self, service: ServiceId) {
+        self.changed_services.push(service);
+    }
+
+    /// Whether a pod can answer changed: the routes that lead to it are looked at again.
+    pub(super) fn touch_services_of(&mut self, pod: PodId) {
+        let tables = self.tables.clone();
+        let workload = self.pods[pod.index()].workload;
+        let selecting = tables.workloads[workload.index()].services.iter();
+        self.changed_services.extend(selecting.map(|(service, _)| *service));
+        self.changed_services.extend_from_slice(&self.services_with_backends);
+    }
+
+    /// Ends a call from outside: routes are worked out anew where something changed.
+    pub(super) fn settle<E, R>(&mut self, ctx: &mut Context<'_, E, R>)
+    where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        if self.changed_services.is_empty() {
+            return;
+        }
+        let mut changed = std::mem::take(&mut self.changed_services);
+        changed.sort_unstable();
+        changed.dedup();
+        for service in &changed {
+            if self.rebuild_routes(*service) {
+                let (ready_count, live_count) = self.endpoint_counts(*service);
+                let service = *service;
+                ctx.observe(|| Observation::EndpointsChanged { service, ready_count, live_count });
+                self.notify(Notice::EndpointsChanged(service));
+            }
+        }
+        changed.clear();
+        self.changed_services = changed;
+    }
+
+    /// Works out the routes of a Service; whether they changed.
+    fn rebuild_routes(&mut self, service: ServiceId) -> bool {
+        let known = &self.services[service.index()].known;
+        let any_ready = known.iter().any(|(_, conditions)| conditions.is_ready);
+        let is_used = |conditions: &Conditions| {
+            conditions.is_ready
+                || (!any_ready && conditions.is_serving && conditions.is_terminating)
+        };
+        let mut routes = Vec::with_capacity(known.len());
+        for (pod, conditions) in known {
+            let Some(node) = self.pods[pod.index()].node.filter(|_| is_used(conditions)) else {
+                continue;
+            };
+            let zone = self.blueprint.nodes[node.index()].zone;
+            routes.push(Route { pod: *pod, node, zone, is_live: self.is_live(*pod) });
+        }
+        let live = routes.iter().filter(|route| route.is_live).count();
+        let state = &mut self.services[service.index()];
+        if state.routes == routes {
+            return false;
+        }
+        state.live_count = u32::try_from(live).expect("endpoints are pods");
+        state.routes = routes;
+        true
+    }
+
+    /// Gives proxies the endpoints of all ready pods, at the start.
+    pub(super) fn know_initial_endpoints(&mut self) {
+        let tables = self.tables.clone();
+        for idx in 0..self.pods.len() {
+            let pod = PodId::from_index(idx);
+            let workload = self.pods[idx].workload;
+            for (service, _) in &tables.workloads[workload.index()].services {
+                let conditions = self.conditions_in(*service, pod);
+                self.services[service.index()].set_known(pod, conditions);
+            }
+        }
+        for idx in 0..self.services.len() {
+            self.rebuild_routes(ServiceId::from_index(idx));
+        }
+    }
+}

@@ -1,0 +1,155 @@
+//! Syncs of a disruption budget, and evictions.
+
+use std::collections::BTreeMap;
+
+use model_api::SimTime;
+use model_api::kube::UnhealthyPodEvictionPolicy;
+
+use super::{Case, Tree, object};
+use crate::disruption::{
+    Admission, BudgetStatus, Demand, EvictionRequest, admit, is_disrupted, status,
+};
+
+pub(super) fn check(case: &mut Case<'_>) -> Option<()> {
+    match case.operation() {
+        "sync" => check_sync(case),
+        "evict" => check_evict(case),
+        _ => None,
+    }
+}
+
+fn demand(budget: &Tree) -> Option<Demand> {
+    let value = |name: &str| object::int_or_percent(budget.at("spec").at(name));
+    value("minAvailable")
+        .map(Demand::MinAvailable)
+        .or_else(|| value("maxUnavailable").map(Demand::MaxUnavailable))
+}
+
+fn count(count: usize) -> i32 {
+    i32::try_from(count).unwrap_or(i32::MAX)
+}
+
+fn selects(budget: &Tree, pod: &Tree) -> bool {
+    let same_namespace = budget.at("metadata.namespace") == pod.at("metadata.namespace");
+    let labels = object::labels(pod.at("metadata.labels"));
+    let selector = object::selector(budget.at("spec.selector"));
+    same_namespace && selector.is_some_and(|it| it.matches(&labels))
+}
+
+/// The sum of the scales of the distinct controllers of pods; the scale of a ReplicaSet that
+/// belongs to a Deployment is the Deployment's.
+fn scale(case: &Case<'_>, pods: &[&Tree]) -> i32 {
+    let all = case.given.at("objects").items();
+    let find = |owner: &str| {
+        all.iter().find(|it| format!("{}/{}", it.at("kind").text(), object::name(it)) == owner)
+    };
+    let mut scales: BTreeMap<String, i32> = BTreeMap::new();
+    for owner in pods.iter().filter_map(|pod| object::controller(pod)) {
+        let Some(mut found) = find(&owner) else { continue };
+        let mut name = owner;
+        if let Some(parent) = object::controller(found).filter(|it| it.starts_with("Deployment/")) {
+            if let Some(deployment) = find(&parent) {
+                (found, name) = (deployment, parent);
+            }
+        }
+        scales.insert(name, found.at("spec.replicas").int32());
+    }
+    scales.values().sum()
+}
+
+fn check_sync(case: &mut Case<'_>) -> Option<()> {
+    let now = case.given.at("now").time()?;
+    let budgets = case.objects("PodDisruptionBudget");
+    let budget = *budgets.first()?;
+    let pods: Vec<&Tree> =
+        case.objects("Pod").into_iter().filter(|pod| selects(budget, pod)).collect();
+    let mut entered: BTreeMap<String, SimTime> = BTreeMap::new();
+    for (name, at) in budget.at("status.disruptedPods").fields() {
+        let pod = pods.iter().find(|pod| object::name(pod) == *name);
+        let at = at.time()?;
+        if pod.is_some_and(|pod| is_disrupted(at, object::is_terminating(pod), now)) {
+            entered.insert(name.clone(), at);
+        }
+    }
+    let is_healthy = |pod: &&&Tree| {
+        let is_entered = entered.contains_key(&object::name(pod));
+        object::is_ready(pod) && !object::is_terminating(pod) && !is_entered
+    };
+    let healthy = pods.iter().filter(is_healthy).count();
+    let got = status(demand(budget)?, count(pods.len()), scale(case, &pods), count(healthy));
+    check_status(case, &got);
+    let left: Vec<String> = entered.into_keys().collect();
+    case.compare_if_given("disruptedPodsLeft", Tree::texts, left);
+    Some(())
+}
+
+fn check_status(case: &mut Case<'_>, got: &BudgetStatus) {
+    let fields = [
+        ("status.currentHealthy", got.current_healthy),
+        ("status.desiredHealthy", got.desired_healthy),
+        ("status.expectedPods", got.expected_pods),
+        ("status.disruptionsAllowed", got.disruptions_allowed),
+    ];
+    for (name, value) in fields {
+        case.compare_if_given(name, Tree::int32, value);
+    }
+    check_condition(case, "condition", got.disruptions_allowed);
+}
+
+/// The DisruptionAllowed condition that goes with a number of allowed disruptions.
+fn check_condition(case: &mut Case<'_>, name: &str, disruptions_allowed: i32) {
+    let (status, reason) = if disruptions_allowed > 0 {
+        ("True", "SufficientPods")
+    } else {
+        ("False", "InsufficientPods")
+    };
+    let read =
+        |tree: &Tree| (tree.at("status").text().to_owned(), tree.at("reason").text().to_owned());
+    case.compare_if_given(name, read, (status.to_owned(), reason.to_owned()));
+}
+
+fn check_evict(case: &mut Case<'_>) -> Option<()> {
+    let name = case.given.at("request.metadata.name").text().to_owned();
+    let pods = case.objects("Pod");
+    let pod = *pods.iter().find(|pod| object::name(pod) == name)?;
+    // In these cases every budget of the namespace is meant to select the pod.
+    let budgets = case.objects("PodDisruptionBudget");
+    let selecting: Vec<&&Tree> = budgets.iter().filter(|budget| selects(budget, pod)).collect();
+    let budget = selecting.first().copied();
+    let is_pending = pod.at("status.phase").text() == "Pending";
+    let request = EvictionRequest {
+        ignores_budgets: is_pending || object::is_finished(pod) || object::is_terminating(pod),
+        is_ready: object::is_ready(pod),
+        budget_count: selecting.len(),
+    };
+    let policy = match budget.map(|it| it.at("spec.unhealthyPodEvictionPolicy").text()) {
+        Some("AlwaysAllow") => UnhealthyPodEvictionPolicy::AlwaysAllow,
+        _ => UnhealthyPodEvictionPolicy::IfHealthyBudget,
+    };
+    let before = budget.map(|it| it.at("status")).map(|status| BudgetStatus {
+        current_healthy: status.at("currentHealthy").int32(),
+        desired_healthy: status.at("desiredHealthy").int32(),
+        expected_pods: status.at("expectedPods").int32(),
+        disruptions_allowed: status.at("disruptionsAllowed").int32(),
+    });
+    let is_current = budget.is_none_or(|it| {
+        it.at("status.observedGeneration").int() >= it.at("metadata.generation").int()
+    });
+    let admission = admit(request, policy, before.as_ref(), is_current);
+    let (result, code) = match admission {
+        Admission::Free | Admission::Charged => ("podDeleted", 201),
+        Admission::TooManyRequests => ("TooManyRequests", 429),
+        Admission::Forbidden => ("Forbidden", 403),
+        Admission::SeveralBudgets => ("InternalError", 500),
+    };
+    case.compare_if_given("result", |it| it.text().to_owned(), result.to_owned());
+    case.compare_if_given("httpStatus", Tree::int, Some(code));
+    case.compare_if_given("pdbStatusUnchanged", Tree::is_true, admission != Admission::Charged);
+    if admission == Admission::Charged {
+        let left = before.map_or(0, |before| before.disruptions_allowed - 1);
+        case.compare_if_given("pdbStatusAfter.disruptionsAllowed", Tree::int32, left);
+        case.compare_if_given("pdbStatusAfter.disruptedPods", Tree::texts, vec![name]);
+        check_condition(case, "pdbConditionAfter", left);
+    }
+    Some(())
+}

@@ -1,0 +1,162 @@
+//! Endpoints of pods, hints, and the choice of a proxy.
+
+use model_api::ZoneId;
+use model_api::kube::TrafficDistribution;
+
+use super::{Case, Tree, object};
+use crate::endpoints::{
+    Conditions, Endpoint, Hints, PodView, conditions, for_cluster_traffic, for_local_traffic, hints,
+};
+
+pub(super) fn check(case: &mut Case<'_>) -> Option<()> {
+    match case.operation() {
+        "podToEndpoint" => {
+            let pods = case.objects("Pod");
+            let publishes = |it: &&Tree| it.at("spec.publishNotReadyAddresses").is_true();
+            let got =
+                conditions(&view(pods.first()?), case.objects("Service").iter().any(publishes));
+            let read = |tree: &Tree| Some(conditions_of(tree));
+            case.compare_if_given("endpoint.conditions", read, got);
+        }
+        "shouldPodBeInEndpoints" => {
+            let pods = case.objects("Pod");
+            let view = view(pods.first()?);
+            let with_terminating = case.given.at("includeTerminating").is_true();
+            let got =
+                conditions(&view, false).is_some() && (with_terminating || !view.is_terminating);
+            case.compare("included", case.expect.at("included").is_true(), got);
+        }
+        "reconcileHints" => check_hints(case)?,
+        "categorizeEndpoints" => check_choice(case)?,
+        _ => return None,
+    }
+    Some(())
+}
+
+fn view(pod: &Tree) -> PodView {
+    PodView {
+        has_address: !pod.at("status.podIP").text().is_empty(),
+        is_finished: object::is_finished(pod),
+        is_ready: object::is_ready(pod),
+        is_terminating: object::is_terminating(pod),
+    }
+}
+
+fn conditions_of(tree: &Tree) -> Conditions {
+    Conditions {
+        is_ready: tree.at("ready").is_true(),
+        is_serving: tree.at("serving").is_true(),
+        is_terminating: tree.at("terminating").is_true(),
+    }
+}
+
+/// Zones by name: their place among those that the case names.
+struct Zones(Vec<String>);
+
+impl Zones {
+    fn id(&mut self, name: &str) -> ZoneId {
+        let found = self.0.iter().position(|known| known == name);
+        ZoneId::from_index(found.unwrap_or_else(|| {
+            self.0.push(name.to_owned());
+            self.0.len() - 1
+        }))
+    }
+
+    fn name(&self, id: ZoneId) -> &str {
+        &self.0[id.index()]
+    }
+}
+
+fn zone_label(node: &Tree) -> Option<&str> {
+    let zone = node.at("metadata.labels").field("topology.kubernetes.io/zone").text();
+    (!zone.is_empty()).then_some(zone)
+}
+
+fn check_hints(case: &mut Case<'_>) -> Option<()> {
+    let services = case.objects("Service");
+    let distribution = match services.first()?.at("spec.trafficDistribution").text() {
+        "PreferClose" | "PreferSameZone" => TrafficDistribution::PreferSameZone,
+        "PreferSameNode" => TrafficDistribution::PreferSameNode,
+        _ => TrafficDistribution::None,
+    };
+    let mut zones = Zones(Vec::new());
+    let mut got = Vec::new();
+    for endpoint in case.objects("EndpointSlice").iter().flat_map(|it| it.at("endpoints").items()) {
+        let zone = endpoint.at("zone").text();
+        let zone = (!zone.is_empty()).then(|| zones.id(zone));
+        let node = endpoint.at("nodeName").text().to_owned();
+        let conditions = conditions_of(endpoint.at("conditions"));
+        let hints = hints(distribution, conditions, zone, node);
+        let zones = hints.for_zones.iter().map(|zone| zones.name(*zone).to_owned()).collect();
+        got.push((endpoint.at("addresses").texts().concat(), (zones, hints.for_nodes)));
+    }
+    let names = |tree: &Tree| -> Vec<String> {
+        tree.items().iter().map(|it| it.at("name").text().to_owned()).collect()
+    };
+    let expected: Vec<(String, (Vec<String>, Vec<String>))> = case
+        .expect
+        .at("hints")
+        .items()
+        .iter()
+        .map(|it| {
+            let hints = (names(it.at("hints.forZones")), names(it.at("hints.forNodes")));
+            (it.at("address").text().to_owned(), hints)
+        })
+        .collect();
+    case.compare("hints", expected, got);
+    Some(())
+}
+
+fn check_choice(case: &mut Case<'_>) -> Option<()> {
+    let services = case.objects("Service");
+    let service = services.first()?;
+    let proxy_node = case.given.at("proxyNode").text().to_owned();
+    let mut zones = Zones(Vec::new());
+    let (mut endpoints, mut addresses) = (Vec::new(), Vec::new());
+    for endpoint in case.objects("EndpointSlice").iter().flat_map(|it| it.at("endpoints").items()) {
+        let hinted = |path: &str| endpoint.at(path).items().iter();
+        let for_zones = hinted("hints.forZones").map(|it| zones.id(it.at("name").text())).collect();
+        let for_nodes =
+            hinted("hints.forNodes").map(|it| it.at("name").text().to_owned()).collect();
+        addresses.push(endpoint.at("addresses").texts().concat());
+        endpoints.push(Endpoint {
+            conditions: conditions_of(endpoint.at("conditions")),
+            node: endpoint.at("nodeName").text().to_owned(),
+            hints: Hints { for_zones, for_nodes },
+        });
+    }
+    let nodes = case.objects("Node");
+    let node = nodes.iter().find(|node| object::name(node) == proxy_node);
+    let zone = node.and_then(|node| zone_label(node)).map(|zone| zones.id(zone));
+    let is_external = matches!(service.at("spec.type").text(), "NodePort" | "LoadBalancer");
+    let internal_is_local = service.at("spec.internalTrafficPolicy").text() == "Local";
+    let external_is_local =
+        is_external && service.at("spec.externalTrafficPolicy").text() == "Local";
+    // Cluster endpoints serve whatever is not Local, and all traffic from inside the cluster to an
+    // external address.
+    let uses_cluster = !internal_is_local || is_external;
+    let uses_local = internal_is_local || external_is_local;
+    let sorted = |positions: Vec<usize>| {
+        let mut chosen: Vec<String> =
+            positions.into_iter().map(|at| addresses[at].clone()).collect();
+        chosen.sort();
+        chosen
+    };
+    let cluster = uses_cluster.then(|| sorted(for_cluster_traffic(&endpoints, &proxy_node, zone)));
+    let local = uses_local.then(|| sorted(for_local_traffic(&endpoints, &proxy_node)));
+    let mut all: Vec<String> =
+        [cluster.clone(), local.clone()].into_iter().flatten().flatten().collect();
+    all.sort();
+    all.dedup();
+    let read = |tree: &Tree| {
+        tree.is_given().then(|| {
+            let mut texts = tree.texts();
+            texts.sort();
+            texts
+        })
+    };
+    case.compare("clusterEndpoints", read(case.expect.at("clusterEndpoints")), cluster);
+    case.compare("localEndpoints", read(case.expect.at("localEndpoints")), local);
+    case.compare("allEndpoints", read(case.expect.at("allEndpoints")), Some(all));
+    Some(())
+}

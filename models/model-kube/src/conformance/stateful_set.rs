@@ -1,0 +1,136 @@
+//! Syncs of a StatefulSet.
+
+use model_api::{SimSpan, SimTime};
+
+use super::{Case, Tree, object};
+use crate::stateful_set::{SetPod, SetSpec, Step, max_unavailable, sync};
+
+/// Syncs after which a StatefulSet that still changes is taken to never stop.
+const SYNC_COUNT_MAX: u32 = 100;
+
+pub(super) fn check(case: &mut Case<'_>) -> Option<()> {
+    let sets = case.objects("StatefulSet");
+    let set = *sets.first()?;
+    match case.operation() {
+        "sync" => check_sync(case, set),
+        "syncUntilStable" => check_until_stable(case, set),
+        "maxUnavailable" => {
+            let value = set.at("spec.updateStrategy.rollingUpdate.maxUnavailable");
+            let value = object::int_or_percent(value)?;
+            let got = max_unavailable(value, set.at("spec.replicas").count());
+            case.compare("maxUnavailablePods", case.expect.at("maxUnavailablePods").count(), got);
+        }
+        _ => return None,
+    }
+    Some(())
+}
+
+fn spec(set: &Tree) -> SetSpec {
+    let strategy = set.at("spec.updateStrategy");
+    SetSpec {
+        replicas: set.at("spec.replicas").count(),
+        start: set.at("spec.ordinals.start").count(),
+        partition: strategy.at("rollingUpdate.partition").count(),
+        is_parallel: set.at("spec.podManagementPolicy").text() == "Parallel",
+        is_on_delete: strategy.at("type").text() == "OnDelete",
+    }
+}
+
+fn revision(object: &Tree) -> &str {
+    object.at("metadata.labels").field("controller-revision-hash").text()
+}
+
+fn pods(case: &Case<'_>, set: &Tree, now: SimTime) -> Vec<SetPod> {
+    let min_ready = set.at("spec.minReadySeconds").span().unwrap_or(SimSpan::ZERO);
+    let update = set.at("status.updateRevision").text();
+    let pod = |pod: &&Tree| {
+        let ordinal = object::name(pod).rsplit('-').next().and_then(|last| last.parse().ok());
+        let is_ready = object::is_ready(pod) && pod.at("status.phase").text() == "Running";
+        let since =
+            object::condition(pod, "Ready").and_then(|it| it.at("lastTransitionTime").time());
+        let lasted = since.map_or(SimSpan::ZERO, |since| now.saturating_since(since));
+        SetPod {
+            ordinal: ordinal.unwrap_or(0),
+            is_finished: object::is_finished(pod),
+            is_terminating: object::is_terminating(pod),
+            is_ready,
+            is_available: is_ready && lasted >= min_ready,
+            is_updated: revision(pod) == update,
+        }
+    };
+    let mut pods: Vec<SetPod> = case.objects("Pod").iter().map(pod).collect();
+    pods.sort_by_key(|pod| pod.ordinal);
+    pods
+}
+
+fn check_sync(case: &mut Case<'_>, set: &Tree) {
+    let now = case.given.at("now").time().unwrap_or(SimTime::ZERO);
+    let (name, spec) = (object::name(set), spec(set));
+    let current = set.at("status.currentRevision").text();
+    let update = set.at("status.updateRevision").text();
+    let (mut created, mut deleted) = (Vec::new(), Vec::new());
+    for step in sync(&spec, &pods(case, set, now)) {
+        match step {
+            Step::Create { ordinal, is_updated } => {
+                let revision = if is_updated { update } else { current };
+                created.push((format!("{name}-{ordinal}"), revision.to_owned()));
+            }
+            Step::Delete { ordinal } | Step::Replace { ordinal } => {
+                deleted.push(format!("{name}-{ordinal}"));
+            }
+        }
+    }
+    let expected: Vec<(String, String)> = case
+        .expect
+        .at("createdPods")
+        .items()
+        .iter()
+        .map(|pod| (pod.at("pod").text().to_owned(), pod.at("revision").text().to_owned()))
+        .collect();
+    case.compare("createdPods", expected, created);
+    case.compare("deletedPods", case.expect.at("deletedPods").texts(), deleted);
+}
+
+/// Syncs until nothing changes; every pod becomes ready in between.
+fn check_until_stable(case: &mut Case<'_>, set: &Tree) {
+    let (name, spec) = (object::name(set), spec(set));
+    let mut pods = pods(case, set, SimTime::MAX);
+    for _ in 0..SYNC_COUNT_MAX {
+        let steps = sync(&spec, &pods);
+        if steps.is_empty() {
+            break;
+        }
+        for step in steps {
+            match step {
+                Step::Create { ordinal, is_updated } => pods.push(SetPod {
+                    ordinal,
+                    is_ready: true,
+                    is_available: true,
+                    is_updated,
+                    ..SetPod::default()
+                }),
+                Step::Delete { ordinal } | Step::Replace { ordinal } => {
+                    pods.retain(|pod| pod.ordinal != ordinal);
+                }
+            }
+        }
+        pods.sort_by_key(|pod| pod.ordinal);
+    }
+    let new = set.at("spec.template.spec.containers").items()[0].at("image").text().to_owned();
+    let old = case
+        .objects("Pod")
+        .iter()
+        .map(|pod| pod.at("spec.containers").items()[0].at("image").text().to_owned())
+        .find(|image| *image != new)
+        .unwrap_or_default();
+    let images: Vec<(String, String)> = pods
+        .iter()
+        .map(|pod| {
+            let image = if pod.is_updated { &new } else { &old };
+            (format!("{name}-{}", pod.ordinal), image.clone())
+        })
+        .collect();
+    let expected: Vec<(String, String)> =
+        object::labels(case.expect.at("finalImages")).into_iter().collect();
+    case.compare("finalImages", expected, images);
+}

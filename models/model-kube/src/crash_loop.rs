@@ -1,0 +1,137 @@
+//! When the kubelet restarts a container that ended.
+//!
+//! # Modelled
+//! The back-off of one container: none before the first restart, then 10 s doubling to a maximum,
+//! and its end after a long run.
+//! # Not modelled
+//! Per-container restart rules (`ContainerRestartRules`).
+//! # Defaults and their sources
+//! `pkg/kubelet/kuberuntime/kuberuntime_manager.go` (doBackOff),
+//! `client-go/util/flowcontrol/backoff.go`, Kubernetes 1.36.
+//! # Invariants
+//! A delay is never longer than the maximum.
+//! # Checked against
+//! `conformance/nodes-crashloop.yaml`.
+
+use model_api::Parameters;
+use sim_kernel::{SimSpan, SimTime};
+
+/// Delays of a back-off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BackoffConfig {
+    /// First delay.
+    pub initial: SimSpan,
+    /// Longest delay.
+    pub longest: SimSpan,
+    /// A container that ran for longer since its last restart starts anew.
+    pub reset_after: SimSpan,
+}
+
+impl BackoffConfig {
+    /// The kubelet's, among all parameters.
+    pub fn of(parameters: &Parameters) -> Self {
+        Self {
+            initial: parameters.crash_loop_initial,
+            longest: parameters.crash_loop_max,
+            reset_after: parameters.crash_loop_reset,
+        }
+    }
+}
+
+/// Gates and settings of the kubelet that change its back-off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BackoffGates {
+    /// `KubeletCrashLoopBackOffMax`: on since 1.35.
+    pub is_max_configurable: bool,
+    /// `crashLoopBackOff.maxContainerRestartPeriod`.
+    pub max_restart_period: Option<SimSpan>,
+    /// `ReduceDefaultCrashLoopBackOffDecay`: off.
+    pub is_decay_reduced: bool,
+}
+
+impl Default for BackoffGates {
+    fn default() -> Self {
+        Self { is_max_configurable: true, max_restart_period: None, is_decay_reduced: false }
+    }
+}
+
+impl BackoffConfig {
+    /// The delays that gates and settings give (kubelet.go, newCrashLoopBackOff).
+    pub fn of_gates(gates: &BackoffGates) -> Self {
+        let (initial_secs, longest_secs) = if gates.is_decay_reduced { (1, 60) } else { (10, 300) };
+        let longest = SimSpan::from_secs(longest_secs);
+        let configured = gates.max_restart_period.filter(|_| gates.is_max_configurable);
+        let longest = configured.unwrap_or(longest);
+        Self {
+            initial: SimSpan::from_secs(initial_secs).min(longest),
+            longest,
+            reset_after: SimSpan::from_secs(600),
+        }
+    }
+}
+
+/// The back-off entry of one container.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Backoff {
+    delay: SimSpan,
+    updated_at: SimTime,
+}
+
+impl Backoff {
+    /// The delay in force.
+    pub const fn delay(self) -> SimSpan {
+        self.delay
+    }
+
+    /// Notes a restart at `now` of what ended at `ended_at` (`Backoff.Next`): the first one, or
+    /// one long after the last, sets the initial delay; any other doubles it.
+    pub fn next(&mut self, ended_at: SimTime, now: SimTime, config: &BackoffConfig) {
+        self.delay = if self.delay.is_zero() || self.is_expired(ended_at, config) {
+            config.initial.min(config.longest)
+        } else {
+            self.delay.saturating_mul(2).min(config.longest)
+        };
+        self.updated_at = now;
+    }
+
+    /// Whether a container that ended at `ended_at` must wait at `now`
+    /// (`Backoff.IsInBackOffSince`).
+    pub fn is_waiting(&self, ended_at: SimTime, now: SimTime, config: &BackoffConfig) -> bool {
+        !self.is_expired(ended_at, config) && now.saturating_since(ended_at) < self.delay
+    }
+
+    /// Lets a container that ended at `ended_at` restart and returns when: at once, or after the
+    /// delay in force.
+    ///
+    /// Simplified: at that very moment. The pod worker that carries it out comes up to half of the
+    /// delay (at most 30 s) later; the caller adds that, drawn.
+    pub fn restart_at(&mut self, ended_at: SimTime, config: &BackoffConfig) -> SimTime {
+        let waits = self.is_waiting(ended_at, ended_at, config);
+        let at = if waits { ended_at + self.delay } else { ended_at };
+        self.next(ended_at, at, config);
+        at
+    }
+
+    fn is_expired(&self, event_at: SimTime, config: &BackoffConfig) -> bool {
+        event_at.saturating_since(self.updated_at) > config.reset_after
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn delays_double_to_five_minutes_and_a_long_run_starts_over() {
+        let config = BackoffConfig::of(&Parameters::default());
+        let mut backoff = Backoff::default();
+        let mut now = SimTime::from_secs(1000);
+        let mut delays = Vec::new();
+        for run_secs in [0, 0, 0, 0, 0, 0, 0, 0, 601, 0] {
+            let ended_at = now + SimSpan::from_secs(run_secs);
+            now = backoff.restart_at(ended_at, &config);
+            delays.push((now - ended_at).as_secs());
+        }
+        assert_eq!(delays, [0, 10, 20, 40, 80, 160, 300, 300, 0, 10]);
+    }
+}

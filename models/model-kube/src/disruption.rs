@@ -1,0 +1,190 @@
+//! Voluntary disruption: what a budget allows and what the eviction API answers.
+//!
+//! # Modelled
+//! `minAvailable`, `maxUnavailable` (counts and percentages), `unhealthyPodEvictionPolicy`, the
+//! order of the eviction API's checks.
+//! # Not modelled
+//! Conflicts of concurrent evictions (upstream retries them); more than 2000 evictions in flight.
+//! # Defaults and their sources
+//! `pkg/controller/disruption/disruption.go`, `pkg/registry/core/pod/storage/eviction.go`,
+//! Kubernetes 1.36.
+//! # Invariants
+//! A charged eviction leaves at least `desired_healthy` healthy pods.
+//! # Checked against
+//! `conformance/nodes-pdb.yaml`.
+
+use model_api::kube::{IntOrPercent, UnhealthyPodEvictionPolicy};
+use sim_kernel::{SimSpan, SimTime};
+
+/// What a budget asks for: exactly one of the two fields of its spec.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Demand {
+    /// `minAvailable`.
+    MinAvailable(IntOrPercent),
+    /// `maxUnavailable`.
+    MaxUnavailable(IntOrPercent),
+}
+
+impl Demand {
+    /// The demand of a budget; one that states nothing allows nothing to be lost beyond all pods,
+    /// as the API server refuses it.
+    pub fn of(budget: &model_api::kube::PodDisruptionBudget) -> Option<Self> {
+        match (budget.min_available, budget.max_unavailable) {
+            (Some(value), _) => Some(Self::MinAvailable(value)),
+            (None, Some(value)) => Some(Self::MaxUnavailable(value)),
+            (None, None) => None,
+        }
+    }
+
+    /// Whether the expected count is the controllers' scale rather than the number of pods.
+    pub fn counts_scale(self) -> bool {
+        !matches!(self, Self::MinAvailable(IntOrPercent::Int(_)))
+    }
+}
+
+/// `status` of a budget.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct BudgetStatus {
+    /// `currentHealthy`.
+    pub current_healthy: i32,
+    /// `desiredHealthy`.
+    pub desired_healthy: i32,
+    /// `expectedPods`.
+    pub expected_pods: i32,
+    /// `disruptionsAllowed`.
+    pub disruptions_allowed: i32,
+}
+
+/// Rounds a share of `total` up; counts are as they are.
+fn scaled_up(value: IntOrPercent, total: i32) -> i32 {
+    match value {
+        IntOrPercent::Int(count) => count,
+        IntOrPercent::Percent(percent) => {
+            let hundredfold = i64::from(percent) * i64::from(total);
+            let rounded = hundredfold.div_euclid(100) + i64::from(hundredfold.rem_euclid(100) > 0);
+            i32::try_from(rounded).unwrap_or(i32::MAX)
+        }
+    }
+}
+
+/// The status of a budget (`getExpectedPodCount`, `updatePdbStatus`).
+///
+/// `pod_count` are all matching pods, terminating ones included; `scale` is the sum over the
+/// distinct controllers of those pods; `healthy_count` are Ready ones that are neither terminating
+/// nor entered as disrupted.
+pub fn status(demand: Demand, pod_count: i32, scale: i32, healthy_count: i32) -> BudgetStatus {
+    let expected_pods = if demand.counts_scale() { scale } else { pod_count };
+    let desired_healthy = match demand {
+        Demand::MinAvailable(value) => scaled_up(value, expected_pods),
+        Demand::MaxUnavailable(value) => (expected_pods - scaled_up(value, expected_pods)).max(0),
+    };
+    let disruptions_allowed = if expected_pods == 0 || healthy_count < desired_healthy {
+        0
+    } else {
+        healthy_count - desired_healthy
+    };
+    BudgetStatus {
+        current_healthy: healthy_count,
+        desired_healthy,
+        expected_pods,
+        disruptions_allowed,
+    }
+}
+
+/// For how long a pod that the eviction API let go counts as disrupted while it is still there
+/// without a deletionTimestamp (`DeletionTimeout`).
+pub const DISRUPTED_FOR: SimSpan = SimSpan::from_secs(120);
+
+/// Whether an entry of `status.disruptedPods` still counts (`buildDisruptedPodMap`): the pod exists,
+/// is not being deleted yet, and the entry is young.
+pub fn is_disrupted(entered_at: SimTime, is_terminating: bool, now: SimTime) -> bool {
+    !is_terminating && now <= entered_at + DISRUPTED_FOR
+}
+
+/// What the eviction API looks at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EvictionRequest {
+    /// Pending, finished or already being deleted.
+    pub ignores_budgets: bool,
+    /// Condition Ready is True.
+    pub is_ready: bool,
+    /// Budgets that select the pod.
+    pub budget_count: usize,
+}
+
+/// What the eviction API answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Admission {
+    /// The pod is deleted; no budget is charged.
+    Free,
+    /// The pod is deleted and the budget has one disruption less.
+    Charged,
+    /// 429: nothing is left of the budget, or its status is not current.
+    TooManyRequests,
+    /// 403: the status is not one the API works with.
+    Forbidden,
+    /// 500: more than one budget selects the pod.
+    SeveralBudgets,
+}
+
+/// Answers an eviction (`EvictionREST.Create`). `status` is that of the one budget, if there is
+/// one; `is_current` says that its controller has seen the newest spec.
+pub fn admit(
+    request: EvictionRequest,
+    policy: UnhealthyPodEvictionPolicy,
+    status: Option<&BudgetStatus>,
+    is_current: bool,
+) -> Admission {
+    if request.ignores_budgets {
+        return Admission::Free;
+    }
+    if request.budget_count > 1 {
+        return Admission::SeveralBudgets;
+    }
+    let Some(status) = status else { return Admission::Free };
+    if !request.is_ready {
+        let is_met = status.current_healthy >= status.desired_healthy && status.desired_healthy > 0;
+        if policy == UnhealthyPodEvictionPolicy::AlwaysAllow || is_met {
+            return Admission::Free;
+        }
+    }
+    if !is_current {
+        Admission::TooManyRequests
+    } else if status.disruptions_allowed < 0 {
+        Admission::Forbidden
+    } else if status.disruptions_allowed == 0 {
+        Admission::TooManyRequests
+    } else {
+        Admission::Charged
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn percentages_round_up_both_ways() {
+        let half = IntOrPercent::Percent(50);
+        let of = |demand| {
+            let status = status(demand, 5, 5, 5);
+            (status.desired_healthy, status.disruptions_allowed)
+        };
+        assert_eq!(of(Demand::MinAvailable(half)), (3, 2));
+        assert_eq!(of(Demand::MaxUnavailable(half)), (2, 3));
+        assert_eq!(of(Demand::MaxUnavailable(IntOrPercent::Int(9))), (0, 5));
+    }
+
+    #[test]
+    fn an_unready_pod_goes_free_while_the_budget_is_met() {
+        let request = EvictionRequest { ignores_budgets: false, is_ready: false, budget_count: 1 };
+        let policy = UnhealthyPodEvictionPolicy::IfHealthyBudget;
+        let demand = Demand::MinAvailable(IntOrPercent::Int(3));
+        let met = status(demand, 4, 4, 3);
+        assert_eq!(admit(request, policy, Some(&met), true), Admission::Free);
+        let short = status(demand, 4, 4, 2);
+        assert_eq!(admit(request, policy, Some(&short), true), Admission::TooManyRequests);
+        let always = UnhealthyPodEvictionPolicy::AlwaysAllow;
+        assert_eq!(admit(request, always, Some(&short), true), Admission::Free);
+    }
+}

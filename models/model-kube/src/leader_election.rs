@@ -1,0 +1,164 @@
+//! Which replica of a controller leads, and when another takes over.
+//!
+//! # Modelled
+//! The Lease record, a candidate's own observation of it, renewal and giving up.
+//! # Not modelled
+//! Coordinated leader election (off in 1.36); release on exit of kube-controller-manager (off).
+//! # Defaults and their sources
+//! `client-go/tools/leaderelection/leaderelection.go`, Kubernetes 1.36: lease 15 s, renew deadline
+//! 10 s, retry period 2 s.
+//! # Invariants
+//! At most one holder; a candidate never compares another machine's clock with its own.
+//! # Checked against
+//! `conformance/nodes-leader-election.yaml`; recorded take-overs.
+
+use sim_kernel::{Draw, SimSpan, SimTime};
+
+/// Timers of an elector.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ElectionConfig {
+    /// `leaseDuration`.
+    pub lease: SimSpan,
+    /// `renewDeadline`.
+    pub renew_deadline: SimSpan,
+    /// `retryPeriod`.
+    pub retry_period: SimSpan,
+}
+
+impl ElectionConfig {
+    /// The components' defaults, with the lease and retry period given.
+    pub fn new(lease: SimSpan, retry_period: SimSpan) -> Self {
+        Self { lease, renew_deadline: SimSpan::from_secs(10).min(lease), retry_period }
+    }
+
+    /// From a leader's last success to the moment it stops leading: it tries again one retry
+    /// period after the success, and for the renew deadline from then on.
+    pub fn stops_after(&self) -> SimSpan {
+        self.retry_period + self.renew_deadline
+    }
+
+    /// A candidate's pause until its next look: `jitter(retryPeriod, 1.2)`.
+    pub fn poll_pause(&self, draw: Draw) -> SimSpan {
+        draw.jitter(self.retry_period, 1.2)
+    }
+}
+
+/// The record in the Lease object.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LeaseRecord {
+    /// `holderIdentity`, empty when released.
+    pub holder: String,
+    /// `leaseDurationSeconds`.
+    pub lease: SimSpan,
+    /// `acquireTime`.
+    pub acquired_at: SimTime,
+    /// `renewTime`.
+    pub renewed_at: SimTime,
+    /// `leaseTransitions`.
+    pub transitions: u32,
+}
+
+/// One replica's elector.
+#[derive(Clone, Debug)]
+pub struct Elector {
+    identity: String,
+    config: ElectionConfig,
+    observed: Option<(LeaseRecord, SimTime)>,
+}
+
+impl Elector {
+    /// An elector that has seen no record.
+    pub fn new(identity: &str, config: ElectionConfig) -> Self {
+        Self { identity: identity.to_owned(), config, observed: None }
+    }
+
+    /// Notes the record as first seen at `at`.
+    pub fn observe(&mut self, record: &LeaseRecord, at: SimTime) {
+        if self.observed.as_ref().is_none_or(|(seen, _)| seen != record) {
+            self.observed = Some((record.clone(), at));
+        }
+    }
+
+    /// Whether this replica holds the record it last saw.
+    pub fn is_leader(&self) -> bool {
+        self.observed.as_ref().is_some_and(|(record, _)| record.holder == self.identity)
+    }
+
+    /// One attempt to get or keep the lease (`tryAcquireOrRenew`); `None` stands for an object
+    /// that does not exist. On success the record is the new one.
+    pub fn try_acquire_or_renew(&mut self, record: &mut Option<LeaseRecord>, now: SimTime) -> bool {
+        let mut wanted = LeaseRecord {
+            holder: self.identity.clone(),
+            lease: self.config.lease,
+            acquired_at: now,
+            renewed_at: now,
+            transitions: 0,
+        };
+        if let Some(old) = record.as_ref() {
+            self.observe(old, now);
+            let seen_at = self.observed.as_ref().map_or(now, |(_, at)| *at);
+            let is_held = !old.holder.is_empty() && seen_at + old.lease > now;
+            if is_held && old.holder != self.identity {
+                return false;
+            }
+            if old.holder == self.identity {
+                wanted.acquired_at = old.acquired_at;
+                wanted.transitions = old.transitions;
+            } else {
+                wanted.transitions = old.transitions + 1;
+            }
+        }
+        self.observed = Some((wanted.clone(), now));
+        *record = Some(wanted);
+        true
+    }
+
+    /// Whether `/healthz` is fine at `now` (`Check`): a leader must have renewed within its lease
+    /// and `tolerance`.
+    pub fn is_healthy(&self, now: SimTime, tolerance: SimSpan) -> bool {
+        let Some((_, at)) = self.observed.as_ref().filter(|_| self.is_leader()) else {
+            return true;
+        };
+        now.saturating_since(*at) <= self.config.lease + tolerance
+    }
+}
+
+/// When a candidate takes a lease whose record it first saw at `observed_at`: its first look at or
+/// after the lease has run out. `looks_at` is one of its looks at or after `observed_at`, and
+/// `pauses` are those after it.
+pub fn takeover_at(
+    observed_at: SimTime,
+    lease: SimSpan,
+    looks_at: SimTime,
+    pauses: impl IntoIterator<Item = SimSpan>,
+) -> SimTime {
+    let free_at = observed_at + lease;
+    let mut look = looks_at;
+    for pause in pauses {
+        if look >= free_at {
+            break;
+        }
+        look += pause;
+    }
+    look.max(free_at)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_candidate_waits_a_full_lease_from_its_own_first_look() {
+        let config = ElectionConfig::new(SimSpan::from_secs(15), SimSpan::from_secs(2));
+        let mut record = None;
+        let mut leader = Elector::new("a", config);
+        assert!(leader.try_acquire_or_renew(&mut record, SimTime::from_secs(0)));
+        let mut candidate = Elector::new("b", config);
+        for (at, succeeds) in [(30, false), (44, false), (45, true)] {
+            let got = candidate.try_acquire_or_renew(&mut record, SimTime::from_secs(at));
+            assert_eq!(got, succeeds, "at {at} s");
+        }
+        assert_eq!(record.map(|record| record.transitions), Some(1));
+        assert_eq!(config.stops_after(), SimSpan::from_secs(12));
+    }
+}

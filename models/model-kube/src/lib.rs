@@ -1,0 +1,28 @@
+//! Kubernetes: decisions as upstream makes them, and the cluster they act on.
+//!
+//! Two layers. The decisions are pure functions, one module a noun, each with its upstream source;
+//! what checks them against upstream, what explains a run and what runs call the same function.
+//! [`cluster`] is the thin stateful part that applies them in virtual time.
+//!
+//! Never reads a clock, a file or YAML, and knows no load and no database.
+
+pub mod client_limit;
+pub mod cluster;
+pub mod conformance;
+pub mod crash_loop;
+pub mod daemon_set;
+pub mod deployment;
+pub mod disruption;
+pub mod endpoints;
+pub mod etcd;
+pub mod leader_election;
+pub mod node_lifecycle;
+pub mod node_shutdown;
+pub mod pod_gc;
+pub mod probes;
+pub mod replica_set;
+pub mod scheduling;
+pub mod stateful_set;
+pub mod taint_eviction;
+
+pub use cluster::{Cluster, ClusterPlan, KubeEvent, Notice, Route};

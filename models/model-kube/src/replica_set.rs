@@ -1,0 +1,168 @@
+//! Which pods a ReplicaSet creates and which it deletes.
+//!
+//! # Modelled
+//! The count of active pods against `spec.replicas`, the order of victims, slow-start batches.
+//! # Not modelled
+//! Creation that fails (quota, admission): batches never stop early.
+//! # Defaults and their sources
+//! `pkg/controller/replicaset/replica_set.go`, `pkg/controller/controller_utils.go`
+//! (ActivePodsWithRanks), Kubernetes 1.36.
+//! # Invariants
+//! Victims are as many as asked for, never more than there are; terminating pods are never victims.
+//! # Checked against
+//! `conformance/nodes-replicaset.yaml`.
+
+use std::cmp::Ordering;
+
+use sim_kernel::SimTime;
+
+/// Most pods created or deleted by one sync (`BurstReplicas`).
+pub const BURST: usize = 500;
+
+/// What a sync has to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Difference {
+    /// As many pods as wanted.
+    None,
+    /// So many are missing.
+    Create(usize),
+    /// So many are too many.
+    Delete(usize),
+}
+
+/// Compares active pods with the wanted number (`manageReplicas`). Active: neither finished nor
+/// being deleted.
+pub fn difference(active: usize, wanted: usize) -> Difference {
+    match active.cmp(&wanted) {
+        Ordering::Equal => Difference::None,
+        Ordering::Less => Difference::Create((wanted - active).min(BURST)),
+        Ordering::Greater => Difference::Delete((active - wanted).min(BURST)),
+    }
+}
+
+/// Sizes of the batches in which `count` pods are created (`slowStartBatch`): 1, 2, 4, ...
+pub fn slow_start_batches(count: usize) -> impl Iterator<Item = usize> {
+    let mut remaining = count;
+    let mut size = 1;
+    std::iter::from_fn(move || {
+        let batch = size.min(remaining);
+        remaining -= batch;
+        size = 2 * batch;
+        (batch > 0).then_some(batch)
+    })
+}
+
+/// Phase of a pod, in the order in which victims are chosen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[expect(missing_docs, reason = "the words are those of the Kubernetes API")]
+pub enum VictimPhase {
+    #[default]
+    Pending,
+    Unknown,
+    Running,
+}
+
+/// What the choice of victims looks at.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Candidate {
+    /// Bound to a node.
+    pub has_node: bool,
+    /// `status.phase`.
+    pub phase: VictimPhase,
+    /// Condition Ready is True.
+    pub is_ready: bool,
+    /// `controller.kubernetes.io/pod-deletion-cost`, default 0.
+    pub deletion_cost: i32,
+    /// Active pods of all ReplicaSets of the same Deployment on its node; 0 without a Deployment.
+    pub related_on_node: usize,
+    /// When Ready last became True; `None` when unknown.
+    pub ready_since: Option<SimTime>,
+    /// Most restarts of a container.
+    pub restart_count: u32,
+    /// Most restarts of a sidecar.
+    pub sidecar_restart_count: u32,
+    /// `metadata.creationTimestamp`; `None` when unknown.
+    pub created_at: Option<SimTime>,
+    /// Place among the UIDs in their order as text.
+    pub uid: u64,
+}
+
+/// Orders two pods, the first victim first (`ActivePodsWithRanks.Less`).
+pub fn compare(a: &Candidate, b: &Candidate, now: SimTime) -> Ordering {
+    let by_readiness = || {
+        if a.is_ready && b.is_ready && a.ready_since != b.ready_since {
+            compare_ages(a.ready_since, b.ready_since, now).then_with(|| a.uid.cmp(&b.uid))
+        } else {
+            Ordering::Equal
+        }
+    };
+    let by_age = || {
+        if a.created_at == b.created_at {
+            return Ordering::Equal;
+        }
+        compare_ages(a.created_at, b.created_at, now).then_with(|| a.uid.cmp(&b.uid))
+    };
+    (a.has_node.cmp(&b.has_node))
+        .then_with(|| a.phase.cmp(&b.phase))
+        .then_with(|| a.is_ready.cmp(&b.is_ready))
+        .then_with(|| a.deletion_cost.cmp(&b.deletion_cost))
+        .then_with(|| b.related_on_node.cmp(&a.related_on_node))
+        .then_with(by_readiness)
+        .then_with(|| b.restart_count.cmp(&a.restart_count))
+        .then_with(|| b.sidecar_restart_count.cmp(&a.sidecar_restart_count))
+        .then_with(by_age)
+}
+
+/// Unknown times first, then younger before older, where ages count by their power of two
+/// (`logarithmicRankDiff`).
+fn compare_ages(a: Option<SimTime>, b: Option<SimTime>, now: SimTime) -> Ordering {
+    match (a, b) {
+        (None, None) => Ordering::Equal,
+        (None, Some(_)) => Ordering::Less,
+        (Some(_), None) => Ordering::Greater,
+        (Some(a), Some(b)) => age_class(a, now).cmp(&age_class(b, now)),
+    }
+}
+
+/// `floor(log2(nanoseconds))`; `None`, the least, for no age at all.
+fn age_class(since: SimTime, now: SimTime) -> Option<u32> {
+    now.saturating_since(since).as_nanos().checked_ilog2()
+}
+
+/// Positions of the `count` victims among `candidates`, in order; all of them, unsorted, when
+/// `count` reaches their number (`getPodsToDelete`).
+pub fn victims(candidates: &[Candidate], count: usize, now: SimTime) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..candidates.len()).collect();
+    if count < candidates.len() {
+        order.sort_by(|a, b| compare(&candidates[*a], &candidates[*b], now));
+        order.truncate(count);
+    }
+    order
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn batches_double() {
+        assert_eq!(slow_start_batches(10).collect::<Vec<_>>(), [1, 2, 4, 3]);
+        assert_eq!(slow_start_batches(0).count(), 0);
+    }
+
+    #[test]
+    fn the_unready_and_the_crowded_go_first() {
+        let ready = Candidate {
+            has_node: true,
+            phase: VictimPhase::Running,
+            is_ready: true,
+            related_on_node: 1,
+            ..Candidate::default()
+        };
+        let crowded = Candidate { related_on_node: 2, ..ready };
+        let unready = Candidate { is_ready: false, ..ready };
+        let pods = [ready, crowded, unready];
+        assert_eq!(victims(&pods, 2, SimTime::ZERO), [2, 1]);
+        assert_eq!(victims(&pods, 3, SimTime::ZERO), [0, 1, 2]);
+    }
+}

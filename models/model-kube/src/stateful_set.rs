@@ -1,0 +1,218 @@
+//! The next step of a StatefulSet.
+//!
+//! # Modelled
+//! Identities, OrderedReady and Parallel, rolling update with a partition, OnDelete, removal of
+//! surplus pods.
+//! # Not modelled
+//! Claims (they are kept, as `persistentVolumeClaimRetentionPolicy` Retain says). `maxUnavailable`
+//! above 1 is computed but not applied: its gate is off in 1.36.
+//! # Defaults and their sources
+//! `pkg/controller/statefulset/stateful_set_control.go`, `stateful_set_utils.go`, Kubernetes 1.36.
+//! # Invariants
+//! No pod is created under a name that exists, terminating or not. OrderedReady takes at most one
+//! step a sync.
+//! # Checked against
+//! `conformance/nodes-statefulset.yaml`.
+
+use model_api::kube::IntOrPercent;
+
+use crate::replica_set::BURST;
+
+/// What the controller knows of one pod.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SetPod {
+    /// Ordinal in its name.
+    pub ordinal: u32,
+    /// Phase Failed or Succeeded.
+    pub is_finished: bool,
+    /// Has a deletionTimestamp.
+    pub is_terminating: bool,
+    /// Phase Running and condition Ready True.
+    pub is_ready: bool,
+    /// Ready for `minReadySeconds`.
+    pub is_available: bool,
+    /// Is of the update revision.
+    pub is_updated: bool,
+}
+
+impl SetPod {
+    fn is_healthy(&self) -> bool {
+        self.is_ready && !self.is_terminating
+    }
+
+    fn is_settled(&self) -> bool {
+        self.is_healthy() && self.is_available
+    }
+}
+
+/// What the StatefulSet asks for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SetSpec {
+    /// `spec.replicas`.
+    pub replicas: u32,
+    /// `spec.ordinals.start`.
+    pub start: u32,
+    /// `updateStrategy.rollingUpdate.partition`.
+    pub partition: u32,
+    /// `podManagementPolicy: Parallel`.
+    pub is_parallel: bool,
+    /// `updateStrategy.type: OnDelete`.
+    pub is_on_delete: bool,
+}
+
+/// A step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Create the pod of this ordinal.
+    Create {
+        /// Which.
+        ordinal: u32,
+        /// From the update revision rather than the current one.
+        is_updated: bool,
+    },
+    /// Delete the pod of this ordinal, because it failed or is too many.
+    Delete {
+        /// Which.
+        ordinal: u32,
+    },
+    /// Delete the pod of this ordinal, so that it comes back from the new template.
+    Replace {
+        /// Which.
+        ordinal: u32,
+    },
+}
+
+/// The steps of one sync (`updateStatefulSet`), in order. `pods` are sorted by ordinal.
+pub fn sync(spec: &SetSpec, pods: &[SetPod]) -> Vec<Step> {
+    let end = spec.start + spec.replicas;
+    let mut steps = Vec::new();
+    if !sync_replicas(spec, pods, &mut steps) {
+        return steps;
+    }
+    let is_condemned = |pod: &&SetPod| pod.ordinal < spec.start || pod.ordinal >= end;
+    let condemned: Vec<&SetPod> = pods.iter().filter(is_condemned).collect();
+    if !sync_condemned(spec, pods, &condemned, &mut steps) || spec.is_on_delete {
+        return steps;
+    }
+    update(spec, pods, &mut steps);
+    steps
+}
+
+fn pod_of(pods: &[SetPod], ordinal: u32) -> Option<&SetPod> {
+    pods.binary_search_by_key(&ordinal, |pod| pod.ordinal).ok().map(|idx| &pods[idx])
+}
+
+/// Creates what is missing; whether the sync goes on.
+fn sync_replicas(spec: &SetSpec, pods: &[SetPod], steps: &mut Vec<Step>) -> bool {
+    for ordinal in spec.start..spec.start + spec.replicas {
+        match pod_of(pods, ordinal) {
+            None => {
+                let is_updated = spec.is_on_delete || ordinal >= spec.start + spec.partition;
+                steps.push(Step::Create { ordinal, is_updated });
+                if !spec.is_parallel {
+                    return false;
+                }
+                if steps.len() >= BURST {
+                    return false;
+                }
+            }
+            Some(pod) if pod.is_finished && !pod.is_terminating => {
+                steps.push(Step::Delete { ordinal });
+                return false;
+            }
+            Some(pod) if !spec.is_parallel && !pod.is_settled() => return false,
+            Some(_) => {}
+        }
+    }
+    true
+}
+
+/// Deletes what is too many, highest first; whether the sync goes on.
+fn sync_condemned(
+    spec: &SetSpec,
+    pods: &[SetPod],
+    condemned: &[&SetPod],
+    steps: &mut Vec<Step>,
+) -> bool {
+    let in_range =
+        |pod: &&SetPod| pod.ordinal >= spec.start && pod.ordinal < spec.start + spec.replicas;
+    let first_unhealthy = (pods.iter().filter(in_range))
+        .chain(condemned.iter().copied())
+        .find(|pod| !pod.is_healthy())
+        .map(|pod| pod.ordinal);
+    for pod in condemned.iter().rev() {
+        if pod.is_terminating {
+            if spec.is_parallel {
+                continue;
+            }
+            return false;
+        }
+        let is_first_unhealthy = first_unhealthy == Some(pod.ordinal);
+        if !spec.is_parallel && !pod.is_settled() && !is_first_unhealthy {
+            return false;
+        }
+        steps.push(Step::Delete { ordinal: pod.ordinal });
+        if !spec.is_parallel {
+            return false;
+        }
+    }
+    true
+}
+
+/// Replaces the highest pod of an old revision, one at a time.
+fn update(spec: &SetSpec, pods: &[SetPod], steps: &mut Vec<Step>) {
+    let end = spec.start + spec.replicas;
+    for ordinal in (spec.start + spec.partition..end).rev() {
+        // A pod created by this very sync is not healthy yet.
+        let Some(pod) = pod_of(pods, ordinal) else { return };
+        if !pod.is_updated && !pod.is_terminating {
+            steps.push(Step::Replace { ordinal });
+            return;
+        }
+        if !pod.is_settled() {
+            return;
+        }
+    }
+}
+
+/// Effective `maxUnavailable` (`getStatefulSetMaxUnavailable`): percentages round down, at least 1.
+pub fn max_unavailable(value: IntOrPercent, replicas: u32) -> u32 {
+    let count = match value {
+        IntOrPercent::Int(count) => i64::from(count),
+        IntOrPercent::Percent(percent) => i64::from(percent) * i64::from(replicas) / 100,
+    };
+    u32::try_from(count.max(1)).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settled(ordinal: u32) -> SetPod {
+        SetPod {
+            ordinal,
+            is_ready: true,
+            is_available: true,
+            is_updated: true,
+            ..SetPod::default()
+        }
+    }
+
+    #[test]
+    fn a_terminating_pod_keeps_its_name_and_its_successors_wait() {
+        let spec = SetSpec { replicas: 3, ..SetSpec::default() };
+        let lost = SetPod { is_terminating: true, is_ready: false, ..settled(1) };
+        assert_eq!(sync(&spec, &[settled(0), lost]), []);
+        let parallel = SetSpec { is_parallel: true, ..spec };
+        let created = Step::Create { ordinal: 2, is_updated: true };
+        assert_eq!(sync(&parallel, &[settled(0), lost]), [created]);
+    }
+
+    #[test]
+    fn an_update_goes_from_the_highest_ordinal_down() {
+        let spec = SetSpec { replicas: 3, ..SetSpec::default() };
+        let old = |ordinal| SetPod { is_updated: false, ..settled(ordinal) };
+        assert_eq!(sync(&spec, &[old(0), old(1), old(2)]), [Step::Replace { ordinal: 2 }]);
+        assert_eq!(sync(&spec, &[old(0), old(1), settled(2)]), [Step::Replace { ordinal: 1 }]);
+    }
+}

@@ -1,0 +1,208 @@
+//! What holds in every world.
+
+use std::collections::BTreeMap;
+
+use model_api::observation::DeletionReason;
+use model_api::{BudgetId, NodeId, Observation, PodId, WorkloadId};
+use model_kube::cluster::PodPhase;
+use proptest::prelude::*;
+
+use crate::world::{Run, World};
+
+const PLATFORM: &str = "nodes 2 per zone a b c
+    members a b c
+    daemonset agent cpu=0
+    deployment web 7 spread tolerate=30 cpu=1500 probe=5
+    deployment api 4 hard-spread tolerate=20 cpu=1000
+    statefulset db 3 spread claim tolerate=40 cpu=1000 probe=3
+    database pg 3 spread tolerate=30
+    service web
+    service api
+    service db
+    budget web max=2
+    budget api max=1";
+
+/// A command as text, at most at `until` seconds.
+fn command() -> impl Strategy<Value = String> {
+    let zone = prop::sample::select(vec!["a", "b", "c"]);
+    let verb = prop::sample::select(vec!["lose", "restore", "isolate", "rejoin"]);
+    let workload = prop::sample::select(vec!["web", "api", "db", "pg"]);
+    prop_oneof![
+        (verb.clone(), zone.clone()).prop_map(|(verb, zone)| format!("{verb} zone {zone}")),
+        (verb, zone.clone(), 0..2)
+            .prop_map(|(verb, zone, nth)| format!("{verb} node {zone}-{nth}")),
+        workload.clone().prop_map(|name| format!("crash {name}")),
+        (prop::sample::select(vec!["web", "api"]), 0..9)
+            .prop_map(|(name, count)| format!("scale {name} {count}")),
+        (zone.clone(), 0..2).prop_map(|(zone, nth)| format!("delete node {zone}-{nth}")),
+        (zone, 0..2).prop_map(|(zone, nth)| format!("out-of-service node {zone}-{nth}")),
+        prop::sample::select(vec!["up", "down"]).prop_map(|state| format!("api {state}")),
+        (prop::sample::select(vec!["web", "api"]), 0..2_usize)
+            .prop_map(|(name, nth)| format!("evict {name} {nth}")),
+    ]
+}
+
+fn script() -> impl Strategy<Value = Vec<(u64, String)>> {
+    prop::collection::vec((10..1500_u64, command()), 1..12)
+}
+
+fn world(script: &[(u64, String)]) -> World {
+    let mut text = PLATFORM.to_owned();
+    for (at, command) in script {
+        text.push_str(&format!("\nat {at} {command}"));
+    }
+    World::read(&text)
+}
+
+/// Nothing on a node exceeds what it has to give.
+fn check_capacity(run: &Run, world: &World) {
+    let cluster = run.cluster();
+    for idx in 0..world.blueprint.nodes.len() {
+        let node = NodeId::from_index(idx);
+        let mut cpu_millis = 0;
+        for pod in cluster.pods_on(node) {
+            let view = cluster.pod(*pod);
+            assert_eq!(view.node, Some(node));
+            if view.phase == PodPhase::Finished {
+                continue;
+            }
+            let spec = &world.blueprint.workloads[view.workload.index()].template.spec;
+            let requests = spec.containers.iter().filter_map(|it| it.requests.cpu_millis());
+            cpu_millis += requests.sum::<i64>();
+        }
+        let allocatable = world.blueprint.nodes[idx].node.allocatable.cpu_millis();
+        assert!(Some(cpu_millis) <= allocatable, "{node}: {cpu_millis} of {allocatable:?}");
+    }
+}
+
+/// One pod a name, and no more active pods than wanted once a controller had its say.
+fn check_identities(run: &Run, world: &World) {
+    let cluster = run.cluster();
+    for (idx, workload) in world.blueprint.workloads.iter().enumerate() {
+        let id = WorkloadId::from_index(idx);
+        let mut by_ordinal: BTreeMap<u32, u32> = BTreeMap::new();
+        for pod in cluster.pods_of(id) {
+            *by_ordinal.entry(cluster.pod(*pod).ordinal).or_default() += 1;
+        }
+        assert!(by_ordinal.values().all(|count| *count == 1), "{}", workload.name);
+    }
+}
+
+/// The counts in observations follow from the pods' own.
+fn check_routes(run: &Run, world: &World) {
+    let cluster = run.cluster();
+    for idx in 0..world.blueprint.services.len() {
+        let service = model_api::ServiceId::from_index(idx);
+        let routes = cluster.routes(service);
+        let live = routes.iter().filter(|route| route.is_live).count();
+        assert_eq!(cluster.endpoint_counts(service), (routes.len() as u32, live as u32));
+        for route in routes {
+            assert_eq!(route.is_live, cluster.pod(route.pod).is_live);
+        }
+    }
+}
+
+/// No event acts before its cause, and each pod's life is in order.
+fn check_order(run: &Run) {
+    let journal = run.simulation.recorder();
+    let mut last = BTreeMap::new();
+    for record in journal.observations() {
+        let stage = match record.observation {
+            Observation::PodCreated { pod, .. } => (pod, 0),
+            Observation::PodBound { pod, .. } => (pod, 1),
+            Observation::PodGone { pod, .. } => (pod, 9),
+            _ => continue,
+        };
+        let (pod, stage): (PodId, u32) = stage;
+        let before = last.insert(pod, stage);
+        assert!(before.is_none_or(|before| before < stage), "{pod}: {before:?} then {stage}");
+        let cause = journal.event(record.cause);
+        assert!(cause.is_none_or(|cause| cause.at <= record.at));
+    }
+}
+
+/// Evictions by the API never take a budget below what it asks for.
+fn check_budgets(run: &Run, world: &World) {
+    let evicted = run.times(|it| {
+        matches!(it, Observation::PodDeletionRequested { reason: DeletionReason::Eviction, .. })
+    });
+    for idx in 0..world.blueprint.budgets.len() {
+        let status = run.cluster().budget_status(BudgetId::from_index(idx));
+        let status = status.expect("budgets state a limit");
+        assert!(status.disruptions_allowed >= 0, "{status:?} after {evicted:?}");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
+
+    #[test]
+    fn every_script_leaves_a_sound_cluster(script in script(), seed in 0..1000_u64) {
+        let world = world(&script);
+        let run = world.run(seed, 1800);
+        check_capacity(&run, &world);
+        check_identities(&run, &world);
+        check_routes(&run, &world);
+        check_order(&run);
+        check_budgets(&run, &world);
+    }
+
+    #[test]
+    fn the_same_script_and_seed_give_the_same_run(script in script(), seed in 0..1000_u64) {
+        let world = world(&script);
+        let (first, second) = (world.run(seed, 1800), world.run(seed, 1800));
+        prop_assert_eq!(first.timeline(), second.timeline());
+        prop_assert_eq!(first.simulation.digest(), second.simulation.digest());
+    }
+
+    /// Once everything is back and time has passed, every pod is where it should be.
+    #[test]
+    fn everything_recovers_when_everything_is_back(script in script(), seed in 0..1000_u64) {
+        // Small enough for all pods to fit a single node: who comes back late finds room.
+        let mut world = World::read(&PLATFORM.replace("000", "00").replace("500", "50"));
+        for (at, command) in &script {
+            world.add(&format!("at {at} {command}"));
+        }
+        let mut text = String::new();
+        for zone in ["a", "b", "c"] {
+            for verb in ["restore", "rejoin"] {
+                text.push_str(&format!("at 1600 {verb} zone {zone}\n"));
+                for nth in 0..2 {
+                    text.push_str(&format!("at 1601 in-service node {zone}-{nth}\n"));
+                    text.push_str(&format!("at 1600 {verb} node {zone}-{nth}\n"));
+                }
+            }
+        }
+        // A node whose object was deleted registers again when its kubelet starts.
+        for (_, command) in &script {
+            if let Some(node) = command.strip_prefix("delete node ") {
+                text.push_str(&format!("at 1620 lose node {node}\nat 1630 restore node {node}\n"));
+            }
+        }
+        text.push_str("at 1610 api up\nat 1611 scale web 7\nat 1612 scale api 4\n");
+        world.add(&text);
+        let run = world.run(seed, 4000);
+        let cluster = run.cluster();
+        for (idx, workload) in world.blueprint.workloads.iter().enumerate() {
+            let id = WorkloadId::from_index(idx);
+            let pods: Vec<_> = cluster.pods_of(id).iter().map(|pod| cluster.pod(*pod)).collect();
+            let is_daemon = workload.name == "agent";
+            let wanted = if is_daemon { 6 } else { workload.replicas as usize };
+            let ready = pods.iter().filter(|pod| pod.is_ready && pod.is_live).count();
+            prop_assert_eq!((ready, pods.len()), (wanted, wanted), "{}: {:?}", workload.name, pods);
+        }
+    }
+
+    /// A workload that has nothing to do with the others changes none of their draws.
+    #[test]
+    fn an_unrelated_service_changes_nothing(script in script(), seed in 0..1000_u64) {
+        let with = world(&script);
+        let mut without = with.clone();
+        without.add("service other");
+        let timeline = |world: &World| {
+            let text = world.run(seed, 1800).timeline();
+            text.lines().filter(|line| !line.contains("service other")).collect::<Vec<_>>().join("\n")
+        };
+        prop_assert_eq!(timeline(&with), timeline(&without));
+    }
+}

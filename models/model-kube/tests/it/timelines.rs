@@ -1,0 +1,441 @@
+//! Timelines, as text.
+
+use crate::world::World;
+
+fn check(text: &str, until_secs: u64) -> String {
+    World::read(text).run(1, until_secs).timeline()
+}
+
+#[test]
+fn nothing_happens_while_everything_is_healthy() {
+    let run = World::read(
+        "nodes 3 per zone a b c
+         members a b c
+         deployment web 6 spread probe=5
+         daemonset agent
+         statefulset db 3 spread claim
+         service web",
+    )
+    .run(1, 30 * 86_400);
+    assert_eq!(run.timeline(), "");
+    assert_eq!(run.simulation.stats().handled_count, 0);
+}
+
+#[test]
+fn a_lost_zone_is_found_evicted_and_replaced() {
+    let text = "nodes 3 per zone a b c
+        deployment web 6 spread probe=5
+        service web
+        at 100 lose zone a";
+    insta::assert_snapshot!(check(text, 600), @r"
+    100.00 zone a lost
+    100.00 a-0 lost
+    100.00 a-1 lost
+    100.00 a-2 lost
+    100.00 service web: 6 routed, 4 live
+    144.35 a-1 NotReady
+    144.35 web#0 (0) not Ready: NodeNotReady
+    144.35 a-2 NotReady
+    144.38 a-1 tainted
+    145.36 service web: 5 routed, 4 live
+    149.36 a-0 NotReady
+    149.36 web#4 (4) not Ready: NodeNotReady
+    150.34 service web: 4 routed, 4 live
+    154.38 a-2 tainted
+    164.38 a-0 tainted
+    444.38 web#0 (0) deleted: Taint
+    444.47 web#6 (6) created
+    444.55 web#6 (6) bound to c-2
+    452.37 web#6 (6) has images
+    452.50 web#6 (6) started
+    458.41 web#6 (6) Ready
+    459.15 service web: 5 routed, 5 live
+    464.38 web#4 (4) deleted: Taint
+    464.45 web#7 (7) created
+    464.49 web#7 (7) bound to b-2
+    468.11 web#7 (7) has images
+    468.23 web#7 (7) started
+    473.59 web#7 (7) Ready
+    474.66 service web: 6 routed, 6 live
+    ");
+}
+
+#[test]
+fn a_partition_that_heals_before_the_eviction_leaves_the_pods() {
+    let text = "nodes 3 per zone a b c
+        deployment web 6 spread probe=5
+        service web
+        at 100 isolate zone a
+        at 160 rejoin zone a";
+    insta::assert_snapshot!(check(text, 900), @r"
+    100.00 zone a lost
+    100.00 a-0 lost
+    100.00 a-1 lost
+    100.00 a-2 lost
+    100.00 service web: 6 routed, 4 live
+    144.35 a-1 NotReady
+    144.35 web#0 (0) not Ready: NodeNotReady
+    144.35 a-2 NotReady
+    144.38 a-1 tainted
+    145.36 service web: 5 routed, 4 live
+    149.36 a-0 NotReady
+    149.36 web#4 (4) not Ready: NodeNotReady
+    150.34 service web: 4 routed, 4 live
+    154.38 a-2 tainted
+    160.00 zone a restored
+    160.00 a-0 runs
+    160.00 a-1 runs
+    160.00 a-2 runs
+    163.56 a-2 Ready
+    164.17 a-1 Ready
+    164.38 a-0 tainted
+    164.39 a-1 untainted
+    164.39 a-2 untainted
+    166.47 a-0 Ready
+    168.48 web#0 (0) Ready
+    168.86 service web: 5 routed, 5 live
+    169.40 a-0 untainted
+    175.59 web#4 (4) Ready
+    176.33 service web: 6 routed, 6 live
+    ");
+}
+
+#[test]
+fn power_that_returns_starts_the_containers_anew() {
+    let text = "nodes 1 per zone a b c
+        deployment web 3 spread probe=5
+        service web
+        at 100 lose zone a
+        at 110 restore zone a";
+    insta::assert_snapshot!(check(text, 900), @r"
+    100.00 zone a lost
+    100.00 a-0 lost
+    100.00 service web: 3 routed, 2 live
+    110.00 zone a restored
+    149.36 a-0 NotReady
+    149.36 web#1 (1) not Ready: NodeNotReady
+    149.38 a-0 tainted
+    150.37 service web: 2 routed, 2 live
+    186.18 a-0 runs
+    186.25 a-0 Ready
+    187.39 web#1 (1) has images
+    187.83 web#1 (1) started
+    189.44 a-0 untainted
+    193.66 web#1 (1) Ready
+    194.65 service web: 3 routed, 3 live
+    ");
+}
+
+#[test]
+fn a_stateful_pod_on_a_lost_node_waits_for_the_node() {
+    let text = "nodes 1 per zone a b c
+        statefulset db 3 spread claim tolerate=30
+        at 100 lose zone a
+        at 400 restore zone a";
+    insta::assert_snapshot!(check(text, 900), @r"
+    100.00 zone a lost
+    100.00 a-0 lost
+    149.36 a-0 NotReady
+    149.36 db#0 (0) not Ready: NodeNotReady
+    149.38 a-0 tainted
+    179.38 db#0 (0) deleted: Taint
+    400.00 zone a restored
+    476.18 a-0 runs
+    476.25 a-0 Ready
+    478.34 db#0 (0) gone
+    478.40 db#0 (3) created
+    478.44 db#0 (3) bound to a-0
+    480.02 a-0 untainted
+    486.00 db#0 (3) has images
+    486.32 db#0 (3) started
+    487.12 db#0 (3) Ready
+    ");
+}
+
+#[test]
+fn a_deleted_node_frees_the_name_of_its_stateful_pod() {
+    let text = "nodes 2 per zone a b c
+        statefulset db 3 spread tolerate=30
+        at 100 lose node a-0
+        at 340 delete node a-0";
+    insta::assert_snapshot!(check(text, 900), @r"
+    100.00 a-0 lost
+    149.36 a-0 NotReady
+    149.36 db#0 (0) not Ready: NodeNotReady
+    149.38 a-0 tainted
+    179.38 db#0 (0) deleted: Taint
+    386.42 db#0 (0) gone
+    386.47 db#0 (3) created
+    386.51 db#0 (3) bound to a-1
+    391.82 db#0 (3) has images
+    392.14 db#0 (3) started
+    392.93 db#0 (3) Ready
+    ");
+}
+
+#[test]
+fn without_a_quorum_nothing_is_rescheduled_or_rerouted() {
+    let text = "nodes 1 per zone a b c
+        members a b c
+        deployment web 3 spread tolerate=30 probe=5
+        service web
+        at 100 isolate zone a
+        at 110 lose zone b
+        at 400 rejoin zone a";
+    insta::assert_snapshot!(check(text, 900), @r"
+    100.00 zone a lost
+    100.00 a-0 lost
+    100.00 service web: 3 routed, 2 live
+    110.00 zone b lost
+    110.00 QuorumLost
+    110.00 b-0 lost
+    110.00 service web: 3 routed, 1 live
+    400.00 zone a restored
+    400.00 a-0 runs
+    400.00 service web: 3 routed, 2 live
+    401.21 QuorumRegained
+    412.03 LeaderChanged
+    462.13 b-0 NotReady
+    462.13 web#0 (0) not Ready: NodeNotReady
+    462.13 b-0 tainted
+    463.14 service web: 2 routed, 2 live
+    492.13 web#0 (0) deleted: Taint
+    492.20 web#3 (3) created
+    492.26 web#3 (3) bound to a-0
+    493.09 web#3 (3) has images
+    493.21 web#3 (3) started
+    498.57 web#3 (3) Ready
+    498.96 service web: 3 routed, 3 live
+    ");
+}
+
+#[test]
+fn a_lost_leader_costs_a_take_over_and_a_fresh_grace_period() {
+    let text = "nodes 1 per zone a b c
+        members a b c
+        deployment web 3 spread tolerate=30 probe=5
+        at 100 lose zone c";
+    insta::assert_snapshot!(check(text, 400), @r"
+    100.00 zone c lost
+    100.00 c-0 lost
+    124.94 LeaderChanged
+    175.04 c-0 NotReady
+    175.04 web#2 (2) not Ready: NodeNotReady
+    175.04 c-0 tainted
+    205.04 web#2 (2) deleted: Taint
+    205.12 web#3 (3) created
+    205.17 web#3 (3) bound to a-0
+    206.00 web#3 (3) has images
+    206.12 web#3 (3) started
+    211.48 web#3 (3) Ready
+    ");
+}
+
+#[test]
+fn a_crash_loop_backs_off() {
+    let text = "nodes 1 per zone a
+        deployment web 1
+        service web
+        at 100 crash web
+        at 110 crash web
+        at 130 crash web";
+    insta::assert_snapshot!(check(text, 400), @r"
+    100.00 service web: 1 routed, 0 live
+    100.58 web#0 (0) not Ready: ContainersEnded
+    100.58 web#0 (0) has images
+    100.79 web#0 (0) started
+    101.02 web#0 (0) Ready
+    101.59 service web: 0 routed, 0 live
+    102.00 service web: 1 routed, 0 live
+    103.69 service web: 1 routed, 1 live
+    110.00 service web: 1 routed, 0 live
+    110.23 web#0 (0) not Ready: ContainersEnded
+    110.61 service web: 0 routed, 0 live
+    123.38 web#0 (0) has images
+    123.59 web#0 (0) started
+    123.63 web#0 (0) Ready
+    124.37 service web: 1 routed, 0 live
+    125.28 service web: 1 routed, 1 live
+    130.00 service web: 1 routed, 0 live
+    130.05 web#0 (0) not Ready: ContainersEnded
+    130.29 service web: 0 routed, 0 live
+    156.60 web#0 (0) has images
+    156.91 web#0 (0) started
+    157.34 web#0 (0) Ready
+    158.40 service web: 1 routed, 0 live
+    159.76 service web: 1 routed, 1 live
+    ");
+}
+
+#[test]
+fn a_required_spread_leaves_the_replacement_pending_until_the_zone_is_back() {
+    let text = "nodes 1 per zone a b c
+        deployment web 3 hard-spread tolerate=30
+        at 100 isolate zone a
+        at 300 rejoin zone a";
+    insta::assert_snapshot!(check(text, 600), @r"
+    100.00 zone a lost
+    100.00 a-0 lost
+    149.36 a-0 NotReady
+    149.36 web#1 (1) not Ready: NodeNotReady
+    149.38 a-0 tainted
+    179.38 web#1 (1) deleted: Taint
+    179.47 web#3 (3) created
+    179.52 web#3 (3) unschedulable: PodTopologySpread
+    300.00 zone a restored
+    300.00 a-0 runs
+    306.47 a-0 Ready
+    306.47 web#3 (3) bound to a-0
+    307.30 web#3 (3) has images
+    307.42 web#3 (3) started
+    307.78 web#3 (3) Ready
+    309.68 a-0 untainted
+    310.37 web#1 (1) gone
+    ");
+}
+
+#[test]
+fn losing_every_zone_evicts_nothing() {
+    let text = "nodes 1 per zone a b
+        deployment web 2 spread tolerate=30
+        at 100 isolate zone a
+        at 100 isolate zone b
+        at 400 rejoin zone a
+        at 400 rejoin zone b";
+    insta::assert_snapshot!(check(text, 900), @r"
+    100.00 zone a lost
+    100.00 a-0 lost
+    100.00 zone b lost
+    100.00 b-0 lost
+    149.36 a-0 NotReady
+    149.36 web#0 (0) not Ready: NodeNotReady
+    149.36 b-0 NotReady
+    149.36 web#1 (1) not Ready: NodeNotReady
+    149.36 MasterDisruptionStarted
+    400.00 zone a restored
+    400.00 a-0 runs
+    400.00 zone b restored
+    400.00 b-0 runs
+    406.47 a-0 Ready
+    406.82 b-0 Ready
+    410.79 web#0 (0) Ready
+    416.42 web#1 (1) Ready
+    ");
+}
+
+#[test]
+fn a_budget_stops_the_second_eviction() {
+    let text = "nodes 1 per zone a b
+        deployment web 2 spread
+        budget web max=1
+        at 100 evict web 0
+        at 101 evict web 1
+        at 130 scale web 1";
+    insta::assert_snapshot!(check(text, 900), @r"
+    100.00 web#0 (0) deleted: Eviction
+    100.09 web#0 (0) not Ready: Terminating
+    100.09 web#2 (2) created
+    100.10 web#2 (2) bound to a-0
+    101.26 web#2 (2) has images
+    101.53 web#2 (2) started
+    102.06 web#2 (2) Ready
+    102.64 web#0 (0) gone
+    130.03 web#2 (2) deleted: ScaleDown
+    130.09 web#2 (2) not Ready: Terminating
+    131.32 web#2 (2) gone
+    ");
+}
+
+#[test]
+fn pods_deleted_while_the_api_is_away_wait_for_it() {
+    let text = "nodes 1 per zone a b
+        deployment web 2 spread
+        service web
+        at 100 api down
+        at 105 crash web
+        at 110 scale web 3
+        at 160 api up";
+    insta::assert_snapshot!(check(text, 900), @r"
+    105.00 service web: 2 routed, 0 live
+    105.58 web#0 (0) has images
+    105.77 web#1 (1) has images
+    105.79 web#0 (0) started
+    106.22 web#1 (1) started
+    108.43 service web: 2 routed, 1 live
+    108.69 service web: 2 routed, 2 live
+    161.00 web#2 (2) created
+    161.01 web#2 (2) bound to a-0
+    162.17 web#2 (2) has images
+    162.44 web#2 (2) started
+    162.97 web#2 (2) Ready
+    163.98 service web: 3 routed, 2 live
+    164.42 service web: 3 routed, 3 live
+    ");
+}
+
+#[test]
+fn an_out_of_service_taint_frees_a_stateful_pod() {
+    let text = "nodes 2 per zone a b
+        statefulset db 2 spread
+        at 100 lose node a-0
+        at 200 out-of-service node a-0";
+    insta::assert_snapshot!(check(text, 900), @r"
+    100.00 a-0 lost
+    149.36 a-0 NotReady
+    149.36 db#0 (0) not Ready: NodeNotReady
+    149.38 a-0 tainted
+    200.00 db#0 (0) deleted: Taint
+    206.42 db#0 (0) gone
+    206.47 db#0 (2) created
+    206.51 db#0 (2) bound to a-1
+    211.82 db#0 (2) has images
+    212.14 db#0 (2) started
+    212.93 db#0 (2) Ready
+    ");
+}
+
+#[test]
+fn a_majority_cut_off_with_the_api_takes_the_control_plane_along() {
+    let text = "nodes 1 per zone a b c
+        members a a b
+        deployment web 3 spread tolerate=30 probe=5
+        service web
+        at 100 isolate zone a
+        at 400 rejoin zone a";
+    insta::assert_snapshot!(check(text, 900), @r"
+    100.00 zone a lost
+    100.00 a-0 lost
+    100.00 service web: 3 routed, 2 live
+    127.78 LeaderChanged
+    177.88 b-0 NotReady
+    177.88 web#0 (0) not Ready: NodeNotReady
+    177.88 c-0 NotReady
+    177.88 web#2 (2) not Ready: NodeNotReady
+    177.88 b-0 tainted
+    177.88 c-0 tainted
+    178.89 service web: 1 routed, 0 live
+    207.88 web#0 (0) deleted: Taint
+    207.88 web#2 (2) deleted: Taint
+    207.95 web#3 (3) created
+    207.95 web#4 (4) created
+    207.98 web#4 (4) bound to a-0
+    208.01 web#3 (3) bound to a-0
+    208.83 web#3 (3) has images
+    208.95 web#3 (3) started
+    209.12 web#4 (4) has images
+    209.52 web#4 (4) started
+    214.32 web#3 (3) Ready
+    214.56 web#4 (4) Ready
+    214.71 service web: 2 routed, 0 live
+    215.30 service web: 3 routed, 0 live
+    400.00 zone a restored
+    400.00 a-0 runs
+    400.00 service web: 3 routed, 3 live
+    403.58 c-0 Ready
+    404.88 web#2 (2) gone
+    406.82 b-0 Ready
+    408.34 b-0 untainted
+    408.34 c-0 untainted
+    409.46 web#0 (0) gone
+    ");
+}

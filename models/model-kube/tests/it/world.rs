@@ -1,0 +1,442 @@
+//! Tiny worlds written as text, and their timelines as text.
+//!
+//! ```text
+//! nodes 3 per zone a b c        three zones, nodes a-0 a-1 a-2 b-0 ...
+//! members a b c                 control plane (none: always there)
+//! deployment web 6 spread tolerate=30 cpu=500 probe=5
+//! statefulset db 3 claim        also: daemonset NAME, database NAME N, budget NAME max=1
+//! service web                   selects the pods of the workload web
+//! at 10 lose zone a             lose, restore, isolate, rejoin; zone or node
+//! at 10 crash web               also: scale web 3, delete node a-0, api down, api up, evict web 0
+//! ```
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use model_api::blueprint::{ControlPlane, NodeSpec, Zone};
+use model_api::kube::{
+    Container, DeploymentStrategy, IntOrPercent, LabelSelector, Labels, Node,
+    PersistentVolumeClaim, PodDisruptionBudget, PodManagementPolicy, PodSpec, PodTemplate, Probe,
+    ProbeHandler, ResourceList, Service, StorageClass, TaintEffect, Toleration, TolerationOperator,
+    TopologySpreadConstraint, UnsatisfiableAction, Workload, WorkloadKind,
+};
+use model_api::{Blueprint, NodeId, Observation, Origin, PodId, ServiceId, WorkloadId, ZoneId};
+use model_kube::{Cluster, KubeEvent};
+use sim_kernel::{
+    Context, Journal, Limits, Model, Priority, Recorder, SimSpan, SimTime, Simulation, Streams,
+};
+
+/// What a test does to the cluster.
+#[derive(Clone, Debug)]
+pub(crate) enum Command {
+    Zone(Verb, ZoneId),
+    Node(Verb, NodeId),
+    Crash(WorkloadId),
+    Scale(WorkloadId, u32),
+    DeleteNode(NodeId),
+    OutOfService(NodeId, bool),
+    Api(bool),
+    Evict(WorkloadId, usize),
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Verb {
+    Lose,
+    Restore,
+    Isolate,
+    Rejoin,
+}
+
+#[derive(Clone, Copy, Debug, Hash)]
+pub(crate) enum RigEvent {
+    Kube(KubeEvent),
+    Command(u32),
+}
+
+impl From<KubeEvent> for RigEvent {
+    fn from(event: KubeEvent) -> Self {
+        RigEvent::Kube(event)
+    }
+}
+
+/// A cluster with a script.
+#[derive(Clone, Debug)]
+pub(crate) struct Rig {
+    pub(crate) cluster: Cluster,
+    pub(crate) script: Arc<Vec<(SimTime, Command)>>,
+}
+
+impl Model for Rig {
+    type Event = RigEvent;
+    type Observation = Observation;
+
+    fn handle<R: Recorder<Observation>>(
+        &mut self,
+        event: RigEvent,
+        ctx: &mut Context<'_, RigEvent, R>,
+    ) {
+        match event {
+            RigEvent::Kube(event) => self.cluster.handle(event, ctx),
+            RigEvent::Command(idx) => self.obey(idx as usize, ctx),
+        }
+        self.cluster.drain_notices();
+    }
+}
+
+impl Rig {
+    fn obey<R: Recorder<Observation>>(&mut self, idx: usize, ctx: &mut Context<'_, RigEvent, R>) {
+        let cluster = &mut self.cluster;
+        match self.script[idx].1 {
+            Command::Zone(Verb::Lose, zone) => cluster.lose_zone(zone, ctx),
+            Command::Zone(Verb::Restore, zone) => cluster.restore_zone(zone, ctx),
+            Command::Zone(Verb::Isolate, zone) => cluster.isolate_zone(zone, ctx),
+            Command::Zone(Verb::Rejoin, zone) => cluster.rejoin_zone(zone, ctx),
+            Command::Node(Verb::Lose, node) => cluster.lose_node(node, ctx),
+            Command::Node(Verb::Restore, node) => cluster.restore_node(node, ctx),
+            Command::Node(Verb::Isolate, node) => cluster.isolate_node(node, ctx),
+            Command::Node(Verb::Rejoin, node) => cluster.rejoin_node(node, ctx),
+            Command::Crash(workload) => {
+                let pods = cluster.pods_of(workload).to_vec();
+                cluster.crash_pods(&pods, ctx);
+            }
+            Command::Scale(workload, replicas) => cluster.scale(workload, replicas, ctx),
+            Command::DeleteNode(node) => cluster.delete_node(node, ctx),
+            Command::OutOfService(node, is_out) => {
+                cluster.set_out_of_service(node, is_out, ctx);
+            }
+            Command::Api(is_available) => cluster.set_api_available(is_available, ctx),
+            Command::Evict(workload, nth) => {
+                if let Some(pod) = cluster.pods_of(workload).get(nth).copied() {
+                    cluster.evict(pod, ctx);
+                }
+            }
+        }
+    }
+}
+
+/// A world as read.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct World {
+    pub(crate) blueprint: Blueprint,
+    pub(crate) script: Vec<(SimTime, Command)>,
+}
+
+fn labels(pairs: &[(&str, &str)]) -> Labels {
+    pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
+}
+
+/// The value of `key=value` among words.
+fn value_of(words: &[&str], key: &str) -> Option<u64> {
+    let word = words.iter().find_map(|word| word.strip_prefix(key)?.strip_prefix('='));
+    word.map(|value| value.parse().expect("values are numbers"))
+}
+
+impl World {
+    pub(crate) fn read(text: &str) -> Self {
+        let mut world = Self::default();
+        world.add(text);
+        world
+    }
+
+    /// Reads more lines.
+    pub(crate) fn add(&mut self, text: &str) {
+        for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
+            let words: Vec<&str> = line.split_whitespace().collect();
+            self.read_line(&words);
+        }
+    }
+
+    fn read_line(&mut self, words: &[&str]) {
+        match *words {
+            ["nodes", count, "per", "zone", ref zones @ ..] => {
+                self.add_nodes(count.parse().expect("a count"), zones);
+            }
+            ["members", ref zones @ ..] => {
+                let member_zones = zones.iter().map(|zone| self.zone(zone)).collect();
+                self.blueprint.control_plane =
+                    ControlPlane { member_zones, origin: Origin::default() };
+            }
+            ["service", name] => self.blueprint.services.push(Service {
+                namespace: "shop".into(),
+                name: name.into(),
+                selector: labels(&[("app", name)]),
+                ..Service::default()
+            }),
+            ["budget", name, limit] => {
+                let limit = value_of(&[limit], "max").expect("max=N");
+                self.blueprint.budgets.push(PodDisruptionBudget {
+                    namespace: "shop".into(),
+                    name: name.into(),
+                    selector: Some(selector(name)),
+                    max_unavailable: Some(IntOrPercent::Int(limit.try_into().expect("small"))),
+                    ..PodDisruptionBudget::default()
+                });
+            }
+            ["at", at, ref command @ ..] => {
+                let at = SimTime::from_secs(at.parse().expect("seconds"));
+                let command = self.command(command);
+                self.script.push((at, command));
+            }
+            [kind, name, ref rest @ ..] => self.add_workload(kind, name, rest),
+            _ => panic!("cannot read the line {words:?}"),
+        }
+    }
+
+    fn add_nodes(&mut self, count: u32, zones: &[&str]) {
+        for name in zones {
+            let zone = ZoneId::from_index(self.blueprint.zones.len());
+            self.blueprint.zones.push(Zone { name: (*name).into(), ..Zone::default() });
+            for nth in 0..count {
+                let node_name = format!("{name}-{nth}");
+                let amounts = [("cpu", 8000), ("memory", 32 << 30), ("pods", 110)];
+                let amounts = amounts.map(|(name, amount)| (name.to_owned(), amount));
+                self.blueprint.nodes.push(NodeSpec {
+                    node: Node {
+                        labels: labels(&[
+                            ("topology.kubernetes.io/zone", name),
+                            ("topology.kubernetes.io/region", "r"),
+                            ("kubernetes.io/hostname", &node_name),
+                        ]),
+                        name: node_name,
+                        allocatable: ResourceList(BTreeMap::from(amounts)),
+                        ..Node::default()
+                    },
+                    zone,
+                    is_control_plane: false,
+                    origin: Origin::default(),
+                });
+            }
+        }
+    }
+
+    fn add_workload(&mut self, kind: &str, name: &str, rest: &[&str]) {
+        let claims = vec![PersistentVolumeClaim::default(); usize::from(rest.contains(&"claim"))];
+        self.blueprint.storage_classes = vec![StorageClass {
+            name: "zonal".into(),
+            is_zonal: true,
+            is_default: true,
+            ..StorageClass::default()
+        }];
+        let kind = match kind {
+            "deployment" => WorkloadKind::Deployment {
+                strategy: DeploymentStrategy::Recreate,
+                progress_deadline: SimSpan::from_secs(600),
+            },
+            "statefulset" => WorkloadKind::StatefulSet {
+                pod_management: PodManagementPolicy::OrderedReady,
+                ordinals_start: 0,
+                partition: 0,
+                claims,
+                service_name: String::new(),
+            },
+            "daemonset" => WorkloadKind::DaemonSet,
+            "database" => WorkloadKind::DatabaseInstances,
+            kind => panic!("no kind {kind}"),
+        };
+        let replicas = rest.first().and_then(|count| count.parse().ok()).unwrap_or(0);
+        self.blueprint.workloads.push(Workload {
+            kind,
+            namespace: "shop".into(),
+            name: name.into(),
+            replicas,
+            selector: Some(selector(name)),
+            min_ready: SimSpan::ZERO,
+            template: PodTemplate {
+                labels: labels(&[("app", name)]),
+                spec: pod_spec(name, rest),
+                ..PodTemplate::default()
+            },
+            origin: Origin::default(),
+        });
+    }
+
+    fn zone(&self, name: &str) -> ZoneId {
+        self.blueprint.zone_named(name).expect("a known zone")
+    }
+
+    fn node(&self, name: &str) -> NodeId {
+        let found = self.blueprint.nodes.iter().position(|spec| spec.node.name == name);
+        NodeId::from_index(found.expect("a known node"))
+    }
+
+    pub(crate) fn workload(&self, name: &str) -> WorkloadId {
+        let found = self.blueprint.workloads.iter().position(|workload| workload.name == name);
+        WorkloadId::from_index(found.expect("a known workload"))
+    }
+
+    fn command(&self, words: &[&str]) -> Command {
+        let verb = |word: &str| match word {
+            "lose" => Verb::Lose,
+            "restore" => Verb::Restore,
+            "isolate" => Verb::Isolate,
+            "rejoin" => Verb::Rejoin,
+            word => panic!("no verb {word}"),
+        };
+        match *words {
+            ["crash", name] => Command::Crash(self.workload(name)),
+            ["scale", name, count] => {
+                Command::Scale(self.workload(name), count.parse().expect("a count"))
+            }
+            ["delete", "node", name] => Command::DeleteNode(self.node(name)),
+            ["out-of-service", "node", name] => Command::OutOfService(self.node(name), true),
+            ["in-service", "node", name] => Command::OutOfService(self.node(name), false),
+            ["api", state] => Command::Api(state == "up"),
+            ["evict", name, nth] => {
+                Command::Evict(self.workload(name), nth.parse().expect("a position"))
+            }
+            [word, "zone", name] => Command::Zone(verb(word), self.zone(name)),
+            [word, "node", name] => Command::Node(verb(word), self.node(name)),
+            _ => panic!("cannot read the command {words:?}"),
+        }
+    }
+
+    /// Runs the script and returns the simulation at its end.
+    pub(crate) fn run(&self, seed: u64, until_secs: u64) -> Run {
+        let cluster = Cluster::start(Arc::new(self.blueprint.clone()), Streams::new(seed, 0));
+        let rig = Rig { cluster, script: Arc::new(self.script.clone()) };
+        let mut simulation = Simulation::new(rig, Journal::new(), Limits::default());
+        simulation.apply(|rig, ctx| rig.cluster.announce(ctx));
+        for (idx, (at, _)) in self.script.iter().enumerate() {
+            let command = RigEvent::Command(u32::try_from(idx).expect("scripts are short"));
+            simulation.schedule_at(*at, Priority::new(2), command);
+        }
+        let outcome = simulation.run_until(SimTime::from_secs(until_secs));
+        assert!(outcome.is_complete(), "{outcome}");
+        Run { simulation, blueprint: self.blueprint.clone() }
+    }
+}
+
+pub(crate) type Sim = Simulation<Rig, Journal<RigEvent, Observation>>;
+
+/// A finished run.
+pub(crate) struct Run {
+    pub(crate) simulation: Sim,
+    blueprint: Blueprint,
+}
+
+impl Run {
+    pub(crate) fn cluster(&self) -> &Cluster {
+        &self.simulation.model().cluster
+    }
+
+    /// Times in seconds of the observations that `picks`.
+    pub(crate) fn times(&self, picks: impl Fn(&Observation) -> bool) -> Vec<f64> {
+        let records = self.simulation.recorder().observations().iter();
+        records.filter(|it| picks(&it.observation)).map(|it| it.at.as_secs_f64()).collect()
+    }
+
+    fn pod(&self, pod: PodId) -> String {
+        let view = self.cluster().pod(pod);
+        let name = &self.blueprint.workloads[view.workload.index()].name;
+        format!("{name}#{} ({})", view.ordinal, pod.0)
+    }
+
+    fn node(&self, node: NodeId) -> &str {
+        &self.blueprint.nodes[node.index()].node.name
+    }
+
+    /// The observations after the start, one a line, in seconds.
+    pub(crate) fn timeline(&self) -> String {
+        let mut text = String::new();
+        for record in self.simulation.recorder().observations() {
+            if record.at == SimTime::ZERO {
+                continue;
+            }
+            let line = self.line(&record.observation);
+            text.push_str(&format!("{:8.2} {line}\n", record.at.as_secs_f64()));
+        }
+        text
+    }
+
+    fn line(&self, observation: &Observation) -> String {
+        let zone = |zone: ZoneId| self.blueprint.zones[zone.index()].name.clone();
+        let service = |id: ServiceId| self.blueprint.services[id.index()].name.clone();
+        match *observation {
+            Observation::ZoneLost { zone: id, .. } => format!("zone {} lost", zone(id)),
+            Observation::ZoneRestored { zone: id } => format!("zone {} restored", zone(id)),
+            Observation::NodeLost { node } => format!("{} lost", self.node(node)),
+            Observation::NodeRestored { node } => format!("{} runs", self.node(node)),
+            Observation::NodeBecameNotReady { node } => format!("{} NotReady", self.node(node)),
+            Observation::NodeBecameReady { node } => format!("{} Ready", self.node(node)),
+            Observation::NodeTaintedNoExecute { node } => format!("{} tainted", self.node(node)),
+            Observation::NodeUntainted { node } => format!("{} untainted", self.node(node)),
+            Observation::PodCreated { pod, .. } => format!("{} created", self.pod(pod)),
+            Observation::PodBound { pod, node, .. } => {
+                format!("{} bound to {}", self.pod(pod), self.node(node))
+            }
+            Observation::PodBecameUnschedulable { pod, reason, .. } => {
+                format!("{} unschedulable: {reason:?}", self.pod(pod))
+            }
+            Observation::PodImagePulled { pod, .. } => format!("{} has images", self.pod(pod)),
+            Observation::PodStarted { pod, .. } => format!("{} started", self.pod(pod)),
+            Observation::PodBecameReady { pod, .. } => format!("{} Ready", self.pod(pod)),
+            Observation::PodBecameUnready { pod, reason, .. } => {
+                format!("{} not Ready: {reason:?}", self.pod(pod))
+            }
+            Observation::PodDeletionRequested { pod, reason, .. } => {
+                format!("{} deleted: {reason:?}", self.pod(pod))
+            }
+            Observation::PodGone { pod, .. } => format!("{} gone", self.pod(pod)),
+            Observation::EndpointsChanged { service: id, ready_count, live_count } => {
+                format!("service {}: {ready_count} routed, {live_count} live", service(id))
+            }
+            ref other => format!("{other:?}"),
+        }
+    }
+}
+
+fn selector(name: &str) -> LabelSelector {
+    LabelSelector { match_labels: labels(&[("app", name)]), match_expressions: Vec::new() }
+}
+
+fn pod_spec(name: &str, rest: &[&str]) -> PodSpec {
+    let cpu = i64::try_from(value_of(rest, "cpu").unwrap_or(500)).expect("small");
+    let probe = value_of(rest, "probe").map(|period_secs| Probe {
+        handler: ProbeHandler::HttpGet,
+        initial_delay: SimSpan::ZERO,
+        period: SimSpan::from_secs(period_secs),
+        timeout: SimSpan::from_secs(1),
+        success_threshold: 1,
+        failure_threshold: 3,
+    });
+    let tolerated_secs = value_of(rest, "tolerate").unwrap_or(300);
+    let tolerates = |key: &str| Toleration {
+        key: format!("node.kubernetes.io/{key}"),
+        operator: TolerationOperator::Exists,
+        value: String::new(),
+        effect: Some(TaintEffect::NoExecute),
+        toleration: Some(SimSpan::from_secs(tolerated_secs)),
+    };
+    let when_unsatisfiable = if rest.contains(&"hard-spread") {
+        UnsatisfiableAction::DoNotSchedule
+    } else {
+        UnsatisfiableAction::ScheduleAnyway
+    };
+    let spread = TopologySpreadConstraint {
+        max_skew: 1,
+        topology_key: "topology.kubernetes.io/zone".into(),
+        when_unsatisfiable,
+        label_selector: Some(selector(name)),
+        min_domains: None,
+        honors_node_affinity: true,
+        honors_node_taints: false,
+        match_label_keys: Vec::new(),
+    };
+    let is_spread = rest.contains(&"spread") || rest.contains(&"hard-spread");
+    PodSpec {
+        containers: vec![Container {
+            name: "main".into(),
+            image: format!("registry.example/{name}:1"),
+            requests: ResourceList(BTreeMap::from([
+                ("cpu".to_owned(), cpu),
+                ("memory".to_owned(), 256 << 20),
+            ])),
+            readiness: probe,
+            ..Container::default()
+        }],
+        tolerations: vec![tolerates("not-ready"), tolerates("unreachable")],
+        topology_spread_constraints: if is_spread { vec![spread] } else { Vec::new() },
+        termination_grace: SimSpan::from_secs(30),
+        ..PodSpec::default()
+    }
+}
