@@ -1,0 +1,384 @@
+//! The flows of one instant: a pure function of the graph, the inputs and the time.
+
+use std::hash::{Hash, Hasher};
+
+use model_api::observation::LossReason;
+use sim_kernel::{SimTime, StableHasher};
+
+use crate::curve::{Factor, Shape, Side};
+use crate::graph::{Graph, Node, NodeIdx, NodeLoad};
+use crate::share::Share;
+
+/// Everything that the platform tells, by node and by database.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Inputs {
+    pub(crate) endpoints: Vec<Endpoints>,
+    pub(crate) factors: Vec<Factor>,
+    pub(crate) are_writable: Vec<bool>,
+}
+
+/// What stands behind a Service.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) struct Endpoints {
+    pub(crate) ready_count: u32,
+    pub(crate) live_count: u32,
+    pub(crate) capacity_millirps: u64,
+}
+
+impl Inputs {
+    pub(crate) fn new(graph: &Graph) -> Self {
+        Self {
+            endpoints: vec![Endpoints::default(); graph.nodes.len()],
+            factors: vec![Factor::ONE; graph.nodes.len()],
+            are_writable: vec![true; graph.database_count],
+        }
+    }
+}
+
+/// One Service at one instant. Rates are in requests per 1000 s.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct NodeFlow {
+    /// Asked for, by clients and callers.
+    pub(crate) offered: u64,
+    /// Of these, what its gateways answer for.
+    pub(crate) entered: u64,
+    /// What reaches its endpoints, dead ones included.
+    pub(crate) arriving: u64,
+    /// What reaches living endpoints.
+    pub(crate) reached: u64,
+    /// What its own pods answer.
+    pub(crate) accepted: u64,
+    /// What is answered well.
+    pub(crate) served: u64,
+    /// `live / ready`.
+    pub(crate) alive: Share,
+    /// `accepted / arriving`.
+    pub(crate) pass: Share,
+    /// Answered well, of what arrives.
+    pub(crate) answer: Share,
+    /// Of `arriving` and `reached`.
+    pub(crate) arriving_shape: Shape,
+    /// Of all of them.
+    pub(crate) shape: Shape,
+    /// Equal when the flow is the same function of time, waits included.
+    pub(crate) signature: u64,
+    marks: Marks,
+}
+
+/// Signatures of the parts, for the flows that depend on them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Marks {
+    arriving: u64,
+    pass: u64,
+    pass_shape: Shape,
+    accepted: u64,
+    answer: u64,
+    answer_shape: Shape,
+    wait: u64,
+}
+
+/// Computes every flow at `at` into `flows`.
+pub(crate) fn evaluate(
+    graph: &Graph,
+    inputs: &Inputs,
+    at: SimTime,
+    side: Side,
+    flows: &mut Vec<NodeFlow>,
+) {
+    flows.clear();
+    flows.resize(graph.nodes.len(), NodeFlow::default());
+    // Callers first: what arrives, and what the pods of each do with it.
+    for idx in 0..graph.nodes.len() {
+        flows[idx] = arrive(graph, inputs, at, side, flows, idx);
+    }
+    // Callees first: what comes back.
+    for idx in (0..graph.nodes.len()).rev() {
+        answer(&graph.nodes[idx], inputs, flows, idx);
+    }
+    for idx in 0..graph.nodes.len() {
+        serve(graph, inputs, at, side, flows, idx);
+    }
+}
+
+fn arrive(
+    graph: &Graph,
+    inputs: &Inputs,
+    at: SimTime,
+    side: Side,
+    flows: &[NodeFlow],
+    idx: NodeIdx,
+) -> NodeFlow {
+    let node = &graph.nodes[idx];
+    let mut flow = NodeFlow::default();
+    let mut mark = StableHasher::default();
+    for load in &node.loads {
+        let asked = external(load, inputs.factors[idx], at, side);
+        let (pass, pass_shape, pass_mark) =
+            load.via.map_or((Share::ONE, Shape::Constant, 0), |via| {
+                (flows[via].pass, flows[via].marks.pass_shape, flows[via].marks.pass)
+            });
+        flow.offered = flow.offered.saturating_add(asked.rate);
+        flow.arriving = flow.arriving.saturating_add(pass.apply(asked.rate));
+        flow.arriving_shape = flow.arriving_shape.plus(asked.shape.times(pass_shape));
+        (asked.mark, pass_mark).hash(&mut mark);
+    }
+    for &(service, load) in &node.through {
+        let load = &graph.nodes[service].loads[load];
+        let asked = external(load, inputs.factors[service], at, side);
+        flow.offered = flow.offered.saturating_add(asked.rate);
+        flow.arriving = flow.arriving.saturating_add(asked.rate);
+        flow.arriving_shape = flow.arriving_shape.plus(asked.shape);
+        asked.mark.hash(&mut mark);
+    }
+    for &caller in &node.callers {
+        let called = &flows[caller];
+        flow.offered = flow.offered.saturating_add(called.accepted);
+        flow.arriving = flow.arriving.saturating_add(called.accepted);
+        flow.arriving_shape = flow.arriving_shape.plus(accepted_shape(called, inputs, caller));
+        called.marks.accepted.hash(&mut mark);
+    }
+    flow.marks.arriving = mark.finish();
+    pass(&mut flow, inputs.endpoints[idx]);
+    flow
+}
+
+/// Requests of one load.
+struct Asked {
+    rate: u64,
+    shape: Shape,
+    mark: u64,
+}
+
+fn external(load: &NodeLoad, factor: Factor, at: SimTime, side: Side) -> Asked {
+    let piece = load.curve.piece_at(at, side);
+    let rate = factor.rate_of(&load.curve, at, side);
+    let shape = piece.shape().times(factor.shape(at, side));
+    let mut mark = StableHasher::default();
+    match shape {
+        Shape::Constant => rate.hash(&mut mark),
+        Shape::Linear | Shape::Curved => (piece, factor).hash(&mut mark),
+    }
+    Asked { rate, shape, mark: mark.finish() }
+}
+
+/// What the pods of a Service do with what arrives.
+fn pass(flow: &mut NodeFlow, endpoints: Endpoints) {
+    let Endpoints { ready_count, live_count, capacity_millirps } = endpoints;
+    if ready_count > 0 {
+        flow.alive = Share::of(u64::from(live_count), u64::from(ready_count));
+    }
+    flow.reached = flow.alive.apply(flow.arriving);
+    flow.accepted = flow.reached.min(capacity_millirps);
+    let is_saturated = flow.reached > capacity_millirps;
+    let mut mark = StableHasher::default();
+    (flow.alive, is_saturated).hash(&mut mark);
+    if is_saturated {
+        flow.pass = Share::of(flow.accepted, flow.arriving).min(flow.alive);
+        (capacity_millirps, flow.marks.arriving).hash(&mut mark);
+        // A constant divided by something that changes is a curve.
+        let is_flat = flow.arriving_shape == Shape::Constant || capacity_millirps == 0;
+        flow.marks.pass_shape = if is_flat { Shape::Constant } else { Shape::Curved };
+        let mut accepted = StableHasher::default();
+        ("capacity", capacity_millirps).hash(&mut accepted);
+        flow.marks.accepted = accepted.finish();
+    } else {
+        flow.pass = flow.alive;
+        let mut accepted = StableHasher::default();
+        (flow.marks.arriving, flow.alive).hash(&mut accepted);
+        flow.marks.accepted = accepted.finish();
+    }
+    flow.marks.pass = mark.finish();
+}
+
+fn accepted_shape(flow: &NodeFlow, inputs: &Inputs, idx: NodeIdx) -> Shape {
+    let is_saturated = flow.reached > inputs.endpoints[idx].capacity_millirps;
+    if is_saturated || flow.alive == Share::ZERO { Shape::Constant } else { flow.arriving_shape }
+}
+
+/// The share that is answered well.
+///
+/// Simplified: a Service makes all its calls even when one fails, and calls fail independently.
+fn answer(node: &Node, inputs: &Inputs, flows: &mut [NodeFlow], idx: NodeIdx) {
+    let mut flow = flows[idx];
+    let mut mark = StableHasher::default();
+    let mut wait = StableHasher::default();
+    flow.answer = flow.pass;
+    flow.marks.answer_shape = flow.marks.pass_shape;
+    flow.marks.pass.hash(&mut mark);
+    let endpoints = inputs.endpoints[idx];
+    if endpoints.capacity_millirps < u64::MAX {
+        (endpoints.live_count, endpoints.capacity_millirps, flow.marks.arriving).hash(&mut wait);
+    }
+    for &call in &node.calls {
+        let called = &flows[call];
+        flow.answer = flow.answer.and(called.answer);
+        flow.marks.answer_shape = flow.marks.answer_shape.times(called.marks.answer_shape);
+        called.marks.answer.hash(&mut mark);
+        called.marks.wait.hash(&mut wait);
+    }
+    for database in &node.databases {
+        let is_writable = inputs.are_writable[database.index()];
+        flow.answer = flow.answer.and(if is_writable { Share::ONE } else { Share::ZERO });
+        is_writable.hash(&mut mark);
+    }
+    flow.marks.answer = mark.finish();
+    flow.marks.wait = wait.finish();
+    flows[idx] = flow;
+}
+
+/// What comes back to clients and callers.
+fn serve(
+    graph: &Graph,
+    inputs: &Inputs,
+    at: SimTime,
+    side: Side,
+    flows: &mut [NodeFlow],
+    idx: NodeIdx,
+) {
+    let node = &graph.nodes[idx];
+    let mut flow = flows[idx];
+    let mut mark = StableHasher::default();
+    let mut entered_shape = Shape::Constant;
+    (flow.marks.arriving, flow.marks.answer, flow.marks.wait).hash(&mut mark);
+    for load in &node.loads {
+        let asked = external(load, inputs.factors[idx], at, side);
+        let (share, share_shape) = load.via.map_or((Share::ONE, Shape::Constant), |via| {
+            (flows[via].marks.answer, flows[via].marks.wait).hash(&mut mark);
+            (flows[via].answer, flows[via].marks.answer_shape)
+        });
+        flow.entered = flow.entered.saturating_add(share.apply(asked.rate));
+        entered_shape = entered_shape.plus(asked.shape).plus(asked.shape.times(share_shape));
+    }
+    for &(service, load) in &node.through {
+        let load = &graph.nodes[service].loads[load];
+        let asked = external(load, inputs.factors[service], at, side);
+        flow.entered = flow.entered.saturating_add(asked.rate);
+        entered_shape = entered_shape.plus(asked.shape);
+    }
+    for &caller in &node.callers {
+        flow.entered = flow.entered.saturating_add(flows[caller].accepted);
+        entered_shape = entered_shape.plus(accepted_shape(&flows[caller], inputs, caller));
+    }
+    flow.served = flow.answer.apply(flow.entered);
+    let served_shape = entered_shape.times(flow.marks.answer_shape);
+    flow.shape = flow.arriving_shape.plus(entered_shape).plus(served_shape);
+    flow.signature = mark.finish();
+    flows[idx] = flow;
+}
+
+/// Tells where the requests offered to a Service are lost, in the order in which they meet it; the
+/// amounts sum to `offered - served`.
+pub(crate) fn each_loss(
+    graph: &Graph,
+    inputs: &Inputs,
+    flows: &[NodeFlow],
+    idx: NodeIdx,
+    mut tell: impl FnMut(LossReason, u64),
+) {
+    let (node, flow) = (&graph.nodes[idx], &flows[idx]);
+    let mut left = flow.entered;
+    tell(gateway_loss(graph, flows, node), flow.offered.saturating_sub(flow.entered));
+    let mut lose = |reason, share: Share| {
+        let kept = share.apply(flow.entered).min(left);
+        tell(reason, left - kept);
+        left = kept;
+    };
+    let is_none_ready = inputs.endpoints[idx].ready_count == 0;
+    let first = if is_none_ready { LossReason::NoEndpoints } else { LossReason::DeadEndpoints };
+    lose(first, flow.alive);
+    lose(LossReason::Overload, flow.pass);
+    let mut share = flow.pass;
+    for &call in &node.calls {
+        share = share.and(flows[call].answer);
+        lose(LossReason::Dependency(graph.nodes[call].service), share);
+    }
+    for &database in &node.databases {
+        let is_writable = inputs.are_writable[database.index()];
+        share = share.and(if is_writable { Share::ONE } else { Share::ZERO });
+        lose(LossReason::Database(database), share);
+    }
+}
+
+/// The gateway that loses the largest share; the first of equals.
+fn gateway_loss(graph: &Graph, flows: &[NodeFlow], node: &Node) -> LossReason {
+    let gateways = node.loads.iter().filter_map(|load| load.via);
+    let worst = gateways.min_by_key(|&via| flows[via].answer);
+    worst.map_or(LossReason::None, |via| LossReason::Dependency(graph.nodes[via].service))
+}
+
+/// Why most of the lost requests are lost; the first of equals.
+pub(crate) fn largest_loss(
+    graph: &Graph,
+    inputs: &Inputs,
+    flows: &[NodeFlow],
+    idx: NodeIdx,
+) -> LossReason {
+    let mut largest = (LossReason::None, 0);
+    each_loss(graph, inputs, flows, idx, |reason, lost| {
+        if lost > largest.1 {
+            largest = (reason, lost);
+        }
+    });
+    largest.0
+}
+
+#[cfg(test)]
+mod tests {
+    use model_api::load::{Load, LoadPoint, ServiceProfile};
+    use model_api::{Blueprint, DatabaseId, Origin, ServiceId};
+    use sim_kernel::SimSpan;
+
+    use super::*;
+    use crate::graph::Plan;
+
+    /// A gateway (0), a shop (1) behind it, a stock (2) that the shop calls and that writes.
+    fn plan() -> Plan {
+        let mut blueprint = Blueprint::default();
+        for service in 0..3 {
+            blueprint.services.push(model_api::kube::Service::default());
+            blueprint.profiles.push(ServiceProfile {
+                service: ServiceId(service),
+                cpu_per_request: SimSpan::from_millis(1),
+                base_latency: SimSpan::ZERO,
+                depends_on: if service == 1 { vec![ServiceId(2)] } else { Vec::new() },
+                writes_to: if service == 2 { vec![DatabaseId(0)] } else { Vec::new() },
+                origin: Origin::default(),
+            });
+        }
+        blueprint.loads.push(Load {
+            service: ServiceId(1),
+            via: Some(ServiceId(0)),
+            points: vec![LoadPoint { at: SimTime::ZERO, rate_millirps: 100_003 }],
+            origin: Origin::default(),
+        });
+        let mut plan = Plan::new(&blueprint).expect("no circle");
+        plan.parts[0].database_count = 1;
+        plan
+    }
+
+    #[test]
+    fn what_is_not_served_is_lost_somewhere_exactly_once() {
+        let plan = plan();
+        let graph = &plan.parts[0];
+        let mut inputs = Inputs::new(graph);
+        let mut flows = Vec::new();
+        for case in 0_u32..4096 {
+            for idx in 0..3 {
+                let digit = case >> (idx * 4) & 15;
+                let (ready_count, live_count) = (digit & 3, (digit & 3).min(digit >> 1 & 1));
+                let capacity_millirps = if digit & 8 == 0 { u64::MAX } else { 33_333 };
+                inputs.endpoints[idx as usize] =
+                    Endpoints { ready_count, live_count, capacity_millirps };
+            }
+            inputs.are_writable[0] = case % 3 != 0;
+            evaluate(graph, &inputs, SimTime::ZERO, Side::After, &mut flows);
+            for (idx, flow) in flows.iter().enumerate() {
+                let mut lost = 0;
+                each_loss(graph, &inputs, &flows, idx, |_, amount| lost += amount);
+                assert_eq!(lost + flow.served, flow.offered, "case {case}: {flow:?}");
+                let reason = largest_loss(graph, &inputs, &flows, idx);
+                assert_eq!(reason == LossReason::None, lost == 0, "case {case}: {flow:?}");
+            }
+        }
+    }
+}

@@ -1,0 +1,424 @@
+//! The flows of a run over time: applies inputs, cuts segments, waits for the next bend.
+
+use std::sync::Arc;
+
+use model_api::observation::{FlowSegment, LossReason};
+use model_api::{Blueprint, DatabaseId, Observation, ServiceId};
+use sim_kernel::{Context, Priority, Recorder, SimSpan, SimTime, Timer};
+
+use crate::curve::{Shape, Side};
+use crate::evaluation::{Endpoints, Inputs, NodeFlow, evaluate, largest_loss};
+use crate::graph::{Graph, GraphError, NodeIdx, Plan, pod_capacity_millirps};
+use crate::stretch::{self, Room, Stretch};
+use crate::wait::{Wait, erlang_wait};
+
+/// After everything else that happens at the same instant.
+const PRIORITY: Priority = Priority::LAST;
+
+/// What flows wait for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum LoadEvent {
+    /// Some flow bends now.
+    BendDue {
+        /// Among Services that are connected: the number of their part of the graph.
+        part: u32,
+    },
+}
+
+const _: () = assert!(size_of::<LoadEvent>() <= 12);
+
+/// All requests of a run.
+#[derive(Clone, Debug)]
+pub struct Flows {
+    plan: Arc<Plan>,
+    parts: Vec<Part>,
+}
+
+/// The requests of Services that are connected.
+#[derive(Clone, Debug)]
+struct Part {
+    number: u32,
+    inputs: Inputs,
+    /// Told since the last [`Flows::settle`].
+    pending: Vec<Input>,
+    stretch: Stretch,
+    bend: Timer,
+    /// The segment of each node that has not been told yet.
+    open: Vec<Open>,
+    /// The flows at the start of the stretch; all through it when it is constant.
+    current: Vec<NodeFlow>,
+    is_started: bool,
+    room: Room,
+    closing: Closing,
+}
+
+/// Something the platform told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Input {
+    Endpoints(NodeIdx, Endpoints),
+    Factor(NodeIdx, u64, SimSpan),
+    Writable(DatabaseId, bool),
+}
+
+/// The start of a segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Open {
+    from: SimTime,
+    offered: u64,
+    served: u64,
+    shape: Shape,
+    signature: u64,
+}
+
+/// A flow at an instant, for whoever decides by it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FlowNow {
+    /// Requests asked for, per 1000 s.
+    pub offered_millirps: u64,
+    /// Requests that reach a living pod, per 1000 s.
+    pub reaching_millirps: u64,
+    /// Requests that its pods work on, per 1000 s: at most their capacity.
+    pub accepted_millirps: u64,
+    /// Requests answered well, per 1000 s.
+    pub served_millirps: u64,
+    /// Why most of the rest are lost.
+    pub loss: LossReason,
+}
+
+impl Flows {
+    /// Flows as the blueprint's loads and profiles have them; no Service has endpoints yet.
+    ///
+    /// # Errors
+    /// When Services need each other in a circle, or a curve goes back in time.
+    pub fn new(blueprint: &Blueprint) -> Result<Self, GraphError> {
+        let plan = Arc::new(Plan::new(blueprint)?);
+        let parts = (0_u32..).zip(&plan.parts).map(|(number, graph)| Part::new(number, graph));
+        Ok(Self { parts: parts.collect(), plan })
+    }
+
+    /// Whether requests reach this Service at all.
+    pub fn has_flow(&self, service: ServiceId) -> bool {
+        self.plan.place_of(service).is_some()
+    }
+
+    /// Services that are asked from outside.
+    pub fn loaded_services(&self) -> impl Iterator<Item = ServiceId> + '_ {
+        let nodes = self.plan.parts.iter().flat_map(|part| &part.nodes);
+        nodes.filter(|node| !node.loads.is_empty()).map(|node| node.service)
+    }
+
+    /// Requests per 1000 s that one pod of the Service with this CPU limit can answer.
+    pub fn pod_capacity_millirps(&self, service: ServiceId, cpu_millis: u64) -> u64 {
+        pod_capacity_millirps(cpu_millis, self.plan.cpu_per_request(service))
+    }
+
+    /// Tells what stands behind a Service: endpoints that get traffic, how many of these can
+    /// answer, and what the living ones can answer together, in requests per 1000 s.
+    ///
+    /// # Panics
+    /// When more live than are ready: only endpoints that get traffic count as live here.
+    pub fn set_endpoints(
+        &mut self,
+        service: ServiceId,
+        ready_count: u32,
+        live_count: u32,
+        capacity_millirps: u64,
+    ) {
+        assert!(live_count <= ready_count, "only endpoints that get traffic count as live here");
+        if let Some((part, node)) = self.plan.place_of(service) {
+            let endpoints = Endpoints { ready_count, live_count, capacity_millirps };
+            self.parts[part].pending.push(Input::Endpoints(node, endpoints));
+        }
+    }
+
+    /// Tells whether a database takes writes.
+    pub fn set_database_writable(&mut self, database: DatabaseId, is_writable: bool) {
+        for part in &mut self.parts {
+            part.pending.push(Input::Writable(database, is_writable));
+        }
+    }
+
+    /// Multiplies what the outside asks of a Service, in thousandths of the curve, reached after
+    /// `ramp`, linearly from wherever it is. Returns how many curves this changes.
+    pub fn set_load_factor(&mut self, service: ServiceId, factor_milli: u64, ramp: SimSpan) -> u32 {
+        let Some((part, node)) = self.plan.place_of(service) else { return 0 };
+        let load_count = self.plan.parts[part].nodes[node].loads.len();
+        if load_count > 0 {
+            self.parts[part].pending.push(Input::Factor(node, factor_milli, ramp));
+        }
+        u32::try_from(load_count).expect("loads are limited far below 2^32")
+    }
+
+    /// Applies what was told since the last time, at the instant at which it was told.
+    ///
+    /// # Panics
+    /// When the first call, which starts the flows, is not at time zero.
+    pub fn settle<E, R>(&mut self, ctx: &mut Context<'_, E, R>)
+    where
+        E: Copy + From<LoadEvent>,
+        R: Recorder<Observation>,
+    {
+        for (part, graph) in self.parts.iter_mut().zip(&self.plan.parts) {
+            part.settle(graph, ctx);
+        }
+    }
+
+    /// Takes an event of this model.
+    pub fn handle<E, R>(&mut self, event: LoadEvent, ctx: &mut Context<'_, E, R>)
+    where
+        E: Copy + From<LoadEvent>,
+        R: Recorder<Observation>,
+    {
+        let LoadEvent::BendDue { part } = event;
+        let part = part as usize;
+        self.parts[part].turn(&self.plan.parts[part], ctx);
+    }
+
+    /// Tells every open segment. To be called once, at the end of the run.
+    pub fn finish<E, R>(&mut self, ctx: &mut Context<'_, E, R>)
+    where
+        E: Copy + From<LoadEvent>,
+        R: Recorder<Observation>,
+    {
+        self.settle(ctx);
+        for (part, graph) in self.parts.iter_mut().zip(&self.plan.parts) {
+            part.finish(graph, ctx);
+        }
+    }
+
+    /// The flow of a Service at an instant that is not in the past, if nothing changes until then.
+    pub fn flow_at(&self, service: ServiceId, at: SimTime) -> Option<FlowNow> {
+        let (part, idx) = self.plan.place_of(service)?;
+        let (graph, inputs) = (&self.plan.parts[part], &self.parts[part].inputs);
+        let mut flows = Vec::new();
+        evaluate(graph, inputs, at, Side::After, &mut flows);
+        Some(FlowNow {
+            offered_millirps: flows[idx].offered,
+            reaching_millirps: flows[idx].reached,
+            accepted_millirps: flows[idx].accepted,
+            served_millirps: flows[idx].served,
+            loss: largest_loss(graph, inputs, &flows, idx),
+        })
+    }
+}
+
+impl Part {
+    fn new(number: u32, graph: &Graph) -> Self {
+        let nothing = Open {
+            from: SimTime::ZERO,
+            offered: 0,
+            served: 0,
+            shape: Shape::Constant,
+            signature: 0,
+        };
+        Self {
+            number,
+            inputs: Inputs::new(graph),
+            pending: Vec::new(),
+            stretch: Stretch { end: None, is_constant: true },
+            bend: Timer::NONE,
+            open: vec![nothing; graph.nodes.len()],
+            current: vec![NodeFlow::default(); graph.nodes.len()],
+            is_started: false,
+            room: Room::default(),
+            closing: Closing::default(),
+        }
+    }
+
+    fn settle<E, R>(&mut self, graph: &Graph, ctx: &mut Context<'_, E, R>)
+    where
+        E: Copy + From<LoadEvent>,
+        R: Recorder<Observation>,
+    {
+        if self.is_started && !self.has_news() {
+            self.pending.clear();
+            return;
+        }
+        assert!(
+            self.is_started || ctx.now() == SimTime::ZERO,
+            "flows start at time zero, so that their segments begin there",
+        );
+        self.turn(graph, ctx);
+    }
+
+    fn has_news(&self) -> bool {
+        self.pending.iter().any(|input| match *input {
+            Input::Endpoints(node, endpoints) => self.inputs.endpoints[node] != endpoints,
+            Input::Writable(database, is) => self.inputs.are_writable[database.index()] != is,
+            Input::Factor(..) => true,
+        })
+    }
+
+    /// Ends the stretch and begins the next one.
+    fn turn<E, R>(&mut self, graph: &Graph, ctx: &mut Context<'_, E, R>)
+    where
+        E: Copy + From<LoadEvent>,
+        R: Recorder<Observation>,
+    {
+        let now = ctx.now();
+        let mut closing = self.begin_closing(graph, now);
+        self.apply(now);
+        let mut room = std::mem::take(&mut self.room);
+        let next = stretch::next(graph, &self.inputs, now, &mut room);
+        for (idx, open) in self.open.iter_mut().enumerate() {
+            let opened = Open::of(&room, next, idx, now);
+            if !self.is_started {
+                *open = opened;
+            } else if opened.signature != open.signature {
+                closing.tell(graph, idx, open, ctx);
+                *open = opened;
+            }
+        }
+        std::mem::swap(&mut self.current, &mut room.first);
+        self.room = room;
+        self.closing = closing;
+        self.stretch = next;
+        self.is_started = true;
+        ctx.cancel(self.bend);
+        let bend = LoadEvent::BendDue { part: self.number };
+        self.bend = next.end.map_or(Timer::NONE, |at| ctx.timer_at(at, PRIORITY, bend));
+    }
+
+    fn finish<E, R>(&mut self, graph: &Graph, ctx: &mut Context<'_, E, R>)
+    where
+        E: Copy,
+        R: Recorder<Observation>,
+    {
+        let now = ctx.now();
+        let mut closing = self.begin_closing(graph, now);
+        for (idx, open) in self.open.iter_mut().enumerate() {
+            closing.tell(graph, idx, open, ctx);
+            open.from = now;
+            open.offered = closing.until[idx].offered;
+            open.served = closing.until[idx].served;
+        }
+        self.closing = closing;
+    }
+
+    /// Keeps the world as it was until now, from which segments that end now are told.
+    fn begin_closing(&mut self, graph: &Graph, now: SimTime) -> Closing {
+        let mut closing = std::mem::take(&mut self.closing);
+        closing.inputs.clone_from(&self.inputs);
+        closing.now = now;
+        closing.middle_at = None;
+        closing.has_waits_until = false;
+        if self.stretch.is_constant {
+            closing.until.clone_from(&self.current);
+        } else {
+            evaluate(graph, &self.inputs, now, Side::Before, &mut closing.until);
+        }
+        closing
+    }
+
+    fn apply(&mut self, now: SimTime) {
+        for input in self.pending.drain(..) {
+            match input {
+                Input::Endpoints(node, endpoints) => self.inputs.endpoints[node] = endpoints,
+                Input::Writable(database, is_writable) => {
+                    self.inputs.are_writable[database.index()] = is_writable;
+                }
+                Input::Factor(node, factor_milli, ramp) => {
+                    let factor = &mut self.inputs.factors[node];
+                    *factor = factor.ramp(now, factor_milli, ramp);
+                }
+            }
+        }
+    }
+}
+
+impl Open {
+    /// What a stretch that begins now opens.
+    fn of(room: &Room, stretch: Stretch, idx: NodeIdx, now: SimTime) -> Self {
+        let first = &room.first[idx];
+        // At its start a flow may just touch a capacity; its middle says what it is.
+        let what = if stretch.is_constant { first } else { &room.middle[idx] };
+        let signature = match what.shape {
+            Shape::Constant | Shape::Linear => what.signature,
+            // A chord of a curve holds for one stretch only.
+            Shape::Curved => what.signature ^ now.as_nanos().wrapping_add(1).rotate_left(32),
+        };
+        Self {
+            from: now,
+            offered: first.offered,
+            served: first.served,
+            shape: what.shape,
+            signature,
+        }
+    }
+}
+
+/// Segments that end now, told from the world as it was until now.
+#[derive(Clone, Debug, Default)]
+struct Closing {
+    now: SimTime,
+    inputs: Inputs,
+    until: Vec<NodeFlow>,
+    waits_until: Vec<Wait>,
+    has_waits_until: bool,
+    /// The flows in the middle of the segment that was told last.
+    middle_at: Option<SimTime>,
+    middle: Vec<NodeFlow>,
+    waits_middle: Vec<Wait>,
+}
+
+impl Closing {
+    /// Tells one segment, unless it is empty.
+    fn tell<E, R>(&mut self, graph: &Graph, idx: NodeIdx, open: &Open, ctx: &mut Context<'_, E, R>)
+    where
+        E: Copy,
+        R: Recorder<Observation>,
+    {
+        if open.from < self.now && R::RECORDS {
+            let segment = self.segment(graph, idx, open);
+            ctx.observe(|| Observation::Flow(segment));
+        }
+    }
+
+    fn segment(&mut self, graph: &Graph, idx: NodeIdx, open: &Open) -> FlowSegment {
+        let until = self.until[idx];
+        // A linear flow has its mean in the middle.
+        let (mean, waits) = if open.shape == Shape::Constant {
+            if !self.has_waits_until {
+                waits_of(graph, &self.inputs, &self.until, &mut self.waits_until);
+                self.has_waits_until = true;
+            }
+            (&self.until, &self.waits_until)
+        } else {
+            let middle = open.from + (self.now - open.from) / 2;
+            if self.middle_at != Some(middle) {
+                evaluate(graph, &self.inputs, middle, Side::After, &mut self.middle);
+                waits_of(graph, &self.inputs, &self.middle, &mut self.waits_middle);
+                self.middle_at = Some(middle);
+            }
+            (&self.middle, &self.waits_middle)
+        };
+        let node = &graph.nodes[idx];
+        let entry = node.entry.map_or(Wait::default(), |entry| waits[entry]);
+        let (wait_probability_ppm, wait_mean_ns) = entry.then(waits[idx]).rounded();
+        FlowSegment {
+            service: node.service,
+            from: open.from,
+            offered_from_millirps: open.offered,
+            offered_until_millirps: until.offered,
+            served_from_millirps: open.served,
+            served_until_millirps: until.served,
+            base_latency_ns: node.base_latency.as_nanos(),
+            wait_probability_ppm,
+            wait_mean_ns,
+            loss: largest_loss(graph, &self.inputs, mean, idx),
+        }
+    }
+}
+
+/// The waits of each Service and of all it calls.
+fn waits_of(graph: &Graph, inputs: &Inputs, flows: &[NodeFlow], waits: &mut Vec<Wait>) {
+    waits.clear();
+    waits.resize(flows.len(), Wait::default());
+    for idx in (0..flows.len()).rev() {
+        let endpoints = inputs.endpoints[idx];
+        let (reached, capacity) = (flows[idx].reached, endpoints.capacity_millirps);
+        let own = erlang_wait(reached, capacity, endpoints.live_count);
+        let calls = &graph.nodes[idx].calls;
+        waits[idx] = calls.iter().fold(own, |wait, &call| wait.then(waits[call]));
+    }
+}

@@ -1,0 +1,278 @@
+//! Who calls whom: immutable, built once, shared by all runs.
+
+use model_api::{Blueprint, DatabaseId, ServiceId};
+use sim_kernel::SimSpan;
+
+use crate::curve::Curve;
+
+/// Why a blueprint's load cannot be modelled. The reader of scenarios refuses these first.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum GraphError {
+    /// Services need each other in a circle.
+    #[error("requests would go in a circle: {}", .0.join(" -> "))]
+    Cycle(Vec<String>),
+    /// The points of a load curve go back in time.
+    #[error("the load of {0} has points that are not in the order of time")]
+    CurveOutOfOrder(String),
+}
+
+/// Position of a Service in [`Graph::nodes`].
+pub(crate) type NodeIdx = usize;
+
+/// All Services that get requests, in parts that have nothing to do with each other.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    pub(crate) parts: Vec<Graph>,
+    /// By Service id: its part, and where it is in it.
+    place_by_service: Vec<Option<(usize, NodeIdx)>>,
+    cpu_per_request: Vec<SimSpan>,
+}
+
+/// Services that are connected by calls or by a gateway, callers before those they call.
+#[derive(Debug, Default)]
+pub(crate) struct Graph {
+    pub(crate) nodes: Vec<Node>,
+    /// Databases of the blueprint.
+    pub(crate) database_count: usize,
+}
+
+/// A Service that gets requests.
+#[derive(Debug)]
+pub(crate) struct Node {
+    pub(crate) service: ServiceId,
+    /// Requests from outside for it.
+    pub(crate) loads: Vec<NodeLoad>,
+    /// Requests from outside that come in through it: for which Service, and which of its loads.
+    pub(crate) through: Vec<(NodeIdx, usize)>,
+    /// Who calls it, in the order of their ids.
+    pub(crate) callers: Vec<NodeIdx>,
+    /// What it calls, in the order written.
+    pub(crate) calls: Vec<NodeIdx>,
+    pub(crate) databases: Vec<DatabaseId>,
+    /// Where its clients come in: the slowest of the gateways of its loads.
+    pub(crate) entry: Option<NodeIdx>,
+    /// Without waiting, with what it calls and the gateway its clients come in through.
+    pub(crate) base_latency: SimSpan,
+}
+
+/// Requests from outside.
+#[derive(Debug)]
+pub(crate) struct NodeLoad {
+    pub(crate) curve: Curve,
+    pub(crate) via: Option<NodeIdx>,
+}
+
+impl Plan {
+    pub(crate) fn new(blueprint: &Blueprint) -> Result<Self, GraphError> {
+        let edges = Edges::of(blueprint);
+        let order = edges.order(blueprint)?;
+        let part_by_service = edges.parts();
+        let mut parts: Vec<Graph> = Vec::new();
+        let mut part_by_root = vec![None; edges.calls.len()];
+        let mut place_by_service = vec![None; edges.calls.len()];
+        for &service in &order {
+            let part = *part_by_root[part_by_service[service]].get_or_insert_with(|| {
+                let database_count = blueprint.databases.len();
+                parts.push(Graph { nodes: Vec::new(), database_count });
+                parts.len() - 1
+            });
+            place_by_service[service] = Some((part, parts[part].nodes.len()));
+            parts[part].nodes.push(edges.node(service));
+        }
+        let mut plan = Self { parts, place_by_service, cpu_per_request: Vec::new() };
+        plan.add_calls(&edges);
+        plan.add_loads(blueprint)?;
+        for part in &mut plan.parts {
+            add_latencies(&mut part.nodes);
+        }
+        plan.cpu_per_request = edges.cpu_per_request;
+        Ok(plan)
+    }
+
+    fn add_calls(&mut self, edges: &Edges) {
+        for (service, calls) in edges.calls.iter().enumerate() {
+            let Some((part, caller)) = self.place_by_service[service] else { continue };
+            for &callee in calls {
+                let callee = self.place(callee).1;
+                self.parts[part].nodes[caller].calls.push(callee);
+                self.parts[part].nodes[callee].callers.push(caller);
+            }
+        }
+    }
+
+    fn add_loads(&mut self, blueprint: &Blueprint) -> Result<(), GraphError> {
+        for load in &blueprint.loads {
+            let curve = Curve::through(&load.points)
+                .ok_or_else(|| GraphError::CurveOutOfOrder(blueprint.service_name(load.service)))?;
+            let (part, node) = self.place(load.service.index());
+            let via = load.via.map(|gateway| self.place(gateway.index()).1);
+            let nodes = &mut self.parts[part].nodes;
+            if let Some(via) = via {
+                let load_idx = nodes[node].loads.len();
+                nodes[via].through.push((node, load_idx));
+            }
+            nodes[node].loads.push(NodeLoad { curve, via });
+        }
+        Ok(())
+    }
+
+    fn place(&self, service: usize) -> (usize, NodeIdx) {
+        self.place_by_service[service].expect("every Service that a load reaches has a place")
+    }
+
+    /// Where a Service is, if it gets requests.
+    pub(crate) fn place_of(&self, service: ServiceId) -> Option<(usize, NodeIdx)> {
+        self.place_by_service.get(service.index()).copied().flatten()
+    }
+
+    pub(crate) fn cpu_per_request(&self, service: ServiceId) -> SimSpan {
+        self.cpu_per_request.get(service.index()).copied().unwrap_or_default()
+    }
+}
+
+/// Requests per 1000 s that a pod with so much CPU can answer, rounded down; without end when a
+/// request takes no CPU time.
+pub fn pod_capacity_millirps(cpu_millis: u64, cpu_per_request: SimSpan) -> u64 {
+    if cpu_per_request.is_zero() {
+        return u64::MAX;
+    }
+    let nanos = u128::from(cpu_millis) * 1_000_000_000 / u128::from(cpu_per_request.as_nanos());
+    u64::try_from(nanos).unwrap_or(u64::MAX)
+}
+
+/// Sums the latency of each path, callees first, then the gateways.
+///
+/// Simplified: calls are made one after the other.
+fn add_latencies(nodes: &mut [Node]) {
+    for idx in (0..nodes.len()).rev() {
+        let called: SimSpan = nodes[idx].calls.iter().map(|&call| nodes[call].base_latency).sum();
+        nodes[idx].base_latency = nodes[idx].base_latency.saturating_add(called);
+    }
+    let own: Vec<SimSpan> = nodes.iter().map(|node| node.base_latency).collect();
+    for node in nodes {
+        // The first of equals, so that the order written decides.
+        let gateways = node.loads.iter().rev().filter_map(|load| load.via);
+        node.entry = gateways.max_by_key(|&via| own[via]);
+        let entry = node.entry.map_or(SimSpan::ZERO, |via| own[via]);
+        node.base_latency = node.base_latency.saturating_add(entry);
+    }
+}
+
+/// The graph as the blueprint has it, by position of the Service.
+struct Edges {
+    calls: Vec<Vec<usize>>,
+    /// Services behind a gateway: they must come after it.
+    behind: Vec<Vec<usize>>,
+    databases: Vec<Vec<DatabaseId>>,
+    base_latency: Vec<SimSpan>,
+    cpu_per_request: Vec<SimSpan>,
+    roots: Vec<usize>,
+}
+
+impl Edges {
+    fn of(blueprint: &Blueprint) -> Self {
+        let count = blueprint.services.len();
+        let mut edges = Self {
+            calls: vec![Vec::new(); count],
+            behind: vec![Vec::new(); count],
+            databases: vec![Vec::new(); count],
+            base_latency: vec![SimSpan::ZERO; count],
+            cpu_per_request: vec![SimSpan::ZERO; count],
+            roots: Vec::new(),
+        };
+        for profile in &blueprint.profiles {
+            let service = profile.service.index();
+            edges.calls[service] = profile.depends_on.iter().map(|id| id.index()).collect();
+            edges.databases[service].clone_from(&profile.writes_to);
+            edges.base_latency[service] = profile.base_latency;
+            edges.cpu_per_request[service] = profile.cpu_per_request;
+        }
+        for load in &blueprint.loads {
+            edges.roots.push(load.service.index());
+            if let Some(gateway) = load.via {
+                edges.roots.push(gateway.index());
+                edges.behind[gateway.index()].push(load.service.index());
+            }
+        }
+        edges
+    }
+
+    /// A Service that nobody calls yet.
+    fn node(&self, service: usize) -> Node {
+        Node {
+            service: ServiceId::from_index(service),
+            loads: Vec::new(),
+            through: Vec::new(),
+            callers: Vec::new(),
+            calls: Vec::new(),
+            databases: self.databases[service].clone(),
+            entry: None,
+            base_latency: self.base_latency[service],
+        }
+    }
+
+    /// For each Service one that stands for all it is connected with.
+    fn parts(&self) -> Vec<usize> {
+        let mut root: Vec<usize> = (0..self.calls.len()).collect();
+        let find = |root: &[usize], mut service: usize| {
+            while root[service] != service {
+                service = root[service];
+            }
+            service
+        };
+        for (service, calls) in self.calls.iter().enumerate() {
+            for &other in calls.iter().chain(&self.behind[service]) {
+                let (one, other) = (find(&root, service), find(&root, other));
+                root[one.max(other)] = one.min(other);
+            }
+        }
+        (0..root.len()).map(|service| find(&root, service)).collect()
+    }
+
+    /// Every Service that a load reaches, callers before callees.
+    fn order(&self, blueprint: &Blueprint) -> Result<Vec<usize>, GraphError> {
+        #[derive(Clone, Copy, PartialEq, Eq)]
+        enum Mark {
+            New,
+            Open,
+            Done,
+        }
+        let mut marks = vec![Mark::New; self.calls.len()];
+        let mut done = Vec::new();
+        for &root in &self.roots {
+            // A path from the root, each with the position of the next edge to follow.
+            let mut path = vec![(root, 0)];
+            if marks[root] != Mark::New {
+                continue;
+            }
+            marks[root] = Mark::Open;
+            while let Some((service, edge)) = path.last_mut() {
+                let service = *service;
+                let mut next = self.calls[service].iter().chain(&self.behind[service]);
+                let Some(&callee) = next.nth(*edge) else {
+                    marks[service] = Mark::Done;
+                    done.push(service);
+                    path.pop();
+                    continue;
+                };
+                *edge += 1;
+                match marks[callee] {
+                    Mark::Done => {}
+                    Mark::New => {
+                        marks[callee] = Mark::Open;
+                        path.push((callee, 0));
+                    }
+                    Mark::Open => return Err(cycle(blueprint, &path, callee)),
+                }
+            }
+        }
+        done.reverse();
+        Ok(done)
+    }
+}
+
+fn cycle(blueprint: &Blueprint, path: &[(usize, usize)], callee: usize) -> GraphError {
+    let name = |service: usize| blueprint.service_name(ServiceId::from_index(service));
+    let circle = path.iter().map(|&(service, _)| service).skip_while(|&service| service != callee);
+    GraphError::Cycle(circle.chain([callee]).map(name).collect())
+}

@@ -1,0 +1,68 @@
+//! Requests as flows: who asks for how much, who serves it, what is lost.
+//!
+//! A flow is a rate, not a set of requests. It costs an event only where it bends: at a knot of a
+//! load curve, at the end of a ramp, where it meets a capacity. A constant load has no events.
+//! This crate must never look at pods, nodes or databases; it is told how many endpoints a Service
+//! has, how many of them live and what they can do.
+//!
+//! # For the platform
+//! - Construct: [`Flows::new`] from the blueprint; it fails only for graphs and curves that the
+//!   reader of scenarios refuses first. The value is `Clone` and compact; the graph is shared.
+//! - Inputs, cheap, without a context, in any order: [`Flows::set_endpoints`],
+//!   [`Flows::set_database_writable`], [`Flows::set_load_factor`]. They take effect at the next
+//!   [`Flows::settle`], which must be called at the same instant: once after each event of the
+//!   world, after everything else it did. It costs nothing when nothing was set. Until endpoints
+//!   are set a Service has none; databases are writable. Call it once at time zero.
+//! - Capacity of a Service: the sum of [`Flows::pod_capacity_millirps`] over its live pods.
+//! - Events: [`LoadEvent`], back into [`Flows::handle`]; at most one is pending for each set of
+//!   Services that are connected.
+//! - Notices: none. What happened comes out as `Observation::Flow`.
+//! - At the horizon: [`Flows::finish`], within `Simulation::apply`.
+//!
+//! # Modelled
+//! - External load: linear between points, multiplied by a factor that may ramp. It enters through
+//!   the Service named `via` (the gateway), whose own endpoints and capacity apply, then reaches
+//!   its Service, which calls each Service it depends on once and writes once to each database.
+//! - Round-robin over ready endpoints: the share that goes to endpoints that cannot answer is lost.
+//! - Capacity: what exceeds it is lost, the rest is answered. Waiting below capacity is that of
+//!   M/M/c with one server per live endpoint.
+//! - A Service is charged with what its clients lose on the way to it: the requests offered to it
+//!   are counted before the gateway, and [`LossReason::Dependency`] of the gateway names who lost
+//!   them. A gateway is charged only with what it loses itself (and what *it* depends on).
+//!
+//! # Not modelled
+//! Retries, time-outs, rate limits and retry budgets; backlogs that outlive an overload; sessions
+//! and slow start; endpoints of unequal size behind one Service; requests from inside a zone to
+//! endpoints of that zone only. Single requests: this is the fast form of DESIGN section 5.
+//!
+//! # Defaults and their sources
+//! Capacity of a pod: its CPU limit divided by the CPU time of a request (`ServiceProfile`).
+//! Longest mean wait: [`OVERLOAD_WAIT`]. Erlang's C formula: Erlang 1917, in the recursion for B
+//! (Jagerman 1974). Round-robin: the default balancer of Kong 3 (`algorithm: round-robin`) and of
+//! kube-proxy's nftables and iptables modes (uniform random, which has the same shares).
+//!
+//! # Invariants
+//! - `served <= offered` at both ends of every segment, and what is not served is accounted for.
+//! - The segments of a Service follow each other without a gap from time zero to the horizon.
+//! - Between its ends a segment is linear: exactly (to rounding) where nothing that ramps is
+//!   divided by something that ramps, else within [`CURVE_ERROR_PPM`].
+//! - A Service whose flow an input does not touch keeps its open segment; Services that share no
+//!   call and no gateway never touch each other.
+//!
+//! # Checked against
+//! Brute-force evaluation at random times (`tests/it`), Erlang C tables, conservation.
+//!
+//! [`LossReason::Dependency`]: model_api::observation::LossReason::Dependency
+
+mod curve;
+mod evaluation;
+mod flows;
+mod graph;
+mod share;
+mod stretch;
+mod wait;
+
+pub use flows::{FlowNow, Flows, LoadEvent};
+pub use graph::{GraphError, pod_capacity_millirps};
+pub use stretch::CURVE_ERROR_PPM;
+pub use wait::{OVERLOAD_WAIT, Wait, erlang_wait};

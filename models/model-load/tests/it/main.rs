@@ -1,0 +1,6 @@
+//! Flows over time: small platforms whose segments can be read, and properties of random ones.
+
+mod properties;
+mod reference;
+mod segments;
+mod world;

@@ -1,0 +1,211 @@
+//! A platform of nothing but requests: a script of what happens to endpoints.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use model_api::kube::Service;
+use model_api::load::{Load, LoadPoint, ServiceProfile};
+use model_api::observation::FlowSegment;
+use model_api::{Blueprint, DatabaseId, Observation, Origin, ServiceId};
+use model_load::{Flows, LoadEvent};
+use sim_kernel::{
+    Context, Journal, Limits, Model, Priority, Recorder, SimSpan, SimTime, Simulation,
+};
+
+/// What a script can do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Act {
+    /// Ready and live endpoints of a Service, and what all live ones can do, per 1000 s.
+    Endpoints(u32, u32, u32, u64),
+    /// Whether a database takes writes.
+    Writable(u32, bool),
+    /// Factor in thousandths and ramp in seconds for the load of a Service.
+    Factor(u32, u64, u64),
+}
+
+#[derive(Clone, Copy, Debug, Hash)]
+pub(crate) enum WorldEvent {
+    Load(LoadEvent),
+    Step(u32),
+}
+
+impl From<LoadEvent> for WorldEvent {
+    fn from(event: LoadEvent) -> Self {
+        Self::Load(event)
+    }
+}
+
+#[derive(Clone)]
+pub(crate) struct World {
+    pub(crate) flows: Flows,
+    script: Arc<Vec<Act>>,
+}
+
+impl World {
+    fn act(flows: &mut Flows, act: Act) {
+        match act {
+            Act::Endpoints(service, ready, live, capacity) => {
+                flows.set_endpoints(ServiceId(service), ready, live, capacity);
+            }
+            Act::Writable(database, is) => flows.set_database_writable(DatabaseId(database), is),
+            Act::Factor(service, milli, secs) => {
+                flows.set_load_factor(ServiceId(service), milli, SimSpan::from_secs(secs));
+            }
+        }
+    }
+}
+
+impl Model for World {
+    type Event = WorldEvent;
+    type Observation = Observation;
+
+    fn handle<R: Recorder<Observation>>(
+        &mut self,
+        event: WorldEvent,
+        ctx: &mut Context<'_, WorldEvent, R>,
+    ) {
+        match event {
+            WorldEvent::Load(event) => self.flows.handle(event, ctx),
+            WorldEvent::Step(idx) => Self::act(&mut self.flows, self.script[idx as usize]),
+        }
+        self.flows.settle(ctx);
+    }
+}
+
+/// Seconds, and requests per 1000 s.
+pub(crate) type Points = Vec<(u64, u64)>;
+
+/// A Service of a case.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Node {
+    pub(crate) calls: Vec<u32>,
+    pub(crate) databases: Vec<u32>,
+    pub(crate) base_millis: u64,
+    /// Gateway and points of each load.
+    pub(crate) loads: Vec<(Option<u32>, Points)>,
+}
+
+/// Services, and what happens to them, in milliseconds.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Case {
+    pub(crate) nodes: Vec<Node>,
+    pub(crate) start: Vec<Act>,
+    pub(crate) script: Vec<(u64, Act)>,
+    pub(crate) millis: u64,
+}
+
+/// What a run told.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Run {
+    pub(crate) segments: Vec<(SimTime, FlowSegment)>,
+    pub(crate) event_count: u64,
+    pub(crate) digest: u64,
+}
+
+impl Case {
+    pub(crate) fn blueprint(&self) -> Blueprint {
+        let mut blueprint = Blueprint::default();
+        for (idx, node) in (0_u32..).zip(&self.nodes) {
+            blueprint.services.push(Service {
+                namespace: "shop".into(),
+                name: format!("s{idx}"),
+                ..Service::default()
+            });
+            blueprint.profiles.push(ServiceProfile {
+                service: ServiceId(idx),
+                cpu_per_request: SimSpan::from_millis(10),
+                base_latency: SimSpan::from_millis(node.base_millis),
+                depends_on: node.calls.iter().copied().map(ServiceId).collect(),
+                writes_to: node.databases.iter().copied().map(DatabaseId).collect(),
+                origin: Origin::default(),
+            });
+            for (via, points) in &node.loads {
+                let point = |&(secs, rate_millirps): &(u64, u64)| LoadPoint {
+                    at: SimTime::from_secs(secs),
+                    rate_millirps,
+                };
+                blueprint.loads.push(Load {
+                    service: ServiceId(idx),
+                    via: via.map(ServiceId),
+                    points: points.iter().map(point).collect(),
+                    origin: Origin::default(),
+                });
+            }
+        }
+        let databases = self.nodes.iter().flat_map(|node| &node.databases).max();
+        for _ in 0..databases.map_or(0, |last| last + 1) {
+            blueprint.databases.push(model_api::blueprint::Database {
+                namespace: "shop".into(),
+                name: "db".into(),
+                workload: model_api::WorkloadId(0),
+                read_write_service: ServiceId(0),
+                read_only_service: ServiceId(0),
+                operator: None,
+                instances: 1,
+                synchronous: None,
+                failover_delay: SimSpan::ZERO,
+                wal_bytes_per_second: 0,
+                commits_per_second: 0,
+                origin: Origin::default(),
+            });
+        }
+        blueprint
+    }
+
+    pub(crate) fn run(&self) -> Run {
+        let flows = Flows::new(&self.blueprint()).expect("a case is well formed");
+        let script = Arc::new(self.script.iter().map(|&(_, act)| act).collect());
+        let mut sim = Simulation::new(World { flows, script }, Journal::new(), Limits::default());
+        sim.apply(|world, ctx| {
+            for &act in &self.start {
+                World::act(&mut world.flows, act);
+            }
+            world.flows.settle(ctx);
+        });
+        for (idx, &(at, _)) in (0_u32..).zip(&self.script) {
+            sim.schedule_at(SimTime::from_millis(at), Priority::NORMAL, WorldEvent::Step(idx));
+        }
+        let outcome = sim.run_until(SimTime::from_millis(self.millis));
+        assert!(outcome.is_complete(), "{outcome}");
+        sim.apply(|world, ctx| world.flows.finish(ctx));
+        let segments =
+            sim.recorder().observations().iter().map(|record| match record.observation {
+                Observation::Flow(segment) => (record.at, segment),
+                other => panic!("only flows are told, not {other:?}"),
+            });
+        let script_count = self.script.iter().filter(|&&(at, _)| at <= self.millis).count() as u64;
+        Run {
+            segments: segments.collect(),
+            event_count: sim.stats().handled_count - script_count,
+            digest: sim.digest(),
+        }
+    }
+}
+
+impl Run {
+    pub(crate) fn of(&self, service: u32) -> Vec<(SimTime, FlowSegment)> {
+        let is = |(_, segment): &&(SimTime, FlowSegment)| segment.service == ServiceId(service);
+        self.segments.iter().filter(is).copied().collect()
+    }
+
+    /// The segments of a Service, one line each: times in s, rates in requests per s.
+    pub(crate) fn text(&self, service: u32) -> String {
+        let mut text = String::new();
+        let secs = |at: SimTime| at.as_nanos() as f64 / 1e9;
+        let rate = |millirps: u64| millirps as f64 / 1e3;
+        for (until, segment) in self.of(service) {
+            let _ = writeln!(
+                text,
+                "{}-{} asked {}-{} served {}-{} {:?}",
+                secs(segment.from),
+                secs(until),
+                rate(segment.offered_from_millirps),
+                rate(segment.offered_until_millirps),
+                rate(segment.served_from_millirps),
+                rate(segment.served_until_millirps),
+                segment.loss,
+            );
+        }
+        text
+    }
+}
