@@ -1,0 +1,338 @@
+//! One cluster: its state, and what every change leads to.
+
+use model_api::blueprint::{Database, Synchronous};
+use model_api::observation::FailoverBlock;
+use model_api::parameters::Range;
+use model_api::{DatabaseId, Observation, Parameters, PodId, ServiceId, ZoneId};
+use sim_kernel::{EntityKey, Purpose, SimSpan, SimTime, Timer};
+
+use crate::databases::{PgEvent, PgNotice, StopKind};
+use crate::instance::{Instance, Link, Process, Role};
+use crate::position::Mark;
+
+/// What a cluster needs of the world outside itself.
+pub(crate) trait Port {
+    fn now(&self) -> SimTime;
+    fn observe(&mut self, observation: Observation);
+    fn notice(&mut self, notice: PgNotice);
+    fn timer_at(&mut self, at: SimTime, event: PgEvent) -> Timer;
+    fn cancel(&mut self, timer: Timer);
+    fn is_pending(&self, timer: Timer) -> bool;
+    fn parameters(&self) -> &Parameters;
+    fn draw(&self, entity: EntityKey, purpose: Purpose, occurrence: u32, range: Range) -> SimSpan;
+    fn is_api_available(&self) -> bool;
+    fn is_isolated(&self, zone: ZoneId) -> bool;
+
+    fn timer_in(&mut self, span: SimSpan, event: PgEvent) -> Timer {
+        self.timer_at(self.now().saturating_add(span), event)
+    }
+
+    /// Whether two instances reach each other.
+    fn is_reachable(&self, one: ZoneId, other: ZoneId) -> bool {
+        one == other || !self.is_isolated(one) && !self.is_isolated(other)
+    }
+
+    /// Whether the API server answers an instance.
+    ///
+    /// Simplified: never inside an isolated zone, because a member of the control plane alone in
+    /// one has no quorum.
+    fn is_api_reachable(&self, zone: ZoneId) -> bool {
+        self.is_api_available() && !self.is_isolated(zone)
+    }
+}
+
+/// What does not change during a run.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Setup {
+    pub(crate) id: DatabaseId,
+    pub(crate) key: EntityKey,
+    pub(crate) read_write_service: ServiceId,
+    pub(crate) synchronous: Option<Synchronous>,
+    pub(crate) failover_delay: SimSpan,
+    pub(crate) wal_bytes_per_second: u64,
+    pub(crate) commits_per_second: u64,
+    /// Share of the clients that stand in one zone, in parts per million.
+    pub(crate) zone_share_ppm: u32,
+}
+
+/// `status.targetPrimary`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Target {
+    /// The current primary.
+    Current,
+    /// None yet: a failover has begun.
+    Pending,
+    /// That instance.
+    Instance(u8),
+}
+
+/// How far a failover is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stage {
+    /// There is none.
+    Calm,
+    /// The operator saw the failure and waits `failoverDelay`.
+    Delay,
+    /// The delay is over and nothing can be decided.
+    Blocked,
+    /// Waits until no standby receives any more.
+    Receivers,
+    /// The candidate waits for the lease.
+    Lease,
+    /// The candidate promotes itself.
+    Promoting,
+}
+
+/// A primary that was replaced, until it is known what it had acknowledged.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct OldSide {
+    pub(crate) ordinal: u8,
+    /// What the promoted instance had.
+    pub(crate) survivor: Mark,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Cluster {
+    pub(crate) setup: Setup,
+    pub(crate) instances: Vec<Instance>,
+    /// `status.currentPrimary`.
+    pub(crate) current: u8,
+    pub(crate) target: Target,
+    pub(crate) stage: Stage,
+    pub(crate) stage_timer: Timer,
+    pub(crate) blocked: Option<FailoverBlock>,
+    pub(crate) is_operator_available: bool,
+    /// When the last WAL receiver of the old primary notices that it is gone.
+    pub(crate) receivers_down_at: SimTime,
+    pub(crate) is_lease_released: bool,
+    pub(crate) old_sides: Vec<OldSide>,
+    /// Where the `-rw` Service leads.
+    pub(crate) backend: Option<(u8, PodId)>,
+    pub(crate) backend_timer: Timer,
+    pub(crate) has_clients: bool,
+    pub(crate) clients_timer: Timer,
+    /// Clients have to learn a new address first.
+    pub(crate) is_backend_new: bool,
+    pub(crate) adjust_timer: Timer,
+    /// Until when a primary waits for a silent standby that has priority.
+    pub(crate) silent_until: SimTime,
+    pub(crate) is_serving: bool,
+    pub(crate) writable_count: u32,
+    pub(crate) failover_count: u32,
+    pub(crate) freeze_count: u32,
+    pub(crate) client_count: u32,
+    pub(crate) backend_count: u32,
+    pub(crate) adjust_count: u32,
+}
+
+const RECOVERY: Purpose = Purpose::new("postgres crash recovery");
+
+impl Cluster {
+    pub(crate) fn new(id: DatabaseId, name: &str, database: &Database, zone_count: usize) -> Self {
+        let zone_count = u32::try_from(zone_count.max(1)).expect("zones are few");
+        let setup = Setup {
+            id,
+            key: EntityKey::of("database").child(name),
+            read_write_service: database.read_write_service,
+            synchronous: database.synchronous.filter(|synchronous| synchronous.number > 0),
+            failover_delay: database.failover_delay,
+            wal_bytes_per_second: database.wal_bytes_per_second,
+            commits_per_second: database.commits_per_second,
+            zone_share_ppm: crate::position::FULL_RATE_PPM / zone_count,
+        };
+        let instance_count =
+            usize::try_from(database.instances.clamp(1, 255)).expect("at most 255");
+        let mut instances = vec![Instance::default(); instance_count];
+        instances[0].role = Role::Primary;
+        Self {
+            setup,
+            instances,
+            current: 0,
+            target: Target::Current,
+            stage: Stage::Calm,
+            stage_timer: Timer::NONE,
+            blocked: None,
+            is_operator_available: true,
+            receivers_down_at: SimTime::ZERO,
+            is_lease_released: false,
+            old_sides: Vec::new(),
+            backend: None,
+            backend_timer: Timer::NONE,
+            has_clients: false,
+            clients_timer: Timer::NONE,
+            is_backend_new: false,
+            adjust_timer: Timer::NONE,
+            silent_until: SimTime::ZERO,
+            is_serving: false,
+            writable_count: 0,
+            failover_count: 0,
+            freeze_count: 0,
+            client_count: 0,
+            backend_count: 0,
+            adjust_count: 0,
+        }
+    }
+
+    /// Starts in good order: what was placed runs, instance 0 is primary, standbys stream.
+    pub(crate) fn begin(&mut self, port: &mut impl Port) {
+        let now = port.now();
+        let has_primary = self.at(0).pod.is_some();
+        for ordinal in self.ordinals() {
+            let is_first = ordinal == 0;
+            let instance = self.at_mut(ordinal);
+            let Some(pod) = instance.pod else { continue };
+            instance.process = Process::Running;
+            instance.is_ready = true;
+            instance.role = if is_first { Role::Primary } else { Role::Standby };
+            let streams = has_primary && !is_first;
+            instance.link = if streams { Link::Streaming(0, now) } else { Link::Broken };
+            let role = instance.role;
+            port.notice(PgNotice::RoleChanged { database: self.setup.id, ordinal, pod, role });
+        }
+        if self.at(0).is_running() {
+            self.open(port, 0, Mark::default(), Mark::default());
+        }
+        if let Some(pod) = self.at(0).pod {
+            self.backend = Some((0, pod));
+            self.has_clients = true;
+            let service = self.setup.read_write_service;
+            port.notice(PgNotice::SetBackend { service, pod });
+        }
+        self.settle_writes(port);
+        if !self.is_serving {
+            port.notice(PgNotice::SetWritable { database: self.setup.id, is_writable: false });
+        }
+        self.refresh(port);
+    }
+
+    /// Draws every consequence of whatever changed. Each part looks at the whole state and acts
+    /// only where it differs from what should be, so the order of inputs at one instant matters
+    /// little and telling twice does nothing.
+    pub(crate) fn refresh(&mut self, port: &mut impl Port) {
+        self.start_waiting(port);
+        self.break_links(port);
+        self.review_failover(port);
+        self.demote_superseded(port);
+        self.open_current(port);
+        self.check_isolation(port);
+        self.settle_losses(port);
+        self.attach_standbys(port);
+        self.adjust_number(port);
+        self.move_backend(port);
+        self.settle_writes(port);
+        self.reconnect_clients(port);
+    }
+
+    pub(crate) fn started(&mut self, port: &mut impl Port, ordinal: u8, pod: PodId, zone: ZoneId) {
+        let instance = self.at_mut(ordinal);
+        if instance.process != Process::Down && instance.pod == Some(pod) {
+            return;
+        }
+        if instance.process != Process::Down {
+            // Its container was replaced before anybody told that the old one ended.
+            self.stopped(port, ordinal, StopKind::Process);
+        }
+        let instance = self.at_mut(ordinal);
+        instance.pod = Some(pod);
+        instance.zone = zone;
+        instance.process = Process::Waiting;
+        self.refresh(port);
+    }
+
+    pub(crate) fn stopped(&mut self, port: &mut impl Port, ordinal: u8, kind: StopKind) {
+        let instance = self.at_mut(ordinal);
+        if instance.process == Process::Down {
+            return;
+        }
+        instance.process = Process::Down;
+        port.cancel(self.at(ordinal).work);
+        if self.at(ordinal).is_open {
+            self.close(port, ordinal, kind);
+        } else {
+            self.unlink(port, ordinal, kind);
+        }
+        self.refresh(port);
+    }
+
+    /// Starts instances whose manager can read the Cluster object.
+    ///
+    /// An instance that was primary comes back as primary while nobody else was chosen: it
+    /// recovers from its own WAL. Otherwise it rewinds first and follows.
+    fn start_waiting(&mut self, port: &mut impl Port) {
+        for ordinal in self.ordinals() {
+            let instance = self.at(ordinal);
+            if instance.process != Process::Waiting || !port.is_api_reachable(instance.zone) {
+                continue;
+            }
+            let recovery = self.work_span(port, ordinal, RECOVERY, port.parameters().promotion);
+            self.work(port, ordinal, recovery);
+        }
+    }
+
+    /// Lets an instance be busy for a while.
+    pub(crate) fn work(&mut self, port: &mut impl Port, ordinal: u8, span: SimSpan) {
+        let database = self.setup.id;
+        let timer = port.timer_in(span, PgEvent::InstanceUp { database, ordinal });
+        let instance = self.at_mut(ordinal);
+        instance.process = Process::Working;
+        instance.work = timer;
+        instance.work_count += 1;
+    }
+
+    pub(crate) fn work_span(
+        &self,
+        port: &impl Port,
+        ordinal: u8,
+        purpose: Purpose,
+        range: Range,
+    ) -> SimSpan {
+        port.draw(self.key_of(ordinal), purpose, self.at(ordinal).work_count, range)
+    }
+
+    /// PostgreSQL is up, or a former primary has found out that it must rewind first.
+    pub(crate) fn instance_up(&mut self, port: &mut impl Port, ordinal: u8) {
+        if self.is_superseded(ordinal) {
+            self.rewind(port, ordinal);
+        } else {
+            self.at_mut(ordinal).process = Process::Running;
+            if let Some(pod) = self.at(ordinal).pod {
+                let database = self.setup.id;
+                port.notice(PgNotice::InstanceRunning { database, ordinal, pod });
+            }
+        }
+        self.refresh(port);
+    }
+
+    pub(crate) fn set_role(&mut self, port: &mut impl Port, ordinal: u8, role: Role) {
+        let database = self.setup.id;
+        let instance = self.at_mut(ordinal);
+        if instance.role == role {
+            return;
+        }
+        instance.role = role;
+        if let Some(pod) = instance.pod {
+            port.notice(PgNotice::RoleChanged { database, ordinal, pod, role });
+        }
+    }
+
+    /// Whether the operator can act: it runs and the API server answers.
+    pub(crate) fn has_operator(&self, port: &impl Port) -> bool {
+        self.is_operator_available && port.is_api_available()
+    }
+
+    pub(crate) fn ordinals(&self) -> impl Iterator<Item = u8> + use<> {
+        0..u8::try_from(self.instances.len()).expect("at most 255 instances")
+    }
+
+    pub(crate) fn at(&self, ordinal: u8) -> &Instance {
+        &self.instances[usize::from(ordinal)]
+    }
+
+    pub(crate) fn at_mut(&mut self, ordinal: u8) -> &mut Instance {
+        &mut self.instances[usize::from(ordinal)]
+    }
+
+    pub(crate) fn key_of(&self, ordinal: u8) -> EntityKey {
+        self.setup.key.part(u64::from(ordinal))
+    }
+}

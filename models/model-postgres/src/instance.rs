@@ -1,0 +1,118 @@
+//! One PostgreSQL instance: its process, its role, its link to a primary.
+
+use model_api::parameters::Range;
+use model_api::{PodId, ZoneId};
+use sim_kernel::{SimTime, Timer};
+
+use crate::position::{Mark, Writer};
+
+/// WAL that a standby can receive and write per second. **Assumption.**
+pub const WAL_SHIPPING_BYTES_PER_SECOND: u64 = 100_000_000;
+/// From a new primary, or the start of a standby, to its streaming again, apart from what it has
+/// to catch up. **Assumption**, from the 1 to 10 s that commits wait after a failover.
+pub const REATTACH: Range = Range::millis(1_000, 10_000);
+/// `pg_rewind` of an old primary. **Assumption.**
+pub const REWIND: Range = Range::millis(2_000, 15_000);
+/// Fast shutdown of a primary that still runs when another is to be promoted. **Assumption**;
+/// the limit is `switchoverDelay`, 3600 s.
+pub const FAST_SHUTDOWN: Range = Range::millis(500, 5_000);
+
+/// What an instance is in its cluster.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Role {
+    /// It takes writes, or did when it last ran.
+    Primary,
+    /// It follows.
+    #[default]
+    Standby,
+}
+
+/// What the process does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Process {
+    /// There is none.
+    #[default]
+    Down,
+    /// The instance manager waits for the API server.
+    Waiting,
+    /// Shuts down, recovers or rewinds; `Instance::work` says when it is done.
+    Working,
+    /// PostgreSQL answers.
+    Running,
+}
+
+/// Where a standby gets its WAL from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Link {
+    /// From nowhere.
+    #[default]
+    Broken,
+    /// Connecting and catching up with that instance; `Instance::attach` says when it is done.
+    Attaching(u8),
+    /// Streams from that instance since then.
+    Streaming(u8, SimTime),
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Instance {
+    pub(crate) pod: Option<PodId>,
+    pub(crate) zone: ZoneId,
+    /// The Ready condition as the API has it.
+    pub(crate) is_ready: bool,
+    pub(crate) process: Process,
+    pub(crate) role: Role,
+    /// It takes writes as far as it is concerned.
+    pub(crate) is_open: bool,
+    /// `synchronous_standby_names` as it has it: how many must confirm.
+    pub(crate) applied_number: u32,
+    /// What it committed, as a primary.
+    pub(crate) writer: Writer,
+    /// What it acknowledged for sure, as a primary.
+    pub(crate) acknowledged: Mark,
+    pub(crate) link: Link,
+    /// What it has, as a standby without a link.
+    pub(crate) received: Mark,
+    pub(crate) work: Timer,
+    pub(crate) attach: Timer,
+    pub(crate) isolation: Timer,
+    pub(crate) work_count: u32,
+    pub(crate) attach_count: u32,
+}
+
+impl Default for Instance {
+    fn default() -> Self {
+        Self {
+            pod: None,
+            zone: ZoneId(0),
+            is_ready: false,
+            process: Process::Down,
+            role: Role::Standby,
+            is_open: false,
+            applied_number: 0,
+            writer: Writer::default(),
+            acknowledged: Mark::default(),
+            link: Link::Broken,
+            received: Mark::default(),
+            work: Timer::NONE,
+            attach: Timer::NONE,
+            isolation: Timer::NONE,
+            work_count: 0,
+            attach_count: 0,
+        }
+    }
+}
+
+impl Instance {
+    pub(crate) fn is_running(&self) -> bool {
+        self.process == Process::Running
+    }
+
+    /// What it has, at an instant.
+    pub(crate) fn mark(&self, now: SimTime) -> Mark {
+        if self.is_open { self.writer.at(now) } else { self.received }
+    }
+
+    pub(crate) fn streams_from(&self, primary: u8) -> bool {
+        matches!(self.link, Link::Streaming(from, _) if from == primary)
+    }
+}

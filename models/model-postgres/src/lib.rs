@@ -1,0 +1,83 @@
+//! CloudNativePG clusters: replication, failover, where RPO comes from.
+//!
+//! A cluster is a few instances, one of them primary, and an operator that decides through the API
+//! server. This crate must never look at pods, nodes or zones: it is told which processes run,
+//! which pods the API calls ready, who is cut off and whether the operator works, and it says who
+//! is primary, whether clients can write and what was lost.
+//!
+//! # For the platform
+//! - Construct: [`Databases::new`] from the blueprint and the luck of the run.
+//! - A run that starts healthy: [`Databases::place`] for every instance, then [`Databases::begin`]
+//!   at time zero. Instance 0 is the first primary.
+//! - Inputs, each with the context and a list that notices are appended to:
+//!   [`Databases::instance_started`] (its container runs), [`Databases::instance_stopped`] (its
+//!   processes are gone, whether or not anybody knows), [`Databases::instance_ready`] (the Ready
+//!   condition *as the API has it*: false as soon as the node lifecycle controller says so),
+//!   [`Databases::set_zone_isolated`], [`Databases::set_operator_available`] (a pod of the operator
+//!   is ready and reaches the API; call it only for databases that have an operator),
+//!   [`Databases::set_api_available`] (etcd has a quorum). Telling what is already known is free.
+//! - Events: [`PgEvent`], back into [`Databases::handle`].
+//! - Notices: [`PgNotice`], to be carried out at once: the `-rw` Service has another backend,
+//!   clients can write or cannot, an instance changed its role, runs, or stopped by itself.
+//! - At the horizon: [`Databases::finish`], within `Simulation::apply`.
+//!
+//! # Modelled
+//! - Failover as the operator does it: Ready=False of the primary, `failoverDelay`, failover
+//!   quorum, target `pending` (a primary that still runs shuts down), all WAL receivers down, the
+//!   most advanced ready standby, primary lease, promotion, relabelling of the `-rw` Service.
+//! - Synchronous replication `any` and `first`, `required` and `preferred`: commits stall while
+//!   fewer standbys than required stream; `preferred` shrinks when the operator sees them unready;
+//!   `first` also waits for the time-out of a standby that fell silent.
+//! - Loss: what the old primary acknowledged and the promoted instance does not have, in time,
+//!   commits and bytes. Asynchronous standbys lag; synchronous ones have what they confirmed.
+//! - The liveness check of an isolated primary, and what it accepts until it stops.
+//! - Return of an old primary by crash recovery, or as a standby by `pg_rewind` and catching up.
+//! - An operator or API that is away: nothing is decided, and it is said why.
+//!
+//! # Not modelled
+//! Planned switchover and rolling updates, fencing, hibernation, replica clusters; full WAL disks;
+//! archive and point-in-time recovery; volumes that are gone for ever and re-cloning; sessions that
+//! lower `synchronous_commit`; `maxStandbyNamesFromCluster`; poolers as pods (their reconnection
+//! time is in [`Parameters::client_reconnect`]).
+//!
+//! # Defaults and their sources
+//! CloudNativePG 1.30. Order of the steps and the two-phase target: `internal/controller/replicas.go`
+//! (`reconcileTargetPrimaryForNonReplicaCluster`). Order of candidates:
+//! `pkg/postgres/status.go` (received LSN, then name). Quorum R + W > N:
+//! `internal/controller/replicas_quorum.go`. Standby names by durability:
+//! `pkg/postgres/replication/explicit.go`. Isolation:
+//! `pkg/management/postgres/webserver/probes/{liveness,pinger}.go`: the primary stops when it does
+//! not reach the API server *and* does not reach **every** instance it knows; a single instance
+//! never does. Lease: `spec.primaryLease`, a gate for promotion and not a fence (release notes of
+//! 1.30). `wal_receiver_timeout` and `wal_sender_timeout` 5 s: `pkg/postgres/configuration.go`.
+//! The rest is in [`Parameters`]; assumptions of this crate are [`WAL_SHIPPING_BYTES_PER_SECOND`],
+//! [`REATTACH`], [`REWIND`] and [`FAST_SHUTDOWN`].
+//!
+//! # Invariants
+//! - One instance is open for writes, or none; two only while one of them is cut off.
+//! - Nothing acknowledged is lost when commits need a standby and an instance is promoted that
+//!   confirmed them. The failover quorum promotes no other, unless its target dies before it is
+//!   promoted: upstream does not ask for the quorum a second time.
+//! - Nothing happens in a healthy cluster: no event is pending.
+//!
+//! # Checked against
+//! Write outage and loss of the conformance set in the specification of platform services (PG-5 to
+//! PG-10), and recorded failovers of a real cluster where they are comparable (`tests/it`). Where
+//! that specification lets an isolated primary go on because one peer answers (PG-10), upstream's
+//! code decides: every known instance must answer.
+//!
+//! [`Parameters`]: model_api::Parameters
+//! [`Parameters::client_reconnect`]: model_api::Parameters::client_reconnect
+
+mod cluster;
+mod databases;
+mod decision;
+mod failover;
+mod instance;
+mod position;
+mod replication;
+mod serving;
+
+pub use databases::{Databases, PgEvent, PgNotice, StopKind};
+pub use decision::{Candidate, QuorumView, commits_stall, failover_candidate, may_promote};
+pub use instance::{FAST_SHUTDOWN, REATTACH, REWIND, Role, WAL_SHIPPING_BYTES_PER_SECOND};

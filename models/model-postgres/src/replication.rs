@@ -1,0 +1,328 @@
+//! Who has which commits: links, what is acknowledged, what is lost.
+
+use model_api::Observation;
+use sim_kernel::{Purpose, SimSpan, SimTime};
+
+use crate::cluster::{Cluster, OldSide, Port, Target};
+use crate::databases::{PgEvent, StopKind};
+use crate::decision::{commits_stall, wanted_number};
+use crate::instance::{Instance, Link, REATTACH, Role, WAL_SHIPPING_BYTES_PER_SECOND};
+use crate::position::{Mark, Writer, units_between};
+
+/// `wal_receiver_timeout` and `wal_sender_timeout` as CloudNativePG sets them: 5 s.
+const WAL_TIMEOUT: SimSpan = SimSpan::from_secs(5);
+
+const LAG: Purpose = Purpose::new("postgres replication lag");
+const ATTACHING: Purpose = Purpose::new("postgres standby attaches");
+const ADJUSTING: Purpose = Purpose::new("postgres synchronous names change");
+
+impl Cluster {
+    /// An instance takes writes from now on. What it has beyond what was acknowledged before is
+    /// visible, but nobody was promised it.
+    pub(crate) fn open(
+        &mut self,
+        port: &mut impl Port,
+        ordinal: u8,
+        from: Mark,
+        acknowledged: Mark,
+    ) {
+        let number = wanted_number(self.setup.synchronous, self.ready_standby_count(ordinal));
+        let instance = self.at_mut(ordinal);
+        instance.is_open = true;
+        instance.writer = Writer::from(from, port.now());
+        instance.acknowledged = acknowledged.min(from);
+        instance.applied_number = number;
+        instance.link = Link::Broken;
+    }
+
+    /// An open instance takes no writes any more: notes what it had acknowledged and what each of
+    /// its standbys has.
+    pub(crate) fn close(&mut self, port: &mut impl Port, primary: u8, kind: StopKind) {
+        let now = port.now();
+        self.freeze(port, primary, kind == StopKind::Shutdown, |_| true);
+        port.cancel(self.at(primary).isolation);
+        let instance = self.at_mut(primary);
+        instance.is_open = false;
+        instance.received = instance.writer.at(now);
+        if primary == self.current {
+            let notice = if kind == StopKind::Power { WAL_TIMEOUT } else { SimSpan::ZERO };
+            self.receivers_down_at = self.receivers_down_at.max(now + notice);
+            self.is_lease_released = kind != StopKind::Power;
+        }
+    }
+
+    /// A standby is gone.
+    pub(crate) fn unlink(&mut self, port: &mut impl Port, standby: u8, kind: StopKind) {
+        port.cancel(self.at(standby).attach);
+        if let Link::Streaming(primary, _) = self.at(standby).link {
+            self.freeze(port, primary, false, |ordinal| ordinal == standby);
+            if kind == StopKind::Power {
+                self.wait_for_silent(port, primary, standby);
+            }
+        }
+        self.at_mut(standby).link = Link::Broken;
+    }
+
+    /// Breaks the links over which nothing comes any more because a zone is cut off.
+    pub(crate) fn break_links(&mut self, port: &mut impl Port) {
+        for primary in self.ordinals() {
+            if self.at(primary).is_open {
+                self.break_links_to(port, primary);
+            }
+        }
+    }
+
+    fn break_links_to(&mut self, port: &mut impl Port, primary: u8) {
+        let zone = self.at(primary).zone;
+        let is_cut = |standby: &Instance| {
+            standby.streams_from(primary) && !port.is_reachable(zone, standby.zone)
+        };
+        let cut: Vec<u8> = self.ordinals().filter(|&ordinal| is_cut(self.at(ordinal))).collect();
+        if cut.is_empty() {
+            return;
+        }
+        self.freeze(port, primary, false, |ordinal| cut.contains(&ordinal));
+        if primary == self.current {
+            self.receivers_down_at = self.receivers_down_at.max(port.now() + WAL_TIMEOUT);
+        }
+        for standby in cut {
+            self.wait_for_silent(port, primary, standby);
+        }
+    }
+
+    /// With `method: first` a standby that has priority and falls silent is waited for until the
+    /// sender gives it up.
+    fn wait_for_silent(&mut self, port: &mut impl Port, primary: u8, standby: u8) {
+        let number = self.at(primary).applied_number;
+        let is_first = self.setup.synchronous.is_some_and(|synchronous| !synchronous.is_any);
+        let before = self
+            .ordinals()
+            .filter(|&other| other < standby && self.at(other).streams_from(primary));
+        if is_first && u32::try_from(before.count()).is_ok_and(|count| count < number) {
+            self.silent_until = port.now() + WAL_TIMEOUT;
+            let database = self.setup.id;
+            port.timer_at(self.silent_until, PgEvent::SilenceOver { database });
+        }
+    }
+
+    /// Draws how far each standby of a primary lags now, notes what is acknowledged for sure, and
+    /// breaks some of the links. With `is_clean` every standby has everything: the primary shut
+    /// down and waited for them.
+    fn freeze(
+        &mut self,
+        port: &mut impl Port,
+        primary: u8,
+        is_clean: bool,
+        is_broken: impl Fn(u8) -> bool,
+    ) {
+        let now = port.now();
+        let writer = self.at(primary).writer;
+        let lags = self.lags(port, primary, is_clean);
+        self.freeze_count += 1;
+        if let Some(mark) = self.acknowledged_at(primary, &lags, now) {
+            let instance = self.at_mut(primary);
+            instance.acknowledged = instance.acknowledged.max(mark);
+        }
+        for (standby, lag) in lags {
+            if is_broken(standby) {
+                let instance = self.at_mut(standby);
+                instance.received = instance.received.max(writer.at(now.saturating_sub(lag)));
+                instance.link = Link::Broken;
+            }
+        }
+    }
+
+    /// The lag of each standby that streams from a primary, in the order of ordinals.
+    fn lags(&self, port: &impl Port, primary: u8, is_clean: bool) -> Vec<(u8, SimSpan)> {
+        let range = port.parameters().replication_lag;
+        let of = |standby: u8| {
+            let Link::Streaming(from, since) = self.at(standby).link else { return None };
+            if from != primary {
+                return None;
+            }
+            let drawn = port.draw(self.key_of(standby), LAG, self.freeze_count, range);
+            let grown = self.growth(port.now().saturating_since(since));
+            Some((standby, if is_clean { SimSpan::ZERO } else { drawn.saturating_add(grown) }))
+        };
+        self.ordinals().filter_map(of).collect()
+    }
+
+    /// By how much a standby falls behind when more is written than can be shipped.
+    fn growth(&self, elapsed: SimSpan) -> SimSpan {
+        let wal = self.setup.wal_bytes_per_second;
+        let excess = wal.saturating_sub(WAL_SHIPPING_BYTES_PER_SECOND);
+        let nanos = u128::from(elapsed.as_nanos()) * u128::from(excess) / u128::from(wal.max(1));
+        SimSpan::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
+    }
+
+    /// What clients of a primary have been told is safe: everything, or what enough standbys have.
+    fn acknowledged_at(&self, primary: u8, lags: &[(u8, SimSpan)], now: SimTime) -> Option<Mark> {
+        let number = usize::try_from(self.at(primary).applied_number).expect("instances are few");
+        let writer = &self.at(primary).writer;
+        if number == 0 {
+            return Some(writer.at(now));
+        }
+        let mut spans: Vec<SimSpan> = lags.iter().map(|&(_, lag)| lag).collect();
+        if self.setup.synchronous.is_some_and(|synchronous| synchronous.is_any) {
+            spans.sort_unstable();
+        }
+        let confirming = spans.get(..number)?;
+        let slowest = confirming.iter().max().copied().unwrap_or(SimSpan::ZERO);
+        Some(writer.at(now.saturating_sub(slowest)))
+    }
+
+    /// Whether an open instance can acknowledge a commit.
+    pub(crate) fn can_commit(&self, primary: u8, now: SimTime) -> bool {
+        let streaming = self.ordinals().filter(|&other| self.at(other).streams_from(primary));
+        let streaming_count = u32::try_from(streaming.count()).expect("at most 255 instances");
+        let instance = self.at(primary);
+        instance.is_open
+            && now >= self.silent_until
+            && !commits_stall(instance.applied_number, streaming_count)
+    }
+
+    /// Sends every standby that streams from nowhere to the primary it reaches.
+    pub(crate) fn attach_standbys(&mut self, port: &mut impl Port) {
+        for standby in self.ordinals() {
+            let instance = *self.at(standby);
+            let upstream = self.upstream_of(port, standby);
+            match instance.link {
+                Link::Streaming(..) => {}
+                Link::Attaching(from) if Some(from) == upstream => {}
+                Link::Attaching(_) | Link::Broken => {
+                    port.cancel(instance.attach);
+                    self.at_mut(standby).link = Link::Broken;
+                    if let Some(primary) = upstream {
+                        self.attach(port, standby, primary);
+                    }
+                }
+            }
+        }
+    }
+
+    /// The open instance that a standby would follow: the current primary if it reaches it.
+    fn upstream_of(&self, port: &impl Port, standby: u8) -> Option<u8> {
+        let instance = self.at(standby);
+        if instance.is_open || !instance.is_running() || instance.role == Role::Primary {
+            return None;
+        }
+        let reaches = |&primary: &u8| {
+            self.at(primary).is_open && port.is_reachable(self.at(primary).zone, instance.zone)
+        };
+        Some(self.current).filter(reaches).or_else(|| self.ordinals().find(reaches))
+    }
+
+    /// Simplified: WAL is shipped at one rate while a standby catches up, from the primary; what it
+    /// had caught up is forgotten when the link breaks before it is done.
+    fn attach(&mut self, port: &mut impl Port, standby: u8, primary: u8) {
+        let behind_ns = self.at(primary).mark(port.now()).position_ns;
+        let has_ns = self.at(standby).received.position_ns.min(behind_ns);
+        let backlog = units_between(has_ns, behind_ns, self.setup.wal_bytes_per_second);
+        let count = self.at(standby).attach_count;
+        let reattach = port.draw(self.key_of(standby), ATTACHING, count, REATTACH);
+        let span = reattach.saturating_add(catch_up(backlog, self.setup.wal_bytes_per_second));
+        let event = PgEvent::LinkUp { database: self.setup.id, ordinal: standby };
+        let timer = port.timer_in(span, event);
+        let instance = self.at_mut(standby);
+        instance.link = Link::Attaching(primary);
+        instance.attach = timer;
+        instance.attach_count += 1;
+    }
+
+    pub(crate) fn link_up(&mut self, port: &mut impl Port, standby: u8) {
+        if let Link::Attaching(primary) = self.at(standby).link {
+            let mark = self.at(primary).mark(port.now());
+            let instance = self.at_mut(standby);
+            instance.link = Link::Streaming(primary, port.now());
+            // It has caught up, and what it had beyond a fork is gone.
+            instance.received = mark;
+        }
+        self.refresh(port);
+    }
+
+    fn ready_standby_count(&self, primary: u8) -> u32 {
+        let ready = self.ordinals().filter(|&other| other != primary && self.at(other).is_ready);
+        u32::try_from(ready.count()).expect("at most 255 instances")
+    }
+
+    /// The operator lowers and raises the number of `preferred` durability.
+    pub(crate) fn adjust_number(&mut self, port: &mut impl Port) {
+        let primary = self.at(self.current);
+        let wanted = wanted_number(self.setup.synchronous, self.ready_standby_count(self.current));
+        let is_due = primary.is_open
+            && primary.applied_number != wanted
+            && self.has_operator(port)
+            && port.is_api_reachable(primary.zone);
+        if !is_due {
+            port.cancel(self.adjust_timer);
+        } else if !port.is_pending(self.adjust_timer) {
+            let range = port.parameters().watch_latency;
+            let span = port.draw(self.setup.key, ADJUSTING, self.adjust_count, range);
+            self.adjust_count += 1;
+            self.adjust_timer = port.timer_in(span, PgEvent::AdjustDue { database: self.setup.id });
+        }
+    }
+
+    pub(crate) fn number_adjusted(&mut self, port: &mut impl Port) {
+        let current = self.current;
+        let wanted = wanted_number(self.setup.synchronous, self.ready_standby_count(current));
+        // What was acknowledged under the old number stays acknowledged.
+        self.freeze(port, current, false, |_| false);
+        self.at_mut(current).applied_number = wanted;
+        self.refresh(port);
+    }
+
+    /// A promoted instance replaces the current primary.
+    pub(crate) fn replace(&mut self, port: &mut impl Port, promoted: u8) {
+        let survivor = self.at(promoted).received;
+        let acknowledged = self.at(self.current).acknowledged;
+        self.old_sides.push(OldSide { ordinal: self.current, survivor });
+        self.current = promoted;
+        self.target = Target::Current;
+        self.set_role(port, promoted, Role::Primary);
+        self.open(port, promoted, survivor, acknowledged);
+    }
+
+    /// Tells what was lost with each old primary that takes no writes any more.
+    pub(crate) fn settle_losses(&mut self, port: &mut impl Port) {
+        let (settled, open): (Vec<_>, Vec<_>) =
+            self.old_sides.iter().partition(|side| !self.at(side.ordinal).is_open);
+        self.old_sides = open;
+        for side in settled {
+            self.tell_loss(port, side);
+        }
+    }
+
+    /// At the end of a run: tells what is lost so far with old primaries that still take writes.
+    pub(crate) fn finish(&mut self, port: &mut impl Port) {
+        for side in std::mem::take(&mut self.old_sides) {
+            self.freeze(port, side.ordinal, false, |_| false);
+            self.tell_loss(port, side);
+        }
+    }
+
+    fn tell_loss(&self, port: &mut impl Port, side: OldSide) {
+        let database = self.setup.id;
+        let acknowledged = self.at(side.ordinal).acknowledged;
+        let between = |per_second| {
+            units_between(side.survivor.position_ns, acknowledged.position_ns, per_second)
+        };
+        let commit_count = between(self.setup.commits_per_second);
+        let wal_bytes = between(self.setup.wal_bytes_per_second);
+        // A cluster whose commits nobody counted is judged by its bytes.
+        let is_lost = commit_count > 0 || self.setup.commits_per_second == 0 && wal_bytes > 0;
+        port.observe(if is_lost {
+            let span = acknowledged.committed_at.saturating_since(side.survivor.committed_at);
+            Observation::CommitsLost { database, span_ns: span.as_nanos(), commit_count, wal_bytes }
+        } else {
+            Observation::CommitsKept { database }
+        });
+    }
+}
+
+/// How long it takes to ship a backlog while more is written.
+fn catch_up(backlog_bytes: u64, wal_bytes_per_second: u64) -> SimSpan {
+    let spare = WAL_SHIPPING_BYTES_PER_SECOND.saturating_sub(wal_bytes_per_second).max(1);
+    let nanos = u128::from(backlog_bytes) * 1_000_000_000 / u128::from(spare);
+    SimSpan::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
+}

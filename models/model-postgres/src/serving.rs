@@ -1,0 +1,127 @@
+//! Whether clients can write: where the `-rw` Service leads, who reaches it, who may commit.
+
+use model_api::Observation;
+use sim_kernel::{Purpose, SimSpan};
+
+use crate::cluster::{Cluster, Port, Target};
+use crate::databases::{PgEvent, PgNotice};
+use crate::position::FULL_RATE_PPM;
+
+const RELABELLING: Purpose = Purpose::new("postgres service relabelled");
+const PROPAGATING: Purpose = Purpose::new("postgres service propagated");
+const RECONNECTING: Purpose = Purpose::new("postgres clients reconnect");
+
+impl Cluster {
+    /// The operator labels the pod of the current primary, which the `-rw` Service selects.
+    pub(crate) fn move_backend(&mut self, port: &mut impl Port) {
+        let current = self.at(self.current);
+        let wanted = current.pod.map(|pod| (self.current, pod));
+        let is_due = self.target == Target::Current
+            && current.is_open
+            && wanted.is_some()
+            && self.backend != wanted
+            && self.has_operator(port);
+        if !is_due {
+            port.cancel(self.backend_timer);
+        } else if !port.is_pending(self.backend_timer) {
+            let range = port.parameters().watch_latency;
+            let span = port.draw(self.setup.key, RELABELLING, self.backend_count, range);
+            let event = PgEvent::BackendDue { database: self.setup.id };
+            self.backend_timer = port.timer_in(span, event);
+        }
+    }
+
+    pub(crate) fn backend_due(&mut self, port: &mut impl Port) {
+        if let Some(pod) = self.at(self.current).pod {
+            self.backend = Some((self.current, pod));
+            self.backend_count += 1;
+            self.has_clients = false;
+            self.is_backend_new = true;
+            let service = self.setup.read_write_service;
+            port.notice(PgNotice::SetBackend { service, pod });
+        }
+        self.refresh(port);
+    }
+
+    /// The backend, if it takes writes and clients outside its zone reach it.
+    fn reachable_backend(&self, port: &impl Port) -> Option<u8> {
+        let (ordinal, pod) = self.backend?;
+        let instance = self.at(ordinal);
+        let is_it = instance.is_open && instance.pod == Some(pod);
+        (is_it && !port.is_isolated(instance.zone)).then_some(ordinal)
+    }
+
+    /// Sets at which rate each instance commits and tells what changed.
+    ///
+    /// Simplified: clients stand in all zones alike, so that an isolated primary goes on with the
+    /// share of its zone; clients elsewhere count as unable to write then.
+    pub(crate) fn settle_writes(&mut self, port: &mut impl Port) {
+        let now = port.now();
+        let backend = self.reachable_backend(port);
+        if backend.is_none() {
+            self.has_clients = false;
+        }
+        let (mut is_serving, mut writable_count) = (false, 0);
+        for ordinal in self.ordinals() {
+            let can_commit = self.can_commit(ordinal, now);
+            let is_isolated = port.is_isolated(self.at(ordinal).zone);
+            let is_served = can_commit && self.has_clients && backend == Some(ordinal);
+            is_serving |= is_served;
+            writable_count += u32::from(can_commit);
+            let rate_ppm = match (is_served, can_commit && is_isolated) {
+                (true, _) => FULL_RATE_PPM,
+                (false, true) => self.setup.zone_share_ppm,
+                (false, false) => 0,
+            };
+            if self.at(ordinal).is_open {
+                self.at_mut(ordinal).writer.set_rate(rate_ppm, now);
+            }
+        }
+        self.tell_writes(port, is_serving, writable_count);
+    }
+
+    fn tell_writes(&mut self, port: &mut impl Port, is_serving: bool, writable_count: u32) {
+        let database = self.setup.id;
+        if is_serving != self.is_serving {
+            self.is_serving = is_serving;
+            port.notice(PgNotice::SetWritable { database, is_writable: is_serving });
+            port.observe(if is_serving {
+                Observation::WritesResumed { database }
+            } else {
+                Observation::WritesStopped { database }
+            });
+        }
+        if writable_count != self.writable_count {
+            self.writable_count = writable_count;
+            port.observe(Observation::WritablePrimaries { database, count: writable_count });
+        }
+    }
+
+    /// Clients that lost their primary come back some time after there is one.
+    pub(crate) fn reconnect_clients(&mut self, port: &mut impl Port) {
+        if self.has_clients || self.reachable_backend(port).is_none() {
+            port.cancel(self.clients_timer);
+            return;
+        }
+        if port.is_pending(self.clients_timer) {
+            return;
+        }
+        let (propagation, reconnect) =
+            (port.parameters().endpoint_propagation, port.parameters().client_reconnect);
+        let count = self.client_count;
+        self.client_count += 1;
+        let learning = if self.is_backend_new {
+            port.draw(self.setup.key, PROPAGATING, count, propagation)
+        } else {
+            SimSpan::ZERO
+        };
+        let span = learning + port.draw(self.setup.key, RECONNECTING, count, reconnect);
+        self.clients_timer = port.timer_in(span, PgEvent::ClientsDue { database: self.setup.id });
+    }
+
+    pub(crate) fn clients_due(&mut self, port: &mut impl Port) {
+        self.has_clients = true;
+        self.is_backend_new = false;
+        self.refresh(port);
+    }
+}

@@ -1,0 +1,55 @@
+//! The distribution of the write outage against PG-5.
+
+use sim_kernel::SimSpan;
+
+use crate::world::{Act, Case, any};
+
+const RUN_COUNT: u64 = 1000;
+
+#[test]
+fn write_outage_after_a_node_loss_is_that_of_the_specification() {
+    let mut outages = Vec::new();
+    for run in 0..RUN_COUNT {
+        // Detection: grace period 50 s and up to one period of the monitor, 5 s.
+        let detection = SimSpan::from_millis(50_000 + run * 5_000 / RUN_COUNT);
+        let result =
+            Case { run, detection, ..Case::default() }.run(&[(60_000, Act::Power(0))], 600_000);
+        let [(from, until)] = result.outages()[..] else { panic!("one outage, not {result:?}") };
+        outages.push((until - from).as_secs_f64());
+        assert!(result.lost() <= 20, "at most 100 ms of 200 commits per second");
+    }
+    outages.sort_by(f64::total_cmp);
+    let quantile = |share: f64| outages[((RUN_COUNT - 1) as f64 * share) as usize];
+    // The specification: 42 to 105 s, typically 55 to 80 s.
+    assert!(outages[0] >= 42.0 && outages[outages.len() - 1] <= 105.0, "{:?}", outages);
+    let (tenth, middle, nine_tenths) = (quantile(0.1), quantile(0.5), quantile(0.9));
+    assert!((70.0..90.0).contains(&middle), "{middle}");
+    assert!(tenth > 67.0 && nine_tenths < 97.0, "{tenth} {nine_tenths}");
+}
+
+#[test]
+fn a_crash_takes_five_to_twenty_seconds_and_reconnection() {
+    for run in 0..200 {
+        let result = Case { run, ..Case::default() }
+            .run(&[(60_000, Act::Crash(0)), (62_000, Act::Start(0))], 600_000);
+        let [(from, until)] = result.outages()[..] else { panic!("one outage, not {result:?}") };
+        let outage = (until - from).as_secs_f64();
+        assert!((2.0..=29.0).contains(&outage), "{outage}");
+        assert_eq!(result.promotion_count(), 1);
+    }
+}
+
+#[test]
+fn asynchronous_loss_is_the_lag_and_synchronous_loss_is_nothing() {
+    let mut lost_runs = 0;
+    for run in 0..200 {
+        let script = [(60_000, Act::Power(0))];
+        let asynchronous = Case { run, ..Case::default() }.run(&script, 600_000);
+        lost_runs += u32::from(asynchronous.lost() > 0);
+        let synchronous = Case { run, synchronous: any(1, true, false), ..Case::default() };
+        let synchronous = synchronous.run(&script, 600_000);
+        assert_eq!(synchronous.lost(), 0);
+    }
+    // The best of two standbys lags at least 5 ms, which is one commit.
+    assert!(lost_runs > 190, "{lost_runs}");
+}

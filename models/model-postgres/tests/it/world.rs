@@ -1,0 +1,363 @@
+//! A platform of nothing but a database: a script of what happens to its instances.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use model_api::blueprint::{Database, Synchronous, Zone};
+use model_api::parameters::Range;
+use model_api::{
+    Blueprint, DatabaseId, Observation, Origin, Parameters, PodId, ServiceId, WorkloadId, ZoneId,
+};
+use model_postgres::{Databases, PgEvent, PgNotice, StopKind};
+use sim_kernel::{
+    Context, Journal, Limits, Model, Priority, Recorder, SimSpan, SimTime, Simulation, Streams,
+};
+
+pub(crate) const DATABASE: DatabaseId = DatabaseId(0);
+
+/// What a script can do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Act {
+    /// The machine under an instance stops; its pod is found not ready after `detection`.
+    Power(u8),
+    /// The processes of an instance end; the pod is not ready at once.
+    Crash(u8),
+    /// The container of an instance runs again; ready 10 s later.
+    Start(u8),
+    /// The Ready condition, when nothing else changes.
+    Ready(u8, bool),
+    /// A zone is cut off; its pods are found not ready after `detection`.
+    Isolate(u32),
+    /// A zone is reachable again; pods that run are ready at once.
+    Rejoin(u32),
+    /// The operator works or does not.
+    Operator(bool),
+    /// The API works or does not.
+    Api(bool),
+}
+
+/// From the loss of a machine to Ready=False.
+pub(crate) const DETECTION: SimSpan = SimSpan::from_secs(50);
+
+#[derive(Clone, Copy, Debug, Hash)]
+pub(crate) enum WorldEvent {
+    Pg(PgEvent),
+    Step(u32),
+    /// An instance is found not ready, unless it came back since.
+    Noticed {
+        ordinal: u8,
+        count: u32,
+    },
+    BecameReady {
+        ordinal: u8,
+        count: u32,
+    },
+}
+
+impl From<PgEvent> for WorldEvent {
+    fn from(event: PgEvent) -> Self {
+        Self::Pg(event)
+    }
+}
+
+#[derive(Clone)]
+pub(crate) struct World {
+    pub(crate) databases: Databases,
+    script: Arc<Vec<Act>>,
+    instance_count: u8,
+    is_running: Vec<bool>,
+    /// Changes of each instance, to tell old timers from new ones.
+    counts: Vec<u32>,
+    detection: SimSpan,
+    notices: Vec<PgNotice>,
+}
+
+impl World {
+    fn zone(ordinal: u8) -> ZoneId {
+        ZoneId(u32::from(ordinal) % 3)
+    }
+
+    fn pod(ordinal: u8) -> PodId {
+        PodId(u32::from(ordinal))
+    }
+
+    fn set_ready<R: Recorder<Observation>>(
+        &mut self,
+        ordinal: u8,
+        is_ready: bool,
+        ctx: &mut Context<'_, WorldEvent, R>,
+    ) {
+        let instance = (DATABASE, ordinal);
+        self.databases.instance_ready(instance, is_ready, ctx, &mut self.notices);
+    }
+
+    fn act<R: Recorder<Observation>>(&mut self, act: Act, ctx: &mut Context<'_, WorldEvent, R>) {
+        let mut notices = std::mem::take(&mut self.notices);
+        match act {
+            Act::Power(ordinal) => {
+                self.stop(ordinal, StopKind::Power, ctx);
+                let count = self.counts[usize::from(ordinal)];
+                let event = WorldEvent::Noticed { ordinal, count };
+                ctx.schedule_in(self.detection, Priority::NORMAL, event);
+            }
+            Act::Crash(ordinal) => {
+                self.stop(ordinal, StopKind::Process, ctx);
+                self.set_ready(ordinal, false, ctx);
+            }
+            Act::Start(ordinal) => {
+                let (pod, zone) = (Self::pod(ordinal), Self::zone(ordinal));
+                self.is_running[usize::from(ordinal)] = true;
+                self.counts[usize::from(ordinal)] += 1;
+                let count = self.counts[usize::from(ordinal)];
+                self.databases.instance_started((DATABASE, ordinal), pod, zone, ctx, &mut notices);
+                let event = WorldEvent::BecameReady { ordinal, count };
+                ctx.schedule_in(SimSpan::from_secs(10), Priority::NORMAL, event);
+            }
+            Act::Ready(ordinal, is_ready) => self.set_ready(ordinal, is_ready, ctx),
+            Act::Isolate(zone) => {
+                self.databases.set_zone_isolated(ZoneId(zone), true, ctx, &mut notices);
+                for ordinal in self.of_zone(zone) {
+                    self.counts[usize::from(ordinal)] += 1;
+                    let count = self.counts[usize::from(ordinal)];
+                    let event = WorldEvent::Noticed { ordinal, count };
+                    ctx.schedule_in(self.detection, Priority::NORMAL, event);
+                }
+            }
+            Act::Rejoin(zone) => {
+                self.databases.set_zone_isolated(ZoneId(zone), false, ctx, &mut notices);
+                for ordinal in self.of_zone(zone) {
+                    self.counts[usize::from(ordinal)] += 1;
+                    if self.is_running[usize::from(ordinal)] {
+                        self.set_ready(ordinal, true, ctx);
+                    }
+                }
+            }
+            Act::Operator(is) => {
+                self.databases.set_operator_available(DATABASE, is, ctx, &mut notices);
+            }
+            Act::Api(is) => self.databases.set_api_available(is, ctx, &mut notices),
+        }
+        // Either list is empty: an act uses one of them.
+        notices.append(&mut self.notices);
+        self.notices = notices;
+    }
+
+    fn of_zone(&self, zone: u32) -> Vec<u8> {
+        (0..self.instance_count).filter(|&one| Self::zone(one) == ZoneId(zone)).collect()
+    }
+
+    fn stop<R: Recorder<Observation>>(
+        &mut self,
+        ordinal: u8,
+        kind: StopKind,
+        ctx: &mut Context<'_, WorldEvent, R>,
+    ) {
+        self.is_running[usize::from(ordinal)] = false;
+        self.counts[usize::from(ordinal)] += 1;
+        let instance = (DATABASE, ordinal);
+        self.databases.instance_stopped(instance, kind, ctx, &mut self.notices);
+    }
+}
+
+impl Model for World {
+    type Event = WorldEvent;
+    type Observation = Observation;
+
+    fn handle<R: Recorder<Observation>>(
+        &mut self,
+        event: WorldEvent,
+        ctx: &mut Context<'_, WorldEvent, R>,
+    ) {
+        match event {
+            WorldEvent::Pg(event) => {
+                let mut notices = std::mem::take(&mut self.notices);
+                self.databases.handle(event, ctx, &mut notices);
+                self.notices = notices;
+            }
+            WorldEvent::Step(idx) => self.act(self.script[idx as usize], ctx),
+            WorldEvent::Noticed { ordinal, count } => {
+                if self.counts[usize::from(ordinal)] == count {
+                    self.set_ready(ordinal, false, ctx);
+                }
+            }
+            WorldEvent::BecameReady { ordinal, count } => {
+                if self.counts[usize::from(ordinal)] == count {
+                    self.set_ready(ordinal, true, ctx);
+                }
+            }
+        }
+    }
+}
+
+/// A cluster over three zones, and how it is run.
+#[derive(Clone, Debug)]
+pub(crate) struct Case {
+    pub(crate) instances: u8,
+    pub(crate) synchronous: Option<Synchronous>,
+    pub(crate) failover_delay: SimSpan,
+    pub(crate) parameters: Parameters,
+    pub(crate) detection: SimSpan,
+    pub(crate) seed: u64,
+    pub(crate) run: u64,
+}
+
+impl Default for Case {
+    fn default() -> Self {
+        Self {
+            instances: 3,
+            synchronous: None,
+            failover_delay: SimSpan::ZERO,
+            parameters: Parameters::default(),
+            detection: DETECTION,
+            seed: 1,
+            run: 0,
+        }
+    }
+}
+
+/// `any` with that number.
+pub(crate) fn any(number: u32, is_required: bool, failover_quorum: bool) -> Option<Synchronous> {
+    Some(Synchronous { number, is_any: true, is_required, failover_quorum })
+}
+
+/// Every timer that is drawn has its middle value, so that a timeline can be read: watch 0, lag
+/// 50 ms, promotion and recovery 4 s, propagation 1 s, reconnection 5 s.
+pub(crate) fn fixed() -> Parameters {
+    let just = |millis| Range::millis(millis, millis);
+    Parameters {
+        watch_latency: just(0),
+        replication_lag: just(50),
+        promotion: just(4000),
+        endpoint_propagation: just(1000),
+        client_reconnect: just(5000),
+        ..Parameters::default()
+    }
+}
+
+impl Case {
+    pub(crate) fn blueprint(&self) -> Blueprint {
+        let zone = |name: &str| Zone { name: name.into(), ..Zone::default() };
+        Blueprint {
+            zones: vec![zone("a"), zone("b"), zone("c")],
+            databases: vec![Database {
+                namespace: "shop".into(),
+                name: "orders".into(),
+                workload: WorkloadId(0),
+                read_write_service: ServiceId(0),
+                read_only_service: ServiceId(1),
+                operator: None,
+                instances: u32::from(self.instances),
+                synchronous: self.synchronous,
+                failover_delay: self.failover_delay,
+                wal_bytes_per_second: 1_000_000,
+                commits_per_second: 200,
+                origin: Origin::default(),
+            }],
+            parameters: self.parameters.clone(),
+            ..Blueprint::default()
+        }
+    }
+
+    /// Runs a script, in milliseconds, for so long.
+    pub(crate) fn run(&self, script: &[(u64, Act)], millis: u64) -> Run {
+        let instances = usize::from(self.instances);
+        let mut databases = Databases::new(&self.blueprint(), Streams::new(self.seed, self.run));
+        for ordinal in 0..self.instances {
+            databases.place(DATABASE, ordinal, World::pod(ordinal), World::zone(ordinal));
+        }
+        let world = World {
+            databases,
+            script: Arc::new(script.iter().map(|&(_, act)| act).collect()),
+            instance_count: self.instances,
+            is_running: vec![true; instances],
+            counts: vec![0; instances],
+            detection: self.detection,
+            notices: Vec::new(),
+        };
+        let mut sim = Simulation::new(world, Journal::new(), Limits::default());
+        sim.apply(|world, ctx| {
+            let mut notices = Vec::new();
+            world.databases.begin(ctx, &mut notices);
+            world.notices = notices;
+        });
+        for (idx, &(at, _)) in (0_u32..).zip(script) {
+            sim.schedule_at(SimTime::from_millis(at), Priority::FIRST, WorldEvent::Step(idx));
+        }
+        let outcome = sim.run_until(SimTime::from_millis(millis));
+        assert!(outcome.is_complete(), "{outcome}");
+        sim.apply(|world, ctx| world.databases.finish(ctx));
+        let facts =
+            sim.recorder().observations().iter().map(|record| (record.at, record.observation));
+        Run {
+            facts: facts.collect(),
+            pending_count: sim.stats().pending_count,
+            notices: sim.model().notices.clone(),
+            digest: sim.digest(),
+        }
+    }
+}
+
+/// What a run told.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Run {
+    pub(crate) facts: Vec<(SimTime, Observation)>,
+    pub(crate) notices: Vec<PgNotice>,
+    pub(crate) pending_count: usize,
+    pub(crate) digest: u64,
+}
+
+impl Run {
+    /// From when to when clients could not write, for outages that ended.
+    pub(crate) fn outages(&self) -> Vec<(SimTime, SimTime)> {
+        let mut outages = Vec::new();
+        let mut stopped = None;
+        for &(at, fact) in &self.facts {
+            match fact {
+                Observation::WritesStopped { .. } => stopped = Some(at),
+                Observation::WritesResumed { .. } => {
+                    outages.extend(stopped.take().map(|from| (from, at)));
+                }
+                _ => {}
+            }
+        }
+        outages
+    }
+
+    /// Commits lost, in all.
+    pub(crate) fn lost(&self) -> u64 {
+        let of = |fact: &(SimTime, Observation)| match fact.1 {
+            Observation::CommitsLost { commit_count, .. } => commit_count,
+            _ => 0,
+        };
+        self.facts.iter().map(of).sum()
+    }
+
+    pub(crate) fn promotion_count(&self) -> usize {
+        let is =
+            |fact: &&(SimTime, Observation)| matches!(fact.1, Observation::PrimaryPromoted { .. });
+        self.facts.iter().filter(is).count()
+    }
+
+    /// The timeline after the start, one line a fact.
+    pub(crate) fn text(&self) -> String {
+        let mut text = String::new();
+        for &(at, fact) in self.facts.iter().filter(|(at, _)| *at > SimTime::ZERO) {
+            let millis = at.as_nanos() / 1_000_000;
+            let _ = write!(text, "{}.{:03} ", millis / 1000, millis % 1000);
+            let _ = match fact {
+                Observation::PrimaryPromoted { pod, .. } => writeln!(text, "promoted {}", pod.0),
+                Observation::WritesStopped { .. } => writeln!(text, "writes stop"),
+                Observation::WritesResumed { .. } => writeln!(text, "writes resume"),
+                Observation::WritablePrimaries { count, .. } => writeln!(text, "writable {count}"),
+                Observation::CommitsKept { .. } => writeln!(text, "kept"),
+                Observation::CommitsLost { span_ns, commit_count, wal_bytes, .. } => {
+                    let millis = span_ns / 1_000_000;
+                    writeln!(text, "lost {millis} ms, {commit_count} commits, {wal_bytes} bytes")
+                }
+                Observation::FailoverBlocked { reason, .. } => writeln!(text, "blocked {reason:?}"),
+                other => writeln!(text, "{other:?}"),
+            };
+        }
+        text
+    }
+}
