@@ -1,0 +1,204 @@
+//! Faults in time: when each one starts and ends, and what it picked.
+//!
+//! # Modelled
+//! Start at a time, at a time drawn from a window, or some time after a condition first holds;
+//! an end after a duration; overlapping faults (a zone that two faults darken has power again when
+//! the last of them is over); picks drawn by the fault's name, so that adding a fault changes no
+//! draw of another.
+//! # Not modelled
+//! A fault that is injected again when its condition holds a second time: each strikes once a run.
+//! # Defaults and their sources
+//! None: a scenario states everything.
+//! # Invariants
+//! A fault strikes at most once and ends at most once, and never ends before it struck.
+//! # Checked against
+//! `tests/it/faults.rs`.
+
+use model_api::fault::{Condition, Fault, FaultPlan, NodePick, Start, ZonePick};
+use model_api::{Blueprint, FaultId, NodeId, ServiceId, ZoneId};
+use sim_kernel::{EntityKey, Purpose, SimTime, Streams};
+
+/// When a fault is to start by the clock.
+const START: Purpose = Purpose::new("fault start");
+/// Which zone or node a fault hits.
+const PICK: Purpose = Purpose::new("fault target");
+
+/// What the fault plan does next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum FaultEvent {
+    /// A fault strikes.
+    StrikeDue(FaultId),
+    /// A fault is over.
+    EndDue(FaultId),
+}
+
+/// Where the faults of one run stand.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct FaultBook {
+    /// Per fault: what it struck, once it has.
+    pub(crate) struck: Vec<Option<Struck>>,
+    /// Per fault: its condition has held, so that it is scheduled.
+    is_triggered: Vec<bool>,
+}
+
+/// What a fault picked when it struck.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Struck {
+    /// Nothing that would have to be undone.
+    Nothing,
+    /// The power of a zone.
+    ZonePower(ZoneId),
+    /// The contact of a zone with the rest.
+    ZoneContact(ZoneId),
+    /// A node.
+    Node(NodeId),
+    /// Load curves.
+    Load,
+}
+
+/// Something that a condition may be waiting for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Happening {
+    /// A fault struck.
+    FaultStarted(FaultId),
+    /// A fault is over.
+    FaultEnded(FaultId),
+    /// The proxies of a Service route to this many endpoints.
+    Endpoints(ServiceId, u32),
+    /// A pod waits because no node fits.
+    PodUnschedulable,
+    /// A database promotes a new primary.
+    FailoverStarted,
+}
+
+impl Happening {
+    /// Whether this makes `condition` hold.
+    pub(crate) fn satisfies(self, condition: Condition) -> bool {
+        match (self, condition) {
+            (Self::FaultStarted(a), Condition::FaultStarted(b))
+            | (Self::FaultEnded(a), Condition::FaultEnded(b)) => a == b,
+            (Self::Endpoints(a, count), Condition::EndpointsBelow(b, limit)) => {
+                a == b && count < limit
+            }
+            (Self::PodUnschedulable, Condition::PodUnschedulable)
+            | (Self::FailoverStarted, Condition::FailoverStarted) => true,
+            _ => false,
+        }
+    }
+}
+
+impl FaultBook {
+    pub(crate) fn new(plan: &FaultPlan) -> Self {
+        Self { struck: vec![None; plan.faults.len()], is_triggered: vec![false; plan.faults.len()] }
+    }
+
+    /// Faults whose start is a matter of the clock, with that time.
+    pub(crate) fn timed(
+        plan: &FaultPlan,
+        streams: Streams,
+    ) -> impl Iterator<Item = (FaultId, SimTime)> + '_ {
+        plan.faults.iter().enumerate().filter_map(move |(idx, fault)| {
+            start_time(fault, streams).map(|at| (FaultId::from_index(idx), at))
+        })
+    }
+
+    /// Marks and returns the faults whose condition `happening` satisfies for the first time, each
+    /// with the delay after which it strikes.
+    pub(crate) fn trigger(
+        &mut self,
+        plan: &FaultPlan,
+        happening: Happening,
+    ) -> Vec<(FaultId, sim_kernel::SimSpan)> {
+        let mut due = Vec::new();
+        for (idx, fault) in plan.faults.iter().enumerate() {
+            if let Start::When { condition, delay } = fault.start
+                && !self.is_triggered[idx]
+                && happening.satisfies(condition)
+            {
+                self.is_triggered[idx] = true;
+                due.push((FaultId::from_index(idx), delay));
+            }
+        }
+        due
+    }
+}
+
+/// When a fault starts by the clock; `None` when it waits for a condition.
+fn start_time(fault: &Fault, streams: Streams) -> Option<SimTime> {
+    match fault.start {
+        Start::At(at) => Some(at),
+        Start::Within(first, last) => {
+            let draw = streams.draw(entity(fault), START, 0);
+            Some(SimTime::from_nanos(draw.range_inclusive(first.as_nanos(), last.as_nanos())))
+        }
+        Start::When { .. } => None,
+    }
+}
+
+fn entity(fault: &Fault) -> EntityKey {
+    EntityKey::of("fault").child(&fault.name)
+}
+
+/// The zone a fault hits.
+pub(crate) fn pick_zone(
+    fault: &Fault,
+    pick: ZonePick,
+    blueprint: &Blueprint,
+    streams: Streams,
+) -> ZoneId {
+    match pick {
+        ZonePick::Zone(zone) => zone,
+        ZonePick::Random => {
+            let draw = streams.draw(entity(fault), PICK, 0);
+            ZoneId::from_index(draw.index(blueprint.zones.len()))
+        }
+    }
+}
+
+/// The node a fault hits; `None` when there is none of that description. `carries` names the node
+/// under the primary or first pod of a workload.
+pub(crate) fn pick_node(
+    fault: &Fault,
+    pick: NodePick,
+    blueprint: &Blueprint,
+    streams: Streams,
+    carries: impl FnOnce(model_api::WorkloadId) -> Option<NodeId>,
+) -> Option<NodeId> {
+    match pick {
+        NodePick::Node(node) => Some(node),
+        NodePick::Of(workload) => carries(workload),
+        NodePick::Random { zone } => {
+            let workers: Vec<NodeId> = blueprint
+                .nodes
+                .iter()
+                .enumerate()
+                .filter(|(_, spec)| {
+                    !spec.is_control_plane && zone.is_none_or(|zone| zone == spec.zone)
+                })
+                .map(|(idx, _)| NodeId::from_index(idx))
+                .collect();
+            streams.draw(entity(fault), PICK, 0).pick(&workers).copied()
+        }
+    }
+}
+
+/// Draws `count` of `items` without replacement, in the order they were drawn; all of them when
+/// `count` is `None`.
+pub(crate) fn pick_some<T: Copy>(
+    fault: &Fault,
+    items: &[T],
+    count: Option<u32>,
+    streams: Streams,
+) -> Vec<T> {
+    let mut left = items.to_vec();
+    let Some(count) = count else { return left };
+    let mut picked = Vec::new();
+    for occurrence in 0..u64::from(count) {
+        if left.is_empty() {
+            break;
+        }
+        let draw = streams.draw(entity(fault), PICK, occurrence);
+        picked.push(left.remove(draw.index(left.len())));
+    }
+    picked
+}

@@ -1,0 +1,137 @@
+//! A plan: what is simulated, made once and run many times.
+
+use std::sync::Arc;
+
+use model_api::fault::FaultPlan;
+use model_api::kube::ResourceList;
+use model_api::{Blueprint, DatabaseId, SimSpan};
+use model_kube::cluster::Cluster;
+use model_load::{Flows, GraphError};
+use sim_kernel::{Limits, Outcome, RecorderFor, SimTime, Simulation, Stats, Streams};
+
+use crate::world::World;
+
+/// A platform with what happens to it, ready to run. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    blueprint: Arc<Blueprint>,
+    faults: Arc<FaultPlan>,
+    wiring: Arc<Wiring>,
+    flows: Flows,
+    horizon: SimTime,
+    limits: Limits,
+}
+
+/// Which model each workload matters to, worked out once.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Wiring {
+    /// By workload: CPU that one of its pods may use, in millicores.
+    pub(crate) cpu_millis: Vec<u64>,
+    /// By workload: the database whose instances its pods are.
+    pub(crate) database_by_workload: Vec<Option<DatabaseId>>,
+    /// By workload: the databases it operates.
+    pub(crate) operated_by_workload: Vec<Vec<DatabaseId>>,
+}
+
+impl Wiring {
+    fn of(blueprint: &Blueprint) -> Self {
+        let mut wiring = Self {
+            cpu_millis: blueprint.workloads.iter().map(|w| cpu_millis(&w.template.spec)).collect(),
+            database_by_workload: vec![None; blueprint.workloads.len()],
+            operated_by_workload: vec![Vec::new(); blueprint.workloads.len()],
+        };
+        for (idx, database) in blueprint.databases.iter().enumerate() {
+            let id = DatabaseId::from_index(idx);
+            wiring.database_by_workload[database.workload.index()] = Some(id);
+            if let Some(operator) = database.operator {
+                wiring.operated_by_workload[operator.index()].push(id);
+            }
+        }
+        wiring
+    }
+}
+
+/// CPU that the containers of a pod may use together: their limits, their requests where there is
+/// no limit.
+fn cpu_millis(spec: &model_api::kube::PodSpec) -> u64 {
+    let amount = |list: &ResourceList| list.cpu_millis().filter(|amount| *amount > 0);
+    spec.containers
+        .iter()
+        .filter_map(|container| amount(&container.limits).or(amount(&container.requests)))
+        .map(i64::unsigned_abs)
+        .sum()
+}
+
+/// How a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RunEnd {
+    /// Whether and why it ended.
+    pub outcome: Outcome,
+    /// Digest of its events.
+    pub digest: u64,
+    /// What it did.
+    pub stats: Stats,
+}
+
+impl Plan {
+    /// A plan that runs to `horizon`.
+    ///
+    /// # Errors
+    /// When Services need each other in a circle, which the reader of scenarios refuses first.
+    pub fn new(
+        blueprint: Blueprint,
+        faults: FaultPlan,
+        horizon: SimSpan,
+    ) -> Result<Self, GraphError> {
+        Ok(Self {
+            flows: Flows::new(&blueprint)?,
+            wiring: Arc::new(Wiring::of(&blueprint)),
+            blueprint: Arc::new(blueprint),
+            faults: Arc::new(faults),
+            horizon: SimTime::ZERO + horizon,
+            limits: Limits::default(),
+        })
+    }
+
+    /// The platform.
+    pub fn blueprint(&self) -> &Arc<Blueprint> {
+        &self.blueprint
+    }
+
+    /// What happens to it.
+    pub fn faults(&self) -> &Arc<FaultPlan> {
+        &self.faults
+    }
+
+    /// When a run ends.
+    pub fn horizon(&self) -> SimTime {
+        self.horizon
+    }
+
+    /// A simulation of run number `run` at time zero, its start reported to `recorder`.
+    pub fn simulation<R: RecorderFor<World>>(
+        &self,
+        root_seed: u64,
+        run: u64,
+        recorder: R,
+    ) -> Simulation<World, R> {
+        let streams = Streams::new(root_seed, run);
+        let cluster = Cluster::start(Arc::clone(&self.blueprint), streams);
+        let flows = self.flows.clone();
+        let world =
+            World::new(&self.blueprint, &self.faults, &self.wiring, cluster, flows, streams);
+        let mut simulation = Simulation::new(world, recorder, self.limits);
+        simulation.apply(|world, ctx| world.begin(ctx));
+        simulation
+    }
+
+    /// Runs one run to its horizon and gives the recorder back.
+    pub fn run<R: RecorderFor<World>>(&self, root_seed: u64, run: u64, recorder: R) -> (R, RunEnd) {
+        let mut simulation = self.simulation(root_seed, run, recorder);
+        let outcome = simulation.run_until(self.horizon);
+        simulation.apply(|world, ctx| world.finish(ctx));
+        let end = RunEnd { outcome, digest: simulation.digest(), stats: simulation.stats() };
+        let (_, recorder) = simulation.into_parts();
+        (recorder, end)
+    }
+}

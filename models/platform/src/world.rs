@@ -1,0 +1,420 @@
+//! The World: all models of one run, and the wires between them.
+//!
+//! ```text
+//!   faults ──> cluster ──notices──> databases ──notices──> cluster (backend of -rw)
+//!                 │                     │
+//!                 └── endpoints ──> flows <── writable? ───┘
+//! ```
+//!
+//! Every event goes to the model it belongs to; then what models have to tell each other is carried
+//! on until nobody has anything left to say; then the flows settle. No model knows another.
+
+use std::sync::Arc;
+
+use model_api::fault::{FaultKind, FaultPlan};
+use model_api::{
+    Blueprint, DatabaseId, FaultId, NodeId, Observation, PodId, ServiceId, WorkloadId, ZoneId,
+};
+use model_kube::cluster::{Cluster, Notice};
+use model_load::Flows;
+use model_postgres::{Databases, PgNotice, Role, StopKind};
+use sim_kernel::{Context, Model, Recorder, SimSpan, Streams};
+
+use crate::event::{Event, FAULT_PRIORITY};
+use crate::fault::{FaultBook, FaultEvent, Happening, Struck, pick_node, pick_some, pick_zone};
+use crate::plan::Wiring;
+
+/// All state of one run. A clone is a snapshot.
+#[derive(Clone, Debug)]
+pub struct World {
+    blueprint: Arc<Blueprint>,
+    plan: Arc<FaultPlan>,
+    wiring: Arc<Wiring>,
+    streams: Streams,
+    cluster: Cluster,
+    databases: Databases,
+    flows: Flows,
+    book: FaultBook,
+    /// Load faults that are on: the factor of a Service is the product of theirs.
+    spikes: Vec<FaultId>,
+    notices: Vec<Notice>,
+    pg_notices: Vec<PgNotice>,
+}
+
+impl World {
+    pub(crate) fn new(
+        blueprint: &Arc<Blueprint>,
+        plan: &Arc<FaultPlan>,
+        wiring: &Arc<Wiring>,
+        cluster: Cluster,
+        flows: Flows,
+        streams: Streams,
+    ) -> Self {
+        Self {
+            blueprint: Arc::clone(blueprint),
+            plan: Arc::clone(plan),
+            wiring: Arc::clone(wiring),
+            streams,
+            cluster,
+            databases: Databases::new(blueprint, streams),
+            flows,
+            book: FaultBook::new(plan),
+            spikes: Vec::new(),
+            notices: Vec::new(),
+            pg_notices: Vec::new(),
+        }
+    }
+
+    /// The cluster, for whoever looks at a run from outside.
+    pub fn cluster(&self) -> &Cluster {
+        &self.cluster
+    }
+
+    /// Reports the state at time zero and schedules the faults that go by the clock.
+    pub(crate) fn begin<R: Recorder<Observation>>(&mut self, ctx: &mut Context<'_, Event, R>) {
+        self.cluster.announce(ctx);
+        self.place_databases(ctx);
+        for (fault, at) in FaultBook::timed(&self.plan, self.streams) {
+            ctx.schedule_at(at, FAULT_PRIORITY, FaultEvent::StrikeDue(fault));
+        }
+        for service in 0..self.blueprint.services.len() {
+            self.tell_flows(ServiceId::from_index(service));
+        }
+        self.settle(ctx);
+    }
+
+    /// Closes what is open at the horizon.
+    pub(crate) fn finish<R: Recorder<Observation>>(&mut self, ctx: &mut Context<'_, Event, R>) {
+        self.databases.finish(ctx);
+        self.flows.finish(ctx);
+    }
+
+    fn place_databases<R: Recorder<Observation>>(&mut self, ctx: &mut Context<'_, Event, R>) {
+        for idx in 0..self.blueprint.databases.len() {
+            let database = DatabaseId::from_index(idx);
+            for pod in self.cluster.pods_of(self.blueprint.databases[idx].workload) {
+                let view = self.cluster.pod(*pod);
+                if let Some(zone) = view.zone {
+                    self.databases.place(database, ordinal_of(view.ordinal), *pod, zone);
+                }
+            }
+        }
+        self.databases.begin(ctx, &mut self.pg_notices);
+    }
+
+    /// Carries on what models have to tell each other, then lets the flows take notice.
+    fn settle<R: Recorder<Observation>>(&mut self, ctx: &mut Context<'_, Event, R>) {
+        loop {
+            let mut notices = std::mem::take(&mut self.notices);
+            self.cluster.swap_notices(&mut notices);
+            let mut pg_notices = std::mem::take(&mut self.pg_notices);
+            if notices.is_empty() && pg_notices.is_empty() {
+                (self.notices, self.pg_notices) = (notices, pg_notices);
+                break;
+            }
+            for notice in notices.drain(..) {
+                self.carry(notice, ctx);
+            }
+            for notice in pg_notices.drain(..) {
+                self.carry_postgres(notice, ctx);
+            }
+            self.notices = notices;
+            pg_notices.append(&mut self.pg_notices);
+            self.pg_notices = pg_notices;
+        }
+        self.flows.settle(ctx);
+    }
+
+    fn carry<R: Recorder<Observation>>(&mut self, notice: Notice, ctx: &mut Context<'_, Event, R>) {
+        match notice {
+            Notice::EndpointsChanged(service) => {
+                let ready_count = self.tell_flows(service);
+                self.happen(Happening::Endpoints(service, ready_count), ctx);
+            }
+            Notice::PodUnschedulable(_) => self.happen(Happening::PodUnschedulable, ctx),
+            Notice::PodStarted(pod) | Notice::PodReconnected(pod) => {
+                self.tell_databases(pod, Change::Started, ctx);
+            }
+            Notice::PodStopped(pod) => self.tell_databases(pod, Change::Stopped, ctx),
+            Notice::PodReady(pod) => self.tell_databases(pod, Change::Ready(true), ctx),
+            Notice::PodUnready(pod) => self.tell_databases(pod, Change::Ready(false), ctx),
+            Notice::ApiChanged(is_available) => {
+                self.databases.set_api_available(is_available, ctx, &mut self.pg_notices);
+            }
+            Notice::PodCreated(_)
+            | Notice::PodBound(_)
+            | Notice::PodCutOff(_)
+            | Notice::PodTerminating(_)
+            | Notice::PodGone(_)
+            | Notice::NodeDetected(_) => {}
+        }
+    }
+
+    fn carry_postgres<R: Recorder<Observation>>(
+        &mut self,
+        notice: PgNotice,
+        ctx: &mut Context<'_, Event, R>,
+    ) {
+        match notice {
+            PgNotice::SetBackend { service, pod } => {
+                self.cluster.set_service_backend(service, Some(pod), ctx);
+            }
+            PgNotice::SetWritable { database, is_writable } => {
+                self.flows.set_database_writable(database, is_writable);
+            }
+            PgNotice::RoleChanged { database, role, .. } => {
+                self.lead_readers(database, ctx);
+                if role == Role::Primary {
+                    self.happen(Happening::FailoverStarted, ctx);
+                }
+            }
+            PgNotice::InstanceRunning { .. } | PgNotice::InstanceHalted { .. } => {}
+        }
+    }
+
+    /// Points the `-ro` Service of a database at its standbys.
+    fn lead_readers<R: Recorder<Observation>>(
+        &mut self,
+        database: DatabaseId,
+        ctx: &mut Context<'_, Event, R>,
+    ) {
+        let spec = &self.blueprint.databases[database.index()];
+        let is_standby = |pod: &PodId| {
+            let ordinal = ordinal_of(self.cluster.pod(*pod).ordinal);
+            self.databases.role_of(database, ordinal) == Role::Standby
+        };
+        let pods = self.cluster.pods_of(spec.workload).iter().copied();
+        let standbys: Vec<PodId> = pods.filter(is_standby).collect();
+        self.cluster.set_service_backends(spec.read_only_service, &standbys, ctx);
+    }
+
+    /// Tells the flows what stands behind a Service; returns how many endpoints get traffic.
+    fn tell_flows(&mut self, service: ServiceId) -> u32 {
+        let (mut ready_count, mut live_count, mut capacity_millirps) = (0, 0, 0_u64);
+        for route in self.cluster.routes(service) {
+            ready_count += 1;
+            if route.is_live {
+                live_count += 1;
+                let workload = self.cluster.pod(route.pod).workload;
+                let cpu_millis = self.wiring.cpu_millis[workload.index()];
+                let of_pod = self.flows.pod_capacity_millirps(service, cpu_millis);
+                capacity_millirps = capacity_millirps.saturating_add(of_pod);
+            }
+        }
+        self.flows.set_endpoints(service, ready_count, live_count, capacity_millirps);
+        ready_count
+    }
+
+    /// Tells the databases what became of a pod that is an instance or an operator.
+    fn tell_databases<R: Recorder<Observation>>(
+        &mut self,
+        pod: PodId,
+        change: Change,
+        ctx: &mut Context<'_, Event, R>,
+    ) {
+        let view = self.cluster.pod(pod);
+        let notices = &mut self.pg_notices;
+        if let Some(database) = self.wiring.database_by_workload[view.workload.index()] {
+            let instance = (database, ordinal_of(view.ordinal));
+            match (change, view.zone) {
+                (Change::Started, Some(zone)) => {
+                    self.databases.instance_started(instance, pod, zone, ctx, notices);
+                }
+                (Change::Started, None) => {}
+                (Change::Stopped, _) => {
+                    let is_powered = view.node.is_some_and(|node| self.cluster.is_running(node));
+                    let kind = match (is_powered, view.is_terminating) {
+                        (false, _) => StopKind::Power,
+                        (true, true) => StopKind::Shutdown,
+                        (true, false) => StopKind::Process,
+                    };
+                    self.databases.instance_stopped(instance, kind, ctx, notices);
+                }
+                (Change::Ready(is_ready), _) => {
+                    self.databases.instance_ready(instance, is_ready, ctx, notices);
+                }
+            }
+        }
+        for database in &self.wiring.operated_by_workload[view.workload.index()] {
+            let is_available = self.cluster.pods_of(view.workload).iter().any(|pod| {
+                let view = self.cluster.pod(*pod);
+                view.is_ready && view.is_live
+            });
+            self.databases.set_operator_available(*database, is_available, ctx, notices);
+        }
+    }
+
+    /// Something happened that the start of a fault may be waiting for.
+    fn happen<R: Recorder<Observation>>(
+        &mut self,
+        happening: Happening,
+        ctx: &mut Context<'_, Event, R>,
+    ) {
+        for (fault, delay) in self.book.trigger(&self.plan, happening) {
+            ctx.schedule_in(delay, FAULT_PRIORITY, FaultEvent::StrikeDue(fault));
+        }
+    }
+
+    fn strike<R: Recorder<Observation>>(
+        &mut self,
+        fault: FaultId,
+        ctx: &mut Context<'_, Event, R>,
+    ) {
+        if self.book.struck[fault.index()].is_some() {
+            return;
+        }
+        let plan = Arc::clone(&self.plan);
+        let spec = &plan.faults[fault.index()];
+        let (struck, targets) = match &spec.kind {
+            FaultKind::ZonePowerLoss { zone } => {
+                let zone = pick_zone(spec, *zone, &self.blueprint, self.streams);
+                let targets = self.reachable_count(zone);
+                self.cluster.lose_zone(zone, ctx);
+                (Struck::ZonePower(zone), targets)
+            }
+            FaultKind::ZoneIsolation { zone } => {
+                let zone = pick_zone(spec, *zone, &self.blueprint, self.streams);
+                let targets = self.reachable_count(zone);
+                self.cluster.isolate_zone(zone, ctx);
+                self.databases.set_zone_isolated(zone, true, ctx, &mut self.pg_notices);
+                (Struck::ZoneContact(zone), targets)
+            }
+            FaultKind::NodeCrash { node } => {
+                let carries = |workload| self.carrier(workload);
+                match pick_node(spec, *node, &self.blueprint, self.streams, carries) {
+                    Some(node) => {
+                        let targets = u32::from(self.cluster.is_running(node));
+                        self.cluster.lose_node(node, ctx);
+                        (Struck::Node(node), targets)
+                    }
+                    None => (Struck::Nothing, 0),
+                }
+            }
+            FaultKind::PodCrash { workload, count } => {
+                let pods = self.cluster.pods_of(*workload).to_vec();
+                let picked = pick_some(spec, &pods, *count, self.streams);
+                (Struck::Nothing, self.cluster.crash_pods(&picked, ctx))
+            }
+            FaultKind::LoadSpike { services, ramp, .. } => {
+                self.spikes.push(fault);
+                (Struck::Load, self.set_load_factors(services, *ramp))
+            }
+        };
+        self.book.struck[fault.index()] = Some(struck);
+        ctx.observe(|| Observation::FaultStruck { fault, targets });
+        if let Some(duration) = spec.duration {
+            ctx.schedule_in(duration, FAULT_PRIORITY, FaultEvent::EndDue(fault));
+        }
+        self.happen(Happening::FaultStarted(fault), ctx);
+    }
+
+    fn end<R: Recorder<Observation>>(&mut self, fault: FaultId, ctx: &mut Context<'_, Event, R>) {
+        let others = |struck: Struck| {
+            // The same place may be down for another fault's sake that is not over.
+            let same = |other: &Option<Struck>| *other == Some(struck);
+            self.book.struck.iter().filter(|other| same(other)).count() > 1
+        };
+        let plan = Arc::clone(&self.plan);
+        let Some(struck) = self.book.struck[fault.index()] else { return };
+        let is_still_down = others(struck);
+        self.book.struck[fault.index()] = Some(Struck::Nothing);
+        match struck {
+            _ if is_still_down => {}
+            Struck::Nothing => {}
+            Struck::ZonePower(zone) => {
+                self.cluster.restore_zone(zone, ctx);
+            }
+            Struck::ZoneContact(zone) => {
+                self.cluster.rejoin_zone(zone, ctx);
+                self.databases.set_zone_isolated(zone, false, ctx, &mut self.pg_notices);
+            }
+            Struck::Node(node) => {
+                self.cluster.restore_node(node, ctx);
+            }
+            Struck::Load => {}
+        }
+        if let FaultKind::LoadSpike { services, ramp, .. } = &plan.faults[fault.index()].kind {
+            self.spikes.retain(|spike| *spike != fault);
+            self.set_load_factors(services, *ramp);
+        }
+        ctx.observe(|| Observation::FaultEnded { fault });
+        self.happen(Happening::FaultEnded(fault), ctx);
+    }
+
+    /// How many nodes of a zone run and are reachable.
+    fn reachable_count(&self, zone: ZoneId) -> u32 {
+        let nodes = self.blueprint.nodes.iter().enumerate();
+        let reachable = nodes.filter(|(idx, spec)| {
+            spec.zone == zone && self.cluster.is_reachable(NodeId::from_index(*idx))
+        });
+        u32::try_from(reachable.count()).expect("nodes are limited far below 2^32")
+    }
+
+    /// The node under the primary of a database, or under the first pod of a workload that has one.
+    fn carrier(&self, workload: WorkloadId) -> Option<NodeId> {
+        let primary = self.wiring.database_by_workload[workload.index()]
+            .and_then(|database| self.databases.primary_pod(database));
+        let pods = self.cluster.pods_of(workload).iter().copied();
+        primary.into_iter().chain(pods).find_map(|pod| self.cluster.pod(pod).node)
+    }
+
+    /// Sets the load of Services (all, when none is named) to the product of the spikes that are
+    /// on; returns how many load curves that changes.
+    fn set_load_factors(&mut self, services: &[ServiceId], ramp: SimSpan) -> u32 {
+        let services: Vec<ServiceId> = if services.is_empty() {
+            self.flows.loaded_services().collect()
+        } else {
+            services.to_vec()
+        };
+        services
+            .into_iter()
+            .map(|service| {
+                let factor = self.load_factor_milli(service);
+                self.flows.set_load_factor(service, factor, ramp)
+            })
+            .sum()
+    }
+
+    fn load_factor_milli(&self, service: ServiceId) -> u64 {
+        self.spikes.iter().fold(1000, |product, spike| {
+            match &self.plan.faults[spike.index()].kind {
+                FaultKind::LoadSpike { services, factor_milli, .. }
+                    if services.is_empty() || services.contains(&service) =>
+                {
+                    product * factor_milli / 1000
+                }
+                _ => product,
+            }
+        })
+    }
+}
+
+/// Number of an instance, from zero; its pod is numbered from one, as CloudNativePG does.
+fn ordinal_of(ordinal: u32) -> u8 {
+    let number = ordinal.checked_sub(1).expect("instances are numbered from one");
+    u8::try_from(number).expect("the reader refuses databases of more than 100 instances")
+}
+
+/// What became of a pod, as far as databases care.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Change {
+    Started,
+    Stopped,
+    Ready(bool),
+}
+
+impl Model for World {
+    type Event = Event;
+    type Observation = Observation;
+
+    fn handle<R: Recorder<Observation>>(&mut self, event: Event, ctx: &mut Context<'_, Event, R>) {
+        match event {
+            Event::Fault(FaultEvent::StrikeDue(fault)) => self.strike(fault, ctx),
+            Event::Fault(FaultEvent::EndDue(fault)) => self.end(fault, ctx),
+            Event::Kube(event) => self.cluster.handle(event, ctx),
+            Event::Postgres(event) => self.databases.handle(event, ctx, &mut self.pg_notices),
+            Event::Load(event) => self.flows.handle(event, ctx),
+        }
+        self.settle(ctx);
+    }
+}
