@@ -1,0 +1,243 @@
+//! Every code there is: what it means, why it matters, what to do.
+
+use std::fmt;
+
+use super::Severity;
+
+/// The long text of a code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Explanation {
+    /// The code.
+    pub code: Code,
+    /// What it is, in a line.
+    pub title: &'static str,
+    /// Why it matters.
+    pub why: &'static str,
+    /// What to do.
+    pub what_to_do: &'static str,
+}
+
+macro_rules! codes {
+    ($( $code:ident $title:literal $why:literal $what:literal )*) => {
+        /// Number of a diagnostic: `E` is an error, `W` a warning.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[expect(missing_docs, reason = "each is explained in its `Explanation`")]
+        pub enum Code { $( $code, )* }
+
+        impl Code {
+            /// As it is written.
+            pub const fn as_str(self) -> &'static str {
+                match self { $( Self::$code => stringify!($code), )* }
+            }
+        }
+
+        const EXPLANATIONS: &[Explanation] = &[
+            $( Explanation { code: Code::$code, title: $title, why: $why, what_to_do: $what }, )*
+        ];
+    };
+}
+
+impl Code {
+    /// How bad it is.
+    pub fn severity(self) -> Severity {
+        if self.as_str().starts_with('E') { Severity::Error } else { Severity::Warning }
+    }
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// The explanation of a code, written in any case.
+pub fn explain(code: &str) -> Option<&'static Explanation> {
+    EXPLANATIONS.iter().find(|known| known.code.as_str().eq_ignore_ascii_case(code.trim()))
+}
+
+/// All explanations, in the order of their codes.
+pub fn explanations() -> &'static [Explanation] {
+    EXPLANATIONS
+}
+
+impl fmt::Display for Explanation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{}: {}\n\n{}\n\nWhat to do: {}\n",
+            self.code, self.title, self.why, self.what_to_do
+        )
+    }
+}
+
+codes! {
+    E0001 "a file cannot be read"
+        "The file or directory does not exist, may not be read, or was named by another file that stands elsewhere: paths inside a file are relative to that file."
+        "Check the spelling and where the path starts. A shipped scenario or platform is found by its bare name."
+    E0002 "a file is too large"
+        "Files are read up to 16 MiB. A larger one is hardly a manifest."
+        "Pass the manifests alone, or split the file into a directory."
+    E0003 "a file is no text"
+        "YAML and JSON are UTF-8 text. The file holds a NUL byte, a broken character, or is UTF-16."
+        "Save it as UTF-8. A packed chart (.tgz) must be rendered first: helm template."
+    E0004 "this is not YAML"
+        "The text breaks off or does not follow the grammar of YAML. What follows the place is not read."
+        "The place is where reading stopped; the mistake is there or a little before: a quote or bracket that is not closed, a tab as indentation, a colon without a space."
+    E0005 "nested too deeply"
+        "Sequences and mappings are read 64 levels deep. Kubernetes objects need about 20."
+        "Look for a template that ran away."
+    E0006 "too many values in one file"
+        "A file holds at most 2 000 000 values and 20 000 documents, where an alias counts as all that it stands for. A short file that expands beyond that is a YAML bomb."
+        "Write the values out instead of nesting aliases, or split the file."
+    E0007 "a key is there twice"
+        "Kubernetes keeps the last one and drops the other without a word, so one of the two settings has no effect."
+        "Delete the wrong one."
+    E0008 "an alias contains itself"
+        "The alias stands inside the value that it stands for, so the value has no end."
+        "Anchor a part that does not contain the alias."
+    E0009 "nothing in it"
+        "The file holds no document, or only comments."
+        "Check that the command that made it did not fail: an empty pipe is the usual reason."
+    E0010 "a directory without manifests"
+        "No file in the directory or below it ends in .yaml, .yml or .json."
+        "Check the path."
+    E0011 "something else was expected here"
+        "A mapping, a list or a text stands where another of them belongs."
+        "Compare with the schema: eidp-sim schema."
+    E0012 "an unknown key"
+        "Unknown keys are refused, because a misspelt setting that is silently ignored is the worst kind."
+        "Take the suggested name, or one of the listed ones."
+    E0013 "a key is missing"
+        "Without it there is nothing to run."
+        "Add it; eidp-sim schema describes each key."
+    E0014 "a value that cannot be read"
+        "Durations need a unit (90s, 1h 30m), shares a percent sign (99.9%), rates are per second unless they say otherwise (7200/min), amounts follow Kubernetes (500m, 16Gi). Negative values make no sense anywhere."
+        "Write the value with its unit."
+    E0015 "an unknown kind"
+        "The document is not of a kind or version that belongs here."
+        "Our own documents are apiVersion: eidp-sim/v1, kind: Scenario or Platform. Manifests go into a file of their own."
+    E0016 "an unknown name"
+        "A zone, node, Service, workload, database or fault of this name does not exist in the input."
+        "Objects are named namespace/name. Take the suggested one, or add the manifest that defines it."
+    E0017 "keys that do not go together"
+        "Of some keys exactly one must be there, such as at, within and when of a fault."
+        "Keep one."
+    E0018 "a name is used twice"
+        "Reports, conditions and placements refer to things by name."
+        "Rename one of them."
+    E0019 "a guarantee that cannot be read"
+        "The sentence does not follow the guarantee language: a promise, its limit, and optionally `for 99% of runs`."
+        "Examples: availability(shop/web) >= 99.9% for 99% of runs; rto(shop/web) <= 60s; rpo(shop/db) == 0s; latency(shop/web, p99) <= 300ms; never two_writable_primaries; always within_region('EU'); returns(goodput(shop/web), 95%, 10m)."
+    E0020 "a circle"
+        "Services that call each other in a circle would never answer, faults that wait for each other would never start."
+        "Break the circle at one place."
+    E0021 "out of range"
+        "The value is of the right form, but cannot be meant: an event after the end of the run, a window that ends before it begins, no run at all."
+        "The message says which limits hold."
+    E0022 "an object that the Kubernetes API would refuse"
+        "A field has the wrong type or a value that validation does not let through, so this object would never exist."
+        "Correct the field; kubectl apply --dry-run=server says the same."
+    E0023 "an unknown field of a Kubernetes object"
+        "The API server drops fields that it does not know (or refuses them, with strict validation), so the setting has no effect: the classic is replica: 3."
+        "Take the suggested name. Kinds are read as of Kubernetes 1.36."
+    E0024 "an object is there twice"
+        "Two manifests define the same object differently. In a cluster the one applied last would win, and which one that is nobody knows."
+        "Delete one of them, or use --set to change the other."
+    E0025 "an override that cannot be applied"
+        "--set names an object or field that does not exist, or its value is no YAML."
+        "Write KIND/NAMESPACE/NAME:PATH=VALUE, such as deployment/shop/frontend:spec.replicas=3. Keys with dots stand in brackets: metadata.annotations[example.com/x]=y."
+    E0026 "a document that does not belong here"
+        "A Scenario or Platform stands among the manifests, or a scenario file holds something else."
+        "Keep scenario, platform and manifests in files of their own."
+    E0027 "a platform without substance"
+        "Without a zone, a control-plane member or a worker node nothing could run."
+        "Add what is missing."
+
+    W0101 "a Service selects no pods"
+        "No workload of its namespace carries the labels that the selector asks for, so the Service has no endpoints and every request to it fails."
+        "Compare the selector with the labels of the pod template, letter by letter."
+    W0102 "a disruption budget selects no pods"
+        "The budget protects nothing: drains and upgrades take all pods at once."
+        "Compare the selector with the labels of the pod template."
+    W0103 "an affinity or anti-affinity term selects no pods"
+        "A term that matches no pod has no effect. An anti-affinity that was meant to keep replicas apart then lets them share a node or a zone, and nobody notices until that node is lost."
+        "Select the labels of the pods themselves; app.kubernetes.io/instance changes with the release name, app.kubernetes.io/name does not."
+    W0104 "a spread constraint does not select its own pods"
+        "Only pods that the selector matches are counted. If the workload's own pods are not among them, the constraint always holds and spreads nothing."
+        "Use the workload's own labels."
+    W0105 "a disruption budget can never allow an eviction"
+        "With minAvailable equal to the replicas, or maxUnavailable 0, every drain waits for ever: nodes cannot be upgraded without force."
+        "Leave room for one: maxUnavailable: 1."
+    W0106 "two disruption budgets select the same pods"
+        "The eviction API refuses to evict a pod that more than one budget selects (it answers 500), so the pods cannot be drained at all."
+        "Keep one budget for each set of pods."
+    W0107 "a request that no node can hold"
+        "The pods ask for more than any node has, so they stay Pending for ever."
+        "Lower the request, or give the platform a larger node pool."
+    W0108 "a topology key that no node has"
+        "Nodes without the label take no part: with DoNotSchedule or a required term nothing is scheduled, with a preferred one nothing is spread."
+        "The usual keys are kubernetes.io/hostname and topology.kubernetes.io/zone."
+    W0109 "no node fits the pod's node selector, affinity or taints"
+        "The pods stay Pending for ever."
+        "Compare with the labels and taints of the node pools."
+    W0110 "one replica behind a Service"
+        "Whatever takes this one pod takes the Service: a node crash costs about six minutes with the default tolerations, a drain the time to start a new pod."
+        "Run two or more replicas and spread them over zones."
+    W0111 "all replicas may stand in one zone"
+        "Nothing spreads the replicas over zones: a preference for different hosts is content with three hosts of one zone, so losing that zone takes all of them."
+        "Add a topologySpreadConstraint on topology.kubernetes.io/zone, DoNotSchedule when it must hold."
+    W0112 "no readiness probe behind a Service"
+        "Without one a container counts as ready the moment it runs, so requests reach it before it can answer, at each rollout and each restart."
+        "Add a readinessProbe."
+    W0113 "the liveness probe is as strict as the readiness probe"
+        "Under overload both fail together: instead of being taken out of the Service for a while, the container is killed, which makes the overload worse for the others."
+        "Give liveness another endpoint, or a larger failureThreshold times periodSeconds."
+    W0114 "no resource requests"
+        "The scheduler takes such a pod for nearly free and may put all of them on one node; when memory runs short they go first."
+        "State requests for cpu and memory."
+    W0115 "an object is there twice, word for word"
+        "Harmless, but the next edit will change only one of them."
+        "Delete one."
+    W0116 "an autoscaler without its target"
+        "The HorizontalPodAutoscaler names a workload that is not in the input, so it scales nothing."
+        "Correct scaleTargetRef, or pass the manifest of the target."
+    W0117 "an unknown priority class"
+        "Admission refuses pods whose priority class does not exist."
+        "Add the PriorityClass, or correct the name."
+    W0118 "replicas share a claim that one node can mount"
+        "A ReadWriteOnce volume is mounted on one node at a time: replicas on other nodes stay in ContainerCreating, and after a zone loss the survivors cannot take it over."
+        "Use a StatefulSet with volumeClaimTemplates, or a shared file system."
+    W0119 "a database that stops writing when one instance is lost"
+        "With dataDurability: required, commits wait until the stated number of standbys confirms. When losing one instance leaves fewer standbys than that, all writes stop."
+        "Run at least number + 2 instances, or choose dataDurability: preferred and accept its risk."
+    W0120 "a database without a standby"
+        "One instance cannot fail over: the outage lasts until its node and volume are back."
+        "Run three instances, one in each zone."
+    W0121 "a schedule with the wrong number of fields"
+        "CloudNativePG's ScheduledBackup counts seconds first and wants six fields, Velero and CronJob want five. With one field too few, `0 3 * * *` runs at other times than meant, or not at all."
+        "Write six fields for a ScheduledBackup: 0 0 3 * * *."
+    W0122 "an Ingress leads to a Service that does not exist"
+        "The gateway answers 503 on this route."
+        "Correct the name; the Service must stand in the namespace of the Ingress."
+    W0123 "a target port that no container names"
+        "The Service's targetPort is a name, and the pods it selects have no port of that name, so it gets no endpoints."
+        "Name the container port, or use its number."
+    W0124 "objects without a namespace"
+        "They are read as if they stood in `default`, while others of the same input name theirs. helm template does not write the namespace that --namespace gives."
+        "Name the namespace in the manifests."
+    W0125 "a claim that does not exist"
+        "The pods wait for a PersistentVolumeClaim that nobody makes."
+        "Add the claim, or correct its name."
+    W0126 "a storage class that does not exist"
+        "The claim stays Pending, and so do its pods."
+        "Add the StorageClass to the platform's manifests, or correct the name."
+    W0127 "a Service that nobody asks"
+        "The Service is exposed, but no load reaches it, so no guarantee about `*` judges it."
+        "Add it to load, or add an entry with service: '*'."
+    W0128 "a required anti-affinity that leaves no room"
+        "More replicas than places: with a required term per topology domain, the replicas beyond the number of domains stay Pending. With as many replicas as domains, a lost domain cannot be made up for and a rollout with maxUnavailable 0 cannot move."
+        "Use a spread constraint with maxSkew, which allows several replicas per domain."
+    W0129 "a fault that nothing can notice"
+        "The fault starts after the end of the run, or names something that has no pods."
+        "Start it earlier, or lengthen the horizon."
+}

@@ -1,0 +1,80 @@
+//! Our own documents as they are written: `apiVersion: eidp-sim/v1`, kinds `Scenario` and
+//! `Platform`.
+//!
+//! Names in them are still text; [`crate::resolve`] looks them up.
+
+use serde_json::{Value as Json, json};
+
+use crate::decode::{FromText, record};
+use crate::source::Spanned;
+
+mod fault;
+mod load;
+mod parameters;
+mod platform;
+mod scenario;
+
+pub use fault::{
+    ConditionSpec, EmptySpec, EndpointsBelowSpec, FaultSpec, LoadSpikeSpec, NodeCrashSpec,
+    PodCrashSpec, StartKeys, WindowSpec, ZoneFaultSpec,
+};
+pub use load::{DatabaseSpec, LoadPointSpec, LoadSpec, ServiceSpec};
+pub use parameters::{ParametersSpec, RangeSpec};
+pub use platform::{
+    ControlPlaneSpec, NodePoolSpec, PlatformDocument, PlatformSpec, RegionSpec, TaintSpec, ZoneSpec,
+};
+pub use scenario::{GuaranteeText, ScenarioDocument, ScenarioSpec};
+
+/// The version of our documents.
+pub const API_VERSION: &str = "eidp-sim/v1";
+
+/// `apiVersion` of our documents.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ApiVersion;
+
+impl FromText for ApiVersion {
+    const EXPECTED: &'static str = "the version eidp-sim/v1";
+
+    fn from_text(text: &str) -> Result<Self, String> {
+        if text == API_VERSION { Ok(Self) } else { Err(format!("write {API_VERSION}")) }
+    }
+
+    fn schema() -> Json {
+        json!({"const": API_VERSION})
+    }
+}
+
+/// `kind` of our documents.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// What a platform is.
+    Platform,
+    /// What happens to a platform, and what it promises.
+    Scenario,
+}
+
+impl FromText for Kind {
+    const EXPECTED: &'static str = "a kind of eidp-sim/v1";
+
+    fn from_text(text: &str) -> Result<Self, String> {
+        match text {
+            "Platform" => Ok(Self::Platform),
+            "Scenario" => Ok(Self::Scenario),
+            _ => Err("there are Platform and Scenario".to_owned()),
+        }
+    }
+
+    fn schema() -> Json {
+        json!({"enum": ["Platform", "Scenario"]})
+    }
+}
+
+record! {
+    /// What the document is called.
+    pub struct Metadata("metadata") {
+        /// Name in lists and reports.
+        name: Spanned<String>,
+        /// What it is about, in a sentence or two.
+        description: Option<Spanned<String>>,
+    }
+}

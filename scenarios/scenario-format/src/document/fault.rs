@@ -1,0 +1,226 @@
+//! Faults of a scenario.
+
+use model_api::{SimSpan, SimTime};
+use serde_json::{Value as Json, json};
+
+use crate::decode::{Decode, Definitions, Fields, record, tagged, wrong_type};
+use crate::diagnostic::Diagnostic;
+use crate::source::Spanned;
+use crate::units::Factor;
+use crate::yaml::Node;
+
+/// The keys that say when: every fault has them.
+#[derive(Clone, Copy, Debug)]
+pub struct StartKeys<'a> {
+    /// `name`.
+    pub name: Option<&'a Spanned<String>>,
+    /// `at`.
+    pub at: Option<&'a Spanned<SimTime>>,
+    /// `within`.
+    pub within: Option<&'a WindowSpec>,
+    /// `when`.
+    pub when: Option<&'a ConditionSpec>,
+    /// `after`.
+    pub after: Option<&'a Spanned<SimSpan>>,
+    /// `for`.
+    pub duration: Option<&'a Spanned<SimSpan>>,
+}
+
+/// Adds the keys that every fault has to those that one kind of fault has.
+macro_rules! fault_record {
+    (
+        $(#[doc = $doc:literal])*
+        pub struct $name:ident ($what:literal) {
+            $( $(#[doc = $field_doc:literal])* $field:ident : $type:ty, )*
+        }
+    ) => {
+        record! {
+            $(#[doc = $doc])*
+            pub struct $name($what) {
+                $( $(#[doc = $field_doc])* $field: $type, )*
+                /// Name in reports and conditions; made up when left out.
+                name: Option<Spanned<String>>,
+                /// When it starts: a time since the start of the run.
+                at: Option<Spanned<SimTime>>,
+                /// When it starts: at a random time of this window, `[earliest, latest]`.
+                within: Option<WindowSpec>,
+                /// When it starts: once this holds.
+                when: Option<ConditionSpec>,
+                /// How long after the condition of `when`.
+                after: Option<Spanned<SimSpan>>,
+                /// How long it lasts; left out, it does not end.
+                r#for: Option<Spanned<SimSpan>>,
+            }
+        }
+
+        impl $name {
+            fn start_keys(&self) -> StartKeys<'_> {
+                StartKeys {
+                    name: self.name.as_ref(),
+                    at: self.at.as_ref(),
+                    within: self.within.as_ref(),
+                    when: self.when.as_ref(),
+                    after: self.after.as_ref(),
+                    duration: self.r#for.as_ref(),
+                }
+            }
+        }
+    };
+}
+
+tagged! {
+    /// A fault.
+    pub enum FaultSpec("a fault") {
+        /// Power of a zone is gone: machines stop, volumes come back intact.
+        ZonePowerLoss(ZoneFaultSpec),
+        /// A zone runs on, but nothing outside reaches it and it reaches nothing outside.
+        ZoneIsolation(ZoneFaultSpec),
+        /// A node stops.
+        NodeCrash(NodeCrashSpec),
+        /// The processes of pods end with an error; the kubelet starts them again.
+        PodCrash(PodCrashSpec),
+        /// Requests from outside multiply.
+        LoadSpike(LoadSpikeSpec),
+    }
+}
+
+fault_record! {
+    /// A fault of a whole zone.
+    pub struct ZoneFaultSpec("a fault of a zone") {
+        /// Name of the zone, or `random` for another one in each run.
+        zone: Spanned<String>,
+    }
+}
+
+fault_record! {
+    /// A node that stops: one by name, one under a workload, or a random worker.
+    pub struct NodeCrashSpec("nodeCrash") {
+        /// Name of the node.
+        node: Option<Spanned<String>>,
+        /// A random worker of this zone.
+        zone: Option<Spanned<String>>,
+        /// The node under the primary, or the first pod, of this workload, `namespace/name`.
+        of: Option<Spanned<String>>,
+    }
+}
+
+fault_record! {
+    /// Pods whose processes end with an error.
+    pub struct PodCrashSpec("podCrash") {
+        /// Whose pods, as `namespace/name`.
+        workload: Spanned<String>,
+        /// How many of them, drawn at random; all when left out.
+        count: Option<Spanned<u32>>,
+    }
+}
+
+fault_record! {
+    /// Requests from outside multiply.
+    pub struct LoadSpikeSpec("loadSpike") {
+        /// Services as `namespace/name`; all that have a load when left out.
+        services: Vec<Spanned<String>>,
+        /// By how much.
+        factor: Spanned<Factor>,
+        /// Time to reach the factor, and to fall back afterwards.
+        ramp: Option<Spanned<SimSpan>>,
+    }
+}
+
+impl FaultSpec {
+    /// The keys that say when.
+    pub fn start_keys(&self) -> StartKeys<'_> {
+        match self {
+            Self::ZonePowerLoss(spec) | Self::ZoneIsolation(spec) => spec.start_keys(),
+            Self::NodeCrash(spec) => spec.start_keys(),
+            Self::PodCrash(spec) => spec.start_keys(),
+            Self::LoadSpike(spec) => spec.start_keys(),
+        }
+    }
+
+    /// The key it was written with.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::ZonePowerLoss(_) => "zonePowerLoss",
+            Self::ZoneIsolation(_) => "zoneIsolation",
+            Self::NodeCrash(_) => "nodeCrash",
+            Self::PodCrash(_) => "podCrash",
+            Self::LoadSpike(_) => "loadSpike",
+        }
+    }
+
+    /// Where it was written.
+    pub fn span(&self) -> crate::source::Span {
+        match self {
+            Self::ZonePowerLoss(spec) | Self::ZoneIsolation(spec) => spec.span,
+            Self::NodeCrash(spec) => spec.span,
+            Self::PodCrash(spec) => spec.span,
+            Self::LoadSpike(spec) => spec.span,
+        }
+    }
+}
+
+tagged! {
+    /// A condition that starts a fault when it first holds.
+    pub enum ConditionSpec("a condition") {
+        /// The fault of this name has started.
+        FaultStarted(Spanned<String>),
+        /// The fault of this name has ended.
+        FaultEnded(Spanned<String>),
+        /// A Service has fewer ready endpoints than this.
+        EndpointsBelow(EndpointsBelowSpec),
+        /// Some pod waits because no node fits.
+        PodUnschedulable(EmptySpec),
+        /// A database promotes a new primary.
+        FailoverStarted(EmptySpec),
+    }
+}
+
+record! {
+    /// Too few endpoints.
+    pub struct EndpointsBelowSpec("endpointsBelow") {
+        /// The Service, as `namespace/name`.
+        service: Spanned<String>,
+        /// Fewer ready endpoints than this.
+        count: Spanned<u32>,
+    }
+}
+
+/// Nothing more to say: `{}`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EmptySpec;
+
+impl Decode for EmptySpec {
+    fn decode(node: &Node, diagnostics: &mut Vec<Diagnostic>) -> Option<Self> {
+        Fields::of(node, "this condition", &[], diagnostics).map(|_| Self)
+    }
+
+    fn schema(_: &mut Definitions) -> Json {
+        json!({"type": ["object", "null"], "additionalProperties": false})
+    }
+}
+
+/// A window of time, written as `[10m, 20m]`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct WindowSpec {
+    /// Its ends.
+    pub from: Spanned<SimTime>,
+    /// Its ends.
+    pub until: Spanned<SimTime>,
+}
+
+impl Decode for WindowSpec {
+    fn decode(node: &Node, diagnostics: &mut Vec<Diagnostic>) -> Option<Self> {
+        let Some([from, until]) = node.items() else {
+            diagnostics.push(wrong_type(node, "a window such as [10m, 20m]"));
+            return None;
+        };
+        let from = Spanned::decode(from, diagnostics);
+        let until = Spanned::decode(until, diagnostics);
+        Some(Self { from: from?, until: until? })
+    }
+
+    fn schema(definitions: &mut Definitions) -> Json {
+        let time = <Spanned<SimTime> as Decode>::schema(definitions);
+        json!({"type": "array", "items": time, "minItems": 2, "maxItems": 2})
+    }
+}

@@ -1,0 +1,61 @@
+//! What serving costs, and who asks.
+
+use model_api::{SimSpan, SimTime};
+
+use crate::decode::record;
+use crate::source::Spanned;
+use crate::units::{Bytes, Rate};
+
+record! {
+    /// What a request to a Service costs and needs.
+    pub struct ServiceSpec("a service profile") {
+        /// The Service, as `namespace/name`.
+        service: Spanned<String>,
+        /// CPU time that one request takes in a pod.
+        cpu_per_request: Option<Spanned<SimSpan>>,
+        /// Time that one request takes when nothing waits, apart from what it calls.
+        base_latency: Option<Spanned<SimSpan>>,
+        /// Services that a request calls, as `namespace/name`, each once.
+        depends_on: Vec<Spanned<String>>,
+        /// Databases that a request writes to, as `namespace/name`, each once.
+        writes_to: Vec<Spanned<String>>,
+    }
+}
+
+record! {
+    /// What is written to a database.
+    pub struct DatabaseSpec("a database profile") {
+        /// The Cluster, as `namespace/name`.
+        database: Spanned<String>,
+        /// Write-ahead log per second.
+        wal_per_second: Option<Spanned<Bytes>>,
+        /// Commits per second.
+        commits_per_second: Option<Spanned<u64>>,
+        /// The workload that fails it over, as `namespace/name`; found by itself when there is one operator.
+        operator: Option<Spanned<String>>,
+    }
+}
+
+record! {
+    /// Requests from outside for a Service: a constant `rate`, or `points` between which the rate is linear.
+    pub struct LoadSpec("a load") {
+        /// The Service, as `namespace/name`, or `*` for every exposed Service that has no load of its own.
+        service: Spanned<String>,
+        /// The Service that requests come in through, such as the gateway, as `namespace/name`.
+        via: Option<Spanned<String>>,
+        /// Constant rate.
+        rate: Option<Spanned<Rate>>,
+        /// Rate over time.
+        points: Vec<LoadPointSpec>,
+    }
+}
+
+record! {
+    /// A point of a load curve.
+    pub struct LoadPointSpec("a point of a load") {
+        /// When, counted from the start of the run.
+        at: Spanned<SimTime>,
+        /// Rate at this time.
+        rate: Spanned<Rate>,
+    }
+}

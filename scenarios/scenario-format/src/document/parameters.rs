@@ -1,0 +1,146 @@
+//! `parameters` of a Platform: timers and rates.
+
+use model_api::parameters::Range;
+use model_api::{Parameters, SimSpan};
+use serde_json::{Value as Json, json};
+
+use crate::decode::{Decode, Definitions, record, wrong_type};
+use crate::diagnostic::{Code, Diagnostic};
+use crate::source::{Span, Spanned};
+use crate::units::{Rate, Share};
+use crate::yaml::Node;
+
+/// A span drawn uniformly from a range, written as `[10ms, 100ms]`, or as `50ms` when it is fixed.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct RangeSpec {
+    /// The range.
+    pub range: Range,
+    /// Where it was written.
+    pub span: Span,
+}
+
+impl Decode for RangeSpec {
+    fn decode(node: &Node, diagnostics: &mut Vec<Diagnostic>) -> Option<Self> {
+        let (least, most): (Spanned<SimSpan>, Spanned<SimSpan>) = match node.items() {
+            Some([least, most]) => {
+                let least = Spanned::decode(least, diagnostics);
+                let most = Spanned::decode(most, diagnostics);
+                (least?, most?)
+            }
+            Some(_) => {
+                diagnostics.push(wrong_type(node, "a range such as [10ms, 100ms]"));
+                return None;
+            }
+            None => {
+                let fixed = Spanned::decode(node, diagnostics)?;
+                (fixed, fixed)
+            }
+        };
+        if least.value > most.value {
+            let message = "the range ends before it begins";
+            diagnostics.push(
+                Diagnostic::new(Code::E0021, most.span, message)
+                    .label("is less than")
+                    .related(least.span, "this"),
+            );
+            return None;
+        }
+        Some(Self { range: Range { least: least.value, most: most.value }, span: node.span })
+    }
+
+    fn schema(definitions: &mut Definitions) -> Json {
+        let span = <Spanned<SimSpan> as Decode>::schema(definitions);
+        json!({"oneOf": [
+            span.clone(),
+            {"type": "array", "items": span, "minItems": 2, "maxItems": 2},
+        ]})
+    }
+}
+
+/// Declares the parameters: name, type in the file, and how it becomes the type of the model.
+macro_rules! parameters {
+    ($( $(#[doc = $doc:literal])* $field:ident => $target:ident : $type:ty, $value:ident . $($path:ident).+; )*) => {
+        record! {
+            /// Timers and rates that differ from their defaults.
+            pub struct ParametersSpec("parameters") {
+                $( $(#[doc = $doc])* $field: Option<$type>, )*
+            }
+        }
+
+        impl ParametersSpec {
+            /// Puts what was written over the defaults.
+            pub fn apply(&self, parameters: &mut Parameters) {
+                $( if let Some($value) = self.$field {
+                    parameters.$target = $value.$($path).+;
+                } )*
+            }
+        }
+    };
+}
+
+parameters! {
+    /// How often a kubelet renews its lease.
+    lease_renew_period => lease_renew_period: Spanned<SimSpan>, it.value;
+    /// `--node-monitor-period` of the controller manager.
+    node_monitor_period => node_monitor_period: Spanned<SimSpan>, it.value;
+    /// `--node-monitor-grace-period` of the controller manager.
+    node_monitor_grace_period => node_monitor_grace_period: Spanned<SimSpan>, it.value;
+    /// `--node-eviction-rate`, nodes per time.
+    node_eviction_rate => node_eviction_rate_milli: Spanned<Rate>, it.value.millirps;
+    /// `--secondary-node-eviction-rate`, nodes per time.
+    secondary_node_eviction_rate => secondary_node_eviction_rate_milli: Spanned<Rate>, it.value.millirps;
+    /// `--large-cluster-size-threshold`, nodes of a zone.
+    large_cluster_size_threshold => large_cluster_size_threshold: Spanned<u32>, it.value;
+    /// `--unhealthy-zone-threshold`, share of the nodes of a zone.
+    unhealthy_zone_threshold => unhealthy_zone_threshold_ppm: Spanned<Share>, it.value.ppm;
+    /// `tolerationSeconds` that admission adds for nodes that are not ready or unreachable.
+    default_toleration => default_toleration: Spanned<SimSpan>, it.value;
+    /// Period of the pod garbage collector.
+    pod_gc_period => pod_gc_period: Spanned<SimSpan>, it.value;
+    /// How long the collector waits before it removes pods of a deleted node.
+    pod_gc_quarantine => pod_gc_quarantine: Spanned<SimSpan>, it.value;
+    /// `--leader-elect-lease-duration`.
+    leader_lease_duration => leader_lease_duration: Spanned<SimSpan>, it.value;
+    /// `--leader-elect-retry-period`.
+    leader_retry_period => leader_retry_period: Spanned<SimSpan>, it.value;
+    /// From the start of a new leader until its caches are filled.
+    leader_start => leader_start: RangeSpec, it.range;
+    /// From the boot of a control-plane machine until its API server answers.
+    apiserver_start => apiserver_start: RangeSpec, it.range;
+    /// `--election-timeout` of etcd.
+    etcd_election_timeout => etcd_election_timeout: Spanned<SimSpan>, it.value;
+    /// From a change in the API to a controller that knows it.
+    watch_latency => watch_latency: RangeSpec, it.range;
+    /// From a readiness change to the last proxy that knows it.
+    endpoint_propagation => endpoint_propagation: RangeSpec, it.range;
+    /// Sandbox and network of a pod.
+    sandbox_start => sandbox_start: RangeSpec, it.range;
+    /// Create and start of one container.
+    container_start => container_start: RangeSpec, it.range;
+    /// From TERM until the processes of a pod are gone.
+    container_stop => container_stop: RangeSpec, it.range;
+    /// Pull of an image that the node does not have.
+    image_pull => image_pull: RangeSpec, it.range;
+    /// From a container's start until it can answer its probe.
+    app_start => app_start: RangeSpec, it.range;
+    /// Attach and mount of a volume.
+    volume_attach => volume_attach: RangeSpec, it.range;
+    /// From power to a kubelet that posts Ready.
+    node_boot => node_boot: RangeSpec, it.range;
+    /// First delay before a crashed container starts again.
+    crash_loop_initial => crash_loop_initial: Spanned<SimSpan>, it.value;
+    /// Longest such delay.
+    crash_loop_max => crash_loop_max: Spanned<SimSpan>, it.value;
+    /// A container that ran this long starts its delays anew.
+    crash_loop_reset => crash_loop_reset: Spanned<SimSpan>, it.value;
+    /// Replication lag of a standby in another zone.
+    replication_lag => replication_lag: RangeSpec, it.range;
+    /// How long a candidate watches the primary's lease before it takes over.
+    primary_lease_duration => primary_lease_duration: Spanned<SimSpan>, it.value;
+    /// Promotion of a standby.
+    promotion => promotion: RangeSpec, it.range;
+    /// Reconnection of clients and poolers to a new primary.
+    client_reconnect => client_reconnect: RangeSpec, it.range;
+    /// After this an isolated primary stops itself.
+    isolation_stop => isolation_stop: Spanned<SimSpan>, it.value;
+}

@@ -1,0 +1,105 @@
+//! Kind `Scenario`.
+
+use serde_json::{Value as Json, json};
+
+use model_api::SimSpan;
+
+use super::fault::FaultSpec;
+use super::load::LoadSpec;
+use super::{ApiVersion, Kind, Metadata};
+use crate::decode::{Decode, Definitions, Named, only_entry, record, unknown_key};
+use crate::diagnostic::Diagnostic;
+use crate::source::Spanned;
+use crate::yaml::{Node, Value};
+
+record! {
+    /// A scenario: what happens to a platform, and what it promises meanwhile.
+    pub struct ScenarioDocument("a Scenario") {
+        /// Version of this format.
+        api_version: Spanned<ApiVersion>,
+        /// `Scenario`.
+        kind: Spanned<Kind>,
+        /// Name and description.
+        metadata: Metadata,
+        /// The scenario.
+        spec: ScenarioSpec,
+    }
+}
+
+record! {
+    /// What happens, and what is promised.
+    pub struct ScenarioSpec("the spec of a Scenario") {
+        /// Name of a shipped platform, or path of a Platform file, relative to this file.
+        platform: Spanned<String>,
+        /// Files and directories of Kubernetes manifests, relative to this file, besides those of the platform.
+        manifests: Vec<Spanned<String>>,
+        /// How much virtual time a run covers.
+        horizon: Spanned<SimSpan>,
+        /// How many runs are made when the command line does not say.
+        runs: Option<Spanned<u32>>,
+        /// Root seed when the command line gives none.
+        seed: Option<Spanned<u64>>,
+        /// Requests from outside; an entry replaces that of the platform for the same Service.
+        load: Vec<LoadSpec>,
+        /// What goes wrong.
+        faults: Vec<FaultSpec>,
+        /// What must hold, by name.
+        guarantees: Named<GuaranteeText>,
+    }
+}
+
+/// A guarantee as it is written: a sentence of the guarantee language, or `cel: expression`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum GuaranteeText {
+    /// A sentence such as `rto(shop/orders-api) <= 60s for 99% of runs`.
+    Words {
+        /// The sentence.
+        text: Spanned<String>,
+        /// The scalar is written on one line without escapes, so that columns in it are exact.
+        is_exact: bool,
+    },
+    /// An expression in the Common Expression Language over the measures of a run.
+    Cel(Spanned<String>),
+}
+
+impl Decode for GuaranteeText {
+    fn decode(node: &Node, diagnostics: &mut Vec<Diagnostic>) -> Option<Self> {
+        if let Value::Scalar(scalar) = &node.value
+            && !node.is_null()
+        {
+            let written = (node.span.end_byte - node.span.start_byte) as usize;
+            let quotes = if scalar.is_plain { 0 } else { 2 };
+            let is_exact = written == scalar.text.len() + quotes && !scalar.text.contains('\n');
+            let text = Spanned { value: scalar.text.clone(), span: node.span };
+            return Some(Self::Words { text, is_exact });
+        }
+        let known = ["cel".to_owned()];
+        let what = "a guarantee that is no sentence";
+        let entry = only_entry(node, what, &known, diagnostics)?;
+        if entry.key != "cel" {
+            diagnostics.push(unknown_key(&entry.key, entry.key_span, what, &known));
+            return None;
+        }
+        Spanned::decode(&entry.value, diagnostics).map(Self::Cel)
+    }
+
+    fn schema(_: &mut Definitions) -> Json {
+        json!({"oneOf": [
+            {"type": "string", "minLength": 1, "examples": [
+                "availability(shop/frontend) >= 99.9% for 99% of runs",
+                "rto(*) <= 60s",
+                "rpo(shop/orders-db) == 0s",
+                "latency(shop/frontend, p99) <= 300ms",
+                "never two_writable_primaries",
+                "always within_region('EU')",
+                "returns(goodput(shop/frontend), 95%, 10m)",
+            ]},
+            {
+                "type": "object",
+                "properties": {"cel": {"type": "string", "minLength": 1}},
+                "required": ["cel"],
+                "additionalProperties": false,
+            },
+        ]})
+    }
+}

@@ -1,0 +1,150 @@
+//! Where texts come from.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use crate::yaml::FILE_BYTES_MAX;
+
+/// A file as it was read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RawFile {
+    /// Name as the user knows it.
+    pub name: String,
+    /// Its bytes.
+    pub bytes: Vec<u8>,
+}
+
+/// Why a file could not be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ReadError {
+    /// It does not exist.
+    Missing,
+    /// It has more than [`FILE_BYTES_MAX`] bytes.
+    TooLarge(u64),
+    /// A directory in which nothing ends in `.yaml`, `.yml` or `.json`.
+    NoManifests,
+    /// More than [`FILES_MAX`] files in a directory.
+    TooMany,
+    /// Anything else, in the words of the operating system.
+    Other(String),
+}
+
+impl fmt::Display for ReadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Missing => write!(f, "there is no such file or directory"),
+            Self::TooLarge(bytes) => {
+                write!(f, "it has {bytes} bytes, more than the {FILE_BYTES_MAX} that are read")
+            }
+            Self::NoManifests => write!(f, "nothing in it ends in .yaml, .yml or .json"),
+            Self::TooMany => write!(f, "it holds more than {FILES_MAX} files"),
+            Self::Other(reason) => f.write_str(reason),
+        }
+    }
+}
+
+impl std::error::Error for ReadError {}
+
+/// Most files read from one directory.
+pub const FILES_MAX: usize = 10_000;
+/// Deepest directory read.
+const DIRECTORY_DEPTH_MAX: usize = 32;
+
+/// Gives the texts behind a path.
+pub trait Files {
+    /// The file at `path`, or all manifests in and below a directory, sorted by path. `-` is the
+    /// standard input, when the caller has read it.
+    fn read(&self, path: &str) -> Result<Vec<RawFile>, ReadError>;
+
+    /// Whether there is a file (not a directory) at `path`.
+    fn is_file(&self, path: &str) -> bool;
+}
+
+/// The file system.
+#[derive(Clone, Debug, Default)]
+pub struct Disk {
+    /// What was read from standard input, for the path `-`.
+    pub stdin: Option<Vec<u8>>,
+}
+
+impl Files for Disk {
+    fn read(&self, path: &str) -> Result<Vec<RawFile>, ReadError> {
+        if path == "-" {
+            let bytes = self.stdin.clone().ok_or(ReadError::Missing)?;
+            return Ok(vec![RawFile { name: "<stdin>".to_owned(), bytes }]);
+        }
+        let mut paths = Vec::new();
+        if Path::new(path).is_dir() {
+            collect(Path::new(path), 0, &mut paths)?;
+            if paths.is_empty() {
+                return Err(ReadError::NoManifests);
+            }
+        } else {
+            paths.push(PathBuf::from(path));
+        }
+        paths.iter().map(|path| read_file(path)).collect()
+    }
+
+    fn is_file(&self, path: &str) -> bool {
+        Path::new(path).is_file()
+    }
+}
+
+/// Files below a directory, sorted, so that the order does not depend on the file system.
+fn collect(directory: &Path, depth: usize, paths: &mut Vec<PathBuf>) -> Result<(), ReadError> {
+    if depth > DIRECTORY_DEPTH_MAX {
+        return Err(ReadError::Other("directories are nested too deeply".to_owned()));
+    }
+    let entries = std::fs::read_dir(directory).map_err(|error| read_error(&error))?;
+    let mut found = Vec::new();
+    for entry in entries {
+        found.push(entry.map_err(|error| read_error(&error))?.path());
+    }
+    found.sort();
+    for path in found {
+        let is_hidden =
+            path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'));
+        if is_hidden {
+            continue;
+        }
+        if path.is_dir() && !path.is_symlink() {
+            collect(&path, depth + 1, paths)?;
+        } else if is_manifest(&path) && path.is_file() {
+            paths.push(path);
+        }
+        if paths.len() > FILES_MAX {
+            return Err(ReadError::TooMany);
+        }
+    }
+    Ok(())
+}
+
+fn is_manifest(path: &Path) -> bool {
+    let extension = path.extension().map(|extension| extension.to_string_lossy().to_lowercase());
+    matches!(extension.as_deref(), Some("yaml" | "yml" | "json"))
+}
+
+fn read_file(path: &Path) -> Result<RawFile, ReadError> {
+    use std::io::Read as _;
+
+    let file = std::fs::File::open(path).map_err(|error| read_error(&error))?;
+    let metadata = file.metadata().map_err(|error| read_error(&error))?;
+    if metadata.len() > FILE_BYTES_MAX as u64 {
+        return Err(ReadError::TooLarge(metadata.len()));
+    }
+    // A pipe or a growing file says nothing true about its length.
+    let mut bytes = Vec::new();
+    let limit = FILE_BYTES_MAX as u64 + 1;
+    file.take(limit).read_to_end(&mut bytes).map_err(|error| read_error(&error))?;
+    if bytes.len() > FILE_BYTES_MAX {
+        return Err(ReadError::TooLarge(bytes.len() as u64));
+    }
+    Ok(RawFile { name: path.to_string_lossy().into_owned(), bytes })
+}
+
+fn read_error(error: &std::io::Error) -> ReadError {
+    match error.kind() {
+        std::io::ErrorKind::NotFound => ReadError::Missing,
+        _ => ReadError::Other(error.to_string()),
+    }
+}

@@ -1,0 +1,56 @@
+//! Scenario, platform and manifest files: types, places, diagnostics, schema.
+//!
+//! [`load()`] is the way in: it takes what the user named and gives a [`Resolved`] input in the
+//! vocabulary of [`model_api`], with all diagnostics. It never panics, whatever the files hold, and
+//! it knows neither models nor reports: `eidp-sim check` is this crate and little else.
+//!
+//! Start reading at [`load()`]; then [`document`] (our documents), [`manifest`] (Kubernetes objects),
+//! [`sentence`] (guarantees), [`yaml`] (places).
+
+pub mod coverage;
+pub mod decode;
+pub mod diagnostic;
+pub mod document;
+pub mod files;
+pub mod generated;
+pub mod input;
+pub mod library;
+pub mod lint;
+pub mod load;
+pub mod manifest;
+pub mod nearest;
+pub mod overrides;
+pub mod quantity;
+pub mod resolve;
+pub mod schema;
+pub mod sentence;
+pub mod source;
+mod text;
+pub mod units;
+pub mod yaml;
+
+pub use diagnostic::{Code, Diagnostic, Explanation, Severity, explain, explanations};
+pub use files::{Disk, Files};
+pub use input::{Loaded, Request, Resolved};
+pub use load::{load, scenario_path};
+pub use source::{Source, Sources, Span, Spanned};
+
+/// JSON Schema (draft-07) of a Scenario file, for editors.
+pub fn scenario_schema() -> serde_json::Value {
+    document_schema::<document::ScenarioDocument>()
+}
+
+/// JSON Schema (draft-07) of a Platform file, for editors.
+pub fn platform_schema() -> serde_json::Value {
+    document_schema::<document::PlatformDocument>()
+}
+
+fn document_schema<T: decode::Decode>() -> serde_json::Value {
+    let mut definitions = decode::Definitions::new();
+    let root = T::schema(&mut definitions);
+    serde_json::json!({
+        "$schema": "http://json-schema.org/draft-07/schema#",
+        "allOf": [root],
+        "definitions": definitions,
+    })
+}

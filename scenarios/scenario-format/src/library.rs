@@ -1,0 +1,122 @@
+//! The shipped scenarios and platforms, part of the program.
+//!
+//! Their paths begin with [`PREFIX`], as in the repository, so that messages name files that exist
+//! there, and so that a checkout finds the files of its own disk first.
+
+use crate::files::{Files, RawFile, ReadError};
+
+/// Where shipped files stand in the repository.
+pub const PREFIX: &str = "scenarios/library/";
+
+macro_rules! shipped {
+    ($($path:literal)*) => {
+        /// Paths below [`PREFIX`] and texts, sorted by path.
+        const FILES: &[(&str, &str)] =
+            &[$( ($path, include_str!(concat!("../../library/", $path))) ),*];
+    };
+}
+
+shipped! {
+    "az-loss-docs.yaml"
+    "az-loss.yaml"
+    "manifests/docs-site.yaml"
+    "must-fail.yaml"
+    "node-crash.yaml"
+    "platforms/eidp-production.yaml"
+    "platforms/eidp-production/00-cluster.yaml"
+    "platforms/eidp-production/10-gateway.yaml"
+    "platforms/eidp-production/20-registry.yaml"
+    "platforms/eidp-production/30-vault.yaml"
+    "platforms/eidp-production/40-observability.yaml"
+    "platforms/eidp-production/50-delivery.yaml"
+    "platforms/eidp-production/60-shop.yaml"
+    "platforms/eidp-production/61-tools.yaml"
+    "rolling-two-zones.yaml"
+    "zone-isolation-60s.yaml"
+}
+
+/// Names of the shipped scenarios, sorted.
+pub fn names() -> Vec<&'static str> {
+    let scenarios = FILES.iter().filter(|(path, _)| !path.contains('/'));
+    scenarios.filter_map(|(path, _)| path.strip_suffix(".yaml")).collect()
+}
+
+/// Names of the shipped platforms, sorted.
+pub fn platform_names() -> Vec<&'static str> {
+    let paths = FILES.iter().filter_map(|(path, _)| path.strip_prefix("platforms/"));
+    paths.filter(|path| !path.contains('/')).filter_map(|path| path.strip_suffix(".yaml")).collect()
+}
+
+/// The text of a shipped file, by its path below [`PREFIX`].
+pub fn get(path: &str) -> Option<&'static str> {
+    FILES.iter().find(|(known, _)| *known == path).map(|(_, text)| *text)
+}
+
+/// Other files, and the shipped ones where those have nothing.
+#[derive(Clone, Copy)]
+pub struct WithLibrary<'a> {
+    /// What is looked at first.
+    pub first: &'a dyn Files,
+}
+
+impl Files for WithLibrary<'_> {
+    fn read(&self, path: &str) -> Result<Vec<RawFile>, ReadError> {
+        match (self.first.read(path), path.strip_prefix(PREFIX)) {
+            (Err(ReadError::Missing), Some(inner)) => read_shipped(inner),
+            (result, _) => result,
+        }
+    }
+
+    fn is_file(&self, path: &str) -> bool {
+        self.first.is_file(path)
+            || path.strip_prefix(PREFIX).is_some_and(|path| get(path).is_some())
+    }
+}
+
+fn read_shipped(path: &str) -> Result<Vec<RawFile>, ReadError> {
+    let directory = format!("{}/", path.trim_end_matches('/'));
+    let is_wanted = |known: &str| known == path || known.starts_with(&directory);
+    let files: Vec<RawFile> = FILES
+        .iter()
+        .filter(|(known, _)| is_wanted(known))
+        .map(|(known, text)| RawFile {
+            name: format!("{PREFIX}{known}"),
+            bytes: text.as_bytes().to_vec(),
+        })
+        .collect();
+    if files.is_empty() { Err(ReadError::Missing) } else { Ok(files) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_list_is_the_folder() {
+        let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../library");
+        let mut found = Vec::new();
+        let mut open = vec![std::path::PathBuf::from(root)];
+        while let Some(directory) = open.pop() {
+            for entry in std::fs::read_dir(directory).expect("the library is there") {
+                let path = entry.expect("readable").path();
+                if path.is_dir() {
+                    open.push(path);
+                } else {
+                    let inner = path.strip_prefix(root).expect("below the root");
+                    found.push(inner.to_string_lossy().into_owned());
+                }
+            }
+        }
+        found.sort();
+        let listed: Vec<&str> = FILES.iter().map(|(path, _)| *path).collect();
+        assert_eq!(listed, found);
+    }
+
+    #[test]
+    fn every_scenario_bears_the_name_of_its_file() {
+        for name in names() {
+            let text = get(&format!("{name}.yaml")).expect("listed");
+            assert!(text.contains(&format!("\n  name: {name}\n")), "{name}");
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! What is surely a mistake, though it can be run: warnings with a number and a place.
+//!
+//! Each rule has a code (`W01xx`) whose explanation says why it matters and what to do. Objects of a
+//! shipped platform are not complained about: who runs a scenario on it cannot change them.
+
+use model_api::Blueprint;
+use model_api::kube::{Labels, Service, Workload, WorkloadKind};
+
+use crate::diagnostic::{Code, Diagnostic};
+use crate::input::Resolved;
+use crate::library;
+use crate::manifest::{Manifests, Object, Sourced, Tier};
+use crate::resolve::selects;
+
+mod budgets;
+mod databases;
+mod placement;
+mod pods;
+mod references;
+mod selectors;
+
+/// Runs all rules.
+pub(crate) fn run(manifests: &Manifests, resolved: &Resolved, diagnostics: &mut Vec<Diagnostic>) {
+    let mut lint = Lint { manifests, blueprint: &resolved.blueprint, diagnostics };
+    lint.selectors();
+    lint.budgets();
+    lint.placement();
+    lint.pods();
+    lint.references();
+    lint.databases();
+}
+
+/// What the rules look at.
+struct Lint<'a> {
+    manifests: &'a Manifests,
+    blueprint: &'a Blueprint,
+    diagnostics: &'a mut Vec<Diagnostic>,
+}
+
+impl<'a> Lint<'a> {
+    /// Reports at the key of a field.
+    fn warn(&mut self, code: Code, object: &Object, path: &str, message: String) {
+        self.push(object, Diagnostic::new(code, object.span(path), message));
+    }
+
+    fn push(&mut self, object: &Object, diagnostic: Diagnostic) {
+        if self.is_mine(object) {
+            self.diagnostics.push(diagnostic);
+        }
+    }
+
+    /// Whether an object is the user's to change.
+    fn is_mine(&self, object: &Object) -> bool {
+        let file_idx = object.name_span.at.file_idx as usize;
+        let file = self.blueprint.files.get(file_idx).map_or("", String::as_str);
+        object.tier != Tier::Platform || !file.starts_with(library::PREFIX)
+    }
+
+    fn workloads(&self) -> impl Iterator<Item = (&'a Workload, &'a Object)> + use<'a> {
+        let manifests = self.manifests;
+        manifests.workloads.iter().map(|it| (&it.value, manifests.object(it)))
+    }
+
+    fn services(&self) -> impl Iterator<Item = (&'a Service, &'a Object)> + use<'a> {
+        let manifests = self.manifests;
+        let is_written = |it: &&'a Sourced<Service>| manifests.object(it).key.kind == "Service";
+        manifests.services.iter().filter(is_written).map(|it| (&it.value, manifests.object(it)))
+    }
+
+    /// Services that send requests to pods of a workload.
+    fn services_of(&self, workload: &Workload) -> Vec<&'a Service> {
+        let services = self.services().map(|(service, _)| service);
+        services
+            .filter(|service| {
+                service.namespace == workload.namespace
+                    && selects(&service.selector, &workload.template.labels)
+            })
+            .collect()
+    }
+}
+
+/// Where the pod spec of a workload stands in its object.
+fn pod_path(workload: &Workload) -> &'static str {
+    match workload.kind {
+        WorkloadKind::Pod => "spec",
+        WorkloadKind::DatabaseInstances => "spec.affinity",
+        _ => "spec.template.spec",
+    }
+}
+
+/// Whether it keeps a number of like pods that serve.
+fn is_replicated(workload: &Workload) -> bool {
+    matches!(
+        workload.kind,
+        WorkloadKind::Deployment { .. }
+            | WorkloadKind::ReplicaSet
+            | WorkloadKind::StatefulSet { .. }
+    )
+}
+
+/// `app: web, tier: front`, for messages.
+fn listed(labels: &Labels) -> String {
+    let pairs: Vec<String> = labels.iter().map(|(key, value)| format!("{key}: {value}")).collect();
+    pairs.join(", ")
+}

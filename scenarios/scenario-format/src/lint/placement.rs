@@ -1,0 +1,334 @@
+//! Where pods can and cannot stand: W0107 to W0111, W0128.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use model_api::blueprint::NodeSpec;
+use model_api::kube::{
+    DeploymentStrategy, IntOrPercent, NodeSelectorTerm, PodSpec, TaintEffect, UnsatisfiableAction,
+    Workload, WorkloadKind,
+};
+
+use super::{Lint, is_replicated, pod_path};
+use crate::diagnostic::{Code, Diagnostic};
+use crate::manifest::Object;
+use crate::nearest::suggestion;
+
+const ZONE: &str = "topology.kubernetes.io/zone";
+
+impl Lint<'_> {
+    pub(super) fn placement(&mut self) {
+        for (workload, object) in self.workloads() {
+            if workload.replicas == 0 && workload.kind != WorkloadKind::DaemonSet {
+                continue;
+            }
+            self.topology_keys(workload, object);
+            if self.fits_by_size(workload, object) {
+                self.fits_by_place(workload, object);
+            }
+            self.required_anti_affinity(workload, object);
+            if is_replicated(workload) {
+                self.replicas(workload, object);
+            }
+        }
+    }
+
+    /// W0110 and W0111.
+    fn replicas(&mut self, workload: &Workload, object: &Object) {
+        let services = self.services_of(workload);
+        if workload.replicas == 1 && !services.is_empty() {
+            let message =
+                format!("{} has one replica behind Service {}", object.title(), services[0].name);
+            self.warn(Code::W0110, object, "spec.replicas", message);
+        }
+        let zones = self.blueprint.zones.len();
+        if workload.replicas >= 2 && zones > 1 && !prefers_zones(workload) {
+            let spec = &workload.template.spec;
+            let affinity = &spec.affinity;
+            let has_hosts = affinity
+                .pod_anti_preferred
+                .iter()
+                .map(|term| &term.term)
+                .chain(&affinity.pod_anti_required)
+                .any(|term| term.topology_key == "kubernetes.io/hostname")
+                || !spec.topology_spread_constraints.is_empty();
+            let base = pod_path(workload);
+            let path = match (has_hosts, spec.topology_spread_constraints.is_empty()) {
+                (true, true) => format!("{base}.affinity"),
+                (true, false) => format!("{base}.topologySpreadConstraints"),
+                _ => base.to_owned(),
+            };
+            let why = if has_hosts { "it spreads over hosts only" } else { "nothing spreads them" };
+            let message = format!(
+                "{}: all {} replicas may stand in one zone, {why}",
+                object.title(),
+                workload.replicas
+            );
+            self.warn(Code::W0111, object, &path, message);
+        }
+    }
+
+    /// W0108.
+    fn topology_keys(&mut self, workload: &Workload, object: &Object) {
+        let keys: BTreeSet<&str> = self
+            .blueprint
+            .nodes
+            .iter()
+            .flat_map(|node| node.node.labels.keys().map(String::as_str))
+            .collect();
+        for (path, key) in topology_keys_of(workload) {
+            if keys.contains(key) || key.is_empty() {
+                continue;
+            }
+            let message = format!("{}: no node has the label `{key}`", object.title());
+            let span = object.value_span(&path);
+            let help = suggestion(key, keys.iter().copied().collect::<Vec<_>>());
+            self.push(object, Diagnostic::new(Code::W0108, span, message).help_if(help));
+        }
+    }
+
+    /// W0107: whether some node is large enough.
+    fn fits_by_size(&mut self, workload: &Workload, object: &Object) -> bool {
+        let request = request_of(&workload.template.spec);
+        let nodes = || self.blueprint.nodes.iter();
+        let holds = |node: &NodeSpec| {
+            request.iter().all(|(name, amount)| {
+                *amount == 0 || node.node.allocatable.get(name).is_some_and(|have| have >= *amount)
+            })
+        };
+        if nodes().next().is_none() || nodes().any(holds) {
+            return true;
+        }
+        let too_large = request.iter().find(|(name, amount)| {
+            !nodes()
+                .any(|node| node.node.allocatable.get(name).is_some_and(|have| have >= **amount))
+        });
+        let (name, why) = match too_large {
+            Some((name, amount)) => {
+                let most = nodes().filter_map(|node| node.node.allocatable.get(name)).max();
+                let have = most.map_or("no node has any".to_owned(), |most| {
+                    format!("the largest node has {}", amount_text(name, most))
+                });
+                (
+                    name.as_str(),
+                    format!("{} of {name} asked for, {have}", amount_text(name, *amount)),
+                )
+            }
+            None => ("cpu", "no node has all of it at once".to_owned()),
+        };
+        let message = format!("{}: no node can hold a pod: {why}", object.title());
+        let path = match workload.kind {
+            WorkloadKind::DatabaseInstances => format!("spec.resources.requests.{name}"),
+            _ => {
+                let containers = &workload.template.spec.containers;
+                let idx = (0..containers.len())
+                    .max_by_key(|idx| containers[*idx].requests.get(name).unwrap_or(0));
+                let idx = idx.unwrap_or(0);
+                format!("{}.containers[{idx}].resources.requests.{name}", pod_path(workload))
+            }
+        };
+        self.warn(Code::W0107, object, &path, message);
+        false
+    }
+
+    /// W0109: whether some node is allowed.
+    fn fits_by_place(&mut self, workload: &Workload, object: &Object) {
+        let spec = &workload.template.spec;
+        let nodes = || self.blueprint.nodes.iter().map(|node| &node.node);
+        let is_selected = |node: &model_api::kube::Node| {
+            spec.node_selector.iter().all(|(key, value)| node.labels.get(key) == Some(value))
+        };
+        let is_matched =
+            |node: &model_api::kube::Node| {
+                spec.affinity.node.required.as_ref().is_none_or(|required| {
+                    required.terms.iter().any(|term| term_matches(term, node))
+                })
+            };
+        let is_tolerated = |node: &model_api::kube::Node| {
+            node.taints.iter().all(|taint| {
+                taint.effect == TaintEffect::PreferNoSchedule
+                    || spec.tolerations.iter().any(|toleration| toleration.tolerates(taint))
+            })
+        };
+        let base = pod_path(workload);
+        let (path, why) = if !nodes().any(is_selected) {
+            (format!("{base}.nodeSelector"), "the node selector")
+        } else if !nodes().any(|node| is_selected(node) && is_matched(node)) {
+            let path = format!("{base}.affinity.nodeAffinity");
+            (path, "the required node affinity")
+        } else if !nodes().any(|node| is_selected(node) && is_matched(node) && is_tolerated(node)) {
+            (format!("{base}.tolerations"), "taints that the pod does not tolerate")
+        } else {
+            return;
+        };
+        let message = format!("{}: no node is left by {why}", object.title());
+        self.warn(Code::W0109, object, &path, message);
+    }
+
+    /// W0128.
+    fn required_anti_affinity(&mut self, workload: &Workload, object: &Object) {
+        let labels = &workload.template.labels;
+        let base = match workload.kind {
+            WorkloadKind::DatabaseInstances => "spec.affinity".to_owned(),
+            _ => format!("{}.affinity.podAntiAffinity", pod_path(workload)),
+        };
+        for term in &workload.template.spec.affinity.pod_anti_required {
+            let is_own = term.label_selector.as_ref().is_some_and(|it| it.matches(labels));
+            if !is_own {
+                continue;
+            }
+            let workers = self.blueprint.nodes.iter().filter(|node| !node.is_control_plane);
+            let domains: BTreeSet<&String> =
+                workers.filter_map(|node| node.node.labels.get(&term.topology_key)).collect();
+            let places = domains.len();
+            let replicas = workload.replicas as usize;
+            let message = if places == 0 {
+                continue;
+            } else if replicas > places {
+                format!(
+                    "{}: {replicas} replicas, but only {places} places of `{}`: the others stay Pending",
+                    object.title(),
+                    term.topology_key
+                )
+            } else if replicas == places && cannot_shrink(workload) {
+                format!(
+                    "{}: a rollout cannot move: a new pod finds no place of `{}`, and no old one may go",
+                    object.title(),
+                    term.topology_key
+                )
+            } else {
+                continue;
+            };
+            self.warn(Code::W0128, object, &base, message);
+        }
+    }
+}
+
+/// Whether a rollout must bring a new pod before an old one goes (`maxUnavailable` rounds down).
+fn cannot_shrink(workload: &Workload) -> bool {
+    let WorkloadKind::Deployment {
+        strategy: DeploymentStrategy::RollingUpdate { max_unavailable, .. },
+        ..
+    } = workload.kind
+    else {
+        return false;
+    };
+    match max_unavailable {
+        IntOrPercent::Int(count) => count == 0,
+        IntOrPercent::Percent(percent) => i64::from(workload.replicas) * i64::from(percent) < 100,
+    }
+}
+
+/// Whether something at least prefers different zones for replicas.
+fn prefers_zones(workload: &Workload) -> bool {
+    let labels = &workload.template.labels;
+    let spec = &workload.template.spec;
+    let is_own = |selector: &Option<model_api::kube::LabelSelector>| {
+        selector.as_ref().is_some_and(|selector| selector.matches(labels))
+    };
+    let by_constraint = spec.topology_spread_constraints.iter().any(|constraint| {
+        let is_strict = constraint.when_unsatisfiable == UnsatisfiableAction::DoNotSchedule;
+        constraint.topology_key == ZONE
+            && is_own(&constraint.label_selector)
+            // A skew as large as the number of replicas asks for nothing.
+            && (!is_strict || i64::from(constraint.max_skew) < i64::from(workload.replicas))
+    });
+    let affinity = &spec.affinity;
+    let terms = affinity.pod_anti_preferred.iter().map(|term| &term.term);
+    let by_affinity = terms
+        .chain(&affinity.pod_anti_required)
+        .any(|term| term.topology_key == ZONE && is_own(&term.label_selector));
+    by_constraint || by_affinity
+}
+
+/// Paths and values of all topology keys.
+fn topology_keys_of(workload: &Workload) -> Vec<(String, &str)> {
+    let spec = &workload.template.spec;
+    let affinity = &spec.affinity;
+    let base = pod_path(workload);
+    let mut keys = Vec::new();
+    if workload.kind == WorkloadKind::DatabaseInstances {
+        let terms = affinity.pod_anti_preferred.iter().map(|term| &term.term);
+        for term in terms.chain(&affinity.pod_anti_required) {
+            keys.push(("spec.affinity.topologyKey".to_owned(), term.topology_key.as_str()));
+        }
+        return keys;
+    }
+    for (idx, constraint) in spec.topology_spread_constraints.iter().enumerate() {
+        let path = format!("{base}.topologySpreadConstraints[{idx}].topologyKey");
+        keys.push((path, constraint.topology_key.as_str()));
+    }
+    let hard =
+        [("podAffinity", &affinity.pod_required), ("podAntiAffinity", &affinity.pod_anti_required)];
+    for (kind, terms) in hard {
+        for (idx, term) in terms.iter().enumerate() {
+            let list = "requiredDuringSchedulingIgnoredDuringExecution";
+            let path = format!("{base}.affinity.{kind}.{list}[{idx}].topologyKey");
+            keys.push((path, term.topology_key.as_str()));
+        }
+    }
+    let soft = [
+        ("podAffinity", &affinity.pod_preferred),
+        ("podAntiAffinity", &affinity.pod_anti_preferred),
+    ];
+    for (kind, terms) in soft {
+        for (idx, term) in terms.iter().enumerate() {
+            let list = "preferredDuringSchedulingIgnoredDuringExecution";
+            let path = format!("{base}.affinity.{kind}.{list}[{idx}].podAffinityTerm.topologyKey");
+            keys.push((path, term.term.topology_key.as_str()));
+        }
+    }
+    keys
+}
+
+/// What a pod asks for: the larger of its containers together and its largest init container, with
+/// sidecars in both (component-helpers `resource/helpers.go`, PodRequests).
+fn request_of(spec: &PodSpec) -> BTreeMap<String, i64> {
+    let mut running: BTreeMap<String, i64> = BTreeMap::new();
+    let mut peak: BTreeMap<String, i64> = BTreeMap::new();
+    for container in &spec.init_containers {
+        for (name, amount) in &container.requests.0 {
+            let sidecars = running.get(name).copied().unwrap_or(0);
+            let now = sidecars.saturating_add(*amount);
+            let most = peak.entry(name.clone()).or_insert(0);
+            *most = (*most).max(now);
+            if container.restart_always {
+                running.insert(name.clone(), now);
+            }
+        }
+    }
+    for container in &spec.containers {
+        for (name, amount) in &container.requests.0 {
+            let total = running.entry(name.clone()).or_insert(0);
+            *total = total.saturating_add(*amount);
+        }
+    }
+    for (name, amount) in peak {
+        let total = running.entry(name).or_insert(0);
+        *total = (*total).max(amount);
+    }
+    for (name, amount) in &spec.requests.0 {
+        running.insert(name.clone(), *amount);
+    }
+    for (name, amount) in &spec.overhead.0 {
+        let total = running.entry(name.clone()).or_insert(0);
+        *total = total.saturating_add(*amount);
+    }
+    running
+}
+
+fn term_matches(term: &NodeSelectorTerm, node: &model_api::kube::Node) -> bool {
+    if term.match_expressions.is_empty() && term.match_fields.is_empty() {
+        return false;
+    }
+    let fields = BTreeMap::from([("metadata.name".to_owned(), node.name.clone())]);
+    term.match_expressions.iter().all(|requirement| requirement.matches(&node.labels))
+        && term.match_fields.iter().all(|requirement| requirement.matches(&fields))
+}
+
+fn amount_text(name: &str, amount: i64) -> String {
+    match name {
+        "cpu" => format!("{amount}m"),
+        "memory" | "ephemeral-storage" => format!("{} MiB", amount >> 20),
+        _ => amount.to_string(),
+    }
+}

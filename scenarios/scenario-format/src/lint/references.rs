@@ -1,0 +1,271 @@
+//! Names that lead nowhere: W0116, W0118, W0121 to W0127.
+
+use std::collections::BTreeMap;
+
+use model_api::ServiceId;
+use model_api::kube::{Workload, WorkloadKind};
+
+use super::{Lint, is_replicated, pod_path};
+use crate::diagnostic::{Code, Diagnostic};
+use crate::manifest::{Object, Tier, cron_field_count};
+use crate::nearest::suggestion;
+use crate::resolve::selects;
+
+impl Lint<'_> {
+    pub(super) fn references(&mut self) {
+        self.autoscalers();
+        self.schedules();
+        self.ingresses();
+        self.target_ports();
+        self.namespaces();
+        self.unasked();
+        for (workload, object) in self.workloads() {
+            self.claims_of(workload, object);
+        }
+        self.storage_classes();
+    }
+
+    /// W0116.
+    fn autoscalers(&mut self) {
+        for autoscaler in &self.manifests.autoscalers {
+            let object = self.manifests.object(autoscaler);
+            let target = &autoscaler.value;
+            let objects = self.manifests.objects.iter();
+            let found = objects.clone().any(|other| {
+                other.key.kind == target.kind
+                    && other.key.name == target.name
+                    && other.key.namespace == object.key.namespace
+            });
+            if !found {
+                let names: Vec<&str> = objects
+                    .filter(|other| {
+                        other.key.kind == target.kind && other.key.namespace == object.key.namespace
+                    })
+                    .map(|other| other.key.name.as_str())
+                    .collect();
+                let message = format!(
+                    "{} scales {} {}, which is not in the input",
+                    object.title(),
+                    target.kind,
+                    target.name
+                );
+                let span = object.value_span("spec.scaleTargetRef.name");
+                let help = suggestion(&target.name, names);
+                self.push(object, Diagnostic::new(Code::W0116, span, message).help_if(help));
+            }
+        }
+    }
+
+    /// W0121.
+    fn schedules(&mut self) {
+        for schedule in &self.manifests.schedules {
+            let object = self.manifests.object(schedule);
+            let wanted = schedule.value.fields_wanted;
+            let Some(count) = cron_field_count(&schedule.value.text.value) else { continue };
+            if count != wanted {
+                let message = format!(
+                    "{}: a schedule of {count} fields, where {wanted} are wanted",
+                    object.title()
+                );
+                let diagnostic = Diagnostic::new(Code::W0121, schedule.value.text.span, message);
+                let seconds_first = (count, wanted) == (5, 6);
+                let help = seconds_first
+                    .then(|| format!("seconds come first: \"0 {}\"", schedule.value.text.value));
+                self.push(object, diagnostic.help_if(help));
+            }
+        }
+    }
+
+    /// W0122.
+    fn ingresses(&mut self) {
+        for ingress in &self.manifests.ingresses {
+            let object = self.manifests.object(ingress);
+            let ingress = &ingress.value;
+            let services = self.blueprint.services.iter();
+            let mut here = services.filter(|service| service.namespace == ingress.namespace);
+            if here.clone().any(|service| service.name == ingress.service_name) {
+                continue;
+            }
+            let names: Vec<&str> = here.by_ref().map(|service| service.name.as_str()).collect();
+            let message = format!(
+                "{} leads to Service {}, which does not exist in `{}`",
+                object.title(),
+                ingress.service_name,
+                ingress.namespace
+            );
+            let span = object.span(if object.find("spec.rules").is_some() {
+                "spec.rules"
+            } else {
+                "spec.defaultBackend"
+            });
+            let help = suggestion(&ingress.service_name, names);
+            self.push(object, Diagnostic::new(Code::W0122, span, message).help_if(help));
+        }
+    }
+
+    /// W0123.
+    fn target_ports(&mut self) {
+        for (service, object) in self.services() {
+            let pods: Vec<&Workload> = self
+                .workloads()
+                .map(|(workload, _)| workload)
+                .filter(|workload| {
+                    workload.namespace == service.namespace
+                        && selects(&service.selector, &workload.template.labels)
+                })
+                .collect();
+            let names: Vec<&str> = pods
+                .iter()
+                .flat_map(|workload| {
+                    let spec = &workload.template.spec;
+                    spec.containers.iter().chain(&spec.init_containers)
+                })
+                .flat_map(|container| container.ports.iter().filter_map(|it| it.name.as_deref()))
+                .collect();
+            for (idx, port) in service.ports.iter().enumerate() {
+                let is_number = port.target.parse::<u32>().is_ok();
+                if is_number || pods.is_empty() || names.contains(&port.target.as_str()) {
+                    continue;
+                }
+                let message = format!(
+                    "{}: no container of its pods has a port named `{}`",
+                    object.title(),
+                    port.target
+                );
+                let span = object.value_span(&format!("spec.ports[{idx}].targetPort"));
+                let help = suggestion(&port.target, names.clone());
+                self.push(object, Diagnostic::new(Code::W0123, span, message).help_if(help));
+            }
+        }
+    }
+
+    /// W0124: once a file.
+    fn namespaces(&mut self) {
+        let mut files: BTreeMap<u32, (usize, usize, &Object)> = BTreeMap::new();
+        for object in &self.manifests.objects {
+            if object.key.namespace.is_empty() || object.tier == Tier::Platform {
+                continue;
+            }
+            let file = files.entry(object.name_span.at.file_idx).or_insert((0, 0, object));
+            if object.names_namespace {
+                file.1 += 1;
+            } else {
+                if file.0 == 0 {
+                    file.2 = object;
+                }
+                file.0 += 1;
+            }
+        }
+        for (without, with, first) in files.into_values() {
+            if without > 0 && with > 0 {
+                let message = format!(
+                    "{without} objects of this file name no namespace and are read as `default`, \
+                     {with} name one"
+                );
+                let diagnostic = Diagnostic::new(Code::W0124, first.name_span, message);
+                self.push(first, diagnostic.label("the first without"));
+            }
+        }
+    }
+
+    /// W0127.
+    fn unasked(&mut self) {
+        for idx in 0..self.manifests.services.len() {
+            let service = &self.manifests.services[idx];
+            let object = self.manifests.object(service);
+            if object.tier == Tier::Platform || object.key.kind != "Service" {
+                continue;
+            }
+            let id = ServiceId::from_index(idx);
+            let loads = &self.blueprint.loads;
+            let is_asked = loads.iter().any(|load| load.service == id || load.via == Some(id))
+                || self.blueprint.profiles.iter().any(|profile| profile.depends_on.contains(&id));
+            let value = &service.value;
+            let is_exposed = value.is_external
+                || self.blueprint.ingresses.iter().any(|ingress| {
+                    ingress.namespace == value.namespace && ingress.service_name == value.name
+                });
+            if is_exposed && !is_asked {
+                let message = format!(
+                    "{} is exposed, but no load reaches it: nothing judges it",
+                    object.title()
+                );
+                self.warn(Code::W0127, object, "", message);
+            }
+        }
+    }
+
+    /// W0118 and W0125.
+    fn claims_of(&mut self, workload: &Workload, object: &Object) {
+        for name in &workload.template.spec.claim_names {
+            let path = format!("{}.volumes", pod_path(workload));
+            let claims = self.blueprint.claims.iter();
+            let mut here = claims.filter(|claim| claim.namespace == workload.namespace);
+            let Some(claim) = here.clone().find(|claim| claim.name == *name) else {
+                let names: Vec<&str> = here.by_ref().map(|claim| claim.name.as_str()).collect();
+                let message = format!("{}: there is no claim `{name}`", object.title());
+                let help = suggestion(name, names);
+                let span = object.span(&path);
+                self.push(object, Diagnostic::new(Code::W0125, span, message).help_if(help));
+                continue;
+            };
+            let is_template = !matches!(workload.kind, WorkloadKind::StatefulSet { .. });
+            if !claim.is_shared && workload.replicas > 1 && is_replicated(workload) && is_template {
+                let message = format!(
+                    "{}: {} replicas share the claim `{name}`, which one node mounts",
+                    object.title(),
+                    workload.replicas
+                );
+                self.warn(Code::W0118, object, &path, message);
+            }
+        }
+    }
+
+    /// W0126.
+    fn storage_classes(&mut self) {
+        let classes = &self.blueprint.storage_classes;
+        if classes.is_empty() {
+            return;
+        }
+        let names: Vec<&str> = classes.iter().map(|class| class.name.as_str()).collect();
+        let has_default = classes.iter().any(|class| class.is_default);
+        let mut wrong: Vec<(&Object, String, Option<String>)> = Vec::new();
+        let check = |class: Option<&str>| match class {
+            // An empty name asks for a volume that exists already.
+            Some("") => None,
+            Some(name) if names.contains(&name) => None,
+            Some(name) => Some((
+                format!("there is no storage class `{name}`"),
+                suggestion(name, names.clone()),
+            )),
+            None if has_default => None,
+            None => {
+                Some(("no storage class is the default, and the claim names none".to_owned(), None))
+            }
+        };
+        for claim in &self.manifests.claims {
+            let object = self.manifests.object(claim);
+            if let Some((message, help)) = check(claim.value.storage_class.as_deref()) {
+                wrong.push((object, message, help));
+            }
+        }
+        for (workload, object) in self.workloads() {
+            let WorkloadKind::StatefulSet { claims, .. } = &workload.kind else { continue };
+            for claim in claims {
+                if let Some((message, help)) = check(claim.storage_class.as_deref()) {
+                    wrong.push((object, message, help));
+                }
+            }
+        }
+        for (object, message, help) in wrong {
+            let path = match object.key.kind.as_str() {
+                "StatefulSet" => "spec.volumeClaimTemplates",
+                "Cluster" => "spec.storage.storageClass",
+                _ => "spec.storageClassName",
+            };
+            let message = format!("{}: {message}", object.title());
+            let span = object.span(path);
+            self.push(object, Diagnostic::new(Code::W0126, span, message).help_if(help));
+        }
+    }
+}

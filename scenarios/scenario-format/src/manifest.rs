@@ -1,0 +1,220 @@
+//! Kubernetes objects: from manifests to the vocabulary of the models.
+//!
+//! Objects are read with the types of the Kubernetes 1.36 API and filled with the defaults that the
+//! API server and its admission plugins would fill in, so that a model never asks "or default".
+//! Custom resources are read straight from the tree.
+
+use std::sync::Arc;
+
+use model_api::kube::{
+    Ingress, PersistentVolumeClaim, PodDisruptionBudget, Service, StorageClass, Workload,
+};
+use model_api::{Origin, SimSpan};
+
+use crate::diagnostic::{Code, Diagnostic};
+use crate::source::{Span, Spanned};
+use crate::yaml::Node;
+
+mod affinity;
+mod convert;
+mod deserialize;
+mod network;
+mod object;
+mod pod;
+mod postgresql;
+mod schedule;
+mod storage;
+mod workload;
+
+pub use object::{Object, ObjectKey, Tier, read_objects};
+pub use postgresql::Cluster;
+pub use schedule::cron_field_count;
+
+pub(crate) use deserialize::from_node;
+
+/// Objects in the vocabulary of the models, in the order of the input.
+#[derive(Clone, Debug, Default)]
+pub struct Manifests {
+    /// Objects as they were read; the other lists say which one they came from.
+    pub objects: Vec<Object>,
+    /// Workloads, instances of databases included.
+    pub workloads: Vec<Sourced<Workload>>,
+    /// Services, those of databases included.
+    pub services: Vec<Sourced<Service>>,
+    /// Ingresses and HTTPRoutes, one entry a host and Service.
+    pub ingresses: Vec<Sourced<Ingress>>,
+    /// Disruption budgets.
+    pub budgets: Vec<Sourced<PodDisruptionBudget>>,
+    /// Storage classes.
+    pub storage_classes: Vec<Sourced<StorageClass>>,
+    /// Claims, those of database instances included.
+    pub claims: Vec<Sourced<PersistentVolumeClaim>>,
+    /// Database clusters.
+    pub clusters: Vec<Sourced<Cluster>>,
+    /// Autoscalers and what they scale.
+    pub autoscalers: Vec<Sourced<ScaleTarget>>,
+    /// Schedules in cron syntax.
+    pub schedules: Vec<Sourced<CronSchedule>>,
+    /// Names of namespaces that are defined.
+    pub namespaces: Vec<String>,
+    /// Priority classes.
+    pub priority_classes: Vec<PriorityClass>,
+    /// Values of environment variables, from which calls between Services can be guessed.
+    pub environment: Vec<EnvironmentValue>,
+}
+
+/// Something and the object it came from.
+#[derive(Clone, Debug)]
+pub struct Sourced<T> {
+    /// The thing.
+    pub value: T,
+    /// Position in [`Manifests::objects`].
+    pub object_idx: usize,
+}
+
+/// `scheduling.k8s.io/v1 PriorityClass`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PriorityClass {
+    /// `metadata.name`.
+    pub name: String,
+    /// `value`.
+    pub value: i32,
+    /// `globalDefault`.
+    pub is_default: bool,
+    /// `preemptionPolicy` is `Never`.
+    pub never_preempts: bool,
+}
+
+/// What a HorizontalPodAutoscaler scales.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ScaleTarget {
+    /// Kind of the target.
+    pub kind: String,
+    /// Its name.
+    pub name: String,
+}
+
+/// When something happens, in cron syntax.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CronSchedule {
+    /// The text.
+    pub text: Spanned<String>,
+    /// Fields that this kind wants.
+    pub fields_wanted: usize,
+}
+
+/// `env[].value` of a container.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EnvironmentValue {
+    /// Position of the workload in [`Manifests::workloads`].
+    pub workload_idx: usize,
+    /// The value.
+    pub value: Spanned<String>,
+}
+
+impl Manifests {
+    /// Reads all objects. Later tiers replace objects of earlier ones ([`Tier`]).
+    pub fn convert(
+        objects: Vec<Object>,
+        default_toleration: SimSpan,
+        diagnostics: &mut Vec<Diagnostic>,
+    ) -> Self {
+        convert::convert(objects, default_toleration, diagnostics)
+    }
+
+    /// The object that something came from.
+    pub fn object<T>(&self, from: &Sourced<T>) -> &Object {
+        &self.objects[from.object_idx]
+    }
+}
+
+/// Reads fields of one object and says what is wrong with them, at their places.
+pub(crate) struct Reader<'a> {
+    pub(crate) object: &'a Object,
+    pub(crate) diagnostics: &'a mut Vec<Diagnostic>,
+}
+
+impl Reader<'_> {
+    /// The place of a field, or of what encloses it.
+    pub(crate) fn span(&self, path: &str) -> Span {
+        self.object.span(path)
+    }
+
+    /// The API would refuse this.
+    pub(crate) fn refuse(&mut self, path: &str, message: impl AsRef<str>) {
+        let message = format!("{}: `{path}` {}", self.object.title(), message.as_ref());
+        self.diagnostics.push(Diagnostic::new(Code::E0022, self.span(path), message));
+    }
+
+    pub(crate) fn origin(&self) -> Origin {
+        self.object.origin.clone()
+    }
+
+    /// A whole number of seconds; negative ones are refused.
+    pub(crate) fn seconds(&mut self, path: &str, seconds: i64) -> SimSpan {
+        // 100 years: longer than any run, and sums of it do not overflow.
+        const SECONDS_MAX: u64 = 36_525 * 86_400;
+        match u64::try_from(seconds) {
+            Ok(seconds) => SimSpan::from_secs(seconds.min(SECONDS_MAX)),
+            Err(_) => {
+                self.refuse(path, format!("must not be negative, is {seconds}"));
+                SimSpan::ZERO
+            }
+        }
+    }
+
+    /// A count; negative ones are refused.
+    pub(crate) fn count(&mut self, path: &str, count: i32) -> u32 {
+        u32::try_from(count).unwrap_or_else(|_| {
+            self.refuse(path, format!("must not be negative, is {count}"));
+            0
+        })
+    }
+
+    /// One of some words; another one is refused, and the first is taken.
+    pub(crate) fn choice<T: Copy>(
+        &mut self,
+        path: &str,
+        word: Option<&str>,
+        default: T,
+        choices: &[(&str, T)],
+    ) -> T {
+        let Some(word) = word else { return default };
+        if let Some((_, value)) = choices.iter().find(|(known, _)| *known == word) {
+            return *value;
+        }
+        let known: Vec<&str> = choices.iter().map(|(known, _)| *known).collect();
+        self.refuse(path, format!("must be one of {}, is `{word}`", known.join(", ")));
+        default
+    }
+}
+
+/// The places of an object whose tree was changed.
+pub(crate) fn origin_after_change(object: &Object) -> Origin {
+    origin_of(&object.node, object.name_span)
+}
+
+/// Field paths to places, for [`Origin`]. `aliases` in a tree lead to where they are used.
+pub(crate) fn origin_of(node: &Node, at: Span) -> Origin {
+    let mut fields = std::collections::BTreeMap::new();
+    collect_fields(node, "", &mut fields);
+    Origin { object: at.at, fields: Arc::new(fields) }
+}
+
+fn collect_fields(
+    node: &Node,
+    path: &str,
+    fields: &mut std::collections::BTreeMap<String, model_api::SourceRef>,
+) {
+    for entry in node.entries().unwrap_or_default() {
+        let path =
+            if path.is_empty() { entry.key.clone() } else { format!("{path}.{}", entry.key) };
+        collect_fields(&entry.value, &path, fields);
+        fields.insert(path, entry.key_span.at);
+    }
+    for (idx, item) in node.items().unwrap_or_default().iter().enumerate() {
+        let path = format!("{path}[{idx}]");
+        collect_fields(item, &path, fields);
+        fields.insert(path, item.span.at);
+    }
+}

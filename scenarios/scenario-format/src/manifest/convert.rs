@@ -1,0 +1,276 @@
+//! All objects of an input, one kind after the other.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::{apps, autoscaling, batch, core, networking, policy, scheduling, storage};
+use model_api::SimSpan;
+use serde::de::DeserializeOwned;
+
+use super::pod::Admission;
+use super::postgresql::Cluster;
+use super::schedule::schedule_of;
+use super::{
+    EnvironmentValue, Manifests, Object, ObjectKey, PriorityClass, Reader, ScaleTarget, Sourced,
+    from_node,
+};
+use crate::diagnostic::{Code, Diagnostic};
+use crate::source::Spanned;
+use crate::yaml::{Node, Value};
+
+pub(super) fn convert(
+    objects: Vec<Object>,
+    default_toleration: SimSpan,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> Manifests {
+    let objects = without_replaced(objects, diagnostics);
+    let mut manifests = Manifests::default();
+    // Priority classes first: pods refer to them.
+    for object in &objects {
+        if object.key.kind == "PriorityClass"
+            && let Some(class) = read::<scheduling::v1::PriorityClass>(object, diagnostics)
+        {
+            manifests.priority_classes.push(PriorityClass {
+                name: object.key.name.clone(),
+                value: class.value.unwrap_or(0),
+                is_default: class.global_default.unwrap_or(false),
+                never_preempts: class.preemption_policy.as_deref() == Some("Never"),
+            });
+        }
+    }
+    let classes = manifests.priority_classes.clone();
+    let admission = Admission { default_toleration, priority_classes: &classes };
+    for (object_idx, object) in objects.iter().enumerate() {
+        let mut step = Step { object, object_idx, admission, out: &mut manifests };
+        if !is_made_by_controller(object) {
+            step.take(diagnostics);
+        }
+    }
+    manifests.objects = objects;
+    manifests
+}
+
+/// Of objects with the same name, the one of the latest tier.
+fn without_replaced(objects: Vec<Object>, diagnostics: &mut Vec<Diagnostic>) -> Vec<Object> {
+    let mut kept: Vec<Object> = Vec::new();
+    let mut positions: BTreeMap<ObjectKey, usize> = BTreeMap::new();
+    for object in objects {
+        let Some(position) = positions.get(&object.key).copied() else {
+            positions.insert(object.key.clone(), kept.len());
+            kept.push(object);
+            continue;
+        };
+        let first = &kept[position];
+        if first.tier < object.tier {
+            kept[position] = object;
+        } else if is_same(&first.node, &object.node) {
+            let message = format!("{} is there twice, word for word", object.title());
+            diagnostics.push(
+                Diagnostic::new(Code::W0115, object.name_span, message)
+                    .related(first.name_span, "first here"),
+            );
+        } else {
+            let message = format!("{} is there twice, and differs", object.title());
+            diagnostics.push(
+                Diagnostic::new(Code::E0024, object.name_span, message)
+                    .label("a second time")
+                    .related(first.name_span, "first here"),
+            );
+        }
+    }
+    kept
+}
+
+/// Whether two trees say the same, wherever they stand.
+fn is_same(a: &Node, b: &Node) -> bool {
+    match (&a.value, &b.value) {
+        (Value::Scalar(a), Value::Scalar(b)) => a == b,
+        (Value::Sequence(a), Value::Sequence(b)) => {
+            a.len() == b.len() && a.iter().zip(b).all(|(a, b)| is_same(a, b))
+        }
+        (Value::Mapping(entries), Value::Mapping(others)) => {
+            entries.len() == others.len()
+                && entries.iter().all(|entry| {
+                    b.get(&entry.key).is_some_and(|other| is_same(&entry.value, other))
+                })
+        }
+        _ => false,
+    }
+}
+
+/// Pods of a ReplicaSet and the like, in a dump of a cluster: their controller makes them.
+fn is_made_by_controller(object: &Object) -> bool {
+    const CONTROLLERS: [&str; 7] =
+        ["ReplicaSet", "Deployment", "StatefulSet", "DaemonSet", "Job", "CronJob", "Cluster"];
+    let owners = object.node.at(&["metadata", "ownerReferences"]).and_then(Node::items);
+    owners.unwrap_or_default().iter().any(|owner| {
+        let is_controller = owner.get("controller").and_then(Node::text) == Some("true");
+        let kind = owner.get("kind").and_then(Node::text).unwrap_or_default();
+        is_controller && CONTROLLERS.contains(&kind)
+    })
+}
+
+fn read<T: DeserializeOwned>(object: &Object, diagnostics: &mut Vec<Diagnostic>) -> Option<T> {
+    from_node(&object.node, &object.title(), diagnostics)
+}
+
+/// One object on its way into the manifests.
+struct Step<'a> {
+    object: &'a Object,
+    object_idx: usize,
+    admission: Admission<'a>,
+    out: &'a mut Manifests,
+}
+
+impl Step<'_> {
+    fn take(&mut self, diagnostics: &mut Vec<Diagnostic>) {
+        let (object, object_idx) = (self.object, self.object_idx);
+        if let Some(value) = schedule_of(object) {
+            self.out.schedules.push(Sourced { value, object_idx });
+        }
+        let group = object.key.group.as_str();
+        match (group, object.key.kind.as_str()) {
+            ("apps", "Deployment" | "ReplicaSet" | "StatefulSet" | "DaemonSet")
+            | ("batch", "Job")
+            | ("", "Pod") => self.workload(diagnostics),
+            ("", "Service" | "PersistentVolumeClaim" | "Namespace")
+            | ("policy", "PodDisruptionBudget")
+            | ("storage.k8s.io", "StorageClass")
+            | ("networking.k8s.io", "Ingress")
+            | ("gateway.networking.k8s.io", "HTTPRoute") => self.other(diagnostics),
+            ("postgresql.cnpg.io", "Cluster") => self.cluster(diagnostics),
+            ("autoscaling", "HorizontalPodAutoscaler") => self.autoscaler(diagnostics),
+            // Read only to find mistakes in it; no model looks at it yet.
+            ("batch", "CronJob") => {
+                let _: Option<batch::v1::CronJob> = read(object, diagnostics);
+            }
+            _ => {}
+        }
+    }
+
+    fn workload(&mut self, diagnostics: &mut Vec<Diagnostic>) {
+        let (object, admission) = (self.object, self.admission);
+        let mut template_path = "spec.template.spec";
+        let value = match object.key.kind.as_str() {
+            "Deployment" => read::<apps::v1::Deployment>(object, diagnostics).map(|it| {
+                Reader { object, diagnostics }.deployment(&it.spec.unwrap_or_default(), admission)
+            }),
+            "ReplicaSet" => read::<apps::v1::ReplicaSet>(object, diagnostics).map(|it| {
+                Reader { object, diagnostics }.replica_set(&it.spec.unwrap_or_default(), admission)
+            }),
+            "StatefulSet" => read::<apps::v1::StatefulSet>(object, diagnostics).map(|it| {
+                Reader { object, diagnostics }.stateful_set(&it.spec.unwrap_or_default(), admission)
+            }),
+            "DaemonSet" => read::<apps::v1::DaemonSet>(object, diagnostics).map(|it| {
+                Reader { object, diagnostics }.daemon_set(&it.spec.unwrap_or_default(), admission)
+            }),
+            "Job" => read::<batch::v1::Job>(object, diagnostics).map(|it| {
+                Reader { object, diagnostics }.job(&it.spec.unwrap_or_default(), admission)
+            }),
+            _ => {
+                template_path = "spec";
+                read::<core::v1::Pod>(object, diagnostics)
+                    .map(|it| Reader { object, diagnostics }.bare_pod(&it, admission))
+            }
+        };
+        if let Some(value) = value {
+            self.environment(template_path);
+            self.out.workloads.push(Sourced { value, object_idx: self.object_idx });
+        }
+    }
+
+    /// Values of environment variables, read from the tree because only their places matter.
+    fn environment(&mut self, path: &str) {
+        let workload_idx = self.out.workloads.len();
+        let containers = self.object.find(&format!("{path}.containers")).and_then(Node::items);
+        for container in containers.unwrap_or_default() {
+            let variables = container.get("env").and_then(Node::items).unwrap_or_default();
+            for value in variables.iter().filter_map(|variable| variable.get("value")) {
+                let Some(text) = value.text() else { continue };
+                let value = Spanned { value: text.to_owned(), span: value.span };
+                self.out.environment.push(EnvironmentValue { workload_idx, value });
+            }
+        }
+    }
+
+    fn other(&mut self, diagnostics: &mut Vec<Diagnostic>) {
+        let (object, object_idx) = (self.object, self.object_idx);
+        match object.key.kind.as_str() {
+            "Service" => {
+                if let Some(it) = read::<core::v1::Service>(object, diagnostics) {
+                    let spec = it.spec.unwrap_or_default();
+                    let value = Reader { object, diagnostics }.service(&spec);
+                    self.out.services.push(Sourced { value, object_idx });
+                }
+            }
+            "PersistentVolumeClaim" => {
+                if let Some(it) = read::<core::v1::PersistentVolumeClaim>(object, diagnostics) {
+                    let value = Reader { object, diagnostics }.claim("", &it);
+                    self.out.claims.push(Sourced { value, object_idx });
+                }
+            }
+            "PodDisruptionBudget" => {
+                if let Some(it) = read::<policy::v1::PodDisruptionBudget>(object, diagnostics) {
+                    let spec = it.spec.unwrap_or_default();
+                    let value = Reader { object, diagnostics }.budget(&spec);
+                    self.out.budgets.push(Sourced { value, object_idx });
+                }
+            }
+            "StorageClass" => {
+                if let Some(it) = read::<storage::v1::StorageClass>(object, diagnostics) {
+                    let value = Reader { object, diagnostics }.storage_class(&it);
+                    self.out.storage_classes.push(Sourced { value, object_idx });
+                }
+            }
+            "Ingress" => {
+                if let Some(it) = read::<networking::v1::Ingress>(object, diagnostics) {
+                    let spec = it.spec.unwrap_or_default();
+                    let values = Reader { object, diagnostics }.ingress(&spec);
+                    let sourced = |value| Sourced { value, object_idx };
+                    self.out.ingresses.extend(values.into_iter().map(sourced));
+                }
+            }
+            "HTTPRoute" => {
+                let values = Reader { object, diagnostics }.http_route();
+                let sourced = |value| Sourced { value, object_idx };
+                self.out.ingresses.extend(values.into_iter().map(sourced));
+            }
+            _ => self.out.namespaces.push(object.key.name.clone()),
+        }
+    }
+
+    fn autoscaler(&mut self, diagnostics: &mut Vec<Diagnostic>) {
+        let (object, object_idx) = (self.object, self.object_idx);
+        if object.api_version == "autoscaling/v2" {
+            let _: Option<autoscaling::v2::HorizontalPodAutoscaler> = read(object, diagnostics);
+        }
+        let text = |key: &str| {
+            let node = object.node.at(&["spec", "scaleTargetRef", key])?;
+            node.text().map(str::to_owned)
+        };
+        if let (Some(kind), Some(name)) = (text("kind"), text("name")) {
+            let value = ScaleTarget { kind, name };
+            self.out.autoscalers.push(Sourced { value, object_idx });
+        }
+    }
+
+    fn cluster(&mut self, diagnostics: &mut Vec<Diagnostic>) {
+        let (object, object_idx) = (self.object, self.object_idx);
+        let parts = Reader { object, diagnostics }.cluster(self.admission);
+        let cluster = Cluster {
+            namespace: object.key.namespace.clone(),
+            name: object.key.name.clone(),
+            workload_idx: self.out.workloads.len(),
+            service_idx: self.out.services.len(),
+            instances: parts.instances,
+            synchronous: parts.synchronous,
+            failover_delay: parts.failover_delay,
+            origin: object.origin.clone(),
+        };
+        self.out.workloads.push(Sourced { value: parts.workload, object_idx });
+        let services = parts.services.into_iter().map(|value| Sourced { value, object_idx });
+        self.out.services.extend(services);
+        let claims = parts.claims.into_iter().map(|value| Sourced { value, object_idx });
+        self.out.claims.extend(claims);
+        self.out.clusters.push(Sourced { value: cluster, object_idx });
+    }
+}

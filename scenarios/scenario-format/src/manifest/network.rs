@@ -1,0 +1,144 @@
+//! Services, Ingresses, HTTPRoutes.
+
+use k8s_openapi::api::{core, networking};
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+use model_api::kube::{Ingress, Service, ServicePort, TrafficDistribution, TrafficPolicy};
+
+use super::Reader;
+use crate::yaml::Node;
+
+impl Reader<'_> {
+    pub(crate) fn service(&mut self, spec: &core::v1::ServiceSpec) -> Service {
+        let policies = [("Cluster", TrafficPolicy::Cluster), ("Local", TrafficPolicy::Local)];
+        let kind = spec.type_.as_deref().unwrap_or("ClusterIP");
+        let mut ports = Vec::new();
+        for (idx, port) in spec.ports.iter().flatten().enumerate() {
+            let path = format!("spec.ports[{idx}]");
+            let number = self.port(&format!("{path}.port"), port.port);
+            let target = match &port.target_port {
+                None => number.to_string(),
+                Some(IntOrString::Int(target)) => target.to_string(),
+                Some(IntOrString::String(target)) => target.clone(),
+            };
+            ports.push(ServicePort { name: port.name.clone(), port: number, target });
+        }
+        if ports.is_empty() && spec.cluster_ip.as_deref() != Some("None") && kind != "ExternalName"
+        {
+            self.refuse("spec.ports", "must not be empty");
+        }
+        let mut choose = |field: &str, value: Option<&str>| {
+            self.choice(&format!("spec.{field}"), value, TrafficPolicy::Cluster, &policies)
+        };
+        let internal_traffic_policy =
+            choose("internalTrafficPolicy", spec.internal_traffic_policy.as_deref());
+        let external_traffic_policy =
+            choose("externalTrafficPolicy", spec.external_traffic_policy.as_deref());
+        Service {
+            namespace: self.object.key.namespace.clone(),
+            name: self.object.key.name.clone(),
+            selector: spec.selector.clone().unwrap_or_default(),
+            ports,
+            publishes_not_ready: spec.publish_not_ready_addresses.unwrap_or(false),
+            internal_traffic_policy,
+            external_traffic_policy,
+            traffic_distribution: self.choice(
+                "spec.trafficDistribution",
+                spec.traffic_distribution.as_deref(),
+                TrafficDistribution::None,
+                &[
+                    // The old name of the same thing, deprecated since 1.34.
+                    ("PreferClose", TrafficDistribution::PreferSameZone),
+                    ("PreferSameZone", TrafficDistribution::PreferSameZone),
+                    ("PreferSameNode", TrafficDistribution::PreferSameNode),
+                ],
+            ),
+            is_headless: spec.cluster_ip.as_deref() == Some("None"),
+            is_external: self.choice(
+                "spec.type",
+                Some(kind),
+                false,
+                &[
+                    ("ClusterIP", false),
+                    ("NodePort", true),
+                    ("LoadBalancer", true),
+                    ("ExternalName", false),
+                ],
+            ),
+            origin: self.origin(),
+        }
+    }
+
+    /// One entry a host and Service, in the order they are written.
+    pub(crate) fn ingress(&mut self, spec: &networking::v1::IngressSpec) -> Vec<Ingress> {
+        let mut result: Vec<Ingress> = Vec::new();
+        let mut add = |host: &str, backend: &networking::v1::IngressBackend| {
+            let Some(service) = &backend.service else { return };
+            let is_known =
+                result.iter().any(|have| have.host == host && have.service_name == service.name);
+            if !is_known {
+                result.push(Ingress {
+                    namespace: self.object.key.namespace.clone(),
+                    name: self.object.key.name.clone(),
+                    class: spec.ingress_class_name.clone(),
+                    host: host.to_owned(),
+                    service_name: service.name.clone(),
+                    origin: self.origin(),
+                });
+            }
+        };
+        if let Some(backend) = &spec.default_backend {
+            add("", backend);
+        }
+        for rule in spec.rules.iter().flatten() {
+            let host = rule.host.as_deref().unwrap_or_default();
+            for path in rule.http.iter().flat_map(|http| &http.paths) {
+                add(host, &path.backend);
+            }
+        }
+        result
+    }
+
+    /// `gateway.networking.k8s.io` HTTPRoute, read as an Ingress of each host and Service.
+    pub(crate) fn http_route(&mut self) -> Vec<Ingress> {
+        let node = &self.object.node;
+        let texts = |list: Option<&Node>| -> Vec<String> {
+            let items = list.and_then(Node::items).unwrap_or_default();
+            items.iter().filter_map(|item| item.text().map(str::to_owned)).collect()
+        };
+        let mut hosts = texts(node.at(&["spec", "hostnames"]));
+        if hosts.is_empty() {
+            hosts.push(String::new());
+        }
+        let gateway = node
+            .at(&["spec", "parentRefs"])
+            .and_then(|refs| refs.items()?.first()?.get("name")?.text());
+        let mut result: Vec<Ingress> = Vec::new();
+        let rules = node.at(&["spec", "rules"]).and_then(Node::items).unwrap_or_default();
+        for rule in rules {
+            let backends = rule.get("backendRefs").and_then(Node::items).unwrap_or_default();
+            for backend in backends {
+                let kind = backend.get("kind").and_then(Node::text).unwrap_or("Service");
+                let Some(name) = backend.get("name").and_then(Node::text) else { continue };
+                let is_elsewhere = backend.get("namespace").is_some();
+                if kind != "Service" || is_elsewhere {
+                    continue;
+                }
+                for host in &hosts {
+                    let is_known =
+                        result.iter().any(|have| have.host == *host && have.service_name == name);
+                    if !is_known {
+                        result.push(Ingress {
+                            namespace: self.object.key.namespace.clone(),
+                            name: self.object.key.name.clone(),
+                            class: gateway.map(str::to_owned),
+                            host: host.clone(),
+                            service_name: name.to_owned(),
+                            origin: self.origin(),
+                        });
+                    }
+                }
+            }
+        }
+        result
+    }
+}

@@ -1,0 +1,488 @@
+//! Pod templates.
+//!
+//! # Defaults and their sources
+//! Kubernetes 1.36: `pkg/apis/core/v1/defaults.go` (probes, policies, ports, requests from limits),
+//! `plugin/pkg/admission/defaulttolerationseconds` (tolerations), `plugin/pkg/admission/priority`
+//! (priority from its class), `pkg/apis/scheduling/types.go` (the two system classes).
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::core::v1 as core;
+use k8s_openapi::apimachinery::pkg::api::resource;
+use model_api::SimSpan;
+use model_api::kube::{
+    Container, ContainerPort, Lifecycle, PodSpec, PodTemplate, Probe, ProbeHandler, ResourceList,
+    RestartPolicy, TaintEffect, Toleration, TolerationOperator, TopologySpreadConstraint,
+    UnsatisfiableAction,
+};
+
+use super::{PriorityClass, Reader};
+use crate::diagnostic::{Code, Diagnostic};
+use crate::quantity::Quantity;
+
+/// Taint of a node that the control plane considers not ready.
+const NOT_READY: &str = "node.kubernetes.io/not-ready";
+/// Taint of a node that the control plane does not reach.
+const UNREACHABLE: &str = "node.kubernetes.io/unreachable";
+
+/// What admission needs to know to fill in a pod.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Admission<'a> {
+    pub(crate) default_toleration: SimSpan,
+    pub(crate) priority_classes: &'a [PriorityClass],
+}
+
+impl Reader<'_> {
+    /// A template at `path` (`spec.template`, or empty for a bare pod).
+    pub(crate) fn pod_template(
+        &mut self,
+        path: &str,
+        labels: Option<BTreeMap<String, String>>,
+        annotations: Option<BTreeMap<String, String>>,
+        spec: &core::PodSpec,
+        admission: Admission<'_>,
+    ) -> PodTemplate {
+        let path = if path.is_empty() { "spec".to_owned() } else { format!("{path}.spec") };
+        PodTemplate {
+            labels: labels.unwrap_or_default(),
+            annotations: annotations.unwrap_or_default(),
+            spec: self.pod_spec(&path, spec, admission),
+        }
+    }
+
+    fn pod_spec(&mut self, path: &str, spec: &core::PodSpec, admission: Admission<'_>) -> PodSpec {
+        let host_network = spec.host_network.unwrap_or(false);
+        let containers = self.containers(path, "containers", &spec.containers, host_network);
+        if containers.is_empty() {
+            self.refuse(&format!("{path}.containers"), "must not be empty");
+        }
+        let init = spec.init_containers.as_deref().unwrap_or_default();
+        let init_containers = self.containers(path, "initContainers", init, host_network);
+        let (priority, never_preempts) = self.priority(path, spec, admission.priority_classes);
+        let affinity_path = format!("{path}.affinity");
+        PodSpec {
+            init_containers,
+            containers,
+            overhead: self.resources(&format!("{path}.overhead"), spec.overhead.as_ref()),
+            requests: self.pod_requests(path, spec.resources.as_ref()),
+            node_name: spec.node_name.clone(),
+            node_selector: spec.node_selector.clone().unwrap_or_default(),
+            affinity: spec
+                .affinity
+                .as_ref()
+                .map(|affinity| self.affinity(&affinity_path, affinity))
+                .unwrap_or_default(),
+            tolerations: self.tolerations(path, spec.tolerations.as_deref(), admission),
+            topology_spread_constraints: self.spread(path, spec),
+            priority,
+            priority_class_name: spec.priority_class_name.clone(),
+            never_preempts,
+            restart_policy: self.choice(
+                &format!("{path}.restartPolicy"),
+                spec.restart_policy.as_deref(),
+                RestartPolicy::Always,
+                &[
+                    ("Always", RestartPolicy::Always),
+                    ("OnFailure", RestartPolicy::OnFailure),
+                    ("Never", RestartPolicy::Never),
+                ],
+            ),
+            termination_grace: self.seconds(
+                &format!("{path}.terminationGracePeriodSeconds"),
+                spec.termination_grace_period_seconds.unwrap_or(30),
+            ),
+            host_network,
+            claim_names: claim_names(spec),
+            scheduling_gates: spec
+                .scheduling_gates
+                .iter()
+                .flatten()
+                .map(|gate| gate.name.clone())
+                .collect(),
+        }
+    }
+
+    fn priority(
+        &mut self,
+        path: &str,
+        spec: &core::PodSpec,
+        classes: &[PriorityClass],
+    ) -> (i32, bool) {
+        let own_policy = spec.preemption_policy.as_deref() == Some("Never");
+        let Some(name) = spec.priority_class_name.as_deref().filter(|name| !name.is_empty()) else {
+            let default = classes.iter().find(|class| class.is_default);
+            let priority = spec.priority.or(default.map(|class| class.value)).unwrap_or(0);
+            return (priority, own_policy || default.is_some_and(|class| class.never_preempts));
+        };
+        match name {
+            "system-node-critical" => return (2_000_001_000, own_policy),
+            "system-cluster-critical" => return (2_000_000_000, own_policy),
+            _ => {}
+        }
+        if let Some(class) = classes.iter().find(|class| class.name == name) {
+            return (class.value, own_policy || class.never_preempts);
+        }
+        let path = format!("{path}.priorityClassName");
+        let message = format!("{}: no PriorityClass `{name}` is in the input", self.object.title());
+        let names = classes.iter().map(|class| class.name.as_str());
+        self.diagnostics.push(
+            Diagnostic::new(Code::W0117, self.object.value_span(&path), message)
+                .label("read as priority 0")
+                .help_if(crate::nearest::suggestion(name, names.collect::<Vec<_>>())),
+        );
+        (spec.priority.unwrap_or(0), own_policy)
+    }
+
+    fn containers(
+        &mut self,
+        path: &str,
+        field: &str,
+        containers: &[core::Container],
+        host_network: bool,
+    ) -> Vec<Container> {
+        containers
+            .iter()
+            .enumerate()
+            .map(|(idx, container)| {
+                self.container(&format!("{path}.{field}[{idx}]"), container, host_network)
+            })
+            .collect()
+    }
+
+    fn container(
+        &mut self,
+        path: &str,
+        container: &core::Container,
+        host_network: bool,
+    ) -> Container {
+        let given = container.resources.as_ref();
+        let limits = self.resources(
+            &format!("{path}.resources.limits"),
+            given.and_then(|resources| resources.limits.as_ref()),
+        );
+        let requests = self.resources(
+            &format!("{path}.resources.requests"),
+            given.and_then(|resources| resources.requests.as_ref()),
+        );
+        self.check_limits(path, &requests, &limits);
+        let image = container.image.clone().unwrap_or_default();
+        let always_pulls = match container.image_pull_policy.as_deref() {
+            Some(policy) => policy == "Always",
+            None => has_latest_tag(&image),
+        };
+        let probe = |reader: &mut Self, name: &str, probe: Option<&core::Probe>| {
+            probe.and_then(|probe| reader.probe(&format!("{path}.{name}"), probe))
+        };
+        Container {
+            name: container.name.clone(),
+            image,
+            requests: with_limits(requests, &limits),
+            limits,
+            ports: self.ports(path, container.ports.as_deref(), host_network),
+            restart_always: container.restart_policy.as_deref() == Some("Always"),
+            readiness: probe(self, "readinessProbe", container.readiness_probe.as_ref()),
+            liveness: probe(self, "livenessProbe", container.liveness_probe.as_ref()),
+            startup: probe(self, "startupProbe", container.startup_probe.as_ref()),
+            lifecycle: Lifecycle {
+                pre_stop: container.lifecycle.as_ref().and_then(|lifecycle| {
+                    self.pre_stop(&format!("{path}.lifecycle.preStop"), lifecycle)
+                }),
+            },
+            always_pulls,
+        }
+    }
+
+    fn check_limits(&mut self, path: &str, requests: &ResourceList, limits: &ResourceList) {
+        for (name, request) in &requests.0 {
+            if limits.get(name).is_some_and(|limit| limit < *request) {
+                let path = format!("{path}.resources.requests.{name}");
+                self.refuse(&path, "must be less than or equal to the limit");
+            }
+        }
+    }
+
+    fn pod_requests(
+        &mut self,
+        path: &str,
+        given: Option<&core::ResourceRequirements>,
+    ) -> ResourceList {
+        let Some(given) = given else { return ResourceList::default() };
+        let path = format!("{path}.resources");
+        let limits = self.resources(&format!("{path}.limits"), given.limits.as_ref());
+        let requests = self.resources(&format!("{path}.requests"), given.requests.as_ref());
+        with_limits(requests, &limits)
+    }
+
+    pub(crate) fn resources(
+        &mut self,
+        path: &str,
+        given: Option<&BTreeMap<String, resource::Quantity>>,
+    ) -> ResourceList {
+        let mut result = ResourceList::default();
+        for (name, quantity) in given.into_iter().flatten() {
+            let field = format!("{path}.{name}");
+            match Quantity::parse(&quantity.0) {
+                Err(error) => self.refuse(&field, format!("`{}` {error}", quantity.0)),
+                Ok(amount) if amount.nanos() < 0 => {
+                    self.refuse(&field, format!("must not be negative, is {}", quantity.0));
+                }
+                Ok(amount) => {
+                    let amount = if name == "cpu" { amount.ceil_millis() } else { amount.ceil() };
+                    result.0.insert(name.clone(), amount);
+                }
+            }
+        }
+        result
+    }
+
+    fn ports(
+        &mut self,
+        path: &str,
+        ports: Option<&[core::ContainerPort]>,
+        host_network: bool,
+    ) -> Vec<ContainerPort> {
+        let mut result = Vec::new();
+        for (idx, port) in ports.unwrap_or_default().iter().enumerate() {
+            let path = format!("{path}.ports[{idx}]");
+            let container_port = self.port(&format!("{path}.containerPort"), port.container_port);
+            let host_port =
+                port.host_port.map(|number| self.port(&format!("{path}.hostPort"), number));
+            result.push(ContainerPort {
+                name: port.name.clone(),
+                container_port,
+                host_port: host_port.or(host_network.then_some(container_port)),
+                host_ip: port.host_ip.clone().unwrap_or_default(),
+                protocol: port.protocol.clone().unwrap_or_else(|| "TCP".to_owned()),
+            });
+        }
+        result
+    }
+
+    pub(crate) fn port(&mut self, path: &str, number: i32) -> u16 {
+        match u16::try_from(number) {
+            Ok(port) if port > 0 => port,
+            _ => {
+                self.refuse(path, format!("must be 1 to 65535, is {number}"));
+                1
+            }
+        }
+    }
+
+    pub(crate) fn probe(&mut self, path: &str, probe: &core::Probe) -> Option<Probe> {
+        let handler = if probe.http_get.is_some() {
+            ProbeHandler::HttpGet
+        } else if probe.tcp_socket.is_some() {
+            ProbeHandler::TcpSocket
+        } else if probe.exec.is_some() {
+            ProbeHandler::Exec
+        } else if probe.grpc.is_some() {
+            ProbeHandler::Grpc
+        } else {
+            self.refuse(path, "must say what to probe: httpGet, tcpSocket, exec or grpc");
+            return None;
+        };
+        // Zero means "not set" to upstream's defaulting.
+        let mut seconds = |name: &str, value: Option<i32>, default: i32| {
+            let value = value.filter(|value| *value != 0).unwrap_or(default);
+            self.seconds(&format!("{path}.{name}"), i64::from(value))
+        };
+        let initial_delay = seconds("initialDelaySeconds", probe.initial_delay_seconds, 0);
+        let period = seconds("periodSeconds", probe.period_seconds, 10);
+        let timeout = seconds("timeoutSeconds", probe.timeout_seconds, 1);
+        let mut threshold = |name: &str, value: Option<i32>, default: i32| {
+            let value = value.filter(|value| *value != 0).unwrap_or(default);
+            self.count(&format!("{path}.{name}"), value).max(1)
+        };
+        Some(Probe {
+            handler,
+            initial_delay,
+            period: if period.is_zero() { SimSpan::from_secs(10) } else { period },
+            timeout,
+            success_threshold: threshold("successThreshold", probe.success_threshold, 1),
+            failure_threshold: threshold("failureThreshold", probe.failure_threshold, 3),
+        })
+    }
+
+    fn pre_stop(&mut self, path: &str, lifecycle: &core::Lifecycle) -> Option<SimSpan> {
+        let hook = lifecycle.pre_stop.as_ref()?;
+        if let Some(sleep) = &hook.sleep {
+            return Some(self.seconds(&format!("{path}.sleep.seconds"), sleep.seconds));
+        }
+        let command = hook.exec.as_ref()?.command.as_ref()?.join(" ");
+        let seconds = command.split_once("sleep ")?.1;
+        let digits: String = seconds.chars().take_while(char::is_ascii_digit).collect();
+        let rest = seconds[digits.len()..].trim();
+        let is_only_sleep = rest.is_empty() || rest == "s" || rest.starts_with([';', '&']);
+        is_only_sleep.then(|| digits.parse().ok().map(SimSpan::from_secs)).flatten()
+    }
+
+    fn tolerations(
+        &mut self,
+        path: &str,
+        given: Option<&[core::Toleration]>,
+        admission: Admission<'_>,
+    ) -> Vec<Toleration> {
+        let mut result = Vec::new();
+        for (idx, toleration) in given.unwrap_or_default().iter().enumerate() {
+            let path = format!("{path}.tolerations[{idx}]");
+            result.push(self.toleration(&path, toleration));
+        }
+        for key in [NOT_READY, UNREACHABLE] {
+            // DefaultTolerationSeconds adds nothing when any toleration covers the key for NoExecute.
+            let covers = |toleration: &Toleration| {
+                (toleration.key == key || toleration.key.is_empty())
+                    && toleration.effect.is_none_or(|effect| effect == TaintEffect::NoExecute)
+            };
+            if !result.iter().any(covers) {
+                result.push(no_execute(key, Some(admission.default_toleration)));
+            }
+        }
+        result
+    }
+
+    pub(crate) fn toleration(&mut self, path: &str, given: &core::Toleration) -> Toleration {
+        let effects = [
+            ("", None),
+            ("NoSchedule", Some(TaintEffect::NoSchedule)),
+            ("PreferNoSchedule", Some(TaintEffect::PreferNoSchedule)),
+            ("NoExecute", Some(TaintEffect::NoExecute)),
+        ];
+        Toleration {
+            key: given.key.clone().unwrap_or_default(),
+            operator: self.choice(
+                &format!("{path}.operator"),
+                given.operator.as_deref().filter(|operator| !operator.is_empty()),
+                TolerationOperator::Equal,
+                &[("Equal", TolerationOperator::Equal), ("Exists", TolerationOperator::Exists)],
+            ),
+            value: given.value.clone().unwrap_or_default(),
+            effect: self.choice(&format!("{path}.effect"), given.effect.as_deref(), None, &effects),
+            // Zero and negative mean "at once".
+            toleration: given
+                .toleration_seconds
+                .map(|seconds| SimSpan::from_secs(u64::try_from(seconds).unwrap_or(0))),
+        }
+    }
+
+    fn spread(&mut self, path: &str, spec: &core::PodSpec) -> Vec<TopologySpreadConstraint> {
+        let given = spec.topology_spread_constraints.as_deref().unwrap_or_default();
+        given
+            .iter()
+            .enumerate()
+            .map(|(idx, constraint)| {
+                let path = format!("{path}.topologySpreadConstraints[{idx}]");
+                self.spread_constraint(&path, constraint)
+            })
+            .collect()
+    }
+
+    pub(crate) fn spread_constraint(
+        &mut self,
+        path: &str,
+        given: &core::TopologySpreadConstraint,
+    ) -> TopologySpreadConstraint {
+        if given.max_skew < 1 {
+            self.refuse(
+                &format!("{path}.maxSkew"),
+                format!("must be at least 1, is {}", given.max_skew),
+            );
+        }
+        if given.min_domains.is_some_and(|domains| domains < 1) {
+            self.refuse(&format!("{path}.minDomains"), "must be at least 1");
+        }
+        let policies = [("Honor", true), ("Ignore", false)];
+        let selector_path = format!("{path}.labelSelector");
+        TopologySpreadConstraint {
+            max_skew: given.max_skew.max(1),
+            topology_key: given.topology_key.clone(),
+            when_unsatisfiable: self.choice(
+                &format!("{path}.whenUnsatisfiable"),
+                Some(given.when_unsatisfiable.as_str()),
+                UnsatisfiableAction::DoNotSchedule,
+                &[
+                    ("DoNotSchedule", UnsatisfiableAction::DoNotSchedule),
+                    ("ScheduleAnyway", UnsatisfiableAction::ScheduleAnyway),
+                ],
+            ),
+            label_selector: given
+                .label_selector
+                .as_ref()
+                .map(|selector| self.label_selector(&selector_path, selector)),
+            min_domains: given.min_domains,
+            honors_node_affinity: self.choice(
+                &format!("{path}.nodeAffinityPolicy"),
+                given.node_affinity_policy.as_deref(),
+                true,
+                &policies,
+            ),
+            honors_node_taints: self.choice(
+                &format!("{path}.nodeTaintsPolicy"),
+                given.node_taints_policy.as_deref(),
+                false,
+                &policies,
+            ),
+            match_label_keys: given.match_label_keys.clone().unwrap_or_default(),
+        }
+    }
+}
+
+/// A toleration of a `NoExecute` taint.
+pub(crate) fn no_execute(key: &str, toleration: Option<SimSpan>) -> Toleration {
+    Toleration {
+        key: key.to_owned(),
+        operator: TolerationOperator::Exists,
+        value: String::new(),
+        effect: Some(TaintEffect::NoExecute),
+        toleration,
+    }
+}
+
+/// What the DaemonSet controller tolerates for its pods
+/// (`pkg/controller/daemon/util/daemonset_util.go`, AddOrUpdateDaemonPodTolerations).
+pub(crate) fn add_daemon_tolerations(spec: &mut PodSpec) {
+    spec.tolerations.retain(|toleration| {
+        !([NOT_READY, UNREACHABLE].contains(&toleration.key.as_str())
+            && toleration.effect == Some(TaintEffect::NoExecute))
+    });
+    for key in [NOT_READY, UNREACHABLE] {
+        spec.tolerations.push(no_execute(key, None));
+    }
+    let mut keys = vec![
+        "node.kubernetes.io/disk-pressure",
+        "node.kubernetes.io/memory-pressure",
+        "node.kubernetes.io/pid-pressure",
+        "node.kubernetes.io/unschedulable",
+    ];
+    if spec.host_network {
+        keys.push("node.kubernetes.io/network-unavailable");
+    }
+    for key in keys {
+        let effect = Some(TaintEffect::NoSchedule);
+        spec.tolerations.push(Toleration { effect, ..no_execute(key, None) });
+    }
+}
+
+/// Requests, with limits where no request was stated (`SetDefaults_Pod`).
+pub(crate) fn with_limits(mut requests: ResourceList, limits: &ResourceList) -> ResourceList {
+    for (name, limit) in &limits.0 {
+        requests.0.entry(name.clone()).or_insert(*limit);
+    }
+    requests
+}
+
+/// Whether an image without a pull policy is pulled every time (`SetDefaults_Container`): its tag is
+/// `latest` or absent, and it has no digest.
+fn has_latest_tag(image: &str) -> bool {
+    if image.contains('@') {
+        return false;
+    }
+    let last = image.rsplit('/').next().unwrap_or(image);
+    last.split_once(':').is_none_or(|(_, tag)| tag == "latest")
+}
+
+fn claim_names(spec: &core::PodSpec) -> Vec<String> {
+    let volumes = spec.volumes.iter().flatten();
+    volumes
+        .filter_map(|volume| Some(volume.persistent_volume_claim.as_ref()?.claim_name.clone()))
+        .collect()
+}

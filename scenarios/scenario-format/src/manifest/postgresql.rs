@@ -1,0 +1,372 @@
+//! `postgresql.cnpg.io/v1 Cluster`, read from the tree.
+//!
+//! # Modelled
+//! Instances with their placement (anti-affinity, node selector, tolerations, spread), resources,
+//! storage, `-rw`, `-ro` and `-r` Services, synchronous replication, `failoverDelay`.
+//! # Not modelled
+//! Backups, poolers, switchover and update strategies, tablespaces, replica clusters, managed roles,
+//! the two disruption budgets that `enablePDB` makes (they select by the role of a pod, which
+//! changes).
+//! # Defaults and their sources
+//! CloudNativePG 1.30: `api/v1/cluster_types.go`; anti-affinity as `pkg/specs/pods.go` makes it;
+//! probes 10 s × 3 with 5 s timeout (`docs/src/instance_manager.md`).
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::core::v1 as core;
+use model_api::blueprint::Synchronous;
+use model_api::kube::{
+    Affinity, Container, ContainerPort, LabelSelector, Operator, PersistentVolumeClaim,
+    PodAffinityTerm, PodSpec, PodTemplate, Probe, ProbeHandler, Requirement, Service, ServicePort,
+    WeightedPodAffinityTerm, Workload, WorkloadKind,
+};
+use model_api::{Origin, SimSpan};
+
+use super::pod::{Admission, no_execute, with_limits};
+use super::{Reader, from_node};
+use crate::quantity::Quantity;
+use crate::yaml::{Dialect, Node, ScalarValue, Value};
+
+const CLUSTER_LABEL: &str = "cnpg.io/cluster";
+const POD_ROLE_LABEL: &str = "cnpg.io/podRole";
+const INSTANCE_ROLE_LABEL: &str = "cnpg.io/instanceRole";
+const PORT: u16 = 5432;
+
+/// A database cluster as far as the models read it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Cluster {
+    /// `metadata.namespace`.
+    pub namespace: String,
+    /// `metadata.name`.
+    pub name: String,
+    /// Position of its instances in `Manifests::workloads`.
+    pub workload_idx: usize,
+    /// Position of the Service `-rw` in `Manifests::services`; `-ro` and `-r` follow it.
+    pub service_idx: usize,
+    /// `spec.instances`.
+    pub instances: u32,
+    /// `spec.postgresql.synchronous`, or what the deprecated fields amount to.
+    pub synchronous: Option<Synchronous>,
+    /// `spec.failoverDelay`.
+    pub failover_delay: SimSpan,
+    /// Where it was written.
+    pub origin: Origin,
+}
+
+/// All that a Cluster stands for.
+pub(crate) struct Parts {
+    pub(crate) workload: Workload,
+    pub(crate) services: [Service; 3],
+    pub(crate) claims: Vec<PersistentVolumeClaim>,
+    pub(crate) instances: u32,
+    pub(crate) synchronous: Option<Synchronous>,
+    pub(crate) failover_delay: SimSpan,
+}
+
+impl Reader<'_> {
+    pub(crate) fn cluster(&mut self, admission: Admission<'_>) -> Parts {
+        let instances = self.integer("spec.instances", 1).max(1);
+        let failover_delay = self.integer("spec.failoverDelay", 0);
+        Parts {
+            workload: self.instances(instances, admission),
+            services: ["rw", "ro", "r"].map(|suffix| self.database_service(suffix)),
+            claims: self.instance_claims(instances),
+            instances,
+            synchronous: self.synchronous(instances),
+            failover_delay: SimSpan::from_secs(u64::from(failover_delay)),
+        }
+    }
+
+    fn synchronous(&mut self, instances: u32) -> Option<Synchronous> {
+        let path = "spec.postgresql.synchronous";
+        if self.object.find(path).is_some_and(|node| !node.is_null()) {
+            let number = self.integer(&format!("{path}.number"), 0);
+            let method = self.text(&format!("{path}.method"));
+            let durability = self.text(&format!("{path}.dataDurability"));
+            let is_any = self.choice(
+                &format!("{path}.method"),
+                method,
+                true,
+                &[("any", true), ("first", false)],
+            );
+            let is_required = self.choice(
+                &format!("{path}.dataDurability"),
+                durability,
+                true,
+                &[("required", true), ("preferred", false)],
+            );
+            if number == 0 {
+                self.refuse(&format!("{path}.number"), "must be at least 1");
+                return None;
+            }
+            let names_others = ["standbyNamesPre", "standbyNamesPost"]
+                .iter()
+                .any(|field| self.object.find(&format!("{path}.{field}")).is_some());
+            if number >= instances && !names_others && instances > 1 {
+                let message = format!("must be less than the {instances} instances, is {number}");
+                self.refuse(&format!("{path}.number"), message);
+            }
+            let failover_quorum = self.boolean(&format!("{path}.failoverQuorum"), false);
+            return Some(Synchronous { number, is_any, is_required, failover_quorum });
+        }
+        // Simplified: the deprecated pair asks for `maxSyncReplicas` and shrinks to what is there,
+        // which is what `preferred` does.
+        let number = self.integer("spec.maxSyncReplicas", 0);
+        (number > 0).then_some(Synchronous {
+            number,
+            is_any: true,
+            is_required: false,
+            failover_quorum: false,
+        })
+    }
+
+    fn instances(&mut self, instances: u32, admission: Admission<'_>) -> Workload {
+        let labels = self.instance_labels();
+        let affinity = self.instance_affinity();
+        let resources: Option<core::ResourceRequirements> = self.part("spec.resources");
+        let limits = self.resources(
+            "spec.resources.limits",
+            resources.as_ref().and_then(|resources| resources.limits.as_ref()),
+        );
+        let requests = self.resources(
+            "spec.resources.requests",
+            resources.as_ref().and_then(|resources| resources.requests.as_ref()),
+        );
+        let image = self.text("spec.imageName").unwrap_or("ghcr.io/cloudnative-pg/postgresql");
+        let container = Container {
+            name: "postgres".to_owned(),
+            image: image.to_owned(),
+            requests: with_limits(requests, &limits),
+            limits,
+            ports: vec![ContainerPort {
+                name: Some("postgresql".to_owned()),
+                container_port: PORT,
+                protocol: "TCP".to_owned(),
+                ..ContainerPort::default()
+            }],
+            readiness: Some(instance_probe()),
+            liveness: Some(instance_probe()),
+            ..Container::default()
+        };
+        let priority_class_name = self.text("spec.priorityClassName").map(str::to_owned);
+        let priority = admission
+            .priority_classes
+            .iter()
+            .find(|class| Some(&class.name) == priority_class_name.as_ref())
+            .map_or(0, |class| class.value);
+        let spec = PodSpec {
+            containers: vec![container],
+            node_selector: self.texts("spec.affinity.nodeSelector"),
+            affinity,
+            tolerations: self.instance_tolerations(admission),
+            topology_spread_constraints: self.instance_spread(),
+            priority,
+            priority_class_name,
+            termination_grace: SimSpan::from_secs(u64::from(self.integer("spec.stopDelay", 1800))),
+            ..PodSpec::default()
+        };
+        Workload {
+            kind: WorkloadKind::DatabaseInstances,
+            namespace: self.object.key.namespace.clone(),
+            name: self.object.key.name.clone(),
+            replicas: instances,
+            selector: Some(LabelSelector {
+                match_labels: labels.clone(),
+                ..LabelSelector::default()
+            }),
+            min_ready: SimSpan::ZERO,
+            template: PodTemplate { labels, spec, ..PodTemplate::default() },
+            origin: self.origin(),
+        }
+    }
+
+    fn instance_labels(&self) -> BTreeMap<String, String> {
+        BTreeMap::from([
+            (CLUSTER_LABEL.to_owned(), self.object.key.name.clone()),
+            (POD_ROLE_LABEL.to_owned(), "instance".to_owned()),
+        ])
+    }
+
+    /// Anti-affinity among instances, on by default, besides what the user adds.
+    fn instance_affinity(&mut self) -> Affinity {
+        let path = "spec.affinity";
+        let given = core::Affinity {
+            node_affinity: self.part(&format!("{path}.nodeAffinity")),
+            pod_affinity: self.part(&format!("{path}.additionalPodAffinity")),
+            pod_anti_affinity: self.part(&format!("{path}.additionalPodAntiAffinity")),
+        };
+        let mut affinity = self.affinity(path, &given);
+        if !self.boolean(&format!("{path}.enablePodAntiAffinity"), true) {
+            return affinity;
+        }
+        let topology_key = self
+            .text(&format!("{path}.topologyKey"))
+            .unwrap_or("kubernetes.io/hostname")
+            .to_owned();
+        let kind = self.text(&format!("{path}.podAntiAffinityType"));
+        let is_required = self.choice(
+            &format!("{path}.podAntiAffinityType"),
+            kind,
+            false,
+            &[("preferred", false), ("required", true)],
+        );
+        let is_in = |key: &str, value: &str| Requirement {
+            key: key.to_owned(),
+            operator: Operator::In,
+            values: vec![value.to_owned()],
+        };
+        let term = PodAffinityTerm {
+            label_selector: Some(LabelSelector {
+                match_expressions: vec![
+                    is_in(CLUSTER_LABEL, &self.object.key.name),
+                    is_in(POD_ROLE_LABEL, "instance"),
+                ],
+                ..LabelSelector::default()
+            }),
+            topology_key,
+            ..PodAffinityTerm::default()
+        };
+        if is_required {
+            affinity.pod_anti_required.push(term);
+        } else {
+            affinity.pod_anti_preferred.push(WeightedPodAffinityTerm { weight: 100, term });
+        }
+        affinity
+    }
+
+    fn instance_tolerations(
+        &mut self,
+        admission: Admission<'_>,
+    ) -> Vec<model_api::kube::Toleration> {
+        let path = "spec.affinity.tolerations";
+        let given: Option<Vec<core::Toleration>> = self.part(path);
+        let mut result = Vec::new();
+        for (idx, toleration) in given.iter().flatten().enumerate() {
+            result.push(self.toleration(&format!("{path}[{idx}]"), toleration));
+        }
+        for key in ["node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"] {
+            if !result.iter().any(|have| have.key == key || have.key.is_empty()) {
+                result.push(no_execute(key, Some(admission.default_toleration)));
+            }
+        }
+        result
+    }
+
+    fn instance_spread(&mut self) -> Vec<model_api::kube::TopologySpreadConstraint> {
+        let path = "spec.topologySpreadConstraints";
+        let given: Option<Vec<core::TopologySpreadConstraint>> = self.part(path);
+        let given = given.unwrap_or_default();
+        let read =
+            |(idx, constraint)| self.spread_constraint(&format!("{path}[{idx}]"), constraint);
+        given.iter().enumerate().map(read).collect()
+    }
+
+    fn database_service(&self, suffix: &str) -> Service {
+        let (role_label, role) = match suffix {
+            "rw" => (INSTANCE_ROLE_LABEL, "primary"),
+            "ro" => (INSTANCE_ROLE_LABEL, "replica"),
+            _ => (POD_ROLE_LABEL, "instance"),
+        };
+        Service {
+            namespace: self.object.key.namespace.clone(),
+            name: format!("{}-{suffix}", self.object.key.name),
+            selector: BTreeMap::from([
+                (CLUSTER_LABEL.to_owned(), self.object.key.name.clone()),
+                (role_label.to_owned(), role.to_owned()),
+            ]),
+            ports: vec![ServicePort {
+                name: Some("postgres".to_owned()),
+                port: PORT,
+                target: PORT.to_string(),
+            }],
+            origin: self.origin(),
+            ..Service::default()
+        }
+    }
+
+    /// Each instance has a claim of its own name, `<cluster>-<number from 1>`.
+    fn instance_claims(&mut self, instances: u32) -> Vec<PersistentVolumeClaim> {
+        let storage_class = self.text("spec.storage.storageClass").map(str::to_owned);
+        let size_bytes = match self.text("spec.storage.size").map(Quantity::parse) {
+            None => 0,
+            Some(Ok(size)) => size.ceil(),
+            Some(Err(error)) => {
+                self.refuse("spec.storage.size", error.to_string());
+                0
+            }
+        };
+        (1..=instances)
+            .map(|number| PersistentVolumeClaim {
+                namespace: self.object.key.namespace.clone(),
+                name: format!("{}-{number}", self.object.key.name),
+                storage_class: storage_class.clone(),
+                size_bytes,
+                is_shared: false,
+            })
+            .collect()
+    }
+
+    /// A part that is a Kubernetes type.
+    fn part<T: serde::de::DeserializeOwned>(&mut self, path: &str) -> Option<T> {
+        let node = self.object.find(path).filter(|node| !node.is_null())?;
+        let title = format!("{}: {path}", self.object.title());
+        from_node(node, &title, self.diagnostics)
+    }
+
+    fn scalar(&self, path: &str) -> Option<ScalarValue<'_>> {
+        match &self.object.find(path)?.value {
+            Value::Scalar(scalar) => Some(scalar.resolve(Dialect::Kubernetes)),
+            _ => None,
+        }
+    }
+
+    fn integer(&mut self, path: &str, default: u32) -> u32 {
+        let number = match self.scalar(path) {
+            None | Some(ScalarValue::Null) if self.object.find(path).is_none_or(Node::is_null) => {
+                return default;
+            }
+            Some(ScalarValue::Int(number)) => u32::try_from(number).ok(),
+            _ => None,
+        };
+        number.unwrap_or_else(|| {
+            self.refuse(path, "must be a whole number, 0 or more");
+            default
+        })
+    }
+
+    fn boolean(&mut self, path: &str, default: bool) -> bool {
+        match self.scalar(path) {
+            None | Some(ScalarValue::Null) => default,
+            Some(ScalarValue::Bool(value)) => value,
+            Some(_) => {
+                self.refuse(path, "must be true or false");
+                default
+            }
+        }
+    }
+}
+
+impl<'a> Reader<'a> {
+    fn text(&self, path: &str) -> Option<&'a str> {
+        let object: &'a super::Object = self.object;
+        object.find(path).filter(|node| !node.is_null()).and_then(Node::text)
+    }
+
+    fn texts(&self, path: &str) -> BTreeMap<String, String> {
+        let entries = self.object.find(path).and_then(Node::entries).unwrap_or_default();
+        let pair =
+            |entry: &crate::yaml::Entry| Some((entry.key.clone(), entry.value.text()?.to_owned()));
+        entries.iter().filter_map(pair).collect()
+    }
+}
+
+fn instance_probe() -> Probe {
+    Probe {
+        handler: ProbeHandler::HttpGet,
+        initial_delay: SimSpan::ZERO,
+        period: SimSpan::from_secs(10),
+        timeout: SimSpan::from_secs(5),
+        success_threshold: 1,
+        failure_threshold: 3,
+    }
+}

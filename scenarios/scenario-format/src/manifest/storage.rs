@@ -1,0 +1,100 @@
+//! Claims, storage classes, disruption budgets.
+
+use k8s_openapi::api::{core, policy, storage};
+use model_api::kube::{
+    PersistentVolumeClaim, PodDisruptionBudget, ResourceList, StorageClass,
+    UnhealthyPodEvictionPolicy, VolumeBindingMode,
+};
+
+use super::Reader;
+
+impl Reader<'_> {
+    pub(crate) fn claim(
+        &mut self,
+        path: &str,
+        claim: &core::v1::PersistentVolumeClaim,
+    ) -> PersistentVolumeClaim {
+        let spec = claim.spec.clone().unwrap_or_default();
+        let prefix = if path.is_empty() { String::new() } else { format!("{path}.") };
+        let requests_path = format!("{prefix}spec.resources.requests");
+        let requests = spec.resources.as_ref().and_then(|resources| resources.requests.as_ref());
+        let requests: ResourceList = self.resources(&requests_path, requests);
+        let modes = spec.access_modes.unwrap_or_default();
+        if modes.is_empty() {
+            self.refuse(&format!("{prefix}spec.accessModes"), "must not be empty");
+        }
+        PersistentVolumeClaim {
+            namespace: self.object.key.namespace.clone(),
+            name: claim.metadata.name.clone().unwrap_or_default(),
+            storage_class: spec.storage_class_name,
+            size_bytes: requests.get("storage").unwrap_or(0),
+            is_shared: modes.iter().any(|mode| mode == "ReadWriteMany" || mode == "ReadOnlyMany"),
+        }
+    }
+
+    pub(crate) fn storage_class(&mut self, class: &storage::v1::StorageClass) -> StorageClass {
+        let annotations = class.metadata.annotations.as_ref();
+        let is_default = annotations
+            .and_then(|all| all.get("storageclass.kubernetes.io/is-default-class"))
+            .is_some_and(|value| value == "true");
+        StorageClass {
+            name: self.object.key.name.clone(),
+            provisioner: class.provisioner.clone(),
+            binding_mode: self.choice(
+                "volumeBindingMode",
+                class.volume_binding_mode.as_deref(),
+                VolumeBindingMode::Immediate,
+                &[
+                    ("Immediate", VolumeBindingMode::Immediate),
+                    ("WaitForFirstConsumer", VolumeBindingMode::WaitForFirstConsumer),
+                ],
+            ),
+            is_zonal: !is_shared_provisioner(&class.provisioner),
+            is_default,
+        }
+    }
+
+    pub(crate) fn budget(
+        &mut self,
+        spec: &policy::v1::PodDisruptionBudgetSpec,
+    ) -> PodDisruptionBudget {
+        if spec.min_available.is_some() && spec.max_unavailable.is_some() {
+            self.refuse("spec.minAvailable", "and maxUnavailable must not both be set");
+        }
+        PodDisruptionBudget {
+            namespace: self.object.key.namespace.clone(),
+            name: self.object.key.name.clone(),
+            selector: spec
+                .selector
+                .as_ref()
+                .map(|selector| self.label_selector("spec.selector", selector)),
+            min_available: spec
+                .min_available
+                .as_ref()
+                .map(|value| self.int_or_percent("spec.minAvailable", value)),
+            max_unavailable: spec
+                .max_unavailable
+                .as_ref()
+                .map(|value| self.int_or_percent("spec.maxUnavailable", value)),
+            unhealthy_pods: self.choice(
+                "spec.unhealthyPodEvictionPolicy",
+                spec.unhealthy_pod_eviction_policy.as_deref(),
+                UnhealthyPodEvictionPolicy::IfHealthyBudget,
+                &[
+                    ("IfHealthyBudget", UnhealthyPodEvictionPolicy::IfHealthyBudget),
+                    ("AlwaysAllow", UnhealthyPodEvictionPolicy::AlwaysAllow),
+                ],
+            ),
+            origin: self.origin(),
+        }
+    }
+}
+
+/// Provisioners whose volumes can be used in every zone.
+///
+/// Simplified: file systems and object stores are taken as regional, block devices as bound to the
+/// zone in which they were made; a replicated block backend has to be named here.
+fn is_shared_provisioner(provisioner: &str) -> bool {
+    const SHARED: [&str; 6] = ["nfs", "cephfs", "efs.csi", "file.csi", "filestore", "manila"];
+    SHARED.iter().any(|part| provisioner.contains(part))
+}

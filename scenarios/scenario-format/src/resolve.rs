@@ -1,0 +1,283 @@
+//! Looking up names: from documents and manifests to the vocabulary of the models.
+
+use std::collections::BTreeMap;
+
+use model_api::blueprint::{Assumption, ControlPlane, Database};
+use model_api::fault::FaultPlan;
+use model_api::{Blueprint, DatabaseId, Parameters, ServiceId, SimSpan, SimTime, WorkloadId};
+
+use crate::coverage::Coverage;
+use crate::diagnostic::{Code, Diagnostic};
+use crate::document::{DatabaseSpec, PlatformDocument, ScenarioDocument};
+use crate::input::Resolved;
+use crate::manifest::Manifests;
+use crate::nearest::suggestion;
+use crate::source::{Span, Spanned};
+
+mod calls;
+mod faults;
+mod guarantees;
+mod load;
+mod nodes;
+
+pub(crate) use calls::selects;
+
+/// Runs, when neither scenario nor command line says.
+pub const RUNS_DEFAULT: u32 = 100;
+/// Most runs of one scenario.
+pub const RUNS_MAX: u32 = 100_000_000;
+/// Root seed, when neither scenario nor command line says.
+pub const SEED_DEFAULT: u64 = 1;
+/// Longest horizon: ten years.
+const HORIZON_MAX: SimSpan = SimSpan::from_days(3653);
+/// Write-ahead log per second of a database that states none. Assumed.
+const WAL_BYTES_PER_SECOND: u64 = 1 << 20;
+/// Commits per second of a database that states none. Assumed.
+const COMMITS_PER_SECOND: u64 = 100;
+
+/// What is looked up.
+pub(crate) struct Input<'a> {
+    pub(crate) path: &'a str,
+    pub(crate) scenario: &'a ScenarioDocument,
+    pub(crate) platform: &'a PlatformDocument,
+    pub(crate) manifests: Manifests,
+}
+
+/// The parameters of a platform: defaults, and what it states.
+pub(crate) fn parameters(platform: &PlatformDocument) -> Parameters {
+    let mut parameters = Parameters::default();
+    if let Some(given) = &platform.spec.parameters {
+        given.apply(&mut parameters);
+    }
+    parameters
+}
+
+/// Looks up every name.
+pub(crate) fn resolve(
+    input: &Input<'_>,
+    parameters: Parameters,
+    files: Vec<String>,
+    coverage: Coverage,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> Resolved {
+    let manifests = &input.manifests;
+    let blueprint = Blueprint {
+        name: input.platform.metadata.name.value.clone(),
+        files,
+        region: input.platform.spec.region.name.value.clone(),
+        workloads: manifests.workloads.iter().map(|it| it.value.clone()).collect(),
+        services: manifests.services.iter().map(|it| it.value.clone()).collect(),
+        ingresses: manifests.ingresses.iter().map(|it| it.value.clone()).collect(),
+        budgets: manifests.budgets.iter().map(|it| it.value.clone()).collect(),
+        storage_classes: manifests.storage_classes.iter().map(|it| it.value.clone()).collect(),
+        claims: manifests.claims.iter().map(|it| it.value.clone()).collect(),
+        parameters,
+        ..Blueprint::default()
+    };
+    let horizon = horizon(input.scenario, diagnostics);
+    let mut resolver =
+        Resolver { names: Names::of(manifests), manifests, blueprint, horizon, diagnostics };
+    resolver.place(input.platform);
+    resolver.databases(&input.platform.spec.databases);
+    resolver.serve(input.platform, input.scenario);
+    let faults = resolver.faults(&input.scenario.spec.faults);
+    let guarantees = resolver.guarantees(&input.scenario.spec.guarantees);
+    let blueprint = resolver.blueprint;
+    let spec = &input.scenario.spec;
+    let metadata = &input.scenario.metadata;
+    Resolved {
+        path: input.path.to_owned(),
+        name: metadata.name.value.clone(),
+        description: metadata.description.clone().map(|text| text.value).unwrap_or_default(),
+        horizon,
+        runs: runs(spec.runs, diagnostics),
+        seed: spec.seed.map_or(SEED_DEFAULT, |seed| seed.value),
+        blueprint,
+        faults: FaultPlan { faults },
+        guarantees,
+        coverage,
+    }
+}
+
+fn horizon(scenario: &ScenarioDocument, diagnostics: &mut Vec<Diagnostic>) -> SimSpan {
+    let horizon = scenario.spec.horizon;
+    if horizon.value.is_zero() || horizon.value > HORIZON_MAX {
+        let message = "a run lasts more than nothing and at most ten years";
+        diagnostics.push(Diagnostic::new(Code::E0021, horizon.span, message));
+    }
+    horizon.value
+}
+
+fn runs(runs: Option<Spanned<u32>>, diagnostics: &mut Vec<Diagnostic>) -> u32 {
+    let Some(runs) = runs else { return RUNS_DEFAULT };
+    if !(1..=RUNS_MAX).contains(&runs.value) {
+        let message = format!("runs are 1 to {RUNS_MAX}");
+        diagnostics.push(Diagnostic::new(Code::E0021, runs.span, message));
+    }
+    runs.value
+}
+
+/// Names of what can be referred to, `namespace/name`, in the order of their ids.
+struct Names {
+    services: Vec<String>,
+    workloads: Vec<String>,
+    databases: Vec<String>,
+}
+
+impl Names {
+    fn of(manifests: &Manifests) -> Self {
+        let full = |namespace: &str, name: &str| format!("{namespace}/{name}");
+        Self {
+            services: manifests
+                .services
+                .iter()
+                .map(|it| full(&it.value.namespace, &it.value.name))
+                .collect(),
+            workloads: manifests
+                .workloads
+                .iter()
+                .map(|it| full(&it.value.namespace, &it.value.name))
+                .collect(),
+            databases: manifests
+                .clusters
+                .iter()
+                .map(|it| full(&it.value.namespace, &it.value.name))
+                .collect(),
+        }
+    }
+}
+
+/// Everything that looking up needs.
+struct Resolver<'a> {
+    names: Names,
+    manifests: &'a Manifests,
+    blueprint: Blueprint,
+    horizon: SimSpan,
+    diagnostics: &'a mut Vec<Diagnostic>,
+}
+
+impl Resolver<'_> {
+    fn report(&mut self, code: Code, span: Span, message: impl Into<String>) {
+        self.diagnostics.push(Diagnostic::new(code, span, message));
+    }
+
+    fn assume(&mut self, text: impl Into<String>, origin: &model_api::Origin) {
+        self.blueprint.assumptions.push(Assumption { text: text.into(), origin: origin.clone() });
+    }
+
+    fn service(&mut self, name: &Spanned<String>) -> Option<ServiceId> {
+        let idx = look_up("Service", name, &self.names.services, self.diagnostics)?;
+        Some(ServiceId::from_index(idx))
+    }
+
+    fn workload(&mut self, name: &Spanned<String>) -> Option<WorkloadId> {
+        let idx = look_up("workload", name, &self.names.workloads, self.diagnostics)?;
+        Some(WorkloadId::from_index(idx))
+    }
+
+    fn database(&mut self, name: &Spanned<String>) -> Option<DatabaseId> {
+        let idx = look_up("database", name, &self.names.databases, self.diagnostics)?;
+        Some(DatabaseId::from_index(idx))
+    }
+
+    fn databases(&mut self, specs: &[DatabaseSpec]) {
+        let mut by_id: BTreeMap<DatabaseId, &DatabaseSpec> = BTreeMap::new();
+        for spec in specs {
+            let Some(id) = self.database(&spec.database) else { continue };
+            if by_id.insert(id, spec).is_some() {
+                let message = format!("`{}` has a profile already", spec.database.value);
+                self.report(Code::E0018, spec.database.span, message);
+            }
+        }
+        let operator = self.only_operator();
+        for (idx, cluster) in self.manifests.clusters.iter().enumerate() {
+            let cluster = &cluster.value;
+            let spec = by_id.get(&DatabaseId::from_index(idx)).copied();
+            let stated = spec.and_then(|spec| spec.operator.as_ref());
+            let operator = match stated {
+                Some(name) => self.workload(name),
+                None => operator,
+            };
+            let wal = spec.and_then(|spec| spec.wal_per_second);
+            let commits = spec.and_then(|spec| spec.commits_per_second);
+            if wal.is_none() || commits.is_none() {
+                let text = format!(
+                    "{}: 1 MiB of write-ahead log and 100 commits a second, where nothing is stated",
+                    self.names.databases[idx]
+                );
+                self.assume(text, &cluster.origin);
+            }
+            self.blueprint.databases.push(Database {
+                namespace: cluster.namespace.clone(),
+                name: cluster.name.clone(),
+                workload: WorkloadId::from_index(cluster.workload_idx),
+                read_write_service: ServiceId::from_index(cluster.service_idx),
+                read_only_service: ServiceId::from_index(cluster.service_idx + 1),
+                operator,
+                instances: cluster.instances,
+                synchronous: cluster.synchronous,
+                failover_delay: cluster.failover_delay,
+                wal_bytes_per_second: wal.map_or(WAL_BYTES_PER_SECOND, |it| it.value.count),
+                commits_per_second: commits.map_or(COMMITS_PER_SECOND, |it| it.value),
+                origin: cluster.origin.clone(),
+            });
+        }
+    }
+
+    /// The operator of CloudNativePG, when one workload looks like it: by the label of its chart
+    /// (`app.kubernetes.io/name: cloudnative-pg`) or by the name of its manifest.
+    fn only_operator(&self) -> Option<WorkloadId> {
+        let mut found = self.manifests.workloads.iter().enumerate().filter(|(_, it)| {
+            let labels = &it.value.template.labels;
+            labels.get("app.kubernetes.io/name").is_some_and(|name| name == "cloudnative-pg")
+                || it.value.name == "cnpg-controller-manager"
+        });
+        let (idx, _) = found.next()?;
+        found.next().is_none().then(|| WorkloadId::from_index(idx))
+    }
+
+    /// Zones, nodes, control plane.
+    fn place(&mut self, platform: &PlatformDocument) {
+        let placed = nodes::place(&platform.spec, self.diagnostics);
+        self.blueprint.zones = placed.zones;
+        self.blueprint.nodes = placed.nodes;
+        self.blueprint.control_plane = ControlPlane {
+            member_zones: placed.member_zones,
+            origin: platform.spec.control_plane.span.origin(),
+        };
+    }
+
+    fn end(&self) -> SimTime {
+        SimTime::ZERO.saturating_add(self.horizon)
+    }
+}
+
+/// The position of a name among `names`: as it is, or without its namespace when that is clear.
+fn look_up(
+    what: &str,
+    name: &Spanned<String>,
+    names: &[String],
+    diagnostics: &mut Vec<Diagnostic>,
+) -> Option<usize> {
+    if let Some(idx) = names.iter().position(|known| *known == name.value) {
+        return Some(idx);
+    }
+    let bare = |known: &String| known.rsplit('/').next() == Some(name.value.as_str());
+    let found: Vec<usize> = (0..names.len()).filter(|idx| bare(&names[*idx])).collect();
+    match found.as_slice() {
+        [idx] => return Some(*idx),
+        [] => {
+            let message = format!("there is no {what} `{}`", name.value);
+            let diagnostic = Diagnostic::new(Code::E0016, name.span, message);
+            let candidates: Vec<&str> = names.iter().map(String::as_str).collect();
+            diagnostics.push(diagnostic.help_if(suggestion(&name.value, candidates)));
+        }
+        several => {
+            let listed: Vec<&str> = several.iter().map(|idx| names[*idx].as_str()).collect();
+            let message = format!("`{}` may be one of {}", name.value, listed.join(", "));
+            let diagnostic = Diagnostic::new(Code::E0016, name.span, message);
+            diagnostics.push(diagnostic.help("write namespace/name"));
+        }
+    }
+    None
+}

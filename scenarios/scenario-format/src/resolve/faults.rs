@@ -1,0 +1,266 @@
+//! Faults: what they hit and when they start.
+
+use std::collections::BTreeMap;
+
+use model_api::fault::{Condition, Fault, FaultKind, NodePick, Start, ZonePick};
+use model_api::{FaultId, NodeId, ServiceId, SimSpan, ZoneId};
+
+use super::Resolver;
+use super::nodes::unknown_zone;
+use crate::diagnostic::{Code, Diagnostic};
+use crate::document::{ConditionSpec, FaultSpec, LoadSpikeSpec, NodeCrashSpec, StartKeys};
+use crate::nearest::suggestion;
+use crate::source::{Span, Spanned};
+
+impl Resolver<'_> {
+    pub(super) fn faults(&mut self, specs: &[FaultSpec]) -> Vec<Fault> {
+        let names = self.fault_names(specs);
+        let mut faults = Vec::new();
+        for (idx, spec) in specs.iter().enumerate() {
+            let keys = spec.start_keys();
+            let kind = self.fault_kind(spec);
+            let start = self.start(spec, keys, &names);
+            let (Some(kind), Some(start)) = (kind, start) else { continue };
+            let duration = keys.duration.map(|duration| duration.value);
+            let origin = spec.span().origin();
+            faults.push(Fault { name: names[idx].clone(), kind, start, duration, origin });
+        }
+        if faults.len() == specs.len() {
+            self.refuse_circular_waits(&faults, specs);
+        }
+        faults
+    }
+
+    fn fault_names(&mut self, specs: &[FaultSpec]) -> Vec<String> {
+        let mut first: BTreeMap<String, Span> = BTreeMap::new();
+        let mut names = Vec::new();
+        for (idx, spec) in specs.iter().enumerate() {
+            let (name, span) = match spec.start_keys().name {
+                Some(name) => (name.value.clone(), name.span),
+                None => (format!("{} {}", spec.kind(), idx + 1), spec.span()),
+            };
+            if let Some(earlier) = first.insert(name.clone(), span) {
+                let message = format!("there is a fault `{name}` already");
+                let diagnostic = Diagnostic::new(Code::E0018, span, message);
+                self.diagnostics.push(diagnostic.related(earlier, "first here"));
+            }
+            names.push(name);
+        }
+        names
+    }
+
+    fn fault_kind(&mut self, spec: &FaultSpec) -> Option<FaultKind> {
+        Some(match spec {
+            FaultSpec::ZonePowerLoss(spec) => {
+                FaultKind::ZonePowerLoss { zone: self.zone_pick(&spec.zone)? }
+            }
+            FaultSpec::ZoneIsolation(spec) => {
+                FaultKind::ZoneIsolation { zone: self.zone_pick(&spec.zone)? }
+            }
+            FaultSpec::NodeCrash(spec) => FaultKind::NodeCrash { node: self.node_pick(spec)? },
+            FaultSpec::PodCrash(spec) => FaultKind::PodCrash {
+                workload: self.workload(&spec.workload)?,
+                count: spec.count.map(|count| count.value),
+            },
+            FaultSpec::LoadSpike(spec) => self.load_spike(spec)?,
+        })
+    }
+
+    fn zone_named(&mut self, name: &Spanned<String>) -> Option<ZoneId> {
+        let found = self.blueprint.zone_named(&name.value);
+        if found.is_none() {
+            let names: Vec<String> =
+                self.blueprint.zones.iter().map(|zone| zone.name.clone()).collect();
+            self.diagnostics.push(unknown_zone(name, &names));
+        }
+        found
+    }
+
+    fn zone_pick(&mut self, name: &Spanned<String>) -> Option<ZonePick> {
+        if name.value == "random" {
+            return Some(ZonePick::Random);
+        }
+        self.zone_named(name).map(ZonePick::Zone)
+    }
+
+    fn node_pick(&mut self, spec: &NodeCrashSpec) -> Option<NodePick> {
+        let given = [spec.node.as_ref(), spec.zone.as_ref(), spec.of.as_ref()];
+        let mut stated = given.iter().flatten();
+        if let (Some(first), Some(second)) = (stated.next(), stated.next()) {
+            let message = "of `node`, `zone` and `of` one says which node";
+            let diagnostic = Diagnostic::new(Code::E0017, second.span, message);
+            self.diagnostics.push(diagnostic.related(first.span, "besides this"));
+            return None;
+        }
+        if let Some(name) = &spec.node {
+            return self.node_named(name).map(NodePick::Node);
+        }
+        if let Some(name) = &spec.of {
+            return self.workload(name).map(NodePick::Of);
+        }
+        match &spec.zone {
+            Some(name) if name.value != "random" => {
+                let zone = Some(self.zone_named(name)?);
+                Some(NodePick::Random { zone })
+            }
+            _ => Some(NodePick::Random { zone: None }),
+        }
+    }
+
+    fn node_named(&mut self, name: &Spanned<String>) -> Option<NodeId> {
+        let nodes = &self.blueprint.nodes;
+        let found = nodes.iter().position(|node| node.node.name == name.value);
+        if found.is_none() {
+            let names: Vec<&str> = nodes.iter().map(|node| node.node.name.as_str()).collect();
+            let message = format!("there is no node `{}`", name.value);
+            let help = suggestion(&name.value, names)
+                .unwrap_or_else(|| "nodes are called <pool>-<zone>-<number from 1>".to_owned());
+            self.diagnostics.push(Diagnostic::new(Code::E0016, name.span, message).help(help));
+        }
+        found.map(NodeId::from_index)
+    }
+
+    fn load_spike(&mut self, spec: &LoadSpikeSpec) -> Option<FaultKind> {
+        let mut services: Vec<ServiceId> = Vec::new();
+        for name in &spec.services {
+            let service = self.service(name)?;
+            if !self.blueprint.loads.iter().any(|load| load.service == service) {
+                let message =
+                    format!("no load reaches `{}`, so the spike multiplies nothing", name.value);
+                self.report(Code::W0129, name.span, message);
+            }
+            services.push(service);
+        }
+        if spec.factor.value.milli == 0 {
+            self.report(Code::E0021, spec.factor.span, "a factor of 0 takes all load away");
+        }
+        Some(FaultKind::LoadSpike {
+            services,
+            factor_milli: spec.factor.value.milli,
+            ramp: spec.ramp.map_or(SimSpan::ZERO, |ramp| ramp.value),
+        })
+    }
+
+    fn start(&mut self, spec: &FaultSpec, keys: StartKeys<'_>, names: &[String]) -> Option<Start> {
+        let choices = [
+            keys.at.map(|at| at.span),
+            keys.within.map(|within| within.from.span),
+            keys.when.map(|when| condition_span(when).unwrap_or_else(|| spec.span())),
+        ];
+        let mut stated = choices.iter().flatten();
+        match (stated.next(), stated.next()) {
+            (None, _) => {
+                let message = format!("{} needs one of `at`, `within` and `when`", spec.kind());
+                self.report(Code::E0017, spec.span(), message);
+                return None;
+            }
+            (Some(first), Some(second)) => {
+                let message = "of `at`, `within` and `when` one says when it starts";
+                let diagnostic = Diagnostic::new(Code::E0017, *second, message);
+                self.diagnostics.push(diagnostic.related(*first, "besides this"));
+                return None;
+            }
+            (Some(_), None) => {}
+        }
+        if let (Some(after), None) = (keys.after, keys.when) {
+            let message = "`after` counts from the condition of `when`, and there is none";
+            self.report(Code::E0017, after.span, message);
+        }
+        if let Some(at) = keys.at {
+            self.check_reached(at.value, at.span);
+            return Some(Start::At(at.value));
+        }
+        if let Some(window) = keys.within {
+            if window.until.value < window.from.value {
+                let diagnostic = Diagnostic::new(
+                    Code::E0021,
+                    window.until.span,
+                    "the window ends before it begins",
+                );
+                self.diagnostics.push(diagnostic.related(window.from.span, "it begins here"));
+            }
+            self.check_reached(window.from.value, window.from.span);
+            return Some(Start::Within(window.from.value, window.until.value));
+        }
+        let condition = self.condition(keys.when?, names)?;
+        let delay = keys.after.map_or(SimSpan::ZERO, |after| after.value);
+        Some(Start::When { condition, delay })
+    }
+
+    fn check_reached(&mut self, at: model_api::SimTime, span: Span) {
+        if at >= self.end() {
+            let message = format!("the run ends after {}, before this", self.horizon);
+            self.report(Code::W0129, span, message);
+        }
+    }
+
+    fn condition(&mut self, spec: &ConditionSpec, names: &[String]) -> Option<Condition> {
+        Some(match spec {
+            ConditionSpec::FaultStarted(name) => {
+                Condition::FaultStarted(self.fault_named(name, names)?)
+            }
+            ConditionSpec::FaultEnded(name) => {
+                Condition::FaultEnded(self.fault_named(name, names)?)
+            }
+            ConditionSpec::EndpointsBelow(spec) => {
+                Condition::EndpointsBelow(self.service(&spec.service)?, spec.count.value)
+            }
+            ConditionSpec::PodUnschedulable(_) => Condition::PodUnschedulable,
+            ConditionSpec::FailoverStarted(_) => Condition::FailoverStarted,
+        })
+    }
+
+    fn fault_named(&mut self, name: &Spanned<String>, names: &[String]) -> Option<FaultId> {
+        let found = names.iter().position(|known| *known == name.value);
+        if found.is_none() {
+            let candidates: Vec<&str> = names.iter().map(String::as_str).collect();
+            let message = format!("there is no fault `{}`", name.value);
+            let diagnostic = Diagnostic::new(Code::E0016, name.span, message);
+            self.diagnostics.push(diagnostic.help_if(suggestion(&name.value, candidates)));
+        }
+        found.map(FaultId::from_index)
+    }
+
+    /// Faults that wait for each other, or for the end of one that never ends.
+    fn refuse_circular_waits(&mut self, faults: &[Fault], specs: &[FaultSpec]) {
+        for (idx, fault) in faults.iter().enumerate() {
+            if let Start::When { condition: Condition::FaultEnded(other), .. } = fault.start
+                && faults[other.index()].duration.is_none()
+            {
+                let message = format!(
+                    "`{}` waits for the end of `{}`, which does not end",
+                    fault.name,
+                    faults[other.index()].name
+                );
+                self.report(Code::W0129, specs[idx].span(), message);
+            }
+            let mut at = idx;
+            for _ in 0..faults.len() {
+                let Some(next) = waits_for(&faults[at]) else { break };
+                at = next.index();
+                if at == idx {
+                    let message = format!("`{}` waits for itself", fault.name);
+                    self.report(Code::E0020, specs[idx].span(), message);
+                    break;
+                }
+            }
+        }
+    }
+}
+
+fn waits_for(fault: &Fault) -> Option<FaultId> {
+    match fault.start {
+        Start::When {
+            condition: Condition::FaultStarted(id) | Condition::FaultEnded(id), ..
+        } => Some(id),
+        _ => None,
+    }
+}
+
+fn condition_span(condition: &ConditionSpec) -> Option<Span> {
+    match condition {
+        ConditionSpec::FaultStarted(name) | ConditionSpec::FaultEnded(name) => Some(name.span),
+        ConditionSpec::EndpointsBelow(spec) => Some(spec.span),
+        ConditionSpec::PodUnschedulable(_) | ConditionSpec::FailoverStarted(_) => None,
+    }
+}

@@ -1,0 +1,217 @@
+//! Guarantees: sentences with their names looked up, wildcards expanded.
+
+use model_api::guarantee::{Guarantee, Predicate, Promise, Subject};
+use model_api::{DatabaseId, ServiceId};
+
+use super::Resolver;
+use crate::decode::Named;
+use crate::diagnostic::{Code, Diagnostic};
+use crate::document::GuaranteeText;
+use crate::nearest::{nearest_object, suggestion};
+use crate::sentence::{self, PredicateName, PredicateSpec, PromiseSpec, Sentence};
+use crate::source::Spanned;
+
+impl Resolver<'_> {
+    pub(super) fn guarantees(&mut self, texts: &Named<GuaranteeText>) -> Vec<Guarantee> {
+        let mut guarantees = Vec::new();
+        for (name, text) in &texts.0 {
+            match text {
+                GuaranteeText::Cel(source) => guarantees.push(Guarantee {
+                    name: name.value.clone(),
+                    text: source.value.clone(),
+                    promise: Promise::Cel { source: source.value.clone() },
+                    share_ppm: None,
+                    origin: name.span.origin(),
+                }),
+                GuaranteeText::Words { text, is_exact } => match sentence::parse(text, *is_exact) {
+                    Ok(sentence) => self.sentence(name, text, &sentence, &mut guarantees),
+                    Err(diagnostic) => self.diagnostics.push(diagnostic),
+                },
+            }
+        }
+        guarantees
+    }
+
+    fn sentence(
+        &mut self,
+        name: &Spanned<String>,
+        text: &Spanned<String>,
+        sentence: &Sentence,
+        guarantees: &mut Vec<Guarantee>,
+    ) {
+        for (promise, subject) in self.promises(&sentence.promise) {
+            let name = match subject {
+                Some(subject) => format!("{} [{subject}]", name.value),
+                None => name.value.clone(),
+            };
+            guarantees.push(Guarantee {
+                name,
+                text: text.value.clone(),
+                promise,
+                share_ppm: sentence.share.map(|share| share.ppm),
+                origin: text.span.origin(),
+            });
+        }
+    }
+
+    /// The promises of a sentence: one, or one for each subject of `*`, with the subject's name.
+    fn promises(&mut self, promise: &PromiseSpec) -> Vec<(Promise, Option<String>)> {
+        match promise {
+            PromiseSpec::Availability { service, limit } => self
+                .each_service(service, |service| Promise::Availability { service, limit: *limit }),
+            PromiseSpec::Latency { service, quantile_ppm, limit } => {
+                self.each_service(service, |service| Promise::Latency {
+                    service,
+                    quantile_ppm: *quantile_ppm,
+                    limit: *limit,
+                })
+            }
+            PromiseSpec::Returns { service, to_ppm, within } => {
+                self.each_service(service, |service| Promise::Returns {
+                    service,
+                    to_ppm: *to_ppm,
+                    within: *within,
+                })
+            }
+            PromiseSpec::Rto { subject, limit } if subject.value == "*" => {
+                self.each_service(subject, |service| Promise::Rto {
+                    subject: Subject::Service(service),
+                    limit: *limit,
+                })
+            }
+            PromiseSpec::Rto { subject, limit } => {
+                let subject = self.subject(subject);
+                let promise = subject.map(|subject| Promise::Rto { subject, limit: *limit });
+                promise.map(|promise| (promise, None)).into_iter().collect()
+            }
+            PromiseSpec::Rpo { database, limit } => {
+                self.each_database(database, |database| Promise::Rpo { database, limit: *limit })
+            }
+            PromiseSpec::Never(spec) => self.one(spec, Promise::Never),
+            PromiseSpec::Always(spec) => self.one(spec, Promise::Always),
+            PromiseSpec::Sometimes(spec) => self.one(spec, Promise::Sometimes),
+        }
+    }
+
+    fn one(
+        &mut self,
+        spec: &PredicateSpec,
+        promise: fn(Predicate) -> Promise,
+    ) -> Vec<(Promise, Option<String>)> {
+        self.predicate(spec).map(|predicate| (promise(predicate), None)).into_iter().collect()
+    }
+
+    fn each_service(
+        &mut self,
+        name: &Spanned<String>,
+        promise: impl Fn(ServiceId) -> Promise,
+    ) -> Vec<(Promise, Option<String>)> {
+        if name.value != "*" {
+            let service = self.service(name);
+            return service.map(|service| (promise(service), None)).into_iter().collect();
+        }
+        let mut services: Vec<ServiceId> =
+            self.blueprint.loads.iter().map(|load| load.service).collect();
+        services.sort();
+        if services.is_empty() {
+            let message = "`*` means every Service that carries load, and none does";
+            let diagnostic = Diagnostic::new(Code::E0016, name.span, message);
+            self.diagnostics.push(diagnostic.help("add `load` to the scenario or the platform"));
+        }
+        let named = |id: ServiceId| (promise(id), Some(self.blueprint.service_name(id)));
+        services.into_iter().map(named).collect()
+    }
+
+    fn each_database(
+        &mut self,
+        name: &Spanned<String>,
+        promise: impl Fn(DatabaseId) -> Promise,
+    ) -> Vec<(Promise, Option<String>)> {
+        if name.value != "*" {
+            let database = self.database(name);
+            return database.map(|database| (promise(database), None)).into_iter().collect();
+        }
+        let count = self.blueprint.databases.len();
+        if count == 0 {
+            let message = "`*` means every database, and there is none";
+            self.report(Code::E0016, name.span, message);
+        }
+        let ids = (0..count).map(DatabaseId::from_index);
+        ids.map(|id| (promise(id), Some(self.blueprint.database_name(id)))).collect()
+    }
+
+    /// A Service or a database; a Service when both bear the name.
+    fn subject(&mut self, name: &Spanned<String>) -> Option<Subject> {
+        let candidates =
+            self.names.services.iter().chain(&self.names.databases).map(String::as_str);
+        let candidates: Vec<&str> = candidates.collect();
+        let mut ignored = Vec::new();
+        if let Some(idx) = super::look_up("", name, &self.names.services, &mut ignored) {
+            return Some(Subject::Service(ServiceId::from_index(idx)));
+        }
+        if let Some(idx) = super::look_up("", name, &self.names.databases, &mut ignored) {
+            return Some(Subject::Database(DatabaseId::from_index(idx)));
+        }
+        let message = format!("there is no Service or database `{}`", name.value);
+        let help = match nearest_object(&name.value, candidates.iter().copied()) {
+            Some(close) => Some(format!("did you mean `{close}`?")),
+            None => suggestion(&name.value, candidates),
+        };
+        self.diagnostics.push(Diagnostic::new(Code::E0016, name.span, message).help_if(help));
+        None
+    }
+
+    fn predicate(&mut self, spec: &PredicateSpec) -> Option<Predicate> {
+        let argument = spec.argument.as_ref();
+        Some(match spec.name {
+            PredicateName::TwoWritablePrimaries => {
+                Predicate::TwoWritablePrimaries(self.optional(argument, Self::database)?)
+            }
+            PredicateName::DataLost => {
+                Predicate::DataLost(self.optional(argument, Self::database)?)
+            }
+            PredicateName::Failover => {
+                Predicate::Failover(self.optional(argument, Self::database)?)
+            }
+            PredicateName::QuorumLost => Predicate::QuorumLost,
+            PredicateName::MasterDisruption => Predicate::MasterDisruption,
+            PredicateName::PodUnschedulable => {
+                Predicate::PodUnschedulable(self.optional(argument, Self::workload)?)
+            }
+            PredicateName::PodEvicted => {
+                Predicate::PodEvicted(self.optional(argument, Self::workload)?)
+            }
+            PredicateName::NoEndpoints => Predicate::NoEndpoints(self.service(argument?)?),
+            PredicateName::WithinRegion => {
+                let jurisdiction = argument?;
+                self.check_jurisdiction(jurisdiction);
+                Predicate::WithinRegion(jurisdiction.value.clone())
+            }
+        })
+    }
+
+    /// The id of an argument; `None` inside when there is no argument, `None` when it is unknown.
+    fn optional<T>(
+        &mut self,
+        argument: Option<&Spanned<String>>,
+        look_up: fn(&mut Self, &Spanned<String>) -> Option<T>,
+    ) -> Option<Option<T>> {
+        match argument {
+            None => Some(None),
+            Some(name) => look_up(self, name).map(Some),
+        }
+    }
+
+    fn check_jurisdiction(&mut self, name: &Spanned<String>) {
+        let zones = &self.blueprint.zones;
+        let mut known: Vec<&str> = zones.iter().map(|zone| zone.jurisdiction.as_str()).collect();
+        known.sort_unstable();
+        known.dedup();
+        if known.contains(&name.value.as_str()) {
+            return;
+        }
+        let message = format!("no zone stands in the jurisdiction `{}`", name.value);
+        let help = suggestion(&name.value, known);
+        self.diagnostics.push(Diagnostic::new(Code::E0016, name.span, message).help_if(help));
+    }
+}

@@ -1,0 +1,266 @@
+//! Load and service profiles.
+
+use std::collections::BTreeMap;
+
+use model_api::load::{Load, LoadPoint, ServiceProfile};
+use model_api::{DatabaseId, ServiceId, SimSpan, SimTime};
+
+use super::Resolver;
+use super::calls::Calls;
+use crate::diagnostic::{Code, Diagnostic};
+use crate::document::{LoadSpec, PlatformDocument, ScenarioDocument, ServiceSpec};
+use crate::manifest::Tier;
+use crate::source::Span;
+
+/// CPU time of a request to a Service without a profile. Assumed: a small web service.
+const CPU_PER_REQUEST: SimSpan = SimSpan::from_millis(1);
+/// Time of a request to a Service without a profile. Assumed.
+const BASE_LATENCY: SimSpan = SimSpan::from_millis(5);
+
+impl Resolver<'_> {
+    /// Profiles and loads.
+    pub(super) fn serve(&mut self, platform: &PlatformDocument, scenario: &ScenarioDocument) {
+        let mut profiles = self.stated_profiles(&platform.spec.services);
+        let mut loads: BTreeMap<ServiceId, Load> = BTreeMap::new();
+        let mut wildcards: Vec<&LoadSpec> = Vec::new();
+        for (specs, replaces) in [(&platform.spec.load, false), (&scenario.spec.load, true)] {
+            let mut stated: BTreeMap<ServiceId, Span> = BTreeMap::new();
+            for spec in specs {
+                if spec.service.value == "*" {
+                    wildcards.push(spec);
+                    continue;
+                }
+                let Some(load) = self.load(spec) else { continue };
+                if let Some(first) = stated.insert(load.service, spec.service.span) {
+                    let message = format!("`{}` has a load already", spec.service.value);
+                    let diagnostic = Diagnostic::new(Code::E0018, spec.service.span, message);
+                    self.diagnostics.push(diagnostic.related(first, "first here"));
+                }
+                if replaces || !loads.contains_key(&load.service) {
+                    loads.insert(load.service, load);
+                }
+            }
+        }
+        // The scenario's wildcard comes last in the list and takes precedence.
+        if let Some(wildcard) = wildcards.last() {
+            self.wildcard_loads(wildcard, &mut loads);
+        }
+        self.blueprint.loads = loads.into_values().collect();
+        let stated: Vec<ServiceId> = profiles.keys().copied().collect();
+        self.guess_calls(&mut profiles);
+        self.refuse_circular_calls(&profiles, &platform.spec.services);
+        self.blueprint.profiles = self.complete(profiles, &stated);
+    }
+
+    fn stated_profiles(&mut self, specs: &[ServiceSpec]) -> BTreeMap<ServiceId, ServiceProfile> {
+        let mut profiles = BTreeMap::new();
+        for spec in specs {
+            let Some(service) = self.service(&spec.service) else { continue };
+            let mut depends_on: Vec<ServiceId> = Vec::new();
+            for name in &spec.depends_on {
+                let Some(id) = self.service(name) else { continue };
+                if !depends_on.contains(&id) {
+                    depends_on.push(id);
+                }
+            }
+            let mut writes_to: Vec<DatabaseId> = Vec::new();
+            for name in &spec.writes_to {
+                let Some(id) = self.database(name) else { continue };
+                if !writes_to.contains(&id) {
+                    writes_to.push(id);
+                }
+            }
+            let profile = ServiceProfile {
+                service,
+                cpu_per_request: spec.cpu_per_request.map_or(CPU_PER_REQUEST, |it| it.value),
+                base_latency: spec.base_latency.map_or(BASE_LATENCY, |it| it.value),
+                depends_on,
+                writes_to,
+                origin: spec.span.origin(),
+            };
+            if spec.cpu_per_request.is_some_and(|cpu| cpu.value.is_zero()) {
+                let span = spec.cpu_per_request.map_or(spec.span, |cpu| cpu.span);
+                self.report(Code::E0021, span, "a request takes some CPU time");
+            }
+            if profiles.insert(service, profile).is_some() {
+                let message = format!("`{}` has a profile already", spec.service.value);
+                self.report(Code::E0018, spec.service.span, message);
+            }
+        }
+        profiles
+    }
+
+    fn load(&mut self, spec: &LoadSpec) -> Option<Load> {
+        let service = self.service(&spec.service)?;
+        let via = match &spec.via {
+            Some(name) => Some(self.service(name)?),
+            None => None,
+        };
+        let points = self.points(spec)?;
+        Some(Load { service, via, points, origin: spec.span.origin() })
+    }
+
+    fn points(&mut self, spec: &LoadSpec) -> Option<Vec<LoadPoint>> {
+        match (spec.rate, spec.points.as_slice()) {
+            (Some(rate), []) => {
+                Some(vec![LoadPoint { at: SimTime::ZERO, rate_millirps: rate.value.millirps }])
+            }
+            (None, [_, ..]) => {
+                for pair in spec.points.windows(2) {
+                    if pair[1].at.value < pair[0].at.value {
+                        let message = "points go forward in time";
+                        let diagnostic = Diagnostic::new(Code::E0021, pair[1].at.span, message);
+                        self.diagnostics.push(diagnostic.related(pair[0].at.span, "after this"));
+                    }
+                }
+                let point = |point: &crate::document::LoadPointSpec| LoadPoint {
+                    at: point.at.value,
+                    rate_millirps: point.rate.value.millirps,
+                };
+                Some(spec.points.iter().map(point).collect())
+            }
+            _ => {
+                let message = "a load has either `rate` or `points`";
+                self.report(Code::E0017, spec.span, message);
+                None
+            }
+        }
+    }
+
+    /// `service: '*'`: every exposed Service that has no load of its own.
+    fn wildcard_loads(&mut self, spec: &LoadSpec, loads: &mut BTreeMap<ServiceId, Load>) {
+        let via = match &spec.via {
+            Some(name) => self.service(name),
+            None => None,
+        };
+        let Some(points) = self.points(spec) else { return };
+        let gateways: Vec<ServiceId> = loads.values().filter_map(|load| load.via).collect();
+        for idx in 0..self.blueprint.services.len() {
+            let service = ServiceId::from_index(idx);
+            let is_gateway = gateways.contains(&service) || via == Some(service);
+            let Some(exposure) = self.exposure(idx) else { continue };
+            if is_gateway || loads.contains_key(&service) {
+                continue;
+            }
+            // What comes in through its own load balancer does not pass the gateway.
+            let via = via.filter(|_| exposure == Exposure::Ingress);
+            let points = points.clone();
+            loads.insert(service, Load { service, via, points, origin: spec.span.origin() });
+        }
+    }
+
+    /// How requests from outside reach a Service. Where nothing of a namespace that came with `-f` is
+    /// exposed, each of its Services with a selector counts, so that bare manifests are judged too.
+    fn exposure(&self, idx: usize) -> Option<Exposure> {
+        let service = &self.blueprint.services[idx];
+        if self.has_ingress(&service.namespace, &service.name) {
+            return Some(Exposure::Ingress);
+        }
+        if service.is_external {
+            return Some(Exposure::Itself);
+        }
+        let object = self.manifests.object(&self.manifests.services[idx]);
+        if object.tier != Tier::CommandLine || service.selector.is_empty() {
+            return None;
+        }
+        let is_of_database = object.key.kind == "Cluster";
+        let namespace_is_exposed = self.blueprint.services.iter().any(|other| {
+            other.namespace == service.namespace
+                && (other.is_external || self.has_ingress(&other.namespace, &other.name))
+        });
+        (!is_of_database && !namespace_is_exposed).then_some(Exposure::Itself)
+    }
+
+    fn has_ingress(&self, namespace: &str, name: &str) -> bool {
+        let mut ingresses = self.blueprint.ingresses.iter();
+        ingresses.any(|ingress| ingress.namespace == namespace && ingress.service_name == name)
+    }
+
+    /// Calls that environment variables give away, for Services without a stated profile.
+    fn guess_calls(&mut self, profiles: &mut BTreeMap<ServiceId, ServiceProfile>) {
+        let mut calls = Calls::of(profiles);
+        for (caller, callee, value) in calls.guesses(self.manifests, profiles) {
+            if !calls.add(caller, callee) {
+                continue;
+            }
+            let caller_name = self.blueprint.service_name(caller);
+            let callee_name = self.blueprint.service_name(callee);
+            let text = format!(
+                "each request to {caller_name} calls {callee_name} once, because its environment names it"
+            );
+            self.assume(text, &value.span.origin());
+            let profile = profiles.entry(caller).or_insert_with(|| assumed_profile(caller));
+            profile.depends_on.push(callee);
+            profile.origin = self.blueprint.services[caller.index()].origin.clone();
+        }
+    }
+
+    fn refuse_circular_calls(
+        &mut self,
+        profiles: &BTreeMap<ServiceId, ServiceProfile>,
+        specs: &[ServiceSpec],
+    ) {
+        let calls = Calls::of(profiles);
+        for spec in specs {
+            let mut ignored = Vec::new();
+            let found = super::look_up("", &spec.service, &self.names.services, &mut ignored);
+            let Some(service) = found.map(ServiceId::from_index) else { continue };
+            if let Some(circle) = calls.circle_from(service) {
+                let names: Vec<String> =
+                    circle.iter().map(|id| self.blueprint.service_name(*id)).collect();
+                let message = format!("a request would never end: {}", names.join(" calls "));
+                self.report(Code::E0020, spec.service.span, message);
+            }
+        }
+    }
+
+    /// Profiles in the order of ids, with assumed ones for Services that are asked and state none.
+    fn complete(
+        &mut self,
+        mut profiles: BTreeMap<ServiceId, ServiceProfile>,
+        stated: &[ServiceId],
+    ) -> Vec<ServiceProfile> {
+        let mut asked: Vec<ServiceId> = Vec::new();
+        for load in &self.blueprint.loads {
+            asked.push(load.service);
+            asked.extend(load.via);
+        }
+        asked.extend(profiles.values().flat_map(|profile| &profile.depends_on));
+        asked.sort();
+        asked.dedup();
+        for service in asked {
+            if stated.contains(&service) {
+                continue;
+            }
+            let origin = self.blueprint.services[service.index()].origin.clone();
+            let text = format!(
+                "{}: a request takes 1 ms of CPU and 5 ms in all, where nothing is stated",
+                self.blueprint.service_name(service)
+            );
+            self.assume(text, &origin);
+            profiles
+                .entry(service)
+                .or_insert_with(|| ServiceProfile { origin, ..assumed_profile(service) });
+        }
+        profiles.into_values().collect()
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Exposure {
+    /// An Ingress leads to it.
+    Ingress,
+    /// It has an address outside.
+    Itself,
+}
+
+fn assumed_profile(service: ServiceId) -> ServiceProfile {
+    ServiceProfile {
+        service,
+        cpu_per_request: CPU_PER_REQUEST,
+        base_latency: BASE_LATENCY,
+        depends_on: Vec::new(),
+        writes_to: Vec::new(),
+        origin: model_api::Origin::default(),
+    }
+}

@@ -1,0 +1,200 @@
+//! Zones and nodes of a platform.
+
+use std::collections::BTreeMap;
+
+use model_api::ZoneId;
+use model_api::blueprint::{NodeSpec, Zone};
+use model_api::kube::{Node, ResourceList, Taint, TaintEffect};
+
+use crate::diagnostic::{Code, Diagnostic, has_errors};
+use crate::document::{NodePoolSpec, PlatformSpec};
+use crate::nearest::suggestion;
+use crate::source::{Span, Spanned};
+
+/// Pods that a node holds when nothing is stated: `maxPods` of the kubelet.
+const PODS_PER_NODE: i64 = 110;
+/// Most nodes of a platform.
+const NODES_MAX: usize = 20_000;
+
+pub(super) struct Placed {
+    pub(super) zones: Vec<Zone>,
+    pub(super) nodes: Vec<NodeSpec>,
+    pub(super) member_zones: Vec<ZoneId>,
+}
+
+pub(super) fn place(spec: &PlatformSpec, diagnostics: &mut Vec<Diagnostic>) -> Placed {
+    let zones = zones(spec, diagnostics);
+    let names: Vec<String> = zones.iter().map(|zone| zone.name.clone()).collect();
+    let builder = Builder { region: &spec.region.name.value, names: &names };
+    let mut nodes = Vec::new();
+    let mut pools: BTreeMap<&str, Span> = BTreeMap::new();
+    for pool in &spec.node_pools {
+        if let Some(first) = pools.insert(&pool.name.value, pool.name.span) {
+            let message = format!("there is a node pool `{}` already", pool.name.value);
+            diagnostics.push(
+                Diagnostic::new(Code::E0018, pool.name.span, message).related(first, "first here"),
+            );
+        }
+        builder.pool(pool, &mut nodes, diagnostics);
+    }
+    // Of a pool that is wrong in itself it was said already.
+    if nodes.is_empty() && !has_errors(diagnostics) {
+        let message = "the platform has no worker node";
+        diagnostics.push(Diagnostic::new(Code::E0027, spec.span, message));
+    }
+    let member_zones = builder.members(spec, &mut nodes, diagnostics);
+    Placed { zones, nodes, member_zones }
+}
+
+fn zones(spec: &PlatformSpec, diagnostics: &mut Vec<Diagnostic>) -> Vec<Zone> {
+    let mut zones: Vec<Zone> = Vec::new();
+    for zone in &spec.zones {
+        if zones.iter().any(|known| known.name == zone.name.value) || zone.name.value == "random" {
+            let message = match zone.name.value.as_str() {
+                "random" => {
+                    "a zone must not be called `random`: faults mean any zone by it".to_owned()
+                }
+                name => format!("there is a zone `{name}` already"),
+            };
+            diagnostics.push(Diagnostic::new(Code::E0018, zone.name.span, message));
+            continue;
+        }
+        let jurisdiction = zone.jurisdiction.as_ref().unwrap_or(&spec.region.jurisdiction);
+        zones.push(Zone {
+            name: zone.name.value.clone(),
+            jurisdiction: jurisdiction.value.clone(),
+            origin: zone.span.origin(),
+        });
+    }
+    if zones.is_empty() {
+        diagnostics.push(Diagnostic::new(Code::E0027, spec.span, "the platform has no zone"));
+    }
+    zones
+}
+
+struct Builder<'a> {
+    region: &'a str,
+    names: &'a [String],
+}
+
+impl Builder<'_> {
+    fn zone(&self, name: &Spanned<String>, diagnostics: &mut Vec<Diagnostic>) -> Option<ZoneId> {
+        let found = self.names.iter().position(|known| *known == name.value);
+        if found.is_none() {
+            diagnostics.push(unknown_zone(name, self.names));
+        }
+        found.map(ZoneId::from_index)
+    }
+
+    /// Nodes of a pool, zone by zone.
+    fn pool(
+        &self,
+        pool: &NodePoolSpec,
+        nodes: &mut Vec<NodeSpec>,
+        diagnostics: &mut Vec<Diagnostic>,
+    ) {
+        let millis = i64::try_from(pool.cpu.value.millis).unwrap_or(i64::MAX);
+        let bytes = i64::try_from(pool.memory.value.count).unwrap_or(i64::MAX);
+        let pods = pool.pods.map_or(PODS_PER_NODE, |pods| i64::from(pods.value));
+        let allocatable = allocatable(millis, bytes, pods);
+        let count = pool.count_per_zone.value as usize;
+        if nodes.len() + count * pool.zones.len() > NODES_MAX {
+            let message = format!("a platform has at most {NODES_MAX} nodes");
+            diagnostics.push(Diagnostic::new(Code::E0021, pool.count_per_zone.span, message));
+            return;
+        }
+        for zone_name in &pool.zones {
+            let Some(zone) = self.zone(zone_name, diagnostics) else { continue };
+            for number in 1..=count {
+                let name = format!("{}-{}-{number}", pool.name.value, zone_name.value);
+                let mut labels = self.labels(&name, &zone_name.value);
+                for (key, value) in &pool.labels.0 {
+                    labels.insert(key.value.clone(), value.value.clone());
+                }
+                let taints = pool.taints.iter().map(|taint| Taint {
+                    key: taint.key.value.clone(),
+                    value: taint.value.clone().map(|value| value.value).unwrap_or_default(),
+                    effect: taint.effect.value,
+                });
+                let node = Node {
+                    name,
+                    labels,
+                    taints: taints.collect(),
+                    allocatable: allocatable.clone(),
+                    ..Node::default()
+                };
+                let origin = pool.span.origin();
+                nodes.push(NodeSpec { node, zone, is_control_plane: false, origin });
+            }
+        }
+    }
+
+    /// Members of the control plane, each on a machine that takes no other pods.
+    fn members(
+        &self,
+        spec: &PlatformSpec,
+        nodes: &mut Vec<NodeSpec>,
+        diagnostics: &mut Vec<Diagnostic>,
+    ) -> Vec<ZoneId> {
+        const LABEL: &str = "node-role.kubernetes.io/control-plane";
+        let mut member_zones: Vec<ZoneId> = Vec::new();
+        for zone_name in &spec.control_plane.zones {
+            let Some(zone) = self.zone(zone_name, diagnostics) else { continue };
+            let number = member_zones.iter().filter(|have| **have == zone).count() + 1;
+            member_zones.push(zone);
+            let name = format!("control-plane-{}-{number}", zone_name.value);
+            let mut labels = self.labels(&name, &zone_name.value);
+            labels.insert(LABEL.to_owned(), String::new());
+            let node = Node {
+                name,
+                labels,
+                taints: vec![Taint {
+                    key: LABEL.to_owned(),
+                    value: String::new(),
+                    effect: TaintEffect::NoSchedule,
+                }],
+                allocatable: allocatable(4000, 16 << 30, PODS_PER_NODE),
+                ..Node::default()
+            };
+            let origin = spec.control_plane.span.origin();
+            nodes.push(NodeSpec { node, zone, is_control_plane: true, origin });
+        }
+        if member_zones.is_empty() {
+            let message = "the control plane has no member";
+            let span = spec.control_plane.span;
+            diagnostics.push(Diagnostic::new(Code::E0027, span, message));
+        }
+        member_zones
+    }
+
+    /// The labels that a kubelet and the cloud provider set.
+    fn labels(&self, name: &str, zone: &str) -> BTreeMap<String, String> {
+        [
+            ("kubernetes.io/hostname", name),
+            ("kubernetes.io/arch", "amd64"),
+            ("kubernetes.io/os", "linux"),
+            ("topology.kubernetes.io/region", self.region),
+            ("topology.kubernetes.io/zone", zone),
+        ]
+        .into_iter()
+        .map(|(key, value)| (key.to_owned(), value.to_owned()))
+        .collect()
+    }
+}
+
+pub(super) fn unknown_zone(name: &Spanned<String>, names: &[String]) -> Diagnostic {
+    let candidates: Vec<&str> = names.iter().map(String::as_str).collect();
+    Diagnostic::new(Code::E0016, name.span, format!("there is no zone `{}`", name.value))
+        .help_if(suggestion(&name.value, candidates))
+}
+
+fn allocatable(cpu_millis: i64, memory_bytes: i64, pods: i64) -> ResourceList {
+    let amounts = [
+        (ResourceList::CPU, cpu_millis),
+        (ResourceList::MEMORY, memory_bytes),
+        (ResourceList::PODS, pods),
+        // Simplified: local disks are not part of a node pool yet and never run out.
+        (ResourceList::EPHEMERAL_STORAGE, i64::MAX / 4),
+    ];
+    ResourceList(amounts.into_iter().map(|(name, amount)| (name.to_owned(), amount)).collect())
+}

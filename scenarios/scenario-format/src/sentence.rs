@@ -1,0 +1,426 @@
+//! The guarantee language: one sentence, read by hand so that every mistake has its column.
+//!
+//! ```text
+//! sentence   = promise ["for" share "of" "runs"]
+//! promise    = "availability" "(" service ")" (">=" | ">") share
+//!            | "rto" "(" service-or-database ")" ("<=" | "<") duration
+//!            | "rpo" "(" database ")" ("<=" | "<" | "==") duration
+//!            | "latency" "(" service "," quantile ")" ("<=" | "<") duration
+//!            | "returns" "(" "goodput" "(" service ")" "," share "," duration ")"
+//!            | ("never" | "always" | "sometimes") predicate
+//! predicate  = name ["(" (object | 'text') ")"]
+//! ```
+//!
+//! A subject is `namespace/name`, or `*` for every Service that carries load (every database, for
+//! `rpo`). Quantiles are written `p50`, `p99`, `p99.9`.
+
+use model_api::SimSpan;
+use model_api::guarantee::{Comparison, Limit};
+
+use crate::decode::FromText;
+use crate::diagnostic::{Code, Diagnostic};
+use crate::nearest::nearest;
+use crate::source::{Span, Spanned};
+use crate::units::Share;
+
+mod token;
+
+use token::{Token, TokenKind, Tokens};
+
+/// A sentence, names not yet looked up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sentence {
+    /// What must hold in a run.
+    pub promise: PromiseSpec,
+    /// In which share of runs, when not in all.
+    pub share: Option<Share>,
+}
+
+/// What must hold in a run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the fields are those of model_api::guarantee::Promise")]
+pub enum PromiseSpec {
+    /// `availability(service) >= 99.9%`
+    Availability { service: Spanned<String>, limit: Limit<u32> },
+    /// `rto(subject) <= 60s`
+    Rto { subject: Spanned<String>, limit: Limit<SimSpan> },
+    /// `rpo(database) == 0s`
+    Rpo { database: Spanned<String>, limit: Limit<SimSpan> },
+    /// `latency(service, p99) <= 300ms`
+    Latency { service: Spanned<String>, quantile_ppm: u32, limit: Limit<SimSpan> },
+    /// `never predicate`
+    Never(PredicateSpec),
+    /// `always predicate`
+    Always(PredicateSpec),
+    /// `sometimes predicate`
+    Sometimes(PredicateSpec),
+    /// `returns(goodput(service), 95%, 10m)`
+    Returns { service: Spanned<String>, to_ppm: u32, within: SimSpan },
+}
+
+/// A condition that holds or does not at each moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PredicateSpec {
+    /// Which.
+    pub name: PredicateName,
+    /// About what, when it was said.
+    pub argument: Option<Spanned<String>>,
+    /// Where its name was written.
+    pub span: Span,
+}
+
+/// What a predicate is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ArgumentKind {
+    /// Nothing.
+    None,
+    /// A database, or any.
+    DatabaseOrAny,
+    /// A workload, or any.
+    WorkloadOrAny,
+    /// A Service.
+    Service,
+    /// A text in quotes.
+    Text,
+}
+
+macro_rules! predicates {
+    ($( $variant:ident $name:literal $argument:ident, )*) => {
+        /// The predicates there are; see `model_api::guarantee::Predicate` for their meaning.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[expect(missing_docs, reason = "documented in model_api::guarantee::Predicate")]
+        pub enum PredicateName { $( $variant, )* }
+
+        impl PredicateName {
+            /// All of them.
+            pub const ALL: &[Self] = &[$( Self::$variant, )*];
+
+            /// As it is written.
+            pub const fn text(self) -> &'static str {
+                match self { $( Self::$variant => $name, )* }
+            }
+
+            /// What it takes in parentheses.
+            pub const fn argument(self) -> ArgumentKind {
+                match self { $( Self::$variant => ArgumentKind::$argument, )* }
+            }
+        }
+    };
+}
+
+predicates! {
+    TwoWritablePrimaries "two_writable_primaries" DatabaseOrAny,
+    DataLost "data_lost" DatabaseOrAny,
+    Failover "failover" DatabaseOrAny,
+    QuorumLost "quorum_lost" None,
+    MasterDisruption "master_disruption" None,
+    PodUnschedulable "pod_unschedulable" WorkloadOrAny,
+    PodEvicted "pod_evicted" WorkloadOrAny,
+    NoEndpoints "no_endpoints" Service,
+    WithinRegion "within_region" Text,
+}
+
+/// First words of a sentence.
+const BEGINNINGS: [&str; 8] =
+    ["availability", "rto", "rpo", "latency", "returns", "never", "always", "sometimes"];
+
+/// Reads a sentence. `is_exact` says that columns inside the scalar can be computed.
+pub fn parse(text: &Spanned<String>, is_exact: bool) -> Result<Sentence, Diagnostic> {
+    let mut parser = Parser { tokens: Tokens::new(text, is_exact)? };
+    let promise = parser.promise()?;
+    let share = parser.share()?;
+    match parser.tokens.next() {
+        None => Ok(Sentence { promise, share }),
+        Some(extra) => {
+            let message = format!("`{}` is one word too many", extra.text);
+            let help = "a sentence ends with `for 99% of runs`, or with its limit";
+            Err(error(extra.span, message).help(help))
+        }
+    }
+}
+
+fn error(span: Span, message: impl Into<String>) -> Diagnostic {
+    Diagnostic::new(Code::E0019, span, message)
+}
+
+struct Parser<'a> {
+    tokens: Tokens<'a>,
+}
+
+impl<'a> Parser<'a> {
+    fn promise(&mut self) -> Result<PromiseSpec, Diagnostic> {
+        let first = self.word("a promise")?;
+        match first.text {
+            "availability" => {
+                let service = self.subject()?;
+                let comparison = self.comparison(&[">=", ">"])?;
+                let limit = Limit { comparison, value: self.share_value()?.ppm };
+                Ok(PromiseSpec::Availability { service, limit })
+            }
+            "rto" => {
+                let subject = self.subject()?;
+                let comparison = self.comparison(&["<=", "<"])?;
+                Ok(PromiseSpec::Rto { subject, limit: Limit { comparison, value: self.span()? } })
+            }
+            "rpo" => {
+                let database = self.subject()?;
+                let comparison = self.comparison(&["<=", "<", "=="])?;
+                Ok(PromiseSpec::Rpo { database, limit: Limit { comparison, value: self.span()? } })
+            }
+            "latency" => self.latency(),
+            "returns" => self.returns(),
+            "never" => self.predicate().map(PromiseSpec::Never),
+            "always" => self.predicate().map(PromiseSpec::Always),
+            "sometimes" => self.predicate().map(PromiseSpec::Sometimes),
+            other => {
+                let help = match nearest(other, BEGINNINGS) {
+                    Some(close) => format!("did you mean `{close}`?"),
+                    None => format!("a sentence begins with {}", BEGINNINGS.join(", ")),
+                };
+                Err(error(first.span, format!("`{other}` is no promise")).help(help))
+            }
+        }
+    }
+
+    fn latency(&mut self) -> Result<PromiseSpec, Diagnostic> {
+        self.symbol("(")?;
+        let service = self.name()?;
+        self.symbol(",")?;
+        let token = self.word("a quantile such as p99")?;
+        let digits = token.text.strip_prefix('p').unwrap_or_default();
+        let quantile_ppm = match Share::from_text(&format!("{digits}%")) {
+            Ok(share) if share.ppm < 1_000_000 && share.ppm > 0 => share.ppm,
+            _ => {
+                let message = format!("`{}` is no quantile such as p50 or p99.9", token.text);
+                return Err(error(token.span, message));
+            }
+        };
+        self.symbol(")")?;
+        let comparison = self.comparison(&["<=", "<"])?;
+        let limit = Limit { comparison, value: self.span()? };
+        Ok(PromiseSpec::Latency { service, quantile_ppm, limit })
+    }
+
+    fn returns(&mut self) -> Result<PromiseSpec, Diagnostic> {
+        self.symbol("(")?;
+        let signal = self.word("a signal")?;
+        if signal.text != "goodput" {
+            let message = format!("`{}` is no signal that can return", signal.text);
+            return Err(error(signal.span, message).help("there is: goodput(namespace/service)"));
+        }
+        let service = self.subject()?;
+        self.symbol(",")?;
+        let to_ppm = self.share_value()?.ppm;
+        self.symbol(",")?;
+        let within = self.span()?;
+        self.symbol(")")?;
+        Ok(PromiseSpec::Returns { service, to_ppm, within })
+    }
+
+    fn predicate(&mut self) -> Result<PredicateSpec, Diagnostic> {
+        let token = self.word("a predicate")?;
+        let all = || PredicateName::ALL.iter().map(|name| name.text());
+        let Some(name) = PredicateName::ALL.iter().find(|name| name.text() == token.text) else {
+            let help = match nearest(token.text, all()) {
+                Some(close) => format!("did you mean `{close}`?"),
+                None => format!("there are {}", all().collect::<Vec<_>>().join(", ")),
+            };
+            return Err(error(token.span, format!("`{}` is no predicate", token.text)).help(help));
+        };
+        let mut argument = None;
+        if self.tokens.peek().is_some_and(|next| next.text == "(") {
+            self.symbol("(")?;
+            let value = self.tokens.expect("an object or a text in quotes")?;
+            check_argument(*name, &value)?;
+            argument = Some(Spanned { value: value.text.to_owned(), span: value.span });
+            self.symbol(")")?;
+        }
+        let needs_one = matches!(name.argument(), ArgumentKind::Service | ArgumentKind::Text);
+        if needs_one && argument.is_none() {
+            let example = match name.argument() {
+                ArgumentKind::Text => "('EU')",
+                _ => "(namespace/service)",
+            };
+            let message = format!("`{}` needs to know about what", name.text());
+            return Err(
+                error(token.span, message).help(format!("write `{}{example}`", name.text()))
+            );
+        }
+        Ok(PredicateSpec { name: *name, argument, span: token.span })
+    }
+
+    fn share(&mut self) -> Result<Option<Share>, Diagnostic> {
+        if self.tokens.peek().is_none_or(|next| next.text != "for") {
+            return Ok(None);
+        }
+        self.tokens.next();
+        let share = self.share_value()?;
+        for expected in ["of", "runs"] {
+            let word = self.word("`of runs`")?;
+            if word.text != expected {
+                let message = format!("expected `{expected}`, found `{}`", word.text);
+                return Err(error(word.span, message).help("write `for 99% of runs`"));
+            }
+        }
+        Ok(Some(share))
+    }
+
+    /// A subject in parentheses.
+    fn subject(&mut self) -> Result<Spanned<String>, Diagnostic> {
+        self.symbol("(")?;
+        let name = self.name()?;
+        self.symbol(")")?;
+        Ok(name)
+    }
+
+    fn name(&mut self) -> Result<Spanned<String>, Diagnostic> {
+        let token = self.word("a subject such as namespace/name, or *")?;
+        Ok(Spanned { value: token.text.to_owned(), span: token.span })
+    }
+
+    fn word(&mut self, expected: &str) -> Result<Token<'a>, Diagnostic> {
+        let token = self.tokens.expect(expected)?;
+        if token.kind == TokenKind::Word {
+            return Ok(token);
+        }
+        Err(error(token.span, format!("expected {expected}, found `{}`", token.text)))
+    }
+
+    fn symbol(&mut self, symbol: &str) -> Result<(), Diagnostic> {
+        let token = self.tokens.expect(&format!("`{symbol}`"))?;
+        if token.kind == TokenKind::Symbol && token.text == symbol {
+            return Ok(());
+        }
+        Err(error(token.span, format!("expected `{symbol}`, found `{}`", token.text)))
+    }
+
+    fn comparison(&mut self, allowed: &[&str]) -> Result<Comparison, Diagnostic> {
+        let expected = allowed.join(" or ");
+        let token = self.tokens.expect(&expected)?;
+        let comparison = match token.text {
+            "<=" => Comparison::LessOrEqual,
+            "<" => Comparison::Less,
+            ">=" => Comparison::GreaterOrEqual,
+            ">" => Comparison::Greater,
+            "==" => Comparison::Equal,
+            other => {
+                return Err(error(token.span, format!("expected {expected}, found `{other}`")));
+            }
+        };
+        if allowed.contains(&token.text) {
+            return Ok(comparison);
+        }
+        let message = format!("`{}` would promise that it gets worse", token.text);
+        Err(error(token.span, message).help(format!("write {expected}")))
+    }
+
+    fn share_value(&mut self) -> Result<Share, Diagnostic> {
+        let token = self.word(Share::EXPECTED)?;
+        Share::from_text(token.text).map_err(|reason| bad_value::<Share>(&token, reason))
+    }
+
+    /// A duration, which may be several words: `1h 30m`.
+    fn span(&mut self) -> Result<SimSpan, Diagnostic> {
+        let first = self.word(SimSpan::EXPECTED)?;
+        let mut text = first.text.to_owned();
+        while let Some(next) = self.tokens.peek() {
+            if next.kind != TokenKind::Word || next.text == "for" {
+                break;
+            }
+            text = format!("{text} {}", next.text);
+            self.tokens.next();
+        }
+        SimSpan::from_text(&text).map_err(|reason| bad_value::<SimSpan>(&first, reason))
+    }
+}
+
+fn bad_value<T: FromText>(token: &Token<'_>, reason: String) -> Diagnostic {
+    error(token.span, format!("`{}` is not {}", token.text, T::EXPECTED)).label(reason)
+}
+
+fn check_argument(name: PredicateName, value: &Token<'_>) -> Result<(), Diagnostic> {
+    let expected = match (name.argument(), value.kind) {
+        (ArgumentKind::None, _) => "nothing in parentheses",
+        (ArgumentKind::Text, TokenKind::Text) => return Ok(()),
+        (ArgumentKind::Text, _) => "a text in quotes, such as 'EU'",
+        (_, TokenKind::Word) => return Ok(()),
+        (ArgumentKind::DatabaseOrAny, _) => "a database as namespace/name",
+        (ArgumentKind::WorkloadOrAny, _) => "a workload as namespace/name",
+        (ArgumentKind::Service, _) => "a Service as namespace/name",
+    };
+    Err(error(value.span, format!("`{}` takes {expected}, found `{}`", name.text(), value.text)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<Sentence, Diagnostic> {
+        parse(&Spanned { value: text.to_owned(), span: Span::default() }, true)
+    }
+
+    #[test]
+    fn every_form_of_the_language_is_read() {
+        let cases = [
+            "availability(shop/frontend) >= 99.9% for 99% of runs",
+            "availability(*) > 99.95%",
+            "rto(shop/orders-api) <= 60s",
+            "rto( shop/orders-api )<=1h 30m for 95% of runs",
+            "rpo(shop/orders-db) == 0s",
+            "latency(shop/frontend, p99.9) <= 300ms",
+            "never two_writable_primaries",
+            "never two_writable_primaries(shop/orders-db)",
+            "always within_region('EU')",
+            "always within_region(\"EU\")",
+            "sometimes pod_evicted",
+            "never no_endpoints(shop/frontend) for 99% of runs",
+            "returns(goodput(shop/frontend), 95%, 10m)",
+        ];
+        for text in cases {
+            if let Err(diagnostic) = read(text) {
+                panic!("{text}: {} {:?}", diagnostic.message, diagnostic.span);
+            }
+        }
+        let sentence = read("latency(a/b, p99) < 1h 30m for 97.5% of runs").expect("valid");
+        let limit = Limit { comparison: Comparison::Less, value: SimSpan::from_mins(90) };
+        let PromiseSpec::Latency { service, quantile_ppm, limit: found } = sentence.promise else {
+            panic!("latency expected");
+        };
+        assert_eq!((service.value.as_str(), quantile_ppm, found), ("a/b", 990_000, limit));
+        assert_eq!(sentence.share, Some(Share { ppm: 975_000 }));
+    }
+
+    #[test]
+    fn every_mistake_has_its_column_and_a_sentence() {
+        let cases = [
+            ("", 1, "expected a promise"),
+            ("avialability(a/b) >= 99%", 1, "is no promise"),
+            ("availability a/b >= 99%", 14, "expected `(`"),
+            ("availability(a/b) <= 99%", 19, "gets worse"),
+            ("availability(a/b) >= 0.99", 22, "is not a share"),
+            ("availability(a/b) >= 199%", 22, "is not a share"),
+            ("rto(a/b) <= 60", 13, "is not a duration"),
+            ("rto(a/b) <= -60s", 13, "is not a duration"),
+            ("rto(a/b) 60s", 10, "expected <= or <"),
+            ("rto(a/b", 8, "expected `)`"),
+            ("rpo(a/b) == 0s for all runs", 20, "is not a share"),
+            ("rpo(a/b) == 0s for 99% of days", 27, "expected `runs`"),
+            ("latency(a/b, 99) <= 1s", 14, "is no quantile"),
+            ("latency(a/b, p100) <= 1s", 14, "is no quantile"),
+            ("never two_primaries", 7, "is no predicate"),
+            ("never quorum_lost(a/b)", 19, "takes nothing"),
+            ("always within_region(EU)", 22, "takes a text"),
+            ("always within_region", 8, "needs to know"),
+            ("returns(latency(a/b), 95%, 10m)", 9, "is no signal"),
+            ("never quorum_lost ever", 19, "one word too many"),
+            ("always within_region('EU)", 22, "is not closed"),
+        ];
+        for (text, column, part) in cases {
+            let diagnostic = read(text).expect_err(text);
+            let found = diagnostic.span.expect("has a place").at.column;
+            assert!(diagnostic.message.contains(part), "{text}: {}", diagnostic.message);
+            // The scalar starts at column 0 in this test, so columns count from 0.
+            assert_eq!(found + 1, column, "{text}: {}", diagnostic.message);
+        }
+    }
+}

@@ -1,0 +1,189 @@
+//! Each rule: an input that it warns of, and its neighbour that it does not.
+
+use crate::support::{WEB, load_all, said, web};
+
+/// Codes said about a manifest beside `web.yaml`.
+fn codes(manifest: &str) -> Vec<String> {
+    let more = "  load: [{service: '*', rate: 1}]\n";
+    let files = web(more).with("m.yaml", manifest);
+    let loaded = load_all(&files, &["m.yaml"], &[]);
+    let code = |line: String| line.split(": ").nth(1).unwrap_or_default().to_owned();
+    said(&loaded).into_iter().map(code).collect()
+}
+
+/// A change of the web manifest makes a rule speak that was silent.
+fn speaks(code: &str, change: impl Fn(&str) -> String) {
+    assert_eq!(codes(WEB), Vec::<String>::new(), "the neighbour is clean");
+    let text = change(WEB);
+    assert_ne!(text, WEB, "{code}: the change hits");
+    assert!(codes(&text).contains(&code.to_owned()), "{code}: {:?}", codes(&text));
+}
+
+fn plus(more: &str) -> impl Fn(&str) -> String {
+    let more = more.to_owned();
+    move |text| format!("{text}---\n{more}")
+}
+
+fn swap(from: &str, to: &str) -> impl Fn(&str) -> String {
+    let (from, to) = (from.to_owned(), to.to_owned());
+    move |text| text.replacen(&from, &to, 1)
+}
+
+const SPREAD: &str = "      topologySpreadConstraints:\n        - {maxSkew: 1, topologyKey: topology.kubernetes.io/zone, whenUnsatisfiable: DoNotSchedule, labelSelector: {matchLabels: {app: web}}}\n";
+
+fn anti(kind: &str, selector: &str, key: &str) -> String {
+    let term =
+        format!("{{labelSelector: {{matchLabels: {{app: {selector}}}}}, topologyKey: {key}}}");
+    let list = match kind {
+        "required" => format!("requiredDuringSchedulingIgnoredDuringExecution: [{term}]"),
+        _ => format!(
+            "preferredDuringSchedulingIgnoredDuringExecution: [{{weight: 100, podAffinityTerm: {term}}}]"
+        ),
+    };
+    format!("      affinity: {{podAntiAffinity: {{{list}}}}}\n")
+}
+
+#[test]
+fn selectors_that_select_nothing() {
+    speaks("W0101", swap("selector: {app: web}", "selector: {app: wep}"));
+    let budget = "apiVersion: policy/v1\nkind: PodDisruptionBudget\nmetadata: {name: b, namespace: shop}\nspec: {maxUnavailable: 1, selector: {matchLabels: {app: wep}}}\n";
+    speaks("W0102", plus(budget));
+    let lost = anti("preferred", "docs", "kubernetes.io/hostname");
+    speaks("W0103", swap("      containers", &format!("{lost}      containers")));
+    speaks(
+        "W0104",
+        swap("labelSelector: {matchLabels: {app: web}}", "labelSelector: {matchLabels: {app: x}}"),
+    );
+    speaks("W0104", swap(", labelSelector: {matchLabels: {app: web}}", ""));
+    let own = anti("preferred", "web", "kubernetes.io/hostname");
+    let text = WEB.replacen("      containers", &format!("{own}      containers"), 1);
+    assert_eq!(codes(&text), Vec::<String>::new());
+}
+
+#[test]
+fn budgets() {
+    let budget = |name: &str, limit: &str| {
+        format!(
+            "apiVersion: policy/v1\nkind: PodDisruptionBudget\nmetadata: {{name: {name}, namespace: shop}}\nspec: {{{limit}, selector: {{matchLabels: {{app: web}}}}}}\n"
+        )
+    };
+    speaks("W0105", plus(&budget("b", "minAvailable: 2")));
+    speaks("W0105", plus(&budget("b", "maxUnavailable: 0%")));
+    let fine = budget("b", "minAvailable: 1");
+    assert_eq!(codes(&format!("{WEB}---\n{fine}")), Vec::<String>::new());
+    speaks("W0106", plus(&format!("{fine}---\n{}", budget("c", "maxUnavailable: 1"))));
+}
+
+#[test]
+fn places() {
+    speaks("W0107", swap("cpu: 100m", "cpu: 40"));
+    speaks("W0107", swap("cpu: 100m", "example.com/gpu: 1, cpu: 100m"));
+    speaks(
+        "W0108",
+        swap(
+            "topologyKey: topology.kubernetes.io/zone",
+            "topologyKey: topology.kubernetes.io/rack",
+        ),
+    );
+    speaks("W0109", swap("      containers", "      nodeSelector: {disk: fast}\n      containers"));
+    let affinity = "      affinity: {nodeAffinity: {requiredDuringSchedulingIgnoredDuringExecution: {nodeSelectorTerms: [{matchExpressions: [{key: topology.kubernetes.io/zone, operator: In, values: [az-z]}]}]}}}\n";
+    speaks("W0109", swap("      containers", &format!("{affinity}      containers")));
+    speaks("W0110", swap("replicas: 2", "replicas: 1"));
+    speaks("W0111", swap(SPREAD, ""));
+    speaks("W0111", swap(SPREAD, &anti("preferred", "web", "kubernetes.io/hostname")));
+    speaks("W0111", swap("maxSkew: 1", "maxSkew: 2"));
+    let zones = WEB.replacen(SPREAD, &anti("preferred", "web", "topology.kubernetes.io/zone"), 1);
+    assert_eq!(codes(&zones), Vec::<String>::new());
+    let strict = anti("required", "web", "topology.kubernetes.io/zone");
+    speaks("W0128", |text| text.replace(SPREAD, &strict).replace("replicas: 2", "replicas: 3"));
+    // Two replicas, two zones, 25 % of two is nothing: a rollout cannot move.
+    speaks("W0128", swap(SPREAD, &strict));
+    let half = WEB
+        .replace(SPREAD, &strict)
+        .replace("replicas: 2", "replicas: 2\n  strategy: {rollingUpdate: {maxUnavailable: 1}}");
+    assert_eq!(codes(&half), Vec::<String>::new());
+}
+
+#[test]
+fn probes_and_requests() {
+    speaks("W0112", swap("          readinessProbe: {httpGet: {path: /, port: http}}\n", ""));
+    let liveness = |period: u32| {
+        format!(
+            "          livenessProbe: {{periodSeconds: {period}, httpGet: {{path: /, port: http}}}}\n          resources"
+        )
+    };
+    speaks("W0113", swap("          resources", &liveness(10)));
+    let patient = WEB.replacen("          resources", &liveness(30), 1);
+    assert_eq!(codes(&patient), Vec::<String>::new());
+    speaks("W0114", swap("          resources: {requests: {cpu: 100m, memory: 64Mi}}\n", ""));
+}
+
+#[test]
+fn names_that_lead_nowhere() {
+    let scaler = |target: &str| {
+        format!(
+            "apiVersion: autoscaling/v2\nkind: HorizontalPodAutoscaler\nmetadata: {{name: h, namespace: shop}}\nspec: {{maxReplicas: 3, scaleTargetRef: {{apiVersion: apps/v1, kind: Deployment, name: {target}}}}}\n"
+        )
+    };
+    speaks("W0116", plus(&scaler("wep")));
+    assert_eq!(codes(&format!("{WEB}---\n{}", scaler("web"))), Vec::<String>::new());
+    speaks("W0115", plus(&WEB[..WEB.find("---").expect("two documents")].replace("\n---", "")));
+    speaks("W0117", swap("      containers", "      priorityClassName: gold\n      containers"));
+    let claim = "apiVersion: v1\nkind: PersistentVolumeClaim\nmetadata: {name: c, namespace: shop}\nspec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}\n";
+    let mounts = swap(
+        "      containers",
+        "      volumes: [{name: v, persistentVolumeClaim: {claimName: c}}]\n      containers",
+    );
+    speaks("W0125", &mounts);
+    speaks("W0118", |text| format!("{}---\n{claim}", mounts(text)));
+    let class = "apiVersion: storage.k8s.io/v1\nkind: StorageClass\nmetadata: {name: slow}\nprovisioner: x\n";
+    speaks("W0126", |text| format!("{text}---\n{claim}---\n{class}"));
+    let ingress = |service: &str| {
+        format!(
+            "apiVersion: networking.k8s.io/v1\nkind: Ingress\nmetadata: {{name: i, namespace: shop}}\nspec: {{rules: [{{http: {{paths: [{{pathType: Prefix, path: /, backend: {{service: {{name: {service}, port: {{number: 80}}}}}}}}]}}}}]}}\n"
+        )
+    };
+    speaks("W0122", plus(&ingress("wep")));
+    assert_eq!(codes(&format!("{WEB}---\n{}", ingress("web"))), Vec::<String>::new());
+    speaks("W0123", swap("targetPort: http", "targetPort: https"));
+    speaks("W0124", plus("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\n"));
+}
+
+#[test]
+fn databases_and_schedules() {
+    let cluster = |instances: u32| {
+        format!(
+            "apiVersion: postgresql.cnpg.io/v1\nkind: Cluster\nmetadata: {{name: db, namespace: shop}}\nspec: {{instances: {instances}, storage: {{size: 1Gi}}, postgresql: {{synchronous: {{method: any, number: 1}}}}}}\n"
+        )
+    };
+    speaks("W0119", plus(&cluster(2)));
+    speaks("W0120", plus(&cluster(1)));
+    assert_eq!(codes(&format!("{WEB}---\n{}", cluster(3))), Vec::<String>::new());
+    let backup = |schedule: &str| {
+        format!(
+            "apiVersion: postgresql.cnpg.io/v1\nkind: ScheduledBackup\nmetadata: {{name: s, namespace: shop}}\nspec: {{schedule: \"{schedule}\"}}\n"
+        )
+    };
+    speaks("W0121", plus(&backup("0 3 * * *")));
+    assert_eq!(codes(&format!("{WEB}---\n{}", backup("0 0 3 * * *"))), Vec::<String>::new());
+    assert_eq!(codes(&format!("{WEB}---\n{}", backup("@daily"))), Vec::<String>::new());
+    let velero = "apiVersion: velero.io/v1\nkind: Schedule\nmetadata: {name: s, namespace: shop}\nspec: {schedule: 0 0 3 * * *}\n";
+    speaks("W0121", plus(velero));
+}
+
+#[test]
+fn loads_and_faults_that_reach_nothing() {
+    let outside = "apiVersion: v1\nkind: Service\nmetadata: {name: out, namespace: shop}\nspec: {type: LoadBalancer, selector: {app: web}, ports: [{port: 80}]}\n";
+    let files = web("").with("m.yaml", format!("{WEB}---\n{outside}"));
+    let says = said(&load_all(&files, &["m.yaml"], &[]));
+    assert!(says.iter().any(|it| it.contains("W0127: Service shop/out is exposed")), "{says:?}");
+    for fault in [
+        "zonePowerLoss: {zone: az-a, at: 2h}",
+        "loadSpike: {factor: 2, at: 1m, services: [shop/web]}",
+        "zonePowerLoss: {zone: az-a, when: {faultEnded: zoneIsolation 2}}\n    - zoneIsolation: {zone: az-a, at: 1m}",
+    ] {
+        let files = web(&format!("  faults:\n    - {fault}\n"));
+        let says = said(&load_all(&files, &["web.yaml"], &[]));
+        assert!(says.iter().any(|it| it.contains("W0129")), "{fault}: {says:?}");
+    }
+}

@@ -1,0 +1,10 @@
+//! Tests of the whole reader.
+
+mod bad_input;
+mod explained;
+mod library;
+mod lints;
+mod mutated;
+mod overrides;
+mod read;
+mod support;

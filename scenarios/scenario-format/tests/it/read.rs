@@ -1,0 +1,284 @@
+//! What is read from good input.
+
+use model_api::kube::{IntOrPercent, ProbeHandler, TaintEffect, WorkloadKind};
+use model_api::{Parameters, SimSpan};
+
+use crate::support::{Memory, PLATFORM, WEB, load_all, said, scenario, web};
+
+#[test]
+fn line_ends_marks_lists_and_json_make_no_difference() {
+    let json = r#"{"apiVersion": "v1", "kind": "List", "items": [
+        {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "a", "namespace": "shop"},
+         "spec": {"clusterIP": "None", "selector": {"app": "web"}}}]}"#;
+    let plain = load_all(&web(""), &["web.yaml"], &[]).resolved.expect("valid").blueprint;
+    let cases = [
+        WEB.replace('\n', "\r\n"),
+        format!("\u{feff}{WEB}"),
+        format!("---\n{WEB}---\n"),
+        format!("# a comment\n\n{WEB}...\n"),
+    ];
+    for text in cases {
+        let loaded = load_all(&web("").with("web.yaml", &text), &["web.yaml"], &[]);
+        assert_eq!(said(&loaded), Vec::<String>::new());
+        let found = loaded.resolved.expect("valid").blueprint;
+        assert_eq!(found.workloads[0].template, plain.workloads[0].template);
+        assert_eq!(found.services[0].selector, plain.services[0].selector);
+    }
+    let loaded = load_all(&web("").with("l.json", json), &["web.yaml", "l.json"], &[]);
+    let services = loaded.resolved.expect("valid").blueprint.services;
+    assert!(services[1].is_headless && services[1].name == "a");
+}
+
+#[test]
+fn positions_lead_to_the_lines_of_the_manifest() {
+    let loaded = load_all(&web(""), &["web.yaml"], &[]);
+    let blueprint = loaded.resolved.expect("valid").blueprint;
+    let origin = &blueprint.workloads[0].origin;
+    let at = |path: &str| (origin.of(path).line, origin.of(path).column);
+    assert_eq!((origin.object.line, origin.object.column), (3, 18));
+    assert_eq!(at("spec.replicas"), (5, 3));
+    assert_eq!(at("spec.template.spec.topologySpreadConstraints"), (10, 7));
+    assert_eq!(at("spec.template.spec.topologySpreadConstraints[0].topologyKey"), (11, 24));
+    assert_eq!(at("spec.template.spec.containers[0].readinessProbe.periodSeconds"), (16, 11));
+    let file = &blueprint.files[origin.object.file_idx as usize];
+    assert_eq!(file, "web.yaml");
+}
+
+#[test]
+fn defaults_are_those_of_the_api_server() {
+    let loaded = load_all(&web(""), &["web.yaml"], &[]);
+    let blueprint = loaded.resolved.expect("valid").blueprint;
+    let web = &blueprint.workloads[0];
+    let WorkloadKind::Deployment { strategy, progress_deadline } = &web.kind else {
+        panic!("a Deployment");
+    };
+    let quarter = IntOrPercent::Percent(25);
+    let rolling = model_api::kube::DeploymentStrategy::RollingUpdate {
+        max_surge: quarter,
+        max_unavailable: quarter,
+    };
+    assert_eq!((*strategy, *progress_deadline), (rolling, SimSpan::from_secs(600)));
+    let spec = &web.template.spec;
+    assert_eq!(spec.termination_grace, SimSpan::from_secs(30));
+    let tolerated: Vec<(&str, Option<SimSpan>)> =
+        spec.tolerations.iter().map(|it| (it.key.as_str(), it.toleration)).collect();
+    let five_minutes = Some(SimSpan::from_secs(300));
+    assert_eq!(
+        tolerated,
+        [
+            ("node.kubernetes.io/not-ready", five_minutes),
+            ("node.kubernetes.io/unreachable", five_minutes),
+        ]
+    );
+    assert!(spec.tolerations.iter().all(|it| it.effect == Some(TaintEffect::NoExecute)));
+    let probe = spec.containers[0].readiness.expect("stated");
+    assert_eq!(probe.handler, ProbeHandler::HttpGet);
+    assert_eq!(probe.period, SimSpan::from_secs(10));
+    assert_eq!((probe.success_threshold, probe.failure_threshold), (1, 3));
+    assert_eq!(spec.containers[0].ports[0].protocol, "TCP");
+}
+
+#[test]
+fn requests_come_from_limits_and_seconds_from_the_platform() {
+    let text = WEB
+        .replace("requests: {cpu: 100m, memory: 64Mi}", "limits: {cpu: 0.5, memory: 64Mi}")
+        .replace("replicas: 2", "replicas: 0o2");
+    let platform = PLATFORM.replace("spec:\n", "spec:\n  parameters: {defaultToleration: 30s}\n");
+    let files = web("").with("web.yaml", text).with("small.yaml", platform);
+    let blueprint = load_all(&files, &["web.yaml"], &[]).resolved.expect("valid").blueprint;
+    let spec = &blueprint.workloads[0].template.spec;
+    assert_eq!(spec.containers[0].requests.cpu_millis(), Some(500));
+    assert_eq!(spec.containers[0].requests.memory_bytes(), Some(64 << 20));
+    assert_eq!(spec.tolerations[0].toleration, Some(SimSpan::from_secs(30)));
+    assert_eq!(blueprint.workloads[0].replicas, 2);
+}
+
+#[test]
+fn every_parameter_can_be_stated() {
+    let default = format!("{:?}", Parameters::default());
+    let inner = default.strip_prefix("Parameters { ").expect("a struct");
+    let mut depth = 0;
+    let mut fields: Vec<String> = Vec::new();
+    let mut word = String::new();
+    for letter in inner.chars() {
+        match letter {
+            '{' | '(' => depth += 1,
+            '}' | ')' => depth -= 1,
+            ':' if depth == 0 => fields.push(std::mem::take(&mut word)),
+            ',' | ' ' => word.clear(),
+            _ => word.push(letter),
+        }
+    }
+    assert!(fields.len() > 25, "{fields:?}");
+    let schema = scenario_format::schema::platform();
+    let known =
+        schema["definitions"]["ParametersSpec"]["properties"].as_object().expect("a mapping");
+    for field in fields {
+        let bare = field.trim_end_matches("_milli").trim_end_matches("_ppm");
+        let key: String = bare
+            .split('_')
+            .enumerate()
+            .map(|(idx, part)| match idx {
+                0 => part.to_owned(),
+                _ => part[..1].to_uppercase() + &part[1..],
+            })
+            .collect();
+        assert!(known.contains_key(&key), "{key} cannot be set");
+    }
+}
+
+const DATABASE: &str = "\
+apiVersion: postgresql.cnpg.io/v1
+kind: Cluster
+metadata: {name: db, namespace: shop}
+spec:
+  instances: 3
+  failoverDelay: 5
+  storage: {size: 10Gi}
+  postgresql: {synchronous: {method: first, number: 1, dataDurability: preferred}}
+  affinity: {topologyKey: topology.kubernetes.io/zone, podAntiAffinityType: required}
+";
+
+#[test]
+fn a_cluster_is_its_instances_services_and_claims() {
+    let files = web("").with("db.yaml", DATABASE);
+    let loaded = load_all(&files, &["web.yaml", "db.yaml"], &[]);
+    let blueprint = loaded.resolved.expect("valid").blueprint;
+    let database = &blueprint.databases[0];
+    assert_eq!(blueprint.service_name(database.read_write_service), "shop/db-rw");
+    assert_eq!(blueprint.service_name(database.read_only_service), "shop/db-ro");
+    let synchronous = database.synchronous.expect("stated");
+    assert!(!synchronous.is_any && !synchronous.is_required && !synchronous.failover_quorum);
+    assert_eq!(database.failover_delay, SimSpan::from_secs(5));
+    let workload = &blueprint.workloads[database.workload.index()];
+    assert_eq!((workload.kind.name(), workload.replicas), ("Cluster", 3));
+    let terms = &workload.template.spec.affinity.pod_anti_required;
+    assert_eq!(terms[0].topology_key, "topology.kubernetes.io/zone");
+    assert!(terms[0].label_selector.as_ref().expect("stated").matches(&workload.template.labels));
+    let claims: Vec<&str> = blueprint.claims.iter().map(|claim| claim.name.as_str()).collect();
+    assert_eq!(claims, ["db-1", "db-2", "db-3"]);
+    let assumed: Vec<&str> = blueprint.assumptions.iter().map(|it| it.text.as_str()).collect();
+    assert!(assumed.iter().any(|text| text.contains("shop/db: 1 MiB")), "{assumed:?}");
+}
+
+#[test]
+fn synchronous_standbys_are_fewer_than_instances() {
+    let text = DATABASE.replace("number: 1", "number: 3");
+    let loaded = load_all(&web("").with("db.yaml", text), &["db.yaml"], &[]);
+    let says = said(&loaded);
+    assert!(says[0].starts_with("db.yaml:8:45: E0022"), "{says:?}");
+}
+
+#[test]
+fn names_without_a_namespace_are_found_when_they_are_clear() {
+    let more = "  load: [{service: web, rate: 60/min}]\n  guarantees:\n    a: availability(web) >= 99%\n    b: rto(*) <= 1m\n";
+    let loaded = load_all(&web(more), &["web.yaml"], &[]);
+    let resolved = loaded.resolved.expect("valid");
+    assert_eq!(resolved.blueprint.loads[0].points[0].rate_millirps, 1000);
+    let names: Vec<&str> = resolved.guarantees.iter().map(|it| it.name.as_str()).collect();
+    assert_eq!(names, ["a", "b [shop/web]"]);
+    let other = WEB.replace("namespace: shop", "namespace: other");
+    let files = web(more).with("other.yaml", other);
+    let says = said(&load_all(&files, &["web.yaml", "other.yaml"], &[]));
+    assert!(says[0].contains("`web` may be one of shop/web, other/web"), "{says:?}");
+}
+
+#[test]
+fn later_tiers_replace_earlier_ones() {
+    let three = WEB.replace("replicas: 2", "replicas: 3");
+    let files = web("  manifests: [web.yaml]\n").with("mine.yaml", three);
+    let loaded = load_all(&files, &["mine.yaml"], &[]);
+    assert_eq!(said(&loaded), Vec::<String>::new());
+    let blueprint = loaded.resolved.expect("valid").blueprint;
+    assert_eq!(blueprint.workloads.len(), 1);
+    assert_eq!(blueprint.workloads[0].replicas, 3);
+}
+
+#[test]
+fn what_is_exposed_gets_the_wildcard_load() {
+    let more = "  load: [{service: '*', rate: 5}]\n  guarantees: {g: availability(*) >= 99%}\n";
+    // Nothing of the namespace is exposed: with -f each of its Services counts.
+    let resolved = load_all(&web(more), &["web.yaml"], &[]).resolved.expect("valid");
+    assert_eq!(resolved.guarantees[0].name, "g [shop/web]");
+    // A platform's own inner Service does not.
+    let files = web(&format!("  manifests: [web.yaml]\n{more}"));
+    assert!(load_all(&files, &[], &[]).resolved.is_none());
+    let front = "apiVersion: v1\nkind: Service\nmetadata: {name: front, namespace: shop}\nspec: {type: LoadBalancer, selector: {app: web}, ports: [{port: 80}]}\n";
+    let files = files.with("front.yaml", front);
+    let resolved = load_all(&files, &["front.yaml"], &[]).resolved.expect("valid");
+    assert_eq!(resolved.guarantees[0].name, "g [shop/front]");
+}
+
+#[test]
+fn calls_are_guessed_from_the_environment_and_never_in_a_circle() {
+    let service = |name: &str, calls: &str| {
+        WEB.replace("web", name).replace(
+            "          resources",
+            &format!("          env: [{{name: PEER, value: \"{calls}\"}}]\n          resources"),
+        )
+    };
+    let files = Memory::default()
+        .with("s.yaml", scenario("  load: [{service: shop/a, rate: 5}]\n"))
+        .with("small.yaml", PLATFORM)
+        .with("m/a.yaml", service("a", "http://b.shop.svc.cluster.local/x"))
+        .with("m/b.yaml", service("b", "c:80"))
+        .with("m/c.yaml", service("c", "a:80"))
+        .with("m/d.yaml", service("d", "a"));
+    let blueprint = load_all(&files, &["m"], &[]).resolved.expect("valid").blueprint;
+    let calls: Vec<(String, Vec<String>)> = blueprint
+        .profiles
+        .iter()
+        .map(|it| {
+            let called = it.depends_on.iter().map(|id| blueprint.service_name(*id)).collect();
+            (blueprint.service_name(it.service), called)
+        })
+        .collect();
+    let owned = |name: &str, called: &[&str]| {
+        (name.to_owned(), called.iter().map(|it| (*it).to_owned()).collect::<Vec<_>>())
+    };
+    let expected =
+        [owned("shop/a", &["shop/b"]), owned("shop/b", &["shop/c"]), owned("shop/c", &[])];
+    assert_eq!(calls, expected);
+}
+
+#[test]
+fn nodes_bear_the_labels_of_their_place() {
+    let blueprint = load_all(&web(""), &[], &[]).resolved.expect("valid").blueprint;
+    let names: Vec<&str> = blueprint.nodes.iter().map(|it| it.node.name.as_str()).collect();
+    assert_eq!(
+        names,
+        [
+            "worker-az-a-1",
+            "worker-az-b-1",
+            "control-plane-az-a-1",
+            "control-plane-az-b-1",
+            "control-plane-az-b-2",
+        ]
+    );
+    let node = &blueprint.nodes[1].node;
+    assert_eq!(node.labels["topology.kubernetes.io/zone"], "az-b");
+    assert_eq!(node.labels["kubernetes.io/hostname"], "worker-az-b-1");
+    assert_eq!(node.allocatable.get("pods"), Some(110));
+    assert!(blueprint.nodes[2].is_control_plane && !blueprint.nodes[2].node.taints.is_empty());
+}
+
+#[test]
+fn coverage_lists_what_is_left_aside() {
+    let text = WEB
+        .replace("      containers:", "      securityContext: {runAsUser: 1}\n      containers:")
+        + "---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: c, namespace: shop}\n---\napiVersion: example.com/v1\nkind: Widget\nmetadata: {name: w, namespace: shop}\n";
+    let loaded = load_all(&web("").with("web.yaml", text), &["web.yaml"], &[]);
+    let coverage = loaded.resolved.expect("valid").coverage;
+    let listed: Vec<String> = coverage
+        .of_fidelity(scenario_format::coverage::Fidelity::NotModelled)
+        .map(|it| format!("{} {} {}:{}", it.kind, it.field, it.places[0].line, it.note))
+        .collect();
+    assert_eq!(
+        listed,
+        [
+            "apps/v1 Deployment spec.template.spec.securityContext 12:",
+            "example.com/v1 Widget  33:an unknown kind",
+            "v1 ConfigMap  29:",
+        ]
+    );
+}
