@@ -1,0 +1,297 @@
+//! How it came to an outage: the chain of causes, and what its time was spent on.
+//!
+//! Works on the journal of one run: events know their parents, observations their cause. The chain
+//! of what ended an outage is its critical path: each link of it is time that something was waited
+//! for, named by what came of it. So the parts of an outage sum to it exactly.
+
+use std::collections::BTreeMap;
+
+use model_api::fault::FaultPlan;
+use model_api::observation::{DeletionReason, LossReason};
+use model_api::{Blueprint, Observation, ServiceId, SourceRef};
+use report_data::{Explanation, OutagePart, Part, Position, Step};
+use sim_kernel::{EventId, Journal, SimTime};
+
+use crate::outage::Outage;
+
+mod timeline;
+
+pub use timeline::Moment;
+
+/// A journal with the observations of each event at hand.
+pub struct Story<'a, E> {
+    journal: &'a Journal<E, Observation>,
+    blueprint: &'a Blueprint,
+    plan: &'a FaultPlan,
+    by_cause: BTreeMap<EventId, Vec<Observation>>,
+}
+
+impl<'a, E> Story<'a, E> {
+    /// The story of a journal.
+    pub fn new(
+        journal: &'a Journal<E, Observation>,
+        blueprint: &'a Blueprint,
+        plan: &'a FaultPlan,
+    ) -> Self {
+        let mut by_cause: BTreeMap<EventId, Vec<Observation>> = BTreeMap::new();
+        for record in journal.observations() {
+            by_cause.entry(record.cause).or_default().push(record.observation);
+        }
+        Self { journal, blueprint, plan, by_cause }
+    }
+
+    /// Explains an outage of a Service in run number `run`.
+    pub fn outage(&self, run: u64, service: ServiceId, outage: &Outage) -> Explanation {
+        let mut steps = self.steps(self.cause_at(service, outage.from));
+        steps.push(Step {
+            at_ns: outage.from.as_nanos(),
+            text: format!(
+                "requests for {} fail: {}",
+                self.blueprint.service_name(service),
+                self.loss(outage.reason)
+            ),
+            position: self.position(self.blueprint.services[service.index()].origin.object),
+        });
+        let ending = self.ending(service, outage);
+        steps.extend(
+            self.steps(ending).into_iter().filter(|step| step.at_ns > outage.from.as_nanos()),
+        );
+        steps.push(Step {
+            at_ns: outage.until.as_nanos(),
+            text: if outage.is_over {
+                "requests are answered again".to_owned()
+            } else {
+                "the run ends; requests still fail".to_owned()
+            },
+            position: None,
+        });
+        steps.dedup();
+        Explanation { run, steps, outage_parts: self.parts(ending, outage) }
+    }
+
+    /// Explains the first observation of a run for which `is_it` holds.
+    pub fn first(&self, run: u64, is_it: impl Fn(&Observation) -> bool) -> Option<Explanation> {
+        let found = self.journal.observations().iter().find(|record| is_it(&record.observation))?;
+        let mut steps = self.steps(found.cause);
+        if let Some((text, source)) = self.sentence(&found.observation) {
+            steps.push(Step {
+                at_ns: found.at.as_nanos(),
+                text,
+                position: source.and_then(|source| self.position(source)),
+            });
+        }
+        steps.dedup();
+        Some(Explanation { run, steps, outage_parts: Vec::new() })
+    }
+
+    /// What closed the stretch of a flow that ended at `at`.
+    fn cause_at(&self, service: ServiceId, at: SimTime) -> EventId {
+        self.flows(service)
+            .find(|(ended_at, _, _)| *ended_at >= at)
+            .map_or(EventId::NONE, |(_, cause, _)| cause)
+    }
+
+    /// What closed the last stretch of the outage in which requests were lost.
+    fn ending(&self, service: ServiceId, outage: &Outage) -> EventId {
+        let lossy = self.flows(service).filter(|(_, _, segment)| {
+            segment.loss != LossReason::None
+                && segment.from >= outage.from
+                && segment.from < outage.until
+        });
+        lossy.last().map_or(EventId::NONE, |(_, cause, _)| cause)
+    }
+
+    fn flows(
+        &self,
+        service: ServiceId,
+    ) -> impl Iterator<Item = (SimTime, EventId, model_api::observation::FlowSegment)> + '_ {
+        self.journal.observations().iter().filter_map(move |record| match record.observation {
+            Observation::Flow(segment) if segment.service == service => {
+                Some((record.at, record.cause, segment))
+            }
+            _ => None,
+        })
+    }
+
+    /// The chain of an event, one step for each link that something can be said of.
+    fn steps(&self, id: EventId) -> Vec<Step> {
+        let mut steps = Vec::new();
+        for record in self.journal.chain(id) {
+            let Some(observations) = self.by_cause.get(&record.id) else { continue };
+            let telling = observations.iter().find_map(|observation| self.sentence(observation));
+            if let Some((text, source)) = telling {
+                steps.push(Step {
+                    at_ns: record.at.as_nanos(),
+                    text,
+                    position: source.and_then(|source| self.position(source)),
+                });
+            }
+        }
+        steps
+    }
+
+    /// The outage cut at the moments of its critical path.
+    fn parts(&self, ending: EventId, outage: &Outage) -> Vec<OutagePart> {
+        let mut lengths: BTreeMap<Part, u64> = BTreeMap::new();
+        let mut from = outage.from;
+        let mut waiting = Vec::new();
+        for record in self.journal.chain(ending) {
+            let at = record.at.clamp(outage.from, outage.until);
+            waiting.push((from, at));
+            from = at;
+            let part = self.by_cause.get(&record.id).into_iter().flatten().find_map(part);
+            if let Some(part) = part {
+                for (start, end) in waiting.drain(..) {
+                    *lengths.entry(part).or_default() += (end - start).as_nanos();
+                }
+            }
+        }
+        waiting.push((from, outage.until));
+        let last = if outage.is_over { Part::Drain } else { Part::Decide };
+        for (start, end) in waiting {
+            *lengths.entry(last).or_default() += (end - start).as_nanos();
+        }
+        lengths
+            .into_iter()
+            .filter(|(_, length_ns)| *length_ns > 0)
+            .map(|(part, length_ns)| OutagePart { part, length_ns })
+            .collect()
+    }
+
+    fn position(&self, source: SourceRef) -> Option<Position> {
+        let file = self.blueprint.files.get(source.file_idx as usize)?;
+        (source.line > 0).then(|| Position {
+            file: file.clone(),
+            line: source.line,
+            column: source.column,
+        })
+    }
+
+    fn loss(&self, reason: LossReason) -> String {
+        match reason {
+            LossReason::None => "too few are answered".to_owned(),
+            LossReason::DeadEndpoints => {
+                "they are sent to endpoints that cannot answer any more".to_owned()
+            }
+            LossReason::NoEndpoints => "no endpoint is ready".to_owned(),
+            LossReason::Overload => "more come in than the ready pods can serve".to_owned(),
+            LossReason::Dependency(service) => {
+                format!("{}, which they need, fails", self.blueprint.service_name(service))
+            }
+            LossReason::Database(database) => {
+                format!("{} takes no writes", self.blueprint.database_name(database))
+            }
+        }
+    }
+
+    /// An observation in words, with the place in the input that has it so; `None` for what is only
+    /// of use to the judge.
+    fn sentence(&self, observation: &Observation) -> Option<(String, Option<SourceRef>)> {
+        use Observation as O;
+        let node = |id: model_api::NodeId| self.blueprint.nodes[id.index()].node.name.clone();
+        let workload = |id: model_api::WorkloadId| self.blueprint.workload_name(id);
+        let field = |id: model_api::WorkloadId, path: &str| {
+            Some(self.blueprint.workloads[id.index()].origin.of(path))
+        };
+        let text = match *observation {
+            O::FaultStruck { fault, .. } => {
+                let fault = &self.plan.faults[fault.index()];
+                return Some((
+                    format!("fault \"{}\" strikes", fault.name),
+                    Some(fault.origin.object),
+                ));
+            }
+            O::FaultEnded { fault } => {
+                format!("fault \"{}\" is over", self.plan.faults[fault.index()].name)
+            }
+            O::NodeLost { node: id } => format!("node {} is lost", node(id)),
+            O::NodeRestored { node: id } => format!("node {} is back", node(id)),
+            O::NodeBecameNotReady { node: id } => {
+                format!(
+                    "the node controller finds {} silent and marks its pods not ready",
+                    node(id)
+                )
+            }
+            O::NodeBecameReady { node: id } => format!("node {} is Ready again", node(id)),
+            O::NodeTaintedNoExecute { node: id } => {
+                format!("node {} is tainted NoExecute", node(id))
+            }
+            O::QuorumLost => "etcd loses its quorum".to_owned(),
+            O::QuorumRegained => "etcd has a quorum again".to_owned(),
+            O::LeaderChanged => "another controller manager takes over".to_owned(),
+            O::MasterDisruptionStarted => "every zone is lost: evictions stop".to_owned(),
+            O::PodDeletionRequested { workload: id, reason: DeletionReason::Taint, .. } => {
+                let place = field(id, "spec.template.spec.tolerations");
+                return Some((
+                    format!("the toleration of a pod of {} runs out", workload(id)),
+                    place,
+                ));
+            }
+            O::PodCreated { workload: id, .. } => {
+                format!("{} creates a pod in its place", workload(id))
+            }
+            O::PodBecameUnschedulable { workload: id, reason, .. } => {
+                let place = field(id, "spec.template.spec");
+                let text = format!("no node fits a pod of {} ({reason:?})", workload(id));
+                return Some((text, place));
+            }
+            O::PodBound { workload: id, node: at, .. } => {
+                format!("a pod of {} is bound to {}", workload(id), node(at))
+            }
+            O::PodImagePulled { workload: id, .. } => {
+                format!("the image of a pod of {} is there", workload(id))
+            }
+            O::PodStarted { workload: id, .. } => format!("a pod of {} runs", workload(id)),
+            O::PodBecameReady { workload: id, .. } => {
+                let place = field(id, "spec.template.spec.containers[0].readinessProbe");
+                return Some((format!("a pod of {} is ready", workload(id)), place));
+            }
+            O::PrimaryPromoted { database, .. } => {
+                format!("{} has a new primary", self.blueprint.database_name(database))
+            }
+            O::WritesStopped { database } => {
+                format!("{} takes no writes", self.blueprint.database_name(database))
+            }
+            O::WritesResumed { database } => {
+                format!("{} takes writes again", self.blueprint.database_name(database))
+            }
+            O::FailoverBlocked { database, reason } => {
+                format!("{} cannot fail over ({reason:?})", self.blueprint.database_name(database))
+            }
+            O::CommitsLost { database, commit_count, .. } => {
+                let name = self.blueprint.database_name(database);
+                format!("{name} lost {commit_count} acknowledged commits")
+            }
+            O::EndpointsChanged { service, ready_count, live_count } => format!(
+                "proxies route {} to {ready_count} endpoints, {live_count} of them alive",
+                self.blueprint.service_name(service)
+            ),
+            _ => return None,
+        };
+        Some((text, None))
+    }
+}
+
+/// What the wait for an observation was spent on.
+fn part(observation: &Observation) -> Option<Part> {
+    use Observation as O;
+    match observation {
+        O::NodeBecameNotReady { .. } => Some(Part::Detect),
+        O::NodeTaintedNoExecute { .. }
+        | O::PodDeletionRequested { .. }
+        | O::QuorumRegained
+        | O::LeaderChanged => Some(Part::Decide),
+        O::PodCreated { .. }
+        | O::PodBound { .. }
+        | O::EndpointsChanged { .. }
+        | O::PrimaryPromoted { .. }
+        | O::WritesResumed { .. } => Some(Part::Act),
+        O::NodeRestored { .. } | O::NodeBecameReady { .. } | O::FaultEnded { .. } => {
+            Some(Part::Provision)
+        }
+        O::PodImagePulled { .. } => Some(Part::Pull),
+        O::PodStarted { .. } => Some(Part::Start),
+        O::PodBecameReady { .. } => Some(Part::Warm),
+        _ => None,
+    }
+}

@@ -1,0 +1,298 @@
+//! Verdicts: of a guarantee in one run, and over all runs.
+
+use model_api::Blueprint;
+use model_api::guarantee::{Guarantee, Predicate, Promise, Subject};
+use sim_kernel::{SimSpan, SimTime};
+
+use crate::interval::{Interval, proportion};
+use crate::measures::RunMeasures;
+use crate::premise;
+use crate::signal::Signals;
+
+/// What became of a guarantee in one run.
+#[derive(Clone, Debug, PartialEq)]
+pub enum RunVerdict {
+    /// It was put to the test and held.
+    Held,
+    /// It was broken.
+    Violated,
+    /// It was broken, and no design could have kept it.
+    Unwinnable {
+        /// Why, as a sentence.
+        why: String,
+    },
+    /// The event that would have put it to the test did not happen.
+    NotExercised {
+        /// What did not happen, as a sentence.
+        why: String,
+    },
+}
+
+/// What became of a guarantee over all runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Kept, as often as promised.
+    Held,
+    /// Not kept as often as promised.
+    Violated,
+    /// Broken where no design could have kept it, and nowhere else.
+    Unwinnable,
+    /// Never put to the test.
+    Vacuous,
+    /// The interval of the share of runs straddles the share promised: more runs decide.
+    Inconclusive,
+    /// Cannot be judged, because the model does not know what it is about.
+    NotModelled,
+}
+
+/// A guarantee judged over all runs.
+#[derive(Clone, Debug, PartialEq)]
+pub struct GuaranteeJudgement {
+    /// The verdict.
+    pub verdict: Verdict,
+    /// The verdict as a sentence with its figures.
+    pub reason: String,
+    /// Runs in which it held.
+    pub held_count: u64,
+    /// Runs in which it was put to the test and could have held.
+    pub judged_count: u64,
+    /// Interval of the share of judged runs in which it holds, at 95 %.
+    pub share: Interval,
+    /// The run that broke it worst, if any.
+    pub worst_run: Option<u64>,
+    /// Per run, the measured value: nanoseconds, parts per million, or 1 and 0 for a predicate;
+    /// `None` when there was nothing to measure.
+    pub values: Vec<Option<i64>>,
+}
+
+/// Judges one run; also gives the measured value, if there is one.
+pub fn judge_run(
+    guarantee: &Guarantee,
+    measures: &RunMeasures,
+    blueprint: &Blueprint,
+) -> (RunVerdict, Option<i64>) {
+    if !measures.is_stressed() && !measures.faults.is_empty() {
+        return (not_exercised("no fault hit anything"), None);
+    }
+    let (verdict, value) = measure(&guarantee.promise, measures);
+    let verdict = match verdict {
+        RunVerdict::Violated => {
+            match premise::unwinnable(&guarantee.promise, measures, blueprint) {
+                Some(why) => RunVerdict::Unwinnable { why },
+                None => RunVerdict::Violated,
+            }
+        }
+        other => other,
+    };
+    (verdict, value)
+}
+
+fn measure(promise: &Promise, measures: &RunMeasures) -> (RunVerdict, Option<i64>) {
+    match promise {
+        Promise::Availability { service, limit } => {
+            match measures.services[service.index()].availability_ppm() {
+                Some(ppm) => {
+                    (held_if(limit.comparison.holds(&ppm, &limit.value)), Some(ppm.into()))
+                }
+                None => (not_exercised("nobody asked for anything"), None),
+            }
+        }
+        Promise::Rto { subject, limit } => match outage(*subject, measures) {
+            Some(length) => (held_if(limit.comparison.holds(&length, &limit.value)), span(length)),
+            None => (not_exercised("nobody asked for anything"), None),
+        },
+        Promise::Rpo { database, limit } => {
+            let seen = &measures.databases[database.index()];
+            if seen.failover_count == 0 && seen.lost_count == 0 && seen.kept_count == 0 {
+                return (not_exercised("the database never lost its primary"), None);
+            }
+            let lost = seen.lost_span_max;
+            (held_if(limit.comparison.holds(&lost, &limit.value)), span(lost))
+        }
+        Promise::Latency { service, quantile_ppm, limit } => {
+            match measures.latencies[&(*service, *quantile_ppm)] {
+                Some(seen) => (held_if(limit.comparison.holds(&seen, &limit.value)), span(seen)),
+                None => (not_exercised("nothing was answered"), None),
+            }
+        }
+        Promise::Returns { service, to_ppm, within } => {
+            let seen = measures.returns[&(*service, *to_ppm)];
+            (held_if(seen.is_some_and(|seen| seen <= *within)), seen.and_then(span))
+        }
+        Promise::Never(predicate) => {
+            let broken_at = broken_or_held_at(predicate, measures);
+            let is_never = if Signals::is_standing(predicate) {
+                broken_at == Some(SimTime::ZERO)
+            } else {
+                broken_at.is_none()
+            };
+            (held_if(is_never), Some(i64::from(!is_never)))
+        }
+        Promise::Always(predicate) => {
+            let seen = broken_or_held_at(predicate, measures);
+            let is_always = if Signals::is_standing(predicate) {
+                seen.is_none()
+            } else {
+                seen == Some(SimTime::ZERO)
+            };
+            (held_if(is_always), Some(i64::from(is_always)))
+        }
+        Promise::Sometimes(predicate) => {
+            let happened = broken_or_held_at(predicate, measures).is_some();
+            (held_if(happened), Some(i64::from(happened)))
+        }
+        Promise::Cel { .. } => (not_exercised("expressions are not evaluated yet"), None),
+    }
+}
+
+fn broken_or_held_at(predicate: &Predicate, measures: &RunMeasures) -> Option<SimTime> {
+    measures.signals.first_at(predicate)
+}
+
+/// The longest outage of a subject; `None` when it had nothing to do.
+fn outage(subject: Subject, measures: &RunMeasures) -> Option<SimSpan> {
+    match subject {
+        Subject::Service(service) => {
+            let seen = &measures.services[service.index()];
+            (seen.offered > 0)
+                .then(|| seen.longest_outage().map_or(SimSpan::ZERO, |outage| outage.length()))
+        }
+        Subject::Database(database) => Some(measures.databases[database.index()].write_outage_max),
+    }
+}
+
+fn held_if(holds: bool) -> RunVerdict {
+    if holds { RunVerdict::Held } else { RunVerdict::Violated }
+}
+
+fn not_exercised(why: &str) -> RunVerdict {
+    RunVerdict::NotExercised { why: why.to_owned() }
+}
+
+fn span(span: SimSpan) -> Option<i64> {
+    Some(i64::try_from(span.as_nanos()).unwrap_or(i64::MAX))
+}
+
+/// Judges a guarantee over all runs, in the order of their index.
+pub fn judge(
+    guarantee: &Guarantee,
+    runs: &[RunMeasures],
+    blueprint: &Blueprint,
+) -> GuaranteeJudgement {
+    let judged: Vec<(RunVerdict, Option<i64>)> =
+        runs.iter().map(|run| judge_run(guarantee, run, blueprint)).collect();
+    let count = |wanted: fn(&RunVerdict) -> bool| {
+        judged.iter().filter(|(verdict, _)| wanted(verdict)).count() as u64
+    };
+    let held_count = count(|verdict| *verdict == RunVerdict::Held);
+    let violated_count = count(|verdict| *verdict == RunVerdict::Violated);
+    let judged_count = held_count + violated_count;
+    let share = proportion(held_count, judged_count);
+    let (verdict, reason) = conclude(guarantee, &judged, held_count, judged_count, share);
+    GuaranteeJudgement {
+        verdict,
+        reason,
+        held_count,
+        judged_count,
+        share,
+        worst_run: worst_run(guarantee, &judged),
+        values: judged.into_iter().map(|(_, value)| value).collect(),
+    }
+}
+
+/// The run that broke the guarantee worst; the first of equals.
+fn worst_run(guarantee: &Guarantee, judged: &[(RunVerdict, Option<i64>)]) -> Option<u64> {
+    let smaller_is_worse = matches!(guarantee.promise, Promise::Availability { .. });
+    let never_is_worst = matches!(guarantee.promise, Promise::Returns { .. });
+    let badness = |value: Option<i64>| match value {
+        Some(value) if smaller_is_worse => value.saturating_neg(),
+        Some(value) => value,
+        None if never_is_worst => i64::MAX,
+        None => i64::MIN,
+    };
+    judged
+        .iter()
+        .enumerate()
+        .filter(|(_, (verdict, _))| {
+            matches!(verdict, RunVerdict::Violated | RunVerdict::Unwinnable { .. })
+        })
+        .map(|(run, (_, value))| (run as u64, badness(*value)))
+        .reduce(|worst, next| if next.1 > worst.1 { next } else { worst })
+        .map(|(run, _)| run)
+}
+
+fn conclude(
+    guarantee: &Guarantee,
+    judged: &[(RunVerdict, Option<i64>)],
+    held_count: u64,
+    judged_count: u64,
+    share: Interval,
+) -> (Verdict, String) {
+    if matches!(guarantee.promise, Promise::Cel { .. }) {
+        return (Verdict::NotModelled, "expressions are not evaluated yet".to_owned());
+    }
+    let unwinnable = judged.iter().find_map(|(verdict, _)| match verdict {
+        RunVerdict::Unwinnable { why } => Some(why.clone()),
+        _ => None,
+    });
+    let violated_count = judged_count - held_count;
+    if violated_count == 0
+        && let Some(why) = unwinnable
+    {
+        return (Verdict::Unwinnable, why);
+    }
+    if judged_count == 0 {
+        let why = judged.iter().find_map(|(verdict, _)| match verdict {
+            RunVerdict::NotExercised { why } => Some(why.clone()),
+            _ => None,
+        });
+        return (Verdict::Vacuous, why.unwrap_or_else(|| "no run was made".to_owned()));
+    }
+    if let Promise::Sometimes(_) = guarantee.promise
+        && guarantee.share_ppm.is_none()
+    {
+        return if held_count > 0 {
+            (Verdict::Held, format!("seen in {held_count} of {judged_count} runs"))
+        } else {
+            (Verdict::Violated, format!("seen in none of {judged_count} runs"))
+        };
+    }
+    match guarantee.share_ppm {
+        None if violated_count > 0 => {
+            (Verdict::Violated, format!("broken in {violated_count} of {judged_count} runs"))
+        }
+        None => {
+            let bound = 100.0 * (1.0 - 0.05_f64.powf(1.0 / judged_count as f64));
+            let reason = format!(
+                "held in all {judged_count} runs; at 95 % confidence it breaks in at most {bound:.2} % of them"
+            );
+            (Verdict::Held, reason)
+        }
+        Some(share_ppm) => against_share(share_ppm, held_count, judged_count, share),
+    }
+}
+
+fn against_share(
+    share_ppm: u32,
+    held_count: u64,
+    judged_count: u64,
+    share: Interval,
+) -> (Verdict, String) {
+    let wanted = f64::from(share_ppm) / 1e6;
+    let verdict = if share.low >= wanted {
+        Verdict::Held
+    } else if share.high < wanted {
+        Verdict::Violated
+    } else {
+        Verdict::Inconclusive
+    };
+    let percent = |share: f64| 100.0 * share;
+    let reason = format!(
+        "held in {held_count} of {judged_count} runs, {:.2} % (95 % interval {:.2} to {:.2} %), wanted {:.3} %",
+        percent(held_count as f64 / judged_count as f64),
+        percent(share.low),
+        percent(share.high),
+        percent(wanted),
+    );
+    (verdict, reason)
+}

@@ -1,0 +1,25 @@
+//! Judges a run by what it reported, and a campaign by its runs.
+//!
+//! The judge knows a run only through its observations; it shares no code with what it judges.
+//! Start reading at [`Monitor`] (folds the observations of one run), then [`RunMeasures`] (the
+//! figures of one run), then [`judge`] (figures of all runs against guarantees).
+//!
+//! Must never import a model other than the vocabulary, read a clock, or start a thread.
+
+mod explain;
+mod interval;
+mod judge;
+mod latency;
+mod measures;
+mod outage;
+mod premise;
+mod signal;
+
+pub use explain::{Moment, Story};
+pub use interval::{Interval, proportion};
+pub use judge::{GuaranteeJudgement, RunVerdict, Verdict, judge, judge_run};
+pub use measures::{
+    DatabaseMeasures, FaultMeasures, Monitor, RunMeasures, ServiceMeasures, Subjects,
+};
+pub use outage::{Outage, RECOVERY_SHARE_PPM, RECOVERY_WINDOW};
+pub use signal::breaks;

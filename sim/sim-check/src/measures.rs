@@ -1,0 +1,358 @@
+//! The figures of one run, folded from its observations as they come.
+
+use std::collections::BTreeMap;
+
+use model_api::fault::FaultPlan;
+use model_api::guarantee::{Guarantee, Promise};
+use model_api::observation::FlowSegment;
+use model_api::{Blueprint, DatabaseId, NodeId, Observation, ServiceId, ZoneId};
+use sim_kernel::{Causes, EventId, EventRecorder, Recorder, SimSpan, SimTime};
+
+use crate::latency;
+use crate::outage::{Outage, outages};
+use crate::signal::Signals;
+
+/// What there is to be measured: sizes and facts of the platform that the figures need.
+#[derive(Clone, Debug, Default)]
+pub struct Subjects {
+    pub(crate) service_count: usize,
+    pub(crate) database_count: usize,
+    pub(crate) fault_count: usize,
+    /// Jurisdiction of each node.
+    pub(crate) jurisdictions: Vec<String>,
+    /// Which latencies are asked for.
+    latencies: Vec<(ServiceId, u32)>,
+    /// Which goodputs must return, to what share.
+    returns: Vec<(ServiceId, u32)>,
+    pub(crate) predicates: Vec<model_api::guarantee::Predicate>,
+}
+
+impl Subjects {
+    /// What `guarantees` need to know of a platform and a fault plan.
+    pub fn new(blueprint: &Blueprint, plan: &FaultPlan, guarantees: &[Guarantee]) -> Self {
+        let mut subjects = Self {
+            service_count: blueprint.services.len(),
+            database_count: blueprint.databases.len(),
+            fault_count: plan.faults.len(),
+            jurisdictions: blueprint
+                .nodes
+                .iter()
+                .map(|spec| blueprint.zones[spec.zone.index()].jurisdiction.clone())
+                .collect(),
+            ..Self::default()
+        };
+        for guarantee in guarantees {
+            match &guarantee.promise {
+                Promise::Latency { service, quantile_ppm, .. } => {
+                    subjects.latencies.push((*service, *quantile_ppm));
+                }
+                Promise::Returns { service, to_ppm, .. } => {
+                    subjects.returns.push((*service, *to_ppm));
+                }
+                Promise::Never(predicate)
+                | Promise::Always(predicate)
+                | Promise::Sometimes(predicate) => subjects.predicates.push(predicate.clone()),
+                _ => {}
+            }
+        }
+        subjects.predicates.sort();
+        subjects.predicates.dedup();
+        subjects
+    }
+
+    pub(crate) fn jurisdiction(&self, node: NodeId) -> Option<&str> {
+        self.jurisdictions.get(node.index()).map(String::as_str)
+    }
+}
+
+/// Folds the observations of one run. Keeps no causes, so that a campaign does not pay for them.
+#[derive(Clone, Debug)]
+pub struct Monitor<'a> {
+    subjects: &'a Subjects,
+    segments: Vec<Vec<(FlowSegment, SimTime)>>,
+    databases: Vec<DatabaseMeasures>,
+    writes_stopped_at: Vec<Option<SimTime>>,
+    faults: Vec<Option<FaultMeasures>>,
+    signals: Signals,
+    zones_down: Vec<ZoneId>,
+    zones_down_count_max: u32,
+}
+
+impl<'a> Monitor<'a> {
+    /// Nothing observed yet.
+    pub fn new(subjects: &'a Subjects) -> Self {
+        Self {
+            subjects,
+            segments: vec![Vec::new(); subjects.service_count],
+            databases: vec![DatabaseMeasures::default(); subjects.database_count],
+            writes_stopped_at: vec![None; subjects.database_count],
+            faults: vec![None; subjects.fault_count],
+            signals: Signals::new(&subjects.predicates),
+            zones_down: Vec::new(),
+            zones_down_count_max: 0,
+        }
+    }
+
+    /// The figures, given that the run ended at `end`.
+    pub fn finish(mut self, end: SimTime) -> RunMeasures {
+        for database in 0..self.databases.len() {
+            self.close_write_outage(DatabaseId::from_index(database), end, false);
+        }
+        let first_struck_at = self.faults.iter().flatten().map(|fault| fault.at).min();
+        let last_struck_at = self.faults.iter().flatten().map(|fault| fault.at).max();
+        let services = self.segments.iter().map(|segments| ServiceMeasures::of(segments)).collect();
+        let latencies = self
+            .subjects
+            .latencies
+            .iter()
+            .map(|&(service, quantile_ppm)| {
+                let segments = &self.segments[service.index()];
+                ((service, quantile_ppm), latency::quantile(segments, quantile_ppm))
+            })
+            .collect();
+        let returns = self
+            .subjects
+            .returns
+            .iter()
+            .map(|&(service, to_ppm)| {
+                let segments = &self.segments[service.index()];
+                let time = first_struck_at
+                    .zip(last_struck_at)
+                    .and_then(|(first, last)| returned_after(segments, first, last, to_ppm));
+                ((service, to_ppm), time)
+            })
+            .collect();
+        RunMeasures {
+            services,
+            databases: self.databases,
+            faults: self.faults,
+            latencies,
+            returns,
+            signals: self.signals,
+            zones_down_count_max: self.zones_down_count_max,
+            end,
+        }
+    }
+
+    fn close_write_outage(&mut self, database: DatabaseId, at: SimTime, is_over: bool) {
+        if let Some(from) = self.writes_stopped_at[database.index()].take()
+            && at > from
+        {
+            let measures = &mut self.databases[database.index()];
+            measures.write_outage_max = measures.write_outage_max.max(at - from);
+            measures.write_outage_count += 1;
+            measures.is_writable_at_end = is_over;
+        }
+    }
+
+    fn fold(&mut self, at: SimTime, observation: Observation) {
+        match observation {
+            Observation::Flow(segment) if at > segment.from => {
+                self.segments[segment.service.index()].push((segment, at));
+            }
+            Observation::FaultStruck { fault, targets } => {
+                self.faults[fault.index()] = Some(FaultMeasures { at, targets, ended_at: None });
+            }
+            Observation::FaultEnded { fault } => {
+                if let Some(measures) = &mut self.faults[fault.index()] {
+                    measures.ended_at = Some(at);
+                }
+            }
+            Observation::ZoneLost { zone, .. } => {
+                if !self.zones_down.contains(&zone) {
+                    self.zones_down.push(zone);
+                }
+                let count = u32::try_from(self.zones_down.len()).expect("few zones");
+                self.zones_down_count_max = self.zones_down_count_max.max(count);
+            }
+            Observation::ZoneRestored { zone } => self.zones_down.retain(|down| *down != zone),
+            Observation::WritesStopped { database } => {
+                self.writes_stopped_at[database.index()].get_or_insert(at);
+            }
+            Observation::WritesResumed { database } => {
+                self.close_write_outage(database, at, true);
+            }
+            Observation::PrimaryPromoted { database, .. } => {
+                self.databases[database.index()].failover_count += 1;
+            }
+            Observation::CommitsKept { database } => {
+                self.databases[database.index()].kept_count += 1;
+            }
+            Observation::CommitsLost { database, span_ns, commit_count, wal_bytes } => {
+                let measures = &mut self.databases[database.index()];
+                measures.lost_span_max = measures.lost_span_max.max(SimSpan::from_nanos(span_ns));
+                measures.lost_count += 1;
+                measures.lost_commit_count += commit_count;
+                measures.lost_wal_bytes += wal_bytes;
+            }
+            _ => {}
+        }
+    }
+}
+
+impl Causes for Monitor<'_> {
+    type Link = ();
+}
+
+impl Recorder<Observation> for Monitor<'_> {
+    const RECORDS: bool = true;
+
+    fn observe(&mut self, at: SimTime, _cause: EventId, observation: Observation) {
+        self.signals.fold(self.subjects, at, observation);
+        self.fold(at, observation);
+    }
+}
+
+impl<E> EventRecorder<E> for Monitor<'_> {}
+
+/// The figures of one run.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RunMeasures {
+    /// By Service id.
+    pub services: Vec<ServiceMeasures>,
+    /// By database id.
+    pub databases: Vec<DatabaseMeasures>,
+    /// By fault id; `None` when it never struck.
+    pub faults: Vec<Option<FaultMeasures>>,
+    /// Latencies that guarantees ask for; `None` when nothing was answered.
+    pub latencies: BTreeMap<(ServiceId, u32), Option<SimSpan>>,
+    /// Time from the last fault to the return of a goodput, where guarantees ask for it; `None`
+    /// when it never returned (or no fault struck).
+    pub returns: BTreeMap<(ServiceId, u32), Option<SimSpan>>,
+    pub(crate) signals: Signals,
+    /// Most zones that were lost or cut off at the same time.
+    pub zones_down_count_max: u32,
+    /// When the run ended.
+    pub end: SimTime,
+}
+
+impl RunMeasures {
+    /// Whether any fault struck and changed something.
+    pub fn is_stressed(&self) -> bool {
+        self.faults.iter().flatten().any(|fault| fault.targets > 0)
+    }
+}
+
+/// What happened to the requests for one Service.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ServiceMeasures {
+    /// Requests asked for, in thousandths, times 2 × 10⁹: exact.
+    pub offered: u128,
+    /// Requests answered well, in the same unit.
+    pub served: u128,
+    /// Outages in order.
+    pub outages: Vec<Outage>,
+}
+
+impl ServiceMeasures {
+    fn of(segments: &[(FlowSegment, SimTime)]) -> Self {
+        let mut measures = Self { outages: outages(segments), ..Self::default() };
+        for (segment, until) in segments {
+            let length = u128::from((*until - segment.from).as_nanos());
+            let sum = |a: u64, b: u64| (u128::from(a) + u128::from(b)) * length;
+            measures.offered += sum(segment.offered_from_millirps, segment.offered_until_millirps);
+            measures.served += sum(segment.served_from_millirps, segment.served_until_millirps);
+        }
+        measures
+    }
+
+    /// Share of requests answered well, in parts per million, rounded down so that a loss never
+    /// looks like none; `None` when nobody asked.
+    pub fn availability_ppm(&self) -> Option<u32> {
+        let ppm = (self.served * 1_000_000).checked_div(self.offered)?;
+        Some(u32::try_from(ppm).expect("no more is answered than was asked"))
+    }
+
+    /// Requests that were not answered well, rounded to the nearest.
+    pub fn lost_requests(&self) -> u64 {
+        // Millirequests per second, doubled by the trapezoid, times nanoseconds.
+        const UNIT: u128 = 2 * 1_000 * 1_000_000_000;
+        let lost = self.offered.saturating_sub(self.served);
+        u64::try_from((lost + UNIT / 2) / UNIT).unwrap_or(u64::MAX)
+    }
+
+    /// The longest outage.
+    pub fn longest_outage(&self) -> Option<&Outage> {
+        self.outages.iter().rev().max_by_key(|outage| outage.length())
+    }
+}
+
+/// What happened to one database.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DatabaseMeasures {
+    /// Longest stretch of acknowledged commits lost at once.
+    pub lost_span_max: SimSpan,
+    /// How often commits were lost.
+    pub lost_count: u32,
+    /// Commits lost.
+    pub lost_commit_count: u64,
+    /// WAL lost, in bytes.
+    pub lost_wal_bytes: u64,
+    /// Promotions.
+    pub failover_count: u32,
+    /// Promotions that kept every acknowledged commit.
+    pub kept_count: u32,
+    /// Longest time without writes.
+    pub write_outage_max: SimSpan,
+    /// How often writes stopped.
+    pub write_outage_count: u32,
+    /// The last time writes stopped, they resumed before the end.
+    pub is_writable_at_end: bool,
+}
+
+/// What one fault did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FaultMeasures {
+    /// When it struck.
+    pub at: SimTime,
+    /// How many things it changed.
+    pub targets: u32,
+    /// When it was over.
+    pub ended_at: Option<SimTime>,
+}
+
+/// Requests answered well in a stretch, in thousandths.
+pub(crate) fn served_millirequest_seconds(segment: &FlowSegment, until: SimTime) -> f64 {
+    let mean = (segment.served_from_millirps as f64 + segment.served_until_millirps as f64) / 2.0;
+    mean * (until - segment.from).as_secs_f64()
+}
+
+/// Time from `last` (the last fault) until the answered rate is back at `to_ppm` of what it was
+/// just before `first` (the first fault), and stays there to the end. Zero when it never fell.
+fn returned_after(
+    segments: &[(FlowSegment, SimTime)],
+    first: SimTime,
+    last: SimTime,
+    to_ppm: u32,
+) -> Option<SimSpan> {
+    let (before, _) = segments.iter().rfind(|(segment, _)| segment.from < first)?;
+    let before_until = segments.iter().rfind(|(segment, _)| segment.from < first)?.1;
+    let level = if before_until <= first {
+        before.served_until_millirps
+    } else {
+        before.served_from_millirps
+    };
+    let wanted = u128::from(level) * u128::from(to_ppm);
+    let reaches = |rate: u64| u128::from(rate) * 1_000_000 >= wanted;
+    let mut returned_at = None;
+    for (segment, until) in segments.iter().filter(|(_, until)| *until > last).rev() {
+        if !reaches(segment.served_until_millirps) {
+            break;
+        }
+        if !reaches(segment.served_from_millirps) {
+            returned_at = Some(rises_at(segment, *until, wanted));
+            break;
+        }
+        returned_at = Some(segment.from);
+    }
+    returned_at.map(|at| at.saturating_since(last))
+}
+
+/// When the answered rate of a rising stretch first reaches `wanted` (rate × 10⁶).
+fn rises_at(segment: &FlowSegment, until: SimTime, wanted: u128) -> SimTime {
+    let from_rate = u128::from(segment.served_from_millirps) * 1_000_000;
+    let until_rate = u128::from(segment.served_until_millirps) * 1_000_000;
+    let length = u128::from((until - segment.from).as_nanos());
+    let part = (wanted - from_rate) * length / (until_rate - from_rate).max(1);
+    segment.from + SimSpan::from_nanos(u64::try_from(part).expect("a part of a stretch"))
+}
