@@ -1,0 +1,187 @@
+//! Differences: what changed first, what did not as a count.
+
+use std::fmt::Write as _;
+
+use report_data::Unit;
+use report_diff::{GuaranteeDiff, MetricDiff, Paired, ScenarioDiff};
+
+use crate::quantity;
+
+/// Most changed figures that are listed; the rest is in the JSON.
+const METRICS_SHOWN_MAX: usize = 12;
+
+/// The differences as text for a terminal.
+pub fn diff_human(diffs: &[ScenarioDiff]) -> String {
+    let mut text = String::new();
+    for diff in diffs {
+        let _ = writeln!(text, "{}", sentence(diff));
+        for guarantee in &diff.guarantees {
+            let _ = writeln!(text, "  {}", guarantee_line(guarantee));
+        }
+        for metric in largest(diff) {
+            let _ = writeln!(text, "  {}", metric_line(metric));
+        }
+        for name in &diff.unpaired {
+            let _ = writeln!(text, "  {name}");
+        }
+        let _ = writeln!(text, "  {}", rest(diff));
+    }
+    text
+}
+
+/// The differences as indented JSON with a final line end.
+pub fn diff_json(diffs: &[ScenarioDiff]) -> String {
+    let mut text = serde_json::to_string_pretty(diffs).expect("plain data always serializes");
+    text.push('\n');
+    text
+}
+
+/// The differences as Markdown for a job summary or a comment.
+pub fn diff_markdown(diffs: &[ScenarioDiff]) -> String {
+    let mut text = String::new();
+    for diff in diffs {
+        let _ = writeln!(text, "**{}**\n", sentence(diff));
+        for guarantee in &diff.guarantees {
+            let _ = writeln!(text, "- {}", guarantee_line(guarantee));
+        }
+        let metrics = largest(diff);
+        if !metrics.is_empty() {
+            let _ =
+                writeln!(text, "\n<details><summary>{} figures changed</summary>\n", metrics.len());
+            for metric in metrics {
+                let _ = writeln!(text, "- {}", metric_line(metric));
+            }
+            let _ = writeln!(text, "\n</details>");
+        }
+        let _ = writeln!(text, "\n{}\n", rest(diff));
+    }
+    text
+}
+
+/// What the change does, in one sentence.
+fn sentence(diff: &ScenarioDiff) -> String {
+    let change = &diff.change;
+    if diff.is_equal() {
+        return format!("{}: {change} changes nothing in {} runs", diff.scenario, diff.run_count);
+    }
+    let mut parts: Vec<String> = diff
+        .guarantees
+        .iter()
+        .filter(|guarantee| guarantee.base != guarantee.head)
+        .map(|g| format!("{} goes from {} to {}", g.name, g.base.words(), g.head.words()))
+        .collect();
+    if parts.is_empty() {
+        parts.push("no verdict changes, but figures do".to_owned());
+    }
+    format!("{}: with {change}, {}", diff.scenario, parts.join("; "))
+}
+
+fn guarantee_line(diff: &GuaranteeDiff) -> String {
+    let value = diff.value.map(|paired| format!("; {}", change(&paired))).unwrap_or_default();
+    format!(
+        "{} -> {}  {} ({}): held in {} -> {} runs{value}",
+        diff.base.words(),
+        diff.head.words(),
+        diff.name,
+        diff.text,
+        diff.base_held_count,
+        diff.head_held_count,
+    )
+}
+
+fn metric_line(diff: &MetricDiff) -> String {
+    format!("{} of {}: {}", diff.name, diff.subject, change(&diff.paired))
+}
+
+/// Before, after, and the paired difference with its interval.
+fn change(paired: &Paired) -> String {
+    let show = |figure: f64| match paired.unit {
+        Unit::Count => format!("{figure:.2}"),
+        unit => quantity::value(figure.abs().round() as i64, unit),
+    };
+    let signed =
+        |figure: f64| format!("{}{}", if figure < 0.0 { "-" } else { "+" }, show(figure.abs()));
+    let interval = match (paired.difference_low, paired.difference_high) {
+        (Some(low), Some(high)) => format!(" (95 % {} to {})", signed(low), signed(high)),
+        _ => String::new(),
+    };
+    format!(
+        "{} -> {} in the mean, {}{interval}, in {} of {} runs",
+        show(paired.base_mean),
+        show(paired.head_mean),
+        signed(paired.difference_mean),
+        paired.changed_count,
+        paired.pair_count,
+    )
+}
+
+/// Changed figures, those that changed in most runs first.
+fn largest(diff: &ScenarioDiff) -> Vec<&MetricDiff> {
+    let mut metrics: Vec<&MetricDiff> = diff.metrics.iter().collect();
+    metrics.sort_by_key(|metric| std::cmp::Reverse(metric.paired.changed_count));
+    metrics.truncate(METRICS_SHOWN_MAX);
+    metrics
+}
+
+fn rest(diff: &ScenarioDiff) -> String {
+    let more = diff.metrics.len().saturating_sub(METRICS_SHOWN_MAX);
+    let more = if more > 0 { format!("{more} more figures changed; ") } else { String::new() };
+    format!(
+        "{more}{} guarantees and {} figures are exactly as before",
+        diff.equal_guarantee_count, diff.equal_metric_count
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use report_data::Verdict;
+
+    fn example() -> ScenarioDiff {
+        let paired = Paired {
+            unit: Unit::PartsPerMillion,
+            pair_count: 200,
+            changed_count: 62,
+            base_mean: 999_700.0,
+            head_mean: 992_000.0,
+            difference_mean: -7_700.0,
+            difference_low: Some(-8_000.0),
+            difference_high: Some(-7_400.0),
+        };
+        ScenarioDiff {
+            schema_version: 1,
+            scenario: "loss".to_owned(),
+            change: "maxUnavailable 1 -> 2".to_owned(),
+            root_seed: 1,
+            run_count: 200,
+            guarantees: vec![GuaranteeDiff {
+                name: "available".to_owned(),
+                text: "availability(web) >= 99.9%".to_owned(),
+                base: Verdict::Held,
+                head: Verdict::Violated,
+                base_held_count: 200,
+                head_held_count: 138,
+                value: Some(paired),
+            }],
+            metrics: Vec::new(),
+            equal_guarantee_count: 3,
+            equal_metric_count: 40,
+            unpaired: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn the_change_comes_first() {
+        insta::assert_snapshot!(diff_human(&[example()]), @r"
+        loss: with maxUnavailable 1 -> 2, available goes from held to violated
+          held -> violated  available (availability(web) >= 99.9%): held in 200 -> 138 runs; 99.9700% -> 99.2000% in the mean, -0.7700% (95 % -0.8000% to -0.7400%), in 62 of 200 runs
+          3 guarantees and 40 figures are exactly as before
+        ");
+    }
+
+    #[test]
+    fn nothing_changed_is_one_sentence() {
+        let diff = ScenarioDiff { guarantees: Vec::new(), ..example() };
+        assert!(diff_human(&[diff]).starts_with("loss: maxUnavailable 1 -> 2 changes nothing"));
+    }
+}

@@ -1,0 +1,132 @@
+//! Text for a terminal.
+
+use std::fmt::Write as _;
+
+use report_data::{FaultResult, GuaranteeResult, Note, Report, ScenarioResult, Verdict};
+
+use crate::Options;
+use crate::quantity::{clock, place, span, spread};
+
+/// The report as text: a block a scenario, what is wrong with its cause and how to replay it.
+pub fn human(report: &Report, options: Options) -> String {
+    let mut text = String::new();
+    for (idx, result) in report.results.iter().enumerate() {
+        if idx > 0 {
+            text.push('\n');
+        }
+        scenario(&mut text, result, options);
+    }
+    text
+}
+
+fn scenario(text: &mut String, result: &ScenarioResult, options: Options) {
+    let runs = if result.run_count == 1 { "run" } else { "runs" };
+    line(
+        text,
+        format_args!(
+            "{} {}  {} {runs} of {}, seed {}, digest {}",
+            word(result.verdict, options),
+            result.scenario,
+            result.run_count,
+            span(result.horizon_ns),
+            result.root_seed,
+            result.digest
+        ),
+    );
+    for fault in &result.faults {
+        line(text, format_args!("  {:<12} {}", "fault", fault_line(fault, result.run_count)));
+    }
+    for guarantee in result.guarantees.iter().filter(|guarantee| options.shows(guarantee)) {
+        guarantee_lines(text, guarantee, options);
+    }
+    if result.limited_run_count > 0 {
+        let count = result.limited_run_count;
+        line(text, format_args!("  {count} runs stopped at a limit before their end"));
+    }
+    if !options.fail_only {
+        notes(text, "assumed", &result.assumptions);
+        notes(text, "not modelled", &result.not_modelled);
+    }
+}
+
+fn guarantee_lines(text: &mut String, guarantee: &GuaranteeResult, options: Options) {
+    line(text, format_args!("  {} {}", word(guarantee.verdict, options), guarantee.name));
+    if guarantee.verdict == Verdict::Held {
+        return;
+    }
+    let position = guarantee.position.as_ref().map(place).unwrap_or_default();
+    row(text, "wanted", &format!("{}  {position}", guarantee.text));
+    let measured = spread(guarantee).map(|spread| format!("; {spread}")).unwrap_or_default();
+    row(text, "got", &format!("{}{measured}", guarantee.reason));
+    if let Some(explanation) = &guarantee.explanation {
+        for (idx, step) in explanation.steps.iter().enumerate() {
+            let place = step.position.as_ref().map(|position| format!("  {}", place(position)));
+            let label = if idx == 0 { "cause" } else { "" };
+            let place = place.unwrap_or_default();
+            row(text, label, &format!("{} {}{place}", clock(step.at_ns), step.text));
+        }
+        let parts: Vec<String> = explanation
+            .outage_parts
+            .iter()
+            .map(|part| {
+                format!("{} {}", format!("{:?}", part.part).to_lowercase(), span(part.length_ns))
+            })
+            .collect();
+        if !parts.is_empty() {
+            row(text, "spent on", &parts.join(", "));
+        }
+    }
+    if let Some(replay) = &guarantee.replay {
+        row(text, "replay", replay);
+    }
+}
+
+fn fault_line(fault: &FaultResult, run_count: u64) -> String {
+    let targets = if fault.target_count_min == fault.target_count_max {
+        format!("{}", fault.target_count_max)
+    } else {
+        format!("{} to {}", fault.target_count_min, fault.target_count_max)
+    };
+    let hits = if fault.hit_run_count == 0 {
+        "hit nothing".to_owned()
+    } else {
+        format!("changed {targets} things")
+    };
+    let struck = fault.struck_run_count;
+    format!("{}: {}, struck in {struck} of {run_count} runs, {hits}", fault.name, fault.text)
+}
+
+fn notes(text: &mut String, label: &str, notes: &[Note]) {
+    const SHOWN_MAX: usize = 5;
+    for note in notes.iter().take(SHOWN_MAX) {
+        let place = note.position.as_ref().map(|position| format!("  {}", place(position)));
+        line(text, format_args!("  {label:<12} {}{}", note.text, place.unwrap_or_default()));
+    }
+    if notes.len() > SHOWN_MAX {
+        let more = notes.len() - SHOWN_MAX;
+        line(text, format_args!("  {label:<12} and {more} more (see -o json)"));
+    }
+}
+
+fn row(text: &mut String, label: &str, value: &str) {
+    line(text, format_args!("      {label:<8} {}", value.trim_end()));
+}
+
+fn line(text: &mut String, content: std::fmt::Arguments<'_>) {
+    text.write_fmt(content).expect("writing to a string cannot fail");
+    text.push('\n');
+}
+
+/// The verdict, padded, in color when wanted.
+fn word(verdict: Verdict, options: Options) -> String {
+    let word = format!("{:<12}", verdict.words().to_uppercase());
+    if !options.has_color {
+        return word;
+    }
+    let color = match verdict {
+        Verdict::Held => 32,
+        Verdict::Violated | Verdict::Unwinnable => 31,
+        Verdict::Vacuous | Verdict::NotModelled | Verdict::Inconclusive => 33,
+    };
+    format!("\x1b[1;{color}m{word}\x1b[0m")
+}

@@ -1,0 +1,35 @@
+//! Every output form of a result, drawn from [`report_data`] and from nothing else.
+//!
+//! Renders to text and never prints. Human text may change with any version; JSON and JUnit are
+//! stable. Start reading at [`human`].
+
+mod diff;
+mod human;
+mod json;
+mod junit;
+mod markdown;
+mod quantity;
+
+pub use diff::{diff_human, diff_json, diff_markdown};
+pub use human::human;
+pub use json::json;
+pub use junit::junit;
+pub use markdown::{MARKDOWN_BYTES_MAX, markdown};
+
+/// How a result is drawn.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Options {
+    /// With terminal colors.
+    pub has_color: bool,
+    /// Only guarantees that did not hold.
+    pub fail_only: bool,
+}
+
+impl Options {
+    fn shows(self, guarantee: &report_data::GuaranteeResult) -> bool {
+        !self.fail_only || guarantee.verdict != report_data::Verdict::Held
+    }
+}
+
+#[cfg(test)]
+mod tests;

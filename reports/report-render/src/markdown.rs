@@ -1,0 +1,88 @@
+//! Markdown for a job summary: a heading, a table, details folded.
+
+use std::fmt::Write as _;
+
+use report_data::{GuaranteeResult, Report, ScenarioResult, Verdict};
+
+use crate::Options;
+use crate::quantity::{clock, place, span, spread};
+
+/// Most bytes of a Markdown report. A job summary of GitHub is dropped whole above 1 MiB and a
+/// comment above 64 KiB, so what does not fit is cut and said.
+pub const MARKDOWN_BYTES_MAX: usize = 60_000;
+
+/// The report as Markdown.
+pub fn markdown(report: &Report, options: Options) -> String {
+    let mut text = String::new();
+    let mut left_out_count = 0;
+    for result in &report.results {
+        let block = scenario(result, options);
+        if text.len() + block.len() > MARKDOWN_BYTES_MAX {
+            left_out_count += 1;
+        } else {
+            text.push_str(&block);
+        }
+    }
+    if left_out_count > 0 {
+        let _ = writeln!(text, "\n*{left_out_count} scenarios left out for length; see the JSON.*");
+    }
+    text
+}
+
+fn scenario(result: &ScenarioResult, options: Options) -> String {
+    let mut text = format!(
+        "## {} {}: {}\n\n{} runs of {}, seed {}.\n\n",
+        sign(result.verdict),
+        result.scenario,
+        result.verdict.words(),
+        result.run_count,
+        span(result.horizon_ns),
+        result.root_seed
+    );
+    text.push_str("| | guarantee | verdict | why |\n| --- | --- | --- | --- |\n");
+    let shown = || result.guarantees.iter().filter(|guarantee| options.shows(guarantee));
+    for guarantee in shown() {
+        let _ = writeln!(
+            text,
+            "| {} | {} | {} | {} |",
+            sign(guarantee.verdict),
+            cell(&guarantee.name),
+            guarantee.verdict.words(),
+            cell(&guarantee.reason)
+        );
+    }
+    for guarantee in shown().filter(|guarantee| guarantee.verdict != Verdict::Held) {
+        details(&mut text, guarantee);
+    }
+    text.push('\n');
+    text
+}
+
+fn details(text: &mut String, guarantee: &GuaranteeResult) {
+    let _ = writeln!(text, "\n<details><summary>{}</summary>\n", cell(&guarantee.name));
+    let position = guarantee.position.as_ref().map(place).unwrap_or_default();
+    let _ = writeln!(text, "- wanted `{}` ({position})", guarantee.text);
+    if let Some(spread) = spread(guarantee) {
+        let _ = writeln!(text, "- measured {spread}");
+    }
+    for step in guarantee.explanation.iter().flat_map(|explanation| &explanation.steps) {
+        let _ = writeln!(text, "- {} {}", clock(step.at_ns), step.text);
+    }
+    if let Some(replay) = &guarantee.replay {
+        let _ = writeln!(text, "- replay `{replay}`");
+    }
+    text.push_str("\n</details>\n");
+}
+
+/// Text that stays in its cell.
+fn cell(text: &str) -> String {
+    text.replace('|', "\\|").replace('<', "&lt;").replace('\n', " ")
+}
+
+fn sign(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Held => "✅",
+        Verdict::Violated | Verdict::Unwinnable => "❌",
+        Verdict::Vacuous | Verdict::Inconclusive | Verdict::NotModelled => "⚠️",
+    }
+}

@@ -1,0 +1,59 @@
+//! Figures as people write them.
+
+use report_data::{GuaranteeResult, Position, Unit};
+
+/// A span: `0s`, `350ms`, `12.5s`, `5m 12s`, `2h 03m`.
+pub(crate) fn span(ns: u64) -> String {
+    const MILLI: u64 = 1_000_000;
+    const SECOND: u64 = 1_000 * MILLI;
+    let secs = ns / SECOND;
+    match ns {
+        0 => "0s".to_owned(),
+        _ if ns < MILLI => format!("{:.3}ms", ns as f64 / MILLI as f64),
+        _ if ns < SECOND => format!("{}ms", ns / MILLI),
+        _ if secs < 60 => {
+            let tenths = ns / (100 * MILLI);
+            format!("{}.{}s", tenths / 10, tenths % 10)
+        }
+        _ if secs < 3600 => format!("{}m {:02}s", secs / 60, secs % 60),
+        _ => format!("{}h {:02}m", secs / 3600, secs % 3600 / 60),
+    }
+}
+
+/// A moment of a run: `00:25:03.250`.
+pub(crate) fn clock(ns: u64) -> String {
+    let millis = ns / 1_000_000;
+    let (secs, millis) = (millis / 1000, millis % 1000);
+    format!("{:02}:{:02}:{:02}.{millis:03}", secs / 3600, secs % 3600 / 60, secs % 60)
+}
+
+/// A value with its unit.
+pub(crate) fn value(value: i64, unit: Unit) -> String {
+    match unit {
+        Unit::Nanoseconds => span(value.unsigned_abs()),
+        Unit::PartsPerMillion => format!("{:.4}%", value as f64 / 10_000.0),
+        Unit::Count => value.to_string(),
+    }
+}
+
+/// Least, median and greatest of the measured values; `None` when nothing was measured.
+pub(crate) fn spread(guarantee: &GuaranteeResult) -> Option<String> {
+    let mut values: Vec<i64> = guarantee.values.iter().flatten().copied().collect();
+    values.sort_unstable();
+    let (least, greatest) = (*values.first()?, *values.last()?);
+    let median = values[(values.len() - 1) / 2];
+    let show = |figure| value(figure, guarantee.unit);
+    if guarantee.unit == Unit::Count {
+        return None;
+    }
+    Some(if least == greatest {
+        format!("{} in every run", show(least))
+    } else {
+        format!("{} to {}, median {}", show(least), show(greatest), show(median))
+    })
+}
+
+/// `file:line:column`.
+pub(crate) fn place(position: &Position) -> String {
+    format!("{}:{}:{}", position.file, position.line, position.column)
+}
