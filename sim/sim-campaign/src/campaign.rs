@@ -1,0 +1,169 @@
+//! The runs of a campaign and their fold.
+
+use model_api::guarantee::{Guarantee, Promise, Subject};
+use model_api::{Observation, ServiceId};
+use platform::{Event, Plan, RunEnd, World};
+use rayon::prelude::*;
+use report_data::{Explanation, ScenarioResult};
+use sim_check::{GuaranteeJudgement, Monitor, RunMeasures, Story, Subjects, Verdict, judge};
+use sim_kernel::{Divergence, Journal, StableHasher, lockstep};
+use std::hash::Hasher as _;
+
+use crate::result;
+
+/// A plan, what it must keep, and how often it is tried.
+#[derive(Clone, Copy, Debug)]
+pub struct Campaign<'a> {
+    /// What is run.
+    pub plan: &'a Plan,
+    /// What must hold.
+    pub guarantees: &'a [Guarantee],
+    /// Seed of all luck.
+    pub root_seed: u64,
+    /// How many runs.
+    pub run_count: u32,
+    /// Threads; all cores when `None`. No result depends on it.
+    pub thread_count: Option<usize>,
+    /// Every run is made twice and compared event by event.
+    pub is_paranoid: bool,
+}
+
+/// Why a campaign has no result.
+#[derive(Debug, thiserror::Error)]
+pub enum CampaignError {
+    /// Two executions of one run differ.
+    #[error("run {run} is not deterministic: {divergence}")]
+    NonDeterministic {
+        /// The run.
+        run: u64,
+        /// The first difference, in words.
+        divergence: String,
+    },
+    /// The operating system gives no threads.
+    #[error("failed to start threads: {0}")]
+    Threads(String),
+}
+
+/// One run, folded.
+struct Run {
+    measures: RunMeasures,
+    end: RunEnd,
+}
+
+impl Campaign<'_> {
+    /// Makes all runs, judges them, explains what broke. `progress` is told after each run; it may
+    /// be called from any thread.
+    ///
+    /// # Errors
+    /// See [`CampaignError`].
+    pub fn run(
+        &self,
+        naming: &result::Naming,
+        progress: impl Fn() + Sync,
+    ) -> Result<ScenarioResult, CampaignError> {
+        let subjects = Subjects::new(self.plan.blueprint(), self.plan.faults(), self.guarantees);
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(self.thread_count.unwrap_or(0))
+            .build()
+            .map_err(|error| CampaignError::Threads(error.to_string()))?;
+        let runs: Result<Vec<Run>, CampaignError> = pool.install(|| {
+            (0..u64::from(self.run_count))
+                .into_par_iter()
+                .map(|run| {
+                    let made = self.one(run, &subjects);
+                    progress();
+                    made
+                })
+                .collect()
+        });
+        let (measures, ends): (Vec<RunMeasures>, Vec<RunEnd>) =
+            runs?.into_iter().map(|run| (run.measures, run.end)).unzip();
+        let judged: Vec<(GuaranteeJudgement, Option<Explanation>)> = self
+            .guarantees
+            .iter()
+            .map(|guarantee| {
+                let judgement = judge(guarantee, &measures, self.plan.blueprint());
+                let explanation = self.explain(guarantee, &judgement, &measures);
+                (judgement, explanation)
+            })
+            .collect();
+        let mut digest = StableHasher::default();
+        for end in &ends {
+            digest.write_u64(end.digest);
+        }
+        Ok(result::scenario(self, naming, &measures, &ends, judged, digest.finish()))
+    }
+
+    fn one(&self, run: u64, subjects: &Subjects) -> Result<Run, CampaignError> {
+        if self.is_paranoid {
+            self.compare(run)?;
+        }
+        let (monitor, end) = self.plan.run(self.root_seed, run, Monitor::new(subjects));
+        Ok(Run { measures: monitor.finish(end.outcome.at()), end })
+    }
+
+    /// Makes a run twice, one with a full journal, and compares event by event: recording must not
+    /// change what happens either.
+    fn compare(&self, run: u64) -> Result<(), CampaignError> {
+        let recorded = Journal::<Event, Observation>::new();
+        let mut first = self.plan.simulation(self.root_seed, run, recorded);
+        let mut second = self.plan.simulation(self.root_seed, run, sim_kernel::NoRecorder);
+        match lockstep(&mut first, &mut second, self.plan.horizon()) {
+            Ok(_) => Ok(()),
+            Err(divergence) => {
+                Err(CampaignError::NonDeterministic { run, divergence: describe(&divergence) })
+            }
+        }
+    }
+
+    /// Makes a run again with a journal of everything.
+    pub fn replay(&self, run: u64) -> (Journal<Event, Observation>, RunEnd) {
+        self.plan.run(self.root_seed, run, Journal::new())
+    }
+
+    /// Explains the worst run of a guarantee that did not hold.
+    fn explain(
+        &self,
+        guarantee: &Guarantee,
+        judgement: &GuaranteeJudgement,
+        measures: &[RunMeasures],
+    ) -> Option<Explanation> {
+        if !matches!(judgement.verdict, Verdict::Violated | Verdict::Unwinnable) {
+            return None;
+        }
+        let run = judgement.worst_run?;
+        let (journal, _) = self.replay(run);
+        let story = Story::new(&journal, self.plan.blueprint(), self.plan.faults());
+        let measures = &measures[usize::try_from(run).expect("runs are counted in 32 bits")];
+        let of_service = |service: ServiceId| {
+            let outage = measures.services[service.index()].longest_outage()?;
+            Some(story.outage(run, service, outage))
+        };
+        match &guarantee.promise {
+            Promise::Availability { service, .. }
+            | Promise::Returns { service, .. }
+            | Promise::Latency { service, .. }
+            | Promise::Rto { subject: Subject::Service(service), .. } => of_service(*service),
+            Promise::Rto { subject: Subject::Database(wanted), .. } => story.first(run, |seen| {
+                matches!(seen, Observation::WritesStopped { database } if database == wanted)
+            }),
+            Promise::Rpo { database: wanted, .. } => story.first(run, |seen| {
+                matches!(seen, Observation::CommitsLost { database, .. } if database == wanted)
+            }),
+            Promise::Never(predicate) => {
+                story.first(run, |seen| sim_check::breaks(predicate, seen))
+            }
+            Promise::Always(_) | Promise::Sometimes(_) | Promise::Cel { .. } => None,
+        }
+    }
+}
+
+fn describe(divergence: &Divergence<Event>) -> String {
+    format!("{divergence:?}")
+}
+
+const _: fn() = || {
+    fn is_sync<T: Sync>() {}
+    is_sync::<Plan>();
+    is_sync::<World>();
+};

@@ -1,0 +1,202 @@
+//! A campaign's figures as the data of a report.
+
+use model_api::fault::FaultKind;
+use model_api::guarantee::Promise;
+use model_api::{Blueprint, SourceRef};
+use platform::RunEnd;
+use report_data::{
+    Explanation, FaultResult, GuaranteeResult, Metric, Note, Position, ScenarioResult, Unit,
+};
+use sim_check::{GuaranteeJudgement, RunMeasures, Verdict};
+
+use crate::Campaign;
+
+/// What a scenario is called, and how its runs are replayed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Naming {
+    /// Name of the scenario.
+    pub scenario: String,
+    /// What it is about.
+    pub description: String,
+    /// Its file, as the user named it.
+    pub file: String,
+    /// The command that replays a run, up to `--run`.
+    pub replay: String,
+    /// What the input says and the model leaves out.
+    pub not_modelled: Vec<Note>,
+}
+
+/// A place as a report names it.
+pub(crate) fn position(blueprint: &Blueprint, source: SourceRef) -> Option<Position> {
+    let file = blueprint.files.get(source.file_idx as usize)?;
+    (source.line > 0).then(|| Position {
+        file: file.clone(),
+        line: source.line,
+        column: source.column,
+    })
+}
+
+pub(crate) fn scenario(
+    campaign: &Campaign<'_>,
+    naming: &Naming,
+    measures: &[RunMeasures],
+    ends: &[RunEnd],
+    judged: Vec<(GuaranteeJudgement, Option<Explanation>)>,
+    digest: u64,
+) -> ScenarioResult {
+    let blueprint = campaign.plan.blueprint();
+    let guarantees: Vec<GuaranteeResult> = campaign
+        .guarantees
+        .iter()
+        .zip(judged)
+        .map(|(guarantee, (judgement, explanation))| GuaranteeResult {
+            name: guarantee.name.clone(),
+            text: guarantee.text.clone(),
+            position: position(blueprint, guarantee.origin.object),
+            verdict: verdict(judgement.verdict),
+            reason: judgement.reason,
+            held_count: judgement.held_count,
+            judged_count: judgement.judged_count,
+            share_low: judgement.share.low,
+            share_high: judgement.share.high,
+            unit: unit(&guarantee.promise),
+            values: judgement.values,
+            worst_run: judgement.worst_run,
+            explanation,
+            replay: judgement.worst_run.map(|run| {
+                format!("{} --run {run} --root-seed {}", naming.replay, campaign.root_seed)
+            }),
+        })
+        .collect();
+    ScenarioResult {
+        scenario: naming.scenario.clone(),
+        description: naming.description.clone(),
+        file: naming.file.clone(),
+        root_seed: campaign.root_seed,
+        run_count: u64::from(campaign.run_count),
+        horizon_ns: campaign.plan.horizon().as_nanos(),
+        digest: format!("{digest:016x}"),
+        verdict: guarantees
+            .iter()
+            .map(|guarantee| guarantee.verdict)
+            .max()
+            .unwrap_or(report_data::Verdict::Vacuous),
+        guarantees,
+        faults: faults(campaign, measures),
+        metrics: metrics(blueprint, measures),
+        event_count: ends.iter().map(|end| end.stats.handled_count).sum(),
+        limited_run_count: ends.iter().filter(|end| !end.outcome.is_complete()).count() as u64,
+        assumptions: blueprint
+            .assumptions
+            .iter()
+            .map(|assumption| Note {
+                text: assumption.text.clone(),
+                position: position(blueprint, assumption.origin.object),
+            })
+            .collect(),
+        not_modelled: naming.not_modelled.clone(),
+        probes_never_hit: Vec::new(),
+    }
+}
+
+fn verdict(verdict: Verdict) -> report_data::Verdict {
+    match verdict {
+        Verdict::Held => report_data::Verdict::Held,
+        Verdict::Violated => report_data::Verdict::Violated,
+        Verdict::Unwinnable => report_data::Verdict::Unwinnable,
+        Verdict::Vacuous => report_data::Verdict::Vacuous,
+        Verdict::Inconclusive => report_data::Verdict::Inconclusive,
+        Verdict::NotModelled => report_data::Verdict::NotModelled,
+    }
+}
+
+fn unit(promise: &Promise) -> Unit {
+    match promise {
+        Promise::Availability { .. } => Unit::PartsPerMillion,
+        Promise::Rto { .. }
+        | Promise::Rpo { .. }
+        | Promise::Latency { .. }
+        | Promise::Returns { .. } => Unit::Nanoseconds,
+        Promise::Never(_) | Promise::Always(_) | Promise::Sometimes(_) | Promise::Cel { .. } => {
+            Unit::Count
+        }
+    }
+}
+
+fn faults(campaign: &Campaign<'_>, measures: &[RunMeasures]) -> Vec<FaultResult> {
+    let blueprint = campaign.plan.blueprint();
+    let plan = campaign.plan.faults();
+    let of = |(idx, fault): (usize, &model_api::fault::Fault)| {
+        let struck: Vec<u32> =
+            measures.iter().filter_map(|run| run.faults[idx].map(|fault| fault.targets)).collect();
+        FaultResult {
+            name: fault.name.clone(),
+            text: fault_text(&fault.kind).to_owned(),
+            position: position(blueprint, fault.origin.object),
+            struck_run_count: struck.len() as u64,
+            hit_run_count: struck.iter().filter(|targets| **targets > 0).count() as u64,
+            target_count_min: struck.iter().copied().min().unwrap_or(0),
+            target_count_max: struck.iter().copied().max().unwrap_or(0),
+        }
+    };
+    plan.faults.iter().enumerate().map(of).collect()
+}
+
+fn fault_text(kind: &FaultKind) -> &'static str {
+    match kind {
+        FaultKind::ZonePowerLoss { .. } => "power of a zone is gone",
+        FaultKind::ZoneIsolation { .. } => "a zone is cut off",
+        FaultKind::NodeCrash { .. } => "a node stops",
+        FaultKind::PodCrash { .. } => "pods crash",
+        FaultKind::LoadSpike { .. } => "load multiplies",
+    }
+}
+
+/// Figures of every run for every Service that was asked and every database.
+fn metrics(blueprint: &Blueprint, measures: &[RunMeasures]) -> Vec<Metric> {
+    let mut metrics = Vec::new();
+    let nanos = |span: model_api::SimSpan| i64::try_from(span.as_nanos()).unwrap_or(i64::MAX);
+    for idx in 0..blueprint.services.len() {
+        let id = model_api::ServiceId::from_index(idx);
+        if measures.iter().all(|run| run.services[idx].offered == 0) {
+            continue;
+        }
+        let mut push = |name: &str, unit, value: &dyn Fn(&RunMeasures) -> Option<i64>| {
+            metrics.push(Metric {
+                name: name.to_owned(),
+                subject: blueprint.service_name(id),
+                unit,
+                values: measures.iter().map(value).collect(),
+            });
+        };
+        push("availability", Unit::PartsPerMillion, &|run| {
+            run.services[idx].availability_ppm().map(i64::from)
+        });
+        push("longestOutage", Unit::Nanoseconds, &|run| {
+            let outage = run.services[idx].longest_outage();
+            Some(outage.map_or(0, |outage| nanos(outage.length())))
+        });
+        push("lostRequests", Unit::Count, &|run| {
+            i64::try_from(run.services[idx].lost_requests()).ok()
+        });
+    }
+    for idx in 0..blueprint.databases.len() {
+        let id = model_api::DatabaseId::from_index(idx);
+        let mut push = |name: &str, unit, value: &dyn Fn(&RunMeasures) -> Option<i64>| {
+            metrics.push(Metric {
+                name: name.to_owned(),
+                subject: blueprint.database_name(id),
+                unit,
+                values: measures.iter().map(value).collect(),
+            });
+        };
+        push("longestWriteOutage", Unit::Nanoseconds, &|run| {
+            Some(nanos(run.databases[idx].write_outage_max))
+        });
+        push("lostSpan", Unit::Nanoseconds, &|run| Some(nanos(run.databases[idx].lost_span_max)));
+        push("lostCommits", Unit::Count, &|run| {
+            i64::try_from(run.databases[idx].lost_commit_count).ok()
+        });
+    }
+    metrics
+}
