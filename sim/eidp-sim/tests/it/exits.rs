@@ -1,0 +1,120 @@
+//! How the program ends: every exit code, by a command that a user could type.
+
+use crate::{ended, scratch};
+
+/// A scenario of our own on the shipped platform.
+fn scenario(test: &str, name: &str, faults: &str, guarantees: &str) -> String {
+    let path = scratch(test).join(format!("{name}.yaml"));
+    let text = format!(
+        "apiVersion: eidp-sim/v1\nkind: Scenario\nmetadata: {{name: {name}}}\nspec:\n  \
+         platform: eidp-production\n  horizon: 30m\n  runs: 4\n  faults: [{faults}]\n  \
+         guarantees:\n    promise: {guarantees}\n"
+    );
+    std::fs::write(&path, text).expect("the folder is ours");
+    path.to_str().expect("the target folder has a UTF-8 path").to_owned()
+}
+
+fn check(arguments: &[&str], code: i32) -> String {
+    let ended = ended(arguments);
+    assert_eq!(ended.code, Some(code), "{arguments:?}\n{}{}", ended.stdout, ended.stderr);
+    ended.stdout + &ended.stderr
+}
+
+const CRASH: &str = "{nodeCrash: {name: crash, at: 5m}}";
+
+#[test]
+fn held_is_0() {
+    let path = scenario("held", "held", CRASH, "availability(shop/frontend) >= 1%");
+    check(&["run", &path], 0);
+}
+
+#[test]
+fn violated_is_1() {
+    let path = scenario("violated", "violated", CRASH, "never pod_evicted");
+    let path_of_loss = scenario(
+        "lost",
+        "lost",
+        "{zonePowerLoss: {name: loss, zone: az-a, at: 5m}}",
+        "never pod_evicted",
+    );
+    check(&["run", &path_of_loss], 1);
+    // The worst of several counts.
+    let held = scenario("held-too", "held", CRASH, "availability(shop/frontend) >= 1%");
+    check(&["run", &held, &path_of_loss], 1);
+    assert!(path.ends_with("violated.yaml"));
+}
+
+#[test]
+fn unwinnable_is_1_and_says_so() {
+    let text = check(&["run", "rolling-two-zones"], 1);
+    assert!(text.to_lowercase().contains("unwinnable"), "{text}");
+}
+
+#[test]
+fn bad_input_is_2() {
+    check(&["run", "no-such-scenario"], 2);
+    check(&["run"], 2);
+}
+
+#[test]
+fn inconclusive_is_3_unless_it_is_mapped() {
+    // Half of the runs is where the truth lies, and four runs cannot tell on which side.
+    let path = scenario(
+        "inconclusive",
+        "inconclusive",
+        "{zonePowerLoss: {name: loss, zone: random, at: 5m}}",
+        "availability(shop/frontend) >= 1% for 50% of runs",
+    );
+    check(&["run", &path], 3);
+    check(&["run", &path, "--inconclusive", "pass"], 0);
+    check(&["run", &path, "--inconclusive=fail"], 1);
+}
+
+#[test]
+fn vacuous_is_3_whatever_inconclusive_counts_as() {
+    let path = scenario("vacuous", "vacuous", "", "rto(shop/frontend) <= 60s");
+    let text = check(&["run", &path], 3);
+    assert!(text.to_lowercase().contains("vacuous"), "{text}");
+    check(&["run", &path, "--inconclusive=pass"], 3);
+}
+
+#[test]
+fn nothing_selected_is_4() {
+    let folder = scratch("nothing");
+    std::fs::write(folder.join("a.yaml"), "kind: ConfigMap\n").expect("the folder is ours");
+    let folder = folder.to_str().expect("the target folder has a UTF-8 path");
+    check(&["run", folder], 4);
+    check(&["check", folder], 4);
+    check(&["list", folder], 4);
+    check(&["diff", "--base", folder, "--head", folder], 4);
+}
+
+#[test]
+fn non_deterministic_is_6() {
+    let other = ["replay", "node-crash", "--run", "0", "--digest", "0000000000000000"];
+    let text = check(&other, 6);
+    assert!(text.contains("digest"), "{text}");
+}
+
+#[test]
+fn a_difference_is_1_and_none_is_0() {
+    let set = "deployment/shop/frontend:spec.replicas=1";
+    check(&["diff", "az-loss", "--set", set, "--runs", "4"], 1);
+    let path = scenario("same", "same", CRASH, "availability(shop/frontend) >= 1%");
+    let folder = std::path::Path::new(&path).parent().expect("it lies in a folder");
+    let folder = folder.to_str().expect("the target folder has a UTF-8 path");
+    check(&["diff", "--base", folder, "--head", folder], 0);
+}
+
+#[test]
+fn check_is_0_with_warnings_and_2_with_strict() {
+    let folder = scratch("warnings");
+    let path = folder.join("service.yaml");
+    let text = "apiVersion: v1\nkind: Service\nmetadata: {name: a, namespace: a}\nspec:\n  \
+                selector: {app: nobody}\n  ports: [{port: 80}]\n";
+    std::fs::write(&path, text).expect("the folder is ours");
+    let path = path.to_str().expect("the target folder has a UTF-8 path");
+    let said = check(&["check", "node-crash", "-f", path], 0);
+    assert!(said.contains("W0101"), "{said}");
+    check(&["check", "node-crash", "-f", path, "--strict"], 2);
+}

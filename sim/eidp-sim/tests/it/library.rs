@@ -1,0 +1,168 @@
+//! Every shipped scenario: how it ends, and that its results depend on nothing but its input.
+
+use std::fmt::Write as _;
+
+use snapbox::assert_data_eq;
+
+use crate::{ended, root, scratch};
+
+/// Scenarios and the exit code they end with. `sim/tidy` fails when one is missing here.
+const LIBRARY: &[(&str, i32)] = &[
+    ("az-loss", 1),
+    ("az-loss-docs", 1),
+    ("must-fail", 1),
+    ("node-crash", 0),
+    ("rolling-two-zones", 1),
+    ("zone-isolation-60s", 0),
+];
+
+/// Enough runs for a test of discipline; the verdicts have their own number.
+const FEW: &str = "6";
+
+/// A service that no other has to do with.
+const BYSTANDER: &str = "\
+apiVersion: v1
+kind: Namespace
+metadata: {name: bystander}
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: idle, namespace: bystander}
+spec:
+  replicas: 1
+  selector: {matchLabels: {app: idle}}
+  template:
+    metadata: {labels: {app: idle}}
+    spec:
+      terminationGracePeriodSeconds: 1
+      containers:
+        - {name: idle, image: registry.k8s.io/pause:3.10}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: idle, namespace: bystander}
+spec:
+  selector: {app: idle}
+  ports: [{port: 80}]
+";
+
+#[test]
+fn every_shipped_scenario_ends_as_it_should() {
+    let mut wrong = String::new();
+    for (name, code) in LIBRARY {
+        let ended = ended(&["run", &format!("scenarios/library/{name}")]);
+        if ended.code != Some(*code) {
+            writeln!(
+                wrong,
+                "{name}: {:?}, not {code}\n{}{}",
+                ended.code, ended.stdout, ended.stderr
+            )
+            .expect("writing to a String cannot fail");
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong}");
+}
+
+#[test]
+fn a_scenario_is_found_by_its_bare_name_anywhere() {
+    let folder = scratch("elsewhere");
+    let output = crate::eidp_sim(&["run", "node-crash", "--runs", "2"])
+        .current_dir(folder)
+        .output()
+        .expect("the program was built for this test");
+    assert!(matches!(output.status.code(), Some(0 | 3)), "{output:?}");
+}
+
+#[test]
+fn the_number_of_threads_changes_no_byte() {
+    for (name, _) in LIBRARY {
+        let with =
+            |threads| ended(&["run", name, "--runs", FEW, "-o", "json", "-j", threads]).stdout;
+        let one = with("1");
+        assert!(one.contains("\"digest\""), "{name} has no result");
+        assert_eq!(one, with("2"), "{name}");
+        assert_eq!(one, with("3"), "{name}");
+    }
+}
+
+#[test]
+fn two_executions_of_a_run_are_the_same() {
+    for (name, _) in LIBRARY {
+        let ended = ended(&["run", name, "--runs", "2", "--paranoid"]);
+        assert_ne!(ended.code, Some(6), "{name}: {}", ended.stderr);
+    }
+}
+
+#[test]
+fn a_scenario_does_not_differ_from_itself() {
+    let library = root().join("scenarios/library");
+    let library = library.to_str().expect("the checkout has a UTF-8 path");
+    let copy = scratch("copy");
+    copy_folder(std::path::Path::new(library), &copy);
+    let copy = copy.to_str().expect("the target folder has a UTF-8 path");
+    let ended = ended(&["diff", "--base", library, "--head", copy, "--runs", FEW, "-o", "json"]);
+    assert_eq!(ended.code, Some(0), "{}{}", ended.stdout, ended.stderr);
+    let diffs: serde_json::Value = serde_json::from_str(&ended.stdout).expect("this is JSON");
+    let diffs = diffs.as_array().expect("one a scenario");
+    assert_eq!(diffs.len(), LIBRARY.len());
+    for diff in diffs {
+        assert_eq!(diff["guarantees"], serde_json::json!([]), "{diff:#}");
+        assert_eq!(diff["metrics"], serde_json::json!([]), "{diff:#}");
+        assert_eq!(diff["unpaired"], serde_json::json!([]), "{diff:#}");
+        assert_ne!(diff["equalMetricCount"], 0, "it compared nothing: {diff:#}");
+    }
+}
+
+#[test]
+fn a_bystander_changes_no_draw_of_the_others() {
+    let folder = scratch("bystander");
+    let manifest = folder.join("bystander.yaml");
+    std::fs::write(&manifest, BYSTANDER).expect("the folder is ours");
+    let manifest = manifest.to_str().expect("the target folder has a UTF-8 path");
+    for (name, _) in LIBRARY {
+        let figures = |more: &[&str]| {
+            let arguments = [&["run", name, "--runs", FEW, "-o", "json"], more].concat();
+            let ended = ended(&arguments);
+            let report: serde_json::Value =
+                serde_json::from_str(&ended.stdout).expect("this is JSON");
+            let result = report["results"][0].clone();
+            let values = |of: &str| -> Vec<(serde_json::Value, serde_json::Value)> {
+                let all = result[of].as_array().expect("a list").iter();
+                all.map(|one| {
+                    (serde_json::json!([one["name"], one["subject"]]), one["values"].clone())
+                })
+                .filter(|(name, _)| !name.to_string().contains("bystander"))
+                .collect()
+            };
+            (values("metrics"), values("guarantees"))
+        };
+        let (without, with) = (figures(&[]), figures(&["-f", manifest]));
+        assert!(!without.0.is_empty(), "{name} has no figures");
+        assert_eq!(without, with, "{name}");
+    }
+}
+
+#[test]
+fn a_replay_has_the_digest_it_was_asked_for() {
+    let first = ended(&["replay", "node-crash", "--run", "3", "--root-seed", "7"]);
+    assert_eq!(first.code, Some(0), "{}", first.stderr);
+    let digest = first.stdout.split("digest ").nth(1).and_then(|rest| rest.split(',').next());
+    let digest = digest.expect("the first line names the digest");
+    let again = ["replay", "node-crash", "--run", "3", "--root-seed", "7", "--digest", digest];
+    let again = ended(&again);
+    assert_eq!(again.code, Some(0), "{}", again.stderr);
+    assert_data_eq!(again.stdout, first.stdout);
+}
+
+fn copy_folder(from: &std::path::Path, to: &std::path::Path) {
+    for entry in std::fs::read_dir(from).expect("the library is there") {
+        let path = entry.expect("it can be listed").path();
+        let target = to.join(path.file_name().expect("an entry has a name"));
+        if path.is_dir() {
+            std::fs::create_dir_all(&target).expect("the folder is ours");
+            copy_folder(&path, &target);
+        } else {
+            std::fs::copy(&path, &target).expect("the folder is ours");
+        }
+    }
+}
