@@ -1,0 +1,49 @@
+//! Files that are written by a program: one list, so that none is forgotten.
+
+use anyhow::{Context, Result};
+
+use crate::{models, repository};
+
+/// Every generated file: path from the root, and what must stand in it.
+///
+/// # Errors
+/// When the repository cannot be read.
+pub fn all() -> Result<Vec<(&'static str, String)>> {
+    Ok(vec![("docs/MODELS.md", models::manual()?)])
+}
+
+/// Writes those that are not fresh and returns their paths.
+///
+/// # Errors
+/// When one cannot be written.
+pub fn bless() -> Result<Vec<&'static str>> {
+    let mut written = Vec::new();
+    for (path, wanted) in all()? {
+        let target = repository::root().join(path);
+        if std::fs::read_to_string(&target).is_ok_and(|found| found == wanted) {
+            continue;
+        }
+        if let Some(folder) = target.parent() {
+            std::fs::create_dir_all(folder).with_context(|| format!("failed to make {path}"))?;
+        }
+        std::fs::write(&target, wanted).with_context(|| format!("failed to write {path}"))?;
+        written.push(path);
+    }
+    Ok(written)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn generated_files_are_fresh() {
+        for (path, wanted) in all().expect("the repository can be read") {
+            let found = std::fs::read_to_string(repository::root().join(path)).unwrap_or_default();
+            assert!(
+                found == wanted,
+                "{path} is not fresh: run `cargo run -p tidy -- --bless` and commit it"
+            );
+        }
+    }
+}
