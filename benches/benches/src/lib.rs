@@ -1,0 +1,14 @@
+//! Workloads for measuring discrete-event kernels, and their implementation on ours.
+//!
+//! - `cargo bench -p benches` measures them with criterion.
+//! - `src/bin/instructions.rs` runs one of them under callgrind, for counts that do not
+//!   depend on the machine's mood.
+//! - The separate workspace `benches/peers` runs the same workloads in other kernels,
+//!   interleaved. It is separate so that no build of ours compiles or even locks rivals.
+//!
+//! What was measured is in `benches/README.md`.
+
+pub mod kernel;
+mod workload;
+
+pub use workload::{Luck, Prepared, Work, Workload};
