@@ -10,6 +10,7 @@ mod explain;
 mod interval;
 mod judge;
 mod latency;
+mod line;
 mod measures;
 mod outage;
 mod premise;
@@ -21,5 +22,5 @@ pub use judge::{GuaranteeJudgement, RunVerdict, Verdict, judge, judge_run};
 pub use measures::{
     DatabaseMeasures, FaultMeasures, Monitor, RunMeasures, ServiceMeasures, Subjects,
 };
-pub use outage::{Outage, RECOVERY_SHARE_PPM, RECOVERY_WINDOW};
+pub use outage::{Outage, RECOVERY_SHARE_PERCENT, RECOVERY_WINDOW};
 pub use signal::breaks;

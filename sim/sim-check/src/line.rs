@@ -101,7 +101,7 @@ impl Line {
             (true, true) => (0, length),
             (false, false) => return None,
             (false, true) => (level.div_euclid(fall) + 1, length),
-            (true, false) => (0, -(-level).div_euclid(fall)),
+            (true, false) => (0, (-level - fall - 1) / -fall),
         };
         let time = |offset: i128| {
             let offset = u64::try_from(offset).expect("an offset lies within its stretch");

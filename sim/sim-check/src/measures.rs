@@ -9,7 +9,7 @@ use model_api::{Blueprint, DatabaseId, NodeId, Observation, ServiceId, ZoneId};
 use sim_kernel::{Causes, EventId, EventRecorder, Recorder, SimSpan, SimTime};
 
 use crate::latency;
-use crate::outage::{Outage, outages};
+use crate::outage::{Outage, OutageWatch};
 use crate::signal::Signals;
 
 /// What there is to be measured: sizes and facts of the platform that the figures need.
@@ -24,6 +24,8 @@ pub struct Subjects {
     latencies: Vec<(ServiceId, u32)>,
     /// Which goodputs must return, to what share.
     returns: Vec<(ServiceId, u32)>,
+    /// By Service: whether a guarantee looks at its flow as a whole.
+    keeps_segments: Vec<bool>,
     pub(crate) predicates: Vec<model_api::guarantee::Predicate>,
 }
 
@@ -34,6 +36,7 @@ impl Subjects {
             service_count: blueprint.services.len(),
             database_count: blueprint.databases.len(),
             fault_count: plan.faults.len(),
+            keeps_segments: vec![false; blueprint.services.len()],
             jurisdictions: blueprint
                 .nodes
                 .iter()
@@ -45,9 +48,11 @@ impl Subjects {
             match &guarantee.promise {
                 Promise::Latency { service, quantile_ppm, .. } => {
                     subjects.latencies.push((*service, *quantile_ppm));
+                    subjects.keeps_segments[service.index()] = true;
                 }
                 Promise::Returns { service, to_ppm, .. } => {
                     subjects.returns.push((*service, *to_ppm));
+                    subjects.keeps_segments[service.index()] = true;
                 }
                 Promise::Never(predicate)
                 | Promise::Always(predicate)
@@ -69,6 +74,9 @@ impl Subjects {
 #[derive(Clone, Debug)]
 pub struct Monitor<'a> {
     subjects: &'a Subjects,
+    services: Vec<ServiceMeasures>,
+    outages: Vec<OutageWatch>,
+    /// Stretches of the flows that a guarantee looks at as a whole; empty for the others.
     segments: Vec<Vec<(FlowSegment, SimTime)>>,
     databases: Vec<DatabaseMeasures>,
     writes_stopped_at: Vec<Option<SimTime>>,
@@ -83,6 +91,8 @@ impl<'a> Monitor<'a> {
     pub fn new(subjects: &'a Subjects) -> Self {
         Self {
             subjects,
+            services: vec![ServiceMeasures::default(); subjects.service_count],
+            outages: vec![OutageWatch::default(); subjects.service_count],
             segments: vec![Vec::new(); subjects.service_count],
             databases: vec![DatabaseMeasures::default(); subjects.database_count],
             writes_stopped_at: vec![None; subjects.database_count],
@@ -100,7 +110,9 @@ impl<'a> Monitor<'a> {
         }
         let first_struck_at = self.faults.iter().flatten().map(|fault| fault.at).min();
         let last_struck_at = self.faults.iter().flatten().map(|fault| fault.at).max();
-        let services = self.segments.iter().map(|segments| ServiceMeasures::of(segments)).collect();
+        for (service, outages) in self.services.iter_mut().zip(&mut self.outages) {
+            service.outages = outages.finish();
+        }
         let latencies = self
             .subjects
             .latencies
@@ -123,7 +135,7 @@ impl<'a> Monitor<'a> {
             })
             .collect();
         RunMeasures {
-            services,
+            services: self.services,
             databases: self.databases,
             faults: self.faults,
             latencies,
@@ -145,11 +157,18 @@ impl<'a> Monitor<'a> {
         }
     }
 
+    fn fold_flow(&mut self, segment: &FlowSegment, until: SimTime) {
+        let idx = segment.service.index();
+        self.services[idx].fold(segment, until);
+        self.outages[idx].fold(segment, until);
+        if self.subjects.keeps_segments[idx] {
+            self.segments[idx].push((*segment, until));
+        }
+    }
+
     fn fold(&mut self, at: SimTime, observation: Observation) {
         match observation {
-            Observation::Flow(segment) if at > segment.from => {
-                self.segments[segment.service.index()].push((segment, at));
-            }
+            Observation::Flow(segment) if at > segment.from => self.fold_flow(&segment, at),
             Observation::FaultStruck { fault, targets } => {
                 self.faults[fault.index()] = Some(FaultMeasures { at, targets, ended_at: None });
             }
@@ -245,15 +264,11 @@ pub struct ServiceMeasures {
 }
 
 impl ServiceMeasures {
-    fn of(segments: &[(FlowSegment, SimTime)]) -> Self {
-        let mut measures = Self { outages: outages(segments), ..Self::default() };
-        for (segment, until) in segments {
-            let length = u128::from((*until - segment.from).as_nanos());
-            let sum = |a: u64, b: u64| (u128::from(a) + u128::from(b)) * length;
-            measures.offered += sum(segment.offered_from_millirps, segment.offered_until_millirps);
-            measures.served += sum(segment.served_from_millirps, segment.served_until_millirps);
-        }
-        measures
+    fn fold(&mut self, segment: &FlowSegment, until: SimTime) {
+        let length = u128::from((until - segment.from).as_nanos());
+        let sum = |a: u64, b: u64| (u128::from(a) + u128::from(b)) * length;
+        self.offered += sum(segment.offered_from_millirps, segment.offered_until_millirps);
+        self.served += sum(segment.served_from_millirps, segment.served_until_millirps);
     }
 
     /// Share of requests answered well, in parts per million, rounded down so that a loss never

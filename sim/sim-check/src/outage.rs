@@ -195,7 +195,8 @@ impl Windows<'_> {
         if let Some(head) = head {
             until = until.min(head.margin.until - RECOVERY_WINDOW);
         }
-        let end = self.stretches.last().map_or(0, |stretch| stretch.before + stretch.margin.doubled());
+        let end =
+            self.stretches.last().map_or(0, |stretch| stretch.before + stretch.margin.doubled());
         Piece { tail, head, until, end }
     }
 }

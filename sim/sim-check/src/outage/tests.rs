@@ -1,0 +1,182 @@
+use super::*;
+use model_api::ServiceId;
+use proptest::prelude::*;
+
+/// `(length in s, offered at start and end, served at start and end)`, in requests per second.
+type Shape = (u64, [u64; 2], [u64; 2]);
+
+fn outages(shapes: &[Shape]) -> Vec<Outage> {
+    let mut watch = OutageWatch::default();
+    for (segment, until) in segments(shapes) {
+        watch.fold(&segment, until);
+    }
+    watch.finish()
+}
+
+fn segments(shapes: &[Shape]) -> Vec<(FlowSegment, SimTime)> {
+    let mut from = SimTime::ZERO;
+    let mut all = Vec::new();
+    for &(length, offered, served) in shapes {
+        let until = from + SimSpan::from_secs(length);
+        let loss = if served == offered { LossReason::None } else { LossReason::NoEndpoints };
+        let segment = FlowSegment {
+            service: ServiceId::from_index(0),
+            from,
+            offered_from_millirps: offered[0] * 1_000,
+            offered_until_millirps: offered[1] * 1_000,
+            served_from_millirps: served[0] * 1_000,
+            served_until_millirps: served[1] * 1_000,
+            base_latency_ns: 0,
+            wait_probability_ppm: 0,
+            wait_mean_ns: 0,
+            loss,
+        };
+        all.push((segment, until));
+        from = until;
+    }
+    all
+}
+
+const fn flat(length: u64, offered: u64, served: u64) -> Shape {
+    (length, [offered, offered], [served, served])
+}
+
+/// Outages as `(from, until, is_over)`, in seconds.
+fn in_seconds(shapes: &[Shape]) -> Vec<(f64, f64, bool)> {
+    let round = |at: SimTime| (at.as_nanos() as f64 / 1e9 * 1e6).round() / 1e6;
+    outages(shapes).iter().map(|it| (round(it.from), round(it.until), it.is_over)).collect()
+}
+
+#[test]
+fn what_counts_as_an_outage() {
+    let cases: &[(&str, &[Shape], &[(f64, f64, bool)])] = &[
+        ("nothing happens", &[flat(3600, 10, 10)], &[]),
+        ("nobody asks", &[flat(3600, 0, 0)], &[]),
+        (
+            "a minute of nothing ends within the 1 % that may fail",
+            &[flat(100, 10, 10), flat(60, 10, 0), flat(600, 10, 10)],
+            &[(100.0, 159.7, true)],
+        ),
+        (
+            "a failure now and then does not begin one",
+            &[flat(100, 1000, 1000), flat(600, 1000, 995), flat(100, 1000, 1000)],
+            &[],
+        ),
+        (
+            "too short to spoil a window: 0.3 s in 30 s are 1 %",
+            &[flat(100, 1000, 1000), flat(1, 1000, 701), flat(100, 1000, 1000)],
+            &[],
+        ),
+        (
+            "one lucky answer does not end it",
+            &[
+                flat(60, 10, 10),
+                flat(60, 10, 0),
+                flat(10, 10, 10),
+                flat(60, 10, 0),
+                flat(90, 10, 10),
+            ],
+            &[(60.0, 189.7, true)],
+        ),
+        (
+            "two are two when a window of good stands between",
+            &[
+                flat(60, 10, 10),
+                flat(60, 10, 0),
+                flat(60, 10, 10),
+                flat(60, 10, 0),
+                flat(60, 10, 10),
+            ],
+            &[(60.0, 119.7, true), (180.0, 239.7, true)],
+        ),
+        ("the run ends in it", &[flat(60, 10, 10), flat(60, 10, 0)], &[(60.0, 120.0, false)]),
+        (
+            "the run ends before a window fits",
+            &[flat(60, 10, 10), flat(60, 10, 0), flat(29, 10, 10)],
+            &[(60.0, 149.0, false)],
+        ),
+        (
+            "what fails ever more begins with the first that fails",
+            &[flat(100, 100, 100), (100, [100, 100], [100, 0]), flat(100, 100, 100)],
+            &[(100.0, 199.699_549, true)],
+        ),
+    ];
+    for (name, shapes, expected) in cases {
+        assert_eq!(in_seconds(shapes), *expected, "{name}");
+    }
+}
+
+fn shape() -> impl Strategy<Value = Shape> {
+    (1..90_u64, 0..50_u64, 0..50_u64, 0..=4_u64, 0..=4_u64).prop_map(
+        |(length, a, b, good_a, good_b)| (length, [a, b], [a * good_a / 4, b * good_b / 4]),
+    )
+}
+
+/// 100 × answered − 99 × asked for over `[from, from + 30 s]`, doubled, cut at the end of the run:
+/// as slowly as can be.
+fn margin(segments: &[(FlowSegment, SimTime)], from: SimTime) -> f64 {
+    let until = from + RECOVERY_WINDOW;
+    let level = |segment: &FlowSegment, end: SimTime, at: SimTime| {
+        let part = (at - segment.from).as_secs_f64() / (end - segment.from).as_secs_f64();
+        let between = |a: u64, b: u64| a as f64 + (b as f64 - a as f64) * part;
+        100.0 * between(segment.served_from_millirps, segment.served_until_millirps)
+            - 99.0 * between(segment.offered_from_millirps, segment.offered_until_millirps)
+    };
+    let overlap = |(segment, end): &(FlowSegment, SimTime)| {
+        let (a, b) = (segment.from.max(from), (*end).min(until));
+        if a >= b {
+            return 0.0;
+        }
+        (level(segment, *end, a) + level(segment, *end, b)) * (b - a).as_secs_f64()
+    };
+    segments.iter().map(overlap).sum()
+}
+
+proptest! {
+    #[test]
+    fn outages_are_apart_and_each_ends_with_a_good_window(shapes in prop::collection::vec(shape(), 1..12)) {
+        let all = segments(&shapes);
+        let found = outages(&shapes);
+        let end = all.last().expect("at least one").1;
+        for pair in found.windows(2) {
+            prop_assert!(pair[0].until <= pair[1].from);
+        }
+        for outage in &found {
+            prop_assert!(outage.from < outage.until);
+            prop_assert!(outage.is_over || outage.until == end);
+            if outage.is_over {
+                prop_assert!(margin(&all, outage.until) >= -1e-3, "{:?}", outage);
+            }
+            // No start in between has a good window.
+            let last = end.saturating_sub(RECOVERY_WINDOW);
+            for tenth in 1..10 {
+                let at = outage.from + SimSpan::from_nanos((outage.until - outage.from).as_nanos() / 10 * tenth);
+                let begins_bad = all.iter().any(|(segment, until)| {
+                    segment.from <= outage.from && outage.from < *until
+                        && segment.served_from_millirps < segment.offered_from_millirps
+                });
+                if begins_bad && at <= last {
+                    prop_assert!(margin(&all, at) <= 1e-3, "{:?} has a good window at {}", outage, at);
+                }
+            }
+        }
+    }
+
+    /// Outside of the outages nothing is bad for a whole window.
+    #[test]
+    fn no_bad_window_is_missed(shapes in prop::collection::vec(shape(), 1..12)) {
+        let all = segments(&shapes);
+        let found = outages(&shapes);
+        for (segment, until) in &all {
+            let is_bad_throughout = 100 * segment.served_from_millirps < 99 * segment.offered_from_millirps
+                && 100 * segment.served_until_millirps < 99 * segment.offered_until_millirps;
+            let at = segment.from + SimSpan::from_nanos((*until - segment.from).as_nanos() / 2);
+            if is_bad_throughout && margin(&all, at) < -1e-3 {
+                prop_assert!(
+                    found.iter().any(|outage| outage.from <= at && at < outage.until),
+                    "{at} lies in none of {found:?}"
+                );
+            }
+        }
+    }
+}
