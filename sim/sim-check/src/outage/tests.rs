@@ -5,6 +5,9 @@ use proptest::prelude::*;
 /// `(length in s, offered at start and end, served at start and end)`, in requests per second.
 type Shape = (u64, [u64; 2], [u64; 2]);
 
+/// Name, what happens, and the outages as `(from, until, is_over)`.
+type Case = (&'static str, &'static [Shape], &'static [(f64, f64, bool)]);
+
 fn outages(shapes: &[Shape]) -> Vec<Outage> {
     let mut watch = OutageWatch::default();
     for (segment, until) in segments(shapes) {
@@ -49,7 +52,7 @@ fn in_seconds(shapes: &[Shape]) -> Vec<(f64, f64, bool)> {
 
 #[test]
 fn what_counts_as_an_outage() {
-    let cases: &[(&str, &[Shape], &[(f64, f64, bool)])] = &[
+    let cases: &[Case] = &[
         ("nothing happens", &[flat(3600, 10, 10)], &[]),
         ("nobody asks", &[flat(3600, 0, 0)], &[]),
         (
