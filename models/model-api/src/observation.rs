@@ -160,6 +160,13 @@ pub enum Observation {
     /// the stretches of one Service follow each other without a gap.
     Flow(FlowSegment),
 
+    /// The operator gives a primary up and begins to replace it.
+    FailoverStarted {
+        /// Which database.
+        database: DatabaseId,
+        /// The pod of the primary that is given up.
+        from: PodId,
+    },
     /// A database has a new primary.
     PrimaryPromoted {
         /// Which database.

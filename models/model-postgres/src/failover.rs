@@ -108,6 +108,9 @@ impl Cluster {
         }
         self.target = Target::Pending;
         self.failover_count += 1;
+        if let Some(from) = self.at(self.current).pod {
+            port.observe(Observation::FailoverStarted { database: self.setup.id, from });
+        }
         self.wait_for_receivers(port);
     }
 

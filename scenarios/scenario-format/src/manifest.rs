@@ -135,15 +135,11 @@ pub(crate) struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    /// The place of a field, or of what encloses it.
-    pub(crate) fn span(&self, path: &str) -> Span {
-        self.object.span(path)
-    }
-
     /// The API would refuse this.
     pub(crate) fn refuse(&mut self, path: &str, message: impl AsRef<str>) {
         let message = format!("{}: `{path}` {}", self.object.title(), message.as_ref());
-        self.diagnostics.push(Diagnostic::new(Code::E0022, self.span(path), message));
+        let place = self.object.value_span(path);
+        self.diagnostics.push(Diagnostic::new(Code::E0022, place, message));
     }
 
     pub(crate) fn origin(&self) -> Origin {

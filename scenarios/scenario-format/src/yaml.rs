@@ -372,9 +372,22 @@ impl Builder<'_> {
 
     fn syntax_error(&self, error: &ScanError) -> Diagnostic {
         let marker = error.marker();
-        let start_byte = clamp(marker.byte_offset().unwrap_or(self.text.len()));
+        let mut at = self.place(marker);
+        let mut start = marker.byte_offset().unwrap_or(self.text.len());
+        // The scanner names the text before the tab.
+        if error.info().contains("tab")
+            && let Some(offset) = self.text.get(start..).and_then(|rest| rest.find('\t'))
+        {
+            let before = &self.text[start..start + offset];
+            let line_count = before.matches('\n').count();
+            let last = before.rsplit('\n').next().unwrap_or(before).chars().count();
+            at.line += clamp(line_count);
+            at.column = clamp(last) + if line_count == 0 { at.column } else { 1 };
+            start += offset;
+        }
+        let start_byte = clamp(start);
         let span = Span {
-            at: self.place(marker),
+            at,
             start_byte,
             end_byte: clamp(self.text.len()).min(start_byte.saturating_add(1)),
         };

@@ -13,7 +13,9 @@ use report_data::{Explanation, OutagePart, Part, Position, Step};
 use sim_kernel::{EventId, Journal, SimTime};
 
 use crate::outage::Outage;
+use path::Told;
 
+mod path;
 mod timeline;
 
 pub use timeline::Moment;
@@ -23,7 +25,7 @@ pub struct Story<'a, E> {
     journal: &'a Journal<E, Observation>,
     blueprint: &'a Blueprint,
     plan: &'a FaultPlan,
-    by_cause: BTreeMap<EventId, Vec<Observation>>,
+    by_cause: BTreeMap<EventId, Vec<Told>>,
 }
 
 impl<'a, E> Story<'a, E> {
@@ -33,9 +35,10 @@ impl<'a, E> Story<'a, E> {
         blueprint: &'a Blueprint,
         plan: &'a FaultPlan,
     ) -> Self {
-        let mut by_cause: BTreeMap<EventId, Vec<Observation>> = BTreeMap::new();
+        let mut by_cause: BTreeMap<EventId, Vec<Told>> = BTreeMap::new();
         for record in journal.observations() {
-            by_cause.entry(record.cause).or_default().push(record.observation);
+            let told = Told { at: record.at, observation: record.observation };
+            by_cause.entry(record.cause).or_default().push(told);
         }
         Self { journal, blueprint, plan, by_cause }
     }
@@ -56,15 +59,15 @@ impl<'a, E> Story<'a, E> {
         steps.extend(
             self.steps(ending).into_iter().filter(|step| step.at_ns > outage.from.as_nanos()),
         );
-        steps.push(Step {
-            at_ns: outage.until.as_nanos(),
-            text: if outage.is_over {
-                "requests are answered again".to_owned()
-            } else {
-                "the run ends; requests still fail".to_owned()
-            },
-            position: None,
-        });
+        let text = if outage.is_over {
+            "the outage is over: of the next 30 s, 99 % are answered"
+        } else {
+            "the run ends; requests still fail"
+        };
+        let text = text.to_owned();
+        steps.push(Step { at_ns: outage.until.as_nanos(), text, position: None });
+        // The last pod may come when enough is answered already.
+        steps.sort_by_key(|step| step.at_ns);
         steps.dedup();
         Explanation { run, steps, outage_parts: self.parts(ending, outage) }
     }
@@ -73,13 +76,7 @@ impl<'a, E> Story<'a, E> {
     pub fn first(&self, run: u64, is_it: impl Fn(&Observation) -> bool) -> Option<Explanation> {
         let found = self.journal.observations().iter().find(|record| is_it(&record.observation))?;
         let mut steps = self.steps(found.cause);
-        if let Some((text, source)) = self.sentence(&found.observation) {
-            steps.push(Step {
-                at_ns: found.at.as_nanos(),
-                text,
-                position: source.and_then(|source| self.position(source)),
-            });
-        }
+        steps.extend(self.step(found.at, &found.observation));
         steps.dedup();
         Some(Explanation { run, steps, outage_parts: Vec::new() })
     }
@@ -113,44 +110,43 @@ impl<'a, E> Story<'a, E> {
         })
     }
 
-    /// The chain of an event, one step for each link that something can be said of.
+    /// What is told on the way to an event.
     fn steps(&self, id: EventId) -> Vec<Step> {
-        let mut steps = Vec::new();
-        for record in self.journal.chain(id) {
-            let Some(observations) = self.by_cause.get(&record.id) else { continue };
-            let telling = observations.iter().find_map(|observation| self.sentence(observation));
-            if let Some((text, source)) = telling {
-                steps.push(Step {
-                    at_ns: record.at.as_nanos(),
-                    text,
-                    position: source.and_then(|source| self.position(source)),
-                });
-            }
-        }
-        steps
+        let told = self.path(id).into_iter();
+        told.filter_map(|told| self.step(told.at, &told.observation)).collect()
+    }
+
+    fn step(&self, at: SimTime, observation: &Observation) -> Option<Step> {
+        let (text, source) = self.sentence(observation)?;
+        let position = source.and_then(|source| self.position(source));
+        Some(Step { at_ns: at.as_nanos(), text, position })
     }
 
     /// The outage cut at the moments of its critical path.
     fn parts(&self, ending: EventId, outage: &Outage) -> Vec<OutagePart> {
         let mut lengths: BTreeMap<Part, u64> = BTreeMap::new();
         let mut from = outage.from;
-        let mut waiting = Vec::new();
-        for record in self.journal.chain(ending) {
-            let at = record.at.clamp(outage.from, outage.until);
-            waiting.push((from, at));
-            from = at;
-            let part = self.by_cause.get(&record.id).into_iter().flatten().find_map(part);
-            if let Some(part) = part {
-                for (start, end) in waiting.drain(..) {
-                    *lengths.entry(part).or_default() += (end - start).as_nanos();
+        let mut has_no_place = false;
+        for told in self.path(ending) {
+            let until = told.at.clamp(from, outage.until);
+            let part = match told.observation {
+                Observation::PodBecameUnschedulable { .. } => {
+                    has_no_place = true;
+                    Some(Part::Act)
                 }
+                // It waited for a node, or for the zone of its volume.
+                Observation::PodBound { .. } if std::mem::take(&mut has_no_place) => {
+                    Some(Part::Provision)
+                }
+                observation => part(&observation),
+            };
+            if let Some(part) = part {
+                *lengths.entry(part).or_default() += (until - from).as_nanos();
+                from = until;
             }
         }
-        waiting.push((from, outage.until));
         let last = if outage.is_over { Part::Drain } else { Part::Decide };
-        for (start, end) in waiting {
-            *lengths.entry(last).or_default() += (end - start).as_nanos();
-        }
+        *lengths.entry(last).or_default() += (outage.until - from).as_nanos();
         lengths
             .into_iter()
             .filter(|(_, length_ns)| *length_ns > 0)
@@ -188,6 +184,7 @@ impl<'a, E> Story<'a, E> {
     /// of use to the judge.
     fn sentence(&self, observation: &Observation) -> Option<(String, Option<SourceRef>)> {
         use Observation as O;
+        let zone = |id: model_api::ZoneId| self.blueprint.zones[id.index()].name.as_str();
         let node = |id: model_api::NodeId| self.blueprint.nodes[id.index()].node.name.clone();
         let workload = |id: model_api::WorkloadId| self.blueprint.workload_name(id);
         let field = |id: model_api::WorkloadId, path: &str| {
@@ -204,6 +201,9 @@ impl<'a, E> Story<'a, E> {
             O::FaultEnded { fault } => {
                 format!("fault \"{}\" is over", self.plan.faults[fault.index()].name)
             }
+            O::ZoneLost { zone: id, is_isolated: false } => format!("zone {} is lost", zone(id)),
+            O::ZoneLost { zone: id, is_isolated: true } => format!("zone {} is cut off", zone(id)),
+            O::ZoneRestored { zone: id } => format!("zone {} is back", zone(id)),
             O::NodeLost { node: id } => format!("node {} is lost", node(id)),
             O::NodeRestored { node: id } => format!("node {} is back", node(id)),
             O::NodeBecameNotReady { node: id } => {
@@ -246,6 +246,10 @@ impl<'a, E> Story<'a, E> {
                 let place = field(id, "spec.template.spec.containers[0].readinessProbe");
                 return Some((format!("a pod of {} is ready", workload(id)), place));
             }
+            O::FailoverStarted { database, .. } => {
+                let name = self.blueprint.database_name(database);
+                format!("the operator of {name} gives its primary up")
+            }
             O::PrimaryPromoted { database, .. } => {
                 format!("{} has a new primary", self.blueprint.database_name(database))
             }
@@ -279,6 +283,7 @@ fn part(observation: &Observation) -> Option<Part> {
         O::NodeBecameNotReady { .. } => Some(Part::Detect),
         O::NodeTaintedNoExecute { .. }
         | O::PodDeletionRequested { .. }
+        | O::FailoverStarted { .. }
         | O::QuorumRegained
         | O::LeaderChanged => Some(Part::Decide),
         O::PodCreated { .. }

@@ -98,6 +98,9 @@ fn measure(promise: &Promise, measures: &RunMeasures) -> (RunVerdict, Option<i64
             }
         }
         Promise::Rto { subject, limit } => match outage(*subject, measures) {
+            Some(SimSpan::ZERO) if measures.faults.is_empty() => {
+                (not_exercised("no fault is planned, and nothing failed without one"), None)
+            }
             Some(length) => (held_if(limit.comparison.holds(&length, &limit.value)), span(length)),
             None => (not_exercised("nobody asked for anything"), None),
         },

@@ -150,7 +150,7 @@ mod tests {
             let zero = Exact::new(0, 0, 1);
             let below: Vec<u64> =
                 (7..7 + length).filter(|at| line.at(nanos(*at)) < zero).collect();
-            let found = line.below_zero().map(|(start, end)| (start.as_nanos()..end.as_nanos()).collect());
+            let found: Option<Vec<u64>> = line.below_zero().map(|(start, end)| (start.as_nanos()..end.as_nanos()).collect());
             prop_assert_eq!(found.unwrap_or_default(), below);
         }
     }

@@ -238,6 +238,6 @@ codes! {
         "More replicas than places: with a required term per topology domain, the replicas beyond the number of domains stay Pending. With as many replicas as domains, a lost domain cannot be made up for and a rollout with maxUnavailable 0 cannot move."
         "Use a spread constraint with maxSkew, which allows several replicas per domain."
     W0129 "a fault that nothing can notice"
-        "The fault starts after the end of the run, or names something that has no pods."
-        "Start it earlier, or lengthen the horizon."
+        "The fault multiplies a load that nobody sends, or waits for the end of one that does not end."
+        "Name a Service that carries load; give the other fault a duration."
 }

@@ -189,8 +189,9 @@ impl Resolver<'_> {
 
     fn check_reached(&mut self, at: model_api::SimTime, span: Span) {
         if at >= self.end() {
-            let message = format!("the run ends after {}, before this", self.horizon);
-            self.report(Code::W0129, span, message);
+            let message =
+                format!("the run ends after {}, so this fault cannot strike", self.horizon);
+            self.report(Code::E0021, span, message);
         }
     }
 

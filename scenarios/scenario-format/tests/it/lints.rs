@@ -177,8 +177,10 @@ fn loads_and_faults_that_reach_nothing() {
     let files = web("").with("m.yaml", format!("{WEB}---\n{outside}"));
     let says = said(&load_all(&files, &["m.yaml"], &[]));
     assert!(says.iter().any(|it| it.contains("W0127: Service shop/out is exposed")), "{says:?}");
+    let late = web("  faults:\n    - zonePowerLoss: {zone: az-a, at: 2h}\n");
+    let says = said(&load_all(&late, &["web.yaml"], &[]));
+    assert!(says.iter().any(|it| it.contains("E0021")), "{says:?}");
     for fault in [
-        "zonePowerLoss: {zone: az-a, at: 2h}",
         "loadSpike: {factor: 2, at: 1m, services: [shop/web]}",
         "zonePowerLoss: {zone: az-a, when: {faultEnded: zoneIsolation 2}}\n    - zoneIsolation: {zone: az-a, at: 1m}",
     ] {

@@ -65,14 +65,10 @@ impl<E> Story<'_, E> {
     /// What a chain of causes leaves out, but a timeline does not.
     fn aside(&self, observation: &Observation) -> Option<(String, Option<model_api::SourceRef>)> {
         use Observation as O;
-        let zone = |id: model_api::ZoneId| self.blueprint.zones[id.index()].name.as_str();
         let node = |id: model_api::NodeId| self.blueprint.nodes[id.index()].node.name.as_str();
         let workload = |id: model_api::WorkloadId| self.blueprint.workload_name(id);
         let database = |id: model_api::DatabaseId| self.blueprint.database_name(id);
         let text = match *observation {
-            O::ZoneLost { zone: id, is_isolated: false } => format!("zone {} is lost", zone(id)),
-            O::ZoneLost { zone: id, is_isolated: true } => format!("zone {} is cut off", zone(id)),
-            O::ZoneRestored { zone: id } => format!("zone {} is back", zone(id)),
             O::NodeUntainted { node: id } => format!("node {} has no taint any more", node(id)),
             O::PodBecameUnready { workload: id, reason, .. } => {
                 format!("a pod of {} is not ready: {}", workload(id), unready(reason))

@@ -52,7 +52,7 @@ fn in_seconds(shapes: &[Shape]) -> Vec<(f64, f64, bool)> {
 
 #[test]
 fn what_counts_as_an_outage() {
-    let cases: &[Case] = &[
+    const CASES: &[Case] = &[
         ("nothing happens", &[flat(3600, 10, 10)], &[]),
         ("nobody asks", &[flat(3600, 0, 0)], &[]),
         (
@@ -104,7 +104,7 @@ fn what_counts_as_an_outage() {
             &[(100.0, 199.699_549, true)],
         ),
     ];
-    for (name, shapes, expected) in cases {
+    for (name, shapes, expected) in CASES {
         assert_eq!(in_seconds(shapes), *expected, "{name}");
     }
 }

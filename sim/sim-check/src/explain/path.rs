@@ -1,0 +1,97 @@
+//! The way from the first cause to an event, in facts.
+//!
+//! Events are few and say little; what they told says more. Of each event on the chain the most
+//! telling fact stands for it. Facts that were found out or decided later, but because of an event
+//! on the chain (a node found silent, a pod bound after it waited), belong on the way too, when they
+//! are about a pod that the chain is about or about the node of such a pod.
+
+use std::collections::BTreeSet;
+
+use model_api::{NodeId, Observation, PodId};
+use sim_kernel::{EventId, EventRecord, SimTime};
+
+use super::Story;
+
+/// One fact on the way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Told {
+    pub(super) at: SimTime,
+    pub(super) observation: Observation,
+}
+
+impl<E> Story<'_, E> {
+    /// The facts on the way to the event `id`, in order of time.
+    pub(super) fn path(&self, id: EventId) -> Vec<Told> {
+        let chain = self.journal.chain(id);
+        let mut path: Vec<Told> = chain.iter().flat_map(|record| self.heads(record)).collect();
+        let Some(end) = chain.last().map(|record| record.at) else { return path };
+        let mut focus = Focus::default();
+        focus.pods.extend(path.iter().filter_map(|told| pod_of(&told.observation)));
+        for record in self.journal.observations().iter().filter(|record| record.at <= end) {
+            if let Observation::PodBound { pod, node, .. } = record.observation
+                && focus.pods.contains(&pod)
+            {
+                focus.nodes.insert(node);
+            }
+        }
+        for record in chain {
+            let told = self.by_cause.get(&record.id).into_iter().flatten();
+            let later = told.filter(|told| told.at > record.at && told.at <= end);
+            path.extend(later.filter(|told| focus.admits(&told.observation)));
+        }
+        path.sort_by_key(|told| told.at);
+        path
+    }
+
+    /// What stands for an event: of a fault that it struck and where, else the first fact that
+    /// words exist for.
+    fn heads(&self, record: &EventRecord<E>) -> Vec<Told> {
+        let told = self.by_cause.get(&record.id).map_or(&[][..], Vec::as_slice);
+        let told = told.iter().filter(|told| told.at == record.at);
+        let has_words = |told: &&Told| self.sentence(&told.observation).is_some();
+        let is_fault = |told: &&Told| matches!(told.observation, Observation::FaultStruck { .. });
+        let fault = told.clone().find(is_fault);
+        let first = told.clone().find(has_words).filter(|first| Some(*first) != fault);
+        fault.into_iter().chain(first).copied().collect()
+    }
+}
+
+/// What a way is about.
+#[derive(Default)]
+struct Focus {
+    pods: BTreeSet<PodId>,
+    nodes: BTreeSet<NodeId>,
+    waiting: BTreeSet<PodId>,
+}
+
+impl Focus {
+    /// Whether a later fact belongs on the way; of many refusals of a pod only the first.
+    fn admits(&mut self, observation: &Observation) -> bool {
+        use Observation as O;
+        match *observation {
+            O::NodeBecameNotReady { node } | O::NodeTaintedNoExecute { node } => {
+                self.nodes.contains(&node)
+            }
+            O::PodBecameUnschedulable { pod, .. } => {
+                self.pods.contains(&pod) && self.waiting.insert(pod)
+            }
+            O::PodBound { pod, .. } => self.pods.contains(&pod),
+            _ => false,
+        }
+    }
+}
+
+fn pod_of(observation: &Observation) -> Option<PodId> {
+    use Observation as O;
+    match *observation {
+        O::PodCreated { pod, .. }
+        | O::PodBound { pod, .. }
+        | O::PodBecameUnschedulable { pod, .. }
+        | O::PodImagePulled { pod, .. }
+        | O::PodStarted { pod, .. }
+        | O::PodBecameReady { pod, .. }
+        | O::PodDeletionRequested { pod, .. }
+        | O::FailoverStarted { from: pod, .. } => Some(pod),
+        _ => None,
+    }
+}
