@@ -24,5 +24,6 @@ pub mod replica_set;
 pub mod scheduling;
 pub mod stateful_set;
 pub mod taint_eviction;
+pub mod vertical_pod_autoscaler;
 
 pub use cluster::{Cluster, ClusterPlan, KubeEvent, Notice, Route};

@@ -1,0 +1,37 @@
+//! Vertical pod autoscaler: what its recommender would write into `status.recommendation`.
+//!
+//! # Modelled
+//! Histograms with linear and exponential buckets, decay by half-lives, merging, checkpoints; one
+//! memory peak per container and window; OOM events; percentiles, safety margin, confidence, the
+//! minimum of a pod shared by its containers; policies (`minAllowed`, `maxAllowed`, `mode`,
+//! `controlledResources`).
+//! # Not modelled
+//! The updater and the admission controller (mode `Off` is the safe mode beside an HPA): nothing is
+//! evicted or changed by a recommendation. History from Prometheus, which adds the same samples.
+//! Aggregations of pods that are long gone (they leave after eight windows). Rounding of the values
+//! shown, which is off by default.
+//! # Defaults and their sources
+//! vertical-pod-autoscaler `pkg/recommender/model/aggregations_config.go` ([`Aggregation`]) and
+//! `pkg/recommender/logic/recommender.go` ([`Settings`]), August 2026.
+//! # Invariants
+//! Lower bound <= target <= upper bound, whatever the samples. Taking away what was added leaves an
+//! empty histogram. Merging in any order of two gives the same percentiles as adding all to one.
+//! # Checked against
+//! `conformance/vpa.yaml`, computed by upstream code, to the last byte.
+
+mod container;
+mod estimator;
+mod float;
+mod histogram;
+mod recommendation;
+
+pub use container::{Aggregate, Aggregation, ContainerUsage, MemoryOperation};
+pub use estimator::{
+    MAX_AMOUNT, amount_from_float, at_least, scaled, with_confidence, with_margin,
+};
+pub use histogram::{
+    BucketScheme, Checkpoint, CheckpointError, DecayingHistogram, Histogram, SchemeError, Timestamp,
+};
+pub use recommendation::{
+    ContainerPolicy, ContainerRecommendation, Resources, Settings, pod_minimum, recommend,
+};

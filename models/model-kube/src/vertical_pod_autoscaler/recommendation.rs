@@ -1,0 +1,239 @@
+//! From what was seen to what is recommended
+//! (`pkg/recommender/logic/recommender.go`, `pkg/utils/vpa/capping.go`).
+
+use std::collections::BTreeMap;
+
+use sim_kernel::SimSpan;
+
+use super::container::Aggregate;
+use super::estimator::{amount_from_float, at_least, scaled, with_confidence, with_margin};
+
+/// Flags of the recommender.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Settings {
+    /// `--recommendation-margin-fraction`.
+    pub margin_fraction: f64,
+    /// `--pod-recommendation-min-cpu-millicores`.
+    pub pod_min_cpu_millis: f64,
+    /// `--pod-recommendation-min-memory-mb`: in fact mebibytes.
+    pub pod_min_memory_mib: f64,
+    /// Percentiles for lower bound, target, upper bound of CPU.
+    pub cpu_percentiles: [f64; 3],
+    /// Percentiles for lower bound, target, upper bound of memory.
+    pub memory_percentiles: [f64; 3],
+    /// `--confidence-interval-cpu`.
+    pub cpu_confidence_interval: SimSpan,
+    /// `--confidence-interval-memory`.
+    pub memory_confidence_interval: SimSpan,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        const DAY: SimSpan = SimSpan::from_secs(86_400);
+        Self {
+            margin_fraction: 0.15,
+            pod_min_cpu_millis: 25.0,
+            pod_min_memory_mib: 250.0,
+            cpu_percentiles: [0.5, 0.9, 0.95],
+            memory_percentiles: [0.5, 0.9, 0.95],
+            cpu_confidence_interval: DAY,
+            memory_confidence_interval: DAY,
+        }
+    }
+}
+
+/// Amounts of the two resources that are recommended; `None` where one is not controlled.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Resources {
+    /// CPU in millicores.
+    pub cpu_millis: Option<i64>,
+    /// Memory in bytes.
+    pub memory_bytes: Option<i64>,
+}
+
+/// `spec.resourcePolicy.containerPolicies[]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ContainerPolicy {
+    /// `containerName`; `*` is for all that have none of their own.
+    pub container_name: String,
+    /// `mode: Off`: nothing is recommended.
+    pub is_off: bool,
+    /// `minAllowed`.
+    pub min_allowed: Resources,
+    /// `maxAllowed`.
+    pub max_allowed: Resources,
+    /// `controlledResources` has `cpu`.
+    pub controls_cpu: bool,
+    /// `controlledResources` has `memory`.
+    pub controls_memory: bool,
+}
+
+/// `status.recommendation.containerRecommendations[]`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ContainerRecommendation {
+    /// `containerName`.
+    pub container_name: String,
+    /// `target`.
+    pub target: Resources,
+    /// `lowerBound`.
+    pub lower_bound: Resources,
+    /// `upperBound`.
+    pub upper_bound: Resources,
+    /// `uncappedTarget`: the target before the policy.
+    pub uncapped_target: Resources,
+}
+
+/// The least amounts for each of a pod's containers: the minimum of a pod divided by their number.
+pub fn pod_minimum(settings: &Settings, container_count: usize) -> (i64, i64) {
+    let fraction = 1.0 / container_count as f64;
+    let cpu = amount_from_float(settings.pod_min_cpu_millis * 0.001 * 1000.0);
+    let memory = amount_from_float(settings.pod_min_memory_mib * 1024.0 * 1024.0);
+    (scaled(cpu, fraction), scaled(memory, fraction))
+}
+
+/// What is recommended for the containers of a pod, by name. `container_count` is how many
+/// containers share the minimum of a pod.
+pub fn recommend(
+    aggregates: &BTreeMap<String, Aggregate>,
+    container_count: usize,
+    policies: &[ContainerPolicy],
+    settings: &Settings,
+) -> Vec<ContainerRecommendation> {
+    let minimum = pod_minimum(settings, container_count.max(1));
+    let mut recommendations = Vec::new();
+    for (name, aggregate) in aggregates {
+        let policy = policy_of(policies, name);
+        if aggregate.is_empty() || policy.is_some_and(|policy| policy.is_off) {
+            continue;
+        }
+        let [lower_bound, target, upper_bound] = estimate(aggregate, minimum, settings);
+        let controlled = |it: Resources| policy.map_or(it, |policy| policy.controlled(it));
+        let capped = |it: Resources| policy.map_or(it, |policy| policy.capped(it));
+        let uncapped_target = controlled(target);
+        recommendations.push(ContainerRecommendation {
+            container_name: name.clone(),
+            target: capped(uncapped_target),
+            lower_bound: capped(controlled(lower_bound)),
+            upper_bound: capped(controlled(upper_bound)),
+            uncapped_target,
+        });
+    }
+    recommendations
+}
+
+/// `GetContainerResourcePolicy`: its own, else that for all.
+fn policy_of<'a>(policies: &'a [ContainerPolicy], name: &str) -> Option<&'a ContainerPolicy> {
+    let named = |wanted: &str| policies.iter().find(|policy| policy.container_name == wanted);
+    named(name).or_else(|| named("*"))
+}
+
+/// Lower bound, target, upper bound (`estimateContainerResources`). A long history narrows the
+/// bounds: the upper one is doubled after one day, the lower one 5 % low after an hour.
+fn estimate(aggregate: &Aggregate, minimum: (i64, i64), settings: &Settings) -> [Resources; 3] {
+    let bounds = |percentiles: [i64; 3], confidence: f64, least: i64| {
+        let [low, target, high] = percentiles.map(|it| with_margin(it, settings.margin_fraction));
+        let low = with_confidence(low, 0.001, -2, confidence);
+        let high = with_confidence(high, 1.0, 1, confidence);
+        [low, target, high].map(|it| at_least(it, least))
+    };
+    let cpu = bounds(
+        settings
+            .cpu_percentiles
+            .map(|it| amount_from_float(aggregate.cpu().percentile(it) * 1000.0)),
+        aggregate.confidence(settings.cpu_confidence_interval),
+        minimum.0,
+    );
+    let memory = bounds(
+        settings
+            .memory_percentiles
+            .map(|it| amount_from_float(aggregate.memory_peaks().percentile(it))),
+        aggregate.confidence(settings.memory_confidence_interval),
+        minimum.1,
+    );
+    let both =
+        |idx: usize| Resources { cpu_millis: Some(cpu[idx]), memory_bytes: Some(memory[idx]) };
+    [both(0), both(1), both(2)]
+}
+
+impl ContainerPolicy {
+    /// A policy that changes nothing.
+    pub fn new(container_name: &str) -> Self {
+        Self {
+            container_name: container_name.to_owned(),
+            is_off: false,
+            min_allowed: Resources::default(),
+            max_allowed: Resources::default(),
+            controls_cpu: true,
+            controls_memory: true,
+        }
+    }
+
+    /// `FilterControlledResources`.
+    fn controlled(&self, resources: Resources) -> Resources {
+        Resources {
+            cpu_millis: resources.cpu_millis.filter(|_| self.controls_cpu),
+            memory_bytes: resources.memory_bytes.filter(|_| self.controls_memory),
+        }
+    }
+
+    /// `applyVPAPolicy`: raised to the minimum, then lowered to the maximum.
+    fn capped(&self, resources: Resources) -> Resources {
+        let cap = |amount: Option<i64>, min: Option<i64>, max: Option<i64>| {
+            let amount = amount.map(|it| min.map_or(it, |min| it.max(min)));
+            amount.map(|it| max.map_or(it, |max| it.min(max)))
+        };
+        let (min, max) = (self.min_allowed, self.max_allowed);
+        Resources {
+            cpu_millis: cap(resources.cpu_millis, min.cpu_millis, max.cpu_millis),
+            memory_bytes: cap(resources.memory_bytes, min.memory_bytes, max.memory_bytes),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::container::{Aggregation, ContainerUsage};
+    use super::super::histogram::Timestamp;
+    use super::*;
+
+    fn constant(minutes: u64, cpu_millis: i64, memory_bytes: i64) -> Aggregate {
+        let aggregation = Aggregation::default();
+        let mut aggregate = Aggregate::new(&aggregation);
+        let mut container = ContainerUsage::default();
+        for minute in 0..minutes {
+            let at = Timestamp::from_unix(1_767_225_600, 0).plus(SimSpan::from_secs(60) * minute);
+            aggregate.add_cpu(cpu_millis, at);
+            for operation in container.memory_sample(memory_bytes, at, &aggregation) {
+                aggregate.apply(operation);
+            }
+        }
+        aggregate
+    }
+
+    #[test]
+    fn the_minimum_of_a_pod_is_shared() {
+        let settings = Settings::default();
+        assert_eq!(pod_minimum(&settings, 1), (25, 262_144_000));
+        assert_eq!(pod_minimum(&settings, 2), (12, 131_072_000));
+    }
+
+    #[test]
+    fn policies_cap_and_filter() {
+        let aggregates = [("app".to_owned(), constant(60, 100, 400 << 20))].into();
+        let settings = Settings::default();
+        let mut policy = ContainerPolicy::new("*");
+        policy.max_allowed.cpu_millis = Some(50);
+        policy.min_allowed.memory_bytes = Some(1 << 30);
+        let of = |policy: &ContainerPolicy| {
+            recommend(&aggregates, 1, std::slice::from_ref(policy), &settings)
+        };
+        let capped = of(&policy).remove(0);
+        assert_eq!(capped.target.cpu_millis, Some(50));
+        assert_eq!(capped.target.memory_bytes, Some(1 << 30));
+        assert_eq!(capped.uncapped_target.cpu_millis, Some(126));
+        policy.controls_cpu = false;
+        assert_eq!(of(&policy)[0].target.cpu_millis, None);
+        policy.is_off = true;
+        assert_eq!(of(&policy), []);
+    }
+}
