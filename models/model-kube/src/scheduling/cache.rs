@@ -346,6 +346,24 @@ impl SchedulerCache {
         self.pods.get(&pod).map(|cached| cached.node)
     }
 
+    /// All nodes, by id.
+    pub fn present_nodes(&self) -> Vec<NodeId> {
+        let present = self.nodes.iter().enumerate().filter(|(_, cached)| cached.is_present);
+        present.map(|(idx, _)| NodeId::from_index(idx)).collect()
+    }
+
+    /// An id that no node had, for a simulation on a clone.
+    pub fn next_free_node(&self) -> NodeId {
+        NodeId::from_index(self.nodes.len())
+    }
+
+    /// An id above those of all pods, for a simulation on a clone.
+    pub fn next_free_pod(&self) -> PodId {
+        let highest = self.pods.keys().next_back().map(|pod| pod.index());
+        let nominated = self.nominations.iter().map(|nomination| nomination.pod.index()).max();
+        PodId::from_index(highest.max(nominated).map_or(0, |idx| idx + 1))
+    }
+
     /// The pods on a node.
     pub fn pods_on(&self, node: NodeId) -> &[PodId] {
         self.nodes.get(node.index()).map_or(&[], |cached| &cached.pods)
