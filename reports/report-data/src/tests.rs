@@ -1,6 +1,4 @@
-use crate::{
-    Explanation, OutagePart, Part, Position, Quantiles, Report, Step, Unit, Verdict, schema,
-};
+use crate::{Explanation, OutagePart, Part, Position, Quantiles, Report, Step, Unit, Verdict};
 
 const EXAMPLE: &str = include_str!("../../examples/every-verdict.json");
 const SCHEMA: &str = include_str!("../../schema/report.schema.json");
@@ -15,15 +13,9 @@ fn is_valid(report: &serde_json::Value) -> bool {
 }
 
 #[test]
-fn schema_is_fresh() {
-    let wanted = serde_json::to_string_pretty(&schema()).expect("a schema is plain data");
-    assert!(
-        SCHEMA.trim_end() == wanted,
-        "reports/schema/report.schema.json is not fresh: run `cargo run -p eidp-sim -- schema \
-         result > reports/schema/report.schema.json` and commit it"
-    );
+fn the_schema_is_one_of_draft_07() {
     let schema = serde_json::from_str(SCHEMA).expect("the schema is JSON");
-    assert!(jsonschema::draft7::meta::is_valid(&schema), "it is a schema of draft-07");
+    assert!(jsonschema::draft7::meta::is_valid(&schema));
 }
 
 /// The example is of version 1 and stays as it is: whoever breaks this must raise the version.

@@ -1,4 +1,4 @@
-//! Files of the repository that are made from this crate; a test keeps them fresh.
+//! Files of the repository that are made from this crate; `tidy` writes them and keeps them fresh.
 
 use crate::diagnostic::{Severity, explanations};
 use crate::{coverage, schema};

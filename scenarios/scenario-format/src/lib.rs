@@ -34,23 +34,3 @@ pub use files::{Disk, Files};
 pub use input::{Loaded, Request, Resolved};
 pub use load::{load, scenario_path};
 pub use source::{Source, Sources, Span, Spanned};
-
-/// JSON Schema (draft-07) of a Scenario file, for editors.
-pub fn scenario_schema() -> serde_json::Value {
-    document_schema::<document::ScenarioDocument>()
-}
-
-/// JSON Schema (draft-07) of a Platform file, for editors.
-pub fn platform_schema() -> serde_json::Value {
-    document_schema::<document::PlatformDocument>()
-}
-
-fn document_schema<T: decode::Decode>() -> serde_json::Value {
-    let mut definitions = decode::Definitions::new();
-    let root = T::schema(&mut definitions);
-    serde_json::json!({
-        "$schema": "http://json-schema.org/draft-07/schema#",
-        "allOf": [root],
-        "definitions": definitions,
-    })
-}

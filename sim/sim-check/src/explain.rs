@@ -228,7 +228,7 @@ impl<'a, E> Story<'a, E> {
                 ));
             }
             O::PodCreated { workload: id, .. } => {
-                format!("{} creates a pod in its place", workload(id))
+                format!("{} creates a pod", workload(id))
             }
             O::PodBecameUnschedulable { workload: id, reason, .. } => {
                 let place = field(id, "spec.template.spec");

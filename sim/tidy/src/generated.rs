@@ -1,6 +1,7 @@
 //! Files that are written by a program: one list, so that none is forgotten.
 
 use anyhow::{Context, Result};
+use scenario_format::{generated, schema};
 
 use crate::{models, repository};
 
@@ -8,18 +9,31 @@ use crate::{models, repository};
 ///
 /// # Errors
 /// When the repository cannot be read.
-pub fn all() -> Result<Vec<(&'static str, String)>> {
-    Ok(vec![("docs/MODELS.md", models::manual()?)])
+pub fn all() -> Result<Vec<(String, String)>> {
+    let mut files = vec![
+        ("docs/MODELS.md".to_owned(), models::manual()?),
+        (
+            "reports/schema/report.schema.json".to_owned(),
+            schema::to_text(report_data::schema().as_value()),
+        ),
+        (
+            "reports/schema/diff.schema.json".to_owned(),
+            schema::to_text(report_diff::schema().as_value()),
+        ),
+    ];
+    let of_scenarios = generated::files().into_iter();
+    files.extend(of_scenarios.map(|(path, text)| (format!("scenarios/{path}"), text)));
+    Ok(files)
 }
 
 /// Writes those that are not fresh and returns their paths.
 ///
 /// # Errors
 /// When one cannot be written.
-pub fn bless() -> Result<Vec<&'static str>> {
+pub fn bless() -> Result<Vec<String>> {
     let mut written = Vec::new();
     for (path, wanted) in all()? {
-        let target = repository::root().join(path);
+        let target = repository::root().join(&path);
         if std::fs::read_to_string(&target).is_ok_and(|found| found == wanted) {
             continue;
         }
@@ -39,7 +53,7 @@ mod tests {
     #[test]
     fn generated_files_are_fresh() {
         for (path, wanted) in all().expect("the repository can be read") {
-            let found = std::fs::read_to_string(repository::root().join(path)).unwrap_or_default();
+            let found = std::fs::read_to_string(repository::root().join(&path)).unwrap_or_default();
             assert!(
                 found == wanted,
                 "{path} is not fresh: run `cargo run -p tidy -- --bless` and commit it"

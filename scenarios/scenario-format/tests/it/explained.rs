@@ -2,19 +2,7 @@
 
 use std::path::Path;
 
-use scenario_format::{explain, explanations, generated, library, schema};
-
-#[test]
-fn generated_files_are_fresh() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    for (path, text) in generated::files() {
-        let committed = std::fs::read_to_string(root.join(path)).unwrap_or_default();
-        assert!(
-            committed == text,
-            "{path} is stale: run `cargo run -p scenario-format --example generate`"
-        );
-    }
-}
+use scenario_format::{explain, explanations, library, schema};
 
 #[test]
 fn every_code_is_explained_once_and_in_order() {
