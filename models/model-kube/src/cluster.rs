@@ -49,6 +49,7 @@ pub use pod::{PodPhase, PodView};
 pub use routing::Route;
 
 use crate::node_lifecycle::ZoneEvictor;
+use crate::rare;
 use crate::scheduling::SchedulerCache;
 use control_plane::ControlPlane;
 use nodes::{Monitor, NodeState};
@@ -282,6 +283,11 @@ impl Cluster {
         if self.can_happen(event) {
             self.dispatch(event, ctx);
         } else {
+            ctx.hit(if event == KubeEvent::ScheduleDue {
+                &rare::SCHEDULER_WAITED
+            } else {
+                &rare::CONTROLLERS_WAITED
+            });
             self.deferred.push((event, ctx.cause()));
         }
         self.settle(ctx);

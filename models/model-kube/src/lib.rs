@@ -21,6 +21,7 @@ pub mod node_lifecycle;
 pub mod node_shutdown;
 pub mod pod_gc;
 pub mod probes;
+pub mod rare;
 pub mod replica_set;
 pub mod scheduling;
 pub mod stateful_set;

@@ -9,6 +9,7 @@ use sim_kernel::{Context, Priority, Recorder, SimSpan, SimTime, Timer};
 use crate::curve::{Shape, Side};
 use crate::evaluation::{Endpoints, Inputs, NodeFlow, evaluate, largest_loss};
 use crate::graph::{Graph, GraphError, NodeIdx, Plan, pod_capacity_millirps};
+use crate::rare;
 use crate::stretch::{self, Room, Stretch};
 use crate::wait::{Wait, erlang_wait};
 
@@ -262,6 +263,8 @@ impl Part {
         let next = stretch::next(graph, &self.inputs, now, &mut room);
         for (idx, open) in self.open.iter_mut().enumerate() {
             let opened = Open::of(&room, next, idx, now);
+            let flow = if next.is_constant { &room.first[idx] } else { &room.middle[idx] };
+            note_rare(graph, &self.inputs, flow, idx, ctx);
             if !self.is_started {
                 *open = opened;
             } else if opened.signature != open.signature {
@@ -344,6 +347,37 @@ impl Open {
             shape: what.shape,
             signature,
         }
+    }
+}
+
+/// Counts what seldom happens to a flow.
+fn note_rare<E, R>(
+    graph: &Graph,
+    inputs: &Inputs,
+    flow: &NodeFlow,
+    idx: NodeIdx,
+    ctx: &mut Context<'_, E, R>,
+) where
+    E: Copy,
+    R: Recorder<Observation>,
+{
+    if flow.offered > flow.served {
+        let endpoints = inputs.endpoints[idx];
+        if endpoints.ready_count == 0 {
+            ctx.hit(&rare::NO_ENDPOINTS);
+        } else if endpoints.live_count < endpoints.ready_count {
+            ctx.hit(&rare::DEAD_ENDPOINTS);
+        }
+        if flow.accepted < flow.reached {
+            ctx.hit(&rare::OVERLOAD);
+        }
+        let is_away = |database: &DatabaseId| !inputs.are_writable[database.index()];
+        if graph.nodes[idx].databases.iter().any(is_away) {
+            ctx.hit(&rare::DATABASE_AWAY);
+        }
+    }
+    if flow.shape == Shape::Curved {
+        ctx.hit(&rare::CURVED);
     }
 }
 

@@ -58,6 +58,7 @@ mod curve;
 mod evaluation;
 mod flows;
 mod graph;
+pub mod rare;
 mod share;
 mod stretch;
 mod wait;

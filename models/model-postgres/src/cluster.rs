@@ -4,7 +4,7 @@ use model_api::blueprint::{Database, Synchronous};
 use model_api::observation::FailoverBlock;
 use model_api::parameters::Range;
 use model_api::{DatabaseId, Observation, Parameters, PodId, ServiceId, ZoneId};
-use sim_kernel::{EntityKey, Purpose, SimSpan, SimTime, Timer};
+use sim_kernel::{EntityKey, Probe, Purpose, SimSpan, SimTime, Timer};
 
 use crate::databases::{PgEvent, PgNotice, StopKind};
 use crate::instance::{Instance, Link, Process, Role};
@@ -15,6 +15,7 @@ pub(crate) trait Port {
     fn now(&self) -> SimTime;
     fn observe(&mut self, observation: Observation);
     fn notice(&mut self, notice: PgNotice);
+    fn hit(&mut self, probe: &'static Probe);
     fn timer_at(&mut self, at: SimTime, event: PgEvent) -> Timer;
     fn cancel(&mut self, timer: Timer);
     fn is_pending(&self, timer: Timer) -> bool;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use model_api::parameters::Range;
 use model_api::{Blueprint, DatabaseId, Observation, Parameters, PodId, ServiceId, ZoneId};
 use sim_kernel::{
-    Context, EntityKey, Priority, Purpose, Recorder, SimSpan, SimTime, Streams, Timer,
+    Context, EntityKey, Priority, Probe, Purpose, Recorder, SimSpan, SimTime, Streams, Timer,
 };
 
 use crate::cluster::{Cluster, Port};
@@ -383,6 +383,10 @@ where
 
     fn notice(&mut self, notice: PgNotice) {
         self.notices.push(notice);
+    }
+
+    fn hit(&mut self, probe: &'static Probe) {
+        self.ctx.hit(probe);
     }
 
     fn timer_at(&mut self, at: SimTime, event: PgEvent) -> Timer {

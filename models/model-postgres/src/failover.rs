@@ -8,6 +8,7 @@ use crate::cluster::{Cluster, Port, Stage, Target};
 use crate::databases::{PgEvent, PgNotice, StopKind};
 use crate::decision::{Candidate, QuorumView, failover_candidate, may_promote};
 use crate::instance::{FAST_SHUTDOWN, Process, REWIND, Role};
+use crate::rare;
 
 /// TTL of a primary lease that was released: 1 s (`spec.primaryLease`, 1.30).
 const RELEASED_LEASE: sim_kernel::SimSpan = sim_kernel::SimSpan::from_secs(1);
@@ -30,6 +31,9 @@ impl Cluster {
     pub(crate) fn review_failover(&mut self, port: &mut impl Port) {
         match self.stage {
             Stage::Calm | Stage::Blocked | Stage::Delay if !self.has_failed(port) => {
+                if port.is_pending(self.stage_timer) {
+                    port.hit(&rare::PRIMARY_RECOVERED);
+                }
                 port.cancel(self.stage_timer);
                 self.enter(Stage::Calm, Timer::NONE);
             }
@@ -51,6 +55,7 @@ impl Cluster {
                 if let Target::Instance(candidate) = self.target
                     && !self.at(candidate).is_running()
                 {
+                    port.hit(&rare::PROMOTION_BROKEN);
                     port.cancel(self.stage_timer);
                     self.enter(Stage::Lease, Timer::NONE);
                 }
@@ -68,6 +73,11 @@ impl Cluster {
 
     fn block(&mut self, port: &mut impl Port, reason: FailoverBlock) {
         if self.blocked != Some(reason) {
+            port.hit(match reason {
+                FailoverBlock::NoCandidate => &rare::NO_CANDIDATE,
+                FailoverBlock::Quorum => &rare::QUORUM_REFUSED,
+                FailoverBlock::Operator => &rare::OPERATOR_AWAY,
+            });
             let database = self.setup.id;
             port.observe(Observation::FailoverBlocked { database, reason });
         }
@@ -167,6 +177,7 @@ impl Cluster {
         let current = self.at(self.current);
         let is_back = current.is_running() && !current.is_open;
         if !has_candidate && is_back && port.is_api_reachable(current.zone) {
+            port.hit(&rare::PRIMARY_RECOVERED);
             // Simplified: an old primary that returns while nobody else can be promoted goes on.
             port.cancel(self.stage_timer);
             self.target = Target::Current;
@@ -186,6 +197,7 @@ impl Cluster {
     /// Tells why a failover that has begun does not go on.
     fn tell_waiting(&mut self, port: &mut impl Port, reason: FailoverBlock) {
         if self.blocked != Some(reason) {
+            port.hit(&rare::FAILOVER_STALLED);
             self.blocked = Some(reason);
             let database = self.setup.id;
             port.observe(Observation::FailoverBlocked { database, reason });
@@ -215,6 +227,7 @@ impl Cluster {
             port.cancel(self.stage_timer);
             self.stage_timer = Timer::NONE;
             if !self.at(candidate).is_ready && self.has_operator(port) {
+                port.hit(&rare::CANDIDATE_DIED);
                 self.target = Target::Pending;
                 self.wait_for_receivers(port);
             }
@@ -223,6 +236,9 @@ impl Cluster {
             self.stage_timer = Timer::NONE;
         } else if !port.is_pending(self.stage_timer) {
             let whole = port.parameters().primary_lease_duration;
+            if !self.is_lease_released {
+                port.hit(&rare::LEASE_ABANDONED);
+            }
             let span = if self.is_lease_released { RELEASED_LEASE.min(whole) } else { whole };
             self.stage_timer = port.timer_in(span, PgEvent::LeaseFree { database: self.setup.id });
         }
@@ -272,6 +288,7 @@ impl Cluster {
         let kind = if is_replaced { StopKind::Process } else { StopKind::Shutdown };
         self.close(port, ordinal, kind);
         if is_replaced {
+            port.hit(&rare::REWOUND);
             span += self.work_span(port, ordinal, REWINDING, REWIND);
         } else {
             self.receivers_down_at = self.receivers_down_at.max(port.now() + span);
@@ -287,6 +304,7 @@ impl Cluster {
     }
 
     pub(crate) fn rewind(&mut self, port: &mut impl Port, ordinal: u8) {
+        port.hit(&rare::REWOUND);
         let span = self.work_span(port, ordinal, REWINDING, REWIND);
         self.set_role(port, ordinal, Role::Standby);
         self.work(port, ordinal, span);
@@ -337,6 +355,7 @@ impl Cluster {
 
     /// An isolated primary stops itself; its manager starts again and waits for the API server.
     pub(crate) fn isolation_due(&mut self, port: &mut impl Port, ordinal: u8) {
+        port.hit(&rare::PRIMARY_STOPPED_ITSELF);
         self.close(port, ordinal, StopKind::Power);
         let instance = self.at_mut(ordinal);
         instance.process = Process::Waiting;

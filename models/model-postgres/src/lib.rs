@@ -75,6 +75,7 @@ mod decision;
 mod failover;
 mod instance;
 mod position;
+pub mod rare;
 mod replication;
 mod serving;
 

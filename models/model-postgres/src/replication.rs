@@ -8,6 +8,7 @@ use crate::databases::{PgEvent, StopKind};
 use crate::decision::{commits_stall, wanted_number};
 use crate::instance::{Instance, Link, REATTACH, Role, WAL_SHIPPING_BYTES_PER_SECOND};
 use crate::position::{Mark, Writer, units_between};
+use crate::rare;
 
 /// `wal_receiver_timeout` and `wal_sender_timeout` as CloudNativePG sets them: 5 s.
 const WAL_TIMEOUT: SimSpan = SimSpan::from_secs(5);
@@ -266,6 +267,7 @@ impl Cluster {
     pub(crate) fn number_adjusted(&mut self, port: &mut impl Port) {
         let current = self.current;
         let wanted = wanted_number(self.setup.synchronous, self.ready_standby_count(current));
+        port.hit(&rare::SYNCHRONOUS_NUMBER_CHANGED);
         // What was acknowledged under the old number stays acknowledged.
         self.freeze(port, current, false, |_| false);
         self.at_mut(current).applied_number = wanted;
@@ -311,6 +313,9 @@ impl Cluster {
         let wal_bytes = between(self.setup.wal_bytes_per_second);
         // A cluster whose commits nobody counted is judged by its bytes.
         let is_lost = commit_count > 0 || self.setup.commits_per_second == 0 && wal_bytes > 0;
+        if is_lost {
+            port.hit(&rare::COMMITS_LOST);
+        }
         port.observe(if is_lost {
             let span = acknowledged.committed_at.saturating_since(side.survivor.committed_at);
             Observation::CommitsLost { database, span_ns: span.as_nanos(), commit_count, wal_bytes }

@@ -6,6 +6,7 @@ use sim_kernel::{Purpose, SimSpan};
 use crate::cluster::{Cluster, Port, Target};
 use crate::databases::{PgEvent, PgNotice};
 use crate::position::FULL_RATE_PPM;
+use crate::rare;
 
 const RELABELLING: Purpose = Purpose::new("postgres service relabelled");
 const PROPAGATING: Purpose = Purpose::new("postgres service propagated");
@@ -85,6 +86,9 @@ impl Cluster {
         if is_serving != self.is_serving {
             self.is_serving = is_serving;
             port.notice(PgNotice::SetWritable { database, is_writable: is_serving });
+            if !is_serving && self.at(self.current).is_open {
+                port.hit(&rare::COMMITS_STALLED);
+            }
             port.observe(if is_serving {
                 Observation::WritesResumed { database }
             } else {
@@ -92,6 +96,9 @@ impl Cluster {
             });
         }
         if writable_count != self.writable_count {
+            if writable_count > 1 {
+                port.hit(&rare::TWO_PRIMARIES);
+            }
             self.writable_count = writable_count;
             port.observe(Observation::WritablePrimaries { database, count: writable_count });
         }

@@ -6,6 +6,7 @@
 mod event;
 mod fault;
 mod plan;
+mod rare;
 mod world;
 
 pub use event::Event;

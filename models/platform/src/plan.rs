@@ -7,7 +7,7 @@ use model_api::kube::ResourceList;
 use model_api::{Blueprint, DatabaseId, SimSpan};
 use model_kube::cluster::Cluster;
 use model_load::{Flows, GraphError};
-use sim_kernel::{Limits, Outcome, RecorderFor, SimTime, Simulation, Stats, Streams};
+use sim_kernel::{Limits, Outcome, Probe, RecorderFor, SimTime, Simulation, Stats, Streams};
 
 use crate::world::World;
 
@@ -101,6 +101,11 @@ impl Plan {
     /// What happens to it.
     pub fn faults(&self) -> &Arc<FaultPlan> {
         &self.faults
+    }
+
+    /// The probes of every model that this platform has something for.
+    pub fn probes(&self) -> Vec<&'static Probe> {
+        crate::rare::all(&self.blueprint)
     }
 
     /// When a run ends.

@@ -23,6 +23,7 @@ use sim_kernel::{Context, Model, Recorder, SimSpan, Streams};
 use crate::event::{Event, FAULT_PRIORITY};
 use crate::fault::{FaultBook, FaultEvent, Happening, Struck, pick_node, pick_some, pick_zone};
 use crate::plan::Wiring;
+use crate::rare;
 
 /// All state of one run. A clone is a snapshot.
 #[derive(Clone, Debug)]
@@ -251,6 +252,7 @@ impl World {
         ctx: &mut Context<'_, Event, R>,
     ) {
         for (fault, delay) in self.book.trigger(&self.plan, happening) {
+            ctx.hit(&rare::TRIGGERED);
             ctx.schedule_in(delay, FAULT_PRIORITY, FaultEvent::StrikeDue(fault));
         }
     }
@@ -287,7 +289,10 @@ impl World {
                         self.cluster.lose_node(node, ctx);
                         (Struck::Node(node), targets)
                     }
-                    None => (Struck::Nothing, 0),
+                    None => {
+                        ctx.hit(&rare::NO_SUCH_NODE);
+                        (Struck::Nothing, 0)
+                    }
                 }
             }
             FaultKind::PodCrash { workload, count } => {
@@ -297,9 +302,15 @@ impl World {
             }
             FaultKind::LoadSpike { services, ramp, .. } => {
                 self.spikes.push(fault);
+                if self.spikes.len() > 1 {
+                    ctx.hit(&rare::SPIKES_MULTIPLIED);
+                }
                 (Struck::Load, self.set_load_factors(services, *ramp))
             }
         };
+        if targets == 0 {
+            ctx.hit(&rare::STRUCK_NOTHING);
+        }
         self.book.struck[fault.index()] = Some(struck);
         ctx.observe(|| Observation::FaultStruck { fault, targets });
         if let Some(duration) = spec.duration {
@@ -319,7 +330,9 @@ impl World {
         let is_still_down = others(struck);
         self.book.struck[fault.index()] = Some(Struck::Nothing);
         match struck {
-            _ if is_still_down => {}
+            Struck::ZonePower(_) | Struck::ZoneContact(_) | Struck::Node(_) if is_still_down => {
+                ctx.hit(&rare::OVERLAPPED);
+            }
             Struck::Nothing => {}
             Struck::ZonePower(zone) => {
                 self.cluster.restore_zone(zone, ctx);

@@ -46,6 +46,12 @@ fn scenario(text: &mut String, result: &ScenarioResult, options: Options) {
     if !options.fail_only {
         notes(text, "assumed", &result.assumptions);
         notes(text, "not modelled", &result.not_modelled);
+        if let Some(first) = result.probes_never_hit.first() {
+            let count = result.probes_never_hit.len();
+            let what = if count == 1 { "rare branch" } else { "rare branches" };
+            let label = "never hit";
+            line(text, format_args!("  {label:<12} {count} {what} ({first}; see -o json)"));
+        }
     }
 }
 

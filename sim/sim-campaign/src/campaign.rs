@@ -6,7 +6,7 @@ use platform::{Event, Plan, RunEnd, World};
 use rayon::prelude::*;
 use report_data::{Explanation, ScenarioResult};
 use sim_check::{GuaranteeJudgement, Monitor, RunMeasures, Story, Subjects, Verdict, judge};
-use sim_kernel::{Divergence, Journal, StableHasher, lockstep};
+use sim_kernel::{Divergence, Journal, ProbeCounter, ProbeHits, StableHasher, lockstep};
 use std::hash::Hasher as _;
 
 use crate::result;
@@ -48,6 +48,7 @@ pub enum CampaignError {
 struct Run {
     measures: RunMeasures,
     end: RunEnd,
+    hits: ProbeHits,
 }
 
 impl Campaign<'_> {
@@ -76,8 +77,12 @@ impl Campaign<'_> {
                 })
                 .collect()
         });
-        let (measures, ends): (Vec<RunMeasures>, Vec<RunEnd>) =
-            runs?.into_iter().map(|run| (run.measures, run.end)).unzip();
+        let (mut measures, mut ends, mut hits) = (Vec::new(), Vec::new(), ProbeHits::default());
+        for run in runs? {
+            measures.push(run.measures);
+            ends.push(run.end);
+            hits.merge(&run.hits);
+        }
         let judged: Vec<(GuaranteeJudgement, Option<Explanation>)> = self
             .guarantees
             .iter()
@@ -91,15 +96,17 @@ impl Campaign<'_> {
         for end in &ends {
             digest.write_u64(end.digest);
         }
-        Ok(result::scenario(self, naming, &measures, &ends, judged, digest.finish()))
+        Ok(result::scenario(self, naming, &measures, &ends, &hits, judged, digest.finish()))
     }
 
     fn one(&self, run: u64, subjects: &Subjects) -> Result<Run, CampaignError> {
         if self.is_paranoid {
             self.compare(run)?;
         }
-        let (monitor, end) = self.plan.run(self.root_seed, run, Monitor::new(subjects));
-        Ok(Run { measures: monitor.finish(end.outcome.at()), end })
+        let recorder = ProbeCounter::new(Monitor::new(subjects));
+        let (recorder, end) = self.plan.run(self.root_seed, run, recorder);
+        let (monitor, hits) = recorder.into_parts();
+        Ok(Run { measures: monitor.finish(end.outcome.at()), end, hits })
     }
 
     /// Makes a run twice, one with a full journal, and compares event by event: recording must not

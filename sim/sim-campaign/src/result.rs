@@ -8,6 +8,7 @@ use report_data::{
     Explanation, FaultResult, GuaranteeResult, Metric, Note, Position, ScenarioResult, Unit,
 };
 use sim_check::{GuaranteeJudgement, RunMeasures, Verdict};
+use sim_kernel::ProbeHits;
 
 use crate::Campaign;
 
@@ -41,6 +42,7 @@ pub(crate) fn scenario(
     naming: &Naming,
     measures: &[RunMeasures],
     ends: &[RunEnd],
+    hits: &ProbeHits,
     judged: Vec<(GuaranteeJudgement, Option<Explanation>)>,
     digest: u64,
 ) -> ScenarioResult {
@@ -95,7 +97,11 @@ pub(crate) fn scenario(
             })
             .collect(),
         not_modelled: naming.not_modelled.clone(),
-        probes_never_hit: Vec::new(),
+        probes_never_hit: hits
+            .never_hit(&campaign.plan.probes())
+            .into_iter()
+            .map(|probe| format!("{}: {}", probe.crate_name(), probe.description()))
+            .collect(),
     }
 }
 

@@ -5,6 +5,7 @@
 //! never changes what happens.
 
 use crate::agenda::{EventId, Priority};
+use crate::probe::Probe;
 use crate::time::SimTime;
 
 /// What each pending event remembers of the event that scheduled it: nothing (`()`,
@@ -32,10 +33,18 @@ impl Link for EventId {
     }
 }
 
-/// Whether causes are kept; the part of a recorder that the agenda must know.
+/// Whether causes are kept, and who counts rare branches; the part of a recorder that does
+/// not depend on what is observed.
 pub trait Causes {
     /// `()` when causes are off, [`EventId`] when they are on.
     type Link: Link;
+
+    /// Notes that a rare branch was reached; see [`Probe`]. Most recorders do not count:
+    /// [`ProbeCounter`](crate::ProbeCounter) does it for them.
+    #[inline]
+    fn hit(&mut self, probe: &'static Probe) {
+        let _ = probe;
+    }
 }
 
 /// Listens to the observations `O` of a model.

@@ -79,7 +79,7 @@ pub use journal::{
 };
 pub use limits::{Limits, Outcome};
 pub use lockstep::{Divergence, lockstep};
-pub use probe::Probe;
+pub use probe::{Probe, ProbeCounter, ProbeHits};
 pub use simulation::{Context, EVENT_BYTES_MAX, Model, RecorderFor, Simulation, Stats, Stepped};
 pub use streams::{Draw, EntityKey, Purpose, Stream, Streams};
 pub use time::{SimSpan, SimTime};

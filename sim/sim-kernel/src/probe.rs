@@ -1,92 +1,160 @@
 //! Probes: proof that a campaign reached the rare branches.
 //!
-//! Promises: a probe never changes a result; it is counted exactly, over all threads;
-//! the probes of a crate are one declared list, so those never hit can be named.
+//! Promises: a probe never changes a result; hits are counted exactly and per run, by the
+//! recorder, so that runs in several threads share nothing and a run without a counting
+//! recorder pays nothing; the probes of a crate are one declared list, so those never hit
+//! can be named.
 //!
 //! ```
-//! sim_kernel::declare_probes! {
-//!     /// Rare branches of this crate.
-//!     pub mod probes {
-//!         /// An eviction met a budget with nothing left to give.
-//!         BUDGET_BLOCKED = "budget blocked an eviction",
-//!         /// Two nodes had the same score.
+//! use sim_kernel::{Causes, NoRecorder, ProbeCounter, ProbeHits};
+//!
+//! mod rare {
+//!     sim_kernel::declare_probes! {
+//!         BUDGET_BLOCKED = "a budget blocked an eviction",
 //!         SCORE_TIED = "two nodes scored alike",
 //!     }
 //! }
-//! use sim_kernel::probe;
 //!
-//! probe!(probes::BUDGET_BLOCKED);
-//! let score = (7, 7);
-//! probe!(probes::SCORE_TIED, score.0 == score.1);
+//! // A model says `ctx.hit(&rare::BUDGET_BLOCKED)`, which ends here:
+//! let mut run = ProbeCounter::new(NoRecorder);
+//! run.hit(&rare::BUDGET_BLOCKED);
 //!
-//! let never_hit: Vec<_> = probes::ALL.iter().filter(|probe| probe.hit_count() == 0).collect();
-//! assert!(never_hit.is_empty());
+//! let mut campaign = ProbeHits::default();
+//! campaign.merge(&run.into_parts().1);
+//! assert_eq!(campaign.count(&rare::BUDGET_BLOCKED), 1);
+//! let never_hit = campaign.never_hit(rare::ALL);
+//! assert_eq!(never_hit[0].description(), "two nodes scored alike");
 //! ```
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use crate::agenda::EventId;
+use crate::journal::{Causes, EventRecord, EventRecorder, Recorder};
+use crate::time::SimTime;
 
-/// A named rare branch and how often it was taken since the process started.
+/// A named rare branch. Declared by [`declare_probes!`](crate::declare_probes); there is one
+/// of each, and two are the same when they lie at the same place.
 #[derive(Debug)]
 pub struct Probe {
     module: &'static str,
     description: &'static str,
-    hit_count: AtomicU64,
 }
 
 impl Probe {
-    /// A probe that was never hit. Made by [`declare_probes!`](crate::declare_probes).
+    /// A probe. Made by [`declare_probes!`](crate::declare_probes).
     pub const fn new(module: &'static str, description: &'static str) -> Self {
-        Probe { module, description, hit_count: AtomicU64::new(0) }
+        Probe { module, description }
     }
 
-    /// The module that declares it, such as `model_kube::probes`.
+    /// The module that declares it, such as `model_kube::rare`.
     pub const fn module(&self) -> &'static str {
         self.module
+    }
+
+    /// The crate that declares it, with hyphens: `model-kube`.
+    pub fn crate_name(&self) -> String {
+        let name = self.module.split("::").next().unwrap_or(self.module);
+        name.replace('_', "-")
     }
 
     /// What happens in that branch, as a past fact.
     pub const fn description(&self) -> &'static str {
         self.description
     }
+}
 
-    /// Counts one hit. Relaxed: a sum has no order to keep.
-    pub fn hit(&self) {
-        self.hit_count.fetch_add(1, Ordering::Relaxed);
+/// How often each probe was hit, in one run or in many.
+#[derive(Clone, Debug, Default)]
+pub struct ProbeHits {
+    /// In the order of the first hit. Short: a run reaches few rare branches.
+    counts: Vec<(&'static Probe, u64)>,
+}
+
+impl ProbeHits {
+    /// Counts one hit.
+    #[inline(never)]
+    pub fn hit(&mut self, probe: &'static Probe) {
+        self.add(probe, 1);
     }
 
-    /// Hits since the process started, over all threads.
-    pub fn hit_count(&self) -> u64 {
-        self.hit_count.load(Ordering::Relaxed)
+    fn add(&mut self, probe: &'static Probe, hit_count: u64) {
+        match self.counts.iter_mut().find(|(known, _)| std::ptr::eq(*known, probe)) {
+            Some((_, count)) => *count += hit_count,
+            None => self.counts.push((probe, hit_count)),
+        }
+    }
+
+    /// Adds the hits of another run.
+    pub fn merge(&mut self, other: &Self) {
+        for (probe, hit_count) in &other.counts {
+            self.add(probe, *hit_count);
+        }
+    }
+
+    /// Hits of one probe.
+    pub fn count(&self, probe: &'static Probe) -> u64 {
+        let found = self.counts.iter().find(|(known, _)| std::ptr::eq(*known, probe));
+        found.map_or(0, |(_, count)| *count)
+    }
+
+    /// Those of `probes` that were never hit, in their order.
+    pub fn never_hit(&self, probes: &[&'static Probe]) -> Vec<&'static Probe> {
+        probes.iter().copied().filter(|probe| self.count(probe) == 0).collect()
     }
 }
 
-/// Declares the probes of a crate as one module with a list `ALL` of them.
-/// See the [`Probe`] type and the `probe!` macro.
+/// A recorder that counts hits of probes and leaves all else to another one.
+#[derive(Clone, Debug, Default)]
+pub struct ProbeCounter<R> {
+    recorder: R,
+    hits: ProbeHits,
+}
+
+impl<R> ProbeCounter<R> {
+    /// Counts from nought.
+    pub fn new(recorder: R) -> Self {
+        ProbeCounter { recorder, hits: ProbeHits::default() }
+    }
+
+    /// The other recorder, and what was counted.
+    pub fn into_parts(self) -> (R, ProbeHits) {
+        (self.recorder, self.hits)
+    }
+}
+
+impl<R: Causes> Causes for ProbeCounter<R> {
+    type Link = R::Link;
+
+    #[inline]
+    fn hit(&mut self, probe: &'static Probe) {
+        self.hits.hit(probe);
+    }
+}
+
+impl<O, R: Recorder<O>> Recorder<O> for ProbeCounter<R> {
+    const RECORDS: bool = R::RECORDS;
+
+    #[inline]
+    fn observe(&mut self, at: SimTime, cause: EventId, observation: O) {
+        self.recorder.observe(at, cause, observation);
+    }
+}
+
+impl<E, R: EventRecorder<E>> EventRecorder<E> for ProbeCounter<R> {
+    #[inline]
+    fn event(&mut self, record: EventRecord<E>) {
+        self.recorder.event(record);
+    }
+}
+
+/// Declares probes in the present module, and a list `ALL` of them.
+/// See the [`Probe`] type; a model counts one with [`Context::hit`](crate::Context::hit).
 #[macro_export]
 macro_rules! declare_probes {
-    ($(#[$module_doc:meta])* $vis:vis mod $module:ident {
-        $($(#[$doc:meta])* $name:ident = $description:literal),* $(,)?
-    }) => {
-        $(#[$module_doc])*
-        $vis mod $module {
-            $($(#[$doc])* pub static $name: $crate::Probe =
-                $crate::Probe::new(module_path!(), $description);)*
-            /// Every probe declared here, in the order of declaration.
-            pub static ALL: &[&$crate::Probe] = &[$(&$name),*];
-        }
-    };
-}
-
-/// Counts that this rare branch was reached: `probe!(probes::NAME)`, or
-/// `probe!(probes::NAME, condition)` to count only when the condition holds.
-#[macro_export]
-macro_rules! probe {
-    ($probe:path) => {
-        $probe.hit()
-    };
-    ($probe:path, $condition:expr) => {
-        if $condition {
-            $probe.hit();
-        }
+    ($($name:ident = $description:literal),* $(,)?) => {
+        $(
+            #[doc = concat!("Counts that ", $description, ".")]
+            pub static $name: $crate::Probe = $crate::Probe::new(module_path!(), $description);
+        )*
+        /// Every probe declared here, in the order of declaration.
+        pub static ALL: &[&$crate::Probe] = &[$(&$name),*];
     };
 }

@@ -11,6 +11,7 @@ use crate::agenda::{Agenda, EventId, Priority, TieBreak, Timer};
 use crate::digest::Digest;
 use crate::journal::{Causes, EventRecord, EventRecorder, Link, Recorder};
 use crate::limits::{Limits, Outcome};
+use crate::probe::Probe;
 use crate::time::{SimSpan, SimTime};
 
 /// Largest size of an event that fits one half cache line together with its key.
@@ -131,6 +132,12 @@ impl<E: Copy, R: Causes> Context<'_, E, R> {
     #[inline]
     pub fn is_pending(&self, timer: Timer) -> bool {
         self.agenda.is_pending(timer)
+    }
+
+    /// Counts that a rare branch was reached, when the recorder counts that.
+    #[inline]
+    pub fn hit(&mut self, probe: &'static Probe) {
+        self.recorder.hit(probe);
     }
 
     /// Tells the recorder what was seen. `observation` is called only when it listens.

@@ -7,6 +7,7 @@ use super::tables::Tables;
 use super::{Cluster, Island, KubeEvent, Notice, drawn, priority};
 use crate::etcd;
 use crate::leader_election::{self, ElectionConfig};
+use crate::rare;
 
 const FIRST_LEADER: Purpose = Purpose::new("first leader");
 const ELECTION: Purpose = Purpose::new("etcd election");
@@ -228,6 +229,7 @@ impl Cluster {
         let Some(island) = self.quorum_island() else {
             if std::mem::take(&mut self.control_plane.has_quorum) {
                 self.control_plane.was_quorum_lost = true;
+                ctx.hit(&rare::QUORUM_LOST);
                 ctx.observe(|| Observation::QuorumLost);
             }
             self.control_plane.etcd_leader = None;
@@ -245,11 +247,15 @@ impl Cluster {
         if !leads {
             self.control_plane.etcd_leader = None;
             self.set_api(false, ctx);
+            if leader.is_some() {
+                ctx.hit(&rare::ETCD_LEADER_LOST);
+            }
             if !ctx.is_pending(self.control_plane.timer) {
                 self.call_election(island, leader.is_some(), ctx);
             }
         }
         if has_moved {
+            ctx.hit(&rare::QUORUM_MOVED);
             self.refresh_all_contacts(ctx);
         }
         self.check_leaders(ctx);
@@ -343,6 +349,9 @@ impl Cluster {
             self.catch_up_kubelets(ctx);
             self.resume_deferred(ctx);
         } else {
+            if !self.queue.is_idle() {
+                ctx.hit(&rare::API_AWAY_WHILE_PODS_WAITED);
+            }
             for component in Component::ALL {
                 self.expect_expiry_of_leader(component, ctx);
             }
@@ -389,7 +398,9 @@ impl Cluster {
         R: Recorder<Observation>,
     {
         let leadership = &mut self.control_plane.leaderships[component.index()];
-        ctx.cancel(leadership.timer);
+        if ctx.cancel(leadership.timer) {
+            ctx.hit(&rare::LEADER_SURVIVED);
+        }
         if !leadership.is_started {
             self.fill_caches(component, ctx);
         }
@@ -406,6 +417,7 @@ impl Cluster {
         let now = ctx.now();
         let leadership = &mut self.control_plane.leaderships[component.index()];
         if let Some(member) = leadership.leader.take() {
+            ctx.hit(&rare::LEADER_GAVE_UP);
             // The process exits and starts again as a candidate that has seen nothing.
             self.control_plane.members[member].fresh_since[component.index()] = now;
         }
@@ -513,6 +525,7 @@ impl Cluster {
     {
         // When the API is back, take-over is worked out anew.
         if !self.is_api_available() {
+            ctx.hit(&rare::TAKEOVER_MET_NO_API);
             return;
         }
         let leadership = &mut self.control_plane.leaderships[component.index()];

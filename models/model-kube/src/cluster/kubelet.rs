@@ -8,7 +8,7 @@ use sim_kernel::{Context, Purpose, Recorder, SimSpan, SimTime, Timer};
 use super::pod::{PodPhase, StartPlan, Step};
 use super::{Cluster, KubeEvent, Notice, drawn, priority};
 use crate::crash_loop::BackoffConfig;
-use crate::probes;
+use crate::{probes, rare};
 
 const WATCH: Purpose = Purpose::new("kubelet sees pod");
 const ATTACH: Purpose = Purpose::new("volume attach");
@@ -78,7 +78,7 @@ impl Cluster {
         }
         at += drawn(self.draw(key, SANDBOX, 0), parameters.sandbox_start);
         let node = pod.node.expect("a pod is started after it was bound");
-        let pulled_at = self.pull_images(id, node, at);
+        let pulled_at = self.pull_images(id, node, at, ctx);
         let pod = &mut self.pods[id.index()];
         pod.phase = PodPhase::Creating;
         pod.worker_at = seen_at;
@@ -99,13 +99,23 @@ impl Cluster {
         let node = pod.node.expect("pods of a node are bound to it");
         let sandbox =
             drawn(self.draw(key, SANDBOX, occurrence), self.blueprint.parameters.sandbox_start);
-        let pulled_at = self.pull_images(id, node, ctx.now() + sandbox);
+        let pulled_at = self.pull_images(id, node, ctx.now() + sandbox, ctx);
         self.set_step(id, Step::Pulled, pulled_at, ctx);
     }
 
     /// When the node has all images of a pod. One image at a time is pulled
     /// (`serializeImagePulls`), each once.
-    fn pull_images(&mut self, id: PodId, node_id: NodeId, from: SimTime) -> SimTime {
+    fn pull_images<E, R>(
+        &mut self,
+        id: PodId,
+        node_id: NodeId,
+        from: SimTime,
+        ctx: &mut Context<'_, E, R>,
+    ) -> SimTime
+    where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
         let workload = self.pods[id.index()].workload;
         let tables = self.tables.clone();
         let mut at = from;
@@ -116,6 +126,9 @@ impl Cluster {
                 let draw = self.draw(key.child(tables.image_name(*image)), PULL, 0);
                 let span = drawn(draw, self.blueprint.parameters.image_pull);
                 let node = &mut self.nodes[node_id.index()];
+                if node.pull_free_at > at {
+                    ctx.hit(&rare::PULL_QUEUED);
+                }
                 let there_at = node.pull_free_at.max(at) + span;
                 node.pull_free_at = there_at;
                 node.add_image(*image, there_at);
@@ -210,6 +223,7 @@ impl Cluster {
         let pod = &mut self.pods[id.index()];
         let spec = &self.tables.workloads[pod.workload.index()].template.spec;
         if spec.restart_policy == RestartPolicy::Never {
+            ctx.hit(&rare::POD_FAILED);
             pod.phase = PodPhase::Finished;
             let workload = pod.workload;
             self.release_from_scheduler(id);
@@ -219,6 +233,9 @@ impl Cluster {
         }
         let now = ctx.now();
         let at = pod.backoff.restart_at(now, &config);
+        if at > now {
+            ctx.hit(&rare::CRASH_LOOPED);
+        }
         pod.restart_count += 1;
         let (key, occurrence) = (pod.key, u64::from(pod.restart_count));
         let late_most = ((at - now) / 2).min(REQUEUE_MOST);
@@ -425,6 +442,7 @@ impl Cluster {
         if self.is_in_contact(id) {
             self.remove_pod(id, ctx);
         } else {
+            ctx.hit(&rare::POD_ENDED_UNCONFIRMED);
             // Nothing runs any more; the confirmation waits for contact.
             self.pods[id.index()].is_stopping = false;
         }

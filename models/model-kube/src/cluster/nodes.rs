@@ -15,6 +15,7 @@ use crate::client_limit::ClientLimiter;
 use crate::node_lifecycle::{
     DisruptionChange, EvictionRates, MonitorPasses, Ready, ZoneCount, ZoneEvictor,
 };
+use crate::rare;
 use crate::taint_eviction::{OUT_OF_SERVICE, Stay, UNREACHABLE, UNSCHEDULABLE, taint};
 
 const LEASE_PHASE: Purpose = Purpose::new("lease phase");
@@ -419,7 +420,11 @@ impl Cluster {
         let now = ctx.now();
         let node = &mut self.nodes[id.index()];
         // Images that were still being pulled have to be pulled again.
+        let image_count = node.images.len();
         node.images.retain(|(_, at)| *at <= now);
+        if node.images.len() < image_count {
+            ctx.hit(&rare::IMAGE_PULL_LOST);
+        }
         node.pull_free_at = now;
         for pod in node.pods.clone() {
             self.pods[pod.index()].is_stopping = false;
@@ -564,6 +569,7 @@ impl Cluster {
             if !node.will_register {
                 return;
             }
+            ctx.hit(&rare::NODE_REGISTERED_AGAIN);
             node.is_deleted = false;
             node.ready = Ready::Unknown;
         }
@@ -583,6 +589,7 @@ impl Cluster {
             if state.is_terminating {
                 self.begin_stop(pod, ctx);
             } else if state.is_locally_ready != state.is_ready {
+                ctx.hit(&rare::READINESS_CHANGED_UNSEEN);
                 let occurrence = self.nodes[id.index()].resume_count;
                 let draw = self.draw(state.key, STATUS, occurrence);
                 let span = draw.span_between(SimSpan::ZERO, STATUS_PERIOD);
@@ -654,6 +661,7 @@ impl Cluster {
             let at = self.monitor.client.reserve(ctx.now());
             let mut ctx = ctx.because(cause);
             if at > ctx.now() {
+                ctx.hit(&rare::NODE_CLIENT_THROTTLED);
                 ctx.schedule_at(at, priority::CONTROLLER, KubeEvent::MarkPodDue(pod));
             } else {
                 self.set_ready(pod, false, UnreadyReason::NodeNotReady, &mut ctx);
@@ -720,6 +728,7 @@ impl Cluster {
         match self.evictor.handle_disruption(&counts, now) {
             DisruptionChange::None => {}
             DisruptionChange::Entered => {
+                ctx.hit(&rare::ALL_ZONES_DISRUPTED);
                 ctx.observe(|| Observation::MasterDisruptionStarted);
                 for idx in 0..self.nodes.len() {
                     let id = NodeId::from_index(idx);
@@ -731,6 +740,7 @@ impl Cluster {
                 }
             }
             DisruptionChange::Left => {
+                ctx.hit(&rare::DISRUPTION_LEFT);
                 let grace = self.blueprint.parameters.node_monitor_grace_period;
                 for node in self.nodes.iter_mut().filter(|node| node.expiry_at != SimTime::MAX) {
                     node.expiry_at = self.monitor.expiry(shifted(now), grace, now);
@@ -765,6 +775,7 @@ impl Cluster {
             let node = &mut self.nodes[id.index()];
             // A node that recovered is dropped; its token is spent.
             if node.ready == Ready::True {
+                ctx.hit(&rare::NODE_BACK_BEFORE_TAINT);
                 continue;
             }
             node.has_no_execute = true;
@@ -805,7 +816,9 @@ impl Cluster {
         R: Recorder<Observation>,
     {
         let eviction = std::mem::replace(&mut self.pods[id.index()].eviction, Timer::NONE);
-        ctx.cancel(eviction);
+        if ctx.cancel(eviction) {
+            ctx.hit(&rare::NODE_BACK_BEFORE_EVICTION);
+        }
     }
 
     pub(super) fn on_eviction_due<E, R>(&mut self, id: PodId, ctx: &mut Context<'_, E, R>)

@@ -7,6 +7,7 @@ use sim_kernel::{Context, Purpose, Recorder, SimSpan, SimTime, Timer};
 use super::pod::PodPhase;
 use super::{Cluster, KubeEvent, Notice, drawn, priority};
 use crate::client_limit::ClientLimiter;
+use crate::rare;
 use crate::scheduling::{Placement, SchedulerCache};
 
 const PLACEMENT: Purpose = Purpose::new("placement among equals");
@@ -161,6 +162,9 @@ impl Cluster {
             Ok(node) => {
                 self.assume(id, node);
                 let bound_at = self.queue.client.reserve(ctx.now());
+                if bound_at > ctx.now() {
+                    ctx.hit(&rare::BINDING_THROTTLED);
+                }
                 let mut ctx = ctx.because(cause);
                 ctx.observe(|| Observation::PodBound { pod: id, workload, node });
                 self.notify(Notice::PodBound(id));
@@ -168,10 +172,20 @@ impl Cluster {
                 self.begin_eviction(id, &mut ctx);
             }
             Err(reason) => {
+                ctx.hit(&rare::UNSCHEDULABLE);
+                if matches!(
+                    reason,
+                    UnschedulableReason::VolumeBinding | UnschedulableReason::VolumeZone
+                ) {
+                    ctx.hit(&rare::VOLUME_HELD_POD);
+                }
                 let now = ctx.now();
                 let pod = &mut self.pods[id.index()];
                 let doublings = pod.attempt_count.min(8);
                 let backoff = (BACKOFF_LEAST * (1 << doublings)).min(BACKOFF_MOST);
+                if backoff == BACKOFF_MOST {
+                    ctx.hit(&rare::BACKOFF_REACHED_ITS_END);
+                }
                 pod.attempt_count += 1;
                 pod.retry_at = now + backoff;
                 self.queue.unschedulable.push(id);

@@ -7,6 +7,7 @@ use sim_kernel::{Context, Purpose, Recorder, SimTime};
 
 use super::{Cluster, KubeEvent, Notice, drawn, priority};
 use crate::endpoints::{self, Conditions};
+use crate::rare;
 
 const PROPAGATION: Purpose = Purpose::new("endpoint propagation");
 
@@ -56,6 +57,12 @@ impl ServiceState {
             return change.conditions;
         }
         self.known_of(pod)
+    }
+
+    /// Whether proxies have nothing better than endpoints that are about to go.
+    fn uses_terminating(&self) -> bool {
+        let is_ready = |route: &Route| self.known_of(route.pod).is_some_and(|it| it.is_ready);
+        !self.routes.is_empty() && !self.routes.iter().any(is_ready)
     }
 
     fn known_of(&self, pod: PodId) -> Option<Conditions> {
@@ -268,6 +275,9 @@ impl Cluster {
         changed.dedup();
         for service in &changed {
             if self.rebuild_routes(*service) {
+                if self.services[service.index()].uses_terminating() {
+                    ctx.hit(&rare::TERMINATING_ENDPOINTS_USED);
+                }
                 let (ready_count, live_count) = self.endpoint_counts(*service);
                 let service = *service;
                 ctx.observe(|| Observation::EndpointsChanged { service, ready_count, live_count });

@@ -11,6 +11,7 @@ use super::pod::{PodPhase, PodState};
 use super::{Cluster, KubeEvent, Notice, drawn, priority};
 use crate::client_limit::ClientLimiter;
 use crate::disruption::{self, Admission, BudgetStatus, Demand, EvictionRequest};
+use crate::rare;
 use crate::replica_set::{self, Candidate, Difference, VictimPhase};
 use crate::stateful_set::{self, SetPod, SetSpec, Step};
 
@@ -461,6 +462,8 @@ impl Cluster {
             disruption::admit(request, policy.unwrap_or_default(), status.as_ref(), true);
         if matches!(admission, Admission::Free | Admission::Charged) {
             self.delete_pod(pod, DeletionReason::Eviction, ctx);
+        } else {
+            ctx.hit(&rare::EVICTION_REFUSED);
         }
         self.settle(ctx);
         Some(admission)

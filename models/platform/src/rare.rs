@@ -1,0 +1,26 @@
+//! Rare branches of faults and wires, and the list of those of all models.
+
+use model_api::Blueprint;
+use sim_kernel::Probe;
+
+sim_kernel::declare_probes! {
+    STRUCK_NOTHING = "a fault struck and hit nothing",
+    OVERLAPPED = "two faults hit the same thing at once",
+    TRIGGERED = "a fault was started by a condition",
+    NO_SUCH_NODE = "a fault found no node to strike",
+    SPIKES_MULTIPLIED = "two load faults multiplied",
+}
+
+/// The probes of every model that a platform has something for: one without databases need not
+/// hear that no failover was tried.
+pub(crate) fn all(blueprint: &Blueprint) -> Vec<&'static Probe> {
+    let mut probes = model_kube::rare::ALL.to_vec();
+    if !blueprint.databases.is_empty() {
+        probes.extend_from_slice(model_postgres::rare::ALL);
+    }
+    if !blueprint.loads.is_empty() {
+        probes.extend_from_slice(model_load::rare::ALL);
+    }
+    probes.extend_from_slice(ALL);
+    probes
+}
