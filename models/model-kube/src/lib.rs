@@ -9,7 +9,6 @@
 pub mod client_limit;
 pub mod cluster;
 pub mod cluster_autoscaler;
-pub mod conformance;
 pub mod crash_loop;
 pub mod daemon_set;
 pub mod deployment;

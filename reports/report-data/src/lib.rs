@@ -9,8 +9,13 @@
 
 use serde::{Deserialize, Serialize};
 
+mod conformance;
 mod summary;
 
+pub use conformance::{
+    ConformanceCase, ConformanceDifference, ConformanceFile, ConformanceOutcome, ConformanceReport,
+    conformance_schema,
+};
 pub use summary::Quantiles;
 
 /// Version of this data's shape. Raised when a reader of the old shape would misread the new one.

@@ -3,6 +3,7 @@
 //! Renders to text and never prints. Human text may change with any version; JSON and JUnit are
 //! stable. Start reading at [`human`].
 
+mod conformance;
 mod diff;
 mod human;
 mod json;
@@ -10,6 +11,7 @@ mod junit;
 mod markdown;
 mod quantity;
 
+pub use conformance::{conformance_human, conformance_json};
 pub use diff::{diff_human, diff_json, diff_markdown};
 pub use human::human;
 pub use json::json;

@@ -16,6 +16,10 @@ use crate::source::{Source, Sources, Span, Spanned};
 use crate::text;
 use crate::yaml::{self, Node};
 
+mod trees;
+
+pub use trees::{TreeFile, Trees, read_trees};
+
 /// Extensions that may be left out.
 const EXTENSIONS: [&str; 3] = ["", ".yaml", ".yml"];
 /// Most diagnostics of each severity that are kept; who has more has one cause.

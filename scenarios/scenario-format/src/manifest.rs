@@ -18,6 +18,7 @@ use crate::yaml::Node;
 mod affinity;
 mod convert;
 mod deserialize;
+pub mod live;
 mod network;
 mod object;
 mod pod;

@@ -1,6 +1,7 @@
 //! One file for each command that does something of its own.
 
 pub(crate) mod check;
+pub(crate) mod conformance;
 pub(crate) mod diff;
 pub(crate) mod explain;
 pub(crate) mod list;

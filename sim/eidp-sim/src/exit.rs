@@ -10,10 +10,11 @@ use std::process::ExitCode;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Exit {
-    /// Everything ran and every guarantee held. For `diff`: nothing differs.
+    /// Everything ran and every guarantee held. For `diff`: nothing differs. For `conformance`: every
+    /// case passed.
     Held = 0,
     /// A guarantee is violated, or could not have been kept by any design. For `diff`: something
-    /// differs.
+    /// differs. For `conformance`: a case failed or is not supported.
     Violated = 1,
     /// The input or the command line is wrong. Nothing was judged.
     BadInput = 2,
@@ -21,7 +22,7 @@ pub(crate) enum Exit {
     /// speaks of never happened, or is not modelled. `--inconclusive=pass` and
     /// `--inconclusive=fail` map the first of these to 0 or 1.
     Inconclusive = 3,
-    /// No scenario was selected.
+    /// No scenario was selected, or no case.
     NothingSelected = 4,
     /// Runs are missing: some stopped at a limit before the end of their scenario.
     Incomplete = 5,
@@ -58,11 +59,11 @@ impl From<Exit> for ExitCode {
 /// The table for the end of `--help` and for the manual.
 pub(crate) const TABLE: &str = "\
 Exit codes:
-  0  held: every guarantee held (diff: nothing differs)
-  1  violated, or no design could have kept it (diff: a difference)
+  0  held: every guarantee held (diff: nothing differs; conformance: all passed)
+  1  violated, or no design could have kept it (diff: a difference; conformance: not all passed)
   2  bad input or usage; nothing was judged
   3  inconclusive: neither proven nor refuted, vacuous, or not modelled
-  4  nothing selected: no scenario there
+  4  nothing selected: no scenario or case there
   5  incomplete: runs stopped at a limit
   6  non-deterministic: two executions of one run differ";
 

@@ -50,6 +50,8 @@ pub(crate) enum Command {
     List(List),
     /// Run one run again and print what happened, each event with its cause.
     Replay(Replay),
+    /// Put cases of the real components' decisions to the models.
+    Conformance(Conformance),
     /// Explain a diagnostic, or list all of them.
     Explain(Explain),
     /// Print a JSON Schema, for editors and for readers of results.
@@ -218,6 +220,17 @@ pub(crate) struct Replay {
 }
 
 #[derive(Args, Debug)]
+pub(crate) struct Conformance {
+    /// Files of cases, or folders that are searched for such files; `-` is stdin.
+    #[arg(required = true, value_name = "PATH")]
+    pub(crate) paths: Vec<String>,
+
+    /// Where results go: human or json, to stdout or to a file. Repeatable.
+    #[arg(short, long, value_name = "FORMAT[=PATH]", default_value = "human")]
+    pub(crate) output: Vec<Output>,
+}
+
+#[derive(Args, Debug)]
 pub(crate) struct Explain {
     /// Number of a diagnostic, for example E0001. All of them are listed when none is given.
     pub(crate) code: Option<String>,
@@ -240,6 +253,8 @@ pub(crate) enum SchemaOf {
     Result,
     /// What `diff -o json` writes.
     Diff,
+    /// What `conformance -o json` writes.
+    Conformance,
 }
 
 #[derive(Args, Debug)]

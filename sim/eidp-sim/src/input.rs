@@ -52,8 +52,13 @@ pub(crate) struct Prepared {
 
 /// The disk, with standard input read when something asks for it.
 pub(crate) fn disk(wanted: &Wanted) -> anyhow::Result<Disk> {
+    disk_for(&wanted.manifests)
+}
+
+/// The file system, with standard input when a path means it.
+pub(crate) fn disk_for(paths: &[String]) -> anyhow::Result<Disk> {
     let mut disk = Disk::default();
-    if wanted.manifests.iter().any(|path| path == "-") {
+    if paths.iter().any(|path| path == "-") {
         let mut bytes = Vec::new();
         // One byte more than is accepted, so that a longer input is seen to be longer.
         std::io::stdin().lock().take(FILE_BYTES_MAX as u64 + 1).read_to_end(&mut bytes)?;

@@ -43,6 +43,7 @@ fn run(command: Command, streams: Streams) -> anyhow::Result<Exit> {
         Command::Check(flags) => commands::check::run(&flags, streams),
         Command::List(flags) => commands::list::run(&flags, streams),
         Command::Replay(flags) => commands::replay::run(&flags, streams),
+        Command::Conformance(flags) => commands::conformance::run(&flags, streams),
         Command::Explain(flags) => commands::explain::run(&flags, streams),
         Command::Schema(flags) => commands::schema::run(flags.of, streams),
         Command::Completions(flags) => commands::completions(flags.shell, streams),

@@ -71,6 +71,11 @@ const RULES: &[Rule] = &[
         ours: &["model-api", "platform", "report-data", "sim-check", "sim-kernel"],
         because: "the run loop and the only threads: it reads no input and draws no report",
     },
+    Rule {
+        krate: "sim-conformance",
+        ours: &["model-api", "model-kube", "report-data", "scenario-format"],
+        because: "it puts cases to the decisions of models; no world, no run, no verdict",
+    },
     Rule { krate: "report-data", ours: &[], because: "results outlive versions of the program" },
     Rule {
         krate: "report-diff",
@@ -92,6 +97,7 @@ const RULES: &[Rule] = &[
             "scenario-format",
             "sim-campaign",
             "sim-check",
+            "sim-conformance",
         ],
         because: "flags, streams and exit codes: no model and no kernel by the back door",
     },

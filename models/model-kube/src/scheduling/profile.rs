@@ -88,6 +88,12 @@ impl Profile {
         own.map_or(plugin.default_weight(), |(_, weight)| *weight)
     }
 
+    /// Sets the weight of a plugin; 0 disables it.
+    pub fn set_weight(&mut self, plugin: ScorePlugin, weight: i64) {
+        self.weights.retain(|(known, _)| *known != plugin);
+        self.weights.push((plugin, weight));
+    }
+
     /// How many feasible nodes end a search: all below 100 nodes, else the configured share or one
     /// that falls with size, `max(50 - n/125, 5)` percent, at least 100
     /// (pkg/scheduler/schedule_one.go, numFeasibleNodesToFind, 1.36).

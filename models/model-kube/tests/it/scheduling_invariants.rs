@@ -24,15 +24,35 @@ const ZONE_TAINT: &str = "lost";
 #[derive(Clone, Debug)]
 enum Step {
     /// A pod of a template is scheduled, and placed if it fits.
-    Schedule { template: usize, draw: usize },
+    Schedule {
+        template: usize,
+        draw: usize,
+    },
     /// A pod appears on a node without asking (a static pod, or a race).
-    Force { template: usize, node: usize },
-    Terminate { pod: usize },
-    Remove { pod: usize },
-    Taint { node: usize, effect: Option<TaintEffect> },
-    Cordon { node: usize, is_on: bool },
-    Leave { node: usize },
-    Return { node: usize },
+    Force {
+        template: usize,
+        node: usize,
+    },
+    Terminate {
+        pod: usize,
+    },
+    Remove {
+        pod: usize,
+    },
+    Taint {
+        node: usize,
+        effect: Option<TaintEffect>,
+    },
+    Cordon {
+        node: usize,
+        is_on: bool,
+    },
+    Leave {
+        node: usize,
+    },
+    Return {
+        node: usize,
+    },
 }
 
 #[derive(Clone, Debug)]
@@ -126,7 +146,8 @@ fn terms() -> impl Strategy<Value = Vec<PodAffinityTerm>> {
 }
 
 fn weighted() -> impl Strategy<Value = Vec<WeightedPodAffinityTerm>> {
-    let one = (term(), 1..20_i32).prop_map(|(term, weight)| WeightedPodAffinityTerm { weight, term });
+    let one =
+        (term(), 1..20_i32).prop_map(|(term, weight)| WeightedPodAffinityTerm { weight, term });
     prop_oneof![2 => Just(Vec::new()), 1 => prop::collection::vec(one, 1..3)]
 }
 
@@ -259,7 +280,9 @@ impl Pair {
                     }
                 }
             }
-            Step::Force { template, node } => self.put(template % template_count, node % node_count),
+            Step::Force { template, node } => {
+                self.put(template % template_count, node % node_count)
+            }
             Step::Terminate { pod } => {
                 let pod = pod % pod_count;
                 self.cache.mark_terminating(PodId::from_index(pod));
@@ -275,11 +298,8 @@ impl Pair {
                 }
             }
             Step::Taint { node, effect } => self.change(node % node_count, |node| {
-                let taint = |effect| Taint {
-                    key: ZONE_TAINT.to_owned(),
-                    value: String::new(),
-                    effect,
-                };
+                let taint =
+                    |effect| Taint { key: ZONE_TAINT.to_owned(), value: String::new(), effect };
                 node.taints = effect.map(taint).into_iter().collect();
             }),
             Step::Cordon { node, is_on } => {

@@ -38,7 +38,7 @@ pub(super) fn convert(
         }
     }
     let classes = manifests.priority_classes.clone();
-    let admission = Admission { default_toleration, priority_classes: &classes };
+    let admission = Admission { default_toleration, priority_classes: &classes, is_over: false };
     for (object_idx, object) in objects.iter().enumerate() {
         let mut step = Step { object, object_idx, admission, out: &mut manifests };
         if !is_made_by_controller(object) {

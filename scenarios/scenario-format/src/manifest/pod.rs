@@ -30,6 +30,27 @@ const UNREACHABLE: &str = "node.kubernetes.io/unreachable";
 pub(crate) struct Admission<'a> {
     pub(crate) default_toleration: SimSpan,
     pub(crate) priority_classes: &'a [PriorityClass],
+    /// The object was read from a cluster: what is to be filled in is filled in.
+    pub(crate) is_over: bool,
+}
+
+/// What defaulting fills in, in a container.
+#[derive(Clone, Copy, Debug)]
+struct Fill {
+    /// Requests from limits.
+    requests: bool,
+    /// Host ports from container ports.
+    host_ports: bool,
+}
+
+impl Fill {
+    fn of(admission: Admission<'_>) -> Self {
+        Self { requests: !admission.is_over, host_ports: false }
+    }
+
+    fn requests(self, requests: ResourceList, limits: &ResourceList) -> ResourceList {
+        if self.requests { with_limits(requests, limits) } else { requests }
+    }
 }
 
 impl Reader<'_> {
@@ -52,19 +73,20 @@ impl Reader<'_> {
 
     fn pod_spec(&mut self, path: &str, spec: &core::PodSpec, admission: Admission<'_>) -> PodSpec {
         let host_network = spec.host_network.unwrap_or(false);
-        let containers = self.containers(path, "containers", &spec.containers, host_network);
+        let fill = Fill { host_ports: host_network && !admission.is_over, ..Fill::of(admission) };
+        let containers = self.containers(path, "containers", &spec.containers, fill);
         if containers.is_empty() {
             self.refuse(&format!("{path}.containers"), "must not be empty");
         }
         let init = spec.init_containers.as_deref().unwrap_or_default();
-        let init_containers = self.containers(path, "initContainers", init, host_network);
-        let (priority, never_preempts) = self.priority(path, spec, admission.priority_classes);
+        let init_containers = self.containers(path, "initContainers", init, fill);
+        let (priority, never_preempts) = self.priority(path, spec, admission);
         let affinity_path = format!("{path}.affinity");
         PodSpec {
             init_containers,
             containers,
             overhead: self.resources(&format!("{path}.overhead"), spec.overhead.as_ref()),
-            requests: self.pod_requests(path, spec.resources.as_ref()),
+            requests: self.pod_requests(path, spec.resources.as_ref(), fill),
             node_name: spec.node_name.clone(),
             node_selector: spec.node_selector.clone().unwrap_or_default(),
             affinity: spec
@@ -106,9 +128,13 @@ impl Reader<'_> {
         &mut self,
         path: &str,
         spec: &core::PodSpec,
-        classes: &[PriorityClass],
+        admission: Admission<'_>,
     ) -> (i32, bool) {
+        let classes = admission.priority_classes;
         let own_policy = spec.preemption_policy.as_deref() == Some("Never");
+        if let Some(priority) = spec.priority.filter(|_| admission.is_over) {
+            return (priority, own_policy);
+        }
         let Some(name) = spec.priority_class_name.as_deref().filter(|name| !name.is_empty()) else {
             let default = classes.iter().find(|class| class.is_default);
             let priority = spec.priority.or(default.map(|class| class.value)).unwrap_or(0);
@@ -138,23 +164,18 @@ impl Reader<'_> {
         path: &str,
         field: &str,
         containers: &[core::Container],
-        host_network: bool,
+        fill: Fill,
     ) -> Vec<Container> {
         containers
             .iter()
             .enumerate()
             .map(|(idx, container)| {
-                self.container(&format!("{path}.{field}[{idx}]"), container, host_network)
+                self.container(&format!("{path}.{field}[{idx}]"), container, fill)
             })
             .collect()
     }
 
-    fn container(
-        &mut self,
-        path: &str,
-        container: &core::Container,
-        host_network: bool,
-    ) -> Container {
+    fn container(&mut self, path: &str, container: &core::Container, fill: Fill) -> Container {
         let given = container.resources.as_ref();
         let limits = self.resources(
             &format!("{path}.resources.limits"),
@@ -176,9 +197,9 @@ impl Reader<'_> {
         Container {
             name: container.name.clone(),
             image,
-            requests: with_limits(requests, &limits),
+            requests: fill.requests(requests, &limits),
             limits,
-            ports: self.ports(path, container.ports.as_deref(), host_network),
+            ports: self.ports(path, container.ports.as_deref(), fill.host_ports),
             restart_always: container.restart_policy.as_deref() == Some("Always"),
             readiness: probe(self, "readinessProbe", container.readiness_probe.as_ref()),
             liveness: probe(self, "livenessProbe", container.liveness_probe.as_ref()),
@@ -205,12 +226,13 @@ impl Reader<'_> {
         &mut self,
         path: &str,
         given: Option<&core::ResourceRequirements>,
+        fill: Fill,
     ) -> ResourceList {
         let Some(given) = given else { return ResourceList::default() };
         let path = format!("{path}.resources");
         let limits = self.resources(&format!("{path}.limits"), given.limits.as_ref());
         let requests = self.resources(&format!("{path}.requests"), given.requests.as_ref());
-        with_limits(requests, &limits)
+        fill.requests(requests, &limits)
     }
 
     pub(crate) fn resources(
@@ -239,7 +261,7 @@ impl Reader<'_> {
         &mut self,
         path: &str,
         ports: Option<&[core::ContainerPort]>,
-        host_network: bool,
+        takes_host_ports: bool,
     ) -> Vec<ContainerPort> {
         let mut result = Vec::new();
         for (idx, port) in ports.unwrap_or_default().iter().enumerate() {
@@ -250,7 +272,7 @@ impl Reader<'_> {
             result.push(ContainerPort {
                 name: port.name.clone(),
                 container_port,
-                host_port: host_port.or(host_network.then_some(container_port)),
+                host_port: host_port.or(takes_host_ports.then_some(container_port)),
                 host_ip: port.host_ip.clone().unwrap_or_default(),
                 protocol: port.protocol.clone().unwrap_or_else(|| "TCP".to_owned()),
             });
@@ -326,6 +348,9 @@ impl Reader<'_> {
         for (idx, toleration) in given.unwrap_or_default().iter().enumerate() {
             let path = format!("{path}.tolerations[{idx}]");
             result.push(self.toleration(&path, toleration));
+        }
+        if admission.is_over {
+            return result;
         }
         for key in [NOT_READY, UNREACHABLE] {
             // DefaultTolerationSeconds adds nothing when any toleration covers the key for NoExecute.

@@ -118,3 +118,46 @@ fn check_is_0_with_warnings_and_2_with_strict() {
     assert!(said.contains("W0101"), "{said}");
     check(&["check", "node-crash", "-f", path, "--strict"], 2);
 }
+
+#[test]
+fn conformance_is_0_1_2_or_4() {
+    let folder = scratch("conformance");
+    let write = |name: &str, text: &str| -> String {
+        let path = folder.join(name);
+        std::fs::write(&path, text).expect("the folder is ours");
+        path.to_str().expect("the target folder has a UTF-8 path").to_owned()
+    };
+    let case = |operation: &str, majority: u32| {
+        format!(
+            "- name: five-members\n  source: arithmetic\n  given: {{controller: etcd, operation: \
+             {operation}, members: 5}}\n  expect: {{majority: {majority}}}\n"
+        )
+    };
+    let passing = write("passing.yaml", &case("quorum", 3));
+    let failing = write("failing.yaml", &case("quorum", 4));
+    let unknown = write("unknown.yaml", &case("compaction", 3));
+    let broken = write("broken.yaml", "- name: a\n  given: [\n");
+    let shapeless = write("shapeless.yaml", "- name: a\n  given: {}\n");
+    let empty = write("empty.yaml", "[]\n");
+    check(&["conformance", &passing], 0);
+    let text = check(&["conformance", &passing, &failing], 1);
+    assert!(
+        text.contains("failing.yaml:4:22: five-members: majority: expected 4, got 3"),
+        "{text}"
+    );
+    assert!(text.contains("arithmetic"), "{text}");
+    check(&["conformance", &unknown], 1);
+    let text = check(&["conformance", &passing, &broken], 2);
+    assert!(text.contains("broken.yaml:"), "{text}");
+    let text = check(&["conformance", &shapeless], 2);
+    assert!(text.contains("shapeless.yaml:1:3") && text.contains("`expect`"), "{text}");
+    check(&["conformance", "no-such-file.yaml"], 2);
+    check(&["conformance"], 2);
+    check(&["conformance", &passing, "-o", "junit"], 2);
+    check(&["conformance", &empty], 4);
+    let nothing = scratch("conformance-nothing");
+    let nothing = nothing.to_str().expect("the target folder has a UTF-8 path");
+    check(&["conformance", nothing], 4);
+    let json = check(&["conformance", &failing, "-o", "json"], 1);
+    assert!(json.contains("\"failedCount\": 1"), "{json}");
+}

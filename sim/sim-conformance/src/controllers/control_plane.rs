@@ -2,9 +2,10 @@
 
 use model_api::{SimSpan, SimTime};
 
-use super::{Case, Tree};
-use crate::etcd;
-use crate::leader_election::{ElectionConfig, Elector, LeaseRecord};
+use crate::case::Case;
+use crate::tree::Tree;
+use model_kube::etcd;
+use model_kube::leader_election::{ElectionConfig, Elector, LeaseRecord};
 
 pub(super) fn check(case: &mut Case<'_>) -> Option<()> {
     match case.operation() {
@@ -14,7 +15,7 @@ pub(super) fn check(case: &mut Case<'_>) -> Option<()> {
         "takeoverWindow" => check_window(case),
         "renewDeadline" => {
             let got = config(case).stops_after();
-            case.compare_if_given("stopsLeadingAfterSeconds", Tree::span, Some(got));
+            case.compare_if_given("stopsLeadingAfterSeconds", Tree::duration, Some(got));
             Some(())
         }
         "quorum" => check_quorum(case),
@@ -25,7 +26,8 @@ pub(super) fn check(case: &mut Case<'_>) -> Option<()> {
 
 fn config(case: &Case<'_>) -> ElectionConfig {
     let config = case.given.at("config");
-    let secs = |name: &str, default| config.at(name).span().unwrap_or(SimSpan::from_secs(default));
+    let secs =
+        |name: &str, default| config.at(name).duration().unwrap_or(SimSpan::from_secs(default));
     ElectionConfig {
         lease: secs("leaseDurationSeconds", 15),
         renew_deadline: secs("renewDeadlineSeconds", 10),
@@ -41,7 +43,7 @@ fn record(case: &Case<'_>) -> Option<LeaseRecord> {
     let spec = leases.first()?.at("spec");
     Some(LeaseRecord {
         holder: spec.at("holderIdentity").text().to_owned(),
-        lease: spec.at("leaseDurationSeconds").span().unwrap_or(SimSpan::ZERO),
+        lease: spec.at("leaseDurationSeconds").duration().unwrap_or(SimSpan::ZERO),
         acquired_at: spec.at("acquireTime").time().unwrap_or(SimTime::ZERO),
         renewed_at: spec.at("renewTime").time().unwrap_or(SimTime::ZERO),
         transitions: spec.at("leaseTransitions").count(),
@@ -51,7 +53,7 @@ fn record(case: &Case<'_>) -> Option<LeaseRecord> {
 /// An elector that saw the record as long ago as the case says.
 fn elector(case: &Case<'_>, record: Option<&LeaseRecord>) -> Elector {
     let mut elector = Elector::new(case.given.at("identity").text(), config(case));
-    let ago = case.given.at("secondsSinceThisClientLastSawTheRecordChange").span();
+    let ago = case.given.at("secondsSinceThisClientLastSawTheRecordChange").duration();
     if let (Some(record), Some(ago)) = (record, ago) {
         elector.observe(record, BASE - ago);
     }
@@ -64,9 +66,9 @@ fn check_attempts(case: &mut Case<'_>) -> Option<()> {
     let mut elector = elector(case, record.as_ref());
     let mut got = Vec::new();
     for at in case.given.at("attemptsAtSeconds").items() {
-        got.push(elector.try_acquire_or_renew(&mut record, BASE + at.span()?));
+        got.push(elector.try_acquire_or_renew(&mut record, BASE + at.duration()?));
     }
-    let read = |tree: &Tree| tree.items().iter().map(Tree::is_true).collect::<Vec<_>>();
+    let read = |tree: Tree<'_>| tree.items().map(Tree::is_true).collect::<Vec<_>>();
     case.compare_if_given("success", read, got);
     let record = record.unwrap_or_default();
     case.compare_if_given("holderAfter", |it| it.text().to_owned(), record.holder.clone());
@@ -81,14 +83,15 @@ fn check_takeover(case: &mut Case<'_>) -> Option<()> {
     // Everything that happens, in order of time; the leader before candidates.
     let mut happenings: Vec<(SimTime, Option<usize>)> = Vec::new();
     for at in case.given.at("oldLeaderRenewalsAtSeconds").items() {
-        happenings.push((BASE + at.span()?, None));
+        happenings.push((BASE + at.duration()?, None));
     }
-    let candidates = case.given.at("candidatePollsAtSeconds").fields();
+    let candidates: Vec<(&str, Tree<'_>)> =
+        case.given.at("candidatePollsAtSeconds").fields().collect();
     let mut electors: Vec<Elector> =
         candidates.iter().map(|(name, _)| Elector::new(name, config)).collect();
     for (idx, (_, polls)) in candidates.iter().enumerate() {
         for at in polls.items() {
-            happenings.push((BASE + at.span()?, Some(idx)));
+            happenings.push((BASE + at.duration()?, Some(idx)));
         }
     }
     happenings.sort_unstable();
@@ -99,7 +102,7 @@ fn check_takeover(case: &mut Case<'_>) -> Option<()> {
                 leader.try_acquire_or_renew(&mut record, at);
             }
             Some(idx) if electors[idx].try_acquire_or_renew(&mut record, at) => {
-                taken = Some((candidates[idx].0.clone(), at - BASE));
+                taken = Some((candidates[idx].0.to_owned(), at - BASE));
                 break;
             }
             Some(_) => {}
@@ -107,12 +110,12 @@ fn check_takeover(case: &mut Case<'_>) -> Option<()> {
     }
     let (holder, at) = taken.unwrap_or_default();
     case.compare_if_given("newHolder", |it| it.text().to_owned(), holder);
-    case.compare_if_given("acquiredAtSeconds", Tree::span, Some(at));
+    case.compare_if_given("acquiredAtSeconds", Tree::duration, Some(at));
     Some(())
 }
 
 fn check_health(case: &mut Case<'_>) -> Option<()> {
-    let tolerance = case.given.at("config.healthTimeoutSeconds").span()?;
+    let tolerance = case.given.at("config.healthTimeoutSeconds").duration()?;
     let record = record(case);
     let elector = elector(case, record.as_ref());
     case.compare_if_given("healthy", Tree::is_true, elector.is_healthy(BASE, tolerance));
@@ -125,14 +128,14 @@ fn check_window(case: &mut Case<'_>) -> Option<()> {
     let pause_most = config.retry_period * 22 / 10;
     let least = config.lease - config.retry_period;
     let most = config.lease + pause_most * 2;
-    case.compare_if_given("earliestSecondsAfterCrash", Tree::span, Some(least));
-    case.compare_if_given("latestSecondsAfterCrash", Tree::span, Some(most));
+    case.compare_if_given("earliestSecondsAfterCrash", Tree::duration, Some(least));
+    case.compare_if_given("latestSecondsAfterCrash", Tree::duration, Some(most));
     Some(())
 }
 
 fn check_quorum(case: &mut Case<'_>) -> Option<()> {
     let count = case.given.at("members").count() as usize;
-    let read = |tree: &Tree| tree.count() as usize;
+    let read = |tree: Tree<'_>| tree.count() as usize;
     case.compare_if_given("majority", read, etcd::majority(count));
     case.compare_if_given("failureTolerance", read, etcd::failure_tolerance(count));
     Some(())
@@ -140,16 +143,16 @@ fn check_quorum(case: &mut Case<'_>) -> Option<()> {
 
 fn check_zone_loss(case: &mut Case<'_>) -> Option<()> {
     let lost = case.given.at("lostZones").texts();
-    let zones = case.given.at("membersPerZone").fields();
-    let count = |is_counted: &dyn Fn(&String) -> bool| -> usize {
+    let zones: Vec<(&str, Tree<'_>)> = case.given.at("membersPerZone").fields().collect();
+    let count = |is_counted: &dyn Fn(&str) -> bool| -> usize {
         let counted = zones.iter().filter(|(zone, _)| is_counted(zone));
         counted.map(|(_, members)| members.count() as usize).sum()
     };
     let total = count(&|_| true);
     let down = case.given.at("otherMembersDown").count() as usize;
-    let left = count(&|zone| !lost.contains(zone)).saturating_sub(down);
+    let left = count(&|zone| !lost.iter().any(|it| it == zone)).saturating_sub(down);
     let has_quorum = etcd::has_quorum(left, total);
-    let read = |tree: &Tree| tree.count() as usize;
+    let read = |tree: Tree<'_>| tree.count() as usize;
     case.compare_if_given("membersLeft", read, left);
     case.compare_if_given("majority", read, etcd::majority(total));
     case.compare_if_given("hasQuorum", Tree::is_true, has_quorum);

@@ -4,23 +4,25 @@ use std::collections::BTreeMap;
 
 use model_api::SimTime;
 
-use super::{Case, Tree, object};
-use crate::replica_set::{Candidate, VictimPhase, compare, victims};
+use crate::case::Case;
+use crate::object;
+use crate::tree::Tree;
+use model_kube::replica_set::{Candidate, VictimPhase, compare, victims};
 
 pub(super) fn check(case: &mut Case<'_>) -> Option<()> {
     let now = case.given.at("now").time()?;
     let pods = case.objects("Pod");
-    let pods: Vec<&Tree> = pods.into_iter().filter(|pod| is_candidate(case, pod)).collect();
+    let pods: Vec<Tree<'_>> = pods.into_iter().filter(|pod| is_candidate(case, *pod)).collect();
     let related = related_counts(case, &pods);
     let mut uids: Vec<&str> = pods.iter().map(|pod| pod.at("metadata.uid").text()).collect();
     uids.sort_unstable();
-    let candidate = |pod: &&Tree| {
+    let candidate = |pod: Tree<'_>| {
         let uid = pod.at("metadata.uid").text();
         let place = uids.iter().position(|known| *known == uid).unwrap_or(0);
         let related = related.get(&object::name(pod)).copied().unwrap_or(0);
         candidate(pod, related, place as u64)
     };
-    let candidates: Vec<Candidate> = pods.iter().map(candidate).collect();
+    let candidates: Vec<Candidate> = pods.iter().copied().map(candidate).collect();
     let names = |order: Vec<usize>| -> Vec<String> {
         order.into_iter().map(|idx| object::name(pods[idx])).collect()
     };
@@ -46,54 +48,53 @@ pub(super) fn check(case: &mut Case<'_>) -> Option<()> {
 }
 
 /// Whether a pod is one of the ReplicaSet's own.
-fn is_candidate(case: &Case<'_>, pod: &Tree) -> bool {
+fn is_candidate(case: &Case<'_>, pod: Tree<'_>) -> bool {
     let set = case.given.at("replicaSet").text();
     let name = set.rsplit('/').next().unwrap_or(set);
     object::controller(pod).is_none_or(|owner| owner == format!("ReplicaSet/{name}"))
 }
 
 /// Per pod, the active pods of its Deployment on its node: as given, or counted.
-fn related_counts(case: &Case<'_>, pods: &[&Tree]) -> BTreeMap<String, usize> {
+fn related_counts(case: &Case<'_>, pods: &[Tree<'_>]) -> BTreeMap<String, usize> {
     let given = case.given.at("relatedActivePodsOnSameNode");
     if given.is_given() {
-        let fields = given.fields().iter();
-        return fields.map(|(name, count)| (name.clone(), count.count() as usize)).collect();
+        let fields = given.fields();
+        return fields.map(|(name, count)| (name.to_owned(), count.count() as usize)).collect();
     }
     let set = case.given.at("replicaSet").text();
     let set = set.rsplit('/').next().unwrap_or(set);
     let sets = case.objects("ReplicaSet");
     let owner =
-        sets.iter().find(|it| object::name(it) == set).and_then(|it| object::controller(it));
+        sets.iter().find(|it| object::name(**it) == set).and_then(|it| object::controller(*it));
     let Some(owner) = owner else { return BTreeMap::new() };
     let siblings: Vec<String> = sets
         .iter()
-        .filter(|it| object::controller(it).as_ref() == Some(&owner))
-        .map(|it| format!("ReplicaSet/{}", object::name(it)))
+        .filter(|it| object::controller(**it).as_ref() == Some(&owner))
+        .map(|it| format!("ReplicaSet/{}", object::name(*it)))
         .collect();
     let all = case.objects("Pod");
     let related = all.iter().filter(|pod| {
-        let is_active = !object::is_finished(pod) && !object::is_terminating(pod);
-        is_active && object::controller(pod).is_some_and(|owner| siblings.contains(&owner))
+        let is_active = !object::is_finished(**pod) && !object::is_terminating(**pod);
+        is_active && object::controller(**pod).is_some_and(|owner| siblings.contains(&owner))
     });
     let mut by_node: BTreeMap<&str, usize> = BTreeMap::new();
     for pod in related {
         *by_node.entry(pod.at("spec.nodeName").text()).or_default() += 1;
     }
-    let count = |pod: &&Tree| by_node.get(pod.at("spec.nodeName").text()).copied().unwrap_or(0);
-    pods.iter().map(|pod| (object::name(pod), count(pod))).collect()
+    let count = |pod: Tree<'_>| by_node.get(pod.at("spec.nodeName").text()).copied().unwrap_or(0);
+    pods.iter().map(|pod| (object::name(*pod), count(*pod))).collect()
 }
 
-fn candidate(pod: &Tree, related_on_node: usize, uid: u64) -> Candidate {
+fn candidate(pod: Tree<'_>, related_on_node: usize, uid: u64) -> Candidate {
     let cost = pod.at("metadata.annotations").field("controller.kubernetes.io/pod-deletion-cost");
     let sidecars: Vec<&str> = pod
         .at("spec.initContainers")
         .items()
-        .iter()
         .filter(|container| container.at("restartPolicy").text() == "Always")
         .map(|container| container.at("name").text())
         .collect();
     let restarts = |path: &str| -> Vec<(String, u32)> {
-        let statuses = pod.at(path).items().iter();
+        let statuses = pod.at(path).items();
         statuses
             .map(|it| (it.at("name").text().to_owned(), it.at("restartCount").count()))
             .collect()
@@ -103,7 +104,7 @@ fn candidate(pod: &Tree, related_on_node: usize, uid: u64) -> Candidate {
         counts.map(|(_, count)| count).max().unwrap_or(0)
     };
     let ready = object::condition(pod, "Ready");
-    let given = |time: &Tree| time.time().filter(|at| *at > SimTime::ZERO);
+    let given = |time: Tree<'_>| time.time().filter(|at| *at > SimTime::ZERO);
     Candidate {
         has_node: !pod.at("spec.nodeName").text().is_empty(),
         phase: match pod.at("status.phase").text() {

@@ -5,10 +5,12 @@ use std::collections::BTreeMap;
 use model_api::kube::Probe;
 use model_api::{SimSpan, SimTime};
 
-use super::{Case, Tree, object};
-use crate::crash_loop::{Backoff, BackoffConfig, BackoffGates};
-use crate::node_shutdown::{GroupPeriod, grace, group_periods, groups};
-use crate::probes::{ContainerStatus, PodStatus, ProbeKind, ProbeWorker, Verdict};
+use crate::case::Case;
+use crate::object;
+use crate::tree::Tree;
+use model_kube::crash_loop::{Backoff, BackoffConfig, BackoffGates};
+use model_kube::node_shutdown::{GroupPeriod, grace, group_periods, groups};
+use model_kube::probes::{ContainerStatus, PodStatus, ProbeKind, ProbeWorker, Verdict};
 
 pub(super) fn check(case: &mut Case<'_>) -> Option<()> {
     match case.operation() {
@@ -30,7 +32,7 @@ fn kind(case: &Case<'_>) -> Option<(ProbeKind, &'static str)> {
     }
 }
 
-fn verdict(tree: &Tree) -> Option<Verdict> {
+fn verdict(tree: Tree<'_>) -> Option<Verdict> {
     match tree.text() {
         "Success" => Some(Verdict::Success),
         "Failure" => Some(Verdict::Failure),
@@ -40,10 +42,10 @@ fn verdict(tree: &Tree) -> Option<Verdict> {
 }
 
 /// The probe of a pod's container; the defaults when nothing says otherwise.
-fn probe_of(pod: &Tree, container: &str, field: &str) -> Probe {
-    let containers = pod.at("spec.containers").items().iter();
-    let found = containers.into_iter().find(|it| it.at("name").text() == container);
-    object::probe(found.map_or(&Tree::Null, |container| container.at(field)))
+fn probe_of(pod: Tree<'_>, container: &str, field: &str) -> Probe {
+    let mut containers = pod.at("spec.containers").items();
+    let found = containers.find(|it| it.at("name").text() == container);
+    object::probe(found.map_or(Tree::NULL, |container| container.at(field)))
 }
 
 /// Containers by id, numbered in the order in which they appear.
@@ -60,9 +62,9 @@ impl Containers {
         place as u64
     }
 
-    fn status(&mut self, pod: &Tree, name: &str) -> PodStatus {
-        let statuses = pod.at("status.containerStatuses").items().iter();
-        let found = statuses.into_iter().find(|it| it.at("name").text() == name);
+    fn status(&mut self, pod: Tree<'_>, name: &str) -> PodStatus {
+        let mut statuses = pod.at("status.containerStatuses").items();
+        let found = statuses.find(|it| it.at("name").text() == name);
         let container = found.map(|container| {
             let id = container.at("containerID").text();
             ContainerStatus {
@@ -86,8 +88,8 @@ fn check_ticks(case: &mut Case<'_>) -> Option<()> {
     let container = case.given.at("container").text().to_owned();
     let now = case.given.at("now").time()?;
     let ticks = case.given.at("ticks").items();
-    let first = ticks.iter().map(|tick| tick.at("pod")).find(|pod| pod.is_given());
-    let probe = probe_of(first.unwrap_or(&Tree::Null), &container, field);
+    let first = ticks.clone().map(|tick| tick.at("pod")).find(|pod| pod.is_given());
+    let probe = probe_of(first.unwrap_or(Tree::NULL), &container, field);
     let mut containers = Containers::default();
     let before = verdict(case.given.at("resultBefore"));
     let mut worker = match (before, first) {
@@ -100,8 +102,8 @@ fn check_ticks(case: &mut Case<'_>) -> Option<()> {
     let mut status = None;
     let expected = case.expect.at("ticks").items();
     case.compare("ticks", expected.len(), ticks.len());
-    for (nth, (tick, expected)) in ticks.iter().zip(expected).enumerate() {
-        if tick.at("podStatusKnown") == &Tree::Bool(false) {
+    for (nth, (tick, expected)) in ticks.zip(expected).enumerate() {
+        if tick.at("podStatusKnown").bool() == Some(false) {
             status = None;
         } else if tick.at("pod").is_given() {
             status = Some(containers.status(tick.at("pod"), &container));
@@ -122,7 +124,7 @@ fn check_timeline(case: &mut Case<'_>) -> Option<()> {
     let started_at = case.given.at("containerStartedAt").time()?;
     let pods = case.objects("Pod");
     let pod = *pods.first()?;
-    let container = pod.at("spec.containers").items().first()?.at("name").text().to_owned();
+    let container = pod.at("spec.containers").items().next()?.at("name").text().to_owned();
     let probe = probe_of(pod, &container, field);
     let mut worker = ProbeWorker::new(kind, probe);
     let status = PodStatus {
@@ -142,8 +144,11 @@ fn check_timeline(case: &mut Case<'_>) -> Option<()> {
     // A worker that never probed shows the initial verdict, which is no change yet.
     let (mut last, mut changes, mut killed_at) = (None, Vec::new(), None);
     for tick in case.given.at("probeTicksAtSeconds").items() {
-        let at = started_at + tick.span()?;
-        let result = results.iter().find(|it| it.at("tick") == tick).map(|it| it.at("result"));
+        let at = started_at + tick.duration()?;
+        let result = results
+            .clone()
+            .find(|it| it.at("tick").number() == tick.number())
+            .map(|it| it.at("result"));
         worker.tick(Some(&status), at, || result.and_then(verdict));
         let stored = worker.stored();
         let was_probed = worker.run_count() > 0 || stored == Some(Verdict::Failure);
@@ -157,40 +162,51 @@ fn check_timeline(case: &mut Case<'_>) -> Option<()> {
             }
         }
     }
-    let read = |tree: &Tree| -> Vec<(SimSpan, Option<Verdict>)> {
-        let change = |it: &Tree| Some((it.at("atSeconds").span()?, verdict(it.at("result"))));
-        tree.items().iter().filter_map(change).collect()
+    let read = |tree: Tree<'_>| -> Vec<(SimSpan, Option<Verdict>)> {
+        let change =
+            |it: Tree<'_>| Some((it.at("atSeconds").duration()?, verdict(it.at("result"))));
+        tree.items().filter_map(change).collect()
     };
     case.compare_if_given("resultChanges", read, changes);
-    case.compare_if_given("containerKilledAtSeconds", Tree::span, killed_at);
+    case.compare_if_given("containerKilledAtSeconds", Tree::duration, killed_at);
     Some(())
+}
+
+/// What a call on a back-off entry answers.
+#[derive(Debug, PartialEq)]
+enum Answer {
+    Seconds(f64),
+    Yes(bool),
 }
 
 fn check_backoff(case: &mut Case<'_>) -> Option<()> {
     let config = case.given.at("config");
     let config = BackoffConfig {
-        initial: config.at("initialSeconds").span()?,
-        longest: config.at("maxSeconds").span()?,
-        reset_after: config.at("expireAfterSeconds").span()?,
+        initial: config.at("initialSeconds").duration()?,
+        longest: config.at("maxSeconds").duration()?,
+        reset_after: config.at("expireAfterSeconds").duration()?,
     };
     let mut backoff = Backoff::default();
-    let mut results = Vec::new();
+    let mut results: Vec<Answer> = Vec::new();
     // Backs off from a start that is not the origin of time, where an entry would be fresh.
     let base = SimTime::from_days(1);
     for call in case.given.at("calls").items() {
-        let at = base + call.at("at").span()?;
+        let at = base + call.at("at").duration()?;
         match call.at("op").text() {
             "next" => backoff.next(at, at, &config),
-            "get" => results.push(Tree::Float(backoff.delay().as_secs_f64())),
+            "get" => results.push(Answer::Seconds(backoff.delay().as_secs_f64())),
             "inBackoffSince" => {
-                let event = base + call.at("event").span()?;
-                results.push(Tree::Bool(backoff.is_waiting(event, at, &config)));
+                let event = base + call.at("event").duration()?;
+                results.push(Answer::Yes(backoff.is_waiting(event, at, &config)));
             }
             _ => return None,
         }
     }
-    let plain = |tree: &Tree| tree.number().map_or_else(|| tree.clone(), Tree::Float);
-    let expected: Vec<Tree> = case.expect.at("results").items().iter().map(plain).collect();
+    let read = |it: Tree<'_>| match it.number() {
+        Some(secs) => Answer::Seconds(secs),
+        None => Answer::Yes(it.is_true()),
+    };
+    let expected: Vec<Answer> = case.expect.at("results").items().map(read).collect();
     case.compare("results", expected, results);
     Some(())
 }
@@ -198,24 +214,22 @@ fn check_backoff(case: &mut Case<'_>) -> Option<()> {
 fn check_crash_loop(case: &mut Case<'_>) -> Option<()> {
     let settings = case.objects("KubeletConfiguration");
     let settings = *settings.first()?;
-    let gate = |name: &str, default| match settings.at("featureGates").field(name) {
-        Tree::Bool(value) => *value,
-        _ => default,
-    };
+    let gate =
+        |name: &str, default| settings.at("featureGates").field(name).bool().unwrap_or(default);
     let config = BackoffConfig::of_gates(&BackoffGates {
         is_max_configurable: gate("KubeletCrashLoopBackOffMax", true),
-        max_restart_period: settings.at("crashLoopBackOff.maxContainerRestartPeriod").span(),
+        max_restart_period: settings.at("crashLoopBackOff.maxContainerRestartPeriod").duration(),
         is_decay_reduced: gate("ReduceDefaultCrashLoopBackOffDecay", false),
     });
     let mut backoff = Backoff::default();
     let mut now = SimTime::from_days(1);
     let mut delays = Vec::new();
     for ran in case.given.at("containerRunSeconds").items() {
-        let ended_at = now + ran.span()?;
+        let ended_at = now + ran.duration()?;
         now = backoff.restart_at(ended_at, &config);
         delays.push(now - ended_at);
     }
-    let read = |tree: &Tree| tree.items().iter().filter_map(Tree::span).collect::<Vec<_>>();
+    let read = |tree: Tree<'_>| tree.items().filter_map(Tree::duration).collect::<Vec<_>>();
     case.compare_if_given("restartDelaysSeconds", read, delays);
     Some(())
 }
@@ -223,15 +237,15 @@ fn check_crash_loop(case: &mut Case<'_>) -> Option<()> {
 fn check_shutdown(case: &mut Case<'_>) -> Option<()> {
     let settings = case.objects("KubeletConfiguration");
     let settings = *settings.first()?;
-    let by_priority = settings.at("shutdownGracePeriodByPodPriority").items().iter();
+    let by_priority = settings.at("shutdownGracePeriodByPodPriority").items();
     let mut periods: Vec<GroupPeriod> = by_priority
         .filter_map(|it| {
-            let period = it.at("shutdownGracePeriodSeconds").span()?;
+            let period = it.at("shutdownGracePeriodSeconds").duration()?;
             Some(GroupPeriod { priority: it.at("priority").int32(), period })
         })
         .collect();
     if periods.is_empty() {
-        let period = |name: &str| settings.at(name).span().unwrap_or(SimSpan::ZERO);
+        let period = |name: &str| settings.at(name).duration().unwrap_or(SimSpan::ZERO);
         let critical = period("shutdownGracePeriodCriticalPods");
         periods = group_periods(period("shutdownGracePeriod"), critical);
     }
@@ -245,22 +259,22 @@ fn check_shutdown(case: &mut Case<'_>) -> Option<()> {
     for group in &groups {
         for pod in &group.pods {
             // Without a period of its own a pod has what the API fills in.
-            let own = pods[*pod].at("spec.terminationGracePeriodSeconds").span();
+            let own = pods[*pod].at("spec.terminationGracePeriodSeconds").duration();
             let own = own.unwrap_or(group.period.period);
             graces.insert(object::name(pods[*pod]), grace(group, own).as_secs());
         }
         let names: Vec<String> = group.pods.iter().map(|pod| object::name(pods[*pod])).collect();
         got.push((group.period.priority, group.period.period.as_secs(), names));
     }
-    let read = |tree: &Tree| -> Vec<(i32, u64, Vec<String>)> {
-        let group = |it: &Tree| {
+    let read = |tree: Tree<'_>| -> Vec<(i32, u64, Vec<String>)> {
+        let group = |it: Tree<'_>| {
             (it.at("priority").int32(), u64::from(it.at("seconds").count()), it.at("pods").texts())
         };
-        tree.items().iter().map(group).collect()
+        tree.items().map(group).collect()
     };
     case.compare_if_given("groups", read, got);
-    let read = |tree: &Tree| -> BTreeMap<String, u64> {
-        tree.fields().iter().map(|(name, it)| (name.clone(), u64::from(it.count()))).collect()
+    let read = |tree: Tree<'_>| -> BTreeMap<String, u64> {
+        tree.fields().map(|(name, it)| (name.to_owned(), u64::from(it.count()))).collect()
     };
     case.compare_if_given("gracePeriodSeconds", read, graces);
     Some(())

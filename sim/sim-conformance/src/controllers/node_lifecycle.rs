@@ -4,17 +4,21 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use model_api::{SimSpan, SimTime};
 
-use super::{Case, Tree, object};
-use crate::node_lifecycle::{
+use crate::case::Case;
+use crate::object;
+use crate::tree::Tree;
+use model_kube::node_lifecycle::{
     DisruptionChange, EvictionRates, MonitorPasses, ZoneCount, ZoneEvictor, ZoneState, zone_key,
 };
 
 pub(super) fn check(case: &mut Case<'_>) -> Option<()> {
     let passes = case.given.at("monitorPasses");
-    match passes {
-        Tree::List(passes) => check_passes(case, passes),
-        Tree::Text(_) => check_timeline(case),
-        _ => return None,
+    if passes.is_list() {
+        check_passes(case, passes);
+    } else if passes.is_text() {
+        check_timeline(case);
+    } else {
+        return None;
     }
     Some(())
 }
@@ -30,7 +34,7 @@ struct Controller {
     evictor: ZoneEvictor,
 }
 
-fn milli(value: &Tree, default: u64) -> u64 {
+fn milli(value: Tree<'_>, default: u64) -> u64 {
     value.number().map_or(default, |value| scaled(value, 1000.0))
 }
 
@@ -95,15 +99,15 @@ fn state_name(state: ZoneState) -> String {
     format!("{state:?}")
 }
 
-fn text_map(tree: &Tree) -> BTreeMap<String, String> {
+fn text_map(tree: Tree<'_>) -> BTreeMap<String, String> {
     object::labels(tree).into_iter().collect()
 }
 
 /// Passes at given moments, each after some nodes posted another status.
-fn check_passes(case: &mut Case<'_>, passes: &[Tree]) {
+fn check_passes(case: &mut Case<'_>, passes: Tree<'_>) {
     let mut controller = Controller::new(case);
     let mut states = Vec::new();
-    for pass in passes {
+    for pass in passes.items() {
         for update in pass.at("statusUpdatesBefore").items() {
             let node = update.at("node").text();
             if let Some(idx) = controller.names.iter().position(|name| name == node) {
@@ -117,7 +121,7 @@ fn check_passes(case: &mut Case<'_>, passes: &[Tree]) {
     }
     case.compare_if_given(
         "zoneStatesAfterPass",
-        |tree| tree.items().iter().map(text_map).collect::<Vec<_>>(),
+        |tree| tree.items().map(text_map).collect::<Vec<_>>(),
         states,
     );
     let zones = controller.zone_names.iter().enumerate();
@@ -136,8 +140,8 @@ fn check_passes(case: &mut Case<'_>, passes: &[Tree]) {
     );
 }
 
-fn map_of(tree: &Tree, read: impl Fn(&Tree) -> u64) -> BTreeMap<String, u64> {
-    tree.fields().iter().map(|(name, value)| (name.clone(), read(value))).collect()
+fn map_of(tree: Tree<'_>, read: impl Fn(Tree<'_>) -> u64) -> BTreeMap<String, u64> {
+    tree.fields().map(|(name, value)| (name.to_owned(), read(value))).collect()
 }
 
 /// What a timeline shows.
@@ -151,7 +155,7 @@ struct Timeline {
 fn check_timeline(case: &mut Case<'_>) {
     let start = case.given.at("startTime").time().unwrap_or(SimTime::ZERO);
     let mut run = Run::new(case, start);
-    let simulated = case.given.at("simulateSeconds").span().unwrap_or(SimSpan::ZERO);
+    let simulated = case.given.at("simulateSeconds").duration().unwrap_or(SimSpan::ZERO);
     run.run_until(start + simulated);
     let secs = |times: Vec<SimTime>| -> Vec<f64> {
         times.into_iter().map(|at| at.saturating_since(start).as_secs_f64()).collect()
@@ -171,10 +175,10 @@ fn compare_times(case: &mut Case<'_>, name: &str, got: &[f64]) {
     }
     case.judge(name);
     let tolerance = case.expect.at("toleranceSeconds").number().unwrap_or(0.0);
-    let expected: Vec<f64> = expected.items().iter().filter_map(Tree::number).collect();
+    let expected: Vec<f64> = expected.items().filter_map(Tree::number).collect();
     let is_near = |(a, b): (&f64, &f64)| (a - b).abs() <= tolerance;
     if expected.len() != got.len() || !expected.iter().zip(got).all(is_near) {
-        case.differences.push(format!("{name}: expected {expected:?}, got {got:?}"));
+        case.differ(name, format!("{expected:?}"), format!("{got:?}"));
     }
 }
 
@@ -201,11 +205,11 @@ impl Run {
     fn new(case: &Case<'_>, start: SimTime) -> Self {
         let (given, controller) = (case.given, Controller::new(case));
         let config = |name: &str, default| {
-            given.at("config").at(name).span().unwrap_or(SimSpan::from_secs(default))
+            given.at("config").at(name).duration().unwrap_or(SimSpan::from_secs(default))
         };
         let failed = given.at("failedNodes").items();
         let last_renewal = |name: &String| {
-            let found = failed.iter().find(|it| it.at("node").text() == name)?;
+            let found = failed.clone().find(|it| it.at("node").text() == name)?;
             found.at("lastRenewalBeforePass").int()
         };
         let count = controller.names.len();

@@ -4,17 +4,19 @@ use std::collections::BTreeMap;
 
 use model_api::{SimSpan, SimTime};
 
-use super::{Case, Tree, object};
-use crate::taint_eviction::{Stay, stay};
+use crate::case::Case;
+use crate::object;
+use crate::tree::Tree;
+use model_kube::taint_eviction::{Stay, stay};
 
 /// Objects by kind and name, as they are at one moment.
 struct Objects<'a> {
-    nodes: BTreeMap<String, &'a Tree>,
-    pods: BTreeMap<String, &'a Tree>,
+    nodes: BTreeMap<String, Tree<'a>>,
+    pods: BTreeMap<String, Tree<'a>>,
 }
 
 impl<'a> Objects<'a> {
-    fn apply(&mut self, object: &'a Tree) {
+    fn apply(&mut self, object: Tree<'a>) {
         if object.at("kind").text() == "Node" {
             self.nodes.insert(object::name(object), object);
         } else {
@@ -23,9 +25,9 @@ impl<'a> Objects<'a> {
     }
 
     /// How long a pod stays where it is now; `None` when it is not on a tainted node.
-    fn stay(&self, pod: &Tree) -> Option<Stay> {
+    fn stay(&self, pod: Tree<'_>) -> Option<Stay> {
         let node = self.nodes.get(pod.at("spec.nodeName").text())?;
-        let taints = object::taints(node);
+        let taints = object::taints(*node);
         let is_tainted =
             taints.iter().any(|taint| taint.effect == model_api::kube::TaintEffect::NoExecute);
         is_tainted.then(|| stay(&object::tolerations(pod), &taints))
@@ -35,28 +37,28 @@ impl<'a> Objects<'a> {
 pub(super) fn check(case: &mut Case<'_>) -> Option<()> {
     let given = case.given;
     let start = given.at("startTime").time()?;
-    let end = start + given.at("simulateSeconds").span().unwrap_or(SimSpan::from_secs(400));
+    let end = start + given.at("simulateSeconds").duration().unwrap_or(SimSpan::from_secs(400));
     let mut objects = Objects { nodes: BTreeMap::new(), pods: BTreeMap::new() };
     for object in given.at("objects").items() {
         objects.apply(object);
     }
-    let mut updates: Vec<(SimTime, &[Tree])> = vec![(start, &[])];
+    let mut updates: Vec<(SimTime, Tree<'_>)> = vec![(start, Tree::NULL)];
     for update in given.at("updates").items() {
-        updates.push((update.at("at").time()?, update.at("objects").items()));
+        updates.push((update.at("at").time()?, update.at("objects")));
     }
     // An eviction that waits, by pod; and those that happened.
     let mut waiting: BTreeMap<String, SimTime> = BTreeMap::new();
     let mut deleted: BTreeMap<String, SimTime> = BTreeMap::new();
     for (at, changed) in updates {
         evict_until(at, &mut waiting, &mut deleted);
-        for object in changed {
+        for object in changed.items() {
             objects.apply(object);
         }
         for (name, pod) in &objects.pods {
             if deleted.contains_key(name) {
                 continue;
             }
-            match objects.stay(pod) {
+            match objects.stay(*pod) {
                 None | Some(Stay::ForEver) => {
                     waiting.remove(name);
                 }
@@ -75,19 +77,22 @@ pub(super) fn check(case: &mut Case<'_>) -> Option<()> {
         .expect
         .at("podDeletions")
         .items()
-        .iter()
         .map(|deletion| {
-            let secs = deletion.at("atSeconds").span().unwrap_or(SimSpan::ZERO);
+            let secs = deletion.at("atSeconds").duration().unwrap_or(SimSpan::ZERO);
             (deletion.at("pod").text().to_owned(), start + secs)
         })
         .collect();
     case.judge("podDeletions");
-    let tolerance = case.expect.at("toleranceSeconds").span().unwrap_or(SimSpan::ZERO);
+    let tolerance = case.expect.at("toleranceSeconds").duration().unwrap_or(SimSpan::ZERO);
     let is_near = |a: &SimTime, b: &SimTime| *a <= *b + tolerance && *b <= *a + tolerance;
     let is_same = expected.len() == deleted.len()
         && expected.iter().all(|(name, at)| deleted.get(name).is_some_and(|got| is_near(at, got)));
     if !is_same {
-        case.differences.push(format!("deletions: expected {expected:?}, got {deleted:?}"));
+        let secs = |deletions: &BTreeMap<String, SimTime>| -> BTreeMap<String, f64> {
+            let since = |at: &SimTime| at.saturating_since(start).as_secs_f64();
+            deletions.iter().map(|(name, at)| (name.clone(), since(at))).collect()
+        };
+        case.compare_maps("podDeletions", &secs(&expected), &secs(&deleted));
     }
     let kept: Vec<String> =
         objects.pods.keys().filter(|name| !deleted.contains_key(*name)).cloned().collect();

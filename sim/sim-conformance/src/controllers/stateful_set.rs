@@ -2,8 +2,10 @@
 
 use model_api::{SimSpan, SimTime};
 
-use super::{Case, Tree, object};
-use crate::stateful_set::{SetPod, SetSpec, Step, max_unavailable, sync};
+use crate::case::Case;
+use crate::object;
+use crate::tree::Tree;
+use model_kube::stateful_set::{SetPod, SetSpec, Step, max_unavailable, sync};
 
 /// Syncs after which a StatefulSet that still changes is taken to never stop.
 const SYNC_COUNT_MAX: u32 = 100;
@@ -25,7 +27,7 @@ pub(super) fn check(case: &mut Case<'_>) -> Option<()> {
     Some(())
 }
 
-fn spec(set: &Tree) -> SetSpec {
+fn spec(set: Tree<'_>) -> SetSpec {
     let strategy = set.at("spec.updateStrategy");
     SetSpec {
         replicas: set.at("spec.replicas").count(),
@@ -36,14 +38,14 @@ fn spec(set: &Tree) -> SetSpec {
     }
 }
 
-fn revision(object: &Tree) -> &str {
+fn revision<'a>(object: Tree<'a>) -> &'a str {
     object.at("metadata.labels").field("controller-revision-hash").text()
 }
 
-fn pods(case: &Case<'_>, set: &Tree, now: SimTime) -> Vec<SetPod> {
-    let min_ready = set.at("spec.minReadySeconds").span().unwrap_or(SimSpan::ZERO);
+fn pods(case: &Case<'_>, set: Tree<'_>, now: SimTime) -> Vec<SetPod> {
+    let min_ready = set.at("spec.minReadySeconds").duration().unwrap_or(SimSpan::ZERO);
     let update = set.at("status.updateRevision").text();
-    let pod = |pod: &&Tree| {
+    let pod = |pod: Tree<'_>| {
         let ordinal = object::name(pod).rsplit('-').next().and_then(|last| last.parse().ok());
         let is_ready = object::is_ready(pod) && pod.at("status.phase").text() == "Running";
         let since =
@@ -58,12 +60,12 @@ fn pods(case: &Case<'_>, set: &Tree, now: SimTime) -> Vec<SetPod> {
             is_updated: revision(pod) == update,
         }
     };
-    let mut pods: Vec<SetPod> = case.objects("Pod").iter().map(pod).collect();
+    let mut pods: Vec<SetPod> = case.objects("Pod").into_iter().map(pod).collect();
     pods.sort_by_key(|pod| pod.ordinal);
     pods
 }
 
-fn check_sync(case: &mut Case<'_>, set: &Tree) {
+fn check_sync(case: &mut Case<'_>, set: Tree<'_>) {
     let now = case.given.at("now").time().unwrap_or(SimTime::ZERO);
     let (name, spec) = (object::name(set), spec(set));
     let current = set.at("status.currentRevision").text();
@@ -84,7 +86,6 @@ fn check_sync(case: &mut Case<'_>, set: &Tree) {
         .expect
         .at("createdPods")
         .items()
-        .iter()
         .map(|pod| (pod.at("pod").text().to_owned(), pod.at("revision").text().to_owned()))
         .collect();
     case.compare("createdPods", expected, created);
@@ -92,7 +93,7 @@ fn check_sync(case: &mut Case<'_>, set: &Tree) {
 }
 
 /// Syncs until nothing changes; every pod becomes ready in between.
-fn check_until_stable(case: &mut Case<'_>, set: &Tree) {
+fn check_until_stable(case: &mut Case<'_>, set: Tree<'_>) {
     let (name, spec) = (object::name(set), spec(set));
     let mut pods = pods(case, set, SimTime::MAX);
     for _ in 0..SYNC_COUNT_MAX {
@@ -116,11 +117,15 @@ fn check_until_stable(case: &mut Case<'_>, set: &Tree) {
         }
         pods.sort_by_key(|pod| pod.ordinal);
     }
-    let new = set.at("spec.template.spec.containers").items()[0].at("image").text().to_owned();
+    let image = |containers: Tree<'_>| {
+        let first = containers.items().next();
+        first.map_or_else(String::new, |first| object::text(first, "image"))
+    };
+    let new = image(set.at("spec.template.spec.containers"));
     let old = case
         .objects("Pod")
         .iter()
-        .map(|pod| pod.at("spec.containers").items()[0].at("image").text().to_owned())
+        .map(|pod| image(pod.at("spec.containers")))
         .find(|image| *image != new)
         .unwrap_or_default();
     let images: Vec<(String, String)> = pods

@@ -5,8 +5,10 @@ use std::collections::BTreeMap;
 use model_api::SimTime;
 use model_api::kube::UnhealthyPodEvictionPolicy;
 
-use super::{Case, Tree, object};
-use crate::disruption::{
+use crate::case::Case;
+use crate::object;
+use crate::tree::Tree;
+use model_kube::disruption::{
     Admission, BudgetStatus, Demand, EvictionRequest, admit, is_disrupted, status,
 };
 
@@ -18,7 +20,7 @@ pub(super) fn check(case: &mut Case<'_>) -> Option<()> {
     }
 }
 
-fn demand(budget: &Tree) -> Option<Demand> {
+fn demand(budget: Tree<'_>) -> Option<Demand> {
     let value = |name: &str| object::int_or_percent(budget.at("spec").at(name));
     value("minAvailable")
         .map(Demand::MinAvailable)
@@ -29,8 +31,9 @@ fn count(count: usize) -> i32 {
     i32::try_from(count).unwrap_or(i32::MAX)
 }
 
-fn selects(budget: &Tree, pod: &Tree) -> bool {
-    let same_namespace = budget.at("metadata.namespace") == pod.at("metadata.namespace");
+fn selects(budget: Tree<'_>, pod: Tree<'_>) -> bool {
+    let same_namespace =
+        budget.at("metadata.namespace").text() == pod.at("metadata.namespace").text();
     let labels = object::labels(pod.at("metadata.labels"));
     let selector = object::selector(budget.at("spec.selector"));
     same_namespace && selector.is_some_and(|it| it.matches(&labels))
@@ -38,19 +41,18 @@ fn selects(budget: &Tree, pod: &Tree) -> bool {
 
 /// The sum of the scales of the distinct controllers of pods; the scale of a ReplicaSet that
 /// belongs to a Deployment is the Deployment's.
-fn scale(case: &Case<'_>, pods: &[&Tree]) -> i32 {
+fn scale(case: &Case<'_>, pods: &[Tree<'_>]) -> i32 {
     let all = case.given.at("objects").items();
     let find = |owner: &str| {
-        all.iter().find(|it| format!("{}/{}", it.at("kind").text(), object::name(it)) == owner)
+        all.clone().find(|it| format!("{}/{}", it.at("kind").text(), object::name(*it)) == owner)
     };
     let mut scales: BTreeMap<String, i32> = BTreeMap::new();
-    for owner in pods.iter().filter_map(|pod| object::controller(pod)) {
+    for owner in pods.iter().filter_map(|pod| object::controller(*pod)) {
         let Some(mut found) = find(&owner) else { continue };
         let mut name = owner;
-        if let Some(parent) = object::controller(found).filter(|it| it.starts_with("Deployment/")) {
-            if let Some(deployment) = find(&parent) {
-                (found, name) = (deployment, parent);
-            }
+        let parent = object::controller(found).filter(|it| it.starts_with("Deployment/"));
+        if let Some((parent, deployment)) = parent.and_then(|it| Some((it.clone(), find(&it)?))) {
+            (found, name) = (deployment, parent);
         }
         scales.insert(name, found.at("spec.replicas").int32());
     }
@@ -61,21 +63,21 @@ fn check_sync(case: &mut Case<'_>) -> Option<()> {
     let now = case.given.at("now").time()?;
     let budgets = case.objects("PodDisruptionBudget");
     let budget = *budgets.first()?;
-    let pods: Vec<&Tree> =
-        case.objects("Pod").into_iter().filter(|pod| selects(budget, pod)).collect();
+    let pods: Vec<Tree<'_>> =
+        case.objects("Pod").into_iter().filter(|pod| selects(budget, *pod)).collect();
     let mut entered: BTreeMap<String, SimTime> = BTreeMap::new();
     for (name, at) in budget.at("status.disruptedPods").fields() {
-        let pod = pods.iter().find(|pod| object::name(pod) == *name);
+        let pod = pods.iter().find(|pod| object::name(**pod) == name);
         let at = at.time()?;
-        if pod.is_some_and(|pod| is_disrupted(at, object::is_terminating(pod), now)) {
-            entered.insert(name.clone(), at);
+        if pod.is_some_and(|pod| is_disrupted(at, object::is_terminating(*pod), now)) {
+            entered.insert(name.to_owned(), at);
         }
     }
-    let is_healthy = |pod: &&&Tree| {
+    let is_healthy = |pod: Tree<'_>| {
         let is_entered = entered.contains_key(&object::name(pod));
         object::is_ready(pod) && !object::is_terminating(pod) && !is_entered
     };
-    let healthy = pods.iter().filter(is_healthy).count();
+    let healthy = pods.iter().filter(|pod| is_healthy(**pod)).count();
     let got = status(demand(budget)?, count(pods.len()), scale(case, &pods), count(healthy));
     check_status(case, &got);
     let left: Vec<String> = entered.into_keys().collect();
@@ -104,17 +106,18 @@ fn check_condition(case: &mut Case<'_>, name: &str, disruptions_allowed: i32) {
         ("False", "InsufficientPods")
     };
     let read =
-        |tree: &Tree| (tree.at("status").text().to_owned(), tree.at("reason").text().to_owned());
+        |tree: Tree<'_>| (tree.at("status").text().to_owned(), tree.at("reason").text().to_owned());
     case.compare_if_given(name, read, (status.to_owned(), reason.to_owned()));
 }
 
 fn check_evict(case: &mut Case<'_>) -> Option<()> {
     let name = case.given.at("request.metadata.name").text().to_owned();
     let pods = case.objects("Pod");
-    let pod = *pods.iter().find(|pod| object::name(pod) == name)?;
+    let pod = *pods.iter().find(|pod| object::name(**pod) == name)?;
     // In these cases every budget of the namespace is meant to select the pod.
     let budgets = case.objects("PodDisruptionBudget");
-    let selecting: Vec<&&Tree> = budgets.iter().filter(|budget| selects(budget, pod)).collect();
+    let selecting: Vec<Tree<'_>> =
+        budgets.into_iter().filter(|budget| selects(*budget, pod)).collect();
     let budget = selecting.first().copied();
     let is_pending = pod.at("status.phase").text() == "Pending";
     let request = EvictionRequest {

@@ -3,8 +3,10 @@
 use model_api::ZoneId;
 use model_api::kube::TrafficDistribution;
 
-use super::{Case, Tree, object};
-use crate::endpoints::{
+use crate::case::Case;
+use crate::object;
+use crate::tree::Tree;
+use model_kube::endpoints::{
     Conditions, Endpoint, Hints, PodView, conditions, for_cluster_traffic, for_local_traffic, hints,
 };
 
@@ -12,15 +14,15 @@ pub(super) fn check(case: &mut Case<'_>) -> Option<()> {
     match case.operation() {
         "podToEndpoint" => {
             let pods = case.objects("Pod");
-            let publishes = |it: &&Tree| it.at("spec.publishNotReadyAddresses").is_true();
+            let publishes = |it: &Tree<'_>| it.at("spec.publishNotReadyAddresses").is_true();
             let got =
-                conditions(&view(pods.first()?), case.objects("Service").iter().any(publishes));
-            let read = |tree: &Tree| Some(conditions_of(tree));
+                conditions(&view(*pods.first()?), case.objects("Service").iter().any(publishes));
+            let read = |tree: Tree<'_>| Some(conditions_of(tree));
             case.compare_if_given("endpoint.conditions", read, got);
         }
         "shouldPodBeInEndpoints" => {
             let pods = case.objects("Pod");
-            let view = view(pods.first()?);
+            let view = view(*pods.first()?);
             let with_terminating = case.given.at("includeTerminating").is_true();
             let got =
                 conditions(&view, false).is_some() && (with_terminating || !view.is_terminating);
@@ -33,7 +35,7 @@ pub(super) fn check(case: &mut Case<'_>) -> Option<()> {
     Some(())
 }
 
-fn view(pod: &Tree) -> PodView {
+fn view(pod: Tree<'_>) -> PodView {
     PodView {
         has_address: !pod.at("status.podIP").text().is_empty(),
         is_finished: object::is_finished(pod),
@@ -42,7 +44,7 @@ fn view(pod: &Tree) -> PodView {
     }
 }
 
-fn conditions_of(tree: &Tree) -> Conditions {
+fn conditions_of(tree: Tree<'_>) -> Conditions {
     Conditions {
         is_ready: tree.at("ready").is_true(),
         is_serving: tree.at("serving").is_true(),
@@ -67,7 +69,7 @@ impl Zones {
     }
 }
 
-fn zone_label(node: &Tree) -> Option<&str> {
+fn zone_label<'a>(node: Tree<'a>) -> Option<&'a str> {
     let zone = node.at("metadata.labels").field("topology.kubernetes.io/zone").text();
     (!zone.is_empty()).then_some(zone)
 }
@@ -90,14 +92,13 @@ fn check_hints(case: &mut Case<'_>) -> Option<()> {
         let zones = hints.for_zones.iter().map(|zone| zones.name(*zone).to_owned()).collect();
         got.push((endpoint.at("addresses").texts().concat(), (zones, hints.for_nodes)));
     }
-    let names = |tree: &Tree| -> Vec<String> {
-        tree.items().iter().map(|it| it.at("name").text().to_owned()).collect()
+    let names = |tree: Tree<'_>| -> Vec<String> {
+        tree.items().map(|it| it.at("name").text().to_owned()).collect()
     };
-    let expected: Vec<(String, (Vec<String>, Vec<String>))> = case
+    let expected: Vec<_> = case
         .expect
         .at("hints")
         .items()
-        .iter()
         .map(|it| {
             let hints = (names(it.at("hints.forZones")), names(it.at("hints.forNodes")));
             (it.at("address").text().to_owned(), hints)
@@ -114,7 +115,7 @@ fn check_choice(case: &mut Case<'_>) -> Option<()> {
     let mut zones = Zones(Vec::new());
     let (mut endpoints, mut addresses) = (Vec::new(), Vec::new());
     for endpoint in case.objects("EndpointSlice").iter().flat_map(|it| it.at("endpoints").items()) {
-        let hinted = |path: &str| endpoint.at(path).items().iter();
+        let hinted = |path: &str| endpoint.at(path).items();
         let for_zones = hinted("hints.forZones").map(|it| zones.id(it.at("name").text())).collect();
         let for_nodes =
             hinted("hints.forNodes").map(|it| it.at("name").text().to_owned()).collect();
@@ -126,8 +127,8 @@ fn check_choice(case: &mut Case<'_>) -> Option<()> {
         });
     }
     let nodes = case.objects("Node");
-    let node = nodes.iter().find(|node| object::name(node) == proxy_node);
-    let zone = node.and_then(|node| zone_label(node)).map(|zone| zones.id(zone));
+    let node = nodes.iter().find(|node| object::name(**node) == proxy_node);
+    let zone = node.and_then(|node| zone_label(*node)).map(|zone| zones.id(zone));
     let is_external = matches!(service.at("spec.type").text(), "NodePort" | "LoadBalancer");
     let internal_is_local = service.at("spec.internalTrafficPolicy").text() == "Local";
     let external_is_local =
@@ -148,7 +149,7 @@ fn check_choice(case: &mut Case<'_>) -> Option<()> {
         [cluster.clone(), local.clone()].into_iter().flatten().flatten().collect();
     all.sort();
     all.dedup();
-    let read = |tree: &Tree| {
+    let read = |tree: Tree<'_>| {
         tree.is_given().then(|| {
             let mut texts = tree.texts();
             texts.sort();

@@ -5,8 +5,10 @@ use std::collections::BTreeMap;
 use model_api::kube::IntOrPercent;
 use model_api::{SimSpan, SimTime};
 
-use super::{Case, Tree, object};
-use crate::deployment::{
+use crate::case::Case;
+use crate::object;
+use crate::tree::Tree;
+use model_kube::deployment::{
     DeploymentSpec, DeploymentStatus, Progress, ProgressReason, Revision, clean_up_unhealthy,
     fenceposts, is_complete, is_progressing, new_size, reconcile_new, reconcile_old, scale,
     scale_down_old, sync_rolling,
@@ -57,7 +59,7 @@ pub(super) fn check(case: &mut Case<'_>) -> Option<()> {
     Some(())
 }
 
-fn check_progress(case: &mut Case<'_>, deployment: &Tree, spec: &DeploymentSpec) -> Option<()> {
+fn check_progress(case: &mut Case<'_>, deployment: Tree<'_>, spec: &DeploymentSpec) -> Option<()> {
     let generation = deployment.at("metadata.generation");
     let status = status(deployment.at("status"), generation);
     let now = case.given.at("now").time();
@@ -96,7 +98,7 @@ fn check_progress(case: &mut Case<'_>, deployment: &Tree, spec: &DeploymentSpec)
     Some(())
 }
 
-fn spec(deployment: &Tree) -> DeploymentSpec {
+fn spec(deployment: Tree<'_>) -> DeploymentSpec {
     let strategy = deployment.at("spec.strategy");
     let value = |name: &str| {
         object::int_or_percent(strategy.at("rollingUpdate").at(name))
@@ -109,7 +111,7 @@ fn spec(deployment: &Tree) -> DeploymentSpec {
     }
 }
 
-fn status(status: &Tree, generation: &Tree) -> DeploymentStatus {
+fn status(status: Tree<'_>, generation: Tree<'_>) -> DeploymentStatus {
     let observed = status.at("observedGeneration");
     DeploymentStatus {
         replicas: status.at("replicas").int32(),
@@ -120,7 +122,7 @@ fn status(status: &Tree, generation: &Tree) -> DeploymentStatus {
     }
 }
 
-fn progress(deployment: &Tree) -> Option<Progress> {
+fn progress(deployment: Tree<'_>) -> Option<Progress> {
     let condition = object::condition(deployment, "Progressing")?;
     Some(Progress {
         reason: match condition.at("reason").text() {
@@ -129,13 +131,13 @@ fn progress(deployment: &Tree) -> Option<Progress> {
             _ => ProgressReason::Other,
         },
         updated_at: condition.at("lastUpdateTime").time()?,
-        deadline: deployment.at("spec.progressDeadlineSeconds").span()?,
+        deadline: deployment.at("spec.progressDeadlineSeconds").duration()?,
     })
 }
 
 /// All ReplicaSets, oldest first.
 fn revisions(case: &Case<'_>) -> Vec<Revision> {
-    let revision = |set: &&Tree| {
+    let revision = |set: Tree<'_>| {
         let annotation = |name: &str| {
             let key = format!("deployment.kubernetes.io/{name}");
             set.at("metadata.annotations").field(&key).text().parse().ok()
@@ -149,7 +151,7 @@ fn revisions(case: &Case<'_>) -> Vec<Revision> {
             desired_replicas: annotation("desired-replicas"),
         }
     };
-    let mut all: Vec<Revision> = case.objects("ReplicaSet").iter().map(revision).collect();
+    let mut all: Vec<Revision> = case.objects("ReplicaSet").into_iter().map(revision).collect();
     all.sort_by_key(|revision| revision.created_at);
     all
 }
@@ -165,8 +167,8 @@ fn sizes<'a>(revisions: impl IntoIterator<Item = &'a Revision>) -> BTreeMap<Stri
     revisions.into_iter().map(|it| (it.name.clone(), it.size)).collect()
 }
 
-fn expected_sizes(tree: &Tree) -> BTreeMap<String, i32> {
-    tree.fields().iter().map(|(name, size)| (name.clone(), size.int32())).collect()
+fn expected_sizes(tree: Tree<'_>) -> BTreeMap<String, i32> {
+    tree.fields().map(|(name, size)| (name.to_owned(), size.int32())).collect()
 }
 
 fn check_sizes(
@@ -213,8 +215,8 @@ fn check_rollout(case: &mut Case<'_>, spec: &DeploymentSpec) {
             new.available = new.size;
         }
     }
-    let read = |tree: &Tree| -> Vec<(i32, i32)> {
-        tree.items().iter().map(|it| (it.at("old").int32(), it.at("new").int32())).collect()
+    let read = |tree: Tree<'_>| -> Vec<(i32, i32)> {
+        tree.items().map(|it| (it.at("old").int32(), it.at("new").int32())).collect()
     };
     let last = steps.last().copied();
     case.compare_if_given("specReplicasAfterEachSync", read, steps);

@@ -2,9 +2,11 @@
 
 use model_api::{SimSpan, SimTime};
 
-use super::{Case, Tree, object};
-use crate::pod_gc::{Collector, GcNode, GcPod};
-use crate::taint_eviction::OUT_OF_SERVICE;
+use crate::case::Case;
+use crate::object;
+use crate::tree::Tree;
+use model_kube::pod_gc::{Collector, GcNode, GcPod};
+use model_kube::taint_eviction::OUT_OF_SERVICE;
 
 /// How long a node must be missing: 40 s.
 const QUARANTINE: SimSpan = SimSpan::from_secs(40);
@@ -14,7 +16,7 @@ pub(super) fn check(case: &mut Case<'_>) -> Option<()> {
     let missing = case.given.at("nodesMissingFromCache").texts();
     let nodes: Vec<GcNode> = case
         .objects("Node")
-        .iter()
+        .into_iter()
         .map(|node| GcNode {
             name: object::name(node),
             is_ready: object::is_ready(node),
@@ -22,7 +24,7 @@ pub(super) fn check(case: &mut Case<'_>) -> Option<()> {
             is_cached: !missing.contains(&object::name(node)),
         })
         .collect();
-    let mut pods: Vec<GcPod> = case.objects("Pod").iter().map(|pod| gc_pod(pod)).collect();
+    let mut pods: Vec<GcPod> = case.objects("Pod").into_iter().map(gc_pod).collect();
     let mut collector = Collector::new(threshold, QUARANTINE);
     let (mut deleted, mut failed) = (Vec::new(), Vec::new());
     for at in case.given.at("gcPassesAt").items() {
@@ -39,14 +41,14 @@ pub(super) fn check(case: &mut Case<'_>) -> Option<()> {
         names.sort();
         deleted.push(names);
     }
-    let lists = |tree: &Tree| tree.items().iter().map(Tree::texts).collect::<Vec<_>>();
+    let lists = |tree: Tree<'_>| tree.items().map(Tree::texts).collect::<Vec<_>>();
     case.compare_if_given("deletedPodsPerPass", lists, deleted);
     failed.sort();
     case.compare_if_given("podsMarkedFailedFirst", Tree::texts, failed);
     Some(())
 }
 
-fn gc_pod(pod: &Tree) -> GcPod {
+fn gc_pod(pod: Tree<'_>) -> GcPod {
     let node = pod.at("spec.nodeName").text();
     GcPod {
         name: object::name(pod),

@@ -1,0 +1,82 @@
+//! Conformance results: failing cases one by one, then a table by file.
+
+use report_data::{ConformanceCase, ConformanceOutcome, ConformanceReport};
+
+use crate::Options;
+use crate::quantity::place;
+
+/// The results as text.
+pub fn conformance_human(report: &ConformanceReport, options: Options) -> String {
+    let mut text = String::new();
+    for case in report.files.iter().flat_map(|file| &file.cases) {
+        case_lines(&mut text, case, options);
+    }
+    if !text.is_empty() {
+        text.push('\n');
+    }
+    let mut rows = vec![["file", "passed", "failed", "not supported"].map(str::to_owned)];
+    let row = |name: &str, counts: [u64; 3]| {
+        let [passed, failed, not_supported] = counts.map(|count| count.to_string());
+        [name.to_owned(), passed, failed, not_supported]
+    };
+    for file in &report.files {
+        let counts = [file.passed_count, file.failed_count, file.not_supported_count];
+        rows.push(row(&file.file, counts));
+    }
+    if report.files.len() > 1 {
+        rows.push(row("all", report.counts()));
+    }
+    let widths = [0, 1, 2, 3]
+        .map(|column| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0));
+    for [name, passed, failed, not_supported] in &rows {
+        let [name_width, passed_width, failed_width, other_width] = widths;
+        text.push_str(&format!(
+            "{name:<name_width$}  {passed:>passed_width$}  {failed:>failed_width$}  \
+             {not_supported:>other_width$}\n"
+        ));
+    }
+    text
+}
+
+/// One line for each expectation that did not come out, or for what is not supported.
+fn case_lines(text: &mut String, case: &ConformanceCase, options: Options) {
+    let word = |word: &str, color: &str| {
+        if options.has_color {
+            format!("\u{1b}[1;{color}m{word}\u{1b}[0m")
+        } else {
+            word.to_owned()
+        }
+    };
+    let source = if case.source.is_empty() { String::new() } else { format!(" ({})", case.source) };
+    match case.outcome {
+        ConformanceOutcome::Passed => {}
+        ConformanceOutcome::NotSupported => text.push_str(&format!(
+            "{} {}: {}: {}{source}\n",
+            word("not supported", "33"),
+            place(&case.position),
+            case.name,
+            case.reason.as_deref().unwrap_or("no model answers it"),
+        )),
+        ConformanceOutcome::Failed => {
+            for difference in &case.differences {
+                text.push_str(&format!(
+                    "{} {}: {}: {}: expected {}, got {}{source}\n",
+                    word("failed", "31"),
+                    place(&difference.position),
+                    case.name,
+                    difference.expectation,
+                    difference.expected,
+                    difference.got,
+                ));
+            }
+        }
+    }
+}
+
+/// The results as indented JSON with a final line end.
+pub fn conformance_json(report: &ConformanceReport) -> String {
+    let mut text =
+        serde_json::to_string_pretty(report).expect("plain data without maps always serializes");
+    text.push('\n');
+    text
+}

@@ -1,0 +1,5 @@
+//! Cases of the real components, from the shared folder beside the repository, and case files that
+//! are wrong.
+
+mod reading;
+mod upstream;
