@@ -396,7 +396,7 @@ impl Slow {
     }
 
     fn first_refusal(&self, template: usize, node: usize) -> Option<(Reason, Code)> {
-        use Code::{Unschedulable as U, UnschedulableAndUnresolvable as UU};
+        use Code::UnschedulableAndUnresolvable as UU;
         if self.nodes[node].unschedulable {
             return Some((Reason::NodeUnschedulable, UU));
         }
