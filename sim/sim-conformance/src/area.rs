@@ -4,7 +4,7 @@ use scenario_format::yaml::Node;
 
 use crate::case::{Case, Judged, Outcome};
 use crate::tree::Tree;
-use crate::{controllers, scheduling};
+use crate::{cluster_autoscaler, controllers, scheduling, vpa};
 
 /// An area of cases: what tells them, who answers, which expectations only say how to compare.
 struct Area {
@@ -24,14 +24,10 @@ const AREAS: &[Area] = &[
     },
     Area {
         marks: &["decision"],
-        check: |_| Err("the cluster autoscaler has no model yet".to_owned()),
-        silent: &["tolerance"],
+        check: cluster_autoscaler::check,
+        silent: cluster_autoscaler::SILENT,
     },
-    Area {
-        marks: &["computation"],
-        check: |_| Err("the vertical pod autoscaler has no model yet".to_owned()),
-        silent: &[],
-    },
+    Area { marks: &["computation"], check: vpa::check, silent: vpa::SILENT },
     // Cases of whole placements name no plugin, but a pod to be placed.
     Area {
         marks: &["plugin", "schedulerConfiguration", "pod"],

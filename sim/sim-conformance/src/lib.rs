@@ -7,14 +7,17 @@
 //!
 //! Start reading at [`check`]; then [`read()`], and `case.rs` for what adapters share.
 
+mod amounts;
 mod area;
 mod case;
+mod cluster_autoscaler;
 mod controllers;
 mod file;
 mod object;
 mod report;
 mod scheduling;
 mod tree;
+mod vpa;
 
 pub use area::check;
 pub use case::{Difference, Outcome};
