@@ -23,6 +23,7 @@ fn the_loss_of_an_asynchronous_primary_costs_its_lag() {
         &[(100_000, Act::Power(0))],
         "100.000 writes stop
          100.000 writable 0
+         150.000 fails over 0
          169.000 promoted 1
          169.000 lost 50 ms, 10 commits, 50000 bytes
          169.000 writable 1
@@ -37,6 +38,7 @@ fn a_crash_is_seen_at_once_and_its_lease_is_released() {
         &[(100_000, Act::Crash(0)), (103_000, Act::Start(0))],
         "100.000 writes stop
          100.000 writable 0
+         100.000 fails over 0
          105.000 promoted 1
          105.000 lost 50 ms, 10 commits, 50000 bytes
          105.000 writable 1
@@ -83,6 +85,7 @@ fn without_an_operator_nothing_is_decided() {
         "100.000 writes stop
          100.000 writable 0
          150.000 blocked Operator
+         500.000 fails over 0
          519.000 promoted 1
          519.000 lost 50 ms, 10 commits, 50000 bytes
          519.000 writable 1
@@ -97,6 +100,7 @@ fn the_api_is_needed_for_the_lease_too() {
         &[(100_000, Act::Power(0)), (155_000, Act::Api(false)), (300_000, Act::Api(true))],
         "100.000 writes stop
          100.000 writable 0
+         150.000 fails over 0
          319.000 promoted 1
          319.000 lost 50 ms, 10 commits, 50000 bytes
          319.000 writable 1
@@ -156,6 +160,7 @@ fn synchronous_commits_survive_and_wait_for_the_second_standby() {
         &[(100_000, Act::Power(0))],
         "100.000 writes stop
          100.000 writable 0
+         150.000 fails over 0
          169.000 promoted 1
          169.000 kept
          176.705 writes resume
@@ -185,6 +190,7 @@ fn an_isolated_primary_stops_before_another_is_promoted() {
         &[(100_000, Act::Isolate(0)), (400_000, Act::Rejoin(0))],
         "100.000 writes stop
          130.000 writable 0
+         150.000 fails over 0
          169.000 promoted 1
          169.000 lost 30050 ms, 2009 commits, 10049990 bytes
          169.000 writable 1
@@ -212,6 +218,7 @@ fn a_long_liveness_threshold_makes_two_primaries() {
         run.text().lines().collect::<Vec<_>>(),
         [
             "100.000 writes stop",
+            "150.000 fails over 0",
             "169.000 promoted 1",
             "169.000 writable 2",
             "175.000 writes resume",
@@ -228,6 +235,7 @@ fn an_isolated_primary_acknowledges_nothing_that_needs_a_standby_elsewhere() {
         &[(100_000, Act::Isolate(0))],
         "100.000 writes stop
          100.000 writable 0
+         150.000 fails over 0
          169.000 promoted 1
          169.000 kept
          176.705 writes resume
@@ -257,6 +265,7 @@ fn a_candidate_that_dies_is_replaced_by_the_next() {
         &[(100_000, Act::Power(0)), (160_000, Act::Power(1))],
         "100.000 writes stop
          100.000 writable 0
+         150.000 fails over 0
          229.000 promoted 2
          229.000 lost 50 ms, 10 commits, 50000 bytes
          229.000 writable 1
@@ -291,6 +300,7 @@ fn a_working_primary_whose_pod_is_not_ready_stays() {
         &[(90_000, Act::Ready(1, false)), (100_000, Act::Power(0))],
         "100.000 writes stop
          100.000 writable 0
+         150.000 fails over 0
          169.000 promoted 2
          169.000 lost 50 ms, 10 commits, 50000 bytes
          169.000 writable 1
@@ -306,6 +316,7 @@ fn a_primary_that_recovers_inside_an_isolated_zone_does_not_open() {
         &[(100_000, Act::Crash(0)), (100_000, Act::Start(0)), (100_000, Act::Isolate(0))],
         "100.000 writes stop
          100.000 writable 0
+         100.000 fails over 0
          105.000 promoted 1
          105.000 lost 50 ms, 10 commits, 50000 bytes
          105.000 writable 1

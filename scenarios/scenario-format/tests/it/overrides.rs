@@ -88,7 +88,7 @@ fn an_override_without_a_target_is_an_error_at_its_place() {
         ),
         ("deployment/web:spec.replicas=x", "--set:1:30: E0022"),
         ("deployment/web:spec.replicas=[1", "--set:1:30: E0025: this is not YAML"),
-        ("deployment/web:spec.replicas=-3", "--set:1:21: E0022"),
+        ("deployment/web:spec.replicas=-3", "--set:1:30: E0022"),
         ("platform:spec.zones[7].name=x", "--set:1:21: E0025"),
     ];
     for (text, expected) in cases {

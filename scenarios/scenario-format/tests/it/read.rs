@@ -166,7 +166,7 @@ fn synchronous_standbys_are_fewer_than_instances() {
     let text = DATABASE.replace("number: 1", "number: 3");
     let loaded = load_all(&web("").with("db.yaml", text), &["db.yaml"], &[]);
     let says = said(&loaded);
-    assert!(says[0].starts_with("db.yaml:8:45: E0022"), "{says:?}");
+    assert!(says[0].starts_with("db.yaml:8:53: E0022"), "{says:?}");
 }
 
 #[test]
