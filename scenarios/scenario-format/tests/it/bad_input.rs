@@ -110,7 +110,7 @@ fn objects_that_the_api_would_refuse() {
             "matchLabels: {app: wep}}\n  template",
             "m.yaml:6:13: E0022",
         ),
-        ("httpGet: {path: /, port: http}", "periodSeconds: 5", "m.yaml:16:11: E0022"),
+        ("httpGet: {path: /, port: http}", "periodSeconds: 5", "m.yaml:16:27: E0022"),
         (
             "name: web, namespace: shop}\nspec:\n  replicas",
             "name: web, namespace: shop}\nspec:\n  minReadySeconds: yes\n  replicas",
