@@ -345,7 +345,9 @@ impl Run {
             let millis = at.as_nanos() / 1_000_000;
             let _ = write!(text, "{}.{:03} ", millis / 1000, millis % 1000);
             let _ = match fact {
-                Observation::FailoverStarted { from, .. } => writeln!(text, "fails over {}", from.0),
+                Observation::FailoverStarted { from, .. } => {
+                    writeln!(text, "fails over {}", from.0)
+                }
                 Observation::PrimaryPromoted { pod, .. } => writeln!(text, "promoted {}", pod.0),
                 Observation::WritesStopped { .. } => writeln!(text, "writes stop"),
                 Observation::WritesResumed { .. } => writeln!(text, "writes resume"),
