@@ -8,7 +8,9 @@
 //!
 //! What was measured is in `benches/README.md`.
 
+pub mod batch;
 pub mod kernel;
+pub mod mersenne;
 mod workload;
 
 pub use workload::{Luck, Prepared, Work, Workload};
