@@ -94,7 +94,8 @@ impl Batch {
             cache.add_node(NodeId::from_index(idx), &node(idx, 16_000, 64 << 30));
         }
         let mut luck = Mersenne::new(42);
-        let mut arrivals: Vec<f64> = (0..self.pod_count).map(|_| luck.uniform(1.0, 3600.0)).collect();
+        let mut arrivals: Vec<f64> =
+            (0..self.pod_count).map(|_| luck.uniform(1.0, 3600.0)).collect();
         arrivals.sort_by(f64::total_cmp);
         let jobs = arrivals.into_iter().map(|at| {
             let cpu = luck.below(4) as usize;

@@ -32,6 +32,7 @@ mod attempt;
 mod cache;
 mod catalog;
 mod filter;
+mod local;
 mod node_order;
 mod preemption;
 mod profile;

@@ -8,6 +8,7 @@ use model_api::{NodeId, PodId};
 
 use super::cache::{CachedPod, SchedulerCache, ShapeId};
 use super::filter::{Code, Query, Rejection};
+use super::local::{Asked, LocalAnswer};
 use super::score::{self, PluginScore, ScorePlugin};
 use super::volume::VolumesId;
 
@@ -68,6 +69,15 @@ impl Diagnosis {
     }
 }
 
+/// What a search found.
+#[derive(Debug, Default)]
+struct Found {
+    feasible: Vec<NodeId>,
+    refused: Vec<Rejection>,
+    /// What the feasible nodes by themselves answered, when they were asked so.
+    answers: Option<Vec<LocalAnswer>>,
+}
+
 /// What an attempt would make of one node.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NodeReport {
@@ -124,12 +134,15 @@ impl SchedulerCache {
         {
             return Placement::Node(node);
         }
-        let (feasible, refused) = self.search(&mut query, attempt);
-        match feasible.as_slice() {
-            [] => Placement::Unschedulable(Diagnosis::of(&refused)),
+        let found = self.search(&mut query, attempt);
+        match found.feasible.as_slice() {
+            [] => Placement::Unschedulable(Diagnosis::of(&found.refused)),
             [only] => Placement::Node(*only),
-            _ => {
-                let totals = score::totals(self, attempt, &feasible);
+            feasible => {
+                let totals = match &found.answers {
+                    Some(answers) => score::totals_from(self, attempt, feasible, answers),
+                    None => score::totals(self, attempt, feasible),
+                };
                 let best = totals.iter().max().expect("several nodes are feasible");
                 let is_best = |(_, total): &(&NodeId, &i64)| *total == best;
                 let tied: Vec<NodeId> =
@@ -162,9 +175,8 @@ impl SchedulerCache {
     }
 
     /// Nodes that pass, until there are enough, and what refused the others.
-    fn search(&mut self, query: &mut Query<'_>, attempt: Attempt) -> (Vec<NodeId>, Vec<Rejection>) {
+    fn search(&mut self, query: &mut Query<'_>, attempt: Attempt) -> Found {
         let order = Arc::clone(self.order.list());
-        let (mut feasible, mut refused) = (Vec::new(), Vec::new());
         let searched: Arc<Vec<NodeId>> = if query.shape.only_nodes.is_some() {
             Arc::new(order.iter().copied().filter(|node| query.is_searched(*node)).collect())
         } else {
@@ -172,22 +184,74 @@ impl SchedulerCache {
         };
         let count = searched.len();
         let wanted = self.catalog.profile.feasible_count_wanted(count);
-        for step in 0..count {
-            let node = searched[(self.next_start_idx + step) % count];
-            match self.check_guarded(query, attempt, node) {
-                Ok(()) => feasible.push(node),
-                Err(rejection) => refused.push(rejection),
+        let start = if count == 0 { 0 } else { self.next_start_idx % count };
+        let (before, behind) = searched.split_at(start);
+        let nodes = behind.iter().chain(before).copied();
+        let mut found = if self.nominations.is_empty() {
+            self.search_alone(query, attempt, nodes, wanted)
+        } else {
+            self.search_among_nominated(query, attempt, nodes, wanted)
+        };
+        if !order.is_empty() {
+            let seen = found.feasible.len() + found.refused.len();
+            self.next_start_idx = (self.next_start_idx + seen) % order.len();
+        }
+        let refused_count = found.refused.len() + (order.len() - count);
+        found.refused.resize(refused_count, NARROWED_OUT);
+        found
+    }
+
+    /// When no pod is nominated, nodes that did not change answer as before.
+    fn search_alone(
+        &mut self,
+        query: &Query<'_>,
+        attempt: Attempt,
+        nodes: impl Iterator<Item = NodeId>,
+        wanted: usize,
+    ) -> Found {
+        let mut kept = std::mem::take(&mut self.local);
+        let mut asked = Asked::new(&mut kept, query, self, attempt);
+        let mut found = Found::default();
+        let mut answers = Vec::with_capacity(wanted);
+        found.feasible.reserve(wanted);
+        let is_local = query.is_local();
+        for node in nodes {
+            let answer = asked.answer(node);
+            let others = || if is_local { Ok(()) } else { query.check_others(self, node) };
+            match answer.refused.map_or_else(others, Err) {
+                Ok(()) => {
+                    found.feasible.push(node);
+                    answers.push(answer);
+                }
+                Err(rejection) => found.refused.push(rejection),
             }
-            if feasible.len() >= wanted {
+            if found.feasible.len() >= wanted {
                 break;
             }
         }
-        if !order.is_empty() {
-            let seen = feasible.len() + refused.len();
-            self.next_start_idx = (self.next_start_idx + seen) % order.len();
+        self.local = kept;
+        found.answers = Some(answers);
+        found
+    }
+
+    fn search_among_nominated(
+        &mut self,
+        query: &mut Query<'_>,
+        attempt: Attempt,
+        nodes: impl Iterator<Item = NodeId>,
+        wanted: usize,
+    ) -> Found {
+        let mut found = Found::default();
+        for node in nodes {
+            match self.check_guarded(query, attempt, node) {
+                Ok(()) => found.feasible.push(node),
+                Err(rejection) => found.refused.push(rejection),
+            }
+            if found.feasible.len() >= wanted {
+                break;
+            }
         }
-        refused.resize(refused.len() + (order.len() - count), NARROWED_OUT);
-        (feasible, refused)
+        found
     }
 
     /// The filters for one node; twice when pods of equal or higher priority are nominated to it:

@@ -7,6 +7,7 @@ use model_api::kube::{Labels, Node, Taint};
 use model_api::{NodeId, PodId, SimTime};
 
 use super::catalog::{Catalog, TaintView, TallyRule, put};
+use super::local::LocalAnswers;
 use super::node_order::NodeOrder;
 use super::profile::Profile;
 use super::shape::{HostPort, PodDescription, Shape};
@@ -43,6 +44,8 @@ pub struct SchedulerCache {
     pub(super) images: Arc<BTreeMap<String, ImageState>>,
     /// Pods that wait for a node to which preemption nominated them.
     pub(super) nominations: Vec<Nomination>,
+    /// What nodes by themselves answered.
+    pub(super) local: LocalAnswers,
 }
 
 /// The changing side of a node.
@@ -127,6 +130,7 @@ impl SchedulerCache {
             tallies: Vec::new(),
             images: Arc::new(BTreeMap::new()),
             nominations: Vec::new(),
+            local: LocalAnswers::default(),
         }
     }
 
@@ -143,6 +147,7 @@ impl SchedulerCache {
     pub fn compile(&mut self, pod: PodDescription<'_>) -> ShapeId {
         let catalog = Arc::make_mut(&mut self.catalog);
         let shape_idx = catalog.shapes.len();
+        self.local.forget();
         let first_new_rule_idx = catalog.rules.len();
         let shape = Shape::compile(catalog, pod);
         catalog.add_shape(shape, first_new_rule_idx);
@@ -182,6 +187,7 @@ impl SchedulerCache {
             self.nodes.resize(idx + 1, CachedNode::default());
         }
         assert!(!self.nodes[idx].is_present, "{id} is added twice");
+        self.local.forget();
         Arc::make_mut(&mut self.catalog).set_node(idx, node);
         if let Some(zone) = node.labels.get(ZONE) {
             self.volumes_in_zone(zone);
@@ -201,6 +207,7 @@ impl SchedulerCache {
     /// # Panics
     /// When the node is not there.
     pub fn update_node(&mut self, id: NodeId, taints: Vec<Taint>, unschedulable: bool) {
+        self.local.forget_node(id.index());
         let cached = self.present_mut(id);
         cached.is_unschedulable = unschedulable;
         if cached.taints == taints {
@@ -404,6 +411,7 @@ impl SchedulerCache {
         let catalog = Arc::clone(&self.catalog);
         let shape = &catalog.shapes[cached.shape.index()];
         let node_idx = cached.node.index();
+        self.local.forget_node(node_idx);
         let node = &mut self.nodes[node_idx];
         node.take(shape);
         node.pods.push(pod);
@@ -417,6 +425,7 @@ impl SchedulerCache {
         let cached = self.pods.remove(&pod)?;
         let catalog = Arc::clone(&self.catalog);
         let shape = &catalog.shapes[cached.shape.index()];
+        self.local.forget_node(cached.node.index());
         let node = &mut self.nodes[cached.node.index()];
         node.release(shape);
         let place = node.pods.iter().position(|known| *known == pod);

@@ -49,6 +49,11 @@ pub(super) const FILTERS: [Reason; 12] = [
     Reason::InterPodAffinity,
 ];
 
+/// How many of them look at the node alone.
+const LOCAL_FILTER_COUNT: usize = 6;
+/// Where those begin that look at other pods; in between stand those that look at volumes.
+const FIRST_FILTER_OF_PODS: usize = 10;
+
 /// Filters that may refuse a pod before any node is looked at, in the profile's order.
 const PRE_FILTERS: [Reason; 3] =
     [Reason::VolumeRestrictions, Reason::VolumeBinding, Reason::VolumeZone];
@@ -137,12 +142,49 @@ impl<'a> Query<'a> {
 
     /// The first filter that refuses a node, if any.
     pub(super) fn check(&self, cache: &SchedulerCache, node: NodeId) -> Result<(), Rejection> {
-        for filter in FILTERS {
-            if let Err(code) = self.filter(cache, node.index(), filter) {
-                return Err(Rejection { filter, code });
-            }
-        }
-        Ok(())
+        self.check_filters(&FILTERS, cache, node)
+    }
+
+    /// The first filter that refuses a node, of those that look at the node alone.
+    pub(super) fn check_local(
+        &self,
+        cache: &SchedulerCache,
+        node: NodeId,
+    ) -> Result<(), Rejection> {
+        self.check_filters(&FILTERS[..LOCAL_FILTER_COUNT], cache, node)
+    }
+
+    /// The first of the other filters that refuses a node.
+    pub(super) fn check_others(
+        &self,
+        cache: &SchedulerCache,
+        node: NodeId,
+    ) -> Result<(), Rejection> {
+        let first = if self.has_volumes { LOCAL_FILTER_COUNT } else { FIRST_FILTER_OF_PODS };
+        self.check_filters(&FILTERS[first..], cache, node)
+    }
+
+    /// Whether no other filter has anything to say of any node.
+    pub(super) fn is_local(&self) -> bool {
+        let shape = self.shape;
+        !self.has_volumes
+            && shape.hard_spread.is_empty()
+            && shape.affinity.is_empty()
+            && shape.anti_affinity.is_empty()
+            && self.kept_off_by.is_empty()
+    }
+
+    #[inline]
+    fn check_filters(
+        &self,
+        filters: &[Reason],
+        cache: &SchedulerCache,
+        node: NodeId,
+    ) -> Result<(), Rejection> {
+        filters.iter().try_for_each(|filter| {
+            let checked = self.filter(cache, node.index(), *filter);
+            checked.map_err(|code| Rejection { filter: *filter, code })
+        })
     }
 
     /// One filter by itself, with what it refuses before nodes are looked at.

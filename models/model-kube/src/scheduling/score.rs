@@ -5,6 +5,7 @@ use model_api::NodeId;
 use super::Attempt;
 use super::cache::SchedulerCache;
 use super::catalog::Catalog;
+use super::local::LocalAnswer;
 use super::profile::ScoringStrategy;
 use super::shape::{Shape, SoftSpread};
 use super::topology::Topology;
@@ -93,6 +94,55 @@ pub(super) fn totals(cache: &SchedulerCache, attempt: Attempt, feasible: &[NodeI
         for (total, score) in totals.iter_mut().zip(&plugin.scores) {
             *total += plugin.weight * score;
         }
+    }
+    totals
+}
+
+/// What the plugins that look at a node alone make of it: the weighted scores for resources, and the
+/// taints that others count.
+pub(super) fn local(cache: &SchedulerCache, attempt: Attempt, node: NodeId) -> LocalAnswer {
+    let resources = [ScorePlugin::NodeResourcesFit, ScorePlugin::NodeResourcesBalancedAllocation];
+    let of = |plugin| of_plugin(cache, attempt, &[node], plugin);
+    let weighted = resources.into_iter().filter_map(of).map(|it| it.weight * it.scores[0]);
+    let shape = &cache.catalog.shapes[attempt.shape.index()];
+    LocalAnswer {
+        refused: None,
+        score: weighted.sum(),
+        disliked_count: cache.nodes[node.index()].views[shape.tolerations_idx].disliked_count,
+    }
+}
+
+/// Weighted totals, per feasible node, from what the nodes by themselves answered.
+pub(super) fn totals_from(
+    cache: &SchedulerCache,
+    attempt: Attempt,
+    feasible: &[NodeId],
+    answers: &[LocalAnswer],
+) -> Vec<i64> {
+    let mut totals: Vec<i64> = answers.iter().map(|answer| answer.score).collect();
+    let profile = &cache.catalog.profile;
+    let taints = profile.weight(ScorePlugin::TaintToleration);
+    let disliked = answers.iter().map(|answer| i64::from(answer.disliked_count));
+    let add = |plugin_weight: i64, scores: &[i64], totals: &mut [i64]| {
+        for (total, score) in totals.iter_mut().zip(scores) {
+            *total += plugin_weight * score;
+        }
+    };
+    if disliked.clone().all(|count| count == 0) {
+        for total in &mut totals {
+            *total += taints * MAX_SCORE;
+        }
+    } else {
+        add(taints, &normalize(&disliked.collect::<Vec<_>>(), true), &mut totals);
+    }
+    let others = [
+        ScorePlugin::NodeAffinity,
+        ScorePlugin::PodTopologySpread,
+        ScorePlugin::InterPodAffinity,
+        ScorePlugin::ImageLocality,
+    ];
+    for plugin in others.into_iter().filter_map(|it| of_plugin(cache, attempt, feasible, it)) {
+        add(plugin.weight, &plugin.scores, &mut totals);
     }
     totals
 }

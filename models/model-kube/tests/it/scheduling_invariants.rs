@@ -266,6 +266,7 @@ impl Pair {
         match *step {
             Step::Schedule { template, draw } => {
                 let template = template % template_count;
+                self.check_memory(template, draw);
                 let placement =
                     self.cache.schedule(self.shapes[template], None, |count| draw % count);
                 match placement {
@@ -317,6 +318,26 @@ impl Pair {
                     self.cache.add_node(NodeId::from_index(node), &self.slow.nodes[node]);
                 }
             }
+        }
+    }
+
+    /// What the cache keeps between attempts changes none of them: a clone, which keeps nothing,
+    /// decides the same, and the node is one of the best of all that [`SchedulerCache::explain`]
+    /// works out plugin by plugin (clusters here are small, so every search covers all nodes).
+    fn check_memory(&mut self, template: usize, draw: usize) {
+        let attempt = Attempt::new(self.shapes[template]);
+        let afresh = self.cache.clone().attempt(attempt, |count| draw % count);
+        let reports = self.cache.clone().explain(attempt);
+        let remembered = self.cache.attempt(attempt, |count| draw % count);
+        assert_eq!(remembered, afresh);
+        let best = reports.iter().filter_map(|report| report.total()).max();
+        let total_of = |node| {
+            let report = reports.iter().find(|report| report.node == node);
+            report.and_then(|report| report.total())
+        };
+        match remembered {
+            Placement::Node(node) => assert_eq!(total_of(node), best),
+            Placement::Unschedulable(_) => assert_eq!(best, None),
         }
     }
 
