@@ -6,7 +6,8 @@ use sim_kernel::SimSpan;
 
 use crate::ids::{DatabaseId, ServiceId, WorkloadId, ZoneId};
 use crate::kube::{
-    Ingress, Node, PersistentVolumeClaim, PodDisruptionBudget, Service, StorageClass, Workload,
+    HorizontalPodAutoscaler, Ingress, Node, PersistentVolumeClaim, PodDisruptionBudget, Service,
+    StorageClass, Workload,
 };
 use crate::load::{Load, ServiceProfile};
 use crate::parameters::Parameters;
@@ -35,6 +36,8 @@ pub struct Blueprint {
     pub ingresses: Vec<Ingress>,
     /// Disruption budgets.
     pub budgets: Vec<PodDisruptionBudget>,
+    /// Horizontal autoscalers.
+    pub autoscalers: Vec<HorizontalPodAutoscaler>,
     /// Storage classes.
     pub storage_classes: Vec<StorageClass>,
     /// Claims that exist by themselves.

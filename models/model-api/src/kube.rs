@@ -5,6 +5,7 @@
 //! is filled in already (defaulting is the reader's job), so a model never asks "or default".
 
 pub mod affinity;
+pub mod autoscaling;
 pub mod disruption;
 pub mod node;
 pub mod pod;
@@ -16,6 +17,10 @@ pub mod workload;
 pub use affinity::{
     Affinity, NodeAffinity, NodeSelector, NodeSelectorTerm, PodAffinityTerm,
     PreferredSchedulingTerm, WeightedPodAffinityTerm,
+};
+pub use autoscaling::{
+    DescribedObject, HorizontalPodAutoscaler, MetricIdentifier, MetricSource, MetricSpec,
+    MetricTarget, ScaleTarget, ScalingBehavior, ScalingPolicy, ScalingRules, SelectPolicy,
 };
 pub use disruption::{PodDisruptionBudget, UnhealthyPodEvictionPolicy};
 pub use node::{Node, Taint, TaintEffect, Toleration, TolerationOperator};

@@ -15,6 +15,7 @@ pub mod deployment;
 pub mod disruption;
 pub mod endpoints;
 pub mod etcd;
+pub mod horizontal_pod_autoscaler;
 pub mod leader_election;
 pub mod node_lifecycle;
 pub mod node_shutdown;

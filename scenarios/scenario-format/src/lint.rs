@@ -12,6 +12,7 @@ use crate::library;
 use crate::manifest::{Manifests, Object, Sourced, Tier};
 use crate::resolve::selects;
 
+mod autoscalers;
 mod budgets;
 mod databases;
 mod placement;
@@ -28,6 +29,7 @@ pub(crate) fn run(manifests: &Manifests, resolved: &Resolved, diagnostics: &mut 
     lint.pods();
     lint.references();
     lint.databases();
+    lint.autoscalers();
 }
 
 /// What the rules look at.

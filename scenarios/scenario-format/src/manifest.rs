@@ -7,7 +7,8 @@
 use std::sync::Arc;
 
 use model_api::kube::{
-    Ingress, PersistentVolumeClaim, PodDisruptionBudget, Service, StorageClass, Workload,
+    HorizontalPodAutoscaler, Ingress, PersistentVolumeClaim, PodDisruptionBudget, Service,
+    StorageClass, Workload,
 };
 use model_api::{Origin, SimSpan};
 
@@ -16,6 +17,7 @@ use crate::source::{Span, Spanned};
 use crate::yaml::Node;
 
 mod affinity;
+mod autoscaling;
 mod convert;
 mod deserialize;
 pub mod live;
@@ -52,8 +54,8 @@ pub struct Manifests {
     pub claims: Vec<Sourced<PersistentVolumeClaim>>,
     /// Database clusters.
     pub clusters: Vec<Sourced<Cluster>>,
-    /// Autoscalers and what they scale.
-    pub autoscalers: Vec<Sourced<ScaleTarget>>,
+    /// Horizontal autoscalers.
+    pub autoscalers: Vec<Sourced<HorizontalPodAutoscaler>>,
     /// Schedules in cron syntax.
     pub schedules: Vec<Sourced<CronSchedule>>,
     /// Names of namespaces that are defined.
@@ -84,15 +86,6 @@ pub struct PriorityClass {
     pub is_default: bool,
     /// `preemptionPolicy` is `Never`.
     pub never_preempts: bool,
-}
-
-/// What a HorizontalPodAutoscaler scales.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ScaleTarget {
-    /// Kind of the target.
-    pub kind: String,
-    /// Its name.
-    pub name: String,
 }
 
 /// When something happens, in cron syntax.

@@ -82,6 +82,16 @@ impl Quantity {
         to_i64(ceil_div(self.nanos, NANOS_PER_UNIT / 1000))
     }
 
+    /// As a float, like `Quantity.AsApproximateFloat64()`: its digits times a power of ten.
+    #[expect(clippy::cast_precision_loss, reason = "upstream rounds its digits to a float too")]
+    pub fn approximate(self) -> f64 {
+        let (mut digits, mut exponent) = (self.nanos, -9);
+        while exponent < 0 && digits % 10 == 0 {
+            (digits, exponent) = (digits / 10, exponent + 1);
+        }
+        digits as f64 * 10_f64.powi(exponent)
+    }
+
     /// In thousand-millionths, exactly.
     pub fn nanos(self) -> i128 {
         self.nanos

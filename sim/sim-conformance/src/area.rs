@@ -4,7 +4,7 @@ use scenario_format::yaml::Node;
 
 use crate::case::{Case, Judged, Outcome};
 use crate::tree::Tree;
-use crate::{cluster_autoscaler, controllers, scheduling, vpa};
+use crate::{cluster_autoscaler, controllers, hpa, scheduling, vpa};
 
 /// An area of cases: what tells them, who answers, which expectations only say how to compare.
 struct Area {
@@ -17,11 +17,7 @@ struct Area {
 /// Areas in the order in which they are tried.
 const AREAS: &[Area] = &[
     Area { marks: &["controller"], check: controllers::check, silent: controllers::SILENT },
-    Area {
-        marks: &["horizontalPodAutoscaler"],
-        check: |_| Err("the horizontal pod autoscaler has no model yet".to_owned()),
-        silent: &[],
-    },
+    Area { marks: &["horizontalPodAutoscaler"], check: hpa::check, silent: &[] },
     Area {
         marks: &["decision"],
         check: cluster_autoscaler::check,

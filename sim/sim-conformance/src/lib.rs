@@ -13,6 +13,7 @@ mod case;
 mod cluster_autoscaler;
 mod controllers;
 mod file;
+mod hpa;
 mod object;
 mod report;
 mod scheduling;

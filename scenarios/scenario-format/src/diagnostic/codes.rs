@@ -240,4 +240,13 @@ codes! {
     W0129 "a fault that nothing can notice"
         "The fault multiplies a load that nobody sends, or waits for the end of one that does not end."
         "Name a Service that carries load; give the other fault a duration."
+    W0130 "an autoscaler that cannot measure its pods"
+        "Utilization is in percent of the request. When one container states none (or the named container does not exist), the metric fails, and with it every scale-down."
+        "State the request of that resource in every container, or use ContainerResource for the one that matters, or averageValue."
+    W0131 "two autoscalers of one target"
+        "The controller refuses to act for pods that more than one HorizontalPodAutoscaler selects (AmbiguousSelector): neither scales anything."
+        "Put all metrics into one HorizontalPodAutoscaler; the highest proposal wins."
+    W0132 "an autoscaler of a kind without a scale"
+        "DaemonSets, Jobs and bare pods have no scale subresource, so there is nothing that an autoscaler could change."
+        "Scale a Deployment or a StatefulSet."
 }

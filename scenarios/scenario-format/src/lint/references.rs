@@ -1,4 +1,4 @@
-//! Names that lead nowhere: W0116, W0118, W0121 to W0127.
+//! Names that lead nowhere: W0118, W0121 to W0127.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,6 @@ use crate::resolve::selects;
 
 impl Lint<'_> {
     pub(super) fn references(&mut self) {
-        self.autoscalers();
         self.schedules();
         self.ingresses();
         self.target_ports();
@@ -23,37 +22,6 @@ impl Lint<'_> {
             self.claims_of(workload, object);
         }
         self.storage_classes();
-    }
-
-    /// W0116.
-    fn autoscalers(&mut self) {
-        for autoscaler in &self.manifests.autoscalers {
-            let object = self.manifests.object(autoscaler);
-            let target = &autoscaler.value;
-            let objects = self.manifests.objects.iter();
-            let found = objects.clone().any(|other| {
-                other.key.kind == target.kind
-                    && other.key.name == target.name
-                    && other.key.namespace == object.key.namespace
-            });
-            if !found {
-                let names: Vec<&str> = objects
-                    .filter(|other| {
-                        other.key.kind == target.kind && other.key.namespace == object.key.namespace
-                    })
-                    .map(|other| other.key.name.as_str())
-                    .collect();
-                let message = format!(
-                    "{} scales {} {}, which is not in the input",
-                    object.title(),
-                    target.kind,
-                    target.name
-                );
-                let span = object.value_span("spec.scaleTargetRef.name");
-                let help = suggestion(&target.name, names);
-                self.push(object, Diagnostic::new(Code::W0116, span, message).help_if(help));
-            }
-        }
     }
 
     /// W0121.

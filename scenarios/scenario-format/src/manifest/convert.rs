@@ -10,8 +10,7 @@ use super::pod::Admission;
 use super::postgresql::Cluster;
 use super::schedule::schedule_of;
 use super::{
-    EnvironmentValue, Manifests, Object, ObjectKey, PriorityClass, Reader, ScaleTarget, Sourced,
-    from_node,
+    EnvironmentValue, Manifests, Object, ObjectKey, PriorityClass, Reader, Sourced, from_node,
 };
 use crate::diagnostic::{Code, Diagnostic};
 use crate::source::Spanned;
@@ -240,17 +239,14 @@ impl Step<'_> {
 
     fn autoscaler(&mut self, diagnostics: &mut Vec<Diagnostic>) {
         let (object, object_idx) = (self.object, self.object_idx);
-        if object.api_version == "autoscaling/v2" {
-            let _: Option<autoscaling::v2::HorizontalPodAutoscaler> = read(object, diagnostics);
-        }
-        let text = |key: &str| {
-            let node = object.node.at(&["spec", "scaleTargetRef", key])?;
-            node.text().map(str::to_owned)
+        let value = if object.api_version == "autoscaling/v1" {
+            read::<autoscaling::v1::HorizontalPodAutoscaler>(object, diagnostics)
+                .map(|it| Reader { object, diagnostics }.autoscaler_v1(&it.spec))
+        } else {
+            read::<autoscaling::v2::HorizontalPodAutoscaler>(object, diagnostics)
+                .map(|it| Reader { object, diagnostics }.autoscaler(&it.spec))
         };
-        if let (Some(kind), Some(name)) = (text("kind"), text("name")) {
-            let value = ScaleTarget { kind, name };
-            self.out.autoscalers.push(Sourced { value, object_idx });
-        }
+        self.out.autoscalers.extend(value.map(|value| Sourced { value, object_idx }));
     }
 
     fn cluster(&mut self, diagnostics: &mut Vec<Diagnostic>) {

@@ -3,11 +3,12 @@
 //! Nothing is filled in, because what had to be is there. What the API would refuse is said, and
 //! read as far as it goes.
 
+use k8s_openapi::api::autoscaling::v2 as autoscaling;
 use k8s_openapi::api::core::v1 as core;
 use model_api::SimSpan;
 use model_api::kube::{
-    LabelSelector, Node, NodeAffinity, NodeSelector, PodTemplate, Taint, TaintEffect, Toleration,
-    TopologySpreadConstraint,
+    HorizontalPodAutoscaler, LabelSelector, Node, NodeAffinity, NodeSelector, PodTemplate, Taint,
+    TaintEffect, Toleration, TopologySpreadConstraint,
 };
 use serde::de::DeserializeOwned;
 
@@ -81,6 +82,17 @@ pub fn node(node: &yaml::Node, diagnostics: &mut Vec<Diagnostic>) -> Option<Node
                 .map(|image| (image.names.unwrap_or_default(), image.size_bytes.unwrap_or(0)))
                 .collect(),
         }
+    })
+}
+
+/// An `autoscaling/v2 HorizontalPodAutoscaler`.
+pub fn autoscaler(
+    node: &yaml::Node,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> Option<HorizontalPodAutoscaler> {
+    type Read = autoscaling::HorizontalPodAutoscaler;
+    read(node, "HorizontalPodAutoscaler", diagnostics, |reader, object: Read| {
+        reader.autoscaler(&object.spec)
     })
 }
 

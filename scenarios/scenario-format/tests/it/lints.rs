@@ -118,6 +118,37 @@ fn probes_and_requests() {
     speaks("W0114", swap("          resources: {requests: {cpu: 100m, memory: 64Mi}}\n", ""));
 }
 
+fn scaler(name: &str, kind: &str, metrics: &str) -> String {
+    format!(
+        "apiVersion: autoscaling/v2\nkind: HorizontalPodAutoscaler\nmetadata: {{name: {name}, namespace: shop}}\nspec: {{maxReplicas: 3, scaleTargetRef: {{apiVersion: apps/v1, kind: {kind}, name: web}}, metrics: [{metrics}]}}\n"
+    )
+}
+
+#[test]
+fn autoscalers_that_cannot_work() {
+    let of_pod = |resource: &str| {
+        format!(
+            "{{type: Resource, resource: {{name: {resource}, target: {{type: Utilization, averageUtilization: 60}}}}}}"
+        )
+    };
+    let of_container = |name: &str| {
+        format!(
+            "{{type: ContainerResource, containerResource: {{name: cpu, container: {name}, target: {{type: Utilization, averageUtilization: 60}}}}}}"
+        )
+    };
+    let value = "{type: Resource, resource: {name: storage, target: {type: AverageValue, averageValue: 5G}}}";
+    for fine in [of_pod("cpu"), of_pod("memory"), of_container("web"), value.to_owned()] {
+        let text = format!("{WEB}---\n{}", scaler("h", "Deployment", &fine));
+        assert_eq!(codes(&text), Vec::<String>::new(), "{fine}");
+    }
+    speaks("W0130", plus(&scaler("h", "Deployment", &of_pod("storage"))));
+    speaks("W0130", plus(&scaler("h", "Deployment", &of_container("wep"))));
+    let two = format!("{}---\n{}", scaler("h", "Deployment", ""), scaler("i", "Deployment", ""));
+    speaks("W0131", plus(&two));
+    let daemons = "apiVersion: apps/v1\nkind: DaemonSet\nmetadata: {name: web, namespace: shop}\nspec: {selector: {matchLabels: {app: d}}, template: {metadata: {labels: {app: d}}, spec: {containers: [{name: d, image: d:1, resources: {requests: {cpu: 100m, memory: 64Mi}}}]}}}\n";
+    speaks("W0132", plus(&format!("{daemons}---\n{}", scaler("h", "DaemonSet", ""))));
+}
+
 #[test]
 fn names_that_lead_nowhere() {
     let scaler = |target: &str| {

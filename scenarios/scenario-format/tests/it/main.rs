@@ -1,5 +1,6 @@
 //! Tests of the whole reader.
 
+mod autoscaling;
 mod bad_input;
 mod explained;
 mod library;

@@ -11,9 +11,9 @@ use sim_conformance::Outcome;
 const PASSED: &[(&str, usize)] = &[
     ("cluster-autoscaler", 37),
     ("default-profile-placement", 10),
-    ("hpa-behavior", 0),
-    ("hpa-controller", 0),
-    ("hpa-replica-calculator", 0),
+    ("hpa-behavior", 20),
+    ("hpa-controller", 17),
+    ("hpa-replica-calculator", 26),
     ("inter-pod-affinity-filter", 14),
     ("inter-pod-affinity-score", 9),
     ("node-fit-filters", 31),

@@ -1,0 +1,216 @@
+//! From what the metrics propose to what is set: stabilization, rates, least and most.
+
+use model_api::kube::{HorizontalPodAutoscaler, ScalingBehavior, ScalingRules, SelectPolicy};
+use sim_kernel::{SimSpan, SimTime};
+
+use super::history::{Edge, History};
+use super::{Settings, to_int32};
+
+/// Without `behavior` a target may at most be multiplied by this (`scaleUpLimitFactor`),
+const UP_FACTOR: f64 = 2.0;
+/// or grow to this (`scaleUpLimitMinimum`).
+const UP_MINIMUM: f64 = 4.0;
+
+/// A proposal after all limits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Normalized {
+    /// How many.
+    pub replicas: i32,
+    /// What the windows made of the proposal, before rates and limits.
+    pub stabilized: i32,
+    /// Reason of condition AbleToScale.
+    pub able_reason: &'static str,
+    /// Reason of condition ScalingLimited, which is True when `replicas` is not `stabilized`.
+    pub limited_reason: &'static str,
+}
+
+/// Reason when nothing was limited.
+const WITHIN: &str = "DesiredWithinRange";
+/// Reason when nothing was stabilized.
+const READY: &str = "ReadyForNewScale";
+
+/// Normalizes a proposal and remembers it.
+pub fn normalize(
+    autoscaler: &HorizontalPodAutoscaler,
+    settings: &Settings,
+    history: &mut History,
+    current: i32,
+    proposal: i32,
+    now: SimTime,
+) -> Normalized {
+    match &autoscaler.behavior {
+        None => without_behavior(autoscaler, settings, history, current, proposal, now),
+        Some(behavior) => {
+            with_behavior(autoscaler, behavior, settings, history, current, proposal, now)
+        }
+    }
+}
+
+/// `normalizeDesiredReplicas`.
+fn without_behavior(
+    autoscaler: &HorizontalPodAutoscaler,
+    settings: &Settings,
+    history: &mut History,
+    current: i32,
+    proposal: i32,
+    now: SimTime,
+) -> Normalized {
+    let window = settings.downscale_stabilization;
+    let stabilized = history.highest(proposal, window, Edge::Inclusive, now);
+    history.recommend(proposal, now, window);
+    let up_limit = to_int32((UP_FACTOR * f64::from(current)).max(UP_MINIMUM));
+    let (most, reason) = if autoscaler.max_replicas > up_limit {
+        (up_limit, "ScaleUpLimit")
+    } else {
+        (autoscaler.max_replicas, "TooManyReplicas")
+    };
+    let (replicas, limited_reason) = if stabilized < autoscaler.min_replicas {
+        (autoscaler.min_replicas, "TooFewReplicas")
+    } else if stabilized > most {
+        (most, reason)
+    } else {
+        (stabilized, WITHIN)
+    };
+    let able_reason = if stabilized == proposal { READY } else { "ScaleDownStabilized" };
+    Normalized { replicas, stabilized, able_reason, limited_reason }
+}
+
+/// `normalizeDesiredReplicasWithBehaviors`.
+fn with_behavior(
+    autoscaler: &HorizontalPodAutoscaler,
+    behavior: &ScalingBehavior,
+    settings: &Settings,
+    history: &mut History,
+    current: i32,
+    proposal: i32,
+    now: SimTime,
+) -> Normalized {
+    let (up_window, down_window) = windows(behavior, settings);
+    let up = history.lowest(proposal, up_window, Edge::Exclusive, now);
+    let down = history.highest(proposal, down_window, Edge::Exclusive, now);
+    let mut stabilized = current;
+    if stabilized < up {
+        stabilized = up;
+    }
+    if stabilized > down {
+        stabilized = down;
+    }
+    history.recommend(proposal, now, up_window.max(down_window));
+    let able_reason = match (stabilized == proposal, proposal >= current) {
+        (true, _) => READY,
+        (false, true) => "ScaleUpStabilized",
+        (false, false) => "ScaleDownStabilized",
+    };
+    let (replicas, limited_reason) =
+        limit_rate(autoscaler, behavior, history, current, stabilized, now);
+    Normalized { replicas, stabilized, able_reason, limited_reason }
+}
+
+/// The windows of both directions.
+fn windows(behavior: &ScalingBehavior, settings: &Settings) -> (SimSpan, SimSpan) {
+    let down = behavior.scale_down.stabilization_window;
+    (
+        behavior.scale_up.stabilization_window.unwrap_or(SimSpan::ZERO),
+        down.unwrap_or(settings.downscale_stabilization),
+    )
+}
+
+/// `convertDesiredReplicasWithBehaviorRate`.
+fn limit_rate(
+    autoscaler: &HorizontalPodAutoscaler,
+    behavior: &ScalingBehavior,
+    history: &History,
+    current: i32,
+    wanted: i32,
+    now: SimTime,
+) -> (i32, &'static str) {
+    if wanted > current {
+        let limit = up_limit(&behavior.scale_up, history, current, now).max(current);
+        let (most, reason) = if autoscaler.max_replicas > limit {
+            (limit, "ScaleUpLimit")
+        } else {
+            (autoscaler.max_replicas, "TooManyReplicas")
+        };
+        if wanted > most {
+            return (most, reason);
+        }
+    } else if wanted < current {
+        let limit = down_limit(&behavior.scale_down, history, current, now).min(current);
+        let (least, reason) = if autoscaler.min_replicas < limit {
+            (limit, "ScaleDownLimit")
+        } else {
+            (autoscaler.min_replicas, "TooFewReplicas")
+        };
+        if wanted < least {
+            return (least, reason);
+        }
+    }
+    (wanted, WITHIN)
+}
+
+/// `calculateScaleUpLimitWithScalingRules`: percentages round up, else a small target never grows.
+fn up_limit(rules: &ScalingRules, history: &History, current: i32, now: SimTime) -> i32 {
+    let limits = limits(rules, history, current, now, |base, value, is_percent| {
+        if is_percent {
+            to_int32((f64::from(base) * (1.0 + f64::from(value) / 100.0)).ceil())
+        } else {
+            base.wrapping_add(value)
+        }
+    });
+    match rules.select_policy {
+        SelectPolicy::Disabled => current,
+        SelectPolicy::Min => limits.fold(i32::MAX, i32::min),
+        SelectPolicy::Max => limits.fold(i32::MIN, i32::max),
+    }
+}
+
+/// `calculateScaleDownLimitWithBehaviors`: percentages are cut; `Max` is the largest change, so the
+/// smallest number.
+fn down_limit(rules: &ScalingRules, history: &History, current: i32, now: SimTime) -> i32 {
+    let limits = limits(rules, history, current, now, |base, value, is_percent| {
+        if is_percent {
+            to_int32(f64::from(base) * (1.0 - f64::from(value) / 100.0))
+        } else {
+            base.wrapping_sub(value)
+        }
+    });
+    match rules.select_policy {
+        SelectPolicy::Disabled => current,
+        SelectPolicy::Min => limits.fold(i32::MIN, i32::max),
+        SelectPolicy::Max => limits.fold(i32::MAX, i32::min),
+    }
+}
+
+/// What each policy allows, counted from what was there when its period began.
+fn limits(
+    rules: &ScalingRules,
+    history: &History,
+    current: i32,
+    now: SimTime,
+    allowed: impl Fn(i32, i32, bool) -> i32,
+) -> impl Iterator<Item = i32> {
+    rules.policies.iter().map(move |policy| {
+        let (added, removed) = history.changes(policy.period, now);
+        let base = current.wrapping_sub(added).wrapping_add(removed);
+        allowed(base, policy.value, policy.is_percent)
+    })
+}
+
+/// The next moment at which the same proposal could give another result because something leaves a
+/// window or a period.
+pub fn next_departure(
+    autoscaler: &HorizontalPodAutoscaler,
+    settings: &Settings,
+    history: &History,
+    proposal: i32,
+    now: SimTime,
+) -> Option<SimTime> {
+    let Some(behavior) = &autoscaler.behavior else {
+        let windows = [(settings.downscale_stabilization, Edge::Inclusive)];
+        return history.next_departure(proposal, &windows, std::iter::empty(), now);
+    };
+    let (up, down) = windows(behavior, settings);
+    let windows = [(up, Edge::Exclusive), (down, Edge::Exclusive)];
+    let policies = behavior.scale_up.policies.iter().chain(&behavior.scale_down.policies);
+    history.next_departure(proposal, &windows, policies.map(|policy| policy.period), now)
+}

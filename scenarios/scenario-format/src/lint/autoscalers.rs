@@ -1,0 +1,151 @@
+//! Autoscalers that cannot work: W0116, W0130 to W0132.
+
+use model_api::kube::{
+    Container, HorizontalPodAutoscaler, MetricSource, MetricSpec, MetricTarget, Workload,
+    WorkloadKind,
+};
+
+use super::Lint;
+use crate::diagnostic::{Code, Diagnostic};
+use crate::manifest::Object;
+use crate::nearest::suggestion;
+
+impl<'a> Lint<'a> {
+    pub(super) fn autoscalers(&mut self) {
+        for (idx, autoscaler) in self.manifests.autoscalers.iter().enumerate() {
+            let object = self.manifests.object(autoscaler);
+            self.rival(idx, &autoscaler.value, object);
+            match self.target_of(&autoscaler.value) {
+                None => self.lost_target(&autoscaler.value, object),
+                Some((workload, _)) => {
+                    self.unscalable(workload, &autoscaler.value, object);
+                    for (idx, metric) in autoscaler.value.metrics.iter().enumerate() {
+                        self.unmeasured(idx, metric, workload, object);
+                    }
+                }
+            }
+        }
+    }
+
+    fn target_of(
+        &self,
+        autoscaler: &HorizontalPodAutoscaler,
+    ) -> Option<(&'a Workload, &'a Object)> {
+        self.workloads().find(|(workload, _)| {
+            workload.kind.name() == autoscaler.target.kind
+                && workload.name == autoscaler.target.name
+                && workload.namespace == autoscaler.namespace
+        })
+    }
+
+    /// W0116. Objects of kinds that are not read count too: a custom resource may have a scale.
+    fn lost_target(&mut self, autoscaler: &HorizontalPodAutoscaler, object: &Object) {
+        let target = &autoscaler.target;
+        let alike = |other: &&Object| {
+            other.key.kind == target.kind && other.key.namespace == object.key.namespace
+        };
+        let objects = self.manifests.objects.iter().filter(alike);
+        let names: Vec<&str> = objects.map(|other| other.key.name.as_str()).collect();
+        if names.contains(&target.name.as_str()) {
+            return;
+        }
+        let message = format!(
+            "{} scales {} {}, which is not in the input",
+            object.title(),
+            target.kind,
+            target.name
+        );
+        let span = object.value_span("spec.scaleTargetRef.name");
+        let help = suggestion(&target.name, names);
+        self.push(object, Diagnostic::new(Code::W0116, span, message).help_if(help));
+    }
+
+    /// W0131: said of the second.
+    fn rival(&mut self, idx: usize, autoscaler: &HorizontalPodAutoscaler, object: &Object) {
+        let earlier = self.manifests.autoscalers[..idx].iter().find(|earlier| {
+            earlier.value.namespace == autoscaler.namespace
+                && earlier.value.target == autoscaler.target
+        });
+        let Some(earlier) = earlier else { return };
+        let first = self.manifests.object(earlier);
+        let target = &autoscaler.target;
+        let message = format!(
+            "{} and {} scale the same {} {}",
+            first.title(),
+            object.title(),
+            target.kind,
+            target.name
+        );
+        let span = object.value_span("spec.scaleTargetRef.name");
+        let diagnostic = Diagnostic::new(Code::W0131, span, message);
+        self.push(object, diagnostic.related(first.name_span, "the first one"));
+    }
+
+    /// W0132.
+    fn unscalable(
+        &mut self,
+        workload: &Workload,
+        autoscaler: &HorizontalPodAutoscaler,
+        object: &Object,
+    ) {
+        let has_scale = !matches!(
+            workload.kind,
+            WorkloadKind::DaemonSet | WorkloadKind::Job { .. } | WorkloadKind::Pod
+        );
+        if !has_scale {
+            let kind = &autoscaler.target.kind;
+            let message = format!("{}: a {kind} has no scale to be changed", object.title());
+            let span = object.value_span("spec.scaleTargetRef.kind");
+            self.push(object, Diagnostic::new(Code::W0132, span, message));
+        }
+    }
+
+    /// W0130.
+    fn unmeasured(
+        &mut self,
+        idx: usize,
+        metric: &MetricSpec,
+        workload: &Workload,
+        object: &Object,
+    ) {
+        let (field, resource, wanted) = match &metric.source {
+            MetricSource::Resource { name } => ("resource.name", name, None),
+            MetricSource::ContainerResource { name, container } => {
+                ("containerResource.container", name, Some(container))
+            }
+            _ => return,
+        };
+        let span = object.value_span(&format!("spec.metrics[{idx}].{field}"));
+        let spec = &workload.template.spec;
+        let sidecars = spec.init_containers.iter().filter(|it| it.restart_always);
+        let all = spec.containers.iter().chain(sidecars);
+        let measured: Vec<&Container> =
+            all.clone().filter(|it| wanted.is_none_or(|name| *name == it.name)).collect();
+        if let (Some(name), true) = (wanted, measured.is_empty()) {
+            let message = format!(
+                "{}: {} {} has no container {name}",
+                object.title(),
+                workload.kind.name(),
+                workload.name
+            );
+            let help = suggestion(name, all.map(|it| it.name.as_str()));
+            self.push(object, Diagnostic::new(Code::W0130, span, message).help_if(help));
+            return;
+        }
+        // With requests of the pod as such, those of the containers do not count.
+        let asks_by_pod = wanted.is_none() && !spec.requests.0.is_empty();
+        if asks_by_pod || !matches!(metric.target, MetricTarget::Utilization(_)) {
+            return;
+        }
+        if let Some(silent) = measured.iter().find(|it| it.requests.get(resource).is_none()) {
+            let message = format!(
+                "{}: container {} of {} {} requests no {resource}, so there is no utilization",
+                object.title(),
+                silent.name,
+                workload.kind.name(),
+                workload.name
+            );
+            self.push(object, Diagnostic::new(Code::W0130, span, message));
+        }
+    }
+}

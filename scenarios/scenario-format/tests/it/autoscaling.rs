@@ -1,0 +1,105 @@
+//! Horizontal autoscalers: what is filled in, what is refused, and where.
+
+use model_api::SimSpan;
+use model_api::kube::{
+    HorizontalPodAutoscaler, MetricSource, MetricSpec, MetricTarget, ScalingRules, SelectPolicy,
+};
+
+use crate::support::{load_all, said, web};
+
+fn manifest(version: &str, spec: &str) -> String {
+    format!(
+        "apiVersion: autoscaling/{version}\nkind: HorizontalPodAutoscaler\nmetadata: {{name: h, namespace: shop}}\nspec:\n  scaleTargetRef: {{apiVersion: apps/v1, kind: Deployment, name: web}}\n{spec}"
+    )
+}
+
+fn read(version: &str, spec: &str) -> HorizontalPodAutoscaler {
+    let files = web("").with("h.yaml", manifest(version, spec));
+    let loaded = load_all(&files, &["web.yaml", "h.yaml"], &[]);
+    assert_eq!(said(&loaded), Vec::<String>::new());
+    loaded.resolved.expect("valid").blueprint.autoscalers.remove(0)
+}
+
+fn cpu(target: MetricTarget) -> MetricSpec {
+    MetricSpec { source: MetricSource::Resource { name: "cpu".to_owned() }, target }
+}
+
+#[test]
+fn defaults_are_those_of_the_api_server() {
+    let found = read("v2", "  maxReplicas: 5\n");
+    assert_eq!((found.min_replicas, found.max_replicas), (1, 5));
+    assert_eq!(found.metrics, [cpu(MetricTarget::Utilization(80))]);
+    assert_eq!(found.behavior, None);
+    assert_eq!((found.target.kind.as_str(), found.target.name.as_str()), ("Deployment", "web"));
+    let old =
+        read("v1", "  minReplicas: 2\n  maxReplicas: 5\n  targetCPUUtilizationPercentage: 55\n");
+    assert_eq!((old.min_replicas, old.metrics), (2, vec![cpu(MetricTarget::Utilization(55))]));
+}
+
+#[test]
+fn a_behavior_is_filled_in_on_both_sides() {
+    let spec = "  maxReplicas: 5\n  behavior:\n    scaleDown: {tolerance: 50m, policies: [{type: Pods, value: 2, periodSeconds: 60}]}\n";
+    let behavior = read("v2", spec).behavior.expect("stated");
+    assert_eq!(behavior.scale_up, ScalingRules::default_up());
+    let down = behavior.scale_down;
+    assert_eq!((down.stabilization_window, down.tolerance), (None, Some(0.05)));
+    assert_eq!((down.select_policy, down.policies.len()), (SelectPolicy::Max, 1));
+    assert_eq!(down.policies[0].period, SimSpan::from_secs(60));
+    let spec = "  maxReplicas: 5\n  behavior: {scaleUp: {stabilizationWindowSeconds: 30, selectPolicy: Disabled}}\n";
+    let behavior = read("v2", spec).behavior.expect("stated");
+    assert_eq!(behavior.scale_down, ScalingRules::default_down());
+    let up = behavior.scale_up;
+    assert_eq!(up.stabilization_window, Some(SimSpan::from_secs(30)));
+    assert_eq!((up.select_policy, up.policies.len()), (SelectPolicy::Disabled, 2));
+}
+
+#[test]
+fn every_kind_of_metric_is_read() {
+    let spec = "  maxReplicas: 5\n  metrics:\n    - {type: Pods, pods: {metric: {name: rps}, target: {type: AverageValue, averageValue: 1k}}}\n    - {type: Object, object: {describedObject: {apiVersion: v1, kind: Service, name: web}, metric: {name: hits}, target: {type: Value, value: 2500m}}}\n    - {type: External, external: {metric: {name: queue, selector: {matchLabels: {q: a}}}, target: {type: AverageValue, averageValue: 30}}}\n    - {type: Resource, resource: {name: memory, target: {type: AverageValue, averageValue: 1Ki}}}\n";
+    let metrics = read("v2", spec).metrics;
+    let targets: Vec<MetricTarget> = metrics.iter().map(|metric| metric.target).collect();
+    let average = MetricTarget::AverageValue;
+    let expected =
+        [average(1_000_000), MetricTarget::Value(2500), average(30_000), average(1_024_000)];
+    assert_eq!(targets, expected);
+    assert!(matches!(&metrics[2].source, MetricSource::External(it) if it.selector.is_some()));
+}
+
+#[test]
+fn what_the_api_server_refuses_is_refused_at_its_place() {
+    let cases = [
+        ("  maxReplicas: 2\n  minReplicas: 3\n", "maxReplicas"),
+        ("  maxReplicas: 2\n  minReplicas: 0\n", "minReplicas"),
+        ("  maxReplicas: 0\n", "maxReplicas"),
+        ("  maxReplicas: 2\n  metrics: [{type: Pod}]\n", "type"),
+        ("  maxReplicas: 2\n  metrics: [{type: Pods}]\n", "type"),
+        (
+            "  maxReplicas: 2\n  metrics: [{type: Resource, resource: {name: cpu, target: {type: Utilization}}}]\n",
+            "target",
+        ),
+        (
+            "  maxReplicas: 2\n  behavior: {scaleUp: {policies: [{type: Pods, value: 1, periodSeconds: 1801}]}}\n",
+            "periodSeconds",
+        ),
+        (
+            "  maxReplicas: 2\n  behavior: {scaleUp: {stabilizationWindowSeconds: 3601}}\n",
+            "stabilizationWindowSeconds",
+        ),
+        ("  maxReplicas: 2\n  behavior: {scaleDown: {policies: []}}\n", "policies"),
+        ("  maxReplicas: 2\n  behavior: {scaleUp: {tolerance: -1}}\n", "tolerance"),
+    ];
+    for (spec, field) in cases {
+        let text = manifest("v2", spec);
+        let key = format!("{field}:");
+        let (row, line) =
+            text.lines().enumerate().find(|(_, line)| line.contains(&key)).expect("it is there");
+        let value_at = line.find(&key).expect("it is there") + key.len() + 1;
+        let place = format!("{}:{}", row + 1, value_at + 1);
+        let files = web("").with("h.yaml", &text);
+        let loaded = load_all(&files, &["web.yaml", "h.yaml"], &[]);
+        let said = said(&loaded);
+        let start = format!("h.yaml:{place}: E0022");
+        let is_said = said.iter().any(|line| line.starts_with(&start) && line.contains(field));
+        assert!(is_said, "{start} {field} in {said:?}");
+    }
+}
