@@ -1,0 +1,590 @@
+//! Job controller: how many pods run, what a failure means, when a Job is over.
+//!
+//! # Modelled
+//! `parallelism`, `completions`, fixed count and indexed completion, `backoffLimit`,
+//! `backoffLimitPerIndex` with `maxFailedIndexes`, `activeDeadlineSeconds`, `podFailurePolicy` (exit
+//! codes and conditions), `podReplacementPolicy`, `suspend`, `ttlSecondsAfterFinished`, the wait
+//! between failures.
+//! # Not modelled
+//! `successPolicy`, elastic indexed Jobs, `managedBy`, finalizers and the two-step counting of pods
+//! that they serve, CronJobs.
+//! # Defaults and their sources
+//! `pkg/controller/job/{job_controller,backoff_utils,indexed_job_utils,pod_failure_policy}.go`,
+//! `pkg/apis/batch/v1/defaults.go`, `pkg/controller/ttlafterfinished/ttlafterfinished_controller.go`,
+//! Kubernetes 1.36: [`JobSpec::default`].
+//! # Invariants
+//! Never more pods than `parallelism`, nor than completions that are missing. No index runs twice at
+//! a time, and none that has succeeded runs again. A finished Job has no use for a pod.
+//! # Checked against
+//! Upstream's rules, retold as tests; property tests that play whole Jobs.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use model_api::kube::RestartPolicy;
+use sim_kernel::{SimSpan, SimTime};
+
+/// The first wait after a failure (`DefaultJobPodFailureBackOff`).
+pub const BACKOFF_INITIAL: SimSpan = SimSpan::from_secs(10);
+/// The longest wait after a failure (`MaxJobPodFailureBackOff`).
+pub const BACKOFF_MAX: SimSpan = SimSpan::from_mins(10);
+/// Most pods created or deleted by one sync (`MaxPodCreateDeletePerSync`).
+pub const BURST: u32 = 500;
+
+/// `spec` of a Job, defaults filled in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JobSpec {
+    /// `parallelism`.
+    pub parallelism: u32,
+    /// `completions`; `None` is a work queue, done when one pod succeeded and all have ended.
+    pub completions: Option<u32>,
+    /// `completionMode: Indexed`.
+    pub is_indexed: bool,
+    /// `backoffLimit`.
+    pub backoff_limit: u32,
+    /// `backoffLimitPerIndex`.
+    pub backoff_limit_per_index: Option<u32>,
+    /// `maxFailedIndexes`.
+    pub max_failed_indexes: Option<u32>,
+    /// `activeDeadlineSeconds`.
+    pub active_deadline: Option<SimSpan>,
+    /// `ttlSecondsAfterFinished`.
+    pub ttl_after_finished: Option<SimSpan>,
+    /// `suspend`.
+    pub is_suspended: bool,
+    /// `podReplacementPolicy: Failed`: a terminating pod is not replaced before it has ended.
+    pub replaces_failed_only: bool,
+    /// `podFailurePolicy.rules`.
+    pub failure_rules: Vec<FailureRule>,
+    /// The template's `restartPolicy`.
+    pub restart_policy: RestartPolicy,
+}
+
+impl Default for JobSpec {
+    fn default() -> Self {
+        Self {
+            parallelism: 1,
+            completions: Some(1),
+            is_indexed: false,
+            backoff_limit: 6,
+            backoff_limit_per_index: None,
+            max_failed_indexes: None,
+            active_deadline: None,
+            ttl_after_finished: None,
+            is_suspended: false,
+            replaces_failed_only: false,
+            failure_rules: Vec::new(),
+            restart_policy: RestartPolicy::Never,
+        }
+    }
+}
+
+/// One rule of a pod failure policy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FailureRule {
+    /// What a match means.
+    pub action: FailureAction,
+    /// What it looks at.
+    pub requirement: FailureRequirement,
+}
+
+/// What a pod's failure means for its Job.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the words are those of the Kubernetes API")]
+pub enum FailureAction {
+    FailJob,
+    FailIndex,
+    Ignore,
+    #[default]
+    Count,
+}
+
+/// What a rule looks at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FailureRequirement {
+    /// `onExitCodes`.
+    ExitCodes {
+        /// Only this container, if named.
+        container: Option<String>,
+        /// `operator: In` (else `NotIn`).
+        is_in: bool,
+        /// `values`.
+        values: Vec<i32>,
+    },
+    /// `onPodConditions`: any of these types and statuses.
+    Conditions(Vec<(String, String)>),
+}
+
+/// A pod that failed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FailedPod {
+    /// Containers that ended, with their exit codes.
+    pub exit_codes: Vec<(String, i32)>,
+    /// Conditions: type and status.
+    pub conditions: Vec<(String, String)>,
+}
+
+/// What a failure means by the rules: the first that matches decides (`matchPodFailurePolicy`). A
+/// container that ended with 0 matches no rule.
+pub fn failure_action(rules: &[FailureRule], pod: &FailedPod) -> FailureAction {
+    let matches = |rule: &&FailureRule| match &rule.requirement {
+        FailureRequirement::ExitCodes { container, is_in, values } => {
+            pod.exit_codes.iter().any(|(name, code)| {
+                *code != 0
+                    && container.as_ref().is_none_or(|wanted| wanted == name)
+                    && values.contains(code) == *is_in
+            })
+        }
+        FailureRequirement::Conditions(patterns) => {
+            patterns.iter().any(|pattern| pod.conditions.contains(pattern))
+        }
+    };
+    rules.iter().find(matches).map_or(FailureAction::Count, |rule| rule.action)
+}
+
+/// What a Job has come to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct JobStatus {
+    /// Pods that are neither finished nor terminating: their index, in indexed Jobs.
+    pub active: Vec<ActivePod>,
+    /// Pods that are terminating and have not ended.
+    pub terminating_count: u32,
+    /// Pods that succeeded; in indexed Jobs see [`Self::succeeded_indexes`].
+    pub succeeded_count: u32,
+    /// Failures that count against `backoffLimit`.
+    pub failed_count: u32,
+    /// Indexes that succeeded.
+    pub succeeded_indexes: BTreeSet<u32>,
+    /// Failures by index, with `backoffLimitPerIndex`: each index waits by itself.
+    pub failures_by_index: BTreeMap<u32, RecentFailures>,
+    /// Indexes that may not be tried again.
+    pub failed_indexes: BTreeSet<u32>,
+    /// A failure that a rule said fails the Job.
+    pub is_failed_by_policy: bool,
+    /// Restarts of containers of running pods, which count with `restartPolicy: OnFailure`.
+    pub restart_count: u32,
+    /// When it started, or was resumed.
+    pub started_at: Option<SimTime>,
+    /// Failures since the last success, and when the last one was.
+    pub recent_failures: RecentFailures,
+}
+
+/// An active pod.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ActivePod {
+    /// Its completion index, in indexed Jobs.
+    pub index: Option<u32>,
+    /// It is bound to a node and ready: such pods are deleted last.
+    pub is_ready: bool,
+}
+
+/// Failures since the last success.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RecentFailures {
+    /// How many.
+    pub count: u32,
+    /// When the last of them ended.
+    pub last_at: SimTime,
+}
+
+impl RecentFailures {
+    /// From when pods may be created again (`getRemainingTime`): 10 s after one failure, doubled by
+    /// each further one.
+    pub fn not_before(self) -> SimTime {
+        let Some(doublings) = self.count.checked_sub(1) else { return SimTime::ZERO };
+        // Ten minutes are reached long before sixteen doublings.
+        let wait = BACKOFF_INITIAL.saturating_mul(1 << doublings.min(16)).min(BACKOFF_MAX);
+        self.last_at + wait
+    }
+}
+
+/// How a Job ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the words are those of the Kubernetes API")]
+pub enum JobEnd {
+    Complete,
+    PodFailurePolicy,
+    BackoffLimitExceeded,
+    DeadlineExceeded,
+    MaxFailedIndexesExceeded,
+    FailedIndexes,
+}
+
+/// Whether a Job is over, and how (`syncJob`). Failure is looked for first, in upstream's order.
+pub fn end(spec: &JobSpec, status: &JobStatus, now: SimTime) -> Option<JobEnd> {
+    if status.is_failed_by_policy {
+        return Some(JobEnd::PodFailurePolicy);
+    }
+    if exceeds_backoff_limit(spec, status) {
+        return Some(JobEnd::BackoffLimitExceeded);
+    }
+    if let (Some(deadline), Some(started_at), false) =
+        (spec.active_deadline, status.started_at, spec.is_suspended)
+        && started_at + deadline <= now
+    {
+        return Some(JobEnd::DeadlineExceeded);
+    }
+    let failed_indexes = count_of(&status.failed_indexes);
+    let succeeded = succeeded_count(spec, status);
+    if spec.backoff_limit_per_index.is_some() {
+        if spec.max_failed_indexes.is_some_and(|max| failed_indexes > max) {
+            return Some(JobEnd::MaxFailedIndexesExceeded);
+        }
+        let all_tried = spec.completions.is_some_and(|all| failed_indexes + succeeded >= all);
+        if failed_indexes > 0 && all_tried {
+            return Some(JobEnd::FailedIndexes);
+        }
+    }
+    let is_idle = status.active.is_empty();
+    let is_complete = match spec.completions {
+        None => succeeded > 0 && is_idle,
+        Some(completions) => succeeded >= completions && is_idle,
+    };
+    is_complete.then_some(JobEnd::Complete)
+}
+
+fn count_of(indexes: &BTreeSet<u32>) -> u32 {
+    u32::try_from(indexes.len()).unwrap_or(u32::MAX)
+}
+
+fn succeeded_count(spec: &JobSpec, status: &JobStatus) -> u32 {
+    if spec.is_indexed { count_of(&status.succeeded_indexes) } else { status.succeeded_count }
+}
+
+/// `failed > backoffLimit`, or restarts in place reach it (`pastBackoffLimitOnFailure`).
+fn exceeds_backoff_limit(spec: &JobSpec, status: &JobStatus) -> bool {
+    let restarts_exceed = spec.restart_policy == RestartPolicy::OnFailure
+        && status.restart_count >= spec.backoff_limit.max(1);
+    // With limits per index the total is unlimited unless it is stated, which the API server fills
+    // in as the largest number there is.
+    status.failed_count > spec.backoff_limit || restarts_exceed
+}
+
+/// What is to be done with pods.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PodPlan {
+    /// Positions of active pods to delete.
+    pub delete: Vec<usize>,
+    /// How many pods to create.
+    pub create_count: u32,
+    /// Their indexes, in indexed Jobs.
+    pub create_indexes: Vec<u32>,
+    /// Pods are wanted, but only from this moment on.
+    pub retry_at: Option<SimTime>,
+}
+
+/// Compares active pods with the wanted number (`manageJob`). Meant for Jobs that are not over.
+pub fn plan(spec: &JobSpec, status: &JobStatus, now: SimTime) -> PodPlan {
+    let active = u32::try_from(status.active.len()).unwrap_or(u32::MAX);
+    let wanted = wanted_active(spec, status, active);
+    let mut plan = PodPlan::default();
+    if active > wanted {
+        plan.delete = victims(&status.active, (active - wanted).min(BURST));
+        return plan;
+    }
+    let held = if spec.replaces_failed_only { status.terminating_count } else { 0 };
+    let missing = wanted.saturating_sub(active.saturating_add(held)).min(BURST);
+    if missing == 0 {
+        return plan;
+    }
+    let not_before = status.recent_failures.not_before();
+    if spec.backoff_limit_per_index.is_none() && not_before > now {
+        plan.retry_at = Some(not_before);
+        return plan;
+    }
+    plan.create_count = missing;
+    if spec.is_indexed {
+        let not_before = |index: &u32| {
+            let failures = status.failures_by_index.get(index).copied().unwrap_or_default();
+            failures.not_before()
+        };
+        let pending = pending_indexes(spec, status);
+        let ripe = pending.iter().copied().filter(|index| not_before(index) <= now);
+        plan.create_indexes = ripe.take(missing as usize).collect();
+        plan.create_count = u32::try_from(plan.create_indexes.len()).unwrap_or(missing);
+        if plan.create_count < missing {
+            plan.retry_at = pending.iter().map(not_before).filter(|at| *at > now).min();
+        }
+    }
+    plan
+}
+
+/// How many pods should be active.
+fn wanted_active(spec: &JobSpec, status: &JobStatus, active: u32) -> u32 {
+    if spec.is_suspended {
+        return 0;
+    }
+    let succeeded = succeeded_count(spec, status);
+    match spec.completions {
+        // Once one has succeeded the others are left to end by themselves.
+        None if succeeded > 0 => active,
+        None => spec.parallelism,
+        Some(completions) => {
+            let done = succeeded + count_of(&status.failed_indexes);
+            completions.saturating_sub(done).min(spec.parallelism)
+        }
+    }
+}
+
+/// The first pods to go: those that are not ready (`activePodsForRemoval`).
+fn victims(active: &[ActivePod], count: u32) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..active.len()).collect();
+    order.sort_by_key(|idx| active[*idx].is_ready);
+    order.truncate(count as usize);
+    order
+}
+
+/// The indexes that nobody works on, lowest first (`firstPendingIndexes`).
+fn pending_indexes(spec: &JobSpec, status: &JobStatus) -> Vec<u32> {
+    let busy: BTreeSet<u32> = status.active.iter().filter_map(|pod| pod.index).collect();
+    let is_open = |index: &u32| {
+        !busy.contains(index)
+            && !status.succeeded_indexes.contains(index)
+            && !status.failed_indexes.contains(index)
+    };
+    (0..spec.completions.unwrap_or(0)).filter(is_open).collect()
+}
+
+impl JobStatus {
+    /// A pod succeeded; it is no longer active.
+    pub fn succeeded(&mut self, index: Option<u32>) {
+        self.recent_failures = RecentFailures::default();
+        match index {
+            Some(index) => drop(self.succeeded_indexes.insert(index)),
+            None => self.succeeded_count += 1,
+        }
+    }
+
+    /// A pod failed; it is no longer active. Returns what the rules make of it.
+    pub fn failed(
+        &mut self,
+        spec: &JobSpec,
+        index: Option<u32>,
+        pod: &FailedPod,
+        now: SimTime,
+    ) -> FailureAction {
+        let action = failure_action(&spec.failure_rules, pod);
+        match action {
+            FailureAction::Ignore => return action,
+            FailureAction::FailJob => self.is_failed_by_policy = true,
+            FailureAction::FailIndex | FailureAction::Count => {}
+        }
+        self.failed_count += 1;
+        self.recent_failures =
+            RecentFailures { count: self.recent_failures.count + 1, last_at: now };
+        if let (Some(index), Some(limit)) = (index, spec.backoff_limit_per_index) {
+            let failures = self.failures_by_index.entry(index).or_default();
+            *failures = RecentFailures { count: failures.count + 1, last_at: now };
+            if failures.count > limit || action == FailureAction::FailIndex {
+                self.failed_indexes.insert(index);
+            }
+        }
+        action
+    }
+}
+
+/// When a finished Job and its pods are deleted (`needsCleanup`); `None` is never.
+pub fn deleted_at(spec: &JobSpec, finished_at: SimTime) -> Option<SimTime> {
+    spec.ttl_after_finished.map(|ttl| finished_at + ttl)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn at(secs: u64) -> SimTime {
+        SimTime::from_secs(secs)
+    }
+
+    fn running(count: usize) -> Vec<ActivePod> {
+        vec![ActivePod::default(); count]
+    }
+
+    #[test]
+    fn no_more_pods_than_completions_that_are_missing() {
+        let spec = JobSpec { parallelism: 5, completions: Some(8), ..JobSpec::default() };
+        let create = |active, succeeded_count| {
+            let status =
+                JobStatus { active: running(active), succeeded_count, ..JobStatus::default() };
+            let plan = plan(&spec, &status, at(0));
+            (plan.create_count, plan.delete.len())
+        };
+        assert_eq!(create(0, 0), (5, 0));
+        assert_eq!(create(5, 2), (0, 0));
+        assert_eq!(create(2, 4), (2, 0));
+        assert_eq!(create(3, 6), (0, 1));
+    }
+
+    #[test]
+    fn a_work_queue_ends_with_its_last_pod() {
+        let spec = JobSpec { parallelism: 3, completions: None, ..JobSpec::default() };
+        let mut status = JobStatus { active: running(2), ..JobStatus::default() };
+        status.succeeded(None);
+        assert_eq!(plan(&spec, &status, at(0)), PodPlan::default(), "the others go on");
+        assert_eq!(end(&spec, &status, at(0)), None);
+        status.active.clear();
+        assert_eq!(end(&spec, &status, at(0)), Some(JobEnd::Complete));
+    }
+
+    #[test]
+    fn waits_double_up_to_ten_minutes_and_a_success_ends_them() {
+        let spec = JobSpec { backoff_limit: 20, ..JobSpec::default() };
+        let mut status = JobStatus::default();
+        let mut waits = Vec::new();
+        for _ in 0..8 {
+            status.failed(&spec, None, &FailedPod::default(), at(1000));
+            let retry_at = plan(&spec, &status, at(1000)).retry_at.expect("it waits");
+            waits.push((retry_at - at(1000)).as_secs());
+        }
+        assert_eq!(waits, [10, 20, 40, 80, 160, 320, 600, 600]);
+        status.succeeded(None);
+        assert_eq!(status.recent_failures.not_before(), SimTime::ZERO);
+    }
+
+    #[test]
+    fn the_seventh_failure_ends_a_job_by_default() {
+        let spec = JobSpec::default();
+        let mut status = JobStatus::default();
+        for _ in 0..6 {
+            status.failed(&spec, None, &FailedPod::default(), at(0));
+            assert_eq!(end(&spec, &status, at(0)), None);
+        }
+        status.failed(&spec, None, &FailedPod::default(), at(0));
+        assert_eq!(end(&spec, &status, at(0)), Some(JobEnd::BackoffLimitExceeded));
+        let in_place = JobSpec { restart_policy: RestartPolicy::OnFailure, ..spec };
+        let status = JobStatus { restart_count: 6, ..JobStatus::default() };
+        assert_eq!(end(&in_place, &status, at(0)), Some(JobEnd::BackoffLimitExceeded));
+    }
+
+    #[test]
+    fn the_first_rule_that_matches_decides() {
+        let rule = |action, requirement| FailureRule { action, requirement };
+        let codes = |is_in, values: &[i32]| FailureRequirement::ExitCodes {
+            container: Some("main".into()),
+            is_in,
+            values: values.to_vec(),
+        };
+        let disrupted = ("DisruptionTarget".to_owned(), "True".to_owned());
+        let rules = [
+            rule(FailureAction::FailJob, codes(true, &[42])),
+            rule(FailureAction::Ignore, FailureRequirement::Conditions(vec![disrupted.clone()])),
+            rule(FailureAction::FailIndex, codes(false, &[1, 2])),
+        ];
+        let action = |name: &str, code, conditions: &[(String, String)]| {
+            let exit_codes = vec![(name.to_owned(), code)];
+            let conditions = conditions.to_vec();
+            failure_action(&rules, &FailedPod { exit_codes, conditions })
+        };
+        assert_eq!(action("main", 42, &[]), FailureAction::FailJob);
+        assert_eq!(action("other", 42, &[]), FailureAction::Count);
+        assert_eq!(action("main", 137, &[disrupted]), FailureAction::Ignore);
+        assert_eq!(action("main", 137, &[]), FailureAction::FailIndex);
+        assert_eq!(action("main", 1, &[]), FailureAction::Count);
+        assert_eq!(action("main", 0, &[]), FailureAction::Count);
+    }
+
+    #[test]
+    fn the_deadline_counts_while_it_is_not_suspended() {
+        let deadline = Some(SimSpan::from_secs(60));
+        let spec = JobSpec { active_deadline: deadline, ..JobSpec::default() };
+        let status =
+            JobStatus { started_at: Some(at(10)), active: running(1), ..JobStatus::default() };
+        assert_eq!(end(&spec, &status, at(69)), None);
+        assert_eq!(end(&spec, &status, at(70)), Some(JobEnd::DeadlineExceeded));
+        let suspended = JobSpec { is_suspended: true, ..spec };
+        assert_eq!(end(&suspended, &status, at(70)), None);
+        assert_eq!(plan(&suspended, &status, at(70)).delete, [0]);
+        let kept = JobSpec { ttl_after_finished: Some(SimSpan::from_secs(5)), ..suspended };
+        assert_eq!(deleted_at(&kept, at(100)), Some(at(105)));
+    }
+
+    #[derive(Clone, Copy, Debug)]
+    enum Fate {
+        Succeeds,
+        Fails,
+    }
+
+    fn specs() -> impl Strategy<Value = JobSpec> {
+        let limits = (0..4_u32, prop::option::of(0..3_u32), prop::option::of(0..3_u32));
+        (0..6_u32, prop::option::of(0..9_u32), any::<[bool; 2]>(), limits).prop_map(
+            |(parallelism, completions, flags, limits)| {
+                let is_indexed = flags[0] && completions.is_some();
+                JobSpec {
+                    parallelism,
+                    completions,
+                    is_indexed,
+                    backoff_limit: if limits.1.is_some() && is_indexed {
+                        u32::MAX
+                    } else {
+                        limits.0
+                    },
+                    backoff_limit_per_index: limits.1.filter(|_| is_indexed),
+                    max_failed_indexes: limits.2.filter(|_| is_indexed),
+                    replaces_failed_only: flags[1],
+                    ..JobSpec::default()
+                }
+            },
+        )
+    }
+
+    proptest! {
+        #[test]
+        fn whole_jobs_keep_their_bounds(
+            spec in specs(),
+            fates in prop::collection::vec(
+                (0..8_usize, prop_oneof![3 => Just(Fate::Succeeds), 1 => Just(Fate::Fails)]),
+                1..120,
+            ),
+        ) {
+            let mut status = JobStatus { started_at: Some(at(0)), ..JobStatus::default() };
+            let mut now = at(0);
+            for (which, fate) in fates {
+                if end(&spec, &status, now).is_some() {
+                    break;
+                }
+                let mut todo = plan(&spec, &status, now);
+                if let Some(retry_at) = todo.retry_at {
+                    prop_assert!(retry_at > now);
+                    if todo.create_count == 0 {
+                        now = retry_at;
+                        todo = plan(&spec, &status, now);
+                        prop_assert!(todo.create_count > 0, "it waited for nothing");
+                    }
+                }
+                todo.delete.sort_unstable();
+                for idx in todo.delete.into_iter().rev() {
+                    status.active.remove(idx);
+                }
+                let mut indexes = todo.create_indexes.into_iter();
+                for _ in 0..todo.create_count {
+                    let pod = ActivePod { index: indexes.next(), is_ready: true };
+                    prop_assert_eq!(pod.index.is_some(), spec.is_indexed);
+                    status.active.push(pod);
+                }
+                prop_assert!(status.active.len() <= spec.parallelism as usize);
+                let busy: BTreeSet<u32> = status.active.iter().filter_map(|it| it.index).collect();
+                if spec.is_indexed {
+                    prop_assert_eq!(busy.len(), status.active.len(), "an index runs twice");
+                }
+                prop_assert!(busy.is_disjoint(&status.succeeded_indexes));
+                prop_assert!(busy.is_disjoint(&status.failed_indexes));
+                if let Some(completions) = spec.completions {
+                    let done = succeeded_count(&spec, &status);
+                    prop_assert!(done as usize + status.active.len() <= completions as usize);
+                }
+                if status.active.is_empty() {
+                    continue;
+                }
+                let pod = status.active.remove(which % status.active.len());
+                now += SimSpan::from_secs(1);
+                match fate {
+                    Fate::Succeeds => status.succeeded(pod.index),
+                    Fate::Fails => {
+                        status.failed(&spec, pod.index, &FailedPod::default(), now);
+                    }
+                }
+            }
+        }
+    }
+}

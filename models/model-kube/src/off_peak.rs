@@ -1,0 +1,404 @@
+//! Off-peak downsizing: workloads that opted in are small outside of their hours.
+//!
+//! # Modelled
+//! Opting in by annotations with weekly windows, hours in which a workload is up or down, the size
+//! while it is down, the memory of its former size, the grace of young workloads, exclusion, and
+//! what an HPA makes of the new size.
+//! # Not modelled
+//! Time zones and summer time: windows are hours of virtual time, whose week begins on the Monday of
+//! its zero. Absolute time stamps as windows. A namespace's defaults.
+//! # Defaults and their sources
+//! kube-downscaler (caas-team/py-kube-downscaler 24.x, `kube_downscaler/{scaler,helper,cmd}.py`):
+//! one look every 30 s as the chart sets it, grace 900 s, size 0 while down, uptime `always`,
+//! downtime `never`; annotations `downscaler/...`. Unlike there nothing is downsized by default: a
+//! workload opts in by stating its hours.
+//! # Invariants
+//! A workload that did not opt in is never touched. Unless somebody else scales it, a workload comes
+//! back with exactly the size it had. Nothing is ever scaled up beyond its former size.
+//! # Checked against
+//! The rules of the source, retold as tests; property tests over whole weeks.
+
+use model_api::kube::Labels;
+use sim_kernel::{SimSpan, SimTime};
+
+const UPTIME: &str = "downscaler/uptime";
+const DOWNTIME: &str = "downscaler/downtime";
+const DOWNTIME_REPLICAS: &str = "downscaler/downtime-replicas";
+const EXCLUDE: &str = "downscaler/exclude";
+const FORCE_UPTIME: &str = "downscaler/force-uptime";
+
+/// How often the downscaler looks.
+pub const LOOK_INTERVAL: SimSpan = SimSpan::from_secs(30);
+/// For how long after its creation a workload is left alone.
+pub const GRACE: SimSpan = SimSpan::from_secs(900);
+
+const MINUTE: SimSpan = SimSpan::from_mins(1);
+const MINUTES_PER_DAY: u64 = 24 * 60;
+const DAYS: [&str; 7] = ["MON", "TUE", "WED", "THU", "FRI", "SAT", "SUN"];
+
+/// Hours on certain days of each week.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Window {
+    /// First day, 0 is Monday.
+    from_day: u64,
+    /// Last day; earlier than the first wraps over the end of the week.
+    to_day: u64,
+    /// Minutes of the day, the end not included.
+    from_minute: u64,
+    to_minute: u64,
+}
+
+/// When something holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Hours {
+    /// `always`.
+    Always,
+    /// `never`.
+    Never,
+    /// In any of these windows.
+    Windows(Vec<Window>),
+}
+
+/// Why a text states no hours.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HoursError {
+    /// It is not of the form `Mon-Fri 07:30-20:30 UTC`.
+    Form(String),
+    /// Its time zone is another than UTC.
+    TimeZone(String),
+}
+
+impl Hours {
+    /// Reads `always`, `never` or windows such as `Mon-Fri 07:30-20:30 UTC`, with commas between.
+    ///
+    /// # Errors
+    /// When it is none of these.
+    pub fn parse(text: &str) -> Result<Self, HoursError> {
+        match text.to_ascii_lowercase().as_str() {
+            "always" => return Ok(Self::Always),
+            "never" => return Ok(Self::Never),
+            _ => {}
+        }
+        text.split(',')
+            .map(|part| Window::parse(part.trim()))
+            .collect::<Result<_, _>>()
+            .map(Self::Windows)
+    }
+
+    /// Whether they hold at a moment.
+    pub fn hold(&self, now: SimTime) -> bool {
+        match self {
+            Self::Always => true,
+            Self::Never => false,
+            Self::Windows(windows) => {
+                let minutes = now.as_nanos() / MINUTE.as_nanos();
+                let day = minutes / MINUTES_PER_DAY % 7;
+                windows.iter().any(|window| window.holds(day, minutes % MINUTES_PER_DAY))
+            }
+        }
+    }
+
+    /// Moments of a day at which they may begin or cease to hold.
+    fn edges(&self) -> Vec<u64> {
+        let Self::Windows(windows) = self else { return Vec::new() };
+        // Midnight too: days differ.
+        let edges = windows.iter().flat_map(|window| [0, window.from_minute, window.to_minute]);
+        edges.collect()
+    }
+}
+
+impl Window {
+    fn parse(text: &str) -> Result<Self, HoursError> {
+        let wrong = || HoursError::Form(text.to_owned());
+        let mut words = text.split_whitespace();
+        let (days, hours) = (words.next().ok_or_else(wrong)?, words.next().ok_or_else(wrong)?);
+        match words.next() {
+            Some("UTC" | "Etc/UTC" | "GMT") => {}
+            Some(other) => return Err(HoursError::TimeZone(other.to_owned())),
+            None => return Err(wrong()),
+        }
+        if words.next().is_some() {
+            return Err(wrong());
+        }
+        let day = |name: &str| {
+            let place = DAYS.iter().position(|day| *day == name.to_ascii_uppercase());
+            place.map(|place| place as u64).ok_or_else(wrong)
+        };
+        let minute = |clock: &str| {
+            let (hour, minute) = clock.split_once(':').ok_or_else(wrong)?;
+            let number = |digits: &str| digits.parse::<u64>().ok().filter(|_| digits.len() == 2);
+            let (hour, minute) =
+                (number(hour).ok_or_else(wrong)?, number(minute).ok_or_else(wrong)?);
+            let is_clock = hour < 24 && minute < 60 || hour == 24 && minute == 0;
+            is_clock.then_some(60 * hour + minute).ok_or_else(wrong)
+        };
+        let (first, last) = days.split_once('-').ok_or_else(wrong)?;
+        let (from, to) = hours.split_once('-').ok_or_else(wrong)?;
+        Ok(Self {
+            from_day: day(first)?,
+            to_day: day(last)?,
+            from_minute: minute(from)?,
+            to_minute: minute(to)?,
+        })
+    }
+
+    /// Windows do not reach over midnight: one from evening to morning never holds.
+    fn holds(&self, day: u64, minute: u64) -> bool {
+        let on_day = if self.from_day > self.to_day {
+            day >= self.from_day || day <= self.to_day
+        } else {
+            (self.from_day..=self.to_day).contains(&day)
+        };
+        on_day && (self.from_minute..self.to_minute).contains(&minute)
+    }
+}
+
+/// What a workload opted in to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Schedule {
+    /// Hours in which it is up.
+    pub uptime: Hours,
+    /// Hours in which it is down, even if it is up by the other.
+    pub downtime: Hours,
+    /// Its size while it is down.
+    pub downtime_replicas: u32,
+    /// It is up whatever the hours.
+    pub is_forced_up: bool,
+}
+
+/// Reads what a workload opted in to; `None` when it did not, or is excluded.
+///
+/// # Errors
+/// When its hours cannot be read: then it is left alone.
+pub fn schedule_of(annotations: &Labels) -> Result<Option<Schedule>, HoursError> {
+    let is_true = |name: &str| annotations.get(name).is_some_and(|value| value == "true");
+    let (uptime, downtime) = (annotations.get(UPTIME), annotations.get(DOWNTIME));
+    if is_true(EXCLUDE) || uptime.is_none() && downtime.is_none() {
+        return Ok(None);
+    }
+    let read = |text: Option<&String>, default| text.map_or(Ok(default), |it| Hours::parse(it));
+    let replicas = annotations.get(DOWNTIME_REPLICAS).and_then(|value| value.parse().ok());
+    Ok(Some(Schedule {
+        uptime: read(uptime, Hours::Always)?,
+        downtime: read(downtime, Hours::Never)?,
+        downtime_replicas: replicas.unwrap_or(0),
+        is_forced_up: is_true(FORCE_UPTIME),
+    }))
+}
+
+impl Schedule {
+    /// Whether the workload should be up.
+    pub fn is_up(&self, now: SimTime) -> bool {
+        self.is_forced_up || self.uptime.hold(now) && !self.downtime.hold(now)
+    }
+
+    /// The next moment at which that changes; `None` when it never does. Nothing needs to be done
+    /// until then.
+    pub fn next_change(&self, now: SimTime) -> Option<SimTime> {
+        let mut edges: Vec<u64> = self.uptime.edges();
+        edges.extend(self.downtime.edges());
+        edges.retain(|minute| *minute < MINUTES_PER_DAY);
+        edges.sort_unstable();
+        edges.dedup();
+        let is_up = self.is_up(now);
+        let today = now.as_nanos() / MINUTE.as_nanos() / MINUTES_PER_DAY;
+        // A week repeats; today's earlier edges come again on its eighth day.
+        let moments = (today..=today + 7).flat_map(|day| {
+            edges
+                .iter()
+                .map(move |minute| SimTime::ZERO + MINUTE * (day * MINUTES_PER_DAY + minute))
+        });
+        moments.filter(|at| *at > now).find(|at| self.is_up(*at) != is_up)
+    }
+}
+
+/// What the downscaler sees of a workload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sized {
+    /// `spec.replicas`.
+    pub replicas: u32,
+    /// Annotation `downscaler/original-replicas`.
+    pub original: Option<u32>,
+    /// When it was created.
+    pub created_at: SimTime,
+}
+
+/// What the downscaler does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Resize {
+    /// Nothing.
+    Keep,
+    /// Sets the size and remembers the former one.
+    Down {
+        /// The new size.
+        replicas: u32,
+        /// What is remembered.
+        original: u32,
+    },
+    /// Sets the former size and forgets it.
+    Up {
+        /// The new size.
+        replicas: u32,
+    },
+}
+
+/// What is done with a workload at one look (`autoscale_resource`). It is brought back only while it
+/// still has the size of its downtime: whoever scaled it meanwhile is not overruled.
+pub fn resize(schedule: &Schedule, workload: Sized, now: SimTime) -> Resize {
+    if schedule.is_up(now) {
+        return match workload.original {
+            Some(original) if original > 0 && workload.replicas == schedule.downtime_replicas => {
+                Resize::Up { replicas: original }
+            }
+            _ => Resize::Keep,
+        };
+    }
+    let is_young = now < workload.created_at + GRACE;
+    if workload.replicas > schedule.downtime_replicas && !is_young {
+        let replicas = schedule.downtime_replicas;
+        return Resize::Down { replicas, original: workload.replicas };
+    }
+    Resize::Keep
+}
+
+impl Sized {
+    /// The workload after that.
+    pub fn after(self, resize: Resize) -> Self {
+        match resize {
+            Resize::Keep => self,
+            Resize::Down { replicas, original } => {
+                Self { replicas, original: Some(original), ..self }
+            }
+            Resize::Up { replicas } => Self { replicas, original: None, ..self },
+        }
+    }
+}
+
+/// The size that lasts when an HPA owns the workload too: at 0 the HPA is switched off and the size
+/// stays; any other size below `minReplicas` is raised again by its next sync, and then the
+/// downscaler takes that for the size to remember. Downsizing to neither 0 nor at least
+/// `minReplicas` is therefore a contradiction, which [`is_contradiction`] finds before a run.
+pub fn lasting_replicas(replicas: u32, hpa_min_replicas: Option<u32>) -> u32 {
+    match hpa_min_replicas {
+        Some(min) if replicas > 0 => replicas.max(min),
+        _ => replicas,
+    }
+}
+
+/// Whether downscaler and HPA would undo each other's work for the whole downtime.
+pub fn is_contradiction(schedule: &Schedule, hpa_min_replicas: Option<u32>) -> bool {
+    let down = schedule.downtime_replicas;
+    lasting_replicas(down, hpa_min_replicas) != down
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// A moment of the first week: day (0 is Monday), hour, minute.
+    fn at(day: u64, hour: u64, minute: u64) -> SimTime {
+        SimTime::ZERO + MINUTE * (day * MINUTES_PER_DAY + hour * 60 + minute)
+    }
+
+    fn schedule(entries: &[(&str, &str)]) -> Option<Schedule> {
+        let annotations: Labels =
+            entries.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+        schedule_of(&annotations).expect("the hours can be read")
+    }
+
+    #[test]
+    fn hours_are_read_as_the_downscaler_reads_them() {
+        let work = Hours::parse("Mon-Fri 07:30-20:30 UTC").expect("hours");
+        let holds = |day, hour, minute| work.hold(at(day, hour, minute));
+        assert!(holds(0, 7, 30) && holds(4, 20, 29) && holds(7, 12, 0));
+        assert!(!holds(0, 7, 29) && !holds(4, 20, 30) && !holds(5, 12, 0));
+        let wrapped = Hours::parse("Sun-Mon 10:00-24:00 UTC").expect("hours");
+        assert!(wrapped.hold(at(6, 23, 59)) && wrapped.hold(at(0, 10, 0)));
+        assert!(!wrapped.hold(at(1, 10, 0)));
+        let overnight = Hours::parse("Mon-Sun 22:00-06:00 UTC").expect("hours");
+        assert!(!overnight.hold(at(0, 23, 0)), "windows do not reach over midnight");
+        for wrong in
+            ["", "Mon 07:30-20:30 UTC", "Mon-Fri 7:30-20:30 UTC", "Mon-Fri 07:30-25:00 UTC"]
+        {
+            assert_eq!(Hours::parse(wrong), Err(HoursError::Form(wrong.to_owned())));
+        }
+        let berlin = Hours::parse("Mon-Fri 07:30-20:30 Europe/Berlin");
+        assert_eq!(berlin, Err(HoursError::TimeZone("Europe/Berlin".to_owned())));
+    }
+
+    #[test]
+    fn only_who_opted_in_is_downsized() {
+        assert_eq!(schedule(&[]), None);
+        assert_eq!(schedule(&[(UPTIME, "never"), (EXCLUDE, "true")]), None);
+        let night = schedule(&[(UPTIME, "Mon-Fri 08:00-18:00 UTC")]).expect("it opted in");
+        let workload = Sized { replicas: 4, original: None, created_at: SimTime::ZERO };
+        assert_eq!(resize(&night, workload, at(0, 0, 10)), Resize::Keep, "it is young");
+        let down = resize(&night, workload, at(0, 20, 0));
+        assert_eq!(down, Resize::Down { replicas: 0, original: 4 });
+        let small = workload.after(down);
+        assert_eq!(resize(&night, small, at(0, 21, 0)), Resize::Keep);
+        assert_eq!(resize(&night, small, at(1, 8, 0)), Resize::Up { replicas: 4 });
+        let by_hand = Sized { replicas: 1, ..small };
+        assert_eq!(resize(&night, by_hand, at(1, 8, 0)), Resize::Keep);
+    }
+
+    #[test]
+    fn changes_are_known_ahead() {
+        let work = schedule(&[(UPTIME, "Mon-Fri 08:00-18:00 UTC")]).expect("it opted in");
+        assert_eq!(work.next_change(at(0, 9, 0)), Some(at(0, 18, 0)));
+        assert_eq!(work.next_change(at(4, 18, 0)), Some(at(7, 8, 0)), "over the weekend");
+        let always = schedule(&[(UPTIME, "always")]).expect("it opted in");
+        assert_eq!(always.next_change(at(0, 9, 0)), None);
+    }
+
+    #[test]
+    fn an_hpa_raises_what_is_not_zero() {
+        assert_eq!(lasting_replicas(0, Some(3)), 0);
+        assert_eq!(lasting_replicas(1, Some(3)), 3);
+        let one = schedule(&[(UPTIME, "never"), (DOWNTIME_REPLICAS, "1")]).expect("it opted in");
+        assert!(is_contradiction(&one, Some(3)) && !is_contradiction(&one, None));
+    }
+
+    fn windows() -> impl Strategy<Value = String> {
+        let window = (0..7_usize, 0..7_usize, 0..24_u64, 0..60_u64, 0..=24_u64).prop_map(
+            |(first, last, hour, minute, end)| {
+                format!("{}-{} {hour:02}:{minute:02}-{end:02}:00 UTC", DAYS[first], DAYS[last])
+            },
+        );
+        prop::collection::vec(window, 1..3).prop_map(|windows| windows.join(","))
+    }
+
+    proptest! {
+        #[test]
+        fn a_week_restores_what_it_took(
+            uptime in windows(),
+            downtime in prop::option::of(windows()),
+            size in 1..9_u32,
+            down in 0..3_u32,
+        ) {
+            let down = down.to_string();
+            let mut entries = vec![(UPTIME, uptime.as_str()), (DOWNTIME_REPLICAS, down.as_str())];
+            if let Some(downtime) = &downtime {
+                entries.push((DOWNTIME, downtime));
+            }
+            let schedule = schedule(&entries).expect("it opted in");
+            let created_at = SimTime::ZERO;
+            let mut workload = Sized { replicas: size, original: None, created_at };
+            let mut now = at(0, 1, 0);
+            for _ in 0..40 {
+                workload = workload.after(resize(&schedule, workload, now));
+                prop_assert!(workload.replicas <= size);
+                let expected = if schedule.is_up(now) { size } else { size.min(schedule.downtime_replicas) };
+                prop_assert_eq!(workload.replicas, expected);
+                let Some(next) = schedule.next_change(now) else { break };
+                prop_assert!(next > now && next - now <= SimSpan::from_days(7));
+                // Nothing changes before the moment that was told.
+                let between = now + (next - now) / 2;
+                prop_assert_eq!(schedule.is_up(between), schedule.is_up(now));
+                now = next;
+            }
+        }
+    }
+}
