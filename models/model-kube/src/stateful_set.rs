@@ -4,10 +4,10 @@
 //! Identities, OrderedReady and Parallel, rolling update with a partition, OnDelete, removal of
 //! surplus pods.
 //! # Not modelled
-//! Claims (they are kept, as `persistentVolumeClaimRetentionPolicy` Retain says). `maxUnavailable`
-//! above 1 is computed but not applied: its gate is off in 1.36.
+//! Claims (they are kept, as `persistentVolumeClaimRetentionPolicy` Retain says).
 //! # Defaults and their sources
-//! `pkg/controller/statefulset/stateful_set_control.go`, `stateful_set_utils.go`, Kubernetes 1.36.
+//! `pkg/controller/statefulset/stateful_set_control.go`, `stateful_set_utils.go`, Kubernetes 1.36, where the gate of `maxUnavailable`
+//! (MaxUnavailableStatefulSet) is off.
 //! # Invariants
 //! No pod is created under a name that exists, terminating or not. OrderedReady takes at most one
 //! step a sync.
@@ -15,8 +15,6 @@
 //! `conformance/nodes-statefulset.yaml`.
 
 use model_api::kube::IntOrPercent;
-
-use crate::replica_set::BURST;
 
 /// What the controller knows of one pod.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -36,12 +34,9 @@ pub struct SetPod {
 }
 
 impl SetPod {
-    fn is_healthy(&self) -> bool {
-        self.is_ready && !self.is_terminating
-    }
-
+    /// Neither terminating nor unavailable (`isUnavailable`).
     fn is_settled(&self) -> bool {
-        self.is_healthy() && self.is_available
+        self.is_ready && !self.is_terminating && self.is_available
     }
 }
 
@@ -58,6 +53,8 @@ pub struct SetSpec {
     pub is_parallel: bool,
     /// `updateStrategy.type: OnDelete`.
     pub is_on_delete: bool,
+    /// Effective `updateStrategy.rollingUpdate.maxUnavailable` where its gate is on.
+    pub max_unavailable: Option<u32>,
 }
 
 /// A step.
@@ -112,13 +109,12 @@ fn sync_replicas(spec: &SetSpec, pods: &[SetPod], steps: &mut Vec<Step>) -> bool
                 if !spec.is_parallel {
                     return false;
                 }
-                if steps.len() >= BURST {
-                    return false;
-                }
             }
             Some(pod) if pod.is_finished && !pod.is_terminating => {
                 steps.push(Step::Delete { ordinal });
-                return false;
+                if !spec.is_parallel {
+                    return false;
+                }
             }
             Some(pod) if !spec.is_parallel && !pod.is_settled() => return false,
             Some(_) => {}
@@ -136,9 +132,9 @@ fn sync_condemned(
 ) -> bool {
     let in_range =
         |pod: &&SetPod| pod.ordinal >= spec.start && pod.ordinal < spec.start + spec.replicas;
-    let first_unhealthy = (pods.iter().filter(in_range))
+    let first_unsettled = (pods.iter().filter(in_range))
         .chain(condemned.iter().copied())
-        .find(|pod| !pod.is_healthy())
+        .find(|pod| !pod.is_settled())
         .map(|pod| pod.ordinal);
     for pod in condemned.iter().rev() {
         if pod.is_terminating {
@@ -147,8 +143,8 @@ fn sync_condemned(
             }
             return false;
         }
-        let is_first_unhealthy = first_unhealthy == Some(pod.ordinal);
-        if !spec.is_parallel && !pod.is_settled() && !is_first_unhealthy {
+        let is_first_unsettled = first_unsettled == Some(pod.ordinal);
+        if !spec.is_parallel && !pod.is_settled() && !is_first_unsettled {
             return false;
         }
         steps.push(Step::Delete { ordinal: pod.ordinal });
@@ -159,12 +155,26 @@ fn sync_condemned(
     true
 }
 
-/// Replaces the highest pod of an old revision, one at a time.
+/// Replaces pods of an old revision, the highest first: one at a time, or as many as leave no more
+/// than `maxUnavailable` unavailable (`updateStatefulSetAfterInvariantEstablished`).
 fn update(spec: &SetSpec, pods: &[SetPod], steps: &mut Vec<Step>) {
     let end = spec.start + spec.replicas;
+    if let Some(most) = spec.max_unavailable {
+        let is_settled = |ordinal: &u32| pod_of(pods, *ordinal).is_some_and(SetPod::is_settled);
+        let unsettled = (spec.start..end).filter(|ordinal| !is_settled(ordinal)).count();
+        let left = (most as usize).saturating_sub(unsettled);
+        let old = (spec.start + spec.partition..end).rev().filter(|ordinal| {
+            pod_of(pods, *ordinal).is_some_and(|pod| !pod.is_updated && !pod.is_terminating)
+        });
+        steps.extend(old.take(left).map(|ordinal| Step::Replace { ordinal }));
+        return;
+    }
     for ordinal in (spec.start + spec.partition..end).rev() {
         // A pod created by this very sync is not healthy yet.
         let Some(pod) = pod_of(pods, ordinal) else { return };
+        if steps.contains(&Step::Delete { ordinal }) {
+            return;
+        }
         if !pod.is_updated && !pod.is_terminating {
             steps.push(Step::Replace { ordinal });
             return;
@@ -206,6 +216,37 @@ mod tests {
         let parallel = SetSpec { is_parallel: true, ..spec };
         let created = Step::Create { ordinal: 2, is_updated: true };
         assert_eq!(sync(&parallel, &[settled(0), lost]), [created]);
+    }
+
+    #[test]
+    fn in_parallel_a_failed_pod_holds_nothing_up() {
+        let spec = SetSpec { replicas: 3, is_parallel: true, ..SetSpec::default() };
+        let failed = SetPod { is_finished: true, is_ready: false, ..settled(0) };
+        let steps = [Step::Delete { ordinal: 0 }, Step::Create { ordinal: 1, is_updated: true }];
+        assert_eq!(sync(&spec, &[failed, settled(2)]), steps);
+        let ordered = SetSpec { is_parallel: false, ..spec };
+        assert_eq!(sync(&ordered, &[failed, settled(2)]), steps[..1]);
+    }
+
+    #[test]
+    fn max_unavailable_counts_what_is_unavailable_already() {
+        let old = |ordinal| SetPod { is_updated: false, ..settled(ordinal) };
+        let broken = SetPod { is_ready: false, ..old(0) };
+        let replaced = |most, pods: &[SetPod]| {
+            let spec = SetSpec {
+                replicas: 4,
+                is_parallel: true,
+                max_unavailable: Some(most),
+                ..SetSpec::default()
+            };
+            sync(&spec, pods)
+        };
+        let replace = |ordinal| Step::Replace { ordinal };
+        let all = [old(0), old(1), old(2), settled(3)];
+        assert_eq!(replaced(2, &all), [replace(2), replace(1)]);
+        let all = [broken, old(1), old(2), old(3)];
+        assert_eq!(replaced(2, &all), [replace(3)]);
+        assert_eq!(replaced(1, &all), []);
     }
 
     #[test]

@@ -122,6 +122,22 @@ impl<'a> Tree<'a> {
         }
     }
 
+    /// Whether two values say the same, wherever they stand; fields named in `but` do not count.
+    pub(crate) fn says(self, other: Tree<'_>, but: &[&str]) -> bool {
+        let counts = |name: &str| !but.contains(&name);
+        if self.fields().next().is_some() || other.fields().next().is_some() {
+            let covers = |a: Tree<'_>, b: Tree<'_>| {
+                let mut fields = a.fields().filter(|(name, _)| counts(name));
+                fields.all(|(name, value)| value.says(b.field(name), but))
+            };
+            return covers(self, other) && covers(other, self);
+        }
+        let (items, others) = (self.items(), other.items());
+        items.len() == others.len()
+            && items.zip(others).all(|(a, b)| a.says(b, but))
+            && self.text() == other.text()
+    }
+
     /// A length of time: a number of seconds, or text such as `40s` or `1h0m0s`.
     pub(crate) fn duration(self) -> Option<SimSpan> {
         if self.is_text() {

@@ -255,6 +255,7 @@ impl Cluster {
                     partition: *partition,
                     is_parallel: *pod_management == PodManagementPolicy::Parallel,
                     is_on_delete: false,
+                    max_unavailable: None,
                 };
                 self.sync_stateful_set(id, &spec, ctx);
             }

@@ -137,6 +137,12 @@ fn progress(deployment: Tree<'_>) -> Option<Progress> {
 
 /// All ReplicaSets, oldest first.
 fn revisions(case: &Case<'_>) -> Vec<Revision> {
+    with_newest(case).0
+}
+
+/// The same, and the position of the one of the Deployment's own template: the oldest of several
+/// (pkg/controller/deployment/util, FindNewReplicaSet, 1.36).
+fn with_newest(case: &Case<'_>) -> (Vec<Revision>, Option<usize>) {
     let revision = |set: Tree<'_>| {
         let annotation = |name: &str| {
             let key = format!("deployment.kubernetes.io/{name}");
@@ -151,15 +157,18 @@ fn revisions(case: &Case<'_>) -> Vec<Revision> {
             desired_replicas: annotation("desired-replicas"),
         }
     };
-    let mut all: Vec<Revision> = case.objects("ReplicaSet").into_iter().map(revision).collect();
-    all.sort_by_key(|revision| revision.created_at);
-    all
+    let mut sets = case.objects("ReplicaSet");
+    sets.sort_by_key(|set| object::created_at(*set));
+    let deployments = case.objects("Deployment");
+    let template = deployments.first().map_or(Tree::NULL, |it| it.at("spec.template"));
+    let is_newest = |set: &Tree<'_>| set.at("spec.template").says(template, &["pod-template-hash"]);
+    (sets.iter().copied().map(revision).collect(), sets.iter().position(is_newest))
 }
 
-/// Old ReplicaSets and the newest, which is of the present template.
+/// Old ReplicaSets and the one of the present template.
 fn split(case: &Case<'_>) -> (Vec<Revision>, Option<Revision>) {
-    let mut old = revisions(case);
-    let new = old.pop();
+    let (mut old, newest) = with_newest(case);
+    let new = newest.map(|idx| old.remove(idx));
     (old, new)
 }
 
@@ -192,8 +201,7 @@ fn check_all_old(case: &mut Case<'_>, act: impl FnOnce(&mut Case<'_>, &mut [Revi
 }
 
 fn check_scale(case: &mut Case<'_>, spec: &DeploymentSpec) {
-    let mut all = revisions(case);
-    let new = all.len().checked_sub(1);
+    let (mut all, new) = with_newest(case);
     scale(spec, &mut all, new);
     let sizes = sizes(&all);
     case.compare_if_given("specReplicas", expected_sizes, sizes);

@@ -27,7 +27,9 @@ pub(super) fn check(case: &mut Case<'_>) -> Option<()> {
     Some(())
 }
 
-fn spec(set: Tree<'_>) -> SetSpec {
+/// Upstream 1.36 has the gate of `maxUnavailable` off.
+fn spec(case: &Case<'_>, set: Tree<'_>) -> SetSpec {
+    let is_gate_on = case.given.at("featureGates.MaxUnavailableStatefulSet").is_true();
     let strategy = set.at("spec.updateStrategy");
     SetSpec {
         replicas: set.at("spec.replicas").count(),
@@ -35,6 +37,10 @@ fn spec(set: Tree<'_>) -> SetSpec {
         partition: strategy.at("rollingUpdate.partition").count(),
         is_parallel: set.at("spec.podManagementPolicy").text() == "Parallel",
         is_on_delete: strategy.at("type").text() == "OnDelete",
+        max_unavailable: is_gate_on.then(|| {
+            let value = object::int_or_percent(strategy.at("rollingUpdate.maxUnavailable"));
+            value.map_or(1, |value| max_unavailable(value, set.at("spec.replicas").count()))
+        }),
     }
 }
 
@@ -67,7 +73,7 @@ fn pods(case: &Case<'_>, set: Tree<'_>, now: SimTime) -> Vec<SetPod> {
 
 fn check_sync(case: &mut Case<'_>, set: Tree<'_>) {
     let now = case.given.at("now").time().unwrap_or(SimTime::ZERO);
-    let (name, spec) = (object::name(set), spec(set));
+    let (name, spec) = (object::name(set), spec(case, set));
     let current = set.at("status.currentRevision").text();
     let update = set.at("status.updateRevision").text();
     let (mut created, mut deleted) = (Vec::new(), Vec::new());
@@ -94,7 +100,7 @@ fn check_sync(case: &mut Case<'_>, set: Tree<'_>) {
 
 /// Syncs until nothing changes; every pod becomes ready in between.
 fn check_until_stable(case: &mut Case<'_>, set: Tree<'_>) {
-    let (name, spec) = (object::name(set), spec(set));
+    let (name, spec) = (object::name(set), spec(case, set));
     let mut pods = pods(case, set, SimTime::MAX);
     for _ in 0..SYNC_COUNT_MAX {
         let steps = sync(&spec, &pods);
