@@ -1,5 +1,7 @@
 //! Guarantees: what a platform promises, resolved to ids.
 
+pub mod figure;
+
 use sim_kernel::SimSpan;
 
 use crate::ids::{DatabaseId, ServiceId, WorkloadId};
@@ -69,9 +71,9 @@ pub enum Promise {
         /// How soon.
         within: SimSpan,
     },
-    /// `cel: expression`: anything else, evaluated for each run.
+    /// `cel: expression`: anything else, evaluated for each run over the [figures](figure) of it.
     Cel {
-        /// The expression.
+        /// The expression, which gives true or false.
         source: String,
     },
 }

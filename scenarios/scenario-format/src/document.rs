@@ -23,7 +23,7 @@ pub use parameters::{ParametersSpec, RangeSpec};
 pub use platform::{
     ControlPlaneSpec, NodePoolSpec, PlatformDocument, PlatformSpec, RegionSpec, TaintSpec, ZoneSpec,
 };
-pub use scenario::{GuaranteeText, ScenarioDocument, ScenarioSpec};
+pub use scenario::{ExpressionSpec, GuaranteeText, ScenarioDocument, ScenarioSpec};
 
 /// The version of our documents.
 pub const API_VERSION: &str = "eidp-sim/v1";

@@ -15,6 +15,7 @@ use crate::nearest::suggestion;
 use crate::source::{Span, Spanned};
 
 mod calls;
+mod expression;
 mod faults;
 mod guarantees;
 mod load;

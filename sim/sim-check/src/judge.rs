@@ -4,6 +4,7 @@ use model_api::Blueprint;
 use model_api::guarantee::{Guarantee, Predicate, Promise, Subject};
 use sim_kernel::{SimSpan, SimTime};
 
+use crate::expression::Expression;
 use crate::interval::{Interval, proportion};
 use crate::measures::RunMeasures;
 use crate::premise;
@@ -11,7 +12,7 @@ use crate::signal::Signals;
 
 /// What became of a guarantee in one run.
 #[derive(Clone, Debug, PartialEq)]
-pub enum RunVerdict {
+pub(crate) enum RunVerdict {
     /// It was put to the test and held.
     Held,
     /// It was broken.
@@ -66,15 +67,22 @@ pub struct GuaranteeJudgement {
 }
 
 /// Judges one run; also gives the measured value, if there is one.
-pub fn judge_run(
+fn judge_run(
     guarantee: &Guarantee,
+    expression: Option<&Expression>,
     measures: &RunMeasures,
     blueprint: &Blueprint,
 ) -> (RunVerdict, Option<i64>) {
     if !measures.is_stressed() && !measures.faults.is_empty() {
         return (not_exercised("no fault hit anything"), None);
     }
-    let (verdict, value) = measure(&guarantee.promise, measures);
+    let (verdict, value) = match expression {
+        Some(expression) => match expression.holds(measures, blueprint) {
+            Some(holds) => (held_if(holds), Some(i64::from(holds))),
+            None => (not_exercised("the expression has no answer in this run"), None),
+        },
+        None => measure(&guarantee.promise, measures),
+    };
     let verdict = match verdict {
         RunVerdict::Violated => {
             match premise::unwinnable(&guarantee.promise, measures, blueprint) {
@@ -144,7 +152,7 @@ fn measure(promise: &Promise, measures: &RunMeasures) -> (RunVerdict, Option<i64
             let happened = broken_or_held_at(predicate, measures).is_some();
             (held_if(happened), Some(i64::from(happened)))
         }
-        Promise::Cel { .. } => (not_exercised("expressions are not evaluated yet"), None),
+        Promise::Cel { .. } => unreachable!("an expression is judged before"),
     }
 }
 
@@ -182,8 +190,9 @@ pub fn judge(
     runs: &[RunMeasures],
     blueprint: &Blueprint,
 ) -> GuaranteeJudgement {
+    let expression = Expression::of(&guarantee.promise);
     let judged: Vec<(RunVerdict, Option<i64>)> =
-        runs.iter().map(|run| judge_run(guarantee, run, blueprint)).collect();
+        runs.iter().map(|run| judge_run(guarantee, expression.as_ref(), run, blueprint)).collect();
     let count = |wanted: fn(&RunVerdict) -> bool| {
         judged.iter().filter(|(verdict, _)| wanted(verdict)).count() as u64
     };
@@ -231,9 +240,6 @@ fn conclude(
     judged_count: u64,
     share: Interval,
 ) -> (Verdict, String) {
-    if matches!(guarantee.promise, Promise::Cel { .. }) {
-        return (Verdict::NotModelled, "expressions are not evaluated yet".to_owned());
-    }
     let unwinnable = judged.iter().find_map(|(verdict, _)| match verdict {
         RunVerdict::Unwinnable { why } => Some(why.clone()),
         _ => None,

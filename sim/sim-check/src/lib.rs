@@ -7,6 +7,7 @@
 //! Must never import a model other than the vocabulary, read a clock, or start a thread.
 
 mod explain;
+mod expression;
 mod interval;
 mod judge;
 mod latency;
@@ -18,7 +19,7 @@ mod signal;
 
 pub use explain::{Moment, Story};
 pub use interval::{Interval, proportion};
-pub use judge::{GuaranteeJudgement, RunVerdict, Verdict, judge, judge_run};
+pub use judge::{GuaranteeJudgement, Verdict, judge};
 pub use measures::{
     DatabaseMeasures, FaultMeasures, Monitor, RunMeasures, ServiceMeasures, Subjects,
 };

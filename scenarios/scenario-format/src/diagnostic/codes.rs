@@ -127,7 +127,7 @@ codes! {
         "Rename one of them."
     E0019 "a guarantee that cannot be read"
         "The sentence does not follow the guarantee language: a promise, its limit, and optionally `for 99% of runs`."
-        "Examples: availability(shop/web) >= 99.9% for 99% of runs; rto(shop/web) <= 60s; rpo(shop/db) == 0s; latency(shop/web, p99) <= 300ms; never two_writable_primaries; always within_region('EU'); returns(goodput(shop/web), 95%, 10m)."
+        "Examples: availability(shop/web) >= 99.9% for 99% of runs; rto(shop/web) <= 60s; rpo(shop/db) == 0s; latency(shop/web, p99) <= 300ms; never two_writable_primaries; always within_region('EU'); returns(goodput(shop/web), 95%, 10m). Anything else is an expression, {cel: \"services['shop/web'].lostRequests < 100\"}, over the figures of services (availability, outageSeconds, outageCount, lostRequests) and databases (lostSeconds, lostCommits, failoverCount, writeOutageSeconds)."
     E0020 "a circle"
         "Services that call each other in a circle would never answer, faults that wait for each other would never start."
         "Break the circle at one place."

@@ -7,9 +7,10 @@ use model_api::SimSpan;
 use super::fault::FaultSpec;
 use super::load::LoadSpec;
 use super::{ApiVersion, Kind, Metadata};
-use crate::decode::{Decode, Definitions, Named, only_entry, record, unknown_key};
+use crate::decode::{Decode, Definitions, Named, record};
 use crate::diagnostic::Diagnostic;
 use crate::source::Spanned;
+use crate::units::Share;
 use crate::yaml::{Node, Value};
 
 record! {
@@ -48,6 +49,16 @@ record! {
     }
 }
 
+record! {
+    /// A guarantee that is an expression over the figures of a run, in the Common Expression Language.
+    pub struct ExpressionSpec("a guarantee that is no sentence") {
+        /// The expression: `services['shop/web'].lostRequests < 100`.
+        cel: Spanned<String>,
+        /// In which share of runs it must hold: `95%`; in every run when there is none.
+        for_runs: Option<Spanned<Share>>,
+    }
+}
+
 /// A guarantee as it is written: a sentence of the guarantee language, or `cel: expression`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum GuaranteeText {
@@ -58,8 +69,13 @@ pub enum GuaranteeText {
         /// The scalar is written on one line without escapes, so that columns in it are exact.
         is_exact: bool,
     },
-    /// An expression in the Common Expression Language over the measures of a run.
-    Cel(Spanned<String>),
+    /// An expression in the Common Expression Language over the figures of a run.
+    Cel {
+        /// The expression.
+        source: Spanned<String>,
+        /// The share of runs in which it must hold; every run when there is none.
+        share: Option<Share>,
+    },
 }
 
 impl Decode for GuaranteeText {
@@ -73,17 +89,12 @@ impl Decode for GuaranteeText {
             let text = Spanned { value: scalar.text.clone(), span: node.span };
             return Some(Self::Words { text, is_exact });
         }
-        let known = ["cel".to_owned()];
-        let what = "a guarantee that is no sentence";
-        let entry = only_entry(node, what, &known, diagnostics)?;
-        if entry.key != "cel" {
-            diagnostics.push(unknown_key(&entry.key, entry.key_span, what, &known));
-            return None;
-        }
-        Spanned::decode(&entry.value, diagnostics).map(Self::Cel)
+        let spec = ExpressionSpec::decode(node, diagnostics)?;
+        Some(Self::Cel { source: spec.cel, share: spec.for_runs.map(|share| share.value) })
     }
 
-    fn schema(_: &mut Definitions) -> Json {
+    fn schema(definitions: &mut Definitions) -> Json {
+        let expression = ExpressionSpec::schema(definitions);
         json!({"oneOf": [
             {"type": "string", "minLength": 1, "examples": [
                 "availability(shop/frontend) >= 99.9% for 99% of runs",
@@ -94,12 +105,7 @@ impl Decode for GuaranteeText {
                 "always within_region('EU')",
                 "returns(goodput(shop/frontend), 95%, 10m)",
             ]},
-            {
-                "type": "object",
-                "properties": {"cel": {"type": "string", "minLength": 1}},
-                "required": ["cel"],
-                "additionalProperties": false,
-            },
+            expression,
         ]})
     }
 }

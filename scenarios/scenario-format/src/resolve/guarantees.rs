@@ -3,7 +3,7 @@
 use model_api::guarantee::{Guarantee, Predicate, Promise, Subject};
 use model_api::{DatabaseId, ServiceId};
 
-use super::Resolver;
+use super::{Resolver, expression};
 use crate::decode::Named;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::document::GuaranteeText;
@@ -16,13 +16,17 @@ impl Resolver<'_> {
         let mut guarantees = Vec::new();
         for (name, text) in &texts.0 {
             match text {
-                GuaranteeText::Cel(source) => guarantees.push(Guarantee {
-                    name: name.value.clone(),
-                    text: source.value.clone(),
-                    promise: Promise::Cel { source: source.value.clone() },
-                    share_ppm: None,
-                    origin: name.span.origin(),
-                }),
+                GuaranteeText::Cel { source, share } => {
+                    let found = expression::check(source, &self.names);
+                    self.diagnostics.extend(found);
+                    guarantees.push(Guarantee {
+                        name: name.value.clone(),
+                        text: source.value.clone(),
+                        promise: Promise::Cel { source: source.value.clone() },
+                        share_ppm: share.map(|share| share.ppm),
+                        origin: source.span.origin(),
+                    });
+                }
                 GuaranteeText::Words { text, is_exact } => match sentence::parse(text, *is_exact) {
                     Ok(sentence) => self.sentence(name, text, &sentence, &mut guarantees),
                     Err(diagnostic) => self.diagnostics.push(diagnostic),

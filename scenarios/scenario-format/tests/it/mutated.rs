@@ -66,7 +66,7 @@ fn mutated(text: &'static str) -> impl Strategy<Value = Vec<u8>> {
     })
 }
 
-const FULL: &str = "  runs: 5\n  load: [{service: shop/web, points: [{at: 0, rate: 5/s}, {at: 5m, rate: 7}]}]\n  faults:\n    - zonePowerLoss: {name: a, zone: random, within: [1m, 2m], for: 5m}\n    - nodeCrash: {of: shop/web, when: {faultStarted: a}, after: 5s}\n    - podCrash: {workload: shop/web, count: 1, when: {endpointsBelow: {service: shop/web, count: 1}}}\n  guarantees:\n    g: availability(*) >= 99% for 95% of runs\n    h: 'latency(shop/web, p99.9) <= 300ms'\n    i: {cel: \"rto < 5\"}\n";
+const FULL: &str = "  runs: 5\n  load: [{service: shop/web, points: [{at: 0, rate: 5/s}, {at: 5m, rate: 7}]}]\n  faults:\n    - zonePowerLoss: {name: a, zone: random, within: [1m, 2m], for: 5m}\n    - nodeCrash: {of: shop/web, when: {faultStarted: a}, after: 5s}\n    - podCrash: {workload: shop/web, count: 1, when: {endpointsBelow: {service: shop/web, count: 1}}}\n  guarantees:\n    g: availability(*) >= 99% for 95% of runs\n    h: 'latency(shop/web, p99.9) <= 300ms'\n    i: {cel: \"services['shop/web'].outageSeconds < 5.0\", forRuns: 95%}\n";
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]

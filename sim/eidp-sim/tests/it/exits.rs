@@ -161,3 +161,55 @@ fn conformance_is_0_1_2_or_4() {
     let json = check(&["conformance", &failing, "-o", "json"], 1);
     assert!(json.contains("\"failedCount\": 1"), "{json}");
 }
+
+#[test]
+fn expressions_are_judged_like_sentences() {
+    let cases = [
+        ("services['shop/frontend'].availability > 0.0", 0),
+        ("services['shop/frontend'].availability > 1.0", 1),
+        ("services.all(name, services[name].lostRequests < 1000000000)", 0),
+        ("databases['shop/orders-db'].failoverCount > 5", 1),
+        // Nobody asked, so it has no availability in any run.
+        ("services['kube-system/coredns'].availability > 0.5", 3),
+        ("1 / databases['shop/orders-db'].lostCommits > 5", 3),
+    ];
+    for (expression, code) in cases {
+        let path =
+            scenario("expression", "expression", CRASH, &format!("{{cel: \"{expression}\"}}"));
+        check(&["run", &path], code);
+    }
+    let path = scenario(
+        "expression",
+        "share",
+        "{zonePowerLoss: {name: loss, zone: random, at: 5m}}",
+        "{cel: \"services['shop/frontend'].outageSeconds < 0.001\", forRuns: 5%}",
+    );
+    assert!(matches!(ended(&["run", &path]).code, Some(1 | 3)), "4 runs decide little");
+}
+
+#[test]
+fn expressions_that_mean_nothing_are_refused() {
+    let deep = format!("{}true{}", "(".repeat(200), ")".repeat(200));
+    let wide = "true ? ".repeat(400);
+    let cases = [
+        ("services['shop/frontent'].availability > 0.0", "shop/frontend"),
+        ("services['shop/frontend'].availabilty > 0.0", "availability"),
+        ("service['shop/frontend'].availability > 0.0", "services"),
+        ("services['shop/frontend'].availability", "true or false"),
+        ("services['shop/frontend'].availability > 'high'", "E0019"),
+        ("services[", "E0019"),
+        ("", "empty"),
+        (&deep, "deep"),
+        (&wide, "deep"),
+        (&"!".repeat(4000), "E0019"),
+        (&format!("services{}", ".a".repeat(2000)), "E0016"),
+        (&"1 + ".repeat(2000), "E0019"),
+    ];
+    for (expression, says) in cases {
+        let text = format!("{{cel: \"{expression}\"}}");
+        let path = scenario("expressions", "expression", CRASH, &text);
+        let said = check(&["run", &path], 2);
+        assert!(said.contains(says), "{expression}\n{said}");
+        assert!(said.contains("expression.yaml:10:"), "{expression}\n{said}");
+    }
+}

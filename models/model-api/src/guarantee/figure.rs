@@ -1,0 +1,77 @@
+//! Figures of a run by name, for guarantees that are expressions.
+//!
+//! An expression sees two maps, [`SERVICES`] and [`DATABASES`], from the names of things to their
+//! figures: `services['shop/frontend'].availability >= 0.999`.
+
+/// The map of Services.
+pub const SERVICES: &str = "services";
+/// The map of databases.
+pub const DATABASES: &str = "databases";
+
+/// A figure of a Service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ServiceFigure {
+    /// Answered well / asked for, from 0 to 1; not there when nobody asked.
+    Availability,
+    /// The longest outage in seconds.
+    OutageSeconds,
+    /// How many outages there were.
+    OutageCount,
+    /// Requests that were not answered well.
+    LostRequests,
+}
+
+impl ServiceFigure {
+    /// All, in the order of the documentation.
+    pub const ALL: [Self; 4] =
+        [Self::Availability, Self::OutageSeconds, Self::OutageCount, Self::LostRequests];
+
+    /// Its name in an expression.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Availability => "availability",
+            Self::OutageSeconds => "outageSeconds",
+            Self::OutageCount => "outageCount",
+            Self::LostRequests => "lostRequests",
+        }
+    }
+
+    /// A count, not a share or a time.
+    pub const fn is_whole(self) -> bool {
+        matches!(self, Self::OutageCount | Self::LostRequests)
+    }
+}
+
+/// A figure of a database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum DatabaseFigure {
+    /// Longest stretch of acknowledged commits lost at once, in seconds.
+    LostSeconds,
+    /// Commits lost.
+    LostCommits,
+    /// Standbys that were promoted.
+    FailoverCount,
+    /// The longest time without writes, in seconds.
+    WriteOutageSeconds,
+}
+
+impl DatabaseFigure {
+    /// All, in the order of the documentation.
+    pub const ALL: [Self; 4] =
+        [Self::LostSeconds, Self::LostCommits, Self::FailoverCount, Self::WriteOutageSeconds];
+
+    /// Its name in an expression.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::LostSeconds => "lostSeconds",
+            Self::LostCommits => "lostCommits",
+            Self::FailoverCount => "failoverCount",
+            Self::WriteOutageSeconds => "writeOutageSeconds",
+        }
+    }
+
+    /// A count, not a time.
+    pub const fn is_whole(self) -> bool {
+        matches!(self, Self::LostCommits | Self::FailoverCount)
+    }
+}

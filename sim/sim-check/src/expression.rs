@@ -1,0 +1,113 @@
+//! Guarantees that are expressions, in the Common Expression Language (CEL).
+
+use cel::{Context, Program, Value};
+use model_api::guarantee::Promise;
+use model_api::guarantee::figure::{DATABASES, DatabaseFigure, SERVICES, ServiceFigure};
+use model_api::{Blueprint, DatabaseId, ServiceId};
+use sim_kernel::SimSpan;
+
+use crate::measures::{DatabaseMeasures, RunMeasures, ServiceMeasures};
+
+/// An expression over the figures of a run.
+pub(crate) struct Expression {
+    program: Program,
+}
+
+impl Expression {
+    /// The expression of a promise that is one.
+    pub(crate) fn of(promise: &Promise) -> Option<Self> {
+        match promise {
+            Promise::Cel { source } => Some(Self::new(source)),
+            _ => None,
+        }
+    }
+
+    /// Reads an expression that the reader of scenarios has let through.
+    fn new(source: &str) -> Self {
+        let program = Program::compile(source);
+        Self { program: program.expect("the reader of scenarios compiled it before") }
+    }
+
+    /// Whether it holds in a run; `None` when it has no answer there: it asks for the availability
+    /// of a Service that nobody called, or divides by zero.
+    pub(crate) fn holds(&self, measures: &RunMeasures, blueprint: &Blueprint) -> Option<bool> {
+        let mut context = Context::default();
+        context.add_variable_from_value(SERVICES, services(measures, blueprint));
+        context.add_variable_from_value(DATABASES, databases(measures, blueprint));
+        match self.program.execute(&context) {
+            Ok(Value::Bool(holds)) => Some(holds),
+            _ => None,
+        }
+    }
+}
+
+fn services(measures: &RunMeasures, blueprint: &Blueprint) -> Value {
+    let each = measures.services.iter().enumerate().map(|(idx, seen)| {
+        let figures = ServiceFigure::ALL
+            .into_iter()
+            .filter_map(|figure| Some((figure.name().to_owned(), service_figure(seen, figure)?)));
+        (blueprint.service_name(ServiceId::from_index(idx)), named(figures))
+    });
+    named(each)
+}
+
+fn databases(measures: &RunMeasures, blueprint: &Blueprint) -> Value {
+    let each = measures.databases.iter().enumerate().map(|(idx, seen)| {
+        let figures = DatabaseFigure::ALL
+            .into_iter()
+            .map(|figure| (figure.name().to_owned(), database_figure(seen, figure)));
+        (blueprint.database_name(DatabaseId::from_index(idx)), named(figures))
+    });
+    named(each)
+}
+
+fn service_figure(seen: &ServiceMeasures, figure: ServiceFigure) -> Option<Value> {
+    Some(match figure {
+        ServiceFigure::Availability => Value::Float(f64::from(seen.availability_ppm()?) / 1e6),
+        ServiceFigure::OutageSeconds => {
+            let longest = seen.longest_outage().map_or(SimSpan::ZERO, |outage| outage.length());
+            Value::Float(longest.as_secs_f64())
+        }
+        ServiceFigure::OutageCount => Value::Int(whole(seen.outages.len() as u64)),
+        ServiceFigure::LostRequests => Value::Int(whole(seen.lost_requests())),
+    })
+}
+
+fn database_figure(seen: &DatabaseMeasures, figure: DatabaseFigure) -> Value {
+    match figure {
+        DatabaseFigure::LostSeconds => Value::Float(seen.lost_span_max.as_secs_f64()),
+        DatabaseFigure::LostCommits => Value::Int(whole(seen.lost_commit_count)),
+        DatabaseFigure::FailoverCount => Value::Int(seen.failover_count.into()),
+        DatabaseFigure::WriteOutageSeconds => Value::Float(seen.write_outage_max.as_secs_f64()),
+    }
+}
+
+fn whole(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+#[expect(
+    clippy::disallowed_types,
+    reason = "what CEL's maps are made of; an expression gives one truth value, whatever the order"
+)]
+fn named(values: impl Iterator<Item = (String, Value)>) -> Value {
+    Value::from(values.collect::<std::collections::HashMap<String, Value>>())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_are_whole_and_the_rest_is_not() {
+        let service = ServiceMeasures { offered: 1, ..ServiceMeasures::default() };
+        for figure in ServiceFigure::ALL {
+            let value = service_figure(&service, figure).expect("somebody asked");
+            assert_eq!(matches!(value, Value::Int(_)), figure.is_whole(), "{figure:?}");
+        }
+        for figure in DatabaseFigure::ALL {
+            let value = database_figure(&DatabaseMeasures::default(), figure);
+            assert_eq!(matches!(value, Value::Int(_)), figure.is_whole(), "{figure:?}");
+        }
+    }
+}
