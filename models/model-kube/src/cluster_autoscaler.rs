@@ -25,6 +25,8 @@ mod eligibility;
 mod estimator;
 mod expander;
 mod health;
+mod planner;
+mod scale_up;
 mod unneeded;
 
 pub use backoff::{Backoff, BackoffSettings};
@@ -38,7 +40,8 @@ pub use eligibility::{
     ineligible_because, utilization,
 };
 pub use estimator::{
-    Estimate, NodeLimit, NodeTemplate, PendingGroup, decreasing_order, estimate, pod_score,
+    Estimate, NodeLimit, NodeTemplate, PendingGroup, can_take, decreasing_order, estimate,
+    pod_score,
 };
 pub use expander::{
     Expander, ExpansionOption, InvalidPriorities, Priorities, best_options, choose,
@@ -46,6 +49,8 @@ pub use expander::{
 pub use health::{
     GroupReadiness, HealthLimits, is_cluster_healthy, is_group_healthy, is_scale_up_late,
 };
+pub use planner::{MovablePod, Needs, Removal, unneeded_nodes};
+pub use scale_up::{NodeGroup, ScaleUp, WaitingPods, scale_up};
 pub use unneeded::{
     Deletions, RemovalCandidate, RemovalGroup, Unneeded, deletion_budget, is_in_cooldown,
     removable_now, unremovable_because,

@@ -33,9 +33,10 @@ pub fn balance(groups: &[GroupSize], new_nodes: usize) -> Vec<usize> {
             order.swap(start, current);
             start += 1;
         }
-        // The next one is smaller by one: it is its turn. Otherwise all so far are equal.
+        // The next one is smaller by one: it is its turn. Otherwise all so far are equal. After a
+        // swap the group to compare is the one that came here.
         let next_is_smaller =
-            current + 1 < order.len() && targets[group] > targets[order[current + 1]];
+            current + 1 < order.len() && targets[order[current]] > targets[order[current + 1]];
         current = if next_is_smaller { current + 1 } else { start };
     }
     targets
@@ -151,6 +152,13 @@ mod tests {
             allocatable: amounts(110),
             requested: ResourceList::default(),
         }
+    }
+
+    #[test]
+    fn a_group_that_is_full_leaves_its_turn_to_the_next() {
+        let sizes = [(5, 6), (2, 8), (3, 7), (2, 3)];
+        let groups = sizes.map(|(target, max)| GroupSize { min: 0, max, target });
+        assert_eq!(balance(&groups, 8), [5, 6, 6, 3]);
     }
 
     #[test]

@@ -298,3 +298,144 @@ pub fn pods_to_move(
     }
     drain
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn annotated(key: &str, value: &str) -> Labels {
+        [(key.to_owned(), value.to_owned())].into()
+    }
+
+    /// A pod of a ReplicaSet in `default` that nothing keeps.
+    fn free<'a>(annotations: &'a Labels, labels: &'a Labels) -> DrainPod<'a> {
+        DrainPod {
+            namespace: "default",
+            labels,
+            annotations,
+            owner: Some(Owner { group: "apps", kind: "ReplicaSet", state: OwnerState::Unknown }),
+            phase: PodPhase::Running,
+            restart_policy: RestartPolicy::Always,
+            created_at: None,
+            deleted_at: None,
+            grace: SimSpan::from_secs(30),
+            local_volumes: &[],
+        }
+    }
+
+    const NOW: SimTime = SimTime::from_secs(1_000_000);
+
+    fn of(pod: &DrainPod<'_>) -> Drainability {
+        drainability(pod, &[], &DrainOptions::default(), NOW)
+    }
+
+    /// Rows of TestGetPodsToMove and of the rules' own tests.
+    #[test]
+    fn the_first_rule_that_decides_wins() {
+        let none = Labels::new();
+        let pod = free(&none, &none);
+        assert_eq!(of(&pod), Drainability::Drainable);
+        let bare = DrainPod { owner: None, ..pod };
+        assert_eq!(of(&bare), Drainability::Blocked(Obstacle::NotReplicated));
+        let custom = |kind| DrainPod {
+            owner: Some(Owner { group: "x", kind, state: OwnerState::Unknown }),
+            ..pod
+        };
+        assert_eq!(of(&custom("Game")), Drainability::Blocked(Obstacle::NotReplicated));
+        let lenient = DrainOptions { skips_custom_controllers: false, ..DrainOptions::default() };
+        assert_eq!(drainability(&custom("Game"), &[], &lenient, NOW), Drainability::Drainable);
+        let failed = DrainPod { phase: PodPhase::Failed, ..bare };
+        assert_eq!(of(&failed), Drainability::Drainable);
+        let succeeded = DrainPod { phase: PodPhase::Succeeded, ..bare };
+        assert_eq!(of(&succeeded), Drainability::Blocked(Obstacle::NotReplicated));
+        let done = DrainPod { restart_policy: RestartPolicy::OnFailure, ..succeeded };
+        assert_eq!(of(&done), Drainability::Drainable);
+        let volumes = ["scratch".to_owned(), "cache".to_owned()];
+        let local = DrainPod { local_volumes: &volumes, ..pod };
+        assert_eq!(of(&local), Drainability::Blocked(Obstacle::LocalStorageRequested));
+        let some_safe = annotated(SAFE_LOCAL_VOLUMES, "scratch");
+        let partly = DrainPod { annotations: &some_safe, ..local };
+        assert_eq!(of(&partly), Drainability::Blocked(Obstacle::LocalStorageRequested));
+        let all_safe = annotated(SAFE_LOCAL_VOLUMES, "cache,scratch");
+        assert_eq!(of(&DrainPod { annotations: &all_safe, ..local }), Drainability::Drainable);
+        let safe = annotated(SAFE_TO_EVICT, "true");
+        let owned_by_none = DrainPod { annotations: &safe, owner: None, ..local };
+        assert_eq!(of(&owned_by_none), Drainability::Drainable);
+        let unsafe_to_evict = annotated(SAFE_TO_EVICT, "false");
+        let kept = DrainPod { annotations: &unsafe_to_evict, ..pod };
+        assert_eq!(of(&kept), Drainability::Blocked(Obstacle::NotSafeToEvictAnnotation));
+        let waiting = annotated(SAFE_TO_EVICT, "on-completion");
+        let waiting = DrainPod { annotations: &waiting, owner: None, ..pod };
+        assert_eq!(of(&waiting), Drainability::WaitsForCompletion);
+    }
+
+    #[test]
+    fn controllers_must_exist_and_be_large_enough() {
+        let none = Labels::new();
+        let pod = |group, kind, state| DrainPod {
+            owner: Some(Owner { group, kind, state }),
+            ..free(&none, &none)
+        };
+        let missing = Drainability::Blocked(Obstacle::ControllerNotFound);
+        for (group, kind) in [
+            ("", "ReplicationController"),
+            ("apps", "ReplicaSet"),
+            ("batch", "Job"),
+            ("apps", "StatefulSet"),
+        ] {
+            assert_eq!(of(&pod(group, kind, OwnerState::Missing)), missing, "{kind}");
+        }
+        assert_eq!(of(&pod("apps", "DaemonSet", OwnerState::Missing)), missing);
+        let other = pod("crd", "DaemonSet", OwnerState::Missing);
+        assert_eq!(of(&other), Drainability::Drainable, "nobody looks it up");
+        let small = pod("apps", "ReplicaSet", OwnerState::Found(Some(1)));
+        let picky = DrainOptions { min_replica_count: 2, ..DrainOptions::default() };
+        let verdict = drainability(&small, &[], &picky, NOW);
+        assert_eq!(verdict, Drainability::Blocked(Obstacle::MinReplicasReached));
+    }
+
+    #[test]
+    fn system_pods_need_a_budget_or_age() {
+        let none = Labels::new();
+        let app = annotated("app", "dns");
+        let system = DrainPod { namespace: "kube-system", ..free(&none, &app) };
+        let blocked = Drainability::Blocked(Obstacle::UnmovableKubeSystemPod);
+        assert_eq!(of(&system), blocked);
+        let young = DrainPod { created_at: Some(NOW - SimSpan::from_mins(59)), ..system };
+        assert_eq!(of(&young), blocked);
+        let old = DrainPod { created_at: Some(NOW - SimSpan::from_mins(61)), ..system };
+        assert_eq!(of(&old), Drainability::Drainable);
+        let selector = LabelSelector { match_labels: app.clone(), ..LabelSelector::default() };
+        let mut budget = DrainBudget {
+            namespace: "kube-system".to_owned(),
+            selector: Some(selector),
+            disruptions_allowed: 1,
+        };
+        let with = |budget: &DrainBudget| {
+            drainability(&system, std::slice::from_ref(budget), &DrainOptions::default(), NOW)
+        };
+        assert_eq!(with(&budget), Drainability::Drainable);
+        budget.disruptions_allowed = 0;
+        assert_eq!(with(&budget), Drainability::Blocked(Obstacle::NotEnoughPdb));
+    }
+
+    #[test]
+    fn what_goes_with_its_node_is_not_looked_at() {
+        let none = Labels::new();
+        let mirror = annotated(MIRROR, "x");
+        let pods = [
+            DrainPod { annotations: &mirror, owner: None, ..free(&none, &none) },
+            DrainPod {
+                deleted_at: Some(NOW - SimSpan::from_secs(61)),
+                owner: None,
+                ..free(&none, &none)
+            },
+            free(&none, &none),
+            DrainPod { owner: None, ..free(&none, &none) },
+            free(&none, &none),
+        ];
+        let drain = pods_to_move(&pods, &[], &DrainOptions::default(), NOW);
+        assert_eq!(drain.to_move, [2]);
+        assert_eq!(drain.blocked_by, Some((3, Obstacle::NotReplicated)));
+    }
+}

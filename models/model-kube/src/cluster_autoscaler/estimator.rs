@@ -146,6 +146,19 @@ pub fn estimate(
     Estimate { node_count: packing.used.len(), scheduled }
 }
 
+/// Whether a fresh node made from a template would take a pod
+/// (`core/scaleup/orchestrator`, SchedulablePodGroups).
+pub fn can_take(
+    cluster: &SchedulerCache,
+    template: NodeTemplate<'_>,
+    shape: ShapeId,
+    zone: Option<&str>,
+) -> bool {
+    let mut packing = Packing::new(cluster, template, NodeLimit::None);
+    let node = packing.add_node();
+    packing.cache.check(shape, zone, node).is_ok()
+}
+
 /// A simulation of the cluster in which nodes are added.
 struct Packing<'a> {
     cache: SchedulerCache,

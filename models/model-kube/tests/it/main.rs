@@ -2,6 +2,7 @@
 
 mod distributions;
 mod invariants;
+mod node_autoscaling;
 mod scheduling_invariants;
 mod timelines;
 mod world;

@@ -1,0 +1,310 @@
+//! Estimates of node groups: upstream's own table, and what holds in all of them.
+
+use model_api::NodeId;
+use model_api::PodId;
+use model_api::kube::{
+    Affinity, Container, ContainerPort, LabelSelector, Labels, Node, PodAffinityTerm, PodSpec,
+    PodTemplate, ResourceList, TopologySpreadConstraint, UnsatisfiableAction,
+};
+use model_kube::cluster_autoscaler::{
+    Estimate, Expander, GroupSize, MovablePod, NodeGroup, NodeLimit, NodeTemplate, Options,
+    PendingGroup, Removal, ScaleUp, TemplateFacts, UnremovableReason, WaitingPods, balance,
+    estimate, scale_up, unneeded_nodes,
+};
+use model_kube::scheduling::{PodDescription, SchedulerCache};
+use proptest::prelude::*;
+
+const ZONE: &str = "topology.kubernetes.io/zone";
+const HOST: &str = "kubernetes.io/hostname";
+const MIB: i64 = 1024 * 1024;
+
+fn resources(amounts: &[(&str, i64)]) -> ResourceList {
+    ResourceList(amounts.iter().map(|(name, amount)| ((*name).to_owned(), *amount)).collect())
+}
+
+fn labels(pairs: &[(&str, &str)]) -> Labels {
+    pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
+}
+
+fn node(name: &str, zone: &str, cpu: i64, memory_mib: i64) -> Node {
+    Node {
+        name: name.to_owned(),
+        labels: labels(&[(HOST, name), (ZONE, zone)]),
+        allocatable: resources(&[("cpu", cpu), ("memory", memory_mib * MIB), ("pods", 10)]),
+        ..Node::default()
+    }
+}
+
+fn pod(app: &str, cpu: i64, memory: i64) -> PodTemplate {
+    let container = Container {
+        requests: resources(&[("cpu", cpu), ("memory", memory)]),
+        ..Container::default()
+    };
+    PodTemplate {
+        labels: labels(&[("app", app)]),
+        spec: PodSpec { containers: vec![container], ..PodSpec::default() },
+        ..PodTemplate::default()
+    }
+}
+
+fn selecting(app: &str) -> Option<LabelSelector> {
+    let match_labels = labels(&[("app", app)]);
+    Some(LabelSelector { match_labels, ..LabelSelector::default() })
+}
+
+fn spread(mut pod: PodTemplate, key: &str, max_skew: i32, min_domains: i32) -> PodTemplate {
+    pod.spec.topology_spread_constraints = vec![TopologySpreadConstraint {
+        max_skew,
+        topology_key: key.to_owned(),
+        when_unsatisfiable: UnsatisfiableAction::DoNotSchedule,
+        label_selector: selecting(&pod.labels["app"]),
+        min_domains: Some(min_domains),
+        honors_node_affinity: true,
+        honors_node_taints: false,
+        match_label_keys: Vec::new(),
+    }];
+    pod
+}
+
+fn apart(mut pod: PodTemplate, key: &str) -> PodTemplate {
+    pod.spec.affinity = Affinity {
+        pod_anti_required: vec![PodAffinityTerm {
+            label_selector: selecting(&pod.labels["app"]),
+            namespaces: Vec::new(),
+            namespace_selector: None,
+            topology_key: key.to_owned(),
+            match_label_keys: Vec::new(),
+            mismatch_label_keys: Vec::new(),
+        }],
+        ..Affinity::default()
+    };
+    pod
+}
+
+fn with_host_port(mut pod: PodTemplate) -> PodTemplate {
+    let port = ContainerPort { host_port: Some(5555), container_port: 5555, ..Default::default() };
+    pod.spec.containers[0].ports = vec![ContainerPort { protocol: "TCP".to_owned(), ..port }];
+    pod
+}
+
+/// An estimate for a template in a zone of its own, beside a small node in another.
+fn estimated(template: &Node, groups: &[(PodTemplate, usize)], limit: NodeLimit) -> Estimate {
+    let mut cache = SchedulerCache::new();
+    cache.add_node(NodeId(0), &node("oldnode", "zone-jupiter", 100, 100));
+    let groups: Vec<PendingGroup> = groups
+        .iter()
+        .map(|(template_of, count)| {
+            let description = PodDescription {
+                namespace: "universe",
+                template: template_of,
+                default_selector: None,
+            };
+            let shape = cache.compile(description);
+            PendingGroup::new(shape, *count, &template_of.spec, template)
+        })
+        .collect();
+    estimate(&cache, NodeTemplate { node: template, daemon_set_pods: &[] }, &groups, limit)
+}
+
+/// TestBinpackingEstimate of `estimator/binpacking_estimator_test.go`: nodes and pods.
+#[test]
+fn estimates_are_those_of_upstream() {
+    let plain = |cpu, memory, count| vec![(pod("estimatee", cpu, memory), count)];
+    let of = |cpu, memory, groups: Vec<(PodTemplate, usize)>, limit| {
+        let got = estimated(&node("template", "zone-mars", cpu, memory), &groups, limit);
+        (got.node_count, got.scheduled_count())
+    };
+    let (any, five) = (NodeLimit::None, NodeLimit::AtMost(5));
+    assert_eq!(of(1000, 2000, plain(350, 1000, 10), any), (5, 10));
+    assert_eq!(of(10_000, 20_000, plain(10, 100, 20), any), (2, 20), "pods per node");
+    let ports = vec![(with_host_port(pod("estimatee", 200, 1000)), 8)];
+    assert_eq!(of(1000, 5000, ports, any), (8, 8));
+    assert_eq!(of(1000, 5000, plain(500, 1000, 20), five), (5, 10), "the limit cuts it");
+    let two = vec![(pod("estimatee", 50, 1000), 10), (pod("estimatee", 500, 1000), 10)];
+    let template = node("template", "zone-mars", 1000, 5000);
+    assert_eq!(estimated(&template, &two, five).scheduled, [0, 10], "the larger ones go first");
+    let hosts = |skew, domains, cpu, count| {
+        vec![(spread(pod("estimatee", cpu, 200), HOST, skew, domains), count)]
+    };
+    assert_eq!(of(1000, 5000, hosts(2, 1, 200, 8), any), (4, 8));
+    assert_eq!(of(1000, 5000, hosts(1, 3, 20, 12), any), (3, 12));
+    let zones = vec![(spread(pod("estimatee", 20, 100), ZONE, 2, 1), 8)];
+    assert_eq!(of(1000, 5000, zones, any), (1, 2), "all new nodes are in one zone");
+}
+
+/// TestBinpackingEstimatePlacementOnAddedNodes, without the fast path, which is off by default.
+#[test]
+fn later_groups_fill_what_is_there() {
+    let template = node("template", "zone-mars", 1000, 1000);
+    let big = || (pod("big", 600, 100), 2);
+    let of = |groups: Vec<(PodTemplate, usize)>| {
+        let got = estimated(&template, &groups, NodeLimit::None);
+        (got.node_count, got.scheduled_count())
+    };
+    let small = |app: &str, cpu| (pod(app, cpu, 100), 1);
+    assert_eq!(of(vec![big(), small("a", 150), small("b", 120), small("c", 100)]), (2, 5));
+    assert_eq!(of(vec![big(), small("medium", 400), small("small", 300)]), (2, 4));
+    assert_eq!(of(vec![big(), (with_host_port(pod("hostport", 200, 100)), 2)]), (2, 4));
+    assert_eq!(of(vec![big(), (apart(pod("spread", 200, 100), HOST), 2)]), (2, 4));
+    let zonal = || (apart(pod("zonal", 600, 100), ZONE), 2);
+    assert_eq!(of(vec![zonal(), small("small", 300)]), (1, 2));
+    assert_eq!(of(vec![zonal(), small("medium", 500)]), (2, 2));
+}
+
+fn pods() -> impl Strategy<Value = (PodTemplate, usize)> {
+    let kind = prop::sample::select(vec!["plain", "hosts", "zones", "apart", "port"]);
+    (0..3_usize, 1..1200_i64, 1..1200_i64, 1..9_usize, kind).prop_map(
+        |(app, cpu, memory, count, kind)| {
+            let pod = pod(["a", "b", "c"][app], cpu, memory * MIB);
+            let pod = match kind {
+                "hosts" => spread(pod, HOST, 1, 1),
+                "zones" => spread(pod, ZONE, 2, 1),
+                "apart" => apart(pod, HOST),
+                "port" => with_host_port(pod),
+                _ => pod,
+            };
+            (pod, count)
+        },
+    )
+}
+
+proptest! {
+    #[test]
+    fn estimates_keep_their_bounds(
+        groups in prop::collection::vec(pods(), 0..5),
+        limit in 0..6_usize,
+    ) {
+        let template = node("template", "zone-mars", 1000, 1000);
+        let bounded = estimated(&template, &groups, NodeLimit::AtMost(limit));
+        // The node that was there before counts as needed when a pod went to it.
+        prop_assert!(bounded.node_count <= limit + 1);
+        for (taken, (_, count)) in bounded.scheduled.iter().zip(&groups) {
+            prop_assert!(taken <= count);
+        }
+        let free = estimated(&template, &groups, NodeLimit::None);
+        prop_assert!(free.node_count <= free.scheduled_count());
+        prop_assert!(bounded.node_count <= free.node_count + 1);
+        let cpu = |got: &Estimate| -> i64 {
+            let groups = got.scheduled.iter().zip(&groups);
+            groups.map(|(taken, (pod, _))| {
+                *taken as i64 * pod.spec.containers[0].requests.cpu_millis().unwrap_or(0)
+            }).sum()
+        };
+        prop_assert!(cpu(&free) <= 1000 * free.node_count as i64);
+    }
+
+    #[test]
+    fn balancing_keeps_its_bounds(
+        sizes in prop::collection::vec((0..9_usize, 0..9_usize), 1..7),
+        new_nodes in 0..30_usize,
+    ) {
+        let groups: Vec<GroupSize> = sizes
+            .iter()
+            .map(|(target, room)| GroupSize { min: 0, max: target + room, target: *target })
+            .collect();
+        let targets = balance(&groups, new_nodes);
+        let added: usize = targets.iter().zip(&groups).map(|(now, group)| now - group.target).sum();
+        let room: usize = sizes.iter().map(|(_, room)| room).sum();
+        prop_assert_eq!(added, new_nodes.min(room));
+        for (target, group) in targets.iter().zip(&groups) {
+            prop_assert!(*target <= group.max);
+            // No group that grew is larger by more than one than a group that could have.
+            if *target > group.target {
+                let grown = targets.iter().zip(&groups);
+                let starved = grown.filter(|(now, other)| **now < other.max);
+                for (now, _) in starved {
+                    prop_assert!(*target <= now + 1);
+                }
+            }
+        }
+    }
+}
+
+/// Three groups, one per zone, with one node each, and pods that wait.
+fn grown(
+    zones: [(&str, bool, usize); 3],
+    options: &Options,
+    waiting: &PodTemplate,
+) -> Option<ScaleUp> {
+    let mut cache = SchedulerCache::new();
+    let mut groups = Vec::new();
+    for (idx, (zone, may_grow, target)) in zones.into_iter().enumerate() {
+        let template = node(&format!("node-{zone}"), zone, 1000, 1000);
+        for nth in 0..target {
+            let name = format!("node-{zone}-{nth}");
+            let full = Node { name: name.clone(), unschedulable: true, ..template.clone() };
+            cache.add_node(NodeId::from_index(10 * idx + nth), &full);
+        }
+        let facts = TemplateFacts {
+            labels: template.labels.clone(),
+            capacity: template.allocatable.clone(),
+            allocatable: template.allocatable.clone(),
+            requested: ResourceList::default(),
+        };
+        groups.push(NodeGroup {
+            name: zone.to_owned(),
+            size: GroupSize { min: 0, max: 5, target },
+            template,
+            facts,
+            daemon_set_pods: Vec::new(),
+            may_grow,
+        });
+    }
+    let description = PodDescription { namespace: "x", template: waiting, default_selector: None };
+    let shape = cache.compile(description);
+    let waiting = [WaitingPods { shape, spec: &waiting.spec, count: 4, zone: None }];
+    scale_up(&cache, &groups, &waiting, options, |_| 0)
+}
+
+#[test]
+fn one_group_grows_unless_similar_groups_share() {
+    let zones = [("a", true, 1), ("b", true, 1), ("c", true, 3)];
+    let waiting = pod("web", 500, 100);
+    let alone = Options { expanders: vec![Expander::Random], ..Options::default() };
+    let grown_alone = grown(zones, &alone, &waiting).expect("a group helps");
+    assert_eq!(grown_alone.new_targets, [(0, 3)], "two pods a node, in one zone");
+    assert_eq!(grown_alone.helped, [4]);
+    let shared = Options { balances_similar_groups: true, ..alone.clone() };
+    let shared = grown(zones, &shared, &waiting).expect("a group helps");
+    assert_eq!(shared.new_targets, [(0, 2), (1, 2)]);
+    let lost = [("a", false, 1), ("b", true, 5), ("c", true, 3)];
+    let rest = grown(lost, &alone, &waiting).expect("a group helps");
+    assert_eq!(rest.new_targets, [(2, 5)], "one is backed off, one is full");
+    assert_eq!(grown(zones, &alone, &pod("huge", 2000, 100)), None, "no node would take it");
+    let bounded = Options { max_nodes_total: 6, ..alone };
+    let bounded = grown(zones, &bounded, &waiting).expect("there is room for one");
+    assert_eq!((bounded.new_targets, bounded.helped), (vec![(0, 2)], vec![2]));
+}
+
+#[test]
+fn pods_of_a_node_that_goes_take_room_elsewhere() {
+    let mut cache = SchedulerCache::new();
+    for idx in 0..4 {
+        cache.add_node(NodeId(idx), &node(&format!("n{idx}"), "a", 1000, 1000));
+    }
+    let template = pod("web", 400, 100);
+    let description =
+        PodDescription { namespace: "x", template: &template, default_selector: None };
+    let shape = cache.compile(description);
+    // Nodes 0, 1 and 2 run one pod each, node 3 none.
+    for idx in 0..3 {
+        cache.add_pod(PodId(idx), shape, NodeId(idx));
+    }
+    let removal = |idx: u32| Removal {
+        node: NodeId(idx),
+        to_move: (idx < 3)
+            .then(|| MovablePod { pod: PodId(idx), shape, zone: None, budgets: vec![0] })
+            .into_iter()
+            .collect(),
+    };
+    let candidates: Vec<Removal> = (0..4).map(removal).collect();
+    let needs = unneeded_nodes(&cache, &candidates, &[9]);
+    // The empty one goes first; one more fits beside another, the third finds no place.
+    assert_eq!(needs.unneeded, [3, 0]);
+    let stays = UnremovableReason::NoPlaceToMovePods;
+    assert!(needs.needed.contains(&(1, stays)) || needs.needed.contains(&(2, stays)));
+    let kept = unneeded_nodes(&cache, &candidates, &[0]);
+    assert_eq!(kept.unneeded, [3]);
+    assert_eq!(kept.needed.len(), 3);
+    assert!(kept.needed.iter().all(|(_, reason)| *reason == UnremovableReason::BlockedByPod));
+}
