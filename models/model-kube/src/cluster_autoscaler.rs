@@ -27,6 +27,7 @@ mod expander;
 mod health;
 mod planner;
 mod scale_up;
+mod scan;
 mod unneeded;
 
 pub use backoff::{Backoff, BackoffSettings};
@@ -50,7 +51,8 @@ pub use health::{
     GroupReadiness, HealthLimits, is_cluster_healthy, is_group_healthy, is_scale_up_late,
 };
 pub use planner::{MovablePod, Needs, Removal, unneeded_nodes};
-pub use scale_up::{NodeGroup, ScaleUp, WaitingPods, scale_up};
+pub use scale_up::{NodeGroup, ScaleUp, WaitingPods, left_over, scale_up};
+pub use scan::{Actions, Autoscaler, SeenNode, Sight};
 pub use unneeded::{
     Deletions, RemovalCandidate, RemovalGroup, Unneeded, deletion_budget, is_in_cooldown,
     removable_now, unremovable_because,

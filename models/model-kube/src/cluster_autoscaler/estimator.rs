@@ -159,6 +159,30 @@ pub fn can_take(
     packing.cache.check(shape, zone, node).is_ok()
 }
 
+/// How many pods of each group, in the order given, find room on nodes that are there or on their
+/// way (`core/podlistprocessor/filter_out_schedulable.go`): nothing has to be done for them.
+pub(super) fn find_room(
+    cluster: &SchedulerCache,
+    upcoming: &[(NodeTemplate<'_>, usize)],
+    groups: &[PendingGroup],
+) -> Vec<usize> {
+    let none = Node::default();
+    let template = NodeTemplate { node: &none, daemon_set_pods: &[] };
+    let mut packing = Packing::new(cluster, template, NodeLimit::None);
+    for (template, count) in upcoming {
+        packing.template = *template;
+        for _ in 0..*count {
+            packing.add_node();
+        }
+    }
+    let mut placed = Vec::new();
+    for group in groups {
+        let fits = (0..group.count).take_while(|_| packing.search(group, |_, _| true));
+        placed.push(fits.count());
+    }
+    placed
+}
+
 /// A simulation of the cluster in which nodes are added.
 struct Packing<'a> {
     cache: SchedulerCache,

@@ -7,7 +7,9 @@ use crate::scheduling::{SchedulerCache, ShapeId};
 
 use super::Options;
 use super::balancing::{GroupSize, SimilarityRatios, TemplateFacts, are_similar, balance};
-use super::estimator::{Estimate, NodeLimit, NodeTemplate, PendingGroup, can_take, estimate};
+use super::estimator::{
+    Estimate, NodeLimit, NodeTemplate, PendingGroup, can_take, estimate, find_room,
+};
 use super::expander::{ExpansionOption, choose};
 
 /// A node group as a scale-up sees it.
@@ -91,6 +93,30 @@ pub fn scale_up(
         new_targets: changed.map(|((target, _), group)| (*group, target)).collect(),
         helped: found.swap_remove(best).1.scheduled,
     })
+}
+
+/// The pods that still wait when those that fit on nodes that are there, or on their way
+/// (`upcoming`, by group), are taken off.
+pub fn left_over<'a>(
+    cluster: &SchedulerCache,
+    groups: &[NodeGroup],
+    upcoming: &[usize],
+    waiting: &[WaitingPods<'a>],
+) -> Vec<WaitingPods<'a>> {
+    let on_their_way: Vec<(NodeTemplate<'_>, usize)> =
+        groups.iter().zip(upcoming).map(|(group, count)| (group.as_template(), *count)).collect();
+    let pending: Vec<PendingGroup> = waiting
+        .iter()
+        .map(|pods| PendingGroup {
+            zone: pods.zone.clone(),
+            ..PendingGroup::new(pods.shape, pods.count, pods.spec, &Node::default())
+        })
+        .collect();
+    let mut left = waiting.to_vec();
+    for (pods, placed) in left.iter_mut().zip(find_room(cluster, &on_their_way, &pending)) {
+        pods.count -= placed;
+    }
+    left
 }
 
 /// Which kinds of pods a fresh node of the group would take (`SchedulablePodGroups`).

@@ -1,15 +1,15 @@
 //! Estimates of node groups: upstream's own table, and what holds in all of them.
 
-use model_api::NodeId;
 use model_api::PodId;
 use model_api::kube::{
     Affinity, Container, ContainerPort, LabelSelector, Labels, Node, PodAffinityTerm, PodSpec,
     PodTemplate, ResourceList, TopologySpreadConstraint, UnsatisfiableAction,
 };
+use model_api::{NodeId, SimSpan, SimTime};
 use model_kube::cluster_autoscaler::{
-    Estimate, Expander, GroupSize, MovablePod, NodeGroup, NodeLimit, NodeTemplate, Options,
-    PendingGroup, Removal, ScaleUp, TemplateFacts, UnremovableReason, WaitingPods, balance,
-    estimate, scale_up, unneeded_nodes,
+    Actions, Autoscaler, Deletions, Estimate, Expander, GroupReadiness, GroupSize, MovablePod,
+    NodeGroup, NodeLimit, NodeTemplate, Options, PendingGroup, Removal, ScaleUp, SeenNode, Sight,
+    TemplateFacts, UnremovableReason, WaitingPods, balance, estimate, scale_up, unneeded_nodes,
 };
 use model_kube::scheduling::{PodDescription, SchedulerCache};
 use proptest::prelude::*;
@@ -307,4 +307,132 @@ fn pods_of_a_node_that_goes_take_room_elsewhere() {
     assert_eq!(kept.unneeded, [3]);
     assert_eq!(kept.needed.len(), 3);
     assert!(kept.needed.iter().all(|(_, reason)| *reason == UnremovableReason::BlockedByPod));
+}
+
+/// Two groups of one zone each, whose nodes run at most one pod, and an autoscaler that looks when
+/// it says so.
+struct Toy {
+    autoscaler: Autoscaler,
+    now: SimTime,
+    /// By group: target, and which of its nodes are there with or without a pod.
+    groups: Vec<(usize, Vec<bool>)>,
+    waiting: usize,
+}
+
+impl Toy {
+    fn new(groups: &[&[bool]], waiting: usize) -> Self {
+        let options = Options { expanders: vec![Expander::Random], ..Options::default() };
+        Self {
+            autoscaler: Autoscaler::new(options, SimTime::ZERO),
+            now: SimTime::ZERO,
+            groups: groups.iter().map(|nodes| (nodes.len(), nodes.to_vec())).collect(),
+            waiting,
+        }
+    }
+
+    /// One look; returns what it does.
+    fn look(&mut self, at_secs: u64) -> Actions {
+        self.now = SimTime::from_secs(at_secs);
+        assert_eq!(self.autoscaler.next_look(self.now), self.now, "{at_secs} s is no look");
+        let mut cache = SchedulerCache::new();
+        let large = pod("web", 800, 100);
+        let description =
+            PodDescription { namespace: "x", template: &large, default_selector: None };
+        let shape = cache.compile(description);
+        let (mut seen, mut groups, mut readiness) = (Vec::new(), Vec::new(), Vec::new());
+        for (place, (target, nodes)) in self.groups.iter().enumerate() {
+            let template = node(&format!("g{place}"), ["a", "b"][place], 1000, 1000);
+            for (nth, has_pod) in nodes.iter().enumerate() {
+                let id = NodeId::from_index(10 * place + nth);
+                cache.add_node(id, &Node { name: format!("g{place}-{nth}"), ..template.clone() });
+                let pod = PodId(id.0);
+                if *has_pod {
+                    cache.add_pod(pod, shape, id);
+                }
+                let moved = MovablePod { pod, shape, zone: None, budgets: Vec::new() };
+                seen.push(SeenNode {
+                    node: id,
+                    group: Some(place),
+                    is_ready: true,
+                    is_kept_by_annotation: false,
+                    ineligible: None,
+                    to_move: Some(has_pod.then_some(moved).into_iter().collect()),
+                });
+            }
+            let size = GroupSize { min: 1, max: 5, target: *target };
+            let facts =
+                TemplateFacts { capacity: template.allocatable.clone(), ..Default::default() };
+            let (name, daemon_set_pods) = (format!("g{place}"), Vec::new());
+            groups.push(NodeGroup { name, size, template, facts, daemon_set_pods, may_grow: true });
+            let growing_by = target - nodes.len();
+            readiness.push(GroupReadiness {
+                target: *target,
+                growing_by,
+                ready: nodes.len(),
+                ..GroupReadiness::default()
+            });
+        }
+        let waiting = [WaitingPods { shape, spec: &large.spec, count: self.waiting, zone: None }];
+        let sight = Sight {
+            cluster: &cache,
+            groups: &groups,
+            readiness: &readiness,
+            unready_and_all: (0, seen.len()),
+            waiting: &waiting,
+            oldest_waiting: (self.waiting > 0).then_some(SimTime::ZERO),
+            nodes: &seen,
+            disruptions_allowed: &[],
+            running: Deletions::default(),
+            running_by_group: &[0, 0],
+        };
+        let actions = self.autoscaler.scan(&sight, self.now, |_| 0);
+        for (group, target) in &actions.grow {
+            self.groups[*group].0 = *target;
+        }
+        for group in &actions.give_up {
+            self.groups[*group].0 = self.groups[*group].1.len();
+        }
+        actions
+    }
+}
+
+#[test]
+fn nodes_that_do_not_come_are_given_up_and_another_group_tries() {
+    let mut toy = Toy::new(&[&[true], &[true]], 2);
+    let first = toy.look(0);
+    assert_eq!((first.grow, first.next_look), (vec![], Some(SimTime::from_secs(10))), "too new");
+    let second = toy.look(10);
+    assert_eq!(second.grow, [(0, 3)]);
+    assert_eq!(second.next_look, Some(SimTime::from_secs(920)), "after a quarter of an hour");
+    let third = toy.look(920);
+    assert_eq!((third.give_up, third.next_look), (vec![0], Some(SimTime::from_secs(930))));
+    assert_eq!(toy.look(930).grow, [(1, 3)], "the first group is left alone");
+    toy.groups[1].1.extend([true, true]);
+    toy.waiting = 0;
+    let quiet = toy.look(1100);
+    assert_eq!((quiet.grow, quiet.delete, quiet.next_look), (vec![], vec![], None));
+}
+
+#[test]
+fn unneeded_nodes_go_after_their_time_without_a_look_between() {
+    let mut toy = Toy::new(&[&[true, false, false], &[true]], 0);
+    let found = toy.look(600);
+    assert_eq!(found.delete, []);
+    assert_eq!(found.next_look, Some(SimTime::from_secs(1210)), "ten minutes must be exceeded");
+    let ripe = toy.look(1210);
+    assert_eq!(ripe.delete, [NodeId(1), NodeId(2)], "the group keeps its minimum");
+    // A new node stops deletions for ten minutes.
+    let mut busy = Toy::new(&[&[true, false], &[true]], 0);
+    busy.look(600);
+    busy.waiting = 2;
+    assert_eq!(busy.look(1200).grow, [(0, 3)], "one of them fits on the empty node");
+    busy.groups[0].1 = vec![true, false, false];
+    busy.waiting = 0;
+    let cooling = busy.look(1210);
+    assert_eq!((cooling.delete, cooling.next_look), (vec![], Some(SimTime::from_secs(1800))));
+    assert_eq!(busy.look(1810).delete.len(), 1, "only one of them has waited long enough");
+    assert_eq!(
+        toy.autoscaler.next_look(SimTime::from_secs(1211)) - SimTime::from_secs(1220),
+        SimSpan::ZERO
+    );
 }

@@ -1,0 +1,328 @@
+//! One loop of the autoscaler, and when the next one could change anything
+//! (`core/static_autoscaler.go`, RunOnce; `clusterstate/clusterstate.go`, updateScaleRequests).
+//!
+//! Upstream looks every ten seconds. Most looks find what the last one found, so a scan says at
+//! which of them something may be different by time alone; what else changes (a pod that waits, a
+//! node that comes or goes) is for the caller to notice, by a scan at [`Autoscaler::next_look`].
+
+use std::collections::BTreeMap;
+
+use model_api::NodeId;
+use sim_kernel::{SimSpan, SimTime};
+
+use crate::scheduling::SchedulerCache;
+
+use super::Options;
+use super::backoff::Backoff;
+use super::eligibility::UnremovableReason;
+use super::health::{GroupReadiness, is_cluster_healthy, is_group_healthy, is_scale_up_late};
+use super::planner::{MovablePod, Removal, unneeded_nodes};
+use super::scale_up::{NodeGroup, WaitingPods, left_over, scale_up};
+use super::unneeded::{
+    Deletions, RemovalCandidate, RemovalGroup, Unneeded, deletion_budget, is_in_cooldown,
+    removable_now,
+};
+
+/// Pods younger than this wait for the next look (`unschedulablePodTimeBuffer`).
+const NEW_POD_WAIT: SimSpan = SimSpan::from_secs(2);
+
+/// What the autoscaler remembers between two looks.
+#[derive(Clone, Debug)]
+pub struct Autoscaler {
+    options: Options,
+    /// The phase of its loop.
+    started_at: SimTime,
+    backoff: Backoff<usize>,
+    unneeded: Unneeded<NodeId>,
+    /// By group: since when it waits for nodes.
+    requests: BTreeMap<usize, SimTime>,
+    /// Until when nodes that were found needed are not tried again.
+    needed_until: BTreeMap<NodeId, SimTime>,
+    last_added_at: Option<SimTime>,
+    last_deleted_at: Option<SimTime>,
+    last_failed_at: Option<SimTime>,
+}
+
+/// A node as a look sees it.
+#[derive(Clone, Debug)]
+pub struct SeenNode {
+    /// The node.
+    pub node: NodeId,
+    /// Position of its group.
+    pub group: Option<usize>,
+    /// Condition Ready is True.
+    pub is_ready: bool,
+    /// See [`CandidateNode::is_kept_by_annotation`](super::CandidateNode::is_kept_by_annotation).
+    pub is_kept_by_annotation: bool,
+    /// See [`ineligible_because`](super::ineligible_because).
+    pub ineligible: Option<UnremovableReason>,
+    /// Its pods that need another place; `None` when one of them keeps the node (see
+    /// [`pods_to_move`](super::pods_to_move)).
+    pub to_move: Option<Vec<MovablePod>>,
+}
+
+/// What a look sees.
+#[derive(Clone, Copy, Debug)]
+pub struct Sight<'a> {
+    /// Nodes and pods as the scheduler knows them.
+    pub cluster: &'a SchedulerCache,
+    /// Node groups; `may_grow` is decided here.
+    pub groups: &'a [NodeGroup],
+    /// Nodes of each group by readiness.
+    pub readiness: &'a [GroupReadiness],
+    /// Nodes of the whole cluster that are not ready, and all.
+    pub unready_and_all: (usize, usize),
+    /// Pods that wait, those of higher priority first, none below the cutoff.
+    pub waiting: &'a [WaitingPods<'a>],
+    /// When the oldest of them was created.
+    pub oldest_waiting: Option<SimTime>,
+    /// Nodes that might go.
+    pub nodes: &'a [SeenNode],
+    /// What is left of the disruption budgets.
+    pub disruptions_allowed: &'a [i32],
+    /// Deletions that run, in all, and by group.
+    pub running: Deletions,
+    /// Deletions that run, by group.
+    pub running_by_group: &'a [usize],
+}
+
+/// What is to be done after a look.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Actions {
+    /// Groups that grow, with their new target sizes.
+    pub grow: Vec<(usize, usize)>,
+    /// Groups whose nodes did not come in time: their targets go back by what is missing.
+    pub give_up: Vec<usize>,
+    /// Nodes to delete: empty ones, then those whose pods are evicted first.
+    pub delete: Vec<NodeId>,
+    /// The look at which something may be different by time alone.
+    pub next_look: Option<SimTime>,
+}
+
+impl Autoscaler {
+    /// A new one, which looks for the first time at `started_at`. As upstream, it deletes nothing
+    /// for the first ten minutes.
+    pub fn new(options: Options, started_at: SimTime) -> Self {
+        Self {
+            backoff: Backoff::new(options.backoff),
+            options,
+            started_at,
+            unneeded: Unneeded::default(),
+            requests: BTreeMap::new(),
+            needed_until: BTreeMap::new(),
+            last_added_at: Some(started_at),
+            last_deleted_at: None,
+            last_failed_at: None,
+        }
+    }
+
+    /// The first look at or after a moment.
+    pub fn next_look(&self, at: SimTime) -> SimTime {
+        let interval = self.options.scan_interval;
+        let late = at.saturating_since(self.started_at).as_nanos();
+        self.started_at + interval * late.div_ceil(interval.as_nanos().max(1))
+    }
+
+    /// A group failed to get nodes, before their time was over: the provider refused.
+    pub fn scale_up_failed(&mut self, group: usize, now: SimTime) {
+        self.requests.remove(&group);
+        self.backoff.failed(group, now);
+    }
+
+    /// A node that was to be deleted is gone, or could not be emptied.
+    pub fn deletion_ended(&mut self, is_deleted: bool, now: SimTime) {
+        *(if is_deleted { &mut self.last_deleted_at } else { &mut self.last_failed_at }) =
+            Some(now);
+    }
+
+    /// Looks. `draw` decides among equal options.
+    pub fn scan(
+        &mut self,
+        sight: &Sight<'_>,
+        now: SimTime,
+        draw: impl FnOnce(usize) -> usize,
+    ) -> Actions {
+        let mut actions =
+            Actions { give_up: self.settle_requests(sight, now), ..Actions::default() };
+        if !actions.give_up.is_empty() {
+            // Sizes are wrong until the provider has put them back: the rest waits for the next look.
+            actions.next_look = Some(now + self.options.scan_interval);
+            return actions;
+        }
+        let (unready, all) = sight.unready_and_all;
+        if is_cluster_healthy(unready, all, &self.options.health) {
+            let mut wait = None;
+            match self.grow(sight, now, draw) {
+                Growth::Grown(targets) => actions.grow = targets,
+                Growth::TooNew(until) => wait = Some(until),
+                Growth::None => actions.delete = self.shrink(sight, now),
+            }
+            actions.next_look = self.next_change(sight, wait, now);
+        } else {
+            self.unneeded.clear();
+        }
+        actions
+    }
+
+    /// Requests that are fulfilled are forgotten, those that are late have failed.
+    fn settle_requests(&mut self, sight: &Sight<'_>, now: SimTime) -> Vec<usize> {
+        let mut late = Vec::new();
+        for (group, requested_at) in std::mem::take(&mut self.requests) {
+            let missing = missing_of(&sight.readiness[group]);
+            if missing == 0 {
+                continue;
+            }
+            if is_scale_up_late(requested_at, self.options.max_node_provision_time, now) {
+                self.backoff.failed(group, now);
+                late.push(group);
+            } else {
+                self.requests.insert(group, requested_at);
+            }
+        }
+        late
+    }
+
+    fn grow(
+        &mut self,
+        sight: &Sight<'_>,
+        now: SimTime,
+        draw: impl FnOnce(usize) -> usize,
+    ) -> Growth {
+        // Nodes that are on their way are there already, as far as pods that wait are concerned.
+        let upcoming: Vec<usize> = sight.readiness.iter().map(missing_of).collect();
+        let left = left_over(sight.cluster, sight.groups, &upcoming, sight.waiting);
+        if left.iter().all(|pods| pods.count == 0) {
+            return Growth::None;
+        }
+        let wait = self.options.new_pod_scale_up_delay.max(NEW_POD_WAIT);
+        if let Some(until) = sight.oldest_waiting.map(|at| at + wait).filter(|until| *until > now) {
+            return Growth::TooNew(until);
+        }
+        let mut groups = sight.groups.to_vec();
+        for (idx, group) in groups.iter_mut().enumerate() {
+            group.may_grow = group.may_grow
+                && !self.backoff.is_backed_off(&idx, now)
+                && is_group_healthy(&sight.readiness[idx], &self.options.health);
+        }
+        let Some(scaled) = scale_up(sight.cluster, &groups, &left, &self.options, draw) else {
+            return Growth::None;
+        };
+        for (group, _) in &scaled.new_targets {
+            self.requests.insert(*group, now);
+        }
+        self.last_added_at = Some(now);
+        Growth::Grown(scaled.new_targets)
+    }
+
+    fn shrink(&mut self, sight: &Sight<'_>, now: SimTime) -> Vec<NodeId> {
+        if !self.options.scale_down_enabled {
+            return Vec::new();
+        }
+        self.needed_until.retain(|_, until| *until > now);
+        let eligible = sight.nodes.iter().filter(|seen| {
+            seen.ineligible.is_none() && !self.needed_until.contains_key(&seen.node)
+        });
+        let removals: Vec<Removal> = eligible
+            .filter_map(|seen| Some(Removal { node: seen.node, to_move: seen.to_move.clone()? }))
+            .collect();
+        let needs = unneeded_nodes(sight.cluster, &removals, sight.disruptions_allowed);
+        for (idx, _) in &needs.needed {
+            let until = now + self.options.unremovable_recheck;
+            self.needed_until.insert(removals[*idx].node, until);
+        }
+        self.unneeded.update(needs.unneeded.iter().map(|idx| removals[*idx].node), now);
+        if self.is_in_cooldown(now) {
+            return Vec::new();
+        }
+        self.ripe(sight, now)
+    }
+
+    fn is_in_cooldown(&self, now: SimTime) -> bool {
+        let (added, deleted) = (self.last_added_at, self.last_deleted_at);
+        is_in_cooldown(added, deleted, self.last_failed_at, &self.options, now)
+    }
+
+    /// Unneeded nodes that may go now, within the budget of parallel deletions.
+    fn ripe(&self, sight: &Sight<'_>, now: SimTime) -> Vec<NodeId> {
+        let groups: Vec<RemovalGroup> = sight
+            .groups
+            .iter()
+            .zip(sight.running_by_group)
+            .map(|(group, deletions)| RemovalGroup {
+                min: group.size.min,
+                target: group.size.target,
+                deletions: *deletions,
+            })
+            .collect();
+        let seen = sight.nodes.iter().filter_map(|seen| {
+            let candidate = RemovalCandidate {
+                group: seen.group,
+                since: self.unneeded.since(&seen.node)?,
+                is_ready: seen.is_ready,
+                is_kept_by_annotation: seen.is_kept_by_annotation,
+                is_empty: seen.to_move.as_ref().is_some_and(Vec::is_empty),
+            };
+            Some((seen.node, candidate))
+        });
+        let (nodes, candidates): (Vec<NodeId>, Vec<RemovalCandidate>) = seen.unzip();
+        let removable = removable_now(&candidates, &groups, &self.options, now);
+        let (empty, others): (Vec<usize>, Vec<usize>) =
+            removable.into_iter().partition(|idx| candidates[*idx].is_empty);
+        let wanted = Deletions { empty: empty.len(), drained: others.len() };
+        let (parallel, drains) =
+            (self.options.max_scale_down_parallelism, self.options.max_drain_parallelism);
+        let budget = deletion_budget(wanted, sight.running, parallel, drains);
+        let chosen = empty.into_iter().take(budget.empty);
+        chosen.chain(others.into_iter().take(budget.drained)).map(|idx| nodes[idx]).collect()
+    }
+
+    /// The look at which time alone may have changed what is done.
+    fn next_change(
+        &self,
+        sight: &Sight<'_>,
+        wait: Option<SimTime>,
+        now: SimTime,
+    ) -> Option<SimTime> {
+        let options = &self.options;
+        // Times must be exceeded, so the look that counts is the first one after them.
+        let after = |at: SimTime| at + SimSpan::from_nanos(1);
+        let late = self.requests.values().map(|at| after(*at + options.max_node_provision_time));
+        let has_waiting = sight.waiting.iter().any(|pods| pods.count > 0);
+        let recovered = (0..sight.groups.len())
+            .filter_map(|group| self.backoff.until(&group, now))
+            .filter(|_| has_waiting)
+            .map(after);
+        let removal_delay = |node: NodeId| {
+            let seen = sight.nodes.iter().find(|seen| seen.node == node);
+            if seen.is_none_or(|seen| seen.is_ready) {
+                options.scale_down_unneeded_time
+            } else {
+                options.scale_down_unready_time
+            }
+        };
+        let ripe = self.unneeded.iter().map(|(node, since)| after(since + removal_delay(*node)));
+        // A node found needed just now would be found so again; one that was passed over may not.
+        let found_now = now + options.unremovable_recheck;
+        let rechecked = self.needed_until.values().copied().filter(|until| *until < found_now);
+        let cooled = [
+            self.last_added_at.map(|at| at + options.scale_down_delay_after_add),
+            self.last_deleted_at.map(|at| at + options.scale_down_delay_after_delete),
+            self.last_failed_at.map(|at| at + options.scale_down_delay_after_failure),
+        ];
+        let has_unneeded = self.unneeded.iter().next().is_some();
+        let cooled = cooled.into_iter().flatten().filter(|_| has_unneeded);
+        let moments = late.chain(recovered).chain(ripe).chain(rechecked).chain(cooled).chain(wait);
+        moments.filter(|at| *at > now).min().map(|at| self.next_look(at))
+    }
+}
+
+enum Growth {
+    Grown(Vec<(usize, usize)>),
+    TooNew(SimTime),
+    None,
+}
+
+/// Nodes that a group should have and does not.
+fn missing_of(group: &GroupReadiness) -> usize {
+    group.target.saturating_sub(group.ready + group.unready + group.not_started)
+}
