@@ -14,8 +14,8 @@
 //! vertical-pod-autoscaler `pkg/recommender/model/aggregations_config.go` ([`Aggregation`]) and
 //! `pkg/recommender/logic/recommender.go` ([`Settings`]), August 2026.
 //! # Invariants
-//! Lower bound <= target <= upper bound, whatever the samples. Taking away what was added leaves an
-//! empty histogram. Merging in any order of two gives the same percentiles as adding all to one.
+//! Lower bound <= target <= upper bound, whatever the samples. Taking away a sample that is alone in
+//! its bucket leaves nothing of it. Merging gives the shares that adding all to one would give.
 //! # Checked against
 //! `conformance/vpa.yaml`, computed by upstream code, to the last byte.
 

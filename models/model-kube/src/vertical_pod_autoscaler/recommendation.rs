@@ -193,7 +193,9 @@ impl ContainerPolicy {
 #[cfg(test)]
 mod tests {
     use super::super::container::{Aggregation, ContainerUsage};
-    use super::super::histogram::Timestamp;
+    use proptest::prelude::*;
+
+    use super::super::histogram::{DecayingHistogram, Timestamp};
     use super::*;
 
     fn constant(minutes: u64, cpu_millis: i64, memory_bytes: i64) -> Aggregate {
@@ -235,5 +237,70 @@ mod tests {
         assert_eq!(of(&policy)[0].target.cpu_millis, None);
         policy.is_off = true;
         assert_eq!(of(&policy), []);
+    }
+
+    proptest! {
+        #[test]
+        fn bounds_enclose_the_target(
+            samples in prop::collection::vec((0..5_000_000_u64, 0..20_000_i64, 0..1_i64 << 36), 0..60),
+            kills in prop::collection::vec((0..5_000_000_u64, 0..1_i64 << 34), 0..4),
+            containers in 1..4_usize,
+        ) {
+            let aggregation = Aggregation::default();
+            let (mut aggregate, mut container) =
+                (Aggregate::new(&aggregation), ContainerUsage::default());
+            let start = Timestamp::from_unix(1_767_225_600, 0);
+            let at = |secs| start.plus(SimSpan::from_secs(secs));
+            let mut samples = samples;
+            samples.sort_unstable();
+            for (secs, cpu, memory) in samples {
+                if container.accepts_cpu(cpu, at(secs)) {
+                    aggregate.add_cpu(cpu, at(secs));
+                }
+                let operations = container.memory_sample(memory, at(secs), &aggregation);
+                operations.into_iter().for_each(|operation| aggregate.apply(operation));
+            }
+            for (secs, request) in kills {
+                let operations = container.out_of_memory(request, at(secs), &aggregation);
+                operations.into_iter().for_each(|operation| aggregate.apply(operation));
+            }
+            let is_empty = aggregate.is_empty();
+            let aggregates = [("app".to_owned(), aggregate)].into();
+            let got = recommend(&aggregates, containers, &[], &Settings::default());
+            prop_assert_eq!(got.is_empty(), is_empty);
+            for it in got {
+                prop_assert!(it.lower_bound.cpu_millis <= it.target.cpu_millis);
+                prop_assert!(it.target.cpu_millis <= it.upper_bound.cpu_millis);
+                prop_assert!(it.lower_bound.memory_bytes <= it.target.memory_bytes);
+                prop_assert!(it.target.memory_bytes <= it.upper_bound.memory_bytes);
+                prop_assert!(it.lower_bound.cpu_millis >= Some(25 / containers as i64));
+            }
+        }
+
+        // Several samples of different ages in one bucket leave a remainder of rounding, as they do
+        // upstream; one by itself must not.
+        #[test]
+        fn what_is_taken_away_leaves_nothing(
+            samples in prop::collection::btree_map(0..170_usize, 0..9_000_000_u64, 1..30),
+        ) {
+            let scheme = Aggregation::default().memory_scheme;
+            let mut histogram = DecayingHistogram::new(scheme, SimSpan::from_days(1));
+            let start = Timestamp::from_unix(1_767_225_600, 0);
+            let samples: Vec<_> = samples
+                .into_iter()
+                .map(|(bucket, secs)| {
+                    let value = scheme.bucket_start(bucket) * 1.001;
+                    (value, start.plus(SimSpan::from_secs(secs)))
+                })
+                .collect();
+            for (value, at) in &samples {
+                histogram.add(*value, 1.0, *at);
+            }
+            for (value, at) in samples.iter().rev() {
+                histogram.subtract(*value, 1.0, *at);
+            }
+            prop_assert!(histogram.histogram().is_empty());
+            prop_assert_eq!(histogram.percentile(0.9), 0.0);
+        }
     }
 }

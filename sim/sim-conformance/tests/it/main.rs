@@ -1,5 +1,6 @@
 //! Cases of the real components, from the shared folder beside the repository, and case files that
 //! are wrong.
 
+mod autoscaling;
 mod reading;
 mod upstream;

@@ -1,0 +1,180 @@
+//! Rows of upstream's tables on autoscaling that the shared files leave out, in their format.
+
+use scenario_format::files::{Files, RawFile, ReadError};
+use sim_conformance::Outcome;
+
+struct OneFile(String);
+
+impl Files for OneFile {
+    fn read(&self, path: &str) -> Result<Vec<RawFile>, ReadError> {
+        Ok(vec![RawFile { name: path.to_owned(), bytes: self.0.as_bytes().to_vec() }])
+    }
+
+    fn is_file(&self, _path: &str) -> bool {
+        true
+    }
+}
+
+/// Each row: what is given and what is expected, as flow mappings.
+fn check(rows: &[(&str, &str)]) {
+    let cases = rows.iter().enumerate().map(|(idx, (given, expect))| {
+        format!("- name: row-{idx}\n  given: {given}\n  expect: {expect}\n")
+    });
+    let read = sim_conformance::read(&["rows.yaml".to_owned()], &OneFile(cases.collect()));
+    assert_eq!(read.diagnostics, []);
+    assert_eq!(read.files[0].cases.len(), rows.len());
+    for (case, (given, _)) in read.files[0].cases.iter().zip(rows) {
+        assert_eq!(sim_conformance::check(&case.node), Outcome::Passed, "{given}");
+    }
+}
+
+#[test]
+fn histograms() {
+    const TEN: &str = "options: {type: linear, maxValue: 10.0, bucketSize: 1.0, epsilon: 1.0e-15}";
+    const ONE: &str = "options: {type: linear, maxValue: 1.0, bucketSize: 0.1, epsilon: 1.0e-15}";
+    let four = "samples: [{value: 1, weight: 1}, {value: 2, weight: 2}, {value: 3, weight: 3}, {value: 4, weight: 4}]";
+    let out = "samples: [{value: 0.1, weight: 0.1}, {value: 0.2, weight: 0.2}, {value: 0.0, weight: 0.1}, {value: 1.0, weight: 0.2}]";
+    let load = "{computation: loadCheckpoint, checkpoint: {totalWeight: 6.0, bucketWeights: {'0': 1, '1': 2}}";
+    let save =
+        "samples: [{value: 1, weight: 1}, {value: 2, weight: 10000}, {value: 3, weight: 50}]";
+    check(&[
+        (
+            &format!("{{computation: histogram, {TEN}, {four}}}"),
+            "{percentiles: [{percentile: 0.0, value: 2}, {percentile: 0.1, value: 2}, {percentile: 0.2, value: 3}, {percentile: 0.3, value: 3}, {percentile: 0.6, value: 4}, {percentile: 0.7, value: 5}, {percentile: 1.0, value: 5}]}",
+        ),
+        (
+            &format!("{{computation: histogram, {TEN}}}"),
+            "{percentiles: [{percentile: 0.5, value: 0}]}",
+        ),
+        (
+            &format!("{{computation: histogram, {ONE}, {out}}}"),
+            "{percentiles: [{percentile: -0.1, value: 0.1}, {percentile: 1.1, value: 1.0}]}",
+        ),
+        (&format!("{load}, {TEN}}}"), "{totalWeight: 6.0, bucketWeights: {'0': 2.0, '1': 4.0}}"),
+        (
+            &format!("{{computation: loadCheckpoint, {TEN}, checkpoint: {{totalWeight: -1.0}}}}"),
+            "{error: true}",
+        ),
+        (
+            &format!("{{computation: saveCheckpoint, {TEN}, {save}}}"),
+            "{totalWeight: 10051.0, bucketWeights: {'1': 1, '2': 10000, '3': 50}}",
+        ),
+        (
+            "{computation: bucketScheme, options: {type: linear, maxValue: 5.0, bucketSize: 0.3, epsilon: 0.001}}",
+            "{numBuckets: 18, bucketStart: [{bucket: 0, value: 0.0}, {bucket: 1, value: 0.3}], findBucket: [{value: -1.0, bucket: 0}, {value: 0.0, bucket: 0}, {value: 1.3, bucket: 4}, {value: 100.0, bucket: 17}]}",
+        ),
+    ]);
+}
+
+#[test]
+fn estimators_and_peaks() {
+    const BASE: &str = "base: {cpuCores: 3.14, memoryBytes: 3140000000}";
+    let confidence = "{computation: estimator, estimator: confidenceMultiplier";
+    check(&[
+        (
+            &format!("{confidence}, multiplier: 1.0, exponent: 1.0, {BASE}}}"),
+            "{cpuMillicores: 100000000000000}",
+        ),
+        (&format!("{confidence}, multiplier: 1.0, exponent: -1.0, {BASE}}}"), "{cpuMillicores: 0}"),
+        (
+            &format!(
+                "{confidence}, multiplier: 0.1, exponent: 2.0, confidenceInterval: 18m, {BASE}, cpuSamples: {{count: 9, everySeconds: 120}}}}"
+            ),
+            "{confidence: 0.5, cpuMillicores: 4521, memoryBytes: 4521600000}",
+        ),
+        (
+            &format!("{{computation: estimator, estimator: margin, marginFraction: 0.1, {BASE}}}"),
+            "{cpuMillicores: 3454, memoryBytes: 3454000000}",
+        ),
+        (
+            "{computation: podMinimum, containers: 2, base: {cpuCores: 0.001, memoryBytes: 1000000}}",
+            "{cpuMillicores: 12, memoryBytes: 131072000}",
+        ),
+        (
+            "{computation: memoryPeaks, memoryAggregationInterval: 24h, events: [{event: oom, timeSeconds: 0, bytes: 1048576}]}",
+            "{histogramOperations: [{op: add, bytes: 105906176, weight: 1.0, timeSeconds: 86400}]}",
+        ),
+        (
+            "{computation: memoryPeaks, memoryAggregationInterval: 24h, events: [{event: memorySample, timeSeconds: 0, bytes: 5}, {event: memorySample, timeSeconds: 43200, bytes: 10}, {event: memorySample, timeSeconds: 86400, bytes: 2}, {event: memorySample, timeSeconds: 172800, bytes: -1000}]}",
+            "{histogramOperations: [{op: add, bytes: 5, weight: 1.0, timeSeconds: 86400}, {op: subtract, bytes: 5, weight: 1.0, timeSeconds: 86400}, {op: add, bytes: 10, weight: 1.0, timeSeconds: 86400}, {op: add, bytes: 2, weight: 1.0, timeSeconds: 172800}]}",
+        ),
+    ]);
+}
+
+#[test]
+fn back_off_and_balance() {
+    let flags = "flags: {initial-node-group-backoff-duration: 1m, max-node-group-backoff-duration: 3m, node-group-backoff-reset-timeout: 3h}";
+    check(&[
+        (
+            &format!(
+                "{{decision: nodeGroupBackoff, {flags}, steps: [{{scaleUpFailed: a, at: 0s}}, {{query: a, at: 1m}}, {{query: a, at: 1m1s}}, {{scaleUpFailed: a, at: 1m1s}}, {{query: a, at: 3m}}, {{query: a, at: 3m2s}}, {{scaleUpFailed: a, at: 3m2s}}, {{query: a, at: 6m}}, {{query: a, at: 6m3s}}]}}"
+            ),
+            "{backedOff: [true, false, true, false, true, false]}",
+        ),
+        (
+            "{decision: balanceSimilarNodeGroups, newNodes: 2, nodeGroups: [{name: a, minSize: 0, maxSize: 1, targetSize: 1}, {name: b, minSize: 0, maxSize: 3, targetSize: 1}]}",
+            "{newSizes: {b: 3}}",
+        ),
+    ]);
+}
+
+#[test]
+fn expanders() {
+    let option = |name: &str, cpu: u32, memory: u32| {
+        let template = format!(
+            "{{apiVersion: v1, kind: Node, metadata: {{name: {name}}}, status: {{capacity: {{cpu: {cpu}m, memory: {memory}Mi}}}}}}"
+        );
+        let pod = "{apiVersion: v1, kind: Pod, metadata: {name: p, namespace: default}, spec: {containers: [{name: c, image: x, resources: {requests: {cpu: 500m, memory: 1000Mi}}}]}}";
+        format!("{{nodeGroup: {name}, newNodes: 1, template: {template}, pods: [{pod}]}}")
+    };
+    let waste = |options: &[String]| {
+        format!("{{decision: expander, expander: least-waste, options: [{}]}}", options.join(", "))
+    };
+    let (balanced, high_memory, high_cpu, low_cpu) = (
+        option("balanced", 8000, 16_000),
+        option("highmem", 8000, 32_000),
+        option("highcpu", 16_000, 16_000),
+        option("lowcpu", 4000, 16_000),
+    );
+    let map = |text: &str| {
+        format!(
+            "{{decision: expander, expander: priority, configMap: {{data: {{priorities: \"{text}\"}}}}, options: [{{nodeGroup: my-asg.t2.micro, newNodes: 1}}, {{nodeGroup: my-asg.t3.large, newNodes: 1}}]}}"
+        )
+    };
+    let both = "{bestOptions: [my-asg.t2.micro, my-asg.t3.large]}";
+    check(&[
+        (&waste(&[balanced.clone()]), "{bestOptions: [balanced]}"),
+        (&waste(&[balanced.clone(), high_memory.clone()]), "{bestOptions: [balanced]}"),
+        (&waste(&[balanced.clone(), high_cpu.clone()]), "{bestOptions: [balanced]}"),
+        (&waste(&[balanced, high_memory, high_cpu, low_cpu]), "{bestOptions: [lowcpu]}"),
+        (&map("10:\\n  - .*t2.*\\n20:\\n  - .*m4.*\\n"), "{bestOptions: [my-asg.t2.micro]}"),
+        (&map("10:\\n  - .*c5.*\\n"), both),
+        (&map("not a ranking"), both),
+        (&map("10:\\n  - '('\\n"), both),
+        (
+            "{decision: expander, expander: least-nodes, options: [{nodeGroup: a, newNodes: 3}, {nodeGroup: b, newNodes: 2}, {nodeGroup: c, newNodes: 2}]}",
+            "{bestOptions: [b, c]}",
+        ),
+    ]);
+}
+
+#[test]
+fn eligibility() {
+    let node = |extra: &str, ready: &str| {
+        format!(
+            "{{decision: scaleDownEligibility, now: '2026-01-01T12:00:00Z', flags: {{scale-down-unready-enabled: false}}, nodeGroups: [{{name: ng1, minSize: 1, maxSize: 10, targetSize: 2}}], pods: [], nodes: [{{apiVersion: v1, kind: Node, metadata: {{name: node1{extra}}}, status: {{allocatable: {{cpu: '1', memory: '10'}}, conditions: [{{type: Ready, status: '{ready}'}}]}}}}]}}"
+        )
+    };
+    let kept = ", annotations: {cluster-autoscaler.kubernetes.io/scale-down-disabled: 'true'}";
+    let taint = |secs: u32| {
+        node("}, spec: {taints: [{key: ToBeDeletedByClusterAutoscaler, effect: NoSchedule, value: 'SECS'}]", "True")
+            .replace("SECS", &secs.to_string())
+    };
+    check(&[
+        (&node("", "True"), "{unneededNow: [node1], unremovable: {}}"),
+        (&node("", "False"), "{unneededNow: [], unremovable: {node1: ScaleDownUnreadyDisabled}}"),
+        (&node(kept, "True"), "{unneededNow: [], unremovable: {node1: ScaleDownDisabledAnnotation}}"),
+        (&taint(1_767_268_740), "{unneededNow: [], unremovable: {node1: CurrentlyBeingDeleted}}"),
+        (&taint(1_767_265_200), "{unneededNow: [node1], unremovable: {}}"),
+    ]);
+}
