@@ -173,7 +173,10 @@ fn eligibility() {
     check(&[
         (&node("", "True"), "{unneededNow: [node1], unremovable: {}}"),
         (&node("", "False"), "{unneededNow: [], unremovable: {node1: ScaleDownUnreadyDisabled}}"),
-        (&node(kept, "True"), "{unneededNow: [], unremovable: {node1: ScaleDownDisabledAnnotation}}"),
+        (
+            &node(kept, "True"),
+            "{unneededNow: [], unremovable: {node1: ScaleDownDisabledAnnotation}}",
+        ),
         (&taint(1_767_268_740), "{unneededNow: [], unremovable: {node1: CurrentlyBeingDeleted}}"),
         (&taint(1_767_265_200), "{unneededNow: [node1], unremovable: {}}"),
     ]);
