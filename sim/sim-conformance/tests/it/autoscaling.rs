@@ -143,7 +143,7 @@ fn expanders() {
     };
     let both = "{bestOptions: [my-asg.t2.micro, my-asg.t3.large]}";
     check(&[
-        (&waste(&[balanced.clone()]), "{bestOptions: [balanced]}"),
+        (&waste(std::slice::from_ref(&balanced)), "{bestOptions: [balanced]}"),
         (&waste(&[balanced.clone(), high_memory.clone()]), "{bestOptions: [balanced]}"),
         (&waste(&[balanced.clone(), high_cpu.clone()]), "{bestOptions: [balanced]}"),
         (&waste(&[balanced, high_memory, high_cpu, low_cpu]), "{bestOptions: [lowcpu]}"),
