@@ -110,7 +110,12 @@ pub struct EvictionRequest {
     pub is_ready: bool,
     /// Budgets that select the pod.
     pub budget_count: usize,
+    /// Pods in `status.disruptedPods` of the budget.
+    pub disrupted_count: usize,
 }
+
+/// Most pods that the eviction API enters in a budget (`MaxDisruptedPodSize`).
+const DISRUPTED_MAX: usize = 2000;
 
 /// What the eviction API answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -150,7 +155,7 @@ pub fn admit(
     }
     if !is_current {
         Admission::TooManyRequests
-    } else if status.disruptions_allowed < 0 {
+    } else if status.disruptions_allowed < 0 || request.disrupted_count > DISRUPTED_MAX {
         Admission::Forbidden
     } else if status.disruptions_allowed == 0 {
         Admission::TooManyRequests
@@ -177,7 +182,12 @@ mod tests {
 
     #[test]
     fn an_unready_pod_goes_free_while_the_budget_is_met() {
-        let request = EvictionRequest { ignores_budgets: false, is_ready: false, budget_count: 1 };
+        let request = EvictionRequest {
+            ignores_budgets: false,
+            is_ready: false,
+            budget_count: 1,
+            disrupted_count: 0,
+        };
         let policy = UnhealthyPodEvictionPolicy::IfHealthyBudget;
         let demand = Demand::MinAvailable(IntOrPercent::Int(3));
         let met = status(demand, 4, 4, 3);

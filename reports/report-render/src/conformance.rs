@@ -1,6 +1,6 @@
 //! Conformance results: failing cases one by one, then a table by file.
 
-use report_data::{ConformanceCase, ConformanceOutcome, ConformanceReport};
+use report_data::{ConformanceCase, ConformanceDifference, ConformanceOutcome, ConformanceReport};
 
 use crate::Options;
 use crate::quantity::place;
@@ -38,7 +38,7 @@ pub fn conformance_human(report: &ConformanceReport, options: Options) -> String
     text
 }
 
-/// One line for each expectation that did not come out, or for what is not supported.
+/// A line for a case that failed, at its first difference, or that is not supported.
 fn case_lines(text: &mut String, case: &ConformanceCase, options: Options) {
     let word = |word: &str, color: &str| {
         if options.has_color {
@@ -58,19 +58,22 @@ fn case_lines(text: &mut String, case: &ConformanceCase, options: Options) {
             case.reason.as_deref().unwrap_or("no model answers it"),
         )),
         ConformanceOutcome::Failed => {
-            for difference in &case.differences {
-                text.push_str(&format!(
-                    "{} {}: {}: {}: expected {}, got {}{source}\n",
-                    word("failed", "31"),
-                    place(&difference.position),
-                    case.name,
-                    difference.expectation,
-                    difference.expected,
-                    difference.got,
-                ));
-            }
+            let differences: Vec<String> = case.differences.iter().map(difference).collect();
+            let position = case.differences.first().map_or(&case.position, |it| &it.position);
+            text.push_str(&format!(
+                "{} {}: {}: {}{source}\n",
+                word("failed", "31"),
+                place(position),
+                case.name,
+                differences.join("; "),
+            ));
         }
     }
+}
+
+fn difference(difference: &ConformanceDifference) -> String {
+    let ConformanceDifference { expectation, expected, got, .. } = difference;
+    format!("{expectation}: expected {expected}, got {got}")
 }
 
 /// The results as indented JSON with a final line end.

@@ -332,8 +332,9 @@ impl Catalog {
         if !self.namespaces.contains_key(&shape.namespace) {
             self.declare_namespace(&shape.namespace.clone(), &Labels::new());
         }
-        self.shapes.push(shape);
-        let shape_idx = self.shapes.len() - 1;
+        let shape_idx = self.shapes.len();
+        let alike_idx = self.shapes.iter().position(|earlier| earlier.is_alike(&shape));
+        self.shapes.push(Shape { alike_idx: alike_idx.unwrap_or(shape_idx), ..shape });
         for set_idx in 0..self.pod_sets.len() {
             let is_member = self.is_member(&self.pod_sets[set_idx].choice, shape_idx);
             let members = &mut self.pod_sets[set_idx].members;

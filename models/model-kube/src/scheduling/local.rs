@@ -1,8 +1,8 @@
 //! What a node by itself is to a shape: the answers of the filters and scores that look at nothing
 //! else, kept until the node changes.
 //!
-//! A pod that is placed changes one node, and pods of one shape ask each node the same again and
-//! again. Nothing is decided here: what is kept is what [`Query`] and the scores answered.
+//! A pod that is placed changes one node, and pods that ask for the same ask each node again and
+//! again, whatever else tells their templates apart. Nothing is decided here: what is kept is what [`Query`] and the scores answered.
 
 use std::fmt;
 
@@ -11,12 +11,12 @@ use model_api::NodeId;
 use super::attempt::Attempt;
 use super::cache::SchedulerCache;
 use super::filter::{Query, Rejection};
-use super::score;
+use super::score::LocalScorer;
 
 /// Most answers that are kept, 24 bytes each. A cluster with more nodes times templates asks anew.
 const ANSWERS_MAX: usize = 2_000_000;
 
-/// Answers by shape and node. A clone starts empty: it is memory, not state.
+/// Answers by shape (the first of those alike) and node. A clone starts empty: it is memory, not state.
 #[derive(Default)]
 pub(super) struct LocalAnswers {
     /// By node: how often it changed.
@@ -99,7 +99,7 @@ impl fmt::Debug for LocalAnswers {
 pub(super) struct Asked<'a> {
     query: &'a Query<'a>,
     cache: &'a SchedulerCache,
-    attempt: Attempt,
+    scorer: LocalScorer<'a>,
     kept: Option<(&'a [u32], &'a mut [Kept])>,
 }
 
@@ -110,8 +110,8 @@ impl<'a> Asked<'a> {
         cache: &'a SchedulerCache,
         attempt: Attempt,
     ) -> Self {
-        let kept = answers.of_shape(attempt.shape.index(), cache.nodes.len());
-        Self { query, cache, attempt, kept }
+        let kept = answers.of_shape(query.shape.alike_idx, cache.nodes.len());
+        Self { query, cache, scorer: LocalScorer::new(cache, attempt), kept }
     }
 
     /// A node's answer, as it was or asked anew.
@@ -133,7 +133,7 @@ impl<'a> Asked<'a> {
     fn ask(&self, node: NodeId) -> LocalAnswer {
         match self.query.check_local(self.cache, node) {
             Err(rejection) => LocalAnswer { refused: Some(rejection), ..LocalAnswer::default() },
-            Ok(()) => score::local(self.cache, self.attempt, node),
+            Ok(()) => self.scorer.answer(node),
         }
     }
 }

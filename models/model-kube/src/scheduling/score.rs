@@ -98,17 +98,50 @@ pub(super) fn totals(cache: &SchedulerCache, attempt: Attempt, feasible: &[NodeI
     totals
 }
 
-/// What the plugins that look at a node alone make of it: the weighted scores for resources, and the
-/// taints that others count.
-pub(super) fn local(cache: &SchedulerCache, attempt: Attempt, node: NodeId) -> LocalAnswer {
-    let resources = [ScorePlugin::NodeResourcesFit, ScorePlugin::NodeResourcesBalancedAllocation];
-    let of = |plugin| of_plugin(cache, attempt, &[node], plugin);
-    let weighted = resources.into_iter().filter_map(of).map(|it| it.weight * it.scores[0]);
-    let shape = &cache.catalog.shapes[attempt.shape.index()];
-    LocalAnswer {
-        refused: None,
-        score: weighted.sum(),
-        disliked_count: cache.nodes[node.index()].views[shape.tolerations_idx].disliked_count,
+/// The plugins that look at a node alone, and one pod.
+pub(super) struct LocalScorer<'a> {
+    scorer: Scorer<'a>,
+    fit: Resources,
+    balanced: Resources,
+    fit_weight: i64,
+    balanced_weight: i64,
+}
+
+impl<'a> LocalScorer<'a> {
+    pub(super) fn new(cache: &'a SchedulerCache, attempt: Attempt) -> Self {
+        let catalog = &*cache.catalog;
+        let shape = &catalog.shapes[attempt.shape.index()];
+        let balanced = Resources::balanced(catalog, shape);
+        let weight = |plugin| catalog.profile.weight(plugin);
+        let is_balanced = !balanced.asks_nothing();
+        Self {
+            fit: Resources::scored(catalog, shape),
+            balanced,
+            fit_weight: weight(ScorePlugin::NodeResourcesFit),
+            balanced_weight: if is_balanced {
+                weight(ScorePlugin::NodeResourcesBalancedAllocation)
+            } else {
+                0
+            },
+            scorer: Scorer { cache, catalog, shape, feasible: &[] },
+        }
+    }
+
+    /// What they make of a node: the weighted scores for resources, and the taints that others
+    /// count.
+    pub(super) fn answer(&self, node: NodeId) -> LocalAnswer {
+        let idx = node.index();
+        let mut score = 0;
+        if self.fit_weight != 0 {
+            score += self.fit_weight * self.scorer.resources_fit(&self.fit, idx);
+        }
+        if self.balanced_weight != 0 {
+            let balance = self.scorer.balanced_allocation(&self.balanced, idx);
+            score += self.balanced_weight * balance;
+        }
+        let disliked_count =
+            self.scorer.cache.nodes[idx].views[self.scorer.shape.tolerations_idx].disliked_count;
+        LocalAnswer { refused: None, score, disliked_count }
     }
 }
 
@@ -191,7 +224,7 @@ pub(super) fn of_plugin(
         }
         ScorePlugin::NodeResourcesBalancedAllocation => {
             let resources = Resources::balanced(catalog, scorer.shape);
-            if resources.0.iter().all(|resource| resource.request == 0) {
+            if resources.asks_nothing() {
                 return None;
             }
             let raw = scorer.each(|node| scorer.balanced_allocation(&resources, node));
@@ -263,6 +296,13 @@ impl Resources {
             Resource { idx, weight: 1, request: request(shape, idx), is_defaulted: false }
         });
         Self(resources.collect())
+    }
+}
+
+impl Resources {
+    /// The pod asks for none of them, so that balance is none of its concern.
+    fn asks_nothing(&self) -> bool {
+        self.0.iter().all(|resource| resource.request == 0)
     }
 }
 

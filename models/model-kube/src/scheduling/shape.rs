@@ -67,6 +67,8 @@ pub(super) struct Shape {
     pub(super) counted_by: Vec<usize>,
     /// Images with tags, one entry a container.
     pub(super) images: Vec<String>,
+    /// The first shape to which every node by itself answers the same.
+    pub(super) alike_idx: usize,
 }
 
 /// A port that a pod claims on its node.
@@ -170,10 +172,22 @@ impl Shape {
             attracted_by: Vec::new(),
             counted_by: Vec::new(),
             images: images(spec),
+            alike_idx: 0,
         };
         shape.compile_spread(catalog, pod);
         shape.compile_affinity(catalog, spec);
         shape
+    }
+
+    /// Whether a node by itself, whatever other pods do, is to both shapes the same.
+    pub(super) fn is_alike(&self, other: &Self) -> bool {
+        self.requests == other.requests
+            && self.scored_incoming_requests == other.scored_incoming_requests
+            && self.host_ports == other.host_ports
+            && self.node_name == other.node_name
+            && self.tolerations_idx == other.tolerations_idx
+            && self.wish_idx == other.wish_idx
+            && self.added_wish_idx == other.added_wish_idx
     }
 
     fn compile_spread(&mut self, catalog: &mut Catalog, pod: PodDescription<'_>) {

@@ -40,23 +40,24 @@ fn selects(budget: Tree<'_>, pod: Tree<'_>) -> bool {
 }
 
 /// The sum of the scales of the distinct controllers of pods; the scale of a ReplicaSet that
-/// belongs to a Deployment is the Deployment's.
-fn scale(case: &Case<'_>, pods: &[Tree<'_>]) -> i32 {
+/// belongs to a Deployment is the Deployment's. `None` when a controller has none: the sync fails
+/// (pkg/controller/disruption/disruption.go, getExpectedScale, 1.36).
+fn scale(case: &Case<'_>, pods: &[Tree<'_>]) -> Option<i32> {
     let all = case.given.at("objects").items();
     let find = |owner: &str| {
         all.clone().find(|it| format!("{}/{}", it.at("kind").text(), object::name(*it)) == owner)
     };
     let mut scales: BTreeMap<String, i32> = BTreeMap::new();
     for owner in pods.iter().filter_map(|pod| object::controller(*pod)) {
-        let Some(mut found) = find(&owner) else { continue };
+        let mut found = find(&owner)?;
         let mut name = owner;
         let parent = object::controller(found).filter(|it| it.starts_with("Deployment/"));
         if let Some((parent, deployment)) = parent.and_then(|it| Some((it.clone(), find(&it)?))) {
             (found, name) = (deployment, parent);
         }
-        scales.insert(name, found.at("spec.replicas").int32());
+        scales.insert(name, i32::try_from(found.at("spec.replicas").int()?).ok()?);
     }
-    scales.values().sum()
+    Some(scales.values().sum())
 }
 
 fn check_sync(case: &mut Case<'_>) -> Option<()> {
@@ -78,8 +79,22 @@ fn check_sync(case: &mut Case<'_>) -> Option<()> {
         object::is_ready(pod) && !object::is_terminating(pod) && !is_entered
     };
     let healthy = pods.iter().filter(|pod| is_healthy(**pod)).count();
-    let got = status(demand(budget)?, count(pods.len()), scale(case, &pods), count(healthy));
-    check_status(case, &got);
+    let demand = demand(budget)?;
+    let scale = if demand.counts_scale() { scale(case, &pods) } else { Some(0) };
+    check_events(case, &pods, demand, scale.is_some());
+    match scale {
+        Some(scale) => {
+            let got = status(demand, count(pods.len()), scale, count(healthy));
+            check_status(case, &got);
+            check_condition(case, "condition", got.disruptions_allowed);
+        }
+        // Nothing is known to be safe, and what was known is left as it was (failSafe).
+        None => {
+            let before = budget.at("status");
+            check_status(case, &BudgetStatus { disruptions_allowed: 0, ..status_of(before) });
+            compare_condition(case, "condition", "False", "SyncFailed");
+        }
+    }
     let left: Vec<String> = entered.into_keys().collect();
     case.compare_if_given("disruptedPodsLeft", Tree::texts, left);
     Some(())
@@ -95,7 +110,28 @@ fn check_status(case: &mut Case<'_>, got: &BudgetStatus) {
     for (name, value) in fields {
         case.compare_if_given(name, Tree::int32, value);
     }
-    check_condition(case, "condition", got.disruptions_allowed);
+}
+
+/// Reasons of the events of a sync: as text, or as fields of events (trySync).
+fn check_events(case: &mut Case<'_>, pods: &[Tree<'_>], demand: Demand, has_scale: bool) {
+    let is_unmanaged = |pod: &Tree<'_>| object::controller(*pod).is_none();
+    let mut reasons = Vec::new();
+    if pods.is_empty() {
+        reasons.push("NoPods".to_owned());
+    }
+    if !has_scale {
+        reasons.push("CalculateExpectedPodCountFailed".to_owned());
+    } else if demand.counts_scale() && pods.iter().any(is_unmanaged) {
+        reasons.push("UnmanagedPods".to_owned());
+    }
+    let read = |events: Tree<'_>| -> Vec<String> {
+        let reason = |event: Tree<'_>| match event.at("reason").text() {
+            "" => event.text().to_owned(),
+            reason => reason.to_owned(),
+        };
+        events.items().map(reason).collect()
+    };
+    case.compare_if_given("events", read, reasons);
 }
 
 /// The DisruptionAllowed condition that goes with a number of allowed disruptions.
@@ -105,9 +141,22 @@ fn check_condition(case: &mut Case<'_>, name: &str, disruptions_allowed: i32) {
     } else {
         ("False", "InsufficientPods")
     };
+    compare_condition(case, name, status, reason);
+}
+
+fn compare_condition(case: &mut Case<'_>, name: &str, status: &str, reason: &str) {
     let read =
         |tree: Tree<'_>| (tree.at("status").text().to_owned(), tree.at("reason").text().to_owned());
     case.compare_if_given(name, read, (status.to_owned(), reason.to_owned()));
+}
+
+fn status_of(status: Tree<'_>) -> BudgetStatus {
+    BudgetStatus {
+        current_healthy: status.at("currentHealthy").int32(),
+        desired_healthy: status.at("desiredHealthy").int32(),
+        expected_pods: status.at("expectedPods").int32(),
+        disruptions_allowed: status.at("disruptionsAllowed").int32(),
+    }
 }
 
 fn check_evict(case: &mut Case<'_>) -> Option<()> {
@@ -124,17 +173,13 @@ fn check_evict(case: &mut Case<'_>) -> Option<()> {
         ignores_budgets: is_pending || object::is_finished(pod) || object::is_terminating(pod),
         is_ready: object::is_ready(pod),
         budget_count: selecting.len(),
+        disrupted_count: budget.map_or(0, |it| it.at("status.disruptedPods").fields().count()),
     };
     let policy = match budget.map(|it| it.at("spec.unhealthyPodEvictionPolicy").text()) {
         Some("AlwaysAllow") => UnhealthyPodEvictionPolicy::AlwaysAllow,
         _ => UnhealthyPodEvictionPolicy::IfHealthyBudget,
     };
-    let before = budget.map(|it| it.at("status")).map(|status| BudgetStatus {
-        current_healthy: status.at("currentHealthy").int32(),
-        desired_healthy: status.at("desiredHealthy").int32(),
-        expected_pods: status.at("expectedPods").int32(),
-        disruptions_allowed: status.at("disruptionsAllowed").int32(),
-    });
+    let before = budget.map(|it| status_of(it.at("status")));
     let is_current = budget.is_none_or(|it| {
         it.at("status.observedGeneration").int() >= it.at("metadata.generation").int()
     });

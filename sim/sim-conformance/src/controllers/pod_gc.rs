@@ -14,20 +14,20 @@ const QUARANTINE: SimSpan = SimSpan::from_secs(40);
 pub(super) fn check(case: &mut Case<'_>) -> Option<()> {
     let threshold = case.given.at("config.terminatedPodGCThreshold").count() as usize;
     let missing = case.given.at("nodesMissingFromCache").texts();
-    let nodes: Vec<GcNode> = case
+    let mut nodes: Vec<GcNode> = case
         .objects("Node")
         .into_iter()
-        .map(|node| GcNode {
-            name: object::name(node),
-            is_ready: object::is_ready(node),
-            is_out_of_service: object::taints(node).iter().any(|it| it.key == OUT_OF_SERVICE),
-            is_cached: !missing.contains(&object::name(node)),
-        })
+        .map(|node| GcNode { is_cached: !missing.contains(&object::name(node)), ..gc_node(node) })
         .collect();
     let mut pods: Vec<GcPod> = case.objects("Pod").into_iter().map(gc_pod).collect();
     let mut collector = Collector::new(threshold, QUARANTINE);
     let (mut deleted, mut failed) = (Vec::new(), Vec::new());
-    for at in case.given.at("gcPassesAt").items() {
+    let passes = case.given.at("gcPassesAt").items();
+    let pass_count = passes.len();
+    for (nth, at) in passes.enumerate() {
+        if nth + 1 == pass_count {
+            change(case.given.at("changesBeforeLastPass"), &mut nodes, &mut pods);
+        }
         let removed = collector.pass(&pods, &nodes, at.time().unwrap_or(SimTime::ZERO));
         let mut names = Vec::new();
         for removal in &removed {
@@ -46,6 +46,56 @@ pub(super) fn check(case: &mut Case<'_>) -> Option<()> {
     failed.sort();
     case.compare_if_given("podsMarkedFailedFirst", Tree::texts, failed);
     Some(())
+}
+
+fn gc_node(node: Tree<'_>) -> GcNode {
+    GcNode {
+        name: object::name(node),
+        is_ready: object::is_ready(node),
+        is_out_of_service: object::taints(node).iter().any(|it| it.key == OUT_OF_SERVICE),
+        is_cached: true,
+    }
+}
+
+/// Objects that come or change, and names of objects that go: `{added: [...], deleted: [...]}` with
+/// any word for the two, or a plain list of objects that come.
+fn change(changes: Tree<'_>, nodes: &mut Vec<GcNode>, pods: &mut Vec<GcPod>) {
+    if changes.is_list() {
+        changes.items().for_each(|object| put(object, nodes, pods));
+    }
+    for (word, objects) in changes.fields() {
+        let word = word.to_lowercase();
+        let goes = ["delete", "remove"].iter().any(|it| word.contains(it));
+        for object in objects.items() {
+            let name = match object.at("metadata.name").text() {
+                "" => object.text().to_owned(),
+                name => name.to_owned(),
+            };
+            let is_pod = word.contains("pod") || object.at("kind").text() == "Pod";
+            if goes && is_pod {
+                pods.retain(|pod| pod.name != name);
+            } else if goes {
+                nodes.retain(|node| node.name != name);
+            } else if object.at("kind").is_given() {
+                put(object, nodes, pods);
+            } else {
+                nodes.retain(|node| node.name != name);
+                nodes.push(GcNode { name, is_ready: true, is_cached: true, ..GcNode::default() });
+            }
+        }
+    }
+}
+
+/// An object comes, or replaces the one of its name.
+fn put(object: Tree<'_>, nodes: &mut Vec<GcNode>, pods: &mut Vec<GcPod>) {
+    let name = object::name(object);
+    if object.at("kind").text() == "Pod" {
+        pods.retain(|pod| pod.name != name);
+        pods.push(gc_pod(object));
+    } else {
+        nodes.retain(|node| node.name != name);
+        nodes.push(gc_node(object));
+    }
 }
 
 fn gc_pod(pod: Tree<'_>) -> GcPod {
