@@ -9,8 +9,10 @@
 //! What was measured is in `benches/README.md`.
 
 pub mod batch;
+mod estate;
 pub mod kernel;
 pub mod mersenne;
 mod workload;
 
+pub use estate::{Estate, zone_loss};
 pub use workload::{Luck, Prepared, Work, Workload};

@@ -131,6 +131,13 @@ impl Databases {
         }
     }
 
+    /// The same clusters with other luck. Before the run begins.
+    #[must_use]
+    pub fn with_streams(mut self, streams: Streams) -> Self {
+        self.streams = streams;
+        self
+    }
+
     /// Puts an instance on its pod before the run begins.
     pub fn place(&mut self, database: DatabaseId, ordinal: u8, pod: PodId, zone: ZoneId) {
         let instance = self.clusters[database.index()].at_mut(ordinal);

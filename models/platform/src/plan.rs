@@ -5,8 +5,9 @@ use std::sync::Arc;
 use model_api::fault::FaultPlan;
 use model_api::kube::ResourceList;
 use model_api::{Blueprint, DatabaseId, SimSpan};
-use model_kube::cluster::Cluster;
+use model_kube::ClusterPlan;
 use model_load::{Flows, GraphError};
+use model_postgres::Databases;
 use sim_kernel::{Limits, Outcome, Probe, RecorderFor, SimTime, Simulation, Stats, Streams};
 
 use crate::world::World;
@@ -17,6 +18,8 @@ pub struct Plan {
     blueprint: Arc<Blueprint>,
     faults: Arc<FaultPlan>,
     wiring: Arc<Wiring>,
+    cluster: ClusterPlan,
+    databases: Databases,
     flows: Flows,
     horizon: SimTime,
     limits: Limits,
@@ -83,10 +86,13 @@ impl Plan {
         faults: FaultPlan,
         horizon: SimSpan,
     ) -> Result<Self, GraphError> {
+        let blueprint = Arc::new(blueprint);
         Ok(Self {
             flows: Flows::new(&blueprint)?,
+            databases: Databases::new(&blueprint, Streams::new(0, 0)),
+            cluster: ClusterPlan::new(Arc::clone(&blueprint)),
             wiring: Arc::new(Wiring::of(&blueprint)),
-            blueprint: Arc::new(blueprint),
+            blueprint,
             faults: Arc::new(faults),
             horizon: SimTime::ZERO + horizon,
             limits: Limits::default(),
@@ -120,14 +126,18 @@ impl Plan {
         run: u64,
         recorder: R,
     ) -> Simulation<World, R> {
-        let streams = Streams::new(root_seed, run);
-        let cluster = Cluster::start(Arc::clone(&self.blueprint), streams);
-        let flows = self.flows.clone();
-        let world =
-            World::new(&self.blueprint, &self.faults, &self.wiring, cluster, flows, streams);
+        let world = self.world(root_seed, run);
         let mut simulation = Simulation::new(world, recorder, self.limits);
         simulation.apply(|world, ctx| world.begin(ctx));
         simulation
+    }
+
+    fn world(&self, root_seed: u64, run: u64) -> World {
+        let streams = Streams::new(root_seed, run);
+        let cluster = self.cluster.start(streams);
+        let databases = self.databases.clone().with_streams(streams);
+        let flows = self.flows.clone();
+        World::new(&self.faults, &self.wiring, cluster, databases, flows, streams)
     }
 
     /// Runs one run to its horizon and gives the recorder back.

@@ -44,20 +44,20 @@ pub struct World {
 
 impl World {
     pub(crate) fn new(
-        blueprint: &Arc<Blueprint>,
         plan: &Arc<FaultPlan>,
         wiring: &Arc<Wiring>,
         cluster: Cluster,
+        databases: Databases,
         flows: Flows,
         streams: Streams,
     ) -> Self {
         Self {
-            blueprint: Arc::clone(blueprint),
+            blueprint: Arc::clone(cluster.blueprint()),
             plan: Arc::clone(plan),
             wiring: Arc::clone(wiring),
             streams,
             cluster,
-            databases: Databases::new(blueprint, streams),
+            databases,
             flows,
             book: FaultBook::new(plan),
             spikes: Vec::new(),

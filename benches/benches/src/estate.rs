@@ -1,0 +1,187 @@
+//! Generated platforms of any size, for measuring how cost grows with it.
+
+use model_api::blueprint::{ControlPlane, NodeSpec, Zone};
+use model_api::fault::{Fault, FaultKind, FaultPlan, Start, ZonePick};
+use model_api::kube::{
+    Container, DeploymentStrategy, IntOrPercent, LabelSelector, Labels, Node, PodManagementPolicy,
+    PodSpec, PodTemplate, ResourceList, Service, TopologySpreadConstraint, UnsatisfiableAction,
+    Workload, WorkloadKind,
+};
+use model_api::load::{Load, LoadPoint, ServiceProfile};
+use model_api::{Blueprint, Origin, ServiceId, SimSpan, SimTime, ZoneId};
+
+const ZONES: [&str; 3] = ["az-a", "az-b", "az-c"];
+const ZONE_LABEL: &str = "topology.kubernetes.io/zone";
+
+/// A platform of three zones: workers of 32 cores, and Services of equal size, each before a
+/// workload whose pods take half a core and spread over zones. Every tenth workload is a
+/// StatefulSet, the others are Deployments; every fifth Service calls the one after it.
+#[derive(Clone, Copy, Debug)]
+pub struct Estate {
+    /// Workers, in turn in each zone.
+    pub node_count: usize,
+    /// Services, each with a workload.
+    pub service_count: usize,
+    /// Pods of all workloads together, at most as many as fit; rounded down to a multiple of the
+    /// Services.
+    pub pod_count: usize,
+}
+
+impl Estate {
+    /// A large platform: what a company runs.
+    pub const LARGE: Self = Self { node_count: 300, service_count: 100, pod_count: 3_000 };
+    /// The largest cluster that Kubernetes supports.
+    pub const LARGEST: Self = Self { node_count: 5_000, service_count: 1_000, pod_count: 150_000 };
+
+    /// The platform.
+    pub fn blueprint(self) -> Blueprint {
+        let workloads = (0..self.service_count).map(|idx| self.workload(idx));
+        let service = |idx| Service {
+            namespace: "estate".to_owned(),
+            name: name(idx),
+            selector: labels(&[("app", &name(idx))]),
+            ..Service::default()
+        };
+        Blueprint {
+            name: "estate".to_owned(),
+            zones: ZONES.map(zone).to_vec(),
+            nodes: (0..self.node_count).map(worker).collect(),
+            control_plane: ControlPlane {
+                member_zones: (0..3).map(ZoneId::from_index).collect(),
+                origin: Origin::default(),
+            },
+            workloads: workloads.collect(),
+            services: (0..self.service_count).map(service).collect(),
+            profiles: (0..self.service_count).map(|idx| self.profile(idx)).collect(),
+            loads: (0..self.service_count).map(load).collect(),
+            ..Blueprint::default()
+        }
+    }
+
+    fn workload(self, idx: usize) -> Workload {
+        let own = labels(&[("app", &name(idx))]);
+        let selector = LabelSelector { match_labels: own.clone(), ..LabelSelector::default() };
+        let kind = if idx % 10 == 9 {
+            WorkloadKind::StatefulSet {
+                pod_management: PodManagementPolicy::Parallel,
+                ordinals_start: 0,
+                partition: 0,
+                service_name: name(idx),
+                claims: Vec::new(),
+            }
+        } else {
+            WorkloadKind::Deployment {
+                strategy: DeploymentStrategy::RollingUpdate {
+                    max_surge: IntOrPercent::Percent(25),
+                    max_unavailable: IntOrPercent::Percent(25),
+                },
+                progress_deadline: SimSpan::from_secs(600),
+            }
+        };
+        let replicas = self.pod_count / self.service_count;
+        Workload {
+            kind,
+            namespace: "estate".to_owned(),
+            name: name(idx),
+            replicas: u32::try_from(replicas).expect("pods are fewer than 2^32"),
+            selector: Some(selector.clone()),
+            min_ready: SimSpan::ZERO,
+            template: PodTemplate {
+                labels: own,
+                spec: PodSpec {
+                    containers: vec![container(idx)],
+                    topology_spread_constraints: vec![TopologySpreadConstraint {
+                        max_skew: 1,
+                        topology_key: ZONE_LABEL.to_owned(),
+                        when_unsatisfiable: UnsatisfiableAction::ScheduleAnyway,
+                        label_selector: Some(selector),
+                        min_domains: None,
+                        honors_node_affinity: true,
+                        honors_node_taints: false,
+                        match_label_keys: Vec::new(),
+                    }],
+                    termination_grace: SimSpan::from_secs(30),
+                    ..PodSpec::default()
+                },
+                ..PodTemplate::default()
+            },
+            origin: Origin::default(),
+        }
+    }
+
+    fn profile(self, idx: usize) -> ServiceProfile {
+        let calls = idx % 5 == 0 && idx + 1 < self.service_count;
+        ServiceProfile {
+            service: ServiceId::from_index(idx),
+            cpu_per_request: SimSpan::from_millis(2),
+            base_latency: SimSpan::from_millis(5),
+            depends_on: if calls { vec![ServiceId::from_index(idx + 1)] } else { Vec::new() },
+            writes_to: Vec::new(),
+            origin: Origin::default(),
+        }
+    }
+}
+
+/// The power of the first zone is gone from ten minutes after the start, for ever.
+pub fn zone_loss() -> FaultPlan {
+    let fault = Fault {
+        name: "zone lost".to_owned(),
+        kind: FaultKind::ZonePowerLoss { zone: ZonePick::Zone(ZoneId(0)) },
+        start: Start::At(SimTime::from_secs(600)),
+        duration: None,
+        origin: Origin::default(),
+    };
+    FaultPlan { faults: vec![fault] }
+}
+
+fn name(idx: usize) -> String {
+    format!("service-{idx}")
+}
+
+fn labels(pairs: &[(&str, &str)]) -> Labels {
+    pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
+}
+
+fn amounts(amounts: &[(&str, i64)]) -> ResourceList {
+    ResourceList(amounts.iter().map(|(name, amount)| ((*name).to_owned(), *amount)).collect())
+}
+
+fn zone(name: &str) -> Zone {
+    Zone { name: name.to_owned(), ..Zone::default() }
+}
+
+fn worker(idx: usize) -> NodeSpec {
+    let zone = idx % ZONES.len();
+    let name = format!("worker-{idx}");
+    NodeSpec {
+        node: Node {
+            labels: labels(&[(ZONE_LABEL, ZONES[zone]), ("kubernetes.io/hostname", &name)]),
+            name,
+            allocatable: amounts(&[("cpu", 32_000), ("memory", 128 << 30), ("pods", 110)]),
+            ..Node::default()
+        },
+        zone: ZoneId::from_index(zone),
+        ..NodeSpec::default()
+    }
+}
+
+fn container(idx: usize) -> Container {
+    let requests = amounts(&[("cpu", 500), ("memory", 1 << 30)]);
+    Container {
+        name: name(idx),
+        image: format!("registry/service-{idx}:1"),
+        limits: requests.clone(),
+        requests,
+        ..Container::default()
+    }
+}
+
+/// Ten requests a second for each pod of a small Service.
+fn load(idx: usize) -> Load {
+    Load {
+        service: ServiceId::from_index(idx),
+        via: None,
+        points: vec![LoadPoint { at: SimTime::ZERO, rate_millirps: 300_000 }],
+        origin: Origin::default(),
+    }
+}
