@@ -60,7 +60,7 @@ fn runs(criterion: &mut Criterion) {
         ("healthy month", plan(&shipped, none(), SimSpan::from_hours(30 * 24))),
         ("az-loss 2h", plan(&shipped, shipped.faults.clone(), SimSpan::from_hours(2))),
         ("300 nodes, healthy year", large_plan(none(), 365 * 24)),
-        ("300 nodes, zone loss", large_plan(zone_loss(), 365 * 24)),
+        ("300 nodes, zone loss", large_plan(zone_loss(None), 365 * 24)),
     ];
     let mut group = criterion.benchmark_group("run");
     group.sample_size(20);
@@ -84,7 +84,7 @@ fn snapshots(criterion: &mut Criterion) {
         ("az-loss", plan(&shipped, shipped.faults.clone(), SimSpan::from_hours(2))),
         (
             "300 nodes, zone loss",
-            Plan::new(Estate::LARGE.blueprint(), zone_loss(), SimSpan::from_hours(2))
+            Plan::new(Estate::LARGE.blueprint(), zone_loss(None), SimSpan::from_hours(2))
                 .expect("nothing goes in a circle"),
         ),
     ];

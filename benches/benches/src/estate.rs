@@ -9,13 +9,15 @@ use model_api::kube::{
 };
 use model_api::load::{Load, LoadPoint, ServiceProfile};
 use model_api::{Blueprint, Origin, ServiceId, SimSpan, SimTime, ZoneId};
+use platform::World;
 
 const ZONES: [&str; 3] = ["az-a", "az-b", "az-c"];
 const ZONE_LABEL: &str = "topology.kubernetes.io/zone";
 
 /// A platform of three zones: workers of 32 cores, and Services of equal size, each before a
 /// workload whose pods take half a core and spread over zones. Every tenth workload is a
-/// StatefulSet, the others are Deployments; every fifth Service calls the one after it.
+/// StatefulSet, the others are Deployments; every fifth Service calls the one after it. Two
+/// DaemonSets run on every node.
 #[derive(Clone, Copy, Debug)]
 pub struct Estate {
     /// Workers, in turn in each zone.
@@ -35,7 +37,9 @@ impl Estate {
 
     /// The platform.
     pub fn blueprint(self) -> Blueprint {
-        let workloads = (0..self.service_count).map(|idx| self.workload(idx));
+        let mut workloads: Vec<Workload> =
+            (0..self.service_count).map(|idx| self.workload(idx)).collect();
+        workloads.extend(["logs", "metrics"].map(daemon));
         let service = |idx| Service {
             namespace: "estate".to_owned(),
             name: name(idx),
@@ -50,7 +54,7 @@ impl Estate {
                 member_zones: (0..3).map(ZoneId::from_index).collect(),
                 origin: Origin::default(),
             },
-            workloads: workloads.collect(),
+            workloads,
             services: (0..self.service_count).map(service).collect(),
             profiles: (0..self.service_count).map(|idx| self.profile(idx)).collect(),
             loads: (0..self.service_count).map(load).collect(),
@@ -89,7 +93,7 @@ impl Estate {
             template: PodTemplate {
                 labels: own,
                 spec: PodSpec {
-                    containers: vec![container(idx)],
+                    containers: vec![container(&name(idx), 500)],
                     topology_spread_constraints: vec![TopologySpreadConstraint {
                         max_skew: 1,
                         topology_key: ZONE_LABEL.to_owned(),
@@ -122,16 +126,23 @@ impl Estate {
     }
 }
 
-/// The power of the first zone is gone from ten minutes after the start, for ever.
-pub fn zone_loss() -> FaultPlan {
+/// The power of the first zone is gone from ten minutes after the start, for a while or for ever.
+pub fn zone_loss(duration: Option<SimSpan>) -> FaultPlan {
     let fault = Fault {
         name: "zone lost".to_owned(),
         kind: FaultKind::ZonePowerLoss { zone: ZonePick::Zone(ZoneId(0)) },
         start: Start::At(SimTime::from_secs(600)),
-        duration: None,
+        duration,
         origin: Origin::default(),
     };
     FaultPlan { faults: vec![fault] }
+}
+
+/// Endpoints of all Services that get traffic and can answer.
+pub fn live_count(world: &World) -> usize {
+    let services = 0..world.cluster().blueprint().services.len();
+    let live = services.map(|idx| world.cluster().endpoint_counts(ServiceId::from_index(idx)).1);
+    live.map(|count| count as usize).sum()
 }
 
 fn name(idx: usize) -> String {
@@ -165,11 +176,29 @@ fn worker(idx: usize) -> NodeSpec {
     }
 }
 
-fn container(idx: usize) -> Container {
-    let requests = amounts(&[("cpu", 500), ("memory", 1 << 30)]);
+fn daemon(name: &str) -> Workload {
+    let own = labels(&[("app", name)]);
+    Workload {
+        kind: WorkloadKind::DaemonSet,
+        namespace: "estate".to_owned(),
+        name: name.to_owned(),
+        replicas: 0,
+        selector: Some(LabelSelector { match_labels: own.clone(), ..LabelSelector::default() }),
+        min_ready: SimSpan::ZERO,
+        template: PodTemplate {
+            labels: own,
+            spec: PodSpec { containers: vec![container(name, 100)], ..PodSpec::default() },
+            ..PodTemplate::default()
+        },
+        origin: Origin::default(),
+    }
+}
+
+fn container(name: &str, cpu_millis: i64) -> Container {
+    let requests = amounts(&[("cpu", cpu_millis), ("memory", 1 << 30)]);
     Container {
-        name: name(idx),
-        image: format!("registry/service-{idx}:1"),
+        name: name.to_owned(),
+        image: format!("registry/{name}:1"),
         limits: requests.clone(),
         requests,
         ..Container::default()
@@ -183,5 +212,57 @@ fn load(idx: usize) -> Load {
         via: None,
         points: vec![LoadPoint { at: SimTime::ZERO, rate_millirps: 300_000 }],
         origin: Origin::default(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use platform::Plan;
+    use scenario_format::{Disk, Request, load};
+    use sim_kernel::NoRecorder;
+
+    use super::*;
+
+    const LIBRARY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../scenarios/library");
+
+    fn shipped(scenario: &str) -> Blueprint {
+        let scenario = format!("{LIBRARY}/{scenario}.yaml");
+        let request = Request { scenario, ..Request::default() };
+        load(&request, &Disk::default()).resolved.expect("a shipped scenario resolves").blueprint
+    }
+
+    /// Events of a run without faults.
+    fn healthy_count(blueprint: &Blueprint, hours: u64, run: u64) -> u64 {
+        let horizon = SimSpan::from_hours(hours);
+        let plan = Plan::new(blueprint.clone(), FaultPlan::default(), horizon);
+        let (_, end) = plan.expect("nothing goes in a circle").run(1, run, NoRecorder);
+        assert!(end.outcome.is_complete(), "{:?}", end.outcome);
+        end.stats.handled_count
+    }
+
+    #[test]
+    fn healthy_time_costs_nothing() {
+        let small = Estate { node_count: 30, service_count: 10, pod_count: 300 };
+        let platforms = [shipped("az-loss"), shipped("zone-isolation-60s"), small.blueprint()];
+        for blueprint in &platforms {
+            for run in 0..5 {
+                let hour = healthy_count(blueprint, 1, run);
+                let year = healthy_count(blueprint, 365 * 24, run);
+                assert_eq!(year, hour, "{}: something ticks", blueprint.name);
+            }
+        }
+    }
+
+    #[test]
+    fn an_estate_survives_a_zone() {
+        let estate = Estate { node_count: 30, service_count: 10, pod_count: 300 };
+        for duration in [None, Some(SimSpan::from_hours(1))] {
+            let horizon = SimSpan::from_hours(4);
+            let plan = Plan::new(estate.blueprint(), zone_loss(duration), horizon);
+            let plan = plan.expect("nothing goes in a circle");
+            let mut simulation = plan.simulation(1, 0, NoRecorder);
+            simulation.run_until(plan.horizon());
+            assert_eq!(live_count(simulation.model()), 300);
+        }
     }
 }

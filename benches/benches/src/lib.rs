@@ -14,5 +14,5 @@ pub mod kernel;
 pub mod mersenne;
 mod workload;
 
-pub use estate::{Estate, zone_loss};
+pub use estate::{Estate, live_count, zone_loss};
 pub use workload::{Luck, Prepared, Work, Workload};

@@ -33,6 +33,9 @@ const _: () = assert!(size_of::<LoadEvent>() <= 12);
 pub struct Flows {
     plan: Arc<Plan>,
     parts: Vec<Part>,
+    /// Parts that were told something since the last [`Flows::settle`]; all of them before the
+    /// first. With repetitions, in no order.
+    told: Vec<usize>,
 }
 
 /// The requests of Services that are connected.
@@ -94,7 +97,7 @@ impl Flows {
     pub fn new(blueprint: &Blueprint) -> Result<Self, GraphError> {
         let plan = Arc::new(Plan::new(blueprint)?);
         let parts = (0_u32..).zip(&plan.parts).map(|(number, graph)| Part::new(number, graph));
-        Ok(Self { parts: parts.collect(), plan })
+        Ok(Self { parts: parts.collect(), told: (0..plan.parts.len()).collect(), plan })
     }
 
     /// Whether requests reach this Service at all.
@@ -128,15 +131,20 @@ impl Flows {
         assert!(live_count <= ready_count, "only endpoints that get traffic count as live here");
         if let Some((part, node)) = self.plan.place_of(service) {
             let endpoints = Endpoints { ready_count, live_count, capacity_millirps };
-            self.parts[part].pending.push(Input::Endpoints(node, endpoints));
+            self.tell(part, Input::Endpoints(node, endpoints));
         }
     }
 
     /// Tells whether a database takes writes.
     pub fn set_database_writable(&mut self, database: DatabaseId, is_writable: bool) {
-        for part in &mut self.parts {
-            part.pending.push(Input::Writable(database, is_writable));
+        for part in 0..self.parts.len() {
+            self.tell(part, Input::Writable(database, is_writable));
         }
+    }
+
+    fn tell(&mut self, part: usize, input: Input) {
+        self.parts[part].pending.push(input);
+        self.told.push(part);
     }
 
     /// Multiplies what the outside asks of a Service, in thousandths of the curve, reached after
@@ -145,7 +153,7 @@ impl Flows {
         let Some((part, node)) = self.plan.place_of(service) else { return 0 };
         let load_count = self.plan.parts[part].nodes[node].loads.len();
         if load_count > 0 {
-            self.parts[part].pending.push(Input::Factor(node, factor_milli, ramp));
+            self.tell(part, Input::Factor(node, factor_milli, ramp));
         }
         u32::try_from(load_count).expect("loads are limited far below 2^32")
     }
@@ -159,8 +167,10 @@ impl Flows {
         E: Copy + From<LoadEvent>,
         R: Recorder<Observation>,
     {
-        for (part, graph) in self.parts.iter_mut().zip(&self.plan.parts) {
-            part.settle(graph, ctx);
+        self.told.sort_unstable();
+        self.told.dedup();
+        for part in self.told.drain(..) {
+            self.parts[part].settle(&self.plan.parts[part], ctx);
         }
     }
 

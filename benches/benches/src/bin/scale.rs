@@ -8,13 +8,13 @@
 
 use std::process::{Command, ExitCode};
 
-use benches::{Estate, zone_loss};
+use benches::{Estate, live_count, zone_loss};
 use model_api::SimSpan;
 use model_api::fault::FaultPlan;
 use platform::Plan;
 use sim_check::{Monitor, Subjects};
 
-/// Name, size, whether it loses a zone, hours of virtual time.
+/// Name, size, whether it loses a zone for eight hours, hours of virtual time.
 const CASES: [(&str, Estate, bool, u64); 5] = [
     ("large-hour", Estate::LARGE, false, 1),
     ("large-year", Estate::LARGE, false, 365 * 24),
@@ -56,7 +56,8 @@ fn measure_all() -> ExitCode {
 
 fn measure((name, estate, loses_zone, hours): &(&str, Estate, bool, u64)) {
     let blueprint = estate.blueprint();
-    let faults = if *loses_zone { zone_loss() } else { FaultPlan::default() };
+    let faults =
+        if *loses_zone { zone_loss(Some(SimSpan::from_hours(8))) } else { FaultPlan::default() };
     let (planned, plan) = timed(|| {
         Plan::new(blueprint, faults, SimSpan::from_hours(*hours)).expect("nothing goes in a circle")
     });
@@ -64,6 +65,8 @@ fn measure((name, estate, loses_zone, hours): &(&str, Estate, bool, u64)) {
     let (started, mut simulation) = timed(|| plan.simulation(1, 0, Monitor::new(&subjects)));
     let (ran, outcome) = timed(|| simulation.run_until(plan.horizon()));
     assert!(outcome.is_complete(), "{outcome:?}");
+    let pod_count = estate.pod_count;
+    assert_eq!(live_count(simulation.model()), pod_count, "every pod answers at the end");
     let memory = peak_mebibytes();
     let (cloned, copy) = timed(|| simulation.branch(sim_kernel::NoRecorder));
     println!(

@@ -467,7 +467,9 @@ impl Cluster {
         if let Some(node) = node {
             self.nodes[node.index()].pods.retain(|other| *other != id);
         }
-        self.workloads[workload.index()].pods.retain(|other| *other != id);
+        // In the order of creation, which is that of ids.
+        let pods = &mut self.workloads[workload.index()].pods;
+        pods.remove(pods.binary_search(&id).expect("a pod that exists is one of its workload's"));
         ctx.observe(|| Observation::PodGone { pod: id, workload });
         self.notify(Notice::PodGone(id));
         self.touch_endpoint(id, ctx);

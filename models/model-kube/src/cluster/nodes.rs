@@ -1,6 +1,6 @@
 //! Nodes: power, contact, leases, and what the node lifecycle controller does about silence.
 
-use model_api::kube::{Node, TaintEffect};
+use model_api::kube::{Node, Taint, TaintEffect};
 use model_api::observation::{DeletionReason, UnreadyReason};
 use model_api::{Blueprint, NodeId, Observation, Parameters, PodId, ZoneId};
 use sim_kernel::{
@@ -900,25 +900,31 @@ impl Cluster {
     /// The Node object as the scheduler should see it, with the taints of its conditions; `None`
     /// when there is none.
     pub(super) fn node_object(&self, id: NodeId) -> Option<Node> {
-        let state = &self.nodes[id.index()];
-        if state.is_deleted {
+        if self.nodes[id.index()].is_deleted {
             return None;
         }
         let mut node = self.blueprint.nodes[id.index()].node.clone();
-        node.unschedulable = state.is_cordoned;
+        (node.taints, node.unschedulable) = self.node_taints(id);
+        Some(node)
+    }
+
+    /// The taints of a Node object, and whether it is unschedulable.
+    pub(super) fn node_taints(&self, id: NodeId) -> (Vec<Taint>, bool) {
+        let state = &self.nodes[id.index()];
+        let mut taints = self.blueprint.nodes[id.index()].node.taints.clone();
         if state.is_cordoned {
-            node.taints.push(taint(UNSCHEDULABLE, TaintEffect::NoSchedule));
+            taints.push(taint(UNSCHEDULABLE, TaintEffect::NoSchedule));
         }
         if state.ready != Ready::True {
-            node.taints.push(taint(UNREACHABLE, TaintEffect::NoSchedule));
+            taints.push(taint(UNREACHABLE, TaintEffect::NoSchedule));
         }
         if state.has_no_execute {
-            node.taints.push(taint(UNREACHABLE, TaintEffect::NoExecute));
+            taints.push(taint(UNREACHABLE, TaintEffect::NoExecute));
         }
         if state.is_out_of_service {
-            node.taints.push(taint(OUT_OF_SERVICE, TaintEffect::NoExecute));
+            taints.push(taint(OUT_OF_SERVICE, TaintEffect::NoExecute));
         }
-        Some(node)
+        (taints, state.is_cordoned)
     }
 
     /// Whether the API shows a node as ready.

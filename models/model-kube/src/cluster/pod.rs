@@ -102,6 +102,8 @@ pub(super) struct PodState {
     pub(super) attempt_count: u32,
     pub(super) restart_count: u32,
     pub(super) retry_at: SimTime,
+    /// Its place in the scheduler's queue, unique; of no meaning when it is in none.
+    pub(super) arrival: u64,
     pub(super) created_at: SimTime,
     pub(super) ready_since: SimTime,
     /// When the kubelet started the pod's probe workers.
@@ -140,6 +142,7 @@ impl PodState {
             attempt_count: 0,
             restart_count: 0,
             retry_at: now,
+            arrival: 0,
             created_at: now,
             ready_since: now,
             worker_at: now,

@@ -1,10 +1,12 @@
 //! The scheduler's queue, and what it does with the pods in it.
 
+use std::collections::BTreeMap;
+
 use model_api::observation::UnschedulableReason;
 use model_api::{NodeId, Observation, PodId};
 use sim_kernel::{Context, Purpose, Recorder, SimSpan, SimTime, Timer};
 
-use super::pod::PodPhase;
+use super::pod::{PodPhase, PodState};
 use super::{Cluster, KubeEvent, Notice, drawn, priority};
 use crate::client_limit::ClientLimiter;
 use crate::rare;
@@ -22,10 +24,12 @@ const BACKOFF_MOST: SimSpan = SimSpan::from_secs(10);
 #[derive(Clone, Debug)]
 pub(super) struct Queue {
     pub(super) cache: SchedulerCache,
-    /// Pods to be tried, in order of arrival.
-    active: Vec<PodId>,
-    /// Pods that did not fit, until something changes.
-    unschedulable: Vec<PodId>,
+    /// Pods to be tried, by when at the earliest and in order of arrival.
+    active: BTreeMap<(SimTime, u64), PodId>,
+    /// Pods that did not fit, until something changes, in order of arrival.
+    unschedulable: BTreeMap<u64, PodId>,
+    /// Pods that arrived in either.
+    arrival_count: u64,
     timer: Timer,
     due_at: SimTime,
     client: ClientLimiter,
@@ -35,8 +39,9 @@ impl Queue {
     pub(super) fn new(cache: SchedulerCache) -> Self {
         Self {
             cache,
-            active: Vec::new(),
-            unschedulable: Vec::new(),
+            active: BTreeMap::new(),
+            unschedulable: BTreeMap::new(),
+            arrival_count: 0,
             timer: Timer::NONE,
             due_at: SimTime::MAX,
             client: ClientLimiter::of_scheduler(),
@@ -48,8 +53,37 @@ impl Queue {
         self.active.is_empty()
     }
 
-    pub(super) fn push(&mut self, pod: PodId) {
-        self.active.push(pod);
+    fn next_arrival(&mut self) -> u64 {
+        self.arrival_count += 1;
+        self.arrival_count
+    }
+
+    /// Lets a pod wait for its next attempt.
+    fn push(&mut self, id: PodId, pod: &mut PodState) {
+        pod.arrival = self.next_arrival();
+        self.active.insert((pod.retry_at, pod.arrival), id);
+    }
+
+    /// Lets a pod wait until something changes.
+    fn push_unschedulable(&mut self, id: PodId, pod: &mut PodState) {
+        pod.arrival = self.next_arrival();
+        self.unschedulable.insert(pod.arrival, id);
+    }
+
+    /// Takes the pods whose time has come, in order of arrival.
+    fn take_due(&mut self, now: SimTime) -> Vec<PodId> {
+        let later = self.active.split_off(&(now, u64::MAX));
+        let due = std::mem::replace(&mut self.active, later);
+        let mut due: Vec<(u64, PodId)> =
+            due.into_iter().map(|((_, arrival), id)| (arrival, id)).collect();
+        due.sort_unstable();
+        due.into_iter().map(|(_, id)| id).collect()
+    }
+
+    /// Lets a pod wait no longer, if it does.
+    fn remove(&mut self, pod: &PodState) {
+        self.active.remove(&(pod.retry_at, pod.arrival));
+        self.unschedulable.remove(&pod.arrival);
     }
 }
 
@@ -62,7 +96,7 @@ impl Cluster {
                 true
             }
             Err(_) => {
-                self.queue.push(id);
+                self.queue.push(id, &mut self.pods[id.index()]);
                 false
             }
         }
@@ -81,8 +115,9 @@ impl Cluster {
         let key = self.pods[id.index()].key;
         let watch = drawn(self.draw(key, QUEUE, 0), self.blueprint.parameters.watch_latency);
         let at = created_at + watch;
-        self.pods[id.index()].retry_at = at;
-        self.queue.push(id);
+        let pod = &mut self.pods[id.index()];
+        pod.retry_at = at;
+        self.queue.push(id, pod);
         self.request_scheduling(at, ctx);
     }
 
@@ -114,9 +149,10 @@ impl Cluster {
         }
         let waiting = std::mem::take(&mut self.queue.unschedulable);
         let mut earliest = SimTime::MAX;
-        for id in waiting {
-            earliest = earliest.min(self.pods[id.index()].retry_at);
-            self.queue.push(id);
+        for id in waiting.into_values() {
+            let pod = &mut self.pods[id.index()];
+            earliest = earliest.min(pod.retry_at);
+            self.queue.push(id, pod);
         }
         self.request_scheduling(earliest.max(ctx.now()), ctx);
     }
@@ -129,19 +165,15 @@ impl Cluster {
     {
         let now = ctx.now();
         self.queue.due_at = SimTime::MAX;
-        let waiting = std::mem::take(&mut self.queue.active);
-        let (mut due, later): (Vec<PodId>, Vec<PodId>) =
-            waiting.into_iter().partition(|id| self.pods[id.index()].retry_at <= now);
-        self.queue.active = later;
+        let mut due = self.queue.take_due(now);
         due.sort_by_key(|id| std::cmp::Reverse(self.scheduling_priority(*id)));
         for id in due {
             if self.pods[id.index()].phase == PodPhase::Pending {
                 self.try_to_schedule(id, ctx);
             }
         }
-        let next = self.queue.active.iter().map(|id| self.pods[id.index()].retry_at).min();
-        if let Some(at) = next {
-            self.request_scheduling(at, ctx);
+        if let Some(((at, _), _)) = self.queue.active.first_key_value() {
+            self.request_scheduling(*at, ctx);
         }
     }
 
@@ -188,7 +220,7 @@ impl Cluster {
                 }
                 pod.attempt_count += 1;
                 pod.retry_at = now + backoff;
-                self.queue.unschedulable.push(id);
+                self.queue.push_unschedulable(id, pod);
                 if !std::mem::replace(&mut pod.was_refused, true) {
                     ctx.observe_because(cause, || Observation::PodBecameUnschedulable {
                         pod: id,
@@ -242,8 +274,7 @@ impl Cluster {
     /// Tells the scheduler that a pod takes no place any more.
     pub(super) fn release_from_scheduler(&mut self, id: PodId) {
         self.queue.cache.remove_pod(id);
-        self.queue.active.retain(|other| *other != id);
-        self.queue.unschedulable.retain(|other| *other != id);
+        self.queue.remove(&self.pods[id.index()]);
     }
 
     pub(super) fn mark_terminating_in_scheduler(&mut self, id: PodId) {
@@ -252,10 +283,12 @@ impl Cluster {
 
     /// Tells the scheduler what a node looks like now.
     pub(super) fn tell_scheduler_of(&mut self, id: NodeId) {
+        if self.nodes[id.index()].is_in_scheduler && !self.nodes[id.index()].is_deleted() {
+            let (taints, is_cordoned) = self.node_taints(id);
+            self.queue.cache.update_node(id, taints, is_cordoned);
+            return;
+        }
         match self.node_object(id) {
-            Some(node) if self.nodes[id.index()].is_in_scheduler => {
-                self.queue.cache.update_node(id, node.taints, node.unschedulable);
-            }
             Some(node) => {
                 self.queue.cache.add_node(id, &node);
                 self.nodes[id.index()].is_in_scheduler = true;
@@ -285,14 +318,16 @@ impl Cluster {
         E: Copy + From<KubeEvent>,
         R: Recorder<Observation>,
     {
-        let mut waiting = std::mem::take(&mut self.queue.unschedulable);
-        waiting.append(&mut self.queue.active);
+        let unschedulable = std::mem::take(&mut self.queue.unschedulable).into_values();
+        let active = std::mem::take(&mut self.queue.active).into_values();
+        let mut waiting: Vec<PodId> = unschedulable.chain(active).collect();
         waiting.sort_unstable();
         self.queue.client = ClientLimiter::of_scheduler();
-        for id in &waiting {
-            self.pods[id.index()].retry_at = ctx.now();
+        for id in waiting {
+            let pod = &mut self.pods[id.index()];
+            pod.retry_at = ctx.now();
+            self.queue.push(id, pod);
         }
-        self.queue.active = waiting;
         if !self.queue.is_idle() {
             self.request_scheduling(ctx.now(), ctx);
         }

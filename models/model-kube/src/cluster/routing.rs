@@ -192,10 +192,10 @@ impl Cluster {
         E: Copy + From<KubeEvent>,
         R: Recorder<Observation>,
     {
-        let tables = self.tables.clone();
-        let workload = self.pods[pod.index()].workload;
-        for (service, _) in &tables.workloads[workload.index()].services {
-            self.push_change(*service, pod, ctx);
+        let workload = self.pods[pod.index()].workload.index();
+        for idx in 0..self.tables.workloads[workload].services.len() {
+            let (service, _) = self.tables.workloads[workload].services[idx];
+            self.push_change(service, pod, ctx);
         }
         for idx in 0..self.services_with_backends.len() {
             let service = self.services_with_backends[idx];
@@ -254,9 +254,8 @@ impl Cluster {
 
     /// Whether a pod can answer changed: the routes that lead to it are looked at again.
     pub(super) fn touch_services_of(&mut self, pod: PodId) {
-        let tables = self.tables.clone();
         let workload = self.pods[pod.index()].workload;
-        let selecting = tables.workloads[workload.index()].services.iter();
+        let selecting = self.tables.workloads[workload.index()].services.iter();
         self.changed_services.extend(selecting.map(|(service, _)| *service));
         self.changed_services.extend_from_slice(&self.services_with_backends);
     }

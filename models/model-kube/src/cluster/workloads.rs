@@ -292,8 +292,14 @@ impl Cluster {
                 }
             }
             Difference::Delete(count) => {
-                let candidates: Vec<Candidate> =
-                    active.iter().map(|pod| self.candidate(*pod, &active)).collect();
+                let mut on_node: BTreeMap<Option<NodeId>, usize> = BTreeMap::new();
+                for pod in &active {
+                    *on_node.entry(self.pods[pod.index()].node).or_default() += 1;
+                }
+                let candidates: Vec<Candidate> = active
+                    .iter()
+                    .map(|pod| self.candidate(*pod, on_node[&self.pods[pod.index()].node]))
+                    .collect();
                 for position in replica_set::victims(&candidates, count, ctx.now()) {
                     self.delete_pod(active[position], DeletionReason::ScaleDown, ctx);
                 }
@@ -301,22 +307,18 @@ impl Cluster {
         }
     }
 
-    fn candidate(&self, id: PodId, active: &[PodId]) -> Candidate {
+    /// A pod that may have to go; `active_on_node` counts the active ones of its workload there.
+    fn candidate(&self, id: PodId, active_on_node: usize) -> Candidate {
         let pod = &self.pods[id.index()];
         let workload = &self.blueprint.workloads[pod.workload.index()];
         let is_deployment = matches!(workload.kind, WorkloadKind::Deployment { .. });
-        let same_node = |other: &&PodId| self.pods[other.index()].node == pod.node;
         let cost = workload.template.annotations.get("controller.kubernetes.io/pod-deletion-cost");
         Candidate {
             has_node: pod.node.is_some(),
             phase: if pod.has_address { VictimPhase::Running } else { VictimPhase::Pending },
             is_ready: pod.is_ready,
             deletion_cost: cost.and_then(|cost| cost.parse().ok()).unwrap_or(0),
-            related_on_node: if is_deployment {
-                active.iter().filter(same_node).count()
-            } else {
-                0
-            },
+            related_on_node: if is_deployment { active_on_node } else { 0 },
             ready_since: Some(pod.ready_since),
             restart_count: pod.restart_count,
             sidecar_restart_count: 0,
