@@ -114,7 +114,7 @@ impl Estate {
     }
 
     fn profile(self, idx: usize) -> ServiceProfile {
-        let calls = idx % 5 == 0 && idx + 1 < self.service_count;
+        let calls = idx.is_multiple_of(5) && idx + 1 < self.service_count;
         ServiceProfile {
             service: ServiceId::from_index(idx),
             cpu_per_request: SimSpan::from_millis(2),
@@ -256,13 +256,16 @@ mod tests {
     #[test]
     fn an_estate_survives_a_zone() {
         let estate = Estate { node_count: 30, service_count: 10, pod_count: 300 };
-        for duration in [None, Some(SimSpan::from_hours(1))] {
+        // Pods of a StatefulSet stay on lost nodes, Terminating, until the nodes are back.
+        let stuck_count = 10;
+        for (duration, expected) in [(None, 300 - stuck_count), (Some(SimSpan::from_hours(1)), 300)]
+        {
             let horizon = SimSpan::from_hours(4);
             let plan = Plan::new(estate.blueprint(), zone_loss(duration), horizon);
             let plan = plan.expect("nothing goes in a circle");
             let mut simulation = plan.simulation(1, 0, NoRecorder);
             simulation.run_until(plan.horizon());
-            assert_eq!(live_count(simulation.model()), 300);
+            assert_eq!(live_count(simulation.model()), expected);
         }
     }
 }
