@@ -53,6 +53,11 @@ id!(
     BudgetId
 );
 id!(
+    /// A horizontal autoscaler: position in
+    /// [`Blueprint::autoscalers`](crate::Blueprint::autoscalers).
+    AutoscalerId
+);
+id!(
     /// A database cluster: position in [`Blueprint::databases`](crate::Blueprint::databases).
     DatabaseId
 );

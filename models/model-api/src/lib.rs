@@ -16,7 +16,9 @@ pub mod parameters;
 pub mod source;
 
 pub use blueprint::Blueprint;
-pub use ids::{BudgetId, DatabaseId, FaultId, NodeId, PodId, ServiceId, WorkloadId, ZoneId};
+pub use ids::{
+    AutoscalerId, BudgetId, DatabaseId, FaultId, NodeId, PodId, ServiceId, WorkloadId, ZoneId,
+};
 pub use observation::Observation;
 pub use parameters::Parameters;
 pub use sim_kernel::{SimSpan, SimTime};

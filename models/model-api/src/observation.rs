@@ -54,6 +54,15 @@ pub enum Observation {
         /// Which.
         node: NodeId,
     },
+    /// An autoscaler changed how many replicas a workload shall have.
+    Rescaled {
+        /// Which.
+        workload: WorkloadId,
+        /// There were to be.
+        from: u32,
+        /// There are to be.
+        to: u32,
+    },
     /// The NoExecute taint was set: evictions from the node are due.
     NodeTaintedNoExecute {
         /// Which.

@@ -16,10 +16,11 @@
 //! # Modelled
 //! Leases and their silence in closed form, the monitor's passes, taints, evictions, workloads that
 //! keep their pods, the scheduling queue, image pulls one at a time a node, volumes bound to zones,
-//! start, readiness and crash loops of pods, endpoints as proxies know them, disruption budgets,
+//! horizontal autoscalers by CPU, start, readiness and crash loops of pods, endpoints as proxies know them, disruption budgets,
 //! etcd's quorum and elections, leaders of the controller manager and the scheduler.
 //! # Not modelled
-//! Rollouts (templates do not change during a run), preemption, autoscalers, node pressure.
+//! Rollouts (templates do not change during a run), preemption, node pressure. Autoscalers by
+//! memory, by metrics of pods, objects or from outside.
 //! API clients that hang on a lost API server for up to 45 s. Jobs never complete: their pods run
 //! like those of a ReplicaSet until their back-off limit. A kube-proxy of an isolated zone.
 //! # Defaults and their sources
@@ -30,6 +31,7 @@
 //! # Checked against
 //! Recorded zone losses, returns and stuck StatefulSets.
 
+mod autoscaling;
 mod control_plane;
 mod kubelet;
 mod nodes;
@@ -41,9 +43,12 @@ mod workloads;
 
 use std::sync::Arc;
 
-use model_api::{Blueprint, NodeId, Observation, PodId, ServiceId, WorkloadId, ZoneId};
+use model_api::{
+    AutoscalerId, Blueprint, NodeId, Observation, PodId, ServiceId, WorkloadId, ZoneId,
+};
 use sim_kernel::{Context, Draw, EntityKey, EventId, Purpose, Recorder, SimSpan, Streams};
 
+pub use autoscaling::ServiceWork;
 pub use control_plane::Component;
 pub use pod::{PodPhase, PodView};
 pub use routing::Route;
@@ -51,6 +56,7 @@ pub use routing::Route;
 use crate::node_lifecycle::ZoneEvictor;
 use crate::rare;
 use crate::scheduling::SchedulerCache;
+use autoscaling::Autoscaling;
 use control_plane::ControlPlane;
 use nodes::{Monitor, NodeState};
 use pod::PodState;
@@ -119,6 +125,8 @@ pub enum KubeEvent {
     LeaderExpired(Component),
     /// A candidate finds the lease free.
     TakeoverDue(Component),
+    /// An autoscaler looks at its target.
+    AutoscalerSync(AutoscalerId),
     /// A new leader's caches are filled.
     LeaderStarted(Component),
 }
@@ -158,6 +166,26 @@ pub enum Notice {
     ApiChanged(bool),
 }
 
+impl Notice {
+    /// The pod that it is about.
+    fn pod(self) -> Option<PodId> {
+        match self {
+            Self::PodCreated(pod)
+            | Self::PodBound(pod)
+            | Self::PodStarted(pod)
+            | Self::PodStopped(pod)
+            | Self::PodCutOff(pod)
+            | Self::PodReconnected(pod)
+            | Self::PodReady(pod)
+            | Self::PodUnready(pod)
+            | Self::PodTerminating(pod)
+            | Self::PodGone(pod)
+            | Self::PodUnschedulable(pod) => Some(pod),
+            Self::EndpointsChanged(_) | Self::NodeDetected(_) | Self::ApiChanged(_) => None,
+        }
+    }
+}
+
 /// A cluster of one run. A clone is a snapshot.
 #[derive(Clone, Debug)]
 pub struct Cluster {
@@ -174,6 +202,7 @@ pub struct Cluster {
     control_plane: ControlPlane,
     queue: Queue,
     clients: ControllerClients,
+    autoscaling: Autoscaling,
     /// Services whose endpoints somebody else chooses.
     services_with_backends: Vec<ServiceId>,
     /// What could not be done because the API or its component was away, in order.
@@ -228,7 +257,7 @@ impl Cluster {
         let mut cluster = Self {
             nodes: NodeState::all(&blueprint, &tables, streams),
             pods: Vec::new(),
-            workloads: WorkloadState::all(&blueprint),
+            workloads: WorkloadState::all(&blueprint, &tables),
             services: ServiceState::all(&blueprint),
             zones: vec![ZoneLink::default(); blueprint.zones.len()],
             monitor: Monitor::at_start(&blueprint.parameters, streams),
@@ -236,6 +265,7 @@ impl Cluster {
             control_plane: ControlPlane::at_start(&tables, streams),
             queue: Queue::new(plan.cache.clone()),
             clients: ControllerClients::new(),
+            autoscaling: Autoscaling::at_start(&blueprint, &tables.scalers, streams),
             services_with_backends: Vec::new(),
             deferred: Vec::new(),
             changed_services: Vec::new(),
@@ -268,6 +298,7 @@ impl Cluster {
             let (ready_count, live_count) = self.endpoint_counts(service);
             ctx.observe(|| Observation::EndpointsChanged { service, ready_count, live_count });
         }
+        self.begin_autoscaling(ctx);
         if !self.queue.is_idle() {
             self.request_scheduling(ctx.now(), ctx);
         }
@@ -318,6 +349,7 @@ impl Cluster {
             KubeEvent::ApiReady => self.on_api_ready(ctx),
             KubeEvent::LeaderExpired(component) => self.on_leader_expired(component, ctx),
             KubeEvent::TakeoverDue(component) => self.on_takeover_due(component, ctx),
+            KubeEvent::AutoscalerSync(id) => self.on_autoscaler_sync(id, ctx),
             KubeEvent::LeaderStarted(component) => self.on_leader_started(component, ctx),
         }
     }
@@ -331,6 +363,7 @@ impl Cluster {
             | KubeEvent::EvictionDue(_)
             | KubeEvent::WorkloadSync(_)
             | KubeEvent::EndpointsDue(_)
+            | KubeEvent::AutoscalerSync(_)
             | KubeEvent::GarbageDue(_) => self.runs(Component::ControllerManager),
             KubeEvent::ScheduleDue => self.runs(Component::Scheduler),
             KubeEvent::HeartbeatResumed(_) => self.control_plane.is_api_available(),
@@ -441,6 +474,9 @@ impl Cluster {
     }
 
     fn notify(&mut self, notice: Notice) {
+        if let Some(pod) = notice.pod() {
+            self.touch_scaler_of(pod);
+        }
         self.notices.push(notice);
     }
 }

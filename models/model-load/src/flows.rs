@@ -36,6 +36,8 @@ pub struct Flows {
     /// Parts that were told something since the last [`Flows::settle`]; all of them before the
     /// first. With repetitions, in no order.
     told: Vec<usize>,
+    /// Parts of which a stretch began since [`Flows::take_bends`].
+    turned: Vec<u32>,
 }
 
 /// The requests of Services that are connected.
@@ -74,6 +76,15 @@ struct Open {
     signature: u64,
 }
 
+/// CPU that the requests of a Service cost over a stretch of time, in nanocores.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CpuFlow {
+    /// At its start.
+    pub from_nanocores: u64,
+    /// When it bends next, and what it is then; `None` when it stays as it is.
+    pub until: Option<(SimTime, u64)>,
+}
+
 /// A flow at an instant, for whoever decides by it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FlowNow {
@@ -97,7 +108,8 @@ impl Flows {
     pub fn new(blueprint: &Blueprint) -> Result<Self, GraphError> {
         let plan = Arc::new(Plan::new(blueprint)?);
         let parts = (0_u32..).zip(&plan.parts).map(|(number, graph)| Part::new(number, graph));
-        Ok(Self { parts: parts.collect(), told: (0..plan.parts.len()).collect(), plan })
+        let told = (0..plan.parts.len()).collect();
+        Ok(Self { parts: parts.collect(), told, turned: Vec::new(), plan })
     }
 
     /// Whether requests reach this Service at all.
@@ -170,7 +182,9 @@ impl Flows {
         self.told.sort_unstable();
         self.told.dedup();
         for part in self.told.drain(..) {
-            self.parts[part].settle(&self.plan.parts[part], ctx);
+            if self.parts[part].settle(&self.plan.parts[part], ctx) {
+                self.turned.push(self.parts[part].number);
+            }
         }
     }
 
@@ -183,6 +197,7 @@ impl Flows {
         let LoadEvent::BendDue { part } = event;
         let part = part as usize;
         self.parts[part].turn(&self.plan.parts[part], ctx);
+        self.turned.push(self.parts[part].number);
     }
 
     /// Tells every open segment. To be called once, at the end of the run.
@@ -195,6 +210,25 @@ impl Flows {
         for (part, graph) in self.parts.iter_mut().zip(&self.plan.parts) {
             part.finish(graph, ctx);
         }
+    }
+
+    /// Tells of each Service whose flow may have bent since the last call what CPU its requests cost
+    /// from now on.
+    pub fn take_bends(&mut self, mut tell: impl FnMut(ServiceId, CpuFlow)) {
+        self.turned.sort_unstable();
+        self.turned.dedup();
+        for number in self.turned.drain(..) {
+            let (part, graph) = (&self.parts[number as usize], &self.plan.parts[number as usize]);
+            for (idx, node) in graph.nodes.iter().enumerate() {
+                let cost = self.plan.cpu_per_request(node.service);
+                tell(node.service, part.cpu_flow(idx, cost));
+            }
+        }
+    }
+
+    /// Forgets bends that nobody asks for.
+    pub fn forget_bends(&mut self) {
+        self.turned.clear();
     }
 
     /// The flow of a Service at an instant that is not in the past, if nothing changes until then.
@@ -236,20 +270,34 @@ impl Part {
         }
     }
 
-    fn settle<E, R>(&mut self, graph: &Graph, ctx: &mut Context<'_, E, R>)
+    /// Whether a stretch began.
+    fn settle<E, R>(&mut self, graph: &Graph, ctx: &mut Context<'_, E, R>) -> bool
     where
         E: Copy + From<LoadEvent>,
         R: Recorder<Observation>,
     {
         if self.is_started && !self.has_news() {
             self.pending.clear();
-            return;
+            return false;
         }
         assert!(
             self.is_started || ctx.now() == SimTime::ZERO,
             "flows start at time zero, so that their segments begin there",
         );
         self.turn(graph, ctx);
+        true
+    }
+
+    fn cpu_flow(&self, idx: NodeIdx, cost: SimSpan) -> CpuFlow {
+        let nanocores = |flow: &NodeFlow| {
+            let spent = u128::from(flow.accepted) * u128::from(cost.as_nanos()) / 1000;
+            u64::try_from(spent).unwrap_or(u64::MAX)
+        };
+        let until = self.stretch.end.filter(|_| !self.stretch.is_constant);
+        CpuFlow {
+            from_nanocores: nanocores(&self.current[idx]),
+            until: until.map(|at| (at, nanocores(self.room.last(idx)))),
+        }
     }
 
     fn has_news(&self) -> bool {

@@ -16,7 +16,8 @@
 //! - Capacity of a Service: the sum of [`Flows::pod_capacity_millirps`] over its live pods.
 //! - Events: [`LoadEvent`], back into [`Flows::handle`]; at most one is pending for each set of
 //!   Services that are connected.
-//! - Notices: none. What happened comes out as `Observation::Flow`.
+//! - Notices: none. What happened comes out as `Observation::Flow`; [`Flows::take_bends`] tells what
+//!   CPU the requests cost from each bend on.
 //! - At the horizon: [`Flows::finish`], within `Simulation::apply`.
 //!
 //! # Modelled
@@ -63,7 +64,7 @@ mod share;
 mod stretch;
 mod wait;
 
-pub use flows::{FlowNow, Flows, LoadEvent};
+pub use flows::{CpuFlow, FlowNow, Flows, LoadEvent};
 pub use graph::{GraphError, pod_capacity_millirps};
 pub use stretch::CURVE_ERROR_PPM;
 pub use wait::{OVERLOAD_WAIT, Wait, erlang_wait};

@@ -26,6 +26,13 @@ pub(crate) struct Room {
     last: Vec<NodeFlow>,
 }
 
+impl Room {
+    /// A flow at the end of the stretch, unless that is constant.
+    pub(crate) fn last(&self, idx: usize) -> &NodeFlow {
+        &self.last[idx]
+    }
+}
+
 /// What holds from an instant on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Stretch {

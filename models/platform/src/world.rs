@@ -3,7 +3,8 @@
 //! ```text
 //!   faults ──> cluster ──notices──> databases ──notices──> cluster (backend of -rw)
 //!                 │                     │
-//!                 └── endpoints ──> flows <── writable? ───┘
+//!                 ├── endpoints ──> flows <── writable? ───┘
+//!                 └<── CPU of requests ┘ (autoscalers)
 //! ```
 //!
 //! Every event goes to the model it belongs to; then what models have to tell each other is carried
@@ -15,8 +16,8 @@ use model_api::fault::{FaultKind, FaultPlan};
 use model_api::{
     Blueprint, DatabaseId, FaultId, NodeId, Observation, PodId, ServiceId, WorkloadId, ZoneId,
 };
-use model_kube::cluster::{Cluster, Notice};
-use model_load::Flows;
+use model_kube::cluster::{Cluster, Notice, ServiceWork};
+use model_load::{CpuFlow, Flows};
 use model_postgres::{Databases, PgNotice, Role, StopKind};
 use sim_kernel::{Context, Model, Recorder, SimSpan, Streams};
 
@@ -69,6 +70,11 @@ impl World {
     /// The cluster, for whoever looks at a run from outside.
     pub fn cluster(&self) -> &Cluster {
         &self.cluster
+    }
+
+    /// Lets autoscalers look at every sync: see [`Cluster::look_at_every_sync`].
+    pub fn look_at_every_sync(&mut self) {
+        self.cluster.look_at_every_sync();
     }
 
     /// Reports the state at time zero and schedules the faults that go by the clock.
@@ -124,6 +130,22 @@ impl World {
             self.pg_notices = pg_notices;
         }
         self.flows.settle(ctx);
+        self.meter(ctx);
+    }
+
+    /// Tells the autoscalers what CPU the requests cost, where that bent.
+    fn meter<R: Recorder<Observation>>(&mut self, ctx: &mut Context<'_, Event, R>) {
+        let cluster = &mut self.cluster;
+        if !cluster.has_autoscalers() {
+            self.flows.forget_bends();
+            return;
+        }
+        self.flows.take_bends(|service, flow| {
+            if cluster.is_metered(service) {
+                let CpuFlow { from_nanocores, until } = flow;
+                cluster.set_service_work(service, ServiceWork { from_nanocores, until }, ctx);
+            }
+        });
     }
 
     fn carry<R: Recorder<Observation>>(&mut self, notice: Notice, ctx: &mut Context<'_, Event, R>) {

@@ -230,6 +230,11 @@ impl<'a, E> Story<'a, E> {
             O::PodCreated { workload: id, .. } => {
                 format!("{} creates a pod", workload(id))
             }
+            O::Rescaled { workload: id, from, to } => {
+                let place = field(id, "spec.replicas");
+                let text = format!("its autoscaler takes {} from {from} to {to}", workload(id));
+                return Some((text, place));
+            }
             O::PodBecameUnschedulable { workload: id, reason, .. } => {
                 let place = field(id, "spec.template.spec");
                 let text = format!("no node fits a pod of {} ({reason:?})", workload(id));
@@ -285,6 +290,7 @@ fn part(observation: &Observation) -> Option<Part> {
         | O::PodDeletionRequested { .. }
         | O::FailoverStarted { .. }
         | O::QuorumRegained
+        | O::Rescaled { .. }
         | O::LeaderChanged => Some(Part::Decide),
         O::PodCreated { .. }
         | O::PodBound { .. }

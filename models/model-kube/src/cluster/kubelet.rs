@@ -192,6 +192,7 @@ impl Cluster {
                     (Step::Answers, plan.answers_at)
                 };
                 self.set_step(id, step, at, ctx);
+                self.touch_scaler(workload);
             }
             Step::Answers => {
                 let (is_ready, ready_at) = (pod.is_locally_ready, pod.plan.ready_at);
@@ -228,6 +229,7 @@ impl Cluster {
             let workload = pod.workload;
             self.release_from_scheduler(id);
             self.touch_endpoint(id, ctx);
+            self.touch_scaler(workload);
             self.request_sync(workload, ctx);
             return;
         }

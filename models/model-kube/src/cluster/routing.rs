@@ -51,6 +51,11 @@ impl ServiceState {
         vec![Self::default(); blueprint.services.len()]
     }
 
+    /// Pods that get requests and can answer them, by id.
+    pub(super) fn live_pods(&self) -> impl Iterator<Item = PodId> + use<'_> {
+        self.routes.iter().filter(|route| route.is_live).map(|route| route.pod)
+    }
+
     /// What proxies know or will know of a pod.
     fn latest(&self, pod: PodId) -> Option<Conditions> {
         if let Some(change) = self.pending.iter().rev().find(|change| change.pod == pod) {
@@ -267,6 +272,7 @@ impl Cluster {
         R: Recorder<Observation>,
     {
         if self.changed_services.is_empty() {
+            self.settle_autoscaling(ctx);
             return;
         }
         let mut changed = std::mem::take(&mut self.changed_services);
@@ -279,12 +285,14 @@ impl Cluster {
                 }
                 let (ready_count, live_count) = self.endpoint_counts(*service);
                 let service = *service;
+                self.meter_routes(service, ctx.now());
                 ctx.observe(|| Observation::EndpointsChanged { service, ready_count, live_count });
                 self.notify(Notice::EndpointsChanged(service));
             }
         }
         changed.clear();
         self.changed_services = changed;
+        self.settle_autoscaling(ctx);
     }
 
     /// Works out the routes of a Service; whether they changed.

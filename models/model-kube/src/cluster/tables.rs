@@ -8,6 +8,7 @@ use model_api::kube::{
 use model_api::{Blueprint, BudgetId, NodeId, ServiceId, WorkloadId, ZoneId};
 use sim_kernel::EntityKey;
 
+use super::autoscaling::ScalerTables;
 use crate::node_lifecycle::zone_key;
 use crate::scheduling::{PodDescription, SchedulerCache, ShapeId, default_selector};
 use crate::taint_eviction::{
@@ -32,6 +33,7 @@ pub(super) struct Tables {
     /// By node: the images it has at the start, by number.
     pub(super) node_images: Vec<Vec<u32>>,
     image_names: Vec<String>,
+    pub(super) scalers: ScalerTables,
     nodes_by_rank: Vec<NodeId>,
 }
 
@@ -87,7 +89,13 @@ impl Tables {
             let names = spec.node.images.iter().flat_map(|(names, _)| names);
             names.filter_map(|name| images.by_name.get(name).copied()).collect()
         });
+        let behind = |id: WorkloadId| {
+            let selecting = workloads[id.index()].services.iter();
+            selecting.map(|(service, _)| *service).collect()
+        };
+        let scalers = ScalerTables::of(blueprint, behind);
         Self {
+            scalers,
             node_images: node_images.collect(),
             node_keys: blueprint
                 .nodes

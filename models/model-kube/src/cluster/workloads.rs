@@ -8,6 +8,7 @@ use model_api::{Blueprint, BudgetId, NodeId, Observation, PodId, WorkloadId, Zon
 use sim_kernel::{Context, EventId, Purpose, Recorder, SimTime};
 
 use super::pod::{PodPhase, PodState};
+use super::tables::Tables;
 use super::{Cluster, KubeEvent, Notice, drawn, priority};
 use crate::client_limit::ClientLimiter;
 use crate::disruption::{self, Admission, BudgetStatus, Demand, EvictionRequest};
@@ -34,9 +35,9 @@ pub(super) struct WorkloadState {
 }
 
 impl WorkloadState {
-    pub(super) fn all(blueprint: &Blueprint) -> Vec<Self> {
-        let state = |workload: &Workload| Self {
-            replicas: workload.replicas,
+    pub(super) fn all(blueprint: &Blueprint, tables: &Tables) -> Vec<Self> {
+        let state = |(id, workload): (WorkloadId, &Workload)| Self {
+            replicas: tables.scalers.replicas_at_start(id, workload.replicas),
             pods: Vec::new(),
             is_sync_pending: false,
             sync_count: 0,
@@ -45,7 +46,8 @@ impl WorkloadState {
             volume_zones: BTreeMap::new(),
             has_ordinals: has_ordinals(&workload.kind),
         };
-        blueprint.workloads.iter().map(state).collect()
+        let ids = (0..blueprint.workloads.len()).map(WorkloadId::from_index);
+        ids.zip(&blueprint.workloads).map(state).collect()
     }
 
     fn volume_key(&self, ordinal: u32) -> u32 {
@@ -167,6 +169,7 @@ impl Cluster {
         R: Recorder<Observation>,
     {
         self.workloads[workload.index()].replicas = replicas;
+        self.touch_scaler(workload);
         self.request_sync(workload, ctx);
         self.settle(ctx);
     }

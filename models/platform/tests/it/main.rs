@@ -1,5 +1,7 @@
 //! The wires between models, on a platform small enough to reason about.
 
+mod autoscaling;
+
 use model_api::blueprint::{ControlPlane, NodeSpec, Zone};
 use model_api::fault::{Condition, Fault, FaultKind, FaultPlan, Start, ZonePick};
 use model_api::kube::{
