@@ -3,7 +3,7 @@
 //! # Modelled
 //! One whole reconcile: every kind of metric ([`replica_calculator`]), the highest of several
 //! proposals, invalid metrics, scaling to and from zero, then stabilization, rates and limits with
-//! `behavior` and without ([`limits`], [`history`]), conditions and events ([`reconcile`]).
+//! `behavior` and without ([`limits`], [`history`]), conditions and events ([`mod@reconcile`]).
 //! # Not modelled
 //! Texts of conditions; conflicts when the scale is written (upstream retries them).
 //! # Defaults and their sources
