@@ -3,9 +3,9 @@
 use model_api::blueprint::{ControlPlane, NodeSpec, Zone};
 use model_api::fault::{Fault, FaultKind, FaultPlan, Start, ZonePick};
 use model_api::kube::{
-    Container, DeploymentStrategy, IntOrPercent, LabelSelector, Labels, Node, PodManagementPolicy,
-    PodSpec, PodTemplate, ResourceList, Service, TopologySpreadConstraint, UnsatisfiableAction,
-    Workload, WorkloadKind,
+    Container, DaemonSetUpdate, DeploymentStrategy, IntOrPercent, LabelSelector, Labels, Node,
+    PodManagementPolicy, PodSpec, PodTemplate, ResourceList, Service, StatefulSetUpdate,
+    TopologySpreadConstraint, UnsatisfiableAction, Workload, WorkloadKind,
 };
 use model_api::load::{Load, LoadPoint, ServiceProfile};
 use model_api::{Blueprint, Origin, ServiceId, SimSpan, SimTime, ZoneId};
@@ -69,7 +69,7 @@ impl Estate {
             WorkloadKind::StatefulSet {
                 pod_management: PodManagementPolicy::Parallel,
                 ordinals_start: 0,
-                partition: 0,
+                update: StatefulSetUpdate::default(),
                 service_name: name(idx),
                 claims: Vec::new(),
             }
@@ -179,7 +179,7 @@ fn worker(idx: usize) -> NodeSpec {
 fn daemon(name: &str) -> Workload {
     let own = labels(&[("app", name)]);
     Workload {
-        kind: WorkloadKind::DaemonSet,
+        kind: WorkloadKind::DaemonSet { update: DaemonSetUpdate::default() },
         namespace: "estate".to_owned(),
         name: name.to_owned(),
         replicas: 0,

@@ -31,4 +31,7 @@ pub use pod::{
 pub use selector::{LabelSelector, Labels, Operator, Requirement};
 pub use service::{Ingress, Service, ServicePort, TrafficDistribution, TrafficPolicy};
 pub use storage::{PersistentVolumeClaim, StorageClass, VolumeBindingMode};
-pub use workload::{DeploymentStrategy, IntOrPercent, PodManagementPolicy, Workload, WorkloadKind};
+pub use workload::{
+    DaemonSetUpdate, DeploymentStrategy, IntOrPercent, PodManagementPolicy, StatefulSetUpdate,
+    Workload, WorkloadKind,
+};

@@ -63,6 +63,60 @@ pub enum Observation {
         /// There are to be.
         to: u32,
     },
+    /// A workload got another pod template.
+    RolloutStarted {
+        /// Which.
+        workload: WorkloadId,
+    },
+    /// A ReplicaSet of a Deployment got another size.
+    ReplicaSetScaled {
+        /// The Deployment.
+        workload: WorkloadId,
+        /// Which ReplicaSet, in the order of creation; 0 is the one of the start.
+        revision: u32,
+        /// `spec.replicas` from now on.
+        replicas: u32,
+    },
+    /// All pods of a workload are of its newest template and available.
+    RolloutCompleted {
+        /// Which.
+        workload: WorkloadId,
+    },
+    /// A Deployment's rollout made no progress within `progressDeadlineSeconds`:
+    /// `ProgressDeadlineExceeded`.
+    RolloutStalled {
+        /// Which.
+        workload: WorkloadId,
+    },
+    /// New pods are kept off a node.
+    NodeCordoned {
+        /// Which.
+        node: NodeId,
+    },
+    /// New pods are let onto a node again.
+    NodeUncordoned {
+        /// Which.
+        node: NodeId,
+    },
+    /// All pods that had to go are gone from a node.
+    NodeDrained {
+        /// Which.
+        node: NodeId,
+    },
+    /// A drain gave a node up.
+    DrainFailed {
+        /// Which.
+        node: NodeId,
+        /// Why.
+        reason: DrainFailure,
+    },
+    /// The eviction API refused an eviction.
+    EvictionRefused {
+        /// Of which pod.
+        pod: PodId,
+        /// Its workload.
+        workload: WorkloadId,
+    },
     /// The NoExecute taint was set: evictions from the node are due.
     NodeTaintedNoExecute {
         /// Which.
@@ -314,6 +368,19 @@ pub enum DeletionReason {
     Preemption,
     /// `DeletionByPodGC`.
     PodGc,
+}
+
+/// Why a drain gave a node up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum DrainFailure {
+    /// Not done within the time it was given.
+    TimedOut,
+    /// The eviction API refused for good: more than one budget selects a pod.
+    Refused,
+    /// A pod that nothing would replace, which only `--force` deletes.
+    BarePod,
+    /// The API did not answer.
+    ApiAway,
 }
 
 /// What keeps a database from promoting.

@@ -6,8 +6,8 @@
 //! 2. The platform's event enum wraps [`KubeEvent`] and hands it back to [`Cluster::handle`].
 //! 3. Faults are commands: [`Cluster::lose_zone`], [`Cluster::restore_zone`],
 //!    [`Cluster::isolate_zone`], [`Cluster::rejoin_zone`], the same four for a node,
-//!    [`Cluster::crash_pods`], [`Cluster::scale`], [`Cluster::evict`], [`Cluster::cordon`],
-//!    [`Cluster::delete_node`]. Zones and nodes are lost independently: a node in a lost zone that
+//!    [`Cluster::crash_pods`], [`Cluster::scale`], [`Cluster::patch_template`],
+//!    [`Cluster::evict`], [`Cluster::cordon`], [`Cluster::drain`], [`Cluster::delete_node`]. Zones and nodes are lost independently: a node in a lost zone that
 //!    was also lost by itself comes back when both are over.
 //! 4. After every call, [`Cluster::drain_notices`] tells the other models what changed; state is
 //!    read through [`Cluster::routes`], [`Cluster::pod`], [`Cluster::pods_of`],
@@ -15,11 +15,11 @@
 //!
 //! # Modelled
 //! Leases and their silence in closed form, the monitor's passes, taints, evictions, workloads that
-//! keep their pods, the scheduling queue, image pulls one at a time a node, volumes bound to zones,
+//! keep their pods and move them to new templates, drains, the scheduling queue, image pulls one at a time a node, volumes bound to zones,
 //! horizontal autoscalers by CPU, start, readiness and crash loops of pods, endpoints as proxies know them, disruption budgets,
 //! etcd's quorum and elections, leaders of the controller manager and the scheduler.
 //! # Not modelled
-//! Rollouts (templates do not change during a run), preemption, node pressure. Autoscalers by
+//! Preemption, node pressure. Autoscalers by
 //! memory, by metrics of pods, objects or from outside.
 //! API clients that hang on a lost API server for up to 45 s. Jobs never complete: their pods run
 //! like those of a ReplicaSet until their back-off limit. A kube-proxy of an isolated zone.
@@ -33,12 +33,16 @@
 
 mod autoscaling;
 mod control_plane;
+mod drains;
+mod evictions;
 mod kubelet;
 mod nodes;
 mod pod;
 mod queue;
+mod rollouts;
 mod routing;
 mod tables;
+mod templates;
 mod workloads;
 
 use std::sync::Arc;
@@ -50,14 +54,17 @@ use sim_kernel::{Context, Draw, EntityKey, EventId, Purpose, Recorder, SimSpan, 
 
 pub use autoscaling::ServiceWork;
 pub use control_plane::Component;
+pub use drains::{AfterDrain, DrainId, DrainSpec};
 pub use pod::{PodPhase, PodView};
 pub use routing::Route;
+pub use templates::{NewTemplate, TemplateHealth, TemplateId};
 
 use crate::node_lifecycle::ZoneEvictor;
 use crate::rare;
 use crate::scheduling::SchedulerCache;
 use autoscaling::Autoscaling;
 use control_plane::ControlPlane;
+use drains::Drain;
 use nodes::{Monitor, NodeState};
 use pod::PodState;
 use queue::Queue;
@@ -103,6 +110,16 @@ pub enum KubeEvent {
     EvictionDue(PodId),
     /// A workload's controller looks at its pods.
     WorkloadSync(WorkloadId),
+    /// The Deployment controller looks at a Deployment.
+    DeploymentSync(WorkloadId),
+    /// A controller's request for a pod goes out.
+    PodCreateDue(PodId),
+    /// A controller's request to delete a pod goes out.
+    PodDeleteDue(PodId),
+    /// A drain posts an eviction, or sees that the pod is gone.
+    DrainPodDue(PodId),
+    /// The time for the node that a drain is at has run out.
+    DrainTimeout(DrainId),
     /// The scheduler looks at its queue.
     ScheduleDue,
     /// The next step in the life of a pod's containers.
@@ -162,6 +179,17 @@ pub enum Notice {
     PodUnschedulable(PodId),
     /// The API shows a node as not ready.
     NodeDetected(NodeId),
+    /// All pods of a workload are of its newest template and available.
+    RolloutCompleted(WorkloadId),
+    /// A rollout made no progress within its deadline.
+    RolloutStalled(WorkloadId),
+    /// A drain has done, or given up, what it was asked for.
+    DrainEnded {
+        /// Which.
+        drain: DrainId,
+        /// Every node was drained.
+        is_complete: bool,
+    },
     /// Writes to the API succeed (true) or fail (false) from now on.
     ApiChanged(bool),
 }
@@ -181,7 +209,12 @@ impl Notice {
             | Self::PodTerminating(pod)
             | Self::PodGone(pod)
             | Self::PodUnschedulable(pod) => Some(pod),
-            Self::EndpointsChanged(_) | Self::NodeDetected(_) | Self::ApiChanged(_) => None,
+            Self::EndpointsChanged(_)
+            | Self::NodeDetected(_)
+            | Self::RolloutCompleted(_)
+            | Self::RolloutStalled(_)
+            | Self::DrainEnded { .. }
+            | Self::ApiChanged(_) => None,
         }
     }
 }
@@ -203,6 +236,7 @@ pub struct Cluster {
     queue: Queue,
     clients: ControllerClients,
     autoscaling: Autoscaling,
+    drains: Vec<Drain>,
     /// Services whose endpoints somebody else chooses.
     services_with_backends: Vec<ServiceId>,
     /// What could not be done because the API or its component was away, in order.
@@ -224,12 +258,26 @@ pub struct ClusterPlan {
 impl ClusterPlan {
     /// Works it out.
     pub fn new(blueprint: Arc<Blueprint>) -> Self {
+        Self::with_templates(blueprint, &[])
+    }
+
+    /// Works it out, with the templates that workloads get during runs: see [`Self::template`].
+    pub fn with_templates(blueprint: Arc<Blueprint>, templates: &[NewTemplate]) -> Self {
         let mut cache = SchedulerCache::new();
-        let tables = Arc::new(Tables::of(&blueprint, &mut cache));
+        let tables = Arc::new(Tables::of(&blueprint, templates, &mut cache));
         for (idx, spec) in blueprint.nodes.iter().enumerate() {
             cache.add_node(NodeId::from_index(idx), &spec.node);
         }
         Self { blueprint, tables, cache }
+    }
+
+    /// The template at a position of those given to [`Self::with_templates`], for
+    /// [`Cluster::patch_template`].
+    ///
+    /// # Panics
+    /// When there were fewer.
+    pub fn template(&self, position: usize) -> TemplateId {
+        self.tables.new_templates[position]
     }
 
     /// A cluster at time zero; see [`Cluster::start`].
@@ -266,6 +314,7 @@ impl Cluster {
             queue: Queue::new(plan.cache.clone()),
             clients: ControllerClients::new(),
             autoscaling: Autoscaling::at_start(&blueprint, &tables.scalers, streams),
+            drains: Vec::new(),
             services_with_backends: Vec::new(),
             deferred: Vec::new(),
             changed_services: Vec::new(),
@@ -338,6 +387,11 @@ impl Cluster {
             KubeEvent::MarkPodDue(pod) => self.on_mark_pod_due(pod, ctx),
             KubeEvent::EvictionDue(pod) => self.on_eviction_due(pod, ctx),
             KubeEvent::WorkloadSync(workload) => self.on_workload_sync(workload, ctx),
+            KubeEvent::DeploymentSync(workload) => self.on_deployment_sync(workload, ctx),
+            KubeEvent::PodCreateDue(pod) => self.on_pod_create_due(pod, ctx),
+            KubeEvent::PodDeleteDue(pod) => self.on_pod_delete_due(pod, ctx),
+            KubeEvent::DrainPodDue(pod) => self.on_drain_pod_due(pod, ctx),
+            KubeEvent::DrainTimeout(drain) => self.on_drain_timeout(drain, ctx),
             KubeEvent::ScheduleDue => self.on_schedule_due(ctx),
             KubeEvent::PodStep(pod) => self.on_pod_step(pod, ctx),
             KubeEvent::TermDue(pod) => self.on_term_due(pod, ctx),
@@ -362,6 +416,9 @@ impl Cluster {
             | KubeEvent::MarkPodDue(_)
             | KubeEvent::EvictionDue(_)
             | KubeEvent::WorkloadSync(_)
+            | KubeEvent::DeploymentSync(_)
+            | KubeEvent::PodCreateDue(_)
+            | KubeEvent::PodDeleteDue(_)
             | KubeEvent::EndpointsDue(_)
             | KubeEvent::AutoscalerSync(_)
             | KubeEvent::GarbageDue(_) => self.runs(Component::ControllerManager),

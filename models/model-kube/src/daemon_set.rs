@@ -1,17 +1,20 @@
-//! On which nodes a DaemonSet wants a pod.
+//! On which nodes a DaemonSet wants a pod, and which of its pods a rolling update replaces.
 //!
 //! # Modelled
-//! Node selector, required node affinity, node name and taints.
+//! Node selector, required node affinity, node name and taints; rolling updates by taking pods away
+//! first (`maxUnavailable`) or by adding pods first (`maxSurge`).
 //! # Not modelled
-//! Rolling updates; pods that fail are replaced without back-off.
+//! Pods that fail are replaced without back-off.
 //! # Defaults and their sources
-//! `pkg/controller/daemon/daemon_controller.go` (NodeShouldRunDaemonPod), Kubernetes 1.36.
+//! `pkg/controller/daemon/daemon_controller.go` (NodeShouldRunDaemonPod), `update.go`
+//! (rollingUpdate), Kubernetes 1.36.
 //! # Invariants
-//! At most one pod a node.
+//! At most one pod a node; while pods are added first, at most two. An update takes away no
+//! available pod beyond `maxUnavailable`.
 //! # Checked against
 //! The tests beside.
 
-use model_api::kube::{Labels, Node, NodeSelectorTerm, PodSpec, TaintEffect};
+use model_api::kube::{IntOrPercent, Labels, Node, NodeSelectorTerm, PodSpec, TaintEffect};
 
 /// Whether a pod of this template belongs on a node.
 pub fn should_run(spec: &PodSpec, node: &Node) -> bool {
@@ -36,10 +39,105 @@ fn matches(term: &NodeSelectorTerm, node: &Node) -> bool {
         && term.match_fields.iter().all(|it| it.matches(&fields))
 }
 
+/// The pods of one node, without terminating ones, as an update sees them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct NodePods {
+    /// The pod of an older template, if there is one: whether it is available.
+    pub old: Option<bool>,
+    /// The pod of the newest template, if there is one: whether it is available.
+    pub new: Option<bool>,
+}
+
+/// What an update does, by position of the node.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct UpdatePlan {
+    /// Nodes whose old pod is deleted.
+    pub delete_old: Vec<usize>,
+    /// Nodes that get a new pod beside the old one.
+    pub create_new: Vec<usize>,
+}
+
+/// `maxSurge` or `maxUnavailable` as a count of the wanted pods: percentages round up
+/// (`UnavailableCount`, `SurgeCount`).
+pub fn share_of(value: IntOrPercent, wanted: usize) -> usize {
+    match value {
+        IntOrPercent::Int(count) => usize::try_from(count).unwrap_or(0),
+        IntOrPercent::Percent(percent) => {
+            (usize::try_from(percent).unwrap_or(0) * wanted).div_ceil(100)
+        }
+    }
+}
+
+/// One step of a rolling update (`rollingUpdate`). `nodes` are those with pods, in the order in
+/// which they are considered (upstream: that of a map, so any).
+pub fn update(nodes: &[NodePods], max_surge: usize, max_unavailable: usize) -> UpdatePlan {
+    if max_surge > 0 {
+        update_by_surge(nodes, max_surge)
+    } else {
+        update_in_place(nodes, max_unavailable)
+    }
+}
+
+fn update_in_place(nodes: &[NodePods], max_unavailable: usize) -> UpdatePlan {
+    let (mut unavailable, mut replaced, mut candidates) = (0, Vec::new(), Vec::new());
+    for (idx, pods) in nodes.iter().enumerate() {
+        match (pods.old, pods.new) {
+            // Somebody else creates or deletes there.
+            (None, None) | (Some(_), Some(_)) | (None, Some(false)) => unavailable += 1,
+            (None, Some(true)) => {}
+            // A pod that does not work costs nothing.
+            (Some(false), None) => replaced.push(idx),
+            (Some(true), None) if unavailable >= max_unavailable => {}
+            (Some(true), None) => candidates.push(idx),
+        }
+    }
+    candidates.truncate(max_unavailable.saturating_sub(unavailable));
+    replaced.append(&mut candidates);
+    UpdatePlan { delete_old: replaced, create_new: Vec::new() }
+}
+
+fn update_by_surge(nodes: &[NodePods], max_surge: usize) -> UpdatePlan {
+    let (mut surging, mut plan, mut candidates) = (0, UpdatePlan::default(), Vec::new());
+    for (idx, pods) in nodes.iter().enumerate() {
+        match (pods.old, pods.new) {
+            (None, _) => {}
+            (Some(false), None) => plan.create_new.push(idx),
+            (Some(true), None) => candidates.push(idx),
+            (Some(_), Some(true)) => plan.delete_old.push(idx),
+            (Some(_), Some(false)) => surging += 1,
+        }
+    }
+    candidates.truncate(max_surge.saturating_sub(surging));
+    plan.create_new.append(&mut candidates);
+    plan
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::taint_eviction::taint;
+
+    const OLD: NodePods = NodePods { old: Some(true), new: None };
+    const DONE: NodePods = NodePods { old: None, new: Some(true) };
+
+    #[test]
+    fn an_update_in_place_stays_within_what_may_be_unavailable() {
+        let starting = NodePods { old: None, new: Some(false) };
+        let broken = NodePods { old: Some(false), new: None };
+        let deleted = |nodes: &[NodePods], most| update(nodes, 0, most).delete_old;
+        assert_eq!(deleted(&[DONE, OLD, OLD, OLD], 2), [1, 2]);
+        assert_eq!(deleted(&[starting, OLD, OLD], 2), [1]);
+        assert_eq!(deleted(&[NodePods::default(), OLD, OLD], 1), []);
+        assert_eq!(deleted(&[starting, OLD, broken], 1), [2], "a broken one costs nothing");
+        assert_eq!(share_of(IntOrPercent::Percent(10), 11), 2);
+    }
+
+    #[test]
+    fn an_update_by_surge_deletes_an_old_pod_when_the_new_one_works() {
+        let both = |is_available| NodePods { old: Some(true), new: Some(is_available) };
+        let plan = update(&[both(true), both(false), OLD, OLD], 2, 0);
+        assert_eq!((plan.delete_old, plan.create_new), (vec![0], vec![2]));
+    }
     use model_api::kube::{Toleration, TolerationOperator};
 
     #[test]

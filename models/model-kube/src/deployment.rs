@@ -2,11 +2,12 @@
 //!
 //! # Modelled
 //! Rolling updates with surge and unavailability, clean-up of unhealthy pods, proportional scaling,
-//! completion, progress and its deadline.
+//! completion, progress and its deadline; the order of a recreation.
 //! # Not modelled
-//! Rollback, pause, history: sizes of ReplicaSets only.
+//! Pause, history: sizes of ReplicaSets only. A rollback is a rollout to a template that has a
+//! ReplicaSet already.
 //! # Defaults and their sources
-//! `pkg/controller/deployment/{rolling,sync,progress}.go`,
+//! `pkg/controller/deployment/{rolling,recreate,sync,progress}.go`,
 //! `pkg/controller/deployment/util/deployment_util.go`, Kubernetes 1.36.
 //! # Invariants
 //! A rolling update never asks for more pods than replicas and surge, and takes away no available
@@ -184,6 +185,41 @@ pub fn sync_rolling(
         return true;
     }
     reconcile_old(spec, old, new) || is_fresh
+}
+
+/// One sync of a recreation (`rolloutRecreate`): takes all old pods away, waits until none exists
+/// (`has_old_pods`: of another template and not finished, terminating ones included), then creates
+/// the new ReplicaSet. Whether anything changed.
+pub fn sync_recreate(
+    spec: &DeploymentSpec,
+    old: &mut [Revision],
+    new: &mut Option<Revision>,
+    has_old_pods: bool,
+    fresh: impl FnOnce() -> Revision,
+) -> bool {
+    let mut has_changed = false;
+    for revision in old.iter_mut().filter(|revision| revision.size > 0) {
+        revision.size = 0;
+        has_changed = true;
+    }
+    if has_changed || has_old_pods {
+        return has_changed;
+    }
+    let new = new.get_or_insert_with(|| {
+        has_changed = true;
+        fresh()
+    });
+    has_changed |= new.size != spec.replicas;
+    new.size = spec.replicas;
+    has_changed
+}
+
+/// Whether `spec.replicas` changed since the ReplicaSets were sized (`isScalingEvent`): a sync that
+/// finds so does nothing but [`scale`].
+pub fn is_scaling_event(spec: &DeploymentSpec, revisions: &[Revision]) -> bool {
+    revisions.iter().any(|revision| {
+        revision.size > 0 && revision.desired_replicas.is_some_and(|it| it != spec.replicas)
+    })
 }
 
 /// Distributes a changed number of replicas over the ReplicaSets (`scale`). `new` is the position

@@ -28,6 +28,9 @@ sim_kernel::declare_probes! {
     CRASH_LOOPED = "a container waited for its crash-loop back-off",
     POD_FAILED = "a pod that never restarts failed",
     POD_ENDED_UNCONFIRMED = "a pod ended on a node that could not tell the API",
+    CONTROLLER_THROTTLED = "a workload controller's client was throttled",
+    ROLLOUT_TIMED_OUT = "a rollout made no progress within its deadline",
+    DRAIN_FAILED = "a drain of a node failed",
     EVICTION_REFUSED = "a disruption budget refused an eviction",
     TERMINATING_ENDPOINTS_USED = "proxies fell back to terminating endpoints",
 }

@@ -185,6 +185,19 @@ fn update(spec: &SetSpec, pods: &[SetPod], steps: &mut Vec<Step>) {
     }
 }
 
+/// Whether every pod is there and works, those from the partition on of the update revision
+/// (`completeRollingUpdate`; with a partition, `kubectl rollout status`).
+pub fn is_rolled_out(spec: &SetSpec, pods: &[SetPod]) -> bool {
+    let end = spec.start + spec.replicas;
+    pods.len() == spec.replicas as usize
+        && (spec.start..end).all(|ordinal| {
+            let is_reached = ordinal >= spec.start + spec.partition;
+            pod_of(pods, ordinal).is_some_and(|pod| {
+                pod.is_settled() && !pod.is_finished && (pod.is_updated || !is_reached)
+            })
+        })
+}
+
 /// Effective `maxUnavailable` (`getStatefulSetMaxUnavailable`): percentages round down, at least 1.
 pub fn max_unavailable(value: IntOrPercent, replicas: u32) -> u32 {
     let count = match value {

@@ -169,6 +169,9 @@ impl World {
             | Notice::PodCutOff(_)
             | Notice::PodTerminating(_)
             | Notice::PodGone(_)
+            | Notice::RolloutCompleted(_)
+            | Notice::RolloutStalled(_)
+            | Notice::DrainEnded { .. }
             | Notice::NodeDetected(_) => {}
         }
     }

@@ -46,15 +46,18 @@ pub enum WorkloadKind {
         pod_management: PodManagementPolicy,
         /// `ordinals.start`.
         ordinals_start: u32,
-        /// `updateStrategy.rollingUpdate.partition`.
-        partition: u32,
+        /// `updateStrategy`.
+        update: StatefulSetUpdate,
         /// `volumeClaimTemplates`.
         claims: Vec<PersistentVolumeClaim>,
         /// `serviceName`.
         service_name: String,
     },
     /// `apps/v1 DaemonSet`.
-    DaemonSet,
+    DaemonSet {
+        /// `updateStrategy`.
+        update: DaemonSetUpdate,
+    },
     /// `batch/v1 Job`: how many pods must succeed (`completions`).
     Job {
         /// `completions`.
@@ -75,7 +78,7 @@ impl WorkloadKind {
             Self::Deployment { .. } => "Deployment",
             Self::ReplicaSet => "ReplicaSet",
             Self::StatefulSet { .. } => "StatefulSet",
-            Self::DaemonSet => "DaemonSet",
+            Self::DaemonSet { .. } => "DaemonSet",
             Self::Job { .. } => "Job",
             Self::Pod => "Pod",
             Self::DatabaseInstances => "Cluster",
@@ -95,6 +98,47 @@ pub enum DeploymentStrategy {
         /// `maxUnavailable`, default 25 %.
         max_unavailable: IntOrPercent,
     },
+}
+
+/// `spec.updateStrategy` of a StatefulSet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StatefulSetUpdate {
+    /// Pods are replaced when somebody deletes them.
+    OnDelete,
+    /// The controller replaces them, the highest ordinal first.
+    RollingUpdate {
+        /// `partition`: ordinals below keep the old template.
+        partition: u32,
+        /// `maxUnavailable`, which counts only where the gate MaxUnavailableStatefulSet is on.
+        max_unavailable: Option<IntOrPercent>,
+    },
+}
+
+impl Default for StatefulSetUpdate {
+    fn default() -> Self {
+        Self::RollingUpdate { partition: 0, max_unavailable: None }
+    }
+}
+
+/// `spec.updateStrategy` of a DaemonSet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DaemonSetUpdate {
+    /// Pods are replaced when somebody deletes them.
+    OnDelete,
+    /// The controller replaces them.
+    RollingUpdate {
+        /// `maxSurge`, default 0.
+        max_surge: IntOrPercent,
+        /// `maxUnavailable`, default 1.
+        max_unavailable: IntOrPercent,
+    },
+}
+
+impl Default for DaemonSetUpdate {
+    fn default() -> Self {
+        let (max_surge, max_unavailable) = (IntOrPercent::Int(0), IntOrPercent::Int(1));
+        Self::RollingUpdate { max_surge, max_unavailable }
+    }
 }
 
 /// A count or a share.

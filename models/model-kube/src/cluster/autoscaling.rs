@@ -465,7 +465,7 @@ impl Cluster {
         let (now, autoscaling) = (ctx.now(), &self.autoscaling);
         let at = now + BEFORE;
         let state = &autoscaling.scalers[id.index()];
-        let services = &self.tables.workloads[table.workload.index()].services;
+        let services = &self.tables.templates[self.template(table.workload).index()].services;
         let is_changing =
             services.iter().any(|(service, _)| autoscaling.meters[service.index()].is_changing());
         // The last sample lies after the change, all of it.
@@ -556,7 +556,7 @@ impl Cluster {
         }
         let window = age.min(RESOLUTION);
         let from = scrape.saturating_sub(window);
-        let services = &self.tables.workloads[pod.workload.index()].services;
+        let services = &self.tables.template_of(pod).services;
         let spent: u128 = services
             .iter()
             .filter_map(|(service, _)| {

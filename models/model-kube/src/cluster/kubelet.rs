@@ -6,6 +6,7 @@ use model_api::{NodeId, Observation, PodId};
 use sim_kernel::{Context, Purpose, Recorder, SimSpan, SimTime, Timer};
 
 use super::pod::{PodPhase, StartPlan, Step};
+use super::templates::TemplateHealth;
 use super::{Cluster, KubeEvent, Notice, drawn, priority};
 use crate::crash_loop::BackoffConfig;
 use crate::{probes, rare};
@@ -70,7 +71,7 @@ impl Cluster {
     {
         let parameters = &self.blueprint.parameters;
         let pod = &self.pods[id.index()];
-        let (key, table) = (pod.key, &self.tables.workloads[pod.workload.index()]);
+        let (key, table) = (pod.key, self.tables.template_of(pod));
         let seen_at = bound_at + drawn(self.draw(key, WATCH, 0), parameters.watch_latency);
         let mut at = seen_at;
         if table.claim_count > 0 {
@@ -116,10 +117,9 @@ impl Cluster {
         E: Copy + From<KubeEvent>,
         R: Recorder<Observation>,
     {
-        let workload = self.pods[id.index()].workload;
         let tables = self.tables.clone();
         let mut at = from;
-        for image in &tables.workloads[workload.index()].images {
+        for image in &tables.template_of(&self.pods[id.index()]).images {
             let known = self.nodes[node_id.index()].image_at(*image);
             let there_at = known.unwrap_or_else(|| {
                 let key = tables.node_keys[node_id.index()];
@@ -146,7 +146,7 @@ impl Cluster {
     fn plan_start(&self, id: PodId, from: SimTime) -> StartPlan {
         let parameters = &self.blueprint.parameters;
         let pod = &self.pods[id.index()];
-        let spec = &self.tables.workloads[pod.workload.index()].template.spec;
+        let spec = &self.tables.template_of(pod).template.spec;
         let occurrence = u64::from(pod.restart_count);
         let mut started_at = from;
         let container_count = 2 * spec.init_containers.len() + spec.containers.len();
@@ -161,7 +161,10 @@ impl Cluster {
         let ready_at = spec.containers.iter().map(|container| {
             probes::ready_at(container, pod.worker_at, started_at, synced_at, answers_at)
         });
-        let ready_at = ready_at.max().unwrap_or(synced_at);
+        let ready_at = match self.tables.template_of(pod).health {
+            TemplateHealth::Good => ready_at.max().unwrap_or(synced_at),
+            TemplateHealth::NeverReady => SimTime::MAX,
+        };
         StartPlan { started_at, answers_at, ready_at }
     }
 
@@ -197,7 +200,7 @@ impl Cluster {
             Step::Answers => {
                 let (is_ready, ready_at) = (pod.is_locally_ready, pod.plan.ready_at);
                 self.set_answers(id, true);
-                if !is_ready {
+                if !is_ready && ready_at != SimTime::MAX {
                     self.set_step(id, Step::Ready, ready_at, ctx);
                 }
             }
@@ -222,7 +225,7 @@ impl Cluster {
         self.publish_status(id, UnreadyReason::ContainersEnded, ctx);
         let config = BackoffConfig::of(&self.blueprint.parameters);
         let pod = &mut self.pods[id.index()];
-        let spec = &self.tables.workloads[pod.workload.index()].template.spec;
+        let spec = &self.tables.template_of(pod).template.spec;
         if spec.restart_policy == RestartPolicy::Never {
             ctx.hit(&rare::POD_FAILED);
             pod.phase = PodPhase::Finished;
@@ -404,8 +407,7 @@ impl Cluster {
     /// How long the containers go on serving before TERM: the longest preStop, within the grace
     /// period.
     fn pre_stop(&self, id: PodId) -> SimSpan {
-        let workload = self.pods[id.index()].workload;
-        let spec = &self.tables.workloads[workload.index()].template.spec;
+        let spec = &self.tables.template_of(&self.pods[id.index()]).template.spec;
         let longest = spec.containers.iter().filter_map(|it| it.lifecycle.pre_stop).max();
         longest.unwrap_or(SimSpan::ZERO).min(spec.termination_grace)
     }
@@ -420,8 +422,8 @@ impl Cluster {
         if !pod.exists() || !pod.is_stopping || !runs_on {
             return;
         }
-        let (key, workload, runs) = (pod.key, pod.workload, pod.phase == PodPhase::Running);
-        let grace = self.tables.workloads[workload.index()].template.spec.termination_grace;
+        let (key, runs) = (pod.key, pod.phase == PodPhase::Running);
+        let grace = self.tables.template_of(pod).template.spec.termination_grace;
         let left = grace.saturating_sub(self.pre_stop(id)).max(GRACE_LEAST);
         let stop = drawn(self.draw(key, STOP, 0), self.blueprint.parameters.container_stop);
         let stop = if runs { stop.min(left) } else { SimSpan::ZERO };
@@ -474,6 +476,7 @@ impl Cluster {
         pods.remove(pods.binary_search(&id).expect("a pod that exists is one of its workload's"));
         ctx.observe(|| Observation::PodGone { pod: id, workload });
         self.notify(Notice::PodGone(id));
+        self.note_drained_pod(id, ctx);
         self.touch_endpoint(id, ctx);
         self.request_sync(workload, ctx);
         self.retry_unschedulable(ctx);

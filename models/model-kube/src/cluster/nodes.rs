@@ -346,8 +346,8 @@ impl Cluster {
         }
         let at = self.garbage_pass_at_or_after(ctx.now() + SimSpan::from_secs(1));
         for pod in self.nodes[node.index()].pods.clone() {
-            let workload = self.pods[pod.index()].workload;
-            if self.tables.workloads[workload.index()].stay_out_of_service == Stay::Evicted {
+            let template = self.tables.template_of(&self.pods[pod.index()]);
+            if template.stay_out_of_service == Stay::Evicted {
                 self.delete_pod(pod, DeletionReason::Taint, ctx);
                 ctx.schedule_at(at, priority::CONTROLLER, KubeEvent::GarbageDue(pod));
             }
@@ -596,6 +596,7 @@ impl Cluster {
                 ctx.schedule_in(span, priority::KUBELET, KubeEvent::StatusSync(pod));
             }
         }
+        self.note_upgraded_node(id, ctx);
     }
 
     fn request_pass<E, R>(&mut self, at: SimTime, ctx: &mut Context<'_, E, R>)
@@ -801,7 +802,7 @@ impl Cluster {
         if !is_tainted || !pod.is_active() || ctx.is_pending(pod.eviction) {
             return;
         }
-        let span = match self.tables.workloads[pod.workload.index()].stay_unreachable {
+        let span = match self.tables.template_of(pod).stay_unreachable {
             Stay::ForEver => return,
             Stay::For(span) => span,
             Stay::Evicted => SimSpan::ZERO,

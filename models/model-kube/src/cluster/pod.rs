@@ -1,9 +1,10 @@
 //! A pod of the run.
 
 use model_api::{NodeId, PodId, WorkloadId, ZoneId};
-use sim_kernel::{EntityKey, EventId, SimSpan, SimTime, Timer};
+use sim_kernel::{EntityKey, EventId, SimTime, Timer};
 
 use super::Cluster;
+use super::templates::TemplateId;
 use crate::crash_loop::Backoff;
 use crate::endpoints;
 
@@ -32,6 +33,8 @@ pub enum PodPhase {
 pub struct PodView {
     /// Its workload.
     pub workload: WorkloadId,
+    /// The template it was made from.
+    pub template: TemplateId,
     /// Ordinal in its workload; for kinds without ordinals, the number of its creation.
     pub ordinal: u32,
     /// Its node, once bound.
@@ -81,6 +84,8 @@ pub(super) struct StartPlan {
 #[derive(Clone, Debug)]
 pub(super) struct PodState {
     pub(super) workload: WorkloadId,
+    /// What it was made from; with the workload, the revision it belongs to.
+    pub(super) template: TemplateId,
     pub(super) ordinal: u32,
     pub(super) key: EntityKey,
     pub(super) node: Option<NodeId>,
@@ -96,6 +101,8 @@ pub(super) struct PodState {
     /// Containers were all started once, so it has an address.
     pub(super) has_address: bool,
     pub(super) is_terminating: bool,
+    /// Its controller's DELETE waits for the limit of its client.
+    pub(super) is_doomed: bool,
     /// The kubelet carries out the termination.
     pub(super) is_stopping: bool,
     pub(super) was_refused: bool,
@@ -120,6 +127,7 @@ pub(super) struct PodState {
 impl PodState {
     pub(super) fn new(
         workload: WorkloadId,
+        template: TemplateId,
         ordinal: u32,
         key: EntityKey,
         now: SimTime,
@@ -127,6 +135,7 @@ impl PodState {
     ) -> Self {
         Self {
             workload,
+            template,
             ordinal,
             key,
             node: None,
@@ -137,6 +146,7 @@ impl PodState {
             is_ready: false,
             has_address: false,
             is_terminating: false,
+            is_doomed: false,
             is_stopping: false,
             was_refused: false,
             attempt_count: 0,
@@ -164,11 +174,6 @@ impl PodState {
         self.phase != PodPhase::Gone
     }
 
-    /// Ready for `min_ready`.
-    pub(super) fn is_available(&self, min_ready: SimSpan, now: SimTime) -> bool {
-        self.is_ready && now.saturating_since(self.ready_since) >= min_ready
-    }
-
     /// What the EndpointSlice controller sees.
     pub(super) fn endpoint_view(&self) -> endpoints::PodView {
         endpoints::PodView {
@@ -185,6 +190,7 @@ impl Cluster {
         let pod = &self.pods[id.index()];
         PodView {
             workload: pod.workload,
+            template: pod.template,
             ordinal: pod.ordinal,
             node: pod.node,
             zone: pod.node.map(|node| self.blueprint.nodes[node.index()].zone),

@@ -178,8 +178,7 @@ impl Cluster {
     }
 
     fn scheduling_priority(&self, id: PodId) -> i32 {
-        let workload = self.pods[id.index()].workload;
-        self.tables.workloads[workload.index()].template.spec.priority
+        self.tables.template_of(&self.pods[id.index()]).template.spec.priority
     }
 
     fn try_to_schedule<E, R>(&mut self, id: PodId, ctx: &mut Context<'_, E, R>)
@@ -241,7 +240,7 @@ impl Cluster {
     ) -> Result<NodeId, UnschedulableReason> {
         let pod = &self.pods[id.index()];
         let (workload, ordinal) = (pod.workload, pod.ordinal);
-        let shape = self.tables.workloads[workload.index()].shape;
+        let shape = self.tables.template_of(pod).shape;
         let draw = self.draw(pod.key, PLACEMENT, u64::from(pod.attempt_count));
         let zone = self.workloads[workload.index()].volume_zone(ordinal);
         let zone = zone.map(|zone| self.blueprint.zones[zone.index()].name.as_str());
@@ -262,7 +261,7 @@ impl Cluster {
         pod.node = Some(node);
         pod.was_refused = false;
         let (workload, ordinal) = (pod.workload, pod.ordinal);
-        let table = &self.tables.workloads[workload.index()];
+        let table = self.tables.template_of(pod);
         self.queue.cache.add_pod(id, table.shape, node);
         self.nodes[node.index()].pods.push(id);
         if table.has_zonal_claims {
@@ -294,7 +293,7 @@ impl Cluster {
                 self.nodes[id.index()].is_in_scheduler = true;
                 for pod in &self.nodes[id.index()].pods {
                     let state = &self.pods[pod.index()];
-                    let shape = self.tables.workloads[state.workload.index()].shape;
+                    let shape = self.tables.template_of(state).shape;
                     self.queue.cache.add_pod(*pod, shape, id);
                     if state.is_terminating {
                         self.queue.cache.mark_terminating(*pod);

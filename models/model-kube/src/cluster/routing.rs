@@ -177,7 +177,7 @@ impl Cluster {
             return backends.contains(&pod);
         }
         let state = &self.pods[pod.index()];
-        let selecting = &self.tables.workloads[state.workload.index()].services;
+        let selecting = &self.tables.template_of(state).services;
         selecting.iter().any(|(selecting, ordinal)| {
             *selecting == service && ordinal.is_none_or(|ordinal| ordinal == state.ordinal)
         })
@@ -197,9 +197,9 @@ impl Cluster {
         E: Copy + From<KubeEvent>,
         R: Recorder<Observation>,
     {
-        let workload = self.pods[pod.index()].workload.index();
-        for idx in 0..self.tables.workloads[workload].services.len() {
-            let (service, _) = self.tables.workloads[workload].services[idx];
+        let template = self.pods[pod.index()].template.index();
+        for idx in 0..self.tables.templates[template].services.len() {
+            let (service, _) = self.tables.templates[template].services[idx];
             self.push_change(service, pod, ctx);
         }
         for idx in 0..self.services_with_backends.len() {
@@ -259,8 +259,7 @@ impl Cluster {
 
     /// Whether a pod can answer changed: the routes that lead to it are looked at again.
     pub(super) fn touch_services_of(&mut self, pod: PodId) {
-        let workload = self.pods[pod.index()].workload;
-        let selecting = self.tables.workloads[workload.index()].services.iter();
+        let selecting = self.tables.template_of(&self.pods[pod.index()]).services.iter();
         self.changed_services.extend(selecting.map(|(service, _)| *service));
         self.changed_services.extend_from_slice(&self.services_with_backends);
     }
@@ -326,8 +325,7 @@ impl Cluster {
         let tables = self.tables.clone();
         for idx in 0..self.pods.len() {
             let pod = PodId::from_index(idx);
-            let workload = self.pods[idx].workload;
-            for (service, _) in &tables.workloads[workload.index()].services {
+            for (service, _) in &tables.template_of(&self.pods[idx]).services {
                 let conditions = self.conditions_in(*service, pod);
                 self.services[service.index()].set_known(pod, conditions);
             }

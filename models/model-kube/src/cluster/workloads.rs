@@ -1,27 +1,46 @@
-//! Workloads: the controllers that keep their pods in being, and voluntary eviction.
+//! Workloads: the controllers that keep their pods in being.
+//!
+//! What moves pods from one template to the next is in `rollouts`; it sizes the ReplicaSets that
+//! this module keeps at their sizes.
 
 use std::collections::BTreeMap;
 
-use model_api::kube::{PodManagementPolicy, Workload, WorkloadKind};
+use model_api::kube::{PodManagementPolicy, StatefulSetUpdate, Workload, WorkloadKind};
 use model_api::observation::DeletionReason;
-use model_api::{Blueprint, BudgetId, NodeId, Observation, PodId, WorkloadId, ZoneId};
-use sim_kernel::{Context, EventId, Purpose, Recorder, SimTime};
+use model_api::{Blueprint, NodeId, Observation, PodId, WorkloadId, ZoneId};
+use sim_kernel::{Context, EntityKey, EventId, Purpose, Recorder, SimSpan, SimTime};
 
 use super::pod::{PodPhase, PodState};
+use super::rollouts::DeploymentState;
 use super::tables::Tables;
+use super::templates::TemplateId;
 use super::{Cluster, KubeEvent, Notice, drawn, priority};
 use crate::client_limit::ClientLimiter;
-use crate::disruption::{self, Admission, BudgetStatus, Demand, EvictionRequest};
 use crate::rare;
-use crate::replica_set::{self, Candidate, Difference, VictimPhase};
+use crate::replica_set::{self, Candidate, Difference, VictimPhase, slow_start_batches};
 use crate::stateful_set::{self, SetPod, SetSpec, Step};
 
 const SYNC: Purpose = Purpose::new("controller sees change");
+const ROUND_TRIP: Purpose = Purpose::new("controller's request");
+const SECOND: Purpose = Purpose::new("phase of the wall clock's second");
+
+/// The API keeps the times of conditions in whole seconds (apimachinery, `metav1.Time`).
+const CONDITION_RESOLUTION: SimSpan = SimSpan::from_secs(1);
 
 #[derive(Clone, Debug)]
 pub(super) struct WorkloadState {
     /// `spec.replicas`.
     pub(super) replicas: u32,
+    /// `spec.template`.
+    pub(super) template: TemplateId,
+    /// `spec.template` before its last change.
+    pub(super) previous: TemplateId,
+    /// What an update has not reached yet: `currentRevision` of a StatefulSet.
+    pub(super) current: TemplateId,
+    /// A template was changed, and not all pods are of it yet.
+    pub(super) is_rolling: bool,
+    /// The ReplicaSets; of Deployments only.
+    pub(super) deployment: DeploymentState,
     /// Pods that exist, in the order of creation.
     pub(super) pods: Vec<PodId>,
     is_sync_pending: bool,
@@ -38,6 +57,11 @@ impl WorkloadState {
     pub(super) fn all(blueprint: &Blueprint, tables: &Tables) -> Vec<Self> {
         let state = |(id, workload): (WorkloadId, &Workload)| Self {
             replicas: tables.scalers.replicas_at_start(id, workload.replicas),
+            template: TemplateId::at_start(id),
+            previous: TemplateId::at_start(id),
+            current: TemplateId::at_start(id),
+            is_rolling: false,
+            deployment: DeploymentState::at_start(id, workload, tables),
             pods: Vec::new(),
             is_sync_pending: false,
             sync_count: 0,
@@ -80,14 +104,29 @@ impl ControllerClients {
         Self { by_kind: BTreeMap::new() }
     }
 
-    fn reserve(&mut self, kind: &WorkloadKind, now: SimTime) -> SimTime {
+    /// When a request about pods goes out that the controller of this kind makes now.
+    pub(super) fn reserve(&mut self, kind: &WorkloadKind, now: SimTime) -> SimTime {
         let name = match kind {
             WorkloadKind::Deployment { .. } => WorkloadKind::ReplicaSet.name(),
             kind => kind.name(),
         };
-        let client = self.by_kind.entry(name).or_insert_with(ClientLimiter::of_controller);
+        self.reserve_of(name, now)
+    }
+
+    /// The same, for the controller of this name.
+    pub(super) fn reserve_of(&mut self, controller: &'static str, now: SimTime) -> SimTime {
+        let client = self.by_kind.entry(controller).or_insert_with(ClientLimiter::of_controller);
         client.reserve(now)
     }
+}
+
+/// A pod that a controller is to create.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct PodOrder {
+    pub(super) template: TemplateId,
+    pub(super) ordinal: u32,
+    /// The only node it may go to.
+    pub(super) pinned: Option<NodeId>,
 }
 
 impl Cluster {
@@ -97,11 +136,10 @@ impl Cluster {
             let id = WorkloadId::from_index(idx);
             let blueprint = self.blueprint.clone();
             match &blueprint.workloads[idx].kind {
-                WorkloadKind::DaemonSet => {
+                WorkloadKind::DaemonSet { .. } => {
                     for node in (0..self.nodes.len()).map(NodeId::from_index) {
                         if self.wants_daemon(id, node) {
-                            let pod =
-                                self.new_pod(id, node.0, Some(node), SimTime::ZERO, EventId::NONE);
+                            let pod = self.first_pod(id, node.0, Some(node));
                             self.start_ready(pod, Some(node));
                         }
                     }
@@ -109,7 +147,7 @@ impl Cluster {
                 kind => {
                     let first = first_ordinal(kind);
                     for nth in 0..self.workloads[idx].replicas {
-                        let pod = self.new_pod(id, first + nth, None, SimTime::ZERO, EventId::NONE);
+                        let pod = self.first_pod(id, first + nth, None);
                         self.start_ready(pod, None);
                     }
                 }
@@ -130,24 +168,29 @@ impl Cluster {
         pod.has_address = true;
         let node = pod.node.expect("it was just placed");
         let tables = self.tables.clone();
-        for image in &tables.workloads[self.pods[id.index()].workload.index()].images {
+        for image in &tables.template_of(&self.pods[id.index()]).images {
             self.nodes[node.index()].add_image(*image, SimTime::ZERO);
         }
+    }
+
+    fn first_pod(&mut self, workload: WorkloadId, ordinal: u32, pinned: Option<NodeId>) -> PodId {
+        let order = PodOrder { template: TemplateId::at_start(workload), ordinal, pinned };
+        self.new_pod(workload, order, SimTime::ZERO, EventId::NONE)
     }
 
     fn new_pod(
         &mut self,
         workload: WorkloadId,
-        ordinal: u32,
-        pinned: Option<NodeId>,
-        now: SimTime,
+        order: PodOrder,
+        created_at: SimTime,
         cause: EventId,
     ) -> PodId {
-        let table = &self.tables.workloads[workload.index()];
+        let PodOrder { template, ordinal, pinned } = order;
+        let key = self.tables.workload_keys[workload.index()];
         let base = match pinned {
             // Not by number: another node before it must not change its luck.
-            Some(node) => table.key.child(&self.blueprint.nodes[node.index()].node.name),
-            None => table.key.part(u64::from(ordinal)),
+            Some(node) => key.child(&self.blueprint.nodes[node.index()].node.name),
+            None => key.part(u64::from(ordinal)),
         };
         let state = &mut self.workloads[workload.index()];
         let incarnation = state.incarnations.entry(ordinal).or_default();
@@ -156,7 +199,7 @@ impl Cluster {
         state.created_count = state.created_count.max(ordinal + 1);
         let id = PodId::from_index(self.pods.len());
         state.pods.push(id);
-        let mut pod = PodState::new(workload, ordinal, key, now, cause);
+        let mut pod = PodState::new(workload, template, ordinal, key, created_at, cause);
         pod.pinned = pinned;
         self.pods.push(pod);
         id
@@ -170,8 +213,22 @@ impl Cluster {
     {
         self.workloads[workload.index()].replicas = replicas;
         self.touch_scaler(workload);
-        self.request_sync(workload, ctx);
+        if self.is_deployment(workload) {
+            self.request_deployment_sync(workload, ctx);
+        } else {
+            self.request_sync(workload, ctx);
+        }
         self.settle(ctx);
+    }
+
+    pub(super) fn is_deployment(&self, workload: WorkloadId) -> bool {
+        let kind = &self.blueprint.workloads[workload.index()].kind;
+        matches!(kind, WorkloadKind::Deployment { .. })
+    }
+
+    /// The template that pods of a workload are to have.
+    pub(super) fn template(&self, workload: WorkloadId) -> TemplateId {
+        self.workloads[workload.index()].template
     }
 
     /// Lets a workload's controller look at its pods soon.
@@ -186,7 +243,7 @@ impl Cluster {
         }
         state.sync_count += 1;
         let occurrence = state.sync_count;
-        let draw = self.draw(self.tables.workloads[id.index()].key, SYNC, occurrence);
+        let draw = self.draw(self.tables.workload_keys[id.index()], SYNC, occurrence);
         let watch = drawn(draw, self.blueprint.parameters.watch_latency);
         ctx.schedule_in(watch, priority::CONTROLLER, KubeEvent::WorkloadSync(id));
     }
@@ -198,7 +255,7 @@ impl Cluster {
         R: Recorder<Observation>,
     {
         for idx in 0..self.workloads.len() {
-            if self.blueprint.workloads[idx].kind == WorkloadKind::DaemonSet {
+            if matches!(self.blueprint.workloads[idx].kind, WorkloadKind::DaemonSet { .. }) {
                 self.request_sync(WorkloadId::from_index(idx), ctx);
             }
         }
@@ -212,7 +269,11 @@ impl Cluster {
     {
         self.clients = ControllerClients::new();
         for idx in 0..self.workloads.len() {
-            self.request_sync(WorkloadId::from_index(idx), ctx);
+            let id = WorkloadId::from_index(idx);
+            self.request_sync(id, ctx);
+            if self.is_deployment(id) && self.workloads[idx].is_rolling {
+                self.request_deployment_sync(id, ctx);
+            }
         }
     }
 
@@ -226,16 +287,38 @@ impl Cluster {
         let (workload, is_ready) = (pod.workload, pod.is_ready);
         let spec = &self.blueprint.workloads[workload.index()];
         let policy = PodManagementPolicy::OrderedReady;
-        let waits = matches!(&spec.kind,
+        let is_ordered = matches!(&spec.kind,
             WorkloadKind::StatefulSet { pod_management, .. } if *pod_management == policy);
-        if !waits {
+        if !is_ordered && !self.workloads[workload.index()].is_rolling {
             return;
         }
         if is_ready && !spec.min_ready.is_zero() {
-            let event = KubeEvent::WorkloadSync(workload);
-            ctx.schedule_in(spec.min_ready, priority::CONTROLLER, event);
+            let at = self.available_at(id, spec.min_ready).max(ctx.now());
+            ctx.schedule_at(at, priority::CONTROLLER, KubeEvent::WorkloadSync(workload));
         }
         self.request_sync(workload, ctx);
+    }
+
+    /// From when a pod that is ready now is available (`FindMinNextPodAvailabilityCheck`): counted
+    /// from its condition's time, which is kept in whole seconds.
+    fn available_at(&self, id: PodId, min_ready: SimSpan) -> SimTime {
+        self.condition_time(self.pods[id.index()].ready_since) + min_ready
+    }
+
+    pub(super) fn is_available(&self, id: PodId, min_ready: SimSpan, now: SimTime) -> bool {
+        let is_ready = self.pods[id.index()].is_ready;
+        is_ready && (min_ready.is_zero() || self.available_at(id, min_ready) <= now)
+    }
+
+    /// A time as a condition keeps it. Where the second of the wall clock begins is a matter of luck.
+    pub(super) fn condition_time(&self, at: SimTime) -> SimTime {
+        let draw = self.draw(EntityKey::of("wall clock"), SECOND, 0);
+        let phase = draw.span_between(SimSpan::ZERO, CONDITION_RESOLUTION);
+        let since = at.saturating_since(SimTime::ZERO + phase).as_nanos();
+        if since == 0 {
+            return at.min(SimTime::ZERO + phase);
+        }
+        SimTime::ZERO + phase + CONDITION_RESOLUTION * (since / CONDITION_RESOLUTION.as_nanos())
     }
 
     pub(super) fn on_workload_sync<E, R>(&mut self, id: WorkloadId, ctx: &mut Context<'_, E, R>)
@@ -246,18 +329,18 @@ impl Cluster {
         self.workloads[id.index()].is_sync_pending = false;
         let blueprint = self.blueprint.clone();
         match &blueprint.workloads[id.index()].kind {
-            WorkloadKind::Deployment { .. }
-            | WorkloadKind::ReplicaSet
-            | WorkloadKind::Job { .. } => {
-                self.sync_replicas(id, ctx);
+            WorkloadKind::Deployment { .. } => self.sync_replica_sets(id, ctx),
+            WorkloadKind::ReplicaSet | WorkloadKind::Job { .. } => {
+                let (template, wanted) = (self.template(id), self.replicas(id) as usize);
+                self.sync_replicas(id, None, template, wanted, ctx);
             }
-            WorkloadKind::StatefulSet { pod_management, ordinals_start, partition, .. } => {
+            WorkloadKind::StatefulSet { pod_management, ordinals_start, update, .. } => {
                 let spec = SetSpec {
                     replicas: self.replicas(id),
                     start: *ordinals_start,
-                    partition: *partition,
+                    partition: partition(*update),
                     is_parallel: *pod_management == PodManagementPolicy::Parallel,
-                    is_on_delete: false,
+                    is_on_delete: *update == StatefulSetUpdate::OnDelete,
                     max_unavailable: None,
                 };
                 self.sync_stateful_set(id, &spec, ctx);
@@ -273,30 +356,44 @@ impl Cluster {
                 };
                 self.sync_stateful_set(id, &spec, ctx);
             }
-            WorkloadKind::DaemonSet => self.sync_daemon_set(id, ctx),
+            WorkloadKind::DaemonSet { update } => self.sync_daemon_set(id, *update, ctx),
             WorkloadKind::Pod => {}
         }
     }
 
-    fn sync_replicas<E, R>(&mut self, id: WorkloadId, ctx: &mut Context<'_, E, R>)
-    where
+    /// Brings the pods of a ReplicaSet to their number (`manageReplicas`): those of one template of
+    /// a Deployment, else all of the workload.
+    pub(super) fn sync_replicas<E, R>(
+        &mut self,
+        id: WorkloadId,
+        only: Option<TemplateId>,
+        template: TemplateId,
+        wanted: usize,
+        ctx: &mut Context<'_, E, R>,
+    ) where
         E: Copy + From<KubeEvent>,
         R: Recorder<Observation>,
     {
-        let pods = self.workloads[id.index()].pods.iter().copied();
-        let active: Vec<PodId> = pods.filter(|pod| self.pods[pod.index()].is_active()).collect();
-        let wanted = self.replicas(id) as usize;
+        let is_active = |pod: &PodId| {
+            let pod = &self.pods[pod.index()];
+            pod.is_active() && !pod.is_doomed
+        };
+        let of_workload: Vec<PodId> =
+            self.workloads[id.index()].pods.iter().copied().filter(is_active).collect();
+        let is_own = |pod: &PodId| only.is_none_or(|it| it == self.pods[pod.index()].template);
+        let active: Vec<PodId> = of_workload.iter().copied().filter(is_own).collect();
         match replica_set::difference(active.len(), wanted) {
             Difference::None => {}
             Difference::Create(count) => {
-                for _ in 0..count {
-                    let nth = self.workloads[id.index()].created_count;
-                    self.create_pod(id, nth, None, ctx);
-                }
+                let first = self.workloads[id.index()].created_count;
+                let count = u32::try_from(count).expect("a burst is 500");
+                let order = |nth| PodOrder { template, ordinal: first + nth, pinned: None };
+                let orders: Vec<PodOrder> = (0..count).map(order).collect();
+                self.create_pods(id, &orders, ctx);
             }
             Difference::Delete(count) => {
                 let mut on_node: BTreeMap<Option<NodeId>, usize> = BTreeMap::new();
-                for pod in &active {
+                for pod in &of_workload {
                     *on_node.entry(self.pods[pod.index()].node).or_default() += 1;
                 }
                 let candidates: Vec<Candidate> = active
@@ -304,7 +401,7 @@ impl Cluster {
                     .map(|pod| self.candidate(*pod, on_node[&self.pods[pod.index()].node]))
                     .collect();
                 for position in replica_set::victims(&candidates, count, ctx.now()) {
-                    self.delete_pod(active[position], DeletionReason::ScaleDown, ctx);
+                    self.delete_by_controller(active[position], ctx);
                 }
             }
         }
@@ -315,7 +412,8 @@ impl Cluster {
         let pod = &self.pods[id.index()];
         let workload = &self.blueprint.workloads[pod.workload.index()];
         let is_deployment = matches!(workload.kind, WorkloadKind::Deployment { .. });
-        let cost = workload.template.annotations.get("controller.kubernetes.io/pod-deletion-cost");
+        let annotations = &self.tables.template_of(pod).template.annotations;
+        let cost = annotations.get("controller.kubernetes.io/pod-deletion-cost");
         Candidate {
             has_node: pod.node.is_some(),
             phase: if pod.has_address { VictimPhase::Running } else { VictimPhase::Pending },
@@ -331,22 +429,93 @@ impl Cluster {
         }
     }
 
-    fn create_pod<E, R>(
+    /// Creates pods in batches of 1, 2, 4, ... (`slowStartBatch`): each batch waits for the answers
+    /// to the one before, and each request for the limit of the controller's client.
+    pub(super) fn create_pods<E, R>(
         &mut self,
         workload: WorkloadId,
-        ordinal: u32,
-        pinned: Option<NodeId>,
+        orders: &[PodOrder],
         ctx: &mut Context<'_, E, R>,
     ) where
         E: Copy + From<KubeEvent>,
         R: Recorder<Observation>,
     {
-        let kind = &self.blueprint.workloads[workload.index()].kind;
-        let sent_at = self.clients.reserve(kind, ctx.now());
-        let pod = self.new_pod(workload, ordinal, pinned, ctx.now(), ctx.cause());
+        let mut rest = orders;
+        let mut from = ctx.now();
+        for size in slow_start_batches(orders.len()) {
+            let (batch, later) = rest.split_at(size);
+            rest = later;
+            let mut answered_at = from;
+            for order in batch {
+                let kind = &self.blueprint.workloads[workload.index()].kind;
+                let sent_at = self.clients.reserve(kind, from);
+                if sent_at > from {
+                    ctx.hit(&rare::CONTROLLER_THROTTLED);
+                }
+                let pod = self.new_pod(workload, *order, sent_at, ctx.cause());
+                let draw = self.draw(self.pods[pod.index()].key, ROUND_TRIP, 0);
+                let round_trip = drawn(draw, self.blueprint.parameters.watch_latency);
+                answered_at = answered_at.max(sent_at + round_trip);
+                if sent_at > ctx.now() {
+                    let event = KubeEvent::PodCreateDue(pod);
+                    ctx.schedule_at(sent_at, priority::CONTROLLER, event);
+                } else {
+                    self.on_pod_create_due(pod, ctx);
+                }
+            }
+            from = answered_at;
+        }
+    }
+
+    /// The API server has a pod that a controller asked for.
+    ///
+    /// Simplified: until then the pod counts among those of its workload already, as it does in the
+    /// controller's expectations.
+    pub(super) fn on_pod_create_due<E, R>(&mut self, pod: PodId, ctx: &mut Context<'_, E, R>)
+    where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        let state = &self.pods[pod.index()];
+        if !state.exists() {
+            return;
+        }
+        let workload = state.workload;
         ctx.observe(|| Observation::PodCreated { pod, workload });
         self.notify(Notice::PodCreated(pod));
-        self.queue_pod(pod, sent_at, ctx);
+        self.queue_pod(pod, ctx.now(), ctx);
+        if self.workloads[workload.index()].is_rolling {
+            self.request_sync(workload, ctx);
+        }
+    }
+
+    /// A controller deletes a pod, once the limit of its client lets it.
+    pub(super) fn delete_by_controller<E, R>(&mut self, id: PodId, ctx: &mut Context<'_, E, R>)
+    where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        let workload = self.pods[id.index()].workload;
+        let kind = &self.blueprint.workloads[workload.index()].kind;
+        let sent_at = self.clients.reserve(kind, ctx.now());
+        if sent_at > ctx.now() {
+            ctx.hit(&rare::CONTROLLER_THROTTLED);
+            self.pods[id.index()].is_doomed = true;
+            ctx.schedule_at(sent_at, priority::CONTROLLER, KubeEvent::PodDeleteDue(id));
+        } else {
+            self.on_pod_delete_due(id, ctx);
+        }
+    }
+
+    pub(super) fn on_pod_delete_due<E, R>(&mut self, id: PodId, ctx: &mut Context<'_, E, R>)
+    where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        let pod = &self.pods[id.index()];
+        let is_replaced = pod.template != self.template(pod.workload);
+        let reason = if is_replaced { DeletionReason::Rollout } else { DeletionReason::ScaleDown };
+        self.delete_pod(id, reason, ctx);
     }
 
     fn sync_stateful_set<E, R>(
@@ -359,6 +528,7 @@ impl Cluster {
         R: Recorder<Observation>,
     {
         let min_ready = self.blueprint.workloads[id.index()].min_ready;
+        let update = self.template(id);
         let mut pods: Vec<(SetPod, PodId)> = Vec::new();
         for pod in &self.workloads[id.index()].pods {
             let state = &self.pods[pod.index()];
@@ -367,114 +537,45 @@ impl Cluster {
                 is_finished: state.phase == PodPhase::Finished,
                 is_terminating: state.is_terminating,
                 is_ready: state.is_ready,
-                is_available: state.is_available(min_ready, ctx.now()),
-                is_updated: true,
+                is_available: self.is_available(*pod, min_ready, ctx.now()),
+                is_updated: state.template == update,
             };
             pods.push((set_pod, *pod));
         }
         pods.sort_by_key(|(pod, _)| pod.ordinal);
         let set_pods: Vec<SetPod> = pods.iter().map(|(pod, _)| *pod).collect();
-        for step in stateful_set::sync(spec, &set_pods) {
-            match step {
-                Step::Create { ordinal, .. } => self.create_pod(id, ordinal, None, ctx),
-                Step::Delete { ordinal } | Step::Replace { ordinal } => {
-                    let found = pods.iter().find(|(pod, _)| pod.ordinal == ordinal);
-                    let (_, pod) = found.expect("steps delete pods that were given");
-                    self.delete_pod(*pod, DeletionReason::ScaleDown, ctx);
-                }
+        let steps = stateful_set::sync(spec, &set_pods);
+        let current = self.workloads[id.index()].current;
+        let created = steps.iter().filter_map(|step| match *step {
+            Step::Create { ordinal, is_updated } => {
+                let template = if is_updated { update } else { current };
+                Some(PodOrder { template, ordinal, pinned: None })
+            }
+            Step::Delete { .. } | Step::Replace { .. } => None,
+        });
+        let created: Vec<PodOrder> = created.collect();
+        for step in &steps {
+            if let Step::Delete { ordinal } | Step::Replace { ordinal } = step {
+                let found = pods.iter().find(|(pod, _)| pod.ordinal == *ordinal);
+                let (_, pod) = found.expect("steps delete pods that were given");
+                self.delete_by_controller(*pod, ctx);
             }
         }
-    }
-
-    fn sync_daemon_set<E, R>(&mut self, id: WorkloadId, ctx: &mut Context<'_, E, R>)
-    where
-        E: Copy + From<KubeEvent>,
-        R: Recorder<Observation>,
-    {
-        let mut has_pod = vec![false; self.nodes.len()];
-        for pod in self.workloads[id.index()].pods.clone() {
-            let Some(node) = self.pods[pod.index()].pinned else { continue };
-            has_pod[node.index()] = true;
-            if self.pods[pod.index()].phase == PodPhase::Finished {
-                self.delete_pod(pod, DeletionReason::Rollout, ctx);
+        self.create_pods(id, &created, ctx);
+        if steps.is_empty() && stateful_set::is_rolled_out(spec, &set_pods) {
+            if spec.partition == 0 {
+                self.workloads[id.index()].current = update;
             }
-        }
-        for node in (0..self.nodes.len()).map(NodeId::from_index) {
-            if !has_pod[node.index()] && self.wants_daemon(id, node) {
-                self.create_pod(id, node.0, Some(node), ctx);
-            }
+            self.end_rollout(id, ctx);
         }
     }
 
     /// Whether a daemon belongs on a node (`NodeShouldRunDaemonPod`): its affinity matches and it
     /// tolerates the node's taints.
-    fn wants_daemon(&self, id: WorkloadId, node: NodeId) -> bool {
+    pub(super) fn wants_daemon(&self, id: WorkloadId, node: NodeId) -> bool {
         let Some(object) = self.node_object(node) else { return false };
-        let spec = &self.tables.workloads[id.index()].template.spec;
+        let spec = &self.tables.templates[self.template(id).index()].template.spec;
         crate::daemon_set::should_run(spec, &object)
-    }
-
-    /// `status` of a budget, as its controller would write it now.
-    ///
-    /// Simplified: there is no delay between a pod's change and the status.
-    pub fn budget_status(&self, budget: BudgetId) -> Option<BudgetStatus> {
-        let demand = Demand::of(&self.blueprint.budgets[budget.index()])?;
-        let (mut pod_count, mut healthy_count, mut scale) = (0, 0, 0);
-        for (idx, table) in self.tables.workloads.iter().enumerate() {
-            if !table.budgets.contains(&budget) {
-                continue;
-            }
-            let state = &self.workloads[idx];
-            match self.blueprint.workloads[idx].kind {
-                WorkloadKind::DaemonSet | WorkloadKind::Job { .. } if demand.counts_scale() => {
-                    // No /scale: the sync fails and nothing is allowed.
-                    return Some(BudgetStatus::default());
-                }
-                WorkloadKind::Pod => {}
-                _ => scale += state.replicas,
-            }
-            let finished = |pod: &&PodId| self.pods[pod.index()].phase == PodPhase::Finished;
-            for pod in state.pods.iter().filter(|pod| !finished(pod)) {
-                let pod = &self.pods[pod.index()];
-                pod_count += 1;
-                healthy_count += u32::from(pod.is_ready && !pod.is_terminating);
-            }
-        }
-        let [pod_count, scale, healthy_count] = [pod_count, scale, healthy_count]
-            .map(|count| i32::try_from(count).expect("pods are fewer than 2^31"));
-        Some(disruption::status(demand, pod_count, scale, healthy_count))
-    }
-
-    /// Posts an eviction of a pod; `None` while the API is down.
-    pub fn evict<E, R>(&mut self, pod: PodId, ctx: &mut Context<'_, E, R>) -> Option<Admission>
-    where
-        E: Copy + From<KubeEvent>,
-        R: Recorder<Observation>,
-    {
-        if !self.is_api_available() {
-            return None;
-        }
-        let state = &self.pods[pod.index()];
-        let budgets = &self.tables.workloads[state.workload.index()].budgets;
-        let request = EvictionRequest {
-            ignores_budgets: !state.is_active() || state.node.is_none() || !state.has_address,
-            is_ready: state.is_ready,
-            budget_count: budgets.len(),
-            // Simplified: no budget ever has 2000 pods entered that are still there.
-            disrupted_count: 0,
-        };
-        let budget = budgets.first().copied();
-        let status = budget.and_then(|budget| self.budget_status(budget));
-        let policy = budget.map(|budget| self.blueprint.budgets[budget.index()].unhealthy_pods);
-        let admission =
-            disruption::admit(request, policy.unwrap_or_default(), status.as_ref(), true);
-        if matches!(admission, Admission::Free | Admission::Charged) {
-            self.delete_pod(pod, DeletionReason::Eviction, ctx);
-        } else {
-            ctx.hit(&rare::EVICTION_REFUSED);
-        }
-        self.settle(ctx);
-        Some(admission)
     }
 }
 
@@ -484,5 +585,12 @@ fn first_ordinal(kind: &WorkloadKind) -> u32 {
         WorkloadKind::StatefulSet { ordinals_start, .. } => *ordinals_start,
         WorkloadKind::DatabaseInstances => 1,
         _ => 0,
+    }
+}
+
+fn partition(update: StatefulSetUpdate) -> u32 {
+    match update {
+        StatefulSetUpdate::OnDelete => 0,
+        StatefulSetUpdate::RollingUpdate { partition, .. } => partition,
     }
 }

@@ -3,6 +3,7 @@
 mod distributions;
 mod invariants;
 mod node_autoscaling;
+mod rollouts;
 mod scheduling_invariants;
 mod timelines;
 mod world;

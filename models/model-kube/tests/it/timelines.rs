@@ -336,13 +336,15 @@ fn a_budget_stops_the_second_eviction() {
     100.09 web#0 (0) not Ready: Terminating
     100.09 web#2 (2) created
     100.10 web#2 (2) bound to a-0
+    101.00 EvictionRefused { pod: PodId(1), workload: WorkloadId(0) }
     101.26 web#2 (2) has images
     101.53 web#2 (2) started
     102.06 web#2 (2) Ready
     102.64 web#0 (0) gone
-    130.03 web#2 (2) deleted: ScaleDown
-    130.09 web#2 (2) not Ready: Terminating
-    131.32 web#2 (2) gone
+    130.05 ReplicaSetScaled { workload: WorkloadId(0), revision: 0, replicas: 1 }
+    130.08 web#2 (2) deleted: ScaleDown
+    130.14 web#2 (2) not Ready: Terminating
+    131.37 web#2 (2) gone
     ");
 }
 
@@ -363,13 +365,14 @@ fn pods_deleted_while_the_api_is_away_wait_for_it() {
     106.22 web#1 (1) started
     108.43 service web: 2 routed, 1 live
     108.69 service web: 2 routed, 2 live
-    161.00 web#2 (2) created
-    161.01 web#2 (2) bound to a-0
-    162.17 web#2 (2) has images
-    162.44 web#2 (2) started
-    162.97 web#2 (2) Ready
-    163.98 service web: 3 routed, 2 live
-    164.42 service web: 3 routed, 3 live
+    161.00 ReplicaSetScaled { workload: WorkloadId(0), revision: 0, replicas: 3 }
+    161.09 web#2 (2) created
+    161.10 web#2 (2) bound to a-0
+    162.26 web#2 (2) has images
+    162.53 web#2 (2) started
+    163.06 web#2 (2) Ready
+    164.07 service web: 3 routed, 2 live
+    164.51 service web: 3 routed, 3 live
     ");
 }
 
@@ -417,17 +420,17 @@ fn a_majority_cut_off_with_the_api_takes_the_control_plane_along() {
     207.88 web#0 (0) deleted: Taint
     207.88 web#2 (2) deleted: Taint
     207.95 web#3 (3) created
-    207.95 web#4 (4) created
-    207.98 web#4 (4) bound to a-0
     208.01 web#3 (3) bound to a-0
+    208.05 web#4 (4) created
+    208.07 web#4 (4) bound to a-0
     208.83 web#3 (3) has images
     208.95 web#3 (3) started
-    209.12 web#4 (4) has images
-    209.52 web#4 (4) started
+    209.22 web#4 (4) has images
+    209.61 web#4 (4) started
     214.32 web#3 (3) Ready
-    214.56 web#4 (4) Ready
+    214.65 web#4 (4) Ready
     214.71 service web: 2 routed, 0 live
-    215.30 service web: 3 routed, 0 live
+    215.39 service web: 3 routed, 0 live
     400.00 zone a restored
     400.00 a-0 runs
     400.00 service web: 3 routed, 3 live

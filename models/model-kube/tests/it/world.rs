@@ -8,6 +8,14 @@
 //! service web                   selects the pods of the workload web
 //! at 10 lose zone a             lose, restore, isolate, rejoin; zone or node
 //! at 10 crash web               also: scale web 3, delete node a-0, api down, api up, evict web 0
+//! at 10 rollout web 2           to image 2; rollout web 2 broken: never ready; undo web
+//! at 10 drain a-0 a-1           also: upgrade a-0 a-1; with timeout=120, goes-on, force
+//! ```
+//! Deployments recreate their pods unless they have `surge=N` and `unavailable=N` (percent with a
+//! `%` behind); also `deadline=60`, `min-ready=15`. StatefulSets: `parallel`, `partition=1`,
+//! `on-delete`. DaemonSets: `surge=N`, `unavailable=N`.
+//!
+//! ```text
 //! ```
 
 use std::collections::BTreeMap;
@@ -15,13 +23,14 @@ use std::sync::Arc;
 
 use model_api::blueprint::{ControlPlane, NodeSpec, Zone};
 use model_api::kube::{
-    Container, DeploymentStrategy, IntOrPercent, LabelSelector, Labels, Node,
+    Container, DaemonSetUpdate, DeploymentStrategy, IntOrPercent, LabelSelector, Labels, Node,
     PersistentVolumeClaim, PodDisruptionBudget, PodManagementPolicy, PodSpec, PodTemplate, Probe,
-    ProbeHandler, ResourceList, Service, StorageClass, TaintEffect, Toleration, TolerationOperator,
-    TopologySpreadConstraint, UnsatisfiableAction, Workload, WorkloadKind,
+    ProbeHandler, ResourceList, Service, StatefulSetUpdate, StorageClass, TaintEffect, Toleration,
+    TolerationOperator, TopologySpreadConstraint, UnsatisfiableAction, Workload, WorkloadKind,
 };
 use model_api::{Blueprint, NodeId, Observation, Origin, PodId, ServiceId, WorkloadId, ZoneId};
-use model_kube::{Cluster, KubeEvent};
+use model_kube::cluster::{AfterDrain, DrainSpec, NewTemplate, TemplateHealth, TemplateId};
+use model_kube::{Cluster, ClusterPlan, KubeEvent};
 use sim_kernel::{
     Context, Journal, Limits, Model, Priority, Recorder, SimSpan, SimTime, Simulation, Streams,
 };
@@ -37,6 +46,10 @@ pub(crate) enum Command {
     OutOfService(NodeId, bool),
     Api(bool),
     Evict(WorkloadId, usize),
+    /// To the template of this number.
+    Rollout(usize),
+    Undo(WorkloadId),
+    Drain(DrainSpec),
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -64,6 +77,7 @@ impl From<KubeEvent> for RigEvent {
 pub(crate) struct Rig {
     pub(crate) cluster: Cluster,
     pub(crate) script: Arc<Vec<(SimTime, Command)>>,
+    templates: Vec<TemplateId>,
 }
 
 impl Model for Rig {
@@ -86,7 +100,8 @@ impl Model for Rig {
 impl Rig {
     fn obey<R: Recorder<Observation>>(&mut self, idx: usize, ctx: &mut Context<'_, RigEvent, R>) {
         let cluster = &mut self.cluster;
-        match self.script[idx].1 {
+        let script = Arc::clone(&self.script);
+        match script[idx].1 {
             Command::Zone(Verb::Lose, zone) => cluster.lose_zone(zone, ctx),
             Command::Zone(Verb::Restore, zone) => cluster.restore_zone(zone, ctx),
             Command::Zone(Verb::Isolate, zone) => cluster.isolate_zone(zone, ctx),
@@ -110,6 +125,15 @@ impl Rig {
                     cluster.evict(pod, ctx);
                 }
             }
+            Command::Rollout(number) => {
+                cluster.patch_template(self.templates[number], ctx);
+            }
+            Command::Undo(workload) => {
+                cluster.undo_rollout(workload, ctx);
+            }
+            Command::Drain(ref spec) => {
+                cluster.drain(spec.clone(), ctx);
+            }
         }
     }
 }
@@ -119,6 +143,7 @@ impl Rig {
 pub(crate) struct World {
     pub(crate) blueprint: Blueprint,
     pub(crate) script: Vec<(SimTime, Command)>,
+    templates: Vec<NewTemplate>,
 }
 
 fn labels(pairs: &[(&str, &str)]) -> Labels {
@@ -129,6 +154,15 @@ fn labels(pairs: &[(&str, &str)]) -> Labels {
 fn value_of(words: &[&str], key: &str) -> Option<u64> {
     let word = words.iter().find_map(|word| word.strip_prefix(key)?.strip_prefix('='));
     word.map(|value| value.parse().expect("values are numbers"))
+}
+
+/// A count or, with a `%` behind, a share.
+fn share_of(words: &[&str], key: &str) -> Option<IntOrPercent> {
+    let value = words.iter().find_map(|word| word.strip_prefix(key)?.strip_prefix('='))?;
+    Some(match value.strip_suffix('%') {
+        Some(percent) => IntOrPercent::Percent(percent.parse().expect("a number")),
+        None => IntOrPercent::Int(value.parse().expect("a number")),
+    })
 }
 
 impl World {
@@ -219,17 +253,39 @@ impl World {
         }];
         let kind = match kind {
             "deployment" => WorkloadKind::Deployment {
-                strategy: DeploymentStrategy::Recreate,
-                progress_deadline: SimSpan::from_secs(600),
+                strategy: match (share_of(rest, "surge"), share_of(rest, "unavailable")) {
+                    (Some(max_surge), Some(max_unavailable)) => {
+                        DeploymentStrategy::RollingUpdate { max_surge, max_unavailable }
+                    }
+                    _ => DeploymentStrategy::Recreate,
+                },
+                progress_deadline: SimSpan::from_secs(value_of(rest, "deadline").unwrap_or(600)),
             },
             "statefulset" => WorkloadKind::StatefulSet {
-                pod_management: PodManagementPolicy::OrderedReady,
+                pod_management: if rest.contains(&"parallel") {
+                    PodManagementPolicy::Parallel
+                } else {
+                    PodManagementPolicy::OrderedReady
+                },
                 ordinals_start: 0,
-                partition: 0,
+                update: if rest.contains(&"on-delete") {
+                    StatefulSetUpdate::OnDelete
+                } else {
+                    let partition = value_of(rest, "partition").unwrap_or(0);
+                    let partition = u32::try_from(partition).expect("small");
+                    StatefulSetUpdate::RollingUpdate { partition, max_unavailable: None }
+                },
                 claims,
                 service_name: String::new(),
             },
-            "daemonset" => WorkloadKind::DaemonSet,
+            "daemonset" => WorkloadKind::DaemonSet {
+                update: match (share_of(rest, "surge"), share_of(rest, "unavailable")) {
+                    (Some(max_surge), Some(max_unavailable)) => {
+                        DaemonSetUpdate::RollingUpdate { max_surge, max_unavailable }
+                    }
+                    _ => DaemonSetUpdate::default(),
+                },
+            },
             "database" => WorkloadKind::DatabaseInstances,
             kind => panic!("no kind {kind}"),
         };
@@ -240,7 +296,7 @@ impl World {
             name: name.into(),
             replicas,
             selector: Some(selector(name)),
-            min_ready: SimSpan::ZERO,
+            min_ready: SimSpan::from_secs(value_of(rest, "min-ready").unwrap_or(0)),
             template: PodTemplate {
                 labels: labels(&[("app", name)]),
                 spec: pod_spec(name, rest),
@@ -264,7 +320,28 @@ impl World {
         WorkloadId::from_index(found.expect("a known workload"))
     }
 
-    fn command(&self, words: &[&str]) -> Command {
+    /// Declares a template that differs from the workload's own in its image.
+    fn declare_template(&mut self, name: &str, tag: &str, health: TemplateHealth) -> usize {
+        let workload = self.workload(name);
+        let mut template = self.blueprint.workloads[workload.index()].template.clone();
+        template.spec.containers[0].image = format!("registry.example/{name}:{tag}");
+        self.templates.push(NewTemplate { workload, template, health });
+        self.templates.len() - 1
+    }
+
+    fn drain(&self, words: &[&str], then: AfterDrain) -> Command {
+        let is_option = |word: &&&str| word.contains('=') || ["goes-on", "force"].contains(*word);
+        let nodes = words.iter().filter(|word| !is_option(word)).map(|name| self.node(name));
+        Command::Drain(DrainSpec {
+            timeout: value_of(words, "timeout").map(SimSpan::from_secs),
+            goes_on: words.contains(&"goes-on"),
+            forces: words.contains(&"force"),
+            then,
+            ..DrainSpec::of(nodes.collect())
+        })
+    }
+
+    fn command(&mut self, words: &[&str]) -> Command {
         let verb = |word: &str| match word {
             "lose" => Verb::Lose,
             "restore" => Verb::Restore,
@@ -280,6 +357,15 @@ impl World {
             ["delete", "node", name] => Command::DeleteNode(self.node(name)),
             ["out-of-service", "node", name] => Command::OutOfService(self.node(name), true),
             ["in-service", "node", name] => Command::OutOfService(self.node(name), false),
+            ["rollout", name, tag] => {
+                Command::Rollout(self.declare_template(name, tag, TemplateHealth::Good))
+            }
+            ["rollout", name, tag, "broken"] => {
+                Command::Rollout(self.declare_template(name, tag, TemplateHealth::NeverReady))
+            }
+            ["undo", name] => Command::Undo(self.workload(name)),
+            ["drain", ref words @ ..] => self.drain(words, AfterDrain::Nothing),
+            ["upgrade", ref words @ ..] => self.drain(words, AfterDrain::Reboot),
             ["api", state] => Command::Api(state == "up"),
             ["evict", name, nth] => {
                 Command::Evict(self.workload(name), nth.parse().expect("a position"))
@@ -292,8 +378,10 @@ impl World {
 
     /// Runs the script and returns the simulation at its end.
     pub(crate) fn run(&self, seed: u64, until_secs: u64) -> Run {
-        let cluster = Cluster::start(Arc::new(self.blueprint.clone()), Streams::new(seed, 0));
-        let rig = Rig { cluster, script: Arc::new(self.script.clone()) };
+        let plan = ClusterPlan::with_templates(Arc::new(self.blueprint.clone()), &self.templates);
+        let templates = (0..self.templates.len()).map(|number| plan.template(number)).collect();
+        let cluster = plan.start(Streams::new(seed, 0));
+        let rig = Rig { cluster, script: Arc::new(self.script.clone()), templates };
         let mut simulation = Simulation::new(rig, Journal::new(), Limits::default());
         simulation.apply(|rig, ctx| rig.cluster.announce(ctx));
         for (idx, (at, _)) in self.script.iter().enumerate() {

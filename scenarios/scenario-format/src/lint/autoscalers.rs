@@ -90,7 +90,7 @@ impl<'a> Lint<'a> {
     ) {
         let has_scale = !matches!(
             workload.kind,
-            WorkloadKind::DaemonSet | WorkloadKind::Job { .. } | WorkloadKind::Pod
+            WorkloadKind::DaemonSet { .. } | WorkloadKind::Job { .. } | WorkloadKind::Pod
         );
         if !has_scale {
             let kind = &autoscaler.target.kind;

@@ -58,7 +58,10 @@ fn protects(budget: &PodDisruptionBudget, workload: &Workload) -> bool {
 
 /// Whether the disruption controller can tell how many pods there should be.
 fn has_scale(workload: &Workload) -> bool {
-    !matches!(workload.kind, WorkloadKind::Pod | WorkloadKind::DaemonSet | WorkloadKind::Job { .. })
+    !matches!(
+        workload.kind,
+        WorkloadKind::Pod | WorkloadKind::DaemonSet { .. } | WorkloadKind::Job { .. }
+    )
 }
 
 /// Evictions allowed while all pods are healthy (`pkg/controller/disruption/disruption.go`,

@@ -18,7 +18,7 @@ const ZONE: &str = "topology.kubernetes.io/zone";
 impl Lint<'_> {
     pub(super) fn placement(&mut self) {
         for (workload, object) in self.workloads() {
-            if workload.replicas == 0 && workload.kind != WorkloadKind::DaemonSet {
+            if workload.replicas == 0 && !matches!(workload.kind, WorkloadKind::DaemonSet { .. }) {
                 continue;
             }
             self.topology_keys(workload, object);

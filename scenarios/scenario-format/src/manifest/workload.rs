@@ -8,8 +8,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1 as meta;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use model_api::SimSpan;
 use model_api::kube::{
-    DeploymentStrategy, IntOrPercent, LabelSelector, PodManagementPolicy, PodTemplate, Workload,
-    WorkloadKind,
+    DaemonSetUpdate, DeploymentStrategy, IntOrPercent, LabelSelector, PodManagementPolicy,
+    PodTemplate, StatefulSetUpdate, Workload, WorkloadKind,
 };
 
 use super::Reader;
@@ -61,8 +61,7 @@ impl Reader<'_> {
             ],
         );
         let start = spec.ordinals.as_ref().and_then(|ordinals| ordinals.start).unwrap_or(0);
-        let rolling = spec.update_strategy.as_ref().and_then(|s| s.rolling_update.as_ref());
-        let partition = rolling.and_then(|rolling| rolling.partition).unwrap_or(0);
+        let update = self.stateful_set_update(spec.update_strategy.as_ref());
         let mut claims = Vec::new();
         for (idx, claim) in spec.volume_claim_templates.iter().flatten().enumerate() {
             let path = format!("spec.volumeClaimTemplates[{idx}]");
@@ -73,7 +72,7 @@ impl Reader<'_> {
         let kind = WorkloadKind::StatefulSet {
             pod_management,
             ordinals_start: self.count("spec.ordinals.start", start),
-            partition: self.count("spec.updateStrategy.rollingUpdate.partition", partition),
+            update,
             claims,
             service_name: spec.service_name.clone().unwrap_or_default(),
         };
@@ -90,7 +89,8 @@ impl Reader<'_> {
     ) -> Workload {
         let mut template = self.template(&spec.template, admission);
         add_daemon_tolerations(&mut template.spec);
-        let kind = WorkloadKind::DaemonSet;
+        let update = self.daemon_set_update(spec.update_strategy.as_ref());
+        let kind = WorkloadKind::DaemonSet { update };
         let mut workload = self.workload(kind, Some(0), Some(&spec.selector), template);
         workload.min_ready = self.min_ready(spec.min_ready_seconds);
         workload
@@ -190,6 +190,53 @@ impl Reader<'_> {
             self.refuse(&format!("{path}.maxUnavailable"), message);
         }
         DeploymentStrategy::RollingUpdate { max_surge, max_unavailable }
+    }
+
+    fn is_on_delete(&mut self, kind: Option<&str>) -> bool {
+        let choices = [("RollingUpdate", false), ("OnDelete", true)];
+        self.choice("spec.updateStrategy.type", kind, false, &choices)
+    }
+
+    fn stateful_set_update(
+        &mut self,
+        strategy: Option<&apps::v1::StatefulSetUpdateStrategy>,
+    ) -> StatefulSetUpdate {
+        if self.is_on_delete(strategy.and_then(|strategy| strategy.type_.as_deref())) {
+            return StatefulSetUpdate::OnDelete;
+        }
+        let rolling = strategy.and_then(|strategy| strategy.rolling_update.as_ref());
+        let path = "spec.updateStrategy.rollingUpdate";
+        let partition = rolling.and_then(|rolling| rolling.partition).unwrap_or(0);
+        let max_unavailable = rolling.and_then(|rolling| rolling.max_unavailable.as_ref());
+        StatefulSetUpdate::RollingUpdate {
+            partition: self.count(&format!("{path}.partition"), partition),
+            max_unavailable: max_unavailable
+                .map(|it| self.int_or_percent(&format!("{path}.maxUnavailable"), it)),
+        }
+    }
+
+    fn daemon_set_update(
+        &mut self,
+        strategy: Option<&apps::v1::DaemonSetUpdateStrategy>,
+    ) -> DaemonSetUpdate {
+        if self.is_on_delete(strategy.and_then(|strategy| strategy.type_.as_deref())) {
+            return DaemonSetUpdate::OnDelete;
+        }
+        let rolling = strategy.and_then(|strategy| strategy.rolling_update.as_ref());
+        let path = "spec.updateStrategy.rollingUpdate";
+        let surge = rolling.and_then(|rolling| rolling.max_surge.as_ref());
+        let unavailable = rolling.and_then(|rolling| rolling.max_unavailable.as_ref());
+        let mut value = |field: &str, stated: Option<&IntOrString>, default| {
+            stated.map_or(default, |it| self.int_or_percent(&format!("{path}.{field}"), it))
+        };
+        let max_surge = value("maxSurge", surge, IntOrPercent::Int(0));
+        let max_unavailable = value("maxUnavailable", unavailable, IntOrPercent::Int(1));
+        let is_zero = |value| matches!(value, IntOrPercent::Int(0) | IntOrPercent::Percent(0));
+        if is_zero(max_surge) == is_zero(max_unavailable) {
+            let message = "of maxSurge and maxUnavailable exactly one must be 0";
+            self.refuse(&format!("{path}.maxUnavailable"), message);
+        }
+        DaemonSetUpdate::RollingUpdate { max_surge, max_unavailable }
     }
 
     pub(crate) fn int_or_percent(&mut self, path: &str, value: &IntOrString) -> IntOrPercent {

@@ -1,0 +1,99 @@
+//! Voluntary eviction: what budgets allow now, and the eviction API.
+
+use model_api::kube::WorkloadKind;
+use model_api::observation::DeletionReason;
+use model_api::{BudgetId, Observation, PodId};
+use sim_kernel::{Context, Recorder};
+
+use super::pod::PodPhase;
+use super::templates::TemplateId;
+use super::{Cluster, KubeEvent};
+use crate::disruption::{self, Admission, BudgetStatus, Demand, EvictionRequest};
+use crate::rare;
+
+impl Cluster {
+    /// `status` of a budget, as its controller would write it now.
+    ///
+    /// Simplified: there is no delay between a pod's change and the status.
+    pub fn budget_status(&self, budget: BudgetId) -> Option<BudgetStatus> {
+        let demand = Demand::of(&self.blueprint.budgets[budget.index()])?;
+        let (mut pod_count, mut healthy_count, mut scale) = (0, 0, 0);
+        let is_covered = |template: TemplateId| {
+            self.tables.templates[template.index()].budgets.contains(&budget)
+        };
+        for (idx, state) in self.workloads.iter().enumerate() {
+            let is_selected = |pod: &&PodId| is_covered(self.pods[pod.index()].template);
+            // Controllers are found by their pods.
+            if !state.pods.iter().any(|pod| is_selected(&pod)) {
+                continue;
+            }
+            match self.blueprint.workloads[idx].kind {
+                WorkloadKind::DaemonSet { .. } | WorkloadKind::Job { .. }
+                    if demand.counts_scale() =>
+                {
+                    // No /scale: the sync fails and nothing is allowed.
+                    return Some(BudgetStatus::default());
+                }
+                WorkloadKind::Pod => {}
+                _ => scale += state.replicas,
+            }
+            let finished = |pod: &&PodId| self.pods[pod.index()].phase == PodPhase::Finished;
+            for pod in state.pods.iter().filter(is_selected).filter(|pod| !finished(pod)) {
+                let pod = &self.pods[pod.index()];
+                pod_count += 1;
+                healthy_count += u32::from(pod.is_ready && !pod.is_terminating);
+            }
+        }
+        let [pod_count, scale, healthy_count] = [pod_count, scale, healthy_count]
+            .map(|count| i32::try_from(count).expect("pods are fewer than 2^31"));
+        Some(disruption::status(demand, pod_count, scale, healthy_count))
+    }
+
+    /// Posts an eviction of a pod; `None` while the API is down.
+    pub fn evict<E, R>(&mut self, pod: PodId, ctx: &mut Context<'_, E, R>) -> Option<Admission>
+    where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        let admission = self.post_eviction(pod, ctx);
+        self.settle(ctx);
+        admission
+    }
+
+    /// What an eviction is answered, and what follows.
+    pub(super) fn post_eviction<E, R>(
+        &mut self,
+        pod: PodId,
+        ctx: &mut Context<'_, E, R>,
+    ) -> Option<Admission>
+    where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        if !self.is_api_available() {
+            return None;
+        }
+        let state = &self.pods[pod.index()];
+        let workload = state.workload;
+        let budgets = &self.tables.template_of(state).budgets;
+        let request = EvictionRequest {
+            ignores_budgets: !state.is_active() || state.node.is_none() || !state.has_address,
+            is_ready: state.is_ready,
+            budget_count: budgets.len(),
+            // Simplified: no budget ever has 2000 pods entered that are still there.
+            disrupted_count: 0,
+        };
+        let budget = budgets.first().copied();
+        let status = budget.and_then(|budget| self.budget_status(budget));
+        let policy = budget.map(|budget| self.blueprint.budgets[budget.index()].unhealthy_pods);
+        let admission =
+            disruption::admit(request, policy.unwrap_or_default(), status.as_ref(), true);
+        if matches!(admission, Admission::Free | Admission::Charged) {
+            self.delete_pod(pod, DeletionReason::Eviction, ctx);
+        } else {
+            ctx.hit(&rare::EVICTION_REFUSED);
+            ctx.observe(|| Observation::EvictionRefused { pod, workload });
+        }
+        Some(admission)
+    }
+}

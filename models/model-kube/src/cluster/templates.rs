@@ -1,0 +1,224 @@
+//! Pod templates: what is worked out of each, once for all runs.
+
+use std::fmt;
+
+use model_api::kube::{
+    Labels, PersistentVolumeClaim, PodSpec, PodTemplate, TaintEffect, Toleration,
+    TolerationOperator, Workload, WorkloadKind,
+};
+use model_api::{Blueprint, BudgetId, ServiceId, WorkloadId};
+
+use super::tables::Images;
+use crate::scheduling::{PodDescription, SchedulerCache, ShapeId, default_selector};
+use crate::taint_eviction::{
+    NOT_READY, OUT_OF_SERVICE, Stay, UNREACHABLE, UNSCHEDULABLE, stay, taint,
+};
+
+/// Label that a StatefulSet's controller puts on each pod.
+const POD_NAME_LABEL: &str = "statefulset.kubernetes.io/pod-name";
+
+/// A pod template of a workload. The first ones are those of the blueprint's workloads, in order.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TemplateId(u32);
+
+impl TemplateId {
+    /// The template that a workload has at the start.
+    pub const fn at_start(workload: WorkloadId) -> Self {
+        Self(workload.0)
+    }
+
+    pub(super) fn from_index(index: usize) -> Self {
+        Self(u32::try_from(index).expect("templates are fewer than 2^32"))
+    }
+
+    pub(super) const fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+impl fmt::Display for TemplateId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "TemplateId#{}", self.0)
+    }
+}
+
+/// A template that a workload gets during a run: see [`super::Cluster::patch_template`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewTemplate {
+    /// Whose.
+    pub workload: WorkloadId,
+    /// What pods are made from.
+    pub template: PodTemplate,
+    /// How they do.
+    pub health: TemplateHealth,
+}
+
+/// How pods of a template do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum TemplateHealth {
+    /// They start and become ready.
+    #[default]
+    Good,
+    /// Their containers run, but their readiness probes never succeed.
+    NeverReady,
+}
+
+/// What is worked out of a template.
+#[derive(Debug)]
+pub(super) struct TemplateTable {
+    pub(super) workload: WorkloadId,
+    pub(super) health: TemplateHealth,
+    /// As the scheduler knows it.
+    pub(super) shape: ShapeId,
+    /// Services that select its pods; with an ordinal: only the pod of that ordinal.
+    pub(super) services: Vec<(ServiceId, Option<u32>)>,
+    pub(super) budgets: Vec<BudgetId>,
+    /// Images of all its containers, each once, in the order of use.
+    pub(super) images: Vec<u32>,
+    /// Claims of each of its pods.
+    pub(super) claim_count: usize,
+    /// Some of these claims hold the pod in the zone of its volume.
+    pub(super) has_zonal_claims: bool,
+    /// How long its pods stay on a node that is tainted unreachable.
+    pub(super) stay_unreachable: Stay,
+    /// How long they stay on one that is tainted out of service.
+    pub(super) stay_out_of_service: Stay,
+    /// The template with what the kind's controller adds.
+    pub(super) template: PodTemplate,
+}
+
+impl TemplateTable {
+    pub(super) fn of(
+        blueprint: &Blueprint,
+        new: NewTemplate,
+        images: &mut Images,
+        cache: &mut SchedulerCache,
+    ) -> Self {
+        let NewTemplate { workload: id, mut template, health } = new;
+        let workload = &blueprint.workloads[id.index()];
+        if matches!(workload.kind, WorkloadKind::DaemonSet { .. }) {
+            add_daemon_tolerations(&mut template.spec.tolerations);
+        }
+        let spec = &template.spec;
+        let mut numbers = Vec::new();
+        for container in spec.init_containers.iter().chain(&spec.containers) {
+            let number = images.number(&container.image);
+            if !numbers.contains(&number) {
+                numbers.push(number);
+            }
+        }
+        let unreachable = taint(UNREACHABLE, TaintEffect::NoExecute);
+        let out_of_service = taint(OUT_OF_SERVICE, TaintEffect::NoExecute);
+        let claims = claims(blueprint, workload, spec);
+        let owner = workload.selector.as_ref();
+        let selector =
+            default_selector(&workload.namespace, &template.labels, &blueprint.services, owner);
+        let shape = cache.compile(PodDescription {
+            namespace: &workload.namespace,
+            template: &template,
+            default_selector: selector.as_ref(),
+        });
+        Self {
+            workload: id,
+            health,
+            shape,
+            services: services(blueprint, workload, &template.labels),
+            budgets: budgets(blueprint, workload, &template.labels),
+            images: numbers,
+            claim_count: claims.len(),
+            has_zonal_claims: claims.contains(&true),
+            stay_unreachable: stay(&spec.tolerations, [&unreachable]),
+            stay_out_of_service: stay(&spec.tolerations, [&out_of_service]),
+            template,
+        }
+    }
+}
+
+/// For each claim of a template's pods, whether its volume is bound to a zone.
+fn claims(blueprint: &Blueprint, workload: &Workload, spec: &PodSpec) -> Vec<bool> {
+    let is_zonal = |class: Option<&String>| {
+        let class = blueprint.storage_classes.iter().find(|known| match class {
+            Some(name) => known.name == *name,
+            None => known.is_default,
+        });
+        class.is_some_and(|class| class.is_zonal)
+    };
+    let binds =
+        |claim: &PersistentVolumeClaim| !claim.is_shared && is_zonal(claim.storage_class.as_ref());
+    let mut claims = Vec::new();
+    match &workload.kind {
+        WorkloadKind::StatefulSet { claims: templates, .. } => {
+            claims.extend(templates.iter().map(binds));
+        }
+        // An operator gives every instance a volume of the default class.
+        WorkloadKind::DatabaseInstances => claims.push(is_zonal(None)),
+        _ => {}
+    }
+    for name in &spec.claim_names {
+        let claim = blueprint
+            .claims
+            .iter()
+            .find(|claim| claim.namespace == workload.namespace && claim.name == *name);
+        claims.push(claim.is_some_and(binds));
+    }
+    claims
+}
+
+/// Services that select pods with these labels.
+fn services(
+    blueprint: &Blueprint,
+    workload: &Workload,
+    labels: &Labels,
+) -> Vec<(ServiceId, Option<u32>)> {
+    let mut selecting = Vec::new();
+    for (idx, service) in blueprint.services.iter().enumerate() {
+        if service.namespace != workload.namespace || service.selector.is_empty() {
+            continue;
+        }
+        let mut ordinal = None;
+        let is_match = service.selector.iter().all(|(key, value)| {
+            if key == POD_NAME_LABEL && labels.get(key).is_none() {
+                let suffix = value.strip_prefix(&format!("{}-", workload.name));
+                ordinal = suffix.and_then(|suffix| suffix.parse().ok());
+                return ordinal.is_some();
+            }
+            labels.get(key) == Some(value)
+        });
+        if is_match {
+            selecting.push((ServiceId::from_index(idx), ordinal));
+        }
+    }
+    selecting
+}
+
+fn budgets(blueprint: &Blueprint, workload: &Workload, labels: &Labels) -> Vec<BudgetId> {
+    let is_match = |idx: &usize| {
+        let budget = &blueprint.budgets[*idx];
+        let selects = budget.selector.as_ref().is_some_and(|it| it.matches(labels));
+        budget.namespace == workload.namespace && selects
+    };
+    (0..blueprint.budgets.len()).filter(is_match).map(BudgetId::from_index).collect()
+}
+
+/// The tolerations of every daemon pod (pkg/controller/daemon/util/daemonset_util.go,
+/// AddOrUpdateDaemonPodTolerations, 1.36). They replace those of the same key and effect.
+fn add_daemon_tolerations(tolerations: &mut Vec<Toleration>) {
+    const PRESSURES: [&str; 3] = [
+        "node.kubernetes.io/disk-pressure",
+        "node.kubernetes.io/memory-pressure",
+        "node.kubernetes.io/pid-pressure",
+    ];
+    let no_execute = [NOT_READY, UNREACHABLE].map(|key| (key, TaintEffect::NoExecute));
+    let no_schedule = PRESSURES.into_iter().chain([UNSCHEDULABLE]);
+    let no_schedule = no_schedule.map(|key| (key, TaintEffect::NoSchedule));
+    for (key, effect) in no_execute.into_iter().chain(no_schedule) {
+        tolerations.retain(|known| known.key != key || known.effect != Some(effect));
+        tolerations.push(Toleration {
+            key: key.to_owned(),
+            operator: TolerationOperator::Exists,
+            value: String::new(),
+            effect: Some(effect),
+            toleration: None,
+        });
+    }
+}
