@@ -41,6 +41,11 @@ impl ElectionConfig {
     pub fn poll_pause(&self, draw: Draw) -> SimSpan {
         draw.jitter(self.retry_period, 1.2)
     }
+
+    /// The longest that pause can be.
+    pub fn longest_pause(&self) -> SimSpan {
+        self.retry_period * 22 / 10
+    }
 }
 
 /// The record in the Lease object.

@@ -24,6 +24,7 @@ mod estimator;
 mod float;
 mod histogram;
 mod recommendation;
+mod usage;
 
 pub use container::{Aggregate, Aggregation, ContainerUsage, MemoryOperation};
 pub use estimator::{
@@ -35,3 +36,4 @@ pub use histogram::{
 pub use recommendation::{
     ContainerPolicy, ContainerRecommendation, Resources, Settings, pod_minimum, recommend,
 };
+pub use usage::{OomKill, UsageSegment, replay};

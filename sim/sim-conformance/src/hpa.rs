@@ -48,7 +48,7 @@ pub(crate) fn check(case: &mut Case<'_>) -> Judged {
     let target = Target {
         spec_replicas: current,
         status_replicas: if status.is_given() { status.int32() } else { current },
-        selector: Selector::Good,
+        selector: scene.selector_state,
         pods: &scene.facts,
         was_scaled_to_zero: false,
     };
@@ -110,6 +110,7 @@ struct Scene<'a> {
     templates: Vec<PodTemplate>,
     facts: Vec<PodFacts>,
     selector: Option<LabelSelector>,
+    selector_state: Selector,
 }
 
 /// What a metric found, owned.
@@ -139,7 +140,13 @@ impl Gathered {
 impl<'a> Scene<'a> {
     fn of(case: &mut Case<'a>, autoscaler: &HorizontalPodAutoscaler) -> Self {
         let given = case.given;
-        let selector = object::selector(given.at("scaleTarget.spec.selector"));
+        let written = given.at("scaleTarget.spec.selector");
+        let selector = object::selector(written);
+        let selector_state = match &selector {
+            Some(_) => Selector::Good,
+            None if written.is_given() => Selector::Invalid,
+            None => Selector::Missing,
+        };
         let mut scene = Self {
             given,
             namespace: autoscaler.namespace.clone(),
@@ -147,6 +154,7 @@ impl<'a> Scene<'a> {
             templates: Vec::new(),
             facts: Vec::new(),
             selector,
+            selector_state,
         };
         for pod in given.at("pods").items().filter(|pod| scene.selects(*pod)).collect::<Vec<_>>() {
             scene.names.push(pod.at("metadata.name").text());

@@ -8,8 +8,9 @@ use std::collections::BTreeMap;
 use model_api::SimSpan;
 use model_kube::vertical_pod_autoscaler::{
     Aggregate, Aggregation, BucketScheme, Checkpoint, ContainerPolicy, ContainerUsage,
-    DecayingHistogram, Histogram, MemoryOperation, Resources, Settings, Timestamp,
-    amount_from_float, at_least, pod_minimum, recommend, with_confidence, with_margin,
+    DecayingHistogram, Histogram, MemoryOperation, OomKill, Resources, Settings, Timestamp,
+    UsageSegment, amount_from_float, at_least, pod_minimum, recommend, replay, with_confidence,
+    with_margin,
 };
 
 use crate::amounts;
@@ -353,41 +354,31 @@ fn resources(tree: Tree<'_>) -> Resources {
     Resources { cpu_millis: amounts.cpu_millis(), memory_bytes: amounts.memory_bytes() }
 }
 
-/// A sample or a kill, at a moment.
-enum Seen {
-    Usage { cpu_millis: i64, memory_bytes: i64 },
-    Killed { request_bytes: i64 },
-}
-
-/// What is seen of a container, in order; samples before kills of the same moment, as the
-/// recommender takes up its metrics first.
-fn history(container: Tree<'_>) -> Result<Vec<(SimSpan, u8, Seen)>, String> {
-    let mut history = Vec::new();
+/// What is seen of a container.
+fn history(container: Tree<'_>) -> Result<(Vec<UsageSegment>, Vec<OomKill>), String> {
     let span = |it: Tree<'_>, name: &str| {
         it.at(name).duration().ok_or_else(|| format!("`{name}` is no length of time"))
     };
+    let (mut segments, mut kills) = (Vec::new(), Vec::new());
     for segment in container.at("usage").items() {
         let used = resources(segment);
-        let (mut at, until) = (span(segment, "from")?, span(segment, "until")?);
         let every = span(segment, "every")?;
         if every == SimSpan::ZERO {
             return Err("`every` is no time at all".to_owned());
         }
-        while at < until {
-            let seen = Seen::Usage {
-                cpu_millis: used.cpu_millis.unwrap_or(0),
-                memory_bytes: used.memory_bytes.unwrap_or(0),
-            };
-            history.push((at, 0, seen));
-            at = at.saturating_add(every);
-        }
+        segments.push(UsageSegment {
+            from: span(segment, "from")?,
+            until: span(segment, "until")?,
+            every,
+            cpu_millis: used.cpu_millis.unwrap_or(0),
+            memory_bytes: used.memory_bytes.unwrap_or(0),
+        });
     }
     for kill in container.at("oomKills").items() {
         let request_bytes = amounts::units(kill.at("memoryRequest"));
-        history.push((span(kill, "at")?, 1, Seen::Killed { request_bytes }));
+        kills.push(OomKill { at: span(kill, "at")?, request_bytes });
     }
-    history.sort_by_key(|(at, order, _)| (*at, *order));
-    Ok(history)
+    Ok((segments, kills))
 }
 
 fn recommendation(case: &mut Case<'_>) -> Judged {
@@ -398,21 +389,9 @@ fn recommendation(case: &mut Case<'_>) -> Judged {
         let mut usage = ContainerUsage::default();
         let name = container.at("name").text().to_owned();
         let aggregate = aggregates.entry(name).or_insert_with(|| Aggregate::new(&aggregation));
-        for (at, _, seen) in history(container)? {
-            let at = Timestamp::from_unix(EPOCH_SECS, 0).plus(at);
-            let operations = match seen {
-                Seen::Usage { cpu_millis, memory_bytes } => {
-                    if usage.accepts_cpu(cpu_millis, at) {
-                        aggregate.add_cpu(cpu_millis, at);
-                    }
-                    usage.memory_sample(memory_bytes, at, &aggregation)
-                }
-                Seen::Killed { request_bytes } => {
-                    usage.out_of_memory(request_bytes, at, &aggregation)
-                }
-            };
-            operations.into_iter().for_each(|operation| aggregate.apply(operation));
-        }
+        let (segments, kills) = history(container)?;
+        let start = Timestamp::from_unix(EPOCH_SECS, 0);
+        replay(aggregate, &mut usage, &segments, &kills, start, &aggregation);
     }
     let policies = policies(case.given);
     let settings = Settings::default();

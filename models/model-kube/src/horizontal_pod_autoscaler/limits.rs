@@ -150,13 +150,7 @@ fn limit_rate(
 
 /// `calculateScaleUpLimitWithScalingRules`: percentages round up, else a small target never grows.
 fn up_limit(rules: &ScalingRules, history: &History, current: i32, now: SimTime) -> i32 {
-    let limits = limits(rules, history, current, now, |base, value, is_percent| {
-        if is_percent {
-            to_int32((f64::from(base) * (1.0 + f64::from(value) / 100.0)).ceil())
-        } else {
-            base.wrapping_add(value)
-        }
-    });
+    let limits = limits(rules, history, current, now, grown);
     match rules.select_policy {
         SelectPolicy::Disabled => current,
         SelectPolicy::Min => limits.fold(i32::MAX, i32::min),
@@ -167,18 +161,39 @@ fn up_limit(rules: &ScalingRules, history: &History, current: i32, now: SimTime)
 /// `calculateScaleDownLimitWithBehaviors`: percentages are cut; `Max` is the largest change, so the
 /// smallest number.
 fn down_limit(rules: &ScalingRules, history: &History, current: i32, now: SimTime) -> i32 {
-    let limits = limits(rules, history, current, now, |base, value, is_percent| {
-        if is_percent {
-            to_int32(f64::from(base) * (1.0 - f64::from(value) / 100.0))
-        } else {
-            base.wrapping_sub(value)
-        }
-    });
+    let limits = limits(rules, history, current, now, shrunk);
     match rules.select_policy {
         SelectPolicy::Disabled => current,
         SelectPolicy::Min => limits.fold(i32::MIN, i32::max),
         SelectPolicy::Max => limits.fold(i32::MAX, i32::min),
     }
+}
+
+fn grown(base: i32, value: i32, is_percent: bool) -> i32 {
+    if is_percent {
+        to_int32((f64::from(base) * (1.0 + f64::from(value) / 100.0)).ceil())
+    } else {
+        base.wrapping_add(value)
+    }
+}
+
+fn shrunk(base: i32, value: i32, is_percent: bool) -> i32 {
+    if is_percent {
+        to_int32(f64::from(base) * (1.0 - f64::from(value) / 100.0))
+    } else {
+        base.wrapping_sub(value)
+    }
+}
+
+/// To how many replicas each policy of one direction lets a target go, in their order.
+pub fn policy_limits(
+    rules: &ScalingRules,
+    is_up: bool,
+    history: &History,
+    current: i32,
+    now: SimTime,
+) -> Vec<i32> {
+    limits(rules, history, current, now, if is_up { grown } else { shrunk }).collect()
 }
 
 /// What each policy allows, counted from what was there when its period began.

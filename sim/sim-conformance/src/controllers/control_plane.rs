@@ -13,11 +13,7 @@ pub(super) fn check(case: &mut Case<'_>) -> Option<()> {
         "takeover" => check_takeover(case),
         "healthz" => check_health(case),
         "takeoverWindow" => check_window(case),
-        "renewDeadline" => {
-            let got = config(case).stops_after();
-            case.compare_if_given("stopsLeadingAfterSeconds", Tree::duration, Some(got));
-            Some(())
-        }
+        "renewDeadline" => check_giving_up(case),
         "quorum" => check_quorum(case),
         "zoneLoss" => check_zone_loss(case),
         _ => None,
@@ -122,14 +118,39 @@ fn check_health(case: &mut Case<'_>) -> Option<()> {
     Some(())
 }
 
-/// The least and the most time from a crash to the take-over by one candidate.
+/// The least and the most time to the take-over by one candidate: from the crash, or from the last
+/// renewal where the expectation says so. Expectations are known by the words in their names.
 fn check_window(case: &mut Case<'_>) -> Option<()> {
     let config = config(case);
-    let pause_most = config.retry_period * 22 / 10;
-    let least = config.lease - config.retry_period;
-    let most = config.lease + pause_most * 2;
-    case.compare_if_given("earliestSecondsAfterCrash", Tree::duration, Some(least));
-    case.compare_if_given("latestSecondsAfterCrash", Tree::duration, Some(most));
+    for (name, expected) in case.expect.fields() {
+        let says = |words: &[&str]| words.iter().any(|word| name.to_lowercase().contains(word));
+        let got = if says(&["earliest", "least", "min", "lower"]) {
+            let since_renewal = says(&["renew"]);
+            if since_renewal { config.lease } else { config.lease - config.retry_period }
+        } else if says(&["latest", "most", "max", "upper"]) {
+            config.lease + config.longest_pause() * 2
+        } else {
+            continue;
+        };
+        case.compare(name, expected.duration(), Some(got));
+    }
+    Some(())
+}
+
+/// When a leader that can no longer renew gives up: so long after its last success, at so many
+/// seconds when the case says when that was.
+fn check_giving_up(case: &mut Case<'_>) -> Option<()> {
+    let span = config(case).stops_after();
+    let succeeded_at = case.given.fields().find(|(name, _)| {
+        let name = name.to_lowercase();
+        name.contains("last") && name.ends_with("atseconds")
+    });
+    let succeeded_at = succeeded_at.and_then(|(_, at)| at.duration()).unwrap_or(SimSpan::ZERO);
+    for (name, expected) in case.expect.fields() {
+        let name_says_moment = name.ends_with("AtSeconds");
+        let got = if name_says_moment { span + succeeded_at } else { span };
+        case.compare(name, expected.duration(), Some(got));
+    }
     Some(())
 }
 

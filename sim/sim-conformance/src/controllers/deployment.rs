@@ -45,6 +45,16 @@ pub(super) fn check(case: &mut Case<'_>) -> Option<()> {
         }
         "resolveFenceposts" => {
             let (surge, unavailable) = spec.rolling?;
+            let rolling = deployment.at("spec.strategy.rollingUpdate");
+            let is_wrong = |name: &str| {
+                let value = rolling.at(name);
+                value.is_given() && object::int_or_percent(value).is_none()
+            };
+            let is_wrong = is_wrong("maxSurge") || is_wrong("maxUnavailable");
+            case.compare_if_given("error", Tree::is_true, is_wrong);
+            if is_wrong {
+                return Some(());
+            }
             let got = fenceposts(surge, unavailable, spec.replicas);
             case.compare_if_given("maxSurgePods", Tree::int32, got.0);
             case.compare_if_given("maxUnavailablePods", Tree::int32, got.1);
@@ -61,7 +71,9 @@ pub(super) fn check(case: &mut Case<'_>) -> Option<()> {
 
 fn check_progress(case: &mut Case<'_>, deployment: Tree<'_>, spec: &DeploymentSpec) -> Option<()> {
     let generation = deployment.at("metadata.generation");
-    let status = status(deployment.at("status"), generation);
+    let before = status(deployment.at("status"), generation);
+    let later = case.given.at("newStatus");
+    let status = if later.is_given() { status(later, generation) } else { before };
     let now = case.given.at("now").time();
     match case.operation() {
         "deploymentComplete" => {
@@ -69,17 +81,17 @@ fn check_progress(case: &mut Case<'_>, deployment: Tree<'_>, spec: &DeploymentSp
             case.compare("complete", case.expect.at("complete").is_true(), got);
         }
         "deploymentProgressing" => {
-            let after = self::status(case.given.at("newStatus"), generation);
-            let got = is_progressing(&status, &after);
+            let got = is_progressing(&before, &status);
             case.compare("progressing", case.expect.at("progressing").is_true(), got);
         }
         "deploymentTimedOut" => {
             let now = now?;
-            let got = progress(deployment).is_some_and(|it| it.is_timed_out(now));
+            let got = progress(deployment, later).is_some_and(|it| it.is_timed_out(now));
             case.compare("timedOut", case.expect.at("timedOut").is_true(), got);
         }
         "requeueStuckDeployment" => {
-            let pending = progress(deployment).filter(|_| !is_complete(spec.replicas, &status));
+            let pending = progress(deployment, Tree::NULL);
+            let pending = pending.filter(|_| !is_complete(spec.replicas, &status));
             let after = pending.and_then(|it| it.requeue_after(now?));
             let got = after.map_or(-1, |span| i64::try_from(span.as_secs()).unwrap_or(i64::MAX));
             case.compare(
@@ -122,8 +134,16 @@ fn status(status: Tree<'_>, generation: Tree<'_>) -> DeploymentStatus {
     }
 }
 
-fn progress(deployment: Tree<'_>) -> Option<Progress> {
-    let condition = object::condition(deployment, "Progressing")?;
+/// The Progressing condition, of a later status where one is given. The largest deadline of 32 bits
+/// is none (deployment_util.go, HasProgressDeadline, 1.36).
+fn progress(deployment: Tree<'_>, later: Tree<'_>) -> Option<Progress> {
+    let deadline = deployment.at("spec.progressDeadlineSeconds");
+    if deadline.int() == Some(i64::from(i32::MAX)) {
+        return None;
+    }
+    let status = if later.is_given() { later } else { deployment.at("status") };
+    let mut conditions = status.at("conditions").items();
+    let condition = conditions.find(|it| it.at("type").text() == "Progressing")?;
     Some(Progress {
         reason: match condition.at("reason").text() {
             "NewReplicaSetAvailable" => ProgressReason::Available,
@@ -131,7 +151,7 @@ fn progress(deployment: Tree<'_>) -> Option<Progress> {
             _ => ProgressReason::Other,
         },
         updated_at: condition.at("lastUpdateTime").time()?,
-        deadline: deployment.at("spec.progressDeadlineSeconds").duration()?,
+        deadline: deadline.duration()?,
     })
 }
 

@@ -129,7 +129,8 @@ fn check_choice(case: &mut Case<'_>) -> Option<()> {
     let nodes = case.objects("Node");
     let node = nodes.iter().find(|node| object::name(**node) == proxy_node);
     let zone = node.and_then(|node| zone_label(*node)).map(|zone| zones.id(zone));
-    let is_external = matches!(service.at("spec.type").text(), "NodePort" | "LoadBalancer");
+    let is_external = matches!(service.at("spec.type").text(), "NodePort" | "LoadBalancer")
+        || service.at("spec.externalIPs").items().len() > 0;
     let internal_is_local = service.at("spec.internalTrafficPolicy").text() == "Local";
     let external_is_local =
         is_external && service.at("spec.externalTrafficPolicy").text() == "Local";

@@ -57,31 +57,45 @@ fn gc_node(node: Tree<'_>) -> GcNode {
     }
 }
 
-/// Objects that come or change, and names of objects that go: `{added: [...], deleted: [...]}` with
-/// any word for the two, or a plain list of objects that come.
+/// Objects that come or change, and objects or names that go: `{added: [...], deleted: [...]}` with
+/// any words for the two, a list of such, or a plain list of objects that come.
 fn change(changes: Tree<'_>, nodes: &mut Vec<GcNode>, pods: &mut Vec<GcPod>) {
     if changes.is_list() {
-        changes.items().for_each(|object| put(object, nodes, pods));
-    }
-    for (word, objects) in changes.fields() {
-        let word = word.to_lowercase();
-        let goes = ["delete", "remove"].iter().any(|it| word.contains(it));
-        for object in objects.items() {
-            let name = match object.at("metadata.name").text() {
-                "" => object.text().to_owned(),
-                name => name.to_owned(),
-            };
-            let is_pod = word.contains("pod") || object.at("kind").text() == "Pod";
-            if goes && is_pod {
-                pods.retain(|pod| pod.name != name);
-            } else if goes {
-                nodes.retain(|node| node.name != name);
-            } else if object.at("kind").is_given() {
-                put(object, nodes, pods);
-            } else {
-                nodes.retain(|node| node.name != name);
-                nodes.push(GcNode { name, is_ready: true, is_cached: true, ..GcNode::default() });
+        changes.items().for_each(|it| change(it, nodes, pods));
+    } else if changes.at("kind").is_given() {
+        apply("", changes, nodes, pods);
+    } else {
+        // `{operation: delete, object: {...}}`: the word is a value.
+        let word = changes.fields().find(|(_, it)| GOING.iter().any(|word| it.text() == *word));
+        let word = word.map_or("", |(_, word)| word.text());
+        for (name, objects) in changes.fields() {
+            let words = format!("{word} {}", name.to_lowercase());
+            if objects.is_list() {
+                objects.items().for_each(|it| apply(&words, it, nodes, pods));
+            } else if objects.text().is_empty() || word.is_empty() {
+                apply(&words, objects, nodes, pods);
             }
+        }
+    }
+}
+
+/// Words that say that something goes.
+const GOING: [&str; 4] = ["delete", "deleted", "remove", "removed"];
+
+/// One object, or its name, comes or goes as the words before it say.
+fn apply(words: &str, object: Tree<'_>, nodes: &mut Vec<GcNode>, pods: &mut Vec<GcPod>) {
+    let name = match object.at("metadata.name").text() {
+        "" => object.text().to_owned(),
+        name => name.to_owned(),
+    };
+    let is_pod = words.contains("pod") || object.at("kind").text() == "Pod";
+    match (GOING.iter().any(|word| words.contains(word)), is_pod) {
+        (true, true) => pods.retain(|pod| pod.name != name),
+        (true, false) => nodes.retain(|node| node.name != name),
+        (false, _) if object.at("kind").is_given() => put(object, nodes, pods),
+        (false, _) => {
+            nodes.retain(|node| node.name != name);
+            nodes.push(GcNode { name, is_ready: true, is_cached: true, ..GcNode::default() });
         }
     }
 }

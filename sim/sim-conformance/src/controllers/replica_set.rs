@@ -16,11 +16,12 @@ pub(super) fn check(case: &mut Case<'_>) -> Option<()> {
     let related = related_counts(case, &pods);
     let mut uids: Vec<&str> = pods.iter().map(|pod| pod.at("metadata.uid").text()).collect();
     uids.sort_unstable();
+    let costs_count = case.given.at("featureGates.PodDeletionCost").bool() != Some(false);
     let candidate = |pod: Tree<'_>| {
         let uid = pod.at("metadata.uid").text();
         let place = uids.iter().position(|known| *known == uid).unwrap_or(0);
         let related = related.get(&object::name(pod)).copied().unwrap_or(0);
-        candidate(pod, related, place as u64)
+        candidate(pod, related, place as u64, costs_count)
     };
     let candidates: Vec<Candidate> = pods.iter().copied().map(candidate).collect();
     let names = |order: Vec<usize>| -> Vec<String> {
@@ -85,7 +86,7 @@ fn related_counts(case: &Case<'_>, pods: &[Tree<'_>]) -> BTreeMap<String, usize>
     pods.iter().map(|pod| (object::name(*pod), count(*pod))).collect()
 }
 
-fn candidate(pod: Tree<'_>, related_on_node: usize, uid: u64) -> Candidate {
+fn candidate(pod: Tree<'_>, related_on_node: usize, uid: u64, costs_count: bool) -> Candidate {
     let cost = pod.at("metadata.annotations").field("controller.kubernetes.io/pod-deletion-cost");
     let sidecars: Vec<&str> = pod
         .at("spec.initContainers")
@@ -113,7 +114,7 @@ fn candidate(pod: Tree<'_>, related_on_node: usize, uid: u64) -> Candidate {
             _ => VictimPhase::Running,
         },
         is_ready: object::is_ready(pod),
-        deletion_cost: cost.text().parse().unwrap_or(0),
+        deletion_cost: if costs_count { cost.text().parse().unwrap_or(0) } else { 0 },
         related_on_node,
         ready_since: ready.and_then(|ready| given(ready.at("lastTransitionTime"))),
         restart_count: most(restarts("status.containerStatuses"), &|_| true),

@@ -1,32 +1,6 @@
 //! Rows of upstream's tables on autoscaling that the shared files leave out, in their format.
 
-use scenario_format::files::{Files, RawFile, ReadError};
-use sim_conformance::Outcome;
-
-struct OneFile(String);
-
-impl Files for OneFile {
-    fn read(&self, path: &str) -> Result<Vec<RawFile>, ReadError> {
-        Ok(vec![RawFile { name: path.to_owned(), bytes: self.0.as_bytes().to_vec() }])
-    }
-
-    fn is_file(&self, _path: &str) -> bool {
-        true
-    }
-}
-
-/// Each row: what is given and what is expected, as flow mappings.
-fn check(rows: &[(&str, &str)]) {
-    let cases = rows.iter().enumerate().map(|(idx, (given, expect))| {
-        format!("- name: row-{idx}\n  given: {given}\n  expect: {expect}\n")
-    });
-    let read = sim_conformance::read(&["rows.yaml".to_owned()], &OneFile(cases.collect()));
-    assert_eq!(read.diagnostics, []);
-    assert_eq!(read.files[0].cases.len(), rows.len());
-    for (case, (given, _)) in read.files[0].cases.iter().zip(rows) {
-        assert_eq!(sim_conformance::check(&case.node), Outcome::Passed, "{given}");
-    }
-}
+use crate::rows::check;
 
 #[test]
 fn histograms() {
@@ -179,5 +153,71 @@ fn eligibility() {
         ),
         (&taint(1_767_268_740), "{unneededNow: [], unremovable: {node1: CurrentlyBeingDeleted}}"),
         (&taint(1_767_265_200), "{unneededNow: [node1], unremovable: {}}"),
+    ]);
+}
+
+/// TestBinpackingEstimate and TestRemovableAt.
+#[test]
+fn estimates_and_removals() {
+    let node = |name: &str, zone: &str, cpu: u32, memory: u32| {
+        format!(
+            "{{apiVersion: v1, kind: Node, metadata: {{name: {name}, labels: {{kubernetes.io/hostname: {name}, topology.kubernetes.io/zone: {zone}}}}}, status: {{capacity: {{cpu: {cpu}m, memory: {memory}Mi, pods: 10}}}}}}"
+        )
+    };
+    let pod = |cpu: u32, memory: u32, extra: &str| {
+        format!(
+            "{{apiVersion: v1, kind: Pod, metadata: {{name: estimatee, namespace: universe, labels: {{app: estimatee}}}}, spec: {{containers: [{{name: c, image: x, resources: {{requests: {{cpu: {cpu}m, memory: {memory}Mi}}}}{extra}}}"
+        )
+    };
+    let spread = |key: &str| {
+        format!(
+            "], topologySpreadConstraints: [{{maxSkew: 2, topologyKey: {key}, whenUnsatisfiable: DoNotSchedule, labelSelector: {{matchLabels: {{app: estimatee}}}}}}]}}}}"
+        )
+    };
+    let estimate = |cpu: u32, memory: u32, groups: &str, limit: &str| {
+        let (old, made) =
+            (node("oldnode", "zone-jupiter", 100, 100), node("template", "zone-mars", cpu, memory));
+        format!(
+            "{{decision: estimate, existingNodes: [{old}], template: {made}, pendingPodGroups: [{groups}], flags: {{max-nodes-per-scaleup: {limit}}}}}"
+        )
+    };
+    let group = |count: u32, pod: String| format!("{{count: {count}, pod: {pod}}}");
+    let plain = |cpu, memory| pod(cpu, memory, "") + "]}}";
+    let port = pod(200, 1000, ", ports: [{containerPort: 80, hostPort: 5555}]") + "]}}";
+    let zonal = pod(20, 100, "") + &spread("topology.kubernetes.io/zone");
+    let two = format!("{}, {}", group(10, plain(50, 1000)), group(10, plain(500, 1000)));
+    let going = |empty: u32, drained: u32, target: u32| {
+        format!(
+            "{{decision: removableNow, emptyNodes: {empty}, nodesNeedingDrain: {drained}, deletionsInProgress: 2, nodeGroups: [{{name: ng, minSize: 1, maxSize: 100, targetSize: {target}}}]}}"
+        )
+    };
+    let kept = "{decision: removableNow, unneededFor: 10m, flags: {scale-down-unneeded-time: 5m, scale-down-unready-time: 15m}, nodeGroups: [{name: ng, minSize: MIN, maxSize: 100, targetSize: 1}], node: {apiVersion: v1, kind: Node, metadata: {name: n}, status: {conditions: [{type: Ready, status: 'READY'}]}}}";
+    check(&[
+        (
+            &estimate(10_000, 20_000, &group(20, plain(10, 100)), "unlimited"),
+            "{newNodes: 2, podsScheduled: 20}",
+        ),
+        (&estimate(1000, 5000, &group(8, port), "unlimited"), "{newNodes: 8, podsScheduled: 8}"),
+        (
+            &estimate(1000, 5000, &group(20, plain(500, 1000)), "5"),
+            "{newNodes: 5, podsScheduled: 10}",
+        ),
+        (
+            &estimate(1000, 5000, &two, "5"),
+            "{newNodes: 5, podsScheduled: 10, podsScheduledPerGroup: [0, 10]}",
+        ),
+        (&estimate(1000, 5000, &group(8, zonal), "unlimited"), "{newNodes: 1, podsScheduled: 2}"),
+        (&going(3, 2, 10), "{emptyToRemove: 3, drainToRemove: 2}"),
+        (&going(3, 5, 10), "{emptyToRemove: 3, drainToRemove: 4}"),
+        (&going(3, 5, 5), "{removableEmpty: 2, removableDrain: 0}"),
+        (
+            &kept.replace("MIN", "1").replace("READY", "True"),
+            "{removable: false, reason: NodeGroupMinSizeReached}",
+        ),
+        (
+            &kept.replace("MIN", "0").replace("READY", "False"),
+            "{removable: false, reason: NotUnreadyLongEnough}",
+        ),
+        (&kept.replace("MIN", "0").replace("READY", "True"), "{removable: true}"),
     ]);
 }

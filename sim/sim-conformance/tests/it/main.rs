@@ -2,5 +2,8 @@
 //! are wrong.
 
 mod autoscaling;
+mod controllers;
 mod reading;
+mod rows;
+mod scheduling;
 mod upstream;

@@ -1,0 +1,226 @@
+//! Rows of upstream's scheduler tables that the shared files leave out, in their format.
+
+use crate::rows::check;
+
+fn node(name: &str, labels: &str, cpu: u32, memory: u32) -> String {
+    format!(
+        "{{apiVersion: v1, kind: Node, metadata: {{name: {name}, labels: {{{labels}}}}}, status: {{allocatable: {{cpu: {cpu}m, memory: '{memory}', pods: 110, example.com/gpu: 4}}, capacity: {{cpu: {cpu}m, memory: '{memory}', pods: 110, example.com/gpu: 4}}}}}}"
+    )
+}
+
+fn pod(name: &str, spec: &str) -> String {
+    format!(
+        "{{apiVersion: v1, kind: Pod, metadata: {{name: {name}, namespace: default, labels: {{app: web}}}}, spec: {{{spec}}}}}"
+    )
+}
+
+fn asks(cpu: u32, memory: u32) -> String {
+    format!(
+        "containers: [{{name: c, image: x, resources: {{requests: {{cpu: {cpu}m, memory: '{memory}'}}}}}}]"
+    )
+}
+
+/// TestRequestedToCapacityRatioScoringStrategy, TestMostAllocatedScoringStrategy.
+#[test]
+fn strategies_of_scoring() {
+    let of = |strategy: &str| {
+        format!(
+            "{{plugin: NodeResourcesFit, nodes: [{}, {}], pods: [], pod: {}, candidates: [node1, node2], schedulerConfiguration: {{profiles: [{{pluginConfig: [{{name: NodeResourcesFit, args: {{scoringStrategy: {strategy}}}}}]}}]}}}}",
+            node("node1", "", 4000, 10_000),
+            node("node2", "", 6000, 10_000),
+            pod("p", &asks(3000, 5000)),
+        )
+    };
+    let ratio = "{type: RequestedToCapacityRatio, resources: [{name: cpu, weight: 1}, {name: memory, weight: 1}], requestedToCapacityRatio: {shape: [{utilization: 0, score: 10}, {utilization: 100, score: 0}]}}";
+    check(&[
+        (&of(ratio), "{scores: {NodeResourcesFit: {node1: 38, node2: 50}}}"),
+        (&of("{type: MostAllocated}"), "{scores: {NodeResourcesFit: {node1: 62, node2: 50}}}"),
+        (
+            &of(
+                "{type: LeastAllocated, resources: [{name: cpu, weight: 3}, {name: memory, weight: 1}]}",
+            ),
+            "{scores: {NodeResourcesFit: {node1: 31, node2: 50}}}",
+        ),
+    ]);
+}
+
+/// TestEnoughRequests: extended resources that the profile leaves to others.
+#[test]
+fn ignored_resources() {
+    let of = |args: &str| {
+        let spec = "containers: [{name: c, image: x, resources: {requests: {example.com/gpu: 5}}}]";
+        format!(
+            "{{plugin: NodeResourcesFit, nodes: [{}], pods: [], pod: {}, schedulerConfiguration: {{profiles: [{{pluginConfig: [{{name: NodeResourcesFit, args: {{{args}}}}}]}}]}}}}",
+            node("node1", "", 1000, 1000),
+            pod("p", spec),
+        )
+    };
+    let refused = "{filter: {node1: UnschedulableAndUnresolvable}, reasons: {node1: ['Insufficient example.com/gpu']}, feasibleNodes: []}";
+    check(&[
+        (&of(""), refused),
+        (
+            &of("ignoredResources: [example.com/gpu]"),
+            "{filter: {node1: Success}, feasibleNodes: [node1]}",
+        ),
+        (
+            &of("ignoredResourceGroups: [example.com]"),
+            "{filter: {node1: Success}, feasibleNodes: [node1]}",
+        ),
+        (
+            &of("ignoredResourceGroups: [other.com]"),
+            "{filter: {node1: UnschedulableAndUnresolvable}}",
+        ),
+    ]);
+}
+
+/// TestMultiZone, TestWithBinding of the VolumeZone plugin, and claims only one pod may use.
+#[test]
+fn volumes() {
+    const ZONE: &str = "failure-domain.beta.kubernetes.io/zone";
+    let of = |plugin: &str, objects: &str, pods: &str| {
+        format!(
+            "{{plugin: {plugin}, nodes: [{}, {}], pods: [{pods}], pod: {}, objects: [{objects}]}}",
+            node("host1", &format!("{ZONE}: us-west1-a"), 1000, 1000),
+            node("host2", &format!("{ZONE}: us-west1-c"), 1000, 1000),
+            pod(
+                "p",
+                "volumes: [{name: v, persistentVolumeClaim: {claimName: pvc}}], containers: []"
+            ),
+        )
+    };
+    let claim = |more: &str| {
+        format!(
+            "{{apiVersion: v1, kind: PersistentVolumeClaim, metadata: {{name: pvc, namespace: default}}, spec: {{{more}}}}}"
+        )
+    };
+    let class = |mode: &str| {
+        format!(
+            "{{apiVersion: storage.k8s.io/v1, kind: StorageClass, metadata: {{name: slow}}, provisioner: csi.example, volumeBindingMode: {mode}}}"
+        )
+    };
+    let volume = |labels: &str| {
+        format!(
+            "{{apiVersion: v1, kind: PersistentVolume, metadata: {{name: vol, labels: {{{labels}}}}}, spec: {{csi: {{driver: csi.example, volumeHandle: h}}}}}}"
+        )
+    };
+    let bound = claim("volumeName: vol");
+    let all = |answer: &str| format!("{{filter: {{host1: {answer}, host2: {answer}}}}}");
+    let unresolvable = all("UnschedulableAndUnresolvable");
+    let user = pod(
+        "q",
+        "nodeName: host1, volumes: [{name: v, persistentVolumeClaim: {claimName: pvc}}], containers: []",
+    );
+    let limit = "{apiVersion: storage.k8s.io/v1, kind: CSINode, metadata: {name: host1}, spec: {drivers: [{name: csi.example, nodeID: a, allocatable: {count: 0}}]}}";
+    let objects = |parts: &[&str]| parts.join(", ");
+    check(&[
+        (
+            &of(
+                "VolumeZone",
+                &objects(&[&bound, &volume(&format!("{ZONE}: us-west1-a__us-west1-b"))]),
+                "",
+            ),
+            "{filter: {host1: Success, host2: UnschedulableAndUnresolvable}}",
+        ),
+        (&of("VolumeZone", &bound, ""), &unresolvable),
+        (&of("VolumeZone", &objects(&[&claim(""), &class("Immediate")]), ""), &unresolvable),
+        (&of("VolumeZone", &claim("storageClassName: gone"), ""), &unresolvable),
+        (
+            &of(
+                "VolumeZone",
+                &objects(&[&claim("storageClassName: slow"), &class("Immediate")]),
+                "",
+            ),
+            &unresolvable,
+        ),
+        (
+            &of(
+                "VolumeZone",
+                &objects(&[&claim("storageClassName: slow"), &class("WaitForFirstConsumer")]),
+                "",
+            ),
+            &all("Success"),
+        ),
+        (
+            &of(
+                "VolumeRestrictions",
+                &objects(&[
+                    &claim("volumeName: vol, accessModes: [ReadWriteOncePod]"),
+                    &volume(""),
+                ]),
+                &user,
+            ),
+            &all("Unschedulable"),
+        ),
+        (
+            &of("NodeVolumeLimits", &objects(&[&bound, &volume(""), limit]), ""),
+            "{filter: {host1: Unschedulable, host2: Success}}",
+        ),
+    ]);
+}
+
+/// A taint whose effect the API would have filled in, and tolerations of each kind.
+#[test]
+fn taints() {
+    let of = |tolerations: &str| {
+        let tainted = |name: &str, taint: &str| {
+            format!(
+                "{{apiVersion: v1, kind: Node, metadata: {{name: {name}}}, spec: {{taints: [{taint}]}}, status: {{allocatable: {{cpu: 1, memory: 1Gi, pods: 10}}}}}}"
+            )
+        };
+        format!(
+            "{{plugin: TaintToleration, nodes: [{}, {}, {}], pods: [], pod: {}}}",
+            tainted("hard", "{key: dedicated, value: user1, effect: NoSchedule}"),
+            tainted("evicts", "{key: dedicated, value: user1, effect: NoExecute}"),
+            tainted("soft", "{key: dedicated, value: user1, effect: PreferNoSchedule}"),
+            pod("p", &format!("containers: [], tolerations: [{tolerations}]")),
+        )
+    };
+    let no = "UnschedulableAndUnresolvable";
+    let answer = |hard: &str, evicts: &str| {
+        format!("{{filter: {{hard: {hard}, evicts: {evicts}, soft: Success}}}}")
+    };
+    check(&[
+        (&of(""), &answer(no, no)),
+        (&of("{key: dedicated, operator: Equal, value: user2}"), &answer(no, no)),
+        (&of("{key: dedicated, value: user1, effect: NoSchedule}"), &answer("Success", no)),
+        (&of("{key: dedicated, operator: Exists, effect: NoExecute}"), &answer(no, "Success")),
+        (&of("{operator: Exists}"), &answer("Success", "Success")),
+    ]);
+}
+
+/// TestDryRunPreemption and TestPodEligibleToPreemptOthers in small.
+#[test]
+fn preemption() {
+    let placed = |name: &str, node: &str, priority: i32, cpu: u32, more: &str| {
+        pod(name, &format!("nodeName: {node}, priority: {priority}, {}", asks(cpu, 0)))
+            .replace("labels: {app: web}", &format!("labels: {{app: web}}{more}"))
+    };
+    let of = |policy: &str, pods: &[String], more: &str| {
+        format!(
+            "{{plugin: DefaultPreemption, nodes: [{}, {}], pods: [{}], pod: {}{more}}}",
+            node("a", "", 1000, 1000),
+            node("b", "", 1000, 1000),
+            pods.join(", "),
+            pod("p", &format!("priority: 100, preemptionPolicy: {policy}, {}", asks(600, 0))),
+        )
+    };
+    let two = [
+        placed("lone", "a", 10, 900, ""),
+        placed("middle", "b", 50, 500, ""),
+        placed("low", "b", 20, 500, ""),
+    ];
+    let equal = [placed("lone", "a", 100, 900, ""), placed("middle", "b", 100, 900, "")];
+    let budget = ", podDisruptionBudgets: [{metadata: {name: b, namespace: default}, spec: {selector: {matchLabels: {app: web}}}, status: {disruptionsAllowed: 0}}]";
+    check(&[
+        (
+            &of("PreemptLowerPriority", &two, ""),
+            "{candidates: {a: {victims: [lone], pdbViolations: 0}, b: {victims: [middle, low], pdbViolations: 0}}, nominatedNode: {anyOf: [a]}}",
+        ),
+        (
+            &of("PreemptLowerPriority", &two, budget),
+            "{candidates: {a: {victims: [lone], pdbViolations: 1}, b: {victims: [middle, low], pdbViolations: 2}}, nominatedNode: {anyOf: [a]}}",
+        ),
+        (&of("Never", &two, ""), "{candidates: {}, nominatedNode: {anyOf: []}}"),
+        (&of("PreemptLowerPriority", &equal, ""), "{candidates: {}, nominatedNode: {anyOf: []}}"),
+    ]);
+}
