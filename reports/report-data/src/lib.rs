@@ -10,11 +10,16 @@
 use serde::{Deserialize, Serialize};
 
 mod conformance;
+mod decision;
 mod summary;
 
 pub use conformance::{
     ConformanceCase, ConformanceDifference, ConformanceFile, ConformanceOutcome, ConformanceReport,
     conformance_schema,
+};
+pub use decision::{
+    Datum, DecisionColumn, DecisionKind, DecisionReport, DecisionStep, DecisionTable, PluginScore,
+    decision_schema,
 };
 pub use summary::Quantiles;
 

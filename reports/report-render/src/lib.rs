@@ -4,6 +4,7 @@
 //! stable. Start reading at [`human`].
 
 mod conformance;
+mod decision;
 mod diff;
 mod human;
 mod json;
@@ -12,6 +13,7 @@ mod markdown;
 mod quantity;
 
 pub use conformance::{conformance_human, conformance_json};
+pub use decision::{decision_human, decision_json};
 pub use diff::{diff_human, diff_json, diff_markdown};
 pub use human::human;
 pub use json::json;

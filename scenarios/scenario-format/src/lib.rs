@@ -32,5 +32,5 @@ pub mod yaml;
 pub use diagnostic::{Code, Diagnostic, Explanation, Severity, explain, explanations};
 pub use files::{Disk, Files};
 pub use input::{Loaded, Request, Resolved};
-pub use load::{Trees, load, read_trees, scenario_path};
+pub use load::{ClusterRequest, Trees, load, load_cluster, read_trees, scenario_path};
 pub use source::{Source, Sources, Span, Spanned};

@@ -16,8 +16,10 @@ use crate::source::{Source, Sources, Span, Spanned};
 use crate::text;
 use crate::yaml::{self, Node};
 
+mod cluster;
 mod trees;
 
+pub use cluster::{ClusterRequest, load_cluster};
 pub use trees::{TreeFile, Trees, read_trees};
 
 /// Extensions that may be left out.
@@ -31,11 +33,7 @@ pub fn load(request: &Request, files: &dyn Files) -> Loaded {
     let files = WithLibrary { first: files };
     let mut loader = Loader { files, sources: Sources::default(), diagnostics: Vec::new() };
     let resolved = loader.run(request);
-    let Loader { sources, mut diagnostics, .. } = loader;
-    diagnostic::sort(&mut diagnostics);
-    let omitted_count = drop_surplus(&mut diagnostics);
-    let resolved = resolved.filter(|_| !diagnostic::has_errors(&diagnostics));
-    Loaded { resolved, diagnostics, omitted_count, sources }
+    loader.finish(resolved)
 }
 
 /// Keeps the first diagnostics of each severity; how many it dropped.
@@ -69,6 +67,15 @@ struct Loader<'a> {
 }
 
 impl Loader<'_> {
+    /// Everything that was found out; nothing to run when anything is wrong.
+    fn finish(self, resolved: Option<Resolved>) -> Loaded {
+        let Loader { sources, mut diagnostics, .. } = self;
+        diagnostic::sort(&mut diagnostics);
+        let omitted_count = drop_surplus(&mut diagnostics);
+        let resolved = resolved.filter(|_| !diagnostic::has_errors(&diagnostics));
+        Loaded { resolved, diagnostics, omitted_count, sources }
+    }
+
     fn run(&mut self, request: &Request) -> Option<Resolved> {
         let overrides = self.overrides(&request.overrides);
         let path = self.scenario_file(&request.scenario)?;

@@ -2,6 +2,7 @@
 
 mod autoscaling;
 mod bad_input;
+mod cluster;
 mod explained;
 mod library;
 mod lints;
