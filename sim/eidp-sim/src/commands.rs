@@ -2,6 +2,7 @@
 
 pub(crate) mod check;
 pub(crate) mod conformance;
+pub(crate) mod decision;
 pub(crate) mod diff;
 pub(crate) mod explain;
 pub(crate) mod list;

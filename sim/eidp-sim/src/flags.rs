@@ -7,6 +7,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::exit;
 
+pub(crate) mod decision;
+
 /// Does the platform, configured like this, keep its promises when that happens?
 ///
 /// Simulates a Kubernetes platform over zones in virtual time, breaks it the way a scenario says,
@@ -52,7 +54,7 @@ pub(crate) enum Command {
     Replay(Replay),
     /// Put cases of the real components' decisions to the models.
     Conformance(Conformance),
-    /// Explain a diagnostic, or list all of them.
+    /// Explain a decision about your own manifests, or a diagnostic.
     Explain(Explain),
     /// Print a JSON Schema, for editors and for readers of results.
     Schema(Schema),
@@ -231,9 +233,13 @@ pub(crate) struct Conformance {
 }
 
 #[derive(Args, Debug)]
+#[command(args_conflicts_with_subcommands = true, subcommand_value_name = "DECISION")]
 pub(crate) struct Explain {
     /// Number of a diagnostic, for example E0001. All of them are listed when none is given.
     pub(crate) code: Option<String>,
+
+    #[command(subcommand)]
+    pub(crate) decision: Option<decision::Decision>,
 }
 
 #[derive(Args, Debug)]
@@ -255,6 +261,8 @@ pub(crate) enum SchemaOf {
     Diff,
     /// What `conformance -o json` writes.
     Conformance,
+    /// What `explain DECISION -o json` writes.
+    Decision,
 }
 
 #[derive(Args, Debug)]

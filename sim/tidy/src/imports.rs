@@ -76,6 +76,11 @@ const RULES: &[Rule] = &[
         ours: &["model-api", "model-kube", "report-data", "scenario-format"],
         because: "it puts cases to the decisions of models; no world, no run, no verdict",
     },
+    Rule {
+        krate: "sim-explain",
+        ours: &["model-api", "model-kube", "report-data", "scenario-format"],
+        because: "it asks the decisions of models why; no world, no run, no verdict",
+    },
     Rule { krate: "report-data", ours: &[], because: "results outlive versions of the program" },
     Rule {
         krate: "report-diff",
@@ -98,6 +103,7 @@ const RULES: &[Rule] = &[
             "sim-campaign",
             "sim-check",
             "sim-conformance",
+            "sim-explain",
         ],
         because: "flags, streams and exit codes: no model and no kernel by the back door",
     },

@@ -1,0 +1,241 @@
+//! How pods of a new template replace the old ones: how many at a time, and every step.
+
+use model_api::SimTime;
+use model_api::blueprint::Blueprint;
+use model_api::kube::{DeploymentStrategy, PodManagementPolicy, Workload, WorkloadKind};
+use model_kube::deployment::{DeploymentSpec, Revision, sync_rolling};
+use model_kube::stateful_set::{SetPod, SetSpec, Step, sync};
+use report_data::{DecisionKind, DecisionReport, Program};
+
+use crate::amount;
+use crate::draft::{Draft, Row, row};
+use crate::placed::title;
+use crate::refusal::{Refusal, one_of};
+
+/// Steps after which a rollout that still changes is taken to never end.
+const STEPS_MAX: usize = 10_000;
+/// Steps that are listed one by one.
+const STEPS_LISTED: usize = 60;
+
+/// Which workload, and what becomes of its new pods.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RolloutQuestion {
+    /// A Deployment or StatefulSet; the only one when there is none.
+    pub name: Option<String>,
+    /// New pods never become available: a broken template.
+    pub never_available: bool,
+}
+
+/// Explains a rollout.
+///
+/// # Errors
+/// When there is no such workload, or its kind has no rollouts that are modelled.
+pub fn rollout(
+    blueprint: &Blueprint,
+    program: &Program,
+    question: &RolloutQuestion,
+) -> Result<DecisionReport, Refusal> {
+    let rolls = |it: &&Workload| {
+        matches!(it.kind, WorkloadKind::Deployment { .. } | WorkloadKind::StatefulSet { .. })
+    };
+    let workloads: Vec<&Workload> = blueprint.workloads.iter().filter(rolls).collect();
+    let names = workloads.iter().map(|it| format!("{}/{}", it.namespace, it.name));
+    let names: Vec<String> = names.collect();
+    let idx = one_of("Deployment or StatefulSet", question.name.as_deref(), &names)?;
+    let workload = workloads[idx];
+    let mut draft = Draft::new(blueprint, program, DecisionKind::Rollout, title(workload));
+    let replicas = amount::count(workload.replicas, "replica");
+    draft.step_at("replicas", replicas, &workload.origin, "spec.replicas");
+    match &workload.kind {
+        WorkloadKind::Deployment { strategy, progress_deadline } => {
+            deployment(&mut draft, workload, *strategy, question.never_available);
+            let text = format!(
+                "Progressing turns False after {} without progress; nothing is rolled back",
+                amount::span(*progress_deadline)
+            );
+            draft.step_at("deadline", text, &workload.origin, "spec.progressDeadlineSeconds");
+        }
+        WorkloadKind::StatefulSet { pod_management, ordinals_start, partition, .. } => {
+            let spec = SetSpec {
+                replicas: workload.replicas,
+                start: *ordinals_start,
+                partition: *partition,
+                is_parallel: *pod_management == PodManagementPolicy::Parallel,
+                ..SetSpec::default()
+            };
+            stateful_set(&mut draft, workload, &spec, question.never_available);
+        }
+        _ => unreachable!("only these two kinds were collected"),
+    }
+    if !workload.min_ready.is_zero() {
+        let text = format!(
+            "a pod counts as available {} after it is ready",
+            amount::span(workload.min_ready)
+        );
+        draft.step_at("available", text, &workload.origin, "spec.minReadySeconds");
+    }
+    draft.note("a rollout asks no disruption budget");
+    Ok(draft.finish())
+}
+
+fn deployment(
+    draft: &mut Draft<'_>,
+    workload: &Workload,
+    strategy: DeploymentStrategy,
+    never_available: bool,
+) {
+    let origin = &workload.origin;
+    let replicas = i32::try_from(workload.replicas).unwrap_or(i32::MAX);
+    let DeploymentStrategy::RollingUpdate { max_surge, max_unavailable } = strategy else {
+        draft.step_at("strategy", "Recreate", origin, "spec.strategy.type");
+        draft.answer(format!(
+            "all {} go first, and only when the last is really gone {replicas} new ones come: nothing serves in between",
+            amount::count(replicas, "pod")
+        ));
+        draft.figure("maxSurge", 0);
+        draft.figure("maxUnavailable", replicas);
+        return;
+    };
+    let spec = DeploymentSpec { replicas, rolling: Some((max_surge, max_unavailable)) };
+    let (surge, unavailable) = (spec.max_surge(), spec.max_unavailable());
+    let rolling = |field: &str| format!("spec.strategy.rollingUpdate.{field}");
+    let text = format!(
+        "{} of {replicas}, rounded up: {surge}; at most {} pods",
+        amount::share(max_surge),
+        replicas + surge
+    );
+    draft.step_at("maxSurge", text, origin, &rolling("maxSurge"));
+    let text = format!(
+        "{} of {replicas}, rounded down: {unavailable}; at least {} available",
+        amount::share(max_unavailable),
+        replicas - unavailable
+    );
+    draft.step_at("maxUnavailable", text, origin, &rolling("maxUnavailable"));
+    let steps = deployment_steps(&spec, never_available);
+    let (old, new) = steps.last().copied().unwrap_or((replicas, 0));
+    let is_done = old == 0 && new == replicas;
+    draft.answer(if replicas == 0 {
+        "there is nothing to replace".to_owned()
+    } else if is_done {
+        format!(
+            "done in {}, with at most {} pods and at least {} available",
+            amount::count(steps.len() as i64, "step"),
+            replicas + surge,
+            replicas - unavailable
+        )
+    } else {
+        format!("it stops at {old} old pods and {new} new ones that never become available")
+    });
+    draft.figure("maxSurge", surge);
+    draft.figure("maxUnavailable", unavailable);
+    draft.figure("steps", steps.len());
+    draft.figure("isDone", is_done);
+    let rows = steps.iter().enumerate().map(|(idx, (old, new))| {
+        row([
+            ("step", (idx + 1).into()),
+            ("old", (*old).into()),
+            ("new", (*new).into()),
+            ("total", (old + new).into()),
+        ])
+    });
+    list(
+        draft,
+        rows.collect(),
+        &[("step", "step"), ("old", "old"), ("new", "new"), ("total", "total")],
+    );
+}
+
+/// Sizes after each sync that changes something; pods become ready in between.
+fn deployment_steps(spec: &DeploymentSpec, never_available: bool) -> Vec<(i32, i32)> {
+    let size = spec.replicas;
+    let mut old = [Revision { size, available: size, ..Revision::default() }];
+    let (mut new, mut steps) = (None, Vec::new());
+    let fresh = || Revision { created_at: SimTime::MAX, ..Revision::default() };
+    while steps.len() < STEPS_MAX && sync_rolling(spec, &mut old, &mut new, fresh) {
+        let new = new.as_mut().expect("the first sync makes it");
+        steps.push((old[0].size, new.size));
+        old[0].available = old[0].size;
+        if !never_available {
+            new.available = new.size;
+        }
+    }
+    steps
+}
+
+fn stateful_set(draft: &mut Draft<'_>, workload: &Workload, spec: &SetSpec, never_available: bool) {
+    let origin = &workload.origin;
+    let text = if spec.is_parallel {
+        "Parallel: pods are created and deleted without waiting; updates still go one by one"
+    } else {
+        "OrderedReady: one at a time, and each waits for all before it"
+    };
+    draft.step_at("order", text, origin, "spec.podManagementPolicy");
+    if spec.partition > 0 {
+        let text = format!("ordinals below {} keep the old template", spec.start + spec.partition);
+        draft.step_at("partition", text, origin, "spec.updateStrategy.rollingUpdate.partition");
+    }
+    let steps = set_steps(spec, never_available);
+    let replaced = spec.replicas.saturating_sub(spec.partition);
+    let is_done = !never_available || replaced == 0;
+    draft.answer(match (replaced, is_done) {
+        (0, _) => "no pod is replaced".to_owned(),
+        (_, true) => format!(
+            "{} are replaced one by one, from the highest ordinal down; each is gone while it comes back",
+            amount::count(replaced, "pod")
+        ),
+        (_, false) => "it stops at the first new pod, which never becomes ready; mending the template does not help until that pod is deleted by hand".to_owned(),
+    });
+    draft.figure("steps", steps.len());
+    draft.figure("replaced", replaced);
+    draft.figure("isDone", is_done);
+    let rows = steps.iter().enumerate().map(|(idx, (act, ordinal))| {
+        let pod = format!("{}-{ordinal}", workload.name);
+        row([("step", (idx + 1).into()), ("act", (*act).into()), ("pod", pod.into())])
+    });
+    list(draft, rows.collect(), &[("step", "step"), ("act", "act"), ("pod", "pod")]);
+}
+
+/// What each sync does; a deleted pod is gone before the next one, a created one ready unless it
+/// never becomes so.
+fn set_steps(spec: &SetSpec, never_available: bool) -> Vec<(&'static str, u32)> {
+    let ready = |ordinal: u32, is_updated: bool| SetPod {
+        ordinal,
+        is_ready: !(is_updated && never_available),
+        is_available: !(is_updated && never_available),
+        is_updated,
+        ..SetPod::default()
+    };
+    let ordinals = spec.start..spec.start + spec.replicas;
+    let mut pods: Vec<SetPod> = ordinals.map(|ordinal| ready(ordinal, false)).collect();
+    let mut done = Vec::new();
+    while done.len() < STEPS_MAX {
+        let steps = sync(spec, &pods);
+        if steps.is_empty() {
+            break;
+        }
+        for step in steps {
+            match step {
+                Step::Create { ordinal, is_updated } => {
+                    done.push(("create", ordinal));
+                    pods.push(ready(ordinal, is_updated));
+                }
+                Step::Delete { ordinal } | Step::Replace { ordinal } => {
+                    done.push(("delete", ordinal));
+                    pods.retain(|pod| pod.ordinal != ordinal);
+                }
+            }
+        }
+        pods.sort_by_key(|pod| pod.ordinal);
+    }
+    done
+}
+
+/// The steps as a table; of very many only the first ones.
+fn list(draft: &mut Draft<'_>, mut rows: Vec<Row>, columns: &[(&str, &str)]) {
+    let surplus = rows.len().saturating_sub(STEPS_LISTED);
+    rows.truncate(STEPS_LISTED);
+    draft.table("steps", "steps (pods become ready in between)", columns, rows);
+    if surplus > 0 {
+        draft.note(format!("{surplus} more steps follow the same way"));
+    }
+}

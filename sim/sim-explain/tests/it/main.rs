@@ -1,0 +1,257 @@
+//! Questions about manifests in memory, and the figures that come out.
+
+use report_data::{Datum, DecisionReport, Program};
+use scenario_format::files::{RawFile, ReadError};
+use scenario_format::{ClusterRequest, Files, load_cluster};
+use sim_explain::{
+    AutoscalerQuestion, EvictionQuestion, HpaQuestion, PdbQuestion, Refusal, RolloutQuestion,
+    Samples, ScheduleQuestion, VpaQuestion, read_samples,
+};
+
+const MANIFESTS: &str = "\
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web, namespace: shop}
+spec:
+  replicas: 4
+  selector: {matchLabels: {app: web}}
+  template:
+    metadata: {labels: {app: web}}
+    spec:
+      containers:
+        - {name: web, image: web:1, resources: {requests: {cpu: 500m, memory: 64Mi}}}
+---
+apiVersion: apps/v1
+kind: StatefulSet
+metadata: {name: db, namespace: shop}
+spec:
+  replicas: 2
+  serviceName: db
+  selector: {matchLabels: {app: db}}
+  template:
+    metadata: {labels: {app: db}}
+    spec:
+      tolerations: [{key: node.kubernetes.io/unreachable, operator: Exists, effect: NoExecute, tolerationSeconds: 30}]
+      containers:
+        - {name: db, image: db:1, resources: {requests: {cpu: 100, memory: 64Mi}}}
+---
+apiVersion: policy/v1
+kind: PodDisruptionBudget
+metadata: {name: web, namespace: shop}
+spec: {minAvailable: 3, selector: {matchLabels: {app: web}}}
+---
+apiVersion: autoscaling/v2
+kind: HorizontalPodAutoscaler
+metadata: {name: web, namespace: shop}
+spec:
+  scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: web}
+  maxReplicas: 20
+  metrics: [{type: Resource, resource: {name: cpu, target: {type: Utilization, averageUtilization: 60}}}]
+";
+
+struct Texts;
+
+impl Files for Texts {
+    fn read(&self, path: &str) -> Result<Vec<RawFile>, ReadError> {
+        let text = match path {
+            "all.yaml" => MANIFESTS,
+            "samples.yaml" => {
+                "- name: web\n  usage: [{from: 0s, until: 8d, every: 1m, cpu: 100m, memory: 200Mi}]\n"
+            }
+            "wrong.yaml" => "- name: web\n  usage: [{from: soon, until: 8d, every: 1m}]\n",
+            _ => return Err(ReadError::Missing),
+        };
+        Ok(vec![RawFile { name: path.to_owned(), bytes: text.as_bytes().to_vec() }])
+    }
+
+    fn is_file(&self, path: &str) -> bool {
+        self.read(path).is_ok()
+    }
+}
+
+type Asked = Result<DecisionReport, Refusal>;
+
+fn ask(question: impl FnOnce(&model_api::Blueprint, &Program) -> Asked) -> Asked {
+    let request =
+        ClusterRequest { manifests: vec!["all.yaml".to_owned()], ..ClusterRequest::default() };
+    let loaded = load_cluster(&request, &Texts);
+    assert_eq!(loaded.diagnostics.iter().filter(|it| it.code.as_str().starts_with('E')).count(), 0);
+    let blueprint = loaded.resolved.expect("nothing is wrong with it").blueprint;
+    let program = Program { name: "eidp-sim".to_owned(), version: "0".to_owned() };
+    question(&blueprint, &program)
+}
+
+fn number(report: &DecisionReport, name: &str) -> i64 {
+    match report.figures.get(name) {
+        Some(Datum::Number(number)) => *number,
+        other => panic!("{name} is {other:?} in {:?}", report.figures),
+    }
+}
+
+fn place(report: &DecisionReport, what: &str) -> (String, u32) {
+    let step = report.steps.iter().find(|step| step.what == what).expect("it is said");
+    let position = step.position.as_ref().expect("it has a place");
+    (position.file.clone(), position.line)
+}
+
+fn named(name: &str) -> Option<String> {
+    Some(name.to_owned())
+}
+
+#[test]
+fn a_pod_goes_to_the_emptiest_node_or_waits() {
+    let of = |pod: &str| {
+        let question = ScheduleQuestion { pod: named(pod), ..ScheduleQuestion::default() };
+        ask(|blueprint, program| sim_explain::schedule(blueprint, program, &question))
+    };
+    let web = of("shop/web").expect("there is such a workload");
+    assert_eq!((number(&web, "nodesPassing"), number(&web, "nodes")), (12, 15));
+    assert_eq!(place(&web, "requests"), ("all.yaml".to_owned(), 11));
+    let scores = &web.tables[0];
+    assert_eq!((scores.name.as_str(), scores.rows.len()), ("scores", 12));
+    let refused = &web.tables[1].rows;
+    assert!(refused.iter().all(|row| row["filter"] == Datum::from("TaintToleration")));
+    // 100 cores: no node has them, and there is nobody to preempt.
+    let db = of("db-1").expect("a pod is known by the name of its set");
+    assert_eq!(number(&db, "nodesPassing"), 0);
+    assert!(db.answer.contains("Pending"), "{}", db.answer);
+    let typo = of("shop/wbe").expect_err("there is no such pod").to_string();
+    assert_eq!(typo, "there is no pod or workload `shop/wbe`; did you mean `shop/web`?");
+}
+
+#[test]
+fn an_autoscaler_says_how_it_counts() {
+    let of = |flags: &[&str], recommended: &[&str], ready: Option<u32>, missing: u32| {
+        let question = HpaQuestion {
+            readings: flags.iter().map(|it| it.parse().expect("a reading")).collect(),
+            recommended: recommended.iter().map(|it| it.parse().expect("a past")).collect(),
+            ready,
+            missing,
+            ..HpaQuestion::default()
+        };
+        ask(|blueprint, program| sim_explain::hpa(blueprint, program, &question))
+    };
+    let desired = |flags: &[&str], recommended: &[&str]| {
+        number(&of(flags, recommended, None, 0).expect("it is known"), "desired")
+    };
+    assert_eq!(desired(&["cpu=90%"], &[]), 6);
+    assert_eq!(desired(&["cpu=65%"], &[]), 4, "within the tolerance");
+    assert_eq!(desired(&["cpu=600%"], &[]), 8, "at most twice as many");
+    assert_eq!(desired(&["cpu=30%"], &[]), 2);
+    assert_eq!(desired(&["cpu=30%"], &["4@2m"]), 4, "stabilized");
+    assert_eq!(desired(&[], &[]), 4, "nothing is known");
+    // Three measured at 90 %, one that just started counts as idle: 67 %.
+    let starting = of(&["cpu=90%"], &[], Some(3), 0).expect("it is known");
+    assert_eq!(number(&starting, "desired"), 5);
+    let missing = of(&["cpu=30%"], &[], None, 1).expect("it is known");
+    assert_eq!(number(&missing, "desired"), 4, "a pod without a sample counts as its request");
+    let typo = of(&["cpus=1"], &[], None, 0).expect_err("there is no such metric").to_string();
+    assert_eq!(typo, "it has no metric `cpus`; did you mean `cpu`?");
+    let many = of(&["cpu=90%"], &[], Some(9), 0).expect_err("there are four").to_string();
+    assert!(many.contains("more than the 4"), "{many}");
+}
+
+#[test]
+fn a_budget_says_what_evictions_are_answered() {
+    let of = |healthy| {
+        let question = PdbQuestion { name: None, healthy };
+        ask(|blueprint, program| sim_explain::pdb(blueprint, program, &question))
+    };
+    let report = of(None).expect("there is one budget");
+    assert_eq!(number(&report, "disruptionsAllowed"), 1);
+    assert_eq!(place(&report, "desired"), ("all.yaml".to_owned(), 31));
+    let short = of(Some(2)).expect("two of four");
+    let answers: Vec<&Datum> = short.tables[0].rows.iter().map(|row| &row["httpStatus"]).collect();
+    // Ready, not ready (the budget is not met), Pending.
+    assert_eq!(answers, [&Datum::Number(429), &Datum::Number(429), &Datum::Number(201)]);
+    assert!(of(Some(9)).is_err());
+}
+
+#[test]
+fn a_rollout_lists_its_steps() {
+    let of = |name: &str, never_available| {
+        let question = RolloutQuestion { name: named(name), never_available };
+        ask(|blueprint, program| sim_explain::rollout(blueprint, program, &question))
+            .expect("there is such a workload")
+    };
+    let web = of("web", false);
+    assert_eq!((number(&web, "maxSurge"), number(&web, "maxUnavailable")), (1, 1));
+    let last = web.tables[0].rows.last().expect("it has steps");
+    assert_eq!((&last["old"], &last["new"]), (&Datum::Number(0), &Datum::Number(4)));
+    let broken = of("web", true);
+    assert_eq!(broken.figures["isDone"], Datum::Truth(false));
+    let db = of("db", false);
+    assert_eq!((number(&db, "replaced"), db.tables[0].rows.len()), (2, 4));
+    assert_eq!(of("db", true).tables[0].rows.len(), 2);
+}
+
+#[test]
+fn the_cluster_autoscaler_says_who_waits_and_who_is_not_needed() {
+    let of = |pods: &[&str], expander: Option<&str>| {
+        let question = AutoscalerQuestion {
+            pods: pods.iter().map(|it| it.parse().expect("a count")).collect(),
+            expander: expander.map(str::to_owned),
+            max_new_nodes: None,
+        };
+        ask(|blueprint, program| sim_explain::autoscaler(blueprint, program, &question))
+    };
+    let report = of(&["web=200"], None).expect("both are known");
+    // The set's two pods fit no node; 192 pods of half a core fit twelve nodes of 8.
+    assert_eq!(number(&report, "podsWaiting"), 2 + 12);
+    assert_eq!(number(&report, "newNodes"), 1);
+    let calm = of(&[], None).expect("it is known");
+    assert_eq!((number(&calm, "podsWaiting"), number(&calm, "newNodes")), (2, 0));
+    // Eight empty nodes, and one of four with a pod: the budget lets one pod go.
+    assert_eq!(number(&calm, "nodesUnneeded"), 9);
+    let expander = of(&[], Some("price")).expect_err("it has no prices").to_string();
+    assert!(expander.contains("least-waste"), "{expander}");
+}
+
+#[test]
+fn usage_becomes_a_recommendation() {
+    let of = |path: &str| read_samples(path, &Texts);
+    let (samples, diagnostics, _) = of("samples.yaml");
+    assert_eq!(diagnostics.len(), 0);
+    let ask_with = |samples: Samples| {
+        let question = VpaQuestion { name: named("shop/web"), samples };
+        ask(|blueprint, program| sim_explain::vpa(blueprint, program, &question))
+    };
+    let report = ask_with(samples).expect("there are samples");
+    // The upper edge of the bucket and 15 %.
+    let cpu = number(&report, "web.cpuMillis");
+    assert!((115..=127).contains(&cpu), "{cpu}");
+    assert!(ask_with(Samples::new()).is_err_and(|it| it.to_string().contains("--usage")));
+    let (_, diagnostics, sources) = of("wrong.yaml");
+    let said: Vec<String> = diagnostics.iter().map(|it| it.one_line(&sources)).collect();
+    assert_eq!(said.len(), 1);
+    assert!(said[0].starts_with("wrong.yaml:2:18: E0014: `from` of a sample"), "{said:?}");
+}
+
+#[test]
+fn pods_leave_after_silence_taint_and_toleration() {
+    let of = |pod: &str, zones: &[&str], nodes: &[&str]| {
+        let question = EvictionQuestion {
+            pod: named(pod),
+            zone: zones.first().map(|it| (*it).to_owned()),
+            nodes: nodes.iter().map(|it| (*it).to_owned()).collect(),
+        };
+        ask(|blueprint, program| sim_explain::eviction(blueprint, program, &question))
+    };
+    let report = of("web", &["az-a"], &[]).expect("there is such a zone");
+    // 39.7 s to 55.1 s until they are found, then 300 s; one node more each 10 s.
+    assert_eq!(number(&report, "pods"), 2);
+    assert_eq!(number(&report, "deletedAfterMillisEarliest") / 1000, 339);
+    assert_eq!(report.tables[0].rows.len(), 5);
+    let all = ["az-a", "az-b", "az-c"];
+    let nodes: Vec<String> = all
+        .iter()
+        .flat_map(|zone| (1..=4).map(move |number| format!("worker-{zone}-{number}")))
+        .chain(all.iter().map(|zone| format!("control-plane-{zone}-1")))
+        .collect();
+    let nodes: Vec<&str> = nodes.iter().map(String::as_str).collect();
+    let dark = of("web", &[], &nodes).expect("these are all nodes");
+    assert!(dark.answer.contains("never"), "{}", dark.answer);
+    let wrong = of("web", &["az-d"], &[]).expect_err("there are three").to_string();
+    assert!(wrong.starts_with("there is no zone `az-d`; did you mean"), "{wrong}");
+    assert!(of("web", &[], &[]).is_err());
+}
