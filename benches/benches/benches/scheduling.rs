@@ -1,6 +1,7 @@
 //! Criterion benchmarks of the scheduler: spread pods, and the batch workloads W1 to W3.
 
 use benches::batch::{Batch, place_spread};
+use benches::day::Day;
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 
 fn spread(criterion: &mut Criterion) {
@@ -31,5 +32,14 @@ fn batches(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benchmarks, spread, batches);
+fn days(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("autoscaling/day");
+    group.sample_size(10);
+    for (name, day) in Day::ALL {
+        group.bench_function(name, |bencher| bencher.iter(|| day.run()));
+    }
+    group.finish();
+}
+
+criterion_group!(benchmarks, spread, batches, days);
 criterion_main!(benchmarks);

@@ -15,7 +15,7 @@ use sim_kernel::{
 
 use crate::mersenne::Mersenne;
 
-const MIB: i64 = 1 << 20;
+pub(crate) const MIB: i64 = 1 << 20;
 const ZONE: &str = "topology.kubernetes.io/zone";
 const HOSTNAME: &str = "kubernetes.io/hostname";
 
@@ -151,7 +151,7 @@ impl Cluster {
 }
 
 /// A number below `count`, from a counter: ties are broken evenly and alike in every run.
-fn draw(state: &mut u64, count: usize) -> usize {
+pub(crate) fn draw(state: &mut u64, count: usize) -> usize {
     *state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
     let below = (u128::from(*state) * count as u128) >> 64;
     usize::try_from(below).expect("it is below a usize")
@@ -207,7 +207,7 @@ pub fn place_spread(pod_count: usize, node_count: usize) -> usize {
     placed_count
 }
 
-fn compile(cache: &mut SchedulerCache, template: &PodTemplate) -> ShapeId {
+pub(crate) fn compile(cache: &mut SchedulerCache, template: &PodTemplate) -> ShapeId {
     cache.compile(PodDescription { namespace: "default", template, default_selector: None })
 }
 
@@ -215,7 +215,7 @@ fn resources<const N: usize>(amounts: [(&str, i64); N]) -> ResourceList {
     ResourceList(amounts.map(|(name, amount)| (name.to_owned(), amount)).into())
 }
 
-fn node(idx: usize, cpu_millis: i64, memory_bytes: i64) -> Node {
+pub(crate) fn node(idx: usize, cpu_millis: i64, memory_bytes: i64) -> Node {
     let name = format!("node-{idx}");
     let labels = [(ZONE, format!("zone-{}", idx % 3)), (HOSTNAME, name.clone())];
     Node {
@@ -226,7 +226,7 @@ fn node(idx: usize, cpu_millis: i64, memory_bytes: i64) -> Node {
     }
 }
 
-fn template(app: &str, cpu_millis: i64, memory_bytes: i64) -> PodTemplate {
+pub(crate) fn template(app: &str, cpu_millis: i64, memory_bytes: i64) -> PodTemplate {
     let container = Container {
         image: "registry.example/app:1".to_owned(),
         requests: resources([("cpu", cpu_millis), ("memory", memory_bytes)]),

@@ -9,6 +9,7 @@
 //! What was measured is in `benches/README.md`.
 
 pub mod batch;
+pub mod day;
 mod estate;
 pub mod kernel;
 pub mod mersenne;

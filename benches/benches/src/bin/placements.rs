@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! time target/release/placements W2
+//! time target/release/placements HD1000
 //! time target/release/placements spread 10000 1000
 //! ```
 #![expect(clippy::print_stdout, reason = "a program for people")]
@@ -9,6 +10,7 @@
 use std::process::ExitCode;
 
 use benches::batch::{Batch, place_spread};
+use benches::day::Day;
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -19,6 +21,12 @@ fn main() -> ExitCode {
                 return ExitCode::from(2);
             };
             println!("{} of {pod_count} pods placed", place_spread(pod_count, node_count));
+        }
+        [name] if name.starts_with("HD") => {
+            let Some((_, day)) = Day::ALL.iter().find(|(known, _)| known == name) else {
+                return ExitCode::from(2);
+            };
+            println!("{:?}", day.run());
         }
         [name] => {
             let Some((_, batch)) = Batch::ALL.iter().find(|(known, _)| known == name) else {
