@@ -56,15 +56,19 @@
 //! [`LossReason::Dependency`]: model_api::observation::LossReason::Dependency
 
 mod curve;
+mod edges;
 mod evaluation;
 mod flows;
+mod fluid;
 mod graph;
 pub mod rare;
+mod request;
 mod share;
 mod stretch;
 mod wait;
 
 pub use flows::{CpuFlow, FlowNow, Flows, LoadEvent};
 pub use graph::{GraphError, pod_capacity_millirps};
+pub use request::{Latencies, Requests, WINDOW};
 pub use stretch::CURVE_ERROR_PPM;
 pub use wait::{OVERLOAD_WAIT, Wait, erlang_wait};
