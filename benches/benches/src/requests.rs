@@ -84,6 +84,7 @@ impl Chain {
                 upstream: NO_POLICY,
                 writes_to: Vec::new(),
                 serving: Serving { workers: self.workers, ..Serving::default() },
+                readiness: model_api::path::Readiness::default(),
                 origin: Origin::default(),
             }
         };

@@ -3,7 +3,7 @@
 use sim_kernel::{SimSpan, SimTime};
 
 use crate::ids::{DatabaseId, ServiceId};
-use crate::path::{CallPolicy, Serving};
+use crate::path::{CallPolicy, Readiness, Serving};
 use crate::source::Origin;
 
 /// How a Service serves requests.
@@ -26,6 +26,8 @@ pub struct ServiceProfile {
     pub writes_to: Vec<DatabaseId>,
     /// How a pod of it serves.
     pub serving: Serving,
+    /// What its readiness probe asks for.
+    pub readiness: Readiness,
     /// Where it was written.
     pub origin: Origin,
 }

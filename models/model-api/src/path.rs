@@ -2,6 +2,8 @@
 
 use sim_kernel::SimSpan;
 
+use crate::ids::DatabaseId;
+
 /// How a pod of a Service serves requests.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Serving {
@@ -20,6 +22,28 @@ pub struct Serving {
 impl Default for Serving {
     fn default() -> Self {
         Self { workers: 1, queue_limit: None, work: Work::Exponential, rate_limit: None }
+    }
+}
+
+/// What the readiness probe of a Service asks for, besides the Service itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Readiness {
+    /// Databases: without any of them all pods are unready.
+    pub needs: Vec<DatabaseId>,
+    /// From the loss of a database until the pods are unready: period times failure threshold.
+    pub fails_after: SimSpan,
+    /// From its return until they are ready again.
+    pub returns_after: SimSpan,
+}
+
+impl Default for Readiness {
+    /// A probe every ten seconds that must fail three times: Kong's Helm chart, `readinessProbe`.
+    fn default() -> Self {
+        Self {
+            needs: Vec::new(),
+            fails_after: SimSpan::from_secs(30),
+            returns_after: SimSpan::from_secs(10),
+        }
     }
 }
 

@@ -345,6 +345,7 @@ mod tests {
                 upstream: model_api::path::CallPolicy::default(),
                 serving: model_api::path::Serving::default(),
                 writes_to: if service == 2 { vec![DatabaseId(0)] } else { Vec::new() },
+                readiness: model_api::path::Readiness::default(),
                 origin: Origin::default(),
             });
         }

@@ -11,6 +11,7 @@ use crate::evaluation::{Endpoints, Inputs, NodeFlow, evaluate, largest_loss};
 use crate::fluid::Fluid;
 use crate::graph::{Graph, GraphError, NodeIdx, Plan, pod_capacity_millirps};
 use crate::rare;
+use crate::readiness::Gates;
 use crate::request::{Requests, WINDOW};
 use crate::stretch::{self, Room, Stretch};
 use crate::wait::{Wait, erlang_wait};
@@ -28,6 +29,11 @@ pub enum LoadEvent {
     },
     /// A window of single requests ends.
     WindowDue,
+    /// The readiness probes of a Service have noticed that a database is away, or back.
+    ReadinessDue {
+        /// Among Services whose probes ask for a database.
+        gate: u32,
+    },
 }
 
 const _: () = assert!(size_of::<LoadEvent>() <= 12);
@@ -42,6 +48,7 @@ pub struct Flows {
     told: Vec<usize>,
     /// Parts of which a stretch began since [`Flows::take_bends`].
     turned: Vec<u32>,
+    gates: Gates,
     /// Single requests, when they are wanted; then they tell what happened, and the flows only
     /// what CPU they cost.
     requests: Option<Box<Requests>>,
@@ -127,6 +134,7 @@ impl Flows {
             parts: parts.collect(),
             told,
             turned: Vec::new(),
+            gates: Gates::of(blueprint),
             requests: None,
             told_requests: Vec::new(),
             plan,
@@ -177,14 +185,20 @@ impl Flows {
         capacity_millirps: u64,
     ) {
         assert!(live_count <= ready_count, "only endpoints that get traffic count as live here");
+        let endpoints = Endpoints { ready_count, live_count, capacity_millirps };
+        let endpoints = self.gates.pass(service, endpoints);
+        self.tell_endpoints(service, endpoints);
+    }
+
+    fn tell_endpoints(&mut self, service: ServiceId, endpoints: Endpoints) {
         if let Some((part, node)) = self.plan.place_of(service) {
-            let endpoints = Endpoints { ready_count, live_count, capacity_millirps };
             self.tell(part, Input::Endpoints(node, endpoints));
         }
     }
 
     /// Tells whether a database takes writes.
     pub fn set_database_writable(&mut self, database: DatabaseId, is_writable: bool) {
+        self.gates.set_writable(database, is_writable);
         for part in 0..self.parts.len() {
             self.tell(part, Input::Writable(database, is_writable));
         }
@@ -218,6 +232,7 @@ impl Flows {
         E: Copy + From<LoadEvent>,
         R: Recorder<Observation>,
     {
+        self.watch_gates(ctx);
         self.settle_requests(ctx);
         self.told.sort_unstable();
         self.told.dedup();
@@ -225,6 +240,20 @@ impl Flows {
             if self.parts[part].settle(&self.plan.parts[part], ctx) {
                 self.turned.push(self.parts[part].number);
             }
+        }
+    }
+
+    fn watch_gates<E, R>(&mut self, ctx: &mut Context<'_, E, R>)
+    where
+        E: Copy + From<LoadEvent>,
+        R: Recorder<Observation>,
+    {
+        let news: Vec<(usize, SimSpan)> = self.gates.take_news().collect();
+        for (idx, delay) in news {
+            let gate = u32::try_from(idx).expect("Services are limited far below 2^32");
+            let watched = self.gates.get_mut(idx);
+            ctx.cancel(watched.timer);
+            watched.timer = ctx.timer_in(delay, PRIORITY, LoadEvent::ReadinessDue { gate });
         }
     }
 
@@ -270,6 +299,11 @@ impl Flows {
                 let part = part as usize;
                 self.parts[part].turn(&self.plan.parts[part], ctx);
                 self.turned.push(self.parts[part].number);
+            }
+            LoadEvent::ReadinessDue { gate } => {
+                let gate = self.gates.get_mut(gate as usize);
+                let (service, endpoints) = (gate.service, gate.turn());
+                self.tell_endpoints(service, endpoints);
             }
             LoadEvent::WindowDue => {
                 if let Some(requests) = &mut self.requests {

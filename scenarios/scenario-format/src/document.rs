@@ -21,7 +21,7 @@ pub use fault::{
 };
 pub use load::{DatabaseSpec, LoadPointSpec, LoadSpec, ServiceSpec};
 pub use parameters::{ParametersSpec, RangeSpec};
-pub use path::{BreakerSpec, CallSpec, PolicySpec, RateLimitSpec};
+pub use path::{BreakerSpec, CallSpec, PolicySpec, RateLimitSpec, ReadinessSpec};
 pub use platform::{
     ControlPlaneSpec, NodePoolSpec, PlatformDocument, PlatformSpec, RegionSpec, TaintSpec, ZoneSpec,
 };

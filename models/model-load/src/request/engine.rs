@@ -117,7 +117,6 @@ struct Visit {
     serial: u32,
     next: u32,
     came_at: SimTime,
-    window: u32,
     /// Where a gateway passes it on to.
     upstream: Option<u32>,
     failed: Loss,
@@ -352,7 +351,6 @@ impl Engine {
             serial: call.serial,
             next: 0,
             came_at: now,
-            window: call.window,
             upstream,
             failed: Loss::NONE,
         };

@@ -56,6 +56,7 @@ impl Queue {
                     work: self.work,
                     rate_limit: None,
                 },
+                readiness: model_api::path::Readiness::default(),
                 origin: Origin::default(),
             }],
             loads: vec![Load {

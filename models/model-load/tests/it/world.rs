@@ -128,6 +128,7 @@ impl Case {
                 upstream: node.policy,
                 serving: node.serving,
                 writes_to: node.databases.iter().copied().map(DatabaseId).collect(),
+                readiness: model_api::path::Readiness::default(),
                 origin: Origin::default(),
             });
             for (via, points) in &node.loads {

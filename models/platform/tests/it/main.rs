@@ -105,6 +105,7 @@ fn web(blueprint: &mut Blueprint, name: &str, replicas: u32) -> ServiceId {
         upstream: model_api::path::CallPolicy::default(),
         serving: model_api::path::Serving::default(),
         writes_to: Vec::new(),
+        readiness: model_api::path::Readiness::default(),
         origin: Origin::default(),
     });
     blueprint.loads.push(Load {

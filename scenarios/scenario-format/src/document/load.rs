@@ -3,7 +3,7 @@
 use model_api::path::Work;
 use model_api::{SimSpan, SimTime};
 
-use super::path::{CallSpec, PolicySpec, RateLimitSpec};
+use super::path::{CallSpec, PolicySpec, RateLimitSpec, ReadinessSpec};
 use crate::decode::record;
 use crate::source::Spanned;
 use crate::units::{Bytes, Rate};
@@ -33,6 +33,8 @@ record! {
         work: Option<Spanned<Work>>,
         /// Requests that it lets in.
         rate_limit: Option<RateLimitSpec>,
+        /// What its readiness probe asks for, besides the pod itself.
+        readiness: Option<ReadinessSpec>,
     }
 }
 

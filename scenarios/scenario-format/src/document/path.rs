@@ -60,6 +60,18 @@ record! {
     }
 }
 
+record! {
+    /// What the readiness probe of a Service asks for.
+    pub struct ReadinessSpec("a readiness") {
+        /// Databases, as `namespace/name`, without any of which all pods are unready.
+        needs: Vec<Spanned<String>>,
+        /// How long a database is away until the pods are unready; 30 s when it is not stated.
+        fails_after: Option<Spanned<SimSpan>>,
+        /// How long it is back until they are ready; 10 s when it is not stated.
+        returns_after: Option<Spanned<SimSpan>>,
+    }
+}
+
 impl FromText for RateLimitCounts {
     const EXPECTED: &'static str = "who counts requests: eachPod or together";
 

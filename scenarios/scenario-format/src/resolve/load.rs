@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use model_api::load::{Load, LoadPoint, ServiceProfile};
-use model_api::path::{CallPolicy, Serving};
+use model_api::path::{CallPolicy, Readiness, Serving};
 use model_api::{DatabaseId, ServiceId, SimSpan, SimTime};
 
 use super::Resolver;
@@ -81,6 +81,7 @@ impl Resolver<'_> {
                 upstream: self.policy(spec.upstream.as_ref()),
                 writes_to,
                 serving: self.serving(spec),
+                readiness: self.readiness(spec.readiness.as_ref()),
                 origin: spec.span.origin(),
             };
             if spec.cpu_per_request.is_some_and(|cpu| cpu.value.is_zero()) {
@@ -293,6 +294,7 @@ fn assumed_profile(service: ServiceId) -> ServiceProfile {
         upstream: CallPolicy::default(),
         writes_to: Vec::new(),
         serving: Serving::default(),
+        readiness: Readiness::default(),
         origin: model_api::Origin::default(),
     }
 }

@@ -1,11 +1,11 @@
 //! How requests are served, called and limited on their way.
 
 use model_api::SimSpan;
-use model_api::path::{Breaker, CallPolicy, RateLimit, Serving};
+use model_api::path::{Breaker, CallPolicy, RateLimit, Readiness, Serving};
 
 use super::Resolver;
 use crate::diagnostic::Code;
-use crate::document::{BreakerSpec, PolicySpec, RateLimitSpec, ServiceSpec};
+use crate::document::{BreakerSpec, PolicySpec, RateLimitSpec, ReadinessSpec, ServiceSpec};
 
 /// Most attempts of one call: more would only be a slow way to write "for ever".
 const RETRIES_MAX: u32 = 100;
@@ -41,6 +41,17 @@ impl Resolver<'_> {
             limit: spec.limit.value,
             window: spec.window.value.max(SimSpan::from_nanos(1)),
             counts: spec.counts.map(|it| it.value).unwrap_or_default(),
+        }
+    }
+
+    /// What the readiness probe of a Service asks for.
+    pub(super) fn readiness(&mut self, spec: Option<&ReadinessSpec>) -> Readiness {
+        let default = Readiness::default();
+        let Some(spec) = spec else { return default };
+        Readiness {
+            needs: spec.needs.iter().filter_map(|name| self.database(name)).collect(),
+            fails_after: spec.fails_after.map_or(default.fails_after, |it| it.value),
+            returns_after: spec.returns_after.map_or(default.returns_after, |it| it.value),
         }
     }
 

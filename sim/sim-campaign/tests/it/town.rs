@@ -93,6 +93,7 @@ fn blueprint() -> Blueprint {
             upstream: model_api::path::CallPolicy::default(),
             serving: model_api::path::Serving::default(),
             writes_to: Vec::new(),
+            readiness: model_api::path::Readiness::default(),
             origin: Origin::default(),
         }],
         loads: vec![Load {
