@@ -120,7 +120,11 @@ impl Estate {
             cpu_per_request: SimSpan::from_millis(2),
             base_latency: SimSpan::from_millis(5),
             depends_on: if calls { vec![ServiceId::from_index(idx + 1)] } else { Vec::new() },
+            policies: Vec::new(),
+            upstream: model_api::path::CallPolicy::default(),
+            serving: model_api::path::Serving::default(),
             writes_to: Vec::new(),
+            readiness: model_api::path::Readiness::default(),
             origin: Origin::default(),
         }
     }
@@ -210,6 +214,7 @@ fn load(idx: usize) -> Load {
     Load {
         service: ServiceId::from_index(idx),
         via: None,
+        client: model_api::path::CallPolicy::default(),
         points: vec![LoadPoint { at: SimTime::ZERO, rate_millirps: 300_000 }],
         origin: Origin::default(),
     }

@@ -13,7 +13,9 @@ pub mod day;
 mod estate;
 pub mod kernel;
 pub mod mersenne;
+mod requests;
 mod workload;
 
 pub use estate::{Estate, live_count, zone_loss};
+pub use requests::Chain;
 pub use workload::{Luck, Prepared, Work, Workload};

@@ -13,6 +13,7 @@ pub mod kube;
 pub mod load;
 pub mod observation;
 pub mod parameters;
+pub mod path;
 pub mod source;
 
 pub use blueprint::Blueprint;

@@ -3,6 +3,7 @@
 use sim_kernel::{SimSpan, SimTime};
 
 use crate::ids::{DatabaseId, ServiceId};
+use crate::path::{CallPolicy, Readiness, Serving};
 use crate::source::Origin;
 
 /// How a Service serves requests.
@@ -17,10 +18,25 @@ pub struct ServiceProfile {
     pub base_latency: SimSpan,
     /// Services a request needs, each called once. Acyclic.
     pub depends_on: Vec<ServiceId>,
+    /// How it calls each of them, in the same order; what is missing is the default.
+    pub policies: Vec<CallPolicy>,
+    /// How it calls the Services behind it, when loads come in through it.
+    pub upstream: CallPolicy,
     /// Databases a request writes to, each once.
     pub writes_to: Vec<DatabaseId>,
+    /// How a pod of it serves.
+    pub serving: Serving,
+    /// What its readiness probe asks for.
+    pub readiness: Readiness,
     /// Where it was written.
     pub origin: Origin,
+}
+
+impl ServiceProfile {
+    /// How it makes its call number `idx`.
+    pub fn policy(&self, idx: usize) -> CallPolicy {
+        self.policies.get(idx).copied().unwrap_or_default()
+    }
 }
 
 /// Requests from outside for one Service.
@@ -30,6 +46,8 @@ pub struct Load {
     pub service: ServiceId,
     /// The Service they come in through (the gateway), if any.
     pub via: Option<ServiceId>,
+    /// How the clients call.
+    pub client: CallPolicy,
     /// Rate over time: linear between points, constant before the first and after the last; two
     /// points of one time make a step.
     pub points: Vec<LoadPoint>,

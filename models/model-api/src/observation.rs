@@ -219,9 +219,20 @@ pub enum Observation {
         live_count: u32,
     },
 
-    /// Requests to a Service over a stretch of time that ends now. Rates are linear in between, and
-    /// the stretches of one Service follow each other without a gap.
+    /// Requests to a Service over a stretch of time. Rates are linear in between, and the stretches
+    /// of one Service follow each other without a gap.
     Flow(FlowSegment),
+    /// So many requests of the run were answered within this time, and not sooner than those of the
+    /// same Service told before. Told at the end of a run, by engines that know every latency; then
+    /// these count, and not what the segments say of waiting.
+    Answered {
+        /// Which Service.
+        service: ServiceId,
+        /// Longest of these latencies, in nanoseconds, with a thousandth of rounding.
+        within_ns: u64,
+        /// Requests.
+        count: u64,
+    },
 
     /// The operator gives a primary up and begins to replace it.
     FailoverStarted {
@@ -279,13 +290,15 @@ pub enum Observation {
     },
 }
 
-/// Requests to one Service over `[from, now]`.
+/// Requests to one Service over a stretch of time, counted by when they were sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct FlowSegment {
     /// The Service.
     pub service: ServiceId,
     /// Start of the stretch.
     pub from: SimTime,
+    /// Its end; told then, or when it is known what became of all its requests.
+    pub until: SimTime,
     /// Requests asked for at its start, per 1000 s.
     pub offered_from_millirps: u64,
     /// Requests asked for at its end, per 1000 s.
@@ -298,11 +311,21 @@ pub struct FlowSegment {
     pub base_latency_ns: u64,
     /// Share of the answered requests that wait first, in parts per million.
     pub wait_probability_ppm: u32,
-    /// Mean wait of those that wait, in nanoseconds (exponential).
+    /// Mean wait of those that wait, in nanoseconds.
     pub wait_mean_ns: u64,
+    /// The shape of the gamma distribution that these waits have, in thousandths:
+    /// [`WAIT_SHAPE_EXPONENTIAL`] unless several waits add up.
+    pub wait_shape_milli: u32,
+    /// Share of the answered requests that were tried again first, in parts per million.
+    pub late_ppm: u32,
+    /// How much later these are answered in the mean, in nanoseconds.
+    pub late_by_ns: u64,
     /// Why requests are lost, when any are: the largest share.
     pub loss: LossReason,
 }
+
+/// Waits that are exponentially distributed.
+pub const WAIT_SHAPE_EXPONENTIAL: u32 = 1000;
 
 /// Why requests of a stretch are lost.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -316,6 +339,14 @@ pub enum LossReason {
     NoEndpoints,
     /// More than the ready endpoints can serve.
     Overload,
+    /// The caller did not wait any longer.
+    TimedOut,
+    /// The rate limit was reached.
+    RateLimited,
+    /// A circuit breaker was open.
+    BreakerOpen,
+    /// No network policy lets the caller through.
+    Denied,
     /// A Service it needs fails.
     Dependency(ServiceId),
     /// A database it writes to takes no writes.

@@ -341,13 +341,18 @@ mod tests {
                 cpu_per_request: SimSpan::from_millis(1),
                 base_latency: SimSpan::ZERO,
                 depends_on: if service == 1 { vec![ServiceId(2)] } else { Vec::new() },
+                policies: Vec::new(),
+                upstream: model_api::path::CallPolicy::default(),
+                serving: model_api::path::Serving::default(),
                 writes_to: if service == 2 { vec![DatabaseId(0)] } else { Vec::new() },
+                readiness: model_api::path::Readiness::default(),
                 origin: Origin::default(),
             });
         }
         blueprint.loads.push(Load {
             service: ServiceId(1),
             via: Some(ServiceId(0)),
+            client: model_api::path::CallPolicy::default(),
             points: vec![LoadPoint { at: SimTime::ZERO, rate_millirps: 100_003 }],
             origin: Origin::default(),
         });

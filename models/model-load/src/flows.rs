@@ -2,14 +2,17 @@
 
 use std::sync::Arc;
 
-use model_api::observation::{FlowSegment, LossReason};
+use model_api::observation::{FlowSegment, LossReason, WAIT_SHAPE_EXPONENTIAL};
 use model_api::{Blueprint, DatabaseId, Observation, ServiceId};
-use sim_kernel::{Context, Priority, Recorder, SimSpan, SimTime, Timer};
+use sim_kernel::{Context, Priority, Recorder, SimSpan, SimTime, Streams, Timer};
 
 use crate::curve::{Shape, Side};
 use crate::evaluation::{Endpoints, Inputs, NodeFlow, evaluate, largest_loss};
+use crate::fluid::Fluid;
 use crate::graph::{Graph, GraphError, NodeIdx, Plan, pod_capacity_millirps};
 use crate::rare;
+use crate::readiness::Gates;
+use crate::request::{Requests, WINDOW};
 use crate::stretch::{self, Room, Stretch};
 use crate::wait::{Wait, erlang_wait};
 
@@ -23,6 +26,13 @@ pub enum LoadEvent {
     BendDue {
         /// Among Services that are connected: the number of their part of the graph.
         part: u32,
+    },
+    /// A window of single requests ends.
+    WindowDue,
+    /// The readiness probes of a Service have noticed that a database is away, or back.
+    ReadinessDue {
+        /// Among Services whose probes ask for a database.
+        gate: u32,
     },
 }
 
@@ -38,6 +48,12 @@ pub struct Flows {
     told: Vec<usize>,
     /// Parts of which a stretch began since [`Flows::take_bends`].
     turned: Vec<u32>,
+    gates: Gates,
+    /// Single requests, when they are wanted; then they tell what happened, and the flows only
+    /// what CPU they cost.
+    requests: Option<Box<Requests>>,
+    /// What was told since the last [`Flows::settle`], for the requests.
+    told_requests: Vec<(usize, Input)>,
 }
 
 /// The requests of Services that are connected.
@@ -54,6 +70,11 @@ struct Part {
     /// The flows at the start of the stretch; all through it when it is constant.
     current: Vec<NodeFlow>,
     is_started: bool,
+    /// Somebody else tells what happens.
+    is_silent: bool,
+    /// Where calls have policies and queues have limits: what they remember. Then the rest of this
+    /// is not used.
+    fluid: Option<Box<Fluid>>,
     room: Room,
     closing: Closing,
 }
@@ -109,7 +130,30 @@ impl Flows {
         let plan = Arc::new(Plan::new(blueprint)?);
         let parts = (0_u32..).zip(&plan.parts).map(|(number, graph)| Part::new(number, graph));
         let told = (0..plan.parts.len()).collect();
-        Ok(Self { parts: parts.collect(), told, turned: Vec::new(), plan })
+        Ok(Self {
+            parts: parts.collect(),
+            told,
+            turned: Vec::new(),
+            gates: Gates::of(blueprint),
+            requests: None,
+            told_requests: Vec::new(),
+            plan,
+        })
+    }
+
+    /// The same at time zero, with every single request played.
+    #[must_use]
+    pub fn with_requests(mut self, streams: Streams) -> Self {
+        self.requests = Some(Box::new(Requests::of(&self.plan, streams)));
+        for part in &mut self.parts {
+            part.is_silent = true;
+        }
+        self
+    }
+
+    /// Single requests, when they are played.
+    pub fn requests(&self) -> Option<&Requests> {
+        self.requests.as_deref()
     }
 
     /// Whether requests reach this Service at all.
@@ -141,14 +185,20 @@ impl Flows {
         capacity_millirps: u64,
     ) {
         assert!(live_count <= ready_count, "only endpoints that get traffic count as live here");
+        let endpoints = Endpoints { ready_count, live_count, capacity_millirps };
+        let endpoints = self.gates.pass(service, endpoints);
+        self.tell_endpoints(service, endpoints);
+    }
+
+    fn tell_endpoints(&mut self, service: ServiceId, endpoints: Endpoints) {
         if let Some((part, node)) = self.plan.place_of(service) {
-            let endpoints = Endpoints { ready_count, live_count, capacity_millirps };
             self.tell(part, Input::Endpoints(node, endpoints));
         }
     }
 
     /// Tells whether a database takes writes.
     pub fn set_database_writable(&mut self, database: DatabaseId, is_writable: bool) {
+        self.gates.set_writable(database, is_writable);
         for part in 0..self.parts.len() {
             self.tell(part, Input::Writable(database, is_writable));
         }
@@ -157,6 +207,9 @@ impl Flows {
     fn tell(&mut self, part: usize, input: Input) {
         self.parts[part].pending.push(input);
         self.told.push(part);
+        if self.requests.is_some() {
+            self.told_requests.push((part, input));
+        }
     }
 
     /// Multiplies what the outside asks of a Service, in thousandths of the curve, reached after
@@ -179,11 +232,58 @@ impl Flows {
         E: Copy + From<LoadEvent>,
         R: Recorder<Observation>,
     {
+        self.watch_gates(ctx);
+        self.settle_requests(ctx);
         self.told.sort_unstable();
         self.told.dedup();
         for part in self.told.drain(..) {
             if self.parts[part].settle(&self.plan.parts[part], ctx) {
                 self.turned.push(self.parts[part].number);
+            }
+        }
+    }
+
+    fn watch_gates<E, R>(&mut self, ctx: &mut Context<'_, E, R>)
+    where
+        E: Copy + From<LoadEvent>,
+        R: Recorder<Observation>,
+    {
+        let news: Vec<(usize, SimSpan)> = self.gates.take_news().collect();
+        for (idx, delay) in news {
+            let gate = u32::try_from(idx).expect("Services are limited far below 2^32");
+            let watched = self.gates.get_mut(idx);
+            ctx.cancel(watched.timer);
+            watched.timer = ctx.timer_in(delay, PRIORITY, LoadEvent::ReadinessDue { gate });
+        }
+    }
+
+    /// Plays the requests that came before what was told, then tells them.
+    fn settle_requests<E, R>(&mut self, ctx: &mut Context<'_, E, R>)
+    where
+        E: Copy + From<LoadEvent>,
+        R: Recorder<Observation>,
+    {
+        let Some(requests) = &mut self.requests else { return };
+        let is_first = self.parts.iter().all(|part| !part.is_started);
+        if is_first && ctx.now() == SimTime::ZERO {
+            ctx.schedule_in(WINDOW, PRIORITY, LoadEvent::WindowDue);
+        }
+        if self.told_requests.is_empty() {
+            return;
+        }
+        requests.advance(ctx.now());
+        requests.close_window(false, ctx);
+        for (part, input) in self.told_requests.drain(..) {
+            match input {
+                Input::Endpoints(node, endpoints) => {
+                    requests.set_node_endpoints(part, node, endpoints);
+                }
+                Input::Factor(node, factor_milli, ramp) => {
+                    requests.set_factor(part, node, factor_milli, ramp);
+                }
+                Input::Writable(database, is_writable) => {
+                    requests.set_writable(part, database, is_writable);
+                }
             }
         }
     }
@@ -194,10 +294,25 @@ impl Flows {
         E: Copy + From<LoadEvent>,
         R: Recorder<Observation>,
     {
-        let LoadEvent::BendDue { part } = event;
-        let part = part as usize;
-        self.parts[part].turn(&self.plan.parts[part], ctx);
-        self.turned.push(self.parts[part].number);
+        match event {
+            LoadEvent::BendDue { part } => {
+                let part = part as usize;
+                self.parts[part].turn(&self.plan.parts[part], ctx);
+                self.turned.push(self.parts[part].number);
+            }
+            LoadEvent::ReadinessDue { gate } => {
+                let gate = self.gates.get_mut(gate as usize);
+                let (service, endpoints) = (gate.service, gate.turn());
+                self.tell_endpoints(service, endpoints);
+            }
+            LoadEvent::WindowDue => {
+                if let Some(requests) = &mut self.requests {
+                    requests.advance(ctx.now());
+                    requests.close_window(false, ctx);
+                    ctx.schedule_in(WINDOW, PRIORITY, LoadEvent::WindowDue);
+                }
+            }
+        }
     }
 
     /// Tells every open segment. To be called once, at the end of the run.
@@ -209,6 +324,11 @@ impl Flows {
         self.settle(ctx);
         for (part, graph) in self.parts.iter_mut().zip(&self.plan.parts) {
             part.finish(graph, ctx);
+        }
+        if let Some(requests) = &mut self.requests {
+            requests.advance(ctx.now());
+            requests.close_window(true, ctx);
+            requests.tell_latencies(ctx);
         }
     }
 
@@ -234,6 +354,9 @@ impl Flows {
     /// The flow of a Service at an instant that is not in the past, if nothing changes until then.
     pub fn flow_at(&self, service: ServiceId, at: SimTime) -> Option<FlowNow> {
         let (part, idx) = self.plan.place_of(service)?;
+        if let Some(fluid) = &self.parts[part].fluid {
+            return Some(fluid.now(idx));
+        }
         let (graph, inputs) = (&self.plan.parts[part], &self.parts[part].inputs);
         let mut flows = Vec::new();
         evaluate(graph, inputs, at, Side::After, &mut flows);
@@ -265,6 +388,8 @@ impl Part {
             open: vec![nothing; graph.nodes.len()],
             current: vec![NodeFlow::default(); graph.nodes.len()],
             is_started: false,
+            is_silent: false,
+            fluid: Fluid::of(graph).map(Box::new),
             room: Room::default(),
             closing: Closing::default(),
         }
@@ -289,10 +414,16 @@ impl Part {
     }
 
     fn cpu_flow(&self, idx: NodeIdx, cost: SimSpan) -> CpuFlow {
-        let nanocores = |flow: &NodeFlow| {
-            let spent = u128::from(flow.accepted) * u128::from(cost.as_nanos()) / 1000;
+        let spent = |accepted: u64| {
+            let spent = u128::from(accepted) * u128::from(cost.as_nanos()) / 1000;
             u64::try_from(spent).unwrap_or(u64::MAX)
         };
+        if let Some(fluid) = &self.fluid {
+            let (now, until) = fluid.worked_millirps(idx);
+            let until = until.map(|(at, worked)| (at, spent(worked)));
+            return CpuFlow { from_nanocores: spent(now), until };
+        }
+        let nanocores = |flow: &NodeFlow| spent(flow.accepted);
         let until = self.stretch.end.filter(|_| !self.stretch.is_constant);
         CpuFlow {
             from_nanocores: nanocores(&self.current[idx]),
@@ -314,6 +445,9 @@ impl Part {
         E: Copy + From<LoadEvent>,
         R: Recorder<Observation>,
     {
+        if let Some(fluid) = self.fluid.take() {
+            return self.turn_fluid(fluid, graph, ctx);
+        }
         let now = ctx.now();
         let mut closing = self.begin_closing(graph, now);
         self.apply(now);
@@ -326,7 +460,9 @@ impl Part {
             if !self.is_started {
                 *open = opened;
             } else if opened.signature != open.signature {
-                closing.tell(graph, idx, open, ctx);
+                if !self.is_silent {
+                    closing.tell(graph, idx, open, ctx);
+                }
                 *open = opened;
             }
         }
@@ -335,9 +471,42 @@ impl Part {
         self.closing = closing;
         self.stretch = next;
         self.is_started = true;
+        self.wait_for(next.end, ctx);
+    }
+
+    fn wait_for<E, R>(&mut self, end: Option<SimTime>, ctx: &mut Context<'_, E, R>)
+    where
+        E: Copy + From<LoadEvent>,
+        R: Recorder<Observation>,
+    {
         ctx.cancel(self.bend);
         let bend = LoadEvent::BendDue { part: self.number };
-        self.bend = next.end.map_or(Timer::NONE, |at| ctx.timer_at(at, PRIORITY, bend));
+        self.bend = end.map_or(Timer::NONE, |at| ctx.timer_at(at, PRIORITY, bend));
+    }
+
+    /// The same for flows that have a memory.
+    fn turn_fluid<E, R>(
+        &mut self,
+        mut fluid: Box<Fluid>,
+        graph: &Graph,
+        ctx: &mut Context<'_, E, R>,
+    ) where
+        E: Copy + From<LoadEvent>,
+        R: Recorder<Observation>,
+    {
+        let now = ctx.now();
+        fluid.advance(graph, &self.inputs, now);
+        let are_new = !self.pending.is_empty();
+        self.apply(now);
+        let is_silent = self.is_silent;
+        let end = fluid.go_on(graph, &self.inputs, now, are_new, |segment| {
+            if !is_silent {
+                ctx.observe(|| Observation::Flow(segment));
+            }
+        });
+        self.fluid = Some(fluid);
+        self.is_started = true;
+        self.wait_for(end, ctx);
     }
 
     fn finish<E, R>(&mut self, graph: &Graph, ctx: &mut Context<'_, E, R>)
@@ -346,9 +515,18 @@ impl Part {
         R: Recorder<Observation>,
     {
         let now = ctx.now();
+        if let Some(fluid) = &mut self.fluid {
+            fluid.advance(graph, &self.inputs, now);
+            if !self.is_silent {
+                fluid.finish(graph, now, |segment| ctx.observe(|| Observation::Flow(segment)));
+            }
+            return;
+        }
         let mut closing = self.begin_closing(graph, now);
         for (idx, open) in self.open.iter_mut().enumerate() {
-            closing.tell(graph, idx, open, ctx);
+            if !self.is_silent {
+                closing.tell(graph, idx, open, ctx);
+            }
             open.from = now;
             open.offered = closing.until[idx].offered;
             open.served = closing.until[idx].served;
@@ -490,6 +668,7 @@ impl Closing {
         FlowSegment {
             service: node.service,
             from: open.from,
+            until: self.now,
             offered_from_millirps: open.offered,
             offered_until_millirps: until.offered,
             served_from_millirps: open.served,
@@ -497,6 +676,9 @@ impl Closing {
             base_latency_ns: node.base_latency.as_nanos(),
             wait_probability_ppm,
             wait_mean_ns,
+            wait_shape_milli: WAIT_SHAPE_EXPONENTIAL,
+            late_ppm: 0,
+            late_by_ns: 0,
             loss: largest_loss(graph, &self.inputs, mean, idx),
         }
     }
@@ -509,7 +691,8 @@ fn waits_of(graph: &Graph, inputs: &Inputs, flows: &[NodeFlow], waits: &mut Vec<
     for idx in (0..flows.len()).rev() {
         let endpoints = inputs.endpoints[idx];
         let (reached, capacity) = (flows[idx].reached, endpoints.capacity_millirps);
-        let own = erlang_wait(reached, capacity, endpoints.live_count);
+        let servers = endpoints.live_count.saturating_mul(graph.nodes[idx].serving.workers);
+        let own = erlang_wait(reached, capacity, servers);
         let calls = &graph.nodes[idx].calls;
         waits[idx] = calls.iter().fold(own, |wait, &call| wait.then(waits[call]));
     }

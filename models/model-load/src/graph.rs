@@ -1,9 +1,11 @@
 //! Who calls whom: immutable, built once, shared by all runs.
 
+use model_api::path::{CallPolicy, Serving};
 use model_api::{Blueprint, DatabaseId, ServiceId};
-use sim_kernel::SimSpan;
+use sim_kernel::{EntityKey, SimSpan};
 
 use crate::curve::Curve;
+use crate::edges::Edges;
 
 /// Why a blueprint's load cannot be modelled. The reader of scenarios refuses these first.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -32,6 +34,7 @@ pub(crate) struct Plan {
 #[derive(Debug, Default)]
 pub(crate) struct Graph {
     pub(crate) nodes: Vec<Node>,
+    pub(crate) edges: Edges,
     /// Databases of the blueprint.
     pub(crate) database_count: usize,
 }
@@ -48,6 +51,14 @@ pub(crate) struct Node {
     pub(crate) callers: Vec<NodeIdx>,
     /// What it calls, in the order written.
     pub(crate) calls: Vec<NodeIdx>,
+    /// How it makes each of its calls.
+    pub(crate) policies: Vec<CallPolicy>,
+    /// How it calls the Services behind it.
+    pub(crate) upstream: CallPolicy,
+    pub(crate) serving: Serving,
+    pub(crate) key: EntityKey,
+    /// Without waiting, itself alone.
+    pub(crate) own_latency: SimSpan,
     pub(crate) databases: Vec<DatabaseId>,
     /// Where its clients come in: the slowest of the gateways of its loads.
     pub(crate) entry: Option<NodeIdx>,
@@ -60,11 +71,13 @@ pub(crate) struct Node {
 pub(crate) struct NodeLoad {
     pub(crate) curve: Curve,
     pub(crate) via: Option<NodeIdx>,
+    /// How its clients call.
+    pub(crate) client: CallPolicy,
 }
 
 impl Plan {
     pub(crate) fn new(blueprint: &Blueprint) -> Result<Self, GraphError> {
-        let edges = Edges::of(blueprint);
+        let edges = Calls::of(blueprint);
         let order = edges.order(blueprint)?;
         let part_by_service = edges.parts();
         let mut parts: Vec<Graph> = Vec::new();
@@ -73,23 +86,24 @@ impl Plan {
         for &service in &order {
             let part = *part_by_root[part_by_service[service]].get_or_insert_with(|| {
                 let database_count = blueprint.databases.len();
-                parts.push(Graph { nodes: Vec::new(), database_count });
+                parts.push(Graph { database_count, ..Graph::default() });
                 parts.len() - 1
             });
             place_by_service[service] = Some((part, parts[part].nodes.len()));
-            parts[part].nodes.push(edges.node(service));
+            parts[part].nodes.push(edges.node(service, blueprint));
         }
         let mut plan = Self { parts, place_by_service, cpu_per_request: Vec::new() };
         plan.add_calls(&edges);
         plan.add_loads(blueprint)?;
         for part in &mut plan.parts {
             add_latencies(&mut part.nodes);
+            part.edges = Edges::of(&part.nodes);
         }
         plan.cpu_per_request = edges.cpu_per_request;
         Ok(plan)
     }
 
-    fn add_calls(&mut self, edges: &Edges) {
+    fn add_calls(&mut self, edges: &Calls) {
         for (service, calls) in edges.calls.iter().enumerate() {
             let Some((part, caller)) = self.place_by_service[service] else { continue };
             for &callee in calls {
@@ -111,7 +125,7 @@ impl Plan {
                 let load_idx = nodes[node].loads.len();
                 nodes[via].through.push((node, load_idx));
             }
-            nodes[node].loads.push(NodeLoad { curve, via });
+            nodes[node].loads.push(NodeLoad { curve, via, client: load.client });
         }
         Ok(())
     }
@@ -159,7 +173,7 @@ fn add_latencies(nodes: &mut [Node]) {
 }
 
 /// The graph as the blueprint has it, by position of the Service.
-struct Edges {
+struct Calls {
     calls: Vec<Vec<usize>>,
     /// Services behind a gateway: they must come after it.
     behind: Vec<Vec<usize>>,
@@ -169,7 +183,7 @@ struct Edges {
     roots: Vec<usize>,
 }
 
-impl Edges {
+impl Calls {
     fn of(blueprint: &Blueprint) -> Self {
         let count = blueprint.services.len();
         let mut edges = Self {
@@ -198,13 +212,22 @@ impl Edges {
     }
 
     /// A Service that nobody calls yet.
-    fn node(&self, service: usize) -> Node {
+    fn node(&self, service: usize, blueprint: &Blueprint) -> Node {
+        let id = ServiceId::from_index(service);
+        let profile = blueprint.profiles.iter().rfind(|profile| profile.service == id);
         Node {
-            service: ServiceId::from_index(service),
+            service: id,
             loads: Vec::new(),
             through: Vec::new(),
             callers: Vec::new(),
             calls: Vec::new(),
+            policies: profile.map_or_else(Vec::new, |profile| {
+                (0..profile.depends_on.len()).map(|call| profile.policy(call)).collect()
+            }),
+            upstream: profile.map_or_else(CallPolicy::default, |profile| profile.upstream),
+            serving: profile.map_or_else(Serving::default, |profile| profile.serving),
+            key: EntityKey::of("service").child(&blueprint.service_name(id)),
+            own_latency: self.base_latency[service],
             databases: self.databases[service].clone(),
             entry: None,
             base_latency: self.base_latency[service],

@@ -1,4 +1,4 @@
-//! Requests as flows: who asks for how much, who serves it, what is lost.
+//! Requests as flows or one by one: who asks for how much, who serves it, what is lost.
 //!
 //! A flow is a rate, not a set of requests. It costs an event only where it bends: at a knot of a
 //! load curve, at the end of a ramp, where it meets a capacity. A constant load has no events.
@@ -24,47 +24,64 @@
 //! - External load: linear between points, multiplied by a factor that may ramp. It enters through
 //!   the Service named `via` (the gateway), whose own endpoints and capacity apply, then reaches
 //!   its Service, which calls each Service it depends on once and writes once to each database.
-//! - Round-robin over ready endpoints: the share that goes to endpoints that cannot answer is lost.
-//! - Capacity: what exceeds it is lost, the rest is answered. Waiting below capacity is that of
-//!   M/M/c with one server per live endpoint.
+//! - Round-robin over ready endpoints: the share that goes to endpoints that cannot answer is lost,
+//!   or waits in vain where the caller has a time-out.
+//! - A Service is one queue before all workers of its live pods: M/M/c. What exceeds its capacity or
+//!   finds the queue full is refused.
+//! - Calls, at each hop and by clients: time-outs (work for callers that are gone is done all the
+//!   same), retries with doubling pauses, retry budgets, circuit breakers. So the same load may be
+//!   well or stay in the overload that a spike left behind.
+//! - Rate limits in fixed windows, counted by each pod or together.
 //! - A Service is charged with what its clients lose on the way to it: the requests offered to it
 //!   are counted before the gateway, and [`LossReason::Dependency`] of the gateway names who lost
 //!   them. A gateway is charged only with what it loses itself (and what *it* depends on).
+//! - Two engines: flows (the default) and, with [`Flows::with_requests`], every single request.
 //!
 //! # Not modelled
-//! Retries, time-outs, rate limits and retry budgets; backlogs that outlive an overload; sessions
-//! and slow start; endpoints of unequal size behind one Service; requests from inside a zone to
-//! endpoints of that zone only. Single requests: this is the fast form of DESIGN section 5.
+//! Sessions and slow start; endpoints of unequal size behind one Service; requests from inside a
+//! zone to endpoints of that zone only; workers that are kept while a call goes on; requests in pods
+//! that die (they are answered); jitter of pauses. Autoscalers see the CPU of the flow, also where
+//! single requests are played.
 //!
 //! # Defaults and their sources
 //! Capacity of a pod: its CPU limit divided by the CPU time of a request (`ServiceProfile`).
 //! Longest mean wait: [`OVERLOAD_WAIT`]. Erlang's C formula: Erlang 1917, in the recursion for B
 //! (Jagerman 1974). Round-robin: the default balancer of Kong 3 (`algorithm: round-robin`) and of
-//! kube-proxy's nftables and iptables modes (uniform random, which has the same shares).
+//! kube-proxy's nftables and iptables modes (uniform random, which has the same shares). Retry
+//! budget: Finagle 24.2.0. Circuit breaker: resilience4j 2.x. Windows of a rate limit: Kong 3's
+//! `rate-limiting` plugin.
 //!
 //! # Invariants
 //! - `served <= offered` at both ends of every segment, and what is not served is accounted for.
 //! - The segments of a Service follow each other without a gap from time zero to the horizon.
 //! - Between its ends a segment is linear: exactly (to rounding) where nothing that ramps is
-//!   divided by something that ramps, else within [`CURVE_ERROR_PPM`].
+//!   divided by something that ramps, else within [`CURVE_ERROR_PPM`]; where flows have a memory, to
+//!   a few percent of a step.
 //! - A Service whose flow an input does not touch keeps its open segment; Services that share no
 //!   call and no gateway never touch each other.
+//! - Draws belong to a Service, a client or a call, by name: adding a Service changes none of others.
 //!
 //! # Checked against
-//! Brute-force evaluation at random times (`tests/it`), Erlang C tables, conservation.
+//! Brute-force evaluation at random times, Erlang C tables, conservation; single requests against
+//! M/M/c, M/D/1, M/G/1 and finite queues; flows against single requests (`docs/REQUESTS.md`).
 //!
 //! [`LossReason::Dependency`]: model_api::observation::LossReason::Dependency
 
 mod curve;
+mod edges;
 mod evaluation;
 mod flows;
+mod fluid;
 mod graph;
 pub mod rare;
+mod readiness;
+mod request;
 mod share;
 mod stretch;
 mod wait;
 
 pub use flows::{CpuFlow, FlowNow, Flows, LoadEvent};
 pub use graph::{GraphError, pod_capacity_millirps};
+pub use request::{Latencies, Requests, WINDOW};
 pub use stretch::CURVE_ERROR_PPM;
 pub use wait::{OVERLOAD_WAIT, Wait, erlang_wait};

@@ -68,7 +68,7 @@ pub(crate) fn next(graph: &Graph, inputs: &Inputs, from: SimTime, room: &mut Roo
 }
 
 /// The next knot of any curve or ramp.
-fn next_knot(graph: &Graph, inputs: &Inputs, from: SimTime) -> Option<SimTime> {
+pub(crate) fn next_knot(graph: &Graph, inputs: &Inputs, from: SimTime) -> Option<SimTime> {
     let of_node = |(node, factor): (&crate::graph::Node, &crate::curve::Factor)| {
         let curves = node.loads.iter().filter_map(|load| load.curve.next_knot(from)).min();
         let ramp = factor.next_knot(from).filter(|_| !node.loads.is_empty());
@@ -77,7 +77,8 @@ fn next_knot(graph: &Graph, inputs: &Inputs, from: SimTime) -> Option<SimTime> {
     graph.nodes.iter().zip(&inputs.factors).filter_map(of_node).min()
 }
 
-fn is_changing(graph: &Graph, inputs: &Inputs, from: SimTime) -> bool {
+/// Whether any load changes from then on.
+pub(crate) fn is_changing(graph: &Graph, inputs: &Inputs, from: SimTime) -> bool {
     graph.nodes.iter().zip(&inputs.factors).any(|(node, factor)| {
         let ramp = factor.shape(from, Side::After);
         node.loads.iter().any(|load| {

@@ -11,5 +11,5 @@ mod world;
 
 pub use event::Event;
 pub use fault::FaultEvent;
-pub use plan::{Plan, RunEnd};
+pub use plan::{Fidelity, Plan, RunEnd};
 pub use world::World;

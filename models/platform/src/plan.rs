@@ -12,6 +12,16 @@ use sim_kernel::{Limits, Outcome, Probe, RecorderFor, SimTime, Simulation, Stats
 
 use crate::world::World;
 
+/// How requests are treated: both are the same model.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Fidelity {
+    /// As flows with queues: fast.
+    #[default]
+    Flow,
+    /// Every single one is an event: exact, with the luck of its own.
+    Request,
+}
+
 /// A platform with what happens to it, ready to run. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Plan {
@@ -23,6 +33,7 @@ pub struct Plan {
     flows: Flows,
     horizon: SimTime,
     limits: Limits,
+    fidelity: Fidelity,
 }
 
 /// Which model each workload matters to, worked out once.
@@ -96,7 +107,14 @@ impl Plan {
             faults: Arc::new(faults),
             horizon: SimTime::ZERO + horizon,
             limits: Limits::default(),
+            fidelity: Fidelity::default(),
         })
+    }
+
+    /// The same with requests treated like that.
+    #[must_use]
+    pub fn with_fidelity(self, fidelity: Fidelity) -> Self {
+        Self { fidelity, ..self }
     }
 
     /// The platform.
@@ -136,7 +154,10 @@ impl Plan {
         let streams = Streams::new(root_seed, run);
         let cluster = self.cluster.start(streams);
         let databases = self.databases.clone().with_streams(streams);
-        let flows = self.flows.clone();
+        let flows = match self.fidelity {
+            Fidelity::Flow => self.flows.clone(),
+            Fidelity::Request => self.flows.clone().with_requests(streams),
+        };
         World::new(&self.faults, &self.wiring, cluster, databases, flows, streams)
     }
 
@@ -145,7 +166,11 @@ impl Plan {
         let mut simulation = self.simulation(root_seed, run, recorder);
         let outcome = simulation.run_until(self.horizon);
         simulation.apply(|world, ctx| world.finish(ctx));
-        let end = RunEnd { outcome, digest: simulation.digest(), stats: simulation.stats() };
+        let mut end = RunEnd { outcome, digest: simulation.digest(), stats: simulation.stats() };
+        if let Some(requests) = simulation.model().requests() {
+            end.digest = requests.digest(end.digest);
+            end.outcome = requests.limit().unwrap_or(end.outcome);
+        }
         let (_, recorder) = simulation.into_parts();
         (recorder, end)
     }

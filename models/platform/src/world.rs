@@ -17,7 +17,7 @@ use model_api::{
     Blueprint, DatabaseId, FaultId, NodeId, Observation, PodId, ServiceId, WorkloadId, ZoneId,
 };
 use model_kube::cluster::{Cluster, Notice, ServiceWork};
-use model_load::{CpuFlow, Flows};
+use model_load::{CpuFlow, Flows, Requests};
 use model_postgres::{Databases, PgNotice, Role, StopKind};
 use sim_kernel::{Context, Model, Recorder, SimSpan, Streams};
 
@@ -70,6 +70,11 @@ impl World {
     /// The cluster, for whoever looks at a run from outside.
     pub fn cluster(&self) -> &Cluster {
         &self.cluster
+    }
+
+    /// Single requests, when they are played.
+    pub(crate) fn requests(&self) -> Option<&Requests> {
+        self.flows.requests()
     }
 
     /// Lets autoscalers look at every sync: see [`Cluster::look_at_every_sync`].

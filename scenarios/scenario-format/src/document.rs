@@ -11,6 +11,7 @@ use crate::source::Spanned;
 mod fault;
 mod load;
 mod parameters;
+mod path;
 mod platform;
 mod scenario;
 
@@ -20,6 +21,7 @@ pub use fault::{
 };
 pub use load::{DatabaseSpec, LoadPointSpec, LoadSpec, ServiceSpec};
 pub use parameters::{ParametersSpec, RangeSpec};
+pub use path::{BreakerSpec, CallSpec, PolicySpec, RateLimitSpec, ReadinessSpec};
 pub use platform::{
     ControlPlaneSpec, NodePoolSpec, PlatformDocument, PlatformSpec, RegionSpec, TaintSpec, ZoneSpec,
 };

@@ -19,7 +19,9 @@ macro_rules! shipped {
 shipped! {
     "az-loss-docs.yaml"
     "az-loss.yaml"
+    "gateway-loses-database.yaml"
     "manifests/docs-site.yaml"
+    "manifests/web-autoscaler.yaml"
     "must-fail.yaml"
     "node-crash.yaml"
     "platforms/eidp-production.yaml"
@@ -31,8 +33,19 @@ shipped! {
     "platforms/eidp-production/50-delivery.yaml"
     "platforms/eidp-production/60-shop.yaml"
     "platforms/eidp-production/61-tools.yaml"
+    "platforms/storefront-database.yaml"
+    "platforms/storefront-database/database.yaml"
+    "platforms/storefront-limited.yaml"
+    "platforms/storefront.yaml"
+    "platforms/storefront/shop.yaml"
+    "rate-limit-protects.yaml"
+    "retry-storm-budget.yaml"
+    "retry-storm.yaml"
     "rolling-two-zones.yaml"
+    "spike-without-headroom.yaml"
     "zone-isolation-60s.yaml"
+    "zone-loss-at-peak.yaml"
+    "zone-loss-with-headroom.yaml"
 }
 
 /// Names of the shipped scenarios, sorted.

@@ -20,6 +20,7 @@ mod faults;
 mod guarantees;
 mod load;
 mod nodes;
+mod path;
 
 pub(crate) use calls::selects;
 

@@ -94,6 +94,37 @@ pub(crate) struct Campaign {
     /// Threads; the result does not depend on it. All cores by default.
     #[arg(short = 'j', long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(crate) threads: Option<u16>,
+
+    #[command(flatten)]
+    pub(crate) requests: Requests,
+}
+
+/// How requests are treated.
+#[derive(Args, Clone, Copy, Debug)]
+pub(crate) struct Requests {
+    /// Whether requests are flows with queues, which is fast, or each is an event of its own, which
+    /// is exact. Both are the same model.
+    #[arg(long, value_enum, default_value_t = Fidelity::Flow, value_name = "AS")]
+    pub(crate) fidelity: Fidelity,
+}
+
+/// What a request is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Fidelity {
+    /// Part of a flow.
+    #[default]
+    Flow,
+    /// An event.
+    Request,
+}
+
+impl From<Fidelity> for platform::Fidelity {
+    fn from(fidelity: Fidelity) -> Self {
+        match fidelity {
+            Fidelity::Flow => Self::Flow,
+            Fidelity::Request => Self::Request,
+        }
+    }
 }
 
 #[derive(Args, Debug)]
@@ -211,6 +242,9 @@ pub(crate) struct Replay {
     /// Root seed of the campaign; the scenario's when none is given.
     #[arg(short, long = "root-seed", visible_alias = "seed", value_name = "SEED")]
     pub(crate) seed: Option<u64>,
+
+    #[command(flatten)]
+    pub(crate) requests: Requests,
 
     /// Print every observation, flows of requests included.
     #[arg(long)]

@@ -7,7 +7,7 @@ use scenario_format::yaml::FILE_BYTES_MAX;
 use scenario_format::{Code, Diagnostic, Disk, Loaded, Request, Resolved, Severity, Sources, load};
 
 use crate::exit::Exit;
-use crate::flags::Input;
+use crate::flags::{Fidelity, Input};
 use crate::select::select;
 use crate::streams::Streams;
 
@@ -20,6 +20,8 @@ pub(crate) struct Wanted {
     pub(crate) manifests: Vec<String>,
     /// Values to change.
     pub(crate) set: Vec<String>,
+    /// How requests are treated.
+    pub(crate) fidelity: Fidelity,
 }
 
 impl Wanted {
@@ -28,7 +30,13 @@ impl Wanted {
             scenarios: input.scenarios.clone(),
             manifests: input.manifests.clone(),
             set: set.to_vec(),
+            ..Self::default()
         }
+    }
+
+    /// The same, with requests treated like that.
+    pub(crate) fn with_fidelity(self, fidelity: Fidelity) -> Self {
+        Self { fidelity, ..self }
     }
 
     fn request(&self, scenario: &str) -> Request {
@@ -109,7 +117,10 @@ pub(crate) fn prepare(
         loaded.diagnostics.retain(|diagnostic| diagnostic.severity() == Severity::Error);
         match loaded.resolved.take() {
             Some(resolved) if !loaded.has_errors() => match plan(&resolved) {
-                Ok(plan) => prepared.push(Prepared { word: word.clone(), resolved, plan }),
+                Ok(plan) => {
+                    let plan = plan.with_fidelity(wanted.fidelity.into());
+                    prepared.push(Prepared { word: word.clone(), resolved, plan });
+                }
                 Err(diagnostic) => loaded.diagnostics.push(diagnostic),
             },
             _ => {}

@@ -134,6 +134,9 @@ fn replay(word: &str, wanted: &Wanted) -> String {
     for value in &wanted.set {
         command.push_str(&format!(" --set {}", quoted(value)));
     }
+    if wanted.fidelity == flags::Fidelity::Request {
+        command.push_str(" --fidelity request");
+    }
     command
 }
 

@@ -104,7 +104,7 @@ impl<'a, E> Story<'a, E> {
     ) -> impl Iterator<Item = (SimTime, EventId, model_api::observation::FlowSegment)> + '_ {
         self.journal.observations().iter().filter_map(move |record| match record.observation {
             Observation::Flow(segment) if segment.service == service => {
-                Some((record.at, record.cause, segment))
+                Some((segment.until, record.cause, segment))
             }
             _ => None,
         })
@@ -171,6 +171,10 @@ impl<'a, E> Story<'a, E> {
             }
             LossReason::NoEndpoints => "no endpoint is ready".to_owned(),
             LossReason::Overload => "more come in than the ready pods can serve".to_owned(),
+            LossReason::TimedOut => "callers do not wait any longer".to_owned(),
+            LossReason::RateLimited => "the rate limit is reached".to_owned(),
+            LossReason::BreakerOpen => "a circuit breaker is open".to_owned(),
+            LossReason::Denied => "no network policy lets the caller through".to_owned(),
             LossReason::Dependency(service) => {
                 format!("{}, which they need, fails", self.blueprint.service_name(service))
             }

@@ -4,10 +4,14 @@
 //! wait in the mean (exponentially distributed). A quantile of the mixture is found by bisection on
 //! its distribution function, weighted by the requests answered; nothing is sampled.
 
-use model_api::observation::FlowSegment;
+use model_api::observation::{FlowSegment, WAIT_SHAPE_EXPONENTIAL};
 use sim_kernel::{SimSpan, SimTime};
 
 use crate::measures::served_millirequest_seconds;
+
+/// Shapes of waits beyond these are taken for them: nearly all at once, and nearly equal.
+const SHAPE_MIN: f64 = 1e-3;
+const SHAPE_MAX: f64 = 1e4;
 
 /// The time within which this share of the answered requests was answered; `None` without any.
 pub(crate) fn quantile(segments: &[(FlowSegment, SimTime)], quantile_ppm: u32) -> Option<SimSpan> {
@@ -44,12 +48,41 @@ pub(crate) fn quantile(segments: &[(FlowSegment, SimTime)], quantile_ppm: u32) -
     Some(SimSpan::from_nanos(high))
 }
 
+/// The same where it is known how many answers took at most so long, each more than the one before;
+/// `None` of none.
+pub(crate) fn quantile_of_counts(answered: &[(u64, u64)], quantile_ppm: u32) -> Option<SimSpan> {
+    let total: u128 = answered.iter().map(|(_, count)| u128::from(*count)).sum();
+    let mut so_far = 0_u128;
+    answered.iter().find_map(|(within_ns, count)| {
+        so_far += u128::from(*count);
+        let is_enough = so_far * 1_000_000 >= total * u128::from(quantile_ppm);
+        is_enough.then(|| SimSpan::from_nanos(*within_ns))
+    })
+}
+
 /// Share of the stretch's answers that take at most `limit_ns`.
 fn share(segment: &FlowSegment, limit_ns: u64) -> f64 {
+    let at_once = share_at_once(segment, limit_ns);
+    if segment.late_ppm == 0 {
+        return at_once;
+    }
+    let late = f64::from(segment.late_ppm) / 1e6;
+    let earlier_ns = limit_ns.checked_sub(segment.late_by_ns);
+    let late_share = earlier_ns.map_or(0.0, |limit_ns| share_at_once(segment, limit_ns));
+    at_once + late * (late_share - at_once)
+}
+
+/// The same of the answers to first attempts.
+fn share_at_once(segment: &FlowSegment, limit_ns: u64) -> f64 {
     let Some(left_ns) = limit_ns.checked_sub(segment.base_latency_ns) else { return 0.0 };
     let waits = f64::from(segment.wait_probability_ppm) / 1e6;
     if segment.wait_mean_ns == 0 {
         return 1.0;
     }
-    1.0 - waits * libm::exp(-(left_ns as f64) / segment.wait_mean_ns as f64)
+    let means = left_ns as f64 / segment.wait_mean_ns as f64;
+    if segment.wait_shape_milli == WAIT_SHAPE_EXPONENTIAL {
+        return 1.0 - waits * libm::exp(-means);
+    }
+    let shape = (f64::from(segment.wait_shape_milli) / 1e3).clamp(SHAPE_MIN, SHAPE_MAX);
+    1.0 - waits * (1.0 - statrs::function::gamma::gamma_lr(shape, shape * means))
 }

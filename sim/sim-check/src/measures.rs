@@ -78,6 +78,8 @@ pub struct Monitor<'a> {
     outages: Vec<OutageWatch>,
     /// Stretches of the flows that a guarantee looks at as a whole; empty for the others.
     segments: Vec<Vec<(FlowSegment, SimTime)>>,
+    /// By Service: how many answers took at most so long, in order; where every latency is known.
+    answered: Vec<Vec<(u64, u64)>>,
     databases: Vec<DatabaseMeasures>,
     writes_stopped_at: Vec<Option<SimTime>>,
     faults: Vec<Option<FaultMeasures>>,
@@ -94,6 +96,7 @@ impl<'a> Monitor<'a> {
             services: vec![ServiceMeasures::default(); subjects.service_count],
             outages: vec![OutageWatch::default(); subjects.service_count],
             segments: vec![Vec::new(); subjects.service_count],
+            answered: vec![Vec::new(); subjects.service_count],
             databases: vec![DatabaseMeasures::default(); subjects.database_count],
             writes_stopped_at: vec![None; subjects.database_count],
             faults: vec![None; subjects.fault_count],
@@ -118,8 +121,11 @@ impl<'a> Monitor<'a> {
             .latencies
             .iter()
             .map(|&(service, quantile_ppm)| {
-                let segments = &self.segments[service.index()];
-                ((service, quantile_ppm), latency::quantile(segments, quantile_ppm))
+                let (segments, answered) =
+                    (&self.segments[service.index()], &self.answered[service.index()]);
+                let latency = latency::quantile_of_counts(answered, quantile_ppm)
+                    .or_else(|| latency::quantile(segments, quantile_ppm));
+                ((service, quantile_ppm), latency)
             })
             .collect();
         let returns = self
@@ -168,7 +174,12 @@ impl<'a> Monitor<'a> {
 
     fn fold(&mut self, at: SimTime, observation: Observation) {
         match observation {
-            Observation::Flow(segment) if at > segment.from => self.fold_flow(&segment, at),
+            Observation::Flow(segment) if segment.until > segment.from => {
+                self.fold_flow(&segment, segment.until);
+            }
+            Observation::Answered { service, within_ns, count } => {
+                self.answered[service.index()].push((within_ns, count));
+            }
             Observation::FaultStruck { fault, targets } => {
                 self.faults[fault.index()] = Some(FaultMeasures { at, targets, ended_at: None });
             }

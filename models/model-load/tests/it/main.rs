@@ -1,6 +1,8 @@
 //! Flows over time: small platforms whose segments can be read, and properties of random ones.
 
+mod agreement;
 mod properties;
+mod queues;
 mod reference;
 mod segments;
 mod world;

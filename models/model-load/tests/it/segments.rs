@@ -25,6 +25,7 @@ fn shop(points: Vec<(u64, u64)>) -> Case {
         databases: databases.to_vec(),
         base_millis,
         loads: Vec::new(),
+        ..Node::default()
     };
     let mut nodes = vec![node(&[], &[], 1), node(&[2], &[], 20), node(&[], &[0], 5)];
     nodes[1].loads.push((Some(0), points));

@@ -6,10 +6,11 @@ use std::sync::Arc;
 use model_api::kube::Service;
 use model_api::load::{Load, LoadPoint, ServiceProfile};
 use model_api::observation::FlowSegment;
+use model_api::path::{CallPolicy, Serving};
 use model_api::{Blueprint, DatabaseId, Observation, Origin, ServiceId};
 use model_load::{Flows, LoadEvent};
 use sim_kernel::{
-    Context, Journal, Limits, Model, Priority, Recorder, SimSpan, SimTime, Simulation,
+    Context, Journal, Limits, Model, Priority, Recorder, SimSpan, SimTime, Simulation, Streams,
 };
 
 /// What a script can do.
@@ -83,6 +84,11 @@ pub(crate) struct Node {
     pub(crate) base_millis: u64,
     /// Gateway and points of each load.
     pub(crate) loads: Vec<(Option<u32>, Points)>,
+    pub(crate) serving: Serving,
+    /// How it calls the others, and those behind it.
+    pub(crate) policy: CallPolicy,
+    /// How the clients of its loads call.
+    pub(crate) client: CallPolicy,
 }
 
 /// Services, and what happens to them, in milliseconds.
@@ -98,6 +104,8 @@ pub(crate) struct Case {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Run {
     pub(crate) segments: Vec<(SimTime, FlowSegment)>,
+    /// Service, latency in nanoseconds, answers.
+    pub(crate) answered: Vec<(ServiceId, u64, u64)>,
     pub(crate) event_count: u64,
     pub(crate) digest: u64,
 }
@@ -116,7 +124,11 @@ impl Case {
                 cpu_per_request: SimSpan::from_millis(10),
                 base_latency: SimSpan::from_millis(node.base_millis),
                 depends_on: node.calls.iter().copied().map(ServiceId).collect(),
+                policies: vec![node.policy; node.calls.len()],
+                upstream: node.policy,
+                serving: node.serving,
                 writes_to: node.databases.iter().copied().map(DatabaseId).collect(),
+                readiness: model_api::path::Readiness::default(),
                 origin: Origin::default(),
             });
             for (via, points) in &node.loads {
@@ -127,6 +139,7 @@ impl Case {
                 blueprint.loads.push(Load {
                     service: ServiceId(idx),
                     via: via.map(ServiceId),
+                    client: node.client,
                     points: points.iter().map(point).collect(),
                     origin: Origin::default(),
                 });
@@ -153,7 +166,16 @@ impl Case {
     }
 
     pub(crate) fn run(&self) -> Run {
+        self.run_of(Flows::new(&self.blueprint()).expect("a case is well formed"))
+    }
+
+    /// With every single request.
+    pub(crate) fn run_requests(&self, seed: u64) -> Run {
         let flows = Flows::new(&self.blueprint()).expect("a case is well formed");
+        self.run_of(flows.with_requests(Streams::new(seed, 0)))
+    }
+
+    fn run_of(&self, flows: Flows) -> Run {
         let script = Arc::new(self.script.iter().map(|&(_, act)| act).collect());
         let mut sim = Simulation::new(World { flows, script }, Journal::new(), Limits::default());
         sim.apply(|world, ctx| {
@@ -168,14 +190,20 @@ impl Case {
         let outcome = sim.run_until(SimTime::from_millis(self.millis));
         assert!(outcome.is_complete(), "{outcome}");
         sim.apply(|world, ctx| world.flows.finish(ctx));
-        let segments =
-            sim.recorder().observations().iter().map(|record| match record.observation {
-                Observation::Flow(segment) => (record.at, segment),
+        let (mut segments, mut answered) = (Vec::new(), Vec::new());
+        for record in sim.recorder().observations() {
+            match record.observation {
+                Observation::Flow(segment) => segments.push((segment.until, segment)),
+                Observation::Answered { service, within_ns, count } => {
+                    answered.push((service, within_ns, count));
+                }
                 other => panic!("only flows are told, not {other:?}"),
-            });
+            }
+        }
         let script_count = self.script.iter().filter(|&&(at, _)| at <= self.millis).count() as u64;
         Run {
-            segments: segments.collect(),
+            segments,
+            answered,
             event_count: sim.stats().handled_count - script_count,
             digest: sim.digest(),
         }

@@ -101,12 +101,17 @@ fn web(blueprint: &mut Blueprint, name: &str, replicas: u32) -> ServiceId {
         cpu_per_request: SimSpan::from_millis(2),
         base_latency: SimSpan::from_millis(5),
         depends_on: Vec::new(),
+        policies: Vec::new(),
+        upstream: model_api::path::CallPolicy::default(),
+        serving: model_api::path::Serving::default(),
         writes_to: Vec::new(),
+        readiness: model_api::path::Readiness::default(),
         origin: Origin::default(),
     });
     blueprint.loads.push(Load {
         service,
         via: None,
+        client: model_api::path::CallPolicy::default(),
         points: vec![LoadPoint { at: SimTime::ZERO, rate_millirps: 90_000 }],
         origin: Origin::default(),
     });

@@ -1,7 +1,9 @@
 //! What serving costs, and who asks.
 
+use model_api::path::Work;
 use model_api::{SimSpan, SimTime};
 
+use super::path::{CallSpec, PolicySpec, RateLimitSpec, ReadinessSpec};
 use crate::decode::record;
 use crate::source::Spanned;
 use crate::units::{Bytes, Rate};
@@ -17,8 +19,22 @@ record! {
         base_latency: Option<Spanned<SimSpan>>,
         /// Services that a request calls, as `namespace/name`, each once.
         depends_on: Vec<Spanned<String>>,
+        /// Services that a request calls, each once, and how: like `dependsOn`, with a policy.
+        calls: Vec<CallSpec>,
+        /// How it calls the Services that it passes requests from outside on to, when it is a gateway.
+        upstream: Option<PolicySpec>,
         /// Databases that a request writes to, as `namespace/name`, each once.
         writes_to: Vec<Spanned<String>>,
+        /// Requests that a pod works on at a time; 1 when it is not stated. They share its CPU.
+        workers: Option<Spanned<u32>>,
+        /// Requests that may wait in each pod; what it works off in a second when it is not stated.
+        queue_limit: Option<Spanned<u32>>,
+        /// How the work of a request varies: `exponential`, which is the default, `constant`, or its deviation divided by its mean.
+        work: Option<Spanned<Work>>,
+        /// Requests that it lets in.
+        rate_limit: Option<RateLimitSpec>,
+        /// What its readiness probe asks for, besides the pod itself.
+        readiness: Option<ReadinessSpec>,
     }
 }
 
@@ -43,6 +59,8 @@ record! {
         service: Spanned<String>,
         /// The Service that requests come in through, such as the gateway, as `namespace/name`.
         via: Option<Spanned<String>>,
+        /// How the clients call.
+        client: Option<PolicySpec>,
         /// Constant rate.
         rate: Option<Spanned<Rate>>,
         /// Rate over time.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use model_api::load::{Load, LoadPoint, ServiceProfile};
+use model_api::path::{CallPolicy, Readiness, Serving};
 use model_api::{DatabaseId, ServiceId, SimSpan, SimTime};
 
 use super::Resolver;
@@ -63,6 +64,7 @@ impl Resolver<'_> {
                     depends_on.push(id);
                 }
             }
+            let policies = self.stated_calls(spec, &mut depends_on);
             let mut writes_to: Vec<DatabaseId> = Vec::new();
             for name in &spec.writes_to {
                 let Some(id) = self.database(name) else { continue };
@@ -75,7 +77,11 @@ impl Resolver<'_> {
                 cpu_per_request: spec.cpu_per_request.map_or(CPU_PER_REQUEST, |it| it.value),
                 base_latency: spec.base_latency.map_or(BASE_LATENCY, |it| it.value),
                 depends_on,
+                policies,
+                upstream: self.policy(spec.upstream.as_ref()),
                 writes_to,
+                serving: self.serving(spec),
+                readiness: self.readiness(spec.readiness.as_ref()),
                 origin: spec.span.origin(),
             };
             if spec.cpu_per_request.is_some_and(|cpu| cpu.value.is_zero()) {
@@ -90,6 +96,27 @@ impl Resolver<'_> {
         profiles
     }
 
+    /// Adds the calls that come with a policy; the policies of all calls in their order.
+    fn stated_calls(
+        &mut self,
+        spec: &ServiceSpec,
+        depends_on: &mut Vec<ServiceId>,
+    ) -> Vec<CallPolicy> {
+        let mut policies = vec![CallPolicy::default(); depends_on.len()];
+        for call in &spec.calls {
+            let Some(id) = self.service(&call.service) else { continue };
+            let policy = self.policy(call.policy.as_ref());
+            if depends_on.contains(&id) {
+                let message = format!("`{}` is called already", call.service.value);
+                self.report(Code::E0018, call.service.span, message);
+                continue;
+            }
+            depends_on.push(id);
+            policies.push(policy);
+        }
+        policies
+    }
+
     fn load(&mut self, spec: &LoadSpec) -> Option<Load> {
         let service = self.service(&spec.service)?;
         let via = match &spec.via {
@@ -97,7 +124,8 @@ impl Resolver<'_> {
             None => None,
         };
         let points = self.points(spec)?;
-        Some(Load { service, via, points, origin: spec.span.origin() })
+        let client = self.policy(spec.client.as_ref());
+        Some(Load { service, via, client, points, origin: spec.span.origin() })
     }
 
     fn points(&mut self, spec: &LoadSpec) -> Option<Vec<LoadPoint>> {
@@ -134,6 +162,7 @@ impl Resolver<'_> {
             None => None,
         };
         let Some(points) = self.points(spec) else { return };
+        let client = self.policy(spec.client.as_ref());
         let gateways: Vec<ServiceId> = loads.values().filter_map(|load| load.via).collect();
         for idx in 0..self.blueprint.services.len() {
             let service = ServiceId::from_index(idx);
@@ -145,7 +174,8 @@ impl Resolver<'_> {
             // What comes in through its own load balancer does not pass the gateway.
             let via = via.filter(|_| exposure == Exposure::Ingress);
             let points = points.clone();
-            loads.insert(service, Load { service, via, points, origin: spec.span.origin() });
+            let origin = spec.span.origin();
+            loads.insert(service, Load { service, via, client, points, origin });
         }
     }
 
@@ -260,7 +290,11 @@ fn assumed_profile(service: ServiceId) -> ServiceProfile {
         cpu_per_request: CPU_PER_REQUEST,
         base_latency: BASE_LATENCY,
         depends_on: Vec::new(),
+        policies: Vec::new(),
+        upstream: CallPolicy::default(),
         writes_to: Vec::new(),
+        serving: Serving::default(),
+        readiness: Readiness::default(),
         origin: model_api::Origin::default(),
     }
 }

@@ -25,6 +25,7 @@ pub(crate) fn run(flags: &Diff, streams: Streams) -> anyhow::Result<Exit> {
         scenarios: flags.scenarios.clone(),
         manifests: flags.manifests.clone(),
         set: Vec::new(),
+        fidelity: flags.campaign.requests.fidelity,
     };
     let disk = disk(&common)?;
     match compare(flags, &common, &disk, streams) {

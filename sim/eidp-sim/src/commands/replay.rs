@@ -15,6 +15,7 @@ pub(crate) fn run(flags: &Replay, streams: Streams) -> anyhow::Result<Exit> {
         scenarios: vec![flags.scenario.clone()],
         manifests: flags.manifests.clone(),
         set: flags.set.clone(),
+        fidelity: flags.requests.fidelity,
     };
     let disk = disk(&wanted)?;
     let prepared = match prepare(&wanted, &disk, streams) {

@@ -12,7 +12,8 @@ use crate::streams::{Streams, check_outputs};
 pub(crate) fn run(flags: &Run, streams: Streams) -> anyhow::Result<Exit> {
     check_outputs(&flags.output, &[Form::Human, Form::Json, Form::Junit, Form::Markdown])
         .map_err(anyhow::Error::msg)?;
-    let wanted = Wanted::new(&flags.input, &flags.set);
+    let wanted =
+        Wanted::new(&flags.input, &flags.set).with_fidelity(flags.campaign.requests.fidelity);
     let disk = disk(&wanted)?;
     let effort = Effort::new(&flags.campaign, flags.paranoid);
     let made = prepare(&wanted, &disk, streams)

@@ -10,10 +10,17 @@ use crate::{ended, root, scratch};
 const LIBRARY: &[(&str, i32)] = &[
     ("az-loss", 1),
     ("az-loss-docs", 0),
+    ("gateway-loses-database", 1),
     ("must-fail", 1),
     ("node-crash", 0),
+    ("rate-limit-protects", 0),
+    ("retry-storm", 1),
+    ("retry-storm-budget", 0),
     ("rolling-two-zones", 1),
+    ("spike-without-headroom", 1),
     ("zone-isolation-60s", 0),
+    ("zone-loss-at-peak", 1),
+    ("zone-loss-with-headroom", 0),
 ];
 
 /// Enough runs for a test of discipline; the verdicts have their own number.

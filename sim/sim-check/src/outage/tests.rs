@@ -25,6 +25,7 @@ fn segments(shapes: &[Shape]) -> Vec<(FlowSegment, SimTime)> {
         let segment = FlowSegment {
             service: ServiceId::from_index(0),
             from,
+            until,
             offered_from_millirps: offered[0] * 1_000,
             offered_until_millirps: offered[1] * 1_000,
             served_from_millirps: served[0] * 1_000,
@@ -32,6 +33,9 @@ fn segments(shapes: &[Shape]) -> Vec<(FlowSegment, SimTime)> {
             base_latency_ns: 0,
             wait_probability_ppm: 0,
             wait_mean_ns: 0,
+            wait_shape_milli: 1000,
+            late_ppm: 0,
+            late_by_ns: 0,
             loss,
         };
         all.push((segment, until));

@@ -1,0 +1,139 @@
+//! How requests are served, called and limited on their way.
+
+use sim_kernel::SimSpan;
+
+use crate::ids::DatabaseId;
+
+/// How a pod of a Service serves requests.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Serving {
+    /// Requests that one pod works on at a time. They share the pod's CPU: with twice the workers
+    /// each takes twice as long.
+    pub workers: u32,
+    /// Requests that may wait for a worker, in each pod; what comes beyond is refused at once.
+    /// Without a limit as many wait as the pod works off in one second.
+    pub queue_limit: Option<u32>,
+    /// How the work of a request varies.
+    pub work: Work,
+    /// What is let in at most.
+    pub rate_limit: Option<RateLimit>,
+}
+
+impl Default for Serving {
+    fn default() -> Self {
+        Self { workers: 1, queue_limit: None, work: Work::Exponential, rate_limit: None }
+    }
+}
+
+/// What the readiness probe of a Service asks for, besides the Service itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Readiness {
+    /// Databases: without any of them all pods are unready.
+    pub needs: Vec<DatabaseId>,
+    /// From the loss of a database until the pods are unready: period times failure threshold.
+    pub fails_after: SimSpan,
+    /// From its return until they are ready again.
+    pub returns_after: SimSpan,
+}
+
+impl Default for Readiness {
+    /// A probe every ten seconds that must fail three times: Kong's Helm chart, `readinessProbe`.
+    fn default() -> Self {
+        Self {
+            needs: Vec::new(),
+            fails_after: SimSpan::from_secs(30),
+            returns_after: SimSpan::from_secs(10),
+        }
+    }
+}
+
+/// How the time that a request keeps a worker varies around its mean.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub enum Work {
+    /// Exponentially: the classic assumption, between constant and heavy.
+    #[default]
+    Exponential,
+    /// Not at all.
+    Constant,
+    /// Log-normally, with this standard deviation divided by the mean.
+    Lognormal {
+        /// Coefficient of variation.
+        variation: f64,
+    },
+}
+
+impl Work {
+    /// The square of its coefficient of variation.
+    pub fn variation_squared(self) -> f64 {
+        match self {
+            Self::Exponential => 1.0,
+            Self::Constant => 0.0,
+            Self::Lognormal { variation } => variation * variation,
+        }
+    }
+}
+
+/// Requests that a Service lets in: so many in each window of the calendar.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RateLimit {
+    /// Requests in a window.
+    pub limit: u64,
+    /// Length of a window; windows start at multiples of it.
+    pub window: SimSpan,
+    /// Who counts.
+    pub counts: RateLimitCounts,
+}
+
+/// Who counts the requests of a rate limit: `policy` of Kong's rate-limiting plugin.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum RateLimitCounts {
+    /// Each pod for itself (`local`): the limit of all is the limit times the live pods.
+    #[default]
+    EachPod,
+    /// All pods together (`redis` or `cluster`, while the store answers).
+    Together,
+}
+
+/// How a caller treats one call. The default waits for ever and tries once.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct CallPolicy {
+    /// How long it waits for an answer, from each attempt on.
+    pub timeout: Option<SimSpan>,
+    /// Attempts after the first one.
+    pub retries: u32,
+    /// Pause before the first retry; each later one is twice as long.
+    pub backoff: SimSpan,
+    /// Retries that are allowed for each first attempt, in parts per million; without limit when
+    /// `None`.
+    pub retry_budget_ppm: Option<u32>,
+    /// When calls are not even tried.
+    pub breaker: Option<Breaker>,
+}
+
+impl CallPolicy {
+    /// Whether a call is simply made, once, and waited for.
+    pub fn is_plain(&self) -> bool {
+        *self == Self { backoff: self.backoff, ..Self::default() } && self.retries == 0
+    }
+}
+
+/// A circuit breaker that looks at the last calls, as resilience4j's does by default
+/// (`CircuitBreakerConfig.java`, 2.x: COUNT_BASED window of 100 calls, 50 %, open for 60 s, 10 calls
+/// while half open).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Breaker {
+    /// It opens when so many of the last [`Breaker::window`] calls failed, in parts per million.
+    pub failures_ppm: u32,
+    /// Calls that are looked at; it never opens before so many were made.
+    pub window: u32,
+    /// How long it stays open.
+    pub open_for: SimSpan,
+    /// Calls that are let through after that, and decide.
+    pub trials: u32,
+}
+
+impl Default for Breaker {
+    fn default() -> Self {
+        Self { failures_ppm: 500_000, window: 100, open_for: SimSpan::from_secs(60), trials: 10 }
+    }
+}

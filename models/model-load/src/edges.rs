@@ -1,0 +1,94 @@
+//! Every call that can be made: who makes it, to whom, and how.
+
+use model_api::path::CallPolicy;
+use sim_kernel::EntityKey;
+
+use crate::graph::{Node, NodeIdx};
+
+/// Position of a call in [`Edges::all`].
+pub(crate) type EdgeIdx = usize;
+
+/// The calls among connected Services and of their clients.
+#[derive(Debug, Default)]
+pub(crate) struct Edges {
+    pub(crate) all: Vec<Edge>,
+    /// By node: the calls that it makes for each request, in their order.
+    pub(crate) of_node: Vec<Vec<EdgeIdx>>,
+    /// By node: the calls that it gets.
+    pub(crate) to_node: Vec<Vec<EdgeIdx>>,
+    pub(crate) sources: Vec<Source>,
+}
+
+/// A call.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Edge {
+    pub(crate) from: Caller,
+    pub(crate) callee: NodeIdx,
+    pub(crate) policy: CallPolicy,
+    pub(crate) key: EntityKey,
+}
+
+/// Who makes a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Caller {
+    /// The clients of a source.
+    Client(usize),
+    /// The gateway that requests of a source come in through.
+    Gateway(usize),
+    /// A Service, for each request that it works on.
+    Service(NodeIdx),
+}
+
+/// Where requests come from: one load.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Source {
+    pub(crate) service: NodeIdx,
+    /// Which of its loads.
+    pub(crate) load: usize,
+    pub(crate) client: EdgeIdx,
+    /// From the gateway on.
+    pub(crate) upstream: Option<EdgeIdx>,
+    pub(crate) key: EntityKey,
+}
+
+impl Edges {
+    pub(crate) fn of(nodes: &[Node]) -> Self {
+        let mut edges = Self { of_node: vec![Vec::new(); nodes.len()], ..Self::default() };
+        for (caller, node) in nodes.iter().enumerate() {
+            for (&callee, &policy) in node.calls.iter().zip(&node.policies) {
+                let key = node.key.child("calls").part(nodes[callee].key.value());
+                let edge = edges.push(Caller::Service(caller), callee, policy, key);
+                edges.of_node[caller].push(edge);
+            }
+        }
+        for (service, node) in nodes.iter().enumerate() {
+            for (load, spec) in node.loads.iter().enumerate() {
+                let source = edges.sources.len();
+                let key = node.key.child("clients").part(load as u64);
+                let entry = spec.via.unwrap_or(service);
+                let client = edges.push(Caller::Client(source), entry, spec.client, key);
+                let upstream = spec.via.map(|via| {
+                    let (from, policy) = (Caller::Gateway(source), nodes[via].upstream);
+                    edges.push(from, service, policy, key.child("upstream"))
+                });
+                edges.sources.push(Source { service, load, client, upstream, key });
+            }
+        }
+        edges.to_node = vec![Vec::new(); nodes.len()];
+        for (idx, edge) in edges.all.iter().enumerate() {
+            edges.to_node[edge.callee].push(idx);
+        }
+        edges
+    }
+
+    fn push(
+        &mut self,
+        from: Caller,
+        callee: NodeIdx,
+        policy: CallPolicy,
+        key: EntityKey,
+    ) -> EdgeIdx {
+        self.all.push(Edge { from, callee, policy, key });
+        self.all.len() - 1
+    }
+}

@@ -1,0 +1,370 @@
+//! Flows that queue, time out and are retried: what happens depends on what happened before.
+//!
+//! Where a call has a policy, or a queue or a rate has a limit, a flow has a memory: requests that
+//! wait, callers that are used to retry, breakers that are open. Under the same load it may be well
+//! or stay in the overload that a spike left behind. This part follows it in steps that are as long
+//! as little changes, and stops when nothing does: what a change costs is its transient.
+//!
+//! The other Services, without any of these, are as before: see `evaluation`.
+
+use model_api::observation::FlowSegment;
+use model_api::path::{Serving, Work};
+use sim_kernel::{SimSpan, SimTime};
+
+use crate::curve::Side;
+use crate::evaluation::Inputs;
+use crate::graph::{Graph, NodeIdx};
+use crate::stretch::{is_changing, next_knot};
+
+mod delay;
+mod queue;
+mod sweep;
+
+use queue::Queue;
+use sweep::{EdgeState, NodePicture, NodeState, Picture, Room, State, Sweep};
+
+/// The first step after a change.
+const PACE_FIRST: SimSpan = SimSpan::from_millis(10);
+/// No step is shorter.
+const PACE_MIN: SimSpan = SimSpan::from_millis(1);
+/// Flows that changed less than this, relative to what is offered, in a step of a second and more,
+/// do not change.
+const SETTLED: f64 = 1e-6;
+/// A step that changes more is halved.
+const CHANGE_MAX: f64 = 0.05;
+/// A step that changes less is doubled.
+const CHANGE_MIN: f64 = 0.015;
+/// After so many steps without settling they are a second long: something swings.
+const STEP_COUNT_MAX: u32 = 4_000;
+/// Flows that differ less than this, relative to them, are told as one segment: rates, and delays.
+const RATE_ERROR: f64 = 1e-5;
+const DELAY_ERROR: f64 = 1e-2;
+/// Rounds to find the flows of time zero, before which nothing happened.
+const ROUND_COUNT: u32 = 200;
+
+/// The memory of connected Services, and how it goes on.
+#[derive(Clone, Debug)]
+pub(crate) struct Fluid {
+    queues: Vec<Option<Queue>>,
+    state: State,
+    /// When it was like that.
+    from: SimTime,
+    picture: Picture,
+    planned: Option<Planned>,
+    pace: SimSpan,
+    step_count: u32,
+    is_constant: bool,
+    is_started: bool,
+    /// The segment of each node that was not told yet.
+    open: Vec<(SimTime, NodePicture)>,
+    room: Room,
+}
+
+/// A step that was thought through.
+#[derive(Clone, Debug)]
+struct Planned {
+    until: SimTime,
+    state: State,
+    picture: Picture,
+}
+
+impl Fluid {
+    /// The memory of these Services, when they have one.
+    pub(crate) fn of(graph: &Graph) -> Option<Self> {
+        let is_plain = |serving: &Serving| {
+            serving.queue_limit.is_none()
+                && serving.rate_limit.is_none()
+                && serving.work == Work::Exponential
+        };
+        let has_memory = graph.edges.all.iter().any(|edge| !edge.policy.is_plain())
+            || graph.nodes.iter().any(|node| !is_plain(&node.serving));
+        has_memory.then(|| Self {
+            queues: vec![None; graph.nodes.len()],
+            state: State {
+                nodes: vec![NodeState::default(); graph.nodes.len()],
+                edges: vec![EdgeState::default(); graph.edges.all.len()],
+            },
+            from: SimTime::ZERO,
+            picture: Picture::default(),
+            planned: None,
+            pace: PACE_FIRST,
+            step_count: 0,
+            is_constant: true,
+            is_started: false,
+            open: Vec::new(),
+            room: Room::default(),
+        })
+    }
+
+    /// Lets time pass until now, under the inputs that held until now.
+    pub(crate) fn advance(&mut self, graph: &Graph, inputs: &Inputs, now: SimTime) {
+        if !self.is_started || now <= self.from {
+            return;
+        }
+        match self.planned.take() {
+            Some(planned) if planned.until == now => {
+                (self.state, self.picture) = (planned.state, planned.picture);
+            }
+            _ if self.is_constant => {}
+            _ => {
+                let mut state = std::mem::take(&mut self.state);
+                self.picture = self.step(graph, inputs, &mut state, now);
+                self.state = state;
+            }
+        }
+        self.from = now;
+    }
+
+    /// Goes on from now under these inputs, `are_new` or as before; tells the segments that end now.
+    /// Returns when it has to be called next.
+    pub(crate) fn go_on(
+        &mut self,
+        graph: &Graph,
+        inputs: &Inputs,
+        now: SimTime,
+        are_new: bool,
+        mut tell: impl FnMut(FlowSegment),
+    ) -> Option<SimTime> {
+        if are_new || !self.is_started {
+            self.take_in(graph, inputs);
+        }
+        let until = std::mem::take(&mut self.picture);
+        let (mut state, mut room) = (self.state.clone(), std::mem::take(&mut self.room));
+        let sweep = self.sweep(graph, inputs, now, Side::After);
+        if !self.is_started {
+            for _ in 0..ROUND_COUNT {
+                sweep.pass(&mut state, 1e4, &mut room);
+            }
+        }
+        self.picture = sweep.pass(&mut state, 0.0, &mut room);
+        (self.state, self.room) = (state, room);
+        if self.is_started {
+            for node in 0..graph.nodes.len() {
+                self.tell_node(graph, node, &until.nodes[node], now, &mut tell);
+            }
+        } else {
+            self.open = self.picture.nodes.iter().map(|picture| (now, *picture)).collect();
+            self.is_started = true;
+        }
+        self.plan(graph, inputs, now)
+    }
+
+    /// Tells every open segment.
+    pub(crate) fn finish(
+        &mut self,
+        graph: &Graph,
+        now: SimTime,
+        mut tell: impl FnMut(FlowSegment),
+    ) {
+        for (node, (from, opened)) in self.open.iter_mut().enumerate() {
+            if *from < now {
+                tell(segment(graph, node, (*from, now), opened, &self.picture.nodes[node]));
+                (*from, *opened) = (now, self.picture.nodes[node]);
+            }
+        }
+    }
+
+    /// What the workers of a Service do now, and at the end of the step: requests per 1000 s.
+    pub(crate) fn worked_millirps(&self, node: NodeIdx) -> (u64, Option<(SimTime, u64)>) {
+        let of = |picture: &Picture| millirps(picture.nodes[node].worked);
+        let planned = self.planned.as_ref().filter(|_| !self.is_constant);
+        let until = planned.map(|planned| (planned.until, of(&planned.picture)));
+        (if self.is_started { of(&self.picture) } else { 0 }, until)
+    }
+
+    /// The flow of a Service now: offered, reached, worked on, served, all per 1000 s, and why the
+    /// rest is lost.
+    pub(crate) fn now(&self, node: NodeIdx) -> crate::flows::FlowNow {
+        let flow = self.picture.nodes.get(node).copied().unwrap_or_default();
+        crate::flows::FlowNow {
+            offered_millirps: millirps(flow.offered),
+            reaching_millirps: millirps(flow.reached),
+            accepted_millirps: millirps(flow.worked),
+            served_millirps: millirps(flow.served),
+            loss: if flow.served < flow.offered { flow.loss } else { Default::default() },
+        }
+    }
+
+    fn tell_node(
+        &mut self,
+        graph: &Graph,
+        node: NodeIdx,
+        until: &NodePicture,
+        now: SimTime,
+        tell: &mut impl FnMut(FlowSegment),
+    ) {
+        let first = self.picture.nodes[node];
+        let (from, opened) = self.open[node];
+        if is_same(&opened, until) && is_same(&opened, &first) {
+            return;
+        }
+        if from < now {
+            tell(segment(graph, node, (from, now), &opened, until));
+        }
+        self.open[node] = (now, first);
+    }
+
+    /// Takes note of what stands behind the Services.
+    fn take_in(&mut self, graph: &Graph, inputs: &Inputs) {
+        for (node, spec) in graph.nodes.iter().enumerate() {
+            let queue = Queue::new(&spec.serving, inputs.endpoints[node]);
+            if queue != self.queues[node] {
+                let memory = &mut self.state.nodes[node];
+                match &queue {
+                    Some(queue) => memory.ratio = queue.ratio_of(memory.inside),
+                    None => *memory = NodeState::default(),
+                }
+                self.queues[node] = queue;
+            }
+        }
+        self.pace = PACE_FIRST;
+        self.step_count = 0;
+    }
+
+    /// Thinks the next step through.
+    fn plan(&mut self, graph: &Graph, inputs: &Inputs, now: SimTime) -> Option<SimTime> {
+        let is_changing = is_changing(graph, inputs, now);
+        let opens = self.state.edges.iter().filter_map(|edge| edge.open_until);
+        let stop = next_knot(graph, inputs, now)
+            .into_iter()
+            .chain(opens.filter(|until| *until > now))
+            .min()
+            .unwrap_or(SimTime::MAX);
+        self.step_count += 1;
+        loop {
+            let span = self.pace.min(stop.saturating_since(now));
+            let until = now.saturating_add(span);
+            let mut state = self.state.clone();
+            let picture = self.step(graph, inputs, &mut state, until);
+            let change = change(&self.picture, &picture) + habit_change(&self.state, &state);
+            let is_swinging = self.step_count > STEP_COUNT_MAX;
+            let breakers = |state: &State| -> Vec<Option<SimTime>> {
+                state.edges.iter().map(|edge| edge.open_until).collect()
+            };
+            let is_switching = breakers(&self.state) != breakers(&state);
+            if is_switching && span > PACE_FIRST {
+                self.pace = PACE_FIRST;
+                continue;
+            }
+            if change > CHANGE_MAX && span > PACE_MIN && !is_swinging {
+                self.pace = SimSpan::from_nanos(span.as_nanos() / 2).max(PACE_MIN);
+                continue;
+            }
+            let is_long = span >= SimSpan::from_secs(1);
+            if is_long && change < SETTLED && !is_changing && !is_switching {
+                self.is_constant = true;
+                self.planned = None;
+                return (stop < SimTime::MAX).then_some(stop);
+            }
+            if change < CHANGE_MIN || is_swinging {
+                let least = if is_swinging { SimSpan::from_secs(1) } else { SimSpan::ZERO };
+                self.pace = self.pace.saturating_mul(2).max(least);
+            }
+            self.is_constant = false;
+            self.planned = Some(Planned { until, state, picture });
+            return Some(until);
+        }
+    }
+
+    /// The flows at `until`, just before whatever happens then.
+    fn step(
+        &mut self,
+        graph: &Graph,
+        inputs: &Inputs,
+        state: &mut State,
+        until: SimTime,
+    ) -> Picture {
+        let secs = until.saturating_since(self.from).as_secs_f64();
+        let mut room = std::mem::take(&mut self.room);
+        let picture = self.sweep(graph, inputs, until, Side::Before).pass(state, secs, &mut room);
+        self.room = room;
+        picture
+    }
+
+    fn sweep<'a>(
+        &'a self,
+        graph: &'a Graph,
+        inputs: &'a Inputs,
+        at: SimTime,
+        side: Side,
+    ) -> Sweep<'a> {
+        Sweep { graph, inputs, queues: &self.queues, at, side }
+    }
+}
+
+/// How much two pictures differ, relative to what is asked for.
+fn change(first: &Picture, last: &Picture) -> f64 {
+    let pairs = first.nodes.iter().zip(&last.nodes);
+    pairs.fold(0.0, |change: f64, (first, last)| {
+        let scale = first.offered.max(last.offered).max(1e-3);
+        let moved = (last.served - first.served).abs() + (last.worked - first.worked).abs();
+        let waits = (last.delay.whole_mean() - first.delay.whole_mean()).abs();
+        let wait_scale = 1e-3 + first.delay.whole_mean().max(last.delay.whole_mean());
+        change.max(moved / scale).max(waits / wait_scale)
+    })
+}
+
+/// How much the habits of callers differ.
+fn habit_change(first: &State, last: &State) -> f64 {
+    let pairs = first.edges.iter().zip(&last.edges);
+    pairs.fold(0.0, |change: f64, (first, last)| {
+        let scale = 1.0 + first.extra.max(last.extra);
+        change.max((last.extra - first.extra).abs() / scale)
+    })
+}
+
+fn is_same(one: &NodePicture, other: &NodePicture) -> bool {
+    let is_close = |one: f64, other: f64, share: f64| {
+        (one - other).abs() <= share * one.abs().max(other.abs())
+    };
+    is_close(one.offered, other.offered, RATE_ERROR)
+        && is_close(one.served, other.served, RATE_ERROR)
+        && is_close(one.delay.whole_mean(), other.delay.whole_mean(), DELAY_ERROR)
+        && one.loss == other.loss
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "rates are positive and far below the limits, and `as` saturates"
+)]
+fn millirps(rps: f64) -> u64 {
+    (rps * 1000.0 + 0.5) as u64
+}
+
+fn segment(
+    graph: &Graph,
+    node: NodeIdx,
+    (from, until): (SimTime, SimTime),
+    first: &NodePicture,
+    last: &NodePicture,
+) -> FlowSegment {
+    let nanos = |secs: f64| SimSpan::from_secs_f64_rounded(secs).as_nanos();
+    let (offered_from, offered_until) = (millirps(first.offered), millirps(last.offered));
+    let parts = |share: f64, whole: f64| {
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "shares and shapes are positive and limited, and `as` saturates"
+        )]
+        let parts = (share * whole + 0.5) as u32;
+        parts
+    };
+    let is_lossy = first.served < first.offered || last.served < last.offered;
+    FlowSegment {
+        service: graph.nodes[node].service,
+        from,
+        until,
+        offered_from_millirps: offered_from,
+        offered_until_millirps: offered_until,
+        served_from_millirps: millirps(first.served).min(offered_from),
+        served_until_millirps: millirps(last.served).min(offered_until),
+        base_latency_ns: nanos(last.delay.fixed),
+        wait_probability_ppm: parts(last.delay.waits, 1e6),
+        wait_mean_ns: nanos(last.delay.mean),
+        wait_shape_milli: parts(last.delay.shape(), 1e3),
+        late_ppm: parts(last.late, 1e6),
+        late_by_ns: nanos(last.late_by),
+        loss: if is_lossy { last.loss } else { Default::default() },
+    }
+}

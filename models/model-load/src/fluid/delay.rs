@@ -1,0 +1,192 @@
+//! How long something takes: a fixed part, and a random one that only some meet.
+
+/// A fixed time, and with some probability a random one on top whose law is taken for that of the
+/// gamma distribution with the same mean and variance: exact for one exponential wait, and for the
+/// sum of equal ones. All in seconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) struct Delay {
+    pub(super) fixed: f64,
+    /// Probability that there is a random part.
+    pub(super) waits: f64,
+    /// Its mean.
+    pub(super) mean: f64,
+    /// Its variance.
+    pub(super) variance: f64,
+}
+
+impl Delay {
+    pub(super) fn fixed(secs: f64) -> Self {
+        Self { fixed: secs, ..Self::default() }
+    }
+
+    /// One after the other.
+    pub(super) fn then(self, next: Self) -> Self {
+        let waits = 1.0 - (1.0 - self.waits) * (1.0 - next.waits);
+        let fixed = self.fixed + next.fixed;
+        if waits <= 0.0 {
+            return Self::fixed(fixed);
+        }
+        let sum = self.waits * self.mean + next.waits * next.mean;
+        let variance = self.whole_variance() + next.whole_variance();
+        let mean = sum / waits;
+        Self {
+            fixed,
+            waits,
+            mean,
+            variance: ((variance + sum * sum) / waits - mean * mean).max(0.0),
+        }
+    }
+
+    /// Mean of it all.
+    pub(super) fn whole_mean(self) -> f64 {
+        self.fixed + self.waits * self.mean
+    }
+
+    /// Variance of it all.
+    pub(super) fn whole_variance(self) -> f64 {
+        let sum = self.waits * self.mean;
+        (self.waits * (self.variance + self.mean * self.mean) - sum * sum).max(0.0)
+    }
+
+    /// The shape of the gamma distribution of the random part: 1 is exponential.
+    pub(super) fn shape(self) -> f64 {
+        if self.variance <= 0.0 {
+            SHAPE_MAX
+        } else {
+            (self.mean * self.mean / self.variance).min(SHAPE_MAX)
+        }
+    }
+
+    /// Probability that it is over after so long.
+    pub(super) fn is_over(self, secs: f64) -> f64 {
+        let left = secs - self.fixed;
+        if left < 0.0 {
+            return 0.0;
+        }
+        if self.waits <= 0.0 || self.mean <= 0.0 {
+            return 1.0;
+        }
+        1.0 - self.waits * (1.0 - gamma_share(self.shape(), self.shape() * left / self.mean))
+    }
+
+    /// The delay of those for which it is over after so long.
+    pub(super) fn given_over(self, secs: f64) -> Self {
+        let (left, shape) = (secs - self.fixed, self.shape());
+        if left <= 0.0 || self.waits <= 0.0 || self.mean <= 0.0 {
+            return Self::fixed(self.fixed.min(secs));
+        }
+        let point = shape * left / self.mean;
+        let share = gamma_share(shape, point);
+        if share > 0.999_999 {
+            return self;
+        }
+        if share <= 1e-9 {
+            return Self::fixed(self.fixed);
+        }
+        // Moments of a cut gamma distribution are those of the next shapes.
+        let mean = self.mean * gamma_share(shape + 1.0, point) / share;
+        let square = self.mean * self.mean * (1.0 + 1.0 / shape);
+        let square = square * gamma_share(shape + 2.0, point) / share;
+        let waits = self.waits * share / (1.0 - self.waits * (1.0 - share));
+        Self { fixed: self.fixed, waits, mean, variance: (square - mean * mean).max(0.0) }
+    }
+}
+
+/// Shapes above this are as good as fixed.
+const SHAPE_MAX: f64 = 1e6;
+/// Shapes above this are taken for normal, by Wilson and Hilferty's cube root (1931).
+const SHAPE_NORMAL: f64 = 200.0;
+const TERM_COUNT_MAX: u32 = 500;
+const PRECISION: f64 = 1e-12;
+
+/// Share of a gamma distribution of this shape and scale 1 below a point: the regularized incomplete
+/// gamma function, by its series below the shape and by its continued fraction above.
+pub(super) fn gamma_share(shape: f64, point: f64) -> f64 {
+    if point <= 0.0 {
+        return 0.0;
+    }
+    if shape > SHAPE_NORMAL {
+        let spread = 1.0 / (9.0 * shape);
+        let score = (libm::cbrt(point / shape) - (1.0 - spread)) / libm::sqrt(spread);
+        return normal_share(score);
+    }
+    let front = libm::exp(shape * libm::log(point) - point - libm::lgamma(shape));
+    if point < shape + 1.0 {
+        let (mut term, mut sum, mut step) = (1.0 / shape, 1.0 / shape, shape);
+        for _ in 0..TERM_COUNT_MAX {
+            step += 1.0;
+            term *= point / step;
+            sum += term;
+            if term < sum * PRECISION {
+                break;
+            }
+        }
+        return (front * sum).min(1.0);
+    }
+    // Lentz's way to evaluate a continued fraction.
+    let mut bottom = point + 1.0 - shape;
+    let (mut upper, mut lower) = (1e300, 1.0 / bottom);
+    let mut value = lower;
+    for count in 1..=TERM_COUNT_MAX {
+        let count = f64::from(count);
+        let factor = -count * (count - shape);
+        bottom += 2.0;
+        lower = 1.0 / nonzero(factor * lower + bottom);
+        upper = nonzero(bottom + factor / upper);
+        let change = upper * lower;
+        value *= change;
+        if (change - 1.0).abs() < PRECISION {
+            break;
+        }
+    }
+    (1.0 - front * value).clamp(0.0, 1.0)
+}
+
+fn nonzero(value: f64) -> f64 {
+    if value.abs() < 1e-300 { 1e-300 } else { value }
+}
+
+/// Share of the standard normal distribution below a point.
+pub(super) fn normal_share(point: f64) -> f64 {
+    libm::erfc(-point / std::f64::consts::SQRT_2) / 2.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn gamma_shares_are_those_of_known_laws() {
+        for point in [0.1, 1.0, 3.0, 10.0] {
+            let exponential = 1.0 - libm::exp(-point);
+            assert!((gamma_share(1.0, point) - exponential).abs() < 1e-10);
+            let erlang = 1.0 - libm::exp(-point) * (1.0 + point + point * point / 2.0);
+            assert!((gamma_share(3.0, point) - erlang).abs() < 1e-10);
+            let root = libm::erf(libm::sqrt(point));
+            assert!((gamma_share(0.5, point) - root).abs() < 1e-10);
+        }
+        // Either side of where the normal law takes over.
+        let (below, above) = (gamma_share(199.9, 210.0), gamma_share(200.1, 210.2));
+        assert!((below - above).abs() < 1e-4, "{below} {above}");
+    }
+
+    #[test]
+    fn sums_keep_mean_and_variance() {
+        let one = Delay { fixed: 1.0, waits: 0.5, mean: 2.0, variance: 4.0 };
+        let two = Delay { fixed: 0.5, waits: 0.2, mean: 1.0, variance: 1.0 };
+        let both = one.then(two);
+        assert!((both.whole_mean() - one.whole_mean() - two.whole_mean()).abs() < 1e-12);
+        let variance = one.whole_variance() + two.whole_variance();
+        assert!((both.whole_variance() - variance).abs() < 1e-12);
+        assert!((both.is_over(1.5) - 0.4).abs() < 1e-12, "nobody waits");
+    }
+
+    #[test]
+    fn what_is_over_soon_took_less() {
+        let one = Delay { fixed: 1.0, waits: 1.0, mean: 2.0, variance: 4.0 };
+        let cut = one.given_over(3.0);
+        // An exponential wait cut at its mean: 1 - 1 / (e - 1) of it.
+        assert!((cut.mean - 2.0 * (1.0 - 1.0 / (libm::exp(1.0) - 1.0))).abs() < 1e-9);
+        assert!(one.given_over(1e9) == one);
+    }
+}

@@ -1,0 +1,278 @@
+//! M/M/c with room for a limited number of waiting requests: exact in the long run, and the way there.
+//!
+//! The way there is the pointwise stationary fluid flow approximation: the number inside changes by
+//! what comes and what leaves, and all else is as in the long run of the queue that has this number
+//! inside in the mean (Wang, Tipper, Banerjee 1996). Its end is exact, whatever the load.
+
+use model_api::path::Serving;
+
+use crate::evaluation::Endpoints;
+use crate::request::waiting_max;
+
+/// Loads, as multiples of what the workers can do, that are looked at: beyond the last one a queue
+/// is as full as can be.
+const RATIO_MAX: f64 = 1e4;
+/// Steps of the search for a load.
+const SEARCH_COUNT_MAX: u32 = 60;
+
+/// The workers behind a Service, and the room before them.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Queue {
+    servers: u32,
+    /// Requests per second that all of them can do.
+    pub(super) capacity: f64,
+    room: f64,
+    /// Square of the coefficient of variation of the work.
+    variation_squared: f64,
+}
+
+/// A queue in the long run.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) struct Stationary {
+    /// Share of those that come that find it full.
+    pub(super) blocked: f64,
+    /// Mean number inside.
+    pub(super) inside: f64,
+    /// Share of those that get in that wait.
+    pub(super) waits: f64,
+    /// Mean wait of those, in seconds.
+    pub(super) wait_mean: f64,
+    /// Variance of it.
+    pub(super) wait_variance: f64,
+}
+
+impl Queue {
+    /// `None` when a request costs nothing, so that there is no queue.
+    pub(super) fn new(serving: &Serving, endpoints: Endpoints) -> Option<Self> {
+        let can_queue = endpoints.capacity_millirps > 0 && endpoints.capacity_millirps < u64::MAX;
+        (can_queue && endpoints.live_count > 0).then(|| Self {
+            servers: endpoints.live_count.saturating_mul(serving.workers),
+            capacity: endpoints.capacity_millirps as f64 / 1000.0,
+            room: waiting_max(serving, endpoints) as f64,
+            variation_squared: serving.work.variation_squared(),
+        })
+    }
+
+    /// In the long run under a load that is `ratio` times what the workers can do.
+    pub(super) fn stationary(&self, ratio: f64) -> Stationary {
+        if ratio <= 0.0 {
+            return Stationary::default();
+        }
+        let servers = f64::from(self.servers);
+        let erlangs = servers * ratio;
+        let blocking = (1..=self.servers).fold(1.0, |blocking, busy| {
+            let carried = erlangs * blocking;
+            carried / (f64::from(busy) + carried)
+        });
+        // Weights of the states in which all workers are busy, relative to the first or, above
+        // capacity, to the last of them, so that none overflows.
+        let power = libm::pow(ratio.min(1.0 / ratio), self.room);
+        let (scale, last) = if ratio > 1.0 { (power, 1.0) } else { (1.0, power) };
+        let before_last = geometric_sum(ratio, self.room, power);
+        let total = (1.0 - blocking) * scale + blocking * (before_last + last);
+        let blocked = blocking * last / total;
+        let waits = blocking * before_last / total / (1.0 - blocked);
+        let (ahead_mean, ahead_variance) = truncated_geometric(ratio, self.room, power);
+        let turns = ahead_mean + 1.0;
+        let mean_wait = waits * turns / self.capacity;
+        let arrivals = ratio * self.capacity * (1.0 - blocked);
+        // Allen and Cunneen 1978: waits grow with the variation of the work. A full queue does not.
+        let factor = f64::midpoint(1.0, self.variation_squared);
+        let wait_mean = (turns * factor).min(self.room.max(turns)) / self.capacity;
+        let spread = turns * self.variation_squared + ahead_variance * factor * factor;
+        Stationary {
+            blocked,
+            inside: arrivals * mean_wait + erlangs * (1.0 - blocked),
+            waits,
+            wait_mean,
+            wait_variance: spread / (self.capacity * self.capacity),
+        }
+    }
+
+    /// What those meet that a rate limit lets in, so many in each window: they come at the full rate
+    /// until the limit is reached. `even` is what they would meet if they came evenly.
+    pub(super) fn burst(&self, rate: f64, limit_count: f64, even: &Stationary) -> Stationary {
+        if rate < self.capacity {
+            let Stationary { waits, wait_mean, wait_variance, .. } =
+                self.stationary(rate / self.capacity);
+            return Stationary { waits, wait_mean, wait_variance, ..*even };
+        }
+        // The queue grows from nothing while they are let in.
+        let longest = (limit_count * (1.0 - self.capacity / rate)).min(self.room) / self.capacity;
+        let wait_mean = longest / 2.0;
+        Stationary { waits: 1.0, wait_mean, wait_variance: longest * longest / 12.0, ..*even }
+    }
+
+    /// What leaves, in requests per second, where the load would be `ratio` in the long run.
+    pub(super) fn throughput(&self, ratio: f64, stationary: &Stationary) -> f64 {
+        self.capacity * ratio * (1.0 - stationary.blocked)
+    }
+
+    /// The load that has so many inside in the long run.
+    pub(super) fn ratio_of(&self, inside: f64) -> f64 {
+        let most = self.stationary(RATIO_MAX).inside;
+        let wanted = inside.min(most * (1.0 - 1e-9));
+        root(0.0, RATIO_MAX, |ratio| self.stationary(ratio).inside - wanted)
+    }
+
+    /// The load that the queue looks like `secs` later, when it had `inside` inside and looked like
+    /// `ratio`, and `arrivals` a second come. An implicit step: stable however long it is.
+    pub(super) fn later(&self, ratio: f64, inside: f64, arrivals: f64, secs: f64) -> f64 {
+        let aim = (arrivals / self.capacity).min(RATIO_MAX);
+        let excess = |ratio: f64| {
+            let there = self.stationary(ratio);
+            let gain = (1.0 - there.blocked) * (arrivals - ratio * self.capacity);
+            there.inside - inside - secs * gain
+        };
+        root(ratio.min(aim), ratio.max(aim), excess)
+    }
+}
+
+/// `1 + ratio + … + ratio^(room - 1)`, divided by `ratio^room` above 1; `power` is the smaller of
+/// `ratio^room` and its inverse.
+fn geometric_sum(ratio: f64, room: f64, power: f64) -> f64 {
+    if is_even(ratio, room) {
+        room
+    } else if ratio < 1.0 {
+        (1.0 - power) / (1.0 - ratio)
+    } else {
+        (1.0 - power) / (ratio - 1.0)
+    }
+}
+
+/// Mean and variance of the number of waiting requests that one finds that is let in and waits.
+fn truncated_geometric(ratio: f64, room: f64, power: f64) -> (f64, f64) {
+    if room < 1.0 {
+        return (0.0, 0.0);
+    }
+    if is_even(ratio, room) {
+        return ((room - 1.0) / 2.0, (room * room - 1.0) / 12.0);
+    }
+    let small = ratio.min(1.0 / ratio);
+    let left = 1.0 - small;
+    let cut = room * power / (1.0 - power);
+    let mean = small / left - cut;
+    let variance = small / (left * left) - room * cut / (1.0 - power);
+    let mean = if ratio > 1.0 { room - 1.0 - mean } else { mean };
+    (mean.clamp(0.0, room - 1.0), variance.max(0.0))
+}
+
+/// Whether all lengths of the queue are as good as equally likely.
+fn is_even(ratio: f64, room: f64) -> bool {
+    (ratio - 1.0).abs() * room.max(1.0) < 1e-4
+}
+
+/// Where a function that rises from below zero to above it is zero (Illinois method).
+fn root(low: f64, high: f64, rises: impl Fn(f64) -> f64) -> f64 {
+    let (mut low, mut high) = (low, high);
+    let (mut below, mut above) = (rises(low), rises(high));
+    if below >= 0.0 {
+        return low;
+    }
+    if above <= 0.0 {
+        return high;
+    }
+    let mut last_side = 0;
+    for _ in 0..SEARCH_COUNT_MAX {
+        if high - low <= 1e-12 * high {
+            break;
+        }
+        let guess = (low * above - high * below) / (above - below);
+        // Where one end stays, halving is the better guess.
+        let middle = if guess > low && guess < high { guess } else { f64::midpoint(low, high) };
+        let value = rises(middle);
+        if value > 0.0 {
+            (high, above) = (middle, value);
+            if last_side == 1 {
+                below /= 2.0;
+            }
+            last_side = 1;
+        } else if value < 0.0 {
+            (low, below) = (middle, value);
+            if last_side == -1 {
+                above /= 2.0;
+            }
+            last_side = -1;
+        } else {
+            return middle;
+        }
+    }
+    f64::midpoint(low, high)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn queue(servers: u32, room: u32) -> Queue {
+        Queue { servers, capacity: f64::from(servers), room: room.into(), variation_squared: 1.0 }
+    }
+
+    /// From the states of the birth and death process, one by one.
+    fn brute(queue: &Queue, ratio: f64) -> Stationary {
+        let servers = queue.servers;
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "small")]
+        let room = queue.room as u32;
+        let mut weights = vec![1.0_f64];
+        for inside in 1..=servers + room {
+            let leaves = f64::from(inside.min(servers));
+            let before = weights[weights.len() - 1];
+            weights.push(before * ratio * f64::from(servers) / leaves);
+        }
+        let total: f64 = weights.iter().sum();
+        let share = |inside: u32| weights[inside as usize] / total;
+        let blocked = share(servers + room);
+        let waiting = servers..servers + room;
+        let waits: f64 = waiting.clone().map(share).sum::<f64>() / (1.0 - blocked);
+        let turns = |inside: u32| f64::from(inside - servers + 1);
+        let mean = |of: &dyn Fn(f64) -> f64| {
+            let sum: f64 = waiting.clone().map(|inside| share(inside) * of(turns(inside))).sum();
+            sum / (waits * (1.0 - blocked))
+        };
+        let (first, second) = (mean(&|turns| turns), mean(&|turns| turns * turns));
+        let speed = f64::from(servers);
+        Stationary {
+            blocked,
+            inside: (0..=servers + room).map(|inside| f64::from(inside) * share(inside)).sum(),
+            waits,
+            wait_mean: first / speed,
+            wait_variance: (first + second - first * first) / (speed * speed),
+        }
+    }
+
+    #[test]
+    fn the_long_run_is_that_of_the_birth_and_death_process() {
+        for servers in [1, 3, 20] {
+            for room in [1, 7, 300] {
+                for ratio in [0.2, 0.8, 0.99, 1.0, 1.000_001, 1.2, 2.5] {
+                    let queue = queue(servers, room);
+                    let (found, exact) = (queue.stationary(ratio), brute(&queue, ratio));
+                    let pairs = [
+                        (found.blocked, exact.blocked),
+                        (found.inside, exact.inside),
+                        (found.waits, exact.waits),
+                        (found.wait_mean, exact.wait_mean),
+                        (found.wait_variance, exact.wait_variance),
+                    ];
+                    for (found, exact) in pairs {
+                        let is_close = (found - exact).abs() <= 1e-3 * exact + 1e-9;
+                        assert!(is_close, "{queue:?} at {ratio}: {found}, exactly {exact}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_step_is_stable_and_ends_in_the_long_run() {
+        let queue = queue(10, 40);
+        for (from, arrivals) in [(0.2, 8.0), (0.9, 15.0), (3.0, 5.0)] {
+            let inside = queue.stationary(from).inside;
+            let far = queue.later(from, inside, arrivals, 1e6);
+            assert!((far - arrivals / 10.0).abs() < 1e-3, "{far}");
+            let near = queue.later(from, inside, arrivals, 1e-6);
+            assert!((near - from).abs() < 1e-3 * from, "{near}");
+            assert!((queue.ratio_of(inside) - from).abs() < 1e-6 * from);
+        }
+    }
+}

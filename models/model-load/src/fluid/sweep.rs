@@ -1,0 +1,431 @@
+//! The flows of one instant, given what queues and callers remember.
+
+use model_api::observation::LossReason;
+use model_api::path::CallPolicy;
+use sim_kernel::{SimSpan, SimTime};
+
+use super::delay::{Delay, normal_share};
+use super::queue::{Queue, Stationary};
+use crate::curve::Side;
+use crate::edges::{Caller, EdgeIdx};
+use crate::evaluation::{Endpoints, Inputs};
+use crate::graph::{Graph, NodeIdx};
+use crate::request::{limit_of_all, pause_before};
+
+/// Shortest time in which callers get used to a change.
+const HABIT_SECS_MIN: f64 = 1e-3;
+
+/// How long a budget keeps what is paid in: `SLOT_COUNT` of the single requests.
+const BUDGET_SECS: f64 = 10.0;
+/// Savings are spent about as fast as this when everything fails.
+const SAVINGS_SPENT_SECS: f64 = 1.0;
+/// A rate limit that lets less than this in lets it in at the start of each window, all at once.
+const BURSTY: f64 = 0.999;
+
+/// What queues and callers remember.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct State {
+    pub(super) nodes: Vec<NodeState>,
+    pub(super) edges: Vec<EdgeState>,
+}
+
+/// What a queue remembers.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) struct NodeState {
+    /// Requests inside.
+    pub(super) inside: f64,
+    /// The load that has so many inside in the long run, as a multiple of what the workers can do.
+    pub(super) ratio: f64,
+}
+
+/// What a caller remembers.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) struct EdgeState {
+    /// Retries per second.
+    pub(super) extra: f64,
+    /// Retries that its budget has saved up.
+    pub(super) saved: f64,
+    /// Until when its circuit breaker is open.
+    pub(super) open_until: Option<SimTime>,
+}
+
+/// The flows of an instant.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Picture {
+    pub(super) nodes: Vec<NodePicture>,
+}
+
+/// The flow of a Service. Rates are in requests per second.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) struct NodePicture {
+    pub(super) offered: f64,
+    pub(super) served: f64,
+    /// What reaches living endpoints, retries included.
+    pub(super) reached: f64,
+    /// What its workers do.
+    pub(super) worked: f64,
+    /// How long its answers take, to its callers, when the first attempt succeeds.
+    pub(super) delay: Delay,
+    /// Share of the answers that come after a retry, and how much later.
+    pub(super) late: f64,
+    pub(super) late_by: f64,
+    pub(super) loss: LossReason,
+}
+
+/// Everything that does not change within a step.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Sweep<'a> {
+    pub(super) graph: &'a Graph,
+    pub(super) inputs: &'a Inputs,
+    pub(super) queues: &'a [Option<Queue>],
+    pub(super) at: SimTime,
+    pub(super) side: Side,
+}
+
+/// Work space of a sweep, by node and by edge.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Room {
+    nodes: Vec<NodeWork>,
+    edges: Vec<EdgeWork>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct NodeWork {
+    arrivals: f64,
+    reached: f64,
+    worked: f64,
+    alive: f64,
+    let_in: f64,
+    queue: Stationary,
+    /// Answered well by itself and all it calls.
+    answered: f64,
+    delay: Delay,
+    worst: Worst,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct EdgeWork {
+    /// Calls per second, without retries.
+    first: f64,
+    attempts: f64,
+    /// Share of the calls that are answered well in the end.
+    answered: f64,
+    delay: Delay,
+    late: f64,
+    late_by: f64,
+    worst: Worst,
+}
+
+/// The largest loss.
+#[derive(Clone, Copy, Debug, Default)]
+struct Worst {
+    reason: LossReason,
+    share: f64,
+}
+
+impl Worst {
+    fn or(self, reason: LossReason, share: f64) -> Self {
+        if share > self.share { Self { reason, share } } else { self }
+    }
+}
+
+impl Sweep<'_> {
+    /// Lets `secs` pass, which end now, and tells the flows; only tells them when that is zero.
+    pub(super) fn pass(&self, state: &mut State, secs: f64, room: &mut Room) -> Picture {
+        room.nodes.clear();
+        room.nodes.resize(self.graph.nodes.len(), NodeWork::default());
+        room.edges.clear();
+        room.edges.resize(self.graph.edges.all.len(), EdgeWork::default());
+        for node in 0..self.graph.nodes.len() {
+            self.arrive(node, state, secs, room);
+        }
+        for node in (0..self.graph.nodes.len()).rev() {
+            self.answer(node, room);
+            for &edge in &self.graph.edges.to_node[node] {
+                self.call(edge, state, secs, room);
+            }
+        }
+        Picture {
+            nodes: (0..self.graph.nodes.len()).map(|node| self.picture(node, room)).collect(),
+        }
+    }
+
+    /// What reaches a Service, and what its workers do.
+    fn arrive(&self, node: NodeIdx, state: &mut State, secs: f64, room: &mut Room) {
+        let edges = &self.graph.edges;
+        let mut work = NodeWork { let_in: 1.0, ..NodeWork::default() };
+        for &edge in &edges.to_node[node] {
+            let first = match edges.all[edge].from {
+                Caller::Client(source) => self.asked(source),
+                Caller::Gateway(source) => {
+                    let client = edges.sources[source].client;
+                    let gateway = &room.nodes[edges.all[client].callee];
+                    room.edges[client].attempts * share(gateway.worked, gateway.arrivals)
+                }
+                Caller::Service(caller) => room.nodes[caller].worked,
+            };
+            let EdgeState { extra, open_until, .. } = state.edges[edge];
+            let is_open = open_until.is_some_and(|until| until > self.at);
+            let attempts = if is_open { 0.0 } else { first + extra };
+            room.edges[edge] = EdgeWork { first, attempts, ..EdgeWork::default() };
+            work.arrivals += attempts;
+        }
+        let Endpoints { ready_count, live_count, .. } = self.inputs.endpoints[node];
+        if ready_count > 0 {
+            work.alive = f64::from(live_count) / f64::from(ready_count);
+        }
+        work.reached = work.arrivals * work.alive;
+        if let Some(limit) = self.graph.nodes[node].serving.rate_limit {
+            let limit_count = limit_of_all(limit, live_count) as f64;
+            work.let_in = let_in(work.reached, limit_count, limit.window);
+        }
+        let admitted = work.reached * work.let_in;
+        work.worked = match &self.queues[node] {
+            None if self.inputs.endpoints[node].capacity_millirps == 0 => 0.0,
+            None => admitted,
+            Some(queue) => {
+                let memory = &mut state.nodes[node];
+                if secs > 0.0 {
+                    memory.ratio = queue.later(memory.ratio, memory.inside, admitted, secs);
+                }
+                work.queue = queue.stationary(memory.ratio);
+                memory.inside = work.queue.inside;
+                queue.throughput(memory.ratio, &work.queue)
+            }
+        };
+        if let (Some(limit), Some(queue)) =
+            (self.graph.nodes[node].serving.rate_limit, &self.queues[node])
+            && work.let_in < BURSTY
+        {
+            let limit_count = limit_of_all(limit, live_count) as f64;
+            work.queue = queue.burst(work.reached, limit_count, &work.queue);
+        }
+        room.nodes[node] = work;
+    }
+
+    /// Requests per second of a source.
+    fn asked(&self, source: usize) -> f64 {
+        let source = &self.graph.edges.sources[source];
+        let curve = &self.graph.nodes[source.service].loads[source.load].curve;
+        let factor = self.inputs.factors[source.service];
+        factor.rate_of(curve, self.at, self.side) as f64 / 1000.0
+    }
+
+    /// What a Service answers, and when, after all it calls.
+    fn answer(&self, node: NodeIdx, room: &mut Room) {
+        let spec = &self.graph.nodes[node];
+        let mut work = room.nodes[node];
+        let is_stuck =
+            self.queues[node].is_none() && self.inputs.endpoints[node].capacity_millirps == 0;
+        let taken = if is_stuck { 0.0 } else { 1.0 - work.queue.blocked };
+        let is_none_ready = self.inputs.endpoints[node].ready_count == 0;
+        let first = if is_none_ready { LossReason::NoEndpoints } else { LossReason::DeadEndpoints };
+        work.answered = work.alive * work.let_in * taken;
+        work.worst = Worst::default()
+            .or(first, 1.0 - work.alive)
+            .or(LossReason::RateLimited, work.alive * (1.0 - work.let_in))
+            .or(LossReason::Overload, work.alive * work.let_in * (1.0 - taken));
+        work.delay = Delay {
+            fixed: spec.own_latency.as_secs_f64(),
+            waits: work.queue.waits,
+            mean: work.queue.wait_mean,
+            variance: work.queue.wait_variance,
+        };
+        for &edge in &self.graph.edges.of_node[node] {
+            let call = &room.edges[edge];
+            let service = self.graph.nodes[self.graph.edges.all[edge].callee].service;
+            let lost = work.answered * (1.0 - call.answered);
+            work.worst = work.worst.or(LossReason::Dependency(service), lost);
+            work.answered *= call.answered;
+            work.delay = work.delay.then(call.whole_delay());
+        }
+        for database in &spec.databases {
+            if !self.inputs.are_writable[database.index()] {
+                work.worst = work.worst.or(LossReason::Database(*database), work.answered);
+                work.answered = 0.0;
+            }
+        }
+        room.nodes[node] = work;
+    }
+
+    /// What becomes of a call, and of the habits of its caller.
+    fn call(&self, edge: EdgeIdx, state: &mut State, secs: f64, room: &mut Room) {
+        let edges = &self.graph.edges;
+        let spec = &edges.all[edge];
+        let node = &room.nodes[spec.callee];
+        let (mut answered, mut delay, mut worst) = (node.answered, node.delay, node.worst);
+        if let Caller::Client(source) = spec.from
+            && let Some(upstream) = edges.sources[source].upstream
+        {
+            let beyond = &room.edges[upstream];
+            let gateway = self.graph.nodes[spec.callee].service;
+            worst = Worst::default()
+                .or(LossReason::Dependency(gateway), 1.0 - answered)
+                .or(beyond.worst.reason, answered * beyond.worst.share);
+            answered *= beyond.answered;
+            delay = delay.then(beyond.whole_delay());
+        }
+        let policy = &spec.policy;
+        let in_time = policy.timeout.map_or(1.0, |timeout| delay.is_over(timeout.as_secs_f64()));
+        worst = worst.or(LossReason::TimedOut, answered * (1.0 - in_time));
+        let succeeds = answered * in_time;
+        // Dead endpoints say nothing; where there are none, that is said at once.
+        let is_none_ready = self.inputs.endpoints[spec.callee].ready_count == 0;
+        let dead = if is_none_ready { 0.0 } else { 1.0 - node.alive };
+        let tries = Tries::of(policy, succeeds, answered - succeeds + dead);
+        let work = &mut room.edges[edge];
+        let memory = &mut state.edges[edge];
+        if secs > 0.0 {
+            let mut aim = work.first * tries.retries;
+            if let Some(ppm) = policy.retry_budget_ppm {
+                let pays = work.first * f64::from(ppm) / 1e6;
+                aim = aim.min(pays + memory.saved / SAVINGS_SPENT_SECS);
+                let saved = memory.saved + (pays - memory.extra.min(aim)) * secs;
+                memory.saved = saved.clamp(0.0, pays * BUDGET_SECS);
+            }
+            memory.extra = aim + (memory.extra - aim) * libm::exp(-secs / tries.habit_secs);
+            self.watch_breaker(policy, 1.0 - succeeds, tries.failure_secs, work.first, memory);
+        }
+        let retries = share(memory.extra, work.first);
+        let is_open = memory.open_until.is_some_and(|until| until > self.at);
+        work.answered = if is_open { 0.0 } else { ((1.0 + retries) * succeeds).min(1.0) };
+        work.delay =
+            policy.timeout.map_or(delay, |timeout| delay.given_over(timeout.as_secs_f64()));
+        work.late = retries / (1.0 + retries);
+        work.late_by = tries.late_by;
+        work.worst =
+            if is_open { Worst { reason: LossReason::BreakerOpen, share: 1.0 } } else { worst };
+    }
+
+    /// Opens a breaker, or closes it when what it protects is well again.
+    ///
+    /// It takes a while until enough calls are known to have failed; where they fail anyway, it only
+    /// matters that the breaker closes so much later.
+    fn watch_breaker(
+        &self,
+        policy: &CallPolicy,
+        fails: f64,
+        failure_secs: f64,
+        rate: f64,
+        memory: &mut EdgeState,
+    ) {
+        let Some(breaker) = &policy.breaker else { return };
+        if memory.open_until.is_some_and(|until| until > self.at) {
+            return;
+        }
+        let is_bad = fails * 1e6 >= f64::from(breaker.failures_ppm);
+        let is_trial = memory.open_until.is_some();
+        let call_count = if is_trial {
+            f64::from(breaker.trials)
+        } else {
+            f64::from(breaker.window) * f64::from(breaker.failures_ppm) / 1e6 / fails.max(1e-6)
+        };
+        let notice_secs = failure_secs + share(call_count, rate);
+        let pause = SimSpan::from_secs_f64_rounded(notice_secs).saturating_add(breaker.open_for);
+        memory.open_until = is_bad.then(|| self.at.saturating_add(pause));
+    }
+
+    fn picture(&self, node: NodeIdx, room: &Room) -> NodePicture {
+        let edges = &self.graph.edges;
+        let work = &room.nodes[node];
+        let mut picture =
+            NodePicture { reached: work.reached, worked: work.worked, ..NodePicture::default() };
+        let mut largest = -1.0;
+        let mut add = |call: &EdgeWork, answered: f64| {
+            picture.offered += call.first;
+            picture.served += call.first * answered;
+            // Answers of several callers are told as those of the largest.
+            if call.first > largest {
+                largest = call.first;
+                (picture.delay, picture.late, picture.late_by) =
+                    (call.delay, call.late, call.late_by);
+                picture.loss = call.worst.reason;
+            }
+        };
+        for source in edges.sources.iter().filter(|source| source.service == node) {
+            let call = &room.edges[source.client];
+            add(call, call.answered);
+        }
+        for &edge in &edges.to_node[node] {
+            let call = &room.edges[edge];
+            match edges.all[edge].from {
+                Caller::Service(_) => add(call, call.answered),
+                // A gateway is charged with what it loses itself.
+                Caller::Client(source) if edges.sources[source].upstream.is_some() => {
+                    let own = EdgeWork { delay: work.delay, worst: work.worst, late: 0.0, ..*call };
+                    add(&own, work.answered);
+                }
+                Caller::Client(_) | Caller::Gateway(_) => {}
+            }
+        }
+        picture.served = picture.served.min(picture.offered);
+        picture
+    }
+}
+
+impl EdgeWork {
+    /// How long the call takes, retries included.
+    fn whole_delay(&self) -> Delay {
+        self.delay.then(Delay { fixed: 0.0, waits: self.late, mean: self.late_by, variance: 0.0 })
+    }
+}
+
+/// What callers do in the long run, for each call.
+#[derive(Clone, Copy, Debug)]
+struct Tries {
+    /// Retries.
+    retries: f64,
+    /// How long it takes until they do it.
+    habit_secs: f64,
+    /// How much later an answer is that needed any.
+    late_by: f64,
+    /// How long it takes until an attempt is known to have failed.
+    failure_secs: f64,
+}
+
+impl Tries {
+    /// `succeeds` is the share of attempts that are answered in time, `silent` that of those whose
+    /// callers wait in vain until their time is over.
+    fn of(policy: &CallPolicy, succeeds: f64, silent: f64) -> Self {
+        let fails = 1.0 - succeeds;
+        let timeout_secs = policy.timeout.map_or(0.0, SimSpan::as_secs_f64);
+        let failure_secs = timeout_secs * share(silent, fails).min(1.0);
+        let (mut retries, mut weighted, mut chance) = (0.0, 0.0, 1.0);
+        let (mut pause_secs, mut pauses) = (0.0, 0.0);
+        for attempt in 0..policy.retries {
+            chance *= fails;
+            if chance < 1e-15 {
+                break;
+            }
+            pause_secs += pause_before(policy, attempt).as_secs_f64();
+            retries += chance;
+            weighted += chance * f64::from(attempt + 1);
+            pauses += chance * pause_secs;
+        }
+        let late_by = share(weighted, retries) * failure_secs + share(pauses, retries);
+        Self {
+            retries,
+            habit_secs: (failure_secs + policy.backoff.as_secs_f64()).max(HABIT_SECS_MIN),
+            late_by,
+            failure_secs,
+        }
+    }
+}
+
+/// The share of a Poisson flow that a limit of so many in each window lets in, by the normal law.
+fn let_in(rate: f64, limit_count: f64, window: SimSpan) -> f64 {
+    let mean = rate * window.as_secs_f64();
+    if mean <= 0.0 {
+        return 1.0;
+    }
+    let deviation = libm::sqrt(mean);
+    let score = (limit_count - mean) / deviation;
+    let density = libm::exp(-score * score / 2.0) / libm::sqrt(std::f64::consts::TAU);
+    let beyond = deviation * (density - score * normal_share(-score));
+    (1.0 - beyond / mean).clamp(0.0, 1.0)
+}
+
+/// `part / whole`, zero of nothing.
+fn share(part: f64, whole: f64) -> f64 {
+    if whole > 0.0 { part / whole } else { 0.0 }
+}

@@ -1,0 +1,253 @@
+//! Every single request an event: the exact form of the model that [`Flows`](crate::Flows) solves.
+//!
+//! Each request comes from its source, waits for a worker, is worked on, calls what it needs, is
+//! timed out, retried and counted. Requests influence nothing outside themselves, so they are
+//! played only when somebody looks: up to the moment of the next change, by a kernel of their own.
+//! Windows of a second, cut at every change, tell what became of them.
+
+use std::hash::Hasher as _;
+use std::sync::Arc;
+
+use model_api::observation::{FlowSegment, WAIT_SHAPE_EXPONENTIAL};
+use model_api::{Blueprint, DatabaseId, Observation, ServiceId};
+use sim_kernel::{
+    Context, Limits, NoRecorder, Outcome, Recorder, SimSpan, SimTime, Simulation, StableHasher,
+    Streams,
+};
+
+use crate::evaluation::Endpoints;
+use crate::graph::{GraphError, Plan};
+
+mod engine;
+mod policy;
+mod source;
+mod station;
+mod tally;
+
+use engine::Engine;
+pub(crate) use engine::pause_before;
+pub(crate) use station::{limit_of_all, waiting_max};
+use tally::Window;
+
+/// How long a window is, when nothing changes.
+pub const WINDOW: SimSpan = SimSpan::from_secs(1);
+
+/// Events of requests in one run: ten times those of anything else.
+const EVENT_COUNT_MAX: u64 = 10_000_000_000;
+
+/// All requests of a run, one by one.
+#[derive(Clone, Debug)]
+pub struct Requests {
+    plan: Arc<Plan>,
+    /// By part of the graph.
+    simulations: Vec<Simulation<Engine, NoRecorder>>,
+    window_from: SimTime,
+    /// How the first part that met a limit ended.
+    limit: Option<Outcome>,
+}
+
+/// Latencies of one Service so far, in nanoseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Latencies {
+    /// Requests that were answered well.
+    pub count: u64,
+    /// The sum of their latencies, exactly.
+    pub sum_ns: u128,
+}
+
+impl Requests {
+    /// Requests as the blueprint's loads and profiles have them, at time zero; no Service has
+    /// endpoints yet.
+    ///
+    /// # Errors
+    /// When Services need each other in a circle, or a curve goes back in time.
+    pub fn new(blueprint: &Blueprint, streams: Streams) -> Result<Self, GraphError> {
+        Ok(Self::of(&Arc::new(Plan::new(blueprint)?), streams))
+    }
+
+    pub(crate) fn of(plan: &Arc<Plan>, streams: Streams) -> Self {
+        let limits = Limits { event_count_max: EVENT_COUNT_MAX, ..Limits::default() };
+        let simulations = (0..plan.parts.len()).map(|part| {
+            let engine = Engine::new(plan, part, streams);
+            let mut simulation = Simulation::new(engine, NoRecorder, limits);
+            simulation.apply(Engine::begin);
+            simulation
+        });
+        Self {
+            simulations: simulations.collect(),
+            plan: Arc::clone(plan),
+            window_from: SimTime::ZERO,
+            limit: None,
+        }
+    }
+
+    /// Plays all requests up to and including `until`.
+    pub fn advance(&mut self, until: SimTime) {
+        for simulation in &mut self.simulations {
+            let outcome = simulation.run_until(until);
+            if !outcome.is_complete() {
+                self.limit.get_or_insert(outcome);
+            }
+        }
+    }
+
+    /// The limit that ended the requests before their time, if one did.
+    pub fn limit(&self) -> Option<Outcome> {
+        self.limit
+    }
+
+    /// The digest of a run whose other events have the digest `of_others`.
+    pub fn digest(&self, of_others: u64) -> u64 {
+        let mut digest = StableHasher::default();
+        digest.write_u64(of_others);
+        for simulation in &self.simulations {
+            digest.write_u64(simulation.digest());
+        }
+        digest.finish()
+    }
+
+    /// Requests from outside so far.
+    pub fn request_count(&self) -> u64 {
+        self.simulations.iter().map(|simulation| simulation.model().request_count()).sum()
+    }
+
+    /// Tells what stands behind a Service, from the moment on up to which was played.
+    pub fn set_endpoints(
+        &mut self,
+        service: ServiceId,
+        ready_count: u32,
+        live_count: u32,
+        capacity_millirps: u64,
+    ) {
+        if let Some((part, node)) = self.plan.place_of(service) {
+            let endpoints = Endpoints { ready_count, live_count, capacity_millirps };
+            self.set_node_endpoints(part, node, endpoints);
+        }
+    }
+
+    pub(crate) fn set_node_endpoints(&mut self, part: usize, node: usize, endpoints: Endpoints) {
+        self.simulations[part]
+            .apply(|engine, ctx| engine.set_endpoints(node, endpoints, ctx.now()));
+    }
+
+    pub(crate) fn set_writable(&mut self, part: usize, database: DatabaseId, is_writable: bool) {
+        self.simulations[part].model_mut().set_writable(database, is_writable);
+    }
+
+    pub(crate) fn set_factor(&mut self, part: usize, node: usize, factor: u64, ramp: SimSpan) {
+        self.simulations[part].apply(|engine, ctx| engine.set_factor(node, factor, ramp, ctx));
+    }
+
+    /// Latencies of the requests to a Service, as its callers see them.
+    pub fn latencies(&self, service: ServiceId) -> Option<Latencies> {
+        let (part, node) = self.plan.place_of(service)?;
+        let tally = &self.simulations[part].model().tallies[node];
+        Some(Latencies { count: tally.latencies().len(), sum_ns: tally.latency_sum_ns() })
+    }
+
+    /// The latency within which this share of the answers came, in nanoseconds.
+    pub fn latency_quantile_ns(&self, service: ServiceId, quantile: f64) -> Option<u64> {
+        let (part, node) = self.plan.place_of(service)?;
+        let histogram = self.simulations[part].model().tallies[node].latencies();
+        (!histogram.is_empty()).then(|| histogram.value_at_quantile(quantile))
+    }
+
+    /// Answers of a Service so far that took at most so long, with a thousandth of rounding.
+    pub fn answered_within(&self, service: ServiceId, limit: SimSpan) -> u64 {
+        let Some((part, node)) = self.plan.place_of(service) else { return 0 };
+        let histogram = self.simulations[part].model().tallies[node].latencies();
+        histogram.count_between(0, limit.as_nanos())
+    }
+
+    /// Requests that ended so far, and how many of them were answered well.
+    pub fn ended_and_served(&self, service: ServiceId) -> (u64, u64) {
+        self.plan.place_of(service).map_or((0, 0), |(part, node)| {
+            self.simulations[part].model().tallies[node].ended_and_served()
+        })
+    }
+
+    /// Requests that wait for a worker of a Service now.
+    pub fn waiting_count(&mut self, service: ServiceId) -> usize {
+        let Some((part, node)) = self.plan.place_of(service) else { return 0 };
+        self.simulations[part].apply(|engine, ctx| engine.waiting_count(node, ctx.now()))
+    }
+
+    /// Ends the window that goes on, unless it is empty, and tells those of which everything is
+    /// known; all of them when the run `is_over`.
+    pub(crate) fn close_window<E, R>(&mut self, is_over: bool, ctx: &mut Context<'_, E, R>)
+    where
+        E: Copy,
+        R: Recorder<Observation>,
+    {
+        let now = ctx.now();
+        if self.window_from < now {
+            self.window_from = now;
+            for simulation in &mut self.simulations {
+                simulation.model_mut().close_window(now);
+            }
+        }
+        for simulation in &mut self.simulations {
+            let engine = simulation.model_mut();
+            for node in 0..engine.graph().nodes.len() {
+                while let Some(window) = engine.tallies[node].take_window(is_over) {
+                    ctx.observe(|| Observation::Flow(segment(engine, node, &window)));
+                }
+            }
+        }
+    }
+
+    /// Tells how long answers took. To be called once, at the end of the run.
+    pub(crate) fn tell_latencies<E, R>(&self, ctx: &mut Context<'_, E, R>)
+    where
+        E: Copy,
+        R: Recorder<Observation>,
+    {
+        for simulation in &self.simulations {
+            let engine = simulation.model();
+            for (node, tally) in engine.graph().nodes.iter().zip(&engine.tallies) {
+                for bucket in tally.latencies().iter_recorded() {
+                    ctx.observe(|| Observation::Answered {
+                        service: node.service,
+                        within_ns: bucket.value_iterated_to(),
+                        count: bucket.count_since_last_iteration(),
+                    });
+                }
+            }
+        }
+    }
+}
+
+/// What became of the requests to a node in a window.
+///
+/// Where the outside asks, the rate is that of the load and the share answered is what was seen, so
+/// that the chance of arrivals does not look like a change of the service.
+fn segment(engine: &Engine, node: usize, window: &Window) -> FlowSegment {
+    let Window { from, until, ended, served, .. } = *window;
+    let nanos = u128::from((until - from).as_nanos()).max(1);
+    let seen = (u128::from(ended) * 1_000_000_000_000 + nanos / 2) / nanos;
+    let seen = u64::try_from(seen).unwrap_or(u64::MAX);
+    let (first, last) = window.asked_millirps.unwrap_or((seen, seen));
+    let of_served = |offered: u64| {
+        if ended == 0 {
+            return offered;
+        }
+        let part = u128::from(offered) * u128::from(served) / u128::from(ended);
+        u64::try_from(part).expect("no more than what was offered")
+    };
+    FlowSegment {
+        service: engine.graph().nodes[node].service,
+        from,
+        until,
+        offered_from_millirps: first,
+        offered_until_millirps: last,
+        served_from_millirps: of_served(first),
+        served_until_millirps: of_served(last),
+        base_latency_ns: engine.graph().nodes[node].base_latency.as_nanos(),
+        wait_probability_ppm: 0,
+        wait_mean_ns: 0,
+        wait_shape_milli: WAIT_SHAPE_EXPONENTIAL,
+        late_ppm: 0,
+        late_by_ns: 0,
+        loss: window.largest_loss(),
+    }
+}

@@ -1,0 +1,95 @@
+//! When requests come from outside.
+//!
+//! A Poisson process whose rate follows the load: candidates come at the highest rate of a stretch
+//! and are kept with the probability of the rate at their moment (Lewis and Shedler 1979).
+
+use sim_kernel::{EntityKey, Purpose, SimSpan, SimTime, Stream, Streams};
+
+use crate::curve::{Curve, Factor, Shape, Side};
+
+const ARRIVALS: Purpose = Purpose::new("arrivals");
+
+/// Where requests come from.
+#[derive(Clone, Debug)]
+pub(super) struct Source {
+    stream: Stream,
+    /// Highest rate of the stretch, in requests per nanosecond.
+    peak: f64,
+    /// Whether every candidate comes.
+    is_constant: bool,
+    /// When the stretch ends.
+    end: SimTime,
+    /// Counts how often the plan for the next request was thrown away.
+    pub(super) epoch: u32,
+}
+
+/// What comes next from a source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Next {
+    /// A candidate.
+    Candidate(SimTime),
+    /// The end of the stretch.
+    Bend(SimTime),
+    /// Nothing any more.
+    Nothing,
+}
+
+impl Source {
+    pub(super) fn new(entity: EntityKey, streams: Streams) -> Self {
+        let stream = streams.stream(entity, ARRIVALS);
+        Self { stream, peak: 0.0, is_constant: true, end: SimTime::ZERO, epoch: 0 }
+    }
+
+    /// Looks at the load from now on.
+    pub(super) fn turn(&mut self, curve: &Curve, factor: Factor, now: SimTime) {
+        self.epoch += 1;
+        let knot = [curve.next_knot(now), factor.next_knot(now)].into_iter().flatten().min();
+        self.end = knot.unwrap_or(SimTime::MAX);
+        let shape = curve.piece_at(now, Side::After).shape().times(factor.shape(now, Side::After));
+        self.is_constant = shape == Shape::Constant;
+        let rate = |at, side| factor.rate_of(curve, at, side) as f64;
+        let first = rate(now, Side::After);
+        self.peak = 1e-12
+            * match shape {
+                Shape::Constant => first,
+                Shape::Linear => first.max(rate(self.end, Side::Before)),
+                // Of a product of two lines the ends of each give a bound.
+                Shape::Curved => {
+                    let of = |at, side| Factor::ONE.rate_of(curve, at, side) as f64;
+                    let base = of(now, Side::After).max(of(self.end, Side::Before)).max(1.0);
+                    let first_factor = first / of(now, Side::After).max(1.0);
+                    let last = rate(self.end, Side::Before);
+                    let last_factor = last / of(self.end, Side::Before).max(1.0);
+                    base * first_factor.max(last_factor)
+                }
+            };
+    }
+
+    /// The next candidate after `now`.
+    #[inline]
+    pub(super) fn next(&mut self, now: SimTime) -> Next {
+        let at = if self.peak > 0.0 {
+            let gap_ns = self.stream.draw().standard_exponential() / self.peak;
+            now.saturating_add(SimSpan::from_secs_f64_rounded(gap_ns * 1e-9))
+        } else {
+            SimTime::MAX
+        };
+        if at < self.end {
+            Next::Candidate(at)
+        } else if self.end < SimTime::MAX {
+            Next::Bend(self.end)
+        } else {
+            Next::Nothing
+        }
+    }
+
+    /// Whether a candidate comes.
+    #[inline]
+    pub(super) fn keeps(&mut self, curve: &Curve, factor: Factor, now: SimTime) -> bool {
+        if self.is_constant {
+            return true;
+        }
+        let rate = factor.rate_of(curve, now, Side::After) as f64 * 1e-12;
+        self.stream.draw().unit() * self.peak < rate
+    }
+}

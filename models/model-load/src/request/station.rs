@@ -1,0 +1,219 @@
+//! Where requests wait and are worked on: first come, first served, by several workers.
+//!
+//! The work of a request is drawn when it comes, so the moment at which a worker takes it is known
+//! at once: the earliest moment at which any worker is free (Kiefer and Wolfowitz 1955). A visit
+//! that waits costs no event of its own.
+
+use std::collections::VecDeque;
+
+use model_api::path::{RateLimit, RateLimitCounts, Serving, Work};
+use sim_kernel::{EntityKey, Purpose, SimSpan, SimTime, Stream, Streams};
+
+use crate::evaluation::Endpoints;
+
+const WORK: Purpose = Purpose::new("work of a request");
+
+/// Why a station does not take a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Refusal {
+    /// Nobody is there.
+    NoEndpoints,
+    /// The queue is full.
+    Overload,
+    /// The rate limit is reached.
+    RateLimited,
+}
+
+/// When a request is worked on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Turn {
+    /// A worker takes it.
+    pub(super) start: SimTime,
+    /// The worker is free again.
+    pub(super) done: SimTime,
+}
+
+/// The workers behind one Service, and who waits for them.
+#[derive(Clone, Debug)]
+pub(super) struct Station {
+    serving: Serving,
+    stream: Stream,
+    /// When each worker is free: a binary heap, the earliest first.
+    free_at: Vec<u64>,
+    /// When those that wait are taken, in order.
+    starts: VecDeque<u64>,
+    /// Mean time that a request keeps a worker, in nanoseconds; zero when work takes no time.
+    work_mean_ns: f64,
+    /// Requests that may wait.
+    waiting_max: usize,
+    ready_count: u32,
+    live_count: u32,
+    /// The window of the rate limit that was counted last, and what was let in.
+    counted: (u64, u64),
+}
+
+impl Station {
+    pub(super) fn new(serving: Serving, entity: EntityKey, streams: Streams) -> Self {
+        Self {
+            serving,
+            stream: streams.stream(entity, WORK),
+            free_at: Vec::new(),
+            starts: VecDeque::new(),
+            work_mean_ns: 0.0,
+            waiting_max: 0,
+            ready_count: 0,
+            live_count: 0,
+            counted: (0, 0),
+        }
+    }
+
+    /// Takes note of what stands behind the Service from now on.
+    ///
+    /// Simplified: a request that waits keeps the turn that it got; those that come later meet the
+    /// new workers. Work in a pod that dies is finished.
+    pub(super) fn set_endpoints(&mut self, endpoints: Endpoints, now: SimTime) {
+        let Endpoints { ready_count, live_count, capacity_millirps } = endpoints;
+        (self.ready_count, self.live_count) = (ready_count, live_count);
+        let worker_count = (live_count as usize).saturating_mul(self.serving.workers as usize);
+        let is_endless = capacity_millirps == u64::MAX;
+        let can_work = capacity_millirps > 0 && !is_endless;
+        self.work_mean_ns =
+            if can_work { worker_count as f64 * 1e12 / capacity_millirps as f64 } else { 0.0 };
+        self.waiting_max = waiting_max(&self.serving, endpoints);
+        let worker_count = if can_work { worker_count } else { 0 };
+        self.free_at.truncate(worker_count);
+        while self.free_at.len() < worker_count {
+            self.free_at.push(now.as_nanos());
+            self.sift_up();
+        }
+        if live_count > 0 && capacity_millirps == 0 {
+            // They live and can do nothing: as if nobody were there.
+            self.live_count = 0;
+        }
+    }
+
+    /// The share of the endpoints that a request may be sent to, but not answer.
+    pub(super) fn dead_share(&self) -> f64 {
+        if self.ready_count == 0 {
+            0.0
+        } else {
+            1.0 - f64::from(self.live_count) / f64::from(self.ready_count)
+        }
+    }
+
+    /// Requests that wait now.
+    pub(super) fn waiting_count(&mut self, now: SimTime) -> usize {
+        while self.starts.front().is_some_and(|start| *start <= now.as_nanos()) {
+            self.starts.pop_front();
+        }
+        self.starts.len()
+    }
+
+    /// Gives a request that comes now its turn.
+    #[inline]
+    pub(super) fn admit(&mut self, now: SimTime) -> Result<Turn, Refusal> {
+        if self.live_count == 0 {
+            return Err(Refusal::NoEndpoints);
+        }
+        if let Some(limit) = self.serving.rate_limit {
+            self.count(limit, now)?;
+        }
+        let Some(&free_at) = self.free_at.first() else {
+            return Ok(Turn { start: now, done: now });
+        };
+        let start = if free_at <= now.as_nanos() {
+            now.as_nanos()
+        } else {
+            if self.waiting_count(now) >= self.waiting_max {
+                return Err(Refusal::Overload);
+            }
+            self.starts.push_back(free_at);
+            free_at
+        };
+        let done = SimTime::from_nanos(start).saturating_add(self.work());
+        self.free_at[0] = done.as_nanos();
+        self.sift_down();
+        Ok(Turn { start: SimTime::from_nanos(start), done })
+    }
+
+    /// Kong's `rate-limiting` plugin counts in windows of the calendar (`kong/plugins/rate-limiting`,
+    /// 3.x), so twice the limit may pass around a boundary.
+    fn count(&mut self, limit: RateLimit, now: SimTime) -> Result<(), Refusal> {
+        let window = now.as_nanos() / limit.window.as_nanos().max(1);
+        if self.counted.0 != window {
+            self.counted = (window, 0);
+        }
+        if self.counted.1 >= limit_of_all(limit, self.live_count) {
+            return Err(Refusal::RateLimited);
+        }
+        self.counted.1 += 1;
+        Ok(())
+    }
+
+    fn work(&mut self) -> SimSpan {
+        let draw = self.stream.draw();
+        let factor = match self.serving.work {
+            Work::Exponential => draw.standard_exponential(),
+            Work::Constant => 1.0,
+            Work::Lognormal { variation } => {
+                let sigma_squared = libm::log1p(variation * variation);
+                libm::exp(libm::sqrt(sigma_squared) * draw.standard_normal() - sigma_squared / 2.0)
+            }
+        };
+        SimSpan::from_secs_f64_rounded(self.work_mean_ns * factor * 1e-9)
+    }
+
+    fn sift_up(&mut self) {
+        let mut idx = self.free_at.len() - 1;
+        while idx > 0 && self.free_at[idx] < self.free_at[(idx - 1) / 2] {
+            self.free_at.swap(idx, (idx - 1) / 2);
+            idx = (idx - 1) / 2;
+        }
+    }
+
+    #[inline]
+    fn sift_down(&mut self) {
+        let heap = self.free_at.as_mut_slice();
+        let moved = heap[0];
+        let mut idx = 0;
+        loop {
+            let mut child = 2 * idx + 1;
+            if child >= heap.len() {
+                break;
+            }
+            if child + 1 < heap.len() && heap[child + 1] < heap[child] {
+                child += 1;
+            }
+            if moved <= heap[child] {
+                break;
+            }
+            heap[idx] = heap[child];
+            idx = child;
+        }
+        heap[idx] = moved;
+    }
+}
+
+/// Requests that may wait for the workers behind a Service.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "it is positive, and `as` saturates"
+)]
+pub(crate) fn waiting_max(serving: &Serving, endpoints: Endpoints) -> usize {
+    match serving.queue_limit {
+        Some(limit) => limit as usize * endpoints.live_count as usize,
+        None => {
+            let wait = crate::wait::OVERLOAD_WAIT.as_secs_f64();
+            (endpoints.capacity_millirps as f64 / 1000.0 * wait + 0.5) as usize
+        }
+    }
+}
+
+/// What all pods together let in, in a window.
+pub(crate) fn limit_of_all(limit: RateLimit, live_count: u32) -> u64 {
+    match limit.counts {
+        RateLimitCounts::EachPod => limit.limit.saturating_mul(live_count.into()),
+        RateLimitCounts::Together => limit.limit,
+    }
+}

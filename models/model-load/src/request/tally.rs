@@ -1,0 +1,133 @@
+//! What became of the requests to one Service.
+
+use std::collections::VecDeque;
+
+use hdrhistogram::Histogram;
+use model_api::observation::LossReason;
+use sim_kernel::{SimSpan, SimTime};
+
+/// Shortest and longest latency that is told apart: a microsecond and an hour.
+const LATENCY_NS: (u64, u64) = (1_000, 3_600_000_000_000);
+/// Significant digits of a latency.
+const DIGITS: u8 = 3;
+
+/// Outcomes by the window in which requests were sent, and latencies of the whole run.
+#[derive(Clone, Debug)]
+pub(super) struct Tally {
+    /// Windows that were not told yet, the last of which goes on.
+    windows: VecDeque<Window>,
+    /// The number of the first of them.
+    first: u32,
+    ended: u64,
+    served: u64,
+    latencies: Histogram<u32>,
+    latency_sum_ns: u128,
+}
+
+/// Requests that were sent in a stretch of time.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Window {
+    pub(super) from: SimTime,
+    pub(super) until: SimTime,
+    /// Requests that clients ask for at both ends, per 1000 s, when nobody else asks.
+    pub(super) asked_millirps: Option<(u64, u64)>,
+    asked: u64,
+    pub(super) ended: u64,
+    pub(super) served: u64,
+    /// Lost, by reason; few.
+    lost: Vec<(LossReason, u64)>,
+}
+
+impl Tally {
+    pub(super) fn new() -> Self {
+        let latencies = Histogram::new_with_bounds(LATENCY_NS.0, LATENCY_NS.1, DIGITS);
+        Self {
+            windows: VecDeque::from([Window::default()]),
+            first: 0,
+            ended: 0,
+            served: 0,
+            latencies: latencies.expect("the bounds are in order and the digits are few"),
+            latency_sum_ns: 0,
+        }
+    }
+
+    /// A request was sent now.
+    #[inline]
+    pub(super) fn asked(&mut self) {
+        self.windows.back_mut().expect("one window goes on").asked += 1;
+    }
+
+    /// One that was sent in this window was answered well.
+    #[inline]
+    pub(super) fn answered(&mut self, window: u32, latency: SimSpan) {
+        self.ended += 1;
+        self.served += 1;
+        let window = self.window(window);
+        window.ended += 1;
+        window.served += 1;
+        self.latencies.saturating_record(latency.as_nanos());
+        self.latency_sum_ns += u128::from(latency.as_nanos());
+    }
+
+    pub(super) fn lost(&mut self, window: u32, reason: LossReason) {
+        self.ended += 1;
+        let window = self.window(window);
+        window.ended += 1;
+        match window.lost.iter_mut().find(|(other, _)| *other == reason) {
+            Some((_, count)) => *count += 1,
+            None => window.lost.push((reason, 1)),
+        }
+    }
+
+    #[inline]
+    fn window(&mut self, number: u32) -> &mut Window {
+        &mut self.windows[(number - self.first) as usize]
+    }
+
+    /// Ends the window that goes on, and begins another.
+    pub(super) fn close_window(&mut self, now: SimTime, asked_millirps: Option<(u64, u64)>) {
+        let window = self.windows.back_mut().expect("one window goes on");
+        (window.until, window.asked_millirps) = (now, asked_millirps);
+        self.windows.push_back(Window { from: now, ..Window::default() });
+    }
+
+    /// When the window that goes on began.
+    pub(super) fn window_from(&self) -> SimTime {
+        self.windows.back().map_or(SimTime::ZERO, |window| window.from)
+    }
+
+    /// Takes the oldest window out, once it is over and all its requests have ended; or in any case,
+    /// when nothing will end any more.
+    pub(super) fn take_window(&mut self, is_final: bool) -> Option<Window> {
+        let oldest = self.windows.front()?;
+        let is_known = self.windows.len() > 1 && (oldest.asked == oldest.ended || is_final);
+        if !is_known {
+            return None;
+        }
+        self.first += 1;
+        self.windows.pop_front()
+    }
+
+    /// Requests that ended so far, and of these answered well.
+    pub(super) fn ended_and_served(&self) -> (u64, u64) {
+        (self.ended, self.served)
+    }
+
+    /// The sum of all latencies, in nanoseconds.
+    pub(super) fn latency_sum_ns(&self) -> u128 {
+        self.latency_sum_ns
+    }
+
+    /// Latencies of the run so far.
+    pub(super) fn latencies(&self) -> &Histogram<u32> {
+        &self.latencies
+    }
+}
+
+impl Window {
+    /// Why most are lost; the first reason of equals, so that the order of losses does not matter.
+    pub(super) fn largest_loss(&self) -> LossReason {
+        let by_count = |(reason, count): &&(LossReason, u64)| (*count, std::cmp::Reverse(*reason));
+        self.lost.iter().max_by_key(by_count).map_or(LossReason::None, |(reason, _)| *reason)
+    }
+}

@@ -1,0 +1,314 @@
+//! Flows and single requests are one model: they say the same.
+//!
+//! Availability within 0.05 points, p50, p95 and p99 within 5 %, and within 15 % where workers are
+//! 95 % busy. The table that `docs/REQUESTS.md` shows is what `table` prints.
+
+use std::fmt::Write as _;
+
+use model_api::observation::FlowSegment;
+use model_api::path::{Breaker, CallPolicy, RateLimit, RateLimitCounts, Serving, Work};
+use sim_kernel::{SimSpan, SimTime};
+
+use crate::world::{Act, Case, Node, Run};
+
+/// The largest difference of availability, in points.
+const POINTS: f64 = 0.05;
+/// Runs of single requests of each case, and how many standard errors of their mean are chance.
+const RUN_COUNT: u64 = 4;
+const CHANCE: f64 = 2.5;
+const QUANTILES: [f64; 3] = [0.5, 0.95, 0.99];
+
+/// A case, the Service that is looked at, and how close latencies must be, in percent; without it
+/// they are not compared: most requests fail, or wait in a queue that only just fills or drains.
+struct Comparison {
+    name: &'static str,
+    case: Case,
+    service: u32,
+    percent: Option<f64>,
+}
+
+fn millis(millis: u64) -> SimSpan {
+    SimSpan::from_millis(millis)
+}
+
+/// How clients call that do not wait longer than this, and try again so often.
+fn patience(timeout_millis: u64, retries: u32) -> CallPolicy {
+    CallPolicy {
+        timeout: Some(millis(timeout_millis)),
+        retries,
+        backoff: millis(100),
+        ..CallPolicy::default()
+    }
+}
+
+/// One Service: requests per second, workers of its one pod, what they can do per second.
+fn single(rps: u64, workers: u32, capacity: u64, client: CallPolicy, serving: Serving) -> Case {
+    let serving = Serving { workers, ..serving };
+    let node = Node {
+        base_millis: 5,
+        loads: vec![(None, vec![(0, rps * 1000)])],
+        client,
+        serving,
+        ..Node::default()
+    };
+    Case {
+        nodes: vec![node],
+        start: vec![Act::Endpoints(0, 1, 1, capacity * 1000)],
+        script: Vec::new(),
+        millis: 400_000,
+    }
+}
+
+/// A spike of this factor for ten seconds, a minute after the start.
+fn with_spike(mut case: Case, factor_milli: u64) -> Case {
+    case.script =
+        vec![(60_000, Act::Factor(0, factor_milli, 0)), (70_000, Act::Factor(0, 1000, 0))];
+    case
+}
+
+/// A gateway, a shop behind it, and a stock that the shop calls.
+fn chain(policy: CallPolicy, client: CallPolicy) -> Case {
+    let hop = |base_millis, calls: &[u32], policy| Node {
+        base_millis,
+        calls: calls.to_vec(),
+        policy,
+        serving: Serving { workers: 4, ..Serving::default() },
+        ..Node::default()
+    };
+    let mut nodes =
+        vec![hop(2, &[], CallPolicy::default()), hop(10, &[2], policy), hop(5, &[], policy)];
+    nodes[1].loads = vec![(Some(0), vec![(0, 400_000)])];
+    nodes[1].client = client;
+    let start = (0..3).zip([800, 600, 550]);
+    Case {
+        nodes,
+        start: start.map(|(node, capacity)| Act::Endpoints(node, 3, 3, capacity * 1000)).collect(),
+        script: Vec::new(),
+        millis: 400_000,
+    }
+}
+
+fn queue_of(limit: u32) -> Serving {
+    Serving { queue_limit: Some(limit), ..Serving::default() }
+}
+
+fn comparisons() -> Vec<Comparison> {
+    let plain = CallPolicy::default();
+    let calm = patience(5_000, 0);
+    let some = Serving::default();
+    let budget = CallPolicy { retry_budget_ppm: Some(100_000), ..patience(500, 3) };
+    let breaker = CallPolicy {
+        breaker: Some(Breaker { open_for: SimSpan::from_secs(20), ..Breaker::default() }),
+        ..patience(300, 0)
+    };
+    let limit = |limit| Serving {
+        rate_limit: Some(RateLimit {
+            limit,
+            window: SimSpan::from_secs(1),
+            counts: RateLimitCounts::EachPod,
+        }),
+        ..Serving::default()
+    };
+    let work = |work| Serving { work, ..Serving::default() };
+    let mut dead = chain(patience(200, 2), patience(2_000, 1));
+    dead.script = vec![
+        (60_000, Act::Endpoints(2, 3, 2, 550_000)),
+        (100_000, Act::Endpoints(2, 2, 2, 550_000)),
+    ];
+    let mut broken = chain(breaker, patience(2_000, 0));
+    broken.script = vec![
+        (100_000, Act::Endpoints(2, 3, 0, 0)),
+        (150_000, Act::Endpoints(2, 0, 0, 0)),
+        (290_000, Act::Endpoints(2, 3, 3, 550_000)),
+    ];
+    let of = |name, case, service, percent| Comparison { name, case, service, percent };
+    vec![
+        of("8 workers, 50 % busy", single(400, 8, 800, plain, some), 0, Some(5.0)),
+        of("8 workers, 75 % busy", single(600, 8, 800, plain, some), 0, Some(5.0)),
+        of("8 workers, 95 % busy", single(760, 8, 800, plain, some), 0, Some(15.0)),
+        of("1 worker, 75 % busy, time-out", single(750, 1, 1000, calm, some), 0, Some(5.0)),
+        of(
+            "1 worker, 75 % busy, constant work",
+            single(750, 1, 1000, plain, work(Work::Constant)),
+            0,
+            Some(5.0),
+        ),
+        of(
+            "8 workers, 75 % busy, queue of 8",
+            single(600, 8, 800, plain, queue_of(8)),
+            0,
+            Some(5.0),
+        ),
+        of(
+            "8 workers, 120 % busy, queue of 100",
+            single(960, 8, 800, plain, queue_of(100)),
+            0,
+            Some(15.0),
+        ),
+        of("gateway, shop, stock", chain(calm, calm), 1, Some(5.0)),
+        of("stock loses an endpoint, retries", dead, 1, None),
+        of("stock is gone, circuit breaker", broken, 1, None),
+        of("rate limit", single(400, 8, 800, plain, limit(300)), 0, Some(5.0)),
+        of(
+            "spike, no retries",
+            with_spike(single(600, 8, 800, patience(500, 0), queue_of(800)), 2500),
+            0,
+            None,
+        ),
+        of(
+            "spike, retries: a storm that stays",
+            with_spike(single(600, 8, 800, patience(500, 3), queue_of(800)), 2500),
+            0,
+            None,
+        ),
+        of(
+            "spike, retries with a budget of 10 %",
+            with_spike(single(600, 8, 800, budget, queue_of(800)), 2500),
+            0,
+            None,
+        ),
+    ]
+}
+
+/// Requests offered and served, in thousandths.
+fn totals(run: &Run, service: u32) -> (f64, f64) {
+    run.of(service).iter().fold((0.0, 0.0), |(offered, served), (until, segment)| {
+        let secs = (*until - segment.from).as_secs_f64() / 2.0;
+        let sum = |first: u64, last: u64| (first as f64 + last as f64) * secs;
+        (
+            offered + sum(segment.offered_from_millirps, segment.offered_until_millirps),
+            served + sum(segment.served_from_millirps, segment.served_until_millirps),
+        )
+    })
+}
+
+fn availability(run: &Run, service: u32) -> f64 {
+    let (offered, served) = totals(run, service);
+    100.0 * served / offered
+}
+
+/// Latency in milliseconds, of single requests.
+fn counted(run: &Run, service: u32, quantile: f64) -> f64 {
+    let of_service = run.answered.iter().filter(|(id, _, _)| id.0 == service);
+    let total: u64 = of_service.clone().map(|(_, _, count)| count).sum();
+    let mut left = quantile * total as f64;
+    for (_, within_ns, count) in of_service {
+        left -= *count as f64;
+        if left <= 0.0 {
+            return *within_ns as f64 * 1e-6;
+        }
+    }
+    f64::NAN
+}
+
+/// The same of flows.
+fn computed(run: &Run, service: u32, quantile: f64) -> f64 {
+    let segments = run.of(service);
+    let weight = |until: SimTime, segment: &FlowSegment| {
+        let served = segment.served_from_millirps + segment.served_until_millirps;
+        served as f64 * (until - segment.from).as_secs_f64()
+    };
+    let total: f64 = segments.iter().map(|(until, segment)| weight(*until, segment)).sum();
+    let within = |limit_ns: f64| {
+        let share = segments
+            .iter()
+            .map(|(until, segment)| weight(*until, segment) * share_within(segment, limit_ns));
+        share.sum::<f64>() / total
+    };
+    let (mut low, mut high) = (0.0, 1e12);
+    for _ in 0..80 {
+        let middle = f64::midpoint(low, high);
+        if within(middle) < quantile { low = middle } else { high = middle }
+    }
+    high * 1e-6
+}
+
+fn share_within(segment: &FlowSegment, limit_ns: f64) -> f64 {
+    let late = f64::from(segment.late_ppm) / 1e6;
+    let at_once = |limit_ns: f64| {
+        let left = limit_ns - segment.base_latency_ns as f64;
+        if left < 0.0 {
+            return 0.0;
+        }
+        if segment.wait_mean_ns == 0 {
+            return 1.0;
+        }
+        let waits = f64::from(segment.wait_probability_ppm) / 1e6;
+        let shape = f64::from(segment.wait_shape_milli) / 1e3;
+        1.0 - waits + waits * gamma_share(shape, shape * left / segment.wait_mean_ns as f64)
+    };
+    (1.0 - late) * at_once(limit_ns) + late * at_once(limit_ns - segment.late_by_ns as f64)
+}
+
+/// By its series, which needs no more than patience.
+fn gamma_share(shape: f64, point: f64) -> f64 {
+    if point <= 0.0 {
+        return 0.0;
+    }
+    if point > shape + 40.0 * shape.sqrt() + 40.0 {
+        return 1.0;
+    }
+    let (mut term, mut sum) = (1.0 / shape, 1.0 / shape);
+    for step in 1..20_000 {
+        term *= point / (shape + f64::from(step));
+        sum += term;
+        if term < sum * 1e-13 {
+            break;
+        }
+    }
+    (shape * point.ln() - point - libm::lgamma(shape)).exp() * sum
+}
+
+/// Mean and standard error.
+fn mean_and_error(values: &[f64]) -> (f64, f64) {
+    let count = values.len() as f64;
+    let mean = values.iter().sum::<f64>() / count;
+    let variance = values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / (count - 1.0);
+    (mean, (variance / count).sqrt())
+}
+
+/// Compares the cases of one remainder: tests run side by side.
+fn compare(remainder: usize) {
+    let (mut table, mut wrong) = (String::new(), String::new());
+    let cases = comparisons().into_iter().enumerate();
+    for (_, Comparison { name, case, service, percent }) in
+        cases.filter(|(idx, _)| idx % 2 == remainder)
+    {
+        let flow = case.run();
+        let runs: Vec<Run> = (0..RUN_COUNT).map(|seed| case.run_requests(seed)).collect();
+        let of = |figure: &dyn Fn(&Run) -> f64| {
+            mean_and_error(&runs.iter().map(figure).collect::<Vec<f64>>())
+        };
+        let of_flow = availability(&flow, service);
+        let (seen, error) = of(&|run| availability(run, service));
+        let _ = write!(table, "| {name} | {of_flow:.3} | {seen:.3} ± {error:.3} |");
+        if (of_flow - seen).abs() > POINTS + CHANCE * error {
+            let _ = writeln!(wrong, "{name}: {of_flow:.3} %, counted {seen:.3} ± {error:.3}");
+        }
+        for quantile in QUANTILES {
+            let Some(percent) = percent else {
+                table.push_str(" |");
+                continue;
+            };
+            let computed = computed(&flow, service, quantile);
+            let (seen, error) = of(&|run| counted(run, service, quantile));
+            let _ = write!(table, " {computed:.2} / {seen:.2} |");
+            if (computed - seen).abs() > percent / 100.0 * seen + CHANCE * error {
+                let _ = writeln!(wrong, "{name}: p{quantile} {computed:.2} ms, counted {seen:.2}");
+            }
+        }
+        table.push('\n');
+    }
+    assert!(wrong.is_empty(), "{wrong}\n{table}");
+    println!("{table}");
+}
+
+#[test]
+fn flows_and_single_requests_say_the_same() {
+    compare(0);
+}
+
+#[test]
+fn flows_and_single_requests_say_the_same_of_others() {
+    compare(1);
+}

@@ -1,0 +1,208 @@
+//! Single requests against exact results of queueing theory.
+//!
+//! Each case is played once, from a fixed seed, in 40 batches after a warm-up; the exact value must
+//! lie within the 99.9 % interval of the batch means, and that interval must be narrow, so that a
+//! wide one hides no error.
+
+use model_api::kube::Service;
+use model_api::load::{Load, LoadPoint, ServiceProfile};
+use model_api::path::{CallPolicy, Serving, Work};
+use model_api::{Blueprint, Origin, ServiceId, SimSpan, SimTime};
+use model_load::Requests;
+use sim_kernel::Streams;
+
+const BATCH_COUNT: u32 = 40;
+/// Student's quantile for 39 degrees of freedom, two-sided 99.9 %.
+const STUDENT: f64 = 3.558;
+/// Requests of a case, after the warm-up.
+const REQUEST_COUNT: f64 = 400_000.0;
+
+/// One Service: requests per second that come, workers, requests per second that a worker can do.
+#[derive(Clone, Copy, Debug)]
+struct Queue {
+    arrivals: f64,
+    workers: u32,
+    speed: f64,
+    work: Work,
+    /// Requests that may wait.
+    waiting: Option<u32>,
+}
+
+/// What was seen: batch means.
+#[derive(Debug)]
+struct Seen {
+    waits: Vec<f64>,
+    losses: Vec<f64>,
+    is_waiting: Vec<f64>,
+}
+
+impl Queue {
+    fn blueprint(self) -> Blueprint {
+        let rate_millirps = (self.arrivals * 1000.0).round() as u64;
+        Blueprint {
+            services: vec![Service::default()],
+            profiles: vec![ServiceProfile {
+                service: ServiceId(0),
+                cpu_per_request: SimSpan::from_millis(1),
+                base_latency: SimSpan::ZERO,
+                depends_on: Vec::new(),
+                policies: Vec::new(),
+                upstream: CallPolicy::default(),
+                writes_to: Vec::new(),
+                serving: Serving {
+                    workers: self.workers,
+                    // Nobody is turned away from a queue this long.
+                    queue_limit: Some(self.waiting.unwrap_or(1_000_000)),
+                    work: self.work,
+                    rate_limit: None,
+                },
+                readiness: model_api::path::Readiness::default(),
+                origin: Origin::default(),
+            }],
+            loads: vec![Load {
+                service: ServiceId(0),
+                via: None,
+                client: CallPolicy::default(),
+                points: vec![LoadPoint { at: SimTime::ZERO, rate_millirps }],
+                origin: Origin::default(),
+            }],
+            ..Blueprint::default()
+        }
+    }
+
+    fn play(self, seed: u64) -> Seen {
+        let service = ServiceId(0);
+        let mut requests =
+            Requests::new(&self.blueprint(), Streams::new(seed, 0)).expect("no circle");
+        let capacity = (f64::from(self.workers) * self.speed * 1000.0).round() as u64;
+        requests.set_endpoints(service, 1, 1, capacity);
+        let batch_secs = REQUEST_COUNT / f64::from(BATCH_COUNT) / self.arrivals;
+        let at =
+            |batches: f64| SimTime::ZERO + SimSpan::from_secs_f64_rounded(batches * batch_secs);
+        // A tenth of the run to forget that it began empty.
+        const WARM_UP: f64 = 4.0;
+        requests.advance(at(WARM_UP));
+        let mut before = (requests.latencies(service), requests.ended_and_served(service));
+        let mut waiting_before = below(&requests);
+        let mut seen = Seen { waits: Vec::new(), losses: Vec::new(), is_waiting: Vec::new() };
+        for batch in 1..=BATCH_COUNT {
+            requests.advance(at(WARM_UP + f64::from(batch)));
+            let now = (requests.latencies(service), requests.ended_and_served(service));
+            let (then_latencies, now_latencies) =
+                (before.0.expect("it is asked"), now.0.expect("too"));
+            let count = (now_latencies.count - then_latencies.count) as f64;
+            let sum = (now_latencies.sum_ns - then_latencies.sum_ns) as f64;
+            seen.waits.push(sum / count * 1e-9);
+            let ended = (now.1.0 - before.1.0) as f64;
+            seen.losses.push(1.0 - (now.1.1 - before.1.1) as f64 / ended);
+            let waiting = below(&requests);
+            seen.is_waiting.push(1.0 - (waiting - waiting_before) / count);
+            (before, waiting_before) = (now, waiting);
+        }
+        seen
+    }
+}
+
+/// Requests that were answered without waiting.
+fn below(requests: &Requests) -> f64 {
+    requests.answered_within(ServiceId(0), SimSpan::from_nanos(1)) as f64
+}
+
+#[track_caller]
+fn check(what: &str, batches: &[f64], expected: f64) {
+    let count = batches.len() as f64;
+    let mean = batches.iter().sum::<f64>() / count;
+    let variance = batches.iter().map(|batch| (batch - mean).powi(2)).sum::<f64>() / (count - 1.0);
+    let half_width = STUDENT * (variance / count).sqrt();
+    assert!(
+        (mean - expected).abs() <= half_width,
+        "{what}: {mean} ± {half_width}, exactly {expected}"
+    );
+    assert!(half_width <= 0.25 * expected, "{what}: ± {half_width} says little");
+}
+
+/// Erlang's C, by his recursion for B.
+fn erlang_c(workers: u32, erlangs: f64) -> f64 {
+    let blocking = (1..=workers)
+        .fold(1.0, |blocking, busy| erlangs * blocking / (f64::from(busy) + erlangs * blocking));
+    let servers = f64::from(workers);
+    servers * blocking / (servers - erlangs * (1.0 - blocking))
+}
+
+#[test]
+fn m_m_c_waits_as_erlang_says() {
+    for (case, (workers, utilization)) in
+        [(1, 0.5), (1, 0.8), (1, 0.9), (2, 0.7), (5, 0.8), (16, 0.9), (50, 0.9)]
+            .into_iter()
+            .enumerate()
+    {
+        let speed = 100.0;
+        let arrivals = f64::from(workers) * speed * utilization;
+        let work = Work::Exponential;
+        let queue = Queue { arrivals, workers, speed, work, waiting: None };
+        let seen = queue.play(case as u64);
+        let waits = erlang_c(workers, f64::from(workers) * utilization);
+        let what = format!("M/M/{workers} at {utilization}");
+        check(
+            &format!("{what}, mean wait"),
+            &seen.waits,
+            waits / (f64::from(workers) * speed - arrivals),
+        );
+        check(&format!("{what}, share that waits"), &seen.is_waiting, waits);
+    }
+}
+
+#[test]
+fn m_g_1_waits_as_pollaczek_and_khinchine_say() {
+    for (case, (work, utilization)) in [
+        (Work::Constant, 0.5),
+        (Work::Constant, 0.8),
+        (Work::Constant, 0.9),
+        (Work::Lognormal { variation: 0.5 }, 0.8),
+        (Work::Lognormal { variation: 1.5 }, 0.7),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let speed = 100.0;
+        let arrivals = speed * utilization;
+        let queue = Queue { arrivals, workers: 1, speed, work, waiting: None };
+        let seen = queue.play(100 + case as u64);
+        let second_moment = (1.0 + work.variation_squared()) / (speed * speed);
+        let wait = arrivals * second_moment / (2.0 * (1.0 - utilization));
+        let what = format!("M/G/1, {work:?} at {utilization}");
+        check(&format!("{what}, mean wait"), &seen.waits, wait);
+        check(&format!("{what}, share that waits"), &seen.is_waiting, utilization);
+    }
+}
+
+#[test]
+fn full_queues_lose_as_the_birth_and_death_process_says() {
+    for (case, (workers, waiting, utilization)) in
+        [(1, 4, 0.8), (1, 10, 1.0), (2, 5, 1.5), (8, 20, 0.95), (8, 0, 0.9)].into_iter().enumerate()
+    {
+        let speed = 100.0;
+        let arrivals = f64::from(workers) * speed * utilization;
+        let work = Work::Exponential;
+        let queue = Queue { arrivals, workers, speed, work, waiting: Some(waiting) };
+        let seen = queue.play(200 + case as u64);
+        // The share of time with so many inside, and the wait of who comes then.
+        let mut weights = vec![1.0];
+        for inside in 1..=workers + waiting {
+            let rate = f64::from(inside.min(workers)) * speed;
+            weights.push(weights[weights.len() - 1] * arrivals / rate);
+        }
+        let total: f64 = weights.iter().sum();
+        let lost = weights[weights.len() - 1] / total;
+        let ahead = (workers..workers + waiting).map(|inside| {
+            let waits_for = f64::from(inside - workers + 1) / (f64::from(workers) * speed);
+            weights[inside as usize] / total * waits_for
+        });
+        let wait = ahead.sum::<f64>() / (1.0 - lost);
+        let what = format!("M/M/{workers}/{} at {utilization}", workers + waiting);
+        check(&format!("{what}, share lost"), &seen.losses, lost);
+        if waiting > 0 {
+            check(&format!("{what}, mean wait"), &seen.waits, wait);
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! How requests are served, called and limited on their way.
+
+use model_api::SimSpan;
+use model_api::path::{RateLimitCounts, Work};
+use serde_json::{Value as Json, json};
+
+use crate::decode::{FromText, record};
+use crate::source::Spanned;
+use crate::units::Share;
+
+record! {
+    /// How a call to a Service is made.
+    pub struct CallSpec("a call") {
+        /// The Service that is called, as `namespace/name`.
+        service: Spanned<String>,
+        /// How it is called.
+        policy: Option<PolicySpec>,
+    }
+}
+
+record! {
+    /// How a caller treats a call: how long it waits, how often it tries, when it does not.
+    pub struct PolicySpec("a call policy") {
+        /// How long the caller waits for each attempt; for ever when it is not stated.
+        timeout: Option<Spanned<SimSpan>>,
+        /// Attempts after the first one.
+        retries: Option<Spanned<u32>>,
+        /// Pause before the first retry; each later one is twice as long.
+        backoff: Option<Spanned<SimSpan>>,
+        /// Most retries for each first attempt, such as `20%`.
+        retry_budget: Option<Spanned<Share>>,
+        /// When calls are not even tried.
+        breaker: Option<BreakerSpec>,
+    }
+}
+
+record! {
+    /// A circuit breaker over the last calls. What is not stated is as in resilience4j.
+    pub struct BreakerSpec("a circuit breaker") {
+        /// It opens when this share of the window failed; 50 % when it is not stated.
+        failures: Option<Spanned<Share>>,
+        /// Calls in the window; 100 when it is not stated.
+        window: Option<Spanned<u32>>,
+        /// How long it stays open; 60 s when it is not stated.
+        open_for: Option<Spanned<SimSpan>>,
+        /// Calls that are let through after that, and decide; 10 when it is not stated.
+        trials: Option<Spanned<u32>>,
+    }
+}
+
+record! {
+    /// Requests that a Service lets in.
+    pub struct RateLimitSpec("a rate limit") {
+        /// Requests in a window.
+        limit: Spanned<u64>,
+        /// Length of a window; windows start at multiples of it.
+        window: Spanned<SimSpan>,
+        /// Who counts: `eachPod` for itself, which is the default, or all `together`.
+        counts: Option<Spanned<RateLimitCounts>>,
+    }
+}
+
+record! {
+    /// What the readiness probe of a Service asks for.
+    pub struct ReadinessSpec("a readiness") {
+        /// Databases, as `namespace/name`, without any of which all pods are unready.
+        needs: Vec<Spanned<String>>,
+        /// How long a database is away until the pods are unready; 30 s when it is not stated.
+        fails_after: Option<Spanned<SimSpan>>,
+        /// How long it is back until they are ready; 10 s when it is not stated.
+        returns_after: Option<Spanned<SimSpan>>,
+    }
+}
+
+impl FromText for RateLimitCounts {
+    const EXPECTED: &'static str = "who counts requests: eachPod or together";
+
+    fn from_text(text: &str) -> Result<Self, String> {
+        match text {
+            "eachPod" => Ok(Self::EachPod),
+            "together" => Ok(Self::Together),
+            _ => Err("there are eachPod and together".to_owned()),
+        }
+    }
+
+    fn schema() -> Json {
+        json!({"enum": ["eachPod", "together"]})
+    }
+}
+
+/// Largest variation of work that is taken.
+const VARIATION_MAX: f64 = 10.0;
+
+impl FromText for Work {
+    const EXPECTED: &'static str =
+        "how work varies: exponential, constant, or deviation divided by mean such as 1.5";
+
+    fn from_text(text: &str) -> Result<Self, String> {
+        match text {
+            "exponential" => Ok(Self::Exponential),
+            "constant" => Ok(Self::Constant),
+            _ => match text.parse::<f64>() {
+                Ok(variation) if variation > 0.0 && variation <= VARIATION_MAX => {
+                    Ok(Self::Lognormal { variation })
+                }
+                Ok(_) => Err(format!("lies between 0 and {VARIATION_MAX}")),
+                Err(_) => Err("is neither a word nor a number".to_owned()),
+            },
+        }
+    }
+
+    fn schema() -> Json {
+        json!({"anyOf": [
+            {"enum": ["exponential", "constant"]},
+            {"type": "number", "exclusiveMinimum": 0, "maximum": VARIATION_MAX},
+        ]})
+    }
+}

@@ -1,0 +1,102 @@
+//! How requests are served, called and limited on their way.
+
+use model_api::SimSpan;
+use model_api::path::{Breaker, CallPolicy, RateLimit, Readiness, Serving};
+
+use super::Resolver;
+use crate::diagnostic::Code;
+use crate::document::{BreakerSpec, PolicySpec, RateLimitSpec, ReadinessSpec, ServiceSpec};
+
+/// Most attempts of one call: more would only be a slow way to write "for ever".
+const RETRIES_MAX: u32 = 100;
+/// Most workers of a pod, and requests waiting in it.
+const WORKERS_MAX: u32 = 10_000;
+/// Most calls that a breaker looks at.
+const WINDOW_MAX: u32 = 100_000;
+
+impl Resolver<'_> {
+    /// How a pod of a Service serves.
+    pub(super) fn serving(&mut self, spec: &ServiceSpec) -> Serving {
+        let default = Serving::default();
+        let workers = spec.workers.map_or(default.workers, |it| it.value);
+        if let Some(stated) = spec.workers
+            && !(1..=WORKERS_MAX).contains(&stated.value)
+        {
+            let message = format!("a pod has between 1 and {WORKERS_MAX} workers");
+            self.report(Code::E0021, stated.span, message);
+        }
+        Serving {
+            workers: workers.clamp(1, WORKERS_MAX),
+            queue_limit: spec.queue_limit.map(|it| it.value),
+            work: spec.work.map_or(default.work, |it| it.value),
+            rate_limit: spec.rate_limit.as_ref().map(|limit| self.rate_limit(limit)),
+        }
+    }
+
+    fn rate_limit(&mut self, spec: &RateLimitSpec) -> RateLimit {
+        if spec.window.value.is_zero() {
+            self.report(Code::E0021, spec.window.span, "a window has some length");
+        }
+        RateLimit {
+            limit: spec.limit.value,
+            window: spec.window.value.max(SimSpan::from_nanos(1)),
+            counts: spec.counts.map(|it| it.value).unwrap_or_default(),
+        }
+    }
+
+    /// What the readiness probe of a Service asks for.
+    pub(super) fn readiness(&mut self, spec: Option<&ReadinessSpec>) -> Readiness {
+        let default = Readiness::default();
+        let Some(spec) = spec else { return default };
+        Readiness {
+            needs: spec.needs.iter().filter_map(|name| self.database(name)).collect(),
+            fails_after: spec.fails_after.map_or(default.fails_after, |it| it.value),
+            returns_after: spec.returns_after.map_or(default.returns_after, |it| it.value),
+        }
+    }
+
+    /// How a call is made.
+    pub(super) fn policy(&mut self, spec: Option<&PolicySpec>) -> CallPolicy {
+        let Some(spec) = spec else { return CallPolicy::default() };
+        if let Some(timeout) = spec.timeout
+            && timeout.value.is_zero()
+        {
+            self.report(Code::E0021, timeout.span, "a call that waits for nothing always fails");
+        }
+        if let Some(retries) = spec.retries
+            && retries.value > RETRIES_MAX
+        {
+            let message = format!("there are at most {RETRIES_MAX} retries");
+            self.report(Code::E0021, retries.span, message);
+        }
+        CallPolicy {
+            timeout: spec.timeout.map(|it| it.value.max(SimSpan::from_nanos(1))),
+            retries: spec.retries.map_or(0, |it| it.value.min(RETRIES_MAX)),
+            backoff: spec.backoff.map_or(SimSpan::ZERO, |it| it.value),
+            retry_budget_ppm: spec.retry_budget.map(|it| it.value.ppm),
+            breaker: spec.breaker.as_ref().map(|breaker| self.breaker(breaker)),
+        }
+    }
+
+    fn breaker(&mut self, spec: &BreakerSpec) -> Breaker {
+        let default = Breaker::default();
+        for stated in [spec.window, spec.trials].into_iter().flatten() {
+            if !(1..=WINDOW_MAX).contains(&stated.value) {
+                let message = format!("a breaker looks at between 1 and {WINDOW_MAX} calls");
+                self.report(Code::E0021, stated.span, message);
+            }
+        }
+        if let Some(failures) = spec.failures
+            && failures.value.ppm == 0
+        {
+            self.report(Code::E0021, failures.span, "a breaker that opens without a failure");
+        }
+        let count = |stated: u32| stated.clamp(1, WINDOW_MAX);
+        Breaker {
+            failures_ppm: spec.failures.map_or(default.failures_ppm, |it| it.value.ppm.max(1)),
+            window: spec.window.map_or(default.window, |it| count(it.value)),
+            open_for: spec.open_for.map_or(default.open_for, |it| it.value),
+            trials: spec.trials.map_or(default.trials, |it| count(it.value)),
+        }
+    }
+}
