@@ -31,10 +31,13 @@
 //! # Checked against
 //! Recorded zone losses, returns and stuck StatefulSets.
 
+mod admission;
 mod autoscaling;
+mod connections;
 mod control_plane;
 mod drains;
 mod evictions;
+mod images;
 mod kubelet;
 mod nodes;
 mod pod;
@@ -43,6 +46,7 @@ mod rollouts;
 mod routing;
 mod tables;
 mod templates;
+mod volumes;
 mod workloads;
 
 use std::sync::Arc;
@@ -62,7 +66,9 @@ pub use templates::{NewTemplate, TemplateHealth, TemplateId};
 use crate::node_lifecycle::ZoneEvictor;
 use crate::rare;
 use crate::scheduling::SchedulerCache;
+use admission::Refusals;
 use autoscaling::Autoscaling;
+use connections::{Connection, Serving};
 use control_plane::ControlPlane;
 use drains::Drain;
 use nodes::{Monitor, NodeState};
@@ -70,6 +76,7 @@ use pod::PodState;
 use queue::Queue;
 use routing::ServiceState;
 use tables::Tables;
+use volumes::Attachments;
 use workloads::{ControllerClients, WorkloadState};
 
 /// Turns within one instant: what physically happens, then what a kubelet does about it, then
@@ -98,6 +105,8 @@ pub enum KubeEvent {
     NodeBooted(NodeId),
     /// A node's heartbeat reaches the API again.
     HeartbeatResumed(NodeId),
+    /// A kubelet gives up the connection to an API server that is gone.
+    ConnectionDropped(NodeId),
     /// A member of the control plane runs again.
     MemberBooted(u32),
     /// A pass of the node monitor that finds something.
@@ -233,10 +242,20 @@ pub struct Cluster {
     monitor: Monitor,
     evictor: ZoneEvictor,
     control_plane: ControlPlane,
+    /// By node.
+    connections: Vec<Connection>,
+    serving: Serving,
     queue: Queue,
     clients: ControllerClients,
     autoscaling: Autoscaling,
     drains: Vec<Drain>,
+    attachments: Attachments,
+    /// By workload.
+    refusals: Vec<Refusals>,
+    /// Webhooks that do not answer.
+    silent_webhooks: Vec<usize>,
+    /// Registries that do not answer.
+    silent_registries: Vec<usize>,
     /// Services whose endpoints somebody else chooses.
     services_with_backends: Vec<ServiceId>,
     /// What could not be done because the API or its component was away, in order.
@@ -311,10 +330,16 @@ impl Cluster {
             monitor: Monitor::at_start(&blueprint.parameters, streams),
             evictor: nodes::evictor(&blueprint.parameters, &tables),
             control_plane: ControlPlane::at_start(&tables, streams),
+            connections: Connection::all(&tables, streams),
+            serving: vec![Some(Island::Mainland); tables.members.len()],
             queue: Queue::new(plan.cache.clone()),
             clients: ControllerClients::new(),
             autoscaling: Autoscaling::at_start(&blueprint, &tables.scalers, streams),
             drains: Vec::new(),
+            attachments: Attachments::new(),
+            refusals: vec![Refusals::default(); blueprint.workloads.len()],
+            silent_webhooks: Vec::new(),
+            silent_registries: Vec::new(),
             services_with_backends: Vec::new(),
             deferred: Vec::new(),
             changed_services: Vec::new(),
@@ -381,6 +406,7 @@ impl Cluster {
         match event {
             KubeEvent::NodeBooted(node) => self.on_node_booted(node, ctx),
             KubeEvent::HeartbeatResumed(node) => self.on_heartbeat_resumed(node, ctx),
+            KubeEvent::ConnectionDropped(node) => self.on_connection_dropped(node, ctx),
             KubeEvent::MemberBooted(member) => self.on_member_booted(member, ctx),
             KubeEvent::MonitorPass => self.on_monitor_pass(ctx),
             KubeEvent::TaintPass => self.on_taint_pass(ctx),

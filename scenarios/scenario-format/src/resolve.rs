@@ -20,6 +20,7 @@ mod faults;
 mod guarantees;
 mod load;
 mod nodes;
+mod webhooks;
 
 pub(crate) use calls::selects;
 
@@ -80,6 +81,7 @@ pub(crate) fn resolve(
     let mut resolver =
         Resolver { names: Names::of(manifests), manifests, blueprint, horizon, diagnostics };
     resolver.place(input.platform);
+    resolver.webhooks();
     resolver.databases(&input.platform.spec.databases);
     resolver.serve(input.platform, input.scenario);
     let faults = resolver.faults(&input.scenario.spec.faults);

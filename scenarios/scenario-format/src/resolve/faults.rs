@@ -1,5 +1,7 @@
 //! Faults: what they hit and when they start.
 
+mod control_plane;
+
 use std::collections::BTreeMap;
 
 use model_api::fault::{Condition, Fault, FaultKind, NodePick, Start, ZonePick};
@@ -63,6 +65,11 @@ impl Resolver<'_> {
                 count: spec.count.map(|count| count.value),
             },
             FaultSpec::LoadSpike(spec) => self.load_spike(spec)?,
+            FaultSpec::ControlPlaneMemberLoss(spec) => self.member_loss(spec)?,
+            FaultSpec::LeaderKill(spec) => self.leader_kill(spec),
+            FaultSpec::ApiOutage(spec) => Self::api_outage(spec),
+            FaultSpec::WebhookOutage(spec) => self.webhook_outage(spec),
+            FaultSpec::RegistryOutage(spec) => self.registry_outage(spec),
         })
     }
 

@@ -8,11 +8,15 @@ use crate::{ended, root, scratch};
 
 /// Scenarios and the exit code they end with. `sim/tidy` fails when one is missing here.
 const LIBRARY: &[(&str, i32)] = &[
+    ("api-outage", 0),
     ("az-loss", 1),
     ("az-loss-docs", 0),
+    ("leader-loss", 0),
     ("must-fail", 1),
     ("node-crash", 0),
+    ("registry-outage", 0),
     ("rolling-two-zones", 1),
+    ("webhook-outage", 0),
     ("zone-isolation-60s", 0),
 ];
 
