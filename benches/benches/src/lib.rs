@@ -8,11 +8,13 @@
 //!
 //! What was measured is in `benches/README.md`.
 
+mod az99;
 pub mod batch;
 mod estate;
 pub mod kernel;
 pub mod mersenne;
 mod workload;
 
+pub use az99::{Az99, az99};
 pub use estate::{Estate, live_count, zone_loss};
 pub use workload::{Luck, Prepared, Work, Workload};

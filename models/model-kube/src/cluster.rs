@@ -7,7 +7,10 @@
 //! 3. Faults are commands: [`Cluster::lose_zone`], [`Cluster::restore_zone`],
 //!    [`Cluster::isolate_zone`], [`Cluster::rejoin_zone`], the same four for a node,
 //!    [`Cluster::crash_pods`], [`Cluster::scale`], [`Cluster::patch_template`],
-//!    [`Cluster::evict`], [`Cluster::cordon`], [`Cluster::drain`], [`Cluster::delete_node`]. Zones and nodes are lost independently: a node in a lost zone that
+//!    [`Cluster::evict`], [`Cluster::cordon`], [`Cluster::drain`], [`Cluster::delete_node`],
+//!    [`Cluster::set_member_power`], [`Cluster::kill_leader`], [`Cluster::kill_etcd_leader`],
+//!    [`Cluster::set_api_available`], [`Cluster::set_registry_available`],
+//!    [`Cluster::set_webhook_answers`]. Zones and nodes are lost independently: a node in a lost zone that
 //!    was also lost by itself comes back when both are over.
 //! 4. After every call, [`Cluster::drain_notices`] tells the other models what changed; state is
 //!    read through [`Cluster::routes`], [`Cluster::pod`], [`Cluster::pods_of`],
@@ -17,11 +20,15 @@
 //! Leases and their silence in closed form, the monitor's passes, taints, evictions, workloads that
 //! keep their pods and move them to new templates, drains, the scheduling queue, image pulls one at a time a node, volumes bound to zones,
 //! horizontal autoscalers by CPU, start, readiness and crash loops of pods, endpoints as proxies know them, disruption budgets,
-//! etcd's quorum and elections, leaders of the controller manager and the scheduler.
+//! etcd's quorum and elections, leaders of the controller manager and the scheduler; kubelets that
+//! hang on a lost API server, webhooks that fail closed, registries that do not answer, volumes that
+//! a silent node holds (each in the module of its noun).
 //! # Not modelled
 //! Preemption, node pressure. Autoscalers by
 //! memory, by metrics of pods, objects or from outside.
-//! API clients that hang on a lost API server for up to 45 s. Jobs never complete: their pods run
+//! Watchers other than kubelets that hang on a lost API server. A slow or overloaded API. etcd's
+//! data being lost and restored. Upgrades of the control plane and version skew. Liveness probes
+//! that fail under load. Jobs never complete: their pods run
 //! like those of a ReplicaSet until their back-off limit. A kube-proxy of an isolated zone.
 //! # Defaults and their sources
 //! [`model_api::Parameters`]; the modules of the decisions name theirs.

@@ -84,7 +84,10 @@ pub(crate) fn resolve(
     resolver.webhooks();
     resolver.databases(&input.platform.spec.databases);
     resolver.serve(input.platform, input.scenario);
-    let faults = resolver.faults(&input.scenario.spec.faults);
+    let mut faults = resolver.faults(&input.scenario.spec.faults);
+    if input.scenario.spec.freeze_control_plane == Some(true) {
+        faults::freeze(&mut faults);
+    }
     let guarantees = resolver.guarantees(&input.scenario.spec.guarantees);
     let blueprint = resolver.blueprint;
     let spec = &input.scenario.spec;

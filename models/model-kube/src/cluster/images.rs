@@ -56,11 +56,7 @@ pub(super) struct ImageTables {
 
 impl ImageTables {
     /// `names` are the images by number.
-    pub(super) fn of(
-        blueprint: &Blueprint,
-        templates: &[TemplateTable],
-        names: &[String],
-    ) -> Self {
+    pub(super) fn of(blueprint: &Blueprint, templates: &[TemplateTable], names: &[String]) -> Self {
         let mut tables = Self::default();
         for name in names {
             let host = registry_host(name);

@@ -7,9 +7,9 @@ use model_api::{Blueprint, NodeId, WorkloadId, ZoneId};
 use sim_kernel::EntityKey;
 
 use super::autoscaling::ScalerTables;
+use super::images::ImageTables;
 use super::pod::PodState;
 use super::templates::{NewTemplate, TemplateHealth, TemplateId, TemplateTable};
-use super::images::ImageTables;
 use super::volumes;
 use crate::node_lifecycle::zone_key;
 use crate::scheduling::SchedulerCache;

@@ -32,7 +32,9 @@ use model_api::kube::{
     WorkloadKind,
 };
 use model_api::{Blueprint, NodeId, Observation, Origin, PodId, ServiceId, WorkloadId, ZoneId};
-use model_kube::cluster::{AfterDrain, Component, DrainSpec, NewTemplate, TemplateHealth, TemplateId};
+use model_kube::cluster::{
+    AfterDrain, Component, DrainSpec, NewTemplate, TemplateHealth, TemplateId,
+};
 use model_kube::{Cluster, ClusterPlan, KubeEvent};
 use sim_kernel::{
     Context, Journal, Limits, Model, Priority, Recorder, SimSpan, SimTime, Simulation, Streams,

@@ -222,7 +222,7 @@ fn providers(blueprint: &Blueprint, need: &Need) -> Vec<usize> {
             which(blueprint, |workload| Some(workload.namespace.as_str()) == namespace)
         }
         Need::Network => which(blueprint, |workload| {
-            workload.kind == WorkloadKind::DaemonSet
+            matches!(workload.kind, WorkloadKind::DaemonSet { .. })
                 && workload.template.spec.host_network
                 && NETWORK_PLUGINS.contains(&workload.name.as_str())
         }),

@@ -1,6 +1,7 @@
 //! Faults: what they hit and when they start.
 
 mod control_plane;
+mod freeze;
 
 use std::collections::BTreeMap;
 
@@ -13,6 +14,8 @@ use crate::diagnostic::{Code, Diagnostic};
 use crate::document::{ConditionSpec, FaultSpec, LoadSpikeSpec, NodeCrashSpec, StartKeys};
 use crate::nearest::suggestion;
 use crate::source::{Span, Spanned};
+
+pub(super) use freeze::freeze;
 
 impl Resolver<'_> {
     pub(super) fn faults(&mut self, specs: &[FaultSpec]) -> Vec<Fault> {

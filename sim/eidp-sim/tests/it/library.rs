@@ -16,6 +16,7 @@ const LIBRARY: &[(&str, i32)] = &[
     ("node-crash", 0),
     ("registry-outage", 0),
     ("rolling-two-zones", 1),
+    ("static-stability", 0),
     ("webhook-outage", 0),
     ("zone-isolation-60s", 0),
 ];
