@@ -8,6 +8,7 @@
 //!
 //! What was measured is in `benches/README.md`.
 
+mod az99;
 pub mod batch;
 pub mod day;
 mod estate;
@@ -16,6 +17,7 @@ pub mod mersenne;
 mod requests;
 mod workload;
 
+pub use az99::{Az99, az99};
 pub use estate::{Estate, live_count, zone_loss};
 pub use requests::Chain;
 pub use workload::{Luck, Prepared, Work, Workload};

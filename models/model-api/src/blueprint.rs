@@ -7,7 +7,7 @@ use sim_kernel::SimSpan;
 use crate::ids::{DatabaseId, ServiceId, WorkloadId, ZoneId};
 use crate::kube::{
     HorizontalPodAutoscaler, Ingress, Node, PersistentVolumeClaim, PodDisruptionBudget, Service,
-    StorageClass, Workload,
+    StorageClass, Webhook, Workload,
 };
 use crate::load::{Load, ServiceProfile};
 use crate::parameters::Parameters;
@@ -36,6 +36,8 @@ pub struct Blueprint {
     pub ingresses: Vec<Ingress>,
     /// Disruption budgets.
     pub budgets: Vec<PodDisruptionBudget>,
+    /// Admission webhooks.
+    pub webhooks: Vec<Webhook>,
     /// Horizontal autoscalers.
     pub autoscalers: Vec<HorizontalPodAutoscaler>,
     /// Storage classes.

@@ -2,6 +2,10 @@
 
 use sim_kernel::{SimSpan, SimTime};
 
+mod control_plane;
+
+pub use control_plane::{ControlPlaneFault, Leading};
+
 use crate::ids::{FaultId, NodeId, ServiceId, WorkloadId, ZoneId};
 use crate::source::Origin;
 
@@ -61,6 +65,8 @@ pub enum FaultKind {
         /// Time to reach it (and to fall back), linear.
         ramp: SimSpan,
     },
+    /// What decides, or what nodes need to start something new, fails.
+    ControlPlane(ControlPlaneFault),
 }
 
 /// Which zone.

@@ -4,6 +4,7 @@
 //! millicores, everything else in its base unit (bytes, counts). What the API server would fill in
 //! is filled in already (defaulting is the reader's job), so a model never asks "or default".
 
+pub mod admission;
 pub mod affinity;
 pub mod autoscaling;
 pub mod disruption;
@@ -14,6 +15,7 @@ pub mod service;
 pub mod storage;
 pub mod workload;
 
+pub use admission::{Webhook, WebhookRule};
 pub use affinity::{
     Affinity, NodeAffinity, NodeSelector, NodeSelectorTerm, PodAffinityTerm,
     PreferredSchedulingTerm, WeightedPodAffinityTerm,
@@ -26,7 +28,7 @@ pub use disruption::{PodDisruptionBudget, UnhealthyPodEvictionPolicy};
 pub use node::{Node, Taint, TaintEffect, Toleration, TolerationOperator};
 pub use pod::{
     Container, ContainerPort, Lifecycle, PodSpec, PodTemplate, Probe, ProbeHandler, ResourceList,
-    RestartPolicy, TopologySpreadConstraint, UnsatisfiableAction,
+    RestartPolicy, TopologySpreadConstraint, UnsatisfiableAction, registry_host,
 };
 pub use selector::{LabelSelector, Labels, Operator, Requirement};
 pub use service::{Ingress, Service, ServicePort, TrafficDistribution, TrafficPolicy};

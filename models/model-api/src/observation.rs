@@ -136,7 +136,21 @@ pub enum Observation {
     QuorumRegained,
     /// The leader of the controller manager (and scheduler) changed; its memory is empty.
     LeaderChanged,
+    /// No API server answers: what runs goes on, and nothing changes any more.
+    ApiLost,
+    /// The API answers again; what waited goes on.
+    ApiRegained,
+    /// Kubelets whose API server vanished without a word hang on dead connections.
+    KubeletsHung {
+        /// How many.
+        count: u32,
+    },
 
+    /// A webhook that does not answer keeps a workload's controller from creating a pod.
+    PodCreationRefused {
+        /// Its workload.
+        workload: WorkloadId,
+    },
     /// A pod object was created.
     PodCreated {
         /// Which.
@@ -161,6 +175,20 @@ pub enum Observation {
         workload: WorkloadId,
         /// The filter that refused most nodes.
         reason: UnschedulableReason,
+    },
+    /// A registry did not answer; the kubelet waits for its back-off (`ImagePullBackOff`).
+    PodImagePullFailed {
+        /// Which.
+        pod: PodId,
+        /// Its workload.
+        workload: WorkloadId,
+    },
+    /// A volume of the pod is still attached to another node (`Multi-Attach error`).
+    PodVolumeHeld {
+        /// Which.
+        pod: PodId,
+        /// Its workload.
+        workload: WorkloadId,
     },
     /// The image is on the node.
     PodImagePulled {

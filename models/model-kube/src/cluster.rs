@@ -7,7 +7,10 @@
 //! 3. Faults are commands: [`Cluster::lose_zone`], [`Cluster::restore_zone`],
 //!    [`Cluster::isolate_zone`], [`Cluster::rejoin_zone`], the same four for a node,
 //!    [`Cluster::crash_pods`], [`Cluster::scale`], [`Cluster::patch_template`],
-//!    [`Cluster::evict`], [`Cluster::cordon`], [`Cluster::drain`], [`Cluster::delete_node`]. Zones and nodes are lost independently: a node in a lost zone that
+//!    [`Cluster::evict`], [`Cluster::cordon`], [`Cluster::drain`], [`Cluster::delete_node`],
+//!    [`Cluster::set_member_power`], [`Cluster::kill_leader`], [`Cluster::kill_etcd_leader`],
+//!    [`Cluster::set_api_available`], [`Cluster::set_registry_available`],
+//!    [`Cluster::set_webhook_answers`]. Zones and nodes are lost independently: a node in a lost zone that
 //!    was also lost by itself comes back when both are over.
 //! 4. After every call, [`Cluster::drain_notices`] tells the other models what changed; state is
 //!    read through [`Cluster::routes`], [`Cluster::pod`], [`Cluster::pods_of`],
@@ -17,11 +20,15 @@
 //! Leases and their silence in closed form, the monitor's passes, taints, evictions, workloads that
 //! keep their pods and move them to new templates, drains, the scheduling queue, image pulls one at a time a node, volumes bound to zones,
 //! horizontal autoscalers by CPU, start, readiness and crash loops of pods, endpoints as proxies know them, disruption budgets,
-//! etcd's quorum and elections, leaders of the controller manager and the scheduler.
+//! etcd's quorum and elections, leaders of the controller manager and the scheduler; kubelets that
+//! hang on a lost API server, webhooks that fail closed, registries that do not answer, volumes that
+//! a silent node holds (each in the module of its noun).
 //! # Not modelled
 //! Preemption, node pressure. Autoscalers by
 //! memory, by metrics of pods, objects or from outside.
-//! API clients that hang on a lost API server for up to 45 s. Jobs never complete: their pods run
+//! Watchers other than kubelets that hang on a lost API server. A slow or overloaded API. etcd's
+//! data being lost and restored. Upgrades of the control plane and version skew. Liveness probes
+//! that fail under load. Jobs never complete: their pods run
 //! like those of a ReplicaSet until their back-off limit. A kube-proxy of an isolated zone.
 //! # Defaults and their sources
 //! [`model_api::Parameters`]; the modules of the decisions name theirs.
@@ -31,10 +38,13 @@
 //! # Checked against
 //! Recorded zone losses, returns and stuck StatefulSets.
 
+mod admission;
 mod autoscaling;
+mod connections;
 mod control_plane;
 mod drains;
 mod evictions;
+mod images;
 mod kubelet;
 mod nodes;
 mod pod;
@@ -43,6 +53,7 @@ mod rollouts;
 mod routing;
 mod tables;
 mod templates;
+mod volumes;
 mod workloads;
 
 use std::sync::Arc;
@@ -62,7 +73,9 @@ pub use templates::{NewTemplate, TemplateHealth, TemplateId};
 use crate::node_lifecycle::ZoneEvictor;
 use crate::rare;
 use crate::scheduling::SchedulerCache;
+use admission::Refusals;
 use autoscaling::Autoscaling;
+use connections::{Connection, Serving};
 use control_plane::ControlPlane;
 use drains::Drain;
 use nodes::{Monitor, NodeState};
@@ -70,6 +83,7 @@ use pod::PodState;
 use queue::Queue;
 use routing::ServiceState;
 use tables::Tables;
+use volumes::Attachments;
 use workloads::{ControllerClients, WorkloadState};
 
 /// Turns within one instant: what physically happens, then what a kubelet does about it, then
@@ -98,6 +112,8 @@ pub enum KubeEvent {
     NodeBooted(NodeId),
     /// A node's heartbeat reaches the API again.
     HeartbeatResumed(NodeId),
+    /// A kubelet gives up the connection to an API server that is gone.
+    ConnectionDropped(NodeId),
     /// A member of the control plane runs again.
     MemberBooted(u32),
     /// A pass of the node monitor that finds something.
@@ -233,10 +249,20 @@ pub struct Cluster {
     monitor: Monitor,
     evictor: ZoneEvictor,
     control_plane: ControlPlane,
+    /// By node.
+    connections: Vec<Connection>,
+    serving: Serving,
     queue: Queue,
     clients: ControllerClients,
     autoscaling: Autoscaling,
     drains: Vec<Drain>,
+    attachments: Attachments,
+    /// By workload.
+    refusals: Vec<Refusals>,
+    /// Webhooks that do not answer.
+    silent_webhooks: Vec<usize>,
+    /// Registries that do not answer.
+    silent_registries: Vec<usize>,
     /// Services whose endpoints somebody else chooses.
     services_with_backends: Vec<ServiceId>,
     /// What could not be done because the API or its component was away, in order.
@@ -311,10 +337,16 @@ impl Cluster {
             monitor: Monitor::at_start(&blueprint.parameters, streams),
             evictor: nodes::evictor(&blueprint.parameters, &tables),
             control_plane: ControlPlane::at_start(&tables, streams),
+            connections: Connection::all(&tables, streams),
+            serving: vec![Some(Island::Mainland); tables.members.len()],
             queue: Queue::new(plan.cache.clone()),
             clients: ControllerClients::new(),
             autoscaling: Autoscaling::at_start(&blueprint, &tables.scalers, streams),
             drains: Vec::new(),
+            attachments: Attachments::new(),
+            refusals: vec![Refusals::default(); blueprint.workloads.len()],
+            silent_webhooks: Vec::new(),
+            silent_registries: Vec::new(),
             services_with_backends: Vec::new(),
             deferred: Vec::new(),
             changed_services: Vec::new(),
@@ -381,6 +413,7 @@ impl Cluster {
         match event {
             KubeEvent::NodeBooted(node) => self.on_node_booted(node, ctx),
             KubeEvent::HeartbeatResumed(node) => self.on_heartbeat_resumed(node, ctx),
+            KubeEvent::ConnectionDropped(node) => self.on_connection_dropped(node, ctx),
             KubeEvent::MemberBooted(member) => self.on_member_booted(member, ctx),
             KubeEvent::MonitorPass => self.on_monitor_pass(ctx),
             KubeEvent::TaintPass => self.on_taint_pass(ctx),

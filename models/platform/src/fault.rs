@@ -54,6 +54,35 @@ pub(crate) enum Struck {
     Node(NodeId),
     /// Load curves.
     Load,
+    /// Machines of the control plane.
+    Members(MemberSet),
+    /// The API servers.
+    Api,
+    /// The webhook that the fault names.
+    Webhook(FaultId),
+    /// Registries, those the fault names.
+    Registries(FaultId),
+}
+
+/// Members of the control plane by number, up to 64.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct MemberSet(u64);
+
+impl MemberSet {
+    /// A control plane has no more members than this set can hold.
+    pub(crate) const LEN_MAX: usize = 64;
+
+    pub(crate) fn of(members: &[usize]) -> Self {
+        Self(members.iter().fold(0, |set, member| set | 1 << member))
+    }
+
+    pub(crate) fn iter(self) -> impl Iterator<Item = usize> {
+        (0..Self::LEN_MAX).filter(move |member| self.0 >> member & 1 == 1)
+    }
+
+    pub(crate) fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
+    }
 }
 
 /// Something that a condition may be waiting for.

@@ -10,6 +10,8 @@
 //! Every event goes to the model it belongs to; then what models have to tell each other is carried
 //! on until nobody has anything left to say; then the flows settle. No model knows another.
 
+mod control_plane;
+
 use std::sync::Arc;
 
 use model_api::fault::{FaultKind, FaultPlan};
@@ -337,6 +339,7 @@ impl World {
                 }
                 (Struck::Load, self.set_load_factors(services, *ramp))
             }
+            FaultKind::ControlPlane(kind) => self.strike_control_plane(fault, spec, kind, ctx),
         };
         if targets == 0 {
             ctx.hit(&rare::STRUCK_NOTHING);
@@ -362,6 +365,9 @@ impl World {
         match struck {
             Struck::ZonePower(_) | Struck::ZoneContact(_) | Struck::Node(_) if is_still_down => {
                 ctx.hit(&rare::OVERLAPPED);
+            }
+            Struck::Members(_) | Struck::Api | Struck::Webhook(_) | Struck::Registries(_) => {
+                self.mend_control_plane(struck, is_still_down, ctx);
             }
             Struck::Nothing => {}
             Struck::ZonePower(zone) => {

@@ -16,8 +16,9 @@ mod platform;
 mod scenario;
 
 pub use fault::{
-    ConditionSpec, EmptySpec, EndpointsBelowSpec, FaultSpec, LoadSpikeSpec, NodeCrashSpec,
-    PodCrashSpec, StartKeys, WindowSpec, ZoneFaultSpec,
+    ConditionSpec, EmptySpec, EndpointsBelowSpec, FaultSpec, LeaderKillSpec, LoadSpikeSpec,
+    MemberLossSpec, NodeCrashSpec, PlainFaultSpec, PodCrashSpec, RegistryOutageSpec, StartKeys,
+    WebhookOutageSpec, WindowSpec, ZoneFaultSpec,
 };
 pub use load::{DatabaseSpec, LoadPointSpec, LoadSpec, ServiceSpec};
 pub use parameters::{ParametersSpec, RangeSpec};

@@ -13,6 +13,7 @@ use crate::manifest::{Manifests, Object, Sourced, Tier};
 use crate::resolve::selects;
 
 mod autoscalers;
+mod black_start;
 mod budgets;
 mod databases;
 mod placement;
@@ -30,6 +31,7 @@ pub(crate) fn run(manifests: &Manifests, resolved: &Resolved, diagnostics: &mut 
     lint.references();
     lint.databases();
     lint.autoscalers();
+    lint.black_start();
 }
 
 /// What the rules look at.

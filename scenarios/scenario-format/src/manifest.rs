@@ -4,10 +4,11 @@
 //! API server and its admission plugins would fill in, so that a model never asks "or default".
 //! Custom resources are read straight from the tree.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use model_api::kube::{
-    HorizontalPodAutoscaler, Ingress, PersistentVolumeClaim, PodDisruptionBudget, Service,
+    HorizontalPodAutoscaler, Ingress, Labels, PersistentVolumeClaim, PodDisruptionBudget, Service,
     StorageClass, Workload,
 };
 use model_api::{Origin, SimSpan};
@@ -16,6 +17,7 @@ use crate::diagnostic::{Code, Diagnostic};
 use crate::source::{Span, Spanned};
 use crate::yaml::Node;
 
+mod admission;
 mod affinity;
 mod autoscaling;
 mod convert;
@@ -29,6 +31,7 @@ mod schedule;
 mod storage;
 mod workload;
 
+pub use admission::WrittenWebhook;
 pub use object::{Object, ObjectKey, Tier, read_objects};
 pub use postgresql::Cluster;
 pub use schedule::cron_field_count;
@@ -60,6 +63,10 @@ pub struct Manifests {
     pub schedules: Vec<Sourced<CronSchedule>>,
     /// Names of namespaces that are defined.
     pub namespaces: Vec<String>,
+    /// Labels of these, by name.
+    pub namespace_labels: BTreeMap<String, Labels>,
+    /// Admission webhooks.
+    pub webhooks: Vec<Sourced<WrittenWebhook>>,
     /// Priority classes.
     pub priority_classes: Vec<PriorityClass>,
     /// Values of environment variables, from which calls between Services can be guessed.
@@ -186,16 +193,12 @@ pub(crate) fn origin_after_change(object: &Object) -> Origin {
 
 /// Field paths to places, for [`Origin`]. `aliases` in a tree lead to where they are used.
 pub(crate) fn origin_of(node: &Node, at: Span) -> Origin {
-    let mut fields = std::collections::BTreeMap::new();
+    let mut fields = BTreeMap::new();
     collect_fields(node, "", &mut fields);
     Origin { object: at.at, fields: Arc::new(fields) }
 }
 
-fn collect_fields(
-    node: &Node,
-    path: &str,
-    fields: &mut std::collections::BTreeMap<String, model_api::SourceRef>,
-) {
+fn collect_fields(node: &Node, path: &str, fields: &mut BTreeMap<String, model_api::SourceRef>) {
     for entry in node.entries().unwrap_or_default() {
         let path =
             if path.is_empty() { entry.key.clone() } else { format!("{path}.{}", entry.key) };

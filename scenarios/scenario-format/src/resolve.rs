@@ -21,6 +21,7 @@ mod guarantees;
 mod load;
 mod nodes;
 mod path;
+mod webhooks;
 
 pub(crate) use calls::selects;
 
@@ -81,9 +82,13 @@ pub(crate) fn resolve(
     let mut resolver =
         Resolver { names: Names::of(manifests), manifests, blueprint, horizon, diagnostics };
     resolver.place(input.platform);
+    resolver.webhooks();
     resolver.databases(&input.platform.spec.databases);
     resolver.serve(input.platform, input.scenario);
-    let faults = resolver.faults(&input.scenario.spec.faults);
+    let mut faults = resolver.faults(&input.scenario.spec.faults);
+    if input.scenario.spec.freeze_control_plane == Some(true) {
+        faults::freeze(&mut faults);
+    }
     let guarantees = resolver.guarantees(&input.scenario.spec.guarantees);
     let blueprint = resolver.blueprint;
     let spec = &input.scenario.spec;

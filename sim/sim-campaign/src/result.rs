@@ -1,6 +1,6 @@
 //! A campaign's figures as the data of a report.
 
-use model_api::fault::FaultKind;
+use model_api::fault::{ControlPlaneFault, FaultKind};
 use model_api::guarantee::Promise;
 use model_api::{Blueprint, SourceRef};
 use platform::RunEnd;
@@ -155,6 +155,13 @@ fn fault_text(kind: &FaultKind) -> &'static str {
         FaultKind::NodeCrash { .. } => "a node stops",
         FaultKind::PodCrash { .. } => "pods crash",
         FaultKind::LoadSpike { .. } => "load multiplies",
+        FaultKind::ControlPlane(fault) => match fault {
+            ControlPlaneFault::MemberLoss { .. } => "members of the control plane stop",
+            ControlPlaneFault::LeaderKill(_) => "a leader is killed",
+            ControlPlaneFault::ApiOutage => "no API server answers",
+            ControlPlaneFault::WebhookOutage { .. } => "a webhook does not answer",
+            ControlPlaneFault::RegistryOutage { .. } => "an image registry does not answer",
+        },
     }
 }
 

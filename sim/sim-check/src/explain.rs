@@ -223,6 +223,23 @@ impl<'a, E> Story<'a, E> {
             O::QuorumLost => "etcd loses its quorum".to_owned(),
             O::QuorumRegained => "etcd has a quorum again".to_owned(),
             O::LeaderChanged => "another controller manager takes over".to_owned(),
+            O::ApiLost => "no API server answers: nothing is moved or routed anew".to_owned(),
+            O::ApiRegained => "the API answers again".to_owned(),
+            O::KubeletsHung { count } => {
+                format!("{count} kubelets hang on the connection to an API server that is gone")
+            }
+            O::PodImagePullFailed { workload: id, .. } => {
+                let place = field(id, "spec.template.spec.containers[0].image");
+                let text = format!("no registry has the image of a pod of {}", workload(id));
+                return Some((text, place));
+            }
+            O::PodCreationRefused { workload: id } => {
+                format!("a webhook that does not answer refuses pods of {}", workload(id))
+            }
+            O::PodVolumeHeld { workload: id, .. } => {
+                let text = format!("a volume of {} is still attached elsewhere", workload(id));
+                return Some((text, None));
+            }
             O::MasterDisruptionStarted => "every zone is lost: evictions stop".to_owned(),
             O::PodDeletionRequested { workload: id, reason: DeletionReason::Taint, .. } => {
                 let place = field(id, "spec.template.spec.tolerations");
@@ -295,8 +312,10 @@ fn part(observation: &Observation) -> Option<Part> {
         | O::FailoverStarted { .. }
         | O::QuorumRegained
         | O::Rescaled { .. }
+        | O::ApiRegained
         | O::LeaderChanged => Some(Part::Decide),
         O::PodCreated { .. }
+        | O::PodCreationRefused { .. }
         | O::PodBound { .. }
         | O::EndpointsChanged { .. }
         | O::PrimaryPromoted { .. }
@@ -304,7 +323,8 @@ fn part(observation: &Observation) -> Option<Part> {
         O::NodeRestored { .. } | O::NodeBecameReady { .. } | O::FaultEnded { .. } => {
             Some(Part::Provision)
         }
-        O::PodImagePulled { .. } => Some(Part::Pull),
+        O::PodImagePulled { .. } | O::PodImagePullFailed { .. } => Some(Part::Pull),
+        O::PodVolumeHeld { .. } => Some(Part::Provision),
         O::PodStarted { .. } => Some(Part::Start),
         O::PodBecameReady { .. } => Some(Part::Warm),
         _ => None,

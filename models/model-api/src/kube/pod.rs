@@ -126,6 +126,15 @@ pub struct Container {
     pub always_pulls: bool,
 }
 
+/// The host of the registry that an image name leads to: the part before the first slash when it
+/// has a dot or a port (`splitDockerDomain` of distribution/reference).
+pub fn registry_host(image: &str) -> &str {
+    match image.split_once('/') {
+        Some((host, _)) if host.contains(['.', ':']) || host == "localhost" => host,
+        _ => "docker.io",
+    }
+}
+
 /// A port of a container.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ContainerPort {

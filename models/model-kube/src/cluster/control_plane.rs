@@ -1,5 +1,7 @@
 //! Members of the control plane: etcd's quorum, API servers, leaders.
 
+mod commands;
+
 use model_api::Observation;
 use sim_kernel::{Context, EntityKey, Purpose, Recorder, SimSpan, SimTime, Streams, Timer};
 
@@ -51,6 +53,8 @@ impl Component {
 #[derive(Clone, Debug, Default)]
 struct MemberState {
     is_up: bool,
+    /// Its machine was stopped by itself, apart from its zone.
+    is_off: bool,
     boot: Timer,
     boot_count: u64,
     /// When its API server answers; long since, unless it was started anew.
@@ -81,6 +85,8 @@ pub(super) struct ControlPlane {
     was_quorum_lost: bool,
     etcd_leader: Option<usize>,
     is_api_available: bool,
+    /// No API server answers, whatever etcd could do.
+    is_withheld: bool,
     api_since: SimTime,
     timer: Timer,
     election_count: u64,
@@ -105,6 +111,7 @@ impl ControlPlane {
             was_quorum_lost: false,
             etcd_leader: first(EntityKey::of("etcd")),
             is_api_available: true,
+            is_withheld: false,
             api_since: SimTime::ZERO,
             timer: Timer::NONE,
             election_count: 0,
@@ -138,7 +145,8 @@ impl Cluster {
     {
         let tables = self.tables.clone();
         for (idx, member) in tables.members.iter().enumerate() {
-            let has_power = !self.zones[member.zone.index()].is_off;
+            let is_off = self.control_plane.members[idx].is_off;
+            let has_power = !is_off && !self.zones[member.zone.index()].is_off;
             let is_up = match member.node {
                 Some(node) => self.is_running(node),
                 None => has_power && self.control_plane.members[idx].is_up,
@@ -149,6 +157,7 @@ impl Cluster {
             self.set_member_up(idx, is_up, ctx.now());
         }
         self.reassess_quorum(ctx);
+        self.refresh_connections(ctx);
     }
 
     /// A member without a node of the blueprint boots by itself.
@@ -296,8 +305,18 @@ impl Cluster {
         if std::mem::take(&mut self.control_plane.was_quorum_lost) {
             ctx.observe(|| Observation::QuorumRegained);
         }
-        let ready_at = members.iter().map(|idx| self.control_plane.members[*idx].api_ready_at);
-        let ready_at = ready_at.min().unwrap_or(SimTime::MAX);
+        self.open_api(ctx);
+    }
+
+    /// Lets the first API server that is ready answer, now that etcd leads.
+    fn open_api<E, R>(&mut self, ctx: &mut Context<'_, E, R>)
+    where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        let members = self.members_on(self.control_plane.island);
+        let ready_at = members.map(|idx| self.control_plane.members[idx].api_ready_at).min();
+        let ready_at = ready_at.unwrap_or(SimTime::MAX);
         if ready_at <= ctx.now() {
             self.set_api(true, ctx);
         } else {
@@ -314,28 +333,17 @@ impl Cluster {
         self.set_api(true, ctx);
     }
 
-    /// Takes the API away or gives it back, whatever its members do: for faults that are about the
-    /// API itself.
-    pub fn set_api_available<E, R>(&mut self, is_available: bool, ctx: &mut Context<'_, E, R>)
-    where
-        E: Copy + From<KubeEvent>,
-        R: Recorder<Observation>,
-    {
-        let plane = &self.control_plane;
-        let is_possible = plane.members.is_empty() || plane.etcd_leader.is_some();
-        self.set_api(is_available && is_possible, ctx);
-        self.settle(ctx);
-    }
-
     fn set_api<E, R>(&mut self, is_available: bool, ctx: &mut Context<'_, E, R>)
     where
         E: Copy + From<KubeEvent>,
         R: Recorder<Observation>,
     {
+        let is_available = is_available && !self.control_plane.is_withheld;
         if self.control_plane.is_api_available == is_available {
             return;
         }
         self.control_plane.is_api_available = is_available;
+        ctx.observe(|| if is_available { Observation::ApiRegained } else { Observation::ApiLost });
         self.notify(Notice::ApiChanged(is_available));
         if is_available {
             self.control_plane.api_since = ctx.now();
@@ -346,6 +354,7 @@ impl Cluster {
                     self.expect_takeover(component, ctx);
                 }
             }
+            self.refresh_connections(ctx);
             self.catch_up_kubelets(ctx);
             self.resume_deferred(ctx);
         } else {

@@ -2,7 +2,7 @@
 
 use model_api::kube::RestartPolicy;
 use model_api::observation::{DeletionReason, UnreadyReason};
-use model_api::{NodeId, Observation, PodId};
+use model_api::{Observation, PodId};
 use sim_kernel::{Context, Purpose, Recorder, SimSpan, SimTime, Timer};
 
 use super::pod::{PodPhase, StartPlan, Step};
@@ -14,7 +14,6 @@ use crate::{probes, rare};
 const WATCH: Purpose = Purpose::new("kubelet sees pod");
 const ATTACH: Purpose = Purpose::new("volume attach");
 const SANDBOX: Purpose = Purpose::new("sandbox start");
-const PULL: Purpose = Purpose::new("image pull");
 const CONTAINER: Purpose = Purpose::new("container start");
 const APP: Purpose = Purpose::new("application start");
 const RELIST: Purpose = Purpose::new("kubelet relist");
@@ -69,21 +68,41 @@ impl Cluster {
         E: Copy + From<KubeEvent>,
         R: Recorder<Observation>,
     {
+        let node = self.pods[id.index()].node.expect("a pod is started after it was bound");
+        let has_contact = self.has_contact(node);
+        let pod = &mut self.pods[id.index()];
+        pod.phase = PodPhase::Creating;
+        pod.awaits_kubelet = !has_contact;
+        if !has_contact {
+            ctx.hit(&rare::KUBELET_MISSED_POD);
+            return;
+        }
+        let key = self.pods[id.index()].key;
+        let watch = drawn(self.draw(key, WATCH, 0), self.blueprint.parameters.watch_latency);
+        let seen_at = bound_at + watch;
+        self.pods[id.index()].worker_at = seen_at;
+        self.go_on_with_volumes(id, seen_at, ctx);
+    }
+
+    /// Attaches the volumes of a pod as soon as they are free; then come its sandbox and images.
+    pub(super) fn go_on_with_volumes<E, R>(
+        &mut self,
+        id: PodId,
+        tried_at: SimTime,
+        ctx: &mut Context<'_, E, R>,
+    ) where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        let Some(mut at) = self.begin_attach(id, tried_at, ctx) else { return };
         let parameters = &self.blueprint.parameters;
         let pod = &self.pods[id.index()];
         let (key, table) = (pod.key, self.tables.template_of(pod));
-        let seen_at = bound_at + drawn(self.draw(key, WATCH, 0), parameters.watch_latency);
-        let mut at = seen_at;
         if table.claim_count > 0 {
             at += drawn(self.draw(key, ATTACH, 0), parameters.volume_attach);
         }
         at += drawn(self.draw(key, SANDBOX, 0), parameters.sandbox_start);
-        let node = pod.node.expect("a pod is started after it was bound");
-        let pulled_at = self.pull_images(id, node, at, ctx);
-        let pod = &mut self.pods[id.index()];
-        pod.phase = PodPhase::Creating;
-        pod.worker_at = seen_at;
-        self.set_step(id, Step::Pulled, pulled_at, ctx);
+        self.expect_images(id, at, ctx);
     }
 
     /// Starts the containers of a pod anew on a node that has everything but the sandbox.
@@ -97,46 +116,9 @@ impl Cluster {
         pod.phase = PodPhase::Creating;
         pod.worker_at = ctx.now();
         let (key, occurrence) = (pod.key, u64::from(pod.restart_count));
-        let node = pod.node.expect("pods of a node are bound to it");
         let sandbox =
             drawn(self.draw(key, SANDBOX, occurrence), self.blueprint.parameters.sandbox_start);
-        let pulled_at = self.pull_images(id, node, ctx.now() + sandbox, ctx);
-        self.set_step(id, Step::Pulled, pulled_at, ctx);
-    }
-
-    /// When the node has all images of a pod. One image at a time is pulled
-    /// (`serializeImagePulls`), each once.
-    fn pull_images<E, R>(
-        &mut self,
-        id: PodId,
-        node_id: NodeId,
-        from: SimTime,
-        ctx: &mut Context<'_, E, R>,
-    ) -> SimTime
-    where
-        E: Copy + From<KubeEvent>,
-        R: Recorder<Observation>,
-    {
-        let tables = self.tables.clone();
-        let mut at = from;
-        for image in &tables.template_of(&self.pods[id.index()]).images {
-            let known = self.nodes[node_id.index()].image_at(*image);
-            let there_at = known.unwrap_or_else(|| {
-                let key = tables.node_keys[node_id.index()];
-                let draw = self.draw(key.child(tables.image_name(*image)), PULL, 0);
-                let span = drawn(draw, self.blueprint.parameters.image_pull);
-                let node = &mut self.nodes[node_id.index()];
-                if node.pull_free_at > at {
-                    ctx.hit(&rare::PULL_QUEUED);
-                }
-                let there_at = node.pull_free_at.max(at) + span;
-                node.pull_free_at = there_at;
-                node.add_image(*image, there_at);
-                there_at
-            });
-            at = at.max(there_at);
-        }
-        at
+        self.expect_images(id, ctx.now() + sandbox, ctx);
     }
 
     /// Works out when the containers run, answer and are ready, from the moment the first one is
@@ -177,7 +159,12 @@ impl Cluster {
         let workload = pod.workload;
         match std::mem::take(&mut pod.step) {
             Step::None => {}
+            Step::PullDue => self.on_pull_due(id, ctx),
             Step::Pulled => {
+                // A pull that broke off meanwhile is made again.
+                if !self.has_images(id, ctx.now()) {
+                    return self.on_pull_due(id, ctx);
+                }
                 ctx.observe(|| Observation::PodImagePulled { pod: id, workload });
                 let plan = self.plan_start(id, ctx.now());
                 self.pods[id.index()].plan = plan;
@@ -245,7 +232,7 @@ impl Cluster {
         let (key, occurrence) = (pod.key, u64::from(pod.restart_count));
         let late_most = ((at - now) / 2).min(REQUEUE_MOST);
         let late = self.draw(key, REQUEUE, occurrence).span_between(SimSpan::ZERO, late_most);
-        self.set_step(id, Step::Pulled, at + late, ctx);
+        self.expect_images(id, at + late, ctx);
     }
 
     /// The processes of a pod are gone.
@@ -463,6 +450,7 @@ impl Cluster {
         }
         self.release_from_scheduler(id);
         self.end_processes(id, PodPhase::Gone, ctx);
+        self.release_volumes(id, ctx);
         let pod = &mut self.pods[id.index()];
         pod.is_ready = false;
         let (workload, node) = (pod.workload, pod.node);

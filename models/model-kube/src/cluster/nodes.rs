@@ -138,10 +138,27 @@ impl NodeState {
         }
     }
 
+    /// Forgets images of which it is not sure any more; whether there were some.
+    pub(super) fn drop_images(&mut self, is_dropped: impl Fn(u32, SimTime) -> bool) -> bool {
+        let count = self.images.len();
+        self.images.retain(|(image, at)| !is_dropped(*image, *at));
+        self.images.len() < count
+    }
+
     /// The last renewal at or before `now`, shifted.
     fn last_renewal(&self, now: SimTime) -> SimTime {
         let since = shifted(now).saturating_since(self.lease_origin).as_nanos();
         self.lease_origin + self.lease_period * (since / self.lease_period.as_nanos())
+    }
+
+    /// Volumes are detached at once: its kubelet confirms, or somebody is sure that it is down.
+    pub(super) fn lets_volumes_go(&self) -> bool {
+        self.has_contact || self.is_out_of_service
+    }
+
+    /// Some time after the last renewal at or before `now`.
+    pub(super) fn last_renewal_plus(&self, span: SimSpan, now: SimTime) -> SimTime {
+        (self.last_renewal(now) + span).saturating_sub(LONG_BEFORE)
     }
 
     /// Pods may be bound to it as far as the node controller is concerned.
@@ -380,6 +397,7 @@ impl Cluster {
         }
         self.refresh_members(ctx);
         for node in nodes {
+            self.refresh_connection(*node, ctx);
             self.refresh_contact(*node, ctx);
             self.refresh_reachability(*node, ctx);
         }
@@ -420,9 +438,7 @@ impl Cluster {
         let now = ctx.now();
         let node = &mut self.nodes[id.index()];
         // Images that were still being pulled have to be pulled again.
-        let image_count = node.images.len();
-        node.images.retain(|(_, at)| *at <= now);
-        if node.images.len() < image_count {
+        if node.drop_images(|_, at| at > now) {
             ctx.hit(&rare::IMAGE_PULL_LOST);
         }
         node.pull_free_at = now;
@@ -443,6 +459,7 @@ impl Cluster {
         self.nodes[id.index()].will_register = true;
         self.nodes[id.index()].lease_origin = shifted(ctx.now());
         self.refresh_members(ctx);
+        self.refresh_connection(id, ctx);
         self.refresh_contact(id, ctx);
         self.refresh_reachability(id, ctx);
         for pod in self.nodes[id.index()].pods.clone() {
@@ -461,8 +478,9 @@ impl Cluster {
     {
         let island = self.island_of_node(id);
         let api_island = self.control_plane.island();
+        let connection = self.connections[id.index()];
         let node = &mut self.nodes[id.index()];
-        let has_contact = node.is_running && island == api_island;
+        let has_contact = node.is_running && island == api_island && connection.is_alive();
         if node.has_contact == has_contact {
             return;
         }
@@ -472,7 +490,8 @@ impl Cluster {
         ctx.cancel(resume);
         if has_contact {
             let booted_now = node.lease_origin == shifted(ctx.now());
-            self.schedule_heartbeat(id, booted_now, ctx);
+            let is_at_once = booted_now || connection.was_dialed_at(ctx.now());
+            self.schedule_heartbeat(id, is_at_once, ctx);
         } else {
             self.expect_expiry(id, ctx);
         }
@@ -588,6 +607,8 @@ impl Cluster {
             let state = &self.pods[pod.index()];
             if state.is_terminating {
                 self.begin_stop(pod, ctx);
+            } else if state.awaits_kubelet {
+                self.begin_start(pod, ctx.now(), ctx);
             } else if state.is_locally_ready != state.is_ready {
                 ctx.hit(&rare::READINESS_CHANGED_UNSEEN);
                 let occurrence = self.nodes[id.index()].resume_count;
@@ -954,7 +975,8 @@ impl Cluster {
             let node = &self.nodes[idx];
             let differs = |pod: &PodId| {
                 let pod = &self.pods[pod.index()];
-                pod.is_terminating || pod.is_locally_ready != pod.is_ready
+                let differs = pod.is_locally_ready != pod.is_ready;
+                pod.is_terminating || pod.awaits_kubelet || differs
             };
             let is_behind = node.ready != Ready::True || node.pods.iter().any(differs);
             if node.has_contact && is_behind {

@@ -61,6 +61,8 @@ pub(super) enum Step {
     /// Nothing is due.
     #[default]
     None,
+    /// The kubelet asks for the images it does not have.
+    PullDue,
     /// The kubelet has all images.
     Pulled,
     /// All containers run.
@@ -71,6 +73,15 @@ pub(super) enum Step {
     Ready,
     /// The kubelet notices that containers ended.
     ExitSeen,
+}
+
+/// Failed pulls of a pod's images.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Pull {
+    /// Since the last that succeeded.
+    pub(super) failure_count: u32,
+    /// In all.
+    pub(super) wait_count: u32,
 }
 
 /// Moments of one start, worked out when it begins.
@@ -105,6 +116,8 @@ pub(super) struct PodState {
     pub(super) is_doomed: bool,
     /// The kubelet carries out the termination.
     pub(super) is_stopping: bool,
+    /// Bound, but its kubelet could not learn of it yet.
+    pub(super) awaits_kubelet: bool,
     pub(super) was_refused: bool,
     pub(super) attempt_count: u32,
     pub(super) restart_count: u32,
@@ -120,6 +133,7 @@ pub(super) struct PodState {
     pub(super) step_timer: Timer,
     pub(super) eviction: Timer,
     pub(super) backoff: Backoff,
+    pub(super) pull: Pull,
     /// The event that made the pod necessary.
     pub(super) cause: EventId,
 }
@@ -148,6 +162,7 @@ impl PodState {
             is_terminating: false,
             is_doomed: false,
             is_stopping: false,
+            awaits_kubelet: false,
             was_refused: false,
             attempt_count: 0,
             restart_count: 0,
@@ -161,6 +176,7 @@ impl PodState {
             step_timer: Timer::NONE,
             eviction: Timer::NONE,
             backoff: Backoff::default(),
+            pull: Pull::default(),
             cause,
         }
     }

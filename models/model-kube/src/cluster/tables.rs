@@ -7,8 +7,10 @@ use model_api::{Blueprint, NodeId, WorkloadId, ZoneId};
 use sim_kernel::EntityKey;
 
 use super::autoscaling::ScalerTables;
+use super::images::ImageTables;
 use super::pod::PodState;
 use super::templates::{NewTemplate, TemplateHealth, TemplateId, TemplateTable};
+use super::volumes;
 use crate::node_lifecycle::zone_key;
 use crate::scheduling::SchedulerCache;
 
@@ -31,6 +33,9 @@ pub(super) struct Tables {
     /// By node: the images it has at the start, by number.
     pub(super) node_images: Vec<Vec<u32>>,
     image_names: Vec<String>,
+    pub(super) registries: ImageTables,
+    /// By workload: one node at a time may mount its volumes.
+    pub(super) exclusive_volumes: Vec<bool>,
     pub(super) scalers: ScalerTables,
     nodes_by_rank: Vec<NodeId>,
 }
@@ -71,6 +76,7 @@ impl Tables {
             selecting.map(|(service, _)| *service).collect()
         };
         let scalers = ScalerTables::of(blueprint, behind);
+        let registries = ImageTables::of(blueprint, &templates, &images.names());
         Self {
             scalers,
             node_images: node_images.collect(),
@@ -94,6 +100,8 @@ impl Tables {
             templates,
             new_templates,
             members,
+            exclusive_volumes: volumes::exclusive(blueprint),
+            registries,
             image_names: images.names(),
         }
     }

@@ -74,7 +74,7 @@ impl WorkloadState {
         ids.zip(&blueprint.workloads).map(state).collect()
     }
 
-    fn volume_key(&self, ordinal: u32) -> u32 {
+    pub(super) fn volume_key(&self, ordinal: u32) -> u32 {
         if self.has_ordinals { ordinal } else { 0 }
     }
 
@@ -167,6 +167,7 @@ impl Cluster {
         pod.is_ready = true;
         pod.has_address = true;
         let node = pod.node.expect("it was just placed");
+        self.attach_at_start(id);
         let tables = self.tables.clone();
         for image in &tables.template_of(&self.pods[id.index()]).images {
             self.nodes[node.index()].add_image(*image, SimTime::ZERO);
@@ -447,11 +448,13 @@ impl Cluster {
             rest = later;
             let mut answered_at = from;
             for order in batch {
+                let Some(asked_for) = self.ask_webhooks(workload, ctx) else { return };
                 let kind = &self.blueprint.workloads[workload.index()].kind;
                 let sent_at = self.clients.reserve(kind, from);
                 if sent_at > from {
                     ctx.hit(&rare::CONTROLLER_THROTTLED);
                 }
+                let sent_at = sent_at + asked_for;
                 let pod = self.new_pod(workload, *order, sent_at, ctx.cause());
                 let draw = self.draw(self.pods[pod.index()].key, ROUND_TRIP, 0);
                 let round_trip = drawn(draw, self.blueprint.parameters.watch_latency);

@@ -1,5 +1,6 @@
 //! The cluster in virtual time: timelines as text, distributions against recordings, invariants.
 
+mod control_plane;
 mod distributions;
 mod invariants;
 mod node_autoscaling;

@@ -188,12 +188,15 @@ fn without_a_quorum_nothing_is_rescheduled_or_rerouted() {
     100.00 service web: 3 routed, 2 live
     110.00 zone b lost
     110.00 QuorumLost
+    110.00 ApiLost
+    110.00 KubeletsHung { count: 1 }
     110.00 b-0 lost
     110.00 service web: 3 routed, 1 live
     400.00 zone a restored
     400.00 a-0 runs
     400.00 service web: 3 routed, 2 live
     401.21 QuorumRegained
+    401.21 ApiRegained
     412.03 LeaderChanged
     462.13 b-0 NotReady
     462.13 web#0 (0) not Ready: NodeNotReady
@@ -217,6 +220,7 @@ fn a_lost_leader_costs_a_take_over_and_a_fresh_grace_period() {
         at 100 lose zone c";
     insta::assert_snapshot!(check(text, 400), @r"
     100.00 zone c lost
+    100.00 KubeletsHung { count: 1 }
     100.00 c-0 lost
     124.94 LeaderChanged
     175.04 c-0 NotReady
@@ -358,6 +362,7 @@ fn pods_deleted_while_the_api_is_away_wait_for_it() {
         at 110 scale web 3
         at 160 api up";
     insta::assert_snapshot!(check(text, 900), @r"
+    100.00 ApiLost
     105.00 service web: 2 routed, 0 live
     105.58 web#0 (0) has images
     105.77 web#1 (1) has images

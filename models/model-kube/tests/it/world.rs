@@ -6,8 +6,10 @@
 //! deployment web 6 spread tolerate=30 cpu=500 probe=5
 //! statefulset db 3 claim        also: daemonset NAME, database NAME N, budget NAME max=1
 //! service web                   selects the pods of the workload web
+//! webhook of engine guards web Fail      or Ignore; at 10 webhooks down
 //! at 10 lose zone a             lose, restore, isolate, rejoin; zone or node
-//! at 10 crash web               also: scale web 3, delete node a-0, api down, api up, evict web 0
+//! at 10 crash web               also: scale web 3, delete node a-0, api down, api up, evict web 0,
+//!                               kill scheduler, lose member 0, registries down, registries up
 //! at 10 rollout web 2           to image 2; rollout web 2 broken: never ready; undo web
 //! at 10 drain a-0 a-1           also: upgrade a-0 a-1; with timeout=120, goes-on, force
 //! ```
@@ -26,10 +28,13 @@ use model_api::kube::{
     Container, DaemonSetUpdate, DeploymentStrategy, IntOrPercent, LabelSelector, Labels, Node,
     PersistentVolumeClaim, PodDisruptionBudget, PodManagementPolicy, PodSpec, PodTemplate, Probe,
     ProbeHandler, ResourceList, Service, StatefulSetUpdate, StorageClass, TaintEffect, Toleration,
-    TolerationOperator, TopologySpreadConstraint, UnsatisfiableAction, Workload, WorkloadKind,
+    TolerationOperator, TopologySpreadConstraint, UnsatisfiableAction, Webhook, Workload,
+    WorkloadKind,
 };
 use model_api::{Blueprint, NodeId, Observation, Origin, PodId, ServiceId, WorkloadId, ZoneId};
-use model_kube::cluster::{AfterDrain, DrainSpec, NewTemplate, TemplateHealth, TemplateId};
+use model_kube::cluster::{
+    AfterDrain, Component, DrainSpec, NewTemplate, TemplateHealth, TemplateId,
+};
 use model_kube::{Cluster, ClusterPlan, KubeEvent};
 use sim_kernel::{
     Context, Journal, Limits, Model, Priority, Recorder, SimSpan, SimTime, Simulation, Streams,
@@ -50,6 +55,11 @@ pub(crate) enum Command {
     Rollout(usize),
     Undo(WorkloadId),
     Drain(DrainSpec),
+    KillLeader(Component),
+    KillEtcdLeader,
+    MemberPower(usize, bool),
+    Registries(bool),
+    Webhooks(bool),
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -120,6 +130,19 @@ impl Rig {
                 cluster.set_out_of_service(node, is_out, ctx);
             }
             Command::Api(is_available) => cluster.set_api_available(is_available, ctx),
+            Command::KillLeader(component) => {
+                assert!(cluster.kill_leader(component, ctx), "there is no leader");
+            }
+            Command::KillEtcdLeader => assert!(cluster.kill_etcd_leader(ctx), "there is no leader"),
+            Command::MemberPower(member, has_power) => {
+                cluster.set_member_power(member, has_power, ctx);
+            }
+            Command::Webhooks(answers) => {
+                cluster.set_webhook_answers("guard", answers);
+            }
+            Command::Registries(is_available) => {
+                cluster.set_registry_available(None, is_available, ctx);
+            }
             Command::Evict(workload, nth) => {
                 if let Some(pod) = cluster.pods_of(workload).get(nth).copied() {
                     cluster.evict(pod, ctx);
@@ -196,6 +219,19 @@ impl World {
                 selector: labels(&[("app", name)]),
                 ..Service::default()
             }),
+            ["webhook", "of", service, "guards", workload, policy] => {
+                let services = self.blueprint.services.iter();
+                let position = services.map(|it| it.name.as_str()).position(|name| name == service);
+                self.blueprint.webhooks.push(Webhook {
+                    configuration: "guard".into(),
+                    name: "guard".into(),
+                    service: position.map(ServiceId::from_index),
+                    fails_closed: policy == "Fail",
+                    timeout: SimSpan::from_secs(10),
+                    guards: [self.workload(workload)].into(),
+                    ..Webhook::default()
+                });
+            }
             ["budget", name, limit] => {
                 let limit = value_of(&[limit], "max").expect("max=N");
                 self.blueprint.budgets.push(PodDisruptionBudget {
@@ -366,6 +402,15 @@ impl World {
             ["undo", name] => Command::Undo(self.workload(name)),
             ["drain", ref words @ ..] => self.drain(words, AfterDrain::Nothing),
             ["upgrade", ref words @ ..] => self.drain(words, AfterDrain::Reboot),
+            ["kill", "scheduler"] => Command::KillLeader(Component::Scheduler),
+            ["kill", "controller-manager"] => Command::KillLeader(Component::ControllerManager),
+            ["kill", "etcd"] => Command::KillEtcdLeader,
+            ["lose", "member", nth] => Command::MemberPower(nth.parse().expect("a number"), false),
+            ["restore", "member", nth] => {
+                Command::MemberPower(nth.parse().expect("a number"), true)
+            }
+            ["webhooks", state] => Command::Webhooks(state == "up"),
+            ["registries", state] => Command::Registries(state == "up"),
             ["api", state] => Command::Api(state == "up"),
             ["evict", name, nth] => {
                 Command::Evict(self.workload(name), nth.parse().expect("a position"))
@@ -456,6 +501,13 @@ impl Run {
                 format!("{} unschedulable: {reason:?}", self.pod(pod))
             }
             Observation::PodImagePulled { pod, .. } => format!("{} has images", self.pod(pod)),
+            Observation::PodImagePullFailed { pod, .. } => {
+                format!("{} pull failed", self.pod(pod))
+            }
+            Observation::PodCreationRefused { workload } => {
+                format!("pods of {} refused", self.blueprint.workloads[workload.index()].name)
+            }
+            Observation::PodVolumeHeld { pod, .. } => format!("{} volume held", self.pod(pod)),
             Observation::PodStarted { pod, .. } => format!("{} started", self.pod(pod)),
             Observation::PodBecameReady { pod, .. } => format!("{} Ready", self.pod(pod)),
             Observation::PodBecameUnready { pod, reason, .. } => {

@@ -249,4 +249,10 @@ codes! {
     W0132 "an autoscaler of a kind without a scale"
         "DaemonSets, Jobs and bare pods have no scale subresource, so there is nothing that an autoscaler could change."
         "Scale a Deployment or a StatefulSet."
+    W0140 "a webhook whose Service is not in the input"
+        "Whether it answers cannot be known, so it is taken to answer always: a webhook with failurePolicy Fail is what keeps a cluster from coming back."
+        "Pass the manifests of its Service and Deployment."
+    W0141 "pods that need each other to start"
+        "After a full stop, or once the last of them is gone, none of them comes back by itself: each waits for another one. As long as some of them run, nobody notices."
+        "Take the step by hand that the message names, and write it into the runbook; better, break the circle for good: exclude the namespace from the webhook, mirror the images to a registry elsewhere."
 }

@@ -1,5 +1,7 @@
 //! Faults of a scenario.
 
+mod control_plane;
+
 use model_api::{SimSpan, SimTime};
 use serde_json::{Value as Json, json};
 
@@ -8,6 +10,10 @@ use crate::diagnostic::Diagnostic;
 use crate::source::Spanned;
 use crate::units::Factor;
 use crate::yaml::Node;
+
+pub use control_plane::{
+    LeaderKillSpec, MemberLossSpec, PlainFaultSpec, RegistryOutageSpec, WebhookOutageSpec,
+};
 
 /// The keys that say when: every fault has them.
 #[derive(Clone, Copy, Debug)]
@@ -54,7 +60,7 @@ macro_rules! fault_record {
         }
 
         impl $name {
-            fn start_keys(&self) -> StartKeys<'_> {
+            pub(super) fn start_keys(&self) -> StartKeys<'_> {
                 StartKeys {
                     name: self.name.as_ref(),
                     at: self.at.as_ref(),
@@ -67,6 +73,8 @@ macro_rules! fault_record {
         }
     };
 }
+
+use fault_record;
 
 tagged! {
     /// A fault.
@@ -81,6 +89,16 @@ tagged! {
         PodCrash(PodCrashSpec),
         /// Requests from outside multiply.
         LoadSpike(LoadSpikeSpec),
+        /// Machines of the control plane stop: their etcd, API server and controllers with them.
+        ControlPlaneMemberLoss(MemberLossSpec),
+        /// The process that leads ends with an error; another one takes over.
+        LeaderKill(LeaderKillSpec),
+        /// No API server answers: what runs goes on, and nothing is moved, scaled or routed anew.
+        ApiOutage(PlainFaultSpec),
+        /// The endpoints of an admission webhook accept calls and answer none.
+        WebhookOutage(WebhookOutageSpec),
+        /// An image registry does not answer: what a node does not have cannot start on it.
+        RegistryOutage(RegistryOutageSpec),
     }
 }
 
@@ -134,6 +152,11 @@ impl FaultSpec {
             Self::NodeCrash(spec) => spec.start_keys(),
             Self::PodCrash(spec) => spec.start_keys(),
             Self::LoadSpike(spec) => spec.start_keys(),
+            Self::ControlPlaneMemberLoss(spec) => spec.start_keys(),
+            Self::LeaderKill(spec) => spec.start_keys(),
+            Self::ApiOutage(spec) => spec.start_keys(),
+            Self::WebhookOutage(spec) => spec.start_keys(),
+            Self::RegistryOutage(spec) => spec.start_keys(),
         }
     }
 
@@ -145,6 +168,11 @@ impl FaultSpec {
             Self::NodeCrash(_) => "nodeCrash",
             Self::PodCrash(_) => "podCrash",
             Self::LoadSpike(_) => "loadSpike",
+            Self::ControlPlaneMemberLoss(_) => "controlPlaneMemberLoss",
+            Self::LeaderKill(_) => "leaderKill",
+            Self::ApiOutage(_) => "apiOutage",
+            Self::WebhookOutage(_) => "webhookOutage",
+            Self::RegistryOutage(_) => "registryOutage",
         }
     }
 
@@ -155,6 +183,11 @@ impl FaultSpec {
             Self::NodeCrash(spec) => spec.span,
             Self::PodCrash(spec) => spec.span,
             Self::LoadSpike(spec) => spec.span,
+            Self::ControlPlaneMemberLoss(spec) => spec.span,
+            Self::LeaderKill(spec) => spec.span,
+            Self::ApiOutage(spec) => spec.span,
+            Self::WebhookOutage(spec) => spec.span,
+            Self::RegistryOutage(spec) => spec.span,
         }
     }
 }

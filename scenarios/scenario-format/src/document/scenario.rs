@@ -44,6 +44,9 @@ record! {
         load: Vec<LoadSpec>,
         /// What goes wrong.
         faults: Vec<FaultSpec>,
+        /// While a fault of machines, pods or load lasts, no control plane answers: a promise that
+        /// holds all the same has no write of a control plane on its way to recovery.
+        freeze_control_plane: Option<bool>,
         /// What must hold, by name.
         guarantees: Named<GuaranteeText>,
     }

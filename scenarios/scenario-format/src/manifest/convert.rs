@@ -2,8 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::api::{apps, autoscaling, batch, core, networking, policy, scheduling, storage};
+use k8s_openapi::api::{
+    admissionregistration, apps, autoscaling, batch, core, networking, policy, scheduling, storage,
+};
 use model_api::SimSpan;
+use model_api::kube::Labels;
 use serde::de::DeserializeOwned;
 
 use super::pod::Admission;
@@ -14,7 +17,10 @@ use super::{
 };
 use crate::diagnostic::{Code, Diagnostic};
 use crate::source::Spanned;
-use crate::yaml::{Node, Value};
+use crate::yaml::{Entry, Node, Value};
+
+/// A label that every namespace has.
+pub(super) const NAMESPACE_NAME_LABEL: &str = "kubernetes.io/metadata.name";
 
 pub(super) fn convert(
     objects: Vec<Object>,
@@ -108,6 +114,15 @@ fn is_made_by_controller(object: &Object) -> bool {
     })
 }
 
+/// `metadata.labels`, with the one that every namespace has.
+fn labels_of(namespace: &Object) -> Labels {
+    let written = namespace.node.at(&["metadata", "labels"]).and_then(Node::entries);
+    let pair = |entry: &Entry| Some((entry.key.clone(), entry.value.text()?.to_owned()));
+    let mut labels: Labels = written.unwrap_or_default().iter().filter_map(pair).collect();
+    labels.insert(NAMESPACE_NAME_LABEL.to_owned(), namespace.key.name.clone());
+    labels
+}
+
 fn read<T: DeserializeOwned>(object: &Object, diagnostics: &mut Vec<Diagnostic>) -> Option<T> {
     from_node(&object.node, &object.title(), diagnostics)
 }
@@ -136,6 +151,10 @@ impl Step<'_> {
             | ("storage.k8s.io", "StorageClass")
             | ("networking.k8s.io", "Ingress")
             | ("gateway.networking.k8s.io", "HTTPRoute") => self.other(diagnostics),
+            (
+                "admissionregistration.k8s.io",
+                "ValidatingWebhookConfiguration" | "MutatingWebhookConfiguration",
+            ) => self.webhooks(diagnostics),
             ("postgresql.cnpg.io", "Cluster") => self.cluster(diagnostics),
             ("autoscaling", "HorizontalPodAutoscaler") => self.autoscaler(diagnostics),
             // Read only to find mistakes in it; no model looks at it yet.
@@ -233,8 +252,34 @@ impl Step<'_> {
                 let sourced = |value| Sourced { value, object_idx };
                 self.out.ingresses.extend(values.into_iter().map(sourced));
             }
-            _ => self.out.namespaces.push(object.key.name.clone()),
+            _ => {
+                let name = object.key.name.clone();
+                self.out.namespaces.push(name.clone());
+                self.out.namespace_labels.insert(name, labels_of(object));
+            }
         }
+    }
+
+    fn webhooks(&mut self, diagnostics: &mut Vec<Diagnostic>) {
+        let (object, object_idx) = (self.object, self.object_idx);
+        let mut written = Vec::new();
+        if object.key.kind == "ValidatingWebhookConfiguration" {
+            type Read = admissionregistration::v1::ValidatingWebhookConfiguration;
+            let configuration: Option<Read> = read(object, diagnostics);
+            let webhooks = configuration.and_then(|it| it.webhooks).unwrap_or_default();
+            for (idx, webhook) in webhooks.iter().enumerate() {
+                written.push(Reader { object, diagnostics }.validating_webhook(idx, webhook));
+            }
+        } else {
+            type Read = admissionregistration::v1::MutatingWebhookConfiguration;
+            let configuration: Option<Read> = read(object, diagnostics);
+            let webhooks = configuration.and_then(|it| it.webhooks).unwrap_or_default();
+            for (idx, webhook) in webhooks.iter().enumerate() {
+                written.push(Reader { object, diagnostics }.mutating_webhook(idx, webhook));
+            }
+        }
+        let sourced = |value| Sourced { value, object_idx };
+        self.out.webhooks.extend(written.into_iter().map(sourced));
     }
 
     fn autoscaler(&mut self, diagnostics: &mut Vec<Diagnostic>) {

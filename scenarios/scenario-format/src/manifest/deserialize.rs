@@ -56,6 +56,7 @@ const REQUIRED: &[(&str, &[&str])] = &[
     ("Job", &["spec"]),
     ("JobSpec", &["template"]),
     ("LabelSelectorRequirement", &["key", "operator"]),
+    ("MutatingWebhook", &["admissionReviewVersions", "clientConfig", "name", "sideEffects"]),
     ("NodeSelector", &["nodeSelectorTerms"]),
     ("NodeSelectorRequirement", &["key", "operator"]),
     ("PersistentVolumeClaimVolumeSource", &["claimName"]),

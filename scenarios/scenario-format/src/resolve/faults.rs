@@ -1,5 +1,8 @@
 //! Faults: what they hit and when they start.
 
+mod control_plane;
+mod freeze;
+
 use std::collections::BTreeMap;
 
 use model_api::fault::{Condition, Fault, FaultKind, NodePick, Start, ZonePick};
@@ -11,6 +14,8 @@ use crate::diagnostic::{Code, Diagnostic};
 use crate::document::{ConditionSpec, FaultSpec, LoadSpikeSpec, NodeCrashSpec, StartKeys};
 use crate::nearest::suggestion;
 use crate::source::{Span, Spanned};
+
+pub(super) use freeze::freeze;
 
 impl Resolver<'_> {
     pub(super) fn faults(&mut self, specs: &[FaultSpec]) -> Vec<Fault> {
@@ -63,6 +68,11 @@ impl Resolver<'_> {
                 count: spec.count.map(|count| count.value),
             },
             FaultSpec::LoadSpike(spec) => self.load_spike(spec)?,
+            FaultSpec::ControlPlaneMemberLoss(spec) => self.member_loss(spec)?,
+            FaultSpec::LeaderKill(spec) => self.leader_kill(spec),
+            FaultSpec::ApiOutage(spec) => Self::api_outage(spec),
+            FaultSpec::WebhookOutage(spec) => self.webhook_outage(spec),
+            FaultSpec::RegistryOutage(spec) => self.registry_outage(spec),
         })
     }
 

@@ -220,3 +220,51 @@ fn loads_and_faults_that_reach_nothing() {
         assert!(says.iter().any(|it| it.contains("W0129")), "{fault}: {says:?}");
     }
 }
+
+const GUARD: &str = "apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingWebhookConfiguration
+metadata: {name: guard}
+webhooks:
+  - name: guard.shop.svc
+    admissionReviewVersions: [v1]
+    sideEffects: None
+    clientConfig: {service: {namespace: shop, name: web}}
+    rules: [{apiGroups: [''], apiVersions: ['*'], operations: ['*'], resources: [pods]}]
+";
+
+#[test]
+fn pods_that_need_each_other_to_start() {
+    speaks("W0141", plus(GUARD));
+    let open = format!(
+        "{WEB}---\n{}",
+        GUARD.replace("sideEffects", "failurePolicy: Ignore\n    sideEffects")
+    );
+    assert_eq!(codes(&open), Vec::<String>::new());
+    let elsewhere = "namespaceSelector: {matchExpressions: [{key: kubernetes.io/metadata.name, operator: NotIn, values: [shop]}]}\n    sideEffects";
+    let spared = format!("{WEB}---\n{}", GUARD.replace("sideEffects", elsewhere));
+    assert_eq!(codes(&spared), Vec::<String>::new());
+    speaks("W0140", plus(&GUARD.replace("name: web}", "name: engine}")));
+}
+
+#[test]
+fn a_circle_names_the_smallest_step_that_breaks_it() {
+    let text = "apiVersion: apps/v1
+kind: DaemonSet
+metadata: {name: cilium, namespace: kube-system}
+spec:
+  selector: {matchLabels: {app: cilium}}
+  template:
+    metadata: {labels: {app: cilium}}
+    spec:
+      hostNetwork: true
+      containers: [{name: cilium, image: 'quay.io/cilium/cilium:1', resources: {requests: {cpu: 1m, memory: 1Mi}}}]
+";
+    let files = web("  load: [{service: '*', rate: 1}]\n");
+    let files = files.with("m.yaml", &format!("{WEB}---\n{text}---\n{GUARD}"));
+    let loaded = load_all(&files, &["m.yaml"], &[]);
+    let circle = loaded.diagnostics.iter().find(|it| it.code.as_str() == "W0141");
+    let circle = circle.expect("the engine needs the network, and the network the engine");
+    let help = circle.help.as_deref().unwrap_or_default();
+    assert!(help.contains("kubectl delete validatingwebhookconfiguration guard"), "{help}");
+    assert!(!help.contains("; then"), "one step is enough: {help}");
+}

@@ -8,16 +8,21 @@ use crate::{ended, root, scratch};
 
 /// Scenarios and the exit code they end with. `sim/tidy` fails when one is missing here.
 const LIBRARY: &[(&str, i32)] = &[
+    ("api-outage", 0),
     ("az-loss", 1),
     ("az-loss-docs", 0),
     ("gateway-loses-database", 1),
+    ("leader-loss", 0),
     ("must-fail", 1),
     ("node-crash", 0),
     ("rate-limit-protects", 0),
+    ("registry-outage", 0),
     ("retry-storm", 1),
     ("retry-storm-budget", 0),
     ("rolling-two-zones", 1),
     ("spike-without-headroom", 1),
+    ("static-stability", 0),
+    ("webhook-outage", 0),
     ("zone-isolation-60s", 0),
     ("zone-loss-at-peak", 1),
     ("zone-loss-with-headroom", 0),

@@ -1,0 +1,72 @@
+//! What becomes of a request that a webhook does not answer.
+//!
+//! # Modelled
+//! `failurePolicy` and `timeoutSeconds` of a webhook whose Service has no endpoint, or endpoints
+//! that are dead; the retry of the controller whose request was refused.
+//! # Not modelled
+//! What a webhook that answers decides: it lets everything pass. Webhooks about anything but the
+//! creation of pods. Kyverno's and Gatekeeper's policies.
+//! # Defaults and their sources
+//! `apiserver/pkg/admission/plugin/webhook/{validating,mutating}/dispatcher.go` and
+//! `client-go/util/workqueue/default_rate_limiters.go` (5 ms, doubled up to 1000 s), 1.36.
+//! # Invariants
+//! Under `Ignore` no request is refused, whatever the webhook does.
+//! # Checked against
+//! Timelines worked out by hand.
+
+use sim_kernel::SimSpan;
+
+/// What a call of a webhook comes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Call {
+    /// It answers.
+    Answered,
+    /// Nobody listens: the call fails at once.
+    Refused,
+    /// The endpoint that it was sent to is dead: the call fails when its time is out.
+    TimedOut,
+}
+
+/// What the API server does with the request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    /// It goes on.
+    pub is_admitted: bool,
+    /// Time that went by.
+    pub span: SimSpan,
+}
+
+/// The outcome of one call.
+pub fn outcome(call: Call, fails_closed: bool, timeout: SimSpan) -> Outcome {
+    let span = if call == Call::TimedOut { timeout } else { SimSpan::ZERO };
+    Outcome { is_admitted: call == Call::Answered || !fails_closed, span }
+}
+
+/// How long a controller waits after its n-th failed sync of an object in a row, from 1
+/// (`ItemExponentialFailureRateLimiter`).
+pub fn retry_after(failure_count: u32) -> SimSpan {
+    const LEAST: SimSpan = SimSpan::from_millis(5);
+    const MOST: SimSpan = SimSpan::from_secs(1000);
+    (LEAST * (1 << failure_count.saturating_sub(1).min(18))).min(MOST)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_fail_refuses() {
+        let timeout = SimSpan::from_secs(10);
+        for call in [Call::Answered, Call::Refused, Call::TimedOut] {
+            assert!(outcome(call, false, timeout).is_admitted);
+            assert_eq!(outcome(call, true, timeout).is_admitted, call == Call::Answered);
+        }
+        assert_eq!(outcome(Call::TimedOut, false, timeout).span, timeout);
+    }
+
+    #[test]
+    fn controllers_try_again_ever_more_slowly() {
+        let waits: Vec<u64> = [1, 2, 3, 11, 18, 19].map(|n| retry_after(n).as_millis()).to_vec();
+        assert_eq!(waits, [5, 10, 20, 5120, 655_360, 1_000_000]);
+    }
+}

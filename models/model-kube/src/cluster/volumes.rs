@@ -1,0 +1,168 @@
+//! Volumes that one node at a time may mount.
+//!
+//! # Modelled
+//! A volume stays attached until no pod object on its node needs it any more; then it is detached
+//! at once from a node whose kubelet confirms, or that is tainted out of service, and by force
+//! after 6 minutes from a node that is silent. A pod on another node waits (`Multi-Attach error`)
+//! and tries again ever more slowly.
+//! # Not modelled
+//! How many volumes a node may attach; `ReadWriteOncePod`; a CSI driver that is away; a kubelet
+//! that comes back within the 6 minutes frees the volume no earlier for pods that already wait.
+//! # Defaults and their sources
+//! `pkg/controller/volume/attachdetach/reconciler/reconciler.go` (`maxWaitForUnmountDuration`
+//! 6 min), `pkg/util/goroutinemap/exponentialbackoff` (500 ms, doubled up to 2 min 2 s), 1.36.
+//! # Invariants
+//! No volume is attached to two nodes.
+//! # Checked against
+//! Timelines worked out by hand.
+
+use std::collections::BTreeMap;
+
+use model_api::kube::{PersistentVolumeClaim, Workload, WorkloadKind};
+use model_api::{Blueprint, NodeId, Observation, PodId, WorkloadId};
+use sim_kernel::{Context, Recorder, SimSpan, SimTime};
+
+use super::{Cluster, KubeEvent};
+use crate::rare;
+
+/// How long a silent node keeps a volume that nobody needs on it.
+const FORCE_DETACH: SimSpan = SimSpan::from_mins(6);
+const RETRY_LEAST: SimSpan = SimSpan::from_millis(500);
+const RETRY_MOST: SimSpan = SimSpan::from_secs(122);
+
+/// The first try to attach at or after `free_at`, when the first one was made at `start`.
+fn try_at_or_after(start: SimTime, free_at: SimTime) -> SimTime {
+    let (mut at, mut gap) = (start, RETRY_LEAST);
+    while at < free_at {
+        at += gap;
+        gap = (gap * 2).min(RETRY_MOST);
+    }
+    at
+}
+
+/// The volumes of one ordinal, or those that all pods of a workload share.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Attachment {
+    node: Option<NodeId>,
+    /// Pods whose objects need it there.
+    users: Vec<PodId>,
+    /// When it can go to another node, once it has no users.
+    free_at: SimTime,
+    /// Pods on other nodes, with the time of their first try.
+    waiting: Vec<(PodId, SimTime)>,
+}
+
+/// By workload and ordinal.
+pub(super) type Attachments = BTreeMap<(WorkloadId, u32), Attachment>;
+
+/// By workload: its pods have claims that one node at a time may mount.
+pub(super) fn exclusive(blueprint: &Blueprint) -> Vec<bool> {
+    let of = |workload: &Workload| {
+        let is_exclusive = |claim: &PersistentVolumeClaim| !claim.is_shared;
+        let named = workload.template.spec.claim_names.iter().any(|name| {
+            let mut claims = blueprint.claims.iter();
+            let found =
+                claims.find(|claim| claim.namespace == workload.namespace && claim.name == *name);
+            found.is_some_and(is_exclusive)
+        });
+        named
+            || match &workload.kind {
+                WorkloadKind::StatefulSet { claims, .. } => claims.iter().any(is_exclusive),
+                WorkloadKind::DatabaseInstances => true,
+                _ => false,
+            }
+    };
+    blueprint.workloads.iter().map(of).collect()
+}
+
+impl Cluster {
+    fn attachment_of(&self, id: PodId) -> Option<(WorkloadId, u32)> {
+        let pod = &self.pods[id.index()];
+        let workload = pod.workload;
+        let key = self.workloads[workload.index()].volume_key(pod.ordinal);
+        self.tables.exclusive_volumes[workload.index()].then_some((workload, key))
+    }
+
+    /// A pod that is there from the start has its volumes.
+    pub(super) fn attach_at_start(&mut self, id: PodId) {
+        let node = self.pods[id.index()].node;
+        if let Some(key) = self.attachment_of(id) {
+            let attachment = self.attachments.entry(key).or_default();
+            attachment.node = node;
+            attachment.users.push(id);
+        }
+    }
+
+    /// When the attach of a pod's volumes begins that was first tried at `from`; `None` when the
+    /// pod has to wait until somebody lets them go.
+    pub(super) fn begin_attach<E, R>(
+        &mut self,
+        id: PodId,
+        from: SimTime,
+        ctx: &mut Context<'_, E, R>,
+    ) -> Option<SimTime>
+    where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        let Some(key) = self.attachment_of(id) else { return Some(from) };
+        let (workload, node) = (self.pods[id.index()].workload, self.pods[id.index()].node);
+        let attachment = self.attachments.entry(key).or_default();
+        let is_elsewhere = attachment.node.is_some() && attachment.node != node;
+        let is_held = is_elsewhere && !attachment.users.iter().all(|user| *user == id);
+        let is_late = is_elsewhere && attachment.free_at > from;
+        if is_held || is_late {
+            ctx.hit(&rare::VOLUME_HELD_ELSEWHERE);
+            ctx.observe(|| Observation::PodVolumeHeld { pod: id, workload });
+        }
+        if is_held {
+            attachment.waiting.push((id, from));
+            return None;
+        }
+        let free_at = if is_elsewhere { attachment.free_at } else { from };
+        attachment.node = node;
+        if !attachment.users.contains(&id) {
+            attachment.users.push(id);
+        }
+        Some(try_at_or_after(from, free_at))
+    }
+
+    /// A pod object is gone: when it was the last one on its node, whoever waits may go on.
+    pub(super) fn release_volumes<E, R>(&mut self, id: PodId, ctx: &mut Context<'_, E, R>)
+    where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        let Some(key) = self.attachment_of(id) else { return };
+        let Some(attachment) = self.attachments.get_mut(&key) else { return };
+        attachment.waiting.retain(|(waiting, _)| *waiting != id);
+        let user_count = attachment.users.len();
+        attachment.users.retain(|user| *user != id);
+        if !attachment.users.is_empty() || attachment.users.len() == user_count {
+            return;
+        }
+        let Some(node) = attachment.node else { return };
+        let lets_go = self.nodes[node.index()].lets_volumes_go();
+        if !lets_go {
+            ctx.hit(&rare::VOLUME_FORCED_OFF);
+        }
+        attachment.free_at = ctx.now() + if lets_go { SimSpan::ZERO } else { FORCE_DETACH };
+        for (waiting, since) in std::mem::take(&mut attachment.waiting) {
+            self.go_on_with_volumes(waiting, since, ctx);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tries_come_ever_more_slowly() {
+        let secs = SimTime::from_secs;
+        let at = |free| try_at_or_after(secs(10), secs(free)).as_millis();
+        assert_eq!([0, 10, 11, 12, 41].map(at), [10_000, 10_000, 11_500, 13_500, 41_500]);
+        // From 61.5 s after the start on the gap is 122 s at most.
+        assert_eq!(at(370) - 10_000, 63_500 + 64_000 + 122_000 * 2);
+    }
+}

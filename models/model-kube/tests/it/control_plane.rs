@@ -1,0 +1,288 @@
+//! What breaks when something breaks that decides, or that starts need.
+
+use model_api::Observation;
+
+use crate::world::World;
+
+const TOWN: &str = "
+    nodes 3 per zone a b c
+    members a b c
+    deployment web 6 spread probe=5
+    service web";
+
+fn run(script: &str, seed: u64, until_secs: u64) -> crate::world::Run {
+    World::read(&format!("{TOWN}\n{script}")).run(seed, until_secs)
+}
+
+fn timeline(script: &str, until_secs: u64) -> String {
+    run(script, 1, until_secs).timeline()
+}
+
+#[test]
+fn kubelets_of_a_lost_api_server_hang_for_45_s_and_no_node_is_taken_for_dead() {
+    let mut hung_count = 0;
+    for seed in 0..40 {
+        let run = run("at 100 lose member 0", seed, 400);
+        hung_count += run.times(|it| matches!(it, Observation::KubeletsHung { .. })).len();
+        let lost = run.times(|it| matches!(it, Observation::NodeBecameNotReady { .. }));
+        assert!(lost.is_empty(), "seed {seed}: {lost:?}");
+    }
+    assert!(hung_count > 30, "nearly every time some kubelet was connected to it");
+}
+
+#[test]
+fn with_the_grace_period_of_old_releases_healthy_nodes_are_taken_for_dead() {
+    let mut world = World::read(&format!("{TOWN}\nat 100 lose member 0"));
+    world.blueprint.parameters.node_monitor_grace_period = sim_kernel::SimSpan::from_secs(40);
+    let lost = (0..40).map(|seed| {
+        let run = world.run(seed, 400);
+        run.times(|it| matches!(it, Observation::NodeBecameNotReady { .. })).len()
+    });
+    assert!(lost.sum::<usize>() > 20, "a hung kubelet is silent for longer than 40 s");
+}
+
+#[test]
+fn pods_on_a_hung_node_start_when_its_kubelet_hears_of_them() {
+    // Every node hangs on one of the lost members or none; each pod starts in the end.
+    for seed in 0..10 {
+        let run = run("at 100 lose member 0\nat 101 scale web 12", seed, 300);
+        let started = run.times(|it| matches!(it, Observation::PodStarted { .. }));
+        let late = started.iter().filter(|at| **at > 130.0).count();
+        assert_eq!(started.iter().filter(|at| **at > 0.0).count(), 6, "seed {seed}");
+        assert!(started.iter().all(|at| *at < 160.0), "seed {seed}: {started:?}");
+        assert!(late < 6, "seed {seed}: only the nodes of one server hang");
+    }
+}
+
+#[test]
+fn a_killed_leader_holds_its_lease_until_it_runs_out() {
+    for seed in 0..40 {
+        let run = run("at 100 kill controller-manager", seed, 300);
+        let changed = run.times(|it| *it == Observation::LeaderChanged);
+        assert_eq!(changed.len(), 1);
+        // 13 to 19.4 s until a candidate looks, 1 to 10 s until its caches are filled.
+        assert!((114.0..130.0).contains(&changed[0]), "seed {seed}: {changed:?}");
+    }
+}
+
+#[test]
+fn without_a_scheduler_pods_wait() {
+    insta::assert_snapshot!(timeline("at 100 kill scheduler\nat 101 scale web 7", 200), @r"
+    101.09 web#6 (6) created
+    122.87 web#6 (6) bound to b-2
+    126.77 web#6 (6) has images
+    126.90 web#6 (6) started
+    132.81 web#6 (6) Ready
+    133.82 service web: 7 routed, 7 live
+    ");
+}
+
+#[test]
+fn without_etcd_s_leader_nothing_is_written_for_a_second_or_two() {
+    for seed in 0..40 {
+        let run = run("at 100 kill etcd", seed, 200);
+        let lost = run.times(|it| *it == Observation::ApiLost);
+        let back = run.times(|it| *it == Observation::ApiRegained);
+        assert_eq!(lost, [100.0]);
+        assert!((100.9..102.0).contains(&back[0]), "seed {seed}: {back:?}");
+    }
+}
+
+#[test]
+fn while_the_api_is_away_what_runs_goes_on_and_nothing_is_replaced() {
+    let script = "at 100 api down\nat 110 lose zone a\nat 900 api up";
+    insta::assert_snapshot!(timeline(script, 1300), @r"
+     100.00 ApiLost
+     110.00 zone a lost
+     110.00 a-0 lost
+     110.00 a-1 lost
+     110.00 a-2 lost
+     110.00 service web: 6 routed, 4 live
+     900.00 ApiRegained
+     912.33 LeaderChanged
+     962.43 a-0 NotReady
+     962.43 web#4 (4) not Ready: NodeNotReady
+     962.43 a-1 NotReady
+     962.43 web#0 (0) not Ready: NodeNotReady
+     962.43 a-2 NotReady
+     962.43 a-0 tainted
+     963.44 service web: 4 routed, 4 live
+     972.43 a-1 tainted
+     982.43 a-2 tainted
+    1262.43 web#4 (4) deleted: Taint
+    1262.50 web#6 (6) created
+    1262.58 web#6 (6) bound to c-2
+    1270.41 web#6 (6) has images
+    1270.53 web#6 (6) started
+    1272.43 web#0 (0) deleted: Taint
+    1272.46 web#7 (7) created
+    1272.49 web#7 (7) bound to b-2
+    1276.11 web#7 (7) has images
+    1276.24 web#7 (7) started
+    1276.44 web#6 (6) Ready
+    1277.18 service web: 5 routed, 5 live
+    1281.60 web#7 (7) Ready
+    1281.84 service web: 6 routed, 6 live
+    ");
+}
+
+#[test]
+fn a_silent_registry_keeps_pods_from_nodes_that_lack_the_image() {
+    let script = "at 100 registries down\nat 101 scale web 12\nat 400 registries up";
+    insta::assert_snapshot!(timeline(script, 900), @r"
+    101.09 web#6 (6) created
+    101.09 web#7 (7) created
+    101.09 web#8 (8) created
+    101.09 web#9 (9) created
+    101.09 web#10 (10) created
+    101.09 web#11 (11) created
+    101.11 web#10 (10) bound to c-2
+    101.11 web#8 (8) bound to b-2
+    101.11 web#11 (11) bound to a-2
+    101.11 web#9 (9) bound to b-2
+    101.12 web#7 (7) bound to a-0
+    101.17 web#6 (6) bound to c-1
+    101.66 web#9 (9) pull failed
+    101.71 web#7 (7) has images
+    101.73 web#8 (8) pull failed
+    101.83 web#7 (7) started
+    102.03 web#6 (6) has images
+    102.16 web#6 (6) started
+    102.17 web#10 (10) pull failed
+    102.53 web#11 (11) pull failed
+    107.19 web#7 (7) Ready
+    108.06 web#6 (6) Ready
+    108.21 service web: 7 routed, 7 live
+    109.05 service web: 8 routed, 8 live
+    458.76 web#11 (11) has images
+    459.18 web#11 (11) started
+    463.70 web#9 (9) has images
+    464.07 web#9 (9) started
+    464.61 web#11 (11) Ready
+    464.99 service web: 9 routed, 9 live
+    470.01 web#9 (9) Ready
+    470.75 service web: 10 routed, 10 live
+    472.56 web#10 (10) has images
+    472.83 web#10 (10) started
+    478.60 web#10 (10) Ready
+    478.84 service web: 11 routed, 11 live
+    480.07 web#8 (8) has images
+    480.38 web#8 (8) started
+    485.56 web#8 (8) Ready
+    486.62 service web: 12 routed, 12 live
+    ");
+}
+
+#[test]
+fn a_pull_that_breaks_off_is_made_again() {
+    let script = "at 100 scale web 9\nat 103 registries down\nat 110 registries up";
+    let run = run(script, 1, 300);
+    let failed = run.times(|it| matches!(it, Observation::PodImagePullFailed { .. }));
+    assert!(!failed.is_empty());
+    assert_eq!(run.cluster().endpoint_counts(model_api::ServiceId(0)), (9, 9));
+}
+
+#[test]
+fn a_pod_bound_to_a_dead_node_that_nobody_knows_dead_does_not_run() {
+    let run = run("at 100 lose node a-0\nat 101 scale web 27", 3, 140);
+    let cluster = run.cluster();
+    for pod in cluster.pods_on(model_api::NodeId(0)) {
+        let view = cluster.pod(*pod);
+        assert!(!view.answers && !view.is_live, "{view:?}");
+    }
+    assert!(cluster.pods_on(model_api::NodeId(0)).len() > 1, "some were bound to it");
+}
+
+const ENGINE: &str = "
+    nodes 2 per zone a b c
+    deployment web 3 spread probe=5
+    deployment engine 1 spread
+    service web
+    service engine";
+
+#[test]
+fn a_webhook_that_fails_closed_keeps_pods_from_being_created() {
+    let script = "webhook of engine guards web Fail
+        at 100 webhooks down
+        at 101 scale web 4
+        at 200 webhooks up";
+    insta::assert_snapshot!(World::read(&format!("{ENGINE}\n{script}")).run(1, 500).timeline(), @"");
+}
+
+#[test]
+fn under_ignore_a_silent_webhook_only_costs_its_timeout() {
+    let script = "webhook of engine guards web Ignore
+        at 100 webhooks down
+        at 101 scale web 4";
+    let run = World::read(&format!("{ENGINE}\n{script}")).run(1, 500);
+    let bound = run.times(|it| matches!(it, Observation::PodBound { .. }));
+    let late = bound.iter().copied().find(|at| *at > 0.0).expect("it is created");
+    assert!((111.0..112.0).contains(&late), "{late}");
+    assert!(run.times(|it| matches!(it, Observation::PodCreationRefused { .. })).is_empty());
+}
+
+#[test]
+fn an_engine_that_guards_itself_does_not_come_back() {
+    let script = "webhook of engine guards engine Fail
+        at 100 scale engine 0
+        at 200 scale engine 1";
+    let run = World::read(&format!("{ENGINE}\n{script}")).run(1, 50_000);
+    assert_eq!(run.cluster().endpoint_counts(model_api::ServiceId(1)), (0, 0));
+    // It tries ever more slowly, up to every 1000 s.
+    assert!(run.simulation.stats().handled_count < 200);
+}
+
+#[test]
+fn a_volume_of_a_silent_node_is_forced_off_after_six_minutes() {
+    // The Node object goes, its pod is garbage 40 to 60 s later, and the volume another 360 s.
+    let script = "nodes 3 per zone a
+        statefulset db 1 claim tolerate=30
+        at 100 lose node a-0
+        at 100 lose node a-1
+        at 110 delete node a-0
+        at 110 delete node a-1";
+    for seed in 0..20 {
+        let run = World::read(script).run(seed, 1000);
+        let held = run.times(|it| matches!(it, Observation::PodVolumeHeld { .. }));
+        let started = run.times(|it| matches!(it, Observation::PodStarted { .. }));
+        let Some(started) = started.iter().copied().find(|at| *at > 0.0) else { continue };
+        assert_eq!(held.len(), 1, "seed {seed}");
+        assert!((held[0] + 360.0..held[0] + 360.0 + 140.0).contains(&started), "seed {seed}");
+    }
+}
+
+#[test]
+fn out_of_service_frees_a_volume_at_once() {
+    let script = "nodes 2 per zone a
+        statefulset db 1 claim tolerate=3000
+        at 100 lose node a-0
+        at 200 out-of-service node a-0";
+    let runs = (0..20).map(|seed| World::read(script).run(seed, 1000));
+    let moved: Vec<f64> = runs
+        .filter_map(|run| {
+            assert!(run.times(|it| matches!(it, Observation::PodVolumeHeld { .. })).is_empty());
+            run.times(|it| matches!(it, Observation::PodStarted { .. }))
+                .pop()
+                .filter(|at| *at > 0.0)
+        })
+        .collect();
+    assert!(!moved.is_empty() && moved.iter().all(|at| *at < 260.0), "{moved:?}");
+}
+
+#[test]
+fn without_pre_stop_requests_meet_pods_that_are_gone() {
+    // From TERM on the old pod is dead, and proxies know 0.2 to 2 s later.
+    let dead_secs = |pre_stop: Option<u64>| {
+        let mut world = World::read(&format!("{TOWN}\nat 100 evict web 0"));
+        let spec = &mut world.blueprint.workloads[0].template.spec;
+        spec.containers[0].lifecycle.pre_stop = pre_stop.map(sim_kernel::SimSpan::from_secs);
+        let run = world.run(1, 200);
+        let is_short = |it: &Observation| {
+            matches!(it, Observation::EndpointsChanged { ready_count, live_count, .. }
+                if live_count < ready_count)
+        };
+        run.times(is_short).len()
+    };
+    assert_eq!(dead_secs(None), 1);
+    assert_eq!(dead_secs(Some(5)), 0);
+}

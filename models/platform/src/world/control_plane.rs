@@ -1,0 +1,117 @@
+//! Faults of the control plane and of registries: how they strike and end.
+
+use model_api::fault::{ControlPlaneFault, Fault, FaultKind, Leading};
+use model_api::{FaultId, Observation};
+use model_kube::cluster::Component;
+use sim_kernel::{Context, Recorder};
+
+use super::World;
+use crate::event::Event;
+use crate::fault::{MemberSet, Struck, pick_some, pick_zone};
+use crate::rare;
+
+impl World {
+    /// Lets a fault strike; what it struck, and how many things that were.
+    pub(super) fn strike_control_plane<R: Recorder<Observation>>(
+        &mut self,
+        id: FaultId,
+        fault: &Fault,
+        kind: &ControlPlaneFault,
+        ctx: &mut Context<'_, Event, R>,
+    ) -> (Struck, u32) {
+        match kind {
+            ControlPlaneFault::MemberLoss { zone, count } => {
+                let zone = zone.map(|pick| pick_zone(fault, pick, &self.blueprint, self.streams));
+                let members = 0..self.cluster.member_count().min(MemberSet::LEN_MAX);
+                let is_in = |member: &usize| {
+                    zone.is_none_or(|zone| zone == self.cluster.zone_of_member(*member))
+                };
+                let members: Vec<usize> = members.filter(is_in).collect();
+                let picked = pick_some(fault, &members, *count, self.streams);
+                let running = picked.iter().filter(|member| self.cluster.is_member_up(**member));
+                let targets = u32::try_from(running.count()).expect("members are few");
+                for member in &picked {
+                    self.cluster.set_member_power(*member, false, ctx);
+                }
+                (Struck::Members(MemberSet::of(&picked)), targets)
+            }
+            ControlPlaneFault::LeaderKill(leading) => {
+                let was_led = match leading {
+                    Leading::ControllerManager => {
+                        self.cluster.kill_leader(Component::ControllerManager, ctx)
+                    }
+                    Leading::Scheduler => self.cluster.kill_leader(Component::Scheduler, ctx),
+                    Leading::Etcd => self.cluster.kill_etcd_leader(ctx),
+                };
+                (Struck::Nothing, u32::from(was_led))
+            }
+            ControlPlaneFault::ApiOutage => {
+                let targets = u32::from(self.cluster.is_api_available());
+                self.cluster.set_api_available(false, ctx);
+                (Struck::Api, targets)
+            }
+            ControlPlaneFault::WebhookOutage { name } => {
+                (Struck::Webhook(id), self.cluster.set_webhook_answers(name, false))
+            }
+            ControlPlaneFault::RegistryOutage { host } => {
+                let targets = self.cluster.set_registry_available(host.as_deref(), false, ctx);
+                (Struck::Registries(id), targets)
+            }
+        }
+    }
+
+    /// Undoes what a fault did, unless another one that is not over does the same.
+    pub(super) fn mend_control_plane<R: Recorder<Observation>>(
+        &mut self,
+        struck: Struck,
+        is_still_down: bool,
+        ctx: &mut Context<'_, Event, R>,
+    ) {
+        match struck {
+            Struck::Members(members) => {
+                let others = self.book.struck.iter().flatten();
+                let left = others.fold(members, |left, other| match other {
+                    Struck::Members(other) => left.without(*other),
+                    _ => left,
+                });
+                if left != members {
+                    ctx.hit(&rare::OVERLAPPED);
+                }
+                for member in left.iter() {
+                    self.cluster.set_member_power(member, true, ctx);
+                }
+            }
+            Struck::Api if is_still_down => ctx.hit(&rare::OVERLAPPED),
+            Struck::Api => self.cluster.set_api_available(true, ctx),
+            Struck::Registries(fault) | Struck::Webhook(fault) => {
+                self.set_answers_of(fault, true, ctx);
+                let others = self.book.struck.iter().flatten().copied();
+                let others: Vec<Struck> = others.collect();
+                for other in others {
+                    if let Struck::Registries(other) | Struck::Webhook(other) = other {
+                        self.set_answers_of(other, false, ctx);
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn set_answers_of<R: Recorder<Observation>>(
+        &mut self,
+        fault: FaultId,
+        is_available: bool,
+        ctx: &mut Context<'_, Event, R>,
+    ) {
+        let plan = self.plan.clone();
+        match &plan.faults[fault.index()].kind {
+            FaultKind::ControlPlane(ControlPlaneFault::RegistryOutage { host }) => {
+                self.cluster.set_registry_available(host.as_deref(), is_available, ctx);
+            }
+            FaultKind::ControlPlane(ControlPlaneFault::WebhookOutage { name }) => {
+                self.cluster.set_webhook_answers(name, is_available);
+            }
+            _ => {}
+        }
+    }
+}
