@@ -13,8 +13,8 @@ mod conformance;
 mod summary;
 
 pub use conformance::{
-    ConformanceCase, ConformanceDifference, ConformanceFile, ConformanceOutcome, ConformanceReport,
-    conformance_schema,
+    ConformanceCase, ConformanceDifference, ConformanceFile, ConformanceOutcome, ConformanceRange,
+    ConformanceReport, conformance_schema,
 };
 pub use summary::Quantiles;
 

@@ -2,5 +2,6 @@
 //! are wrong.
 
 mod autoscaling;
+mod postgres;
 mod reading;
 mod upstream;
