@@ -89,9 +89,7 @@ pub fn next_step(turn: Turn) -> Step {
         Turn { lock: Lock::Unreachable, .. } => Step::Wait,
         Turn { lock: Lock::Mine, action: Some(_), .. } => Step::Renew,
         Turn { action: Some(Action::Promote), .. } => Step::Cancel,
-        Turn { action: Some(_), postgres: Postgres::Primary, lock } if lock == Lock::Others => {
-            Step::Halt
-        }
+        Turn { action: Some(_), postgres: Postgres::Primary, lock: Lock::Others } => Step::Halt,
         Turn { action: Some(_), .. } => Step::Wait,
         Turn { postgres: Postgres::Down, .. } => Step::Restart,
         Turn { lock: Lock::Mine, postgres: Postgres::Primary, .. } => Step::Lead,
@@ -258,7 +256,9 @@ mod tests {
     #[test]
     fn present_synchronous_standbys_stay() {
         let names = |ordinals: &[u8]| ordinals.iter().copied().collect::<Names>();
-        let cases: &[(&[u8], &[(u8, u64)], u32, &[u8])] = &[
+        // Current ones, those seen with their positions, how many are wanted; who is picked.
+        type Row<'a> = (&'a [u8], &'a [(u8, u64)], u32, &'a [u8]);
+        let cases: &[Row<'_>] = &[
             (&[2], &[(1, 9), (2, 5)], 1, &[2]),
             (&[2], &[(1, 9)], 1, &[1]),
             (&[], &[(1, 5), (2, 9)], 1, &[2]),
