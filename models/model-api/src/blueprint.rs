@@ -97,7 +97,7 @@ impl ControlPlane {
     }
 }
 
-/// A database cluster: `postgresql.cnpg.io/v1 Cluster`.
+/// A database cluster: `postgresql.cnpg.io/v1 Cluster`, or instances that Patroni manages.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Database {
     /// `metadata.namespace`.
@@ -118,6 +118,8 @@ pub struct Database {
     pub synchronous: Option<Synchronous>,
     /// `spec.failoverDelay`.
     pub failover_delay: SimSpan,
+    /// Who decides which instance is primary.
+    pub manager: DatabaseManager,
     /// WAL written per second at the configured load, in bytes.
     pub wal_bytes_per_second: u64,
     /// Commits per second at the configured load.
@@ -138,6 +140,75 @@ pub struct Synchronous {
     pub is_required: bool,
     /// `failoverQuorum`: promote only when the promoted instance is sure to have every commit.
     pub failover_quorum: bool,
+}
+
+/// Who decides which instance of a database is primary.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DatabaseManager {
+    /// The operator of CloudNativePG, through the API server.
+    #[default]
+    CloudNativePg,
+    /// Patroni beside each instance, through a leader key in a store.
+    Patroni(Patroni),
+}
+
+/// How Patroni is configured. The defaults are those of `docs/dynamic_configuration.rst`, 3.0.2.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Patroni {
+    /// `ttl`: the leader key goes this long after it was last renewed.
+    pub ttl: SimSpan,
+    /// `loop_wait`: from one turn of the loop to the next.
+    pub loop_wait: SimSpan,
+    /// `retry_timeout`: how long the store is asked before a primary gives up.
+    pub retry_timeout: SimSpan,
+    /// `maximum_lag_on_failover`, in bytes of WAL.
+    pub maximum_lag_on_failover_bytes: u64,
+    /// `primary_start_timeout`: zero prefers a failover to the restart of a crashed primary.
+    pub primary_start_timeout: SimSpan,
+    /// `synchronous_mode`.
+    pub is_synchronous: bool,
+    /// `synchronous_mode_strict`: commits wait when there is no standby.
+    pub is_strict: bool,
+    /// `synchronous_node_count`.
+    pub synchronous_node_count: u32,
+    /// `failsafe_mode`: a primary goes on without the store while all members answer it.
+    pub has_failsafe: bool,
+    /// `use_pg_rewind`: an old primary is rewound; otherwise it stays away once it has diverged.
+    pub has_rewind: bool,
+    /// Where the leader key lies.
+    pub store: PatroniStore,
+    /// A leader whose lease is gone takes the key back only if nobody else holds it: since 3.0.3
+    /// (`patroni/dcs/etcd3.py`, `_update_leader`); before, it overwrote the key.
+    pub is_key_guarded: bool,
+}
+
+/// Where Patroni keeps its leader key.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum PatroniStore {
+    /// In an object of the API server, as the operator of Zalando configures it.
+    #[default]
+    Kubernetes,
+    /// In etcd, one member beside each instance.
+    Etcd,
+}
+
+impl Default for Patroni {
+    fn default() -> Self {
+        Self {
+            ttl: SimSpan::from_secs(30),
+            loop_wait: SimSpan::from_secs(10),
+            retry_timeout: SimSpan::from_secs(10),
+            maximum_lag_on_failover_bytes: 1_048_576,
+            primary_start_timeout: SimSpan::from_secs(300),
+            is_synchronous: false,
+            is_strict: false,
+            synchronous_node_count: 1,
+            has_failsafe: false,
+            has_rewind: false,
+            store: PatroniStore::Kubernetes,
+            is_key_guarded: true,
+        }
+    }
 }
 
 /// Something the input left open.

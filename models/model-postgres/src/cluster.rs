@@ -1,6 +1,6 @@
 //! One cluster: its state, and what every change leads to.
 
-use model_api::blueprint::{Database, Synchronous};
+use model_api::blueprint::{Database, DatabaseManager, Synchronous};
 use model_api::observation::FailoverBlock;
 use model_api::parameters::Range;
 use model_api::{DatabaseId, Observation, Parameters, PodId, ServiceId, ZoneId};
@@ -8,6 +8,8 @@ use sim_kernel::{EntityKey, Probe, Purpose, SimSpan, SimTime, Timer};
 
 use crate::databases::{PgEvent, PgNotice, StopKind};
 use crate::instance::{Instance, Link, Process, Role};
+use crate::pace::Pace;
+use crate::patroni::Patroni;
 use crate::position::Mark;
 
 /// What a cluster needs of the world outside itself.
@@ -20,7 +22,16 @@ pub(crate) trait Port {
     fn cancel(&mut self, timer: Timer);
     fn is_pending(&self, timer: Timer) -> bool;
     fn parameters(&self) -> &Parameters;
+    fn pace(&self) -> Pace;
     fn draw(&self, entity: EntityKey, purpose: Purpose, occurrence: u32, range: Range) -> SimSpan;
+    /// The same, with small values likelier: the cube of a uniform number.
+    fn draw_skewed(
+        &self,
+        entity: EntityKey,
+        purpose: Purpose,
+        occurrence: u32,
+        range: Range,
+    ) -> SimSpan;
     fn is_api_available(&self) -> bool;
     fn is_isolated(&self, zone: ZoneId) -> bool;
 
@@ -107,10 +118,14 @@ pub(crate) struct Cluster {
     pub(crate) receivers_down_at: SimTime,
     pub(crate) is_lease_released: bool,
     pub(crate) old_sides: Vec<OldSide>,
+    /// Patroni beside each instance, when no operator decides.
+    pub(crate) patroni: Option<Patroni>,
     /// Where the `-rw` Service leads.
     pub(crate) backend: Option<(u8, PodId)>,
     pub(crate) backend_timer: Timer,
     pub(crate) has_clients: bool,
+    /// Clients know all instances and go to whichever takes writes, past the Service.
+    pub(crate) has_direct_clients: bool,
     pub(crate) clients_timer: Timer,
     /// Clients have to learn a new address first.
     pub(crate) is_backend_new: bool,
@@ -157,9 +172,14 @@ impl Cluster {
             receivers_down_at: SimTime::ZERO,
             is_lease_released: false,
             old_sides: Vec::new(),
+            patroni: match database.manager {
+                DatabaseManager::CloudNativePg => None,
+                DatabaseManager::Patroni(settings) => Some(Patroni::new(settings, instance_count)),
+            },
             backend: None,
             backend_timer: Timer::NONE,
             has_clients: false,
+            has_direct_clients: false,
             clients_timer: Timer::NONE,
             is_backend_new: false,
             adjust_timer: Timer::NONE,
@@ -193,6 +213,9 @@ impl Cluster {
         if self.at(0).is_running() {
             self.open(port, 0, Mark::default(), Mark::default());
         }
+        if self.patroni.is_some() {
+            self.begin_patroni(port);
+        }
         if let Some(pod) = self.at(0).pod {
             self.backend = Some((0, pod));
             self.has_clients = true;
@@ -210,12 +233,17 @@ impl Cluster {
     /// only where it differs from what should be, so the order of inputs at one instant matters
     /// little and telling twice does nothing.
     pub(crate) fn refresh(&mut self, port: &mut impl Port) {
-        self.start_waiting(port);
-        self.break_links(port);
-        self.review_failover(port);
-        self.demote_superseded(port);
-        self.open_current(port);
-        self.check_isolation(port);
+        if self.patroni.is_some() {
+            self.break_links(port);
+            self.tend_members(port);
+        } else {
+            self.start_waiting(port);
+            self.break_links(port);
+            self.review_failover(port);
+            self.demote_superseded(port);
+            self.open_current(port);
+            self.check_isolation(port);
+        }
         self.settle_losses(port);
         self.attach_standbys(port);
         self.adjust_number(port);
@@ -225,27 +253,33 @@ impl Cluster {
     }
 
     pub(crate) fn started(&mut self, port: &mut impl Port, ordinal: u8, pod: PodId, zone: ZoneId) {
-        let instance = self.at_mut(ordinal);
-        if instance.process != Process::Down && instance.pod == Some(pod) {
+        let is_there = self.has_processes(ordinal);
+        if is_there && self.at(ordinal).pod == Some(pod) {
             return;
         }
-        if instance.process != Process::Down {
+        if is_there {
             // Its container was replaced before anybody told that the old one ended.
             self.stopped(port, ordinal, StopKind::Process);
         }
         let instance = self.at_mut(ordinal);
         instance.pod = Some(pod);
         instance.zone = zone;
-        instance.process = Process::Waiting;
+        if self.patroni.is_some() {
+            self.member_started(port, ordinal);
+        } else {
+            self.at_mut(ordinal).process = Process::Waiting;
+        }
         self.refresh(port);
     }
 
     pub(crate) fn stopped(&mut self, port: &mut impl Port, ordinal: u8, kind: StopKind) {
-        let instance = self.at_mut(ordinal);
-        if instance.process == Process::Down {
+        if !self.has_processes(ordinal) {
             return;
         }
-        instance.process = Process::Down;
+        if self.patroni.is_some() {
+            self.member_stopped(port, ordinal, kind);
+        }
+        self.at_mut(ordinal).process = Process::Down;
         port.cancel(self.at(ordinal).work);
         if self.at(ordinal).is_open {
             self.close(port, ordinal, kind);
@@ -253,6 +287,37 @@ impl Cluster {
             self.unlink(port, ordinal, kind);
         }
         self.refresh(port);
+    }
+
+    /// Makes up for turns that were no events, where there are turns.
+    pub(crate) fn catch_up_any(&mut self, port: &mut impl Port) {
+        if self.patroni.is_some() {
+            self.catch_up(port);
+        }
+    }
+
+    /// A zone was cut off or is back, or the API server.
+    pub(crate) fn surroundings_changed(&mut self, port: &mut impl Port) {
+        if self.patroni.is_some() {
+            self.store_returned(port);
+            self.stir(port);
+        }
+        self.refresh(port);
+    }
+
+    /// A primary gives up a standby that fell silent.
+    pub(crate) fn silence_over(&mut self, port: &mut impl Port) {
+        if self.patroni.is_some() {
+            self.catch_up(port);
+            self.stir(port);
+        }
+        self.refresh(port);
+    }
+
+    /// Whether anything of an instance runs.
+    fn has_processes(&self, ordinal: u8) -> bool {
+        let has_patroni = self.patroni.as_ref().is_some_and(|it| it.at(ordinal).is_alive);
+        has_patroni || self.at(ordinal).process != Process::Down
     }
 
     /// Starts instances whose manager can read the Cluster object.

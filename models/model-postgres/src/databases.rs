@@ -10,6 +10,7 @@ use sim_kernel::{
 
 use crate::cluster::{Cluster, Port};
 use crate::instance::Role;
+use crate::pace::Pace;
 
 /// After machines and pods have changed at the same instant.
 const PRIORITY: Priority = Priority::NORMAL;
@@ -40,6 +41,16 @@ pub enum PgEvent {
     LinkUp { database: DatabaseId, ordinal: u8 },
     /// The liveness check of an isolated primary has failed often enough.
     IsolationDue { database: DatabaseId, ordinal: u8 },
+    /// A turn of a member's loop begins.
+    MemberTurn { database: DatabaseId, ordinal: u8 },
+    /// What a member's loop waited for is there.
+    MemberStep { database: DatabaseId, ordinal: u8 },
+    /// What a member does beside its loop is done.
+    MemberAction { database: DatabaseId, ordinal: u8 },
+    /// The lease of a member has run out.
+    LeaseOver { database: DatabaseId, ordinal: u8 },
+    /// The etcd of a cluster has a leader again.
+    StoreElected { database: DatabaseId },
 }
 
 const _: () = assert!(size_of::<PgEvent>() <= 12);
@@ -92,6 +103,56 @@ pub enum PgNotice {
         /// Its pod.
         pod: PodId,
     },
+    /// A primary was replaced: what it committed after this moment is gone.
+    Superseded {
+        /// Which database.
+        database: DatabaseId,
+        /// The old primary.
+        ordinal: u8,
+        /// Commits up to here survive.
+        kept_until: SimTime,
+    },
+    /// Something happened around the leader key of a cluster that Patroni manages.
+    Leadership {
+        /// Which database.
+        database: DatabaseId,
+        /// Which member.
+        ordinal: u8,
+        /// What.
+        what: Leadership,
+    },
+}
+
+/// What became of the leader key, and of whoever has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Leadership {
+    /// The leader renewed it.
+    Renewed,
+    /// The key of this leader is gone.
+    KeyGone,
+    /// This member has it.
+    KeyTaken,
+    /// It has decided to promote its instance.
+    Promotes,
+    /// It told its instance to promote itself.
+    Requested,
+    /// The instance takes writes.
+    Promoted,
+}
+
+/// What a client finds that connects to an instance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Access {
+    /// Nobody listens.
+    Refused,
+    /// The connection stands, but nobody answers.
+    Silent,
+    /// It answers, but does not take connections yet.
+    Starting,
+    /// A standby.
+    ReadOnly,
+    /// A primary.
+    ReadWrite,
 }
 
 /// How an instance ended.
@@ -101,6 +162,9 @@ pub enum StopKind {
     Power,
     /// Its processes ended: connections break at once, the instance manager releases the lease.
     Process,
+    /// All its processes were killed, a store member beside it included, on a machine that lives:
+    /// connections break at once and new ones are refused.
+    Killed,
     /// It was asked to end (deletion, eviction): a primary waits until its standbys have everything.
     Shutdown,
 }
@@ -113,6 +177,7 @@ pub struct Databases {
     clusters: Vec<Cluster>,
     is_isolated: Vec<bool>,
     is_api_available: bool,
+    pace: Pace,
 }
 
 impl Databases {
@@ -128,7 +193,15 @@ impl Databases {
             clusters: blueprint.databases.iter().enumerate().map(cluster).collect(),
             is_isolated: vec![false; blueprint.zones.len()],
             is_api_available: true,
+            pace: Pace::default(),
         }
+    }
+
+    /// The same clusters on a machine of another pace.
+    #[must_use]
+    pub fn with_pace(mut self, pace: Pace) -> Self {
+        self.pace = pace;
+        self
     }
 
     /// The same clusters with other luck. Before the run begins.
@@ -166,7 +239,10 @@ impl Databases {
         E: Copy + From<PgEvent>,
         R: Recorder<Observation>,
     {
-        self.one(database, ctx, notices, |cluster, io| cluster.started(io, ordinal, pod, zone));
+        self.one(database, ctx, notices, |cluster, io| {
+            cluster.catch_up_any(io);
+            cluster.started(io, ordinal, pod, zone);
+        });
     }
 
     /// Tells that the processes of an instance are gone.
@@ -180,7 +256,10 @@ impl Databases {
         E: Copy + From<PgEvent>,
         R: Recorder<Observation>,
     {
-        self.one(database, ctx, notices, |cluster, io| cluster.stopped(io, ordinal, kind));
+        self.one(database, ctx, notices, |cluster, io| {
+            cluster.catch_up_any(io);
+            cluster.stopped(io, ordinal, kind);
+        });
     }
 
     /// Tells the Ready condition of an instance's pod, as the API has it; false also when there is
@@ -215,8 +294,9 @@ impl Databases {
         R: Recorder<Observation>,
     {
         if self.is_isolated[zone.index()] != is_isolated {
+            self.each(ctx, notices, |cluster, io| cluster.catch_up_any(io));
             self.is_isolated[zone.index()] = is_isolated;
-            self.each(ctx, notices, |cluster, io| cluster.refresh(io));
+            self.each(ctx, notices, |cluster, io| cluster.surroundings_changed(io));
         }
     }
 
@@ -250,9 +330,111 @@ impl Databases {
         R: Recorder<Observation>,
     {
         if self.is_api_available != is_available {
+            self.each(ctx, notices, |cluster, io| cluster.catch_up_any(io));
             self.is_api_available = is_available;
-            self.each(ctx, notices, |cluster, io| cluster.refresh(io));
+            self.each(ctx, notices, |cluster, io| cluster.surroundings_changed(io));
         }
+    }
+
+    /// Kills the postmaster of an instance that Patroni manages; Patroni lives.
+    pub fn kill_postmaster<E, R>(
+        &mut self,
+        (database, ordinal): (DatabaseId, u8),
+        ctx: &mut Context<'_, E, R>,
+        notices: &mut Vec<PgNotice>,
+    ) where
+        E: Copy + From<PgEvent>,
+        R: Recorder<Observation>,
+    {
+        self.patroni(database, ctx, notices, |cluster, io| cluster.postmaster_killed(io, ordinal));
+    }
+
+    /// Stops all processes of a member that Patroni manages, or lets them go on.
+    pub fn set_frozen<E, R>(
+        &mut self,
+        (database, ordinal): (DatabaseId, u8),
+        is_frozen: bool,
+        ctx: &mut Context<'_, E, R>,
+        notices: &mut Vec<PgNotice>,
+    ) where
+        E: Copy + From<PgEvent>,
+        R: Recorder<Observation>,
+    {
+        self.patroni(database, ctx, notices, |cluster, io| {
+            cluster.set_frozen(io, ordinal, is_frozen);
+        });
+    }
+
+    /// Lets a standby receive nothing, or receive again.
+    pub fn set_held<E, R>(
+        &mut self,
+        (database, ordinal): (DatabaseId, u8),
+        is_held: bool,
+        ctx: &mut Context<'_, E, R>,
+        notices: &mut Vec<PgNotice>,
+    ) where
+        E: Copy + From<PgEvent>,
+        R: Recorder<Observation>,
+    {
+        self.one(database, ctx, notices, |cluster, io| cluster.set_held(io, ordinal, is_held));
+    }
+
+    /// Asks the leader of a cluster that Patroni manages to hand over, to that candidate if one is
+    /// named.
+    pub fn switch_over<E, R>(
+        &mut self,
+        database: DatabaseId,
+        candidate: Option<u8>,
+        ctx: &mut Context<'_, E, R>,
+        notices: &mut Vec<PgNotice>,
+    ) where
+        E: Copy + From<PgEvent>,
+        R: Recorder<Observation>,
+    {
+        self.patroni(database, ctx, notices, |cluster, io| cluster.request_handover(io, candidate));
+    }
+
+    /// Lets clients of a database know all its instances: they write to whichever takes writes, at
+    /// the configured rate, without a Service. Before the run begins.
+    pub fn set_direct_clients(&mut self, database: DatabaseId) {
+        self.clusters[database.index()].has_direct_clients = true;
+    }
+
+    /// When the lease of a member was last renewed.
+    pub fn renewed_at(&self, database: DatabaseId, ordinal: u8) -> SimTime {
+        let patroni = self.clusters[database.index()].patroni.as_ref();
+        patroni.map_or(SimTime::ZERO, |patroni| patroni.at(ordinal).renewed_at)
+    }
+
+    /// Places the leader of etcd on a member, before the run begins.
+    pub fn place_store_leader(&mut self, database: DatabaseId, ordinal: u8) {
+        if let Some(patroni) = &mut self.clusters[database.index()].patroni {
+            patroni.store_leader = ordinal;
+            patroni.is_store_leader_placed = true;
+        }
+    }
+
+    /// What a client finds that connects to an instance.
+    pub fn access_of(&self, database: DatabaseId, ordinal: u8) -> Access {
+        self.clusters[database.index()].access_of(ordinal)
+    }
+
+    /// Whether an instance acknowledges commits now.
+    pub fn commits(&self, database: DatabaseId, ordinal: u8, now: SimTime) -> bool {
+        self.clusters[database.index()].can_commit(ordinal, now)
+    }
+
+    /// Whether commits of an instance need to be confirmed by a standby.
+    pub fn needs_confirmation(&self, database: DatabaseId, ordinal: u8) -> bool {
+        self.clusters[database.index()].at(ordinal).applied_number > 0
+    }
+
+    /// Whether every member has its place: one primary, and each other instance streams from it.
+    pub fn is_whole(&self, database: DatabaseId) -> bool {
+        let cluster = &self.clusters[database.index()];
+        let mut others = cluster.ordinals().filter(|&ordinal| ordinal != cluster.current);
+        cluster.at(cluster.current).is_open
+            && others.all(|ordinal| cluster.at(ordinal).streams_from(cluster.current))
     }
 
     /// Takes an event of this model.
@@ -273,7 +455,12 @@ impl Databases {
             PgEvent::BackendDue { .. } => cluster.backend_due(io),
             PgEvent::ClientsDue { .. } => cluster.clients_due(io),
             PgEvent::AdjustDue { .. } => cluster.number_adjusted(io),
-            PgEvent::SilenceOver { .. } => cluster.refresh(io),
+            PgEvent::SilenceOver { .. } => cluster.silence_over(io),
+            PgEvent::MemberTurn { ordinal, .. } => cluster.member_turn(io, ordinal),
+            PgEvent::MemberStep { ordinal, .. } => cluster.member_step(io, ordinal),
+            PgEvent::MemberAction { ordinal, .. } => cluster.member_action(io, ordinal),
+            PgEvent::LeaseOver { ordinal, .. } => cluster.lease_over(io, ordinal),
+            PgEvent::StoreElected { .. } => cluster.store_elected(io),
             PgEvent::InstanceUp { ordinal, .. } => cluster.instance_up(io, ordinal),
             PgEvent::LinkUp { ordinal, .. } => cluster.link_up(io, ordinal),
             PgEvent::IsolationDue { ordinal, .. } => cluster.isolation_due(io, ordinal),
@@ -327,8 +514,28 @@ impl Databases {
             streams: self.streams,
             is_isolated: &self.is_isolated,
             is_api_available: self.is_api_available,
+            pace: self.pace,
         };
         act(&mut self.clusters[database.index()], &mut io);
+    }
+
+    /// Acts on a cluster if Patroni manages it.
+    fn patroni<E, R>(
+        &mut self,
+        database: DatabaseId,
+        ctx: &mut Context<'_, E, R>,
+        notices: &mut Vec<PgNotice>,
+        act: impl FnOnce(&mut Cluster, &mut Io<'_, '_, E, R>),
+    ) where
+        E: Copy + From<PgEvent>,
+        R: Recorder<Observation>,
+    {
+        self.one(database, ctx, notices, |cluster, io| {
+            if cluster.patroni.is_some() {
+                cluster.catch_up(io);
+                act(cluster, io);
+            }
+        });
     }
 
     fn each<E, R>(
@@ -358,6 +565,11 @@ impl PgEvent {
             | Self::ClientsDue { database }
             | Self::AdjustDue { database }
             | Self::SilenceOver { database }
+            | Self::StoreElected { database }
+            | Self::MemberTurn { database, .. }
+            | Self::MemberStep { database, .. }
+            | Self::MemberAction { database, .. }
+            | Self::LeaseOver { database, .. }
             | Self::InstanceUp { database, .. }
             | Self::LinkUp { database, .. }
             | Self::IsolationDue { database, .. } => database,
@@ -373,6 +585,7 @@ struct Io<'a, 'c, E, R: Recorder<Observation>> {
     streams: Streams,
     is_isolated: &'a [bool],
     is_api_available: bool,
+    pace: Pace,
 }
 
 impl<E, R> Port for Io<'_, '_, E, R>
@@ -415,6 +628,23 @@ where
     fn draw(&self, entity: EntityKey, purpose: Purpose, occurrence: u32, range: Range) -> SimSpan {
         let draw = self.streams.draw(entity, purpose, u64::from(occurrence));
         draw.span_between(range.least, range.most)
+    }
+
+    fn pace(&self) -> Pace {
+        self.pace
+    }
+
+    fn draw_skewed(
+        &self,
+        entity: EntityKey,
+        purpose: Purpose,
+        occurrence: u32,
+        range: Range,
+    ) -> SimSpan {
+        let unit = self.streams.draw(entity, purpose, u64::from(occurrence)).unit();
+        let width = range.most.saturating_sub(range.least);
+        let part = SimSpan::from_secs_f64_rounded(width.as_secs_f64() * unit * unit * unit);
+        range.least.saturating_add(part)
     }
 
     fn is_api_available(&self) -> bool {

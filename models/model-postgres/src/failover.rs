@@ -149,7 +149,7 @@ impl Cluster {
     }
 
     /// How far a standby is: as far as its primary while it streams from one that lives.
-    fn received_of(&self, port: &impl Port, ordinal: u8) -> u64 {
+    pub(crate) fn received_of(&self, port: &impl Port, ordinal: u8) -> u64 {
         let streams = self.at(ordinal).streams_from(self.current);
         let source = if streams { self.at(self.current) } else { self.at(ordinal) };
         source.mark(port.now()).position_ns

@@ -4,6 +4,7 @@ use model_api::parameters::Range;
 use model_api::{PodId, ZoneId};
 use sim_kernel::{SimTime, Timer};
 
+use crate::names::Names;
 use crate::position::{Mark, Writer};
 
 /// WAL that a standby can receive and write per second. **Assumption.**
@@ -51,6 +52,8 @@ pub(crate) enum Link {
     Attaching(u8),
     /// Streams from that instance since then.
     Streaming(u8, SimTime),
+    /// Its connection to that instance stands, but nothing comes: one of the two is held.
+    Silent(u8),
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -65,6 +68,14 @@ pub(crate) struct Instance {
     pub(crate) is_open: bool,
     /// `synchronous_standby_names` as it has it: how many must confirm.
     pub(crate) applied_number: u32,
+    /// Of whom.
+    pub(crate) listed: Names,
+    /// It is made to receive nothing.
+    pub(crate) is_held: bool,
+    /// It was primary, has what nobody else has, and nothing rewinds it.
+    pub(crate) is_diverged: bool,
+    /// It went without a word: until then its primary takes its connection for alive.
+    pub(crate) ghost_until: SimTime,
     /// What it committed, as a primary.
     pub(crate) writer: Writer,
     /// What it acknowledged for sure, as a primary.
@@ -89,6 +100,10 @@ impl Default for Instance {
             role: Role::Standby,
             is_open: false,
             applied_number: 0,
+            listed: Names::ALL,
+            is_held: false,
+            is_diverged: false,
+            ghost_until: SimTime::ZERO,
             writer: Writer::default(),
             acknowledged: Mark::default(),
             link: Link::Broken,

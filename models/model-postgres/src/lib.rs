@@ -69,16 +69,25 @@
 //! [`Parameters`]: model_api::Parameters
 //! [`Parameters::client_reconnect`]: model_api::Parameters::client_reconnect
 
+pub mod archive;
 mod cluster;
 mod databases;
 mod decision;
 mod failover;
 mod instance;
+mod names;
+mod pace;
+mod patroni;
 mod position;
 pub mod rare;
+pub mod recovery;
 mod replication;
 mod serving;
 
-pub use databases::{Databases, PgEvent, PgNotice, StopKind};
+pub use databases::{Access, Databases, Leadership, PgEvent, PgNotice, StopKind};
 pub use decision::{Candidate, QuorumView, commits_stall, failover_candidate, may_promote};
 pub use instance::{FAST_SHUTDOWN, REATTACH, REWIND, Role, WAL_SHIPPING_BYTES_PER_SECOND};
+pub use pace::Pace;
+pub use patroni::decision::{
+    Action, Fitness, Lock, Peer, Postgres, Step, Turn, fitness, next_step,
+};

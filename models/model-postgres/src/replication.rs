@@ -4,14 +4,19 @@ use model_api::Observation;
 use sim_kernel::{Purpose, SimSpan, SimTime};
 
 use crate::cluster::{Cluster, OldSide, Port, Target};
-use crate::databases::{PgEvent, StopKind};
+use crate::databases::{PgEvent, PgNotice, StopKind};
 use crate::decision::{commits_stall, wanted_number};
 use crate::instance::{Instance, Link, REATTACH, Role, WAL_SHIPPING_BYTES_PER_SECOND};
+use crate::names::Names;
+use crate::patroni::decision::Action;
 use crate::position::{Mark, Writer, units_between};
 use crate::rare;
 
 /// `wal_receiver_timeout` and `wal_sender_timeout` as CloudNativePG sets them: 5 s.
 const WAL_TIMEOUT: SimSpan = SimSpan::from_secs(5);
+
+/// `wal_sender_timeout` of PostgreSQL, which Patroni leaves alone: 60 s.
+const WAL_SENDER_TIMEOUT: SimSpan = SimSpan::from_secs(60);
 
 const LAG: Purpose = Purpose::new("postgres replication lag");
 const ATTACHING: Purpose = Purpose::new("postgres standby attaches");
@@ -30,6 +35,7 @@ impl Cluster {
         let number = wanted_number(self.setup.synchronous, self.ready_standby_count(ordinal));
         let instance = self.at_mut(ordinal);
         instance.is_open = true;
+        instance.listed = Names::ALL;
         instance.writer = Writer::from(from, port.now());
         instance.acknowledged = acknowledged.min(from);
         instance.applied_number = number;
@@ -94,6 +100,10 @@ impl Cluster {
     /// With `method: first` a standby that has priority and falls silent is waited for until the
     /// sender gives it up.
     fn wait_for_silent(&mut self, port: &mut impl Port, primary: u8, standby: u8) {
+        if self.patroni.is_some() {
+            self.leave_ghost(port, standby);
+            return;
+        }
         let number = self.at(primary).applied_number;
         let is_first = self.setup.synchronous.is_some_and(|synchronous| !synchronous.is_any);
         let before = self
@@ -106,10 +116,18 @@ impl Cluster {
         }
     }
 
+    /// A primary with PostgreSQL's own time-outs takes a standby that fell silent for alive until
+    /// `wal_sender_timeout` is over.
+    fn leave_ghost(&mut self, port: &mut impl Port, standby: u8) {
+        let until = port.now() + WAL_SENDER_TIMEOUT;
+        self.at_mut(standby).ghost_until = until;
+        port.timer_at(until, PgEvent::SilenceOver { database: self.setup.id });
+    }
+
     /// Draws how far each standby of a primary lags now, notes what is acknowledged for sure, and
     /// breaks some of the links. With `is_clean` every standby has everything: the primary shut
     /// down and waited for them.
-    fn freeze(
+    pub(crate) fn freeze(
         &mut self,
         port: &mut impl Port,
         primary: u8,
@@ -163,7 +181,9 @@ impl Cluster {
         if number == 0 {
             return Some(writer.at(now));
         }
-        let mut spans: Vec<SimSpan> = lags.iter().map(|&(_, lag)| lag).collect();
+        let listed = self.at(primary).listed;
+        let confirming = lags.iter().filter(|&&(standby, _)| listed.has(standby));
+        let mut spans: Vec<SimSpan> = confirming.map(|&(_, lag)| lag).collect();
         if self.setup.synchronous.is_some_and(|synchronous| synchronous.is_any) {
             spans.sort_unstable();
         }
@@ -174,10 +194,13 @@ impl Cluster {
 
     /// Whether an open instance can acknowledge a commit.
     pub(crate) fn can_commit(&self, primary: u8, now: SimTime) -> bool {
-        let streaming = self.ordinals().filter(|&other| self.at(other).streams_from(primary));
-        let streaming_count = u32::try_from(streaming.count()).expect("at most 255 instances");
         let instance = self.at(primary);
+        let confirms =
+            |&other: &u8| instance.listed.has(other) && self.at(other).streams_from(primary);
+        let streaming = self.ordinals().filter(confirms);
+        let streaming_count = u32::try_from(streaming.count()).expect("at most 255 instances");
         instance.is_open
+            && !self.is_held(primary)
             && now >= self.silent_until
             && !commits_stall(instance.applied_number, streaming_count)
     }
@@ -188,7 +211,7 @@ impl Cluster {
             let instance = *self.at(standby);
             let upstream = self.upstream_of(port, standby);
             match instance.link {
-                Link::Streaming(..) => {}
+                Link::Streaming(..) | Link::Silent(_) => {}
                 Link::Attaching(from) if Some(from) == upstream => {}
                 Link::Attaching(_) | Link::Broken => {
                     port.cancel(instance.attach);
@@ -204,13 +227,27 @@ impl Cluster {
     /// The open instance that a standby would follow: the current primary if it reaches it.
     fn upstream_of(&self, port: &impl Port, standby: u8) -> Option<u8> {
         let instance = self.at(standby);
-        if instance.is_open || !instance.is_running() || instance.role == Role::Primary {
+        if instance.is_open
+            || instance.is_diverged
+            || !instance.is_running()
+            || instance.role == Role::Primary
+            || self.is_held(standby)
+            || self.is_promoting(standby)
+        {
             return None;
         }
         let reaches = |&primary: &u8| {
-            self.at(primary).is_open && port.is_reachable(self.at(primary).zone, instance.zone)
+            self.at(primary).is_open
+                && !self.is_held(primary)
+                && port.is_reachable(self.at(primary).zone, instance.zone)
         };
         Some(self.current).filter(reaches).or_else(|| self.ordinals().find(reaches))
+    }
+
+    /// Whether Patroni is promoting an instance, which follows nobody meanwhile.
+    fn is_promoting(&self, ordinal: u8) -> bool {
+        let action = self.patroni.as_ref().and_then(|patroni| patroni.at(ordinal).action);
+        action == Some(Action::Promoting)
     }
 
     /// Simplified: WAL is shipped at one rate while a standby catches up, from the primary; what it
@@ -237,6 +274,10 @@ impl Cluster {
             instance.link = Link::Streaming(primary, port.now());
             // It has caught up, and what it had beyond a fork is gone.
             instance.received = mark;
+            instance.ghost_until = SimTime::ZERO;
+            if self.patroni.is_some() {
+                self.stir(port);
+            }
         }
         self.refresh(port);
     }
@@ -250,7 +291,8 @@ impl Cluster {
     pub(crate) fn adjust_number(&mut self, port: &mut impl Port) {
         let primary = self.at(self.current);
         let wanted = wanted_number(self.setup.synchronous, self.ready_standby_count(self.current));
-        let is_due = primary.is_open
+        let is_due = self.patroni.is_none()
+            && primary.is_open
             && primary.applied_number != wanted
             && self.has_operator(port)
             && port.is_api_reachable(primary.zone);
@@ -305,6 +347,8 @@ impl Cluster {
 
     fn tell_loss(&self, port: &mut impl Port, side: OldSide) {
         let database = self.setup.id;
+        let (ordinal, kept_until) = (side.ordinal, side.survivor.committed_at);
+        port.notice(PgNotice::Superseded { database, ordinal, kept_until });
         let acknowledged = self.at(side.ordinal).acknowledged;
         let between = |per_second| {
             units_between(side.survivor.position_ns, acknowledged.position_ns, per_second)

@@ -4,7 +4,8 @@ use model_api::Observation;
 use sim_kernel::{Purpose, SimSpan};
 
 use crate::cluster::{Cluster, Port, Target};
-use crate::databases::{PgEvent, PgNotice};
+use crate::databases::{Access, PgEvent, PgNotice};
+use crate::instance::Process;
 use crate::position::FULL_RATE_PPM;
 use crate::rare;
 
@@ -21,7 +22,7 @@ impl Cluster {
             && current.is_open
             && wanted.is_some()
             && self.backend != wanted
-            && self.has_operator(port);
+            && (self.patroni.is_some() || self.has_operator(port));
         if !is_due {
             port.cancel(self.backend_timer);
         } else if !port.is_pending(self.backend_timer) {
@@ -42,6 +43,18 @@ impl Cluster {
             port.notice(PgNotice::SetBackend { service, pod });
         }
         self.refresh(port);
+    }
+
+    /// What a client finds that connects to an instance.
+    pub(crate) fn access_of(&self, ordinal: u8) -> Access {
+        let instance = self.at(ordinal);
+        match instance.process {
+            _ if self.is_held(ordinal) && instance.process != Process::Down => Access::Silent,
+            Process::Running if instance.is_open => Access::ReadWrite,
+            Process::Running => Access::ReadOnly,
+            Process::Working => Access::Starting,
+            Process::Down | Process::Waiting => Access::Refused,
+        }
     }
 
     /// The backend, if it takes writes and clients outside its zone reach it.
@@ -69,7 +82,8 @@ impl Cluster {
             let is_served = can_commit && self.has_clients && backend == Some(ordinal);
             is_serving |= is_served;
             writable_count += u32::from(can_commit);
-            let rate_ppm = match (is_served, can_commit && is_isolated) {
+            let is_met = can_commit && self.has_direct_clients;
+            let rate_ppm = match (is_served || is_met, can_commit && is_isolated) {
                 (true, _) => FULL_RATE_PPM,
                 (false, true) => self.setup.zone_share_ppm,
                 (false, false) => 0,

@@ -201,7 +201,10 @@ impl World {
                     self.happen(Happening::FailoverStarted, ctx);
                 }
             }
-            PgNotice::InstanceRunning { .. } | PgNotice::InstanceHalted { .. } => {}
+            PgNotice::InstanceRunning { .. }
+            | PgNotice::InstanceHalted { .. }
+            | PgNotice::Superseded { .. }
+            | PgNotice::Leadership { .. } => {}
         }
     }
 

@@ -5,19 +5,22 @@ use serde::{Deserialize, Serialize};
 use crate::{Position, Program};
 
 /// Results of putting case files to the models.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ConformanceReport {
     /// [`SCHEMA_VERSION`](crate::SCHEMA_VERSION).
     pub schema_version: u32,
     /// What made it.
     pub program: Program,
+    /// How measured figures are judged, when there are any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rule: Option<String>,
     /// One entry a file, in the order they were asked for.
     pub files: Vec<ConformanceFile>,
 }
 
 /// One file of cases.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ConformanceFile {
     /// Path, as it was named or found.
@@ -33,7 +36,7 @@ pub struct ConformanceFile {
 }
 
 /// One case.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ConformanceCase {
     /// Its name.
@@ -50,6 +53,33 @@ pub struct ConformanceCase {
     /// Expectations that did not come out.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub differences: Vec<ConformanceDifference>,
+    /// Measured figures beside what was simulated.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ranges: Vec<ConformanceRange>,
+}
+
+/// A figure that was measured, and the range of simulated ones. Lengths of time are in seconds.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ConformanceRange {
+    /// Its name.
+    pub figure: String,
+    /// What was measured.
+    pub measured: f64,
+    /// The least of all runs; none when it happened in no run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub least: Option<f64>,
+    /// The middle of all runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub median: Option<f64>,
+    /// The most of all runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub most: Option<f64>,
+    /// From the least to the most: a wide range says little.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub width: Option<f64>,
+    /// Whether the measured figure lies in it, by the rule of the report.
+    pub is_inside: bool,
 }
 
 /// What became of a case.

@@ -14,8 +14,8 @@ mod decision;
 mod summary;
 
 pub use conformance::{
-    ConformanceCase, ConformanceDifference, ConformanceFile, ConformanceOutcome, ConformanceReport,
-    conformance_schema,
+    ConformanceCase, ConformanceDifference, ConformanceFile, ConformanceOutcome, ConformanceRange,
+    ConformanceReport, conformance_schema,
 };
 pub use decision::{
     Datum, DecisionColumn, DecisionKind, DecisionReport, DecisionStep, DecisionTable, PluginScore,

@@ -9,7 +9,11 @@ use crate::quantity::place;
 pub fn conformance_human(report: &ConformanceReport, options: Options) -> String {
     let mut text = String::new();
     for case in report.files.iter().flat_map(|file| &file.cases) {
+        range_lines(&mut text, case, options);
         case_lines(&mut text, case, options);
+    }
+    if let Some(rule) = &report.rule {
+        text.push_str(&format!("\nrule: {rule}\n"));
     }
     if !text.is_empty() {
         text.push('\n');
@@ -36,6 +40,43 @@ pub fn conformance_human(report: &ConformanceReport, options: Options) -> String
         ));
     }
     text
+}
+
+/// A table of the measured figures of a case, each beside the range of the simulated ones.
+fn range_lines(text: &mut String, case: &ConformanceCase, options: Options) {
+    if case.ranges.is_empty() {
+        return;
+    }
+    text.push_str(&format!("{} {}\n", case.name, case.source));
+    let number = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |it| it.to_string());
+    let mut rows =
+        vec![["", "measured", "least", "median", "most", "width", ""].map(str::to_owned)];
+    rows.extend(case.ranges.iter().map(|range| {
+        [
+            range.figure.clone(),
+            range.measured.to_string(),
+            number(range.least),
+            number(range.median),
+            number(range.most),
+            number(range.width),
+            if range.is_inside { String::new() } else { "outside".to_owned() },
+        ]
+    }));
+    let width = |column: usize| rows.iter().map(|row| row[column].len()).max().unwrap_or(0);
+    let widths = [0, 1, 2, 3, 4, 5].map(width);
+    for row in &rows {
+        let [figure, numbers @ .., verdict] = row;
+        let mut line = format!("  {figure:<0$}", widths[0]);
+        for (number, width) in numbers.iter().zip(&widths[1..]) {
+            line.push_str(&format!("  {number:>width$}"));
+        }
+        if !verdict.is_empty() {
+            let red = if options.has_color { ("\u{1b}[1;31m", "\u{1b}[0m") } else { ("", "") };
+            line.push_str(&format!("  {}{verdict}{}", red.0, red.1));
+        }
+        text.push_str(line.trim_end());
+        text.push('\n');
+    }
 }
 
 /// A line for a case that failed, at its first difference, or that is not supported.

@@ -225,6 +225,7 @@ impl Resolver<'_> {
                 instances: cluster.instances,
                 synchronous: cluster.synchronous,
                 failover_delay: cluster.failover_delay,
+                manager: model_api::blueprint::DatabaseManager::default(),
                 wal_bytes_per_second: wal.map_or(WAL_BYTES_PER_SECOND, |it| it.value.count),
                 commits_per_second: commits.map_or(COMMITS_PER_SECOND, |it| it.value),
                 origin: cluster.origin.clone(),

@@ -258,8 +258,13 @@ pub(crate) struct Replay {
 #[derive(Args, Debug)]
 pub(crate) struct Conformance {
     /// Files of cases, or folders that are searched for such files; `-` is stdin.
-    #[arg(required = true, value_name = "PATH")]
+    #[arg(required_unless_present = "postgres", value_name = "PATH")]
     pub(crate) paths: Vec<String>,
+
+    /// Files of failovers and restores that were measured on a real PostgreSQL: each repetition is
+    /// simulated many times, and what was measured must lie in the simulated range.
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    pub(crate) postgres: Vec<String>,
 
     /// Where results go: human or json, to stdout or to a file. Repeatable.
     #[arg(short, long, value_name = "FORMAT[=PATH]", default_value = "human")]

@@ -23,7 +23,12 @@ pub fn report(read: &Read, program: Program) -> ConformanceReport {
             cases,
         }
     });
-    ConformanceReport { schema_version: SCHEMA_VERSION, program, files: files.collect() }
+    ConformanceReport {
+        schema_version: SCHEMA_VERSION,
+        program,
+        rule: None,
+        files: files.collect(),
+    }
 }
 
 fn judged(case: &CaseNode, sources: &Sources) -> ConformanceCase {
@@ -34,6 +39,7 @@ fn judged(case: &CaseNode, sources: &Sources) -> ConformanceCase {
         outcome: ConformanceOutcome::Passed,
         reason: None,
         differences: Vec::new(),
+        ranges: Vec::new(),
     };
     match crate::check(&case.node) {
         Outcome::Passed => {}

@@ -73,8 +73,16 @@ const RULES: &[Rule] = &[
     },
     Rule {
         krate: "sim-conformance",
-        ours: &["model-api", "model-kube", "report-data", "scenario-format"],
-        because: "it puts cases to the decisions of models; no world, no run, no verdict",
+        ours: &[
+            "model-api",
+            "model-kube",
+            "model-postgres",
+            "report-data",
+            "scenario-format",
+            "sim-kernel",
+        ],
+        because: "it puts cases to the decisions of models, and repeats recorded experiments with \
+                  one model alone; no world, no verdict",
     },
     Rule {
         krate: "sim-explain",

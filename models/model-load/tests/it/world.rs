@@ -157,6 +157,7 @@ impl Case {
                 instances: 1,
                 synchronous: None,
                 failover_delay: SimSpan::ZERO,
+                manager: model_api::blueprint::DatabaseManager::default(),
                 wal_bytes_per_second: 0,
                 commits_per_second: 0,
                 origin: Origin::default(),

@@ -2,6 +2,7 @@
 
 mod invariants;
 mod outage;
+mod patroni;
 mod recorded;
 mod timelines;
 mod world;

@@ -3,12 +3,12 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use model_api::blueprint::{Database, Synchronous, Zone};
+use model_api::blueprint::{Database, DatabaseManager, Patroni, Synchronous, Zone};
 use model_api::parameters::Range;
 use model_api::{
     Blueprint, DatabaseId, Observation, Origin, Parameters, PodId, ServiceId, WorkloadId, ZoneId,
 };
-use model_postgres::{Databases, PgEvent, PgNotice, StopKind};
+use model_postgres::{Databases, Leadership, PgEvent, PgNotice, StopKind};
 use sim_kernel::{
     Context, Journal, Limits, Model, Priority, Recorder, SimSpan, SimTime, Simulation, Streams,
 };
@@ -34,6 +34,16 @@ pub(crate) enum Act {
     Operator(bool),
     /// The API works or does not.
     Api(bool),
+    /// Every process of a member is killed, on a machine that lives.
+    Kill(u8),
+    /// The postmaster of an instance is killed, Patroni lives.
+    KillPostmaster(u8),
+    /// Every process of a member stops, or goes on.
+    Freeze(u8, bool),
+    /// A standby receives nothing, or receives again.
+    Hold(u8, bool),
+    /// The leader is asked to hand over.
+    SwitchOver(Option<u8>),
 }
 
 /// From the loss of a machine to Ready=False.
@@ -70,6 +80,7 @@ pub(crate) struct World {
     counts: Vec<u32>,
     detection: SimSpan,
     notices: Vec<PgNotice>,
+    leadership: Vec<(SimTime, Leadership)>,
 }
 
 impl World {
@@ -136,6 +147,19 @@ impl World {
                 self.databases.set_operator_available(DATABASE, is, ctx, &mut notices);
             }
             Act::Api(is) => self.databases.set_api_available(is, ctx, &mut notices),
+            Act::Kill(ordinal) => self.stop(ordinal, StopKind::Killed, ctx),
+            Act::KillPostmaster(ordinal) => {
+                self.databases.kill_postmaster((DATABASE, ordinal), ctx, &mut notices);
+            }
+            Act::Freeze(ordinal, is) => {
+                self.databases.set_frozen((DATABASE, ordinal), is, ctx, &mut notices);
+            }
+            Act::Hold(ordinal, is) => {
+                self.databases.set_held((DATABASE, ordinal), is, ctx, &mut notices);
+            }
+            Act::SwitchOver(candidate) => {
+                self.databases.switch_over(DATABASE, candidate, ctx, &mut notices);
+            }
         }
         // Either list is empty: an act uses one of them.
         notices.append(&mut self.notices);
@@ -168,6 +192,7 @@ impl Model for World {
         event: WorldEvent,
         ctx: &mut Context<'_, WorldEvent, R>,
     ) {
+        let told = self.notices.len();
         match event {
             WorldEvent::Pg(event) => {
                 let mut notices = std::mem::take(&mut self.notices);
@@ -186,6 +211,11 @@ impl Model for World {
                 }
             }
         }
+        for notice in &self.notices[told.min(self.notices.len())..] {
+            if let PgNotice::Leadership { what, .. } = notice {
+                self.leadership.push((ctx.now(), *what));
+            }
+        }
     }
 }
 
@@ -195,6 +225,9 @@ pub(crate) struct Case {
     pub(crate) instances: u8,
     pub(crate) synchronous: Option<Synchronous>,
     pub(crate) failover_delay: SimSpan,
+    pub(crate) manager: DatabaseManager,
+    /// Where etcd of Patroni has its leader.
+    pub(crate) store_leader: u8,
     pub(crate) parameters: Parameters,
     pub(crate) detection: SimSpan,
     pub(crate) seed: u64,
@@ -207,12 +240,19 @@ impl Default for Case {
             instances: 3,
             synchronous: None,
             failover_delay: SimSpan::ZERO,
+            manager: DatabaseManager::CloudNativePg,
+            store_leader: 1,
             parameters: Parameters::default(),
             detection: DETECTION,
             seed: 1,
             run: 0,
         }
     }
+}
+
+/// A cluster that Patroni manages.
+pub(crate) fn patroni(settings: Patroni) -> Case {
+    Case { manager: DatabaseManager::Patroni(settings), ..Case::default() }
 }
 
 /// `any` with that number.
@@ -249,6 +289,7 @@ impl Case {
                 instances: u32::from(self.instances),
                 synchronous: self.synchronous,
                 failover_delay: self.failover_delay,
+                manager: self.manager,
                 wal_bytes_per_second: 1_000_000,
                 commits_per_second: 200,
                 origin: Origin::default(),
@@ -265,6 +306,7 @@ impl Case {
         for ordinal in 0..self.instances {
             databases.place(DATABASE, ordinal, World::pod(ordinal), World::zone(ordinal));
         }
+        databases.place_store_leader(DATABASE, self.store_leader);
         let world = World {
             databases,
             script: Arc::new(script.iter().map(|&(_, act)| act).collect()),
@@ -273,6 +315,7 @@ impl Case {
             counts: vec![0; instances],
             detection: self.detection,
             notices: Vec::new(),
+            leadership: Vec::new(),
         };
         let mut sim = Simulation::new(world, Journal::new(), Limits::default());
         sim.apply(|world, ctx| {
@@ -292,6 +335,7 @@ impl Case {
             facts: facts.collect(),
             pending_count: sim.stats().pending_count,
             notices: sim.model().notices.clone(),
+            leadership: sim.model().leadership.clone(),
             digest: sim.digest(),
         }
     }
@@ -302,6 +346,7 @@ impl Case {
 pub(crate) struct Run {
     pub(crate) facts: Vec<(SimTime, Observation)>,
     pub(crate) notices: Vec<PgNotice>,
+    pub(crate) leadership: Vec<(SimTime, Leadership)>,
     pub(crate) pending_count: usize,
     pub(crate) digest: u64,
 }
@@ -330,6 +375,20 @@ impl Run {
             _ => 0,
         };
         self.facts.iter().map(of).sum()
+    }
+
+    /// How many instances take writes when the run ends.
+    pub(crate) fn writable_at_end(&self) -> u32 {
+        let of = |fact: &(SimTime, Observation)| match fact.1 {
+            Observation::WritablePrimaries { count, .. } => Some(count),
+            _ => None,
+        };
+        self.facts.iter().rev().find_map(of).unwrap_or(0)
+    }
+
+    /// When that first happened to a leader key.
+    pub(crate) fn moment(&self, wanted: Leadership) -> Option<SimTime> {
+        self.leadership.iter().find(|(_, what)| *what == wanted).map(|(at, _)| *at)
     }
 
     pub(crate) fn promotion_count(&self) -> usize {

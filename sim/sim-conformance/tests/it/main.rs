@@ -3,6 +3,7 @@
 
 mod autoscaling;
 mod controllers;
+mod postgres;
 mod reading;
 mod rows;
 mod scheduling;

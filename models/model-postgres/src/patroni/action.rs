@@ -1,0 +1,234 @@
+//! What a member does beside its loop: starts, promotions, handovers.
+
+use model_api::{Observation, PodId};
+use sim_kernel::{Purpose, SimSpan, Timer};
+
+use super::decision::Action;
+use crate::cluster::{Cluster, OldSide, Port};
+use crate::databases::{Leadership, PgEvent, PgNotice, StopKind};
+use crate::instance::{Link, Process, Role};
+use crate::rare;
+
+/// A stopping primary is looked at once a second (`STOP_POLLING_INTERVAL`).
+const STOP_POLL: SimSpan = SimSpan::from_secs(1);
+/// After it gave the key away, an old primary waits (`Ha.demote`).
+const AFTER_RELEASE: SimSpan = SimSpan::from_secs(2);
+
+const STARTING: Purpose = Purpose::new("patroni start of postgres");
+const RECOVERING: Purpose = Purpose::new("patroni crash recovery");
+const REWINDING: Purpose = Purpose::new("patroni rewind");
+const PROMOTING: Purpose = Purpose::new("patroni promotion");
+const STOPPING: Purpose = Purpose::new("patroni fast shutdown");
+
+impl Cluster {
+    pub(super) fn act_for(
+        &mut self,
+        port: &mut impl Port,
+        ordinal: u8,
+        action: Action,
+        span: SimSpan,
+    ) {
+        let event = PgEvent::MemberAction { database: self.setup.id, ordinal };
+        let timer = port.timer_in(span, event);
+        let member = self.patroni_mut().at_mut(ordinal);
+        member.action = Some(action);
+        member.action_timer = timer;
+        member.quiet_turns = 0;
+    }
+
+    pub(crate) fn member_action(&mut self, port: &mut impl Port, ordinal: u8) {
+        let member = self.patroni_mut().at_mut(ordinal);
+        member.action_timer = Timer::NONE;
+        match member.action.take() {
+            None => {}
+            Some(Action::Start) => self.is_up(port, ordinal),
+            Some(Action::Promote) => self.request_promotion(port, ordinal),
+            Some(Action::Promoting) => self.is_promoted(port, ordinal),
+            Some(Action::Demote) => self.shut_down(port, ordinal),
+            Some(Action::Release) => self.release(port, ordinal),
+        }
+        self.refresh(port);
+    }
+
+    /// PostgreSQL does not run: it is started, by a leader so that it can promote it again.
+    pub(super) fn restart(&mut self, port: &mut impl Port, ordinal: u8) {
+        if self.patroni().holder == Some(ordinal) {
+            self.keep_key(port, ordinal);
+            let prefers_failover = self.patroni().settings.primary_start_timeout.is_zero();
+            let mut others = self.ordinals().filter(|&other| other != ordinal);
+            if prefers_failover && others.any(|other| self.is_promotable(port, ordinal, other)) {
+                self.set_holder(port, None);
+            }
+        }
+        self.start(port, ordinal);
+    }
+
+    /// Starts PostgreSQL as a standby, after recovery and rewinding where they are needed.
+    pub(super) fn start(&mut self, port: &mut impl Port, ordinal: u8) {
+        let pace = port.pace();
+        let mut span = self.pace_span(port, ordinal, STARTING, pace.start);
+        if self.patroni().at(ordinal).needs_recovery {
+            span += self.pace_span(port, ordinal, RECOVERING, pace.crash_recovery);
+        }
+        span += self.rewind_span(port, ordinal);
+        self.at_mut(ordinal).process = Process::Working;
+        self.act_for(port, ordinal, Action::Start, span);
+    }
+
+    /// What an old primary that has more than its successor must do first.
+    fn rewind_span(&mut self, port: &mut impl Port, ordinal: u8) -> SimSpan {
+        if !self.is_superseded(ordinal) {
+            return SimSpan::ZERO;
+        }
+        self.set_role(port, ordinal, Role::Standby);
+        if !self.patroni().at(ordinal).needs_recovery {
+            return SimSpan::ZERO;
+        }
+        port.hit(&rare::REWOUND);
+        if self.patroni().settings.has_rewind {
+            self.pace_span(port, ordinal, REWINDING, port.pace().rewind)
+        } else {
+            // Its timeline has diverged: it runs, but nobody's WAL fits.
+            self.at_mut(ordinal).is_diverged = true;
+            SimSpan::ZERO
+        }
+    }
+
+    fn is_up(&mut self, port: &mut impl Port, ordinal: u8) {
+        self.patroni_mut().at_mut(ordinal).needs_recovery = false;
+        if self.is_superseded(ordinal) {
+            // Somebody else was promoted while it started.
+            self.patroni_mut().at_mut(ordinal).needs_recovery = true;
+            self.start(port, ordinal);
+            return;
+        }
+        self.at_mut(ordinal).process = Process::Running;
+        if let Some(pod) = self.at(ordinal).pod {
+            port.notice(PgNotice::InstanceRunning { database: self.setup.id, ordinal, pod });
+        }
+        self.wake(port, ordinal);
+        self.stir(port);
+    }
+
+    /// `pg_ctl promote`: from here on nothing comes from the old primary any more.
+    fn request_promotion(&mut self, port: &mut impl Port, ordinal: u8) {
+        self.tell_leadership(port, ordinal, Leadership::Requested);
+        self.detach(port, ordinal);
+        let range = port.pace().promotion.unwrap_or(port.parameters().promotion);
+        let span = self.pace_span(port, ordinal, PROMOTING, range);
+        self.act_for(port, ordinal, Action::Promoting, span);
+    }
+
+    fn is_promoted(&mut self, port: &mut impl Port, ordinal: u8) {
+        if self.current == ordinal {
+            let (mark, acknowledged) = (self.at(ordinal).received, self.at(ordinal).acknowledged);
+            self.open(port, ordinal, mark, acknowledged);
+            self.set_role(port, ordinal, Role::Primary);
+        } else {
+            self.failover_count += 1;
+            self.replace(port, ordinal);
+        }
+        self.list_nobody(port, ordinal);
+        if let Some(pod) = self.at(ordinal).pod {
+            port.observe(Observation::PrimaryPromoted { database: self.setup.id, pod });
+        }
+        self.tell_leadership(port, ordinal, Leadership::Promoted);
+        self.wake(port, ordinal);
+        self.stir(port);
+    }
+
+    /// A standby stops receiving and keeps what it has.
+    fn detach(&mut self, port: &mut impl Port, ordinal: u8) {
+        port.cancel(self.at(ordinal).attach);
+        if let Link::Streaming(from, _) = self.at(ordinal).link {
+            self.freeze(port, from, false, |other| other == ordinal);
+        }
+        self.at_mut(ordinal).link = Link::Broken;
+    }
+
+    /// A held primary, or a held standby: what was on its way is all that arrives.
+    pub(crate) fn hold(&mut self, port: &mut impl Port, ordinal: u8) {
+        for other in self.ordinals() {
+            if let Link::Streaming(from, _) = self.at(other).link
+                && (from == ordinal || other == ordinal)
+            {
+                self.freeze(port, from, false, |one| one == other);
+                self.at_mut(other).link = Link::Silent(from);
+            }
+        }
+    }
+
+    /// A standby is made to receive nothing, or receives again.
+    pub(crate) fn set_held(&mut self, port: &mut impl Port, ordinal: u8, is_held: bool) {
+        if self.at(ordinal).is_held == is_held {
+            return;
+        }
+        self.at_mut(ordinal).is_held = is_held;
+        if is_held {
+            self.hold(port, ordinal);
+        } else if matches!(self.at(ordinal).link, Link::Silent(_)) {
+            // It catches up as a standby does that comes back.
+            self.at_mut(ordinal).link = Link::Broken;
+        }
+        if self.patroni.is_some() {
+            self.stir(port);
+        }
+        self.refresh(port);
+    }
+
+    /// The primary is handed over: clients are cut off, standbys get everything.
+    fn shut_down(&mut self, port: &mut impl Port, ordinal: u8) {
+        let span = self.pace_span(port, ordinal, STOPPING, port.pace().shutdown);
+        self.close(port, ordinal, StopKind::Shutdown);
+        self.at_mut(ordinal).process = Process::Down;
+        let polls = span.as_nanos().div_ceil(STOP_POLL.as_nanos()).max(1);
+        let asking = self.step_span(port, ordinal) + self.step_span(port, ordinal);
+        let span = STOP_POLL.saturating_mul(polls) + asking;
+        self.act_for(port, ordinal, Action::Release, span);
+    }
+
+    /// The key is given away, and after a while PostgreSQL follows whoever took it.
+    fn release(&mut self, port: &mut impl Port, ordinal: u8) {
+        if self.patroni().holder == Some(ordinal) {
+            self.set_holder(port, None);
+        }
+        let span = AFTER_RELEASE + self.pace_span(port, ordinal, STARTING, port.pace().start);
+        self.act_for(port, ordinal, Action::Start, span);
+    }
+
+    pub(super) fn observe_failover(&self, port: &mut impl Port, from: PodId) {
+        port.observe(Observation::FailoverStarted { database: self.setup.id, from });
+    }
+
+    /// An old primary that got the key back goes on where it was: what its successor wrote is lost.
+    pub(super) fn reclaim(&mut self, port: &mut impl Port, ordinal: u8) {
+        if self.current == ordinal {
+            return;
+        }
+        port.hit(&rare::PRIMARY_RECLAIMED);
+        let successor = self.current;
+        let Some(idx) = self.old_sides.iter().position(|side| side.ordinal == ordinal) else {
+            return;
+        };
+        let fork = self.old_sides.remove(idx).survivor;
+        self.old_sides.push(OldSide { ordinal: successor, survivor: fork });
+        self.current = ordinal;
+        self.set_role(port, ordinal, Role::Primary);
+    }
+
+    /// The postmaster of an instance is killed; Patroni beside it lives.
+    pub(crate) fn postmaster_killed(&mut self, port: &mut impl Port, ordinal: u8) {
+        if !self.at(ordinal).is_running() {
+            return;
+        }
+        if self.at(ordinal).is_open {
+            self.close(port, ordinal, StopKind::Process);
+        } else {
+            self.unlink(port, ordinal, StopKind::Process);
+        }
+        self.at_mut(ordinal).process = Process::Down;
+        self.patroni_mut().at_mut(ordinal).needs_recovery = true;
+        self.stir(port);
+        self.refresh(port);
+    }
+}

@@ -1,0 +1,398 @@
+//! The loop of a member, in time.
+
+use model_api::blueprint::PatroniStore;
+use model_api::parameters::Range;
+use sim_kernel::{Purpose, SimSpan, SimTime, Timer};
+
+use super::decision::{Lock, Postgres, Step, Turn, next_step};
+use super::{ANSWER_TIMEOUT, Stage};
+use crate::cluster::{Cluster, Port};
+use crate::databases::{Leadership, PgEvent, StopKind};
+use crate::instance::{Link, Process};
+use crate::rare;
+
+/// Turns without a change after which a member's loop is quiet: one to see that nothing changed,
+/// one for what its own last turn changed elsewhere.
+const QUIET_TURNS: u8 = 2;
+
+const STEP: Purpose = Purpose::new("patroni step");
+const PHASE: Purpose = Purpose::new("patroni loop phase");
+const STORE_LEADER: Purpose = Purpose::new("patroni etcd leader");
+/// A number to choose a member by.
+const LEADER_DRAW: Range = Range { least: SimSpan::ZERO, most: SimSpan::from_secs(1) };
+/// Heads or tails.
+const COIN: Range = Range { least: SimSpan::ZERO, most: SimSpan::from_nanos(1) };
+const DELUSION: Purpose = Purpose::new("patroni stale cache");
+
+impl Cluster {
+    pub(super) fn step_span(&mut self, port: &impl Port, ordinal: u8) -> SimSpan {
+        self.pace_span(port, ordinal, STEP, port.pace().step)
+    }
+
+    /// Starts in good order: instance 0 has the key, everybody's loop has its phase.
+    pub(crate) fn begin_patroni(&mut self, port: &mut impl Port) {
+        let loop_wait = self.patroni().settings.loop_wait;
+        let phase = Range { least: SimSpan::ZERO, most: loop_wait };
+        let first = SimTime::ZERO + port.draw(self.setup.key, PHASE, 0, phase);
+        for ordinal in self.ordinals() {
+            let is_there = self.at(ordinal).pod.is_some();
+            // The leader's status in the store wakes the others.
+            let behind = if ordinal == 0 { SimSpan::ZERO } else { self.step_span(port, ordinal) };
+            let member = self.patroni_mut().at_mut(ordinal);
+            member.is_alive = is_there;
+            member.answers = is_there;
+            member.has_store = is_there;
+            member.has_lease = is_there;
+            member.next_turn = first + behind;
+        }
+        if !self.patroni().is_store_leader_placed {
+            let draw = port.draw(self.setup.key, STORE_LEADER, 0, LEADER_DRAW);
+            let count = u64::try_from(self.instances.len()).unwrap_or(1);
+            let leader = u8::try_from(draw.as_nanos() % count).unwrap_or(0);
+            self.patroni_mut().store_leader = leader;
+        }
+        if self.at(0).is_running() {
+            self.patroni_mut().holder = Some(0);
+            self.begin_synchronous();
+        }
+    }
+
+    /// Takes what changed about members themselves: leases nobody renews, an etcd without leader.
+    pub(crate) fn tend_members(&mut self, port: &mut impl Port) {
+        self.watch_store(port);
+        self.watch_leases(port);
+    }
+
+    fn turn_of(&self, port: &impl Port, ordinal: u8) -> Turn {
+        let (member, instance) = (self.patroni().at(ordinal), self.at(ordinal));
+        let lock = match self.patroni().holder {
+            _ if !self.has_store(port, ordinal) => Lock::Unreachable,
+            _ if member.is_deluded => Lock::Mine,
+            None => Lock::Free,
+            Some(holder) if holder == ordinal => Lock::Mine,
+            Some(_) => Lock::Others,
+        };
+        let postgres = match instance.process {
+            Process::Running if instance.is_open => Postgres::Primary,
+            Process::Running => Postgres::Standby,
+            _ => Postgres::Down,
+        };
+        Turn { lock, postgres, action: member.action }
+    }
+
+    /// A turn of the loop begins.
+    pub(crate) fn member_turn(&mut self, port: &mut impl Port, ordinal: u8) {
+        assert!(self.patroni().at(ordinal).is_alive, "a member without Patroni has no turns");
+        let turn = self.turn_of(port, ordinal);
+        let step = next_step(turn);
+        let is_change = !matches!(step, Step::Wait | Step::Follow | Step::Lead);
+        let member = self.patroni_mut().at_mut(ordinal);
+        member.turn = Timer::NONE;
+        member.quiet_turns = if is_change { 0 } else { member.quiet_turns.saturating_add(1) };
+        if turn.lock != Lock::Unreachable && self.patroni().holder != Some(ordinal) {
+            self.renew(port, ordinal);
+        }
+        match step {
+            Step::Wait | Step::Follow => {}
+            Step::Retry => self.retry(port, ordinal),
+            Step::Renew => {
+                self.keep_key(port, ordinal);
+            }
+            Step::Lead => self.lead(port, ordinal),
+            Step::Promote => {
+                if self.keep_key(port, ordinal) {
+                    self.prepare(port, ordinal);
+                }
+            }
+            Step::Restart => self.restart(port, ordinal),
+            Step::Race => self.race(port, ordinal),
+            Step::Retake => self.stay(port, ordinal, Stage::Taking),
+            Step::Halt => self.halt(port, ordinal),
+            Step::Cancel => {
+                port.hit(&rare::PROMOTION_CANCELED);
+                let timer = self.patroni().at(ordinal).action_timer;
+                port.cancel(timer);
+                self.patroni_mut().at_mut(ordinal).action = None;
+            }
+        }
+        self.end_turn(port, ordinal);
+        self.refresh(port);
+    }
+
+    /// Goes to sleep until the next turn, unless the main thread is busy.
+    pub(super) fn end_turn(&mut self, port: &mut impl Port, ordinal: u8) {
+        let member = *self.patroni().at(ordinal);
+        if member.stage != Stage::Idle || port.is_pending(member.turn) {
+            return;
+        }
+        let (now, loop_wait) = (port.now(), self.patroni().settings.loop_wait);
+        // `schedule_next_run`: from the turn's start, or at once when it took too long.
+        let next =
+            if member.next_turn > now { member.next_turn } else { member.next_turn + loop_wait };
+        let next = next.max(now);
+        self.patroni_mut().at_mut(ordinal).next_turn = next;
+        if std::mem::take(&mut self.patroni_mut().at_mut(ordinal).is_woken) {
+            let at = now + self.step_span(port, ordinal);
+            self.turn_at(port, ordinal, at);
+        } else if member.quiet_turns < QUIET_TURNS || member.action.is_some() {
+            self.turn_at(port, ordinal, next);
+        }
+    }
+
+    /// Keeps the main thread busy with a stage that takes one request.
+    pub(super) fn stay(&mut self, port: &mut impl Port, ordinal: u8, stage: Stage) {
+        let span = self.step_span(port, ordinal);
+        self.stay_for(port, ordinal, stage, span);
+    }
+
+    pub(super) fn stay_for(
+        &mut self,
+        port: &mut impl Port,
+        ordinal: u8,
+        stage: Stage,
+        span: SimSpan,
+    ) {
+        let event = PgEvent::MemberStep { database: self.setup.id, ordinal };
+        let timer = port.timer_in(span, event);
+        let member = self.patroni_mut().at_mut(ordinal);
+        member.stage = stage;
+        member.step = timer;
+    }
+
+    /// What the main thread waited for is there.
+    pub(crate) fn member_step(&mut self, port: &mut impl Port, ordinal: u8) {
+        let member = self.patroni_mut().at_mut(ordinal);
+        member.step = Timer::NONE;
+        let stage = std::mem::take(&mut member.stage);
+        match stage {
+            Stage::Idle | Stage::Yielding => {}
+            Stage::Retrying(until) => self.retried(port, ordinal, until),
+            Stage::Asking => self.asked(port, ordinal),
+            Stage::Taking => self.take(port, ordinal),
+            Stage::Preparing => self.prepared(port, ordinal),
+            Stage::Offering => self.offered(port, ordinal),
+            Stage::Listing => self.take_up_listed(ordinal),
+            Stage::Halting => self.halted(port, ordinal),
+        }
+        self.end_turn(port, ordinal);
+        self.refresh(port);
+    }
+
+    /// Renews the key. Without its lease a leader takes the key back: only if nobody has it, or,
+    /// before 3.0.3, in any case.
+    pub(super) fn keep_key(&mut self, port: &mut impl Port, ordinal: u8) -> bool {
+        let is_deluded = std::mem::take(&mut self.patroni_mut().at_mut(ordinal).is_deluded);
+        let holder = self.patroni().holder;
+        if holder.is_some_and(|holder| holder != ordinal) {
+            if !is_deluded || self.patroni().settings.is_key_guarded {
+                return false;
+            }
+            port.hit(&rare::KEY_OVERWRITTEN);
+        }
+        self.renew(port, ordinal);
+        self.set_holder(port, Some(ordinal));
+        if self.at(ordinal).is_open {
+            self.patroni_mut().status = self.at(ordinal).writer.at(port.now());
+            self.reclaim(port, ordinal);
+        }
+        true
+    }
+
+    fn lead(&mut self, port: &mut impl Port, ordinal: u8) {
+        if !self.keep_key(port, ordinal) {
+            self.halt(port, ordinal);
+            return;
+        }
+        self.tell_leadership(port, ordinal, Leadership::Renewed);
+        let wish = self.patroni().handover;
+        if wish.is_some_and(|wish| wish.leader == ordinal) {
+            self.patroni_mut().at_mut(ordinal).quiet_turns = 0;
+            self.ask(port, ordinal, Stage::Offering);
+        } else {
+            self.see_to_standbys(port, ordinal);
+        }
+    }
+
+    /// The store does not answer a primary: it asks until `retry_timeout` is over.
+    fn retry(&mut self, port: &mut impl Port, ordinal: u8) {
+        let span = self.patroni().settings.retry_timeout;
+        self.stay_for(port, ordinal, Stage::Retrying(port.now() + span), span);
+    }
+
+    /// The store answers again.
+    pub(crate) fn store_returned(&mut self, port: &mut impl Port) {
+        for ordinal in self.ordinals() {
+            let member = *self.patroni().at(ordinal);
+            if matches!(member.stage, Stage::Retrying(_)) && self.has_store(port, ordinal) {
+                port.cancel(member.step);
+                let member = self.patroni_mut().at_mut(ordinal);
+                member.stage = Stage::Idle;
+                member.step = Timer::NONE;
+                let at = port.now() + self.step_span(port, ordinal);
+                self.turn_at(port, ordinal, at);
+            }
+        }
+    }
+
+    fn retried(&mut self, port: &mut impl Port, ordinal: u8, _until: SimTime) {
+        if self.has_store(port, ordinal) {
+            self.keep_key(port, ordinal);
+            return;
+        }
+        let settings = self.patroni().settings;
+        if settings.has_failsafe
+            && self.ordinals().all(|other| self.is_answering(port, ordinal, other))
+        {
+            port.hit(&rare::FAILSAFE_HELD);
+            return;
+        }
+        port.hit(&rare::STORE_LOST);
+        self.demote_offline(port, ordinal);
+    }
+
+    /// Whether Patroni of another member answers this one.
+    pub(super) fn is_answering(&self, port: &impl Port, from: u8, other: u8) -> bool {
+        let member = self.patroni().at(other);
+        let (one, there) = (self.at(from).zone, self.at(other).zone);
+        other == from || member.is_alive && !member.is_frozen && port.is_reachable(one, there)
+    }
+
+    /// How long the slowest of the others takes to answer.
+    pub(super) fn answer_span(&mut self, port: &impl Port, ordinal: u8) -> SimSpan {
+        let zone = self.at(ordinal).zone;
+        let is_silent = |other: u8| {
+            let member = self.patroni().at(other);
+            let is_reached = port.is_reachable(zone, self.at(other).zone);
+            other != ordinal && (member.is_frozen || !member.answers || !is_reached)
+        };
+        let is_any_silent = self.ordinals().any(is_silent);
+        let span = self.step_span(port, ordinal);
+        if is_any_silent { span + ANSWER_TIMEOUT } else { span }
+    }
+
+    pub(super) fn ask(&mut self, port: &mut impl Port, ordinal: u8, stage: Stage) {
+        let span = self.answer_span(port, ordinal);
+        self.stay_for(port, ordinal, stage, span);
+    }
+
+    /// Patroni of an instance starts.
+    pub(crate) fn member_started(&mut self, port: &mut impl Port, ordinal: u8) {
+        let at = port.now() + self.step_span(port, ordinal);
+        let member = self.patroni_mut().at_mut(ordinal);
+        member.is_alive = true;
+        member.answers = true;
+        member.has_store = true;
+        member.is_frozen = false;
+        member.stage = Stage::Idle;
+        self.turn_at(port, ordinal, at);
+        self.stir(port);
+    }
+
+    /// Patroni of an instance is gone, with its PostgreSQL.
+    pub(crate) fn member_stopped(&mut self, port: &mut impl Port, ordinal: u8, kind: StopKind) {
+        let member = *self.patroni().at(ordinal);
+        for timer in [member.turn, member.step, member.action_timer] {
+            port.cancel(timer);
+        }
+        let was_open = self.at(ordinal).is_open;
+        let member = self.patroni_mut().at_mut(ordinal);
+        member.is_alive = false;
+        member.is_frozen = false;
+        member.is_deluded = false;
+        member.stage = Stage::Idle;
+        member.action = None;
+        member.turn = Timer::NONE;
+        member.answers = kind != StopKind::Power;
+        member.has_store = matches!(kind, StopKind::Process | StopKind::Shutdown);
+        member.needs_recovery |= was_open && kind != StopKind::Shutdown;
+        if kind == StopKind::Shutdown && self.patroni().holder == Some(ordinal) {
+            // `Ha.shutdown`: it stopped cleanly, so it gives the key away.
+            self.patroni_mut().at_mut(ordinal).has_lease = false;
+            self.set_holder(port, None);
+        }
+        self.stir(port);
+    }
+
+    /// All processes of a member stop or go on.
+    pub(crate) fn set_frozen(&mut self, port: &mut impl Port, ordinal: u8, is_frozen: bool) {
+        if self.patroni().at(ordinal).is_frozen == is_frozen || !self.patroni().at(ordinal).is_alive
+        {
+            return;
+        }
+        let member = *self.patroni().at(ordinal);
+        self.patroni_mut().at_mut(ordinal).is_frozen = is_frozen;
+        if is_frozen {
+            for timer in [member.turn, member.step, member.action_timer] {
+                port.cancel(timer);
+            }
+            self.hold(port, ordinal);
+        } else {
+            self.thaw(port, ordinal);
+        }
+        self.stir(port);
+        self.refresh(port);
+    }
+
+    fn thaw(&mut self, port: &mut impl Port, ordinal: u8) {
+        let key = self.key_of(ordinal);
+        let (holder, is_open) = (self.patroni().holder, self.at(ordinal).is_open);
+        let member = *self.patroni().at(ordinal);
+        // The loop and the watch of the store go on at once; which of them comes first decides
+        // whether the loop still sees the key as it was.
+        let is_stale = port.draw(key, DELUSION, member.draw_count, COIN).is_zero();
+        let is_etcd = self.patroni().settings.store == PatroniStore::Etcd;
+        self.patroni_mut().at_mut(ordinal).is_deluded =
+            is_open && is_etcd && is_stale && holder != Some(ordinal);
+        let now = port.now();
+        if member.stage != Stage::Idle {
+            self.stay(port, ordinal, member.stage);
+        } else {
+            let at = member.next_turn.max(now + self.step_span(port, ordinal));
+            self.turn_at(port, ordinal, at);
+        }
+        if let Some(action) = member.action {
+            let span = self.step_span(port, ordinal);
+            self.act_for(port, ordinal, action, span);
+        }
+        for other in self.ordinals() {
+            if let Link::Silent(from) = self.at(other).link
+                && (from == ordinal || other == ordinal)
+                && !self.is_held(from)
+                && !self.is_held(other)
+            {
+                self.at_mut(other).link = Link::Streaming(from, now);
+            }
+        }
+    }
+
+    /// Whether nothing comes from an instance, or goes to it, although its connections stand.
+    pub(crate) fn is_held(&self, ordinal: u8) -> bool {
+        let is_frozen = self.patroni.as_ref().is_some_and(|it| it.at(ordinal).is_frozen);
+        is_frozen || self.at(ordinal).is_held
+    }
+
+    /// Stops a primary without regard for anything.
+    fn halt(&mut self, port: &mut impl Port, ordinal: u8) {
+        port.hit(&rare::PRIMARY_HALTED);
+        let halt = self.pace_span(port, ordinal, STEP, port.pace().halt);
+        self.stay_for(port, ordinal, Stage::Halting, halt);
+    }
+
+    fn halted(&mut self, port: &mut impl Port, ordinal: u8) {
+        if self.at(ordinal).is_open {
+            self.close(port, ordinal, StopKind::Process);
+            self.at_mut(ordinal).process = Process::Down;
+            self.patroni_mut().at_mut(ordinal).needs_recovery = true;
+        }
+        self.start(port, ordinal);
+    }
+
+    fn demote_offline(&mut self, port: &mut impl Port, ordinal: u8) {
+        if self.at(ordinal).is_open {
+            // A fast shutdown: standbys that it still reaches get everything.
+            self.close(port, ordinal, StopKind::Shutdown);
+            self.at_mut(ordinal).process = Process::Down;
+        }
+        self.start(port, ordinal);
+    }
+}

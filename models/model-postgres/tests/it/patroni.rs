@@ -1,0 +1,316 @@
+//! Clusters that Patroni manages.
+
+use model_api::Observation;
+use model_api::blueprint::{Patroni, PatroniStore};
+use model_postgres::{Leadership, PgNotice};
+use proptest::prelude::*;
+use sim_kernel::{SimSpan, SimTime};
+
+use crate::world::{Act, Case, Run, patroni};
+
+fn etcd() -> Patroni {
+    Patroni { store: PatroniStore::Etcd, has_rewind: true, ..Patroni::default() }
+}
+
+fn synchronous(settings: Patroni) -> Patroni {
+    Patroni { is_synchronous: true, ..settings }
+}
+
+/// The write outages of many runs of one script, in seconds; every run has exactly one.
+#[track_caller]
+fn outages(settings: Patroni, script: &[(u64, Act)]) -> Vec<f64> {
+    let of = |run| {
+        let result = Case { run, ..patroni(settings) }.run(script, 900_000);
+        let [(from, until)] = result.outages()[..] else {
+            panic!("one outage, not\n{}", result.text())
+        };
+        (until - from).as_secs_f64()
+    };
+    let mut all: Vec<f64> = (0..200).map(of).collect();
+    all.sort_by(f64::total_cmp);
+    all
+}
+
+fn ends(sorted: &[f64]) -> (f64, f64, f64) {
+    (sorted[0], sorted[sorted.len() / 2], sorted[sorted.len() - 1])
+}
+
+fn split_seconds(run: &Run) -> f64 {
+    let (mut since, mut sum) = (None, 0.0);
+    for &(at, fact) in &run.facts {
+        if let Observation::WritablePrimaries { count, .. } = fact {
+            if let Some(from) = since.take() {
+                sum += (at - from as SimTime).as_secs_f64();
+            }
+            since = (count > 1).then_some(at);
+        }
+    }
+    sum
+}
+
+#[test]
+fn the_loss_of_a_primary_takes_the_rest_of_its_lease() {
+    // The key lives 20 to 30 s longer, etcd looks every 0.5 s; promotion 1 to 10 s; clients come
+    // back within 17 s.
+    let (least, middle, most) = ends(&outages(etcd(), &[(100_000, Act::Kill(0))]));
+    assert!(least >= 21.0 && most <= 30.5 + 10.0 + 17.0 + 2.0, "{least} {most}");
+    assert!((30.0..45.0).contains(&middle), "{middle}");
+    // Shorter timers make it shorter.
+    let quick = Patroni {
+        ttl: SimSpan::from_secs(15),
+        loop_wait: SimSpan::from_secs(5),
+        retry_timeout: SimSpan::from_secs(5),
+        ..etcd()
+    };
+    let (_, quick, _) = ends(&outages(quick, &[(100_000, Act::Kill(0))]));
+    assert!((middle - quick - 12.5).abs() < 3.0, "{middle} {quick}");
+}
+
+#[test]
+fn a_key_in_the_api_server_is_missed_at_a_turn_of_the_loop() {
+    // Half of the turns 30 s after the last renewal come a moment too early: then the next one
+    // counts, 10 s later, unless another standby was late enough.
+    let script = [(100_000, Act::Power(0))];
+    let mean = |sorted: &[f64]| sorted.iter().sum::<f64>() / sorted.len() as f64;
+    let (in_etcd, in_api) = (outages(etcd(), &script), outages(Patroni::default(), &script));
+    assert!(in_api[0] >= 21.0 && in_api[in_api.len() - 1] < 30.5 + 10.0 + 2.0 + 10.0 + 17.0);
+    let later = mean(&in_api) - mean(&in_etcd);
+    assert!((1.0..6.0).contains(&later), "{later}");
+}
+
+#[test]
+fn a_lost_leader_of_etcd_gives_every_lease_its_length_again() {
+    // The first member of etcd leads it, and is lost with the primary: 1 to 2 s of election, the
+    // full 30 s and 1 s on top, whatever the phase of the loop.
+    for run in 0..50 {
+        let case = Case { run, store_leader: 0, ..patroni(etcd()) };
+        let result = case.run(&[(100_000, Act::Kill(0))], 300_000);
+        let gone = result.moment(Leadership::KeyGone).expect("the key goes");
+        let after = (gone - SimTime::from_secs(100)).as_secs_f64();
+        assert!((32.0..=33.7).contains(&after), "{after}");
+    }
+}
+
+#[test]
+fn a_killed_postmaster_is_started_again_by_its_own_patroni() {
+    for run in 0..100 {
+        let script = [(100_000, Act::KillPostmaster(0))];
+        let result = Case { run, ..patroni(etcd()) }.run(&script, 300_000);
+        let [(from, until)] = result.outages()[..] else { panic!("{}", result.text()) };
+        // The next turn, recovery, start, promotion, clients.
+        assert!((until - from).as_secs_f64() < 10.0 + 15.0 + 10.0 + 17.0, "{}", result.text());
+        assert_eq!((result.lost(), result.promotion_count()), (0, 1));
+        assert!(result.moment(Leadership::KeyGone).is_none());
+    }
+    // Without patience for restarts the others take over.
+    let settings = Patroni { primary_start_timeout: SimSpan::ZERO, ..etcd() };
+    let result = patroni(settings).run(&[(100_000, Act::KillPostmaster(0))], 300_000);
+    assert!(result.moment(Leadership::KeyGone).is_some(), "{}", result.text());
+}
+
+#[test]
+fn a_frozen_primary_takes_writes_again_for_a_moment_when_it_thaws() {
+    let script = [(100_000, Act::Freeze(0, true)), (150_000, Act::Freeze(0, false))];
+    let (mut split_runs, mut reclaimed_runs) = (0, 0);
+    for run in 0..100 {
+        let guarded = Case { run, ..patroni(etcd()) }.run(&script, 600_000);
+        assert_eq!(guarded.promotion_count(), 1, "{}", guarded.text());
+        let split = split_seconds(&guarded);
+        assert!(split < 3.0, "{}", guarded.text());
+        split_runs += u32::from(split > 0.0);
+        // Before 3.0.3 it may take the key back, which costs what its successor wrote.
+        let before = Case { run, ..patroni(Patroni { is_key_guarded: false, ..etcd() }) };
+        let before = before.run(&script, 600_000);
+        reclaimed_runs += u32::from(before.lost() > 500);
+        assert_eq!(before.writable_at_end(), 1, "{}", before.text());
+    }
+    assert!(split_runs > 90, "{split_runs}");
+    assert!((20..80).contains(&reclaimed_runs), "{reclaimed_runs}");
+}
+
+#[test]
+fn a_short_freeze_changes_nobody() {
+    for run in 0..50 {
+        let script = [(100_000, Act::Freeze(0, true)), (115_000, Act::Freeze(0, false))];
+        let result = Case { run, ..patroni(etcd()) }.run(&script, 600_000);
+        assert_eq!((result.promotion_count(), result.lost()), (0, 0), "{}", result.text());
+    }
+}
+
+#[test]
+fn synchronous_mode_loses_nothing_and_goes_on_alone() {
+    for run in 0..50 {
+        let case = Case { run, ..patroni(synchronous(etcd())) };
+        assert_eq!(case.run(&[(100_000, Act::Kill(0))], 600_000).lost(), 0);
+        // Both standbys gone: commits wait for the next turn, then go on without them.
+        let alone = [(100_000, Act::Crash(1)), (100_000, Act::Crash(2))];
+        let result = case.run(&alone, 600_000);
+        let [(from, until)] = result.outages()[..] else { panic!("{}", result.text()) };
+        assert!((until - from).as_secs_f64() <= 10.0 + 17.0, "{}", result.text());
+    }
+}
+
+#[test]
+fn strict_mode_waits_for_a_standby() {
+    let strict = Patroni { is_strict: true, ..synchronous(etcd()) };
+    let script = [
+        (100_000, Act::Crash(1)),
+        (100_000, Act::Crash(2)),
+        (200_000, Act::Start(1)),
+        (200_000, Act::Start(2)),
+    ];
+    for run in 0..50 {
+        let result = Case { run, ..patroni(strict) }.run(&script, 600_000);
+        let [(from, until)] = result.outages()[..] else { panic!("{}", result.text()) };
+        let outage = (until - from).as_secs_f64();
+        assert!((100.0..145.0).contains(&outage), "{}", result.text());
+        assert_eq!((result.lost(), result.promotion_count()), (0, 0));
+    }
+}
+
+#[test]
+fn only_the_synchronous_standby_is_promoted() {
+    // It is gone before the primary: nobody else may be promoted until one of them is back.
+    let script =
+        [(99_900, Act::Freeze(1, true)), (100_000, Act::Kill(0)), (300_000, Act::Freeze(1, false))];
+    for run in 0..50 {
+        let result = Case { run, ..patroni(synchronous(etcd())) }.run(&script, 600_000);
+        let [(from, until)] = result.outages()[..] else { panic!("{}", result.text()) };
+        assert!((until - from).as_secs_f64() >= 200.0, "{}", result.text());
+        assert_eq!(result.lost(), 0);
+    }
+}
+
+#[test]
+fn a_standby_that_lags_too_much_is_not_promoted() {
+    // 1 MB/s: after 20 s both are further behind than 1 MiB.
+    let hold = |ordinal| (80_000, Act::Hold(ordinal, true));
+    let script = [hold(1), hold(2), (100_000, Act::Kill(0)), (400_000, Act::Start(0))];
+    let result = patroni(etcd()).run(&script, 900_000);
+    let [(from, until)] = result.outages()[..] else { panic!("{}", result.text()) };
+    assert!((until - from).as_secs_f64() > 300.0, "{}", result.text());
+    assert_eq!(result.lost(), 0, "it returned itself");
+    // One of them is held: the other one is promoted, and only its lag is lost.
+    let result = patroni(etcd()).run(&[hold(1), (100_000, Act::Kill(0))], 900_000);
+    assert!(result.lost() <= 20 && result.promotion_count() == 1, "{}", result.text());
+    // A larger limit trades the outage for what they lack.
+    let tolerant = Patroni { maximum_lag_on_failover_bytes: 1 << 30, ..etcd() };
+    let result = patroni(tolerant).run(&[hold(1), hold(2), (100_000, Act::Kill(0))], 900_000);
+    assert!((3_990..=4_030).contains(&result.lost()), "{}", result.text());
+}
+
+#[test]
+fn a_switchover_loses_nothing_and_takes_seconds() {
+    for run in 0..100 {
+        let script = [(100_000, Act::SwitchOver(Some(2)))];
+        let result = Case { run, ..patroni(etcd()) }.run(&script, 600_000);
+        let [(from, until)] = result.outages()[..] else { panic!("{}", result.text()) };
+        assert!((until - from).as_secs_f64() < 5.0 + 3.0 + 10.0 + 17.0, "{}", result.text());
+        assert_eq!((result.lost(), result.promotion_count()), (0, 1), "{}", result.text());
+    }
+    // A candidate that is not there is refused, and nothing happens.
+    let script = [(90_000, Act::Crash(2)), (100_000, Act::SwitchOver(Some(2)))];
+    let result = patroni(etcd()).run(&script, 600_000);
+    assert_eq!(result.outages(), [], "{}", result.text());
+}
+
+#[test]
+fn without_its_store_a_primary_gives_up_unless_failsafe_holds() {
+    let script = [(100_000, Act::Api(false)), (200_000, Act::Api(true))];
+    for run in 0..50 {
+        let result = Case { run, ..patroni(Patroni::default()) }.run(&script, 600_000);
+        let [(from, until)] = result.outages()[..] else { panic!("{}", result.text()) };
+        let stopped = (from - SimTime::from_secs(100)).as_secs_f64();
+        // The next turn, and `retry_timeout`.
+        assert!((10.0..=20.1).contains(&stopped), "{stopped}");
+        assert!((until - from).as_secs_f64() > 80.0, "{}", result.text());
+        let failsafe = Patroni { has_failsafe: true, ..Patroni::default() };
+        let result = Case { run, ..patroni(failsafe) }.run(&script, 600_000);
+        assert_eq!(result.outages(), [], "{}", result.text());
+    }
+}
+
+#[test]
+fn a_healthy_cluster_has_no_events() {
+    for settings in [etcd(), Patroni::default(), synchronous(etcd())] {
+        let run = patroni(settings).run(&[], 30 * 86_400_000);
+        assert_eq!((run.text().as_str(), run.pending_count), ("", 0));
+    }
+}
+
+fn script() -> impl Strategy<Value = Vec<(u64, Act)>> {
+    let step = (0_u64..60_000, 0_u8..3, 0_u8..8);
+    prop::collection::vec(step, 1..16).prop_map(|steps| {
+        let (mut at, mut script) = (1_000, Vec::new());
+        let (mut is_up, mut is_frozen, mut has_api) = ([true; 3], [false; 3], true);
+        for (pause, which, kind) in steps {
+            at += pause;
+            let idx = usize::from(which);
+            let act = match kind {
+                0..=2 if is_up[idx] => {
+                    is_up[idx] = false;
+                    is_frozen[idx] = false;
+                    [Act::Power(which), Act::Kill(which), Act::Crash(which)][usize::from(kind)]
+                }
+                0..=2 => {
+                    is_up[idx] = true;
+                    Act::Start(which)
+                }
+                3 | 4 if is_up[idx] => {
+                    is_frozen[idx] = !is_frozen[idx];
+                    Act::Freeze(which, is_frozen[idx])
+                }
+                5 => {
+                    has_api = !has_api;
+                    Act::Api(has_api)
+                }
+                6 => Act::SwitchOver(Some(which)),
+                _ => Act::KillPostmaster(which),
+            };
+            script.push((at, act));
+        }
+        script
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    #[test]
+    fn everything_heals_once_everything_is_back(script in script(), run in 0_u64..1000) {
+        let end = script.last().map_or(0, |&(at, _)| at) + 1_000;
+        let mut healed = script.clone();
+        healed.push((end, Act::Api(true)));
+        healed.extend((0..3).map(|ordinal| (end, Act::Freeze(ordinal, false))));
+        healed.extend((0..3).map(|ordinal| (end + 100, Act::Start(ordinal))));
+        for settings in [etcd(), Patroni { has_rewind: true, ..Patroni::default() }, synchronous(etcd())] {
+            let result = Case { run, ..patroni(settings) }.run(&healed, end + 900_000);
+            prop_assert_eq!(result.writable_at_end(), 1, "{:?} {:?} {}", script, settings, result.text());
+            prop_assert_eq!(result.pending_count, 0);
+        }
+    }
+
+    #[test]
+    fn synchronous_mode_loses_nothing_in_single_failures(which in 0_u8..3, kind in 0_u8..3, run in 0_u64..1000) {
+        let fault = [Act::Power(which), Act::Kill(which), Act::Crash(which)][usize::from(kind)];
+        let script = [(100_000, fault), (400_000, Act::Start(which))];
+        let result = Case { run, ..patroni(synchronous(etcd())) }.run(&script, 900_000);
+        prop_assert_eq!(result.lost(), 0, "{}", result.text());
+    }
+
+    #[test]
+    fn two_members_never_hold_the_key(script in script(), run in 0_u64..1000) {
+        let result = Case { run, ..patroni(etcd()) }.run(&script, 2_000_000);
+        let mut holder = Some(0);
+        for notice in &result.notices {
+            match notice {
+                PgNotice::Leadership { what: Leadership::KeyGone, .. } => holder = None,
+                PgNotice::Leadership { ordinal, what: Leadership::KeyTaken, .. } => holder = Some(*ordinal),
+                PgNotice::Leadership { ordinal, what: Leadership::Promotes, .. } => {
+                    prop_assert_eq!(holder, Some(*ordinal));
+                }
+                _ => {}
+            }
+        }
+    }
+}

@@ -1,0 +1,178 @@
+//! Everything is destroyed and restored from a base backup and an archive: experiment i.
+
+use model_api::parameters::Range;
+use model_api::{SimSpan, SimTime};
+use model_postgres::archive::Archive;
+use model_postgres::recovery::{Rates, Recovery};
+use sim_kernel::{EntityKey, Purpose, Streams};
+
+use super::figures::Figures;
+use crate::tree::Tree;
+
+const MACHINE: EntityKey = EntityKey::of("recorder/machine");
+const COPYING: Purpose = Purpose::new("recorder copy rate");
+const REPLAYING: Purpose = Purpose::new("recorder replay rate");
+const STARTING: Purpose = Purpose::new("recorder start of postgres");
+const ENDING: Purpose = Purpose::new("recorder end of recovery");
+const DELETING: Purpose = Purpose::new("recorder deletion");
+const LOADING: Purpose = Purpose::new("recorder load before the fault");
+const CLIENT: Purpose = Purpose::new("recorder client after a restore");
+
+/// Rows of the client per second.
+const ROWS_PER_SECOND: f64 = 50.0;
+/// WAL of these rows per second. **Assumption.**
+const WAL_OF_ROWS: u64 = 12_500;
+
+/// A restore that was recorded.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Restore {
+    archive_timeout: SimSpan,
+    segment_bytes: u64,
+    base_bytes: f64,
+    wal_bytes: f64,
+    is_on_disk: bool,
+    /// From the end of the base backup to the fault.
+    since_base: SimSpan,
+    /// So long much was written, beginning during the base backup or after it.
+    load: SimSpan,
+    /// Length of the base backup.
+    backup: SimSpan,
+}
+
+/// Whether a repetition is one.
+pub(super) fn is_restore(node: Tree<'_>) -> bool {
+    let title = node.field("title").text().to_lowercase();
+    node.field("experiment").text() == "i" || title.contains("restore")
+}
+
+/// Reads a repetition.
+///
+/// # Errors
+/// Says what is missing.
+pub(super) fn read(node: Tree<'_>) -> Result<Restore, String> {
+    let needed = |name: &str| {
+        node.at(name)
+            .number()
+            .ok_or_else(|| format!("it has no number `{name}`, which a restore needs"))
+    };
+    let span = SimSpan::from_secs_f64_rounded;
+    let segment_mb = node.at("settings.wal_segment_mb").number().unwrap_or(16.0);
+    Ok(Restore {
+        archive_timeout: span(needed("settings.archive_timeout")?),
+        segment_bytes: span(segment_mb * 1_048_576.0).as_secs(),
+        base_bytes: needed("base_backup_bytes")?,
+        wal_bytes: needed("wal_replayed_bytes")?,
+        is_on_disk: node.field("storage").text().contains("disk"),
+        since_base: span(needed("seconds_from_base_backup_to_fault")?),
+        load: span(node.field("pgbench_load_s").number().unwrap_or(0.0)),
+        backup: span(node.field("base_backup_s").number().unwrap_or(0.0)),
+    })
+}
+
+/// The figures of the run with that luck.
+pub(super) fn simulated(restore: &Restore, number: u64) -> Figures {
+    let streams = Streams::new(0x5EED, number);
+    let rates = rates(restore, streams);
+    let deleting =
+        if restore.is_on_disk { Range::millis(200, 20_000) } else { Range::millis(50, 3_000) };
+    let destroyed = streams.draw(MACHINE, DELETING, 0).span_between(deleting.least, deleting.most);
+    let bytes = |bytes: f64| SimSpan::from_secs_f64_rounded(bytes).as_secs();
+    let recovery = Recovery::new(bytes(restore.base_bytes), bytes(restore.wal_bytes), &rates);
+    let start = destroyed;
+    let copied = start + recovery.copy;
+    let redo_starts = copied + recovery.start;
+    let redo_done = redo_starts + recovery.replay;
+    let ready = redo_done + recovery.end;
+    // The client tries all the time; under load one attempt takes up to a second.
+    let tries = streams.draw(MACHINE, CLIENT, 0).span_between(SimSpan::ZERO, SimSpan::from_secs(1));
+    let client = streams.draw(MACHINE, CLIENT, 1);
+    let first_failed = client.span_between(SimSpan::ZERO, SimSpan::from_millis(60));
+    let recovered = ready + tries;
+    let (rpo, age) = loss(restore, streams);
+    let mut figures = Figures::new();
+    let secs = |span: SimSpan| span.as_secs_f64();
+    figures.insert("phases.destroyed_s", secs(destroyed));
+    figures.insert("phases.restore_starts_s", secs(start));
+    figures.insert("phases.base_copied_s", secs(copied));
+    figures.insert("phases.redo_starts_s", secs(redo_starts));
+    figures.insert("phases.redo_done_s", secs(redo_done));
+    figures.insert("phases.first_connection_s", secs(ready));
+    figures.insert("phases.recovered_s", secs(recovered));
+    figures.insert("rto_s", secs(recovered.saturating_sub(first_failed)));
+    figures.insert("restore_time_s", secs(ready - start));
+    figures.insert("rpo_s", secs(rpo));
+    figures.insert("last_archived_segment_age_s", secs(age));
+    figures.insert("lost_acknowledged", (secs(rpo) * ROWS_PER_SECOND).floor());
+    figures.insert("holes_before_last_kept", 0.0);
+    figures
+}
+
+/// What the recorder's machine can do: its notes give 26 to 200 MB/s for copies on the shared disk;
+/// a memory file system is bound by one core. Replay includes one copy a segment.
+fn rates(restore: &Restore, streams: Streams) -> Rates {
+    let (copy, replay) = if restore.is_on_disk {
+        ((26.0, 200.0), (3.0, 100.0))
+    } else {
+        ((150.0, 2500.0), (10.0, 400.0))
+    };
+    let skewed = |purpose, (least, most): (f64, f64)| {
+        let unit = streams.draw(MACHINE, purpose, 0).unit();
+        // Evenly in the square root: slow is likelier than fast.
+        let rate = least + (most - least) * unit * unit;
+        SimSpan::from_secs_f64_rounded(rate * 1e6).as_secs()
+    };
+    let spans = |purpose, most_ms: u64| {
+        let unit = streams.draw(MACHINE, purpose, 0).unit();
+        SimSpan::from_millis(100)
+            + SimSpan::from_secs_f64_rounded(unit * unit * most_ms as f64 / 1e3)
+    };
+    let slow = if restore.is_on_disk { 20_000 } else { 5_000 };
+    Rates {
+        copy_bytes_per_second: skewed(COPYING, copy),
+        replay_bytes_per_second: skewed(REPLAYING, replay),
+        start: spans(STARTING, slow),
+        end: spans(ENDING, slow),
+    }
+}
+
+/// What was acknowledged after the last archived segment ended, and how long ago that one was
+/// archived.
+fn loss(restore: &Restore, streams: Streams) -> (SimSpan, SimSpan) {
+    // One `cp` of a segment, under load.
+    let copied = streams.draw(MACHINE, COPYING, 1).unit();
+    let upload = SimSpan::from_millis(20) + SimSpan::from_secs_f64_rounded(copied * copied * 2.0);
+    let mut archive = Archive::new(restore.segment_bytes, Some(restore.archive_timeout), upload);
+    // The base backup ends with a segment, at time zero here.
+    let idle = restore.since_base.saturating_sub(restore.load);
+    let most = idle.saturating_add(restore.backup);
+    let begun = streams.draw(MACHINE, LOADING, 0).span_between(SimSpan::ZERO, most);
+    let fault = SimTime::ZERO + restore.since_base;
+    let from = SimTime::ZERO + begun.saturating_sub(restore.backup);
+    let until = SimTime::ZERO + (begun + restore.load).saturating_sub(restore.backup);
+    let of_load = restore.wal_bytes / restore.load.as_secs_f64().max(1.0);
+    let of_load = SimSpan::from_secs_f64_rounded(of_load).as_secs();
+    archive.set_rate(WAL_OF_ROWS, SimTime::ZERO);
+    if until > from {
+        archive.set_rate(of_load, from);
+        archive.set_rate(WAL_OF_ROWS, until.min(fault));
+    }
+    let rpo = fault.saturating_since(archive.archived_until(fault));
+    (rpo, rpo.saturating_sub(upload))
+}
+
+/// What is compared, in the order in which it is told.
+pub(super) const NAMES: &[&str] = &[
+    "rto_s",
+    "rpo_s",
+    "restore_time_s",
+    "lost_acknowledged",
+    "last_archived_segment_age_s",
+    "holes_before_last_kept",
+    "phases.destroyed_s",
+    "phases.restore_starts_s",
+    "phases.base_copied_s",
+    "phases.redo_starts_s",
+    "phases.redo_done_s",
+    "phases.first_connection_s",
+    "phases.recovered_s",
+];
