@@ -1,6 +1,6 @@
 //! A campaign's figures as the data of a report.
 
-use model_api::fault::FaultKind;
+use model_api::fault::{DataFault, FaultKind};
 use model_api::guarantee::Promise;
 use model_api::{Blueprint, SourceRef};
 use platform::RunEnd;
@@ -155,6 +155,23 @@ fn fault_text(kind: &FaultKind) -> &'static str {
         FaultKind::NodeCrash { .. } => "a node stops",
         FaultKind::PodCrash { .. } => "pods crash",
         FaultKind::LoadSpike { .. } => "load multiplies",
+        FaultKind::Data(kind) => data_fault_text(kind),
+    }
+}
+
+fn data_fault_text(kind: &DataFault) -> &'static str {
+    match kind {
+        DataFault::ZoneDestroyed { .. } => "a zone is destroyed",
+        DataFault::RegionLoss => "the region is destroyed",
+        DataFault::AccountLoss { .. } => "an account is gone",
+        DataFault::LogicalLoss { deletes_copies: false, .. } => "data is destroyed, noticed later",
+        DataFault::LogicalLoss { .. } => "data and copies of it are destroyed, noticed later",
+        DataFault::BackupTargetLoss { .. } => "a place of copies is gone",
+        DataFault::KeyLoss { .. } => "a key is gone",
+        DataFault::BackupsBroken { is_silent: true, .. } => "backups fail in silence",
+        DataFault::BackupsBroken { .. } => "backups fail",
+        DataFault::ArchiveBroken { is_silent: true, .. } => "an archive stores nothing, in silence",
+        DataFault::ArchiveBroken { .. } => "an archive stores nothing",
     }
 }
 
