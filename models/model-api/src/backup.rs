@@ -5,6 +5,7 @@
 use sim_kernel::SimSpan;
 
 use crate::ids::{DataSetId, DatabaseId, KeyId, PlaceId, PolicyId, WorkloadId, ZoneId};
+use crate::parameters::Range;
 use crate::source::Origin;
 
 /// Most places, and most keys, of a platform: a set of them is one machine word.
@@ -41,6 +42,9 @@ pub struct DataSet {
     pub kind: DataSetKind,
     /// Zones in which its live copies stand, when no workload says so.
     pub zones: Vec<ZoneId>,
+    /// Each live copy holds all of it, so that one is enough. Otherwise they are parts, and it is lost
+    /// with any of them.
+    pub is_replicated: bool,
     /// Its live copies are on disks of nodes, and gone with them.
     pub is_on_nodes: bool,
     /// Account of the provider that holds it.
@@ -81,6 +85,9 @@ pub struct Location {
     pub zones_needed: u32,
     /// Another region that holds it.
     pub region: Option<String>,
+    /// It is kept beside the live copies of this data set and gone with them, as snapshots of volumes
+    /// are that nobody moved.
+    pub beside: Option<DataSetId>,
     /// Account of the provider it belongs to.
     pub account: String,
     /// Jurisdiction of the hardware, for example `EU`.
@@ -247,19 +254,19 @@ pub struct Archive {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Recovery {
     /// From the loss until an alert is sent.
-    pub detect: Delay,
+    pub detect: Range,
     /// From the alert until somebody looks.
-    pub respond: Delay,
+    pub respond: Range,
     /// Until it is decided to restore, and to what moment.
-    pub decide: Delay,
+    pub decide: Range,
     /// What is done by hand before data flows, in order.
     pub steps: Vec<RunbookStep>,
     /// Until there is something to restore to, when zones or the region are gone.
-    pub rebuild: Delay,
+    pub rebuild: Range,
     /// Until there is a volume to restore to.
-    pub provision: Delay,
+    pub provision: Range,
     /// Until what was restored is checked and led to.
-    pub verify: Delay,
+    pub verify: Range,
     /// Restores at the same time.
     pub parallel: u32,
     /// Bytes of write-ahead log that are replayed a second.
@@ -272,7 +279,7 @@ impl Default for Recovery {
     /// **Assumptions**, all of them: PG-20, BK-6 and BK-10 of the specification of platform services
     /// name the parts; the figures are to be measured at a drill. Replay is the 60 MB/s of PG-21.
     fn default() -> Self {
-        let mins = |least, most| Delay {
+        let mins = |least, most| Range {
             least: SimSpan::from_mins(least),
             most: SimSpan::from_mins(most),
         };
@@ -282,7 +289,7 @@ impl Default for Recovery {
             decide: mins(5, 30),
             steps: Vec::new(),
             rebuild: mins(10, 40),
-            provision: Delay { least: SimSpan::from_secs(10), most: SimSpan::from_secs(60) },
+            provision: Range { least: SimSpan::from_secs(10), most: SimSpan::from_secs(60) },
             verify: mins(2, 10),
             parallel: 1,
             replay_bytes_per_second: 60_000_000,
@@ -297,20 +304,11 @@ pub struct RunbookStep {
     /// What is done.
     pub name: String,
     /// How long it takes.
-    pub takes: Delay,
+    pub takes: Range,
     /// How often it goes wrong and is done again, in parts per million.
     pub error_ppm: u32,
     /// What it costs to find out and to undo, each time it went wrong.
-    pub error_takes: Delay,
-}
-
-/// A time that people or machines take, drawn uniformly between two ends.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Delay {
-    /// Least.
-    pub least: SimSpan,
-    /// Most; not below the least.
-    pub most: SimSpan,
+    pub error_takes: Range,
 }
 
 /// What may strike, by how much is gone with it.

@@ -306,6 +306,16 @@ pub enum BackupFact {
         /// Which data set.
         data_set: DataSetId,
     },
+    /// Somebody looked, and it is decided to restore.
+    RestoreDecided {
+        /// Which data set.
+        data_set: DataSetId,
+    },
+    /// The steps of the runbook are done.
+    RunbookDone {
+        /// Which data set.
+        data_set: DataSetId,
+    },
     /// A restore begins to read.
     RestoreStarted {
         /// Which data set.
@@ -315,6 +325,11 @@ pub enum BackupFact {
     },
     /// Nothing is left to restore from.
     Unrestorable {
+        /// Which data set.
+        data_set: DataSetId,
+    },
+    /// The data is there.
+    RestoreDone {
         /// Which data set.
         data_set: DataSetId,
     },

@@ -27,6 +27,10 @@ const PRIORITY: Priority = Priority::NORMAL;
 pub enum BackupEvent {
     /// A loss becomes known.
     LossDiscovered(DataSetId),
+    /// It is decided to restore.
+    RestoreDecided(DataSetId),
+    /// The steps of the runbook are done.
+    RunbookDone(DataSetId),
     /// Everything is prepared for a restore.
     RestoreReady(DataSetId),
     /// The data is there.
@@ -175,6 +179,12 @@ impl Backups {
         self.look(ctx);
         match event {
             BackupEvent::LossDiscovered(data_set) => self.loss_discovered(data_set, ctx, notices),
+            BackupEvent::RestoreDecided(data_set) => {
+                self.prepare(data_set, BackupFact::RestoreDecided { data_set }, ctx);
+            }
+            BackupEvent::RunbookDone(data_set) => {
+                self.prepare(data_set, BackupFact::RunbookDone { data_set }, ctx);
+            }
             BackupEvent::RestoreReady(data_set) => {
                 self.queue.push(data_set);
                 self.start_restores(ctx);
@@ -474,7 +484,7 @@ impl Backups {
         let (spec, home) = (&self.protection().data_sets[idx], self.sets[idx].home);
         let is_left = match disaster {
             Disaster::Logical | Disaster::Ransomware => false,
-            Disaster::Node => !spec.is_on_nodes || home.count_ones() > 1,
+            Disaster::Node => !spec.is_on_nodes || (spec.is_replicated && home.count_ones() > 1),
             _ => self.fates.has_live_copy(idx, home, &Fates::add(self.damage, disaster)),
         };
         let hits_home = match disaster {
@@ -545,7 +555,7 @@ impl Backups {
             let spec = &protection.places[place];
             let is_deleted =
                 only_locked && spec.lock.is_none() && spec.location.account == *account;
-            is_deleted || !self.fates.is_reachable(place, zones_down)
+            is_deleted || !self.is_reachable(place, zones_down)
         });
         let has_key = |key: Option<KeyId>| key.is_none_or(|key| survivors.has_key(key.index()));
         let ways = protection.policies_of(data_set).filter_map(|id| {
@@ -562,10 +572,19 @@ impl Backups {
 
     /// What is left, if this data set were lost besides those that are.
     fn survivors(&self, damage: &Damage, lost: Option<DataSetId>) -> Survivors {
-        self.fates.survivors(damage, |data_set| {
-            let set = &self.sets[data_set.index()];
-            let has_copy = self.fates.has_live_copy(data_set.index(), set.home, damage);
-            set.loss.is_none() && lost != Some(data_set) && has_copy
+        let stands = |data_set: DataSetId| {
+            let home = self.sets[data_set.index()].home;
+            self.fates.has_live_copy(data_set.index(), home, damage)
+        };
+        let is_alive = |data_set: DataSetId| {
+            self.sets[data_set.index()].loss.is_none() && lost != Some(data_set) && stands(data_set)
+        };
+        self.fates.survivors(damage, stands, is_alive)
+    }
+
+    fn is_reachable(&self, place: usize, zones_down: u64) -> bool {
+        self.fates.is_reachable(place, zones_down, |data_set| {
+            self.sets[data_set.index()].home & zones_down == 0
         })
     }
 
@@ -587,7 +606,7 @@ impl Backups {
         let survivors = self.survivors(&self.damage, None);
         let is_place_up = |backups: &Self, place: PlaceId| {
             survivors.has_place(place.index())
-                && backups.fates.is_reachable(place.index(), backups.zones_down)
+                && backups.is_reachable(place.index(), backups.zones_down)
         };
         for (idx, policy) in protection.policies.iter().enumerate() {
             let conditions = Conditions {

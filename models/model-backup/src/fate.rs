@@ -76,14 +76,21 @@ struct Spot {
     zones: u64,
     zones_needed: u32,
     is_elsewhere: bool,
+    beside: Option<DataSetId>,
     account: u64,
 }
 
 impl Spot {
-    fn survives(self, damage: &Damage) -> bool {
-        let is_standing = self.is_elsewhere
-            || (!damage.is_region_gone
-                && (self.zones & !damage.zones).count_ones() >= self.zones_needed.max(1));
+    /// `stands` tells whether the live copies of a data set stand, whatever is in them.
+    fn survives(self, damage: &Damage, stands: impl Fn(DataSetId) -> bool) -> bool {
+        let is_standing = match self.beside {
+            Some(data_set) => stands(data_set),
+            None if self.is_elsewhere => true,
+            None => {
+                let left = (self.zones & !damage.zones).count_ones();
+                !damage.is_region_gone && left >= self.zones_needed.max(1)
+            }
+        };
         is_standing && self.account & damage.accounts == 0
     }
 }
@@ -94,7 +101,8 @@ pub struct Fates {
     accounts: Vec<String>,
     places: Vec<Spot>,
     keys: Vec<(Vec<Spot>, Vec<DataSetId>)>,
-    data_sets: Vec<u64>,
+    /// By data set: its account, and whether one live copy is enough.
+    data_sets: Vec<(u64, bool)>,
 }
 
 impl Fates {
@@ -120,7 +128,7 @@ impl Fates {
         }
         for data_set in &protection.data_sets {
             let account = fates.account_bit(&data_set.account);
-            fates.data_sets.push(account);
+            fates.data_sets.push((account, data_set.is_replicated));
         }
         fates
     }
@@ -140,6 +148,7 @@ impl Fates {
             zones: zone_bits(&location.zones),
             zones_needed: location.zones_needed,
             is_elsewhere: location.region.is_some(),
+            beside: location.beside,
             account: self.account_bit(&location.account),
         }
     }
@@ -155,7 +164,7 @@ impl Fates {
 
     /// The account that holds a data set.
     pub(crate) fn account_of(&self, data_set: usize) -> usize {
-        self.data_sets[data_set].trailing_zeros() as usize
+        self.data_sets[data_set].0.trailing_zeros() as usize
     }
 
     /// Damage with a disaster on top. What strikes one data set only adds none.
@@ -170,31 +179,40 @@ impl Fates {
         }
     }
 
-    /// Whether a live copy of a data set is left that stands in `zones`.
+    /// Whether all of a data set is left whose live copies stand in `zones`.
     pub(crate) fn has_live_copy(&self, data_set: usize, zones: u64, damage: &Damage) -> bool {
-        !damage.is_region_gone
-            && zones & !damage.zones != 0
-            && self.data_sets[data_set] & damage.accounts == 0
+        let (account, is_replicated) = self.data_sets[data_set];
+        let left = zones & !damage.zones;
+        let is_whole = if is_replicated { left != 0 } else { left == zones && zones != 0 };
+        !damage.is_region_gone && is_whole && account & damage.accounts == 0
     }
 
-    /// What is left of places and keys; `is_alive` tells which data sets are.
+    /// What is left of places and keys. `stands` tells whether the live copies of a data set stand,
+    /// `is_alive` whether they are also what they should be.
     pub(crate) fn survivors(
         &self,
         damage: &Damage,
+        stands: impl Fn(DataSetId) -> bool,
         is_alive: impl Fn(DataSetId) -> bool,
     ) -> Survivors {
-        let places = bits(self.places.iter().map(|spot| spot.survives(damage)));
+        let places = bits(self.places.iter().map(|spot| spot.survives(damage, &stands)));
         let keys = bits(self.keys.iter().map(|(spots, data_sets)| {
-            spots.iter().any(|spot| spot.survives(damage))
+            spots.iter().any(|spot| spot.survives(damage, &stands))
                 || data_sets.iter().any(|data_set| is_alive(*data_set))
         }));
         Survivors { places: places & !damage.places, keys: keys & !damage.keys }
     }
 
-    /// Places that cannot be reached while these zones are down.
-    pub(crate) fn is_reachable(&self, place: usize, zones_down: u64) -> bool {
+    /// Whether a place can be reached while these zones are down. `is_up` tells of a data set whether
+    /// its live copies can.
+    pub(crate) fn is_reachable(
+        &self,
+        place: usize,
+        zones_down: u64,
+        is_up: impl Fn(DataSetId) -> bool,
+    ) -> bool {
         let damage = Damage { zones: zones_down, ..Damage::default() };
-        self.places[place].survives(&damage)
+        self.places[place].survives(&damage, is_up)
     }
 }
 

@@ -14,7 +14,8 @@
 //! # Checked against
 //! `tests/it/recovery.rs`.
 
-use model_api::backup::{Delay, Recovery};
+use model_api::backup::Recovery;
+use model_api::parameters::Range;
 use sim_kernel::{EntityKey, Purpose, SimSpan, Streams};
 
 const DETECT: Purpose = Purpose::new("recovery: detect");
@@ -65,7 +66,7 @@ pub(crate) fn work(
     dwell: Option<SimSpan>,
     is_site_gone: bool,
 ) -> Work {
-    let draw = |purpose, delay: Delay| {
+    let draw = |purpose, delay: Range| {
         let draw = streams.draw(data_set, purpose, u64::from(number));
         draw.span_between(delay.least, delay.most)
     };
@@ -86,7 +87,7 @@ fn steps(recovery: &Recovery, streams: Streams, data_set: EntityKey, number: u32
     for step in &recovery.steps {
         let key = data_set.child(&step.name).part(u64::from(number));
         for attempt in 0..TRIES_MAX {
-            let span = |purpose, delay: Delay| {
+            let span = |purpose, delay: Range| {
                 streams.draw(key, purpose, attempt).span_between(delay.least, delay.most)
             };
             all = all.saturating_add(span(STEP, step.takes));

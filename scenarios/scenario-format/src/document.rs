@@ -8,15 +8,21 @@ use serde_json::{Value as Json, json};
 use crate::decode::{FromText, record};
 use crate::source::Spanned;
 
+mod backup;
 mod fault;
 mod load;
 mod parameters;
 mod platform;
 mod scenario;
 
+pub use backup::{
+    ArchiveSpec, BackupsSpec, CopySpec, DataSetSpec, KeySpec, PlaceSpec, PolicySpec, RecoverySpec,
+    StepSpec,
+};
 pub use fault::{
-    ConditionSpec, EmptySpec, EndpointsBelowSpec, FaultSpec, LoadSpikeSpec, NodeCrashSpec,
-    PodCrashSpec, StartKeys, WindowSpec, ZoneFaultSpec,
+    AccountLossSpec, ArchiveBrokenSpec, BackupTargetLossSpec, BackupsBrokenSpec, ConditionSpec,
+    EmptySpec, EndpointsBelowSpec, FaultSpec, KeyLossSpec, LoadSpikeSpec, LogicalLossSpec,
+    NodeCrashSpec, PodCrashSpec, RegionLossSpec, StartKeys, WindowSpec, ZoneFaultSpec,
 };
 pub use load::{DatabaseSpec, LoadPointSpec, LoadSpec, ServiceSpec};
 pub use parameters::{ParametersSpec, RangeSpec};

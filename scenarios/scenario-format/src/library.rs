@@ -17,9 +17,15 @@ macro_rules! shipped {
 }
 
 shipped! {
+    "archive-broken-zone-destroyed.yaml"
     "az-loss-docs.yaml"
     "az-loss.yaml"
+    "backups-in-the-lost-zone.yaml"
+    "etcd-from-yesterday.yaml"
+    "key-lost.yaml"
+    "logical-loss-6h.yaml"
     "manifests/docs-site.yaml"
+    "manifests/ledger-db.yaml"
     "must-fail.yaml"
     "node-crash.yaml"
     "platforms/eidp-production.yaml"
@@ -31,6 +37,8 @@ shipped! {
     "platforms/eidp-production/50-delivery.yaml"
     "platforms/eidp-production/60-shop.yaml"
     "platforms/eidp-production/61-tools.yaml"
+    "registry-lost-in-failover.yaml"
+    "restore-never-tested.yaml"
     "rolling-two-zones.yaml"
     "zone-isolation-60s.yaml"
 }

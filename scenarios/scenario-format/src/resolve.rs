@@ -14,6 +14,7 @@ use crate::manifest::Manifests;
 use crate::nearest::suggestion;
 use crate::source::{Span, Spanned};
 
+mod backup;
 mod calls;
 mod expression;
 mod faults;
@@ -82,6 +83,7 @@ pub(crate) fn resolve(
     resolver.place(input.platform);
     resolver.databases(&input.platform.spec.databases);
     resolver.serve(input.platform, input.scenario);
+    resolver.backups(input.platform, input.scenario);
     let faults = resolver.faults(&input.scenario.spec.faults);
     let guarantees = resolver.guarantees(&input.scenario.spec.guarantees);
     let blueprint = resolver.blueprint;
@@ -124,6 +126,7 @@ struct Names {
     services: Vec<String>,
     workloads: Vec<String>,
     databases: Vec<String>,
+    backups: backup::BackupNames,
 }
 
 impl Names {
@@ -145,6 +148,7 @@ impl Names {
                 .iter()
                 .map(|it| full(&it.value.namespace, &it.value.name))
                 .collect(),
+            backups: backup::BackupNames::default(),
         }
     }
 }

@@ -15,6 +15,7 @@ use sim_kernel::{EventId, Journal, SimTime};
 use crate::outage::Outage;
 use path::Told;
 
+mod data;
 mod path;
 mod timeline;
 
@@ -275,6 +276,7 @@ impl<'a, E> Story<'a, E> {
                 "proxies route {} to {ready_count} endpoints, {live_count} of them alive",
                 self.blueprint.service_name(service)
             ),
+            O::Backup(fact) => return self.data_sentence(&fact),
             _ => return None,
         };
         Some((text, None))
@@ -300,6 +302,7 @@ fn part(observation: &Observation) -> Option<Part> {
         O::NodeRestored { .. } | O::NodeBecameReady { .. } | O::FaultEnded { .. } => {
             Some(Part::Provision)
         }
+        O::Backup(fact) => data::part(fact),
         O::PodImagePulled { .. } => Some(Part::Pull),
         O::PodStarted { .. } => Some(Part::Start),
         O::PodBecameReady { .. } => Some(Part::Warm),

@@ -8,6 +8,7 @@ use model_api::observation::FlowSegment;
 use model_api::{Blueprint, DatabaseId, NodeId, Observation, ServiceId, ZoneId};
 use sim_kernel::{Causes, EventId, EventRecorder, Recorder, SimSpan, SimTime};
 
+use crate::data::DataMeasures;
 use crate::latency;
 use crate::outage::{Outage, OutageWatch};
 use crate::signal::Signals;
@@ -17,6 +18,7 @@ use crate::signal::Signals;
 pub struct Subjects {
     pub(crate) service_count: usize,
     pub(crate) database_count: usize,
+    data_set_count: usize,
     pub(crate) fault_count: usize,
     /// Jurisdiction of each node.
     pub(crate) jurisdictions: Vec<String>,
@@ -35,6 +37,7 @@ impl Subjects {
         let mut subjects = Self {
             service_count: blueprint.services.len(),
             database_count: blueprint.databases.len(),
+            data_set_count: blueprint.protection.data_sets.len(),
             fault_count: plan.faults.len(),
             keeps_segments: vec![false; blueprint.services.len()],
             jurisdictions: blueprint
@@ -79,6 +82,7 @@ pub struct Monitor<'a> {
     /// Stretches of the flows that a guarantee looks at as a whole; empty for the others.
     segments: Vec<Vec<(FlowSegment, SimTime)>>,
     databases: Vec<DatabaseMeasures>,
+    data: Vec<DataMeasures>,
     writes_stopped_at: Vec<Option<SimTime>>,
     faults: Vec<Option<FaultMeasures>>,
     signals: Signals,
@@ -95,6 +99,7 @@ impl<'a> Monitor<'a> {
             outages: vec![OutageWatch::default(); subjects.service_count],
             segments: vec![Vec::new(); subjects.service_count],
             databases: vec![DatabaseMeasures::default(); subjects.database_count],
+            data: vec![DataMeasures::default(); subjects.data_set_count],
             writes_stopped_at: vec![None; subjects.database_count],
             faults: vec![None; subjects.fault_count],
             signals: Signals::new(&subjects.predicates),
@@ -137,6 +142,7 @@ impl<'a> Monitor<'a> {
         RunMeasures {
             services: self.services,
             databases: self.databases,
+            data: self.data,
             faults: self.faults,
             latencies,
             returns,
@@ -204,6 +210,7 @@ impl<'a> Monitor<'a> {
                 measures.lost_commit_count += commit_count;
                 measures.lost_wal_bytes += wal_bytes;
             }
+            Observation::Backup(fact) => crate::data::fold(&mut self.data, &fact),
             _ => {}
         }
     }
@@ -231,6 +238,8 @@ pub struct RunMeasures {
     pub services: Vec<ServiceMeasures>,
     /// By database id.
     pub databases: Vec<DatabaseMeasures>,
+    /// By data set id.
+    pub data: Vec<DataMeasures>,
     /// By fault id; `None` when it never struck.
     pub faults: Vec<Option<FaultMeasures>>,
     /// Latencies that guarantees ask for; `None` when nothing was answered.

@@ -122,12 +122,32 @@ impl Backups {
         loss.discovered_at = Some(now);
         loss.is_server_left = loss.disaster == Disaster::Logical && stopped_at.is_none();
         loss.written_until = Some(loss.written_until.or(stopped_at).unwrap_or(now));
-        let work = loss.work;
-        let until_ready = work.lead().saturating_sub(work.detect);
+        let decided_in = loss.work.respond.saturating_add(loss.work.decide);
         self.refresh(now);
         notices.push(BackupNotice::Held(data_set));
         ctx.observe(|| Observation::Backup(BackupFact::LossDiscovered { data_set }));
-        ctx.schedule_in(until_ready, PRIORITY, BackupEvent::RestoreReady(data_set));
+        ctx.schedule_in(decided_in, PRIORITY, BackupEvent::RestoreDecided(data_set));
+    }
+
+    /// One stage of the preparation is over; the next one begins.
+    pub(super) fn prepare<E, R>(
+        &mut self,
+        data_set: DataSetId,
+        fact: BackupFact,
+        ctx: &mut Context<'_, E, R>,
+    ) where
+        E: Copy + From<BackupEvent>,
+        R: Recorder<Observation>,
+    {
+        let Some(loss) = &self.sets[data_set.index()].loss else { return };
+        ctx.observe(|| Observation::Backup(fact));
+        let (takes, next) = match fact {
+            BackupFact::RestoreDecided { .. } => {
+                (loss.work.act, BackupEvent::RunbookDone(data_set))
+            }
+            _ => (loss.work.provision, BackupEvent::RestoreReady(data_set)),
+        };
+        ctx.schedule_in(takes, PRIORITY, next);
     }
 
     /// Starts restores that are prepared, in order, as many as are made at the same time.
@@ -215,6 +235,7 @@ impl Backups {
     {
         self.restoring -= 1;
         if let Some(loss) = &self.sets[data_set.index()].loss {
+            ctx.observe(|| Observation::Backup(BackupFact::RestoreDone { data_set }));
             ctx.schedule_in(loss.work.verify, PRIORITY, BackupEvent::Returned(data_set));
         }
         self.start_restores(ctx);

@@ -1,19 +1,20 @@
 //! Recovery in time: the parts, the order, the queue, and the worked values of the specification.
 
-use model_api::backup::{Delay, Method, Protection, Recovery, RunbookStep};
+use model_api::backup::{Method, Protection, Recovery, RunbookStep};
 use model_api::observation::{BackupFact, RecoveryParts};
+use model_api::parameters::Range;
 use model_api::{DataSetId, SimSpan, SimTime};
 
 use crate::town::{Deed, archive, blueprint, data_set, place, policy, run};
 
-fn fixed(minutes: u64) -> Delay {
+fn fixed(minutes: u64) -> Range {
     let span = SimSpan::from_mins(minutes);
-    Delay { least: span, most: span }
+    Range { least: span, most: span }
 }
 
 /// People who take no time.
 fn at_once() -> Recovery {
-    let none = Delay::default();
+    let none = Range::default();
     Recovery {
         detect: none,
         respond: none,

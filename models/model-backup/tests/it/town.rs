@@ -203,6 +203,7 @@ pub(crate) fn data_set(name: &str, zones: &[u32]) -> DataSet {
         name: name.to_owned(),
         kind: DataSetKind::Other,
         zones: zones.iter().copied().map(ZoneId).collect(),
+        is_replicated: true,
         is_on_nodes: false,
         account: "platform".to_owned(),
         size_bytes: 100 << 30,
@@ -221,6 +222,7 @@ pub(crate) fn place(name: &str, zones: &[u32], region: Option<&str>, account: &s
             zones: zones.iter().copied().map(ZoneId).collect(),
             zones_needed: 1,
             region: region.map(str::to_owned),
+            beside: None,
             account: account.to_owned(),
             jurisdiction: "EU".to_owned(),
         },
@@ -305,6 +307,7 @@ pub(crate) fn any_protection() -> impl Strategy<Value = Protection> {
             places,
             policies,
             archives: archives.collect(),
+            account: "platform".to_owned(),
             recovery: Recovery { parallel: 100, ..Recovery::default() },
             history: SimSpan::from_days(60),
         }

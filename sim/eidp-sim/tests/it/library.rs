@@ -8,10 +8,17 @@ use crate::{ended, root, scratch};
 
 /// Scenarios and the exit code they end with. `sim/tidy` fails when one is missing here.
 const LIBRARY: &[(&str, i32)] = &[
+    ("archive-broken-zone-destroyed", 1),
     ("az-loss", 1),
     ("az-loss-docs", 0),
+    ("backups-in-the-lost-zone", 1),
+    ("etcd-from-yesterday", 0),
+    ("key-lost", 1),
+    ("logical-loss-6h", 0),
     ("must-fail", 1),
     ("node-crash", 0),
+    ("registry-lost-in-failover", 0),
+    ("restore-never-tested", 1),
     ("rolling-two-zones", 1),
     ("zone-isolation-60s", 0),
 ];
