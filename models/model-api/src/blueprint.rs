@@ -4,6 +4,7 @@
 
 use sim_kernel::SimSpan;
 
+use crate::backup::Protection;
 use crate::ids::{DatabaseId, ServiceId, WorkloadId, ZoneId};
 use crate::kube::{
     HorizontalPodAutoscaler, Ingress, Node, PersistentVolumeClaim, PodDisruptionBudget, Service,
@@ -46,6 +47,8 @@ pub struct Blueprint {
     pub claims: Vec<PersistentVolumeClaim>,
     /// Database clusters.
     pub databases: Vec<Database>,
+    /// How data is protected.
+    pub protection: Protection,
     /// How each Service serves: at most one entry a Service, in the order of their ids.
     pub profiles: Vec<ServiceProfile>,
     /// Requests from outside.

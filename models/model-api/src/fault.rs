@@ -6,7 +6,9 @@ mod control_plane;
 
 pub use control_plane::{ControlPlaneFault, Leading};
 
-use crate::ids::{FaultId, NodeId, ServiceId, WorkloadId, ZoneId};
+use crate::ids::{
+    DataSetId, FaultId, KeyId, NodeId, PlaceId, PolicyId, ServiceId, WorkloadId, ZoneId,
+};
 use crate::source::Origin;
 
 /// Everything that a scenario injects, in the order it was written; [`FaultId`] is the position.
@@ -67,6 +69,58 @@ pub enum FaultKind {
     },
     /// What decides, or what nodes need to start something new, fails.
     ControlPlane(ControlPlaneFault),
+    /// Data or copies of it are destroyed, or copies are not made.
+    Data(DataFault),
+}
+
+/// What a fault does to data and to copies of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DataFault {
+    /// A zone is gone for good, with its volumes.
+    ZoneDestroyed {
+        /// The zone.
+        zone: ZonePick,
+    },
+    /// The region is gone for good.
+    RegionLoss,
+    /// An account of the provider is gone, with all that is in it.
+    AccountLoss {
+        /// Its name.
+        account: String,
+    },
+    /// The content of a data set is destroyed in every live copy.
+    LogicalLoss {
+        /// Which.
+        data_set: DataSetId,
+        /// When that is noticed.
+        discovered_after: SimSpan,
+        /// Copies that the data set's account can delete are deleted: ransomware.
+        deletes_copies: bool,
+    },
+    /// A place for copies is gone, with all that is in it.
+    BackupTargetLoss {
+        /// Which.
+        place: PlaceId,
+    },
+    /// A key is gone.
+    KeyLoss {
+        /// Which.
+        key: KeyId,
+    },
+    /// Runs of a policy fail.
+    BackupsBroken {
+        /// Which.
+        policy: PolicyId,
+        /// They look complete.
+        is_silent: bool,
+    },
+    /// The archive of a data set stores nothing.
+    ArchiveBroken {
+        /// Whose.
+        data_set: DataSetId,
+        /// It says that it does, so that nothing is kept to be stored later.
+        is_silent: bool,
+    },
 }
 
 /// Which zone.

@@ -4,7 +4,8 @@ pub mod figure;
 
 use sim_kernel::SimSpan;
 
-use crate::ids::{DatabaseId, ServiceId, WorkloadId};
+use crate::backup::DisasterClass;
+use crate::ids::{DataSetId, DatabaseId, ServiceId, WorkloadId};
 use crate::source::Origin;
 
 /// One promise of one subject. A promise about `*` is written once and resolved to many of these.
@@ -75,6 +76,47 @@ pub enum Promise {
     Cel {
         /// The expression, which gives true or false.
         source: String,
+    },
+    /// About a data set and its copies, whether anything strikes or not.
+    Data {
+        /// Which data set.
+        data_set: DataSetId,
+        /// What must hold.
+        promise: DataPromise,
+    },
+}
+
+/// What must hold of a data set at every moment of a run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DataPromise {
+    /// `rpo(data set, zone) <= 24h`: had it struck at any moment, no more would have been lost.
+    Loss {
+        /// What had struck.
+        class: DisasterClass,
+        /// Comparison.
+        limit: Limit<SimSpan>,
+    },
+    /// `rto(data set, zone) <= 4h`: had it struck at any moment, it would have been back so soon.
+    Back {
+        /// What had struck.
+        class: DisasterClass,
+        /// Comparison.
+        limit: Limit<SimSpan>,
+    },
+    /// `restorable(data set, zone)`: had it struck at any moment, something could have been restored.
+    Restorable {
+        /// What had struck.
+        class: DisasterClass,
+    },
+    /// `retention(data set) >= 30d`: no copy was deleted before that age.
+    Retention {
+        /// Comparison.
+        limit: Limit<SimSpan>,
+    },
+    /// `residency(data set, 'EU')`: it, its copies and their keys stand in this jurisdiction.
+    Residency {
+        /// The jurisdiction.
+        jurisdiction: String,
     },
 }
 

@@ -69,3 +69,22 @@ id!(
     /// A pod of one run. Never reused within a run.
     PodId
 );
+id!(
+    /// Data that can be lost: position in
+    /// [`Protection::data_sets`](crate::backup::Protection::data_sets).
+    DataSetId
+);
+id!(
+    /// A place for copies: position in [`Protection::places`](crate::backup::Protection::places).
+    PlaceId
+);
+id!(
+    /// A key that copies are encrypted with: position in
+    /// [`Protection::keys`](crate::backup::Protection::keys).
+    KeyId
+);
+id!(
+    /// A policy that makes copies: position in
+    /// [`Protection::policies`](crate::backup::Protection::policies).
+    PolicyId
+);

@@ -5,6 +5,7 @@
 //!
 //! Start reading at [`Blueprint`] (what a platform is) and [`Observation`] (what a run reports).
 
+pub mod backup;
 pub mod blueprint;
 pub mod fault;
 pub mod guarantee;
@@ -18,7 +19,8 @@ pub mod source;
 
 pub use blueprint::Blueprint;
 pub use ids::{
-    AutoscalerId, BudgetId, DatabaseId, FaultId, NodeId, PodId, ServiceId, WorkloadId, ZoneId,
+    AutoscalerId, BudgetId, DataSetId, DatabaseId, FaultId, KeyId, NodeId, PlaceId, PodId,
+    PolicyId, ServiceId, WorkloadId, ZoneId,
 };
 pub use observation::Observation;
 pub use parameters::Parameters;

@@ -1,5 +1,6 @@
 //! Everything that can happen in a platform: the closed set of its events.
 
+use model_backup::BackupEvent;
 use model_kube::cluster::KubeEvent;
 use model_load::LoadEvent;
 use model_postgres::PgEvent;
@@ -18,6 +19,8 @@ pub enum Event {
     Postgres(PgEvent),
     /// Flows of requests.
     Load(LoadEvent),
+    /// Losses of data and restores.
+    Backup(BackupEvent),
 }
 
 const _: () = assert!(size_of::<Event>() <= sim_kernel::EVENT_BYTES_MAX);
@@ -46,5 +49,11 @@ impl From<PgEvent> for Event {
 impl From<LoadEvent> for Event {
     fn from(event: LoadEvent) -> Self {
         Self::Load(event)
+    }
+}
+
+impl From<BackupEvent> for Event {
+    fn from(event: BackupEvent) -> Self {
+        Self::Backup(event)
     }
 }

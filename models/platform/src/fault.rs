@@ -54,6 +54,10 @@ pub(crate) enum Struck {
     Node(NodeId),
     /// Load curves.
     Load,
+    /// Every zone, for good.
+    Region,
+    /// Copies that are made, or not.
+    Copies,
     /// Machines of the control plane.
     Members(MemberSet),
     /// The API servers.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use model_api::fault::FaultPlan;
 use model_api::kube::ResourceList;
 use model_api::{Blueprint, DatabaseId, SimSpan};
+use model_backup::Backups;
 use model_kube::ClusterPlan;
 use model_load::{Flows, GraphError};
 use model_postgres::Databases;
@@ -158,7 +159,8 @@ impl Plan {
             Fidelity::Flow => self.flows.clone(),
             Fidelity::Request => self.flows.clone().with_requests(streams),
         };
-        World::new(&self.faults, &self.wiring, cluster, databases, flows, streams)
+        let backups = Backups::new(&self.blueprint, streams);
+        World::new(&self.faults, &self.wiring, cluster, databases, flows, backups, streams)
     }
 
     /// Runs one run to its horizon and gives the recorder back.

@@ -3,8 +3,10 @@
 //! ```text
 //!   faults ──> cluster ──notices──> databases ──notices──> cluster (backend of -rw)
 //!                 │                     │
-//!                 ├── endpoints ──> flows <── writable? ───┘
-//!                 └<── CPU of requests ┘ (autoscalers)
+//!                 ├── endpoints ──> flows <── writable? ───┤
+//!                 └<── CPU of requests ┘ (autoscalers)     │
+//!   faults ──> backups ──held, restored──> flows           │
+//!                 └<── written to? ────────────────────────┘
 //! ```
 //!
 //! Every event goes to the model it belongs to; then what models have to tell each other is carried
@@ -18,6 +20,7 @@ use model_api::fault::{FaultKind, FaultPlan};
 use model_api::{
     Blueprint, DatabaseId, FaultId, NodeId, Observation, PodId, ServiceId, WorkloadId, ZoneId,
 };
+use model_backup::Backups;
 use model_kube::cluster::{Cluster, Notice, ServiceWork};
 use model_load::{CpuFlow, Flows, Requests};
 use model_postgres::{Databases, PgNotice, Role, StopKind};
@@ -27,6 +30,10 @@ use crate::event::{Event, FAULT_PRIORITY};
 use crate::fault::{FaultBook, FaultEvent, Happening, Struck, pick_node, pick_some, pick_zone};
 use crate::plan::Wiring;
 use crate::rare;
+
+mod data;
+
+use data::DataState;
 
 /// All state of one run. A clone is a snapshot.
 #[derive(Clone, Debug)]
@@ -38,6 +45,7 @@ pub struct World {
     cluster: Cluster,
     databases: Databases,
     flows: Flows,
+    data: DataState,
     book: FaultBook,
     /// Load faults that are on: the factor of a Service is the product of theirs.
     spikes: Vec<FaultId>,
@@ -52,9 +60,11 @@ impl World {
         cluster: Cluster,
         databases: Databases,
         flows: Flows,
+        backups: Backups,
         streams: Streams,
     ) -> Self {
         Self {
+            data: DataState::new(backups, cluster.blueprint()),
             blueprint: Arc::clone(cluster.blueprint()),
             plan: Arc::clone(plan),
             wiring: Arc::clone(wiring),
@@ -88,6 +98,7 @@ impl World {
     pub(crate) fn begin<R: Recorder<Observation>>(&mut self, ctx: &mut Context<'_, Event, R>) {
         self.cluster.announce(ctx);
         self.place_databases(ctx);
+        self.begin_data(ctx);
         for (fault, at) in FaultBook::timed(&self.plan, self.streams) {
             ctx.schedule_at(at, FAULT_PRIORITY, FaultEvent::StrikeDue(fault));
         }
@@ -100,6 +111,7 @@ impl World {
     /// Closes what is open at the horizon.
     pub(crate) fn finish<R: Recorder<Observation>>(&mut self, ctx: &mut Context<'_, Event, R>) {
         self.databases.finish(ctx);
+        self.data.backups.finish(ctx);
         self.flows.finish(ctx);
     }
 
@@ -122,6 +134,7 @@ impl World {
             let mut notices = std::mem::take(&mut self.notices);
             self.cluster.swap_notices(&mut notices);
             let mut pg_notices = std::mem::take(&mut self.pg_notices);
+            self.carry_backups(ctx);
             if notices.is_empty() && pg_notices.is_empty() {
                 (self.notices, self.pg_notices) = (notices, pg_notices);
                 break;
@@ -193,7 +206,7 @@ impl World {
                 self.cluster.set_service_backend(service, Some(pod), ctx);
             }
             PgNotice::SetWritable { database, is_writable } => {
-                self.flows.set_database_writable(database, is_writable);
+                self.set_postgres_writable(database, is_writable, ctx);
             }
             PgNotice::RoleChanged { database, role, .. } => {
                 self.lead_readers(database, ctx);
@@ -307,6 +320,7 @@ impl World {
                 let zone = pick_zone(spec, *zone, &self.blueprint, self.streams);
                 let targets = self.reachable_count(zone);
                 self.cluster.lose_zone(zone, ctx);
+                self.data.backups.set_zone_down(zone, true, ctx);
                 (Struck::ZonePower(zone), targets)
             }
             FaultKind::ZoneIsolation { zone } => {
@@ -314,6 +328,7 @@ impl World {
                 let targets = self.reachable_count(zone);
                 self.cluster.isolate_zone(zone, ctx);
                 self.databases.set_zone_isolated(zone, true, ctx, &mut self.pg_notices);
+                self.data.backups.set_zone_down(zone, true, ctx);
                 (Struck::ZoneContact(zone), targets)
             }
             FaultKind::NodeCrash { node } => {
@@ -343,6 +358,7 @@ impl World {
                 (Struck::Load, self.set_load_factors(services, *ramp))
             }
             FaultKind::ControlPlane(kind) => self.strike_control_plane(fault, spec, kind, ctx),
+            FaultKind::Data(kind) => self.strike_data(spec, kind, ctx),
         };
         if targets == 0 {
             ctx.hit(&rare::STRUCK_NOTHING);
@@ -358,7 +374,8 @@ impl World {
     fn end<R: Recorder<Observation>>(&mut self, fault: FaultId, ctx: &mut Context<'_, Event, R>) {
         let others = |struck: Struck| {
             // The same place may be down for another fault's sake that is not over.
-            let same = |other: &Option<Struck>| *other == Some(struck);
+            let same =
+                |other: &Option<Struck>| *other == Some(struck) || *other == Some(Struck::Region);
             self.book.struck.iter().filter(|other| same(other)).count() > 1
         };
         let plan = Arc::clone(&self.plan);
@@ -372,13 +389,16 @@ impl World {
             Struck::Members(_) | Struck::Api | Struck::Webhook(_) | Struck::Registries(_) => {
                 self.mend_control_plane(struck, is_still_down, ctx);
             }
-            Struck::Nothing => {}
+            Struck::Nothing | Struck::Region => {}
+            Struck::Copies => self.mend_copies(&plan.faults[fault.index()].kind, ctx),
             Struck::ZonePower(zone) => {
                 self.cluster.restore_zone(zone, ctx);
+                self.data.backups.set_zone_down(zone, false, ctx);
             }
             Struck::ZoneContact(zone) => {
                 self.cluster.rejoin_zone(zone, ctx);
                 self.databases.set_zone_isolated(zone, false, ctx, &mut self.pg_notices);
+                self.data.backups.set_zone_down(zone, false, ctx);
             }
             Struck::Node(node) => {
                 self.cluster.restore_node(node, ctx);
@@ -466,6 +486,9 @@ impl Model for World {
             Event::Kube(event) => self.cluster.handle(event, ctx),
             Event::Postgres(event) => self.databases.handle(event, ctx, &mut self.pg_notices),
             Event::Load(event) => self.flows.handle(event, ctx),
+            Event::Backup(event) => {
+                self.data.backups.handle(event, ctx, &mut self.data.notices);
+            }
         }
         self.settle(ctx);
     }

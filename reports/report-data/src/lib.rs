@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 mod conformance;
 mod decision;
+mod exposure;
 mod summary;
 
 pub use conformance::{
@@ -21,6 +22,7 @@ pub use decision::{
     Datum, DecisionColumn, DecisionKind, DecisionReport, DecisionStep, DecisionTable, PluginScore,
     decision_schema,
 };
+pub use exposure::{CurvePoint, Exposure};
 pub use summary::Quantiles;
 
 /// Version of this data's shape. Raised when a reader of the old shape would misread the new one.
@@ -82,6 +84,9 @@ pub struct ScenarioResult {
     pub faults: Vec<FaultResult>,
     /// Figures of every run, for tables and for comparison run by run.
     pub metrics: Vec<Metric>,
+    /// What disasters would have cost each data set, whether they struck or not.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub exposures: Vec<Exposure>,
     /// Events over all runs.
     pub event_count: u64,
     /// Runs that a limit ended before their horizon.

@@ -290,6 +290,7 @@ mod tests {
                 unit: Unit::PartsPerMillion,
                 values: values.to_vec(),
             }],
+            exposures: Vec::new(),
             event_count: 0,
             limited_run_count: 0,
             assumptions: Vec::new(),

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use report_data::{FaultResult, GuaranteeResult, Note, Report, ScenarioResult, Verdict};
+use report_data::{Exposure, FaultResult, GuaranteeResult, Note, Report, ScenarioResult, Verdict};
 
 use crate::Options;
 use crate::quantity::{clock, place, span, spread};
@@ -38,6 +38,9 @@ fn scenario(text: &mut String, result: &ScenarioResult, options: Options) {
     }
     for guarantee in result.guarantees.iter().filter(|guarantee| options.shows(guarantee)) {
         guarantee_lines(text, guarantee, options);
+    }
+    if !options.fail_only {
+        exposures(text, &result.exposures);
     }
     if result.limited_run_count > 0 {
         let count = result.limited_run_count;
@@ -100,6 +103,27 @@ fn fault_line(fault: &FaultResult, run_count: u64) -> String {
     };
     let struck = fault.struck_run_count;
     format!("{}: {}, struck in {struck} of {run_count} runs, {hits}", fault.name, fault.text)
+}
+
+/// A line a data set: what each disaster would have cost at its worst moment.
+fn exposures(text: &mut String, exposures: &[Exposure]) {
+    for group in exposures.chunk_by(|a, b| a.data_set == b.data_set) {
+        let costs: Vec<String> = group
+            .iter()
+            .map(|exposure| {
+                let back = match exposure.back_max_ns {
+                    Some(0) | None => String::new(),
+                    Some(back) => format!(", back in {}", span(back)),
+                };
+                let lost = exposure.loss_max_ns.map_or_else(|| "everything".to_owned(), span);
+                format!("{} {lost}{back}", exposure.class)
+            })
+            .collect();
+        line(
+            text,
+            format_args!("  {:<12} {}: {}", "at stake", group[0].data_set, costs.join("; ")),
+        );
+    }
 }
 
 fn notes(text: &mut String, label: &str, notes: &[Note]) {

@@ -8,6 +8,8 @@ pub(crate) fn span(ns: u64) -> String {
     const SECOND: u64 = 1_000 * MILLI;
     let secs = ns / SECOND;
     match ns {
+        // What has no bound is stored as the largest figure there is.
+        _ if ns >= i64::MAX as u64 => "no bound".to_owned(),
         0 => "0s".to_owned(),
         _ if ns < MILLI => format!("{:.3}ms", ns as f64 / MILLI as f64),
         _ if ns < SECOND => format!("{}ms", ns / MILLI),

@@ -77,6 +77,7 @@ fn report() -> Report {
                 target_count_max: 5,
             }],
             metrics: Vec::new(),
+            exposures: Vec::new(),
             event_count: 1234,
             limited_run_count: 0,
             assumptions: Vec::new(),

@@ -8,6 +8,7 @@ use serde_json::{Value as Json, json};
 use crate::decode::{FromText, record};
 use crate::source::Spanned;
 
+mod backup;
 mod fault;
 mod load;
 mod parameters;
@@ -15,10 +16,15 @@ mod path;
 mod platform;
 mod scenario;
 
+pub use backup::{
+    ArchiveSpec, BackupsSpec, CopySpec, DataSetSpec, KeySpec, PlaceSpec, PolicySpec, RecoverySpec,
+    StepSpec,
+};
 pub use fault::{
-    ConditionSpec, EmptySpec, EndpointsBelowSpec, FaultSpec, LeaderKillSpec, LoadSpikeSpec,
-    MemberLossSpec, NodeCrashSpec, PlainFaultSpec, PodCrashSpec, RegistryOutageSpec, StartKeys,
-    WebhookOutageSpec, WindowSpec, ZoneFaultSpec,
+    AccountLossSpec, ArchiveBrokenSpec, BackupTargetLossSpec, BackupsBrokenSpec, ConditionSpec,
+    EmptySpec, EndpointsBelowSpec, FaultSpec, KeyLossSpec, LeaderKillSpec, LoadSpikeSpec,
+    LogicalLossSpec, MemberLossSpec, NodeCrashSpec, PlainFaultSpec, PodCrashSpec, RegionLossSpec,
+    RegistryOutageSpec, StartKeys, WebhookOutageSpec, WindowSpec, ZoneFaultSpec,
 };
 pub use load::{DatabaseSpec, LoadPointSpec, LoadSpec, ServiceSpec};
 pub use parameters::{ParametersSpec, RangeSpec};

@@ -8,6 +8,7 @@
 //! [`sentence`] (guarantees), [`yaml`] (places).
 
 pub mod coverage;
+mod cron;
 pub mod decode;
 pub mod diagnostic;
 pub mod document;

@@ -17,10 +17,16 @@ macro_rules! shipped {
 }
 
 shipped! {
+    "archive-broken-zone-destroyed.yaml"
     "az-loss-docs.yaml"
     "az-loss.yaml"
+    "backups-in-the-lost-zone.yaml"
+    "etcd-from-yesterday.yaml"
     "gateway-loses-database.yaml"
+    "key-lost.yaml"
+    "logical-loss-6h.yaml"
     "manifests/docs-site.yaml"
+    "manifests/ledger-db.yaml"
     "manifests/web-autoscaler.yaml"
     "must-fail.yaml"
     "node-crash.yaml"
@@ -39,6 +45,8 @@ shipped! {
     "platforms/storefront.yaml"
     "platforms/storefront/shop.yaml"
     "rate-limit-protects.yaml"
+    "registry-lost-in-failover.yaml"
+    "restore-never-tested.yaml"
     "retry-storm-budget.yaml"
     "retry-storm.yaml"
     "rolling-two-zones.yaml"

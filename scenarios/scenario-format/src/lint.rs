@@ -13,6 +13,7 @@ use crate::manifest::{Manifests, Object, Sourced, Tier};
 use crate::resolve::selects;
 
 mod autoscalers;
+pub(crate) mod backups;
 mod black_start;
 mod budgets;
 mod databases;

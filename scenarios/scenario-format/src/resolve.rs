@@ -14,6 +14,7 @@ use crate::manifest::Manifests;
 use crate::nearest::suggestion;
 use crate::source::{Span, Spanned};
 
+mod backup;
 mod calls;
 mod expression;
 mod faults;
@@ -85,6 +86,7 @@ pub(crate) fn resolve(
     resolver.webhooks();
     resolver.databases(&input.platform.spec.databases);
     resolver.serve(input.platform, input.scenario);
+    resolver.backups(input.platform, input.scenario);
     let mut faults = resolver.faults(&input.scenario.spec.faults);
     if input.scenario.spec.freeze_control_plane == Some(true) {
         faults::freeze(&mut faults);
@@ -130,6 +132,7 @@ struct Names {
     services: Vec<String>,
     workloads: Vec<String>,
     databases: Vec<String>,
+    backups: backup::BackupNames,
 }
 
 impl Names {
@@ -151,6 +154,7 @@ impl Names {
                 .iter()
                 .map(|it| full(&it.value.namespace, &it.value.name))
                 .collect(),
+            backups: backup::BackupNames::default(),
         }
     }
 }

@@ -5,17 +5,22 @@
 //! promise    = "availability" "(" service ")" (">=" | ">") share
 //!            | "rto" "(" service-or-database ")" ("<=" | "<") duration
 //!            | "rpo" "(" database ")" ("<=" | "<" | "==") duration
+//!            | ("rpo" | "rto") "(" data-set "," disaster ")" ("<=" | "<") duration
+//!            | "restorable" "(" data-set "," disaster ")"
+//!            | "retention" "(" data-set ")" (">=" | ">") duration
+//!            | "residency" "(" data-set "," 'text' ")"
 //!            | "latency" "(" service "," quantile ")" ("<=" | "<") duration
 //!            | "returns" "(" "goodput" "(" service ")" "," share "," duration ")"
 //!            | ("never" | "always" | "sometimes") predicate
+//! disaster   = "node" | "zone" | "region" | "account" | "logical" | "ransomware"
 //! predicate  = name ["(" (object | 'text') ")"]
 //! ```
 //!
 //! A subject is `namespace/name`, or `*` for every Service that carries load (every database, for
-//! `rpo`). Quantiles are written `p50`, `p99`, `p99.9`.
+//! `rpo`; every data set, where a disaster is named). Quantiles are written `p50`, `p99`, `p99.9`.
 
 use model_api::SimSpan;
-use model_api::guarantee::{Comparison, Limit};
+use model_api::guarantee::{Comparison, DataPromise, Limit};
 
 use crate::decode::FromText;
 use crate::diagnostic::{Code, Diagnostic};
@@ -23,6 +28,7 @@ use crate::nearest::nearest;
 use crate::source::{Span, Spanned};
 use crate::units::Share;
 
+mod data;
 mod token;
 
 use token::{Token, TokenKind, Tokens};
@@ -56,6 +62,8 @@ pub enum PromiseSpec {
     Sometimes(PredicateSpec),
     /// `returns(goodput(service), 95%, 10m)`
     Returns { service: Spanned<String>, to_ppm: u32, within: SimSpan },
+    /// `rpo(data set, zone) <= 24h` and the like
+    Data { data_set: Spanned<String>, promise: DataPromise },
 }
 
 /// A condition that holds or does not at each moment.
@@ -121,8 +129,19 @@ predicates! {
 }
 
 /// First words of a sentence.
-const BEGINNINGS: [&str; 8] =
-    ["availability", "rto", "rpo", "latency", "returns", "never", "always", "sometimes"];
+const BEGINNINGS: [&str; 11] = [
+    "availability",
+    "rto",
+    "rpo",
+    "latency",
+    "returns",
+    "restorable",
+    "retention",
+    "residency",
+    "never",
+    "always",
+    "sometimes",
+];
 
 /// Reads a sentence. `is_exact` says that columns inside the scalar can be computed.
 pub fn parse(text: &Spanned<String>, is_exact: bool) -> Result<Sentence, Diagnostic> {
@@ -157,6 +176,10 @@ impl<'a> Parser<'a> {
                 let limit = Limit { comparison, value: self.share_value()?.ppm };
                 Ok(PromiseSpec::Availability { service, limit })
             }
+            "rto" | "rpo" if self.names_a_disaster() => self.exposure(first.text == "rpo"),
+            "restorable" => self.restorable(),
+            "retention" => self.retention(),
+            "residency" => self.residency(),
             "rto" => {
                 let subject = self.subject()?;
                 let comparison = self.comparison(&["<=", "<"])?;

@@ -1,6 +1,6 @@
 //! The runs of a campaign and their fold.
 
-use model_api::guarantee::{Guarantee, Promise, Subject};
+use model_api::guarantee::{DataPromise, Guarantee, Promise, Subject};
 use model_api::{Observation, ServiceId};
 use platform::{Event, Plan, RunEnd, World};
 use rayon::prelude::*;
@@ -160,6 +160,16 @@ impl Campaign<'_> {
             Promise::Never(predicate) => {
                 story.first(run, |seen| sim_check::breaks(predicate, seen))
             }
+            Promise::Data { data_set, promise } => match promise {
+                DataPromise::Loss { class, .. } | DataPromise::Restorable { class } => {
+                    story.exposure(run, *data_set, *class, true)
+                }
+                DataPromise::Back { class, .. } => story.exposure(run, *data_set, *class, false),
+                DataPromise::Residency { jurisdiction } => {
+                    Some(story.stray(run, *data_set, jurisdiction))
+                }
+                DataPromise::Retention { .. } => None,
+            },
             Promise::Always(_) | Promise::Sometimes(_) | Promise::Cel { .. } => None,
         }
     }

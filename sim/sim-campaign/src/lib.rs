@@ -7,6 +7,7 @@
 //! Start reading at [`Campaign`].
 
 mod campaign;
+mod exposure;
 mod result;
 
 pub use campaign::{Campaign, CampaignError};

@@ -1,7 +1,8 @@
 //! A campaign's figures as the data of a report.
 
-use model_api::fault::{ControlPlaneFault, FaultKind};
-use model_api::guarantee::Promise;
+use model_api::backup::DisasterClass;
+use model_api::fault::{ControlPlaneFault, DataFault, FaultKind};
+use model_api::guarantee::{DataPromise, Promise};
 use model_api::{Blueprint, SourceRef};
 use platform::RunEnd;
 use report_data::{
@@ -86,6 +87,7 @@ pub(crate) fn scenario(
         guarantees,
         faults: faults(campaign, measures),
         metrics: metrics(blueprint, measures),
+        exposures: crate::exposure::exposures(campaign, measures),
         event_count: ends.iter().map(|end| end.stats.handled_count).sum(),
         limited_run_count: ends.iter().filter(|end| !end.outcome.is_complete()).count() as u64,
         assumptions: blueprint
@@ -119,6 +121,12 @@ fn verdict(verdict: Verdict) -> report_data::Verdict {
 fn unit(promise: &Promise) -> Unit {
     match promise {
         Promise::Availability { .. } => Unit::PartsPerMillion,
+        Promise::Data { promise, .. } => match promise {
+            DataPromise::Loss { .. } | DataPromise::Back { .. } | DataPromise::Retention { .. } => {
+                Unit::Nanoseconds
+            }
+            DataPromise::Restorable { .. } | DataPromise::Residency { .. } => Unit::Count,
+        },
         Promise::Rto { .. }
         | Promise::Rpo { .. }
         | Promise::Latency { .. }
@@ -162,6 +170,23 @@ fn fault_text(kind: &FaultKind) -> &'static str {
             ControlPlaneFault::WebhookOutage { .. } => "a webhook does not answer",
             ControlPlaneFault::RegistryOutage { .. } => "an image registry does not answer",
         },
+        FaultKind::Data(kind) => data_fault_text(kind),
+    }
+}
+
+fn data_fault_text(kind: &DataFault) -> &'static str {
+    match kind {
+        DataFault::ZoneDestroyed { .. } => "a zone is destroyed",
+        DataFault::RegionLoss => "the region is destroyed",
+        DataFault::AccountLoss { .. } => "an account is gone",
+        DataFault::LogicalLoss { deletes_copies: false, .. } => "data is destroyed, noticed later",
+        DataFault::LogicalLoss { .. } => "data and copies of it are destroyed, noticed later",
+        DataFault::BackupTargetLoss { .. } => "a place of copies is gone",
+        DataFault::KeyLoss { .. } => "a key is gone",
+        DataFault::BackupsBroken { is_silent: true, .. } => "backups fail in silence",
+        DataFault::BackupsBroken { .. } => "backups fail",
+        DataFault::ArchiveBroken { is_silent: true, .. } => "an archive stores nothing, in silence",
+        DataFault::ArchiveBroken { .. } => "an archive stores nothing",
     }
 }
 
@@ -211,5 +236,28 @@ fn metrics(blueprint: &Blueprint, measures: &[RunMeasures]) -> Vec<Metric> {
             i64::try_from(run.databases[idx].lost_commit_count).ok()
         });
     }
+    metrics.extend(exposed(blueprint, measures));
     metrics
+}
+
+/// What the worst moment of each run would have cost each data set.
+fn exposed<'a>(
+    blueprint: &'a Blueprint,
+    measures: &'a [RunMeasures],
+) -> impl Iterator<Item = Metric> + 'a {
+    let nanos = |span: model_api::SimSpan| i64::try_from(span.as_nanos()).unwrap_or(i64::MAX);
+    blueprint.protection.data_sets.iter().enumerate().flat_map(move |(idx, spec)| {
+        DisasterClass::ALL.into_iter().flat_map(move |class| {
+            let of = move |run: &RunMeasures, is_loss: bool| {
+                let seen = run.data[idx].exposure(class)?;
+                Some(nanos(if is_loss { seen.loss_max } else { seen.back_max }))
+            };
+            [("exposedLoss", true), ("exposedReturn", false)].map(|(name, is_loss)| Metric {
+                name: format!("{name}.{}", class.name()),
+                subject: spec.name.clone(),
+                unit: Unit::Nanoseconds,
+                values: measures.iter().map(|run| of(run, is_loss)).collect(),
+            })
+        })
+    })
 }

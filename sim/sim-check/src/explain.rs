@@ -15,6 +15,7 @@ use sim_kernel::{EventId, Journal, SimTime};
 use crate::outage::Outage;
 use path::Told;
 
+mod data;
 mod path;
 mod timeline;
 
@@ -296,6 +297,7 @@ impl<'a, E> Story<'a, E> {
                 "proxies route {} to {ready_count} endpoints, {live_count} of them alive",
                 self.blueprint.service_name(service)
             ),
+            O::Backup(fact) => return self.data_sentence(&fact),
             _ => return None,
         };
         Some((text, None))
@@ -325,6 +327,7 @@ fn part(observation: &Observation) -> Option<Part> {
         }
         O::PodImagePulled { .. } | O::PodImagePullFailed { .. } => Some(Part::Pull),
         O::PodVolumeHeld { .. } => Some(Part::Provision),
+        O::Backup(fact) => data::part(fact),
         O::PodStarted { .. } => Some(Part::Start),
         O::PodBecameReady { .. } => Some(Part::Warm),
         _ => None,

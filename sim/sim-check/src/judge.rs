@@ -1,9 +1,10 @@
 //! Verdicts: of a guarantee in one run, and over all runs.
 
 use model_api::Blueprint;
-use model_api::guarantee::{Guarantee, Predicate, Promise, Subject};
+use model_api::guarantee::{DataPromise, Guarantee, Predicate, Promise, Subject};
 use sim_kernel::{SimSpan, SimTime};
 
+use crate::data::{self, Judged};
 use crate::expression::Expression;
 use crate::interval::{Interval, proportion};
 use crate::measures::RunMeasures;
@@ -73,6 +74,13 @@ fn judge_run(
     measures: &RunMeasures,
     blueprint: &Blueprint,
 ) -> (RunVerdict, Option<i64>) {
+    if let Promise::Data { data_set, promise } = &guarantee.promise {
+        // What a strike would have cost is known whether anything struck or not.
+        return match data::judge(*data_set, promise, &measures.data, blueprint) {
+            Judged::By(holds, value) => (held_if(holds), Some(value)),
+            Judged::Nothing(why) => (not_exercised(why), None),
+        };
+    }
     if !measures.is_stressed() && !measures.faults.is_empty() {
         return (not_exercised("no fault hit anything"), None);
     }
@@ -152,7 +160,7 @@ fn measure(promise: &Promise, measures: &RunMeasures) -> (RunVerdict, Option<i64
             let happened = broken_or_held_at(predicate, measures).is_some();
             (held_if(happened), Some(i64::from(happened)))
         }
-        Promise::Cel { .. } => unreachable!("an expression is judged before"),
+        Promise::Cel { .. } | Promise::Data { .. } => unreachable!("these are judged before"),
     }
 }
 
@@ -214,7 +222,10 @@ pub fn judge(
 
 /// The run that broke the guarantee worst; the first of equals.
 fn worst_run(guarantee: &Guarantee, judged: &[(RunVerdict, Option<i64>)]) -> Option<u64> {
-    let smaller_is_worse = matches!(guarantee.promise, Promise::Availability { .. });
+    let smaller_is_worse = matches!(
+        guarantee.promise,
+        Promise::Availability { .. } | Promise::Data { promise: DataPromise::Retention { .. }, .. }
+    );
     let never_is_worst = matches!(guarantee.promise, Promise::Returns { .. });
     let badness = |value: Option<i64>| match value {
         Some(value) if smaller_is_worse => value.saturating_neg(),

@@ -6,6 +6,7 @@
 //!
 //! Must never import a model other than the vocabulary, read a clock, or start a thread.
 
+mod data;
 mod explain;
 mod expression;
 mod interval;
@@ -17,6 +18,7 @@ mod outage;
 mod premise;
 mod signal;
 
+pub use data::{DataMeasures, Exposure};
 pub use explain::{Moment, Story};
 pub use interval::{Interval, proportion};
 pub use judge::{GuaranteeJudgement, Verdict, judge};

@@ -8,6 +8,7 @@ use model_api::observation::FlowSegment;
 use model_api::{Blueprint, DatabaseId, NodeId, Observation, ServiceId, ZoneId};
 use sim_kernel::{Causes, EventId, EventRecorder, Recorder, SimSpan, SimTime};
 
+use crate::data::DataMeasures;
 use crate::latency;
 use crate::outage::{Outage, OutageWatch};
 use crate::signal::Signals;
@@ -17,6 +18,7 @@ use crate::signal::Signals;
 pub struct Subjects {
     pub(crate) service_count: usize,
     pub(crate) database_count: usize,
+    data_set_count: usize,
     pub(crate) fault_count: usize,
     /// Jurisdiction of each node.
     pub(crate) jurisdictions: Vec<String>,
@@ -35,6 +37,7 @@ impl Subjects {
         let mut subjects = Self {
             service_count: blueprint.services.len(),
             database_count: blueprint.databases.len(),
+            data_set_count: blueprint.protection.data_sets.len(),
             fault_count: plan.faults.len(),
             keeps_segments: vec![false; blueprint.services.len()],
             jurisdictions: blueprint
@@ -81,6 +84,7 @@ pub struct Monitor<'a> {
     /// By Service: how many answers took at most so long, in order; where every latency is known.
     answered: Vec<Vec<(u64, u64)>>,
     databases: Vec<DatabaseMeasures>,
+    data: Vec<DataMeasures>,
     writes_stopped_at: Vec<Option<SimTime>>,
     faults: Vec<Option<FaultMeasures>>,
     signals: Signals,
@@ -98,6 +102,7 @@ impl<'a> Monitor<'a> {
             segments: vec![Vec::new(); subjects.service_count],
             answered: vec![Vec::new(); subjects.service_count],
             databases: vec![DatabaseMeasures::default(); subjects.database_count],
+            data: vec![DataMeasures::default(); subjects.data_set_count],
             writes_stopped_at: vec![None; subjects.database_count],
             faults: vec![None; subjects.fault_count],
             signals: Signals::new(&subjects.predicates),
@@ -143,6 +148,7 @@ impl<'a> Monitor<'a> {
         RunMeasures {
             services: self.services,
             databases: self.databases,
+            data: self.data,
             faults: self.faults,
             latencies,
             returns,
@@ -215,6 +221,7 @@ impl<'a> Monitor<'a> {
                 measures.lost_commit_count += commit_count;
                 measures.lost_wal_bytes += wal_bytes;
             }
+            Observation::Backup(fact) => crate::data::fold(&mut self.data, &fact),
             _ => {}
         }
     }
@@ -242,6 +249,8 @@ pub struct RunMeasures {
     pub services: Vec<ServiceMeasures>,
     /// By database id.
     pub databases: Vec<DatabaseMeasures>,
+    /// By data set id.
+    pub data: Vec<DataMeasures>,
     /// By fault id; `None` when it never struck.
     pub faults: Vec<Option<FaultMeasures>>,
     /// Latencies that guarantees ask for; `None` when nothing was answered.

@@ -56,8 +56,10 @@ fn need(promise: &Promise) -> Option<Need> {
             | Predicate::MasterDisruption
             | Predicate::PodUnschedulable(_),
         ) => Some(Need::Survivor),
-        Promise::Never(_) | Promise::Always(_) | Promise::Sometimes(_) | Promise::Cel { .. } => {
-            None
-        }
+        Promise::Never(_)
+        | Promise::Always(_)
+        | Promise::Sometimes(_)
+        | Promise::Cel { .. }
+        | Promise::Data { .. } => None,
     }
 }

@@ -39,6 +39,11 @@ const RULES: &[Rule] = &[
         because: "models meet in platform only: the wiring is visible in one place",
     },
     Rule {
+        krate: "model-backup",
+        ours: VOCABULARY,
+        because: "models meet in platform only: the wiring is visible in one place",
+    },
+    Rule {
         krate: "model-load",
         ours: VOCABULARY,
         because: "models meet in platform only: the wiring is visible in one place",
@@ -53,6 +58,7 @@ const RULES: &[Rule] = &[
         krate: "platform",
         ours: &[
             "model-api",
+            "model-backup",
             "model-kube",
             "model-load",
             "model-postgres",
@@ -124,6 +130,7 @@ const RULES: &[Rule] = &[
         krate: "benches",
         ours: &[
             "model-api",
+            "model-backup",
             "model-kube",
             "model-load",
             "model-postgres",

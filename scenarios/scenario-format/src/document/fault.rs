@@ -99,6 +99,86 @@ tagged! {
         WebhookOutage(WebhookOutageSpec),
         /// An image registry does not answer: what a node does not have cannot start on it.
         RegistryOutage(RegistryOutageSpec),
+        /// A zone is destroyed: it never comes back, and its volumes are gone.
+        ZoneDestroyed(ZoneFaultSpec),
+        /// The region is destroyed, with everything in it.
+        RegionLoss(RegionLossSpec),
+        /// An account of the provider is gone, with everything in it.
+        AccountLoss(AccountLossSpec),
+        /// The content of a data set is destroyed in every live copy, which is noticed later.
+        LogicalLoss(LogicalLossSpec),
+        /// As logicalLoss, under the name of its usual cause.
+        BadMigration(LogicalLossSpec),
+        /// As logicalLoss, and every copy that the account of the data set can delete is deleted.
+        Ransomware(LogicalLossSpec),
+        /// A place for copies is gone, with everything in it.
+        BackupTargetLoss(BackupTargetLossSpec),
+        /// A key is gone.
+        KeyLoss(KeyLossSpec),
+        /// Runs of a backup policy fail.
+        BackupsBroken(BackupsBrokenSpec),
+        /// The archive of a database stores nothing.
+        ArchiveBroken(ArchiveBrokenSpec),
+    }
+}
+
+fault_record! {
+    /// The region is destroyed.
+    pub struct RegionLossSpec("regionLoss") {
+    }
+}
+
+fault_record! {
+    /// An account is gone.
+    pub struct AccountLossSpec("accountLoss") {
+        /// Which; the account that the platform runs in when left out.
+        account: Option<Spanned<String>>,
+    }
+}
+
+fault_record! {
+    /// Content is destroyed.
+    pub struct LogicalLossSpec("a logical loss") {
+        /// Of which data set.
+        data_set: Spanned<String>,
+        /// How long until it is noticed; what the data set says when left out.
+        discovered_after: Option<Spanned<SimSpan>>,
+    }
+}
+
+fault_record! {
+    /// A place for copies is gone.
+    pub struct BackupTargetLossSpec("backupTargetLoss") {
+        /// Which.
+        place: Spanned<String>,
+    }
+}
+
+fault_record! {
+    /// A key is gone.
+    pub struct KeyLossSpec("keyLoss") {
+        /// Which.
+        key: Spanned<String>,
+    }
+}
+
+fault_record! {
+    /// Backups fail.
+    pub struct BackupsBrokenSpec("backupsBroken") {
+        /// Of which policy.
+        policy: Spanned<String>,
+        /// They look complete.
+        silent: Option<bool>,
+    }
+}
+
+fault_record! {
+    /// An archive stores nothing.
+    pub struct ArchiveBrokenSpec("archiveBroken") {
+        /// Of which data set.
+        data_set: Spanned<String>,
+        /// It says that it does, so that nothing is kept to be stored later.
+        silent: Option<bool>,
     }
 }
 
@@ -148,7 +228,9 @@ impl FaultSpec {
     /// The keys that say when.
     pub fn start_keys(&self) -> StartKeys<'_> {
         match self {
-            Self::ZonePowerLoss(spec) | Self::ZoneIsolation(spec) => spec.start_keys(),
+            Self::ZonePowerLoss(spec) | Self::ZoneIsolation(spec) | Self::ZoneDestroyed(spec) => {
+                spec.start_keys()
+            }
             Self::NodeCrash(spec) => spec.start_keys(),
             Self::PodCrash(spec) => spec.start_keys(),
             Self::LoadSpike(spec) => spec.start_keys(),
@@ -157,7 +239,36 @@ impl FaultSpec {
             Self::ApiOutage(spec) => spec.start_keys(),
             Self::WebhookOutage(spec) => spec.start_keys(),
             Self::RegistryOutage(spec) => spec.start_keys(),
+            Self::RegionLoss(spec) => spec.start_keys(),
+            Self::AccountLoss(spec) => spec.start_keys(),
+            Self::LogicalLoss(spec) | Self::BadMigration(spec) | Self::Ransomware(spec) => {
+                spec.start_keys()
+            }
+            Self::BackupTargetLoss(spec) => spec.start_keys(),
+            Self::KeyLoss(spec) => spec.start_keys(),
+            Self::BackupsBroken(spec) => spec.start_keys(),
+            Self::ArchiveBroken(spec) => spec.start_keys(),
         }
+    }
+
+    /// Whether it means nothing without `backups`.
+    pub fn needs_backups(&self) -> bool {
+        !matches!(
+            self,
+            Self::ZonePowerLoss(_)
+                | Self::ZoneIsolation(_)
+                | Self::NodeCrash(_)
+                | Self::PodCrash(_)
+                | Self::LoadSpike(_)
+                | Self::ZoneDestroyed(_)
+                | Self::RegionLoss(_)
+        )
+    }
+
+    /// Whether it can be over.
+    pub fn can_end(&self) -> bool {
+        !self.needs_backups() && !matches!(self, Self::ZoneDestroyed(_) | Self::RegionLoss(_))
+            || matches!(self, Self::BackupsBroken(_) | Self::ArchiveBroken(_))
     }
 
     /// The key it was written with.
@@ -173,13 +284,25 @@ impl FaultSpec {
             Self::ApiOutage(_) => "apiOutage",
             Self::WebhookOutage(_) => "webhookOutage",
             Self::RegistryOutage(_) => "registryOutage",
+            Self::ZoneDestroyed(_) => "zoneDestroyed",
+            Self::RegionLoss(_) => "regionLoss",
+            Self::AccountLoss(_) => "accountLoss",
+            Self::LogicalLoss(_) => "logicalLoss",
+            Self::BadMigration(_) => "badMigration",
+            Self::Ransomware(_) => "ransomware",
+            Self::BackupTargetLoss(_) => "backupTargetLoss",
+            Self::KeyLoss(_) => "keyLoss",
+            Self::BackupsBroken(_) => "backupsBroken",
+            Self::ArchiveBroken(_) => "archiveBroken",
         }
     }
 
     /// Where it was written.
     pub fn span(&self) -> crate::source::Span {
         match self {
-            Self::ZonePowerLoss(spec) | Self::ZoneIsolation(spec) => spec.span,
+            Self::ZonePowerLoss(spec) | Self::ZoneIsolation(spec) | Self::ZoneDestroyed(spec) => {
+                spec.span
+            }
             Self::NodeCrash(spec) => spec.span,
             Self::PodCrash(spec) => spec.span,
             Self::LoadSpike(spec) => spec.span,
@@ -188,6 +311,15 @@ impl FaultSpec {
             Self::ApiOutage(spec) => spec.span,
             Self::WebhookOutage(spec) => spec.span,
             Self::RegistryOutage(spec) => spec.span,
+            Self::RegionLoss(spec) => spec.span,
+            Self::AccountLoss(spec) => spec.span,
+            Self::LogicalLoss(spec) | Self::BadMigration(spec) | Self::Ransomware(spec) => {
+                spec.span
+            }
+            Self::BackupTargetLoss(spec) => spec.span,
+            Self::KeyLoss(spec) => spec.span,
+            Self::BackupsBroken(spec) => spec.span,
+            Self::ArchiveBroken(spec) => spec.span,
         }
     }
 }

@@ -3,6 +3,7 @@
 use model_api::kube::TaintEffect;
 use serde_json::{Value as Json, json};
 
+use super::backup::BackupsSpec;
 use super::load::{DatabaseSpec, LoadSpec, ServiceSpec};
 use super::parameters::ParametersSpec;
 use super::{ApiVersion, Kind, Metadata};
@@ -45,6 +46,8 @@ record! {
         databases: Vec<DatabaseSpec>,
         /// Requests from outside.
         load: Vec<LoadSpec>,
+        /// What there is to lose, where copies of it go, and who restores; nothing is known of backups when left out.
+        backups: Option<BackupsSpec>,
     }
 }
 

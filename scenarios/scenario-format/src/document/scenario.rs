@@ -4,6 +4,7 @@ use serde_json::{Value as Json, json};
 
 use model_api::SimSpan;
 
+use super::backup::BackupsSpec;
 use super::fault::FaultSpec;
 use super::load::LoadSpec;
 use super::{ApiVersion, Kind, Metadata};
@@ -42,6 +43,8 @@ record! {
         seed: Option<Spanned<u64>>,
         /// Requests from outside; an entry replaces that of the platform for the same Service.
         load: Vec<LoadSpec>,
+        /// Backups; entries replace those of the platform with the same name.
+        backups: Option<BackupsSpec>,
         /// What goes wrong.
         faults: Vec<FaultSpec>,
         /// While a fault of machines, pods or load lasts, no control plane answers: a promise that

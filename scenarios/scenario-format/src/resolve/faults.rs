@@ -5,13 +5,15 @@ mod freeze;
 
 use std::collections::BTreeMap;
 
-use model_api::fault::{Condition, Fault, FaultKind, NodePick, Start, ZonePick};
+use model_api::fault::{Condition, DataFault, Fault, FaultKind, NodePick, Start, ZonePick};
 use model_api::{FaultId, NodeId, ServiceId, SimSpan, ZoneId};
 
 use super::Resolver;
 use super::nodes::unknown_zone;
 use crate::diagnostic::{Code, Diagnostic};
-use crate::document::{ConditionSpec, FaultSpec, LoadSpikeSpec, NodeCrashSpec, StartKeys};
+use crate::document::{
+    ConditionSpec, FaultSpec, LoadSpikeSpec, LogicalLossSpec, NodeCrashSpec, StartKeys,
+};
 use crate::nearest::suggestion;
 use crate::source::{Span, Spanned};
 
@@ -73,7 +75,71 @@ impl Resolver<'_> {
             FaultSpec::ApiOutage(spec) => Self::api_outage(spec),
             FaultSpec::WebhookOutage(spec) => self.webhook_outage(spec),
             FaultSpec::RegistryOutage(spec) => self.registry_outage(spec),
+            other => FaultKind::Data(self.data_fault(other)?),
         })
+    }
+
+    /// Faults of data and its copies.
+    fn data_fault(&mut self, spec: &FaultSpec) -> Option<DataFault> {
+        if spec.needs_backups() && self.blueprint.protection.data_sets.is_empty() {
+            let message = format!("{} needs `backups`, and there are none", spec.kind());
+            let help = "add `backups` to the scenario or the platform";
+            self.diagnostics.push(Diagnostic::new(Code::E0013, spec.span(), message).help(help));
+            return None;
+        }
+        if let Some(duration) = spec.start_keys().duration
+            && !spec.can_end()
+        {
+            let message = format!("{} does not end: what is gone is gone", spec.kind());
+            self.report(Code::E0017, duration.span, message);
+        }
+        Some(match spec {
+            FaultSpec::ZoneDestroyed(spec) => {
+                DataFault::ZoneDestroyed { zone: self.zone_pick(&spec.zone)? }
+            }
+            FaultSpec::RegionLoss(_) => DataFault::RegionLoss,
+            FaultSpec::AccountLoss(spec) => {
+                DataFault::AccountLoss { account: self.account(spec.account.as_ref())? }
+            }
+            FaultSpec::LogicalLoss(inner) | FaultSpec::BadMigration(inner) => {
+                self.logical_loss(inner, false)?
+            }
+            FaultSpec::Ransomware(inner) => self.logical_loss(inner, true)?,
+            FaultSpec::BackupTargetLoss(spec) => {
+                DataFault::BackupTargetLoss { place: self.place_named(&spec.place)? }
+            }
+            FaultSpec::KeyLoss(spec) => DataFault::KeyLoss { key: self.key_named(&spec.key)? },
+            FaultSpec::BackupsBroken(spec) => DataFault::BackupsBroken {
+                policy: self.policy_named(&spec.policy)?,
+                is_silent: spec.silent.unwrap_or(false),
+            },
+            FaultSpec::ArchiveBroken(spec) => {
+                let data_set = self.data_set_named(&spec.data_set)?;
+                if self.blueprint.protection.archive_of(data_set).is_none() {
+                    let message = format!("`{}` has no archive", spec.data_set.value);
+                    self.report(Code::W0129, spec.data_set.span, message);
+                }
+                DataFault::ArchiveBroken { data_set, is_silent: spec.silent.unwrap_or(false) }
+            }
+            FaultSpec::ZonePowerLoss(_)
+            | FaultSpec::ZoneIsolation(_)
+            | FaultSpec::NodeCrash(_)
+            | FaultSpec::PodCrash(_)
+            | FaultSpec::LoadSpike(_) => return None,
+        })
+    }
+
+    fn logical_loss(&mut self, spec: &LogicalLossSpec, deletes_copies: bool) -> Option<DataFault> {
+        let data_set = self.data_set_named(&spec.data_set)?;
+        let assumed = self.blueprint.protection.data_sets[data_set.index()].discovery;
+        let discovered_after = spec.discovered_after.map_or(assumed, |it| it.value);
+        Some(DataFault::LogicalLoss { data_set, discovered_after, deletes_copies })
+    }
+
+    fn account(&mut self, name: Option<&Spanned<String>>) -> Option<String> {
+        let Some(name) = name else { return Some(self.blueprint.protection.account.clone()) };
+        let idx = super::look_up("account", name, &self.names.backups.accounts, self.diagnostics)?;
+        Some(self.names.backups.accounts[idx].clone())
     }
 
     fn zone_named(&mut self, name: &Spanned<String>) -> Option<ZoneId> {

@@ -1,7 +1,7 @@
 //! Guarantees: sentences with their names looked up, wildcards expanded.
 
-use model_api::guarantee::{Guarantee, Predicate, Promise, Subject};
-use model_api::{DatabaseId, ServiceId};
+use model_api::guarantee::{DataPromise, Guarantee, Predicate, Promise, Subject};
+use model_api::{DataSetId, DatabaseId, ServiceId};
 
 use super::{Resolver, expression};
 use crate::decode::Named;
@@ -91,6 +91,7 @@ impl Resolver<'_> {
             PromiseSpec::Rpo { database, limit } => {
                 self.each_database(database, |database| Promise::Rpo { database, limit: *limit })
             }
+            PromiseSpec::Data { data_set, promise } => self.each_data_set(data_set, promise),
             PromiseSpec::Never(spec) => self.one(spec, Promise::Never),
             PromiseSpec::Always(spec) => self.one(spec, Promise::Always),
             PromiseSpec::Sometimes(spec) => self.one(spec, Promise::Sometimes),
@@ -142,6 +143,27 @@ impl Resolver<'_> {
         }
         let ids = (0..count).map(DatabaseId::from_index);
         ids.map(|id| (promise(id), Some(self.blueprint.database_name(id)))).collect()
+    }
+
+    fn each_data_set(
+        &mut self,
+        name: &Spanned<String>,
+        promise: &DataPromise,
+    ) -> Vec<(Promise, Option<String>)> {
+        if self.blueprint.protection.data_sets.is_empty() {
+            let message = "nothing is known of data sets, because there are no `backups`";
+            let diagnostic = Diagnostic::new(Code::E0016, name.span, message);
+            let help = "add `backups` to the scenario or the platform";
+            self.diagnostics.push(diagnostic.help(help));
+            return Vec::new();
+        }
+        let of = |data_set| Promise::Data { data_set, promise: promise.clone() };
+        if name.value != "*" {
+            let data_set = self.data_set_named(name);
+            return data_set.map(|data_set| (of(data_set), None)).into_iter().collect();
+        }
+        let names = self.names.backups.data_sets.iter().enumerate();
+        names.map(|(idx, name)| (of(DataSetId::from_index(idx)), Some(name.clone()))).collect()
     }
 
     /// A Service or a database; a Service when both bear the name.

@@ -77,6 +77,11 @@ impl<'a> Tokens<'a> {
         self.tokens.peek()
     }
 
+    /// The token that is so many further on; 0 is the next.
+    pub(super) fn peek_at(&self, idx: usize) -> Option<Token<'a>> {
+        self.tokens.clone().nth(idx)
+    }
+
     /// The next token; an error that names what was expected at the end.
     pub(super) fn expect(&mut self, expected: &str) -> Result<Token<'a>, Diagnostic> {
         self.next().ok_or_else(|| {

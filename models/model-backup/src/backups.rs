@@ -1,0 +1,670 @@
+//! All data sets of a platform: inputs, events, notices.
+
+use std::sync::Arc;
+
+use model_api::backup::{DataSetKind, DisasterClass, Protection};
+use model_api::observation::{BackupFact, ExposureStretch};
+use model_api::{Blueprint, DataSetId, KeyId, Observation, PlaceId, PolicyId, ZoneId};
+use sim_kernel::{Context, EntityKey, Priority, Recorder, SimSpan, SimTime, Streams};
+
+use crate::archive::ArchiveState;
+use crate::exposure::{ALL, Cost, Stretch, Subject};
+use crate::fate::{Damage, Disaster, Fates, Survivors, bit, home_of};
+use crate::people::{Work, work};
+use crate::restore::{Stock, View, way};
+use crate::runs::{Conditions, Runs};
+use crate::stamp::Stamp;
+
+mod recovery;
+
+use recovery::Loss;
+
+/// After everything that says what is up at this instant.
+const PRIORITY: Priority = Priority::NORMAL;
+
+/// What recoveries wait for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum BackupEvent {
+    /// A loss becomes known.
+    LossDiscovered(DataSetId),
+    /// It is decided to restore.
+    RestoreDecided(DataSetId),
+    /// The steps of the runbook are done.
+    RunbookDone(DataSetId),
+    /// Everything is prepared for a restore.
+    RestoreReady(DataSetId),
+    /// The data is there.
+    RestoreDone(DataSetId),
+    /// It is checked, and clients are led to it.
+    Returned(DataSetId),
+}
+
+/// What the platform has to carry out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BackupNotice {
+    /// It takes no writes until it is back: its content is wrong.
+    Held(DataSetId),
+    /// It serves again, without what was lost.
+    Returned {
+        /// Which.
+        data_set: DataSetId,
+        /// Time that is lost; [`ALL`] for everything.
+        lost: SimSpan,
+    },
+}
+
+/// How backups are broken by a fault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Breakage {
+    /// They fail, and are seen to.
+    Visible,
+    /// They seem to succeed.
+    Silent,
+}
+
+/// Where one data set stands.
+#[derive(Clone, Debug)]
+struct SetState {
+    key: EntityKey,
+    /// Zones of its live copies.
+    home: u64,
+    /// The database says that clients can write.
+    is_writing: bool,
+    /// Nothing is written since then.
+    stopped_at: Option<Stamp>,
+    loss: Option<Loss>,
+    recovery_count: u32,
+    kept: Option<SimSpan>,
+}
+
+/// All backups of a run.
+#[derive(Clone, Debug)]
+pub struct Backups {
+    blueprint: Arc<Blueprint>,
+    fates: Arc<Fates>,
+    streams: Streams,
+    runs: Runs,
+    archives: Vec<ArchiveState>,
+    archive_faults: Vec<Option<Breakage>>,
+    policy_faults: Vec<Option<Breakage>>,
+    sets: Vec<SetState>,
+    damage: Damage,
+    zones_down: u64,
+    place_lost_at: Vec<Stamp>,
+    /// Exposure is told up to here.
+    told_until: Stamp,
+    /// Restores that read now.
+    restoring: u32,
+    /// Data sets whose restore is prepared, in the order in which that came.
+    queue: Vec<DataSetId>,
+}
+
+impl Backups {
+    /// The backups of a blueprint, with the copies of the time before the run.
+    pub fn new(blueprint: &Arc<Blueprint>, streams: Streams) -> Self {
+        let protection = &blueprint.protection;
+        let origin = Stamp::ZERO.minus(protection.history);
+        let archives = protection.archives.iter().map(|spec| {
+            let written = protection.data_sets[spec.data_set.index()].written_bytes_per_second;
+            let place = &protection.places[spec.to.index()];
+            ArchiveState::new(spec, written, place.write_bytes_per_second, origin)
+        });
+        let sets = protection.data_sets.iter().map(|spec| SetState {
+            key: EntityKey::of("data set").child(&spec.name),
+            home: home_of(spec),
+            is_writing: true,
+            stopped_at: None,
+            loss: None,
+            recovery_count: 0,
+            kept: None,
+        });
+        let mut runs = Runs::new(protection, origin, streams);
+        runs.advance(protection, Stamp::ZERO, false);
+        Self {
+            fates: Arc::new(Fates::new(protection)),
+            streams,
+            runs,
+            archives: archives.collect(),
+            archive_faults: vec![None; protection.archives.len()],
+            policy_faults: vec![None; protection.policies.len()],
+            sets: sets.collect(),
+            damage: Damage::default(),
+            zones_down: 0,
+            place_lost_at: vec![Stamp::MAX; protection.places.len()],
+            told_until: Stamp::ZERO,
+            restoring: 0,
+            queue: Vec::new(),
+            blueprint: Arc::clone(blueprint),
+        }
+    }
+
+    /// Whether there is anything to lose that is known here.
+    pub fn is_empty(&self) -> bool {
+        self.sets.is_empty()
+    }
+
+    /// Says in which zones live copies of a data set stand. Before the run begins.
+    pub fn set_home(&mut self, data_set: DataSetId, zones: impl Iterator<Item = ZoneId>) {
+        self.sets[data_set.index()].home = zones.fold(0, |bits, zone| bits | bit(zone));
+    }
+
+    /// Tells how long copies are kept, as far as the time before the run shows.
+    pub fn begin<E, R>(&mut self, ctx: &mut Context<'_, E, R>)
+    where
+        E: Copy + From<BackupEvent>,
+        R: Recorder<Observation>,
+    {
+        self.tell_kept(ctx);
+    }
+
+    /// Tells exposure to the end.
+    pub fn finish<E, R>(&mut self, ctx: &mut Context<'_, E, R>)
+    where
+        E: Copy + From<BackupEvent>,
+        R: Recorder<Observation>,
+    {
+        self.look(ctx);
+    }
+
+    /// Takes an event of this model.
+    pub fn handle<E, R>(
+        &mut self,
+        event: BackupEvent,
+        ctx: &mut Context<'_, E, R>,
+        notices: &mut Vec<BackupNotice>,
+    ) where
+        E: Copy + From<BackupEvent>,
+        R: Recorder<Observation>,
+    {
+        self.look(ctx);
+        match event {
+            BackupEvent::LossDiscovered(data_set) => self.loss_discovered(data_set, ctx, notices),
+            BackupEvent::RestoreDecided(data_set) => {
+                self.prepare(data_set, BackupFact::RestoreDecided { data_set }, ctx);
+            }
+            BackupEvent::RunbookDone(data_set) => {
+                self.prepare(data_set, BackupFact::RunbookDone { data_set }, ctx);
+            }
+            BackupEvent::RestoreReady(data_set) => {
+                self.queue.push(data_set);
+                self.start_restores(ctx);
+            }
+            BackupEvent::RestoreDone(data_set) => self.restore_done(data_set, ctx),
+            BackupEvent::Returned(data_set) => self.returned(data_set, ctx, notices),
+        }
+    }
+
+    /// Tells whether clients can write to a database.
+    pub fn set_writing<E, R>(
+        &mut self,
+        data_set: DataSetId,
+        is_writing: bool,
+        ctx: &mut Context<'_, E, R>,
+    ) where
+        E: Copy + From<BackupEvent>,
+        R: Recorder<Observation>,
+    {
+        if self.sets[data_set.index()].is_writing != is_writing {
+            self.look(ctx);
+            self.sets[data_set.index()].is_writing = is_writing;
+            self.refresh(Stamp::of(ctx.now()));
+        }
+    }
+
+    /// Tells that a zone is without power or contact, or not any more.
+    pub fn set_zone_down<E, R>(&mut self, zone: ZoneId, is_down: bool, ctx: &mut Context<'_, E, R>)
+    where
+        E: Copy + From<BackupEvent>,
+        R: Recorder<Observation>,
+    {
+        let zones_down =
+            if is_down { self.zones_down | bit(zone) } else { self.zones_down & !bit(zone) };
+        if zones_down != self.zones_down {
+            self.look(ctx);
+            self.zones_down = zones_down;
+            self.refresh(Stamp::of(ctx.now()));
+            self.start_restores(ctx);
+        }
+    }
+
+    /// Something is destroyed, and every data set with it that has no other live copy. Returns how
+    /// many data sets, places and keys are gone with it.
+    pub fn strike<E, R>(&mut self, disaster: Disaster, ctx: &mut Context<'_, E, R>) -> u32
+    where
+        E: Copy + From<BackupEvent>,
+        R: Recorder<Observation>,
+    {
+        let now = Stamp::of(ctx.now());
+        self.look(ctx);
+        let before = self.survivors(&self.damage, None);
+        self.damage = Fates::add(self.damage, disaster);
+        let mut gone = 0;
+        for idx in 0..self.sets.len() {
+            let home = self.sets[idx].home;
+            if self.sets[idx].loss.is_none() && !self.fates.has_live_copy(idx, home, &self.damage) {
+                gone += 1;
+                self.begin_loss(DataSetId::from_index(idx), disaster, None, ctx);
+            }
+        }
+        gone += self.note_lost(before, now);
+        self.refresh(now);
+        gone
+    }
+
+    /// The content of a data set is destroyed in every live copy, which is noticed later. Returns how
+    /// many data sets that strikes: one, or none when it was lost before.
+    pub fn corrupt<E, R>(
+        &mut self,
+        data_set: DataSetId,
+        dwell: SimSpan,
+        deletes_copies: bool,
+        ctx: &mut Context<'_, E, R>,
+    ) -> u32
+    where
+        E: Copy + From<BackupEvent>,
+        R: Recorder<Observation>,
+    {
+        if self.sets[data_set.index()].loss.is_some() {
+            ctx.hit(&crate::rare::STRUCK_AGAIN);
+            return 0;
+        }
+        self.look(ctx);
+        let disaster = if deletes_copies { Disaster::Ransomware } else { Disaster::Logical };
+        self.begin_loss(data_set, disaster, Some(dwell), ctx);
+        1
+    }
+
+    /// A place is gone with every copy in it. Returns 1, or 0 when it was gone before.
+    pub fn lose_place<E, R>(&mut self, place: PlaceId, ctx: &mut Context<'_, E, R>) -> u32
+    where
+        E: Copy + From<BackupEvent>,
+        R: Recorder<Observation>,
+    {
+        self.look(ctx);
+        let before = self.survivors(&self.damage, None);
+        self.damage.places |= 1 << place.index();
+        let now = Stamp::of(ctx.now());
+        let gone = self.note_lost(before, now);
+        self.refresh(now);
+        gone
+    }
+
+    /// A key is gone. Returns 1, or 0 when it was gone before.
+    pub fn lose_key<E, R>(&mut self, key: KeyId, ctx: &mut Context<'_, E, R>) -> u32
+    where
+        E: Copy + From<BackupEvent>,
+        R: Recorder<Observation>,
+    {
+        self.look(ctx);
+        let before = self.survivors(&self.damage, None);
+        self.damage.keys |= 1 << key.index();
+        u32::from(before.has_key(key.index()))
+    }
+
+    /// Backups of a policy break or are mended.
+    pub fn set_policy_fault<E, R>(
+        &mut self,
+        policy: PolicyId,
+        fault: Option<Breakage>,
+        ctx: &mut Context<'_, E, R>,
+    ) where
+        E: Copy + From<BackupEvent>,
+        R: Recorder<Observation>,
+    {
+        self.look(ctx);
+        self.policy_faults[policy.index()] = fault;
+        // A restore test may have found and mended it before.
+        self.runs.policies[policy.index()].is_silent = fault == Some(Breakage::Silent);
+        self.refresh(Stamp::of(ctx.now()));
+    }
+
+    /// The archive of a data set breaks or is mended. Returns how many there are: 1 or 0.
+    pub fn set_archive_fault<E, R>(
+        &mut self,
+        data_set: DataSetId,
+        fault: Option<Breakage>,
+        ctx: &mut Context<'_, E, R>,
+    ) -> u32
+    where
+        E: Copy + From<BackupEvent>,
+        R: Recorder<Observation>,
+    {
+        let Some(idx) = self.archive_idx(data_set) else { return 0 };
+        self.look(ctx);
+        let now = Stamp::of(ctx.now());
+        let was = std::mem::replace(&mut self.archive_faults[idx], fault);
+        if was == Some(Breakage::Silent) && fault.is_none() {
+            ctx.hit(&crate::rare::ARCHIVE_GAP);
+            self.archives[idx].break_era(now);
+        }
+        self.refresh(now);
+        1
+    }
+
+    /// What a disaster would cost a data set if it struck now; `None` while it is lost already.
+    pub fn cost_now(&self, data_set: DataSetId, disaster: Disaster, now: SimTime) -> Option<Cost> {
+        let now = Stamp::of(now);
+        let idx = data_set.index();
+        if self.sets[idx].loss.is_some() {
+            return None;
+        }
+        let mut ahead = self.runs.clone();
+        ahead.advance(self.protection(), self.far_ahead(now), true);
+        let stairs = self.archive_idx(data_set).map(|archive| self.archives[archive].stairs());
+        Some(match self.live_loss(idx, disaster) {
+            Some(loss) => Cost { loss, back: SimSpan::ZERO },
+            None => self.subject(idx, disaster, &ahead, stairs.as_deref()).cost(now),
+        })
+    }
+
+    /// What is known of a data set's accounts and places.
+    pub fn fates(&self) -> &Fates {
+        &self.fates
+    }
+
+    /// Whether it is lost and not back.
+    pub fn is_lost(&self, data_set: DataSetId) -> bool {
+        self.sets[data_set.index()].loss.is_some()
+    }
+
+    fn protection(&self) -> &Protection {
+        &self.blueprint.protection
+    }
+
+    fn archive_idx(&self, data_set: DataSetId) -> Option<usize> {
+        self.protection().archives.iter().position(|archive| archive.data_set == data_set)
+    }
+
+    /// Brings everything forward to now, and tells what a strike would have cost meanwhile. To be
+    /// called before anything changes.
+    fn look<E, R>(&mut self, ctx: &mut Context<'_, E, R>)
+    where
+        E: Copy + From<BackupEvent>,
+        R: Recorder<Observation>,
+    {
+        let now = Stamp::of(ctx.now());
+        if now <= self.told_until || self.sets.is_empty() {
+            return;
+        }
+        if R::RECORDS {
+            self.tell_exposure(now, ctx);
+        }
+        let blueprint = Arc::clone(&self.blueprint);
+        self.runs.advance(&blueprint.protection, now, false);
+        self.told_until = now;
+        self.tell_kept(ctx);
+    }
+
+    fn tell_exposure<E, R>(&self, now: Stamp, ctx: &mut Context<'_, E, R>)
+    where
+        E: Copy + From<BackupEvent>,
+        R: Recorder<Observation>,
+    {
+        let mut ahead = self.runs.clone();
+        ahead.advance(self.protection(), self.far_ahead(now), true);
+        for idx in 0..self.sets.len() {
+            if self.sets[idx].loss.is_some() {
+                continue;
+            }
+            let data_set = DataSetId::from_index(idx);
+            let stairs = self.archive_idx(data_set).map(|archive| self.archives[archive].stairs());
+            for class in DisasterClass::ALL {
+                let mut seen: Vec<(Option<SimSpan>, View)> = Vec::new();
+                for disaster in self.disasters(idx, class) {
+                    let live = self.live_loss(idx, disaster);
+                    let subject = self.subject(idx, disaster, &ahead, stairs.as_deref());
+                    let sight = (live, subject.view.clone());
+                    if seen.contains(&sight) {
+                        continue;
+                    }
+                    seen.push(sight);
+                    let stretches = match live {
+                        Some(loss) => vec![Stretch::constant(self.told_until, now, loss)],
+                        None => subject.stretches(self.told_until, now),
+                    };
+                    for stretch in stretches {
+                        ctx.observe(|| Observation::Backup(exposure_of(data_set, class, &stretch)));
+                    }
+                }
+            }
+        }
+    }
+
+    fn tell_kept<E, R>(&mut self, ctx: &mut Context<'_, E, R>)
+    where
+        E: Copy + From<BackupEvent>,
+        R: Recorder<Observation>,
+    {
+        let blueprint = Arc::clone(&self.blueprint);
+        for idx in 0..self.sets.len() {
+            let data_set = DataSetId::from_index(idx);
+            let policies = blueprint.protection.policies_of(data_set);
+            let kept =
+                policies.filter_map(|policy| self.runs.policies[policy.index()].kept_least).max();
+            if let Some(age) = kept
+                && self.sets[idx].kept != Some(age)
+            {
+                self.sets[idx].kept = Some(age);
+                let age_ns = age.as_nanos();
+                ctx.observe(|| Observation::Backup(BackupFact::Kept { data_set, age_ns }));
+            }
+        }
+    }
+
+    /// The latest moment that a strike by now could still care for.
+    fn far_ahead(&self, now: Stamp) -> Stamp {
+        let mut longest = SimSpan::ZERO;
+        for idx in 0..self.sets.len() {
+            for class in [DisasterClass::Region, DisasterClass::Logical] {
+                for disaster in self.disasters(idx, class) {
+                    longest = longest.max(self.work(idx, disaster, None).lead());
+                }
+            }
+        }
+        now.plus(longest).plus(SimSpan::from_nanos(1))
+    }
+
+    /// The disasters of a class that a data set is exposed to.
+    fn disasters(&self, idx: usize, class: DisasterClass) -> Vec<Disaster> {
+        match class {
+            DisasterClass::Node => vec![Disaster::Node],
+            DisasterClass::Zone => {
+                let zones = (0..self.blueprint.zones.len()).map(ZoneId::from_index);
+                zones.map(Disaster::Zone).collect()
+            }
+            DisasterClass::Region => vec![Disaster::Region],
+            DisasterClass::Account => vec![Disaster::Account(self.fates.account_of(idx))],
+            DisasterClass::Logical => vec![Disaster::Logical],
+            DisasterClass::Ransomware => vec![Disaster::Ransomware],
+        }
+    }
+
+    /// What is lost when a live copy is left after a disaster; `None` when none is.
+    fn live_loss(&self, idx: usize, disaster: Disaster) -> Option<SimSpan> {
+        let (spec, home) = (&self.protection().data_sets[idx], self.sets[idx].home);
+        let is_left = match disaster {
+            Disaster::Logical | Disaster::Ransomware => false,
+            Disaster::Node => !spec.is_on_nodes || (spec.is_replicated && home.count_ones() > 1),
+            _ => self.fates.has_live_copy(idx, home, &Fates::add(self.damage, disaster)),
+        };
+        let hits_home = match disaster {
+            Disaster::Zone(zone) => home & bit(zone) != 0,
+            Disaster::Node => spec.is_on_nodes,
+            _ => true,
+        };
+        is_left.then_some(if hits_home { spec.live_lag } else { SimSpan::ZERO })
+    }
+
+    /// What people need for the next recovery of a data set.
+    fn work(&self, idx: usize, disaster: Disaster, dwell: Option<SimSpan>) -> Work {
+        let spec = &self.protection().data_sets[idx];
+        let set = &self.sets[idx];
+        let dwell = match disaster {
+            Disaster::Logical | Disaster::Ransomware => Some(dwell.unwrap_or(spec.discovery)),
+            _ => None,
+        };
+        let is_site_gone = matches!(disaster, Disaster::Region | Disaster::Account(_));
+        let recovery = &self.protection().recovery;
+        work(recovery, self.streams, set.key, set.recovery_count, dwell, is_site_gone)
+    }
+
+    fn stock<'a>(
+        &'a self,
+        idx: usize,
+        runs: &'a Runs,
+        stairs: Option<&'a [crate::archive::Stairs]>,
+    ) -> Stock<'a> {
+        let spec = &self.protection().data_sets[idx];
+        let archive = self.archive_idx(DataSetId::from_index(idx));
+        Stock {
+            protection: self.protection(),
+            runs,
+            archive: archive.and_then(|archive| Some((&self.archives[archive], stairs?))),
+            size_bytes: spec.size_bytes,
+            written_bytes_per_second: spec.written_bytes_per_second,
+        }
+    }
+
+    fn subject<'a>(
+        &'a self,
+        idx: usize,
+        disaster: Disaster,
+        runs: &'a Runs,
+        stairs: Option<&'a [crate::archive::Stairs]>,
+    ) -> Subject<'a> {
+        let work = self.work(idx, disaster, None);
+        let is_logical = matches!(disaster, Disaster::Logical | Disaster::Ransomware);
+        Subject {
+            stock: self.stock(idx, runs, stairs),
+            view: self.view(idx, disaster, &Fates::add(self.damage, disaster), 0),
+            dwell: is_logical.then_some(work.detect),
+            lead: work.lead(),
+            verify: work.verify,
+            stopped_at: self.sets[idx].stopped_at,
+        }
+    }
+
+    /// What is left of the copies of a data set that a disaster strikes, as long as some zones are
+    /// down.
+    fn view(&self, idx: usize, disaster: Disaster, damage: &Damage, zones_down: u64) -> View {
+        let protection = self.protection();
+        let data_set = DataSetId::from_index(idx);
+        let account = &protection.data_sets[idx].account;
+        let only_locked = disaster == Disaster::Ransomware;
+        let survivors = self.survivors(damage, Some(data_set)).without(|place| {
+            let spec = &protection.places[place];
+            let is_deleted =
+                only_locked && spec.lock.is_none() && spec.location.account == *account;
+            is_deleted || !self.is_reachable(place, zones_down)
+        });
+        let has_key = |key: Option<KeyId>| key.is_none_or(|key| survivors.has_key(key.index()));
+        let ways = protection.policies_of(data_set).filter_map(|id| {
+            let policy = &protection.policies[id.index()];
+            let way = way(policy.to, &policy.copies, survivors, &self.place_lost_at)?;
+            has_key(policy.key).then_some((id, way))
+        });
+        let archive = protection.archive_of(data_set).and_then(|archive| {
+            let way = way(archive.to, &archive.copies, survivors, &self.place_lost_at)?;
+            has_key(archive.key).then_some(way)
+        });
+        View { ways: ways.collect(), archive, only_locked }
+    }
+
+    /// What is left, if this data set were lost besides those that are.
+    fn survivors(&self, damage: &Damage, lost: Option<DataSetId>) -> Survivors {
+        let stands = |data_set: DataSetId| {
+            let home = self.sets[data_set.index()].home;
+            self.fates.has_live_copy(data_set.index(), home, damage)
+        };
+        let is_alive = |data_set: DataSetId| {
+            self.sets[data_set.index()].loss.is_none() && lost != Some(data_set) && stands(data_set)
+        };
+        self.fates.survivors(damage, stands, is_alive)
+    }
+
+    fn is_reachable(&self, place: usize, zones_down: u64) -> bool {
+        self.fates.is_reachable(place, zones_down, |data_set| {
+            self.sets[data_set.index()].home & zones_down == 0
+        })
+    }
+
+    /// Notes which places were lost just now; returns how many, with the keys.
+    fn note_lost(&mut self, before: Survivors, now: Stamp) -> u32 {
+        let after = self.survivors(&self.damage, None);
+        for (idx, lost_at) in self.place_lost_at.iter_mut().enumerate() {
+            if before.has_place(idx) && !after.has_place(idx) {
+                *lost_at = now;
+            }
+        }
+        before.count_beyond(after)
+    }
+
+    /// Draws every consequence of what is up and what is not.
+    fn refresh(&mut self, now: Stamp) {
+        let blueprint = Arc::clone(&self.blueprint);
+        let protection = &blueprint.protection;
+        let survivors = self.survivors(&self.damage, None);
+        let is_place_up = |backups: &Self, place: PlaceId| {
+            survivors.has_place(place.index())
+                && backups.is_reachable(place.index(), backups.zones_down)
+        };
+        for (idx, policy) in protection.policies.iter().enumerate() {
+            let conditions = Conditions {
+                is_source_up: self.is_source_up(policy.data_set),
+                is_place_up: is_place_up(self, policy.to),
+                is_broken: self.policy_faults[idx] == Some(Breakage::Visible),
+            };
+            self.runs.set_conditions(PolicyId::from_index(idx), conditions);
+        }
+        for (idx, archive) in protection.archives.iter().enumerate() {
+            let home = self.sets[archive.data_set.index()].home;
+            let has_power = home & !self.zones_down != 0;
+            let is_up =
+                has_power && is_place_up(self, archive.to) && self.archive_faults[idx].is_none();
+            let is_writing = self.is_written(archive.data_set);
+            self.archives[idx].set_up(is_up, now);
+            self.archives[idx].set_writing(is_writing, now);
+        }
+        for idx in 0..self.sets.len() {
+            let is_written = self.is_written(DataSetId::from_index(idx));
+            let set = &mut self.sets[idx];
+            match (is_written, set.stopped_at) {
+                (true, Some(_)) => set.stopped_at = None,
+                (false, None) => set.stopped_at = Some(now),
+                _ => {}
+            }
+        }
+    }
+
+    /// Whether a backup can read a data set.
+    fn is_source_up(&self, data_set: DataSetId) -> bool {
+        let set = &self.sets[data_set.index()];
+        let up = (set.home & !self.zones_down).count_ones();
+        let all = set.home.count_ones();
+        let is_up = match self.protection().data_sets[data_set.index()].kind {
+            DataSetKind::Database(_) => up > 0,
+            DataSetKind::Etcd => up > all / 2,
+            DataSetKind::Volumes(_) | DataSetKind::Other => up == all,
+        };
+        is_up && !set.loss.as_ref().is_some_and(Loss::is_stopped)
+    }
+
+    fn is_written(&self, data_set: DataSetId) -> bool {
+        self.sets[data_set.index()].is_writing && self.is_source_up(data_set)
+    }
+}
+
+fn exposure_of(data_set: DataSetId, class: DisasterClass, stretch: &Stretch) -> BackupFact {
+    let nanos = |span: SimSpan| if span == ALL { u64::MAX } else { span.as_nanos() };
+    BackupFact::Exposure(ExposureStretch {
+        data_set,
+        class,
+        from: stretch.from.time(),
+        until: stretch.until.time(),
+        loss_from_ns: nanos(stretch.first.loss),
+        loss_max_ns: nanos(stretch.loss_max),
+        loss_max_at: stretch.loss_max_at.time(),
+        back_max_ns: nanos(stretch.back_max),
+        back_max_at: stretch.back_max_at.time(),
+    })
+}

@@ -1,0 +1,302 @@
+//! From a loss to the return of what could be restored.
+
+use model_api::DataSetId;
+use model_api::backup::DisasterClass;
+use model_api::observation::{BackupFact, RecoveryParts};
+use sim_kernel::{Context, Recorder, SimSpan};
+
+use super::{BackupEvent, BackupNotice, Backups, Observation, PRIORITY};
+use crate::exposure::ALL;
+use crate::fate::Disaster;
+use crate::people::Work;
+use crate::rare;
+use crate::restore::{Found, Question, newest};
+use crate::stamp::Stamp;
+
+/// A loss that is not made good.
+#[derive(Clone, Debug)]
+pub(super) struct Loss {
+    disaster: Disaster,
+    struck_at: Stamp,
+    /// When people knew.
+    discovered_at: Option<Stamp>,
+    /// The last moment at which it was written to.
+    written_until: Option<Stamp>,
+    /// It still ran when the loss was found.
+    is_server_left: bool,
+    work: Work,
+    ready_at: Option<Stamp>,
+    reads_at: Option<Stamp>,
+    found: Option<Found>,
+    /// Nothing was left: it never comes back.
+    is_final: bool,
+}
+
+impl Loss {
+    /// Whether nothing of it serves or can be copied any more.
+    pub(super) fn is_stopped(&self) -> bool {
+        self.discovered_at.is_some() || !self.is_logical()
+    }
+
+    fn is_logical(&self) -> bool {
+        matches!(self.disaster, Disaster::Logical | Disaster::Ransomware)
+    }
+
+    /// What a restore that begins to read at `now` asks for.
+    fn question(&self, now: Stamp) -> Question {
+        let is_logical = self.is_logical();
+        let waits = self.disaster == Disaster::Logical;
+        Question {
+            struck_at: self.struck_at,
+            ready_before: if waits { now } else { self.struck_at },
+            pruned_from: if is_logical {
+                self.discovered_at.unwrap_or(self.struck_at)
+            } else {
+                self.struck_at
+            },
+            read_at: now,
+            is_server_left: self.is_server_left,
+        }
+    }
+}
+
+fn class_of(disaster: Disaster) -> DisasterClass {
+    match disaster {
+        Disaster::Node => DisasterClass::Node,
+        Disaster::Zone(_) => DisasterClass::Zone,
+        Disaster::Region => DisasterClass::Region,
+        Disaster::Account(_) => DisasterClass::Account,
+        Disaster::Logical => DisasterClass::Logical,
+        Disaster::Ransomware => DisasterClass::Ransomware,
+    }
+}
+
+impl Backups {
+    pub(super) fn begin_loss<E, R>(
+        &mut self,
+        data_set: DataSetId,
+        disaster: Disaster,
+        dwell: Option<SimSpan>,
+        ctx: &mut Context<'_, E, R>,
+    ) where
+        E: Copy + From<BackupEvent>,
+        R: Recorder<Observation>,
+    {
+        let now = Stamp::of(ctx.now());
+        let work = self.work(data_set.index(), disaster, dwell);
+        let stopped_at = self.sets[data_set.index()].stopped_at;
+        let loss = Loss {
+            disaster,
+            struck_at: now,
+            discovered_at: None,
+            written_until: stopped_at,
+            is_server_left: false,
+            work,
+            ready_at: None,
+            reads_at: None,
+            found: None,
+            is_final: false,
+        };
+        let is_logical = loss.is_logical();
+        let written_until = (!is_logical).then_some(stopped_at.unwrap_or(now));
+        self.sets[data_set.index()].loss =
+            Some(Loss { written_until: written_until.or(stopped_at), ..loss });
+        let class = class_of(disaster);
+        ctx.observe(|| Observation::Backup(BackupFact::Struck { data_set, class }));
+        ctx.schedule_in(work.detect, PRIORITY, BackupEvent::LossDiscovered(data_set));
+    }
+
+    pub(super) fn loss_discovered<E, R>(
+        &mut self,
+        data_set: DataSetId,
+        ctx: &mut Context<'_, E, R>,
+        notices: &mut Vec<BackupNotice>,
+    ) where
+        E: Copy + From<BackupEvent>,
+        R: Recorder<Observation>,
+    {
+        let now = Stamp::of(ctx.now());
+        let set = &mut self.sets[data_set.index()];
+        let stopped_at = set.stopped_at;
+        let Some(loss) = &mut set.loss else { return };
+        loss.discovered_at = Some(now);
+        loss.is_server_left = loss.disaster == Disaster::Logical && stopped_at.is_none();
+        loss.written_until = Some(loss.written_until.or(stopped_at).unwrap_or(now));
+        let decided_in = loss.work.respond.saturating_add(loss.work.decide);
+        self.refresh(now);
+        notices.push(BackupNotice::Held(data_set));
+        ctx.observe(|| Observation::Backup(BackupFact::LossDiscovered { data_set }));
+        ctx.schedule_in(decided_in, PRIORITY, BackupEvent::RestoreDecided(data_set));
+    }
+
+    /// One stage of the preparation is over; the next one begins.
+    pub(super) fn prepare<E, R>(
+        &mut self,
+        data_set: DataSetId,
+        fact: BackupFact,
+        ctx: &mut Context<'_, E, R>,
+    ) where
+        E: Copy + From<BackupEvent>,
+        R: Recorder<Observation>,
+    {
+        let Some(loss) = &self.sets[data_set.index()].loss else { return };
+        ctx.observe(|| Observation::Backup(fact));
+        let (takes, next) = match fact {
+            BackupFact::RestoreDecided { .. } => {
+                (loss.work.act, BackupEvent::RunbookDone(data_set))
+            }
+            _ => (loss.work.provision, BackupEvent::RestoreReady(data_set)),
+        };
+        ctx.schedule_in(takes, PRIORITY, next);
+    }
+
+    /// Starts restores that are prepared, in order, as many as are made at the same time.
+    pub(super) fn start_restores<E, R>(&mut self, ctx: &mut Context<'_, E, R>)
+    where
+        E: Copy + From<BackupEvent>,
+        R: Recorder<Observation>,
+    {
+        let now = Stamp::of(ctx.now());
+        let mut waiting = std::mem::take(&mut self.queue);
+        waiting.retain(|data_set| {
+            let idx = data_set.index();
+            if let Some(loss) = &mut self.sets[idx].loss {
+                loss.ready_at.get_or_insert(now);
+            }
+            let needed = &self.protection().data_sets[idx].restored_after;
+            if needed.iter().any(|other| self.is_coming_back(*other)) {
+                ctx.hit(&rare::WAITED_FOR_ORDER);
+                return true;
+            }
+            if self.restoring >= self.protection().recovery.parallel.max(1) {
+                ctx.hit(&rare::QUEUED);
+                return true;
+            }
+            !self.start_restore(*data_set, now, ctx)
+        });
+        self.queue = waiting;
+    }
+
+    fn is_coming_back(&self, data_set: DataSetId) -> bool {
+        self.sets[data_set.index()].loss.as_ref().is_some_and(|loss| !loss.is_final)
+    }
+
+    /// Starts one restore, or finds that there is none; false when it has to wait for a place.
+    fn start_restore<E, R>(
+        &mut self,
+        data_set: DataSetId,
+        now: Stamp,
+        ctx: &mut Context<'_, E, R>,
+    ) -> bool
+    where
+        E: Copy + From<BackupEvent>,
+        R: Recorder<Observation>,
+    {
+        let found = self.find(data_set, now, self.zones_down);
+        if found.is_none() && self.find(data_set, now, 0).is_some() {
+            ctx.hit(&rare::WAITED_FOR_PLACE);
+            return false;
+        }
+        let Some(loss) = &mut self.sets[data_set.index()].loss else { return true };
+        let Some(found) = found else {
+            loss.is_final = true;
+            ctx.hit(&rare::NOTHING_LEFT);
+            ctx.observe(|| Observation::Backup(BackupFact::Unrestorable { data_set }));
+            return true;
+        };
+        (loss.reads_at, loss.found) = (Some(now), Some(found));
+        self.restoring += 1;
+        let bad_count = found.bad_count;
+        if bad_count > 0 {
+            ctx.hit(&rare::BAD_COPY);
+        }
+        let started = BackupFact::RestoreStarted { data_set, bad_count };
+        ctx.observe(|| Observation::Backup(started));
+        // Beyond the end of virtual time it never ends.
+        if ctx.now().checked_add(found.takes()).is_some() {
+            ctx.schedule_in(found.takes(), PRIORITY, BackupEvent::RestoreDone(data_set));
+        }
+        true
+    }
+
+    fn find(&self, data_set: DataSetId, now: Stamp, zones_down: u64) -> Option<Found> {
+        let idx = data_set.index();
+        let loss = self.sets[idx].loss.as_ref()?;
+        let stairs = self.archive_idx(data_set).map(|archive| self.archives[archive].stairs());
+        let stock = self.stock(idx, &self.runs, stairs.as_deref());
+        let view = self.view(idx, loss.disaster, &self.damage, zones_down);
+        newest(&stock, &view, &loss.question(now))
+    }
+
+    pub(super) fn restore_done<E, R>(&mut self, data_set: DataSetId, ctx: &mut Context<'_, E, R>)
+    where
+        E: Copy + From<BackupEvent>,
+        R: Recorder<Observation>,
+    {
+        self.restoring -= 1;
+        if let Some(loss) = &self.sets[data_set.index()].loss {
+            ctx.observe(|| Observation::Backup(BackupFact::RestoreDone { data_set }));
+            ctx.schedule_in(loss.work.verify, PRIORITY, BackupEvent::Returned(data_set));
+        }
+        self.start_restores(ctx);
+    }
+
+    pub(super) fn returned<E, R>(
+        &mut self,
+        data_set: DataSetId,
+        ctx: &mut Context<'_, E, R>,
+        notices: &mut Vec<BackupNotice>,
+    ) where
+        E: Copy + From<BackupEvent>,
+        R: Recorder<Observation>,
+    {
+        let now = Stamp::of(ctx.now());
+        let idx = data_set.index();
+        let Some(loss) = self.sets[idx].loss.take() else { return };
+        let Some(found) = loss.found else { return };
+        self.sets[idx].recovery_count += 1;
+        self.settle_home(idx);
+        let policies: Vec<_> = self.protection().policies_of(data_set).collect();
+        for policy in policies {
+            self.runs.spoil(policy, loss.struck_at, now);
+        }
+        if let Some(archive) = self.archive_idx(data_set) {
+            self.archives[archive].break_era(now);
+        }
+        self.refresh(now);
+        let written_until = loss.written_until.unwrap_or(loss.struck_at);
+        let lost = written_until.since(found.reach);
+        let lost_ns = if lost == ALL { u64::MAX } else { lost.as_nanos() };
+        let parts = parts(&loss, &found);
+        let fact = BackupFact::Returned { data_set, lost_ns, parts };
+        ctx.observe(|| Observation::Backup(fact));
+        notices.push(BackupNotice::Returned { data_set, lost });
+        self.start_restores(ctx);
+    }
+
+    /// What was restored stands where there still are zones.
+    fn settle_home(&mut self, idx: usize) {
+        if !self.fates.has_live_copy(idx, self.sets[idx].home, &self.damage) {
+            let all = u64::MAX >> (64 - self.blueprint.zones.len().clamp(1, 64));
+            self.sets[idx].home = all & !self.damage.zones_gone();
+        }
+    }
+}
+
+/// What a recovery was spent on.
+fn parts(loss: &Loss, found: &Found) -> RecoveryParts {
+    let work = &loss.work;
+    let waited = match (loss.ready_at, loss.reads_at) {
+        (Some(ready_at), Some(reads_at)) => reads_at.since(ready_at),
+        _ => SimSpan::ZERO,
+    };
+    RecoveryParts {
+        detect_ns: work.detect.as_nanos(),
+        decide_ns: work.respond.saturating_add(work.decide).as_nanos(),
+        act_ns: work.act.as_nanos(),
+        provision_ns: work.provision.saturating_add(waited).as_nanos(),
+        fetch_ns: found.fetch.as_nanos(),
+        replay_ns: found.replay.as_nanos(),
+        verify_ns: work.verify.as_nanos(),
+    }
+}

@@ -1,0 +1,260 @@
+//! If it struck now: what would be lost, and how long to be back, as functions of time.
+//!
+//! Both are worked out for whole stretches of time at once. Within a stretch the moment that would be
+//! restored stands still, so that the loss grows with time, or goes up in the regular steps of an
+//! archive; at the ends of stretches copies become ready, are deleted or get too old. Virtual time is
+//! whole nanoseconds, so a stretch `(from, until]` holds the strikes at `from + 1 ns` to `until`, its
+//! greatest loss is had by a strike within it, and the greatest of all stretches is exact.
+//!
+//! # Modelled
+//! Loss: from the restored moment to the strike, or, of a loss that is noticed later, to the moment it
+//! is noticed; everything when nothing can be restored; the lag of the best live copy when one is left.
+//! Time to be back: the people and machines of this run's luck, bad copies, transfer, replay, checks.
+//! # Not modelled
+//! Simplified: how long to be back counts a data set by itself; queueing behind other restores is
+//! counted when a disaster really strikes. Fail-over to a live copy takes no time here: the database
+//! model says what it takes.
+//! # Defaults and their sources
+//! None of its own.
+//! # Invariants
+//! The loss at any moment is the loss of a world that is struck at that moment.
+//! # Checked against
+//! `tests/it/exposure.rs`: strikes at every end of a stretch, and at random moments of 100 random
+//! platforms.
+
+use model_api::backup::Method;
+use sim_kernel::SimSpan;
+
+use crate::restore::{Question, Stock, View, newest};
+use crate::runs::Copy;
+use crate::stamp::Stamp;
+
+/// A loss of everything, or a return that never comes.
+pub const ALL: SimSpan = SimSpan::MAX;
+
+/// What one disaster would do to one data set.
+pub(crate) struct Subject<'a> {
+    pub(crate) stock: Stock<'a>,
+    pub(crate) view: View,
+    /// The loss is in the content, so that the server runs on; noticed after that time.
+    pub(crate) dwell: Option<SimSpan>,
+    /// From the strike until a restore begins to read.
+    pub(crate) lead: SimSpan,
+    /// From the end of the restore until the service is back.
+    pub(crate) verify: SimSpan,
+    /// Nothing is written since then.
+    pub(crate) stopped_at: Option<Stamp>,
+}
+
+/// What a strike at one moment costs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cost {
+    /// What is lost, in time; [`ALL`] for everything.
+    pub loss: SimSpan,
+    /// How long to be back; [`ALL`] for never.
+    pub back: SimSpan,
+}
+
+/// A stretch of time, its first moment left out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Stretch {
+    pub(crate) from: Stamp,
+    pub(crate) until: Stamp,
+    /// Cost at its first moment.
+    pub(crate) first: Cost,
+    /// Cost at its last moment.
+    pub(crate) last: Cost,
+    pub(crate) loss_max: SimSpan,
+    pub(crate) loss_max_at: Stamp,
+    pub(crate) back_max: SimSpan,
+    pub(crate) back_max_at: Stamp,
+}
+
+impl Subject<'_> {
+    /// What is asked of a strike.
+    pub(crate) fn question(&self, at: Stamp) -> Question {
+        let read_at = at.plus(self.lead);
+        match self.dwell {
+            None => Question {
+                struck_at: at,
+                ready_before: at,
+                pruned_from: at,
+                read_at,
+                is_server_left: false,
+            },
+            Some(dwell) => Question {
+                struck_at: at,
+                ready_before: if self.view.only_locked { at } else { read_at },
+                pruned_from: at.plus(dwell),
+                read_at,
+                is_server_left: self.stopped_at.is_none() && !self.view.only_locked,
+            },
+        }
+    }
+
+    /// What a strike at one moment costs.
+    pub(crate) fn cost(&self, at: Stamp) -> Cost {
+        let Some(found) = newest(&self.stock, &self.view, &self.question(at)) else {
+            return Cost { loss: ALL, back: ALL };
+        };
+        let written_until = at.plus(self.dwell.unwrap_or_default());
+        let written_until = self.stopped_at.map_or(written_until, |it| it.min(written_until));
+        let back = self.lead.saturating_add(found.takes()).saturating_add(self.verify);
+        Cost { loss: written_until.since(found.reach), back }
+    }
+
+    /// The stretches of `(from, until]`, in order and without gaps.
+    pub(crate) fn stretches(&self, from: Stamp, until: Stamp) -> Vec<Stretch> {
+        let mut ends = self.ends(from, until);
+        ends.push(until);
+        ends.sort_unstable();
+        ends.dedup();
+        let steps = self.steps();
+        let mut stretches: Vec<Stretch> = Vec::new();
+        let mut start = from;
+        for end in ends {
+            let next = self.stretch(start, end, &steps);
+            start = end;
+            match stretches.last_mut().filter(|last| last.goes_on_in(&next)) {
+                Some(last) => last.extend(&next),
+                None => stretches.push(next),
+            }
+        }
+        stretches
+    }
+
+    fn stretch(&self, from: Stamp, until: Stamp, steps: &[crate::archive::Stairs]) -> Stretch {
+        let first = self.cost(from.plus(NANOSECOND));
+        let last = self.cost(until);
+        let mut stretch = Stretch {
+            from,
+            until,
+            first,
+            last,
+            loss_max: last.loss,
+            loss_max_at: until,
+            back_max: last.back,
+            back_max_at: until,
+        };
+        // A strike at the very moment of a step comes before it. Between the first and the last step
+        // of a stretch losses only rise or only fall.
+        for stairs in steps {
+            let before = stairs.count_before(from.plus(NANOSECOND));
+            let after = stairs.count_before(until);
+            if after > before {
+                for at in [stairs.at(before), stairs.at(after - 1)] {
+                    stretch.consider(at, self.cost(at));
+                }
+            }
+        }
+        stretch.consider(from.plus(NANOSECOND), first);
+        stretch
+    }
+
+    /// The last strike for which something that becomes ready at `at` comes too late. A loss in the
+    /// content leaves time for it, unless whoever caused it also deletes copies.
+    fn seen_from(&self, at: Stamp) -> Stamp {
+        let waits = self.dwell.is_some() && !self.view.only_locked;
+        if waits { at.minus(self.lead) } else { at }
+    }
+
+    /// Steps of the archive as a strike sees them.
+    fn steps(&self) -> Vec<crate::archive::Stairs> {
+        let (Some(way), Some((_, stairs))) = (self.view.archive, self.stock.archive) else {
+            return Vec::new();
+        };
+        let shift = |stairs: &crate::archive::Stairs| {
+            let first_at = stairs.first_at.plus(way.lag);
+            crate::archive::Stairs { first_at: self.seen_from(first_at), ..*stairs }
+        };
+        stairs.iter().map(shift).collect()
+    }
+
+    /// Moments within `(from, until)` after which another copy, or none, would be restored.
+    fn ends(&self, from: Stamp, until: Stamp) -> Vec<Stamp> {
+        let mut ends = Vec::new();
+        let steps = self.steps();
+        let mut end = |at: Stamp| {
+            if at > from && at < until {
+                ends.push(at);
+            }
+        };
+        for (policy, way) in &self.view.ways {
+            let is_base = self.stock.protection.policies[policy.index()].method == Method::Base;
+            let copies = &self.stock.runs.policies[policy.index()].copies;
+            for copy in copies {
+                self.ends_of(copy, way.lag, &mut end);
+                if is_base {
+                    // It is of use once the archive has passed its end.
+                    steps
+                        .iter()
+                        .filter_map(|stairs| stairs.passes(copy.taken_at))
+                        .for_each(&mut end);
+                }
+            }
+            end(way.cut);
+        }
+        for stairs in &steps {
+            end(stairs.first_at);
+            end(stairs.at(stairs.count - 1));
+        }
+        ends
+    }
+
+    fn ends_of(&self, copy: &Copy, lag: SimSpan, end: &mut impl FnMut(Stamp)) {
+        let ready_at = copy.ready_at.plus(lag);
+        end(self.seen_from(ready_at));
+        end(copy.pruned_at.minus(self.dwell.unwrap_or_default()));
+        if self.dwell.is_some() {
+            end(copy.taken_at);
+        }
+        end(copy.expires_at.minus(self.lead));
+        if self.view.only_locked {
+            end(copy.locked_until);
+        }
+    }
+}
+
+const NANOSECOND: SimSpan = SimSpan::from_nanos(1);
+
+impl Stretch {
+    /// One in which a live copy is left: nothing is restored.
+    pub(crate) fn constant(from: Stamp, until: Stamp, loss: SimSpan) -> Self {
+        let cost = Cost { loss, back: SimSpan::ZERO };
+        let first_at = from.plus(NANOSECOND);
+        Self {
+            from,
+            until,
+            first: cost,
+            last: cost,
+            loss_max: loss,
+            loss_max_at: first_at,
+            back_max: SimSpan::ZERO,
+            back_max_at: first_at,
+        }
+    }
+
+    fn consider(&mut self, at: Stamp, cost: Cost) {
+        if cost.loss > self.loss_max || (cost.loss == self.loss_max && at < self.loss_max_at) {
+            (self.loss_max, self.loss_max_at) = (cost.loss, at);
+        }
+        if cost.back > self.back_max || (cost.back == self.back_max && at < self.back_max_at) {
+            (self.back_max, self.back_max_at) = (cost.back, at);
+        }
+    }
+
+    /// Whether the end between two stretches ended nothing: the same copy would be restored.
+    fn goes_on_in(&self, next: &Self) -> bool {
+        let grown =
+            if self.last.loss == ALL { ALL } else { self.last.loss.saturating_add(NANOSECOND) };
+        self.last.back == next.first.back && (next.first.loss == grown || next.first == self.last)
+    }
+
+    fn extend(&mut self, next: &Self) {
+        self.until = next.until;
+        self.last = next.last;
+        let (loss, back) = (next.loss_max, next.back_max);
+        self.consider(next.loss_max_at, Cost { loss, back: SimSpan::ZERO });
+        self.consider(next.back_max_at, Cost { loss: SimSpan::ZERO, back });
+    }
+}

@@ -1,0 +1,11 @@
+//! Rare branches that a campaign should have reached.
+
+sim_kernel::declare_probes! {
+    STRUCK_AGAIN = "a data set was struck while it was being restored",
+    BAD_COPY = "a copy that looked complete could not be restored",
+    NOTHING_LEFT = "nothing was left to restore from",
+    WAITED_FOR_PLACE = "a restore waited for a place to be reachable again",
+    WAITED_FOR_ORDER = "a restore waited for data that it needs",
+    QUEUED = "a restore waited for another to end",
+    ARCHIVE_GAP = "an archive that seemed to work left a gap",
+}

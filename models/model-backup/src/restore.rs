@@ -1,0 +1,214 @@
+//! What can be restored, and how long it takes: one pure decision, for strikes that happen and for
+//! those that are only imagined.
+//!
+//! # Modelled
+//! The newest restorable moment = what was scheduled, succeeded, is still kept, stands in a place that
+//! is left, is encrypted with a key that is left, and (for a point in time) has an archive without a
+//! gap from its base backup on. People take the newest copy that looks good; one that turns out not to
+//! be costs its whole transfer, then the next older one is tried. Time: bytes over throughput, replay
+//! of the log since the base backup.
+//! # Not modelled
+//! Restores that slow each other down at one place; growth of data; several time-lines.
+//! # Defaults and their sources
+//! Order of phases and their sum: PG-20 of the specification of platform services; its worked
+//! values (PG-22: 46 min and 3.2 h) are a test.
+//! # Invariants
+//! Nothing that was written after a loss is restored. With a place, a key or a copy less the restored
+//! moment is never later.
+//! # Checked against
+//! PG-22; the property tests of `tests/it`.
+
+use model_api::backup::{BackupPolicy, CopyRule, Method, Protection};
+use model_api::{PlaceId, PolicyId};
+use sim_kernel::SimSpan;
+
+use crate::archive::{ArchiveState, Stairs};
+use crate::fate::Survivors;
+use crate::runs::{Copy, Runs};
+use crate::stamp::{Stamp, transfer};
+
+/// How copies of one origin are read after a loss.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Way {
+    /// They are there so much later than at the place they were made for.
+    pub(crate) lag: SimSpan,
+    /// The place they were made for was lost then; later ones were not passed on.
+    pub(crate) cut: Stamp,
+    /// Where they are read.
+    pub(crate) place: PlaceId,
+}
+
+/// What is left of the copies of one data set.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct View {
+    /// Policies of the data set that can be read from.
+    pub(crate) ways: Vec<(PolicyId, Way)>,
+    /// The archive, if it can be read.
+    pub(crate) archive: Option<Way>,
+    /// Copies that are not locked were deleted.
+    pub(crate) only_locked: bool,
+}
+
+/// The way to copies that were made for `to`: from the place that has them soonest.
+pub(crate) fn way(
+    to: PlaceId,
+    copies: &[CopyRule],
+    survivors: Survivors,
+    lost_at: &[Stamp],
+) -> Option<Way> {
+    let first = CopyRule { to, lag: SimSpan::ZERO };
+    let left = std::iter::once(&first).chain(copies);
+    let left = left.filter(|copy| survivors.has_place(copy.to.index()));
+    let best = left.min_by_key(|copy| copy.lag)?;
+    let cut = if best.to == to { Stamp::MAX } else { lost_at[to.index()] };
+    Some(Way { lag: best.lag, cut, place: best.to })
+}
+
+/// What is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Question {
+    /// When it struck: nothing written from then on is wanted.
+    pub(crate) struck_at: Stamp,
+    /// Copies must be ready before this.
+    pub(crate) ready_before: Stamp,
+    /// Copies must not have been pruned before this.
+    pub(crate) pruned_from: Stamp,
+    /// When the restore begins to read.
+    pub(crate) read_at: Stamp,
+    /// The database still runs when the loss is found, so that its log is archived to the end.
+    pub(crate) is_server_left: bool,
+}
+
+/// What there is to choose from.
+#[derive(Clone, Copy)]
+pub(crate) struct Stock<'a> {
+    pub(crate) protection: &'a Protection,
+    pub(crate) runs: &'a Runs,
+    pub(crate) archive: Option<(&'a ArchiveState, &'a [Stairs])>,
+    pub(crate) size_bytes: u64,
+    pub(crate) written_bytes_per_second: u64,
+}
+
+/// The best that can be had.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Found {
+    /// Everything that was written before is restored.
+    pub(crate) reach: Stamp,
+    /// Copies that were tried first and could not be restored.
+    pub(crate) bad_count: u32,
+    /// Moving bytes, those of bad copies included.
+    pub(crate) fetch: SimSpan,
+    /// Replaying the log.
+    pub(crate) replay: SimSpan,
+}
+
+impl Found {
+    pub(crate) fn takes(&self) -> SimSpan {
+        self.fetch.saturating_add(self.replay)
+    }
+}
+
+/// The newest moment that can be restored, and what it takes; `None` when there is none.
+pub(crate) fn newest(stock: &Stock<'_>, view: &View, question: &Question) -> Option<Found> {
+    let mut cursors: Vec<Cursor<'_>> = view
+        .ways
+        .iter()
+        .map(|(policy, way)| Cursor::new(stock, view, question, *policy, *way))
+        .collect();
+    let (mut bad_count, mut fetch) = (0, SimSpan::ZERO);
+    loop {
+        let best =
+            cursors.iter_mut().filter(|cursor| cursor.found.is_some()).max_by_key(|cursor| {
+                let (copy, reach) = cursor.found.expect("filtered");
+                (reach, copy.taken_at)
+            })?;
+        let (copy, reach) = best.found.expect("filtered");
+        fetch = fetch.saturating_add(best.fetch);
+        if copy.is_sound {
+            let replayed = u128::from(reach.since(copy.taken_at).as_nanos())
+                * u128::from(stock.written_bytes_per_second)
+                / 1_000_000_000;
+            let replayed = u64::try_from(replayed).unwrap_or(u64::MAX);
+            let replay = match best.spec.method {
+                Method::Base => {
+                    transfer(replayed, stock.protection.recovery.replay_bytes_per_second)
+                }
+                Method::Snapshot | Method::Files => SimSpan::ZERO,
+            };
+            return Some(Found { reach, bad_count, fetch, replay });
+        }
+        bad_count += 1;
+        best.next();
+    }
+}
+
+/// The copies of one policy that answer a question, newest first.
+struct Cursor<'a> {
+    stock: &'a Stock<'a>,
+    view: &'a View,
+    question: &'a Question,
+    spec: &'a BackupPolicy,
+    way: Way,
+    policy: PolicyId,
+    /// Copies before this position are still to be looked at.
+    left: usize,
+    fetch: SimSpan,
+    found: Option<(Copy, Stamp)>,
+}
+
+impl<'a> Cursor<'a> {
+    fn new(
+        stock: &'a Stock<'a>,
+        view: &'a View,
+        question: &'a Question,
+        policy: PolicyId,
+        way: Way,
+    ) -> Self {
+        let spec = &stock.protection.policies[policy.index()];
+        let place = &stock.protection.places[way.place.index()];
+        let copies = &stock.runs.policies[policy.index()].copies;
+        let left = copies.partition_point(|copy| copy.started_at < question.struck_at);
+        let fetch = transfer(stock.size_bytes, place.read_bytes_per_second);
+        let mut cursor =
+            Self { stock, view, question, spec, way, policy, left, fetch, found: None };
+        cursor.next();
+        cursor
+    }
+
+    fn next(&mut self) {
+        let copies = &self.stock.runs.policies[self.policy.index()].copies;
+        self.found = None;
+        while self.found.is_none() && self.left > 0 {
+            self.left -= 1;
+            let copy = copies[self.left];
+            self.found = self.reach(&copy).map(|reach| (copy, reach));
+        }
+    }
+
+    /// Up to when a copy restores; `None` when it cannot be used.
+    fn reach(&self, copy: &Copy) -> Option<Stamp> {
+        let question = self.question;
+        let is_there = copy.taken_at < question.struck_at
+            && copy.ready_at.plus(self.way.lag) < question.ready_before.min(self.way.cut)
+            && copy.pruned_at >= question.pruned_from
+            && copy.expires_at >= question.read_at
+            && (!self.view.only_locked || copy.locked_until >= question.struck_at);
+        if !is_there {
+            return None;
+        }
+        let Some((archive, stairs)) =
+            self.stock.archive.filter(|_| self.spec.method == Method::Base)
+        else {
+            return Some(copy.taken_at);
+        };
+        let way = self.view.archive?;
+        let stored = if question.is_server_left && archive.is_complete(copy.started_at) {
+            Some(question.struck_at)
+        } else {
+            let before = question.ready_before.min(way.cut).minus(way.lag);
+            archive.reach_from(stairs, copy.started_at, before)
+        };
+        let reach = stored?.min(question.struck_at);
+        (reach >= copy.taken_at).then_some(reach)
+    }
+}

@@ -1,0 +1,335 @@
+//! Backups as they are made: runs in the order of time, each with a copy or without.
+//!
+//! Nothing here is an event of a world. A lane is brought forward to a moment when somebody looks, or
+//! before something changes; in between nobody could tell the difference.
+//!
+//! # Modelled
+//! Schedules; a server that makes one backup at a time, whoever asked; a run that is late because the
+//! one before was not over, and is then made at once; runs that fail because source or place are
+//! away, because they take longer than their time-out, or by bad luck; copies that look complete and
+//! are not, from some run on until a restore test finds it; time to live, recovery windows, a fixed
+//! number of copies; locks that keep a copy longer.
+//! # Not modelled
+//! Partial copies (a partial failure counts as no copy: what is missing is what is needed);
+//! repository maintenance; a bucket that is full; incremental chains.
+//! # Defaults and their sources
+//! Velero 1.17 `pkg/controller/schedule_controller.go`: a schedule that is due while a backup of it is
+//! new or in progress waits for its end, and several missed times are made up for by one run;
+//! `pkg/cmd/server/config/config.go`: one backup at a time, time to live 720 h. Retention of
+//! CloudNativePG: a base backup goes when the next one is older than the window, looked at after a
+//! backup succeeded (plugin-barman-cloud `retention.md`).
+//! # Invariants
+//! A copy is ready after it was begun, and is never there before. Runs of a lane do not overlap.
+//! # Checked against
+//! The tests below; `tests/it`.
+
+use std::collections::VecDeque;
+
+use model_api::PolicyId;
+use model_api::backup::{BackupPolicy, Method, Protection, Retention};
+use sim_kernel::{EntityKey, Purpose, SimSpan, Streams};
+
+use crate::schedule::next_after;
+use crate::stamp::{Stamp, transfer};
+
+const FAILS: Purpose = Purpose::new("backup run fails");
+const SILENT: Purpose = Purpose::new("backups fail silently");
+const TEST: Purpose = Purpose::new("first restore test");
+
+/// A copy of a data set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Copy {
+    /// When its run began.
+    pub(crate) started_at: Stamp,
+    /// It holds everything that was written before.
+    pub(crate) taken_at: Stamp,
+    /// It is there from then on.
+    pub(crate) ready_at: Stamp,
+    /// It can be restored.
+    pub(crate) is_sound: bool,
+    /// It is deleted then, whatever else happens.
+    pub(crate) expires_at: Stamp,
+    /// It is deleted then, because of those that came after it.
+    pub(crate) pruned_at: Stamp,
+    /// Nobody can delete it before.
+    pub(crate) locked_until: Stamp,
+}
+
+impl Copy {
+    fn gone_at(&self) -> Stamp {
+        self.expires_at.min(self.pruned_at)
+    }
+}
+
+/// What the runs of a policy see of the world.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Conditions {
+    /// The source can be read.
+    pub(crate) is_source_up: bool,
+    /// The place can be written to.
+    pub(crate) is_place_up: bool,
+    /// A fault makes every run fail.
+    pub(crate) is_broken: bool,
+}
+
+impl Conditions {
+    const GOOD: Self = Self { is_source_up: true, is_place_up: true, is_broken: false };
+}
+
+/// Where a policy stands.
+#[derive(Clone, Debug)]
+pub(crate) struct PolicyState {
+    key: EntityKey,
+    pub(crate) conditions: Conditions,
+    /// Copies look complete and are not.
+    pub(crate) is_silent: bool,
+    next_due: Option<Stamp>,
+    next_test: Option<Stamp>,
+    attempt: u64,
+    /// Copies by the time they were begun.
+    pub(crate) copies: VecDeque<Copy>,
+    /// The least age at which a copy was deleted.
+    pub(crate) kept_least: Option<SimSpan>,
+    /// Runs that failed and were seen to.
+    pub(crate) failed_count: u32,
+}
+
+/// A run that is not over.
+#[derive(Clone, Copy, Debug)]
+struct Running {
+    policy: PolicyId,
+    ends_at: Stamp,
+    /// What it will leave; `None` when it fails.
+    copy: Option<Copy>,
+}
+
+/// Policies whose runs follow one another.
+#[derive(Clone, Debug)]
+struct Lane {
+    policies: Vec<PolicyId>,
+    free_at: Stamp,
+    running: Option<Running>,
+}
+
+/// All backups of a platform.
+#[derive(Clone, Debug)]
+pub(crate) struct Runs {
+    lanes: Vec<Lane>,
+    pub(crate) policies: Vec<PolicyState>,
+    origin: Stamp,
+    streams: Streams,
+}
+
+impl Runs {
+    /// Nothing made yet, at the moment the platform began.
+    pub(crate) fn new(protection: &Protection, origin: Stamp, streams: Streams) -> Self {
+        let policies: Vec<PolicyState> = protection
+            .policies
+            .iter()
+            .map(|policy| PolicyState::new(policy, origin, streams))
+            .collect();
+        let mut lanes: Vec<(Option<u32>, Lane)> = Vec::new();
+        for (idx, policy) in protection.policies.iter().enumerate() {
+            let id = PolicyId::from_index(idx);
+            let shared = lanes.iter_mut().find(|(lane, _)| lane.is_some() && *lane == policy.lane);
+            match shared {
+                Some((_, lane)) => lane.policies.push(id),
+                None => {
+                    let lane = Lane { policies: vec![id], free_at: origin, running: None };
+                    lanes.push((policy.lane, lane));
+                }
+            }
+        }
+        Self { lanes: lanes.into_iter().map(|(_, lane)| lane).collect(), policies, origin, streams }
+    }
+
+    /// Makes all runs that begin or end before `until`. With `keeps_all` copies that are gone by then
+    /// stay in the list, for whoever looks back.
+    pub(crate) fn advance(&mut self, protection: &Protection, until: Stamp, keeps_all: bool) {
+        for idx in 0..self.lanes.len() {
+            self.advance_lane(idx, protection, until);
+        }
+        if !keeps_all {
+            for policy in &mut self.policies {
+                policy.forget(until);
+            }
+        }
+    }
+
+    fn advance_lane(&mut self, idx: usize, protection: &Protection, until: Stamp) {
+        loop {
+            if let Some(running) = self.lanes[idx].running {
+                if running.ends_at >= until {
+                    return;
+                }
+                let lane = &mut self.lanes[idx];
+                (lane.running, lane.free_at) = (None, running.ends_at);
+                let policy = running.policy.index();
+                self.policies[policy].finish(&protection.policies[policy], running);
+                continue;
+            }
+            let due = |id: &PolicyId| Some((self.policies[id.index()].next_due?, *id));
+            let Some((due_at, id)) = self.lanes[idx].policies.iter().filter_map(due).min() else {
+                return;
+            };
+            let start = due_at.max(self.lanes[idx].free_at);
+            if start >= until {
+                return;
+            }
+            let (spec, state) = (&protection.policies[id.index()], &mut self.policies[id.index()]);
+            let place = &protection.places[spec.to.index()];
+            let moved = transfer(spec.moved_bytes, place.write_bytes_per_second);
+            let needed = spec.overhead.saturating_add(moved);
+            let running = state.start(id, spec, needed, place.lock, start, self.streams);
+            state.next_due = next_after(&spec.schedule, start, self.origin);
+            self.lanes[idx].running = Some(running);
+        }
+    }
+
+    /// A condition changed: a run that needs it fails.
+    pub(crate) fn set_conditions(&mut self, policy: PolicyId, conditions: Conditions) {
+        self.policies[policy.index()].conditions = conditions;
+        if conditions != Conditions::GOOD {
+            for lane in &mut self.lanes {
+                if let Some(running) = lane.running.as_mut().filter(|it| it.policy == policy) {
+                    running.copy = None;
+                }
+            }
+        }
+    }
+
+    /// Copies of a policy that hold what was written in `from..until` are spoilt.
+    pub(crate) fn spoil(&mut self, policy: PolicyId, from: Stamp, until: Stamp) {
+        let is_spoilt = |copy: &Copy| copy.taken_at >= from && copy.taken_at < until;
+        for copy in &mut self.policies[policy.index()].copies {
+            copy.is_sound &= !is_spoilt(copy);
+        }
+        for lane in &mut self.lanes {
+            if let Some(running) = lane.running.as_mut().filter(|it| it.policy == policy)
+                && let Some(copy) = &mut running.copy
+            {
+                copy.is_sound &= !is_spoilt(copy);
+            }
+        }
+    }
+}
+
+impl PolicyState {
+    fn new(policy: &BackupPolicy, origin: Stamp, streams: Streams) -> Self {
+        let key = EntityKey::of("backup policy").child(&policy.name);
+        let first_test = |every: SimSpan| {
+            let most = SimSpan::from_nanos(every.as_nanos().saturating_sub(1));
+            origin.plus(streams.draw(key, TEST, 0).span_between(SimSpan::ZERO, most))
+        };
+        Self {
+            key,
+            conditions: Conditions::GOOD,
+            is_silent: false,
+            next_due: (!policy.is_paused)
+                .then(|| next_after(&policy.schedule, origin, origin))
+                .flatten(),
+            next_test: policy.tested_every.filter(|every| !every.is_zero()).map(first_test),
+            attempt: 0,
+            copies: VecDeque::new(),
+            kept_least: None,
+            failed_count: 0,
+        }
+    }
+
+    /// Begins a run.
+    fn start(
+        &mut self,
+        id: PolicyId,
+        spec: &BackupPolicy,
+        needed: SimSpan,
+        lock: Option<SimSpan>,
+        at: Stamp,
+        streams: Streams,
+    ) -> Running {
+        self.test(spec, at);
+        let attempt = self.attempt;
+        self.attempt += 1;
+        let is_hit = |purpose, ppm: u32| {
+            ppm > 0 && streams.draw(self.key, purpose, attempt).below(1_000_000) < u64::from(ppm)
+        };
+        self.is_silent |= is_hit(SILENT, spec.silent_failure_ppm);
+        let is_late = spec.timeout.is_some_and(|timeout| needed > timeout);
+        let takes = if is_late { spec.timeout.unwrap_or(needed) } else { needed };
+        let fails =
+            is_late || self.conditions != Conditions::GOOD || is_hit(FAILS, spec.failure_ppm);
+        let ends_at = at.plus(takes);
+        let locked_until = lock.map_or(ends_at, |lock| ends_at.plus(lock));
+        let expires_at = match spec.retention {
+            Retention::For(span) => at.plus(span).max(locked_until),
+            Retention::Window(_) | Retention::Last(_) => Stamp::MAX,
+        };
+        let copy = Copy {
+            started_at: at,
+            taken_at: if spec.method == Method::Base { ends_at } else { at },
+            ready_at: ends_at,
+            is_sound: !self.is_silent,
+            expires_at,
+            pruned_at: Stamp::MAX,
+            locked_until,
+        };
+        Running { policy: id, ends_at, copy: (!fails).then_some(copy) }
+    }
+
+    /// Restore tests up to now: they end a silent failure.
+    fn test(&mut self, spec: &BackupPolicy, now: Stamp) {
+        while let (Some(at), Some(every)) = (self.next_test, spec.tested_every)
+            && at <= now
+        {
+            self.is_silent = false;
+            self.next_test = Some(at.plus(every));
+        }
+    }
+
+    fn finish(&mut self, spec: &BackupPolicy, running: Running) {
+        let Some(copy) = running.copy else {
+            self.failed_count += 1;
+            return;
+        };
+        self.copies.push_back(copy);
+        let now = running.ends_at;
+        match spec.retention {
+            Retention::For(_) => {}
+            Retention::Window(window) => {
+                let start = now.minus(window);
+                // A copy is needed until the next one is older than the window.
+                for idx in 0..self.copies.len() - 1 {
+                    if self.copies[idx + 1].taken_at < start {
+                        self.prune(idx, now);
+                    }
+                }
+            }
+            Retention::Last(count) => {
+                let kept = usize::try_from(count.max(1)).unwrap_or(usize::MAX);
+                let live = self.copies.iter().filter(|copy| copy.pruned_at > now).count();
+                let mut left = live.saturating_sub(kept);
+                for idx in 0..self.copies.len() {
+                    if left > 0 && self.copies[idx].pruned_at > now {
+                        left -= 1;
+                        self.prune(idx, now);
+                    }
+                }
+            }
+        }
+    }
+
+    fn prune(&mut self, idx: usize, now: Stamp) {
+        let copy = &mut self.copies[idx];
+        if copy.pruned_at == Stamp::MAX {
+            copy.pruned_at = now.max(copy.locked_until);
+        }
+    }
+
+    /// Drops copies that are gone before `now`.
+    fn forget(&mut self, now: Stamp) {
+        while let Some(first) = self.copies.front().filter(|copy| copy.gone_at() < now) {
+            let age = first.gone_at().since(first.started_at);
+            self.kept_least = Some(self.kept_least.map_or(age, |least| least.min(age)));
+            self.copies.pop_front();
+        }
+    }
+}

@@ -1,0 +1,229 @@
+//! What a strike would cost is what it costs.
+
+use std::sync::Arc;
+
+use model_api::backup::{DisasterClass, Method, Protection, Retention};
+use model_api::observation::{BackupFact, ExposureStretch};
+use model_api::{Blueprint, DataSetId, SimSpan, SimTime};
+use model_backup::{ALL, Disaster};
+use proptest::prelude::*;
+
+use crate::town::{
+    DISASTER_COUNT, Deed, any_deeds, any_protection, archive, blueprint, data_set, disaster, place,
+    policy, run,
+};
+
+/// What became of each data set: time lost and time to be back; `None` when it was not struck.
+fn struck(
+    world: &Arc<Blueprint>,
+    seed: u64,
+    deeds: &[(SimTime, Deed)],
+    at: SimTime,
+    number: u8,
+) -> Vec<Option<(SimSpan, SimSpan)>> {
+    let mut deeds = deeds.to_vec();
+    // A strike comes before anything else of its moment.
+    deeds.retain(|(before, _)| *before < at);
+    deeds.push((at, Deed::Strike(number)));
+    let (town, facts) = run(world, seed, &deeds, at + SimSpan::from_days(40));
+    let outcome = |idx: usize| {
+        town.asked[idx]?;
+        let id = DataSetId::from_index(idx);
+        let returned = facts.0.iter().find_map(|(back_at, fact)| match fact {
+            BackupFact::Returned { data_set, lost_ns, parts } if *data_set == id => {
+                assert_eq!(parts.sum_ns(), (*back_at - at).as_nanos(), "the parts are the whole");
+                Some((SimSpan::from_nanos(*lost_ns), *back_at - at))
+            }
+            _ => None,
+        });
+        Some(returned.unwrap_or((ALL, ALL)))
+    };
+    (0..town.asked.len()).map(outcome).collect()
+}
+
+/// As [`struck`], what was foretold at that moment.
+fn foretold(
+    world: &Arc<Blueprint>,
+    seed: u64,
+    deeds: &[(SimTime, Deed)],
+    at: SimTime,
+    number: u8,
+) -> Vec<Option<(SimSpan, SimSpan)>> {
+    let mut deeds = deeds.to_vec();
+    // A strike comes before anything else of its moment.
+    deeds.retain(|(before, _)| *before < at);
+    deeds.push((at, Deed::Strike(number)));
+    let (town, _) = run(world, seed, &deeds, at);
+    town.asked.iter().map(|cost| cost.map(|cost| (cost.loss, cost.back))).collect()
+}
+
+fn stretches(facts: &[(SimTime, BackupFact)]) -> impl Iterator<Item = ExposureStretch> + '_ {
+    facts.iter().filter_map(|(_, fact)| match fact {
+        BackupFact::Exposure(stretch) => Some(*stretch),
+        _ => None,
+    })
+}
+
+fn class_of(disaster: Disaster) -> DisasterClass {
+    match disaster {
+        Disaster::Node => DisasterClass::Node,
+        Disaster::Zone(_) => DisasterClass::Zone,
+        Disaster::Region => DisasterClass::Region,
+        Disaster::Account(_) => DisasterClass::Account,
+        Disaster::Logical => DisasterClass::Logical,
+        Disaster::Ransomware => DisasterClass::Ransomware,
+    }
+}
+
+const HOURS: u64 = 24 * 12;
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 100, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_branch_that_is_struck_loses_what_was_foretold(
+        protection in any_protection(),
+        deeds in any_deeds(HOURS),
+        seed in 0_u64..1000,
+        at in 1_u64..HOURS * 3600,
+        number in 0..DISASTER_COUNT,
+    ) {
+        let world = blueprint(protection);
+        let at = SimTime::from_secs(at);
+        let expected = foretold(&world, seed, &deeds, at, number);
+        prop_assert_eq!(struck(&world, seed, &deeds, at, number), expected);
+    }
+
+    #[test]
+    fn a_strike_within_a_stretch_costs_no_more_than_its_most(
+        protection in any_protection(),
+        deeds in any_deeds(HOURS),
+        seed in 0_u64..1000,
+        at in 1_u64..HOURS * 3600 * 1_000_000_000,
+        number in 0..DISASTER_COUNT,
+    ) {
+        let world = blueprint(protection);
+        let at = SimTime::from_nanos(at);
+        let (_, facts) = run(&world, seed, &deeds, SimTime::from_secs(HOURS * 3600));
+        let class = class_of(disaster(number));
+        for (idx, cost) in foretold(&world, seed, &deeds, at, number).into_iter().enumerate() {
+            let Some((loss, back)) = cost else { continue };
+            let id = DataSetId::from_index(idx);
+            let around: Vec<ExposureStretch> = stretches(&facts.0)
+                .filter(|it| it.data_set == id && it.class == class && it.from < at && at <= it.until)
+                .collect();
+            prop_assert!(!around.is_empty(), "{id} {class:?} at {at:?}");
+            let most = |of: fn(&ExposureStretch) -> u64| around.iter().map(of).max().expect("some");
+            prop_assert!(loss.as_nanos() <= most(|it| it.loss_max_ns), "{loss:?} {around:?}");
+            prop_assert!(back.as_nanos() <= most(|it| it.back_max_ns), "{back:?} {around:?}");
+        }
+    }
+
+    #[test]
+    fn strikes_at_every_end_of_a_stretch_are_what_they_were_to_be(
+        protection in any_protection(),
+        deeds in any_deeds(48),
+        seed in 0_u64..1000,
+        number in 0..DISASTER_COUNT,
+    ) {
+        let world = blueprint(protection);
+        let (_, facts) = run(&world, seed, &deeds, SimTime::from_secs(48 * 3600));
+        let class = class_of(disaster(number));
+        // The worst zone is some zone; here only the first is tried, and other stretches of its class
+        // may be worse.
+        for stretch in stretches(&facts.0).filter(|it| it.class == class).take(25) {
+            let idx = stretch.data_set.index();
+            let cost = |at: SimTime| foretold(&world, seed, &deeds, at, number)[idx];
+            let first = cost(stretch.from + SimSpan::from_nanos(1));
+            let Some(first) = first.filter(|_| class != DisasterClass::Zone) else { continue };
+            prop_assert_eq!(first.0.as_nanos(), stretch.loss_from_ns, "{:?}", stretch);
+            let worst = cost(stretch.loss_max_at).expect("it strikes there too");
+            prop_assert_eq!(worst.0.as_nanos(), stretch.loss_max_ns, "{:?}", stretch);
+            let slowest = cost(stretch.back_max_at).expect("it strikes there too");
+            prop_assert_eq!(slowest.1.as_nanos(), stretch.back_max_ns, "{:?}", stretch);
+            let last = cost(stretch.until).expect("it strikes there too");
+            prop_assert!(last.0.as_nanos() <= stretch.loss_max_ns, "{:?}", stretch);
+        }
+    }
+}
+
+/// A database in one zone with a daily base backup, an archive and a bucket in three zones.
+fn simple() -> Protection {
+    Protection {
+        data_sets: vec![data_set("db", &[0])],
+        places: vec![place("bucket", &[0, 1, 2], None, "platform")],
+        policies: vec![policy("daily", 0, Method::Base, 0)],
+        archives: vec![archive(0, 0)],
+        history: SimSpan::from_days(60),
+        ..Protection::default()
+    }
+}
+
+fn worst(protection: Protection, days: u64, class: DisasterClass) -> (u64, u64) {
+    let (_, facts) = run(&blueprint(protection), 1, &[], SimTime::ZERO + SimSpan::from_days(days));
+    let of_class: Vec<_> = stretches(&facts.0).filter(|it| it.class == class).collect();
+    let most = |of: fn(&ExposureStretch) -> u64| of_class.iter().map(of).max().expect("it is told");
+    (most(|it| it.loss_max_ns), most(|it| it.back_max_ns))
+}
+
+const SECOND: u64 = 1_000_000_000;
+
+#[test]
+fn the_worst_loss_of_known_platforms_is_known() {
+    let without_archive = Protection { archives: Vec::new(), ..simple() };
+    let mut files = without_archive.clone();
+    files.policies[0].method = Method::Files;
+    let mut in_its_zone = simple();
+    in_its_zone.places[0].location.zones.truncate(1);
+    // A run takes 5 min and 10 GiB at 100 MiB/s: 402.4 s.
+    let takes = 5 * 60 + 103;
+    let day = 24 * 3600;
+    let cases = [
+        // A segment of 16 MiB at 1 MiB/s, and an upload of 2 s and 16 MiB at 100 MiB/s.
+        ("archive", simple(), DisasterClass::Zone, 16 + 2 + 1),
+        ("base only", without_archive, DisasterClass::Zone, day),
+        ("files", files, DisasterClass::Zone, day + takes),
+        ("logical", simple(), DisasterClass::Logical, 5 * 3600),
+        ("region", simple(), DisasterClass::Region, u64::MAX / SECOND),
+        ("same zone", in_its_zone, DisasterClass::Zone, u64::MAX / SECOND),
+        ("node", simple(), DisasterClass::Node, 0),
+    ];
+    for (name, protection, class, expected_secs) in cases {
+        let (loss, _) = worst(protection, 10, class);
+        assert_eq!(loss.div_ceil(SECOND).min(u64::MAX / SECOND), expected_secs, "{name}");
+    }
+}
+
+#[test]
+fn copies_that_go_before_a_loss_is_found_are_of_no_use() {
+    let mut short = Protection { archives: Vec::new(), ..simple() };
+    short.policies[0].method = Method::Snapshot;
+    short.policies[0].retention = Retention::Last(2);
+    short.data_sets[0].discovery = SimSpan::from_days(1);
+    let lost = |protection: &Protection| worst(protection.clone(), 10, DisasterClass::Logical).0;
+    assert!(lost(&short) < 3 * 24 * 3600 * SECOND);
+    // Two days later both copies hold what was destroyed.
+    short.data_sets[0].discovery = SimSpan::from_days(3);
+    assert_eq!(lost(&short), u64::MAX);
+}
+
+#[test]
+fn nobody_looking_changes_nothing_and_costs_no_event() {
+    use sim_kernel::{Limits, NoRecorder, Simulation, Streams};
+    let world = blueprint(simple());
+    let town = crate::town::Town {
+        backups: model_backup::Backups::new(&world, Streams::new(1, 0)),
+        asked: vec![None],
+        notices: Vec::new(),
+    };
+    let mut simulation = Simulation::new(town, NoRecorder, Limits::default());
+    simulation.apply(|town, ctx| town.backups.begin(ctx));
+    let end = SimTime::ZERO + SimSpan::from_days(365);
+    simulation.run_until(end);
+    simulation.apply(|town, ctx| town.backups.finish(ctx));
+    assert_eq!(simulation.stats().handled_count, 0);
+    let (seen, _) = run(&world, 1, &[], end);
+    let cost =
+        |town: &crate::town::Town| town.backups.cost_now(DataSetId(0), Disaster::Region, end);
+    assert_eq!(cost(simulation.model()), cost(&seen));
+}

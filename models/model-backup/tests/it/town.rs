@@ -1,0 +1,367 @@
+//! A world that holds nothing but backups, and platforms made at random.
+
+use std::sync::Arc;
+
+use model_api::backup::{
+    Archive, BackupPolicy, CopyRule, DataSet, DataSetKind, Key, Location, Method, Place,
+    Protection, Recovery, Retention, Schedule,
+};
+use model_api::blueprint::Zone;
+use model_api::observation::BackupFact;
+use model_api::{
+    Blueprint, DataSetId, KeyId, Observation, Origin, PlaceId, PolicyId, SimSpan, SimTime, ZoneId,
+};
+use model_backup::{BackupEvent, BackupNotice, Backups, Breakage, Cost, Disaster};
+use proptest::prelude::*;
+use sim_kernel::{
+    Causes, Context, EventId, EventRecorder, Limits, Model, Priority, Recorder, Simulation, Streams,
+};
+
+/// What a test does to a world.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Deed {
+    /// A zone is down, or up again.
+    ZoneDown(u32, bool),
+    /// A policy breaks, silently or not, or is mended.
+    Policy(u32, Option<bool>),
+    /// An archive breaks, silently or not, or is mended.
+    Archive(u32, Option<bool>),
+    /// A place is gone.
+    PlaceLost(u32),
+    /// A key is gone.
+    KeyLost(u32),
+    /// A database takes no writes, or does again.
+    Writing(u32, bool),
+    /// Asks what strike of this number would cost, and strikes.
+    Strike(u8),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum TownEvent {
+    Deed(Deed),
+    Backup(BackupEvent),
+}
+
+impl From<BackupEvent> for TownEvent {
+    fn from(event: BackupEvent) -> Self {
+        Self::Backup(event)
+    }
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Town {
+    pub(crate) backups: Backups,
+    /// What the strike was to cost each data set; `None` where it does not strike.
+    pub(crate) asked: Vec<Option<Cost>>,
+    pub(crate) notices: Vec<BackupNotice>,
+}
+
+impl Model for Town {
+    type Event = TownEvent;
+    type Observation = Observation;
+
+    fn handle<R: Recorder<Observation>>(
+        &mut self,
+        event: TownEvent,
+        ctx: &mut Context<'_, TownEvent, R>,
+    ) {
+        match event {
+            TownEvent::Backup(event) => self.backups.handle(event, ctx, &mut self.notices),
+            TownEvent::Deed(deed) => self.deed(deed, ctx),
+        }
+    }
+}
+
+fn breakage(is_silent: bool) -> Breakage {
+    if is_silent { Breakage::Silent } else { Breakage::Visible }
+}
+
+impl Town {
+    fn deed<R: Recorder<Observation>>(&mut self, deed: Deed, ctx: &mut Context<'_, TownEvent, R>) {
+        let backups = &mut self.backups;
+        match deed {
+            Deed::ZoneDown(zone, is_down) => backups.set_zone_down(ZoneId(zone), is_down, ctx),
+            Deed::Policy(policy, how) => {
+                backups.set_policy_fault(PolicyId(policy), how.map(breakage), ctx);
+            }
+            Deed::Archive(data_set, how) => {
+                backups.set_archive_fault(DataSetId(data_set), how.map(breakage), ctx);
+            }
+            Deed::PlaceLost(place) => {
+                backups.lose_place(PlaceId(place), ctx);
+            }
+            Deed::KeyLost(key) => {
+                backups.lose_key(KeyId(key), ctx);
+            }
+            Deed::Writing(data_set, is_writing) => {
+                backups.set_writing(DataSetId(data_set), is_writing, ctx);
+            }
+            Deed::Strike(number) => self.strike(number, ctx),
+        }
+    }
+
+    fn strike<R: Recorder<Observation>>(
+        &mut self,
+        number: u8,
+        ctx: &mut Context<'_, TownEvent, R>,
+    ) {
+        let disaster = disaster(number);
+        let now = ctx.now();
+        for idx in 0..self.asked.len() {
+            self.asked[idx] = self.backups.cost_now(DataSetId::from_index(idx), disaster, now);
+        }
+        match disaster {
+            Disaster::Logical | Disaster::Ransomware => {
+                for idx in 0..self.asked.len() {
+                    let deletes = disaster == Disaster::Ransomware;
+                    let data_set = DataSetId::from_index(idx);
+                    self.backups.corrupt(data_set, DISCOVERY, deletes, ctx);
+                }
+            }
+            _ => {
+                self.backups.strike(disaster, ctx);
+            }
+        }
+        for (idx, asked) in self.asked.iter_mut().enumerate() {
+            if !self.backups.is_lost(DataSetId::from_index(idx)) {
+                *asked = None;
+            }
+        }
+    }
+}
+
+/// How long a logical loss goes unnoticed in these tests.
+pub(crate) const DISCOVERY: SimSpan = SimSpan::from_hours(5);
+
+/// The disasters that are tried, by number.
+pub(crate) const DISASTER_COUNT: u8 = 5;
+
+pub(crate) fn disaster(number: u8) -> Disaster {
+    match number {
+        0 => Disaster::Zone(ZoneId(0)),
+        1 => Disaster::Region,
+        2 => Disaster::Account(0),
+        3 => Disaster::Logical,
+        _ => Disaster::Ransomware,
+    }
+}
+
+/// Facts of a run, with their times.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Facts(pub(crate) Vec<(SimTime, BackupFact)>);
+
+impl Causes for Facts {
+    type Link = ();
+}
+
+impl Recorder<Observation> for Facts {
+    const RECORDS: bool = true;
+
+    fn observe(&mut self, at: SimTime, _cause: EventId, observation: Observation) {
+        if let Observation::Backup(fact) = observation {
+            self.0.push((at, fact));
+        }
+    }
+}
+
+impl<E> EventRecorder<E> for Facts {}
+
+/// A run to `end` with these deeds, each before anything else of its moment.
+pub(crate) fn run(
+    blueprint: &Arc<Blueprint>,
+    seed: u64,
+    deeds: &[(SimTime, Deed)],
+    end: SimTime,
+) -> (Town, Facts) {
+    let streams = Streams::new(seed, 0);
+    let town = Town {
+        backups: Backups::new(blueprint, streams),
+        asked: vec![None; blueprint.protection.data_sets.len()],
+        notices: Vec::new(),
+    };
+    let mut simulation = Simulation::new(town, Facts::default(), Limits::default());
+    simulation.apply(|town, ctx| town.backups.begin(ctx));
+    for (at, deed) in deeds {
+        simulation.schedule_at(*at, Priority::new(1), TownEvent::Deed(*deed));
+    }
+    assert!(simulation.run_until(end).is_complete());
+    simulation.apply(|town, ctx| town.backups.finish(ctx));
+    simulation.into_parts()
+}
+
+pub(crate) fn blueprint(protection: Protection) -> Arc<Blueprint> {
+    let zone = |name: &str| Zone { name: name.to_owned(), ..Zone::default() };
+    Arc::new(Blueprint {
+        zones: ["a", "b", "c"].map(zone).to_vec(),
+        protection,
+        ..Blueprint::default()
+    })
+}
+
+pub(crate) fn data_set(name: &str, zones: &[u32]) -> DataSet {
+    DataSet {
+        name: name.to_owned(),
+        kind: DataSetKind::Other,
+        zones: zones.iter().copied().map(ZoneId).collect(),
+        is_replicated: true,
+        is_on_nodes: false,
+        account: "platform".to_owned(),
+        size_bytes: 100 << 30,
+        written_bytes_per_second: 1 << 20,
+        live_lag: SimSpan::ZERO,
+        restored_after: Vec::new(),
+        discovery: DISCOVERY,
+        origin: Origin::default(),
+    }
+}
+
+pub(crate) fn place(name: &str, zones: &[u32], region: Option<&str>, account: &str) -> Place {
+    Place {
+        name: name.to_owned(),
+        location: Location {
+            zones: zones.iter().copied().map(ZoneId).collect(),
+            zones_needed: 1,
+            region: region.map(str::to_owned),
+            beside: None,
+            account: account.to_owned(),
+            jurisdiction: "EU".to_owned(),
+        },
+        lock: None,
+        read_bytes_per_second: 100 << 20,
+        write_bytes_per_second: 100 << 20,
+        origin: Origin::default(),
+    }
+}
+
+pub(crate) fn policy(name: &str, data_set: u32, method: Method, to: u32) -> BackupPolicy {
+    BackupPolicy {
+        name: name.to_owned(),
+        data_set: DataSetId(data_set),
+        method,
+        schedule: Schedule::Every(SimSpan::from_days(1)),
+        is_paused: false,
+        to: PlaceId(to),
+        copies: Vec::new(),
+        retention: Retention::For(SimSpan::from_days(30)),
+        key: None,
+        lane: None,
+        overhead: SimSpan::from_mins(5),
+        moved_bytes: 10 << 30,
+        timeout: None,
+        failure_ppm: 0,
+        silent_failure_ppm: 0,
+        tested_every: None,
+        origin: Origin::default(),
+    }
+}
+
+pub(crate) fn archive(data_set: u32, to: u32) -> Archive {
+    Archive {
+        data_set: DataSetId(data_set),
+        to: PlaceId(to),
+        copies: Vec::new(),
+        key: None,
+        segment_bytes: 16 << 20,
+        timeout: SimSpan::from_mins(5),
+        overhead: SimSpan::from_secs(2),
+        parallel: 1,
+        origin: Origin::default(),
+    }
+}
+
+/// Two places (one in zone a, one in another region and account), a key of each, data sets with
+/// policies of every shape.
+pub(crate) fn any_protection() -> impl Strategy<Value = Protection> {
+    let policies = prop::collection::vec(any_policy(), 0..5);
+    let locks = (prop::option::of(1_u64..40), prop::option::of(1_u64..40));
+    let archives = prop::collection::vec(
+        prop::option::of((0_u32..2, prop::option::of(1_u64..60), 1_u64..40)),
+        2,
+    );
+    (policies, locks, archives).prop_map(|(mut policies, locks, archives)| {
+        for (idx, policy) in policies.iter_mut().enumerate() {
+            policy.name = format!("policy {idx}");
+        }
+        let mut places =
+            vec![place("near", &[0], None, "platform"), place("far", &[], Some("west"), "vault")];
+        places[0].lock = locks.0.map(SimSpan::from_days);
+        places[1].lock = locks.1.map(SimSpan::from_days);
+        let archives = archives.into_iter().zip(0_u32..).filter_map(|(spec, data_set)| {
+            let (to, copy_mins, overhead) = spec?;
+            let lag = copy_mins.map(SimSpan::from_mins);
+            Some(Archive {
+                copies: lag.map(|lag| CopyRule { to: PlaceId(1 - to), lag }).into_iter().collect(),
+                overhead: SimSpan::from_secs(overhead),
+                ..archive(data_set, to)
+            })
+        });
+        let key = |name: &str, place: &Place| Key {
+            name: name.to_owned(),
+            kept_at: vec![place.location.clone()],
+            kept_in: Vec::new(),
+            origin: Origin::default(),
+        };
+        Protection {
+            data_sets: vec![data_set("first", &[0]), data_set("second", &[0, 1])],
+            keys: vec![key("near", &places[0]), key("far", &places[1])],
+            places,
+            policies,
+            archives: archives.collect(),
+            account: "platform".to_owned(),
+            recovery: Recovery { parallel: 100, ..Recovery::default() },
+            history: SimSpan::from_days(60),
+        }
+    })
+}
+
+fn any_policy() -> impl Strategy<Value = BackupPolicy> {
+    let method = prop_oneof![Just(Method::Snapshot), Just(Method::Files), Just(Method::Base)];
+    let retention = prop_oneof![
+        (1_u64..20).prop_map(|days| Retention::For(SimSpan::from_days(days))),
+        (1_u64..20).prop_map(|days| Retention::Window(SimSpan::from_days(days))),
+        (1_u32..6).prop_map(Retention::Last),
+    ];
+    let luck = (prop_oneof![Just(0_u32), Just(200_000)], prop_oneof![Just(0_u32), Just(100_000)]);
+    let tested = prop::option::of((1_u64..15).prop_map(SimSpan::from_days));
+    let copy = prop::option::of(1_u64..300);
+    let lane = prop::option::of(Just(1_u32));
+    let key = prop::option::of((0_u32..2).prop_map(KeyId));
+    ((0_u32..2, 0_u32..2, method, retention), (1_u64..50, lane, key), (luck, tested, copy))
+        .prop_map(
+            |(
+                (data_set, to, method, retention),
+                (hours, lane, key),
+                (luck, tested_every, copy),
+            )| {
+                let lag = copy.map(SimSpan::from_mins);
+                BackupPolicy {
+                    schedule: Schedule::Every(SimSpan::from_hours(hours)),
+                    copies: lag
+                        .map(|lag| CopyRule { to: PlaceId(1 - to), lag })
+                        .into_iter()
+                        .collect(),
+                    retention,
+                    key,
+                    lane,
+                    failure_ppm: luck.0,
+                    silent_failure_ppm: luck.1,
+                    tested_every,
+                    ..policy("", data_set, method, to)
+                }
+            },
+        )
+}
+
+/// Things that go wrong before the strike.
+pub(crate) fn any_deeds(within_hours: u64) -> impl Strategy<Value = Vec<(SimTime, Deed)>> {
+    let how = prop::option::of(any::<bool>());
+    let deed = prop_oneof![
+        (1_u32..3, any::<bool>()).prop_map(|(zone, is_down)| Deed::ZoneDown(zone, is_down)),
+        (0_u32..2, how.clone()).prop_map(|(data_set, how)| Deed::Archive(data_set, how)),
+        (0_u32..2, any::<bool>()).prop_map(|(data_set, on)| Deed::Writing(data_set, on)),
+        (0_u32..2).prop_map(Deed::PlaceLost),
+        (0_u32..2).prop_map(Deed::KeyLost),
+    ];
+    let at = (0..within_hours * 3600).prop_map(SimTime::from_secs);
+    prop::collection::vec((at, deed), 0..6)
+}

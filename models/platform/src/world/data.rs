@@ -1,0 +1,255 @@
+//! Data and its copies: what faults do to them, and what a restore does to those who use the data.
+//!
+//! Whether clients can write to a database has two sides: PostgreSQL says whether its primary takes
+//! writes, backups say whether what it holds is worth it. A database that is found to be spoilt is
+//! held until it is restored; one whose last instance is gone serves again from what was restored.
+//!
+//! Simplified: a database that was restored because all of its instances are gone serves without pods
+//! of its own; the cluster model does not place new ones.
+
+use std::sync::Arc;
+
+use model_api::backup::DataSetKind;
+use model_api::fault::{DataFault, Fault, FaultKind};
+use model_api::{Blueprint, DataSetId, DatabaseId, Observation, ZoneId};
+use model_backup::{ALL, BackupNotice, Backups, Breakage, Disaster};
+use sim_kernel::{Context, Recorder, SimSpan};
+
+use super::World;
+use crate::event::Event;
+use crate::fault::{Struck, pick_zone};
+
+/// Backups, and what they mean to databases.
+#[derive(Clone, Debug)]
+pub(super) struct DataState {
+    pub(super) backups: Backups,
+    pub(super) notices: Vec<BackupNotice>,
+    /// By database: the data set that it is.
+    sets: Vec<Option<DataSetId>>,
+    /// By database: PostgreSQL takes writes.
+    is_postgres_writable: Vec<bool>,
+    /// By database: its content is wrong, so that nobody may write.
+    is_held: Vec<bool>,
+    /// By database: it serves from what was restored, whatever became of its instances.
+    is_restored: Vec<bool>,
+}
+
+impl DataState {
+    pub(super) fn new(backups: Backups, blueprint: &Blueprint) -> Self {
+        let count = blueprint.databases.len();
+        let ids = (0..count).map(DatabaseId::from_index);
+        Self {
+            sets: ids.map(|id| blueprint.protection.of_database(id)).collect(),
+            backups,
+            notices: Vec::new(),
+            is_postgres_writable: vec![true; count],
+            is_held: vec![false; count],
+            is_restored: vec![false; count],
+        }
+    }
+}
+
+impl World {
+    /// What backups know of data, for whoever looks at a run from outside.
+    pub fn backups(&self) -> &Backups {
+        &self.data.backups
+    }
+
+    /// Tells in which zones the live copies of data stand.
+    pub(super) fn begin_data<R: Recorder<Observation>>(&mut self, ctx: &mut Context<'_, Event, R>) {
+        let blueprint = Arc::clone(&self.blueprint);
+        for (idx, spec) in blueprint.protection.data_sets.iter().enumerate() {
+            let workload = match spec.kind {
+                DataSetKind::Database(database) => blueprint.databases[database.index()].workload,
+                DataSetKind::Volumes(workload) => workload,
+                DataSetKind::Etcd | DataSetKind::Other => continue,
+            };
+            let pods = self.cluster.pods_of(workload).iter();
+            let zones: Vec<ZoneId> = pods.filter_map(|pod| self.cluster.pod(*pod).zone).collect();
+            self.data.backups.set_home(DataSetId::from_index(idx), zones.into_iter());
+        }
+        self.data.backups.begin(ctx);
+    }
+
+    /// Carries out what backups ask for.
+    pub(super) fn carry_backups<R: Recorder<Observation>>(
+        &mut self,
+        ctx: &mut Context<'_, Event, R>,
+    ) {
+        let blueprint = Arc::clone(&self.blueprint);
+        let kind_of = |data_set: DataSetId| blueprint.protection.data_sets[data_set.index()].kind;
+        for notice in std::mem::take(&mut self.data.notices) {
+            match notice {
+                BackupNotice::Held(data_set) => {
+                    if let DataSetKind::Database(database) = kind_of(data_set) {
+                        self.hold(database, ctx);
+                    }
+                }
+                BackupNotice::Returned { data_set, lost } => {
+                    if let DataSetKind::Database(database) = kind_of(data_set) {
+                        self.give_back(database, lost, ctx);
+                    }
+                }
+            }
+        }
+    }
+
+    fn hold<R: Recorder<Observation>>(
+        &mut self,
+        database: DatabaseId,
+        ctx: &mut Context<'_, Event, R>,
+    ) {
+        self.data.is_held[database.index()] = true;
+        if self.data.is_postgres_writable[database.index()] {
+            ctx.observe(|| Observation::WritesStopped { database });
+        }
+        self.tell_writable(database);
+    }
+
+    fn give_back<R: Recorder<Observation>>(
+        &mut self,
+        database: DatabaseId,
+        lost: SimSpan,
+        ctx: &mut Context<'_, Event, R>,
+    ) {
+        let idx = database.index();
+        self.data.is_held[idx] = false;
+        if !self.data.is_postgres_writable[idx] {
+            self.data.is_restored[idx] = true;
+            if let Some(data_set) = self.data.sets[idx] {
+                self.data.backups.set_writing(data_set, true, ctx);
+            }
+        }
+        let spec = &self.blueprint.databases[idx];
+        // Of everything nobody knows how much it was; what this run wrote is the least.
+        let span =
+            if lost == ALL { ctx.now().saturating_since(sim_kernel::SimTime::ZERO) } else { lost };
+        let units = |per_second: u64| {
+            let units = u128::from(span.as_nanos()) * u128::from(per_second) / 1_000_000_000;
+            u64::try_from(units).unwrap_or(u64::MAX)
+        };
+        let (commit_count, wal_bytes) =
+            (units(spec.commits_per_second), units(spec.wal_bytes_per_second));
+        if lost.is_zero() {
+            ctx.observe(|| Observation::CommitsKept { database });
+        } else {
+            let span_ns = if lost == ALL { u64::MAX } else { lost.as_nanos() };
+            ctx.observe(|| Observation::CommitsLost { database, span_ns, commit_count, wal_bytes });
+        }
+        ctx.observe(|| Observation::WritesResumed { database });
+        self.tell_writable(database);
+    }
+
+    /// PostgreSQL says whether clients can write.
+    pub(super) fn set_postgres_writable<R: Recorder<Observation>>(
+        &mut self,
+        database: DatabaseId,
+        is_writable: bool,
+        ctx: &mut Context<'_, Event, R>,
+    ) {
+        let idx = database.index();
+        self.data.is_postgres_writable[idx] = is_writable;
+        self.tell_writable(database);
+        if let Some(data_set) = self.data.sets[idx] {
+            let is_written = is_writable || self.data.is_restored[idx];
+            self.data.backups.set_writing(data_set, is_written, ctx);
+        }
+    }
+
+    fn tell_writable(&mut self, database: DatabaseId) {
+        let (data, idx) = (&self.data, database.index());
+        let is_writable =
+            (data.is_postgres_writable[idx] || data.is_restored[idx]) && !data.is_held[idx];
+        self.flows.set_database_writable(database, is_writable);
+    }
+
+    /// Strikes data or its copies; returns what is to be undone, and how much was hit.
+    pub(super) fn strike_data<R: Recorder<Observation>>(
+        &mut self,
+        fault: &Fault,
+        kind: &DataFault,
+        ctx: &mut Context<'_, Event, R>,
+    ) -> (Struck, u32) {
+        match kind {
+            DataFault::ZoneDestroyed { zone } => {
+                let zone = pick_zone(fault, *zone, &self.blueprint, self.streams);
+                let nodes = self.lose_for_good(zone, ctx);
+                let gone = self.data.backups.strike(Disaster::Zone(zone), ctx);
+                (Struck::ZonePower(zone), nodes + gone)
+            }
+            DataFault::RegionLoss => {
+                let nodes = self.lose_all_zones(ctx);
+                let gone = self.data.backups.strike(Disaster::Region, ctx);
+                (Struck::Region, nodes + gone)
+            }
+            DataFault::AccountLoss { account } => {
+                let is_own = *account == self.blueprint.protection.account;
+                let nodes = if is_own { self.lose_all_zones(ctx) } else { 0 };
+                let gone = match self.data.backups.fates().account(account) {
+                    Some(idx) => self.data.backups.strike(Disaster::Account(idx), ctx),
+                    None => 0,
+                };
+                (if is_own { Struck::Region } else { Struck::Nothing }, nodes + gone)
+            }
+            DataFault::LogicalLoss { data_set, discovered_after, deletes_copies } => {
+                let backups = &mut self.data.backups;
+                let hit = backups.corrupt(*data_set, *discovered_after, *deletes_copies, ctx);
+                (Struck::Nothing, hit)
+            }
+            DataFault::BackupTargetLoss { place } => {
+                (Struck::Nothing, self.data.backups.lose_place(*place, ctx))
+            }
+            DataFault::KeyLoss { key } => (Struck::Nothing, self.data.backups.lose_key(*key, ctx)),
+            DataFault::BackupsBroken { is_silent, .. }
+            | DataFault::ArchiveBroken { is_silent, .. } => {
+                let how = if *is_silent { Breakage::Silent } else { Breakage::Visible };
+                (Struck::Copies, self.set_breakage(kind, Some(how), ctx))
+            }
+        }
+    }
+
+    /// Copies are made again.
+    pub(super) fn mend_copies<R: Recorder<Observation>>(
+        &mut self,
+        kind: &FaultKind,
+        ctx: &mut Context<'_, Event, R>,
+    ) {
+        if let FaultKind::Data(kind) = kind {
+            self.set_breakage(kind, None, ctx);
+        }
+    }
+
+    fn set_breakage<R: Recorder<Observation>>(
+        &mut self,
+        kind: &DataFault,
+        how: Option<Breakage>,
+        ctx: &mut Context<'_, Event, R>,
+    ) -> u32 {
+        match kind {
+            DataFault::BackupsBroken { policy, .. } => {
+                self.data.backups.set_policy_fault(*policy, how, ctx);
+                1
+            }
+            DataFault::ArchiveBroken { data_set, .. } => {
+                self.data.backups.set_archive_fault(*data_set, how, ctx)
+            }
+            _ => 0,
+        }
+    }
+
+    fn lose_for_good<R: Recorder<Observation>>(
+        &mut self,
+        zone: ZoneId,
+        ctx: &mut Context<'_, Event, R>,
+    ) -> u32 {
+        let nodes = self.reachable_count(zone);
+        self.cluster.lose_zone(zone, ctx);
+        self.data.backups.set_zone_down(zone, true, ctx);
+        nodes
+    }
+
+    fn lose_all_zones<R: Recorder<Observation>>(&mut self, ctx: &mut Context<'_, Event, R>) -> u32 {
+        let zones = (0..self.blueprint.zones.len()).map(ZoneId::from_index);
+        zones.map(|zone| self.lose_for_good(zone, ctx)).sum()
+    }
+}

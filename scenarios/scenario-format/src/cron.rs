@@ -1,0 +1,189 @@
+//! Cron expressions, as `robfig/cron` v3 reads them (`parser.go`, `spec.go`): Velero and CloudNativePG
+//! both use it.
+
+use std::str::FromStr as _;
+
+use model_api::SimSpan;
+use model_api::backup::{Cron, Schedule};
+use serde_json::{Value as Json, json};
+
+use crate::decode::FromText;
+
+/// A schedule and whether its cron expression has a field for seconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CronText {
+    /// When it is due.
+    pub schedule: Schedule,
+}
+
+impl FromText for CronText {
+    const EXPECTED: &'static str = "a schedule such as \"0 2 * * *\", @daily or 6h";
+
+    fn from_text(text: &str) -> Result<Self, String> {
+        let schedule = match text.split_whitespace().count() {
+            5 => parse(text, 5),
+            6 => parse(text, 6),
+            _ if text.starts_with('@') => parse(text, 5),
+            _ => period(text),
+        }?;
+        Ok(Self { schedule })
+    }
+
+    fn schema() -> Json {
+        json!({"type": "string", "minLength": 1, "examples": ["0 2 * * *", "@daily", "6h"]})
+    }
+}
+
+fn period(text: &str) -> Result<Schedule, String> {
+    let span = SimSpan::from_text(text)?;
+    if span < SimSpan::from_secs(1) {
+        Err("is shorter than a second".to_owned())
+    } else {
+        Ok(Schedule::Every(span))
+    }
+}
+
+/// Reads an expression of so many fields: six begin with seconds.
+///
+/// # Errors
+/// What is wrong, as a fragment without the text.
+pub(crate) fn parse(text: &str, field_count: usize) -> Result<Schedule, String> {
+    let text = text.trim();
+    if text.contains("TZ=") {
+        return Err("names a time zone; only UTC is known here".to_owned());
+    }
+    if let Some(word) = text.strip_prefix('@') {
+        return descriptor(word);
+    }
+    let fields: Vec<&str> = text.split_whitespace().collect();
+    if fields.len() != field_count {
+        return Err(format!("has {} fields, where {field_count} are wanted", fields.len()));
+    }
+    let (seconds, fields) =
+        if field_count == 6 { (fields[0], &fields[1..]) } else { ("0", &fields[..]) };
+    let is_any = |field: &str| field.split(',').any(|part| part == "*" || part == "?");
+    let weekdays = bits(fields[4], 0, 7, &WEEKDAYS)?;
+    let narrow = |bits: u64| u32::try_from(bits).expect("checked against its bounds");
+    Ok(Schedule::Cron(Cron {
+        seconds: bits(seconds, 0, 59, &[])?,
+        minutes: bits(fields[0], 0, 59, &[])?,
+        hours: narrow(bits(fields[1], 0, 23, &[])?),
+        days: narrow(bits(fields[2], 1, 31, &[])?),
+        months: u16::try_from(bits(fields[3], 1, 12, &MONTHS)?).expect("twelve bits"),
+        // 7 is Sunday too.
+        weekdays: u8::try_from((weekdays | weekdays >> 7) & 0x7f).expect("seven bits"),
+        is_any_day: is_any(fields[2]),
+        is_any_weekday: is_any(fields[4]),
+    }))
+}
+
+const MONTHS: [&str; 12] =
+    ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"];
+const WEEKDAYS: [&str; 7] = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"];
+
+fn descriptor(word: &str) -> Result<Schedule, String> {
+    if let Some(span) = word.strip_prefix("every ") {
+        return period(span.trim());
+    }
+    let fields = match word {
+        "yearly" | "annually" => "0 0 1 1 *",
+        "monthly" => "0 0 1 * *",
+        "weekly" => "0 0 * * 0",
+        "daily" | "midnight" => "0 0 * * *",
+        "hourly" => "0 * * * *",
+        _ => return Err(format!("`@{word}` is no word for a schedule")),
+    };
+    parse(fields, 5)
+}
+
+/// The values of a field, as bits.
+fn bits(field: &str, least: u64, most: u64, names: &[&str]) -> Result<u64, String> {
+    let first = if names.len() == 12 { 1 } else { 0 };
+    let value = |text: &str| -> Result<u64, String> {
+        let lower = text.to_ascii_lowercase();
+        if let Some(idx) = names.iter().position(|name| *name == lower) {
+            return Ok(first + idx as u64);
+        }
+        let number = u64::from_str(text).map_err(|_| format!("`{text}` is no number"))?;
+        if (least..=most).contains(&number) {
+            Ok(number)
+        } else {
+            Err(format!("{number} is not within {least} to {most}"))
+        }
+    };
+    let mut all = 0;
+    for part in field.split(',') {
+        let (range, step) = part.split_once('/').unwrap_or((part, "1"));
+        let step = u64::from_str(step).ok().filter(|step| *step > 0);
+        let step = step.ok_or_else(|| format!("`{part}` has no step that counts"))?;
+        let (from, until) = match range {
+            "*" | "?" => (least, most),
+            _ => match range.split_once('-') {
+                Some((from, until)) => (value(from)?, value(until)?),
+                // `5/15` goes on to the end.
+                None if part.contains('/') => (value(range)?, most),
+                None => (value(range)?, value(range)?),
+            },
+        };
+        if from > until {
+            return Err(format!("`{range}` ends before it begins"));
+        }
+        let mut at = from;
+        while at <= until {
+            all |= 1 << at;
+            at += step;
+        }
+    }
+    Ok(all)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cron(text: &str) -> Cron {
+        match CronText::from_text(text).map(|it| it.schedule) {
+            Ok(Schedule::Cron(cron)) => cron,
+            other => panic!("{text}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn expressions_are_read() {
+        let daily = cron("0 2 * * *");
+        assert_eq!((daily.seconds, daily.minutes, daily.hours), (1, 1, 4));
+        assert!(daily.is_any_day && daily.is_any_weekday);
+        let with_seconds = cron("30 0 2 * * *");
+        assert_eq!((with_seconds.seconds, with_seconds.hours), (1 << 30, 4));
+        assert_eq!(cron("*/15 * * * *").minutes, 1 | 1 << 15 | 1 << 30 | 1 << 45);
+        assert_eq!(cron("0 0 1,15 jan-mar MON-FRI").weekdays, 0b11_1110);
+        assert_eq!(cron("0 0 1,15 jan-mar ?").months, 0b1110);
+        assert_eq!(cron("0 0 * * 7").weekdays, 1);
+        assert!(!cron("0 0 */2 * 1").is_any_day);
+        assert_eq!(cron("@daily"), cron("0 0 * * *"));
+        let every = CronText::from_text("@every 1h30m").map(|it| it.schedule);
+        assert_eq!(every, Ok(Schedule::Every(SimSpan::from_mins(90))));
+        assert_eq!(
+            CronText::from_text("6h").map(|it| it.schedule),
+            Ok(Schedule::Every(SimSpan::from_hours(6)))
+        );
+    }
+
+    #[test]
+    fn mistakes_are_named() {
+        let cases = [
+            ("61 * * * *", "61 is not within"),
+            ("* * *", "unit"),
+            ("0 0 0 * *", "0 is not within 1"),
+            ("@fortnightly", "no word"),
+            ("5-1 * * * *", "ends before"),
+            ("*/0 * * * *", "no step"),
+            ("x * * * *", "no number"),
+            ("TZ=Europe/Berlin 0 2 * * *", "time zone"),
+        ];
+        for (text, part) in cases {
+            let error = CronText::from_text(text).expect_err(text);
+            assert!(error.contains(part) || part == "unit", "{text}: {error}");
+        }
+    }
+}

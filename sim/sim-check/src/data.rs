@@ -1,0 +1,186 @@
+//! What was exposed, what was kept, what came back: of each data set.
+
+use model_api::backup::{DisasterClass, Location, Protection};
+use model_api::guarantee::DataPromise;
+use model_api::observation::{BackupFact, RecoveryParts};
+use model_api::{Blueprint, DataSetId};
+use sim_kernel::{SimSpan, SimTime};
+
+/// Had it struck at the worst moment of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Exposure {
+    /// Most that would have been lost, as time; [`SimSpan::MAX`] for everything.
+    pub loss_max: SimSpan,
+    /// When.
+    pub loss_max_at: SimTime,
+    /// Longest time to be back; [`SimSpan::MAX`] for never.
+    pub back_max: SimSpan,
+    /// When.
+    pub back_max_at: SimTime,
+}
+
+/// What happened to one data set, and what could have.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DataMeasures {
+    /// By class, in the order of [`DisasterClass::ALL`]; `None` when it was never exposed.
+    pub exposures: [Option<Exposure>; DisasterClass::ALL.len()],
+    /// The least age at which copies were deleted; `None` when none were.
+    pub kept: Option<SimSpan>,
+    /// It was lost so many times.
+    pub struck_count: u32,
+    /// It could not be restored.
+    pub is_gone: bool,
+    /// What its recoveries were spent on.
+    pub recoveries: Vec<RecoveryParts>,
+}
+
+impl DataMeasures {
+    /// Its exposure to a class.
+    pub fn exposure(&self, class: DisasterClass) -> Option<Exposure> {
+        self.exposures[class as usize]
+    }
+}
+
+fn span(nanos: u64) -> SimSpan {
+    SimSpan::from_nanos(nanos)
+}
+
+/// Takes a fact.
+pub(crate) fn fold(data: &mut [DataMeasures], fact: &BackupFact) {
+    match *fact {
+        BackupFact::Exposure(stretch) => {
+            let seen = Exposure {
+                loss_max: span(stretch.loss_max_ns),
+                loss_max_at: stretch.loss_max_at,
+                back_max: span(stretch.back_max_ns),
+                back_max_at: stretch.back_max_at,
+            };
+            let slot = &mut data[stretch.data_set.index()].exposures[stretch.class as usize];
+            let worst = slot.get_or_insert(seen);
+            if seen.loss_max > worst.loss_max {
+                (worst.loss_max, worst.loss_max_at) = (seen.loss_max, seen.loss_max_at);
+            }
+            if seen.back_max > worst.back_max {
+                (worst.back_max, worst.back_max_at) = (seen.back_max, seen.back_max_at);
+            }
+        }
+        BackupFact::Kept { data_set, age_ns } => {
+            let kept = &mut data[data_set.index()].kept;
+            *kept = Some(kept.map_or(span(age_ns), |least| least.min(span(age_ns))));
+        }
+        BackupFact::Struck { data_set, .. } => data[data_set.index()].struck_count += 1,
+        BackupFact::Unrestorable { data_set } => data[data_set.index()].is_gone = true,
+        BackupFact::Returned { data_set, parts, .. } => {
+            data[data_set.index()].recoveries.push(parts);
+        }
+        BackupFact::LossDiscovered { .. }
+        | BackupFact::RestoreDecided { .. }
+        | BackupFact::RunbookDone { .. }
+        | BackupFact::RestoreStarted { .. }
+        | BackupFact::RestoreDone { .. } => {}
+    }
+}
+
+/// What came of a promise in one run.
+pub(crate) enum Judged {
+    /// It holds, or not, by this value in the promise's unit.
+    By(bool, i64),
+    /// There was nothing to judge, for this reason.
+    Nothing(&'static str),
+}
+
+/// Judges a promise about a data set.
+pub(crate) fn judge(
+    data_set: DataSetId,
+    promise: &DataPromise,
+    data: &[DataMeasures],
+    blueprint: &Blueprint,
+) -> Judged {
+    let seen = &data[data_set.index()];
+    let nanos = |span: SimSpan| i64::try_from(span.as_nanos()).unwrap_or(i64::MAX);
+    const NEVER_THERE: &str = "it was lost from the start to the end, so nothing could strike it";
+    match promise {
+        DataPromise::Loss { class, limit } => match seen.exposure(*class) {
+            Some(it) => {
+                Judged::By(limit.comparison.holds(&it.loss_max, &limit.value), nanos(it.loss_max))
+            }
+            None => Judged::Nothing(NEVER_THERE),
+        },
+        DataPromise::Back { class, limit } => match seen.exposure(*class) {
+            Some(it) => {
+                Judged::By(limit.comparison.holds(&it.back_max, &limit.value), nanos(it.back_max))
+            }
+            None => Judged::Nothing(NEVER_THERE),
+        },
+        DataPromise::Restorable { class } => match seen.exposure(*class) {
+            Some(it) => {
+                let is_restorable = it.loss_max != SimSpan::MAX;
+                Judged::By(is_restorable, i64::from(is_restorable))
+            }
+            None => Judged::Nothing(NEVER_THERE),
+        },
+        DataPromise::Retention { limit } => match seen.kept {
+            Some(kept) => Judged::By(limit.comparison.holds(&kept, &limit.value), nanos(kept)),
+            None if blueprint.protection.policies_of(data_set).next().is_none() => {
+                Judged::By(false, 0)
+            }
+            None => Judged::Nothing("no copy was deleted: neither in the run nor before it"),
+        },
+        DataPromise::Residency { jurisdiction } => {
+            let strays = strays(data_set, jurisdiction, blueprint);
+            Judged::By(strays.is_empty(), i64::from(strays.is_empty()))
+        }
+    }
+}
+
+/// What of a data set, of its copies and of their keys stands outside of a jurisdiction.
+pub(crate) fn strays(
+    data_set: DataSetId,
+    jurisdiction: &str,
+    blueprint: &Blueprint,
+) -> Vec<String> {
+    let protection = &blueprint.protection;
+    let is_stray = |location: &Location| location.jurisdiction != jurisdiction;
+    let spec = &protection.data_sets[data_set.index()];
+    let zones = spec.zones.iter().map(|zone| &blueprint.zones[zone.index()]);
+    let mut found: Vec<String> = zones
+        .filter(|zone| zone.jurisdiction != jurisdiction)
+        .map(|zone| format!("zone {}", zone.name))
+        .collect();
+    let (places, keys) = used(data_set, protection);
+    for place in places {
+        let place = &protection.places[place];
+        if is_stray(&place.location) {
+            found.push(format!("place {}", place.name));
+        }
+    }
+    for key in keys {
+        let key = &protection.keys[key];
+        if key.kept_at.iter().any(is_stray) {
+            found.push(format!("key {}", key.name));
+        }
+    }
+    found
+}
+
+/// Places and keys that copies of a data set go to.
+fn used(data_set: DataSetId, protection: &Protection) -> (Vec<usize>, Vec<usize>) {
+    let (mut places, mut keys) = (Vec::new(), Vec::new());
+    for policy in protection.policies_of(data_set) {
+        let policy = &protection.policies[policy.index()];
+        places.push(policy.to);
+        places.extend(policy.copies.iter().map(|copy| copy.to));
+        keys.extend(policy.key);
+    }
+    if let Some(archive) = protection.archive_of(data_set) {
+        places.push(archive.to);
+        places.extend(archive.copies.iter().map(|copy| copy.to));
+        keys.extend(archive.key);
+    }
+    places.sort_unstable();
+    places.dedup();
+    keys.sort_unstable();
+    keys.dedup();
+    let places = places.into_iter().map(|id| id.index()).collect();
+    (places, keys.into_iter().map(|id| id.index()).collect())
+}

@@ -1,0 +1,149 @@
+//! Losses of data and restores, in words.
+
+use model_api::backup::DisasterClass;
+use model_api::observation::{BackupFact, ExposureStretch};
+use model_api::{DataSetId, Observation, SourceRef};
+use report_data::{Explanation, Part, Step};
+use sim_kernel::{SimSpan, SimTime};
+
+use super::Story;
+
+impl<E> Story<'_, E> {
+    /// A fact in words, with the place of the data set.
+    pub(super) fn data_sentence(&self, fact: &BackupFact) -> Option<(String, Option<SourceRef>)> {
+        let protection = &self.blueprint.protection;
+        let (data_set, text) = match fact {
+            BackupFact::Exposure(_) | BackupFact::Kept { .. } => return None,
+            BackupFact::Struck { data_set, class } => {
+                let text = match class {
+                    DisasterClass::Logical => "its content is destroyed in every live copy",
+                    DisasterClass::Ransomware => {
+                        "its content is destroyed, and every copy that can be deleted is"
+                    }
+                    _ => "its last live copy is gone",
+                };
+                (data_set, text.to_owned())
+            }
+            BackupFact::LossDiscovered { data_set } => (data_set, "the loss is known".to_owned()),
+            BackupFact::RestoreDecided { data_set } => {
+                (data_set, "it is decided to restore".to_owned())
+            }
+            BackupFact::RunbookDone { data_set } => {
+                (data_set, "the steps of the runbook are done".to_owned())
+            }
+            BackupFact::RestoreStarted { data_set, bad_count: 0 } => {
+                (data_set, "a restore begins".to_owned())
+            }
+            BackupFact::RestoreStarted { data_set, bad_count } => (
+                data_set,
+                format!("a restore begins; {bad_count} copies turn out not to be restorable first"),
+            ),
+            BackupFact::Unrestorable { data_set } => {
+                (data_set, "nothing is left to restore from".to_owned())
+            }
+            BackupFact::RestoreDone { data_set } => (data_set, "the data is there".to_owned()),
+            BackupFact::Returned { data_set, lost_ns, .. } => {
+                (data_set, format!("it is back, without {}", lost(SimSpan::from_nanos(*lost_ns))))
+            }
+        };
+        let spec = &protection.data_sets[data_set.index()];
+        Some((format!("{}: {text}", spec.name), Some(spec.origin.object)))
+    }
+
+    /// Explains the worst moment of a data set's exposure to a class of disaster.
+    pub fn exposure(
+        &self,
+        run: u64,
+        data_set: DataSetId,
+        class: DisasterClass,
+        is_loss: bool,
+    ) -> Option<Explanation> {
+        let of = |stretch: &ExposureStretch| {
+            if is_loss {
+                (stretch.loss_max_ns, stretch.loss_max_at)
+            } else {
+                (stretch.back_max_ns, stretch.back_max_at)
+            }
+        };
+        let records = self.journal.observations().iter();
+        let stretches = records.clone().filter_map(|record| match record.observation {
+            Observation::Backup(BackupFact::Exposure(stretch))
+                if stretch.data_set == data_set && stretch.class == class =>
+            {
+                Some(of(&stretch))
+            }
+            _ => None,
+        });
+        let (most_ns, at) =
+            stretches.reduce(|most, next| if next.0 > most.0 { next } else { most })?;
+        let before = records.filter(|record| record.at <= at).filter(|record| {
+            matches!(
+                record.observation,
+                Observation::FaultStruck { .. } | Observation::FaultEnded { .. }
+            )
+        });
+        let mut steps: Vec<Step> =
+            before.filter_map(|record| self.step(record.at, &record.observation)).collect();
+        let spec = &self.blueprint.protection.data_sets[data_set.index()];
+        let most = SimSpan::from_nanos(most_ns);
+        let cost = match (is_loss, most == SimSpan::MAX) {
+            (true, _) => format!("would cost {}", lost(most)),
+            (false, true) => "could not be recovered from".to_owned(),
+            (false, false) => format!("would take {most} to recover from"),
+        };
+        steps.push(Step {
+            at_ns: at.as_nanos(),
+            text: format!("{}: {} at this moment {cost}", spec.name, struck_by(class)),
+            position: self.position(spec.origin.object),
+        });
+        Some(Explanation { run, steps, outage_parts: Vec::new() })
+    }
+
+    /// Says of a promise that needs no run which input breaks it.
+    pub fn stray(&self, run: u64, data_set: DataSetId, jurisdiction: &str) -> Explanation {
+        let protection = &self.blueprint.protection;
+        let strays = crate::data::strays(data_set, jurisdiction, self.blueprint);
+        let spec = &protection.data_sets[data_set.index()];
+        let step = Step {
+            at_ns: SimTime::ZERO.as_nanos(),
+            text: format!("{}: outside of {jurisdiction} stand {}", spec.name, strays.join(", ")),
+            position: self.position(spec.origin.object),
+        };
+        Explanation { run, steps: vec![step], outage_parts: Vec::new() }
+    }
+}
+
+fn lost(span: SimSpan) -> String {
+    if span == SimSpan::MAX {
+        "everything".to_owned()
+    } else {
+        format!("what was written in {span}")
+    }
+}
+
+fn struck_by(class: DisasterClass) -> &'static str {
+    match class {
+        DisasterClass::Node => "the loss of a node",
+        DisasterClass::Zone => "the loss of a zone",
+        DisasterClass::Region => "the loss of the region",
+        DisasterClass::Account => "the loss of its account",
+        DisasterClass::Logical => "a loss in its content",
+        DisasterClass::Ransomware => "ransomware",
+    }
+}
+
+/// What the wait for a fact was spent on.
+pub(super) fn part(fact: &BackupFact) -> Option<Part> {
+    match fact {
+        BackupFact::LossDiscovered { .. } => Some(Part::Detect),
+        BackupFact::RestoreDecided { .. } => Some(Part::Decide),
+        BackupFact::RunbookDone { .. } => Some(Part::Act),
+        BackupFact::RestoreStarted { .. } => Some(Part::Provision),
+        BackupFact::RestoreDone { .. } => Some(Part::Start),
+        BackupFact::Returned { .. } => Some(Part::Warm),
+        BackupFact::Exposure(_)
+        | BackupFact::Kept { .. }
+        | BackupFact::Struck { .. }
+        | BackupFact::Unrestorable { .. } => None,
+    }
+}
