@@ -17,8 +17,8 @@ mod platform;
 mod scenario;
 
 pub use backup::{
-    ArchiveSpec, BackupsSpec, CopySpec, DataSetSpec, KeySpec, PlaceSpec, PolicySpec, RecoverySpec,
-    StepSpec,
+    ArchiveSpec, BackupPolicySpec, BackupsSpec, CopySpec, DataSetSpec, KeySpec, PlaceSpec,
+    RecoverySpec, StepSpec,
 };
 pub use fault::{
     AccountLossSpec, ArchiveBrokenSpec, BackupTargetLossSpec, BackupsBrokenSpec, ConditionSpec,

@@ -24,7 +24,7 @@ record! {
         /// Data sets besides the databases, which are data sets by themselves; or more about a database.
         data_sets: Vec<DataSetSpec>,
         /// What makes copies when.
-        policies: Vec<PolicySpec>,
+        policies: Vec<BackupPolicySpec>,
         /// Continuous archives of write-ahead logs.
         archives: Vec<ArchiveSpec>,
         /// How people restore.
@@ -104,7 +104,7 @@ record! {
 
 record! {
     /// A policy that makes copies of one data set.
-    pub struct PolicySpec("a backup policy") {
+    pub struct BackupPolicySpec("a backup policy") {
         /// Name.
         name: Spanned<String>,
         /// The data set.

@@ -11,8 +11,8 @@ use super::nodes::unknown_zone;
 use super::{Resolver, look_up};
 use crate::diagnostic::{Code, Diagnostic, has_errors};
 use crate::document::{
-    ArchiveSpec, BackupsSpec, CopySpec, DataSetSpec, KeySpec, PlaceSpec, PlatformDocument,
-    PolicySpec, RecoverySpec, ScenarioDocument,
+    ArchiveSpec, BackupPolicySpec, BackupsSpec, CopySpec, DataSetSpec, KeySpec, PlaceSpec,
+    PlatformDocument, RecoverySpec, ScenarioDocument,
 };
 use crate::library;
 use crate::lint::backups::{self, BackupSpans};
@@ -61,7 +61,7 @@ struct Merged<'a> {
     places: Vec<&'a PlaceSpec>,
     keys: Vec<&'a KeySpec>,
     data_sets: Vec<&'a DataSetSpec>,
-    policies: Vec<&'a PolicySpec>,
+    policies: Vec<&'a BackupPolicySpec>,
     archives: Vec<&'a ArchiveSpec>,
     recovery: Option<&'a RecoverySpec>,
 }
@@ -122,7 +122,7 @@ impl Resolver<'_> {
         self.keys(&merged, &platform.spec.region.jurisdiction.value);
         self.order(&merged);
         for spec in &merged.policies {
-            if let Some(policy) = self.policy(spec) {
+            if let Some(policy) = self.backup_policy(spec) {
                 self.names.backups.policies.push(policy.name.clone());
                 spans.policies.push(spec.name.span);
                 self.blueprint.protection.policies.push(policy);
@@ -446,7 +446,7 @@ impl Resolver<'_> {
         false
     }
 
-    fn policy(&mut self, spec: &PolicySpec) -> Option<BackupPolicy> {
+    fn backup_policy(&mut self, spec: &BackupPolicySpec) -> Option<BackupPolicy> {
         let data_set = self.data_set_named(&spec.of);
         let to = self.place_named(&spec.to);
         let copies = self.copies(&spec.copies);
@@ -488,7 +488,7 @@ impl Resolver<'_> {
         })
     }
 
-    fn retention(&mut self, spec: &PolicySpec) -> Option<Retention> {
+    fn retention(&mut self, spec: &BackupPolicySpec) -> Option<Retention> {
         let keep = spec.keep.map(|it| (Retention::For(it.value), it.span));
         let window = spec.window.map(|it| (Retention::Window(it.value), it.span));
         let last = spec.last.map(|it| (Retention::Last(it.value), it.span));

@@ -125,7 +125,12 @@ impl Resolver<'_> {
             | FaultSpec::ZoneIsolation(_)
             | FaultSpec::NodeCrash(_)
             | FaultSpec::PodCrash(_)
-            | FaultSpec::LoadSpike(_) => return None,
+            | FaultSpec::LoadSpike(_)
+            | FaultSpec::ControlPlaneMemberLoss(_)
+            | FaultSpec::LeaderKill(_)
+            | FaultSpec::ApiOutage(_)
+            | FaultSpec::WebhookOutage(_)
+            | FaultSpec::RegistryOutage(_) => return None,
         })
     }
 
