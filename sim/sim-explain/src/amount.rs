@@ -59,7 +59,7 @@ pub(crate) fn span(span: SimSpan) -> String {
     match secs {
         0..60 if millis > 0 => format!("{:.1}s", span.as_secs_f64()),
         0..120 => format!("{secs}s"),
-        120..3600 if secs % 60 == 0 => format!("{}m", secs / 60),
+        120..3600 if secs.is_multiple_of(60) => format!("{}m", secs / 60),
         120..3600 => format!("{}m {:02}s", secs / 60, secs % 60),
         _ => format!("{}h {:02}m", secs / 3600, secs % 3600 / 60),
     }

@@ -60,7 +60,8 @@ pub fn autoscaler(
         let idx = one_of("workload", Some(workload), &names)?;
         placed.put(idx, *count);
     }
-    let is_daemon = |idx: usize| blueprint.workloads[idx].kind == WorkloadKind::DaemonSet;
+    let is_daemon =
+        |idx: usize| matches!(blueprint.workloads[idx].kind, WorkloadKind::DaemonSet { .. });
     let waiting = placed.waiting.iter().copied().enumerate();
     let waiting: BTreeMap<usize, u32> =
         waiting.filter(|(idx, count)| *count > 0 && !is_daemon(*idx)).collect();
@@ -120,7 +121,7 @@ fn groups(placed: &Placed<'_>) -> Vec<Group> {
     for group in &mut groups {
         group.name = group.name.trim_end_matches(['-', '.', '_']).to_owned();
         let daemons = blueprint.workloads.iter().enumerate().filter(|(_, workload)| {
-            workload.kind == WorkloadKind::DaemonSet
+            matches!(workload.kind, WorkloadKind::DaemonSet { .. })
                 && should_run(&workload.template.spec, &group.template)
         });
         group.daemon_set_pods = daemons.map(|(idx, _)| placed.shapes[idx]).collect();

@@ -185,7 +185,7 @@ fn toleration(draft: &mut Draft<'_>, workload: &Workload) -> Stay {
         {
             draft.step_at("toleration", text, &workload.origin, &format!("{field}[{place}]"));
         }
-        _ if workload.kind == WorkloadKind::DaemonSet => {
+        _ if matches!(workload.kind, WorkloadKind::DaemonSet { .. }) => {
             draft.step("toleration", format!("{text} (added by the DaemonSet controller)"));
         }
         _ => draft.step_at(
@@ -207,7 +207,7 @@ fn after(draft: &mut Draft<'_>, workload: &Workload) {
         WorkloadKind::StatefulSet { .. } => {
             "no replacement: the name is taken until the node returns, its object is deleted (then 40 to 60 s), or it gets the out-of-service taint (then up to 20 s)"
         }
-        WorkloadKind::DaemonSet => "nothing to replace: the pod belongs to its node",
+        WorkloadKind::DaemonSet { .. } => "nothing to replace: the pod belongs to its node",
         WorkloadKind::Job { .. } => "the Job makes another one, with back-off",
         WorkloadKind::Pod => "a bare pod is replaced by nobody",
         WorkloadKind::DatabaseInstances => {

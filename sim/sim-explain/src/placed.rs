@@ -94,7 +94,7 @@ impl<'a> Placed<'a> {
         order.sort_by_key(|idx| std::cmp::Reverse(priority(idx)));
         for idx in order {
             let workload = &blueprint.workloads[idx];
-            if workload.kind == WorkloadKind::DaemonSet {
+            if matches!(workload.kind, WorkloadKind::DaemonSet { .. }) {
                 placed.put_on_every_node(idx);
                 continue;
             }

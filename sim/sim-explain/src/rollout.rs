@@ -2,7 +2,9 @@
 
 use model_api::SimTime;
 use model_api::blueprint::Blueprint;
-use model_api::kube::{DeploymentStrategy, PodManagementPolicy, Workload, WorkloadKind};
+use model_api::kube::{
+    DeploymentStrategy, PodManagementPolicy, StatefulSetUpdate, Workload, WorkloadKind,
+};
 use model_kube::deployment::{DeploymentSpec, Revision, sync_rolling};
 use model_kube::stateful_set::{SetPod, SetSpec, Step, sync};
 use report_data::{DecisionKind, DecisionReport, Program};
@@ -55,11 +57,15 @@ pub fn rollout(
             );
             draft.step_at("deadline", text, &workload.origin, "spec.progressDeadlineSeconds");
         }
-        WorkloadKind::StatefulSet { pod_management, ordinals_start, partition, .. } => {
+        WorkloadKind::StatefulSet { pod_management, ordinals_start, update, .. } => {
             let spec = SetSpec {
                 replicas: workload.replicas,
                 start: *ordinals_start,
-                partition: *partition,
+                partition: match update {
+                    StatefulSetUpdate::RollingUpdate { partition, .. } => *partition,
+                    StatefulSetUpdate::OnDelete => 0,
+                },
+                is_on_delete: *update == StatefulSetUpdate::OnDelete,
                 is_parallel: *pod_management == PodManagementPolicy::Parallel,
                 ..SetSpec::default()
             };
@@ -175,7 +181,11 @@ fn stateful_set(draft: &mut Draft<'_>, workload: &Workload, spec: &SetSpec, neve
         draft.step_at("partition", text, origin, "spec.updateStrategy.rollingUpdate.partition");
     }
     let steps = set_steps(spec, never_available);
-    let replaced = spec.replicas.saturating_sub(spec.partition);
+    if spec.is_on_delete {
+        let text = "OnDelete: the controller replaces a pod when somebody deleted it";
+        draft.step_at("strategy", text, origin, "spec.updateStrategy.type");
+    }
+    let replaced = if spec.is_on_delete { 0 } else { spec.replicas.saturating_sub(spec.partition) };
     let is_done = !never_available || replaced == 0;
     draft.answer(match (replaced, is_done) {
         (0, _) => "no pod is replaced".to_owned(),
