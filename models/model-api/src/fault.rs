@@ -1,4 +1,4 @@
-//! Faults: what a scenario does to a platform.
+//! Faults: what a scenario does to a platform, the actions of people among them.
 
 use sim_kernel::{SimSpan, SimTime};
 
@@ -6,6 +6,7 @@ mod control_plane;
 
 pub use control_plane::{ControlPlaneFault, Leading};
 
+use crate::action::Action;
 use crate::ids::{
     DataSetId, FaultId, KeyId, NodeId, PlaceId, PolicyId, ServiceId, WorkloadId, ZoneId,
 };
@@ -67,6 +68,8 @@ pub enum FaultKind {
         /// Time to reach it (and to fall back), linear.
         ramp: SimSpan,
     },
+    /// Something is done to the platform on purpose.
+    Action(Action),
     /// What decides, or what nodes need to start something new, fails.
     ControlPlane(ControlPlaneFault),
     /// Data or copies of it are destroyed, or copies are not made.

@@ -5,7 +5,7 @@ pub mod figure;
 use sim_kernel::SimSpan;
 
 use crate::backup::DisasterClass;
-use crate::ids::{DataSetId, DatabaseId, ServiceId, WorkloadId};
+use crate::ids::{DataSetId, DatabaseId, FaultId, ServiceId, WorkloadId};
 use crate::source::Origin;
 
 /// One promise of one subject. A promise about `*` is written once and resolved to many of these.
@@ -71,6 +71,13 @@ pub enum Promise {
         to_ppm: u32,
         /// How soon.
         within: SimSpan,
+    },
+    /// `completes(action) <= 10m`: from the start of an action until it has done all it was for.
+    Completes {
+        /// The action, among the faults.
+        fault: FaultId,
+        /// Comparison.
+        limit: Limit<SimSpan>,
     },
     /// `cel: expression`: anything else, evaluated for each run over the [figures](figure) of it.
     Cel {

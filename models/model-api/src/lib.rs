@@ -5,6 +5,7 @@
 //!
 //! Start reading at [`Blueprint`] (what a platform is) and [`Observation`] (what a run reports).
 
+pub mod action;
 pub mod backup;
 pub mod blueprint;
 pub mod fault;

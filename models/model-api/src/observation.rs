@@ -23,6 +23,11 @@ pub enum Observation {
         fault: FaultId,
     },
 
+    /// An action that takes its time has done all that it was for.
+    ActionCompleted {
+        /// Which.
+        fault: FaultId,
+    },
     /// A zone lost power or contact.
     ZoneLost {
         /// Which.

@@ -528,6 +528,11 @@ impl Cluster {
         self.control_plane.is_api_available()
     }
 
+    /// Whether there is a Node object.
+    pub fn node_exists(&self, node: NodeId) -> bool {
+        !self.nodes[node.index()].is_deleted()
+    }
+
     /// Whether a node has power and runs.
     pub fn is_running(&self, node: NodeId) -> bool {
         self.nodes[node.index()].is_running

@@ -15,7 +15,8 @@
 //! `tests/it/faults.rs`.
 
 use model_api::fault::{Condition, Fault, FaultPlan, NodePick, Start, ZonePick};
-use model_api::{Blueprint, FaultId, NodeId, ServiceId, ZoneId};
+use model_api::{Blueprint, FaultId, NodeId, ServiceId, WorkloadId, ZoneId};
+use model_kube::cluster::DrainId;
 use sim_kernel::{EntityKey, Purpose, SimTime, Streams};
 
 /// When a fault is to start by the clock.
@@ -66,6 +67,14 @@ pub(crate) enum Struck {
     Webhook(FaultId),
     /// Registries, those the fault names.
     Registries(FaultId),
+    /// The template of a workload.
+    Rollout(WorkloadId),
+    /// The size of a workload, which was this before.
+    Scale(WorkloadId, u32),
+    /// A drain or an upgrade of nodes.
+    Drain(DrainId),
+    /// The taint that a fault set.
+    OutOfService(FaultId),
 }
 
 /// Members of the control plane by number, up to 64.
@@ -195,7 +204,7 @@ pub(crate) fn pick_node(
     pick: NodePick,
     blueprint: &Blueprint,
     streams: Streams,
-    carries: impl FnOnce(model_api::WorkloadId) -> Option<NodeId>,
+    carries: impl FnOnce(WorkloadId) -> Option<NodeId>,
 ) -> Option<NodeId> {
     match pick {
         NodePick::Node(node) => Some(node),

@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
-use model_api::fault::FaultPlan;
+use model_api::action::Action;
+use model_api::fault::{Fault, FaultKind, FaultPlan};
 use model_api::kube::ResourceList;
 use model_api::{Blueprint, DatabaseId, SimSpan};
 use model_backup::Backups;
 use model_kube::ClusterPlan;
+use model_kube::cluster::{NewTemplate, TemplateHealth, TemplateId};
 use model_load::{Flows, GraphError};
 use model_postgres::Databases;
 use sim_kernel::{Limits, Outcome, Probe, RecorderFor, SimTime, Simulation, Stats, Streams};
@@ -46,6 +48,8 @@ pub(crate) struct Wiring {
     pub(crate) database_by_workload: Vec<Option<DatabaseId>>,
     /// By workload: the databases it operates.
     pub(crate) operated_by_workload: Vec<Vec<DatabaseId>>,
+    /// By fault: the template of a rollout.
+    pub(crate) template_by_fault: Vec<Option<TemplateId>>,
 }
 
 impl Wiring {
@@ -54,6 +58,7 @@ impl Wiring {
             cpu_millis: blueprint.workloads.iter().map(|w| cpu_millis(&w.template.spec)).collect(),
             database_by_workload: vec![None; blueprint.workloads.len()],
             operated_by_workload: vec![Vec::new(); blueprint.workloads.len()],
+            template_by_fault: Vec::new(),
         };
         for (idx, database) in blueprint.databases.iter().enumerate() {
             let id = DatabaseId::from_index(idx);
@@ -64,6 +69,17 @@ impl Wiring {
         }
         wiring
     }
+}
+
+/// The template of a fault that is a rollout, behind the fault's position.
+fn new_template((idx, fault): (usize, &Fault)) -> Option<(usize, NewTemplate)> {
+    let FaultKind::Action(Action::Rollout { workload, template, is_broken, .. }) = &fault.kind
+    else {
+        return None;
+    };
+    let health = if *is_broken { TemplateHealth::NeverReady } else { TemplateHealth::Good };
+    let template = template.as_ref().clone();
+    Some((idx, NewTemplate { workload: *workload, template, health }))
 }
 
 /// CPU that the containers of a pod may use together: their limits, their requests where there is
@@ -99,11 +115,19 @@ impl Plan {
         horizon: SimSpan,
     ) -> Result<Self, GraphError> {
         let blueprint = Arc::new(blueprint);
+        let mut wiring = Wiring::of(&blueprint);
+        let (rollouts, templates): (Vec<usize>, Vec<NewTemplate>) =
+            faults.faults.iter().enumerate().filter_map(new_template).unzip();
+        let cluster = ClusterPlan::with_templates(Arc::clone(&blueprint), &templates);
+        wiring.template_by_fault = vec![None; faults.faults.len()];
+        for (position, fault) in rollouts.into_iter().enumerate() {
+            wiring.template_by_fault[fault] = Some(cluster.template(position));
+        }
         Ok(Self {
             flows: Flows::new(&blueprint)?,
             databases: Databases::new(&blueprint, Streams::new(0, 0)),
-            cluster: ClusterPlan::new(Arc::clone(&blueprint)),
-            wiring: Arc::new(Wiring::of(&blueprint)),
+            cluster,
+            wiring: Arc::new(wiring),
             blueprint,
             faults: Arc::new(faults),
             horizon: SimTime::ZERO + horizon,

@@ -8,6 +8,8 @@ sim_kernel::declare_probes! {
     OVERLAPPED = "two faults hit the same thing at once",
     TRIGGERED = "a fault was started by a condition",
     NO_SUCH_NODE = "a fault found no node to strike",
+    ACTION_MET_NO_API = "an action was to be done while the API was away",
+    ROLLOUT_UNDONE = "a rollout that made no progress was undone",
     SPIKES_MULTIPLIED = "two load faults multiplied",
 }
 

@@ -39,14 +39,14 @@ use data::DataState;
 #[derive(Clone, Debug)]
 pub struct World {
     blueprint: Arc<Blueprint>,
-    plan: Arc<FaultPlan>,
-    wiring: Arc<Wiring>,
-    streams: Streams,
-    cluster: Cluster,
+    pub(crate) plan: Arc<FaultPlan>,
+    pub(crate) wiring: Arc<Wiring>,
+    pub(crate) streams: Streams,
+    pub(crate) cluster: Cluster,
     databases: Databases,
     flows: Flows,
     data: DataState,
-    book: FaultBook,
+    pub(crate) book: FaultBook,
     /// Load faults that are on: the factor of a Service is the product of theirs.
     spikes: Vec<FaultId>,
     notices: Vec<Notice>,
@@ -181,6 +181,11 @@ impl World {
             Notice::PodStopped(pod) => self.tell_databases(pod, Change::Stopped, ctx),
             Notice::PodReady(pod) => self.tell_databases(pod, Change::Ready(true), ctx),
             Notice::PodUnready(pod) => self.tell_databases(pod, Change::Ready(false), ctx),
+            Notice::RolloutCompleted(workload) => self.on_rollout_completed(workload, ctx),
+            Notice::RolloutStalled(workload) => self.on_rollout_stalled(workload, ctx),
+            Notice::DrainEnded { drain, is_complete } => {
+                self.on_drain_ended(drain, is_complete, ctx);
+            }
             Notice::ApiChanged(is_available) => {
                 self.databases.set_api_available(is_available, ctx, &mut self.pg_notices);
             }
@@ -189,9 +194,6 @@ impl World {
             | Notice::PodCutOff(_)
             | Notice::PodTerminating(_)
             | Notice::PodGone(_)
-            | Notice::RolloutCompleted(_)
-            | Notice::RolloutStalled(_)
-            | Notice::DrainEnded { .. }
             | Notice::NodeDetected(_) => {}
         }
     }
@@ -359,6 +361,7 @@ impl World {
             }
             FaultKind::ControlPlane(kind) => self.strike_control_plane(fault, spec, kind, ctx),
             FaultKind::Data(kind) => self.strike_data(spec, kind, ctx),
+            FaultKind::Action(action) => self.act(fault, action, ctx),
         };
         if targets == 0 {
             ctx.hit(&rare::STRUCK_NOTHING);
@@ -404,6 +407,7 @@ impl World {
                 self.cluster.restore_node(node, ctx);
             }
             Struck::Load => {}
+            action => self.take_back(action, ctx),
         }
         if let FaultKind::LoadSpike { services, ramp, .. } = &plan.faults[fault.index()].kind {
             self.spikes.retain(|spike| *spike != fault);

@@ -14,6 +14,7 @@ use crate::manifest::Manifests;
 use crate::nearest::suggestion;
 use crate::source::{Span, Spanned};
 
+mod actions;
 mod backup;
 mod calls;
 mod expression;
@@ -91,7 +92,7 @@ pub(crate) fn resolve(
     if input.scenario.spec.freeze_control_plane == Some(true) {
         faults::freeze(&mut faults);
     }
-    let guarantees = resolver.guarantees(&input.scenario.spec.guarantees);
+    let guarantees = resolver.guarantees(&input.scenario.spec.guarantees, &faults);
     let blueprint = resolver.blueprint;
     let spec = &input.scenario.spec;
     let metadata = &input.scenario.metadata;
@@ -132,6 +133,8 @@ struct Names {
     services: Vec<String>,
     workloads: Vec<String>,
     databases: Vec<String>,
+    /// Known once the faults are.
+    faults: Vec<String>,
     backups: backup::BackupNames,
 }
 
@@ -139,6 +142,7 @@ impl Names {
     fn of(manifests: &Manifests) -> Self {
         let full = |namespace: &str, name: &str| format!("{namespace}/{name}");
         Self {
+            faults: Vec::new(),
             services: manifests
                 .services
                 .iter()

@@ -11,13 +11,15 @@
 //!            | "residency" "(" data-set "," 'text' ")"
 //!            | "latency" "(" service "," quantile ")" ("<=" | "<") duration
 //!            | "returns" "(" "goodput" "(" service ")" "," share "," duration ")"
+//!            | "completes" "(" (action | 'text') ")" ("<=" | "<") duration
 //!            | ("never" | "always" | "sometimes") predicate
 //! disaster   = "node" | "zone" | "region" | "account" | "logical" | "ransomware"
 //! predicate  = name ["(" (object | 'text') ")"]
 //! ```
 //!
 //! A subject is `namespace/name`, or `*` for every Service that carries load (every database, for
-//! `rpo`; every data set, where a disaster is named). Quantiles are written `p50`, `p99`, `p99.9`.
+//! `rpo`; every data set, where a disaster is named). An action is the name of one of the faults.
+//! Quantiles are written `p50`, `p99`, `p99.9`.
 
 use model_api::SimSpan;
 use model_api::guarantee::{Comparison, DataPromise, Limit};
@@ -64,6 +66,8 @@ pub enum PromiseSpec {
     Returns { service: Spanned<String>, to_ppm: u32, within: SimSpan },
     /// `rpo(data set, zone) <= 24h` and the like
     Data { data_set: Spanned<String>, promise: DataPromise },
+    /// `completes(action) <= 10m`
+    Completes { action: Spanned<String>, limit: Limit<SimSpan> },
 }
 
 /// A condition that holds or does not at each moment.
@@ -129,7 +133,7 @@ predicates! {
 }
 
 /// First words of a sentence.
-const BEGINNINGS: [&str; 11] = [
+const BEGINNINGS: [&str; 12] = [
     "availability",
     "rto",
     "rpo",
@@ -138,6 +142,7 @@ const BEGINNINGS: [&str; 11] = [
     "restorable",
     "retention",
     "residency",
+    "completes",
     "never",
     "always",
     "sometimes",
@@ -192,6 +197,12 @@ impl<'a> Parser<'a> {
             }
             "latency" => self.latency(),
             "returns" => self.returns(),
+            "completes" => {
+                let action = self.action()?;
+                let comparison = self.comparison(&["<=", "<"])?;
+                let limit = Limit { comparison, value: self.span()? };
+                Ok(PromiseSpec::Completes { action, limit })
+            }
             "never" => self.predicate().map(PromiseSpec::Never),
             "always" => self.predicate().map(PromiseSpec::Always),
             "sometimes" => self.predicate().map(PromiseSpec::Sometimes),
@@ -292,6 +303,27 @@ impl<'a> Parser<'a> {
     fn subject(&mut self) -> Result<Spanned<String>, Diagnostic> {
         self.symbol("(")?;
         let name = self.name()?;
+        self.symbol(")")?;
+        Ok(name)
+    }
+
+    /// The name of an action in parentheses: words, or a text in quotes.
+    fn action(&mut self) -> Result<Spanned<String>, Diagnostic> {
+        self.symbol("(")?;
+        let first = self.tokens.expect("the name of an action")?;
+        if first.kind == TokenKind::Symbol {
+            let message = format!("expected the name of an action, found `{}`", first.text);
+            return Err(error(first.span, message));
+        }
+        let mut name = Spanned { value: first.text.to_owned(), span: first.span };
+        while first.kind == TokenKind::Word {
+            let Some(next) = self.tokens.peek().copied().filter(|it| it.kind == TokenKind::Word)
+            else {
+                break;
+            };
+            self.tokens.next();
+            name.value = format!("{} {}", name.value, next.text);
+        }
         self.symbol(")")?;
         Ok(name)
     }
@@ -398,6 +430,8 @@ mod tests {
             "sometimes pod_evicted",
             "never no_endpoints(shop/frontend) for 99% of runs",
             "returns(goodput(shop/frontend), 95%, 10m)",
+            "completes(new version) <= 10m",
+            "completes('new version') < 1h for 95% of runs",
         ];
         for text in cases {
             if let Err(diagnostic) = read(text) {
@@ -435,6 +469,8 @@ mod tests {
             ("always within_region(EU)", 22, "takes a text"),
             ("always within_region", 8, "needs to know"),
             ("returns(latency(a/b), 95%, 10m)", 9, "is no signal"),
+            ("completes() <= 10m", 11, "expected the name of an action"),
+            ("completes(a b) >= 10m", 16, "gets worse"),
             ("never quorum_lost ever", 19, "one word too many"),
             ("always within_region('EU)", 22, "is not closed"),
         ];

@@ -166,6 +166,7 @@ impl Campaign<'_> {
             Promise::Rpo { database: wanted, .. } => story.first(run, |seen| {
                 matches!(seen, Observation::CommitsLost { database, .. } if database == wanted)
             }),
+            Promise::Completes { fault, .. } => story.completion(run, *fault),
             Promise::Never(predicate) => {
                 story.first(run, |seen| sim_check::breaks(predicate, seen))
             }

@@ -1,5 +1,6 @@
 //! A campaign's figures as the data of a report.
 
+use model_api::action::Action;
 use model_api::backup::DisasterClass;
 use model_api::fault::{ControlPlaneFault, DataFault, FaultKind};
 use model_api::guarantee::{DataPromise, Promise};
@@ -130,6 +131,7 @@ fn unit(promise: &Promise) -> Unit {
         Promise::Rto { .. }
         | Promise::Rpo { .. }
         | Promise::Latency { .. }
+        | Promise::Completes { .. }
         | Promise::Returns { .. } => Unit::Nanoseconds,
         Promise::Never(_) | Promise::Always(_) | Promise::Sometimes(_) | Promise::Cel { .. } => {
             Unit::Count
@@ -170,6 +172,7 @@ fn fault_text(kind: &FaultKind) -> &'static str {
             ControlPlaneFault::WebhookOutage { .. } => "a webhook does not answer",
             ControlPlaneFault::RegistryOutage { .. } => "an image registry does not answer",
         },
+        FaultKind::Action(action) => action_text(action),
         FaultKind::Data(kind) => data_fault_text(kind),
     }
 }
@@ -187,6 +190,19 @@ fn data_fault_text(kind: &DataFault) -> &'static str {
         DataFault::BackupsBroken { .. } => "backups fail",
         DataFault::ArchiveBroken { is_silent: true, .. } => "an archive stores nothing, in silence",
         DataFault::ArchiveBroken { .. } => "an archive stores nothing",
+    }
+}
+
+fn action_text(action: &Action) -> &'static str {
+    match action {
+        Action::Rollout { is_broken: false, .. } => "a new version goes out",
+        Action::Rollout { is_broken: true, .. } => "a broken version goes out",
+        Action::Scale { .. } => "a workload is scaled",
+        Action::Drain(_) => "nodes are drained",
+        Action::NodeUpgrade(_) => "nodes are upgraded",
+        Action::DeleteNodes(_) => "nodes are deleted",
+        Action::OutOfServiceTaint(_) => "nodes are tainted out of service",
+        Action::Evict { .. } => "pods are evicted",
     }
 }
 

@@ -15,6 +15,7 @@ use sim_kernel::{EventId, Journal, SimTime};
 use crate::outage::Outage;
 use path::Told;
 
+mod action;
 mod data;
 mod path;
 mod timeline;
@@ -298,7 +299,7 @@ impl<'a, E> Story<'a, E> {
                 self.blueprint.service_name(service)
             ),
             O::Backup(fact) => return self.data_sentence(&fact),
-            _ => return None,
+            _ => return self.action_sentence(observation),
         };
         Some((text, None))
     }
@@ -315,6 +316,8 @@ fn part(observation: &Observation) -> Option<Part> {
         | O::QuorumRegained
         | O::Rescaled { .. }
         | O::ApiRegained
+        | O::ReplicaSetScaled { .. }
+        | O::EvictionRefused { .. }
         | O::LeaderChanged => Some(Part::Decide),
         O::PodCreated { .. }
         | O::PodCreationRefused { .. }

@@ -138,6 +138,14 @@ fn measure(promise: &Promise, measures: &RunMeasures) -> (RunVerdict, Option<i64
             let seen = measures.returns[&(*service, *to_ppm)];
             (held_if(seen.is_some_and(|seen| seen <= *within)), seen.and_then(span))
         }
+        Promise::Completes { fault, limit } => match measures.faults[fault.index()] {
+            Some(seen) if seen.targets > 0 => {
+                let took = seen.completed_at.map(|at| at.saturating_since(seen.at));
+                let holds = took.is_some_and(|took| limit.comparison.holds(&took, &limit.value));
+                (held_if(holds), took.and_then(span))
+            }
+            _ => (not_exercised("the action was never begun"), None),
+        },
         Promise::Never(predicate) => {
             let broken_at = broken_or_held_at(predicate, measures);
             let is_never = if Signals::is_standing(predicate) {
@@ -226,7 +234,8 @@ fn worst_run(guarantee: &Guarantee, judged: &[(RunVerdict, Option<i64>)]) -> Opt
         guarantee.promise,
         Promise::Availability { .. } | Promise::Data { promise: DataPromise::Retention { .. }, .. }
     );
-    let never_is_worst = matches!(guarantee.promise, Promise::Returns { .. });
+    let never_is_worst =
+        matches!(guarantee.promise, Promise::Returns { .. } | Promise::Completes { .. });
     let badness = |value: Option<i64>| match value {
         Some(value) if smaller_is_worse => value.saturating_neg(),
         Some(value) => value,

@@ -187,7 +187,13 @@ impl<'a> Monitor<'a> {
                 self.answered[service.index()].push((within_ns, count));
             }
             Observation::FaultStruck { fault, targets } => {
-                self.faults[fault.index()] = Some(FaultMeasures { at, targets, ended_at: None });
+                self.faults[fault.index()] =
+                    Some(FaultMeasures { at, targets, ended_at: None, completed_at: None });
+            }
+            Observation::ActionCompleted { fault } => {
+                if let Some(measures) = &mut self.faults[fault.index()] {
+                    measures.completed_at.get_or_insert(at);
+                }
             }
             Observation::FaultEnded { fault } => {
                 if let Some(measures) = &mut self.faults[fault.index()] {
@@ -344,6 +350,8 @@ pub struct FaultMeasures {
     pub targets: u32,
     /// When it was over.
     pub ended_at: Option<SimTime>,
+    /// When it had done all that it was for, of actions that can.
+    pub completed_at: Option<SimTime>,
 }
 
 /// Requests answered well in a stretch, in thousandths.

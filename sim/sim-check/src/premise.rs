@@ -56,7 +56,8 @@ fn need(promise: &Promise) -> Option<Need> {
             | Predicate::MasterDisruption
             | Predicate::PodUnschedulable(_),
         ) => Some(Need::Survivor),
-        Promise::Never(_)
+        Promise::Completes { .. }
+        | Promise::Never(_)
         | Promise::Always(_)
         | Promise::Sometimes(_)
         | Promise::Cel { .. }

@@ -82,6 +82,8 @@ pub(super) struct Drain {
     spec: DrainSpec,
     left: VecDeque<NodeId>,
     node: Option<NodeId>,
+    /// Nodes that were not before, and still are.
+    cordoned: Vec<NodeId>,
     /// The node is drained and boots.
     is_booting: bool,
     began_at: SimTime,
@@ -103,6 +105,7 @@ impl Cluster {
             left: spec.nodes.iter().copied().collect(),
             spec,
             node: None,
+            cordoned: Vec::new(),
             is_booting: false,
             began_at: ctx.now(),
             waits: BTreeMap::new(),
@@ -113,6 +116,26 @@ impl Cluster {
         self.begin_next_node(id, ctx);
         self.settle(ctx);
         id
+    }
+
+    /// Ends a drain wherever it is: nodes that it cordoned take pods again.
+    pub fn end_drain<E, R>(&mut self, id: DrainId, ctx: &mut Context<'_, E, R>)
+    where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        let state = self.drain_state(id);
+        state.waits.clear();
+        state.left.clear();
+        state.node = None;
+        state.is_booting = false;
+        let cordoned = std::mem::take(&mut state.cordoned);
+        let timeout = std::mem::replace(&mut state.timeout, Timer::NONE);
+        ctx.cancel(timeout);
+        for node in cordoned {
+            ctx.observe(|| Observation::NodeUncordoned { node });
+            self.cordon(node, false, ctx);
+        }
     }
 
     fn drain_state(&mut self, id: DrainId) -> &mut Drain {
@@ -136,6 +159,9 @@ impl Cluster {
         if !self.is_api_available() || self.nodes[node.index()].is_deleted() {
             self.give_node_up(id, DrainFailure::ApiAway, ctx);
             return;
+        }
+        if !self.node_taints(node).1 {
+            self.drain_state(id).cordoned.push(node);
         }
         ctx.observe(|| Observation::NodeCordoned { node });
         self.cordon(node, true, ctx);
@@ -316,6 +342,7 @@ impl Cluster {
     {
         let is_waiting = |drain: &Drain| drain.is_booting && drain.node == Some(node);
         let Some(found) = self.drains.iter().position(is_waiting) else { return };
+        self.drains[found].cordoned.retain(|cordoned| *cordoned != node);
         ctx.observe(|| Observation::NodeUncordoned { node });
         self.cordon(node, false, ctx);
         self.begin_next_node(DrainId(u32::try_from(found).expect("drains are few")), ctx);

@@ -228,7 +228,7 @@ impl Cluster {
     }
 
     /// The template that pods of a workload are to have.
-    pub(super) fn template(&self, workload: WorkloadId) -> TemplateId {
+    pub fn template(&self, workload: WorkloadId) -> TemplateId {
         self.workloads[workload.index()].template
     }
 

@@ -23,8 +23,6 @@ pub(super) struct KindRows {
     pub(super) rows: &'static [Row],
 }
 
-const NO_ROLLOUT: &str = "templates do not change during a run, so nothing rolls out";
-
 /// Fields below a pod template.
 pub(super) const POD: &[Row] = &[
     ("metadata.annotations", N, ""),
@@ -145,15 +143,15 @@ pub(super) const KINDS: &[KindRows] = &[
     kind!("apps" "DaemonSet" M "", "spec.template", [
         ("spec.minReadySeconds", M, ""),
         ("spec.selector", M, ""),
-        ("spec.updateStrategy", N, NO_ROLLOUT),
+        ("spec.updateStrategy", M, ""),
     ]),
     kind!("apps" "Deployment" M "", "spec.template", [
         ("spec.minReadySeconds", M, ""),
-        ("spec.progressDeadlineSeconds", N, NO_ROLLOUT),
+        ("spec.progressDeadlineSeconds", M, "a rollout that exceeds it is told"),
         ("spec.replicas", M, ""),
-        ("spec.revisionHistoryLimit", N, NO_ROLLOUT),
+        ("spec.revisionHistoryLimit", N, "every ReplicaSet is kept, so that a rollback finds its own"),
         ("spec.selector", M, ""),
-        ("spec.strategy", N, NO_ROLLOUT),
+        ("spec.strategy", M, ""),
     ]),
     kind!("apps" "ReplicaSet" M "", "spec.template", [
         ("spec.minReadySeconds", M, ""),
@@ -167,7 +165,7 @@ pub(super) const KINDS: &[KindRows] = &[
         ("spec.replicas", M, ""),
         ("spec.selector", M, ""),
         ("spec.serviceName", N, "pods are not reached by their own names"),
-        ("spec.updateStrategy", N, NO_ROLLOUT),
+        ("spec.updateStrategy", A, "maxUnavailable has no effect while its feature gate is off, as by default"),
         ("spec.volumeClaimTemplates", M, "a pod stays with its volume's zone; volumes do not fill up"),
     ]),
     kind!("autoscaling" "HorizontalPodAutoscaler" M "as the controller decides, every 15 s", "", [

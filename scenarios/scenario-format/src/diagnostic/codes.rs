@@ -127,7 +127,7 @@ codes! {
         "Rename one of them."
     E0019 "a guarantee that cannot be read"
         "The sentence does not follow the guarantee language: a promise, its limit, and optionally `for 99% of runs`."
-        "Examples: availability(shop/web) >= 99.9% for 99% of runs; rto(shop/web) <= 60s; rpo(shop/db) == 0s; latency(shop/web, p99) <= 300ms; never two_writable_primaries; always within_region('EU'); returns(goodput(shop/web), 95%, 10m). Of data sets and a disaster (node, zone, region, account, logical, ransomware): rpo(shop/db, zone) <= 24h; rto(shop/db, region) <= 4h; restorable(shop/db, account); retention(etcd) >= 30d; residency(*, 'EU'). Anything else is an expression, {cel: \"services['shop/web'].lostRequests < 100\"}, over the figures of services (availability, outageSeconds, outageCount, lostRequests) and databases (lostSeconds, lostCommits, failoverCount, writeOutageSeconds)."
+        "Examples: availability(shop/web) >= 99.9% for 99% of runs; rto(shop/web) <= 60s; rpo(shop/db) == 0s; latency(shop/web, p99) <= 300ms; never two_writable_primaries; always within_region('EU'); returns(goodput(shop/web), 95%, 10m); completes(new version) <= 10m. Of data sets and a disaster (node, zone, region, account, logical, ransomware): rpo(shop/db, zone) <= 24h; rto(shop/db, region) <= 4h; restorable(shop/db, account); retention(etcd) >= 30d; residency(*, 'EU'). Anything else is an expression, {cel: \"services['shop/web'].lostRequests < 100\"}, over the figures of services (availability, outageSeconds, outageCount, lostRequests) and databases (lostSeconds, lostCommits, failoverCount, writeOutageSeconds)."
     E0020 "a circle"
         "Services that call each other in a circle would never answer, faults that wait for each other would never start."
         "Break the circle at one place."
@@ -152,6 +152,9 @@ codes! {
     E0027 "a platform without substance"
         "Without a zone, a control-plane member or a worker node nothing could run."
         "Add what is missing."
+    E0028 "an action that this kind does not know"
+        "Only Deployments, StatefulSets and DaemonSets move their pods to a new template; only Deployments have a progress deadline; DaemonSets and bare pods have no replicas to change."
+        "Name another workload."
 
     W0101 "a Service selects no pods"
         "No workload of its namespace carries the labels that the selector asks for, so the Service has no endpoints and every request to it fails."

@@ -1,4 +1,4 @@
-//! Faults of a scenario.
+//! Faults of a scenario, and what is done on purpose.
 
 mod control_plane;
 
@@ -75,9 +75,12 @@ macro_rules! fault_record {
 }
 
 use fault_record;
+mod action;
+
+pub use action::{BadRolloutSpec, DrainSpec, NodesSpec, RolloutSpec, ScaleSpec};
 
 tagged! {
-    /// A fault.
+    /// A fault, or something that is done on purpose.
     pub enum FaultSpec("a fault") {
         /// Power of a zone is gone: machines stop, volumes come back intact.
         ZonePowerLoss(ZoneFaultSpec),
@@ -119,6 +122,22 @@ tagged! {
         BackupsBroken(BackupsBrokenSpec),
         /// The archive of a database stores nothing.
         ArchiveBroken(ArchiveBrokenSpec),
+        /// A workload gets another image; when the rollout ends it gets the former one back.
+        Rollout(RolloutSpec),
+        /// The same with pods that never become ready.
+        BadRollout(BadRolloutSpec),
+        /// A workload gets another number of replicas; at the end it gets the former one back.
+        Scale(ScaleSpec),
+        /// Nodes are drained, one after the other, and stay cordoned; at the end they are not.
+        Drain(DrainSpec),
+        /// Nodes are drained, boot anew and take pods again, one after the other.
+        NodeUpgrade(DrainSpec),
+        /// Node objects are deleted, as by a cloud controller whose machines are no more.
+        DeleteNode(NodesSpec),
+        /// Nodes are tainted `node.kubernetes.io/out-of-service`; at the end they are not.
+        OutOfServiceTaint(NodesSpec),
+        /// Pods are evicted through the API, which asks their disruption budgets.
+        Evict(PodCrashSpec),
     }
 }
 
@@ -203,8 +222,8 @@ fault_record! {
 }
 
 fault_record! {
-    /// Pods whose processes end with an error.
-    pub struct PodCrashSpec("podCrash") {
+    /// Pods of a workload.
+    pub struct PodCrashSpec("a choice of pods") {
         /// Whose pods, as `namespace/name`.
         workload: Spanned<String>,
         /// How many of them, drawn at random; all when left out.
@@ -232,7 +251,7 @@ impl FaultSpec {
                 spec.start_keys()
             }
             Self::NodeCrash(spec) => spec.start_keys(),
-            Self::PodCrash(spec) => spec.start_keys(),
+            Self::PodCrash(spec) | Self::Evict(spec) => spec.start_keys(),
             Self::LoadSpike(spec) => spec.start_keys(),
             Self::ControlPlaneMemberLoss(spec) => spec.start_keys(),
             Self::LeaderKill(spec) => spec.start_keys(),
@@ -248,6 +267,11 @@ impl FaultSpec {
             Self::KeyLoss(spec) => spec.start_keys(),
             Self::BackupsBroken(spec) => spec.start_keys(),
             Self::ArchiveBroken(spec) => spec.start_keys(),
+            Self::Rollout(spec) => spec.start_keys(),
+            Self::BadRollout(spec) => spec.start_keys(),
+            Self::Scale(spec) => spec.start_keys(),
+            Self::Drain(spec) | Self::NodeUpgrade(spec) => spec.start_keys(),
+            Self::DeleteNode(spec) | Self::OutOfServiceTaint(spec) => spec.start_keys(),
         }
     }
 
@@ -294,6 +318,14 @@ impl FaultSpec {
             Self::KeyLoss(_) => "keyLoss",
             Self::BackupsBroken(_) => "backupsBroken",
             Self::ArchiveBroken(_) => "archiveBroken",
+            Self::Rollout(_) => "rollout",
+            Self::BadRollout(_) => "badRollout",
+            Self::Scale(_) => "scale",
+            Self::Drain(_) => "drain",
+            Self::NodeUpgrade(_) => "nodeUpgrade",
+            Self::DeleteNode(_) => "deleteNode",
+            Self::OutOfServiceTaint(_) => "outOfServiceTaint",
+            Self::Evict(_) => "evict",
         }
     }
 
@@ -304,7 +336,7 @@ impl FaultSpec {
                 spec.span
             }
             Self::NodeCrash(spec) => spec.span,
-            Self::PodCrash(spec) => spec.span,
+            Self::PodCrash(spec) | Self::Evict(spec) => spec.span,
             Self::LoadSpike(spec) => spec.span,
             Self::ControlPlaneMemberLoss(spec) => spec.span,
             Self::LeaderKill(spec) => spec.span,
@@ -320,6 +352,11 @@ impl FaultSpec {
             Self::KeyLoss(spec) => spec.span,
             Self::BackupsBroken(spec) => spec.span,
             Self::ArchiveBroken(spec) => spec.span,
+            Self::Rollout(spec) => spec.span,
+            Self::BadRollout(spec) => spec.span,
+            Self::Scale(spec) => spec.span,
+            Self::Drain(spec) | Self::NodeUpgrade(spec) => spec.span,
+            Self::DeleteNode(spec) | Self::OutOfServiceTaint(spec) => spec.span,
         }
     }
 }

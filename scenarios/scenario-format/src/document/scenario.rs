@@ -45,7 +45,7 @@ record! {
         load: Vec<LoadSpec>,
         /// Backups; entries replace those of the platform with the same name.
         backups: Option<BackupsSpec>,
-        /// What goes wrong.
+        /// What goes wrong, and what people do to the platform.
         faults: Vec<FaultSpec>,
         /// While a fault of machines, pods or load lasts, no control plane answers: a promise that
         /// holds all the same has no write of a control plane on its way to recovery.
@@ -110,6 +110,7 @@ impl Decode for GuaranteeText {
                 "never two_writable_primaries",
                 "always within_region('EU')",
                 "returns(goodput(shop/frontend), 95%, 10m)",
+                "completes(new version) <= 10m",
             ]},
             expression,
         ]})

@@ -22,6 +22,7 @@ pub(super) use freeze::freeze;
 impl Resolver<'_> {
     pub(super) fn faults(&mut self, specs: &[FaultSpec]) -> Vec<Fault> {
         let names = self.fault_names(specs);
+        self.names.faults.clone_from(&names);
         let mut faults = Vec::new();
         for (idx, spec) in specs.iter().enumerate() {
             let keys = spec.start_keys();
@@ -75,6 +76,14 @@ impl Resolver<'_> {
             FaultSpec::ApiOutage(spec) => Self::api_outage(spec),
             FaultSpec::WebhookOutage(spec) => self.webhook_outage(spec),
             FaultSpec::RegistryOutage(spec) => self.registry_outage(spec),
+            FaultSpec::Rollout(_)
+            | FaultSpec::BadRollout(_)
+            | FaultSpec::Scale(_)
+            | FaultSpec::Drain(_)
+            | FaultSpec::NodeUpgrade(_)
+            | FaultSpec::DeleteNode(_)
+            | FaultSpec::OutOfServiceTaint(_)
+            | FaultSpec::Evict(_) => FaultKind::Action(self.action(spec)?),
             other => FaultKind::Data(self.data_fault(other)?),
         })
     }
@@ -130,7 +139,15 @@ impl Resolver<'_> {
             | FaultSpec::LeaderKill(_)
             | FaultSpec::ApiOutage(_)
             | FaultSpec::WebhookOutage(_)
-            | FaultSpec::RegistryOutage(_) => return None,
+            | FaultSpec::RegistryOutage(_)
+            | FaultSpec::Rollout(_)
+            | FaultSpec::BadRollout(_)
+            | FaultSpec::Scale(_)
+            | FaultSpec::Drain(_)
+            | FaultSpec::NodeUpgrade(_)
+            | FaultSpec::DeleteNode(_)
+            | FaultSpec::OutOfServiceTaint(_)
+            | FaultSpec::Evict(_) => return None,
         })
     }
 
@@ -147,7 +164,7 @@ impl Resolver<'_> {
         Some(self.names.backups.accounts[idx].clone())
     }
 
-    fn zone_named(&mut self, name: &Spanned<String>) -> Option<ZoneId> {
+    pub(super) fn zone_named(&mut self, name: &Spanned<String>) -> Option<ZoneId> {
         let found = self.blueprint.zone_named(&name.value);
         if found.is_none() {
             let names: Vec<String> =
@@ -188,7 +205,7 @@ impl Resolver<'_> {
         }
     }
 
-    fn node_named(&mut self, name: &Spanned<String>) -> Option<NodeId> {
+    pub(super) fn node_named(&mut self, name: &Spanned<String>) -> Option<NodeId> {
         let nodes = &self.blueprint.nodes;
         let found = nodes.iter().position(|node| node.node.name == name.value);
         if found.is_none() {
@@ -292,7 +309,11 @@ impl Resolver<'_> {
         })
     }
 
-    fn fault_named(&mut self, name: &Spanned<String>, names: &[String]) -> Option<FaultId> {
+    pub(super) fn fault_named(
+        &mut self,
+        name: &Spanned<String>,
+        names: &[String],
+    ) -> Option<FaultId> {
         let found = names.iter().position(|known| *known == name.value);
         if found.is_none() {
             let candidates: Vec<&str> = names.iter().map(String::as_str).collect();

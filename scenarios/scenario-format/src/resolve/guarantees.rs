@@ -1,7 +1,8 @@
 //! Guarantees: sentences with their names looked up, wildcards expanded.
 
+use model_api::fault::{Fault, FaultKind};
 use model_api::guarantee::{DataPromise, Guarantee, Predicate, Promise, Subject};
-use model_api::{DataSetId, DatabaseId, ServiceId};
+use model_api::{DataSetId, DatabaseId, FaultId, ServiceId};
 
 use super::{Resolver, expression};
 use crate::decode::Named;
@@ -12,7 +13,11 @@ use crate::sentence::{self, PredicateName, PredicateSpec, PromiseSpec, Sentence}
 use crate::source::Spanned;
 
 impl Resolver<'_> {
-    pub(super) fn guarantees(&mut self, texts: &Named<GuaranteeText>) -> Vec<Guarantee> {
+    pub(super) fn guarantees(
+        &mut self,
+        texts: &Named<GuaranteeText>,
+        faults: &[Fault],
+    ) -> Vec<Guarantee> {
         let mut guarantees = Vec::new();
         for (name, text) in &texts.0 {
             match text {
@@ -28,7 +33,7 @@ impl Resolver<'_> {
                     });
                 }
                 GuaranteeText::Words { text, is_exact } => match sentence::parse(text, *is_exact) {
-                    Ok(sentence) => self.sentence(name, text, &sentence, &mut guarantees),
+                    Ok(sentence) => self.sentence(name, text, &sentence, faults, &mut guarantees),
                     Err(diagnostic) => self.diagnostics.push(diagnostic),
                 },
             }
@@ -41,9 +46,18 @@ impl Resolver<'_> {
         name: &Spanned<String>,
         text: &Spanned<String>,
         sentence: &Sentence,
+        faults: &[Fault],
         guarantees: &mut Vec<Guarantee>,
     ) {
-        for (promise, subject) in self.promises(&sentence.promise) {
+        let promises = match &sentence.promise {
+            PromiseSpec::Completes { action, limit } => {
+                let fault = self.action_named(action, faults);
+                let promise = fault.map(|fault| Promise::Completes { fault, limit: *limit });
+                promise.map(|promise| (promise, None)).into_iter().collect()
+            }
+            promise => self.promises(promise),
+        };
+        for (promise, subject) in promises {
             let name = match subject {
                 Some(subject) => format!("{} [{subject}]", name.value),
                 None => name.value.clone(),
@@ -91,11 +105,28 @@ impl Resolver<'_> {
             PromiseSpec::Rpo { database, limit } => {
                 self.each_database(database, |database| Promise::Rpo { database, limit: *limit })
             }
+            PromiseSpec::Completes { .. } => unreachable!("looked up among the faults"),
             PromiseSpec::Data { data_set, promise } => self.each_data_set(data_set, promise),
             PromiseSpec::Never(spec) => self.one(spec, Promise::Never),
             PromiseSpec::Always(spec) => self.one(spec, Promise::Always),
             PromiseSpec::Sometimes(spec) => self.one(spec, Promise::Sometimes),
         }
+    }
+
+    /// An action that can complete.
+    fn action_named(&mut self, name: &Spanned<String>, faults: &[Fault]) -> Option<FaultId> {
+        let names = self.names.faults.clone();
+        let id = self.fault_named(name, &names)?;
+        // One that could not be looked up is missing, which was said.
+        let fault = faults.iter().find(|fault| fault.name == names[id.index()])?;
+        let can_complete =
+            matches!(&fault.kind, FaultKind::Action(action) if action.can_complete());
+        if !can_complete {
+            let message = format!("`{}` is nothing that takes its time and completes", name.value);
+            let help = "rollouts, drains and upgrades of nodes do";
+            self.diagnostics.push(Diagnostic::new(Code::E0016, name.span, message).help(help));
+        }
+        can_complete.then_some(id)
     }
 
     fn one(

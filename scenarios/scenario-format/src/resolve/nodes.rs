@@ -11,6 +11,12 @@ use crate::document::{NodePoolSpec, PlatformSpec};
 use crate::nearest::suggestion;
 use crate::source::{Span, Spanned};
 
+/// The pool of a node, which its name begins with: `<pool>-<zone>-<number>`.
+pub(super) fn pool_of<'a>(node: &'a str, zone: &str) -> Option<&'a str> {
+    let (rest, _) = node.rsplit_once('-')?;
+    rest.strip_suffix(zone)?.strip_suffix('-')
+}
+
 /// Pods that a node holds when nothing is stated: `maxPods` of the kubelet.
 const PODS_PER_NODE: i64 = 110;
 /// Most nodes of a platform.

@@ -1,0 +1,64 @@
+//! Actions: what people and automation do to a platform, besides what goes wrong.
+
+use sim_kernel::SimSpan;
+
+use crate::ids::{NodeId, WorkloadId};
+use crate::kube::PodTemplate;
+
+/// What is done. Nothing of it happens while the API is away.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Action {
+    /// A workload gets another pod template. At the end it gets the former one back.
+    Rollout {
+        /// Which.
+        workload: WorkloadId,
+        /// The template.
+        template: Box<PodTemplate>,
+        /// Its pods run, but never become ready.
+        is_broken: bool,
+        /// It is undone by whatever deploys, once its progress deadline is exceeded.
+        is_undone_when_stalled: bool,
+    },
+    /// A workload gets another number of replicas. At the end it gets the former one back.
+    Scale {
+        /// Which.
+        workload: WorkloadId,
+        /// How many.
+        replicas: u32,
+    },
+    /// Nodes are drained, one after the other, and stay cordoned. At the end they are uncordoned.
+    Drain(NodeWork),
+    /// Nodes are drained, boot anew and are uncordoned, one after the other.
+    NodeUpgrade(NodeWork),
+    /// Node objects are deleted, as by a cloud controller whose machines are no more.
+    DeleteNodes(Vec<NodeId>),
+    /// Nodes get the taint `node.kubernetes.io/out-of-service`; at the end it is taken away.
+    OutOfServiceTaint(Vec<NodeId>),
+    /// Pods are evicted through the API, which asks their disruption budgets.
+    Evict {
+        /// Pods of this workload.
+        workload: WorkloadId,
+        /// How many, drawn at random; `None` means all.
+        count: Option<u32>,
+    },
+}
+
+impl Action {
+    /// Whether it takes its time and then is complete, rather than being done at once.
+    pub const fn can_complete(&self) -> bool {
+        matches!(self, Self::Rollout { .. } | Self::Drain(_) | Self::NodeUpgrade(_))
+    }
+}
+
+/// Nodes that are worked on one after the other.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NodeWork {
+    /// Which, in order.
+    pub nodes: Vec<NodeId>,
+    /// Time for each node; `None` waits for ever.
+    pub timeout: Option<SimSpan>,
+    /// Pods that nothing replaces are deleted, too.
+    pub forces: bool,
+    /// A node that cannot be drained does not stop the work on the others.
+    pub goes_on: bool,
+}

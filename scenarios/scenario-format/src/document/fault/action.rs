@@ -1,0 +1,73 @@
+//! Actions of a scenario: what people and automation do.
+
+use model_api::{SimSpan, SimTime};
+
+use super::{ConditionSpec, StartKeys, WindowSpec};
+use crate::decode::record;
+use crate::source::Spanned;
+
+fault_record! {
+    /// A workload gets another image, or its pods are made anew when none is named.
+    pub struct RolloutSpec("rollout") {
+        /// Which, as `namespace/name`: a Deployment, a StatefulSet or a DaemonSet.
+        workload: Spanned<String>,
+        /// The image from now on.
+        image: Option<Spanned<String>>,
+        /// Name of the container that gets the image; the first one when left out.
+        container: Option<Spanned<String>>,
+    }
+}
+
+fault_record! {
+    /// A workload gets an image whose pods run, but never become ready.
+    pub struct BadRolloutSpec("badRollout") {
+        /// Which, as `namespace/name`: a Deployment, a StatefulSet or a DaemonSet.
+        workload: Spanned<String>,
+        /// The image.
+        image: Option<Spanned<String>>,
+        /// Name of the container that gets the image; the first one when left out.
+        container: Option<Spanned<String>>,
+        /// Whatever deploys undoes it once `progressDeadlineSeconds` are exceeded (Deployments).
+        undone_when_stalled: Option<bool>,
+    }
+}
+
+fault_record! {
+    /// A workload gets another number of replicas.
+    pub struct ScaleSpec("scale") {
+        /// Which, as `namespace/name`.
+        workload: Spanned<String>,
+        /// How many replicas.
+        replicas: Spanned<u32>,
+    }
+}
+
+fault_record! {
+    /// Nodes are drained, one after the other: one by name, or those of a pool, of a zone or of both.
+    pub struct DrainSpec("drain") {
+        /// Name of the node.
+        node: Option<Spanned<String>>,
+        /// Nodes of this pool.
+        pool: Option<Spanned<String>>,
+        /// Nodes of this zone.
+        zone: Option<Spanned<String>>,
+        /// Time for each node; left out, it waits for ever.
+        timeout: Option<Spanned<SimSpan>>,
+        /// Pods that nothing replaces are deleted, too (`--force`).
+        force: Option<bool>,
+        /// A node that cannot be drained does not stop the work on the others.
+        goes_on: Option<bool>,
+    }
+}
+
+fault_record! {
+    /// Nodes by name, or those of a pool, of a zone or of both.
+    pub struct NodesSpec("an action on nodes") {
+        /// Name of the node.
+        node: Option<Spanned<String>>,
+        /// Nodes of this pool.
+        pool: Option<Spanned<String>>,
+        /// Nodes of this zone.
+        zone: Option<Spanned<String>>,
+    }
+}

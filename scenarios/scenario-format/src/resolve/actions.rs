@@ -1,0 +1,208 @@
+//! Actions: what they are done to.
+
+use model_api::action::{Action, NodeWork};
+use model_api::blueprint::NodeSpec;
+use model_api::kube::{PodTemplate, WorkloadKind};
+use model_api::{NodeId, WorkloadId};
+
+use super::Resolver;
+use super::nodes::pool_of;
+use crate::diagnostic::{Code, Diagnostic};
+use crate::document::{
+    BadRolloutSpec, DrainSpec, FaultSpec, NodesSpec, PodCrashSpec, RolloutSpec, ScaleSpec,
+};
+use crate::nearest::suggestion;
+use crate::source::{Span, Spanned};
+
+/// The annotation by which `kubectl rollout restart` makes a template another one.
+const RESTARTED_AT: &str = "kubectl.kubernetes.io/restartedAt";
+
+/// Which nodes: the keys that say so.
+type Nodes<'a> = [Option<&'a Spanned<String>>; 3];
+
+impl Resolver<'_> {
+    /// What is done on purpose; `None` for a fault.
+    pub(super) fn action(&mut self, spec: &FaultSpec) -> Option<Action> {
+        Some(match spec {
+            FaultSpec::Rollout(spec) => self.rollout(spec)?,
+            FaultSpec::BadRollout(spec) => self.bad_rollout(spec)?,
+            FaultSpec::Scale(spec) => self.scale(spec)?,
+            FaultSpec::Drain(nodes) => Action::Drain(self.node_work(spec.kind(), nodes)?),
+            FaultSpec::NodeUpgrade(nodes) => {
+                Action::NodeUpgrade(self.node_work(spec.kind(), nodes)?)
+            }
+            FaultSpec::DeleteNode(nodes) => {
+                Action::DeleteNodes(self.nodes_of(spec.kind(), nodes)?)
+            }
+            FaultSpec::OutOfServiceTaint(nodes) => {
+                Action::OutOfServiceTaint(self.nodes_of(spec.kind(), nodes)?)
+            }
+            FaultSpec::Evict(spec) => self.evict(spec)?,
+            _ => return None,
+        })
+    }
+
+    fn rollout(&mut self, spec: &RolloutSpec) -> Option<Action> {
+        let (workload, template) =
+            self.new_template(&spec.workload, spec.image.as_ref(), spec.container.as_ref())?;
+        Some(Action::Rollout {
+            workload,
+            template: Box::new(template),
+            is_broken: false,
+            is_undone_when_stalled: false,
+        })
+    }
+
+    fn bad_rollout(&mut self, spec: &BadRolloutSpec) -> Option<Action> {
+        let (workload, template) =
+            self.new_template(&spec.workload, spec.image.as_ref(), spec.container.as_ref())?;
+        let is_undone_when_stalled = spec.undone_when_stalled.unwrap_or(false);
+        let kind = &self.blueprint.workloads[workload.index()].kind;
+        if is_undone_when_stalled && !matches!(kind, WorkloadKind::Deployment { .. }) {
+            let message = format!(
+                "a {} has no progress deadline, so nobody finds that it stalled",
+                kind.name()
+            );
+            self.report(Code::E0028, spec.workload.span, message);
+        }
+        Some(Action::Rollout {
+            workload,
+            template: Box::new(template),
+            is_broken: true,
+            is_undone_when_stalled,
+        })
+    }
+
+    /// The template of a workload with another image, or marked as restarted.
+    fn new_template(
+        &mut self,
+        name: &Spanned<String>,
+        image: Option<&Spanned<String>>,
+        container: Option<&Spanned<String>>,
+    ) -> Option<(WorkloadId, PodTemplate)> {
+        let id = self.workload(name)?;
+        let workload = &self.blueprint.workloads[id.index()];
+        let rolls = matches!(
+            workload.kind,
+            WorkloadKind::Deployment { .. }
+                | WorkloadKind::StatefulSet { .. }
+                | WorkloadKind::DaemonSet { .. }
+        );
+        if !rolls {
+            let message = format!("a {} has no rollout", workload.kind.name());
+            let help = "Deployments, StatefulSets and DaemonSets have";
+            self.diagnostics.push(Diagnostic::new(Code::E0028, name.span, message).help(help));
+            return None;
+        }
+        let mut template = workload.template.clone();
+        let Some(image) = image else {
+            template.annotations.insert(RESTARTED_AT.to_owned(), "during the run".to_owned());
+            return Some((id, template));
+        };
+        let containers = &mut template.spec.containers;
+        let position = match container {
+            None => Some(0),
+            Some(wanted) => containers.iter().position(|it| it.name == wanted.value),
+        };
+        if let Some(found) = position.and_then(|position| containers.get_mut(position)) {
+            found.image.clone_from(&image.value);
+            return Some((id, template));
+        }
+        let wanted = container.unwrap_or(name);
+        let names = containers.iter().map(|it| it.name.as_str());
+        let help = suggestion(&wanted.value, names);
+        let message = format!("there is no container `{}`", wanted.value);
+        self.diagnostics.push(Diagnostic::new(Code::E0016, wanted.span, message).help_if(help));
+        None
+    }
+
+    fn scale(&mut self, spec: &ScaleSpec) -> Option<Action> {
+        let workload = self.workload(&spec.workload)?;
+        let kind = &self.blueprint.workloads[workload.index()].kind;
+        if matches!(kind, WorkloadKind::DaemonSet { .. } | WorkloadKind::Pod) {
+            let message = format!("a {} has no replicas to change", kind.name());
+            self.report(Code::E0028, spec.workload.span, message);
+            return None;
+        }
+        Some(Action::Scale { workload, replicas: spec.replicas.value })
+    }
+
+    fn evict(&mut self, spec: &PodCrashSpec) -> Option<Action> {
+        let workload = self.workload(&spec.workload)?;
+        Some(Action::Evict { workload, count: spec.count.map(|count| count.value) })
+    }
+
+    fn node_work(&mut self, what: &str, spec: &DrainSpec) -> Option<NodeWork> {
+        let keys = [spec.node.as_ref(), spec.pool.as_ref(), spec.zone.as_ref()];
+        Some(NodeWork {
+            nodes: self.chosen_nodes(what, keys, spec.span)?,
+            timeout: spec.timeout.map(|timeout| timeout.value),
+            forces: spec.force.unwrap_or(false),
+            goes_on: spec.goes_on.unwrap_or(false),
+        })
+    }
+
+    fn nodes_of(&mut self, what: &str, spec: &NodesSpec) -> Option<Vec<NodeId>> {
+        let keys = [spec.node.as_ref(), spec.pool.as_ref(), spec.zone.as_ref()];
+        self.chosen_nodes(what, keys, spec.span)
+    }
+
+    /// The node of a name, or the workers of a pool, of a zone or of both.
+    fn chosen_nodes(
+        &mut self,
+        what: &str,
+        [node, pool, zone]: Nodes<'_>,
+        span: Span,
+    ) -> Option<Vec<NodeId>> {
+        if let Some(name) = node {
+            if let Some(other) = pool.or(zone) {
+                let message = "`node` says which node; `pool` and `zone` would say it again";
+                let diagnostic = Diagnostic::new(Code::E0017, other.span, message);
+                self.diagnostics.push(diagnostic.related(name.span, "besides this"));
+                return None;
+            }
+            return self.node_named(name).map(|node| vec![node]);
+        }
+        let Some(stated) = pool.or(zone) else {
+            let message = format!("{what} needs one of `node`, `pool` and `zone`");
+            self.report(Code::E0017, span, message);
+            return None;
+        };
+        let zone = match zone {
+            Some(name) => Some(self.zone_named(name)?),
+            None => None,
+        };
+        let pool = match pool {
+            Some(name) => Some(self.pool_named(name)?),
+            None => None,
+        };
+        let nodes = self.blueprint.nodes.iter().enumerate().filter(|(_, spec)| {
+            !spec.is_control_plane
+                && zone.is_none_or(|zone| zone == spec.zone)
+                && pool.as_deref().is_none_or(|pool| self.pool(spec) == Some(pool))
+        });
+        let nodes: Vec<NodeId> = nodes.map(|(idx, _)| NodeId::from_index(idx)).collect();
+        if nodes.is_empty() {
+            self.report(Code::E0016, stated.span, "there is no such node");
+            return None;
+        }
+        Some(nodes)
+    }
+
+    fn pool<'a>(&self, spec: &'a NodeSpec) -> Option<&'a str> {
+        pool_of(&spec.node.name, &self.blueprint.zones[spec.zone.index()].name)
+    }
+
+    fn pool_named(&mut self, name: &Spanned<String>) -> Option<String> {
+        let nodes = self.blueprint.nodes.iter().filter(|spec| !spec.is_control_plane);
+        let mut pools: Vec<&str> = nodes.filter_map(|spec| self.pool(spec)).collect();
+        pools.dedup();
+        if pools.contains(&name.value.as_str()) {
+            return Some(name.value.clone());
+        }
+        let help = suggestion(&name.value, pools);
+        let message = format!("there is no node pool `{}`", name.value);
+        self.diagnostics.push(Diagnostic::new(Code::E0016, name.span, message).help_if(help));
+        None
+    }
+}

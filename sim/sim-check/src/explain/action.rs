@@ -1,0 +1,93 @@
+//! What actions do, in words: rollouts, drains, evictions.
+
+use model_api::observation::DeletionReason;
+use model_api::{FaultId, Observation, SourceRef, WorkloadId};
+use report_data::Explanation;
+
+use super::Story;
+
+impl<E> Story<'_, E> {
+    /// Explains what kept an action from completing: the most telling thing, else that it began.
+    pub fn completion(&self, run: u64, action: FaultId) -> Option<Explanation> {
+        use Observation as O;
+        // A refusal comes again and again; of the pod that was refused last the first one is told.
+        let refused =
+            self.journal.observations().iter().rev().find_map(|record| match record.observation {
+                O::EvictionRefused { pod, .. } => Some(pod),
+                _ => None,
+            });
+        let of_refused =
+            |seen: &O| matches!(seen, O::EvictionRefused { pod, .. } if Some(*pod) == refused);
+        let is_end = |seen: &O| matches!(seen, O::DrainFailed { .. } | O::RolloutStalled { .. });
+        let is_wait = |seen: &O| matches!(seen, O::PodBecameUnschedulable { .. });
+        let is_start = |seen: &O| matches!(seen, O::FaultStruck { fault, .. } if *fault == action);
+        (self.first(run, of_refused))
+            .or_else(|| self.first(run, is_end))
+            .or_else(|| self.first(run, is_wait))
+            .or_else(|| self.first(run, is_start))
+    }
+
+    /// A fact about a rollout or a drain, with the place in the input that has it so.
+    pub(super) fn action_sentence(
+        &self,
+        observation: &Observation,
+    ) -> Option<(String, Option<SourceRef>)> {
+        use Observation as O;
+        let node = |id: model_api::NodeId| self.blueprint.nodes[id.index()].node.name.clone();
+        let workload = |id: WorkloadId| self.blueprint.workload_name(id);
+        let field =
+            |id: WorkloadId, path: &str| Some(self.blueprint.workloads[id.index()].origin.of(path));
+        let text = match *observation {
+            O::RolloutStarted { workload: id } => {
+                format!("{} gets another pod template", workload(id))
+            }
+            O::ReplicaSetScaled { workload: id, revision, replicas } => {
+                let place = field(id, "spec.strategy");
+                let text =
+                    format!("ReplicaSet {} of {} is sized {replicas}", revision + 1, workload(id));
+                return Some((text, place));
+            }
+            O::RolloutCompleted { workload: id } => {
+                format!("all pods of {} are of its newest template", workload(id))
+            }
+            O::RolloutStalled { workload: id } => {
+                let place = field(id, "spec.progressDeadlineSeconds");
+                let text = format!("the rollout of {} exceeds its progress deadline", workload(id));
+                return Some((text, place));
+            }
+            O::NodeCordoned { node: id } => format!("node {} is cordoned", node(id)),
+            O::NodeUncordoned { node: id } => format!("node {} takes pods again", node(id)),
+            O::NodeDrained { node: id } => format!("node {} is drained", node(id)),
+            O::DrainFailed { node: id, reason } => {
+                format!("the drain of {} fails ({reason:?})", node(id))
+            }
+            O::EvictionRefused { workload: id, .. } => {
+                let budget = self.blueprint.budgets.iter().find(|budget| {
+                    let spec = &self.blueprint.workloads[id.index()];
+                    let selector = budget.selector.as_ref();
+                    budget.namespace == spec.namespace
+                        && selector.is_some_and(|it| it.matches(&spec.template.labels))
+                });
+                let text = format!("the eviction of a pod of {} is refused", workload(id));
+                return Some(match budget {
+                    Some(budget) => (
+                        format!("{text} by the budget {}", budget.name),
+                        Some(budget.origin.object),
+                    ),
+                    None => (text, None),
+                });
+            }
+            O::PodDeletionRequested { workload: id, reason: DeletionReason::Eviction, .. } => {
+                format!("a pod of {} is evicted", workload(id))
+            }
+            O::PodDeletionRequested { workload: id, reason: DeletionReason::Rollout, .. } => {
+                format!("a pod of {} makes way for the new template", workload(id))
+            }
+            O::ActionCompleted { fault } => {
+                format!("\"{}\" is complete", self.plan.faults[fault.index()].name)
+            }
+            _ => return None,
+        };
+        Some((text, None))
+    }
+}
