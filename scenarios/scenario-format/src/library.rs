@@ -17,6 +17,7 @@ macro_rules! shipped {
 }
 
 shipped! {
+    "api-outage.yaml"
     "archive-broken-zone-destroyed.yaml"
     "az-loss-docs.yaml"
     "az-loss.yaml"
@@ -24,7 +25,9 @@ shipped! {
     "etcd-from-yesterday.yaml"
     "gateway-loses-database.yaml"
     "key-lost.yaml"
+    "leader-loss.yaml"
     "logical-loss-6h.yaml"
+    "manifests/closed-webhook.yaml"
     "manifests/docs-site.yaml"
     "manifests/ledger-db.yaml"
     "manifests/web-autoscaler.yaml"
@@ -46,11 +49,14 @@ shipped! {
     "platforms/storefront/shop.yaml"
     "rate-limit-protects.yaml"
     "registry-lost-in-failover.yaml"
+    "registry-outage.yaml"
     "restore-never-tested.yaml"
     "retry-storm-budget.yaml"
     "retry-storm.yaml"
     "rolling-two-zones.yaml"
     "spike-without-headroom.yaml"
+    "static-stability.yaml"
+    "webhook-outage.yaml"
     "zone-isolation-60s.yaml"
     "zone-loss-at-peak.yaml"
     "zone-loss-with-headroom.yaml"

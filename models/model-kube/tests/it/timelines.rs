@@ -370,6 +370,7 @@ fn pods_deleted_while_the_api_is_away_wait_for_it() {
     106.22 web#1 (1) started
     108.43 service web: 2 routed, 1 live
     108.69 service web: 2 routed, 2 live
+    160.00 ApiRegained
     161.00 ReplicaSetScaled { workload: WorkloadId(0), revision: 0, replicas: 3 }
     161.09 web#2 (2) created
     161.10 web#2 (2) bound to a-0
