@@ -331,7 +331,7 @@ impl Engine {
                 return self.failed(call_idx, reason_of(refusal), ctx);
             }
         };
-        let callee = edge.callee;
+        let (callee, has_breaker) = (edge.callee, edge.breaker.is_some());
         let node = &self.plan.parts[self.part].nodes[callee];
         let upstream = self.upstream_of(callee, call.caller);
         let at = turn.start.saturating_add(node.own_latency);
@@ -341,6 +341,13 @@ impl Engine {
                 Some(deadline) if deadline < at => (Outcome::TimedOut, deadline),
                 _ => (Outcome::Answered, at),
             };
+            if let (Caller::Client(source), Outcome::Answered) = (call.caller, outcome)
+                && !has_breaker
+            {
+                // Nobody but the figures has to hear of it.
+                self.free(call_idx);
+                return self.tell_client(source, &call, at - call.first_at, Loss::NONE);
+            }
             let event = Event::Ended { call: call_idx, serial: call.serial, outcome };
             ctx.schedule_at(at, PRIORITY, event);
             return;
@@ -463,8 +470,7 @@ impl Engine {
         ctx: &mut Context<'_, Event, R>,
     ) {
         let call = self.calls[call_idx as usize];
-        self.calls[call_idx as usize].serial = call.serial.wrapping_add(1);
-        self.free_calls.push(call_idx);
+        self.free(call_idx);
         let latency = ctx.now() - call.first_at;
         let callee = self.edges[call.edge as usize].callee;
         match call.caller {
@@ -476,6 +482,13 @@ impl Engine {
                 self.resume(visit, callee, loss, ctx);
             }
         }
+    }
+
+    /// Gives the place of a call that is over away; whatever still comes back finds another number.
+    fn free(&mut self, call: u32) {
+        let serial = &mut self.calls[call as usize].serial;
+        *serial = serial.wrapping_add(1);
+        self.free_calls.push(call);
     }
 
     /// A request from outside is over; a gateway is charged with what it lost itself.
