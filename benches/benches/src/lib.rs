@@ -10,9 +10,11 @@
 
 pub mod batch;
 mod estate;
+mod guarded;
 pub mod kernel;
 pub mod mersenne;
 mod workload;
 
 pub use estate::{Estate, live_count, zone_loss};
+pub use guarded::guarded;
 pub use workload::{Luck, Prepared, Work, Workload};
