@@ -12,6 +12,7 @@ mod az99;
 pub mod batch;
 pub mod day;
 mod estate;
+mod guarded;
 pub mod kernel;
 pub mod mersenne;
 mod requests;
@@ -19,5 +20,6 @@ mod workload;
 
 pub use az99::{Az99, az99};
 pub use estate::{Estate, live_count, zone_loss};
+pub use guarded::guarded;
 pub use requests::Chain;
 pub use workload::{Luck, Prepared, Work, Workload};

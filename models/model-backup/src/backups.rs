@@ -11,7 +11,7 @@ use crate::archive::ArchiveState;
 use crate::exposure::{ALL, Cost, Stretch, Subject};
 use crate::fate::{Damage, Disaster, Fates, Survivors, bit, home_of};
 use crate::people::{Work, work};
-use crate::restore::{Stock, View, way};
+use crate::restore::{Stock, View, Way, way};
 use crate::runs::{Conditions, Runs};
 use crate::stamp::Stamp;
 
@@ -550,11 +550,11 @@ impl Backups {
         let protection = self.protection();
         let data_set = DataSetId::from_index(idx);
         let account = &protection.data_sets[idx].account;
-        let only_locked = disaster == Disaster::Ransomware;
+        let is_attacked = disaster == Disaster::Ransomware;
         let survivors = self.survivors(damage, Some(data_set)).without(|place| {
             let spec = &protection.places[place];
             let is_deleted =
-                only_locked && spec.lock.is_none() && spec.location.account == *account;
+                is_attacked && spec.lock.is_none() && spec.location.account == *account;
             is_deleted || !self.is_reachable(place, zones_down)
         });
         let has_key = |key: Option<KeyId>| key.is_none_or(|key| survivors.has_key(key.index()));
@@ -567,7 +567,13 @@ impl Backups {
             let way = way(archive.to, &archive.copies, survivors, &self.place_lost_at)?;
             has_key(archive.key).then_some(way)
         });
-        View { ways: ways.collect(), archive, only_locked }
+        let guard = |(policy, way): (PolicyId, Way)| {
+            let place = &protection.places[way.place.index()];
+            let is_in_reach = is_attacked && place.location.account == *account;
+            let only_locked_for = place.lock.filter(|_| is_in_reach);
+            (policy, Way { only_locked_for, ..way })
+        };
+        View { ways: ways.map(guard).collect(), archive, is_attacked }
     }
 
     /// What is left, if this data set were lost besides those that are.

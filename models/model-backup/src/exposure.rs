@@ -25,7 +25,7 @@
 use model_api::backup::Method;
 use sim_kernel::SimSpan;
 
-use crate::restore::{Question, Stock, View, newest};
+use crate::restore::{Question, Stock, View, Way, newest};
 use crate::runs::Copy;
 use crate::stamp::Stamp;
 
@@ -84,10 +84,10 @@ impl Subject<'_> {
             },
             Some(dwell) => Question {
                 struck_at: at,
-                ready_before: if self.view.only_locked { at } else { read_at },
+                ready_before: if self.view.is_attacked { at } else { read_at },
                 pruned_from: at.plus(dwell),
                 read_at,
-                is_server_left: self.stopped_at.is_none() && !self.view.only_locked,
+                is_server_left: self.stopped_at.is_none() && !self.view.is_attacked,
             },
         }
     }
@@ -154,7 +154,7 @@ impl Subject<'_> {
     /// The last strike for which something that becomes ready at `at` comes too late. A loss in the
     /// content leaves time for it, unless whoever caused it also deletes copies.
     fn seen_from(&self, at: Stamp) -> Stamp {
-        let waits = self.dwell.is_some() && !self.view.only_locked;
+        let waits = self.dwell.is_some() && !self.view.is_attacked;
         if waits { at.minus(self.lead) } else { at }
     }
 
@@ -183,7 +183,7 @@ impl Subject<'_> {
             let is_base = self.stock.protection.policies[policy.index()].method == Method::Base;
             let copies = &self.stock.runs.policies[policy.index()].copies;
             for copy in copies {
-                self.ends_of(copy, way.lag, &mut end);
+                self.ends_of(copy, way, &mut end);
                 if is_base {
                     // It is of use once the archive has passed its end.
                     steps
@@ -201,16 +201,16 @@ impl Subject<'_> {
         ends
     }
 
-    fn ends_of(&self, copy: &Copy, lag: SimSpan, end: &mut impl FnMut(Stamp)) {
-        let ready_at = copy.ready_at.plus(lag);
+    fn ends_of(&self, copy: &Copy, way: &Way, end: &mut impl FnMut(Stamp)) {
+        let ready_at = copy.ready_at.plus(way.lag);
         end(self.seen_from(ready_at));
         end(copy.pruned_at.minus(self.dwell.unwrap_or_default()));
         if self.dwell.is_some() {
             end(copy.taken_at);
         }
         end(copy.expires_at.minus(self.lead));
-        if self.view.only_locked {
-            end(copy.locked_until);
+        if let Some(lock) = way.only_locked_for {
+            end(ready_at.plus(lock));
         }
     }
 }

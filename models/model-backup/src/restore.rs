@@ -36,6 +36,8 @@ pub(crate) struct Way {
     pub(crate) cut: Stamp,
     /// Where they are read.
     pub(crate) place: PlaceId,
+    /// Nothing but the lock of that place kept them from being deleted, for so long each.
+    pub(crate) only_locked_for: Option<SimSpan>,
 }
 
 /// What is left of the copies of one data set.
@@ -45,8 +47,8 @@ pub(crate) struct View {
     pub(crate) ways: Vec<(PolicyId, Way)>,
     /// The archive, if it can be read.
     pub(crate) archive: Option<Way>,
-    /// Copies that are not locked were deleted.
-    pub(crate) only_locked: bool,
+    /// Whoever destroyed the data also deleted what copies could be deleted.
+    pub(crate) is_attacked: bool,
 }
 
 /// The way to copies that were made for `to`: from the place that has them soonest.
@@ -61,7 +63,7 @@ pub(crate) fn way(
     let left = left.filter(|copy| survivors.has_place(copy.to.index()));
     let best = left.min_by_key(|copy| copy.lag)?;
     let cut = if best.to == to { Stamp::MAX } else { lost_at[to.index()] };
-    Some(Way { lag: best.lag, cut, place: best.to })
+    Some(Way { lag: best.lag, cut, place: best.to, only_locked_for: None })
 }
 
 /// What is asked.
@@ -192,7 +194,9 @@ impl<'a> Cursor<'a> {
             && copy.ready_at.plus(self.way.lag) < question.ready_before.min(self.way.cut)
             && copy.pruned_at >= question.pruned_from
             && copy.expires_at >= question.read_at
-            && (!self.view.only_locked || copy.locked_until >= question.struck_at);
+            && self.way.only_locked_for.is_none_or(|lock| {
+                copy.ready_at.plus(self.way.lag).plus(lock) >= question.struck_at
+            });
         if !is_there {
             return None;
         }

@@ -18,6 +18,15 @@ impl FromText for SimSpan {
         if text.chars().all(|letter| letter.is_ascii_digit()) {
             return Err(format!("needs a unit: `{text}s`?"));
         }
+        let (days, text) = days_of(text);
+        if text.is_empty() {
+            let span = Self::from_hours(24).saturating_mul(days);
+            return if span > SPAN_MAX {
+                Err("is longer than 100 years".to_owned())
+            } else {
+                Ok(span)
+            };
+        }
         let duration: jiff::SignedDuration = text.parse().map_err(|error: jiff::Error| {
             let reason = error.to_string();
             reason.rsplit(": ").next().unwrap_or("is no duration").to_owned()
@@ -26,12 +35,27 @@ impl FromText for SimSpan {
             return Err("is negative".to_owned());
         }
         let nanos = u64::try_from(duration.as_nanos()).map_err(|_| "is too long".to_owned())?;
-        let span = Self::from_nanos(nanos);
+        let span =
+            Self::from_hours(24).saturating_mul(days).saturating_add(Self::from_nanos(nanos));
         if span > SPAN_MAX { Err("is longer than 100 years".to_owned()) } else { Ok(span) }
     }
 
     fn schema() -> Json {
         json!({"type": "string", "pattern": "[a-zA-Z]", "examples": ["90s", "500ms", "1h 30m"]})
+    }
+}
+
+/// Whole days at the start, and the rest. Virtual time knows no summer time: a day is 24 hours.
+fn days_of(text: &str) -> (u64, &str) {
+    let none = (0, text);
+    let digits = text.len() - text.trim_start_matches(|letter: char| letter.is_ascii_digit()).len();
+    let Ok(days) = text[..digits].parse() else { return none };
+    let rest = text[digits..].trim_start();
+    let unit =
+        rest.len() - rest.trim_start_matches(|letter: char| letter.is_ascii_alphabetic()).len();
+    match &rest[..unit] {
+        "d" | "day" | "days" => (days, rest[unit..].trim_start()),
+        _ => none,
     }
 }
 
@@ -212,15 +236,23 @@ mod tests {
             ("1h30m", Ok(SimSpan::from_mins(90))),
             ("500ms", Ok(SimSpan::from_millis(500))),
             ("PT1M", Ok(SimSpan::from_secs(60))),
+            ("30d", Ok(SimSpan::from_days(30))),
+            ("1d 12h", Ok(SimSpan::from_hours(36))),
+            ("2 days", Ok(SimSpan::from_hours(48))),
             ("1.5s", Ok(SimSpan::from_millis(1500))),
             ("2 hours", Ok(SimSpan::from_hours(2))),
         ];
         for (text, expected) in cases {
             assert_eq!(SimSpan::from_text(text), expected, "{text}");
         }
-        for (text, part) in
-            [("10", "unit"), ("-5s", "negative"), ("5 parsecs", ""), ("", ""), ("999999999h", "")]
-        {
+        for (text, part) in [
+            ("10", "unit"),
+            ("-5s", "negative"),
+            ("5 parsecs", ""),
+            ("", ""),
+            ("999999999h", ""),
+            ("99999d", "100 years"),
+        ] {
             let error = SimSpan::from_text(text).expect_err(text);
             assert!(error.contains(part), "{text}: {error}");
         }

@@ -115,7 +115,9 @@ impl Campaign<'_> {
         let recorder = ProbeCounter::new(Monitor::new(subjects));
         let (recorder, end) = self.plan.run(self.root_seed, run, recorder);
         let (monitor, hits) = recorder.into_parts();
-        Ok(Run { measures: monitor.finish(end.outcome.at()), end, hits })
+        // A run in which nothing is left to happen still lasts to its horizon.
+        let end_at = if end.outcome.is_complete() { self.plan.horizon() } else { end.outcome.at() };
+        Ok(Run { measures: monitor.finish(end_at), end, hits })
     }
 
     /// Makes a run twice, one with a full journal, and compares event by event: recording must not

@@ -45,8 +45,8 @@ pub(crate) fn exposures(campaign: &Campaign<'_>, measures: &[RunMeasures]) -> Ve
     if protection.data_sets.is_empty() {
         return Vec::new();
     }
-    let (curves, end) = campaign.plan.run(campaign.root_seed, 0, Curves::default());
-    let end_ns = end.outcome.at().as_nanos();
+    let (curves, _) = campaign.plan.run(campaign.root_seed, 0, Curves::default());
+    let end_ns = campaign.plan.horizon().as_nanos();
     let mut exposures = Vec::new();
     for (idx, spec) in protection.data_sets.iter().enumerate() {
         for class in DisasterClass::ALL {

@@ -84,23 +84,21 @@ impl Backups {
     {
         let now = Stamp::of(ctx.now());
         let work = self.work(data_set.index(), disaster, dwell);
+        let is_logical = matches!(disaster, Disaster::Logical | Disaster::Ransomware);
         let stopped_at = self.sets[data_set.index()].stopped_at;
-        let loss = Loss {
+        self.sets[data_set.index()].loss = Some(Loss {
             disaster,
             struck_at: now,
             discovered_at: None,
-            written_until: stopped_at,
+            // What is spoilt is still written to until people know.
+            written_until: stopped_at.or((!is_logical).then_some(now)),
             is_server_left: false,
             work,
             ready_at: None,
             reads_at: None,
             found: None,
             is_final: false,
-        };
-        let is_logical = loss.is_logical();
-        let written_until = (!is_logical).then_some(stopped_at.unwrap_or(now));
-        self.sets[data_set.index()].loss =
-            Some(Loss { written_until: written_until.or(stopped_at), ..loss });
+        });
         let class = class_of(disaster);
         ctx.observe(|| Observation::Backup(BackupFact::Struck { data_set, class }));
         ctx.schedule_in(work.detect, PRIORITY, BackupEvent::LossDiscovered(data_set));

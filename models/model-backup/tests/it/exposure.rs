@@ -215,6 +215,7 @@ fn nobody_looking_changes_nothing_and_costs_no_event() {
         backups: model_backup::Backups::new(&world, Streams::new(1, 0)),
         asked: vec![None],
         notices: Vec::new(),
+        policy_count: 1,
     };
     let mut simulation = Simulation::new(town, NoRecorder, Limits::default());
     simulation.apply(|town, ctx| town.backups.begin(ctx));

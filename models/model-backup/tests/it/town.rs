@@ -54,6 +54,7 @@ pub(crate) struct Town {
     /// What the strike was to cost each data set; `None` where it does not strike.
     pub(crate) asked: Vec<Option<Cost>>,
     pub(crate) notices: Vec<BackupNotice>,
+    pub(crate) policy_count: u32,
 }
 
 impl Model for Town {
@@ -82,7 +83,10 @@ impl Town {
         match deed {
             Deed::ZoneDown(zone, is_down) => backups.set_zone_down(ZoneId(zone), is_down, ctx),
             Deed::Policy(policy, how) => {
-                backups.set_policy_fault(PolicyId(policy), how.map(breakage), ctx);
+                // 60 is a multiple of every number of policies that a random platform has.
+                if let Some(policy) = policy.checked_rem(self.policy_count) {
+                    backups.set_policy_fault(PolicyId(policy), how.map(breakage), ctx);
+                }
             }
             Deed::Archive(data_set, how) => {
                 backups.set_archive_fault(DataSetId(data_set), how.map(breakage), ctx);
@@ -178,6 +182,7 @@ pub(crate) fn run(
         backups: Backups::new(blueprint, streams),
         asked: vec![None; blueprint.protection.data_sets.len()],
         notices: Vec::new(),
+        policy_count: u32::try_from(blueprint.protection.policies.len()).expect("few"),
     };
     let mut simulation = Simulation::new(town, Facts::default(), Limits::default());
     simulation.apply(|town, ctx| town.backups.begin(ctx));
@@ -359,6 +364,7 @@ pub(crate) fn any_deeds(within_hours: u64) -> impl Strategy<Value = Vec<(SimTime
         (1_u32..3, any::<bool>()).prop_map(|(zone, is_down)| Deed::ZoneDown(zone, is_down)),
         (0_u32..2, how.clone()).prop_map(|(data_set, how)| Deed::Archive(data_set, how)),
         (0_u32..2, any::<bool>()).prop_map(|(data_set, on)| Deed::Writing(data_set, on)),
+        (0_u32..60, how).prop_map(|(policy, how)| Deed::Policy(policy, how)),
         (0_u32..2).prop_map(Deed::PlaceLost),
         (0_u32..2).prop_map(Deed::KeyLost),
     ];
