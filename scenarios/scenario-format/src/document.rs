@@ -21,7 +21,11 @@ pub use backup::{
     RecoverySpec, StepSpec,
 };
 pub use fault::{
-    AccountLossSpec, ArchiveBrokenSpec, BackupTargetLossSpec, BackupsBrokenSpec, BadRolloutSpec, ConditionSpec, DrainSpec, EmptySpec, EndpointsBelowSpec, FaultSpec, KeyLossSpec, LeaderKillSpec, LoadSpikeSpec, LogicalLossSpec, MemberLossSpec, NodeCrashSpec, NodesSpec, PlainFaultSpec, PodCrashSpec, RegionLossSpec, RegistryOutageSpec, RolloutSpec, ScaleSpec, StartKeys, WebhookOutageSpec, WindowSpec, ZoneFaultSpec,
+    AccountLossSpec, ArchiveBrokenSpec, BackupTargetLossSpec, BackupsBrokenSpec, BadRolloutSpec,
+    ConditionSpec, DrainSpec, EmptySpec, EndpointsBelowSpec, FaultSpec, KeyLossSpec,
+    LeaderKillSpec, LoadSpikeSpec, LogicalLossSpec, MemberLossSpec, NodeCrashSpec, NodesSpec,
+    PlainFaultSpec, PodCrashSpec, RegionLossSpec, RegistryOutageSpec, RolloutSpec, ScaleSpec,
+    StartKeys, WebhookOutageSpec, WindowSpec, ZoneFaultSpec,
 };
 pub use load::{DatabaseSpec, LoadPointSpec, LoadSpec, ServiceSpec};
 pub use parameters::{ParametersSpec, RangeSpec};

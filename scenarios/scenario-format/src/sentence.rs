@@ -316,13 +316,11 @@ impl<'a> Parser<'a> {
             return Err(error(first.span, message));
         }
         let mut name = Spanned { value: first.text.to_owned(), span: first.span };
-        while first.kind == TokenKind::Word {
-            let Some(next) = self.tokens.peek().copied().filter(|it| it.kind == TokenKind::Word)
-            else {
-                break;
-            };
-            self.tokens.next();
-            name.value = format!("{} {}", name.value, next.text);
+        if first.kind == TokenKind::Word {
+            while let Some(next) = self.tokens.peek().copied().filter(|it| it.kind == first.kind) {
+                self.tokens.next();
+                name.value = format!("{} {}", name.value, next.text);
+            }
         }
         self.symbol(")")?;
         Ok(name)

@@ -31,9 +31,7 @@ impl Resolver<'_> {
             FaultSpec::NodeUpgrade(nodes) => {
                 Action::NodeUpgrade(self.node_work(spec.kind(), nodes)?)
             }
-            FaultSpec::DeleteNode(nodes) => {
-                Action::DeleteNodes(self.nodes_of(spec.kind(), nodes)?)
-            }
+            FaultSpec::DeleteNode(nodes) => Action::DeleteNodes(self.nodes_of(spec.kind(), nodes)?),
             FaultSpec::OutOfServiceTaint(nodes) => {
                 Action::OutOfServiceTaint(self.nodes_of(spec.kind(), nodes)?)
             }
