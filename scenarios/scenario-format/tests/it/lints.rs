@@ -260,7 +260,7 @@ spec:
       containers: [{name: cilium, image: 'quay.io/cilium/cilium:1', resources: {requests: {cpu: 1m, memory: 1Mi}}}]
 ";
     let files = web("  load: [{service: '*', rate: 1}]\n");
-    let files = files.with("m.yaml", &format!("{WEB}---\n{text}---\n{GUARD}"));
+    let files = files.with("m.yaml", format!("{WEB}---\n{text}---\n{GUARD}"));
     let loaded = load_all(&files, &["m.yaml"], &[]);
     let circle = loaded.diagnostics.iter().find(|it| it.code.as_str() == "W0141");
     let circle = circle.expect("the engine needs the network, and the network the engine");
