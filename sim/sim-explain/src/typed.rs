@@ -32,7 +32,7 @@ impl FromStr for Past {
 
 fn span(text: &str) -> Result<SimSpan, String> {
     SimSpan::from_text(text)
-        .map_err(|error| format!("{text:?} {error}; expected a length of time such as 90s or 8d"))
+        .map_err(|error| format!("{text:?} {error}; expected a length of time such as 90s or 192h"))
 }
 
 impl FromStr for Reading {
@@ -104,7 +104,7 @@ impl FromStr for Usage {
     }
 }
 
-/// A length of time: `8d`.
+/// A length of time: `192h`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Length(SimSpan);
 
@@ -116,7 +116,7 @@ impl FromStr for Length {
         const MOST: SimSpan = SimSpan::from_days(100);
         let span = span(text)?;
         if span.is_zero() || span > MOST {
-            return Err(format!("{text:?} must be more than nothing and at most 100d"));
+            return Err(format!("{text:?} must be more than nothing and at most 2400h"));
         }
         Ok(Self(span))
     }
@@ -153,7 +153,7 @@ mod tests {
         let usage: Usage = "cpu=1, memory=1Ki".parse().expect("both are quantities");
         assert_eq!((usage.cpu_millis, usage.memory_bytes), (1000, 1024));
         assert!("disk=1".parse::<Usage>().is_err());
-        assert!("0s".parse::<Length>().is_err() && "8d".parse::<Length>().is_ok());
+        assert!("0s".parse::<Length>().is_err() && "192h".parse::<Length>().is_ok());
         let count: PodCount = "shop/web=3".parse().expect("a name and a number");
         assert_eq!((count.workload.as_str(), count.count), ("shop/web", 3));
     }

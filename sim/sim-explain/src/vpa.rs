@@ -205,7 +205,7 @@ impl Reader<'_> {
         let span = value.and_then(Node::text).and_then(|text| SimSpan::from_text(text).ok());
         if span.is_none() {
             let at = value.map_or(node.span, |value| value.span);
-            let message = format!("`{name}` of a sample is a length of time such as 90s or 8d");
+            let message = format!("`{name}` of a sample is a length of time such as 90s or 192h");
             self.diagnostics.push(Diagnostic::new(Code::E0014, at, message));
         }
         span

@@ -171,7 +171,7 @@ pub(crate) struct Vpa {
     pub(crate) usage: Option<Usage>,
 
     /// How long that was seen.
-    #[arg(long = "for", value_name = "SPAN", default_value = "8d")]
+    #[arg(long = "for", value_name = "SPAN", default_value = "192h")]
     pub(crate) length: Length,
 
     /// A file of samples: containers with `name`, `usage` (`from`, `until`, `every`, `cpu`,

@@ -56,9 +56,9 @@ impl Files for Texts {
         let text = match path {
             "all.yaml" => MANIFESTS,
             "samples.yaml" => {
-                "- name: web\n  usage: [{from: 0s, until: 8d, every: 1m, cpu: 100m, memory: 200Mi}]\n"
+                "- name: web\n  usage: [{from: 0s, until: 192h, every: 1m, cpu: 100m, memory: 200Mi}]\n"
             }
-            "wrong.yaml" => "- name: web\n  usage: [{from: soon, until: 8d, every: 1m}]\n",
+            "wrong.yaml" => "- name: web\n  usage: [{from: soon, until: 192h, every: 1m}]\n",
             _ => return Err(ReadError::Missing),
         };
         Ok(vec![RawFile { name: path.to_owned(), bytes: text.as_bytes().to_vec() }])
