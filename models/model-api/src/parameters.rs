@@ -55,6 +55,12 @@ pub struct Parameters {
     /// From a container's start until it can answer its probe, least and most, when nothing says
     /// otherwise. **Assumption.**
     pub app_start: Range,
+    /// From a change of a container until the kubelet sees it, least and most: 0 to 1 s, the period of
+    /// its relisting (pkg/kubelet/pleg/generic.go).
+    pub kubelet_relist: Range,
+    /// From the last exit of a terminating pod's containers until its object is gone, least and most:
+    /// 1 to 2 s. **Assumption.**
+    pub pod_clear: Range,
     /// Attach and mount of a volume, least and most: 2 to 15 s. **Assumption.**
     pub volume_attach: Range,
     /// From power to a kubelet that posts Ready, least and most. **Assumption.**
@@ -124,6 +130,8 @@ impl Default for Parameters {
             image_pull: Range::millis(2000, 8000),
             container_stop: Range::millis(100, 2000),
             app_start: Range::millis(1000, 3000),
+            kubelet_relist: Range::millis(0, 1000),
+            pod_clear: Range::millis(1000, 2000),
             volume_attach: Range::millis(2000, 15_000),
             node_boot: Range::millis(60_000, 180_000),
             crash_loop_initial: SimSpan::from_secs(10),

@@ -18,13 +18,13 @@
 //!
 //! # Modelled
 //! Leases and their silence in closed form, the monitor's passes, taints, evictions, workloads that
-//! keep their pods and move them to new templates, drains, the scheduling queue, image pulls one at a time a node, volumes bound to zones,
+//! keep their pods and move them to new templates, drains, the scheduling queue, preemption, image pulls one at a time a node, volumes bound to zones,
 //! horizontal autoscalers by CPU, start, readiness and crash loops of pods, endpoints as proxies know them, disruption budgets,
 //! etcd's quorum and elections, leaders of the controller manager and the scheduler; kubelets that
 //! hang on a lost API server, webhooks that fail closed, registries that do not answer, volumes that
 //! a silent node holds (each in the module of its noun).
 //! # Not modelled
-//! Preemption, node pressure. Autoscalers by
+//! Preemption by daemons, node pressure. Autoscalers by
 //! memory, by metrics of pods, objects or from outside.
 //! Watchers other than kubelets that hang on a lost API server. A slow or overloaded API. etcd's
 //! data being lost and restored. Upgrades of the control plane and version skew. Liveness probes
@@ -40,6 +40,7 @@
 
 mod admission;
 mod autoscaling;
+mod catch_up;
 mod connections;
 mod control_plane;
 mod drains;
@@ -48,6 +49,7 @@ mod images;
 mod kubelet;
 mod nodes;
 mod pod;
+mod preemption;
 mod queue;
 mod rollouts;
 mod routing;
@@ -63,7 +65,7 @@ use model_api::{
 };
 use sim_kernel::{Context, Draw, EntityKey, EventId, Purpose, Recorder, SimSpan, Streams};
 
-pub use autoscaling::ServiceWork;
+pub use autoscaling::{AutoscalerStatus, ServiceWork};
 pub use control_plane::Component;
 pub use drains::{AfterDrain, DrainId, DrainSpec};
 pub use pod::{PodPhase, PodView};

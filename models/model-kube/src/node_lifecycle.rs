@@ -3,11 +3,10 @@
 //! # Modelled
 //! The monitor pass of kube-controller-manager's node lifecycle controller: grace period against
 //! the controller's own clock, zone states, master disruption, the token bucket of each zone with
-//! its swaps, and the queue of nodes that wait for their `NoExecute` taint.
+//! its swaps, and the queue of nodes that wait for their `NoExecute` taint. In time also the token
+//! that is spent on a node whose new status the tainter's cache does not show yet.
 //! # Not modelled
-//! The two races inside one controller (a node tainted while the pass that would stop it still
-//! runs; a token spent on a node whose status the tainter's cache does not show yet): seen in about
-//! one zone loss of twenty. Nodes labelled `node.kubernetes.io/exclude-disruption`.
+//! A node tainted while the pass that would stop it still runs. Nodes labelled `node.kubernetes.io/exclude-disruption`.
 //! # Defaults and their sources
 //! `pkg/controller/nodelifecycle/node_lifecycle_controller.go` and
 //! `pkg/controller/nodelifecycle/scheduler/rate_limited_queue.go`, Kubernetes 1.36; the values are
@@ -303,12 +302,19 @@ pub struct MonitorPasses {
 }
 
 impl MonitorPasses {
-    /// Simplified: every pass takes 10 ms, however many nodes there are.
+    /// Simplified: every pass takes 10 ms, however many nodes there are, unless
+    /// [`Self::taking`] says otherwise.
     pub const PASS_LENGTH: SimSpan = SimSpan::from_millis(10);
 
     /// Passes of a leader that starts at `first_at`.
     pub fn new(first_at: SimTime, pause: SimSpan) -> Self {
         Self { first_at, period: pause + Self::PASS_LENGTH }
+    }
+
+    /// The same passes, each of which takes that long.
+    #[must_use]
+    pub fn taking(self, length: SimSpan) -> Self {
+        Self { period: self.period.saturating_sub(Self::PASS_LENGTH) + length, ..self }
     }
 
     /// The first pass at or after a moment: the one that sees what happened then.

@@ -7,12 +7,13 @@ use sim_kernel::{Context, EntityKey, Purpose, Recorder, SimSpan, SimTime, Stream
 
 use super::tables::Tables;
 use super::{Cluster, Island, KubeEvent, Notice, drawn, priority};
-use crate::etcd;
+use crate::etcd::{self, RaftConfig, Voter};
 use crate::leader_election::{self, ElectionConfig};
 use crate::rare;
 
 const FIRST_LEADER: Purpose = Purpose::new("first leader");
 const ELECTION: Purpose = Purpose::new("etcd election");
+const TICK: Purpose = Purpose::new("etcd tick phase");
 const HEARD: Purpose = Purpose::new("etcd heartbeat phase");
 const API_START: Purpose = Purpose::new("apiserver start");
 const BOOT: Purpose = Purpose::new("member boot");
@@ -84,6 +85,8 @@ pub(super) struct ControlPlane {
     has_quorum: bool,
     was_quorum_lost: bool,
     etcd_leader: Option<usize>,
+    /// Who wins the election that is called.
+    elected: usize,
     is_api_available: bool,
     /// No API server answers, whatever etcd could do.
     is_withheld: bool,
@@ -110,6 +113,7 @@ impl ControlPlane {
             has_quorum: true,
             was_quorum_lost: false,
             etcd_leader: first(EntityKey::of("etcd")),
+            elected: 0,
             is_api_available: true,
             is_withheld: false,
             api_since: SimTime::ZERO,
@@ -278,16 +282,33 @@ impl Cluster {
     {
         self.control_plane.election_count += 1;
         let occurrence = self.control_plane.election_count;
-        let timeout = self.blueprint.parameters.etcd_election_timeout;
+        let config = RaftConfig {
+            tick: ETCD_HEARTBEAT,
+            election_ticks: self.blueprint.parameters.etcd_election_timeout.as_nanos()
+                / ETCD_HEARTBEAT.as_nanos(),
+            ..RaftConfig::default()
+        };
         // All followers heard the same heartbeat, if there was one.
         let heard = self.draw(EntityKey::of("etcd"), HEARD, occurrence);
         let heard = heard.span_between(SimSpan::ZERO, ETCD_HEARTBEAT);
-        let heard = if had_leader { heard } else { SimSpan::ZERO };
-        let timeouts = self.members_on(island).map(|idx| {
-            let draw = self.draw(self.tables.members[idx].key, ELECTION, occurrence);
-            etcd::follower_timeout(timeout, heard, draw)
+        let heard_before = if had_leader { heard } else { SimSpan::ZERO };
+        let members: Vec<usize> = self.members_on(island).collect();
+        let key = |voter: usize| self.tables.members[members[voter]].key;
+        let voters: Vec<Voter> = (0..members.len())
+            .map(|voter| Voter {
+                heard_before,
+                next_tick: self
+                    .draw(key(voter), TICK, occurrence)
+                    .span_between(SimSpan::ZERO, ETCD_HEARTBEAT),
+                has_leader: had_leader,
+            })
+            .collect();
+        let member_count = self.control_plane.members.len();
+        let elected = etcd::elect(&config, &voters, member_count, |voter, nth| {
+            self.draw(key(voter).part(nth), ELECTION, occurrence)
         });
-        let gap = etcd::election_gap(timeouts).expect("a quorum has members");
+        self.control_plane.elected = members[elected.voter];
+        let gap = elected.after;
         self.control_plane.timer =
             ctx.timer_in(gap, priority::CONTROL_PLANE, KubeEvent::EtcdElected);
     }
@@ -298,10 +319,11 @@ impl Cluster {
         R: Recorder<Observation>,
     {
         let island = self.control_plane.island;
-        let key = EntityKey::of("etcd");
         let members: Vec<usize> = self.members_on(island).collect();
-        let draw = self.draw(key, FIRST_LEADER, self.control_plane.election_count);
-        self.control_plane.etcd_leader = draw.pick(&members).copied();
+        let elected = self.control_plane.elected;
+        // Simplified: when the winner has gone meanwhile, another one leads at once.
+        self.control_plane.etcd_leader =
+            members.iter().copied().find(|it| *it == elected).or(members.first().copied());
         if std::mem::take(&mut self.control_plane.was_quorum_lost) {
             ctx.observe(|| Observation::QuorumRegained);
         }

@@ -21,11 +21,6 @@ const REQUEUE: Purpose = Purpose::new("pod worker requeue");
 const STOP: Purpose = Purpose::new("container stop");
 const CLEAR: Purpose = Purpose::new("pod cleared");
 
-/// PLEG relists containers every second (pkg/kubelet/pleg/generic.go).
-const RELIST_PERIOD: SimSpan = SimSpan::from_secs(1);
-/// From the last exit of a container until the kubelet's final DELETE is through: 1 to 2 s.
-const CLEAR_LEAST: SimSpan = SimSpan::from_secs(1);
-const CLEAR_MOST: SimSpan = SimSpan::from_secs(2);
 /// Between TERM and KILL there are 2 s even when preStop used up the grace period
 /// (minimumGracePeriodInSeconds).
 const GRACE_LEAST: SimSpan = SimSpan::from_secs(2);
@@ -50,7 +45,7 @@ impl Cluster {
             let pod = &self.pods[id.index()];
             if !pod.is_stopping {
                 let draw = self.draw(pod.key, RELIST, u64::from(pod.restart_count));
-                let seen_in = draw.span_between(SimSpan::ZERO, RELIST_PERIOD);
+                let seen_in = drawn(draw, self.blueprint.parameters.kubelet_relist);
                 self.set_step(*id, Step::ExitSeen, ctx.now() + seen_in, ctx);
             }
         }
@@ -139,7 +134,7 @@ impl Cluster {
         let app_start = drawn(self.draw(pod.key, APP, occurrence), parameters.app_start);
         let answers_at = started_at + app_start;
         let relist = self.draw(pod.key, RELIST, occurrence);
-        let synced_at = started_at + relist.span_between(SimSpan::ZERO, RELIST_PERIOD);
+        let synced_at = started_at + drawn(relist, parameters.kubelet_relist);
         let ready_at = spec.containers.iter().map(|container| {
             probes::ready_at(container, pod.worker_at, started_at, synced_at, answers_at)
         });
@@ -330,14 +325,6 @@ impl Cluster {
         self.note_readiness(id, ctx);
     }
 
-    pub(super) fn on_status_sync<E, R>(&mut self, id: PodId, ctx: &mut Context<'_, E, R>)
-    where
-        E: Copy + From<KubeEvent>,
-        R: Recorder<Observation>,
-    {
-        self.publish_status(id, UnreadyReason::Probe, ctx);
-    }
-
     /// Gives a pod its deletionTimestamp. What is not bound or finished goes at once; a kubelet in
     /// contact begins to stop the containers; otherwise the pod stays Terminating.
     pub(super) fn delete_pod<E, R>(
@@ -414,7 +401,7 @@ impl Cluster {
         let left = grace.saturating_sub(self.pre_stop(id)).max(GRACE_LEAST);
         let stop = drawn(self.draw(key, STOP, 0), self.blueprint.parameters.container_stop);
         let stop = if runs { stop.min(left) } else { SimSpan::ZERO };
-        let clear = self.draw(key, CLEAR, 0).span_between(CLEAR_LEAST, CLEAR_MOST);
+        let clear = drawn(self.draw(key, CLEAR, 0), self.blueprint.parameters.pod_clear);
         self.end_processes(id, PodPhase::Waiting, ctx);
         self.publish_status(id, UnreadyReason::Terminating, ctx);
         ctx.schedule_in(stop + clear, priority::KUBELET, KubeEvent::PodCleared(id));

@@ -1,7 +1,7 @@
 //! Nodes: power, contact, leases, and what the node lifecycle controller does about silence.
 
 use model_api::kube::{Node, Taint, TaintEffect};
-use model_api::observation::{DeletionReason, UnreadyReason};
+use model_api::observation::DeletionReason;
 use model_api::{Blueprint, NodeId, Observation, Parameters, PodId, ZoneId};
 use sim_kernel::{
     Context, EntityKey, EventId, Purpose, Recorder, SimSpan, SimTime, Streams, Timer,
@@ -21,9 +21,10 @@ use crate::taint_eviction::{OUT_OF_SERVICE, Stay, UNREACHABLE, UNSCHEDULABLE, ta
 const LEASE_PHASE: Purpose = Purpose::new("lease phase");
 const LEASE_PERIOD: Purpose = Purpose::new("lease period");
 const MONITOR_PHASE: Purpose = Purpose::new("node monitor phase");
+const TAINT_PHASE: Purpose = Purpose::new("tainter phase");
+const CACHE: Purpose = Purpose::new("tainter's cache sees status");
 const BOOT: Purpose = Purpose::new("node boot");
 const RESUME: Purpose = Purpose::new("heartbeat resumes");
-const STATUS: Purpose = Purpose::new("status sync");
 const GARBAGE: Purpose = Purpose::new("pod garbage collector phase");
 
 /// Each renewal of a lease comes 0 to 4 % late
@@ -31,8 +32,10 @@ const GARBAGE: Purpose = Purpose::new("pod garbage collector phase");
 const LEASE_JITTER: f64 = 0.04;
 /// The tainting pass runs every 100 ms (nodelifecycle, `nodeEvictionPeriod`).
 const TAINT_PERIOD: SimSpan = SimSpan::from_millis(100);
-/// The kubelet's status manager reconciles every 10 s (pkg/kubelet/status/status_manager.go).
-const STATUS_PERIOD: SimSpan = SimSpan::from_secs(10);
+/// How late the tainter's cache may show a status that the monitor has just written: a node that is
+/// looked at before is dropped until the next pass, and its token is spent. 0 to 10 ms make that
+/// happen in one loss of twenty, as recorded.
+const CACHE_LAG_MOST: SimSpan = SimSpan::from_millis(10);
 /// Periodic things ran long before the start, so their ticks are counted from here, an hour before.
 const LONG_BEFORE: SimSpan = SimSpan::from_hours(1);
 
@@ -60,6 +63,10 @@ pub(super) struct NodeState {
     has_no_execute: bool,
     /// Waits for that taint, or has it: has left the monitor's care until it is ready.
     is_queued: bool,
+    /// From then on the tainter sees that it is not ready.
+    status_seen_at: SimTime,
+    /// How often it was found silent.
+    loss_count: u64,
     is_cordoned: bool,
     is_deleted: bool,
     /// Its kubelet was started and has not posted yet.
@@ -71,7 +78,7 @@ pub(super) struct NodeState {
     boot: Timer,
     resume: Timer,
     boot_count: u64,
-    resume_count: u64,
+    pub(super) resume_count: u64,
     /// The event that lost or restored it last.
     cause: EventId,
     /// When its kubelet has pulled all it was asked to.
@@ -103,6 +110,8 @@ impl NodeState {
                     ready: Ready::True,
                     has_no_execute: false,
                     is_queued: false,
+                    status_seen_at: SimTime::ZERO,
+                    loss_count: 0,
                     is_cordoned: spec.node.unschedulable,
                     is_deleted: false,
                     will_register: false,
@@ -173,6 +182,8 @@ pub(super) struct Monitor {
     /// Passes of the present leader, shifted.
     passes: MonitorPasses,
     pause: SimSpan,
+    pass_length: SimSpan,
+    taint_phase: SimSpan,
     timer: Timer,
     next_at: SimTime,
     taint_timer: Timer,
@@ -185,9 +196,12 @@ impl Monitor {
         let pause = parameters.node_monitor_period;
         let draw = streams.draw(EntityKey::of("kube-controller-manager"), MONITOR_PHASE, 0);
         let phase = draw.span_between(SimSpan::ZERO, pause);
+        let taint = streams.draw(EntityKey::of("kube-controller-manager"), TAINT_PHASE, 0);
         Self {
             passes: MonitorPasses::new(SimTime::ZERO + phase, pause),
             pause,
+            pass_length: MonitorPasses::PASS_LENGTH,
+            taint_phase: taint.span_between(SimSpan::ZERO, TAINT_PERIOD),
             timer: Timer::NONE,
             next_at: SimTime::MAX,
             taint_timer: Timer::NONE,
@@ -314,6 +328,14 @@ impl Cluster {
         self.tell_scheduler_of(node);
         self.retry_unschedulable(ctx);
         self.settle(ctx);
+    }
+
+    /// Lets every pass of the node monitor take that long: a slow API, or nodes of others that the
+    /// same controller looks after. Before the run.
+    pub fn preset_monitor_pass(&mut self, length: SimSpan) {
+        self.monitor.passes = MonitorPasses::new(self.monitor.passes.first_at, self.monitor.pause);
+        self.monitor.passes = self.monitor.passes.taking(length);
+        self.monitor.pass_length = length;
     }
 
     /// Deletes a Node object, as an operator or a cloud controller does with a machine that is no
@@ -492,6 +514,7 @@ impl Cluster {
             let booted_now = node.lease_origin == shifted(ctx.now());
             let is_at_once = booted_now || connection.was_dialed_at(ctx.now());
             self.schedule_heartbeat(id, is_at_once, ctx);
+            self.catch_up_pods(id, ctx);
         } else {
             self.expect_expiry(id, ctx);
         }
@@ -603,20 +626,6 @@ impl Cluster {
             self.retry_unschedulable(ctx);
             self.request_daemon_syncs(ctx);
         }
-        for pod in self.nodes[id.index()].pods.clone() {
-            let state = &self.pods[pod.index()];
-            if state.is_terminating {
-                self.begin_stop(pod, ctx);
-            } else if state.awaits_kubelet {
-                self.begin_start(pod, ctx.now(), ctx);
-            } else if state.is_locally_ready != state.is_ready {
-                ctx.hit(&rare::READINESS_CHANGED_UNSEEN);
-                let occurrence = self.nodes[id.index()].resume_count;
-                let draw = self.draw(state.key, STATUS, occurrence);
-                let span = draw.span_between(SimSpan::ZERO, STATUS_PERIOD);
-                ctx.schedule_in(span, priority::KUBELET, KubeEvent::StatusSync(pod));
-            }
-        }
         self.note_upgraded_node(id, ctx);
     }
 
@@ -672,7 +681,11 @@ impl Cluster {
         let node = &mut self.nodes[id.index()];
         node.ready = Ready::Unknown;
         node.expiry_at = SimTime::MAX;
-        let cause = node.cause;
+        node.loss_count += 1;
+        let (cause, occurrence) = (node.cause, node.loss_count);
+        let lag = self.draw(self.tables.node_keys[id.index()], CACHE, occurrence);
+        self.nodes[id.index()].status_seen_at =
+            ctx.now() + lag.span_between(SimSpan::ZERO, CACHE_LAG_MOST);
         self.tell_scheduler_of(id);
         ctx.observe_because(cause, || Observation::NodeBecameNotReady { node: id });
         self.notify(Notice::NodeDetected(id));
@@ -686,7 +699,7 @@ impl Cluster {
                 ctx.hit(&rare::NODE_CLIENT_THROTTLED);
                 ctx.schedule_at(at, priority::CONTROLLER, KubeEvent::MarkPodDue(pod));
             } else {
-                self.set_ready(pod, false, UnreadyReason::NodeNotReady, &mut ctx);
+                self.mark_pod_unready(pod, &mut ctx);
             }
         }
     }
@@ -698,7 +711,7 @@ impl Cluster {
     {
         let node = self.pods[pod.index()].node;
         if node.is_some_and(|node| self.nodes[node.index()].ready != Ready::True) {
-            self.set_ready(pod, false, UnreadyReason::NodeNotReady, ctx);
+            self.mark_pod_unready(pod, ctx);
         }
     }
 
@@ -777,8 +790,7 @@ impl Cluster {
         R: Recorder<Observation>,
     {
         let Some(due) = self.evictor.next_due(ctx.now()) else { return };
-        let phase = SimSpan::from_nanos(self.monitor.passes.first_at.as_nanos());
-        let at = due.next_tick(TAINT_PERIOD, phase);
+        let at = due.next_tick(TAINT_PERIOD, self.monitor.taint_phase);
         if ctx.is_pending(self.monitor.taint_timer) && self.monitor.taint_at <= at {
             return;
         }
@@ -798,6 +810,14 @@ impl Cluster {
             // A node that recovered is dropped; its token is spent.
             if node.ready == Ready::True {
                 ctx.hit(&rare::NODE_BACK_BEFORE_TAINT);
+                continue;
+            }
+            // So is one that seems to have: the next pass finds it again.
+            if ctx.now() < node.status_seen_at {
+                ctx.hit(&rare::NODE_TAINTED_TOO_EARLY);
+                node.is_queued = false;
+                let at = self.monitor.pass_at_or_after(ctx.now());
+                self.request_pass(at, ctx);
                 continue;
             }
             node.has_no_execute = true;
@@ -864,7 +884,8 @@ impl Cluster {
         let now = ctx.now();
         ctx.cancel(self.monitor.timer);
         ctx.cancel(self.monitor.taint_timer);
-        self.monitor.passes = MonitorPasses::new(shifted(now), self.monitor.pause);
+        let passes = MonitorPasses::new(shifted(now), self.monitor.pause);
+        self.monitor.passes = passes.taking(self.monitor.pass_length);
         self.monitor.client = ClientLimiter::of_controller();
         self.evictor.reset();
         for idx in 0..self.nodes.len() {
@@ -962,26 +983,6 @@ impl Cluster {
     {
         for idx in 0..self.nodes.len() {
             self.refresh_contact(NodeId::from_index(idx), ctx);
-        }
-    }
-
-    /// The API answers again: kubelets in contact report what changed meanwhile.
-    pub(super) fn catch_up_kubelets<E, R>(&mut self, ctx: &mut Context<'_, E, R>)
-    where
-        E: Copy + From<KubeEvent>,
-        R: Recorder<Observation>,
-    {
-        for idx in 0..self.nodes.len() {
-            let node = &self.nodes[idx];
-            let differs = |pod: &PodId| {
-                let pod = &self.pods[pod.index()];
-                let differs = pod.is_locally_ready != pod.is_ready;
-                pod.is_terminating || pod.awaits_kubelet || differs
-            };
-            let is_behind = node.ready != Ready::True || node.pods.iter().any(differs);
-            if node.has_contact && is_behind {
-                self.schedule_heartbeat(NodeId::from_index(idx), false, ctx);
-            }
         }
     }
 

@@ -39,6 +39,8 @@ pub struct PodView {
     pub ordinal: u32,
     /// Its node, once bound.
     pub node: Option<NodeId>,
+    /// The node that others were preempted on to make room for it, while it waits.
+    pub nominated_node: Option<NodeId>,
     /// The zone of its node.
     pub zone: Option<ZoneId>,
     /// Where it is in its life.
@@ -102,6 +104,8 @@ pub(super) struct PodState {
     pub(super) node: Option<NodeId>,
     /// The only node it may go to: daemons.
     pub(super) pinned: Option<NodeId>,
+    /// `status.nominatedNodeName`: where others were preempted for it.
+    pub(super) nominated: Option<NodeId>,
     pub(super) phase: PodPhase,
     /// The application answers whoever reaches it.
     pub(super) answers: bool,
@@ -154,6 +158,7 @@ impl PodState {
             key,
             node: None,
             pinned: None,
+            nominated: None,
             phase: PodPhase::Pending,
             answers: false,
             is_locally_ready: false,
@@ -209,6 +214,7 @@ impl Cluster {
             template: pod.template,
             ordinal: pod.ordinal,
             node: pod.node,
+            nominated_node: pod.nominated,
             zone: pod.node.map(|node| self.blueprint.nodes[node.index()].zone),
             phase: pod.phase,
             answers: pod.answers,

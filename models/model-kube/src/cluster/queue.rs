@@ -10,7 +10,7 @@ use super::pod::{PodPhase, PodState};
 use super::{Cluster, KubeEvent, Notice, drawn, priority};
 use crate::client_limit::ClientLimiter;
 use crate::rare;
-use crate::scheduling::{Placement, SchedulerCache};
+use crate::scheduling::{Attempt, Diagnosis, Placement, SchedulerCache, VolumesId};
 
 const PLACEMENT: Purpose = Purpose::new("placement among equals");
 const QUEUE: Purpose = Purpose::new("scheduler sees pod");
@@ -32,7 +32,7 @@ pub(super) struct Queue {
     arrival_count: u64,
     timer: Timer,
     due_at: SimTime,
-    client: ClientLimiter,
+    pub(super) client: ClientLimiter,
 }
 
 impl Queue {
@@ -188,70 +188,102 @@ impl Cluster {
     {
         let pinned = self.pods[id.index()].pinned;
         let cause = self.pods[id.index()].cause;
-        let workload = self.pods[id.index()].workload;
         match self.find_node(id, pinned) {
-            Ok(node) => {
-                self.assume(id, node);
-                let bound_at = self.queue.client.reserve(ctx.now());
-                if bound_at > ctx.now() {
-                    ctx.hit(&rare::BINDING_THROTTLED);
-                }
-                let mut ctx = ctx.because(cause);
-                ctx.observe(|| Observation::PodBound { pod: id, workload, node });
-                self.notify(Notice::PodBound(id));
-                self.begin_start(id, bound_at, &mut ctx);
-                self.begin_eviction(id, &mut ctx);
-            }
-            Err(reason) => {
-                ctx.hit(&rare::UNSCHEDULABLE);
-                if matches!(
-                    reason,
-                    UnschedulableReason::VolumeBinding | UnschedulableReason::VolumeZone
-                ) {
-                    ctx.hit(&rare::VOLUME_HELD_POD);
-                }
-                let now = ctx.now();
-                let pod = &mut self.pods[id.index()];
-                let doublings = pod.attempt_count.min(8);
-                let backoff = (BACKOFF_LEAST * (1 << doublings)).min(BACKOFF_MOST);
-                if backoff == BACKOFF_MOST {
-                    ctx.hit(&rare::BACKOFF_REACHED_ITS_END);
-                }
-                pod.attempt_count += 1;
-                pod.retry_at = now + backoff;
-                self.queue.push_unschedulable(id, pod);
-                if !std::mem::replace(&mut pod.was_refused, true) {
-                    ctx.observe_because(cause, || Observation::PodBecameUnschedulable {
-                        pod: id,
-                        workload,
-                        reason,
-                    });
-                    self.notify(Notice::PodUnschedulable(id));
+            Ok(node) => self.bind(id, node, &mut ctx.because(cause)),
+            Err(diagnosis) => {
+                self.put_back(id, diagnosis.main_reason(), &mut ctx.because(cause));
+                if diagnosis.may_preempt {
+                    self.preempt_for(id, &mut ctx.because(cause));
                 }
             }
         }
     }
 
-    /// The node for a pod: its own one for a daemon's, else what the scheduler finds.
-    fn find_node(
+    fn bind<E, R>(&mut self, id: PodId, node: NodeId, ctx: &mut Context<'_, E, R>)
+    where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        let workload = self.pods[id.index()].workload;
+        self.assume(id, node);
+        let bound_at = self.queue.client.reserve(ctx.now());
+        if bound_at > ctx.now() {
+            ctx.hit(&rare::BINDING_THROTTLED);
+        }
+        ctx.observe(|| Observation::PodBound { pod: id, workload, node });
+        self.notify(Notice::PodBound(id));
+        self.begin_start(id, bound_at, ctx);
+        self.queue.cache.set_started(id, self.pods[id.index()].worker_at);
+        self.begin_eviction(id, ctx);
+    }
+
+    /// A pod that fits nowhere waits until something changes, for its back-off at least.
+    fn put_back<E, R>(
         &mut self,
         id: PodId,
-        pinned: Option<NodeId>,
-    ) -> Result<NodeId, UnschedulableReason> {
+        reason: UnschedulableReason,
+        ctx: &mut Context<'_, E, R>,
+    ) where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        ctx.hit(&rare::UNSCHEDULABLE);
+        if matches!(reason, UnschedulableReason::VolumeBinding | UnschedulableReason::VolumeZone) {
+            ctx.hit(&rare::VOLUME_HELD_POD);
+        }
+        let now = ctx.now();
+        let pod = &mut self.pods[id.index()];
+        let doublings = pod.attempt_count.min(8);
+        let backoff = (BACKOFF_LEAST * (1 << doublings)).min(BACKOFF_MOST);
+        if backoff == BACKOFF_MOST {
+            ctx.hit(&rare::BACKOFF_REACHED_ITS_END);
+        }
+        pod.attempt_count += 1;
+        pod.retry_at = now + backoff;
+        self.queue.push_unschedulable(id, pod);
+        let workload = pod.workload;
+        if !std::mem::replace(&mut pod.was_refused, true) {
+            ctx.observe(|| Observation::PodBecameUnschedulable { pod: id, workload, reason });
+            self.notify(Notice::PodUnschedulable(id));
+        }
+    }
+
+    /// A pod as the scheduler tries it.
+    pub(super) fn attempt_of(&mut self, id: PodId) -> Attempt {
         let pod = &self.pods[id.index()];
-        let (workload, ordinal) = (pod.workload, pod.ordinal);
+        let (workload, nominated_node) = (pod.workload, pod.nominated);
         let shape = self.tables.template_of(pod).shape;
-        let draw = self.draw(pod.key, PLACEMENT, u64::from(pod.attempt_count));
-        let zone = self.workloads[workload.index()].volume_zone(ordinal);
-        let zone = zone.map(|zone| self.blueprint.zones[zone.index()].name.as_str());
+        let zone = self.workloads[workload.index()].volume_zone(pod.ordinal);
+        let blueprint = &self.blueprint;
+        let zone = zone.map(|zone| blueprint.zones[zone.index()].name.as_str());
+        let cache = &mut self.queue.cache;
+        Attempt {
+            volumes: zone.map_or(VolumesId::NONE, |zone| cache.volumes_in_zone(zone)),
+            pod: Some(id),
+            nominated_node,
+            ..Attempt::new(shape)
+        }
+    }
+
+    /// The node for a pod: its own one for a daemon's, else what the scheduler finds.
+    fn find_node(&mut self, id: PodId, pinned: Option<NodeId>) -> Result<NodeId, Diagnosis> {
+        let attempt = self.attempt_of(id);
         if let Some(node) = pinned {
             let known = !self.nodes[node.index()].is_deleted();
-            let fits = known && self.queue.cache.check(shape, zone, node).is_ok();
-            return if fits { Ok(node) } else { Err(UnschedulableReason::NodeAffinity) };
+            return match self.queue.cache.check_attempt(attempt, node) {
+                Ok(()) if known => Ok(node),
+                _ => Err(Diagnosis {
+                    refused_counts: vec![(UnschedulableReason::NodeAffinity, 1)],
+                    // Simplified: daemons preempt nobody.
+                    may_preempt: false,
+                }),
+            };
         }
-        match self.queue.cache.schedule(shape, zone, |count| draw.index(count)) {
+        let pod = &self.pods[id.index()];
+        let draw = self.draw(pod.key, PLACEMENT, u64::from(pod.attempt_count));
+        match self.queue.cache.attempt(attempt, |count| draw.index(count)) {
             Placement::Node(node) => Ok(node),
-            Placement::Unschedulable(diagnosis) => Err(diagnosis.main_reason()),
+            Placement::Unschedulable(diagnosis) => Err(diagnosis),
         }
     }
 
@@ -264,6 +296,7 @@ impl Cluster {
         let table = self.tables.template_of(pod);
         self.queue.cache.add_pod(id, table.shape, node);
         self.nodes[node.index()].pods.push(id);
+        self.pods[id.index()].nominated = None;
         if table.has_zonal_claims {
             let zone = self.blueprint.nodes[node.index()].zone;
             self.workloads[workload.index()].set_volume_zone(ordinal, zone);

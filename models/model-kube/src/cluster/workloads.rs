@@ -430,6 +430,25 @@ impl Cluster {
         }
     }
 
+    /// Creates one more bare pod of a workload of that kind, as somebody's `kubectl create` does.
+    pub fn create_bare_pod<E, R>(
+        &mut self,
+        workload: WorkloadId,
+        ctx: &mut Context<'_, E, R>,
+    ) -> PodId
+    where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        let state = &self.workloads[workload.index()];
+        let (template, ordinal) = (state.template, state.created_count);
+        let order = PodOrder { template, ordinal, pinned: None };
+        let pod = self.new_pod(workload, order, ctx.now(), ctx.cause());
+        self.on_pod_create_due(pod, ctx);
+        self.settle(ctx);
+        pod
+    }
+
     /// Creates pods in batches of 1, 2, 4, ... (`slowStartBatch`): each batch waits for the answers
     /// to the one before, and each request for the limit of the controller's client.
     pub(super) fn create_pods<E, R>(

@@ -167,7 +167,17 @@ impl SchedulerCache {
         node: NodeId,
     ) -> Result<(), Rejection> {
         let volumes = zone.map_or(VolumesId::NONE, |zone| self.volumes_in_zone(zone));
-        let attempt = Attempt { volumes, ..Attempt::new(shape) };
+        self.check_attempt(Attempt { volumes, ..Attempt::new(shape) }, node)
+    }
+
+    /// The same for a pod with a past.
+    ///
+    /// # Errors
+    /// The first filter that refuses it.
+    ///
+    /// # Panics
+    /// When the node is unknown.
+    pub fn check_attempt(&mut self, attempt: Attempt, node: NodeId) -> Result<(), Rejection> {
         let catalog = Arc::clone(&self.catalog);
         let mut query = Query::new(self, &catalog, attempt);
         query.pre_filter()?;

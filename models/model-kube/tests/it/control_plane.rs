@@ -68,7 +68,8 @@ fn a_killed_leader_holds_its_lease_until_it_runs_out() {
 #[test]
 fn without_a_scheduler_pods_wait() {
     insta::assert_snapshot!(timeline("at 100 kill scheduler\nat 101 scale web 7", 200), @r"
-    101.09 web#6 (6) created
+    101.05 ReplicaSetScaled { workload: WorkloadId(0), revision: 0, replicas: 7 }
+    101.14 web#6 (6) created
     122.87 web#6 (6) bound to b-2
     126.77 web#6 (6) has images
     126.90 web#6 (6) started
@@ -84,7 +85,7 @@ fn without_etcd_s_leader_nothing_is_written_for_a_second_or_two() {
         let lost = run.times(|it| *it == Observation::ApiLost);
         let back = run.times(|it| *it == Observation::ApiRegained);
         assert_eq!(lost, [100.0]);
-        assert!((100.9..102.0).contains(&back[0]), "seed {seed}: {back:?}");
+        assert!((100.8..102.1).contains(&back[0]), "seed {seed}: {back:?}");
     }
 }
 
@@ -105,24 +106,24 @@ fn while_the_api_is_away_what_runs_goes_on_and_nothing_is_replaced() {
      962.43 a-1 NotReady
      962.43 web#0 (0) not Ready: NodeNotReady
      962.43 a-2 NotReady
-     962.43 a-0 tainted
+     962.44 a-0 tainted
      963.44 service web: 4 routed, 4 live
-     972.43 a-1 tainted
-     982.43 a-2 tainted
-    1262.43 web#4 (4) deleted: Taint
-    1262.50 web#6 (6) created
-    1262.58 web#6 (6) bound to c-2
-    1270.41 web#6 (6) has images
-    1270.53 web#6 (6) started
-    1272.43 web#0 (0) deleted: Taint
-    1272.46 web#7 (7) created
-    1272.49 web#7 (7) bound to b-2
-    1276.11 web#7 (7) has images
-    1276.24 web#7 (7) started
-    1276.44 web#6 (6) Ready
-    1277.18 service web: 5 routed, 5 live
-    1281.60 web#7 (7) Ready
-    1281.84 service web: 6 routed, 6 live
+     972.44 a-1 tainted
+     982.44 a-2 tainted
+    1262.44 web#4 (4) deleted: Taint
+    1262.52 web#6 (6) created
+    1262.60 web#6 (6) bound to c-2
+    1270.42 web#6 (6) has images
+    1270.55 web#6 (6) started
+    1272.44 web#0 (0) deleted: Taint
+    1272.47 web#7 (7) created
+    1272.51 web#7 (7) bound to b-2
+    1276.13 web#7 (7) has images
+    1276.25 web#7 (7) started
+    1276.46 web#6 (6) Ready
+    1277.20 service web: 5 routed, 5 live
+    1281.62 web#7 (7) Ready
+    1281.86 service web: 6 routed, 6 live
     ");
 }
 
@@ -130,46 +131,47 @@ fn while_the_api_is_away_what_runs_goes_on_and_nothing_is_replaced() {
 fn a_silent_registry_keeps_pods_from_nodes_that_lack_the_image() {
     let script = "at 100 registries down\nat 101 scale web 12\nat 400 registries up";
     insta::assert_snapshot!(timeline(script, 900), @r"
-    101.09 web#6 (6) created
-    101.09 web#7 (7) created
-    101.09 web#8 (8) created
-    101.09 web#9 (9) created
-    101.09 web#10 (10) created
-    101.09 web#11 (11) created
-    101.11 web#10 (10) bound to c-2
-    101.11 web#8 (8) bound to b-2
-    101.11 web#11 (11) bound to a-2
-    101.11 web#9 (9) bound to b-2
-    101.12 web#7 (7) bound to a-0
-    101.17 web#6 (6) bound to c-1
-    101.66 web#9 (9) pull failed
-    101.71 web#7 (7) has images
-    101.73 web#8 (8) pull failed
-    101.83 web#7 (7) started
-    102.03 web#6 (6) has images
-    102.16 web#6 (6) started
-    102.17 web#10 (10) pull failed
-    102.53 web#11 (11) pull failed
-    107.19 web#7 (7) Ready
-    108.06 web#6 (6) Ready
-    108.21 service web: 7 routed, 7 live
-    109.05 service web: 8 routed, 8 live
-    458.76 web#11 (11) has images
-    459.18 web#11 (11) started
-    463.70 web#9 (9) has images
-    464.07 web#9 (9) started
-    464.61 web#11 (11) Ready
-    464.99 service web: 9 routed, 9 live
-    470.01 web#9 (9) Ready
-    470.75 service web: 10 routed, 10 live
-    472.56 web#10 (10) has images
-    472.83 web#10 (10) started
-    478.60 web#10 (10) Ready
-    478.84 service web: 11 routed, 11 live
-    480.07 web#8 (8) has images
-    480.38 web#8 (8) started
-    485.56 web#8 (8) Ready
-    486.62 service web: 12 routed, 12 live
+    101.05 ReplicaSetScaled { workload: WorkloadId(0), revision: 0, replicas: 12 }
+    101.14 web#6 (6) created
+    101.21 web#7 (7) created
+    101.21 web#8 (8) created
+    101.22 web#6 (6) bound to b-2
+    101.24 web#8 (8) bound to c-2
+    101.25 web#7 (7) bound to a-2
+    101.30 web#9 (9) created
+    101.30 web#10 (10) created
+    101.30 web#11 (11) created
+    101.32 web#10 (10) bound to b-2
+    101.33 web#11 (11) bound to a-0
+    101.33 web#9 (9) bound to c-2
+    101.83 web#7 (7) pull failed
+    101.85 web#8 (8) pull failed
+    101.87 web#9 (9) pull failed
+    102.08 web#6 (6) pull failed
+    102.38 web#10 (10) pull failed
+    102.74 web#11 (11) has images
+    103.16 web#11 (11) started
+    108.59 web#11 (11) Ready
+    109.60 service web: 7 routed, 7 live
+    435.33 web#6 (6) has images
+    435.46 web#6 (6) started
+    441.37 web#6 (6) Ready
+    442.35 service web: 8 routed, 8 live
+    465.81 web#10 (10) has images
+    466.08 web#10 (10) started
+    467.84 web#9 (9) has images
+    468.21 web#9 (9) started
+    468.91 web#7 (7) has images
+    469.03 web#7 (7) started
+    471.85 web#10 (10) Ready
+    472.23 service web: 9 routed, 9 live
+    474.15 web#9 (9) Ready
+    474.40 web#7 (7) Ready
+    474.89 service web: 11 routed, 11 live
+    480.19 web#8 (8) has images
+    480.50 web#8 (8) started
+    485.68 web#8 (8) Ready
+    486.75 service web: 12 routed, 12 live
     ");
 }
 
@@ -206,7 +208,16 @@ fn a_webhook_that_fails_closed_keeps_pods_from_being_created() {
         at 100 webhooks down
         at 101 scale web 4
         at 200 webhooks up";
-    insta::assert_snapshot!(World::read(&format!("{ENGINE}\n{script}")).run(1, 500).timeline(), @"");
+    insta::assert_snapshot!(World::read(&format!("{ENGINE}\n{script}")).run(1, 500).timeline(), @r"
+    101.05 ReplicaSetScaled { workload: WorkloadId(0), revision: 0, replicas: 4 }
+    101.14 pods of web refused
+    206.25 web#3 (4) created
+    206.31 web#3 (4) bound to a-1
+    210.04 web#3 (4) has images
+    210.16 web#3 (4) started
+    215.53 web#3 (4) Ready
+    216.54 service web: 4 routed, 4 live
+    ");
 }
 
 #[test]

@@ -22,7 +22,7 @@ const ZONE_LOSS: &str = "nodes 3 per zone a b c
 fn detection_and_eviction_are_as_recorded() {
     let world = World::read(ZONE_LOSS);
     let mut first_found = Vec::new();
-    let mut in_one_pass_count = 0;
+    let (mut in_one_pass_count, mut late_count) = (0, 0);
     for seed in 0..300 {
         let run = world.run(seed, 1600);
         let found =
@@ -35,10 +35,15 @@ fn detection_and_eviction_are_as_recorded() {
         assert!(found[0] > 39.6 && found[2] < 55.3, "found {found:?}");
         assert!(found.windows(2).all(|pair| pair[1] - pair[0] < 10.1), "found {found:?}");
         // The first waits for a token only after a pass that made the zone partial; with three
-        // nodes it cannot: two silent ones leave it Normal.
-        assert!(tainted[0] - found[0] <= 0.11, "found {found:?}, tainted {tainted:?}");
+        // nodes it cannot: two silent ones leave it Normal. Or its token is spent before the
+        // tainter sees its status, which costs 10 s.
+        let is_late = tainted[0] - found[0] > 0.11;
+        late_count += u32::from(is_late);
+        let first_after = tainted[0] - found[0] - 10.0 * f64::from(u8::from(is_late));
+        assert!((0.0..0.3).contains(&first_after), "found {found:?}, tainted {tainted:?}");
         for pair in tainted.windows(2) {
-            assert!((10.0..10.2).contains(&(pair[1] - pair[0])), "tainted {tainted:?}");
+            let gap = (pair[1] - pair[0]) % 10.0;
+            assert!((0.0..0.3).contains(&gap), "tainted {tainted:?}");
         }
         for at in &deleted {
             let is_due = |taint: &f64| (at - taint - 300.0).abs() < 0.1;
@@ -51,6 +56,8 @@ fn detection_and_eviction_are_as_recorded() {
     let median = first_found[150];
     assert!((44.0..47.4).contains(&median), "median {median}");
     assert!(in_one_pass_count > 15 && in_one_pass_count < 150, "{in_one_pass_count} of 300");
+    // Recorded: 5 of 100.
+    assert!((5..35).contains(&late_count), "{late_count} of 300");
 }
 
 /// Recorded: take-overs 13 to 23.8 s after the leader was killed; then the node controllers start
@@ -113,7 +120,7 @@ fn a_partly_lost_small_zone_keeps_its_pods() {
          at 1000 lose node a-1
          at 1000 lose node a-2",
     );
-    let (mut none_count, mut one_count) = (0, 0);
+    let (mut none_count, mut one_count, mut late_count) = (0, 0, 0);
     for seed in 0..200 {
         let run = world.run(seed, 1600);
         let found = run.times(|it| matches!(it, Observation::NodeBecameNotReady { .. }));
@@ -122,14 +129,19 @@ fn a_partly_lost_small_zone_keeps_its_pods() {
         match tainted.len() {
             0 => {
                 none_count += 1;
-                assert!(is_one_pass, "seed {seed}: {found:?}");
+                // Or the token was spent before the tainter saw the status, and the zone is partial
+                // when there is another one.
+                late_count += u32::from(!is_one_pass);
             }
             1 => {
                 one_count += 1;
                 assert!(!is_one_pass, "seed {seed}: {found:?}");
             }
+            // Three passes take 10.02 s: the next token may come just before the last of them.
+            2 => assert!(found[2] - found[0] > 10.0, "seed {seed}: {found:?} {tainted:?}"),
             _ => panic!("seed {seed}: {found:?} {tainted:?}"),
         }
     }
     assert!(none_count > 10 && one_count > 10, "{none_count} and {one_count}");
+    assert!(late_count < 20, "{late_count} of 200");
 }

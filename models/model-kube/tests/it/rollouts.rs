@@ -272,11 +272,11 @@ fn an_upgrade_reboots_one_node_after_the_other() {
      14.10 a-0 lost
      59.18 a-0 NotReady
      59.18 agent#0 (3) not Ready: NodeNotReady
-     59.18 a-0 tainted
+     59.24 a-0 tainted
      90.28 a-0 runs
+     90.35 a-0 Ready
      90.35 NodeUncordoned { node: NodeId(0) }
      90.35 NodeCordoned { node: NodeId(1) }
-     90.35 a-0 Ready
      90.36 web#3 (6) deleted: Eviction
      90.39 EvictionRefused { pod: PodId(0), workload: WorkloadId(0) }
      90.39 web#4 (7) created
@@ -302,10 +302,10 @@ fn an_upgrade_reboots_one_node_after_the_other() {
      98.45 b-0 lost
     149.36 b-0 NotReady
     149.36 agent#1 (4) not Ready: NodeNotReady
-    149.38 b-0 tainted
+    149.44 b-0 tainted
     278.45 b-0 runs
-    278.52 NodeUncordoned { node: NodeId(1) }
     278.52 b-0 Ready
+    278.52 NodeUncordoned { node: NodeId(1) }
     279.50 agent#1 (4) has images
     279.62 b-0 untainted
     279.74 agent#1 (4) started

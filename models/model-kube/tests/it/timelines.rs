@@ -36,27 +36,27 @@ fn a_lost_zone_is_found_evicted_and_replaced() {
     144.35 a-1 NotReady
     144.35 web#0 (0) not Ready: NodeNotReady
     144.35 a-2 NotReady
-    144.38 a-1 tainted
+    144.44 a-1 tainted
     145.36 service web: 5 routed, 4 live
     149.36 a-0 NotReady
     149.36 web#4 (4) not Ready: NodeNotReady
     150.34 service web: 4 routed, 4 live
-    154.38 a-2 tainted
-    164.38 a-0 tainted
-    444.38 web#0 (0) deleted: Taint
-    444.47 web#6 (6) created
-    444.55 web#6 (6) bound to c-2
-    452.37 web#6 (6) has images
-    452.50 web#6 (6) started
-    458.41 web#6 (6) Ready
-    459.15 service web: 5 routed, 5 live
-    464.38 web#4 (4) deleted: Taint
-    464.45 web#7 (7) created
-    464.49 web#7 (7) bound to b-2
-    468.11 web#7 (7) has images
-    468.23 web#7 (7) started
-    473.59 web#7 (7) Ready
-    474.66 service web: 6 routed, 6 live
+    154.44 a-2 tainted
+    164.44 a-0 tainted
+    444.44 web#0 (0) deleted: Taint
+    444.53 web#6 (6) created
+    444.61 web#6 (6) bound to c-2
+    452.44 web#6 (6) has images
+    452.56 web#6 (6) started
+    458.47 web#6 (6) Ready
+    459.21 service web: 5 routed, 5 live
+    464.44 web#4 (4) deleted: Taint
+    464.52 web#7 (7) created
+    464.55 web#7 (7) bound to b-2
+    468.17 web#7 (7) has images
+    468.29 web#7 (7) started
+    473.66 web#7 (7) Ready
+    474.72 service web: 6 routed, 6 live
     ");
 }
 
@@ -76,27 +76,27 @@ fn a_partition_that_heals_before_the_eviction_leaves_the_pods() {
     144.35 a-1 NotReady
     144.35 web#0 (0) not Ready: NodeNotReady
     144.35 a-2 NotReady
-    144.38 a-1 tainted
+    144.44 a-1 tainted
     145.36 service web: 5 routed, 4 live
     149.36 a-0 NotReady
     149.36 web#4 (4) not Ready: NodeNotReady
     150.34 service web: 4 routed, 4 live
-    154.38 a-2 tainted
+    154.44 a-2 tainted
     160.00 zone a restored
     160.00 a-0 runs
     160.00 a-1 runs
     160.00 a-2 runs
     163.56 a-2 Ready
     164.17 a-1 Ready
-    164.38 a-0 tainted
+    164.31 web#0 (0) Ready
     164.39 a-1 untainted
     164.39 a-2 untainted
+    164.44 a-0 tainted
+    164.70 service web: 5 routed, 5 live
     166.47 a-0 Ready
-    168.48 web#0 (0) Ready
-    168.86 service web: 5 routed, 5 live
+    169.11 web#4 (4) Ready
     169.40 a-0 untainted
-    175.59 web#4 (4) Ready
-    176.33 service web: 6 routed, 6 live
+    169.85 service web: 6 routed, 6 live
     ");
 }
 
@@ -114,7 +114,7 @@ fn power_that_returns_starts_the_containers_anew() {
     110.00 zone a restored
     149.36 a-0 NotReady
     149.36 web#1 (1) not Ready: NodeNotReady
-    149.38 a-0 tainted
+    149.44 a-0 tainted
     150.37 service web: 2 routed, 2 live
     186.18 a-0 runs
     186.25 a-0 Ready
@@ -137,18 +137,18 @@ fn a_stateful_pod_on_a_lost_node_waits_for_the_node() {
     100.00 a-0 lost
     149.36 a-0 NotReady
     149.36 db#0 (0) not Ready: NodeNotReady
-    149.38 a-0 tainted
-    179.38 db#0 (0) deleted: Taint
+    149.44 a-0 tainted
+    179.44 db#0 (0) deleted: Taint
     400.00 zone a restored
     476.18 a-0 runs
     476.25 a-0 Ready
-    478.34 db#0 (0) gone
-    478.40 db#0 (3) created
-    478.44 db#0 (3) bound to a-0
+    478.37 db#0 (0) gone
+    478.43 db#0 (3) created
+    478.47 db#0 (3) bound to a-0
     480.02 a-0 untainted
-    486.00 db#0 (3) has images
-    486.32 db#0 (3) started
-    487.12 db#0 (3) Ready
+    486.03 db#0 (3) has images
+    486.35 db#0 (3) started
+    487.15 db#0 (3) Ready
     ");
 }
 
@@ -162,8 +162,8 @@ fn a_deleted_node_frees_the_name_of_its_stateful_pod() {
     100.00 a-0 lost
     149.36 a-0 NotReady
     149.36 db#0 (0) not Ready: NodeNotReady
-    149.38 a-0 tainted
-    179.38 db#0 (0) deleted: Taint
+    149.44 a-0 tainted
+    179.44 db#0 (0) deleted: Taint
     386.42 db#0 (0) gone
     386.47 db#0 (3) created
     386.51 db#0 (3) bound to a-1
@@ -195,20 +195,20 @@ fn without_a_quorum_nothing_is_rescheduled_or_rerouted() {
     400.00 zone a restored
     400.00 a-0 runs
     400.00 service web: 3 routed, 2 live
-    401.21 QuorumRegained
-    401.21 ApiRegained
-    412.03 LeaderChanged
-    462.13 b-0 NotReady
-    462.13 web#0 (0) not Ready: NodeNotReady
-    462.13 b-0 tainted
-    463.14 service web: 2 routed, 2 live
-    492.13 web#0 (0) deleted: Taint
-    492.20 web#3 (3) created
-    492.26 web#3 (3) bound to a-0
-    493.09 web#3 (3) has images
-    493.21 web#3 (3) started
-    498.57 web#3 (3) Ready
-    498.96 service web: 3 routed, 3 live
+    401.65 QuorumRegained
+    401.65 ApiRegained
+    412.48 LeaderChanged
+    462.58 b-0 NotReady
+    462.58 web#0 (0) not Ready: NodeNotReady
+    462.64 b-0 tainted
+    463.59 service web: 2 routed, 2 live
+    492.64 web#0 (0) deleted: Taint
+    492.72 web#3 (3) created
+    492.77 web#3 (3) bound to a-0
+    493.60 web#3 (3) has images
+    493.72 web#3 (3) started
+    499.08 web#3 (3) Ready
+    499.47 service web: 3 routed, 3 live
     ");
 }
 
@@ -225,13 +225,13 @@ fn a_lost_leader_costs_a_take_over_and_a_fresh_grace_period() {
     124.94 LeaderChanged
     175.04 c-0 NotReady
     175.04 web#2 (2) not Ready: NodeNotReady
-    175.04 c-0 tainted
-    205.04 web#2 (2) deleted: Taint
-    205.12 web#3 (3) created
-    205.17 web#3 (3) bound to a-0
-    206.00 web#3 (3) has images
-    206.12 web#3 (3) started
-    211.48 web#3 (3) Ready
+    185.04 c-0 tainted
+    215.04 web#2 (2) deleted: Taint
+    215.12 web#3 (3) created
+    215.17 web#3 (3) bound to a-0
+    216.00 web#3 (3) has images
+    216.12 web#3 (3) started
+    221.48 web#3 (3) Ready
     ");
 }
 
@@ -282,19 +282,19 @@ fn a_required_spread_leaves_the_replacement_pending_until_the_zone_is_back() {
     100.00 a-0 lost
     149.36 a-0 NotReady
     149.36 web#1 (1) not Ready: NodeNotReady
-    149.38 a-0 tainted
-    179.38 web#1 (1) deleted: Taint
-    179.47 web#3 (3) created
-    179.52 web#3 (3) unschedulable: PodTopologySpread
+    149.44 a-0 tainted
+    179.44 web#1 (1) deleted: Taint
+    179.53 web#3 (3) created
+    179.59 web#3 (3) unschedulable: PodTopologySpread
     300.00 zone a restored
     300.00 a-0 runs
+    304.07 web#1 (1) gone
     306.47 a-0 Ready
     306.47 web#3 (3) bound to a-0
     307.30 web#3 (3) has images
     307.42 web#3 (3) started
     307.78 web#3 (3) Ready
     309.68 a-0 untainted
-    310.37 web#1 (1) gone
     ");
 }
 
@@ -320,10 +320,10 @@ fn losing_every_zone_evicts_nothing() {
     400.00 a-0 runs
     400.00 zone b restored
     400.00 b-0 runs
+    404.31 web#0 (0) Ready
     406.47 a-0 Ready
     406.82 b-0 Ready
-    410.79 web#0 (0) Ready
-    416.42 web#1 (1) Ready
+    409.60 web#1 (1) Ready
     ");
 }
 
@@ -370,6 +370,7 @@ fn pods_deleted_while_the_api_is_away_wait_for_it() {
     106.22 web#1 (1) started
     108.43 service web: 2 routed, 1 live
     108.69 service web: 2 routed, 2 live
+    160.00 ApiRegained
     161.00 ReplicaSetScaled { workload: WorkloadId(0), revision: 0, replicas: 3 }
     161.09 web#2 (2) created
     161.10 web#2 (2) bound to a-0
@@ -391,7 +392,7 @@ fn an_out_of_service_taint_frees_a_stateful_pod() {
     100.00 a-0 lost
     149.36 a-0 NotReady
     149.36 db#0 (0) not Ready: NodeNotReady
-    149.38 a-0 tainted
+    149.44 a-0 tainted
     200.00 db#0 (0) deleted: Taint
     206.42 db#0 (0) gone
     206.47 db#0 (2) created
@@ -419,31 +420,59 @@ fn a_majority_cut_off_with_the_api_takes_the_control_plane_along() {
     177.88 web#0 (0) not Ready: NodeNotReady
     177.88 c-0 NotReady
     177.88 web#2 (2) not Ready: NodeNotReady
-    177.88 b-0 tainted
-    177.88 c-0 tainted
+    177.94 b-0 tainted
+    177.94 c-0 tainted
     178.89 service web: 1 routed, 0 live
-    207.88 web#0 (0) deleted: Taint
-    207.88 web#2 (2) deleted: Taint
-    207.95 web#3 (3) created
-    208.01 web#3 (3) bound to a-0
-    208.05 web#4 (4) created
-    208.07 web#4 (4) bound to a-0
-    208.83 web#3 (3) has images
-    208.95 web#3 (3) started
-    209.22 web#4 (4) has images
-    209.61 web#4 (4) started
-    214.32 web#3 (3) Ready
-    214.65 web#4 (4) Ready
-    214.71 service web: 2 routed, 0 live
-    215.39 service web: 3 routed, 0 live
+    207.94 web#0 (0) deleted: Taint
+    207.94 web#2 (2) deleted: Taint
+    208.02 web#3 (3) created
+    208.07 web#3 (3) bound to a-0
+    208.11 web#4 (4) created
+    208.13 web#4 (4) bound to a-0
+    208.90 web#3 (3) has images
+    209.02 web#3 (3) started
+    209.28 web#4 (4) has images
+    209.68 web#4 (4) started
+    214.38 web#3 (3) Ready
+    214.72 web#4 (4) Ready
+    214.77 service web: 2 routed, 0 live
+    215.46 service web: 3 routed, 0 live
     400.00 zone a restored
     400.00 a-0 runs
     400.00 service web: 3 routed, 3 live
+    401.76 web#2 (2) gone
+    402.86 web#0 (0) gone
     403.58 c-0 Ready
-    404.88 web#2 (2) gone
     406.82 b-0 Ready
     408.34 b-0 untainted
     408.34 c-0 untainted
-    409.46 web#0 (0) gone
+    ");
+}
+
+#[test]
+fn a_pod_of_high_priority_takes_the_place_of_the_least_important() {
+    let text = "nodes 1 per zone a
+        deployment low 7 cpu=1000
+        deployment high 0 cpu=3000 priority=1000
+        budget low max=7
+        at 100 scale high 1";
+    insta::assert_snapshot!(check(text, 300), @r"
+    100.09 ReplicaSetScaled { workload: WorkloadId(1), revision: 0, replicas: 1 }
+    100.12 high#0 (7) created
+    100.20 high#0 (7) unschedulable: NodeResourcesFit
+    100.20 low#5 (5) deleted: Preemption
+    100.20 low#6 (6) deleted: Preemption
+    100.24 low#7 (8) created
+    100.24 low#6 (6) not Ready: Terminating
+    100.27 low#5 (5) not Ready: Terminating
+    100.32 low#8 (9) created
+    100.34 low#7 (8) unschedulable: NodeResourcesFit
+    100.39 low#8 (9) unschedulable: NodeResourcesFit
+    101.80 low#6 (6) gone
+    103.80 low#5 (5) gone
+    103.80 high#0 (7) bound to a-0
+    110.88 high#0 (7) has images
+    111.09 high#0 (7) started
+    111.20 high#0 (7) Ready
     ");
 }

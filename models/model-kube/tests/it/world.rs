@@ -3,7 +3,7 @@
 //! ```text
 //! nodes 3 per zone a b c        three zones, nodes a-0 a-1 a-2 b-0 ...
 //! members a b c                 control plane (none: always there)
-//! deployment web 6 spread tolerate=30 cpu=500 probe=5
+//! deployment web 6 spread tolerate=30 cpu=500 probe=5 priority=1000
 //! statefulset db 3 claim        also: daemonset NAME, database NAME N, budget NAME max=1
 //! service web                   selects the pods of the workload web
 //! webhook of engine guards web Fail      or Ignore; at 10 webhooks down
@@ -577,6 +577,7 @@ fn pod_spec(name: &str, rest: &[&str]) -> PodSpec {
         tolerations: vec![tolerates("not-ready"), tolerates("unreachable")],
         topology_spread_constraints: if is_spread { vec![spread] } else { Vec::new() },
         termination_grace: SimSpan::from_secs(30),
+        priority: i32::try_from(value_of(rest, "priority").unwrap_or(0)).expect("small"),
         ..PodSpec::default()
     }
 }

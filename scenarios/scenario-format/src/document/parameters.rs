@@ -123,6 +123,10 @@ parameters! {
     image_pull => image_pull: RangeSpec, it.range;
     /// From a container's start until it can answer its probe.
     app_start => app_start: RangeSpec, it.range;
+    /// From a change of a container until the kubelet sees it.
+    kubelet_relist => kubelet_relist: RangeSpec, it.range;
+    /// From the last exit of a terminating pod's containers until its object is gone.
+    pod_clear => pod_clear: RangeSpec, it.range;
     /// Attach and mount of a volume.
     volume_attach => volume_attach: RangeSpec, it.range;
     /// From power to a kubelet that posts Ready.
