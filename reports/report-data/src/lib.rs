@@ -13,6 +13,7 @@ mod conformance;
 mod decision;
 mod exposure;
 mod summary;
+mod timelines;
 
 pub use conformance::{
     ConformanceCase, ConformanceDifference, ConformanceFile, ConformanceOutcome, ConformanceRange,
@@ -24,6 +25,9 @@ pub use decision::{
 };
 pub use exposure::{CurvePoint, Exposure};
 pub use summary::Quantiles;
+pub use timelines::{
+    TimelineFigure, TimelineReport, TimelineTrace, TimelineUnit, timelines_schema,
+};
 
 /// Version of this data's shape. Raised when a reader of the old shape would misread the new one.
 pub const SCHEMA_VERSION: u32 = 1;

@@ -11,6 +11,7 @@ mod json;
 mod junit;
 mod markdown;
 mod quantity;
+mod timelines;
 
 pub use conformance::{conformance_human, conformance_json};
 pub use decision::{decision_human, decision_json};
@@ -19,6 +20,7 @@ pub use human::human;
 pub use json::json;
 pub use junit::junit;
 pub use markdown::{MARKDOWN_BYTES_MAX, markdown};
+pub use timelines::{timelines_human, timelines_json};
 
 /// How a result is drawn.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

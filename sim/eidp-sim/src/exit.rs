@@ -11,10 +11,11 @@ use std::process::ExitCode;
 #[repr(u8)]
 pub(crate) enum Exit {
     /// Everything ran and every guarantee held. For `diff`: nothing differs. For `conformance`: every
-    /// case passed.
+    /// case passed; with `--traces`: enough figures are covered.
     Held = 0,
     /// A guarantee is violated, or could not have been kept by any design. For `diff`: something
-    /// differs. For `conformance`: a case failed or is not supported.
+    /// differs. For `conformance`: a case failed or is not supported; with
+    /// `--traces`: fewer than 95 % of the figures are covered.
     Violated = 1,
     /// The input or the command line is wrong. Nothing was judged.
     BadInput = 2,

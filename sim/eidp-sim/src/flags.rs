@@ -258,13 +258,36 @@ pub(crate) struct Replay {
 #[derive(Args, Debug)]
 pub(crate) struct Conformance {
     /// Files of cases, or folders that are searched for such files; `-` is stdin.
-    #[arg(required_unless_present = "postgres", value_name = "PATH")]
+    #[arg(required_unless_present_any = ["postgres", "traces"], value_name = "PATH")]
     pub(crate) paths: Vec<String>,
 
     /// Files of failovers and restores that were measured on a real PostgreSQL: each repetition is
     /// simulated many times, and what was measured must lie in the simulated range.
     #[arg(long, value_name = "FILE", num_args = 1..)]
     pub(crate) postgres: Vec<String>,
+
+    /// Folders of recorded timelines, each simulated many times and compared figure by figure.
+    #[arg(long, num_args = 1.., value_name = "DIR", conflicts_with_all = ["paths", "postgres"])]
+    pub(crate) traces: Vec<String>,
+
+    /// How often each timeline is simulated.
+    #[arg(long, default_value_t = 200, requires = "traces", value_name = "N")]
+    pub(crate) runs: u32,
+
+    /// Root seed of the simulated timelines.
+    #[arg(
+        short,
+        long = "root-seed",
+        visible_alias = "seed",
+        default_value_t = 1,
+        requires = "traces",
+        value_name = "SEED"
+    )]
+    pub(crate) seed: u64,
+
+    /// Threads; all cores when not given. No result depends on it.
+    #[arg(long, requires = "traces", value_name = "N")]
+    pub(crate) threads: Option<u16>,
 
     /// Where results go: human or json, to stdout or to a file. Repeatable.
     #[arg(short, long, value_name = "FORMAT[=PATH]", default_value = "human")]
@@ -302,6 +325,8 @@ pub(crate) enum SchemaOf {
     Conformance,
     /// What `explain DECISION -o json` writes.
     Decision,
+    /// What `conformance --traces … -o json` writes.
+    Timelines,
 }
 
 #[derive(Args, Debug)]

@@ -44,6 +44,23 @@ pub enum CampaignError {
     Threads(String),
 }
 
+/// Makes many things in parallel, each from its number alone, and returns them in the order of their
+/// numbers: threads change no byte of a result.
+///
+/// # Errors
+/// When the operating system gives no threads.
+pub fn in_order<T: Send>(
+    count: u64,
+    thread_count: Option<usize>,
+    make: impl Fn(u64) -> T + Send + Sync,
+) -> Result<Vec<T>, CampaignError> {
+    let pool = rayon::ThreadPoolBuilder::new()
+        .num_threads(thread_count.unwrap_or(0))
+        .build()
+        .map_err(|error| CampaignError::Threads(error.to_string()))?;
+    Ok(pool.install(|| (0..count).into_par_iter().map(make).collect()))
+}
+
 /// One run, folded.
 struct Run {
     measures: RunMeasures,
@@ -63,22 +80,14 @@ impl Campaign<'_> {
         progress: impl Fn() + Sync,
     ) -> Result<ScenarioResult, CampaignError> {
         let subjects = Subjects::new(self.plan.blueprint(), self.plan.faults(), self.guarantees);
-        let pool = rayon::ThreadPoolBuilder::new()
-            .num_threads(self.thread_count.unwrap_or(0))
-            .build()
-            .map_err(|error| CampaignError::Threads(error.to_string()))?;
-        let runs: Result<Vec<Run>, CampaignError> = pool.install(|| {
-            (0..u64::from(self.run_count))
-                .into_par_iter()
-                .map(|run| {
-                    let made = self.one(run, &subjects);
-                    progress();
-                    made
-                })
-                .collect()
-        });
+        let runs = in_order(u64::from(self.run_count), self.thread_count, |run| {
+            let made = self.one(run, &subjects);
+            progress();
+            made
+        })?;
         let (mut measures, mut ends, mut hits) = (Vec::new(), Vec::new(), ProbeHits::default());
-        for run in runs? {
+        for run in runs {
+            let run = run?;
             measures.push(run.measures);
             ends.push(run.end);
             hits.merge(&run.hits);

@@ -10,5 +10,5 @@ mod campaign;
 mod exposure;
 mod result;
 
-pub use campaign::{Campaign, CampaignError};
+pub use campaign::{Campaign, CampaignError, in_order};
 pub use result::Naming;

@@ -28,6 +28,10 @@ pub fn all() -> Result<Vec<(String, String)>> {
             "reports/schema/decision.schema.json".to_owned(),
             schema::to_text(report_data::decision_schema().as_value()),
         ),
+        (
+            "reports/schema/timelines.schema.json".to_owned(),
+            schema::to_text(report_data::timelines_schema().as_value()),
+        ),
     ];
     let of_scenarios = generated::files().into_iter();
     files.extend(of_scenarios.map(|(path, text)| (format!("scenarios/{path}"), text)));

@@ -95,6 +95,12 @@ const RULES: &[Rule] = &[
         ours: &["model-api", "model-kube", "report-data", "scenario-format"],
         because: "it asks the decisions of models why; no world, no run, no verdict",
     },
+    Rule {
+        krate: "sim-timelines",
+        ours: &["model-api", "model-kube", "report-data", "scenario-format", "sim-kernel"],
+        because: "it runs the cluster that every run has, beside recordings: no world, no thread, \
+                  no verdict",
+    },
     Rule { krate: "report-data", ours: &[], because: "results outlive versions of the program" },
     Rule {
         krate: "report-diff",
@@ -118,6 +124,7 @@ const RULES: &[Rule] = &[
             "sim-check",
             "sim-conformance",
             "sim-explain",
+            "sim-timelines",
         ],
         because: "flags, streams and exit codes: no model and no kernel by the back door",
     },

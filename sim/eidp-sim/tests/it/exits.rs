@@ -163,6 +163,37 @@ fn conformance_is_0_1_2_or_4() {
 }
 
 #[test]
+fn conformance_with_timelines_is_0_1_2_or_4() {
+    let folder = scratch("timelines");
+    let write = |name: &str, parameters: &str, median_ms: u32| -> String {
+        let path = folder.join(name);
+        std::fs::create_dir_all(&path).expect("the folder is ours");
+        let scenario = format!("id: {name}\nkind: leader-election\nparameters: {parameters}\n");
+        let summary = format!("id: {name}\nelection: {{count: 5, medianMs: {median_ms}}}\n");
+        for (file, text) in [("scenario.yaml", scenario), ("summary.yaml", summary)] {
+            std::fs::write(path.join(file), text).expect("the folder is ours");
+        }
+        path.to_str().expect("the target folder has a UTF-8 path").to_owned()
+    };
+    let lease = "{leaseDuration: 15s, renewDeadline: 10s, retryPeriod: 2s}";
+    let good = write("good", lease, 17_000);
+    let bad = write("bad", lease, 60_000);
+    let broken = write("broken", "{leaseDuration: soon, retryPriod: 2s}", 17_000);
+    check(&["conformance", "--traces", &good, "--runs", "50"], 0);
+    let text = check(&["conformance", "--traces", &good, &bad, "--runs", "50"], 1);
+    assert!(text.contains("not covered bad: election.medianMs: recorded 60000ms"), "{text}");
+    let json = check(&["conformance", "--traces", &bad, "--runs", "50", "-o", "json"], 1);
+    assert!(json.contains("\"coveredCount\": 1"), "{json}");
+    let text = check(&["conformance", "--traces", &broken], 2);
+    assert!(text.contains("scenario.yaml:3:"), "{text}");
+    assert!(text.contains("did you mean `retryPeriod`?"), "{text}");
+    check(&["conformance", "--traces", "no-such-folder"], 2);
+    check(&["conformance", "--traces", &good, "-o", "junit"], 2);
+    let nothing = scratch("timelines-nothing");
+    check(&["conformance", "--traces", nothing.to_str().expect("a UTF-8 path")], 4);
+}
+
+#[test]
 fn expressions_are_judged_like_sentences() {
     let cases = [
         ("services['shop/frontend'].availability > 0.0", 0),

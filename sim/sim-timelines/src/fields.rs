@@ -1,0 +1,124 @@
+//! A mapping of a trace's scenario: every key is known, and what is wrong is said at its place.
+
+use model_api::SimSpan;
+use scenario_format::yaml::{Dialect, Node, ScalarValue, Value};
+use scenario_format::{Code, Diagnostic, nearest};
+
+/// The fields of one mapping on their way to becoming something.
+pub(crate) struct Fields<'a> {
+    node: &'a Node,
+    /// What it is, for messages.
+    what: &'static str,
+}
+
+impl<'a> Fields<'a> {
+    /// The fields of a node, all of whose keys must be among `known`.
+    pub(crate) fn of(
+        node: &'a Node,
+        what: &'static str,
+        known: &[&'static str],
+        diagnostics: &mut Vec<Diagnostic>,
+    ) -> Self {
+        let Some(entries) = node.entries() else {
+            let message = format!("{what} is a mapping, found {}", node.describe());
+            diagnostics.push(Diagnostic::new(Code::E0011, node.span, message));
+            return Self { node, what };
+        };
+        for entry in entries.iter().filter(|entry| !known.contains(&entry.key.as_str())) {
+            let message = format!("{what} knows no `{}`", entry.key);
+            let help = nearest::suggestion(&entry.key, known.iter().copied());
+            diagnostics.push(Diagnostic::new(Code::E0012, entry.key_span, message).help_if(help));
+        }
+        Self { node, what }
+    }
+
+    /// The fields of a node whose keys were looked at before.
+    pub(crate) fn known(node: &'a Node, what: &'static str) -> Self {
+        Self { node, what }
+    }
+
+    /// The value of a key, when it says anything.
+    pub(crate) fn get(&self, key: &str) -> Option<&'a Node> {
+        self.node.get(key).filter(|node| !node.is_null())
+    }
+
+    /// The value of a key that must be there.
+    pub(crate) fn need(&self, key: &str, diagnostics: &mut Vec<Diagnostic>) -> Option<&'a Node> {
+        let found = self.get(key);
+        if found.is_none() {
+            let message = format!("{} needs `{key}`", self.what);
+            diagnostics.push(Diagnostic::new(Code::E0013, self.node.span, message));
+        }
+        found
+    }
+
+    /// Text; empty when it is absent.
+    pub(crate) fn text(&self, key: &str) -> &'a str {
+        self.get(key).and_then(Node::text).unwrap_or_default()
+    }
+
+    /// A number; `default` when it is absent.
+    pub(crate) fn number(&self, key: &str, default: f64, diagnostics: &mut Vec<Diagnostic>) -> f64 {
+        let Some(node) = self.get(key) else { return default };
+        number(node).unwrap_or_else(|| {
+            refuse(node, "a number", diagnostics);
+            default
+        })
+    }
+
+    /// Seconds, not negative; `default` when they are absent.
+    pub(crate) fn seconds(
+        &self,
+        key: &str,
+        default: f64,
+        diagnostics: &mut Vec<Diagnostic>,
+    ) -> SimSpan {
+        let secs = self.number(key, default, diagnostics);
+        if let (true, Some(node)) = (secs < 0.0, self.get(key)) {
+            refuse(node, "a time that is not negative", diagnostics);
+        }
+        SimSpan::from_secs_f64_rounded(secs.max(0.0))
+    }
+
+    /// A truth value; `default` when it is absent.
+    pub(crate) fn bool(&self, key: &str, default: bool, diagnostics: &mut Vec<Diagnostic>) -> bool {
+        let Some(node) = self.get(key) else { return default };
+        let Some(ScalarValue::Bool(value)) = scalar(node) else {
+            refuse(node, "true or false", diagnostics);
+            return default;
+        };
+        value
+    }
+
+    /// The items of a list; none when it is absent.
+    pub(crate) fn items(&self, key: &str, diagnostics: &mut Vec<Diagnostic>) -> &'a [Node] {
+        let Some(node) = self.get(key) else { return &[] };
+        node.items().unwrap_or_else(|| {
+            refuse(node, "a list", diagnostics);
+            &[]
+        })
+    }
+}
+
+fn scalar(node: &Node) -> Option<ScalarValue<'_>> {
+    match &node.value {
+        Value::Scalar(scalar) => Some(scalar.resolve(Dialect::Core)),
+        _ => None,
+    }
+}
+
+/// The number that a node is.
+pub(crate) fn number(node: &Node) -> Option<f64> {
+    match scalar(node)? {
+        #[expect(clippy::cast_precision_loss, reason = "traces have small numbers")]
+        ScalarValue::Int(value) => Some(value as f64),
+        ScalarValue::Float(value) => Some(value),
+        _ => None,
+    }
+}
+
+/// Says that something else was wanted.
+pub(crate) fn refuse(node: &Node, wanted: &str, diagnostics: &mut Vec<Diagnostic>) {
+    let message = format!("expected {wanted}, found {}", node.describe());
+    diagnostics.push(Diagnostic::new(Code::E0011, node.span, message));
+}

@@ -1,0 +1,366 @@
+//! What is done to the cluster of a trace.
+
+use model_api::{Blueprint, NodeId, SimSpan, SimTime, WorkloadId, ZoneId};
+use model_kube::cluster::Component;
+use scenario_format::yaml::Node;
+use scenario_format::{Code, Diagnostic, nearest};
+
+use crate::fields::{Fields, refuse};
+use crate::read::Timeline;
+use crate::stage::objects::Objects;
+
+/// Something that is done.
+#[derive(Clone, Debug)]
+pub(crate) enum Operation {
+    /// No lease, no status, no pod is handled from now on.
+    Kill(Nodes),
+    /// The kubelets go on.
+    Revive(Nodes),
+    /// Node objects are deleted.
+    Delete(Nodes),
+    /// The out-of-service taint is set, or taken away.
+    OutOfService(Nodes, bool),
+    /// New pods are kept away, or let in again.
+    Cordon(Nodes, bool),
+    /// Nodes are emptied one after the other.
+    Drain(Nodes, Drain),
+    /// The process that leads dies; another one waits.
+    KillLeader(Component),
+    /// A workload's replicas are changed, or it is created.
+    Scale(WorkloadId, u32),
+    /// A workload gets another template: its position among the new ones.
+    Patch(usize),
+}
+
+/// Which nodes.
+#[derive(Clone, Debug)]
+pub(crate) enum Nodes {
+    All,
+    /// Those that are down.
+    Killed,
+    Of(ZoneId),
+    /// Of the zone in which a workload has most pods.
+    MostOf(WorkloadId),
+    Listed(Vec<NodeId>),
+}
+
+impl Operation {
+    /// Whether it is about the zone with most pods, whichever that is.
+    pub(crate) fn asks_for_most(&self) -> bool {
+        match self {
+            Self::Kill(nodes)
+            | Self::Revive(nodes)
+            | Self::Delete(nodes)
+            | Self::OutOfService(nodes, _)
+            | Self::Cordon(nodes, _)
+            | Self::Drain(nodes, _) => matches!(nodes, Nodes::MostOf(_)),
+            Self::KillLeader(_) | Self::Scale(..) | Self::Patch(_) => false,
+        }
+    }
+}
+
+/// How nodes are drained.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Drain {
+    /// How long one node is given.
+    pub(crate) timeout: Option<SimSpan>,
+    /// A node that timed out does not end it.
+    pub(crate) goes_on: bool,
+}
+
+/// `schedule`, entry by entry.
+pub(crate) struct Script<'a> {
+    entries: Vec<Entry<'a>>,
+}
+
+struct Entry<'a> {
+    at: SimSpan,
+    op: &'a str,
+    node: &'a Node,
+}
+
+/// A patch of an object.
+pub(crate) struct PatchOrder<'a> {
+    pub(crate) at: SimSpan,
+    /// Empty when any kind is meant.
+    pub(crate) kind: &'a str,
+    pub(crate) name: &'a Node,
+    pub(crate) patch: &'a Node,
+}
+
+/// Keys of every entry, then those of each operation.
+const COMMON: [&str; 2] = ["at", "op"];
+const OPERATIONS: &[(&str, &[&str])] = &[
+    ("arrive", &["order"]),
+    ("cordon", &["nodes"]),
+    ("create", &["manifest", "manifests", "object", "objects"]),
+    ("deleteNodes", &["nodes"]),
+    ("drain", &["goOn", "nodes", "timeoutPerNode"]),
+    ("inService", &["nodes"]),
+    ("kill", &["nodes"]),
+    ("killLeader", &["component"]),
+    ("outOfService", &["nodes"]),
+    ("patch", &["kind", "name", "patch"]),
+    ("revive", &["nodes"]),
+    ("scale", &["kind", "name", "replicas"]),
+    ("uncordon", &["nodes"]),
+];
+
+impl<'a> Script<'a> {
+    /// Reads the entries; an unknown operation is an error.
+    pub(crate) fn read(nodes: &'a [Node], diagnostics: &mut Vec<Diagnostic>) -> Self {
+        let mut entries = Vec::new();
+        for node in nodes {
+            let Some(op_node) = node.get("op") else {
+                let message = "an entry of `schedule` needs `op`";
+                diagnostics.push(Diagnostic::new(Code::E0013, node.span, message));
+                continue;
+            };
+            let op = op_node.text().unwrap_or_default();
+            let Some((_, keys)) = OPERATIONS.iter().find(|(known, _)| *known == op) else {
+                let message = format!("there is no operation `{op}`");
+                let known = OPERATIONS.iter().map(|(known, _)| *known);
+                let help = nearest::suggestion(op, known);
+                diagnostics.push(Diagnostic::new(Code::E0016, op_node.span, message).help_if(help));
+                continue;
+            };
+            let keys: Vec<&'static str> = COMMON.iter().chain(*keys).copied().collect();
+            let fields = Fields::of(node, "an entry of `schedule`", &keys, diagnostics);
+            let at = fields.seconds("at", 0.0, diagnostics);
+            entries.push(Entry { at, op, node });
+        }
+        Self { entries }
+    }
+
+    fn of(&self, op: &'static str) -> impl Iterator<Item = &Entry<'a>> {
+        self.entries.iter().filter(move |entry| entry.op == op)
+    }
+
+    /// Whether some leader is killed.
+    pub(crate) fn kills_leaders(&self) -> bool {
+        self.of("killLeader").next().is_some()
+    }
+
+    /// Manifests of objects that are created during the scenario.
+    pub(crate) fn creations(&self, diagnostics: &mut Vec<Diagnostic>) -> Vec<Node> {
+        let mut nodes = Vec::new();
+        for entry in self.of("create") {
+            let created = entry.creations();
+            if created.is_empty() {
+                let message = "`create` needs `manifests`";
+                diagnostics.push(Diagnostic::new(Code::E0013, entry.node.span, message));
+            }
+            nodes.extend(created);
+        }
+        nodes
+    }
+
+    /// Patches in the order of the schedule.
+    pub(crate) fn patches(&self, diagnostics: &mut Vec<Diagnostic>) -> Vec<PatchOrder<'a>> {
+        let mut patches = Vec::new();
+        for entry in self.of("patch") {
+            let fields = Fields::known(entry.node, "a patch");
+            let name = fields.need("name", diagnostics);
+            let patch = fields.need("patch", diagnostics);
+            if let (Some(name), Some(patch)) = (name, patch) {
+                let kind = fields.text("kind");
+                patches.push(PatchOrder { at: entry.at, kind, name, patch });
+            }
+        }
+        patches
+    }
+
+    /// When a workload of that name is created during the scenario.
+    fn created_at(&self, name: &str) -> Option<SimSpan> {
+        let is_it = |node: &Node| node.at(&["metadata", "name"]).and_then(Node::text) == Some(name);
+        let creation = self.of("create").find(|entry| entry.creations().iter().any(is_it));
+        creation.map(|entry| entry.at)
+    }
+
+    /// Whether a workload of that name is created during the scenario.
+    pub(crate) fn creates(&self, name: &str) -> bool {
+        self.created_at(name).is_some()
+    }
+
+    /// Bare pods in the order of their creation: when, of which class, under which name. The moments
+    /// are those of the recorder's create calls, which are input.
+    pub(crate) fn arrivals(
+        &self,
+        objects: &Objects,
+        timeline: &Timeline,
+        zero_at: SimTime,
+        diagnostics: &mut Vec<Diagnostic>,
+    ) -> Vec<(SimTime, WorkloadId, String)> {
+        let mut arrivals = Vec::new();
+        for entry in self.of("arrive") {
+            let order = entry.node.get("order").and_then(Node::items).unwrap_or_default();
+            let mut at = zero_at + entry.at;
+            for pod in order {
+                let name = pod.text().unwrap_or_default();
+                let class = name.rsplit_once('-').map_or(name, |(class, _)| class);
+                let Some(workload) = objects.workload(class) else {
+                    let message = format!("there is no class `{class}` of pods");
+                    diagnostics.push(Diagnostic::new(Code::E0016, pod.span, message));
+                    continue;
+                };
+                let created = timeline.created.get(name).and_then(|ms| u64::try_from(*ms).ok());
+                at = created.map_or(at, |ms| zero_at + SimSpan::from_millis(ms)).max(at);
+                arrivals.push((at, workload, name.to_owned()));
+            }
+        }
+        arrivals
+    }
+
+    /// Everything but arrivals, with all names looked up.
+    pub(crate) fn resolve(
+        &self,
+        blueprint: &Blueprint,
+        objects: &Objects,
+        zero_at: SimTime,
+        diagnostics: &mut Vec<Diagnostic>,
+    ) -> Vec<(SimTime, Operation)> {
+        let mut resolver = Resolver { blueprint, objects, diagnostics };
+        let mut operations = Vec::new();
+        for entry in &self.entries {
+            let at = zero_at + entry.at;
+            let done = resolver.operations(entry);
+            operations.extend(done.into_iter().map(|operation| (at, operation)));
+        }
+        for (name, _, workload, replicas) in objects.workloads() {
+            if let Some(at) = self.created_at(name) {
+                operations.push((zero_at + at, Operation::Scale(workload, replicas)));
+            }
+        }
+        for patched in objects.patched() {
+            let at = zero_at + patched.at;
+            let scale = patched.replicas.map(|it| Operation::Scale(patched.workload, it));
+            let change = patched.template_idx.map(Operation::Patch);
+            operations.extend(scale.into_iter().chain(change).map(|operation| (at, operation)));
+        }
+        operations
+    }
+}
+
+impl Entry<'_> {
+    /// What it creates: an object, a list of them, or both.
+    fn creations(&self) -> Vec<Node> {
+        let keys = ["manifest", "manifests", "object", "objects"].into_iter();
+        let found = keys.filter_map(|key| self.node.get(key));
+        let listed =
+            found.map(|node| node.items().map_or_else(|| vec![node.clone()], <[Node]>::to_vec));
+        listed.flatten().collect()
+    }
+}
+
+/// Looks names up.
+struct Resolver<'a> {
+    blueprint: &'a Blueprint,
+    objects: &'a Objects,
+    diagnostics: &'a mut Vec<Diagnostic>,
+}
+
+impl Resolver<'_> {
+    fn operations(&mut self, entry: &Entry<'_>) -> Option<Operation> {
+        let fields = Fields::known(entry.node, "an operation");
+        Some(match entry.op {
+            "kill" => Operation::Kill(self.nodes(&fields)?),
+            "revive" => Operation::Revive(self.nodes(&fields)?),
+            "deleteNodes" => Operation::Delete(self.nodes(&fields)?),
+            "outOfService" => Operation::OutOfService(self.nodes(&fields)?, true),
+            "inService" => Operation::OutOfService(self.nodes(&fields)?, false),
+            "cordon" => Operation::Cordon(self.nodes(&fields)?, true),
+            "uncordon" => Operation::Cordon(self.nodes(&fields)?, false),
+            "drain" => Operation::Drain(self.nodes(&fields)?, self.drain(&fields)),
+            "killLeader" => Operation::KillLeader(self.component(&fields)?),
+            "scale" => {
+                let workload = self.workload(&fields)?;
+                let replicas = fields.number("replicas", 0.0, self.diagnostics);
+                #[expect(
+                    clippy::cast_possible_truncation,
+                    clippy::cast_sign_loss,
+                    reason = "the cast saturates"
+                )]
+                Operation::Scale(workload, replicas as u32)
+            }
+            _ => return None,
+        })
+    }
+
+    fn drain(&mut self, fields: &Fields<'_>) -> Drain {
+        Drain {
+            timeout: fields
+                .get("timeoutPerNode")
+                .map(|_| fields.seconds("timeoutPerNode", 0.0, self.diagnostics)),
+            goes_on: fields.bool("goOn", false, self.diagnostics),
+        }
+    }
+
+    fn component(&mut self, fields: &Fields<'_>) -> Option<Component> {
+        match fields.text("component") {
+            "" | "kube-controller-manager" => Some(Component::ControllerManager),
+            "kube-scheduler" => Some(Component::Scheduler),
+            _ => {
+                let node = fields.get("component")?;
+                refuse(node, "kube-controller-manager or kube-scheduler", self.diagnostics);
+                None
+            }
+        }
+    }
+
+    fn workload(&mut self, fields: &Fields<'_>) -> Option<WorkloadId> {
+        let node = fields.need("name", self.diagnostics)?;
+        self.workload_named(node.text().unwrap_or_default(), node)
+    }
+
+    fn workload_named(&mut self, name: &str, node: &Node) -> Option<WorkloadId> {
+        let found = self.objects.workload(name);
+        if found.is_none() {
+            let message = format!("there is no workload `{name}`");
+            let known = self.objects.workloads().map(|(name, ..)| name).collect::<Vec<_>>();
+            let help = nearest::suggestion(name, known);
+            let diagnostic = Diagnostic::new(Code::E0016, node.span, message);
+            self.diagnostics.push(diagnostic.help_if(help));
+        }
+        found
+    }
+
+    /// `all`, `killed`, `zone=a`, `zone=most:web`, or a list of names.
+    fn nodes(&mut self, fields: &Fields<'_>) -> Option<Nodes> {
+        let node = fields.need("nodes", self.diagnostics)?;
+        if let Some(items) = node.items() {
+            let nodes = items.iter().filter_map(|item| self.node_named(item)).collect();
+            return Some(Nodes::Listed(nodes));
+        }
+        let text = node.text().unwrap_or_default();
+        match text {
+            "all" => return Some(Nodes::All),
+            "killed" => return Some(Nodes::Killed),
+            _ => {}
+        }
+        let Some(zone) = text.strip_prefix("zone=") else {
+            return self.node_named(node).map(|node| Nodes::Listed(vec![node]));
+        };
+        if let Some(workload) = zone.strip_prefix("most:") {
+            return self.workload_named(workload, node).map(Nodes::MostOf);
+        }
+        let found = self.blueprint.zone_named(zone);
+        if found.is_none() {
+            self.unknown("zone", zone, node);
+        }
+        found.map(Nodes::Of)
+    }
+
+    fn node_named(&mut self, item: &Node) -> Option<NodeId> {
+        let name = item.text().unwrap_or_default();
+        let found = self.blueprint.nodes.iter().position(|spec| spec.node.name == name);
+        if found.is_none() {
+            self.unknown("node", name, item);
+        }
+        found.map(NodeId::from_index)
+    }
+
+    fn unknown(&mut self, what: &str, name: &str, node: &Node) {
+        let message = format!("there is no {what} `{name}`");
+        self.diagnostics.push(Diagnostic::new(Code::E0016, node.span, message));
+    }
+}

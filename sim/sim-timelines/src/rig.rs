@@ -1,0 +1,282 @@
+//! A cluster, what is done to it, and what is seen of it.
+
+use model_api::kube::WorkloadKind;
+use model_api::{
+    AutoscalerId, BudgetId, NodeId, Observation, PodId, ServiceId, SimSpan, SimTime, WorkloadId,
+};
+use model_kube::cluster::{DrainSpec, PodPhase};
+use model_kube::{Cluster, KubeEvent};
+use sim_kernel::{
+    Context, EntityKey, Limits, Model, Priority, Purpose, Recorder, Simulation, Streams,
+};
+
+use crate::figures::{Figures, figures};
+use crate::operation::{Nodes, Operation};
+use crate::stage::{SCRAPE, Stage};
+use crate::tape::{Notes, Series, Tape};
+
+const PASS_LENGTH: Purpose = Purpose::new("length of a monitor pass");
+
+/// Recorded scenarios need a hundredth of it.
+const LIMITS: Limits = Limits {
+    event_count_max: 10_000_000,
+    pending_count_max: 1_000_000,
+    instant_count_max: 1_000_000,
+};
+
+/// Whoever acts on the cluster acts before its components.
+const OPERATOR: Priority = Priority::new(2);
+
+/// What happens on a stage.
+#[derive(Clone, Copy, Debug, Hash)]
+pub(crate) enum StageEvent {
+    /// In the cluster.
+    Kube(KubeEvent),
+    /// A workload is created: its position among the births.
+    Birth(u32),
+    /// Something is done: its position in the script.
+    Operation(u32),
+    /// A bare pod arrives: its position among the arrivals.
+    Arrival(u32),
+    /// metrics.k8s.io is renewed.
+    Scrape,
+}
+
+impl From<KubeEvent> for StageEvent {
+    fn from(event: KubeEvent) -> Self {
+        Self::Kube(event)
+    }
+}
+
+/// The model that is run.
+#[derive(Clone, Debug)]
+pub(crate) struct Rig<'a> {
+    pub(crate) stage: &'a Stage,
+    pub(crate) cluster: Cluster,
+    pub(crate) notes: Notes,
+    /// By node.
+    killed: Vec<bool>,
+    /// Arrived bare pods: position among the arrivals and pod.
+    pub(crate) arrived: Vec<(u32, PodId)>,
+    /// The zone with most pods was not the recorded one.
+    is_void: bool,
+}
+
+/// Plays a stage with the luck of one run.
+pub(crate) fn play(stage: &Stage, streams: Streams) -> Option<Figures> {
+    let mut cluster = stage.plan.start(streams);
+    cluster.look_at_every_sync();
+    let slowness = streams.draw(EntityKey::of("recorder"), PASS_LENGTH, 0);
+    cluster.preset_monitor_pass(slowness.span_between(stage.passes.least, stage.passes.most));
+    let rig = Rig {
+        stage,
+        cluster,
+        notes: Notes::default(),
+        killed: vec![false; stage.blueprint.nodes.len()],
+        arrived: Vec::new(),
+        is_void: false,
+    };
+    let mut simulation = Simulation::new(rig, Tape::default(), LIMITS);
+    simulation.apply(|rig, ctx| rig.cluster.announce(ctx));
+    let number = |idx: usize| u32::try_from(idx).expect("a trace has few entries");
+    for (idx, (at, _)) in stage.births.iter().enumerate() {
+        simulation.schedule_at(*at, OPERATOR, StageEvent::Birth(number(idx)));
+    }
+    for (idx, (at, _)) in stage.script.iter().enumerate() {
+        simulation.schedule_at(*at, OPERATOR, StageEvent::Operation(number(idx)));
+    }
+    for (idx, (at, ..)) in stage.arrivals.iter().enumerate() {
+        simulation.schedule_at(*at, OPERATOR, StageEvent::Arrival(number(idx)));
+    }
+    if stage.load.is_some() {
+        simulation.schedule_at(stage.begin_at(), OPERATOR, StageEvent::Scrape);
+    }
+    let outcome = simulation.run_until(stage.end_at);
+    let (rig, tape) = simulation.into_parts();
+    (outcome.is_complete() && !rig.is_void).then(|| figures(&rig, &tape))
+}
+
+impl Model for Rig<'_> {
+    type Event = StageEvent;
+    type Observation = Observation;
+
+    fn handle<R: Recorder<Observation>>(
+        &mut self,
+        event: StageEvent,
+        ctx: &mut Context<'_, StageEvent, R>,
+    ) {
+        match event {
+            StageEvent::Kube(event) => {
+                self.cluster.handle(event, ctx);
+                self.note_collected(event);
+            }
+            StageEvent::Birth(idx) => {
+                let (_, birth) = self.stage.births[idx as usize];
+                self.cluster.scale(birth.workload, birth.replicas, ctx);
+            }
+            StageEvent::Operation(idx) => {
+                let stage = self.stage;
+                self.obey(&stage.script[idx as usize].1, ctx);
+            }
+            StageEvent::Arrival(idx) => {
+                let workload = self.stage.arrivals[idx as usize].1;
+                let pod = self.cluster.create_bare_pod(workload, ctx);
+                self.arrived.push((idx, pod));
+            }
+            StageEvent::Scrape => self.scrape(ctx),
+        }
+        self.cluster.drain_notices();
+        self.note_steps(ctx.now());
+    }
+}
+
+impl Rig<'_> {
+    fn obey<R: Recorder<Observation>>(
+        &mut self,
+        operation: &Operation,
+        ctx: &mut Context<'_, StageEvent, R>,
+    ) {
+        match operation {
+            Operation::Kill(nodes) => {
+                for node in self.nodes(nodes) {
+                    self.killed[node.index()] = true;
+                    self.cluster.isolate_node(node, ctx);
+                }
+            }
+            Operation::Revive(nodes) => {
+                for node in self.nodes(nodes) {
+                    self.killed[node.index()] = false;
+                    self.cluster.rejoin_node(node, ctx);
+                }
+            }
+            Operation::Delete(nodes) => {
+                for node in self.nodes(nodes) {
+                    self.notes.deleted_nodes.push((ctx.now(), node));
+                    self.cluster.delete_node(node, ctx);
+                }
+            }
+            Operation::OutOfService(nodes, is_out) => {
+                for node in self.nodes(nodes) {
+                    self.cluster.set_out_of_service(node, *is_out, ctx);
+                }
+            }
+            Operation::Cordon(nodes, is_cordoned) => {
+                for node in self.nodes(nodes) {
+                    self.cluster.cordon(node, *is_cordoned, ctx);
+                }
+            }
+            Operation::Drain(nodes, how) => {
+                let nodes = self.nodes(nodes);
+                let spec = DrainSpec {
+                    timeout: how.timeout,
+                    goes_on: how.goes_on,
+                    // The recorder drained whatever there was, and saw at once that it was gone.
+                    forces: true,
+                    poll: SimSpan::from_millis(10),
+                    ..DrainSpec::of(nodes)
+                };
+                self.cluster.drain(spec, ctx);
+            }
+            Operation::KillLeader(component) => {
+                self.cluster.kill_leader(*component, ctx);
+            }
+            Operation::Scale(workload, replicas) => self.cluster.scale(*workload, *replicas, ctx),
+            Operation::Patch(idx) => {
+                self.cluster.patch_template(self.stage.plan.template(*idx), ctx);
+            }
+        }
+    }
+
+    fn nodes(&mut self, which: &Nodes) -> Vec<NodeId> {
+        let all = (0..self.killed.len()).map(NodeId::from_index);
+        let zone_of = |node: &NodeId| self.stage.blueprint.nodes[node.index()].zone;
+        match which {
+            Nodes::All => all.collect(),
+            Nodes::Killed => all.filter(|node| self.killed[node.index()]).collect(),
+            Nodes::Of(zone) => all.filter(|node| zone_of(node) == *zone).collect(),
+            Nodes::Listed(nodes) => nodes.clone(),
+            Nodes::MostOf(workload) => {
+                let mut counts = vec![0u32; self.stage.blueprint.zones.len()];
+                for pod in self.cluster.pods_of(*workload) {
+                    if let Some(zone) = self.cluster.pod(*pod).zone {
+                        counts[zone.index()] += 1;
+                    }
+                }
+                let Some((zone, count)) = self.stage.most else { return Vec::new() };
+                // Another start than the recorded one: this run says nothing about it.
+                self.is_void |=
+                    counts[zone.index()] != count || counts.iter().any(|other| *other > count);
+                all.filter(|node| zone_of(node) == zone).collect()
+            }
+        }
+    }
+
+    /// What the recorder's metrics.k8s.io shows from now on.
+    fn scrape<R: Recorder<Observation>>(&mut self, ctx: &mut Context<'_, StageEvent, R>) {
+        let Some(load) = &self.stage.load else { return };
+        let mut running = Vec::new();
+        for id in self.cluster.pods_of(load.workload) {
+            let pod = self.cluster.pod(*id);
+            if pod.phase == PodPhase::Running && !pod.is_terminating {
+                running.push((*id, pod.is_ready));
+            }
+        }
+        let samples = load.samples(self.stage.secs(ctx.now()), ctx.now(), &running);
+        self.cluster.play_metrics(load.workload, samples, ctx);
+        ctx.schedule_in(SCRAPE, OPERATOR, StageEvent::Scrape);
+    }
+
+    /// The garbage collector says so in the condition of a pod before it removes it.
+    fn note_collected(&mut self, event: KubeEvent) {
+        if let KubeEvent::GarbageDue(pod) = event
+            && self.cluster.pod(pod).phase == PodPhase::Gone
+        {
+            self.notes.collected.push(pod);
+        }
+    }
+
+    /// Notes what objects show now.
+    fn note_steps(&mut self, now: SimTime) {
+        let stage = self.stage;
+        for service in (0..stage.blueprint.services.len()).map(ServiceId::from_index) {
+            let (mut ready, mut live) = (0, 0);
+            for pod in self.cluster.ready_pods(service) {
+                ready += 1;
+                let node = self.cluster.pod(pod).node;
+                live += i64::from(node.is_some_and(|node| !self.killed[node.index()]));
+            }
+            self.notes.step(Series::Ready(service), now, ready);
+            self.notes.step(Series::Live(service), now, live);
+        }
+        for budget in (0..stage.blueprint.budgets.len()).map(BudgetId::from_index) {
+            let status = self.cluster.budget_status(budget).unwrap_or_default();
+            self.notes.step(Series::Healthy(budget), now, status.current_healthy.into());
+            self.notes.step(Series::HealthyWanted(budget), now, status.desired_healthy.into());
+            self.notes.step(Series::Allowed(budget), now, status.disruptions_allowed.into());
+        }
+        for id in (0..stage.blueprint.autoscalers.len()).map(AutoscalerId::from_index) {
+            let status = self.cluster.autoscaler_status(id);
+            self.notes.step(Series::Current(id), now, status.current.into());
+            self.notes.step(Series::Desired(id), now, status.desired.into());
+            let utilization = status.utilization.map_or(-1, i64::from);
+            self.notes.step(Series::Utilization(id), now, utilization);
+        }
+        for (idx, workload) in stage.blueprint.workloads.iter().enumerate() {
+            if matches!(workload.kind, WorkloadKind::Deployment { .. }) {
+                self.note_deployment(WorkloadId::from_index(idx), now);
+            }
+        }
+    }
+
+    fn note_deployment(&mut self, id: WorkloadId, now: SimTime) {
+        let (mut active, mut available) = (0, 0);
+        for pod in self.cluster.pods_of(id) {
+            let pod = self.cluster.pod(*pod);
+            let is_active = !pod.is_terminating && pod.phase != PodPhase::Finished;
+            active += i64::from(is_active);
+            available += i64::from(is_active && pod.is_ready);
+        }
+        self.notes.step(Series::Available(id), now, available);
+        self.notes.step(Series::Replicas(id), now, active);
+    }
+}

@@ -1,0 +1,102 @@
+//! Node groups of a trace.
+
+use std::collections::BTreeMap;
+
+use model_api::blueprint::{NodeSpec, Zone};
+use model_api::kube::{Labels, Node as NodeObject, ResourceList};
+use model_api::{Blueprint, Origin, ZoneId};
+use scenario_format::manifest::live;
+use scenario_format::quantity::Quantity;
+use scenario_format::yaml::Node;
+use scenario_format::{Code, Diagnostic};
+
+use crate::fields::{Fields, refuse};
+
+const KEYS: &[&str] = &["cpu", "labels", "memory", "perZone", "pods", "taints", "zones"];
+
+/// Most nodes of a group in one zone.
+const PER_ZONE_MAX: f64 = 5000.0;
+
+/// Adds the nodes of all groups: `a-0`, `a-1` and so on in each zone, group after group.
+pub(super) fn add(groups: &[Node], blueprint: &mut Blueprint, diagnostics: &mut Vec<Diagnostic>) {
+    let mut counts: BTreeMap<String, u32> = BTreeMap::new();
+    for group in groups {
+        let fields = Fields::of(group, "a group of nodes", KEYS, diagnostics);
+        let allocatable = allocatable(&fields, diagnostics);
+        let labels: Labels = fields
+            .get("labels")
+            .and_then(Node::entries)
+            .unwrap_or_default()
+            .iter()
+            .map(|entry| (entry.key.clone(), entry.value.text().unwrap_or_default().to_owned()))
+            .collect();
+        let taints = fields.items("taints", diagnostics).iter();
+        let taints: Vec<_> = taints.filter_map(|node| live::taint(node, diagnostics)).collect();
+        let per_zone = fields.number("perZone", 0.0, diagnostics);
+        if per_zone > PER_ZONE_MAX {
+            let message = format!("more than {PER_ZONE_MAX} nodes of a zone");
+            diagnostics.push(Diagnostic::new(Code::E0021, group.span, message));
+            continue;
+        }
+        for zone in fields.items("zones", diagnostics) {
+            let Some(zone) = zone.text() else {
+                refuse(zone, "the name of a zone", diagnostics);
+                continue;
+            };
+            let zone_id = zone_of(zone, blueprint);
+            let count = counts.entry(zone.to_owned()).or_default();
+            let mut left = per_zone;
+            while left >= 1.0 {
+                left -= 1.0;
+                let name = format!("{zone}-{count}");
+                *count += 1;
+                let mut labels = labels.clone();
+                let well_known = [
+                    ("topology.kubernetes.io/zone", zone),
+                    ("topology.kubernetes.io/region", "region"),
+                    ("kubernetes.io/hostname", name.as_str()),
+                ];
+                labels.extend(well_known.map(|(key, value)| (key.to_owned(), value.to_owned())));
+                blueprint.nodes.push(NodeSpec {
+                    node: NodeObject {
+                        name,
+                        labels,
+                        taints: taints.clone(),
+                        allocatable: allocatable.clone(),
+                        ..NodeObject::default()
+                    },
+                    zone: zone_id,
+                    is_control_plane: false,
+                    origin: Origin::default(),
+                });
+            }
+        }
+    }
+}
+
+fn zone_of(name: &str, blueprint: &mut Blueprint) -> ZoneId {
+    blueprint.zone_named(name).unwrap_or_else(|| {
+        blueprint.zones.push(Zone { name: name.to_owned(), ..Zone::default() });
+        ZoneId::from_index(blueprint.zones.len() - 1)
+    })
+}
+
+fn allocatable(fields: &Fields<'_>, diagnostics: &mut Vec<Diagnostic>) -> ResourceList {
+    let mut amounts = BTreeMap::new();
+    for name in [ResourceList::CPU, "memory", "pods"] {
+        let Some(node) = fields.get(name) else { continue };
+        match Quantity::parse(node.text().unwrap_or_default()) {
+            Ok(amount) if name == ResourceList::CPU => {
+                amounts.insert(name.to_owned(), amount.ceil_millis());
+            }
+            Ok(amount) => {
+                amounts.insert(name.to_owned(), amount.ceil_millis() / 1000);
+            }
+            Err(error) => {
+                let message = format!("`{name}` {error}");
+                diagnostics.push(Diagnostic::new(Code::E0014, node.span, message));
+            }
+        }
+    }
+    ResourceList(amounts)
+}

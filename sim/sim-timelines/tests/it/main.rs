@@ -1,0 +1,5 @@
+//! Recorded timelines, from the shared folder beside the repository, and trace folders that are
+//! wrong.
+
+mod reading;
+mod recorded;

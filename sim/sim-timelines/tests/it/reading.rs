@@ -1,0 +1,161 @@
+//! What is said of trace folders that are wrong, and what can be done in them.
+
+use report_data::TimelineTrace;
+use scenario_format::files::{Files, RawFile, ReadError};
+use sim_timelines::{Read, compare, read};
+
+/// One folder, `trace`.
+struct OneFolder {
+    scenario: String,
+    summary: &'static str,
+}
+
+impl OneFolder {
+    fn text(&self, name: &str) -> Option<&str> {
+        match name {
+            "trace/scenario.yaml" => Some(&self.scenario),
+            "trace/summary.yaml" => Some(self.summary),
+            _ => None,
+        }
+    }
+}
+
+impl Files for OneFolder {
+    fn read(&self, path: &str) -> Result<Vec<RawFile>, ReadError> {
+        let names = ["trace/scenario.yaml", "trace/summary.yaml"].into_iter();
+        let asked = names.filter(|name| path == "trace" || *name == path);
+        let file = |name: &str| {
+            let bytes = self.text(name).unwrap_or_default().as_bytes().to_vec();
+            RawFile { name: name.to_owned(), bytes }
+        };
+        let found: Vec<RawFile> = asked.map(file).collect();
+        if found.is_empty() { Err(ReadError::Missing) } else { Ok(found) }
+    }
+
+    fn is_file(&self, path: &str) -> bool {
+        self.text(path).is_some()
+    }
+}
+
+const STAGE: &str = "\
+id: small
+kind: az-loss
+nodes: [{zones: [a, b], perZone: 1, cpu: 4, memory: 16Gi, pods: 110}]
+kubelet: {startDelay: 5, stopDelay: 1}
+duration: 400
+manifests:
+- apiVersion: apps/v1
+  kind: Deployment
+  metadata: {name: web}
+  spec:
+    replicas: 2
+    selector: {matchLabels: {app: web}}
+    template:
+      metadata: {labels: {app: web}}
+      spec:
+        containers: [{name: main, image: app, resources: {requests: {cpu: 100m}}}]
+        topologySpreadConstraints:
+        - maxSkew: 1
+          topologyKey: kubernetes.io/hostname
+          whenUnsatisfiable: ScheduleAnyway
+          labelSelector: {matchLabels: {app: web}}
+        tolerations:
+        - {key: node.kubernetes.io/unreachable, operator: Exists, effect: NoExecute, tolerationSeconds: 30}
+- apiVersion: v1
+  kind: Service
+  metadata: {name: web}
+  spec: {selector: {app: web}, ports: [{port: 80}]}
+";
+
+fn read_schedule(schedule: &str, summary: &'static str) -> Read {
+    let scenario = format!("{STAGE}schedule: [{schedule}]\n");
+    read(&["trace".to_owned()], &OneFolder { scenario, summary })
+}
+
+#[test]
+fn what_is_wrong_with_a_schedule_is_said_at_its_place() {
+    let cases = [
+        ("{at: 0, op: kil, nodes: all}", "28:24: E0016: there is no operation `kil`"),
+        ("{at: 0, nodes: all}", "28:12: E0013: an entry of `schedule` needs `op`"),
+        ("{at: 0, op: kill}", "28:12: E0013: an operation needs `nodes`"),
+        ("{at: 0, op: kill, nodes: zone=x}", "28:37: E0016: there is no zone `x`"),
+        ("{at: 0, op: kill, nodes: [a-7]}", "28:38: E0016: there is no node `a-7`"),
+        (
+            "{at: 0, op: kill, nodes: all, node: x}",
+            "28:42: E0012: an entry of `schedule` knows no `node`",
+        ),
+        ("{at: 0, op: scale, name: wep, replicas: 1}", "28:37: E0016: there is no workload `wep`"),
+    ];
+    for (schedule, expected) in cases {
+        let read = read_schedule(schedule, "{}\n");
+        let said: Vec<String> =
+            read.diagnostics.iter().map(|it| it.one_line(&read.sources)).collect();
+        assert_eq!(said, [format!("trace/scenario.yaml:{expected}")], "{schedule}");
+        assert!(read.traces.is_empty(), "{schedule}");
+    }
+}
+
+fn compared(schedule: &str, summary: &'static str) -> TimelineTrace {
+    let read = read_schedule(schedule, summary);
+    assert_eq!(read.diagnostics, []);
+    let runs: Vec<_> = (0..30).map(|run| read.traces[0].simulate(1, run)).collect();
+    compare(&read.traces[0], &runs)
+}
+
+/// Recorded figures that must be covered, whatever the luck of a run.
+#[test]
+fn every_operation_does_what_it_says() {
+    let cases: [(&str, &'static str); 9] = [
+        ("{at: 0, op: kill, nodes: zone=a}", "pods: {deleting: {count: 1}, gone: {count: 0}}"),
+        (
+            "{at: 0, op: kill, nodes: [a-0]}, {at: 100, op: revive, nodes: killed}",
+            "pods: {gone: {count: 1, first: 101}}",
+        ),
+        (
+            "{at: 0, op: kill, nodes: zone=a}, {at: 150, op: outOfService, nodes: killed}",
+            "pods: {gone: {count: 1}, atEndByZone: {b: 2}}",
+        ),
+        (
+            "{at: 0, op: kill, nodes: zone=a}, {at: 150, op: deleteNodes, nodes: killed}",
+            "{zones: {a: {deleted: {count: 1}}}, pods: {gone: {count: 1}}}",
+        ),
+        (
+            "{at: 0, op: cordon, nodes: [a-0]}, {at: 1, op: scale, name: web, replicas: 4}",
+            "pods: {created: {count: 2}, atEndByZone: {a: 1, b: 3}}",
+        ),
+        (
+            "{at: 0, op: drain, nodes: zone=a}",
+            "{pods: {atEndByZone: {b: 2}}, evictionApi: {answers: {'201': 1}}}",
+        ),
+        (
+            "{at: 0, op: patch, kind: Deployment, name: web, patch: {spec: {replicas: 3}}}",
+            "{pods: {created: {count: 1}}, deployments: {web: {availableAtEnd: 3}}}",
+        ),
+        (
+            "{at: 7, op: patch, name: web, patch: {spec: {template: {spec: {containers: [{name: \
+             main, image: other}]}}}}}",
+            "{pods: {created: {count: 2}, gone: {count: 2}}, deployments: {web: {patchedAt: 7}}}",
+        ),
+        (
+            "{at: 9, op: create, manifests: [{apiVersion: apps/v1, kind: Deployment, metadata: \
+             {name: two}, spec: {replicas: 1, selector: {matchLabels: {app: two}}, template: \
+             {metadata: {labels: {app: two}}, spec: {containers: [{name: main, image: app}]}}}}]}",
+            "pods: {created: {count: 1, first: 9}, bound: {count: 1}}",
+        ),
+    ];
+    for (schedule, summary) in cases {
+        let trace = compared(schedule, summary);
+        assert!(trace.figure_count > 0, "{schedule}");
+        let missed: Vec<_> = trace.figures.iter().filter(|figure| !figure.is_covered).collect();
+        assert!(missed.is_empty(), "{schedule}: {missed:?}");
+    }
+}
+
+#[test]
+fn a_figure_that_nothing_simulates_is_not_covered() {
+    let trace = compared("", "service: {web: {readyAtStart: 2, happiness: 7}}");
+    let covered: Vec<_> =
+        trace.figures.iter().map(|it| (it.name.as_str(), it.is_covered)).collect();
+    assert_eq!(covered, [("service.web.readyAtStart", true), ("service.web.happiness", false)]);
+    assert_eq!((trace.figure_count, trace.covered_count), (2, 1));
+}
