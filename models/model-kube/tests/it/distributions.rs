@@ -137,6 +137,8 @@ fn a_partly_lost_small_zone_keeps_its_pods() {
                 one_count += 1;
                 assert!(!is_one_pass, "seed {seed}: {found:?}");
             }
+            // Three passes take 10.02 s: the next token may come just before the last of them.
+            2 => assert!(found[2] - found[0] > 10.0, "seed {seed}: {found:?} {tainted:?}"),
             _ => panic!("seed {seed}: {found:?} {tainted:?}"),
         }
     }

@@ -195,20 +195,20 @@ fn without_a_quorum_nothing_is_rescheduled_or_rerouted() {
     400.00 zone a restored
     400.00 a-0 runs
     400.00 service web: 3 routed, 2 live
-    401.21 QuorumRegained
-    401.21 ApiRegained
-    412.03 LeaderChanged
-    462.13 b-0 NotReady
-    462.13 web#0 (0) not Ready: NodeNotReady
-    462.13 b-0 tainted
-    463.14 service web: 2 routed, 2 live
-    492.13 web#0 (0) deleted: Taint
-    492.20 web#3 (3) created
-    492.26 web#3 (3) bound to a-0
-    493.09 web#3 (3) has images
-    493.21 web#3 (3) started
-    498.57 web#3 (3) Ready
-    498.96 service web: 3 routed, 3 live
+    401.65 QuorumRegained
+    401.65 ApiRegained
+    412.48 LeaderChanged
+    462.58 b-0 NotReady
+    462.58 web#0 (0) not Ready: NodeNotReady
+    462.64 b-0 tainted
+    463.59 service web: 2 routed, 2 live
+    492.64 web#0 (0) deleted: Taint
+    492.72 web#3 (3) created
+    492.77 web#3 (3) bound to a-0
+    493.60 web#3 (3) has images
+    493.72 web#3 (3) started
+    499.08 web#3 (3) Ready
+    499.47 service web: 3 routed, 3 live
     ");
 }
 
