@@ -1,7 +1,8 @@
-//! CloudNativePG clusters: replication, failover, where RPO comes from.
+//! PostgreSQL clusters: replication, failover, where RPO comes from.
 //!
-//! A cluster is a few instances, one of them primary, and an operator that decides through the API
-//! server. This crate must never look at pods, nodes or zones: it is told which processes run,
+//! A cluster is a few instances, one of them primary, and somebody who decides: the operator of
+//! CloudNativePG through the API server, or Patroni beside each instance through a key in a store
+//! (`patroni.rs`). This crate must never look at pods, nodes or zones: it is told which processes run,
 //! which pods the API calls ready, who is cut off and whether the operator works, and it says who
 //! is primary, whether clients can write and what was lost.
 //!
@@ -33,10 +34,13 @@
 //! - The liveness check of an isolated primary, and what it accepts until it stops.
 //! - Return of an old primary by crash recovery, or as a standby by `pg_rewind` and catching up.
 //! - An operator or API that is away: nothing is decided, and it is said why.
+//! - Clusters that Patroni manages: its loop, lease, race, synchronous modes, restarts, switchover.
+//! - The archive of WAL and the phases of a restore, as functions beside the clusters: [`archive`],
+//!   [`recovery`].
 //!
 //! # Not modelled
-//! Planned switchover and rolling updates, fencing, hibernation, replica clusters; full WAL disks;
-//! archive and point-in-time recovery; volumes that are gone for ever and re-cloning; sessions that
+//! Planned switchover and rolling updates of CloudNativePG, fencing, hibernation, replica clusters;
+//! full WAL disks; no cluster feeds an archive yet; volumes that are gone for ever and re-cloning; sessions that
 //! lower `synchronous_commit`; `maxStandbyNamesFromCluster`; poolers as pods (their reconnection
 //! time is in [`Parameters::client_reconnect`]).
 //!
@@ -62,7 +66,8 @@
 //!
 //! # Checked against
 //! Write outage and loss of the conformance set in the specification of platform services (PG-5 to
-//! PG-10), and recorded failovers of a real cluster where they are comparable (`tests/it`). Where
+//! PG-10), and recorded failovers of a real cluster: what is comparable of CloudNativePG in
+//! `tests/it`, whole repetitions of Patroni in `sim-conformance`. Where
 //! that specification lets an isolated primary go on because one peer answers (PG-10), upstream's
 //! code decides: every known instance must answer.
 //!
