@@ -18,6 +18,12 @@ impl FromText for SimSpan {
         if text.chars().all(|letter| letter.is_ascii_digit()) {
             return Err(format!("needs a unit: `{text}s`?"));
         }
+        // A day of virtual time has 24 hours; to a calendar it may have others.
+        let days = text.strip_suffix('d').and_then(|days| days.trim_end().parse::<u64>().ok());
+        if let Some(days) = days {
+            let span = Self::from_hours(24).checked_mul(days).filter(|span| *span <= SPAN_MAX);
+            return span.ok_or_else(|| "is longer than 100 years".to_owned());
+        }
         let duration: jiff::SignedDuration = text.parse().map_err(|error: jiff::Error| {
             let reason = error.to_string();
             reason.rsplit(": ").next().unwrap_or("is no duration").to_owned()

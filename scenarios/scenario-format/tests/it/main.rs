@@ -8,5 +8,6 @@ mod library;
 mod lints;
 mod mutated;
 mod overrides;
+mod profiles;
 mod read;
 mod support;
