@@ -18,6 +18,6 @@ mod requests;
 mod workload;
 
 pub use az99::{Az99, az99};
-pub use estate::{Estate, live_count, zone_loss};
+pub use estate::{Estate, hard_day, live_count, with_days, zone_loss};
 pub use requests::Chain;
 pub use workload::{Luck, Prepared, Work, Workload};
