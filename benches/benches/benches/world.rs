@@ -1,6 +1,6 @@
 //! Criterion benchmarks of worlds and campaigns.
 
-use benches::{Estate, zone_loss};
+use benches::{Estate, hard_day, with_days, zone_loss};
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use model_api::SimSpan;
 use model_api::fault::FaultPlan;
@@ -47,6 +47,13 @@ fn campaigns(criterion: &mut Criterion) {
     group.finish();
 }
 
+/// A hundred Services of three pods over a day: a curve, a spike and a lost zone.
+fn hard_day_plan() -> Plan {
+    let estate = Estate { node_count: 30, service_count: 100, pod_count: 300 };
+    let blueprint = with_days(estate.blueprint());
+    Plan::new(blueprint, hard_day(), SimSpan::from_hours(24)).expect("nothing goes in a circle")
+}
+
 /// Single runs: what healthy time costs, what a zone costs.
 fn runs(criterion: &mut Criterion) {
     let shipped = resolved("az-loss");
@@ -60,6 +67,7 @@ fn runs(criterion: &mut Criterion) {
         ("healthy month", plan(&shipped, none(), SimSpan::from_hours(30 * 24))),
         ("az-loss 2h", plan(&shipped, shipped.faults.clone(), SimSpan::from_hours(2))),
         ("300 nodes, healthy year", large_plan(none(), 365 * 24)),
+        ("100 services, a hard day", hard_day_plan()),
         ("300 nodes, zone loss", large_plan(zone_loss(None), 365 * 24)),
     ];
     let mut group = criterion.benchmark_group("run");

@@ -142,6 +142,40 @@ pub fn zone_loss(duration: Option<SimSpan>) -> FaultPlan {
     FaultPlan { faults: vec![fault] }
 }
 
+/// Gives every Service of a platform a day: hardly anybody at night, more than ever in the evening,
+/// each a little later than the one before.
+pub fn with_days(mut blueprint: Blueprint) -> Blueprint {
+    const DAY: [(u64, u64); 6] = [(0, 20), (6, 15), (9, 100), (13, 80), (18, 120), (23, 30)];
+    for (idx, load) in (0_u64..).zip(&mut blueprint.loads) {
+        let rate = load.points[0].rate_millirps;
+        let late = SimSpan::from_secs(20) * idx;
+        let point = |(hour, percent): (u64, u64)| LoadPoint {
+            at: SimTime::ZERO + SimSpan::from_hours(hour) + late,
+            rate_millirps: rate * percent / 100,
+        };
+        load.points = DAY.map(point).to_vec();
+    }
+    blueprint
+}
+
+/// A day in which the load doubles at noon and a zone is lost for an hour in the evening.
+pub fn hard_day() -> FaultPlan {
+    let fault = |name: &str, kind, hour, minutes| Fault {
+        name: name.to_owned(),
+        kind,
+        start: Start::At(SimTime::ZERO + SimSpan::from_hours(hour)),
+        duration: Some(SimSpan::from_mins(minutes)),
+        origin: Origin::default(),
+    };
+    let spike = FaultKind::LoadSpike {
+        services: Vec::new(),
+        factor_milli: 2000,
+        ramp: SimSpan::from_mins(2),
+    };
+    let loss = FaultKind::ZonePowerLoss { zone: ZonePick::Zone(ZoneId(0)) };
+    FaultPlan { faults: vec![fault("spike", spike, 12, 30), fault("zone lost", loss, 18, 60)] }
+}
+
 /// Endpoints of all Services that get traffic and can answer.
 pub fn live_count(world: &World) -> usize {
     let services = 0..world.cluster().blueprint().services.len();

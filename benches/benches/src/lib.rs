@@ -19,7 +19,7 @@ mod requests;
 mod workload;
 
 pub use az99::{Az99, az99};
-pub use estate::{Estate, live_count, zone_loss};
+pub use estate::{Estate, hard_day, live_count, with_days, zone_loss};
 pub use guarded::guarded;
 pub use requests::Chain;
 pub use workload::{Luck, Prepared, Work, Workload};

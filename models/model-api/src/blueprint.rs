@@ -10,7 +10,8 @@ use crate::kube::{
     HorizontalPodAutoscaler, Ingress, Node, PersistentVolumeClaim, PodDisruptionBudget, Service,
     StorageClass, Webhook, Workload,
 };
-use crate::load::{Load, ServiceProfile};
+use crate::load::{Bursts, Load, ServiceProfile};
+use crate::machines::{ClusterAutoscaler, NodeGroup};
 use crate::parameters::Parameters;
 use crate::source::Origin;
 
@@ -25,8 +26,12 @@ pub struct Blueprint {
     pub region: String,
     /// Zones of the region.
     pub zones: Vec<Zone>,
-    /// Nodes, workers and control-plane nodes alike.
+    /// Nodes, workers and control-plane nodes alike, and those that may come during a run.
     pub nodes: Vec<NodeSpec>,
+    /// Nodes that come and go.
+    pub node_groups: Vec<NodeGroup>,
+    /// What makes them come and go; without it no group changes its size.
+    pub cluster_autoscaler: Option<ClusterAutoscaler>,
     /// The members of the control plane.
     pub control_plane: ControlPlane,
     /// Workloads, the instances of databases included.
@@ -53,6 +58,8 @@ pub struct Blueprint {
     pub profiles: Vec<ServiceProfile>,
     /// Requests from outside.
     pub loads: Vec<Load>,
+    /// What is random about some of them.
+    pub bursts: Vec<Bursts>,
     /// Timers and rates.
     pub parameters: Parameters,
     /// What had to be assumed, for the report.
@@ -66,6 +73,8 @@ pub struct Zone {
     pub name: String,
     /// Jurisdiction the hardware stands in, for example `EU`.
     pub jurisdiction: String,
+    /// Workers that the provider lets run here at once (its quota); any number when `None`.
+    pub node_limit: Option<u32>,
     /// Where it was written.
     pub origin: Origin,
 }

@@ -59,6 +59,14 @@ pub enum FaultKind {
         /// How many, drawn at random; `None` means all.
         count: Option<u32>,
     },
+    /// The provider has no capacity for new machines in a zone.
+    NoCapacity {
+        /// The zone.
+        zone: ZonePick,
+        /// It says so at once. Otherwise it takes requests, and the machines do not come while
+        /// the fault lasts.
+        is_refused: bool,
+    },
     /// Requests from outside multiply.
     LoadSpike {
         /// For these Services; empty means all that have a load.

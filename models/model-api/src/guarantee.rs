@@ -33,6 +33,38 @@ pub enum Promise {
         /// Comparison with a share in parts per million.
         limit: Limit<u32>,
     },
+    /// `availability(service, 1h) >= 99%`: the least availability of any whole window of that length,
+    /// counted from the start of the run.
+    AvailabilityIn {
+        /// Of this Service.
+        service: ServiceId,
+        /// Length of a window.
+        window: SimSpan,
+        /// Comparison with a share in parts per million.
+        limit: Limit<u32>,
+    },
+    /// `budget_burn(service, 99.9%, 30d) <= 10%`: the share of the error budget of such a period that
+    /// the run spends.
+    BudgetBurn {
+        /// Of this Service.
+        service: ServiceId,
+        /// The objective, in parts per million: below a million.
+        objective_ppm: u32,
+        /// The period that the objective is for.
+        period: SimSpan,
+        /// Comparison with a share in parts per million.
+        limit: Limit<u32>,
+    },
+    /// `alert(service, 99.9%) <= 5m`: from the first error until somebody is paged, wherever errors
+    /// come so fast that they should page.
+    Alert {
+        /// Of this Service.
+        service: ServiceId,
+        /// The objective over 30 days, in parts per million: below a million.
+        objective_ppm: u32,
+        /// Comparison.
+        limit: Limit<SimSpan>,
+    },
     /// `rto(subject) <= 60s`: the longest outage as its clients see it.
     Rto {
         /// Of this Service or database.

@@ -13,6 +13,7 @@ pub mod guarantee;
 pub mod ids;
 pub mod kube;
 pub mod load;
+pub mod machines;
 pub mod observation;
 pub mod parameters;
 pub mod path;

@@ -55,6 +55,46 @@ pub struct Load {
     pub origin: Origin,
 }
 
+/// What is random about a load: it multiplies the rate, in each run otherwise.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Bursts {
+    /// The load: position in [`Blueprint::loads`](crate::Blueprint::loads).
+    pub load: usize,
+    /// How.
+    pub kind: BurstKind,
+    /// When the run ends: there are no bursts after it.
+    pub until: SimTime,
+}
+
+/// How a rate varies at random.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum BurstKind {
+    /// Calm and burst alternate, each for an exponentially distributed time: a Markov-modulated
+    /// Poisson process of two states.
+    Markov {
+        /// What the rate is multiplied by in a burst, in thousandths.
+        factor_milli: u64,
+        /// How long it is calm, in the mean.
+        calm: SimSpan,
+        /// How long a burst lasts, in the mean.
+        burst: SimSpan,
+    },
+    /// Sources that go on and off for Pareto-distributed times.
+    SelfSimilar {
+        /// How many, at least one.
+        sources: u32,
+        /// How long a source is on, in the mean.
+        on: SimSpan,
+        /// How long it is off, in the mean.
+        off: SimSpan,
+        /// The Hurst parameter H in parts per million, between a half and one; the Pareto times have
+        /// the exponent 3 - 2 H.
+        hurst_ppm: u32,
+        /// The share of the rate that the sources make, in parts per million.
+        share_ppm: u32,
+    },
+}
+
 /// A point of a load curve.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LoadPoint {

@@ -45,7 +45,7 @@ pub enum Observation {
         /// Which.
         node: NodeId,
     },
-    /// A node runs again and is reachable.
+    /// A node runs, again or for the first time, and is reachable.
     NodeRestored {
         /// Which.
         node: NodeId,
@@ -57,6 +57,32 @@ pub enum Observation {
     },
     /// The node's Ready condition is True again.
     NodeBecameReady {
+        /// Which.
+        node: NodeId,
+    },
+    /// The cluster autoscaler asked the provider for nodes.
+    NodesRequested {
+        /// Where.
+        zone: ZoneId,
+        /// How many.
+        count: u32,
+    },
+    /// The provider refused them: its quota, or no capacity.
+    NodesRefused {
+        /// Where.
+        zone: ZoneId,
+        /// How many.
+        count: u32,
+    },
+    /// They did not come in time, and the autoscaler gave them up.
+    NodesGivenUp {
+        /// Where.
+        zone: ZoneId,
+        /// How many.
+        count: u32,
+    },
+    /// The cluster autoscaler deleted a node that was not needed.
+    NodeRemoved {
         /// Which.
         node: NodeId,
     },

@@ -19,7 +19,7 @@
 //! # Modelled
 //! Leases and their silence in closed form, the monitor's passes, taints, evictions, workloads that
 //! keep their pods and move them to new templates, drains, the scheduling queue, preemption, image pulls one at a time a node, volumes bound to zones,
-//! horizontal autoscalers by CPU, start, readiness and crash loops of pods, endpoints as proxies know them, disruption budgets,
+//! horizontal autoscalers by CPU, node groups and the cluster autoscaler, start, readiness and crash loops of pods, endpoints as proxies know them, disruption budgets,
 //! etcd's quorum and elections, leaders of the controller manager and the scheduler; kubelets that
 //! hang on a lost API server, webhooks that fail closed, registries that do not answer, volumes that
 //! a silent node holds (each in the module of its noun).
@@ -47,6 +47,7 @@ mod drains;
 mod evictions;
 mod images;
 mod kubelet;
+mod node_groups;
 mod nodes;
 mod pod;
 mod preemption;
@@ -68,6 +69,7 @@ use sim_kernel::{Context, Draw, EntityKey, EventId, Purpose, Recorder, SimSpan, 
 pub use autoscaling::{AutoscalerStatus, ServiceWork};
 pub use control_plane::Component;
 pub use drains::{AfterDrain, DrainId, DrainSpec};
+pub use node_groups::Capacity;
 pub use pod::{PodPhase, PodView};
 pub use routing::Route;
 pub use templates::{NewTemplate, TemplateHealth, TemplateId};
@@ -80,6 +82,7 @@ use autoscaling::Autoscaling;
 use connections::{Connection, Serving};
 use control_plane::ControlPlane;
 use drains::Drain;
+use node_groups::NodeGroups;
 use nodes::{Monitor, NodeState};
 use pod::PodState;
 use queue::Queue;
@@ -89,7 +92,7 @@ use volumes::Attachments;
 use workloads::{ControllerClients, WorkloadState};
 
 /// Turns within one instant: what physically happens, then what a kubelet does about it, then
-/// controllers, then proxies, then the scheduler.
+/// controllers, then proxies, then the scheduler, then what depends on what it left over.
 pub mod priority {
     use sim_kernel::Priority;
 
@@ -105,6 +108,8 @@ pub mod priority {
     pub const PROXY: Priority = Priority::new(9);
     /// The scheduler.
     pub const SCHEDULER: Priority = Priority::new(10);
+    /// The cluster autoscaler, which sees what the scheduler left.
+    pub const NODE_GROUPS: Priority = Priority::new(11);
 }
 
 /// What can happen in a cluster.
@@ -164,6 +169,12 @@ pub enum KubeEvent {
     AutoscalerSync(AutoscalerId),
     /// A new leader's caches are filled.
     LeaderStarted(Component),
+    /// The cluster autoscaler looks.
+    GroupsLook,
+    /// The next step of the removal of a node.
+    RemovalDue(NodeId),
+    /// The provider may have room for machines that a node group lacks.
+    MachinesDue(u32),
 }
 
 const _: () = assert!(size_of::<KubeEvent>() <= 12);
@@ -265,6 +276,7 @@ pub struct Cluster {
     silent_webhooks: Vec<usize>,
     /// Registries that do not answer.
     silent_registries: Vec<usize>,
+    node_groups: NodeGroups,
     /// Services whose endpoints somebody else chooses.
     services_with_backends: Vec<ServiceId>,
     /// What could not be done because the API or its component was away, in order.
@@ -293,8 +305,13 @@ impl ClusterPlan {
     pub fn with_templates(blueprint: Arc<Blueprint>, templates: &[NewTemplate]) -> Self {
         let mut cache = SchedulerCache::new();
         let tables = Arc::new(Tables::of(&blueprint, templates, &mut cache));
-        for (idx, spec) in blueprint.nodes.iter().enumerate() {
-            cache.add_node(NodeId::from_index(idx), &spec.node);
+        let spare = spare_nodes(&blueprint);
+        for (idx, (spec, is_spare)) in blueprint.nodes.iter().zip(spare).enumerate() {
+            if is_spare {
+                cache.foresee_node(NodeId::from_index(idx), &spec.node);
+            } else {
+                cache.add_node(NodeId::from_index(idx), &spec.node);
+            }
         }
         Self { blueprint, tables, cache }
     }
@@ -337,7 +354,7 @@ impl Cluster {
             services: ServiceState::all(&blueprint),
             zones: vec![ZoneLink::default(); blueprint.zones.len()],
             monitor: Monitor::at_start(&blueprint.parameters, streams),
-            evictor: nodes::evictor(&blueprint.parameters, &tables),
+            evictor: nodes::evictor(&blueprint, &tables),
             control_plane: ControlPlane::at_start(&tables, streams),
             connections: Connection::all(&tables, streams),
             serving: vec![Some(Island::Mainland); tables.members.len()],
@@ -349,6 +366,7 @@ impl Cluster {
             refusals: vec![Refusals::default(); blueprint.workloads.len()],
             silent_webhooks: Vec::new(),
             silent_registries: Vec::new(),
+            node_groups: NodeGroups::at_start(&blueprint, streams),
             services_with_backends: Vec::new(),
             deferred: Vec::new(),
             changed_services: Vec::new(),
@@ -382,6 +400,7 @@ impl Cluster {
             ctx.observe(|| Observation::EndpointsChanged { service, ready_count, live_count });
         }
         self.begin_autoscaling(ctx);
+        self.begin_node_groups(ctx);
         if !self.queue.is_idle() {
             self.request_scheduling(ctx.now(), ctx);
         }
@@ -440,6 +459,9 @@ impl Cluster {
             KubeEvent::TakeoverDue(component) => self.on_takeover_due(component, ctx),
             KubeEvent::AutoscalerSync(id) => self.on_autoscaler_sync(id, ctx),
             KubeEvent::LeaderStarted(component) => self.on_leader_started(component, ctx),
+            KubeEvent::GroupsLook => self.on_groups_look(ctx),
+            KubeEvent::RemovalDue(node) => self.on_removal_due(node, ctx),
+            KubeEvent::MachinesDue(group) => self.on_machines_due(group, ctx),
         }
     }
 
@@ -458,7 +480,9 @@ impl Cluster {
             | KubeEvent::AutoscalerSync(_)
             | KubeEvent::GarbageDue(_) => self.runs(Component::ControllerManager),
             KubeEvent::ScheduleDue => self.runs(Component::Scheduler),
-            KubeEvent::HeartbeatResumed(_) => self.control_plane.is_api_available(),
+            KubeEvent::HeartbeatResumed(_) | KubeEvent::RemovalDue(_) => {
+                self.control_plane.is_api_available()
+            }
             _ => true,
         }
     }
@@ -574,6 +598,7 @@ impl Cluster {
         if let Some(pod) = notice.pod() {
             self.touch_scaler_of(pod);
         }
+        self.node_groups.note(notice);
         self.notices.push(notice);
     }
 }
@@ -587,6 +612,15 @@ enum Island {
     Zone(ZoneId),
     /// An isolated node.
     Node(NodeId),
+}
+
+/// By node: whether it is a place for one that may come during the run.
+fn spare_nodes(blueprint: &Blueprint) -> Vec<bool> {
+    let mut spare = vec![false; blueprint.nodes.len()];
+    for node in blueprint.node_groups.iter().flat_map(|group| group.spare_nodes()) {
+        spare[node.index()] = true;
+    }
+    spare
 }
 
 /// A span drawn from a range.

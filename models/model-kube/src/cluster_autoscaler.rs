@@ -34,7 +34,8 @@ pub use backoff::{Backoff, BackoffSettings};
 pub use balancing::{GroupSize, SimilarityRatios, TemplateFacts, are_similar, balance};
 pub use drainability::{
     Drain, DrainBudget, DrainOptions, DrainPod, Drainability, Obstacle, Owner, OwnerState,
-    PodPhase, drainability, is_daemon_set_pod, is_long_terminating, is_mirror_pod, pods_to_move,
+    PodPhase, drainability, is_daemon_set_pod, is_long_terminating, is_mirror_pod,
+    long_terminating_after, pods_to_move,
 };
 pub use eligibility::{
     CandidateNode, NodeUtilization, UnremovableReason, UtilizationOptions, UtilizationPod,
@@ -65,6 +66,8 @@ use sim_kernel::SimSpan;
 pub struct Options {
     /// `--scan-interval`.
     pub scan_interval: SimSpan,
+    /// `--frequent-loops-enabled`: a look that did something is followed by another one at once.
+    pub frequent_loops: bool,
     /// `--expander`, the first of them first.
     pub expanders: Vec<Expander>,
     /// `--max-nodes-per-scaleup`; 0 is no limit.
@@ -117,6 +120,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             scan_interval: SimSpan::from_secs(10),
+            frequent_loops: true,
             expanders: vec![Expander::LeastWaste],
             max_nodes_per_scale_up: 1000,
             max_nodes_total: 0,

@@ -40,5 +40,10 @@ sim_kernel::declare_probes! {
     ROLLOUT_TIMED_OUT = "a rollout made no progress within its deadline",
     DRAIN_FAILED = "a drain of a node failed",
     EVICTION_REFUSED = "a disruption budget refused an eviction",
+    AUTOSCALER_AWAY = "the cluster autoscaler did not run when it would have looked",
+    NODES_REFUSED = "the provider refused new nodes",
+    NO_CAPACITY = "the provider took a request for nodes and had no capacity",
+    NODES_GIVEN_UP = "the cluster autoscaler gave up nodes that did not come",
+    REMOVAL_FAILED = "a node could not be emptied and stayed",
     TERMINATING_ENDPOINTS_USED = "proxies fell back to terminating endpoints",
 }

@@ -132,11 +132,20 @@ fn age_class(since: SimTime, now: SimTime) -> Option<u32> {
 /// Positions of the `count` victims among `candidates`, in order; all of them, unsorted, when
 /// `count` reaches their number (`getPodsToDelete`).
 pub fn victims(candidates: &[Candidate], count: usize, now: SimTime) -> Vec<usize> {
-    let mut order: Vec<usize> = (0..candidates.len()).collect();
-    if count < candidates.len() {
-        order.sort_by(|a, b| compare(&candidates[*a], &candidates[*b], now));
-        order.truncate(count);
+    let all = 0..candidates.len();
+    if count >= candidates.len() {
+        return all.collect();
     }
+    // Upstream's order is no total one: pods of one age are equal, and others lie between them by
+    // their UIDs. The sorting of the standard library may panic on that; insertion never does.
+    let mut order: Vec<usize> = Vec::with_capacity(candidates.len());
+    for idx in all {
+        let is_before = |known: &usize| {
+            compare(&candidates[*known], &candidates[idx], now) != Ordering::Greater
+        };
+        order.insert(order.partition_point(is_before), idx);
+    }
+    order.truncate(count);
     order
 }
 
@@ -148,6 +157,22 @@ mod tests {
     fn batches_double() {
         assert_eq!(slow_start_batches(10).collect::<Vec<_>>(), [1, 2, 4, 3]);
         assert_eq!(slow_start_batches(0).count(), 0);
+    }
+
+    #[test]
+    fn an_order_that_is_none_is_no_panic() {
+        let pod = |idx: u64| Candidate {
+            is_ready: true,
+            ready_since: Some(SimTime::from_secs(idx % 3)),
+            created_at: Some(SimTime::from_secs(idx % 3)),
+            uid: idx.wrapping_mul(0x9e37_79b9_7f4a_7c15),
+            ..Candidate::default()
+        };
+        let pods: Vec<Candidate> = (0..200).map(pod).collect();
+        let mut victims = victims(&pods, 150, SimTime::from_secs(900));
+        victims.sort_unstable();
+        victims.dedup();
+        assert_eq!(victims.len(), 150);
     }
 
     #[test]

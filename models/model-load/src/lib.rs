@@ -73,6 +73,7 @@ mod evaluation;
 mod flows;
 mod fluid;
 mod graph;
+pub mod profile;
 pub mod rare;
 mod readiness;
 mod request;

@@ -53,6 +53,8 @@ pub(crate) enum Struck {
     ZoneContact(ZoneId),
     /// A node.
     Node(NodeId),
+    /// New machines in a zone.
+    Capacity(ZoneId),
     /// Load curves.
     Load,
     /// Every zone, for good.
@@ -197,25 +199,28 @@ pub(crate) fn pick_zone(
     }
 }
 
-/// The node a fault hits; `None` when there is none of that description. `carries` names the node
-/// under the primary or first pod of a workload.
+/// The node a fault hits; `None` when there is none of that description. `exists` says whether there
+/// is a machine now, `carries` names the node under the primary or first pod of a workload.
 pub(crate) fn pick_node(
     fault: &Fault,
     pick: NodePick,
     blueprint: &Blueprint,
     streams: Streams,
+    exists: impl Fn(NodeId) -> bool,
     carries: impl FnOnce(WorkloadId) -> Option<NodeId>,
 ) -> Option<NodeId> {
     match pick {
-        NodePick::Node(node) => Some(node),
+        NodePick::Node(node) => Some(node).filter(|node| exists(*node)),
         NodePick::Of(workload) => carries(workload),
         NodePick::Random { zone } => {
             let workers: Vec<NodeId> = blueprint
                 .nodes
                 .iter()
                 .enumerate()
-                .filter(|(_, spec)| {
-                    !spec.is_control_plane && zone.is_none_or(|zone| zone == spec.zone)
+                .filter(|(idx, spec)| {
+                    !spec.is_control_plane
+                        && zone.is_none_or(|zone| zone == spec.zone)
+                        && exists(NodeId::from_index(*idx))
                 })
                 .map(|(idx, _)| NodeId::from_index(idx))
                 .collect();

@@ -9,6 +9,7 @@ use model_api::{Blueprint, DatabaseId, SimSpan};
 use model_backup::Backups;
 use model_kube::ClusterPlan;
 use model_kube::cluster::{NewTemplate, TemplateHealth, TemplateId};
+use model_load::profile::realized;
 use model_load::{Flows, GraphError};
 use model_postgres::Databases;
 use sim_kernel::{Limits, Outcome, Probe, RecorderFor, SimTime, Simulation, Stats, Streams};
@@ -180,11 +181,23 @@ impl Plan {
         let cluster = self.cluster.start(streams);
         let databases = self.databases.clone().with_streams(streams);
         let flows = match self.fidelity {
-            Fidelity::Flow => self.flows.clone(),
-            Fidelity::Request => self.flows.clone().with_requests(streams),
+            Fidelity::Flow => self.flows(streams),
+            Fidelity::Request => self.flows(streams).with_requests(streams),
         };
         let backups = Backups::new(&self.blueprint, streams);
         World::new(&self.faults, &self.wiring, cluster, databases, flows, backups, streams)
+    }
+
+    /// The flows of a run: shared by all runs, unless what is asked for is random.
+    fn flows(&self, streams: Streams) -> Flows {
+        if self.blueprint.bursts.is_empty() {
+            return self.flows.clone();
+        }
+        let mut blueprint = Blueprint::clone(&self.blueprint);
+        for load in 0..blueprint.loads.len() {
+            blueprint.loads[load].points = realized(&self.blueprint, load, streams);
+        }
+        Flows::new(&blueprint).expect("the same loads were accepted before, at other rates")
     }
 
     /// Runs one run to its horizon and gives the recorder back.

@@ -21,7 +21,7 @@ use model_api::{
     Blueprint, DatabaseId, FaultId, NodeId, Observation, PodId, ServiceId, WorkloadId, ZoneId,
 };
 use model_backup::Backups;
-use model_kube::cluster::{Cluster, Notice, ServiceWork};
+use model_kube::cluster::{Capacity, Cluster, Notice, ServiceWork};
 use model_load::{CpuFlow, Flows, Requests};
 use model_postgres::{Databases, PgNotice, Role, StopKind};
 use sim_kernel::{Context, Model, Recorder, SimSpan, Streams};
@@ -87,6 +87,12 @@ impl World {
     /// Single requests, when they are played.
     pub(crate) fn requests(&self) -> Option<&Requests> {
         self.flows.requests()
+    }
+
+    /// Lets the cluster autoscaler look at every interval: see
+    /// [`Cluster::scan_at_every_interval`].
+    pub fn scan_at_every_interval(&mut self) {
+        self.cluster.scan_at_every_interval();
     }
 
     /// Lets autoscalers look at every sync: see [`Cluster::look_at_every_sync`].
@@ -335,7 +341,8 @@ impl World {
             }
             FaultKind::NodeCrash { node } => {
                 let carries = |workload| self.carrier(workload);
-                match pick_node(spec, *node, &self.blueprint, self.streams, carries) {
+                let exists = |node| self.cluster.has_machine(node);
+                match pick_node(spec, *node, &self.blueprint, self.streams, exists, carries) {
                     Some(node) => {
                         let targets = u32::from(self.cluster.is_running(node));
                         self.cluster.lose_node(node, ctx);
@@ -351,6 +358,11 @@ impl World {
                 let pods = self.cluster.pods_of(*workload).to_vec();
                 let picked = pick_some(spec, &pods, *count, self.streams);
                 (Struck::Nothing, self.cluster.crash_pods(&picked, ctx))
+            }
+            FaultKind::NoCapacity { zone, is_refused } => {
+                let zone = pick_zone(spec, *zone, &self.blueprint, self.streams);
+                let capacity = if *is_refused { Capacity::Refused } else { Capacity::Stuck };
+                (Struck::Capacity(zone), self.cluster.set_machine_capacity(zone, capacity, ctx))
             }
             FaultKind::LoadSpike { services, ramp, .. } => {
                 self.spikes.push(fault);
@@ -386,8 +398,16 @@ impl World {
         let is_still_down = others(struck);
         self.book.struck[fault.index()] = Some(Struck::Nothing);
         match struck {
-            Struck::ZonePower(_) | Struck::ZoneContact(_) | Struck::Node(_) if is_still_down => {
+            Struck::ZonePower(_)
+            | Struck::ZoneContact(_)
+            | Struck::Node(_)
+            | Struck::Capacity(_)
+                if is_still_down =>
+            {
                 ctx.hit(&rare::OVERLAPPED);
+            }
+            Struck::Capacity(zone) => {
+                self.cluster.set_machine_capacity(zone, Capacity::Enough, ctx);
             }
             Struck::Members(_) | Struck::Api | Struck::Webhook(_) | Struck::Registries(_) => {
                 self.mend_control_plane(struck, is_still_down, ctx);

@@ -14,6 +14,7 @@ mod load;
 mod parameters;
 mod path;
 mod platform;
+mod profile;
 mod scenario;
 
 pub use backup::{
@@ -23,15 +24,19 @@ pub use backup::{
 pub use fault::{
     AccountLossSpec, ArchiveBrokenSpec, BackupTargetLossSpec, BackupsBrokenSpec, BadRolloutSpec,
     ConditionSpec, DrainSpec, EmptySpec, EndpointsBelowSpec, FaultSpec, KeyLossSpec,
-    LeaderKillSpec, LoadSpikeSpec, LogicalLossSpec, MemberLossSpec, NodeCrashSpec, NodesSpec,
-    PlainFaultSpec, PodCrashSpec, RegionLossSpec, RegistryOutageSpec, RolloutSpec, ScaleSpec,
-    StartKeys, WebhookOutageSpec, WindowSpec, ZoneFaultSpec,
+    LeaderKillSpec, LoadSpikeSpec, LogicalLossSpec, MemberLossSpec, NoCapacitySpec, NodeCrashSpec,
+    NodesSpec, PlainFaultSpec, PodCrashSpec, RegionLossSpec, RegistryOutageSpec, RolloutSpec,
+    ScaleSpec, StartKeys, WebhookOutageSpec, WindowSpec, ZoneFaultSpec,
 };
 pub use load::{DatabaseSpec, LoadPointSpec, LoadSpec, ServiceSpec};
 pub use parameters::{ParametersSpec, RangeSpec};
 pub use path::{BreakerSpec, CallSpec, PolicySpec, RateLimitSpec, ReadinessSpec};
 pub use platform::{
-    ControlPlaneSpec, NodePoolSpec, PlatformDocument, PlatformSpec, RegionSpec, TaintSpec, ZoneSpec,
+    BootTimeSpec, ClusterAutoscalerSpec, ControlPlaneSpec, NodePoolSpec, PlatformDocument,
+    PlatformSpec, PoolAutoscalingSpec, RegionSpec, TaintSpec, ZoneSpec,
+};
+pub use profile::{
+    BurstSpec, DailyPointSpec, Decay, SeasonSpec, SelfSimilarSpec, SpikeSpec, TraceSpec, WeeklySpec,
 };
 pub use scenario::{ExpressionSpec, GuaranteeText, ScenarioDocument, ScenarioSpec};
 

@@ -27,6 +27,7 @@ pub mod schema;
 pub mod sentence;
 pub mod source;
 mod text;
+mod trace;
 pub mod units;
 pub mod yaml;
 

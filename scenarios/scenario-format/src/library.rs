@@ -17,11 +17,13 @@ macro_rules! shipped {
 }
 
 shipped! {
+    "alert-too-late.yaml"
     "api-outage.yaml"
     "archive-broken-zone-destroyed.yaml"
     "az-loss-docs.yaml"
     "az-loss.yaml"
     "backups-in-the-lost-zone.yaml"
+    "daily-curve.yaml"
     "etcd-from-yesterday.yaml"
     "gateway-loses-database.yaml"
     "key-lost.yaml"
@@ -42,6 +44,8 @@ shipped! {
     "platforms/eidp-production/50-delivery.yaml"
     "platforms/eidp-production/60-shop.yaml"
     "platforms/eidp-production/61-tools.yaml"
+    "platforms/elastic-shop.yaml"
+    "platforms/elastic-shop/shop.yaml"
     "platforms/storefront-database.yaml"
     "platforms/storefront-database/database.yaml"
     "platforms/storefront-limited.yaml"
@@ -54,11 +58,14 @@ shipped! {
     "retry-storm-budget.yaml"
     "retry-storm.yaml"
     "rolling-two-zones.yaml"
+    "spike-nodes-late.yaml"
     "spike-without-headroom.yaml"
     "static-stability.yaml"
     "webhook-outage.yaml"
     "zone-isolation-60s.yaml"
     "zone-loss-at-peak.yaml"
+    "zone-loss-no-capacity.yaml"
+    "zone-loss-nodes-come.yaml"
     "zone-loss-with-headroom.yaml"
 }
 

@@ -1,9 +1,13 @@
 //! From what the user named to a resolved input.
 
+use std::collections::BTreeMap;
+
+use model_api::load::LoadPoint;
+
 use crate::coverage::Coverage;
 use crate::decode::Decode;
 use crate::diagnostic::{self, Code, Diagnostic, Severity};
-use crate::document::{PlatformDocument, ScenarioDocument};
+use crate::document::{LoadSpec, PlatformDocument, ScenarioDocument};
 use crate::files::{Files, RawFile, ReadError};
 use crate::input::{Loaded, Request, Resolved};
 use crate::library::{self, WithLibrary};
@@ -14,6 +18,7 @@ use crate::overrides::{Override, Target};
 use crate::resolve::{self, Input};
 use crate::source::{Source, Sources, Span, Spanned};
 use crate::text;
+use crate::trace;
 use crate::yaml::{self, Node};
 
 mod cluster;
@@ -102,11 +107,15 @@ impl Loader<'_> {
             change.apply(&mut objects, &mut self.diagnostics);
         }
         let (scenario, platform) = (scenario?, platform?);
+        let mut traces = BTreeMap::new();
+        self.traces(&platform_path, &platform.spec.load, &mut traces);
+        self.traces(&path, &scenario.spec.load, &mut traces);
         let parameters = resolve::parameters(&platform);
         let manifests =
             Manifests::convert(objects, parameters.default_toleration, &mut self.diagnostics);
         let coverage = Coverage::of(&manifests.objects);
-        let input = Input { path: &path, scenario: &scenario, platform: &platform, manifests };
+        let input =
+            Input { path: &path, scenario: &scenario, platform: &platform, manifests, traces };
         let files = self.sources.names();
         let resolved = resolve::resolve(&input, parameters, files, coverage, &mut self.diagnostics);
         // Of an input that is wrong elsewhere a rule would see half and complain of the rest.
@@ -114,6 +123,25 @@ impl Loader<'_> {
             lint::run(&input.manifests, &resolved, &mut self.diagnostics);
         }
         Some(resolved)
+    }
+
+    /// Reads the recorded loads that a file names.
+    fn traces(
+        &mut self,
+        base: &str,
+        loads: &[LoadSpec],
+        traces: &mut BTreeMap<Span, Vec<LoadPoint>>,
+    ) {
+        for spec in loads.iter().filter_map(|load| load.trace.as_ref()) {
+            let path = join(base, &spec.file.value);
+            for file in self.read(&path, Some(spec.file.span)) {
+                let Some((file_idx, text)) = self.text(file) else { continue };
+                let points = trace::parse(file_idx, &text, spec, &mut self.diagnostics);
+                if let Some(points) = points {
+                    traces.insert(spec.file.span, points);
+                }
+            }
+        }
     }
 
     fn overrides(&mut self, texts: &[String]) -> Vec<Override> {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use model_api::blueprint::{Assumption, ControlPlane, Database};
 use model_api::fault::FaultPlan;
+use model_api::load::LoadPoint;
 use model_api::{Blueprint, DatabaseId, Parameters, ServiceId, SimSpan, SimTime, WorkloadId};
 
 use crate::coverage::Coverage;
@@ -21,8 +22,10 @@ mod expression;
 mod faults;
 mod guarantees;
 mod load;
+mod node_groups;
 mod nodes;
 mod path;
+mod profile;
 mod webhooks;
 
 pub(crate) use calls::selects;
@@ -46,6 +49,8 @@ pub(crate) struct Input<'a> {
     pub(crate) scenario: &'a ScenarioDocument,
     pub(crate) platform: &'a PlatformDocument,
     pub(crate) manifests: Manifests,
+    /// Recorded loads, by where their files were named.
+    pub(crate) traces: BTreeMap<Span, Vec<LoadPoint>>,
 }
 
 /// The parameters of a platform: defaults, and what it states.
@@ -81,8 +86,14 @@ pub(crate) fn resolve(
         ..Blueprint::default()
     };
     let horizon = horizon(input.scenario, diagnostics);
-    let mut resolver =
-        Resolver { names: Names::of(manifests), manifests, blueprint, horizon, diagnostics };
+    let mut resolver = Resolver {
+        names: Names::of(manifests),
+        manifests,
+        traces: &input.traces,
+        blueprint,
+        horizon,
+        diagnostics,
+    };
     resolver.place(input.platform);
     resolver.webhooks();
     resolver.databases(&input.platform.spec.databases);
@@ -167,6 +178,7 @@ impl Names {
 struct Resolver<'a> {
     names: Names,
     manifests: &'a Manifests,
+    traces: &'a BTreeMap<Span, Vec<LoadPoint>>,
     blueprint: Blueprint,
     horizon: SimSpan,
     diagnostics: &'a mut Vec<Diagnostic>,
@@ -258,10 +270,12 @@ impl Resolver<'_> {
         let placed = nodes::place(&platform.spec, self.diagnostics);
         self.blueprint.zones = placed.zones;
         self.blueprint.nodes = placed.nodes;
+        self.blueprint.node_groups = placed.groups;
         self.blueprint.control_plane = ControlPlane {
             member_zones: placed.member_zones,
             origin: platform.spec.control_plane.span.origin(),
         };
+        self.autoscale_nodes(&platform.spec);
     }
 
     fn end(&self) -> SimTime {

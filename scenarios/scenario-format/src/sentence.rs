@@ -2,7 +2,9 @@
 //!
 //! ```text
 //! sentence   = promise ["for" share "of" "runs"]
-//! promise    = "availability" "(" service ")" (">=" | ">") share
+//! promise    = "availability" "(" service ["," duration] ")" (">=" | ">") share
+//!            | "budget_burn" "(" service "," share "," duration ")" ("<=" | "<") share
+//!            | "alert" "(" service "," share ")" ("<=" | "<") duration
 //!            | "rto" "(" service-or-database ")" ("<=" | "<") duration
 //!            | "rpo" "(" database ")" ("<=" | "<" | "==") duration
 //!            | ("rpo" | "rto") "(" data-set "," disaster ")" ("<=" | "<") duration
@@ -50,6 +52,12 @@ pub struct Sentence {
 pub enum PromiseSpec {
     /// `availability(service) >= 99.9%`
     Availability { service: Spanned<String>, limit: Limit<u32> },
+    /// `availability(service, 1h) >= 99%`
+    AvailabilityIn { service: Spanned<String>, window: SimSpan, limit: Limit<u32> },
+    /// `budget_burn(service, 99.9%, 30d) <= 10%`
+    BudgetBurn { service: Spanned<String>, objective_ppm: u32, period: SimSpan, limit: Limit<u32> },
+    /// `alert(service, 99.9%) <= 5m`
+    Alert { service: Spanned<String>, objective_ppm: u32, limit: Limit<SimSpan> },
     /// `rto(subject) <= 60s`
     Rto { subject: Spanned<String>, limit: Limit<SimSpan> },
     /// `rpo(database) == 0s`
@@ -133,8 +141,10 @@ predicates! {
 }
 
 /// First words of a sentence.
-const BEGINNINGS: [&str; 12] = [
+const BEGINNINGS: [&str; 14] = [
     "availability",
+    "budget_burn",
+    "alert",
     "rto",
     "rpo",
     "latency",
@@ -175,12 +185,9 @@ impl<'a> Parser<'a> {
     fn promise(&mut self) -> Result<PromiseSpec, Diagnostic> {
         let first = self.word("a promise")?;
         match first.text {
-            "availability" => {
-                let service = self.subject()?;
-                let comparison = self.comparison(&[">=", ">"])?;
-                let limit = Limit { comparison, value: self.share_value()?.ppm };
-                Ok(PromiseSpec::Availability { service, limit })
-            }
+            "availability" => self.availability(),
+            "budget_burn" => self.budget_burn(),
+            "alert" => self.alert(),
             "rto" | "rpo" if self.names_a_disaster() => self.exposure(first.text == "rpo"),
             "restorable" => self.restorable(),
             "retention" => self.retention(),
@@ -213,6 +220,69 @@ impl<'a> Parser<'a> {
                 };
                 Err(error(first.span, format!("`{other}` is no promise")).help(help))
             }
+        }
+    }
+
+    fn availability(&mut self) -> Result<PromiseSpec, Diagnostic> {
+        self.symbol("(")?;
+        let service = self.name()?;
+        let mut window = None;
+        if self.tokens.peek().is_some_and(|next| next.text == ",") {
+            self.symbol(",")?;
+            window = Some(self.length("a window")?);
+        }
+        self.symbol(")")?;
+        let comparison = self.comparison(&[">=", ">"])?;
+        let limit = Limit { comparison, value: self.share_value()?.ppm };
+        Ok(match window {
+            None => PromiseSpec::Availability { service, limit },
+            Some(window) => PromiseSpec::AvailabilityIn { service, window, limit },
+        })
+    }
+
+    fn budget_burn(&mut self) -> Result<PromiseSpec, Diagnostic> {
+        self.symbol("(")?;
+        let service = self.name()?;
+        self.symbol(",")?;
+        let objective_ppm = self.objective()?;
+        self.symbol(",")?;
+        let period = self.length("a period")?;
+        self.symbol(")")?;
+        let comparison = self.comparison(&["<=", "<"])?;
+        let limit = Limit { comparison, value: self.share_value()?.ppm };
+        Ok(PromiseSpec::BudgetBurn { service, objective_ppm, period, limit })
+    }
+
+    fn alert(&mut self) -> Result<PromiseSpec, Diagnostic> {
+        self.symbol("(")?;
+        let service = self.name()?;
+        self.symbol(",")?;
+        let objective_ppm = self.objective()?;
+        self.symbol(")")?;
+        let comparison = self.comparison(&["<=", "<"])?;
+        let limit = Limit { comparison, value: self.span()? };
+        Ok(PromiseSpec::Alert { service, objective_ppm, limit })
+    }
+
+    /// An objective, which leaves a budget for errors.
+    fn objective(&mut self) -> Result<u32, Diagnostic> {
+        let token = self.word(Share::EXPECTED)?;
+        let share =
+            Share::from_text(token.text).map_err(|reason| bad_value::<Share>(&token, reason))?;
+        if share.ppm >= 1_000_000 {
+            let message = format!("an objective of {} leaves no budget for errors", token.text);
+            return Err(error(token.span, message));
+        }
+        Ok(share.ppm)
+    }
+
+    /// A duration that is more than nothing.
+    fn length(&mut self, what: &str) -> Result<SimSpan, Diagnostic> {
+        let place = self.tokens.peek().map(|token| token.span);
+        let span = self.span()?;
+        match place {
+            Some(place) if span.is_zero() => Err(error(place, format!("{what} has a length"))),
+            _ => Ok(span),
         }
     }
 
@@ -417,6 +487,9 @@ mod tests {
         let cases = [
             "availability(shop/frontend) >= 99.9% for 99% of runs",
             "availability(*) > 99.95%",
+            "availability(shop/frontend, 1h) >= 99%",
+            "budget_burn(shop/frontend, 99.9%, 30d) <= 10%",
+            "alert(*, 99.9%) <= 5m 30s for 95% of runs",
             "rto(shop/orders-api) <= 60s",
             "rto( shop/orders-api )<=1h 30m for 95% of runs",
             "rpo(shop/orders-db) == 0s",
@@ -454,6 +527,10 @@ mod tests {
             ("availability(a/b) <= 99%", 19, "gets worse"),
             ("availability(a/b) >= 0.99", 22, "is not a share"),
             ("availability(a/b) >= 199%", 22, "is not a share"),
+            ("availability(a/b, 0s) >= 99%", 19, "has a length"),
+            ("budget_burn(a/b, 100%, 30d) <= 10%", 18, "leaves no budget"),
+            ("budget_burn(a/b, 99%, 30d) >= 10%", 28, "gets worse"),
+            ("alert(a/b) <= 5m", 10, "expected `,`"),
             ("rto(a/b) <= 60", 13, "is not a duration"),
             ("rto(a/b) <= -60s", 13, "is not a duration"),
             ("rto(a/b) 60s", 10, "expected <= or <"),

@@ -159,6 +159,9 @@ impl Campaign<'_> {
         };
         match &guarantee.promise {
             Promise::Availability { service, .. }
+            | Promise::AvailabilityIn { service, .. }
+            | Promise::BudgetBurn { service, .. }
+            | Promise::Alert { service, .. }
             | Promise::Returns { service, .. }
             | Promise::Latency { service, .. }
             | Promise::Rto { subject: Subject::Service(service), .. } => of_service(*service),

@@ -121,7 +121,9 @@ fn verdict(verdict: Verdict) -> report_data::Verdict {
 
 fn unit(promise: &Promise) -> Unit {
     match promise {
-        Promise::Availability { .. } => Unit::PartsPerMillion,
+        Promise::Availability { .. }
+        | Promise::AvailabilityIn { .. }
+        | Promise::BudgetBurn { .. } => Unit::PartsPerMillion,
         Promise::Data { promise, .. } => match promise {
             DataPromise::Loss { .. } | DataPromise::Back { .. } | DataPromise::Retention { .. } => {
                 Unit::Nanoseconds
@@ -132,6 +134,7 @@ fn unit(promise: &Promise) -> Unit {
         | Promise::Rpo { .. }
         | Promise::Latency { .. }
         | Promise::Completes { .. }
+        | Promise::Alert { .. }
         | Promise::Returns { .. } => Unit::Nanoseconds,
         Promise::Never(_) | Promise::Always(_) | Promise::Sometimes(_) | Promise::Cel { .. } => {
             Unit::Count
@@ -164,6 +167,7 @@ fn fault_text(kind: &FaultKind) -> &'static str {
         FaultKind::ZoneIsolation { .. } => "a zone is cut off",
         FaultKind::NodeCrash { .. } => "a node stops",
         FaultKind::PodCrash { .. } => "pods crash",
+        FaultKind::NoCapacity { .. } => "the provider has no new machines in a zone",
         FaultKind::LoadSpike { .. } => "load multiplies",
         FaultKind::ControlPlane(fault) => match fault {
             ControlPlaneFault::MemberLoss { .. } => "members of the control plane stop",

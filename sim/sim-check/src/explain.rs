@@ -222,6 +222,18 @@ impl<'a, E> Story<'a, E> {
             O::NodeTaintedNoExecute { node: id } => {
                 format!("node {} is tainted NoExecute", node(id))
             }
+            O::NodesRequested { zone: id, count } => {
+                format!("the cluster autoscaler asks for {count} nodes in {}", zone(id))
+            }
+            O::NodesRefused { zone: id, count } => {
+                format!("the provider refuses {count} nodes in {}", zone(id))
+            }
+            O::NodesGivenUp { zone: id, count } => {
+                format!("the cluster autoscaler gives up {count} nodes in {}", zone(id))
+            }
+            O::NodeRemoved { node: id } => {
+                format!("the cluster autoscaler removes {}", node(id))
+            }
             O::QuorumLost => "etcd loses its quorum".to_owned(),
             O::QuorumRegained => "etcd has a quorum again".to_owned(),
             O::LeaderChanged => "another controller manager takes over".to_owned(),
@@ -318,6 +330,7 @@ fn part(observation: &Observation) -> Option<Part> {
         | O::ApiRegained
         | O::ReplicaSetScaled { .. }
         | O::EvictionRefused { .. }
+        | O::NodesRequested { .. }
         | O::LeaderChanged => Some(Part::Decide),
         O::PodCreated { .. }
         | O::PodCreationRefused { .. }

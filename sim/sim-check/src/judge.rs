@@ -4,6 +4,7 @@ use model_api::Blueprint;
 use model_api::guarantee::{DataPromise, Guarantee, Predicate, Promise, Subject};
 use sim_kernel::{SimSpan, SimTime};
 
+use crate::budget::AlertSeen;
 use crate::data::{self, Judged};
 use crate::expression::Expression;
 use crate::interval::{Interval, proportion};
@@ -111,6 +112,37 @@ fn measure(promise: &Promise, measures: &RunMeasures) -> (RunVerdict, Option<i64
                     (held_if(limit.comparison.holds(&ppm, &limit.value)), Some(ppm.into()))
                 }
                 None => (not_exercised("nobody asked for anything"), None),
+            }
+        }
+        Promise::AvailabilityIn { service, window, limit } => {
+            match measures.windows[&(*service, *window)] {
+                Some(ppm) => {
+                    (held_if(limit.comparison.holds(&ppm, &limit.value)), Some(ppm.into()))
+                }
+                None => (not_exercised("nobody asked for anything in a whole window"), None),
+            }
+        }
+        Promise::BudgetBurn { service, objective_ppm, period, limit } => {
+            let seen = &measures.services[service.index()];
+            let length = measures.end.saturating_since(SimTime::ZERO);
+            match crate::budget::burn_ppm(seen, *objective_ppm, *period, length) {
+                Some(ppm) => {
+                    let wanted = u64::from(limit.value);
+                    let value = i64::try_from(ppm).unwrap_or(i64::MAX);
+                    (held_if(limit.comparison.holds(&ppm, &wanted)), Some(value))
+                }
+                None => (not_exercised("nobody asked for anything"), None),
+            }
+        }
+        Promise::Alert { service, objective_ppm, limit } => {
+            match measures.alerts[&(*service, *objective_ppm)] {
+                AlertSeen::NotDue => {
+                    (not_exercised("errors were never so many that they should page"), None)
+                }
+                AlertSeen::Missed => (RunVerdict::Violated, None),
+                AlertSeen::After(seen) => {
+                    (held_if(limit.comparison.holds(&seen, &limit.value)), span(seen))
+                }
             }
         }
         Promise::Rto { subject, limit } => match outage(*subject, measures) {
@@ -232,10 +264,14 @@ pub fn judge(
 fn worst_run(guarantee: &Guarantee, judged: &[(RunVerdict, Option<i64>)]) -> Option<u64> {
     let smaller_is_worse = matches!(
         guarantee.promise,
-        Promise::Availability { .. } | Promise::Data { promise: DataPromise::Retention { .. }, .. }
+        Promise::Availability { .. }
+            | Promise::AvailabilityIn { .. }
+            | Promise::Data { promise: DataPromise::Retention { .. }, .. }
     );
-    let never_is_worst =
-        matches!(guarantee.promise, Promise::Returns { .. } | Promise::Completes { .. });
+    let never_is_worst = matches!(
+        guarantee.promise,
+        Promise::Returns { .. } | Promise::Completes { .. } | Promise::Alert { .. }
+    );
     let badness = |value: Option<i64>| match value {
         Some(value) if smaller_is_worse => value.saturating_neg(),
         Some(value) => value,

@@ -6,6 +6,7 @@
 //!
 //! Must never import a model other than the vocabulary, read a clock, or start a thread.
 
+mod budget;
 mod data;
 mod explain;
 mod expression;
@@ -18,6 +19,7 @@ mod outage;
 mod premise;
 mod signal;
 
+pub use budget::AlertSeen;
 pub use data::{DataMeasures, Exposure};
 pub use explain::{Moment, Story};
 pub use interval::{Interval, proportion};

@@ -8,6 +8,7 @@ use model_api::observation::FlowSegment;
 use model_api::{Blueprint, DatabaseId, NodeId, Observation, ServiceId, ZoneId};
 use sim_kernel::{Causes, EventId, EventRecorder, Recorder, SimSpan, SimTime};
 
+use crate::budget::{self, AlertSeen, Errors};
 use crate::data::DataMeasures;
 use crate::latency;
 use crate::outage::{Outage, OutageWatch};
@@ -26,6 +27,10 @@ pub struct Subjects {
     latencies: Vec<(ServiceId, u32)>,
     /// Which goodputs must return, to what share.
     returns: Vec<(ServiceId, u32)>,
+    /// Which objectives must page in time.
+    alerts: Vec<(ServiceId, u32)>,
+    /// Availability in windows of which length is asked for.
+    windows: Vec<(ServiceId, SimSpan)>,
     /// By Service: whether a guarantee looks at its flow as a whole.
     keeps_segments: Vec<bool>,
     pub(crate) predicates: Vec<model_api::guarantee::Predicate>,
@@ -55,6 +60,14 @@ impl Subjects {
                 }
                 Promise::Returns { service, to_ppm, .. } => {
                     subjects.returns.push((*service, *to_ppm));
+                    subjects.keeps_segments[service.index()] = true;
+                }
+                Promise::Alert { service, objective_ppm, .. } => {
+                    subjects.alerts.push((*service, *objective_ppm));
+                    subjects.keeps_segments[service.index()] = true;
+                }
+                Promise::AvailabilityIn { service, window, .. } => {
+                    subjects.windows.push((*service, *window));
                     subjects.keeps_segments[service.index()] = true;
                 }
                 Promise::Never(predicate)
@@ -145,7 +158,16 @@ impl<'a> Monitor<'a> {
                 ((service, to_ppm), time)
             })
             .collect();
+        let errors = |service: ServiceId| Errors::of(&self.segments[service.index()]);
+        let alerts = self.subjects.alerts.iter().map(|&(service, objective_ppm)| {
+            ((service, objective_ppm), budget::alert(&errors(service), objective_ppm, end))
+        });
+        let windows = self.subjects.windows.iter().map(|&(service, window)| {
+            ((service, window), budget::least_availability_ppm(&errors(service), window, end))
+        });
         RunMeasures {
+            alerts: alerts.collect(),
+            windows: windows.collect(),
             services: self.services,
             databases: self.databases,
             data: self.data,
@@ -264,6 +286,11 @@ pub struct RunMeasures {
     /// Time from the last fault to the return of a goodput, where guarantees ask for it; `None`
     /// when it never returned (or no fault struck).
     pub returns: BTreeMap<(ServiceId, u32), Option<SimSpan>>,
+    /// When the objectives of Services that guarantees ask for would have paged.
+    pub alerts: BTreeMap<(ServiceId, u32), AlertSeen>,
+    /// The least availability of any window of a length that guarantees ask for, in parts per
+    /// million; `None` when nobody asked in any.
+    pub windows: BTreeMap<(ServiceId, SimSpan), Option<u32>>,
     pub(crate) signals: Signals,
     /// Most zones that were lost or cut off at the same time.
     pub zones_down_count_max: u32,

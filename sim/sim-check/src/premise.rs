@@ -44,6 +44,8 @@ pub(crate) fn unwinnable(
 fn need(promise: &Promise) -> Option<Need> {
     match promise {
         Promise::Availability { .. }
+        | Promise::AvailabilityIn { .. }
+        | Promise::BudgetBurn { .. }
         | Promise::Latency { .. }
         | Promise::Returns { .. }
         | Promise::Rpo { .. }
@@ -56,7 +58,9 @@ fn need(promise: &Promise) -> Option<Need> {
             | Predicate::MasterDisruption
             | Predicate::PodUnschedulable(_),
         ) => Some(Need::Survivor),
+        // Whoever tells is not what was lost.
         Promise::Completes { .. }
+        | Promise::Alert { .. }
         | Promise::Never(_)
         | Promise::Always(_)
         | Promise::Sometimes(_)

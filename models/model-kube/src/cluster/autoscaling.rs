@@ -364,6 +364,7 @@ impl Cluster {
         E: Copy + From<KubeEvent>,
         R: Recorder<Observation>,
     {
+        self.settle_node_groups(ctx);
         if self.autoscaling.touched.is_empty() {
             return;
         }

@@ -342,6 +342,8 @@ impl Cluster {
         }
         pod.is_terminating = true;
         let (workload, is_bound) = (pod.workload, pod.node.is_some());
+        let spec = &self.tables.templates[pod.template.index()].template.spec;
+        pod.deleted_at = Some(ctx.now() + spec.termination_grace);
         let is_finished = pod.phase == PodPhase::Finished;
         let eviction = std::mem::replace(&mut pod.eviction, Timer::NONE);
         ctx.cancel(eviction);

@@ -18,6 +18,9 @@ use crate::node_lifecycle::{
 use crate::rare;
 use crate::taint_eviction::{OUT_OF_SERVICE, Stay, UNREACHABLE, UNSCHEDULABLE, taint};
 
+/// Key of the taint on nodes that the cluster autoscaler removes (`utils/taints/taints.go`).
+const TO_BE_DELETED: &str = "ToBeDeletedByClusterAutoscaler";
+
 const LEASE_PHASE: Purpose = Purpose::new("lease phase");
 const LEASE_PERIOD: Purpose = Purpose::new("lease period");
 const MONITOR_PHASE: Purpose = Purpose::new("node monitor phase");
@@ -46,6 +49,12 @@ fn shifted(at: SimTime) -> SimTime {
 
 #[derive(Clone, Debug)]
 pub(super) struct NodeState {
+    /// The provider has a machine for it, running or not.
+    pub(super) has_machine: bool,
+    /// That machine has never registered a Node.
+    pub(super) is_new: bool,
+    /// The cluster autoscaler is removing it.
+    pub(super) is_going: bool,
     /// Lost by itself, apart from its zone.
     is_off: bool,
     /// Isolated by itself, apart from its zone.
@@ -93,30 +102,34 @@ impl NodeState {
         let period = blueprint.parameters.lease_renew_period;
         let nodes = blueprint.nodes.iter().zip(&tables.node_keys).zip(&tables.node_images);
         nodes
-            .map(|((spec, key), images)| {
+            .zip(super::spare_nodes(blueprint))
+            .map(|(((spec, key), images), is_spare)| {
                 // Simplified: a node's period is drawn once, not for every renewal; the range is
                 // the same, and the phase of a node does not wander.
                 let lease_period = streams.draw(*key, LEASE_PERIOD, 0).jitter(period, LEASE_JITTER);
                 let phase = streams.draw(*key, LEASE_PHASE, 0);
                 let lease_origin = SimTime::ZERO + phase.span_between(SimSpan::ZERO, lease_period);
                 let mut node = Self {
+                    has_machine: !is_spare,
+                    is_new: false,
+                    is_going: false,
                     is_off: false,
                     is_isolated: false,
-                    is_running: true,
-                    has_contact: true,
-                    was_reachable: true,
+                    is_running: !is_spare,
+                    has_contact: !is_spare,
+                    was_reachable: !is_spare,
                     lease_origin,
                     lease_period,
-                    ready: Ready::True,
+                    ready: if is_spare { Ready::Unknown } else { Ready::True },
                     has_no_execute: false,
                     is_queued: false,
                     status_seen_at: SimTime::ZERO,
                     loss_count: 0,
                     is_cordoned: spec.node.unschedulable,
-                    is_deleted: false,
+                    is_deleted: is_spare,
                     will_register: false,
                     is_out_of_service: false,
-                    is_in_scheduler: true,
+                    is_in_scheduler: !is_spare,
                     expiry_at: SimTime::MAX,
                     boot: Timer::NONE,
                     resume: Timer::NONE,
@@ -127,8 +140,8 @@ impl NodeState {
                     pods: Vec::new(),
                     images: Vec::new(),
                 };
-                for image in images {
-                    node.add_image(*image, SimTime::ZERO);
+                if !is_spare {
+                    images.iter().for_each(|image| node.add_image(*image, SimTime::ZERO));
                 }
                 node
             })
@@ -222,11 +235,12 @@ impl Monitor {
 }
 
 /// Zones and limiters of a cluster that just started.
-pub(super) fn evictor(parameters: &Parameters, tables: &Tables) -> ZoneEvictor {
-    let mut evictor = ZoneEvictor::new(EvictionRates::of(parameters), tables.evictor_zone_count);
+pub(super) fn evictor(blueprint: &Blueprint, tables: &Tables) -> ZoneEvictor {
+    let rates = EvictionRates::of(&blueprint.parameters);
+    let mut evictor = ZoneEvictor::new(rates, tables.evictor_zone_count);
     let mut counts = vec![ZoneCount::default(); tables.evictor_zone_count];
-    for zone in &tables.evictor_zones {
-        counts[*zone].ready_count += 1;
+    for (zone, is_spare) in tables.evictor_zones.iter().zip(super::spare_nodes(blueprint)) {
+        counts[*zone].ready_count += u32::from(!is_spare);
     }
     evictor.handle_disruption(&counts, SimTime::ZERO);
     evictor
@@ -395,6 +409,47 @@ impl Cluster {
     }
 }
 
+/// Machines of node groups.
+impl Cluster {
+    /// The provider starts a machine for a node; it boots, and its kubelet registers.
+    pub(super) fn start_machine<E, R>(&mut self, node: NodeId, ctx: &mut Context<'_, E, R>)
+    where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        let state = &mut self.nodes[node.index()];
+        state.has_machine = true;
+        state.is_new = true;
+        (state.is_off, state.is_isolated) = (false, false);
+        (state.is_cordoned, state.is_out_of_service) = (false, false);
+        state.images.clear();
+        self.refresh_power(node, ctx);
+    }
+
+    /// The provider deletes a machine, and the Node object goes with it if there is one.
+    pub(super) fn end_machine<E, R>(&mut self, node: NodeId, ctx: &mut Context<'_, E, R>)
+    where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        let state = &mut self.nodes[node.index()];
+        state.has_machine = false;
+        // Whoever asked for this knows of it: the node is not lost.
+        state.was_reachable = false;
+        if !state.is_deleted {
+            self.delete_node(node, ctx);
+        }
+        self.refresh_nodes(&[node], ctx);
+        for pod in self.nodes[node.index()].pods.clone() {
+            self.touch_services_of(pod);
+        }
+        let state = &mut self.nodes[node.index()];
+        state.is_going = false;
+        state.ready = Ready::Unknown;
+        self.settle(ctx);
+    }
+}
+
 /// Power and contact.
 impl Cluster {
     fn refresh_zone<E, R>(&mut self, zone: ZoneId, ctx: &mut Context<'_, E, R>)
@@ -433,7 +488,7 @@ impl Cluster {
     {
         let zone = self.blueprint.nodes[id.index()].zone;
         let node = &mut self.nodes[id.index()];
-        let has_power = !node.is_off && !self.zones[zone.index()].is_off;
+        let has_power = node.has_machine && !node.is_off && !self.zones[zone.index()].is_off;
         if !has_power {
             let boot = std::mem::replace(&mut node.boot, Timer::NONE);
             ctx.cancel(boot);
@@ -445,7 +500,9 @@ impl Cluster {
             node.boot_count += 1;
             let occurrence = node.boot_count;
             let draw = self.draw(self.tables.node_keys[id.index()], BOOT, occurrence);
-            let span = drawn(draw, self.blueprint.parameters.node_boot);
+            let span = self
+                .boot_time(id, occurrence)
+                .unwrap_or_else(|| drawn(draw, self.blueprint.parameters.node_boot));
             let event = KubeEvent::NodeBooted(id);
             self.nodes[id.index()].boot = ctx.timer_in(span, priority::MACHINE, event);
         }
@@ -611,7 +668,9 @@ impl Cluster {
             if !node.will_register {
                 return;
             }
-            ctx.hit(&rare::NODE_REGISTERED_AGAIN);
+            if !std::mem::take(&mut node.is_new) {
+                ctx.hit(&rare::NODE_REGISTERED_AGAIN);
+            }
             node.is_deleted = false;
             node.ready = Ready::Unknown;
         }
@@ -625,6 +684,7 @@ impl Cluster {
             self.tell_scheduler_of(id);
             self.retry_unschedulable(ctx);
             self.request_daemon_syncs(ctx);
+            self.node_groups.note_ready_node();
         }
         self.note_upgraded_node(id, ctx);
     }
@@ -963,6 +1023,9 @@ impl Cluster {
         }
         if state.has_no_execute {
             taints.push(taint(UNREACHABLE, TaintEffect::NoExecute));
+        }
+        if state.is_going {
+            taints.push(taint(TO_BE_DELETED, TaintEffect::NoSchedule));
         }
         if state.is_out_of_service {
             taints.push(taint(OUT_OF_SERVICE, TaintEffect::NoExecute));

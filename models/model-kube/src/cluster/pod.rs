@@ -118,6 +118,8 @@ pub(super) struct PodState {
     pub(super) is_terminating: bool,
     /// Its controller's DELETE waits for the limit of its client.
     pub(super) is_doomed: bool,
+    /// `metadata.deletionTimestamp`: when its grace ends.
+    pub(super) deleted_at: Option<SimTime>,
     /// The kubelet carries out the termination.
     pub(super) is_stopping: bool,
     /// Bound, but its kubelet could not learn of it yet.
@@ -166,6 +168,7 @@ impl PodState {
             has_address: false,
             is_terminating: false,
             is_doomed: false,
+            deleted_at: None,
             is_stopping: false,
             awaits_kubelet: false,
             was_refused: false,

@@ -8,6 +8,7 @@ use sim_kernel::EntityKey;
 
 use super::autoscaling::ScalerTables;
 use super::images::ImageTables;
+use super::node_groups::GroupTables;
 use super::pod::PodState;
 use super::templates::{NewTemplate, TemplateHealth, TemplateId, TemplateTable};
 use super::volumes;
@@ -37,6 +38,7 @@ pub(super) struct Tables {
     /// By workload: one node at a time may mount its volumes.
     pub(super) exclusive_volumes: Vec<bool>,
     pub(super) scalers: ScalerTables,
+    pub(super) groups: GroupTables,
     nodes_by_rank: Vec<NodeId>,
 }
 
@@ -79,6 +81,7 @@ impl Tables {
         let registries = ImageTables::of(blueprint, &templates, &images.names());
         Self {
             scalers,
+            groups: GroupTables::of(blueprint, &templates),
             node_images: node_images.collect(),
             node_keys: blueprint
                 .nodes

@@ -159,7 +159,12 @@ pub fn is_daemon_set_pod(owner_kind: Option<&str>, annotations: &Labels) -> bool
 
 /// `IsPodLongTerminating`: should have been gone for half a minute.
 pub fn is_long_terminating(deleted_at: Option<SimTime>, grace: SimSpan, now: SimTime) -> bool {
-    deleted_at.is_some_and(|at| at + grace + LONG_TERMINATING_AFTER < now)
+    deleted_at.is_some_and(|at| long_terminating_after(at, grace) < now)
+}
+
+/// The last moment at which a pod is not yet long terminating.
+pub fn long_terminating_after(deleted_at: SimTime, grace: SimSpan) -> SimTime {
+    deleted_at + grace + LONG_TERMINATING_AFTER
 }
 
 impl DrainPod<'_> {

@@ -1,9 +1,13 @@
 //! One loop of the autoscaler, and when the next one could change anything
 //! (`core/static_autoscaler.go`, RunOnce; `clusterstate/clusterstate.go`, updateScaleRequests).
 //!
-//! Upstream looks every ten seconds. Most looks find what the last one found, so a scan says at
-//! which of them something may be different by time alone; what else changes (a pod that waits, a
-//! node that comes or goes) is for the caller to notice, by a scan at [`Autoscaler::next_look`].
+//! Upstream looks ten seconds after its last look, and at once when that one did something or a pod
+//! was found unschedulable (`loop/trigger.go`). Most looks find what the last one found, so a scan
+//! says at which of them something may be different by time alone; what else changes (a pod that
+//! waits, a node that comes or goes) is for the caller to notice, by a scan at
+//! [`Autoscaler::next_look`]. A look that was left out counts as one that found the same.
+//!
+//! Simplified: a look takes no time.
 
 use std::collections::BTreeMap;
 
@@ -30,8 +34,8 @@ const NEW_POD_WAIT: SimSpan = SimSpan::from_secs(2);
 #[derive(Clone, Debug)]
 pub struct Autoscaler {
     options: Options,
-    /// The phase of its loop.
-    started_at: SimTime,
+    /// The last look; the next ones by the clock lie intervals after it.
+    looked_at: SimTime,
     backoff: Backoff<usize>,
     unneeded: Unneeded<NodeId>,
     /// By group: since when it waits for nodes.
@@ -39,6 +43,8 @@ pub struct Autoscaler {
     /// Until when nodes that were found needed are not tried again.
     needed_until: BTreeMap<NodeId, SimTime>,
     last_added_at: Option<SimTime>,
+    /// What [`Self::last_added_at`] was before the present look.
+    added_before: Option<SimTime>,
     last_deleted_at: Option<SimTime>,
     last_failed_at: Option<SimTime>,
 }
@@ -106,27 +112,40 @@ impl Autoscaler {
         Self {
             backoff: Backoff::new(options.backoff),
             options,
-            started_at,
+            looked_at: started_at,
             unneeded: Unneeded::default(),
             requests: BTreeMap::new(),
             needed_until: BTreeMap::new(),
             last_added_at: Some(started_at),
+            added_before: Some(started_at),
             last_deleted_at: None,
             last_failed_at: None,
         }
     }
 
-    /// The first look at or after a moment.
-    pub fn next_look(&self, at: SimTime) -> SimTime {
-        let interval = self.options.scan_interval;
-        let late = at.saturating_since(self.started_at).as_nanos();
-        self.started_at + interval * late.div_ceil(interval.as_nanos().max(1))
+    /// Its flags.
+    pub fn options(&self) -> &Options {
+        &self.options
     }
 
-    /// A group failed to get nodes, before their time was over: the provider refused.
+    /// The first look by the clock at or after a moment.
+    pub fn next_look(&self, at: SimTime) -> SimTime {
+        let interval = self.options.scan_interval;
+        let late = at.saturating_since(self.looked_at).as_nanos();
+        self.looked_at + interval * late.div_ceil(interval.as_nanos().max(1))
+    }
+
+    /// The last look.
+    pub fn looked_at(&self) -> SimTime {
+        self.looked_at
+    }
+
+    /// The provider refused at once what the present look asked for. As upstream, that is no
+    /// addition that keeps nodes from being deleted.
     pub fn scale_up_failed(&mut self, group: usize, now: SimTime) {
         self.requests.remove(&group);
         self.backoff.failed(group, now);
+        self.last_added_at = self.added_before;
     }
 
     /// A node that was to be deleted is gone, or could not be emptied.
@@ -142,6 +161,9 @@ impl Autoscaler {
         now: SimTime,
         draw: impl FnOnce(usize) -> usize,
     ) -> Actions {
+        self.renew_needed(now);
+        self.looked_at = now;
+        self.added_before = self.last_added_at;
         let mut actions =
             Actions { give_up: self.settle_requests(sight, now), ..Actions::default() };
         if !actions.give_up.is_empty() {
@@ -157,11 +179,28 @@ impl Autoscaler {
                 Growth::TooNew(until) => wait = Some(until),
                 Growth::None => actions.delete = self.shrink(sight, now),
             }
-            actions.next_look = self.next_change(sight, wait, now);
+            let is_productive = !actions.grow.is_empty() || !actions.delete.is_empty();
+            actions.next_look = if is_productive && self.options.frequent_loops {
+                Some(now)
+            } else {
+                self.next_change(sight, wait, now)
+            };
         } else {
             self.unneeded.clear();
         }
         actions
+    }
+
+    /// What looks that were left out would have found needed once more, whenever its time was over.
+    fn renew_needed(&mut self, now: SimTime) {
+        let mut needed = std::mem::take(&mut self.needed_until);
+        for until in needed.values_mut() {
+            while self.next_look(*until) < now {
+                *until = self.next_look(*until) + self.options.unremovable_recheck;
+            }
+        }
+        needed.retain(|_, until| *until > now);
+        self.needed_until = needed;
     }
 
     /// Requests that are fulfilled are forgotten, those that are late have failed.
@@ -218,17 +257,24 @@ impl Autoscaler {
         if !self.options.scale_down_enabled {
             return Vec::new();
         }
-        self.needed_until.retain(|_, until| *until > now);
-        let eligible = sight.nodes.iter().filter(|seen| {
-            seen.ineligible.is_none() && !self.needed_until.contains_key(&seen.node)
-        });
-        let removals: Vec<Removal> = eligible
-            .filter_map(|seen| Some(Removal { node: seen.node, to_move: seen.to_move.clone()? }))
-            .collect();
+        let recheck_at = now + self.options.unremovable_recheck;
+        let mut removals: Vec<Removal> = Vec::new();
+        for seen in sight.nodes {
+            if seen.ineligible.is_some() || self.needed_until.contains_key(&seen.node) {
+                continue;
+            }
+            match &seen.to_move {
+                Some(to_move) => {
+                    removals.push(Removal { node: seen.node, to_move: to_move.clone() });
+                }
+                None => {
+                    self.needed_until.insert(seen.node, recheck_at);
+                }
+            }
+        }
         let needs = unneeded_nodes(sight.cluster, &removals, sight.disruptions_allowed);
         for (idx, _) in &needs.needed {
-            let until = now + self.options.unremovable_recheck;
-            self.needed_until.insert(removals[*idx].node, until);
+            self.needed_until.insert(removals[*idx].node, recheck_at);
         }
         self.unneeded.update(needs.unneeded.iter().map(|idx| removals[*idx].node), now);
         if self.is_in_cooldown(now) {

@@ -188,7 +188,9 @@ impl SchedulerCache {
         }
         assert!(!self.nodes[idx].is_present, "{id} is added twice");
         self.local.forget();
-        Arc::make_mut(&mut self.catalog).set_node(idx, node);
+        if !self.catalog.is_known(idx, node) {
+            Arc::make_mut(&mut self.catalog).set_node(idx, node);
+        }
         if let Some(zone) = node.labels.get(ZONE) {
             self.volumes_in_zone(zone);
         }
@@ -200,6 +202,18 @@ impl SchedulerCache {
         self.order.add(id, node);
         self.attach(idx);
         self.set_images(id, &node.images);
+    }
+
+    /// Makes a node known that may be added later, so that adding it costs no run a copy of what
+    /// all runs share.
+    pub fn foresee_node(&mut self, id: NodeId, node: &Node) {
+        if self.nodes.len() <= id.index() {
+            self.nodes.resize(id.index() + 1, CachedNode::default());
+        }
+        Arc::make_mut(&mut self.catalog).set_node(id.index(), node);
+        if let Some(zone) = node.labels.get(ZONE) {
+            self.volumes_in_zone(zone);
+        }
     }
 
     /// Replaces the taints of a node and whether it is unschedulable.

@@ -217,6 +217,24 @@ impl Catalog {
         amounts
     }
 
+    /// Whether a node is known as it is.
+    pub(super) fn is_known(&self, node_idx: usize, node: &Node) -> bool {
+        let Some(Some(facts)) = self.facts.get(node_idx) else { return false };
+        let amount = |idx: usize| facts.allocatable.get(idx).copied().unwrap_or(0);
+        let is_counted = |(name, stated): (&String, &i64)| match self.known_resource(name) {
+            Some(idx) => amount(idx) == *stated,
+            None => !is_scalar(name),
+        };
+        // Pods have a field of their own.
+        let pods = node.allocatable.get(ResourceList::PODS).unwrap_or(0);
+        facts.name == node.name
+            && facts.labels == node.labels
+            && facts.allocatable_pods == pods
+            && node.allocatable.0.iter().all(is_counted)
+            && (0..facts.allocatable.len())
+                .all(|idx| amount(idx) == 0 || node.allocatable.get(&self.resources[idx]).is_some())
+    }
+
     /// Sets what a node is and works out what every compiled part makes of it.
     pub(super) fn set_node(&mut self, node_idx: usize, node: &Node) {
         let facts = NodeFacts {

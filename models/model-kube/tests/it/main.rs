@@ -4,6 +4,7 @@ mod control_plane;
 mod distributions;
 mod invariants;
 mod node_autoscaling;
+mod node_groups;
 mod rollouts;
 mod scheduling_invariants;
 mod timelines;

@@ -321,7 +321,11 @@ struct Toy {
 
 impl Toy {
     fn new(groups: &[&[bool]], waiting: usize) -> Self {
-        let options = Options { expanders: vec![Expander::Random], ..Options::default() };
+        let options = Options {
+            expanders: vec![Expander::Random],
+            frequent_loops: false,
+            ..Options::default()
+        };
         Self {
             autoscaler: Autoscaler::new(options, SimTime::ZERO),
             now: SimTime::ZERO,

@@ -2,12 +2,15 @@
 //!
 //! ```text
 //! nodes 3 per zone a b c        three zones, nodes a-0 a-1 a-2 b-0 ...
+//! group a 2 from 0 to 5          nodes a-2 ... a-6 come and go, two are there; zones come first
+//! autoscaler balanced           the cluster autoscaler; also: quota a 3
 //! members a b c                 control plane (none: always there)
 //! deployment web 6 spread tolerate=30 cpu=500 probe=5 priority=1000
 //! statefulset db 3 claim        also: daemonset NAME, database NAME N, budget NAME max=1
 //! service web                   selects the pods of the workload web
 //! webhook of engine guards web Fail      or Ignore; at 10 webhooks down
 //! at 10 lose zone a             lose, restore, isolate, rejoin; zone or node
+//! at 10 capacity a stuck        enough, stuck, refused
 //! at 10 crash web               also: scale web 3, delete node a-0, api down, api up, evict web 0,
 //!                               kill scheduler, lose member 0, registries down, registries up
 //! at 10 rollout web 2           to image 2; rollout web 2 broken: never ready; undo web
@@ -16,9 +19,6 @@
 //! Deployments recreate their pods unless they have `surge=N` and `unavailable=N` (percent with a
 //! `%` behind); also `deadline=60`, `min-ready=15`. StatefulSets: `parallel`, `partition=1`,
 //! `on-delete`. DaemonSets: `surge=N`, `unavailable=N`.
-//!
-//! ```text
-//! ```
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -31,9 +31,10 @@ use model_api::kube::{
     TolerationOperator, TopologySpreadConstraint, UnsatisfiableAction, Webhook, Workload,
     WorkloadKind,
 };
+use model_api::machines::{BootTime, ClusterAutoscaler, NodeGroup};
 use model_api::{Blueprint, NodeId, Observation, Origin, PodId, ServiceId, WorkloadId, ZoneId};
 use model_kube::cluster::{
-    AfterDrain, Component, DrainSpec, NewTemplate, TemplateHealth, TemplateId,
+    AfterDrain, Capacity, Component, DrainSpec, NewTemplate, TemplateHealth, TemplateId,
 };
 use model_kube::{Cluster, ClusterPlan, KubeEvent};
 use sim_kernel::{
@@ -60,6 +61,7 @@ pub(crate) enum Command {
     MemberPower(usize, bool),
     Registries(bool),
     Webhooks(bool),
+    Capacity(ZoneId, Capacity),
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -128,6 +130,9 @@ impl Rig {
             Command::DeleteNode(node) => cluster.delete_node(node, ctx),
             Command::OutOfService(node, is_out) => {
                 cluster.set_out_of_service(node, is_out, ctx);
+            }
+            Command::Capacity(zone, capacity) => {
+                cluster.set_machine_capacity(zone, capacity, ctx);
             }
             Command::Api(is_available) => cluster.set_api_available(is_available, ctx),
             Command::KillLeader(component) => {
@@ -208,6 +213,21 @@ impl World {
             ["nodes", count, "per", "zone", ref zones @ ..] => {
                 self.add_nodes(count.parse().expect("a count"), zones);
             }
+            ["group", zone, initial, "from", min, "to", max] => {
+                let number = |text: &str| text.parse().expect("a count");
+                self.add_group(zone, number(initial), number(min), number(max));
+            }
+            ["autoscaler", ref flags @ ..] => {
+                let is_balanced = flags.contains(&"balanced");
+                self.blueprint.cluster_autoscaler = Some(ClusterAutoscaler {
+                    balances_similar_groups: Some(is_balanced),
+                    ..ClusterAutoscaler::default()
+                });
+            }
+            ["quota", zone, limit] => {
+                let zone = self.zone(zone).index();
+                self.blueprint.zones[zone].node_limit = Some(limit.parse().expect("a count"));
+            }
             ["members", ref zones @ ..] => {
                 let member_zones = zones.iter().map(|zone| self.zone(zone)).collect();
                 self.blueprint.control_plane =
@@ -257,26 +277,49 @@ impl World {
             let zone = ZoneId::from_index(self.blueprint.zones.len());
             self.blueprint.zones.push(Zone { name: (*name).into(), ..Zone::default() });
             for nth in 0..count {
-                let node_name = format!("{name}-{nth}");
-                let amounts = [("cpu", 8000), ("memory", 32 << 30), ("pods", 110)];
-                let amounts = amounts.map(|(name, amount)| (name.to_owned(), amount));
-                self.blueprint.nodes.push(NodeSpec {
-                    node: Node {
-                        labels: labels(&[
-                            ("topology.kubernetes.io/zone", name),
-                            ("topology.kubernetes.io/region", "r"),
-                            ("kubernetes.io/hostname", &node_name),
-                        ]),
-                        name: node_name,
-                        allocatable: ResourceList(BTreeMap::from(amounts)),
-                        ..Node::default()
-                    },
-                    zone,
-                    is_control_plane: false,
-                    origin: Origin::default(),
-                });
+                self.add_node(name, zone, nth);
             }
         }
+    }
+
+    fn add_node(&mut self, zone_name: &str, zone: ZoneId, nth: u32) -> NodeId {
+        let node_name = format!("{zone_name}-{nth}");
+        let amounts = [("cpu", 8000), ("memory", 32 << 30), ("pods", 110)];
+        let amounts = amounts.map(|(name, amount)| (name.to_owned(), amount));
+        self.blueprint.nodes.push(NodeSpec {
+            node: Node {
+                labels: labels(&[
+                    ("topology.kubernetes.io/zone", zone_name),
+                    ("topology.kubernetes.io/region", "r"),
+                    ("kubernetes.io/hostname", &node_name),
+                ]),
+                name: node_name,
+                allocatable: ResourceList(BTreeMap::from(amounts)),
+                ..Node::default()
+            },
+            zone,
+            is_control_plane: false,
+            origin: Origin::default(),
+        });
+        NodeId::from_index(self.blueprint.nodes.len() - 1)
+    }
+
+    fn add_group(&mut self, zone_name: &str, initial: u32, min: u32, max: u32) {
+        let zone = self.zone(zone_name);
+        let in_zone = self.blueprint.nodes.iter().filter(|spec| spec.zone == zone).count();
+        let first = u32::try_from(in_zone).expect("few");
+        let nodes = (first..first + max).map(|nth| self.add_node(zone_name, zone, nth)).collect();
+        let boot = BootTime::default();
+        let (name, origin) = (format!("group-{zone_name}"), Origin::default());
+        self.blueprint.node_groups.push(NodeGroup {
+            name,
+            zone,
+            nodes,
+            initial,
+            min,
+            boot,
+            origin,
+        });
     }
 
     fn add_workload(&mut self, kind: &str, name: &str, rest: &[&str]) {
@@ -411,6 +454,15 @@ impl World {
             }
             ["webhooks", state] => Command::Webhooks(state == "up"),
             ["registries", state] => Command::Registries(state == "up"),
+            ["capacity", zone, state] => {
+                let capacity = match state {
+                    "enough" => Capacity::Enough,
+                    "stuck" => Capacity::Stuck,
+                    "refused" => Capacity::Refused,
+                    state => panic!("no capacity {state}"),
+                };
+                Command::Capacity(self.zone(zone), capacity)
+            }
             ["api", state] => Command::Api(state == "up"),
             ["evict", name, nth] => {
                 Command::Evict(self.workload(name), nth.parse().expect("a position"))
@@ -423,9 +475,20 @@ impl World {
 
     /// Runs the script and returns the simulation at its end.
     pub(crate) fn run(&self, seed: u64, until_secs: u64) -> Run {
+        self.run_with(seed, until_secs, |_| {})
+    }
+
+    /// Runs the script on a cluster that is set up differently.
+    pub(crate) fn run_with(
+        &self,
+        seed: u64,
+        until_secs: u64,
+        set_up: impl FnOnce(&mut Cluster),
+    ) -> Run {
         let plan = ClusterPlan::with_templates(Arc::new(self.blueprint.clone()), &self.templates);
         let templates = (0..self.templates.len()).map(|number| plan.template(number)).collect();
-        let cluster = plan.start(Streams::new(seed, 0));
+        let mut cluster = plan.start(Streams::new(seed, 0));
+        set_up(&mut cluster);
         let rig = Rig { cluster, script: Arc::new(self.script.clone()), templates };
         let mut simulation = Simulation::new(rig, Journal::new(), Limits::default());
         simulation.apply(|rig, ctx| rig.cluster.announce(ctx));

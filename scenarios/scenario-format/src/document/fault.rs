@@ -90,6 +90,8 @@ tagged! {
         NodeCrash(NodeCrashSpec),
         /// The processes of pods end with an error; the kubelet starts them again.
         PodCrash(PodCrashSpec),
+        /// The provider has no capacity for new machines in a zone.
+        NoCapacity(NoCapacitySpec),
         /// Requests from outside multiply.
         LoadSpike(LoadSpikeSpec),
         /// Machines of the control plane stop: their etcd, API server and controllers with them.
@@ -202,6 +204,16 @@ fault_record! {
 }
 
 fault_record! {
+    /// A provider without capacity for new machines in a zone.
+    pub struct NoCapacitySpec("noCapacity") {
+        /// Name of the zone, or `random` for another one in each run.
+        zone: Spanned<String>,
+        /// It says so at once. When left out, it takes requests, and the machines do not come while the fault lasts.
+        refuses: Option<bool>,
+    }
+}
+
+fault_record! {
     /// A fault of a whole zone.
     pub struct ZoneFaultSpec("a fault of a zone") {
         /// Name of the zone, or `random` for another one in each run.
@@ -252,6 +264,7 @@ impl FaultSpec {
             }
             Self::NodeCrash(spec) => spec.start_keys(),
             Self::PodCrash(spec) | Self::Evict(spec) => spec.start_keys(),
+            Self::NoCapacity(spec) => spec.start_keys(),
             Self::LoadSpike(spec) => spec.start_keys(),
             Self::ControlPlaneMemberLoss(spec) => spec.start_keys(),
             Self::LeaderKill(spec) => spec.start_keys(),
@@ -302,6 +315,7 @@ impl FaultSpec {
             Self::ZoneIsolation(_) => "zoneIsolation",
             Self::NodeCrash(_) => "nodeCrash",
             Self::PodCrash(_) => "podCrash",
+            Self::NoCapacity(_) => "noCapacity",
             Self::LoadSpike(_) => "loadSpike",
             Self::ControlPlaneMemberLoss(_) => "controlPlaneMemberLoss",
             Self::LeaderKill(_) => "leaderKill",
@@ -337,6 +351,7 @@ impl FaultSpec {
             }
             Self::NodeCrash(spec) => spec.span,
             Self::PodCrash(spec) | Self::Evict(spec) => spec.span,
+            Self::NoCapacity(spec) => spec.span,
             Self::LoadSpike(spec) => spec.span,
             Self::ControlPlaneMemberLoss(spec) => spec.span,
             Self::LeaderKill(spec) => spec.span,

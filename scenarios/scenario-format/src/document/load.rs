@@ -4,6 +4,9 @@ use model_api::path::Work;
 use model_api::{SimSpan, SimTime};
 
 use super::path::{CallSpec, PolicySpec, RateLimitSpec, ReadinessSpec};
+use super::profile::{
+    BurstSpec, DailyPointSpec, SeasonSpec, SelfSimilarSpec, SpikeSpec, TraceSpec, WeeklySpec,
+};
 use crate::decode::record;
 use crate::source::Spanned;
 use crate::units::{Bytes, Rate};
@@ -53,7 +56,7 @@ record! {
 }
 
 record! {
-    /// Requests from outside for a Service: a constant `rate`, or `points` between which the rate is linear.
+    /// Requests from outside for a Service: a constant `rate`, `points` between which the rate is linear, or a `trace`; times what is said besides.
     pub struct LoadSpec("a load") {
         /// The Service, as `namespace/name`, or `*` for every exposed Service that has no load of its own.
         service: Spanned<String>,
@@ -65,6 +68,20 @@ record! {
         rate: Option<Spanned<Rate>>,
         /// Rate over time.
         points: Vec<LoadPointSpec>,
+        /// Rate over time as it was recorded elsewhere.
+        trace: Option<TraceSpec>,
+        /// What the rate is multiplied by over each day.
+        daily: Vec<DailyPointSpec>,
+        /// What the rate is multiplied by on each day of a week.
+        weekly: Option<WeeklySpec>,
+        /// Spikes with a shape, which multiply the rate too.
+        spikes: Vec<SpikeSpec>,
+        /// Seasons that multiply the rate.
+        seasons: Vec<SeasonSpec>,
+        /// Bursts at random times, in each run others.
+        bursts: Option<BurstSpec>,
+        /// Noise that looks alike on all time scales, in each run another.
+        self_similar: Option<SelfSimilarSpec>,
     }
 }
 

@@ -1,6 +1,8 @@
 //! Kind `Platform`.
 
+use model_api::SimSpan;
 use model_api::kube::TaintEffect;
+use model_api::machines::ExpanderKind;
 use serde_json::{Value as Json, json};
 
 use super::backup::BackupsSpec;
@@ -9,7 +11,7 @@ use super::parameters::ParametersSpec;
 use super::{ApiVersion, Kind, Metadata};
 use crate::decode::{FromText, Named, record};
 use crate::source::Spanned;
-use crate::units::{Bytes, Cpu};
+use crate::units::{Bytes, Cpu, Share};
 
 record! {
     /// A platform: zones, machines, the manifests that run on them and what serving costs.
@@ -36,6 +38,8 @@ record! {
         control_plane: ControlPlaneSpec,
         /// Worker nodes.
         node_pools: Vec<NodePoolSpec>,
+        /// Flags of the cluster autoscaler; with its defaults when a node pool says `autoscaling` and this is left out.
+        cluster_autoscaler: Option<ClusterAutoscalerSpec>,
         /// Timers and rates that differ from their defaults.
         parameters: Option<ParametersSpec>,
         /// Files and directories of Kubernetes manifests, relative to this file.
@@ -68,6 +72,8 @@ record! {
         name: Spanned<String>,
         /// Jurisdiction, when it differs from that of the region.
         jurisdiction: Option<Spanned<String>>,
+        /// Workers of autoscaled pools that the provider lets run in this zone at once: its quota.
+        node_limit: Option<Spanned<u32>>,
     }
 }
 
@@ -86,8 +92,10 @@ record! {
         name: Spanned<String>,
         /// Zones it spreads over.
         zones: Vec<Spanned<String>>,
-        /// Nodes in each of these zones.
+        /// Nodes in each of these zones; at the start, when the pool is autoscaled.
         count_per_zone: Spanned<u32>,
+        /// Bounds between which the cluster autoscaler changes the number of nodes.
+        autoscaling: Option<PoolAutoscalingSpec>,
         /// CPU that pods of one node may request.
         cpu: Spanned<Cpu>,
         /// Memory that pods of one node may request.
@@ -98,6 +106,78 @@ record! {
         labels: Named<Spanned<String>>,
         /// Taints.
         taints: Vec<TaintSpec>,
+    }
+}
+
+record! {
+    /// A pool whose nodes come and go; each of its zones is a node group of its own.
+    pub struct PoolAutoscalingSpec("autoscaling") {
+        /// Fewest nodes in each zone.
+        min_per_zone: Spanned<u32>,
+        /// Most nodes in each zone.
+        max_per_zone: Spanned<u32>,
+        /// From the request for a node until it is Ready; half of them need 150s and 95 of 100 at most 300s when left out.
+        boot_time: Option<BootTimeSpec>,
+    }
+}
+
+record! {
+    /// A log-normal time, by two of its quantiles.
+    pub struct BootTimeSpec("bootTime") {
+        /// Half of all nodes need at most this.
+        median: Spanned<SimSpan>,
+        /// 95 of 100 nodes need at most this.
+        p95: Spanned<SimSpan>,
+    }
+}
+
+record! {
+    /// Flags of the cluster autoscaler that differ from their defaults.
+    pub struct ClusterAutoscalerSpec("clusterAutoscaler") {
+        /// The workload whose pods run it, as `namespace/name`; left out, it runs whenever the API answers.
+        workload: Option<Spanned<String>>,
+        /// `--scan-interval`.
+        scan_interval: Option<Spanned<SimSpan>>,
+        /// `--expander`, the first of them first.
+        expanders: Vec<Spanned<ExpanderKind>>,
+        /// `--balance-similar-node-groups`.
+        balance_similar_node_groups: Option<bool>,
+        /// `--max-nodes-total`.
+        max_nodes_total: Option<Spanned<u32>>,
+        /// `--max-node-provision-time`.
+        max_node_provision_time: Option<Spanned<SimSpan>>,
+        /// `--new-pod-scale-up-delay`.
+        new_pod_scale_up_delay: Option<Spanned<SimSpan>>,
+        /// `--scale-down-enabled`.
+        scale_down_enabled: Option<bool>,
+        /// `--scale-down-utilization-threshold`, as a share.
+        scale_down_utilization_threshold: Option<Spanned<Share>>,
+        /// `--scale-down-unneeded-time`.
+        scale_down_unneeded_time: Option<Spanned<SimSpan>>,
+        /// `--scale-down-unready-time`.
+        scale_down_unready_time: Option<Spanned<SimSpan>>,
+        /// `--scale-down-delay-after-add`.
+        scale_down_delay_after_add: Option<Spanned<SimSpan>>,
+        /// `--skip-nodes-with-system-pods`.
+        skip_nodes_with_system_pods: Option<bool>,
+    }
+}
+
+impl FromText for ExpanderKind {
+    const EXPECTED: &'static str = "least-waste, most-pods, least-nodes or random";
+
+    fn from_text(text: &str) -> Result<Self, String> {
+        match text {
+            "least-waste" => Ok(Self::LeastWaste),
+            "most-pods" => Ok(Self::MostPods),
+            "least-nodes" => Ok(Self::LeastNodes),
+            "random" => Ok(Self::Random),
+            _ => Err("is no expander that is modeled".to_owned()),
+        }
+    }
+
+    fn schema() -> Json {
+        json!({"enum": ["least-waste", "most-pods", "least-nodes", "random"]})
     }
 }
 

@@ -104,6 +104,9 @@ impl Decode for GuaranteeText {
         json!({"oneOf": [
             {"type": "string", "minLength": 1, "examples": [
                 "availability(shop/frontend) >= 99.9% for 99% of runs",
+                "availability(shop/frontend, 1h) >= 99%",
+                "budget_burn(shop/frontend, 99.9%, 30d) <= 10%",
+                "alert(shop/frontend, 99.9%) <= 5m",
                 "rto(*) <= 60s",
                 "rpo(shop/orders-db) == 0s",
                 "latency(shop/frontend, p99) <= 300ms",

@@ -78,7 +78,10 @@ impl Loader<'_> {
         let manifests =
             Manifests::convert(objects, parameters.default_toleration, &mut self.diagnostics);
         let coverage = Coverage::of(&manifests.objects);
-        let input = Input { path: &path, scenario: &scenario, platform: &platform, manifests };
+        let mut traces = BTreeMap::new();
+        self.traces(&path, &platform.spec.load, &mut traces);
+        let input =
+            Input { path: &path, scenario: &scenario, platform: &platform, manifests, traces };
         let files = self.sources.names();
         let mut resolved =
             resolve::resolve(&input, parameters, files, coverage, &mut self.diagnostics);
@@ -142,12 +145,15 @@ impl Loader<'_> {
 fn take_nodes(blueprint: &mut Blueprint, nodes: Vec<(Object, model_api::kube::Node)>) {
     blueprint.zones.clear();
     blueprint.nodes.clear();
+    // Their nodes were those of the platform.
+    blueprint.node_groups.clear();
+    blueprint.cluster_autoscaler = None;
     let mut known: BTreeMap<String, ZoneId> = BTreeMap::new();
     for (object, node) in nodes {
         let name = node.labels.get(ZONE).cloned().unwrap_or_default();
         let zone = *known.entry(name.clone()).or_insert_with(|| {
             let origin = object.origin.clone();
-            blueprint.zones.push(Zone { name, jurisdiction: String::new(), origin });
+            blueprint.zones.push(Zone { name, origin, ..Zone::default() });
             ZoneId::from_index(blueprint.zones.len() - 1)
         });
         let is_control_plane = node.labels.contains_key(CONTROL_PLANE);

@@ -70,6 +70,14 @@ impl Resolver<'_> {
                 workload: self.workload(&spec.workload)?,
                 count: spec.count.map(|count| count.value),
             },
+            FaultSpec::NoCapacity(spec) => {
+                let zone = self.zone_pick(&spec.zone)?;
+                if self.blueprint.node_groups.is_empty() {
+                    let message = "no node pool has `autoscaling`, so nobody asks for machines";
+                    self.report(Code::W0129, spec.zone.span, message);
+                }
+                FaultKind::NoCapacity { zone, is_refused: spec.refuses.unwrap_or(false) }
+            }
             FaultSpec::LoadSpike(spec) => self.load_spike(spec)?,
             FaultSpec::ControlPlaneMemberLoss(spec) => self.member_loss(spec)?,
             FaultSpec::LeaderKill(spec) => self.leader_kill(spec),
@@ -134,6 +142,7 @@ impl Resolver<'_> {
             | FaultSpec::ZoneIsolation(_)
             | FaultSpec::NodeCrash(_)
             | FaultSpec::PodCrash(_)
+            | FaultSpec::NoCapacity(_)
             | FaultSpec::LoadSpike(_)
             | FaultSpec::ControlPlaneMemberLoss(_)
             | FaultSpec::LeaderKill(_)

@@ -77,6 +77,28 @@ impl Resolver<'_> {
         match promise {
             PromiseSpec::Availability { service, limit } => self
                 .each_service(service, |service| Promise::Availability { service, limit: *limit }),
+            PromiseSpec::AvailabilityIn { service, window, limit } => {
+                self.each_service(service, |service| Promise::AvailabilityIn {
+                    service,
+                    window: *window,
+                    limit: *limit,
+                })
+            }
+            PromiseSpec::BudgetBurn { service, objective_ppm, period, limit } => {
+                self.each_service(service, |service| Promise::BudgetBurn {
+                    service,
+                    objective_ppm: *objective_ppm,
+                    period: *period,
+                    limit: *limit,
+                })
+            }
+            PromiseSpec::Alert { service, objective_ppm, limit } => {
+                self.each_service(service, |service| Promise::Alert {
+                    service,
+                    objective_ppm: *objective_ppm,
+                    limit: *limit,
+                })
+            }
             PromiseSpec::Latency { service, quantile_ppm, limit } => {
                 self.each_service(service, |service| Promise::Latency {
                     service,

@@ -47,10 +47,25 @@ impl Resolver<'_> {
             self.wildcard_loads(wildcard, &mut loads);
         }
         self.blueprint.loads = loads.into_values().collect();
+        self.burst(platform.spec.load.iter().chain(&scenario.spec.load));
         let stated: Vec<ServiceId> = profiles.keys().copied().collect();
         self.guess_calls(&mut profiles);
         self.refuse_circular_calls(&profiles, &platform.spec.services);
         self.blueprint.profiles = self.complete(profiles, &stated);
+    }
+
+    /// What is random about the loads that stand where they were written.
+    fn burst<'s>(&mut self, specs: impl Iterator<Item = &'s LoadSpec>) {
+        for spec in specs {
+            let origin = spec.span.origin();
+            let is_its = |load: &Load| load.origin.object == origin.object;
+            for load in 0..self.blueprint.loads.len() {
+                if is_its(&self.blueprint.loads[load]) {
+                    let bursts = self.bursts(load, spec);
+                    self.blueprint.bursts.extend(bursts);
+                }
+            }
+        }
     }
 
     fn stated_profiles(&mut self, specs: &[ServiceSpec]) -> BTreeMap<ServiceId, ServiceProfile> {
@@ -129,11 +144,17 @@ impl Resolver<'_> {
     }
 
     fn points(&mut self, spec: &LoadSpec) -> Option<Vec<LoadPoint>> {
-        match (spec.rate, spec.points.as_slice()) {
-            (Some(rate), []) => {
+        let base = self.base_points(spec)?;
+        self.shaped(base, spec)
+    }
+
+    fn base_points(&mut self, spec: &LoadSpec) -> Option<Vec<LoadPoint>> {
+        match (spec.rate, spec.points.as_slice(), &spec.trace) {
+            (None, [], Some(trace)) => self.traces.get(&trace.file.span).cloned(),
+            (Some(rate), [], None) => {
                 Some(vec![LoadPoint { at: SimTime::ZERO, rate_millirps: rate.value.millirps }])
             }
-            (None, [_, ..]) => {
+            (None, [_, ..], None) => {
                 for pair in spec.points.windows(2) {
                     if pair[1].at.value < pair[0].at.value {
                         let message = "points go forward in time";
@@ -148,7 +169,7 @@ impl Resolver<'_> {
                 Some(spec.points.iter().map(point).collect())
             }
             _ => {
-                let message = "a load has either `rate` or `points`";
+                let message = "a load has one of `rate`, `points` and `trace`";
                 self.report(Code::E0017, spec.span, message);
                 None
             }

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use model_api::ZoneId;
 use model_api::blueprint::{NodeSpec, Zone};
 use model_api::kube::{Node, ResourceList, Taint, TaintEffect};
+use model_api::machines::{BootTime, NodeGroup};
+use model_api::{NodeId, ZoneId};
 
 use crate::diagnostic::{Code, Diagnostic, has_errors};
-use crate::document::{NodePoolSpec, PlatformSpec};
+use crate::document::{NodePoolSpec, PlatformSpec, PoolAutoscalingSpec};
 use crate::nearest::suggestion;
 use crate::source::{Span, Spanned};
 
@@ -25,6 +26,7 @@ const NODES_MAX: usize = 20_000;
 pub(super) struct Placed {
     pub(super) zones: Vec<Zone>,
     pub(super) nodes: Vec<NodeSpec>,
+    pub(super) groups: Vec<NodeGroup>,
     pub(super) member_zones: Vec<ZoneId>,
 }
 
@@ -32,7 +34,7 @@ pub(super) fn place(spec: &PlatformSpec, diagnostics: &mut Vec<Diagnostic>) -> P
     let zones = zones(spec, diagnostics);
     let names: Vec<String> = zones.iter().map(|zone| zone.name.clone()).collect();
     let builder = Builder { region: &spec.region.name.value, names: &names };
-    let mut nodes = Vec::new();
+    let (mut nodes, mut groups) = (Vec::new(), Vec::new());
     let mut pools: BTreeMap<&str, Span> = BTreeMap::new();
     for pool in &spec.node_pools {
         if let Some(first) = pools.insert(&pool.name.value, pool.name.span) {
@@ -41,7 +43,7 @@ pub(super) fn place(spec: &PlatformSpec, diagnostics: &mut Vec<Diagnostic>) -> P
                 Diagnostic::new(Code::E0018, pool.name.span, message).related(first, "first here"),
             );
         }
-        builder.pool(pool, &mut nodes, diagnostics);
+        builder.pool(pool, &mut nodes, &mut groups, diagnostics);
     }
     // Of a pool that is wrong in itself it was said already.
     if nodes.is_empty() && !has_errors(diagnostics) {
@@ -49,7 +51,7 @@ pub(super) fn place(spec: &PlatformSpec, diagnostics: &mut Vec<Diagnostic>) -> P
         diagnostics.push(Diagnostic::new(Code::E0027, spec.span, message));
     }
     let member_zones = builder.members(spec, &mut nodes, diagnostics);
-    Placed { zones, nodes, member_zones }
+    Placed { zones, nodes, groups, member_zones }
 }
 
 fn zones(spec: &PlatformSpec, diagnostics: &mut Vec<Diagnostic>) -> Vec<Zone> {
@@ -69,6 +71,7 @@ fn zones(spec: &PlatformSpec, diagnostics: &mut Vec<Diagnostic>) -> Vec<Zone> {
         zones.push(Zone {
             name: zone.name.value.clone(),
             jurisdiction: jurisdiction.value.clone(),
+            node_limit: zone.node_limit.map(|limit| limit.value),
             origin: zone.span.origin(),
         });
     }
@@ -97,20 +100,38 @@ impl Builder<'_> {
         &self,
         pool: &NodePoolSpec,
         nodes: &mut Vec<NodeSpec>,
+        groups: &mut Vec<NodeGroup>,
         diagnostics: &mut Vec<Diagnostic>,
     ) {
         let millis = i64::try_from(pool.cpu.value.millis).unwrap_or(i64::MAX);
         let bytes = i64::try_from(pool.memory.value.count).unwrap_or(i64::MAX);
         let pods = pool.pods.map_or(PODS_PER_NODE, |pods| i64::from(pods.value));
         let allocatable = allocatable(millis, bytes, pods);
-        let count = pool.count_per_zone.value as usize;
+        let autoscaling = pool.autoscaling.as_ref();
+        if autoscaling.is_some_and(|it| refuse_bounds(pool, it, diagnostics)) {
+            return;
+        }
+        let most = autoscaling.map_or(pool.count_per_zone, |it| it.max_per_zone);
+        let count = most.value as usize;
         if nodes.len() + count * pool.zones.len() > NODES_MAX {
             let message = format!("a platform has at most {NODES_MAX} nodes");
-            diagnostics.push(Diagnostic::new(Code::E0021, pool.count_per_zone.span, message));
+            diagnostics.push(Diagnostic::new(Code::E0021, most.span, message));
             return;
         }
         for zone_name in &pool.zones {
             let Some(zone) = self.zone(zone_name, diagnostics) else { continue };
+            if let Some(autoscaling) = autoscaling {
+                let first = nodes.len();
+                groups.push(NodeGroup {
+                    name: format!("{}-{}", pool.name.value, zone_name.value),
+                    zone,
+                    nodes: (first..first + count).map(NodeId::from_index).collect(),
+                    initial: pool.count_per_zone.value,
+                    min: autoscaling.min_per_zone.value,
+                    boot: boot_time(autoscaling),
+                    origin: pool.span.origin(),
+                });
+            }
             for number in 1..=count {
                 let name = format!("{}-{}-{number}", pool.name.value, zone_name.value);
                 let mut labels = self.labels(&name, &zone_name.value);
@@ -186,6 +207,47 @@ impl Builder<'_> {
         .map(|(key, value)| (key.to_owned(), value.to_owned()))
         .collect()
     }
+}
+
+/// Says what is wrong with the bounds of a pool, if anything is.
+fn refuse_bounds(
+    pool: &NodePoolSpec,
+    autoscaling: &PoolAutoscalingSpec,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> bool {
+    let (count, min, max) =
+        (pool.count_per_zone, autoscaling.min_per_zone, autoscaling.max_per_zone);
+    let mut refuse = |smaller: Spanned<u32>, larger: Spanned<u32>, message: &str| {
+        let is_wrong = smaller.value > larger.value;
+        if is_wrong {
+            let diagnostic = Diagnostic::new(Code::E0021, smaller.span, message);
+            diagnostics.push(diagnostic.related(larger.span, "this is less"));
+        }
+        is_wrong
+    };
+    let is_empty = max.value == 0;
+    let is_wrong = refuse(min, max, "the fewest nodes are more than the most")
+        || refuse(count, max, "there are more nodes at the start than there may be");
+    if is_empty && !is_wrong {
+        let message = "a pool that may have no node needs no `autoscaling`";
+        diagnostics.push(Diagnostic::new(Code::E0021, max.span, message));
+    }
+    let boot = autoscaling.boot_time.as_ref();
+    let is_boot_wrong = boot.is_some_and(|it| it.p95.value < it.median.value);
+    if let Some(boot) = boot.filter(|_| is_boot_wrong) {
+        let message = "95 of 100 nodes need at least as long as half of them";
+        let diagnostic = Diagnostic::new(Code::E0021, boot.p95.span, message);
+        diagnostics.push(diagnostic.related(boot.median.span, "half of them need this"));
+    }
+    is_wrong || is_empty || is_boot_wrong
+}
+
+fn boot_time(autoscaling: &PoolAutoscalingSpec) -> BootTime {
+    let stated = autoscaling.boot_time.as_ref();
+    stated.map_or_else(BootTime::default, |boot| BootTime {
+        median: boot.median.value,
+        p95: boot.p95.value,
+    })
 }
 
 pub(super) fn unknown_zone(name: &Spanned<String>, names: &[String]) -> Diagnostic {

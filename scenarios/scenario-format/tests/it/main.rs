@@ -9,5 +9,6 @@ mod library;
 mod lints;
 mod mutated;
 mod overrides;
+mod profiles;
 mod read;
 mod support;

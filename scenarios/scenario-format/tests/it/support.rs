@@ -16,6 +16,10 @@ impl Memory {
         self.files.insert(path.to_owned(), bytes.as_ref().to_vec());
         self
     }
+
+    pub(crate) fn bytes(&self, path: &str) -> Vec<u8> {
+        self.files[path].clone()
+    }
 }
 
 impl Files for Memory {

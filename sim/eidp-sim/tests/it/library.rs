@@ -8,12 +8,14 @@ use crate::{ended, root, scratch};
 
 /// Scenarios and the exit code they end with. `sim/tidy` fails when one is missing here.
 const LIBRARY: &[(&str, i32)] = &[
+    ("alert-too-late", 1),
     ("api-outage", 1),
     ("archive-broken-zone-destroyed", 1),
     ("az-loss", 1),
     ("az-loss-docs", 0),
     ("backups-in-the-lost-zone", 1),
     ("bad-rollout", 0),
+    ("daily-curve", 0),
     ("drain-stuck", 1),
     ("drain-zone", 0),
     ("etcd-from-yesterday", 0),
@@ -30,14 +32,17 @@ const LIBRARY: &[(&str, i32)] = &[
     ("restore-never-tested", 1),
     ("retry-storm", 1),
     ("retry-storm-budget", 0),
+    ("rolling-two-zones", 1),
     ("rollout", 0),
     ("rollout-az-loss", 0),
-    ("rolling-two-zones", 1),
+    ("spike-nodes-late", 1),
     ("spike-without-headroom", 1),
     ("static-stability", 0),
     ("webhook-outage", 0),
     ("zone-isolation-60s", 0),
     ("zone-loss-at-peak", 1),
+    ("zone-loss-no-capacity", 1),
+    ("zone-loss-nodes-come", 0),
     ("zone-loss-with-headroom", 0),
 ];
 

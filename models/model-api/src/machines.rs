@@ -1,0 +1,97 @@
+//! Machines on demand: groups of nodes that grow and shrink, and what decides about it.
+
+use sim_kernel::SimSpan;
+
+use crate::ids::{NodeId, WorkloadId, ZoneId};
+use crate::source::Origin;
+
+/// Nodes of one pool in one zone, which the cluster autoscaler adds and removes.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct NodeGroup {
+    /// Name, `<pool>-<zone>`.
+    pub name: String,
+    /// Its zone.
+    pub zone: ZoneId,
+    /// Every node that it may ever have, as many as its maximum. The first [`NodeGroup::initial`]
+    /// are there at the start; the others are places for nodes to come.
+    pub nodes: Vec<NodeId>,
+    /// How many nodes it has at the start.
+    pub initial: u32,
+    /// Its least size.
+    pub min: u32,
+    /// From the request for a node until its kubelet posts Ready.
+    pub boot: BootTime,
+    /// Where its pool was written.
+    pub origin: Origin,
+}
+
+impl NodeGroup {
+    /// Its greatest size.
+    pub fn max(&self) -> usize {
+        self.nodes.len()
+    }
+
+    /// Nodes that are not there at the start.
+    pub fn spare_nodes(&self) -> &[NodeId] {
+        &self.nodes[self.initial as usize..]
+    }
+}
+
+/// A log-normal time, by two of its quantiles.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BootTime {
+    /// Half of all nodes need at most this.
+    pub median: SimSpan,
+    /// 95 of 100 nodes need at most this; not below the median.
+    pub p95: SimSpan,
+}
+
+impl Default for BootTime {
+    /// Median 150 s, p95 300 s: OpenStack-type clouds with a prepared image. **Assumption.**
+    fn default() -> Self {
+        Self { median: SimSpan::from_secs(150), p95: SimSpan::from_secs(300) }
+    }
+}
+
+/// The cluster autoscaler and its flags; `None` is the default of the flag.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ClusterAutoscaler {
+    /// The workload whose pods run it; without one it runs whenever the API answers.
+    pub workload: Option<WorkloadId>,
+    /// `--scan-interval`.
+    pub scan_interval: Option<SimSpan>,
+    /// `--expander`, the first of them first; empty is the default.
+    pub expanders: Vec<ExpanderKind>,
+    /// `--balance-similar-node-groups`.
+    pub balances_similar_groups: Option<bool>,
+    /// `--max-nodes-total`.
+    pub max_nodes_total: Option<u32>,
+    /// `--max-node-provision-time`.
+    pub max_node_provision_time: Option<SimSpan>,
+    /// `--new-pod-scale-up-delay`.
+    pub new_pod_scale_up_delay: Option<SimSpan>,
+    /// `--scale-down-enabled`.
+    pub scale_down_enabled: Option<bool>,
+    /// `--scale-down-utilization-threshold`, in parts per million.
+    pub scale_down_threshold_ppm: Option<u32>,
+    /// `--scale-down-unneeded-time`.
+    pub scale_down_unneeded_time: Option<SimSpan>,
+    /// `--scale-down-unready-time`.
+    pub scale_down_unready_time: Option<SimSpan>,
+    /// `--scale-down-delay-after-add`.
+    pub scale_down_delay_after_add: Option<SimSpan>,
+    /// `--skip-nodes-with-system-pods`.
+    pub skips_system_pods: Option<bool>,
+    /// Where it was written.
+    pub origin: Origin,
+}
+
+/// Expanders that need nothing but the cluster.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the words are those of the flag")]
+pub enum ExpanderKind {
+    LeastWaste,
+    MostPods,
+    LeastNodes,
+    Random,
+}

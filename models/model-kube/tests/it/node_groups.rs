@@ -1,0 +1,160 @@
+//! The cluster autoscaler in time: nodes come, do not come, and go.
+
+use model_api::{NodeId, Observation, ZoneId};
+use proptest::prelude::*;
+
+use crate::world::{Run, World};
+
+/// Three zones with one node each that stays, and up to four more a zone; a node takes 15 pods.
+const TOWN: &str = "
+    nodes 1 per zone a b c
+    members a b c
+    group a 0 from 0 to 4
+    group b 0 from 0 to 4
+    group c 0 from 0 to 4
+    autoscaler balanced
+    deployment web 30 spread cpu=500
+    deployment extra 0 spread cpu=500
+";
+
+fn world(more: &str) -> World {
+    let mut world = World::read(TOWN);
+    world.add(more);
+    world
+}
+
+/// Nodes that exist at the end, in the order of names.
+fn nodes(run: &Run) -> usize {
+    let cluster = run.cluster();
+    let count = cluster.blueprint().nodes.len();
+    (0..count).filter(|idx| cluster.is_node_ready(NodeId::from_index(*idx))).count()
+}
+
+fn ready_pods(run: &Run, world: &World) -> usize {
+    let of = |name: &str| run.cluster().pods_of(world.workload(name)).iter();
+    of("web").chain(of("extra")).filter(|pod| run.cluster().pod(**pod).is_ready).count()
+}
+
+fn first(run: &Run, picks: impl Fn(&Observation) -> bool) -> f64 {
+    run.times(picks).first().copied().unwrap_or(f64::INFINITY)
+}
+
+#[test]
+fn nodes_come_for_pods_that_wait_and_go_when_they_do_not() {
+    let world = world("at 1000 scale extra 45\nat 3000 scale extra 0");
+    let grown = world.run(1, 2900);
+    assert_eq!((nodes(&grown), ready_pods(&grown, &world)), (5, 75));
+    let asked = first(&grown, |it| matches!(it, Observation::NodesRequested { .. }));
+    // 2 s of age, 10 s from look to look.
+    assert!((1002.0..1013.0).contains(&asked), "{asked}");
+    let came = first(&grown, |it| matches!(it, Observation::NodeRestored { .. }));
+    assert!((30.0..900.0).contains(&(came - asked)), "{came} after {asked}");
+    let run = world.run(1, 5400);
+    assert_eq!((nodes(&run), ready_pods(&run, &world)), (3, 30));
+    let gone = run.times(|it| matches!(it, Observation::NodeRemoved { .. }));
+    assert_eq!(gone.len(), 2);
+    assert!(gone[0] > 3600.0, "unneeded for ten minutes: {gone:?}");
+}
+
+#[test]
+fn a_quiet_day_costs_nothing() {
+    let hour = world("").run(3, 3600).simulation.stats().handled_count;
+    let day = world("").run(3, 86_400).simulation.stats().handled_count;
+    assert_eq!(hour, day);
+}
+
+#[test]
+fn a_provider_without_capacity_is_waited_for_then_left_alone() {
+    let stuck = world(
+        "at 500 capacity a stuck\nat 500 capacity b stuck\nat 500 capacity c stuck\nat 1000 scale web 60",
+    );
+    let run = stuck.run(1, 1800);
+    assert_eq!(nodes(&run), 3);
+    assert_eq!(run.times(|it| matches!(it, Observation::NodesGivenUp { .. })).len(), 0);
+    let run = stuck.run(1, 2200);
+    assert!(!run.times(|it| matches!(it, Observation::NodesGivenUp { .. })).is_empty());
+    let mut saved = stuck.clone();
+    saved.add("at 1500 capacity a enough\nat 1500 capacity b enough\nat 1500 capacity c enough");
+    let run = saved.run(1, 2900);
+    assert_eq!((nodes(&run), ready_pods(&run, &saved)), (4, 60));
+}
+
+#[test]
+fn what_one_zone_refuses_another_gives() {
+    let world = world("quota a 0\nat 500 capacity b refused\nat 1000 scale web 75");
+    let run = world.run(1, 2900);
+    assert_eq!((nodes(&run), ready_pods(&run, &world)), (5, 75));
+    let in_c = |it: &Observation| matches!(it, Observation::NodesRequested { zone: ZoneId(2), .. });
+    assert!(!run.times(in_c).is_empty());
+    assert!(!run.times(|it| matches!(it, Observation::NodesRefused { .. })).is_empty());
+}
+
+#[test]
+fn a_drain_evicts_and_a_budget_stops_it() {
+    // Five of twenty stand on a fourth node, until there is room elsewhere.
+    let grown = "at 1000 scale extra 20\nat 2000 scale web 20";
+    let run = world(grown).run(1, 7000);
+    let evicted = |it: &Observation| {
+        use model_api::observation::DeletionReason::Eviction;
+        matches!(it, Observation::PodDeletionRequested { reason: Eviction, .. })
+    };
+    assert!(!run.times(evicted).is_empty(), "{}", run.timeline());
+    assert_eq!(nodes(&run), 3);
+    let blocked = world(&format!("budget extra max=0\n{grown}")).run(1, 7000);
+    assert_eq!(nodes(&blocked), 4);
+    assert!(blocked.times(evicted).is_empty());
+}
+
+#[test]
+fn a_lost_zone_is_replaced_by_the_others() {
+    let world = world("at 1000 lose zone a");
+    let run = world.run(1, 3600);
+    assert_eq!(ready_pods(&run, &world), 30, "{}", run.timeline());
+}
+
+fn scripts() -> impl Strategy<Value = String> {
+    let step = (0..9_u32, 0..3_usize, 0..180_u32).prop_map(|(what, zone, amount)| {
+        let zone = ["a", "b", "c"][zone];
+        match what {
+            0 => format!("lose zone {zone}"),
+            1 => format!("restore zone {zone}"),
+            2 => format!("capacity {zone} stuck"),
+            3 => format!("capacity {zone} refused"),
+            4 => format!("capacity {zone} enough"),
+            5 => format!("scale web {}", amount / 4),
+            _ => format!("scale extra {}", amount / 2),
+        }
+    });
+    prop::collection::vec((step, 1..1500_u32), 1..8).prop_map(|steps| {
+        let mut at = 300;
+        let mut text = String::new();
+        for (step, pause) in steps {
+            text.push_str(&format!("at {at} {step}\n"));
+            at += pause;
+        }
+        text
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    /// What the lazy autoscaler leaves out changes nothing, and sizes keep their bounds.
+    #[test]
+    fn looks_that_are_left_out_change_nothing(script in scripts(), seed in 0..1000_u64) {
+        let world = world(&script);
+        let lazy = world.run(seed, 12_000);
+        let eager = world.run_with(seed, 12_000, |cluster| cluster.scan_at_every_interval());
+        let (lazy_lines, eager_lines) = (lazy.timeline(), eager.timeline());
+        let pairs = lazy_lines.lines().zip(eager_lines.lines());
+        prop_assert_eq!(pairs.filter(|(a, b)| a != b).take(3).collect::<Vec<_>>(), []);
+        prop_assert_eq!(lazy_lines.lines().count(), eager_lines.lines().count());
+        for group in 0..3 {
+            let spec = &lazy.cluster().blueprint().node_groups[group];
+            let has = |node: &&NodeId| lazy.cluster().has_machine(**node);
+            let machines = spec.nodes.iter().filter(has).count();
+            let target = lazy.cluster().group_target(group);
+            prop_assert!(machines <= target && target <= spec.max());
+        }
+    }
+}

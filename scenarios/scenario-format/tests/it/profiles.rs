@@ -1,0 +1,121 @@
+//! Loads that change over time: what their curves are, and what cannot be meant.
+
+use model_api::load::{BurstKind, LoadPoint};
+use model_api::{SimSpan, SimTime};
+
+use crate::support::{Memory, load_all, said, web};
+
+/// The points of the only load, in minutes and requests per second.
+fn points(load: &str, horizon: &str, files: impl FnOnce(Memory) -> Memory) -> Vec<(f64, f64)> {
+    let memory = web(&format!("  load: [{{service: shop/web, {load}}}]\n"));
+    let text = String::from_utf8(memory.bytes("s.yaml")).expect("it is ours");
+    let memory = memory.with("s.yaml", text.replace("horizon: 1h", &format!("horizon: {horizon}")));
+    let loaded = load_all(&files(memory), &["web.yaml"], &[]);
+    let resolved =
+        loaded.resolved.as_ref().unwrap_or_else(|| panic!("{load}: {:?}", said(&loaded)));
+    let load = &resolved.blueprint.loads[0];
+    let minutes =
+        |point: &LoadPoint| (point.at.as_secs_f64() / 60.0, point.rate_millirps as f64 / 1000.0);
+    load.points.iter().map(minutes).collect()
+}
+
+fn plain(load: &str, horizon: &str) -> Vec<(f64, f64)> {
+    points(load, horizon, |memory| memory)
+}
+
+#[test]
+fn curves_are_products() {
+    assert_eq!(plain("rate: 100", "1h"), [(0.0, 100.0)], "a constant costs one point");
+    let spike = "rate: 100, spikes: [{at: 10m, factor: 3, rise: 5m, hold: 10m, fall: 5m}]";
+    assert_eq!(
+        plain(spike, "1h"),
+        [(0.0, 100.0), (10.0, 100.0), (15.0, 300.0), (25.0, 300.0), (30.0, 100.0), (60.0, 100.0)]
+    );
+    let step = "rate: 100, spikes: [{at: 10m, factor: 3, hold: 10m}], \
+                seasons: [{from: 15m, until: 45m, factor: 2}]";
+    let found = plain(step, "1h");
+    let expected = [
+        (0.0, 100.0),
+        (10.0, 100.0),
+        (10.0, 300.0),
+        (15.0, 300.0),
+        (15.0, 600.0),
+        (20.0, 600.0),
+        (20.0, 200.0),
+        (45.0, 200.0),
+        (45.0, 100.0),
+        (60.0, 100.0),
+    ];
+    assert_eq!(found, expected);
+    let decay =
+        plain("rate: 100, spikes: [{at: 0, factor: 65, fall: 12m, decay: exponential}]", "1h");
+    let at = |minute: f64| decay.iter().rfind(|it| it.0 == minute).expect("a knot").1;
+    assert_eq!((at(0.0), at(2.0).round(), at(12.0)), (6500.0, 3300.0, 100.0));
+}
+
+#[test]
+fn days_and_weeks_repeat() {
+    let daily = "rate: 100, daily: [{at: 6h, factor: 1}, {at: 18h, factor: 3}]";
+    let found = plain(daily, "48h");
+    let at = |hour: f64| found.iter().find(|it| it.0 == hour * 60.0).map(|it| it.1);
+    assert_eq!([6.0, 18.0, 30.0, 42.0].map(at), [100.0, 300.0, 100.0, 300.0].map(Some));
+    assert_eq!(found[0], (0.0, 200.0), "half way from the evening to the morning");
+    let weekly = plain("rate: 100, weekly: {sat: 0.5, sun: 0.25}", "8d");
+    let after = |day: f64| weekly.iter().rfind(|it| it.0 == day * 1440.0).map(|it| it.1);
+    assert_eq!([5.0, 6.0, 7.0].map(after), [50.0, 25.0, 100.0].map(Some));
+}
+
+#[test]
+fn traces_are_played() {
+    let csv = "time,rate\n# a comment\n0,10\n60,20\n2m,1200/min\n";
+    let with = |memory: Memory| memory.with("t.csv", csv);
+    let found = points("trace: {file: t.csv}", "1h", with);
+    assert_eq!(found, [(0.0, 10.0), (1.0, 20.0), (2.0, 20.0)]);
+    let found = points("trace: {file: t.csv, steps: true, scale: 2, speed: 2}", "1h", with);
+    assert_eq!(found, [(0.0, 20.0), (0.5, 20.0), (0.5, 40.0), (1.0, 40.0), (1.0, 40.0)]);
+}
+
+#[test]
+fn what_is_random_is_named() {
+    let load = "rate: 9, bursts: {factor: 4, calm: 10m, burst: 1m}, \
+                selfSimilar: {on: 10s, off: 30s, hurst: 80%}";
+    let files = web(&format!("  load: [{{service: shop/web, {load}}}]\n"));
+    let loaded = load_all(&files, &["web.yaml"], &[]);
+    let bursts = loaded.resolved.expect("valid").blueprint.bursts;
+    let kind = BurstKind::Markov {
+        factor_milli: 4000,
+        calm: SimSpan::from_mins(10),
+        burst: SimSpan::from_mins(1),
+    };
+    assert_eq!((bursts.len(), bursts[0].kind, bursts[0].load), (2, kind, 0));
+    assert_eq!(bursts[0].until, SimTime::ZERO + SimSpan::from_hours(1));
+}
+
+#[test]
+fn profiles_that_cannot_be_meant() {
+    let cases = [
+        ("rate: 1, trace: {file: t.csv}", "s.yaml:7:10: E0017"),
+        ("trace: {file: u.csv}", "s.yaml:7:44: E0001"),
+        ("trace: {file: empty.csv}", "s.yaml:7:44: E0009"),
+        ("trace: {file: bad.csv}", "bad.csv:3:3: E0014"),
+        ("trace: {file: bad.csv}", "bad.csv:4:1: E0014"),
+        ("trace: {file: bad.csv}", "bad.csv:6:1: E0021"),
+        ("trace: {file: bad.csv}", "bad.csv:7:1: E0014"),
+        ("rate: 1, daily: [{at: 7h, factor: 1}, {at: 6h, factor: 1}]", "s.yaml:7:73: E0021"),
+        ("rate: 1, daily: [{at: 25h, factor: 1}]", "s.yaml:7:52: E0021"),
+        ("rate: 1, weekly: {son: 1}", "s.yaml:7:48: E0012"),
+        ("rate: 1, spikes: [{at: 1m, factor: 2, decay: slow}]", "s.yaml:7:75: E0014"),
+        ("rate: 1, seasons: [{from: 2m, until: 1m, factor: 2}]", "s.yaml:7:67: E0021"),
+        ("rate: 1, seasons: [{from: 0, until: 9m, factor: 2, every: 5m}]", "s.yaml:7:88: E0021"),
+        ("rate: 1, bursts: {factor: 2, calm: 0s, burst: 1m}", "s.yaml:7:65: E0021"),
+        ("rate: 1, bursts: {factor: 2, calm: 1ms, burst: 1ms}", "s.yaml:7:47: E0021"),
+        ("rate: 1, selfSimilar: {on: 1m, off: 1m, hurst: 40%}", "s.yaml:7:77: E0021"),
+    ];
+    for (load, expected) in cases {
+        let files = web(&format!("  load: [{{service: shop/web, {load}}}]\n"))
+            .with("empty.csv", "time,rate\n")
+            .with("bad.csv", "0,1\n1,2\n2,x\nlater\n9,1\n3,1\n-4,1\n");
+        let says = said(&load_all(&files, &["web.yaml"], &[]));
+        assert!(says.iter().any(|line| line.starts_with(expected)), "{load}: {expected}: {says:?}");
+    }
+}
