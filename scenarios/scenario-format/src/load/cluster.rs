@@ -60,6 +60,7 @@ impl Loader<'_> {
             let spec = &mut platform.spec;
             (spec.manifests, spec.services) = (Vec::new(), Vec::new());
             (spec.databases, spec.load) = (Vec::new(), Vec::new());
+            spec.backups = None;
         }
         let mut objects = Vec::new();
         for manifest in &platform.spec.manifests {
