@@ -239,6 +239,7 @@ mod tests {
                 let segment = FlowSegment {
                     service: ServiceId(0),
                     from: time(from),
+                    until: time(until),
                     offered_from_millirps: 100_000,
                     offered_until_millirps: 100_000,
                     served_from_millirps: served,
@@ -246,6 +247,9 @@ mod tests {
                     base_latency_ns: 0,
                     wait_probability_ppm: 0,
                     wait_mean_ns: 0,
+                    wait_shape_milli: 1000,
+                    late_ppm: 0,
+                    late_by_ns: 0,
                     loss: LossReason::None,
                 };
                 segments.push((segment, time(until)));
