@@ -215,11 +215,7 @@ fn platforms_that_cannot_stand() {
         ),
         ("countPerZone: 1", "countPerZone: 1000000", "small.yaml:9:57: E0021"),
         ("cpu: 4", "autoscaling: {minPerZone: 3, maxPerZone: 2}, cpu: 4", "small.yaml:9:86: E0021"),
-        (
-            "cpu: 4",
-            "autoscaling: {minPerZone: 0, maxPerZone: 0}, cpu: 4",
-            "small.yaml:9:57: E0021",
-        ),
+        ("cpu: 4", "autoscaling: {minPerZone: 0, maxPerZone: 0}, cpu: 4", "small.yaml:9:57: E0021"),
         (
             "cpu: 4",
             "autoscaling: {minPerZone: 0, maxPerZone: 9, bootTime: {median: 9s, p95: 3s}}, cpu: 4",
