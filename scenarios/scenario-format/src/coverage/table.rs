@@ -72,9 +72,9 @@ pub(super) const POD: &[Row] = &[
     ("spec.nodeName", M, ""),
     ("spec.nodeSelector", M, ""),
     ("spec.overhead", M, ""),
-    ("spec.preemptionPolicy", A, "no pod preempts others yet"),
-    ("spec.priority", A, "order of the scheduling queue; no pod preempts others yet"),
-    ("spec.priorityClassName", A, "order of the scheduling queue; no pod preempts others yet"),
+    ("spec.preemptionPolicy", M, ""),
+    ("spec.priority", M, "order of the scheduling queue, and who may preempt whom"),
+    ("spec.priorityClassName", M, "order of the scheduling queue, and who may preempt whom"),
     ("spec.resources.limits", A, "only where no request is stated"),
     ("spec.resources.requests", M, ""),
     ("spec.restartPolicy", M, ""),
@@ -201,7 +201,7 @@ pub(super) const KINDS: &[KindRows] = &[
         ("spec.tls", N, ""),
     ]),
     kind!("networking.k8s.io" "NetworkPolicy" N "nothing is blocked", "", []),
-    kind!("policy" "PodDisruptionBudget" A "kept up to date and checked for mistakes; no fault evicts through the API yet", "", [
+    kind!("policy" "PodDisruptionBudget" M "drains, upgrades and preemption ask it", "", [
         ("spec.maxUnavailable", M, ""),
         ("spec.minAvailable", M, ""),
         ("spec.selector", M, ""),
@@ -227,7 +227,7 @@ pub(super) const KINDS: &[KindRows] = &[
         ("spec.postgresql.synchronous.failoverQuorum", M, ""),
         ("spec.postgresql.synchronous.method", M, ""),
         ("spec.postgresql.synchronous.number", M, ""),
-        ("spec.priorityClassName", A, "order of the scheduling queue"),
+        ("spec.priorityClassName", M, "order of the scheduling queue, and who may preempt whom"),
         ("spec.resources.limits", A, "requests and capacity follow from them"),
         ("spec.resources.requests", M, ""),
         ("spec.stopDelay", M, "as the grace period of an instance"),
@@ -241,10 +241,10 @@ pub(super) const KINDS: &[KindRows] = &[
     kind!("rbac.authorization.k8s.io" "ClusterRoleBinding" N "", "", []),
     kind!("rbac.authorization.k8s.io" "Role" N "", "", []),
     kind!("rbac.authorization.k8s.io" "RoleBinding" N "", "", []),
-    kind!("scheduling.k8s.io" "PriorityClass" A "order of the scheduling queue; no pod preempts others yet", "", [
+    kind!("scheduling.k8s.io" "PriorityClass" M "order of the scheduling queue, and who may preempt whom", "", [
         ("description", N, ""),
         ("globalDefault", M, ""),
-        ("preemptionPolicy", A, "no pod preempts others yet"),
+        ("preemptionPolicy", M, ""),
         ("value", M, ""),
     ]),
     kind!("source.toolkit.fluxcd.io" "GitRepository" N "", "", []),
