@@ -18,25 +18,26 @@
 //!
 //! # Modelled
 //! Leases and their silence in closed form, the monitor's passes, taints, evictions, workloads that
-//! keep their pods and move them to new templates, drains, the scheduling queue, preemption, image pulls one at a time a node, volumes bound to zones,
-//! horizontal autoscalers by CPU, node groups and the cluster autoscaler, start, readiness and crash loops of pods, endpoints as proxies know them, disruption budgets,
-//! etcd's quorum and elections, leaders of the controller manager and the scheduler; kubelets that
-//! hang on a lost API server, webhooks that fail closed, registries that do not answer, volumes that
-//! a silent node holds (each in the module of its noun).
+//! keep their pods and move them to new templates, drains, the scheduling queue, preemption, image
+//! pulls one at a time a node, volumes bound to zones, horizontal autoscalers by CPU, node groups and
+//! the cluster autoscaler, start, readiness and crash loops of pods, endpoints as proxies know them,
+//! disruption budgets, etcd's quorum and elections, leaders of the controller manager and the
+//! scheduler; kubelets that hang on a lost API server, webhooks that fail closed, registries that do
+//! not answer, volumes that a silent node holds (each in the module of its noun).
 //! # Not modelled
-//! Preemption by daemons, node pressure. Autoscalers by
-//! memory, by metrics of pods, objects or from outside.
-//! Watchers other than kubelets that hang on a lost API server. A slow or overloaded API. etcd's
-//! data being lost and restored. Upgrades of the control plane and version skew. Liveness probes
-//! that fail under load. Jobs never complete: their pods run
-//! like those of a ReplicaSet until their back-off limit. A kube-proxy of an isolated zone.
+//! Preemption by daemons, node pressure. Autoscalers by memory, by metrics of pods, objects or from
+//! outside. Watchers other than kubelets that hang on a lost API server. A slow or overloaded API.
+//! etcd's data being lost and restored. Upgrades of the control plane and version skew. Liveness
+//! probes that fail under load. Jobs never complete: their pods run like those of a ReplicaSet until
+//! their back-off limit. A kube-proxy of an isolated zone.
 //! # Defaults and their sources
 //! [`model_api::Parameters`]; the modules of the decisions name theirs.
 //! # Invariants
 //! Cost follows change: while everything is healthy there is no event at all. Nothing is
 //! rescheduled or re-routed while the API is down. Every draw is keyed by stable names.
 //! # Checked against
-//! Recorded zone losses, returns and stuck StatefulSets.
+//! Recorded timelines of a real control plane: zone losses and returns, stuck StatefulSets, rollouts,
+//! drains, autoscaling, leaders and elections (`sim-timelines`).
 
 mod admission;
 mod autoscaling;
@@ -45,9 +46,11 @@ mod connections;
 mod control_plane;
 mod drains;
 mod evictions;
+mod garbage;
 mod images;
 mod kubelet;
 mod node_groups;
+mod node_lifecycle;
 mod nodes;
 mod pod;
 mod preemption;
@@ -83,7 +86,8 @@ use connections::{Connection, Serving};
 use control_plane::ControlPlane;
 use drains::Drain;
 use node_groups::NodeGroups;
-use nodes::{Monitor, NodeState};
+use node_lifecycle::Monitor;
+use nodes::NodeState;
 use pod::PodState;
 use queue::Queue;
 use routing::ServiceState;
@@ -354,7 +358,7 @@ impl Cluster {
             services: ServiceState::all(&blueprint),
             zones: vec![ZoneLink::default(); blueprint.zones.len()],
             monitor: Monitor::at_start(&blueprint.parameters, streams),
-            evictor: nodes::evictor(&blueprint, &tables),
+            evictor: node_lifecycle::evictor(&blueprint, &tables),
             control_plane: ControlPlane::at_start(&tables, streams),
             connections: Connection::all(&tables, streams),
             serving: vec![Some(Island::Mainland); tables.members.len()],

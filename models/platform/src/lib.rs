@@ -3,7 +3,6 @@
 //! A pure function from inputs to a run: no file, no thread, no clock. Start reading at [`Plan`]
 //! (what is simulated), then [`World`] (who tells whom what).
 
-mod action;
 mod event;
 mod fault;
 mod plan;

@@ -12,7 +12,9 @@
 //! Every event goes to the model it belongs to; then what models have to tell each other is carried
 //! on until nobody has anything left to say; then the flows settle. No model knows another.
 
+mod actions;
 mod control_plane;
+mod data;
 
 use std::sync::Arc;
 
@@ -30,23 +32,20 @@ use crate::event::{Event, FAULT_PRIORITY};
 use crate::fault::{FaultBook, FaultEvent, Happening, Struck, pick_node, pick_some, pick_zone};
 use crate::plan::Wiring;
 use crate::rare;
-
-mod data;
-
 use data::DataState;
 
 /// All state of one run. A clone is a snapshot.
 #[derive(Clone, Debug)]
 pub struct World {
     blueprint: Arc<Blueprint>,
-    pub(crate) plan: Arc<FaultPlan>,
-    pub(crate) wiring: Arc<Wiring>,
-    pub(crate) streams: Streams,
-    pub(crate) cluster: Cluster,
+    plan: Arc<FaultPlan>,
+    wiring: Arc<Wiring>,
+    streams: Streams,
+    cluster: Cluster,
     databases: Databases,
     flows: Flows,
     data: DataState,
-    pub(crate) book: FaultBook,
+    book: FaultBook,
     /// Load faults that are on: the factor of a Service is the product of theirs.
     spikes: Vec<FaultId>,
     notices: Vec<Notice>,

@@ -25,10 +25,10 @@ use model_kube::cluster::{AfterDrain, DrainId, DrainSpec};
 use model_kube::disruption::Admission;
 use sim_kernel::{Context, Recorder};
 
+use super::World;
 use crate::event::Event;
 use crate::fault::{Struck, pick_some};
 use crate::rare;
-use crate::world::World;
 
 /// How many things there are, as a fault reports it.
 fn count(things: usize) -> u32 {
@@ -37,7 +37,7 @@ fn count(things: usize) -> u32 {
 
 impl World {
     /// Does what an action is; also how many things that changed.
-    pub(crate) fn act<R: Recorder<Observation>>(
+    pub(super) fn act<R: Recorder<Observation>>(
         &mut self,
         fault: FaultId,
         action: &Action,
@@ -110,7 +110,7 @@ impl World {
     }
 
     /// Takes an action back.
-    pub(crate) fn take_back<R: Recorder<Observation>>(
+    pub(super) fn take_back<R: Recorder<Observation>>(
         &mut self,
         struck: Struck,
         ctx: &mut Context<'_, Event, R>,
@@ -150,7 +150,7 @@ impl World {
     }
 
     /// All pods of a workload are of its newest template.
-    pub(crate) fn on_rollout_completed<R: Recorder<Observation>>(
+    pub(super) fn on_rollout_completed<R: Recorder<Observation>>(
         &mut self,
         workload: WorkloadId,
         ctx: &mut Context<'_, Event, R>,
@@ -163,7 +163,7 @@ impl World {
     }
 
     /// A rollout made no progress for too long: what deploys it may undo it.
-    pub(crate) fn on_rollout_stalled<R: Recorder<Observation>>(
+    pub(super) fn on_rollout_stalled<R: Recorder<Observation>>(
         &mut self,
         workload: WorkloadId,
         ctx: &mut Context<'_, Event, R>,
@@ -183,7 +183,7 @@ impl World {
     }
 
     /// A drain came to its end.
-    pub(crate) fn on_drain_ended<R: Recorder<Observation>>(
+    pub(super) fn on_drain_ended<R: Recorder<Observation>>(
         &mut self,
         drain: DrainId,
         is_complete: bool,

@@ -1,0 +1,395 @@
+//! The node lifecycle and taint-eviction controllers: what they do about nodes that fall silent.
+
+use model_api::observation::DeletionReason;
+use model_api::{Blueprint, NodeId, Observation, Parameters, PodId};
+use sim_kernel::{Context, EntityKey, Purpose, Recorder, SimSpan, SimTime, Streams, Timer};
+
+use super::nodes::{LONG_BEFORE, shifted};
+use super::tables::Tables;
+use super::{Cluster, KubeEvent, Notice, priority};
+use crate::client_limit::ClientLimiter;
+use crate::node_lifecycle::{
+    DisruptionChange, EvictionRates, MonitorPasses, Ready, ZoneCount, ZoneEvictor,
+};
+use crate::rare;
+use crate::taint_eviction::Stay;
+
+const MONITOR_PHASE: Purpose = Purpose::new("node monitor phase");
+const TAINT_PHASE: Purpose = Purpose::new("tainter phase");
+const CACHE: Purpose = Purpose::new("tainter's cache sees status");
+
+/// The tainting pass runs every 100 ms (nodelifecycle, `nodeEvictionPeriod`).
+const TAINT_PERIOD: SimSpan = SimSpan::from_millis(100);
+/// How late the tainter's cache may show a status that the monitor has just written: a node that is
+/// looked at before is dropped until the next pass, and its token is spent. 0 to 10 ms make that
+/// happen in one loss of twenty, as recorded.
+const CACHE_LAG_MOST: SimSpan = SimSpan::from_millis(10);
+
+/// The node lifecycle controller's clockwork.
+#[derive(Clone, Debug)]
+pub(super) struct Monitor {
+    /// Passes of the present leader, shifted.
+    passes: MonitorPasses,
+    pause: SimSpan,
+    pass_length: SimSpan,
+    taint_phase: SimSpan,
+    timer: Timer,
+    next_at: SimTime,
+    taint_timer: Timer,
+    taint_at: SimTime,
+    client: ClientLimiter,
+}
+
+impl Monitor {
+    pub(super) fn at_start(parameters: &Parameters, streams: Streams) -> Self {
+        let pause = parameters.node_monitor_period;
+        let draw = streams.draw(EntityKey::of("kube-controller-manager"), MONITOR_PHASE, 0);
+        let phase = draw.span_between(SimSpan::ZERO, pause);
+        let taint = streams.draw(EntityKey::of("kube-controller-manager"), TAINT_PHASE, 0);
+        Self {
+            passes: MonitorPasses::new(SimTime::ZERO + phase, pause),
+            pause,
+            pass_length: MonitorPasses::PASS_LENGTH,
+            taint_phase: taint.span_between(SimSpan::ZERO, TAINT_PERIOD),
+            timer: Timer::NONE,
+            next_at: SimTime::MAX,
+            taint_timer: Timer::NONE,
+            taint_at: SimTime::MAX,
+            client: ClientLimiter::of_controller(),
+        }
+    }
+
+    pub(super) fn pass_at_or_after(&self, at: SimTime) -> SimTime {
+        self.passes.at_or_after(shifted(at)) - LONG_BEFORE
+    }
+
+    /// When the last renewal expires for this leader.
+    fn expiry(&self, renewed_at: SimTime, grace: SimSpan, now: SimTime) -> SimTime {
+        let expiry = self.passes.expiry(renewed_at, grace).saturating_sub(LONG_BEFORE);
+        expiry.max(self.pass_at_or_after(now))
+    }
+}
+
+/// Zones and limiters of a cluster that just started.
+pub(super) fn evictor(blueprint: &Blueprint, tables: &Tables) -> ZoneEvictor {
+    let rates = EvictionRates::of(&blueprint.parameters);
+    let mut evictor = ZoneEvictor::new(rates, tables.evictor_zone_count);
+    let mut counts = vec![ZoneCount::default(); tables.evictor_zone_count];
+    for (zone, is_spare) in tables.evictor_zones.iter().zip(super::spare_nodes(blueprint)) {
+        counts[*zone].ready_count += u32::from(!is_spare);
+    }
+    evictor.handle_disruption(&counts, SimTime::ZERO);
+    evictor
+}
+
+impl Cluster {
+    /// Works out which pass finds a node silent that has just lost contact.
+    pub(super) fn expect_expiry<E, R>(&mut self, id: NodeId, ctx: &mut Context<'_, E, R>)
+    where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        let grace = self.blueprint.parameters.node_monitor_grace_period;
+        let node = &mut self.nodes[id.index()];
+        if node.ready != Ready::True || node.is_deleted {
+            return;
+        }
+        let renewed_at = node.last_renewal(ctx.now());
+        node.expiry_at = self.monitor.expiry(renewed_at, grace, ctx.now());
+        let at = node.expiry_at;
+        self.request_pass(at, ctx);
+    }
+
+    pub(super) fn request_pass<E, R>(&mut self, at: SimTime, ctx: &mut Context<'_, E, R>)
+    where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        let at = self.monitor.pass_at_or_after(at.max(ctx.now()));
+        if ctx.is_pending(self.monitor.timer) && self.monitor.next_at <= at {
+            return;
+        }
+        ctx.cancel(self.monitor.timer);
+        self.monitor.next_at = at;
+        self.monitor.timer = ctx.timer_at(at, priority::CONTROLLER, KubeEvent::MonitorPass);
+    }
+
+    pub(super) fn on_monitor_pass<E, R>(&mut self, ctx: &mut Context<'_, E, R>)
+    where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        self.monitor.next_at = SimTime::MAX;
+        let now = ctx.now();
+        for idx in 0..self.nodes.len() {
+            let (id, node) = (NodeId::from_index(idx), &self.nodes[idx]);
+            if node.is_deleted {
+                continue;
+            }
+            if node.ready == Ready::True && node.expiry_at <= now {
+                self.mark_node_unknown(id, ctx);
+            } else if node.ready == Ready::True && node.is_queued {
+                self.mark_node_reachable(id, ctx);
+            }
+            if self.nodes[idx].ready != Ready::True && !self.nodes[idx].is_queued {
+                self.enqueue_node(id, now);
+            }
+        }
+        self.judge_zones(ctx);
+        let next = self.nodes.iter().map(|node| node.expiry_at).min().unwrap_or(SimTime::MAX);
+        if next != SimTime::MAX {
+            self.request_pass(next, ctx);
+        }
+        self.request_taint_pass(ctx);
+    }
+
+    /// A pass found a node silent for longer than the grace period.
+    fn mark_node_unknown<E, R>(&mut self, id: NodeId, ctx: &mut Context<'_, E, R>)
+    where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        let node = &mut self.nodes[id.index()];
+        node.ready = Ready::Unknown;
+        node.expiry_at = SimTime::MAX;
+        node.loss_count += 1;
+        let (cause, occurrence) = (node.cause, node.loss_count);
+        let lag = self.draw(self.tables.node_keys[id.index()], CACHE, occurrence);
+        self.nodes[id.index()].status_seen_at =
+            ctx.now() + lag.span_between(SimSpan::ZERO, CACHE_LAG_MOST);
+        self.tell_scheduler_of(id);
+        ctx.observe_because(cause, || Observation::NodeBecameNotReady { node: id });
+        self.notify(Notice::NodeDetected(id));
+        for pod in self.nodes[id.index()].pods.clone() {
+            if !self.pods[pod.index()].is_ready {
+                continue;
+            }
+            let at = self.monitor.client.reserve(ctx.now());
+            let mut ctx = ctx.because(cause);
+            if at > ctx.now() {
+                ctx.hit(&rare::NODE_CLIENT_THROTTLED);
+                ctx.schedule_at(at, priority::CONTROLLER, KubeEvent::MarkPodDue(pod));
+            } else {
+                self.mark_pod_unready(pod, &mut ctx);
+            }
+        }
+    }
+
+    pub(super) fn on_mark_pod_due<E, R>(&mut self, pod: PodId, ctx: &mut Context<'_, E, R>)
+    where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        let node = self.pods[pod.index()].node;
+        if node.is_some_and(|node| self.nodes[node.index()].ready != Ready::True) {
+            self.mark_pod_unready(pod, ctx);
+        }
+    }
+
+    fn enqueue_node(&mut self, id: NodeId, now: SimTime) {
+        let zone = self.tables.evictor_zones[id.index()];
+        self.evictor.enqueue(zone, self.tables.name_ranks[id.index()], now);
+        self.nodes[id.index()].is_queued = true;
+    }
+
+    /// Takes a node out of the queue and its taint away (`markNodeAsReachable`).
+    fn mark_node_reachable<E, R>(&mut self, id: NodeId, ctx: &mut Context<'_, E, R>)
+    where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        let rank = self.tables.name_ranks[id.index()];
+        self.evictor.dequeue(self.tables.evictor_zones[id.index()], rank);
+        let node = &mut self.nodes[id.index()];
+        node.is_queued = false;
+        if !std::mem::take(&mut node.has_no_execute) {
+            return;
+        }
+        let cause = node.cause;
+        ctx.observe_because(cause, || Observation::NodeUntainted { node: id });
+        self.tell_scheduler_of(id);
+        for pod in self.nodes[id.index()].pods.clone() {
+            self.cancel_eviction(pod, ctx);
+        }
+        self.retry_unschedulable(ctx);
+    }
+
+    fn judge_zones<E, R>(&mut self, ctx: &mut Context<'_, E, R>)
+    where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        let now = ctx.now();
+        let mut counts = vec![ZoneCount::default(); self.tables.evictor_zone_count];
+        for (node, zone) in self.nodes.iter().zip(&self.tables.evictor_zones) {
+            if node.is_deleted {
+                continue;
+            }
+            if node.ready == Ready::True {
+                counts[*zone].ready_count += 1;
+            } else {
+                counts[*zone].not_ready_count += 1;
+            }
+        }
+        match self.evictor.handle_disruption(&counts, now) {
+            DisruptionChange::None => {}
+            DisruptionChange::Entered => {
+                ctx.hit(&rare::ALL_ZONES_DISRUPTED);
+                ctx.observe(|| Observation::MasterDisruptionStarted);
+                for idx in 0..self.nodes.len() {
+                    let id = NodeId::from_index(idx);
+                    self.mark_node_reachable(id, ctx);
+                    // The next pass queues them again, behind a limiter without tokens.
+                    if !self.nodes[idx].is_deleted {
+                        self.enqueue_node(id, now);
+                    }
+                }
+            }
+            DisruptionChange::Left => {
+                ctx.hit(&rare::DISRUPTION_LEFT);
+                let grace = self.blueprint.parameters.node_monitor_grace_period;
+                for node in self.nodes.iter_mut().filter(|node| node.expiry_at != SimTime::MAX) {
+                    node.expiry_at = self.monitor.expiry(shifted(now), grace, now);
+                }
+            }
+        }
+    }
+
+    fn request_taint_pass<E, R>(&mut self, ctx: &mut Context<'_, E, R>)
+    where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        let Some(due) = self.evictor.next_due(ctx.now()) else { return };
+        let at = due.next_tick(TAINT_PERIOD, self.monitor.taint_phase);
+        if ctx.is_pending(self.monitor.taint_timer) && self.monitor.taint_at <= at {
+            return;
+        }
+        ctx.cancel(self.monitor.taint_timer);
+        self.monitor.taint_at = at;
+        self.monitor.taint_timer = ctx.timer_at(at, priority::CONTROLLER, KubeEvent::TaintPass);
+    }
+
+    pub(super) fn on_taint_pass<E, R>(&mut self, ctx: &mut Context<'_, E, R>)
+    where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        while let Some(rank) = self.evictor.take_due(ctx.now()) {
+            let id = self.tables.node_of_rank(rank);
+            let node = &mut self.nodes[id.index()];
+            // A node that recovered is dropped; its token is spent.
+            if node.ready == Ready::True {
+                ctx.hit(&rare::NODE_BACK_BEFORE_TAINT);
+                continue;
+            }
+            // So is one that seems to have: the next pass finds it again.
+            if ctx.now() < node.status_seen_at {
+                ctx.hit(&rare::NODE_TAINTED_TOO_EARLY);
+                node.is_queued = false;
+                let at = self.monitor.pass_at_or_after(ctx.now());
+                self.request_pass(at, ctx);
+                continue;
+            }
+            node.has_no_execute = true;
+            let cause = node.cause;
+            let mut ctx = ctx.because(cause);
+            ctx.observe(|| Observation::NodeTaintedNoExecute { node: id });
+            self.tell_scheduler_of(id);
+            for pod in self.nodes[id.index()].pods.clone() {
+                self.begin_eviction(pod, &mut ctx);
+            }
+        }
+        self.request_taint_pass(ctx);
+    }
+
+    /// The taint-eviction controller sees a pod on a tainted node.
+    pub(super) fn begin_eviction<E, R>(&mut self, id: PodId, ctx: &mut Context<'_, E, R>)
+    where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        let pod = &self.pods[id.index()];
+        let is_tainted = pod.node.is_some_and(|node| self.nodes[node.index()].has_no_execute);
+        if !is_tainted || !pod.is_active() || ctx.is_pending(pod.eviction) {
+            return;
+        }
+        let span = match self.tables.template_of(pod).stay_unreachable {
+            Stay::ForEver => return,
+            Stay::For(span) => span,
+            Stay::Evicted => SimSpan::ZERO,
+        };
+        self.pods[id.index()].eviction =
+            ctx.timer_in(span, priority::CONTROLLER, KubeEvent::EvictionDue(id));
+    }
+
+    pub(super) fn cancel_eviction<E, R>(&mut self, id: PodId, ctx: &mut Context<'_, E, R>)
+    where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        let eviction = std::mem::replace(&mut self.pods[id.index()].eviction, Timer::NONE);
+        if ctx.cancel(eviction) {
+            ctx.hit(&rare::NODE_BACK_BEFORE_EVICTION);
+        }
+    }
+
+    pub(super) fn on_eviction_due<E, R>(&mut self, id: PodId, ctx: &mut Context<'_, E, R>)
+    where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        let pod = &self.pods[id.index()];
+        let is_tainted = pod.node.is_some_and(|node| self.nodes[node.index()].has_no_execute);
+        if pod.is_active() && is_tainted {
+            self.delete_pod(id, DeletionReason::Taint, ctx);
+        }
+    }
+
+    /// A new leader knows no node: taints go, grace periods and tolerations start anew.
+    pub(super) fn restart_node_controllers<E, R>(&mut self, ctx: &mut Context<'_, E, R>)
+    where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        let now = ctx.now();
+        ctx.cancel(self.monitor.timer);
+        ctx.cancel(self.monitor.taint_timer);
+        let passes = MonitorPasses::new(shifted(now), self.monitor.pause);
+        self.monitor.passes = passes.taking(self.monitor.pass_length);
+        self.monitor.client = ClientLimiter::of_controller();
+        self.evictor.reset();
+        for idx in 0..self.nodes.len() {
+            let id = NodeId::from_index(idx);
+            if self.nodes[idx].is_queued {
+                self.mark_node_reachable(id, ctx);
+            }
+            self.nodes[idx].expiry_at = SimTime::MAX;
+            if !self.nodes[idx].has_contact {
+                self.expect_expiry(id, ctx);
+            }
+        }
+        self.request_pass(now, ctx);
+    }
+
+    /// Takes away what only lived in the memory of a leader that is gone.
+    pub(super) fn forget_evictions<E, R>(&mut self, ctx: &mut Context<'_, E, R>)
+    where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        for idx in 0..self.nodes.len() {
+            for pod in self.nodes[idx].pods.clone() {
+                self.cancel_eviction(pod, ctx);
+            }
+        }
+    }
+
+    /// Lets every pass of the node monitor take that long: a slow API, or nodes of others that the
+    /// same controller looks after. Before the run.
+    pub fn preset_monitor_pass(&mut self, length: SimSpan) {
+        self.monitor.passes = MonitorPasses::new(self.monitor.passes.first_at, self.monitor.pause);
+        self.monitor.passes = self.monitor.passes.taking(length);
+        self.monitor.pass_length = length;
+    }
+}
