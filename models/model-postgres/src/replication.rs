@@ -47,6 +47,12 @@ impl Cluster {
     pub(crate) fn close(&mut self, port: &mut impl Port, primary: u8, kind: StopKind) {
         let now = port.now();
         self.freeze(port, primary, kind == StopKind::Shutdown, |_| true);
+        for standby in self.ordinals() {
+            // The connections of a held primary go with it, although nothing came over them.
+            if self.at(standby).link == Link::Silent(primary) {
+                self.at_mut(standby).link = Link::Broken;
+            }
+        }
         port.cancel(self.at(primary).isolation);
         let instance = self.at_mut(primary);
         instance.is_open = false;

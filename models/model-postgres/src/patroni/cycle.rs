@@ -152,6 +152,13 @@ impl Cluster {
         stage: Stage,
         span: SimSpan,
     ) {
+        let member = *self.patroni().at(ordinal);
+        assert!(!port.is_pending(member.step), "a main thread waits for one thing at a time");
+        if port.is_pending(member.turn) {
+            // What this turn did woke its own loop too: that counts once the main thread is free.
+            port.cancel(member.turn);
+            self.patroni_mut().at_mut(ordinal).is_woken = true;
+        }
         let event = PgEvent::MemberStep { database: self.setup.id, ordinal };
         let timer = port.timer_in(span, event);
         let member = self.patroni_mut().at_mut(ordinal);

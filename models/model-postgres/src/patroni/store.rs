@@ -213,6 +213,7 @@ impl Cluster {
     /// Sets the next turn, unless one comes earlier.
     pub(super) fn turn_at(&mut self, port: &mut impl Port, ordinal: u8, at: SimTime) {
         let member = *self.patroni().at(ordinal);
+        assert!(member.is_alive, "only a member with Patroni has turns");
         if port.is_pending(member.turn) {
             if member.next_turn <= at {
                 return;
