@@ -100,7 +100,8 @@ impl Cluster {
         self.expect_images(id, at, ctx);
     }
 
-    /// Starts the containers of a pod anew on a node that has everything but the sandbox.
+    /// Starts the containers of a pod anew on a node that has everything but the sandbox, unless
+    /// the pod never had its volumes there.
     pub(super) fn begin_restart_on_boot<E, R>(&mut self, id: PodId, ctx: &mut Context<'_, E, R>)
     where
         E: Copy + From<KubeEvent>,
@@ -110,6 +111,11 @@ impl Cluster {
         pod.restart_count += u32::from(pod.has_address);
         pod.phase = PodPhase::Creating;
         pod.worker_at = ctx.now();
+        if !self.has_volumes(id) {
+            self.go_on_with_volumes(id, ctx.now(), ctx);
+            return;
+        }
+        let pod = &self.pods[id.index()];
         let (key, occurrence) = (pod.key, u64::from(pod.restart_count));
         let sandbox =
             drawn(self.draw(key, SANDBOX, occurrence), self.blueprint.parameters.sandbox_start);

@@ -463,7 +463,9 @@ impl Cluster {
         self.refresh_reachability(id, ctx);
         for pod in self.nodes[id.index()].pods.clone() {
             let state = &self.pods[pod.index()];
-            if !state.is_terminating && state.phase == PodPhase::Stopped {
+            // What the kubelet never heard of it starts when it does.
+            let is_known = !state.awaits_kubelet && !state.is_terminating;
+            if is_known && state.phase == PodPhase::Stopped {
                 self.begin_restart_on_boot(pod, ctx);
             }
         }

@@ -22,6 +22,7 @@ use model_api::kube::{PersistentVolumeClaim, Workload, WorkloadKind};
 use model_api::{Blueprint, NodeId, Observation, PodId, WorkloadId};
 use sim_kernel::{Context, Recorder, SimSpan, SimTime};
 
+use super::pod::PodPhase;
 use super::{Cluster, KubeEvent};
 use crate::rare;
 
@@ -93,6 +94,12 @@ impl Cluster {
         }
     }
 
+    /// Whether a pod's volumes are attached to its node, or are about to be, or it has none.
+    pub(super) fn has_volumes(&self, id: PodId) -> bool {
+        let attachment = self.attachment_of(id).map(|key| self.attachments.get(&key));
+        attachment.is_none_or(|it| it.is_some_and(|it| it.users.contains(&id)))
+    }
+
     /// When the attach of a pod's volumes begins that was first tried at `from`; `None` when the
     /// pod has to wait until somebody lets them go.
     pub(super) fn begin_attach<E, R>(
@@ -111,6 +118,11 @@ impl Cluster {
         let is_elsewhere = attachment.node.is_some() && attachment.node != node;
         let is_held = is_elsewhere && !attachment.users.iter().all(|user| *user == id);
         let is_late = is_elsewhere && attachment.free_at > from;
+        // One that waited before its node stopped goes on waiting.
+        let waits = attachment.waiting.iter().any(|(waiting, _)| *waiting == id);
+        if is_held && waits {
+            return None;
+        }
         if is_held || is_late {
             ctx.hit(&rare::VOLUME_HELD_ELSEWHERE);
             ctx.observe(|| Observation::PodVolumeHeld { pod: id, workload });
@@ -148,7 +160,12 @@ impl Cluster {
         }
         attachment.free_at = ctx.now() + if lets_go { SimSpan::ZERO } else { FORCE_DETACH };
         for (waiting, since) in std::mem::take(&mut attachment.waiting) {
-            self.go_on_with_volumes(waiting, since, ctx);
+            let pod = &self.pods[waiting.index()];
+            let runs = pod.node.is_some_and(|node| self.is_running(node));
+            // A pod whose node is down asks anew when that boots.
+            if runs && pod.phase == PodPhase::Creating {
+                self.go_on_with_volumes(waiting, since, ctx);
+            }
         }
     }
 }

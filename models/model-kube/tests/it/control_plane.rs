@@ -1,6 +1,9 @@
 //! What breaks when something breaks that decides, or that starts need.
 
-use model_api::Observation;
+use model_api::kube::PersistentVolumeClaim;
+use model_api::parameters::Range;
+use model_api::{NodeId, Observation};
+use sim_kernel::SimSpan;
 
 use crate::world::World;
 
@@ -33,7 +36,7 @@ fn kubelets_of_a_lost_api_server_hang_for_45_s_and_no_node_is_taken_for_dead() {
 #[test]
 fn with_the_grace_period_of_old_releases_healthy_nodes_are_taken_for_dead() {
     let mut world = World::read(&format!("{TOWN}\nat 100 lose member 0"));
-    world.blueprint.parameters.node_monitor_grace_period = sim_kernel::SimSpan::from_secs(40);
+    world.blueprint.parameters.node_monitor_grace_period = SimSpan::from_secs(40);
     let lost = (0..40).map(|seed| {
         let run = world.run(seed, 400);
         run.times(|it| matches!(it, Observation::NodeBecameNotReady { .. })).len()
@@ -188,11 +191,11 @@ fn a_pull_that_breaks_off_is_made_again() {
 fn a_pod_bound_to_a_dead_node_that_nobody_knows_dead_does_not_run() {
     let run = run("at 100 lose node a-0\nat 101 scale web 27", 3, 140);
     let cluster = run.cluster();
-    for pod in cluster.pods_on(model_api::NodeId(0)) {
+    for pod in cluster.pods_on(NodeId(0)) {
         let view = cluster.pod(*pod);
         assert!(!view.answers && !view.is_live, "{view:?}");
     }
-    assert!(cluster.pods_on(model_api::NodeId(0)).len() > 1, "some were bound to it");
+    assert!(cluster.pods_on(NodeId(0)).len() > 1, "some were bound to it");
 }
 
 const ENGINE: &str = "
@@ -286,7 +289,7 @@ fn without_pre_stop_requests_meet_pods_that_are_gone() {
     let dead_secs = |pre_stop: Option<u64>| {
         let mut world = World::read(&format!("{TOWN}\nat 100 evict web 0"));
         let spec = &mut world.blueprint.workloads[0].template.spec;
-        spec.containers[0].lifecycle.pre_stop = pre_stop.map(sim_kernel::SimSpan::from_secs);
+        spec.containers[0].lifecycle.pre_stop = pre_stop.map(SimSpan::from_secs);
         let run = world.run(1, 200);
         let is_short = |it: &Observation| {
             matches!(it, Observation::EndpointsChanged { ready_count, live_count, .. }
@@ -296,4 +299,44 @@ fn without_pre_stop_requests_meet_pods_that_are_gone() {
     };
     assert_eq!(dead_secs(None), 1);
     assert_eq!(dead_secs(Some(5)), 0);
+}
+
+/// Two nodes that boot in ten seconds, and one pod that another one replaces once its node is lost:
+/// the volume of both is still attached there. `first` and `other` stand for the two nodes.
+fn with_volume(script: &str) -> Vec<f64> {
+    let mut world = World::read("nodes 2 per zone a\ndeployment web 1 tolerate=30");
+    let claim = PersistentVolumeClaim {
+        namespace: "shop".into(),
+        name: "data".into(),
+        ..PersistentVolumeClaim::default()
+    };
+    world.blueprint.workloads[0].template.spec.claim_names = vec![claim.name.clone()];
+    world.blueprint.claims.push(claim);
+    let boot = SimSpan::from_secs(10);
+    world.blueprint.parameters.node_boot = Range { least: boot, most: boot };
+    let is_on_second = world.run(1, 1).cluster().pods_on(NodeId(0)).is_empty();
+    let (first, other) = if is_on_second { ("a-1", "a-0") } else { ("a-0", "a-1") };
+    world.add(&script.replace("first", first).replace("other", other));
+    let run = world.run(1, 3000);
+    let held = run.times(|it| matches!(it, Observation::PodVolumeHeld { .. }));
+    assert!((150.0..250.0).contains(&held[0]), "{held:?}");
+    let mut started = run.times(|it| matches!(it, Observation::PodStarted { .. }));
+    started.retain(|at| *at > 0.0);
+    started
+}
+
+#[test]
+fn a_pod_that_waits_for_its_volume_goes_on_waiting_when_its_node_reboots() {
+    let gone = "at 100 lose node first\nat 250 lose node other";
+    let cases = [
+        // The volume is let go after the boot: its node is deleted at 800, the pod on it is garbage
+        // after 40 to 60 s, and the volume is forced off after 360 s.
+        ("at 251 restore node other\nat 800 delete node first", 1200.0..1400.0),
+        // Before it, while nobody is there to start anything.
+        ("at 255 delete node first\nat 2000 restore node other", 2010.0..2040.0),
+    ];
+    for (script, expected) in cases {
+        let started = with_volume(&format!("{gone}\n{script}"));
+        assert!(started.len() == 1 && expected.contains(&started[0]), "{script}: {started:?}");
+    }
 }
