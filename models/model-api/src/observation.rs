@@ -594,6 +594,8 @@ pub enum DrainFailure {
     BarePod,
     /// The API did not answer.
     ApiAway,
+    /// There is no Node object of that name.
+    NoNode,
 }
 
 /// What keeps a database from promoting.

@@ -227,6 +227,11 @@ impl Backups {
         }
     }
 
+    /// Whether a zone is without power or contact, as far as backups were told.
+    pub fn is_zone_down(&self, zone: ZoneId) -> bool {
+        self.zones_down & bit(zone) != 0
+    }
+
     /// Something is destroyed, and every data set with it that has no other live copy. Returns how
     /// many data sets, places and keys are gone with it.
     pub fn strike<E, R>(&mut self, disaster: Disaster, ctx: &mut Context<'_, E, R>) -> u32

@@ -42,6 +42,27 @@ pub fn outcome(call: Call, fails_closed: bool, timeout: SimSpan) -> Outcome {
     Outcome { is_admitted: call == Call::Answered || !fails_closed, span }
 }
 
+/// The outcome of a request: mutating webhooks are called one after the other until one refuses,
+/// then all validating ones at once, and the slowest is waited for (`dispatcher.go` of each kind).
+pub fn of_request(
+    mutating: impl Iterator<Item = Outcome>,
+    validating: impl Iterator<Item = Outcome>,
+) -> Outcome {
+    let mut whole = Outcome { is_admitted: true, span: SimSpan::ZERO };
+    for outcome in mutating {
+        whole.span += outcome.span;
+        if !outcome.is_admitted {
+            return Outcome { is_admitted: false, ..whole };
+        }
+    }
+    let before = whole.span;
+    for outcome in validating {
+        whole.span = whole.span.max(before + outcome.span);
+        whole.is_admitted &= outcome.is_admitted;
+    }
+    whole
+}
+
 /// How long a controller waits after its n-th failed sync of an object in a row, from 1
 /// (`ItemExponentialFailureRateLimiter`).
 pub fn retry_after(failure_count: u32) -> SimSpan {
@@ -62,6 +83,22 @@ mod tests {
             assert_eq!(outcome(call, true, timeout).is_admitted, call == Call::Answered);
         }
         assert_eq!(outcome(Call::TimedOut, false, timeout).span, timeout);
+    }
+
+    #[test]
+    fn mutating_webhooks_add_up_and_validating_ones_do_not() {
+        let passed = |secs| Outcome { is_admitted: true, span: SimSpan::from_secs(secs) };
+        let refused = |secs| Outcome { is_admitted: false, span: SimSpan::from_secs(secs) };
+        let cases = [
+            (vec![], vec![], passed(0)),
+            (vec![passed(1), passed(2)], vec![passed(5), passed(4)], passed(8)),
+            (vec![passed(1), refused(2), passed(9)], vec![passed(5)], refused(3)),
+            // All are waited for, refusals or not.
+            (vec![passed(1)], vec![refused(0), passed(4)], refused(5)),
+        ];
+        for (mutating, validating, expected) in cases {
+            assert_eq!(of_request(mutating.into_iter(), validating.into_iter()), expected);
+        }
     }
 
     #[test]

@@ -144,7 +144,7 @@ pub enum KubeEvent {
     /// A controller's request to delete a pod goes out.
     PodDeleteDue(PodId),
     /// A drain posts an eviction, or sees that the pod is gone.
-    DrainPodDue(PodId),
+    DrainPodDue(DrainId, PodId),
     /// The time for the node that a drain is at has run out.
     DrainTimeout(DrainId),
     /// The scheduler looks at its queue.
@@ -448,7 +448,7 @@ impl Cluster {
             KubeEvent::DeploymentSync(workload) => self.on_deployment_sync(workload, ctx),
             KubeEvent::PodCreateDue(pod) => self.on_pod_create_due(pod, ctx),
             KubeEvent::PodDeleteDue(pod) => self.on_pod_delete_due(pod, ctx),
-            KubeEvent::DrainPodDue(pod) => self.on_drain_pod_due(pod, ctx),
+            KubeEvent::DrainPodDue(drain, pod) => self.on_drain_pod_due(drain, pod, ctx),
             KubeEvent::DrainTimeout(drain) => self.on_drain_timeout(drain, ctx),
             KubeEvent::ScheduleDue => self.on_schedule_due(ctx),
             KubeEvent::PodStep(pod) => self.on_pod_step(pod, ctx),
@@ -558,7 +558,7 @@ impl Cluster {
 
     /// Whether there is a Node object.
     pub fn node_exists(&self, node: NodeId) -> bool {
-        !self.nodes[node.index()].is_deleted()
+        !self.nodes[node.index()].is_deleted
     }
 
     /// Whether a node has power and runs.

@@ -45,5 +45,6 @@ sim_kernel::declare_probes! {
     NO_CAPACITY = "the provider took a request for nodes and had no capacity",
     NODES_GIVEN_UP = "the cluster autoscaler gave up nodes that did not come",
     REMOVAL_FAILED = "a node could not be emptied and stayed",
+    REMOVED_NODE_WAS_GONE = "a node to be removed had been given up meanwhile",
     TERMINATING_ENDPOINTS_USED = "proxies fell back to terminating endpoints",
 }

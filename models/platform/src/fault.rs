@@ -12,11 +12,11 @@
 //! # Invariants
 //! A fault strikes at most once and ends at most once, and never ends before it struck.
 //! # Checked against
-//! `tests/it/faults.rs`.
+//! `tests/it/actions.rs`, `tests/it/main.rs`.
 
 use model_api::fault::{Condition, Fault, FaultPlan, NodePick, Start, ZonePick};
 use model_api::{Blueprint, FaultId, NodeId, ServiceId, WorkloadId, ZoneId};
-use model_kube::cluster::DrainId;
+use model_kube::cluster::{DrainId, TemplateId};
 use sim_kernel::{EntityKey, Purpose, SimTime, Streams};
 
 /// When a fault is to start by the clock.
@@ -40,6 +40,8 @@ pub(crate) struct FaultBook {
     pub(crate) struck: Vec<Option<Struck>>,
     /// Per fault: its condition has held, so that it is scheduled.
     is_triggered: Vec<bool>,
+    /// What actions that are over did and nobody could take back yet, for want of an API.
+    pub(crate) owed: Vec<(FaultId, Struck)>,
 }
 
 /// What a fault picked when it struck.
@@ -69,8 +71,8 @@ pub(crate) enum Struck {
     Webhook(FaultId),
     /// Registries, those the fault names.
     Registries(FaultId),
-    /// The template of a workload.
-    Rollout(WorkloadId),
+    /// The template of a workload, which was this before.
+    Rollout(WorkloadId, TemplateId),
     /// The size of a workload, which was this before.
     Scale(WorkloadId, u32),
     /// A drain or an upgrade of nodes.
@@ -95,8 +97,8 @@ impl MemberSet {
         (0..Self::LEN_MAX).filter(move |member| self.0 >> member & 1 == 1)
     }
 
-    pub(crate) fn without(self, other: Self) -> Self {
-        Self(self.0 & !other.0)
+    pub(crate) fn contains(self, member: usize) -> bool {
+        self.iter().any(|it| it == member)
     }
 }
 
@@ -133,7 +135,33 @@ impl Happening {
 
 impl FaultBook {
     pub(crate) fn new(plan: &FaultPlan) -> Self {
-        Self { struck: vec![None; plan.faults.len()], is_triggered: vec![false; plan.faults.len()] }
+        let count = plan.faults.len();
+        Self { struck: vec![None; count], is_triggered: vec![false; count], owed: Vec::new() }
+    }
+
+    /// What faults that are on struck.
+    fn on(&self) -> impl Iterator<Item = Struck> {
+        self.struck.iter().flatten().copied()
+    }
+
+    /// Whether a fault that is on keeps the power from a zone.
+    pub(crate) fn is_dark(&self, zone: ZoneId) -> bool {
+        self.on()
+            .any(|struck| matches!(struck, Struck::Region) || struck == Struck::ZonePower(zone))
+    }
+
+    /// Whether a fault that is on cuts a zone off.
+    pub(crate) fn is_isolated(&self, zone: ZoneId) -> bool {
+        self.on().any(|struck| struck == Struck::ZoneContact(zone))
+    }
+
+    /// Whether a fault that is on keeps a machine down, which may be a member of the control plane.
+    pub(crate) fn is_held(&self, node: Option<NodeId>, member: Option<usize>) -> bool {
+        self.on().any(|struck| match struck {
+            Struck::Node(held) => node == Some(held),
+            Struck::Members(held) => member.is_some_and(|member| held.contains(member)),
+            _ => false,
+        })
     }
 
     /// Faults whose start is a matter of the clock, with that time.

@@ -193,6 +193,7 @@ impl World {
             }
             Notice::ApiChanged(is_available) => {
                 self.databases.set_api_available(is_available, ctx, &mut self.pg_notices);
+                self.take_back_owed(ctx);
             }
             Notice::PodCreated(_)
             | Notice::PodBound(_)
@@ -386,47 +387,32 @@ impl World {
     }
 
     fn end<R: Recorder<Observation>>(&mut self, fault: FaultId, ctx: &mut Context<'_, Event, R>) {
-        let others = |struck: Struck| {
-            // The same place may be down for another fault's sake that is not over.
-            let same =
-                |other: &Option<Struck>| *other == Some(struck) || *other == Some(Struck::Region);
-            self.book.struck.iter().filter(|other| same(other)).count() > 1
-        };
         let plan = Arc::clone(&self.plan);
         let Some(struck) = self.book.struck[fault.index()] else { return };
-        let is_still_down = others(struck);
         self.book.struck[fault.index()] = Some(Struck::Nothing);
+        // The same thing may be struck by another fault that is not over.
+        let is_struck = self.book.struck.contains(&Some(struck));
         match struck {
-            Struck::ZonePower(_)
-            | Struck::ZoneContact(_)
-            | Struck::Node(_)
-            | Struck::Capacity(_)
-                if is_still_down =>
-            {
-                ctx.hit(&rare::OVERLAPPED);
+            Struck::Nothing | Struck::Region | Struck::Load => {}
+            Struck::ZonePower(zone) | Struck::ZoneContact(zone) => {
+                self.mend_zone(zone, struck, ctx)
             }
+            Struck::Node(node) => {
+                if self.book.is_held(Some(node), self.cluster.member_of_node(node)) {
+                    ctx.hit(&rare::OVERLAPPED);
+                } else {
+                    self.cluster.restore_node(node, ctx);
+                }
+            }
+            Struck::Capacity(_) if is_struck => ctx.hit(&rare::OVERLAPPED),
             Struck::Capacity(zone) => {
                 self.cluster.set_machine_capacity(zone, Capacity::Enough, ctx);
             }
             Struck::Members(_) | Struck::Api | Struck::Webhook(_) | Struck::Registries(_) => {
-                self.mend_control_plane(struck, is_still_down, ctx);
+                self.mend_control_plane(struck, is_struck, ctx);
             }
-            Struck::Nothing | Struck::Region => {}
             Struck::Copies => self.mend_copies(&plan.faults[fault.index()].kind, ctx),
-            Struck::ZonePower(zone) => {
-                self.cluster.restore_zone(zone, ctx);
-                self.data.backups.set_zone_down(zone, false, ctx);
-            }
-            Struck::ZoneContact(zone) => {
-                self.cluster.rejoin_zone(zone, ctx);
-                self.databases.set_zone_isolated(zone, false, ctx, &mut self.pg_notices);
-                self.data.backups.set_zone_down(zone, false, ctx);
-            }
-            Struck::Node(node) => {
-                self.cluster.restore_node(node, ctx);
-            }
-            Struck::Load => {}
-            action => self.take_back(action, ctx),
+            action => self.take_back(fault, action, ctx),
         }
         if let FaultKind::LoadSpike { services, ramp, .. } = &plan.faults[fault.index()].kind {
             self.spikes.retain(|spike| *spike != fault);
@@ -434,6 +420,25 @@ impl World {
         }
         ctx.observe(|| Observation::FaultEnded { fault });
         self.happen(Happening::FaultEnded(fault), ctx);
+    }
+
+    /// A fault that darkened a zone or cut it off is over; another one may do the same still.
+    fn mend_zone<R: Recorder<Observation>>(
+        &mut self,
+        zone: ZoneId,
+        struck: Struck,
+        ctx: &mut Context<'_, Event, R>,
+    ) {
+        let (is_dark, is_isolated) = (self.book.is_dark(zone), self.book.is_isolated(zone));
+        match struck {
+            Struck::ZonePower(_) if !is_dark => self.cluster.restore_zone(zone, ctx),
+            Struck::ZoneContact(_) if !is_isolated => {
+                self.cluster.rejoin_zone(zone, ctx);
+                self.databases.set_zone_isolated(zone, false, ctx, &mut self.pg_notices);
+            }
+            _ => ctx.hit(&rare::OVERLAPPED),
+        }
+        self.data.backups.set_zone_down(zone, is_dark || is_isolated, ctx);
     }
 
     /// How many nodes of a zone run and are reachable.

@@ -213,3 +213,22 @@ pub enum UnsatisfiableAction {
     DoNotSchedule,
     ScheduleAnyway,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_has_a_dot_or_a_port() {
+        let cases = [
+            ("nginx", "docker.io"),
+            ("library/nginx:1", "docker.io"),
+            ("quay.io/a/b:1", "quay.io"),
+            ("registry:5000/a", "registry:5000"),
+            ("localhost/a", "localhost"),
+        ];
+        for (image, host) in cases {
+            assert_eq!(registry_host(image), host, "{image}");
+        }
+    }
+}

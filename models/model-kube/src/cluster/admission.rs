@@ -4,7 +4,7 @@ use model_api::{Observation, WorkloadId};
 use sim_kernel::{Context, EntityKey, Purpose, Recorder, SimSpan, SimTime};
 
 use super::{Cluster, KubeEvent, priority};
-use crate::admission::{Call, outcome, retry_after};
+use crate::admission::{Call, Outcome, of_request, outcome, retry_after};
 use crate::rare;
 
 const ENDPOINT: Purpose = Purpose::new("webhook endpoint");
@@ -14,7 +14,8 @@ const ENDPOINT: Purpose = Purpose::new("webhook endpoint");
 pub(super) struct Refusals {
     /// Refused in a row.
     count: u32,
-    call_count: u64,
+    /// Requests that were put to webhooks.
+    request_count: u64,
     /// When it tries again, once that is settled.
     retry_at: SimTime,
 }
@@ -54,19 +55,20 @@ impl Cluster {
             return Some(SimSpan::ZERO);
         }
         let blueprint = self.blueprint.clone();
-        let (mut is_admitted, mut span) = (true, SimSpan::ZERO);
-        for (idx, webhook) in blueprint.webhooks.iter().enumerate() {
-            if !webhook.guards.contains(&id) {
-                continue;
-            }
-            let outcome = outcome(self.call(idx, id), webhook.fails_closed, webhook.timeout);
-            is_admitted &= outcome.is_admitted;
-            // Validating webhooks are called at once, mutating ones one after the other.
-            span = if webhook.is_mutating { span + outcome.span } else { span.max(outcome.span) };
-            if !is_admitted {
-                break;
-            }
-        }
+        self.refusals[id.index()].request_count += 1;
+        let outcome_of = |idx: usize| {
+            let webhook = &blueprint.webhooks[idx];
+            outcome(self.call(idx, id), webhook.fails_closed, webhook.timeout)
+        };
+        let guards = |idx: &usize| blueprint.webhooks[*idx].guards.contains(&id);
+        let (mut mutating, validating): (Vec<usize>, Vec<usize>) = (0..blueprint.webhooks.len())
+            .filter(guards)
+            .partition(|idx| blueprint.webhooks[*idx].is_mutating);
+        mutating.sort_by_key(|idx| &blueprint.webhooks[*idx].configuration);
+        let Outcome { is_admitted, span } = of_request(
+            mutating.into_iter().map(outcome_of),
+            validating.into_iter().map(outcome_of),
+        );
         let state = &mut self.refusals[id.index()];
         if is_admitted {
             state.count = 0;
@@ -87,13 +89,11 @@ impl Cluster {
     }
 
     /// What a call of a webhook comes to: one endpoint is picked, dead or alive.
-    fn call(&mut self, webhook: usize, workload: WorkloadId) -> Call {
+    fn call(&self, webhook: usize, workload: WorkloadId) -> Call {
         let spec = &self.blueprint.webhooks[webhook];
         let key = EntityKey::of("webhook").child(&spec.configuration).child(&spec.name);
         let service = spec.service;
-        let state = &mut self.refusals[workload.index()];
-        state.call_count += 1;
-        let occurrence = state.call_count;
+        let occurrence = self.refusals[workload.index()].request_count;
         if self.silent_webhooks.contains(&webhook) {
             return Call::TimedOut;
         }

@@ -42,7 +42,8 @@ fn moment(at: SimTime) -> SimTime {
 /// What one look takes: the next one is due a sync period after its end, so that looks drift apart
 /// and the one of a whole stabilization window ago has left the window.
 ///
-/// Simplified: always 10 ms; 15 to 400 ms were recorded.
+/// Simplified: always 10 ms, a little less than the shortest recorded (15 to 400 ms): what matters
+/// is that looks drift at all.
 const LOOK_LENGTH: SimSpan = SimSpan::from_millis(10);
 
 /// What is worked out of an autoscaler once.

@@ -141,6 +141,19 @@ impl ControlPlane {
 }
 
 impl Cluster {
+    /// Whether a component leads and the API answers.
+    pub(super) fn runs(&self, component: Component) -> bool {
+        self.control_plane.is_api_available() && self.control_plane.is_led(component)
+    }
+
+    pub(super) fn island_of_member(&self, member: usize) -> Island {
+        let member = &self.tables.members[member];
+        match member.node {
+            Some(node) => self.island_of_node(node),
+            None => self.island_of_zone(member.zone),
+        }
+    }
+
     /// Looks at the power and contact of all members anew.
     pub(super) fn refresh_members<E, R>(&mut self, ctx: &mut Context<'_, E, R>)
     where

@@ -156,8 +156,13 @@ impl Cluster {
             return;
         };
         let (timeout, forces) = (state.spec.timeout, state.spec.forces);
-        if !self.is_api_available() || self.nodes[node.index()].is_deleted() {
-            self.give_node_up(id, DrainFailure::ApiAway, ctx);
+        let failure = if !self.is_api_available() {
+            Some(DrainFailure::ApiAway)
+        } else {
+            self.nodes[node.index()].is_deleted.then_some(DrainFailure::NoNode)
+        };
+        if let Some(failure) = failure {
+            self.give_node_up(id, failure, ctx);
             return;
         }
         if !self.node_taints(node).1 {
@@ -183,7 +188,7 @@ impl Cluster {
         }
         for pod in pods {
             self.drain_state(id).waits.insert(pod, Wait::ForEviction(0));
-            self.ask_for_eviction(pod, 0, SimSpan::ZERO, ctx);
+            self.ask_for_eviction(id, pod, 0, SimSpan::ZERO, ctx);
         }
         self.end_node_if_done(id, ctx);
     }
@@ -191,6 +196,7 @@ impl Cluster {
     /// The request reaches the API after a pause and a way that takes as long as any.
     fn ask_for_eviction<E, R>(
         &mut self,
+        drain: DrainId,
         pod: PodId,
         asked: u64,
         pause: SimSpan,
@@ -201,30 +207,32 @@ impl Cluster {
     {
         let draw = self.draw(self.pods[pod.index()].key, REQUEST, asked);
         let way = drawn(draw, self.blueprint.parameters.watch_latency);
-        ctx.schedule_in(pause + way, priority::CONTROLLER, KubeEvent::DrainPodDue(pod));
+        ctx.schedule_in(pause + way, priority::CONTROLLER, KubeEvent::DrainPodDue(drain, pod));
     }
 
-    /// The drain that waits for a pod.
-    fn drain_of(&self, pod: PodId) -> Option<DrainId> {
-        let found = self.drains.iter().position(|drain| drain.waits.contains_key(&pod))?;
-        Some(DrainId(u32::try_from(found).expect("drains are few")))
-    }
-
-    pub(super) fn on_drain_pod_due<E, R>(&mut self, pod: PodId, ctx: &mut Context<'_, E, R>)
-    where
+    pub(super) fn on_drain_pod_due<E, R>(
+        &mut self,
+        id: DrainId,
+        pod: PodId,
+        ctx: &mut Context<'_, E, R>,
+    ) where
         E: Copy + From<KubeEvent>,
         R: Recorder<Observation>,
     {
-        let Some(id) = self.drain_of(pod) else { return };
+        let exists = self.pods[pod.index()].exists();
         let state = self.drain_state(id);
-        let Some(Wait::ForEviction(asked)) = state.waits.get(&pod).copied() else {
-            // It was being deleted, and this is the look that finds it gone.
-            state.waits.remove(&pod);
-            self.end_node_if_done(id, ctx);
-            return;
+        let asked = match state.waits.get(&pod).copied() {
+            Some(Wait::ForEviction(asked)) => asked,
+            Some(Wait::ForRemoval(_)) if !exists => {
+                // This is the look that finds it gone.
+                state.waits.remove(&pod);
+                self.end_node_if_done(id, ctx);
+                return;
+            }
+            Some(Wait::ForRemoval(_)) | None => return,
         };
         let is_late = state.spec.timeout.is_some_and(|it| ctx.now() >= state.began_at + it);
-        let outcome = if !self.pods[pod.index()].exists() {
+        let outcome = if !exists {
             Ok(None)
         } else if is_late {
             Err(DrainFailure::TimedOut)
@@ -242,9 +250,9 @@ impl Cluster {
             Ok(Some(wait)) => {
                 self.drain_state(id).waits.insert(pod, wait);
                 if let Wait::ForEviction(asked) = wait {
-                    self.ask_for_eviction(pod, asked, RETRY_AFTER, ctx);
+                    self.ask_for_eviction(id, pod, asked, RETRY_AFTER, ctx);
                 } else if !self.pods[pod.index()].exists() {
-                    self.note_drained_pod(pod, ctx);
+                    self.expect_last_look(id, pod, ctx);
                 }
             }
             Ok(None) => drop(self.drain_state(id).waits.remove(&pod)),
@@ -257,18 +265,28 @@ impl Cluster {
         self.end_node_if_done(id, ctx);
     }
 
-    /// A pod is gone: the drain that waits for it sees that at its next look.
+    /// A pod is gone: the drains that wait for it see that at their next looks.
     pub(super) fn note_drained_pod<E, R>(&mut self, pod: PodId, ctx: &mut Context<'_, E, R>)
     where
         E: Copy + From<KubeEvent>,
         R: Recorder<Observation>,
     {
-        let Some(id) = self.drain_of(pod) else { return };
+        for drain in 0..self.drains.len() {
+            let id = DrainId(u32::try_from(drain).expect("drains are few"));
+            self.expect_last_look(id, pod, ctx);
+        }
+    }
+
+    fn expect_last_look<E, R>(&mut self, id: DrainId, pod: PodId, ctx: &mut Context<'_, E, R>)
+    where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
         let drain = self.drain_state(id);
         if let Some(Wait::ForRemoval(since)) = drain.waits.get(&pod).copied() {
             let seen_at =
                 ctx.now().next_tick(drain.spec.poll, since.saturating_since(SimTime::ZERO));
-            ctx.schedule_at(seen_at, priority::CONTROLLER, KubeEvent::DrainPodDue(pod));
+            ctx.schedule_at(seen_at, priority::CONTROLLER, KubeEvent::DrainPodDue(id, pod));
         }
     }
 
@@ -309,8 +327,11 @@ impl Cluster {
             AfterDrain::Nothing => self.begin_next_node(id, ctx),
             AfterDrain::Reboot => {
                 self.drain_state(id).is_booting = true;
-                self.lose_node(node, ctx);
-                self.restore_node(node, ctx);
+                // One that is down for another reason boots when that is over.
+                if self.is_running(node) {
+                    self.lose_node(node, ctx);
+                    self.restore_node(node, ctx);
+                }
             }
         }
     }

@@ -365,6 +365,7 @@ impl Cluster {
         if self.is_in_contact(id) {
             self.begin_stop(id, ctx);
         }
+        self.expect_garbage(&[id], ctx);
     }
 
     /// The kubelet sees the deletionTimestamp: preStop, then TERM.

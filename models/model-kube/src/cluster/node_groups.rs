@@ -26,6 +26,7 @@ mod sight;
 
 use std::sync::Arc;
 
+use model_api::blueprint::NodeSpec;
 use model_api::machines::{ClusterAutoscaler, ExpanderKind, NodeGroup as GroupSpec};
 use model_api::{Blueprint, NodeId, Observation, PodId, ZoneId};
 use sim_kernel::{Context, EntityKey, Purpose, Recorder, SimSpan, SimTime, Streams, Timer};
@@ -342,11 +343,17 @@ impl Cluster {
     }
 
     /// Whether the provider refuses so many more machines in a zone: it says that it has none, or
-    /// its quota would be exceeded.
+    /// its quota would be exceeded, in which the workers of no group count too.
     fn is_refused(&self, zone: ZoneId, wanted: usize) -> bool {
         let in_zone = |(group, _): &(&GroupSpec, &usize)| group.zone == zone;
         let groups = self.blueprint.node_groups.iter().zip(&self.node_groups.targets);
-        let asked: usize = groups.filter(in_zone).map(|(_, target)| *target).sum();
+        let of_groups: usize = groups.filter(in_zone).map(|(_, target)| *target).sum();
+        let nodes = self.blueprint.nodes.iter().enumerate();
+        let is_other = |(idx, spec): &(usize, &NodeSpec)| {
+            let is_worker = spec.zone == zone && !spec.is_control_plane;
+            is_worker && self.tables.groups.group_of(NodeId::from_index(*idx)).is_none()
+        };
+        let asked = of_groups + nodes.filter(is_other).count();
         let limit = self.blueprint.zones[zone.index()].node_limit;
         self.node_groups.capacity[zone.index()] == Capacity::Refused
             || limit.is_some_and(|limit| asked + wanted > limit as usize)
@@ -414,7 +421,7 @@ impl Cluster {
         let spec = &blueprint.node_groups[group];
         let nodes = spec.nodes.iter();
         let (known, unknown): (Vec<NodeId>, Vec<NodeId>) =
-            nodes.partition(|node| !self.nodes[node.index()].is_deleted());
+            nodes.partition(|node| !self.nodes[node.index()].is_deleted);
         let target = &mut self.node_groups.targets[group];
         let missing = target.saturating_sub(known.len());
         *target -= missing;

@@ -160,7 +160,9 @@ impl Cluster {
         self.tell_scheduler_of(id);
         ctx.observe_because(cause, || Observation::NodeBecameNotReady { node: id });
         self.notify(Notice::NodeDetected(id));
-        for pod in self.nodes[id.index()].pods.clone() {
+        let pods = self.nodes[id.index()].pods.clone();
+        self.expect_garbage(&pods, ctx);
+        for pod in pods {
             if !self.pods[pod.index()].is_ready {
                 continue;
             }
@@ -208,9 +210,7 @@ impl Cluster {
         let cause = node.cause;
         ctx.observe_because(cause, || Observation::NodeUntainted { node: id });
         self.tell_scheduler_of(id);
-        for pod in self.nodes[id.index()].pods.clone() {
-            self.cancel_eviction(pod, ctx);
-        }
+        self.review_evictions(id, ctx);
         self.retry_unschedulable(ctx);
     }
 
@@ -296,29 +296,54 @@ impl Cluster {
             let mut ctx = ctx.because(cause);
             ctx.observe(|| Observation::NodeTaintedNoExecute { node: id });
             self.tell_scheduler_of(id);
-            for pod in self.nodes[id.index()].pods.clone() {
-                self.begin_eviction(pod, &mut ctx);
-            }
+            self.review_evictions(id, &mut ctx);
         }
         self.request_taint_pass(ctx);
     }
 
-    /// The taint-eviction controller sees a pod on a tainted node.
-    pub(super) fn begin_eviction<E, R>(&mut self, id: PodId, ctx: &mut Context<'_, E, R>)
+    /// The taints of a node changed.
+    pub(super) fn review_evictions<E, R>(&mut self, node: NodeId, ctx: &mut Context<'_, E, R>)
+    where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        for pod in self.nodes[node.index()].pods.clone() {
+            self.review_eviction(pod, ctx);
+        }
+    }
+
+    /// How long a pod stays where it is.
+    fn stay_of(&self, id: PodId) -> Stay {
+        let pod = &self.pods[id.index()];
+        let Some(node) = pod.node else { return Stay::ForEver };
+        let (node, template) = (&self.nodes[node.index()], self.tables.template_of(pod));
+        let taints = [
+            (node.has_no_execute, template.stay_unreachable),
+            (node.is_out_of_service, template.stay_out_of_service),
+        ];
+        // What one taint evicts, the other does not keep; of two times the shorter one counts.
+        let stays = taints.into_iter().filter(|(is_set, _)| *is_set).map(|(_, stay)| stay);
+        stays.min().unwrap_or(Stay::ForEver)
+    }
+
+    /// The taint-eviction controller sees a pod, or that the taints of its node changed. A time that
+    /// runs is not changed by a taint that is tolerated for another one (`processPodOnNode`).
+    pub(super) fn review_eviction<E, R>(&mut self, id: PodId, ctx: &mut Context<'_, E, R>)
     where
         E: Copy + From<KubeEvent>,
         R: Recorder<Observation>,
     {
         let pod = &self.pods[id.index()];
-        let is_tainted = pod.node.is_some_and(|node| self.nodes[node.index()].has_no_execute);
-        if !is_tainted || !pod.is_active() || ctx.is_pending(pod.eviction) {
+        if !pod.is_active() {
             return;
         }
-        let span = match self.tables.template_of(pod).stay_unreachable {
-            Stay::ForEver => return,
+        let span = match self.stay_of(id) {
+            Stay::ForEver => return self.cancel_eviction(id, ctx),
+            Stay::For(_) if ctx.is_pending(pod.eviction) => return,
             Stay::For(span) => span,
             Stay::Evicted => SimSpan::ZERO,
         };
+        ctx.cancel(pod.eviction);
         self.pods[id.index()].eviction =
             ctx.timer_in(span, priority::CONTROLLER, KubeEvent::EvictionDue(id));
     }
@@ -339,14 +364,12 @@ impl Cluster {
         E: Copy + From<KubeEvent>,
         R: Recorder<Observation>,
     {
-        let pod = &self.pods[id.index()];
-        let is_tainted = pod.node.is_some_and(|node| self.nodes[node.index()].has_no_execute);
-        if pod.is_active() && is_tainted {
+        if self.pods[id.index()].is_active() && self.stay_of(id) != Stay::ForEver {
             self.delete_pod(id, DeletionReason::Taint, ctx);
         }
     }
 
-    /// A new leader knows no node: taints go, grace periods and tolerations start anew.
+    /// A new leader knows no node: its own taints go, grace periods and tolerations start anew.
     pub(super) fn restart_node_controllers<E, R>(&mut self, ctx: &mut Context<'_, E, R>)
     where
         E: Copy + From<KubeEvent>,
@@ -363,6 +386,9 @@ impl Cluster {
             let id = NodeId::from_index(idx);
             if self.nodes[idx].is_queued {
                 self.mark_node_reachable(id, ctx);
+            }
+            if self.nodes[idx].is_out_of_service {
+                self.review_evictions(id, ctx);
             }
             self.nodes[idx].expiry_at = SimTime::MAX;
             if !self.nodes[idx].has_contact {

@@ -1,17 +1,15 @@
 //! Nodes: power, contact, leases, and what the API shows of them.
 
 use model_api::kube::{Node, Taint, TaintEffect};
-use model_api::observation::DeletionReason;
 use model_api::{Blueprint, NodeId, Observation, PodId, ZoneId};
 use sim_kernel::{Context, EventId, Purpose, Recorder, SimSpan, SimTime, Streams, Timer};
 
-use super::control_plane::Component;
 use super::pod::PodPhase;
 use super::tables::Tables;
-use super::{Cluster, Island, KubeEvent, Notice, drawn, priority};
+use super::{Cluster, KubeEvent, Notice, drawn, priority};
 use crate::node_lifecycle::Ready;
 use crate::rare;
-use crate::taint_eviction::{OUT_OF_SERVICE, Stay, UNREACHABLE, UNSCHEDULABLE, taint};
+use crate::taint_eviction::{OUT_OF_SERVICE, UNREACHABLE, UNSCHEDULABLE, taint};
 
 /// Key of the taint on nodes that the cluster autoscaler removes (`utils/taints/taints.go`).
 const TO_BE_DELETED: &str = "ToBeDeletedByClusterAutoscaler";
@@ -145,10 +143,12 @@ impl NodeState {
         }
     }
 
-    /// Forgets images of which it is not sure any more; whether there were some.
+    /// Forgets images whose pull broke off; whether there were some. Those that are still being
+    /// pulled keep their times, and the next pull comes after them.
     pub(super) fn drop_images(&mut self, is_dropped: impl Fn(u32, SimTime) -> bool) -> bool {
         let count = self.images.len();
         self.images.retain(|(image, at)| !is_dropped(*image, *at));
+        self.pull_free_at = self.images.iter().map(|(_, at)| *at).max().unwrap_or(SimTime::ZERO);
         self.images.len() < count
     }
 
@@ -166,11 +166,6 @@ impl NodeState {
     /// Some time after the last renewal at or before `now`.
     pub(super) fn last_renewal_plus(&self, span: SimSpan, now: SimTime) -> SimTime {
         (self.last_renewal(now) + span).saturating_sub(LONG_BEFORE)
-    }
-
-    /// Pods may be bound to it as far as the node controller is concerned.
-    pub(super) fn is_deleted(&self) -> bool {
-        self.is_deleted
     }
 }
 
@@ -312,18 +307,13 @@ impl Cluster {
     {
         self.nodes[node.index()].is_out_of_service = is_out_of_service;
         self.tell_scheduler_of(node);
-        if !is_out_of_service {
+        self.review_evictions(node, ctx);
+        if is_out_of_service {
+            let pods = self.nodes[node.index()].pods.clone();
+            self.expect_garbage(&pods, ctx);
+        } else {
             self.retry_unschedulable(ctx);
             self.request_daemon_syncs(ctx);
-            return;
-        }
-        let at = self.garbage_pass_at_or_after(ctx.now() + SimSpan::from_secs(1));
-        for pod in self.nodes[node.index()].pods.clone() {
-            let template = self.tables.template_of(&self.pods[pod.index()]);
-            if template.stay_out_of_service == Stay::Evicted {
-                self.delete_pod(pod, DeletionReason::Taint, ctx);
-                ctx.schedule_at(at, priority::CONTROLLER, KubeEvent::GarbageDue(pod));
-            }
         }
         self.settle(ctx);
     }
@@ -440,7 +430,6 @@ impl Cluster {
         if node.drop_images(|_, at| at > now) {
             ctx.hit(&rare::IMAGE_PULL_LOST);
         }
-        node.pull_free_at = now;
         for pod in node.pods.clone() {
             self.pods[pod.index()].is_stopping = false;
             if self.pods[pod.index()].phase != PodPhase::Finished {
@@ -640,19 +629,6 @@ impl Cluster {
     {
         for idx in 0..self.nodes.len() {
             self.refresh_contact(NodeId::from_index(idx), ctx);
-        }
-    }
-
-    /// Whether a component leads and the API answers.
-    pub(super) fn runs(&self, component: Component) -> bool {
-        self.control_plane.is_api_available() && self.control_plane.is_led(component)
-    }
-
-    pub(super) fn island_of_member(&self, member: usize) -> Island {
-        let member = &self.tables.members[member];
-        match member.node {
-            Some(node) => self.island_of_node(node),
-            None => self.island_of_zone(member.zone),
         }
     }
 }

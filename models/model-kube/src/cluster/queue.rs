@@ -214,7 +214,7 @@ impl Cluster {
         self.notify(Notice::PodBound(id));
         self.begin_start(id, bound_at, ctx);
         self.queue.cache.set_started(id, self.pods[id.index()].worker_at);
-        self.begin_eviction(id, ctx);
+        self.review_eviction(id, ctx);
     }
 
     /// A pod that fits nowhere waits until something changes, for its back-off at least.
@@ -269,7 +269,7 @@ impl Cluster {
     fn find_node(&mut self, id: PodId, pinned: Option<NodeId>) -> Result<NodeId, Diagnosis> {
         let attempt = self.attempt_of(id);
         if let Some(node) = pinned {
-            let known = !self.nodes[node.index()].is_deleted();
+            let known = !self.nodes[node.index()].is_deleted;
             return match self.queue.cache.check_attempt(attempt, node) {
                 Ok(()) if known => Ok(node),
                 _ => Err(Diagnosis {
@@ -315,7 +315,7 @@ impl Cluster {
 
     /// Tells the scheduler what a node looks like now.
     pub(super) fn tell_scheduler_of(&mut self, id: NodeId) {
-        if self.nodes[id.index()].is_in_scheduler && !self.nodes[id.index()].is_deleted() {
+        if self.nodes[id.index()].is_in_scheduler && !self.nodes[id.index()].is_deleted {
             let (taints, is_cordoned) = self.node_taints(id);
             self.queue.cache.update_node(id, taints, is_cordoned);
             return;

@@ -176,11 +176,6 @@ impl Cluster {
         self.patch_template(previous, ctx)
     }
 
-    /// Whether a workload's template was changed and not all of its pods are of it yet.
-    pub fn is_rolling(&self, workload: WorkloadId) -> bool {
-        self.workloads[workload.index()].is_rolling
-    }
-
     /// All pods are of the newest template and available.
     pub(super) fn end_rollout<E, R>(&mut self, id: WorkloadId, ctx: &mut Context<'_, E, R>)
     where

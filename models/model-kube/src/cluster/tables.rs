@@ -164,9 +164,7 @@ impl Images {
         let next = u32::try_from(self.by_name.len()).expect("a blueprint names fewer images");
         *self.by_name.entry(name.to_owned()).or_insert(next)
     }
-}
 
-impl Images {
     fn names(&self) -> Vec<String> {
         let mut names = vec![String::new(); self.by_name.len()];
         for (name, number) in &self.by_name {

@@ -57,6 +57,16 @@ fn nodes_come_for_pods_that_wait_and_go_when_they_do_not() {
 }
 
 #[test]
+fn a_quota_counts_the_workers_of_no_group_too() {
+    let town = "nodes 2 per zone a\ngroup a 0 from 0 to 5\nautoscaler
+        deployment web 0 cpu=4000\nat 100 scale web 6";
+    for (quota, expected) in [(3, 3), (2, 2)] {
+        let run = World::read(&format!("{town}\nquota a {quota}")).run(1, 5000);
+        assert_eq!(nodes(&run), expected);
+    }
+}
+
+#[test]
 fn a_quiet_day_costs_nothing() {
     let hour = world("").run(3, 3600).simulation.stats().handled_count;
     let day = world("").run(3, 86_400).simulation.stats().handled_count;

@@ -1,7 +1,7 @@
 //! Rollouts and drains in time.
 
 use model_api::Observation;
-use model_api::observation::DeletionReason;
+use model_api::observation::{DeletionReason, DrainFailure};
 
 use crate::world::{Run, World};
 
@@ -249,6 +249,38 @@ fn a_drain_that_no_budget_ever_allows_times_out() {
     20.19 EvictionRefused { pod: PodId(1), workload: WorkloadId(0) }
     25.23 DrainFailed { node: NodeId(0), reason: TimedOut }
     ");
+}
+
+#[test]
+fn two_drains_of_one_node_both_end() {
+    let town = "nodes 2 per zone a\ndeployment web 2\nbudget web max=1";
+    for second_at in [10, 11, 14] {
+        let script = format!("at 10 drain a-0\nat {second_at} drain a-0");
+        let run = run(&format!("{town}\n{script}"), 300);
+        let drained = run.times(|it| matches!(it, Observation::NodeDrained { .. }));
+        assert_eq!(drained.len(), 2, "{second_at}");
+    }
+}
+
+#[test]
+fn a_node_without_an_object_is_not_drained() {
+    let run = run("nodes 2 per zone a\nat 10 delete node a-0\nat 20 drain a-0", 300);
+    let reason = DrainFailure::NoNode;
+    let failed = run.times(
+        |it| matches!(it, Observation::DrainFailed { reason: found, .. } if *found == reason),
+    );
+    assert_eq!(failed, [20.0]);
+}
+
+#[test]
+fn an_upgrade_does_not_revive_a_lost_node() {
+    let script = "nodes 2 per zone a\nat 10 lose node a-0\nat 20 upgrade a-0";
+    let text = format!("{script}\nat 2000 restore node a-0");
+    let run = run(&text, 3000);
+    let back = run.times(|it| matches!(it, Observation::NodeRestored { .. }));
+    assert!(matches!(back[..], [at] if at > 2000.0), "{back:?}");
+    let uncordoned = run.times(|it| matches!(it, Observation::NodeUncordoned { .. }));
+    assert!(matches!(uncordoned[..], [at] if at > 2000.0), "{uncordoned:?}");
 }
 
 #[test]

@@ -12,7 +12,8 @@
 //! at 10 lose zone a             lose, restore, isolate, rejoin; zone or node
 //! at 10 capacity a stuck        enough, stuck, refused
 //! at 10 crash web               also: scale web 3, delete node a-0, api down, api up, evict web 0,
-//!                               kill scheduler, lose member 0, registries down, registries up
+//!                               kill scheduler, lose member 0, registries down, registries up,
+//!                               registry HOST down, out-of-service node a-0, in-service node a-0
 //! at 10 rollout web 2           to image 2; rollout web 2 broken: never ready; undo web
 //! at 10 drain a-0 a-1           also: upgrade a-0 a-1; with timeout=120, goes-on, force
 //! ```
@@ -59,7 +60,7 @@ pub(crate) enum Command {
     KillLeader(Component),
     KillEtcdLeader,
     MemberPower(usize, bool),
-    Registries(bool),
+    Registries(Option<String>, bool),
     Webhooks(bool),
     Capacity(ZoneId, Capacity),
 }
@@ -145,8 +146,8 @@ impl Rig {
             Command::Webhooks(answers) => {
                 cluster.set_webhook_answers("guard", answers);
             }
-            Command::Registries(is_available) => {
-                cluster.set_registry_available(None, is_available, ctx);
+            Command::Registries(ref host, is_available) => {
+                cluster.set_registry_available(host.as_deref(), is_available, ctx);
             }
             Command::Evict(workload, nth) => {
                 if let Some(pod) = cluster.pods_of(workload).get(nth).copied() {
@@ -453,7 +454,8 @@ impl World {
                 Command::MemberPower(nth.parse().expect("a number"), true)
             }
             ["webhooks", state] => Command::Webhooks(state == "up"),
-            ["registries", state] => Command::Registries(state == "up"),
+            ["registries", state] => Command::Registries(None, state == "up"),
+            ["registry", host, state] => Command::Registries(Some(host.into()), state == "up"),
             ["capacity", zone, state] => {
                 let capacity = match state {
                     "enough" => Capacity::Enough,

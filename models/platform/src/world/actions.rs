@@ -2,7 +2,7 @@
 //!
 //! # Modelled
 //! Each action as one request to the API: without an API it changes nothing. What ends (`for`) is
-//! taken back: a rollout is undone, a workload has its former size, a drained node takes pods again.
+//! taken back, once there is an API: a rollout is undone, a workload has its former size, a drained node takes pods again.
 //! A rollout that exceeds its progress deadline is undone at once where something that deploys does
 //! so. Of a drain and of an upgrade every node is worked on as `kubectl drain` does.
 //! # Not modelled
@@ -21,7 +21,7 @@ use std::sync::Arc;
 use model_api::action::{Action, NodeWork};
 use model_api::fault::FaultKind;
 use model_api::{FaultId, NodeId, Observation, WorkloadId};
-use model_kube::cluster::{AfterDrain, DrainId, DrainSpec};
+use model_kube::cluster::{AfterDrain, DrainId, DrainSpec, TemplateId};
 use model_kube::disruption::Admission;
 use sim_kernel::{Context, Recorder};
 
@@ -51,9 +51,10 @@ impl World {
             Action::Rollout { workload, .. } => {
                 let template = self.wiring.template_by_fault[fault.index()];
                 let template = template.expect("each rollout has its template");
+                let former = self.cluster.template(*workload);
                 let is_changed = self.cluster.patch_template(template, ctx);
                 let targets = self.cluster.pods_of(*workload).len();
-                (Struck::Rollout(*workload), if is_changed { count(targets) } else { 0 })
+                (Struck::Rollout(*workload, former), if is_changed { count(targets) } else { 0 })
             }
             Action::Scale { workload, replicas } => {
                 let former = self.cluster.replicas(*workload);
@@ -63,18 +64,18 @@ impl World {
             Action::Drain(work) => self.drain(work, AfterDrain::Nothing, ctx),
             Action::NodeUpgrade(work) => self.drain(work, AfterDrain::Reboot, ctx),
             Action::DeleteNodes(nodes) => {
-                let is_known = |node: &&NodeId| self.cluster.node_exists(**node);
-                let known: Vec<NodeId> = nodes.iter().filter(is_known).copied().collect();
+                let known = self.known_nodes(nodes);
                 for node in &known {
                     self.cluster.delete_node(*node, ctx);
                 }
                 (Struck::Nothing, count(known.len()))
             }
             Action::OutOfServiceTaint(nodes) => {
-                for node in nodes {
+                let known = self.known_nodes(nodes);
+                for node in &known {
                     self.cluster.set_out_of_service(*node, true, ctx);
                 }
-                (Struck::OutOfService(fault), count(nodes.len()))
+                (Struck::OutOfService(fault), count(known.len()))
             }
             Action::Evict { workload, count: wanted } => {
                 let spec = &self.plan.faults[fault.index()];
@@ -88,6 +89,11 @@ impl World {
                 (Struck::Nothing, evicted)
             }
         }
+    }
+
+    /// Those of some nodes that the API knows.
+    fn known_nodes(&self, nodes: &[NodeId]) -> Vec<NodeId> {
+        nodes.iter().copied().filter(|node| self.cluster.node_exists(*node)).collect()
     }
 
     fn drain<R: Recorder<Observation>>(
@@ -109,15 +115,21 @@ impl World {
         (Struck::Drain(drain), count(work.nodes.len()))
     }
 
-    /// Takes an action back.
+    /// Takes an action back, as soon as there is an API.
     pub(super) fn take_back<R: Recorder<Observation>>(
         &mut self,
+        fault: FaultId,
         struck: Struck,
         ctx: &mut Context<'_, Event, R>,
     ) {
+        if !self.cluster.is_api_available() {
+            ctx.hit(&rare::ACTION_MET_NO_API);
+            self.book.owed.push((fault, struck));
+            return;
+        }
         match struck {
-            Struck::Rollout(workload) => {
-                self.cluster.undo_rollout(workload, ctx);
+            Struck::Rollout(workload, former) => {
+                self.take_rollout_back(fault, workload, former, ctx);
             }
             Struck::Scale(workload, replicas) => self.cluster.scale(workload, replicas, ctx),
             Struck::Drain(drain) => self.cluster.end_drain(drain, ctx),
@@ -135,16 +147,51 @@ impl World {
         }
     }
 
-    /// Rollouts of a workload that are on, with whether the workload has their template.
-    fn rollouts_of(&self, workload: WorkloadId) -> Vec<(FaultId, bool)> {
+    /// The API answers again: what was over meanwhile is taken back.
+    pub(super) fn take_back_owed<R: Recorder<Observation>>(
+        &mut self,
+        ctx: &mut Context<'_, Event, R>,
+    ) {
+        for (fault, struck) in std::mem::take(&mut self.book.owed) {
+            self.take_back(fault, struck, ctx);
+        }
+    }
+
+    /// Gives a workload the template back that it had before a rollout. When another one has
+    /// replaced that of the rollout, nothing is left to take back but what that one would go back
+    /// to.
+    fn take_rollout_back<R: Recorder<Observation>>(
+        &mut self,
+        fault: FaultId,
+        workload: WorkloadId,
+        former: TemplateId,
+        ctx: &mut Context<'_, Event, R>,
+    ) {
+        let own = self.wiring.template_by_fault[fault.index()];
+        if own == Some(self.cluster.template(workload)) {
+            self.cluster.patch_template(former, ctx);
+        }
+        for struck in self.book.struck.iter_mut().flatten() {
+            if let Struck::Rollout(other, its_former) = struck
+                && *other == workload
+                && own == Some(*its_former)
+            {
+                *its_former = former;
+            }
+        }
+    }
+
+    /// Rollouts of a workload that are on and whose template it has, with the former one.
+    fn rollouts_of(&self, workload: WorkloadId) -> Vec<(FaultId, TemplateId)> {
         let template = self.cluster.template(workload);
         let struck = self.book.struck.iter().enumerate();
-        let is_of = |struck: &Option<Struck>| *struck == Some(Struck::Rollout(workload));
         struck
-            .filter(|(_, struck)| is_of(struck))
-            .map(|(idx, _)| {
-                let is_there = self.wiring.template_by_fault[idx] == Some(template);
-                (FaultId::from_index(idx), is_there)
+            .filter_map(|(idx, struck)| match struck {
+                Some(Struck::Rollout(of, former)) if *of == workload => {
+                    let is_there = self.wiring.template_by_fault[idx] == Some(template);
+                    is_there.then_some((FaultId::from_index(idx), *former))
+                }
+                _ => None,
             })
             .collect()
     }
@@ -155,10 +202,8 @@ impl World {
         workload: WorkloadId,
         ctx: &mut Context<'_, Event, R>,
     ) {
-        for (fault, is_there) in self.rollouts_of(workload) {
-            if is_there {
-                ctx.observe(|| Observation::ActionCompleted { fault });
-            }
+        for (fault, _) in self.rollouts_of(workload) {
+            ctx.observe(|| Observation::ActionCompleted { fault });
         }
     }
 
@@ -169,15 +214,15 @@ impl World {
         ctx: &mut Context<'_, Event, R>,
     ) {
         let plan = Arc::clone(&self.plan);
-        for (fault, is_there) in self.rollouts_of(workload) {
+        for (fault, former) in self.rollouts_of(workload) {
             let kind = &plan.faults[fault.index()].kind;
             let is_undone = matches!(
                 kind,
                 FaultKind::Action(Action::Rollout { is_undone_when_stalled: true, .. })
             );
-            if is_there && is_undone {
+            if is_undone {
                 ctx.hit(&rare::ROLLOUT_UNDONE);
-                self.cluster.undo_rollout(workload, ctx);
+                self.take_rollout_back(fault, workload, former, ctx);
             }
         }
     }

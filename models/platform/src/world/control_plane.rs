@@ -60,28 +60,24 @@ impl World {
         }
     }
 
-    /// Undoes what a fault did, unless another one that is not over does the same.
+    /// Undoes what a fault did, unless another one that is not over does the same (`is_struck`).
     pub(super) fn mend_control_plane<R: Recorder<Observation>>(
         &mut self,
         struck: Struck,
-        is_still_down: bool,
+        is_struck: bool,
         ctx: &mut Context<'_, Event, R>,
     ) {
         match struck {
             Struck::Members(members) => {
-                let others = self.book.struck.iter().flatten();
-                let left = others.fold(members, |left, other| match other {
-                    Struck::Members(other) => left.without(*other),
-                    _ => left,
-                });
-                if left != members {
-                    ctx.hit(&rare::OVERLAPPED);
-                }
-                for member in left.iter() {
-                    self.cluster.set_member_power(member, true, ctx);
+                for member in members.iter() {
+                    if self.book.is_held(self.cluster.node_of_member(member), Some(member)) {
+                        ctx.hit(&rare::OVERLAPPED);
+                    } else {
+                        self.cluster.set_member_power(member, true, ctx);
+                    }
                 }
             }
-            Struck::Api if is_still_down => ctx.hit(&rare::OVERLAPPED),
+            Struck::Api if is_struck => ctx.hit(&rare::OVERLAPPED),
             Struck::Api => self.cluster.set_api_available(true, ctx),
             Struck::Registries(fault) | Struck::Webhook(fault) => {
                 self.set_answers_of(fault, true, ctx);

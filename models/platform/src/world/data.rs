@@ -47,6 +47,18 @@ impl DataState {
             is_restored: vec![false; count],
         }
     }
+
+    /// PostgreSQL takes writes or not. Once it does, a database serves from its instances again, and
+    /// no longer without them.
+    fn note_postgres(&mut self, database: usize, is_writable: bool) {
+        self.is_postgres_writable[database] = is_writable;
+        self.is_restored[database] &= !is_writable;
+    }
+
+    /// Somebody takes writes to a database: its primary, or what was restored in its place.
+    fn is_written(&self, database: usize) -> bool {
+        self.is_postgres_writable[database] || self.is_restored[database]
+    }
 }
 
 impl World {
@@ -148,18 +160,16 @@ impl World {
         ctx: &mut Context<'_, Event, R>,
     ) {
         let idx = database.index();
-        self.data.is_postgres_writable[idx] = is_writable;
+        self.data.note_postgres(idx, is_writable);
         self.tell_writable(database);
         if let Some(data_set) = self.data.sets[idx] {
-            let is_written = is_writable || self.data.is_restored[idx];
-            self.data.backups.set_writing(data_set, is_written, ctx);
+            self.data.backups.set_writing(data_set, self.data.is_written(idx), ctx);
         }
     }
 
     fn tell_writable(&mut self, database: DatabaseId) {
         let (data, idx) = (&self.data, database.index());
-        let is_writable =
-            (data.is_postgres_writable[idx] || data.is_restored[idx]) && !data.is_held[idx];
+        let is_writable = data.is_written(idx) && !data.is_held[idx];
         self.flows.set_database_writable(database, is_writable);
     }
 
@@ -251,5 +261,31 @@ impl World {
     fn lose_all_zones<R: Recorder<Observation>>(&mut self, ctx: &mut Context<'_, Event, R>) -> u32 {
         let zones = (0..self.blueprint.zones.len()).map(ZoneId::from_index);
         zones.map(|zone| self.lose_for_good(zone, ctx)).sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sim_kernel::Streams;
+
+    use super::*;
+
+    #[test]
+    fn what_was_restored_serves_until_the_instances_do_again() {
+        let backups = Backups::new(&Arc::new(Blueprint::default()), Streams::new(1, 0));
+        let mut data = DataState {
+            backups,
+            notices: Vec::new(),
+            sets: vec![None],
+            is_postgres_writable: vec![false],
+            is_held: vec![false],
+            is_restored: vec![true],
+        };
+        let mut heard = Vec::new();
+        for is_writable in [false, true, false] {
+            data.note_postgres(0, is_writable);
+            heard.push(data.is_written(0));
+        }
+        assert_eq!(heard, [true, true, false]);
     }
 }

@@ -1,5 +1,6 @@
 //! The wires between models, on a platform small enough to reason about.
 
+mod actions;
 mod autoscaling;
 
 use model_api::blueprint::{ControlPlane, NodeSpec, Zone};

@@ -1,6 +1,6 @@
 //! What faults do to the control plane.
 
-use model_api::{Observation, ZoneId};
+use model_api::{NodeId, Observation, ZoneId};
 use sim_kernel::{Context, Purpose, Recorder, Timer};
 
 use super::super::{Cluster, KubeEvent, drawn};
@@ -18,6 +18,16 @@ impl Cluster {
     /// The zone of a member.
     pub fn zone_of_member(&self, member: usize) -> ZoneId {
         self.tables.members[member].zone
+    }
+
+    /// The node of the blueprint that a member runs on, if it is one.
+    pub fn node_of_member(&self, member: usize) -> Option<NodeId> {
+        self.tables.members[member].node
+    }
+
+    /// The member that runs on a node, if one does.
+    pub fn member_of_node(&self, node: NodeId) -> Option<usize> {
+        self.tables.members.iter().position(|member| member.node == Some(node))
     }
 
     /// Whether the machine of a member runs.

@@ -157,15 +157,20 @@ impl Cluster {
         R: Recorder<Observation>,
     {
         let node = self.node_groups.removals.remove(place).node;
-        if let Some(group) = self.tables.groups.group_of(node) {
-            self.node_groups.targets[group] -= 1;
-        }
         if let Some(autoscaler) = &mut self.node_groups.autoscaler {
             autoscaler.deletion_ended(true, ctx.now());
         }
+        self.node_groups.is_dirty = true;
+        // One whose Node object somebody deleted may have been given up meanwhile, machine and all.
+        if !self.has_machine(node) {
+            ctx.hit(&rare::REMOVED_NODE_WAS_GONE);
+            return;
+        }
+        if let Some(group) = self.tables.groups.group_of(node) {
+            self.node_groups.targets[group] -= 1;
+        }
         ctx.observe(|| Observation::NodeRemoved { node });
         self.end_machine(node, ctx);
-        self.node_groups.is_dirty = true;
     }
 
     fn fail_removal<E, R>(&mut self, node: NodeId, ctx: &mut Context<'_, E, R>)

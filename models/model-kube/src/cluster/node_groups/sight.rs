@@ -169,7 +169,7 @@ impl Cluster {
             .map(|target| GroupReadiness { target: *target, ..GroupReadiness::default() })
             .collect();
         let (mut unready, mut all) = (0, 0);
-        for (idx, node) in self.nodes.iter().enumerate().filter(|(_, node)| !node.is_deleted()) {
+        for (idx, node) in self.nodes.iter().enumerate().filter(|(_, node)| !node.is_deleted) {
             let is_ready = node.ready == Ready::True;
             all += 1;
             unready += usize::from(!is_ready);
@@ -235,7 +235,7 @@ impl Cluster {
         let nodes = groups.flat_map(|(group, spec)| spec.nodes.iter().map(move |it| (group, *it)));
         let there = nodes.filter(|(_, node)| {
             let state = &self.nodes[node.index()];
-            !state.is_deleted() && !state.is_going
+            !state.is_deleted && !state.is_going
         });
         there.map(|(group, node)| self.seen_node(node, group, options, budgets, now)).collect()
     }
