@@ -49,43 +49,64 @@ pub enum AlertSeen {
 #[derive(Clone, Debug)]
 pub(crate) struct Errors<'a> {
     segments: &'a [(FlowSegment, SimTime)],
-    /// Before each segment: requests offered and lost, in thousandths.
-    before: Vec<(f64, f64)>,
+    /// Before each segment.
+    before: Vec<Count>,
     /// All of them.
-    total: (f64, f64),
+    total: Count,
+}
+
+/// Requests offered and lost, in units of 1e-12 requests (a request per 1000 s, for a nanosecond):
+/// whole numbers, so that what was lost of what was offered is no rounding error more or less.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Count {
+    offered: u128,
+    lost: u128,
 }
 
 impl<'a> Errors<'a> {
     pub(crate) fn of(segments: &'a [(FlowSegment, SimTime)]) -> Self {
-        let mut sum = (0.0, 0.0);
+        let mut sum = Count::default();
         let mut before = Vec::with_capacity(segments.len());
         for (segment, until) in segments {
             before.push(sum);
-            let (offered, lost) = spent(segment, *until, *until);
-            sum = (sum.0 + offered, sum.1 + lost);
+            sum = sum.and(spent(segment, *until, *until));
         }
         Self { segments, before, total: sum }
     }
 
     /// Offered and lost from the start until `at`.
-    fn until(&self, at: SimTime) -> (f64, f64) {
+    fn until(&self, at: SimTime) -> Count {
         let after = self.segments.partition_point(|(segment, _)| segment.from < at);
-        let Some(idx) = after.checked_sub(1) else { return (0.0, 0.0) };
+        let Some(idx) = after.checked_sub(1) else { return Count::default() };
         let (segment, until) = &self.segments[idx];
-        let before = self.before[idx];
-        let (offered, lost) = spent(segment, *until, at.min(*until));
-        (before.0 + offered, before.1 + lost)
+        self.before[idx].and(spent(segment, *until, at.min(*until)))
     }
 
-    /// Share of the requests of a window that were lost; none when nobody asked. A window that begins
-    /// before the run sees no errors there, and as many requests as at its start.
-    fn rate(&self, until: SimTime, window: SimSpan) -> f64 {
+    /// Offered in a window, and lost in it since an instant. A window that begins before the run
+    /// sees no errors there, and as many requests as at its start.
+    fn within(&self, until: SimTime, window: SimSpan, lost_since: SimTime) -> Count {
         let from = until.saturating_sub(window);
         let (first, last) = (self.until(from), self.until(until));
-        let missing = window.saturating_sub(until - from).as_secs_f64();
-        let at_start = self.segments.first().map_or(0.0, |it| it.0.offered_from_millirps as f64);
-        let offered = last.0 - first.0 + missing * at_start;
-        if offered > 0.0 { (last.1 - first.1).max(0.0) / offered } else { 0.0 }
+        let missing = window.saturating_sub(until - from).as_nanos();
+        let at_start = self.segments.first().map_or(0, |it| it.0.offered_from_millirps);
+        let before = self.until(from.max(lost_since)).lost;
+        Count {
+            offered: last.offered.saturating_sub(first.offered)
+                + u128::from(missing) * u128::from(at_start),
+            lost: last.lost.saturating_sub(before),
+        }
+    }
+
+    /// The share of the requests of a window that were lost in it since an instant; none when
+    /// nobody asked.
+    fn rate_since(&self, until: SimTime, window: SimSpan, since: SimTime) -> f64 {
+        let Count { offered, lost } = self.within(until, window, since);
+        if offered > 0 { lost as f64 / offered as f64 } else { 0.0 }
+    }
+
+    /// Share of the requests of a window that were lost.
+    fn rate(&self, until: SimTime, window: SimSpan) -> f64 {
+        self.rate_since(until, window, SimTime::ZERO)
     }
 
     /// Stretches with errors; those less than `gap` apart are one.
@@ -106,17 +127,28 @@ impl<'a> Errors<'a> {
     }
 }
 
-/// Offered and lost in a segment from its start until `at`, in thousandths of a request.
-fn spent(segment: &FlowSegment, until: SimTime, at: SimTime) -> (f64, f64) {
-    let (length, part) = ((until - segment.from).as_secs_f64(), (at - segment.from).as_secs_f64());
-    if length <= 0.0 {
-        return (0.0, 0.0);
+impl Count {
+    fn and(self, other: Self) -> Self {
+        Self { offered: self.offered + other.offered, lost: self.lost + other.lost }
     }
-    let area = |first: f64, last: f64| part * (first + (last - first) * part / length / 2.0);
-    let offered = (segment.offered_from_millirps as f64, segment.offered_until_millirps as f64);
-    let served = (segment.served_from_millirps as f64, segment.served_until_millirps as f64);
-    let lost = ((offered.0 - served.0).max(0.0), (offered.1 - served.1).max(0.0));
-    (area(offered.0, offered.1), area(lost.0, lost.1))
+}
+
+/// Offered and lost in a segment from its start until `at`.
+fn spent(segment: &FlowSegment, until: SimTime, at: SimTime) -> Count {
+    let whole = u128::from((until - segment.from).as_nanos());
+    let part = u128::from((at - segment.from).as_nanos());
+    if whole == 0 {
+        return Count::default();
+    }
+    // Twice the mean rate of the part, times its length.
+    let area = |first: u64, last: u64| {
+        let (first, last) = (u128::from(first), u128::from(last));
+        part * (first + (first * (whole - part) + last * part) / whole) / 2
+    };
+    let offered = (segment.offered_from_millirps, segment.offered_until_millirps);
+    let lost_from = offered.0.saturating_sub(segment.served_from_millirps);
+    let lost_until = offered.1.saturating_sub(segment.served_until_millirps);
+    Count { offered: area(offered.0, offered.1), lost: area(lost_from, lost_until) }
 }
 
 /// When the page for an objective over 30 days would have come.
@@ -125,10 +157,15 @@ pub(crate) fn alert(errors: &Errors<'_>, objective_ppm: u32, end: SimTime) -> Al
     let burns = |page: &Page, at: SimTime, window: SimSpan| {
         errors.rate(at, window) > page.burn_rate * budget
     };
-    let is_due = |at: SimTime| PAGES.iter().any(|page| burns(page, at, page.long));
     let fires = |at: SimTime| {
         let both = |page: &Page| burns(page, at, page.long) && burns(page, at, page.short);
         PAGES.iter().any(both)
+    };
+    // Errors that were there before have their own page: they make none due for later ones.
+    let is_due = |at: SimTime, since: SimTime| {
+        let burns_alone =
+            |page: &Page| errors.rate_since(at, page.long, since) > page.burn_rate * budget;
+        PAGES.iter().any(burns_alone)
     };
     let longest = PAGES.iter().map(|page| page.long).max().unwrap_or(SimSpan::ZERO);
     let shortest = PAGES.iter().map(|page| page.short).min().unwrap_or(SimSpan::ZERO);
@@ -142,11 +179,7 @@ pub(crate) fn alert(errors: &Errors<'_>, objective_ppm: u32, end: SimTime) -> Al
         let (mut was_due, mut fired_at) = (false, None);
         while at <= last && fired_at.is_none() {
             fired_at = fires(at).then_some(at);
-            was_due |= is_due(at);
-            // Once a window no longer grows and does not suffice, it never will.
-            if at > until && !is_due(at) {
-                break;
-            }
+            was_due |= is_due(at, from);
             at += INTERVAL;
         }
         let after = match fired_at {
@@ -178,10 +211,11 @@ pub(crate) fn least_availability_ppm(
     end: SimTime,
 ) -> Option<u32> {
     let whole = |at: SimTime| at + window <= end;
-    if errors.total.0 <= 0.0 || window.is_zero() || !whole(SimTime::ZERO) {
+    if errors.total.offered == 0 || window.is_zero() || !whole(SimTime::ZERO) {
         return None;
     }
-    let mut least = None;
+    // Where nothing was lost, every window is whole.
+    let mut least = 1_000_000;
     for (from, until) in errors.episodes(SimSpan::from_nanos(1)) {
         // Every window that these errors reach into; the others lost nothing.
         let first = from.as_nanos() / window.as_nanos();
@@ -189,16 +223,13 @@ pub(crate) fn least_availability_ppm(
         for number in first..=last {
             let start = SimTime::ZERO + window * number;
             if whole(start) {
-                let ppm = 1e6 * (1.0 - errors.rate(start + window, window));
-                least = Some(least.unwrap_or(1e6_f64).min(ppm));
+                let Count { offered, lost } = errors.within(start + window, window, start);
+                let served = offered.saturating_sub(lost);
+                least = least.min((served * 1_000_000).checked_div(offered).unwrap_or(least));
             }
         }
     }
-    // Nothing was lost: every window is whole.
-    let least = least.unwrap_or(1e6).floor().clamp(0.0, 1e6);
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped above")]
-    let ppm = least as u32;
-    Some(ppm)
+    Some(u32::try_from(least).expect("no more than a million"))
 }
 
 /// The share of the error budget of a period that a run of this length spent, in parts per million,
@@ -213,9 +244,11 @@ pub(crate) fn burn_ppm(
     if seen.offered == 0 || period.is_zero() {
         return None;
     }
-    let lost = seen.offered.saturating_sub(seen.served) as f64 / seen.offered as f64;
-    let budget = f64::from(1_000_000 - objective_ppm.min(999_999)) / 1e6;
-    let ppm = 1e6 * lost / budget * length.as_secs_f64() / period.as_secs_f64();
+    let lost = seen.offered.saturating_sub(seen.served) as f64;
+    let budget_ppm = f64::from(1_000_000 - objective_ppm.min(999_999));
+    // One quotient of whole numbers, as exact as they are: what is rounded up must be more.
+    let spent = lost * length.as_secs_f64() * 1e12;
+    let ppm = spent / (seen.offered as f64 * budget_ppm * period.as_secs_f64());
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it saturates")]
     let ppm = ppm.ceil() as u64;
     Some(ppm)
@@ -281,7 +314,7 @@ mod tests {
         // Burning at 5 never pages.
         assert_eq!(paged(&[(600, 1100, 1)], 998_000), AlertSeen::NotDue);
         assert_eq!(paged(&[], 999_000), AlertSeen::NotDue);
-        // The short window forgets what is over: a blip of half a minute is no page.
+        // Half of a minute is less than 1.44 % of an hour: too little for the long window.
         assert_eq!(paged(&[(600, 601, 50)], 999_000), AlertSeen::NotDue);
     }
 
@@ -289,6 +322,29 @@ mod tests {
     fn a_page_that_is_out_counts_for_what_follows() {
         let twice = [(600, 620, 100), (626, 640, 100)];
         assert_eq!(paged(&twice, 999_000), AlertSeen::After(SimSpan::from_secs(90)));
+    }
+
+    #[test]
+    fn what_was_paged_before_makes_no_page_due() {
+        // What the second episode lost is a hundredth of what would page; the hour still sees the
+        // first, whose page is long out.
+        let twice = [(600, 610, 100), (645, 646, 1)];
+        assert_eq!(paged(&twice, 999_000), AlertSeen::After(SimSpan::from_secs(90)));
+    }
+
+    #[test]
+    fn errors_that_only_a_later_hour_shows_are_missed() {
+        // Half of the requests of two minutes are lost just after the load fell to a hundredth. As
+        // long as the hour before counts, they are few; when it no longer does, they are over, and
+        // the short window is clean.
+        let mut segments = flow(&[(600, 602, 50)], 2000);
+        segments[0].0.offered_from_millirps *= 100;
+        segments[0].0.offered_until_millirps *= 100;
+        segments[0].0.served_from_millirps *= 100;
+        segments[0].0.served_until_millirps *= 100;
+        let errors = Errors::of(&segments);
+        let end = SimTime::ZERO + SimSpan::from_mins(2000);
+        assert_eq!(alert(&errors, 999_000, end), AlertSeen::Missed);
     }
 
     #[test]
@@ -304,6 +360,22 @@ mod tests {
         let whole = flow(&[], 300);
         let none = Errors::of(&whole);
         assert_eq!(least_availability_ppm(&none, SimSpan::from_mins(60), end), Some(1_000_000));
+    }
+
+    #[test]
+    fn shares_are_rounded_in_the_stated_direction_only() {
+        let end = SimTime::ZERO + SimSpan::from_mins(100);
+        let hundred = SimSpan::from_mins(100);
+        for lost in 1..=100 {
+            // So many percent of a minute, of a hundred: so many times a hundred parts per million.
+            let segments = flow(&[(10, 11, lost)], 100);
+            let least = least_availability_ppm(&Errors::of(&segments), hundred, end);
+            assert_eq!(least.map(u64::from), Some(1_000_000 - 100 * lost));
+            let (offered, served) = (1000, u128::from(1000 - lost));
+            let seen = ServiceMeasures { offered, served, ..ServiceMeasures::default() };
+            let burned = burn_ppm(&seen, 990_000, SimSpan::from_days(25), SimSpan::from_hours(6));
+            assert_eq!(burned, Some(1000 * lost));
+        }
     }
 
     #[test]

@@ -10,6 +10,7 @@ mod budget;
 mod data;
 mod explain;
 mod expression;
+mod gamma;
 mod interval;
 mod judge;
 mod latency;
