@@ -178,6 +178,11 @@ impl Factor {
         first * FACTOR_STEPS + nearest((last - first) * FACTOR_STEPS * offset, span)
     }
 
+    /// What it is on that side of an instant.
+    pub(crate) fn value(&self, at: SimTime, side: Side) -> f64 {
+        self.scaled(at, side) as f64 / (1000 * FACTOR_STEPS) as f64
+    }
+
     /// The rate of a curve times this factor.
     pub(crate) fn rate_of(&self, curve: &Curve, at: SimTime, side: Side) -> u64 {
         let rate = i128::from(curve.piece_at(at, side).rate_at(at));

@@ -100,6 +100,9 @@ pub(crate) fn evaluate(
     }
 }
 
+/// What comes to a Service, and what its pods do with it.
+///
+/// Simplified: what a gateway loses by its own calls and databases it passes on all the same.
 fn arrive(
     graph: &Graph,
     inputs: &Inputs,

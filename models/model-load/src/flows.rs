@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use model_api::observation::{FlowSegment, LossReason, WAIT_SHAPE_EXPONENTIAL};
+use model_api::observation::{FlowSegment, WAIT_SHAPE_EXPONENTIAL};
 use model_api::{Blueprint, DatabaseId, Observation, ServiceId};
 use sim_kernel::{Context, Priority, Recorder, SimSpan, SimTime, Streams, Timer};
 
@@ -106,21 +106,6 @@ pub struct CpuFlow {
     pub until: Option<(SimTime, u64)>,
 }
 
-/// A flow at an instant, for whoever decides by it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct FlowNow {
-    /// Requests asked for, per 1000 s.
-    pub offered_millirps: u64,
-    /// Requests that reach a living pod, per 1000 s.
-    pub reaching_millirps: u64,
-    /// Requests that its pods work on, per 1000 s: at most their capacity.
-    pub accepted_millirps: u64,
-    /// Requests answered well, per 1000 s.
-    pub served_millirps: u64,
-    /// Why most of the rest are lost.
-    pub loss: LossReason,
-}
-
 impl Flows {
     /// Flows as the blueprint's loads and profiles have them; no Service has endpoints yet.
     ///
@@ -154,11 +139,6 @@ impl Flows {
     /// Single requests, when they are played.
     pub fn requests(&self) -> Option<&Requests> {
         self.requests.as_deref()
-    }
-
-    /// Whether requests reach this Service at all.
-    pub fn has_flow(&self, service: ServiceId) -> bool {
-        self.plan.place_of(service).is_some()
     }
 
     /// Services that are asked from outside.
@@ -264,7 +244,7 @@ impl Flows {
         R: Recorder<Observation>,
     {
         let Some(requests) = &mut self.requests else { return };
-        let is_first = self.parts.iter().all(|part| !part.is_started);
+        let is_first = self.parts.iter().any(|part| !part.is_started);
         if is_first && ctx.now() == SimTime::ZERO {
             ctx.schedule_in(WINDOW, PRIORITY, LoadEvent::WindowDue);
         }
@@ -349,24 +329,6 @@ impl Flows {
     /// Forgets bends that nobody asks for.
     pub fn forget_bends(&mut self) {
         self.turned.clear();
-    }
-
-    /// The flow of a Service at an instant that is not in the past, if nothing changes until then.
-    pub fn flow_at(&self, service: ServiceId, at: SimTime) -> Option<FlowNow> {
-        let (part, idx) = self.plan.place_of(service)?;
-        if let Some(fluid) = &self.parts[part].fluid {
-            return Some(fluid.now(idx));
-        }
-        let (graph, inputs) = (&self.plan.parts[part], &self.parts[part].inputs);
-        let mut flows = Vec::new();
-        evaluate(graph, inputs, at, Side::After, &mut flows);
-        Some(FlowNow {
-            offered_millirps: flows[idx].offered,
-            reaching_millirps: flows[idx].reached,
-            accepted_millirps: flows[idx].accepted,
-            served_millirps: flows[idx].served,
-            loss: largest_loss(graph, inputs, &flows, idx),
-        })
     }
 }
 
@@ -456,7 +418,12 @@ impl Part {
         for (idx, open) in self.open.iter_mut().enumerate() {
             let opened = Open::of(&room, next, idx, now);
             let flow = if next.is_constant { &room.first[idx] } else { &room.middle[idx] };
-            note_rare(graph, &self.inputs, flow, idx, ctx);
+            let seen = Seen {
+                is_lossy: flow.offered > flow.served,
+                is_overloaded: flow.accepted < flow.reached,
+                is_curved: flow.shape == Shape::Curved,
+            };
+            note_rare(graph, &self.inputs, seen, idx, ctx);
             if !self.is_started {
                 *open = opened;
             } else if opened.signature != open.signature {
@@ -504,6 +471,15 @@ impl Part {
                 ctx.observe(|| Observation::Flow(segment));
             }
         });
+        let is_asked_otherwise = stretch::is_changing(graph, &self.inputs, now);
+        for idx in 0..graph.nodes.len() {
+            let seen = Seen {
+                is_lossy: fluid.is_lossy(idx),
+                is_overloaded: fluid.is_overloaded(&self.inputs, idx),
+                is_curved: !is_asked_otherwise && fluid.is_changing(idx),
+            };
+            note_rare(graph, &self.inputs, seen, idx, ctx);
+        }
         self.fluid = Some(fluid);
         self.is_started = true;
         self.wait_for(end, ctx);
@@ -586,25 +562,33 @@ impl Open {
     }
 }
 
+/// What seldom happens to a flow.
+#[derive(Clone, Copy, Debug)]
+struct Seen {
+    is_lossy: bool,
+    is_overloaded: bool,
+    is_curved: bool,
+}
+
 /// Counts what seldom happens to a flow.
 fn note_rare<E, R>(
     graph: &Graph,
     inputs: &Inputs,
-    flow: &NodeFlow,
+    seen: Seen,
     idx: NodeIdx,
     ctx: &mut Context<'_, E, R>,
 ) where
     E: Copy,
     R: Recorder<Observation>,
 {
-    if flow.offered > flow.served {
+    if seen.is_lossy {
         let endpoints = inputs.endpoints[idx];
         if endpoints.ready_count == 0 {
             ctx.hit(&rare::NO_ENDPOINTS);
         } else if endpoints.live_count < endpoints.ready_count {
             ctx.hit(&rare::DEAD_ENDPOINTS);
         }
-        if flow.accepted < flow.reached {
+        if seen.is_overloaded {
             ctx.hit(&rare::OVERLOAD);
         }
         let is_away = |database: &DatabaseId| !inputs.are_writable[database.index()];
@@ -612,7 +596,7 @@ fn note_rare<E, R>(
             ctx.hit(&rare::DATABASE_AWAY);
         }
     }
-    if flow.shape == Shape::Curved {
+    if seen.is_curved {
         ctx.hit(&rare::CURVED);
     }
 }

@@ -136,7 +136,11 @@ impl Fluid {
                 sweep.pass(&mut state, 1e4, &mut room);
             }
         }
-        self.picture = sweep.pass(&mut state, 0.0, &mut room);
+        let mut picture = sweep.pass(&mut state, 0.0, &mut room);
+        if is_withheld_otherwise(&self.state, &state) {
+            picture = sweep.pass(&mut state, 0.0, &mut room);
+        }
+        self.picture = picture;
         (self.state, self.room) = (state, room);
         if self.is_started {
             for node in 0..graph.nodes.len() {
@@ -172,17 +176,22 @@ impl Fluid {
         (if self.is_started { of(&self.picture) } else { 0 }, until)
     }
 
-    /// The flow of a Service now: offered, reached, worked on, served, all per 1000 s, and why the
-    /// rest is lost.
-    pub(crate) fn now(&self, node: NodeIdx) -> crate::flows::FlowNow {
-        let flow = self.picture.nodes.get(node).copied().unwrap_or_default();
-        crate::flows::FlowNow {
-            offered_millirps: millirps(flow.offered),
-            reaching_millirps: millirps(flow.reached),
-            accepted_millirps: millirps(flow.worked),
-            served_millirps: millirps(flow.served),
-            loss: if flow.served < flow.offered { flow.loss } else { Default::default() },
-        }
+    /// Whether fewer requests to a Service are answered than are asked for.
+    pub(crate) fn is_lossy(&self, node: NodeIdx) -> bool {
+        let picture = &self.picture.nodes[node];
+        millirps(picture.served) < millirps(picture.offered)
+    }
+
+    /// Whether more requests reach the workers of a Service than they can do.
+    pub(crate) fn is_overloaded(&self, inputs: &Inputs, node: NodeIdx) -> bool {
+        millirps(self.picture.nodes[node].admitted) > inputs.endpoints[node].capacity_millirps
+    }
+
+    /// Whether the flow of a Service is about to change.
+    pub(crate) fn is_changing(&self, node: NodeIdx) -> bool {
+        let is_other =
+            |planned: &Planned| !is_same(&self.picture.nodes[node], &planned.picture.nodes[node]);
+        self.planned.as_ref().is_some_and(is_other)
     }
 
     fn tell_node(
@@ -212,7 +221,9 @@ impl Fluid {
                 let memory = &mut self.state.nodes[node];
                 match &queue {
                     Some(queue) => memory.ratio = queue.ratio_of(memory.inside),
-                    None => *memory = NodeState::default(),
+                    None => {
+                        *memory = NodeState { withheld: memory.withheld, ..NodeState::default() }
+                    }
                 }
                 self.queues[node] = queue;
             }
@@ -236,7 +247,10 @@ impl Fluid {
             let until = now.saturating_add(span);
             let mut state = self.state.clone();
             let picture = self.step(graph, inputs, &mut state, until);
-            let change = change(&self.picture, &picture) + habit_change(&self.state, &state);
+            let habits = habit_change(&self.state, &state);
+            let change = change(&self.picture, &picture) + habits;
+            // What is saved up shows later: when all that callers do is to save, time must pass.
+            let is_saving = savings_change(&self.state, &state) >= SETTLED;
             let is_swinging = self.step_count > STEP_COUNT_MAX;
             let breakers = |state: &State| -> Vec<Option<SimTime>> {
                 state.edges.iter().map(|edge| edge.open_until).collect()
@@ -251,7 +265,7 @@ impl Fluid {
                 continue;
             }
             let is_long = span >= SimSpan::from_secs(1);
-            if is_long && change < SETTLED && !is_changing && !is_switching {
+            if is_long && change < SETTLED && !is_saving && !is_changing && !is_switching {
                 self.is_constant = true;
                 self.planned = None;
                 return (stop < SimTime::MAX).then_some(stop);
@@ -311,6 +325,24 @@ fn habit_change(first: &State, last: &State) -> f64 {
         let scale = 1.0 + first.extra.max(last.extra);
         change.max((last.extra - first.extra).abs() / scale)
     })
+}
+
+/// How much differs what budgets saved up, and what breakers counted.
+fn savings_change(first: &State, last: &State) -> f64 {
+    let pairs = first.edges.iter().zip(&last.edges);
+    pairs.fold(0.0, |change: f64, (first, last)| {
+        let of = |one: f64, other: f64| (other - one).abs() / (1.0 + one.max(other));
+        change
+            .max(of(first.saved, last.saved))
+            .max(of(first.counted, last.counted))
+            .max(of(first.failing, last.failing))
+    })
+}
+
+/// Whether gateways do not pass on what they did before, so that the flows behind them are others.
+fn is_withheld_otherwise(first: &State, last: &State) -> bool {
+    let mut pairs = first.nodes.iter().zip(&last.nodes);
+    pairs.any(|(first, last)| (first.withheld - last.withheld).abs() > SETTLED)
 }
 
 fn is_same(one: &NodePicture, other: &NodePicture) -> bool {

@@ -14,10 +14,12 @@
 //!   world, after everything else it did. It costs nothing when nothing was set. Until endpoints
 //!   are set a Service has none; databases are writable. Call it once at time zero.
 //! - Capacity of a Service: the sum of [`Flows::pod_capacity_millirps`] over its live pods.
-//! - Events: [`LoadEvent`], back into [`Flows::handle`]; at most one is pending for each set of
-//!   Services that are connected.
-//! - Notices: none. What happened comes out as `Observation::Flow`; [`Flows::take_bends`] tells what
-//!   CPU the requests cost from each bend on.
+//! - Events: [`LoadEvent`], back into [`Flows::handle`]; at most one bend is pending for each set of
+//!   Services that are connected, one turn of each readiness probe that asks for a database, and one
+//!   window where single requests are played.
+//! - Notices: none. What happened comes out as `Observation::Flow` and, of single requests, at the
+//!   end as `Observation::Answered`; [`Flows::take_bends`] tells what CPU the requests cost from each
+//!   bend on.
 //! - At the horizon: [`Flows::finish`], within `Simulation::apply`.
 //!
 //! # Modelled
@@ -34,7 +36,8 @@
 //! - Rate limits in fixed windows, counted by each pod or together.
 //! - A Service is charged with what its clients lose on the way to it: the requests offered to it
 //!   are counted before the gateway, and [`LossReason::Dependency`] of the gateway names who lost
-//!   them. A gateway is charged only with what it loses itself (and what *it* depends on).
+//!   them. A gateway is charged only with what it loses itself (and what *it* depends on), of all
+//!   that it is asked, retries included.
 //! - Two engines: flows (the default) and, with [`Flows::with_requests`], every single request.
 //!
 //! # Not modelled
@@ -81,7 +84,7 @@ mod share;
 mod stretch;
 mod wait;
 
-pub use flows::{CpuFlow, FlowNow, Flows, LoadEvent};
+pub use flows::{CpuFlow, Flows, LoadEvent};
 pub use graph::{GraphError, pod_capacity_millirps};
 pub use request::{Latencies, Requests, WINDOW};
 pub use stretch::CURVE_ERROR_PPM;

@@ -145,13 +145,6 @@ impl Requests {
         Some(Latencies { count: tally.latencies().len(), sum_ns: tally.latency_sum_ns() })
     }
 
-    /// The latency within which this share of the answers came, in nanoseconds.
-    pub fn latency_quantile_ns(&self, service: ServiceId, quantile: f64) -> Option<u64> {
-        let (part, node) = self.plan.place_of(service)?;
-        let histogram = self.simulations[part].model().tallies[node].latencies();
-        (!histogram.is_empty()).then(|| histogram.value_at_quantile(quantile))
-    }
-
     /// Answers of a Service so far that took at most so long, with a thousandth of rounding.
     pub fn answered_within(&self, service: ServiceId, limit: SimSpan) -> u64 {
         let Some((part, node)) = self.plan.place_of(service) else { return 0 };

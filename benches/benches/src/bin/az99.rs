@@ -4,8 +4,8 @@
 //! cargo run --release -p benches --bin az99             20 runs
 //! cargo run --release -p benches --bin az99 -- RUNS
 //! ```
-//! The peer's answer, and where it was measured, is in the notes on Kubernetes simulators: it queues
-//! the lost pods one second after the loss and runs all of them again after two.
+//! The peer's answer, and where it was measured, is in `../shared/guides/k8s-simulators.md` (AZ99):
+//! it queues the lost pods one second after the loss and runs all of them again after two.
 #![expect(clippy::print_stdout, reason = "a program for people")]
 
 use std::process::ExitCode;

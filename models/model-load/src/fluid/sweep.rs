@@ -1,7 +1,7 @@
 //! The flows of one instant, given what queues and callers remember.
 
 use model_api::observation::LossReason;
-use model_api::path::CallPolicy;
+use model_api::path::{Breaker, CallPolicy};
 use sim_kernel::{SimSpan, SimTime};
 
 use super::delay::{Delay, normal_share};
@@ -36,6 +36,9 @@ pub(super) struct NodeState {
     pub(super) inside: f64,
     /// The load that has so many inside in the long run, as a multiple of what the workers can do.
     pub(super) ratio: f64,
+    /// Of what its workers do, the share that a gateway does not pass on, because what it calls
+    /// itself failed. Known after the flows behind it, so that of the last sweep.
+    pub(super) withheld: f64,
 }
 
 /// What a caller remembers.
@@ -45,8 +48,40 @@ pub(super) struct EdgeState {
     pub(super) extra: f64,
     /// Retries that its budget has saved up.
     pub(super) saved: f64,
-    /// Until when its circuit breaker is open.
+    /// Until when its circuit breaker is open, and in the past while it tries.
     pub(super) open_until: Option<SimTime>,
+    /// Calls since the breaker closed, up to its window.
+    pub(super) counted: f64,
+    /// Share of the calls in its window that failed.
+    pub(super) failing: f64,
+}
+
+/// Calls of a stretch of time: so many a second, of which a share fails.
+#[derive(Clone, Copy, Debug)]
+struct Calls {
+    rate: f64,
+    fails: f64,
+    secs: f64,
+}
+
+impl EdgeState {
+    /// Lets calls through the window of a closed breaker; returns whether it opens.
+    ///
+    /// Simplified: those that leave the window are taken for successes while failures become more,
+    /// for failures while they become fewer. Chance opens nothing.
+    fn count(&mut self, breaker: &Breaker, calls: Calls) -> bool {
+        let window = f64::from(breaker.window.max(1));
+        let count = calls.rate * calls.secs;
+        self.counted = (self.counted + count).min(window);
+        let moved = (count / window).min(1.0);
+        self.failing = if calls.fails > self.failing {
+            (self.failing + calls.fails * moved).min(calls.fails)
+        } else {
+            (self.failing - (1.0 - calls.fails) * moved).max(calls.fails)
+        };
+        let is_bad = self.failing.min(calls.fails) * 1e6 >= f64::from(breaker.failures_ppm);
+        count > 0.0 && self.counted >= window && is_bad
+    }
 }
 
 /// The flows of an instant.
@@ -60,8 +95,8 @@ pub(super) struct Picture {
 pub(super) struct NodePicture {
     pub(super) offered: f64,
     pub(super) served: f64,
-    /// What reaches living endpoints, retries included.
-    pub(super) reached: f64,
+    /// What reaches living endpoints and is let in, retries included.
+    pub(super) admitted: f64,
     /// What its workers do.
     pub(super) worked: f64,
     /// How long its answers take, to its callers, when the first attempt succeeds.
@@ -140,7 +175,7 @@ impl Sweep<'_> {
             self.arrive(node, state, secs, room);
         }
         for node in (0..self.graph.nodes.len()).rev() {
-            self.answer(node, room);
+            self.answer(node, state, room);
             for &edge in &self.graph.edges.to_node[node] {
                 self.call(edge, state, secs, room);
             }
@@ -160,7 +195,8 @@ impl Sweep<'_> {
                 Caller::Gateway(source) => {
                     let client = edges.sources[source].client;
                     let gateway = &room.nodes[edges.all[client].callee];
-                    room.edges[client].attempts * share(gateway.worked, gateway.arrivals)
+                    let passes = 1.0 - state.nodes[edges.all[client].callee].withheld;
+                    room.edges[client].attempts * share(gateway.worked, gateway.arrivals) * passes
                 }
                 Caller::Service(caller) => room.nodes[caller].worked,
             };
@@ -212,7 +248,7 @@ impl Sweep<'_> {
     }
 
     /// What a Service answers, and when, after all it calls.
-    fn answer(&self, node: NodeIdx, room: &mut Room) {
+    fn answer(&self, node: NodeIdx, state: &mut State, room: &mut Room) {
         let spec = &self.graph.nodes[node];
         let mut work = room.nodes[node];
         let is_stuck =
@@ -231,8 +267,10 @@ impl Sweep<'_> {
             mean: work.queue.wait_mean,
             variance: work.queue.wait_variance,
         };
+        let mut passes = 1.0;
         for &edge in &self.graph.edges.of_node[node] {
             let call = &room.edges[edge];
+            passes *= call.answered;
             let service = self.graph.nodes[self.graph.edges.all[edge].callee].service;
             let lost = work.answered * (1.0 - call.answered);
             work.worst = work.worst.or(LossReason::Dependency(service), lost);
@@ -242,8 +280,11 @@ impl Sweep<'_> {
         for database in &spec.databases {
             if !self.inputs.are_writable[database.index()] {
                 work.worst = work.worst.or(LossReason::Database(*database), work.answered);
-                work.answered = 0.0;
+                (work.answered, passes) = (0.0, 0.0);
             }
+        }
+        if !spec.through.is_empty() {
+            state.nodes[node].withheld = 1.0 - passes;
         }
         room.nodes[node] = work;
     }
@@ -284,7 +325,8 @@ impl Sweep<'_> {
                 memory.saved = saved.clamp(0.0, pays * BUDGET_SECS);
             }
             memory.extra = aim + (memory.extra - aim) * libm::exp(-secs / tries.habit_secs);
-            self.watch_breaker(policy, 1.0 - succeeds, tries.failure_secs, work.first, memory);
+            let calls = Calls { rate: work.first + memory.extra, fails: 1.0 - succeeds, secs };
+            self.watch_breaker(policy, calls, tries.failure_secs, memory);
         }
         let retries = share(memory.extra, work.first);
         let is_open = memory.open_until.is_some_and(|until| until > self.at);
@@ -297,39 +339,43 @@ impl Sweep<'_> {
             if is_open { Worst { reason: LossReason::BreakerOpen, share: 1.0 } } else { worst };
     }
 
-    /// Opens a breaker, or closes it when what it protects is well again.
-    ///
-    /// It takes a while until enough calls are known to have failed; where they fail anyway, it only
-    /// matters that the breaker closes so much later.
+    /// Opens a breaker, or closes it when what it protects is well again. Nobody called before time
+    /// zero.
     fn watch_breaker(
         &self,
         policy: &CallPolicy,
-        fails: f64,
+        calls: Calls,
         failure_secs: f64,
-        rate: f64,
         memory: &mut EdgeState,
     ) {
-        let Some(breaker) = &policy.breaker else { return };
-        if memory.open_until.is_some_and(|until| until > self.at) {
+        let is_open = memory.open_until.is_some_and(|until| until > self.at);
+        let Some(breaker) = policy.breaker.filter(|_| !is_open && self.at > SimTime::ZERO) else {
             return;
-        }
-        let is_bad = fails * 1e6 >= f64::from(breaker.failures_ppm);
-        let is_trial = memory.open_until.is_some();
-        let call_count = if is_trial {
-            f64::from(breaker.trials)
-        } else {
-            f64::from(breaker.window) * f64::from(breaker.failures_ppm) / 1e6 / fails.max(1e-6)
         };
-        let notice_secs = failure_secs + share(call_count, rate);
-        let pause = SimSpan::from_secs_f64_rounded(notice_secs).saturating_add(breaker.open_for);
-        memory.open_until = is_bad.then(|| self.at.saturating_add(pause));
+        let is_trial = memory.open_until.is_some();
+        let is_bad = if is_trial {
+            calls.rate > 0.0 && calls.fails * 1e6 >= f64::from(breaker.failures_ppm)
+        } else {
+            memory.count(&breaker, calls)
+        };
+        if is_bad {
+            // Where calls fail anyway, it only matters that it closes so much later as it takes
+            // until it is known that they failed, and until there were enough of them.
+            let trials = if is_trial { f64::from(breaker.trials) / calls.rate } else { 0.0 };
+            let pause = SimSpan::from_secs_f64_rounded(failure_secs + trials);
+            let open_until = self.at.saturating_add(pause).saturating_add(breaker.open_for);
+            *memory =
+                EdgeState { open_until: Some(open_until), counted: 0.0, failing: 0.0, ..*memory };
+        } else if calls.rate > 0.0 {
+            memory.open_until = None;
+        }
     }
 
     fn picture(&self, node: NodeIdx, room: &Room) -> NodePicture {
         let edges = &self.graph.edges;
         let work = &room.nodes[node];
-        let mut picture =
-            NodePicture { reached: work.reached, worked: work.worked, ..NodePicture::default() };
+        let admitted = work.reached * work.let_in;
+        let mut picture = NodePicture { admitted, worked: work.worked, ..NodePicture::default() };
         let mut largest = -1.0;
         let mut add = |call: &EdgeWork, answered: f64| {
             picture.offered += call.first;
@@ -350,10 +396,11 @@ impl Sweep<'_> {
             let call = &room.edges[edge];
             match edges.all[edge].from {
                 Caller::Service(_) => add(call, call.answered),
-                // A gateway is charged with what it loses itself.
+                // A gateway is charged with what it loses itself, of all that it is asked: to it, a
+                // retry is a request as any other.
                 Caller::Client(source) if edges.sources[source].upstream.is_some() => {
-                    let own = EdgeWork { delay: work.delay, worst: work.worst, late: 0.0, ..*call };
-                    add(&own, work.answered);
+                    let (first, delay, worst) = (call.attempts, work.delay, work.worst);
+                    add(&EdgeWork { first, delay, worst, late: 0.0, ..*call }, work.answered);
                 }
                 Caller::Client(_) | Caller::Gateway(_) => {}
             }

@@ -117,6 +117,8 @@ struct Visit {
     serial: u32,
     next: u32,
     came_at: SimTime,
+    /// The window in which it came.
+    window: u32,
     /// Where a gateway passes it on to.
     upstream: Option<u32>,
     failed: Loss,
@@ -322,19 +324,22 @@ impl Engine {
             let at = deadline.unwrap_or(now);
             let event = Event::Ended { call: call_idx, serial: call.serial, outcome };
             ctx.schedule_at(at, PRIORITY, event);
-            return;
+            let callee = edge.callee;
+            return self.tell_refused(callee, call.caller, LossReason::DeadEndpoints);
         }
-        let turn = match station.admit(now) {
-            Ok(turn) => turn,
+        let start = match station.admit(now) {
+            Ok(start) => start,
             Err(refusal) => {
+                let (callee, reason) = (edge.callee, reason_of(refusal));
                 self.note_breaker(call.edge, true, now);
-                return self.failed(call_idx, reason_of(refusal), ctx);
+                self.tell_refused(callee, call.caller, reason);
+                return self.failed(call_idx, reason, ctx);
             }
         };
         let (callee, has_breaker) = (edge.callee, edge.breaker.is_some());
         let node = &self.plan.parts[self.part].nodes[callee];
         let upstream = self.upstream_of(callee, call.caller);
-        let at = turn.start.saturating_add(node.own_latency);
+        let at = start.saturating_add(node.own_latency);
         if node.calls.is_empty() && node.databases.is_empty() && upstream.is_none() {
             // Nothing can change what becomes of it.
             let (outcome, at) = match deadline {
@@ -358,9 +363,13 @@ impl Engine {
             serial: call.serial,
             next: 0,
             came_at: now,
+            window: self.window,
             upstream,
             failed: Loss::NONE,
         };
+        if upstream.is_some() {
+            self.tallies[callee].asked();
+        }
         let visit = place(&mut self.visits, &mut self.free_visits, blank, |new, _| new);
         ctx.schedule_at(at, PRIORITY, Event::WorkedOff { visit });
         if let Some(deadline) = deadline {
@@ -401,8 +410,8 @@ impl Engine {
             }
             self.edges[edge as usize].deadlines.pop_front();
             if is_awaited {
-                // Its retry, if it comes at once, goes to the end of the row: the row must not look
-                // empty until this loop is over, or it would be watched twice.
+                // Nothing joins this row meanwhile: a retry comes by an event of its own, and a
+                // caller that goes on calls along another edge.
                 self.ended(call, Outcome::TimedOut, ctx);
             }
         }
@@ -491,31 +500,27 @@ impl Engine {
         self.free_calls.push(call);
     }
 
-    /// A request from outside is over; a gateway is charged with what it lost itself.
+    /// A request from outside is over. What its gateway lost counts as the fault of that, which was
+    /// told of it already.
     fn tell_client(&mut self, source: u32, call: &Call, latency: SimSpan, loss: Loss) {
         let entry = self.edges[call.edge as usize].callee;
         let service = self.graph().edges.sources[source as usize].service;
-        let lost_at = loss.at as usize;
-        let reason = if loss.is_none() || lost_at == service {
+        // Without an answer in time, or without having asked, a client blames nobody.
+        let is_of_client = matches!(loss.reason, LossReason::TimedOut | LossReason::BreakerOpen);
+        let reason = if loss.is_none() || loss.at as usize == service || is_of_client {
             loss.reason
         } else {
-            self.tallies[entry].asked();
-            self.tallies[entry].lost(self.window, loss.reason);
             LossReason::Dependency(self.graph().nodes[entry].service)
         };
         tell(&mut self.tallies[service], call.window, latency, reason);
     }
 
-    /// A visit's own work is done: makes its calls.
-    fn worked_off<R: Recorder<()>>(&mut self, visit: u32, ctx: &mut Context<'_, Event, R>) {
-        let node = self.visits[visit as usize].node as usize;
-        if self.visits[visit as usize].upstream.is_some() {
-            // A gateway is charged with what it loses itself.
-            let latency = ctx.now() - self.visits[visit as usize].came_at;
-            self.tallies[node].asked();
-            self.tallies[node].answered(self.window, latency);
+    /// A gateway did not take an attempt, or a dead endpoint of it did.
+    fn tell_refused(&mut self, callee: NodeIdx, caller: Caller, reason: LossReason) {
+        if self.upstream_of(callee, caller).is_some() {
+            self.tallies[callee].asked();
+            self.tallies[callee].lost(self.window, reason);
         }
-        self.go_on(visit, ctx);
     }
 
     /// A call of a visit came back.
@@ -548,14 +553,34 @@ impl Engine {
         let calls = &self.plan.parts[self.part].edges.of_node[visit.node as usize];
         let next = visit.next as usize;
         visit.next += 1;
-        let edge = calls.get(next).map(|edge| number(*edge)).or_else(|| {
-            let is_turn = next == calls.len() && visit.failed.is_none();
-            visit.upstream.filter(|_| is_turn)
-        });
+        let edge = match calls.get(next) {
+            Some(edge) => Some(number(*edge)),
+            None if next == calls.len() => self.pass_on(visit_idx, ctx.now()),
+            None => None,
+        };
         match edge {
             Some(edge) => self.call(edge, Caller::Visit(visit_idx), ctx),
             None => self.answer(visit_idx, ctx),
         }
+    }
+
+    /// All that a Service does itself for a visit is done, its own calls too. Returns where it is
+    /// passed on to, if at all.
+    ///
+    /// Only this part counts in the figures of a gateway, whether or not somebody still waits.
+    fn pass_on(&mut self, visit_idx: u32, now: SimTime) -> Option<u32> {
+        let visit = &mut self.visits[visit_idx as usize];
+        let databases = &self.plan.parts[self.part].nodes[visit.node as usize].databases;
+        let away = databases.iter().find(|database| !self.are_writable[database.index()]);
+        if let Some(&database) = away
+            && visit.failed.is_none()
+        {
+            visit.failed = Loss { at: visit.node, reason: LossReason::Database(database) };
+        }
+        let upstream = visit.upstream?;
+        let tally = &mut self.tallies[visit.node as usize];
+        tell(tally, visit.window, now - visit.came_at, visit.failed.reason);
+        visit.failed.is_none().then_some(upstream)
     }
 
     fn answer<R: Recorder<()>>(&mut self, visit_idx: u32, ctx: &mut Context<'_, Event, R>) {
@@ -565,20 +590,12 @@ impl Engine {
             // Nobody waits for it any more: work for nothing.
             return;
         }
-        let databases = &self.plan.parts[self.part].nodes[visit.node as usize].databases;
-        let away = databases.iter().find(|database| !self.are_writable[database.index()]);
-        let loss = match away {
-            Some(&database) if visit.failed.is_none() => {
-                Loss { at: visit.node, reason: LossReason::Database(database) }
-            }
-            _ => visit.failed,
-        };
         let edge = self.calls[visit.call as usize].edge;
-        self.note_breaker(edge, !loss.is_none(), ctx.now());
-        if loss.is_none() {
-            self.finish(visit.call, loss, ctx);
+        self.note_breaker(edge, !visit.failed.is_none(), ctx.now());
+        if visit.failed.is_none() {
+            self.finish(visit.call, Loss::NONE, ctx);
         } else {
-            self.lost(visit.call, loss, ctx);
+            self.lost(visit.call, visit.failed, ctx);
         }
     }
 }
@@ -602,7 +619,7 @@ impl Model for Engine {
                     self.turn(source as usize, ctx);
                 }
             }
-            Event::WorkedOff { visit } => self.worked_off(visit, ctx),
+            Event::WorkedOff { visit } => self.go_on(visit, ctx),
             Event::Ended { call, serial, outcome } => {
                 if is_awaited(self, call, serial) {
                     self.ended(call, outcome, ctx);

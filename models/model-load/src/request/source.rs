@@ -53,14 +53,13 @@ impl Source {
             * match shape {
                 Shape::Constant => first,
                 Shape::Linear => first.max(rate(self.end, Side::Before)),
-                // Of a product of two lines the ends of each give a bound.
+                // No product is above that of the highest of each; its rounding may be.
                 Shape::Curved => {
+                    let (last, end) = (Side::Before, self.end);
                     let of = |at, side| Factor::ONE.rate_of(curve, at, side) as f64;
-                    let base = of(now, Side::After).max(of(self.end, Side::Before)).max(1.0);
-                    let first_factor = first / of(now, Side::After).max(1.0);
-                    let last = rate(self.end, Side::Before);
-                    let last_factor = last / of(self.end, Side::Before).max(1.0);
-                    base * first_factor.max(last_factor)
+                    let base = of(now, Side::After).max(of(end, last));
+                    let most = factor.value(now, Side::After).max(factor.value(end, last));
+                    base * most + 1.0
                 }
             };
     }

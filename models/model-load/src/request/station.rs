@@ -24,15 +24,6 @@ pub(super) enum Refusal {
     RateLimited,
 }
 
-/// When a request is worked on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Turn {
-    /// A worker takes it.
-    pub(super) start: SimTime,
-    /// The worker is free again.
-    pub(super) done: SimTime,
-}
-
 /// The workers behind one Service, and who waits for them.
 #[derive(Clone, Debug)]
 pub(super) struct Station {
@@ -109,9 +100,9 @@ impl Station {
         self.starts.len()
     }
 
-    /// Gives a request that comes now its turn.
+    /// Gives a request that comes now its turn: when a worker takes it.
     #[inline]
-    pub(super) fn admit(&mut self, now: SimTime) -> Result<Turn, Refusal> {
+    pub(super) fn admit(&mut self, now: SimTime) -> Result<SimTime, Refusal> {
         if self.live_count == 0 {
             return Err(Refusal::NoEndpoints);
         }
@@ -119,7 +110,7 @@ impl Station {
             self.count(limit, now)?;
         }
         let Some(&free_at) = self.free_at.first() else {
-            return Ok(Turn { start: now, done: now });
+            return Ok(now);
         };
         let start = if free_at <= now.as_nanos() {
             now.as_nanos()
@@ -130,10 +121,10 @@ impl Station {
             self.starts.push_back(free_at);
             free_at
         };
-        let done = SimTime::from_nanos(start).saturating_add(self.work());
-        self.free_at[0] = done.as_nanos();
+        let start = SimTime::from_nanos(start);
+        self.free_at[0] = start.saturating_add(self.work()).as_nanos();
         self.sift_down();
-        Ok(Turn { start: SimTime::from_nanos(start), done })
+        Ok(start)
     }
 
     /// Kong's `rate-limiting` plugin counts in windows of the calendar (`kong/plugins/rate-limiting`,

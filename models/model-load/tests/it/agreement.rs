@@ -121,6 +121,15 @@ fn comparisons() -> Vec<Comparison> {
         (150_000, Act::Endpoints(2, 0, 0, 0)),
         (290_000, Act::Endpoints(2, 3, 3, 550_000)),
     ];
+    // The gateway calls somebody of its own, of whom half is dead for a while.
+    let mut half = chain(patience(200, 1), patience(2_000, 1));
+    half.nodes[0].calls = vec![3];
+    half.nodes.push(Node { base_millis: 1, ..half.nodes[2].clone() });
+    half.start.push(Act::Endpoints(3, 2, 2, 1_200_000));
+    half.script = vec![
+        (100_000, Act::Endpoints(3, 2, 1, 600_000)),
+        (200_000, Act::Endpoints(3, 2, 2, 1_200_000)),
+    ];
     let of = |name, case, service, percent| Comparison { name, case, service, percent };
     vec![
         of("8 workers, 50 % busy", single(400, 8, 800, plain, some), 0, Some(5.0)),
@@ -146,7 +155,10 @@ fn comparisons() -> Vec<Comparison> {
             Some(15.0),
         ),
         of("gateway, shop, stock", chain(calm, calm), 1, Some(5.0)),
-        of("stock loses an endpoint, retries", dead, 1, None),
+        of("stock loses an endpoint, retries", dead.clone(), 1, None),
+        of("the same, its gateway", dead, 0, None),
+        of("what the gateway calls loses half, its gateway", half.clone(), 0, None),
+        of("the same, the shop", half, 1, None),
         of("stock is gone, circuit breaker", broken, 1, None),
         of("rate limit", single(400, 8, 800, plain, limit(300)), 0, Some(5.0)),
         of(

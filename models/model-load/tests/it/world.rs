@@ -8,9 +8,10 @@ use model_api::load::{Load, LoadPoint, ServiceProfile};
 use model_api::observation::FlowSegment;
 use model_api::path::{CallPolicy, Serving};
 use model_api::{Blueprint, DatabaseId, Observation, Origin, ServiceId};
-use model_load::{Flows, LoadEvent};
+use model_load::{Flows, LoadEvent, rare};
 use sim_kernel::{
-    Context, Journal, Limits, Model, Priority, Recorder, SimSpan, SimTime, Simulation, Streams,
+    Context, Journal, Limits, Model, Priority, ProbeCounter, Recorder, SimSpan, SimTime,
+    Simulation, Streams,
 };
 
 /// What a script can do.
@@ -108,6 +109,8 @@ pub(crate) struct Run {
     pub(crate) answered: Vec<(ServiceId, u64, u64)>,
     pub(crate) event_count: u64,
     pub(crate) digest: u64,
+    /// How often each of `rare::ALL` happened.
+    pub(crate) hits: Vec<u64>,
 }
 
 impl Case {
@@ -178,7 +181,8 @@ impl Case {
 
     fn run_of(&self, flows: Flows) -> Run {
         let script = Arc::new(self.script.iter().map(|&(_, act)| act).collect());
-        let mut sim = Simulation::new(World { flows, script }, Journal::new(), Limits::default());
+        let recorder = ProbeCounter::new(Journal::new());
+        let mut sim = Simulation::new(World { flows, script }, recorder, Limits::default());
         sim.apply(|world, ctx| {
             for &act in &self.start {
                 World::act(&mut world.flows, act);
@@ -192,7 +196,10 @@ impl Case {
         assert!(outcome.is_complete(), "{outcome}");
         sim.apply(|world, ctx| world.flows.finish(ctx));
         let (mut segments, mut answered) = (Vec::new(), Vec::new());
-        for record in sim.recorder().observations() {
+        let (event_count, digest) = (sim.stats().handled_count, sim.digest());
+        let (_, recorder) = sim.into_parts();
+        let (journal, hits) = recorder.into_parts();
+        for record in journal.observations() {
             match record.observation {
                 Observation::Flow(segment) => segments.push((segment.until, segment)),
                 Observation::Answered { service, within_ns, count } => {
@@ -205,8 +212,9 @@ impl Case {
         Run {
             segments,
             answered,
-            event_count: sim.stats().handled_count - script_count,
-            digest: sim.digest(),
+            event_count: event_count - script_count,
+            digest,
+            hits: rare::ALL.iter().map(|probe| hits.count(probe)).collect(),
         }
     }
 }
