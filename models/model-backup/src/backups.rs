@@ -8,10 +8,10 @@ use model_api::{Blueprint, DataSetId, KeyId, Observation, PlaceId, PolicyId, Zon
 use sim_kernel::{Context, EntityKey, Priority, Recorder, SimSpan, SimTime, Streams};
 
 use crate::archive::ArchiveState;
-use crate::exposure::{ALL, Cost, Stretch, Subject};
+use crate::exposure::{Cost, Stretch, Subject};
 use crate::fate::{Damage, Disaster, Fates, Survivors, bit, home_of};
 use crate::people::{Work, work};
-use crate::restore::{Stock, View, Way, way};
+use crate::restore::{Gap, Stock, View, Way, way};
 use crate::runs::{Conditions, Runs};
 use crate::stamp::Stamp;
 
@@ -48,7 +48,7 @@ pub enum BackupNotice {
     Returned {
         /// Which.
         data_set: DataSetId,
-        /// Time that is lost; [`ALL`] for everything.
+        /// Time that is lost.
         lost: SimSpan,
     },
 }
@@ -66,8 +66,10 @@ pub enum Breakage {
 #[derive(Clone, Debug)]
 struct SetState {
     key: EntityKey,
-    /// Zones of its live copies.
+    /// Zones of its live copies; none when it was rebuilt.
     home: u64,
+    /// It was restored outside of everything that was lost before: see [`Backups::stands`].
+    is_rebuilt: bool,
     /// The database says that clients can write.
     is_writing: bool,
     /// Nothing is written since then.
@@ -90,7 +92,7 @@ pub struct Backups {
     sets: Vec<SetState>,
     damage: Damage,
     zones_down: u64,
-    place_lost_at: Vec<Stamp>,
+    gaps: Vec<Gap>,
     /// Exposure is told up to here.
     told_until: Stamp,
     /// Restores that read now.
@@ -112,6 +114,7 @@ impl Backups {
         let sets = protection.data_sets.iter().map(|spec| SetState {
             key: EntityKey::of("data set").child(&spec.name),
             home: home_of(spec),
+            is_rebuilt: false,
             is_writing: true,
             stopped_at: None,
             loss: None,
@@ -130,7 +133,7 @@ impl Backups {
             sets: sets.collect(),
             damage: Damage::default(),
             zones_down: 0,
-            place_lost_at: vec![Stamp::MAX; protection.places.len()],
+            gaps: vec![Gap::NONE; protection.places.len()],
             told_until: Stamp::ZERO,
             restoring: 0,
             queue: Vec::new(),
@@ -245,14 +248,14 @@ impl Backups {
         self.damage = Fates::add(self.damage, disaster);
         let mut gone = 0;
         for idx in 0..self.sets.len() {
-            let home = self.sets[idx].home;
-            if self.sets[idx].loss.is_none() && !self.fates.has_live_copy(idx, home, &self.damage) {
+            if self.sets[idx].loss.is_none() && !self.stands(idx, &self.damage) {
                 gone += 1;
                 self.begin_loss(DataSetId::from_index(idx), disaster, None, ctx);
             }
         }
         gone += self.note_lost(before, now);
         self.refresh(now);
+        self.start_restores(ctx);
         gone
     }
 
@@ -291,6 +294,7 @@ impl Backups {
         let now = Stamp::of(ctx.now());
         let gone = self.note_lost(before, now);
         self.refresh(now);
+        self.start_restores(ctx);
         gone
     }
 
@@ -303,6 +307,7 @@ impl Backups {
         self.look(ctx);
         let before = self.survivors(&self.damage, None);
         self.damage.keys |= 1 << key.index();
+        self.start_restores(ctx);
         u32::from(before.has_key(key.index()))
     }
 
@@ -338,7 +343,8 @@ impl Backups {
         self.look(ctx);
         let now = Stamp::of(ctx.now());
         let was = std::mem::replace(&mut self.archive_faults[idx], fault);
-        if was == Some(Breakage::Silent) && fault.is_none() {
+        // Whatever ends it: what was not stored meanwhile never will be.
+        if was == Some(Breakage::Silent) && fault != Some(Breakage::Silent) {
             ctx.hit(&crate::rare::ARCHIVE_GAP);
             self.archives[idx].break_era(now);
         }
@@ -486,16 +492,17 @@ impl Backups {
 
     /// What is lost when a live copy is left after a disaster; `None` when none is.
     fn live_loss(&self, idx: usize, disaster: Disaster) -> Option<SimSpan> {
-        let (spec, home) = (&self.protection().data_sets[idx], self.sets[idx].home);
+        let (spec, set) = (&self.protection().data_sets[idx], &self.sets[idx]);
+        let zones_left = (set.home & !self.damage.zones_gone()).count_ones();
         let is_left = match disaster {
             Disaster::Logical | Disaster::Ransomware => false,
-            Disaster::Node => !spec.is_on_nodes || (spec.is_replicated && home.count_ones() > 1),
-            _ => self.fates.has_live_copy(idx, home, &Fates::add(self.damage, disaster)),
+            Disaster::Node => !spec.is_on_nodes || (spec.is_replicated && zones_left > 1),
+            _ => self.stands(idx, &Fates::add(self.damage, disaster)),
         };
         let hits_home = match disaster {
-            Disaster::Zone(zone) => home & bit(zone) != 0,
+            Disaster::Zone(zone) => set.home & bit(zone) != 0,
             Disaster::Node => spec.is_on_nodes,
-            _ => true,
+            _ => !set.is_rebuilt,
         };
         is_left.then_some(if hits_home { spec.live_lag } else { SimSpan::ZERO })
     }
@@ -565,11 +572,11 @@ impl Backups {
         let has_key = |key: Option<KeyId>| key.is_none_or(|key| survivors.has_key(key.index()));
         let ways = protection.policies_of(data_set).filter_map(|id| {
             let policy = &protection.policies[id.index()];
-            let way = way(policy.to, &policy.copies, survivors, &self.place_lost_at)?;
+            let way = way(policy.to, &policy.copies, survivors, &self.gaps)?;
             has_key(policy.key).then_some((id, way))
         });
         let archive = protection.archive_of(data_set).and_then(|archive| {
-            let way = way(archive.to, &archive.copies, survivors, &self.place_lost_at)?;
+            let way = way(archive.to, &archive.copies, survivors, &self.gaps)?;
             has_key(archive.key).then_some(way)
         });
         let guard = |(policy, way): (PolicyId, Way)| {
@@ -583,14 +590,20 @@ impl Backups {
 
     /// What is left, if this data set were lost besides those that are.
     fn survivors(&self, damage: &Damage, lost: Option<DataSetId>) -> Survivors {
-        let stands = |data_set: DataSetId| {
-            let home = self.sets[data_set.index()].home;
-            self.fates.has_live_copy(data_set.index(), home, damage)
-        };
+        let stands = |data_set: DataSetId| self.stands(data_set.index(), damage);
         let is_alive = |data_set: DataSetId| {
             self.sets[data_set.index()].loss.is_none() && lost != Some(data_set) && stands(data_set)
         };
         self.fates.survivors(damage, stands, is_alive)
+    }
+
+    /// Whether all of a data set is left after some damage, whatever is in it.
+    ///
+    /// Simplified: what was restored after the region, the account or every zone was lost stands in a
+    /// place of its own, which no later loss of a zone, a region or an account strikes.
+    fn stands(&self, idx: usize, damage: &Damage) -> bool {
+        let set = &self.sets[idx];
+        set.is_rebuilt || self.fates.has_live_copy(idx, set.home, damage)
     }
 
     fn is_reachable(&self, place: usize, zones_down: u64) -> bool {
@@ -599,12 +612,14 @@ impl Backups {
         })
     }
 
-    /// Notes which places were lost just now; returns how many, with the keys.
+    /// Notes which places were lost or came back just now; returns how many places and keys were lost.
     fn note_lost(&mut self, before: Survivors, now: Stamp) -> u32 {
         let after = self.survivors(&self.damage, None);
-        for (idx, lost_at) in self.place_lost_at.iter_mut().enumerate() {
-            if before.has_place(idx) && !after.has_place(idx) {
-                *lost_at = now;
+        for (idx, gap) in self.gaps.iter_mut().enumerate() {
+            match (before.has_place(idx), after.has_place(idx)) {
+                (true, false) => *gap = Gap { lost_at: now, back_at: Stamp::MAX },
+                (false, true) => gap.back_at = now,
+                _ => {}
             }
         }
         before.count_beyond(after)
@@ -628,8 +643,8 @@ impl Backups {
             self.runs.set_conditions(PolicyId::from_index(idx), conditions);
         }
         for (idx, archive) in protection.archives.iter().enumerate() {
-            let home = self.sets[archive.data_set.index()].home;
-            let has_power = home & !self.zones_down != 0;
+            let set = &self.sets[archive.data_set.index()];
+            let has_power = set.is_rebuilt || set.home & !self.zones_down != 0;
             let is_up =
                 has_power && is_place_up(self, archive.to) && self.archive_faults[idx].is_none();
             let is_writing = self.is_written(archive.data_set);
@@ -652,11 +667,12 @@ impl Backups {
         let set = &self.sets[data_set.index()];
         let up = (set.home & !self.zones_down).count_ones();
         let all = set.home.count_ones();
-        let is_up = match self.protection().data_sets[data_set.index()].kind {
-            DataSetKind::Database(_) => up > 0,
-            DataSetKind::Etcd => up > all / 2,
-            DataSetKind::Volumes(_) | DataSetKind::Other => up == all,
-        };
+        let is_up = set.is_rebuilt
+            || match self.protection().data_sets[data_set.index()].kind {
+                DataSetKind::Database(_) => up > 0,
+                DataSetKind::Etcd => up > all / 2,
+                DataSetKind::Volumes(_) | DataSetKind::Other => up == all,
+            };
         is_up && !set.loss.as_ref().is_some_and(Loss::is_stopped)
     }
 
@@ -666,16 +682,15 @@ impl Backups {
 }
 
 fn exposure_of(data_set: DataSetId, class: DisasterClass, stretch: &Stretch) -> BackupFact {
-    let nanos = |span: SimSpan| if span == ALL { u64::MAX } else { span.as_nanos() };
     BackupFact::Exposure(ExposureStretch {
         data_set,
         class,
         from: stretch.from.time(),
         until: stretch.until.time(),
-        loss_from_ns: nanos(stretch.first.loss),
-        loss_max_ns: nanos(stretch.loss_max),
+        loss_from_ns: stretch.first.loss.as_nanos(),
+        loss_max_ns: stretch.loss_max.as_nanos(),
         loss_max_at: stretch.loss_max_at.time(),
-        back_max_ns: nanos(stretch.back_max),
+        back_max_ns: stretch.back_max.as_nanos(),
         back_max_at: stretch.back_max_at.time(),
     })
 }

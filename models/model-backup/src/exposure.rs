@@ -12,12 +12,14 @@
 //! Time to be back: the people and machines of this run's luck, bad copies, transfer, replay, checks.
 //! # Not modelled
 //! Simplified: how long to be back counts a data set by itself; queueing behind other restores is
-//! counted when a disaster really strikes. Fail-over to a live copy takes no time here: the database
+//! counted when a disaster really strikes. A key that is kept in data which the same disaster strikes
+//! counts as gone; a restore that comes after that data finds it again, and loses less. Fail-over to a live copy takes no time here: the database
 //! model says what it takes.
 //! # Defaults and their sources
 //! None of its own.
 //! # Invariants
-//! The loss at any moment is the loss of a world that is struck at that moment.
+//! The loss at any moment is the loss of a world that is struck at that moment; where a key is kept in
+//! data that is struck as well, it is the most that such a world loses.
 //! # Checked against
 //! `tests/it/exposure.rs`: strikes at every end of a stretch, and at random moments of 100 random
 //! platforms.
@@ -184,13 +186,10 @@ impl Subject<'_> {
             let copies = &self.stock.runs.policies[policy.index()].copies;
             for copy in copies {
                 self.ends_of(copy, way, &mut end);
-                if is_base {
-                    // It is of use once the archive has passed its end.
-                    steps
-                        .iter()
-                        .filter_map(|stairs| stairs.passes(copy.taken_at))
-                        .for_each(&mut end);
-                }
+                // A base backup is of use once the archive has passed its end; any other copy is not
+                // tried any more once a base backup leads further.
+                let passed = if is_base { copy.taken_at } else { copy.taken_at.plus(NANOSECOND) };
+                steps.iter().filter_map(|stairs| stairs.passes(passed)).for_each(&mut end);
             }
             end(way.cut);
         }
@@ -204,7 +203,9 @@ impl Subject<'_> {
     fn ends_of(&self, copy: &Copy, way: &Way, end: &mut impl FnMut(Stamp)) {
         let ready_at = copy.ready_at.plus(way.lag);
         end(self.seen_from(ready_at));
-        end(copy.pruned_at.minus(self.dwell.unwrap_or_default()));
+        let dwell = self.dwell.unwrap_or_default();
+        end(copy.pruned_at.minus(dwell));
+        end(copy.ready_at.minus(dwell));
         if self.dwell.is_some() {
             end(copy.taken_at);
         }

@@ -23,8 +23,10 @@
 //!   and keys lost; recovery by people, in the order that data sets need each other.
 //! - The time before the run: copies and silent failures of the platform's history.
 //! # Not modelled
-//! A data set that is struck again while it is restored begins no second recovery; what a backup costs
-//! the database and the network; the contents of API objects (which of them diverge after etcd was
+//! A data set that is struck again while it is restored begins no second recovery; how many copies
+//! stand in one zone (of data on disks of nodes, a copy in another zone is what survives the loss of a
+//! node); copies that a place had before it was lost with the data beside it; what a backup costs the
+//! database and the network; the contents of API objects (which of them diverge after etcd was
 //! restored); Velero's restores object by object.
 //! # Defaults and their sources
 //! See the modules; figures of people are assumptions of [`model_api::backup::Recovery`].

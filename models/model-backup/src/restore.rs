@@ -32,12 +32,24 @@ use crate::stamp::{Stamp, transfer};
 pub(crate) struct Way {
     /// They are there so much later than at the place they were made for.
     pub(crate) lag: SimSpan,
-    /// The place they were made for was lost then; later ones were not passed on.
+    /// The place they were made for was lost then: later ones were not passed on.
     pub(crate) cut: Stamp,
+    /// From then on it stands again, and what is made is passed on.
+    pub(crate) goes_on: Stamp,
+    /// What came before then went with the place where they are read.
+    pub(crate) empty_until: Stamp,
     /// Where they are read.
     pub(crate) place: PlaceId,
     /// Nothing but the lock of that place kept them from being deleted, for so long each.
     pub(crate) only_locked_for: Option<SimSpan>,
+}
+
+impl Way {
+    /// Whether a copy that was ready then has come here and is still here.
+    fn has(&self, ready_at: Stamp) -> bool {
+        let came_at = ready_at.plus(self.lag);
+        came_at >= self.empty_until && (came_at < self.cut || ready_at >= self.goes_on)
+    }
 }
 
 /// What is left of the copies of one data set.
@@ -51,19 +63,40 @@ pub(crate) struct View {
     pub(crate) is_attacked: bool,
 }
 
+/// When a place was gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Gap {
+    /// It was lost then, with all that was in it.
+    pub(crate) lost_at: Stamp,
+    /// It stands again from then on, empty: the data it stands beside was restored.
+    pub(crate) back_at: Stamp,
+}
+
+impl Gap {
+    /// It was always there.
+    pub(crate) const NONE: Self = Self { lost_at: Stamp::MAX, back_at: Stamp::MIN };
+}
+
 /// The way to copies that were made for `to`: from the place that has them soonest.
 pub(crate) fn way(
     to: PlaceId,
     copies: &[CopyRule],
     survivors: Survivors,
-    lost_at: &[Stamp],
+    gaps: &[Gap],
 ) -> Option<Way> {
     let first = CopyRule { to, lag: SimSpan::ZERO };
     let left = std::iter::once(&first).chain(copies);
     let left = left.filter(|copy| survivors.has_place(copy.to.index()));
     let best = left.min_by_key(|copy| copy.lag)?;
-    let cut = if best.to == to { Stamp::MAX } else { lost_at[to.index()] };
-    Some(Way { lag: best.lag, cut, place: best.to, only_locked_for: None })
+    let gap = if best.to == to { Gap::NONE } else { gaps[to.index()] };
+    Some(Way {
+        lag: best.lag,
+        cut: gap.lost_at,
+        goes_on: gap.back_at,
+        empty_until: gaps[best.to.index()].back_at,
+        place: best.to,
+        only_locked_for: None,
+    })
 }
 
 /// What is asked.
@@ -191,7 +224,10 @@ impl<'a> Cursor<'a> {
     fn reach(&self, copy: &Copy) -> Option<Stamp> {
         let question = self.question;
         let is_there = copy.taken_at < question.struck_at
-            && copy.ready_at.plus(self.way.lag) < question.ready_before.min(self.way.cut)
+            && copy.ready_at.plus(self.way.lag) < question.ready_before
+            && self.way.has(copy.ready_at)
+            // A run that is not over when a loss is found is ended with everything else.
+            && copy.ready_at < question.pruned_from
             && copy.pruned_at >= question.pruned_from
             && copy.expires_at >= question.read_at
             && self.way.only_locked_for.is_none_or(|lock| {
@@ -205,11 +241,12 @@ impl<'a> Cursor<'a> {
         else {
             return Some(copy.taken_at);
         };
-        let way = self.view.archive?;
+        let way = self.view.archive.filter(|way| copy.started_at >= way.empty_until)?;
         let stored = if question.is_server_left && archive.is_complete(copy.started_at) {
             Some(question.struck_at)
         } else {
-            let before = question.ready_before.min(way.cut).minus(way.lag);
+            let cut = if copy.started_at < way.goes_on { way.cut } else { Stamp::MAX };
+            let before = question.ready_before.min(cut).minus(way.lag);
             archive.reach_from(stairs, copy.started_at, before)
         };
         let reach = stored?.min(question.struck_at);

@@ -90,8 +90,6 @@ pub(crate) struct PolicyState {
     pub(crate) copies: VecDeque<Copy>,
     /// The least age at which a copy was deleted.
     pub(crate) kept_least: Option<SimSpan>,
-    /// Runs that failed and were seen to.
-    pub(crate) failed_count: u32,
 }
 
 /// A run that is not over.
@@ -232,7 +230,6 @@ impl PolicyState {
             attempt: 0,
             copies: VecDeque::new(),
             kept_least: None,
-            failed_count: 0,
         }
     }
 
@@ -286,10 +283,7 @@ impl PolicyState {
     }
 
     fn finish(&mut self, spec: &BackupPolicy, running: Running) {
-        let Some(copy) = running.copy else {
-            self.failed_count += 1;
-            return;
-        };
+        let Some(copy) = running.copy else { return };
         self.copies.push_back(copy);
         let now = running.ends_at;
         match spec.retention {

@@ -6,7 +6,6 @@ use model_api::observation::{BackupFact, RecoveryParts};
 use sim_kernel::{Context, Recorder, SimSpan};
 
 use super::{BackupEvent, BackupNotice, Backups, Observation, PRIORITY};
-use crate::exposure::ALL;
 use crate::fate::Disaster;
 use crate::people::Work;
 use crate::rare;
@@ -154,25 +153,44 @@ impl Backups {
         E: Copy + From<BackupEvent>,
         R: Recorder<Observation>,
     {
-        let now = Stamp::of(ctx.now());
         let mut waiting = std::mem::take(&mut self.queue);
-        waiting.retain(|data_set| {
-            let idx = data_set.index();
-            if let Some(loss) = &mut self.sets[idx].loss {
-                loss.ready_at.get_or_insert(now);
+        // What turns out to have nothing left is waited for no longer, by data before it either.
+        loop {
+            let before = waiting.len();
+            let mut has_given_up = false;
+            waiting.retain(|data_set| {
+                let keeps = self.has_to_wait(*data_set, ctx);
+                has_given_up |= !keeps && !self.is_coming_back(*data_set);
+                keeps
+            });
+            if !has_given_up || waiting.len() == before {
+                break;
             }
-            let needed = &self.protection().data_sets[idx].restored_after;
-            if needed.iter().any(|other| self.is_coming_back(*other)) {
-                ctx.hit(&rare::WAITED_FOR_ORDER);
-                return true;
-            }
-            if self.restoring >= self.protection().recovery.parallel.max(1) {
-                ctx.hit(&rare::QUEUED);
-                return true;
-            }
-            !self.start_restore(*data_set, now, ctx)
-        });
+        }
         self.queue = waiting;
+    }
+
+    /// Starts the restore of data that is prepared, unless it has to wait.
+    fn has_to_wait<E, R>(&mut self, data_set: DataSetId, ctx: &mut Context<'_, E, R>) -> bool
+    where
+        E: Copy + From<BackupEvent>,
+        R: Recorder<Observation>,
+    {
+        let now = Stamp::of(ctx.now());
+        let idx = data_set.index();
+        if let Some(loss) = &mut self.sets[idx].loss {
+            loss.ready_at.get_or_insert(now);
+        }
+        let needed = &self.protection().data_sets[idx].restored_after;
+        if needed.iter().any(|other| self.is_coming_back(*other)) {
+            ctx.hit(&rare::WAITED_FOR_ORDER);
+            return true;
+        }
+        if self.restoring >= self.protection().recovery.parallel.max(1) {
+            ctx.hit(&rare::QUEUED);
+            return true;
+        }
+        !self.start_restore(data_set, now, ctx)
     }
 
     fn is_coming_back(&self, data_set: DataSetId) -> bool {
@@ -253,7 +271,9 @@ impl Backups {
         let Some(loss) = self.sets[idx].loss.take() else { return };
         let Some(found) = loss.found else { return };
         self.sets[idx].recovery_count += 1;
+        let before = self.survivors(&self.damage, Some(data_set));
         self.settle_home(idx);
+        self.note_lost(before, now);
         let policies: Vec<_> = self.protection().policies_of(data_set).collect();
         for policy in policies {
             self.runs.spoil(policy, loss.struck_at, now);
@@ -264,20 +284,24 @@ impl Backups {
         self.refresh(now);
         let written_until = loss.written_until.unwrap_or(loss.struck_at);
         let lost = written_until.since(found.reach);
-        let lost_ns = if lost == ALL { u64::MAX } else { lost.as_nanos() };
         let parts = parts(&loss, &found);
-        let fact = BackupFact::Returned { data_set, lost_ns, parts };
+        let fact = BackupFact::Returned { data_set, lost_ns: lost.as_nanos(), parts };
         ctx.observe(|| Observation::Backup(fact));
         notices.push(BackupNotice::Returned { data_set, lost });
         self.start_restores(ctx);
     }
 
-    /// What was restored stands where there still are zones.
+    /// What was restored stands where there still are zones, and in an account; elsewhere when there
+    /// are none.
     fn settle_home(&mut self, idx: usize) {
-        if !self.fates.has_live_copy(idx, self.sets[idx].home, &self.damage) {
-            let all = u64::MAX >> (64 - self.blueprint.zones.len().clamp(1, 64));
-            self.sets[idx].home = all & !self.damage.zones_gone();
+        if self.stands(idx, &self.damage) {
+            return;
         }
+        let all = u64::MAX >> (64 - self.blueprint.zones.len().clamp(1, 64));
+        let left = all & !self.damage.zones_gone();
+        let is_rebuilt = !self.fates.has_live_copy(idx, left, &self.damage);
+        self.sets[idx].is_rebuilt = is_rebuilt;
+        self.sets[idx].home = if is_rebuilt { 0 } else { left };
     }
 }
 

@@ -1,11 +1,21 @@
 //! Recovery in time: the parts, the order, the queue, and the worked values of the specification.
 
-use model_api::backup::{Method, Protection, Recovery, RunbookStep};
+use model_api::backup::{Key, Method, Protection, Recovery, RunbookStep};
 use model_api::observation::{BackupFact, RecoveryParts};
 use model_api::parameters::Range;
-use model_api::{DataSetId, SimSpan, SimTime};
+use model_api::{DataSetId, KeyId, Origin, PlaceId, SimSpan, SimTime};
 
-use crate::town::{Deed, archive, blueprint, data_set, place, policy, run};
+use crate::town::{Deed, SECOND_ZONE, archive, blueprint, data_set, place, policy, run};
+
+/// A key that is kept where a place stands.
+fn key(name: &str, at: &model_api::backup::Place) -> Key {
+    Key { name: name.to_owned(), kept_at: vec![at.location.clone()], ..any_key() }
+}
+
+fn any_key() -> Key {
+    let (kept_at, kept_in) = (Vec::new(), Vec::new());
+    Key { name: "key".to_owned(), kept_at, kept_in, origin: Origin::default() }
+}
 
 fn fixed(minutes: u64) -> Range {
     let span = SimSpan::from_mins(minutes);
@@ -106,4 +116,115 @@ fn mistakes_of_a_runbook_are_paid_for() {
     assert_eq!(act(0), 10);
     let with_mistakes = act(900_000);
     assert!(with_mistakes > 10 && (with_mistakes - 10) % 17 == 0, "{with_mistakes}");
+}
+
+/// Everything that became of one data set, in order.
+fn said_of(protection: Protection, deeds: &[(u64, Deed)], id: u32) -> Vec<BackupFact> {
+    let deeds: Vec<_> = deeds.iter().map(|(at, deed)| (SimTime::from_secs(*at), *deed)).collect();
+    let end = SimTime::ZERO + SimSpan::from_days(60);
+    let (_, facts) = run(&blueprint(protection), 1, &deeds, end);
+    let wanted = DataSetId(id);
+    let is_of = |fact: &BackupFact| match *fact {
+        BackupFact::Struck { data_set, .. }
+        | BackupFact::Unrestorable { data_set }
+        | BackupFact::Returned { data_set, .. } => data_set == wanted,
+        _ => false,
+    };
+    facts.0.into_iter().map(|(_, fact)| fact).filter(is_of).collect()
+}
+
+fn returned_count(facts: &[BackupFact]) -> usize {
+    facts.iter().filter(|fact| matches!(fact, BackupFact::Returned { .. })).count()
+}
+
+const DAY: u64 = 86_400;
+
+#[test]
+fn nothing_waits_for_what_will_never_be_back() {
+    // Nothing copies the vault, which the shop needs and which is ready to be restored later.
+    let mut protection = databases(&["shop", "vault"]);
+    protection.data_sets[0].restored_after = vec![DataSetId(1)];
+    protection.policies.truncate(1);
+    protection.recovery.detect = Range::millis(1, 1_000_000);
+    let deeds = [(7200, Deed::Strike(1))];
+    let vault = said_of(protection.clone(), &deeds, 1);
+    assert!(matches!(vault[1..], [BackupFact::Unrestorable { .. }]), "{vault:?}");
+    assert_eq!(returned_count(&said_of(protection, &deeds, 0)), 1);
+    // The zone of the bucket is down, so that the restore waits for it; then the bucket is destroyed.
+    for last in [Deed::PlaceLost(0), Deed::KeyLost(0), Deed::Strike(SECOND_ZONE)] {
+        let mut protection = databases(&["shop"]);
+        protection.places[0] = place("bucket", &[1], None, "platform");
+        protection.keys = vec![key("key", &protection.places[0])];
+        protection.policies[0].key = Some(KeyId(0));
+        let deeds = [(7100, Deed::ZoneDown(1, true)), (7200, Deed::Strike(0)), (9000, last)];
+        let shop = said_of(protection, &deeds, 0);
+        assert!(matches!(shop[1..], [BackupFact::Unrestorable { .. }]), "{last:?} {shop:?}");
+    }
+}
+
+#[test]
+fn what_was_rebuilt_is_backed_up_holds_its_keys_and_is_not_struck_again() {
+    // A key that only the vault holds, and that the copies of the shop need.
+    let mut protection = databases(&["shop", "vault"]);
+    protection.data_sets[0].restored_after = vec![DataSetId(1)];
+    protection.keys = vec![Key { kept_at: Vec::new(), kept_in: vec![DataSetId(1)], ..any_key() }];
+    protection.policies[0].key = Some(KeyId(0));
+    for disaster in [1, 2] {
+        let mut protection = protection.clone();
+        // The account of the first place is the one that is lost.
+        protection.places.push(place("bucket", &[], Some("west"), "vault"));
+        protection.policies.iter_mut().for_each(|policy| policy.to = PlaceId(1));
+        protection.archives.iter_mut().for_each(|archive| archive.to = PlaceId(1));
+        let twice = [(7200, Deed::Strike(disaster)), (20 * DAY, Deed::Strike(disaster))];
+        for id in 0..2 {
+            let facts = said_of(protection.clone(), &twice, id);
+            assert_eq!((facts.len(), returned_count(&facts)), (2, 1), "{id} {facts:?}");
+        }
+        // A bad migration much later costs what it takes to notice it, not everything since then.
+        let spoilt = [(7200, Deed::Strike(disaster)), (30 * DAY, Deed::Strike(3))];
+        let facts = said_of(protection, &spoilt, 0);
+        let Some(BackupFact::Returned { lost_ns, .. }) = facts.last() else {
+            panic!("{facts:?}");
+        };
+        assert_eq!(*lost_ns, SimSpan::from_hours(5).as_nanos(), "{facts:?}");
+    }
+}
+
+#[test]
+fn snapshots_beside_data_do_not_come_back_with_it() {
+    let mut protection = databases(&["db"]);
+    protection.archives.clear();
+    protection.places.push(place("beside", &[], None, "platform"));
+    protection.places[1].location.beside = Some(DataSetId(0));
+    protection.policies[0].method = Method::Snapshot;
+    protection.policies.push(policy("snapshots", 0, Method::Snapshot, 1));
+    protection.policies[1].schedule = model_api::backup::Schedule::Every(SimSpan::from_hours(1));
+    // The zone is destroyed after the hourly snapshot of 10:00, and the bucket once the data is back;
+    // the bad migration comes before there is any new snapshot.
+    let deeds = [
+        (10 * 3600 + 60, Deed::Strike(0)),
+        (10 * 3600 + 40 * 60, Deed::PlaceLost(0)),
+        (10 * 3600 + 41 * 60, Deed::Strike(3)),
+    ];
+    let facts = said_of(protection, &deeds, 0);
+    assert!(matches!(facts.last(), Some(BackupFact::Unrestorable { .. })), "{facts:?}");
+}
+
+#[test]
+fn an_archive_that_stored_nothing_has_a_gap_however_that_ends() {
+    // The gap of an hour is followed by a loss before the next base backup.
+    let lost = |deeds: &[(u64, Deed)]| {
+        let facts = said_of(databases(&["db"]), deeds, 0);
+        let Some(BackupFact::Returned { lost_ns, .. }) = facts.last() else {
+            panic!("{facts:?}");
+        };
+        SimSpan::from_nanos(*lost_ns)
+    };
+    let struck = (6 * 3600, Deed::Strike(1));
+    let silent = (2 * 3600, Deed::Archive(0, Some(true)));
+    let mended = (4 * 3600, Deed::Archive(0, None));
+    let at_once = lost(&[silent, mended, struck]);
+    assert!(at_once >= SimSpan::from_hours(4), "{at_once}");
+    let noticed = (3 * 3600, Deed::Archive(0, Some(false)));
+    assert_eq!(lost(&[silent, noticed, mended, struck]), at_once);
 }

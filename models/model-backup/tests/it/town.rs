@@ -32,7 +32,7 @@ pub(crate) enum Deed {
     KeyLost(u32),
     /// A database takes no writes, or does again.
     Writing(u32, bool),
-    /// Asks what strike of this number would cost, and strikes.
+    /// Asks what a strike of this number would cost, and strikes.
     Strike(u8),
 }
 
@@ -55,6 +55,8 @@ pub(crate) struct Town {
     pub(crate) asked: Vec<Option<Cost>>,
     pub(crate) notices: Vec<BackupNotice>,
     pub(crate) policy_count: u32,
+    /// How long a logical loss of each data set goes unnoticed.
+    pub(crate) discovery: Vec<SimSpan>,
 }
 
 impl Model for Town {
@@ -114,40 +116,48 @@ impl Town {
         for idx in 0..self.asked.len() {
             self.asked[idx] = self.backups.cost_now(DataSetId::from_index(idx), disaster, now);
         }
-        match disaster {
-            Disaster::Logical | Disaster::Ransomware => {
-                for idx in 0..self.asked.len() {
-                    let deletes = disaster == Disaster::Ransomware;
-                    let data_set = DataSetId::from_index(idx);
-                    self.backups.corrupt(data_set, DISCOVERY, deletes, ctx);
-                }
-            }
-            _ => {
-                self.backups.strike(disaster, ctx);
-            }
+        // What is imagined of a loss in the content is that of one data set.
+        let only = target(number).filter(|id| id.index() < self.asked.len());
+        if let Some(data_set) = only {
+            let dwell = self.discovery[data_set.index()];
+            let deletes = disaster == Disaster::Ransomware;
+            self.backups.corrupt(data_set, dwell, deletes, ctx);
+        } else if target(number).is_none() {
+            self.backups.strike(disaster, ctx);
         }
         for (idx, asked) in self.asked.iter_mut().enumerate() {
-            if !self.backups.is_lost(DataSetId::from_index(idx)) {
+            let id = DataSetId::from_index(idx);
+            if !self.backups.is_lost(id) || only.is_some_and(|only| only != id) {
                 *asked = None;
             }
         }
     }
 }
 
-/// How long a logical loss goes unnoticed in these tests.
+/// How long a logical loss goes unnoticed where a test does not say.
 pub(crate) const DISCOVERY: SimSpan = SimSpan::from_hours(5);
 
 /// The disasters that are tried, by number.
-pub(crate) const DISASTER_COUNT: u8 = 5;
+pub(crate) const DISASTER_COUNT: u8 = 7;
+
+/// One more: the second zone.
+pub(crate) const SECOND_ZONE: u8 = DISASTER_COUNT;
 
 pub(crate) fn disaster(number: u8) -> Disaster {
     match number {
         0 => Disaster::Zone(ZoneId(0)),
+        SECOND_ZONE => Disaster::Zone(ZoneId(1)),
         1 => Disaster::Region,
         2 => Disaster::Account(0),
-        3 => Disaster::Logical,
+        3 | 4 => Disaster::Logical,
         _ => Disaster::Ransomware,
     }
+}
+
+/// The data set whose content a disaster destroys, of one that destroys content.
+fn target(number: u8) -> Option<DataSetId> {
+    let number = number.checked_sub(3).filter(|_| number < DISASTER_COUNT)?;
+    Some(DataSetId(u32::from(number) % 2))
 }
 
 /// Facts of a run, with their times.
@@ -183,6 +193,7 @@ pub(crate) fn run(
         asked: vec![None; blueprint.protection.data_sets.len()],
         notices: Vec::new(),
         policy_count: u32::try_from(blueprint.protection.policies.len()).expect("few"),
+        discovery: blueprint.protection.data_sets.iter().map(|set| set.discovery).collect(),
     };
     let mut simulation = Simulation::new(town, Facts::default(), Limits::default());
     simulation.apply(|town, ctx| town.backups.begin(ctx));
@@ -283,7 +294,10 @@ pub(crate) fn any_protection() -> impl Strategy<Value = Protection> {
         prop::option::of((0_u32..2, prop::option::of(1_u64..60), 1_u64..40)),
         2,
     );
-    (policies, locks, archives).prop_map(|(mut policies, locks, archives)| {
+    let discovery = prop::collection::vec(1_u64..40, 2);
+    let kept_in = prop::collection::vec(prop::option::of(0_u32..2), 2);
+    let others = (locks, archives, discovery, kept_in);
+    (policies, others).prop_map(|(mut policies, (locks, archives, discovery, kept_in))| {
         for (idx, policy) in policies.iter_mut().enumerate() {
             policy.name = format!("policy {idx}");
         }
@@ -300,15 +314,19 @@ pub(crate) fn any_protection() -> impl Strategy<Value = Protection> {
                 ..archive(data_set, to)
             })
         });
-        let key = |name: &str, place: &Place| Key {
+        let key = |name: &str, place: &Place, kept_in: Option<u32>| Key {
             name: name.to_owned(),
             kept_at: vec![place.location.clone()],
-            kept_in: Vec::new(),
+            kept_in: kept_in.into_iter().map(DataSetId).collect(),
             origin: Origin::default(),
         };
+        let mut data_sets = vec![data_set("first", &[0]), data_set("second", &[0, 1])];
+        for (set, hours) in data_sets.iter_mut().zip(discovery) {
+            set.discovery = SimSpan::from_hours(hours);
+        }
         Protection {
-            data_sets: vec![data_set("first", &[0]), data_set("second", &[0, 1])],
-            keys: vec![key("near", &places[0]), key("far", &places[1])],
+            data_sets,
+            keys: vec![key("near", &places[0], kept_in[0]), key("far", &places[1], kept_in[1])],
             places,
             policies,
             archives: archives.collect(),
@@ -367,6 +385,7 @@ pub(crate) fn any_deeds(within_hours: u64) -> impl Strategy<Value = Vec<(SimTime
         (0_u32..60, how).prop_map(|(policy, how)| Deed::Policy(policy, how)),
         (0_u32..2).prop_map(Deed::PlaceLost),
         (0_u32..2).prop_map(Deed::KeyLost),
+        (0..DISASTER_COUNT).prop_map(Deed::Strike),
     ];
     let at = (0..within_hours * 3600).prop_map(SimTime::from_secs);
     prop::collection::vec((at, deed), 0..6)
