@@ -1,5 +1,8 @@
 //! How far the archive of a write-ahead log reaches, at each moment, without an event a segment.
 //!
+//! This is the archive that platforms run. The laboratory, which plays recorded restores again, has one
+//! of its own in `model-postgres`.
+//!
 //! # Modelled
 //! Segments that close when they are full or when `archive_timeout` is over; uploads one after
 //! another (or a few at a time), each with its overhead; an archiver that is down: the backlog waits
@@ -117,8 +120,10 @@ impl ArchiveState {
         start: Stamp,
     ) -> Self {
         let fill = transfer(spec.segment_bytes, written_bytes_per_second);
-        let period = fill.min(spec.timeout).max(SimSpan::from_nanos(1));
-        let bytes = if fill <= spec.timeout {
+        // `archive_timeout = 0` turns it off.
+        let timeout = if spec.timeout.is_zero() { SimSpan::MAX } else { spec.timeout };
+        let period = fill.min(timeout).max(SimSpan::from_nanos(1));
+        let bytes = if fill <= timeout {
             spec.segment_bytes
         } else {
             // Closed by the clock, a segment is still 16 MiB; compressed, its empty rest is nothing.
@@ -357,6 +362,10 @@ mod tests {
         assert_eq!(reach(16 * 1000 + 3), Some(secs(16 * 1000)));
         let slow = ArchiveState::new(&spec(300, 2, 1), 1 << 10, u64::MAX, secs(0));
         assert_eq!(ArchiveState::reach(&slow.stairs(), secs(303)), Some(secs(300)));
+        // Without a time-out only full segments close: 1 KiB/s takes 16384 s.
+        let untimed = ArchiveState::new(&spec(0, 2, 1), 1 << 10, u64::MAX, secs(0));
+        assert_eq!(ArchiveState::reach(&untimed.stairs(), secs(16_386)), Some(secs(0)));
+        assert_eq!(ArchiveState::reach(&untimed.stairs(), secs(16_387)), Some(secs(16_384)));
     }
 
     /// What is stored before `at`, segment by segment, with one pause of the uploader.

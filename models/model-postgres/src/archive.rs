@@ -1,5 +1,9 @@
 //! The archive of write-ahead log: up to when every commit lies in it.
 //!
+//! This is the archive of the laboratory, which plays recorded restores again segment by segment under a
+//! load that changes. Platforms run the one of `model-backup`, which says for whole stretches of time what
+//! a restore would find.
+//!
 //! Segments close when they are full or when `archive_timeout` is over, and are archived one after
 //! the other. At one rate of writing they close at regular intervals, so nothing is done for a
 //! segment by itself: a quiet year costs nothing.

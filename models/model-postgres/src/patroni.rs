@@ -51,8 +51,8 @@ pub(crate) enum Stage {
     /// It waits for its next turn.
     #[default]
     Idle,
-    /// Asks the store until then.
-    Retrying(SimTime),
+    /// Asks the store again and again.
+    Retrying,
     /// Asks the other members how far they are.
     Asking,
     /// Asks the store for the key.

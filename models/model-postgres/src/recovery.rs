@@ -1,5 +1,7 @@
 //! How long a restore takes: a base backup is copied back, WAL is replayed, the server opens.
 //!
+//! Of the laboratory, as [`crate::archive`] is: restores of platforms are those of `model-backup`.
+//!
 //! # Modelled
 //! The phases of a recovery from a base backup and an archive, each from sizes and rates; clones of
 //! the other instances; where the time goes.

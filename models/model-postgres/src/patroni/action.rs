@@ -28,12 +28,21 @@ impl Cluster {
         action: Action,
         span: SimSpan,
     ) {
+        self.drop_action(port, ordinal);
         let event = PgEvent::MemberAction { database: self.setup.id, ordinal };
         let timer = port.timer_in(span, event);
         let member = self.patroni_mut().at_mut(ordinal);
         member.action = Some(action);
         member.action_timer = timer;
         member.quiet_turns = 0;
+    }
+
+    /// Whatever is done beside the loop ends undone.
+    pub(super) fn drop_action(&mut self, port: &mut impl Port, ordinal: u8) {
+        let member = self.patroni_mut().at_mut(ordinal);
+        member.action = None;
+        let timer = std::mem::replace(&mut member.action_timer, Timer::NONE);
+        port.cancel(timer);
     }
 
     pub(crate) fn member_action(&mut self, port: &mut impl Port, ordinal: u8) {
@@ -227,6 +236,8 @@ impl Cluster {
             self.unlink(port, ordinal, StopKind::Process);
         }
         self.at_mut(ordinal).process = Process::Down;
+        // A promotion or handover that was under way has nothing left to end in.
+        self.drop_action(port, ordinal);
         self.patroni_mut().at_mut(ordinal).needs_recovery = true;
         self.stir(port);
         self.refresh(port);

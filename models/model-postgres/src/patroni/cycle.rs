@@ -110,9 +110,7 @@ impl Cluster {
             Step::Halt => self.halt(port, ordinal),
             Step::Cancel => {
                 port.hit(&rare::PROMOTION_CANCELED);
-                let timer = self.patroni().at(ordinal).action_timer;
-                port.cancel(timer);
-                self.patroni_mut().at_mut(ordinal).action = None;
+                self.drop_action(port, ordinal);
             }
         }
         self.end_turn(port, ordinal);
@@ -173,7 +171,7 @@ impl Cluster {
         let stage = std::mem::take(&mut member.stage);
         match stage {
             Stage::Idle | Stage::Yielding => {}
-            Stage::Retrying(until) => self.retried(port, ordinal, until),
+            Stage::Retrying => self.retried(port, ordinal),
             Stage::Asking => self.asked(port, ordinal),
             Stage::Taking => self.take(port, ordinal),
             Stage::Preparing => self.prepared(port, ordinal),
@@ -223,14 +221,14 @@ impl Cluster {
     /// The store does not answer a primary: it asks until `retry_timeout` is over.
     fn retry(&mut self, port: &mut impl Port, ordinal: u8) {
         let span = self.patroni().settings.retry_timeout;
-        self.stay_for(port, ordinal, Stage::Retrying(port.now() + span), span);
+        self.stay_for(port, ordinal, Stage::Retrying, span);
     }
 
     /// The store answers again.
     pub(crate) fn store_returned(&mut self, port: &mut impl Port) {
         for ordinal in self.ordinals() {
             let member = *self.patroni().at(ordinal);
-            if matches!(member.stage, Stage::Retrying(_)) && self.has_store(port, ordinal) {
+            if member.stage == Stage::Retrying && self.has_store(port, ordinal) {
                 port.cancel(member.step);
                 let member = self.patroni_mut().at_mut(ordinal);
                 member.stage = Stage::Idle;
@@ -241,7 +239,7 @@ impl Cluster {
         }
     }
 
-    fn retried(&mut self, port: &mut impl Port, ordinal: u8, _until: SimTime) {
+    fn retried(&mut self, port: &mut impl Port, ordinal: u8) {
         if self.has_store(port, ordinal) {
             self.keep_key(port, ordinal);
             return;

@@ -108,6 +108,25 @@ fn a_killed_postmaster_is_started_again_by_its_own_patroni() {
     assert!(result.moment(Leadership::KeyGone).is_some(), "{}", result.text());
 }
 
+/// The process that was being promoted is gone: nothing opens until it was started again. The world
+/// of these tests checks that at every event.
+#[test]
+fn a_postmaster_that_is_killed_while_it_is_promoted_opens_nothing() {
+    for run in 0..100 {
+        let killed = Case { run, ..patroni(etcd()) }.run(&[(100_000, Act::Kill(0))], 300_000);
+        let asked = killed.moment(Leadership::Requested).expect("somebody is promoted");
+        let promoted = killed.facts.iter().find_map(|(_, fact)| match fact {
+            Observation::PrimaryPromoted { pod, .. } => Some(pod.0),
+            _ => None,
+        });
+        let ordinal = u8::try_from(promoted.expect("somebody is promoted")).expect("of three");
+        let during = asked.as_nanos() / 1_000_000 + 10;
+        let script = [(100_000, Act::Kill(0)), (during, Act::KillPostmaster(ordinal))];
+        let result = Case { run, ..patroni(etcd()) }.run(&script, 900_000);
+        assert_eq!(result.writable_at_end(), 1, "{}", result.text());
+    }
+}
+
 #[test]
 fn a_frozen_primary_takes_writes_again_for_a_moment_when_it_thaws() {
     let script = [(100_000, Act::Freeze(0, true)), (150_000, Act::Freeze(0, false))];
@@ -325,12 +344,16 @@ proptest! {
 
     #[test]
     fn two_members_never_hold_the_key(script in script(), run in 0_u64..1000) {
-        let result = Case { run, ..patroni(etcd()) }.run(&script, 2_000_000);
+        let guarded = Patroni { is_key_guarded: true, ..etcd() };
+        let result = Case { run, ..patroni(guarded) }.run(&script, 2_000_000);
         let mut holder = Some(0);
         for notice in &result.notices {
             match notice {
                 PgNotice::Leadership { what: Leadership::KeyGone, .. } => holder = None,
-                PgNotice::Leadership { ordinal, what: Leadership::KeyTaken, .. } => holder = Some(*ordinal),
+                PgNotice::Leadership { ordinal, what: Leadership::KeyTaken, .. } => {
+                    prop_assert_eq!(holder, None);
+                    holder = Some(*ordinal);
+                }
                 PgNotice::Leadership { ordinal, what: Leadership::Promotes, .. } => {
                     prop_assert_eq!(holder, Some(*ordinal));
                 }

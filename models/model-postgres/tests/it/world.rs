@@ -8,7 +8,7 @@ use model_api::parameters::Range;
 use model_api::{
     Blueprint, DatabaseId, Observation, Origin, Parameters, PodId, ServiceId, WorkloadId, ZoneId,
 };
-use model_postgres::{Databases, Leadership, PgEvent, PgNotice, StopKind};
+use model_postgres::{Access, Databases, Leadership, PgEvent, PgNotice, StopKind};
 use sim_kernel::{
     Context, Journal, Limits, Model, Priority, Recorder, SimSpan, SimTime, Simulation, Streams,
 };
@@ -210,6 +210,11 @@ impl Model for World {
                     self.set_ready(ordinal, true, ctx);
                 }
             }
+        }
+        for ordinal in 0..self.instance_count {
+            let is_committing = self.databases.commits(DATABASE, ordinal, ctx.now());
+            let access = self.databases.access_of(DATABASE, ordinal);
+            assert!(!is_committing || access == Access::ReadWrite, "{ordinal} is {access:?}");
         }
         for notice in &self.notices[told.min(self.notices.len())..] {
             if let PgNotice::Leadership { what, .. } = notice {
