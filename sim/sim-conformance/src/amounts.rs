@@ -1,4 +1,4 @@
-//! Quantities and amounts of resources that cases write beside whole objects.
+//! Quantities and amounts that cases write beside whole objects.
 
 use model_api::kube::ResourceList;
 use scenario_format::quantity::Quantity;
@@ -17,6 +17,12 @@ pub(crate) fn resources(tree: Tree<'_>) -> ResourceList {
         Some((name.to_owned(), amount))
     });
     ResourceList(amounts.collect())
+}
+
+/// A number in whole units, at least nought.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the cast saturates")]
+pub(crate) fn whole(value: f64) -> u64 {
+    value.round() as u64
 }
 
 /// A quantity in whole units; nought when it is none.

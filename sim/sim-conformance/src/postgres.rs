@@ -5,8 +5,9 @@
 //! readers, work of an overloaded machine), and each measured figure must lie in the range of the
 //! simulated ones. [`RULE`] says how.
 //!
-//! Nothing here decides anything of PostgreSQL or Patroni: the laboratory runs the model that every
-//! simulated platform runs.
+//! Nothing here decides anything of PostgreSQL or Patroni: the laboratory runs the model of failovers
+//! that every simulated platform runs. Restores are those of `model_postgres::recovery` and its archive,
+//! which follow a recorded load segment by segment; platforms restore as `model-backup` says.
 
 mod client;
 mod experiment;

@@ -3,7 +3,17 @@
 use model_api::SimSpan;
 use model_api::blueprint::{Patroni, PatroniStore};
 
+use crate::amounts::whole;
 use crate::tree::Tree;
+
+/// No experiment took longer, and moments of the simulation stay far from the end of time.
+const LONGEST: SimSpan = SimSpan::from_days(30);
+/// More bytes than any server has.
+const BYTES_MAX: f64 = 1e15;
+/// The shortest pause between two turns of Patroni's loop.
+const LOOP_WAIT_LEAST: SimSpan = SimSpan::from_secs(1);
+/// Of a standby whose lag was not recorded.
+const USUAL_LAG: SimSpan = SimSpan::from_micros(500);
 
 /// Members of the recorded clusters, in the order of their zones.
 pub(super) const MEMBERS: [&str; 3] = ["a", "b", "c"];
@@ -28,8 +38,8 @@ pub(super) enum Fault {
 pub(super) struct StandbyAtFault {
     /// Bytes it had not flushed.
     pub(super) flush_bytes: f64,
-    /// Its usual lag, in milliseconds.
-    pub(super) flush_lag_ms: f64,
+    /// Its usual lag.
+    pub(super) flush_lag: SimSpan,
     /// It was a synchronous standby.
     pub(super) is_sync: bool,
 }
@@ -47,10 +57,10 @@ pub(super) struct Experiment {
     pub(super) names: [String; 3],
     /// Length of the run queue when it was recorded.
     pub(super) load_average: f64,
-    /// 99th percentile of commit latencies before the fault, in milliseconds.
-    pub(super) latency_p99_ms: f64,
-    /// When the old member was started again, if nobody recovered before; seconds after the fault.
-    pub(super) repaired_s: f64,
+    /// 99th percentile of commit latencies before the fault.
+    pub(super) latency_p99: SimSpan,
+    /// When the old member was started again, if nobody recovered before; counted from the fault.
+    pub(super) repaired: SimSpan,
 }
 
 /// A standby that is this far behind is held back: usual lags are below a page.
@@ -67,7 +77,9 @@ impl StandbyAtFault {
 /// # Errors
 /// Says why no model answers it.
 pub(super) fn read(node: Tree<'_>) -> Result<Experiment, String> {
-    let (names, standbys) = members(node);
+    let (names, standbys) = members(node)?;
+    let latency_ms = node.at("latency_before_ms.p99").number().unwrap_or(10.0);
+    let repaired_s = named(node, &["repaired", "restarted", "started_again"]).unwrap_or(120.0);
     Ok(Experiment {
         fault: fault(node, &names)?,
         settings: settings(node)?,
@@ -75,21 +87,21 @@ pub(super) fn read(node: Tree<'_>) -> Result<Experiment, String> {
         standbys,
         names,
         load_average: node.field("load_average_1min").number().unwrap_or(1.0),
-        latency_p99_ms: node.at("latency_before_ms.p99").number().unwrap_or(10.0),
-        repaired_s: named(node, &["repaired", "restarted", "started_again"]).unwrap_or(120.0),
+        latency_p99: span("latency_before_ms.p99", latency_ms / 1000.0)?,
+        repaired: span("repaired", repaired_s)?,
     })
 }
 
 /// The primary first, then the standbys: a synchronous one, and one that is ahead, come first,
 /// because that is how the model numbers them.
-fn members(node: Tree<'_>) -> ([String; 3], [StandbyAtFault; 2]) {
+fn members(node: Tree<'_>) -> Result<([String; 3], [StandbyAtFault; 2]), String> {
     let old = node.field("old_primary").text();
     let old = if old.is_empty() { MEMBERS[0] } else { old };
     let mut found: Vec<(String, StandbyAtFault)> = MEMBERS
         .iter()
         .filter(|name| **name != old)
         .map(|name| {
-            ((*name).to_owned(), StandbyAtFault { flush_lag_ms: 0.5, ..Default::default() })
+            ((*name).to_owned(), StandbyAtFault { flush_lag: USUAL_LAG, ..Default::default() })
         })
         .collect();
     for row in node.field("replication_at_fault").items() {
@@ -99,29 +111,58 @@ fn members(node: Tree<'_>) -> ([String; 3], [StandbyAtFault; 2]) {
         };
         let number = |field: &str, default| row.field(field).number().unwrap_or(default);
         entry.1 = StandbyAtFault {
-            flush_bytes: number("flush_bytes", 0.0),
-            flush_lag_ms: number("flush_lag_ms", 0.5),
+            flush_bytes: bytes("flush_bytes", number("flush_bytes", 0.0))? as f64,
+            flush_lag: span("flush_lag_ms", number("flush_lag_ms", 0.5) / 1000.0)?,
             is_sync: row.field("sync_state").text() == "sync",
         };
     }
     found.sort_by_key(|(_, standby)| !standby.is_sync);
     let [first, second] = [found[0].clone(), found[1].clone()];
-    ([old.to_owned(), first.0, second.0], [first.1, second.1])
+    Ok(([old.to_owned(), first.0, second.0], [first.1, second.1]))
+}
+
+/// A recorded length of time, from seconds.
+///
+/// # Errors
+/// Says so when it is negative or longer than any experiment.
+pub(super) fn span(name: &str, secs: f64) -> Result<SimSpan, String> {
+    if (0.0..=LONGEST.as_secs_f64()).contains(&secs) {
+        return Ok(SimSpan::from_secs_f64_rounded(secs));
+    }
+    Err(format!("`{name}` says {secs} s, which is not between 0 s and 30 days"))
+}
+
+/// A recorded number of bytes.
+///
+/// # Errors
+/// Says so when it is negative or more than any server holds.
+pub(super) fn bytes(name: &str, bytes: f64) -> Result<u64, String> {
+    if (0.0..=BYTES_MAX).contains(&bytes) {
+        return Ok(whole(bytes));
+    }
+    Err(format!("`{name}` says {bytes} bytes, which is not between 0 and 1 PB"))
 }
 
 fn settings(node: Tree<'_>) -> Result<Patroni, String> {
     let given = node.field("settings");
     let defaults = Patroni::default();
     let span = |name: &str, default: SimSpan| match given.field(name) {
-        value if value.is_given() => {
-            value.duration().ok_or_else(|| format!("`settings.{name}` is no length of time"))
-        }
+        value if value.is_given() => value
+            .duration()
+            .filter(|span| *span <= LONGEST)
+            .ok_or_else(|| format!("`settings.{name}` is no length of time up to 30 days")),
         _ => Ok(default),
     };
+    let loop_wait = span("loop_wait", defaults.loop_wait)?;
+    // Patroni's `docs/dynamic_configuration.rst` allows no shorter one; a loop without a pause would
+    // never let time go on.
+    if loop_wait < LOOP_WAIT_LEAST {
+        return Err("`settings.loop_wait` is below 1 s".to_owned());
+    }
     let version = node.field("patroni").text();
     Ok(Patroni {
         ttl: span("ttl", defaults.ttl)?,
-        loop_wait: span("loop_wait", defaults.loop_wait)?,
+        loop_wait,
         retry_timeout: span("retry_timeout", defaults.retry_timeout)?,
         primary_start_timeout: span("primary_start_timeout", defaults.primary_start_timeout)?,
         maximum_lag_on_failover_bytes: given
@@ -160,7 +201,7 @@ fn fault(node: Tree<'_>, names: &[String; 3]) -> Result<Fault, String> {
         let thawed = named(node, &["thaw", "frozen_for", "freeze", "sigcont", "stopped_for"]);
         let thawed = thawed.or_else(|| seconds_in(&title));
         let thawed = thawed.ok_or("it does not say when the frozen member went on")?;
-        return Ok(Fault::Frozen(SimSpan::from_secs_f64_rounded(thawed)));
+        return Ok(Fault::Frozen(span("thawed_s", thawed)?));
     }
     if says(&["postmaster", "crash"]) {
         return Ok(Fault::PostmasterKilled);
@@ -174,7 +215,7 @@ fn fault(node: Tree<'_>, names: &[String; 3]) -> Result<Fault, String> {
     if is_strict && says(&["standby", "standbys", "replica"]) {
         let back = named(node, &["standbys_back", "standby_back", "standbys_started", "returned"]);
         let back = back.or_else(|| seconds_in(&title)).unwrap_or(30.0);
-        return Ok(Fault::StandbysKilled(SimSpan::from_secs_f64_rounded(back)));
+        return Ok(Fault::StandbysKilled(span("standbys_back_s", back)?));
     }
     if says(&["kill", "zone loss", "zone lost", "lost zone"]) {
         return Ok(Fault::MemberKilled);
@@ -243,13 +284,32 @@ mod tests {
             assert_eq!(of(text), Ok(expected), "{text}");
         }
         assert!(of("{title: something else}").is_err());
+        assert!(of("{title: primary frozen, phases: {thawed_s: 1e12}}").is_err());
+    }
+
+    #[test]
+    fn what_no_experiment_was_is_refused() {
+        let whole = "title: kill, experiment: b";
+        assert!(with(&format!("{{{whole}}}"), read).is_ok());
+        let cases = [
+            "settings: {ttl: 1e12}",
+            "settings: {loop_wait: 0}",
+            "latency_before_ms: {p99: 1e20}",
+            "repaired_s: -1",
+            "replication_at_fault: [{standby: b, flush_bytes: 1e30}]",
+            "replication_at_fault: [{standby: b, flush_lag_ms: 1e20}]",
+        ];
+        for case in cases {
+            let said = with(&format!("{{{whole}, {case}}}"), read);
+            assert!(said.is_err(), "{case}");
+        }
     }
 
     #[test]
     fn synchronous_standbys_are_numbered_first() {
         let text = "{old_primary: b, replication_at_fault: [{standby: c, sync_state: async}, \
                     {standby: a, sync_state: sync, flush_bytes: 70000}]}";
-        let (names, standbys) = with(text, members);
+        let (names, standbys) = with(text, members).expect("nothing is out of bounds");
         assert_eq!(names, ["b", "a", "c"]);
         assert!(standbys[0].is_sync && standbys[0].is_held() && !standbys[1].is_held());
     }

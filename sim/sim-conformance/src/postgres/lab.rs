@@ -14,6 +14,7 @@ use sim_kernel::{
 
 use super::client::{CONNECTION_COUNT, Connection, LIMIT, Outcome, ROW_PERIOD, Row, State};
 use super::experiment::{Experiment, Fault};
+use crate::amounts::whole;
 
 const DATABASE: DatabaseId = DatabaseId(0);
 const MEMBER_COUNT: u8 = 3;
@@ -23,6 +24,8 @@ pub(super) const FAULT_AT: SimTime = SimTime::from_secs(100);
 const CALM: SimSpan = SimSpan::from_secs(31);
 /// The reader of the keys looks this often.
 const READER: Range = Range::millis(0, 100);
+/// No standby lags less than that.
+const LAG_LEAST: SimSpan = SimSpan::from_micros(100);
 /// WAL of one row: the tuple, its index entry and the commit. **Assumption.**
 const WAL_BYTES_PER_ROW: u64 = 250;
 
@@ -132,15 +135,13 @@ pub(super) fn run(experiment: &Experiment, run: u64) -> Lab {
 fn wal_bytes_per_second(experiment: &Experiment, start: SimTime) -> u64 {
     let rows = WAL_BYTES_PER_ROW * 1_000_000_000 / ROW_PERIOD.as_nanos();
     let behind = experiment.standbys.iter().map(|standby| standby.flush_bytes).fold(0.0, f64::max);
-    let bytes = SimSpan::from_secs_f64_rounded(behind / (FAULT_AT - start).as_secs_f64());
-    rows.max(bytes.as_secs())
+    rows.max(whole(behind / (FAULT_AT - start).as_secs_f64()))
 }
 
 fn blueprint(experiment: &Experiment, start: SimTime) -> Blueprint {
     let zone = |name: &str| Zone { name: name.into(), ..Zone::default() };
-    let lag_ms = experiment.standbys.iter().map(|one| one.flush_lag_ms).fold(0.1, f64::max);
-    let lag = |factor: f64| SimSpan::from_secs_f64_rounded(lag_ms * factor / 1000.0);
-    let latency = SimSpan::from_secs_f64_rounded(experiment.latency_p99_ms / 1000.0);
+    let lags = experiment.standbys.iter().map(|one| one.flush_lag);
+    let lag = lags.max().unwrap_or_default().max(LAG_LEAST);
     Blueprint {
         zones: vec![zone("a"), zone("b"), zone("c")],
         databases: vec![Database {
@@ -160,7 +161,7 @@ fn blueprint(experiment: &Experiment, start: SimTime) -> Blueprint {
         }],
         parameters: Parameters {
             // What delays commits delays the shipping of WAL as well.
-            replication_lag: Range { least: lag(0.5), most: lag(2.0).max(latency) },
+            replication_lag: Range { least: lag / 2, most: (lag * 2).max(experiment.latency_p99) },
             ..Parameters::default()
         },
         ..Blueprint::default()
@@ -271,9 +272,8 @@ impl Lab {
         // The loop is finished a little after it renewed the lease.
         self.moments.last_renewal = Some(self.logged(renewed));
         self.last_trouble = ctx.now();
-        let repaired = SimSpan::from_secs_f64_rounded(self.experiment.repaired_s);
         if matches!(self.experiment.fault, Fault::MemberKilled) {
-            ctx.schedule_in(repaired, Priority::FIRST, LabEvent::Repair);
+            ctx.schedule_in(self.experiment.repaired, Priority::FIRST, LabEvent::Repair);
         }
     }
 
@@ -564,7 +564,7 @@ impl Lab {
     }
 
     fn latency_most(&self) -> SimSpan {
-        let most = SimSpan::from_secs_f64_rounded(self.experiment.latency_p99_ms / 1000.0);
+        let most = self.experiment.latency_p99;
         most.max(SimSpan::from_millis(1))
     }
 

@@ -6,7 +6,9 @@ use model_postgres::archive::Archive;
 use model_postgres::recovery::{Rates, Recovery};
 use sim_kernel::{EntityKey, Purpose, Streams};
 
+use super::experiment::{bytes, span};
 use super::figures::Figures;
+use crate::amounts::whole;
 use crate::tree::Tree;
 
 const MACHINE: EntityKey = EntityKey::of("recorder/machine");
@@ -28,8 +30,8 @@ const WAL_OF_ROWS: u64 = 12_500;
 pub(super) struct Restore {
     archive_timeout: SimSpan,
     segment_bytes: u64,
-    base_bytes: f64,
-    wal_bytes: f64,
+    base_bytes: u64,
+    wal_bytes: u64,
     is_on_disk: bool,
     /// From the end of the base backup to the fault.
     since_base: SimSpan,
@@ -55,17 +57,19 @@ pub(super) fn read(node: Tree<'_>) -> Result<Restore, String> {
             .number()
             .ok_or_else(|| format!("it has no number `{name}`, which a restore needs"))
     };
-    let span = SimSpan::from_secs_f64_rounded;
+    let needed_span = |name: &str| span(name, needed(name)?);
+    let needed_bytes = |name: &str| bytes(name, needed(name)?);
+    let span_or_none = |name: &str| span(name, node.at(name).number().unwrap_or(0.0));
     let segment_mb = node.at("settings.wal_segment_mb").number().unwrap_or(16.0);
     Ok(Restore {
-        archive_timeout: span(needed("settings.archive_timeout")?),
-        segment_bytes: span(segment_mb * 1_048_576.0).as_secs(),
-        base_bytes: needed("base_backup_bytes")?,
-        wal_bytes: needed("wal_replayed_bytes")?,
+        archive_timeout: needed_span("settings.archive_timeout")?,
+        segment_bytes: bytes("settings.wal_segment_mb", segment_mb * 1_048_576.0)?,
+        base_bytes: needed_bytes("base_backup_bytes")?,
+        wal_bytes: needed_bytes("wal_replayed_bytes")?,
         is_on_disk: node.field("storage").text().contains("disk"),
-        since_base: span(needed("seconds_from_base_backup_to_fault")?),
-        load: span(node.field("pgbench_load_s").number().unwrap_or(0.0)),
-        backup: span(node.field("base_backup_s").number().unwrap_or(0.0)),
+        since_base: needed_span("seconds_from_base_backup_to_fault")?,
+        load: span_or_none("pgbench_load_s")?,
+        backup: span_or_none("base_backup_s")?,
     })
 }
 
@@ -76,8 +80,7 @@ pub(super) fn simulated(restore: &Restore, number: u64) -> Figures {
     let deleting =
         if restore.is_on_disk { Range::millis(200, 20_000) } else { Range::millis(50, 3_000) };
     let destroyed = streams.draw(MACHINE, DELETING, 0).span_between(deleting.least, deleting.most);
-    let bytes = |bytes: f64| SimSpan::from_secs_f64_rounded(bytes).as_secs();
-    let recovery = Recovery::new(bytes(restore.base_bytes), bytes(restore.wal_bytes), &rates);
+    let recovery = Recovery::new(restore.base_bytes, restore.wal_bytes, &rates);
     let start = destroyed;
     let copied = start + recovery.copy;
     let redo_starts = copied + recovery.start;
@@ -119,7 +122,7 @@ fn rates(restore: &Restore, streams: Streams) -> Rates {
         let unit = streams.draw(MACHINE, purpose, 0).unit();
         // Evenly in the square root: slow is likelier than fast.
         let rate = least + (most - least) * unit * unit;
-        SimSpan::from_secs_f64_rounded(rate * 1e6).as_secs()
+        whole(rate * 1e6)
     };
     let spans = |purpose, most_ms: u64| {
         let unit = streams.draw(MACHINE, purpose, 0).unit();
@@ -149,8 +152,7 @@ fn loss(restore: &Restore, streams: Streams) -> (SimSpan, SimSpan) {
     let fault = SimTime::ZERO + restore.since_base;
     let from = SimTime::ZERO + begun.saturating_sub(restore.backup);
     let until = SimTime::ZERO + (begun + restore.load).saturating_sub(restore.backup);
-    let of_load = restore.wal_bytes / restore.load.as_secs_f64().max(1.0);
-    let of_load = SimSpan::from_secs_f64_rounded(of_load).as_secs();
+    let of_load = whole(restore.wal_bytes as f64 / restore.load.as_secs_f64().max(1.0));
     archive.set_rate(WAL_OF_ROWS, SimTime::ZERO);
     if until > from {
         archive.set_rate(of_load, from);

@@ -22,6 +22,7 @@ fn recorded() -> Option<String> {
 fn report_of(path: &str) -> ConformanceReport {
     let results = read_results(&[path.to_owned()], &Disk::default());
     assert_eq!(results.diagnostics, []);
+    assert!(!results.is_empty(), "{path} holds no repetition");
     let program = Program { name: "test".to_owned(), version: "0".to_owned() };
     compare_results(&results, program)
 }
