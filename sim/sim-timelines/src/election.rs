@@ -7,7 +7,7 @@ use scenario_format::Diagnostic;
 use scenario_format::yaml::Node;
 use sim_kernel::{EntityKey, Purpose, Streams};
 
-use crate::fields::{Fields, number, refuse};
+use crate::fields::{Fields, count, refuse};
 use crate::figures::Figures;
 use crate::stage::flags;
 
@@ -18,6 +18,11 @@ const TIMEOUT: Purpose = Purpose::new("raft election timeout");
 
 /// Members of the recorded etcd clusters.
 const MEMBERS: usize = 3;
+
+/// Most elections of one recording.
+const COUNT_MAX: u32 = 10_000;
+/// The longest heartbeat: etcd takes timeouts up to 50 s (`server/embed/config.go`), five heartbeats.
+const MILLIS_MAX: u32 = 10_000;
 
 /// How a leader is replaced, and how often that was recorded.
 #[derive(Debug)]
@@ -54,17 +59,15 @@ impl Elections {
         let node = fields.need("parameters", diagnostics)?;
         let parameters = Fields::of(node, "`parameters`", PARAMETERS, diagnostics);
         let kind = if parameters.get("heartbeatIntervalMs").is_some() {
-            let heartbeat = parameters.number("heartbeatIntervalMs", 100.0, diagnostics);
-            let timeout = parameters.number("electionTimeoutMs", 1000.0, diagnostics);
-            #[expect(
-                clippy::cast_possible_truncation,
-                clippy::cast_sign_loss,
-                reason = "both are small"
-            )]
-            let election_ticks = (timeout / heartbeat.max(1.0)).round() as u64;
+            let heartbeat =
+                parameters.count("heartbeatIntervalMs", 100, 1..=MILLIS_MAX, diagnostics);
+            // etcd refuses a timeout below five heartbeats (`server/embed/config.go`).
+            let timeouts = heartbeat * 5..=MILLIS_MAX * 5;
+            let timeout =
+                parameters.count("electionTimeoutMs", heartbeat * 10, timeouts, diagnostics);
             Kind::Raft {
-                tick: SimSpan::from_secs_f64_rounded(heartbeat / 1000.0),
-                election_ticks,
+                tick: SimSpan::from_millis(u64::from(heartbeat)),
+                election_ticks: u64::from(timeout / heartbeat),
                 has_pre_vote: parameters.bool("preVote", true, diagnostics),
             }
         } else {
@@ -72,16 +75,19 @@ impl Elections {
                 let default = SimSpan::from_secs(default);
                 let Some(node) = parameters.get(key) else { return default };
                 flags::span(node.text().unwrap_or_default()).unwrap_or_else(|| {
-                    refuse(node, "a duration such as 15s", diagnostics);
+                    refuse(node, "a duration such as 15s, at most 30 days", diagnostics);
                     default
                 })
             };
             let (lease, retry) = (span("leaseDuration", 15), span("retryPeriod", 2));
             Kind::Lease(ElectionConfig::new(lease, retry))
         };
-        let count = summary.at(&["election", "count"]).and_then(number).unwrap_or(1.0);
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it saturates")]
-        Some(Self { count: count as u64, kind })
+        let counted = summary.at(&["election", "count"]);
+        let count = match counted {
+            Some(node) => u64::from(count(node, 1..=COUNT_MAX, diagnostics)?),
+            None => 1,
+        };
+        Some(Self { count, kind })
     }
 
     /// As many elections as were recorded, with the luck of one run.

@@ -1,8 +1,13 @@
 //! A mapping of a trace's scenario: every key is known, and what is wrong is said at its place.
 
+use std::ops::RangeInclusive;
+
 use model_api::SimSpan;
 use scenario_format::yaml::{Dialect, Node, ScalarValue, Value};
 use scenario_format::{Code, Diagnostic, nearest};
+
+/// The longest time in a trace: longer ones are mistakes, and would leave virtual time.
+pub(crate) const LONGEST_SECS: f64 = 30.0 * 86_400.0;
 
 /// The fields of one mapping on their way to becoming something.
 pub(crate) struct Fields<'a> {
@@ -74,10 +79,21 @@ impl<'a> Fields<'a> {
         diagnostics: &mut Vec<Diagnostic>,
     ) -> SimSpan {
         let secs = self.number(key, default, diagnostics);
-        if let (true, Some(node)) = (secs < 0.0, self.get(key)) {
-            refuse(node, "a time that is not negative", diagnostics);
+        if let (false, Some(node)) = ((0.0..=LONGEST_SECS).contains(&secs), self.get(key)) {
+            refuse(node, "seconds, at least 0 and at most 30 days", diagnostics);
         }
-        SimSpan::from_secs_f64_rounded(secs.max(0.0))
+        SimSpan::from_secs_f64_rounded(secs.clamp(0.0, LONGEST_SECS))
+    }
+
+    /// A whole number in these bounds; `default` when it is absent.
+    pub(crate) fn count(
+        &self,
+        key: &str,
+        default: u32,
+        bounds: RangeInclusive<u32>,
+        diagnostics: &mut Vec<Diagnostic>,
+    ) -> u32 {
+        self.get(key).and_then(|node| count(node, bounds, diagnostics)).unwrap_or(default)
     }
 
     /// A truth value; `default` when it is absent.
@@ -115,6 +131,24 @@ pub(crate) fn number(node: &Node) -> Option<f64> {
         ScalarValue::Float(value) => Some(value),
         _ => None,
     }
+}
+
+/// The whole number in these bounds that a node is.
+pub(crate) fn count(
+    node: &Node,
+    bounds: RangeInclusive<u32>,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> Option<u32> {
+    let given = number(node).filter(|given| given.fract() == 0.0);
+    let is_within =
+        |given: &f64| (f64::from(*bounds.start())..=f64::from(*bounds.end())).contains(given);
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is in bounds")]
+    let found = given.filter(is_within).map(|given| given as u32);
+    if found.is_none() {
+        let wanted = format!("a whole number from {} to {}", bounds.start(), bounds.end());
+        refuse(node, &wanted, diagnostics);
+    }
+    found
 }
 
 /// Says that something else was wanted.

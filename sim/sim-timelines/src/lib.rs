@@ -4,8 +4,9 @@
 //! (`timeline.json`) and figures of it (`summary.yaml`). [`read()`] reads folders; [`Trace::simulate`]
 //! lets the cluster of every run, [`model_kube::Cluster`], live through the same once a seed, with
 //! the phases of its loops drawn anew; [`compare`] says of every recorded figure whether it lies
-//! within what was simulated. Nothing is decided here, and no noise is added: how wide a range is
-//! follows from the loops of the model.
+//! within what was simulated. Nothing is decided here, and how wide a range is follows from the loops
+//! of the model, with two exceptions: the length of a pass of the node monitor is drawn from what the
+//! recordings show, and a figure may lie outside of its range by a stated slack.
 //!
 //! Start reading at [`compare`]; then `stage.rs`, the scenario of a trace, and `rig.rs`, its run.
 

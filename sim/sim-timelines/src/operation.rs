@@ -9,6 +9,9 @@ use crate::fields::{Fields, refuse};
 use crate::read::Timeline;
 use crate::stage::objects::Objects;
 
+/// Most replicas that a trace scales to.
+const REPLICAS_MAX: u32 = 10_000;
+
 /// Something that is done.
 #[derive(Clone, Debug)]
 pub(crate) enum Operation {
@@ -274,13 +277,8 @@ impl Resolver<'_> {
             "killLeader" => Operation::KillLeader(self.component(&fields)?),
             "scale" => {
                 let workload = self.workload(&fields)?;
-                let replicas = fields.number("replicas", 0.0, self.diagnostics);
-                #[expect(
-                    clippy::cast_possible_truncation,
-                    clippy::cast_sign_loss,
-                    reason = "the cast saturates"
-                )]
-                Operation::Scale(workload, replicas as u32)
+                let replicas = fields.count("replicas", 0, 0..=REPLICAS_MAX, self.diagnostics);
+                Operation::Scale(workload, replicas)
             }
             _ => return None,
         })

@@ -17,6 +17,9 @@ const SCENARIO: &str = "scenario.yaml";
 const SUMMARY: &str = "summary.yaml";
 const TIMELINE: &str = "timeline.json";
 
+/// Further than this from a scenario's zero nothing is recorded: 30 days, in milliseconds.
+const BEYOND_MS: u64 = 30 * 86_400_000;
+
 /// What was read of all paths.
 #[derive(Debug, Default)]
 pub struct Read {
@@ -87,6 +90,13 @@ pub fn read(paths: &[String], files: &dyn Files) -> Read {
         let document = |name: &str| documents.get(&format!("{}/{name}", folder.path));
         if let (Some(scenario), Some(summary)) = (document(SCENARIO), document(SUMMARY)) {
             let timeline = Timeline::of(&folder.timeline);
+            if timeline.is_beyond {
+                let message =
+                    format!("{}/{TIMELINE}: a moment is more than 30 days from zero", folder.path);
+                let help = "`t` counts milliseconds from the zero of the scenario";
+                read.diagnostics.push(Diagnostic::nowhere(Code::E0014, message).help(help));
+                continue;
+            }
             read.traces.extend(trace(scenario, summary, &timeline, &mut read.diagnostics));
         }
     }
@@ -151,6 +161,8 @@ fn trace(
 pub(crate) struct Timeline {
     /// When anything was recorded first, in milliseconds.
     first_ms: Option<i64>,
+    /// Something was recorded at a moment that no scenario has.
+    is_beyond: bool,
     /// By kind of record and name: when it was recorded first.
     first_of: BTreeMap<(String, String), i64>,
     /// By pod: when it was created and when it was bound.
@@ -172,6 +184,10 @@ impl Timeline {
     fn take(&mut self, record: &Node) {
         let text = |key: &str| record.get(key).and_then(Node::text).unwrap_or_default();
         let Ok(at) = text("t").parse::<i64>() else { return };
+        if at.unsigned_abs() > BEYOND_MS {
+            self.is_beyond = true;
+            return;
+        }
         self.first_ms = Some(self.first_ms.map_or(at, |first| first.min(at)));
         let (kind, name) = (text("k").to_owned(), text("n").to_owned());
         if kind == "pod" {

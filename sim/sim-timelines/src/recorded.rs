@@ -8,9 +8,10 @@ use crate::fields::number;
 use crate::read::Timeline;
 
 /// How far a time may lie outside of what was simulated, in seconds: what the recorder and its
-/// machine add.
+/// machine add. **Assumption:** one poll of the recorder, and delays of a loaded machine.
 pub(crate) const SLACK_SECS: f64 = 1.5;
-/// The same for elections, in milliseconds: they were measured on the spot, to a tick of etcd.
+/// The same for elections, in milliseconds: they were measured on the spot.
+/// **Assumption:** one tick of etcd, 100 ms by default.
 const SLACK_ELECTION_MS: f64 = 100.0;
 
 /// One figure of a recording.

@@ -157,6 +157,8 @@ fn parameters(fields: &Fields<'_>, diagnostics: &mut Vec<Diagnostic>) -> Paramet
 /// it, within the limits of its client, and one control plane did so for all scenarios that it was
 /// shared by. Recorded passes were 5.08 to 5.12 s apart for one scenario alone, and 5.03 to 6.1 s for
 /// one of several; the first value that counts is that of passes that find nothing.
+///
+/// Simplified: drawn from what the recordings show, whatever a pass has to write.
 fn passes(scenario: &Node) -> Range {
     let others = scenario.at(&["recording", "otherScenariosInTheSameControlPlane"]);
     let is_shared = others.and_then(number).is_some_and(|count| count > 0.0);

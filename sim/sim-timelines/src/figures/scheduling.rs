@@ -47,8 +47,10 @@ fn rates(created: &BTreeMap<PodId, f64>, bound: &BTreeMap<PodId, f64>, figures: 
     let waits = bound.iter().filter_map(|(pod, at)| Some((at - created.get(pod)?) * 1000.0));
     let mut waits: Vec<f64> = waits.collect();
     waits.sort_by(f64::total_cmp);
+    // Pods that were there from the start were never created.
+    let Some(last) = waits.len().checked_sub(1) else { return };
     for (name, share) in [("p50", 50), ("p90", 90), ("max", 100)] {
-        let idx = (waits.len() * share / 100).min(waits.len() - 1);
+        let idx = (waits.len() * share / 100).min(last);
         figures.number(format!("scheduling.createToBoundMs.{name}"), waits[idx]);
     }
 }

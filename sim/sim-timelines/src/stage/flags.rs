@@ -4,7 +4,7 @@ use model_api::{Parameters, SimSpan};
 use scenario_format::yaml::Node;
 use scenario_format::{Code, Diagnostic};
 
-use crate::fields::Fields;
+use crate::fields::{Fields, LONGEST_SECS};
 
 /// Flags that change neither decisions nor timing here.
 const WITHOUT_EFFECT: &[&str] =
@@ -35,7 +35,9 @@ pub(super) fn apply(
 /// Sets one flag; `None` when it or its value is not known.
 fn set(name: &str, value: &str, parameters: &mut Parameters) -> Option<()> {
     match name {
-        "node-monitor-period" => parameters.node_monitor_period = span(value)?,
+        "node-monitor-period" => {
+            parameters.node_monitor_period = span(value).filter(|period| !period.is_zero())?;
+        }
         "node-monitor-grace-period" => parameters.node_monitor_grace_period = span(value)?,
         "node-eviction-rate" => parameters.node_eviction_rate_milli = thousandths(value)?,
         "secondary-node-eviction-rate" => {
@@ -49,16 +51,18 @@ fn set(name: &str, value: &str, parameters: &mut Parameters) -> Option<()> {
             parameters.unhealthy_zone_threshold_ppm = u32::try_from(ppm).ok()?;
         }
         "default-not-ready-toleration-seconds" | "default-unreachable-toleration-seconds" => {
-            parameters.default_toleration = SimSpan::from_secs(value.parse().ok()?);
+            parameters.default_toleration = span(&format!("{value}s"))?;
         }
         "leader-elect-lease-duration" => parameters.leader_lease_duration = span(value)?,
-        "leader-elect-retry-period" => parameters.leader_retry_period = span(value)?,
+        "leader-elect-retry-period" => {
+            parameters.leader_retry_period = span(value).filter(|period| !period.is_zero())?;
+        }
         _ => return None,
     }
     Some(())
 }
 
-/// A duration as Go writes it: `1m30s`, `500ms`.
+/// A duration as Go writes it: `1m30s`, `500ms`; none above [`LONGEST_SECS`].
 pub(crate) fn span(text: &str) -> Option<SimSpan> {
     let (mut rest, mut sum) = (text, 0.0);
     while !rest.is_empty() {
@@ -76,7 +80,8 @@ pub(crate) fn span(text: &str) -> Option<SimSpan> {
         sum += amount.parse::<f64>().ok()? * secs;
         rest = next;
     }
-    (!text.is_empty()).then(|| SimSpan::from_secs_f64_rounded(sum))
+    let is_some = !text.is_empty() && sum <= LONGEST_SECS;
+    is_some.then(|| SimSpan::from_secs_f64_rounded(sum))
 }
 
 fn thousandths(text: &str) -> Option<u64> {
@@ -87,7 +92,7 @@ fn thousandths(text: &str) -> Option<u64> {
         reason = "rates and shares are small and checked"
     )]
     let milli = (value * 1000.0).round() as u64;
-    (value >= 0.0).then_some(milli)
+    (0.0..=1e6).contains(&value).then_some(milli)
 }
 
 #[cfg(test)]
@@ -100,6 +105,6 @@ mod tests {
         for (text, millis) in cases {
             assert_eq!(span(text), millis.map(SimSpan::from_millis), "{text}");
         }
-        assert_eq!([span(""), span("5"), span("5x")], [None; 3]);
+        assert_eq!([span(""), span("5"), span("5x"), span("999h"), span("1e9s")], [None; 5]);
     }
 }

@@ -95,6 +95,43 @@ fn what_is_wrong_with_a_schedule_is_said_at_its_place() {
     }
 }
 
+const ELECTION: &str = "id: e\nkind: leader-election\nparameters: ";
+
+/// Nothing that a file says makes the program run for ever or leave virtual time.
+#[test]
+fn what_no_recording_has_is_refused() {
+    let stage = |what: &str| format!("{STAGE}{what}\n");
+    let election = |what: &str| format!("{ELECTION}{what}\n");
+    let cases = [
+        (stage("settle: {wait: false, extra: 1e18}"), "{}\n"),
+        (stage("flags: {kube-controller-manager: [--node-monitor-period=0s]}"), "{}\n"),
+        (stage("flags: {kube-controller-manager: [--node-monitor-grace-period=9e9h]}"), "{}\n"),
+        (stage("schedule: [{at: 1e12, op: kill, nodes: all}]"), "{}\n"),
+        (stage("schedule: [{at: 1, op: scale, name: web, replicas: 4e9}]"), "{}\n"),
+        (election("{heartbeatIntervalMs: 100, electionTimeoutMs: 40}"), "{}\n"),
+        (election("{heartbeatIntervalMs: 0}"), "{}\n"),
+        (election("{leaseDuration: 15s}"), "election: {count: 1e12}\n"),
+        (election("{leaseDuration: 15s}"), "election: {count: 0}\n"),
+    ];
+    for (scenario, summary) in cases {
+        let folder = OneFolder { scenario: scenario.clone(), summary };
+        let read = read(&["trace".to_owned()], &folder);
+        assert_ne!(read.diagnostics, [], "{scenario}{summary}");
+        assert!(
+            read.diagnostics.iter().all(|said| said.one_line(&read.sources).contains(".yaml:"))
+        );
+    }
+}
+
+#[test]
+fn a_short_election_timeout_is_played() {
+    let scenario = format!("{ELECTION}{{heartbeatIntervalMs: 100, electionTimeoutMs: 500}}\n");
+    let folder = OneFolder { scenario, summary: "election: {count: 3}\n" };
+    let read = read(&["trace".to_owned()], &folder);
+    assert_eq!(read.diagnostics, []);
+    assert!(read.traces[0].simulate(1, 0).is_some());
+}
+
 fn compared(schedule: &str, summary: &'static str) -> TimelineTrace {
     let read = read_schedule(schedule, summary);
     assert_eq!(read.diagnostics, []);

@@ -44,6 +44,7 @@ fn at_least_95_percent_of_all_figures_are_covered() {
     }
     let figure_count: u64 = traces.iter().map(|trace| trace.figure_count).sum();
     let covered_count: u64 = traces.iter().map(|trace| trace.covered_count).sum();
+    assert!(figure_count > 0, "the folder holds no figure");
     assert!(
         covered_count * 100 >= figure_count * 95,
         "{text}{covered_count} of {figure_count} figures are covered"
