@@ -108,6 +108,18 @@ impl Curve {
         &self.pieces[after.max(1) - 1]
     }
 
+    /// Requests asked for until then, rounded down.
+    pub(crate) fn request_count(&self, until: SimTime) -> u64 {
+        let of_piece = |piece: &Piece| {
+            let end = piece.end.min(until);
+            let nanos = u128::from(end.saturating_since(piece.start).as_nanos());
+            let ends = u128::from(piece.start_millirps) + u128::from(piece.rate_at(end));
+            nanos * ends / 2
+        };
+        let sum: u128 = self.pieces.iter().map(of_piece).sum();
+        u64::try_from(sum / 1_000_000_000_000).unwrap_or(u64::MAX)
+    }
+
     /// When the curve bends next, if it does.
     pub(crate) fn next_knot(&self, after: SimTime) -> Option<SimTime> {
         let end = self.piece_at(after, Side::After).end;
@@ -224,6 +236,9 @@ mod tests {
         assert_eq!(at(20, Side::Before), (200, Shape::Linear));
         assert_eq!(at(20, Side::After), (50, Shape::Constant));
         assert_eq!(at(90, Side::After), (50, Shape::Constant));
+        // 10 s at 0.1, 5 s from there to 0.15, and the rest of the ramp; 10 s at 0.05.
+        let counts = [0, 10, 15, 20, 30].map(|secs| curve.request_count(SimTime::from_secs(secs)));
+        assert_eq!(counts, [0, 1, 1, 2, 3]);
         let knots = [0, 10, 20, 30].map(|secs| curve.next_knot(SimTime::from_secs(secs)));
         let secs = SimTime::from_secs;
         assert_eq!(knots, [Some(secs(10)), Some(secs(20)), None, None]);

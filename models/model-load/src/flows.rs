@@ -147,6 +147,14 @@ impl Flows {
         nodes.filter(|node| !node.loads.is_empty()).map(|node| node.service)
     }
 
+    /// Requests that clients make until then when no factor changes what they ask for: without
+    /// retries, and without the calls that Services make for them.
+    pub fn client_request_count(&self, until: SimTime) -> u64 {
+        let nodes = self.plan.parts.iter().flat_map(|part| &part.nodes);
+        let loads = nodes.flat_map(|node| &node.loads);
+        loads.fold(0, |sum: u64, load| sum.saturating_add(load.curve.request_count(until)))
+    }
+
     /// Requests per 1000 s that one pod of the Service with this CPU limit can answer.
     pub fn pod_capacity_millirps(&self, service: ServiceId, cpu_millis: u64) -> u64 {
         pod_capacity_millirps(cpu_millis, self.plan.cpu_per_request(service))

@@ -23,6 +23,7 @@ mod policy;
 mod source;
 mod station;
 mod tally;
+mod wiring;
 
 use engine::Engine;
 pub(crate) use engine::pause_before;
@@ -84,6 +85,7 @@ impl Requests {
     /// Plays all requests up to and including `until`.
     pub fn advance(&mut self, until: SimTime) {
         for simulation in &mut self.simulations {
+            simulation.model_mut().until = until;
             let outcome = simulation.run_until(until);
             if !outcome.is_complete() {
                 self.limit.get_or_insert(outcome);

@@ -158,6 +158,12 @@ impl Plan {
         crate::rare::all(&self.blueprint)
     }
 
+    /// Requests that clients make in a run whose load no fault changes; see
+    /// [`Flows::client_request_count`]. Of a bursty load, the mean.
+    pub fn client_request_count(&self) -> u64 {
+        self.flows.client_request_count(self.horizon)
+    }
+
     /// When a run ends.
     pub fn horizon(&self) -> SimTime {
         self.horizon

@@ -10,6 +10,10 @@ use crate::flags;
 use crate::input::{Prepared, Wanted};
 use crate::streams::Streams;
 
+/// Single requests that are played without a second thought: a few minutes of one core. One run is
+/// made whatever it takes.
+const REQUEST_COUNT_MAX: u64 = 200_000_000;
+
 /// How many runs, on which luck, how.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Effort {
@@ -53,6 +57,9 @@ pub(crate) fn results(
     effort: Effort,
     streams: Streams,
 ) -> Result<Vec<ScenarioResult>, Exit> {
+    for one in prepared {
+        refuse_too_many(one, wanted, effort, streams)?;
+    }
     let mut results = Vec::new();
     for one in prepared {
         let campaign = effort.campaign(one);
@@ -74,6 +81,34 @@ pub(crate) fn results(
         })?);
     }
     Ok(results)
+}
+
+/// Refuses runs whose single requests would take too long, before any of them is made.
+fn refuse_too_many(
+    one: &Prepared,
+    wanted: &Wanted,
+    effort: Effort,
+    streams: Streams,
+) -> Result<(), Exit> {
+    let run_count = effort.campaign(one).run_count;
+    let request_count = one.plan.client_request_count();
+    let run_count_max = (REQUEST_COUNT_MAX / request_count.max(1)).max(1);
+    if wanted.fidelity == flags::Fidelity::Flow || u64::from(run_count) <= run_count_max {
+        return Ok(());
+    }
+    let millions = |count: u128| count.div_ceil(1_000_000);
+    let all = u128::from(request_count) * u128::from(run_count);
+    streams.error(&format!(
+        "{}: --fidelity request would play {} million requests, {} million in each of {run_count} \
+         runs, not counting spikes, retries and calls between Services; more than {} million take \
+         too long. Ask for fewer runs, at most -n {run_count_max}, or leave --fidelity request \
+         out: flows are the same model",
+        one.word,
+        millions(all),
+        millions(request_count.into()),
+        millions(REQUEST_COUNT_MAX.into()),
+    ));
+    Err(Exit::BadInput)
 }
 
 /// Results as a report.

@@ -1,4 +1,5 @@
-//! Every request of connected Services, each an event.
+//! Every request of connected Services, each an event, unless nothing can come between one and the
+//! next.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -6,14 +7,16 @@ use std::sync::Arc;
 use model_api::DatabaseId;
 use model_api::observation::LossReason;
 use model_api::path::CallPolicy;
-use sim_kernel::{Context, Model, Priority, Purpose, Recorder, SimSpan, SimTime, Stream, Streams};
+use sim_kernel::{
+    Context, EntityKey, Model, Priority, Purpose, Recorder, SimSpan, SimTime, Stream, Streams,
+};
 
 use super::policy::{BreakerState, Budget};
 use super::source::{Next, Source};
 use super::station::{Refusal, Station};
 use super::tally::Tally;
+use super::wiring::{Hop, Wire, hops, number, wires};
 use crate::curve::{Factor, Side};
-use crate::edges;
 use crate::evaluation::Endpoints;
 use crate::graph::{Graph, Node, NodeIdx, Plan};
 
@@ -64,11 +67,21 @@ impl Loss {
     }
 }
 
-/// What a call needs to remember.
+/// What becomes of an attempt, as far as it is known when it is made.
+#[derive(Clone, Copy, Debug)]
+enum Sent {
+    /// The breaker is open.
+    NotMade,
+    Refused(LossReason),
+    Ends(SimTime, Outcome),
+    /// The callee did its own work then, and has more to do.
+    Worked(SimTime),
+}
+
+/// A call that can be made, and what is remembered of it.
 #[derive(Clone, Debug)]
 struct Edge {
-    callee: NodeIdx,
-    policy: CallPolicy,
+    wire: Wire,
     /// Chooses endpoints, while some are dead.
     stream: Stream,
     budget: Option<Budget>,
@@ -78,15 +91,18 @@ struct Edge {
 }
 
 impl Edge {
-    fn new(spec: &edges::Edge, streams: Streams) -> Self {
+    fn new(wire: Wire, key: EntityKey, streams: Streams) -> Self {
         Self {
-            callee: spec.callee,
-            policy: spec.policy,
-            stream: streams.stream(spec.key, ENDPOINT),
-            budget: spec.policy.retry_budget_ppm.map(Budget::new),
-            breaker: spec.policy.breaker.map(BreakerState::new),
+            wire,
+            stream: streams.stream(key, ENDPOINT),
+            budget: wire.policy.retry_budget_ppm.map(Budget::new),
+            breaker: wire.policy.breaker.map(BreakerState::new),
             deadlines: VecDeque::new(),
         }
+    }
+
+    fn deadline(&self, now: SimTime) -> Option<SimTime> {
+        self.wire.policy.timeout.map(|timeout| now.saturating_add(timeout))
     }
 }
 
@@ -105,7 +121,7 @@ struct Call {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Caller {
-    Client(u32),
+    Client,
     Visit(u32),
 }
 
@@ -130,6 +146,7 @@ pub(super) struct Engine {
     plan: Arc<Plan>,
     part: usize,
     stations: Vec<Station>,
+    hops: Vec<Hop>,
     edges: Vec<Edge>,
     sources: Vec<Source>,
     factors: Vec<Factor>,
@@ -143,6 +160,8 @@ pub(super) struct Engine {
     request_count: u64,
     /// The number of the window that goes on.
     window: u32,
+    /// Up to when nothing changes from outside, and the window goes on.
+    pub(super) until: SimTime,
 }
 
 impl Engine {
@@ -155,8 +174,14 @@ impl Engine {
                 .iter()
                 .map(|node| Station::new(node.serving, node.key, streams))
                 .collect(),
-            edges: graph.edges.all.iter().map(|spec| Edge::new(spec, streams)).collect(),
-            sources: sources.map(|source| Source::new(source.key, streams)).collect(),
+            hops: hops(graph).collect(),
+            edges: wires(graph)
+                .zip(&graph.edges.all)
+                .map(|(wire, edge)| Edge::new(wire, edge.key, streams))
+                .collect(),
+            sources: sources
+                .map(|source| Source::new(number(source.client), source.key, streams))
+                .collect(),
             factors: vec![Factor::ONE; graph.nodes.len()],
             are_writable: vec![true; graph.database_count],
             calls: Vec::new(),
@@ -166,6 +191,7 @@ impl Engine {
             tallies: graph.nodes.iter().map(|_| Tally::new()).collect(),
             request_count: 0,
             window: 0,
+            until: SimTime::ZERO,
             plan: Arc::clone(plan),
             part,
         }
@@ -234,9 +260,20 @@ impl Engine {
 
     #[inline]
     fn expect<R: Recorder<()>>(&mut self, idx: usize, ctx: &mut Context<'_, Event, R>) {
+        let next = self.sources[idx].next(ctx.now());
+        self.wait_for(idx, next, ctx);
+    }
+
+    #[inline]
+    fn wait_for<R: Recorder<()>>(
+        &mut self,
+        idx: usize,
+        next: Next,
+        ctx: &mut Context<'_, Event, R>,
+    ) {
         let source = number(idx);
         let epoch = self.sources[idx].epoch;
-        match self.sources[idx].next(ctx.now()) {
+        match next {
             Next::Candidate(at) => {
                 ctx.schedule_at(at, PRIORITY, Event::CandidateDue { source, epoch });
             }
@@ -247,52 +284,62 @@ impl Engine {
         }
     }
 
+    /// A request may come from outside; and those after it, as long as nothing can come between.
     fn candidate<R: Recorder<()>>(&mut self, source: u32, ctx: &mut Context<'_, Event, R>) {
         let idx = source as usize;
-        let wires = self.graph().edges.sources[idx];
-        let curve = &self.plan.parts[self.part].nodes[wires.service].loads[wires.load].curve;
-        let comes = self.sources[idx].keeps(curve, self.factors[wires.service], ctx.now());
-        self.expect(idx, ctx);
-        if comes {
-            self.request_count += 1;
-            self.call(number(wires.client), Caller::Client(source), ctx);
+        let mut now = ctx.now();
+        loop {
+            let comes = self.comes(idx, now);
+            let next = self.sources[idx].next(now);
+            if comes {
+                self.request_count += 1;
+                self.call(self.sources[idx].client, Caller::Client, now, ctx);
+            }
+            match next {
+                Next::Candidate(at) if at <= self.until && self.is_alone(idx) => now = at,
+                _ => return self.wait_for(idx, next, ctx),
+            }
         }
     }
 
+    #[inline]
+    fn comes(&mut self, idx: usize, now: SimTime) -> bool {
+        if self.sources[idx].is_constant() {
+            return true;
+        }
+        let wires = self.graph().edges.sources[idx];
+        let curve = &self.plan.parts[self.part].nodes[wires.service].loads[wires.load].curve;
+        let rate = self.factors[wires.service].rate_of(curve, now, Side::After);
+        self.sources[idx].keeps(rate)
+    }
+
+    /// Whether nobody but the clients of a source calls a Service, which calls nobody, and none of
+    /// their requests is under way: then no event comes between this one and their next.
+    #[inline]
+    fn is_alone(&self, idx: usize) -> bool {
+        self.calls.len() == self.free_calls.len()
+            && self.edges[self.sources[idx].client as usize].wire.is_only
+    }
+
     /// Makes a call.
+    #[inline]
     fn call<R: Recorder<()>>(
         &mut self,
         edge_idx: u32,
         caller: Caller,
+        now: SimTime,
         ctx: &mut Context<'_, Event, R>,
     ) {
-        let now = ctx.now();
-        if let Some(budget) = &mut self.edges[edge_idx as usize].budget {
+        let edge = &mut self.edges[edge_idx as usize];
+        if let Some(budget) = &mut edge.budget {
             budget.deposit(now);
         }
-        let window = self.window;
-        let blank = Call { edge: edge_idx, caller, serial: 0, attempt: 0, first_at: now, window };
-        if let Some(node) = self.told_to(edge_idx, caller) {
+        if let Some(node) = edge.wire.told {
             self.tallies[node].asked();
         }
-        let call = place(&mut self.calls, &mut self.free_calls, blank, |new, old| Call {
-            serial: old.serial.wrapping_add(1),
-            ..new
-        });
-        self.attempt(call, ctx);
-    }
-
-    /// The Service whose figures a call counts in: none for what a gateway passes on, which counts
-    /// as part of the request from outside.
-    #[inline]
-    fn told_to(&self, edge: u32, caller: Caller) -> Option<NodeIdx> {
-        match caller {
-            Caller::Client(source) => Some(self.graph().edges.sources[source as usize].service),
-            Caller::Visit(visit) => {
-                let is_upstream = self.visits[visit as usize].upstream == Some(edge);
-                (!is_upstream).then(|| self.edges[edge as usize].callee)
-            }
-        }
+        let window = self.window;
+        let call = Call { edge: edge_idx, caller, serial: 0, attempt: 0, first_at: now, window };
+        self.attempt(call, None, now, ctx);
     }
 
     /// Ends the window that goes on.
@@ -306,84 +353,128 @@ impl Engine {
         }
     }
 
+    /// Makes an attempt. The call gets a `place` when somebody has to come back to it.
+    #[inline]
+    fn attempt<R: Recorder<()>>(
+        &mut self,
+        call: Call,
+        place: Option<u32>,
+        now: SimTime,
+        ctx: &mut Context<'_, Event, R>,
+    ) {
+        let sent = self.send(&call, now);
+        if let (Sent::Ends(at, Outcome::Answered), Caller::Client) = (sent, call.caller)
+            && self.edges[call.edge as usize].breaker.is_none()
+        {
+            // Nobody but the figures has to hear of it.
+            if let Some(place) = place {
+                self.free(place);
+            }
+            return self.tell_client(&call, at - call.first_at, Loss::NONE);
+        }
+        let call_idx = place.unwrap_or_else(|| self.place(call));
+        match sent {
+            Sent::NotMade => self.failed(call_idx, LossReason::BreakerOpen, now, ctx),
+            Sent::Refused(reason) => {
+                self.note_breaker(call.edge, true, now);
+                self.failed(call_idx, reason, now, ctx);
+            }
+            Sent::Ends(at, outcome) => {
+                let serial = self.calls[call_idx as usize].serial;
+                let event = Event::Ended { call: call_idx, serial, outcome };
+                ctx.schedule_at(at, PRIORITY, event);
+            }
+            Sent::Worked(at) => self.visit(call_idx, now, at, ctx),
+        }
+    }
+
     /// Sends an attempt off.
-    fn attempt<R: Recorder<()>>(&mut self, call_idx: u32, ctx: &mut Context<'_, Event, R>) {
-        let now = ctx.now();
-        let call = self.calls[call_idx as usize];
+    #[inline]
+    fn send(&mut self, call: &Call, now: SimTime) -> Sent {
         let edge = &mut self.edges[call.edge as usize];
         if let Some(breaker) = &mut edge.breaker
             && !breaker.permits(now)
         {
-            return self.failed(call_idx, LossReason::BreakerOpen, ctx);
+            return Sent::NotMade;
         }
-        let deadline = edge.policy.timeout.map(|timeout| now.saturating_add(timeout));
-        let station = &mut self.stations[edge.callee];
+        let wire = &edge.wire;
+        let station = &mut self.stations[wire.callee];
         let dead_share = station.dead_share();
         if dead_share > 0.0 && edge.stream.draw().chance(dead_share) {
-            let outcome = Outcome::Dead;
-            let at = deadline.unwrap_or(now);
-            let event = Event::Ended { call: call_idx, serial: call.serial, outcome };
-            ctx.schedule_at(at, PRIORITY, event);
-            let callee = edge.callee;
-            return self.tell_refused(callee, call.caller, LossReason::DeadEndpoints);
+            let at = edge.deadline(now).unwrap_or(now);
+            self.tell_refused(call.edge, LossReason::DeadEndpoints);
+            return Sent::Ends(at, Outcome::Dead);
         }
         let start = match station.admit(now) {
             Ok(start) => start,
             Err(refusal) => {
-                let (callee, reason) = (edge.callee, reason_of(refusal));
-                self.note_breaker(call.edge, true, now);
-                self.tell_refused(callee, call.caller, reason);
-                return self.failed(call_idx, reason, ctx);
+                let reason = reason_of(refusal);
+                self.tell_refused(call.edge, reason);
+                return Sent::Refused(reason);
             }
         };
-        let (callee, has_breaker) = (edge.callee, edge.breaker.is_some());
-        let node = &self.plan.parts[self.part].nodes[callee];
-        let upstream = self.upstream_of(callee, call.caller);
-        let at = start.saturating_add(node.own_latency);
-        if node.calls.is_empty() && node.databases.is_empty() && upstream.is_none() {
-            // Nothing can change what becomes of it.
-            let (outcome, at) = match deadline {
-                Some(deadline) if deadline < at => (Outcome::TimedOut, deadline),
-                _ => (Outcome::Answered, at),
-            };
-            if let (Caller::Client(source), Outcome::Answered) = (call.caller, outcome)
-                && !has_breaker
-            {
-                // Nobody but the figures has to hear of it.
-                self.free(call_idx);
-                return self.tell_client(source, &call, at - call.first_at, Loss::NONE);
-            }
-            let event = Event::Ended { call: call_idx, serial: call.serial, outcome };
-            ctx.schedule_at(at, PRIORITY, event);
-            return;
+        let at = start.saturating_add(wire.own_latency);
+        if !wire.is_last {
+            return Sent::Worked(at);
         }
+        // Nothing can change what becomes of it.
+        match edge.deadline(now) {
+            Some(deadline) if deadline < at => Sent::Ends(deadline, Outcome::TimedOut),
+            _ => Sent::Ends(at, Outcome::Answered),
+        }
+    }
+
+    /// A Service works on an attempt until then, and has more to do for it.
+    fn visit<R: Recorder<()>>(
+        &mut self,
+        call_idx: u32,
+        now: SimTime,
+        at: SimTime,
+        ctx: &mut Context<'_, Event, R>,
+    ) {
+        let window = self.window;
+        let Call { edge: edge_idx, serial, .. } = self.calls[call_idx as usize];
+        let edge = &self.edges[edge_idx as usize];
+        let Wire { callee, upstream, .. } = edge.wire;
+        let deadline = edge.deadline(now);
         let blank = Visit {
             node: number(callee),
             call: call_idx,
-            serial: call.serial,
+            serial,
             next: 0,
             came_at: now,
-            window: self.window,
+            window,
             upstream,
             failed: Loss::NONE,
         };
         if upstream.is_some() {
             self.tallies[callee].asked();
         }
-        let visit = place(&mut self.visits, &mut self.free_visits, blank, |new, _| new);
+        let visit = match self.free_visits.pop() {
+            Some(idx) => {
+                self.visits[idx as usize] = blank;
+                idx
+            }
+            None => {
+                self.visits.push(blank);
+                number(self.visits.len() - 1)
+            }
+        };
         ctx.schedule_at(at, PRIORITY, Event::WorkedOff { visit });
         if let Some(deadline) = deadline {
-            self.watch(call.edge, (deadline, call_idx, call.serial), ctx);
+            self.watch(edge_idx, (deadline, call_idx, serial), ctx);
         }
     }
 
-    /// Where a gateway passes a request on to: only requests from outside have such a place, and
-    /// only at the gateway itself.
-    #[inline]
-    fn upstream_of(&self, callee: NodeIdx, caller: Caller) -> Option<u32> {
-        let Caller::Client(source) = caller else { return None };
-        let wires = &self.graph().edges.sources[source as usize];
-        wires.upstream.filter(|_| wires.service != callee).map(number)
+    /// Gives a call a place, under a number that no earlier one had there.
+    fn place(&mut self, call: Call) -> u32 {
+        let Some(idx) = self.free_calls.pop() else {
+            self.calls.push(call);
+            return number(self.calls.len() - 1);
+        };
+        let place = &mut self.calls[idx as usize];
+        *place = Call { serial: place.serial.wrapping_add(1), ..call };
+        idx
     }
 
     /// Remembers when an attempt has taken too long. Attempts of one edge time out in the order in
@@ -424,12 +515,12 @@ impl Engine {
         outcome: Outcome,
         ctx: &mut Context<'_, Event, R>,
     ) {
-        let edge = self.calls[call as usize].edge;
-        self.note_breaker(edge, outcome != Outcome::Answered, ctx.now());
+        let (edge, now) = (self.calls[call as usize].edge, ctx.now());
+        self.note_breaker(edge, outcome != Outcome::Answered, now);
         match outcome {
-            Outcome::Answered => self.finish(call, Loss::NONE, ctx),
-            Outcome::TimedOut => self.failed(call, LossReason::TimedOut, ctx),
-            Outcome::Dead => self.failed(call, LossReason::DeadEndpoints, ctx),
+            Outcome::Answered => self.finish(call, Loss::NONE, now, ctx),
+            Outcome::TimedOut => self.failed(call, LossReason::TimedOut, now, ctx),
+            Outcome::Dead => self.failed(call, LossReason::DeadEndpoints, now, ctx),
         }
     }
 
@@ -444,10 +535,11 @@ impl Engine {
         &mut self,
         call: u32,
         reason: LossReason,
+        now: SimTime,
         ctx: &mut Context<'_, Event, R>,
     ) {
-        let at = number(self.edges[self.calls[call as usize].edge as usize].callee);
-        self.lost(call, Loss { at, reason }, ctx);
+        let at = number(self.edges[self.calls[call as usize].edge as usize].wire.callee);
+        self.lost(call, Loss { at, reason }, now, ctx);
     }
 
     /// An attempt was lost: tries again, or gives up.
@@ -455,20 +547,21 @@ impl Engine {
         &mut self,
         call_idx: u32,
         loss: Loss,
+        now: SimTime,
         ctx: &mut Context<'_, Event, R>,
     ) {
         let call = &mut self.calls[call_idx as usize];
         let edge = &mut self.edges[call.edge as usize];
-        let may_retry = call.attempt < edge.policy.retries
-            && edge.budget.as_mut().is_none_or(|budget| budget.withdraw(ctx.now()));
+        let may_retry = call.attempt < edge.wire.policy.retries
+            && edge.budget.as_mut().is_none_or(|budget| budget.withdraw(now));
         if !may_retry {
-            return self.finish(call_idx, loss, ctx);
+            return self.finish(call_idx, loss, now, ctx);
         }
-        let pause = pause_before(&edge.policy, call.attempt);
+        let pause = pause_before(&edge.wire.policy, call.attempt);
         call.attempt += 1;
         call.serial = call.serial.wrapping_add(1);
         let event = Event::RetryDue { call: call_idx, serial: call.serial };
-        ctx.schedule_in(pause, PRIORITY, event);
+        ctx.schedule_at(now.saturating_add(pause), PRIORITY, event);
     }
 
     /// A call is over.
@@ -476,16 +569,17 @@ impl Engine {
         &mut self,
         call_idx: u32,
         loss: Loss,
+        now: SimTime,
         ctx: &mut Context<'_, Event, R>,
     ) {
         let call = self.calls[call_idx as usize];
         self.free(call_idx);
-        let latency = ctx.now() - call.first_at;
-        let callee = self.edges[call.edge as usize].callee;
+        let latency = now - call.first_at;
+        let Wire { callee, told, .. } = self.edges[call.edge as usize].wire;
         match call.caller {
-            Caller::Client(source) => self.tell_client(source, &call, latency, loss),
+            Caller::Client => self.tell_client(&call, latency, loss),
             Caller::Visit(visit) => {
-                if let Some(node) = self.told_to(call.edge, call.caller) {
+                if let Some(node) = told {
                     tell(&mut self.tallies[node], call.window, latency, loss.reason);
                 }
                 self.resume(visit, callee, loss, ctx);
@@ -502,9 +596,10 @@ impl Engine {
 
     /// A request from outside is over. What its gateway lost counts as the fault of that, which was
     /// told of it already.
-    fn tell_client(&mut self, source: u32, call: &Call, latency: SimSpan, loss: Loss) {
-        let entry = self.edges[call.edge as usize].callee;
-        let service = self.graph().edges.sources[source as usize].service;
+    #[inline]
+    fn tell_client(&mut self, call: &Call, latency: SimSpan, loss: Loss) {
+        let Wire { callee: entry, told, .. } = self.edges[call.edge as usize].wire;
+        let service = told.expect("requests from outside count for the Service they ask for");
         // Without an answer in time, or without having asked, a client blames nobody.
         let is_of_client = matches!(loss.reason, LossReason::TimedOut | LossReason::BreakerOpen);
         let reason = if loss.is_none() || loss.at as usize == service || is_of_client {
@@ -516,8 +611,9 @@ impl Engine {
     }
 
     /// A gateway did not take an attempt, or a dead endpoint of it did.
-    fn tell_refused(&mut self, callee: NodeIdx, caller: Caller, reason: LossReason) {
-        if self.upstream_of(callee, caller).is_some() {
+    fn tell_refused(&mut self, edge: u32, reason: LossReason) {
+        let Wire { callee, upstream, .. } = self.edges[edge as usize].wire;
+        if upstream.is_some() {
             self.tallies[callee].asked();
             self.tallies[callee].lost(self.window, reason);
         }
@@ -531,35 +627,40 @@ impl Engine {
         loss: Loss,
         ctx: &mut Context<'_, Event, R>,
     ) {
+        if !loss.is_none() {
+            self.note_failure(visit_idx, callee, loss);
+        }
+        self.go_on(visit_idx, ctx);
+    }
+
+    /// A call of a visit, or what it was passed on to, was lost; the first such loss counts.
+    fn note_failure(&mut self, visit_idx: u32, callee: NodeIdx, loss: Loss) {
         let lost_by = self.graph().nodes[callee].service;
-        let node = self.visits[visit_idx as usize].node as usize;
-        let call_count = number(self.graph().edges.of_node[node].len());
         let visit = &mut self.visits[visit_idx as usize];
-        if !loss.is_none() && visit.failed.is_none() {
-            let is_upstream = visit.next > call_count;
+        if visit.failed.is_none() {
+            let is_upstream = visit.next as usize > self.hops[visit.node as usize].calls.len();
             visit.failed = if is_upstream {
                 loss
             } else {
                 Loss { at: visit.node, reason: LossReason::Dependency(lost_by) }
             };
         }
-        self.go_on(visit_idx, ctx);
     }
 
     /// The next call of a visit, or its answer. All calls are made, one after the other, even when
     /// one fails: as the flow has it.
     fn go_on<R: Recorder<()>>(&mut self, visit_idx: u32, ctx: &mut Context<'_, Event, R>) {
         let visit = &mut self.visits[visit_idx as usize];
-        let calls = &self.plan.parts[self.part].edges.of_node[visit.node as usize];
+        let calls = &self.hops[visit.node as usize].calls;
         let next = visit.next as usize;
         visit.next += 1;
         let edge = match calls.get(next) {
-            Some(edge) => Some(number(*edge)),
+            Some(edge) => Some(*edge),
             None if next == calls.len() => self.pass_on(visit_idx, ctx.now()),
             None => None,
         };
         match edge {
-            Some(edge) => self.call(edge, Caller::Visit(visit_idx), ctx),
+            Some(edge) => self.call(edge, Caller::Visit(visit_idx), ctx.now(), ctx),
             None => self.answer(visit_idx, ctx),
         }
     }
@@ -570,12 +671,12 @@ impl Engine {
     /// Only this part counts in the figures of a gateway, whether or not somebody still waits.
     fn pass_on(&mut self, visit_idx: u32, now: SimTime) -> Option<u32> {
         let visit = &mut self.visits[visit_idx as usize];
-        let databases = &self.plan.parts[self.part].nodes[visit.node as usize].databases;
-        let away = databases.iter().find(|database| !self.are_writable[database.index()]);
-        if let Some(&database) = away
-            && visit.failed.is_none()
-        {
-            visit.failed = Loss { at: visit.node, reason: LossReason::Database(database) };
+        if self.hops[visit.node as usize].has_databases && visit.failed.is_none() {
+            let databases = &self.plan.parts[self.part].nodes[visit.node as usize].databases;
+            let away = databases.iter().find(|database| !self.are_writable[database.index()]);
+            if let Some(&database) = away {
+                visit.failed = Loss { at: visit.node, reason: LossReason::Database(database) };
+            }
         }
         let upstream = visit.upstream?;
         let tally = &mut self.tallies[visit.node as usize];
@@ -590,12 +691,12 @@ impl Engine {
             // Nobody waits for it any more: work for nothing.
             return;
         }
-        let edge = self.calls[visit.call as usize].edge;
-        self.note_breaker(edge, !visit.failed.is_none(), ctx.now());
+        let (edge, now) = (self.calls[visit.call as usize].edge, ctx.now());
+        self.note_breaker(edge, !visit.failed.is_none(), now);
         if visit.failed.is_none() {
-            self.finish(visit.call, Loss::NONE, ctx);
+            self.finish(visit.call, Loss::NONE, now, ctx);
         } else {
-            self.lost(visit.call, visit.failed, ctx);
+            self.lost(visit.call, visit.failed, now, ctx);
         }
     }
 }
@@ -627,32 +728,12 @@ impl Model for Engine {
             }
             Event::RetryDue { call, serial } => {
                 if is_awaited(self, call, serial) {
-                    self.attempt(call, ctx);
+                    self.attempt(self.calls[call as usize], Some(call), ctx.now(), ctx);
                 }
             }
             Event::DeadlineDue { edge } => self.deadline(edge, ctx),
         }
     }
-}
-
-/// Puts a value into a free place, or a new one.
-#[inline]
-fn place<T: Copy>(places: &mut Vec<T>, free: &mut Vec<u32>, value: T, over: fn(T, T) -> T) -> u32 {
-    match free.pop() {
-        Some(idx) => {
-            let place = &mut places[idx as usize];
-            *place = over(value, *place);
-            idx
-        }
-        None => {
-            places.push(value);
-            number(places.len() - 1)
-        }
-    }
-}
-
-fn number(idx: usize) -> u32 {
-    u32::try_from(idx).expect("memory ends long before 2^32 of these")
 }
 
 /// The pause after attempt number `attempt` (from zero): doubled each time.

@@ -50,6 +50,9 @@ impl Budget {
 
     fn expire(&mut self, now: SimTime) {
         let second = now.as_nanos() / 1_000_000_000;
+        if second == self.second {
+            return;
+        }
         for passed in 1..=(second - self.second).min(SLOT_COUNT as u64) {
             self.slots[index(self.second + passed)] = 0;
         }

@@ -3,8 +3,9 @@
 //! A Poisson process whose rate follows the load: candidates come at the highest rate of a stretch
 //! and are kept with the probability of the rate at their moment (Lewis and Shedler 1979).
 
-use sim_kernel::{EntityKey, Purpose, SimSpan, SimTime, Stream, Streams};
+use sim_kernel::{EntityKey, Purpose, SimTime, Stream, Streams};
 
+use super::station::rounded;
 use crate::curve::{Curve, Factor, Shape, Side};
 
 const ARRIVALS: Purpose = Purpose::new("arrivals");
@@ -13,6 +14,8 @@ const ARRIVALS: Purpose = Purpose::new("arrivals");
 #[derive(Clone, Debug)]
 pub(super) struct Source {
     stream: Stream,
+    /// The call that its clients make.
+    pub(super) client: u32,
     /// Highest rate of the stretch, in requests per nanosecond.
     peak: f64,
     /// Whether every candidate comes.
@@ -35,9 +38,9 @@ pub(super) enum Next {
 }
 
 impl Source {
-    pub(super) fn new(entity: EntityKey, streams: Streams) -> Self {
+    pub(super) fn new(client: u32, entity: EntityKey, streams: Streams) -> Self {
         let stream = streams.stream(entity, ARRIVALS);
-        Self { stream, peak: 0.0, is_constant: true, end: SimTime::ZERO, epoch: 0 }
+        Self { stream, client, peak: 0.0, is_constant: true, end: SimTime::ZERO, epoch: 0 }
     }
 
     /// Looks at the load from now on.
@@ -69,7 +72,7 @@ impl Source {
     pub(super) fn next(&mut self, now: SimTime) -> Next {
         let at = if self.peak > 0.0 {
             let gap_ns = self.stream.draw().standard_exponential() / self.peak;
-            now.saturating_add(SimSpan::from_secs_f64_rounded(gap_ns * 1e-9))
+            now.saturating_add(rounded(gap_ns))
         } else {
             SimTime::MAX
         };
@@ -82,13 +85,14 @@ impl Source {
         }
     }
 
-    /// Whether a candidate comes.
+    /// Whether every candidate comes.
     #[inline]
-    pub(super) fn keeps(&mut self, curve: &Curve, factor: Factor, now: SimTime) -> bool {
-        if self.is_constant {
-            return true;
-        }
-        let rate = factor.rate_of(curve, now, Side::After) as f64 * 1e-12;
-        self.stream.draw().unit() * self.peak < rate
+    pub(super) fn is_constant(&self) -> bool {
+        self.is_constant
+    }
+
+    /// Whether a candidate comes that comes now, at this rate in requests per 1000 s.
+    pub(super) fn keeps(&mut self, rate_millirps: u64) -> bool {
+        self.stream.draw().unit() * self.peak < rate_millirps as f64 * 1e-12
     }
 }

@@ -37,8 +37,8 @@ pub(super) struct Station {
     work_mean_ns: f64,
     /// Requests that may wait.
     waiting_max: usize,
-    ready_count: u32,
     live_count: u32,
+    dead_share: f64,
     /// The window of the rate limit that was counted last, and what was let in.
     counted: (u64, u64),
 }
@@ -52,8 +52,8 @@ impl Station {
             starts: VecDeque::new(),
             work_mean_ns: 0.0,
             waiting_max: 0,
-            ready_count: 0,
             live_count: 0,
+            dead_share: 0.0,
             counted: (0, 0),
         }
     }
@@ -64,7 +64,7 @@ impl Station {
     /// new workers. Work in a pod that dies is finished.
     pub(super) fn set_endpoints(&mut self, endpoints: Endpoints, now: SimTime) {
         let Endpoints { ready_count, live_count, capacity_millirps } = endpoints;
-        (self.ready_count, self.live_count) = (ready_count, live_count);
+        self.live_count = live_count;
         let worker_count = (live_count as usize).saturating_mul(self.serving.workers as usize);
         let is_endless = capacity_millirps == u64::MAX;
         let can_work = capacity_millirps > 0 && !is_endless;
@@ -81,15 +81,17 @@ impl Station {
             // They live and can do nothing: as if nobody were there.
             self.live_count = 0;
         }
+        self.dead_share = if ready_count == 0 {
+            0.0
+        } else {
+            1.0 - f64::from(self.live_count) / f64::from(ready_count)
+        };
     }
 
     /// The share of the endpoints that a request may be sent to, but not answer.
+    #[inline]
     pub(super) fn dead_share(&self) -> f64 {
-        if self.ready_count == 0 {
-            0.0
-        } else {
-            1.0 - f64::from(self.live_count) / f64::from(self.ready_count)
-        }
+        self.dead_share
     }
 
     /// Requests that wait now.
@@ -151,7 +153,7 @@ impl Station {
                 libm::exp(libm::sqrt(sigma_squared) * draw.standard_normal() - sigma_squared / 2.0)
             }
         };
-        SimSpan::from_secs_f64_rounded(self.work_mean_ns * factor * 1e-9)
+        rounded(self.work_mean_ns * factor)
     }
 
     fn sift_up(&mut self) {
@@ -183,6 +185,13 @@ impl Station {
         }
         heap[idx] = moved;
     }
+}
+
+/// Nanoseconds, rounded to whole ones, halves up.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "`as` saturates")]
+#[inline]
+pub(super) fn rounded(nanos: f64) -> SimSpan {
+    SimSpan::from_nanos((nanos + 0.5) as u64)
 }
 
 /// Requests that may wait for the workers behind a Service.

@@ -1,9 +1,10 @@
 //! Flows that remember: budgets, breakers, gateways whose clients try again.
 
+use model_api::ServiceId;
 use model_api::observation::LossReason;
 use model_api::path::{Breaker, CallPolicy, Serving};
-use model_load::rare;
-use sim_kernel::SimSpan;
+use model_load::{Requests, rare};
+use sim_kernel::{SimSpan, SimTime, Streams};
 
 use crate::world::{Act, Case, Node, Run};
 
@@ -146,7 +147,7 @@ fn a_gateway_counts_each_attempt_once() {
         let rates: Vec<u64> = asked.map(|(_, segment)| segment.offered_from_millirps).collect();
         let mean = rates.iter().sum::<u64>() as f64 / rates.len() as f64;
         assert!((mean - 150_000.0).abs() < 3_000.0, "{mean}");
-        assert_eq!(reasons(&run, 0), [LossReason::Dependency(model_api::ServiceId(2))]);
+        assert_eq!(reasons(&run, 0), [LossReason::Dependency(ServiceId(2))]);
     }
 }
 
@@ -187,4 +188,31 @@ fn what_seldom_happens_is_noted_of_flows_with_a_memory_too() {
     }
     let calm = one(vec![(0, 500_000)], client).run();
     assert!(calm.hits.iter().all(|count| *count == 0), "{:?}", calm.hits);
+}
+
+#[test]
+fn it_does_not_matter_how_often_requests_are_looked_at() {
+    // Alone, requests are played one after the other up to the next look; with a limit and an
+    // impatient client, some of them must not be.
+    let client = CallPolicy { timeout: Some(SimSpan::from_millis(2)), ..CallPolicy::default() };
+    let client = CallPolicy { retries: 2, backoff: SimSpan::from_millis(1), ..client };
+    let mut case = one(vec![(0, 700_000), (20, 900_000)], client);
+    case.nodes[0].serving = Serving { queue_limit: Some(3), ..Serving::default() };
+    let seen = |step: SimSpan| {
+        let streams = Streams::new(1, 0);
+        let mut requests = Requests::new(&case.blueprint(), streams).expect("it is well formed");
+        requests.set_endpoints(ServiceId(0), 1, 1, 1_000_000);
+        let mut now = SimTime::ZERO;
+        while now < SimTime::from_secs(20) {
+            now += step;
+            requests.advance(now);
+        }
+        let service = ServiceId(0);
+        (requests.request_count(), requests.ended_and_served(service), requests.latencies(service))
+    };
+    let (count, (ended, served), latencies) = seen(SimSpan::from_secs(20));
+    assert!(served < ended && count > 15_000, "{served} of {ended} of {count}");
+    for step in [SimSpan::from_millis(1), SimSpan::from_millis(500)] {
+        assert_eq!(seen(step), (count, (ended, served), latencies), "{step}");
+    }
 }

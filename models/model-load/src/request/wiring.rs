@@ -1,0 +1,76 @@
+//! The graph as the engine walks it: everything about a call, or about a Service, in one place.
+//!
+//! Each request asks for the same few facts several times. Taken from the graph, they lie four
+//! pointers away.
+
+use model_api::path::CallPolicy;
+use sim_kernel::SimSpan;
+
+use crate::edges::Caller;
+use crate::graph::{Graph, NodeIdx};
+
+/// What a call is.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Wire {
+    pub(super) callee: NodeIdx,
+    pub(super) policy: CallPolicy,
+    /// The Service in whose figures it counts: none for what a gateway passes on, which counts as
+    /// part of the request from outside.
+    pub(super) told: Option<NodeIdx>,
+    /// Where the callee passes it on to: only requests from outside have such a place, and only at
+    /// a gateway.
+    pub(super) upstream: Option<u32>,
+    /// All that the callee does for it is its own work.
+    pub(super) is_last: bool,
+    /// The callee does its own work only, and for nobody else.
+    pub(super) is_only: bool,
+    /// How long the callee takes without waiting.
+    pub(super) own_latency: SimSpan,
+}
+
+/// What a Service does.
+#[derive(Clone, Debug)]
+pub(super) struct Hop {
+    /// The calls that it makes for each request, in their order.
+    pub(super) calls: Box<[u32]>,
+    pub(super) has_databases: bool,
+}
+
+/// Every call of the graph, by its number.
+pub(super) fn wires(graph: &Graph) -> impl Iterator<Item = Wire> + '_ {
+    graph.edges.all.iter().map(|edge| {
+        let callee = &graph.nodes[edge.callee];
+        let (told, upstream) = match edge.from {
+            Caller::Client(source) => {
+                let source = &graph.edges.sources[source];
+                let upstream = source.upstream.filter(|_| source.service != edge.callee);
+                (Some(source.service), upstream.map(number))
+            }
+            Caller::Gateway(_) => (None, None),
+            Caller::Service(_) => (Some(edge.callee), None),
+        };
+        let is_last = callee.calls.is_empty() && callee.databases.is_empty() && upstream.is_none();
+        Wire {
+            callee: edge.callee,
+            policy: edge.policy,
+            told,
+            upstream,
+            is_last,
+            is_only: is_last && graph.edges.to_node[edge.callee].len() == 1,
+            own_latency: callee.own_latency,
+        }
+    })
+}
+
+/// Every Service of the graph, by its number.
+pub(super) fn hops(graph: &Graph) -> impl Iterator<Item = Hop> + '_ {
+    graph.nodes.iter().zip(&graph.edges.of_node).map(|(node, calls)| Hop {
+        calls: calls.iter().map(|edge| number(*edge)).collect(),
+        has_databases: !node.databases.is_empty(),
+    })
+}
+
+/// The number of a call, a visit or a Service, as events hold it.
+pub(super) fn number(idx: usize) -> u32 {
+    u32::try_from(idx).expect("memory ends long before 2^32 of these")
+}
