@@ -24,6 +24,7 @@ mod source;
 mod station;
 mod tally;
 mod wiring;
+mod ziggurat;
 
 use engine::Engine;
 pub(crate) use engine::pause_before;

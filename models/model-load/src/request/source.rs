@@ -6,6 +6,7 @@
 use sim_kernel::{EntityKey, Purpose, SimTime, Stream, Streams};
 
 use super::station::rounded;
+use super::ziggurat::standard_exponential;
 use crate::curve::{Curve, Factor, Shape, Side};
 
 const ARRIVALS: Purpose = Purpose::new("arrivals");
@@ -71,7 +72,7 @@ impl Source {
     #[inline]
     pub(super) fn next(&mut self, now: SimTime) -> Next {
         let at = if self.peak > 0.0 {
-            let gap_ns = self.stream.draw().standard_exponential() / self.peak;
+            let gap_ns = standard_exponential(&mut self.stream) / self.peak;
             now.saturating_add(rounded(gap_ns))
         } else {
             SimTime::MAX

@@ -9,6 +9,7 @@ use std::collections::VecDeque;
 use model_api::path::{RateLimit, RateLimitCounts, Serving, Work};
 use sim_kernel::{EntityKey, Purpose, SimSpan, SimTime, Stream, Streams};
 
+use super::ziggurat::standard_exponential;
 use crate::evaluation::Endpoints;
 
 const WORK: Purpose = Purpose::new("work of a request");
@@ -143,14 +144,15 @@ impl Station {
         Ok(())
     }
 
+    #[inline]
     fn work(&mut self) -> SimSpan {
-        let draw = self.stream.draw();
         let factor = match self.serving.work {
-            Work::Exponential => draw.standard_exponential(),
+            Work::Exponential => standard_exponential(&mut self.stream),
             Work::Constant => 1.0,
             Work::Lognormal { variation } => {
                 let sigma_squared = libm::log1p(variation * variation);
-                libm::exp(libm::sqrt(sigma_squared) * draw.standard_normal() - sigma_squared / 2.0)
+                let normal = self.stream.draw().standard_normal();
+                libm::exp(libm::sqrt(sigma_squared) * normal - sigma_squared / 2.0)
             }
         };
         rounded(self.work_mean_ns * factor)
