@@ -9,7 +9,8 @@ use serde_json::{Value as Json, json};
 
 use crate::decode::FromText;
 
-/// A schedule and whether its cron expression has a field for seconds.
+/// A schedule, written as a cron expression (with or without seconds), a word such as `@daily`, or a
+/// period.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CronText {
     /// When it is due.
@@ -61,8 +62,6 @@ pub(crate) fn parse(text: &str, field_count: usize) -> Result<Schedule, String> 
     }
     let (seconds, fields) =
         if field_count == 6 { (fields[0], &fields[1..]) } else { ("0", &fields[..]) };
-    let is_any = |field: &str| field.split(',').any(|part| part == "*" || part == "?");
-    let weekdays = bits(fields[4], 0, 7, &WEEKDAYS)?;
     let narrow = |bits: u64| u32::try_from(bits).expect("checked against its bounds");
     Ok(Schedule::Cron(Cron {
         seconds: bits(seconds, 0, 59, &[])?,
@@ -70,8 +69,8 @@ pub(crate) fn parse(text: &str, field_count: usize) -> Result<Schedule, String> 
         hours: narrow(bits(fields[1], 0, 23, &[])?),
         days: narrow(bits(fields[2], 1, 31, &[])?),
         months: u16::try_from(bits(fields[3], 1, 12, &MONTHS)?).expect("twelve bits"),
-        // 7 is Sunday too.
-        weekdays: u8::try_from((weekdays | weekdays >> 7) & 0x7f).expect("seven bits"),
+        // Sunday is 0 and never 7, other than in other crons (`parser.go`, `dow`).
+        weekdays: u8::try_from(bits(fields[4], 0, 6, &WEEKDAYS)?).expect("seven bits"),
         is_any_day: is_any(fields[2]),
         is_any_weekday: is_any(fields[4]),
     }))
@@ -94,6 +93,15 @@ fn descriptor(word: &str) -> Result<Schedule, String> {
         _ => return Err(format!("`@{word}` is no word for a schedule")),
     };
     parse(fields, 5)
+}
+
+/// Whether a field says nothing of its unit: a star with no step, or a step of one (`parser.go`,
+/// `getRange`, which sets the star bit).
+fn is_any(field: &str) -> bool {
+    field.split(',').any(|part| {
+        let (range, step) = part.split_once('/').unwrap_or((part, "1"));
+        matches!(range, "*" | "?") && u64::from_str(step) == Ok(1)
+    })
 }
 
 /// The values of a field, as bits.
@@ -128,10 +136,10 @@ fn bits(field: &str, least: u64, most: u64, names: &[&str]) -> Result<u64, Strin
         if from > until {
             return Err(format!("`{range}` ends before it begins"));
         }
-        let mut at = from;
-        while at <= until {
+        let mut next = Some(from);
+        while let Some(at) = next.filter(|at| *at <= until) {
             all |= 1 << at;
-            at += step;
+            next = at.checked_add(step);
         }
     }
     Ok(all)
@@ -158,8 +166,12 @@ mod tests {
         assert_eq!(cron("*/15 * * * *").minutes, 1 | 1 << 15 | 1 << 30 | 1 << 45);
         assert_eq!(cron("0 0 1,15 jan-mar MON-FRI").weekdays, 0b11_1110);
         assert_eq!(cron("0 0 1,15 jan-mar ?").months, 0b1110);
-        assert_eq!(cron("0 0 * * 7").weekdays, 1);
-        assert!(!cron("0 0 */2 * 1").is_any_day);
+        assert_eq!(cron("0 0 * * 0").weekdays, 1);
+        let is_any_day = ["*", "?", "*/1", "3,*", "*/2", "1-31"]
+            .map(|days| cron(&format!("0 0 {days} * 1")).is_any_day);
+        assert_eq!(is_any_day, [true, true, true, true, false, false]);
+        let once = cron("0 0 5/18446744073709551615 * *").days;
+        assert_eq!(once, 1 << 5, "a step beyond the end ends there");
         assert_eq!(cron("@daily"), cron("0 0 * * *"));
         let every = CronText::from_text("@every 1h30m").map(|it| it.schedule);
         assert_eq!(every, Ok(Schedule::Every(SimSpan::from_mins(90))));
@@ -173,8 +185,10 @@ mod tests {
     fn mistakes_are_named() {
         let cases = [
             ("61 * * * *", "61 is not within"),
-            ("* * *", "unit"),
+            ("* * *", "expected duration"),
             ("0 0 0 * *", "0 is not within 1"),
+            ("0 0 * * 7", "7 is not within 0 to 6"),
+            ("0 0 * * fri-7", "7 is not within 0 to 6"),
             ("@fortnightly", "no word"),
             ("5-1 * * * *", "ends before"),
             ("*/0 * * * *", "no step"),
@@ -183,7 +197,7 @@ mod tests {
         ];
         for (text, part) in cases {
             let error = CronText::from_text(text).expect_err(text);
-            assert!(error.contains(part) || part == "unit", "{text}: {error}");
+            assert!(error.contains(part), "{text}: {error}");
         }
     }
 }
