@@ -233,6 +233,15 @@ pub struct Assumption {
 }
 
 impl Blueprint {
+    /// By node: whether it is a place for one that may come during the run.
+    pub fn spare_nodes(&self) -> Vec<bool> {
+        let mut spare = vec![false; self.nodes.len()];
+        for node in self.node_groups.iter().flat_map(NodeGroup::spare_nodes) {
+            spare[node.index()] = true;
+        }
+        spare
+    }
+
     /// `namespace/name` of a Service.
     pub fn service_name(&self, id: ServiceId) -> String {
         let service = &self.services[id.index()];

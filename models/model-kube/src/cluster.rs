@@ -309,7 +309,7 @@ impl ClusterPlan {
     pub fn with_templates(blueprint: Arc<Blueprint>, templates: &[NewTemplate]) -> Self {
         let mut cache = SchedulerCache::new();
         let tables = Arc::new(Tables::of(&blueprint, templates, &mut cache));
-        let spare = spare_nodes(&blueprint);
+        let spare = blueprint.spare_nodes();
         for (idx, (spec, is_spare)) in blueprint.nodes.iter().zip(spare).enumerate() {
             if is_spare {
                 cache.foresee_node(NodeId::from_index(idx), &spec.node);
@@ -616,15 +616,6 @@ enum Island {
     Zone(ZoneId),
     /// An isolated node.
     Node(NodeId),
-}
-
-/// By node: whether it is a place for one that may come during the run.
-fn spare_nodes(blueprint: &Blueprint) -> Vec<bool> {
-    let mut spare = vec![false; blueprint.nodes.len()];
-    for node in blueprint.node_groups.iter().flat_map(|group| group.spare_nodes()) {
-        spare[node.index()] = true;
-    }
-    spare
 }
 
 /// A span drawn from a range.

@@ -52,13 +52,14 @@ pub use health::{
     GroupReadiness, HealthLimits, is_cluster_healthy, is_group_healthy, is_scale_up_late,
 };
 pub use planner::{MovablePod, Needs, Removal, unneeded_nodes};
-pub use scale_up::{NodeGroup, ScaleUp, WaitingPods, left_over, scale_up};
+pub use scale_up::{Expansion, NodeGroup, ScaleUp, WaitingPods, expansions, left_over, scale_up};
 pub use scan::{Actions, Autoscaler, SeenNode, Sight};
 pub use unneeded::{
     Deletions, RemovalCandidate, RemovalGroup, Unneeded, deletion_budget, is_in_cooldown,
     removable_now, unremovable_because,
 };
 
+use model_api::machines::{ClusterAutoscaler, ExpanderKind};
 use sim_kernel::SimSpan;
 
 /// Flags, as far as a decision reads them.
@@ -144,6 +145,53 @@ impl Default for Options {
             drain: DrainOptions::default(),
             health: HealthLimits::default(),
             backoff: BackoffSettings::default(),
+        }
+    }
+}
+
+impl Options {
+    /// The flags that a platform states over the defaults.
+    pub fn stated(spec: &ClusterAutoscaler) -> Self {
+        let mut options = Self::default();
+        let spans = [
+            (&mut options.scan_interval, spec.scan_interval),
+            (&mut options.max_node_provision_time, spec.max_node_provision_time),
+            (&mut options.new_pod_scale_up_delay, spec.new_pod_scale_up_delay),
+            (&mut options.scale_down_unneeded_time, spec.scale_down_unneeded_time),
+            (&mut options.scale_down_unready_time, spec.scale_down_unready_time),
+            (&mut options.scale_down_delay_after_add, spec.scale_down_delay_after_add),
+        ];
+        for (flag, stated) in spans {
+            *flag = stated.unwrap_or(*flag);
+        }
+        let switches = [
+            (&mut options.balances_similar_groups, spec.balances_similar_groups),
+            (&mut options.scale_down_enabled, spec.scale_down_enabled),
+            (&mut options.drain.skips_system_pods, spec.skips_system_pods),
+        ];
+        for (flag, stated) in switches {
+            *flag = stated.unwrap_or(*flag);
+        }
+        if let Some(total) = spec.max_nodes_total {
+            options.max_nodes_total = total.into();
+        }
+        if let Some(ppm) = spec.scale_down_threshold_ppm {
+            options.utilization.threshold = f64::from(ppm) / 1e6;
+        }
+        if !spec.expanders.is_empty() {
+            options.expanders = spec.expanders.iter().map(|kind| Expander::from(*kind)).collect();
+        }
+        options
+    }
+}
+
+impl From<ExpanderKind> for Expander {
+    fn from(kind: ExpanderKind) -> Self {
+        match kind {
+            ExpanderKind::LeastWaste => Self::LeastWaste,
+            ExpanderKind::MostPods => Self::MostPods,
+            ExpanderKind::LeastNodes => Self::LeastNodes,
+            ExpanderKind::Random => Self::Random,
         }
     }
 }

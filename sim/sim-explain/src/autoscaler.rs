@@ -6,13 +6,13 @@ use model_api::blueprint::Blueprint;
 use model_api::kube::{Labels, Node, ResourceList, WorkloadKind};
 use model_api::{NodeId, PodId, SimSpan, SimTime};
 use model_kube::cluster_autoscaler::{
-    CandidateNode, DrainBudget, DrainPod, Expander, ExpansionOption, MovablePod, NodeLimit,
-    NodeTemplate, NodeUtilization, Options, Owner, OwnerState, PendingGroup, PodPhase, Removal,
-    UtilizationPod, best_options, can_take, estimate, ineligible_because, pods_to_move,
-    unneeded_nodes, utilization,
+    CandidateNode, DrainBudget, DrainPod, Expander, ExpansionOption, GroupSize, MovablePod,
+    NodeGroup, NodeUtilization, Options, Owner, OwnerState, PodPhase, Removal, RemovalCandidate,
+    RemovalGroup, UnremovableReason, UtilizationPod, WaitingPods, choose, expansions,
+    ineligible_because, pods_to_move, removable_now, scale_up, unneeded_nodes, utilization,
 };
 use model_kube::daemon_set::should_run;
-use model_kube::scheduling::{ShapeId, pod_requests};
+use model_kube::scheduling::pod_requests;
 use report_data::{DecisionKind, DecisionReport, Program};
 
 use crate::amount;
@@ -30,19 +30,20 @@ const NOW: SimTime = SimTime::from_days(365);
 pub struct AutoscalerQuestion {
     /// More pods of workloads: those that find no node wait.
     pub pods: Vec<PodCount>,
-    /// `--expander`: `least-waste` when there is none.
+    /// `--expander`; without one the platform's, else `least-waste`.
     pub expander: Option<String>,
-    /// Most nodes that a group may get; any number when there is none.
+    /// Most nodes that may come at once; without it the platform's, else 1000.
     pub max_new_nodes: Option<u32>,
 }
 
-/// Nodes that are alike but for their names, in one zone.
+/// A node group, and the nodes that are there of it.
 struct Group {
-    name: String,
-    template: Node,
-    size: usize,
-    daemon_set_pods: Vec<ShapeId>,
+    facts: NodeGroup,
+    nodes: Vec<NodeId>,
 }
+
+/// How far a group may grow of which nobody said how far: a scale-up is limited far below.
+const ROOM_OF_GUESSED: usize = 100_000;
 
 /// Explains what the cluster autoscaler would do.
 ///
@@ -53,34 +54,50 @@ pub fn autoscaler(
     program: &Program,
     question: &AutoscalerQuestion,
 ) -> Result<DecisionReport, Refusal> {
-    let expander = expander(question.expander.as_deref())?;
+    let spec = blueprint.cluster_autoscaler.as_ref();
+    let mut options = spec.map_or_else(Options::default, Options::stated);
+    if let Some(name) = &question.expander {
+        options.expanders = vec![expander(name)?];
+    }
+    if let Some(most) = question.max_new_nodes {
+        options.max_nodes_per_scale_up = most.into();
+    }
     let mut placed = Placed::filled(blueprint, None);
     let names = workload_names(blueprint);
     for PodCount { workload, count } in &question.pods {
         let idx = one_of("workload", Some(workload), &names)?;
         placed.put(idx, *count);
     }
-    let is_daemon =
-        |idx: usize| matches!(blueprint.workloads[idx].kind, WorkloadKind::DaemonSet { .. });
+    let causes_growth = |idx: usize| {
+        let workload = &blueprint.workloads[idx];
+        let is_daemon = matches!(workload.kind, WorkloadKind::DaemonSet { .. });
+        !is_daemon && workload.template.spec.priority >= options.expendable_priority_cutoff
+    };
     let waiting = placed.waiting.iter().copied().enumerate();
     let waiting: BTreeMap<usize, u32> =
-        waiting.filter(|(idx, count)| *count > 0 && !is_daemon(*idx)).collect();
-    let subject = format!("of {}", amount::count(blueprint.nodes.len() as i64, "node"));
+        waiting.filter(|(idx, count)| *count > 0 && causes_growth(*idx)).collect();
+    let node_count = placed.cache.present_nodes().len();
+    let subject = format!("of {}", amount::count(node_count as i64, "node"));
     let mut draft = Draft::new(blueprint, program, DecisionKind::Autoscaler, subject);
     let groups = groups(&placed);
-    let options = Options::default();
-    let up = scale_up(&mut draft, &placed, &groups, &waiting, &expander, question.max_new_nodes);
-    let down = scale_down(&mut draft, &placed, &options);
+    let up = grow(&mut draft, &placed, &groups, &waiting, &options);
+    let down = shrink(&mut draft, &placed, &groups, &options);
     draft.answer(format!("{up}; {down}"));
-    draft.note(
-        "node groups are taken to be the nodes that are alike but for their names, one group a zone",
-    );
+    if blueprint.node_groups.is_empty() {
+        draft.note(
+            "node groups are taken to be the nodes that are alike but for their names, one group a zone, of any size",
+        );
+    } else if spec.is_none() {
+        draft.note(
+            "the platform runs no cluster autoscaler: this is what one with default flags would do",
+        );
+    }
     draft.note("that pods use emptyDir or hostPath volumes is not looked at; each blocks the removal of its node");
     Ok(draft.finish())
 }
 
-fn expander(name: Option<&str>) -> Result<Expander, Refusal> {
-    match name.unwrap_or("least-waste") {
+fn expander(name: &str) -> Result<Expander, Refusal> {
+    match name {
         "least-waste" => Ok(Expander::LeastWaste),
         "most-pods" => Ok(Expander::MostPods),
         "least-nodes" => Ok(Expander::LeastNodes),
@@ -92,155 +109,157 @@ fn expander(name: Option<&str>) -> Result<Expander, Refusal> {
     }
 }
 
+/// The node groups of the platform; without any, those that its nodes look like.
 fn groups(placed: &Placed<'_>) -> Vec<Group> {
     let blueprint = placed.blueprint;
-    let mut groups: Vec<Group> = Vec::new();
+    if blueprint.node_groups.is_empty() {
+        return guessed_groups(placed);
+    }
+    let group = |spec: &model_api::machines::NodeGroup| {
+        let first = spec.nodes.first().expect("a group has room for a node");
+        let like = &blueprint.nodes[first.index()].node;
+        let template = Node { name: spec.name.clone(), images: Vec::new(), ..like.clone() };
+        let nodes = spec.nodes[..spec.initial as usize].to_vec();
+        let size = GroupSize { min: spec.min as usize, max: spec.max(), target: nodes.len() };
+        Group { facts: facts(placed, template, size), nodes }
+    };
+    blueprint.node_groups.iter().map(group).collect()
+}
+
+/// Nodes that are alike but for their names, in one zone.
+fn guessed_groups(placed: &Placed<'_>) -> Vec<Group> {
+    let blueprint = placed.blueprint;
     let plain = |node: &Node| {
         let mut node = node.clone();
         node.labels.remove(HOSTNAME);
         node.name.clear();
         node
     };
-    for spec in blueprint.nodes.iter().filter(|it| !it.is_control_plane) {
-        let node = plain(&spec.node);
-        match groups.iter_mut().find(|group| plain(&group.template) == node) {
-            Some(group) => {
-                let common = group.name.chars().zip(spec.node.name.chars());
-                let same = common.take_while(|(a, b)| a == b).map(|(a, _)| a);
-                group.name = same.collect();
-                group.size += 1;
+    let mut alike: Vec<(Node, String, Vec<NodeId>)> = Vec::new();
+    for (idx, spec) in blueprint.nodes.iter().enumerate().filter(|(_, it)| !it.is_control_plane) {
+        let (node, id) = (plain(&spec.node), NodeId::from_index(idx));
+        match alike.iter_mut().find(|(known, ..)| *known == node) {
+            Some((_, name, nodes)) => {
+                let common = name.chars().zip(spec.node.name.chars());
+                *name = common.take_while(|(a, b)| a == b).map(|(a, _)| a).collect();
+                nodes.push(id);
             }
-            None => groups.push(Group {
-                name: spec.node.name.clone(),
-                template: spec.node.clone(),
-                size: 1,
-                daemon_set_pods: Vec::new(),
-            }),
+            None => alike.push((node, spec.node.name.clone(), vec![id])),
         }
     }
-    for group in &mut groups {
-        group.name = group.name.trim_end_matches(['-', '.', '_']).to_owned();
-        let daemons = blueprint.workloads.iter().enumerate().filter(|(_, workload)| {
-            matches!(workload.kind, WorkloadKind::DaemonSet { .. })
-                && should_run(&workload.template.spec, &group.template)
-        });
-        group.daemon_set_pods = daemons.map(|(idx, _)| placed.shapes[idx]).collect();
-    }
-    groups
+    let groups = alike.into_iter().map(|(_, name, nodes)| {
+        let like = &blueprint.nodes[nodes[0].index()].node;
+        let name = name.trim_end_matches(['-', '.', '_']).to_owned();
+        let target = nodes.len();
+        let size = GroupSize { min: 0, max: target + ROOM_OF_GUESSED, target };
+        Group { facts: facts(placed, Node { name, ..like.clone() }, size), nodes }
+    });
+    groups.collect()
+}
+
+fn facts(placed: &Placed<'_>, template: Node, size: GroupSize) -> NodeGroup {
+    let workloads = placed.blueprint.workloads.iter().enumerate();
+    let daemons = workloads.filter(|(_, workload)| {
+        matches!(workload.kind, WorkloadKind::DaemonSet { .. })
+            && should_run(&workload.template.spec, &template)
+    });
+    let daemons: Vec<_> = daemons
+        .map(|(idx, workload)| (placed.shapes[idx], pod_requests(&workload.template.spec)))
+        .collect();
+    let daemons: Vec<_> = daemons.iter().map(|(shape, requests)| (*shape, requests)).collect();
+    NodeGroup::new(template, size, &daemons)
 }
 
 /// What each group would do for the pods that wait; says what is done.
-fn scale_up(
+fn grow(
     draft: &mut Draft<'_>,
     placed: &Placed<'_>,
     groups: &[Group],
     waiting: &BTreeMap<usize, u32>,
-    expander: &Expander,
-    max_new_nodes: Option<u32>,
+    options: &Options,
 ) -> String {
     let blueprint = placed.blueprint;
-    let pod_count: u32 = waiting.values().sum();
+    let pod_count: u32 = waiting.values().fold(0, |sum, count| sum.saturating_add(*count));
     draft.figure("podsWaiting", pod_count);
     if waiting.is_empty() {
         draft.figure("newNodes", 0);
         return "no pod waits, so no node comes".to_owned();
     }
+    let mut pods = Vec::new();
     for (idx, count) in waiting {
         let workload = &blueprint.workloads[*idx];
-        let requests = amount::list(&pod_requests(&workload.template.spec));
+        let spec = &workload.template.spec;
+        let requests = amount::list(&pod_requests(spec));
         let text = format!("{count} of {}/{}: {requests} each", workload.namespace, workload.name);
         let field =
             format!("{}.containers[0].resources.requests", crate::placed::pod_spec_path(workload));
         draft.step_at("waits", text, &workload.origin, &field);
+        let shape = placed.shapes[*idx];
+        pods.push(WaitingPods { shape, spec, count: *count as usize, zone: None });
     }
-    let limit = max_new_nodes.map_or(NodeLimit::None, |most| NodeLimit::AtMost(most as usize));
-    let (mut rows, mut options) = (Vec::new(), Vec::new());
-    for group in groups {
-        let template =
-            NodeTemplate { node: &group.template, daemon_set_pods: &group.daemon_set_pods };
-        let mut pending = Vec::new();
-        let mut taken = Vec::new();
-        for (idx, count) in waiting {
-            let shape = placed.shapes[*idx];
-            if can_take(&placed.cache, template, shape, None) {
-                let spec = &blueprint.workloads[*idx].template.spec;
-                pending.push(PendingGroup::new(shape, *count as usize, spec, &group.template));
-                taken.push(*idx);
-            }
-        }
-        let got = estimate(&placed.cache, template, &pending, limit);
-        rows.push(row([
+    let facts: Vec<NodeGroup> = groups.iter().map(|group| group.facts.clone()).collect();
+    let found = expansions(&placed.cache, &facts, &pods, options);
+    let offers: Vec<ExpansionOption> = found.iter().map(|it| it.option.clone()).collect();
+    offers_table(draft, &facts, &offers);
+    let mut tied = 1;
+    let best = choose(&options.expanders, &offers, |count| {
+        tied = count;
+        0
+    });
+    let names: Vec<String> = options.expanders.iter().map(|it| format!("{it:?}")).collect();
+    let left = tied.min(offers.len());
+    let of = amount::count(offers.len() as i64, "option");
+    draft.step("expander", format!("{} leaves {left} of {of}", names.join(", then ")));
+    let done = scale_up(&placed.cache, &facts, &pods, options, |_| 0);
+    let (Some(best), Some(done)) = (best.map(|idx| &offers[idx]), done) else {
+        draft.figure("newNodes", 0);
+        return format!("{} wait, and no node comes", amount::count(pod_count, "pod"));
+    };
+    let grown = done.new_targets.iter().map(|(group, target)| {
+        let facts = &facts[*group];
+        (facts.name.as_str(), target - facts.size.target)
+    });
+    let grown: Vec<(&str, usize)> = grown.collect();
+    let new_nodes: usize = grown.iter().map(|(_, count)| count).sum();
+    draft.figure("newNodes", new_nodes);
+    draft.figure("group", best.group.clone());
+    let each: Vec<String> =
+        grown.iter().map(|(name, count)| format!("{count} in {name}")).collect();
+    let others = match tied {
+        1 => String::new(),
+        count => format!(" (or as many from one of {} equal groups, at random)", count - 1),
+    };
+    format!(
+        "{} for {} of {}: {}{others}",
+        if new_nodes == 1 { "1 node comes".to_owned() } else { format!("{new_nodes} nodes come") },
+        done.helped.iter().sum::<usize>(),
+        amount::count(pod_count, "waiting pod"),
+        each.join(", "),
+    )
+}
+
+fn offers_table(draft: &mut Draft<'_>, groups: &[NodeGroup], offers: &[ExpansionOption]) {
+    let is_declared = !draft.blueprint.node_groups.is_empty();
+    let rows = groups.iter().map(|group| {
+        let offer = offers.iter().find(|offer| offer.group == group.name);
+        let most = if is_declared { group.size.max.to_string() } else { "any".to_owned() };
+        row([
             ("group", group.name.clone().into()),
-            ("size", group.size.into()),
-            ("newNodes", got.node_count.into()),
-            ("pods", got.scheduled_count().into()),
-        ]));
-        if got.node_count > 0 && got.scheduled_count() > 0 {
-            options.push(option(blueprint, group, &taken, &got.scheduled, got.node_count));
-        }
-    }
-    let best = best_options(expander, &options);
-    draft.step(
-        "expander",
-        format!(
-            "{expander:?} leaves {} of {}",
-            best.len(),
-            amount::count(options.len() as i64, "option")
-        ),
-    );
+            ("size", group.size.target.into()),
+            ("max", most.into()),
+            ("newNodes", offer.map_or(0, |offer| offer.node_count).into()),
+            ("pods", offer.map_or(0, |offer| offer.pod_count).into()),
+        ])
+    });
+    let rows = rows.collect();
     let columns = [
         ("group", "node group"),
         ("size", "nodes"),
+        ("max", "at most"),
         ("newNodes", "new nodes"),
         ("pods", "pods placed"),
     ];
     draft.table("scaleUp", "what each node group would do for the pods that wait", &columns, rows);
-    let Some(first) = best.first().map(|idx| &options[*idx]) else {
-        draft.figure("newNodes", 0);
-        return format!(
-            "{} wait, and no new node of any group would take them",
-            amount::count(pod_count, "pod")
-        );
-    };
-    draft.figure("newNodes", first.node_count);
-    draft.figure("group", first.group.clone());
-    let others = match best.len() {
-        1 => String::new(),
-        count => format!(" or one of {} equal groups, at random,", count - 1),
-    };
-    format!(
-        "{}{others} gets {} for {} of {}",
-        first.group,
-        amount::count(first.node_count as i64, "node"),
-        first.pod_count,
-        amount::count(pod_count, "waiting pod")
-    )
-}
-
-fn option(
-    blueprint: &Blueprint,
-    group: &Group,
-    taken: &[usize],
-    scheduled: &[usize],
-    node_count: usize,
-) -> ExpansionOption {
-    let mut option = ExpansionOption {
-        group: group.name.clone(),
-        node_count,
-        capacity: group.template.allocatable.clone(),
-        ..ExpansionOption::default()
-    };
-    for (idx, count) in taken.iter().zip(scheduled) {
-        option.pod_count += count;
-        let count = i64::try_from(*count).unwrap_or(i64::MAX);
-        for container in &blueprint.workloads[*idx].template.spec.containers {
-            let cpu = container.requests.cpu_millis().unwrap_or(0);
-            let memory = container.requests.memory_bytes().unwrap_or(0);
-            option.requested_cpu_millis += cpu.saturating_mul(count);
-            option.requested_memory_bytes += memory.saturating_mul(count);
-        }
-    }
-    option
 }
 
 /// What decisions look at of the pods of one node, owned.
@@ -250,7 +269,12 @@ struct OnNode {
 }
 
 /// What keeps each node; says which could go.
-fn scale_down(draft: &mut Draft<'_>, placed: &Placed<'_>, options: &Options) -> String {
+fn shrink(
+    draft: &mut Draft<'_>,
+    placed: &Placed<'_>,
+    groups: &[Group],
+    options: &Options,
+) -> String {
     let blueprint = placed.blueprint;
     let allowed = placed.disruptions_allowed();
     let budgets: Vec<DrainBudget> = blueprint
@@ -265,14 +289,14 @@ fn scale_down(draft: &mut Draft<'_>, placed: &Placed<'_>, options: &Options) -> 
         .collect();
     let mut rows: Vec<(Row, Option<String>)> = Vec::new();
     let (mut removals, mut places) = (Vec::new(), Vec::new());
-    for (idx, spec) in blueprint.nodes.iter().enumerate() {
+    for (idx, spec) in placed.nodes() {
         let node = NodeId::from_index(idx);
+        let is_autoscaled = groups.iter().any(|group| group.nodes.contains(&node));
         let pods = placed.cache.pods_on(node).to_vec();
         let requests =
             pods.iter().map(|pod| pod_requests(&workload_of(placed, *pod).template.spec)).collect();
         let on_node = OnNode { pods, requests };
-        let (used, reason) =
-            keeps(placed, spec.is_control_plane, &spec.node, &on_node, &budgets, options);
+        let (used, reason) = keeps(placed, is_autoscaled, &spec.node, &on_node, &budgets, options);
         let percent = used.map_or_else(String::new, |used| format!("{:.0} %", used.share * 100.0));
         let cells = row([
             ("node", spec.node.name.clone().into()),
@@ -289,7 +313,12 @@ fn scale_down(draft: &mut Draft<'_>, placed: &Placed<'_>, options: &Options) -> 
     for (place, reason) in &needs.needed {
         rows[places[*place]].1 = Some(format!("{reason:?}"));
     }
-    let unneeded = needs.unneeded.len();
+    let unneeded: Vec<&Removal> = needs.unneeded.iter().map(|place| &removals[*place]).collect();
+    let removable = removable(groups, &unneeded, options);
+    for place in (0..unneeded.len()).filter(|place| !removable.contains(place)) {
+        let reason = format!("{:?}", UnremovableReason::NodeGroupMinSizeReached);
+        rows[places[needs.unneeded[place]]].1 = Some(reason);
+    }
     let rows = rows.into_iter().map(|(mut cells, reason)| {
         let answer = reason.unwrap_or_else(|| "not needed".to_owned());
         cells.insert("answer".to_owned(), answer.into());
@@ -303,7 +332,11 @@ fn scale_down(draft: &mut Draft<'_>, placed: &Placed<'_>, options: &Options) -> 
         ("answer", "stays because"),
     ];
     draft.table("scaleDown", "whether each node is needed", &columns, rows);
-    draft.figure("nodesUnneeded", unneeded);
+    draft.figure("nodesUnneeded", removable.len());
+    if !options.scale_down_enabled {
+        draft.step("scale-down", "disabled: no node goes");
+        return "no node goes, because scale-down is disabled".to_owned();
+    }
     let text = format!(
         "requests above {} % of a node keep it; others go when all their pods fit elsewhere, {} after that, empty ones first, at most {} at once and {} with pods",
         (options.utilization.threshold * 100.0).round(),
@@ -312,10 +345,28 @@ fn scale_down(draft: &mut Draft<'_>, placed: &Placed<'_>, options: &Options) -> 
         options.max_drain_parallelism
     );
     draft.step("scale-down", text);
-    match unneeded {
+    match removable.len() {
         0 => "no node could go".to_owned(),
         count => format!("{} could go", amount::count(count as i64, "node")),
     }
+}
+
+/// Which of the nodes that nothing needs may go when each has been unneeded for long: groups keep
+/// their least size.
+fn removable(groups: &[Group], unneeded: &[&Removal], options: &Options) -> Vec<usize> {
+    let candidates = unneeded.iter().map(|removal| RemovalCandidate {
+        group: groups.iter().position(|group| group.nodes.contains(&removal.node)),
+        since: SimTime::ZERO,
+        is_ready: true,
+        is_kept_by_annotation: false,
+        is_empty: removal.to_move.is_empty(),
+    });
+    let candidates: Vec<RemovalCandidate> = candidates.collect();
+    let sizes = groups.iter().map(|group| {
+        let GroupSize { min, target, .. } = group.facts.size;
+        RemovalGroup { min, target, deletions: 0 }
+    });
+    removable_now(&candidates, &sizes.collect::<Vec<_>>(), options, NOW)
 }
 
 fn workload_of<'a>(placed: &Placed<'a>, pod: PodId) -> &'a model_api::kube::Workload {
@@ -325,7 +376,7 @@ fn workload_of<'a>(placed: &Placed<'a>, pod: PodId) -> &'a model_api::kube::Work
 /// What a node is used for, and why it stays; an error are the pods that would have to move.
 fn keeps(
     placed: &Placed<'_>,
-    is_control_plane: bool,
+    is_autoscaled: bool,
     node: &Node,
     on_node: &OnNode,
     budgets: &[DrainBudget],
@@ -355,7 +406,7 @@ fn keeps(
         allocatable: &node.allocatable,
         accelerator: None,
         is_ready: true,
-        is_autoscaled: !is_control_plane,
+        is_autoscaled,
         is_recently_unremovable: false,
         pods: &measured,
     };

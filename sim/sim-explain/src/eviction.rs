@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use model_api::blueprint::Blueprint;
+use model_api::blueprint::{Blueprint, NodeSpec};
 use model_api::kube::{TaintEffect, Toleration, Workload, WorkloadKind};
 use model_api::{SimSpan, SimTime};
 use model_kube::node_lifecycle::{
@@ -13,7 +13,7 @@ use report_data::{DecisionKind, DecisionReport, Program};
 
 use crate::amount;
 use crate::draft::{Draft, row};
-use crate::placed::{Placed, pod_spec_path, title, workload_of_pod};
+use crate::placed::{Placed, nodes, pod_spec_path, title, workload_of_pod};
 use crate::refusal::{Refusal, one_of};
 
 /// A kubelet renews its lease up to this much later than its period says
@@ -71,18 +71,17 @@ pub fn eviction(
 
 fn lost_nodes(blueprint: &Blueprint, question: &EvictionQuestion) -> Result<Vec<usize>, Refusal> {
     let mut lost = Vec::new();
+    let there: Vec<(usize, &NodeSpec)> = nodes(blueprint).collect();
     if let Some(zone) = &question.zone {
         let zones: Vec<String> = blueprint.zones.iter().map(|it| it.name.clone()).collect();
         let zone = one_of("zone", Some(zone), &zones)?;
-        lost.extend(
-            (0..blueprint.nodes.len()).filter(|it| blueprint.nodes[*it].zone.index() == zone),
-        );
+        lost.extend(there.iter().filter(|(_, it)| it.zone.index() == zone).map(|(idx, _)| *idx));
     }
-    let names: Vec<String> = blueprint.nodes.iter().map(|it| it.node.name.clone()).collect();
+    let names: Vec<String> = there.iter().map(|(_, it)| it.node.name.clone()).collect();
     for node in &question.nodes {
-        lost.push(one_of("node", Some(node), &names)?);
+        lost.push(there[one_of("node", Some(node), &names)?].0);
     }
-    lost.sort_by_key(|it| &names[*it]);
+    lost.sort_by_key(|it| &blueprint.nodes[*it].node.name);
     lost.dedup();
     if lost.is_empty() {
         return Err(Refusal::new("nothing is lost").help("name a --zone or a --node"));
@@ -106,19 +105,20 @@ fn detection(blueprint: &Blueprint) -> (SimSpan, SimSpan) {
 fn taints(draft: &mut Draft<'_>, lost: &[usize]) -> BTreeMap<usize, SimSpan> {
     let blueprint = draft.blueprint;
     let mut keys: Vec<String> = Vec::new();
-    let mut zones = Vec::new();
-    for spec in &blueprint.nodes {
+    // By node that is there.
+    let mut zones = BTreeMap::new();
+    for (idx, spec) in nodes(blueprint) {
         let key = zone_key(&spec.node.labels);
         let place = keys.iter().position(|known| *known == key);
-        zones.push(place.unwrap_or(keys.len()));
+        zones.insert(idx, place.unwrap_or(keys.len()));
         if place.is_none() {
             keys.push(key);
         }
     }
     let count = |is_lost: &dyn Fn(&usize) -> bool| {
         let mut counts = vec![ZoneCount::default(); keys.len()];
-        for (idx, zone) in zones.iter().enumerate() {
-            if is_lost(&idx) {
+        for (idx, zone) in &zones {
+            if is_lost(idx) {
                 counts[*zone].not_ready_count += 1;
             } else {
                 counts[*zone].ready_count += 1;
@@ -130,14 +130,14 @@ fn taints(draft: &mut Draft<'_>, lost: &[usize]) -> BTreeMap<usize, SimSpan> {
     let found_at = SimTime::from_days(1);
     evictor.handle_disruption(&count(&|_| false), found_at - SimSpan::from_secs(5));
     for (rank, idx) in lost.iter().enumerate() {
-        evictor.enqueue(zones[*idx], u32::try_from(rank).expect("few nodes"), found_at);
+        evictor.enqueue(zones[idx], u32::try_from(rank).expect("few nodes"), found_at);
     }
     let change = evictor.handle_disruption(&count(&|idx| lost.contains(idx)), found_at);
     if change == DisruptionChange::Entered {
         draft.step("zones", "every zone is fully disrupted: nothing is tainted NoExecute and nothing evicted until one comes back");
         return BTreeMap::new();
     }
-    let mut said: Vec<usize> = lost.iter().map(|idx| zones[*idx]).collect();
+    let mut said: Vec<usize> = lost.iter().map(|idx| zones[idx]).collect();
     said.sort_unstable();
     said.dedup();
     for zone in said {

@@ -1,6 +1,6 @@
 //! The cluster as the manifests fill it: every pod where the scheduler puts it, one after the other.
 
-use model_api::blueprint::Blueprint;
+use model_api::blueprint::{Blueprint, NodeSpec};
 use model_api::kube::{PersistentVolumeClaim, VolumeBindingMode, Workload, WorkloadKind};
 use model_api::{NodeId, PodId};
 use model_kube::daemon_set::should_run;
@@ -23,6 +23,13 @@ pub(crate) struct Placed<'a> {
     pub(crate) pods: Vec<usize>,
     /// By workload: pods that found no node.
     pub(crate) waiting: Vec<u32>,
+}
+
+/// The nodes that are there at the start, with their positions: not those that a node group may
+/// get.
+pub(crate) fn nodes(blueprint: &Blueprint) -> impl Iterator<Item = (usize, &NodeSpec)> {
+    let there = blueprint.nodes.iter().enumerate().zip(blueprint.spare_nodes());
+    there.filter(|(_, is_spare)| !is_spare).map(|(node, _)| node)
 }
 
 /// Names of workloads, `namespace/name`.
@@ -62,10 +69,10 @@ pub(crate) fn title(workload: &Workload) -> String {
 }
 
 impl<'a> Placed<'a> {
-    /// All nodes, no pod.
+    /// All nodes that are there, no pod.
     pub(crate) fn empty(blueprint: &'a Blueprint) -> Self {
         let mut cache = SchedulerCache::new();
-        for (idx, spec) in blueprint.nodes.iter().enumerate() {
+        for (idx, spec) in nodes(blueprint) {
             cache.add_node(NodeId::from_index(idx), &spec.node);
         }
         let (mut shapes, mut volumes) = (Vec::new(), Vec::new());
@@ -128,7 +135,7 @@ impl<'a> Placed<'a> {
 
     fn put_on_every_node(&mut self, workload_idx: usize) {
         let spec = &self.blueprint.workloads[workload_idx].template.spec;
-        for (idx, node) in self.blueprint.nodes.iter().enumerate() {
+        for (idx, node) in self.nodes() {
             if !should_run(spec, &node.node) {
                 continue;
             }
@@ -146,6 +153,11 @@ impl<'a> Placed<'a> {
         let (shape, volumes) = (self.shapes[workload_idx], self.volumes[workload_idx]);
         self.cache.add_pod_with_volumes(pod, shape, node, volumes);
         self.pods.push(workload_idx);
+    }
+
+    /// The nodes that are there; see [`nodes`].
+    pub(crate) fn nodes(&self) -> impl Iterator<Item = (usize, &'a NodeSpec)> + use<'a> {
+        nodes(self.blueprint)
     }
 
     /// Name of a node.

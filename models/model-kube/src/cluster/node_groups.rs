@@ -27,12 +27,12 @@ mod sight;
 use std::sync::Arc;
 
 use model_api::blueprint::NodeSpec;
-use model_api::machines::{ClusterAutoscaler, ExpanderKind, NodeGroup as GroupSpec};
+use model_api::machines::NodeGroup as GroupSpec;
 use model_api::{Blueprint, NodeId, Observation, PodId, ZoneId};
 use sim_kernel::{Context, EntityKey, Purpose, Recorder, SimSpan, SimTime, Streams, Timer};
 
 use super::{Cluster, KubeEvent, Notice, drawn, priority};
-use crate::cluster_autoscaler::{Actions, Autoscaler, Expander, Options};
+use crate::cluster_autoscaler::{Actions, Autoscaler, Options};
 use crate::rare;
 
 pub(super) use sight::GroupTables;
@@ -88,7 +88,7 @@ pub(super) struct NodeGroups {
 impl NodeGroups {
     pub(super) fn at_start(blueprint: &Blueprint, streams: Streams) -> Self {
         let Some(spec) = &blueprint.cluster_autoscaler else { return Self::default() };
-        let options = options_of(spec);
+        let options = Options::stated(spec);
         let phase = streams.draw(autoscaler_key(), LOOK_PHASE, 0);
         let started_at = SimTime::ZERO + phase.span_between(SimSpan::ZERO, options.scan_interval);
         Self {
@@ -131,49 +131,6 @@ impl NodeGroups {
 
 fn autoscaler_key() -> EntityKey {
     EntityKey::of("cluster-autoscaler")
-}
-
-/// The flags that the platform states over the defaults.
-fn options_of(spec: &ClusterAutoscaler) -> Options {
-    let mut options = Options::default();
-    let spans = [
-        (&mut options.scan_interval, spec.scan_interval),
-        (&mut options.max_node_provision_time, spec.max_node_provision_time),
-        (&mut options.new_pod_scale_up_delay, spec.new_pod_scale_up_delay),
-        (&mut options.scale_down_unneeded_time, spec.scale_down_unneeded_time),
-        (&mut options.scale_down_unready_time, spec.scale_down_unready_time),
-        (&mut options.scale_down_delay_after_add, spec.scale_down_delay_after_add),
-    ];
-    for (flag, stated) in spans {
-        *flag = stated.unwrap_or(*flag);
-    }
-    let switches = [
-        (&mut options.balances_similar_groups, spec.balances_similar_groups),
-        (&mut options.scale_down_enabled, spec.scale_down_enabled),
-        (&mut options.drain.skips_system_pods, spec.skips_system_pods),
-    ];
-    for (flag, stated) in switches {
-        *flag = stated.unwrap_or(*flag);
-    }
-    if let Some(total) = spec.max_nodes_total {
-        options.max_nodes_total = total.into();
-    }
-    if let Some(ppm) = spec.scale_down_threshold_ppm {
-        options.utilization.threshold = f64::from(ppm) / 1e6;
-    }
-    if !spec.expanders.is_empty() {
-        options.expanders = spec.expanders.iter().map(|kind| expander(*kind)).collect();
-    }
-    options
-}
-
-fn expander(kind: ExpanderKind) -> Expander {
-    match kind {
-        ExpanderKind::LeastWaste => Expander::LeastWaste,
-        ExpanderKind::MostPods => Expander::MostPods,
-        ExpanderKind::LeastNodes => Expander::LeastNodes,
-        ExpanderKind::Random => Expander::Random,
-    }
 }
 
 /// Commands and looks.

@@ -75,7 +75,7 @@ pub(super) fn evictor(blueprint: &Blueprint, tables: &Tables) -> ZoneEvictor {
     let rates = EvictionRates::of(&blueprint.parameters);
     let mut evictor = ZoneEvictor::new(rates, tables.evictor_zone_count);
     let mut counts = vec![ZoneCount::default(); tables.evictor_zone_count];
-    for (zone, is_spare) in tables.evictor_zones.iter().zip(super::spare_nodes(blueprint)) {
+    for (zone, is_spare) in tables.evictor_zones.iter().zip(blueprint.spare_nodes()) {
         counts[*zone].ready_count += u32::from(!is_spare);
     }
     evictor.handle_disruption(&counts, SimTime::ZERO);

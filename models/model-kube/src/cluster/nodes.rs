@@ -85,7 +85,7 @@ impl NodeState {
         let period = blueprint.parameters.lease_renew_period;
         let nodes = blueprint.nodes.iter().zip(&tables.node_keys).zip(&tables.node_images);
         nodes
-            .zip(super::spare_nodes(blueprint))
+            .zip(blueprint.spare_nodes())
             .map(|(((spec, key), images), is_spare)| {
                 // Simplified: a node's period is drawn once, not for every renewal; the range is
                 // the same, and the phase of a node does not wander.

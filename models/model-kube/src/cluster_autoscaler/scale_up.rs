@@ -52,6 +52,27 @@ pub struct ScaleUp {
     pub helped: Vec<usize>,
 }
 
+/// What one group would do for the pods that wait.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Expansion {
+    /// Its position among the groups.
+    pub group: usize,
+    /// What expanders look at.
+    pub option: ExpansionOption,
+    /// How many pods of each kind it places.
+    pub scheduled: Vec<usize>,
+}
+
+/// What each group that may grow and helps would do for the pods that wait.
+pub fn expansions(
+    cluster: &SchedulerCache,
+    groups: &[NodeGroup],
+    waiting: &[WaitingPods<'_>],
+    options: &Options,
+) -> Vec<Expansion> {
+    expansions_of(cluster, groups, waiting, options, &all_takes(cluster, groups, waiting))
+}
+
 /// What is done about the pods that wait; `None` when no group helps. One group is chosen, and those
 /// similar to it share its growth when groups are balanced. `draw` decides among equal options.
 pub fn scale_up(
@@ -61,16 +82,36 @@ pub fn scale_up(
     options: &Options,
     draw: impl FnOnce(usize) -> usize,
 ) -> Option<ScaleUp> {
+    let takes = all_takes(cluster, groups, waiting);
+    let mut found = expansions_of(cluster, groups, waiting, options, &takes);
+    let offers: Vec<ExpansionOption> = found.iter().map(|it| it.option.clone()).collect();
+    let best = found.swap_remove(choose(&options.expanders, &offers, draw)?);
     let node_count = cluster.present_nodes().len();
-    let takes: Vec<Vec<bool>> =
-        groups.iter().map(|group| takes_of(cluster, group, waiting)).collect();
-    let mut places = Vec::new();
-    let mut found: Vec<(ExpansionOption, Estimate)> = Vec::new();
+    let new_nodes = capped(best.option.node_count, node_count, options.max_nodes_total)?;
+    let sharing = sharers(groups, &takes, best.group, options);
+    let sizes: Vec<GroupSize> = sharing.iter().map(|it| groups[*it].size.clone()).collect();
+    let targets = balance(&sizes, new_nodes).into_iter().zip(&sizes).zip(&sharing);
+    let changed = targets.filter(|((target, size), _)| *target != size.target);
+    Some(ScaleUp {
+        new_targets: changed.map(|((target, _), group)| (*group, target)).collect(),
+        helped: best.scheduled,
+    })
+}
+
+fn expansions_of(
+    cluster: &SchedulerCache,
+    groups: &[NodeGroup],
+    waiting: &[WaitingPods<'_>],
+    options: &Options,
+    takes: &[Vec<bool>],
+) -> Vec<Expansion> {
+    let node_count = cluster.present_nodes().len();
+    let mut found = Vec::new();
     for (place, group) in groups.iter().enumerate() {
         if !group.may_grow || group.size.target >= group.size.max {
             continue;
         }
-        let room: usize = sharers(groups, &takes, place, options)
+        let room: usize = sharers(groups, takes, place, options)
             .into_iter()
             .map(|it| groups[it].size.max.saturating_sub(groups[it].size.target))
             .sum();
@@ -78,21 +119,11 @@ pub fn scale_up(
         let limit = NodeLimit::of(per_scale_up, room, total, node_count);
         let estimated = estimate_for(cluster, group, waiting, &takes[place], limit);
         if estimated.node_count > 0 && estimated.scheduled_count() > 0 {
-            found.push((option(group, waiting, &estimated), estimated));
-            places.push(place);
+            let option = option(group, waiting, &estimated);
+            found.push(Expansion { group: place, option, scheduled: estimated.scheduled });
         }
     }
-    let expansions: Vec<ExpansionOption> = found.iter().map(|(it, _)| it.clone()).collect();
-    let best = choose(&options.expanders, &expansions, draw)?;
-    let new_nodes = capped(found[best].1.node_count, node_count, options.max_nodes_total)?;
-    let sharing = sharers(groups, &takes, places[best], options);
-    let sizes: Vec<GroupSize> = sharing.iter().map(|it| groups[*it].size.clone()).collect();
-    let targets = balance(&sizes, new_nodes).into_iter().zip(&sizes).zip(&sharing);
-    let changed = targets.filter(|((target, size), _)| *target != size.target);
-    Some(ScaleUp {
-        new_targets: changed.map(|((target, _), group)| (*group, target)).collect(),
-        helped: found.swap_remove(best).1.scheduled,
-    })
+    found
 }
 
 /// The pods that still wait when those that fit on nodes that are there, or on their way
@@ -117,6 +148,15 @@ pub fn left_over<'a>(
         pods.count -= placed;
     }
     left
+}
+
+/// Which kinds of pods a fresh node of each group would take.
+fn all_takes(
+    cluster: &SchedulerCache,
+    groups: &[NodeGroup],
+    waiting: &[WaitingPods<'_>],
+) -> Vec<Vec<bool>> {
+    groups.iter().map(|group| takes_of(cluster, group, waiting)).collect()
 }
 
 /// Which kinds of pods a fresh node of the group would take (`SchedulablePodGroups`).
@@ -199,6 +239,30 @@ fn capped(new_nodes: usize, node_count: usize, max_total: i64) -> Option<usize> 
 }
 
 impl NodeGroup {
+    /// A group that makes nodes like `template`, whose name is the group's, each with pods of these
+    /// DaemonSets: what they request.
+    ///
+    /// Simplified: nothing of a machine is reserved, so that its capacity is what pods may request.
+    pub fn new(template: Node, size: GroupSize, daemons: &[(ShapeId, &ResourceList)]) -> Self {
+        let mut requested = ResourceList::default();
+        for (name, amount) in daemons.iter().flat_map(|(_, requests)| &requests.0) {
+            *requested.0.entry(name.clone()).or_default() += amount;
+        }
+        Self {
+            name: template.name.clone(),
+            size,
+            facts: TemplateFacts {
+                labels: template.labels.clone(),
+                capacity: template.allocatable.clone(),
+                allocatable: template.allocatable.clone(),
+                requested,
+            },
+            daemon_set_pods: daemons.iter().map(|(shape, _)| *shape).collect(),
+            template,
+            may_grow: true,
+        }
+    }
+
     fn as_template(&self) -> NodeTemplate<'_> {
         NodeTemplate { node: &self.template, daemon_set_pods: &self.daemon_set_pods }
     }

@@ -49,6 +49,40 @@ spec:
   metrics: [{type: Resource, resource: {name: cpu, target: {type: Utilization, averageUtilization: 60}}}]
 ";
 
+const ELASTIC: &str = "\
+apiVersion: eidp-sim/v1
+kind: Platform
+metadata: {name: elastic}
+spec:
+  region: {name: eu-central, jurisdiction: EU}
+  zones: [{name: az-a}, {name: az-b}]
+  controlPlane: {zones: [az-a, az-b]}
+  nodePools:
+    - {name: base, zones: [az-a, az-b], countPerZone: 1, cpu: 4, memory: 16Gi}
+    - name: burst
+      zones: [az-a, az-b]
+      countPerZone: 0
+      autoscaling: {minPerZone: 0, maxPerZone: 3}
+      cpu: 4
+      memory: 16Gi
+  clusterAutoscaler: {balanceSimilarNodeGroups: true}
+  manifests: [elastic]
+";
+
+const WEB: &str = "\
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web, namespace: shop}
+spec:
+  replicas: 3
+  selector: {matchLabels: {app: web}}
+  template:
+    metadata: {labels: {app: web}}
+    spec:
+      containers:
+        - {name: web, image: web:1, resources: {requests: {cpu: 500m, memory: 64Mi}}}
+";
+
 struct Texts;
 
 impl Files for Texts {
@@ -58,6 +92,8 @@ impl Files for Texts {
             "samples.yaml" => {
                 "- name: web\n  usage: [{from: 0s, until: 192h, every: 1m, cpu: 100m, memory: 200Mi}]\n"
             }
+            "elastic.yaml" => ELASTIC,
+            "elastic" => WEB,
             "wrong.yaml" => "- name: web\n  usage: [{from: soon, until: 192h, every: 1m}]\n",
             _ => return Err(ReadError::Missing),
         };
@@ -255,4 +291,38 @@ fn pods_leave_after_silence_taint_and_toleration() {
     let wrong = of("web", &["az-d"], &[]).expect_err("there are three").to_string();
     assert!(wrong.starts_with("there is no zone `az-d`; did you mean"), "{wrong}");
     assert!(of("web", &[], &[]).is_err());
+}
+
+/// A platform with one node that stays in each zone, and none to four more in each.
+#[test]
+fn places_for_nodes_to_come_are_no_nodes() {
+    let request = ClusterRequest { platform: named("elastic.yaml"), ..ClusterRequest::default() };
+    let loaded = load_cluster(&request, &Texts);
+    assert!(!loaded.has_errors(), "{}", loaded.render(false));
+    let blueprint = loaded.resolved.expect("nothing is wrong with it").blueprint;
+    let program = Program { name: "eidp-sim".to_owned(), version: "0".to_owned() };
+    let of = |pods: &[&str], expander: Option<&str>| {
+        let question = AutoscalerQuestion {
+            pods: pods.iter().map(|it| it.parse().expect("a count")).collect(),
+            expander: expander.map(str::to_owned),
+            max_new_nodes: None,
+        };
+        sim_explain::autoscaler(&blueprint, &program, &question).expect("the pods are known")
+    };
+    let calm = of(&[], None);
+    assert_eq!(calm.subject, "of 4 nodes", "two that stay, two of the control plane");
+    assert_eq!(number(&calm, "nodesUnneeded"), 0);
+    let rows = &calm.tables.last().expect("scale-down").rows;
+    assert_eq!(rows.len(), 4);
+    assert!(rows.iter().all(|row| row["answer"] == Datum::from("NotAutoscaled")), "{rows:?}");
+    // Pods of half a core: 100 more need 13 nodes, and the groups have room for six.
+    let busy = of(&["web=100"], None);
+    assert_eq!(number(&busy, "newNodes"), 6, "{}", busy.answer);
+    assert!(busy.answer.contains("3 in burst-az-a"), "balanced: {}", busy.answer);
+    let schedule = ScheduleQuestion { pod: named("web"), ..ScheduleQuestion::default() };
+    let report = sim_explain::schedule(&blueprint, &program, &schedule).expect("a pod");
+    assert_eq!(number(&report, "nodes"), 4);
+    let lost = EvictionQuestion { pod: named("web"), zone: named("az-b"), nodes: Vec::new() };
+    let report = sim_explain::eviction(&blueprint, &program, &lost).expect("a zone");
+    assert_eq!(report.tables[0].rows.len(), 2, "a node, and one of the control plane");
 }

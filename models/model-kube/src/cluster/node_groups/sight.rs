@@ -12,11 +12,10 @@ use super::super::templates::{TemplateId, TemplateTable};
 use crate::cluster_autoscaler::{
     Actions, Autoscaler, CandidateNode, Deletions, DrainBudget, DrainPod, GroupReadiness,
     GroupSize, MovablePod, NodeGroup, Options, Owner, OwnerState, PodPhase, SeenNode, Sight,
-    TemplateFacts, UtilizationPod, WaitingPods, ineligible_because, long_terminating_after,
-    pods_to_move,
+    UtilizationPod, WaitingPods, ineligible_because, long_terminating_after, pods_to_move,
 };
 use crate::node_lifecycle::Ready;
-use crate::scheduling::pod_requests;
+use crate::scheduling::{ShapeId, pod_requests};
 
 /// The namespace of system pods.
 const SYSTEM: &str = "kube-system";
@@ -46,46 +45,28 @@ impl GroupTables {
             let first = group.nodes.first().expect("a group has room for a node");
             let like = &blueprint.nodes[first.index()].node;
             let template = Node { name: group.name.clone(), images: Vec::new(), ..like.clone() };
-            tables.prototypes.push(tables.prototype(blueprint, templates, group.min, template));
-        }
-        for (prototype, group) in tables.prototypes.iter_mut().zip(&blueprint.node_groups) {
-            prototype.size.max = group.max();
+            let daemons = tables.daemons(blueprint, templates, &template);
+            let size = GroupSize { min: group.min as usize, max: group.max(), target: 0 };
+            let prototype = NodeGroup::new(template, size, &daemons);
+            tables.prototypes.push(prototype);
         }
         tables
     }
 
-    fn prototype(
+    /// Pods of DaemonSets that a node gets, and what they request.
+    fn daemons(
         &self,
         blueprint: &Blueprint,
         templates: &[TemplateTable],
-        min: u32,
-        template: Node,
-    ) -> NodeGroup {
-        let runs_on_all = |idx: &usize| {
+        node: &Node,
+    ) -> Vec<(ShapeId, &ResourceList)> {
+        let runs_on_it = |idx: &usize| {
             matches!(blueprint.workloads[*idx].kind, WorkloadKind::DaemonSet { .. })
-                && crate::daemon_set::should_run(&templates[*idx].template.spec, &template)
+                && crate::daemon_set::should_run(&templates[*idx].template.spec, node)
         };
         // The first templates are those of the workloads, in order.
-        let daemons: Vec<usize> = (0..blueprint.workloads.len()).filter(runs_on_all).collect();
-        let mut requested = ResourceList::default();
-        for (name, amount) in daemons.iter().flat_map(|idx| &self.requests[*idx].0) {
-            *requested.0.entry(name.clone()).or_default() += amount;
-        }
-        NodeGroup {
-            name: template.name.clone(),
-            size: GroupSize { min: min as usize, max: 0, target: 0 },
-            facts: TemplateFacts {
-                labels: template.labels.clone(),
-                // Simplified: nothing of a machine is reserved, so that its capacity is what pods
-                // may request.
-                capacity: template.allocatable.clone(),
-                allocatable: template.allocatable.clone(),
-                requested,
-            },
-            daemon_set_pods: daemons.into_iter().map(|idx| templates[idx].shape).collect(),
-            template,
-            may_grow: true,
-        }
+        let daemons = (0..blueprint.workloads.len()).filter(runs_on_it);
+        daemons.map(|idx| (templates[idx].shape, &self.requests[idx])).collect()
     }
 
     /// The group that a node belongs to.
