@@ -230,6 +230,8 @@ pub struct Assumption {
     pub text: String,
     /// Where a user would write it down.
     pub origin: Origin,
+    /// It is about which machines there are, so that every decision about places depends on it.
+    pub is_about_nodes: bool,
 }
 
 impl Blueprint {

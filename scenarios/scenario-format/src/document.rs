@@ -15,6 +15,7 @@ mod parameters;
 mod path;
 mod platform;
 mod profile;
+mod samples;
 mod scenario;
 
 pub use backup::{
@@ -38,6 +39,7 @@ pub use platform::{
 pub use profile::{
     BurstSpec, DailyPointSpec, Decay, SeasonSpec, SelfSimilarSpec, SpikeSpec, TraceSpec, WeeklySpec,
 };
+pub use samples::{ContainerSamplesSpec, OomKillSpec, UsageSpec};
 pub use scenario::{ExpressionSpec, GuaranteeText, ScenarioDocument, ScenarioSpec};
 
 /// The version of our documents.

@@ -168,6 +168,21 @@ impl Reader<'_> {
         })
     }
 
+    /// A number of pods: far more than any cluster has is a slip, and takes memory for each.
+    pub(crate) fn pod_count(&mut self, path: &str, count: i32) -> u32 {
+        const PODS_MAX: u32 = 1_000_000;
+        let pods = self.count(path, count);
+        if pods > PODS_MAX {
+            let message = format!(
+                "{}: `{path}` is {pods}, and at most {PODS_MAX} pods of a workload are simulated",
+                self.object.title()
+            );
+            let place = self.object.value_span(path);
+            self.diagnostics.push(Diagnostic::new(Code::E0021, place, message));
+        }
+        pods.min(PODS_MAX)
+    }
+
     /// One of some words; another one is refused, and the first is taken.
     pub(crate) fn choice<T: Copy>(
         &mut self,

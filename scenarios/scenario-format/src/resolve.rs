@@ -190,7 +190,11 @@ impl Resolver<'_> {
     }
 
     fn assume(&mut self, text: impl Into<String>, origin: &model_api::Origin) {
-        self.blueprint.assumptions.push(Assumption { text: text.into(), origin: origin.clone() });
+        self.blueprint.assumptions.push(Assumption {
+            text: text.into(),
+            origin: origin.clone(),
+            is_about_nodes: false,
+        });
     }
 
     fn service(&mut self, name: &Spanned<String>) -> Option<ServiceId> {

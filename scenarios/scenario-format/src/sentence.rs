@@ -519,6 +519,23 @@ mod tests {
     }
 
     #[test]
+    fn the_examples_of_its_code_are_read() {
+        let (_, examples) = crate::diagnostic::explain("E0019")
+            .expect("known")
+            .what_to_do
+            .split_once(": ")
+            .expect("examples");
+        let (services, data) = examples.split_once(". Of data sets").expect("two lists");
+        let data = data.split_once("): ").expect("the list of disasters").1;
+        let data = data.split_once(". Anything else").expect("then expressions").0;
+        for text in services.split("; ").chain(data.split("; ")) {
+            if let Err(diagnostic) = read(text) {
+                panic!("{text}: {}", diagnostic.message);
+            }
+        }
+    }
+
+    #[test]
     fn every_mistake_has_its_column_and_a_sentence() {
         let cases = [
             ("", 1, "expected a promise"),
@@ -537,6 +554,7 @@ mod tests {
             ("rto(a/b", 8, "expected `)`"),
             ("rpo(a/b) == 0s for all runs", 20, "is not a share"),
             ("rpo(a/b) == 0s for 99% of days", 27, "expected `runs`"),
+            ("rpo(a/b, node) == 0s", 10, "disks of nodes are not modelled"),
             ("latency(a/b, 99) <= 1s", 14, "is no quantile"),
             ("latency(a/b, p100) <= 1s", 14, "is no quantile"),
             ("never two_primaries", 7, "is no predicate"),

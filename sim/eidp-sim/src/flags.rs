@@ -271,7 +271,13 @@ pub(crate) struct Conformance {
     pub(crate) traces: Vec<String>,
 
     /// How often each timeline is simulated.
-    #[arg(long, default_value_t = 200, requires = "traces", value_name = "N")]
+    #[arg(
+        long,
+        default_value_t = 200,
+        requires = "traces",
+        value_name = "N",
+        value_parser = clap::value_parser!(u32).range(1..)
+    )]
     pub(crate) runs: u32,
 
     /// Root seed of the simulated timelines.
@@ -286,7 +292,12 @@ pub(crate) struct Conformance {
     pub(crate) seed: u64,
 
     /// Threads; all cores when not given. No result depends on it.
-    #[arg(long, requires = "traces", value_name = "N")]
+    #[arg(
+        long,
+        requires = "traces",
+        value_name = "N",
+        value_parser = clap::value_parser!(u16).range(1..=1024)
+    )]
     pub(crate) threads: Option<u16>,
 
     /// Where results go: human or json, to stdout or to a file. Repeatable.

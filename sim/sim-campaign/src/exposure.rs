@@ -49,7 +49,7 @@ pub(crate) fn exposures(campaign: &Campaign<'_>, measures: &[RunMeasures]) -> Ve
     let end_ns = campaign.plan.horizon().as_nanos();
     let mut exposures = Vec::new();
     for (idx, spec) in protection.data_sets.iter().enumerate() {
-        for class in DisasterClass::ALL {
+        for class in DisasterClass::ALL.into_iter().filter(|class| spec.is_exposed_to(*class)) {
             let of_runs = measures.iter().zip(0_u64..);
             let seen: Vec<_> = of_runs
                 .filter_map(|(run, number)| Some((run.data[idx].exposure(class)?, number)))

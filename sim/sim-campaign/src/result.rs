@@ -267,7 +267,8 @@ fn exposed<'a>(
 ) -> impl Iterator<Item = Metric> + 'a {
     let nanos = |span: model_api::SimSpan| i64::try_from(span.as_nanos()).unwrap_or(i64::MAX);
     blueprint.protection.data_sets.iter().enumerate().flat_map(move |(idx, spec)| {
-        DisasterClass::ALL.into_iter().flat_map(move |class| {
+        let classes = DisasterClass::ALL.into_iter();
+        classes.filter(|class| spec.is_exposed_to(*class)).flat_map(move |class| {
             let of = move |run: &RunMeasures, is_loss: bool| {
                 let seen = run.data[idx].exposure(class)?;
                 Some(nanos(if is_loss { seen.loss_max } else { seen.back_max }))

@@ -41,7 +41,7 @@ impl<'a> Draft<'a> {
             notes: Vec::new(),
         };
         let mut draft = Self { blueprint, report };
-        let assumed = blueprint.assumptions.iter().filter(|it| it.text.contains("the nodes are"));
+        let assumed = blueprint.assumptions.iter().filter(|it| it.is_about_nodes);
         assumed.for_each(|it| draft.note(it.text.clone()));
         draft
     }

@@ -6,7 +6,9 @@ use model_api::kube::{
     Workload,
 };
 use model_api::{SimSpan, SimTime};
-use model_kube::horizontal_pod_autoscaler::limits::{normalize, policy_limits};
+use model_kube::horizontal_pod_autoscaler::limits::{
+    UP_FACTOR, UP_MINIMUM, default_up_limit, normalize, policy_limits,
+};
 use model_kube::horizontal_pod_autoscaler::{
     ConditionStatus, Decision, History, Measurement, MetricError, PodFacts, PodPhase, Proposal,
     ReadyCondition, Recommendation, Requests, Sample, ScaleEvent, Selector, Settings, Target,
@@ -349,12 +351,20 @@ impl Told<'_, '_> {
                 return;
             }
         };
-        let (measured, ratio) = measured(metric.target, proposal, self.current);
+        let measured = measured(metric.target, proposal, self.current);
         let tolerances = Tolerances::of(self.autoscaler, self.settings);
-        let is_near = tolerances.hold(ratio);
+        let (first, ratio) = (proposal.ratio, proposal.used_ratio);
+        let recounted = if ratio == first {
+            String::new()
+        } else {
+            format!(
+                " becomes {ratio:.3} with the pods that are not ready or have no sample counted {}",
+                if first > 1.0 { "as idle" } else { "as using what they request" }
+            )
+        };
         let text = format!(
-            "target {target}, measured {measured}: ratio {ratio:.3}, {} the tolerance of {}; proposes {}",
-            if is_near { "within" } else { "outside" },
+            "target {target}, measured {measured}: ratio {first:.3}{recounted}, {} the tolerance of {}; proposes {}",
+            if tolerances.hold(ratio) { "within" } else { "outside" },
             if ratio > 1.0 { tolerances.up } else { tolerances.down },
             proposal.replicas,
         );
@@ -413,9 +423,13 @@ impl Told<'_, '_> {
         self.draft.figure("stabilized", normalized.stabilized);
         match &self.autoscaler.behavior {
             None => {
-                let most = (2 * current).max(4);
-                self.draft
-                    .step("rate", format!("no behavior: at most twice {current}, or 4: {most}"));
+                let most = default_up_limit(current);
+                self.draft.step(
+                    "rate",
+                    format!(
+                        "no behavior: at most {UP_FACTOR} times {current}, or {UP_MINIMUM}: {most}"
+                    ),
+                );
             }
             Some(behavior) if normalized.stabilized > current => {
                 self.rate("scaleUp", &behavior.scale_up, true, history);
@@ -483,23 +497,16 @@ impl Told<'_, '_> {
     }
 }
 
-/// What goes to the status, and its ratio to the target.
-fn measured(target: MetricTarget, proposal: &Proposal, current: i32) -> (String, f64) {
+/// What goes to the status.
+fn measured(target: MetricTarget, proposal: &Proposal, current: i32) -> String {
     match target {
-        MetricTarget::Utilization(target) => {
-            let percent = proposal.average_utilization.unwrap_or_default();
-            (format!("{percent} %"), f64::from(percent) / f64::from(target))
+        MetricTarget::Utilization(_) => {
+            format!("{} %", proposal.average_utilization.unwrap_or_default())
         }
-        MetricTarget::AverageValue(target) => {
+        MetricTarget::AverageValue(_) => {
             let value = proposal.average_value.unwrap_or_default();
-            (
-                format!("{} a pod of {current}", amount::thousandths(value)),
-                value as f64 / target as f64,
-            )
+            format!("{} a pod of {current}", amount::thousandths(value))
         }
-        MetricTarget::Value(target) => {
-            let value = proposal.value.unwrap_or_default();
-            (amount::thousandths(value), value as f64 / target as f64)
-        }
+        MetricTarget::Value(_) => amount::thousandths(proposal.value.unwrap_or_default()),
     }
 }

@@ -34,7 +34,7 @@ pub fn pdb(
     let budget = &blueprint.budgets[idx];
     let selected: Vec<&Workload> =
         blueprint.workloads.iter().filter(|it| selects(budget, it)).collect();
-    let pods: u32 = selected.iter().map(|it| it.replicas).sum();
+    let pods = selected.iter().fold(0_u32, |sum, it| sum.saturating_add(it.replicas));
     let healthy = question.healthy.unwrap_or(pods);
     if healthy > pods {
         return Err(Refusal::new(format!("{healthy} pods are healthy of {pods} there are")));
@@ -76,7 +76,7 @@ pub fn pdb(
     ];
     figures.into_iter().for_each(|(name, value)| draft.figure(name, value));
     draft.note(
-        "budgets bind evictions through the API only (drains, autoscalers): lost nodes, rollouts, preemption and deletions do not ask them",
+        "budgets bind evictions through the API only (drains, autoscalers): lost nodes, rollouts and deletions do not ask them, and preemption spares them where it can",
     );
     Ok(draft.finish())
 }

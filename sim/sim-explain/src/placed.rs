@@ -185,7 +185,8 @@ impl<'a> Placed<'a> {
             let pods = self.pods.iter().filter(|it| selected(&workloads[**it]));
             let healthy = i32::try_from(pods.count()).unwrap_or(i32::MAX);
             let replicas = workloads.iter().filter(|it| selected(it)).map(|it| it.replicas);
-            let scale = i32::try_from(replicas.sum::<u32>()).unwrap_or(i32::MAX);
+            let scale = replicas.fold(0_u32, u32::saturating_add);
+            let scale = i32::try_from(scale).unwrap_or(i32::MAX);
             Demand::of(budget)
                 .map_or(0, |demand| status(demand, healthy, scale, healthy).disruptions_allowed)
         });

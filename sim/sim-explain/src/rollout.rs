@@ -31,7 +31,7 @@ pub struct RolloutQuestion {
 /// Explains a rollout.
 ///
 /// # Errors
-/// When there is no such workload, or its kind has no rollouts that are modelled.
+/// When there is no such Deployment or StatefulSet. DaemonSets roll too; their steps are not listed.
 pub fn rollout(
     blueprint: &Blueprint,
     program: &Program,
@@ -108,7 +108,7 @@ fn deployment(
     let text = format!(
         "{} of {replicas}, rounded up: {surge}; at most {} pods",
         amount::share(max_surge),
-        replicas + surge
+        replicas.saturating_add(surge)
     );
     draft.step_at("maxSurge", text, origin, &rolling("maxSurge"));
     let text = format!(
@@ -119,23 +119,28 @@ fn deployment(
     draft.step_at("maxUnavailable", text, origin, &rolling("maxUnavailable"));
     let steps = deployment_steps(&spec, never_available);
     let (old, new) = steps.last().copied().unwrap_or((replicas, 0));
-    let is_done = old == 0 && new == replicas;
-    draft.answer(if replicas == 0 {
-        "there is nothing to replace".to_owned()
-    } else if is_done {
-        format!(
+    let end = match (old == 0 && new == replicas, steps.len() < STEPS_MAX) {
+        (true, _) => End::Done,
+        (false, true) => End::Stopped,
+        (false, false) => End::Cut,
+    };
+    draft.answer(match end {
+        _ if replicas == 0 => "there is nothing to replace".to_owned(),
+        End::Done => format!(
             "done in {}, with at most {} pods and at least {} available",
             amount::count(steps.len() as i64, "step"),
-            replicas + surge,
+            replicas.saturating_add(surge),
             replicas - unavailable
-        )
-    } else {
-        format!("it stops at {old} old pods and {new} new ones that never become available")
+        ),
+        End::Stopped => {
+            format!("it stops at {old} old pods and {new} new ones that never become available")
+        }
+        End::Cut => beyond(steps.len()),
     });
     draft.figure("maxSurge", surge);
     draft.figure("maxUnavailable", unavailable);
     draft.figure("steps", steps.len());
-    draft.figure("isDone", is_done);
+    draft.figure("isDone", end == End::Done);
     let rows = steps.iter().enumerate().map(|(idx, (old, new))| {
         row([
             ("step", (idx + 1).into()),
@@ -177,37 +182,67 @@ fn stateful_set(draft: &mut Draft<'_>, workload: &Workload, spec: &SetSpec, neve
     };
     draft.step_at("order", text, origin, "spec.podManagementPolicy");
     if spec.partition > 0 {
-        let text = format!("ordinals below {} keep the old template", spec.start + spec.partition);
+        let text = format!(
+            "ordinals below {} keep the old template",
+            spec.start.saturating_add(spec.partition)
+        );
         draft.step_at("partition", text, origin, "spec.updateStrategy.rollingUpdate.partition");
     }
-    let steps = set_steps(spec, never_available);
+    let course = set_course(spec, never_available);
     if spec.is_on_delete {
         let text = "OnDelete: the controller replaces a pod when somebody deleted it";
         draft.step_at("strategy", text, origin, "spec.updateStrategy.type");
     }
-    let replaced = if spec.is_on_delete { 0 } else { spec.replicas.saturating_sub(spec.partition) };
-    let is_done = !never_available || replaced == 0;
-    draft.answer(match (replaced, is_done) {
-        (0, _) => "no pod is replaced".to_owned(),
-        (_, true) => format!(
+    let replaced = course.steps.iter().filter(|(act, _)| *act == "delete").count();
+    draft.answer(match course.end {
+        End::Cut => beyond(course.steps.len()),
+        End::Done if replaced == 0 => "no pod is replaced".to_owned(),
+        End::Done => format!(
             "{} are replaced one by one, from the highest ordinal down; each is gone while it comes back",
-            amount::count(replaced, "pod")
+            amount::count(replaced as i64, "pod")
         ),
-        (_, false) => "it stops at the first new pod, which never becomes ready; mending the template does not help until that pod is deleted by hand".to_owned(),
+        End::Stopped => "it stops at the first new pod, which never becomes ready; mending the template does not help until that pod is deleted by hand".to_owned(),
     });
-    draft.figure("steps", steps.len());
+    draft.figure("steps", course.steps.len());
     draft.figure("replaced", replaced);
-    draft.figure("isDone", is_done);
-    let rows = steps.iter().enumerate().map(|(idx, (act, ordinal))| {
+    draft.figure("isDone", course.end == End::Done);
+    let rows = course.steps.iter().enumerate().map(|(idx, (act, ordinal))| {
         let pod = format!("{}-{ordinal}", workload.name);
         row([("step", (idx + 1).into()), ("act", (*act).into()), ("pod", pod.into())])
     });
     list(draft, rows.collect(), &[("step", "step"), ("act", "act"), ("pod", "pod")]);
 }
 
+/// How a rollout ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    /// Every pod is there and available.
+    Done,
+    /// Nothing happens any more, and not every pod is there and available.
+    Stopped,
+    /// It goes on after as many steps as are looked at.
+    Cut,
+}
+
+/// Steps that are looked at: fewer of larger workloads, since each looks at every pod.
+fn steps_max(replicas: u32) -> usize {
+    (20_000_000 / replicas.max(1) as usize).clamp(STEPS_LISTED, STEPS_MAX)
+}
+
+fn beyond(steps: usize) -> String {
+    format!("it goes on after {}, and no further is looked", amount::count(steps as i64, "step"))
+}
+
+/// A rollout of a StatefulSet.
+struct SetCourse {
+    /// What is done to which ordinal.
+    steps: Vec<(&'static str, u32)>,
+    end: End,
+}
+
 /// What each sync does; a deleted pod is gone before the next one, a created one ready unless it
 /// never becomes so.
-fn set_steps(spec: &SetSpec, never_available: bool) -> Vec<(&'static str, u32)> {
+fn set_course(spec: &SetSpec, never_available: bool) -> SetCourse {
     let ready = |ordinal: u32, is_updated: bool| SetPod {
         ordinal,
         is_ready: !(is_updated && never_available),
@@ -215,13 +250,18 @@ fn set_steps(spec: &SetSpec, never_available: bool) -> Vec<(&'static str, u32)> 
         is_updated,
         ..SetPod::default()
     };
-    let ordinals = spec.start..spec.start + spec.replicas;
+    let ordinals = spec.start..spec.start.saturating_add(spec.replicas);
     let mut pods: Vec<SetPod> = ordinals.map(|ordinal| ready(ordinal, false)).collect();
     let mut done = Vec::new();
-    while done.len() < STEPS_MAX {
+    loop {
         let steps = sync(spec, &pods);
         if steps.is_empty() {
-            break;
+            let is_whole = pods.len() == spec.replicas as usize;
+            let is_done = is_whole && pods.iter().all(|pod| pod.is_available);
+            return SetCourse { steps: done, end: if is_done { End::Done } else { End::Stopped } };
+        }
+        if done.len() >= steps_max(spec.replicas) {
+            return SetCourse { steps: done, end: End::Cut };
         }
         for step in steps {
             match step {
@@ -237,7 +277,6 @@ fn set_steps(spec: &SetSpec, never_available: bool) -> Vec<(&'static str, u32)> 
         }
         pods.sort_by_key(|pod| pod.ordinal);
     }
-    done
 }
 
 /// The steps as a table; of very many only the first ones.

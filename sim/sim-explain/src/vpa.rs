@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use model_api::SimSpan;
 use model_api::blueprint::Blueprint;
 use model_api::kube::{Container, Workload};
 use model_kube::vertical_pod_autoscaler::{
@@ -10,10 +9,10 @@ use model_kube::vertical_pod_autoscaler::{
     Timestamp, UsageSegment, pod_minimum, recommend, replay,
 };
 use report_data::{DecisionKind, DecisionReport, Program};
-use scenario_format::decode::FromText as _;
+use scenario_format::decode::Decode as _;
+use scenario_format::document::{ContainerSamplesSpec, OomKillSpec};
 use scenario_format::files::Files;
-use scenario_format::quantity::Quantity;
-use scenario_format::yaml::Node;
+use scenario_format::source::Span;
 use scenario_format::{Code, Diagnostic, Sources, read_trees};
 
 use crate::amount;
@@ -170,73 +169,68 @@ fn table(draft: &mut Draft<'_>, containers: &[Container], got: &[ContainerRecomm
     draft.table("recommendations", "recommendations", &columns, rows);
 }
 
+/// Most samples of a container: a hundred days, one a minute. More only takes longer.
+const SAMPLES_MAX: u64 = 144_000;
+
 /// Reads a file of samples: a list of containers, each with `name`, `usage` (`from`, `until`,
 /// `every`, `cpu`, `memory`) and `oomKills` (`at`, `memoryRequest`).
 pub fn read_samples(path: &str, files: &dyn Files) -> (Samples, Vec<Diagnostic>, Sources) {
     let read = read_trees(&[path.to_owned()], files);
     let mut diagnostics = read.diagnostics;
     let mut samples = Samples::new();
+    let mut names: BTreeMap<String, Span> = BTreeMap::new();
     for document in read.files.iter().flat_map(|file| &file.documents) {
-        let Some(containers) = document.items() else {
-            let message = "a file of samples is a list of containers";
-            diagnostics.push(Diagnostic::new(Code::E0011, document.span, message));
-            continue;
-        };
-        for container in containers {
-            let name = container.get("name").and_then(Node::text).unwrap_or_default();
-            let list = |name: &str| container.get(name).and_then(Node::items).unwrap_or_default();
-            let mut reader = Reader { diagnostics: &mut diagnostics };
-            let segments = list("usage").iter().filter_map(|it| reader.segment(it)).collect();
-            let mut reader = Reader { diagnostics: &mut diagnostics };
-            let kills = list("oomKills").iter().filter_map(|it| reader.kill(it)).collect();
-            samples.insert(name.to_owned(), (segments, kills));
+        let containers = Vec::<ContainerSamplesSpec>::decode(document, &mut diagnostics);
+        for container in containers.into_iter().flatten() {
+            let (name, span) = (container.name.value.clone(), container.name.span);
+            if let Some(first) = names.insert(name.clone(), span) {
+                let message = format!("there are samples of `{name}` already");
+                let diagnostic = Diagnostic::new(Code::E0018, span, message);
+                diagnostics.push(diagnostic.related(first, "the first ones"));
+            }
+            samples.insert(name, samples_of(&container, &mut diagnostics));
         }
     }
     (samples, diagnostics, read.sources)
 }
 
-struct Reader<'a> {
-    diagnostics: &'a mut Vec<Diagnostic>,
-}
-
-impl Reader<'_> {
-    fn span(&mut self, node: &Node, name: &str) -> Option<SimSpan> {
-        let value = node.get(name);
-        let span = value.and_then(Node::text).and_then(|text| SimSpan::from_text(text).ok());
-        if span.is_none() {
-            let at = value.map_or(node.span, |value| value.span);
-            let message = format!("`{name}` of a sample is a length of time such as 90s or 192h");
-            self.diagnostics.push(Diagnostic::new(Code::E0014, at, message));
-        }
-        span
-    }
-
-    fn amount(&mut self, node: &Node, name: &str, read: fn(Quantity) -> i64) -> Option<i64> {
-        let value = node.get(name)?;
-        let quantity = value.text().and_then(|text| Quantity::parse(text).ok());
-        if quantity.is_none() {
-            let message = format!("`{name}` of a sample is a quantity such as 100m or 200Mi");
-            self.diagnostics.push(Diagnostic::new(Code::E0014, value.span, message));
-        }
-        quantity.map(read)
-    }
-
-    fn segment(&mut self, node: &Node) -> Option<UsageSegment> {
-        let (from, until, every) =
-            (self.span(node, "from")?, self.span(node, "until")?, self.span(node, "every")?);
-        let cpu_millis = self.amount(node, "cpu", Quantity::ceil_millis).unwrap_or(0);
-        let memory_bytes = self.amount(node, "memory", Quantity::ceil).unwrap_or(0);
+fn samples_of(
+    container: &ContainerSamplesSpec,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> (Vec<UsageSegment>, Vec<OomKill>) {
+    let amount = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+    let (mut segments, mut count) = (Vec::new(), 0_u64);
+    for usage in &container.usage {
+        let (from, until, every) = (usage.from.value, usage.until.value, usage.every.value);
         if every.is_zero() {
-            let message = "`every` of a sample is more than nothing";
-            self.diagnostics.push(Diagnostic::new(Code::E0014, node.span, message));
-            return None;
+            let message = "samples are some time apart";
+            diagnostics.push(Diagnostic::new(Code::E0021, usage.every.span, message));
+            continue;
         }
-        Some(UsageSegment { from, until, every, cpu_millis, memory_bytes })
+        let Some(length) = until.checked_sub(from).filter(|length| !length.is_zero()) else {
+            let message = "the usage ends before it begins";
+            let diagnostic = Diagnostic::new(Code::E0021, usage.until.span, message);
+            diagnostics.push(diagnostic.related(usage.from.span, "it begins here"));
+            continue;
+        };
+        count = count.saturating_add(length.as_nanos().div_ceil(every.as_nanos()));
+        if count > SAMPLES_MAX {
+            let message = format!("these are {count} samples, more than {SAMPLES_MAX}");
+            let help = "take fewer, further apart: weights depend on when they were taken, hardly on how many";
+            diagnostics.push(Diagnostic::new(Code::E0021, usage.span, message).help(help));
+            break;
+        }
+        segments.push(UsageSegment {
+            from,
+            until,
+            every,
+            cpu_millis: usage.cpu.map_or(0, |cpu| amount(cpu.value.millis)),
+            memory_bytes: usage.memory.map_or(0, |memory| amount(memory.value.count)),
+        });
     }
-
-    fn kill(&mut self, node: &Node) -> Option<OomKill> {
-        let at = self.span(node, "at")?;
-        let request_bytes = self.amount(node, "memoryRequest", Quantity::ceil)?;
-        Some(OomKill { at, request_bytes })
-    }
+    let kill = |kill: &OomKillSpec| OomKill {
+        at: kill.at.value,
+        request_bytes: amount(kill.memory_request.value.count),
+    };
+    (segments, container.oom_kills.iter().map(kill).collect())
 }

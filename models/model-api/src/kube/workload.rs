@@ -72,6 +72,19 @@ pub enum WorkloadKind {
 }
 
 impl WorkloadKind {
+    /// Whether it has a `scale` subresource, so that something knows how many pods it should have
+    /// (`pkg/registry/apps/*/storage`; CloudNativePG's `Cluster` too). A Job has none, though it has
+    /// a number of pods.
+    pub fn has_scale(&self) -> bool {
+        match self {
+            Self::Deployment { .. }
+            | Self::ReplicaSet
+            | Self::StatefulSet { .. }
+            | Self::DatabaseInstances => true,
+            Self::DaemonSet { .. } | Self::Job { .. } | Self::Pod => false,
+        }
+    }
+
     /// The kind as Kubernetes spells it.
     pub fn name(&self) -> &'static str {
         match self {

@@ -129,12 +129,9 @@ impl ScalerTable {
         };
         let idx = blueprint.workloads.iter().position(is_target)?;
         let workload = &blueprint.workloads[idx];
-        let has_scale = matches!(
-            workload.kind,
-            WorkloadKind::Deployment { .. }
-                | WorkloadKind::ReplicaSet
-                | WorkloadKind::StatefulSet { .. }
-        );
+        // Simplified: the number of instances of a database is never changed.
+        let has_scale =
+            workload.kind.has_scale() && workload.kind != WorkloadKind::DatabaseInstances;
         // Simplified: metrics that nothing plays take no part, as if they were not stated.
         let mut spec = autoscaler.clone();
         spec.metrics.retain(|metric| played_container(&metric.source).is_some());

@@ -7,9 +7,14 @@ use super::history::{Edge, History};
 use super::{Settings, to_int32};
 
 /// Without `behavior` a target may at most be multiplied by this (`scaleUpLimitFactor`),
-const UP_FACTOR: f64 = 2.0;
+pub const UP_FACTOR: f64 = 2.0;
 /// or grow to this (`scaleUpLimitMinimum`).
-const UP_MINIMUM: f64 = 4.0;
+pub const UP_MINIMUM: f64 = 4.0;
+
+/// How many replicas a target without `behavior` may grow to (`calculateScaleUpLimit`).
+pub fn default_up_limit(current: i32) -> i32 {
+    to_int32((UP_FACTOR * f64::from(current)).max(UP_MINIMUM))
+}
 
 /// A proposal after all limits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,7 +63,7 @@ fn without_behavior(
     let window = settings.downscale_stabilization;
     let stabilized = history.highest(proposal, window, Edge::Inclusive, now);
     history.recommend(proposal, now, window);
-    let up_limit = to_int32((UP_FACTOR * f64::from(current)).max(UP_MINIMUM));
+    let up_limit = default_up_limit(current);
     let (most, reason) = if autoscaler.max_replicas > up_limit {
         (up_limit, "ScaleUpLimit")
     } else {

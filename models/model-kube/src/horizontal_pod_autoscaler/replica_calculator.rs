@@ -125,7 +125,7 @@ impl fmt::Display for MetricError {
 impl std::error::Error for MetricError {}
 
 /// What a metric proposes, and what goes to `status.currentMetrics`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Proposal {
     /// How many replicas.
     pub replicas: i32,
@@ -135,6 +135,11 @@ pub struct Proposal {
     pub average_value: Option<i64>,
     /// `value`, in thousandths.
     pub value: Option<i64>,
+    /// What was measured, as a ratio to the target.
+    pub ratio: f64,
+    /// The ratio that decided: with pods that are not ready or have no sample counted as idle, or as
+    /// using what they request.
+    pub used_ratio: f64,
 }
 
 /// The target and the moment.
@@ -297,9 +302,11 @@ impl Measured<'_> {
         }
         let usage = |groups: &Groups| utilization_ratio(groups, target);
         let first = usage(&groups)?;
-        let replicas = rebalance(&groups, first, scene, usage)?;
+        let (replicas, used_ratio) = rebalance(&groups, first, scene, usage)?;
         Ok(Proposal {
             replicas,
+            ratio: first.ratio,
+            used_ratio,
             average_utilization: Some(low_32(first.current)),
             average_value: Some(groups.usage / groups.ready_count.max(1)),
             value: None,
@@ -315,8 +322,14 @@ impl Measured<'_> {
             Ok(Usage { ratio: float(current) / float(target), current })
         };
         let first = usage(&groups)?;
-        let replicas = rebalance(&groups, first, scene, usage)?;
-        Ok(Proposal { replicas, average_value: Some(first.current), ..Proposal::default() })
+        let (replicas, used_ratio) = rebalance(&groups, first, scene, usage)?;
+        Ok(Proposal {
+            replicas,
+            average_value: Some(first.current),
+            ratio: first.ratio,
+            used_ratio,
+            ..Proposal::default()
+        })
     }
 
     fn checked_groups(
@@ -355,22 +368,24 @@ fn utilization_ratio(groups: &Groups, target: i32) -> Result<Usage, MetricError>
     Ok(Usage { ratio, current: i64::from(percent) })
 }
 
-/// The part that both calculations share: what missing and unready pods make of a proposal.
+/// The part that both calculations share: what missing and unready pods make of a proposal, and the
+/// ratio that it came from.
 fn rebalance(
     groups: &Groups,
     first: Usage,
     scene: &Scene<'_>,
     usage: impl Fn(&Groups) -> Result<Usage, MetricError>,
-) -> Result<i32, MetricError> {
+) -> Result<(i32, f64), MetricError> {
     let current = scene.spec_replicas;
     let ratio = first.ratio;
     let has_unready_above = groups.unready_count > 0 && ratio > 1.0;
     if !has_unready_above && groups.missing_count == 0 {
-        return Ok(if scene.tolerances.hold(ratio) {
+        let replicas = if scene.tolerances.hold(ratio) {
             current
         } else {
             to_int32((ratio * float(groups.ready_count)).ceil())
-        });
+        };
+        return Ok((replicas, ratio));
     }
     let mut filled = *groups;
     if ratio != 1.0 {
@@ -387,11 +402,11 @@ fn rebalance(
     let second = usage(&filled)?.ratio;
     let turns = (ratio < 1.0 && second > 1.0) || (ratio > 1.0 && second < 1.0);
     if scene.tolerances.hold(second) || turns {
-        return Ok(current);
+        return Ok((current, second));
     }
     let replicas = to_int32((second * float(filled.sample_count)).ceil());
     let is_backwards = (second < 1.0 && replicas > current) || (second > 1.0 && replicas < current);
-    Ok(if is_backwards { current } else { replicas })
+    Ok((if is_backwards { current } else { replicas }, second))
 }
 
 /// `GetObjectMetricReplicas`, `GetExternalMetricReplicas`.
@@ -411,7 +426,8 @@ fn total_value(values: &[i64], target: i64, scene: &Scene<'_>) -> Result<Proposa
         let replicas = ratio * float(ready);
         if replicas > f64::from(i32::MAX) { i32::MAX } else { to_int32(replicas.ceil()) }
     };
-    Ok(Proposal { replicas, value: Some(usage), ..Proposal::default() })
+    let used_ratio = ratio;
+    Ok(Proposal { replicas, value: Some(usage), ratio, used_ratio, ..Proposal::default() })
 }
 
 /// `GetObjectPerPodMetricReplicas`, `GetExternalPerPodMetricReplicas`: only the second is capped.
@@ -428,7 +444,8 @@ fn average_of_total(values: &[i64], target: i64, is_external: bool, scene: &Scen
     let is_overflow = is_external && float(usage) >= float(i64::MAX);
     let average =
         if is_overflow { i64::MAX } else { to_int64((float(usage) / f64::from(status)).ceil()) };
-    Proposal { replicas, average_value: Some(average), ..Proposal::default() }
+    let used_ratio = ratio;
+    Proposal { replicas, average_value: Some(average), ratio, used_ratio, ..Proposal::default() }
 }
 
 /// The sum of all series, which stops at the largest number.

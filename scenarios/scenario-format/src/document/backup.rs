@@ -45,8 +45,6 @@ record! {
         region: Option<Spanned<String>>,
         /// It stands beside the volumes of this data set, as snapshots do that nobody moved.
         beside: Option<Spanned<String>>,
-        /// Name of the bucket in manifests (BackupStorageLocation, destinationPath), when it differs from the name.
-        bucket: Option<Spanned<String>>,
         /// Account of the provider that it belongs to; that of the platform when left out.
         account: Option<Spanned<String>>,
         /// Jurisdiction of its hardware; that of the region when left out.

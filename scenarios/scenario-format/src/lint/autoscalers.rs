@@ -2,7 +2,6 @@
 
 use model_api::kube::{
     Container, HorizontalPodAutoscaler, MetricSource, MetricSpec, MetricTarget, Workload,
-    WorkloadKind,
 };
 
 use super::Lint;
@@ -88,11 +87,7 @@ impl<'a> Lint<'a> {
         autoscaler: &HorizontalPodAutoscaler,
         object: &Object,
     ) {
-        let has_scale = !matches!(
-            workload.kind,
-            WorkloadKind::DaemonSet { .. } | WorkloadKind::Job { .. } | WorkloadKind::Pod
-        );
-        if !has_scale {
+        if !workload.kind.has_scale() {
             let kind = &autoscaler.target.kind;
             let message = format!("{}: a {kind} has no scale to be changed", object.title());
             let span = object.value_span("spec.scaleTargetRef.kind");

@@ -1,6 +1,6 @@
 //! Disruption budgets: W0105, W0106.
 
-use model_api::kube::{IntOrPercent, PodDisruptionBudget, Workload, WorkloadKind};
+use model_api::kube::{IntOrPercent, PodDisruptionBudget, Workload};
 
 use super::Lint;
 use crate::diagnostic::{Code, Diagnostic};
@@ -11,9 +11,11 @@ impl Lint<'_> {
             let object = self.manifests.object(budget);
             let replicas: u32 = self
                 .workloads()
-                .filter(|(workload, _)| protects(&budget.value, workload) && has_scale(workload))
+                .filter(|(workload, _)| {
+                    protects(&budget.value, workload) && workload.kind.has_scale()
+                })
                 .map(|(workload, _)| workload.replicas)
-                .sum();
+                .fold(0, u32::saturating_add);
             if replicas > 0 && allowed(&budget.value, replicas) == 0 {
                 let path = match budget.value.min_available {
                     Some(_) => "spec.minAvailable",
@@ -54,14 +56,6 @@ impl Lint<'_> {
 fn protects(budget: &PodDisruptionBudget, workload: &Workload) -> bool {
     budget.namespace == workload.namespace
         && budget.selector.as_ref().is_some_and(|it| it.matches(&workload.template.labels))
-}
-
-/// Whether the disruption controller can tell how many pods there should be.
-fn has_scale(workload: &Workload) -> bool {
-    !matches!(
-        workload.kind,
-        WorkloadKind::Pod | WorkloadKind::DaemonSet { .. } | WorkloadKind::Job { .. }
-    )
 }
 
 /// Evictions allowed while all pods are healthy (`pkg/controller/disruption/disruption.go`,

@@ -93,7 +93,8 @@ impl Loader<'_> {
                 "there is no Node among the manifests: the nodes are those of the shipped platform {DEFAULT_PLATFORM}"
             );
             let origin = resolved.blueprint.control_plane.origin.clone();
-            resolved.blueprint.assumptions.push(Assumption { text, origin });
+            let assumption = Assumption { text, origin, is_about_nodes: true };
+            resolved.blueprint.assumptions.push(assumption);
         }
         Some(resolved)
     }

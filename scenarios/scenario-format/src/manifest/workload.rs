@@ -99,7 +99,8 @@ impl Reader<'_> {
     pub(crate) fn job(&mut self, spec: &batch::v1::JobSpec, admission: Admission<'_>) -> Workload {
         let parallelism = spec.parallelism.unwrap_or(1);
         let kind = WorkloadKind::Job {
-            completions: self.count("spec.completions", spec.completions.unwrap_or(parallelism)),
+            completions: self
+                .pod_count("spec.completions", spec.completions.unwrap_or(parallelism)),
             backoff_limit: self.count("spec.backoffLimit", spec.backoff_limit.unwrap_or(6)),
         };
         let template = self.template(&spec.template, admission);
@@ -139,7 +140,7 @@ impl Reader<'_> {
             kind,
             namespace: self.object.key.namespace.clone(),
             name: self.object.key.name.clone(),
-            replicas: self.count("spec.replicas", replicas.unwrap_or(1)),
+            replicas: self.pod_count("spec.replicas", replicas.unwrap_or(1)),
             selector,
             min_ready: SimSpan::ZERO,
             template,

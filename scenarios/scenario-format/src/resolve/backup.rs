@@ -278,7 +278,8 @@ impl Resolver<'_> {
     /// Bytes of the volumes of a data set.
     fn size_of(&self, kind: DataSetKind) -> u64 {
         let bytes = |sizes: &mut dyn Iterator<Item = i64>| -> u64 {
-            sizes.filter_map(|size| u64::try_from(size).ok()).sum()
+            let sizes = sizes.filter_map(|size| u64::try_from(size).ok());
+            sizes.fold(0, u64::saturating_add)
         };
         match kind {
             DataSetKind::Etcd => ETCD_SIZE_BYTES,

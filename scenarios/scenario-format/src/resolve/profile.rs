@@ -219,6 +219,9 @@ impl Resolver<'_> {
             {
                 let message = "the season would begin again before it ends";
                 self.report(Code::E0021, every.span, message);
+            } else if let Some(every) = season.every {
+                // Four points each time: into the season and out of it.
+                self.check_switches(4, every.value, every.span);
             }
         }
         self.diagnostics.len() == before

@@ -55,8 +55,13 @@ impl Parser<'_> {
         let data_set = self.name()?;
         self.symbol(",")?;
         let token = self.word("a disaster such as zone")?;
-        let names = || DisasterClass::ALL.iter().map(|class| class.name());
-        let Some(class) = DisasterClass::ALL.iter().find(|class| class.name() == token.text) else {
+        let names = || DisasterClass::named().map(DisasterClass::name);
+        let Some(class) = DisasterClass::named().find(|class| class.name() == token.text) else {
+            if token.text == DisasterClass::Node.name() {
+                let message = "no data set is lost with a node: volumes are taken to be attached over the network, and disks of nodes are not modelled";
+                let help = "such a promise would hold without being tried; promise `zone` instead";
+                return Err(error(token.span, message).help(help));
+            }
             let help = match nearest(token.text, names()) {
                 Some(close) => format!("did you mean `{close}`?"),
                 None => format!("there are {}", names().collect::<Vec<_>>().join(", ")),
@@ -64,6 +69,6 @@ impl Parser<'_> {
             return Err(error(token.span, format!("`{}` is no disaster", token.text)).help(help));
         };
         self.symbol(")")?;
-        Ok((data_set, *class))
+        Ok((data_set, class))
     }
 }

@@ -90,6 +90,11 @@ fn objects_that_the_api_would_refuse() {
         ),
         (
             "replicas: 2",
+            "replicas: 2000000000",
+            "m.yaml:5:13: E0021: Deployment shop/web: `spec.replicas` is 2000000000, and at most",
+        ),
+        (
+            "replicas: 2",
             "replicas: two",
             "m.yaml:5:13: E0022: Deployment shop/web: invalid type: string \"two\", expected i32",
         ),

@@ -107,6 +107,7 @@ fn profiles_that_cannot_be_meant() {
         ("rate: 1, spikes: [{at: 1m, factor: 2, decay: slow}]", "s.yaml:7:75: E0014"),
         ("rate: 1, seasons: [{from: 2m, until: 1m, factor: 2}]", "s.yaml:7:67: E0021"),
         ("rate: 1, seasons: [{from: 0, until: 9m, factor: 2, every: 5m}]", "s.yaml:7:88: E0021"),
+        ("rate: 1, seasons: [{from: 0, until: 1ms, factor: 2, every: 2ms}]", "s.yaml:7:89: E0021"),
         ("rate: 1, bursts: {factor: 2, calm: 0s, burst: 1m}", "s.yaml:7:65: E0021"),
         ("rate: 1, bursts: {factor: 2, calm: 1ms, burst: 1ms}", "s.yaml:7:47: E0021"),
         ("rate: 1, selfSimilar: {on: 1m, off: 1m, hurst: 40%}", "s.yaml:7:77: E0021"),

@@ -65,7 +65,7 @@ fn traces(flags: &Conformance, streams: Streams) -> anyhow::Result<Exit> {
         streams.error(&format!("there is no trace in {}", flags.traces.join(", ")));
         return Ok(Exit::NothingSelected);
     }
-    let run_count = u64::from(flags.runs.max(1));
+    let run_count = u64::from(flags.runs);
     let mut compared = Vec::new();
     for trace in &read.traces {
         let runs = sim_campaign::in_order(run_count, flags.threads.map(usize::from), |run| {
@@ -85,10 +85,15 @@ fn traces(flags: &Conformance, streams: Streams) -> anyhow::Result<Exit> {
         streams.report(output, &text)?;
     }
     let [figures, covered] = report.counts();
-    Ok(match covered * 100 < figures * COVERED_PERCENT {
-        _ if is_broken => Exit::BadInput,
-        true => Exit::Violated,
-        false => Exit::Held,
+    Ok(if is_broken {
+        Exit::BadInput
+    } else if figures == 0 {
+        streams.error("the traces hold nothing that is compared");
+        Exit::NothingSelected
+    } else if covered * 100 < figures * COVERED_PERCENT {
+        Exit::Violated
+    } else {
+        Exit::Held
     })
 }
 

@@ -83,6 +83,16 @@ spec:
         - {name: web, image: web:1, resources: {requests: {cpu: 500m, memory: 64Mi}}}
 ";
 
+const WRONG: &str = "\
+- name: web
+  usage: [{from: soon, until: 1h, every: 1m, memroy: 1Mi}]
+- usage: []
+- name: web
+  usage: [{from: 0s, until: 192h, every: 3600us}]
+- {name: a, usage: [{from: 2h, until: 1h, every: 1m}]}
+- {name: b, usage: [{from: 0s, until: 1h, every: 0s}]}
+";
+
 struct Texts;
 
 impl Files for Texts {
@@ -94,7 +104,7 @@ impl Files for Texts {
             }
             "elastic.yaml" => ELASTIC,
             "elastic" => WEB,
-            "wrong.yaml" => "- name: web\n  usage: [{from: soon, until: 192h, every: 1m}]\n",
+            "wrong.yaml" => WRONG,
             _ => return Err(ReadError::Missing),
         };
         Ok(vec![RawFile { name: path.to_owned(), bytes: text.as_bytes().to_vec() }])
@@ -179,6 +189,15 @@ fn an_autoscaler_says_how_it_counts() {
     // Three measured at 90 %, one that just started counts as idle: 67 %.
     let starting = of(&["cpu=90%"], &[], Some(3), 0).expect("it is known");
     assert_eq!(number(&starting, "desired"), 5);
+    let said = |report: &DecisionReport, what: &str| {
+        report.steps.iter().find(|step| step.what == what).expect("it is said").result.clone()
+    };
+    assert_eq!(
+        said(&starting, "metric cpu"),
+        "target 60 % of the request, measured 90 %: ratio 1.500 becomes 1.117 with the pods that are \
+         not ready or have no sample counted as idle, outside the tolerance of 0.1; proposes 5"
+    );
+    assert_eq!(said(&starting, "rate"), "no behavior: at most 2 times 4, or 4: 8");
     let missing = of(&["cpu=30%"], &[], None, 1).expect("it is known");
     assert_eq!(number(&missing, "desired"), 4, "a pod without a sample counts as its request");
     let typo = of(&["cpus=1"], &[], None, 0).expect_err("there is no such metric").to_string();
@@ -218,7 +237,9 @@ fn a_rollout_lists_its_steps() {
     assert_eq!(broken.figures["isDone"], Datum::Truth(false));
     let db = of("db", false);
     assert_eq!((number(&db, "replaced"), db.tables[0].rows.len()), (2, 4));
-    assert_eq!(of("db", true).tables[0].rows.len(), 2);
+    let stuck = of("db", true);
+    assert_eq!((number(&stuck, "replaced"), stuck.tables[0].rows.len()), (1, 2));
+    assert_eq!(stuck.figures["isDone"], Datum::Truth(false));
 }
 
 #[test]
@@ -259,8 +280,21 @@ fn usage_becomes_a_recommendation() {
     assert!(ask_with(Samples::new()).is_err_and(|it| it.to_string().contains("--usage")));
     let (_, diagnostics, sources) = of("wrong.yaml");
     let said: Vec<String> = diagnostics.iter().map(|it| it.one_line(&sources)).collect();
-    assert_eq!(said.len(), 1);
-    assert!(said[0].starts_with("wrong.yaml:2:18: E0014: `from` of a sample"), "{said:?}");
+    let expected = [
+        "wrong.yaml:2:46: E0012: usage has no key `memroy`",
+        "wrong.yaml:2:18: E0014: `soon` is not a duration",
+        "wrong.yaml:3:3: E0013: samples of a container needs the key `name`",
+        "wrong.yaml:4:9: E0018: there are samples of `web` already",
+        "wrong.yaml:5:11: E0021: these are 192000000 samples, more than 144000",
+        "wrong.yaml:6:11: E0021: the usage ends before it begins",
+        "wrong.yaml:7:11: E0021: samples are some time apart",
+    ];
+    for (line, expected) in said.iter().zip(expected) {
+        let place = expected.split(':').take(2).collect::<Vec<_>>().join(":");
+        let text = expected.splitn(4, ':').nth(3).expect("a text");
+        assert!(line.starts_with(&place) && line.contains(text), "{line} is not {expected}");
+    }
+    assert_eq!(said.len(), expected.len(), "{said:#?}");
 }
 
 #[test]

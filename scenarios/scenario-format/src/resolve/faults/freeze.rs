@@ -1,15 +1,18 @@
 //! Static stability: every control plane is frozen while something else is broken.
 
-use model_api::fault::{Condition, ControlPlaneFault, Fault, FaultKind, Start};
+use model_api::fault::{Condition, ControlPlaneFault, DataFault, Fault, FaultKind, Start};
 use model_api::{FaultId, SimSpan};
 
-/// Adds to each fault of machines, pods or load an outage of the API that begins with it and lasts
-/// as long; until the end of the run, when it has no end. With the API, controllers, the scheduler,
-/// autoscalers and operators of databases decide nothing.
+/// Adds to each fault of machines, pods or load, the loss of a zone or region among them, an outage
+/// of the API that begins with it and lasts as long; until the end of the run, when it has no end.
+/// With the API, controllers, the scheduler, autoscalers and operators of databases decide nothing.
+///
+/// Actions go through the API, and what harms copies, keys and accounts only takes no machine away:
+/// with both nothing is frozen.
 pub(in super::super) fn freeze(faults: &mut Vec<Fault>) {
     for idx in 0..faults.len() {
         let fault = &faults[idx];
-        if matches!(fault.kind, FaultKind::ControlPlane(_)) {
+        if !takes_machines_or_load(&fault.kind) {
             continue;
         }
         let condition = Condition::FaultStarted(FaultId::from_index(idx));
@@ -21,5 +24,56 @@ pub(in super::super) fn freeze(faults: &mut Vec<Fault>) {
             origin: fault.origin.clone(),
         };
         faults.push(frozen);
+    }
+}
+
+fn takes_machines_or_load(kind: &FaultKind) -> bool {
+    match kind {
+        FaultKind::ZonePowerLoss { .. }
+        | FaultKind::ZoneIsolation { .. }
+        | FaultKind::NodeCrash { .. }
+        | FaultKind::PodCrash { .. }
+        | FaultKind::NoCapacity { .. }
+        | FaultKind::LoadSpike { .. } => true,
+        FaultKind::Data(fault) => {
+            matches!(fault, DataFault::ZoneDestroyed { .. } | DataFault::RegionLoss)
+        }
+        FaultKind::Action(_) | FaultKind::ControlPlane(_) => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use model_api::action::Action;
+    use model_api::fault::{NodePick, ZonePick};
+    use model_api::{KeyId, NodeId, Origin, SimTime, WorkloadId};
+
+    use super::*;
+
+    fn frozen(kind: FaultKind) -> bool {
+        let fault = Fault {
+            name: "it".to_owned(),
+            kind,
+            start: Start::At(SimTime::ZERO),
+            duration: None,
+            origin: Origin::default(),
+        };
+        let mut faults = vec![fault];
+        freeze(&mut faults);
+        faults.len() > 1
+    }
+
+    #[test]
+    fn the_control_plane_is_frozen_with_machines_only() {
+        let zone = ZonePick::Random;
+        assert!(frozen(FaultKind::ZonePowerLoss { zone }));
+        assert!(frozen(FaultKind::NodeCrash { node: NodePick::Node(NodeId::from_index(0)) }));
+        assert!(frozen(FaultKind::Data(DataFault::ZoneDestroyed { zone })));
+        assert!(frozen(FaultKind::Data(DataFault::RegionLoss)));
+        let key = KeyId::from_index(0);
+        assert!(!frozen(FaultKind::Data(DataFault::KeyLoss { key })));
+        assert!(!frozen(FaultKind::ControlPlane(ControlPlaneFault::ApiOutage)));
+        let workload = WorkloadId::from_index(0);
+        assert!(!frozen(FaultKind::Action(Action::Scale { workload, replicas: 3 })));
     }
 }
