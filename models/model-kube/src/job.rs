@@ -417,6 +417,26 @@ mod tests {
     }
 
     #[test]
+    fn the_lowest_indexes_that_nobody_works_on_come_next() {
+        let indexes = |busy: &[u32], succeeded: &[u32], failed: &[u32]| {
+            let (completions, is_indexed) = (Some(6), true);
+            let spec = JobSpec { parallelism: 3, completions, is_indexed, ..JobSpec::default() };
+            let pod = |index: &u32| ActivePod { index: Some(*index), is_ready: true };
+            let status = JobStatus {
+                active: busy.iter().map(pod).collect(),
+                succeeded_indexes: succeeded.iter().copied().collect(),
+                failed_indexes: failed.iter().copied().collect(),
+                ..JobStatus::default()
+            };
+            plan(&spec, &status, at(0)).create_indexes
+        };
+        assert_eq!(indexes(&[], &[], &[]), [0, 1, 2]);
+        assert_eq!(indexes(&[1], &[0], &[]), [2, 3]);
+        assert_eq!(indexes(&[2], &[0], &[3]), [1, 4]);
+        assert_eq!(indexes(&[1, 2, 4], &[0], &[]), [0; 0], "three at a time");
+    }
+
+    #[test]
     fn a_work_queue_ends_with_its_last_pod() {
         let spec = JobSpec { parallelism: 3, completions: None, ..JobSpec::default() };
         let mut status = JobStatus { active: running(2), ..JobStatus::default() };

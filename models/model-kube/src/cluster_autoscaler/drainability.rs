@@ -334,6 +334,17 @@ mod tests {
         drainability(pod, &[], &DrainOptions::default(), NOW)
     }
 
+    #[test]
+    fn a_pod_is_overdue_half_a_minute_after_its_grace() {
+        let overdue = |since: u64, grace: u64| {
+            let deleted_at = NOW.checked_sub(SimSpan::from_secs(since));
+            is_long_terminating(deleted_at, SimSpan::from_secs(grace), NOW)
+        };
+        assert_eq!([59, 60, 61].map(|since| overdue(since, 30)), [false, false, true]);
+        assert_eq!([30, 31].map(|since| overdue(since, 0)), [false, true]);
+        assert!(!is_long_terminating(None, SimSpan::ZERO, NOW));
+    }
+
     /// Rows of TestGetPodsToMove and of the rules' own tests.
     #[test]
     fn the_first_rule_that_decides_wins() {
