@@ -2,9 +2,10 @@
 
 use std::fmt::Write as _;
 
-use report_data::{Exposure, FaultResult, GuaranteeResult, Note, Report, ScenarioResult, Verdict};
+use report_data::{Exposure, FaultResult, Note, Report, ScenarioResult, Verdict};
 
 use crate::Options;
+use crate::groups::{Group, groups};
 use crate::quantity::{clock, place, span, spread};
 
 /// The report as text: a block a scenario, what is wrong with its cause and how to replay it.
@@ -36,8 +37,8 @@ fn scenario(text: &mut String, result: &ScenarioResult, options: Options) {
     for fault in &result.faults {
         line(text, format_args!("  {:<12} {}", "fault", fault_line(fault, result.run_count)));
     }
-    for guarantee in result.guarantees.iter().filter(|guarantee| options.shows(guarantee)) {
-        guarantee_lines(text, guarantee, options);
+    for group in groups(result.guarantees.iter().filter(|guarantee| options.shows(guarantee))) {
+        guarantee_lines(text, &group, options);
     }
     if !options.fail_only {
         exposures(text, &result.exposures);
@@ -58,8 +59,9 @@ fn scenario(text: &mut String, result: &ScenarioResult, options: Options) {
     }
 }
 
-fn guarantee_lines(text: &mut String, guarantee: &GuaranteeResult, options: Options) {
-    line(text, format_args!("  {} {}", word(guarantee.verdict, options), guarantee.name));
+fn guarantee_lines(text: &mut String, group: &Group<'_>, options: Options) {
+    let guarantee = group.first;
+    line(text, format_args!("  {} {}", word(guarantee.verdict, options), group.name));
     if guarantee.verdict == Verdict::Held {
         return;
     }

@@ -6,6 +6,7 @@
 mod conformance;
 mod decision;
 mod diff;
+mod groups;
 mod human;
 mod json;
 mod junit;

@@ -2,9 +2,10 @@
 
 use std::fmt::Write as _;
 
-use report_data::{GuaranteeResult, Report, ScenarioResult, Verdict};
+use report_data::{Report, ScenarioResult, Verdict};
 
 use crate::Options;
+use crate::groups::{Group, groups};
 use crate::quantity::{clock, place, span, spread};
 
 /// Most bytes of a Markdown report. A job summary of GitHub is dropped whole above 1 MiB and a
@@ -40,26 +41,27 @@ fn scenario(result: &ScenarioResult, options: Options) -> String {
         result.root_seed
     );
     text.push_str("| | guarantee | verdict | why |\n| --- | --- | --- | --- |\n");
-    let shown = || result.guarantees.iter().filter(|guarantee| options.shows(guarantee));
-    for guarantee in shown() {
+    let shown = groups(result.guarantees.iter().filter(|guarantee| options.shows(guarantee)));
+    for group in &shown {
         let _ = writeln!(
             text,
             "| {} | {} | {} | {} |",
-            sign(guarantee.verdict),
-            cell(&guarantee.name),
-            guarantee.verdict.words(),
-            cell(&guarantee.reason)
+            sign(group.first.verdict),
+            cell(&group.name),
+            group.first.verdict.words(),
+            cell(&group.reason)
         );
     }
-    for guarantee in shown().filter(|guarantee| guarantee.verdict != Verdict::Held) {
-        details(&mut text, guarantee);
+    for group in shown.iter().filter(|group| group.first.verdict != Verdict::Held) {
+        details(&mut text, group);
     }
     text.push('\n');
     text
 }
 
-fn details(text: &mut String, guarantee: &GuaranteeResult) {
-    let _ = writeln!(text, "\n<details><summary>{}</summary>\n", cell(&guarantee.name));
+fn details(text: &mut String, group: &Group<'_>) {
+    let guarantee = group.first;
+    let _ = writeln!(text, "\n<details><summary>{}</summary>\n", cell(&group.name));
     let position = guarantee.position.as_ref().map(place).unwrap_or_default();
     let _ = writeln!(text, "- wanted `{}` ({position})", guarantee.text);
     if let Some(spread) = spread(guarantee) {

@@ -130,3 +130,38 @@ fn markdown_never_exceeds_its_budget() {
     assert!(text.len() <= crate::MARKDOWN_BYTES_MAX + 100);
     assert!(text.contains("scenarios left out"));
 }
+
+/// What a sentence with `*` came to is one line, unless somebody broke it.
+#[test]
+fn wide_promises_are_put_together() {
+    let mut report = report();
+    let of = |subject: &str, verdict| guarantee(&format!("all answer [shop/{subject}]"), verdict);
+    let mut strange = of("f", Verdict::Vacuous);
+    strange.reason = "nobody asked".to_owned();
+    report.results[0].guarantees = ["a", "b", "c", "d", "e"]
+        .map(|it| of(it, if it == "b" { Verdict::Violated } else { Verdict::Held }))
+        .into_iter()
+        .chain([of("g", Verdict::Vacuous), strange, of("h", Verdict::Vacuous)])
+        .chain([of("i", Verdict::Violated), guarantee("all answer", Verdict::Held)])
+        .collect();
+    report.results[0].guarantees[3].reason = "held in 3 of 3 runs".to_owned();
+    let text = human(&report, Options::default());
+    let shown = text.lines().filter(|line| line.contains("all answer"));
+    let shown: Vec<&str> = shown.map(|line| line.rsplit("  ").next().expect("one").trim()).collect();
+    let expected = [
+        "all answer [shop/a, shop/c, shop/d and 1 more]",
+        "all answer [shop/b]",
+        "all answer [shop/g, shop/h]",
+        "all answer [shop/f]",
+        "all answer [shop/i]",
+        "all answer",
+    ];
+    assert_eq!(shown.len(), expected.len(), "{text}");
+    for (line, expected) in shown.iter().zip(expected) {
+        assert!(line.ends_with(expected), "{line} is not {expected}");
+    }
+    let table = markdown(&report, Options::default());
+    assert!(table.contains("| held | each of these 4 did, see the JSON for figures |"), "{table}");
+    assert_eq!(table.matches("<details>").count(), 4, "{table}");
+    assert!(json(&report).contains("all answer [shop/e]"));
+}
