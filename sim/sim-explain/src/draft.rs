@@ -74,6 +74,23 @@ impl<'a> Draft<'a> {
         step.position = position;
     }
 
+    /// A step that a setting made: where it is written, or that nobody wrote it and the default holds.
+    pub(crate) fn setting(
+        &mut self,
+        what: impl Into<String>,
+        result: impl Into<String>,
+        origin: &Origin,
+        field: &str,
+    ) {
+        if origin.fields.contains_key(field) {
+            self.step_at(what, result, origin, field);
+            return;
+        }
+        self.step(what, format!("{} (default: no {field})", result.into()));
+        let step = self.report.steps.last_mut().expect("it was just added");
+        step.field = Some(field.to_owned());
+    }
+
     fn position(&self, at: SourceRef) -> Option<Position> {
         let file = self.blueprint.files.get(at.file_idx as usize)?.clone();
         (at.line > 0).then_some(Position { file, line: at.line, column: at.column })

@@ -188,11 +188,9 @@ fn toleration(draft: &mut Draft<'_>, workload: &Workload) -> Stay {
         _ if matches!(workload.kind, WorkloadKind::DaemonSet { .. }) => {
             draft.step("toleration", format!("{text} (added by the DaemonSet controller)"));
         }
-        _ => draft.step_at(
+        _ => draft.step(
             "toleration",
             format!("{text} (added by admission, because the manifest has none)"),
-            &workload.origin,
-            &field,
         ),
     }
     staying

@@ -419,7 +419,11 @@ impl Told<'_, '_> {
             ),
         };
         let text = format!("{window}: {}", normalized.stabilized);
-        self.draft.step_at("stabilization", text, origin, "spec.behavior");
+        if self.autoscaler.behavior.is_some() {
+            self.draft.step_at("stabilization", text, origin, "spec.behavior");
+        } else {
+            self.draft.step("stabilization", text);
+        }
         self.draft.figure("stabilized", normalized.stabilized);
         match &self.autoscaler.behavior {
             None => {
@@ -440,7 +444,7 @@ impl Told<'_, '_> {
             Some(_) => {}
         }
         let (least, most) = (self.autoscaler.min_replicas, self.autoscaler.max_replicas);
-        self.draft.step_at("least", least.to_string(), origin, "spec.minReplicas");
+        self.draft.setting("least", least.to_string(), origin, "spec.minReplicas");
         self.draft.step_at("most", most.to_string(), origin, "spec.maxReplicas");
         let text = match normalized.limited_reason {
             "DesiredWithinRange" => format!("{}: nothing limits it", normalized.replicas),
@@ -467,7 +471,7 @@ impl Told<'_, '_> {
         };
         let text = format!("{}; {select}", each.join(", "));
         let field = format!("spec.behavior.{direction}.policies");
-        self.draft.step_at("rate", text, &self.autoscaler.origin, &field);
+        self.draft.setting("rate", text, &self.autoscaler.origin, &field);
     }
 
     fn answer(&mut self, decision: &Decision) {

@@ -47,7 +47,7 @@ pub fn rollout(
     let workload = workloads[idx];
     let mut draft = Draft::new(blueprint, program, DecisionKind::Rollout, title(workload));
     let replicas = amount::count(workload.replicas, "replica");
-    draft.step_at("replicas", replicas, &workload.origin, "spec.replicas");
+    draft.setting("replicas", replicas, &workload.origin, "spec.replicas");
     match &workload.kind {
         WorkloadKind::Deployment { strategy, progress_deadline } => {
             deployment(&mut draft, workload, *strategy, question.never_available);
@@ -55,7 +55,7 @@ pub fn rollout(
                 "Progressing turns False after {} without progress; nothing is rolled back",
                 amount::span(*progress_deadline)
             );
-            draft.step_at("deadline", text, &workload.origin, "spec.progressDeadlineSeconds");
+            draft.setting("deadline", text, &workload.origin, "spec.progressDeadlineSeconds");
         }
         WorkloadKind::StatefulSet { pod_management, ordinals_start, update, .. } => {
             let spec = SetSpec {
@@ -110,13 +110,13 @@ fn deployment(
         amount::share(max_surge),
         replicas.saturating_add(surge)
     );
-    draft.step_at("maxSurge", text, origin, &rolling("maxSurge"));
+    draft.setting("maxSurge", text, origin, &rolling("maxSurge"));
     let text = format!(
         "{} of {replicas}, rounded down: {unavailable}; at least {} available",
         amount::share(max_unavailable),
         replicas - unavailable
     );
-    draft.step_at("maxUnavailable", text, origin, &rolling("maxUnavailable"));
+    draft.setting("maxUnavailable", text, origin, &rolling("maxUnavailable"));
     let steps = deployment_steps(&spec, never_available);
     let (old, new) = steps.last().copied().unwrap_or((replicas, 0));
     let end = match (old == 0 && new == replicas, steps.len() < STEPS_MAX) {
@@ -180,7 +180,7 @@ fn stateful_set(draft: &mut Draft<'_>, workload: &Workload, spec: &SetSpec, neve
     } else {
         "OrderedReady: one at a time, and each waits for all before it"
     };
-    draft.step_at("order", text, origin, "spec.podManagementPolicy");
+    draft.setting("order", text, origin, "spec.podManagementPolicy");
     if spec.partition > 0 {
         let text = format!(
             "ordinals below {} keep the old template",

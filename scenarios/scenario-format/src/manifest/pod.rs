@@ -374,12 +374,7 @@ impl Reader<'_> {
         ];
         Toleration {
             key: given.key.clone().unwrap_or_default(),
-            operator: self.choice(
-                &format!("{path}.operator"),
-                given.operator.as_deref().filter(|operator| !operator.is_empty()),
-                TolerationOperator::Equal,
-                &[("Equal", TolerationOperator::Equal), ("Exists", TolerationOperator::Exists)],
-            ),
+            operator: self.toleration_operator(&format!("{path}.operator"), given),
             value: given.value.clone().unwrap_or_default(),
             effect: self.choice(&format!("{path}.effect"), given.effect.as_deref(), None, &effects),
             // Zero and negative mean "at once".
@@ -387,6 +382,21 @@ impl Reader<'_> {
                 .toleration_seconds
                 .map(|seconds| SimSpan::from_secs(u64::try_from(seconds).unwrap_or(0))),
         }
+    }
+
+    /// Validation lets `Gt` and `Lt` through only with a feature gate that is off by default in 1.36
+    /// (`pkg/apis/core/validation/validation.go`, `pkg/features/kube_features.go`).
+    fn toleration_operator(&mut self, path: &str, given: &core::Toleration) -> TolerationOperator {
+        let operator = given.operator.as_deref().filter(|operator| !operator.is_empty());
+        if let Some(numeric @ ("Gt" | "Lt")) = operator {
+            let message = format!(
+                "must be Equal or Exists, is `{numeric}`, which needs the feature gate TaintTolerationComparisonOperators (off by default)"
+            );
+            self.refuse(path, message);
+            return TolerationOperator::Equal;
+        }
+        let known = [("Equal", TolerationOperator::Equal), ("Exists", TolerationOperator::Exists)];
+        self.choice(path, operator, TolerationOperator::Equal, &known)
     }
 
     fn spread(&mut self, path: &str, spec: &core::PodSpec) -> Vec<TopologySpreadConstraint> {

@@ -108,6 +108,12 @@ fn objects_that_the_api_would_refuse() {
         ("memory: 64Mi}", "memory: 64Mi}, limits: {memory: 32Mi}", "m.yaml:17:"),
         ("containerPort: 8080", "containerPort: 80800", "m.yaml:15:"),
         ("containers:\n", "container:\n", "m.yaml:12:7: E0023"),
+        (
+            "containers:\n",
+            "tolerations: [{key: sla, operator: Gt, value: '950'}]\n      containers:\n",
+            "m.yaml:12:42: E0022: Deployment shop/web: `spec.template.spec.tolerations[0].operator` must \
+             be Equal or Exists, is `Gt`, which needs the feature gate",
+        ),
         ("maxSkew: 1", "maxSkew: 0", "m.yaml:11:21: E0022"),
         ("whenUnsatisfiable: DoNotSchedule", "whenUnsatisfiable: Never", "m.yaml:11:"),
         (

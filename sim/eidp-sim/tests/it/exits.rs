@@ -189,6 +189,10 @@ fn conformance_with_timelines_is_0_1_2_or_4() {
     assert!(text.contains("did you mean `retryPeriod`?"), "{text}");
     check(&["conformance", "--traces", "no-such-folder"], 2);
     check(&["conformance", "--traces", &good, "-o", "junit"], 2);
+    check(&["conformance", "--traces", &good, "--runs", "0"], 2);
+    let silent = write("silent", lease, 17_000);
+    std::fs::write(folder.join("silent/summary.yaml"), "id: silent\n").expect("it is ours");
+    check(&["conformance", "--traces", &silent], 4);
     let nothing = scratch("timelines-nothing");
     check(&["conformance", "--traces", nothing.to_str().expect("a UTF-8 path")], 4);
 }

@@ -231,6 +231,10 @@ fn a_rollout_lists_its_steps() {
     };
     let web = of("web", false);
     assert_eq!((number(&web, "maxSurge"), number(&web, "maxUnavailable")), (1, 1));
+    let surge = web.steps.iter().find(|step| step.what == "maxSurge").expect("it is said");
+    let is_default = surge.result.ends_with("(default: no spec.strategy.rollingUpdate.maxSurge)");
+    assert!(is_default && surge.position.is_none(), "{surge:?}");
+    assert_eq!(place(&web, "replicas"), ("all.yaml".to_owned(), 5));
     let last = web.tables[0].rows.last().expect("it has steps");
     assert_eq!((&last["old"], &last["new"]), (&Datum::Number(0), &Datum::Number(4)));
     let broken = of("web", true);
