@@ -9,7 +9,8 @@ use std::fmt;
 
 use serde::de::value::StrDeserializer;
 use serde::de::{
-    self, DeserializeOwned, DeserializeSeed, IntoDeserializer, MapAccess, SeqAccess, Visitor,
+    self, DeserializeOwned, DeserializeSeed, Error as _, Expected, IntoDeserializer, MapAccess,
+    SeqAccess, Unexpected, Visitor,
 };
 
 use crate::diagnostic::{Code, Diagnostic};
@@ -160,6 +161,29 @@ impl<'a> NodeDeserializer<'a> {
         }
         .map_err(|error: DecodeError| error.at(self.node.span))
     }
+
+    /// What a node is that something else was expected for. Not generic, and apart from `any`: the
+    /// types of Kubernetes are many, and each that went through `any` would be compiled for every
+    /// kind of node.
+    fn refuse(self, expected: &dyn Expected) -> DecodeError {
+        let found = match &self.node.value {
+            Value::Scalar(scalar) => scalar.resolve(Dialect::Kubernetes),
+            Value::Sequence(_) => {
+                return DecodeError::invalid_type(Unexpected::Seq, expected).at(self.node.span);
+            }
+            Value::Mapping(_) => {
+                return DecodeError::invalid_type(Unexpected::Map, expected).at(self.node.span);
+            }
+        };
+        let unexpected = match &found {
+            ScalarValue::Null => Unexpected::Unit,
+            ScalarValue::Bool(value) => Unexpected::Bool(*value),
+            ScalarValue::Int(value) => Unexpected::Signed(*value),
+            ScalarValue::Float(value) => Unexpected::Float(*value),
+            ScalarValue::String(value) => Unexpected::Str(value),
+        };
+        DecodeError::invalid_type(unexpected, expected).at(self.node.span)
+    }
 }
 
 impl<'de> de::Deserializer<'de> for NodeDeserializer<'_> {
@@ -198,12 +222,24 @@ impl<'de> de::Deserializer<'de> for NodeDeserializer<'_> {
         if let Value::Mapping(entries) = &self.node.value {
             self.context.check(entries, name, fields, self.node.span);
         }
-        self.any(visitor)
+        self.deserialize_map(visitor)
+    }
+
+    fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
+        let Value::Mapping(entries) = &self.node.value else { return Err(self.refuse(&visitor)) };
+        let entries = Entries { rest: entries.iter(), value: None, context: self.context };
+        visitor.visit_map(entries).map_err(|error: DecodeError| error.at(self.node.span))
+    }
+
+    fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
+        let Value::Sequence(items) = &self.node.value else { return Err(self.refuse(&visitor)) };
+        let items = Items { rest: items.iter(), context: self.context };
+        visitor.visit_seq(items).map_err(|error: DecodeError| error.at(self.node.span))
     }
 
     serde::forward_to_deserialize_any! {
         bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit
-        unit_struct seq tuple tuple_struct map enum identifier ignored_any
+        unit_struct tuple tuple_struct enum identifier ignored_any
     }
 }
 
