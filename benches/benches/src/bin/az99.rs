@@ -1,8 +1,8 @@
 //! A third of 99 nodes goes at once: what a peer's simulator answers, and what Kubernetes would do.
 //!
 //! ```text
-//! cargo run --release -p benches --bin az99             20 runs
-//! cargo run --release -p benches --bin az99 -- RUNS
+//! cargo run --profile bench -p benches --bin az99             20 runs
+//! cargo run --profile bench -p benches --bin az99 -- RUNS
 //! ```
 //! The peer's answer, and where it was measured, is in `../shared/guides/k8s-simulators.md` (AZ99):
 //! it queues the lost pods one second after the loss and runs all of them again after two.

@@ -1,8 +1,8 @@
 //! Instructions per event, counted by callgrind: the same on a busy machine and an idle one.
 //!
 //! ```text
-//! cargo run --release -p benches --bin instructions             compare with the baseline
-//! cargo run --release -p benches --bin instructions -- update   write the baseline anew
+//! cargo run --profile bench -p benches --bin instructions             compare with the baseline
+//! cargo run --profile bench -p benches --bin instructions -- update   write the baseline anew
 //! ```
 //!
 //! Needs valgrind. Each workload runs at two lengths, each in a process of its own; the

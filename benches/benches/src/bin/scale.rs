@@ -1,8 +1,8 @@
 //! How long large platforms take, and how much memory: one run each, in a process of its own.
 //!
 //! ```text
-//! cargo run --release -p benches --bin scale            every case
-//! cargo run --release -p benches --bin scale -- CASE    one of them
+//! cargo run --profile bench -p benches --bin scale            every case
+//! cargo run --profile bench -p benches --bin scale -- CASE    one of them
 //! ```
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program for people")]
 
