@@ -147,7 +147,8 @@ fn wide_promises_are_put_together() {
     report.results[0].guarantees[3].reason = "held in 3 of 3 runs".to_owned();
     let text = human(&report, Options::default());
     let shown = text.lines().filter(|line| line.contains("all answer"));
-    let shown: Vec<&str> = shown.map(|line| line.rsplit("  ").next().expect("one").trim()).collect();
+    let shown: Vec<&str> =
+        shown.map(|line| line.rsplit("  ").next().expect("one").trim()).collect();
     let expected = [
         "all answer [shop/a, shop/c, shop/d and 1 more]",
         "all answer [shop/b]",
