@@ -104,6 +104,15 @@ pub enum Promise {
         /// How soon.
         within: SimSpan,
     },
+    /// `statically_stable(service, 99%)`: whenever control planes are frozen, the Service answers this
+    /// share of its requests again before they thaw, so that no write of theirs was needed for it.
+    /// A scenario with this promise freezes them while its faults last.
+    StaticallyStable {
+        /// Of this Service.
+        service: ServiceId,
+        /// Share of requests, in parts per million.
+        share_ppm: u32,
+    },
     /// `completes(action) <= 10m`: from the start of an action until it has done all it was for.
     Completes {
         /// The action, among the faults.

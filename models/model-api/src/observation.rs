@@ -172,6 +172,12 @@ pub enum Observation {
     ApiLost,
     /// The API answers again; what waited goes on.
     ApiRegained,
+    /// Something that should be written to the API has to wait: it does not answer, or whoever writes
+    /// it has no leader. Each write is told once in an outage.
+    WriteWaits {
+        /// What.
+        write: PendingWrite,
+    },
     /// Kubelets whose API server vanished without a word hang on dead connections.
     KubeletsHung {
         /// How many.
@@ -596,6 +602,25 @@ pub enum DrainFailure {
     ApiAway,
     /// There is no Node object of that name.
     NoNode,
+}
+
+/// A write that waits for the control plane.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum PendingWrite {
+    /// That pods of a workload on silent nodes are not ready.
+    Unready(WorkloadId),
+    /// What kubelets know of the readiness of a workload's pods.
+    Readiness(WorkloadId),
+    /// The deletion of pods of a workload.
+    Deletion(WorkloadId),
+    /// New pods of a workload.
+    Creation(WorkloadId),
+    /// The nodes of pods of a workload that wait for one.
+    Binding(WorkloadId),
+    /// What an autoscaler makes of the size of a workload.
+    Scale(WorkloadId),
+    /// Which pods get the traffic of a Service.
+    Endpoints(ServiceId),
 }
 
 /// What keeps a database from promoting.

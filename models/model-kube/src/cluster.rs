@@ -60,10 +60,13 @@ mod routing;
 mod tables;
 mod templates;
 mod volumes;
+mod waiting;
 mod workloads;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use model_api::observation::PendingWrite;
 use model_api::{
     AutoscalerId, Blueprint, NodeId, Observation, PodId, ServiceId, WorkloadId, ZoneId,
 };
@@ -285,6 +288,8 @@ pub struct Cluster {
     services_with_backends: Vec<ServiceId>,
     /// What could not be done because the API or its component was away, in order.
     deferred: Vec<(KubeEvent, EventId)>,
+    /// Writes that are known to wait.
+    pending_writes: BTreeSet<PendingWrite>,
     /// Services whose routes changed in the call that runs.
     changed_services: Vec<ServiceId>,
     notices: Vec<Notice>,
@@ -373,6 +378,7 @@ impl Cluster {
             node_groups: NodeGroups::at_start(&blueprint, streams),
             services_with_backends: Vec::new(),
             deferred: Vec::new(),
+            pending_writes: BTreeSet::new(),
             changed_services: Vec::new(),
             notices: Vec::new(),
             blueprint,
@@ -425,6 +431,7 @@ impl Cluster {
             } else {
                 &rare::CONTROLLERS_WAITED
             });
+            self.tell_waiting(event, ctx);
             self.deferred.push((event, ctx.cause()));
         }
         self.settle(ctx);
@@ -497,6 +504,7 @@ impl Cluster {
         E: Copy + From<KubeEvent>,
         R: Recorder<Observation>,
     {
+        self.pending_writes.clear();
         let waiting = std::mem::take(&mut self.deferred);
         for (event, cause) in waiting {
             if self.can_happen(event) {

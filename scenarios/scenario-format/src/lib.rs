@@ -7,6 +7,7 @@
 //! Start reading at [`load()`]; then [`document`] (our documents), [`manifest`] (Kubernetes objects),
 //! [`sentence`] (guarantees), [`yaml`] (places).
 
+pub mod black_start;
 pub mod coverage;
 mod cron;
 pub mod decode;
@@ -31,6 +32,7 @@ mod trace;
 pub mod units;
 pub mod yaml;
 
+pub use black_start::{Stage, black_start};
 pub use diagnostic::{Code, Diagnostic, Explanation, Severity, explain, explanations};
 pub use files::{Disk, Files};
 pub use input::{Loaded, Request, Resolved};

@@ -67,6 +67,7 @@ shipped! {
     "rollout.yaml"
     "spike-nodes-late.yaml"
     "spike-without-headroom.yaml"
+    "static-stability-scales.yaml"
     "static-stability.yaml"
     "webhook-outage.yaml"
     "zone-isolation-60s.yaml"

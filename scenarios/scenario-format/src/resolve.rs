@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use model_api::blueprint::{Assumption, ControlPlane, Database};
 use model_api::fault::FaultPlan;
+use model_api::guarantee::{Guarantee, Promise};
 use model_api::load::LoadPoint;
 use model_api::{Blueprint, DatabaseId, Parameters, ServiceId, SimSpan, SimTime, WorkloadId};
 
@@ -100,10 +101,12 @@ pub(crate) fn resolve(
     resolver.serve(input.platform, input.scenario);
     resolver.backups(input.platform, input.scenario);
     let mut faults = resolver.faults(&input.scenario.spec.faults);
-    if input.scenario.spec.freeze_control_plane == Some(true) {
+    let guarantees = resolver.guarantees(&input.scenario.spec.guarantees, &faults);
+    let needs_freeze = |it: &Guarantee| matches!(it.promise, Promise::StaticallyStable { .. });
+    if input.scenario.spec.freeze_control_plane == Some(true) || guarantees.iter().any(needs_freeze)
+    {
         faults::freeze(&mut faults);
     }
-    let guarantees = resolver.guarantees(&input.scenario.spec.guarantees, &faults);
     let blueprint = resolver.blueprint;
     let spec = &input.scenario.spec;
     let metadata = &input.scenario.metadata;

@@ -13,6 +13,7 @@
 //!            | "residency" "(" data-set "," 'text' ")"
 //!            | "latency" "(" service "," quantile ")" ("<=" | "<") duration
 //!            | "returns" "(" "goodput" "(" service ")" "," share "," duration ")"
+//!            | "statically_stable" "(" service "," share ")"
 //!            | "completes" "(" (action | 'text') ")" ("<=" | "<") duration
 //!            | ("never" | "always" | "sometimes") predicate
 //! disaster   = "node" | "zone" | "region" | "account" | "logical" | "ransomware"
@@ -72,6 +73,8 @@ pub enum PromiseSpec {
     Sometimes(PredicateSpec),
     /// `returns(goodput(service), 95%, 10m)`
     Returns { service: Spanned<String>, to_ppm: u32, within: SimSpan },
+    /// `statically_stable(service, 99%)`
+    StaticallyStable { service: Spanned<String>, share_ppm: u32 },
     /// `rpo(data set, zone) <= 24h` and the like
     Data { data_set: Spanned<String>, promise: DataPromise },
     /// `completes(action) <= 10m`
@@ -141,7 +144,7 @@ predicates! {
 }
 
 /// First words of a sentence.
-const BEGINNINGS: [&str; 14] = [
+const BEGINNINGS: [&str; 15] = [
     "availability",
     "budget_burn",
     "alert",
@@ -149,6 +152,7 @@ const BEGINNINGS: [&str; 14] = [
     "rpo",
     "latency",
     "returns",
+    "statically_stable",
     "restorable",
     "retention",
     "residency",
@@ -204,6 +208,7 @@ impl<'a> Parser<'a> {
             }
             "latency" => self.latency(),
             "returns" => self.returns(),
+            "statically_stable" => self.statically_stable(),
             "completes" => {
                 let action = self.action()?;
                 let comparison = self.comparison(&["<=", "<"])?;
@@ -319,6 +324,15 @@ impl<'a> Parser<'a> {
         let within = self.span()?;
         self.symbol(")")?;
         Ok(PromiseSpec::Returns { service, to_ppm, within })
+    }
+
+    fn statically_stable(&mut self) -> Result<PromiseSpec, Diagnostic> {
+        self.symbol("(")?;
+        let service = self.name()?;
+        self.symbol(",")?;
+        let share_ppm = self.share_value()?.ppm;
+        self.symbol(")")?;
+        Ok(PromiseSpec::StaticallyStable { service, share_ppm })
     }
 
     fn predicate(&mut self) -> Result<PredicateSpec, Diagnostic> {
@@ -501,6 +515,7 @@ mod tests {
             "sometimes pod_evicted",
             "never no_endpoints(shop/frontend) for 99% of runs",
             "returns(goodput(shop/frontend), 95%, 10m)",
+            "statically_stable(*, 99%) for 99% of runs",
             "completes(new version) <= 10m",
             "completes('new version') < 1h for 95% of runs",
         ];
@@ -562,6 +577,7 @@ mod tests {
             ("always within_region(EU)", 22, "takes a text"),
             ("always within_region", 8, "needs to know"),
             ("returns(latency(a/b), 95%, 10m)", 9, "is no signal"),
+            ("statically_stable(a/b)", 22, "expected `,`"),
             ("completes() <= 10m", 11, "expected the name of an action"),
             ("completes(a b) >= 10m", 16, "gets worse"),
             ("never quorum_lost ever", 19, "one word too many"),

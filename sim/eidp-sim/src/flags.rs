@@ -212,6 +212,11 @@ pub(crate) struct Check {
     /// One line for each finding, `file:line:column: CODE: text`, for tools.
     #[arg(long)]
     pub(crate) short: bool,
+
+    /// Print in which order everything starts when nothing runs and no node has an image, and what
+    /// somebody has to do by hand where pods need each other.
+    #[arg(long, conflicts_with_all = ["all", "short"])]
+    pub(crate) black_start: bool,
 }
 
 #[derive(Args, Debug)]

@@ -165,6 +165,9 @@ impl Campaign<'_> {
             | Promise::Returns { service, .. }
             | Promise::Latency { service, .. }
             | Promise::Rto { subject: Subject::Service(service), .. } => of_service(*service),
+            Promise::StaticallyStable { service, .. } => {
+                story.frozen(run, *service, measures.services[service.index()].longest_outage())
+            }
             Promise::Rto { subject: Subject::Database(wanted), .. } => story.first(run, |seen| {
                 matches!(seen, Observation::WritesStopped { database } if database == wanted)
             }),

@@ -135,6 +135,7 @@ fn unit(promise: &Promise) -> Unit {
         | Promise::Latency { .. }
         | Promise::Completes { .. }
         | Promise::Alert { .. }
+        | Promise::StaticallyStable { .. }
         | Promise::Returns { .. } => Unit::Nanoseconds,
         Promise::Never(_) | Promise::Always(_) | Promise::Sometimes(_) | Promise::Cel { .. } => {
             Unit::Count

@@ -17,6 +17,7 @@ use path::Told;
 
 mod action;
 mod data;
+mod frozen;
 mod path;
 mod timeline;
 
@@ -239,6 +240,7 @@ impl<'a, E> Story<'a, E> {
             O::LeaderChanged => "another controller manager takes over".to_owned(),
             O::ApiLost => "no API server answers: nothing is moved or routed anew".to_owned(),
             O::ApiRegained => "the API answers again".to_owned(),
+            O::WriteWaits { write } => self.waiting_sentence(write),
             O::KubeletsHung { count } => {
                 format!("{count} kubelets hang on the connection to an API server that is gone")
             }

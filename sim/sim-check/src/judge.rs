@@ -170,6 +170,15 @@ fn measure(promise: &Promise, measures: &RunMeasures) -> (RunVerdict, Option<i64
             let seen = measures.returns[&(*service, *to_ppm)];
             (held_if(seen.is_some_and(|seen| seen <= *within)), seen.and_then(span))
         }
+        Promise::StaticallyStable { service, share_ppm } => {
+            match measures.stable[&(*service, *share_ppm)] {
+                None => (not_exercised("no control plane was frozen"), None),
+                Some(_) if measures.services[service.index()].offered == 0 => {
+                    (not_exercised("nobody asked for anything"), None)
+                }
+                Some(seen) => (held_if(seen.is_some()), seen.and_then(span)),
+            }
+        }
         Promise::Completes { fault, limit } => match measures.faults[fault.index()] {
             Some(seen) if seen.targets > 0 => {
                 let took = seen.completed_at.map(|at| at.saturating_since(seen.at));
@@ -270,7 +279,10 @@ fn worst_run(guarantee: &Guarantee, judged: &[(RunVerdict, Option<i64>)]) -> Opt
     );
     let never_is_worst = matches!(
         guarantee.promise,
-        Promise::Returns { .. } | Promise::Completes { .. } | Promise::Alert { .. }
+        Promise::Returns { .. }
+            | Promise::StaticallyStable { .. }
+            | Promise::Completes { .. }
+            | Promise::Alert { .. }
     );
     let badness = |value: Option<i64>| match value {
         Some(value) if smaller_is_worse => value.saturating_neg(),

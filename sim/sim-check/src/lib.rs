@@ -19,6 +19,7 @@ mod measures;
 mod outage;
 mod premise;
 mod signal;
+mod stability;
 
 pub use budget::AlertSeen;
 pub use data::{DataMeasures, Exposure};

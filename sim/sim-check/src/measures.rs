@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use model_api::fault::FaultPlan;
+use model_api::fault::{ControlPlaneFault, Fault, FaultKind, FaultPlan};
 use model_api::guarantee::{Guarantee, Promise};
 use model_api::observation::FlowSegment;
-use model_api::{Blueprint, DatabaseId, NodeId, Observation, ServiceId, ZoneId};
+use model_api::{Blueprint, DatabaseId, FaultId, NodeId, Observation, ServiceId, ZoneId};
 use sim_kernel::{Causes, EventId, EventRecorder, Recorder, SimSpan, SimTime};
 
 use crate::budget::{self, AlertSeen, Errors};
@@ -13,6 +13,7 @@ use crate::data::DataMeasures;
 use crate::latency;
 use crate::outage::{Outage, OutageWatch};
 use crate::signal::Signals;
+use crate::stability;
 
 /// What there is to be measured: sizes and facts of the platform that the figures need.
 #[derive(Clone, Debug, Default)]
@@ -27,6 +28,10 @@ pub struct Subjects {
     latencies: Vec<(ServiceId, u32)>,
     /// Which goodputs must return, to what share.
     returns: Vec<(ServiceId, u32)>,
+    /// Which Services must answer what share of requests while control planes are frozen.
+    stable: Vec<(ServiceId, u32)>,
+    /// Faults that freeze them.
+    freezes: Vec<FaultId>,
     /// Which objectives must page in time.
     alerts: Vec<(ServiceId, u32)>,
     /// Availability in windows of which length is asked for.
@@ -34,6 +39,14 @@ pub struct Subjects {
     /// By Service: whether a guarantee looks at its flow as a whole.
     keeps_segments: Vec<bool>,
     pub(crate) predicates: Vec<model_api::guarantee::Predicate>,
+}
+
+/// Faults that leave no control plane an answer.
+fn freezes(plan: &FaultPlan) -> Vec<FaultId> {
+    let is_one =
+        |fault: &Fault| matches!(fault.kind, FaultKind::ControlPlane(ControlPlaneFault::ApiOutage));
+    let faults = plan.faults.iter().enumerate().filter(|(_, fault)| is_one(fault));
+    faults.map(|(idx, _)| FaultId::from_index(idx)).collect()
 }
 
 impl Subjects {
@@ -45,6 +58,7 @@ impl Subjects {
             data_set_count: blueprint.protection.data_sets.len(),
             fault_count: plan.faults.len(),
             keeps_segments: vec![false; blueprint.services.len()],
+            freezes: freezes(plan),
             jurisdictions: blueprint
                 .nodes
                 .iter()
@@ -60,6 +74,10 @@ impl Subjects {
                 }
                 Promise::Returns { service, to_ppm, .. } => {
                     subjects.returns.push((*service, *to_ppm));
+                    subjects.keeps_segments[service.index()] = true;
+                }
+                Promise::StaticallyStable { service, share_ppm } => {
+                    subjects.stable.push((*service, *share_ppm));
                     subjects.keeps_segments[service.index()] = true;
                 }
                 Promise::Alert { service, objective_ppm, .. } => {
@@ -158,6 +176,12 @@ impl<'a> Monitor<'a> {
                 ((service, to_ppm), time)
             })
             .collect();
+        let frozen = self.frozen(end);
+        let stable = self.subjects.stable.iter().map(|&(service, share_ppm)| {
+            let segments = &self.segments[service.index()];
+            let recovery = || stability::longest_recovery(segments, &frozen, share_ppm);
+            ((service, share_ppm), (!frozen.is_empty()).then(recovery))
+        });
         let errors = |service: ServiceId| Errors::of(&self.segments[service.index()]);
         let alerts = self.subjects.alerts.iter().map(|&(service, objective_ppm)| {
             ((service, objective_ppm), budget::alert(&errors(service), objective_ppm, end))
@@ -168,6 +192,7 @@ impl<'a> Monitor<'a> {
         RunMeasures {
             alerts: alerts.collect(),
             windows: windows.collect(),
+            stable: stable.collect(),
             services: self.services,
             databases: self.databases,
             data: self.data,
@@ -178,6 +203,12 @@ impl<'a> Monitor<'a> {
             zones_down_count_max: self.zones_down_count_max,
             end,
         }
+    }
+
+    /// When control planes were frozen.
+    fn frozen(&self, end: SimTime) -> Vec<(SimTime, SimTime)> {
+        let struck = self.subjects.freezes.iter().filter_map(|id| self.faults[id.index()]);
+        stability::merged(struck.map(|it| (it.at, it.ended_at.unwrap_or(end))).collect())
     }
 
     fn close_write_outage(&mut self, database: DatabaseId, at: SimTime, is_over: bool) {
@@ -286,6 +317,9 @@ pub struct RunMeasures {
     /// Time from the last fault to the return of a goodput, where guarantees ask for it; `None`
     /// when it never returned (or no fault struck).
     pub returns: BTreeMap<(ServiceId, u32), Option<SimSpan>>,
+    /// How long Services that guarantees ask for took at most to answer their share of requests again
+    /// while control planes were frozen: `Some(None)` when they did not, `None` when none was frozen.
+    pub stable: BTreeMap<(ServiceId, u32), Option<Option<SimSpan>>>,
     /// When the objectives of Services that guarantees ask for would have paged.
     pub alerts: BTreeMap<(ServiceId, u32), AlertSeen>,
     /// The least availability of any window of a length that guarantees ask for, in parts per

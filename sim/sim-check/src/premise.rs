@@ -48,6 +48,7 @@ fn need(promise: &Promise) -> Option<Need> {
         | Promise::BudgetBurn { .. }
         | Promise::Latency { .. }
         | Promise::Returns { .. }
+        | Promise::StaticallyStable { .. }
         | Promise::Rpo { .. }
         | Promise::Rto { subject: Subject::Service(_), .. } => Some(Need::Survivor),
         Promise::Rto { subject: Subject::Database(_), .. } => Some(Need::Majority),

@@ -107,6 +107,11 @@ impl ScalerTables {
         tables
     }
 
+    /// The workload that an autoscaler looks after, if it is played.
+    pub(super) fn workload_of(&self, id: AutoscalerId) -> Option<WorkloadId> {
+        self.scalers.get(id.index())?.as_ref().map(|table| table.workload)
+    }
+
     /// How many replicas a workload has at the start: a cluster that has run for a while has been
     /// brought within the limits of its autoscaler.
     pub(super) fn replicas_at_start(&self, id: WorkloadId, stated: u32) -> u32 {

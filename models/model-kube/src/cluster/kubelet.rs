@@ -299,6 +299,8 @@ impl Cluster {
     {
         if self.is_in_contact(id) {
             self.set_ready(id, self.pods[id.index()].is_locally_ready, reason, ctx);
+        } else {
+            self.tell_readiness_waits(id, ctx);
         }
     }
 

@@ -1,8 +1,9 @@
 //! What breaks when something breaks that decides, or that starts need.
 
 use model_api::kube::PersistentVolumeClaim;
+use model_api::observation::PendingWrite;
 use model_api::parameters::Range;
-use model_api::{NodeId, Observation};
+use model_api::{NodeId, Observation, WorkloadId};
 use sim_kernel::SimSpan;
 
 use crate::world::World;
@@ -73,6 +74,7 @@ fn without_a_scheduler_pods_wait() {
     insta::assert_snapshot!(timeline("at 100 kill scheduler\nat 101 scale web 7", 200), @r"
     101.05 ReplicaSetScaled { workload: WorkloadId(0), revision: 0, replicas: 7 }
     101.14 web#6 (6) created
+    101.22 WriteWaits { write: Binding(WorkloadId(0)) }
     122.87 web#6 (6) bound to b-2
     126.77 web#6 (6) has images
     126.90 web#6 (6) started
@@ -102,6 +104,7 @@ fn while_the_api_is_away_what_runs_goes_on_and_nothing_is_replaced() {
      110.00 a-1 lost
      110.00 a-2 lost
      110.00 service web: 6 routed, 4 live
+     154.37 WriteWaits { write: Unready(WorkloadId(0)) }
      900.00 ApiRegained
      912.33 LeaderChanged
      962.43 a-0 NotReady
@@ -418,4 +421,24 @@ fn pulls_that_go_on_are_waited_for_when_a_registry_falls_silent() {
     // The first breaks off; the second was to follow it, and the third follows the second.
     assert!((140.0..143.0).contains(&pulled[0]), "{pulled:?}");
     assert!((pulled[0] + 20.0 - pulled[1]).abs() < 0.001, "{pulled:?}");
+}
+
+#[test]
+fn writes_that_wait_for_the_api_are_told_once() {
+    let script = "nodes 2 per zone a b\nmembers a a a\ndeployment web 8 spread\nservice web
+        at 100 api down\nat 101 lose zone b\nat 102 crash web\nat 900 api up";
+    let run = World::read(script).run(1, 1200);
+    let web = WorkloadId(0);
+    let waits = |write| {
+        run.times(|it| matches!(it, Observation::WriteWaits { write: found } if *found == write))
+    };
+    // Kubelets in contact restart what crashed; nobody learns of it.
+    let readiness = waits(PendingWrite::Readiness(web));
+    assert!(matches!(readiness[..], [at] if (102.0..105.0).contains(&at)), "{readiness:?}");
+    // A pass that would have found the lost nodes silent.
+    let unready = waits(PendingWrite::Unready(web));
+    assert!(matches!(unready[..], [at] if (140.0..170.0).contains(&at)), "{unready:?}");
+    assert!(waits(PendingWrite::Scale(web)).is_empty());
+    let all = run.times(|it| matches!(it, Observation::WriteWaits { .. }));
+    assert!(all.iter().all(|at| (100.0..900.0).contains(at)), "{all:?}");
 }

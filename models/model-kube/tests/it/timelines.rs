@@ -192,6 +192,7 @@ fn without_a_quorum_nothing_is_rescheduled_or_rerouted() {
     110.00 KubeletsHung { count: 1 }
     110.00 b-0 lost
     110.00 service web: 3 routed, 1 live
+    149.36 WriteWaits { write: Unready(WorkloadId(0)) }
     400.00 zone a restored
     400.00 a-0 runs
     400.00 service web: 3 routed, 2 live
@@ -364,6 +365,7 @@ fn pods_deleted_while_the_api_is_away_wait_for_it() {
     insta::assert_snapshot!(check(text, 900), @r"
     100.00 ApiLost
     105.00 service web: 2 routed, 0 live
+    105.58 WriteWaits { write: Readiness(WorkloadId(0)) }
     105.58 web#0 (0) has images
     105.77 web#1 (1) has images
     105.79 web#0 (0) started

@@ -279,5 +279,5 @@ codes! {
         "Pass the manifests of its Service and Deployment."
     W0141 "pods that need each other to start"
         "After a full stop, or once the last of them is gone, none of them comes back by itself: each waits for another one. As long as some of them run, nobody notices."
-        "Take the step by hand that the message names, and write it into the runbook; better, break the circle for good: exclude the namespace from the webhook, mirror the images to a registry elsewhere."
+        "Take the step by hand that the message names, and write it into the runbook (`eidp-sim check --black-start` prints it among all that starts before and after); better, break the circle for good: exclude the namespace from the webhook, mirror the images to a registry elsewhere."
 }

@@ -48,7 +48,8 @@ record! {
         /// What goes wrong, and what people do to the platform.
         faults: Vec<FaultSpec>,
         /// While a fault of machines, pods or load lasts, no control plane answers: a promise that
-        /// holds all the same has no write of a control plane on its way to recovery.
+        /// holds all the same has no write of a control plane on its way to recovery. A guarantee
+        /// `statically_stable` says so by itself.
         freeze_control_plane: Option<bool>,
         /// What must hold, by name.
         guarantees: Named<GuaranteeText>,
@@ -113,6 +114,7 @@ impl Decode for GuaranteeText {
                 "never two_writable_primaries",
                 "always within_region('EU')",
                 "returns(goodput(shop/frontend), 95%, 10m)",
+                "statically_stable(shop/frontend, 99%)",
                 "completes(new version) <= 10m",
             ]},
             expression,

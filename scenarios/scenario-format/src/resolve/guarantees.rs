@@ -113,6 +113,12 @@ impl Resolver<'_> {
                     within: *within,
                 })
             }
+            PromiseSpec::StaticallyStable { service, share_ppm } => {
+                self.each_service(service, |service| Promise::StaticallyStable {
+                    service,
+                    share_ppm: *share_ppm,
+                })
+            }
             PromiseSpec::Rto { subject, limit } if subject.value == "*" => {
                 self.each_service(subject, |service| Promise::Rto {
                     subject: Subject::Service(service),

@@ -1,5 +1,7 @@
 //! Each rule: an input that it warns of, and its neighbour that it does not.
 
+use scenario_format::{Stage, black_start};
+
 use crate::support::{WEB, load_all, said, web};
 
 /// Codes said about a manifest beside `web.yaml`.
@@ -267,4 +269,37 @@ spec:
     let help = circle.help.as_deref().unwrap_or_default();
     assert!(help.contains("kubectl delete validatingwebhookconfiguration guard"), "{help}");
     assert!(!help.contains("; then"), "one step is enough: {help}");
+}
+
+#[test]
+fn a_black_start_goes_in_stages_and_names_what_is_done_by_hand() {
+    let network = "apiVersion: apps/v1
+kind: DaemonSet
+metadata: {name: cilium, namespace: kube-system}
+spec:
+  selector: {matchLabels: {app: cilium}}
+  template:
+    metadata: {labels: {app: cilium}}
+    spec:
+      hostNetwork: true
+      containers: [{name: cilium, image: 'quay.io/cilium/cilium:1', resources: {requests: {cpu: 1m, memory: 1Mi}}}]
+";
+    let stages = |text: &str| {
+        let files = web("  load: [{service: '*', rate: 1}]\n");
+        let files = files.with("m.yaml", format!("{WEB}---\n{text}"));
+        let resolved = load_all(&files, &["m.yaml"], &[]).resolved.expect("it is valid");
+        black_start(&resolved.blueprint)
+    };
+    let start = |name: &str, waits_for: &[&str]| Stage::Start {
+        workloads: vec![name.to_owned()],
+        waits_for: waits_for.iter().map(|text| (*text).to_owned()).collect(),
+    };
+    let cilium = start("kube-system/cilium", &[]);
+    let address = "an address given by kube-system/cilium";
+    assert_eq!(stages(network), [cilium.clone(), start("shop/web", &[address])]);
+    let guarded = stages(&format!("{network}---\n{GUARD}"));
+    let Stage::ByHand { because, step } = &guarded[0] else { panic!("{guarded:?}") };
+    assert_eq!(step, "kubectl delete validatingwebhookconfiguration guard");
+    assert!(!because.is_empty());
+    assert_eq!(guarded[1..], [cilium, start("shop/web", &[address])]);
 }

@@ -282,3 +282,24 @@ fn coverage_lists_what_is_left_aside() {
         ]
     );
 }
+
+#[test]
+fn a_promise_of_static_stability_freezes_the_control_planes() {
+    let frozen_count = |more: &str| {
+        let spec = format!(
+            "  load: [{{service: '*', rate: 1}}]
+  faults:
+    - podCrash: {{name: crash, workload: shop/web, at: 10m, for: 5m}}
+    - apiOutage: {{name: outage, at: 30m, for: 5m}}
+{more}"
+        );
+        let loaded = load_all(&web(&spec), &["web.yaml"], &[]);
+        let resolved = loaded.resolved.unwrap_or_else(|| panic!("{:?}", loaded.diagnostics));
+        let is_freeze = |name: &str| name.starts_with("control plane frozen during");
+        resolved.faults.faults.iter().filter(|fault| is_freeze(&fault.name)).count()
+    };
+    assert_eq!(frozen_count("  guarantees: {up: availability(shop/web) >= 99%}"), 0);
+    assert_eq!(frozen_count("  guarantees: {up: 'statically_stable(shop/web, 99%)'}"), 1);
+    let both = "  freezeControlPlane: true\n  guarantees: {up: 'statically_stable(*, 99%)'}";
+    assert_eq!(frozen_count(both), 1);
+}

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use scenario_format::coverage::{Coverage, Fidelity};
-use scenario_format::{Loaded, Severity, Sources};
+use scenario_format::{Loaded, Resolved, Severity, Sources, Stage, black_start};
 
 use crate::exit::Exit;
 use crate::flags::Check;
@@ -26,7 +26,11 @@ pub(crate) fn run(flags: &Check, streams: Streams) -> anyhow::Result<Exit> {
             streams.data(&short(&loaded))?;
         } else {
             streams.say(&loaded.render(streams.has_color_err()));
-            if let Some(resolved) = &loaded.resolved {
+            if let Some(resolved) = &loaded.resolved
+                && flags.black_start
+            {
+                streams.data(&order(resolved))?;
+            } else if let Some(resolved) = &loaded.resolved {
                 streams.data(&coverage(&resolved.coverage, &loaded.sources, flags.all))?;
             }
         }
@@ -72,6 +76,32 @@ fn coverage(coverage: &Coverage, sources: &Sources, is_all: bool) -> String {
             let place = place.unwrap_or_default();
             writeln!(text, "  {}{note}{place}", what.trim_end())
                 .expect("writing to a String cannot fail");
+        }
+    }
+    text
+}
+
+/// The stages of a black start, numbered.
+fn order(resolved: &Resolved) -> String {
+    let mut text = String::new();
+    let mut number = 0;
+    for stage in black_start(&resolved.blueprint) {
+        match stage {
+            Stage::Start { workloads, waits_for } => {
+                number += 1;
+                writeln!(text, "{number:>3}  {}", workloads.join(", "))
+                    .expect("writing to a String cannot fail");
+                for wait in waits_for {
+                    writeln!(text, "     after {wait}").expect("writing to a String cannot fail");
+                }
+            }
+            Stage::ByHand { because, step } => {
+                writeln!(text, "  !  by hand: {step}").expect("writing to a String cannot fail");
+                for reason in because {
+                    writeln!(text, "     because {reason}")
+                        .expect("writing to a String cannot fail");
+                }
+            }
         }
     }
     text

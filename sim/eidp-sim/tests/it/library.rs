@@ -38,6 +38,7 @@ const LIBRARY: &[(&str, i32)] = &[
     ("spike-nodes-late", 1),
     ("spike-without-headroom", 1),
     ("static-stability", 0),
+    ("static-stability-scales", 1),
     ("webhook-outage", 0),
     ("zone-isolation-60s", 0),
     ("zone-loss-at-peak", 1),
