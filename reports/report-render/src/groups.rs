@@ -11,6 +11,8 @@ pub(crate) struct Group<'a> {
     pub(crate) first: &'a GuaranteeResult,
     /// How they are named together.
     pub(crate) name: String,
+    /// It stands for itself: figures of `first` are those of the group.
+    pub(crate) is_one: bool,
     /// Why, when all say the same; else how many there are.
     pub(crate) reason: String,
 }
@@ -28,6 +30,7 @@ pub(crate) fn groups<'a>(results: impl Iterator<Item = &'a GuaranteeResult>) -> 
     let group = |alike: &Vec<&'a GuaranteeResult>| Group {
         first: alike[0],
         name: name_of(alike),
+        is_one: alike.len() == 1,
         reason: reason_of(alike),
     };
     alike.iter().map(group).collect()

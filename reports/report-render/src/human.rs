@@ -67,7 +67,8 @@ fn guarantee_lines(text: &mut String, group: &Group<'_>, options: Options) {
     }
     let position = guarantee.position.as_ref().map(place).unwrap_or_default();
     row(text, "wanted", &format!("{}  {position}", guarantee.text));
-    let measured = spread(guarantee).map(|spread| format!("; {spread}")).unwrap_or_default();
+    let measured = spread(guarantee).filter(|_| group.is_one);
+    let measured = measured.map(|spread| format!("; {spread}")).unwrap_or_default();
     row(text, "got", &format!("{}{measured}", guarantee.reason));
     if let Some(explanation) = &guarantee.explanation {
         for (idx, step) in explanation.steps.iter().enumerate() {

@@ -64,7 +64,7 @@ fn details(text: &mut String, group: &Group<'_>) {
     let _ = writeln!(text, "\n<details><summary>{}</summary>\n", cell(&group.name));
     let position = guarantee.position.as_ref().map(place).unwrap_or_default();
     let _ = writeln!(text, "- wanted `{}` ({position})", guarantee.text);
-    if let Some(spread) = spread(guarantee) {
+    if let Some(spread) = spread(guarantee).filter(|_| group.is_one) {
         let _ = writeln!(text, "- measured {spread}");
     }
     for step in guarantee.explanation.iter().flat_map(|explanation| &explanation.steps) {

@@ -161,7 +161,10 @@ fn wide_promises_are_put_together() {
     for (line, expected) in shown.iter().zip(expected) {
         assert!(line.ends_with(expected), "{line} is not {expected}");
     }
+    // Figures are of one subject: b, f and i, not g and h together.
+    assert_eq!(text.matches("75.2s").count() + text.matches("1m 15s").count(), 3, "{text}");
     let table = markdown(&report, Options::default());
+    assert_eq!(table.matches("- measured").count(), 3, "{table}");
     assert!(table.contains("| held | each of these 4 did, see the JSON for figures |"), "{table}");
     assert_eq!(table.matches("<details>").count(), 4, "{table}");
     assert!(json(&report).contains("all answer [shop/e]"));
