@@ -225,9 +225,10 @@ fn grow(
     draft.figure("group", best.group.clone());
     let each: Vec<String> =
         grown.iter().map(|(name, count)| format!("{count} in {name}")).collect();
-    let others = match tied {
-        1 => String::new(),
-        count => format!(" (or as many from one of {} equal groups, at random)", count - 1),
+    // Groups that share the growth are not others.
+    let others = match tied.saturating_sub(grown.len()) {
+        0 => String::new(),
+        count => format!(" (or as many from one of {count} equal groups, at random)"),
     };
     format!(
         "{} for {} of {}: {}{others}",
