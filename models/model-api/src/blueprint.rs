@@ -130,6 +130,9 @@ pub struct Database {
     pub synchronous: Option<Synchronous>,
     /// `spec.failoverDelay`.
     pub failover_delay: SimSpan,
+    /// `spec.probes.liveness.isolationCheck.enabled`: a primary that reaches neither the API server nor
+    /// all other instances stops itself.
+    pub has_isolation_check: bool,
     /// Who decides which instance is primary.
     pub manager: DatabaseManager,
     /// WAL written per second at the configured load, in bytes.

@@ -61,6 +61,7 @@ pub(crate) struct Setup {
     pub(crate) read_write_service: ServiceId,
     pub(crate) synchronous: Option<Synchronous>,
     pub(crate) failover_delay: SimSpan,
+    pub(crate) has_isolation_check: bool,
     pub(crate) wal_bytes_per_second: u64,
     pub(crate) commits_per_second: u64,
     /// Share of the clients that stand in one zone, in parts per million.
@@ -152,6 +153,7 @@ impl Cluster {
             read_write_service: database.read_write_service,
             synchronous: database.synchronous.filter(|synchronous| synchronous.number > 0),
             failover_delay: database.failover_delay,
+            has_isolation_check: database.has_isolation_check,
             wal_bytes_per_second: database.wal_bytes_per_second,
             commits_per_second: database.commits_per_second,
             zone_share_ppm: crate::position::FULL_RATE_PPM / zone_count,

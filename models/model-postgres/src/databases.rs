@@ -424,6 +424,12 @@ impl Databases {
         self.clusters[database.index()].can_commit(ordinal, now)
     }
 
+    /// What an instance has of all that clients ever committed: the time that they spent on it at the
+    /// configured rate.
+    pub fn written(&self, database: DatabaseId, ordinal: u8, now: SimTime) -> SimSpan {
+        SimSpan::from_nanos(self.clusters[database.index()].at(ordinal).mark(now).position_ns)
+    }
+
     /// Whether commits of an instance need to be confirmed by a standby.
     pub fn needs_confirmation(&self, database: DatabaseId, ordinal: u8) -> bool {
         self.clusters[database.index()].at(ordinal).applied_number > 0

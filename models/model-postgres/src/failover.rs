@@ -327,7 +327,8 @@ impl Cluster {
     }
 
     /// Starts and ends the countdown of primaries that are cut off. The liveness check fails when
-    /// neither the API server nor every other instance answers.
+    /// neither the API server nor every other instance answers: CloudNativePG 1.27, `pinger.go`
+    /// (`ensureInstancesAreReachable`), whatever its documentation says of any one instance.
     pub(crate) fn check_isolation(&mut self, port: &mut impl Port) {
         for ordinal in self.ordinals() {
             let instance = *self.at(ordinal);
@@ -340,7 +341,8 @@ impl Cluster {
                     || peer.pod.is_none()
                     || peer.process != Process::Down && port.is_reachable(instance.zone, peer.zone)
             };
-            let is_cut_off = self.instances.len() > 1
+            let is_cut_off = self.setup.has_isolation_check
+                && self.instances.len() > 1
                 && !port.is_api_reachable(instance.zone)
                 && !self.ordinals().all(answers);
             if !is_cut_off {

@@ -83,6 +83,8 @@ pub(crate) struct Instance {
     pub(crate) link: Link,
     /// What it has, as a standby without a link.
     pub(crate) received: Mark,
+    /// The primary goes on from here: what this one has beyond is not part of the database any more.
+    pub(crate) fork: Option<Mark>,
     pub(crate) work: Timer,
     pub(crate) attach: Timer,
     pub(crate) isolation: Timer,
@@ -108,6 +110,7 @@ impl Default for Instance {
             acknowledged: Mark::default(),
             link: Link::Broken,
             received: Mark::default(),
+            fork: None,
             work: Timer::NONE,
             attach: Timer::NONE,
             isolation: Timer::NONE,
@@ -122,9 +125,13 @@ impl Instance {
         self.process == Process::Running
     }
 
-    /// What it has, at an instant.
+    /// What it has of the database, at an instant.
     pub(crate) fn mark(&self, now: SimTime) -> Mark {
-        if self.is_open { self.writer.at(now) } else { self.received }
+        if self.is_open {
+            self.writer.at(now)
+        } else {
+            self.fork.map_or(self.received, |fork| fork.min(self.received))
+        }
     }
 
     pub(crate) fn streams_from(&self, primary: u8) -> bool {

@@ -31,7 +31,7 @@
 //!   `first` also waits for the time-out of a standby that fell silent.
 //! - Loss: what the old primary acknowledged and the promoted instance does not have, in time,
 //!   commits and bytes. Asynchronous standbys lag; synchronous ones have what they confirmed.
-//! - The liveness check of an isolated primary, and what it accepts until it stops.
+//! - The liveness check of an isolated primary, unless it is off, and what it accepts until it stops.
 //! - Return of an old primary by crash recovery, or as a standby by `pg_rewind` and catching up.
 //! - An operator or API that is away: nothing is decided, and it is said why.
 //! - Clusters that Patroni manages: its loop, lease, race, synchronous modes, restarts, switchover.

@@ -40,6 +40,7 @@ impl Cluster {
         instance.acknowledged = acknowledged.min(from);
         instance.applied_number = number;
         instance.link = Link::Broken;
+        instance.fork = None;
     }
 
     /// An open instance takes no writes any more: notes what it had acknowledged and what each of
@@ -260,7 +261,7 @@ impl Cluster {
     /// had caught up is forgotten when the link breaks before it is done.
     fn attach(&mut self, port: &mut impl Port, standby: u8, primary: u8) {
         let behind_ns = self.at(primary).mark(port.now()).position_ns;
-        let has_ns = self.at(standby).received.position_ns.min(behind_ns);
+        let has_ns = self.at(standby).mark(port.now()).position_ns.min(behind_ns);
         let backlog = units_between(has_ns, behind_ns, self.setup.wal_bytes_per_second);
         let count = self.at(standby).attach_count;
         let reattach = port.draw(self.key_of(standby), ATTACHING, count, REATTACH);
@@ -275,11 +276,13 @@ impl Cluster {
 
     pub(crate) fn link_up(&mut self, port: &mut impl Port, standby: u8) {
         if let Link::Attaching(primary) = self.at(standby).link {
-            let mark = self.at(primary).mark(port.now());
+            let (mark, fork) = (self.at(primary).mark(port.now()), self.at(primary).fork);
             let instance = self.at_mut(standby);
             instance.link = Link::Streaming(primary, port.now());
-            // It has caught up, and what it had beyond a fork is gone.
+            // It has caught up, and what it had beyond a fork is gone; who follows an old primary
+            // has what is gone with that one.
             instance.received = mark;
+            instance.fork = fork;
             instance.ghost_until = SimTime::ZERO;
             if self.patroni.is_some() {
                 self.stir(port);
@@ -324,13 +327,29 @@ impl Cluster {
 
     /// A promoted instance replaces the current primary.
     pub(crate) fn replace(&mut self, port: &mut impl Port, promoted: u8) {
-        let survivor = self.at(promoted).received;
+        let survivor = self.at(promoted).mark(port.now());
         let acknowledged = self.at(self.current).acknowledged;
-        self.old_sides.push(OldSide { ordinal: self.current, survivor });
+        self.supersede(self.current, survivor, promoted);
         self.current = promoted;
         self.target = Target::Current;
         self.set_role(port, promoted, Role::Primary);
         self.open(port, promoted, survivor, acknowledged);
+    }
+
+    /// An heir goes on from a mark instead of the instance that led, and everybody else has to follow.
+    ///
+    /// Simplified: what a standby received of an old primary beyond the mark is gone from it, also when
+    /// it is promoted before it could follow the heir.
+    pub(crate) fn supersede(&mut self, old: u8, survivor: Mark, heir: u8) {
+        self.old_sides.push(OldSide { ordinal: old, survivor });
+        for ordinal in self.ordinals() {
+            let instance = self.at_mut(ordinal);
+            if ordinal == heir || instance.streams_from(heir) {
+                instance.fork = None;
+            } else {
+                instance.fork = Some(instance.fork.map_or(survivor, |fork| fork.min(survivor)));
+            }
+        }
     }
 
     /// Tells what was lost with each old primary that takes no writes any more.

@@ -30,6 +30,7 @@ mod postgresql;
 mod schedule;
 mod storage;
 mod workload;
+mod zalando;
 
 pub use admission::WrittenWebhook;
 pub use object::{Object, ObjectKey, Tier, read_objects};

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use model_api::blueprint::{Assumption, ControlPlane, Database};
+use model_api::blueprint::{Assumption, ControlPlane, Database, DatabaseManager};
 use model_api::fault::FaultPlan;
 use model_api::guarantee::{Guarantee, Promise};
 use model_api::load::LoadPoint;
@@ -229,9 +229,10 @@ impl Resolver<'_> {
             let cluster = &cluster.value;
             let spec = by_id.get(&DatabaseId::from_index(idx)).copied();
             let stated = spec.and_then(|spec| spec.operator.as_ref());
-            let operator = match stated {
-                Some(name) => self.workload(name),
-                None => operator,
+            let operator = match (stated, cluster.manager) {
+                (Some(name), _) => self.workload(name),
+                (None, DatabaseManager::CloudNativePg) => operator,
+                (None, DatabaseManager::Patroni(_)) => None,
             };
             let wal = spec.and_then(|spec| spec.wal_per_second);
             let commits = spec.and_then(|spec| spec.commits_per_second);
@@ -252,7 +253,8 @@ impl Resolver<'_> {
                 instances: cluster.instances,
                 synchronous: cluster.synchronous,
                 failover_delay: cluster.failover_delay,
-                manager: model_api::blueprint::DatabaseManager::default(),
+                has_isolation_check: cluster.has_isolation_check,
+                manager: cluster.manager,
                 wal_bytes_per_second: wal.map_or(WAL_BYTES_PER_SECOND, |it| it.value.count),
                 commits_per_second: commits.map_or(COMMITS_PER_SECOND, |it| it.value),
                 origin: cluster.origin.clone(),

@@ -160,6 +160,7 @@ impl Case {
                 instances: 1,
                 synchronous: None,
                 failover_delay: SimSpan::ZERO,
+                has_isolation_check: true,
                 manager: model_api::blueprint::DatabaseManager::default(),
                 wal_bytes_per_second: 0,
                 commits_per_second: 0,

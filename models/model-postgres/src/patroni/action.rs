@@ -4,7 +4,7 @@ use model_api::{Observation, PodId};
 use sim_kernel::{Purpose, SimSpan, Timer};
 
 use super::decision::Action;
-use crate::cluster::{Cluster, OldSide, Port};
+use crate::cluster::{Cluster, Port};
 use crate::databases::{Leadership, PgEvent, PgNotice, StopKind};
 use crate::instance::{Link, Process, Role};
 use crate::rare;
@@ -220,7 +220,7 @@ impl Cluster {
             return;
         };
         let fork = self.old_sides.remove(idx).survivor;
-        self.old_sides.push(OldSide { ordinal: successor, survivor: fork });
+        self.supersede(successor, fork, ordinal);
         self.current = ordinal;
         self.set_role(port, ordinal, Role::Primary);
     }

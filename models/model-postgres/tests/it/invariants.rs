@@ -83,6 +83,16 @@ proptest! {
     }
 
     #[test]
+    fn an_acknowledged_write_is_either_lost_or_readable(script in script(true), run in 0_u64..1000) {
+        for has_isolation_check in [true, false] {
+            let instances = if run % 2 == 0 { 3 } else { 5 };
+            let case = Case { run, instances, has_isolation_check, ..Case::default() };
+            let result = case.run(&script, 4_000_000);
+            prop_assert!(result.adds_up(), "{} {} {} {}", result.acknowledged_ns, result.readable_ns, result.lost_ns(), result.text());
+        }
+    }
+
+    #[test]
     fn facts_alternate_and_agree_with_notices(script in script(true), run in 0_u64..1000) {
         let result = Case { run, ..Case::default() }.run(&script, 4_000_000);
         let mut is_writable = false;

@@ -1,6 +1,7 @@
 //! Clusters under faults: timelines with fixed timers, distributions, invariants.
 
 mod invariants;
+mod ledger;
 mod outage;
 mod patroni;
 mod recorded;

@@ -343,6 +343,12 @@ proptest! {
     }
 
     #[test]
+    fn an_acknowledged_write_is_either_lost_or_readable(script in script(), run in 0_u64..1000) {
+        let result = Case { run, ..patroni(etcd()) }.run(&script, 2_000_000);
+        prop_assert!(result.adds_up(), "{}", result.text());
+    }
+
+    #[test]
     fn two_members_never_hold_the_key(script in script(), run in 0_u64..1000) {
         let guarded = Patroni { is_key_guarded: true, ..etcd() };
         let result = Case { run, ..patroni(guarded) }.run(&script, 2_000_000);

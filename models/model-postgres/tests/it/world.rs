@@ -13,6 +13,8 @@ use sim_kernel::{
     Context, Journal, Limits, Model, Priority, Recorder, SimSpan, SimTime, Simulation, Streams,
 };
 
+use crate::ledger::Ledger;
+
 pub(crate) const DATABASE: DatabaseId = DatabaseId(0);
 
 /// What a script can do.
@@ -81,6 +83,7 @@ pub(crate) struct World {
     detection: SimSpan,
     notices: Vec<PgNotice>,
     leadership: Vec<(SimTime, Leadership)>,
+    ledger: Ledger,
 }
 
 impl World {
@@ -126,6 +129,7 @@ impl World {
             }
             Act::Ready(ordinal, is_ready) => self.set_ready(ordinal, is_ready, ctx),
             Act::Isolate(zone) => {
+                self.ledger.set_cut(zone, true);
                 self.databases.set_zone_isolated(ZoneId(zone), true, ctx, &mut notices);
                 for ordinal in self.of_zone(zone) {
                     self.counts[usize::from(ordinal)] += 1;
@@ -135,6 +139,7 @@ impl World {
                 }
             }
             Act::Rejoin(zone) => {
+                self.ledger.set_cut(zone, false);
                 self.databases.set_zone_isolated(ZoneId(zone), false, ctx, &mut notices);
                 for ordinal in self.of_zone(zone) {
                     self.counts[usize::from(ordinal)] += 1;
@@ -166,6 +171,12 @@ impl World {
         self.notices = notices;
     }
 
+    fn look_at(&mut self, now: SimTime, told: usize) {
+        let zones: Vec<ZoneId> = (0..self.instance_count).map(Self::zone).collect();
+        let new = &self.notices[told.min(self.notices.len())..];
+        self.ledger.look(&self.databases, &zones, new, now);
+    }
+
     fn of_zone(&self, zone: u32) -> Vec<u8> {
         (0..self.instance_count).filter(|&one| Self::zone(one) == ZoneId(zone)).collect()
     }
@@ -193,6 +204,7 @@ impl Model for World {
         ctx: &mut Context<'_, WorldEvent, R>,
     ) {
         let told = self.notices.len();
+        self.ledger.advance(ctx.now());
         match event {
             WorldEvent::Pg(event) => {
                 let mut notices = std::mem::take(&mut self.notices);
@@ -211,6 +223,7 @@ impl Model for World {
                 }
             }
         }
+        self.look_at(ctx.now(), told);
         for ordinal in 0..self.instance_count {
             let is_committing = self.databases.commits(DATABASE, ordinal, ctx.now());
             let access = self.databases.access_of(DATABASE, ordinal);
@@ -230,6 +243,7 @@ pub(crate) struct Case {
     pub(crate) instances: u8,
     pub(crate) synchronous: Option<Synchronous>,
     pub(crate) failover_delay: SimSpan,
+    pub(crate) has_isolation_check: bool,
     pub(crate) manager: DatabaseManager,
     /// Where etcd of Patroni has its leader.
     pub(crate) store_leader: u8,
@@ -245,6 +259,7 @@ impl Default for Case {
             instances: 3,
             synchronous: None,
             failover_delay: SimSpan::ZERO,
+            has_isolation_check: true,
             manager: DatabaseManager::CloudNativePg,
             store_leader: 1,
             parameters: Parameters::default(),
@@ -294,6 +309,7 @@ impl Case {
                 instances: u32::from(self.instances),
                 synchronous: self.synchronous,
                 failover_delay: self.failover_delay,
+                has_isolation_check: self.has_isolation_check,
                 manager: self.manager,
                 wal_bytes_per_second: 1_000_000,
                 commits_per_second: 200,
@@ -321,19 +337,28 @@ impl Case {
             detection: self.detection,
             notices: Vec::new(),
             leadership: Vec::new(),
+            ledger: Ledger::new(),
         };
         let mut sim = Simulation::new(world, Journal::new(), Limits::default());
         sim.apply(|world, ctx| {
             let mut notices = Vec::new();
             world.databases.begin(ctx, &mut notices);
             world.notices = notices;
+            world.look_at(ctx.now(), 0);
         });
         for (idx, &(at, _)) in (0_u32..).zip(script) {
             sim.schedule_at(SimTime::from_millis(at), Priority::FIRST, WorldEvent::Step(idx));
         }
         let outcome = sim.run_until(SimTime::from_millis(millis));
         assert!(outcome.is_complete(), "{outcome}");
-        sim.apply(|world, ctx| world.databases.finish(ctx));
+        sim.apply(|world, ctx| {
+            world.ledger.advance(ctx.now());
+            world.databases.finish(ctx);
+        });
+        let world = sim.model();
+        let primary = world.databases.primary_ordinal(DATABASE);
+        let readable = world.databases.written(DATABASE, primary, SimTime::from_millis(millis));
+        let acknowledged_ns = world.ledger.acknowledged_ns;
         let facts =
             sim.recorder().observations().iter().map(|record| (record.at, record.observation));
         Run {
@@ -342,6 +367,8 @@ impl Case {
             notices: sim.model().notices.clone(),
             leadership: sim.model().leadership.clone(),
             digest: sim.digest(),
+            readable_ns: readable.as_nanos(),
+            acknowledged_ns,
         }
     }
 }
@@ -354,6 +381,10 @@ pub(crate) struct Run {
     pub(crate) leadership: Vec<(SimTime, Leadership)>,
     pub(crate) pending_count: usize,
     pub(crate) digest: u64,
+    /// What is in the database at the end, in nanoseconds of committing at the configured rate.
+    pub(crate) readable_ns: u64,
+    /// What clients were told is in it, likewise, when there are no synchronous standbys.
+    pub(crate) acknowledged_ns: u64,
 }
 
 impl Run {
@@ -380,6 +411,24 @@ impl Run {
             _ => 0,
         };
         self.facts.iter().map(of).sum()
+    }
+
+    /// What was lost, in nanoseconds of committing at the configured rate.
+    pub(crate) fn lost_ns(&self) -> u64 {
+        let of = |fact: &(SimTime, Observation)| match fact.1 {
+            // A byte a microsecond.
+            Observation::CommitsLost { wal_bytes, .. } => wal_bytes * 1_000,
+            _ => 0,
+        };
+        self.facts.iter().map(of).sum()
+    }
+
+    /// Whether what was acknowledged is what can be read and what was lost, and nothing is both.
+    pub(crate) fn adds_up(&self) -> bool {
+        let superseded = self.notices.iter().filter(|it| matches!(it, PgNotice::Superseded { .. }));
+        // A loss of less than a commit, 5 ms, is none; bytes and shares of the rate are whole.
+        let given_ns = 6_000_000 * (superseded.count() as u64 + 1);
+        (self.readable_ns + self.lost_ns()).abs_diff(self.acknowledged_ns) <= given_ns
     }
 
     /// How many instances take writes when the run ends.

@@ -1,5 +1,7 @@
 //! Databases: W0119, W0120.
 
+use model_api::blueprint::DatabaseManager;
+
 use super::Lint;
 use crate::diagnostic::{Code, Diagnostic};
 
@@ -10,7 +12,11 @@ impl Lint<'_> {
             let cluster = &cluster.value;
             if cluster.instances == 1 {
                 let message = format!("{} has no standby", object.title());
-                self.warn(Code::W0120, object, "spec.instances", message);
+                let path = match cluster.manager {
+                    DatabaseManager::CloudNativePg => "spec.instances",
+                    DatabaseManager::Patroni(_) => "spec.numberOfInstances",
+                };
+                self.warn(Code::W0120, object, path, message);
             }
             let Some(synchronous) = cluster.synchronous else { continue };
             let wanted = synchronous.number + 2;

@@ -155,7 +155,9 @@ impl Step<'_> {
                 "admissionregistration.k8s.io",
                 "ValidatingWebhookConfiguration" | "MutatingWebhookConfiguration",
             ) => self.webhooks(diagnostics),
-            ("postgresql.cnpg.io", "Cluster") => self.cluster(diagnostics),
+            ("postgresql.cnpg.io", "Cluster") | ("acid.zalan.do", "postgresql") => {
+                self.cluster(diagnostics);
+            }
             ("autoscaling", "HorizontalPodAutoscaler") => self.autoscaler(diagnostics),
             // Read only to find mistakes in it; no model looks at it yet.
             ("batch", "CronJob") => {
@@ -296,7 +298,11 @@ impl Step<'_> {
 
     fn cluster(&mut self, diagnostics: &mut Vec<Diagnostic>) {
         let (object, object_idx) = (self.object, self.object_idx);
-        let parts = Reader { object, diagnostics }.cluster(self.admission);
+        let mut reader = Reader { object, diagnostics };
+        let parts = match object.key.group.as_str() {
+            "acid.zalan.do" => reader.patroni_cluster(self.admission),
+            _ => reader.cluster(self.admission),
+        };
         let cluster = Cluster {
             namespace: object.key.namespace.clone(),
             name: object.key.name.clone(),
@@ -305,6 +311,8 @@ impl Step<'_> {
             instances: parts.instances,
             synchronous: parts.synchronous,
             failover_delay: parts.failover_delay,
+            has_isolation_check: parts.has_isolation_check,
+            manager: parts.manager,
             origin: object.origin.clone(),
         };
         self.out.workloads.push(Sourced { value: parts.workload, object_idx });

@@ -1,8 +1,9 @@
-//! `postgresql.cnpg.io/v1 Cluster`, read from the tree.
+//! `postgresql.cnpg.io/v1 Cluster`, read from the tree, and what it shares with clusters of Patroni.
 //!
 //! # Modelled
 //! Instances with their placement (anti-affinity, node selector, tolerations, spread), resources,
-//! storage, `-rw`, `-ro` and `-r` Services, synchronous replication, `failoverDelay`.
+//! storage, `-rw`, `-ro` and `-r` Services, synchronous replication, `failoverDelay`, whether isolation is
+//! checked.
 //! # Not modelled
 //! Backups, poolers, switchover and update strategies, tablespaces, replica clusters, managed roles,
 //! the two disruption budgets that `enablePDB` makes (they select by the role of a pod, which
@@ -14,7 +15,7 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1 as core;
-use model_api::blueprint::Synchronous;
+use model_api::blueprint::{DatabaseManager, Synchronous};
 use model_api::kube::{
     Affinity, Container, ContainerPort, LabelSelector, Operator, PersistentVolumeClaim,
     PodAffinityTerm, PodSpec, PodTemplate, Probe, ProbeHandler, Requirement, Service, ServicePort,
@@ -31,6 +32,7 @@ const CLUSTER_LABEL: &str = "cnpg.io/cluster";
 const POD_ROLE_LABEL: &str = "cnpg.io/podRole";
 const INSTANCE_ROLE_LABEL: &str = "cnpg.io/instanceRole";
 const PORT: u16 = 5432;
+const ISOLATION_CHECK: &str = "spec.probes.liveness.isolationCheck.enabled";
 
 /// A database cluster as far as the models read it.
 #[derive(Clone, Debug, PartialEq)]
@@ -41,7 +43,7 @@ pub struct Cluster {
     pub name: String,
     /// Position of its instances in `Manifests::workloads`.
     pub workload_idx: usize,
-    /// Position of the Service `-rw` in `Manifests::services`; `-ro` and `-r` follow it.
+    /// Position of the Service of the primary in `Manifests::services`; that of the standbys follows.
     pub service_idx: usize,
     /// `spec.instances`.
     pub instances: u32,
@@ -49,6 +51,10 @@ pub struct Cluster {
     pub synchronous: Option<Synchronous>,
     /// `spec.failoverDelay`.
     pub failover_delay: SimSpan,
+    /// `spec.probes.liveness.isolationCheck.enabled`.
+    pub has_isolation_check: bool,
+    /// Who decides which instance is primary.
+    pub manager: DatabaseManager,
     /// Where it was written.
     pub origin: Origin,
 }
@@ -56,11 +62,13 @@ pub struct Cluster {
 /// All that a Cluster stands for.
 pub(crate) struct Parts {
     pub(crate) workload: Workload,
-    pub(crate) services: [Service; 3],
+    pub(crate) services: Vec<Service>,
     pub(crate) claims: Vec<PersistentVolumeClaim>,
     pub(crate) instances: u32,
     pub(crate) synchronous: Option<Synchronous>,
     pub(crate) failover_delay: SimSpan,
+    pub(crate) has_isolation_check: bool,
+    pub(crate) manager: DatabaseManager,
 }
 
 impl Reader<'_> {
@@ -69,11 +77,13 @@ impl Reader<'_> {
         let failover_delay = self.integer("spec.failoverDelay", 0);
         Parts {
             workload: self.instances(instances, admission),
-            services: ["rw", "ro", "r"].map(|suffix| self.database_service(suffix)),
-            claims: self.instance_claims(instances),
+            services: ["rw", "ro", "r"].map(|suffix| self.database_service(suffix)).to_vec(),
+            claims: self.instance_claims(instances, "spec.storage"),
             instances,
             synchronous: self.synchronous(instances),
             failover_delay: SimSpan::from_secs(u64::from(failover_delay)),
+            has_isolation_check: self.boolean(ISOLATION_CHECK, true),
+            manager: DatabaseManager::CloudNativePg,
         }
     }
 
@@ -123,6 +133,30 @@ impl Reader<'_> {
     fn instances(&mut self, instances: u32, admission: Admission<'_>) -> Workload {
         let labels = self.instance_labels();
         let affinity = self.instance_affinity();
+        let image = self.text("spec.imageName").unwrap_or("ghcr.io/cloudnative-pg/postgresql");
+        let container = Container {
+            readiness: Some(instance_probe()),
+            liveness: Some(instance_probe()),
+            ..self.instance_container(image)
+        };
+        let (priority_class_name, priority) =
+            self.instance_priority("spec.priorityClassName", admission);
+        let spec = PodSpec {
+            containers: vec![container],
+            node_selector: self.texts("spec.affinity.nodeSelector"),
+            affinity,
+            tolerations: self.instance_tolerations("spec.affinity.tolerations", admission),
+            topology_spread_constraints: self.instance_spread(),
+            priority,
+            priority_class_name,
+            termination_grace: SimSpan::from_secs(u64::from(self.integer("spec.stopDelay", 1800))),
+            ..PodSpec::default()
+        };
+        self.instance_workload(instances, labels, spec)
+    }
+
+    /// The container of an instance, without probes.
+    pub(super) fn instance_container(&mut self, image: &str) -> Container {
         let resources: Option<core::ResourceRequirements> = self.part("spec.resources");
         let limits = self.resources(
             "spec.resources.limits",
@@ -132,8 +166,7 @@ impl Reader<'_> {
             "spec.resources.requests",
             resources.as_ref().and_then(|resources| resources.requests.as_ref()),
         );
-        let image = self.text("spec.imageName").unwrap_or("ghcr.io/cloudnative-pg/postgresql");
-        let container = Container {
+        Container {
             name: "postgres".to_owned(),
             image: image.to_owned(),
             requests: with_limits(requests, &limits),
@@ -144,27 +177,28 @@ impl Reader<'_> {
                 protocol: "TCP".to_owned(),
                 ..ContainerPort::default()
             }],
-            readiness: Some(instance_probe()),
-            liveness: Some(instance_probe()),
             ..Container::default()
-        };
-        let priority_class_name = self.text("spec.priorityClassName").map(str::to_owned);
-        let priority = admission
-            .priority_classes
-            .iter()
-            .find(|class| Some(&class.name) == priority_class_name.as_ref())
-            .map_or(0, |class| class.value);
-        let spec = PodSpec {
-            containers: vec![container],
-            node_selector: self.texts("spec.affinity.nodeSelector"),
-            affinity,
-            tolerations: self.instance_tolerations(admission),
-            topology_spread_constraints: self.instance_spread(),
-            priority,
-            priority_class_name,
-            termination_grace: SimSpan::from_secs(u64::from(self.integer("spec.stopDelay", 1800))),
-            ..PodSpec::default()
-        };
+        }
+    }
+
+    /// The priority class that a field names, and its value.
+    pub(super) fn instance_priority(
+        &self,
+        path: &str,
+        admission: Admission<'_>,
+    ) -> (Option<String>, i32) {
+        let name = self.text(path).map(str::to_owned);
+        let class = admission.priority_classes.iter().find(|it| Some(&it.name) == name.as_ref());
+        let priority = class.map_or(0, |class| class.value);
+        (name, priority)
+    }
+
+    pub(super) fn instance_workload(
+        &self,
+        instances: u32,
+        labels: BTreeMap<String, String>,
+        spec: PodSpec,
+    ) -> Workload {
         Workload {
             kind: WorkloadKind::DatabaseInstances,
             namespace: self.object.key.namespace.clone(),
@@ -234,11 +268,11 @@ impl Reader<'_> {
         affinity
     }
 
-    fn instance_tolerations(
+    pub(super) fn instance_tolerations(
         &mut self,
+        path: &str,
         admission: Admission<'_>,
     ) -> Vec<model_api::kube::Toleration> {
-        let path = "spec.affinity.tolerations";
         let given: Option<Vec<core::Toleration>> = self.part(path);
         let mut result = Vec::new();
         for (idx, toleration) in given.iter().flatten().enumerate() {
@@ -252,7 +286,7 @@ impl Reader<'_> {
         result
     }
 
-    fn instance_spread(&mut self) -> Vec<model_api::kube::TopologySpreadConstraint> {
+    pub(super) fn instance_spread(&mut self) -> Vec<model_api::kube::TopologySpreadConstraint> {
         let path = "spec.topologySpreadConstraints";
         let given: Option<Vec<core::TopologySpreadConstraint>> = self.part(path);
         let given = given.unwrap_or_default();
@@ -274,24 +308,25 @@ impl Reader<'_> {
                 (CLUSTER_LABEL.to_owned(), self.object.key.name.clone()),
                 (role_label.to_owned(), role.to_owned()),
             ]),
-            ports: vec![ServicePort {
-                name: Some("postgres".to_owned()),
-                port: PORT,
-                target: PORT.to_string(),
-            }],
+            ports: vec![service_port()],
             origin: self.origin(),
             ..Service::default()
         }
     }
 
     /// Each instance has a claim of its own name, `<cluster>-<number from 1>`.
-    fn instance_claims(&mut self, instances: u32) -> Vec<PersistentVolumeClaim> {
-        let storage_class = self.text("spec.storage.storageClass").map(str::to_owned);
-        let size_bytes = match self.text("spec.storage.size").map(Quantity::parse) {
+    pub(super) fn instance_claims(
+        &mut self,
+        instances: u32,
+        path: &str,
+    ) -> Vec<PersistentVolumeClaim> {
+        let storage_class = self.text(&format!("{path}.storageClass")).map(str::to_owned);
+        let size = format!("{path}.size");
+        let size_bytes = match self.text(&size).map(Quantity::parse) {
             None => 0,
             Some(Ok(size)) => size.ceil(),
             Some(Err(error)) => {
-                self.refuse("spec.storage.size", error.to_string());
+                self.refuse(&size, error.to_string());
                 0
             }
         };
@@ -307,7 +342,7 @@ impl Reader<'_> {
     }
 
     /// A part that is a Kubernetes type.
-    fn part<T: serde::de::DeserializeOwned>(&mut self, path: &str) -> Option<T> {
+    pub(super) fn part<T: serde::de::DeserializeOwned>(&mut self, path: &str) -> Option<T> {
         let node = self.object.find(path).filter(|node| !node.is_null())?;
         let title = format!("{}: {path}", self.object.title());
         from_node(node, &title, self.diagnostics)
@@ -320,7 +355,7 @@ impl Reader<'_> {
         }
     }
 
-    fn integer(&mut self, path: &str, default: u32) -> u32 {
+    pub(super) fn integer(&mut self, path: &str, default: u32) -> u32 {
         let number = match self.scalar(path) {
             None | Some(ScalarValue::Null) if self.object.find(path).is_none_or(Node::is_null) => {
                 return default;
@@ -334,7 +369,7 @@ impl Reader<'_> {
         })
     }
 
-    fn boolean(&mut self, path: &str, default: bool) -> bool {
+    pub(super) fn boolean(&mut self, path: &str, default: bool) -> bool {
         match self.scalar(path) {
             None | Some(ScalarValue::Null) => default,
             Some(ScalarValue::Bool(value)) => value,
@@ -347,7 +382,7 @@ impl Reader<'_> {
 }
 
 impl<'a> Reader<'a> {
-    fn text(&self, path: &str) -> Option<&'a str> {
+    pub(super) fn text(&self, path: &str) -> Option<&'a str> {
         let object: &'a super::Object = self.object;
         object.find(path).filter(|node| !node.is_null()).and_then(Node::text)
     }
@@ -358,6 +393,10 @@ impl<'a> Reader<'a> {
             |entry: &crate::yaml::Entry| Some((entry.key.clone(), entry.value.text()?.to_owned()));
         entries.iter().filter_map(pair).collect()
     }
+}
+
+pub(super) fn service_port() -> ServicePort {
+    ServicePort { name: Some("postgres".to_owned()), port: PORT, target: PORT.to_string() }
 }
 
 fn instance_probe() -> Probe {

@@ -4,6 +4,7 @@ use model_api::backup::{
     Archive, BackupPolicy, CopyRule, DataSet, DataSetKind, Key, Location, Method, PLACES_MAX,
     Place, Protection, Recovery, Retention, RunbookStep,
 };
+use model_api::blueprint::DatabaseManager;
 use model_api::kube::WorkloadKind;
 use model_api::{DataSetId, DatabaseId, KeyId, PlaceId, PolicyId, SimSpan, ZoneId};
 
@@ -234,7 +235,12 @@ impl Resolver<'_> {
         let (written_by_itself, live_lag) = match kind {
             DataSetKind::Database(id) => {
                 let database = &self.blueprint.databases[id.index()];
-                let is_confirmed = database.synchronous.is_some_and(|it| it.number > 0);
+                let is_confirmed = match database.manager {
+                    DatabaseManager::CloudNativePg => {
+                        database.synchronous.is_some_and(|it| it.number > 0)
+                    }
+                    DatabaseManager::Patroni(patroni) => patroni.is_synchronous,
+                };
                 let lag = self.blueprint.parameters.replication_lag.most;
                 let lag = if is_confirmed { SimSpan::ZERO } else { lag };
                 (database.wal_bytes_per_second, lag)

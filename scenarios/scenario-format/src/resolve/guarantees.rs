@@ -225,14 +225,24 @@ impl Resolver<'_> {
         names.map(|(idx, name)| (of(DataSetId::from_index(idx)), Some(name.clone()))).collect()
     }
 
-    /// A Service or a database; a Service when both bear the name.
+    /// A Service or a database; a Service when both bear the name, unless it is what leads to the
+    /// primary of that database.
     fn subject(&mut self, name: &Spanned<String>) -> Option<Subject> {
         let candidates =
             self.names.services.iter().chain(&self.names.databases).map(String::as_str);
         let candidates: Vec<&str> = candidates.collect();
         let mut ignored = Vec::new();
         if let Some(idx) = super::look_up("", name, &self.names.services, &mut ignored) {
-            return Some(Subject::Service(ServiceId::from_index(idx)));
+            let service = ServiceId::from_index(idx);
+            let of_it = self.blueprint.databases.iter().position(|it| {
+                it.read_write_service == service
+                    && self.blueprint.service_name(service)
+                        == format!("{}/{}", it.namespace, it.name)
+            });
+            return Some(match of_it {
+                Some(idx) => Subject::Database(DatabaseId::from_index(idx)),
+                None => Subject::Service(service),
+            });
         }
         if let Some(idx) = super::look_up("", name, &self.names.databases, &mut ignored) {
             return Some(Subject::Database(DatabaseId::from_index(idx)));

@@ -1,5 +1,7 @@
 //! What is read from good input.
 
+use model_api::blueprint::DatabaseManager;
+use model_api::guarantee::{Promise, Subject};
 use model_api::kube::{IntOrPercent, ProbeHandler, TaintEffect, WorkloadKind};
 use model_api::{Parameters, SimSpan};
 
@@ -134,6 +136,7 @@ metadata: {name: db, namespace: shop}
 spec:
   instances: 3
   failoverDelay: 5
+  probes: {liveness: {isolationCheck: {enabled: false}}}
   storage: {size: 10Gi}
   postgresql: {synchronous: {method: first, number: 1, dataDurability: preferred}}
   affinity: {topologyKey: topology.kubernetes.io/zone, podAntiAffinityType: required}
@@ -150,6 +153,7 @@ fn a_cluster_is_its_instances_services_and_claims() {
     let synchronous = database.synchronous.expect("stated");
     assert!(!synchronous.is_any && !synchronous.is_required && !synchronous.failover_quorum);
     assert_eq!(database.failover_delay, SimSpan::from_secs(5));
+    assert!(!database.has_isolation_check);
     let workload = &blueprint.workloads[database.workload.index()];
     assert_eq!((workload.kind.name(), workload.replicas), ("Cluster", 3));
     let terms = &workload.template.spec.affinity.pod_anti_required;
@@ -161,12 +165,54 @@ fn a_cluster_is_its_instances_services_and_claims() {
     assert!(assumed.iter().any(|text| text.contains("shop/db: 1 MiB")), "{assumed:?}");
 }
 
+const PATRONI: &str = "\
+apiVersion: acid.zalan.do/v1
+kind: postgresql
+metadata: {name: shop-db, namespace: shop}
+spec:
+  teamId: shop
+  numberOfInstances: 3
+  volume: {size: 10Gi}
+  postgresql: {version: '17'}
+  patroni: {ttl: 20, loop_wait: 5, retry_timeout: 5, synchronous_mode: true}
+  topologySpreadConstraints:
+  - {maxSkew: 1, topologyKey: topology.kubernetes.io/zone, whenUnsatisfiable: DoNotSchedule}
+";
+
+#[test]
+fn a_cluster_of_patroni_is_its_instances_services_and_settings() {
+    let promise = "  guarantees: {back: rto(shop/shop-db) <= 1m}\n";
+    let files = web(promise).with("db.yaml", PATRONI);
+    let loaded = load_all(&files, &["web.yaml", "db.yaml"], &[]);
+    let resolved = loaded.resolved.expect("valid");
+    // The Service of the primary bears the name of the database.
+    let back = &resolved.guarantees[0].promise;
+    assert!(matches!(back, Promise::Rto { subject: Subject::Database(_), .. }), "{back:?}");
+    let blueprint = resolved.blueprint;
+    let database = &blueprint.databases[0];
+    assert_eq!(blueprint.service_name(database.read_write_service), "shop/shop-db");
+    assert_eq!(blueprint.service_name(database.read_only_service), "shop/shop-db-repl");
+    let DatabaseManager::Patroni(settings) = database.manager else {
+        panic!("{:?}", database.manager);
+    };
+    let secs = [settings.ttl, settings.loop_wait, settings.retry_timeout].map(SimSpan::as_secs);
+    assert_eq!(secs, [20, 5, 5]);
+    assert!(settings.is_synchronous && !settings.is_strict && settings.has_rewind);
+    assert_eq!((database.operator, database.instances), (None, 3));
+    let template = &blueprint.workloads[database.workload.index()].template;
+    let spread = &template.spec.topology_spread_constraints[0];
+    assert!(spread.label_selector.as_ref().expect("filled in").matches(&template.labels));
+    let wrong = PATRONI.replace("loop_wait: 5", "loop_wait: 0");
+    let says = said(&load_all(&web("").with("db.yaml", wrong), &["db.yaml"], &[]));
+    assert!(says[0].starts_with("db.yaml:9:33: E0022"), "{says:?}");
+}
+
 #[test]
 fn synchronous_standbys_are_fewer_than_instances() {
     let text = DATABASE.replace("number: 1", "number: 3");
     let loaded = load_all(&web("").with("db.yaml", text), &["db.yaml"], &[]);
     let says = said(&loaded);
-    assert!(says[0].starts_with("db.yaml:8:53: E0022"), "{says:?}");
+    assert!(says[0].starts_with("db.yaml:9:53: E0022"), "{says:?}");
 }
 
 #[test]
