@@ -10,8 +10,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use model_api::kube::{Workload, WorkloadKind, registry_host};
 use model_api::{Blueprint, WorkloadId};
 
-use crate::resolve::selects;
-
 /// DaemonSets that give pods their network, as their projects name them.
 const NETWORK_PLUGINS: [&str; 9] = [
     "antrea-agent",
@@ -268,12 +266,8 @@ fn providers(blueprint: &Blueprint, need: &Need) -> Vec<usize> {
             .services
             .iter()
             .find(|service| service.namespace == namespace && service.name == name);
-        let service = service.filter(|service| !service.selector.is_empty());
         which(blueprint, |workload| {
-            service.is_some_and(|service| {
-                workload.namespace == namespace
-                    && selects(&service.selector, &workload.template.labels)
-            })
+            service.is_some_and(|it| it.selects(&workload.namespace, &workload.template.labels))
         })
     };
     match need {

@@ -10,7 +10,6 @@ use crate::diagnostic::{Code, Diagnostic};
 use crate::input::Resolved;
 use crate::library;
 use crate::manifest::{Manifests, Object, Sourced, Tier};
-use crate::resolve::selects;
 
 mod autoscalers;
 pub(crate) mod backups;
@@ -76,10 +75,7 @@ impl<'a> Lint<'a> {
     fn services_of(&self, workload: &Workload) -> Vec<&'a Service> {
         let services = self.services().map(|(service, _)| service);
         services
-            .filter(|service| {
-                service.namespace == workload.namespace
-                    && selects(&service.selector, &workload.template.labels)
-            })
+            .filter(|service| service.selects(&workload.namespace, &workload.template.labels))
             .collect()
     }
 }

@@ -29,8 +29,6 @@ mod path;
 mod profile;
 mod webhooks;
 
-pub(crate) use calls::selects;
-
 /// Runs, when neither scenario nor command line says.
 pub const RUNS_DEFAULT: u32 = 100;
 /// Most runs of one scenario.

@@ -256,10 +256,8 @@ pub(crate) fn burn_ppm(
 
 #[cfg(test)]
 mod tests {
-    use model_api::ServiceId;
-    use model_api::observation::{LossReason, WAIT_SHAPE_EXPONENTIAL};
-
     use super::*;
+    use crate::fixture::segment;
 
     /// 100 requests a second, of which a share is lost between two minutes.
     fn flow(stretches: &[(u64, u64, u64)], end_mins: u64) -> Vec<(FlowSegment, SimTime)> {
@@ -269,23 +267,8 @@ mod tests {
             if until > from {
                 let time = |mins| SimTime::ZERO + SimSpan::from_mins(mins);
                 let served = 100_000 - 1000 * lost_percent;
-                let segment = FlowSegment {
-                    service: ServiceId(0),
-                    from: time(from),
-                    until: time(until),
-                    offered_from_millirps: 100_000,
-                    offered_until_millirps: 100_000,
-                    served_from_millirps: served,
-                    served_until_millirps: served,
-                    base_latency_ns: 0,
-                    wait_probability_ppm: 0,
-                    wait_mean_ns: 0,
-                    wait_shape_milli: WAIT_SHAPE_EXPONENTIAL,
-                    late_ppm: 0,
-                    late_by_ns: 0,
-                    loss: LossReason::None,
-                };
-                segments.push((segment, time(until)));
+                let between = (time(from), time(until));
+                segments.push((segment(between, [100_000; 2], [served; 2]), time(until)));
             }
         };
         for (from, until, lost_percent) in stretches {

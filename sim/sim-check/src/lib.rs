@@ -10,6 +10,8 @@ mod budget;
 mod data;
 mod explain;
 mod expression;
+#[cfg(test)]
+mod fixture;
 mod gamma;
 mod interval;
 mod judge;

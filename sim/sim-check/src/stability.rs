@@ -68,10 +68,8 @@ fn margin(segment: &FlowSegment, at: SimTime, share_ppm: u32) -> i128 {
 
 #[cfg(test)]
 mod tests {
-    use model_api::ServiceId;
-    use model_api::observation::{LossReason, WAIT_SHAPE_EXPONENTIAL};
-
     use super::*;
+    use crate::fixture::segment;
 
     fn secs(at: u64) -> SimTime {
         SimTime::from_secs(at)
@@ -79,24 +77,11 @@ mod tests {
 
     /// Stretches of 100 requests a second, of which so many are answered at the start and the end.
     fn flow(stretches: &[(u64, u64, u64, u64)]) -> Vec<(FlowSegment, SimTime)> {
-        let segment =
-            |&(from, until, served_from, served_until): &(u64, u64, u64, u64)| FlowSegment {
-                service: ServiceId(0),
-                from: secs(from),
-                until: secs(until),
-                offered_from_millirps: 100_000,
-                offered_until_millirps: 100_000,
-                served_from_millirps: served_from * 1000,
-                served_until_millirps: served_until * 1000,
-                base_latency_ns: 0,
-                wait_probability_ppm: 0,
-                wait_mean_ns: 0,
-                wait_shape_milli: WAIT_SHAPE_EXPONENTIAL,
-                late_ppm: 0,
-                late_by_ns: 0,
-                loss: LossReason::None,
-            };
-        stretches.iter().map(segment).map(|segment| (segment, segment.until)).collect()
+        let flow = |&(from, until, served_from, served_until): &(u64, u64, u64, u64)| {
+            let served = [served_from * 1000, served_until * 1000];
+            (segment((secs(from), secs(until)), [100_000; 2], served), secs(until))
+        };
+        stretches.iter().map(flow).collect()
     }
 
     #[test]

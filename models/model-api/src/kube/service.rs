@@ -30,6 +30,15 @@ pub struct Service {
     pub origin: Origin,
 }
 
+impl Service {
+    /// Whether it sends requests to pods with these labels; an empty selector selects none.
+    pub fn selects(&self, namespace: &str, labels: &Labels) -> bool {
+        self.namespace == namespace
+            && !self.selector.is_empty()
+            && self.selector.iter().all(|(key, value)| labels.get(key) == Some(value))
+    }
+}
+
 /// A port of a Service.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ServicePort {

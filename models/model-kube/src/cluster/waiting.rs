@@ -42,8 +42,9 @@ impl Cluster {
         R: Recorder<Observation>,
     {
         let pod = &self.pods[id.index()];
-        let reaches_nobody = pod.node.is_some_and(|node| self.nodes[node.index()].has_contact);
-        if reaches_nobody && pod.is_locally_ready != pod.is_ready && pod.exists() {
+        // One that is cut off waits for the network.
+        let is_connected = pod.node.is_some_and(|node| self.nodes[node.index()].has_contact);
+        if is_connected && pod.is_locally_ready != pod.is_ready && pod.exists() {
             let write = PendingWrite::Readiness(pod.workload);
             self.tell_pending(write, ctx);
         }

@@ -119,10 +119,7 @@ pub fn default_selector(
 ) -> Option<LabelSelector> {
     let mut merged = LabelSelector::default();
     for service in services {
-        let is_match = service.namespace == namespace
-            && !service.selector.is_empty()
-            && service.selector.iter().all(|(key, value)| labels.get(key) == Some(value));
-        if is_match {
+        if service.selects(namespace, labels) {
             merged.match_labels.extend(service.selector.clone());
         }
     }

@@ -9,7 +9,6 @@ use super::{Lint, is_replicated, pod_path};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::manifest::{Object, Tier, cron_field_count};
 use crate::nearest::suggestion;
-use crate::resolve::selects;
 
 impl Lint<'_> {
     pub(super) fn references(&mut self) {
@@ -77,10 +76,7 @@ impl Lint<'_> {
             let pods: Vec<&Workload> = self
                 .workloads()
                 .map(|(workload, _)| workload)
-                .filter(|workload| {
-                    workload.namespace == service.namespace
-                        && selects(&service.selector, &workload.template.labels)
-                })
+                .filter(|it| service.selects(&it.namespace, &it.template.labels))
                 .collect();
             let names: Vec<&str> = pods
                 .iter()

@@ -5,14 +5,12 @@ use model_api::kube::{LabelSelector, Labels, PodAffinityTerm, Workload, Workload
 use super::{Lint, listed, pod_path};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::manifest::Object;
-use crate::resolve::selects;
 
 impl Lint<'_> {
     pub(super) fn selectors(&mut self) {
         for (service, object) in self.services() {
             let found = self.workloads().any(|(workload, _)| {
-                workload.namespace == service.namespace
-                    && selects(&service.selector, &workload.template.labels)
+                service.selects(&workload.namespace, &workload.template.labels)
             });
             if !service.selector.is_empty() && !found {
                 let message = format!(

@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use model_api::ServiceId;
-use model_api::kube::Labels;
 use model_api::load::ServiceProfile;
 
 use crate::manifest::Manifests;
@@ -90,8 +89,8 @@ impl Calls {
             };
             for (idx, service) in manifests.services.iter().enumerate() {
                 let caller = ServiceId::from_index(idx);
-                let is_caller = service.value.namespace == workload.namespace
-                    && selects(&service.value.selector, &workload.template.labels);
+                let is_caller =
+                    service.value.selects(&workload.namespace, &workload.template.labels);
                 if is_caller && !profiles.contains_key(&caller) {
                     guesses.push((caller, callee, variable.value.clone()));
                 }
@@ -99,11 +98,6 @@ impl Calls {
         }
         guesses
     }
-}
-
-/// Whether a Service's selector matches labels; an empty one selects nothing.
-pub(crate) fn selects(selector: &Labels, labels: &Labels) -> bool {
-    !selector.is_empty() && selector.iter().all(|(key, value)| labels.get(key) == Some(value))
 }
 
 /// The Service that a value names, with a port or as a URL: a bare word could be anything.

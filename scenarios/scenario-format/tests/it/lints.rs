@@ -248,9 +248,7 @@ fn pods_that_need_each_other_to_start() {
     speaks("W0140", plus(&GUARD.replace("name: web}", "name: engine}")));
 }
 
-#[test]
-fn a_circle_names_the_smallest_step_that_breaks_it() {
-    let text = "apiVersion: apps/v1
+const NETWORK: &str = "apiVersion: apps/v1
 kind: DaemonSet
 metadata: {name: cilium, namespace: kube-system}
 spec:
@@ -261,8 +259,11 @@ spec:
       hostNetwork: true
       containers: [{name: cilium, image: 'quay.io/cilium/cilium:1', resources: {requests: {cpu: 1m, memory: 1Mi}}}]
 ";
+
+#[test]
+fn a_circle_names_the_smallest_step_that_breaks_it() {
     let files = web("  load: [{service: '*', rate: 1}]\n");
-    let files = files.with("m.yaml", format!("{WEB}---\n{text}---\n{GUARD}"));
+    let files = files.with("m.yaml", format!("{WEB}---\n{NETWORK}---\n{GUARD}"));
     let loaded = load_all(&files, &["m.yaml"], &[]);
     let circle = loaded.diagnostics.iter().find(|it| it.code.as_str() == "W0141");
     let circle = circle.expect("the engine needs the network, and the network the engine");
@@ -273,17 +274,6 @@ spec:
 
 #[test]
 fn a_black_start_goes_in_stages_and_names_what_is_done_by_hand() {
-    let network = "apiVersion: apps/v1
-kind: DaemonSet
-metadata: {name: cilium, namespace: kube-system}
-spec:
-  selector: {matchLabels: {app: cilium}}
-  template:
-    metadata: {labels: {app: cilium}}
-    spec:
-      hostNetwork: true
-      containers: [{name: cilium, image: 'quay.io/cilium/cilium:1', resources: {requests: {cpu: 1m, memory: 1Mi}}}]
-";
     let stages = |text: &str| {
         let files = web("  load: [{service: '*', rate: 1}]\n");
         let files = files.with("m.yaml", format!("{WEB}---\n{text}"));
@@ -296,8 +286,8 @@ spec:
     };
     let cilium = start("kube-system/cilium", &[]);
     let address = "an address given by kube-system/cilium";
-    assert_eq!(stages(network), [cilium.clone(), start("shop/web", &[address])]);
-    let guarded = stages(&format!("{network}---\n{GUARD}"));
+    assert_eq!(stages(NETWORK), [cilium.clone(), start("shop/web", &[address])]);
+    let guarded = stages(&format!("{NETWORK}---\n{GUARD}"));
     let Stage::ByHand { because, step } = &guarded[0] else { panic!("{guarded:?}") };
     assert_eq!(step, "kubectl delete validatingwebhookconfiguration guard");
     assert!(!because.is_empty());

@@ -67,13 +67,8 @@ impl<E> Story<'_, E> {
             }
             let workloads = self.blueprint.workloads.iter().enumerate();
             let spec = &self.blueprint.services[service.index()];
-            let is_behind = |labels: &model_api::kube::Labels| {
-                !spec.selector.is_empty()
-                    && spec.selector.iter().all(|(key, value)| labels.get(key) == Some(value))
-            };
-            let behind = workloads.filter(|(_, workload)| {
-                workload.namespace == spec.namespace && is_behind(&workload.template.labels)
-            });
+            let behind =
+                workloads.filter(|(_, it)| spec.selects(&it.namespace, &it.template.labels));
             needed.workloads.extend(behind.map(|(idx, _)| WorkloadId::from_index(idx)));
             for profile in self.blueprint.profiles.iter().filter(|it| it.service == service) {
                 open.extend(profile.depends_on.iter().copied());

@@ -1,5 +1,5 @@
 use super::*;
-use model_api::ServiceId;
+use crate::fixture::segment;
 use proptest::prelude::*;
 
 /// `(length in s, offered at start and end, served at start and end)`, in requests per second.
@@ -21,24 +21,8 @@ fn segments(shapes: &[Shape]) -> Vec<(FlowSegment, SimTime)> {
     let mut all = Vec::new();
     for &(length, offered, served) in shapes {
         let until = from + SimSpan::from_secs(length);
-        let loss = if served == offered { LossReason::None } else { LossReason::NoEndpoints };
-        let segment = FlowSegment {
-            service: ServiceId::from_index(0),
-            from,
-            until,
-            offered_from_millirps: offered[0] * 1_000,
-            offered_until_millirps: offered[1] * 1_000,
-            served_from_millirps: served[0] * 1_000,
-            served_until_millirps: served[1] * 1_000,
-            base_latency_ns: 0,
-            wait_probability_ppm: 0,
-            wait_mean_ns: 0,
-            wait_shape_milli: 1000,
-            late_ppm: 0,
-            late_by_ns: 0,
-            loss,
-        };
-        all.push((segment, until));
+        let (offered, served) = (offered.map(|it| it * 1000), served.map(|it| it * 1000));
+        all.push((segment((from, until), offered, served), until));
         from = until;
     }
     all

@@ -1,0 +1,30 @@
+//! What the tests of this crate feed it.
+
+use model_api::ServiceId;
+use model_api::observation::{FlowSegment, LossReason, WAIT_SHAPE_EXPONENTIAL};
+use sim_kernel::SimTime;
+
+/// A stretch of the first Service's requests, which do not wait; rates at its start and its end, in
+/// requests per 1000 s.
+pub(crate) fn segment(
+    (from, until): (SimTime, SimTime),
+    offered: [u64; 2],
+    served: [u64; 2],
+) -> FlowSegment {
+    FlowSegment {
+        service: ServiceId(0),
+        from,
+        until,
+        offered_from_millirps: offered[0],
+        offered_until_millirps: offered[1],
+        served_from_millirps: served[0],
+        served_until_millirps: served[1],
+        base_latency_ns: 0,
+        wait_probability_ppm: 0,
+        wait_mean_ns: 0,
+        wait_shape_milli: WAIT_SHAPE_EXPONENTIAL,
+        late_ppm: 0,
+        late_by_ns: 0,
+        loss: if served == offered { LossReason::None } else { LossReason::NoEndpoints },
+    }
+}
