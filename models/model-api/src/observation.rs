@@ -172,6 +172,50 @@ pub enum Observation {
     ApiLost,
     /// The API answers again; what waited goes on.
     ApiRegained,
+    /// Every copy of etcd's data is lost: no API server answers until it is restored.
+    ApiStateLost,
+    /// The state of the API is that of a snapshot.
+    ApiStateRestored {
+        /// How old the snapshot is, in nanoseconds.
+        lost_ns: u64,
+    },
+    /// A workload has the spec of a snapshot again.
+    WorkloadReverted {
+        /// Which.
+        workload: WorkloadId,
+        /// Its size before.
+        from: u32,
+        /// Its size in the snapshot.
+        to: u32,
+        /// Its pod template is an older one, too.
+        is_older_template: bool,
+    },
+    /// A snapshot has no object of a pod whose containers run.
+    PodOrphaned {
+        /// Which.
+        pod: PodId,
+        /// Its workload.
+        workload: WorkloadId,
+    },
+    /// A snapshot has a pod that was deleted since.
+    PodReturned {
+        /// Which.
+        pod: PodId,
+        /// Its workload.
+        workload: WorkloadId,
+        /// The node it was on.
+        node: NodeId,
+    },
+    /// A snapshot has no object of a node.
+    NodeForgotten {
+        /// Which.
+        node: NodeId,
+    },
+    /// A snapshot has a node that was deleted since.
+    NodeReturned {
+        /// Which.
+        node: NodeId,
+    },
     /// Something that should be written to the API has to wait: it does not answer, or whoever writes
     /// it has no leader. Each write is told once in an outage.
     WriteWaits {

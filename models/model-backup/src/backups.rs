@@ -50,6 +50,8 @@ pub enum BackupNotice {
         data_set: DataSetId,
         /// Time that is lost.
         lost: SimSpan,
+        /// Everything that was written before is there; the start of the run for anything earlier.
+        until: SimTime,
     },
 }
 

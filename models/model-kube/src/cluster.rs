@@ -10,7 +10,8 @@
 //!    [`Cluster::evict`], [`Cluster::cordon`], [`Cluster::drain`], [`Cluster::delete_node`],
 //!    [`Cluster::set_member_power`], [`Cluster::kill_leader`], [`Cluster::kill_etcd_leader`],
 //!    [`Cluster::set_api_available`], [`Cluster::set_registry_available`],
-//!    [`Cluster::set_webhook_answers`]. Zones and nodes are lost independently: a node in a lost zone that
+//!    [`Cluster::set_webhook_answers`], [`Cluster::lose_api_state`],
+//!    [`Cluster::restore_api_state`]. Zones and nodes are lost independently: a node in a lost zone that
 //!    was also lost by itself comes back when both are over.
 //! 4. After every call, [`Cluster::drain_notices`] tells the other models what changed; state is
 //!    read through [`Cluster::routes`], [`Cluster::pod`], [`Cluster::pods_of`],
@@ -23,11 +24,12 @@
 //! the cluster autoscaler, start, readiness and crash loops of pods, endpoints as proxies know them,
 //! disruption budgets, etcd's quorum and elections, leaders of the controller manager and the
 //! scheduler; kubelets that hang on a lost API server, webhooks that fail closed, registries that do
-//! not answer, volumes that a silent node holds (each in the module of its noun).
+//! not answer, volumes that a silent node holds; the API's state lost and restored from a snapshot
+//! (each in the module of its noun).
 //! # Not modelled
 //! Preemption by daemons, node pressure. Autoscalers by memory, by metrics of pods, objects or from
 //! outside. Watchers other than kubelets that hang on a lost API server. A slow or overloaded API.
-//! etcd's data being lost and restored. Upgrades of the control plane and version skew. Liveness
+//! Upgrades of the control plane and version skew. Liveness
 //! probes that fail under load. Jobs never complete: their pods run like those of a ReplicaSet until
 //! their back-off limit. A kube-proxy of an isolated zone.
 //! # Defaults and their sources
@@ -47,6 +49,7 @@ mod control_plane;
 mod drains;
 mod evictions;
 mod garbage;
+mod history;
 mod images;
 mod kubelet;
 mod node_groups;
@@ -55,6 +58,7 @@ mod nodes;
 mod pod;
 mod preemption;
 mod queue;
+mod restore;
 mod rollouts;
 mod routing;
 mod tables;
@@ -88,6 +92,7 @@ use autoscaling::Autoscaling;
 use connections::{Connection, Serving};
 use control_plane::ControlPlane;
 use drains::Drain;
+use history::History;
 use node_groups::NodeGroups;
 use node_lifecycle::Monitor;
 use nodes::NodeState;
@@ -182,6 +187,8 @@ pub enum KubeEvent {
     RemovalDue(NodeId),
     /// The provider may have room for machines that a node group lacks.
     MachinesDue(u32),
+    /// The cloud controller looks for the machine of a node.
+    CloudPassDue(NodeId),
 }
 
 const _: () = assert!(size_of::<KubeEvent>() <= 12);
@@ -293,6 +300,10 @@ pub struct Cluster {
     /// Services whose routes changed in the call that runs.
     changed_services: Vec<ServiceId>,
     notices: Vec<Notice>,
+    /// What changed in the API, where that may be put back.
+    history: Option<History>,
+    /// Pods of a restored API that proxies hear of when it answers.
+    unlisted_pods: Vec<PodId>,
 }
 
 /// What is worked out of a blueprint once, for all its runs.
@@ -381,6 +392,8 @@ impl Cluster {
             pending_writes: BTreeSet::new(),
             changed_services: Vec::new(),
             notices: Vec::new(),
+            history: None,
+            unlisted_pods: Vec::new(),
             blueprint,
             tables,
             streams,
@@ -473,6 +486,7 @@ impl Cluster {
             KubeEvent::GroupsLook => self.on_groups_look(ctx),
             KubeEvent::RemovalDue(node) => self.on_removal_due(node, ctx),
             KubeEvent::MachinesDue(group) => self.on_machines_due(group, ctx),
+            KubeEvent::CloudPassDue(node) => self.on_cloud_pass(node, ctx),
         }
     }
 
@@ -491,9 +505,9 @@ impl Cluster {
             | KubeEvent::AutoscalerSync(_)
             | KubeEvent::GarbageDue(_) => self.runs(Component::ControllerManager),
             KubeEvent::ScheduleDue => self.runs(Component::Scheduler),
-            KubeEvent::HeartbeatResumed(_) | KubeEvent::RemovalDue(_) => {
-                self.control_plane.is_api_available()
-            }
+            KubeEvent::HeartbeatResumed(_)
+            | KubeEvent::RemovalDue(_)
+            | KubeEvent::CloudPassDue(_) => self.control_plane.is_api_available(),
             _ => true,
         }
     }

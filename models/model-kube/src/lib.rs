@@ -7,6 +7,7 @@
 //! Never reads a clock, a file or YAML, and knows no load and no database.
 
 pub mod admission;
+pub mod api_restore;
 pub mod client_limit;
 pub mod cluster;
 pub mod cluster_autoscaler;

@@ -46,5 +46,9 @@ sim_kernel::declare_probes! {
     NODES_GIVEN_UP = "the cluster autoscaler gave up nodes that did not come",
     REMOVAL_FAILED = "a node could not be emptied and stayed",
     REMOVED_NODE_WAS_GONE = "a node to be removed had been given up meanwhile",
+    NODE_FORGOTTEN = "a restored API did not know a node",
+    SPEC_REVERTED = "a restored API had an older spec of a workload",
+    POD_ORPHANED = "a restored API did not know a pod that ran",
+    POD_RETURNED = "a restored API had a pod that was gone",
     TERMINATING_ENDPOINTS_USED = "proxies fell back to terminating endpoints",
 }

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use model_api::action::Action;
-use model_api::fault::{Fault, FaultKind, FaultPlan};
+use model_api::backup::DataSetKind;
+use model_api::fault::{DataFault, Fault, FaultKind, FaultPlan};
 use model_api::kube::ResourceList;
 use model_api::{Blueprint, DatabaseId, SimSpan};
 use model_backup::Backups;
@@ -51,6 +52,8 @@ pub(crate) struct Wiring {
     pub(crate) operated_by_workload: Vec<Vec<DatabaseId>>,
     /// By fault: the template of a rollout.
     pub(crate) template_by_fault: Vec<Option<TemplateId>>,
+    /// A fault loses the state of the Kubernetes API, which then comes back as it once was.
+    pub(crate) restores_api: bool,
 }
 
 impl Wiring {
@@ -60,6 +63,7 @@ impl Wiring {
             database_by_workload: vec![None; blueprint.workloads.len()],
             operated_by_workload: vec![Vec::new(); blueprint.workloads.len()],
             template_by_fault: Vec::new(),
+            restores_api: false,
         };
         for (idx, database) in blueprint.databases.iter().enumerate() {
             let id = DatabaseId::from_index(idx);
@@ -81,6 +85,14 @@ fn new_template((idx, fault): (usize, &Fault)) -> Option<(usize, NewTemplate)> {
     let health = if *is_broken { TemplateHealth::NeverReady } else { TemplateHealth::Good };
     let template = template.as_ref().clone();
     Some((idx, NewTemplate { workload: *workload, template, health }))
+}
+
+/// Whether a fault destroys the state of the Kubernetes API.
+fn loses_api_state(fault: &Fault, blueprint: &Blueprint) -> bool {
+    let FaultKind::Data(DataFault::LogicalLoss { data_set, .. }) = &fault.kind else {
+        return false;
+    };
+    blueprint.protection.data_sets[data_set.index()].kind == DataSetKind::Etcd
 }
 
 /// CPU that the containers of a pod may use together: their limits, their requests where there is
@@ -120,6 +132,7 @@ impl Plan {
         let (rollouts, templates): (Vec<usize>, Vec<NewTemplate>) =
             faults.faults.iter().enumerate().filter_map(new_template).unzip();
         let cluster = ClusterPlan::with_templates(Arc::clone(&blueprint), &templates);
+        wiring.restores_api = faults.faults.iter().any(|fault| loses_api_state(fault, &blueprint));
         wiring.template_by_fault = vec![None; faults.faults.len()];
         for (position, fault) in rollouts.into_iter().enumerate() {
             wiring.template_by_fault[fault] = Some(cluster.template(position));
@@ -184,7 +197,10 @@ impl Plan {
 
     fn world(&self, root_seed: u64, run: u64) -> World {
         let streams = Streams::new(root_seed, run);
-        let cluster = self.cluster.start(streams);
+        let mut cluster = self.cluster.start(streams);
+        if self.wiring.restores_api {
+            cluster.keep_history();
+        }
         let databases = self.databases.clone().with_streams(streams);
         let flows = match self.fidelity {
             Fidelity::Flow => self.flows(streams),

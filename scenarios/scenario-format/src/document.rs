@@ -24,10 +24,10 @@ pub use backup::{
 };
 pub use fault::{
     AccountLossSpec, ArchiveBrokenSpec, BackupTargetLossSpec, BackupsBrokenSpec, BadRolloutSpec,
-    ConditionSpec, DrainSpec, EmptySpec, EndpointsBelowSpec, FaultSpec, KeyLossSpec,
-    LeaderKillSpec, LoadSpikeSpec, LogicalLossSpec, MemberLossSpec, NoCapacitySpec, NodeCrashSpec,
-    NodesSpec, PlainFaultSpec, PodCrashSpec, RegionLossSpec, RegistryOutageSpec, RolloutSpec,
-    ScaleSpec, StartKeys, WebhookOutageSpec, WindowSpec, ZoneFaultSpec,
+    ConditionSpec, DrainSpec, EmptySpec, EndpointsBelowSpec, EtcdDataLossSpec, FaultSpec,
+    KeyLossSpec, LeaderKillSpec, LoadSpikeSpec, LogicalLossSpec, MemberLossSpec, NoCapacitySpec,
+    NodeCrashSpec, NodesSpec, PlainFaultSpec, PodCrashSpec, RegionLossSpec, RegistryOutageSpec,
+    RolloutSpec, ScaleSpec, StartKeys, WebhookOutageSpec, WindowSpec, ZoneFaultSpec,
 };
 pub use load::{DatabaseSpec, LoadPointSpec, LoadSpec, ServiceSpec};
 pub use parameters::{ParametersSpec, RangeSpec};

@@ -19,6 +19,7 @@ mod action;
 mod data;
 mod frozen;
 mod path;
+mod restored;
 mod timeline;
 
 pub use timeline::Moment;
@@ -69,6 +70,7 @@ impl<'a, E> Story<'a, E> {
         };
         let text = text.to_owned();
         steps.push(Step { at_ns: outage.until.as_nanos(), text, position: None });
+        steps.extend(self.reversions(service, outage.until));
         // The last pod may come when enough is answered already.
         steps.sort_by_key(|step| step.at_ns);
         steps.dedup();
@@ -240,6 +242,9 @@ impl<'a, E> Story<'a, E> {
             O::LeaderChanged => "another controller manager takes over".to_owned(),
             O::ApiLost => "no API server answers: nothing is moved or routed anew".to_owned(),
             O::ApiRegained => "the API answers again".to_owned(),
+            O::ApiStateLost | O::ApiStateRestored { .. } | O::WorkloadReverted { .. } => {
+                return self.restored_sentence(observation);
+            }
             O::WriteWaits { write } => self.waiting_sentence(write),
             O::KubeletsHung { count } => {
                 format!("{count} kubelets hang on the connection to an API server that is gone")
@@ -330,6 +335,7 @@ fn part(observation: &Observation) -> Option<Part> {
         | O::QuorumRegained
         | O::Rescaled { .. }
         | O::ApiRegained
+        | O::ApiStateRestored { .. }
         | O::ReplicaSetScaled { .. }
         | O::EvictionRefused { .. }
         | O::NodesRequested { .. }

@@ -287,7 +287,7 @@ impl Backups {
         let parts = parts(&loss, &found);
         let fact = BackupFact::Returned { data_set, lost_ns: lost.as_nanos(), parts };
         ctx.observe(|| Observation::Backup(fact));
-        notices.push(BackupNotice::Returned { data_set, lost });
+        notices.push(BackupNotice::Returned { data_set, lost, until: found.reach.time() });
         self.start_restores(ctx);
     }
 

@@ -98,6 +98,8 @@ impl Cluster {
         if pod.is_terminating && is_in_contact {
             self.begin_stop(id, ctx);
         } else if pod.awaits_kubelet && is_in_contact {
+            // What a restored API shows of it is older than what its kubelet knows.
+            self.publish_status(id, UnreadyReason::ContainersEnded, ctx);
             self.begin_start(id, ctx.now(), ctx);
         } else {
             self.publish_status(id, UnreadyReason::Probe, ctx);

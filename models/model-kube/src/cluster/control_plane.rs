@@ -90,6 +90,8 @@ pub(super) struct ControlPlane {
     is_api_available: bool,
     /// No API server answers, whatever etcd could do.
     is_withheld: bool,
+    /// etcd's data is lost, so that no API server can answer.
+    is_data_lost: bool,
     api_since: SimTime,
     timer: Timer,
     election_count: u64,
@@ -116,6 +118,7 @@ impl ControlPlane {
             elected: 0,
             is_api_available: true,
             is_withheld: false,
+            is_data_lost: false,
             api_since: SimTime::ZERO,
             timer: Timer::NONE,
             election_count: 0,
@@ -125,6 +128,10 @@ impl ControlPlane {
 
     pub(super) fn is_api_available(&self) -> bool {
         self.is_api_available
+    }
+
+    pub(super) fn is_data_lost(&self) -> bool {
+        self.is_data_lost
     }
 
     /// The side of the network on which the API is, or was last.
@@ -218,14 +225,19 @@ impl Cluster {
         }
         member.is_up = is_up;
         if is_up {
-            member.boot_count += 1;
-            let occurrence = member.boot_count;
-            let draw = self.draw(self.tables.members[idx].key, API_START, occurrence);
-            let span = drawn(draw, self.blueprint.parameters.apiserver_start);
-            let member = &mut self.control_plane.members[idx];
-            member.api_ready_at = now + span;
-            member.fresh_since = [now + span; 2];
+            self.start_member(idx, now);
         }
+    }
+
+    /// The processes of a member start: its API server answers and its candidates look after a while.
+    fn start_member(&mut self, idx: usize, now: SimTime) {
+        self.control_plane.members[idx].boot_count += 1;
+        let occurrence = self.control_plane.members[idx].boot_count;
+        let draw = self.draw(self.tables.members[idx].key, API_START, occurrence);
+        let span = drawn(draw, self.blueprint.parameters.apiserver_start);
+        let member = &mut self.control_plane.members[idx];
+        member.api_ready_at = now + span;
+        member.fresh_since = [now + span; 2];
     }
 
     /// Members that run on an island.
@@ -373,7 +385,8 @@ impl Cluster {
         E: Copy + From<KubeEvent>,
         R: Recorder<Observation>,
     {
-        let is_available = is_available && !self.control_plane.is_withheld;
+        let is_held = self.control_plane.is_withheld || self.control_plane.is_data_lost;
+        let is_available = is_available && !is_held;
         if self.control_plane.is_api_available == is_available {
             return;
         }
@@ -389,6 +402,7 @@ impl Cluster {
                     self.expect_takeover(component, ctx);
                 }
             }
+            self.restore_endpoints();
             self.refresh_connections(ctx);
             self.catch_up_kubelets(ctx);
             self.resume_deferred(ctx);

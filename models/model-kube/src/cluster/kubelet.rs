@@ -5,9 +5,11 @@ use model_api::observation::{DeletionReason, UnreadyReason};
 use model_api::{Observation, PodId};
 use sim_kernel::{Context, Purpose, Recorder, SimSpan, SimTime, Timer};
 
+use super::history::Change;
 use super::pod::{PodPhase, StartPlan, Step};
 use super::templates::TemplateHealth;
 use super::{Cluster, KubeEvent, Notice, drawn, priority};
+use crate::api_restore::ORPHAN_GRACE;
 use crate::crash_loop::BackoffConfig;
 use crate::{probes, rare};
 
@@ -349,6 +351,8 @@ impl Cluster {
             return;
         }
         pod.is_terminating = true;
+        self.note_change(Change::PodTerminating(id), ctx.now());
+        let pod = &mut self.pods[id.index()];
         let (workload, is_bound) = (pod.workload, pod.node.is_some());
         let spec = &self.tables.templates[pod.template.index()].template.spec;
         pod.deleted_at = Some(ctx.now() + spec.termination_grace);
@@ -392,7 +396,11 @@ impl Cluster {
     /// How long the containers go on serving before TERM: the longest preStop, within the grace
     /// period.
     fn pre_stop(&self, id: PodId) -> SimSpan {
-        let spec = &self.tables.template_of(&self.pods[id.index()]).template.spec;
+        let pod = &self.pods[id.index()];
+        if pod.is_orphan {
+            return SimSpan::ZERO;
+        }
+        let spec = &self.tables.template_of(pod).template.spec;
         let longest = spec.containers.iter().filter_map(|it| it.lifecycle.pre_stop).max();
         longest.unwrap_or(SimSpan::ZERO).min(spec.termination_grace)
     }
@@ -409,7 +417,11 @@ impl Cluster {
         }
         let (key, runs) = (pod.key, pod.phase == PodPhase::Running);
         let grace = self.tables.template_of(pod).template.spec.termination_grace;
-        let left = grace.saturating_sub(self.pre_stop(id)).max(GRACE_LEAST);
+        let left = if pod.is_orphan {
+            ORPHAN_GRACE
+        } else {
+            grace.saturating_sub(self.pre_stop(id)).max(GRACE_LEAST)
+        };
         let stop = drawn(self.draw(key, STOP, 0), self.blueprint.parameters.container_stop);
         let stop = if runs { stop.min(left) } else { SimSpan::ZERO };
         let clear = drawn(self.draw(key, CLEAR, 0), self.blueprint.parameters.pod_clear);
@@ -451,15 +463,19 @@ impl Cluster {
         self.release_volumes(id, ctx);
         let pod = &mut self.pods[id.index()];
         pod.is_ready = false;
-        let (workload, node) = (pod.workload, pod.node);
+        let (workload, node, is_orphan) = (pod.workload, pod.node, pod.is_orphan);
         let eviction = std::mem::replace(&mut pod.eviction, Timer::NONE);
         ctx.cancel(eviction);
         if let Some(node) = node {
             self.nodes[node.index()].pods.retain(|other| *other != id);
         }
-        // In the order of creation, which is that of ids.
-        let pods = &mut self.workloads[workload.index()].pods;
-        pods.remove(pods.binary_search(&id).expect("a pod that exists is one of its workload's"));
+        if !is_orphan {
+            // In the order of creation, which is that of ids.
+            let pods = &mut self.workloads[workload.index()].pods;
+            let position = pods.binary_search(&id);
+            pods.remove(position.expect("a pod that exists is one of its workload's"));
+            self.note_change(Change::PodGone(id), ctx.now());
+        }
         ctx.observe(|| Observation::PodGone { pod: id, workload });
         self.notify(Notice::PodGone(id));
         self.note_drained_pod(id, ctx);

@@ -160,6 +160,9 @@ impl Cluster {
         self.tell_scheduler_of(id);
         ctx.observe_because(cause, || Observation::NodeBecameNotReady { node: id });
         self.notify(Notice::NodeDetected(id));
+        if !self.nodes[id.index()].has_machine {
+            self.expect_cloud_pass(id, ctx);
+        }
         let pods = self.nodes[id.index()].pods.clone();
         self.expect_garbage(&pods, ctx);
         for pod in pods {

@@ -62,7 +62,7 @@ pub(super) struct NodeState {
     pub(super) is_cordoned: bool,
     pub(super) is_deleted: bool,
     /// Its kubelet was started and has not posted yet.
-    will_register: bool,
+    pub(super) will_register: bool,
     pub(super) is_out_of_service: bool,
     pub(super) is_in_scheduler: bool,
     /// The pass that finds it silent; never, while it is not.
@@ -261,6 +261,7 @@ impl Cluster {
         E: Copy + From<KubeEvent>,
         R: Recorder<Observation>,
     {
+        self.note_node(node, ctx.now());
         self.nodes[node.index()].is_cordoned = is_cordoned;
         self.tell_scheduler_of(node);
         self.retry_unschedulable(ctx);
@@ -276,6 +277,7 @@ impl Cluster {
     {
         let rank = self.tables.name_ranks[node.index()];
         self.evictor.dequeue(self.tables.evictor_zones[node.index()], rank);
+        self.note_node(node, ctx.now());
         let state = &mut self.nodes[node.index()];
         state.is_deleted = true;
         state.has_no_execute = false;
@@ -305,6 +307,7 @@ impl Cluster {
         E: Copy + From<KubeEvent>,
         R: Recorder<Observation>,
     {
+        self.note_node(node, ctx.now());
         self.nodes[node.index()].is_out_of_service = is_out_of_service;
         self.tell_scheduler_of(node);
         self.review_evictions(node, ctx);
@@ -562,12 +565,15 @@ impl Cluster {
             if !node.will_register {
                 return;
             }
+            self.note_node(id, ctx.now());
+            let node = &mut self.nodes[id.index()];
             if !std::mem::take(&mut node.is_new) {
                 ctx.hit(&rare::NODE_REGISTERED_AGAIN);
             }
             node.is_deleted = false;
             node.ready = Ready::Unknown;
         }
+        let node = &mut self.nodes[id.index()];
         node.will_register = false;
         if node.ready != Ready::True {
             node.ready = Ready::True;

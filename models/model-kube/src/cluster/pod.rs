@@ -122,6 +122,8 @@ pub(super) struct PodState {
     pub(super) deleted_at: Option<SimTime>,
     /// The kubelet carries out the termination.
     pub(super) is_stopping: bool,
+    /// The API knows nothing of it; its containers are all that is left.
+    pub(super) is_orphan: bool,
     /// Bound, but its kubelet could not learn of it yet.
     pub(super) awaits_kubelet: bool,
     pub(super) was_refused: bool,
@@ -170,6 +172,7 @@ impl PodState {
             is_doomed: false,
             deleted_at: None,
             is_stopping: false,
+            is_orphan: false,
             awaits_kubelet: false,
             was_refused: false,
             attempt_count: 0,
@@ -201,7 +204,7 @@ impl PodState {
     /// What the EndpointSlice controller sees.
     pub(super) fn endpoint_view(&self) -> endpoints::PodView {
         endpoints::PodView {
-            has_address: self.has_address && self.exists(),
+            has_address: self.has_address && self.exists() && !self.is_orphan,
             is_finished: self.phase == PodPhase::Finished,
             is_ready: self.is_ready,
             is_terminating: self.is_terminating,

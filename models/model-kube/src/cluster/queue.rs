@@ -6,6 +6,7 @@ use model_api::observation::UnschedulableReason;
 use model_api::{NodeId, Observation, PodId};
 use sim_kernel::{Context, Purpose, Recorder, SimSpan, SimTime, Timer};
 
+use super::history::Change;
 use super::pod::{PodPhase, PodState};
 use super::{Cluster, KubeEvent, Notice, drawn, priority};
 use crate::client_limit::ClientLimiter;
@@ -210,6 +211,7 @@ impl Cluster {
         if bound_at > ctx.now() {
             ctx.hit(&rare::BINDING_THROTTLED);
         }
+        self.note_change(Change::PodBound(id), ctx.now());
         ctx.observe(|| Observation::PodBound { pod: id, workload, node });
         self.notify(Notice::PodBound(id));
         self.begin_start(id, bound_at, ctx);
@@ -288,7 +290,7 @@ impl Cluster {
     }
 
     /// Binds a pod to a node: its place is taken, its volumes are where the node is.
-    fn assume(&mut self, id: PodId, node: NodeId) {
+    pub(super) fn assume(&mut self, id: PodId, node: NodeId) {
         let pod = &mut self.pods[id.index()];
         pod.node = Some(node);
         pod.was_refused = false;
@@ -326,6 +328,9 @@ impl Cluster {
                 self.nodes[id.index()].is_in_scheduler = true;
                 for pod in &self.nodes[id.index()].pods {
                     let state = &self.pods[pod.index()];
+                    if state.is_orphan {
+                        continue;
+                    }
                     let shape = self.tables.template_of(state).shape;
                     self.queue.cache.add_pod(*pod, shape, id);
                     if state.is_terminating {

@@ -4,6 +4,8 @@
 //! (`workloads`) makes pods of the sizes and reports what became of them. Both see each other's
 //! writes a watch later. While no rollout is on, nobody reports anything: it would change nothing.
 
+use std::collections::BTreeMap;
+
 use model_api::kube::{DaemonSetUpdate, DeploymentStrategy, Workload, WorkloadKind};
 use model_api::{NodeId, Observation, PodId, WorkloadId};
 use sim_kernel::{Context, Purpose, Recorder, SimSpan, SimTime, Timer};
@@ -133,10 +135,12 @@ impl Cluster {
         R: Recorder<Observation>,
     {
         let workload = self.tables.templates[template.index()].workload;
-        let state = &mut self.workloads[workload.index()];
-        if !self.control_plane.is_api_available() || state.template == template {
+        let is_same = self.workloads[workload.index()].template == template;
+        if !self.control_plane.is_api_available() || is_same {
             return false;
         }
+        self.note_spec(workload, ctx.now());
+        let state = &mut self.workloads[workload.index()];
         let is_deployment = match self.blueprint.workloads[workload.index()].kind {
             WorkloadKind::Deployment { .. } => true,
             WorkloadKind::StatefulSet { .. } | WorkloadKind::DaemonSet { .. } => false,
@@ -182,8 +186,9 @@ impl Cluster {
         E: Copy + From<KubeEvent>,
         R: Recorder<Observation>,
     {
-        let state = &mut self.workloads[id.index()];
-        if std::mem::take(&mut state.is_rolling) {
+        if self.workloads[id.index()].is_rolling {
+            self.note_spec(id, ctx.now());
+            self.workloads[id.index()].is_rolling = false;
             ctx.observe(|| Observation::RolloutCompleted { workload: id });
             self.notify(Notice::RolloutCompleted(id));
         }
@@ -504,6 +509,25 @@ impl Cluster {
             (replica_set.replicas, replica_set.ready, replica_set.revision.available) = after;
         }
         changed_count
+    }
+
+    /// Gives the ReplicaSets of a Deployment the sizes that a snapshot had them at, none the others.
+    pub(super) fn resize_replica_sets(
+        &mut self,
+        id: WorkloadId,
+        sizes: &BTreeMap<TemplateId, u32>,
+        now: SimTime,
+    ) {
+        let (spec, template) = (self.deployment_spec(id), self.template(id));
+        for replica_set in &mut self.workloads[id.index()].deployment.replica_sets {
+            let size = sizes.get(&replica_set.template).copied().unwrap_or(0);
+            replica_set.revision.size = count(size as usize);
+            annotate(&mut replica_set.revision, &spec);
+        }
+        self.count_replicas(id, now);
+        let deployment = &mut self.workloads[id.index()].deployment;
+        deployment.status = deployment.observed(template);
+        (deployment.reason, deployment.updated_at) = (Some(ProgressReason::Available), now);
     }
 
     /// Brings a DaemonSet's pods to the nodes that want one, and moves them to its template.

@@ -208,6 +208,21 @@ impl Cluster {
         }
     }
 
+    /// Proxies list what a restored API has, whatever was on its way to them.
+    pub(super) fn restore_endpoints(&mut self) {
+        let tables = self.tables.clone();
+        for pod in std::mem::take(&mut self.unlisted_pods) {
+            let template = self.pods[pod.index()].template.index();
+            for (service, _) in &tables.templates[template].services {
+                let conditions = self.conditions_in(*service, pod);
+                let state = &mut self.services[service.index()];
+                state.pending.retain(|change| change.pod != pod);
+                state.set_known(pod, conditions);
+                self.touch_service(*service);
+            }
+        }
+    }
+
     fn push_change<E, R>(&mut self, service: ServiceId, pod: PodId, ctx: &mut Context<'_, E, R>)
     where
         E: Copy + From<KubeEvent>,

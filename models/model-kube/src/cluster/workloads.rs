@@ -10,6 +10,7 @@ use model_api::observation::DeletionReason;
 use model_api::{Blueprint, NodeId, Observation, PodId, WorkloadId, ZoneId};
 use sim_kernel::{Context, EntityKey, EventId, Purpose, Recorder, SimSpan, SimTime};
 
+use super::history::Change;
 use super::pod::{PodPhase, PodState};
 use super::rollouts::DeploymentState;
 use super::tables::Tables;
@@ -179,7 +180,7 @@ impl Cluster {
         self.new_pod(workload, order, SimTime::ZERO, EventId::NONE)
     }
 
-    fn new_pod(
+    pub(super) fn new_pod(
         &mut self,
         workload: WorkloadId,
         order: PodOrder,
@@ -212,6 +213,7 @@ impl Cluster {
         E: Copy + From<KubeEvent>,
         R: Recorder<Observation>,
     {
+        self.note_spec(workload, ctx.now());
         self.workloads[workload.index()].replicas = replicas;
         self.touch_scaler(workload);
         if self.is_deployment(workload) {
@@ -503,6 +505,7 @@ impl Cluster {
             return;
         }
         let workload = state.workload;
+        self.note_change(Change::PodCreated(pod), ctx.now());
         ctx.observe(|| Observation::PodCreated { pod, workload });
         self.notify(Notice::PodCreated(pod));
         self.queue_pod(pod, ctx.now(), ctx);
@@ -585,7 +588,8 @@ impl Cluster {
         }
         self.create_pods(id, &created, ctx);
         if steps.is_empty() && stateful_set::is_rolled_out(spec, &set_pods) {
-            if spec.partition == 0 {
+            if spec.partition == 0 && current != update {
+                self.note_spec(id, ctx.now());
                 self.workloads[id.index()].current = update;
             }
             self.end_rollout(id, ctx);

@@ -5,6 +5,7 @@ mod distributions;
 mod invariants;
 mod node_autoscaling;
 mod node_groups;
+mod restored;
 mod rollouts;
 mod scheduling_invariants;
 mod timelines;

@@ -60,6 +60,8 @@ pub(crate) enum Command {
     KillLeader(Component),
     KillEtcdLeader,
     MemberPower(usize, bool),
+    LoseApiState,
+    RestoreApiState(SimTime),
     Registries(Option<String>, bool),
     Webhooks(bool),
     Capacity(ZoneId, Capacity),
@@ -140,6 +142,8 @@ impl Rig {
                 assert!(cluster.kill_leader(component, ctx), "there is no leader");
             }
             Command::KillEtcdLeader => assert!(cluster.kill_etcd_leader(ctx), "there is no leader"),
+            Command::LoseApiState => self.cluster.lose_api_state(ctx),
+            Command::RestoreApiState(until) => self.cluster.restore_api_state(until, ctx),
             Command::MemberPower(member, has_power) => {
                 cluster.set_member_power(member, has_power, ctx);
             }
@@ -449,6 +453,10 @@ impl World {
             ["kill", "scheduler"] => Command::KillLeader(Component::Scheduler),
             ["kill", "controller-manager"] => Command::KillLeader(Component::ControllerManager),
             ["kill", "etcd"] => Command::KillEtcdLeader,
+            ["lose", "etcd"] => Command::LoseApiState,
+            ["restore", "etcd", secs] => {
+                Command::RestoreApiState(SimTime::from_secs(secs.parse().expect("seconds")))
+            }
             ["lose", "member", nth] => Command::MemberPower(nth.parse().expect("a number"), false),
             ["restore", "member", nth] => {
                 Command::MemberPower(nth.parse().expect("a number"), true)

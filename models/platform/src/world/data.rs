@@ -4,6 +4,9 @@
 //! writes, backups say whether what it holds is worth it. A database that is found to be spoilt is
 //! held until it is restored; one whose last instance is gone serves again from what was restored.
 //!
+//! etcd's content is what the Kubernetes API says: while it is lost nothing is written, and what a
+//! restore brings back is handed to the cluster model, which goes on from there.
+//!
 //! Simplified: a database that was restored because all of its instances are gone serves without pods
 //! of its own; the cluster model does not place new ones.
 
@@ -97,11 +100,14 @@ impl World {
                         self.hold(database, ctx);
                     }
                 }
-                BackupNotice::Returned { data_set, lost } => {
-                    if let DataSetKind::Database(database) = kind_of(data_set) {
-                        self.give_back(database, lost, ctx);
+                BackupNotice::Returned { data_set, lost, until } => match kind_of(data_set) {
+                    DataSetKind::Database(database) => self.give_back(database, lost, ctx),
+                    DataSetKind::Etcd => {
+                        self.cluster.restore_api_state(until, ctx);
+                        self.data.backups.set_writing(data_set, true, ctx);
                     }
-                }
+                    DataSetKind::Volumes(_) | DataSetKind::Other => {}
+                },
             }
         }
     }
@@ -204,6 +210,11 @@ impl World {
             DataFault::LogicalLoss { data_set, discovered_after, deletes_copies } => {
                 let backups = &mut self.data.backups;
                 let hit = backups.corrupt(*data_set, *discovered_after, *deletes_copies, ctx);
+                let kind = self.blueprint.protection.data_sets[data_set.index()].kind;
+                if hit > 0 && kind == DataSetKind::Etcd {
+                    self.cluster.lose_api_state(ctx);
+                    self.data.backups.set_writing(*data_set, false, ctx);
+                }
                 (Struck::Nothing, hit)
             }
             DataFault::BackupTargetLoss { place } => {

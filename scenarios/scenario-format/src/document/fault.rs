@@ -112,6 +112,8 @@ tagged! {
         AccountLoss(AccountLossSpec),
         /// The content of a data set is destroyed in every live copy, which is noticed later.
         LogicalLoss(LogicalLossSpec),
+        /// Every member of etcd loses its data: no API server answers until a snapshot is restored, and what comes back is old.
+        EtcdDataLoss(EtcdDataLossSpec),
         /// As logicalLoss, under the name of its usual cause.
         BadMigration(LogicalLossSpec),
         /// As logicalLoss, and every copy that the account of the data set can delete is deleted.
@@ -163,6 +165,14 @@ fault_record! {
         /// Of which data set.
         data_set: Spanned<String>,
         /// How long until it is noticed; what the data set says when left out.
+        discovered_after: Option<Spanned<SimSpan>>,
+    }
+}
+
+fault_record! {
+    /// etcd's data is lost.
+    pub struct EtcdDataLossSpec("etcdDataLoss") {
+        /// How long until it is noticed; what the data set of etcd says when left out.
         discovered_after: Option<Spanned<SimSpan>>,
     }
 }
@@ -276,6 +286,7 @@ impl FaultSpec {
             Self::LogicalLoss(spec) | Self::BadMigration(spec) | Self::Ransomware(spec) => {
                 spec.start_keys()
             }
+            Self::EtcdDataLoss(spec) => spec.start_keys(),
             Self::BackupTargetLoss(spec) => spec.start_keys(),
             Self::KeyLoss(spec) => spec.start_keys(),
             Self::BackupsBroken(spec) => spec.start_keys(),
@@ -326,6 +337,7 @@ impl FaultSpec {
             Self::RegionLoss(_) => "regionLoss",
             Self::AccountLoss(_) => "accountLoss",
             Self::LogicalLoss(_) => "logicalLoss",
+            Self::EtcdDataLoss(_) => "etcdDataLoss",
             Self::BadMigration(_) => "badMigration",
             Self::Ransomware(_) => "ransomware",
             Self::BackupTargetLoss(_) => "backupTargetLoss",
@@ -363,6 +375,7 @@ impl FaultSpec {
             Self::LogicalLoss(spec) | Self::BadMigration(spec) | Self::Ransomware(spec) => {
                 spec.span
             }
+            Self::EtcdDataLoss(spec) => spec.span,
             Self::BackupTargetLoss(spec) => spec.span,
             Self::KeyLoss(spec) => spec.span,
             Self::BackupsBroken(spec) => spec.span,

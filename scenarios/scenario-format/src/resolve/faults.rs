@@ -5,14 +5,16 @@ mod freeze;
 
 use std::collections::BTreeMap;
 
+use model_api::backup::DataSetKind;
 use model_api::fault::{Condition, DataFault, Fault, FaultKind, NodePick, Start, ZonePick};
-use model_api::{FaultId, NodeId, ServiceId, SimSpan, ZoneId};
+use model_api::{DataSetId, FaultId, NodeId, ServiceId, SimSpan, ZoneId};
 
 use super::Resolver;
 use super::nodes::unknown_zone;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::document::{
-    ConditionSpec, FaultSpec, LoadSpikeSpec, LogicalLossSpec, NodeCrashSpec, StartKeys,
+    ConditionSpec, EtcdDataLossSpec, FaultSpec, LoadSpikeSpec, LogicalLossSpec, NodeCrashSpec,
+    StartKeys,
 };
 use crate::nearest::suggestion;
 use crate::source::{Span, Spanned};
@@ -122,6 +124,7 @@ impl Resolver<'_> {
                 self.logical_loss(inner, false)?
             }
             FaultSpec::Ransomware(inner) => self.logical_loss(inner, true)?,
+            FaultSpec::EtcdDataLoss(spec) => self.etcd_data_loss(spec)?,
             FaultSpec::BackupTargetLoss(spec) => {
                 DataFault::BackupTargetLoss { place: self.place_named(&spec.place)? }
             }
@@ -165,6 +168,21 @@ impl Resolver<'_> {
         let assumed = self.blueprint.protection.data_sets[data_set.index()].discovery;
         let discovered_after = spec.discovered_after.map_or(assumed, |it| it.value);
         Some(DataFault::LogicalLoss { data_set, discovered_after, deletes_copies })
+    }
+
+    /// The loss of the data set that is the state of the Kubernetes API.
+    fn etcd_data_loss(&mut self, spec: &EtcdDataLossSpec) -> Option<DataFault> {
+        let sets = &self.blueprint.protection.data_sets;
+        let Some(position) = sets.iter().position(|set| set.kind == DataSetKind::Etcd) else {
+            let message = "none of the data sets of `backups` is etcd, so nothing restores it";
+            let help = "a policy with `of: etcd` makes snapshots of it";
+            self.diagnostics.push(Diagnostic::new(Code::E0013, spec.span, message).help(help));
+            return None;
+        };
+        let discovered_after =
+            spec.discovered_after.map_or(sets[position].discovery, |it| it.value);
+        let data_set = DataSetId::from_index(position);
+        Some(DataFault::LogicalLoss { data_set, discovered_after, deletes_copies: false })
     }
 
     fn account(&mut self, name: Option<&Spanned<String>>) -> Option<String> {

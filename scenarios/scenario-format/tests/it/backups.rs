@@ -128,3 +128,19 @@ fn a_scenario_replaces_entries_of_its_platform() {
     assert_eq!(names, ["spare", "bucket"]);
     assert_eq!(places[1].lock, None);
 }
+
+#[test]
+fn the_loss_of_etcd_s_data_is_that_of_its_data_set() {
+    let written = BACKUPS.replace("badMigration: {dataSet: etcd, ", "etcdDataLoss: {");
+    let loaded = load_all(&files(&written), &[], &[]);
+    assert_eq!(said(&loaded), Vec::<String>::new());
+    let before = load_all(&files(BACKUPS), &[], &[]).resolved.expect("nothing is wrong with it");
+    let after = loaded.resolved.expect("nothing is wrong with it");
+    assert_eq!(after.faults.faults[0].kind, before.faults.faults[0].kind);
+    let ended = written.replace("at: 30m}\n  guarantees", "at: 30m, for: 5m}\n  guarantees");
+    let says = said(&load_all(&files(&ended), &[], &[])).join("\n");
+    assert!(says.contains("E0017: etcdDataLoss does not end"), "{says}");
+    let others = "  faults:\n    - etcdDataLoss: {at: 30m}\n";
+    let says = said(&load_all(&files(others), &[], &[])).join("\n");
+    assert!(says.contains("E0013: etcdDataLoss needs `backups`"), "{says}");
+}

@@ -18,7 +18,7 @@ const LIBRARY: &[(&str, i32)] = &[
     ("daily-curve", 0),
     ("drain-stuck", 1),
     ("drain-zone", 0),
-    ("etcd-from-yesterday", 0),
+    ("etcd-from-yesterday", 1),
     ("gateway-loses-database", 1),
     ("key-lost", 1),
     ("leader-loss", 0),

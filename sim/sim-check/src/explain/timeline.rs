@@ -77,6 +77,16 @@ impl<E> Story<'_, E> {
                 format!("a pod of {} is deleted: {}", workload(id), deletion(reason))
             }
             O::PodGone { workload: id, .. } => format!("a pod of {} is gone", workload(id)),
+            O::PodOrphaned { workload: id, .. } => {
+                format!("a pod of {} runs that the API does not know", workload(id))
+            }
+            O::PodReturned { workload: id, node: at, .. } => {
+                format!("a deleted pod of {} is back, on {}", workload(id), node(at))
+            }
+            O::NodeForgotten { node: id } => format!("the API does not know node {}", node(id)),
+            O::NodeReturned { node: id } => {
+                format!("node {}, which was deleted, is back in the API", node(id))
+            }
             O::CommitsKept { database: id } => format!("{} kept every commit", database(id)),
             O::WritablePrimaries { database: id, count } if count > 1 => {
                 format!("{count} instances of {} take writes", database(id))

@@ -74,6 +74,50 @@ impl Cluster {
         self.settle(ctx);
     }
 
+    /// etcd's data is gone: nothing answers until it is given back.
+    pub(in super::super) fn withhold_etcd<E, R>(&mut self, ctx: &mut Context<'_, E, R>)
+    where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        self.control_plane.is_data_lost = true;
+        self.set_api(false, ctx);
+    }
+
+    /// etcd has data again, though older: every process of the control plane starts anew, and finds
+    /// leases that somebody held long ago and that have to run out.
+    pub(in super::super) fn give_etcd_back<E, R>(&mut self, ctx: &mut Context<'_, E, R>)
+    where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        self.control_plane.is_data_lost = false;
+        if self.control_plane.members.is_empty() {
+            self.set_api(true, ctx);
+            self.restart_node_controllers(ctx);
+            self.sync_all_workloads(ctx);
+            self.restart_autoscaling(ctx);
+            self.restart_scheduler(ctx);
+            return;
+        }
+        for component in Component::ALL {
+            let leadership = &mut self.control_plane.leaderships[component.index()];
+            let timer = std::mem::replace(&mut leadership.timer, Timer::NONE);
+            ctx.cancel(timer);
+            if leadership.leader.take().is_some() {
+                self.end_leadership(component, ctx);
+            }
+        }
+        for member in 0..self.control_plane.members.len() {
+            if self.control_plane.members[member].is_up {
+                self.start_member(member, ctx.now());
+            }
+        }
+        if self.control_plane.etcd_leader.is_some() {
+            self.open_api(ctx);
+        }
+    }
+
     /// The process that leads ends at once and holds its lease until that runs out; it starts again
     /// as a candidate that has seen nothing. Whether there was one.
     pub fn kill_leader<E, R>(&mut self, component: Component, ctx: &mut Context<'_, E, R>) -> bool
