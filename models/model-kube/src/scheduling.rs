@@ -32,6 +32,7 @@ mod attempt;
 mod cache;
 mod catalog;
 mod filter;
+mod hint;
 mod local;
 mod node_order;
 mod preemption;
@@ -44,7 +45,8 @@ mod volume;
 
 pub use attempt::{Attempt, Diagnosis, NodeReport, Placement, Refusal};
 pub use cache::{SchedulerCache, ShapeId};
-pub use filter::{Code, Rejection};
+pub use filter::{Code, Rejection, looks_at_pods};
+pub use hint::Subject;
 pub use preemption::{Budget, Candidate, Preemption};
 pub use profile::{DefaultSpreading, Profile, ScoringStrategy};
 pub use request::pod_requests;

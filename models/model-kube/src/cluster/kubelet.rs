@@ -220,7 +220,7 @@ impl Cluster {
             ctx.hit(&rare::POD_FAILED);
             pod.phase = PodPhase::Finished;
             let workload = pod.workload;
-            self.release_from_scheduler(id);
+            self.release_from_scheduler(id, ctx);
             self.touch_endpoint(id, ctx);
             self.touch_scaler(workload);
             self.request_sync(workload, ctx);
@@ -458,7 +458,7 @@ impl Cluster {
         if !self.pods[id.index()].exists() {
             return;
         }
-        self.release_from_scheduler(id);
+        self.release_from_scheduler(id, ctx);
         self.end_processes(id, PodPhase::Gone, ctx);
         self.release_volumes(id, ctx);
         let pod = &mut self.pods[id.index()];
@@ -481,6 +481,5 @@ impl Cluster {
         self.note_drained_pod(id, ctx);
         self.touch_endpoint(id, ctx);
         self.request_sync(workload, ctx);
-        self.retry_unschedulable(ctx);
     }
 }

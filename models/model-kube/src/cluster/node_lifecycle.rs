@@ -157,7 +157,7 @@ impl Cluster {
         let lag = self.draw(self.tables.node_keys[id.index()], CACHE, occurrence);
         self.nodes[id.index()].status_seen_at =
             ctx.now() + lag.span_between(SimSpan::ZERO, CACHE_LAG_MOST);
-        self.tell_scheduler_of(id);
+        self.tell_scheduler_of(id, ctx);
         ctx.observe_because(cause, || Observation::NodeBecameNotReady { node: id });
         self.notify(Notice::NodeDetected(id));
         if !self.nodes[id.index()].has_machine {
@@ -212,9 +212,8 @@ impl Cluster {
         }
         let cause = node.cause;
         ctx.observe_because(cause, || Observation::NodeUntainted { node: id });
-        self.tell_scheduler_of(id);
+        self.tell_scheduler_of(id, ctx);
         self.review_evictions(id, ctx);
-        self.retry_unschedulable(ctx);
     }
 
     fn judge_zones<E, R>(&mut self, ctx: &mut Context<'_, E, R>)
@@ -298,7 +297,7 @@ impl Cluster {
             let cause = node.cause;
             let mut ctx = ctx.because(cause);
             ctx.observe(|| Observation::NodeTaintedNoExecute { node: id });
-            self.tell_scheduler_of(id);
+            self.tell_scheduler_of(id, &mut ctx);
             self.review_evictions(id, &mut ctx);
         }
         self.request_taint_pass(ctx);

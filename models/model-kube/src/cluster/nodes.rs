@@ -263,8 +263,7 @@ impl Cluster {
     {
         self.note_node(node, ctx.now());
         self.nodes[node.index()].is_cordoned = is_cordoned;
-        self.tell_scheduler_of(node);
-        self.retry_unschedulable(ctx);
+        self.tell_scheduler_of(node, ctx);
         self.settle(ctx);
     }
 
@@ -283,7 +282,7 @@ impl Cluster {
         state.has_no_execute = false;
         state.is_queued = false;
         state.expiry_at = SimTime::MAX;
-        self.tell_scheduler_of(node);
+        self.tell_scheduler_of(node, ctx);
         let quarantine = self.blueprint.parameters.pod_gc_quarantine;
         let found_at = self.garbage_pass_at_or_after(ctx.now());
         let at = self.garbage_pass_at_or_after(found_at + quarantine);
@@ -309,13 +308,12 @@ impl Cluster {
     {
         self.note_node(node, ctx.now());
         self.nodes[node.index()].is_out_of_service = is_out_of_service;
-        self.tell_scheduler_of(node);
+        self.tell_scheduler_of(node, ctx);
         self.review_evictions(node, ctx);
         if is_out_of_service {
             let pods = self.nodes[node.index()].pods.clone();
             self.expect_garbage(&pods, ctx);
         } else {
-            self.retry_unschedulable(ctx);
             self.request_daemon_syncs(ctx);
         }
         self.settle(ctx);
@@ -581,8 +579,7 @@ impl Cluster {
             ctx.observe_because(cause, || Observation::NodeBecameReady { node: id });
             let pass_at = self.monitor.pass_at_or_after(ctx.now());
             self.request_pass(pass_at, ctx);
-            self.tell_scheduler_of(id);
-            self.retry_unschedulable(ctx);
+            self.tell_scheduler_of(id, ctx);
             self.request_daemon_syncs(ctx);
             self.node_groups.note_ready_node();
         }

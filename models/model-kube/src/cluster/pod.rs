@@ -129,9 +129,6 @@ pub(super) struct PodState {
     pub(super) was_refused: bool,
     pub(super) attempt_count: u32,
     pub(super) restart_count: u32,
-    pub(super) retry_at: SimTime,
-    /// Its place in the scheduler's queue, unique; of no meaning when it is in none.
-    pub(super) arrival: u64,
     pub(super) created_at: SimTime,
     pub(super) ready_since: SimTime,
     /// When the kubelet started the pod's probe workers.
@@ -177,8 +174,6 @@ impl PodState {
             was_refused: false,
             attempt_count: 0,
             restart_count: 0,
-            retry_at: now,
-            arrival: 0,
             created_at: now,
             ready_since: now,
             worker_at: now,

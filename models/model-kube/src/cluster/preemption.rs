@@ -12,11 +12,26 @@ const PREEMPTION: Purpose = Purpose::new("preemption among equals");
 /// Draws of one attempt at most: where the search starts, and who of equals is taken.
 const DRAWS: u64 = 2;
 
+/// What became of a preemption.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Preempted {
+    /// Pods have to go.
+    Some,
+    /// No pods whose absence would help.
+    Hopeless,
+    /// The pod may not preempt.
+    None,
+}
+
 impl Cluster {
     /// Looks for pods of lower priority whose absence would make room
     /// (pkg/scheduler/framework/plugins/defaultpreemption, 1.36): they are deleted, and the pod is
     /// promised their node.
-    pub(super) fn preempt_for<E, R>(&mut self, id: PodId, ctx: &mut Context<'_, E, R>)
+    pub(super) fn preempt_for<E, R>(
+        &mut self,
+        id: PodId,
+        ctx: &mut Context<'_, E, R>,
+    ) -> Preempted
     where
         E: Copy + From<KubeEvent>,
         R: Recorder<Observation>,
@@ -41,12 +56,16 @@ impl Cluster {
             streams.draw(key, PREEMPTION, occurrence).index(count)
         };
         match self.queue.cache.preempt(attempt, &budgets, draw) {
-            Preemption::Nominate(candidate) => self.preempt(id, attempt, &candidate, ctx),
+            Preemption::Nominate(candidate) => {
+                self.preempt(id, attempt, &candidate, ctx);
+                Preempted::Some
+            }
             Preemption::Hopeless => {
                 self.pods[id.index()].nominated = None;
                 self.queue.cache.withdraw_nomination(id);
+                Preempted::Hopeless
             }
-            Preemption::NotEligible => {}
+            Preemption::NotEligible => Preempted::None,
         }
     }
 
@@ -75,8 +94,8 @@ impl Cluster {
             self.delete_pod(*victim, DeletionReason::Preemption, ctx);
             self.queue.cache.mark_preempted(*victim);
         }
-        if !lesser.is_empty() {
-            self.retry_unschedulable(ctx);
+        for pod in lesser {
+            self.retry_pod(pod, ctx);
         }
     }
 }

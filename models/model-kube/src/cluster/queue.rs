@@ -1,48 +1,74 @@
-//! The scheduler's queue, and what it does with the pods in it.
+//! The scheduler's queue in time: what reaches it and when, and what is done with the pods in it.
 
 use std::collections::BTreeMap;
 
 use model_api::observation::UnschedulableReason;
 use model_api::{NodeId, Observation, PodId};
-use sim_kernel::{Context, Purpose, Recorder, SimSpan, SimTime, Timer};
+use sim_kernel::{Context, Purpose, Recorder, SimTime, Timer};
 
 use super::history::Change;
 use super::pod::{PodPhase, PodState};
+use super::preemption::Preempted;
 use super::{Cluster, KubeEvent, Notice, drawn, priority};
 use crate::client_limit::ClientLimiter;
 use crate::rare;
-use crate::scheduling::{Attempt, Diagnosis, Placement, SchedulerCache, VolumesId};
+use crate::scheduling::queue::{ClusterEvent, Failure, QueueTimers, SchedulingQueue};
+use crate::scheduling::{
+    Attempt, Diagnosis, Placement, SchedulerCache, ShapeId, Subject, VolumesId, looks_at_pods,
+};
 
 const PLACEMENT: Purpose = Purpose::new("placement among equals");
 const QUEUE: Purpose = Purpose::new("scheduler sees pod");
 
-/// Back-off of a pod that did not fit: 1 s doubling to 10 s
-/// (pkg/scheduler/apis/config/v1/defaults.go: podInitialBackoffSeconds, podMaxBackoffSeconds).
-const BACKOFF_LEAST: SimSpan = SimSpan::from_secs(1);
-const BACKOFF_MOST: SimSpan = SimSpan::from_secs(10);
+/// Attempts in vain after which a back-off is as long as it gets: 1, 2, 4, 8, 10 s.
+const ATTEMPTS_TO_LONGEST_BACKOFF: u32 = 5;
 
 /// Pods that wait for a node, and the scheduler's picture of the nodes.
+///
+/// Simplified: attempts take no time, so that an idle scheduler, which takes pods whose back-off
+/// still runs, tries each of them at once when something happens that may help it.
 #[derive(Clone, Debug)]
 pub(super) struct Queue {
     pub(super) cache: SchedulerCache,
-    /// Pods to be tried, by when at the earliest and in order of arrival.
-    active: BTreeMap<(SimTime, u64), PodId>,
-    /// Pods that did not fit, until something changes, in order of arrival.
-    unschedulable: BTreeMap<u64, PodId>,
-    /// Pods that arrived in either.
+    waiting: SchedulingQueue<Kind>,
+    /// Pods that the scheduler's watch has not shown it yet, by when it will and in the order of
+    /// their creation.
+    arriving: BTreeMap<(SimTime, u64), PodId>,
     arrival_count: u64,
+    /// What the cache said when it was looked at last, and when it last said something new.
+    change_count: u64,
+    changed_at: SimTime,
     timer: Timer,
     due_at: SimTime,
     pub(super) client: ClientLimiter,
+}
+
+/// Pods that are alike to a queueing hint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Kind {
+    shape: ShapeId,
+    pinned: Option<NodeId>,
+}
+
+/// What refused pods of one template a moment ago refuses the next one as well.
+type Refusals = BTreeMap<(ShapeId, VolumesId), Refused>;
+
+#[derive(Clone, Debug)]
+struct Refused {
+    diagnosis: Diagnosis,
+    /// Preemption was tried in vain.
+    is_hopeless: bool,
 }
 
 impl Queue {
     pub(super) fn new(cache: SchedulerCache) -> Self {
         Self {
             cache,
-            active: BTreeMap::new(),
-            unschedulable: BTreeMap::new(),
+            waiting: SchedulingQueue::new(QueueTimers::default(), SimTime::ZERO),
+            arriving: BTreeMap::new(),
             arrival_count: 0,
+            change_count: 0,
+            changed_at: SimTime::ZERO,
             timer: Timer::NONE,
             due_at: SimTime::MAX,
             client: ClientLimiter::of_scheduler(),
@@ -51,40 +77,24 @@ impl Queue {
 
     /// Whether no pod is to be tried.
     pub(super) fn is_idle(&self) -> bool {
-        self.active.is_empty()
+        self.arriving.is_empty() && self.waiting.next_ready(SimTime::ZERO).is_none()
     }
 
-    fn next_arrival(&mut self) -> u64 {
+    /// Lets a pod arrive later.
+    fn expect(&mut self, id: PodId, at: SimTime) {
         self.arrival_count += 1;
-        self.arrival_count
+        self.arriving.insert((at, self.arrival_count), id);
     }
 
-    /// Lets a pod wait for its next attempt.
-    fn push(&mut self, id: PodId, pod: &mut PodState) {
-        pod.arrival = self.next_arrival();
-        self.active.insert((pod.retry_at, pod.arrival), id);
-    }
-
-    /// Lets a pod wait until something changes.
-    fn push_unschedulable(&mut self, id: PodId, pod: &mut PodState) {
-        pod.arrival = self.next_arrival();
-        self.unschedulable.insert(pod.arrival, id);
-    }
-
-    /// Takes the pods whose time has come, in order of arrival.
-    fn take_due(&mut self, now: SimTime) -> Vec<PodId> {
-        let later = self.active.split_off(&(now, u64::MAX));
-        let due = std::mem::replace(&mut self.active, later);
-        let mut due: Vec<(u64, PodId)> =
-            due.into_iter().map(|((_, arrival), id)| (arrival, id)).collect();
-        due.sort_unstable();
-        due.into_iter().map(|(_, id)| id).collect()
-    }
-
-    /// Lets a pod wait no longer, if it does.
-    fn remove(&mut self, pod: &PodState) {
-        self.active.remove(&(pod.retry_at, pod.arrival));
-        self.unschedulable.remove(&pod.arrival);
+    /// The next moment at which a pod is to be tried. Pods that wait for an event are tried again
+    /// after minutes when something changed meanwhile that an attempt may see; without that they
+    /// would be refused again.
+    fn next_due(&self, now: SimTime) -> Option<SimTime> {
+        let arrival = self.arriving.first_key_value().map(|((at, _), _)| (*at).max(now));
+        let last_flush = self.changed_at + self.waiting.flush_cycle();
+        let flush = self.waiting.next_flush(now).filter(|at| *at <= last_flush);
+        let ready = self.waiting.next_ready(now);
+        [arrival, flush, ready].into_iter().flatten().min()
     }
 }
 
@@ -97,7 +107,7 @@ impl Cluster {
                 true
             }
             Err(_) => {
-                self.queue.push(id, &mut self.pods[id.index()]);
+                self.add_to_queue(id, SimTime::ZERO);
                 false
             }
         }
@@ -116,10 +126,15 @@ impl Cluster {
         let key = self.pods[id.index()].key;
         let watch = drawn(self.draw(key, QUEUE, 0), self.blueprint.parameters.watch_latency);
         let at = created_at + watch;
-        let pod = &mut self.pods[id.index()];
-        pod.retry_at = at;
-        self.queue.push(id, pod);
+        self.queue.expect(id, at);
         self.request_scheduling(at, ctx);
+    }
+
+    fn add_to_queue(&mut self, id: PodId, now: SimTime) {
+        let pod = &self.pods[id.index()];
+        let table = self.tables.template_of(pod);
+        let kind = Kind { shape: table.shape, pinned: pod.pinned };
+        self.queue.waiting.add(id, kind, table.template.spec.priority, now);
     }
 
     pub(super) fn request_scheduling<E, R>(&mut self, at: SimTime, ctx: &mut Context<'_, E, R>)
@@ -135,27 +150,56 @@ impl Cluster {
         self.queue.timer = ctx.timer_at(at, priority::SCHEDULER, KubeEvent::ScheduleDue);
     }
 
-    /// Something changed that may make room: every pod that did not fit is tried again after its
-    /// back-off.
-    ///
-    /// Simplified: upstream's queueing hints leave pods alone that the change cannot help; they
-    /// would be refused again.
-    pub(super) fn retry_unschedulable<E, R>(&mut self, ctx: &mut Context<'_, E, R>)
+    /// Something happened that may help pods that no node fitted.
+    fn tell_queue<E, R>(
+        &mut self,
+        event: ClusterEvent,
+        subject: Subject,
+        ctx: &mut Context<'_, E, R>,
+    ) where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        let Queue { cache, waiting, .. } = &mut self.queue;
+        if !waiting.has_refused() {
+            return;
+        }
+        waiting.on_event(event, ctx.now(), |kind: Kind, filter| {
+            let is_elsewhere = kind.pinned.is_some() && kind.pinned != subject.node();
+            (looks_at_pods(filter) || !is_elsewhere) && cache.may_help(kind.shape, filter, event, subject)
+        });
+        if let Some(at) = waiting.next_ready(ctx.now()) {
+            self.request_scheduling(at, ctx);
+        }
+    }
+
+    /// A pod lost the node that it was promised: it looks for another one.
+    pub(super) fn retry_pod<E, R>(&mut self, id: PodId, ctx: &mut Context<'_, E, R>)
     where
         E: Copy + From<KubeEvent>,
         R: Recorder<Observation>,
     {
-        if self.queue.unschedulable.is_empty() {
+        self.queue.waiting.activate(id, ctx.now());
+        self.request_scheduling(ctx.now(), ctx);
+    }
+
+    /// After every change: pods that wait for an event are tried again after minutes, in case that
+    /// no event told of it.
+    pub(super) fn settle_queue<E, R>(&mut self, ctx: &mut Context<'_, E, R>)
+    where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        let queue = &mut self.queue;
+        if !queue.waiting.has_refused() || queue.change_count == queue.cache.change_count() {
             return;
         }
-        let waiting = std::mem::take(&mut self.queue.unschedulable);
-        let mut earliest = SimTime::MAX;
-        for id in waiting.into_values() {
-            let pod = &mut self.pods[id.index()];
-            earliest = earliest.min(pod.retry_at);
-            self.queue.push(id, pod);
+        queue.waiting.pass_over_flushes(ctx.now());
+        queue.change_count = queue.cache.change_count();
+        queue.changed_at = ctx.now();
+        if let Some(at) = queue.next_due(ctx.now()) {
+            self.request_scheduling(at, ctx);
         }
-        self.request_scheduling(earliest.max(ctx.now()), ctx);
     }
 
     /// Tries every pod whose time has come, the most important first.
@@ -166,35 +210,53 @@ impl Cluster {
     {
         let now = ctx.now();
         self.queue.due_at = SimTime::MAX;
-        let mut due = self.queue.take_due(now);
-        due.sort_by_key(|id| std::cmp::Reverse(self.scheduling_priority(*id)));
-        for id in due {
+        let later = self.queue.arriving.split_off(&(now, u64::MAX));
+        for ((at, _), id) in std::mem::replace(&mut self.queue.arriving, later) {
             if self.pods[id.index()].phase == PodPhase::Pending {
-                self.try_to_schedule(id, ctx);
+                self.add_to_queue(id, at);
             }
         }
-        if let Some(((at, _), _)) = self.queue.active.first_key_value() {
-            self.request_scheduling(*at, ctx);
+        let mut refusals = Refusals::new();
+        while let Some(id) = self.queue.waiting.pop(now) {
+            self.try_to_schedule(id, &mut refusals, ctx);
+        }
+        if let Some(at) = self.queue.next_due(now) {
+            self.request_scheduling(at, ctx);
         }
     }
 
-    fn scheduling_priority(&self, id: PodId) -> i32 {
-        self.tables.template_of(&self.pods[id.index()]).template.spec.priority
-    }
-
-    fn try_to_schedule<E, R>(&mut self, id: PodId, ctx: &mut Context<'_, E, R>)
-    where
+    fn try_to_schedule<E, R>(
+        &mut self,
+        id: PodId,
+        refusals: &mut Refusals,
+        ctx: &mut Context<'_, E, R>,
+    ) where
         E: Copy + From<KubeEvent>,
         R: Recorder<Observation>,
     {
-        let pinned = self.pods[id.index()].pinned;
-        let cause = self.pods[id.index()].cause;
-        match self.find_node(id, pinned) {
-            Ok(node) => self.bind(id, node, &mut ctx.because(cause)),
+        let PodState { pinned, nominated, cause, .. } = self.pods[id.index()];
+        let ctx = &mut ctx.because(cause);
+        let attempt = self.attempt_of(id);
+        let is_like_others = pinned.is_none() && nominated.is_none();
+        let alike = (attempt.shape, attempt.volumes);
+        let known = refusals.get(&alike).filter(|_| is_like_others).cloned();
+        let is_hopeless = known.as_ref().is_some_and(|it| it.is_hopeless);
+        let found = known.map_or_else(|| self.find_node(id, pinned), |it| Err(it.diagnosis));
+        match found {
+            Ok(node) => {
+                self.bind(id, node, ctx);
+                // Less room helps nobody, but company may, and so does a promise that is kept.
+                refusals.retain(|_, it| nominated.is_none() && !it.diagnosis.looks_at_pods());
+            }
             Err(diagnosis) => {
-                self.put_back(id, diagnosis.main_reason(), &mut ctx.because(cause));
-                if diagnosis.may_preempt {
-                    self.preempt_for(id, &mut ctx.because(cause));
+                self.put_back(id, &diagnosis, ctx);
+                let may_preempt = diagnosis.may_preempt && !is_hopeless;
+                let preemption = may_preempt.then(|| self.preempt_for(id, ctx));
+                if preemption == Some(Preempted::Some) {
+                    refusals.clear();
+                } else if is_like_others {
+                    let is_hopeless = is_hopeless || preemption == Some(Preempted::Hopeless);
+                    refusals.insert(alike, Refused { diagnosis, is_hopeless });
                 }
             }
         }
@@ -205,8 +267,14 @@ impl Cluster {
         E: Copy + From<KubeEvent>,
         R: Recorder<Observation>,
     {
-        let workload = self.pods[id.index()].workload;
-        self.assume(id, node);
+        let (workload, ordinal) = (self.pods[id.index()].workload, self.pods[id.index()].ordinal);
+        let had_volumes = self.workloads[workload.index()].volume_zone(ordinal).is_some();
+        self.queue.waiting.done(id);
+        let shape = self.assume(id, node);
+        self.tell_queue(ClusterEvent::PodAssigned, Subject::Pod { shape, node }, ctx);
+        if !had_volumes && self.workloads[workload.index()].volume_zone(ordinal).is_some() {
+            self.tell_queue(ClusterEvent::ClaimChanged, Subject::Other, ctx);
+        }
         let bound_at = self.queue.client.reserve(ctx.now());
         if bound_at > ctx.now() {
             ctx.hit(&rare::BINDING_THROTTLED);
@@ -219,30 +287,24 @@ impl Cluster {
         self.review_eviction(id, ctx);
     }
 
-    /// A pod that fits nowhere waits until something changes, for its back-off at least.
-    fn put_back<E, R>(
-        &mut self,
-        id: PodId,
-        reason: UnschedulableReason,
-        ctx: &mut Context<'_, E, R>,
-    ) where
+    /// A pod that fits nowhere waits until something happens that may help it.
+    fn put_back<E, R>(&mut self, id: PodId, diagnosis: &Diagnosis, ctx: &mut Context<'_, E, R>)
+    where
         E: Copy + From<KubeEvent>,
         R: Recorder<Observation>,
     {
+        let reason = diagnosis.main_reason();
         ctx.hit(&rare::UNSCHEDULABLE);
         if matches!(reason, UnschedulableReason::VolumeBinding | UnschedulableReason::VolumeZone) {
             ctx.hit(&rare::VOLUME_HELD_POD);
         }
-        let now = ctx.now();
+        let failure = Failure::Unschedulable(diagnosis.filters());
+        self.queue.waiting.fail(id, failure, ctx.now());
         let pod = &mut self.pods[id.index()];
-        let doublings = pod.attempt_count.min(8);
-        let backoff = (BACKOFF_LEAST * (1 << doublings)).min(BACKOFF_MOST);
-        if backoff == BACKOFF_MOST {
+        pod.attempt_count += 1;
+        if pod.attempt_count == ATTEMPTS_TO_LONGEST_BACKOFF {
             ctx.hit(&rare::BACKOFF_REACHED_ITS_END);
         }
-        pod.attempt_count += 1;
-        pod.retry_at = now + backoff;
-        self.queue.push_unschedulable(id, pod);
         let workload = pod.workload;
         if !std::mem::replace(&mut pod.was_refused, true) {
             ctx.observe(|| Observation::PodBecameUnschedulable { pod: id, workload, reason });
@@ -274,15 +336,14 @@ impl Cluster {
             let known = !self.nodes[node.index()].is_deleted;
             return match self.queue.cache.check_attempt(attempt, node) {
                 Ok(()) if known => Ok(node),
-                _ => Err(Diagnosis {
-                    refused_counts: vec![(UnschedulableReason::NodeAffinity, 1)],
-                    // Simplified: daemons preempt nobody.
-                    may_preempt: false,
-                }),
+                Err(rejection) if known => {
+                    Err(Diagnosis::of_only_node(rejection, self.queue.cache.node_count()))
+                }
+                _ => Err(Diagnosis::default()),
             };
         }
-        let pod = &self.pods[id.index()];
-        let draw = self.draw(pod.key, PLACEMENT, u64::from(pod.attempt_count));
+        // The draw of the one attempt that succeeds: those that fail draw nothing.
+        let draw = self.draw(self.pods[id.index()].key, PLACEMENT, 0);
         match self.queue.cache.attempt(attempt, |count| draw.index(count)) {
             Placement::Node(node) => Ok(node),
             Placement::Unschedulable(diagnosis) => Err(diagnosis),
@@ -290,25 +351,36 @@ impl Cluster {
     }
 
     /// Binds a pod to a node: its place is taken, its volumes are where the node is.
-    pub(super) fn assume(&mut self, id: PodId, node: NodeId) {
+    pub(super) fn assume(&mut self, id: PodId, node: NodeId) -> ShapeId {
         let pod = &mut self.pods[id.index()];
         pod.node = Some(node);
         pod.was_refused = false;
         let (workload, ordinal) = (pod.workload, pod.ordinal);
         let table = self.tables.template_of(pod);
-        self.queue.cache.add_pod(id, table.shape, node);
+        let shape = table.shape;
+        self.queue.cache.add_pod(id, shape, node);
         self.nodes[node.index()].pods.push(id);
-        self.pods[id.index()].nominated = None;
         if table.has_zonal_claims {
             let zone = self.blueprint.nodes[node.index()].zone;
             self.workloads[workload.index()].set_volume_zone(ordinal, zone);
         }
+        self.pods[id.index()].nominated = None;
+        shape
     }
 
     /// Tells the scheduler that a pod takes no place any more.
-    pub(super) fn release_from_scheduler(&mut self, id: PodId) {
+    pub(super) fn release_from_scheduler<E, R>(&mut self, id: PodId, ctx: &mut Context<'_, E, R>)
+    where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        let node = self.queue.cache.node_of(id);
         self.queue.cache.remove_pod(id);
-        self.queue.remove(&self.pods[id.index()]);
+        self.queue.waiting.remove(id);
+        if let Some(node) = node {
+            let shape = self.tables.template_of(&self.pods[id.index()]).shape;
+            self.tell_queue(ClusterEvent::PodDeleted, Subject::Pod { shape, node }, ctx);
+        }
     }
 
     pub(super) fn mark_terminating_in_scheduler(&mut self, id: PodId) {
@@ -316,11 +388,22 @@ impl Cluster {
     }
 
     /// Tells the scheduler what a node looks like now.
-    pub(super) fn tell_scheduler_of(&mut self, id: NodeId) {
+    pub(super) fn tell_scheduler_of<E, R>(&mut self, id: NodeId, ctx: &mut Context<'_, E, R>)
+    where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        if let Some(event) = self.refresh_cached_node(id) {
+            self.tell_queue(event, Subject::Node(id), ctx);
+        }
+    }
+
+    /// What the scheduler's picture of a node has to go through to be true again.
+    fn refresh_cached_node(&mut self, id: NodeId) -> Option<ClusterEvent> {
         if self.nodes[id.index()].is_in_scheduler && !self.nodes[id.index()].is_deleted {
             let (taints, is_cordoned) = self.node_taints(id);
-            self.queue.cache.update_node(id, taints, is_cordoned);
-            return;
+            let is_changed = self.queue.cache.update_node(id, taints, is_cordoned);
+            return is_changed.then_some(ClusterEvent::NodeTaintsChanged);
         }
         match self.node_object(id) {
             Some(node) => {
@@ -337,6 +420,7 @@ impl Cluster {
                         self.queue.cache.mark_terminating(*pod);
                     }
                 }
+                Some(ClusterEvent::NodeAdded)
             }
             None if self.nodes[id.index()].is_in_scheduler => {
                 for pod in &self.nodes[id.index()].pods {
@@ -344,8 +428,9 @@ impl Cluster {
                 }
                 self.queue.cache.remove_node(id);
                 self.nodes[id.index()].is_in_scheduler = false;
+                Some(ClusterEvent::NodeDeleted)
             }
-            None => {}
+            None => None,
         }
     }
 
@@ -355,18 +440,21 @@ impl Cluster {
         E: Copy + From<KubeEvent>,
         R: Recorder<Observation>,
     {
-        let unschedulable = std::mem::take(&mut self.queue.unschedulable).into_values();
-        let active = std::mem::take(&mut self.queue.active).into_values();
-        let mut waiting: Vec<PodId> = unschedulable.chain(active).collect();
+        let now = ctx.now();
+        let arriving = std::mem::take(&mut self.queue.arriving).into_values();
+        let fresh = SchedulingQueue::new(QueueTimers::default(), now);
+        let earlier = std::mem::replace(&mut self.queue.waiting, fresh);
+        let mut waiting: Vec<PodId> = earlier.pods().chain(arriving).collect();
         waiting.sort_unstable();
+        waiting.dedup();
         self.queue.client = ClientLimiter::of_scheduler();
         for id in waiting {
-            let pod = &mut self.pods[id.index()];
-            pod.retry_at = ctx.now();
-            self.queue.push(id, pod);
+            if self.pods[id.index()].phase == PodPhase::Pending {
+                self.add_to_queue(id, now);
+            }
         }
         if !self.queue.is_idle() {
-            self.request_scheduling(ctx.now(), ctx);
+            self.request_scheduling(now, ctx);
         }
     }
 }

@@ -136,7 +136,7 @@ impl Cluster {
             for pod in node.pods.clone() {
                 self.cancel_eviction(pod, ctx);
             }
-            self.tell_scheduler_of(id);
+            self.tell_scheduler_of(id, ctx);
         }
     }
 
@@ -211,7 +211,7 @@ impl Cluster {
         }
         ctx.hit(&rare::POD_ORPHANED);
         let workload = self.pods[id.index()].workload;
-        self.release_from_scheduler(id);
+        self.release_from_scheduler(id, ctx);
         let pods = &mut self.workloads[workload.index()].pods;
         pods.remove(pods.binary_search(&id).expect("a pod that exists is one of its workload's"));
         let pod = &mut self.pods[id.index()];
@@ -280,7 +280,7 @@ impl Cluster {
         pod.is_doomed = false;
         pod.deleted_at = None;
         let has_ended = std::mem::take(&mut pod.is_stopping) || pod.phase == PodPhase::Waiting;
-        self.release_from_scheduler(id);
+        self.release_from_scheduler(id, ctx);
         if has_ended {
             self.pods[id.index()].is_ready = false;
             self.end_processes(id, PodPhase::Finished, ctx);

@@ -285,6 +285,7 @@ impl Cluster {
         E: Copy + From<KubeEvent>,
         R: Recorder<Observation>,
     {
+        self.settle_queue(ctx);
         if self.changed_services.is_empty() {
             self.settle_autoscaling(ctx);
             return;

@@ -7,7 +7,7 @@ use model_api::observation::UnschedulableReason;
 use model_api::{NodeId, PodId};
 
 use super::cache::{CachedPod, SchedulerCache, ShapeId};
-use super::filter::{Code, Query, Rejection};
+use super::filter::{Code, Query, Rejection, looks_at_pods};
 use super::local::{Asked, LocalAnswer};
 use super::score::{self, PluginScore, ScorePlugin};
 use super::volume::VolumesId;
@@ -55,6 +55,28 @@ impl Diagnosis {
     pub fn main_reason(&self) -> UnschedulableReason {
         let most = self.refused_counts.iter().rev().max_by_key(|(_, count)| *count);
         most.map_or(UnschedulableReason::NodeResourcesFit, |(reason, _)| *reason)
+    }
+
+    /// The filters that refused nodes, in the profile's order.
+    pub fn filters(&self) -> Vec<UnschedulableReason> {
+        if self.refused_counts.is_empty() {
+            return vec![self.main_reason()];
+        }
+        self.refused_counts.iter().map(|(filter, _)| *filter).collect()
+    }
+
+    /// Whether some node was refused because of pods elsewhere.
+    pub fn looks_at_pods(&self) -> bool {
+        self.refused_counts.iter().any(|(filter, _)| looks_at_pods(*filter))
+    }
+
+    /// A pod that may go to one node only of so many, and not there.
+    ///
+    /// Simplified: daemons preempt nobody.
+    pub fn of_only_node(rejection: Rejection, node_count: usize) -> Self {
+        let mut refused = vec![NARROWED_OUT; node_count.saturating_sub(1)];
+        refused.push(rejection);
+        Self { may_preempt: false, ..Self::of(&refused) }
     }
 
     fn of(refused: &[Rejection]) -> Self {

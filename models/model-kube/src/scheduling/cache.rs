@@ -46,6 +46,8 @@ pub struct SchedulerCache {
     pub(super) nominations: Vec<Nomination>,
     /// What nodes by themselves answered.
     pub(super) local: LocalAnswers,
+    /// How often something changed that an attempt may see.
+    change_count: u64,
 }
 
 /// The changing side of a node.
@@ -131,7 +133,13 @@ impl SchedulerCache {
             images: Arc::new(BTreeMap::new()),
             nominations: Vec::new(),
             local: LocalAnswers::default(),
+            change_count: 0,
         }
+    }
+
+    /// A number that grows whenever something changes that an attempt may see.
+    pub const fn change_count(&self) -> u64 {
+        self.change_count
     }
 
     /// Sets the labels of a namespace, for `namespaceSelector`. A namespace that is not declared has
@@ -187,6 +195,7 @@ impl SchedulerCache {
             self.nodes.resize(idx + 1, CachedNode::default());
         }
         assert!(!self.nodes[idx].is_present, "{id} is added twice");
+        self.change_count += 1;
         self.local.forget();
         if !self.catalog.is_known(idx, node) {
             Arc::make_mut(&mut self.catalog).set_node(idx, node);
@@ -216,17 +225,24 @@ impl SchedulerCache {
         }
     }
 
-    /// Replaces the taints of a node and whether it is unschedulable.
+    /// Replaces the taints of a node and whether it is unschedulable. Whether that changes anything.
     ///
     /// # Panics
     /// When the node is not there.
-    pub fn update_node(&mut self, id: NodeId, taints: Vec<Taint>, unschedulable: bool) {
-        self.local.forget_node(id.index());
+    pub fn update_node(&mut self, id: NodeId, taints: Vec<Taint>, unschedulable: bool) -> bool {
         let cached = self.present_mut(id);
-        cached.is_unschedulable = unschedulable;
-        if cached.taints == taints {
-            return;
+        let (is_other, has_others) =
+            (cached.is_unschedulable != unschedulable, cached.taints != taints);
+        if !is_other && !has_others {
+            return false;
         }
+        cached.is_unschedulable = unschedulable;
+        self.local.forget_node(id.index());
+        self.change_count += 1;
+        if !has_others {
+            return true;
+        }
+        let cached = self.present_mut(id);
         cached.taints = taints;
         self.refresh_views(id.index());
         let catalog = Arc::clone(&self.catalog);
@@ -236,6 +252,7 @@ impl SchedulerCache {
                 self.refresh_eligibility(rule_idx, rule, id.index());
             }
         }
+        true
     }
 
     /// Replaces everything about a node but its pods: labels, allocatable, taints, images.
@@ -254,6 +271,7 @@ impl SchedulerCache {
     /// When the node is not there.
     pub fn remove_node(&mut self, id: NodeId) {
         self.present_mut(id);
+        self.change_count += 1;
         self.set_images(id, &[]);
         self.detach(id.index());
         self.nodes[id.index()].is_present = false;
@@ -317,6 +335,7 @@ impl SchedulerCache {
             started: None,
         };
         self.withdraw_nomination(pod);
+        self.change_count += 1;
         self.place(pod, cached);
     }
 
@@ -327,6 +346,7 @@ impl SchedulerCache {
         if std::mem::replace(&mut cached.is_terminating, true) {
             return;
         }
+        self.change_count += 1;
         let (shape, node_idx) = (cached.shape, cached.node.index());
         if !self.nodes[node_idx].is_present {
             return;
@@ -359,7 +379,7 @@ impl SchedulerCache {
     /// A pod is gone; nothing happens when it was nowhere.
     pub fn remove_pod(&mut self, pod: PodId) {
         self.withdraw_nomination(pod);
-        self.displace(pod);
+        self.change_count += u64::from(self.displace(pod).is_some());
     }
 
     /// The node a pod is on.
@@ -371,6 +391,11 @@ impl SchedulerCache {
     pub fn present_nodes(&self) -> Vec<NodeId> {
         let present = self.nodes.iter().enumerate().filter(|(_, cached)| cached.is_present);
         present.map(|(idx, _)| NodeId::from_index(idx)).collect()
+    }
+
+    /// How many nodes there are.
+    pub fn node_count(&self) -> usize {
+        self.order.list().len()
     }
 
     /// An id that no node had, for a simulation on a clone.
@@ -395,11 +420,14 @@ impl SchedulerCache {
     pub fn nominate(&mut self, pod: PodId, shape: ShapeId, node: NodeId) {
         self.withdraw_nomination(pod);
         self.nominations.push(Nomination { pod, shape, node });
+        self.change_count += 1;
     }
 
     /// Forgets a nomination.
     pub fn withdraw_nomination(&mut self, pod: PodId) {
+        let earlier = self.nominations.len();
         self.nominations.retain(|nomination| nomination.pod != pod);
+        self.change_count += u64::from(self.nominations.len() != earlier);
     }
 
     /// Pods of lower priority than a shape that are nominated to a node: a preemptor takes their

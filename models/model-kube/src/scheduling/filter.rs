@@ -58,6 +58,11 @@ const FIRST_FILTER_OF_PODS: usize = 10;
 const PRE_FILTERS: [Reason; 3] =
     [Reason::VolumeRestrictions, Reason::VolumeBinding, Reason::VolumeZone];
 
+/// Whether a filter counts pods on other nodes: then what happens elsewhere may change its answer.
+pub const fn looks_at_pods(filter: Reason) -> bool {
+    matches!(filter, Reason::PodTopologySpread | Reason::InterPodAffinity)
+}
+
 /// What is worked out once for a pod.
 pub(super) struct Query<'a> {
     catalog: &'a Catalog,

@@ -5,8 +5,7 @@
 //! filters that refused them registered for; events that arrive during an attempt; the flush of pods
 //! that waited too long; popping from backoff when nothing else is there; pods held back.
 //! # Not modelled
-//! Hints of plugins that look at the objects of an event, beyond what the caller's own hint says:
-//! without one, an event of the right kind wakes the pod.
+//! Plugins outside the default profile, and what they register for.
 //! # Defaults and their sources
 //! kube-scheduler 1.36: `pkg/scheduler/backend/queue/{scheduling_queue,backoff_queue}.go` (backoff 1 s
 //! to 10 s, 5 min in the unschedulable pods, looked at every 30 s),
@@ -18,7 +17,8 @@
 //! # Checked against
 //! The tests beside this module.
 
-use std::collections::BTreeMap;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
 
 use model_api::observation::UnschedulableReason as Reason;
 use model_api::{PodId, SimSpan, SimTime};
@@ -153,27 +153,44 @@ pub enum Failure {
 }
 
 /// Pods that wait for a node. A clone is a snapshot.
+///
+/// `K` says what a pod is to the hint of [`Self::on_event`]: pods of one kind that the same filters
+/// refused get one answer.
 #[derive(Clone, Debug)]
-pub struct SchedulingQueue {
+pub struct SchedulingQueue<K> {
     timers: QueueTimers,
     /// Moment from which the flush counts its periods.
     started: SimTime,
-    waiting: BTreeMap<PodId, Waiting>,
+    waiting: BTreeMap<PodId, Waiting<K>>,
+    /// Ready to be tried.
+    active: BTreeSet<(Rank, PodId)>,
+    /// Ready at a moment, after an attempt that found no node.
+    backing_off: BTreeSet<(SimTime, Rank, PodId)>,
+    /// Ready at a moment, after an error.
+    after_error: BTreeSet<(SimTime, Rank, PodId)>,
+    /// Wait for an event, by kind and by the filters that refused them.
+    refused: BTreeMap<(K, Vec<Reason>), BTreeSet<PodId>>,
+    /// The same, by when they entered.
+    refused_since: BTreeSet<(SimTime, PodId)>,
     /// Pods whose attempt runs, with the events that came since it began.
-    in_flight: BTreeMap<PodId, InFlight>,
+    in_flight: BTreeMap<PodId, InFlight<K>>,
     /// Order of arrival, where upstream's clock is too coarse to tell.
     arrivals: u64,
 }
 
+/// The priority, higher first; when the pod entered its queue; the order of arrival.
+type Rank = (Reverse<i32>, SimTime, u64);
+
 #[derive(Clone, Debug)]
-struct InFlight {
-    entry: Waiting,
+struct InFlight<K> {
+    entry: Waiting<K>,
     events: Vec<ClusterEvent>,
 }
 
 /// A pod in the queue.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Waiting {
+struct Waiting<K> {
+    kind: K,
     priority: i32,
     /// When it entered the queue it is in.
     since: SimTime,
@@ -184,6 +201,12 @@ struct Waiting {
     error_count: u32,
     refused_by: Vec<Reason>,
     place: Place,
+}
+
+impl<K> Waiting<K> {
+    const fn rank(&self) -> Rank {
+        (Reverse(self.priority), self.since, self.arrival)
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -198,21 +221,28 @@ enum Place {
     Gated,
 }
 
-impl SchedulingQueue {
+impl<K: Copy + Ord> SchedulingQueue<K> {
     /// An empty queue of a scheduler that started at `now`.
     pub fn new(timers: QueueTimers, now: SimTime) -> Self {
         Self {
             timers,
             started: now,
             waiting: BTreeMap::new(),
+            active: BTreeSet::new(),
+            backing_off: BTreeSet::new(),
+            after_error: BTreeSet::new(),
+            refused: BTreeMap::new(),
+            refused_since: BTreeSet::new(),
             in_flight: BTreeMap::new(),
             arrivals: 0,
         }
     }
 
-    /// A new pod without a node.
-    pub fn add(&mut self, pod: PodId, priority: i32, now: SimTime) {
+    /// A new pod without a node, or one that waits already and is new again.
+    pub fn add(&mut self, pod: PodId, kind: K, priority: i32, now: SimTime) {
+        self.remove(pod);
         let entry = Waiting {
+            kind,
             priority,
             since: now,
             arrival: self.next_arrival(),
@@ -221,33 +251,46 @@ impl SchedulingQueue {
             refused_by: Vec::new(),
             place: Place::Active,
         };
-        self.waiting.insert(pod, entry);
+        self.insert(pod, entry);
     }
 
     /// Holds a waiting pod back until [`Self::release`] (PreEnqueue).
     pub fn gate(&mut self, pod: PodId) {
-        if let Some(entry) = self.waiting.get_mut(&pod) {
-            entry.place = Place::Gated;
+        if let Some(entry) = self.take(pod) {
+            self.insert(pod, Waiting { place: Place::Gated, ..entry });
         }
     }
 
     /// Lets a pod that was held back in again; a backoff it has must still run off.
     pub fn release(&mut self, pod: PodId, now: SimTime) {
-        let is_gated = |entry: &&Waiting| entry.place == Place::Gated;
+        let is_gated = |entry: &&Waiting<K>| entry.place == Place::Gated;
         if self.waiting.get(&pod).filter(is_gated).is_some() {
+            self.requeue(pod, now);
+        }
+    }
+
+    /// Something about a pod itself changed: it waits for no event any more.
+    pub fn activate(&mut self, pod: PodId, now: SimTime) {
+        let waits = |entry: &&Waiting<K>| entry.place == Place::Unschedulable;
+        if self.waiting.get(&pod).filter(waits).is_some() {
             self.requeue(pod, now);
         }
     }
 
     /// A pod is gone or bound.
     pub fn remove(&mut self, pod: PodId) {
-        self.waiting.remove(&pod);
+        self.take(pod);
         self.in_flight.remove(&pod);
     }
 
     /// Whether a pod waits or is being tried.
     pub fn contains(&self, pod: PodId) -> bool {
         self.waiting.contains_key(&pod) || self.in_flight.contains_key(&pod)
+    }
+
+    /// The pods that wait, by id.
+    pub fn pods(&self) -> impl Iterator<Item = PodId> {
+        self.waiting.keys().copied()
     }
 
     /// How many pods wait.
@@ -260,32 +303,27 @@ impl SchedulingQueue {
         self.waiting.is_empty()
     }
 
+    /// Whether a pod waits that no node fitted.
+    pub fn has_refused(&self) -> bool {
+        !self.refused_since.is_empty()
+    }
+
     /// The pod to try now, if any: the highest priority first, then the one that waited longest in
     /// the active queue. When that is empty, a pod whose backoff still runs, the earliest end first
     /// and pods that failed by an error excepted.
     pub fn pop(&mut self, now: SimTime) -> Option<PodId> {
         self.flush(now);
-        let active = self.waiting.iter().filter(|(_, entry)| entry.place == Place::Active);
-        let first = active
-            .min_by_key(|(_, entry)| (-i64::from(entry.priority), entry.since, entry.arrival));
-        let pod = first.map(|(pod, _)| *pod).or_else(|| self.first_backing_off())?;
-        let mut entry = self.waiting.remove(&pod).expect("it was found in the queue");
+        let first = self.active.first().map(|(_, pod)| *pod);
+        let pod = first.or_else(|| self.first_backing_off())?;
+        let mut entry = self.take(pod).expect("it was found in the queue");
         entry.refused_by.clear();
         self.in_flight.insert(pod, InFlight { entry, events: Vec::new() });
         Some(pod)
     }
 
     fn first_backing_off(&self) -> Option<PodId> {
-        if !self.timers.pops_from_backoff {
-            return None;
-        }
-        let backing_off = self.waiting.iter().filter_map(|(pod, entry)| match entry.place {
-            Place::Backoff(end) if entry.error_count == 0 => {
-                Some(((end, -i64::from(entry.priority), entry.since, entry.arrival), *pod))
-            }
-            _ => None,
-        });
-        backing_off.min().map(|(_, pod)| pod)
+        let first = self.backing_off.first().filter(|_| self.timers.pops_from_backoff);
+        first.map(|(_, _, pod)| *pod)
     }
 
     /// An attempt succeeded: the pod leaves the queue.
@@ -301,7 +339,7 @@ impl SchedulingQueue {
         entry.arrival = self.next_arrival();
         match failure {
             Failure::Unschedulable(refused_by) => {
-                entry.unschedulable_count += 1;
+                entry.unschedulable_count = entry.unschedulable_count.saturating_add(1);
                 entry.error_count = 0;
                 let is_woken = |event: &ClusterEvent| {
                     refused_by.iter().any(|filter| is_registered(*filter, *event))
@@ -312,33 +350,29 @@ impl SchedulingQueue {
                     if wakes { self.backoff_place(&entry, now) } else { Place::Unschedulable };
             }
             Failure::Error => {
-                entry.error_count += 1;
+                entry.error_count = entry.error_count.saturating_add(1);
                 entry.place = self.backoff_place(&entry, now);
             }
         }
-        self.waiting.insert(pod, entry);
+        self.insert(pod, entry);
     }
 
     /// Something happened: pods that one of their refusing filters wants to see again because of it
-    /// leave the unschedulable pods. `hint` may say that this event cannot help this pod.
+    /// leave the unschedulable pods. `hint` may say that this event cannot help pods of a kind.
     pub fn on_event(
         &mut self,
         event: ClusterEvent,
         now: SimTime,
-        mut hint: impl FnMut(PodId, Reason) -> bool,
+        mut hint: impl FnMut(K, Reason) -> bool,
     ) {
         for attempt in self.in_flight.values_mut() {
             attempt.events.push(event);
         }
         let mut woken = Vec::new();
-        for (pod, entry) in &self.waiting {
-            let is_woken = entry.place == Place::Unschedulable
-                && entry
-                    .refused_by
-                    .iter()
-                    .any(|filter| is_registered(*filter, event) && hint(*pod, *filter));
-            if is_woken {
-                woken.push(*pod);
+        for ((kind, refused_by), pods) in &self.refused {
+            let wants = |filter: &Reason| is_registered(*filter, event) && hint(*kind, *filter);
+            if refused_by.iter().any(wants) {
+                woken.extend(pods);
             }
         }
         for pod in woken {
@@ -349,50 +383,121 @@ impl SchedulingQueue {
     /// The next moment at which a pod becomes ready by itself; `None` when there is none. While a
     /// pod is ready, that is `now`.
     pub fn next_due(&self, now: SimTime) -> Option<SimTime> {
-        let dues = self.waiting.values().filter_map(|entry| match entry.place {
-            Place::Active => Some(now),
-            Place::Backoff(_) if self.timers.pops_from_backoff && entry.error_count == 0 => {
-                Some(now)
-            }
-            Place::Backoff(end) => Some(self.whole_second_after(end)),
-            Place::Unschedulable => Some(self.flush_after(entry.since)),
-            Place::Gated => None,
-        });
-        dues.min().map(|due| due.max(now))
+        self.next_ready(now).into_iter().chain(self.next_flush(now)).min()
+    }
+
+    /// The same for pods that wait for no event.
+    pub fn next_ready(&self, now: SimTime) -> Option<SimTime> {
+        if !self.active.is_empty() || self.first_backing_off().is_some() {
+            return Some(now);
+        }
+        let ends = [self.backing_off.first(), self.after_error.first()].into_iter().flatten();
+        ends.map(|(end, _, _)| self.whole_second_after(*end).max(now)).min()
+    }
+
+    /// The next moment at which a pod has waited for an event for too long.
+    pub fn next_flush(&self, now: SimTime) -> Option<SimTime> {
+        let (since, _) = self.refused_since.first()?;
+        Some(self.flush_after(*since).max(now))
+    }
+
+    /// How long it takes at most until each pod that waits for an event has been tried again.
+    pub fn flush_cycle(&self) -> SimSpan {
+        let (longest, period) = (self.timers.unschedulable_max, self.timers.flush_period);
+        period * (longest.as_nanos() / period.as_nanos() + 1)
+    }
+
+    /// Passes over flushes before `now` after which every pod was refused again, because nothing had
+    /// changed: the pods wait since the last of them.
+    pub fn pass_over_flushes(&mut self, now: SimTime) {
+        let overdue = self.refused_since.iter().copied();
+        let overdue: Vec<(SimTime, PodId)> =
+            overdue.take_while(|(since, _)| self.flush_after(*since) < now).collect();
+        let cycle = self.flush_cycle();
+        for (since, pod) in overdue {
+            let first = self.flush_after(since);
+            // A flush falls on a whole period, and so does each one after it.
+            let later = (now - first).as_nanos().saturating_sub(1) / cycle.as_nanos();
+            let mut entry = self.take(pod).expect("it waits for an event");
+            entry.since = first + cycle * later;
+            let attempts = u32::try_from(later + 1).unwrap_or(u32::MAX);
+            entry.unschedulable_count = entry.unschedulable_count.saturating_add(attempts);
+            self.insert(pod, entry);
+        }
     }
 
     /// Moves what is due by `now`.
     fn flush(&mut self, now: SimTime) {
-        let mut overdue = Vec::new();
-        for (pod, entry) in &self.waiting {
-            let is_due = match entry.place {
-                Place::Active | Place::Gated => false,
-                Place::Backoff(end) => self.whole_second_after(end) <= now,
-                Place::Unschedulable => self.flush_after(entry.since) <= now,
-            };
-            if is_due {
-                overdue.push(*pod);
-            }
+        loop {
+            let ends = [self.backing_off.first(), self.after_error.first()].into_iter().flatten();
+            let due = ends.min().filter(|(end, _, _)| self.whole_second_after(*end) <= now);
+            let Some((_, _, pod)) = due.copied() else { break };
+            let entry = self.take(pod).expect("it was just there");
+            self.insert(pod, Waiting { place: Place::Active, ..entry });
         }
-        for pod in overdue {
-            let entry = self.waiting.get_mut(&pod).expect("it was just there");
-            if matches!(entry.place, Place::Backoff(_)) {
-                entry.place = Place::Active;
-            } else {
-                self.requeue(pod, now);
-            }
+        while let Some((since, pod)) = self.refused_since.first().copied()
+            && self.flush_after(since) <= now
+        {
+            self.requeue(pod, now);
         }
     }
 
     /// To the active queue, or to backoff while that still runs.
     fn requeue(&mut self, pod: PodId, now: SimTime) {
-        let entry = &self.waiting[&pod];
-        let place = self.backoff_place(entry, now);
-        let entry = self.waiting.get_mut(&pod).expect("it was just there");
-        entry.place = place;
+        let entry = self.take(pod).expect("only pods that wait are moved");
+        let place = self.backoff_place(&entry, now);
+        self.insert(pod, Waiting { place, ..entry });
     }
 
-    fn backoff_place(&self, entry: &Waiting, now: SimTime) -> Place {
+    fn insert(&mut self, pod: PodId, entry: Waiting<K>) {
+        match entry.place {
+            Place::Active => {
+                self.active.insert((entry.rank(), pod));
+            }
+            Place::Backoff(end) if entry.error_count == 0 => {
+                self.backing_off.insert((end, entry.rank(), pod));
+            }
+            Place::Backoff(end) => {
+                self.after_error.insert((end, entry.rank(), pod));
+            }
+            Place::Unschedulable => {
+                let group = (entry.kind, entry.refused_by.clone());
+                self.refused.entry(group).or_default().insert(pod);
+                self.refused_since.insert((entry.since, pod));
+            }
+            Place::Gated => {}
+        }
+        self.waiting.insert(pod, entry);
+    }
+
+    fn take(&mut self, pod: PodId) -> Option<Waiting<K>> {
+        let mut entry = self.waiting.remove(&pod)?;
+        match entry.place {
+            Place::Active => {
+                self.active.remove(&(entry.rank(), pod));
+            }
+            Place::Backoff(end) if entry.error_count == 0 => {
+                self.backing_off.remove(&(end, entry.rank(), pod));
+            }
+            Place::Backoff(end) => {
+                self.after_error.remove(&(end, entry.rank(), pod));
+            }
+            Place::Unschedulable => {
+                self.refused_since.remove(&(entry.since, pod));
+                let group = (entry.kind, std::mem::take(&mut entry.refused_by));
+                let pods = self.refused.get_mut(&group).expect("its group is there");
+                pods.remove(&pod);
+                if pods.is_empty() {
+                    self.refused.remove(&group);
+                }
+                entry.refused_by = group.1;
+            }
+            Place::Gated => {}
+        }
+        Some(entry)
+    }
+
+    fn backoff_place(&self, entry: &Waiting<K>, now: SimTime) -> Place {
         let end = entry.since + self.backoff(entry);
         let tick = self.timers.backoff_tick.as_nanos();
         let cut = end.as_nanos().checked_div(tick).map_or(end.as_nanos(), |count| count * tick);
@@ -402,7 +507,7 @@ impl SchedulingQueue {
 
     /// Doubles from the initial to the longest backoff, by errors in a row if there are any, else by
     /// unschedulable attempts (backoff_queue.go, calculateBackoffDuration).
-    fn backoff(&self, entry: &Waiting) -> SimSpan {
+    fn backoff(&self, entry: &Waiting<K>) -> SimSpan {
         let count =
             if entry.error_count > 0 { entry.error_count } else { entry.unschedulable_count };
         let Some(doublings) = count.checked_sub(1) else { return SimSpan::ZERO };
@@ -448,16 +553,16 @@ mod tests {
         Failure::Unschedulable(vec![by])
     }
 
-    fn queue() -> SchedulingQueue {
+    fn queue() -> SchedulingQueue<()> {
         SchedulingQueue::new(QueueTimers::default(), SimTime::ZERO)
     }
 
     #[test]
     fn higher_priority_first_then_the_one_that_waited_longest() {
         let mut queue = queue();
-        queue.add(PodId(1), 0, at(0));
-        queue.add(PodId(2), 0, at(1));
-        queue.add(PodId(3), 10, at(2));
+        queue.add(PodId(1), (), 0, at(0));
+        queue.add(PodId(2), (), 0, at(1));
+        queue.add(PodId(3), (), 10, at(2));
         let popped: Vec<Option<PodId>> = (0..4).map(|_| queue.pop(at(3))).collect();
         assert_eq!(popped, [Some(PodId(3)), Some(PodId(1)), Some(PodId(2)), None]);
     }
@@ -466,7 +571,7 @@ mod tests {
     fn backoff_doubles_to_ten_seconds() {
         let timers = QueueTimers { pops_from_backoff: false, ..QueueTimers::default() };
         let mut queue = SchedulingQueue::new(timers, SimTime::ZERO);
-        queue.add(PodId(1), 0, at(0));
+        queue.add(PodId(1), (), 0, at(0));
         let mut now = at(0);
         let mut waits = Vec::new();
         for _ in 0..6 {
@@ -483,7 +588,7 @@ mod tests {
     #[test]
     fn a_pod_waits_for_an_event_its_filter_registered_for() {
         let mut queue = queue();
-        queue.add(PodId(1), 0, at(0));
+        queue.add(PodId(1), (), 0, at(0));
         queue.pop(at(0));
         queue.fail(PodId(1), refused(Reason::NodeResourcesFit), at(0));
         queue.on_event(ClusterEvent::NodeTaintsChanged, at(20_000), |_, _| true);
@@ -497,7 +602,7 @@ mod tests {
     #[test]
     fn an_event_during_the_attempt_is_not_lost() {
         let mut queue = queue();
-        queue.add(PodId(1), 0, at(0));
+        queue.add(PodId(1), (), 0, at(0));
         queue.pop(at(0));
         queue.on_event(ClusterEvent::NodeAdded, at(100), |_, _| true);
         queue.fail(PodId(1), refused(Reason::TaintToleration), at(200));
@@ -509,7 +614,7 @@ mod tests {
     #[test]
     fn what_nothing_wakes_is_tried_again_between_300_and_330_seconds() {
         let mut queue = queue();
-        queue.add(PodId(1), 0, at(0));
+        queue.add(PodId(1), (), 0, at(0));
         queue.pop(at(0));
         queue.fail(PodId(1), refused(Reason::NodeAffinity), at(12_345));
         assert_eq!(queue.next_due(at(12_345)), Some(at(330_000)));
@@ -520,10 +625,51 @@ mod tests {
     #[test]
     fn a_gated_pod_is_not_tried() {
         let mut queue = queue();
-        queue.add(PodId(1), 0, at(0));
+        queue.add(PodId(1), (), 0, at(0));
         queue.gate(PodId(1));
         assert_eq!((queue.pop(at(0)), queue.next_due(at(0))), (None, None));
         queue.release(PodId(1), at(5));
         assert_eq!(queue.pop(at(5)), Some(PodId(1)));
+    }
+
+    #[test]
+    fn a_hint_is_asked_once_for_pods_that_are_alike() {
+        let mut queue = SchedulingQueue::new(QueueTimers::default(), SimTime::ZERO);
+        for pod in 0..6 {
+            queue.add(PodId(pod), pod % 2, 0, at(0));
+        }
+        while let Some(pod) = queue.pop(at(0)) {
+            queue.fail(pod, refused(Reason::NodeResourcesFit), at(0));
+        }
+        let mut asked = Vec::new();
+        queue.on_event(ClusterEvent::PodDeleted, at(5_000), |kind, _| {
+            asked.push(kind);
+            kind == 1
+        });
+        let woken: Vec<Option<PodId>> = (0..4).map(|_| queue.pop(at(5_000))).collect();
+        assert_eq!(asked, [0, 1]);
+        assert_eq!(woken, [Some(PodId(1)), Some(PodId(3)), Some(PodId(5)), None]);
+    }
+
+    #[test]
+    fn flushes_in_vain_can_be_passed_over() {
+        let refuse_at = |queue: &mut SchedulingQueue<()>, now| {
+            assert_eq!(queue.pop(now), Some(PodId(1)));
+            queue.fail(PodId(1), refused(Reason::NodeAffinity), now);
+        };
+        let mut tried = queue();
+        tried.add(PodId(1), (), 0, at(0));
+        refuse_at(&mut tried, at(12_345));
+        let mut passed = tried.clone();
+        for hours in 1..=3 {
+            let now = SimTime::from_secs(hours * 3_600);
+            while let Some(due) = tried.next_flush(SimTime::ZERO).filter(|due| *due < now) {
+                refuse_at(&mut tried, due);
+            }
+            passed.pass_over_flushes(now);
+            assert_eq!(passed.next_flush(now), tried.next_flush(now));
+            let counts = [&passed, &tried].map(|it| it.waiting[&PodId(1)].unschedulable_count);
+            assert_eq!(counts[0], counts[1]);
+        }
     }
 }

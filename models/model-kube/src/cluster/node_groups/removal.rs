@@ -59,7 +59,7 @@ impl Cluster {
         R: Recorder<Observation>,
     {
         self.nodes[node.index()].is_going = true;
-        self.tell_scheduler_of(node);
+        self.tell_scheduler_of(node, ctx);
         let is_drain = !self.pods_to_evict(node).is_empty();
         self.node_groups.removals.push(Removing { node, is_drain, step: Step::Tainted });
         let options = self.node_groups.autoscaler.as_ref().map(|it| it.options());
@@ -194,8 +194,7 @@ impl Cluster {
         R: Recorder<Observation>,
     {
         self.nodes[node.index()].is_going = false;
-        self.tell_scheduler_of(node);
-        self.retry_unschedulable(ctx);
+        self.tell_scheduler_of(node, ctx);
     }
 
     /// A new process takes all its taints away when it starts (`cleanUpTaintsForAllNodes`).
