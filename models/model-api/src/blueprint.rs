@@ -6,6 +6,7 @@ use sim_kernel::SimSpan;
 
 use crate::backup::Protection;
 use crate::ids::{DatabaseId, ServiceId, WorkloadId, ZoneId};
+use crate::kube::off_peak::Schedule;
 use crate::kube::{
     HorizontalPodAutoscaler, Ingress, Node, PersistentVolumeClaim, PodDisruptionBudget, Service,
     StorageClass, Webhook, Workload,
@@ -50,6 +51,8 @@ pub struct Blueprint {
     pub storage_classes: Vec<StorageClass>,
     /// Claims that exist by themselves.
     pub claims: Vec<PersistentVolumeClaim>,
+    /// Workloads that are small outside of their hours.
+    pub off_peak: Vec<OffPeak>,
     /// Database clusters.
     pub databases: Vec<Database>,
     /// How data is protected.
@@ -107,6 +110,15 @@ impl ControlPlane {
     pub fn quorum(&self) -> usize {
         self.member_zones.len() / 2 + 1
     }
+}
+
+/// A workload that opted in to be small outside of its hours.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OffPeak {
+    /// Which.
+    pub workload: WorkloadId,
+    /// Its hours, and its size besides.
+    pub schedule: Schedule,
 }
 
 /// A database cluster: `postgresql.cnpg.io/v1 Cluster`, or instances that Patroni manages.

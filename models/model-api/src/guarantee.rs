@@ -120,6 +120,14 @@ pub enum Promise {
         /// Comparison.
         limit: Limit<SimSpan>,
     },
+    /// `completes(job/name) <= 10m`: from the moment at which a Job was to be created until it is
+    /// complete; of a CronJob each of its Jobs, and none is missed.
+    JobCompletes {
+        /// The Job or CronJob.
+        workload: WorkloadId,
+        /// Comparison.
+        limit: Limit<SimSpan>,
+    },
     /// `cel: expression`: anything else, evaluated for each run over the [figures](figure) of it.
     Cel {
         /// The expression, which gives true or false.

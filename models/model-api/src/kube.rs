@@ -8,7 +8,9 @@ pub mod admission;
 pub mod affinity;
 pub mod autoscaling;
 pub mod disruption;
+pub mod job;
 pub mod node;
+pub mod off_peak;
 pub mod pod;
 pub mod selector;
 pub mod service;
@@ -25,6 +27,10 @@ pub use autoscaling::{
     MetricTarget, ScaleTarget, ScalingBehavior, ScalingPolicy, ScalingRules, SelectPolicy,
 };
 pub use disruption::{PodDisruptionBudget, UnhealthyPodEvictionPolicy};
+pub use job::{
+    ConcurrencyPolicy, CronSpec, FailureAction, FailureRequirement, FailureRule, Job, JobEnd,
+    JobSpec, JobWork,
+};
 pub use node::{Node, Taint, TaintEffect, Toleration, TolerationOperator};
 pub use pod::{
     Container, ContainerPort, Lifecycle, PodSpec, PodTemplate, Probe, ProbeHandler, ResourceList,

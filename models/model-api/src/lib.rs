@@ -8,6 +8,7 @@
 pub mod action;
 pub mod backup;
 pub mod blueprint;
+mod calendar;
 pub mod fault;
 pub mod guarantee;
 pub mod ids;

@@ -6,6 +6,7 @@ use sim_kernel::SimTime;
 
 use crate::backup::DisasterClass;
 use crate::ids::{DataSetId, DatabaseId, FaultId, NodeId, PodId, ServiceId, WorkloadId, ZoneId};
+use crate::kube::JobEnd;
 
 /// One fact.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -95,6 +96,15 @@ pub enum Observation {
         /// There are to be.
         to: u32,
     },
+    /// The downscaler made a workload small for its downtime, or brought it back.
+    OffPeakResized {
+        /// Which.
+        workload: WorkloadId,
+        /// There were to be.
+        from: u32,
+        /// There are to be.
+        to: u32,
+    },
     /// A workload got another pod template.
     RolloutStarted {
         /// Which.
@@ -108,6 +118,38 @@ pub enum Observation {
         revision: u32,
         /// `spec.replicas` from now on.
         replicas: u32,
+    },
+    /// A Job was created.
+    JobCreated {
+        /// The Job, or the CronJob that made it.
+        workload: WorkloadId,
+        /// Which of its Jobs, counted from 0.
+        job: u32,
+        /// When it was to be.
+        due_at: SimTime,
+    },
+    /// A Job is complete, or has failed.
+    JobEnded {
+        /// The Job, or the CronJob that made it.
+        workload: WorkloadId,
+        /// Which of its Jobs.
+        job: u32,
+        /// How.
+        end: JobEnd,
+    },
+    /// A CronJob deleted a Job that was not finished, to start the next one.
+    JobReplaced {
+        /// The CronJob.
+        workload: WorkloadId,
+        /// Which of its Jobs.
+        job: u32,
+    },
+    /// A CronJob made no Job at a time of its schedule, and will not make it later.
+    JobMissed {
+        /// The CronJob.
+        workload: WorkloadId,
+        /// The time.
+        due_at: SimTime,
     },
     /// All pods of a workload are of its newest template and available.
     RolloutCompleted {

@@ -22,16 +22,15 @@
 //! keep their pods and move them to new templates, drains, the scheduling queue, preemption, image
 //! pulls one at a time a node, volumes bound to zones, horizontal autoscalers by CPU, node groups and
 //! the cluster autoscaler, start, readiness and crash loops of pods, endpoints as proxies know them,
-//! disruption budgets, etcd's quorum and elections, leaders of the controller manager and the
-//! scheduler; kubelets that hang on a lost API server, webhooks that fail closed, registries that do
+//! disruption budgets, Jobs and CronJobs, off-peak hours, etcd's quorum and elections, leaders of the
+//! controller manager and the scheduler; kubelets that hang on a lost API server, webhooks that fail closed, registries that do
 //! not answer, volumes that a silent node holds; the API's state lost and restored from a snapshot
 //! (each in the module of its noun).
 //! # Not modelled
 //! Preemption by daemons, node pressure. Autoscalers by memory, by metrics of pods, objects or from
 //! outside. Watchers other than kubelets that hang on a lost API server. A slow or overloaded API.
-//! Upgrades of the control plane and version skew. Liveness
-//! probes that fail under load. Jobs never complete: their pods run like those of a ReplicaSet until
-//! their back-off limit. A kube-proxy of an isolated zone.
+//! Upgrades of the control plane and version skew. Liveness probes that fail under load. A kube-proxy
+//! of an isolated zone.
 //! # Defaults and their sources
 //! [`model_api::Parameters`]; the modules of the decisions name theirs.
 //! # Invariants
@@ -51,10 +50,12 @@ mod evictions;
 mod garbage;
 mod history;
 mod images;
+mod jobs;
 mod kubelet;
 mod node_groups;
 mod node_lifecycle;
 mod nodes;
+mod off_peak;
 mod pod;
 mod preemption;
 mod queue;
@@ -67,7 +68,7 @@ mod volumes;
 mod waiting;
 mod workloads;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use model_api::observation::PendingWrite;
@@ -93,9 +94,11 @@ use connections::{Connection, Serving};
 use control_plane::ControlPlane;
 use drains::Drain;
 use history::History;
+use jobs::JobState;
 use node_groups::NodeGroups;
 use node_lifecycle::Monitor;
 use nodes::NodeState;
+use off_peak::Originals;
 use pod::PodState;
 use queue::Queue;
 use routing::ServiceState;
@@ -147,6 +150,12 @@ pub enum KubeEvent {
     WorkloadSync(WorkloadId),
     /// The Deployment controller looks at a Deployment.
     DeploymentSync(WorkloadId),
+    /// Something of a Job is due: its beginning, a retry, a deadline.
+    JobDue(WorkloadId),
+    /// The work of a pod of a Job is done.
+    WorkDone(PodId),
+    /// The downscaler looks at a workload after an edge of its hours.
+    OffPeakDue(WorkloadId),
     /// A controller's request for a pod goes out.
     PodCreateDue(PodId),
     /// A controller's request to delete a pod goes out.
@@ -293,6 +302,10 @@ pub struct Cluster {
     node_groups: NodeGroups,
     /// Services whose endpoints somebody else chooses.
     services_with_backends: Vec<ServiceId>,
+    /// Sizes that workloads had before their downtime.
+    off_peak: Originals,
+    /// Those of the workloads that are Jobs.
+    jobs: BTreeMap<WorkloadId, JobState>,
     /// What could not be done because the API or its component was away, in order.
     deferred: Vec<(KubeEvent, EventId)>,
     /// Writes that are known to wait.
@@ -388,6 +401,8 @@ impl Cluster {
             silent_registries: Vec::new(),
             node_groups: NodeGroups::at_start(&blueprint, streams),
             services_with_backends: Vec::new(),
+            off_peak: off_peak::originals(&blueprint, &tables),
+            jobs: jobs::all(&blueprint),
             deferred: Vec::new(),
             pending_writes: BTreeSet::new(),
             changed_services: Vec::new(),
@@ -422,6 +437,8 @@ impl Cluster {
             let (ready_count, live_count) = self.endpoint_counts(service);
             ctx.observe(|| Observation::EndpointsChanged { service, ready_count, live_count });
         }
+        self.begin_jobs(ctx);
+        self.begin_off_peak(ctx);
         self.begin_autoscaling(ctx);
         self.begin_node_groups(ctx);
         if !self.queue.is_idle() {
@@ -466,6 +483,9 @@ impl Cluster {
             KubeEvent::EvictionDue(pod) => self.on_eviction_due(pod, ctx),
             KubeEvent::WorkloadSync(workload) => self.on_workload_sync(workload, ctx),
             KubeEvent::DeploymentSync(workload) => self.on_deployment_sync(workload, ctx),
+            KubeEvent::JobDue(workload) => self.sync_jobs(workload, ctx),
+            KubeEvent::WorkDone(pod) => self.on_work_done(pod, ctx),
+            KubeEvent::OffPeakDue(workload) => self.on_off_peak_due(workload, ctx),
             KubeEvent::PodCreateDue(pod) => self.on_pod_create_due(pod, ctx),
             KubeEvent::PodDeleteDue(pod) => self.on_pod_delete_due(pod, ctx),
             KubeEvent::DrainPodDue(drain, pod) => self.on_drain_pod_due(drain, pod, ctx),
@@ -499,6 +519,7 @@ impl Cluster {
             | KubeEvent::EvictionDue(_)
             | KubeEvent::WorkloadSync(_)
             | KubeEvent::DeploymentSync(_)
+            | KubeEvent::JobDue(_)
             | KubeEvent::PodCreateDue(_)
             | KubeEvent::PodDeleteDue(_)
             | KubeEvent::EndpointsDue(_)
@@ -507,6 +528,7 @@ impl Cluster {
             KubeEvent::ScheduleDue => self.runs(Component::Scheduler),
             KubeEvent::HeartbeatResumed(_)
             | KubeEvent::RemovalDue(_)
+            | KubeEvent::OffPeakDue(_)
             | KubeEvent::CloudPassDue(_) => self.control_plane.is_api_available(),
             _ => true,
         }

@@ -7,7 +7,7 @@
 //! between failures.
 //! # Not modelled
 //! `successPolicy`, elastic indexed Jobs, `managedBy`, finalizers and the two-step counting of pods
-//! that they serve, CronJobs.
+//! that they serve.
 //! # Defaults and their sources
 //! `pkg/controller/job/{job_controller,backoff_utils,indexed_job_utils,pod_failure_policy}.go`,
 //! `pkg/apis/batch/v1/defaults.go`, `pkg/controller/ttlafterfinished/ttlafterfinished_controller.go`,
@@ -21,6 +21,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use model_api::kube::RestartPolicy;
+pub use model_api::kube::{FailureAction, FailureRequirement, FailureRule, JobEnd, JobSpec};
 use sim_kernel::{SimSpan, SimTime};
 
 /// The first wait after a failure (`DefaultJobPodFailureBackOff`).
@@ -29,90 +30,6 @@ pub const BACKOFF_INITIAL: SimSpan = SimSpan::from_secs(10);
 pub const BACKOFF_MAX: SimSpan = SimSpan::from_mins(10);
 /// Most pods created or deleted by one sync (`MaxPodCreateDeletePerSync`).
 pub const BURST: u32 = 500;
-
-/// `spec` of a Job, defaults filled in.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct JobSpec {
-    /// `parallelism`.
-    pub parallelism: u32,
-    /// `completions`; `None` is a work queue, done when one pod succeeded and all have ended.
-    pub completions: Option<u32>,
-    /// `completionMode: Indexed`.
-    pub is_indexed: bool,
-    /// `backoffLimit`.
-    pub backoff_limit: u32,
-    /// `backoffLimitPerIndex`.
-    pub backoff_limit_per_index: Option<u32>,
-    /// `maxFailedIndexes`.
-    pub max_failed_indexes: Option<u32>,
-    /// `activeDeadlineSeconds`.
-    pub active_deadline: Option<SimSpan>,
-    /// `ttlSecondsAfterFinished`.
-    pub ttl_after_finished: Option<SimSpan>,
-    /// `suspend`.
-    pub is_suspended: bool,
-    /// `podReplacementPolicy: Failed`: a terminating pod is not replaced before it has ended.
-    pub replaces_failed_only: bool,
-    /// `podFailurePolicy.rules`.
-    pub failure_rules: Vec<FailureRule>,
-    /// The template's `restartPolicy`.
-    pub restart_policy: RestartPolicy,
-}
-
-impl Default for JobSpec {
-    fn default() -> Self {
-        Self {
-            parallelism: 1,
-            completions: Some(1),
-            is_indexed: false,
-            backoff_limit: 6,
-            backoff_limit_per_index: None,
-            max_failed_indexes: None,
-            active_deadline: None,
-            ttl_after_finished: None,
-            is_suspended: false,
-            replaces_failed_only: false,
-            failure_rules: Vec::new(),
-            restart_policy: RestartPolicy::Never,
-        }
-    }
-}
-
-/// One rule of a pod failure policy.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FailureRule {
-    /// What a match means.
-    pub action: FailureAction,
-    /// What it looks at.
-    pub requirement: FailureRequirement,
-}
-
-/// What a pod's failure means for its Job.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the words are those of the Kubernetes API")]
-pub enum FailureAction {
-    FailJob,
-    FailIndex,
-    Ignore,
-    #[default]
-    Count,
-}
-
-/// What a rule looks at.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum FailureRequirement {
-    /// `onExitCodes`.
-    ExitCodes {
-        /// Only this container, if named.
-        container: Option<String>,
-        /// `operator: In` (else `NotIn`).
-        is_in: bool,
-        /// `values`.
-        values: Vec<i32>,
-    },
-    /// `onPodConditions`: any of these types and statuses.
-    Conditions(Vec<(String, String)>),
-}
 
 /// A pod that failed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -195,18 +112,6 @@ impl RecentFailures {
         let wait = BACKOFF_INITIAL.saturating_mul(1 << doublings.min(16)).min(BACKOFF_MAX);
         self.last_at + wait
     }
-}
-
-/// How a Job ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the words are those of the Kubernetes API")]
-pub enum JobEnd {
-    Complete,
-    PodFailurePolicy,
-    BackoffLimitExceeded,
-    DeadlineExceeded,
-    MaxFailedIndexesExceeded,
-    FailedIndexes,
 }
 
 /// Whether a Job is over, and how (`syncJob`). Failure is looked for first, in upstream's order.

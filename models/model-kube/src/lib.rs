@@ -12,6 +12,7 @@ pub mod client_limit;
 pub mod cluster;
 pub mod cluster_autoscaler;
 pub mod crash_loop;
+pub mod cron_job;
 pub mod daemon_set;
 pub mod delivery;
 pub mod deployment;

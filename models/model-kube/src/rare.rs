@@ -35,6 +35,8 @@ sim_kernel::declare_probes! {
     PULL_QUEUED = "an image pull waited for another one on its node",
     CRASH_LOOPED = "a container waited for its crash-loop back-off",
     POD_FAILED = "a pod that never restarts failed",
+    JOB_FAILED = "a Job failed",
+    JOB_MISSED = "a CronJob missed a time of its schedule",
     POD_ENDED_UNCONFIRMED = "a pod ended on a node that could not tell the API",
     CONTROLLER_THROTTLED = "a workload controller's client was throttled",
     ROLLOUT_TIMED_OUT = "a rollout made no progress within its deadline",

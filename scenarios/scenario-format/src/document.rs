@@ -10,6 +10,7 @@ use crate::source::Spanned;
 
 mod backup;
 mod fault;
+mod job;
 mod load;
 mod parameters;
 mod path;
@@ -29,6 +30,7 @@ pub use fault::{
     NodeCrashSpec, NodesSpec, PlainFaultSpec, PodCrashSpec, RegionLossSpec, RegistryOutageSpec,
     RolloutSpec, ScaleSpec, StartKeys, WebhookOutageSpec, WindowSpec, ZoneFaultSpec,
 };
+pub use job::{JobProfileSpec, WorkTimeSpec};
 pub use load::{DatabaseSpec, LoadPointSpec, LoadSpec, ServiceSpec};
 pub use parameters::{ParametersSpec, RangeSpec};
 pub use path::{BreakerSpec, CallSpec, PolicySpec, RateLimitSpec, ReadinessSpec};

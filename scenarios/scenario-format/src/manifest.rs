@@ -22,6 +22,7 @@ mod affinity;
 mod autoscaling;
 mod convert;
 mod deserialize;
+mod job;
 pub mod live;
 mod network;
 mod object;

@@ -14,14 +14,15 @@
 //!            | "latency" "(" service "," quantile ")" ("<=" | "<") duration
 //!            | "returns" "(" "goodput" "(" service ")" "," share "," duration ")"
 //!            | "statically_stable" "(" service "," share ")"
-//!            | "completes" "(" (action | 'text') ")" ("<=" | "<") duration
+//!            | "completes" "(" (action | 'text' | job) ")" ("<=" | "<") duration
 //!            | ("never" | "always" | "sometimes") predicate
 //! disaster   = "node" | "zone" | "region" | "account" | "logical" | "ransomware"
 //! predicate  = name ["(" (object | 'text') ")"]
 //! ```
 //!
 //! A subject is `namespace/name`, or `*` for every Service that carries load (every database, for
-//! `rpo`; every data set, where a disaster is named). An action is the name of one of the faults.
+//! `rpo`; every data set, where a disaster is named). An action is the name of one of the faults, a Job
+//! `job/namespace/name` (`cronjob/` does as well).
 //! Quantiles are written `p50`, `p99`, `p99.9`.
 
 use model_api::SimSpan;

@@ -175,6 +175,7 @@ impl Campaign<'_> {
                 matches!(seen, Observation::CommitsLost { database, .. } if database == wanted)
             }),
             Promise::Completes { fault, .. } => story.completion(run, *fault),
+            Promise::JobCompletes { workload, .. } => story.job(run, *workload),
             Promise::Never(predicate) => {
                 story.first(run, |seen| sim_check::breaks(predicate, seen))
             }

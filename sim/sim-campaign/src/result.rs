@@ -134,6 +134,7 @@ fn unit(promise: &Promise) -> Unit {
         | Promise::Rpo { .. }
         | Promise::Latency { .. }
         | Promise::Completes { .. }
+        | Promise::JobCompletes { .. }
         | Promise::Alert { .. }
         | Promise::StaticallyStable { .. }
         | Promise::Returns { .. } => Unit::Nanoseconds,

@@ -187,6 +187,17 @@ fn measure(promise: &Promise, measures: &RunMeasures) -> (RunVerdict, Option<i64
             }
             _ => (not_exercised("the action was never begun"), None),
         },
+        Promise::JobCompletes { workload, limit } => match measures.jobs.get(workload) {
+            None => (not_exercised("no Job came due"), None),
+            Some(seen) => {
+                let longest = seen.longest(measures.end);
+                let holds = longest.is_some_and(|it| limit.comparison.holds(&it, &limit.value));
+                if holds && seen.complete_count == 0 {
+                    return (not_exercised("the run ended before any Job of it"), None);
+                }
+                (held_if(holds), longest.and_then(span))
+            }
+        },
         Promise::Never(predicate) => {
             let broken_at = broken_or_held_at(predicate, measures);
             let is_never = if Signals::is_standing(predicate) {
@@ -282,6 +293,7 @@ fn worst_run(guarantee: &Guarantee, judged: &[(RunVerdict, Option<i64>)]) -> Opt
         Promise::Returns { .. }
             | Promise::StaticallyStable { .. }
             | Promise::Completes { .. }
+            | Promise::JobCompletes { .. }
             | Promise::Alert { .. }
     );
     let badness = |value: Option<i64>| match value {

@@ -14,6 +14,7 @@ mod expression;
 mod fixture;
 mod gamma;
 mod interval;
+mod jobs;
 mod judge;
 mod latency;
 mod line;

@@ -5,11 +5,14 @@ use std::collections::BTreeMap;
 use model_api::fault::{ControlPlaneFault, Fault, FaultKind, FaultPlan};
 use model_api::guarantee::{Guarantee, Promise};
 use model_api::observation::FlowSegment;
-use model_api::{Blueprint, DatabaseId, FaultId, NodeId, Observation, ServiceId, ZoneId};
+use model_api::{
+    Blueprint, DatabaseId, FaultId, NodeId, Observation, ServiceId, WorkloadId, ZoneId,
+};
 use sim_kernel::{Causes, EventId, EventRecorder, Recorder, SimSpan, SimTime};
 
 use crate::budget::{self, AlertSeen, Errors};
 use crate::data::DataMeasures;
+use crate::jobs::JobMeasures;
 use crate::latency;
 use crate::outage::{Outage, OutageWatch};
 use crate::signal::Signals;
@@ -118,6 +121,7 @@ pub struct Monitor<'a> {
     data: Vec<DataMeasures>,
     writes_stopped_at: Vec<Option<SimTime>>,
     faults: Vec<Option<FaultMeasures>>,
+    jobs: BTreeMap<WorkloadId, JobMeasures>,
     signals: Signals,
     zones_down: Vec<ZoneId>,
     zones_down_count_max: u32,
@@ -136,6 +140,7 @@ impl<'a> Monitor<'a> {
             data: vec![DataMeasures::default(); subjects.data_set_count],
             writes_stopped_at: vec![None; subjects.database_count],
             faults: vec![None; subjects.fault_count],
+            jobs: BTreeMap::new(),
             signals: Signals::new(&subjects.predicates),
             zones_down: Vec::new(),
             zones_down_count_max: 0,
@@ -197,6 +202,7 @@ impl<'a> Monitor<'a> {
             databases: self.databases,
             data: self.data,
             faults: self.faults,
+            jobs: self.jobs,
             latencies,
             returns,
             signals: self.signals,
@@ -281,7 +287,7 @@ impl<'a> Monitor<'a> {
                 measures.lost_wal_bytes += wal_bytes;
             }
             Observation::Backup(fact) => crate::data::fold(&mut self.data, &fact),
-            _ => {}
+            _ => crate::jobs::fold(&mut self.jobs, at, &observation),
         }
     }
 }
@@ -312,6 +318,8 @@ pub struct RunMeasures {
     pub data: Vec<DataMeasures>,
     /// By fault id; `None` when it never struck.
     pub faults: Vec<Option<FaultMeasures>>,
+    /// Jobs that came due, by their workload.
+    pub jobs: BTreeMap<WorkloadId, JobMeasures>,
     /// Latencies that guarantees ask for; `None` when nothing was answered.
     pub latencies: BTreeMap<(ServiceId, u32), Option<SimSpan>>,
     /// Time from the last fault to the return of a goodput, where guarantees ask for it; `None`

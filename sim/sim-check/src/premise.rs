@@ -61,6 +61,7 @@ fn need(promise: &Promise) -> Option<Need> {
         ) => Some(Need::Survivor),
         // Whoever tells is not what was lost.
         Promise::Completes { .. }
+        | Promise::JobCompletes { .. }
         | Promise::Alert { .. }
         | Promise::Never(_)
         | Promise::Always(_)

@@ -206,7 +206,7 @@ fn after(draft: &mut Draft<'_>, workload: &Workload) {
             "no replacement: the name is taken until the node returns, its object is deleted (then 40 to 60 s), or it gets the out-of-service taint (then up to 20 s)"
         }
         WorkloadKind::DaemonSet { .. } => "nothing to replace: the pod belongs to its node",
-        WorkloadKind::Job { .. } => "the Job makes another one, with back-off",
+        WorkloadKind::Job(_) => "the Job makes another one, with back-off",
         WorkloadKind::Pod => "a bare pod is replaced by nobody",
         WorkloadKind::DatabaseInstances => {
             "the operator fails over by its own rules; the instance comes back with its node or volume"

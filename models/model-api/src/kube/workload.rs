@@ -2,6 +2,7 @@
 
 use sim_kernel::SimSpan;
 
+use super::job::Job;
 use super::pod::PodTemplate;
 use super::selector::LabelSelector;
 use super::storage::PersistentVolumeClaim;
@@ -58,13 +59,8 @@ pub enum WorkloadKind {
         /// `updateStrategy`.
         update: DaemonSetUpdate,
     },
-    /// `batch/v1 Job`: how many pods must succeed (`completions`).
-    Job {
-        /// `completions`.
-        completions: u32,
-        /// `backoffLimit`.
-        backoff_limit: u32,
-    },
+    /// `batch/v1 Job` or `CronJob`.
+    Job(Box<Job>),
     /// A bare pod: nothing replaces it.
     Pod,
     /// Instances of a database cluster that an operator keeps; see `Blueprint::databases`.
@@ -81,7 +77,7 @@ impl WorkloadKind {
             | Self::ReplicaSet
             | Self::StatefulSet { .. }
             | Self::DatabaseInstances => true,
-            Self::DaemonSet { .. } | Self::Job { .. } | Self::Pod => false,
+            Self::DaemonSet { .. } | Self::Job(_) | Self::Pod => false,
         }
     }
 
@@ -92,7 +88,8 @@ impl WorkloadKind {
             Self::ReplicaSet => "ReplicaSet",
             Self::StatefulSet { .. } => "StatefulSet",
             Self::DaemonSet { .. } => "DaemonSet",
-            Self::Job { .. } => "Job",
+            Self::Job(job) if job.cron.is_some() => "CronJob",
+            Self::Job(_) => "Job",
             Self::Pod => "Pod",
             Self::DatabaseInstances => "Cluster",
         }

@@ -4,6 +4,7 @@ use model_api::observation::UnreadyReason;
 use model_api::{NodeId, Observation, PodId};
 use sim_kernel::{Context, Purpose, Recorder, SimSpan};
 
+use super::pod::PodPhase;
 use super::{Cluster, KubeEvent, priority};
 use crate::node_lifecycle::Ready;
 use crate::rare;
@@ -28,7 +29,8 @@ impl Cluster {
             let differs = |pod: &PodId| {
                 let pod = &self.pods[pod.index()];
                 let differs = pod.is_locally_ready != pod.is_ready;
-                pod.is_terminating || pod.awaits_kubelet || differs
+                let has_ended = pod.phase == PodPhase::Finished && !pod.is_end_told;
+                pod.is_terminating || pod.awaits_kubelet || differs || has_ended
             };
             let is_behind = node.pods.iter().any(differs);
             let (has_contact, is_ready) = (node.has_contact, node.ready == Ready::True);
@@ -50,6 +52,12 @@ impl Cluster {
         R: Recorder<Observation>,
     {
         for pod in self.nodes[id.index()].pods.clone() {
+            let state = &mut self.pods[pod.index()];
+            if state.phase == PodPhase::Finished && !state.is_end_told {
+                state.is_end_told = true;
+                let workload = state.workload;
+                self.request_sync(workload, ctx);
+            }
             let state = &self.pods[pod.index()];
             if state.is_terminating || state.awaits_kubelet {
                 let draw = self.draw(state.key, REWATCH, self.nodes[id.index()].resume_count);

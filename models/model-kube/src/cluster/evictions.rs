@@ -28,9 +28,7 @@ impl Cluster {
                 continue;
             }
             match self.blueprint.workloads[idx].kind {
-                WorkloadKind::DaemonSet { .. } | WorkloadKind::Job { .. }
-                    if demand.counts_scale() =>
-                {
+                WorkloadKind::DaemonSet { .. } | WorkloadKind::Job(_) if demand.counts_scale() => {
                     // No /scale: the sync fails and nothing is allowed.
                     return Some(BudgetStatus::default());
                 }

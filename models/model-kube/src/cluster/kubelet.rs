@@ -6,6 +6,7 @@ use model_api::{Observation, PodId};
 use sim_kernel::{Context, Purpose, Recorder, SimSpan, SimTime, Timer};
 
 use super::history::Change;
+use super::jobs::{EXIT_CRASH, EXIT_TERM};
 use super::pod::{PodPhase, StartPlan, Step};
 use super::templates::TemplateHealth;
 use super::{Cluster, KubeEvent, Notice, drawn, priority};
@@ -43,16 +44,25 @@ impl Cluster {
                 continue;
             }
             hit_count += 1;
-            self.end_processes(*id, PodPhase::Waiting, ctx);
-            let pod = &self.pods[id.index()];
-            if !pod.is_stopping {
-                let draw = self.draw(pod.key, RELIST, u64::from(pod.restart_count));
-                let seen_in = drawn(draw, self.blueprint.parameters.kubelet_relist);
-                self.set_step(*id, Step::ExitSeen, ctx.now() + seen_in, ctx);
-            }
+            self.expect_exit(*id, ctx);
         }
         self.settle(ctx);
         hit_count
+    }
+
+    /// The containers of a pod ended; its kubelet sees that with its next look.
+    pub(super) fn expect_exit<E, R>(&mut self, id: PodId, ctx: &mut Context<'_, E, R>)
+    where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        self.end_processes(id, PodPhase::Waiting, ctx);
+        let pod = &self.pods[id.index()];
+        if !pod.is_stopping {
+            let draw = self.draw(pod.key, RELIST, u64::from(pod.restart_count));
+            let seen_in = drawn(draw, self.blueprint.parameters.kubelet_relist);
+            self.set_step(id, Step::ExitSeen, ctx.now() + seen_in, ctx);
+        }
     }
 
     /// Starts a pod that is bound at `bound_at`.
@@ -110,6 +120,11 @@ impl Cluster {
         R: Recorder<Observation>,
     {
         let pod = &mut self.pods[id.index()];
+        let spec = &self.tables.template_of(pod).template.spec;
+        if pod.has_address && spec.restart_policy == RestartPolicy::Never {
+            self.fail_on_boot(id, ctx);
+            return;
+        }
         pod.restart_count += u32::from(pod.has_address);
         pod.phase = PodPhase::Creating;
         pod.worker_at = ctx.now();
@@ -176,6 +191,7 @@ impl Cluster {
             Step::Started => {
                 pod.phase = PodPhase::Running;
                 pod.has_address = true;
+                pod.exit = None;
                 let plan = pod.plan;
                 ctx.observe(|| Observation::PodStarted { pod: id, workload });
                 // Without a probe a pod is ready before it can answer.
@@ -185,6 +201,7 @@ impl Cluster {
                     (Step::Answers, plan.answers_at)
                 };
                 self.set_step(id, step, at, ctx);
+                self.begin_work(id, ctx);
                 self.touch_scaler(workload);
             }
             Step::Answers => {
@@ -214,11 +231,22 @@ impl Cluster {
     {
         self.publish_status(id, UnreadyReason::ContainersEnded, ctx);
         let config = BackoffConfig::of(&self.blueprint.parameters);
+        let is_told = self.is_in_contact(id);
         let pod = &mut self.pods[id.index()];
         let spec = &self.tables.template_of(pod).template.spec;
-        if spec.restart_policy == RestartPolicy::Never {
-            ctx.hit(&rare::POD_FAILED);
+        let is_done = *pod.exit.get_or_insert(EXIT_CRASH) == 0;
+        let is_over = match spec.restart_policy {
+            RestartPolicy::Never => true,
+            RestartPolicy::OnFailure => is_done,
+            RestartPolicy::Always => false,
+        };
+        if is_over {
+            if !is_done {
+                ctx.hit(&rare::POD_FAILED);
+            }
             pod.phase = PodPhase::Finished;
+            pod.is_end_told = is_told;
+            pod.ended_at = ctx.now();
             let workload = pod.workload;
             self.release_from_scheduler(id, ctx);
             self.touch_endpoint(id, ctx);
@@ -255,6 +283,8 @@ impl Cluster {
         pod.step = Step::None;
         let timer = std::mem::replace(&mut pod.step_timer, Timer::NONE);
         ctx.cancel(timer);
+        self.stop_work(id, ctx);
+        let pod = &self.pods[id.index()];
         if ran && !pod.answers {
             self.notify(Notice::PodStopped(id));
         }
@@ -351,6 +381,10 @@ impl Cluster {
             return;
         }
         pod.is_terminating = true;
+        pod.is_disrupted = !matches!(reason, DeletionReason::ScaleDown | DeletionReason::Rollout);
+        if pod.phase != PodPhase::Finished {
+            pod.ended_at = ctx.now();
+        }
         self.note_change(Change::PodTerminating(id), ctx.now());
         let pod = &mut self.pods[id.index()];
         let (workload, is_bound) = (pod.workload, pod.node.is_some());
@@ -424,6 +458,9 @@ impl Cluster {
         };
         let stop = drawn(self.draw(key, STOP, 0), self.blueprint.parameters.container_stop);
         let stop = if runs { stop.min(left) } else { SimSpan::ZERO };
+        if runs {
+            self.pods[id.index()].exit = Some(EXIT_TERM);
+        }
         let clear = drawn(self.draw(key, CLEAR, 0), self.blueprint.parameters.pod_clear);
         self.end_processes(id, PodPhase::Waiting, ctx);
         self.publish_status(id, UnreadyReason::Terminating, ctx);

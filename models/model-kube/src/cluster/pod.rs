@@ -127,6 +127,14 @@ pub(super) struct PodState {
     /// Bound, but its kubelet could not learn of it yet.
     pub(super) awaits_kubelet: bool,
     pub(super) was_refused: bool,
+    /// Something other than its controller deletes it: condition `DisruptionTarget`.
+    pub(super) is_disrupted: bool,
+    /// What its containers exited with, when they ended by themselves or by TERM.
+    pub(super) exit: Option<i32>,
+    /// The API knows that it finished: its phase is `Succeeded` or `Failed`.
+    pub(super) is_end_told: bool,
+    /// When it finished, or its deletion was asked for.
+    pub(super) ended_at: SimTime,
     pub(super) attempt_count: u32,
     pub(super) restart_count: u32,
     pub(super) created_at: SimTime,
@@ -172,6 +180,10 @@ impl PodState {
             is_orphan: false,
             awaits_kubelet: false,
             was_refused: false,
+            is_disrupted: false,
+            exit: None,
+            is_end_told: false,
+            ended_at: now,
             attempt_count: 0,
             restart_count: 0,
             created_at: now,

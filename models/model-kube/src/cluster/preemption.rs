@@ -27,11 +27,7 @@ impl Cluster {
     /// Looks for pods of lower priority whose absence would make room
     /// (pkg/scheduler/framework/plugins/defaultpreemption, 1.36): they are deleted, and the pod is
     /// promised their node.
-    pub(super) fn preempt_for<E, R>(
-        &mut self,
-        id: PodId,
-        ctx: &mut Context<'_, E, R>,
-    ) -> Preempted
+    pub(super) fn preempt_for<E, R>(&mut self, id: PodId, ctx: &mut Context<'_, E, R>) -> Preempted
     where
         E: Copy + From<KubeEvent>,
         R: Recorder<Observation>,

@@ -166,7 +166,8 @@ impl Cluster {
         }
         waiting.on_event(event, ctx.now(), |kind: Kind, filter| {
             let is_elsewhere = kind.pinned.is_some() && kind.pinned != subject.node();
-            (looks_at_pods(filter) || !is_elsewhere) && cache.may_help(kind.shape, filter, event, subject)
+            (looks_at_pods(filter) || !is_elsewhere)
+                && cache.may_help(kind.shape, filter, event, subject)
         });
         if let Some(at) = waiting.next_ready(ctx.now()) {
             self.request_scheduling(at, ctx);

@@ -71,7 +71,7 @@ impl DeploymentState {
         let WorkloadKind::Deployment { strategy, .. } = &workload.kind else {
             return Self::default();
         };
-        let replicas = tables.scalers.replicas_at_start(id, workload.replicas) as usize;
+        let replicas = tables.replicas_at_start(id, workload.replicas) as usize;
         let spec = DeploymentSpec { replicas: count(replicas), rolling: rolling(*strategy) };
         let mut revision = Revision { size: spec.replicas, ..Revision::default() };
         annotate(&mut revision, &spec);
@@ -149,7 +149,7 @@ impl Cluster {
                 state.template = template;
                 return true;
             }
-            WorkloadKind::Job { .. } | WorkloadKind::Pod | WorkloadKind::DatabaseInstances => {
+            WorkloadKind::Job(_) | WorkloadKind::Pod | WorkloadKind::DatabaseInstances => {
                 return false;
             }
         };

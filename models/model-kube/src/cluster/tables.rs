@@ -9,6 +9,7 @@ use sim_kernel::EntityKey;
 use super::autoscaling::ScalerTables;
 use super::images::ImageTables;
 use super::node_groups::GroupTables;
+use super::off_peak::OffPeakTables;
 use super::pod::PodState;
 use super::templates::{NewTemplate, TemplateHealth, TemplateId, TemplateTable};
 use super::volumes;
@@ -39,6 +40,7 @@ pub(super) struct Tables {
     pub(super) exclusive_volumes: Vec<bool>,
     pub(super) scalers: ScalerTables,
     pub(super) groups: GroupTables,
+    pub(super) off_peak: OffPeakTables,
     nodes_by_rank: Vec<NodeId>,
 }
 
@@ -82,6 +84,7 @@ impl Tables {
         Self {
             scalers,
             groups: GroupTables::of(blueprint, &templates),
+            off_peak: OffPeakTables::of(blueprint),
             node_images: node_images.collect(),
             node_keys: blueprint
                 .nodes
@@ -112,6 +115,13 @@ impl Tables {
     /// The template that a pod was made from.
     pub(super) fn template_of(&self, pod: &PodState) -> &TemplateTable {
         &self.templates[pod.template.index()]
+    }
+
+    /// How many replicas a workload has at the start: within the limits of its autoscaler, and as
+    /// small as the hour wants it.
+    pub(super) fn replicas_at_start(&self, id: WorkloadId, stated: u32) -> u32 {
+        let replicas = self.scalers.replicas_at_start(id, stated);
+        self.off_peak.replicas_at_start(id, replicas)
     }
 
     /// The node of that rank.

@@ -65,6 +65,8 @@ impl Cluster {
             KubeEvent::DeploymentSync(id) if self.workloads[id.index()].is_rolling => {
                 PendingWrite::Creation(id)
             }
+            KubeEvent::OffPeakDue(id) => PendingWrite::Scale(id),
+            KubeEvent::JobDue(id) => PendingWrite::Creation(id),
             KubeEvent::EndpointsDue(service) => PendingWrite::Endpoints(service),
             KubeEvent::AutoscalerSync(id) => match self.tables.scalers.workload_of(id) {
                 Some(workload) => PendingWrite::Scale(workload),
@@ -92,12 +94,13 @@ impl Cluster {
         waiting.map(|(idx, _)| PendingWrite::Binding(WorkloadId::from_index(idx))).collect()
     }
 
-    /// Whether a workload has fewer pods than it should. Daemons are one to a node and not counted.
+    /// Whether a workload has fewer pods than it should. Daemons are one to a
+    /// node, and how many a Job needs its controller knows: neither is counted.
     fn lacks_pods(&self, id: WorkloadId) -> bool {
         let state = &self.workloads[id.index()];
         let active = state.pods.iter().filter(|pod| self.pods[pod.index()].is_active()).count();
-        let is_daemon =
-            matches!(self.blueprint.workloads[id.index()].kind, WorkloadKind::DaemonSet { .. });
-        !is_daemon && active < state.replicas as usize
+        let kind = &self.blueprint.workloads[id.index()].kind;
+        let is_counted = !matches!(kind, WorkloadKind::DaemonSet { .. } | WorkloadKind::Job(_));
+        is_counted && active < state.replicas as usize
     }
 }

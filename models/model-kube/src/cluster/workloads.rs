@@ -57,7 +57,7 @@ pub(super) struct WorkloadState {
 impl WorkloadState {
     pub(super) fn all(blueprint: &Blueprint, tables: &Tables) -> Vec<Self> {
         let state = |(id, workload): (WorkloadId, &Workload)| Self {
-            replicas: tables.scalers.replicas_at_start(id, workload.replicas),
+            replicas: tables.replicas_at_start(id, workload.replicas),
             template: TemplateId::at_start(id),
             previous: TemplateId::at_start(id),
             current: TemplateId::at_start(id),
@@ -73,6 +73,11 @@ impl WorkloadState {
         };
         let ids = (0..blueprint.workloads.len()).map(WorkloadId::from_index);
         ids.zip(&blueprint.workloads).map(state).collect()
+    }
+
+    /// How many pods were ever created, for kinds without ordinals.
+    pub(super) fn created_count(&self) -> u32 {
+        self.created_count
     }
 
     pub(super) fn volume_key(&self, ordinal: u32) -> u32 {
@@ -109,6 +114,7 @@ impl ControllerClients {
     pub(super) fn reserve(&mut self, kind: &WorkloadKind, now: SimTime) -> SimTime {
         let name = match kind {
             WorkloadKind::Deployment { .. } => WorkloadKind::ReplicaSet.name(),
+            WorkloadKind::Job(_) => "Job",
             kind => kind.name(),
         };
         self.reserve_of(name, now)
@@ -145,6 +151,7 @@ impl Cluster {
                         }
                     }
                 }
+                WorkloadKind::Job(_) => {}
                 kind => {
                     let first = first_ordinal(kind);
                     for nth in 0..self.workloads[idx].replicas {
@@ -333,7 +340,8 @@ impl Cluster {
         let blueprint = self.blueprint.clone();
         match &blueprint.workloads[id.index()].kind {
             WorkloadKind::Deployment { .. } => self.sync_replica_sets(id, ctx),
-            WorkloadKind::ReplicaSet | WorkloadKind::Job { .. } => {
+            WorkloadKind::Job(_) => self.sync_jobs(id, ctx),
+            WorkloadKind::ReplicaSet => {
                 let (template, wanted) = (self.template(id), self.replicas(id) as usize);
                 self.sync_replicas(id, None, template, wanted, ctx);
             }

@@ -3,10 +3,13 @@
 mod control_plane;
 mod distributions;
 mod invariants;
+mod jobs;
 mod node_autoscaling;
 mod node_groups;
+mod off_peak;
 mod restored;
 mod rollouts;
 mod scheduling_invariants;
 mod timelines;
+mod waiting;
 mod world;

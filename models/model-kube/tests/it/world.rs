@@ -7,6 +7,8 @@
 //! members a b c                 control plane (none: always there)
 //! deployment web 6 spread tolerate=30 cpu=500 probe=5 priority=1000
 //! statefulset db 3 claim        also: daemonset NAME, database NAME N, budget NAME max=1
+//! job batch 2 completions=4     also: work=60 fails=50 backoff=0 deadline=300 ttl=60 on-failure
+//! job nightly 1 every=600       of a CronJob; also: forbid, replace, start-within=60
 //! service web                   selects the pods of the workload web
 //! webhook of engine guards web Fail      or Ignore; at 10 webhooks down
 //! at 10 lose zone a             lose, restore, isolate, rejoin; zone or node
@@ -24,13 +26,14 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use model_api::backup::Schedule;
 use model_api::blueprint::{ControlPlane, NodeSpec, Zone};
 use model_api::kube::{
-    Container, DaemonSetUpdate, DeploymentStrategy, IntOrPercent, LabelSelector, Labels, Node,
-    PersistentVolumeClaim, PodDisruptionBudget, PodManagementPolicy, PodSpec, PodTemplate, Probe,
-    ProbeHandler, ResourceList, Service, StatefulSetUpdate, StorageClass, TaintEffect, Toleration,
-    TolerationOperator, TopologySpreadConstraint, UnsatisfiableAction, Webhook, Workload,
-    WorkloadKind,
+    ConcurrencyPolicy, Container, CronSpec, DaemonSetUpdate, DeploymentStrategy, IntOrPercent, Job,
+    JobSpec, JobWork, LabelSelector, Labels, Node, PersistentVolumeClaim, PodDisruptionBudget,
+    PodManagementPolicy, PodSpec, PodTemplate, Probe, ProbeHandler, ResourceList, RestartPolicy,
+    Service, StatefulSetUpdate, StorageClass, TaintEffect, Toleration, TolerationOperator,
+    TopologySpreadConstraint, UnsatisfiableAction, Webhook, Workload, WorkloadKind,
 };
 use model_api::machines::{BootTime, ClusterAutoscaler, NodeGroup};
 use model_api::{Blueprint, NodeId, Observation, Origin, PodId, ServiceId, WorkloadId, ZoneId};
@@ -335,6 +338,7 @@ impl World {
             is_default: true,
             ..StorageClass::default()
         }];
+        let is_job = kind == "job";
         let kind = match kind {
             "deployment" => WorkloadKind::Deployment {
                 strategy: match (share_of(rest, "surge"), share_of(rest, "unavailable")) {
@@ -371,6 +375,7 @@ impl World {
                 },
             },
             "database" => WorkloadKind::DatabaseInstances,
+            "job" => WorkloadKind::Job(Box::new(job(rest))),
             kind => panic!("no kind {kind}"),
         };
         let replicas = rest.first().and_then(|count| count.parse().ok()).unwrap_or(0);
@@ -383,7 +388,14 @@ impl World {
             min_ready: SimSpan::from_secs(value_of(rest, "min-ready").unwrap_or(0)),
             template: PodTemplate {
                 labels: labels(&[("app", name)]),
-                spec: pod_spec(name, rest),
+                spec: PodSpec {
+                    restart_policy: if is_job {
+                        restart_policy(rest)
+                    } else {
+                        RestartPolicy::Always
+                    },
+                    ..pod_spec(name, rest)
+                },
                 ..PodTemplate::default()
             },
             origin: Origin::default(),
@@ -596,6 +608,50 @@ impl Run {
             ref other => format!("{other:?}"),
         }
     }
+}
+
+fn job(rest: &[&str]) -> Job {
+    let number = |key: &str| value_of(rest, key).map(|it| u32::try_from(it).expect("small"));
+    let span = |key: &str| value_of(rest, key).map(SimSpan::from_secs);
+    let parallelism = rest[0].parse().expect("a count");
+    let work = span("work").unwrap_or(SimSpan::from_secs(60));
+    let concurrency = match rest {
+        _ if rest.contains(&"forbid") => ConcurrencyPolicy::Forbid,
+        _ if rest.contains(&"replace") => ConcurrencyPolicy::Replace,
+        _ => ConcurrencyPolicy::Allow,
+    };
+    let cron = |period| CronSpec {
+        schedule: Schedule::Every(period),
+        concurrency,
+        starting_deadline: span("start-within"),
+        is_suspended: false,
+        kept_complete: 3,
+        kept_failed: 1,
+    };
+    Job {
+        spec: JobSpec {
+            parallelism,
+            completions: Some(number("completions").unwrap_or(parallelism)),
+            backoff_limit: number("backoff").unwrap_or(6),
+            active_deadline: span("deadline"),
+            ttl_after_finished: span("ttl"),
+            restart_policy: restart_policy(rest),
+            ..JobSpec::default()
+        },
+        cron: span("every").map(cron),
+        starts_at: SimTime::from_secs(value_of(rest, "at").unwrap_or(0)),
+        work: JobWork {
+            median: work,
+            p95: work,
+            failure_ppm: number("fails").unwrap_or(0) * 10_000,
+            exit_code: 1,
+        },
+    }
+}
+
+/// Pods of Jobs are never restarted, unless `on-failure`.
+fn restart_policy(rest: &[&str]) -> RestartPolicy {
+    if rest.contains(&"on-failure") { RestartPolicy::OnFailure } else { RestartPolicy::Never }
 }
 
 fn selector(name: &str) -> LabelSelector {

@@ -6,6 +6,7 @@ use model_api::machines::ExpanderKind;
 use serde_json::{Value as Json, json};
 
 use super::backup::BackupsSpec;
+use super::job::JobProfileSpec;
 use super::load::{DatabaseSpec, LoadSpec, ServiceSpec};
 use super::parameters::ParametersSpec;
 use super::{ApiVersion, Kind, Metadata};
@@ -46,6 +47,8 @@ record! {
         manifests: Vec<Spanned<String>>,
         /// What a request to a Service costs and needs.
         services: Vec<ServiceSpec>,
+        /// What pods of Jobs do, which no manifest says.
+        jobs: Vec<JobProfileSpec>,
         /// What is written to databases.
         databases: Vec<DatabaseSpec>,
         /// Requests from outside.

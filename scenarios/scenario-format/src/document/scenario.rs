@@ -6,6 +6,7 @@ use model_api::SimSpan;
 
 use super::backup::BackupsSpec;
 use super::fault::FaultSpec;
+use super::job::JobProfileSpec;
 use super::load::LoadSpec;
 use super::{ApiVersion, Kind, Metadata};
 use crate::decode::{Decode, Definitions, Named, record};
@@ -43,6 +44,8 @@ record! {
         seed: Option<Spanned<u64>>,
         /// Requests from outside; an entry replaces that of the platform for the same Service.
         load: Vec<LoadSpec>,
+        /// What pods of Jobs do; an entry replaces that of the platform for the same Job.
+        jobs: Vec<JobProfileSpec>,
         /// Backups; entries replace those of the platform with the same name.
         backups: Option<BackupsSpec>,
         /// What goes wrong, and what people do to the platform.
@@ -116,6 +119,7 @@ impl Decode for GuaranteeText {
                 "returns(goodput(shop/frontend), 95%, 10m)",
                 "statically_stable(shop/frontend, 99%)",
                 "completes(new version) <= 10m",
+                "completes(job/shop/migrate) <= 10m",
             ]},
             expression,
         ]})

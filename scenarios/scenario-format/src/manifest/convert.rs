@@ -144,7 +144,7 @@ impl Step<'_> {
         let group = object.key.group.as_str();
         match (group, object.key.kind.as_str()) {
             ("apps", "Deployment" | "ReplicaSet" | "StatefulSet" | "DaemonSet")
-            | ("batch", "Job")
+            | ("batch", "Job" | "CronJob")
             | ("", "Pod") => self.workload(diagnostics),
             ("", "Service" | "PersistentVolumeClaim" | "Namespace")
             | ("policy", "PodDisruptionBudget")
@@ -159,10 +159,6 @@ impl Step<'_> {
                 self.cluster(diagnostics);
             }
             ("autoscaling", "HorizontalPodAutoscaler") => self.autoscaler(diagnostics),
-            // Read only to find mistakes in it; no model looks at it yet.
-            ("batch", "CronJob") => {
-                let _: Option<batch::v1::CronJob> = read(object, diagnostics);
-            }
             _ => {}
         }
     }
@@ -186,6 +182,11 @@ impl Step<'_> {
             "Job" => read::<batch::v1::Job>(object, diagnostics).map(|it| {
                 Reader { object, diagnostics }.job(&it.spec.unwrap_or_default(), admission)
             }),
+            "CronJob" => {
+                template_path = "spec.jobTemplate.spec.template.spec";
+                read::<batch::v1::CronJob>(object, diagnostics)
+                    .and_then(|it| Reader { object, diagnostics }.cron_job(&it.spec, admission))
+            }
             _ => {
                 template_path = "spec";
                 read::<core::v1::Pod>(object, diagnostics)

@@ -1,9 +1,9 @@
 //! Deployments, StatefulSets and the like.
 //!
 //! # Defaults and their sources
-//! Kubernetes 1.36: `pkg/apis/apps/v1/defaults.go`, `pkg/apis/batch/v1/defaults.go`.
+//! Kubernetes 1.36: `pkg/apis/apps/v1/defaults.go`.
 
-use k8s_openapi::api::{apps, batch, core};
+use k8s_openapi::api::{apps, core};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1 as meta;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use model_api::SimSpan;
@@ -96,17 +96,6 @@ impl Reader<'_> {
         workload
     }
 
-    pub(crate) fn job(&mut self, spec: &batch::v1::JobSpec, admission: Admission<'_>) -> Workload {
-        let parallelism = spec.parallelism.unwrap_or(1);
-        let kind = WorkloadKind::Job {
-            completions: self
-                .pod_count("spec.completions", spec.completions.unwrap_or(parallelism)),
-            backoff_limit: self.count("spec.backoffLimit", spec.backoff_limit.unwrap_or(6)),
-        };
-        let template = self.template(&spec.template, admission);
-        self.workload(kind, Some(parallelism), spec.selector.as_ref(), template)
-    }
-
     pub(crate) fn bare_pod(&mut self, pod: &core::v1::Pod, admission: Admission<'_>) -> Workload {
         let spec = pod.spec.clone().unwrap_or_default();
         let labels = pod.metadata.labels.clone();
@@ -125,7 +114,7 @@ impl Reader<'_> {
         self.pod_template(TEMPLATE, metadata.labels, metadata.annotations, &spec, admission)
     }
 
-    fn workload(
+    pub(super) fn workload(
         &mut self,
         kind: WorkloadKind,
         replicas: Option<i32>,

@@ -51,8 +51,10 @@ impl Resolver<'_> {
     ) {
         let promises = match &sentence.promise {
             PromiseSpec::Completes { action, limit } => {
-                let fault = self.action_named(action, faults);
-                let promise = fault.map(|fault| Promise::Completes { fault, limit: *limit });
+                let promise = self.job_promise(action, *limit).unwrap_or_else(|| {
+                    let fault = self.action_named(action, faults);
+                    fault.map(|fault| Promise::Completes { fault, limit: *limit })
+                });
                 promise.map(|promise| (promise, None)).into_iter().collect()
             }
             promise => self.promises(promise),
@@ -151,7 +153,7 @@ impl Resolver<'_> {
             matches!(&fault.kind, FaultKind::Action(action) if action.can_complete());
         if !can_complete {
             let message = format!("`{}` is nothing that takes its time and completes", name.value);
-            let help = "rollouts, drains and upgrades of nodes do";
+            let help = "rollouts, drains and upgrades of nodes do, and Jobs: `job/NAME`";
             self.diagnostics.push(Diagnostic::new(Code::E0016, name.span, message).help(help));
         }
         can_complete.then_some(id)

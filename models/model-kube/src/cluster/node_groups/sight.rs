@@ -329,7 +329,7 @@ impl Cluster {
             WorkloadKind::Deployment { .. } | WorkloadKind::ReplicaSet => ("apps", "ReplicaSet"),
             WorkloadKind::StatefulSet { .. } => ("apps", "StatefulSet"),
             WorkloadKind::DaemonSet { .. } => ("apps", "DaemonSet"),
-            WorkloadKind::Job { .. } => ("batch", "Job"),
+            WorkloadKind::Job(_) => ("batch", "Job"),
             WorkloadKind::DatabaseInstances => ("postgresql.cnpg.io", "Cluster"),
             WorkloadKind::Pod => return None,
         };

@@ -1,0 +1,198 @@
+//! Hours in which a workload is small, as annotations state them.
+//!
+//! Windows are hours of virtual time, whose week begins on the Monday of its zero. The words are those
+//! of kube-downscaler (caas-team/py-kube-downscaler 24.x, `kube_downscaler/{scaler,helper}.py`).
+
+use sim_kernel::{SimSpan, SimTime};
+
+use super::selector::Labels;
+
+/// Annotation: hours in which a workload is up.
+pub const UPTIME: &str = "downscaler/uptime";
+/// Annotation: hours in which it is down.
+pub const DOWNTIME: &str = "downscaler/downtime";
+/// Annotation: its size while it is down.
+pub const DOWNTIME_REPLICAS: &str = "downscaler/downtime-replicas";
+/// Annotation: it is left alone.
+pub const EXCLUDE: &str = "downscaler/exclude";
+const FORCE_UPTIME: &str = "downscaler/force-uptime";
+
+const MINUTE: SimSpan = SimSpan::from_mins(1);
+const MINUTES_PER_DAY: u64 = 24 * 60;
+const DAYS: [&str; 7] = ["MON", "TUE", "WED", "THU", "FRI", "SAT", "SUN"];
+
+/// Hours on certain days of each week.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Window {
+    /// First day, 0 is Monday.
+    from_day: u64,
+    /// Last day; earlier than the first wraps over the end of the week.
+    to_day: u64,
+    /// Minutes of the day, the end not included.
+    from_minute: u64,
+    to_minute: u64,
+}
+
+/// When something holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Hours {
+    /// `always`.
+    Always,
+    /// `never`.
+    Never,
+    /// In any of these windows.
+    Windows(Vec<Window>),
+}
+
+/// Why a text states no hours.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HoursError {
+    /// It is not of the form `Mon-Fri 07:30-20:30 UTC`.
+    Form(String),
+    /// Its time zone is another than UTC.
+    TimeZone(String),
+}
+
+impl Hours {
+    /// Reads `always`, `never` or windows such as `Mon-Fri 07:30-20:30 UTC`, with commas between.
+    ///
+    /// # Errors
+    /// When it is none of these.
+    pub fn parse(text: &str) -> Result<Self, HoursError> {
+        match text.to_ascii_lowercase().as_str() {
+            "always" => return Ok(Self::Always),
+            "never" => return Ok(Self::Never),
+            _ => {}
+        }
+        text.split(',')
+            .map(|part| Window::parse(part.trim()))
+            .collect::<Result<_, _>>()
+            .map(Self::Windows)
+    }
+
+    /// Whether they hold at a moment.
+    pub fn hold(&self, now: SimTime) -> bool {
+        match self {
+            Self::Always => true,
+            Self::Never => false,
+            Self::Windows(windows) => {
+                let minutes = now.as_nanos() / MINUTE.as_nanos();
+                let day = minutes / MINUTES_PER_DAY % 7;
+                windows.iter().any(|window| window.holds(day, minutes % MINUTES_PER_DAY))
+            }
+        }
+    }
+
+    /// Moments of a day at which they may begin or cease to hold.
+    fn edges(&self) -> Vec<u64> {
+        let Self::Windows(windows) = self else { return Vec::new() };
+        // Midnight too: days differ.
+        let edges = windows.iter().flat_map(|window| [0, window.from_minute, window.to_minute]);
+        edges.collect()
+    }
+}
+
+impl Window {
+    fn parse(text: &str) -> Result<Self, HoursError> {
+        let wrong = || HoursError::Form(text.to_owned());
+        let mut words = text.split_whitespace();
+        let (days, hours) = (words.next().ok_or_else(wrong)?, words.next().ok_or_else(wrong)?);
+        match words.next() {
+            Some("UTC" | "Etc/UTC" | "GMT") => {}
+            Some(other) => return Err(HoursError::TimeZone(other.to_owned())),
+            None => return Err(wrong()),
+        }
+        if words.next().is_some() {
+            return Err(wrong());
+        }
+        let day = |name: &str| {
+            let place = DAYS.iter().position(|day| *day == name.to_ascii_uppercase());
+            place.map(|place| place as u64).ok_or_else(wrong)
+        };
+        let minute = |clock: &str| {
+            let (hour, minute) = clock.split_once(':').ok_or_else(wrong)?;
+            let number = |digits: &str| digits.parse::<u64>().ok().filter(|_| digits.len() == 2);
+            let (hour, minute) =
+                (number(hour).ok_or_else(wrong)?, number(minute).ok_or_else(wrong)?);
+            let is_clock = hour < 24 && minute < 60 || hour == 24 && minute == 0;
+            is_clock.then_some(60 * hour + minute).ok_or_else(wrong)
+        };
+        let (first, last) = days.split_once('-').ok_or_else(wrong)?;
+        let (from, to) = hours.split_once('-').ok_or_else(wrong)?;
+        Ok(Self {
+            from_day: day(first)?,
+            to_day: day(last)?,
+            from_minute: minute(from)?,
+            to_minute: minute(to)?,
+        })
+    }
+
+    /// Windows do not reach over midnight: one from evening to morning never holds.
+    fn holds(&self, day: u64, minute: u64) -> bool {
+        let on_day = if self.from_day > self.to_day {
+            day >= self.from_day || day <= self.to_day
+        } else {
+            (self.from_day..=self.to_day).contains(&day)
+        };
+        on_day && (self.from_minute..self.to_minute).contains(&minute)
+    }
+}
+
+/// What a workload opted in to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Schedule {
+    /// Hours in which it is up.
+    pub uptime: Hours,
+    /// Hours in which it is down, even if it is up by the other.
+    pub downtime: Hours,
+    /// Its size while it is down.
+    pub downtime_replicas: u32,
+    /// It is up whatever the hours.
+    pub is_forced_up: bool,
+}
+
+/// Reads what a workload opted in to; `None` when it did not, or is excluded.
+///
+/// # Errors
+/// When its hours cannot be read: then it is left alone.
+pub fn schedule_of(annotations: &Labels) -> Result<Option<Schedule>, HoursError> {
+    let is_true = |name: &str| annotations.get(name).is_some_and(|value| value == "true");
+    let (uptime, downtime) = (annotations.get(UPTIME), annotations.get(DOWNTIME));
+    if is_true(EXCLUDE) || uptime.is_none() && downtime.is_none() {
+        return Ok(None);
+    }
+    let read = |text: Option<&String>, default| text.map_or(Ok(default), |it| Hours::parse(it));
+    let replicas = annotations.get(DOWNTIME_REPLICAS).and_then(|value| value.parse().ok());
+    Ok(Some(Schedule {
+        uptime: read(uptime, Hours::Always)?,
+        downtime: read(downtime, Hours::Never)?,
+        downtime_replicas: replicas.unwrap_or(0),
+        is_forced_up: is_true(FORCE_UPTIME),
+    }))
+}
+
+impl Schedule {
+    /// Whether the workload should be up.
+    pub fn is_up(&self, now: SimTime) -> bool {
+        self.is_forced_up || self.uptime.hold(now) && !self.downtime.hold(now)
+    }
+
+    /// The next moment at which that changes; `None` when it never does. Nothing needs to be done
+    /// until then.
+    pub fn next_change(&self, now: SimTime) -> Option<SimTime> {
+        let mut edges: Vec<u64> = self.uptime.edges();
+        edges.extend(self.downtime.edges());
+        edges.retain(|minute| *minute < MINUTES_PER_DAY);
+        edges.sort_unstable();
+        edges.dedup();
+        let is_up = self.is_up(now);
+        let today = now.as_nanos() / MINUTE.as_nanos() / MINUTES_PER_DAY;
+        // A week repeats; today's earlier edges come again on its eighth day.
+        let moments = (today..=today + 7).flat_map(|day| {
+            edges
+                .iter()
+                .map(move |minute| SimTime::ZERO + MINUTE * (day * MINUTES_PER_DAY + minute))
+        });
+        moments.filter(|at| *at > now).find(|at| self.is_up(*at) != is_up)
+    }
+}

@@ -1,0 +1,120 @@
+//! Jobs and CronJobs in time.
+
+use model_api::Observation as O;
+use model_api::kube::JobEnd;
+
+use crate::world::{Run, World};
+
+/// How each Job ended, and when, in whole seconds.
+fn ends(run: &Run) -> Vec<(u64, JobEnd)> {
+    let records = run.simulation.recorder().observations().iter();
+    let ended = records.filter_map(|record| match record.observation {
+        O::JobEnded { end, .. } => Some((record.at.as_secs_f64() as u64, end)),
+        _ => None,
+    });
+    ended.collect()
+}
+
+fn created(run: &Run) -> Vec<u64> {
+    let times = run.times(|seen| matches!(seen, O::JobCreated { .. }));
+    times.into_iter().map(|at| at as u64).collect()
+}
+
+fn pods_created(run: &Run) -> usize {
+    run.times(|seen| matches!(seen, O::PodCreated { .. })).len()
+}
+
+#[test]
+fn a_job_runs_as_many_pods_at_a_time_and_in_all_as_it_says() {
+    let run = World::read(
+        "nodes 1 per zone a b c
+         job batch 2 completions=5 work=60",
+    )
+    .run(1, 3_600);
+    let ended = ends(&run);
+    assert_eq!(pods_created(&run), 5);
+    assert_eq!(ended.len(), 1);
+    assert_eq!(ended[0].1, JobEnd::Complete);
+    // Three rounds of a minute, and what it takes to start and to see the end of each pod.
+    assert!((180..240).contains(&ended[0].0), "{ended:?}");
+}
+
+#[test]
+fn pods_that_a_zone_takes_along_are_replaced_with_back_off() {
+    let world = |flags: &str| {
+        let text = format!(
+            "nodes 2 per zone a b c
+             job batch 12 work=600 tolerate=30 cpu=2000 {flags}
+             at 100 lose zone a"
+        );
+        World::read(&text).run(1, 7_200)
+    };
+    let replaced = world("");
+    let lost = replaced.times(|seen| matches!(seen, O::PodDeletionRequested { .. }));
+    assert_eq!(lost.len(), 4);
+    assert_eq!(pods_created(&replaced), 12 + lost.len());
+    let again = replaced.times(|seen| matches!(seen, O::PodCreated { .. }));
+    let after_the_first = again.iter().find(|at| **at > lost[0]).expect("they come again");
+    assert!(after_the_first - lost[0] >= 10.0, "ten seconds after a failure");
+    assert!(
+        matches!(ends(&replaced)[..], [(700..1_000, JobEnd::Complete)]),
+        "{:?}",
+        ends(&replaced)
+    );
+    let limited = ends(&world("backoff=1"));
+    assert!(matches!(limited[..], [(150..200, JobEnd::BackoffLimitExceeded)]), "{limited:?}");
+    assert_eq!(ends(&world("deadline=700")), [(700, JobEnd::DeadlineExceeded)]);
+}
+
+#[test]
+fn a_machine_that_comes_back_does_not_bring_a_pod_back_that_is_never_restarted() {
+    let world = |flags: &str| {
+        let text = format!(
+            "nodes 1 per zone a
+             job batch 1 work=300 {flags}
+             at 100 lose zone a
+             at 110 restore zone a"
+        );
+        let run = World::read(&text).run(1, 7_200);
+        (pods_created(&run), ends(&run)[0].1)
+    };
+    assert_eq!(world(""), (2, JobEnd::Complete));
+    assert_eq!(world("on-failure"), (1, JobEnd::Complete));
+}
+
+#[test]
+fn work_that_always_fails_ends_at_the_back_off_limit() {
+    let run =
+        World::read("nodes 1 per zone a\n job batch 1 work=10 fails=100 backoff=3").run(1, 7_200);
+    assert_eq!(pods_created(&run), 4);
+    // Waits of 10, 20 and 40 s, and four times the work.
+    let ended = ends(&run);
+    assert!(matches!(ended[..], [(110..170, JobEnd::BackoffLimitExceeded)]), "{ended:?}");
+}
+
+#[test]
+fn a_cron_job_makes_a_job_at_its_times() {
+    let cron = |flags: &str| {
+        let text = format!("nodes 1 per zone a\n job nightly 1 every=600 {flags}");
+        World::read(&text).run(1, 3_000)
+    };
+    assert_eq!(created(&cron("work=60")), [600, 1200, 1800, 2400]);
+    // One after the other: each begins when the one before it has ended.
+    let late = created(&cron("work=700 forbid"));
+    assert_eq!(late.len(), 4);
+    assert!(late.windows(2).all(|pair| pair[1] > pair[0] + 700), "{late:?}");
+    let replaced = cron("work=700 replace");
+    assert_eq!(created(&replaced), [600, 1200, 1800, 2400]);
+    assert!(ends(&replaced).is_empty());
+    let missed = cron("work=700 forbid start-within=30");
+    assert_eq!(missed.times(|seen| matches!(seen, O::JobMissed { .. })).len(), 2);
+}
+
+#[test]
+fn finished_jobs_go_after_their_time_and_nothing_happens_later() {
+    let world = World::read("nodes 1 per zone a\n job batch 1 work=60 ttl=100");
+    let (hour, year) = (world.run(1, 3_600), world.run(1, 365 * 86_400));
+    assert_eq!(hour.times(|seen| matches!(seen, O::PodGone { .. })).len(), 1);
+    let counts = [&hour, &year].map(|run| run.simulation.stats().handled_count);
+    assert_eq!(counts[0], counts[1]);
+}

@@ -1,0 +1,46 @@
+//! Workloads that are small outside of their hours.
+
+use model_api::Observation as O;
+use model_api::blueprint::OffPeak;
+use model_api::kube::off_peak::schedule_of;
+
+use crate::world::World;
+
+/// A Deployment of six with hours, as a world from Monday, midnight.
+fn world(replicas: &str, script: &str) -> World {
+    let mut world = World::read(&format!("nodes 1 per zone a b c\n deployment web 6\n {script}"));
+    let entries = [
+        ("downscaler/uptime", "Mon-Fri 07:00-20:00 UTC"),
+        ("downscaler/downtime-replicas", replicas),
+    ];
+    let annotations = entries.map(|(key, value)| (key.to_owned(), value.to_owned())).into();
+    let schedule = schedule_of(&annotations).expect("hours").expect("it opted in");
+    let workload = world.workload("web");
+    world.blueprint.off_peak.push(OffPeak { workload, schedule });
+    world
+}
+
+#[test]
+fn sizes_change_at_the_first_look_after_an_edge() {
+    let run = world("2", "").run(1, 8 * 86_400);
+    let sized = run.times(|seen| matches!(seen, O::OffPeakResized { .. }));
+    let edges: Vec<f64> = (0..8)
+        .filter(|day| ![5, 6].contains(day))
+        .flat_map(|day| [7, 20].map(|hour| f64::from(day * 86_400 + hour * 3_600)))
+        .collect();
+    assert_eq!(sized.len(), edges.len());
+    for (at, edge) in sized.iter().zip(&edges) {
+        assert!((0.0..=30.0).contains(&(at - edge)), "{at} after {edge}");
+    }
+    let at_start = run.times(|seen| matches!(seen, O::PodCreated { .. }));
+    assert_eq!(at_start.iter().filter(|at| **at == 0.0).count(), 2, "small on a Monday, midnight");
+    assert_eq!(run.cluster().replicas(world("2", "").workload("web")), 2);
+}
+
+#[test]
+fn whoever_scales_it_meanwhile_is_not_overruled() {
+    let world = world("2", "at 3600 scale web 3");
+    let run = world.run(1, 10 * 3_600);
+    assert!(run.times(|seen| matches!(seen, O::OffPeakResized { .. })).is_empty());
+    assert_eq!(run.cluster().replicas(world.workload("web")), 3);
+}

@@ -1,0 +1,119 @@
+//! Jobs and CronJobs: what is filled in, what the user says of them, what is refused.
+
+use model_api::guarantee::Promise;
+use model_api::kube::{ConcurrencyPolicy, FailureAction, Job, JobSpec, WorkloadKind};
+use model_api::{SimSpan, SimTime};
+
+use crate::support::{load_all, said, web};
+
+const TEMPLATE: &str = "{metadata: {labels: {app: m}}, spec: {restartPolicy: Never, containers: [{name: m, image: 'm:1'}]}}";
+
+fn job(spec: &str) -> String {
+    format!(
+        "apiVersion: batch/v1\nkind: Job\nmetadata: {{name: migrate, namespace: shop}}\nspec:\n  template: {TEMPLATE}\n{spec}"
+    )
+}
+
+fn cron_job(spec: &str, of_job: &str) -> String {
+    format!(
+        "apiVersion: batch/v1\nkind: CronJob\nmetadata: {{name: nightly, namespace: shop}}\nspec:\n{spec}  jobTemplate:\n    spec:\n      template: {TEMPLATE}\n{of_job}"
+    )
+}
+
+/// The Job of a manifest beside a scenario with more keys.
+fn read(manifest: &str, more: &str) -> Job {
+    let files = web(more).with("j.yaml", manifest);
+    let loaded = load_all(&files, &["web.yaml", "j.yaml"], &[]);
+    let resolved = loaded.resolved.as_ref().unwrap_or_else(|| panic!("{:?}", said(&loaded)));
+    let kinds = resolved.blueprint.workloads.iter().map(|it| it.kind.clone());
+    let mut found = kinds.filter_map(|kind| match kind {
+        WorkloadKind::Job(job) => Some(*job),
+        _ => None,
+    });
+    found.next_back().expect("a Job")
+}
+
+#[test]
+fn defaults_are_those_of_the_api_server() {
+    let plain = read(&job(""), "");
+    assert_eq!(plain.spec, JobSpec::default());
+    assert_eq!((plain.cron, plain.starts_at), (None, SimTime::ZERO));
+    assert_eq!(plain.work.median, SimSpan::from_mins(5));
+    let queue = read(&job("  parallelism: 3\n"), "").spec;
+    assert_eq!((queue.parallelism, queue.completions), (3, None));
+    let fixed = read(&job("  completions: 3\n"), "").spec;
+    assert_eq!((fixed.parallelism, fixed.completions), (1, Some(3)));
+    let indexed = "  completions: 3\n  completionMode: Indexed\n  backoffLimitPerIndex: 1\n";
+    let indexed = read(&job(indexed), "").spec;
+    assert_eq!((indexed.is_indexed, indexed.backoff_limit_per_index), (true, Some(1)));
+    assert_eq!(indexed.backoff_limit, i32::MAX.unsigned_abs());
+    let policy = "  podFailurePolicy: {rules: [{action: Ignore, onPodConditions: [{type: DisruptionTarget}]}]}\n";
+    let policy = read(&job(policy), "").spec;
+    assert_eq!(policy.failure_rules[0].action, FailureAction::Ignore);
+    assert!(policy.replaces_failed_only, "with a policy a pod is replaced once it has failed");
+}
+
+#[test]
+fn a_cron_job_is_its_jobs_and_when_they_are_made() {
+    let spec =
+        "  schedule: '0 2 * * *'\n  concurrencyPolicy: Forbid\n  startingDeadlineSeconds: 60\n";
+    let found = read(&cron_job(spec, "      activeDeadlineSeconds: 1800\n"), "");
+    let cron = found.cron.expect("a schedule");
+    assert_eq!(cron.concurrency, ConcurrencyPolicy::Forbid);
+    assert_eq!(cron.starting_deadline, Some(SimSpan::from_secs(60)));
+    assert_eq!((cron.kept_complete, cron.kept_failed), (3, 1));
+    assert_eq!(found.spec.active_deadline, Some(SimSpan::from_secs(1800)));
+}
+
+#[test]
+fn what_pods_do_is_said_beside_the_manifest() {
+    let more = "  jobs:\n    - {job: shop/migrate, at: 10m, work: {median: 2m, p95: 4m}, failures: 10%, exitCode: 42}\n";
+    let found = read(&job(""), more);
+    assert_eq!(found.starts_at, SimTime::from_secs(600));
+    let work = found.work;
+    assert_eq!((work.median, work.p95), (SimSpan::from_mins(2), SimSpan::from_mins(4)));
+    assert_eq!((work.failure_ppm, work.exit_code), (100_000, 42));
+}
+
+#[test]
+fn a_guarantee_names_a_job() {
+    let more = "  guarantees:\n    done: completes(job/shop/migrate) <= 1h\n";
+    let files = web(more).with("j.yaml", job(""));
+    let loaded = load_all(&files, &["web.yaml", "j.yaml"], &[]);
+    let resolved = loaded.resolved.as_ref().unwrap_or_else(|| panic!("{:?}", said(&loaded)));
+    let promise = &resolved.guarantees[0].promise;
+    assert!(matches!(promise, Promise::JobCompletes { .. }), "{promise:?}");
+}
+
+#[test]
+fn what_cannot_be_is_refused_at_its_place() {
+    let in_scenario = [
+        (
+            "  jobs: [{job: shop/web}]\n",
+            "s.yaml:7:16: E0016: `shop/web` is a Deployment and no Job",
+        ),
+        ("  jobs: [{job: shop/migrat}]\n", "s.yaml:7:16: E0016: there is no workload"),
+        ("  jobs: [{job: migrate, at: 2h}]\n", "s.yaml:7:29: E0021: is after the end of the run"),
+        ("  jobs: [{job: migrate, exitCode: 0}]\n", "s.yaml:7:"),
+        ("  jobs: [{job: migrate, work: {median: 9m, p95: 3m}}]\n", "s.yaml:7:"),
+        ("  jobs: [{job: migrate}, {job: migrate}]\n", "s.yaml:7:"),
+        ("  guarantees: {x: completes(job/shop/web) <= 1m}\n", "s.yaml:7:"),
+    ];
+    let in_manifest = [
+        ("  parallelism: -1\n", "j.yaml:6:"),
+        ("  completionMode: Indxed\n  completions: 1\n", "j.yaml:6:"),
+        ("  backoffLimitPerIndex: 1\n", "j.yaml:6:"),
+        ("  podFailurePolicy: {rules: [{action: Ignore}]}\n", "j.yaml:6:"),
+    ];
+    let scenarios = in_scenario.iter().map(|(more, expected)| (*more, job(""), *expected));
+    let manifests = in_manifest.iter().map(|(spec, expected)| ("", job(spec), *expected));
+    let wrong = cron_job("  schedule: '0 25 * * *'\n", "");
+    let crons = [("", wrong, "j.yaml:5:")];
+    for (more, manifest, expected) in scenarios.chain(manifests).chain(crons) {
+        let files = web(more).with("j.yaml", &manifest);
+        let loaded = load_all(&files, &["web.yaml", "j.yaml"], &[]);
+        let says = said(&loaded);
+        assert!(says.iter().any(|line| line.starts_with(expected)), "{expected} among {says:#?}");
+        assert!(loaded.resolved.is_none(), "{manifest}");
+    }
+}
