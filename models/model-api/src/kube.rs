@@ -9,6 +9,7 @@ pub mod affinity;
 pub mod autoscaling;
 pub mod disruption;
 pub mod job;
+pub mod network_policy;
 pub mod node;
 pub mod off_peak;
 pub mod pod;
@@ -31,6 +32,7 @@ pub use job::{
     ConcurrencyPolicy, CronSpec, FailureAction, FailureRequirement, FailureRule, Job, JobEnd,
     JobSpec, JobWork,
 };
+pub use network_policy::{NetworkPolicy, NetworkPolicyPeer, NetworkPolicyPort, NetworkPolicyRule};
 pub use node::{Node, Taint, TaintEffect, Toleration, TolerationOperator};
 pub use pod::{
     Container, ContainerPort, Lifecycle, PodSpec, PodTemplate, Probe, ProbeHandler, ResourceList,

@@ -16,6 +16,7 @@ pub(crate) mod backups;
 mod black_start;
 mod budgets;
 mod databases;
+mod network_policies;
 mod placement;
 mod pods;
 mod references;
@@ -32,6 +33,7 @@ pub(crate) fn run(manifests: &Manifests, resolved: &Resolved, diagnostics: &mut 
     lint.databases();
     lint.autoscalers();
     lint.black_start();
+    lint.network_policies();
 }
 
 /// What the rules look at.

@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use model_api::kube::{
-    HorizontalPodAutoscaler, Ingress, Labels, PersistentVolumeClaim, PodDisruptionBudget, Service,
-    StorageClass, Workload,
+    HorizontalPodAutoscaler, Ingress, Labels, NetworkPolicy, PersistentVolumeClaim,
+    PodDisruptionBudget, Service, StorageClass, Workload,
 };
 use model_api::{Origin, SimSpan};
 
@@ -25,6 +25,7 @@ mod deserialize;
 mod job;
 pub mod live;
 mod network;
+mod network_policy;
 mod object;
 mod pod;
 mod postgresql;
@@ -38,6 +39,7 @@ pub use object::{Object, ObjectKey, Tier, read_objects};
 pub use postgresql::Cluster;
 pub use schedule::cron_field_count;
 
+pub(crate) use convert::NAMESPACE_NAME_LABEL;
 pub(crate) use deserialize::from_node;
 
 /// Objects in the vocabulary of the models, in the order of the input.
@@ -51,6 +53,8 @@ pub struct Manifests {
     pub services: Vec<Sourced<Service>>,
     /// Ingresses and HTTPRoutes, one entry a host and Service.
     pub ingresses: Vec<Sourced<Ingress>>,
+    /// Which pods may talk to which.
+    pub network_policies: Vec<Sourced<NetworkPolicy>>,
     /// Disruption budgets.
     pub budgets: Vec<Sourced<PodDisruptionBudget>>,
     /// Storage classes.

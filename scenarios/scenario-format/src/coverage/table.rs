@@ -262,7 +262,14 @@ pub(super) const KINDS: &[KindRows] = &[
         ("spec.rules", A, "each backend is exposed; paths are left aside"),
         ("spec.tls", N, ""),
     ]),
-    kind!("networking.k8s.io" "NetworkPolicy" N "nothing is blocked", "", []),
+    kind!("networking.k8s.io" "NetworkPolicy" A "calls that it denies are found; in runs they pass", "", [
+        ("spec.egress", M, ""),
+        ("spec.egress[].to[].ipBlock", A, "a large private block holds all pods, another one none"),
+        ("spec.ingress", M, ""),
+        ("spec.ingress[].from[].ipBlock", A, "as of egress; clients from outside are in any block"),
+        ("spec.podSelector", M, ""),
+        ("spec.policyTypes", M, ""),
+    ]),
     kind!("policy" "PodDisruptionBudget" M "drains, upgrades and preemption ask it", "", [
         ("spec.maxUnavailable", M, ""),
         ("spec.minAvailable", M, ""),

@@ -280,4 +280,13 @@ codes! {
     W0141 "pods that need each other to start"
         "After a full stop, or once the last of them is gone, none of them comes back by itself: each waits for another one. As long as some of them run, nobody notices."
         "Take the step by hand that the message names, and write it into the runbook (`eidp-sim check --black-start` prints it among all that starts before and after); better, break the circle for good: exclude the namespace from the webhook, mirror the images to a registry elsewhere."
+    W0150 "a connection that a network policy denies"
+        "Requests need it, and no policy that selects the pods allows it. Packets are dropped, so that callers wait for their timeout instead of being refused."
+        "Allow it in a policy of the namespace, on both sides: egress of the caller and ingress of what it calls. What only a failover needs has to be allowed as well."
+    W0151 "a network policy that leaves pods without DNS"
+        "A policy of egress denies all that it does not list, DNS too. Pods that call a Service by its name then find none, which looks like an outage of that Service."
+        "Allow UDP and TCP port 53 to the pods of the cluster's DNS."
+    W0152 "a network policy that allows everything"
+        "An empty rule allows every peer at every port, and policies add up: whatever else is written for these pods restricts nothing. A list without a rule denies everything."
+        "Name the peers. Write `ingress: []` to deny all."
 }

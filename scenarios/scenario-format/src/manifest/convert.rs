@@ -20,7 +20,7 @@ use crate::source::Spanned;
 use crate::yaml::{Entry, Node, Value};
 
 /// A label that every namespace has.
-pub(super) const NAMESPACE_NAME_LABEL: &str = "kubernetes.io/metadata.name";
+pub(crate) const NAMESPACE_NAME_LABEL: &str = "kubernetes.io/metadata.name";
 
 pub(super) fn convert(
     objects: Vec<Object>,
@@ -149,7 +149,7 @@ impl Step<'_> {
             ("", "Service" | "PersistentVolumeClaim" | "Namespace")
             | ("policy", "PodDisruptionBudget")
             | ("storage.k8s.io", "StorageClass")
-            | ("networking.k8s.io", "Ingress")
+            | ("networking.k8s.io", "Ingress" | "NetworkPolicy")
             | ("gateway.networking.k8s.io", "HTTPRoute") => self.other(diagnostics),
             (
                 "admissionregistration.k8s.io",
@@ -248,6 +248,13 @@ impl Step<'_> {
                     let values = Reader { object, diagnostics }.ingress(&spec);
                     let sourced = |value| Sourced { value, object_idx };
                     self.out.ingresses.extend(values.into_iter().map(sourced));
+                }
+            }
+            "NetworkPolicy" => {
+                if let Some(it) = read::<networking::v1::NetworkPolicy>(object, diagnostics) {
+                    let spec = it.spec.unwrap_or_default();
+                    let value = Reader { object, diagnostics }.network_policy(&spec);
+                    self.out.network_policies.push(Sourced { value, object_idx });
                 }
             }
             "HTTPRoute" => {

@@ -10,6 +10,7 @@ mod library;
 mod lints;
 mod mutated;
 mod off_peak;
+mod network_policies;
 mod overrides;
 mod profiles;
 mod read;
