@@ -14,6 +14,7 @@ use crate::kube::{
 use crate::load::{Bursts, Load, ServiceProfile};
 use crate::machines::{ClusterAutoscaler, NodeGroup};
 use crate::parameters::Parameters;
+use crate::path::DeniedCall;
 use crate::source::Origin;
 
 /// An immutable platform.
@@ -59,6 +60,8 @@ pub struct Blueprint {
     pub protection: Protection,
     /// How each Service serves: at most one entry a Service, in the order of their ids.
     pub profiles: Vec<ServiceProfile>,
+    /// Calls among them, and from outside, that network policies deny.
+    pub denied: Vec<DeniedCall>,
     /// Requests from outside.
     pub loads: Vec<Load>,
     /// What is random about some of them.

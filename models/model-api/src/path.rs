@@ -2,7 +2,7 @@
 
 use sim_kernel::SimSpan;
 
-use crate::ids::DatabaseId;
+use crate::ids::{DatabaseId, ServiceId};
 
 /// How a pod of a Service serves requests.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -136,4 +136,22 @@ impl Default for Breaker {
     fn default() -> Self {
         Self { failures_ppm: 500_000, window: 100, open_for: SimSpan::from_secs(60), trials: 10 }
     }
+}
+
+/// A call that network policies deny. Packets are dropped: whoever calls waits for its timeout.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DeniedCall {
+    /// A Service or gateway; clients from outside when `None`.
+    pub caller: Option<ServiceId>,
+    /// What it does not reach.
+    pub callee: Callee,
+}
+
+/// What a Service calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Callee {
+    /// Another Service.
+    Service(ServiceId),
+    /// A database, to write to it.
+    Database(DatabaseId),
 }

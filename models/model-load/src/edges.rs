@@ -1,6 +1,6 @@
 //! Every call that can be made: who makes it, to whom, and how.
 
-use model_api::path::CallPolicy;
+use model_api::path::{CallPolicy, Callee, DeniedCall};
 use sim_kernel::EntityKey;
 
 use crate::graph::{Node, NodeIdx};
@@ -25,6 +25,8 @@ pub(crate) struct Edge {
     pub(crate) from: Caller,
     pub(crate) callee: NodeIdx,
     pub(crate) policy: CallPolicy,
+    /// Network policies deny it.
+    pub(crate) is_denied: bool,
     pub(crate) key: EntityKey,
 }
 
@@ -52,7 +54,7 @@ pub(crate) struct Source {
 }
 
 impl Edges {
-    pub(crate) fn of(nodes: &[Node]) -> Self {
+    pub(crate) fn of(nodes: &[Node], denied: &[DeniedCall]) -> Self {
         let mut edges = Self { of_node: vec![Vec::new(); nodes.len()], ..Self::default() };
         for (caller, node) in nodes.iter().enumerate() {
             for (&callee, &policy) in node.calls.iter().zip(&node.policies) {
@@ -74,6 +76,19 @@ impl Edges {
                 edges.sources.push(Source { service, load, client, upstream, key });
             }
         }
+        for edge in &mut edges.all {
+            let caller = match edge.from {
+                Caller::Client(_) => None,
+                Caller::Gateway(source) => {
+                    let client = &edges.sources[source];
+                    nodes[client.service].loads[client.load].via
+                }
+                Caller::Service(caller) => Some(caller),
+            };
+            let caller = caller.map(|node| nodes[node].service);
+            let callee = Callee::Service(nodes[edge.callee].service);
+            edge.is_denied = denied.contains(&DeniedCall { caller, callee });
+        }
         edges.to_node = vec![Vec::new(); nodes.len()];
         for (idx, edge) in edges.all.iter().enumerate() {
             edges.to_node[edge.callee].push(idx);
@@ -88,7 +103,7 @@ impl Edges {
         policy: CallPolicy,
         key: EntityKey,
     ) -> EdgeIdx {
-        self.all.push(Edge { from, callee, policy, key });
+        self.all.push(Edge { from, callee, policy, is_denied: false, key });
         self.all.len() - 1
     }
 }

@@ -76,8 +76,12 @@ impl Fluid {
                 && serving.rate_limit.is_none()
                 && serving.work == Work::Exponential
         };
-        let has_memory = graph.edges.all.iter().any(|edge| !edge.policy.is_plain())
-            || graph.nodes.iter().any(|node| !is_plain(&node.serving));
+        let has_memory = graph
+            .edges
+            .all
+            .iter()
+            .any(|edge| edge.is_denied || !edge.policy.is_plain())
+            || graph.nodes.iter().any(|node| node.is_denied_database || !is_plain(&node.serving));
         has_memory.then(|| Self {
             queues: vec![None; graph.nodes.len()],
             state: State {

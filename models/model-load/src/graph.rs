@@ -1,6 +1,6 @@
 //! Who calls whom: immutable, built once, shared by all runs.
 
-use model_api::path::{CallPolicy, Serving};
+use model_api::path::{CallPolicy, Callee, DeniedCall, Serving};
 use model_api::{Blueprint, DatabaseId, ServiceId};
 use sim_kernel::{EntityKey, SimSpan};
 
@@ -60,6 +60,8 @@ pub(crate) struct Node {
     /// Without waiting, itself alone.
     pub(crate) own_latency: SimSpan,
     pub(crate) databases: Vec<DatabaseId>,
+    /// Network policies deny it one of its databases.
+    pub(crate) is_denied_database: bool,
     /// Where its clients come in: the slowest of the gateways of its loads.
     pub(crate) entry: Option<NodeIdx>,
     /// Without waiting, with what it calls and the gateway its clients come in through.
@@ -97,7 +99,7 @@ impl Plan {
         plan.add_loads(blueprint)?;
         for part in &mut plan.parts {
             add_latencies(&mut part.nodes);
-            part.edges = Edges::of(&part.nodes);
+            part.edges = Edges::of(&part.nodes, &blueprint.denied);
         }
         plan.cpu_per_request = edges.cpu_per_request;
         Ok(plan)
@@ -229,6 +231,10 @@ impl Calls {
             key: EntityKey::of("service").child(&blueprint.service_name(id)),
             own_latency: self.base_latency[service],
             databases: self.databases[service].clone(),
+            is_denied_database: self.databases[service].iter().any(|&database| {
+                let callee = Callee::Database(database);
+                blueprint.denied.contains(&DeniedCall { caller: Some(id), callee })
+            }),
             entry: None,
             base_latency: self.base_latency[service],
         }

@@ -23,6 +23,7 @@ pub mod manifest;
 pub mod nearest;
 pub mod overrides;
 pub mod quantity;
+mod reachability;
 pub mod resolve;
 pub mod schema;
 pub mod sentence;

@@ -14,6 +14,7 @@ use crate::document::{DatabaseSpec, PlatformDocument, ScenarioDocument};
 use crate::input::Resolved;
 use crate::manifest::Manifests;
 use crate::nearest::suggestion;
+use crate::reachability::Findings;
 use crate::source::{Span, Spanned};
 
 mod actions;
@@ -101,6 +102,7 @@ pub(crate) fn resolve(
     resolver.jobs(input.platform, input.scenario);
     resolver.off_peak();
     resolver.serve(input.platform, input.scenario);
+    resolver.blueprint.denied = Findings::of(manifests, &resolver.blueprint).calls();
     resolver.backups(input.platform, input.scenario);
     let mut faults = resolver.faults(&input.scenario.spec.faults);
     let guarantees = resolver.guarantees(&input.scenario.spec.guarantees, &faults);

@@ -194,8 +194,10 @@ impl Sweep<'_> {
                 Caller::Client(source) => self.asked(source),
                 Caller::Gateway(source) => {
                     let client = edges.sources[source].client;
-                    let gateway = &room.nodes[edges.all[client].callee];
-                    let passes = 1.0 - state.nodes[edges.all[client].callee].withheld;
+                    let client_edge = &edges.all[client];
+                    let gateway = &room.nodes[client_edge.callee];
+                    let withheld = state.nodes[client_edge.callee].withheld;
+                    let passes = if client_edge.is_denied { 0.0 } else { 1.0 - withheld };
                     room.edges[client].attempts * share(gateway.worked, gateway.arrivals) * passes
                 }
                 Caller::Service(caller) => room.nodes[caller].worked,
@@ -204,7 +206,9 @@ impl Sweep<'_> {
             let is_open = open_until.is_some_and(|until| until > self.at);
             let attempts = if is_open { 0.0 } else { first + extra };
             room.edges[edge] = EdgeWork { first, attempts, ..EdgeWork::default() };
-            work.arrivals += attempts;
+            if !edges.all[edge].is_denied {
+                work.arrivals += attempts;
+            }
         }
         let Endpoints { ready_count, live_count, .. } = self.inputs.endpoints[node];
         if ready_count > 0 {
@@ -271,11 +275,17 @@ impl Sweep<'_> {
         for &edge in &self.graph.edges.of_node[node] {
             let call = &room.edges[edge];
             passes *= call.answered;
-            let service = self.graph.nodes[self.graph.edges.all[edge].callee].service;
+            let spec = &self.graph.edges.all[edge];
+            let dependency = LossReason::Dependency(self.graph.nodes[spec.callee].service);
+            let reason = if spec.is_denied { LossReason::Denied } else { dependency };
             let lost = work.answered * (1.0 - call.answered);
-            work.worst = work.worst.or(LossReason::Dependency(service), lost);
+            work.worst = work.worst.or(reason, lost);
             work.answered *= call.answered;
             work.delay = work.delay.then(call.whole_delay());
+        }
+        if spec.is_denied_database {
+            work.worst = work.worst.or(LossReason::Denied, work.answered);
+            (work.answered, passes) = (0.0, 0.0);
         }
         for database in &spec.databases {
             if !self.inputs.are_writable[database.index()] {
@@ -306,13 +316,21 @@ impl Sweep<'_> {
             answered *= beyond.answered;
             delay = delay.then(beyond.whole_delay());
         }
+        if spec.is_denied {
+            (answered, delay) = (0.0, Delay::default());
+            worst = Worst { reason: LossReason::Denied, share: 1.0 };
+        }
         let policy = &spec.policy;
         let in_time = policy.timeout.map_or(1.0, |timeout| delay.is_over(timeout.as_secs_f64()));
         worst = worst.or(LossReason::TimedOut, answered * (1.0 - in_time));
         let succeeds = answered * in_time;
         // Dead endpoints say nothing; where there are none, that is said at once.
         let is_none_ready = self.inputs.endpoints[spec.callee].ready_count == 0;
-        let dead = if is_none_ready { 0.0 } else { 1.0 - node.alive };
+        let dead = match (spec.is_denied, is_none_ready) {
+            (true, _) => 1.0,
+            (false, true) => 0.0,
+            (false, false) => 1.0 - node.alive,
+        };
         let tries = Tries::of(policy, succeeds, answered - succeeds + dead);
         let work = &mut room.edges[edge];
         let memory = &mut state.edges[edge];

@@ -50,6 +50,8 @@ pub(super) enum Outcome {
     TimedOut,
     /// Sent to an endpoint that cannot answer.
     Dead,
+    /// Network policies drop its packets.
+    Denied,
 }
 
 /// Where a request was lost, and why; [`LossReason::None`] when it was answered.
@@ -398,6 +400,11 @@ impl Engine {
             return Sent::NotMade;
         }
         let wire = &edge.wire;
+        if wire.is_denied {
+            let at = edge.deadline(now).unwrap_or(now);
+            self.tell_refused(call.edge, LossReason::Denied);
+            return Sent::Ends(at, Outcome::Denied);
+        }
         let station = &mut self.stations[wire.callee];
         let dead_share = station.dead_share();
         if dead_share > 0.0 && edge.stream.draw().chance(dead_share) {
@@ -521,6 +528,7 @@ impl Engine {
             Outcome::Answered => self.finish(call, Loss::NONE, now, ctx),
             Outcome::TimedOut => self.failed(call, LossReason::TimedOut, now, ctx),
             Outcome::Dead => self.failed(call, LossReason::DeadEndpoints, now, ctx),
+            Outcome::Denied => self.failed(call, LossReason::Denied, now, ctx),
         }
     }
 
@@ -575,14 +583,19 @@ impl Engine {
         let call = self.calls[call_idx as usize];
         self.free(call_idx);
         let latency = now - call.first_at;
-        let Wire { callee, told, .. } = self.edges[call.edge as usize].wire;
+        let Wire { callee, told, is_denied, .. } = self.edges[call.edge as usize].wire;
         match call.caller {
             Caller::Client => self.tell_client(&call, latency, loss),
             Caller::Visit(visit) => {
                 if let Some(node) = told {
                     tell(&mut self.tallies[node], call.window, latency, loss.reason);
                 }
-                self.resume(visit, callee, loss, ctx);
+                let blamed = if is_denied {
+                    LossReason::Denied
+                } else {
+                    LossReason::Dependency(self.graph().nodes[callee].service)
+                };
+                self.resume(visit, blamed, loss, ctx);
             }
         }
     }
@@ -598,11 +611,12 @@ impl Engine {
     /// told of it already.
     #[inline]
     fn tell_client(&mut self, call: &Call, latency: SimSpan, loss: Loss) {
-        let Wire { callee: entry, told, .. } = self.edges[call.edge as usize].wire;
+        let Wire { callee: entry, told, is_denied, .. } = self.edges[call.edge as usize].wire;
         let service = told.expect("requests from outside count for the Service they ask for");
         // Without an answer in time, or without having asked, a client blames nobody.
         let is_of_client = matches!(loss.reason, LossReason::TimedOut | LossReason::BreakerOpen);
-        let reason = if loss.is_none() || loss.at as usize == service || is_of_client {
+        let is_own = loss.is_none() || loss.at as usize == service || is_of_client || is_denied;
+        let reason = if is_own {
             loss.reason
         } else {
             LossReason::Dependency(self.graph().nodes[entry].service)
@@ -619,31 +633,26 @@ impl Engine {
         }
     }
 
-    /// A call of a visit came back.
+    /// A call of a visit came back; `blamed` is what its Service says when it was lost.
     fn resume<R: Recorder<()>>(
         &mut self,
         visit_idx: u32,
-        callee: NodeIdx,
+        blamed: LossReason,
         loss: Loss,
         ctx: &mut Context<'_, Event, R>,
     ) {
         if !loss.is_none() {
-            self.note_failure(visit_idx, callee, loss);
+            self.note_failure(visit_idx, blamed, loss);
         }
         self.go_on(visit_idx, ctx);
     }
 
     /// A call of a visit, or what it was passed on to, was lost; the first such loss counts.
-    fn note_failure(&mut self, visit_idx: u32, callee: NodeIdx, loss: Loss) {
-        let lost_by = self.graph().nodes[callee].service;
+    fn note_failure(&mut self, visit_idx: u32, blamed: LossReason, loss: Loss) {
         let visit = &mut self.visits[visit_idx as usize];
         if visit.failed.is_none() {
             let is_upstream = visit.next as usize > self.hops[visit.node as usize].calls.len();
-            visit.failed = if is_upstream {
-                loss
-            } else {
-                Loss { at: visit.node, reason: LossReason::Dependency(lost_by) }
-            };
+            visit.failed = if is_upstream { loss } else { Loss { at: visit.node, reason: blamed } };
         }
     }
 
@@ -672,10 +681,15 @@ impl Engine {
     fn pass_on(&mut self, visit_idx: u32, now: SimTime) -> Option<u32> {
         let visit = &mut self.visits[visit_idx as usize];
         if self.hops[visit.node as usize].has_databases && visit.failed.is_none() {
-            let databases = &self.plan.parts[self.part].nodes[visit.node as usize].databases;
-            let away = databases.iter().find(|database| !self.are_writable[database.index()]);
-            if let Some(&database) = away {
-                visit.failed = Loss { at: visit.node, reason: LossReason::Database(database) };
+            let node = &self.plan.parts[self.part].nodes[visit.node as usize];
+            let away = node.databases.iter().find(|database| !self.are_writable[database.index()]);
+            let reason = match away {
+                _ if node.is_denied_database => LossReason::Denied,
+                Some(&database) => LossReason::Database(database),
+                None => LossReason::None,
+            };
+            if reason != LossReason::None {
+                visit.failed = Loss { at: visit.node, reason };
             }
         }
         let upstream = visit.upstream?;

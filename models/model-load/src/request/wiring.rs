@@ -14,6 +14,7 @@ use crate::graph::{Graph, NodeIdx};
 pub(super) struct Wire {
     pub(super) callee: NodeIdx,
     pub(super) policy: CallPolicy,
+    pub(super) is_denied: bool,
     /// The Service in whose figures it counts: none for what a gateway passes on, which counts as
     /// part of the request from outside.
     pub(super) told: Option<NodeIdx>,
@@ -53,6 +54,7 @@ pub(super) fn wires(graph: &Graph) -> impl Iterator<Item = Wire> + '_ {
         Wire {
             callee: edge.callee,
             policy: edge.policy,
+            is_denied: edge.is_denied,
             told,
             upstream,
             is_last,

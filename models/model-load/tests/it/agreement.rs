@@ -56,6 +56,7 @@ fn single(rps: u64, workers: u32, capacity: u64, client: CallPolicy, serving: Se
         start: vec![Act::Endpoints(0, 1, 1, capacity * 1000)],
         script: Vec::new(),
         millis: 400_000,
+        ..Case::default()
     }
 }
 
@@ -85,6 +86,7 @@ fn chain(policy: CallPolicy, client: CallPolicy) -> Case {
         start: start.map(|(node, capacity)| Act::Endpoints(node, 3, 3, capacity * 1000)).collect(),
         script: Vec::new(),
         millis: 400_000,
+        ..Case::default()
     }
 }
 

@@ -15,6 +15,7 @@ fn one(points: Vec<(u64, u64)>, client: CallPolicy) -> Case {
         start: vec![Act::Endpoints(0, 1, 1, 1_000_000)],
         script: Vec::new(),
         millis: 400_000,
+        ..Case::default()
     }
 }
 
@@ -105,6 +106,7 @@ fn gateway() -> Case {
         start: (0..3).map(|node| Act::Endpoints(node, 2, 2, 400_000)).collect(),
         script: Vec::new(),
         millis: 400_000,
+        ..Case::default()
     }
 }
 

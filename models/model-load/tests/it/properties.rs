@@ -70,7 +70,7 @@ fn case() -> impl Strategy<Value = Case> {
                     nodes[service as usize].databases = vec![database, 1 - database];
                 }
                 script.sort_by_key(|&(at, _)| at);
-                Case { nodes, start, script, millis: HORIZON_MILLIS }
+                Case { nodes, start, script, millis: HORIZON_MILLIS, ..Case::default() }
             })
     })
 }

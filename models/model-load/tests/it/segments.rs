@@ -34,6 +34,7 @@ fn shop(points: Vec<(u64, u64)>) -> Case {
         start: (0..3).map(|service| Act::Endpoints(service, 3, 3, 3_000_000)).collect(),
         script: Vec::new(),
         millis: 1_000_000,
+        ..Case::default()
     }
 }
 

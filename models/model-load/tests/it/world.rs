@@ -6,7 +6,7 @@ use std::sync::Arc;
 use model_api::kube::Service;
 use model_api::load::{Load, LoadPoint, ServiceProfile};
 use model_api::observation::FlowSegment;
-use model_api::path::{CallPolicy, Serving};
+use model_api::path::{CallPolicy, DeniedCall, Serving};
 use model_api::{Blueprint, DatabaseId, Observation, Origin, ServiceId};
 use model_load::{Flows, LoadEvent, rare};
 use sim_kernel::{
@@ -99,6 +99,8 @@ pub(crate) struct Case {
     pub(crate) start: Vec<Act>,
     pub(crate) script: Vec<(u64, Act)>,
     pub(crate) millis: u64,
+    /// What network policies deny.
+    pub(crate) denied: Vec<DeniedCall>,
 }
 
 /// What a run told.
@@ -115,7 +117,7 @@ pub(crate) struct Run {
 
 impl Case {
     pub(crate) fn blueprint(&self) -> Blueprint {
-        let mut blueprint = Blueprint::default();
+        let mut blueprint = Blueprint { denied: self.denied.clone(), ..Blueprint::default() };
         for (idx, node) in (0_u32..).zip(&self.nodes) {
             blueprint.services.push(Service {
                 namespace: "shop".into(),

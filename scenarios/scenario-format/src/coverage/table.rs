@@ -262,7 +262,7 @@ pub(super) const KINDS: &[KindRows] = &[
         ("spec.rules", A, "each backend is exposed; paths are left aside"),
         ("spec.tls", N, ""),
     ]),
-    kind!("networking.k8s.io" "NetworkPolicy" A "calls that it denies are found; in runs they pass", "", [
+    kind!("networking.k8s.io" "NetworkPolicy" A "the calls that requests need; those of the platform itself pass", "", [
         ("spec.egress", M, ""),
         ("spec.egress[].to[].ipBlock", A, "a large private block holds all pods, another one none"),
         ("spec.ingress", M, ""),

@@ -32,6 +32,7 @@ const LIBRARY: &[(&str, i32)] = &[
     ("off-peak-two", 0),
     ("patroni-api-outage", 1),
     ("patroni-primary-zone-lost", 0),
+    ("policy-forgets-gateway", 1),
     ("primary-isolated-split-brain", 1),
     ("primary-zone-lost-async", 1),
     ("primary-zone-lost-operator-too", 1),
