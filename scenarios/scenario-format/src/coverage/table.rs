@@ -263,10 +263,22 @@ pub(super) const KINDS: &[KindRows] = &[
         ("spec.tls", N, ""),
     ]),
     kind!("networking.k8s.io" "NetworkPolicy" A "the calls that requests need; those of the platform itself pass", "", [
-        ("spec.egress", M, ""),
-        ("spec.egress[].to[].ipBlock", A, "a large private block holds all pods, another one none"),
-        ("spec.ingress", M, ""),
-        ("spec.ingress[].from[].ipBlock", A, "as of egress; clients from outside are in any block"),
+        ("spec.egress[].ports", M, ""),
+        (
+            "spec.egress[].to[].ipBlock",
+            A,
+            "a large private block holds all pods, another one none"
+        ),
+        ("spec.egress[].to[].namespaceSelector", M, ""),
+        ("spec.egress[].to[].podSelector", M, ""),
+        (
+            "spec.ingress[].from[].ipBlock",
+            A,
+            "as of egress; clients from outside are in any block"
+        ),
+        ("spec.ingress[].from[].namespaceSelector", M, ""),
+        ("spec.ingress[].from[].podSelector", M, ""),
+        ("spec.ingress[].ports", M, ""),
         ("spec.podSelector", M, ""),
         ("spec.policyTypes", M, ""),
     ]),
