@@ -76,6 +76,8 @@ fn policy(id: DataSetId, copies: Vec<CopyRule>) -> BackupPolicy {
         failure_ppm: 20_000,
         silent_failure_ppm: 2_000,
         tested_every: Some(SimSpan::from_days(30)),
+        restore_overhead: SimSpan::ZERO,
+        hook: None,
         origin: Origin::default(),
     }
 }

@@ -148,8 +148,10 @@ pub struct BackupPolicy {
     /// Policies with the same number run one after another: a Velero server makes one backup at a
     /// time. `None` runs by itself.
     pub lane: Option<u32>,
-    /// Time that each run takes besides moving bytes: hooks, objects, snapshots.
+    /// Time that each run takes besides moving bytes: objects, snapshots.
     pub overhead: SimSpan,
+    /// What is run in pods before they are copied.
+    pub hook: Option<Hook>,
     /// Bytes that each run moves; 0 when it copies by reference.
     pub moved_bytes: u64,
     /// After this time a run fails.
@@ -160,8 +162,22 @@ pub struct BackupPolicy {
     pub silent_failure_ppm: u32,
     /// How often a restore is tried for a test, which ends a silent failure; `None` means never.
     pub tested_every: Option<SimSpan>,
+    /// Time that a restore takes besides moving bytes: objects that are made one after another.
+    pub restore_overhead: SimSpan,
     /// Where it was written.
     pub origin: Origin,
+}
+
+/// A command in the pods that brings the data to rest before it is copied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hook {
+    /// Time that it takes, at most.
+    pub takes: SimSpan,
+    /// Runs in which it fails, in parts per million.
+    pub failure_ppm: u32,
+    /// Nothing is copied when it fails (`onError: Fail` of Velero). Otherwise what was not at rest is
+    /// copied, which spoils a copy of files.
+    pub is_needed: bool,
 }
 
 /// How a copy is made.

@@ -120,8 +120,8 @@ pub enum DataFault {
     },
     /// Runs of a policy fail.
     BackupsBroken {
-        /// Which.
-        policy: PolicyId,
+        /// Which: all that one schedule makes.
+        policies: Vec<PolicyId>,
         /// They look complete.
         is_silent: bool,
     },

@@ -27,7 +27,7 @@
 //! stand in one zone (of data on disks of nodes, a copy in another zone is what survives the loss of a
 //! node); copies that a place had before it was lost with the data beside it; what a backup costs the
 //! database and the network; the contents of API objects (which of them diverge after etcd was
-//! restored); Velero's restores object by object.
+//! restored).
 //! # Defaults and their sources
 //! See the modules; figures of people are assumptions of [`model_api::backup::Recovery`].
 //! # Invariants

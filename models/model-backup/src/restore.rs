@@ -5,8 +5,8 @@
 //! The newest restorable moment = what was scheduled, succeeded, is still kept, stands in a place that
 //! is left, is encrypted with a key that is left, and (for a point in time) has an archive without a
 //! gap from its base backup on. People take the newest copy that looks good; one that turns out not to
-//! be costs its whole transfer, then the next older one is tried. Time: bytes over throughput, replay
-//! of the log since the base backup.
+//! be costs its whole transfer, then the next older one is tried. Time: objects that are made one after
+//! another, bytes over throughput, replay of the log since the base backup.
 //! # Not modelled
 //! Restores that slow each other down at one place; growth of data; several time-lines.
 //! # Defaults and their sources
@@ -203,7 +203,8 @@ impl<'a> Cursor<'a> {
         let place = &stock.protection.places[way.place.index()];
         let copies = &stock.runs.policies[policy.index()].copies;
         let left = copies.partition_point(|copy| copy.started_at < question.struck_at);
-        let fetch = transfer(stock.size_bytes, place.read_bytes_per_second);
+        let fetch = transfer(stock.size_bytes, place.read_bytes_per_second)
+            .saturating_add(spec.restore_overhead);
         let mut cursor =
             Self { stock, view, question, spec, way, policy, left, fetch, found: None };
         cursor.next();

@@ -7,11 +7,13 @@
 //! Schedules; a server that makes one backup at a time, whoever asked; a run that is late because the
 //! one before was not over, and is then made at once; runs that fail because source or place are
 //! away, because they take longer than their time-out, or by bad luck; copies that look complete and
-//! are not, from some run on until a restore test finds it; time to live, recovery windows, a fixed
-//! number of copies; locks that keep a copy longer.
+//! are not, from some run on until a restore test finds it; hooks that fail, after which nothing is
+//! copied, or what was not at rest; time to live, recovery windows, a fixed number of copies; locks
+//! that keep a copy longer. A backup of many data sets that fails for one of them (`PartiallyFailed`)
+//! holds the others: each data set has runs of its own.
 //! # Not modelled
-//! Partial copies (a partial failure counts as no copy: what is missing is what is needed);
-//! repository maintenance; a bucket that is full; incremental chains.
+//! Repository maintenance; a bucket that is full; incremental chains. A server that restarts ends the
+//! backup that it makes (`Failed`): here only the loss of source or place does.
 //! # Defaults and their sources
 //! Velero 1.17 `pkg/controller/schedule_controller.go`: a schedule that is due while a backup of it is
 //! new or in progress waits for its end, and several missed times are made up for by one run;
@@ -33,6 +35,7 @@ use crate::schedule::next_after;
 use crate::stamp::{Stamp, transfer};
 
 const FAILS: Purpose = Purpose::new("backup run fails");
+const HOOK: Purpose = Purpose::new("hook fails");
 const SILENT: Purpose = Purpose::new("backups fail silently");
 const TEST: Purpose = Purpose::new("first restore test");
 
@@ -177,7 +180,8 @@ impl Runs {
             let (spec, state) = (&protection.policies[id.index()], &mut self.policies[id.index()]);
             let place = &protection.places[spec.to.index()];
             let moved = transfer(spec.moved_bytes, place.write_bytes_per_second);
-            let needed = spec.overhead.saturating_add(moved);
+            let hook = spec.hook.map_or(SimSpan::ZERO, |hook| hook.takes);
+            let needed = spec.overhead.saturating_add(hook).saturating_add(moved);
             let running = state.start(id, spec, needed, place.lock, start, self.streams);
             state.next_due = next_after(&spec.schedule, start, self.origin);
             self.lanes[idx].running = Some(running);
@@ -252,8 +256,11 @@ impl PolicyState {
         self.is_silent |= is_hit(SILENT, spec.silent_failure_ppm);
         let is_late = spec.timeout.is_some_and(|timeout| needed > timeout);
         let takes = if is_late { spec.timeout.unwrap_or(needed) } else { needed };
-        let fails =
-            is_late || self.conditions != Conditions::GOOD || is_hit(FAILS, spec.failure_ppm);
+        let failed_hook = spec.hook.filter(|hook| is_hit(HOOK, hook.failure_ppm));
+        let fails = is_late
+            || self.conditions != Conditions::GOOD
+            || failed_hook.is_some_and(|hook| hook.is_needed)
+            || is_hit(FAILS, spec.failure_ppm);
         let ends_at = at.plus(takes);
         let locked_until = lock.map_or(ends_at, |lock| ends_at.plus(lock));
         let expires_at = match spec.retention {
@@ -264,7 +271,7 @@ impl PolicyState {
             started_at: at,
             taken_at: if spec.method == Method::Base { ends_at } else { at },
             ready_at: ends_at,
-            is_sound: !self.is_silent,
+            is_sound: !self.is_silent && (failed_hook.is_none() || spec.method != Method::Files),
             expires_at,
             pruned_at: Stamp::MAX,
             locked_until,

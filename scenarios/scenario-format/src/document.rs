@@ -20,8 +20,8 @@ mod samples;
 mod scenario;
 
 pub use backup::{
-    ArchiveSpec, BackupPolicySpec, BackupsSpec, CopySpec, DataSetSpec, KeySpec, PlaceSpec,
-    RecoverySpec, StepSpec,
+    ArchiveSpec, BackupPolicySpec, BackupsSpec, CopySpec, DataSetSpec, HookSpec, KeySpec, OnError,
+    PlaceSpec, RecoverySpec, StepSpec,
 };
 pub use fault::{
     AccountLossSpec, ArchiveBrokenSpec, BackupTargetLossSpec, BackupsBrokenSpec, BadRolloutSpec,

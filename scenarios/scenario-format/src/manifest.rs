@@ -20,6 +20,7 @@ use crate::yaml::Node;
 mod admission;
 mod affinity;
 mod autoscaling;
+mod barman;
 mod convert;
 mod deserialize;
 mod job;
@@ -31,16 +32,25 @@ mod pod;
 mod postgresql;
 mod schedule;
 mod storage;
+mod velero;
 mod workload;
 mod zalando;
 
 pub use admission::WrittenWebhook;
+pub use barman::{
+    BackupMethod, BarmanStore, ClusterBackup, ObjectStore, ScheduledBackup, SnapshotClass,
+};
 pub use object::{Object, ObjectKey, Tier, read_objects};
 pub use postgresql::Cluster;
 pub use schedule::cron_field_count;
+pub use velero::{
+    CSI_SNAPSHOT_TIMEOUT, SnapshotLocation, StorageLocation, VeleroHook, VeleroSchedule,
+    VeleroServer,
+};
 
 pub(crate) use convert::NAMESPACE_NAME_LABEL;
 pub(crate) use deserialize::from_node;
+pub(crate) use velero::{FILES_OF, NO_FILES_OF, annotated_hook};
 
 /// Objects in the vocabulary of the models, in the order of the input.
 #[derive(Clone, Debug, Default)]
@@ -67,6 +77,8 @@ pub struct Manifests {
     pub autoscalers: Vec<Sourced<HorizontalPodAutoscaler>>,
     /// Schedules in cron syntax.
     pub schedules: Vec<Sourced<CronSchedule>>,
+    /// What is backed up when, and where to.
+    pub backups: BackupObjects,
     /// Names of namespaces that are defined.
     pub namespaces: Vec<String>,
     /// Labels of these, by name.
@@ -77,6 +89,35 @@ pub struct Manifests {
     pub priority_classes: Vec<PriorityClass>,
     /// Values of environment variables, from which calls between Services can be guessed.
     pub environment: Vec<EnvironmentValue>,
+}
+
+/// Objects that say what is backed up.
+#[derive(Clone, Debug, Default)]
+pub struct BackupObjects {
+    /// Schedules of Velero.
+    pub schedules: Vec<VeleroSchedule>,
+    /// Its buckets.
+    pub locations: Vec<StorageLocation>,
+    /// Where its plugins take snapshots.
+    pub snapshot_locations: Vec<SnapshotLocation>,
+    /// Its servers, by namespace.
+    pub servers: BTreeMap<String, VeleroServer>,
+    /// Schedules of CloudNativePG.
+    pub scheduled: Vec<ScheduledBackup>,
+    /// What clusters say of their backups.
+    pub clusters: Vec<ClusterBackup>,
+    /// Stores of the plugin of barman.
+    pub stores: Vec<ObjectStore>,
+    /// Classes of volume snapshots.
+    pub snapshot_classes: Vec<SnapshotClass>,
+}
+
+impl BackupObjects {
+    /// Names of the objects that make policies.
+    pub fn makers(&self) -> Vec<String> {
+        let velero = self.schedules.iter().map(|it| it.name.value.clone());
+        velero.chain(self.scheduled.iter().map(|it| it.name.value.clone())).collect()
+    }
 }
 
 /// Something and the object it came from.

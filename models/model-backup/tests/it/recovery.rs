@@ -1,6 +1,6 @@
 //! Recovery in time: the parts, the order, the queue, and the worked values of the specification.
 
-use model_api::backup::{Key, Method, Protection, Recovery, RunbookStep};
+use model_api::backup::{Hook, Key, Method, Protection, Recovery, RunbookStep};
 use model_api::observation::{BackupFact, RecoveryParts};
 use model_api::parameters::Range;
 use model_api::{DataSetId, KeyId, Origin, PlaceId, SimSpan, SimTime};
@@ -116,6 +116,37 @@ fn mistakes_of_a_runbook_are_paid_for() {
     assert_eq!(act(0), 10);
     let with_mistakes = act(900_000);
     assert!(with_mistakes > 10 && (with_mistakes - 10) % 17 == 0, "{with_mistakes}");
+}
+
+#[test]
+fn objects_are_made_one_after_another_before_bytes_move() {
+    let mut protection = databases(&["db"]);
+    let fetch = |protection: &Protection| {
+        returns(protection.clone(), SimTime::from_secs(7200))[0].2.fetch_ns
+    };
+    let bytes_only = fetch(&protection);
+    protection.policies[0].restore_overhead = SimSpan::from_mins(3);
+    assert_eq!(fetch(&protection) - bytes_only, SimSpan::from_mins(3).as_nanos());
+}
+
+/// What a hook that fails in every run leaves: nothing, what was not at rest, or a good snapshot.
+#[test]
+fn a_hook_that_fails_costs_what_its_policy_says() {
+    let cases = [
+        (true, Method::Snapshot, 0),
+        (true, Method::Files, 0),
+        (false, Method::Files, 0),
+        (false, Method::Snapshot, 1),
+    ];
+    for (is_needed, method, restored) in cases {
+        let mut protection = databases(&["db"]);
+        let hook = Hook { takes: SimSpan::from_secs(30), failure_ppm: 1_000_000, is_needed };
+        for policy in &mut protection.policies {
+            (policy.method, policy.hook) = (method, Some(hook));
+        }
+        let facts = said_of(protection, &[(7200, Deed::Strike(1))], 0);
+        assert_eq!(returned_count(&facts), restored, "{is_needed} {method:?}: {facts:?}");
+    }
 }
 
 /// Everything that became of one data set, in order.

@@ -267,6 +267,8 @@ pub(crate) fn policy(name: &str, data_set: u32, method: Method, to: u32) -> Back
         failure_ppm: 0,
         silent_failure_ppm: 0,
         tested_every: None,
+        restore_overhead: SimSpan::ZERO,
+        hook: None,
         origin: Origin::default(),
     }
 }

@@ -247,9 +247,11 @@ impl World {
         ctx: &mut Context<'_, Event, R>,
     ) -> u32 {
         match kind {
-            DataFault::BackupsBroken { policy, .. } => {
-                self.data.backups.set_policy_fault(*policy, how, ctx);
-                1
+            DataFault::BackupsBroken { policies, .. } => {
+                for policy in policies {
+                    self.data.backups.set_policy_fault(*policy, how, ctx);
+                }
+                u32::try_from(policies.len()).expect("policies are written by hand")
             }
             DataFault::ArchiveBroken { data_set, .. } => {
                 self.data.backups.set_archive_fault(*data_set, how, ctx)

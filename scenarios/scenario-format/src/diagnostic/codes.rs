@@ -289,4 +289,14 @@ codes! {
     W0152 "a network policy that allows everything"
         "An empty rule allows every peer at every port, and policies add up: whatever else is written for these pods restricts nothing. A list without a rule denies everything."
         "Name the peers. Write `ingress: []` to deny all."
+
+    W0160 "a schedule in another time zone"
+        "A run counts its days in UTC. The schedule is read as if its hours were those of UTC: copies are as far apart as they should be, and some hours earlier or later than they will be."
+        "Write the hours of UTC, or leave it: ages of copies do not change."
+    W0161 "a backup of something that is not there"
+        "The object names a database, namespace, store or location that is not in the input, so nothing is copied, or nobody knows where to."
+        "Correct the name, or pass the manifest of what it names."
+    W0162 "a bucket that stands nobody knows where"
+        "A manifest says what a bucket is called, and not in which zones, region and account it is. Until that is stated it is taken to stand in this region and account and to be lost with any of its zones, so that no promise is held by an assumption."
+        "State the place under `backups` of the Platform: places: [{name: 's3://backups', region: eu-north, account: vault}], with `zones` or `zonesNeeded` when it stands in this region."
 }

@@ -55,6 +55,10 @@ record! {
         read: Option<Spanned<Bytes>>,
         /// Bytes a second that can be written; 100Mi when left out.
         write: Option<Spanned<Bytes>>,
+        /// Places that everything in it is copied to, by replication of the bucket; of policies and archives that state no copies of their own.
+        copies: Vec<CopySpec>,
+        /// The key that what is in it is encrypted with; of policies and archives that state none of their own.
+        key: Option<Spanned<String>>,
     }
 }
 
@@ -101,21 +105,21 @@ record! {
 }
 
 record! {
-    /// A policy that makes copies of one data set.
+    /// A policy that makes copies of one data set; or more about one that a manifest makes, under the name of the manifest's object, `namespace/name`.
     pub struct BackupPolicySpec("a backup policy") {
         /// Name.
         name: Spanned<String>,
-        /// The data set.
-        of: Spanned<String>,
+        /// The data set. This, `method`, `schedule` and `to` must be there unless a manifest says them.
+        of: Option<Spanned<String>>,
         /// `snapshot` (what was there when it began), `files` (read one after another) or `base` (base backup of a database).
-        method: Spanned<Method>,
+        method: Option<Spanned<Method>>,
         /// When: a cron expression in UTC of five fields (six with seconds first), `@daily` and its like, or a period such as 6h.
-        schedule: Spanned<CronText>,
+        schedule: Option<Spanned<CronText>>,
         /// It makes nothing.
         paused: Option<bool>,
         /// The place that copies are made for.
-        to: Spanned<String>,
-        /// Places that copies are copied to.
+        to: Option<Spanned<String>>,
+        /// Places that copies are copied to; those of the place when left out.
         copies: Vec<CopySpec>,
         /// Each copy is kept for so long. One of `keep`, `window` and `last` must be there.
         keep: Option<Spanned<SimSpan>>,
@@ -123,12 +127,14 @@ record! {
         window: Option<Spanned<SimSpan>>,
         /// So many copies are kept.
         last: Option<Spanned<u32>>,
-        /// The key that copies are encrypted with; none when left out.
+        /// The key that copies are encrypted with; that of the place when left out.
         key: Option<Spanned<String>>,
         /// Policies with the same number run one after another.
         lane: Option<Spanned<u32>>,
         /// Time of a run besides moving bytes; 1m when left out.
         overhead: Option<Spanned<SimSpan>>,
+        /// What runs in the pods before each copy; nothing when left out.
+        hook: Option<HookSpec>,
         /// Bytes that a run moves; the size of the data set when left out.
         moves: Option<Spanned<Bytes>>,
         /// After this time a run fails.
@@ -139,7 +145,30 @@ record! {
         silent_failures: Option<Spanned<Share>>,
         /// How often a restore is tried for a test; never when left out.
         restore_test: Option<Spanned<SimSpan>>,
+        /// Time of a restore besides moving bytes; none when left out.
+        restore_overhead: Option<Spanned<SimSpan>>,
     }
+}
+
+record! {
+    /// A command that brings the data to rest before it is copied.
+    pub struct HookSpec("a hook") {
+        /// Time that it takes at most; 30s when left out.
+        takes: Option<Spanned<SimSpan>>,
+        /// Share of runs in which it fails; none when left out.
+        failures: Option<Spanned<Share>>,
+        /// `fail` (nothing is copied when it fails) or `continue`; fail when left out.
+        on_error: Option<Spanned<OnError>>,
+    }
+}
+
+/// `onError` of a hook.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnError {
+    /// Nothing is copied.
+    Fail,
+    /// It is copied all the same.
+    Continue,
 }
 
 record! {
@@ -159,9 +188,9 @@ record! {
         of: Spanned<String>,
         /// Where to.
         to: Spanned<String>,
-        /// Places that it is copied to.
+        /// Places that it is copied to; those of the place when left out.
         copies: Vec<CopySpec>,
-        /// The key that it is encrypted with; none when left out.
+        /// The key that it is encrypted with; that of the place when left out.
         key: Option<Spanned<String>>,
         /// Bytes of a segment; 16Mi when left out.
         segment: Option<Spanned<Bytes>>,
@@ -209,6 +238,22 @@ record! {
         errors: Option<Spanned<Share>>,
         /// What it costs to find out and undo it each time it went wrong.
         error_takes: Option<RangeSpec>,
+    }
+}
+
+impl FromText for OnError {
+    const EXPECTED: &'static str = "fail or continue";
+
+    fn from_text(text: &str) -> Result<Self, String> {
+        match text {
+            "fail" => Ok(Self::Fail),
+            "continue" => Ok(Self::Continue),
+            _ => Err("is neither".to_owned()),
+        }
+    }
+
+    fn schema() -> Json {
+        json!({"enum": ["fail", "continue"]})
     }
 }
 

@@ -38,7 +38,14 @@ pub(crate) fn check(
             found.push(Diagnostic::new(Code::W0138, *span, message).help(help));
         }
     }
-    diagnostics.extend(found.into_iter().filter(|it| it.span.is_none_or(&is_mine)));
+    // Of many policies that one object makes, the first says it for all.
+    let mut said: Vec<(Code, Option<Span>)> = Vec::new();
+    found.retain(|it| {
+        let is_new = !said.contains(&(it.code, it.span));
+        said.push((it.code, it.span));
+        is_new && it.span.is_none_or(&is_mine)
+    });
+    diagnostics.extend(found);
 }
 
 fn policy_rules(

@@ -13,7 +13,8 @@ use super::pod::Admission;
 use super::postgresql::Cluster;
 use super::schedule::schedule_of;
 use super::{
-    EnvironmentValue, Manifests, Object, ObjectKey, PriorityClass, Reader, Sourced, from_node,
+    EnvironmentValue, Manifests, Object, ObjectKey, PriorityClass, Reader, Sourced, VeleroServer,
+    from_node,
 };
 use crate::diagnostic::{Code, Diagnostic};
 use crate::source::Spanned;
@@ -159,6 +160,8 @@ impl Step<'_> {
                 self.cluster(diagnostics);
             }
             ("autoscaling", "HorizontalPodAutoscaler") => self.autoscaler(diagnostics),
+            ("velero.io" | "barmancloud.cnpg.io" | "snapshot.storage.k8s.io", _)
+            | ("postgresql.cnpg.io", "ScheduledBackup") => self.backup(diagnostics),
             _ => {}
         }
     }
@@ -193,6 +196,9 @@ impl Step<'_> {
                     .map(|it| Reader { object, diagnostics }.bare_pod(&it, admission))
             }
         };
+        if let Some(server) = VeleroServer::of(object) {
+            self.out.backups.servers.insert(object.key.namespace.clone(), server);
+        }
         if let Some(value) = value {
             self.environment(template_path);
             self.out.workloads.push(Sourced { value, object_idx: self.object_idx });
@@ -304,12 +310,29 @@ impl Step<'_> {
         self.out.autoscalers.extend(value.map(|value| Sourced { value, object_idx }));
     }
 
+    fn backup(&mut self, diagnostics: &mut Vec<Diagnostic>) {
+        let mut reader = Reader { object: self.object, diagnostics };
+        let out = &mut self.out.backups;
+        match self.object.key.kind.as_str() {
+            "Schedule" => out.schedules.push(reader.velero_schedule()),
+            "BackupStorageLocation" => out.locations.push(reader.storage_location()),
+            "VolumeSnapshotLocation" => out.snapshot_locations.push(reader.snapshot_location()),
+            "ScheduledBackup" => out.scheduled.push(reader.scheduled_backup()),
+            "ObjectStore" => out.stores.extend(reader.object_store()),
+            "VolumeSnapshotClass" => out.snapshot_classes.push(reader.snapshot_class()),
+            _ => {}
+        }
+    }
+
     fn cluster(&mut self, diagnostics: &mut Vec<Diagnostic>) {
         let (object, object_idx) = (self.object, self.object_idx);
         let mut reader = Reader { object, diagnostics };
         let parts = match object.key.group.as_str() {
             "acid.zalan.do" => reader.patroni_cluster(self.admission),
-            _ => reader.cluster(self.admission),
+            _ => {
+                self.out.backups.clusters.extend(reader.cluster_backup());
+                reader.cluster(self.admission)
+            }
         };
         let cluster = Cluster {
             namespace: object.key.namespace.clone(),

@@ -64,7 +64,7 @@ pub struct Object {
 }
 
 /// Kinds that live in no namespace, of those that manifests usually hold.
-const CLUSTER_KINDS: [&str; 20] = [
+const CLUSTER_KINDS: [&str; 22] = [
     "APIService",
     "CertificateSigningRequest",
     "ClusterImageCatalog",
@@ -85,6 +85,8 @@ const CLUSTER_KINDS: [&str; 20] = [
     "RuntimeClass",
     "StorageClass",
     "ValidatingWebhookConfiguration",
+    "VolumeSnapshotClass",
+    "VolumeSnapshotContent",
 ];
 
 impl Object {

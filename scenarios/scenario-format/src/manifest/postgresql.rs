@@ -3,9 +3,9 @@
 //! # Modelled
 //! Instances with their placement (anti-affinity, node selector, tolerations, spread), resources,
 //! storage, `-rw`, `-ro` and `-r` Services, synchronous replication, `failoverDelay`, whether isolation is
-//! checked.
+//! checked; backups are read in `barman.rs`.
 //! # Not modelled
-//! Backups, poolers, switchover and update strategies, tablespaces, replica clusters, managed roles,
+//! Poolers, switchover and update strategies, tablespaces, replica clusters, managed roles,
 //! the two disruption budgets that `enablePDB` makes (they select by the role of a pod, which
 //! changes).
 //! # Defaults and their sources

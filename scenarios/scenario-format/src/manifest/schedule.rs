@@ -1,7 +1,11 @@
 //! Schedules in cron syntax, in the resources that have one.
 
-use super::CronSchedule;
+use model_api::backup::Schedule;
+
 use super::object::Object;
+use super::{CronSchedule, Reader};
+use crate::cron;
+use crate::diagnostic::{Code, Diagnostic};
 use crate::source::Spanned;
 
 /// The schedule of an object, when it is of a kind that has one.
@@ -25,4 +29,41 @@ pub fn cron_field_count(text: &str) -> Option<usize> {
     // `CRON_TZ=Europe/Berlin 0 3 * * *`
     let fields = text.split_whitespace().filter(|field| !field.contains("TZ="));
     (!text.starts_with('@')).then(|| fields.count())
+}
+
+/// When backups are due by a field of so many fields; `None` when they never are, which is reported.
+///
+/// Six fields may be five: `robfig/cron` v1.2.0, which CloudNativePG uses (`go.mod`), takes the day of
+/// the week as left out (`parser.go`, `DowOptional`), so that seconds still come first.
+pub(super) fn backup_schedule(
+    reader: &mut Reader<'_>,
+    path: &str,
+    field_count: usize,
+) -> Option<Spanned<Schedule>> {
+    let Some(text) = reader.spanned_text(path) else {
+        reader.refuse(path, "is missing");
+        return None;
+    };
+    let mut words: Vec<&str> = text.value.split_whitespace().collect();
+    if words.first().is_some_and(|word| word.contains("TZ=")) {
+        let message = format!("{}: `{}` is read as UTC", reader.object.title(), words[0]);
+        let help = "the run begins at midnight UTC; shift the hours to those of UTC";
+        reader.diagnostics.push(Diagnostic::new(Code::W0160, text.span, message).help(help));
+        words.remove(0);
+    }
+    let is_word = words.first().is_some_and(|word| word.starts_with('@'));
+    if field_count == 6 && words.len() == 5 && !is_word {
+        words.push("*");
+    }
+    if words.len() != field_count && !is_word {
+        // W0121 says so; the server accepts no such schedule.
+        return None;
+    }
+    match cron::parse(&words.join(" "), field_count) {
+        Ok(value) => Some(Spanned { value, span: text.span }),
+        Err(reason) => {
+            reader.refuse(path, format!("is no schedule: {reason}"));
+            None
+        }
+    }
 }

@@ -1,7 +1,7 @@
 //! Backups: data sets, places, keys, policies, archives, with their names looked up.
 
 use model_api::backup::{
-    Archive, BackupPolicy, CopyRule, DataSet, DataSetKind, Key, Location, Method, PLACES_MAX,
+    Archive, BackupPolicy, CopyRule, DataSet, DataSetKind, Hook, Key, Location, Method, PLACES_MAX,
     Place, Protection, Recovery, Retention, RunbookStep,
 };
 use model_api::blueprint::DatabaseManager;
@@ -12,13 +12,19 @@ use super::nodes::unknown_zone;
 use super::{Resolver, look_up};
 use crate::diagnostic::{Code, Diagnostic, has_errors};
 use crate::document::{
-    ArchiveSpec, BackupPolicySpec, BackupsSpec, CopySpec, DataSetSpec, KeySpec, PlaceSpec,
-    PlatformDocument, RecoverySpec, ScenarioDocument,
+    ArchiveSpec, BackupPolicySpec, BackupsSpec, CopySpec, DataSetSpec, HookSpec, KeySpec, OnError,
+    PlaceSpec, PlatformDocument, RecoverySpec, ScenarioDocument,
 };
 use crate::library;
 use crate::lint::backups::{self, BackupSpans};
+use crate::nearest::suggestion;
 use crate::source::{Span, Spanned};
 use crate::units::Bytes;
+
+mod made;
+mod overlay;
+
+use made::Made;
 
 /// The account of a platform that names none.
 const ACCOUNT: &str = "platform";
@@ -42,6 +48,8 @@ const FAILURE_PPM: u32 = 20_000;
 const SILENT_FAILURE_PPM: u32 = 2_000;
 /// Time of a run besides moving bytes. Assumed.
 const OVERHEAD: SimSpan = SimSpan::from_mins(1);
+/// Time of a hook, at most: the default of Velero.
+const HOOK: SimSpan = SimSpan::from_secs(30);
 
 /// Names of what belongs to backups, in the order of their ids.
 #[derive(Clone, Debug, Default)]
@@ -50,27 +58,40 @@ pub(super) struct BackupNames {
     pub(super) places: Vec<String>,
     pub(super) keys: Vec<String>,
     pub(super) policies: Vec<String>,
+    /// By policy: the object of a manifest that makes it.
+    makers: Vec<Option<String>>,
     /// Accounts that anything belongs to.
     pub(super) accounts: Vec<String>,
 }
 
 /// What Platform and Scenario say of backups, entries of the Scenario over those of the Platform.
-struct Merged<'a> {
+struct Merged {
     span: Span,
     account: String,
     history: Option<Spanned<SimSpan>>,
-    places: Vec<&'a PlaceSpec>,
-    keys: Vec<&'a KeySpec>,
-    data_sets: Vec<&'a DataSetSpec>,
-    policies: Vec<&'a BackupPolicySpec>,
-    archives: Vec<&'a ArchiveSpec>,
-    recovery: Option<&'a RecoverySpec>,
+    places: Vec<PlaceSpec>,
+    /// Names of places that only a manifest names.
+    unplaced: Vec<String>,
+    keys: Vec<KeySpec>,
+    data_sets: Vec<DataSetSpec>,
+    policies: Vec<BackupPolicySpec>,
+    /// By policy: the object of a manifest that makes it.
+    makers: Vec<Option<String>>,
+    archives: Vec<ArchiveSpec>,
+    recovery: Option<RecoverySpec>,
 }
 
-impl<'a> Merged<'a> {
+/// What a place says of everything in it.
+#[derive(Clone, Debug, Default)]
+struct PlaceRules {
+    copies: Vec<CopyRule>,
+    key: Option<KeyId>,
+}
+
+impl Merged {
     fn of(
-        platform: Option<&'a BackupsSpec>,
-        scenario: Option<&'a BackupsSpec>,
+        platform: Option<&BackupsSpec>,
+        scenario: Option<&BackupsSpec>,
         resolver: &mut Resolver<'_>,
     ) -> Option<Self> {
         let span = scenario.or(platform)?.span;
@@ -93,23 +114,101 @@ impl<'a> Merged<'a> {
                 .unwrap_or_else(|| ACCOUNT.to_owned()),
             history: scenario.and_then(|it| it.history).or(platform.and_then(|it| it.history)),
             places: merged!(places, name),
+            unplaced: Vec::new(),
             keys: merged!(keys, name),
             data_sets: merged!(data_sets, name),
             policies: merged!(policies, name),
+            makers: Vec::new(),
             archives: merged!(archives, of),
             recovery: scenario
                 .and_then(|it| it.recovery.as_ref())
-                .or(platform.and_then(|it| it.recovery.as_ref())),
+                .or(platform.and_then(|it| it.recovery.as_ref()))
+                .cloned(),
         })
+    }
+
+    /// Nothing but what manifests say; `None` when they say nothing.
+    fn of_manifests(made: &Made) -> Option<Self> {
+        let policies = made.policies.iter().map(|it| it.spec.name.span);
+        let span = policies.chain(made.archives.iter().map(|it| it.span)).next()?;
+        Some(Self {
+            span,
+            account: ACCOUNT.to_owned(),
+            history: None,
+            places: Vec::new(),
+            unplaced: Vec::new(),
+            keys: Vec::new(),
+            data_sets: Vec::new(),
+            policies: Vec::new(),
+            makers: Vec::new(),
+            archives: Vec::new(),
+            recovery: None,
+        })
+    }
+
+    /// Adds what manifests say, under what is stated besides.
+    fn take(&mut self, made: Made, diagnostics: &mut Vec<Diagnostic>) {
+        let is_stated =
+            |name: &str, places: &[PlaceSpec]| places.iter().any(|place| place.name.value == name);
+        let unplaced = made.unplaced.into_iter();
+        self.unplaced.extend(unplaced.filter(|name| !is_stated(name, &self.places)));
+        let places: Vec<PlaceSpec> = made
+            .places
+            .into_iter()
+            .filter(|place| !is_stated(&place.name.value, &self.places))
+            .collect();
+        self.places.extend(places);
+        self.data_sets.extend(made.data_sets);
+        for archive in made.archives {
+            match self.archives.iter_mut().find(|it| it.of.value == archive.of.value) {
+                // What is stated of it is kept; the manifest says where it goes.
+                Some(stated) if stated.to.value != archive.to.value => {
+                    let message = format!("`{}` is archived to another place", stated.of.value);
+                    let help = "leave the archive out here, or change the manifest";
+                    let diagnostic = Diagnostic::new(Code::E0017, stated.to.span, message);
+                    diagnostics.push(diagnostic.help(help).related(archive.to.span, "to this"));
+                }
+                Some(_) => {}
+                None => self.archives.push(archive),
+            }
+        }
+        let (mut policies, mut makers) = (Vec::new(), Vec::new());
+        let mut used = vec![false; self.policies.len()];
+        for one in &made.policies {
+            let names = [&one.spec.name.value, &one.maker];
+            let stated = names.iter().find_map(|name| {
+                self.policies.iter().position(|policy| policy.name.value == **name)
+            });
+            policies.push(match stated {
+                Some(idx) => {
+                    used[idx] = true;
+                    overlay::overlaid(one, &self.policies[idx], diagnostics)
+                }
+                None => one.spec.clone(),
+            });
+            makers.push(Some(one.maker.clone()));
+        }
+        let mut used = used.into_iter();
+        self.policies.retain(|_| !used.next().unwrap_or(false));
+        self.makers = vec![None; self.policies.len()];
+        self.policies.extend(policies);
+        self.makers.extend(makers);
     }
 }
 
 impl Resolver<'_> {
-    /// Everything about backups; nothing when neither file says anything.
+    /// Everything about backups; nothing when neither a document nor a manifest says anything.
     pub(super) fn backups(&mut self, platform: &PlatformDocument, scenario: &ScenarioDocument) {
         let (of_platform, of_scenario) =
             (platform.spec.backups.as_ref(), scenario.spec.backups.as_ref());
-        let Some(merged) = Merged::of(of_platform, of_scenario, self) else { return };
+        let stated = Merged::of(of_platform, of_scenario, self);
+        let databases = &self.names.databases;
+        let mut found = Vec::new();
+        let made = made::made(self.manifests, databases, stated.as_ref(), &mut found);
+        found.retain(|it: &Diagnostic| it.span.is_none_or(|span| self.is_mine(span)));
+        self.diagnostics.append(&mut found);
+        let Some(mut merged) = stated.or_else(|| Merged::of_manifests(&made)) else { return };
+        merged.take(made, self.diagnostics);
         let history = merged.history.map_or(HISTORY, |it| it.value);
         if history > HISTORY_MAX {
             let span = merged.history.map_or(merged.span, |it| it.span);
@@ -122,20 +221,23 @@ impl Resolver<'_> {
         self.places(&merged, &platform.spec.region.jurisdiction.value);
         self.keys(&merged, &platform.spec.region.jurisdiction.value);
         self.order(&merged);
-        for spec in &merged.policies {
-            if let Some(policy) = self.backup_policy(spec) {
+        let rules: Vec<PlaceRules> =
+            merged.places.iter().map(|place| self.place_rules(place)).collect();
+        for (spec, maker) in merged.policies.iter().zip(&merged.makers) {
+            if let Some(policy) = self.backup_policy(spec, &rules) {
                 self.names.backups.policies.push(policy.name.clone());
+                self.names.backups.makers.push(maker.clone());
                 spans.policies.push(spec.name.span);
                 self.blueprint.protection.policies.push(policy);
             }
         }
         for spec in &merged.archives {
-            if let Some(archive) = self.archive(spec) {
+            if let Some(archive) = self.archive(spec, &rules) {
                 spans.archives.push(spec.of.span);
                 self.blueprint.protection.archives.push(archive);
             }
         }
-        if let Some(spec) = merged.recovery {
+        if let Some(spec) = &merged.recovery {
             self.blueprint.protection.recovery = recovery(spec);
         } else {
             let text =
@@ -150,21 +252,24 @@ impl Resolver<'_> {
         if has_errors(self.diagnostics) {
             return;
         }
-        let files = &self.blueprint.files;
-        let is_mine = |span: Span| {
-            let file = files.get(span.at.file_idx as usize).map_or("", String::as_str);
-            !file.starts_with(library::PREFIX)
-        };
-        backups::check(&self.blueprint.protection, &spans, is_mine, self.diagnostics);
+        let mut found = Vec::new();
+        backups::check(&self.blueprint.protection, &spans, |span| self.is_mine(span), &mut found);
+        self.diagnostics.append(&mut found);
+    }
+
+    /// Whether a place is the user's to change.
+    fn is_mine(&self, span: Span) -> bool {
+        let file = self.blueprint.files.get(span.at.file_idx as usize).map_or("", String::as_str);
+        !file.starts_with(library::PREFIX)
     }
 
     /// Entries of two lists by name: those of the second replace their namesakes of the first.
-    fn merged<'b, T>(
+    fn merged<T: Clone>(
         &mut self,
-        first: &'b [T],
-        second: &'b [T],
+        first: &[T],
+        second: &[T],
         name_of: impl Fn(&T) -> (String, Span),
-    ) -> Vec<&'b T> {
+    ) -> Vec<T> {
         for list in [first, second] {
             for (idx, item) in list.iter().enumerate() {
                 let (name, span) = name_of(item);
@@ -178,11 +283,11 @@ impl Resolver<'_> {
         }
         let is_replaced =
             |item: &&T| second.iter().any(|other| name_of(other).0 == name_of(item).0);
-        first.iter().filter(|item| !is_replaced(item)).chain(second).collect()
+        first.iter().filter(|item| !is_replaced(item)).chain(second).cloned().collect()
     }
 
     /// Databases, etcd, and what else is named.
-    fn data_sets(&mut self, merged: &Merged<'_>, spans: &mut BackupSpans) {
+    fn data_sets(&mut self, merged: &Merged, spans: &mut BackupSpans) {
         let databases = (0..self.blueprint.databases.len()).map(DatabaseId::from_index);
         let mut names: Vec<String> = databases.map(|id| self.blueprint.database_name(id)).collect();
         names.push(ETCD.to_owned());
@@ -354,7 +459,7 @@ impl Resolver<'_> {
         }
     }
 
-    fn places(&mut self, merged: &Merged<'_>, here: &str) {
+    fn places(&mut self, merged: &Merged, here: &str) {
         self.check_count("places", merged.places.len(), merged.span);
         for spec in &merged.places {
             let mut location = self.location(
@@ -373,6 +478,11 @@ impl Resolver<'_> {
                 }
                 location.zones_needed = needed.value;
             }
+            if merged.unplaced.contains(&spec.name.value) {
+                self.ask_where(&spec.name);
+                let count = u32::try_from(location.zones.len()).unwrap_or(u32::MAX);
+                location.zones_needed = count.max(1);
+            }
             let rate = |bytes: Option<Spanned<Bytes>>| {
                 bytes.map_or(BYTES_PER_SECOND, |bytes| bytes.value.count.max(1))
             };
@@ -388,6 +498,36 @@ impl Resolver<'_> {
         }
     }
 
+    /// W0162: until somebody says where a bucket stands, no promise may rest on it.
+    fn ask_where(&mut self, name: &Spanned<String>) {
+        let text = format!(
+            "{}: stands in this region and account, and is lost with any of its zones, until \
+             `places` says where it stands",
+            name.value
+        );
+        self.assume(text, &name.span.origin());
+        let message = format!("nothing says where `{}` stands", name.value);
+        let help = format!(
+            "backups: {{places: [{{name: '{}', region: …, account: …}}]}} in the Platform, or \
+             `zones` of this region",
+            name.value
+        );
+        if self.is_mine(name.span) {
+            self.diagnostics.push(Diagnostic::new(Code::W0162, name.span, message).help(help));
+        }
+    }
+
+    /// What a place says of everything in it.
+    fn place_rules(&mut self, place: &PlaceSpec) -> PlaceRules {
+        let copies = self.copies(&place.copies);
+        let own = self.names.backups.places.iter().position(|it| *it == place.name.value);
+        if copies.iter().any(|copy| Some(copy.to.index()) == own) {
+            let message = format!("`{}` is copied to itself", place.name.value);
+            self.report(Code::E0020, place.name.span, message);
+        }
+        PlaceRules { copies, key: self.key_of(place.key.as_ref()).flatten() }
+    }
+
     fn check_count(&mut self, what: &str, count: usize, span: Span) {
         if count > PLACES_MAX {
             let message = format!("{count} {what}, where at most {PLACES_MAX} can be");
@@ -395,7 +535,7 @@ impl Resolver<'_> {
         }
     }
 
-    fn keys(&mut self, merged: &Merged<'_>, here: &str) {
+    fn keys(&mut self, merged: &Merged, here: &str) {
         self.check_count("keys", merged.keys.len(), merged.span);
         for spec in &merged.keys {
             let is_kept_elsewhere = !spec.zones.is_empty() || spec.region.is_some();
@@ -423,7 +563,7 @@ impl Resolver<'_> {
     }
 
     /// The order of restores, without circles.
-    fn order(&mut self, merged: &Merged<'_>) {
+    fn order(&mut self, merged: &Merged) {
         for spec in &merged.data_sets {
             let Some(id) = self.data_set_named(&spec.name) else { continue };
             for name in &spec.restored_after {
@@ -453,19 +593,29 @@ impl Resolver<'_> {
         false
     }
 
-    fn backup_policy(&mut self, spec: &BackupPolicySpec) -> Option<BackupPolicy> {
-        let data_set = self.data_set_named(&spec.of);
-        let to = self.place_named(&spec.to);
+    fn backup_policy(
+        &mut self,
+        spec: &BackupPolicySpec,
+        rules: &[PlaceRules],
+    ) -> Option<BackupPolicy> {
+        let of = self.needed("of", spec.of.as_ref(), spec);
+        let method = self.needed("method", spec.method.as_ref(), spec);
+        let schedule = self.needed("schedule", spec.schedule.as_ref(), spec);
+        let to = self.needed("to", spec.to.as_ref(), spec);
+        let data_set = of.and_then(|of| self.data_set_named(of));
+        let to = to.and_then(|to| self.place_named(to));
         let copies = self.copies(&spec.copies);
         let key = self.key_of(spec.key.as_ref());
         let retention = self.retention(spec);
+        let (of, method, schedule) = (of?, method?, schedule?);
         let (data_set, to, key, retention) = (data_set?, to?, key?, retention?);
+        let rules = &rules[to.index()];
         let known = &self.blueprint.protection.data_sets[data_set.index()];
         let (is_database, size_bytes) =
             (matches!(known.kind, DataSetKind::Database(_)), known.size_bytes);
-        if spec.method.value == Method::Base && !is_database {
-            let message = format!("`{}` is no database: it has no base backup", spec.of.value);
-            self.report(Code::E0017, spec.method.span, message);
+        if method.value == Method::Base && !is_database {
+            let message = format!("`{}` is no database: it has no base backup", of.value);
+            self.report(Code::E0017, method.span, message);
         }
         if spec.failures.is_none() || spec.silent_failures.is_none() {
             let text = format!(
@@ -477,22 +627,44 @@ impl Resolver<'_> {
         Some(BackupPolicy {
             name: spec.name.value.clone(),
             data_set,
-            method: spec.method.value,
-            schedule: spec.schedule.value.schedule,
+            method: method.value,
+            schedule: schedule.value.schedule,
             is_paused: spec.paused.unwrap_or(false),
             to,
-            copies,
+            copies: if copies.is_empty() { rules.copies.clone() } else { copies },
             retention,
-            key,
+            key: key.or(rules.key),
             lane: spec.lane.map(|lane| lane.value),
             overhead: spec.overhead.map_or(OVERHEAD, |it| it.value),
+            hook: spec.hook.as_ref().map(hook),
             moved_bytes: spec.moves.map_or(size_bytes, |it| it.value.count),
             timeout: spec.timeout.map(|it| it.value),
             failure_ppm: spec.failures.map_or(FAILURE_PPM, |it| it.value.ppm),
             silent_failure_ppm: spec.silent_failures.map_or(SILENT_FAILURE_PPM, |it| it.value.ppm),
             tested_every: spec.restore_test.map(|it| it.value).filter(|every| !every.is_zero()),
+            restore_overhead: spec.restore_overhead.map_or(SimSpan::ZERO, |it| it.value),
             origin: spec.name.span.origin(),
         })
+    }
+
+    /// What a policy cannot do without.
+    fn needed<'s, T>(
+        &mut self,
+        key: &str,
+        value: Option<&'s Spanned<T>>,
+        spec: &BackupPolicySpec,
+    ) -> Option<&'s Spanned<T>> {
+        if value.is_none() {
+            let message = format!("a backup policy needs the key `{key}`");
+            let makers = self.manifests.backups.makers();
+            let help = suggestion(&spec.name.value, makers.iter().map(String::as_str));
+            let help = help.unwrap_or_else(|| {
+                "no manifest makes a policy of this name, which would say it".to_owned()
+            });
+            let diagnostic = Diagnostic::new(Code::E0013, spec.name.span, message);
+            self.diagnostics.push(diagnostic.label("is missing here").help(help));
+        }
+        value
     }
 
     fn retention(&mut self, spec: &BackupPolicySpec) -> Option<Retention> {
@@ -516,12 +688,13 @@ impl Resolver<'_> {
         }
     }
 
-    fn archive(&mut self, spec: &ArchiveSpec) -> Option<Archive> {
+    fn archive(&mut self, spec: &ArchiveSpec, rules: &[PlaceRules]) -> Option<Archive> {
         let data_set = self.data_set_named(&spec.of);
         let to = self.place_named(&spec.to);
         let copies = self.copies(&spec.copies);
         let key = self.key_of(spec.key.as_ref());
         let (data_set, to, key) = (data_set?, to?, key?);
+        let rules = &rules[to.index()];
         let known = &self.blueprint.protection.data_sets[data_set.index()];
         if !matches!(known.kind, DataSetKind::Database(_)) {
             let message = format!("`{}` is no database: it has no log", spec.of.value);
@@ -530,8 +703,8 @@ impl Resolver<'_> {
         Some(Archive {
             data_set,
             to,
-            copies,
-            key,
+            copies: if copies.is_empty() { rules.copies.clone() } else { copies },
+            key: key.or(rules.key),
             segment_bytes: spec.segment.map_or(16 << 20, |it| it.value.count.max(1)),
             timeout: spec.timeout.map_or(SimSpan::from_mins(5), |it| it.value),
             overhead: spec.overhead.map_or(SimSpan::from_secs(1), |it| it.value),
@@ -584,9 +757,27 @@ impl Resolver<'_> {
         Some(KeyId::from_index(idx))
     }
 
-    pub(super) fn policy_named(&mut self, name: &Spanned<String>) -> Option<PolicyId> {
-        let idx = look_up("backup policy", name, &self.names.backups.policies, self.diagnostics)?;
-        Some(PolicyId::from_index(idx))
+    /// The policy of a name, or all that the object of a manifest of that name makes.
+    pub(super) fn policies_named(&mut self, name: &Spanned<String>) -> Option<Vec<PolicyId>> {
+        let names = &self.names.backups;
+        let made = names.makers.iter().enumerate();
+        let made: Vec<PolicyId> = made
+            .filter(|(_, maker)| maker.as_deref() == Some(name.value.as_str()))
+            .map(|(idx, _)| PolicyId::from_index(idx))
+            .collect();
+        if !made.is_empty() {
+            return Some(made);
+        }
+        let idx = look_up("backup policy", name, &names.policies, self.diagnostics)?;
+        Some(vec![PolicyId::from_index(idx)])
+    }
+}
+
+fn hook(spec: &HookSpec) -> Hook {
+    Hook {
+        takes: spec.takes.map_or(HOOK, |it| it.value),
+        failure_ppm: spec.failures.map_or(0, |it| it.value.ppm),
+        is_needed: spec.on_error.is_none_or(|it| it.value == OnError::Fail),
     }
 }
 

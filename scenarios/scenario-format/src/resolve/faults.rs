@@ -130,7 +130,7 @@ impl Resolver<'_> {
             }
             FaultSpec::KeyLoss(spec) => DataFault::KeyLoss { key: self.key_named(&spec.key)? },
             FaultSpec::BackupsBroken(spec) => DataFault::BackupsBroken {
-                policy: self.policy_named(&spec.policy)?,
+                policies: self.policies_named(&spec.policy)?,
                 is_silent: spec.silent.unwrap_or(false),
             },
             FaultSpec::ArchiveBroken(spec) => {

@@ -194,12 +194,14 @@ fn databases_and_schedules() {
     assert_eq!(codes(&format!("{WEB}---\n{}", cluster(3))), Vec::<String>::new());
     let backup = |schedule: &str| {
         format!(
-            "apiVersion: postgresql.cnpg.io/v1\nkind: ScheduledBackup\nmetadata: {{name: s, namespace: shop}}\nspec: {{schedule: \"{schedule}\"}}\n"
+            "apiVersion: postgresql.cnpg.io/v1\nkind: ScheduledBackup\nmetadata: {{name: s, namespace: shop}}\nspec: {{schedule: \"{schedule}\", cluster: {{name: db}}}}\n---\n{}",
+            cluster(3)
         )
     };
     speaks("W0121", plus(&backup("0 3 * * *")));
-    assert_eq!(codes(&format!("{WEB}---\n{}", backup("0 0 3 * * *"))), Vec::<String>::new());
-    assert_eq!(codes(&format!("{WEB}---\n{}", backup("@daily"))), Vec::<String>::new());
+    // The cluster has nothing to make a backup with.
+    assert_eq!(codes(&format!("{WEB}---\n{}", backup("0 0 3 * * *"))), ["W0161"]);
+    assert_eq!(codes(&format!("{WEB}---\n{}", backup("@daily"))), ["W0161"]);
     let velero = "apiVersion: velero.io/v1\nkind: Schedule\nmetadata: {name: s, namespace: shop}\nspec: {schedule: 0 0 3 * * *}\n";
     speaks("W0121", plus(velero));
 }

@@ -1,6 +1,7 @@
 //! Tests of the whole reader.
 
 mod autoscaling;
+mod backup_objects;
 mod backups;
 mod bad_input;
 mod cluster;

@@ -1,0 +1,320 @@
+//! Backups that manifests make: what they become, what is asked, what contradicts them.
+
+use model_api::SimSpan;
+use model_api::backup::{BackupPolicy, Hook, Method, Protection, Retention, Schedule};
+
+use crate::support::{Memory, PLATFORM, load_all, said, scenario};
+
+/// A volume, a database, Velero and CloudNativePG, as their charts and guides write them.
+const MANIFESTS: &str = "\
+apiVersion: apps/v1
+kind: StatefulSet
+metadata: {name: index, namespace: shop}
+spec:
+  replicas: 1
+  serviceName: index
+  selector: {matchLabels: {app: index}}
+  volumeClaimTemplates:
+    - metadata: {name: data}
+      spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 10Gi}}}
+  template:
+    metadata:
+      labels: {app: index}
+      annotations: {pre.hook.backup.velero.io/command: '[\"/sbin/fsfreeze\"]', pre.hook.backup.velero.io/timeout: 1m}
+    spec: {containers: [{name: index, image: index}]}
+---
+apiVersion: velero.io/v1
+kind: BackupStorageLocation
+metadata: {name: default, namespace: velero}
+spec: {provider: velero.io/aws, objectStorage: {bucket: eidp}, config: {region: minio}}
+---
+apiVersion: velero.io/v1
+kind: Schedule
+metadata: {name: daily, namespace: velero}
+spec:
+  schedule: 0 7 * * *
+  template:
+    includedNamespaces: ['*']
+    includedResources: ['*']
+    snapshotMoveData: true
+    storageLocation: default
+    itemOperationTimeout: 1h0m0s
+    ttl: 168h0m0s
+  useOwnerReferencesInBackup: false
+---
+apiVersion: postgresql.cnpg.io/v1
+kind: Cluster
+metadata: {name: db, namespace: shop}
+spec:
+  instances: 2
+  storage: {size: 20Gi}
+  postgresql: {parameters: {archive_timeout: 2min}}
+  backup:
+    retentionPolicy: 4w
+    barmanObjectStore:
+      destinationPath: s3://eidp/db
+      endpointURL: https://s3.example
+      s3Credentials: {accessKeyId: {name: s3, key: ID}, secretAccessKey: {name: s3, key: KEY}}
+      wal: {compression: gzip, maxParallel: 8}
+---
+apiVersion: postgresql.cnpg.io/v1
+kind: ScheduledBackup
+metadata: {name: db-nightly, namespace: shop}
+spec: {schedule: 15 0 2 * * *, backupOwnerReference: self, cluster: {name: db}}
+";
+
+/// What a platform adds: where the bucket stands, and what no manifest can say.
+const STATED: &str = "  backups:
+    places:
+      - {name: 's3://eidp', zones: [az-a, az-b], copies: [{to: away, lag: 5m}], key: key}
+      - {name: away, region: west, account: vault}
+    keys: [{name: key, region: west, account: vault}]
+    policies:
+      - {name: velero/daily, restoreTest: 30d, hook: {takes: 1m, failures: 1%}}
+      - {name: shop/db-nightly, restoreTest: 30d}
+";
+
+fn files(manifests: &str, stated: &str) -> Memory {
+    let spec = format!("  manifests: [m.yaml]\n{stated}");
+    Memory::default()
+        .with("s.yaml", scenario(&spec))
+        .with("m.yaml", manifests)
+        .with("small.yaml", PLATFORM)
+}
+
+fn protection(manifests: &str, stated: &str) -> Protection {
+    let loaded = load_all(&files(manifests, stated), &[], &[]);
+    let said = said(&loaded);
+    loaded.resolved.unwrap_or_else(|| panic!("{said:?}")).blueprint.protection
+}
+
+/// What is said of backups.
+fn backups_said(manifests: &str, stated: &str) -> Vec<String> {
+    let mut said = said(&load_all(&files(manifests, stated), &[], &[]));
+    said.retain(|line| ["W0121", "W013", "W016", "E00"].iter().any(|code| line.contains(code)));
+    said
+}
+
+fn named<'a>(protection: &'a Protection, name: &str) -> &'a BackupPolicy {
+    let found = protection.policies.iter().find(|policy| policy.name == name);
+    found.unwrap_or_else(|| panic!("{name}: {:?}", names(protection)))
+}
+
+fn names(protection: &Protection) -> Vec<&str> {
+    protection.policies.iter().map(|policy| policy.name.as_str()).collect()
+}
+
+#[test]
+fn manifests_make_policies() {
+    let protection = protection(MANIFESTS, STATED);
+    let made = ["velero/daily@shop/index", "velero/daily@shop/db", "velero/daily@etcd"];
+    assert_eq!(names(&protection), [&made[..], &["shop/db-nightly"]].concat());
+    let volumes = named(&protection, made[0]);
+    assert_eq!(volumes.method, Method::Snapshot);
+    assert_eq!(volumes.retention, Retention::For(SimSpan::from_hours(168)));
+    assert_eq!(volumes.timeout, Some(SimSpan::from_hours(1)));
+    assert_eq!(volumes.moved_bytes, 10 << 30);
+    assert_eq!(volumes.copies.len(), 1, "what the bucket is copied to");
+    assert!(volumes.key.is_some() && volumes.tested_every.is_some());
+    let hook = Hook { takes: SimSpan::from_mins(1), failure_ppm: 10_000, is_needed: true };
+    assert_eq!(volumes.hook, Some(hook));
+    let lanes: Vec<Option<u32>> = protection.policies.iter().map(|policy| policy.lane).collect();
+    assert_eq!(lanes[0], lanes[2], "one server, one backup at a time");
+    assert!(lanes[0].is_some() && lanes[3].is_none());
+    let database = named(&protection, "shop/db-nightly");
+    assert_eq!(database.method, Method::Base);
+    assert_eq!(database.retention, Retention::Window(SimSpan::from_days(28)));
+    let Schedule::Cron(cron) = database.schedule else { panic!("{:?}", database.schedule) };
+    assert_eq!((cron.seconds, cron.minutes, cron.hours), (1 << 15, 1, 1 << 2));
+    let archive = &protection.archives[0];
+    assert_eq!((archive.parallel, archive.timeout), (8, SimSpan::from_mins(2)));
+    assert_eq!(archive.to, database.to, "one bucket is one place");
+    assert_eq!(backups_said(MANIFESTS, STATED), Vec::<String>::new());
+}
+
+/// Volumes are copied in the ways that Velero chooses from.
+#[test]
+fn volumes_are_copied_as_velero_chooses() {
+    let with = |from: &str, to: &str| {
+        assert!(MANIFESTS.contains(from), "{from}");
+        protection(&MANIFESTS.replace(from, to), "")
+    };
+    let policy = |protection: &Protection| {
+        let found = protection.policies.iter().find(|it| it.name == "velero/daily@shop/index");
+        found.map(|it| {
+            (it.method, it.moved_bytes > 0, it.timeout.expect("each has one").as_secs() / 60)
+        })
+    };
+    let moved = "snapshotMoveData: true";
+    let annotations = "annotations: {";
+    let cases = [
+        (moved, "defaultVolumesToFsBackup: true", Some((Method::Files, true, 240))),
+        (moved, "defaultVolumesToRestic: true", Some((Method::Files, true, 240))),
+        (moved, "snapshotVolumes: true", Some((Method::Snapshot, false, 10))),
+        (moved, "snapshotVolumes: false", None),
+        (moved, "csiSnapshotTimeout: 20m", Some((Method::Snapshot, false, 20))),
+        (moved, "labelSelector: {matchLabels: {app: other}}", None),
+        (moved, "excludedNamespaces: [shop]", None),
+        ("includedResources: ['*']", "includedResources: [configmaps]", None),
+        (
+            annotations,
+            "annotations: {backup.velero.io/backup-volumes: data, ",
+            Some((Method::Files, true, 240)),
+        ),
+    ];
+    for (from, to, expected) in cases {
+        assert_eq!(policy(&with(from, to)), expected, "{to}");
+    }
+    let beside = with(moved, "snapshotVolumes: true");
+    let place = beside.places.iter().find(|it| it.name == "snapshots of shop/index");
+    assert!(place.is_some_and(|it| it.location.beside.is_some()));
+    let files = with(moved, "defaultVolumesToFsBackup: true");
+    assert!(!names(&files).contains(&"velero/daily@shop/db"), "files of a running database");
+}
+
+#[test]
+fn a_server_has_its_defaults() {
+    let server = "---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: velero, namespace: velero}
+spec:
+  selector: {matchLabels: {name: velero}}
+  template:
+    metadata: {labels: {name: velero}}
+    spec: {containers: [{name: velero, image: 'velero/velero:v1.17.0', args: [server, --default-volumes-to-fs-backup, --fs-backup-timeout=90m, --default-backup-ttl=24h0m0s]}]}
+";
+    let text = format!("{MANIFESTS}{server}")
+        .replace("    snapshotMoveData: true\n", "")
+        .replace("    ttl: 168h0m0s\n", "");
+    let protection = protection(&text, STATED);
+    let policy = named(&protection, "velero/daily@shop/index");
+    assert_eq!(policy.method, Method::Files);
+    assert_eq!(policy.timeout, Some(SimSpan::from_mins(90)));
+    assert_eq!(policy.retention, Retention::For(SimSpan::from_hours(24)));
+}
+
+#[test]
+fn a_plugin_and_snapshots_of_a_cluster() {
+    let plugin = "  plugins: [{name: barman-cloud.cloudnative-pg.io, isWALArchiver: true, parameters: {barmanObjectName: store}}]
+  backup: {volumeSnapshot: {className: fast}}
+---
+apiVersion: barmancloud.cnpg.io/v1
+kind: ObjectStore
+metadata: {name: store, namespace: shop}
+spec:
+  retentionPolicy: 30d
+  configuration: {destinationPath: 's3://other/', wal: {maxParallel: 2}}
+---
+apiVersion: postgresql.cnpg.io/v1
+kind: ScheduledBackup
+metadata: {name: db-snapshots, namespace: shop}
+spec: {schedule: '@every 6h', method: volumeSnapshot, cluster: {name: db}}
+---
+";
+    let from = MANIFESTS.find("  backup:\n").expect("the native one");
+    let until = from + MANIFESTS[from..].find("---\n").expect("it ends") + 4;
+    let text = format!("{}{plugin}{}", &MANIFESTS[..from], &MANIFESTS[until..]);
+    let text = text.replace("cluster: {name: db}}\n", "cluster: {name: db}, method: plugin}\n");
+    let text = text.replacen(
+        "method: volumeSnapshot, cluster: {name: db}, method: plugin",
+        "method: volumeSnapshot, cluster: {name: db}",
+        1,
+    );
+    let protection = protection(&text, "");
+    let base = named(&protection, "shop/db-nightly");
+    assert_eq!(protection.places[base.to.index()].name, "s3://other");
+    assert_eq!(base.retention, Retention::Window(SimSpan::from_days(30)));
+    let snapshots = named(&protection, "shop/db-snapshots");
+    assert_eq!((snapshots.method, snapshots.moved_bytes), (Method::Base, 0));
+    assert_eq!(protection.archives[0].parallel, 2);
+}
+
+#[test]
+fn what_manifests_leave_open_is_asked() {
+    let asked = backups_said(MANIFESTS, "");
+    assert!(asked.iter().any(|line| line.starts_with("m.yaml:") && line.contains("W0162")));
+    let protection = protection(MANIFESTS, "");
+    let bucket = protection.places.iter().find(|place| place.name == "s3://eidp");
+    let location = &bucket.expect("it is a place").location;
+    assert_eq!((location.zones.len(), location.zones_needed), (2, 2), "lost with any zone");
+}
+
+#[test]
+fn mistakes_have_a_place() {
+    let manifests = [
+        (
+            "includedNamespaces: ['*']",
+            "includedNamespaces: [shopp]",
+            "W0161: velero/daily: nothing is in",
+        ),
+        (
+            "storageLocation: default",
+            "storageLocation: defalt",
+            "W0161: velero/daily: there is no Backup",
+        ),
+        (
+            "cluster: {name: db}",
+            "cluster: {name: dp}",
+            "W0161: shop/db-nightly: there is no Cluster",
+        ),
+        (
+            "cluster: {name: db}",
+            "cluster: {name: db}, method: plugin",
+            "so that every backup fails",
+        ),
+        ("cluster: {name: db}", "cluster: {name: db}, method: dump", "E0022"),
+        ("retentionPolicy: 4w", "retentionPolicy: 4y", "E0022"),
+        ("ttl: 168h0m0s", "ttl: 7", "E0022"),
+        ("destinationPath: s3://eidp/db", "serverName: db", "E0022"),
+        ("schedule: 0 7 * * *", "schedule: 0 77 * * *", "E0022"),
+        ("schedule: 0 7 * * *", "schedule: CRON_TZ=Europe/Berlin 0 7 * * *", "W0160"),
+        ("schedule: 15 0 2 * * *", "schedule: 0 2 * * *", "W0121"),
+    ];
+    for (from, to, expected) in manifests {
+        assert!(MANIFESTS.contains(from), "{from}");
+        let said = backups_said(&MANIFESTS.replacen(from, to, 1), STATED);
+        let found = said.iter().any(|line| line.starts_with("m.yaml:") && line.contains(expected));
+        assert!(found, "{to}: {said:?}");
+    }
+    let stated = [
+        (
+            "name: velero/daily, ",
+            "name: velero/dayly, ",
+            "E0013: a backup policy needs the key `of`",
+        ),
+        ("restoreTest: 30d, hook", "keep: 30d, hook", "E0017: `keep` is not what the manifest"),
+        ("lag: 5m", "lag: 5", "E0014"),
+        (
+            "copies: [{to: away",
+            "copies: [{to: 's3://eidp'",
+            "E0020: `s3://eidp` is copied to itself",
+        ),
+        ("failures: 1%", "failures: 1%, onError: stop", "E0014"),
+    ];
+    for (from, to, expected) in stated {
+        assert!(STATED.contains(from), "{from}");
+        let said = backups_said(MANIFESTS, &STATED.replacen(from, to, 1));
+        let found = said.iter().any(|line| line.starts_with("s.yaml:") && line.contains(expected));
+        assert!(found, "{to}: {said:?}");
+    }
+}
+
+/// Five fields of a `ScheduledBackup` begin with seconds: `0 2 * * *` is every hour.
+#[test]
+fn five_fields_begin_with_seconds() {
+    let text = MANIFESTS.replace("schedule: 15 0 2 * * *", "schedule: 0 2 * * *");
+    let protection = protection(&text, STATED);
+    let Schedule::Cron(cron) = named(&protection, "shop/db-nightly").schedule else { panic!() };
+    assert_eq!((cron.seconds, cron.minutes, cron.hours), (1, 1 << 2, (1 << 24) - 1));
+}
+
+#[test]
+fn a_fault_breaks_all_that_one_schedule_makes() {
+    let stated =
+        format!("{STATED}  faults: [{{backupsBroken: {{policy: velero/daily, at: 1m}}}}]\n");
+    let loaded = load_all(&files(MANIFESTS, &stated), &[], &[]);
+    let faults = loaded.resolved.expect("nothing is wrong").faults;
+    let text = format!("{:?}", faults.faults[0].kind);
+    assert_eq!(text.matches("PolicyId").count(), 3, "{text}");
+}
