@@ -408,4 +408,62 @@ mod tests {
             }
         }
     }
+
+    /// Size of the new ReplicaSet before and after, and whether the sync changed anything.
+    #[test]
+    fn recreate_says_whether_it_changed_something() {
+        let spec = DeploymentSpec { replicas: 3, rolling: None };
+        let sized = |size| Revision { size, ..Revision::default() };
+        for (before, changes) in [(None, true), (Some(2), true), (Some(3), false), (Some(5), true)]
+        {
+            let mut new = before.map(sized);
+            let changed = sync_recreate(&spec, &mut [], &mut new, || sized(3));
+            assert_eq!((changed, new.map(|it| it.size)), (changes, Some(3)), "{before:?}");
+        }
+    }
+
+    /// Old pods are let go only when the new ReplicaSet is all there is meant to be.
+    #[test]
+    fn scaling_ends_a_rollout_only_when_the_new_pods_are_available() {
+        let spec = spec(4, IntOrPercent::Int(1), IntOrPercent::Int(1));
+        let new = |size, desired, available| Revision {
+            size,
+            desired_replicas: Some(desired),
+            available,
+            ..Revision::default()
+        };
+        let rows = [
+            (new(4, 4, 4), 0),
+            (new(4, 4, 3), 1),
+            (new(4, 3, 4), 1),
+            (new(3, 4, 4), 2),
+            (new(3, 3, 3), 2),
+        ];
+        for (new, left) in rows {
+            let old = Revision { size: 2, available: 2, ..Revision::default() };
+            let mut revisions = [old, new.clone()];
+            scale(&spec, &mut revisions, Some(1));
+            assert_eq!(revisions[0].size, left, "{new:?}");
+        }
+    }
+
+    #[test]
+    fn a_stuck_rollout_is_looked_at_when_its_deadline_is_over() {
+        let progress = |reason| Progress {
+            reason,
+            updated_at: SimTime::from_secs(100),
+            deadline: SimSpan::from_secs(600),
+        };
+        let (secs, millis) = (SimSpan::from_secs, SimTime::from_millis);
+        let rows = [
+            (millis(100_000), Some(secs(600))),
+            (millis(699_000), Some(secs(1))),
+            (millis(699_001), Some(SimSpan::ZERO)),
+            (millis(800_000), Some(SimSpan::ZERO)),
+        ];
+        for (now, after) in rows {
+            assert_eq!(progress(ProgressReason::Other).requeue_after(now), after, "{now:?}");
+            assert_eq!(progress(ProgressReason::DeadlineExceeded).requeue_after(now), None);
+        }
+    }
 }

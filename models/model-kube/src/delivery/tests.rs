@@ -109,6 +109,33 @@ fn mirroring_comes_before_traffic() {
     assert_eq!(advance(&analysis, mirrored, GOOD).0.routes.canary, 30);
 }
 
+#[test]
+fn nothing_moves_without_another_revision() {
+    for phase in [Phase::Initialized, Phase::Succeeded, Phase::Failed] {
+        let before = Delivery { phase, ..Delivery::default() };
+        let (after, effects) = advance(&canary(), before.clone(), GOOD);
+        assert_eq!((after, effects), (before, Vec::new()), "{phase:?}");
+    }
+}
+
+/// The gate that may hold back more traffic has no say where the step gives none, or where a person
+/// has already let the promotion pass.
+#[test]
+fn a_closed_gate_holds_back_more_traffic_and_nothing_else() {
+    let closed = Seen { may_increase: false, ..GOOD };
+    let rows = [
+        (Phase::Progressing, false, false),
+        (Phase::Progressing, true, true),
+        (Phase::WaitingPromotion, false, true),
+    ];
+    for (phase, mirrored, moves) in rows {
+        let routes = Routes { canary: 30, primary: 70, mirrored };
+        let before = Delivery { phase, routes, ..Delivery::default() };
+        let after = advance(&canary(), before.clone(), closed).0;
+        assert_eq!(after != before, moves, "{phase:?}, mirrored: {mirrored}");
+    }
+}
+
 fn analyses() -> impl Strategy<Value = Analysis> {
     let weights = prop::collection::btree_set(1..=100_u32, 0..5);
     let numbers = (0..4_u32, 0..60_u32, 0..=100_u32, 0..60_u32, 0..4_u32);
