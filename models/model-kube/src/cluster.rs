@@ -98,7 +98,7 @@ use jobs::JobState;
 use node_groups::NodeGroups;
 use node_lifecycle::Monitor;
 use nodes::NodeState;
-use off_peak::Originals;
+use off_peak::OffPeakStates;
 use pod::PodState;
 use queue::Queue;
 use routing::ServiceState;
@@ -154,7 +154,7 @@ pub enum KubeEvent {
     JobDue(WorkloadId),
     /// The work of a pod of a Job is done.
     WorkDone(PodId),
-    /// The downscaler looks at a workload after an edge of its hours.
+    /// The downscaler looks at a workload.
     OffPeakDue(WorkloadId),
     /// A controller's request for a pod goes out.
     PodCreateDue(PodId),
@@ -302,8 +302,8 @@ pub struct Cluster {
     node_groups: NodeGroups,
     /// Services whose endpoints somebody else chooses.
     services_with_backends: Vec<ServiceId>,
-    /// Sizes that workloads had before their downtime.
-    off_peak: Originals,
+    /// Those of the workloads that have off-peak hours.
+    off_peak: OffPeakStates,
     /// Those of the workloads that are Jobs.
     jobs: BTreeMap<WorkloadId, JobState>,
     /// What could not be done because the API or its component was away, in order.
@@ -401,7 +401,7 @@ impl Cluster {
             silent_registries: Vec::new(),
             node_groups: NodeGroups::at_start(&blueprint, streams),
             services_with_backends: Vec::new(),
-            off_peak: off_peak::originals(&blueprint, &tables),
+            off_peak: off_peak::all(&blueprint, &tables),
             jobs: jobs::all(&blueprint),
             deferred: Vec::new(),
             pending_writes: BTreeSet::new(),

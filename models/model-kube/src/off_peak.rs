@@ -18,7 +18,9 @@
 //! # Checked against
 //! The rules of the source, retold as tests; property tests over whole weeks.
 
-pub use model_api::kube::off_peak::{Hours, HoursError, Schedule, schedule_of};
+pub use model_api::kube::off_peak::{
+    Hours, HoursError, Schedule, is_contradiction, lasting_replicas, schedule_of,
+};
 use sim_kernel::{SimSpan, SimTime};
 
 /// How often the downscaler looks.
@@ -86,23 +88,6 @@ impl Sized {
             Resize::Up { replicas } => Self { replicas, original: None, ..self },
         }
     }
-}
-
-/// The size that lasts when an HPA owns the workload too: at 0 the HPA is switched off and the size
-/// stays; any other size below `minReplicas` is raised again by its next sync, and then the
-/// downscaler takes that for the size to remember. Downsizing to neither 0 nor at least
-/// `minReplicas` is therefore a contradiction, which [`is_contradiction`] finds before a run.
-pub fn lasting_replicas(replicas: u32, hpa_min_replicas: Option<u32>) -> u32 {
-    match hpa_min_replicas {
-        Some(min) if replicas > 0 => replicas.max(min),
-        _ => replicas,
-    }
-}
-
-/// Whether downscaler and HPA would undo each other's work for the whole downtime.
-pub fn is_contradiction(schedule: &Schedule, hpa_min_replicas: Option<u32>) -> bool {
-    let down = schedule.downtime_replicas;
-    lasting_replicas(down, hpa_min_replicas) != down
 }
 
 #[cfg(test)]

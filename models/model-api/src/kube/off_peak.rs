@@ -196,3 +196,19 @@ impl Schedule {
         moments.filter(|at| *at > now).find(|at| self.is_up(*at) != is_up)
     }
 }
+
+/// The size that lasts when an HPA owns the workload too: at 0 the HPA is switched off and the size
+/// stays; any other size below `minReplicas` is raised again by its next sync.
+pub const fn lasting_replicas(replicas: u32, hpa_min_replicas: Option<u32>) -> u32 {
+    match hpa_min_replicas {
+        Some(min) if replicas > 0 && replicas < min => min,
+        _ => replicas,
+    }
+}
+
+/// Whether downscaler and HPA would undo each other's work for the whole downtime: the one makes the
+/// workload small at each look and remembers what it finds, the other raises it again.
+pub const fn is_contradiction(schedule: &Schedule, hpa_min_replicas: Option<u32>) -> bool {
+    let down = schedule.downtime_replicas;
+    lasting_replicas(down, hpa_min_replicas) != down
+}

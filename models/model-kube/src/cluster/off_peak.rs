@@ -1,21 +1,22 @@
-//! Off-peak downsizing in time: the first look of the downscaler after an edge of the hours.
+//! Off-peak downsizing in time: the looks of the downscaler that find something to do.
 //!
 //! # Modelled
 //! What [`crate::off_peak`] decides, for workloads that opted in. At the start of a run a workload has
-//! the size of that hour. Between two edges nothing is looked at.
+//! the size of that hour. Who sizes it in its downtime is undone by the next look.
 //! # Not modelled
-//! The downscaler as a workload that may itself be away: it looks whenever the API answers.
+//! The downscaler as a workload that may itself be away: it looks whenever the API answers. The size
+//! that was remembered, when the state of the API is restored from a snapshot.
 //! # Defaults and their sources
 //! `off_peak::LOOK_INTERVAL`.
 //! # Invariants
-//! Nothing happens but at an edge.
+//! Nothing happens but after an edge or after somebody sized the workload.
 //! # Checked against
 //! Timelines worked out by hand.
 
 use std::collections::BTreeMap;
 
 use model_api::{Blueprint, Observation, WorkloadId};
-use sim_kernel::{Context, EntityKey, Purpose, Recorder, SimSpan, SimTime};
+use sim_kernel::{Context, EntityKey, Purpose, Recorder, SimSpan, SimTime, Timer};
 
 use super::tables::Tables;
 use super::{Cluster, KubeEvent, priority};
@@ -29,8 +30,16 @@ pub(super) struct OffPeakTables {
     schedules: BTreeMap<WorkloadId, Schedule>,
 }
 
-/// By workload that opted in: the size that it had before its downtime, while it is remembered.
-pub(super) type Originals = BTreeMap<WorkloadId, Option<u32>>;
+/// A workload that opted in.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct OffPeakState {
+    /// The size that it had before its downtime, while that is remembered.
+    original: Option<u32>,
+    timer: Timer,
+}
+
+/// Workloads that opted in.
+pub(super) type OffPeakStates = BTreeMap<WorkloadId, OffPeakState>;
 
 impl OffPeakTables {
     pub(super) fn of(blueprint: &Blueprint) -> Self {
@@ -51,15 +60,16 @@ impl OffPeakTables {
     }
 }
 
-/// What is remembered at the start.
-pub(super) fn originals(blueprint: &Blueprint, tables: &Tables) -> Originals {
+/// Workloads as they are at the start.
+pub(super) fn all(blueprint: &Blueprint, tables: &Tables) -> OffPeakStates {
     let ids = tables.off_peak.schedules.keys();
-    let original = |id: &WorkloadId| {
+    let state = |id: &WorkloadId| {
         let stated = blueprint.workloads[id.index()].replicas;
         let up = tables.scalers.replicas_at_start(*id, stated);
-        (*id, tables.off_peak.at_start(*id, up).and_then(|sized| sized.original))
+        let original = tables.off_peak.at_start(*id, up).and_then(|sized| sized.original);
+        (*id, OffPeakState { original, timer: Timer::NONE })
     };
-    ids.map(original).collect()
+    ids.map(state).collect()
 }
 
 impl Cluster {
@@ -70,39 +80,54 @@ impl Cluster {
         R: Recorder<Observation>,
     {
         for id in self.off_peak.keys().copied().collect::<Vec<_>>() {
-            self.expect_off_peak_edge(id, ctx);
+            self.expect_off_peak_look(id, ctx);
         }
     }
 
-    fn expect_off_peak_edge<E, R>(&mut self, id: WorkloadId, ctx: &mut Context<'_, E, R>)
+    fn off_peak_resize(&self, id: WorkloadId, now: SimTime) -> (Sized, Resize) {
+        let (replicas, original) = (self.replicas(id), self.off_peak[&id].original);
+        let sized = Sized { replicas, original, created_at: None };
+        (sized, off_peak::resize(&self.tables.off_peak.schedules[&id], sized, now))
+    }
+
+    /// The next look that finds something to do: the first one when somebody sized the workload
+    /// otherwise than its hours want, else the first after their next edge.
+    pub(super) fn expect_off_peak_look<E, R>(&mut self, id: WorkloadId, ctx: &mut Context<'_, E, R>)
     where
         E: Copy + From<KubeEvent>,
         R: Recorder<Observation>,
     {
-        let schedule = &self.tables.off_peak.schedules[&id];
-        let Some(edge) = schedule.next_change(ctx.now()) else { return };
+        let now = ctx.now();
+        let Some(state) = self.off_peak.get_mut(&id) else { return };
+        let earlier = std::mem::replace(&mut state.timer, Timer::NONE);
+        ctx.cancel(earlier);
+        let (_, resize) = self.off_peak_resize(id, now);
+        let edge = || self.tables.off_peak.schedules[&id].next_change(now);
+        let from = if resize == Resize::Keep { edge() } else { Some(now) };
+        let Some(from) = from else { return };
         let draw = self.draw(EntityKey::of("downscaler"), LOOK, 0);
         let phase = draw.span_between(SimSpan::ZERO, LOOK_INTERVAL);
-        let at = edge.next_tick(LOOK_INTERVAL, phase);
-        ctx.schedule_at(at, priority::CONTROLLER, KubeEvent::OffPeakDue(id));
+        let at = from.next_tick(LOOK_INTERVAL, phase);
+        let timer = ctx.timer_at(at, priority::CONTROLLER, KubeEvent::OffPeakDue(id));
+        self.off_peak.insert(id, OffPeakState { timer, ..self.off_peak[&id] });
     }
 
-    /// The downscaler looks at a workload after an edge of its hours.
+    /// The downscaler looks at a workload.
     pub(super) fn on_off_peak_due<E, R>(&mut self, id: WorkloadId, ctx: &mut Context<'_, E, R>)
     where
         E: Copy + From<KubeEvent>,
         R: Recorder<Observation>,
     {
-        let from = self.replicas(id);
-        let sized = Sized { replicas: from, original: self.off_peak[&id], created_at: None };
-        let resize = off_peak::resize(&self.tables.off_peak.schedules[&id], sized, ctx.now());
+        let (sized, resize) = self.off_peak_resize(id, ctx.now());
         let after = sized.after(resize);
-        self.off_peak.insert(id, after.original);
-        if resize != Resize::Keep {
-            let to = after.replicas;
-            ctx.observe(|| Observation::OffPeakResized { workload: id, from, to });
-            self.scale(id, to, ctx);
+        let state = OffPeakState { original: after.original, ..self.off_peak[&id] };
+        self.off_peak.insert(id, state);
+        if resize == Resize::Keep {
+            self.expect_off_peak_look(id, ctx);
+            return;
         }
-        self.expect_off_peak_edge(id, ctx);
+        let (from, to) = (sized.replicas, after.replicas);
+        ctx.observe(|| Observation::OffPeakResized { workload: id, from, to });
+        self.scale(id, to, ctx);
     }
 }

@@ -223,6 +223,7 @@ impl Cluster {
         self.note_spec(workload, ctx.now());
         self.workloads[workload.index()].replicas = replicas;
         self.touch_scaler(workload);
+        self.expect_off_peak_look(workload, ctx);
         if self.is_deployment(workload) {
             self.request_deployment_sync(workload, ctx);
         } else {

@@ -38,9 +38,19 @@ fn sizes_change_at_the_first_look_after_an_edge() {
 }
 
 #[test]
-fn whoever_scales_it_meanwhile_is_not_overruled() {
+fn whoever_sizes_it_in_its_downtime_is_undone_and_remembered() {
     let world = world("2", "at 3600 scale web 3");
     let run = world.run(1, 10 * 3_600);
-    assert!(run.times(|seen| matches!(seen, O::OffPeakResized { .. })).is_empty());
+    let sized = run.times(|seen| matches!(seen, O::OffPeakResized { .. }));
+    assert!(matches!(sized[..], [3_600.0..=3_630.0, 25_200.0..=25_230.0]), "{sized:?}");
     assert_eq!(run.cluster().replicas(world.workload("web")), 3);
+}
+
+#[test]
+fn whoever_sizes_it_in_its_hours_is_not_overruled() {
+    let world = world("2", "at 36000 scale web 4");
+    let noon = world.run(1, 12 * 3_600);
+    assert_eq!(noon.cluster().replicas(world.workload("web")), 4);
+    let next_noon = world.run(1, 36 * 3_600);
+    assert_eq!(next_noon.cluster().replicas(world.workload("web")), 4);
 }

@@ -1,5 +1,6 @@
-//! Autoscalers that cannot work: W0116, W0130 to W0132.
+//! Autoscalers that cannot work: W0116, W0130 to W0132, W0142.
 
+use model_api::kube::off_peak::is_contradiction;
 use model_api::kube::{
     Container, HorizontalPodAutoscaler, MetricSource, MetricSpec, MetricTarget, Workload,
 };
@@ -16,8 +17,9 @@ impl<'a> Lint<'a> {
             self.rival(idx, &autoscaler.value, object);
             match self.target_of(&autoscaler.value) {
                 None => self.lost_target(&autoscaler.value, object),
-                Some((workload, _)) => {
+                Some((workload, target)) => {
                     self.unscalable(workload, &autoscaler.value, object);
+                    self.undone(workload, target, &autoscaler.value);
                     for (idx, metric) in autoscaler.value.metrics.iter().enumerate() {
                         self.unmeasured(idx, metric, workload, object);
                     }
@@ -78,6 +80,33 @@ impl<'a> Lint<'a> {
         let span = object.value_span("spec.scaleTargetRef.name");
         let diagnostic = Diagnostic::new(Code::W0131, span, message);
         self.push(object, diagnostic.related(first.name_span, "the first one"));
+    }
+
+    /// W0142.
+    fn undone(
+        &mut self,
+        workload: &Workload,
+        object: &Object,
+        autoscaler: &HorizontalPodAutoscaler,
+    ) {
+        let min_replicas = u32::try_from(autoscaler.min_replicas).ok();
+        let of_it = self.blueprint.off_peak.iter().find(|it| {
+            let other = &self.blueprint.workloads[it.workload.index()];
+            other.kind.name() == workload.kind.name()
+                && (&other.namespace, &other.name) == (&workload.namespace, &workload.name)
+        });
+        let Some(off_peak) = of_it.filter(|it| is_contradiction(&it.schedule, min_replicas)) else {
+            return;
+        };
+        let message = format!(
+            "{} is {} in its downtime, and {} keeps it at {}",
+            object.title(),
+            off_peak.schedule.downtime_replicas,
+            autoscaler.name,
+            autoscaler.min_replicas
+        );
+        let span = object.value_span("metadata.annotations");
+        self.push(object, Diagnostic::new(Code::W0142, span, message));
     }
 
     /// W0132.

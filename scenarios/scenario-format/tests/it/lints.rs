@@ -148,6 +148,13 @@ fn autoscalers_that_cannot_work() {
     let two = format!("{}---\n{}", scaler("h", "Deployment", ""), scaler("i", "Deployment", ""));
     speaks("W0131", plus(&two));
     let daemons = "apiVersion: apps/v1\nkind: DaemonSet\nmetadata: {name: web, namespace: shop}\nspec: {selector: {matchLabels: {app: d}}, template: {metadata: {labels: {app: d}}, spec: {containers: [{name: d, image: d:1, resources: {requests: {cpu: 100m, memory: 64Mi}}}]}}}\n";
+    let small = "annotations: {downscaler/uptime: Mon-Fri 07:00-20:00 UTC, downscaler/downtime-replicas: '1'}";
+    let at_least_two =
+        scaler("h", "Deployment", "").replacen("maxRep", "minReplicas: 2, maxRep", 1);
+    speaks("W0142", |web| {
+        let web = web.replacen("namespace: shop}", &format!("namespace: shop, {small}}}"), 1);
+        format!("{web}---\n{at_least_two}")
+    });
     speaks("W0132", plus(&format!("{daemons}---\n{}", scaler("h", "DaemonSet", ""))));
 }
 
