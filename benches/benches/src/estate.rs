@@ -52,7 +52,7 @@ impl Estate {
             nodes: (0..self.node_count).map(worker).collect(),
             control_plane: ControlPlane {
                 member_zones: (0..3).map(ZoneId::from_index).collect(),
-                origin: Origin::default(),
+                ..ControlPlane::default()
             },
             workloads,
             services: (0..self.service_count).map(service).collect(),

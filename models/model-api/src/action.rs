@@ -3,7 +3,7 @@
 use sim_kernel::SimSpan;
 
 use crate::ids::{NodeId, WorkloadId};
-use crate::kube::PodTemplate;
+use crate::kube::{PodTemplate, Version};
 
 /// What is done. Nothing of it happens while the API is away.
 #[derive(Clone, Debug, PartialEq)]
@@ -30,6 +30,8 @@ pub enum Action {
     Drain(NodeWork),
     /// Nodes are drained, boot anew and are uncordoned, one after the other.
     NodeUpgrade(NodeWork),
+    /// The control plane is upgraded, one member after the other.
+    ControlPlaneUpgrade(ControlPlaneUpgrade),
     /// Node objects are deleted, as by a cloud controller whose machines are no more.
     DeleteNodes(Vec<NodeId>),
     /// Nodes get the taint `node.kubernetes.io/out-of-service`; at the end it is taken away.
@@ -46,8 +48,25 @@ pub enum Action {
 impl Action {
     /// Whether it takes its time and then is complete, rather than being done at once.
     pub const fn can_complete(&self) -> bool {
-        matches!(self, Self::Rollout { .. } | Self::Drain(_) | Self::NodeUpgrade(_))
+        matches!(
+            self,
+            Self::Rollout { .. }
+                | Self::Drain(_)
+                | Self::NodeUpgrade(_)
+                | Self::ControlPlaneUpgrade(_)
+        )
     }
+}
+
+/// An upgrade of the control plane.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ControlPlaneUpgrade {
+    /// The version afterwards; `None` leaves the minor version as it is.
+    pub to: Option<Version>,
+    /// Machines boot anew, rather than processes alone.
+    pub reboots: bool,
+    /// Kubelets that are too old for the new version do not stop it.
+    pub forces: bool,
 }
 
 /// Nodes that are worked on one after the other.

@@ -9,7 +9,7 @@ use crate::ids::{DatabaseId, ServiceId, WorkloadId, ZoneId};
 use crate::kube::off_peak::Schedule;
 use crate::kube::{
     HorizontalPodAutoscaler, Ingress, Node, PersistentVolumeClaim, PodDisruptionBudget, Service,
-    StorageClass, Webhook, Workload,
+    StorageClass, Version, Webhook, Workload,
 };
 use crate::load::{Bursts, Load, ServiceProfile};
 use crate::machines::{ClusterAutoscaler, NodeGroup};
@@ -94,6 +94,8 @@ pub struct NodeSpec {
     pub zone: ZoneId,
     /// Carries a control-plane member.
     pub is_control_plane: bool,
+    /// Version of its kubelet and kube-proxy, if it is stated.
+    pub version: Option<Version>,
     /// Where its pool was written.
     pub origin: Origin,
 }
@@ -104,6 +106,8 @@ pub struct NodeSpec {
 pub struct ControlPlane {
     /// Zone of each member.
     pub member_zones: Vec<ZoneId>,
+    /// Version of its components, if it is stated.
+    pub version: Option<Version>,
     /// Where it was written.
     pub origin: Origin,
 }

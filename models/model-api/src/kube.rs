@@ -16,6 +16,7 @@ pub mod pod;
 pub mod selector;
 pub mod service;
 pub mod storage;
+pub mod version;
 pub mod workload;
 
 pub use admission::{Webhook, WebhookRule};
@@ -41,6 +42,7 @@ pub use pod::{
 pub use selector::{LabelSelector, Labels, Operator, Requirement};
 pub use service::{Ingress, Service, ServicePort, TrafficDistribution, TrafficPolicy};
 pub use storage::{PersistentVolumeClaim, StorageClass, VolumeBindingMode};
+pub use version::{Skew, Version};
 pub use workload::{
     DaemonSetUpdate, DeploymentStrategy, IntOrPercent, PodManagementPolicy, StatefulSetUpdate,
     Workload, WorkloadKind,

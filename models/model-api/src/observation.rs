@@ -214,6 +214,30 @@ pub enum Observation {
     ApiLost,
     /// The API answers again; what waited goes on.
     ApiRegained,
+    /// A member of the control plane is upgraded: its processes end.
+    MemberUpgradeStarted {
+        /// Its number, from zero.
+        member: u32,
+    },
+    /// The upgrade of a member is done: its API server answers.
+    MemberUpgraded {
+        /// Its number, from zero.
+        member: u32,
+    },
+    /// An upgrade of the control plane does not begin: a kubelet is too old for the new version.
+    UpgradeRefused {
+        /// The node it runs on.
+        node: NodeId,
+    },
+    /// The API answers again, and so many kubelets and proxies list anew that they have to queue.
+    RelistsQueued {
+        /// How many they are.
+        clients: u64,
+        /// Requests that are refused at first (429).
+        refused: u64,
+        /// How much later the last one is answered for it, in nanoseconds.
+        span_ns: u64,
+    },
     /// Every copy of etcd's data is lost: no API server answers until it is restored.
     ApiStateLost,
     /// The state of the API is that of a snapshot.

@@ -3,7 +3,7 @@
 //! # Modelled
 //! The token bucket of client-go in closed form: when a request may go out.
 //! # Not modelled
-//! Priority and fairness of the API server.
+//! What an API server does with too many requests: [`crate::priority_and_fairness`].
 //! # Defaults and their sources
 //! `--kube-api-qps` 20 and `--kube-api-burst` 30 of kube-controller-manager, for each of its
 //! controllers (pkg/controller/apis/config/v1alpha1/defaults.go, 1.36); 50 and 100 of the scheduler.

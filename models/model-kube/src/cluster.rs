@@ -11,7 +11,7 @@
 //!    [`Cluster::set_member_power`], [`Cluster::kill_leader`], [`Cluster::kill_etcd_leader`],
 //!    [`Cluster::set_api_available`], [`Cluster::set_registry_available`],
 //!    [`Cluster::set_webhook_answers`], [`Cluster::lose_api_state`],
-//!    [`Cluster::restore_api_state`]. Zones and nodes are lost independently: a node in a lost zone that
+//!    [`Cluster::restore_api_state`], [`Cluster::upgrade_control_plane`]. Zones and nodes are lost independently: a node in a lost zone that
 //!    was also lost by itself comes back when both are over.
 //! 4. After every call, [`Cluster::drain_notices`] tells the other models what changed; state is
 //!    read through [`Cluster::routes`], [`Cluster::pod`], [`Cluster::pods_of`],
@@ -23,14 +23,14 @@
 //! pulls one at a time a node, volumes bound to zones, horizontal autoscalers by CPU, node groups and
 //! the cluster autoscaler, start, readiness and crash loops of pods, endpoints as proxies know them,
 //! disruption budgets, Jobs and CronJobs, off-peak hours, etcd's quorum and elections, leaders of the
-//! controller manager and the scheduler; kubelets that hang on a lost API server, webhooks that fail closed, registries that do
-//! not answer, volumes that a silent node holds; the API's state lost and restored from a snapshot
-//! (each in the module of its noun).
+//! controller manager and the scheduler; kubelets that hang on a lost API server, webhooks that fail
+//! closed, registries that do not answer, volumes that a silent node holds; the API's state lost and
+//! restored from a snapshot; upgrades of the control plane (each in the module of its noun).
 //! # Not modelled
 //! Preemption by daemons, node pressure. Autoscalers by memory, by metrics of pods, objects or from
-//! outside. Watchers other than kubelets that hang on a lost API server. A slow or overloaded API.
-//! Upgrades of the control plane and version skew. Liveness probes that fail under load. A kube-proxy
-//! of an isolated zone.
+//! outside. Watchers other than kubelets that hang on a lost API server. A slow API, and one
+//! that is flooded while it runs. Liveness probes that fail under load. A kube-proxy of an isolated
+//! zone.
 //! # Defaults and their sources
 //! [`model_api::Parameters`]; the modules of the decisions name theirs.
 //! # Invariants
@@ -59,11 +59,13 @@ mod off_peak;
 mod pod;
 mod preemption;
 mod queue;
+mod relists;
 mod restore;
 mod rollouts;
 mod routing;
 mod tables;
 mod templates;
+mod upgrade;
 mod volumes;
 mod waiting;
 mod workloads;
@@ -84,6 +86,7 @@ pub use node_groups::Capacity;
 pub use pod::{PodPhase, PodView};
 pub use routing::Route;
 pub use templates::{NewTemplate, TemplateHealth, TemplateId};
+pub use upgrade::{UpgradeRefusal, UpgradeSpec};
 
 use crate::node_lifecycle::ZoneEvictor;
 use crate::rare;
@@ -101,8 +104,10 @@ use nodes::NodeState;
 use off_peak::OffPeakStates;
 use pod::PodState;
 use queue::Queue;
+use relists::Relists;
 use routing::ServiceState;
 use tables::Tables;
+use upgrade::{Upgrade, Versions};
 use volumes::Attachments;
 use workloads::{ControllerClients, WorkloadState};
 
@@ -198,6 +203,8 @@ pub enum KubeEvent {
     MachinesDue(u32),
     /// The cloud controller looks for the machine of a node.
     CloudPassDue(NodeId),
+    /// The next step of the upgrade of a member.
+    UpgradeDue,
 }
 
 const _: () = assert!(size_of::<KubeEvent>() <= 12);
@@ -244,6 +251,8 @@ pub enum Notice {
     },
     /// Writes to the API succeed (true) or fail (false) from now on.
     ApiChanged(bool),
+    /// Every member of the control plane is upgraded.
+    UpgradeEnded,
 }
 
 impl Notice {
@@ -266,7 +275,8 @@ impl Notice {
             | Self::RolloutCompleted(_)
             | Self::RolloutStalled(_)
             | Self::DrainEnded { .. }
-            | Self::ApiChanged(_) => None,
+            | Self::ApiChanged(_)
+            | Self::UpgradeEnded => None,
         }
     }
 }
@@ -315,6 +325,9 @@ pub struct Cluster {
     notices: Vec<Notice>,
     /// What changed in the API, where that may be put back.
     history: Option<History>,
+    upgrade: Option<Upgrade>,
+    versions: Versions,
+    relists: Relists,
     /// Pods of a restored API that proxies hear of when it answers.
     unlisted_pods: Vec<PodId>,
 }
@@ -409,6 +422,9 @@ impl Cluster {
             notices: Vec::new(),
             history: None,
             unlisted_pods: Vec::new(),
+            relists: Relists::default(),
+            upgrade: None,
+            versions: Versions::of(&blueprint),
             blueprint,
             tables,
             streams,
@@ -507,6 +523,7 @@ impl Cluster {
             KubeEvent::RemovalDue(node) => self.on_removal_due(node, ctx),
             KubeEvent::MachinesDue(group) => self.on_machines_due(group, ctx),
             KubeEvent::CloudPassDue(node) => self.on_cloud_pass(node, ctx),
+            KubeEvent::UpgradeDue => self.on_upgrade_due(ctx),
         }
     }
 
@@ -544,8 +561,13 @@ impl Cluster {
         let waiting = std::mem::take(&mut self.deferred);
         for (event, cause) in waiting {
             if self.can_happen(event) {
-                // Simplified: watches are back after 1 s for everything that waited.
-                let at = ctx.now() + SimSpan::from_secs(1);
+                // Simplified: watches are back after 1 s for everything that waited, but where
+                // proxies have to queue.
+                let queued = match event {
+                    KubeEvent::EndpointsDue(_) => self.relists.proxies,
+                    _ => SimSpan::ZERO,
+                };
+                let at = ctx.now() + SimSpan::from_secs(1) + queued;
                 ctx.because(cause).schedule_at(at, priority::CONTROLLER, event);
             } else {
                 self.deferred.push((event, cause));

@@ -26,6 +26,7 @@ pub mod node_lifecycle;
 pub mod node_shutdown;
 pub mod off_peak;
 pub mod pod_gc;
+pub mod priority_and_fairness;
 pub mod probes;
 pub mod rare;
 pub mod replica_set;

@@ -48,6 +48,8 @@ sim_kernel::declare_probes! {
     NODES_GIVEN_UP = "the cluster autoscaler gave up nodes that did not come",
     REMOVAL_FAILED = "a node could not be emptied and stayed",
     REMOVED_NODE_WAS_GONE = "a node to be removed had been given up meanwhile",
+    UPGRADE_REFUSED = "a kubelet was too old for an upgrade of the control plane",
+    RELISTS_QUEUED = "kubelets and proxies had to queue to list anew",
     NODE_FORGOTTEN = "a restored API did not know a node",
     SPEC_REVERTED = "a restored API had an older spec of a workload",
     POD_ORPHANED = "a restored API did not know a pod that ran",

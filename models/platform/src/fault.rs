@@ -77,6 +77,8 @@ pub(crate) enum Struck {
     Scale(WorkloadId, u32),
     /// A drain or an upgrade of nodes.
     Drain(DrainId),
+    /// An upgrade of the control plane.
+    Upgrade,
     /// The taint that a fault set.
     OutOfService(FaultId),
 }

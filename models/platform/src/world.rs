@@ -195,6 +195,7 @@ impl World {
                 self.databases.set_api_available(is_available, ctx, &mut self.pg_notices);
                 self.take_back_owed(ctx);
             }
+            Notice::UpgradeEnded => self.on_upgrade_ended(ctx),
             Notice::PodCreated(_)
             | Notice::PodBound(_)
             | Notice::PodCutOff(_)

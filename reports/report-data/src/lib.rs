@@ -9,12 +9,14 @@
 
 use serde::{Deserialize, Serialize};
 
+mod black_start;
 mod conformance;
 mod decision;
 mod exposure;
 mod summary;
 mod timelines;
 
+pub use black_start::{BlackStart, BlackStartReport, BlackStartStage, black_start_schema};
 pub use conformance::{
     ConformanceCase, ConformanceDifference, ConformanceFile, ConformanceOutcome, ConformanceRange,
     ConformanceReport, conformance_schema,

@@ -3,6 +3,7 @@
 //! Renders to text and never prints. Human text may change with any version; JSON and JUnit are
 //! stable. Start reading at [`human`].
 
+mod black_start;
 mod conformance;
 mod decision;
 mod diff;
@@ -14,6 +15,7 @@ mod markdown;
 mod quantity;
 mod timelines;
 
+pub use black_start::{black_start_human, black_start_json};
 pub use conformance::{conformance_human, conformance_json};
 pub use decision::{decision_human, decision_json};
 pub use diff::{diff_human, diff_json, diff_markdown};

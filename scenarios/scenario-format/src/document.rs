@@ -25,18 +25,19 @@ pub use backup::{
 };
 pub use fault::{
     AccountLossSpec, ArchiveBrokenSpec, BackupTargetLossSpec, BackupsBrokenSpec, BadRolloutSpec,
-    ConditionSpec, DrainSpec, EmptySpec, EndpointsBelowSpec, EtcdDataLossSpec, FaultSpec,
-    KeyLossSpec, LeaderKillSpec, LoadSpikeSpec, LogicalLossSpec, MemberLossSpec, NoCapacitySpec,
-    NodeCrashSpec, NodesSpec, PlainFaultSpec, PodCrashSpec, RegionLossSpec, RegistryOutageSpec,
-    RolloutSpec, ScaleSpec, StartKeys, WebhookOutageSpec, WindowSpec, ZoneFaultSpec,
+    ConditionSpec, ControlPlaneUpgradeSpec, DrainSpec, EmptySpec, EndpointsBelowSpec,
+    EtcdDataLossSpec, FaultSpec, KeyLossSpec, LeaderKillSpec, LoadSpikeSpec, LogicalLossSpec,
+    MemberLossSpec, NoCapacitySpec, NodeCrashSpec, NodesSpec, PlainFaultSpec, PodCrashSpec,
+    RegionLossSpec, RegistryOutageSpec, RolloutSpec, ScaleSpec, StartKeys, WebhookOutageSpec,
+    WindowSpec, ZoneFaultSpec,
 };
 pub use job::{JobProfileSpec, WorkTimeSpec};
 pub use load::{DatabaseSpec, LoadPointSpec, LoadSpec, ServiceSpec};
 pub use parameters::{ParametersSpec, RangeSpec};
 pub use path::{BreakerSpec, CallSpec, PolicySpec, RateLimitSpec, ReadinessSpec};
 pub use platform::{
-    BootTimeSpec, ClusterAutoscalerSpec, ControlPlaneSpec, NodePoolSpec, PlatformDocument,
-    PlatformSpec, PoolAutoscalingSpec, RegionSpec, TaintSpec, ZoneSpec,
+    BootTimeSpec, ClusterAutoscalerSpec, ControlPlaneSpec, MinorVersion, NodePoolSpec,
+    PlatformDocument, PlatformSpec, PoolAutoscalingSpec, RegionSpec, TaintSpec, ZoneSpec,
 };
 pub use profile::{
     BurstSpec, DailyPointSpec, Decay, SeasonSpec, SelfSimilarSpec, SpikeSpec, TraceSpec, WeeklySpec,

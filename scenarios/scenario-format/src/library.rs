@@ -24,6 +24,7 @@ shipped! {
     "az-loss.yaml"
     "backups-in-the-lost-zone.yaml"
     "bad-rollout.yaml"
+    "control-plane-upgrade.yaml"
     "daily-curve.yaml"
     "drain-stuck.yaml"
     "drain-zone.yaml"

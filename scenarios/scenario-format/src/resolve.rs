@@ -30,6 +30,7 @@ mod nodes;
 mod off_peak;
 mod path;
 mod profile;
+mod skew;
 mod webhooks;
 
 /// Runs, when neither scenario nor command line says.
@@ -286,6 +287,7 @@ impl Resolver<'_> {
         self.blueprint.node_groups = placed.groups;
         self.blueprint.control_plane = ControlPlane {
             member_zones: placed.member_zones,
+            version: platform.spec.control_plane.version.map(|version| version.value.0),
             origin: platform.spec.control_plane.span.origin(),
         };
         self.autoscale_nodes(&platform.spec);

@@ -217,6 +217,16 @@ pub(crate) struct Check {
     /// somebody has to do by hand where pods need each other.
     #[arg(long, conflicts_with_all = ["all", "short"])]
     pub(crate) black_start: bool,
+
+    /// Where that order goes: human or json, to stdout or to a file. Repeatable.
+    #[arg(
+        short,
+        long,
+        value_name = "FORMAT[=PATH]",
+        default_value = "human",
+        requires = "black_start"
+    )]
+    pub(crate) output: Vec<Output>,
 }
 
 #[derive(Args, Debug)]
@@ -341,6 +351,8 @@ pub(crate) enum SchemaOf {
     Conformance,
     /// What `explain DECISION -o json` writes.
     Decision,
+    /// What `check --black-start -o json` writes.
+    BlackStart,
     /// What `conformance --traces … -o json` writes.
     Timelines,
 }

@@ -208,6 +208,7 @@ fn action_text(action: &Action) -> &'static str {
         Action::NodeUpgrade(_) => "nodes are upgraded",
         Action::DeleteNodes(_) => "nodes are deleted",
         Action::OutOfServiceTaint(_) => "nodes are tainted out of service",
+        Action::ControlPlaneUpgrade(_) => "the control plane is upgraded",
         Action::Evict { .. } => "pods are evicted",
     }
 }

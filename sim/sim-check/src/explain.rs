@@ -245,6 +245,10 @@ impl<'a, E> Story<'a, E> {
             O::ApiStateLost | O::ApiStateRestored { .. } | O::WorkloadReverted { .. } => {
                 return self.restored_sentence(observation);
             }
+            O::RelistsQueued { clients, span_ns, .. } => {
+                let millis = span_ns / 1_000_000;
+                format!("{clients} kubelets and proxies list anew, the last one {millis} ms late")
+            }
             O::WriteWaits { write } => self.waiting_sentence(write),
             O::KubeletsHung { count } => {
                 format!("{count} kubelets hang on the connection to an API server that is gone")

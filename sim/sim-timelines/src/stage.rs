@@ -4,9 +4,7 @@ use std::sync::Arc;
 
 use model_api::blueprint::{ControlPlane, Zone};
 use model_api::parameters::Range;
-use model_api::{
-    Blueprint, NodeId, Origin, Parameters, ServiceId, SimSpan, SimTime, WorkloadId, ZoneId,
-};
+use model_api::{Blueprint, NodeId, Parameters, ServiceId, SimSpan, SimTime, WorkloadId, ZoneId};
 use model_kube::ClusterPlan;
 use scenario_format::Diagnostic;
 use scenario_format::diagnostic::has_errors;
@@ -203,7 +201,7 @@ fn add_members(blueprint: &mut Blueprint) {
     let zone = ZoneId::from_index(blueprint.zones.len());
     blueprint.zones.push(Zone { name: "control-plane".to_owned(), ..Zone::default() });
     blueprint.control_plane =
-        ControlPlane { member_zones: vec![zone; 2], origin: Origin::default() };
+        ControlPlane { member_zones: vec![zone; 2], ..ControlPlane::default() };
 }
 
 /// For a loss of the zone with most pods: which it was, and how many it had.

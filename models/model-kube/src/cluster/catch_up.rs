@@ -45,7 +45,8 @@ impl Cluster {
     /// A kubelet that reaches the API again hears of new pods and of deletions, and corrects the readiness that was
     /// changed without it. Its watches and its status manager do that, whatever its lease does.
     ///
-    /// Simplified: the back-off of its watches is left out; they are back within a second.
+    /// Simplified: the back-off of its watches is left out; they are back within a second, or when
+    /// its lists have had their turn.
     pub(super) fn catch_up_pods<E, R>(&mut self, id: NodeId, ctx: &mut Context<'_, E, R>)
     where
         E: Copy + From<KubeEvent>,
@@ -61,7 +62,8 @@ impl Cluster {
             let state = &self.pods[pod.index()];
             if state.is_terminating || state.awaits_kubelet {
                 let draw = self.draw(state.key, REWATCH, self.nodes[id.index()].resume_count);
-                let span = draw.span_between(SimSpan::ZERO, REWATCH_MOST);
+                let most = REWATCH_MOST + self.relists.kubelets;
+                let span = draw.span_between(SimSpan::ZERO, most);
                 ctx.schedule_in(span, priority::KUBELET, KubeEvent::StatusSync(pod));
             } else if state.is_locally_ready != state.is_ready {
                 ctx.hit(&rare::READINESS_CHANGED_UNSEEN);

@@ -115,7 +115,7 @@ impl Cluster {
             connection.is_hung = false;
             // Who boots dials anew.
             connection.member = connection.member.filter(|_| is_running);
-        } else if connection.member.is_none() {
+        } else if connection.member.is_none_or(|member| self.control_plane.says_goodbye(member)) {
             self.dial(id, ctx.now());
         } else if !connection.is_hung {
             let at = self.nodes[id.index()].last_renewal_plus(READ_IDLE + PING_TIMEOUT, ctx.now());

@@ -1,6 +1,7 @@
 //! Members of the control plane: etcd's quorum, API servers, leaders.
 
 mod commands;
+mod processes;
 
 use model_api::Observation;
 use sim_kernel::{Context, EntityKey, Purpose, Recorder, SimSpan, SimTime, Streams, Timer};
@@ -60,6 +61,10 @@ struct MemberState {
     boot_count: u64,
     /// When its API server answers; long since, unless it was started anew.
     api_ready_at: SimTime,
+    /// Its processes have ended and are to start again.
+    is_restarting: bool,
+    /// Its machine goes down on purpose: connections are closed, not left hanging.
+    says_goodbye: bool,
     /// When its candidates for leadership started.
     fresh_since: [SimTime; 2],
 }
@@ -69,6 +74,8 @@ struct Leadership {
     leader: Option<usize>,
     /// The leader's caches are filled.
     is_started: bool,
+    /// When it let its lease go of its own accord.
+    released_at: Option<SimTime>,
     /// Its last renewal, known once it is lost or cannot renew.
     renewed_at: SimTime,
     /// Expiry, take-over or start, whichever comes next.
@@ -182,6 +189,7 @@ impl Cluster {
         }
         self.reassess_quorum(ctx);
         self.refresh_connections(ctx);
+        self.note_members_for_upgrade(ctx);
     }
 
     /// A member without a node of the blueprint boots by itself.
@@ -243,7 +251,8 @@ impl Cluster {
     /// Members that run on an island.
     fn members_on(&self, island: Island) -> impl Iterator<Item = usize> {
         (0..self.control_plane.members.len()).filter(move |idx| {
-            self.control_plane.members[*idx].is_up && self.island_of_member(*idx) == island
+            let member = &self.control_plane.members[*idx];
+            member.is_up && !member.is_restarting && self.island_of_member(*idx) == island
         })
     }
 
@@ -402,6 +411,7 @@ impl Cluster {
                     self.expect_takeover(component, ctx);
                 }
             }
+            self.begin_relists(ctx);
             self.restore_endpoints();
             self.refresh_connections(ctx);
             self.catch_up_kubelets(ctx);
@@ -565,6 +575,10 @@ impl Cluster {
             leadership.renewed_at + part
         };
         let pauses = (2..20).map(pause);
+        if let Some(released_at) = leadership.released_at {
+            let part = self.draw(key, LOOK, first).span_between(SimSpan::ZERO, pause(1));
+            return released_at.max(api_since) + part;
+        }
         let free_at = leader_election::takeover_at(first_look, config.lease, first_look, pauses);
         if free_at >= api_since {
             return free_at;
@@ -588,6 +602,7 @@ impl Cluster {
         }
         let leadership = &mut self.control_plane.leaderships[component.index()];
         leadership.leader = Some(leadership.candidate);
+        leadership.released_at = None;
         leadership.is_started = false;
         self.fill_caches(component, ctx);
     }

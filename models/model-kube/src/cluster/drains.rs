@@ -364,6 +364,7 @@ impl Cluster {
         let is_waiting = |drain: &Drain| drain.is_booting && drain.node == Some(node);
         let Some(found) = self.drains.iter().position(is_waiting) else { return };
         self.drains[found].cordoned.retain(|cordoned| *cordoned != node);
+        self.note_new_kubelet(node);
         ctx.observe(|| Observation::NodeUncordoned { node });
         self.cordon(node, false, ctx);
         self.begin_next_node(DrainId(u32::try_from(found).expect("drains are few")), ctx);

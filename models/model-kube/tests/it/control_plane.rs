@@ -442,3 +442,24 @@ fn writes_that_wait_for_the_api_are_told_once() {
     let all = run.times(|it| matches!(it, Observation::WriteWaits { .. }));
     assert!(all.iter().all(|at| (100.0..900.0).contains(at)), "{all:?}");
 }
+
+#[test]
+fn a_crowd_of_watchers_has_to_queue_and_a_small_one_has_not() {
+    let queued = |nodes: u32, services: u32| {
+        let mut town = format!("nodes {nodes} per zone a b c\nmembers a b c\ndeployment web 6\n");
+        (0..services).for_each(|nth| town.push_str(&format!("service other-{nth}\n")));
+        let script = "at 100 api down\nat 200 api up";
+        let run = World::read(&format!("{town}{script}")).run(1, 300);
+        let records = run.simulation.recorder().observations().iter();
+        let found = records.filter_map(|it| match it.observation {
+            Observation::RelistsQueued { refused, span_ns, .. } => Some((refused, span_ns)),
+            _ => None,
+        });
+        found.last()
+    };
+    assert_eq!(queued(3, 10), None);
+    // 900 proxies and 1,800 lists of kubelets at three servers, 4 seats each for 400 Services.
+    let (refused, span_ns) = queued(300, 400).expect("they queue");
+    assert_eq!(refused, 0);
+    assert_eq!(span_ns / 1_000_000, 6 * 40);
+}

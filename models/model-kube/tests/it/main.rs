@@ -11,5 +11,6 @@ mod restored;
 mod rollouts;
 mod scheduling_invariants;
 mod timelines;
+mod upgrades;
 mod waiting;
 mod world;

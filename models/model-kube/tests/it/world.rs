@@ -18,6 +18,8 @@
 //!                               registry HOST down, out-of-service node a-0, in-service node a-0
 //! at 10 rollout web 2           to image 2; rollout web 2 broken: never ready; undo web
 //! at 10 drain a-0 a-1           also: upgrade a-0 a-1; with timeout=120, goes-on, force
+//! at 10 upgrade control-plane   also: to=37, reboots, force
+//! at 10 lose etcd               all of its data; restore etcd 5: as it was at 5 s
 //! ```
 //! Deployments recreate their pods unless they have `surge=N` and `unavailable=N` (percent with a
 //! `%` behind); also `deadline=60`, `min-ready=15`. StatefulSets: `parallel`, `partition=1`,
@@ -33,12 +35,13 @@ use model_api::kube::{
     JobSpec, JobWork, LabelSelector, Labels, Node, PersistentVolumeClaim, PodDisruptionBudget,
     PodManagementPolicy, PodSpec, PodTemplate, Probe, ProbeHandler, ResourceList, RestartPolicy,
     Service, StatefulSetUpdate, StorageClass, TaintEffect, Toleration, TolerationOperator,
-    TopologySpreadConstraint, UnsatisfiableAction, Webhook, Workload, WorkloadKind,
+    TopologySpreadConstraint, UnsatisfiableAction, Version, Webhook, Workload, WorkloadKind,
 };
 use model_api::machines::{BootTime, ClusterAutoscaler, NodeGroup};
 use model_api::{Blueprint, NodeId, Observation, Origin, PodId, ServiceId, WorkloadId, ZoneId};
 use model_kube::cluster::{
     AfterDrain, Capacity, Component, DrainSpec, NewTemplate, TemplateHealth, TemplateId,
+    UpgradeSpec,
 };
 use model_kube::{Cluster, ClusterPlan, KubeEvent};
 use sim_kernel::{
@@ -63,6 +66,7 @@ pub(crate) enum Command {
     KillLeader(Component),
     KillEtcdLeader,
     MemberPower(usize, bool),
+    UpgradeControlPlane(UpgradeSpec),
     LoseApiState,
     RestoreApiState(SimTime),
     Registries(Option<String>, bool),
@@ -145,6 +149,9 @@ impl Rig {
                 assert!(cluster.kill_leader(component, ctx), "there is no leader");
             }
             Command::KillEtcdLeader => assert!(cluster.kill_etcd_leader(ctx), "there is no leader"),
+            Command::UpgradeControlPlane(spec) => {
+                let _ = self.cluster.upgrade_control_plane(spec, ctx);
+            }
             Command::LoseApiState => self.cluster.lose_api_state(ctx),
             Command::RestoreApiState(until) => self.cluster.restore_api_state(until, ctx),
             Command::MemberPower(member, has_power) => {
@@ -239,7 +246,7 @@ impl World {
             ["members", ref zones @ ..] => {
                 let member_zones = zones.iter().map(|zone| self.zone(zone)).collect();
                 self.blueprint.control_plane =
-                    ControlPlane { member_zones, origin: Origin::default() };
+                    ControlPlane { member_zones, ..ControlPlane::default() };
             }
             ["service", name] => self.blueprint.services.push(Service {
                 namespace: "shop".into(),
@@ -307,7 +314,7 @@ impl World {
             },
             zone,
             is_control_plane: false,
-            origin: Origin::default(),
+            ..NodeSpec::default()
         });
         NodeId::from_index(self.blueprint.nodes.len() - 1)
     }
@@ -461,6 +468,14 @@ impl World {
             }
             ["undo", name] => Command::Undo(self.workload(name)),
             ["drain", ref words @ ..] => self.drain(words, AfterDrain::Nothing),
+            ["upgrade", "control-plane", ref rest @ ..] => {
+                let minor = value_of(rest, "to").map(|it| u16::try_from(it).expect("small"));
+                Command::UpgradeControlPlane(UpgradeSpec {
+                    to: minor.map(Version::new),
+                    reboots: rest.contains(&"reboots"),
+                    forces: rest.contains(&"force"),
+                })
+            }
             ["upgrade", ref words @ ..] => self.drain(words, AfterDrain::Reboot),
             ["kill", "scheduler"] => Command::KillLeader(Component::Scheduler),
             ["kill", "controller-manager"] => Command::KillLeader(Component::ControllerManager),

@@ -6,22 +6,21 @@
 //! A rollout that exceeds its progress deadline is undone at once where something that deploys does
 //! so. Of a drain and of an upgrade every node is worked on as `kubectl drain` does.
 //! # Not modelled
-//! Changes of a template beyond its images and its health; new machines in place of rebooted ones;
-//! upgrades of the control plane.
+//! Changes of a template beyond its images and its health; new machines in place of rebooted ones.
 //! # Defaults and their sources
 //! None: a scenario states everything.
 //! # Invariants
 //! An action that was taken back does not complete any more.
 //! # Checked against
-//! The shipped scenarios `rollout`, `rollout-az-loss`, `bad-rollout`, `drain-zone`, `drain-stuck`
-//! and `node-upgrade`.
+//! The shipped scenarios `rollout`, `rollout-az-loss`, `bad-rollout`, `drain-zone`, `drain-stuck`,
+//! `node-upgrade` and `control-plane-upgrade`.
 
 use std::sync::Arc;
 
-use model_api::action::{Action, NodeWork};
+use model_api::action::{Action, ControlPlaneUpgrade, NodeWork};
 use model_api::fault::FaultKind;
 use model_api::{FaultId, NodeId, Observation, WorkloadId};
-use model_kube::cluster::{AfterDrain, DrainId, DrainSpec, TemplateId};
+use model_kube::cluster::{AfterDrain, DrainId, DrainSpec, TemplateId, UpgradeSpec};
 use model_kube::disruption::Admission;
 use sim_kernel::{Context, Recorder};
 
@@ -63,6 +62,13 @@ impl World {
             }
             Action::Drain(work) => self.drain(work, AfterDrain::Nothing, ctx),
             Action::NodeUpgrade(work) => self.drain(work, AfterDrain::Reboot, ctx),
+            Action::ControlPlaneUpgrade(upgrade) => {
+                let ControlPlaneUpgrade { to, reboots, forces } = *upgrade;
+                match self.cluster.upgrade_control_plane(UpgradeSpec { to, reboots, forces }, ctx) {
+                    Ok(()) => (Struck::Upgrade, count(self.cluster.member_count())),
+                    Err(_) => (Struck::Nothing, 0),
+                }
+            }
             Action::DeleteNodes(nodes) => {
                 let known = self.known_nodes(nodes);
                 for node in &known {
@@ -224,6 +230,19 @@ impl World {
                 ctx.hit(&rare::ROLLOUT_UNDONE);
                 self.take_rollout_back(fault, workload, former, ctx);
             }
+        }
+    }
+
+    /// Every member of the control plane is upgraded.
+    pub(super) fn on_upgrade_ended<R: Recorder<Observation>>(
+        &mut self,
+        ctx: &mut Context<'_, Event, R>,
+    ) {
+        let last = self.book.struck.iter().rposition(|it| *it == Some(Struck::Upgrade));
+        if let Some(idx) = last {
+            self.book.struck[idx] = Some(Struck::Nothing);
+            let fault = FaultId::from_index(idx);
+            ctx.observe(|| Observation::ActionCompleted { fault });
         }
     }
 

@@ -130,7 +130,7 @@ fn small() -> Blueprint {
         nodes: (0..6).map(node).collect(),
         control_plane: ControlPlane {
             member_zones: (0..3).map(ZoneId::from_index).collect(),
-            origin: Origin::default(),
+            ..ControlPlane::default()
         },
         ..Blueprint::default()
     };

@@ -77,7 +77,9 @@ macro_rules! fault_record {
 use fault_record;
 mod action;
 
-pub use action::{BadRolloutSpec, DrainSpec, NodesSpec, RolloutSpec, ScaleSpec};
+pub use action::{
+    BadRolloutSpec, ControlPlaneUpgradeSpec, DrainSpec, NodesSpec, RolloutSpec, ScaleSpec,
+};
 
 tagged! {
     /// A fault, or something that is done on purpose.
@@ -136,6 +138,8 @@ tagged! {
         Drain(DrainSpec),
         /// Nodes are drained, boot anew and take pods again, one after the other.
         NodeUpgrade(DrainSpec),
+        /// The control plane is upgraded, one member after the other, the one that leads etcd last.
+        ControlPlaneUpgrade(ControlPlaneUpgradeSpec),
         /// Node objects are deleted, as by a cloud controller whose machines are no more.
         DeleteNode(NodesSpec),
         /// Nodes are tainted `node.kubernetes.io/out-of-service`; at the end they are not.
@@ -295,6 +299,7 @@ impl FaultSpec {
             Self::BadRollout(spec) => spec.start_keys(),
             Self::Scale(spec) => spec.start_keys(),
             Self::Drain(spec) | Self::NodeUpgrade(spec) => spec.start_keys(),
+            Self::ControlPlaneUpgrade(spec) => spec.start_keys(),
             Self::DeleteNode(spec) | Self::OutOfServiceTaint(spec) => spec.start_keys(),
         }
     }
@@ -349,6 +354,7 @@ impl FaultSpec {
             Self::Scale(_) => "scale",
             Self::Drain(_) => "drain",
             Self::NodeUpgrade(_) => "nodeUpgrade",
+            Self::ControlPlaneUpgrade(_) => "controlPlaneUpgrade",
             Self::DeleteNode(_) => "deleteNode",
             Self::OutOfServiceTaint(_) => "outOfServiceTaint",
             Self::Evict(_) => "evict",
@@ -384,6 +390,7 @@ impl FaultSpec {
             Self::BadRollout(spec) => spec.span,
             Self::Scale(spec) => spec.span,
             Self::Drain(spec) | Self::NodeUpgrade(spec) => spec.span,
+            Self::ControlPlaneUpgrade(spec) => spec.span,
             Self::DeleteNode(spec) | Self::OutOfServiceTaint(spec) => spec.span,
         }
     }

@@ -1,7 +1,7 @@
 //! Kind `Platform`.
 
 use model_api::SimSpan;
-use model_api::kube::TaintEffect;
+use model_api::kube::{TaintEffect, Version};
 use model_api::machines::ExpanderKind;
 use serde_json::{Value as Json, json};
 
@@ -85,6 +85,25 @@ record! {
     pub struct ControlPlaneSpec("controlPlane") {
         /// Zone of each member; a zone may be named more than once.
         zones: Vec<Spanned<String>>,
+        /// Version of Kubernetes that it runs, for example `1.36`; skew is not looked at when left out.
+        version: Option<Spanned<MinorVersion>>,
+    }
+}
+
+/// A version of Kubernetes, of which the patch does not count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MinorVersion(pub Version);
+
+impl FromText for MinorVersion {
+    const EXPECTED: &'static str = "a version such as 1.36";
+
+    fn from_text(text: &str) -> Result<Self, String> {
+        let version = Version::parse(text).map(Self);
+        version.ok_or_else(|| "a version is written as 1.36, as a string".to_owned())
+    }
+
+    fn schema() -> Json {
+        json!({"type": "string", "pattern": "^v?1\\.[0-9]+(\\.[0-9]+)?$"})
     }
 }
 
@@ -109,6 +128,8 @@ record! {
         labels: Named<Spanned<String>>,
         /// Taints.
         taints: Vec<TaintSpec>,
+        /// Version of their kubelets and kube-proxies; that of the control plane when left out.
+        version: Option<Spanned<MinorVersion>>,
     }
 }
 

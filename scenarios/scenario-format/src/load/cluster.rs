@@ -159,7 +159,13 @@ fn take_nodes(blueprint: &mut Blueprint, nodes: Vec<(Object, model_api::kube::No
             ZoneId::from_index(blueprint.zones.len() - 1)
         });
         let is_control_plane = node.labels.contains_key(CONTROL_PLANE);
-        blueprint.nodes.push(NodeSpec { node, zone, is_control_plane, origin: object.origin });
+        blueprint.nodes.push(NodeSpec {
+            node,
+            zone,
+            is_control_plane,
+            origin: object.origin,
+            ..NodeSpec::default()
+        });
     }
     blueprint.control_plane.member_zones =
         blueprint.nodes.iter().filter(|it| it.is_control_plane).map(|it| it.zone).collect();

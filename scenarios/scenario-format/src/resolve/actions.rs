@@ -31,6 +31,7 @@ impl Resolver<'_> {
             FaultSpec::NodeUpgrade(nodes) => {
                 Action::NodeUpgrade(self.node_work(spec.kind(), nodes)?)
             }
+            FaultSpec::ControlPlaneUpgrade(spec) => self.control_plane_upgrade(spec)?,
             FaultSpec::DeleteNode(nodes) => Action::DeleteNodes(self.nodes_of(spec.kind(), nodes)?),
             FaultSpec::OutOfServiceTaint(nodes) => {
                 Action::OutOfServiceTaint(self.nodes_of(spec.kind(), nodes)?)

@@ -37,6 +37,7 @@ impl Resolver<'_> {
         }
         if faults.len() == specs.len() {
             self.refuse_circular_waits(&faults, specs);
+            self.check_upgrades(&faults, specs);
         }
         faults
     }
@@ -91,6 +92,7 @@ impl Resolver<'_> {
             | FaultSpec::Scale(_)
             | FaultSpec::Drain(_)
             | FaultSpec::NodeUpgrade(_)
+            | FaultSpec::ControlPlaneUpgrade(_)
             | FaultSpec::DeleteNode(_)
             | FaultSpec::OutOfServiceTaint(_)
             | FaultSpec::Evict(_) => FaultKind::Action(self.action(spec)?),
@@ -157,6 +159,7 @@ impl Resolver<'_> {
             | FaultSpec::Scale(_)
             | FaultSpec::Drain(_)
             | FaultSpec::NodeUpgrade(_)
+            | FaultSpec::ControlPlaneUpgrade(_)
             | FaultSpec::DeleteNode(_)
             | FaultSpec::OutOfServiceTaint(_)
             | FaultSpec::Evict(_) => return None,

@@ -7,8 +7,9 @@ use model_api::kube::{Node, ResourceList, Taint, TaintEffect};
 use model_api::machines::{BootTime, NodeGroup};
 use model_api::{NodeId, ZoneId};
 
+use super::skew;
 use crate::diagnostic::{Code, Diagnostic, has_errors};
-use crate::document::{NodePoolSpec, PlatformSpec, PoolAutoscalingSpec};
+use crate::document::{MinorVersion, NodePoolSpec, PlatformSpec, PoolAutoscalingSpec};
 use crate::nearest::suggestion;
 use crate::source::{Span, Spanned};
 
@@ -33,7 +34,9 @@ pub(super) struct Placed {
 pub(super) fn place(spec: &PlatformSpec, diagnostics: &mut Vec<Diagnostic>) -> Placed {
     let zones = zones(spec, diagnostics);
     let names: Vec<String> = zones.iter().map(|zone| zone.name.clone()).collect();
-    let builder = Builder { region: &spec.region.name.value, names: &names };
+    let version = spec.control_plane.version;
+    let builder = Builder { region: &spec.region.name.value, version, names: &names };
+    skew::refuse_pools(spec, diagnostics);
     let (mut nodes, mut groups) = (Vec::new(), Vec::new());
     let mut pools: BTreeMap<&str, Span> = BTreeMap::new();
     for pool in &spec.node_pools {
@@ -83,6 +86,8 @@ fn zones(spec: &PlatformSpec, diagnostics: &mut Vec<Diagnostic>) -> Vec<Zone> {
 
 struct Builder<'a> {
     region: &'a str,
+    /// Of the control plane.
+    version: Option<Spanned<MinorVersion>>,
     names: &'a [String],
 }
 
@@ -107,6 +112,7 @@ impl Builder<'_> {
         let bytes = i64::try_from(pool.memory.value.count).unwrap_or(i64::MAX);
         let pods = pool.pods.map_or(PODS_PER_NODE, |pods| i64::from(pods.value));
         let allocatable = allocatable(millis, bytes, pods);
+        let version = pool.version.or(self.version).map(|version| version.value.0);
         let autoscaling = pool.autoscaling.as_ref();
         if autoscaling.is_some_and(|it| refuse_bounds(pool, it, diagnostics)) {
             return;
@@ -151,7 +157,7 @@ impl Builder<'_> {
                     ..Node::default()
                 };
                 let origin = pool.span.origin();
-                nodes.push(NodeSpec { node, zone, is_control_plane: false, origin });
+                nodes.push(NodeSpec { node, zone, is_control_plane: false, version, origin });
             }
         }
     }
@@ -184,7 +190,7 @@ impl Builder<'_> {
                 ..Node::default()
             };
             let origin = spec.control_plane.span.origin();
-            nodes.push(NodeSpec { node, zone, is_control_plane: true, origin });
+            nodes.push(NodeSpec { node, zone, is_control_plane: true, version: None, origin });
         }
         if member_zones.is_empty() {
             let message = "the control plane has no member";

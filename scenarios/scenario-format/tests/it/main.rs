@@ -15,4 +15,5 @@ mod off_peak;
 mod overrides;
 mod profiles;
 mod read;
+mod skew;
 mod support;

@@ -2,15 +2,17 @@
 
 use std::fmt::Write as _;
 
+use report_data::{BlackStart, BlackStartReport, BlackStartStage, Program, SCHEMA_VERSION};
 use scenario_format::coverage::{Coverage, Fidelity};
 use scenario_format::{Loaded, Resolved, Severity, Sources, Stage, black_start};
 
 use crate::exit::Exit;
-use crate::flags::Check;
+use crate::flags::{Check, Form, Output};
 use crate::input::{Wanted, count, disk, load_all, of, plan};
-use crate::streams::Streams;
+use crate::streams::{Streams, check_outputs};
 
 pub(crate) fn run(flags: &Check, streams: Streams) -> anyhow::Result<Exit> {
+    check_outputs(&flags.output, &[Form::Human, Form::Json]).map_err(anyhow::Error::msg)?;
     let wanted = Wanted::new(&flags.input, &flags.set);
     let disk = disk(&wanted)?;
     let all = match load_all(&wanted, &disk, streams) {
@@ -18,6 +20,7 @@ pub(crate) fn run(flags: &Check, streams: Streams) -> anyhow::Result<Exit> {
         Err(exit) => return Ok(exit),
     };
     let mut exit = Exit::Held;
+    let mut orders = Vec::new();
     for (word, mut loaded) in all {
         if let Some(Err(diagnostic)) = loaded.resolved.as_ref().map(plan) {
             loaded.diagnostics.push(diagnostic);
@@ -29,7 +32,7 @@ pub(crate) fn run(flags: &Check, streams: Streams) -> anyhow::Result<Exit> {
             if let Some(resolved) = &loaded.resolved
                 && flags.black_start
             {
-                streams.data(&order(resolved))?;
+                orders.push(order(resolved));
             } else if let Some(resolved) = &loaded.resolved {
                 streams.data(&coverage(&resolved.coverage, &loaded.sources, flags.all))?;
             }
@@ -40,6 +43,9 @@ pub(crate) fn run(flags: &Check, streams: Streams) -> anyhow::Result<Exit> {
         if errors > 0 || (flags.strict && warnings > 0) {
             exit = Exit::BadInput;
         }
+    }
+    if flags.black_start {
+        write_orders(orders, &flags.output, streams)?;
     }
     Ok(exit)
 }
@@ -81,30 +87,34 @@ fn coverage(coverage: &Coverage, sources: &Sources, is_all: bool) -> String {
     text
 }
 
-/// The stages of a black start, numbered.
-fn order(resolved: &Resolved) -> String {
-    let mut text = String::new();
-    let mut number = 0;
-    for stage in black_start(&resolved.blueprint) {
-        match stage {
-            Stage::Start { workloads, waits_for } => {
-                number += 1;
-                writeln!(text, "{number:>3}  {}", workloads.join(", "))
-                    .expect("writing to a String cannot fail");
-                for wait in waits_for {
-                    writeln!(text, "     after {wait}").expect("writing to a String cannot fail");
-                }
-            }
-            Stage::ByHand { because, step } => {
-                writeln!(text, "  !  by hand: {step}").expect("writing to a String cannot fail");
-                for reason in because {
-                    writeln!(text, "     because {reason}")
-                        .expect("writing to a String cannot fail");
-                }
-            }
-        }
+/// The stages of a black start, as data.
+fn order(resolved: &Resolved) -> BlackStart {
+    let stage = |stage| match stage {
+        Stage::Start { workloads, waits_for } => BlackStartStage::Start { workloads, waits_for },
+        Stage::ByHand { because, step } => BlackStartStage::ByHand { because, step },
+    };
+    let stages = black_start(&resolved.blueprint).into_iter().map(stage).collect();
+    BlackStart { scenario: resolved.name.clone(), stages }
+}
+
+fn write_orders(
+    orders: Vec<BlackStart>,
+    outputs: &[Output],
+    streams: Streams,
+) -> anyhow::Result<()> {
+    let program = Program {
+        name: env!("CARGO_PKG_NAME").to_owned(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+    };
+    let report = BlackStartReport { schema_version: SCHEMA_VERSION, program, scenarios: orders };
+    for output in outputs {
+        let text = match output.form {
+            Form::Json => report_render::black_start_json(&report),
+            _ => report_render::black_start_human(&report),
+        };
+        streams.report(output, &text)?;
     }
-    text
+    Ok(())
 }
 
 fn summary(word: &str, loaded: &Loaded, errors: usize, warnings: usize) -> String {

@@ -15,6 +15,7 @@ const LIBRARY: &[(&str, i32)] = &[
     ("az-loss-docs", 0),
     ("backups-in-the-lost-zone", 1),
     ("bad-rollout", 0),
+    ("control-plane-upgrade", 0),
     ("daily-curve", 0),
     ("drain-stuck", 1),
     ("drain-zone", 0),

@@ -75,7 +75,7 @@ fn blueprint() -> Blueprint {
         nodes: (0..6).map(node).collect(),
         control_plane: ControlPlane {
             member_zones: (0..3).map(ZoneId::from_index).collect(),
-            origin: Origin::default(),
+            ..ControlPlane::default()
         },
         workloads: vec![web()],
         services: vec![Service {

@@ -19,13 +19,24 @@ impl<E> Story<'_, E> {
             });
         let of_refused =
             |seen: &O| matches!(seen, O::EvictionRefused { pod, .. } if Some(*pod) == refused);
-        let is_end = |seen: &O| matches!(seen, O::DrainFailed { .. } | O::RolloutStalled { .. });
+        let is_end = |seen: &O| {
+            matches!(
+                seen,
+                O::DrainFailed { .. } | O::RolloutStalled { .. } | O::UpgradeRefused { .. }
+            )
+        };
         let is_wait = |seen: &O| matches!(seen, O::PodBecameUnschedulable { .. });
         let is_start = |seen: &O| matches!(seen, O::FaultStruck { fault, .. } if *fault == action);
         (self.first(run, of_refused))
             .or_else(|| self.first(run, is_end))
             .or_else(|| self.first(run, is_wait))
             .or_else(|| self.first(run, is_start))
+    }
+
+    /// The zone of a member of the control plane.
+    fn member_zone(&self, member: u32) -> &str {
+        let zone = self.blueprint.control_plane.member_zones[member as usize];
+        &self.blueprint.zones[zone.index()].name
     }
 
     /// Explains what kept a Job from completing in time: that it failed or was missed, that a pod
@@ -139,6 +150,18 @@ impl<E> Story<'_, E> {
             O::NodeDrained { node: id } => format!("node {} is drained", node(id)),
             O::DrainFailed { node: id, reason } => {
                 format!("the drain of {} fails ({reason:?})", node(id))
+            }
+            O::MemberUpgradeStarted { member } => {
+                let zone = self.member_zone(member);
+                format!("the control plane's member in {zone} stops to be upgraded")
+            }
+            O::MemberUpgraded { member } => {
+                format!("the control plane's member in {} is upgraded", self.member_zone(member))
+            }
+            O::UpgradeRefused { node: id } => {
+                let origin = self.blueprint.nodes[id.index()].origin.object;
+                let text = format!("the kubelet of {} is too old for the new version", node(id));
+                return Some((text, Some(origin)));
             }
             O::EvictionRefused { workload: id, .. } => {
                 let budget = self.blueprint.budgets.iter().find(|budget| {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use model_api::blueprint::{NodeSpec, Zone};
 use model_api::kube::{Labels, Node as NodeObject, ResourceList};
-use model_api::{Blueprint, Origin, ZoneId};
+use model_api::{Blueprint, ZoneId};
 use scenario_format::manifest::live;
 use scenario_format::quantity::Quantity;
 use scenario_format::yaml::Node;
@@ -67,7 +67,7 @@ pub(super) fn add(groups: &[Node], blueprint: &mut Blueprint, diagnostics: &mut 
                     },
                     zone: zone_id,
                     is_control_plane: false,
-                    origin: Origin::default(),
+                    ..NodeSpec::default()
                 });
             }
         }

@@ -2,6 +2,7 @@
 
 use model_api::{SimSpan, SimTime};
 
+use super::super::platform::MinorVersion;
 use super::{ConditionSpec, StartKeys, WindowSpec};
 use crate::decode::record;
 use crate::source::Spanned;
@@ -57,6 +58,18 @@ fault_record! {
         force: Option<bool>,
         /// A node that cannot be drained does not stop the work on the others.
         goes_on: Option<bool>,
+    }
+}
+
+fault_record! {
+    /// An upgrade of the control plane.
+    pub struct ControlPlaneUpgradeSpec("controlPlaneUpgrade") {
+        /// The version afterwards, for example `1.37`; left out, the minor version stays.
+        to: Option<Spanned<MinorVersion>>,
+        /// Each machine boots anew, as where machines are replaced; left out, only processes do.
+        reboots: Option<bool>,
+        /// Kubelets that are too old for the new version do not stop it (`--force`).
+        force: Option<bool>,
     }
 }
 

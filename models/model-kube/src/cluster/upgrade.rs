@@ -1,0 +1,276 @@
+//! The control plane is upgraded: one member after the other.
+//!
+//! # Modelled
+//! As kubeadm does it, with static pods on each machine: etcd of a member starts anew, then its API
+//! server, then its controller manager and scheduler; the next member follows when that API server
+//! answers. The one that leads etcd comes last, and its restart costs an election. Until then the
+//! others carry etcd's quorum alone: what is lost beside them stops every write. A scheduler that
+//! ends lets its lease go; a controller manager does not, and somebody has to wait until that runs
+//! out. Where machines are replaced instead, a member is away for as long as one boots. Kubelets that
+//! are too old for the new version stop an upgrade before it begins, unless it is forced.
+//! # Not modelled
+//! Clients that dial an API server which has ended and is still in the balancer (they are refused and
+//! dial another). Kubelets of the control plane's own machines. Migrations of stored objects, removed
+//! APIs, a version that fails. A downgrade: nothing supports it.
+//! # Defaults and their sources
+//! `cmd/kubeadm/app/phases/upgrade/staticpods.go` (order of a machine's pods), `policy.go`
+//! (`EnforceVersionPolicies`: no minor version is skipped, kubelets that are too old need `--force`),
+//! 1.36; etcd documentation, "Upgrade etcd": one member at a time. `cmd/kube-scheduler/app/server.go`
+//! (`ReleaseOnCancel`).
+//! # Invariants
+//! At most one member is away because of an upgrade.
+//! # Checked against
+//! Timelines worked out by hand.
+
+use model_api::kube::Version;
+use model_api::{NodeId, Observation};
+use sim_kernel::{Context, Purpose, Recorder, SimSpan, SimTime, Timer};
+
+use super::{Cluster, KubeEvent, Notice, priority};
+use crate::rare;
+
+const ETCD_START: Purpose = Purpose::new("etcd starts");
+
+/// From the end of etcd's old process until the new one has read its data and follows.
+///
+/// Simplified: 2 to 10 s, drawn; it grows with the database.
+const ETCD_START_LEAST: SimSpan = SimSpan::from_secs(2);
+const ETCD_START_MOST: SimSpan = SimSpan::from_secs(10);
+
+/// What an upgrade does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UpgradeSpec {
+    /// The version afterwards; `None` leaves the minor version as it is.
+    pub to: Option<Version>,
+    /// Machines boot anew, rather than processes alone.
+    pub reboots: bool,
+    /// Kubelets that are too old do not stop it.
+    pub forces: bool,
+}
+
+/// Why an upgrade does not begin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UpgradeRefusal {
+    /// The control plane is somebody else's.
+    NoMembers,
+    /// Another one is on.
+    Busy,
+    /// The new version does not follow the present one.
+    Version,
+    /// A kubelet is too old for it.
+    Kubelet(NodeId),
+}
+
+/// What the member that an upgrade is at waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// Its machine.
+    Machine,
+    /// Its etcd.
+    Etcd,
+    /// Its API server.
+    Api,
+}
+
+/// An upgrade that is on.
+#[derive(Clone, Debug)]
+pub(super) struct Upgrade {
+    spec: UpgradeSpec,
+    left: Vec<usize>,
+    member: usize,
+    phase: Phase,
+    /// Its machine was rebooted for the upgrade.
+    is_rebooted: bool,
+    timer: Timer,
+}
+
+/// Versions, as far as they are stated.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Versions {
+    members: Vec<Option<Version>>,
+    nodes: Vec<Option<Version>>,
+}
+
+impl Versions {
+    pub(super) fn of(blueprint: &model_api::Blueprint) -> Self {
+        let control_plane = &blueprint.control_plane;
+        Self {
+            members: vec![control_plane.version; control_plane.member_zones.len()],
+            nodes: blueprint.nodes.iter().map(|node| node.version).collect(),
+        }
+    }
+
+    /// The oldest API server.
+    fn oldest(&self) -> Option<Version> {
+        self.members.iter().flatten().min().copied()
+    }
+}
+
+impl Cluster {
+    /// Upgrades the control plane, member by member. Ends with [`Notice::UpgradeEnded`].
+    ///
+    /// # Errors
+    /// When it must not begin; then nothing changes.
+    pub fn upgrade_control_plane<E, R>(
+        &mut self,
+        spec: UpgradeSpec,
+        ctx: &mut Context<'_, E, R>,
+    ) -> Result<(), UpgradeRefusal>
+    where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        if let Some(refusal) = self.refuse_upgrade(&spec) {
+            if let UpgradeRefusal::Kubelet(node) = refusal {
+                ctx.hit(&rare::UPGRADE_REFUSED);
+                ctx.observe(|| Observation::UpgradeRefused { node });
+            }
+            return Err(refusal);
+        }
+        self.upgrade = Some(Upgrade {
+            spec,
+            left: (0..self.member_count()).collect(),
+            member: 0,
+            phase: Phase::Machine,
+            is_rebooted: false,
+            timer: Timer::NONE,
+        });
+        self.upgrade_next_member(ctx);
+        self.settle(ctx);
+        Ok(())
+    }
+
+    fn refuse_upgrade(&self, spec: &UpgradeSpec) -> Option<UpgradeRefusal> {
+        if self.member_count() == 0 {
+            return Some(UpgradeRefusal::NoMembers);
+        }
+        if self.upgrade.is_some() {
+            return Some(UpgradeRefusal::Busy);
+        }
+        let to = spec.to?;
+        if self.versions.oldest().is_some_and(|from| !from.may_become(to)) {
+            return Some(UpgradeRefusal::Version);
+        }
+        let is_wrong = |node: &NodeId| {
+            let version = self.versions.nodes[node.index()];
+            self.node_exists(*node) && version.is_some_and(|it| it.kubelet_skew(to).is_some())
+        };
+        let mut nodes = (0..self.nodes.len()).map(NodeId::from_index);
+        let too_old = nodes.find(is_wrong).filter(|_| !spec.forces);
+        too_old.map(UpgradeRefusal::Kubelet)
+    }
+
+    /// The version of the kubelet of a node, if it was stated.
+    pub fn kubelet_version(&self, node: NodeId) -> Option<Version> {
+        self.versions.nodes[node.index()]
+    }
+
+    /// A node boots with the kubelet that fits the control plane.
+    pub(super) fn note_new_kubelet(&mut self, node: NodeId) {
+        if self.versions.nodes[node.index()].is_some() {
+            self.versions.nodes[node.index()] = self.versions.oldest();
+        }
+    }
+
+    /// Goes on with the next member: followers of etcd first, in order.
+    fn upgrade_next_member<E, R>(&mut self, ctx: &mut Context<'_, E, R>)
+    where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        let leader = self.etcd_leader();
+        let Some(upgrade) = &mut self.upgrade else { return };
+        let follower = upgrade.left.iter().position(|member| Some(*member) != leader);
+        if upgrade.left.is_empty() {
+            self.upgrade = None;
+            self.notify(Notice::UpgradeEnded);
+            return;
+        }
+        upgrade.member = upgrade.left.remove(follower.unwrap_or(0));
+        (upgrade.phase, upgrade.is_rebooted) = (Phase::Machine, false);
+        let (member, reboots) = (upgrade.member, upgrade.spec.reboots);
+        let number = u32::try_from(member).expect("members are few");
+        ctx.observe(|| Observation::MemberUpgradeStarted { member: number });
+        // One that is down already is upgraded when it is back.
+        if reboots && self.is_member_up(member) {
+            self.upgrade.as_mut().expect("it is on").is_rebooted = true;
+            self.leave_for_boot(member, ctx);
+        }
+        self.go_on_with_upgrade(ctx);
+    }
+
+    /// The machine of a member may be there again.
+    pub(super) fn note_members_for_upgrade<E, R>(&mut self, ctx: &mut Context<'_, E, R>)
+    where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        if self.upgrade.as_ref().is_some_and(|upgrade| upgrade.phase == Phase::Machine) {
+            self.go_on_with_upgrade(ctx);
+        }
+    }
+
+    /// Takes the next step with the member that the upgrade is at, if its machine runs.
+    fn go_on_with_upgrade<E, R>(&mut self, ctx: &mut Context<'_, E, R>)
+    where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        let Some(upgrade) = &mut self.upgrade else { return };
+        let member = upgrade.member;
+        if !self.control_plane.is_up(member) {
+            upgrade.phase = Phase::Machine;
+            return;
+        }
+        let is_new = upgrade.is_rebooted;
+        if upgrade.phase == Phase::Machine && !is_new {
+            upgrade.phase = Phase::Etcd;
+            let (key, occurrence) = self.start_of(member);
+            let draw = self.draw(key, ETCD_START, occurrence);
+            let span = draw.span_between(ETCD_START_LEAST, ETCD_START_MOST);
+            self.stop_processes(member, ctx);
+            self.await_upgrade(ctx.now() + span, ctx);
+            return;
+        }
+        // A machine that booted has started everything anew.
+        if upgrade.phase == Phase::Etcd {
+            self.start_processes(member, ctx);
+        }
+        let ready_at = self.control_plane.api_ready_at(member).max(ctx.now());
+        self.upgrade.as_mut().expect("it is on").phase = Phase::Api;
+        self.await_upgrade(ready_at, ctx);
+    }
+
+    fn await_upgrade<E, R>(&mut self, at: SimTime, ctx: &mut Context<'_, E, R>)
+    where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        let Some(upgrade) = &mut self.upgrade else { return };
+        ctx.cancel(upgrade.timer);
+        upgrade.timer = ctx.timer_at(at, priority::CONTROL_PLANE, KubeEvent::UpgradeDue);
+    }
+
+    pub(super) fn on_upgrade_due<E, R>(&mut self, ctx: &mut Context<'_, E, R>)
+    where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        let Some(upgrade) = &mut self.upgrade else { return };
+        let (member, spec) = (upgrade.member, upgrade.spec);
+        match upgrade.phase {
+            // Its machine stopped meanwhile.
+            Phase::Machine => {}
+            Phase::Etcd => self.go_on_with_upgrade(ctx),
+            Phase::Api if !self.control_plane.is_up(member) => upgrade.phase = Phase::Machine,
+            Phase::Api => {
+                let number = u32::try_from(member).expect("members are few");
+                ctx.observe(|| Observation::MemberUpgraded { member: number });
+                if spec.to.is_some() && self.versions.members[member].is_some() {
+                    self.versions.members[member] = spec.to;
+                }
+                self.upgrade_next_member(ctx);
+            }
+        }
+    }
+}
