@@ -352,6 +352,15 @@ pub enum Observation {
         /// Its workload.
         workload: WorkloadId,
     },
+    /// The containers are ended by force; they start again after their back-off.
+    ContainersKilled {
+        /// Of which pod.
+        pod: PodId,
+        /// Its workload.
+        workload: WorkloadId,
+        /// Why.
+        reason: KillReason,
+    },
     /// The pod's Ready condition became True.
     PodBecameReady {
         /// Which.
@@ -680,6 +689,15 @@ pub enum UnreadyReason {
     ContainersEnded,
     /// It is being deleted.
     Terminating,
+}
+
+/// Why containers are ended by force.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum KillReason {
+    /// The startup probe failed `failureThreshold` times.
+    StartupProbe,
+    /// The liveness probe failed `failureThreshold` times in a row.
+    LivenessProbe,
 }
 
 /// Why a pod is being deleted.

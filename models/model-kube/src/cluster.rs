@@ -11,7 +11,9 @@
 //!    [`Cluster::set_member_power`], [`Cluster::kill_leader`], [`Cluster::kill_etcd_leader`],
 //!    [`Cluster::set_api_available`], [`Cluster::set_registry_available`],
 //!    [`Cluster::set_webhook_answers`], [`Cluster::lose_api_state`],
-//!    [`Cluster::restore_api_state`], [`Cluster::upgrade_control_plane`]. Zones and nodes are lost independently: a node in a lost zone that
+//!    [`Cluster::restore_api_state`], [`Cluster::upgrade_control_plane`];
+//!    [`Cluster::set_late_answers`] tells what load does to probes. Zones and nodes are lost
+//!    independently: a node in a lost zone that
 //!    was also lost by itself comes back when both are over.
 //! 4. After every call, [`Cluster::drain_notices`] tells the other models what changed; state is
 //!    read through [`Cluster::routes`], [`Cluster::pod`], [`Cluster::pods_of`],
@@ -21,16 +23,16 @@
 //! Leases and their silence in closed form, the monitor's passes, taints, evictions, workloads that
 //! keep their pods and move them to new templates, drains, the scheduling queue, preemption, image
 //! pulls one at a time a node, volumes bound to zones, horizontal autoscalers by CPU, node groups and
-//! the cluster autoscaler, start, readiness and crash loops of pods, endpoints as proxies know them,
-//! disruption budgets, Jobs and CronJobs, off-peak hours, etcd's quorum and elections, leaders of the
-//! controller manager and the scheduler; kubelets that hang on a lost API server, webhooks that fail
-//! closed, registries that do not answer, volumes that a silent node holds; the API's state lost and
-//! restored from a snapshot; upgrades of the control plane (each in the module of its noun).
+//! the cluster autoscaler, start, readiness and crash loops of pods, probes that fail under load,
+//! endpoints as proxies know them, disruption budgets, Jobs and CronJobs, off-peak hours, etcd's
+//! quorum and elections, leaders of the controller manager and the scheduler; kubelets that hang on a
+//! lost API server, webhooks that fail closed, registries that do not answer, volumes that a silent
+//! node holds; the API's state lost and restored from a snapshot; upgrades of the control plane (each
+//! in the module of its noun).
 //! # Not modelled
 //! Preemption by daemons, node pressure. Autoscalers by memory, by metrics of pods, objects or from
 //! outside. Watchers other than kubelets that hang on a lost API server. A slow API, and one
-//! that is flooded while it runs. Liveness probes that fail under load. A kube-proxy of an isolated
-//! zone.
+//! that is flooded while it runs. A kube-proxy of an isolated zone.
 //! # Defaults and their sources
 //! [`model_api::Parameters`]; the modules of the decisions name theirs.
 //! # Invariants
@@ -58,6 +60,7 @@ mod nodes;
 mod off_peak;
 mod pod;
 mod preemption;
+mod probing;
 mod queue;
 mod relists;
 mod restore;
@@ -103,6 +106,7 @@ use node_lifecycle::Monitor;
 use nodes::NodeState;
 use off_peak::OffPeakStates;
 use pod::PodState;
+use probing::Probing;
 use queue::Queue;
 use relists::Relists;
 use routing::ServiceState;
@@ -205,6 +209,8 @@ pub enum KubeEvent {
     CloudPassDue(NodeId),
     /// The next step of the upgrade of a member.
     UpgradeDue,
+    /// A verdict of a probe of a running container may be known.
+    ProbeDue(PodId),
 }
 
 const _: () = assert!(size_of::<KubeEvent>() <= 12);
@@ -310,6 +316,7 @@ pub struct Cluster {
     /// Registries that do not answer.
     silent_registries: Vec<usize>,
     node_groups: NodeGroups,
+    probing: Probing,
     /// Services whose endpoints somebody else chooses.
     services_with_backends: Vec<ServiceId>,
     /// Those of the workloads that have off-peak hours.
@@ -413,6 +420,7 @@ impl Cluster {
             silent_webhooks: Vec::new(),
             silent_registries: Vec::new(),
             node_groups: NodeGroups::at_start(&blueprint, streams),
+            probing: Probing::of(&blueprint),
             services_with_backends: Vec::new(),
             off_peak: off_peak::all(&blueprint, &tables),
             jobs: jobs::all(&blueprint),
@@ -524,6 +532,7 @@ impl Cluster {
             KubeEvent::MachinesDue(group) => self.on_machines_due(group, ctx),
             KubeEvent::CloudPassDue(node) => self.on_cloud_pass(node, ctx),
             KubeEvent::UpgradeDue => self.on_upgrade_due(ctx),
+            KubeEvent::ProbeDue(pod) => self.on_probe_due(pod, ctx),
         }
     }
 

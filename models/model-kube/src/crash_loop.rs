@@ -2,7 +2,7 @@
 //!
 //! # Modelled
 //! The back-off of one container: none before the first restart, then 10 s doubling to a maximum,
-//! and its end after a long run.
+//! and its end after a long run; which end it counts from when the kubelet killed the container.
 //! # Not modelled
 //! Per-container restart rules (`ContainerRestartRules`).
 //! # Defaults and their sources
@@ -112,6 +112,26 @@ impl Backoff {
         at
     }
 
+    /// The same for a container that the kubelet ends itself at `now`, as a probe failed. It starts it
+    /// again in the same sync, which knows the end of the container before (`former_end`), not this
+    /// one (kuberuntime_manager.go, SyncPod with the status from before the kill): unless the back-off
+    /// runs since then, there is none.
+    pub fn restart_after_kill(
+        &mut self,
+        former_end: Option<SimTime>,
+        now: SimTime,
+        config: &BackoffConfig,
+    ) -> SimTime {
+        match former_end {
+            None => now,
+            Some(end) if self.is_waiting(end, now, config) => self.restart_at(now, config),
+            Some(end) => {
+                self.next(end, now, config);
+                now
+            }
+        }
+    }
+
     fn is_expired(&self, event_at: SimTime, config: &BackoffConfig) -> bool {
         event_at.saturating_since(self.updated_at) > config.reset_after
     }
@@ -120,6 +140,24 @@ impl Backoff {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_kill_waits_for_the_end_before_it() {
+        let config = BackoffConfig::of(&Parameters::default());
+        let mut backoff = Backoff::default();
+        let (mut former, mut now) = (None, SimTime::from_secs(1000));
+        let mut waits = Vec::new();
+        // Each container runs for 35 s until it is killed.
+        for _ in 0..6 {
+            now += SimSpan::from_secs(35);
+            let at = backoff.restart_after_kill(former, now, &config);
+            former = Some(now);
+            waits.push((at - now).as_secs());
+            now = at;
+        }
+        // The delays in force are 0, 0, 10, 20, 40 (over the 35 s that it ran), 80.
+        assert_eq!(waits, [0, 0, 0, 0, 40, 80]);
+    }
 
     #[test]
     fn delays_double_to_five_minutes_and_a_long_run_starts_over() {

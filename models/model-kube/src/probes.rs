@@ -1,10 +1,12 @@
 //! What a probe's worker concludes, and when a container is first ready.
 //!
 //! # Modelled
-//! The worker of one probe, tick by tick; and the readiness probe's first success after a start, in
-//! closed form: aligned to the worker's ticker, which the start of the container resets.
+//! The worker of one probe, tick by tick; the readiness probe's first success after a start, in
+//! closed form: aligned to the worker's ticker, which the start of the container resets; startup and
+//! liveness probes that give an application up before it answers; probes of a running container whose
+//! answers come late ([`Watch`]).
 //! # Not modelled
-//! In runs of a cluster: a failing probe of a running container (no fault does that yet).
+//! Probes that err (they say nothing). Probes of sidecars in runs of a cluster.
 //! # Defaults and their sources
 //! `pkg/kubelet/prober/worker.go`, `prober_manager.go`, Kubernetes 1.36.
 //! # Invariants
@@ -12,8 +14,12 @@
 //! # Checked against
 //! `conformance/nodes-probes.yaml`; timelines worked out by hand.
 
+mod watch;
+
 use model_api::kube::{Container, Probe};
 use sim_kernel::{SimSpan, SimTime};
+
+pub use watch::Watch;
 
 /// When a started container becomes ready.
 ///
@@ -57,6 +63,29 @@ fn succeeds_at(
     let missed = not_before.saturating_since(tick_at).as_nanos().div_ceil(period.as_nanos());
     let successes = u64::from(probe.success_threshold.max(1));
     tick_at + period * (missed + successes - 1)
+}
+
+/// Which probe of a container fails `failureThreshold` times before the application answers, and
+/// when the last of these fails; `None` when it answers in time.
+///
+/// Until a startup probe has succeeded no other probe runs; without one, liveness is looked at from
+/// `initialDelaySeconds` on. What does not answer refuses at once, so that failing takes no time.
+pub fn gives_up_at(
+    container: &Container,
+    worker_at: SimTime,
+    started_at: SimTime,
+    answers_at: SimTime,
+) -> Option<(SimTime, ProbeKind)> {
+    let (probe, kind) = match (&container.startup, &container.liveness) {
+        (Some(probe), _) => (probe, ProbeKind::Startup),
+        (None, Some(probe)) => (probe, ProbeKind::Liveness),
+        (None, None) => return None,
+    };
+    let period = probe.period.max(SimSpan::from_secs(1));
+    let phase = SimSpan::from_nanos(worker_at.as_nanos());
+    let first = worker_at.max(started_at + probe.initial_delay).next_tick(period, phase);
+    let last = first + period * u64::from(probe.failure_threshold.max(1) - 1);
+    (last < answers_at).then_some((last, kind))
 }
 
 /// What is probed for.
@@ -139,6 +168,11 @@ impl ProbeWorker {
     /// The stored verdict.
     pub fn stored(&self) -> Option<Verdict> {
         self.stored
+    }
+
+    /// What the last try returned.
+    pub fn last(&self) -> Option<Verdict> {
+        self.last
     }
 
     /// How often the last verdict came in a row.
@@ -228,12 +262,31 @@ mod tests {
     fn probe(period_secs: u64, success_threshold: u32) -> Probe {
         Probe {
             handler: ProbeHandler::HttpGet,
+            port: None,
             initial_delay: SimSpan::ZERO,
             period: SimSpan::from_secs(period_secs),
             timeout: SimSpan::from_secs(1),
             success_threshold,
             failure_threshold: 3,
         }
+    }
+
+    #[test]
+    fn who_answers_too_late_is_given_up() {
+        let secs = SimTime::from_secs;
+        let late = |container: &Container, answers_secs| {
+            let end = gives_up_at(container, secs(1), secs(2), secs(answers_secs));
+            end.map(|(at, kind)| (at.as_secs(), kind))
+        };
+        let delayed = Probe { initial_delay: SimSpan::from_secs(15), ..probe(10, 1) };
+        let alive = Container { liveness: Some(delayed), ..Container::default() };
+        // The ticks of the worker are at 1, 11, 21, 31, 41; the delay is over at 17.
+        assert_eq!(late(&alive, 41), None);
+        assert_eq!(late(&alive, 42), Some((41, ProbeKind::Liveness)));
+        let starting = Container { startup: Some(probe(5, 1)), ..alive };
+        assert_eq!(late(&starting, 16), None);
+        assert_eq!(late(&starting, 17), Some((16, ProbeKind::Startup)));
+        assert_eq!(late(&Container::default(), 1000), None);
     }
 
     #[test]

@@ -8,11 +8,12 @@ use sim_kernel::{Context, Priority, Recorder, SimSpan, SimTime, Streams, Timer};
 
 use crate::curve::{Shape, Side};
 use crate::evaluation::{Endpoints, Inputs, NodeFlow, evaluate, largest_loss};
-use crate::fluid::Fluid;
+use crate::fluid::{Fluid, Waiting};
 use crate::graph::{Graph, GraphError, NodeIdx, Plan, pod_capacity_millirps};
 use crate::rare;
 use crate::readiness::Gates;
 use crate::request::{Requests, WINDOW};
+use crate::strain::Strains;
 use crate::stretch::{self, Room, Stretch};
 use crate::wait::{Wait, erlang_wait};
 
@@ -49,6 +50,7 @@ pub struct Flows {
     /// Parts of which a stretch began since [`Flows::take_bends`].
     turned: Vec<u32>,
     gates: Gates,
+    strains: Strains,
     /// Single requests, when they are wanted; then they tell what happened, and the flows only
     /// what CPU they cost.
     requests: Option<Box<Requests>>,
@@ -120,6 +122,7 @@ impl Flows {
             told,
             turned: Vec::new(),
             gates: Gates::of(blueprint),
+            strains: Strains::default(),
             requests: None,
             told_requests: Vec::new(),
             plan,
@@ -334,6 +337,23 @@ impl Flows {
         }
     }
 
+    /// Asks for what [`Flows::take_late_answers`] tells of a Service, for these time-outs; before the
+    /// run. Nothing is told of a Service that gets no requests.
+    pub fn watch_answers(&mut self, service: ServiceId, timeouts: &[SimSpan]) {
+        if let Some(place) = self.plan.place_of(service).filter(|_| !timeouts.is_empty()) {
+            self.strains.watch(service, place, timeouts);
+        }
+    }
+
+    /// Tells of each Service that is watched how many of a million answers of its pods, of themselves
+    /// alone, are later than each of its time-outs, where that changed by more than a few percent
+    /// since the last time. To be called before [`Flows::take_bends`].
+    pub fn take_late_answers(&mut self, tell: impl FnMut(ServiceId, &[u32])) {
+        let Self { strains, parts, plan, turned, .. } = self;
+        let waiting = |part: usize, node| parts[part].waiting(&plan.parts[part], node);
+        strains.take(turned, waiting, tell);
+    }
+
     /// Forgets bends that nobody asks for.
     pub fn forget_bends(&mut self) {
         self.turned.clear();
@@ -399,6 +419,19 @@ impl Part {
             from_nanocores: nanocores(&self.current[idx]),
             until: until.map(|at| (at, nanocores(self.room.last(idx)))),
         }
+    }
+
+    /// What a request meets at the pods of a Service.
+    fn waiting(&self, graph: &Graph, idx: NodeIdx) -> Waiting {
+        if let Some(fluid) = &self.fluid {
+            return fluid.waiting(idx);
+        }
+        let NodeFlow { reached, accepted, .. } =
+            if self.stretch.is_constant { self.current[idx] } else { self.room.middle[idx] };
+        let Endpoints { live_count, capacity_millirps, .. } = self.inputs.endpoints[idx];
+        let servers = live_count.saturating_mul(graph.nodes[idx].serving.workers);
+        let refused = if reached > 0 { 1.0 - accepted as f64 / reached as f64 } else { 0.0 };
+        Waiting::exponential(refused, erlang_wait(reached, capacity_millirps, servers))
     }
 
     fn has_news(&self) -> bool {

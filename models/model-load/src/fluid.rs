@@ -15,11 +15,13 @@ use crate::curve::Side;
 use crate::evaluation::Inputs;
 use crate::graph::{Graph, NodeIdx};
 use crate::stretch::{is_changing, next_knot};
+use crate::wait::Wait;
 
 mod delay;
 mod queue;
 mod sweep;
 
+use delay::Delay;
 use queue::Queue;
 use sweep::{EdgeState, NodePicture, NodeState, Picture, Room, State, Sweep};
 
@@ -180,6 +182,19 @@ impl Fluid {
         (if self.is_started { of(&self.picture) } else { 0 }, until)
     }
 
+    /// What a request meets at the pods of a Service now.
+    pub(crate) fn waiting(&self, node: NodeIdx) -> Waiting {
+        let Some(picture) = self.picture.nodes.get(node) else { return Waiting::default() };
+        let queue = &picture.queue;
+        let wait = Delay {
+            fixed: 0.0,
+            waits: queue.waits,
+            mean: queue.wait_mean,
+            variance: queue.wait_variance,
+        };
+        Waiting { refused: queue.blocked, wait }
+    }
+
     /// Whether fewer requests to a Service are answered than are asked for.
     pub(crate) fn is_lossy(&self, node: NodeIdx) -> bool {
         let picture = &self.picture.nodes[node];
@@ -307,6 +322,29 @@ impl Fluid {
         side: Side,
     ) -> Sweep<'a> {
         Sweep { graph, inputs, queues: &self.queues, at, side }
+    }
+}
+
+/// What a request meets at the pods of a Service.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct Waiting {
+    /// Share of those that find the queue full.
+    refused: f64,
+    /// Until a worker takes it.
+    wait: Delay,
+}
+
+impl Waiting {
+    /// From an exponential wait that so many of the accepted requests meet.
+    pub(crate) fn exponential(refused: f64, wait: Wait) -> Self {
+        let mean = wait.mean_ns / 1e9;
+        let wait = Delay { fixed: 0.0, waits: wait.probability, mean, variance: mean * mean };
+        Self { refused, wait }
+    }
+
+    /// Share of those that are not answered within this time.
+    pub(crate) fn late_share(&self, secs: f64) -> f64 {
+        1.0 - (1.0 - self.refused) * self.wait.is_over(secs)
     }
 }
 

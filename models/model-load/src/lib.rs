@@ -19,7 +19,7 @@
 //!   window where single requests are played.
 //! - Notices: none. What happened comes out as `Observation::Flow` and, of single requests, at the
 //!   end as `Observation::Answered`; [`Flows::take_bends`] tells what CPU the requests cost from each
-//!   bend on.
+//!   bend on, [`Flows::take_late_answers`] what the probes of kubelets meet.
 //! - At the horizon: [`Flows::finish`], within `Simulation::apply`.
 //!
 //! # Modelled
@@ -43,8 +43,8 @@
 //! # Not modelled
 //! Sessions and slow start; endpoints of unequal size behind one Service; requests from inside a
 //! zone to endpoints of that zone only; workers that are kept while a call goes on; requests in pods
-//! that die (they are answered); jitter of pauses. Autoscalers see the CPU of the flow, also where
-//! single requests are played.
+//! that die (they are answered); jitter of pauses. Autoscalers see the CPU of the flow, and probes
+//! its waits, also where single requests are played.
 //!
 //! # Defaults and their sources
 //! Capacity of a pod: its CPU limit divided by the CPU time of a request (`ServiceProfile`).
@@ -81,6 +81,7 @@ pub mod rare;
 mod readiness;
 mod request;
 mod share;
+mod strain;
 mod stretch;
 mod wait;
 

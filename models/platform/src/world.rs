@@ -4,7 +4,8 @@
 //!   faults ──> cluster ──notices──> databases ──notices──> cluster (backend of -rw)
 //!                 │                     │
 //!                 ├── endpoints ──> flows <── writable? ───┤
-//!                 └<── CPU of requests ┘ (autoscalers)     │
+//!                 └<── CPU and waits ──┘ (autoscalers,     │
+//!                                         probes)          │
 //!   faults ──> backups ──held, restored──> flows           │
 //!                 └<── written to? ────────────────────────┘
 //! ```
@@ -108,7 +109,9 @@ impl World {
             ctx.schedule_at(at, FAULT_PRIORITY, FaultEvent::StrikeDue(fault));
         }
         for service in 0..self.blueprint.services.len() {
-            self.tell_flows(ServiceId::from_index(service));
+            let service = ServiceId::from_index(service);
+            self.flows.watch_answers(service, self.cluster.probe_timeouts(service));
+            self.tell_flows(service);
         }
         self.settle(ctx);
     }
@@ -158,9 +161,12 @@ impl World {
         self.meter(ctx);
     }
 
-    /// Tells the autoscalers what CPU the requests cost, where that bent.
+    /// Tells probes how late answers are, and autoscalers what CPU the requests cost, where that bent.
     fn meter<R: Recorder<Observation>>(&mut self, ctx: &mut Context<'_, Event, R>) {
         let cluster = &mut self.cluster;
+        self.flows.take_late_answers(|service, late_ppm| {
+            cluster.set_late_answers(service, late_ppm, ctx);
+        });
         if !cluster.has_autoscalers() {
             self.flows.forget_bends();
             return;

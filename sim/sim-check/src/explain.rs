@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use model_api::fault::FaultPlan;
-use model_api::observation::{DeletionReason, LossReason};
+use model_api::observation::{DeletionReason, LossReason, UnreadyReason};
 use model_api::{Blueprint, Observation, ServiceId, SourceRef};
 use report_data::{Explanation, OutagePart, Part, Position, Step};
 use sim_kernel::{EventId, Journal, SimTime};
@@ -18,6 +18,7 @@ use path::Told;
 mod action;
 mod data;
 mod frozen;
+mod kubelet;
 mod path;
 mod restored;
 mod timeline;
@@ -297,6 +298,14 @@ impl<'a, E> Story<'a, E> {
                 let place = field(id, "spec.template.spec.containers[0].readinessProbe");
                 return Some((format!("a pod of {} is ready", workload(id)), place));
             }
+            O::PodBecameUnready { workload: id, reason: UnreadyReason::Probe, .. } => {
+                let place = field(id, "spec.template.spec.containers[0].readinessProbe");
+                let text = format!("a pod of {} fails its readiness probe", workload(id));
+                return Some((text, place));
+            }
+            O::ContainersKilled { workload: id, reason, .. } => {
+                return Some(self.kill_sentence(id, reason));
+            }
             O::FailoverStarted { database, .. } => {
                 let name = self.blueprint.database_name(database);
                 format!("the operator of {name} gives its primary up")
@@ -332,7 +341,7 @@ impl<'a, E> Story<'a, E> {
 fn part(observation: &Observation) -> Option<Part> {
     use Observation as O;
     match observation {
-        O::NodeBecameNotReady { .. } => Some(Part::Detect),
+        O::NodeBecameNotReady { .. } | O::ContainersKilled { .. } => Some(Part::Detect),
         O::NodeTaintedNoExecute { .. }
         | O::PodDeletionRequested { .. }
         | O::FailoverStarted { .. }

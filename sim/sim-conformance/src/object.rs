@@ -114,6 +114,7 @@ pub(crate) fn probe(tree: Tree<'_>) -> Probe {
         |name: &str, default| tree.at(name).int().map_or(default, |_| tree.at(name).count());
     Probe {
         handler: ProbeHandler::Exec,
+        port: None,
         initial_delay: secs("initialDelaySeconds", 0),
         period: secs("periodSeconds", 10),
         timeout: secs("timeoutSeconds", 1),

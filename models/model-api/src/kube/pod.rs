@@ -163,6 +163,8 @@ pub struct Lifecycle {
 pub struct Probe {
     /// What is probed.
     pub handler: ProbeHandler,
+    /// The container port it asks at, where it asks at one; names are resolved.
+    pub port: Option<u16>,
     /// `initialDelaySeconds`, default 0.
     pub initial_delay: SimSpan,
     /// `periodSeconds`, default 10.

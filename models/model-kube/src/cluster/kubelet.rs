@@ -1,7 +1,7 @@
 //! What kubelets do with pods: start, watch, restart, stop.
 
 use model_api::kube::RestartPolicy;
-use model_api::observation::{DeletionReason, UnreadyReason};
+use model_api::observation::{DeletionReason, KillReason, UnreadyReason};
 use model_api::{Observation, PodId};
 use sim_kernel::{Context, Purpose, Recorder, SimSpan, SimTime, Timer};
 
@@ -12,7 +12,8 @@ use super::templates::TemplateHealth;
 use super::{Cluster, KubeEvent, Notice, drawn, priority};
 use crate::api_restore::ORPHAN_GRACE;
 use crate::crash_loop::BackoffConfig;
-use crate::{probes, rare};
+use crate::probes::{self, ProbeKind};
+use crate::rare;
 
 const WATCH: Purpose = Purpose::new("kubelet sees pod");
 const ATTACH: Purpose = Purpose::new("volume attach");
@@ -161,11 +162,22 @@ impl Cluster {
         let ready_at = spec.containers.iter().map(|container| {
             probes::ready_at(container, pod.worker_at, started_at, synced_at, answers_at)
         });
-        let ready_at = match self.tables.template_of(pod).health {
+        let health = self.tables.template_of(pod).health;
+        let ready_at = match health {
             TemplateHealth::Good => ready_at.max().unwrap_or(synced_at),
             TemplateHealth::NeverReady => SimTime::MAX,
         };
-        StartPlan { started_at, answers_at, ready_at }
+        let gives_up = spec.containers.iter().filter_map(|container| {
+            // What never becomes ready fails its startup probe too; its liveness probe holds.
+            let fails = health == TemplateHealth::NeverReady && container.startup.is_some();
+            let answers_at = if fails { SimTime::MAX } else { answers_at };
+            probes::gives_up_at(container, pod.worker_at, started_at, answers_at)
+        });
+        let given_up = gives_up.min_by_key(|(at, _)| *at).map(|(at, kind)| match kind {
+            ProbeKind::Startup => (at, KillReason::StartupProbe),
+            ProbeKind::Liveness | ProbeKind::Readiness => (at, KillReason::LivenessProbe),
+        });
+        StartPlan { started_at, answers_at, ready_at, given_up }
     }
 
     pub(super) fn on_pod_step<E, R>(&mut self, id: PodId, ctx: &mut Context<'_, E, R>)
@@ -192,34 +204,46 @@ impl Cluster {
                 pod.phase = PodPhase::Running;
                 pod.has_address = true;
                 pod.exit = None;
-                let plan = pod.plan;
                 ctx.observe(|| Observation::PodStarted { pod: id, workload });
-                // Without a probe a pod is ready before it can answer.
-                let (step, at) = if plan.ready_at < plan.answers_at {
-                    (Step::Ready, plan.ready_at)
-                } else {
-                    (Step::Answers, plan.answers_at)
-                };
-                self.set_step(id, step, at, ctx);
+                self.go_on_starting(id, ctx);
                 self.begin_work(id, ctx);
                 self.touch_scaler(workload);
             }
             Step::Answers => {
-                let (is_ready, ready_at) = (pod.is_locally_ready, pod.plan.ready_at);
                 self.set_answers(id, true);
-                if !is_ready && ready_at != SimTime::MAX {
-                    self.set_step(id, Step::Ready, ready_at, ctx);
-                }
+                self.go_on_starting(id, ctx);
             }
             Step::Ready => {
                 pod.is_locally_ready = true;
-                let (answers, answers_at) = (pod.answers, pod.plan.answers_at);
                 self.publish_status(id, UnreadyReason::Probe, ctx);
-                if !answers {
-                    self.set_step(id, Step::Answers, answers_at, ctx);
-                }
+                self.go_on_starting(id, ctx);
             }
+            Step::GivenUp => {
+                ctx.hit(&rare::START_FAILED);
+                let (_, reason) = pod.plan.given_up.expect("that is why there is this step");
+                self.kill_containers(id, reason, ctx);
+            }
+            Step::Killed => self.on_killed(id, ctx),
             Step::ExitSeen => self.on_exit_seen(id, ctx),
+        }
+    }
+
+    /// Waits for what comes next in a start: an answer, readiness, or a probe that gives it up.
+    /// Without a probe a pod is ready before it can answer.
+    fn go_on_starting<E, R>(&mut self, id: PodId, ctx: &mut Context<'_, E, R>)
+    where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        let pod = &self.pods[id.index()];
+        let plan = pod.plan;
+        let given_up = plan.given_up.map(|(at, _)| (at, Step::GivenUp));
+        let answers = (!pod.answers).then_some((plan.answers_at, Step::Answers));
+        let waits = !pod.is_locally_ready && plan.ready_at != SimTime::MAX;
+        let ready = waits.then_some((plan.ready_at, Step::Ready));
+        let next = [given_up, answers, ready].into_iter().flatten().min_by_key(|(at, _)| *at);
+        if let Some((at, step)) = next {
+            self.set_step(id, step, at, ctx);
         }
     }
 
@@ -255,7 +279,12 @@ impl Cluster {
             return;
         }
         let now = ctx.now();
-        let at = pod.backoff.restart_at(now, &config);
+        let at = if std::mem::take(&mut pod.is_killed) {
+            pod.backoff.restart_after_kill(pod.former_end, now, &config)
+        } else {
+            pod.backoff.restart_at(now, &config)
+        };
+        pod.former_end = Some(now);
         if at > now {
             ctx.hit(&rare::CRASH_LOOPED);
         }
@@ -279,6 +308,7 @@ impl Cluster {
         let pod = &mut self.pods[id.index()];
         let ran = pod.phase == PodPhase::Running;
         pod.phase = phase;
+        pod.is_killed = false;
         pod.is_locally_ready = false;
         pod.step = Step::None;
         let timer = std::mem::replace(&mut pod.step_timer, Timer::NONE);
@@ -288,6 +318,7 @@ impl Cluster {
         if ran && !pod.answers {
             self.notify(Notice::PodStopped(id));
         }
+        self.forget_probes(id, ctx);
         self.set_answers(id, false);
     }
 
@@ -429,7 +460,7 @@ impl Cluster {
 
     /// How long the containers go on serving before TERM: the longest preStop, within the grace
     /// period.
-    fn pre_stop(&self, id: PodId) -> SimSpan {
+    pub(super) fn pre_stop(&self, id: PodId) -> SimSpan {
         let pod = &self.pods[id.index()];
         if pod.is_orphan {
             return SimSpan::ZERO;

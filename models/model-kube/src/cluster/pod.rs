@@ -1,5 +1,6 @@
 //! A pod of the run.
 
+use model_api::observation::KillReason;
 use model_api::{NodeId, PodId, WorkloadId, ZoneId};
 use sim_kernel::{EntityKey, EventId, SimTime, Timer};
 
@@ -73,6 +74,10 @@ pub(super) enum Step {
     Answers,
     /// Every readiness probe has succeeded.
     Ready,
+    /// A probe gave the application up before it answered.
+    GivenUp,
+    /// Containers that the kubelet ends get TERM.
+    Killed,
     /// The kubelet notices that containers ended.
     ExitSeen,
 }
@@ -92,6 +97,8 @@ pub(super) struct StartPlan {
     pub(super) started_at: SimTime,
     pub(super) answers_at: SimTime,
     pub(super) ready_at: SimTime,
+    /// When a probe gives it up before it answers, and which.
+    pub(super) given_up: Option<(SimTime, KillReason)>,
 }
 
 #[derive(Clone, Debug)]
@@ -146,6 +153,10 @@ pub(super) struct PodState {
     pub(super) step_timer: Timer,
     pub(super) eviction: Timer,
     pub(super) backoff: Backoff,
+    /// The kubelet itself ended the containers.
+    pub(super) is_killed: bool,
+    /// When the containers before those that run now ended.
+    pub(super) former_end: Option<SimTime>,
     pub(super) pull: Pull,
     /// The event that made the pod necessary.
     pub(super) cause: EventId,
@@ -194,6 +205,8 @@ impl PodState {
             step_timer: Timer::NONE,
             eviction: Timer::NONE,
             backoff: Backoff::default(),
+            is_killed: false,
+            former_end: None,
             pull: Pull::default(),
             cause,
         }

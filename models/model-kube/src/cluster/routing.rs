@@ -56,6 +56,12 @@ impl ServiceState {
         self.routes.iter().filter(|route| route.is_live).map(|route| route.pod)
     }
 
+    /// Whether a pod gets requests and can answer them.
+    pub(super) fn routes_to(&self, pod: PodId) -> bool {
+        let found = self.routes.binary_search_by_key(&pod, |route| route.pod);
+        found.is_ok_and(|idx| self.routes[idx].is_live)
+    }
+
     /// What proxies know or will know of a pod.
     fn latest(&self, pod: PodId) -> Option<Conditions> {
         if let Some(change) = self.pending.iter().rev().find(|change| change.pod == pod) {
@@ -301,6 +307,7 @@ impl Cluster {
                 let (ready_count, live_count) = self.endpoint_counts(*service);
                 let service = *service;
                 self.meter_routes(service, ctx.now());
+                self.watch_probes_of(service, ctx);
                 ctx.observe(|| Observation::EndpointsChanged { service, ready_count, live_count });
                 self.notify(Notice::EndpointsChanged(service));
             }

@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 
 use model_api::kube::Workload;
 use model_api::{Blueprint, NodeId, WorkloadId, ZoneId};
-use sim_kernel::EntityKey;
+use sim_kernel::{EntityKey, SimSpan};
 
 use super::autoscaling::ScalerTables;
 use super::images::ImageTables;
 use super::node_groups::GroupTables;
 use super::off_peak::OffPeakTables;
 use super::pod::PodState;
+use super::probing;
 use super::templates::{NewTemplate, TemplateHealth, TemplateId, TemplateTable};
 use super::volumes;
 use crate::node_lifecycle::zone_key;
@@ -41,6 +42,8 @@ pub(super) struct Tables {
     pub(super) scalers: ScalerTables,
     pub(super) groups: GroupTables,
     pub(super) off_peak: OffPeakTables,
+    /// By Service: see [`super::Cluster::probe_timeouts`].
+    pub(super) probe_timeouts: Vec<Vec<SimSpan>>,
     nodes_by_rank: Vec<NodeId>,
 }
 
@@ -103,6 +106,10 @@ impl Tables {
             nodes_by_rank: nodes_by_rank(&name_ranks),
             name_ranks,
             workload_keys: blueprint.workloads.iter().map(workload_key).collect(),
+            probe_timeouts: probing::timeouts(
+                blueprint.services.len(),
+                templates.iter().flat_map(|template| &template.queued_probes),
+            ),
             templates,
             new_templates,
             members,

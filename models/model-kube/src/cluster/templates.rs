@@ -8,6 +8,7 @@ use model_api::kube::{
 };
 use model_api::{Blueprint, BudgetId, ServiceId, WorkloadId};
 
+use super::probing::{QueuedProbe, queued_probes};
 use super::tables::Images;
 use crate::scheduling::{PodDescription, SchedulerCache, ShapeId, default_selector};
 use crate::taint_eviction::{
@@ -83,6 +84,8 @@ pub(super) struct TemplateTable {
     pub(super) stay_unreachable: Stay,
     /// How long they stay on one that is tainted out of service.
     pub(super) stay_out_of_service: Stay,
+    /// Probes of its pods that wait in line with requests.
+    pub(super) queued_probes: Vec<QueuedProbe>,
     /// The template with what the kind's controller adds.
     pub(super) template: PodTemplate,
 }
@@ -118,11 +121,13 @@ impl TemplateTable {
             template: &template,
             default_selector: selector.as_ref(),
         });
+        let services = services(blueprint, workload, &template.labels);
         Self {
             workload: id,
             health,
             shape,
-            services: services(blueprint, workload, &template.labels),
+            queued_probes: queued_probes(blueprint, &services, &template),
+            services,
             budgets: budgets(blueprint, workload, &template.labels),
             images: numbers,
             claim_count: claims.len(),

@@ -7,6 +7,7 @@ mod jobs;
 mod node_autoscaling;
 mod node_groups;
 mod off_peak;
+mod probes;
 mod restored;
 mod rollouts;
 mod scheduling_invariants;

@@ -6,6 +6,7 @@
 //! autoscaler balanced           the cluster autoscaler; also: quota a 3
 //! members a b c                 control plane (none: always there)
 //! deployment web 6 spread tolerate=30 cpu=500 probe=5 priority=1000
+//!                               probes by their periods in seconds: also liveness=10, startup=5
 //! statefulset db 3 claim        also: daemonset NAME, database NAME N, budget NAME max=1
 //! job batch 2 completions=4     also: work=60 fails=50 backoff=0 deadline=300 ttl=60 on-failure
 //! job nightly 1 every=600       of a CronJob; also: forbid, replace, start-within=60
@@ -16,6 +17,7 @@
 //! at 10 crash web               also: scale web 3, delete node a-0, api down, api up, evict web 0,
 //!                               kill scheduler, lose member 0, registries down, registries up,
 //!                               registry HOST down, out-of-service node a-0, in-service node a-0
+//! at 10 late web 500000         so many of a million answers are too late for a probe
 //! at 10 rollout web 2           to image 2; rollout web 2 broken: never ready; undo web
 //! at 10 drain a-0 a-1           also: upgrade a-0 a-1; with timeout=120, goes-on, force
 //! at 10 upgrade control-plane   also: to=37, reboots, force
@@ -34,8 +36,9 @@ use model_api::kube::{
     ConcurrencyPolicy, Container, CronSpec, DaemonSetUpdate, DeploymentStrategy, IntOrPercent, Job,
     JobSpec, JobWork, LabelSelector, Labels, Node, PersistentVolumeClaim, PodDisruptionBudget,
     PodManagementPolicy, PodSpec, PodTemplate, Probe, ProbeHandler, ResourceList, RestartPolicy,
-    Service, StatefulSetUpdate, StorageClass, TaintEffect, Toleration, TolerationOperator,
-    TopologySpreadConstraint, UnsatisfiableAction, Version, Webhook, Workload, WorkloadKind,
+    Service, ServicePort, StatefulSetUpdate, StorageClass, TaintEffect, Toleration,
+    TolerationOperator, TopologySpreadConstraint, UnsatisfiableAction, Version, Webhook, Workload,
+    WorkloadKind,
 };
 use model_api::machines::{BootTime, ClusterAutoscaler, NodeGroup};
 use model_api::{Blueprint, NodeId, Observation, Origin, PodId, ServiceId, WorkloadId, ZoneId};
@@ -72,6 +75,7 @@ pub(crate) enum Command {
     Registries(Option<String>, bool),
     Webhooks(bool),
     Capacity(ZoneId, Capacity),
+    Late(ServiceId, u32),
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -143,6 +147,10 @@ impl Rig {
             }
             Command::Capacity(zone, capacity) => {
                 cluster.set_machine_capacity(zone, capacity, ctx);
+            }
+            Command::Late(service, ppm) => {
+                let late = vec![ppm; cluster.probe_timeouts(service).len()];
+                cluster.set_late_answers(service, &late, ctx);
             }
             Command::Api(is_available) => cluster.set_api_available(is_available, ctx),
             Command::KillLeader(component) => {
@@ -252,6 +260,7 @@ impl World {
                 namespace: "shop".into(),
                 name: name.into(),
                 selector: labels(&[("app", name)]),
+                ports: vec![ServicePort { name: None, port: 80, target: "8080".into() }],
                 ..Service::default()
             }),
             ["webhook", "of", service, "guards", workload, policy] => {
@@ -500,6 +509,12 @@ impl World {
                 };
                 Command::Capacity(self.zone(zone), capacity)
             }
+            ["late", name, ppm] => {
+                let services = self.blueprint.services.iter();
+                let position = services.map(|it| it.name.as_str()).position(|it| it == name);
+                let service = ServiceId::from_index(position.expect("a known service"));
+                Command::Late(service, ppm.parse().expect("parts per million"))
+            }
             ["api", state] => Command::Api(state == "up"),
             ["evict", name, nth] => {
                 Command::Evict(self.workload(name), nth.parse().expect("a position"))
@@ -675,14 +690,17 @@ fn selector(name: &str) -> LabelSelector {
 
 fn pod_spec(name: &str, rest: &[&str]) -> PodSpec {
     let cpu = i64::try_from(value_of(rest, "cpu").unwrap_or(500)).expect("small");
-    let probe = value_of(rest, "probe").map(|period_secs| Probe {
-        handler: ProbeHandler::HttpGet,
-        initial_delay: SimSpan::ZERO,
-        period: SimSpan::from_secs(period_secs),
-        timeout: SimSpan::from_secs(1),
-        success_threshold: 1,
-        failure_threshold: 3,
-    });
+    let probe = |name: &str| {
+        value_of(rest, name).map(|period_secs| Probe {
+            handler: ProbeHandler::HttpGet,
+            port: Some(8080),
+            initial_delay: SimSpan::ZERO,
+            period: SimSpan::from_secs(period_secs),
+            timeout: SimSpan::from_secs(1),
+            success_threshold: 1,
+            failure_threshold: 3,
+        })
+    };
     let tolerated_secs = value_of(rest, "tolerate").unwrap_or(300);
     let tolerates = |key: &str| Toleration {
         key: format!("node.kubernetes.io/{key}"),
@@ -715,7 +733,9 @@ fn pod_spec(name: &str, rest: &[&str]) -> PodSpec {
                 ("cpu".to_owned(), cpu),
                 ("memory".to_owned(), 256 << 20),
             ])),
-            readiness: probe,
+            readiness: probe("probe"),
+            liveness: probe("liveness"),
+            startup: probe("startup"),
             ..Container::default()
         }],
         tolerations: vec![tolerates("not-ready"), tolerates("unreachable")],

@@ -99,6 +99,8 @@ pub(super) struct NodePicture {
     pub(super) admitted: f64,
     /// What its workers do.
     pub(super) worked: f64,
+    /// What those meet that come to its pods.
+    pub(super) queue: Stationary,
     /// How long its answers take, to its callers, when the first attempt succeeds.
     pub(super) delay: Delay,
     /// Share of the answers that come after a retry, and how much later.
@@ -393,7 +395,12 @@ impl Sweep<'_> {
         let edges = &self.graph.edges;
         let work = &room.nodes[node];
         let admitted = work.reached * work.let_in;
-        let mut picture = NodePicture { admitted, worked: work.worked, ..NodePicture::default() };
+        let mut picture = NodePicture {
+            admitted,
+            worked: work.worked,
+            queue: work.queue,
+            ..NodePicture::default()
+        };
         let mut largest = -1.0;
         let mut add = |call: &EdgeWork, answered: f64| {
             picture.offered += call.first;

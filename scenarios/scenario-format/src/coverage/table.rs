@@ -44,7 +44,8 @@ pub(super) const POD: &[Row] = &[
     (
         "spec.containers[].livenessProbe",
         A,
-        "read, and checked for mistakes; no fault makes it fail yet",
+        "over HTTP or gRPC at the port of a Service it waits in line with requests; any other \
+         passes once the application answers",
     ),
     ("spec.containers[].name", M, ""),
     ("spec.containers[].ports[].containerPort", M, ""),
@@ -55,7 +56,8 @@ pub(super) const POD: &[Row] = &[
     (
         "spec.containers[].readinessProbe",
         A,
-        "decides when a started container serves; a running one passes",
+        "decides when a started container serves; over HTTP or gRPC at the port of a Service it \
+         waits in line with requests, any other passes",
     ),
     (
         "spec.containers[].resources.limits",
@@ -63,7 +65,7 @@ pub(super) const POD: &[Row] = &[
         "requests and capacity of a pod follow from them; no throttling, no OOM kill",
     ),
     ("spec.containers[].resources.requests", M, ""),
-    ("spec.containers[].startupProbe", A, "delays readiness; a start never fails"),
+    ("spec.containers[].startupProbe", M, "fails a start that takes too long"),
     ("spec.hostNetwork", M, "host ports"),
     ("spec.initContainers[].image", A, "pulled once a node, in a time drawn from a range"),
     ("spec.initContainers[].name", A, "runs for as long as a container takes to start"),

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1 as core;
 use k8s_openapi::apimachinery::pkg::api::resource;
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use model_api::SimSpan;
 use model_api::kube::{
     Container, ContainerPort, Lifecycle, PodSpec, PodTemplate, Probe, ProbeHandler, ResourceList,
@@ -192,7 +193,8 @@ impl Reader<'_> {
             None => has_latest_tag(&image),
         };
         let probe = |reader: &mut Self, name: &str, probe: Option<&core::Probe>| {
-            probe.and_then(|probe| reader.probe(&format!("{path}.{name}"), probe))
+            let ports = container.ports.as_deref().unwrap_or_default();
+            probe.and_then(|probe| reader.probe(&format!("{path}.{name}"), probe, ports))
         };
         Container {
             name: container.name.clone(),
@@ -290,7 +292,12 @@ impl Reader<'_> {
         }
     }
 
-    pub(crate) fn probe(&mut self, path: &str, probe: &core::Probe) -> Option<Probe> {
+    fn probe(
+        &mut self,
+        path: &str,
+        probe: &core::Probe,
+        ports: &[core::ContainerPort],
+    ) -> Option<Probe> {
         let handler = if probe.http_get.is_some() {
             ProbeHandler::HttpGet
         } else if probe.tcp_socket.is_some() {
@@ -317,6 +324,7 @@ impl Reader<'_> {
         };
         Some(Probe {
             handler,
+            port: probe_port(probe, ports),
             initial_delay,
             period: if period.is_zero() { SimSpan::from_secs(10) } else { period },
             timeout,
@@ -520,4 +528,23 @@ fn claim_names(spec: &core::PodSpec) -> Vec<String> {
     volumes
         .filter_map(|volume| Some(volume.persistent_volume_claim.as_ref()?.claim_name.clone()))
         .collect()
+}
+
+/// The port that a probe asks at, as a number; a name is one of the container's
+/// (`pkg/probe/util.go`, ResolveContainerPort).
+fn probe_port(probe: &core::Probe, ports: &[core::ContainerPort]) -> Option<u16> {
+    let asked = match (&probe.http_get, &probe.tcp_socket, &probe.grpc) {
+        (Some(it), _, _) => it.port.clone(),
+        (_, Some(it), _) => it.port.clone(),
+        (_, _, Some(it)) => IntOrString::Int(it.port),
+        _ => return None,
+    };
+    let number = match asked {
+        IntOrString::Int(number) => number,
+        IntOrString::String(name) => {
+            let named = ports.iter().find(|port| port.name.as_deref() == Some(name.as_str()));
+            named.map(|port| port.container_port).or_else(|| name.parse().ok())?
+        }
+    };
+    u16::try_from(number).ok()
 }

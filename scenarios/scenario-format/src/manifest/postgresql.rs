@@ -402,6 +402,7 @@ pub(super) fn service_port() -> ServicePort {
 fn instance_probe() -> Probe {
     Probe {
         handler: ProbeHandler::HttpGet,
+        port: None,
         initial_delay: SimSpan::ZERO,
         period: SimSpan::from_secs(10),
         timeout: SimSpan::from_secs(5),

@@ -23,6 +23,8 @@ const LIBRARY: &[(&str, i32)] = &[
     ("gateway-loses-database", 1),
     ("key-lost", 1),
     ("leader-loss", 0),
+    ("liveness-kills-under-spike", 1),
+    ("liveness-off-the-work-path", 0),
     ("logical-loss-6h", 0),
     ("must-fail", 1),
     ("nightly-job", 0),

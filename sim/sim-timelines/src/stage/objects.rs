@@ -179,6 +179,7 @@ fn play_kubelet(template: &mut PodTemplate) {
     if is_sick && let Some(first) = template.spec.containers.first_mut() {
         first.readiness = Some(model_api::kube::Probe {
             handler: model_api::kube::ProbeHandler::Exec,
+            port: None,
             initial_delay: FOR_EVER,
             period: SimSpan::from_secs(1),
             timeout: SimSpan::from_secs(1),
