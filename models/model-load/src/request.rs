@@ -20,6 +20,7 @@ use crate::graph::{GraphError, Plan};
 
 mod engine;
 mod policy;
+mod sharing;
 mod source;
 mod station;
 mod tally;
@@ -129,8 +130,7 @@ impl Requests {
     }
 
     pub(crate) fn set_node_endpoints(&mut self, part: usize, node: usize, endpoints: Endpoints) {
-        self.simulations[part]
-            .apply(|engine, ctx| engine.set_endpoints(node, endpoints, ctx.now()));
+        self.simulations[part].apply(|engine, ctx| engine.set_endpoints(node, endpoints, ctx));
     }
 
     pub(crate) fn set_writable(&mut self, part: usize, database: DatabaseId, is_writable: bool) {

@@ -13,7 +13,7 @@ use sim_kernel::{
 
 use super::policy::{BreakerState, Budget};
 use super::source::{Next, Source};
-use super::station::{Refusal, Station};
+use super::station::{Refusal, Station, Turn};
 use super::tally::Tally;
 use super::wiring::{Hop, Wire, hops, number, wires};
 use crate::curve::{Factor, Side};
@@ -31,6 +31,8 @@ pub(super) enum Event {
     CandidateDue { source: u32, epoch: u32 },
     /// The load of a source bends.
     BendDue { source: u32, epoch: u32 },
+    /// The first of the visits that share the workers of a Service is done.
+    SharedDue { node: u32 },
     /// A Service did its own part of a visit.
     WorkedOff { visit: u32 },
     /// The outcome of an attempt reaches the caller.
@@ -78,6 +80,8 @@ enum Sent {
     Ends(SimTime, Outcome),
     /// The callee did its own work then, and has more to do.
     Worked(SimTime),
+    /// The callee does its own work for several at once.
+    Shares,
 }
 
 /// A call that can be made, and what is remembered of it.
@@ -215,8 +219,41 @@ impl Engine {
         }
     }
 
-    pub(super) fn set_endpoints(&mut self, node: NodeIdx, endpoints: Endpoints, now: SimTime) {
-        self.stations[node].set_endpoints(endpoints, now);
+    pub(super) fn set_endpoints<R: Recorder<()>>(
+        &mut self,
+        node: NodeIdx,
+        endpoints: Endpoints,
+        ctx: &mut Context<'_, Event, R>,
+    ) {
+        self.stations[node].set_endpoints(endpoints, ctx.now());
+        self.expect_shared(node, ctx.now(), ctx);
+    }
+
+    /// Waits for the first of the visits that share the workers of a Service, if they do.
+    fn expect_shared<R: Recorder<()>>(
+        &mut self,
+        node: NodeIdx,
+        now: SimTime,
+        ctx: &mut Context<'_, Event, R>,
+    ) {
+        let Some(sharing) = &mut self.stations[node].sharing else { return };
+        ctx.cancel(sharing.timer);
+        if let Some(at) = sharing.next_at(now) {
+            let event = Event::SharedDue { node: number(node) };
+            sharing.timer = ctx.timer_at(at, PRIORITY, event);
+        }
+    }
+
+    /// The first of those is done: the rest of its time needs no worker.
+    fn shared<R: Recorder<()>>(&mut self, node: u32, ctx: &mut Context<'_, Event, R>) {
+        let now = ctx.now();
+        let station = &mut self.stations[node as usize];
+        let done = station.sharing.as_mut().and_then(|sharing| sharing.leave(now));
+        let rest = station.beyond_work(self.plan.parts[self.part].nodes[node as usize].own_latency);
+        self.expect_shared(node as usize, now, ctx);
+        if let Some(visit) = done {
+            ctx.schedule_at(now.saturating_add(rest), PRIORITY, Event::WorkedOff { visit });
+        }
     }
 
     pub(super) fn set_writable(&mut self, database: DatabaseId, is_writable: bool) {
@@ -386,7 +423,16 @@ impl Engine {
                 let event = Event::Ended { call: call_idx, serial, outcome };
                 ctx.schedule_at(at, PRIORITY, event);
             }
-            Sent::Worked(at) => self.visit(call_idx, now, at, ctx),
+            Sent::Worked(at) => {
+                let visit = self.visit(call_idx, now, ctx);
+                ctx.schedule_at(at, PRIORITY, Event::WorkedOff { visit });
+            }
+            Sent::Shares => {
+                let visit = self.visit(call_idx, now, ctx);
+                let node = self.edges[call.edge as usize].wire.callee;
+                self.stations[node].enter(visit, now);
+                self.expect_shared(node, now, ctx);
+            }
         }
     }
 
@@ -413,7 +459,8 @@ impl Engine {
             return Sent::Ends(at, Outcome::Dead);
         }
         let start = match station.admit(now) {
-            Ok(start) => start,
+            Ok(Turn::Starts(start)) => start,
+            Ok(Turn::Shares) => return Sent::Shares,
             Err(refusal) => {
                 let reason = reason_of(refusal);
                 self.tell_refused(call.edge, reason);
@@ -431,14 +478,13 @@ impl Engine {
         }
     }
 
-    /// A Service works on an attempt until then, and has more to do for it.
+    /// A Service works on an attempt from now on, and it is not known yet what becomes of it.
     fn visit<R: Recorder<()>>(
         &mut self,
         call_idx: u32,
         now: SimTime,
-        at: SimTime,
         ctx: &mut Context<'_, Event, R>,
-    ) {
+    ) -> u32 {
         let window = self.window;
         let Call { edge: edge_idx, serial, .. } = self.calls[call_idx as usize];
         let edge = &self.edges[edge_idx as usize];
@@ -467,10 +513,10 @@ impl Engine {
                 number(self.visits.len() - 1)
             }
         };
-        ctx.schedule_at(at, PRIORITY, Event::WorkedOff { visit });
         if let Some(deadline) = deadline {
             self.watch(edge_idx, (deadline, call_idx, serial), ctx);
         }
+        visit
     }
 
     /// Gives a call a place, under a number that no earlier one had there.
@@ -734,6 +780,7 @@ impl Model for Engine {
                     self.turn(source as usize, ctx);
                 }
             }
+            Event::SharedDue { node } => self.shared(node, ctx),
             Event::WorkedOff { visit } => self.go_on(visit, ctx),
             Event::Ended { call, serial, outcome } => {
                 if is_awaited(self, call, serial) {

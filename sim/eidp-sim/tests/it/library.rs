@@ -23,6 +23,8 @@ const LIBRARY: &[(&str, i32)] = &[
     ("key-lost", 1),
     ("leader-loss", 0),
     ("logical-loss-6h", 0),
+    ("long-requests-block", 1),
+    ("long-requests-share", 0),
     ("must-fail", 1),
     ("nightly-job", 0),
     ("nightly-job-deadline", 1),
