@@ -3,12 +3,12 @@
 //! One clock for each Service shows how much work any request that was there all the time got
 //! (virtual time, as in Parekh and Gallager 1993). A request is done when the clock shows its work
 //! more than when it came, so that one that comes or leaves changes the speed of the clock and
-//! nothing about the others: a heap of readings, and one timer for the first of them.
+//! nothing about the others: a heap of readings, of which the first decides when something happens.
 
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 
-use sim_kernel::{SimTime, Timer};
+use sim_kernel::SimTime;
 
 /// Requests that share the workers of a Service.
 #[derive(Clone, Debug)]
@@ -20,8 +20,6 @@ pub(super) struct Sharing {
     work_mean_ns: f64,
     worker_count: usize,
     inside: BinaryHeap<Inside>,
-    /// When the first of them is done.
-    pub(super) timer: Timer,
 }
 
 /// A request that is worked on; the one that is done first is the largest.
@@ -53,7 +51,6 @@ impl Sharing {
             work_mean_ns: 0.0,
             worker_count: 0,
             inside: BinaryHeap::new(),
-            timer: Timer::NONE,
         }
     }
 
