@@ -45,6 +45,7 @@ shipped! {
     "manifests/orders-db-async.yaml"
     "manifests/orders-db-unchecked.yaml"
     "manifests/orders-operator-in-az-a.yaml"
+    "manifests/overprovisioning.yaml"
     "manifests/storefront-policies.yaml"
     "manifests/web-autoscaler.yaml"
     "must-fail.yaml"
@@ -103,6 +104,8 @@ shipped! {
     "zone-loss-at-peak.yaml"
     "zone-loss-no-capacity.yaml"
     "zone-loss-nodes-come.yaml"
+    "zone-loss-nodes-late.yaml"
+    "zone-loss-overprovisioned.yaml"
     "zone-loss-with-headroom.yaml"
 }
 

@@ -58,6 +58,8 @@ const LIBRARY: &[(&str, i32)] = &[
     ("zone-loss-at-peak", 1),
     ("zone-loss-no-capacity", 1),
     ("zone-loss-nodes-come", 0),
+    ("zone-loss-nodes-late", 1),
+    ("zone-loss-overprovisioned", 0),
     ("zone-loss-with-headroom", 0),
 ];
 
