@@ -8,8 +8,10 @@ use crate::ids::{DatabaseId, ServiceId};
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Serving {
     /// Requests that one pod works on at a time. They share the pod's CPU: with twice the workers
-    /// each takes twice as long.
+    /// each takes twice as long. Where requests share workers: how many of them can use all of its CPU.
     pub workers: u32,
+    /// What a request that finds all workers busy does.
+    pub discipline: Discipline,
     /// Requests that may wait for a worker, in each pod; what comes beyond is refused at once.
     /// Without a limit as many wait as the pod works off in one second.
     pub queue_limit: Option<u32>,
@@ -21,7 +23,13 @@ pub struct Serving {
 
 impl Default for Serving {
     fn default() -> Self {
-        Self { workers: 1, queue_limit: None, work: Work::Exponential, rate_limit: None }
+        Self {
+            workers: 1,
+            discipline: Discipline::FirstCome,
+            queue_limit: None,
+            work: Work::Exponential,
+            rate_limit: None,
+        }
     }
 }
 
@@ -45,6 +53,20 @@ impl Default for Readiness {
             returns_after: SimSpan::from_secs(10),
         }
     }
+}
+
+/// Who works on what when there are more requests than workers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Discipline {
+    /// A request waits until a worker is free: a pool of threads or connections. The time that a
+    /// request takes without waiting is its base latency, whatever its work.
+    #[default]
+    FirstCome,
+    /// All are worked on at once, each as fast as the others and none faster than one worker:
+    /// threads without limit, or an event loop, on the CPU of the pod. The work of a request is part
+    /// of its base latency: it takes what that has beyond the mean work, and its own work stretched
+    /// by those it shares with.
+    Sharing,
 }
 
 /// How the time that a request keeps a worker varies around its mean.

@@ -8,7 +8,7 @@
 //! The other Services, without any of these, are as before: see `evaluation`.
 
 use model_api::observation::FlowSegment;
-use model_api::path::{Serving, Work};
+use model_api::path::{Discipline, Serving, Work};
 use sim_kernel::{SimSpan, SimTime};
 
 use crate::curve::Side;
@@ -19,6 +19,7 @@ use crate::wait::Wait;
 
 mod delay;
 mod queue;
+mod sharing;
 mod sweep;
 
 use delay::Delay;
@@ -75,6 +76,7 @@ impl Fluid {
     pub(crate) fn of(graph: &Graph) -> Option<Self> {
         let is_plain = |serving: &Serving| {
             serving.queue_limit.is_none()
+                && serving.discipline == Discipline::FirstCome
                 && serving.rate_limit.is_none()
                 && serving.work == Work::Exponential
         };

@@ -29,7 +29,8 @@
 //! - Round-robin over ready endpoints: the share that goes to endpoints that cannot answer is lost,
 //!   or waits in vain where the caller has a time-out.
 //! - A Service is one queue before all workers of its live pods: M/M/c. What exceeds its capacity or
-//!   finds the queue full is refused.
+//!   finds the queue full is refused. Or its requests share the workers: processor sharing, each as
+//!   fast as the others and none faster than one worker.
 //! - Calls, at each hop and by clients: time-outs (work for callers that are gone is done all the
 //!   same), retries with doubling pauses, retry budgets, circuit breakers. So the same load may be
 //!   well or stay in the overload that a spike left behind.
@@ -66,7 +67,7 @@
 //!
 //! # Checked against
 //! Brute-force evaluation at random times, Erlang C tables, conservation; single requests against
-//! M/M/c, M/D/1, M/G/1 and finite queues; flows against single requests (`docs/REQUESTS.md`).
+//! M/M/c, M/D/1, M/G/1, finite queues and processor sharing; flows against single requests (`docs/REQUESTS.md`).
 //!
 //! [`LossReason::Dependency`]: model_api::observation::LossReason::Dependency
 

@@ -2,7 +2,7 @@
 //!
 //! Each request comes from its source, waits for a worker, is worked on, calls what it needs, is
 //! timed out, retried and counted. Requests influence nothing outside themselves, so they are
-//! played only when somebody looks: up to the moment of the next change, by a kernel of their own.
+//! played only when somebody looks: up to the moment of the next change, in an order of their own.
 //! Windows of a second, cut at every change, tell what became of them.
 
 use std::hash::Hasher as _;
@@ -10,16 +10,15 @@ use std::sync::Arc;
 
 use model_api::observation::{FlowSegment, WAIT_SHAPE_EXPONENTIAL};
 use model_api::{Blueprint, DatabaseId, Observation, ServiceId};
-use sim_kernel::{
-    Context, Limits, NoRecorder, Outcome, Recorder, SimSpan, SimTime, Simulation, StableHasher,
-    Streams,
-};
+use sim_kernel::{Context, Outcome, Recorder, SimSpan, SimTime, StableHasher, Streams};
 
 use crate::evaluation::Endpoints;
 use crate::graph::{GraphError, Plan};
 
+mod calendar;
 mod engine;
 mod policy;
+mod sharing;
 mod source;
 mod station;
 mod tally;
@@ -34,15 +33,12 @@ use tally::Window;
 /// How long a window is, when nothing changes.
 pub const WINDOW: SimSpan = SimSpan::from_secs(1);
 
-/// Events of requests in one run: ten times those of anything else.
-const EVENT_COUNT_MAX: u64 = 10_000_000_000;
-
 /// All requests of a run, one by one.
 #[derive(Clone, Debug)]
 pub struct Requests {
     plan: Arc<Plan>,
     /// By part of the graph.
-    simulations: Vec<Simulation<Engine, NoRecorder>>,
+    engines: Vec<Engine>,
     window_from: SimTime,
     /// How the first part that met a limit ended.
     limit: Option<Outcome>,
@@ -68,15 +64,13 @@ impl Requests {
     }
 
     pub(crate) fn of(plan: &Arc<Plan>, streams: Streams) -> Self {
-        let limits = Limits { event_count_max: EVENT_COUNT_MAX, ..Limits::default() };
-        let simulations = (0..plan.parts.len()).map(|part| {
-            let engine = Engine::new(plan, part, streams);
-            let mut simulation = Simulation::new(engine, NoRecorder, limits);
-            simulation.apply(Engine::begin);
-            simulation
+        let engines = (0..plan.parts.len()).map(|part| {
+            let mut engine = Engine::new(plan, part, streams);
+            engine.begin();
+            engine
         });
         Self {
-            simulations: simulations.collect(),
+            engines: engines.collect(),
             plan: Arc::clone(plan),
             window_from: SimTime::ZERO,
             limit: None,
@@ -85,12 +79,9 @@ impl Requests {
 
     /// Plays all requests up to and including `until`.
     pub fn advance(&mut self, until: SimTime) {
-        for simulation in &mut self.simulations {
-            simulation.model_mut().until = until;
-            let outcome = simulation.run_until(until);
-            if !outcome.is_complete() {
-                self.limit.get_or_insert(outcome);
-            }
+        for engine in &mut self.engines {
+            let limit = engine.advance(until);
+            self.limit = self.limit.or(limit);
         }
     }
 
@@ -103,15 +94,15 @@ impl Requests {
     pub fn digest(&self, of_others: u64) -> u64 {
         let mut digest = StableHasher::default();
         digest.write_u64(of_others);
-        for simulation in &self.simulations {
-            digest.write_u64(simulation.digest());
+        for engine in &self.engines {
+            digest.write_u64(engine.digest());
         }
         digest.finish()
     }
 
     /// Requests from outside so far.
     pub fn request_count(&self) -> u64 {
-        self.simulations.iter().map(|simulation| simulation.model().request_count()).sum()
+        self.engines.iter().map(Engine::request_count).sum()
     }
 
     /// Tells what stands behind a Service, from the moment on up to which was played.
@@ -129,43 +120,42 @@ impl Requests {
     }
 
     pub(crate) fn set_node_endpoints(&mut self, part: usize, node: usize, endpoints: Endpoints) {
-        self.simulations[part]
-            .apply(|engine, ctx| engine.set_endpoints(node, endpoints, ctx.now()));
+        self.engines[part].set_endpoints(node, endpoints);
     }
 
     pub(crate) fn set_writable(&mut self, part: usize, database: DatabaseId, is_writable: bool) {
-        self.simulations[part].model_mut().set_writable(database, is_writable);
+        self.engines[part].set_writable(database, is_writable);
     }
 
     pub(crate) fn set_factor(&mut self, part: usize, node: usize, factor: u64, ramp: SimSpan) {
-        self.simulations[part].apply(|engine, ctx| engine.set_factor(node, factor, ramp, ctx));
+        self.engines[part].set_factor(node, factor, ramp);
     }
 
     /// Latencies of the requests to a Service, as its callers see them.
     pub fn latencies(&self, service: ServiceId) -> Option<Latencies> {
         let (part, node) = self.plan.place_of(service)?;
-        let tally = &self.simulations[part].model().tallies[node];
+        let tally = &self.engines[part].tallies[node];
         Some(Latencies { count: tally.latencies().len(), sum_ns: tally.latency_sum_ns() })
     }
 
     /// Answers of a Service so far that took at most so long, with a thousandth of rounding.
     pub fn answered_within(&self, service: ServiceId, limit: SimSpan) -> u64 {
         let Some((part, node)) = self.plan.place_of(service) else { return 0 };
-        let histogram = self.simulations[part].model().tallies[node].latencies();
+        let histogram = self.engines[part].tallies[node].latencies();
         histogram.count_between(0, limit.as_nanos())
     }
 
     /// Requests that ended so far, and how many of them were answered well.
     pub fn ended_and_served(&self, service: ServiceId) -> (u64, u64) {
-        self.plan.place_of(service).map_or((0, 0), |(part, node)| {
-            self.simulations[part].model().tallies[node].ended_and_served()
-        })
+        self.plan
+            .place_of(service)
+            .map_or((0, 0), |(part, node)| self.engines[part].tallies[node].ended_and_served())
     }
 
     /// Requests that wait for a worker of a Service now.
     pub fn waiting_count(&mut self, service: ServiceId) -> usize {
         let Some((part, node)) = self.plan.place_of(service) else { return 0 };
-        self.simulations[part].apply(|engine, ctx| engine.waiting_count(node, ctx.now()))
+        self.engines[part].waiting_count(node)
     }
 
     /// Ends the window that goes on, unless it is empty, and tells those of which everything is
@@ -178,12 +168,11 @@ impl Requests {
         let now = ctx.now();
         if self.window_from < now {
             self.window_from = now;
-            for simulation in &mut self.simulations {
-                simulation.model_mut().close_window(now);
+            for engine in &mut self.engines {
+                engine.close_window(now);
             }
         }
-        for simulation in &mut self.simulations {
-            let engine = simulation.model_mut();
+        for engine in &mut self.engines {
             for node in 0..engine.graph().nodes.len() {
                 while let Some(window) = engine.tallies[node].take_window(is_over) {
                     ctx.observe(|| Observation::Flow(segment(engine, node, &window)));
@@ -198,8 +187,7 @@ impl Requests {
         E: Copy,
         R: Recorder<Observation>,
     {
-        for simulation in &self.simulations {
-            let engine = simulation.model();
+        for engine in &self.engines {
             for (node, tally) in engine.graph().nodes.iter().zip(&engine.tallies) {
                 for bucket in tally.latencies().iter_recorded() {
                     ctx.observe(|| Observation::Answered {

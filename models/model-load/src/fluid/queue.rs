@@ -4,8 +4,10 @@
 //! what comes and what leaves, and all else is as in the long run of the queue that has this number
 //! inside in the mean (Wang, Tipper, Banerjee 1996). Its end is exact, whatever the load.
 
-use model_api::path::Serving;
+use model_api::path::{Discipline, Serving};
 
+use super::delay::Delay;
+use super::sharing::Shared;
 use crate::evaluation::Endpoints;
 use crate::request::waiting_max;
 
@@ -24,6 +26,7 @@ pub(super) struct Queue {
     room: f64,
     /// Square of the coefficient of variation of the work.
     variation_squared: f64,
+    discipline: Discipline,
 }
 
 /// A queue in the long run.
@@ -50,6 +53,7 @@ impl Queue {
             capacity: endpoints.capacity_millirps as f64 / 1000.0,
             room: waiting_max(serving, endpoints) as f64,
             variation_squared: serving.work.variation_squared(),
+            discipline: serving.discipline,
         })
     }
 
@@ -77,9 +81,14 @@ impl Queue {
         let mean_wait = waits * turns / self.capacity;
         let arrivals = ratio * self.capacity * (1.0 - blocked);
         // Allen and Cunneen 1978: waits grow with the variation of the work. A full queue does not.
-        let factor = f64::midpoint(1.0, self.variation_squared);
+        // Where workers are shared, the number inside does not know of it.
+        let variation_squared = match self.discipline {
+            Discipline::FirstCome => self.variation_squared,
+            Discipline::Sharing => 1.0,
+        };
+        let factor = f64::midpoint(1.0, variation_squared);
         let wait_mean = (turns * factor).min(self.room.max(turns)) / self.capacity;
-        let spread = turns * self.variation_squared + ahead_variance * factor * factor;
+        let spread = turns * variation_squared + ahead_variance * factor * factor;
         Stationary {
             blocked,
             inside: arrivals * mean_wait + erlangs * (1.0 - blocked),
@@ -101,6 +110,37 @@ impl Queue {
         let longest = (limit_count * (1.0 - self.capacity / rate)).min(self.room) / self.capacity;
         let wait_mean = longest / 2.0;
         Stationary { waits: 1.0, wait_mean, wait_variance: longest * longest / 12.0, ..*even }
+    }
+
+    /// How long requests that meet this take at the workers, beyond the time that they always take:
+    /// probability, mean and variance. `always` is the time of a request that does not wait.
+    ///
+    /// Where workers are shared, the work of a request is random too.
+    pub(super) fn delay(&self, ratio: f64, met: &Stationary, always: f64) -> Delay {
+        let Stationary { waits, wait_mean, wait_variance, .. } = *met;
+        let queued = Delay { fixed: always, waits, mean: wait_mean, variance: wait_variance };
+        if self.discipline == Discipline::FirstCome {
+            return queued;
+        }
+        let work = f64::from(self.servers) / self.capacity;
+        let mean = work + waits * wait_mean;
+        let power = libm::pow(ratio.min(1.0 / ratio), self.room);
+        let shared = Shared {
+            servers: self.servers,
+            room: self.room,
+            ratio,
+            variation_squared: self.variation_squared,
+            mean: mean / work,
+            ahead_variance: truncated_geometric(ratio, self.room, power).1,
+        };
+        let is_idle = ratio <= 0.0;
+        let variance = if is_idle { self.variation_squared } else { shared.variance() };
+        Delay {
+            fixed: (always - work).max(0.0),
+            waits: 1.0,
+            mean,
+            variance: variance * work * work,
+        }
     }
 
     /// What leaves, in requests per second, where the load would be `ratio` in the long run.
@@ -205,7 +245,13 @@ mod tests {
     use super::*;
 
     fn queue(servers: u32, room: u32) -> Queue {
-        Queue { servers, capacity: f64::from(servers), room: room.into(), variation_squared: 1.0 }
+        Queue {
+            servers,
+            capacity: f64::from(servers),
+            room: room.into(),
+            variation_squared: 1.0,
+            discipline: Discipline::FirstCome,
+        }
     }
 
     /// From the states of the birth and death process, one by one.

@@ -267,11 +267,10 @@ impl Sweep<'_> {
             .or(first, 1.0 - work.alive)
             .or(LossReason::RateLimited, work.alive * (1.0 - work.let_in))
             .or(LossReason::Overload, work.alive * work.let_in * (1.0 - taken));
-        work.delay = Delay {
-            fixed: spec.own_latency.as_secs_f64(),
-            waits: work.queue.waits,
-            mean: work.queue.wait_mean,
-            variance: work.queue.wait_variance,
+        let own = spec.own_latency.as_secs_f64();
+        work.delay = match &self.queues[node] {
+            Some(queue) => queue.delay(state.nodes[node].ratio, &work.queue, own),
+            None => Delay::fixed(own),
         };
         let mut passes = 1.0;
         for &edge in &self.graph.edges.of_node[node] {

@@ -1,50 +1,71 @@
 //! Every request of connected Services, each an event, unless nothing can come between one and the
 //! next.
+//!
+//! Requests influence nothing outside themselves, so they are not events of the world: what comes
+//! next among them is kept in a [calendar](super::calendar) of their own.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
 use model_api::DatabaseId;
 use model_api::observation::LossReason;
-use model_api::path::CallPolicy;
-use sim_kernel::{
-    Context, EntityKey, Model, Priority, Purpose, Recorder, SimSpan, SimTime, Stream, Streams,
-};
+use model_api::path::{CallPolicy, Discipline};
+use sim_kernel::{EntityKey, Purpose, SimSpan, SimTime, Stream, Streams};
 
+use super::calendar::Calendar;
 use super::policy::{BreakerState, Budget};
 use super::source::{Next, Source};
-use super::station::{Refusal, Station};
+use super::station::{Refusal, Station, Turn};
 use super::tally::Tally;
 use super::wiring::{Hop, Wire, hops, number, wires};
 use crate::curve::{Factor, Side};
 use crate::evaluation::Endpoints;
 use crate::graph::{Graph, Node, NodeIdx, Plan};
 
-/// Requests need no order of their own at one instant but that of their coming.
-const PRIORITY: Priority = Priority::NORMAL;
 const ENDPOINT: Purpose = Purpose::new("endpoint of a request");
 
-/// What happens to a request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Event {
-    /// A request may come from outside.
-    CandidateDue { source: u32, epoch: u32 },
-    /// The load of a source bends.
-    BendDue { source: u32, epoch: u32 },
-    /// A Service did its own part of a visit.
-    WorkedOff { visit: u32 },
-    /// The outcome of an attempt reaches the caller.
+/// Events of one run: ten times those of anything else.
+const EVENT_COUNT_MAX: u64 = 10_000_000_000;
+/// Calls that are under way at once.
+const CALL_COUNT_MAX: usize = 1 << 26;
+
+/// What a row of the calendar is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Row {
+    /// The next request of a source, or the bend of its load.
+    Source(u32),
+    /// What a Service does in the order in which it came.
+    Work(u32),
+    /// The first of those that share the workers of a Service.
+    Shared(u32),
+    /// The oldest attempt along a call that its caller may still wait for.
+    Deadline(u32),
+    /// What has no row.
+    Other,
+}
+
+/// A Service did its own part.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Worked {
+    /// Of a visit, which has more to do.
+    Visit(u32),
+    /// Of an attempt, which is answered with it.
+    Attempt { call: u32, serial: u32 },
+}
+
+/// What has no row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Loose {
+    /// A Service did its own part, before somebody who came earlier.
+    WorkedOff(Worked),
+    /// An attempt that nobody can answer came from a caller that does not wait.
     Ended { call: u32, serial: u32, outcome: Outcome },
     /// The pause before a retry is over.
     RetryDue { call: u32, serial: u32 },
-    /// The oldest attempt that a caller still waits for may have taken too long.
-    DeadlineDue { edge: u32 },
 }
 
-const _: () = assert!(size_of::<Event>() <= 12);
-
 /// What became of an attempt.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Outcome {
     Answered,
     TimedOut,
@@ -78,6 +99,8 @@ enum Sent {
     Ends(SimTime, Outcome),
     /// The callee did its own work then, and has more to do.
     Worked(SimTime),
+    /// The callee does its own work for several at once.
+    Shares,
 }
 
 /// A call that can be made, and what is remembered of it.
@@ -88,8 +111,17 @@ struct Edge {
     stream: Stream,
     budget: Option<Budget>,
     breaker: Option<BreakerState>,
-    /// Attempts whose outcome is not known yet, in the order of their deadlines.
-    deadlines: VecDeque<(SimTime, u32, u32)>,
+    /// Attempts that may end by their callers giving up, in the order in which they do.
+    deadlines: VecDeque<Deadline>,
+}
+
+/// When the caller of an attempt gives up, if it still waits then.
+#[derive(Clone, Copy, Debug)]
+struct Deadline {
+    at: SimTime,
+    call: u32,
+    serial: u32,
+    outcome: Outcome,
 }
 
 impl Edge {
@@ -147,6 +179,13 @@ struct Visit {
 pub(super) struct Engine {
     plan: Arc<Plan>,
     part: usize,
+    calendar: Calendar<Loose>,
+    /// By row of the calendar.
+    rows: Box<[Row]>,
+    /// By node: its row, where requests share its workers.
+    shared_rows: Box<[Option<u32>]>,
+    /// By node: what it works on, in the order in which it is done.
+    work: Vec<VecDeque<(SimTime, Worked)>>,
     stations: Vec<Station>,
     hops: Vec<Hop>,
     edges: Vec<Edge>,
@@ -170,7 +209,14 @@ impl Engine {
     pub(super) fn new(plan: &Arc<Plan>, part: usize, streams: Streams) -> Self {
         let graph = &plan.parts[part];
         let sources = graph.edges.sources.iter();
+        let rows = rows(graph);
         Self {
+            calendar: Calendar::new(rows.len() - 1),
+            shared_rows: (0..number(graph.nodes.len()))
+                .map(|node| rows.iter().position(|row| *row == Row::Shared(node)).map(number))
+                .collect(),
+            rows,
+            work: vec![VecDeque::new(); graph.nodes.len()],
             stations: graph
                 .nodes
                 .iter()
@@ -208,32 +254,133 @@ impl Engine {
         self.request_count
     }
 
-    /// Begins: every source plans its first request.
-    pub(super) fn begin<R: Recorder<()>>(&mut self, ctx: &mut Context<'_, Event, R>) {
-        for source in 0..self.sources.len() {
-            self.turn(source, ctx);
+    /// Plays all requests up to and including `until`; returns the limit that it met.
+    pub(super) fn advance(&mut self, until: SimTime) -> Option<sim_kernel::Outcome> {
+        self.until = until;
+        while let Some(row) = self.calendar.next(until) {
+            self.happen(self.rows[row as usize], row);
+            let at = self.calendar.now();
+            if self.calendar.handled_count() >= EVENT_COUNT_MAX {
+                return Some(sim_kernel::Outcome::EventLimit { at });
+            }
+            if self.calls.len() >= CALL_COUNT_MAX {
+                return Some(sim_kernel::Outcome::PendingLimit { at });
+            }
+        }
+        None
+    }
+
+    /// A digest of what happened so far.
+    pub(super) fn digest(&self) -> u64 {
+        self.calendar.digest()
+    }
+
+    /// The head of a row is due.
+    #[inline]
+    fn happen(&mut self, what: Row, row: u32) {
+        match what {
+            Row::Source(source) => match self.sources[source as usize].expected {
+                Next::Candidate(_) => self.candidate(source as usize),
+                Next::Bend(_) | Next::Nothing => self.turn(source as usize),
+            },
+            Row::Work(node) => {
+                let work = &mut self.work[node as usize];
+                let done = work.pop_front();
+                let next = work.front().map_or(SimTime::MAX, |(at, _)| *at);
+                self.calendar.set(row, next);
+                if let Some((_, worked)) = done {
+                    self.worked(worked);
+                }
+            }
+            Row::Shared(node) => self.shared(node),
+            Row::Deadline(edge) => self.deadline(edge, row),
+            Row::Other => match self.calendar.pop() {
+                Some(Loose::WorkedOff(worked)) => self.worked(worked),
+                Some(Loose::Ended { call, serial, outcome }) if self.is_awaited(call, serial) => {
+                    self.ended(call, outcome);
+                }
+                Some(Loose::RetryDue { call, serial }) if self.is_awaited(call, serial) => {
+                    let now = self.calendar.now();
+                    self.attempt(self.calls[call as usize], Some(call), now);
+                }
+                _ => {}
+            },
         }
     }
 
-    pub(super) fn set_endpoints(&mut self, node: NodeIdx, endpoints: Endpoints, now: SimTime) {
-        self.stations[node].set_endpoints(endpoints, now);
+    #[inline]
+    fn is_awaited(&self, call: u32, serial: u32) -> bool {
+        self.calls[call as usize].serial == serial
+    }
+
+    #[inline]
+    fn worked(&mut self, worked: Worked) {
+        match worked {
+            Worked::Visit(visit) => self.go_on(visit),
+            Worked::Attempt { call, serial } => {
+                if self.is_awaited(call, serial) {
+                    self.ended(call, Outcome::Answered);
+                }
+            }
+        }
+    }
+
+    /// A Service will have done its own part then.
+    #[inline]
+    fn work_until(&mut self, node: NodeIdx, at: SimTime, worked: Worked) {
+        let work = &mut self.work[node];
+        match work.back() {
+            // Workers came while others waited for those that were there.
+            Some((last, _)) if *last > at => self.calendar.push(at, Loose::WorkedOff(worked)),
+            Some(_) => work.push_back((at, worked)),
+            None => {
+                work.push_back((at, worked));
+                self.calendar.set(number(self.sources.len() + node), at);
+            }
+        }
+    }
+
+    /// Begins: every source plans its first request.
+    pub(super) fn begin(&mut self) {
+        for source in 0..self.sources.len() {
+            self.turn(source);
+        }
+    }
+
+    pub(super) fn set_endpoints(&mut self, node: NodeIdx, endpoints: Endpoints) {
+        self.stations[node].set_endpoints(endpoints, self.calendar.now());
+        self.expect_shared(node, self.calendar.now());
+    }
+
+    /// Waits for the first of the visits that share the workers of a Service, if they do.
+    fn expect_shared(&mut self, node: NodeIdx, now: SimTime) {
+        let sharing = self.stations[node].sharing.as_ref();
+        if let (Some(sharing), Some(row)) = (sharing, self.shared_rows[node]) {
+            self.calendar.set(row, sharing.next_at(now).unwrap_or(SimTime::MAX));
+        }
+    }
+
+    /// The first of those is done: the rest of its time needs no worker.
+    fn shared(&mut self, node: u32) {
+        let (now, node) = (self.calendar.now(), node as usize);
+        let station = &mut self.stations[node];
+        let done = station.sharing.as_mut().and_then(|sharing| sharing.leave(now));
+        let rest = station.beyond_work(self.plan.parts[self.part].nodes[node].own_latency);
+        self.expect_shared(node, now);
+        if let Some(visit) = done {
+            self.work_until(node, now.saturating_add(rest), Worked::Visit(visit));
+        }
     }
 
     pub(super) fn set_writable(&mut self, database: DatabaseId, is_writable: bool) {
         self.are_writable[database.index()] = is_writable;
     }
 
-    pub(super) fn set_factor<R: Recorder<()>>(
-        &mut self,
-        node: NodeIdx,
-        factor_milli: u64,
-        ramp: SimSpan,
-        ctx: &mut Context<'_, Event, R>,
-    ) {
-        self.factors[node] = self.factors[node].ramp(ctx.now(), factor_milli, ramp);
+    pub(super) fn set_factor(&mut self, node: NodeIdx, factor_milli: u64, ramp: SimSpan) {
+        self.factors[node] = self.factors[node].ramp(self.calendar.now(), factor_milli, ramp);
         for source in 0..self.sources.len() {
             if self.graph().edges.sources[source].service == node {
-                self.turn(source, ctx);
+                self.turn(source);
             }
         }
     }
@@ -248,58 +395,49 @@ impl Engine {
     }
 
     /// Requests that wait at a node now.
-    pub(super) fn waiting_count(&mut self, node: NodeIdx, now: SimTime) -> usize {
+    pub(super) fn waiting_count(&mut self, node: NodeIdx) -> usize {
+        let now = self.calendar.now();
         self.stations[node].waiting_count(now)
     }
 
     /// A source looks at its load anew.
-    fn turn<R: Recorder<()>>(&mut self, source: usize, ctx: &mut Context<'_, Event, R>) {
+    fn turn(&mut self, source: usize) {
         let wires = self.graph().edges.sources[source];
         let curve = &self.plan.parts[self.part].nodes[wires.service].loads[wires.load].curve;
-        self.sources[source].turn(curve, self.factors[wires.service], ctx.now());
-        self.expect(source, ctx);
+        self.sources[source].turn(curve, self.factors[wires.service], self.calendar.now());
+        self.expect(source);
     }
 
     #[inline]
-    fn expect<R: Recorder<()>>(&mut self, idx: usize, ctx: &mut Context<'_, Event, R>) {
-        let next = self.sources[idx].next(ctx.now());
-        self.wait_for(idx, next, ctx);
+    fn expect(&mut self, idx: usize) {
+        let next = self.sources[idx].next(self.calendar.now());
+        self.wait_for(idx, next);
     }
 
     #[inline]
-    fn wait_for<R: Recorder<()>>(
-        &mut self,
-        idx: usize,
-        next: Next,
-        ctx: &mut Context<'_, Event, R>,
-    ) {
-        let source = number(idx);
-        let epoch = self.sources[idx].epoch;
-        match next {
-            Next::Candidate(at) => {
-                ctx.schedule_at(at, PRIORITY, Event::CandidateDue { source, epoch });
-            }
-            Next::Bend(at) => {
-                ctx.schedule_at(at, PRIORITY, Event::BendDue { source, epoch });
-            }
-            Next::Nothing => {}
-        }
+    fn wait_for(&mut self, idx: usize, next: Next) {
+        let source = &mut self.sources[idx];
+        source.expected = next;
+        let at = match next {
+            Next::Candidate(at) | Next::Bend(at) => at,
+            Next::Nothing => SimTime::MAX,
+        };
+        self.calendar.set(number(idx), at);
     }
 
     /// A request may come from outside; and those after it, as long as nothing can come between.
-    fn candidate<R: Recorder<()>>(&mut self, source: u32, ctx: &mut Context<'_, Event, R>) {
-        let idx = source as usize;
-        let mut now = ctx.now();
+    fn candidate(&mut self, idx: usize) {
+        let mut now = self.calendar.now();
         loop {
             let comes = self.comes(idx, now);
             let next = self.sources[idx].next(now);
             if comes {
                 self.request_count += 1;
-                self.call(self.sources[idx].client, Caller::Client, now, ctx);
+                self.call(self.sources[idx].client, Caller::Client, now);
             }
             match next {
                 Next::Candidate(at) if at <= self.until && self.is_alone(idx) => now = at,
-                _ => return self.wait_for(idx, next, ctx),
+                _ => return self.wait_for(idx, next),
             }
         }
     }
@@ -325,13 +463,7 @@ impl Engine {
 
     /// Makes a call.
     #[inline]
-    fn call<R: Recorder<()>>(
-        &mut self,
-        edge_idx: u32,
-        caller: Caller,
-        now: SimTime,
-        ctx: &mut Context<'_, Event, R>,
-    ) {
+    fn call(&mut self, edge_idx: u32, caller: Caller, now: SimTime) {
         let edge = &mut self.edges[edge_idx as usize];
         if let Some(budget) = &mut edge.budget {
             budget.deposit(now);
@@ -341,7 +473,7 @@ impl Engine {
         }
         let window = self.window;
         let call = Call { edge: edge_idx, caller, serial: 0, attempt: 0, first_at: now, window };
-        self.attempt(call, None, now, ctx);
+        self.attempt(call, None, now);
     }
 
     /// Ends the window that goes on.
@@ -357,13 +489,7 @@ impl Engine {
 
     /// Makes an attempt. The call gets a `place` when somebody has to come back to it.
     #[inline]
-    fn attempt<R: Recorder<()>>(
-        &mut self,
-        call: Call,
-        place: Option<u32>,
-        now: SimTime,
-        ctx: &mut Context<'_, Event, R>,
-    ) {
+    fn attempt(&mut self, call: Call, place: Option<u32>, now: SimTime) {
         let sent = self.send(&call, now);
         if let (Sent::Ends(at, Outcome::Answered), Caller::Client) = (sent, call.caller)
             && self.edges[call.edge as usize].breaker.is_none()
@@ -376,17 +502,38 @@ impl Engine {
         }
         let call_idx = place.unwrap_or_else(|| self.place(call));
         match sent {
-            Sent::NotMade => self.failed(call_idx, LossReason::BreakerOpen, now, ctx),
+            Sent::NotMade => self.failed(call_idx, LossReason::BreakerOpen, now),
             Sent::Refused(reason) => {
                 self.note_breaker(call.edge, true, now);
-                self.failed(call_idx, reason, now, ctx);
+                self.failed(call_idx, reason, now);
             }
             Sent::Ends(at, outcome) => {
                 let serial = self.calls[call_idx as usize].serial;
-                let event = Event::Ended { call: call_idx, serial, outcome };
-                ctx.schedule_at(at, PRIORITY, event);
+                let Wire { callee, policy, .. } = &self.edges[call.edge as usize].wire;
+                match outcome {
+                    Outcome::Answered => {
+                        let callee = *callee;
+                        self.work_until(callee, at, Worked::Attempt { call: call_idx, serial });
+                    }
+                    _ if policy.timeout.is_none() => {
+                        self.calendar.push(at, Loose::Ended { call: call_idx, serial, outcome });
+                    }
+                    Outcome::TimedOut | Outcome::Dead | Outcome::Denied => {
+                        self.watch(call.edge, Deadline { at, call: call_idx, serial, outcome });
+                    }
+                }
             }
-            Sent::Worked(at) => self.visit(call_idx, now, at, ctx),
+            Sent::Worked(at) => {
+                let visit = self.visit(call_idx, now);
+                let node = self.edges[call.edge as usize].wire.callee;
+                self.work_until(node, at, Worked::Visit(visit));
+            }
+            Sent::Shares => {
+                let visit = self.visit(call_idx, now);
+                let node = self.edges[call.edge as usize].wire.callee;
+                self.stations[node].enter(visit, now);
+                self.expect_shared(node, now);
+            }
         }
     }
 
@@ -413,7 +560,8 @@ impl Engine {
             return Sent::Ends(at, Outcome::Dead);
         }
         let start = match station.admit(now) {
-            Ok(start) => start,
+            Ok(Turn::Starts(start)) => start,
+            Ok(Turn::Shares) => return Sent::Shares,
             Err(refusal) => {
                 let reason = reason_of(refusal);
                 self.tell_refused(call.edge, reason);
@@ -431,14 +579,8 @@ impl Engine {
         }
     }
 
-    /// A Service works on an attempt until then, and has more to do for it.
-    fn visit<R: Recorder<()>>(
-        &mut self,
-        call_idx: u32,
-        now: SimTime,
-        at: SimTime,
-        ctx: &mut Context<'_, Event, R>,
-    ) {
+    /// A Service works on an attempt from now on, and it is not known yet what becomes of it.
+    fn visit(&mut self, call_idx: u32, now: SimTime) -> u32 {
         let window = self.window;
         let Call { edge: edge_idx, serial, .. } = self.calls[call_idx as usize];
         let edge = &self.edges[edge_idx as usize];
@@ -467,10 +609,11 @@ impl Engine {
                 number(self.visits.len() - 1)
             }
         };
-        ctx.schedule_at(at, PRIORITY, Event::WorkedOff { visit });
         if let Some(deadline) = deadline {
-            self.watch(edge_idx, (deadline, call_idx, serial), ctx);
+            let outcome = Outcome::TimedOut;
+            self.watch(edge_idx, Deadline { at: deadline, call: call_idx, serial, outcome });
         }
+        visit
     }
 
     /// Gives a call a place, under a number that no earlier one had there.
@@ -484,51 +627,46 @@ impl Engine {
         idx
     }
 
-    /// Remembers when an attempt has taken too long. Attempts of one edge time out in the order in
-    /// which they were made, so one event for the oldest of them is enough.
-    fn watch<R: Recorder<()>>(
-        &mut self,
-        edge: u32,
-        attempt: (SimTime, u32, u32),
-        ctx: &mut Context<'_, Event, R>,
-    ) {
+    /// Remembers when the caller of an attempt gives up. Those of one edge do in the order in which
+    /// they called, so it is enough to wait for the oldest of them.
+    #[inline]
+    fn watch(&mut self, edge: u32, deadline: Deadline) {
         let deadlines = &mut self.edges[edge as usize].deadlines;
-        deadlines.push_back(attempt);
+        deadlines.push_back(deadline);
         if deadlines.len() == 1 {
-            ctx.schedule_at(attempt.0, PRIORITY, Event::DeadlineDue { edge });
+            let row = self.sources.len() + self.work.len() + edge as usize;
+            self.calendar.set(number(row), deadline.at);
         }
     }
 
-    fn deadline<R: Recorder<()>>(&mut self, edge: u32, ctx: &mut Context<'_, Event, R>) {
-        while let Some(&(at, call, serial)) = self.edges[edge as usize].deadlines.front() {
-            let is_awaited = self.calls[call as usize].serial == serial;
-            if is_awaited && at > ctx.now() {
-                ctx.schedule_at(at, PRIORITY, Event::DeadlineDue { edge });
-                return;
+    fn deadline(&mut self, edge: u32, row: u32) {
+        let now = self.calendar.now();
+        while let Some(&Deadline { at, call, serial, outcome }) =
+            self.edges[edge as usize].deadlines.front()
+        {
+            let is_awaited = self.is_awaited(call, serial);
+            if is_awaited && at > now {
+                return self.calendar.set(row, at);
             }
             self.edges[edge as usize].deadlines.pop_front();
             if is_awaited {
                 // Nothing joins this row meanwhile: a retry comes by an event of its own, and a
                 // caller that goes on calls along another edge.
-                self.ended(call, Outcome::TimedOut, ctx);
+                self.ended(call, outcome);
             }
         }
+        self.calendar.set(row, SimTime::MAX);
     }
 
     /// An attempt ended that its caller still waits for.
-    fn ended<R: Recorder<()>>(
-        &mut self,
-        call: u32,
-        outcome: Outcome,
-        ctx: &mut Context<'_, Event, R>,
-    ) {
-        let (edge, now) = (self.calls[call as usize].edge, ctx.now());
+    fn ended(&mut self, call: u32, outcome: Outcome) {
+        let (edge, now) = (self.calls[call as usize].edge, self.calendar.now());
         self.note_breaker(edge, outcome != Outcome::Answered, now);
         match outcome {
-            Outcome::Answered => self.finish(call, Loss::NONE, now, ctx),
-            Outcome::TimedOut => self.failed(call, LossReason::TimedOut, now, ctx),
-            Outcome::Dead => self.failed(call, LossReason::DeadEndpoints, now, ctx),
-            Outcome::Denied => self.failed(call, LossReason::Denied, now, ctx),
+            Outcome::Answered => self.finish(call, Loss::NONE, now),
+            Outcome::TimedOut => self.failed(call, LossReason::TimedOut, now),
+            Outcome::Dead => self.failed(call, LossReason::DeadEndpoints, now),
+            Outcome::Denied => self.failed(call, LossReason::Denied, now),
         }
     }
 
@@ -539,47 +677,29 @@ impl Engine {
     }
 
     /// An attempt was lost at the Service that was called.
-    fn failed<R: Recorder<()>>(
-        &mut self,
-        call: u32,
-        reason: LossReason,
-        now: SimTime,
-        ctx: &mut Context<'_, Event, R>,
-    ) {
+    fn failed(&mut self, call: u32, reason: LossReason, now: SimTime) {
         let at = number(self.edges[self.calls[call as usize].edge as usize].wire.callee);
-        self.lost(call, Loss { at, reason }, now, ctx);
+        self.lost(call, Loss { at, reason }, now);
     }
 
     /// An attempt was lost: tries again, or gives up.
-    fn lost<R: Recorder<()>>(
-        &mut self,
-        call_idx: u32,
-        loss: Loss,
-        now: SimTime,
-        ctx: &mut Context<'_, Event, R>,
-    ) {
+    fn lost(&mut self, call_idx: u32, loss: Loss, now: SimTime) {
         let call = &mut self.calls[call_idx as usize];
         let edge = &mut self.edges[call.edge as usize];
         let may_retry = call.attempt < edge.wire.policy.retries
             && edge.budget.as_mut().is_none_or(|budget| budget.withdraw(now));
         if !may_retry {
-            return self.finish(call_idx, loss, now, ctx);
+            return self.finish(call_idx, loss, now);
         }
         let pause = pause_before(&edge.wire.policy, call.attempt);
         call.attempt += 1;
         call.serial = call.serial.wrapping_add(1);
-        let event = Event::RetryDue { call: call_idx, serial: call.serial };
-        ctx.schedule_at(now.saturating_add(pause), PRIORITY, event);
+        let retry = Loose::RetryDue { call: call_idx, serial: call.serial };
+        self.calendar.push(now.saturating_add(pause), retry);
     }
 
     /// A call is over.
-    fn finish<R: Recorder<()>>(
-        &mut self,
-        call_idx: u32,
-        loss: Loss,
-        now: SimTime,
-        ctx: &mut Context<'_, Event, R>,
-    ) {
+    fn finish(&mut self, call_idx: u32, loss: Loss, now: SimTime) {
         let call = self.calls[call_idx as usize];
         self.free(call_idx);
         let latency = now - call.first_at;
@@ -595,7 +715,7 @@ impl Engine {
                 } else {
                     LossReason::Dependency(self.graph().nodes[callee].service)
                 };
-                self.resume(visit, blamed, loss, ctx);
+                self.resume(visit, blamed, loss);
             }
         }
     }
@@ -634,17 +754,11 @@ impl Engine {
     }
 
     /// A call of a visit came back; `blamed` is what its Service says when it was lost.
-    fn resume<R: Recorder<()>>(
-        &mut self,
-        visit_idx: u32,
-        blamed: LossReason,
-        loss: Loss,
-        ctx: &mut Context<'_, Event, R>,
-    ) {
+    fn resume(&mut self, visit_idx: u32, blamed: LossReason, loss: Loss) {
         if !loss.is_none() {
             self.note_failure(visit_idx, blamed, loss);
         }
-        self.go_on(visit_idx, ctx);
+        self.go_on(visit_idx);
     }
 
     /// A call of a visit, or what it was passed on to, was lost; the first such loss counts.
@@ -658,19 +772,19 @@ impl Engine {
 
     /// The next call of a visit, or its answer. All calls are made, one after the other, even when
     /// one fails: as the flow has it.
-    fn go_on<R: Recorder<()>>(&mut self, visit_idx: u32, ctx: &mut Context<'_, Event, R>) {
+    fn go_on(&mut self, visit_idx: u32) {
         let visit = &mut self.visits[visit_idx as usize];
         let calls = &self.hops[visit.node as usize].calls;
         let next = visit.next as usize;
         visit.next += 1;
         let edge = match calls.get(next) {
             Some(edge) => Some(*edge),
-            None if next == calls.len() => self.pass_on(visit_idx, ctx.now()),
+            None if next == calls.len() => self.pass_on(visit_idx, self.calendar.now()),
             None => None,
         };
         match edge {
-            Some(edge) => self.call(edge, Caller::Visit(visit_idx), ctx.now(), ctx),
-            None => self.answer(visit_idx, ctx),
+            Some(edge) => self.call(edge, Caller::Visit(visit_idx), self.calendar.now()),
+            None => self.answer(visit_idx),
         }
     }
 
@@ -698,56 +812,35 @@ impl Engine {
         visit.failed.is_none().then_some(upstream)
     }
 
-    fn answer<R: Recorder<()>>(&mut self, visit_idx: u32, ctx: &mut Context<'_, Event, R>) {
+    fn answer(&mut self, visit_idx: u32) {
         let visit = self.visits[visit_idx as usize];
         self.free_visits.push(visit_idx);
         if self.calls[visit.call as usize].serial != visit.serial {
             // Nobody waits for it any more: work for nothing.
             return;
         }
-        let (edge, now) = (self.calls[visit.call as usize].edge, ctx.now());
+        let (edge, now) = (self.calls[visit.call as usize].edge, self.calendar.now());
         self.note_breaker(edge, !visit.failed.is_none(), now);
         if visit.failed.is_none() {
-            self.finish(visit.call, Loss::NONE, now, ctx);
+            self.finish(visit.call, Loss::NONE, now);
         } else {
-            self.lost(visit.call, visit.failed, now, ctx);
+            self.lost(visit.call, visit.failed, now);
         }
     }
 }
 
-impl Model for Engine {
-    type Event = Event;
-    type Observation = ();
-
-    #[inline]
-    fn handle<R: Recorder<()>>(&mut self, event: Event, ctx: &mut Context<'_, Event, R>) {
-        let is_awaited =
-            |engine: &Self, call: u32, serial| engine.calls[call as usize].serial == serial;
-        match event {
-            Event::CandidateDue { source, epoch } => {
-                if self.sources[source as usize].epoch == epoch {
-                    self.candidate(source, ctx);
-                }
-            }
-            Event::BendDue { source, epoch } => {
-                if self.sources[source as usize].epoch == epoch {
-                    self.turn(source as usize, ctx);
-                }
-            }
-            Event::WorkedOff { visit } => self.go_on(visit, ctx),
-            Event::Ended { call, serial, outcome } => {
-                if is_awaited(self, call, serial) {
-                    self.ended(call, outcome, ctx);
-                }
-            }
-            Event::RetryDue { call, serial } => {
-                if is_awaited(self, call, serial) {
-                    self.attempt(self.calls[call as usize], Some(call), ctx.now(), ctx);
-                }
-            }
-            Event::DeadlineDue { edge } => self.deadline(edge, ctx),
-        }
-    }
+/// What the rows of the calendar are about.
+fn rows(graph: &Graph) -> Box<[Row]> {
+    let nodes = 0..number(graph.nodes.len());
+    let is_shared =
+        |node: &u32| graph.nodes[*node as usize].serving.discipline == Discipline::Sharing;
+    (0..number(graph.edges.sources.len()))
+        .map(Row::Source)
+        .chain(nodes.clone().map(Row::Work))
+        .chain((0..number(graph.edges.all.len())).map(Row::Deadline))
+        .chain(nodes.filter(is_shared).map(Row::Shared))
+        .chain([Row::Other])
+        .collect()
 }
 
 /// The pause after attempt number `attempt` (from zero): doubled each time.

@@ -17,14 +17,15 @@ pub(super) struct Source {
     stream: Stream,
     /// The call that its clients make.
     pub(super) client: u32,
-    /// Highest rate of the stretch, in requests per nanosecond.
+    /// Highest rate of the stretch, in requests per nanosecond, and its inverse.
     peak: f64,
+    gap_mean_ns: f64,
     /// Whether every candidate comes.
     is_constant: bool,
     /// When the stretch ends.
     end: SimTime,
-    /// Counts how often the plan for the next request was thrown away.
-    pub(super) epoch: u32,
+    /// What comes next.
+    pub(super) expected: Next,
 }
 
 /// What comes next from a source.
@@ -41,12 +42,19 @@ pub(super) enum Next {
 impl Source {
     pub(super) fn new(client: u32, entity: EntityKey, streams: Streams) -> Self {
         let stream = streams.stream(entity, ARRIVALS);
-        Self { stream, client, peak: 0.0, is_constant: true, end: SimTime::ZERO, epoch: 0 }
+        Self {
+            stream,
+            client,
+            peak: 0.0,
+            gap_mean_ns: 0.0,
+            is_constant: true,
+            end: SimTime::ZERO,
+            expected: Next::Nothing,
+        }
     }
 
     /// Looks at the load from now on.
     pub(super) fn turn(&mut self, curve: &Curve, factor: Factor, now: SimTime) {
-        self.epoch += 1;
         let knot = [curve.next_knot(now), factor.next_knot(now)].into_iter().flatten().min();
         self.end = knot.unwrap_or(SimTime::MAX);
         let shape = curve.piece_at(now, Side::After).shape().times(factor.shape(now, Side::After));
@@ -66,13 +74,14 @@ impl Source {
                     base * most + 1.0
                 }
             };
+        self.gap_mean_ns = 1.0 / self.peak;
     }
 
     /// The next candidate after `now`.
     #[inline]
     pub(super) fn next(&mut self, now: SimTime) -> Next {
         let at = if self.peak > 0.0 {
-            let gap_ns = standard_exponential(&mut self.stream) / self.peak;
+            let gap_ns = standard_exponential(&mut self.stream) * self.gap_mean_ns;
             now.saturating_add(rounded(gap_ns))
         } else {
             SimTime::MAX

@@ -1,14 +1,16 @@
-//! Where requests wait and are worked on: first come, first served, by several workers.
+//! Where requests wait and are worked on by several workers: first come, first served, or
+//! [all at once](super::sharing).
 //!
-//! The work of a request is drawn when it comes, so the moment at which a worker takes it is known
+//! First come, first served: the work of a request is drawn when it comes, so the moment at which a worker takes it is known
 //! at once: the earliest moment at which any worker is free (Kiefer and Wolfowitz 1955). A visit
 //! that waits costs no event of its own.
 
 use std::collections::VecDeque;
 
-use model_api::path::{RateLimit, RateLimitCounts, Serving, Work};
+use model_api::path::{Discipline, RateLimit, RateLimitCounts, Serving, Work};
 use sim_kernel::{EntityKey, Purpose, SimSpan, SimTime, Stream, Streams};
 
+use super::sharing::Sharing;
 use super::ziggurat::standard_exponential;
 use crate::evaluation::Endpoints;
 
@@ -25,6 +27,15 @@ pub(super) enum Refusal {
     RateLimited,
 }
 
+/// What a request does that was let in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Turn {
+    /// A worker takes it then, and it needs no more than its time.
+    Starts(SimTime),
+    /// It shares the workers from now on.
+    Shares,
+}
+
 /// The workers behind one Service, and who waits for them.
 #[derive(Clone, Debug)]
 pub(super) struct Station {
@@ -34,6 +45,8 @@ pub(super) struct Station {
     free_at: Vec<u64>,
     /// When those that wait are taken, in order.
     starts: VecDeque<u64>,
+    /// Requests that share the workers, where they do.
+    pub(super) sharing: Option<Box<Sharing>>,
     /// Mean time that a request keeps a worker, in nanoseconds; zero when work takes no time.
     work_mean_ns: f64,
     /// Requests that may wait.
@@ -51,6 +64,7 @@ impl Station {
             stream: streams.stream(entity, WORK),
             free_at: Vec::new(),
             starts: VecDeque::new(),
+            sharing: (serving.discipline == Discipline::Sharing).then(|| Box::new(Sharing::new())),
             work_mean_ns: 0.0,
             waiting_max: 0,
             live_count: 0,
@@ -73,6 +87,9 @@ impl Station {
             if can_work { worker_count as f64 * 1e12 / capacity_millirps as f64 } else { 0.0 };
         self.waiting_max = waiting_max(&self.serving, endpoints);
         let worker_count = if can_work { worker_count } else { 0 };
+        if let Some(sharing) = &mut self.sharing {
+            sharing.set_workers(worker_count, self.work_mean_ns, now);
+        }
         self.free_at.truncate(worker_count);
         while self.free_at.len() < worker_count {
             self.free_at.push(now.as_nanos());
@@ -95,17 +112,20 @@ impl Station {
         self.dead_share
     }
 
-    /// Requests that wait now.
+    /// Requests that wait now; where they share workers, those that are more than the workers.
     pub(super) fn waiting_count(&mut self, now: SimTime) -> usize {
+        if let Some(sharing) = &self.sharing {
+            return sharing.inside_count().saturating_sub(self.free_at.len());
+        }
         while self.starts.front().is_some_and(|start| *start <= now.as_nanos()) {
             self.starts.pop_front();
         }
         self.starts.len()
     }
 
-    /// Gives a request that comes now its turn: when a worker takes it.
+    /// Gives a request that comes now its turn.
     #[inline]
-    pub(super) fn admit(&mut self, now: SimTime) -> Result<SimTime, Refusal> {
+    pub(super) fn admit(&mut self, now: SimTime) -> Result<Turn, Refusal> {
         if self.live_count == 0 {
             return Err(Refusal::NoEndpoints);
         }
@@ -113,8 +133,12 @@ impl Station {
             self.count(limit, now)?;
         }
         let Some(&free_at) = self.free_at.first() else {
-            return Ok(now);
+            return Ok(Turn::Starts(now));
         };
+        if let Some(sharing) = &self.sharing {
+            let is_full = sharing.inside_count() >= self.free_at.len() + self.waiting_max;
+            return if is_full { Err(Refusal::Overload) } else { Ok(Turn::Shares) };
+        }
         let start = if free_at <= now.as_nanos() {
             now.as_nanos()
         } else {
@@ -127,7 +151,18 @@ impl Station {
         let start = SimTime::from_nanos(start);
         self.free_at[0] = start.saturating_add(self.work()).as_nanos();
         self.sift_down();
-        Ok(start)
+        Ok(Turn::Starts(start))
+    }
+
+    /// Begins to work on a visit that shares the workers.
+    pub(super) fn enter(&mut self, visit: u32, now: SimTime) {
+        let work = self.work_factor();
+        self.sharing.as_mut().expect("only those that share enter").enter(visit, work, now);
+    }
+
+    /// What a request takes beyond the work that it shares the workers for.
+    pub(super) fn beyond_work(&self, own_latency: SimSpan) -> SimSpan {
+        own_latency.saturating_sub(rounded(self.work_mean_ns))
     }
 
     /// Kong's `rate-limiting` plugin counts in windows of the calendar (`kong/plugins/rate-limiting`,
@@ -146,7 +181,14 @@ impl Station {
 
     #[inline]
     fn work(&mut self) -> SimSpan {
-        let factor = match self.serving.work {
+        let factor = self.work_factor();
+        rounded(self.work_mean_ns * factor)
+    }
+
+    /// The work of a request, as a multiple of its mean.
+    #[inline]
+    fn work_factor(&mut self) -> f64 {
+        match self.serving.work {
             Work::Exponential => standard_exponential(&mut self.stream),
             Work::Constant => 1.0,
             Work::Lognormal { variation } => {
@@ -154,8 +196,7 @@ impl Station {
                 let normal = self.stream.draw().standard_normal();
                 libm::exp(libm::sqrt(sigma_squared) * normal - sigma_squared / 2.0)
             }
-        };
-        rounded(self.work_mean_ns * factor)
+        }
     }
 
     fn sift_up(&mut self) {

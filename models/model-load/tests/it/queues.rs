@@ -6,7 +6,7 @@
 
 use model_api::kube::Service;
 use model_api::load::{Load, LoadPoint, ServiceProfile};
-use model_api::path::{CallPolicy, Serving, Work};
+use model_api::path::{CallPolicy, Discipline, Serving, Work};
 use model_api::{Blueprint, Origin, ServiceId, SimSpan, SimTime};
 use model_load::Requests;
 use sim_kernel::Streams;
@@ -24,6 +24,7 @@ struct Queue {
     workers: u32,
     speed: f64,
     work: Work,
+    discipline: Discipline,
     /// Requests that may wait.
     waiting: Option<u32>,
 }
@@ -37,6 +38,12 @@ struct Seen {
 }
 
 impl Queue {
+    /// One worker, first come, first served, with room for all.
+    fn of(arrivals: f64, speed: f64, work: Work) -> Self {
+        let discipline = Discipline::FirstCome;
+        Self { arrivals, workers: 1, speed, work, discipline, waiting: None }
+    }
+
     fn blueprint(self) -> Blueprint {
         let rate_millirps = (self.arrivals * 1000.0).round() as u64;
         Blueprint {
@@ -51,6 +58,7 @@ impl Queue {
                 writes_to: Vec::new(),
                 serving: Serving {
                     workers: self.workers,
+                    discipline: self.discipline,
                     // Nobody is turned away from a queue this long.
                     queue_limit: Some(self.waiting.unwrap_or(1_000_000)),
                     work: self.work,
@@ -139,7 +147,7 @@ fn m_m_c_waits_as_erlang_says() {
         let speed = 100.0;
         let arrivals = f64::from(workers) * speed * utilization;
         let work = Work::Exponential;
-        let queue = Queue { arrivals, workers, speed, work, waiting: None };
+        let queue = Queue { workers, ..Queue::of(arrivals, speed, work) };
         let seen = queue.play(case as u64);
         let waits = erlang_c(workers, f64::from(workers) * utilization);
         let what = format!("M/M/{workers} at {utilization}");
@@ -166,7 +174,7 @@ fn m_g_1_waits_as_pollaczek_and_khinchine_say() {
     {
         let speed = 100.0;
         let arrivals = speed * utilization;
-        let queue = Queue { arrivals, workers: 1, speed, work, waiting: None };
+        let queue = Queue::of(arrivals, speed, work);
         let seen = queue.play(100 + case as u64);
         let second_moment = (1.0 + work.variation_squared()) / (speed * speed);
         let wait = arrivals * second_moment / (2.0 * (1.0 - utilization));
@@ -184,7 +192,7 @@ fn full_queues_lose_as_the_birth_and_death_process_says() {
         let speed = 100.0;
         let arrivals = f64::from(workers) * speed * utilization;
         let work = Work::Exponential;
-        let queue = Queue { arrivals, workers, speed, work, waiting: Some(waiting) };
+        let queue = Queue { workers, waiting: Some(waiting), ..Queue::of(arrivals, speed, work) };
         let seen = queue.play(200 + case as u64);
         // The share of time with so many inside, and the wait of who comes then.
         let mut weights = vec![1.0];
@@ -205,4 +213,91 @@ fn full_queues_lose_as_the_birth_and_death_process_says() {
             check(&format!("{what}, mean wait"), &seen.waits, wait);
         }
     }
+}
+
+/// Where workers are shared the mean time is that of M/M/c, whatever the law of the work (Kelly 1979).
+#[test]
+fn sharing_takes_as_long_whatever_the_work() {
+    let lognormal = |variation| Work::Lognormal { variation };
+    for (case, (workers, work, utilization)) in [
+        (1, Work::Exponential, 0.5),
+        (1, Work::Exponential, 0.8),
+        (1, Work::Constant, 0.8),
+        (1, lognormal(0.5), 0.7),
+        (1, lognormal(2.0), 0.7),
+        (4, Work::Exponential, 0.8),
+        (4, lognormal(1.5), 0.8),
+        (16, Work::Constant, 0.9),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let speed = 100.0;
+        let arrivals = f64::from(workers) * speed * utilization;
+        let discipline = Discipline::Sharing;
+        let queue = Queue { workers, discipline, ..Queue::of(arrivals, speed, work) };
+        let seen = queue.play(300 + case as u64);
+        let waits = erlang_c(workers, f64::from(workers) * utilization);
+        let exact = 1.0 / speed + waits / (f64::from(workers) * speed - arrivals);
+        check(&format!("{workers} shared, {work:?} at {utilization}, mean"), &seen.waits, exact);
+    }
+}
+
+/// The same for what a limit on the number inside turns away.
+#[test]
+fn sharing_loses_as_erlang_says_whatever_the_work() {
+    for (case, (workers, waiting, work, utilization)) in [
+        (1, 4, Work::Exponential, 0.8),
+        (1, 10, Work::Constant, 1.0),
+        (2, 5, Work::Lognormal { variation: 1.5 }, 1.5),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let speed = 100.0;
+        let arrivals = f64::from(workers) * speed * utilization;
+        let (waiting, discipline) = (Some(waiting), Discipline::Sharing);
+        let queue = Queue { workers, waiting, discipline, ..Queue::of(arrivals, speed, work) };
+        let seen = queue.play(400 + case as u64);
+        let (lost, inside) = birth_and_death(queue, utilization);
+        let what = format!("{workers} shared, {work:?}, {waiting:?} more at {utilization}");
+        check(&format!("{what}, share lost"), &seen.losses, lost);
+        check(&format!("{what}, mean"), &seen.waits, inside / (arrivals * (1.0 - lost)));
+    }
+}
+
+/// The share of time in which the queue is full, and the mean number inside.
+fn birth_and_death(queue: Queue, utilization: f64) -> (f64, f64) {
+    let mut weights = vec![1.0];
+    for inside in 1..=queue.workers + queue.waiting.expect("it is limited") {
+        let rate = f64::from(inside.min(queue.workers));
+        weights.push(weights[weights.len() - 1] * utilization * f64::from(queue.workers) / rate);
+    }
+    let total: f64 = weights.iter().sum();
+    let inside = (0_u32..).zip(&weights).map(|(inside, weight)| f64::from(inside) * weight);
+    (weights[weights.len() - 1] / total, inside.sum::<f64>() / total)
+}
+
+/// With one worker and exponential work the variance is known too (Coffman, Muntz, Trotter 1970).
+#[test]
+fn sharing_varies_as_coffman_muntz_and_trotter_say() {
+    let (speed, utilization) = (100.0, 0.7);
+    let discipline = Discipline::Sharing;
+    let queue = Queue { discipline, ..Queue::of(speed * utilization, speed, Work::Exponential) };
+    let service = ServiceId(0);
+    let mut requests = Requests::new(&queue.blueprint(), Streams::new(500, 0)).expect("no circle");
+    requests.set_endpoints(service, 1, 1, 100_000);
+    requests.advance(SimTime::from_secs(10_000));
+    // From the law, in steps of a thousandth of the mean.
+    let mean = 1.0 / (speed * (1.0 - utilization));
+    let count = requests.latencies(service).expect("it is asked").count as f64;
+    let step = mean / 50.0;
+    let squares = (0..2_000).map(|idx| {
+        let at = SimSpan::from_secs_f64_rounded(f64::from(idx) * step);
+        let longer = 1.0 - requests.answered_within(service, at) as f64 / count;
+        2.0 * (f64::from(idx) + 0.5) * step * step * longer
+    });
+    let variance = squares.sum::<f64>() - mean * mean;
+    let exact = mean * mean * (2.0 + utilization) / (2.0 - utilization);
+    assert!((variance / exact - 1.0).abs() < 0.05, "{variance}, exactly {exact}");
 }

@@ -1,6 +1,6 @@
 //! What serving costs, and who asks.
 
-use model_api::path::Work;
+use model_api::path::{Discipline, Work};
 use model_api::{SimSpan, SimTime};
 
 use super::path::{CallSpec, PolicySpec, RateLimitSpec, ReadinessSpec};
@@ -30,6 +30,8 @@ record! {
         writes_to: Vec<Spanned<String>>,
         /// Requests that a pod works on at a time; 1 when it is not stated. They share its CPU.
         workers: Option<Spanned<u32>>,
+        /// What happens when there are more: `firstCome`, which is the default, has them wait for a free worker; with `sharing` all are worked on at once, each as fast as the others and none faster than a worker.
+        discipline: Option<Spanned<Discipline>>,
         /// Requests that may wait in each pod; what it works off in a second when it is not stated.
         queue_limit: Option<Spanned<u32>>,
         /// How the work of a request varies: `exponential`, which is the default, `constant`, or its deviation divided by its mean.

@@ -1,7 +1,7 @@
 //! How requests are served, called and limited on their way.
 
 use model_api::SimSpan;
-use model_api::path::{RateLimitCounts, Work};
+use model_api::path::{Discipline, RateLimitCounts, Work};
 use serde_json::{Value as Json, json};
 
 use crate::decode::{FromText, record};
@@ -85,6 +85,23 @@ impl FromText for RateLimitCounts {
 
     fn schema() -> Json {
         json!({"enum": ["eachPod", "together"]})
+    }
+}
+
+impl FromText for Discipline {
+    const EXPECTED: &'static str =
+        "what requests do when all workers are busy: firstCome or sharing";
+
+    fn from_text(text: &str) -> Result<Self, String> {
+        match text {
+            "firstCome" => Ok(Self::FirstCome),
+            "sharing" => Ok(Self::Sharing),
+            _ => Err("there are firstCome and sharing".to_owned()),
+        }
+    }
+
+    fn schema() -> Json {
+        json!({"enum": ["firstCome", "sharing"]})
     }
 }
 

@@ -27,6 +27,7 @@ impl Resolver<'_> {
         }
         Serving {
             workers: workers.clamp(1, WORKERS_MAX),
+            discipline: spec.discipline.map_or(default.discipline, |it| it.value),
             queue_limit: spec.queue_limit.map(|it| it.value),
             work: spec.work.map_or(default.work, |it| it.value),
             rate_limit: spec.rate_limit.as_ref().map(|limit| self.rate_limit(limit)),

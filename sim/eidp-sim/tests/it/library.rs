@@ -26,6 +26,8 @@ const LIBRARY: &[(&str, i32)] = &[
     ("liveness-kills-under-spike", 1),
     ("liveness-off-the-work-path", 0),
     ("logical-loss-6h", 0),
+    ("long-requests-block", 1),
+    ("long-requests-share", 0),
     ("must-fail", 1),
     ("nightly-job", 0),
     ("nightly-job-deadline", 1),
@@ -59,6 +61,8 @@ const LIBRARY: &[(&str, i32)] = &[
     ("zone-loss-at-peak", 1),
     ("zone-loss-no-capacity", 1),
     ("zone-loss-nodes-come", 0),
+    ("zone-loss-nodes-late", 1),
+    ("zone-loss-overprovisioned", 0),
     ("zone-loss-with-headroom", 0),
 ];
 
