@@ -154,6 +154,8 @@ pub struct Database {
     pub wal_bytes_per_second: u64,
     /// Commits per second at the configured load.
     pub commits_per_second: u64,
+    /// Sessions that may commit at a time: `max_connections` without those of the superuser.
+    pub session_count: u32,
     /// Where it was written.
     pub origin: Origin,
 }

@@ -424,6 +424,11 @@ impl Databases {
         self.clusters[database.index()].can_commit(ordinal, now)
     }
 
+    /// Whether clients are connected to the primary that the `-rw` Service leads to.
+    pub fn has_clients(&self, database: DatabaseId) -> bool {
+        self.clusters[database.index()].has_clients
+    }
+
     /// What an instance has of all that clients ever committed: the time that they spent on it at the
     /// configured rate.
     pub fn written(&self, database: DatabaseId, ordinal: u8, now: SimTime) -> SimSpan {

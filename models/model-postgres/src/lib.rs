@@ -88,6 +88,7 @@ pub mod rare;
 pub mod recovery;
 mod replication;
 mod serving;
+mod unknown;
 
 pub use databases::{Access, Databases, Leadership, PgEvent, PgNotice, StopKind};
 pub use decision::{Candidate, QuorumView, commits_stall, failover_candidate, may_promote};

@@ -1,7 +1,7 @@
 //! Whether clients can write: where the `-rw` Service leads, who reaches it, who may commit.
 
 use model_api::Observation;
-use sim_kernel::{Purpose, SimSpan};
+use sim_kernel::{Purpose, SimSpan, SimTime};
 
 use crate::cluster::{Cluster, Port, Target};
 use crate::databases::{Access, PgEvent, PgNotice};
@@ -73,26 +73,46 @@ impl Cluster {
         let now = port.now();
         let backend = self.reachable_backend(port);
         if backend.is_none() {
-            self.has_clients = false;
+            self.lose_clients(port);
         }
         let (mut is_serving, mut writable_count) = (false, 0);
         for ordinal in self.ordinals() {
             let can_commit = self.can_commit(ordinal, now);
             let is_isolated = port.is_isolated(self.at(ordinal).zone);
-            let is_served = can_commit && self.has_clients && backend == Some(ordinal);
-            is_serving |= is_served;
+            let is_asked = self.has_clients && backend == Some(ordinal);
+            is_serving |= can_commit && is_asked;
             writable_count += u32::from(can_commit);
-            let is_met = can_commit && self.has_direct_clients;
-            let rate_ppm = match (is_served || is_met, can_commit && is_isolated) {
-                (true, _) => FULL_RATE_PPM,
-                (false, true) => self.setup.zone_share_ppm,
-                (false, false) => 0,
+            let takes = can_commit || self.lets_wait(ordinal);
+            let rate_ppm = match (takes, is_asked || self.has_direct_clients, is_isolated) {
+                (true, true, _) => FULL_RATE_PPM,
+                (true, false, true) => self.setup.zone_share_ppm,
+                _ => 0,
             };
             if self.at(ordinal).is_open {
-                self.at_mut(ordinal).writer.set_rate(rate_ppm, now);
+                let limit_ns = (!can_commit).then(|| self.waiting_limit(ordinal, now));
+                self.at_mut(ordinal).writer.set_rate(rate_ppm, limit_ns, now);
             }
         }
         self.tell_writes(port, is_serving, writable_count);
+    }
+
+    /// Where a stream ends whose commits wait for a standby: when every session has one that waits.
+    fn waiting_limit(&self, ordinal: u8, now: SimTime) -> u64 {
+        let writer = &self.at(ordinal).writer;
+        let sessions = u128::from(self.setup.session_count) * 1_000_000_000;
+        let room = sessions.checked_div(u128::from(self.setup.commits_per_second)).unwrap_or(0);
+        let room = u64::try_from(room).unwrap_or(u64::MAX);
+        writer.limit_ns().unwrap_or_else(|| writer.at(now).position_ns.saturating_add(room))
+    }
+
+    /// Clients and the primary that they are connected to do not reach each other any more.
+    fn lose_clients(&mut self, port: &mut impl Port) {
+        if let Some((ordinal, _)) = self.backend.filter(|_| self.has_clients)
+            && self.at(ordinal).is_open
+        {
+            self.break_connections(port, ordinal);
+        }
+        self.has_clients = false;
     }
 
     fn tell_writes(&mut self, port: &mut impl Port, is_serving: bool, writable_count: u32) {

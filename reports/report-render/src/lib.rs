@@ -13,6 +13,7 @@ mod junit;
 mod markdown;
 mod quantity;
 mod timelines;
+mod writes;
 
 pub use conformance::{conformance_human, conformance_json};
 pub use decision::{decision_human, decision_json};

@@ -261,6 +261,7 @@ impl Resolver<'_> {
                 manager: cluster.manager,
                 wal_bytes_per_second: wal.map_or(WAL_BYTES_PER_SECOND, |it| it.value.count),
                 commits_per_second: commits.map_or(COMMITS_PER_SECOND, |it| it.value),
+                session_count: cluster.session_count,
                 origin: cluster.origin.clone(),
             });
         }
