@@ -126,6 +126,8 @@ pub(crate) struct Cluster {
     pub(crate) unknowns: Vec<Unknown>,
     /// Patroni beside each instance, when no operator decides.
     pub(crate) patroni: Option<Patroni>,
+    /// At which rate clients commit, of the configured one.
+    pub(crate) load_ppm: u32,
     /// Where the `-rw` Service leads.
     pub(crate) backend: Option<(u8, PodId)>,
     pub(crate) backend_timer: Timer,
@@ -186,6 +188,7 @@ impl Cluster {
                 DatabaseManager::CloudNativePg => None,
                 DatabaseManager::Patroni(settings) => Some(Patroni::new(settings, instance_count)),
             },
+            load_ppm: crate::position::FULL_RATE_PPM,
             backend: None,
             backend_timer: Timer::NONE,
             has_clients: false,

@@ -336,6 +336,20 @@ impl Databases {
         }
     }
 
+    /// Tells at which rate clients commit from now on, in parts per million of the configured rate.
+    pub fn set_load<E, R>(
+        &mut self,
+        database: DatabaseId,
+        rate_ppm: u32,
+        ctx: &mut Context<'_, E, R>,
+        notices: &mut Vec<PgNotice>,
+    ) where
+        E: Copy + From<PgEvent>,
+        R: Recorder<Observation>,
+    {
+        self.one(database, ctx, notices, |cluster, io| cluster.set_load(io, rate_ppm));
+    }
+
     /// Kills the postmaster of an instance that Patroni manages; Patroni lives.
     pub fn kill_postmaster<E, R>(
         &mut self,

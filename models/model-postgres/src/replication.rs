@@ -178,7 +178,7 @@ impl Cluster {
 
     /// By how much a standby falls behind when more is written than can be shipped.
     fn growth(&self, elapsed: SimSpan) -> SimSpan {
-        let wal = self.setup.wal_bytes_per_second;
+        let wal = self.wal_bytes_per_second();
         let excess = wal.saturating_sub(WAL_SHIPPING_BYTES_PER_SECOND);
         let nanos = u128::from(elapsed.as_nanos()) * u128::from(excess) / u128::from(wal.max(1));
         SimSpan::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
@@ -281,7 +281,7 @@ impl Cluster {
         let backlog = units_between(has_ns, behind_ns, self.setup.wal_bytes_per_second);
         let count = self.at(standby).attach_count;
         let reattach = port.draw(self.key_of(standby), ATTACHING, count, REATTACH);
-        let span = reattach.saturating_add(catch_up(backlog, self.setup.wal_bytes_per_second));
+        let span = reattach.saturating_add(catch_up(backlog, self.wal_bytes_per_second()));
         let event = PgEvent::LinkUp { database: self.setup.id, ordinal: standby };
         let timer = port.timer_in(span, event);
         let instance = self.at_mut(standby);

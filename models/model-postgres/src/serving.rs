@@ -5,7 +5,7 @@ use sim_kernel::{Purpose, SimSpan, SimTime};
 
 use crate::cluster::{Cluster, Port, Target};
 use crate::databases::{Access, PgEvent, PgNotice};
-use crate::instance::Process;
+use crate::instance::{Link, Process};
 use crate::position::FULL_RATE_PPM;
 use crate::rare;
 
@@ -84,8 +84,8 @@ impl Cluster {
             writable_count += u32::from(can_commit);
             let takes = can_commit || self.lets_wait(ordinal);
             let rate_ppm = match (takes, is_asked || self.has_direct_clients, is_isolated) {
-                (true, true, _) => FULL_RATE_PPM,
-                (true, false, true) => self.setup.zone_share_ppm,
+                (true, true, _) => self.load_ppm,
+                (true, false, true) => share_of(self.load_ppm, self.setup.zone_share_ppm),
                 _ => 0,
             };
             if self.at(ordinal).is_open {
@@ -94,6 +94,30 @@ impl Cluster {
             }
         }
         self.tell_writes(port, is_serving, writable_count);
+    }
+
+    /// Clients commit at another rate from now on.
+    ///
+    /// Simplified: a standby that had fallen behind because more was written than can be shipped has
+    /// caught up when the rate changes.
+    pub(crate) fn set_load(&mut self, port: &mut impl Port, load_ppm: u32) {
+        if load_ppm == self.load_ppm {
+            return;
+        }
+        self.load_ppm = load_ppm;
+        let now = port.now();
+        for instance in &mut self.instances {
+            if let Link::Streaming(_, since) = &mut instance.link {
+                *since = now;
+            }
+        }
+        self.settle_writes(port);
+    }
+
+    /// Write-ahead log per second at the present rate.
+    pub(crate) fn wal_bytes_per_second(&self) -> u64 {
+        let bytes = u128::from(self.setup.wal_bytes_per_second) * u128::from(self.load_ppm);
+        u64::try_from(bytes / u128::from(FULL_RATE_PPM)).unwrap_or(u64::MAX)
     }
 
     /// Where a stream ends whose commits wait for a standby: when every session has one that waits.
@@ -165,4 +189,9 @@ impl Cluster {
         self.is_backend_new = false;
         self.refresh(port);
     }
+}
+
+fn share_of(rate_ppm: u32, share_ppm: u32) -> u32 {
+    let share = u64::from(rate_ppm) * u64::from(share_ppm) / u64::from(FULL_RATE_PPM);
+    u32::try_from(share).expect("a share is less than the whole")
 }

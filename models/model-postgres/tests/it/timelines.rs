@@ -34,6 +34,21 @@ fn the_loss_of_an_asynchronous_primary_costs_its_lag() {
 }
 
 #[test]
+fn more_is_lost_when_more_is_written() {
+    check(
+        &Case::default(),
+        &[(90_000, Act::Load(3_000_000)), (100_000, Act::Power(0))],
+        "100.000 writes stop
+         100.000 writable 0
+         150.000 fails over 0
+         169.000 promoted 1
+         169.000 lost 50 ms, 30 commits, 150000 bytes
+         169.000 writable 1
+         175.000 writes resume",
+    );
+}
+
+#[test]
 fn what_was_under_way_is_unknown() {
     // 20 ms of commits were not answered, 20 ms more did not arrive. The standby lacks 50 ms.
     let parameters = Parameters { commit_round_trip: Range::millis(40, 40), ..fixed() };

@@ -44,6 +44,8 @@ pub(crate) enum Act {
     Freeze(u8, bool),
     /// A standby receives nothing, or receives again.
     Hold(u8, bool),
+    /// Clients commit at another rate, in parts per million of the configured one.
+    Load(u32),
     /// The leader is asked to hand over.
     SwitchOver(Option<u8>),
 }
@@ -162,6 +164,7 @@ impl World {
             Act::Hold(ordinal, is) => {
                 self.databases.set_held((DATABASE, ordinal), is, ctx, &mut notices);
             }
+            Act::Load(ppm) => self.databases.set_load(DATABASE, ppm, ctx, &mut notices),
             Act::SwitchOver(candidate) => {
                 self.databases.switch_over(DATABASE, candidate, ctx, &mut notices);
             }
@@ -314,6 +317,7 @@ impl Case {
                 manager: self.manager,
                 wal_bytes_per_second: 1_000_000,
                 commits_per_second: 200,
+                writers: Vec::new(),
                 session_count: SESSION_COUNT,
                 origin: Origin::default(),
             }],

@@ -3,7 +3,7 @@
 //! # Modelled
 //! Instances with their placement (anti-affinity, node selector, tolerations, spread), resources,
 //! storage, `-rw`, `-ro` and `-r` Services, synchronous replication, `failoverDelay`, whether isolation is
-//! checked; backups are read in `barman.rs`.
+//! checked, `max_connections`; backups are read in `barman.rs`.
 //! # Not modelled
 //! Poolers, switchover and update strategies, tablespaces, replica clusters, managed roles,
 //! the two disruption budgets that `enablePDB` makes (they select by the role of a pod, which
