@@ -129,7 +129,7 @@ pub struct OffPeak {
 }
 
 /// A database cluster: `postgresql.cnpg.io/v1 Cluster`, or instances that Patroni manages.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Database {
     /// `metadata.namespace`.
     pub namespace: String,
@@ -158,8 +158,22 @@ pub struct Database {
     pub wal_bytes_per_second: u64,
     /// Commits per second at the configured load.
     pub commits_per_second: u64,
+    /// Services whose requests commit to it: then the load decides at which rate, and the configured
+    /// rates say how much write-ahead log a commit makes. Nobody when the rates are what is written.
+    pub writers: Vec<Writes>,
+    /// Sessions that may commit at a time: `max_connections` without those of the superuser.
+    pub session_count: u32,
     /// Where it was written.
     pub origin: Origin,
+}
+
+/// A Service whose requests commit to a database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Writes {
+    /// The Service.
+    pub service: ServiceId,
+    /// The share of its requests that do, in parts per million.
+    pub share_ppm: u32,
 }
 
 /// `spec.postgresql.synchronous`.

@@ -466,6 +466,18 @@ pub enum Observation {
         /// Which database.
         database: DatabaseId,
     },
+    /// Connections broke between commit and answer: nobody was told how these commits ended. Tells of
+    /// them once it is known, or at the end of a run.
+    CommitsUnknown {
+        /// Which database.
+        database: DatabaseId,
+        /// They are in the database that goes on.
+        durable_count: u64,
+        /// They are not.
+        lost_count: u64,
+        /// The run ended before it was known.
+        undecided_count: u64,
+    },
     /// Nothing can be promoted until somebody or something returns.
     FailoverBlocked {
         /// Which database.

@@ -84,6 +84,9 @@ pub struct Parameters {
     /// Reconnection of clients and poolers to a new primary, least and most: 0 to 15 s
     /// (PgBouncer `server_login_retry` 15 s).
     pub client_reconnect: Range,
+    /// From a client's COMMIT until it hears, apart from the wait for a standby, least and most: 1 to
+    /// 10 ms, half of it before the commit is on disk. **Assumption.**
+    pub commit_round_trip: Range,
     /// CloudNativePG isolation check: an isolated primary stops itself after about 30 s
     /// (3 × 10 s liveness probes).
     pub isolation_stop: SimSpan,
@@ -141,6 +144,7 @@ impl Default for Parameters {
             primary_lease_duration: SimSpan::from_secs(15),
             promotion: Range::millis(1000, 10_000),
             client_reconnect: Range::millis(0, 15_000),
+            commit_round_trip: Range::millis(1, 10),
             isolation_stop: SimSpan::from_secs(30),
         }
     }

@@ -99,13 +99,15 @@ struct Open {
     signature: u64,
 }
 
-/// CPU that the requests of a Service cost over a stretch of time, in nanocores.
+/// Requests that the pods of a Service answer over a stretch of time, and what CPU they cost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CpuFlow {
     /// At its start.
     pub from_nanocores: u64,
     /// When it bends next, and what it is then; `None` when it stays as it is.
     pub until: Option<(SimTime, u64)>,
+    /// Requests that are answered, in the mean until it bends, per 1000 s.
+    pub answered_millirps: u64,
 }
 
 impl Flows {
@@ -408,16 +410,18 @@ impl Part {
             let spent = u128::from(accepted) * u128::from(cost.as_nanos()) / 1000;
             u64::try_from(spent).unwrap_or(u64::MAX)
         };
-        if let Some(fluid) = &self.fluid {
-            let (now, until) = fluid.worked_millirps(idx);
-            let until = until.map(|(at, worked)| (at, spent(worked)));
-            return CpuFlow { from_nanocores: spent(now), until };
-        }
-        let nanocores = |flow: &NodeFlow| spent(flow.accepted);
-        let until = self.stretch.end.filter(|_| !self.stretch.is_constant);
+        let (now, until) = match &self.fluid {
+            Some(fluid) => fluid.worked_millirps(idx),
+            None => {
+                let until = self.stretch.end.filter(|_| !self.stretch.is_constant);
+                let last = |at| (at, self.room.last(idx).accepted);
+                (self.current[idx].accepted, until.map(last))
+            }
+        };
         CpuFlow {
-            from_nanocores: nanocores(&self.current[idx]),
-            until: until.map(|at| (at, nanocores(self.room.last(idx)))),
+            from_nanocores: spent(now),
+            until: until.map(|(at, then)| (at, spent(then))),
+            answered_millirps: until.map_or(now, |(_, then)| now.midpoint(then)),
         }
     }
 

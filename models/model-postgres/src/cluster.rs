@@ -11,6 +11,7 @@ use crate::instance::{Instance, Link, Process, Role};
 use crate::pace::Pace;
 use crate::patroni::Patroni;
 use crate::position::Mark;
+use crate::unknown::Unknown;
 
 /// What a cluster needs of the world outside itself.
 pub(crate) trait Port {
@@ -64,6 +65,8 @@ pub(crate) struct Setup {
     pub(crate) has_isolation_check: bool,
     pub(crate) wal_bytes_per_second: u64,
     pub(crate) commits_per_second: u64,
+    /// Sessions that may commit at a time.
+    pub(crate) session_count: u32,
     /// Share of the clients that stand in one zone, in parts per million.
     pub(crate) zone_share_ppm: u32,
 }
@@ -119,8 +122,12 @@ pub(crate) struct Cluster {
     pub(crate) receivers_down_at: SimTime,
     pub(crate) is_lease_released: bool,
     pub(crate) old_sides: Vec<OldSide>,
+    /// Commits whose clients never heard, until it is known how they ended.
+    pub(crate) unknowns: Vec<Unknown>,
     /// Patroni beside each instance, when no operator decides.
     pub(crate) patroni: Option<Patroni>,
+    /// At which rate clients commit, of the configured one.
+    pub(crate) load_ppm: u32,
     /// Where the `-rw` Service leads.
     pub(crate) backend: Option<(u8, PodId)>,
     pub(crate) backend_timer: Timer,
@@ -140,6 +147,7 @@ pub(crate) struct Cluster {
     pub(crate) client_count: u32,
     pub(crate) backend_count: u32,
     pub(crate) adjust_count: u32,
+    pub(crate) break_count: u32,
 }
 
 const RECOVERY: Purpose = Purpose::new("postgres crash recovery");
@@ -156,6 +164,7 @@ impl Cluster {
             has_isolation_check: database.has_isolation_check,
             wal_bytes_per_second: database.wal_bytes_per_second,
             commits_per_second: database.commits_per_second,
+            session_count: database.session_count,
             zone_share_ppm: crate::position::FULL_RATE_PPM / zone_count,
         };
         let instance_count =
@@ -174,10 +183,12 @@ impl Cluster {
             receivers_down_at: SimTime::ZERO,
             is_lease_released: false,
             old_sides: Vec::new(),
+            unknowns: Vec::new(),
             patroni: match database.manager {
                 DatabaseManager::CloudNativePg => None,
                 DatabaseManager::Patroni(settings) => Some(Patroni::new(settings, instance_count)),
             },
+            load_ppm: crate::position::FULL_RATE_PPM,
             backend: None,
             backend_timer: Timer::NONE,
             has_clients: false,
@@ -193,6 +204,7 @@ impl Cluster {
             client_count: 0,
             backend_count: 0,
             adjust_count: 0,
+            break_count: 0,
         }
     }
 
@@ -402,5 +414,26 @@ impl Cluster {
 
     pub(crate) fn key_of(&self, ordinal: u8) -> EntityKey {
         self.setup.key.part(u64::from(ordinal))
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// A cluster of which only the rate matters.
+    pub(crate) fn setup(commits_per_second: u64) -> Setup {
+        Setup {
+            id: DatabaseId(0),
+            key: EntityKey::of("database"),
+            read_write_service: ServiceId(0),
+            synchronous: None,
+            failover_delay: SimSpan::ZERO,
+            has_isolation_check: true,
+            wal_bytes_per_second: 0,
+            commits_per_second,
+            session_count: 100,
+            zone_share_ppm: crate::position::FULL_RATE_PPM,
+        }
     }
 }

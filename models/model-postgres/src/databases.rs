@@ -336,6 +336,20 @@ impl Databases {
         }
     }
 
+    /// Tells at which rate clients commit from now on, in parts per million of the configured rate.
+    pub fn set_load<E, R>(
+        &mut self,
+        database: DatabaseId,
+        rate_ppm: u32,
+        ctx: &mut Context<'_, E, R>,
+        notices: &mut Vec<PgNotice>,
+    ) where
+        E: Copy + From<PgEvent>,
+        R: Recorder<Observation>,
+    {
+        self.one(database, ctx, notices, |cluster, io| cluster.set_load(io, rate_ppm));
+    }
+
     /// Kills the postmaster of an instance that Patroni manages; Patroni lives.
     pub fn kill_postmaster<E, R>(
         &mut self,
@@ -422,6 +436,11 @@ impl Databases {
     /// Whether an instance acknowledges commits now.
     pub fn commits(&self, database: DatabaseId, ordinal: u8, now: SimTime) -> bool {
         self.clusters[database.index()].can_commit(ordinal, now)
+    }
+
+    /// Whether clients are connected to the primary that the `-rw` Service leads to.
+    pub fn has_clients(&self, database: DatabaseId) -> bool {
+        self.clusters[database.index()].has_clients
     }
 
     /// What an instance has of all that clients ever committed: the time that they spent on it at the

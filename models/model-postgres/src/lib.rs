@@ -32,6 +32,9 @@
 //! - Loss: what the old primary acknowledged and the promoted instance does not have, in time,
 //!   commits and bytes. Asynchronous standbys lag; synchronous ones have what they confirmed.
 //! - The liveness check of an isolated primary, unless it is off, and what it accepts until it stops.
+//! - Commits whose connection broke before they were answered: how many, and whether they are kept. Those
+//!   that wait for a standby are at most one a session.
+//! - A rate of commits that changes with the load.
 //! - Return of an old primary by crash recovery, or as a standby by `pg_rewind` and catching up.
 //! - An operator or API that is away: nothing is decided, and it is said why.
 //! - Clusters that Patroni manages: its loop, lease, race, synchronous modes, restarts, switchover.
@@ -88,6 +91,7 @@ pub mod rare;
 pub mod recovery;
 mod replication;
 mod serving;
+mod unknown;
 
 pub use databases::{Access, Databases, Leadership, PgEvent, PgNotice, StopKind};
 pub use decision::{Candidate, QuorumView, commits_stall, failover_candidate, may_promote};

@@ -17,51 +17,83 @@ pub(crate) struct Mark {
     pub(crate) committed_at: SimTime,
 }
 
+/// A stretch of committing at one rate.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Window {
+    start: Mark,
+    since: SimTime,
+    rate_ppm: u32,
+    /// Nothing is committed beyond this position: who committed up to here waits for a standby, and
+    /// nobody else has a session.
+    limit_ns: u64,
+}
+
+impl Window {
+    fn at(&self, at: SimTime) -> Mark {
+        let at = at.max(self.since);
+        let whole = advance(self.start, at.saturating_since(self.since), self.rate_ppm, at);
+        let limit_ns = self.limit_ns.max(self.start.position_ns);
+        if whole.position_ns <= limit_ns {
+            return whole;
+        }
+        if limit_ns == self.start.position_ns {
+            return self.start;
+        }
+        let room = u128::from(limit_ns - self.start.position_ns) * u128::from(FULL_RATE_PPM);
+        let nanos = room / u128::from(self.rate_ppm.max(1));
+        let taken = SimSpan::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX));
+        Mark { position_ns: limit_ns, committed_at: self.since.saturating_add(taken) }
+    }
+}
+
 /// What a primary has committed, over time.
 ///
 /// Simplified: the present window and the one before are kept; a standby that lags further behind
 /// than both counts as having reached the start of the earlier one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Writer {
-    start: Mark,
-    since: SimTime,
-    rate_ppm: u32,
-    earlier_start: Mark,
-    earlier_since: SimTime,
-    earlier_rate_ppm: u32,
+    present: Window,
+    earlier: Window,
 }
 
 impl Writer {
     /// A primary that goes on from a mark and does not commit yet.
     pub(crate) fn from(mark: Mark, now: SimTime) -> Self {
-        Self { start: mark, since: now, earlier_start: mark, earlier_since: now, ..Self::default() }
+        let window = Window { start: mark, since: now, rate_ppm: 0, limit_ns: u64::MAX };
+        Self { present: window, earlier: window }
     }
 
     /// How far it was at `at`; what comes before the earlier window is cut off there.
     pub(crate) fn at(&self, at: SimTime) -> Mark {
-        if at >= self.since {
-            advance(self.start, at.saturating_since(self.since), self.rate_ppm, at)
-        } else {
-            let at = at.max(self.earlier_since);
-            let elapsed = at.saturating_since(self.earlier_since);
-            advance(self.earlier_start, elapsed, self.earlier_rate_ppm, at)
-        }
+        if at >= self.present.since { self.present.at(at) } else { self.earlier.at(at) }
     }
 
-    /// Commits at another rate from now on.
-    pub(crate) fn set_rate(&mut self, rate_ppm: u32, now: SimTime) {
-        if rate_ppm == self.rate_ppm {
+    /// A mark that clients were told of, cut at a position from which on they did not hear.
+    pub(crate) fn told(&self, mark: Mark, until_ns: u64) -> Mark {
+        if mark.position_ns <= until_ns {
+            return mark;
+        }
+        let behind = SimSpan::from_nanos(mark.position_ns - until_ns);
+        Mark { position_ns: until_ns, committed_at: mark.committed_at.saturating_sub(behind) }
+    }
+
+    /// Where it stops, because everybody who may commit waits; `None` when nobody does.
+    pub(crate) fn limit_ns(&self) -> Option<u64> {
+        Some(self.present.limit_ns).filter(|limit| *limit != u64::MAX)
+    }
+
+    /// Commits at another rate from now on, up to a position.
+    pub(crate) fn set_rate(&mut self, rate_ppm: u32, limit_ns: Option<u64>, now: SimTime) {
+        let limit_ns = limit_ns.unwrap_or(u64::MAX);
+        let present = self.present;
+        if (rate_ppm, limit_ns) == (present.rate_ppm, present.limit_ns) {
             return;
         }
         let start = self.at(now);
-        if now > self.since {
-            self.earlier_start = self.start;
-            self.earlier_since = self.since;
-            self.earlier_rate_ppm = self.rate_ppm;
+        if now > present.since {
+            self.earlier = present;
         }
-        self.start = start;
-        self.since = now;
-        self.rate_ppm = rate_ppm;
+        self.present = Window { start, since: now, rate_ppm, limit_ns };
     }
 }
 
@@ -89,8 +121,8 @@ mod tests {
     fn positions_follow_the_rate_and_remember_the_window_before() {
         let secs = SimTime::from_secs;
         let mut writer = Writer::from(Mark::default(), secs(0));
-        writer.set_rate(FULL_RATE_PPM, secs(10));
-        writer.set_rate(0, secs(20));
+        writer.set_rate(FULL_RATE_PPM, None, secs(10));
+        writer.set_rate(0, None, secs(20));
         let seconds = |at| {
             let mark = writer.at(at);
             (mark.position_ns / 1_000_000_000, mark.committed_at.as_secs())
@@ -100,8 +132,25 @@ mod tests {
         assert_eq!(seconds(secs(90)), (10, 20));
         assert_eq!(seconds(secs(3)), (0, 0));
         let mut third = writer;
-        third.set_rate(FULL_RATE_PPM / 4, secs(24));
+        third.set_rate(FULL_RATE_PPM / 4, None, secs(24));
         assert_eq!(third.at(secs(28)).position_ns, 11_000_000_000);
+    }
+
+    #[test]
+    fn commits_that_wait_fill_the_sessions_and_no_more() {
+        let secs = SimTime::from_secs;
+        let mut writer = Writer::from(Mark::default(), secs(0));
+        writer.set_rate(FULL_RATE_PPM / 2, None, secs(0));
+        writer.set_rate(FULL_RATE_PPM / 2, Some(6_000_000_000), secs(10));
+        // Five committed, room for one more at half the rate.
+        let at = |at| (writer.at(at).position_ns, writer.at(at).committed_at);
+        assert_eq!(at(secs(11)), (5_500_000_000, secs(11)));
+        assert_eq!(at(secs(12)), (6_000_000_000, secs(12)));
+        assert_eq!(at(secs(90)), (6_000_000_000, secs(12)));
+        let mut freed = writer;
+        freed.set_rate(FULL_RATE_PPM, None, secs(90));
+        assert_eq!(freed.at(secs(91)).position_ns, 7_000_000_000);
+        assert_eq!(freed.at(secs(50)).position_ns, 6_000_000_000);
     }
 
     #[test]

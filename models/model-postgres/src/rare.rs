@@ -12,6 +12,7 @@ sim_kernel::declare_probes! {
     PRIMARY_STOPPED_ITSELF = "an isolated primary stopped itself",
     TWO_PRIMARIES = "two primaries took writes at once",
     COMMITS_LOST = "acknowledged commits were lost",
+    COMMITS_UNKNOWN = "clients never heard how their commits ended",
     REWOUND = "an old primary had to rewind",
     SYNCHRONOUS_NUMBER_CHANGED = "the number of synchronous standbys was adjusted",
     PRIMARY_HALTED = "a primary that had lost its key was stopped at once",

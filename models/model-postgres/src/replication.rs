@@ -11,6 +11,7 @@ use crate::names::Names;
 use crate::patroni::decision::Action;
 use crate::position::{Mark, Writer, units_between};
 use crate::rare;
+use crate::unknown::Fate;
 
 /// `wal_receiver_timeout` and `wal_sender_timeout` as CloudNativePG sets them: 5 s.
 const WAL_TIMEOUT: SimSpan = SimSpan::from_secs(5);
@@ -48,6 +49,7 @@ impl Cluster {
     pub(crate) fn close(&mut self, port: &mut impl Port, primary: u8, kind: StopKind) {
         let now = port.now();
         self.freeze(port, primary, kind == StopKind::Shutdown, |_| true);
+        let told_ns = self.break_connections(port, primary);
         for standby in self.ordinals() {
             // The connections of a held primary go with it, although nothing came over them.
             if self.at(standby).link == Link::Silent(primary) {
@@ -58,6 +60,7 @@ impl Cluster {
         let instance = self.at_mut(primary);
         instance.is_open = false;
         instance.received = instance.writer.at(now);
+        instance.acknowledged = instance.writer.told(instance.acknowledged, told_ns);
         if primary == self.current {
             let notice = if kind == StopKind::Power { WAL_TIMEOUT } else { SimSpan::ZERO };
             self.receivers_down_at = self.receivers_down_at.max(now + notice);
@@ -159,7 +162,7 @@ impl Cluster {
     }
 
     /// The lag of each standby that streams from a primary, in the order of ordinals.
-    fn lags(&self, port: &impl Port, primary: u8, is_clean: bool) -> Vec<(u8, SimSpan)> {
+    pub(crate) fn lags(&self, port: &impl Port, primary: u8, is_clean: bool) -> Vec<(u8, SimSpan)> {
         let range = port.parameters().replication_lag;
         let of = |standby: u8| {
             let Link::Streaming(from, since) = self.at(standby).link else { return None };
@@ -175,18 +178,26 @@ impl Cluster {
 
     /// By how much a standby falls behind when more is written than can be shipped.
     fn growth(&self, elapsed: SimSpan) -> SimSpan {
-        let wal = self.setup.wal_bytes_per_second;
+        let wal = self.wal_bytes_per_second();
         let excess = wal.saturating_sub(WAL_SHIPPING_BYTES_PER_SECOND);
         let nanos = u128::from(elapsed.as_nanos()) * u128::from(excess) / u128::from(wal.max(1));
         SimSpan::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
     }
 
     /// What clients of a primary have been told is safe: everything, or what enough standbys have.
-    fn acknowledged_at(&self, primary: u8, lags: &[(u8, SimSpan)], now: SimTime) -> Option<Mark> {
+    pub(crate) fn acknowledged_at(
+        &self,
+        primary: u8,
+        lags: &[(u8, SimSpan)],
+        now: SimTime,
+    ) -> Option<Mark> {
         let number = usize::try_from(self.at(primary).applied_number).expect("instances are few");
         let writer = &self.at(primary).writer;
         if number == 0 {
             return Some(writer.at(now));
+        }
+        if now < self.silent_until {
+            return None;
         }
         let listed = self.at(primary).listed;
         let confirming = lags.iter().filter(|&&(standby, _)| listed.has(standby));
@@ -210,6 +221,11 @@ impl Cluster {
             && !self.is_held(primary)
             && now >= self.silent_until
             && !commits_stall(instance.applied_number, streaming_count)
+    }
+
+    /// Whether an open instance takes commits and lets them wait for a standby.
+    pub(crate) fn lets_wait(&self, primary: u8) -> bool {
+        self.at(primary).is_open && !self.is_held(primary) && self.at(primary).applied_number > 0
     }
 
     /// Sends every standby that streams from nowhere to the primary it reaches.
@@ -265,7 +281,7 @@ impl Cluster {
         let backlog = units_between(has_ns, behind_ns, self.setup.wal_bytes_per_second);
         let count = self.at(standby).attach_count;
         let reattach = port.draw(self.key_of(standby), ATTACHING, count, REATTACH);
-        let span = reattach.saturating_add(catch_up(backlog, self.setup.wal_bytes_per_second));
+        let span = reattach.saturating_add(catch_up(backlog, self.wal_bytes_per_second()));
         let event = PgEvent::LinkUp { database: self.setup.id, ordinal: standby };
         let timer = port.timer_in(span, event);
         let instance = self.at_mut(standby);
@@ -366,18 +382,28 @@ impl Cluster {
     pub(crate) fn finish(&mut self, port: &mut impl Port) {
         for side in std::mem::take(&mut self.old_sides) {
             self.freeze(port, side.ordinal, false, |_| false);
+            // Whoever waits there waits in vain.
+            self.break_connections(port, side.ordinal);
             self.tell_loss(port, side);
+        }
+        for ordinal in self.ordinals() {
+            let is_open = self.at(ordinal).is_open;
+            self.settle_unknowns(
+                port,
+                ordinal,
+                if is_open { Fate::Kept(u64::MAX) } else { Fate::Open },
+            );
         }
     }
 
-    fn tell_loss(&self, port: &mut impl Port, side: OldSide) {
+    fn tell_loss(&mut self, port: &mut impl Port, side: OldSide) {
         let database = self.setup.id;
         let (ordinal, kept_until) = (side.ordinal, side.survivor.committed_at);
         port.notice(PgNotice::Superseded { database, ordinal, kept_until });
         let acknowledged = self.at(side.ordinal).acknowledged;
-        let between = |per_second| {
-            units_between(side.survivor.position_ns, acknowledged.position_ns, per_second)
-        };
+        let kept_ns = side.survivor.position_ns;
+        let between =
+            |per_second| self.told_between(ordinal, kept_ns, acknowledged.position_ns, per_second);
         let commit_count = between(self.setup.commits_per_second);
         let wal_bytes = between(self.setup.wal_bytes_per_second);
         // A cluster whose commits nobody counted is judged by its bytes.
@@ -391,6 +417,7 @@ impl Cluster {
         } else {
             Observation::CommitsKept { database }
         });
+        self.hand_on_unknowns(port, ordinal, kept_ns);
     }
 }
 

@@ -1,11 +1,11 @@
 //! Whether clients can write: where the `-rw` Service leads, who reaches it, who may commit.
 
 use model_api::Observation;
-use sim_kernel::{Purpose, SimSpan};
+use sim_kernel::{Purpose, SimSpan, SimTime};
 
 use crate::cluster::{Cluster, Port, Target};
 use crate::databases::{Access, PgEvent, PgNotice};
-use crate::instance::Process;
+use crate::instance::{Link, Process};
 use crate::position::FULL_RATE_PPM;
 use crate::rare;
 
@@ -73,26 +73,70 @@ impl Cluster {
         let now = port.now();
         let backend = self.reachable_backend(port);
         if backend.is_none() {
-            self.has_clients = false;
+            self.lose_clients(port);
         }
         let (mut is_serving, mut writable_count) = (false, 0);
         for ordinal in self.ordinals() {
             let can_commit = self.can_commit(ordinal, now);
             let is_isolated = port.is_isolated(self.at(ordinal).zone);
-            let is_served = can_commit && self.has_clients && backend == Some(ordinal);
-            is_serving |= is_served;
+            let is_asked = self.has_clients && backend == Some(ordinal);
+            is_serving |= can_commit && is_asked;
             writable_count += u32::from(can_commit);
-            let is_met = can_commit && self.has_direct_clients;
-            let rate_ppm = match (is_served || is_met, can_commit && is_isolated) {
-                (true, _) => FULL_RATE_PPM,
-                (false, true) => self.setup.zone_share_ppm,
-                (false, false) => 0,
+            let takes = can_commit || self.lets_wait(ordinal);
+            let rate_ppm = match (takes, is_asked || self.has_direct_clients, is_isolated) {
+                (true, true, _) => self.load_ppm,
+                (true, false, true) => share_of(self.load_ppm, self.setup.zone_share_ppm),
+                _ => 0,
             };
             if self.at(ordinal).is_open {
-                self.at_mut(ordinal).writer.set_rate(rate_ppm, now);
+                let limit_ns = (!can_commit).then(|| self.waiting_limit(ordinal, now));
+                self.at_mut(ordinal).writer.set_rate(rate_ppm, limit_ns, now);
             }
         }
         self.tell_writes(port, is_serving, writable_count);
+    }
+
+    /// Clients commit at another rate from now on.
+    ///
+    /// Simplified: a standby that had fallen behind because more was written than can be shipped has
+    /// caught up when the rate changes.
+    pub(crate) fn set_load(&mut self, port: &mut impl Port, load_ppm: u32) {
+        if load_ppm == self.load_ppm {
+            return;
+        }
+        self.load_ppm = load_ppm;
+        let now = port.now();
+        for instance in &mut self.instances {
+            if let Link::Streaming(_, since) = &mut instance.link {
+                *since = now;
+            }
+        }
+        self.settle_writes(port);
+    }
+
+    /// Write-ahead log per second at the present rate.
+    pub(crate) fn wal_bytes_per_second(&self) -> u64 {
+        let bytes = u128::from(self.setup.wal_bytes_per_second) * u128::from(self.load_ppm);
+        u64::try_from(bytes / u128::from(FULL_RATE_PPM)).unwrap_or(u64::MAX)
+    }
+
+    /// Where a stream ends whose commits wait for a standby: when every session has one that waits.
+    fn waiting_limit(&self, ordinal: u8, now: SimTime) -> u64 {
+        let writer = &self.at(ordinal).writer;
+        let sessions = u128::from(self.setup.session_count) * 1_000_000_000;
+        let room = sessions.checked_div(u128::from(self.setup.commits_per_second)).unwrap_or(0);
+        let room = u64::try_from(room).unwrap_or(u64::MAX);
+        writer.limit_ns().unwrap_or_else(|| writer.at(now).position_ns.saturating_add(room))
+    }
+
+    /// Clients and the primary that they are connected to do not reach each other any more.
+    fn lose_clients(&mut self, port: &mut impl Port) {
+        if let Some((ordinal, _)) = self.backend.filter(|_| self.has_clients)
+            && self.at(ordinal).is_open
+        {
+            self.break_connections(port, ordinal);
+        }
+        self.has_clients = false;
     }
 
     fn tell_writes(&mut self, port: &mut impl Port, is_serving: bool, writable_count: u32) {
@@ -145,4 +189,9 @@ impl Cluster {
         self.is_backend_new = false;
         self.refresh(port);
     }
+}
+
+fn share_of(rate_ppm: u32, share_ppm: u32) -> u32 {
+    let share = u64::from(rate_ppm) * u64::from(share_ppm) / u64::from(FULL_RATE_PPM);
+    u32::try_from(share).expect("a share is less than the whole")
 }

@@ -4,7 +4,7 @@
 //!   faults ──> cluster ──notices──> databases ──notices──> cluster (backend of -rw)
 //!                 │                     │
 //!                 ├── endpoints ──> flows <── writable? ───┤
-//!                 └<── CPU and waits ──┘ (autoscalers,     │
+//!                 └<── CPU and waits ──┘ (autoscalers,     │     what requests write ──> databases
 //!                                         probes)          │
 //!   faults ──> backups ──held, restored──> flows           │
 //!                 └<── written to? ────────────────────────┘
@@ -16,6 +16,7 @@
 mod actions;
 mod control_plane;
 mod data;
+mod writers;
 
 use std::sync::Arc;
 
@@ -34,6 +35,7 @@ use crate::fault::{FaultBook, FaultEvent, Happening, Struck, pick_node, pick_som
 use crate::plan::Wiring;
 use crate::rare;
 use data::DataState;
+use writers::Writers;
 
 /// All state of one run. A clone is a snapshot.
 #[derive(Clone, Debug)]
@@ -46,6 +48,7 @@ pub struct World {
     databases: Databases,
     flows: Flows,
     data: DataState,
+    writers: Writers,
     book: FaultBook,
     /// Load faults that are on: the factor of a Service is the product of theirs.
     spikes: Vec<FaultId>,
@@ -65,6 +68,7 @@ impl World {
     ) -> Self {
         Self {
             data: DataState::new(backups, cluster.blueprint()),
+            writers: Writers::of(cluster.blueprint()),
             blueprint: Arc::clone(cluster.blueprint()),
             plan: Arc::clone(plan),
             wiring: Arc::clone(wiring),
@@ -161,22 +165,27 @@ impl World {
         self.meter(ctx);
     }
 
-    /// Tells probes how late answers are, and autoscalers what CPU the requests cost, where that bent.
+    /// Tells probes how late answers are, autoscalers what CPU the requests cost, and databases what
+    /// they write, where that bent.
     fn meter<R: Recorder<Observation>>(&mut self, ctx: &mut Context<'_, Event, R>) {
         let cluster = &mut self.cluster;
         self.flows.take_late_answers(|service, late_ppm| {
             cluster.set_late_answers(service, late_ppm, ctx);
         });
-        if !cluster.has_autoscalers() {
+        let has_autoscalers = cluster.has_autoscalers();
+        if !has_autoscalers && self.writers.is_empty() {
             self.flows.forget_bends();
             return;
         }
+        let writers = &mut self.writers;
         self.flows.take_bends(|service, flow| {
-            if cluster.is_metered(service) {
-                let CpuFlow { from_nanocores, until } = flow;
+            writers.note(service, flow.answered_millirps);
+            if has_autoscalers && cluster.is_metered(service) {
+                let CpuFlow { from_nanocores, until, .. } = flow;
                 cluster.set_service_work(service, ServiceWork { from_nanocores, until }, ctx);
             }
         });
+        self.tell_write_rates(ctx);
     }
 
     fn carry<R: Recorder<Observation>>(&mut self, notice: Notice, ctx: &mut Context<'_, Event, R>) {

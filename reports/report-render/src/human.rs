@@ -41,6 +41,9 @@ fn scenario(text: &mut String, result: &ScenarioResult, options: Options) {
         guarantee_lines(text, &group, options);
     }
     if !options.fail_only {
+        for writes in crate::writes::told(&result.metrics) {
+            line(text, format_args!("  {:<12} {writes}", "writes"));
+        }
         exposures(text, &result.exposures);
     }
     if result.limited_run_count > 0 {

@@ -14,6 +14,7 @@ mod junit;
 mod markdown;
 mod quantity;
 mod timelines;
+mod writes;
 
 pub use black_start::{black_start_human, black_start_json};
 pub use conformance::{conformance_human, conformance_json};

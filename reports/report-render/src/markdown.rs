@@ -52,6 +52,9 @@ fn scenario(result: &ScenarioResult, options: Options) -> String {
             cell(&group.reason)
         );
     }
+    for (idx, writes) in crate::writes::told(&result.metrics).enumerate() {
+        let _ = writeln!(text, "{}- writes to {writes}", if idx == 0 { "\n" } else { "" });
+    }
     for group in shown.iter().filter(|group| group.first.verdict != Verdict::Held) {
         details(&mut text, group);
     }

@@ -18,6 +18,7 @@ mod platform;
 mod profile;
 mod samples;
 mod scenario;
+mod writes;
 
 pub use backup::{
     ArchiveSpec, BackupPolicySpec, BackupsSpec, CopySpec, DataSetSpec, HookSpec, KeySpec, OnError,
@@ -44,6 +45,7 @@ pub use profile::{
 };
 pub use samples::{ContainerSamplesSpec, OomKillSpec, UsageSpec};
 pub use scenario::{ExpressionSpec, GuaranteeText, ScenarioDocument, ScenarioSpec};
+pub use writes::{WriteSpec, WritesTo};
 
 /// The version of our documents.
 pub const API_VERSION: &str = "eidp-sim/v1";

@@ -88,6 +88,7 @@ shipped! {
     "policy-forgets-gateway.yaml"
     "primary-isolated-split-brain.yaml"
     "primary-zone-lost-async.yaml"
+    "primary-zone-lost-at-peak.yaml"
     "primary-zone-lost-operator-too.yaml"
     "primary-zone-lost-standby-down.yaml"
     "primary-zone-lost-sync.yaml"

@@ -10,7 +10,7 @@ use model_api::{Blueprint, DatabaseId, Parameters, ServiceId, SimSpan, SimTime, 
 
 use crate::coverage::Coverage;
 use crate::diagnostic::{Code, Diagnostic};
-use crate::document::{DatabaseSpec, PlatformDocument, ScenarioDocument};
+use crate::document::{DatabaseSpec, PlatformDocument, ScenarioDocument, ServiceSpec, WritesTo};
 use crate::input::Resolved;
 use crate::manifest::Manifests;
 use crate::nearest::suggestion;
@@ -99,7 +99,7 @@ pub(crate) fn resolve(
     };
     resolver.place(input.platform);
     resolver.webhooks();
-    resolver.databases(&input.platform.spec.databases);
+    resolver.databases(&input.platform.spec.databases, &input.platform.spec.services);
     resolver.jobs(input.platform, input.scenario);
     resolver.off_peak();
     resolver.serve(input.platform, input.scenario);
@@ -220,7 +220,7 @@ impl Resolver<'_> {
         Some(DatabaseId::from_index(idx))
     }
 
-    fn databases(&mut self, specs: &[DatabaseSpec]) {
+    fn databases(&mut self, specs: &[DatabaseSpec], services: &[ServiceSpec]) {
         let mut by_id: BTreeMap<DatabaseId, &DatabaseSpec> = BTreeMap::new();
         for spec in specs {
             let Some(id) = self.database(&spec.database) else { continue };
@@ -242,10 +242,19 @@ impl Resolver<'_> {
             let wal = spec.and_then(|spec| spec.wal_per_second);
             let commits = spec.and_then(|spec| spec.commits_per_second);
             if wal.is_none() || commits.is_none() {
-                let text = format!(
-                    "{}: 1 MiB of write-ahead log and 100 commits a second, where nothing is stated",
-                    self.names.databases[idx]
-                );
+                let name = &self.names.databases[idx];
+                let mut writes = services.iter().flat_map(|service| &service.writes_to);
+                let has_share = writes
+                    .any(|WritesTo(write)| write.share.is_some() && write.database.value == *name);
+                let text = if has_share {
+                    format!(
+                        "{name}: a hundredth of 1 MiB of write-ahead log a commit, where nothing is stated"
+                    )
+                } else {
+                    format!(
+                        "{name}: 1 MiB of write-ahead log and 100 commits a second, where nothing is stated"
+                    )
+                };
                 self.assume(text, &cluster.origin);
             }
             self.blueprint.databases.push(Database {
@@ -262,6 +271,8 @@ impl Resolver<'_> {
                 manager: cluster.manager,
                 wal_bytes_per_second: wal.map_or(WAL_BYTES_PER_SECOND, |it| it.value.count),
                 commits_per_second: commits.map_or(COMMITS_PER_SECOND, |it| it.value),
+                session_count: cluster.session_count,
+                writers: Vec::new(),
                 origin: cluster.origin.clone(),
             });
         }

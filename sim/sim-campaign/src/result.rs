@@ -258,6 +258,15 @@ fn metrics(blueprint: &Blueprint, measures: &[RunMeasures]) -> Vec<Metric> {
         push("lostCommits", Unit::Count, &|run| {
             i64::try_from(run.databases[idx].lost_commit_count).ok()
         });
+        push("unknownCommits", Unit::Count, &|run| {
+            i64::try_from(run.databases[idx].unknown_commit_count()).ok()
+        });
+        push("unknownDurable", Unit::Count, &|run| {
+            i64::try_from(run.databases[idx].unknown_durable_count).ok()
+        });
+        push("unknownLost", Unit::Count, &|run| {
+            i64::try_from(run.databases[idx].unknown_lost_count).ok()
+        });
     }
     metrics.extend(exposed(blueprint, measures));
     metrics

@@ -77,6 +77,7 @@ fn database_figure(seen: &DatabaseMeasures, figure: DatabaseFigure) -> Value {
     match figure {
         DatabaseFigure::LostSeconds => Value::Float(seen.lost_span_max.as_secs_f64()),
         DatabaseFigure::LostCommits => Value::Int(whole(seen.lost_commit_count)),
+        DatabaseFigure::UnknownCommits => Value::Int(whole(seen.unknown_commit_count())),
         DatabaseFigure::FailoverCount => Value::Int(seen.failover_count.into()),
         DatabaseFigure::WriteOutageSeconds => Value::Float(seen.write_outage_max.as_secs_f64()),
     }

@@ -286,6 +286,17 @@ impl<'a> Monitor<'a> {
                 measures.lost_commit_count += commit_count;
                 measures.lost_wal_bytes += wal_bytes;
             }
+            Observation::CommitsUnknown {
+                database,
+                durable_count,
+                lost_count,
+                undecided_count,
+            } => {
+                let measures = &mut self.databases[database.index()];
+                measures.unknown_durable_count += durable_count;
+                measures.unknown_lost_count += lost_count;
+                measures.unknown_undecided_count += undecided_count;
+            }
             Observation::Backup(fact) => crate::data::fold(&mut self.data, &fact),
             _ => crate::jobs::fold(&mut self.jobs, at, &observation),
         }
@@ -398,6 +409,12 @@ pub struct DatabaseMeasures {
     pub lost_commit_count: u64,
     /// WAL lost, in bytes.
     pub lost_wal_bytes: u64,
+    /// Commits of which no client heard how they ended, and that are in the database.
+    pub unknown_durable_count: u64,
+    /// The same, that are not.
+    pub unknown_lost_count: u64,
+    /// The same, when the run ended before it was known.
+    pub unknown_undecided_count: u64,
     /// Promotions.
     pub failover_count: u32,
     /// Promotions that kept every acknowledged commit.
@@ -408,6 +425,13 @@ pub struct DatabaseMeasures {
     pub write_outage_count: u32,
     /// The last time writes stopped, they resumed before the end.
     pub is_writable_at_end: bool,
+}
+
+impl DatabaseMeasures {
+    /// Commits of which no client heard how they ended.
+    pub fn unknown_commit_count(&self) -> u64 {
+        self.unknown_durable_count + self.unknown_lost_count + self.unknown_undecided_count
+    }
 }
 
 /// What one fault did.

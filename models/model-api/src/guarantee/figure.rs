@@ -49,6 +49,8 @@ pub enum DatabaseFigure {
     LostSeconds,
     /// Commits lost.
     LostCommits,
+    /// Commits of which no client heard how they ended.
+    UnknownCommits,
     /// Standbys that were promoted.
     FailoverCount,
     /// The longest time without writes, in seconds.
@@ -57,14 +59,20 @@ pub enum DatabaseFigure {
 
 impl DatabaseFigure {
     /// All, in the order of the documentation.
-    pub const ALL: [Self; 4] =
-        [Self::LostSeconds, Self::LostCommits, Self::FailoverCount, Self::WriteOutageSeconds];
+    pub const ALL: [Self; 5] = [
+        Self::LostSeconds,
+        Self::LostCommits,
+        Self::UnknownCommits,
+        Self::FailoverCount,
+        Self::WriteOutageSeconds,
+    ];
 
     /// Its name in an expression.
     pub const fn name(self) -> &'static str {
         match self {
             Self::LostSeconds => "lostSeconds",
             Self::LostCommits => "lostCommits",
+            Self::UnknownCommits => "unknownCommits",
             Self::FailoverCount => "failoverCount",
             Self::WriteOutageSeconds => "writeOutageSeconds",
         }
@@ -72,6 +80,6 @@ impl DatabaseFigure {
 
     /// A count, not a time.
     pub const fn is_whole(self) -> bool {
-        matches!(self, Self::LostCommits | Self::FailoverCount)
+        matches!(self, Self::LostCommits | Self::UnknownCommits | Self::FailoverCount)
     }
 }

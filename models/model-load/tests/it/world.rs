@@ -166,6 +166,8 @@ impl Case {
                 manager: model_api::blueprint::DatabaseManager::default(),
                 wal_bytes_per_second: 0,
                 commits_per_second: 0,
+                writers: Vec::new(),
+                session_count: 100,
                 origin: Origin::default(),
             });
         }

@@ -83,12 +83,23 @@ proptest! {
     }
 
     #[test]
-    fn an_acknowledged_write_is_either_lost_or_readable(script in script(true), run in 0_u64..1000) {
-        for has_isolation_check in [true, false] {
+    fn every_write_is_either_lost_or_readable_whatever_clients_know(
+        script in script(true), run in 0_u64..1000,
+    ) {
+        let first = Synchronous { number: 1, is_any: false, is_required: true, failover_quorum: false };
+        let wishes = [None, any(1, true, false), any(2, true, false), any(1, false, false), Some(first)];
+        for (synchronous, has_isolation_check) in
+            wishes.into_iter().flat_map(|wish| [(wish, true), (wish, false)])
+        {
             let instances = if run % 2 == 0 { 3 } else { 5 };
-            let case = Case { run, instances, has_isolation_check, ..Case::default() };
+            let case = Case { run, instances, synchronous, has_isolation_check, ..Case::default() };
             let result = case.run(&script, 4_000_000);
-            prop_assert!(result.adds_up(), "{} {} {} {}", result.acknowledged_ns, result.readable_ns, result.lost_ns(), result.text());
+            let told = (result.acknowledged_ns, result.unknown_ns, result.waiting_ns);
+            let found = (result.readable_ns, result.lost_ns(), result.unknown());
+            prop_assert!(
+                result.adds_up(script.len() as u64 * 2),
+                "{:?} told {:?} found {:?} {}", synchronous, told, found, result.text()
+            );
         }
     }
 

@@ -2,7 +2,7 @@
 //! how long.
 
 use model_api::ZoneId;
-use model_postgres::{Databases, PgNotice};
+use model_postgres::{Access, Databases, PgNotice};
 use sim_kernel::SimTime;
 
 use crate::world::DATABASE;
@@ -10,30 +10,53 @@ use crate::world::DATABASE;
 /// Shares of the configured rate, in millionths.
 const FULL_PPM: u64 = 1_000_000;
 
-/// The clients of one database without synchronous standbys, where every commit is acknowledged.
+/// Sessions of the database, each of which has one commit under way at most.
+pub(crate) const SESSION_COUNT: u32 = 100;
+/// Commits of that many sessions, in nanoseconds at the configured rate, 200 a second.
+const SESSIONS_NS: u64 = 500_000_000;
+
+/// The clients of one database.
 #[derive(Clone, Debug)]
 pub(crate) struct Ledger {
     /// Acknowledged so far, in nanoseconds of committing at the configured rate.
     pub(crate) acknowledged_ns: u64,
+    /// Never answered, because the primary went while it waited for a standby.
+    pub(crate) unknown_ns: u64,
     since: SimTime,
-    /// Of all instances together, as of then.
-    rate_ppm: u64,
+    /// By instance: the rate at which it commits, and whether clients are told.
+    rates: Vec<(u64, bool)>,
+    /// By instance: on its disk, and waiting for a standby.
+    waiting_ns: Vec<u64>,
     /// Where the Service leads.
     backend: u8,
     are_cut: [bool; 3],
 }
 
 impl Ledger {
-    pub(crate) fn new() -> Self {
-        let (since, are_cut) = (SimTime::ZERO, [false; 3]);
-        Self { acknowledged_ns: 0, since, rate_ppm: 0, backend: 0, are_cut }
+    pub(crate) fn new(instances: usize) -> Self {
+        Self {
+            acknowledged_ns: 0,
+            unknown_ns: 0,
+            since: SimTime::ZERO,
+            rates: vec![(0, false); instances],
+            waiting_ns: vec![0; instances],
+            backend: 0,
+            are_cut: [false; 3],
+        }
     }
 
-    /// Counts what was acknowledged up to now. Before anything changes.
+    /// Counts what was committed up to now. Before anything changes.
     pub(crate) fn advance(&mut self, now: SimTime) {
         let elapsed_ns = (now - self.since).as_nanos();
-        let gained = u128::from(elapsed_ns) * u128::from(self.rate_ppm) / u128::from(FULL_PPM);
-        self.acknowledged_ns += u64::try_from(gained).expect("runs are shorter than centuries");
+        for ((rate_ppm, is_told), waiting_ns) in self.rates.iter().zip(&mut self.waiting_ns) {
+            let gained = u128::from(elapsed_ns) * u128::from(*rate_ppm) / u128::from(FULL_PPM);
+            let gained = u64::try_from(gained).expect("runs are shorter than centuries");
+            if *is_told {
+                self.acknowledged_ns += gained;
+            } else {
+                *waiting_ns = (*waiting_ns + gained).min(SESSIONS_NS);
+            }
+        }
         self.since = now;
     }
 
@@ -54,14 +77,28 @@ impl Ledger {
                 self.backend = u8::try_from(pod.0).expect("a pod is numbered as its instance");
             }
         }
-        self.rate_ppm = 0;
         for (ordinal, zone) in (0_u8..).zip(zones) {
-            let is_served = databases.is_writable(DATABASE) && self.backend == ordinal;
-            if is_served {
-                self.rate_ppm += FULL_PPM;
-            } else if databases.commits(DATABASE, ordinal, now) && self.are_cut[zone.index()] {
-                self.rate_ppm += FULL_PPM / 3;
+            let idx = usize::from(ordinal);
+            let is_told = databases.commits(DATABASE, ordinal, now);
+            let is_open = databases.access_of(DATABASE, ordinal) == Access::ReadWrite;
+            let is_asked = databases.has_clients(DATABASE) && self.backend == ordinal;
+            let rate = match (is_open, is_asked, self.are_cut[zone.index()]) {
+                (true, true, _) => FULL_PPM,
+                (true, false, true) => FULL_PPM / 3,
+                _ => 0,
+            };
+            let waited = std::mem::take(&mut self.waiting_ns[idx]);
+            match (is_told, is_open) {
+                (true, _) => self.acknowledged_ns += waited,
+                (false, true) => self.waiting_ns[idx] = waited,
+                (false, false) => self.unknown_ns += waited,
             }
+            self.rates[idx] = (rate, is_told);
         }
+    }
+
+    /// Closes the books: whoever still waits is on the disk of a primary.
+    pub(crate) fn waiting_ns(&self) -> u64 {
+        self.waiting_ns.iter().sum()
     }
 }

@@ -1,6 +1,8 @@
 //! One fault each, with every timer fixed: the timeline is the test.
 
+use model_api::Parameters;
 use model_api::blueprint::Synchronous;
+use model_api::parameters::Range;
 use sim_kernel::SimSpan;
 
 use crate::world::{Act, Case, any, fixed};
@@ -28,6 +30,40 @@ fn the_loss_of_an_asynchronous_primary_costs_its_lag() {
          169.000 lost 50 ms, 10 commits, 50000 bytes
          169.000 writable 1
          175.000 writes resume",
+    );
+}
+
+#[test]
+fn more_is_lost_when_more_is_written() {
+    check(
+        &Case::default(),
+        &[(90_000, Act::Load(3_000_000)), (100_000, Act::Power(0))],
+        "100.000 writes stop
+         100.000 writable 0
+         150.000 fails over 0
+         169.000 promoted 1
+         169.000 lost 50 ms, 30 commits, 150000 bytes
+         169.000 writable 1
+         175.000 writes resume",
+    );
+}
+
+#[test]
+fn what_was_under_way_is_unknown() {
+    // 20 ms of commits were not answered, 20 ms more did not arrive. The standby lacks 50 ms.
+    let parameters = Parameters { commit_round_trip: Range::millis(40, 40), ..fixed() };
+    let case = Case { parameters, ..Case::default() };
+    let text = |script: &[(u64, Act)]| case.run(script, 900_000).text();
+    let told =
+        |text: &str| text.lines().filter(|it| it.contains("lost")).collect::<Vec<_>>().join("; ");
+    assert_eq!(
+        told(&text(&[(100_000, Act::Power(0))])),
+        "169.000 lost 30 ms, 6 commits, 30000 bytes; 169.000 unknown: 0 kept, 8 lost, 0 open"
+    );
+    // It recovers what it had on its disk before anybody is promoted.
+    assert_eq!(
+        told(&text(&[(100_000, Act::Power(0)), (103_000, Act::Start(0))])),
+        "900.000 unknown: 4 kept, 4 lost, 0 open"
     );
 }
 
@@ -115,8 +151,8 @@ fn two_instances_with_required_durability_stop_with_their_standby() {
         &[(100_000, Act::Power(1)), (400_000, Act::Start(1))],
         "100.000 writes stop
          100.000 writable 0
-         408.028 writes resume
-         408.028 writable 1",
+         408.033 writes resume
+         408.033 writable 1",
     );
 }
 
@@ -163,6 +199,7 @@ fn synchronous_commits_survive_and_wait_for_the_second_standby() {
          150.000 fails over 0
          169.000 promoted 1
          169.000 kept
+         169.000 unknown: 0 kept, 10 lost, 0 open
          176.705 writes resume
          176.705 writable 1",
     );
@@ -177,7 +214,8 @@ fn the_quorum_refuses_what_may_lose_commits() {
          100.000 writable 0
          150.000 blocked Quorum
          308.028 writable 1
-         309.000 writes resume",
+         309.000 writes resume
+         900.000 unknown: 10 kept, 0 lost, 0 open",
     );
 }
 
@@ -238,6 +276,7 @@ fn an_isolated_primary_acknowledges_nothing_that_needs_a_standby_elsewhere() {
          150.000 fails over 0
          169.000 promoted 1
          169.000 kept
+         169.000 unknown: 0 kept, 110 lost, 0 open
          176.705 writes resume
          176.705 writable 1",
     );

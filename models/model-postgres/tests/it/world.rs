@@ -13,7 +13,7 @@ use sim_kernel::{
     Context, Journal, Limits, Model, Priority, Recorder, SimSpan, SimTime, Simulation, Streams,
 };
 
-use crate::ledger::Ledger;
+use crate::ledger::{Ledger, SESSION_COUNT};
 
 pub(crate) const DATABASE: DatabaseId = DatabaseId(0);
 
@@ -44,6 +44,8 @@ pub(crate) enum Act {
     Freeze(u8, bool),
     /// A standby receives nothing, or receives again.
     Hold(u8, bool),
+    /// Clients commit at another rate, in parts per million of the configured one.
+    Load(u32),
     /// The leader is asked to hand over.
     SwitchOver(Option<u8>),
 }
@@ -162,6 +164,7 @@ impl World {
             Act::Hold(ordinal, is) => {
                 self.databases.set_held((DATABASE, ordinal), is, ctx, &mut notices);
             }
+            Act::Load(ppm) => self.databases.set_load(DATABASE, ppm, ctx, &mut notices),
             Act::SwitchOver(candidate) => {
                 self.databases.switch_over(DATABASE, candidate, ctx, &mut notices);
             }
@@ -290,6 +293,7 @@ pub(crate) fn fixed() -> Parameters {
         promotion: just(4000),
         endpoint_propagation: just(1000),
         client_reconnect: just(5000),
+        commit_round_trip: just(0),
         ..Parameters::default()
     }
 }
@@ -313,6 +317,8 @@ impl Case {
                 manager: self.manager,
                 wal_bytes_per_second: 1_000_000,
                 commits_per_second: 200,
+                writers: Vec::new(),
+                session_count: SESSION_COUNT,
                 origin: Origin::default(),
             }],
             parameters: self.parameters.clone(),
@@ -337,7 +343,7 @@ impl Case {
             detection: self.detection,
             notices: Vec::new(),
             leadership: Vec::new(),
-            ledger: Ledger::new(),
+            ledger: Ledger::new(instances),
         };
         let mut sim = Simulation::new(world, Journal::new(), Limits::default());
         sim.apply(|world, ctx| {
@@ -359,6 +365,7 @@ impl Case {
         let primary = world.databases.primary_ordinal(DATABASE);
         let readable = world.databases.written(DATABASE, primary, SimTime::from_millis(millis));
         let acknowledged_ns = world.ledger.acknowledged_ns;
+        let (unknown_ns, waiting_ns) = (world.ledger.unknown_ns, world.ledger.waiting_ns());
         let facts =
             sim.recorder().observations().iter().map(|record| (record.at, record.observation));
         Run {
@@ -369,6 +376,8 @@ impl Case {
             digest: sim.digest(),
             readable_ns: readable.as_nanos(),
             acknowledged_ns,
+            unknown_ns,
+            waiting_ns,
         }
     }
 }
@@ -383,8 +392,12 @@ pub(crate) struct Run {
     pub(crate) digest: u64,
     /// What is in the database at the end, in nanoseconds of committing at the configured rate.
     pub(crate) readable_ns: u64,
-    /// What clients were told is in it, likewise, when there are no synchronous standbys.
+    /// What clients were told is in it, likewise.
     pub(crate) acknowledged_ns: u64,
+    /// What they were not told of because a primary went while it waited for a standby.
+    pub(crate) unknown_ns: u64,
+    /// What waits at the end.
+    pub(crate) waiting_ns: u64,
 }
 
 impl Run {
@@ -423,12 +436,33 @@ impl Run {
         self.facts.iter().map(of).sum()
     }
 
-    /// Whether what was acknowledged is what can be read and what was lost, and nothing is both.
-    pub(crate) fn adds_up(&self) -> bool {
+    /// Commits of unknown outcome: kept, lost, and undecided at the end.
+    pub(crate) fn unknown(&self) -> (u64, u64, u64) {
+        self.facts.iter().fold((0, 0, 0), |sum, (_, fact)| match *fact {
+            Observation::CommitsUnknown { durable_count, lost_count, undecided_count, .. } => {
+                (sum.0 + durable_count, sum.1 + lost_count, sum.2 + undecided_count)
+            }
+            _ => sum,
+        })
+    }
+
+    /// Whether everything that was committed is either readable or lost, and whether clients were told
+    /// of all but what was under way. `break_count` is how often connections broke at most.
+    pub(crate) fn adds_up(&self, break_count: u64) -> bool {
+        const COMMIT_NS: u64 = 5_000_000;
         let superseded = self.notices.iter().filter(|it| matches!(it, PgNotice::Superseded { .. }));
-        // A loss of less than a commit, 5 ms, is none; bytes and shares of the rate are whole.
-        let given_ns = 6_000_000 * (superseded.count() as u64 + 1);
-        (self.readable_ns + self.lost_ns()).abs_diff(self.acknowledged_ns) <= given_ns
+        // A loss of less than a commit is none; bytes and shares of the rate are whole. What was sent
+        // but did not arrive counts as lost, up to half a round trip.
+        let given_ns = 6_000_000 * (superseded.count() as u64 + 1) + 7_000_000 * break_count;
+        let (durable, lost, undecided) = self.unknown();
+        let committed_ns = self.acknowledged_ns + self.unknown_ns + self.waiting_ns;
+        let found_ns = self.readable_ns + self.lost_ns() + lost * COMMIT_NS;
+        // What a standby had not confirmed yet when its primary went was not told either: a lag.
+        let unknown_ns = (durable + lost + undecided) * COMMIT_NS;
+        let lag_ns = 120_000_000 * break_count;
+        found_ns.abs_diff(committed_ns) <= given_ns
+            && unknown_ns + given_ns >= self.unknown_ns
+            && unknown_ns <= self.unknown_ns + self.waiting_ns + lag_ns + given_ns
     }
 
     /// How many instances take writes when the run ends.
@@ -469,6 +503,14 @@ impl Run {
                 Observation::CommitsLost { span_ns, commit_count, wal_bytes, .. } => {
                     let millis = span_ns / 1_000_000;
                     writeln!(text, "lost {millis} ms, {commit_count} commits, {wal_bytes} bytes")
+                }
+                Observation::CommitsUnknown {
+                    durable_count, lost_count, undecided_count, ..
+                } => {
+                    writeln!(
+                        text,
+                        "unknown: {durable_count} kept, {lost_count} lost, {undecided_count} open"
+                    )
                 }
                 Observation::FailoverBlocked { reason, .. } => writeln!(text, "blocked {reason:?}"),
                 other => writeln!(text, "{other:?}"),

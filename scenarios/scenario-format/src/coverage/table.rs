@@ -330,6 +330,8 @@ pub(super) const KINDS: &[KindRows] = &[
         ("spec.plugins[].name", A, "barman-cloud.cloudnative-pg.io; others are left aside"),
         ("spec.plugins[].parameters.barmanObjectName", M, ""),
         ("spec.postgresql.parameters.archive_timeout", M, ""),
+        ("spec.postgresql.parameters.max_connections", M, "sessions whose commits may wait for a standby"),
+        ("spec.postgresql.parameters.superuser_reserved_connections", M, "taken from max_connections"),
         ("spec.postgresql.synchronous.dataDurability", M, ""),
         ("spec.postgresql.synchronous.failoverQuorum", M, ""),
         ("spec.postgresql.synchronous.method", M, ""),

@@ -7,6 +7,7 @@ use super::path::{CallSpec, PolicySpec, RateLimitSpec, ReadinessSpec};
 use super::profile::{
     BurstSpec, DailyPointSpec, SeasonSpec, SelfSimilarSpec, SpikeSpec, TraceSpec, WeeklySpec,
 };
+use super::writes::WritesTo;
 use crate::decode::record;
 use crate::source::Spanned;
 use crate::units::{Bytes, Rate};
@@ -26,8 +27,8 @@ record! {
         calls: Vec<CallSpec>,
         /// How it calls the Services that it passes requests from outside on to, when it is a gateway.
         upstream: Option<PolicySpec>,
-        /// Databases that a request writes to, as `namespace/name`, each once.
-        writes_to: Vec<Spanned<String>>,
+        /// Databases that a request writes to, as `namespace/name`, each once; with a `share`, so many of them do.
+        writes_to: Vec<WritesTo>,
         /// Requests that a pod works on at a time; 1 when it is not stated. They share its CPU.
         workers: Option<Spanned<u32>>,
         /// What happens when there are more: `firstCome`, which is the default, has them wait for a free worker; with `sharing` all are worked on at once, each as fast as the others and none faster than a worker.

@@ -145,6 +145,8 @@ parameters! {
     promotion => promotion: RangeSpec, it.range;
     /// Reconnection of clients and poolers to a new primary.
     client_reconnect => client_reconnect: RangeSpec, it.range;
+    /// From a client's COMMIT until it hears, apart from the wait for a standby.
+    commit_round_trip => commit_round_trip: RangeSpec, it.range;
     /// After this an isolated primary stops itself.
     isolation_stop => isolation_stop: Spanned<SimSpan>, it.value;
 }

@@ -343,6 +343,7 @@ impl Step<'_> {
             synchronous: parts.synchronous,
             failover_delay: parts.failover_delay,
             has_isolation_check: parts.has_isolation_check,
+            session_count: parts.session_count,
             manager: parts.manager,
             origin: object.origin.clone(),
         };

@@ -3,7 +3,7 @@
 //! # Modelled
 //! Instances with their placement (anti-affinity, node selector, tolerations, spread), resources,
 //! storage, `-rw`, `-ro` and `-r` Services, synchronous replication, `failoverDelay`, whether isolation is
-//! checked; backups are read in `barman.rs`.
+//! checked, `max_connections`; backups are read in `barman.rs`.
 //! # Not modelled
 //! Poolers, switchover and update strategies, tablespaces, replica clusters, managed roles,
 //! the two disruption budgets that `enablePDB` makes (they select by the role of a pod, which
@@ -55,6 +55,8 @@ pub struct Cluster {
     pub has_isolation_check: bool,
     /// Who decides which instance is primary.
     pub manager: DatabaseManager,
+    /// Sessions that may commit at a time.
+    pub session_count: u32,
     /// Where it was written.
     pub origin: Origin,
 }
@@ -69,6 +71,7 @@ pub(crate) struct Parts {
     pub(crate) failover_delay: SimSpan,
     pub(crate) has_isolation_check: bool,
     pub(crate) manager: DatabaseManager,
+    pub(crate) session_count: u32,
 }
 
 impl Reader<'_> {
@@ -84,7 +87,22 @@ impl Reader<'_> {
             failover_delay: SimSpan::from_secs(u64::from(failover_delay)),
             has_isolation_check: self.boolean(ISOLATION_CHECK, true),
             manager: DatabaseManager::CloudNativePg,
+            session_count: self.session_count("spec.postgresql.parameters"),
         }
+    }
+
+    /// `max_connections` of PostgreSQL, 100, less the 3 of `superuser_reserved_connections`.
+    pub(super) fn session_count(&mut self, path: &str) -> u32 {
+        let mut setting = |name: &str, default: u32| {
+            let path = format!("{path}.{name}");
+            let Some(text) = self.text(&path) else { return default };
+            text.parse().unwrap_or_else(|_| {
+                self.refuse(&path, "must be a whole number, 0 or more");
+                default
+            })
+        };
+        let count = setting("max_connections", 100);
+        count.saturating_sub(setting("superuser_reserved_connections", 3))
     }
 
     fn synchronous(&mut self, instances: u32) -> Option<Synchronous> {

@@ -71,6 +71,7 @@ impl Reader<'_> {
             failover_delay: SimSpan::ZERO,
             has_isolation_check: false,
             manager: DatabaseManager::Patroni(self.patroni()),
+            session_count: self.session_count("spec.postgresql.parameters"),
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use model_api::blueprint::Writes;
 use model_api::load::{Load, LoadPoint, ServiceProfile};
 use model_api::path::{CallPolicy, Readiness, Serving};
 use model_api::{DatabaseId, ServiceId, SimSpan, SimTime};
@@ -9,7 +10,7 @@ use model_api::{DatabaseId, ServiceId, SimSpan, SimTime};
 use super::Resolver;
 use super::calls::Calls;
 use crate::diagnostic::{Code, Diagnostic};
-use crate::document::{LoadSpec, PlatformDocument, ScenarioDocument, ServiceSpec};
+use crate::document::{LoadSpec, PlatformDocument, ScenarioDocument, ServiceSpec, WritesTo};
 use crate::manifest::Tier;
 use crate::source::Span;
 
@@ -81,10 +82,12 @@ impl Resolver<'_> {
             }
             let policies = self.stated_calls(spec, &mut depends_on);
             let mut writes_to: Vec<DatabaseId> = Vec::new();
-            for name in &spec.writes_to {
-                let Some(id) = self.database(name) else { continue };
+            for WritesTo(write) in &spec.writes_to {
+                let Some(id) = self.database(&write.database) else { continue };
                 if !writes_to.contains(&id) {
                     writes_to.push(id);
+                    let writer = write.share.map(|it| Writes { service, share_ppm: it.value.ppm });
+                    self.blueprint.databases[id.index()].writers.extend(writer);
                 }
             }
             let profile = ServiceProfile {

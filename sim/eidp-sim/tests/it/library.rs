@@ -40,6 +40,7 @@ const LIBRARY: &[(&str, i32)] = &[
     ("policy-forgets-gateway", 1),
     ("primary-isolated-split-brain", 1),
     ("primary-zone-lost-async", 1),
+    ("primary-zone-lost-at-peak", 1),
     ("primary-zone-lost-operator-too", 1),
     ("primary-zone-lost-standby-down", 1),
     ("primary-zone-lost-sync", 0),

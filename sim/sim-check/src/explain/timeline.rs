@@ -88,6 +88,13 @@ impl<E> Story<'_, E> {
                 format!("node {}, which was deleted, is back in the API", node(id))
             }
             O::CommitsKept { database: id } => format!("{} kept every commit", database(id)),
+            O::CommitsUnknown { database: id, durable_count, lost_count, undecided_count } => {
+                let count = durable_count + lost_count + undecided_count;
+                format!(
+                    "{count} commits to {} were never answered: {durable_count} of them are kept, {lost_count} are not",
+                    database(id)
+                )
+            }
             O::WritablePrimaries { database: id, count } if count > 1 => {
                 format!("{count} instances of {} take writes", database(id))
             }

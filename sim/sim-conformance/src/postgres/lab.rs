@@ -158,6 +158,8 @@ fn blueprint(experiment: &Experiment, start: SimTime) -> Blueprint {
             manager: DatabaseManager::Patroni(experiment.settings),
             wal_bytes_per_second: wal_bytes_per_second(experiment, start),
             commits_per_second: 50,
+            writers: Vec::new(),
+            session_count: u32::try_from(CONNECTION_COUNT).expect("few connections"),
             origin: Origin::default(),
         }],
         parameters: Parameters {

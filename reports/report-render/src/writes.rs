@@ -1,0 +1,67 @@
+//! What became of the writes to each database, in words.
+
+use report_data::Metric;
+
+use crate::quantity::span;
+
+/// A sentence for each database of which writes were lost or never answered in any run.
+pub(crate) fn told(metrics: &[Metric]) -> impl Iterator<Item = String> {
+    metrics.iter().filter(|metric| metric.name == "lostCommits").filter_map(|lost| {
+        let of =
+            |name: &str| metrics.iter().find(|it| it.name == name && it.subject == lost.subject);
+        let most = |metric: Option<&Metric>| {
+            let values = metric.into_iter().flat_map(|metric| metric.values.iter().flatten());
+            values.copied().max().unwrap_or(0)
+        };
+        let lost_most = most(Some(lost));
+        let unknown = of("unknownCommits");
+        let unknown_most = most(unknown);
+        let mut parts = Vec::new();
+        if lost_most > 0 {
+            let length = u64::try_from(most(of("lostSpan"))).unwrap_or(0);
+            parts.push(format!("up to {lost_most} acknowledged ones lost, of {}", span(length)));
+        }
+        if unknown_most > 0 {
+            // How they ended in the first run with so many.
+            let run = unknown?.values.iter().position(|value| *value == Some(unknown_most))?;
+            let in_run = |name| of(name).and_then(|metric| *metric.values.get(run)?).unwrap_or(0);
+            let (kept, gone) = (in_run("unknownDurable"), in_run("unknownLost"));
+            let open = unknown_most - kept - gone;
+            let open = if open > 0 { format!(", {open} undecided") } else { String::new() };
+            parts.push(format!(
+                "up to {unknown_most} never answered ({kept} kept, {gone} lost{open})"
+            ));
+        }
+        (!parts.is_empty()).then(|| format!("{}: {}", lost.subject, parts.join("; ")))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use report_data::Unit;
+
+    use super::*;
+
+    #[test]
+    fn writes_are_told_where_something_became_of_them() {
+        let metric = |name: &str, subject: &str, values: [i64; 2]| Metric {
+            name: name.to_owned(),
+            subject: subject.to_owned(),
+            unit: Unit::Count,
+            values: values.map(Some).to_vec(),
+        };
+        let metrics = [
+            metric("lostSpan", "shop/a", [0, 1_500_000_000]),
+            metric("lostCommits", "shop/a", [0, 30]),
+            metric("unknownCommits", "shop/a", [2, 9]),
+            metric("unknownDurable", "shop/a", [2, 3]),
+            metric("unknownLost", "shop/a", [0, 5]),
+            metric("lostCommits", "shop/b", [0, 0]),
+            metric("unknownCommits", "shop/b", [0, 0]),
+        ];
+        let told: Vec<String> = told(&metrics).collect();
+        let expected = "shop/a: up to 30 acknowledged ones lost, of 1.5s; \
+                        up to 9 never answered (3 kept, 5 lost, 1 undecided)";
+        assert_eq!(told, [expected]);
+    }
+}

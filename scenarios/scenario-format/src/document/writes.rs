@@ -1,0 +1,38 @@
+//! Which requests write to a database.
+
+use serde_json::{Value as Json, json};
+
+use crate::decode::{Decode, Definitions, record};
+use crate::diagnostic::Diagnostic;
+use crate::source::Spanned;
+use crate::units::Share;
+use crate::yaml::{Node, Value};
+
+record! {
+    /// A database that requests write to, and how many of them do.
+    pub struct WriteSpec("a database that is written to") {
+        /// The Cluster, as `namespace/name`.
+        database: Spanned<String>,
+        /// The share of the requests that commit to it, such as `20%`: then the load decides how much is written.
+        share: Option<Spanned<Share>>,
+    }
+}
+
+/// [`WriteSpec`], or the name alone: every request needs the database, and how much is written is stated there.
+#[derive(Clone, Debug, PartialEq)]
+pub struct WritesTo(pub WriteSpec);
+
+impl Decode for WritesTo {
+    fn decode(node: &Node, diagnostics: &mut Vec<Diagnostic>) -> Option<Self> {
+        if !matches!(node.value, Value::Scalar(_)) {
+            return WriteSpec::decode(node, diagnostics).map(Self);
+        }
+        let database = Spanned::decode(node, diagnostics)?;
+        Some(Self(WriteSpec { database, share: None, span: node.span }))
+    }
+
+    fn schema(definitions: &mut Definitions) -> Json {
+        let name = <Spanned<String> as Decode>::schema(definitions);
+        json!({"oneOf": [name, WriteSpec::schema(definitions)]})
+    }
+}
