@@ -417,7 +417,7 @@ mod tests {
         for (before, changes) in [(None, true), (Some(2), true), (Some(3), false), (Some(5), true)]
         {
             let mut new = before.map(sized);
-            let changed = sync_recreate(&spec, &mut [], &mut new, || sized(3));
+            let changed = sync_recreate(&spec, &mut [], &mut new, false, || sized(3));
             assert_eq!((changed, new.map(|it| it.size)), (changes, Some(3)), "{before:?}");
         }
     }

@@ -113,7 +113,7 @@ fn mirroring_comes_before_traffic() {
 fn nothing_moves_without_another_revision() {
     for phase in [Phase::Initialized, Phase::Succeeded, Phase::Failed] {
         let before = Delivery { phase, ..Delivery::default() };
-        let (after, effects) = advance(&canary(), before.clone(), GOOD);
+        let (after, effects) = advance(&canary(), before, GOOD);
         assert_eq!((after, effects), (before, Vec::new()), "{phase:?}");
     }
 }
@@ -131,7 +131,7 @@ fn a_closed_gate_holds_back_more_traffic_and_nothing_else() {
     for (phase, mirrored, moves) in rows {
         let routes = Routes { canary: 30, primary: 70, mirrored };
         let before = Delivery { phase, routes, ..Delivery::default() };
-        let after = advance(&canary(), before.clone(), closed).0;
+        let after = advance(&canary(), before, closed).0;
         assert_eq!(after != before, moves, "{phase:?}, mirrored: {mirrored}");
     }
 }

@@ -451,11 +451,11 @@ fn a_crowd_of_watchers_has_to_queue_and_a_small_one_has_not() {
         let script = "at 100 api down\nat 200 api up";
         let run = World::read(&format!("{town}{script}")).run(1, 300);
         let records = run.simulation.recorder().observations().iter();
-        let found = records.filter_map(|it| match it.observation {
+        let mut found = records.filter_map(|it| match it.observation {
             Observation::RelistsQueued { refused, span_ns, .. } => Some((refused, span_ns)),
             _ => None,
         });
-        found.last()
+        found.next_back()
     };
     assert_eq!(queued(3, 10), None);
     // 900 proxies and 1,800 lists of kubelets at three servers, 4 seats each for 400 Services.

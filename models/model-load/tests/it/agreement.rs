@@ -301,6 +301,7 @@ fn mean_and_error(values: &[f64]) -> (f64, f64) {
 }
 
 /// Compares the cases of one remainder: tests run side by side.
+#[expect(clippy::print_stdout, reason = "the table of docs/REQUESTS.md, with `-- --nocapture`")]
 fn compare(remainder: usize) {
     let (mut table, mut wrong) = (String::new(), String::new());
     let cases = comparisons().into_iter().enumerate();
@@ -332,7 +333,6 @@ fn compare(remainder: usize) {
         }
         table.push('\n');
     }
-    // What `docs/REQUESTS.md` shows: with `-- --nocapture`.
     print!("{table}");
     assert!(wrong.is_empty(), "{wrong}\n{table}");
 }
