@@ -573,7 +573,7 @@ impl Cluster {
                 // Simplified: watches are back after 1 s for everything that waited, but where
                 // proxies have to queue.
                 let queued = match event {
-                    KubeEvent::EndpointsDue(_) => self.relists.proxies,
+                    KubeEvent::EndpointsDue(_) => self.relists.proxies(ctx.now()),
                     _ => SimSpan::ZERO,
                 };
                 let at = ctx.now() + SimSpan::from_secs(1) + queued;

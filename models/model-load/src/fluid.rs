@@ -188,6 +188,10 @@ impl Fluid {
     pub(crate) fn waiting(&self, node: NodeIdx) -> Waiting {
         let Some(picture) = self.picture.nodes.get(node) else { return Waiting::default() };
         let queue = &picture.queue;
+        if self.queues[node].as_ref().is_some_and(Queue::is_shared) {
+            // All are worked on at once, and a probe is little work.
+            return Waiting { refused: queue.blocked, wait: Delay::default() };
+        }
         let wait = Delay {
             fixed: 0.0,
             waits: queue.waits,

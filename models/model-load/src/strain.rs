@@ -5,7 +5,8 @@
 //! changes little, or makes nobody wait, costs nothing.
 //!
 //! Simplified: where the rate of a Service ramps, its answers are for the whole stretch as they are
-//! in its middle; a stretch ends where a capacity is met. A rate limit lets probes pass.
+//! in its middle; a stretch ends where a capacity is met. A rate limit lets probes pass. Where workers
+//! are shared, the work of a probe itself takes no time, however many share.
 
 use model_api::ServiceId;
 use sim_kernel::SimSpan;

@@ -62,7 +62,7 @@ impl Cluster {
             let state = &self.pods[pod.index()];
             if state.is_terminating || state.awaits_kubelet {
                 let draw = self.draw(state.key, REWATCH, self.nodes[id.index()].resume_count);
-                let most = REWATCH_MOST + self.relists.kubelets;
+                let most = REWATCH_MOST + self.relists.kubelets(ctx.now());
                 let span = draw.span_between(SimSpan::ZERO, most);
                 ctx.schedule_in(span, priority::KUBELET, KubeEvent::StatusSync(pod));
             } else if state.is_locally_ready != state.is_ready {

@@ -377,6 +377,7 @@ impl Cluster {
             self.set_api(true, ctx);
         } else {
             let event = KubeEvent::ApiReady;
+            ctx.cancel(self.control_plane.timer);
             self.control_plane.timer = ctx.timer_at(ready_at, priority::CONTROL_PLANE, event);
         }
     }
@@ -386,7 +387,10 @@ impl Cluster {
         E: Copy + From<KubeEvent>,
         R: Recorder<Observation>,
     {
-        self.set_api(true, ctx);
+        // The member that was waited for may be gone again, and others later.
+        if self.control_plane.etcd_leader.is_some() {
+            self.open_api(ctx);
+        }
     }
 
     fn set_api<E, R>(&mut self, is_available: bool, ctx: &mut Context<'_, E, R>)

@@ -45,6 +45,23 @@ impl Cluster {
     }
 
     /// The pod garbage collector removes a pod of a deleted or dead node.
+    /// The node of these pods does not exist: they are garbage after the quarantine.
+    pub(super) fn expect_quarantined_garbage<E, R>(
+        &mut self,
+        pods: &[PodId],
+        ctx: &mut Context<'_, E, R>,
+    ) where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        let quarantine = self.blueprint.parameters.pod_gc_quarantine;
+        let found_at = self.garbage_pass_at_or_after(ctx.now());
+        let at = self.garbage_pass_at_or_after(found_at + quarantine);
+        for pod in pods {
+            ctx.schedule_at(at, priority::CONTROLLER, KubeEvent::GarbageDue(*pod));
+        }
+    }
+
     pub(super) fn on_garbage_due<E, R>(&mut self, id: PodId, ctx: &mut Context<'_, E, R>)
     where
         E: Copy + From<KubeEvent>,

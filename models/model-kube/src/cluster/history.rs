@@ -21,6 +21,8 @@ pub(super) struct Spec {
     pub(super) previous: TemplateId,
     pub(super) current: TemplateId,
     pub(super) is_rolling: bool,
+    /// The size before its downtime, which an annotation remembers.
+    pub(super) original: Option<u32>,
 }
 
 /// A Node object.
@@ -95,6 +97,7 @@ impl Cluster {
             previous: state.previous,
             current: state.current,
             is_rolling: state.is_rolling,
+            original: self.off_peak.get(&id).and_then(|it| it.original),
         }
     }
 

@@ -243,6 +243,11 @@ impl Cluster {
         job.status.restart_count = 0;
         for pod in job.pods.iter_mut().filter(|pod| !pod.is_counted) {
             let state = &self.pods[pod.id.index()];
+            if state.is_forgotten {
+                // Nobody ever saw it, so that it has not failed either.
+                pod.is_counted = true;
+                continue;
+            }
             match self.fate(pod.id, spec) {
                 Fate::Active => {
                     let active = ActivePod { index: pod.index, is_ready: state.is_ready };

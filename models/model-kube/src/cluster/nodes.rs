@@ -283,13 +283,11 @@ impl Cluster {
         state.is_queued = false;
         state.expiry_at = SimTime::MAX;
         self.tell_scheduler_of(node, ctx);
-        let quarantine = self.blueprint.parameters.pod_gc_quarantine;
-        let found_at = self.garbage_pass_at_or_after(ctx.now());
-        let at = self.garbage_pass_at_or_after(found_at + quarantine);
-        for pod in self.nodes[node.index()].pods.clone() {
-            self.cancel_eviction(pod, ctx);
-            ctx.schedule_at(at, priority::CONTROLLER, KubeEvent::GarbageDue(pod));
+        let pods = self.nodes[node.index()].pods.clone();
+        for pod in &pods {
+            self.cancel_eviction(*pod, ctx);
         }
+        self.expect_quarantined_garbage(&pods, ctx);
         self.request_pass(ctx.now(), ctx);
         self.settle(ctx);
     }

@@ -4,8 +4,7 @@
 //! What [`crate::off_peak`] decides, for workloads that opted in. At the start of a run a workload has
 //! the size of that hour. Who sizes it in its downtime is undone by the next look.
 //! # Not modelled
-//! The downscaler as a workload that may itself be away: it looks whenever the API answers. The size
-//! that was remembered, when the state of the API is restored from a snapshot.
+//! The downscaler as a workload that may itself be away: it looks whenever the API answers.
 //! # Defaults and their sources
 //! `off_peak::LOOK_INTERVAL`.
 //! # Invariants
@@ -34,7 +33,7 @@ pub(super) struct OffPeakTables {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct OffPeakState {
     /// The size that it had before its downtime, while that is remembered.
-    original: Option<u32>,
+    pub(super) original: Option<u32>,
     timer: Timer,
 }
 
@@ -120,6 +119,10 @@ impl Cluster {
     {
         let (sized, resize) = self.off_peak_resize(id, ctx.now());
         let after = sized.after(resize);
+        if resize != Resize::Keep {
+            // Size and annotation change in one write.
+            self.note_spec(id, ctx.now());
+        }
         let state = OffPeakState { original: after.original, ..self.off_peak[&id] };
         self.off_peak.insert(id, state);
         if resize == Resize::Keep {

@@ -131,6 +131,8 @@ pub(super) struct PodState {
     pub(super) is_stopping: bool,
     /// The API knows nothing of it; its containers are all that is left.
     pub(super) is_orphan: bool,
+    /// A restored API never knew it, or not as one that is bound.
+    pub(super) is_forgotten: bool,
     /// Bound, but its kubelet could not learn of it yet.
     pub(super) awaits_kubelet: bool,
     pub(super) was_refused: bool,
@@ -189,6 +191,7 @@ impl PodState {
             deleted_at: None,
             is_stopping: false,
             is_orphan: false,
+            is_forgotten: false,
             awaits_kubelet: false,
             was_refused: false,
             is_disrupted: false,

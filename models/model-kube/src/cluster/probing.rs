@@ -201,7 +201,11 @@ impl Cluster {
     {
         let now = ctx.now();
         let pod = &self.pods[id.index()];
-        if pod.phase != PodPhase::Running || !pod.answers || pod.is_stopping {
+        if pod.phase != PodPhase::Running
+            || !pod.answers
+            || pod.is_stopping
+            || pod.step == Step::Killed
+        {
             return;
         }
         let (tables, status) = (self.tables.clone(), self.status_of(id));
@@ -323,7 +327,8 @@ impl Cluster {
     {
         self.forget_probes(id, ctx);
         let pod = &self.pods[id.index()];
-        if pod.is_stopping {
+        // A worker is on hold until there is another container (pkg/kubelet/prober/worker.go).
+        if pod.is_stopping || pod.step == Step::Killed {
             return;
         }
         let workload = pod.workload;

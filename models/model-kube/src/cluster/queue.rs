@@ -359,7 +359,10 @@ impl Cluster {
         let (workload, ordinal) = (pod.workload, pod.ordinal);
         let table = self.tables.template_of(pod);
         let shape = table.shape;
-        self.queue.cache.add_pod(id, shape, node);
+        // A node that is not registered brings its pods along when it is.
+        if self.nodes[node.index()].is_in_scheduler {
+            self.queue.cache.add_pod(id, shape, node);
+        }
         self.nodes[node.index()].pods.push(id);
         if table.has_zonal_claims {
             let zone = self.blueprint.nodes[node.index()].zone;
@@ -412,7 +415,7 @@ impl Cluster {
                 self.nodes[id.index()].is_in_scheduler = true;
                 for pod in &self.nodes[id.index()].pods {
                     let state = &self.pods[pod.index()];
-                    if state.is_orphan {
+                    if state.is_orphan || state.phase == PodPhase::Finished {
                         continue;
                     }
                     let shape = self.tables.template_of(state).shape;

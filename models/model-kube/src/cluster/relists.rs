@@ -17,7 +17,7 @@
 //! `tests/it/control_plane.rs`.
 
 use model_api::Observation;
-use sim_kernel::{Context, Recorder, SimSpan};
+use sim_kernel::{Context, Recorder, SimSpan, SimTime};
 
 use super::{Cluster, KubeEvent};
 use crate::priority_and_fairness::{Crowd, Level, SERVER_SEATS, disperse};
@@ -33,10 +33,22 @@ const LISTS_PER_KUBELET: u64 = 2;
 /// How much later than in a small cluster watchers know.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Relists {
-    /// The last kubelet.
-    pub(super) kubelets: SimSpan,
-    /// The last proxy.
-    pub(super) proxies: SimSpan,
+    /// The last kubelet has its lists.
+    kubelets_at: SimTime,
+    /// The last proxy has its lists.
+    proxies_at: SimTime,
+}
+
+impl Relists {
+    /// How long a kubelet that lists now waits at most.
+    pub(super) fn kubelets(self, now: SimTime) -> SimSpan {
+        self.kubelets_at.saturating_since(now)
+    }
+
+    /// How long a proxy that lists now waits at most.
+    pub(super) fn proxies(self, now: SimTime) -> SimSpan {
+        self.proxies_at.saturating_since(now)
+    }
 }
 
 impl Cluster {
@@ -67,7 +79,8 @@ impl Cluster {
             let dispersal = disperse(crowd, servers, SERVER_SEATS);
             (dispersal.span.saturating_sub(crowd.takes), dispersal.refused)
         });
-        self.relists = Relists { kubelets: kubelets.0, proxies: proxies.0 };
+        let now = ctx.now();
+        self.relists = Relists { kubelets_at: now + kubelets.0, proxies_at: now + proxies.0 };
         let span_ns = kubelets.0.max(proxies.0).as_nanos();
         if span_ns > 0 {
             ctx.hit(&rare::RELISTS_QUEUED);

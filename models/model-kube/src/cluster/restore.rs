@@ -152,6 +152,11 @@ impl Cluster {
         state.previous = then.previous;
         state.current = then.current;
         state.is_rolling = then.is_rolling;
+        if let Some(state) = self.off_peak.get_mut(&id) {
+            state.original = then.original;
+        }
+        self.touch_scaler(id);
+        self.expect_off_peak_look(id, ctx);
         let is_older_template = template_before != then.template;
         if is_older_template || replicas_before != then.replicas {
             ctx.hit(&rare::SPEC_REVERTED);
@@ -176,7 +181,10 @@ impl Cluster {
     {
         match fate {
             Fate::Kept => {}
-            Fate::Forgotten => self.remove_pod(id, ctx),
+            Fate::Forgotten => {
+                self.pods[id.index()].is_forgotten = true;
+                self.remove_pod(id, ctx);
+            }
             Fate::Orphaned => self.orphan(id, ctx),
             Fate::Returned => self.return_pod(id, until, ctx),
             Fate::ReturnedUnbound => {
@@ -188,9 +196,12 @@ impl Cluster {
                 // Simplified: the object that waits is told apart from the containers that run by
                 // another number; it is the same pod.
                 let PodState { workload, template, ordinal, pinned, .. } = self.pods[id.index()];
-                let order = PodOrder { template, ordinal, pinned };
-                let pod = self.new_pod(workload, order, ctx.now(), ctx.cause());
-                self.queue_pod(pod, ctx.now(), ctx);
+                // A Job makes another one by itself.
+                if !self.jobs.contains_key(&workload) {
+                    let order = PodOrder { template, ordinal, pinned };
+                    let pod = self.new_pod(workload, order, ctx.now(), ctx.cause());
+                    self.queue_pod(pod, ctx.now(), ctx);
+                }
                 self.orphan(id, ctx);
             }
             Fate::Undeleted => self.undelete(id, ctx),
@@ -206,6 +217,7 @@ impl Cluster {
     {
         let node = self.pods[id.index()].node.expect("only bound pods leave containers");
         if !self.is_running(node) {
+            self.pods[id.index()].is_forgotten = true;
             self.remove_pod(id, ctx);
             return;
         }
@@ -216,6 +228,7 @@ impl Cluster {
         pods.remove(pods.binary_search(&id).expect("a pod that exists is one of its workload's"));
         let pod = &mut self.pods[id.index()];
         pod.is_orphan = true;
+        pod.is_forgotten = true;
         pod.is_terminating = true;
         let was_ready = std::mem::take(&mut pod.is_ready);
         let eviction = std::mem::replace(&mut pod.eviction, Timer::NONE);
@@ -233,8 +246,12 @@ impl Cluster {
         E: Copy + From<KubeEvent>,
         R: Recorder<Observation>,
     {
-        ctx.hit(&rare::POD_RETURNED);
         let former = &self.pods[id.index()];
+        // Simplified: one whose end was told is not shown again, since nothing would come of it.
+        if former.is_end_told && former.ended_at < until {
+            return;
+        }
+        ctx.hit(&rare::POD_RETURNED);
         let node = former.node.expect("the snapshot has it on a node");
         // As far as the last change of its condition tells.
         let was_ready = former.has_address && former.ready_since <= until;
@@ -246,6 +263,9 @@ impl Cluster {
         pod.has_address = has_address;
         pod.is_ready = was_ready;
         self.assume(id, node);
+        if self.nodes[node.index()].is_deleted {
+            self.expect_quarantined_garbage(&[id], ctx);
+        }
         ctx.observe(|| Observation::PodReturned { pod: id, workload, node });
         if was_ready {
             self.notify(Notice::PodReady(id));
@@ -289,7 +309,12 @@ impl Cluster {
         let (shape, node) = (self.tables.template_of(&self.pods[id.index()]).shape, {
             self.pods[id.index()].node.expect("an unbound pod is not left terminating")
         });
-        self.queue.cache.add_pod(id, shape, node);
+        if self.nodes[node.index()].is_in_scheduler {
+            self.queue.cache.add_pod(id, shape, node);
+        }
+        if self.nodes[node.index()].is_deleted {
+            self.expect_quarantined_garbage(&[id], ctx);
+        }
     }
 
     /// Sizes the ReplicaSets of Deployments as the pods of a snapshot tell.

@@ -263,6 +263,11 @@ impl Cluster {
             Phase::Machine => {}
             Phase::Etcd => self.go_on_with_upgrade(ctx),
             Phase::Api if !self.control_plane.is_up(member) => upgrade.phase = Phase::Machine,
+            // It was started anew meanwhile.
+            Phase::Api if self.control_plane.api_ready_at(member) > ctx.now() => {
+                let at = self.control_plane.api_ready_at(member);
+                self.await_upgrade(at, ctx);
+            }
             Phase::Api => {
                 let number = u32::try_from(member).expect("members are few");
                 ctx.observe(|| Observation::MemberUpgraded { member: number });

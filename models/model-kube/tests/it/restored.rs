@@ -139,3 +139,19 @@ fn what_follows_a_restore_is_told_in_order() {
     2032.75 LeaderChanged
     ");
 }
+
+/// A snapshot of the time in which pods of a deleted node are not garbage yet: they are back on a node
+/// that is not, and go when it is sure that it stays away.
+#[test]
+fn pods_that_come_back_to_a_deleted_node_are_collected_once() {
+    let script = "
+        at 100 lose node a-1
+        at 200 delete node a-1
+        at 1000 lose etcd
+        at 2000 restore etcd 210";
+    for seed in 0..20 {
+        let run = run(script, seed, 4500);
+        let ready = pods(&run, 0).iter().filter(|pod| run.cluster().pod(**pod).is_ready).count();
+        assert_eq!((pods(&run, 0).len(), ready), (6, 6), "seed {seed}: {}", run.timeline());
+    }
+}

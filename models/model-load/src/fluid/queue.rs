@@ -112,6 +112,11 @@ impl Queue {
         Stationary { waits: 1.0, wait_mean, wait_variance: longest * longest / 12.0, ..*even }
     }
 
+    /// Whether its workers are shared by all requests in it.
+    pub(super) fn is_shared(&self) -> bool {
+        self.discipline == Discipline::Sharing
+    }
+
     /// How long requests that meet this take at the workers, beyond the time that they always take:
     /// probability, mean and variance. `always` is the time of a request that does not wait.
     ///

@@ -454,10 +454,11 @@ impl Engine {
     }
 
     /// Whether nobody but the clients of a source calls a Service, which calls nobody, and none of
-    /// their requests is under way: then no event comes between this one and their next.
+    /// their requests is under way or still worked on for nobody: then no event comes between this one and their next.
     #[inline]
     fn is_alone(&self, idx: usize) -> bool {
         self.calls.len() == self.free_calls.len()
+            && self.visits.len() == self.free_visits.len()
             && self.edges[self.sources[idx].client as usize].wire.is_only
     }
 

@@ -58,8 +58,8 @@ impl Sharing {
     ///
     /// Simplified: when all workers are gone, what they worked on is finished as if they were not.
     pub(super) fn set_workers(&mut self, worker_count: usize, work_mean_ns: f64, now: SimTime) {
+        self.look(now);
         if worker_count > 0 {
-            self.look(now);
             (self.worker_count, self.work_mean_ns) = (worker_count, work_mean_ns);
         }
     }

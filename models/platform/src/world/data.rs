@@ -103,7 +103,10 @@ impl World {
                 BackupNotice::Returned { data_set, lost, until } => match kind_of(data_set) {
                     DataSetKind::Database(database) => self.give_back(database, lost, ctx),
                     DataSetKind::Etcd => {
-                        self.cluster.restore_api_state(until, ctx);
+                        // What was struck may have been another place than the members'.
+                        if self.cluster.is_api_state_lost() {
+                            self.cluster.restore_api_state(until, ctx);
+                        }
                         self.data.backups.set_writing(data_set, true, ctx);
                     }
                     DataSetKind::Volumes(_) | DataSetKind::Other => {}

@@ -3,6 +3,7 @@
 //! Simplified: over a stretch in which the load changes linearly, its mean is written; a request that
 //! is made again commits again.
 
+use model_api::path::{Callee, DeniedCall};
 use model_api::{Blueprint, DatabaseId, Observation, ServiceId};
 use sim_kernel::{Context, Recorder};
 
@@ -33,11 +34,15 @@ impl Writers {
         let databases = blueprint.databases.iter().enumerate();
         let writers = databases.flat_map(|(idx, spec)| {
             let database = DatabaseId::from_index(idx);
-            spec.writers.iter().map(move |it| Writer {
-                service: it.service,
-                database,
-                share_ppm: it.share_ppm,
-                answered_millirps: 0,
+            spec.writers.iter().map(move |it| {
+                let caller = Some(it.service);
+                let call = DeniedCall { caller, callee: Callee::Database(database) };
+                Writer {
+                    service: it.service,
+                    database,
+                    share_ppm: if blueprint.denied.contains(&call) { 0 } else { it.share_ppm },
+                    answered_millirps: 0,
+                }
             })
         });
         let writers: Vec<Writer> = writers.collect();

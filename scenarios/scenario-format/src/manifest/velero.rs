@@ -214,6 +214,23 @@ impl Reader<'_> {
         };
         let volumes = ["pods", "persistentvolumeclaims", "persistentvolumes", "pvc", "pv", "*"];
         let is_all = included.is_empty() || holds(&included, &["*"]);
+        // The newer lists, which do not go with the older ones (Velero 1.11).
+        let scoped = [
+            "includedNamespaceScopedResources",
+            "includedClusterScopedResources",
+            "excludedNamespaceScopedResources",
+            "excludedClusterScopedResources",
+        ]
+        .map(|field| self.texts_of(&at(field)));
+        let [of_namespaces, of_cluster, not_of_namespaces, not_of_cluster] = &scoped;
+        let takes_all = |list: &[Spanned<String>]| list.is_empty() || holds(list, &["*"]);
+        let has_scoped_volumes = (of_namespaces.is_empty() || holds(of_namespaces, &volumes))
+            && !holds(not_of_namespaces, &volumes)
+            && !holds(not_of_cluster, &volumes);
+        let has_scoped_kinds = takes_all(of_namespaces)
+            && takes_all(of_cluster)
+            && not_of_namespaces.is_empty()
+            && not_of_cluster.is_empty();
         let has_cluster_kinds = self.flag(&at("includeClusterResources")).is_none_or(|it| it.value);
         let files = ["defaultVolumesToFsBackup", "defaultVolumesToRestic"];
         VeleroSchedule {
@@ -223,8 +240,10 @@ impl Reader<'_> {
             is_paused: self.flag("spec.paused").is_some_and(|it| it.value),
             included_namespaces: self.texts_of(&at("includedNamespaces")),
             excluded_namespaces: plain(self.texts_of(&at("excludedNamespaces"))),
-            has_volumes: (is_all || holds(&included, &volumes)) && !holds(&excluded, &volumes),
-            has_all_kinds: is_all && excluded.is_empty() && has_cluster_kinds,
+            has_volumes: (is_all || holds(&included, &volumes))
+                && !holds(&excluded, &volumes)
+                && has_scoped_volumes,
+            has_all_kinds: is_all && excluded.is_empty() && has_cluster_kinds && has_scoped_kinds,
             selectors: self.velero_selectors(template),
             takes_snapshots: self.flag(&at("snapshotVolumes")).is_none_or(|it| it.value),
             moves_snapshots: self.flag(&at("snapshotMoveData")),

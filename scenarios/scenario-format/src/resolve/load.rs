@@ -86,6 +86,14 @@ impl Resolver<'_> {
                 let Some(id) = self.database(&write.database) else { continue };
                 if !writes_to.contains(&id) {
                     writes_to.push(id);
+                    let counts = self.blueprint.databases[id.index()].commits_per_second > 0;
+                    if let Some(share) = write.share
+                        && !counts
+                    {
+                        let message = "a share needs `commitsPerSecond` above 0: what a commit \
+                                       weighs follows from it";
+                        self.report(Code::E0017, share.span, message);
+                    }
                     let writer = write.share.map(|it| Writes { service, share_ppm: it.value.ppm });
                     self.blueprint.databases[id.index()].writers.extend(writer);
                 }

@@ -156,6 +156,8 @@ fn volumes_are_copied_as_velero_chooses() {
         (moved, "labelSelector: {matchLabels: {app: other}}", None),
         (moved, "excludedNamespaces: [shop]", None),
         ("includedResources: ['*']", "includedResources: [configmaps]", None),
+        ("includedResources: ['*']", "includedNamespaceScopedResources: [configmaps]", None),
+        ("includedResources: ['*']", "excludedClusterScopedResources: [persistentvolumes]", None),
         (
             annotations,
             "annotations: {backup.velero.io/backup-volumes: data, ",

@@ -110,7 +110,8 @@ impl<'a> Maker<'a> {
         for (workload, object) in self.workloads(schedule) {
             self.volumes(schedule, server, &bucket, workload, object, &common);
         }
-        let is_everywhere = schedule.included_namespaces.iter().all(|it| it.value == "*");
+        let is_everywhere = schedule.excluded_namespaces.is_empty()
+            && schedule.included_namespaces.iter().all(|it| it.value == "*");
         if is_everywhere && schedule.has_all_kinds && schedule.selectors.is_empty() {
             let moves = Bytes { count: object_count.saturating_mul(OBJECT_BYTES) };
             let spec = BackupPolicySpec {
@@ -304,7 +305,7 @@ impl<'a> Maker<'a> {
         let name = format!("{}/{}", workload.namespace, workload.name);
         let is_its = |spec: &&DataSetSpec| {
             let of = spec.workload.as_ref().map(|it| it.value.as_str());
-            of.is_some_and(|of| of == name || of == workload.name)
+            of.is_some_and(|of| of == name || of == workload.name) || spec.name.value == name
         };
         let stated = self.stated.and_then(|merged| merged.data_sets.iter().find(is_its));
         if let Some(stated) = stated {
