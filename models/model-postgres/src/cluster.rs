@@ -416,24 +416,3 @@ impl Cluster {
         self.setup.key.part(u64::from(ordinal))
     }
 }
-
-#[cfg(test)]
-pub(crate) mod tests {
-    use super::*;
-
-    /// A cluster of which only the rate matters.
-    pub(crate) fn setup(commits_per_second: u64) -> Setup {
-        Setup {
-            id: DatabaseId(0),
-            key: EntityKey::of("database"),
-            read_write_service: ServiceId(0),
-            synchronous: None,
-            failover_delay: SimSpan::ZERO,
-            has_isolation_check: true,
-            wal_bytes_per_second: 0,
-            commits_per_second,
-            session_count: 100,
-            zone_share_ppm: crate::position::FULL_RATE_PPM,
-        }
-    }
-}

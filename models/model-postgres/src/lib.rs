@@ -16,11 +16,12 @@
 //!   condition *as the API has it*: false as soon as the node lifecycle controller says so),
 //!   [`Databases::set_zone_isolated`], [`Databases::set_operator_available`] (a pod of the operator
 //!   is ready and reaches the API; call it only for databases that have an operator),
-//!   [`Databases::set_api_available`] (etcd has a quorum). Telling what is already known is free.
+//!   [`Databases::set_api_available`] (etcd has a quorum), [`Databases::set_load`] (clients commit at
+//!   another share of the configured rate; only for databases whose writers are named). Telling what is already known is free.
 //! - Events: [`PgEvent`], back into [`Databases::handle`].
 //! - Notices: [`PgNotice`], to be carried out at once: the `-rw` Service has another backend,
 //!   clients can write or cannot, an instance changed its role, runs, or stopped by itself.
-//! - At the horizon: [`Databases::finish`], within `Simulation::apply`.
+//! - At the horizon: [`Databases::finish`], within `Simulation::apply`; it tells what is still unknown.
 //!
 //! # Modelled
 //! - Failover as the operator does it: Ready=False of the primary, `failoverDelay`, failover

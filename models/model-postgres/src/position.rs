@@ -36,20 +36,30 @@ impl Window {
         if whole.position_ns <= limit_ns {
             return whole;
         }
-        if limit_ns == self.start.position_ns {
+        self.reached(limit_ns)
+    }
+
+    /// When it came to a position, which is none that it never comes to.
+    fn reached(&self, position_ns: u64) -> Mark {
+        if position_ns <= self.start.position_ns {
             return self.start;
         }
-        let room = u128::from(limit_ns - self.start.position_ns) * u128::from(FULL_RATE_PPM);
+        let room = u128::from(position_ns - self.start.position_ns) * u128::from(FULL_RATE_PPM);
         let nanos = room / u128::from(self.rate_ppm.max(1));
         let taken = SimSpan::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX));
-        Mark { position_ns: limit_ns, committed_at: self.since.saturating_add(taken) }
+        Mark { position_ns, committed_at: self.since.saturating_add(taken) }
     }
 }
+
+/// How much of what was before the present window is remembered at least: more than standbys that
+/// keep up lag behind ([`model_api::Parameters::replication_lag`]).
+const REMEMBERED: SimSpan = SimSpan::from_millis(250);
 
 /// What a primary has committed, over time.
 ///
 /// Simplified: the present window and the one before are kept; a standby that lags further behind
-/// than both counts as having reached the start of the earlier one.
+/// than both counts as having reached the start of the earlier one. Where windows are short, as while
+/// a load moves, those of the last [`REMEMBERED`] count as one, at their mean rate.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Writer {
     present: Window,
@@ -68,18 +78,33 @@ impl Writer {
         if at >= self.present.since { self.present.at(at) } else { self.earlier.at(at) }
     }
 
-    /// A mark that clients were told of, cut at a position from which on they did not hear.
+    /// A mark that clients were told of, cut at a position from which on they did not hear. What comes
+    /// before the earlier window is cut off there.
     pub(crate) fn told(&self, mark: Mark, until_ns: u64) -> Mark {
         if mark.position_ns <= until_ns {
-            return mark;
+            mark
+        } else if until_ns >= self.present.start.position_ns {
+            self.present.reached(until_ns)
+        } else {
+            let reached = self.earlier.reached(until_ns);
+            Mark { position_ns: until_ns, ..reached }
         }
-        let behind = SimSpan::from_nanos(mark.position_ns - until_ns);
-        Mark { position_ns: until_ns, committed_at: mark.committed_at.saturating_sub(behind) }
     }
 
     /// Where it stops, because everybody who may commit waits; `None` when nobody does.
     pub(crate) fn limit_ns(&self) -> Option<u64> {
         Some(self.present.limit_ns).filter(|limit| *limit != u64::MAX)
+    }
+
+    /// The last stretch before `now`, where it has come to `until`, as one window.
+    fn merged(&self, until: Mark, now: SimTime) -> Window {
+        let since = self.earlier.since.max(now.saturating_sub(REMEMBERED));
+        let start = self.at(since);
+        let done = u128::from(until.position_ns.saturating_sub(start.position_ns))
+            * u128::from(FULL_RATE_PPM);
+        let span = u128::from(now.saturating_since(since).as_nanos());
+        let rate_ppm = u32::try_from(done.div_ceil(span.max(1))).unwrap_or(u32::MAX);
+        Window { start, since, rate_ppm, limit_ns: until.position_ns }
     }
 
     /// Commits at another rate from now on, up to a position.
@@ -90,8 +115,10 @@ impl Writer {
             return;
         }
         let start = self.at(now);
-        if now > present.since {
+        if now.saturating_since(present.since) >= REMEMBERED {
             self.earlier = present;
+        } else if now > present.since {
+            self.earlier = self.merged(start, now);
         }
         self.present = Window { start, since: now, rate_ppm, limit_ns };
     }
@@ -134,6 +161,23 @@ mod tests {
         let mut third = writer;
         third.set_rate(FULL_RATE_PPM / 4, None, secs(24));
         assert_eq!(third.at(secs(28)).position_ns, 11_000_000_000);
+    }
+
+    #[test]
+    fn a_rate_that_moves_all_the_time_forgets_nothing_that_a_standby_may_lack() {
+        let millis = SimTime::from_millis;
+        let mut writer = Writer::from(Mark::default(), millis(0));
+        writer.set_rate(FULL_RATE_PPM, None, millis(0));
+        for step in 0..20_u64 {
+            // A little more or less, every 5 ms.
+            let rate = FULL_RATE_PPM + u32::try_from(step % 2).expect("small");
+            writer.set_rate(rate, None, millis(10_000 + 5 * step));
+        }
+        for lag in [5, 50, 100, 200] {
+            let behind =
+                writer.at(millis(10_095)).position_ns - writer.at(millis(10_095 - lag)).position_ns;
+            assert!(behind.abs_diff(lag * 1_000_000) < 1_000, "{lag} ms: {behind} ns");
+        }
     }
 
     #[test]

@@ -177,11 +177,20 @@ impl Cluster {
     }
 
     /// By how much a standby falls behind when more is written than can be shipped.
-    fn growth(&self, elapsed: SimSpan) -> SimSpan {
+    pub(crate) fn growth(&self, elapsed: SimSpan) -> SimSpan {
         let wal = self.wal_bytes_per_second();
         let excess = wal.saturating_sub(WAL_SHIPPING_BYTES_PER_SECOND);
         let nanos = u128::from(elapsed.as_nanos()) * u128::from(excess) / u128::from(wal.max(1));
         SimSpan::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
+    }
+
+    /// How long it takes at the present rate to fall so far behind; nothing when all is shipped.
+    pub(crate) fn time_to_fall(&self, behind: SimSpan) -> SimSpan {
+        let wal = self.wal_bytes_per_second();
+        let excess = wal.saturating_sub(WAL_SHIPPING_BYTES_PER_SECOND);
+        let nanos =
+            (u128::from(behind.as_nanos()) * u128::from(wal)).checked_div(u128::from(excess));
+        SimSpan::from_nanos(nanos.map_or(0, |it| u64::try_from(it).unwrap_or(u64::MAX)))
     }
 
     /// What clients of a primary have been told is safe: everything, or what enough standbys have.

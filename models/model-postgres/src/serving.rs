@@ -99,16 +99,27 @@ impl Cluster {
     /// Clients commit at another rate from now on.
     ///
     /// Simplified: a standby that had fallen behind because more was written than can be shipped has
-    /// caught up when the rate changes.
+    /// caught up when less is.
     pub(crate) fn set_load(&mut self, port: &mut impl Port, load_ppm: u32) {
         if load_ppm == self.load_ppm {
             return;
         }
-        self.load_ppm = load_ppm;
         let now = port.now();
-        for instance in &mut self.instances {
-            if let Link::Streaming(_, since) = &mut instance.link {
-                *since = now;
+        let behind: Vec<Option<SimSpan>> = self
+            .instances
+            .iter()
+            .map(|instance| {
+                let Link::Streaming(_, since) = instance.link else { return None };
+                Some(self.growth(now.saturating_since(since)))
+            })
+            .collect();
+        self.load_ppm = load_ppm;
+        for (idx, behind) in behind.into_iter().enumerate() {
+            let fallen = behind.map(|behind| now.saturating_sub(self.time_to_fall(behind)));
+            if let (Link::Streaming(_, since), Some(fallen)) =
+                (&mut self.instances[idx].link, fallen)
+            {
+                *since = fallen;
             }
         }
         self.settle_writes(port);

@@ -8,7 +8,7 @@
 use model_api::Observation;
 use sim_kernel::{Purpose, SimSpan};
 
-use crate::cluster::{Cluster, Port, Setup};
+use crate::cluster::{Cluster, Port};
 use crate::position::units_between;
 use crate::rare;
 
@@ -45,8 +45,8 @@ pub(crate) enum Fate {
 
 impl Unknown {
     /// Splits it where its stream ends.
-    pub(crate) fn outcomes(&self, fate: Fate, setup: &Setup) -> Outcomes {
-        let units = |from, until| units_between(from, until, setup.commits_per_second);
+    pub(crate) fn outcomes(&self, fate: Fate, commits_per_second: u64) -> Outcomes {
+        let units = |from, until| units_between(from, until, commits_per_second);
         let end = self.flushed_ns.max(self.from_ns);
         let unsent = units(end, self.sent_ns.max(end));
         match fate {
@@ -105,7 +105,7 @@ impl Cluster {
         let (of_old, mut rest): (Vec<_>, Vec<_>) =
             std::mem::take(&mut self.unknowns).into_iter().partition(|it| it.ordinal == ordinal);
         for unknown in of_old {
-            lost += unknown.outcomes(fate, &self.setup).lost;
+            lost += unknown.outcomes(fate, self.setup.commits_per_second).lost;
             let until_ns = unknown.flushed_ns.min(kept_ns);
             if until_ns > unknown.from_ns {
                 let (flushed_ns, sent_ns) = (until_ns, until_ns);
@@ -120,7 +120,7 @@ impl Cluster {
     pub(crate) fn settle_unknowns(&mut self, port: &mut impl Port, ordinal: u8, fate: Fate) {
         let of_it = self.unknowns.iter().filter(|it| it.ordinal == ordinal);
         let sum = of_it.fold(Outcomes::default(), |sum, unknown| {
-            let outcomes = unknown.outcomes(fate, &self.setup);
+            let outcomes = unknown.outcomes(fate, self.setup.commits_per_second);
             Outcomes {
                 durable: sum.durable + outcomes.durable,
                 lost: sum.lost + outcomes.lost,
@@ -159,7 +159,6 @@ mod tests {
 
     #[test]
     fn outcomes_are_cut_where_the_stream_ends() {
-        let setup = crate::cluster::tests::setup(10);
         // Ten a second: told up to 1 s, on disk up to 2 s, sent up to 2.5 s.
         let unknown = Unknown {
             ordinal: 0,
@@ -178,7 +177,7 @@ mod tests {
         for (kept, durable, lost, undecided) in cases {
             let fate = kept.map_or(Fate::Open, |millis: u64| Fate::Kept(millis * 1_000_000));
             let expected = Outcomes { durable, lost, undecided };
-            assert_eq!(unknown.outcomes(fate, &setup), expected, "{fate:?}");
+            assert_eq!(unknown.outcomes(fate, 10), expected, "{fate:?}");
         }
     }
 }

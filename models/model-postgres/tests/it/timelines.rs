@@ -48,6 +48,17 @@ fn more_is_lost_when_more_is_written() {
     );
 }
 
+/// Twice as much is written: 20 ms that were not answered are 20 ms, not 40.
+#[test]
+fn the_last_answer_is_dated_by_the_rate_that_was_written_at() {
+    let parameters = Parameters { commit_round_trip: Range::millis(40, 40), ..fixed() };
+    let case = Case { parameters, ..Case::default() };
+    let script = [(90_000, Act::Load(2_000_000)), (100_000, Act::Power(0))];
+    let text = case.run(&script, 900_000).text();
+    let lost = text.lines().find(|it| it.contains("lost")).map(str::trim);
+    assert_eq!(lost, Some("169.000 lost 30 ms, 12 commits, 60000 bytes"));
+}
+
 #[test]
 fn what_was_under_way_is_unknown() {
     // 20 ms of commits were not answered, 20 ms more did not arrive. The standby lacks 50 ms.
