@@ -170,6 +170,13 @@ impl Manifests {
         convert::convert(objects, default_toleration, diagnostics)
     }
 
+    /// Labels of a namespace; one that is not in the input has its name as the only label.
+    pub(crate) fn labels_of_namespace(&self, name: &str) -> Labels {
+        self.namespace_labels.get(name).cloned().unwrap_or_else(|| {
+            [(NAMESPACE_NAME_LABEL.to_owned(), name.to_owned())].into_iter().collect()
+        })
+    }
+
     /// The object that something came from.
     pub fn object<T>(&self, from: &Sourced<T>) -> &Object {
         &self.objects[from.object_idx]

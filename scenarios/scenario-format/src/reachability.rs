@@ -11,7 +11,7 @@ use model_api::kube::{Labels, NetworkPolicy, PodTemplate, Workload};
 use model_api::path::{Callee, DeniedCall};
 use model_api::{Blueprint, ServiceId};
 
-use crate::manifest::{Manifests, NAMESPACE_NAME_LABEL};
+use crate::manifest::Manifests;
 
 /// Where PostgreSQL listens.
 const POSTGRESQL_PORT: &str = "5432";
@@ -152,10 +152,7 @@ impl Net<'_> {
     fn dns_denial(&self, workload_idx: usize) -> Option<Denial> {
         let (namespace, key, value) = DNS;
         let pair = |key: &str, value: &str| (key.to_owned(), value.to_owned());
-        let written = self.manifests.namespace_labels.get(namespace);
-        let namespace_labels = written
-            .cloned()
-            .unwrap_or_else(|| [pair(NAMESPACE_NAME_LABEL, namespace)].into_iter().collect());
+        let namespace_labels = self.manifests.labels_of_namespace(namespace);
         let template = PodTemplate {
             labels: [pair(key, value)].into_iter().collect(),
             ..PodTemplate::default()
@@ -183,8 +180,6 @@ impl Net<'_> {
     /// Labels of a workload's namespace, which need not be written.
     fn namespace_labels(&self, workload_idx: usize) -> Labels {
         let name = &self.manifests.workloads[workload_idx].value.namespace;
-        self.manifests.namespace_labels.get(name).cloned().unwrap_or_else(|| {
-            [(NAMESPACE_NAME_LABEL.to_owned(), name.clone())].into_iter().collect()
-        })
+        self.manifests.labels_of_namespace(name)
     }
 }

@@ -243,12 +243,17 @@ impl Resolver<'_> {
             let commits = spec.and_then(|spec| spec.commits_per_second);
             if wal.is_none() || commits.is_none() {
                 let name = &self.names.databases[idx];
-                let mut writes = services.iter().flat_map(|service| &service.writes_to);
-                let has_share = writes
-                    .any(|WritesTo(write)| write.share.is_some() && write.database.value == *name);
+                let has_share = services.iter().flat_map(|service| &service.writes_to).any(
+                    |WritesTo(write)| {
+                        let mut ignored = Vec::new();
+                        let found =
+                            look_up("", &write.database, &self.names.databases, &mut ignored);
+                        write.share.is_some() && found == Some(idx)
+                    },
+                );
                 let text = if has_share {
                     format!(
-                        "{name}: a hundredth of 1 MiB of write-ahead log a commit, where nothing is stated"
+                        "{name}: what a commit weighs follows from 1 MiB of write-ahead log and 100 commits a second, where nothing is stated"
                     )
                 } else {
                     format!(

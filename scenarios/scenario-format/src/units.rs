@@ -9,7 +9,7 @@ use crate::decode::FromText;
 use crate::quantity::Quantity;
 
 /// Longest duration that a scenario may name: 100 years, which leaves room for sums.
-const SPAN_MAX: SimSpan = SimSpan::from_days(36_525);
+pub(crate) const SPAN_MAX: SimSpan = SimSpan::from_days(36_525);
 
 impl FromText for SimSpan {
     const EXPECTED: &'static str = "a duration such as 90s, 500ms or 1h 30m";

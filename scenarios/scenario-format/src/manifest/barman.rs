@@ -18,6 +18,7 @@ use model_api::backup::Schedule;
 use super::Reader;
 use super::schedule::backup_schedule;
 use crate::source::Spanned;
+use crate::units::SPAN_MAX;
 use crate::yaml::Node;
 
 const PLUGIN: &str = "barman-cloud.cloudnative-pg.io";
@@ -224,8 +225,9 @@ impl Reader<'_> {
             self.refuse(path, "must be a number of days, weeks or months such as 30d, 4w or 12m");
             return None;
         }
-        // Ten years are longer than the history of any platform and the longest run together.
-        let value = SimSpan::from_days(count.saturating_mul(days).min(36_525));
+        let value = SimSpan::from_hours(
+            count.saturating_mul(days).saturating_mul(24).min(SPAN_MAX.as_secs() / 3600),
+        );
         Some(Spanned { value, span: text.span })
     }
 
@@ -243,10 +245,10 @@ impl Reader<'_> {
         };
         match digits.parse::<u64>() {
             // Zero turns it off: a segment is closed when it is full.
-            Ok(0) => None,
+            Ok(0) => Some(Spanned { value: SimSpan::ZERO, span: text.span }),
             Ok(count) if unit_millis > 0 => {
                 let value = SimSpan::from_millis(count.saturating_mul(unit_millis));
-                Some(Spanned { value: value.min(SimSpan::from_days(36_525)), span: text.span })
+                Some(Spanned { value: value.min(SPAN_MAX), span: text.span })
             }
             _ => {
                 self.refuse(path, "must be a time such as 5min");

@@ -50,6 +50,11 @@ impl Reader<'_> {
                 return None;
             }
         };
+        let zone = spec.time_zone.as_deref().unwrap_or("UTC");
+        if !matches!(zone, "UTC" | "Etc/UTC") {
+            let span = self.object.value_span("spec.timeZone");
+            self.warn_of_time_zone(zone, span);
+        }
         let cron = CronSpec {
             schedule,
             concurrency,
@@ -112,6 +117,9 @@ impl Reader<'_> {
             None if per_index.is_some() => i32::MAX.unsigned_abs(),
             None => 6,
         };
+        if spec.max_failed_indexes.is_some() && per_index.is_none() {
+            self.refuse(&field("maxFailedIndexes"), "needs backoffLimitPerIndex");
+        }
         let job = JobSpec {
             parallelism: self.pod_count(&field("parallelism"), parallelism),
             completions: completions.map(|it| self.pod_count(&field("completions"), it)),
@@ -131,7 +139,11 @@ impl Reader<'_> {
             is_suspended: spec.suspend.unwrap_or(false),
             replaces_failed_only,
             failure_rules: policy.map_or_else(Vec::new, |policy| {
-                self.failure_rules(&field("podFailurePolicy.rules"), &policy.rules, is_indexed)
+                self.failure_rules(
+                    &field("podFailurePolicy.rules"),
+                    &policy.rules,
+                    per_index.is_some(),
+                )
             }),
             restart_policy,
         };
@@ -148,7 +160,7 @@ impl Reader<'_> {
         &mut self,
         path: &str,
         rules: &[batch::v1::PodFailurePolicyRule],
-        is_indexed: bool,
+        has_limit_per_index: bool,
     ) -> Vec<FailureRule> {
         let actions = [
             ("FailJob", FailureAction::FailJob),
@@ -162,7 +174,7 @@ impl Reader<'_> {
             let word = Some(rule.action.as_str());
             let action =
                 self.choice(&format!("{place}.action"), word, FailureAction::Count, &actions);
-            if action == FailureAction::FailIndex && !is_indexed {
+            if action == FailureAction::FailIndex && !has_limit_per_index {
                 self.refuse(&format!("{place}.action"), "FailIndex needs backoffLimitPerIndex");
             }
             let requirement = match (&rule.on_exit_codes, &rule.on_pod_conditions) {

@@ -9,7 +9,7 @@ use model_api::kube::{NetworkPolicy, NetworkPolicyPeer, NetworkPolicyPort, Netwo
 
 use super::Reader;
 
-/// Networks of pods are private and hardly ever smaller than this.
+/// Networks of pods are private and hardly ever smaller than this. **Assumption.**
 const POD_NETWORK_PREFIX_MAX: u8 = 20;
 
 impl Reader<'_> {

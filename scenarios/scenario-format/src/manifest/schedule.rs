@@ -6,7 +6,7 @@ use super::object::Object;
 use super::{CronSchedule, Reader};
 use crate::cron;
 use crate::diagnostic::{Code, Diagnostic};
-use crate::source::Spanned;
+use crate::source::{Span, Spanned};
 
 /// The schedule of an object, when it is of a kind that has one.
 ///
@@ -31,6 +31,15 @@ pub fn cron_field_count(text: &str) -> Option<usize> {
     (!text.starts_with('@')).then(|| fields.count())
 }
 
+impl Reader<'_> {
+    /// A schedule in another time zone is read as UTC.
+    pub(super) fn warn_of_time_zone(&mut self, zone: &str, span: Span) {
+        let message = format!("{}: `{zone}` is read as UTC", self.object.title());
+        let help = "the run begins at midnight UTC; shift the hours to those of UTC";
+        self.diagnostics.push(Diagnostic::new(Code::W0160, span, message).help(help));
+    }
+}
+
 /// When backups are due by a field of so many fields; `None` when they never are, which is reported.
 ///
 /// Six fields may be five: `robfig/cron` v1.2.0, which CloudNativePG uses (`go.mod`), takes the day of
@@ -46,9 +55,7 @@ pub(super) fn backup_schedule(
     };
     let mut words: Vec<&str> = text.value.split_whitespace().collect();
     if words.first().is_some_and(|word| word.contains("TZ=")) {
-        let message = format!("{}: `{}` is read as UTC", reader.object.title(), words[0]);
-        let help = "the run begins at midnight UTC; shift the hours to those of UTC";
-        reader.diagnostics.push(Diagnostic::new(Code::W0160, text.span, message).help(help));
+        reader.warn_of_time_zone(words[0], text.span);
         words.remove(0);
     }
     let is_word = words.first().is_some_and(|word| word.starts_with('@'));

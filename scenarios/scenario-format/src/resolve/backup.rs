@@ -160,15 +160,12 @@ impl Merged {
         self.places.extend(places);
         self.data_sets.extend(made.data_sets);
         for archive in made.archives {
-            match self.archives.iter_mut().find(|it| it.of.value == archive.of.value) {
-                // What is stated of it is kept; the manifest says where it goes.
-                Some(stated) if stated.to.value != archive.to.value => {
-                    let message = format!("`{}` is archived to another place", stated.of.value);
-                    let help = "leave the archive out here, or change the manifest";
-                    let diagnostic = Diagnostic::new(Code::E0017, stated.to.span, message);
-                    diagnostics.push(diagnostic.help(help).related(archive.to.span, "to this"));
-                }
-                Some(_) => {}
+            let is_its = |it: &&mut ArchiveSpec| {
+                let name = it.of.value.as_str();
+                archive.of.value == name || archive.of.value.split('/').nth(1) == Some(name)
+            };
+            match self.archives.iter_mut().find(is_its) {
+                Some(stated) => *stated = overlay::archive(&archive, stated, diagnostics),
                 None => self.archives.push(archive),
             }
         }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use model_api::guarantee::{Limit, Promise};
 use model_api::kube::{Job, JobWork, WorkloadKind};
-use model_api::{SimSpan, WorkloadId};
+use model_api::{SimSpan, SimTime, WorkloadId};
 
 use super::Resolver;
 use crate::diagnostic::{Code, Diagnostic};
@@ -28,7 +28,7 @@ impl Resolver<'_> {
                     self.diagnostics.push(diagnostic.related(first, "first here"));
                     continue;
                 }
-                is_stated[id.index()] |= spec.work.is_some();
+                is_stated[id.index()] = spec.work.is_some();
                 self.job_profile(id, spec);
             }
         }
@@ -55,8 +55,8 @@ impl Resolver<'_> {
             } else if at.value >= end {
                 wrong = Some((at.span, "is after the end of the run"));
             }
-            *starts_at = at.value;
         }
+        *starts_at = spec.at.map_or(SimTime::ZERO, |at| at.value);
         job.work = work;
         if let Some((span, message)) = wrong {
             self.report(Code::E0021, span, message);
@@ -99,7 +99,8 @@ impl Resolver<'_> {
         None
     }
 
-    /// `completes(job/shop/migrate) <= 10m`; `None` when the name is that of an action.
+    /// `completes(job/shop/migrate) <= 10m`; `None` when it is no name of a Job or
+    /// CronJob, or is that of an action.
     pub(super) fn job_promise(
         &mut self,
         name: &Spanned<String>,

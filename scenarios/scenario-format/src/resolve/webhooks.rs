@@ -1,8 +1,8 @@
 //! Webhooks: which Service answers for each, and whose pods it guards.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
-use model_api::kube::{Labels, Webhook, WebhookRule};
+use model_api::kube::{Webhook, WebhookRule};
 use model_api::{ServiceId, WorkloadId};
 
 use super::Resolver;
@@ -43,7 +43,7 @@ impl Resolver<'_> {
             return BTreeSet::new();
         }
         let is_asked = |workload: &model_api::kube::Workload| {
-            let namespace = self.labels_of_namespace(&workload.namespace);
+            let namespace = self.manifests.labels_of_namespace(&workload.namespace);
             let pod = &workload.template.labels;
             model_api::kube::admission::is_asked(
                 &written.namespace_selector,
@@ -55,12 +55,5 @@ impl Resolver<'_> {
         let workloads = self.blueprint.workloads.iter().enumerate();
         let guarded = workloads.filter(|(_, workload)| is_asked(workload));
         guarded.map(|(idx, _)| WorkloadId::from_index(idx)).collect()
-    }
-
-    /// Labels of a namespace; one that is not in the input has its name as the only label.
-    fn labels_of_namespace(&self, name: &str) -> Labels {
-        let known = self.manifests.namespace_labels.get(name).cloned();
-        let key = "kubernetes.io/metadata.name".to_owned();
-        known.unwrap_or_else(|| BTreeMap::from([(key, name.to_owned())]))
     }
 }

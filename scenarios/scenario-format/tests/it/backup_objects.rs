@@ -70,7 +70,7 @@ const STATED: &str = "  backups:
       - {name: away, region: west, account: vault}
     keys: [{name: key, region: west, account: vault}]
     policies:
-      - {name: velero/daily, restoreTest: 30d, hook: {takes: 1m, failures: 1%}}
+      - {name: velero/daily, restoreTest: 30d, hook: {failures: 1%}}
       - {name: shop/db-nightly, restoreTest: 30d}
 ";
 
@@ -167,6 +167,11 @@ fn volumes_are_copied_as_velero_chooses() {
     for (from, to, expected) in cases {
         assert_eq!(policy(&with(from, to)), expected, "{to}");
     }
+    // A Schedule that leaves something out is no copy of all that the API has.
+    assert!(names(&with(moved, moved)).contains(&"velero/daily@etcd"));
+    for left_out in ["excludedNamespaces: [other]", "excludedClusterScopedResources: [nodes]"] {
+        assert!(!names(&with(moved, left_out)).contains(&"velero/daily@etcd"), "{left_out}");
+    }
     let beside = with(moved, "snapshotVolumes: true");
     let place = beside.places.iter().find(|it| it.name == "snapshots of shop/index");
     assert!(place.is_some_and(|it| it.location.beside.is_some()));
@@ -230,6 +235,37 @@ spec: {schedule: '@every 6h', method: volumeSnapshot, cluster: {name: db}}
     let snapshots = named(&protection, "shop/db-snapshots");
     assert_eq!((snapshots.method, snapshots.moved_bytes), (Method::Base, 0));
     assert_eq!(protection.archives[0].parallel, 2);
+}
+
+/// What is stated of an archive adds to what the manifest says of it.
+#[test]
+fn a_stated_archive_keeps_what_the_manifest_says() {
+    let archive = "    archives: [{of: db, to: 's3://eidp', key: key}]\n";
+    let stated = STATED.replacen("    places:", &format!("{archive}    places:"), 1);
+    let found = |manifests: &str| {
+        let archives = protection(manifests, &stated).archives;
+        assert_eq!(archives.len(), 1);
+        assert!(archives[0].key.is_some());
+        (archives[0].parallel, archives[0].timeout)
+    };
+    assert_eq!(found(MANIFESTS), (8, SimSpan::from_mins(2)));
+    // Zero turns the time-out off.
+    assert_eq!(found(&MANIFESTS.replace("2min", "0")), (8, SimSpan::ZERO));
+}
+
+/// What the user says of a data set stands, whatever manifests make of it.
+#[test]
+fn a_stated_data_set_is_kept() {
+    let sets = "    dataSets: [{name: shop/index, zones: [az-b], size: 2Ti}]\n";
+    let stated = STATED.replacen("    places:", &format!("{sets}    places:"), 1);
+    let protection = protection(MANIFESTS, &stated);
+    let found: Vec<(u64, usize)> = protection
+        .data_sets
+        .iter()
+        .filter(|set| set.name == "shop/index")
+        .map(|set| (set.size_bytes, set.zones.len()))
+        .collect();
+    assert_eq!(found, [(2 << 40, 1)]);
 }
 
 #[test]

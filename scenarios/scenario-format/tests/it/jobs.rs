@@ -76,6 +76,18 @@ fn what_pods_do_is_said_beside_the_manifest() {
 }
 
 #[test]
+fn a_time_zone_that_is_not_read_is_said() {
+    let said_of = |zone: &str| {
+        let manifest = cron_job(&format!("  schedule: '0 3 * * *'\n  timeZone: {zone}\n"), "");
+        let files = web("").with("j.yaml", manifest);
+        let lines = said(&load_all(&files, &["web.yaml", "j.yaml"], &[]));
+        lines.iter().any(|line| line.starts_with("j.yaml:6:13: W0160"))
+    };
+    assert!(said_of("Europe/Berlin"));
+    assert!(!said_of("Etc/UTC"));
+}
+
+#[test]
 fn a_guarantee_names_a_job() {
     let more = "  guarantees:\n    done: completes(job/shop/migrate) <= 1h\n";
     let files = web(more).with("j.yaml", job(""));
@@ -104,6 +116,11 @@ fn what_cannot_be_is_refused_at_its_place() {
         ("  completionMode: Indxed\n  completions: 1\n", "j.yaml:6:"),
         ("  backoffLimitPerIndex: 1\n", "j.yaml:6:"),
         ("  podFailurePolicy: {rules: [{action: Ignore}]}\n", "j.yaml:6:"),
+        ("  maxFailedIndexes: 1\n", "j.yaml:6:"),
+        (
+            "  completionMode: Indexed\n  completions: 2\n  podFailurePolicy: {rules: [{action: FailIndex, onExitCodes: {operator: In, values: [3]}}]}\n",
+            "j.yaml:8:",
+        ),
     ];
     let scenarios = in_scenario.iter().map(|(more, expected)| (*more, job(""), *expected));
     let manifests = in_manifest.iter().map(|(spec, expected)| ("", job(spec), *expected));

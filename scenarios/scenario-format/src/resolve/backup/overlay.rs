@@ -1,8 +1,10 @@
-//! What a document says beside a manifest: it adds to it, and contradicts it nowhere.
+//! What a document says beside a manifest: it adds to it. What the author of a manifest wrote it may
+//! repeat and not change; of what is estimated (lanes, hooks, bytes that move, time that a restore takes
+//! besides) its word counts.
 
 use super::made::MadePolicy;
 use crate::diagnostic::{Code, Diagnostic};
-use crate::document::BackupPolicySpec;
+use crate::document::{ArchiveSpec, BackupPolicySpec, HookSpec};
 use crate::source::{Span, Spanned};
 
 /// A policy of a manifest with what is stated besides.
@@ -28,7 +30,7 @@ pub(super) fn overlaid(
         key: stated.key.clone(),
         lane: stated.lane.or(made.lane),
         overhead: stated.overhead,
-        hook: stated.hook.as_ref().or(made.hook.as_ref()).cloned(),
+        hook: hook(made.hook.as_ref(), stated.hook.as_ref()),
         moves: stated.moves.or(made.moves),
         failures: stated.failures,
         silent_failures: stated.silent_failures,
@@ -36,6 +38,38 @@ pub(super) fn overlaid(
         restore_overhead: stated.restore_overhead.or(made.restore_overhead),
         span: stated.span,
     }
+}
+
+/// An archive of a manifest with what is stated besides.
+pub(super) fn archive(
+    made: &ArchiveSpec,
+    stated: &ArchiveSpec,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> ArchiveSpec {
+    let mut over = Overlay { maker: &made.of.value, diagnostics };
+    let to = over.one("to", Some(&made.to), Some(&stated.to));
+    ArchiveSpec {
+        of: made.of.clone(),
+        to: to.unwrap_or_else(|| made.to.clone()),
+        copies: stated.copies.clone(),
+        key: stated.key.clone(),
+        segment: over.one("segment", made.segment.as_ref(), stated.segment.as_ref()),
+        timeout: over.one("timeout", made.timeout.as_ref(), stated.timeout.as_ref()),
+        overhead: stated.overhead,
+        parallel: over.one("parallel", made.parallel.as_ref(), stated.parallel.as_ref()),
+        span: stated.span,
+    }
+}
+
+/// A hook of a manifest, and how often it fails, which no manifest says.
+fn hook(made: Option<&HookSpec>, stated: Option<&HookSpec>) -> Option<HookSpec> {
+    let (Some(made), Some(stated)) = (made, stated) else { return stated.or(made).cloned() };
+    Some(HookSpec {
+        takes: stated.takes.or(made.takes),
+        failures: stated.failures.or(made.failures),
+        on_error: stated.on_error.or(made.on_error),
+        span: stated.span,
+    })
 }
 
 struct Overlay<'a> {
