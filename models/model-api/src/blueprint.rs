@@ -14,7 +14,7 @@ use crate::kube::{
 use crate::load::{Bursts, Load, ServiceProfile};
 use crate::machines::{ClusterAutoscaler, NodeGroup};
 use crate::parameters::Parameters;
-use crate::path::DeniedCall;
+use crate::path::{Callee, DeniedCall};
 use crate::source::Origin;
 
 /// An immutable platform.
@@ -271,6 +271,11 @@ pub struct Assumption {
 }
 
 impl Blueprint {
+    /// Whether network policies deny a call; `caller` is `None` for clients from outside.
+    pub fn is_denied(&self, caller: Option<ServiceId>, callee: Callee) -> bool {
+        self.denied.contains(&DeniedCall { caller, callee })
+    }
+
     /// By node: whether it is a place for one that may come during the run.
     pub fn spare_nodes(&self) -> Vec<bool> {
         let mut spare = vec![false; self.nodes.len()];

@@ -1,10 +1,10 @@
-//! When a cron expression falls.
+//! When a schedule falls.
 //!
-//! Cron expressions mean what they mean to `robfig/cron` v3, which Velero, CloudNativePG and Kubernetes
-//! use (`spec.go`, `SpecSchedule.Next` and `dayMatches`): when both the day of the month and the day of
+//! Cron expressions mean what they mean to `robfig/cron`: v3, which Velero and Kubernetes use, and v1.2.0,
+//! which CloudNativePG uses, agree on this (`spec.go`, `SpecSchedule.Next` and `dayMatches`): when both the day of the month and the day of
 //! the week are restricted, either is enough.
 
-use crate::backup::Cron;
+use crate::backup::{Cron, Schedule};
 
 const SECONDS_PER_DAY: i64 = 86_400;
 /// Days from 1970-01-01 to the start of a run, Monday 2026-01-05, midnight UTC: the same Monday that
@@ -12,6 +12,28 @@ const SECONDS_PER_DAY: i64 = 86_400;
 const EPOCH_DAYS: i64 = 20_458;
 /// Days that are looked through for one that fits: eight years hold every 29 February.
 const DAYS_MAX: i64 = 8 * 366;
+
+const NANOS_PER_SECOND: i64 = 1_000_000_000;
+
+impl Schedule {
+    /// The first moment after `after` at which it is due, in nanoseconds from the start of the run;
+    /// `None` when there is none. `origin` is what a schedule of the form `@every` counts from.
+    pub fn next_after(&self, after: i64, origin: i64) -> Option<i64> {
+        match self {
+            Self::Every(period) if period.is_zero() => None,
+            Self::Every(_) if after < origin => Some(origin),
+            Self::Every(period) => {
+                let period = i64::try_from(period.as_nanos()).ok()?;
+                let turns = after.saturating_sub(origin) / period + 1;
+                Some(origin.saturating_add(period.saturating_mul(turns)))
+            }
+            Self::Cron(cron) => {
+                let next = cron.next_after(after.div_euclid(NANOS_PER_SECOND))?;
+                Some(next.saturating_mul(NANOS_PER_SECOND))
+            }
+        }
+    }
+}
 
 impl Cron {
     /// The first second after that one at which it is due, counted from the start of the run;

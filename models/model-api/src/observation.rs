@@ -585,7 +585,7 @@ pub struct RecoveryParts {
     pub act_ns: u64,
     /// Until there was something to restore to, waiting for others and for their order included.
     pub provision_ns: u64,
-    /// Moving bytes.
+    /// Moving bytes, and making objects one after another.
     pub fetch_ns: u64,
     /// Replaying a log.
     pub replay_ns: u64,

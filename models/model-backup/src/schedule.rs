@@ -1,35 +1,24 @@
 //! When something is due next.
 
-use model_api::backup::{Cron, Schedule};
-use sim_kernel::SimSpan;
+use model_api::backup::Schedule;
 
 use crate::stamp::Stamp;
-
-const NANOS_PER_SECOND: i64 = 1_000_000_000;
 
 /// The first moment after `now` at which it is due; `None` when there is none (31 February).
 ///
 /// `origin` is what a schedule of the form `@every` counts from.
 pub fn next_after(schedule: &Schedule, now: Stamp, origin: Stamp) -> Option<Stamp> {
-    match schedule {
-        Schedule::Every(period) if period.is_zero() => None,
-        Schedule::Every(period) => {
-            let turns = now.since(origin).as_nanos() / period.as_nanos() + 1;
-            let turns = if now < origin { 0 } else { turns };
-            Some(origin.plus(SimSpan::from_nanos(period.as_nanos().saturating_mul(turns))))
-        }
-        Schedule::Cron(cron) => next_of_cron(cron, now),
-    }
-}
-
-fn next_of_cron(cron: &Cron, now: Stamp) -> Option<Stamp> {
-    let next = cron.next_after(now.nanos().div_euclid(NANOS_PER_SECOND))?;
-    Some(Stamp::from_nanos(next.saturating_mul(NANOS_PER_SECOND)))
+    schedule.next_after(now.nanos(), origin.nanos()).map(Stamp::from_nanos)
 }
 
 #[cfg(test)]
 mod tests {
+    use model_api::backup::Cron;
+    use sim_kernel::SimSpan;
+
     use super::*;
+
+    const NANOS_PER_SECOND: i64 = 1_000_000_000;
 
     const ALL: u64 = (1 << 60) - 1;
 
@@ -48,6 +37,10 @@ mod tests {
 
     fn hours(stamp: Option<Stamp>) -> i64 {
         stamp.expect("it comes").nanos() / (3600 * NANOS_PER_SECOND)
+    }
+
+    fn next_of_cron(cron: &Cron, now: Stamp) -> Option<Stamp> {
+        next_after(&Schedule::Cron(*cron), now, Stamp::ZERO)
     }
 
     fn at_hour(hour: i64) -> Stamp {

@@ -89,7 +89,6 @@ pub use node_groups::Capacity;
 pub use pod::{PodPhase, PodView};
 pub use routing::Route;
 pub use templates::{NewTemplate, TemplateHealth, TemplateId};
-pub use upgrade::{UpgradeRefusal, UpgradeSpec};
 
 use crate::node_lifecycle::ZoneEvictor;
 use crate::rare;

@@ -31,38 +31,24 @@ pub struct Decision {
     pub missed: Vec<SimTime>,
 }
 
-/// The first time of a schedule after a moment; `created_at` is what `@every` counts from.
-pub fn next_after(schedule: &Schedule, created_at: SimTime, after: SimTime) -> Option<SimTime> {
-    match schedule {
-        Schedule::Every(period) if period.is_zero() => None,
-        Schedule::Every(period) => {
-            let turns = after.saturating_since(created_at).as_nanos() / period.as_nanos() + 1;
-            Some(created_at + *period * turns)
-        }
-        Schedule::Cron(cron) => {
-            let second = i64::try_from(after.as_nanos() / 1_000_000_000).ok()?;
-            let next = u64::try_from(cron.next_after(second)?).ok()?;
-            next.checked_mul(1_000_000_000).map(SimTime::from_nanos)
-        }
-    }
+/// The first time of a schedule after a moment.
+///
+/// Simplified: `@every` counts from the start of the run.
+pub fn next_after(schedule: &Schedule, after: SimTime) -> Option<SimTime> {
+    let next = schedule.next_after(i64::try_from(after.as_nanos()).ok()?, 0)?;
+    u64::try_from(next).ok().map(SimTime::from_nanos)
 }
 
 /// Looks at a CronJob (`syncCronJob`). `last` is the last time that got its Job or was missed for
 /// good, at first when the CronJob was created; `active_count` is how many of its Jobs run.
-pub fn decide(
-    spec: &CronSpec,
-    created_at: SimTime,
-    last: SimTime,
-    active_count: usize,
-    now: SimTime,
-) -> Decision {
+pub fn decide(spec: &CronSpec, last: SimTime, active_count: usize, now: SimTime) -> Decision {
     let mut decision = Decision::default();
     if spec.is_suspended {
         return decision;
     }
     let mut unmet = Vec::new();
     let mut at = last;
-    while let Some(next) = next_after(&spec.schedule, created_at, at).filter(|at| *at <= now) {
+    while let Some(next) = next_after(&spec.schedule, at).filter(|at| *at <= now) {
         unmet.push(next);
         at = next;
     }
@@ -112,7 +98,7 @@ mod tests {
 
     /// Minutes of the start and of what is missed.
     fn look(spec: &CronSpec, last: u64, active_count: usize, now: u64) -> (Option<u64>, Vec<u64>) {
-        let decision = decide(spec, SimTime::ZERO, mins(last), active_count, mins(now));
+        let decision = decide(spec, mins(last), active_count, mins(now));
         let minute = |at: SimTime| (at - SimTime::ZERO).as_secs() / 60;
         (decision.start.map(minute), decision.missed.into_iter().map(minute).collect())
     }
@@ -139,9 +125,7 @@ mod tests {
     #[test]
     fn concurrency_is_allowed_forbidden_or_replaced() {
         let with = |concurrency| CronSpec { concurrency, ..every_ten_minutes() };
-        let replaces = |spec, active_count| {
-            decide(&spec, SimTime::ZERO, mins(0), active_count, mins(10)).replaces
-        };
+        let replaces = |spec, active_count| decide(&spec, mins(0), active_count, mins(10)).replaces;
         assert_eq!(look(&with(ConcurrencyPolicy::Allow), 0, 1, 10), (Some(10), vec![]));
         assert_eq!(look(&with(ConcurrencyPolicy::Forbid), 0, 1, 10), (None, vec![]));
         assert_eq!(look(&with(ConcurrencyPolicy::Forbid), 0, 1, 27), (None, vec![10]));

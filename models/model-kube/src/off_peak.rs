@@ -2,14 +2,15 @@
 //!
 //! # Modelled
 //! Opting in by annotations with weekly windows, hours in which a workload is up or down, the size
-//! while it is down, the memory of its former size, the grace of young workloads, exclusion, and
-//! what an HPA makes of the new size.
+//! while it is down, the memory of its former size, exclusion, and what an HPA makes of the new
+//! size.
 //! # Not modelled
 //! Time zones and summer time: windows are hours of virtual time, whose week begins on the Monday of
 //! its zero. Absolute time stamps as windows. A namespace's defaults.
+//! The grace of 15 minutes of a young workload: those of a run are older.
 //! # Defaults and their sources
 //! kube-downscaler (caas-team/py-kube-downscaler 24.x, `kube_downscaler/{scaler,helper,cmd}.py`):
-//! one look every 30 s as the chart sets it, grace 900 s, size 0 while down, uptime `always`,
+//! one look every 30 s as the chart sets it, size 0 while down, uptime `always`,
 //! downtime `never`; annotations `downscaler/...`. Unlike there nothing is downsized by default: a
 //! workload opts in by stating its hours.
 //! # Invariants
@@ -25,8 +26,6 @@ use sim_kernel::{SimSpan, SimTime};
 
 /// How often the downscaler looks.
 pub const LOOK_INTERVAL: SimSpan = SimSpan::from_secs(30);
-/// For how long after its creation a workload is left alone.
-pub const GRACE: SimSpan = SimSpan::from_secs(900);
 
 /// What the downscaler sees of a workload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,8 +34,6 @@ pub struct Sized {
     pub replicas: u32,
     /// Annotation `downscaler/original-replicas`.
     pub original: Option<u32>,
-    /// When it was created; `None` when that was long ago.
-    pub created_at: Option<SimTime>,
 }
 
 /// What the downscaler does.
@@ -69,8 +66,7 @@ pub fn resize(schedule: &Schedule, workload: Sized, now: SimTime) -> Resize {
             _ => Resize::Keep,
         };
     }
-    let is_young = workload.created_at.is_some_and(|at| now < at + GRACE);
-    if workload.replicas > schedule.downtime_replicas && !is_young {
+    if workload.replicas > schedule.downtime_replicas {
         let replicas = schedule.downtime_replicas;
         return Resize::Down { replicas, original: workload.replicas };
     }
@@ -82,10 +78,8 @@ impl Sized {
     pub fn after(self, resize: Resize) -> Self {
         match resize {
             Resize::Keep => self,
-            Resize::Down { replicas, original } => {
-                Self { replicas, original: Some(original), ..self }
-            }
-            Resize::Up { replicas } => Self { replicas, original: None, ..self },
+            Resize::Down { replicas, original } => Self { replicas, original: Some(original) },
+            Resize::Up { replicas } => Self { replicas, original: None },
         }
     }
 }
@@ -138,8 +132,7 @@ mod tests {
         assert_eq!(schedule(&[]), None);
         assert_eq!(schedule(&[(UPTIME, "never"), (EXCLUDE, "true")]), None);
         let night = schedule(&[(UPTIME, "Mon-Fri 08:00-18:00 UTC")]).expect("it opted in");
-        let workload = Sized { replicas: 4, original: None, created_at: Some(SimTime::ZERO) };
-        assert_eq!(resize(&night, workload, at(0, 0, 10)), Resize::Keep, "it is young");
+        let workload = Sized { replicas: 4, original: None };
         let down = resize(&night, workload, at(0, 20, 0));
         assert_eq!(down, Resize::Down { replicas: 0, original: 4 });
         let small = workload.after(down);
@@ -189,8 +182,7 @@ mod tests {
                 entries.push((DOWNTIME, downtime));
             }
             let schedule = schedule(&entries).expect("it opted in");
-            let created_at = Some(SimTime::ZERO);
-            let mut workload = Sized { replicas: size, original: None, created_at };
+            let mut workload = Sized { replicas: size, original: None };
             let mut now = at(0, 1, 0);
             for _ in 0..40 {
                 workload = workload.after(resize(&schedule, workload, now));

@@ -2,10 +2,10 @@
 //!
 //! # Modelled
 //! The priority levels that every API server makes sure of and the components whose requests belong
-//! to each: seats of a level, what it lends and borrows, how many seats a request takes, which queues
-//! a flow may use, how many requests may wait, and how long a crowd of requests takes.
+//! to each: seats of a level, what it lends and borrows, how many seats a request takes, how
+//! many requests may wait, and how long a crowd of requests takes.
 //! # Not modelled
-//! Schemas and levels that somebody adds. The order among the queues of a level (virtual finish
+//! Schemas and levels that somebody adds. Which queues a flow is dealt, and the order among the queues of a level (virtual finish
 //! times): a crowd here is one of equals. Smoothed demand: levels borrow as the crowd lasts, not as
 //! the five minutes before it were. Seats that a write takes on afterwards for the watchers it wakes.
 //! CPU and memory of an API server, which a few large lists can exhaust whatever their seats.
@@ -14,11 +14,11 @@
 //! hands), `apiserver/pkg/util/flowcontrol/apf_controller.go` (limits, most seats of a request,
 //! borrowing every 10 s), `conc_alloc.go` (who gets how much), `request/list_work_estimator.go` and
 //! `request/config.go` (100 objects a seat, 10 seats at most),
-//! `apiserver/pkg/util/shufflesharding/dealer.go`, `apiserver/pkg/server/config.go` (400 reads and
+//! `apiserver/pkg/server/config.go` (400 reads and
 //! 200 writes in flight, of which the sum is shared out), 1.36.
 //! # Invariants
 //! Seats of all levels together exceed those of the server by no more than rounding up gives. A level
-//! keeps what it does not lend. A hand has no queue twice.
+//! keeps what it does not lend.
 //! # Checked against
 //! The tests below, worked out by hand from the sources.
 
@@ -178,27 +178,6 @@ pub fn borrow(server_seats: u32, wanted: &[u32; Level::ALL.len()]) -> [u32; Leve
     })
 }
 
-/// The queues that a flow may use: a hand dealt from the deck by the hash of the flow
-/// (`Dealer.Deal`).
-pub fn deal(queuing: Queuing, hash: u64) -> Vec<u32> {
-    let mut rest = hash;
-    let mut remainders: Vec<u32> = Vec::new();
-    let mut hand = Vec::new();
-    for nth in 0..queuing.hand_size {
-        let left = u64::from(queuing.queues - nth);
-        let remainder = u32::try_from(rest % left).expect("less than the queues");
-        rest /= left;
-        remainders.push(remainder);
-        // Cards that were dealt before are skipped, from the last one back.
-        let card = remainders[..nth as usize]
-            .iter()
-            .rev()
-            .fold(remainder, |card, earlier| card + u32::from(card >= *earlier));
-        hand.push(card);
-    }
-    hand
-}
-
 /// Many requests that come to a level of several API servers at once, all alike.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Crowd {
@@ -288,25 +267,6 @@ mod tests {
                 proptest::prop_assert!(got[idx] >= wanted[idx].min(seats.nominal));
             }
         }
-
-        #[test]
-        fn a_hand_has_no_queue_twice(hash: u64) {
-            let queuing = Queuing { queues: 64, hand_size: 6 };
-            let mut hand = deal(queuing, hash);
-            hand.sort_unstable();
-            hand.dedup();
-            proptest::prop_assert_eq!(hand.len(), 6);
-            proptest::prop_assert!(hand.iter().all(|queue| *queue < 64));
-        }
-    }
-
-    #[test]
-    fn a_small_deck_is_dealt_as_upstream_deals_it() {
-        let queuing = Queuing { queues: 4, hand_size: 2 };
-        // 4 * 3 hands; remainders 1 of 4, then 1 of 3, which skips the card that is gone.
-        assert_eq!(deal(queuing, 0), [0, 1]);
-        assert_eq!(deal(queuing, 5), [1, 2]);
-        assert_eq!(deal(queuing, 11), [3, 2]);
     }
 
     #[test]

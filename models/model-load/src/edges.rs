@@ -1,6 +1,7 @@
 //! Every call that can be made: who makes it, to whom, and how.
 
-use model_api::path::{CallPolicy, Callee, DeniedCall};
+use model_api::Blueprint;
+use model_api::path::{CallPolicy, Callee};
 use sim_kernel::EntityKey;
 
 use crate::graph::{Node, NodeIdx};
@@ -54,7 +55,7 @@ pub(crate) struct Source {
 }
 
 impl Edges {
-    pub(crate) fn of(nodes: &[Node], denied: &[DeniedCall]) -> Self {
+    pub(crate) fn of(nodes: &[Node], blueprint: &Blueprint) -> Self {
         let mut edges = Self { of_node: vec![Vec::new(); nodes.len()], ..Self::default() };
         for (caller, node) in nodes.iter().enumerate() {
             for (&callee, &policy) in node.calls.iter().zip(&node.policies) {
@@ -87,7 +88,7 @@ impl Edges {
             };
             let caller = caller.map(|node| nodes[node].service);
             let callee = Callee::Service(nodes[edge.callee].service);
-            edge.is_denied = denied.contains(&DeniedCall { caller, callee });
+            edge.is_denied = blueprint.is_denied(caller, callee);
         }
         edges.to_node = vec![Vec::new(); nodes.len()];
         for (idx, edge) in edges.all.iter().enumerate() {

@@ -101,7 +101,7 @@ struct Open {
 
 /// Requests that the pods of a Service answer over a stretch of time, and what CPU they cost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct CpuFlow {
+pub struct WorkFlow {
     /// At its start.
     pub from_nanocores: u64,
     /// When it bends next, and what it is then; `None` when it stays as it is.
@@ -327,7 +327,7 @@ impl Flows {
 
     /// Tells of each Service whose flow may have bent since the last call what CPU its requests cost
     /// from now on.
-    pub fn take_bends(&mut self, mut tell: impl FnMut(ServiceId, CpuFlow)) {
+    pub fn take_bends(&mut self, mut tell: impl FnMut(ServiceId, WorkFlow)) {
         self.turned.sort_unstable();
         self.turned.dedup();
         for number in self.turned.drain(..) {
@@ -405,7 +405,7 @@ impl Part {
         true
     }
 
-    fn cpu_flow(&self, idx: NodeIdx, cost: SimSpan) -> CpuFlow {
+    fn cpu_flow(&self, idx: NodeIdx, cost: SimSpan) -> WorkFlow {
         let spent = |accepted: u64| {
             let spent = u128::from(accepted) * u128::from(cost.as_nanos()) / 1000;
             u64::try_from(spent).unwrap_or(u64::MAX)
@@ -418,7 +418,7 @@ impl Part {
                 (self.current[idx].accepted, until.map(last))
             }
         };
-        CpuFlow {
+        WorkFlow {
             from_nanocores: spent(now),
             until: until.map(|(at, then)| (at, spent(then))),
             answered_millirps: until.map_or(now, |(_, then)| now.midpoint(then)),

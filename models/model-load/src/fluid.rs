@@ -1,6 +1,7 @@
 //! Flows that queue, time out and are retried: what happens depends on what happened before.
 //!
-//! Where a call has a policy, or a queue or a rate has a limit, a flow has a memory: requests that
+//! Where a call has a policy, or a queue or a rate has a limit, or workers are shared, or work is not
+//! exponential, or network policies deny something, a flow has a memory: requests that
 //! wait, callers that are used to retry, breakers that are open. Under the same load it may be well
 //! or stay in the overload that a spike left behind. This part follows it in steps that are as long
 //! as little changes, and stops when nothing does: what a change costs is its transient.

@@ -1,6 +1,6 @@
 //! Who calls whom: immutable, built once, shared by all runs.
 
-use model_api::path::{CallPolicy, Callee, DeniedCall, Serving};
+use model_api::path::{CallPolicy, Callee, Serving};
 use model_api::{Blueprint, DatabaseId, ServiceId};
 use sim_kernel::{EntityKey, SimSpan};
 
@@ -99,7 +99,7 @@ impl Plan {
         plan.add_loads(blueprint)?;
         for part in &mut plan.parts {
             add_latencies(&mut part.nodes);
-            part.edges = Edges::of(&part.nodes, &blueprint.denied);
+            part.edges = Edges::of(&part.nodes, blueprint);
         }
         plan.cpu_per_request = edges.cpu_per_request;
         Ok(plan)
@@ -231,10 +231,9 @@ impl Calls {
             key: EntityKey::of("service").child(&blueprint.service_name(id)),
             own_latency: self.base_latency[service],
             databases: self.databases[service].clone(),
-            is_denied_database: self.databases[service].iter().any(|&database| {
-                let callee = Callee::Database(database);
-                blueprint.denied.contains(&DeniedCall { caller: Some(id), callee })
-            }),
+            is_denied_database: self.databases[service]
+                .iter()
+                .any(|&database| blueprint.is_denied(Some(id), Callee::Database(database))),
             entry: None,
             base_latency: self.base_latency[service],
         }

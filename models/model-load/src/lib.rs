@@ -13,13 +13,14 @@
 //!   [`Flows::settle`], which must be called at the same instant: once after each event of the
 //!   world, after everything else it did. It costs nothing when nothing was set. Until endpoints
 //!   are set a Service has none; databases are writable. Call it once at time zero.
+//! - Before the run, [`Flows::watch_answers`] for the Services whose answers probes wait for.
 //! - Capacity of a Service: the sum of [`Flows::pod_capacity_millirps`] over its live pods.
 //! - Events: [`LoadEvent`], back into [`Flows::handle`]; at most one bend is pending for each set of
 //!   Services that are connected, one turn of each readiness probe that asks for a database, and one
 //!   window where single requests are played.
 //! - Notices: none. What happened comes out as `Observation::Flow` and, of single requests, at the
-//!   end as `Observation::Answered`; [`Flows::take_bends`] tells what CPU the requests cost from each
-//!   bend on, [`Flows::take_late_answers`] what the probes of kubelets meet.
+//!   end as `Observation::Answered`; [`Flows::take_bends`] tells from each bend on how many requests
+//!   are answered and what CPU they cost, [`Flows::take_late_answers`] what the probes of kubelets meet.
 //! - At the horizon: [`Flows::finish`], within `Simulation::apply`.
 //!
 //! # Modelled
@@ -34,6 +35,9 @@
 //! - Calls, at each hop and by clients: time-outs (work for callers that are gone is done all the
 //!   same), retries with doubling pauses, retry budgets, circuit breakers. So the same load may be
 //!   well or stay in the overload that a spike left behind.
+//! - Calls, and writes to databases, that network policies deny: packets are dropped, so that a caller
+//!   waits for its time-out ([`LossReason::Denied`]).
+//! - What probes meet that wait in line with requests (`strain`).
 //! - Rate limits in fixed windows, counted by each pod or together.
 //! - A Service is charged with what its clients lose on the way to it: the requests offered to it
 //!   are counted before the gateway, and [`LossReason::Dependency`] of the gateway names who lost
@@ -86,7 +90,7 @@ mod strain;
 mod stretch;
 mod wait;
 
-pub use flows::{CpuFlow, Flows, LoadEvent};
+pub use flows::{Flows, LoadEvent, WorkFlow};
 pub use graph::{GraphError, pod_capacity_millirps};
 pub use request::{Latencies, Requests, WINDOW};
 pub use stretch::CURVE_ERROR_PPM;

@@ -26,7 +26,7 @@ use model_api::{
 };
 use model_backup::Backups;
 use model_kube::cluster::{Capacity, Cluster, Notice, ServiceWork};
-use model_load::{CpuFlow, Flows, Requests};
+use model_load::{Flows, Requests, WorkFlow};
 use model_postgres::{Databases, PgNotice, Role, StopKind};
 use sim_kernel::{Context, Model, Recorder, SimSpan, Streams};
 
@@ -181,7 +181,7 @@ impl World {
         self.flows.take_bends(|service, flow| {
             writers.note(service, flow.answered_millirps);
             if has_autoscalers && cluster.is_metered(service) {
-                let CpuFlow { from_nanocores, until, .. } = flow;
+                let WorkFlow { from_nanocores, until, .. } = flow;
                 cluster.set_service_work(service, ServiceWork { from_nanocores, until }, ctx);
             }
         });

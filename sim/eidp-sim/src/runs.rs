@@ -111,16 +111,17 @@ fn refuse_too_many(
     Err(Exit::BadInput)
 }
 
+/// What wrote a result.
+pub(crate) fn program() -> Program {
+    Program {
+        name: env!("CARGO_PKG_NAME").to_owned(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+    }
+}
+
 /// Results as a report.
 pub(crate) fn report(results: Vec<ScenarioResult>) -> Report {
-    Report {
-        schema_version: SCHEMA_VERSION,
-        program: Program {
-            name: env!("CARGO_PKG_NAME").to_owned(),
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-        },
-        results,
-    }
+    Report { schema_version: SCHEMA_VERSION, program: program(), results }
 }
 
 fn bar(word: &str, runs: u32, streams: Streams) -> ProgressBar {

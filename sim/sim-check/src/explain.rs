@@ -18,6 +18,7 @@ use path::Told;
 mod action;
 mod data;
 mod frozen;
+mod job;
 mod kubelet;
 mod path;
 mod restored;
@@ -246,9 +247,15 @@ impl<'a, E> Story<'a, E> {
             O::ApiStateLost | O::ApiStateRestored { .. } | O::WorkloadReverted { .. } => {
                 return self.restored_sentence(observation);
             }
-            O::RelistsQueued { clients, span_ns, .. } => {
+            O::RelistsQueued { clients, refused, span_ns } => {
                 let millis = span_ns / 1_000_000;
-                format!("{clients} kubelets and proxies list anew, the last one {millis} ms late")
+                let refused = match refused {
+                    0 => String::new(),
+                    refused => format!(", {refused} are refused at first"),
+                };
+                format!(
+                    "{clients} kubelets and proxies list anew, the last one {millis} ms late{refused}"
+                )
             }
             O::WriteWaits { write } => self.waiting_sentence(write),
             O::KubeletsHung { count } => {

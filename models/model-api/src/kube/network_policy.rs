@@ -239,7 +239,6 @@ fn wanted_number(target: Party<'_>, wanted: &TargetPort) -> Option<u16> {
 fn number_of(target: Party<'_>, name: &str, protocol: &str) -> Option<u16> {
     let Party::Pod { template, .. } = target else { return None };
     let spec = &template.spec;
-    let mut ports = spec.containers.iter().chain(&spec.init_containers).flat_map(|it| &it.ports);
-    let found = ports.find(|it| it.name.as_deref() == Some(name) && it.protocol == protocol);
-    found.map(|it| it.container_port)
+    let mut containers = spec.containers.iter().chain(&spec.init_containers);
+    containers.find_map(|it| it.port_number(name, protocol))
 }

@@ -150,6 +150,15 @@ pub struct ContainerPort {
     pub protocol: String,
 }
 
+impl Container {
+    /// The number of the port of that name.
+    pub fn port_number(&self, name: &str, protocol: &str) -> Option<u16> {
+        let is_it =
+            |it: &&ContainerPort| it.name.as_deref() == Some(name) && it.protocol == protocol;
+        self.ports.iter().find(is_it).map(|it| it.container_port)
+    }
+}
+
 /// Hooks of a container.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Lifecycle {

@@ -41,19 +41,10 @@ impl Version {
 
     /// What is wrong with a kubelet, or a kube-proxy, of this version beside an API server.
     pub fn kubelet_skew(self, api_server: Self) -> Option<Skew> {
-        self.skew(api_server, KUBELET_BEHIND_MAX)
-    }
-
-    /// What is wrong with a controller manager or scheduler of this version beside an API server.
-    pub fn controller_skew(self, api_server: Self) -> Option<Skew> {
-        self.skew(api_server, 1)
-    }
-
-    fn skew(self, api_server: Self, behind_max: u16) -> Option<Skew> {
         if self > api_server {
             Some(Skew::TooNew)
         } else {
-            (api_server.minor - self.minor > behind_max).then_some(Skew::TooOld)
+            (api_server.minor - self.minor > KUBELET_BEHIND_MAX).then_some(Skew::TooOld)
         }
     }
 
@@ -92,11 +83,6 @@ mod tests {
         let skews = [33, 34, 35, 36, 37].map(|kubelet| at(kubelet, 36));
         assert_eq!(skews, [None, None, None, None, Some(Skew::TooNew)]);
         assert_eq!(at(32, 36), Some(Skew::TooOld));
-        let at = |own: u16, api: u16| Version::new(own).controller_skew(Version::new(api));
-        assert_eq!(
-            [34, 35, 36, 37].map(|own| at(own, 36)),
-            [Some(Skew::TooOld), None, None, Some(Skew::TooNew)]
-        );
     }
 
     #[test]

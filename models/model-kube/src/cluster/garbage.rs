@@ -44,7 +44,6 @@ impl Cluster {
         }
     }
 
-    /// The pod garbage collector removes a pod of a deleted or dead node.
     /// The node of these pods does not exist: they are garbage after the quarantine.
     pub(super) fn expect_quarantined_garbage<E, R>(
         &mut self,
@@ -62,6 +61,7 @@ impl Cluster {
         }
     }
 
+    /// The pod garbage collector removes a pod of a deleted or dead node.
     pub(super) fn on_garbage_due<E, R>(&mut self, id: PodId, ctx: &mut Context<'_, E, R>)
     where
         E: Copy + From<KubeEvent>,

@@ -33,8 +33,6 @@ use crate::rare;
 const WORK: Purpose = Purpose::new("work of a pod of a job");
 const FAILURE: Purpose = Purpose::new("failure of a pod of a job");
 
-/// The 95th percentile of the standard normal distribution.
-const NORMAL_P95: f64 = 1.644_853_626_951_472_7;
 /// What a container exits with that crashed.
 pub(super) const EXIT_CRASH: i32 = 1;
 /// What a container exits with that TERM ended: 128 and the number of the signal.
@@ -157,7 +155,7 @@ impl Cluster {
             None => (state.created_count == 0 && job.starts_at <= now).then_some(job.starts_at),
             Some(cron) => {
                 let active_count = state.jobs.iter().filter(|job| job.end.is_none()).count();
-                let decision = cron_job::decide(cron, SimTime::ZERO, state.last, active_count, now);
+                let decision = cron_job::decide(cron, state.last, active_count, now);
                 for due_at in &decision.missed {
                     ctx.hit(&rare::JOB_MISSED);
                     ctx.observe(|| Observation::JobMissed { workload: id, due_at: *due_at });
@@ -383,6 +381,21 @@ impl Cluster {
         }
     }
 
+    /// Whether a Job would be made now, rather than ended or deleted.
+    pub(super) fn owes_job(&self, id: WorkloadId, now: SimTime) -> bool {
+        let WorkloadKind::Job(job) = &self.blueprint.workloads[id.index()].kind else {
+            return false;
+        };
+        let state = self.job_state(id);
+        match &job.cron {
+            None => state.created_count == 0 && job.starts_at <= now,
+            Some(cron) if cron.is_suspended => false,
+            Some(cron) => {
+                cron_job::next_after(&cron.schedule, state.last).is_some_and(|at| at <= now)
+            }
+        }
+    }
+
     /// Lets the controllers look when the next thing is due.
     fn expect_job_due<E, R>(&mut self, id: WorkloadId, ctx: &mut Context<'_, E, R>)
     where
@@ -396,8 +409,9 @@ impl Cluster {
         let next_job = match &job.cron {
             None => (state.created_count == 0).then_some(job.starts_at),
             Some(cron) if cron.is_suspended => None,
-            Some(cron) => cron_job::next_after(&cron.schedule, SimTime::ZERO, now)
-                .map(|at| at + cron_job::LOOK_DELAY),
+            Some(cron) => {
+                cron_job::next_after(&cron.schedule, now).map(|at| at + cron_job::LOOK_DELAY)
+            }
         };
         let dues = state.jobs.iter().flat_map(|one| one.dues(&job.spec, now));
         let due = dues.chain(next_job).min();
@@ -424,10 +438,8 @@ impl Cluster {
             return;
         };
         let work = job.work;
-        let (median, p95) = (work.median.as_nanos() as f64, work.p95.as_nanos() as f64);
-        let sigma = if median > 0.0 { libm::log(p95 / median) / NORMAL_P95 } else { 0.0 };
         let draw = self.draw(pod.key, WORK, u64::from(pod.restart_count));
-        let at = ctx.now() + draw.lognormal(work.median, sigma);
+        let at = ctx.now() + draw.lognormal_by(work.median, work.p95);
         let timer = ctx.timer_at(at, priority::KUBELET, KubeEvent::WorkDone(id));
         self.job_state_mut(workload).working.insert(id, timer);
     }

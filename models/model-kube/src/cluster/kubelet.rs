@@ -538,10 +538,7 @@ impl Cluster {
             self.nodes[node.index()].pods.retain(|other| *other != id);
         }
         if !is_orphan {
-            // In the order of creation, which is that of ids.
-            let pods = &mut self.workloads[workload.index()].pods;
-            let position = pods.binary_search(&id);
-            pods.remove(position.expect("a pod that exists is one of its workload's"));
+            self.workloads[workload.index()].forget(id);
             self.note_change(Change::PodGone(id), ctx.now());
         }
         ctx.observe(|| Observation::PodGone { pod: id, workload });

@@ -44,9 +44,6 @@ const LOOK: Purpose = Purpose::new("cluster autoscaler sees pod");
 const CHOICE: Purpose = Purpose::new("choice among node groups");
 const MACHINE_BOOT: Purpose = Purpose::new("new node boot");
 
-/// The 95 % quantile of a standard normal variable.
-const NORMAL_P95: f64 = 1.644_853_626_951_472_2;
-
 /// What the provider does about new machines in a zone.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Capacity {
@@ -361,10 +358,8 @@ impl Cluster {
             return None;
         }
         let boot = self.blueprint.node_groups[group].boot;
-        let (median, p95) = (boot.median.as_nanos() as f64, boot.p95.as_nanos() as f64);
-        let sigma = if median > 0.0 { libm::log(p95 / median) / NORMAL_P95 } else { 0.0 };
         let draw = self.draw(self.tables.node_keys[node.index()], MACHINE_BOOT, occurrence);
-        Some(draw.lognormal(boot.median, sigma))
+        Some(draw.lognormal_by(boot.median, boot.p95))
     }
 
     /// Nodes did not come in time: the target goes back, what is on its way is canceled.

@@ -54,7 +54,7 @@ impl OffPeakTables {
 
     fn at_start(&self, id: WorkloadId, replicas: u32) -> Option<Sized> {
         let schedule = self.schedules.get(&id)?;
-        let sized = Sized { replicas, original: None, created_at: None };
+        let sized = Sized { replicas, original: None };
         Some(sized.after(off_peak::resize(schedule, sized, SimTime::ZERO)))
     }
 }
@@ -85,7 +85,7 @@ impl Cluster {
 
     fn off_peak_resize(&self, id: WorkloadId, now: SimTime) -> (Sized, Resize) {
         let (replicas, original) = (self.replicas(id), self.off_peak[&id].original);
-        let sized = Sized { replicas, original, created_at: None };
+        let sized = Sized { replicas, original };
         (sized, off_peak::resize(&self.tables.off_peak.schedules[&id], sized, now))
     }
 

@@ -9,8 +9,9 @@
 //! bring them back, each tick at its time and with its own luck.
 //! # Not modelled
 //! Commands and other ports that suffer from a busy CPU. A pod that gets no requests any more answers
-//! at once: what it still works off is left out. Simplified: when one container is killed, all of
-//! its pod are.
+//! at once: what it still works off is left out.
+//!
+//! Simplified: when one container of a pod is killed, all of its pod are.
 //! # Defaults and their sources
 //! `pkg/kubelet/prober`, `pkg/kubelet/kuberuntime/kuberuntime_manager.go`, Kubernetes 1.36.
 //! # Invariants
@@ -76,8 +77,7 @@ pub(super) fn queued_probes(
     let mut queued = Vec::new();
     for (idx, container) in template.spec.containers.iter().enumerate() {
         let is_target = |target: &str, port: u16| {
-            let named = container.ports.iter().find(|it| it.name.as_deref() == Some(target));
-            named.map(|it| it.container_port).or_else(|| target.parse().ok()) == Some(port)
+            container.port_number(target, "TCP").or_else(|| target.parse().ok()) == Some(port)
         };
         let meets = |port: u16| {
             let services = services.iter().map(|(service, _)| *service);

@@ -224,8 +224,7 @@ impl Cluster {
         ctx.hit(&rare::POD_ORPHANED);
         let workload = self.pods[id.index()].workload;
         self.release_from_scheduler(id, ctx);
-        let pods = &mut self.workloads[workload.index()].pods;
-        pods.remove(pods.binary_search(&id).expect("a pod that exists is one of its workload's"));
+        self.workloads[workload.index()].forget(id);
         let pod = &mut self.pods[id.index()];
         pod.is_orphan = true;
         pod.is_forgotten = true;

@@ -22,7 +22,8 @@
 //! # Checked against
 //! Timelines worked out by hand.
 
-use model_api::kube::Version;
+use model_api::action::ControlPlaneUpgrade;
+use model_api::kube::{Skew, Version};
 use model_api::{NodeId, Observation};
 use sim_kernel::{Context, Purpose, Recorder, SimSpan, SimTime, Timer};
 
@@ -33,33 +34,9 @@ const ETCD_START: Purpose = Purpose::new("etcd starts");
 
 /// From the end of etcd's old process until the new one has read its data and follows.
 ///
-/// Simplified: 2 to 10 s, drawn; it grows with the database.
+/// Simplified: etcd starts within 2 to 10 s (**Assumption**), drawn; it grows with the database.
 const ETCD_START_LEAST: SimSpan = SimSpan::from_secs(2);
 const ETCD_START_MOST: SimSpan = SimSpan::from_secs(10);
-
-/// What an upgrade does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct UpgradeSpec {
-    /// The version afterwards; `None` leaves the minor version as it is.
-    pub to: Option<Version>,
-    /// Machines boot anew, rather than processes alone.
-    pub reboots: bool,
-    /// Kubelets that are too old do not stop it.
-    pub forces: bool,
-}
-
-/// Why an upgrade does not begin.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum UpgradeRefusal {
-    /// The control plane is somebody else's.
-    NoMembers,
-    /// Another one is on.
-    Busy,
-    /// The new version does not follow the present one.
-    Version,
-    /// A kubelet is too old for it.
-    Kubelet(NodeId),
-}
 
 /// What the member that an upgrade is at waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,7 +52,7 @@ enum Phase {
 /// An upgrade that is on.
 #[derive(Clone, Debug)]
 pub(super) struct Upgrade {
-    spec: UpgradeSpec,
+    spec: ControlPlaneUpgrade,
     left: Vec<usize>,
     member: usize,
     phase: Phase,
@@ -108,24 +85,24 @@ impl Versions {
 
 impl Cluster {
     /// Upgrades the control plane, member by member. Ends with [`Notice::UpgradeEnded`].
-    ///
-    /// # Errors
-    /// When it must not begin; then nothing changes.
+    /// Whether it began: it must not when another one is on, when the control plane is somebody
+    /// else's, or when versions do not go together.
     pub fn upgrade_control_plane<E, R>(
         &mut self,
-        spec: UpgradeSpec,
+        spec: ControlPlaneUpgrade,
         ctx: &mut Context<'_, E, R>,
-    ) -> Result<(), UpgradeRefusal>
+    ) -> bool
     where
         E: Copy + From<KubeEvent>,
         R: Recorder<Observation>,
     {
-        if let Some(refusal) = self.refuse_upgrade(&spec) {
-            if let UpgradeRefusal::Kubelet(node) = refusal {
-                ctx.hit(&rare::UPGRADE_REFUSED);
-                ctx.observe(|| Observation::UpgradeRefused { node });
-            }
-            return Err(refusal);
+        if self.member_count() == 0 || self.upgrade.is_some() || !self.may_become(spec.to) {
+            return false;
+        }
+        if let Some(node) = self.node_behind(spec.to).filter(|_| !spec.forces) {
+            ctx.hit(&rare::UPGRADE_REFUSED);
+            ctx.observe(|| Observation::UpgradeRefused { node });
+            return false;
         }
         self.upgrade = Some(Upgrade {
             spec,
@@ -137,27 +114,23 @@ impl Cluster {
         });
         self.upgrade_next_member(ctx);
         self.settle(ctx);
-        Ok(())
+        true
     }
 
-    fn refuse_upgrade(&self, spec: &UpgradeSpec) -> Option<UpgradeRefusal> {
-        if self.member_count() == 0 {
-            return Some(UpgradeRefusal::NoMembers);
-        }
-        if self.upgrade.is_some() {
-            return Some(UpgradeRefusal::Busy);
-        }
-        let to = spec.to?;
-        if self.versions.oldest().is_some_and(|from| !from.may_become(to)) {
-            return Some(UpgradeRefusal::Version);
-        }
-        let is_wrong = |node: &NodeId| {
+    /// Whether all members may go to a version.
+    fn may_become(&self, to: Option<Version>) -> bool {
+        to.is_none_or(|to| self.versions.oldest().is_none_or(|from| from.may_become(to)))
+    }
+
+    /// A node whose kubelet is too old for API servers of a version.
+    fn node_behind(&self, to: Option<Version>) -> Option<NodeId> {
+        let to = to?;
+        let is_too_old = |node: &NodeId| {
             let version = self.versions.nodes[node.index()];
-            self.node_exists(*node) && version.is_some_and(|it| it.kubelet_skew(to).is_some())
+            let skew = version.and_then(|it| it.kubelet_skew(to));
+            self.node_exists(*node) && skew == Some(Skew::TooOld)
         };
-        let mut nodes = (0..self.nodes.len()).map(NodeId::from_index);
-        let too_old = nodes.find(is_wrong).filter(|_| !spec.forces);
-        too_old.map(UpgradeRefusal::Kubelet)
+        (0..self.nodes.len()).map(NodeId::from_index).find(is_too_old)
     }
 
     /// The version of the kubelet of a node, if it was stated.
@@ -192,7 +165,7 @@ impl Cluster {
         let number = u32::try_from(member).expect("members are few");
         ctx.observe(|| Observation::MemberUpgradeStarted { member: number });
         // One that is down already is upgraded when it is back.
-        if reboots && self.is_member_up(member) {
+        if reboots && self.control_plane.is_up(member) {
             self.upgrade.as_mut().expect("it is on").is_rebooted = true;
             self.leave_for_boot(member, ctx);
         }

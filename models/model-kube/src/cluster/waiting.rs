@@ -66,7 +66,7 @@ impl Cluster {
                 PendingWrite::Creation(id)
             }
             KubeEvent::OffPeakDue(id) => PendingWrite::Scale(id),
-            KubeEvent::JobDue(id) => PendingWrite::Creation(id),
+            KubeEvent::JobDue(id) if self.owes_job(id, now) => PendingWrite::Creation(id),
             KubeEvent::EndpointsDue(service) => PendingWrite::Endpoints(service),
             KubeEvent::AutoscalerSync(id) => match self.tables.scalers.workload_of(id) {
                 Some(workload) => PendingWrite::Scale(workload),

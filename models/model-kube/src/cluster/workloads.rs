@@ -55,6 +55,13 @@ pub(super) struct WorkloadState {
 }
 
 impl WorkloadState {
+    /// One of its pods is not one of its own any more. They are in the order of creation, which is
+    /// that of ids.
+    pub(super) fn forget(&mut self, pod: PodId) {
+        let position = self.pods.binary_search(&pod);
+        self.pods.remove(position.expect("a pod that exists is one of its workload's"));
+    }
+
     pub(super) fn all(blueprint: &Blueprint, tables: &Tables) -> Vec<Self> {
         let state = |(id, workload): (WorkloadId, &Workload)| Self {
             replicas: tables.replicas_at_start(id, workload.replicas),

@@ -118,3 +118,44 @@ fn finished_jobs_go_after_their_time_and_nothing_happens_later() {
     let counts = [&hour, &year].map(|run| run.simulation.stats().handled_count);
     assert_eq!(counts[0], counts[1]);
 }
+
+/// Pods of a Job that a restored API never knew have not failed, and those that ended do not run again.
+#[test]
+fn a_restored_api_makes_no_job_fail() {
+    let text = "nodes 1 per zone a b c
+        members a b c
+        job batch 2 completions=6 work=600 backoff=0
+        at 700 lose etcd
+        at 900 restore etcd 500";
+    for seed in 0..10 {
+        let run = World::read(text).run_with(seed, 9_000, |cluster| cluster.keep_history());
+        assert!(matches!(ends(&run)[..], [(_, JobEnd::Complete)]), "seed {seed}: {:?}", ends(&run));
+    }
+}
+
+/// What has ended takes no room on a node that registers again.
+#[test]
+fn ended_pods_take_no_room_on_a_node_that_is_back() {
+    let text = "nodes 1 per zone a
+        job batch 1 work=60 cpu=6000
+        deployment web 0 cpu=6000
+        at 400 lose node a-0
+        at 450 restore node a-0
+        at 560 delete node a-0
+        at 900 scale web 1";
+    let world = World::read(text);
+    let web = world.workload("web");
+    let mut registered_count = 0;
+    for seed in 0..40 {
+        let run = world.run(seed, 1_200);
+        // It registers when it boots: before it is deleted, after its pods were collected, or between.
+        let boots = run.times(|seen| matches!(seen, O::NodeBecameReady { .. }));
+        if boots.last().is_some_and(|at| (560.0..600.0).contains(at)) {
+            registered_count += 1;
+            let pods = run.cluster().pods_of(web).iter();
+            let ready = pods.filter(|pod| run.cluster().pod(**pod).is_ready).count();
+            assert_eq!(ready, 1, "seed {seed}: {}", run.timeline());
+        }
+    }
+    assert!(registered_count > 0);
+}

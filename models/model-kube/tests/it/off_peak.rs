@@ -54,3 +54,23 @@ fn whoever_sizes_it_in_its_hours_is_not_overruled() {
     let next_noon = world.run(1, 36 * 3_600);
     assert_eq!(next_noon.cluster().replicas(world.workload("web")), 4);
 }
+
+/// Size and remembered size go back together, whichever of them the snapshot has.
+#[test]
+fn a_restore_brings_back_what_is_remembered() {
+    const HOUR: u64 = 3_600;
+    // Etcd is lost at 10 h or 30 h; the state that comes back is of the night or of the day before.
+    let rows = [
+        (10 * HOUR, 5 * HOUR, 16 * HOUR, 6),
+        (10 * HOUR, 5 * HOUR, 34 * HOUR, 6),
+        (23 * HOUR, 12 * HOUR, 26 * HOUR, 2),
+        (23 * HOUR, 12 * HOUR, 34 * HOUR, 6),
+    ];
+    for (lost, until, seen, replicas) in rows {
+        let script = format!("at {lost} lose etcd\nat {} restore etcd {until}", lost + HOUR);
+        let world = world("2", &format!("members a b c\n{script}"));
+        let run = world.run_with(1, seen, |cluster| cluster.keep_history());
+        let left = run.cluster().replicas(world.workload("web"));
+        assert_eq!(left, replicas, "lost at {lost} s, restored from {until} s, seen at {seen} s");
+    }
+}

@@ -30,6 +30,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use model_api::action::ControlPlaneUpgrade;
 use model_api::backup::Schedule;
 use model_api::blueprint::{ControlPlane, NodeSpec, Zone};
 use model_api::kube::{
@@ -44,7 +45,6 @@ use model_api::machines::{BootTime, ClusterAutoscaler, NodeGroup};
 use model_api::{Blueprint, NodeId, Observation, Origin, PodId, ServiceId, WorkloadId, ZoneId};
 use model_kube::cluster::{
     AfterDrain, Capacity, Component, DrainSpec, NewTemplate, TemplateHealth, TemplateId,
-    UpgradeSpec,
 };
 use model_kube::{Cluster, ClusterPlan, KubeEvent};
 use sim_kernel::{
@@ -69,7 +69,7 @@ pub(crate) enum Command {
     KillLeader(Component),
     KillEtcdLeader,
     MemberPower(usize, bool),
-    UpgradeControlPlane(UpgradeSpec),
+    UpgradeControlPlane(ControlPlaneUpgrade),
     LoseApiState,
     RestoreApiState(SimTime),
     Registries(Option<String>, bool),
@@ -479,7 +479,7 @@ impl World {
             ["drain", ref words @ ..] => self.drain(words, AfterDrain::Nothing),
             ["upgrade", "control-plane", ref rest @ ..] => {
                 let minor = value_of(rest, "to").map(|it| u16::try_from(it).expect("small"));
-                Command::UpgradeControlPlane(UpgradeSpec {
+                Command::UpgradeControlPlane(ControlPlaneUpgrade {
                     to: minor.map(Version::new),
                     reboots: rest.contains(&"reboots"),
                     forces: rest.contains(&"force"),

@@ -5,8 +5,8 @@
 //! mean as much longer as it has more work. How much the time varies is exact for exponential work:
 //! from the equations of a request that is followed until it is done. For other work the part of the
 //! variance that is not due to the work itself is scaled as in M/M/1, where it is known for a request
-//! of given work (Coffman, Muntz and Trotter 1970): exact there, within a few percent for constant
-//! work (against Ott 1984).
+//! of given work (Coffman, Muntz and Trotter 1970): exact there; for constant work too high, by less than
+//! a tenth and least near saturation (against Ott 1984).
 
 /// States that are looked at; with more of them the number inside changes little while a request is
 /// worked on, and what it finds is what it keeps.

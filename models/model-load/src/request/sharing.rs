@@ -139,4 +139,16 @@ mod tests {
         assert_eq!(left, [Some(1), Some(2), Some(3)]);
         assert_eq!(sharing.leave(at(35)), None);
     }
+
+    #[test]
+    fn what_is_done_already_is_not_done_again_when_the_workers_go() {
+        let at = SimTime::from_millis;
+        let mut sharing = Sharing::new();
+        sharing.set_workers(1, 10e6, at(0));
+        sharing.enter(0, 1.0, at(0));
+        sharing.set_workers(0, 10e6, at(6));
+        assert_eq!(sharing.next_at(at(6)), Some(at(10)));
+        sharing.set_workers(0, 10e6, at(8));
+        assert_eq!(sharing.next_at(at(8)), Some(at(10)));
+    }
 }

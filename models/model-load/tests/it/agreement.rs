@@ -161,7 +161,7 @@ fn comparisons() -> Vec<Comparison> {
             Some(15.0),
         ),
         of("8 shared, 75 % busy", single(600, 8, 800, plain, shared), 0, Some(5.0)),
-        of("8 shared, 95 % busy", longer, 0, Some(15.0)),
+        of("8 shared, 95 % busy, 25 ms besides", longer, 0, Some(15.0)),
         of("1 shared, 60 % busy, time-out", single(1200, 1, 2000, calm, shared), 0, Some(5.0)),
         of(
             "1 shared, 75 % busy, constant work",

@@ -17,10 +17,10 @@
 
 use std::sync::Arc;
 
-use model_api::action::{Action, ControlPlaneUpgrade, NodeWork};
+use model_api::action::{Action, NodeWork};
 use model_api::fault::FaultKind;
 use model_api::{FaultId, NodeId, Observation, WorkloadId};
-use model_kube::cluster::{AfterDrain, DrainId, DrainSpec, TemplateId, UpgradeSpec};
+use model_kube::cluster::{AfterDrain, DrainId, DrainSpec, TemplateId};
 use model_kube::disruption::Admission;
 use sim_kernel::{Context, Recorder};
 
@@ -63,10 +63,10 @@ impl World {
             Action::Drain(work) => self.drain(work, AfterDrain::Nothing, ctx),
             Action::NodeUpgrade(work) => self.drain(work, AfterDrain::Reboot, ctx),
             Action::ControlPlaneUpgrade(upgrade) => {
-                let ControlPlaneUpgrade { to, reboots, forces } = *upgrade;
-                match self.cluster.upgrade_control_plane(UpgradeSpec { to, reboots, forces }, ctx) {
-                    Ok(()) => (Struck::Upgrade, count(self.cluster.member_count())),
-                    Err(_) => (Struck::Nothing, 0),
+                if self.cluster.upgrade_control_plane(*upgrade, ctx) {
+                    (Struck::Upgrade, count(self.cluster.member_count()))
+                } else {
+                    (Struck::Nothing, 0)
                 }
             }
             Action::DeleteNodes(nodes) => {

@@ -3,7 +3,7 @@
 //! Simplified: over a stretch in which the load changes linearly, its mean is written; a request that
 //! is made again commits again.
 
-use model_api::path::{Callee, DeniedCall};
+use model_api::path::Callee;
 use model_api::{Blueprint, DatabaseId, Observation, ServiceId};
 use sim_kernel::{Context, Recorder};
 
@@ -35,12 +35,11 @@ impl Writers {
         let writers = databases.flat_map(|(idx, spec)| {
             let database = DatabaseId::from_index(idx);
             spec.writers.iter().map(move |it| {
-                let caller = Some(it.service);
-                let call = DeniedCall { caller, callee: Callee::Database(database) };
+                let is_denied = blueprint.is_denied(Some(it.service), Callee::Database(database));
                 Writer {
                     service: it.service,
                     database,
-                    share_ppm: if blueprint.denied.contains(&call) { 0 } else { it.share_ppm },
+                    share_ppm: if is_denied { 0 } else { it.share_ppm },
                     answered_millirps: 0,
                 }
             })
@@ -99,6 +98,7 @@ impl World {
 #[cfg(test)]
 mod tests {
     use model_api::blueprint::{Database, Writes};
+    use model_api::path::DeniedCall;
 
     use super::*;
 
@@ -126,5 +126,24 @@ mod tests {
         assert_eq!(writers.take_news(&blueprint), [(DatabaseId(1), 500_000)]);
         writers.note(ServiceId(1), 50_000);
         assert_eq!(writers.take_news(&blueprint), []);
+    }
+
+    /// Parts per million of the configured rate, when a Service answers ten requests a second.
+    fn told(blueprint: &Blueprint) -> Vec<(DatabaseId, u32)> {
+        let mut writers = Writers::of(blueprint);
+        writers.note(ServiceId(0), 10_000);
+        writers.take_news(blueprint)
+    }
+
+    #[test]
+    fn a_database_that_policies_deny_is_not_written_to() {
+        let writes = Writes { service: ServiceId(0), share_ppm: 500_000 };
+        let database =
+            Database { writers: vec![writes], commits_per_second: 10, ..Database::default() };
+        let mut blueprint = Blueprint { databases: vec![database], ..Blueprint::default() };
+        assert_eq!(told(&blueprint), [(DatabaseId(0), 500_000)]);
+        let callee = Callee::Database(DatabaseId(0));
+        blueprint.denied.push(DeniedCall { caller: Some(ServiceId(0)), callee });
+        assert_eq!(told(&blueprint), [(DatabaseId(0), 0)]);
     }
 }

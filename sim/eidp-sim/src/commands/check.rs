@@ -2,13 +2,14 @@
 
 use std::fmt::Write as _;
 
-use report_data::{BlackStart, BlackStartReport, BlackStartStage, Program, SCHEMA_VERSION};
+use report_data::{BlackStart, BlackStartReport, BlackStartStage, SCHEMA_VERSION};
 use scenario_format::coverage::{Coverage, Fidelity};
 use scenario_format::{Loaded, Resolved, Severity, Sources, Stage, black_start};
 
 use crate::exit::Exit;
 use crate::flags::{Check, Form, Output};
 use crate::input::{Wanted, count, disk, load_all, of, plan};
+use crate::runs::program;
 use crate::streams::{Streams, check_outputs};
 
 pub(crate) fn run(flags: &Check, streams: Streams) -> anyhow::Result<Exit> {
@@ -102,10 +103,7 @@ fn write_orders(
     outputs: &[Output],
     streams: Streams,
 ) -> anyhow::Result<()> {
-    let program = Program {
-        name: env!("CARGO_PKG_NAME").to_owned(),
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-    };
+    let program = program();
     let report = BlackStartReport { schema_version: SCHEMA_VERSION, program, scenarios: orders };
     for output in outputs {
         let text = match output.form {

@@ -1,6 +1,5 @@
 //! `conformance`: how faithful the models are, case by case or beside recorded timelines.
 
-use report_data::Program;
 use report_render::Options;
 use scenario_format::diagnostic::has_errors;
 use scenario_format::{Diagnostic, Sources};
@@ -8,6 +7,7 @@ use scenario_format::{Diagnostic, Sources};
 use crate::exit::Exit;
 use crate::flags::{Conformance, Form};
 use crate::input::disk_for;
+use crate::runs::program;
 use crate::streams::{Streams, check_outputs};
 
 /// Percent of the recorded figures that must be covered.
@@ -103,8 +103,4 @@ fn say(diagnostics: &[Diagnostic], sources: &Sources, streams: Streams) -> bool 
         streams.say(&diagnostic.render(sources, streams.has_color_err()));
     }
     has_errors(diagnostics)
-}
-
-fn program() -> Program {
-    Program { name: "eidp-sim".to_owned(), version: env!("CARGO_PKG_VERSION").to_owned() }
 }

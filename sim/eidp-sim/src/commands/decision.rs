@@ -2,7 +2,7 @@
 
 use std::io;
 
-use report_data::{DecisionReport, Program};
+use report_data::DecisionReport;
 use report_render::Options;
 use scenario_format::diagnostic::has_errors;
 use scenario_format::{ClusterRequest, Resolved, Severity, load_cluster};
@@ -15,6 +15,7 @@ use crate::exit::Exit;
 use crate::flags::Form;
 use crate::flags::decision::{Cluster, Decision, Hpa, Vpa};
 use crate::input::{count, disk_for, of};
+use crate::runs::program;
 use crate::streams::{Streams, check_outputs};
 
 /// Columns where nobody looks through a terminal.
@@ -96,10 +97,7 @@ fn explain(
     samples: Samples,
 ) -> Result<DecisionReport, Refusal> {
     let blueprint = &resolved.blueprint;
-    let program = &Program {
-        name: env!("CARGO_PKG_NAME").to_owned(),
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-    };
+    let program = &program();
     match decision {
         Decision::Schedule(flags) => {
             let (pod, replica) = (flags.pod.clone(), flags.replica);

@@ -131,7 +131,19 @@ impl Draw {
     pub fn lognormal(self, median: SimSpan, sigma: f64) -> SimSpan {
         scaled(median, libm::exp(sigma * self.standard_normal()))
     }
+
+    /// Log-normal by its median and its 95th percentile; the median itself when that is zero.
+    pub fn lognormal_by(self, median: SimSpan, p95: SimSpan) -> SimSpan {
+        if median.is_zero() {
+            return median;
+        }
+        let ratio = p95.as_nanos() as f64 / median.as_nanos() as f64;
+        self.lognormal(median, libm::log(ratio) / NORMAL_P95)
+    }
 }
+
+/// The 95th percentile of the standard normal distribution.
+const NORMAL_P95: f64 = 1.644_853_626_951_472_2;
 
 /// The upper 53 bits as a fraction: every value is exact.
 #[inline]

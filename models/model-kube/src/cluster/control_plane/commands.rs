@@ -32,7 +32,7 @@ impl Cluster {
 
     /// Whether the machine of a member runs.
     pub fn is_member_up(&self, member: usize) -> bool {
-        self.control_plane.members[member].is_up
+        self.control_plane.is_up(member)
     }
 
     /// Stops the machine of a member, or gives it its power back.

@@ -12,7 +12,7 @@ const TRANSFER: Purpose = Purpose::new("etcd hands its lead over");
 /// A leader that ends on purpose hands its lead over first (etcd 3.6 `server/etcdserver/server.go`,
 /// `TryTransferLeadershipOnShutdown`): two rounds of messages and a flush.
 ///
-/// Simplified: 10 ms, and to any follower alike; upstream takes the one connected for longest.
+/// Simplified: handing over takes 10 ms (**Assumption**), and goes to any follower alike; upstream takes the one connected for longest.
 const HAND_OVER: SimSpan = SimSpan::from_millis(10);
 
 impl ControlPlane {
