@@ -74,6 +74,7 @@
 //! M/M/c, M/D/1, M/G/1, finite queues and processor sharing; flows against single requests (`docs/REQUESTS.md`).
 //!
 //! [`LossReason::Dependency`]: model_api::observation::LossReason::Dependency
+//! [`LossReason::Denied`]: model_api::observation::LossReason::Denied
 
 mod curve;
 mod edges;
