@@ -12,7 +12,8 @@
 //! # Invariants
 //! An action that was taken back does not complete any more.
 //! # Checked against
-//! The shipped scenarios `rollout`, `rollout-az-loss`, `bad-rollout`, `drain-zone`, `drain-stuck`,
+//! The shipped scenarios `rollout`, `rollout-az-loss`, `rollout-without-pre-stop` and its pair
+//! `rollout-with-pre-stop`, `bad-rollout`, `drain-zone`, `drain-stuck`,
 //! `node-upgrade` and `control-plane-upgrade`.
 
 use std::sync::Arc;

@@ -53,6 +53,8 @@ const LIBRARY: &[(&str, i32)] = &[
     ("rolling-two-zones", 1),
     ("rollout", 0),
     ("rollout-az-loss", 0),
+    ("rollout-with-pre-stop", 0),
+    ("rollout-without-pre-stop", 1),
     ("spike-nodes-late", 1),
     ("spike-without-headroom", 1),
     ("static-stability", 0),
