@@ -13,6 +13,7 @@ mod black_start;
 mod conformance;
 mod decision;
 mod exposure;
+mod load_map;
 mod summary;
 mod timelines;
 
@@ -26,6 +27,10 @@ pub use decision::{
     decision_schema,
 };
 pub use exposure::{CurvePoint, Exposure};
+pub use load_map::{
+    LoadEdge, LoadMap, LoadMapCell, LoadMapColumn, LoadMapReport, LoadMapRow, LoadRegion,
+    load_map_schema,
+};
 pub use summary::Quantiles;
 pub use timelines::{
     TimelineFigure, TimelineReport, TimelineTrace, TimelineUnit, timelines_schema,

@@ -11,6 +11,7 @@ mod groups;
 mod human;
 mod json;
 mod junit;
+mod load_map;
 mod markdown;
 mod quantity;
 mod timelines;
@@ -23,6 +24,7 @@ pub use diff::{diff_human, diff_json, diff_markdown};
 pub use human::human;
 pub use json::json;
 pub use junit::junit;
+pub use load_map::{load_map_human, load_map_json, load_map_markdown};
 pub use markdown::{MARKDOWN_BYTES_MAX, markdown};
 pub use timelines::{timelines_human, timelines_json};
 

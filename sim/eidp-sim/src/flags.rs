@@ -8,6 +8,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::exit;
 
 pub(crate) mod decision;
+pub(crate) mod map;
 
 /// Does the platform, configured like this, keep its promises when that happens?
 ///
@@ -50,6 +51,8 @@ pub(crate) enum Command {
     Check(Check),
     /// List the scenarios that would be run.
     List(List),
+    /// Draw which load a platform bears, and at which a fault leaves it down for good.
+    Map(map::Map),
     /// Run one run again and print what happened, each event with its cause.
     Replay(Replay),
     /// Put cases of the real components' decisions to the models.
@@ -353,6 +356,8 @@ pub(crate) enum SchemaOf {
     Decision,
     /// What `check --black-start -o json` writes.
     BlackStart,
+    /// What `map -o json` writes.
+    LoadMap,
     /// What `conformance --traces … -o json` writes.
     Timelines,
 }

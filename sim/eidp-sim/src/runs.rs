@@ -124,7 +124,8 @@ pub(crate) fn report(results: Vec<ScenarioResult>) -> Report {
     Report { schema_version: SCHEMA_VERSION, program: program(), results }
 }
 
-fn bar(word: &str, runs: u32, streams: Streams) -> ProgressBar {
+/// A bar on stderr, where somebody looks.
+pub(crate) fn bar(word: &str, runs: u32, streams: Streams) -> ProgressBar {
     let target = if streams.has_progress() {
         ProgressDrawTarget::stderr()
     } else {

@@ -4,11 +4,14 @@
 //! folded in the order of run indices on one thread, so that the bytes of a result do not depend on
 //! how many threads there were.
 //!
-//! Start reading at [`Campaign`].
+//! Start reading at [`Campaign`]; a map of loads is many small campaigns ([`LoadMapping`]).
 
 mod campaign;
 mod exposure;
+mod load_map;
 mod result;
 
 pub use campaign::{Campaign, CampaignError, in_order};
+pub use load_map::{LoadMapping, MapError, MapProgress};
 pub use result::Naming;
+pub use sim_kernel::SimSpan;

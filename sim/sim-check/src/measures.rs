@@ -31,6 +31,8 @@ pub struct Subjects {
     latencies: Vec<(ServiceId, u32)>,
     /// Which goodputs must return, to what share.
     returns: Vec<(ServiceId, u32)>,
+    /// Which Services must settle, at what share of their requests.
+    settling: Vec<(ServiceId, u32)>,
     /// Which Services must answer what share of requests while control planes are frozen.
     stable: Vec<(ServiceId, u32)>,
     /// Faults that freeze them.
@@ -100,6 +102,15 @@ impl Subjects {
         subjects.predicates.sort();
         subjects.predicates.dedup();
         subjects
+    }
+
+    /// The same, with an eye on when a Service answers a share of its requests, in parts per million,
+    /// for good.
+    #[must_use]
+    pub fn with_settling(mut self, service: ServiceId, share_ppm: u32) -> Self {
+        self.settling.push((service, share_ppm));
+        self.keeps_segments[service.index()] = true;
+        self
     }
 
     pub(crate) fn jurisdiction(&self, node: NodeId) -> Option<&str> {
@@ -187,6 +198,13 @@ impl<'a> Monitor<'a> {
             let recovery = || stability::longest_recovery(segments, &frozen, share_ppm);
             ((service, share_ppm), (!frozen.is_empty()).then(recovery))
         });
+        let trouble_until =
+            self.faults.iter().flatten().map(|fault| fault.ended_at.unwrap_or(fault.at)).max();
+        let settled = self.subjects.settling.iter().map(|&(service, share_ppm)| {
+            let after = (trouble_until.unwrap_or(SimTime::ZERO), end);
+            let segments = &self.segments[service.index()];
+            ((service, share_ppm), stability::recovery(segments, after, share_ppm))
+        });
         let errors = |service: ServiceId| Errors::of(&self.segments[service.index()]);
         let alerts = self.subjects.alerts.iter().map(|&(service, objective_ppm)| {
             ((service, objective_ppm), budget::alert(&errors(service), objective_ppm, end))
@@ -198,6 +216,7 @@ impl<'a> Monitor<'a> {
             alerts: alerts.collect(),
             windows: windows.collect(),
             stable: stable.collect(),
+            settled: settled.collect(),
             services: self.services,
             databases: self.databases,
             data: self.data,
@@ -339,6 +358,10 @@ pub struct RunMeasures {
     /// How long Services that guarantees ask for took at most to answer their share of requests again
     /// while control planes were frozen: `Some(None)` when they did not, `None` when none was frozen.
     pub stable: BTreeMap<(ServiceId, u32), Option<Option<SimSpan>>>,
+    /// Time from the end of the last fault (from the start, without one) until a Service answers its
+    /// share of requests for good; zero when it already did, `None` when it did not at the end. Of
+    /// Services that [`Subjects::with_settling`] names.
+    pub settled: BTreeMap<(ServiceId, u32), Option<SimSpan>>,
     /// When the objectives of Services that guarantees ask for would have paged.
     pub alerts: BTreeMap<(ServiceId, u32), AlertSeen>,
     /// The least availability of any window of a length that guarantees ask for, in parts per

@@ -1,4 +1,5 @@
-//! Whether a Service does without its control planes while they are frozen.
+//! Whether a Service answers its requests again, and does so without its control planes while they are
+//! frozen.
 
 use model_api::observation::FlowSegment;
 use sim_kernel::{SimSpan, SimTime};
@@ -29,7 +30,9 @@ pub(crate) fn longest_recovery(
         .map(|all| all.into_iter().max().unwrap_or_default())
 }
 
-fn recovery(
+/// How long a Service took from the start of a stretch of time until it answered `share_ppm` of its
+/// requests, and did so to the end of the stretch; `None` when it did not at the end.
+pub(crate) fn recovery(
     segments: &[(FlowSegment, SimTime)],
     (from, until): (SimTime, SimTime),
     share_ppm: u32,

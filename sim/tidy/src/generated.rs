@@ -33,6 +33,10 @@ pub fn all() -> Result<Vec<(String, String)>> {
             schema::to_text(report_data::black_start_schema().as_value()),
         ),
         (
+            "reports/schema/load-map.schema.json".to_owned(),
+            schema::to_text(report_data::load_map_schema().as_value()),
+        ),
+        (
             "reports/schema/timelines.schema.json".to_owned(),
             schema::to_text(report_data::timelines_schema().as_value()),
         ),

@@ -15,6 +15,7 @@ pub(crate) fn run(of: SchemaOf, streams: Streams) -> anyhow::Result<Exit> {
         SchemaOf::Conformance => report_data::conformance_schema().to_value(),
         SchemaOf::Decision => report_data::decision_schema().to_value(),
         SchemaOf::BlackStart => report_data::black_start_schema().to_value(),
+        SchemaOf::LoadMap => report_data::load_map_schema().to_value(),
         SchemaOf::Timelines => report_data::timelines_schema().to_value(),
     };
     streams.data(&schema::to_text(&schema))?;

@@ -1,4 +1,5 @@
 //! Campaigns of a small platform: what they say does not depend on threads.
 
+mod load_map;
 mod probes;
 mod town;

@@ -7,6 +7,7 @@ use model_api::kube::{
     ResourceList, Service, Workload, WorkloadKind,
 };
 use model_api::load::{Load, LoadPoint, ServiceProfile};
+use model_api::path::CallPolicy;
 use model_api::{Blueprint, Origin, ServiceId, SimSpan, SimTime, ZoneId};
 use platform::Plan;
 
@@ -67,7 +68,7 @@ fn web() -> Workload {
     }
 }
 
-fn blueprint() -> Blueprint {
+pub(crate) fn blueprint() -> Blueprint {
     let zone = |name: &&str| Zone { name: (*name).to_owned(), ..Zone::default() };
     Blueprint {
         name: "town".to_owned(),
@@ -90,7 +91,7 @@ fn blueprint() -> Blueprint {
             base_latency: SimSpan::from_millis(5),
             depends_on: Vec::new(),
             policies: Vec::new(),
-            upstream: model_api::path::CallPolicy::default(),
+            upstream: CallPolicy::default(),
             serving: model_api::path::Serving::default(),
             writes_to: Vec::new(),
             readiness: model_api::path::Readiness::default(),
@@ -99,7 +100,7 @@ fn blueprint() -> Blueprint {
         loads: vec![Load {
             service: ServiceId(0),
             via: None,
-            client: model_api::path::CallPolicy::default(),
+            client: CallPolicy::default(),
             points: vec![LoadPoint { at: SimTime::ZERO, rate_millirps: 90_000 }],
             origin: Origin::default(),
         }],
@@ -118,4 +119,26 @@ pub(crate) fn losing(zones: &[u32]) -> Plan {
     };
     let faults = FaultPlan { faults: zones.iter().map(fault).collect() };
     Plan::new(blueprint(), faults, SimSpan::from_hours(1)).expect("nothing goes in a circle")
+}
+
+/// The town with clients that wait for a second and ask four times at most, who are three times as
+/// many for half a minute.
+pub(crate) fn crowded() -> (Blueprint, FaultPlan) {
+    let mut town = blueprint();
+    // Eight seconds of work may wait: longer than anybody does.
+    town.profiles[0].serving.queue_limit = Some(2_000);
+    town.loads[0].client =
+        CallPolicy { timeout: Some(SimSpan::from_secs(1)), retries: 3, ..CallPolicy::default() };
+    let spike = Fault {
+        name: "spike".to_owned(),
+        kind: FaultKind::LoadSpike {
+            services: Vec::new(),
+            factor_milli: 3_000,
+            ramp: SimSpan::ZERO,
+        },
+        start: Start::At(SimTime::from_secs(60)),
+        duration: Some(SimSpan::from_secs(30)),
+        origin: Origin::default(),
+    };
+    (town, FaultPlan { faults: vec![spike] })
 }
