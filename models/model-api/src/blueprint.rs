@@ -9,7 +9,7 @@ use crate::ids::{DatabaseId, ServiceId, WorkloadId, ZoneId};
 use crate::kube::off_peak::Schedule;
 use crate::kube::{
     HorizontalPodAutoscaler, Ingress, Node, PersistentVolumeClaim, PodDisruptionBudget, Service,
-    StorageClass, Version, Webhook, Workload,
+    StorageClass, Version, VerticalPodAutoscaler, Webhook, Workload,
 };
 use crate::load::{Bursts, Load, ServiceProfile};
 use crate::machines::{ClusterAutoscaler, NodeGroup};
@@ -48,6 +48,8 @@ pub struct Blueprint {
     pub webhooks: Vec<Webhook>,
     /// Horizontal autoscalers.
     pub autoscalers: Vec<HorizontalPodAutoscaler>,
+    /// Vertical autoscalers.
+    pub vertical_autoscalers: Vec<VerticalPodAutoscaler>,
     /// Storage classes.
     pub storage_classes: Vec<StorageClass>,
     /// Claims that exist by themselves.
@@ -283,6 +285,16 @@ impl Blueprint {
             spare[node.index()] = true;
         }
         spare
+    }
+
+    /// The workload that a vertical autoscaler looks after.
+    pub fn vertical_target(&self, autoscaler: &VerticalPodAutoscaler) -> Option<WorkloadId> {
+        let is_target = |workload: &Workload| {
+            workload.namespace == autoscaler.namespace
+                && workload.name == autoscaler.target.name
+                && workload.kind.name() == autoscaler.target.kind
+        };
+        self.workloads.iter().position(is_target).map(WorkloadId::from_index)
     }
 
     /// `namespace/name` of a Service.

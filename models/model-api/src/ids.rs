@@ -58,6 +58,11 @@ id!(
     AutoscalerId
 );
 id!(
+    /// A vertical autoscaler: position in
+    /// [`Blueprint::vertical_autoscalers`](crate::Blueprint::vertical_autoscalers).
+    VerticalAutoscalerId
+);
+id!(
     /// A database cluster: position in [`Blueprint::databases`](crate::Blueprint::databases).
     DatabaseId
 );

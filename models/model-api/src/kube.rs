@@ -17,6 +17,7 @@ pub mod selector;
 pub mod service;
 pub mod storage;
 pub mod version;
+pub mod vertical;
 pub mod workload;
 
 pub use admission::{Webhook, WebhookRule};
@@ -43,6 +44,7 @@ pub use selector::{LabelSelector, Labels, Operator, Requirement};
 pub use service::{Ingress, Service, ServicePort, TrafficDistribution, TrafficPolicy};
 pub use storage::{PersistentVolumeClaim, StorageClass, VolumeBindingMode};
 pub use version::{Skew, Version};
+pub use vertical::{ContainerResourcePolicy, UpdateMode, VerticalPodAutoscaler};
 pub use workload::{
     DaemonSetUpdate, DeploymentStrategy, IntOrPercent, PodManagementPolicy, StatefulSetUpdate,
     Workload, WorkloadKind,

@@ -23,7 +23,7 @@ pub mod source;
 pub use blueprint::Blueprint;
 pub use ids::{
     AutoscalerId, BudgetId, DataSetId, DatabaseId, FaultId, KeyId, NodeId, PlaceId, PodId,
-    PolicyId, ServiceId, WorkloadId, ZoneId,
+    PolicyId, ServiceId, VerticalAutoscalerId, WorkloadId, ZoneId,
 };
 pub use observation::Observation;
 pub use parameters::Parameters;

@@ -5,7 +5,10 @@
 use sim_kernel::SimTime;
 
 use crate::backup::DisasterClass;
-use crate::ids::{DataSetId, DatabaseId, FaultId, NodeId, PodId, ServiceId, WorkloadId, ZoneId};
+use crate::ids::{
+    DataSetId, DatabaseId, FaultId, NodeId, PodId, ServiceId, VerticalAutoscalerId, WorkloadId,
+    ZoneId,
+};
 use crate::kube::JobEnd;
 
 /// One fact.
@@ -95,6 +98,21 @@ pub enum Observation {
         from: u32,
         /// There are to be.
         to: u32,
+    },
+    /// What a vertical autoscaler recommends for a container at the end of a run.
+    CpuRecommended {
+        /// Which autoscaler.
+        autoscaler: VerticalAutoscalerId,
+        /// Position of the container in the pod template of its target.
+        container: u32,
+        /// `target`, in millicores.
+        target_millis: i64,
+        /// `lowerBound`, in millicores.
+        lower_millis: i64,
+        /// `upperBound`, in millicores.
+        upper_millis: i64,
+        /// `uncappedTarget`, in millicores.
+        uncapped_millis: i64,
     },
     /// The downscaler made a workload small for its downtime, or brought it back.
     OffPeakResized {

@@ -676,6 +676,9 @@ impl Cluster {
         if let Some(pod) = notice.pod() {
             self.touch_scaler_of(pod);
         }
+        if matches!(notice, Notice::ApiChanged(_)) {
+            self.touch_measured();
+        }
         self.node_groups.note(notice);
         self.notices.push(notice);
     }

@@ -125,6 +125,7 @@ impl World {
         self.databases.finish(ctx);
         self.data.backups.finish(ctx);
         self.flows.finish(ctx);
+        self.cluster.recommend(ctx);
     }
 
     fn place_databases<R: Recorder<Observation>>(&mut self, ctx: &mut Context<'_, Event, R>) {

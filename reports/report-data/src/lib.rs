@@ -14,6 +14,7 @@ mod conformance;
 mod decision;
 mod exposure;
 mod load_map;
+mod recommendation;
 mod summary;
 mod timelines;
 
@@ -31,6 +32,7 @@ pub use load_map::{
     LoadEdge, LoadMap, LoadMapCell, LoadMapColumn, LoadMapReport, LoadMapRow, LoadRegion,
     load_map_schema,
 };
+pub use recommendation::Recommendation;
 pub use summary::Quantiles;
 pub use timelines::{
     TimelineFigure, TimelineReport, TimelineTrace, TimelineUnit, timelines_schema,
@@ -98,6 +100,9 @@ pub struct ScenarioResult {
     /// What disasters would have cost each data set, whether they struck or not.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub exposures: Vec<Exposure>,
+    /// What vertical autoscalers recommend for what the load used, one entry a container.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub recommendations: Vec<Recommendation>,
     /// Events over all runs.
     pub event_count: u64,
     /// Runs that a limit ended before their horizon.

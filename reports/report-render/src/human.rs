@@ -7,6 +7,7 @@ use report_data::{Exposure, FaultResult, Note, Report, ScenarioResult, Verdict};
 use crate::Options;
 use crate::groups::{Group, groups};
 use crate::quantity::{clock, place, span, spread};
+use crate::recommended::recommended;
 
 /// The report as text: a block a scenario, what is wrong with its cause and how to replay it.
 pub fn human(report: &Report, options: Options) -> String {
@@ -45,6 +46,9 @@ fn scenario(text: &mut String, result: &ScenarioResult, options: Options) {
             line(text, format_args!("  {:<12} {writes}", "writes"));
         }
         exposures(text, &result.exposures);
+        for told in result.recommendations.iter().filter_map(recommended) {
+            line(text, format_args!("  {:<12} {told}", "recommended"));
+        }
     }
     if result.limited_run_count > 0 {
         let count = result.limited_run_count;

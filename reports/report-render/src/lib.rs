@@ -14,6 +14,7 @@ mod junit;
 mod load_map;
 mod markdown;
 mod quantity;
+mod recommended;
 mod timelines;
 mod writes;
 

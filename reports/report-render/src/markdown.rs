@@ -7,6 +7,7 @@ use report_data::{Report, ScenarioResult, Verdict};
 use crate::Options;
 use crate::groups::{Group, groups};
 use crate::quantity::{clock, place, span, spread};
+use crate::recommended::recommended;
 
 /// Most bytes of a Markdown report. A job summary of GitHub is dropped whole above 1 MiB and a
 /// comment above 64 KiB, so what does not fit is cut and said.
@@ -54,6 +55,9 @@ fn scenario(result: &ScenarioResult, options: Options) -> String {
     }
     for (idx, writes) in crate::writes::told(&result.metrics).enumerate() {
         let _ = writeln!(text, "{}- writes to {writes}", if idx == 0 { "\n" } else { "" });
+    }
+    for (idx, told) in result.recommendations.iter().filter_map(recommended).enumerate() {
+        let _ = writeln!(text, "{}- recommended: {told}", if idx == 0 { "\n" } else { "" });
     }
     for group in shown.iter().filter(|group| group.first.verdict != Verdict::Held) {
         details(&mut text, group);

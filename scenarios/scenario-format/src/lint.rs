@@ -32,6 +32,7 @@ pub(crate) fn run(manifests: &Manifests, resolved: &Resolved, diagnostics: &mut 
     lint.references();
     lint.databases();
     lint.autoscalers();
+    lint.vertical_autoscalers();
     lint.black_start();
     lint.network_policies();
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use model_api::kube::{
     HorizontalPodAutoscaler, Ingress, Labels, NetworkPolicy, PersistentVolumeClaim,
-    PodDisruptionBudget, Service, StorageClass, Workload,
+    PodDisruptionBudget, Service, StorageClass, VerticalPodAutoscaler, Workload,
 };
 use model_api::{Origin, SimSpan};
 
@@ -33,6 +33,7 @@ mod postgresql;
 mod schedule;
 mod storage;
 mod velero;
+mod vertical;
 mod workload;
 mod zalando;
 
@@ -75,6 +76,8 @@ pub struct Manifests {
     pub clusters: Vec<Sourced<Cluster>>,
     /// Horizontal autoscalers.
     pub autoscalers: Vec<Sourced<HorizontalPodAutoscaler>>,
+    /// Vertical autoscalers.
+    pub vertical_autoscalers: Vec<Sourced<VerticalPodAutoscaler>>,
     /// Schedules in cron syntax.
     pub schedules: Vec<Sourced<CronSchedule>>,
     /// What is backed up when, and where to.

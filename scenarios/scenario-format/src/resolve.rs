@@ -83,6 +83,11 @@ pub(crate) fn resolve(
         ingresses: manifests.ingresses.iter().map(|it| it.value.clone()).collect(),
         budgets: manifests.budgets.iter().map(|it| it.value.clone()).collect(),
         autoscalers: manifests.autoscalers.iter().map(|it| it.value.clone()).collect(),
+        vertical_autoscalers: manifests
+            .vertical_autoscalers
+            .iter()
+            .map(|it| it.value.clone())
+            .collect(),
         storage_classes: manifests.storage_classes.iter().map(|it| it.value.clone()).collect(),
         claims: manifests.claims.iter().map(|it| it.value.clone()).collect(),
         parameters,

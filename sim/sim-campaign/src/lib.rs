@@ -9,6 +9,7 @@
 mod campaign;
 mod exposure;
 mod load_map;
+mod recommendation;
 mod result;
 
 pub use campaign::{Campaign, CampaignError, in_order};

@@ -88,6 +88,7 @@ pub(crate) fn scenario(
         guarantees,
         faults: faults(campaign, measures),
         metrics: metrics(blueprint, measures),
+        recommendations: crate::recommendation::recommendations(blueprint, measures),
         exposures: crate::exposure::exposures(campaign, measures),
         event_count: ends.iter().map(|end| end.stats.handled_count).sum(),
         limited_run_count: ends.iter().filter(|end| !end.outcome.is_complete()).count() as u64,

@@ -21,6 +21,7 @@ mod line;
 mod measures;
 mod outage;
 mod premise;
+mod recommended;
 mod signal;
 mod stability;
 
@@ -33,4 +34,5 @@ pub use measures::{
     DatabaseMeasures, FaultMeasures, Monitor, RunMeasures, ServiceMeasures, Subjects,
 };
 pub use outage::{Outage, RECOVERY_SHARE_PERCENT, RECOVERY_WINDOW};
+pub use recommended::{CpuRecommendation, Recommended};
 pub use signal::breaks;

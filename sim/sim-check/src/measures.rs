@@ -15,6 +15,7 @@ use crate::data::DataMeasures;
 use crate::jobs::JobMeasures;
 use crate::latency;
 use crate::outage::{Outage, OutageWatch};
+use crate::recommended::{self, Recommended};
 use crate::signal::Signals;
 use crate::stability;
 
@@ -133,6 +134,7 @@ pub struct Monitor<'a> {
     writes_stopped_at: Vec<Option<SimTime>>,
     faults: Vec<Option<FaultMeasures>>,
     jobs: BTreeMap<WorkloadId, JobMeasures>,
+    recommended: Recommended,
     signals: Signals,
     zones_down: Vec<ZoneId>,
     zones_down_count_max: u32,
@@ -152,6 +154,7 @@ impl<'a> Monitor<'a> {
             writes_stopped_at: vec![None; subjects.database_count],
             faults: vec![None; subjects.fault_count],
             jobs: BTreeMap::new(),
+            recommended: Recommended::new(),
             signals: Signals::new(&subjects.predicates),
             zones_down: Vec::new(),
             zones_down_count_max: 0,
@@ -222,6 +225,7 @@ impl<'a> Monitor<'a> {
             data: self.data,
             faults: self.faults,
             jobs: self.jobs,
+            recommended: self.recommended,
             latencies,
             returns,
             signals: self.signals,
@@ -317,6 +321,9 @@ impl<'a> Monitor<'a> {
                 measures.unknown_undecided_count += undecided_count;
             }
             Observation::Backup(fact) => crate::data::fold(&mut self.data, &fact),
+            Observation::CpuRecommended { .. } => {
+                recommended::fold(&mut self.recommended, &observation);
+            }
             _ => crate::jobs::fold(&mut self.jobs, at, &observation),
         }
     }
@@ -350,6 +357,8 @@ pub struct RunMeasures {
     pub faults: Vec<Option<FaultMeasures>>,
     /// Jobs that came due, by their workload.
     pub jobs: BTreeMap<WorkloadId, JobMeasures>,
+    /// What vertical autoscalers recommended at the end.
+    pub recommended: Recommended,
     /// Latencies that guarantees ask for; `None` when nothing was answered.
     pub latencies: BTreeMap<(ServiceId, u32), Option<SimSpan>>,
     /// Time from the last fault to the return of a goodput, where guarantees ask for it; `None`

@@ -94,7 +94,7 @@ pub fn vpa(
     }
     draft.answer(parts.join("; "));
     table(&mut draft, containers, &got);
-    draft.note("only recommended (updateMode Off): nothing is changed; objects of kind VerticalPodAutoscaler, with their policies, are not read");
+    draft.note("only recommended (updateMode Off): nothing is changed; policies of VerticalPodAutoscaler objects are left out here; what these recommend for a load stands in the result of a run");
     Ok(draft.finish())
 }
 

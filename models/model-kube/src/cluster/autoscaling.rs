@@ -5,6 +5,7 @@
 //! nothing leaves a window. A look that was left out counts as one that proposed the same.
 
 mod meter;
+mod vertical;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,6 +18,7 @@ use sim_kernel::{Context, EntityKey, Purpose, Recorder, SimSpan, SimTime, Stream
 
 pub use meter::ServiceWork;
 use meter::{FRESH_MIN, Meter, RESOLUTION};
+use vertical::{Vertical, VerticalTables};
 
 use super::pod::PodPhase;
 use super::{Cluster, KubeEvent, priority};
@@ -66,8 +68,9 @@ pub(super) struct ScalerTables {
     /// By autoscaler; `None` for one that can scale nothing.
     scalers: Vec<Option<ScalerTable>>,
     by_workload: Vec<Vec<AutoscalerId>>,
-    /// By Service: the workloads behind it that are scaled.
-    scaled_behind: Vec<Vec<WorkloadId>>,
+    vertical: VerticalTables,
+    /// By Service: the workloads behind it whose metrics an autoscaler reads.
+    measured_behind: Vec<Vec<WorkloadId>>,
 }
 
 impl ScalerTables {
@@ -78,10 +81,13 @@ impl ScalerTables {
         let mut tables = Self {
             scalers: Vec::new(),
             by_workload: vec![Vec::new(); blueprint.workloads.len()],
-            scaled_behind: vec![Vec::new(); blueprint.services.len()],
+            vertical: VerticalTables::of(blueprint),
+            measured_behind: vec![Vec::new(); blueprint.services.len()],
         };
-        if blueprint.autoscalers.is_empty() {
-            return tables;
+        for workload in tables.vertical.workloads() {
+            for service in services(workload) {
+                tables.measured_behind[service.index()].push(workload);
+            }
         }
         for (idx, autoscaler) in blueprint.autoscalers.iter().enumerate() {
             let table = ScalerTable::of(blueprint, autoscaler);
@@ -89,7 +95,7 @@ impl ScalerTables {
                 let scalers = &mut tables.by_workload[table.workload.index()];
                 scalers.push(AutoscalerId::from_index(idx));
                 for service in services(table.workload) {
-                    tables.scaled_behind[service.index()].push(table.workload);
+                    tables.measured_behind[service.index()].push(table.workload);
                 }
             }
             tables.scalers.push(table);
@@ -186,7 +192,8 @@ fn played_container(source: &MetricSource) -> Option<Option<&str>> {
 pub(super) struct Autoscaling {
     settings: Settings,
     scalers: Vec<ScalerState>,
-    /// By Service; used for those with a scaled workload behind.
+    vertical: Vertical,
+    /// By Service; used for those with a measured workload behind.
     meters: Vec<Meter>,
     scrape_phase: SimSpan,
     /// Leaders of the controller manager so far.
@@ -233,7 +240,7 @@ struct Room {
 
 impl Autoscaling {
     pub(super) fn at_start(blueprint: &Blueprint, tables: &ScalerTables, streams: Streams) -> Self {
-        if blueprint.autoscalers.is_empty() {
+        if blueprint.autoscalers.is_empty() && blueprint.vertical_autoscalers.is_empty() {
             return Self::default();
         }
         let key = EntityKey::of("metrics-server");
@@ -245,6 +252,8 @@ impl Autoscaling {
             ..Self::default()
         };
         autoscaling.forget(tables, streams);
+        let scrape = |at| autoscaling.scrape(at);
+        autoscaling.vertical = Vertical::at_start(&tables.vertical, streams, scrape);
         autoscaling
     }
 
@@ -276,13 +285,13 @@ impl Autoscaling {
 impl Cluster {
     /// Whether the work of a Service matters to an autoscaler: [`Cluster::set_service_work`].
     pub fn is_metered(&self, service: ServiceId) -> bool {
-        let scaled_behind = &self.tables.scalers.scaled_behind;
-        scaled_behind.get(service.index()).is_some_and(|scaled| !scaled.is_empty())
+        let measured_behind = &self.tables.scalers.measured_behind;
+        measured_behind.get(service.index()).is_some_and(|measured| !measured.is_empty())
     }
 
-    /// Whether any autoscaler asks for the work of Services.
+    /// Whether any autoscaler, horizontal or vertical, asks for the work of Services.
     pub fn has_autoscalers(&self) -> bool {
-        !self.autoscaling.scalers.is_empty()
+        !self.autoscaling.scalers.is_empty() || self.autoscaling.vertical.is_watching()
     }
 
     /// Lets autoscalers look at every sync, as upstream does, instead of only when the outcome may
@@ -324,12 +333,16 @@ impl Cluster {
         E: Copy + From<KubeEvent>,
         R: Recorder<Observation>,
     {
+        let tables = Arc::clone(&self.tables);
+        let measured = &tables.scalers.measured_behind[service.index()];
+        for workload in measured {
+            self.take_up_usage(*workload, ctx.now());
+        }
         let (_, live_count) = self.endpoint_counts(service);
         let until = work.until.map(|(at, nanocores)| (moment(at), nanocores));
         let work = ServiceWork { until, ..work };
         self.autoscaling.meters[service.index()].tell(moment(ctx.now()), work, live_count);
-        let tables = Arc::clone(&self.tables);
-        self.autoscaling.touched.extend_from_slice(&tables.scalers.scaled_behind[service.index()]);
+        self.autoscaling.touched.extend_from_slice(measured);
         self.settle(ctx);
     }
 
@@ -339,8 +352,8 @@ impl Cluster {
             let live = self.services[service.index()].live_pods();
             self.autoscaling.meters[service.index()].set_served(moment(now), live);
             let tables = Arc::clone(&self.tables);
-            let scaled = &tables.scalers.scaled_behind[service.index()];
-            self.autoscaling.touched.extend_from_slice(scaled);
+            let measured = &tables.scalers.measured_behind[service.index()];
+            self.autoscaling.touched.extend_from_slice(measured);
         }
     }
 
@@ -353,8 +366,10 @@ impl Cluster {
 
     /// Something about a workload changed.
     pub(super) fn touch_scaler(&mut self, workload: WorkloadId) {
+        let tables = &self.tables.scalers;
         if self.has_autoscalers()
-            && !self.tables.scalers.by_workload[workload.index()].is_empty()
+            && (!tables.by_workload[workload.index()].is_empty()
+                || tables.vertical.watches(workload))
             && self.autoscaling.touched.last() != Some(&workload)
         {
             self.autoscaling.touched.push(workload);
@@ -380,8 +395,15 @@ impl Cluster {
                 self.autoscaling.scalers[id.index()].changed_at = moment(ctx.now());
                 self.look_after(*id, ctx.now(), ctx);
             }
+            self.measure_pods(workload, ctx.now());
         }
         self.autoscaling.touched = touched;
+    }
+
+    /// Whether there are metrics at all changed: they come over the API.
+    pub(super) fn touch_measured(&mut self) {
+        let tables = Arc::clone(&self.tables);
+        tables.scalers.vertical.workloads().for_each(|workload| self.touch_scaler(workload));
     }
 
     /// Autoscalers look for the first time.
@@ -394,6 +416,7 @@ impl Cluster {
         for table in tables.scalers.scalers.iter().flatten() {
             self.touch_scaler(table.workload);
         }
+        self.touch_measured();
         for service in 0..self.autoscaling.meters.len() {
             self.meter_routes(ServiceId::from_index(service), SimTime::ZERO);
         }

@@ -216,6 +216,38 @@ impl Aggregate {
         self.cpu_sample_count += 1;
     }
 
+    /// As [`Self::add_cpu`] for each of `copies` containers and each of `count` samples that are
+    /// `every` apart from `first` on. `millis` says what a sample measures, by its number; it only
+    /// rises or only falls. Costs what the buckets cost that it passes through.
+    pub fn add_cpu_row(
+        &mut self,
+        first: Timestamp,
+        every: SimSpan,
+        count: u64,
+        copies: u64,
+        millis: impl Fn(u64) -> i64,
+    ) {
+        if count == 0 || copies == 0 {
+            return;
+        }
+        let scheme = *self.cpu.histogram().scheme();
+        let cores = |number: u64| millis(number) as f64 / 1000.0;
+        let mut number = 0;
+        while number < count {
+            let bucket = scheme.bucket_of(cores(number));
+            let next = first_where(number + 1, count, |it| scheme.bucket_of(cores(it)) != bucket);
+            let at = first.plus(every * number);
+            let weight = CPU_WEIGHT * copies as f64;
+            self.cpu.add_row(cores(number), weight, at, every, next - number);
+            number = next;
+        }
+        self.last_sample = self.last_sample.max(first.plus(every * (count - 1)));
+        if self.first_sample.is_never() || first < self.first_sample {
+            self.first_sample = first;
+        }
+        self.cpu_sample_count += count * copies;
+    }
+
     /// Applies what a sample of a container changes.
     pub fn apply(&mut self, operation: MemoryOperation) {
         match operation {
@@ -250,8 +282,25 @@ impl Aggregate {
     }
 }
 
+/// The least number of `from..until` at which something holds that holds from there on; `until`
+/// where it holds for none.
+fn first_where(from: u64, until: u64, holds: impl Fn(u64) -> bool) -> u64 {
+    let (mut from, mut until) = (from, until);
+    while from < until {
+        let middle = from + (until - from) / 2;
+        if holds(middle) {
+            until = middle;
+        } else {
+            from = middle + 1;
+        }
+    }
+    from
+}
+
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     const MIB: i64 = 1024 * 1024;
@@ -294,6 +343,40 @@ mod tests {
         assert_eq!(bytes(&operations), [-3000, 3600]);
         let stale = START.minus(DAY).minus(SimSpan::from_secs(1));
         assert_eq!(bytes(&container.out_of_memory(9000 * MIB, stale, &aggregation)), [0; 0]);
+    }
+
+    proptest! {
+        // Up to 300 days, so that the reference of ages moves.
+        #[test]
+        fn a_row_is_its_samples_one_by_one(
+            rows in prop::collection::vec(
+                (0..9000_i64, 0..9000_i64, 1..60_u64, 1..4_u64, 60..90_000_u64), 1..8,
+            ),
+        ) {
+            let aggregation = Aggregation::default();
+            let (mut one, mut all) = (Aggregate::new(&aggregation), Aggregate::new(&aggregation));
+            let mut at = START;
+            for (from, until, count, copies, every) in rows {
+                let every = SimSpan::from_secs(every);
+                let millis = |number: u64| from + (until - from) * number.cast_signed() / 60;
+                all.add_cpu_row(at, every, count, copies, millis);
+                for number in 0..count {
+                    for _ in 0..copies {
+                        one.add_cpu(millis(number), at.plus(every * number));
+                    }
+                }
+                at = at.plus(every * count);
+            }
+            prop_assert_eq!(one.cpu_sample_count, all.cpu_sample_count);
+            prop_assert_eq!((one.first_sample, one.last_sample), (all.first_sample, all.last_sample));
+            let (one, all) = (one.cpu.histogram(), all.cpu.histogram());
+            let is_near = |a: f64, b: f64| (a - b).abs() <= 1e-9 * a.abs().max(1e-9);
+            prop_assert!(is_near(one.total(), all.total()), "{} {}", one.total(), all.total());
+            for bucket in 0..one.scheme().bucket_count() {
+                let (one, all) = (one.weight(bucket), all.weight(bucket));
+                prop_assert!(is_near(one, all), "bucket {}: {} {}", bucket, one, all);
+            }
+        }
     }
 
     #[test]

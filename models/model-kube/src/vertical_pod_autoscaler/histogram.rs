@@ -370,6 +370,46 @@ impl DecayingHistogram {
         self.histogram.add(value, weight);
     }
 
+    /// See [`Histogram::add`]: as that for each of `count` samples of one bucket, `every` apart from
+    /// `first` on. Their weights are a geometric series, so that any number of them costs the same;
+    /// its sum differs from theirs by rounding only.
+    ///
+    /// # Panics
+    /// When `every` is nothing.
+    pub fn add_row(
+        &mut self,
+        value: f64,
+        weight: f64,
+        first: Timestamp,
+        every: SimSpan,
+        count: u64,
+    ) {
+        assert!(!every.is_zero(), "samples are some time apart");
+        let (mut at, mut left) = (first, count);
+        while left > 0 {
+            // Moves the reference first, where a sample by itself would.
+            let factor = self.decay_factor(at);
+            let alike = left.min(self.samples_to_shift(at, every));
+            let half_life = self.half_life.as_nanos() as f64;
+            let growth = |samples: f64| {
+                let half_lives = samples * every.as_nanos() as f64 / half_life;
+                libm::expm1(half_lives * core::f64::consts::LN_2)
+            };
+            let series = growth(alike as f64) / growth(1.0);
+            self.histogram.add(value, weight * factor * series);
+            at = at.plus(every * alike);
+            left -= alike;
+        }
+    }
+
+    /// How many samples from `at` on keep the reference; that at `at` does.
+    fn samples_to_shift(&self, at: Timestamp, every: SimSpan) -> u64 {
+        let half_life = i128::from(self.half_life.as_nanos());
+        let last = self.reference.nanos + HALF_LIVES_MAX * half_life;
+        let steps = (last - at.nanos) / i128::from(every.as_nanos());
+        u64::try_from(steps).unwrap_or(u64::MAX).saturating_add(1)
+    }
+
     /// See [`Histogram::subtract`].
     pub fn subtract(&mut self, value: f64, weight: f64, at: Timestamp) {
         let weight = weight * self.decay_factor(at);

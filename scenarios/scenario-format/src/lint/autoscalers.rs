@@ -1,8 +1,9 @@
-//! Autoscalers that cannot work: W0116, W0130 to W0132, W0142.
+//! Autoscalers that cannot work: W0116, W0130 to W0132, W0142, W0143.
 
 use model_api::kube::off_peak::is_contradiction;
 use model_api::kube::{
-    Container, HorizontalPodAutoscaler, MetricSource, MetricSpec, MetricTarget, Workload,
+    Container, HorizontalPodAutoscaler, MetricSource, MetricSpec, MetricTarget, ScaleTarget,
+    UpdateMode, Workload,
 };
 
 use super::Lint;
@@ -15,8 +16,10 @@ impl<'a> Lint<'a> {
         for (idx, autoscaler) in self.manifests.autoscalers.iter().enumerate() {
             let object = self.manifests.object(autoscaler);
             self.rival(idx, &autoscaler.value, object);
-            match self.target_of(&autoscaler.value) {
-                None => self.lost_target(&autoscaler.value, object),
+            match self.target_of(&autoscaler.value.namespace, &autoscaler.value.target) {
+                None => {
+                    self.lost_target(&autoscaler.value.target, object, "spec.scaleTargetRef.name")
+                }
                 Some((workload, target)) => {
                     self.unscalable(workload, &autoscaler.value, object);
                     self.undone(workload, target, &autoscaler.value);
@@ -28,20 +31,45 @@ impl<'a> Lint<'a> {
         }
     }
 
+    pub(super) fn vertical_autoscalers(&mut self) {
+        for autoscaler in &self.manifests.vertical_autoscalers {
+            let object = self.manifests.object(autoscaler);
+            let autoscaler = &autoscaler.value;
+            if self.target_of(&autoscaler.namespace, &autoscaler.target).is_none() {
+                self.lost_target(&autoscaler.target, object, "spec.targetRef.name");
+            }
+            self.unapplied(autoscaler.update_mode, object);
+        }
+    }
+
+    /// W0143.
+    fn unapplied(&mut self, mode: UpdateMode, object: &Object) {
+        if matches!(mode, UpdateMode::Off | UpdateMode::Initial) {
+            return;
+        }
+        let message = format!(
+            "{} has updateMode {}: what it recommends is told, not applied",
+            object.title(),
+            mode.name()
+        );
+        let span = object.value_span("spec.updatePolicy.updateMode");
+        self.push(object, Diagnostic::new(Code::W0143, span, message));
+    }
+
     fn target_of(
         &self,
-        autoscaler: &HorizontalPodAutoscaler,
+        namespace: &str,
+        target: &ScaleTarget,
     ) -> Option<(&'a Workload, &'a Object)> {
         self.workloads().find(|(workload, _)| {
-            workload.kind.name() == autoscaler.target.kind
-                && workload.name == autoscaler.target.name
-                && workload.namespace == autoscaler.namespace
+            workload.kind.name() == target.kind
+                && workload.name == target.name
+                && workload.namespace == namespace
         })
     }
 
     /// W0116. Objects of kinds that are not read count too: a custom resource may have a scale.
-    fn lost_target(&mut self, autoscaler: &HorizontalPodAutoscaler, object: &Object) {
-        let target = &autoscaler.target;
+    fn lost_target(&mut self, target: &ScaleTarget, object: &Object, path: &str) {
         let alike = |other: &&Object| {
             other.key.kind == target.kind && other.key.namespace == object.key.namespace
         };
@@ -51,12 +79,12 @@ impl<'a> Lint<'a> {
             return;
         }
         let message = format!(
-            "{} scales {} {}, which is not in the input",
+            "{} looks after {} {}, which is not in the input",
             object.title(),
             target.kind,
             target.name
         );
-        let span = object.value_span("spec.scaleTargetRef.name");
+        let span = object.value_span(path);
         let help = suggestion(&target.name, names);
         self.push(object, Diagnostic::new(Code::W0116, span, message).help_if(help));
     }

@@ -160,6 +160,10 @@ impl Step<'_> {
                 self.cluster(diagnostics);
             }
             ("autoscaling", "HorizontalPodAutoscaler") => self.autoscaler(diagnostics),
+            ("autoscaling.k8s.io", "VerticalPodAutoscaler") => {
+                let value = Reader { object, diagnostics }.vertical_autoscaler();
+                self.out.vertical_autoscalers.push(Sourced { value, object_idx });
+            }
             ("velero.io" | "barmancloud.cnpg.io" | "snapshot.storage.k8s.io", _)
             | ("postgresql.cnpg.io", "ScheduledBackup") => self.backup(diagnostics),
             _ => {}

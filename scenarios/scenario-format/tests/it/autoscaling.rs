@@ -2,7 +2,8 @@
 
 use model_api::SimSpan;
 use model_api::kube::{
-    HorizontalPodAutoscaler, MetricSource, MetricSpec, MetricTarget, ScalingRules, SelectPolicy,
+    ContainerResourcePolicy, HorizontalPodAutoscaler, MetricSource, MetricSpec, MetricTarget,
+    ScalingRules, SelectPolicy, UpdateMode,
 };
 
 use crate::support::{load_all, said, web};
@@ -102,4 +103,65 @@ fn what_the_api_server_refuses_is_refused_at_its_place() {
         let is_said = said.iter().any(|line| line.starts_with(&start) && line.contains(field));
         assert!(is_said, "{start} {field} in {said:?}");
     }
+}
+
+fn vertical(spec: &str) -> String {
+    format!(
+        "apiVersion: autoscaling.k8s.io/v1\nkind: VerticalPodAutoscaler\nmetadata: {{name: v, namespace: shop}}\nspec:\n  targetRef: {{apiVersion: apps/v1, kind: Deployment, name: web}}\n{spec}"
+    )
+}
+
+#[test]
+fn a_vertical_autoscaler_is_read_as_far_as_cpu_goes() {
+    let spec = "  updatePolicy: {updateMode: Initial}\n  resourcePolicy:\n    containerPolicies:\n      - {containerName: web, minAllowed: {cpu: 50m, memory: 1Gi}, maxAllowed: {cpu: 2}, controlledResources: [cpu]}\n      - {containerName: '*', mode: 'Off'}\n";
+    let files = web("").with("v.yaml", vertical(spec));
+    let loaded = load_all(&files, &["web.yaml", "v.yaml"], &[]);
+    assert_eq!(said(&loaded), Vec::<String>::new());
+    let blueprint = loaded.resolved.expect("valid").blueprint;
+    let found = &blueprint.vertical_autoscalers[0];
+    assert_eq!(blueprint.vertical_target(found).map(|id| id.index()), Some(0));
+    assert_eq!(found.update_mode, UpdateMode::Initial);
+    let policy = |name: &str| ContainerResourcePolicy {
+        container_name: name.to_owned(),
+        is_off: false,
+        cpu_millis_min: None,
+        cpu_millis_max: None,
+        controls_cpu: true,
+        controls_memory: true,
+    };
+    let of_web = ContainerResourcePolicy {
+        cpu_millis_min: Some(50),
+        cpu_millis_max: Some(2000),
+        controls_memory: false,
+        ..policy("web")
+    };
+    assert_eq!(found.policies, [of_web, ContainerResourcePolicy { is_off: true, ..policy("*") }]);
+}
+
+#[test]
+fn what_a_vertical_autoscaler_may_not_say() {
+    let cases = [
+        ("", "W0143"),
+        ("  updatePolicy: {updateMode: Sometimes}\n", "E0"),
+        (
+            "  updatePolicy: {updateMode: 'Off'}\n  resourcePolicy: {containerPolicies: [{mode: 'Off'}]}\n",
+            "E0",
+        ),
+        (
+            "  updatePolicy: {updateMode: 'Off'}\n  resourcePolicy: {containerPolicies: [{containerName: a, minAllowed: {cpu: lots}}]}\n",
+            "E0",
+        ),
+        (
+            "  updatePolicy: {updateMode: 'Off'}\n  resourcePolicy: {containerPolicies: [{containerName: a, minAllowed: {cpu: 2}, maxAllowed: {cpu: 1}}]}\n",
+            "E0",
+        ),
+    ];
+    for (spec, code) in cases {
+        let files = web("").with("v.yaml", vertical(spec));
+        let said = said(&load_all(&files, &["web.yaml", "v.yaml"], &[]));
+        assert!(said.iter().any(|one| one.contains(code)), "{spec}: {said:?}");
+    }
+    let lost = vertical("  updatePolicy: {updateMode: 'Off'}\n").replace("name: web", "name: wbe");
+    let said = said(&load_all(&web("").with("v.yaml", lost), &["web.yaml", "v.yaml"], &[]));
+    assert!(said.iter().any(|one| one.contains("W0116")), "{said:?}");
 }

@@ -47,6 +47,7 @@ const LIBRARY: &[(&str, i32)] = &[
     ("rate-limit-protects", 0),
     ("registry-lost-in-failover", 0),
     ("registry-outage", 0),
+    ("requests-too-large", 0),
     ("restore-never-tested", 1),
     ("retry-storm", 1),
     ("retry-storm-budget", 0),

@@ -63,6 +63,13 @@ impl<E> Story<'_, E> {
                 let text = format!("the downscaler sizes {} {to} instead of {from}", workload(id));
                 return Some((text, place));
             }
+            O::CpuRecommended { autoscaler, container, target_millis, .. } => {
+                let autoscaler = &self.blueprint.vertical_autoscalers[autoscaler.index()];
+                let name = format!("{}/{}", autoscaler.namespace, autoscaler.name);
+                let text =
+                    format!("{name} recommends {target_millis}m of CPU for container {container}");
+                return Some((text, Some(autoscaler.origin.object)));
+            }
             O::RolloutCompleted { workload: id } => {
                 format!("all pods of {} are of its newest template", workload(id))
             }

@@ -89,6 +89,12 @@ impl Meter {
         found.ok().map(|idx| self.served[idx].1)
     }
 
+    /// Moments at which what an endpoint spends bends, as far as they are remembered.
+    pub(super) fn bends(&self) -> impl Iterator<Item = SimTime> {
+        let until = |piece: &Piece| piece.until.map(|(at, _)| at);
+        self.pieces.iter().flat_map(move |piece| [Some(piece.from), until(piece)]).flatten()
+    }
+
     /// Whether what an endpoint spends changes even if nothing happens.
     pub(super) fn is_changing(&self) -> bool {
         let changes = |piece: &Piece| piece.until.is_some_and(|it| it.1 != piece.from_nanocores);

@@ -1,0 +1,64 @@
+//! Vertical autoscalers.
+
+use super::autoscaling::ScaleTarget;
+use crate::source::Origin;
+
+/// `autoscaling.k8s.io/v1 VerticalPodAutoscaler`, with every default filled in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VerticalPodAutoscaler {
+    /// `metadata.namespace`.
+    pub namespace: String,
+    /// `metadata.name`.
+    pub name: String,
+    /// `spec.targetRef`.
+    pub target: ScaleTarget,
+    /// `spec.updatePolicy.updateMode`.
+    pub update_mode: UpdateMode,
+    /// `spec.resourcePolicy.containerPolicies`.
+    pub policies: Vec<ContainerResourcePolicy>,
+    /// Where it was written.
+    pub origin: Origin,
+}
+
+/// What becomes of a recommendation.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum UpdateMode {
+    /// It is shown.
+    Off,
+    /// Pods that are created get it.
+    Initial,
+    /// Running pods are evicted to get it: the default, and what `Auto` means.
+    #[default]
+    Recreate,
+    /// Running pods get it in place where that is possible, and are evicted elsewhere.
+    InPlaceOrRecreate,
+}
+
+impl UpdateMode {
+    /// As Kubernetes spells it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Off => "Off",
+            Self::Initial => "Initial",
+            Self::Recreate => "Recreate",
+            Self::InPlaceOrRecreate => "InPlaceOrRecreate",
+        }
+    }
+}
+
+/// One of `spec.resourcePolicy.containerPolicies`, as far as CPU goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ContainerResourcePolicy {
+    /// `containerName`; `*` is for all that have none of their own.
+    pub container_name: String,
+    /// `mode: Off`: nothing is recommended.
+    pub is_off: bool,
+    /// `minAllowed.cpu` in millicores.
+    pub cpu_millis_min: Option<i64>,
+    /// `maxAllowed.cpu` in millicores.
+    pub cpu_millis_max: Option<i64>,
+    /// `controlledResources` has `cpu`.
+    pub controls_cpu: bool,
+    /// `controlledResources` has `memory`.
+    pub controls_memory: bool,
+}

@@ -1,0 +1,93 @@
+//! What vertical autoscalers recommended in all runs, as the data of a report.
+
+use model_api::kube::{ContainerResourcePolicy, VerticalPodAutoscaler, Workload};
+use model_api::{Blueprint, VerticalAutoscalerId};
+use report_data::{Note, Recommendation};
+use sim_check::{CpuRecommendation, RunMeasures};
+
+use crate::result::position;
+
+/// Memory is no part of any run.
+const MEMORY: &str = "memory: no run models how much is used";
+/// The load asks nothing of the pods, or nothing that costs CPU.
+const UNUSED: &str = "CPU: the load of no run costs any here";
+
+/// One entry an autoscaler and container of its target.
+pub(crate) fn recommendations(
+    blueprint: &Blueprint,
+    measures: &[RunMeasures],
+) -> Vec<Recommendation> {
+    let mut recommendations = Vec::new();
+    for (idx, autoscaler) in blueprint.vertical_autoscalers.iter().enumerate() {
+        let Some(workload) = blueprint.vertical_target(autoscaler) else { continue };
+        let workload = &blueprint.workloads[workload.index()];
+        for (container, spec) in (0_u32..).zip(&workload.template.spec.containers) {
+            let key = (VerticalAutoscalerId::from_index(idx), container);
+            let by_run = |read: fn(&CpuRecommendation) -> i64| {
+                measures.iter().map(|run| run.recommended.get(&key).map(read)).collect()
+            };
+            let mut made = Recommendation {
+                autoscaler: format!("{}/{}", autoscaler.namespace, autoscaler.name),
+                workload: format!(
+                    "{} {}/{}",
+                    workload.kind.name(),
+                    workload.namespace,
+                    workload.name
+                ),
+                container: spec.name.clone(),
+                update_mode: autoscaler.update_mode.name().to_owned(),
+                position: position(blueprint, requests_at(workload, container)),
+                request_cpu_millis: spec.requests.cpu_millis(),
+                target_cpu_millis: by_run(|it| it.target_millis),
+                lower_cpu_millis: by_run(|it| it.lower_millis),
+                upper_cpu_millis: by_run(|it| it.upper_millis),
+                uncapped_cpu_millis: by_run(|it| it.uncapped_millis),
+                not_recommended: Vec::new(),
+            };
+            let policy = policy_of(autoscaler, &spec.name);
+            let reason = why_not(policy, made.target().is_some());
+            made.not_recommended = reason.map(|it| note(blueprint, autoscaler, it)).collect();
+            recommendations.push(made);
+        }
+    }
+    recommendations
+}
+
+/// What is not recommended for a container, in words. What its policy leaves out needs none.
+fn why_not(
+    policy: Option<&ContainerResourcePolicy>,
+    has_target: bool,
+) -> impl Iterator<Item = &'static str> {
+    let is_off = policy.is_some_and(|it| it.is_off);
+    let controls_cpu = policy.is_none_or(|it| it.controls_cpu);
+    let controls_memory = policy.is_none_or(|it| it.controls_memory);
+    let cpu = match (is_off, controls_cpu, has_target) {
+        (true, ..) => Some("anything: its policy has mode Off"),
+        (_, false, _) => Some("CPU: its policy does not control it"),
+        (_, _, false) => Some(UNUSED),
+        (_, _, true) => None,
+    };
+    cpu.into_iter().chain((!is_off && controls_memory).then_some(MEMORY))
+}
+
+fn note(blueprint: &Blueprint, autoscaler: &VerticalPodAutoscaler, text: &str) -> Note {
+    Note { text: text.to_owned(), position: position(blueprint, autoscaler.origin.object) }
+}
+
+/// Its own policy, else that for all.
+fn policy_of<'a>(
+    autoscaler: &'a VerticalPodAutoscaler,
+    name: &str,
+) -> Option<&'a ContainerResourcePolicy> {
+    let named = |wanted: &str| autoscaler.policies.iter().find(|it| it.container_name == wanted);
+    named(name).or_else(|| named("*"))
+}
+
+/// Where a container's requests are written, or the field around them that is.
+fn requests_at(workload: &Workload, container: u32) -> model_api::SourceRef {
+    let path = match workload.kind {
+        model_api::kube::WorkloadKind::Pod => "spec",
+        _ => "spec.template.spec",
+    };
+    workload.origin.of(&format!("{path}.containers[{container}].resources.requests.cpu"))
+}
