@@ -336,3 +336,64 @@ impl Cluster {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use model_api::PodId;
+    use proptest::prelude::*;
+
+    use super::super::ServiceWork;
+    use super::*;
+
+    /// One Service with one pod since the start of the run, which nothing else is known of.
+    fn one_pod() -> (Watched, Vec<Meter>, MeasuredPod) {
+        let start = SimTime::ZERO + BEFORE;
+        let mut meter = Meter::default();
+        meter.set_served(start, [PodId(0)].into_iter());
+        let watched = Watched { workload: WorkloadId(0), shares_ppm: vec![1_000_000] };
+        let pod = MeasuredPod { started_at: start, served: vec![(ServiceId(0), start)] };
+        (watched, vec![meter], pod)
+    }
+
+    proptest! {
+        /// Stretches of work, each of some seconds, constant or on its way to another amount.
+        #[test]
+        fn taking_up_at_changes_is_reading_every_minute(
+            stretches in prop::collection::vec(
+                (1..900_u64, 0..900_000_000_u64, prop::option::of((1..600_u64, 0..900_000_000_u64))),
+                1..20,
+            ),
+            phase_secs in 0..60_u64,
+        ) {
+            let (watched, mut meters, pod) = one_pod();
+            let phase = SimSpan::from_secs(phase_secs);
+            let mut history = History::of(&watched);
+            history.pods = vec![(pod.clone(), 2)];
+            let mut read = Aggregate::new(&Aggregation::default());
+            let mut now = SimTime::ZERO + BEFORE;
+            for (secs, from_nanocores, bend) in stretches {
+                let until = bend.map(|(after, nanocores)| (now + SimSpan::from_secs(after), nanocores));
+                meters[0].tell(now, ServiceWork { from_nanocores, until }, 1);
+                let next = now + SimSpan::from_secs(secs);
+                let mut at = now.next_tick(LOOP, phase);
+                while at < next {
+                    if at.saturating_since(pod.started_at) >= FRESH_MIN {
+                        let millis = pod.usage(&meters, at).div_ceil(1_000_000);
+                        let stamp = START.plus(at.saturating_since(SimTime::ZERO + BEFORE));
+                        for _ in 0..2 {
+                            read.add_cpu(i64::try_from(millis).expect("under a core"), stamp);
+                        }
+                    }
+                    at += LOOP;
+                }
+                history.take_up(&watched, &meters, phase, next);
+                now = next;
+            }
+            let taken = &history.aggregates[0];
+            for share in [0.5, 0.9, 0.95] {
+                let (read, taken) = (read.cpu().percentile(share), taken.cpu().percentile(share));
+                prop_assert!((read - taken).abs() < 1e-9, "{}: {} {}", share, read, taken);
+            }
+        }
+    }
+}
