@@ -4,7 +4,7 @@ use model_api::action::Action;
 use model_api::backup::DisasterClass;
 use model_api::fault::{ControlPlaneFault, DataFault, FaultKind};
 use model_api::guarantee::{DataPromise, Promise};
-use model_api::{Blueprint, SourceRef};
+use model_api::{Blueprint, SimSpan, SourceRef};
 use platform::RunEnd;
 use report_data::{
     Explanation, FaultResult, GuaranteeResult, Metric, Note, Position, ScenarioResult, Unit,
@@ -217,7 +217,7 @@ fn action_text(action: &Action) -> &'static str {
 /// Figures of every run for every Service that was asked and every database.
 fn metrics(blueprint: &Blueprint, measures: &[RunMeasures]) -> Vec<Metric> {
     let mut metrics = Vec::new();
-    let nanos = |span: model_api::SimSpan| i64::try_from(span.as_nanos()).unwrap_or(i64::MAX);
+    let nanos = |span: SimSpan| i64::try_from(span.as_nanos()).unwrap_or(i64::MAX);
     for idx in 0..blueprint.services.len() {
         let id = model_api::ServiceId::from_index(idx);
         if measures.iter().all(|run| run.services[idx].offered == 0) {
@@ -273,25 +273,71 @@ fn metrics(blueprint: &Blueprint, measures: &[RunMeasures]) -> Vec<Metric> {
     metrics
 }
 
-/// What the worst moment of each run would have cost each data set.
+/// What the worst moment of each run would have cost each data set. What has no bound is no figure: runs
+/// in which all would have been lost, or never been back, are counted beside it.
 fn exposed<'a>(
     blueprint: &'a Blueprint,
     measures: &'a [RunMeasures],
 ) -> impl Iterator<Item = Metric> + 'a {
-    let nanos = |span: model_api::SimSpan| i64::try_from(span.as_nanos()).unwrap_or(i64::MAX);
-    blueprint.protection.data_sets.iter().enumerate().flat_map(move |(idx, spec)| {
+    let data_sets = blueprint.protection.data_sets.iter().enumerate();
+    data_sets.flat_map(move |(idx, spec)| {
         let classes = DisasterClass::ALL.into_iter();
         classes.filter(|class| spec.is_exposed_to(*class)).flat_map(move |class| {
-            let of = move |run: &RunMeasures, is_loss: bool| {
-                let seen = run.data[idx].exposure(class)?;
-                Some(nanos(if is_loss { seen.loss_max } else { seen.back_max }))
+            let of_runs = |read: fn(&sim_check::Exposure) -> SimSpan| -> Vec<Option<SimSpan>> {
+                measures
+                    .iter()
+                    .map(|run| run.data[idx].exposure(class).map(|it| read(&it)))
+                    .collect()
             };
-            [("exposedLoss", true), ("exposedReturn", false)].map(|(name, is_loss)| Metric {
-                name: format!("{name}.{}", class.name()),
-                subject: spec.name.clone(),
-                unit: Unit::Nanoseconds,
-                values: measures.iter().map(|run| of(run, is_loss)).collect(),
-            })
+            let names = |figure: &str, boundless: &str| {
+                (format!("{figure}.{}", class.name()), format!("{boundless}.{}", class.name()))
+            };
+            let loss =
+                bounded(&spec.name, names("exposedLoss", "exposedAll"), &of_runs(|it| it.loss_max));
+            let back = bounded(
+                &spec.name,
+                names("exposedReturn", "exposedForGood"),
+                &of_runs(|it| it.back_max),
+            );
+            loss.into_iter().chain(back)
         })
     })
+}
+
+/// The figure where it has a bound; how often it has none, when that ever happens.
+fn bounded(subject: &str, names: (String, String), spans: &[Option<SimSpan>]) -> Vec<Metric> {
+    let is_boundless = |span: &Option<SimSpan>| *span == Some(SimSpan::MAX);
+    let metric = |name, unit, values| Metric { name, subject: subject.to_owned(), unit, values };
+    let nanos = |span: SimSpan| i64::try_from(span.as_nanos()).ok();
+    let figures = spans.iter().map(|span| span.and_then(nanos)).collect();
+    let mut metrics = vec![metric(names.0, Unit::Nanoseconds, figures)];
+    if spans.iter().any(is_boundless) {
+        let count = |span: &Option<SimSpan>| span.is_some().then(|| i64::from(is_boundless(span)));
+        metrics.push(metric(names.1, Unit::Count, spans.iter().map(count).collect()));
+    }
+    metrics
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_never_returns_is_counted_and_no_part_of_a_mean() {
+        let secs = |secs| Some(SimSpan::from_secs(secs));
+        let names = || ("exposedReturn.zone".to_owned(), "exposedForGood.zone".to_owned());
+        let told = |spans: &[_]| -> Vec<(String, Vec<Option<i64>>)> {
+            let metrics = bounded("orders", names(), spans);
+            metrics.into_iter().map(|metric| (metric.name, metric.values)).collect()
+        };
+        let (figure, count) = names();
+        assert_eq!(
+            told(&[secs(1), None, Some(SimSpan::MAX)]),
+            [
+                (figure.clone(), vec![Some(1_000_000_000), None, None]),
+                (count, vec![Some(0), None, Some(1)]),
+            ]
+        );
+        assert_eq!(told(&[secs(0)]), [(figure, vec![Some(0)])]);
+    }
 }
