@@ -52,6 +52,9 @@ pub(crate) enum Command {
     /// List the scenarios that would be run.
     List(List),
     /// Draw which load a platform bears, and at which a fault leaves it down for good.
+    ///
+    /// Every load is tried untroubled and with the faults of the scenario, for shorter and longer than
+    /// it says: 5 runs of each, unless -n says otherwise.
     Map(map::Map),
     /// Run one run again and print what happened, each event with its cause.
     Replay(Replay),

@@ -12,7 +12,7 @@ use crate::streams::Streams;
 
 /// Single requests that are played without a second thought: a few minutes of one core. One run is
 /// made whatever it takes.
-const REQUEST_COUNT_MAX: u64 = 200_000_000;
+pub(crate) const REQUEST_COUNT_MAX: u64 = 200_000_000;
 
 /// How many runs, on which luck, how.
 #[derive(Clone, Copy, Debug)]

@@ -9,7 +9,7 @@ use crate::exit::Exit;
 use crate::flags::map::Map;
 use crate::flags::{Form, Output};
 use crate::input::{Prepared, Wanted, disk, prepare};
-use crate::runs::{Effort, bar, program};
+use crate::runs::{Effort, REQUEST_COUNT_MAX, bar, program};
 use crate::streams::{Streams, check_outputs};
 
 /// Runs of a cell when the command line names no number: a map has a hundred cells.
@@ -32,6 +32,9 @@ pub(crate) fn run(flags: &Map, streams: Streams) -> anyhow::Result<Exit> {
     for (one, mapping) in prepared.iter().zip(&mappings) {
         if let Err(error) = mapping.check() {
             streams.error(&format!("{}: {error}", one.word));
+            exit = Exit::BadInput;
+        } else if let Some(reason) = too_many(one, mapping) {
+            streams.error(&format!("{}: {reason}", one.word));
             exit = Exit::BadInput;
         }
     }
@@ -71,6 +74,25 @@ fn mapping<'a>(one: &'a Prepared, flags: &Map, loads_ppm: &[u32]) -> LoadMapping
         share_ppm: flags.share.ppm(),
         within: flags.within,
     }
+}
+
+/// Why the single requests of a map are more than anybody waits for, if they are.
+fn too_many(one: &Prepared, mapping: &LoadMapping<'_>) -> Option<String> {
+    if mapping.fidelity == platform::Fidelity::Flow {
+        return None;
+    }
+    let loads: u128 = mapping.loads_ppm.iter().map(|ppm| u128::from(*ppm)).sum();
+    let cells = loads * (1 + mapping.lengths_ppm.len() as u128) * u128::from(mapping.run_count);
+    let count = u128::from(one.plan.client_request_count()) * cells / 1_000_000;
+    (count > u128::from(REQUEST_COUNT_MAX)).then(|| {
+        format!(
+            "--fidelity request would play {} million requests, not counting spikes and retries; \
+             more than {} million take too long. Ask for fewer loads, lengths or runs, or leave \
+             --fidelity request out: flows are the same model",
+            count.div_ceil(1_000_000),
+            REQUEST_COUNT_MAX / 1_000_000,
+        )
+    })
 }
 
 fn tell(bar: &ProgressBar, step: MapProgress) {
