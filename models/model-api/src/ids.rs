@@ -58,6 +58,10 @@ id!(
     AutoscalerId
 );
 id!(
+    /// A `Canary`: position in [`Blueprint::canaries`](crate::Blueprint::canaries).
+    CanaryId
+);
+id!(
     /// A database cluster: position in [`Blueprint::databases`](crate::Blueprint::databases).
     DatabaseId
 );
