@@ -452,15 +452,17 @@ pub(crate) fn largest_loss(
 
 #[cfg(test)]
 mod tests {
+    use model_api::canary::{Analysis, Canary};
     use model_api::load::{Load, LoadPoint, ServiceProfile};
-    use model_api::{Blueprint, DatabaseId, Origin, ServiceId};
+    use model_api::{Blueprint, DatabaseId, Origin, ServiceId, WorkloadId};
     use sim_kernel::SimSpan;
 
     use super::*;
     use crate::graph::Plan;
 
-    /// A gateway (0), a shop (1) behind it, a stock (2) that the shop calls and that writes.
-    fn plan() -> Plan {
+    /// A gateway (0), a shop (1) behind it, a stock (2) that the shop calls and that writes; one of
+    /// them may have a canary (3).
+    fn plan(with_canary: Option<u32>) -> Plan {
         let mut blueprint = Blueprint::default();
         for service in 0..3 {
             blueprint.services.push(model_api::kube::Service::default());
@@ -484,6 +486,22 @@ mod tests {
             points: vec![LoadPoint { at: SimTime::ZERO, rate_millirps: 100_003 }],
             origin: Origin::default(),
         });
+        if let Some(service) = with_canary {
+            blueprint.services.push(model_api::kube::Service::default());
+            blueprint.canaries.push(Canary {
+                namespace: String::new(),
+                name: String::new(),
+                target: WorkloadId(0),
+                primary: WorkloadId(0),
+                service: ServiceId(service),
+                canary_service: ServiceId(3),
+                label: String::new(),
+                replicas: None,
+                analysis: Analysis::default(),
+                is_suspended: false,
+                origin: Origin::default(),
+            });
+        }
         let mut plan = Plan::new(&blueprint).expect("no circle");
         plan.parts[0].database_count = 1;
         plan
@@ -491,13 +509,24 @@ mod tests {
 
     #[test]
     fn what_is_not_served_is_lost_somewhere_exactly_once() {
-        let plan = plan();
+        for with_canary in [None, Some(0), Some(1), Some(2)] {
+            check_losses(&plan(with_canary));
+        }
+    }
+
+    fn check_losses(plan: &Plan) {
         let graph = &plan.parts[0];
         let mut inputs = Inputs::new(graph);
         let mut flows = Vec::new();
         for case in 0_u32..4096 {
-            for idx in 0..3 {
-                let digit = case >> (idx * 4) & 15;
+            // The digit of the canary is that of another one, told later.
+            for idx in 0..u32::try_from(graph.nodes.len()).expect("four at most") {
+                let weight = case.rotate_left(idx) % 7 * 16;
+                let is_mirrored = case % 11 == 0;
+                inputs.splits[idx as usize] = Split { weight, is_mirrored };
+                inputs.failing_ppm[idx as usize] =
+                    if case % 5 == idx { 300_000 + 70_000 * idx } else { 0 };
+                let digit = case.rotate_right(idx * 4 % 12) & 15;
                 let (ready_count, live_count) = (digit & 3, (digit & 3).min(digit >> 1 & 1));
                 let capacity_millirps = if digit & 8 == 0 { u64::MAX } else { 33_333 };
                 inputs.endpoints[idx as usize] =
