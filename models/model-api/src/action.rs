@@ -16,6 +16,8 @@ pub enum Action {
         template: Box<PodTemplate>,
         /// Its pods run, but never become ready.
         is_broken: bool,
+        /// Of a million answers of its ready pods, how many are errors.
+        failing_ppm: u32,
         /// It is undone by whatever deploys, once its progress deadline is exceeded.
         is_undone_when_stalled: bool,
     },

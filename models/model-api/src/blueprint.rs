@@ -5,6 +5,7 @@
 use sim_kernel::SimSpan;
 
 use crate::backup::Protection;
+use crate::canary::Canary;
 use crate::ids::{DatabaseId, ServiceId, WorkloadId, ZoneId};
 use crate::kube::off_peak::Schedule;
 use crate::kube::{
@@ -56,6 +57,9 @@ pub struct Blueprint {
     pub claims: Vec<PersistentVolumeClaim>,
     /// Workloads that are small outside of their hours.
     pub off_peak: Vec<OffPeak>,
+    /// Deployments whose revisions are tried before they answer all requests, at most one entry
+    /// each.
+    pub canaries: Vec<Canary>,
     /// Database clusters.
     pub databases: Vec<Database>,
     /// How data is protected.

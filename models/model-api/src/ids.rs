@@ -63,6 +63,10 @@ id!(
     VerticalAutoscalerId
 );
 id!(
+    /// A `Canary`: position in [`Blueprint::canaries`](crate::Blueprint::canaries).
+    CanaryId
+);
+id!(
     /// A database cluster: position in [`Blueprint::databases`](crate::Blueprint::databases).
     DatabaseId
 );

@@ -9,6 +9,7 @@ pub mod action;
 pub mod backup;
 pub mod blueprint;
 mod calendar;
+pub mod canary;
 pub mod fault;
 pub mod guarantee;
 pub mod ids;
@@ -22,8 +23,8 @@ pub mod source;
 
 pub use blueprint::Blueprint;
 pub use ids::{
-    AutoscalerId, BudgetId, DataSetId, DatabaseId, FaultId, KeyId, NodeId, PlaceId, PodId,
-    PolicyId, ServiceId, VerticalAutoscalerId, WorkloadId, ZoneId,
+    AutoscalerId, BudgetId, CanaryId, DataSetId, DatabaseId, FaultId, KeyId, NodeId, PlaceId,
+    PodId, PolicyId, ServiceId, VerticalAutoscalerId, WorkloadId, ZoneId,
 };
 pub use observation::Observation;
 pub use parameters::Parameters;

@@ -25,7 +25,7 @@
 //! pulls one at a time a node, volumes bound to zones, horizontal autoscalers by CPU, node groups and
 //! the cluster autoscaler, start, readiness and crash loops of pods, probes that fail under load,
 //! endpoints as proxies know them, disruption budgets, Jobs and CronJobs, off-peak hours, etcd's
-//! quorum and elections, leaders of the controller manager and the scheduler; kubelets that hang on a
+//! quorum and elections, leaders of the controller manager and the scheduler; canaries; kubelets that hang on a
 //! lost API server, webhooks that fail closed, registries that do not answer, volumes that a silent
 //! node holds; the API's state lost and restored from a snapshot; upgrades of the control plane (each
 //! in the module of its noun).
@@ -47,6 +47,7 @@ mod autoscaling;
 mod catch_up;
 mod connections;
 mod control_plane;
+mod deliveries;
 mod drains;
 mod evictions;
 mod garbage;
@@ -78,7 +79,7 @@ use std::sync::Arc;
 
 use model_api::observation::PendingWrite;
 use model_api::{
-    AutoscalerId, Blueprint, NodeId, Observation, PodId, ServiceId, WorkloadId, ZoneId,
+    AutoscalerId, Blueprint, CanaryId, NodeId, Observation, PodId, ServiceId, WorkloadId, ZoneId,
 };
 use sim_kernel::{Context, Draw, EntityKey, EventId, Purpose, Recorder, SimSpan, Streams};
 
@@ -97,6 +98,7 @@ use admission::Refusals;
 use autoscaling::Autoscaling;
 use connections::{Connection, Serving};
 use control_plane::ControlPlane;
+use deliveries::DeliveryState;
 use drains::Drain;
 use history::History;
 use jobs::JobState;
@@ -210,6 +212,8 @@ pub enum KubeEvent {
     UpgradeDue,
     /// A verdict of a probe of a running container may be known.
     ProbeDue(PodId),
+    /// Flagger looks at a canary.
+    DeliveryDue(CanaryId),
 }
 
 const _: () = assert!(size_of::<KubeEvent>() <= 12);
@@ -258,6 +262,8 @@ pub enum Notice {
     ApiChanged(bool),
     /// Every member of the control plane is upgraded.
     UpgradeEnded,
+    /// Requests to the Service of a canary are divided otherwise: [`Cluster::canary_routes`].
+    RoutesShifted(CanaryId),
 }
 
 impl Notice {
@@ -281,7 +287,8 @@ impl Notice {
             | Self::RolloutStalled(_)
             | Self::DrainEnded { .. }
             | Self::ApiChanged(_)
-            | Self::UpgradeEnded => None,
+            | Self::UpgradeEnded
+            | Self::RoutesShifted(_) => None,
         }
     }
 }
@@ -320,6 +327,8 @@ pub struct Cluster {
     services_with_backends: Vec<ServiceId>,
     /// Those of the workloads that have off-peak hours.
     off_peak: OffPeakStates,
+    /// By canary.
+    deliveries: Vec<DeliveryState>,
     /// Those of the workloads that are Jobs.
     jobs: BTreeMap<WorkloadId, JobState>,
     /// What could not be done because the API or its component was away, in order.
@@ -423,6 +432,7 @@ impl Cluster {
             services_with_backends: Vec::new(),
             off_peak: off_peak::all(&blueprint, &tables),
             jobs: jobs::all(&blueprint),
+            deliveries: DeliveryState::all(&blueprint),
             deferred: Vec::new(),
             pending_writes: BTreeSet::new(),
             changed_services: Vec::new(),
@@ -532,6 +542,7 @@ impl Cluster {
             KubeEvent::CloudPassDue(node) => self.on_cloud_pass(node, ctx),
             KubeEvent::UpgradeDue => self.on_upgrade_due(ctx),
             KubeEvent::ProbeDue(pod) => self.on_probe_due(pod, ctx),
+            KubeEvent::DeliveryDue(canary) => self.on_delivery_due(canary, ctx),
         }
     }
 
@@ -554,6 +565,7 @@ impl Cluster {
             KubeEvent::HeartbeatResumed(_)
             | KubeEvent::RemovalDue(_)
             | KubeEvent::OffPeakDue(_)
+            | KubeEvent::DeliveryDue(_)
             | KubeEvent::CloudPassDue(_) => self.control_plane.is_api_available(),
             _ => true,
         }

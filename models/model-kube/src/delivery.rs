@@ -12,7 +12,8 @@
 //! # Defaults and their sources
 //! Flagger 1.x of 2025, the controller used with Flux: `pkg/apis/flagger/v1beta1/canary.go`
 //! (interval 60 s and never under 10 s, progress deadline 600 s, threshold 1, total weight 100),
-//! `pkg/controller/scheduler.go` (order of steps, [`advance`]). [`Analysis::default`] holds them.
+//! `pkg/controller/scheduler.go` (order of steps, [`advance`]). [`Analysis`] holds them. What drives it
+//! in time is `cluster/deliveries.rs`.
 //! # Invariants
 //! Weights add up to the total. The weight of the canary never falls while it is analyzed, but to
 //! nothing. Weight is only ever given to a side whose pods are ready, or back to the primary, which
@@ -24,84 +25,10 @@
 mod analysis;
 mod weights;
 
-pub use analysis::{MetricCheck, passes};
+pub use analysis::passes;
 pub use weights::{max_weight, next_step};
 
-use sim_kernel::SimSpan;
-
-/// `spec.analysis` and what stands beside it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Analysis {
-    /// `interval`: how often a step is taken.
-    pub interval: SimSpan,
-    /// `threshold`: so many failed checks, and the canary is rolled back.
-    pub threshold: u32,
-    /// `maxWeight`: the canary's weight at which it is promoted; 0 is the total.
-    pub max_weight: u32,
-    /// `stepWeight`.
-    pub step_weight: u32,
-    /// `stepWeights`, used when there is no `stepWeight`.
-    pub step_weights: Vec<u32>,
-    /// `stepWeightPromotion`: by how much traffic goes to the promoted primary; 0 is at once.
-    pub step_weight_promotion: u32,
-    /// `iterations`: with any, traffic shifts at once after so many checks (blue/green).
-    pub iterations: u32,
-    /// `mirror`: requests are copied to the canary before it answers any.
-    pub mirrors: bool,
-    /// `skipAnalysis`.
-    pub is_skipped: bool,
-    /// `progressDeadlineSeconds`.
-    pub progress_deadline: SimSpan,
-    /// Something in front of the pods can split traffic; without (provider `kubernetes`) the
-    /// primary serves everything and the canary is only tested.
-    pub splits_traffic: bool,
-}
-
-/// All weight there is to divide.
-pub const TOTAL_WEIGHT: u32 = 100;
-
-/// The shortest interval (`GetAnalysisInterval`).
-const INTERVAL_MIN: SimSpan = SimSpan::from_secs(10);
-
-/// Iterations where traffic cannot be split and none are stated.
-const ITERATIONS_WITHOUT_SPLIT: u32 = 10;
-
-impl Default for Analysis {
-    fn default() -> Self {
-        Self {
-            interval: SimSpan::from_secs(60),
-            threshold: 1,
-            max_weight: 0,
-            step_weight: 0,
-            step_weights: Vec::new(),
-            step_weight_promotion: 0,
-            iterations: 0,
-            mirrors: false,
-            is_skipped: false,
-            progress_deadline: SimSpan::from_secs(600),
-            splits_traffic: true,
-        }
-    }
-}
-
-impl Analysis {
-    /// How often a step is taken in fact.
-    pub fn effective_interval(&self) -> SimSpan {
-        self.interval.max(INTERVAL_MIN)
-    }
-
-    fn effective_threshold(&self) -> u32 {
-        self.threshold.max(1)
-    }
-
-    fn effective_iterations(&self) -> u32 {
-        if self.iterations == 0 && !self.splits_traffic {
-            ITERATIONS_WITHOUT_SPLIT
-        } else {
-            self.iterations
-        }
-    }
-}
+use model_api::canary::{Analysis, TOTAL_WEIGHT};
 
 /// `status.phase`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]

@@ -4,7 +4,7 @@ use model_api::Blueprint;
 use model_api::path::{CallPolicy, Callee};
 use sim_kernel::EntityKey;
 
-use crate::graph::{Node, NodeIdx};
+use crate::graph::{Node, NodeIdx, owner};
 
 /// Position of a call in [`Edges::all`].
 pub(crate) type EdgeIdx = usize;
@@ -86,7 +86,7 @@ impl Edges {
                 }
                 Caller::Service(caller) => Some(caller),
             };
-            let caller = caller.map(|node| nodes[node].service);
+            let caller = caller.map(|node| owner(nodes, node));
             let callee = Callee::Service(nodes[edge.callee].service);
             edge.is_denied = blueprint.is_denied(caller, callee);
         }

@@ -8,6 +8,7 @@ use sim_kernel::{SimTime, StableHasher};
 use crate::curve::{Factor, Shape, Side};
 use crate::graph::{Graph, Node, NodeIdx, NodeLoad};
 use crate::share::Share;
+use crate::split::{Split, without_errors};
 
 /// Everything that the platform tells, by node and by database.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -15,6 +16,10 @@ pub(crate) struct Inputs {
     pub(crate) endpoints: Vec<Endpoints>,
     pub(crate) factors: Vec<Factor>,
     pub(crate) are_writable: Vec<bool>,
+    /// Of a million answers of the pods behind a node, how many are errors.
+    pub(crate) failing_ppm: Vec<u32>,
+    /// Where a node has a twin: how requests are divided.
+    pub(crate) splits: Vec<Split>,
 }
 
 /// What stands behind a Service.
@@ -31,6 +36,8 @@ impl Inputs {
             endpoints: vec![Endpoints::default(); graph.nodes.len()],
             factors: vec![Factor::ONE; graph.nodes.len()],
             are_writable: vec![true; graph.database_count],
+            failing_ppm: vec![0; graph.nodes.len()],
+            splits: vec![Split::default(); graph.nodes.len()],
         }
     }
 }
@@ -42,6 +49,8 @@ pub(crate) struct NodeFlow {
     pub(crate) offered: u64,
     /// Of these, what its gateways answer for.
     pub(crate) entered: u64,
+    /// What comes to its endpoints and to those of its twin.
+    asked: u64,
     /// What reaches its endpoints, dead ones included.
     pub(crate) arriving: u64,
     /// What reaches living endpoints.
@@ -54,8 +63,12 @@ pub(crate) struct NodeFlow {
     pub(crate) alive: Share,
     /// `accepted / arriving`.
     pub(crate) pass: Share,
+    /// Of what arrives, what is accepted and not answered with an error.
+    fine: Share,
     /// Answered well, of what arrives.
     pub(crate) answer: Share,
+    /// Answered well by it and its twin, of what comes to both.
+    answered: Share,
     /// Of `arriving` and `reached`.
     pub(crate) arriving_shape: Shape,
     /// Of all of them.
@@ -74,6 +87,8 @@ struct Marks {
     accepted: u64,
     answer: u64,
     answer_shape: Shape,
+    answered: u64,
+    answered_shape: Shape,
     wait: u64,
 }
 
@@ -93,7 +108,7 @@ pub(crate) fn evaluate(
     }
     // Callees first: what comes back.
     for idx in (0..graph.nodes.len()).rev() {
-        answer(&graph.nodes[idx], inputs, flows, idx);
+        answer(graph, inputs, flows, idx);
     }
     for idx in 0..graph.nodes.len() {
         serve(graph, inputs, at, side, flows, idx);
@@ -112,14 +127,16 @@ fn arrive(
     idx: NodeIdx,
 ) -> NodeFlow {
     let node = &graph.nodes[idx];
+    if let Some(of) = node.twin_of {
+        return arrive_at_twin(inputs, &flows[of], of, idx);
+    }
     let mut flow = NodeFlow::default();
     let mut mark = StableHasher::default();
     for load in &node.loads {
         let asked = external(load, inputs.factors[idx], at, side);
-        let (pass, pass_shape, pass_mark) =
-            load.via.map_or((Share::ONE, Shape::Constant, 0), |via| {
-                (flows[via].pass, flows[via].marks.pass_shape, flows[via].marks.pass)
-            });
+        let (pass, pass_shape, pass_mark) = load
+            .via
+            .map_or((Share::ONE, Shape::Constant, 0), |via| passing(graph, inputs, flows, via));
         flow.offered = flow.offered.saturating_add(asked.rate);
         flow.arriving = flow.arriving.saturating_add(pass.apply(asked.rate));
         flow.arriving_shape = flow.arriving_shape.plus(asked.shape.times(pass_shape));
@@ -140,9 +157,51 @@ fn arrive(
         flow.arriving_shape = flow.arriving_shape.plus(accepted_shape(called, inputs, caller));
         called.marks.accepted.hash(&mut mark);
     }
+    flow.asked = flow.arriving;
+    if node.twin.is_some() {
+        let split = inputs.splits[idx];
+        flow.arriving -= split.share().apply(flow.asked);
+        split.hash(&mut mark);
+    }
     flow.marks.arriving = mark.finish();
-    pass(&mut flow, inputs.endpoints[idx]);
+    pass(&mut flow, inputs, idx);
     flow
+}
+
+/// What comes to the pods of a revision that is tried.
+fn arrive_at_twin(inputs: &Inputs, called: &NodeFlow, of: NodeIdx, idx: NodeIdx) -> NodeFlow {
+    let split = inputs.splits[of];
+    let copies = split.copies();
+    let mut flow = NodeFlow { offered: copies.apply(called.offered), ..NodeFlow::default() };
+    if copies > Share::ZERO {
+        flow.arriving =
+            if split.is_mirrored { called.asked } else { called.asked - called.arriving };
+        flow.arriving_shape = called.arriving_shape;
+        let mut mark = StableHasher::default();
+        ("twin", called.marks.arriving).hash(&mut mark);
+        flow.marks.arriving = mark.finish();
+    }
+    flow.asked = flow.arriving;
+    pass(&mut flow, inputs, idx);
+    flow
+}
+
+/// What a gateway passes on of what comes to it, with its shape and its mark.
+fn passing(
+    graph: &Graph,
+    inputs: &Inputs,
+    flows: &[NodeFlow],
+    via: NodeIdx,
+) -> (Share, Shape, u64) {
+    let flow = &flows[via];
+    let Some(twin) = graph.nodes[via].twin else {
+        return (flow.fine, flow.marks.pass_shape, flow.marks.pass);
+    };
+    let (split, other) = (inputs.splits[via], &flows[twin]);
+    let mut mark = StableHasher::default();
+    (split, flow.marks.pass, other.marks.pass).hash(&mut mark);
+    let shape = flow.marks.pass_shape.plus(other.marks.pass_shape);
+    (split.share().mix(other.fine, flow.fine), shape, mark.finish())
 }
 
 /// Requests of one load.
@@ -165,8 +224,8 @@ fn external(load: &NodeLoad, factor: Factor, at: SimTime, side: Side) -> Asked {
 }
 
 /// What the pods of a Service do with what arrives.
-fn pass(flow: &mut NodeFlow, endpoints: Endpoints) {
-    let Endpoints { ready_count, live_count, capacity_millirps } = endpoints;
+fn pass(flow: &mut NodeFlow, inputs: &Inputs, idx: NodeIdx) {
+    let Endpoints { ready_count, live_count, capacity_millirps } = inputs.endpoints[idx];
     if ready_count > 0 {
         flow.alive = Share::of(u64::from(live_count), u64::from(ready_count));
     }
@@ -190,6 +249,11 @@ fn pass(flow: &mut NodeFlow, endpoints: Endpoints) {
         (flow.marks.arriving, flow.alive).hash(&mut accepted);
         flow.marks.accepted = accepted.finish();
     }
+    let failing_ppm = inputs.failing_ppm[idx];
+    if failing_ppm > 0 {
+        ("failing", failing_ppm).hash(&mut mark);
+    }
+    flow.fine = flow.pass.and(without_errors(failing_ppm));
     flow.marks.pass = mark.finish();
 }
 
@@ -201,11 +265,12 @@ fn accepted_shape(flow: &NodeFlow, inputs: &Inputs, idx: NodeIdx) -> Shape {
 /// The share that is answered well.
 ///
 /// Simplified: a Service makes all its calls even when one fails, and calls fail independently.
-fn answer(node: &Node, inputs: &Inputs, flows: &mut [NodeFlow], idx: NodeIdx) {
+fn answer(graph: &Graph, inputs: &Inputs, flows: &mut [NodeFlow], idx: NodeIdx) {
+    let node = &graph.nodes[idx];
     let mut flow = flows[idx];
     let mut mark = StableHasher::default();
     let mut wait = StableHasher::default();
-    flow.answer = flow.pass;
+    flow.answer = flow.fine;
     flow.marks.answer_shape = flow.marks.pass_shape;
     flow.marks.pass.hash(&mut mark);
     let endpoints = inputs.endpoints[idx];
@@ -214,9 +279,9 @@ fn answer(node: &Node, inputs: &Inputs, flows: &mut [NodeFlow], idx: NodeIdx) {
     }
     for &call in &node.calls {
         let called = &flows[call];
-        flow.answer = flow.answer.and(called.answer);
-        flow.marks.answer_shape = flow.marks.answer_shape.times(called.marks.answer_shape);
-        called.marks.answer.hash(&mut mark);
+        flow.answer = flow.answer.and(called.answered);
+        flow.marks.answer_shape = flow.marks.answer_shape.times(called.marks.answered_shape);
+        called.marks.answered.hash(&mut mark);
         called.marks.wait.hash(&mut wait);
     }
     for database in &node.databases {
@@ -225,6 +290,16 @@ fn answer(node: &Node, inputs: &Inputs, flows: &mut [NodeFlow], idx: NodeIdx) {
         is_writable.hash(&mut mark);
     }
     flow.marks.answer = mark.finish();
+    (flow.answered, flow.marks.answered) = (flow.answer, flow.marks.answer);
+    flow.marks.answered_shape = flow.marks.answer_shape;
+    if let Some(twin) = node.twin {
+        let (split, other) = (inputs.splits[idx], &flows[twin]);
+        flow.answered = split.share().mix(other.answer, flow.answer);
+        flow.marks.answered_shape = flow.marks.answer_shape.plus(other.marks.answer_shape);
+        (split, other.marks.answer).hash(&mut mark);
+        flow.marks.answered = mark.finish();
+        other.marks.wait.hash(&mut wait);
+    }
     flow.marks.wait = wait.finish();
     flows[idx] = flow;
 }
@@ -242,12 +317,24 @@ fn serve(
     let mut flow = flows[idx];
     let mut mark = StableHasher::default();
     let mut entered_shape = Shape::Constant;
-    (flow.marks.arriving, flow.marks.answer, flow.marks.wait).hash(&mut mark);
+    (flow.marks.arriving, flow.marks.answered, flow.marks.wait).hash(&mut mark);
+    if let Some(of) = node.twin_of {
+        let (copies, called) = (inputs.splits[of].copies(), &flows[of]);
+        flow.entered = copies.apply(called.entered);
+        flow.served = flow.answer.apply(flow.entered);
+        if copies > Share::ZERO {
+            called.signature.hash(&mut mark);
+            flow.shape = called.shape.plus(called.shape.times(flow.marks.answer_shape));
+        }
+        flow.signature = mark.finish();
+        flows[idx] = flow;
+        return;
+    }
     for load in &node.loads {
         let asked = external(load, inputs.factors[idx], at, side);
         let (share, share_shape) = load.via.map_or((Share::ONE, Shape::Constant), |via| {
-            (flows[via].marks.answer, flows[via].marks.wait).hash(&mut mark);
-            (flows[via].answer, flows[via].marks.answer_shape)
+            (flows[via].marks.answered, flows[via].marks.wait).hash(&mut mark);
+            (flows[via].answered, flows[via].marks.answered_shape)
         });
         flow.entered = flow.entered.saturating_add(share.apply(asked.rate));
         entered_shape = entered_shape.plus(asked.shape).plus(asked.shape.times(share_shape));
@@ -262,8 +349,12 @@ fn serve(
         flow.entered = flow.entered.saturating_add(flows[caller].accepted);
         entered_shape = entered_shape.plus(accepted_shape(&flows[caller], inputs, caller));
     }
-    flow.served = flow.answer.apply(flow.entered);
-    let served_shape = entered_shape.times(flow.marks.answer_shape);
+    let of_twin = node.twin.map_or(0, |_| inputs.splits[idx].share().apply(flow.entered));
+    flow.served = flow.answer.apply(flow.entered - of_twin);
+    if let Some(twin) = node.twin {
+        flow.served += flows[twin].answer.apply(of_twin);
+    }
+    let served_shape = entered_shape.times(flow.marks.answered_shape);
     flow.shape = flow.arriving_shape.plus(entered_shape).plus(served_shape);
     flow.signature = mark.finish();
     flows[idx] = flow;
@@ -279,10 +370,27 @@ pub(crate) fn each_loss(
     mut tell: impl FnMut(LossReason, u64),
 ) {
     let (node, flow) = (&graph.nodes[idx], &flows[idx]);
-    let mut left = flow.entered;
-    tell(gateway_loss(graph, flows, node), flow.offered.saturating_sub(flow.entered));
+    let asked = &graph.nodes[node.twin_of.unwrap_or(idx)];
+    tell(gateway_loss(graph, flows, asked), flow.offered.saturating_sub(flow.entered));
+    let of_twin = node.twin.map_or(0, |_| inputs.splits[idx].share().apply(flow.entered));
+    each_own_loss(graph, inputs, flows, (idx, flow.entered - of_twin), &mut tell);
+    if let Some(twin) = node.twin {
+        each_own_loss(graph, inputs, flows, (twin, of_twin), &mut tell);
+    }
+}
+
+/// The same of the requests that entered and are for the pods of one node.
+fn each_own_loss(
+    graph: &Graph,
+    inputs: &Inputs,
+    flows: &[NodeFlow],
+    (idx, entered): (NodeIdx, u64),
+    tell: &mut impl FnMut(LossReason, u64),
+) {
+    let (node, flow) = (&graph.nodes[idx], &flows[idx]);
+    let mut left = entered;
     let mut lose = |reason, share: Share| {
-        let kept = share.apply(flow.entered).min(left);
+        let kept = share.apply(entered).min(left);
         tell(reason, left - kept);
         left = kept;
     };
@@ -290,9 +398,10 @@ pub(crate) fn each_loss(
     let first = if is_none_ready { LossReason::NoEndpoints } else { LossReason::DeadEndpoints };
     lose(first, flow.alive);
     lose(LossReason::Overload, flow.pass);
-    let mut share = flow.pass;
+    lose(LossReason::Errors, flow.fine);
+    let mut share = flow.fine;
     for &call in &node.calls {
-        share = share.and(flows[call].answer);
+        share = share.and(flows[call].answered);
         lose(LossReason::Dependency(graph.nodes[call].service), share);
     }
     for &database in &node.databases {
@@ -305,7 +414,7 @@ pub(crate) fn each_loss(
 /// The gateway that loses the largest share; the first of equals.
 fn gateway_loss(graph: &Graph, flows: &[NodeFlow], node: &Node) -> LossReason {
     let gateways = node.loads.iter().filter_map(|load| load.via);
-    let worst = gateways.min_by_key(|&via| flows[via].answer);
+    let worst = gateways.min_by_key(|&via| flows[via].answered);
     worst.map_or(LossReason::None, |via| LossReason::Dependency(graph.nodes[via].service))
 }
 
@@ -317,6 +426,22 @@ pub(crate) fn largest_loss(
     idx: NodeIdx,
 ) -> LossReason {
     let mut largest = (LossReason::None, 0);
+    if graph.nodes[idx].twin.is_some() {
+        // What is lost at both for one reason counts together.
+        let mut sums: Vec<(LossReason, u64)> = Vec::new();
+        each_loss(graph, inputs, flows, idx, |reason, lost| {
+            match sums.iter_mut().find(|(known, _)| *known == reason) {
+                Some((_, sum)) => *sum += lost,
+                None => sums.push((reason, lost)),
+            }
+        });
+        sums.reverse();
+        return sums
+            .into_iter()
+            .filter(|(_, lost)| *lost > 0)
+            .max_by_key(|(_, lost)| *lost)
+            .map_or(LossReason::None, |(reason, _)| reason);
+    }
     each_loss(graph, inputs, flows, idx, |reason, lost| {
         if lost > largest.1 {
             largest = (reason, lost);
@@ -327,15 +452,17 @@ pub(crate) fn largest_loss(
 
 #[cfg(test)]
 mod tests {
+    use model_api::canary::{Analysis, Canary};
     use model_api::load::{Load, LoadPoint, ServiceProfile};
-    use model_api::{Blueprint, DatabaseId, Origin, ServiceId};
+    use model_api::{Blueprint, DatabaseId, Origin, ServiceId, WorkloadId};
     use sim_kernel::SimSpan;
 
     use super::*;
     use crate::graph::Plan;
 
-    /// A gateway (0), a shop (1) behind it, a stock (2) that the shop calls and that writes.
-    fn plan() -> Plan {
+    /// A gateway (0), a shop (1) behind it, a stock (2) that the shop calls and that writes; one of
+    /// them may have a canary (3).
+    fn plan(with_canary: Option<u32>) -> Plan {
         let mut blueprint = Blueprint::default();
         for service in 0..3 {
             blueprint.services.push(model_api::kube::Service::default());
@@ -359,6 +486,22 @@ mod tests {
             points: vec![LoadPoint { at: SimTime::ZERO, rate_millirps: 100_003 }],
             origin: Origin::default(),
         });
+        if let Some(service) = with_canary {
+            blueprint.services.push(model_api::kube::Service::default());
+            blueprint.canaries.push(Canary {
+                namespace: String::new(),
+                name: String::new(),
+                target: WorkloadId(0),
+                primary: WorkloadId(0),
+                service: ServiceId(service),
+                canary_service: ServiceId(3),
+                label: String::new(),
+                replicas: None,
+                analysis: Analysis::default(),
+                is_suspended: false,
+                origin: Origin::default(),
+            });
+        }
         let mut plan = Plan::new(&blueprint).expect("no circle");
         plan.parts[0].database_count = 1;
         plan
@@ -366,13 +509,24 @@ mod tests {
 
     #[test]
     fn what_is_not_served_is_lost_somewhere_exactly_once() {
-        let plan = plan();
+        for with_canary in [None, Some(0), Some(1), Some(2)] {
+            check_losses(&plan(with_canary));
+        }
+    }
+
+    fn check_losses(plan: &Plan) {
         let graph = &plan.parts[0];
         let mut inputs = Inputs::new(graph);
         let mut flows = Vec::new();
         for case in 0_u32..4096 {
-            for idx in 0..3 {
-                let digit = case >> (idx * 4) & 15;
+            // The digit of the canary is that of another one, told later.
+            for idx in 0..u32::try_from(graph.nodes.len()).expect("four at most") {
+                let weight = case.rotate_left(idx) % 7 * 16;
+                let is_mirrored = case % 11 == 0;
+                inputs.splits[idx as usize] = Split { weight, is_mirrored };
+                inputs.failing_ppm[idx as usize] =
+                    if case % 5 == idx { 300_000 + 70_000 * idx } else { 0 };
+                let digit = case.rotate_right(idx * 4 % 12) & 15;
                 let (ready_count, live_count) = (digit & 3, (digit & 3).min(digit >> 1 & 1));
                 let capacity_millirps = if digit & 8 == 0 { u64::MAX } else { 33_333 };
                 inputs.endpoints[idx as usize] =

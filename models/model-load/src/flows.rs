@@ -13,6 +13,7 @@ use crate::graph::{Graph, GraphError, NodeIdx, Plan, pod_capacity_millirps};
 use crate::rare;
 use crate::readiness::Gates;
 use crate::request::{Requests, WINDOW};
+use crate::split::{Meter, Rates, Split};
 use crate::strain::Strains;
 use crate::stretch::{self, Room, Stretch};
 use crate::wait::{Wait, erlang_wait};
@@ -79,6 +80,10 @@ struct Part {
     fluid: Option<Box<Fluid>>,
     room: Room,
     closing: Closing,
+    /// When the stretch began.
+    since: SimTime,
+    /// What becomes of requests to twins, by node.
+    meters: Vec<(NodeIdx, Meter)>,
 }
 
 /// Something the platform told.
@@ -87,6 +92,8 @@ enum Input {
     Endpoints(NodeIdx, Endpoints),
     Factor(NodeIdx, u64, SimSpan),
     Writable(DatabaseId, bool),
+    Failing(NodeIdx, u32),
+    Split(NodeIdx, Split),
 }
 
 /// The start of a segment.
@@ -110,6 +117,18 @@ pub struct WorkFlow {
     pub answered_millirps: u64,
 }
 
+/// What became of the requests to the Service of a canary.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CanarySeen {
+    /// Of a million, how many were answered well; `None` of none.
+    pub success_ppm: Option<i64>,
+    /// The time that all but one in a hundred are answered within, in nanoseconds, as it is at the
+    /// end of the window, and of the flow where single requests are played; `None` of none.
+    pub duration_ns: Option<i64>,
+    /// The same, as one meets it who asks now and then.
+    pub idle_duration_ns: i64,
+}
+
 impl Flows {
     /// Flows as the blueprint's loads and profiles have them; no Service has endpoints yet.
     ///
@@ -117,7 +136,9 @@ impl Flows {
     /// When Services need each other in a circle, or a curve goes back in time.
     pub fn new(blueprint: &Blueprint) -> Result<Self, GraphError> {
         let plan = Arc::new(Plan::new(blueprint)?);
-        let parts = (0_u32..).zip(&plan.parts).map(|(number, graph)| Part::new(number, graph));
+        let parts = (0_u32..)
+            .zip(&plan.parts)
+            .map(|(number, graph)| Part::new(number, graph, &plan.windows));
         let told = (0..plan.parts.len()).collect();
         Ok(Self {
             parts: parts.collect(),
@@ -187,6 +208,50 @@ impl Flows {
         if let Some((part, node)) = self.plan.place_of(service) {
             self.tell(part, Input::Endpoints(node, endpoints));
         }
+    }
+
+    /// Tells how many of a million answers of the pods behind a Service are errors.
+    pub fn set_failing(&mut self, service: ServiceId, failing_ppm: u32) {
+        if let Some((part, node)) = self.plan.place_of(service) {
+            self.tell(part, Input::Failing(node, failing_ppm.min(1_000_000)));
+        }
+    }
+
+    /// Tells of a Service with a canary how many of [`TOTAL_WEIGHT`] requests the revision answers
+    /// that is tried; or that it gets copies of all of them and answers none.
+    ///
+    /// [`TOTAL_WEIGHT`]: model_api::canary::TOTAL_WEIGHT
+    pub fn set_split(&mut self, service: ServiceId, weight: u32, is_mirrored: bool) {
+        if let Some((part, node)) = self.plan.place_of(service)
+            && self.plan.parts[part].nodes[node].twin.is_some()
+        {
+            self.tell(part, Input::Split(node, Split { weight, is_mirrored }));
+        }
+    }
+
+    /// What became of the requests to the Service of a canary in the window that ends now; to be
+    /// called after everything of this instant that was told before was settled.
+    pub fn canary_seen<E, R>(
+        &mut self,
+        service: ServiceId,
+        window: SimSpan,
+        ctx: &mut Context<'_, E, R>,
+    ) -> CanarySeen
+    where
+        E: Copy + From<LoadEvent>,
+        R: Recorder<Observation>,
+    {
+        let Some((part, node)) = self.plan.place_of(service) else { return CanarySeen::default() };
+        let now = ctx.now();
+        let graph = &self.plan.parts[part];
+        let from = now.saturating_sub(window);
+        let mut seen = self.parts[part].seen(graph, node, from, now);
+        if let Some(requests) = &mut self.requests {
+            requests.advance(now);
+            requests.close_window(false, ctx);
+            seen.success_ppm = requests.success_ppm(part, node, from);
+        }
+        seen
     }
 
     /// Tells whether a database takes writes.
@@ -277,6 +342,10 @@ impl Flows {
                 Input::Writable(database, is_writable) => {
                     requests.set_writable(part, database, is_writable);
                 }
+                Input::Failing(node, failing_ppm) => {
+                    requests.set_failing(part, node, failing_ppm);
+                }
+                Input::Split(node, split) => requests.set_split(part, node, split),
             }
         }
     }
@@ -363,7 +432,7 @@ impl Flows {
 }
 
 impl Part {
-    fn new(number: u32, graph: &Graph) -> Self {
+    fn new(number: u32, graph: &Graph, windows: &[SimSpan]) -> Self {
         let nothing = Open {
             from: SimTime::ZERO,
             offered: 0,
@@ -384,6 +453,14 @@ impl Part {
             fluid: Fluid::of(graph).map(Box::new),
             room: Room::default(),
             closing: Closing::default(),
+            since: SimTime::ZERO,
+            meters: graph
+                .nodes
+                .iter()
+                .enumerate()
+                .filter(|(_, node)| node.twin_of.is_some())
+                .map(|(idx, node)| (idx, Meter::new(windows[node.service.index()])))
+                .collect(),
         }
     }
 
@@ -438,11 +515,48 @@ impl Part {
         Waiting::exponential(refused, erlang_wait(reached, capacity_millirps, servers))
     }
 
+    /// What became of the requests to a twin since an instant.
+    fn seen(&mut self, graph: &Graph, idx: NodeIdx, from: SimTime, now: SimTime) -> CanarySeen {
+        let Some(position) = self.meters.iter().position(|(node, _)| *node == idx) else {
+            return CanarySeen::default();
+        };
+        let (first, last, duration_ns) = match &mut self.fluid {
+            Some(fluid) => {
+                let first = fluid.rates(idx);
+                let (last, duration_ns) = fluid.look(graph, &self.inputs, idx, now);
+                (first, last, duration_ns)
+            }
+            None => {
+                let mut flows = Vec::new();
+                evaluate(graph, &self.inputs, now, Side::Before, &mut flows);
+                let mut waits = Vec::new();
+                waits_of(graph, &self.inputs, &flows, &mut waits);
+                let rates = |flow: &NodeFlow| Rates { offered: flow.offered, served: flow.served };
+                let base = graph.nodes[idx].base_latency.as_nanos();
+                let duration_ns = base.saturating_add(waits[idx].percentile_99());
+                (rates(&self.current[idx]), rates(&flows[idx]), duration_ns)
+            }
+        };
+        let meter = &self.meters[position].1;
+        let mut open = Meter::new(SimSpan::MAX);
+        open.tell((self.since, now), first, last);
+        let (told, going) = (meter.sums(from, now), open.sums(from, now));
+        let sums = told.and(going);
+        let duration_ns = i64::try_from(duration_ns).unwrap_or(i64::MAX);
+        CanarySeen {
+            success_ppm: sums.success_ppm(),
+            duration_ns: sums.success_ppm().map(|_| duration_ns),
+            idle_duration_ns: duration_ns,
+        }
+    }
+
     fn has_news(&self) -> bool {
         self.pending.iter().any(|input| match *input {
             Input::Endpoints(node, endpoints) => self.inputs.endpoints[node] != endpoints,
             Input::Writable(database, is) => self.inputs.are_writable[database.index()] != is,
             Input::Factor(..) => true,
+            Input::Failing(node, failing_ppm) => self.inputs.failing_ppm[node] != failing_ppm,
+            Input::Split(node, split) => self.inputs.splits[node] != split,
         })
     }
 
@@ -457,6 +571,12 @@ impl Part {
         }
         let now = ctx.now();
         let mut closing = self.begin_closing(graph, now);
+        for (idx, meter) in &mut self.meters {
+            let rates = |flow: &NodeFlow| Rates { offered: flow.offered, served: flow.served };
+            let (first, last) = (rates(&self.current[*idx]), rates(&closing.until[*idx]));
+            meter.tell((self.since, now), first, last);
+        }
+        self.since = now;
         self.apply(now);
         let mut room = std::mem::take(&mut self.room);
         let next = stretch::next(graph, &self.inputs, now, &mut room);
@@ -507,7 +627,12 @@ impl Part {
         R: Recorder<Observation>,
     {
         let now = ctx.now();
+        let firsts: Vec<Rates> = self.meters.iter().map(|(idx, _)| fluid.rates(*idx)).collect();
         fluid.advance(graph, &self.inputs, now);
+        for ((idx, meter), first) in self.meters.iter_mut().zip(firsts) {
+            meter.tell((self.since, now), first, fluid.rates(*idx));
+        }
+        self.since = now;
         let are_new = !self.pending.is_empty();
         self.apply(now);
         let is_silent = self.is_silent;
@@ -577,6 +702,8 @@ impl Part {
                 Input::Writable(database, is_writable) => {
                     self.inputs.are_writable[database.index()] = is_writable;
                 }
+                Input::Failing(node, failing_ppm) => self.inputs.failing_ppm[node] = failing_ppm,
+                Input::Split(node, split) => self.inputs.splits[node] = split,
                 Input::Factor(node, factor_milli, ramp) => {
                     let factor = &mut self.inputs.factors[node];
                     *factor = factor.ramp(now, factor_milli, ramp);
@@ -692,8 +819,9 @@ impl Closing {
             (&self.middle, &self.waits_middle)
         };
         let node = &graph.nodes[idx];
-        let entry = node.entry.map_or(Wait::default(), |entry| waits[entry]);
-        let (wait_probability_ppm, wait_mean_ns) = entry.then(waits[idx]).rounded();
+        let whole = |idx: NodeIdx| whole_wait(graph, &self.inputs, waits, idx);
+        let entry = node.entry.map_or(Wait::default(), whole);
+        let (wait_probability_ppm, wait_mean_ns) = entry.then(whole(idx)).rounded();
         FlowSegment {
             service: node.service,
             from: open.from,
@@ -723,6 +851,16 @@ fn waits_of(graph: &Graph, inputs: &Inputs, flows: &[NodeFlow], waits: &mut Vec<
         let servers = endpoints.live_count.saturating_mul(graph.nodes[idx].serving.workers);
         let own = erlang_wait(reached, capacity, servers);
         let calls = &graph.nodes[idx].calls;
-        waits[idx] = calls.iter().fold(own, |wait, &call| wait.then(waits[call]));
+        let called =
+            |wait: Wait, &call: &NodeIdx| wait.then(whole_wait(graph, inputs, waits, call));
+        waits[idx] = calls.iter().fold(own, called);
+    }
+}
+
+/// The wait of those who ask for a Service, whichever of its pods they meet.
+fn whole_wait(graph: &Graph, inputs: &Inputs, waits: &[Wait], idx: NodeIdx) -> Wait {
+    match graph.nodes[idx].twin {
+        None => waits[idx],
+        Some(twin) => waits[idx].or(waits[twin], inputs.splits[idx].part()),
     }
 }

@@ -28,6 +28,8 @@ pub(crate) struct Plan {
     /// By Service id: its part, and where it is in it.
     place_by_service: Vec<Option<(usize, NodeIdx)>>,
     cpu_per_request: Vec<SimSpan>,
+    /// By Service: of a canary, the longest window that its metrics look back over.
+    pub(crate) windows: Vec<SimSpan>,
 }
 
 /// Services that are connected by calls or by a gateway, callers before those they call.
@@ -66,6 +68,15 @@ pub(crate) struct Node {
     pub(crate) entry: Option<NodeIdx>,
     /// Without waiting, with what it calls and the gateway its clients come in through.
     pub(crate) base_latency: SimSpan,
+    /// The node of the revision that is tried: see `split`.
+    pub(crate) twin: Option<NodeIdx>,
+    /// The node that this one is the twin of.
+    pub(crate) twin_of: Option<NodeIdx>,
+}
+
+/// The Service that a node counts for: of a twin that of the other one.
+pub(crate) fn owner(nodes: &[Node], node: NodeIdx) -> ServiceId {
+    nodes[nodes[node].twin_of.unwrap_or(node)].service
 }
 
 /// Requests from outside.
@@ -92,9 +103,20 @@ impl Plan {
                 parts.len() - 1
             });
             place_by_service[service] = Some((part, parts[part].nodes.len()));
-            parts[part].nodes.push(edges.node(service, blueprint));
+            parts[part].nodes.push(edges.node(service, service, blueprint));
+            if let Some(canary) = edges.canaries[service] {
+                let nodes = &mut parts[part].nodes;
+                let (node, twin) = (nodes.len() - 1, nodes.len());
+                nodes.push(edges.node(canary, service, blueprint));
+                (nodes[node].twin, nodes[twin].twin_of) = (Some(twin), Some(node));
+                place_by_service[canary] = Some((part, twin));
+            }
         }
-        let mut plan = Self { parts, place_by_service, cpu_per_request: Vec::new() };
+        let mut windows = vec![SimSpan::ZERO; edges.calls.len()];
+        for canary in &blueprint.canaries {
+            windows[canary.canary_service.index()] = canary.analysis.window_max();
+        }
+        let mut plan = Self { parts, place_by_service, cpu_per_request: Vec::new(), windows };
         plan.add_calls(&edges);
         plan.add_loads(blueprint)?;
         for part in &mut plan.parts {
@@ -110,8 +132,11 @@ impl Plan {
             let Some((part, caller)) = self.place_by_service[service] else { continue };
             for &callee in calls {
                 let callee = self.place(callee).1;
-                self.parts[part].nodes[caller].calls.push(callee);
-                self.parts[part].nodes[callee].callers.push(caller);
+                let nodes = &mut self.parts[part].nodes;
+                for caller in [Some(caller), nodes[caller].twin].into_iter().flatten() {
+                    nodes[caller].calls.push(callee);
+                    nodes[callee].callers.push(caller);
+                }
             }
         }
     }
@@ -183,6 +208,8 @@ struct Calls {
     base_latency: Vec<SimSpan>,
     cpu_per_request: Vec<SimSpan>,
     roots: Vec<usize>,
+    /// The Service of the revision that is tried.
+    canaries: Vec<Option<usize>>,
 }
 
 impl Calls {
@@ -195,6 +222,7 @@ impl Calls {
             base_latency: vec![SimSpan::ZERO; count],
             cpu_per_request: vec![SimSpan::ZERO; count],
             roots: Vec::new(),
+            canaries: vec![None; count],
         };
         for profile in &blueprint.profiles {
             let service = profile.service.index();
@@ -210,15 +238,21 @@ impl Calls {
                 edges.behind[gateway.index()].push(load.service.index());
             }
         }
+        for canary in &blueprint.canaries {
+            let (service, twin) = (canary.service.index(), canary.canary_service.index());
+            edges.canaries[service] = Some(twin);
+            edges.cpu_per_request[twin] = edges.cpu_per_request[service];
+        }
         edges
     }
 
-    /// A Service that nobody calls yet.
-    fn node(&self, service: usize, blueprint: &Blueprint) -> Node {
-        let id = ServiceId::from_index(service);
+    /// A Service that nobody calls yet, which serves as `like` does.
+    fn node(&self, named: usize, like: usize, blueprint: &Blueprint) -> Node {
+        let (named, id, service) =
+            (ServiceId::from_index(named), ServiceId::from_index(like), like);
         let profile = blueprint.profiles.iter().rfind(|profile| profile.service == id);
         Node {
-            service: id,
+            service: named,
             loads: Vec::new(),
             through: Vec::new(),
             callers: Vec::new(),
@@ -228,7 +262,7 @@ impl Calls {
             }),
             upstream: profile.map_or_else(CallPolicy::default, |profile| profile.upstream),
             serving: profile.map_or_else(Serving::default, |profile| profile.serving),
-            key: EntityKey::of("service").child(&blueprint.service_name(id)),
+            key: EntityKey::of("service").child(&blueprint.service_name(named)),
             own_latency: self.base_latency[service],
             databases: self.databases[service].clone(),
             is_denied_database: self.databases[service]
@@ -236,6 +270,8 @@ impl Calls {
                 .any(|&database| blueprint.is_denied(Some(id), Callee::Database(database))),
             entry: None,
             base_latency: self.base_latency[service],
+            twin: None,
+            twin_of: None,
         }
     }
 

@@ -87,11 +87,12 @@ pub mod rare;
 mod readiness;
 mod request;
 mod share;
+mod split;
 mod strain;
 mod stretch;
 mod wait;
 
-pub use flows::{Flows, LoadEvent, WorkFlow};
+pub use flows::{CanarySeen, Flows, LoadEvent, WorkFlow};
 pub use graph::{GraphError, pod_capacity_millirps};
 pub use request::{Latencies, Requests, WINDOW};
 pub use stretch::CURVE_ERROR_PPM;

@@ -38,8 +38,13 @@ pub(crate) struct Gate {
 impl Gates {
     pub(crate) fn of(blueprint: &Blueprint) -> Self {
         let with_needs = blueprint.profiles.iter().filter(|it| !it.readiness.needs.is_empty());
-        let gates = with_needs.map(|profile| Gate {
-            service: profile.service,
+        let with_pods = with_needs.flat_map(|profile| {
+            let canaries = blueprint.canaries.iter().filter(|it| it.service == profile.service);
+            let tried = canaries.map(|it| it.canary_service);
+            [profile.service].into_iter().chain(tried).map(move |service| (service, profile))
+        });
+        let gates = with_pods.map(|(service, profile)| Gate {
+            service,
             needs: profile.readiness.needs.clone(),
             fails_after: profile.readiness.fails_after,
             returns_after: profile.readiness.returns_after,

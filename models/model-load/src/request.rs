@@ -14,6 +14,7 @@ use sim_kernel::{Context, Outcome, Recorder, SimSpan, SimTime, StableHasher, Str
 
 use crate::evaluation::Endpoints;
 use crate::graph::{GraphError, Plan};
+use crate::split::Split;
 
 mod calendar;
 mod engine;
@@ -125,6 +126,20 @@ impl Requests {
 
     pub(crate) fn set_writable(&mut self, part: usize, database: DatabaseId, is_writable: bool) {
         self.engines[part].set_writable(database, is_writable);
+    }
+
+    pub(crate) fn set_failing(&mut self, part: usize, node: usize, failing_ppm: u32) {
+        self.engines[part].set_failing(node, failing_ppm);
+    }
+
+    pub(crate) fn set_split(&mut self, part: usize, node: usize, split: Split) {
+        self.engines[part].set_split(node, split);
+    }
+
+    /// Of a million requests that came to a node since an instant, how many were answered well.
+    pub(crate) fn success_ppm(&self, part: usize, node: usize, from: SimTime) -> Option<i64> {
+        let (ended, served) = self.engines[part].tallies[node].ended_and_served_since(from);
+        i64::try_from((served * 1_000_000).checked_div(ended)?).ok()
     }
 
     pub(crate) fn set_factor(&mut self, part: usize, node: usize, factor: u64, ramp: SimSpan) {

@@ -30,6 +30,11 @@ impl Share {
         narrow((u128::from(self.0) * u128::from(rate) + HALF) >> BITS)
     }
 
+    /// This share of one thing and the rest of another.
+    pub(crate) fn mix(self, one: Self, other: Self) -> Self {
+        Self((self.and(one).0 + Self(Self::ONE.0 - self.0).and(other).0).min(Self::ONE.0))
+    }
+
     /// Both, when each fails on its own.
     pub(crate) fn and(self, other: Self) -> Self {
         Self(narrow((u128::from(self.0) * u128::from(other.0) + HALF) >> BITS))

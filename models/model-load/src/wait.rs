@@ -31,6 +31,28 @@ impl Wait {
         Self { probability, mean_ns: total_ns / probability }
     }
 
+    /// The wait of those of whom a share meets another one.
+    pub(crate) fn or(self, other: Self, share: f64) -> Self {
+        let probability = (1.0 - share) * self.probability + share * other.probability;
+        if share <= 0.0 || probability <= 0.0 {
+            return if share > 0.0 { Self::default() } else { self };
+        }
+        let total_ns = (1.0 - share) * self.probability * self.mean_ns
+            + share * other.probability * other.mean_ns;
+        Self { probability, mean_ns: total_ns / probability }
+    }
+
+    /// A wait that all but one in a hundred are over with, in nanoseconds.
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "it is positive and far below the limits, and `as` saturates"
+    )]
+    pub(crate) fn percentile_99(self) -> u64 {
+        let beyond = self.probability / 0.01;
+        if beyond <= 1.0 { 0 } else { (self.mean_ns * libm::log(beyond)) as u64 }
+    }
+
     /// Probability in parts per million and mean in nanoseconds, to nearest.
     #[expect(
         clippy::cast_possible_truncation,

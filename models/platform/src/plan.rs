@@ -54,6 +54,8 @@ pub(crate) struct Wiring {
     pub(crate) template_by_fault: Vec<Option<TemplateId>>,
     /// A fault loses the state of the Kubernetes API, which then comes back as it once was.
     pub(crate) restores_api: bool,
+    /// Some rollout brings pods that answer with errors.
+    pub(crate) has_failing: bool,
 }
 
 impl Wiring {
@@ -64,6 +66,7 @@ impl Wiring {
             operated_by_workload: vec![Vec::new(); blueprint.workloads.len()],
             template_by_fault: Vec::new(),
             restores_api: false,
+            has_failing: false,
         };
         for (idx, database) in blueprint.databases.iter().enumerate() {
             let id = DatabaseId::from_index(idx);
@@ -78,11 +81,16 @@ impl Wiring {
 
 /// The template of a fault that is a rollout, behind the fault's position.
 fn new_template((idx, fault): (usize, &Fault)) -> Option<(usize, NewTemplate)> {
-    let FaultKind::Action(Action::Rollout { workload, template, is_broken, .. }) = &fault.kind
+    let FaultKind::Action(Action::Rollout { workload, template, is_broken, failing_ppm, .. }) =
+        &fault.kind
     else {
         return None;
     };
-    let health = if *is_broken { TemplateHealth::NeverReady } else { TemplateHealth::Good };
+    let health = match (*is_broken, *failing_ppm) {
+        (true, _) => TemplateHealth::NeverReady,
+        (false, 0) => TemplateHealth::Good,
+        (false, ppm) => TemplateHealth::Failing { ppm },
+    };
     let template = template.as_ref().clone();
     Some((idx, NewTemplate { workload: *workload, template, health }))
 }
@@ -131,6 +139,8 @@ impl Plan {
         let mut wiring = Wiring::of(&blueprint);
         let (rollouts, templates): (Vec<usize>, Vec<NewTemplate>) =
             faults.faults.iter().enumerate().filter_map(new_template).unzip();
+        wiring.has_failing =
+            templates.iter().any(|it| matches!(it.health, TemplateHealth::Failing { .. }));
         let cluster = ClusterPlan::with_templates(Arc::clone(&blueprint), &templates);
         wiring.restores_api = faults.faults.iter().any(|fault| loses_api_state(fault, &blueprint));
         wiring.template_by_fault = vec![None; faults.faults.len()];

@@ -14,6 +14,7 @@
 //! on until nobody has anything left to say; then the flows settle. No model knows another.
 
 mod actions;
+mod canaries;
 mod control_plane;
 mod data;
 mod writers;
@@ -25,7 +26,7 @@ use model_api::{
     Blueprint, DatabaseId, FaultId, NodeId, Observation, PodId, ServiceId, WorkloadId, ZoneId,
 };
 use model_backup::Backups;
-use model_kube::cluster::{Capacity, Cluster, Notice, ServiceWork};
+use model_kube::cluster::{Capacity, Cluster, KubeEvent, Notice, ServiceWork};
 use model_load::{Flows, Requests, WorkFlow};
 use model_postgres::{Databases, PgNotice, Role, StopKind};
 use sim_kernel::{Context, Model, Recorder, SimSpan, Streams};
@@ -212,6 +213,7 @@ impl World {
                 self.take_back_owed(ctx);
             }
             Notice::UpgradeEnded => self.on_upgrade_ended(ctx),
+            Notice::RoutesShifted(canary) => self.split_requests(canary),
             Notice::PodCreated(_)
             | Notice::PodBound(_)
             | Notice::PodCutOff(_)
@@ -276,6 +278,7 @@ impl World {
             }
         }
         self.flows.set_endpoints(service, ready_count, live_count, capacity_millirps);
+        self.tell_failing(service);
         ready_count
     }
 
@@ -528,7 +531,12 @@ impl Model for World {
         match event {
             Event::Fault(FaultEvent::StrikeDue(fault)) => self.strike(fault, ctx),
             Event::Fault(FaultEvent::EndDue(fault)) => self.end(fault, ctx),
-            Event::Kube(event) => self.cluster.handle(event, ctx),
+            Event::Kube(event) => {
+                if let KubeEvent::DeliveryDue(canary) = event {
+                    self.measure_canary(canary, ctx);
+                }
+                self.cluster.handle(event, ctx);
+            }
             Event::Postgres(event) => self.databases.handle(event, ctx, &mut self.pg_notices),
             Event::Load(event) => self.flows.handle(event, ctx),
             Event::Backup(event) => {

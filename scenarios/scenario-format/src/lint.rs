@@ -15,6 +15,7 @@ mod autoscalers;
 pub(crate) mod backups;
 mod black_start;
 mod budgets;
+mod canaries;
 mod databases;
 mod network_policies;
 mod placement;
@@ -27,6 +28,7 @@ pub(crate) fn run(manifests: &Manifests, resolved: &Resolved, diagnostics: &mut 
     let mut lint = Lint { manifests, blueprint: &resolved.blueprint, diagnostics };
     lint.selectors();
     lint.budgets();
+    lint.canaries();
     lint.placement();
     lint.pods();
     lint.references();

@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use model_api::canary::Canary;
 use model_api::kube::{
     HorizontalPodAutoscaler, Ingress, Labels, NetworkPolicy, PersistentVolumeClaim,
     PodDisruptionBudget, Service, StorageClass, VerticalPodAutoscaler, Workload,
@@ -21,6 +22,7 @@ mod admission;
 mod affinity;
 mod autoscaling;
 mod barman;
+mod canary;
 mod convert;
 mod deserialize;
 mod job;
@@ -74,6 +76,8 @@ pub struct Manifests {
     pub claims: Vec<Sourced<PersistentVolumeClaim>>,
     /// Database clusters.
     pub clusters: Vec<Sourced<Cluster>>,
+    /// Canaries of Deployments. Their primaries, Services and autoscalers are in the other lists.
+    pub canaries: Vec<Sourced<Canary>>,
     /// Horizontal autoscalers.
     pub autoscalers: Vec<Sourced<HorizontalPodAutoscaler>>,
     /// Vertical autoscalers.

@@ -202,8 +202,9 @@ fn data_fault_text(kind: &DataFault) -> &'static str {
 
 fn action_text(action: &Action) -> &'static str {
     match action {
-        Action::Rollout { is_broken: false, .. } => "a new version goes out",
         Action::Rollout { is_broken: true, .. } => "a broken version goes out",
+        Action::Rollout { failing_ppm: 0, .. } => "a new version goes out",
+        Action::Rollout { .. } => "a faulty version goes out",
         Action::Scale { .. } => "a workload is scaled",
         Action::Drain(_) => "nodes are drained",
         Action::NodeUpgrade(_) => "nodes are upgraded",

@@ -16,6 +16,7 @@ use crate::outage::Outage;
 use path::Told;
 
 mod action;
+mod canary;
 mod data;
 mod frozen;
 mod job;
@@ -182,6 +183,7 @@ impl<'a, E> Story<'a, E> {
             LossReason::RateLimited => "the rate limit is reached".to_owned(),
             LossReason::BreakerOpen => "a circuit breaker is open".to_owned(),
             LossReason::Denied => "no network policy lets the caller through".to_owned(),
+            LossReason::Errors => "pods of a faulty version answer with errors".to_owned(),
             LossReason::Dependency(service) => {
                 format!("{}, which they need, fails", self.blueprint.service_name(service))
             }

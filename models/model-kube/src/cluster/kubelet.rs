@@ -164,7 +164,9 @@ impl Cluster {
         });
         let health = self.tables.template_of(pod).health;
         let ready_at = match health {
-            TemplateHealth::Good => ready_at.max().unwrap_or(synced_at),
+            TemplateHealth::Good | TemplateHealth::Failing { .. } => {
+                ready_at.max().unwrap_or(synced_at)
+            }
             TemplateHealth::NeverReady => SimTime::MAX,
         };
         let gives_up = spec.containers.iter().filter_map(|container| {

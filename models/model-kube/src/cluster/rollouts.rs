@@ -157,6 +157,7 @@ impl Cluster {
         state.template = template;
         state.is_rolling = true;
         ctx.observe(|| Observation::RolloutStarted { workload });
+        self.expect_delivery_look(workload, ctx);
         if is_deployment {
             self.count_replicas(workload, ctx.now());
             let state = &mut self.workloads[workload.index()];
@@ -189,6 +190,10 @@ impl Cluster {
         if self.workloads[id.index()].is_rolling {
             self.note_spec(id, ctx.now());
             self.workloads[id.index()].is_rolling = false;
+            if self.canary_of(id).is_some() {
+                // It is complete once the revision was tried and the primary has it.
+                return;
+            }
             ctx.observe(|| Observation::RolloutCompleted { workload: id });
             self.notify(Notice::RolloutCompleted(id));
         }
@@ -261,6 +266,18 @@ impl Cluster {
         if self.workloads[id.index()].is_rolling {
             self.judge_progress(id, &spec, is_new, ctx);
         }
+    }
+
+    /// How many pods of a Deployment must be available for its condition `Available`.
+    pub(super) fn min_available(&self, id: WorkloadId) -> i32 {
+        let spec = self.deployment_spec(id);
+        spec.replicas - spec.max_unavailable()
+    }
+
+    /// Whether a rollout is on that exceeds its progress deadline.
+    pub(super) fn is_rollout_late(&self, id: WorkloadId) -> bool {
+        let state = &self.workloads[id.index()];
+        state.is_rolling && state.deployment.reason == Some(ProgressReason::DeadlineExceeded)
     }
 
     fn deployment_spec(&self, id: WorkloadId) -> DeploymentSpec {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use model_api::canary::primary_template;
 use model_api::kube::Workload;
 use model_api::{Blueprint, NodeId, WorkloadId, ZoneId};
 use sim_kernel::{EntityKey, SimSpan};
@@ -32,6 +33,8 @@ pub(super) struct Tables {
     pub(super) templates: Vec<TemplateTable>,
     /// By number of a new template: the one it is, as equal ones are one.
     pub(super) new_templates: Vec<TemplateId>,
+    /// By template of a canary's target: what its primary gets.
+    pub(super) primary_templates: BTreeMap<TemplateId, TemplateId>,
     pub(super) members: Vec<Member>,
     /// By node: the images it has at the start, by number.
     pub(super) node_images: Vec<Vec<u32>>,
@@ -62,7 +65,8 @@ impl Tables {
         cache: &mut SchedulerCache,
     ) -> Self {
         let mut images = Images::default();
-        let (templates, new_templates) = all_templates(blueprint, changes, &mut images, cache);
+        let AllTemplates { templates, new_templates, primary_templates } =
+            all_templates(blueprint, changes, &mut images, cache);
         let mut keys: Vec<String> = Vec::new();
         let mut evictor_zone = |node: &model_api::blueprint::NodeSpec| {
             let key = zone_key(&node.node.labels);
@@ -112,6 +116,7 @@ impl Tables {
             ),
             templates,
             new_templates,
+            primary_templates,
             members,
             exclusive_volumes: volumes::exclusive(blueprint),
             registries,
@@ -146,12 +151,18 @@ fn workload_key(workload: &Workload) -> EntityKey {
 }
 
 /// The templates of the blueprint and those that come later, equal ones once; and which is which.
+struct AllTemplates {
+    templates: Vec<TemplateTable>,
+    new_templates: Vec<TemplateId>,
+    primary_templates: BTreeMap<TemplateId, TemplateId>,
+}
+
 fn all_templates(
     blueprint: &Blueprint,
     changes: &[NewTemplate],
     images: &mut Images,
     cache: &mut SchedulerCache,
-) -> (Vec<TemplateTable>, Vec<TemplateId>) {
+) -> AllTemplates {
     let own = blueprint.workloads.iter().enumerate().map(|(idx, workload)| NewTemplate {
         workload: WorkloadId::from_index(idx),
         template: workload.template.clone(),
@@ -160,14 +171,37 @@ fn all_templates(
     let mut known: Vec<NewTemplate> = own.collect();
     let mut new_templates = Vec::new();
     for change in changes {
-        let found = known.iter().position(|it| it == change).unwrap_or_else(|| {
-            known.push(change.clone());
-            known.len() - 1
-        });
-        new_templates.push(TemplateId::from_index(found));
+        new_templates.push(number_of(change.clone(), &mut known));
+    }
+    let mut primary_templates = BTreeMap::new();
+    for canary in &blueprint.canaries {
+        let target = &blueprint.workloads[canary.target.index()];
+        let selector = target.selector.as_ref().and_then(|it| it.match_labels.get(&canary.label));
+        let label = (canary.label.as_str(), selector.map_or("", String::as_str));
+        for number in 0..known.len() {
+            if known[number].workload == canary.target {
+                let template = primary_template(&known[number].template, &target.name, label);
+                let copy = NewTemplate {
+                    workload: canary.primary,
+                    template,
+                    health: known[number].health,
+                };
+                let copy = number_of(copy, &mut known);
+                primary_templates.insert(TemplateId::from_index(number), copy);
+            }
+        }
     }
     let tables = known.into_iter().map(|it| TemplateTable::of(blueprint, it, images, cache));
-    (tables.collect(), new_templates)
+    AllTemplates { templates: tables.collect(), new_templates, primary_templates }
+}
+
+/// The number of a template, which gets one when it is none of those that are known.
+fn number_of(template: NewTemplate, known: &mut Vec<NewTemplate>) -> TemplateId {
+    let found = known.iter().position(|it| *it == template).unwrap_or_else(|| {
+        known.push(template);
+        known.len() - 1
+    });
+    TemplateId::from_index(found)
 }
 
 /// Numbers of image names.

@@ -62,6 +62,11 @@ pub enum TemplateHealth {
     Good,
     /// Their containers run, but their readiness probes never succeed.
     NeverReady,
+    /// They are ready and answer some requests with errors.
+    Failing {
+        /// So many of a million.
+        ppm: u32,
+    },
 }
 
 /// What is worked out of a template.

@@ -1,6 +1,6 @@
 //! By how much a canary's weight grows (`scheduler.go`, nextStepWeight and maxWeight).
 
-use super::{Analysis, TOTAL_WEIGHT};
+use model_api::canary::{Analysis, TOTAL_WEIGHT};
 
 /// The weight at which a canary is promoted.
 pub fn max_weight(analysis: &Analysis) -> u32 {

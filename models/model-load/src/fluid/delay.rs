@@ -69,6 +69,42 @@ impl Delay {
         1.0 - self.waits * (1.0 - gamma_share(self.shape(), self.shape() * left / self.mean))
     }
 
+    /// After how long it is over with this probability.
+    pub(super) fn quantile(self, share: f64) -> f64 {
+        let (mut low, mut high) = (self.fixed, self.fixed + self.mean.max(1e-9));
+        for _ in 0..60 {
+            if self.is_over(high) >= share {
+                break;
+            }
+            high = self.fixed + (high - self.fixed) * 2.0;
+        }
+        if self.is_over(low) >= share {
+            return low;
+        }
+        for _ in 0..60 {
+            let middle = f64::midpoint(low, high);
+            if self.is_over(middle) >= share { high = middle } else { low = middle }
+        }
+        high
+    }
+
+    /// The delay of those of whom a share takes another one.
+    pub(super) fn or(self, other: Self, share: f64) -> Self {
+        if share <= 0.0 {
+            return self;
+        }
+        let mix = |one: f64, other: f64| (1.0 - share) * one + share * other;
+        let fixed = mix(self.fixed, other.fixed);
+        let waits = mix(self.waits, other.waits);
+        if waits <= 0.0 {
+            return Self::fixed(fixed);
+        }
+        let square = |it: Self| it.waits * (it.variance + it.mean * it.mean);
+        let mean = mix(self.waits * self.mean, other.waits * other.mean) / waits;
+        let variance = mix(square(self), square(other)) / waits - mean * mean;
+        Self { fixed, waits, mean, variance: variance.max(0.0) }
+    }
+
     /// The delay of those for which it is over after so long.
     pub(super) fn given_over(self, secs: f64) -> Self {
         let (left, shape) = (secs - self.fixed, self.shape());

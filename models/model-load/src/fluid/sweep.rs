@@ -128,6 +128,8 @@ pub(super) struct Room {
 
 #[derive(Clone, Copy, Debug, Default)]
 struct NodeWork {
+    /// What comes to it and its twin.
+    asked: f64,
     arrivals: f64,
     reached: f64,
     worked: f64,
@@ -197,10 +199,12 @@ impl Sweep<'_> {
                 Caller::Gateway(source) => {
                     let client = edges.sources[source].client;
                     let client_edge = &edges.all[client];
-                    let gateway = &room.nodes[client_edge.callee];
-                    let withheld = state.nodes[client_edge.callee].withheld;
-                    let passes = if client_edge.is_denied { 0.0 } else { 1.0 - withheld };
-                    room.edges[client].attempts * share(gateway.worked, gateway.arrivals) * passes
+                    let passes = if client_edge.is_denied {
+                        0.0
+                    } else {
+                        self.passing(client_edge.callee, state, room)
+                    };
+                    room.edges[client].attempts * passes
                 }
                 Caller::Service(caller) => room.nodes[caller].worked,
             };
@@ -211,6 +215,13 @@ impl Sweep<'_> {
             if !edges.all[edge].is_denied {
                 work.arrivals += attempts;
             }
+        }
+        work.asked = work.arrivals;
+        let spec = &self.graph.nodes[node];
+        if spec.twin.is_some() {
+            work.arrivals *= 1.0 - self.inputs.splits[node].part();
+        } else if let Some(of) = spec.twin_of {
+            work.arrivals = room.nodes[of].asked * self.inputs.splits[of].part_copied();
         }
         let Endpoints { ready_count, live_count, .. } = self.inputs.endpoints[node];
         if ready_count > 0 {
@@ -245,6 +256,43 @@ impl Sweep<'_> {
         room.nodes[node] = work;
     }
 
+    /// Of what comes to a gateway, what it passes on.
+    fn passing(&self, gateway: NodeIdx, state: &State, room: &Room) -> f64 {
+        let of = |node: NodeIdx| {
+            let (work, withheld) = (&room.nodes[node], state.nodes[node].withheld);
+            share(work.worked, work.arrivals) * (1.0 - withheld)
+        };
+        self.mixed(gateway, of)
+    }
+
+    /// Something of the requests that come to a node and its twin, from what it is at each.
+    fn mixed(&self, node: NodeIdx, of: impl Fn(NodeIdx) -> f64) -> f64 {
+        match self.graph.nodes[node].twin {
+            None => of(node),
+            Some(twin) => {
+                let part = self.inputs.splits[node].part();
+                (1.0 - part) * of(node) + part * of(twin)
+            }
+        }
+    }
+
+    /// What those meet who ask for a Service, whichever of its pods they meet.
+    fn whole(&self, node: NodeIdx, room: &Room) -> NodeWork {
+        let own = room.nodes[node];
+        let Some(twin) = self.graph.nodes[node].twin else { return own };
+        let (other, part) = (&room.nodes[twin], self.inputs.splits[node].part());
+        let (mut first, mut second) = ((1.0 - part) * own.worst.share, part * other.worst.share);
+        if own.worst.reason == other.worst.reason {
+            (first, second) = (first + second, 0.0);
+        }
+        NodeWork {
+            answered: self.mixed(node, |node| room.nodes[node].answered),
+            delay: own.delay.or(other.delay, part),
+            worst: Worst::default().or(own.worst.reason, first).or(other.worst.reason, second),
+            ..own
+        }
+    }
+
     /// Requests per second of a source.
     fn asked(&self, source: usize) -> f64 {
         let source = &self.graph.edges.sources[source];
@@ -267,12 +315,15 @@ impl Sweep<'_> {
             .or(first, 1.0 - work.alive)
             .or(LossReason::RateLimited, work.alive * (1.0 - work.let_in))
             .or(LossReason::Overload, work.alive * work.let_in * (1.0 - taken));
+        let failing = f64::from(self.inputs.failing_ppm[node]) / 1e6;
+        work.worst = work.worst.or(LossReason::Errors, work.answered * failing);
+        work.answered *= 1.0 - failing;
         let own = spec.own_latency.as_secs_f64();
         work.delay = match &self.queues[node] {
             Some(queue) => queue.delay(state.nodes[node].ratio, &work.queue, own),
             None => Delay::fixed(own),
         };
-        let mut passes = 1.0;
+        let mut passes = 1.0 - failing;
         for &edge in &self.graph.edges.of_node[node] {
             let call = &room.edges[edge];
             passes *= call.answered;
@@ -304,7 +355,7 @@ impl Sweep<'_> {
     fn call(&self, edge: EdgeIdx, state: &mut State, secs: f64, room: &mut Room) {
         let edges = &self.graph.edges;
         let spec = &edges.all[edge];
-        let node = &room.nodes[spec.callee];
+        let node = self.whole(spec.callee, room);
         let (mut answered, mut delay, mut worst) = (node.answered, node.delay, node.worst);
         if let Caller::Client(source) = spec.from
             && let Some(upstream) = edges.sources[source].upstream
@@ -326,12 +377,11 @@ impl Sweep<'_> {
         worst = worst.or(LossReason::TimedOut, answered * (1.0 - in_time));
         let succeeds = answered * in_time;
         // Dead endpoints say nothing; where there are none, that is said at once.
-        let is_none_ready = self.inputs.endpoints[spec.callee].ready_count == 0;
-        let dead = match (spec.is_denied, is_none_ready) {
-            (true, _) => 1.0,
-            (false, true) => 0.0,
-            (false, false) => 1.0 - node.alive,
+        let dead_at = |node: NodeIdx| {
+            let is_none_ready = self.inputs.endpoints[node].ready_count == 0;
+            if is_none_ready { 0.0 } else { 1.0 - room.nodes[node].alive }
         };
+        let dead = if spec.is_denied { 1.0 } else { self.mixed(spec.callee, dead_at) };
         let tries = Tries::of(policy, succeeds, answered - succeeds + dead);
         let work = &mut room.edges[edge];
         let memory = &mut state.edges[edge];
@@ -394,12 +444,22 @@ impl Sweep<'_> {
         let edges = &self.graph.edges;
         let work = &room.nodes[node];
         let admitted = work.reached * work.let_in;
+        let whole = self.whole(node, room);
         let mut picture = NodePicture {
             admitted,
             worked: work.worked,
             queue: work.queue,
             ..NodePicture::default()
         };
+        if self.graph.nodes[node].twin_of.is_some() {
+            return NodePicture {
+                offered: work.arrivals,
+                served: work.arrivals * work.answered,
+                delay: work.delay,
+                loss: work.worst.reason,
+                ..picture
+            };
+        }
         let mut largest = -1.0;
         let mut add = |call: &EdgeWork, answered: f64| {
             picture.offered += call.first;
@@ -423,8 +483,8 @@ impl Sweep<'_> {
                 // A gateway is charged with what it loses itself, of all that it is asked: to it, a
                 // retry is a request as any other.
                 Caller::Client(source) if edges.sources[source].upstream.is_some() => {
-                    let (first, delay, worst) = (call.attempts, work.delay, work.worst);
-                    add(&EdgeWork { first, delay, worst, late: 0.0, ..*call }, work.answered);
+                    let (first, delay, worst) = (call.attempts, whole.delay, whole.worst);
+                    add(&EdgeWork { first, delay, worst, late: 0.0, ..*call }, whole.answered);
                 }
                 Caller::Client(_) | Caller::Gateway(_) => {}
             }

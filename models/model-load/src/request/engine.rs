@@ -21,6 +21,13 @@ use super::wiring::{Hop, Wire, hops, number, wires};
 use crate::curve::{Factor, Side};
 use crate::evaluation::Endpoints;
 use crate::graph::{Graph, Node, NodeIdx, Plan};
+use crate::split::Split;
+
+mod call;
+mod twin;
+
+use call::{Call, Caller, Loss, Visit};
+use twin::{ERROR, SIDE};
 
 const ENDPOINT: Purpose = Purpose::new("endpoint of a request");
 
@@ -73,21 +80,8 @@ pub(super) enum Outcome {
     Dead,
     /// Network policies drop its packets.
     Denied,
-}
-
-/// Where a request was lost, and why; [`LossReason::None`] when it was answered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Loss {
-    at: u32,
-    reason: LossReason,
-}
-
-impl Loss {
-    const NONE: Self = Self { at: 0, reason: LossReason::None };
-
-    fn is_none(self) -> bool {
-        self.reason == LossReason::None
-    }
+    /// Answered with an error.
+    Erred,
 }
 
 /// What becomes of an attempt, as far as it is known when it is made.
@@ -109,6 +103,8 @@ struct Edge {
     wire: Wire,
     /// Chooses endpoints, while some are dead.
     stream: Stream,
+    /// Chooses between the pods of a Service and those of a revision that is tried.
+    side: Stream,
     budget: Option<Budget>,
     breaker: Option<BreakerState>,
     /// Attempts that may end by their callers giving up, in the order in which they do.
@@ -129,6 +125,7 @@ impl Edge {
         Self {
             wire,
             stream: streams.stream(key, ENDPOINT),
+            side: streams.stream(key, SIDE),
             budget: wire.policy.retry_budget_ppm.map(Budget::new),
             breaker: wire.policy.breaker.map(BreakerState::new),
             deadlines: VecDeque::new(),
@@ -138,40 +135,6 @@ impl Edge {
     fn deadline(&self, now: SimTime) -> Option<SimTime> {
         self.wire.policy.timeout.map(|timeout| now.saturating_add(timeout))
     }
-}
-
-/// A call with all its attempts.
-#[derive(Clone, Copy, Debug)]
-struct Call {
-    edge: u32,
-    caller: Caller,
-    /// Counts attempts and reuses of this place, so that a late outcome is known as one.
-    serial: u32,
-    attempt: u32,
-    first_at: SimTime,
-    /// The window in which it was first tried.
-    window: u32,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Caller {
-    Client,
-    Visit(u32),
-}
-
-/// An attempt that is being served by a Service that calls others.
-#[derive(Clone, Copy, Debug)]
-struct Visit {
-    node: u32,
-    call: u32,
-    serial: u32,
-    next: u32,
-    came_at: SimTime,
-    /// The window in which it came.
-    window: u32,
-    /// Where a gateway passes it on to.
-    upstream: Option<u32>,
-    failed: Loss,
 }
 
 /// The requests of connected Services.
@@ -192,6 +155,10 @@ pub(super) struct Engine {
     sources: Vec<Source>,
     factors: Vec<Factor>,
     are_writable: Vec<bool>,
+    /// By node.
+    splits: Vec<Split>,
+    failing_ppm: Vec<u32>,
+    errors: Vec<Stream>,
     calls: Vec<Call>,
     free_calls: Vec<u32>,
     visits: Vec<Visit>,
@@ -232,11 +199,18 @@ impl Engine {
                 .collect(),
             factors: vec![Factor::ONE; graph.nodes.len()],
             are_writable: vec![true; graph.database_count],
+            splits: vec![Split::default(); graph.nodes.len()],
+            failing_ppm: vec![0; graph.nodes.len()],
+            errors: graph.nodes.iter().map(|node| streams.stream(node.key, ERROR)).collect(),
             calls: Vec::new(),
             free_calls: Vec::new(),
             visits: Vec::new(),
             free_visits: Vec::new(),
-            tallies: graph.nodes.iter().map(|_| Tally::new()).collect(),
+            tallies: graph
+                .nodes
+                .iter()
+                .map(|node| Tally::new(plan.windows[node.service.index()]))
+                .collect(),
             request_count: 0,
             window: 0,
             until: SimTime::ZERO,
@@ -472,8 +446,9 @@ impl Engine {
         if let Some(node) = edge.wire.told {
             self.tallies[node].asked();
         }
-        let window = self.window;
-        let call = Call { edge: edge_idx, caller, serial: 0, attempt: 0, first_at: now, window };
+        let (window, node) = (self.window, number(edge.wire.callee));
+        let edge = edge_idx;
+        let call = Call { edge, node, caller, serial: 0, attempt: 0, first_at: now, window };
         self.attempt(call, None, now);
     }
 
@@ -490,8 +465,15 @@ impl Engine {
 
     /// Makes an attempt. The call gets a `place` when somebody has to come back to it.
     #[inline]
-    fn attempt(&mut self, call: Call, place: Option<u32>, now: SimTime) {
+    fn attempt(&mut self, mut call: Call, place: Option<u32>, now: SimTime) {
+        call.node = self.pick(&call);
         let sent = self.send(&call, now);
+        if !matches!(sent, Sent::NotMade) {
+            self.copy(&call, now);
+        }
+        if call.caller == Caller::Nobody && !matches!(sent, Sent::Worked(_) | Sent::Shares) {
+            return;
+        }
         if let (Sent::Ends(at, Outcome::Answered), Caller::Client) = (sent, call.caller)
             && self.edges[call.edge as usize].breaker.is_none()
         {
@@ -501,7 +483,14 @@ impl Engine {
             }
             return self.tell_client(&call, at - call.first_at, Loss::NONE);
         }
-        let call_idx = place.unwrap_or_else(|| self.place(call));
+        let call_idx = match place {
+            Some(place) => {
+                self.calls[place as usize].node = call.node;
+                place
+            }
+            None => self.place(call),
+        };
+        let node = call.node as usize;
         match sent {
             Sent::NotMade => self.failed(call_idx, LossReason::BreakerOpen, now),
             Sent::Refused(reason) => {
@@ -510,28 +499,25 @@ impl Engine {
             }
             Sent::Ends(at, outcome) => {
                 let serial = self.calls[call_idx as usize].serial;
-                let Wire { callee, policy, .. } = &self.edges[call.edge as usize].wire;
+                let Wire { policy, .. } = &self.edges[call.edge as usize].wire;
                 match outcome {
                     Outcome::Answered => {
-                        let callee = *callee;
-                        self.work_until(callee, at, Worked::Attempt { call: call_idx, serial });
+                        self.work_until(node, at, Worked::Attempt { call: call_idx, serial });
                     }
-                    _ if policy.timeout.is_none() => {
+                    _ if policy.timeout.is_none() || outcome == Outcome::Erred => {
                         self.calendar.push(at, Loose::Ended { call: call_idx, serial, outcome });
                     }
-                    Outcome::TimedOut | Outcome::Dead | Outcome::Denied => {
+                    Outcome::TimedOut | Outcome::Dead | Outcome::Denied | Outcome::Erred => {
                         self.watch(call.edge, Deadline { at, call: call_idx, serial, outcome });
                     }
                 }
             }
             Sent::Worked(at) => {
                 let visit = self.visit(call_idx, now);
-                let node = self.edges[call.edge as usize].wire.callee;
                 self.work_until(node, at, Worked::Visit(visit));
             }
             Sent::Shares => {
                 let visit = self.visit(call_idx, now);
-                let node = self.edges[call.edge as usize].wire.callee;
                 self.stations[node].enter(visit, now);
                 self.expect_shared(node, now);
             }
@@ -541,8 +527,10 @@ impl Engine {
     /// Sends an attempt off.
     #[inline]
     fn send(&mut self, call: &Call, now: SimTime) -> Sent {
+        let (node, window) = (call.node as usize, self.window);
         let edge = &mut self.edges[call.edge as usize];
         if let Some(breaker) = &mut edge.breaker
+            && call.caller != Caller::Nobody
             && !breaker.permits(now)
         {
             return Sent::NotMade;
@@ -550,32 +538,45 @@ impl Engine {
         let wire = &edge.wire;
         if wire.is_denied {
             let at = edge.deadline(now).unwrap_or(now);
-            self.tell_refused(call.edge, LossReason::Denied);
+            self.tell_refused(call, LossReason::Denied);
             return Sent::Ends(at, Outcome::Denied);
         }
-        let station = &mut self.stations[wire.callee];
+        let station = &mut self.stations[node];
         let dead_share = station.dead_share();
         if dead_share > 0.0 && edge.stream.draw().chance(dead_share) {
             let at = edge.deadline(now).unwrap_or(now);
-            self.tell_refused(call.edge, LossReason::DeadEndpoints);
+            self.ask_twin(node);
+            self.tell_twin(node, window, SimSpan::ZERO, LossReason::DeadEndpoints);
+            self.tell_refused(call, LossReason::DeadEndpoints);
             return Sent::Ends(at, Outcome::Dead);
         }
         let start = match station.admit(now) {
             Ok(Turn::Starts(start)) => start,
-            Ok(Turn::Shares) => return Sent::Shares,
+            Ok(Turn::Shares) => {
+                self.ask_twin(node);
+                return Sent::Shares;
+            }
             Err(refusal) => {
                 let reason = reason_of(refusal);
-                self.tell_refused(call.edge, reason);
+                self.ask_twin(node);
+                self.tell_twin(node, window, SimSpan::ZERO, reason);
+                self.tell_refused(call, reason);
                 return Sent::Refused(reason);
             }
         };
         let at = start.saturating_add(wire.own_latency);
-        if !wire.is_last {
+        let (is_last, deadline) = (wire.is_last, edge.deadline(now));
+        self.ask_twin(node);
+        if !is_last {
             return Sent::Worked(at);
         }
         // Nothing can change what becomes of it.
-        match edge.deadline(now) {
+        let errs = self.errs(node);
+        let reason = if errs { LossReason::Errors } else { LossReason::None };
+        self.tell_twin(node, window, at - now, reason);
+        match deadline {
             Some(deadline) if deadline < at => Sent::Ends(deadline, Outcome::TimedOut),
+            _ if errs => Sent::Ends(at, Outcome::Erred),
             _ => Sent::Ends(at, Outcome::Answered),
         }
     }
@@ -583,20 +584,15 @@ impl Engine {
     /// A Service works on an attempt from now on, and it is not known yet what becomes of it.
     fn visit(&mut self, call_idx: u32, now: SimTime) -> u32 {
         let window = self.window;
-        let Call { edge: edge_idx, serial, .. } = self.calls[call_idx as usize];
+        let Call { edge: edge_idx, serial, node, caller, .. } = self.calls[call_idx as usize];
+        let failed = self.first_failure(node as usize);
         let edge = &self.edges[edge_idx as usize];
-        let Wire { callee, upstream, .. } = edge.wire;
-        let deadline = edge.deadline(now);
-        let blank = Visit {
-            node: number(callee),
-            call: call_idx,
-            serial,
-            next: 0,
-            came_at: now,
-            window,
-            upstream,
-            failed: Loss::NONE,
-        };
+        let is_copy = caller == Caller::Nobody;
+        let Wire { callee, .. } = edge.wire;
+        let upstream = edge.wire.upstream.filter(|_| !is_copy);
+        let deadline = edge.deadline(now).filter(|_| !is_copy);
+        let blank =
+            Visit { node, call: call_idx, serial, next: 0, came_at: now, window, upstream, failed };
         if upstream.is_some() {
             self.tallies[callee].asked();
         }
@@ -664,6 +660,7 @@ impl Engine {
         let (edge, now) = (self.calls[call as usize].edge, self.calendar.now());
         self.note_breaker(edge, outcome != Outcome::Answered, now);
         match outcome {
+            Outcome::Erred => self.failed(call, LossReason::Errors, now),
             Outcome::Answered => self.finish(call, Loss::NONE, now),
             Outcome::TimedOut => self.failed(call, LossReason::TimedOut, now),
             Outcome::Dead => self.failed(call, LossReason::DeadEndpoints, now),
@@ -688,6 +685,7 @@ impl Engine {
         let call = &mut self.calls[call_idx as usize];
         let edge = &mut self.edges[call.edge as usize];
         let may_retry = call.attempt < edge.wire.policy.retries
+            && call.caller != Caller::Nobody
             && edge.budget.as_mut().is_none_or(|budget| budget.withdraw(now));
         if !may_retry {
             return self.finish(call_idx, loss, now);
@@ -706,6 +704,7 @@ impl Engine {
         let latency = now - call.first_at;
         let Wire { callee, told, is_denied, .. } = self.edges[call.edge as usize].wire;
         match call.caller {
+            Caller::Nobody => {}
             Caller::Client => self.tell_client(&call, latency, loss),
             Caller::Visit(visit) => {
                 if let Some(node) = told {
@@ -746,9 +745,9 @@ impl Engine {
     }
 
     /// A gateway did not take an attempt, or a dead endpoint of it did.
-    fn tell_refused(&mut self, edge: u32, reason: LossReason) {
-        let Wire { callee, upstream, .. } = self.edges[edge as usize].wire;
-        if upstream.is_some() {
+    fn tell_refused(&mut self, call: &Call, reason: LossReason) {
+        let Wire { callee, upstream, .. } = self.edges[call.edge as usize].wire;
+        if upstream.is_some() && call.caller != Caller::Nobody {
             self.tallies[callee].asked();
             self.tallies[callee].lost(self.window, reason);
         }
@@ -767,7 +766,8 @@ impl Engine {
         let visit = &mut self.visits[visit_idx as usize];
         if visit.failed.is_none() {
             let is_upstream = visit.next as usize > self.hops[visit.node as usize].calls.len();
-            visit.failed = if is_upstream { loss } else { Loss { at: visit.node, reason: blamed } };
+            let at = self.hops[visit.node as usize].owner;
+            visit.failed = if is_upstream { loss } else { Loss { at, reason: blamed } };
         }
     }
 
@@ -804,11 +804,11 @@ impl Engine {
                 None => LossReason::None,
             };
             if reason != LossReason::None {
-                visit.failed = Loss { at: visit.node, reason };
+                visit.failed = Loss { at: self.hops[visit.node as usize].owner, reason };
             }
         }
         let upstream = visit.upstream?;
-        let tally = &mut self.tallies[visit.node as usize];
+        let tally = &mut self.tallies[self.hops[visit.node as usize].owner as usize];
         tell(tally, visit.window, now - visit.came_at, visit.failed.reason);
         visit.failed.is_none().then_some(upstream)
     }
@@ -816,12 +816,18 @@ impl Engine {
     fn answer(&mut self, visit_idx: u32) {
         let visit = self.visits[visit_idx as usize];
         self.free_visits.push(visit_idx);
+        let (node, came_at) = (visit.node as usize, visit.came_at);
+        let latency = self.calendar.now() - came_at;
+        self.tell_twin(node, visit.window, latency, visit.failed.reason);
         if self.calls[visit.call as usize].serial != visit.serial {
             // Nobody waits for it any more: work for nothing.
             return;
         }
-        let (edge, now) = (self.calls[visit.call as usize].edge, self.calendar.now());
-        self.note_breaker(edge, !visit.failed.is_none(), now);
+        let Call { edge, caller, .. } = self.calls[visit.call as usize];
+        let now = self.calendar.now();
+        if caller != Caller::Nobody {
+            self.note_breaker(edge, !visit.failed.is_none(), now);
+        }
         if visit.failed.is_none() {
             self.finish(visit.call, Loss::NONE, now);
         } else {

@@ -22,6 +22,10 @@ pub(super) struct Tally {
     served: u64,
     latencies: Histogram<u32>,
     latency_sum_ns: u128,
+    /// Windows that were told and that somebody looks back at: start, ended, served.
+    recent: VecDeque<(SimTime, u64, u64)>,
+    /// How far back.
+    looks_back: SimSpan,
 }
 
 /// Requests that were sent in a stretch of time.
@@ -39,13 +43,16 @@ pub(super) struct Window {
 }
 
 impl Tally {
-    pub(super) fn new() -> Self {
+    /// Nothing yet; windows are kept for as long as somebody looks back.
+    pub(super) fn new(looks_back: SimSpan) -> Self {
         let latencies = Histogram::new_with_bounds(LATENCY_NS.0, LATENCY_NS.1, DIGITS);
         Self {
             windows: VecDeque::from([Window::default()]),
             first: 0,
             ended: 0,
             served: 0,
+            recent: VecDeque::new(),
+            looks_back,
             latencies: latencies.expect("the bounds are in order and the digits are few"),
             latency_sum_ns: 0,
         }
@@ -105,7 +112,22 @@ impl Tally {
             return None;
         }
         self.first += 1;
-        self.windows.pop_front()
+        let window = self.windows.pop_front()?;
+        if !self.looks_back.is_zero() {
+            let oldest = window.from.saturating_sub(self.looks_back);
+            self.recent.retain(|(from, ..)| *from >= oldest);
+            self.recent.push_back((window.from, window.ended, window.served));
+        }
+        Some(window)
+    }
+
+    /// Requests that were sent since an instant and ended, and of these answered well; by windows.
+    pub(super) fn ended_and_served_since(&self, from: SimTime) -> (u64, u64) {
+        let told = self.recent.iter().copied();
+        let untold = self.windows.iter().map(|window| (window.from, window.ended, window.served));
+        told.chain(untold)
+            .filter(|(start, ..)| *start >= from)
+            .fold((0, 0), |sum, (_, ended, served)| (sum.0 + ended, sum.1 + served))
     }
 
     /// Requests that ended so far, and of these answered well.

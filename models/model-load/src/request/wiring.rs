@@ -13,6 +13,8 @@ use crate::graph::{Graph, NodeIdx};
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Wire {
     pub(super) callee: NodeIdx,
+    /// The node of a revision of it that is tried.
+    pub(super) twin: Option<u32>,
     pub(super) policy: CallPolicy,
     pub(super) is_denied: bool,
     /// The Service in whose figures it counts: none for what a gateway passes on, which counts as
@@ -35,6 +37,10 @@ pub(super) struct Hop {
     /// The calls that it makes for each request, in their order.
     pub(super) calls: Box<[u32]>,
     pub(super) has_databases: bool,
+    /// The Service that it counts for.
+    pub(super) owner: u32,
+    /// It is a revision that is tried.
+    pub(super) is_twin: bool,
 }
 
 /// Every call of the graph, by its number.
@@ -53,6 +59,7 @@ pub(super) fn wires(graph: &Graph) -> impl Iterator<Item = Wire> + '_ {
         let is_last = callee.calls.is_empty() && callee.databases.is_empty() && upstream.is_none();
         Wire {
             callee: edge.callee,
+            twin: callee.twin.map(number),
             policy: edge.policy,
             is_denied: edge.is_denied,
             told,
@@ -66,9 +73,11 @@ pub(super) fn wires(graph: &Graph) -> impl Iterator<Item = Wire> + '_ {
 
 /// Every Service of the graph, by its number.
 pub(super) fn hops(graph: &Graph) -> impl Iterator<Item = Hop> + '_ {
-    graph.nodes.iter().zip(&graph.edges.of_node).map(|(node, calls)| Hop {
+    graph.nodes.iter().zip(&graph.edges.of_node).enumerate().map(|(idx, (node, calls))| Hop {
         calls: calls.iter().map(|edge| number(*edge)).collect(),
         has_databases: !node.databases.is_empty(),
+        owner: number(node.twin_of.unwrap_or(idx)),
+        is_twin: node.twin_of.is_some(),
     })
 }
 

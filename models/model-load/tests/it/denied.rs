@@ -24,6 +24,7 @@ fn case(denied: &[DeniedCall]) -> Case {
         script: Vec::new(),
         millis: 60_000,
         denied: denied.to_vec(),
+        ..Case::default()
     }
 }
 

@@ -7,4 +7,5 @@ mod properties;
 mod queues;
 mod reference;
 mod segments;
+mod split;
 mod world;

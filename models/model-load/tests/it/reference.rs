@@ -53,6 +53,9 @@ impl<'a> Told<'a> {
         };
         for (at, act) in start.chain(script).filter(|&(at, _)| at <= millis) {
             match act {
+                Act::Failing(..) | Act::Split(..) => {
+                    unreachable!("the reference knows no canaries")
+                }
                 Act::Endpoints(service, ready, live, capacity) => {
                     told.endpoints[service as usize] =
                         (f64::from(ready), f64::from(live), capacity as f64);

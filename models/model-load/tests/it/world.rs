@@ -3,11 +3,12 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
+use model_api::canary::{Analysis, Canary};
 use model_api::kube::Service;
 use model_api::load::{Load, LoadPoint, ServiceProfile};
 use model_api::observation::FlowSegment;
 use model_api::path::{CallPolicy, DeniedCall, Serving};
-use model_api::{Blueprint, DatabaseId, Observation, Origin, ServiceId};
+use model_api::{Blueprint, DatabaseId, Observation, Origin, ServiceId, WorkloadId};
 use model_load::{Flows, LoadEvent, rare};
 use sim_kernel::{
     Context, Journal, Limits, Model, Priority, ProbeCounter, Recorder, SimSpan, SimTime,
@@ -23,6 +24,10 @@ pub(crate) enum Act {
     Writable(u32, bool),
     /// Factor in thousandths and ramp in seconds for the load of a Service.
     Factor(u32, u64, u64),
+    /// Of a million answers of the pods behind a Service, how many are errors.
+    Failing(u32, u32),
+    /// Of a hundred requests for a Service, how many its canary answers; or it gets copies.
+    Split(u32, u32, bool),
 }
 
 #[derive(Clone, Copy, Debug, Hash)]
@@ -50,6 +55,10 @@ impl World {
                 flows.set_endpoints(ServiceId(service), ready, live, capacity);
             }
             Act::Writable(database, is) => flows.set_database_writable(DatabaseId(database), is),
+            Act::Failing(service, ppm) => flows.set_failing(ServiceId(service), ppm),
+            Act::Split(service, weight, is_mirrored) => {
+                flows.set_split(ServiceId(service), weight, is_mirrored);
+            }
             Act::Factor(service, milli, secs) => {
                 flows.set_load_factor(ServiceId(service), milli, SimSpan::from_secs(secs));
             }
@@ -101,6 +110,8 @@ pub(crate) struct Case {
     pub(crate) millis: u64,
     /// What network policies deny.
     pub(crate) denied: Vec<DeniedCall>,
+    /// Services with canaries, each with the node of the revision that is tried.
+    pub(crate) canaries: Vec<(u32, u32)>,
 }
 
 /// What a run told.
@@ -150,12 +161,14 @@ impl Case {
                 });
             }
         }
+        blueprint.canaries =
+            self.canaries.iter().map(|&(service, tried)| canary(service, tried)).collect();
         let databases = self.nodes.iter().flat_map(|node| &node.databases).max();
         for _ in 0..databases.map_or(0, |last| last + 1) {
             blueprint.databases.push(model_api::blueprint::Database {
                 namespace: "shop".into(),
                 name: "db".into(),
-                workload: model_api::WorkloadId(0),
+                workload: WorkloadId(0),
                 read_write_service: ServiceId(0),
                 read_only_service: ServiceId(0),
                 operator: None,
@@ -221,6 +234,22 @@ impl Case {
             digest,
             hits: rare::ALL.iter().map(|probe| hits.count(probe)).collect(),
         }
+    }
+}
+
+fn canary(service: u32, tried: u32) -> Canary {
+    Canary {
+        namespace: "shop".into(),
+        name: format!("s{service}"),
+        target: WorkloadId(0),
+        primary: WorkloadId(0),
+        service: ServiceId(service),
+        canary_service: ServiceId(tried),
+        label: "app".into(),
+        replicas: None,
+        analysis: Analysis::default(),
+        is_suspended: false,
+        origin: Origin::default(),
     }
 }
 

@@ -53,7 +53,10 @@ impl World {
                 let template = template.expect("each rollout has its template");
                 let former = self.cluster.template(*workload);
                 let is_changed = self.cluster.patch_template(template, ctx);
-                let targets = self.cluster.pods_of(*workload).len();
+                // Of a canary's target, those that will be replaced once it has passed.
+                let canary = self.blueprint.canaries.iter().find(|it| it.target == *workload);
+                let replaced = canary.map_or(*workload, |canary| canary.primary);
+                let targets = self.cluster.pods_of(replaced).len();
                 (Struck::Rollout(*workload, former), if is_changed { count(targets) } else { 0 })
             }
             Action::Scale { workload, replicas } => {

@@ -28,7 +28,13 @@ fn broken_rollout(tag: &str, is_undone_when_stalled: bool, span: (u64, u64)) -> 
     let mut template = small().workloads[0].template.clone();
     template.spec.containers[0].image = format!("registry/web:{tag}");
     let (workload, template) = (WorkloadId(0), Box::new(template));
-    let kind = Action::Rollout { workload, template, is_broken: true, is_undone_when_stalled };
+    let kind = Action::Rollout {
+        workload,
+        template,
+        is_broken: true,
+        failing_ppm: 0,
+        is_undone_when_stalled,
+    };
     at(tag, FaultKind::Action(kind), span)
 }
 

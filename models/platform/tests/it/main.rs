@@ -2,6 +2,7 @@
 
 mod actions;
 mod autoscaling;
+mod canaries;
 
 use model_api::blueprint::{ControlPlane, NodeSpec, Zone};
 use model_api::fault::{Condition, Fault, FaultKind, FaultPlan, Start, ZonePick};

@@ -9,6 +9,7 @@ use model_api::SimSpan;
 use model_api::kube::Labels;
 use serde::de::DeserializeOwned;
 
+use super::canary;
 use super::pod::Admission;
 use super::postgresql::Cluster;
 use super::schedule::schedule_of;
@@ -51,6 +52,7 @@ pub(super) fn convert(
             step.take(diagnostics);
         }
     }
+    canary::make_all(&objects, &mut manifests, diagnostics);
     manifests.objects = objects;
     manifests
 }

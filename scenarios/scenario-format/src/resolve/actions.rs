@@ -48,6 +48,7 @@ impl Resolver<'_> {
             workload,
             template: Box::new(template),
             is_broken: false,
+            failing_ppm: 0,
             is_undone_when_stalled: false,
         })
     }
@@ -67,7 +68,8 @@ impl Resolver<'_> {
         Some(Action::Rollout {
             workload,
             template: Box::new(template),
-            is_broken: true,
+            is_broken: spec.failing.is_none(),
+            failing_ppm: spec.failing.map_or(0, |share| share.value.ppm),
             is_undone_when_stalled,
         })
     }

@@ -12,7 +12,7 @@ use super::calls::Calls;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::document::{LoadSpec, PlatformDocument, ScenarioDocument, ServiceSpec, WritesTo};
 use crate::manifest::Tier;
-use crate::source::Span;
+use crate::source::{Span, Spanned};
 
 /// CPU time of a request to a Service without a profile. Assumed: a small web service.
 const CPU_PER_REQUEST: SimSpan = SimSpan::from_millis(1);
@@ -53,6 +53,32 @@ impl Resolver<'_> {
         self.guess_calls(&mut profiles);
         self.refuse_circular_calls(&profiles, &platform.spec.services);
         self.blueprint.profiles = self.complete(profiles, &stated);
+        self.write_as_canaries();
+    }
+
+    /// A Service that somebody asks: none that gets its share of the requests for another one.
+    fn asked_service(&mut self, name: &Spanned<String>) -> Option<ServiceId> {
+        let service = self.service(name)?;
+        let Some(canary) = self.blueprint.canaries.iter().find(|it| it.canary_service == service)
+        else {
+            return Some(service);
+        };
+        let apex = self.blueprint.service_name(canary.service);
+        let message = format!("`{}` gets a share of the requests for {apex}", name.value);
+        let diagnostic = Diagnostic::new(Code::E0042, name.span, message);
+        self.diagnostics.push(diagnostic.help(format!("name {apex}")));
+        None
+    }
+
+    /// Requests that a canary answers commit as those that its primary answers.
+    fn write_as_canaries(&mut self) {
+        for database in &mut self.blueprint.databases {
+            for canary in &self.blueprint.canaries {
+                let own = database.writers.iter().find(|it| it.service == canary.service);
+                let copy = own.map(|own| Writes { service: canary.canary_service, ..*own });
+                database.writers.extend(copy);
+            }
+        }
     }
 
     /// What is random about the loads that stand where they were written.
@@ -72,10 +98,10 @@ impl Resolver<'_> {
     fn stated_profiles(&mut self, specs: &[ServiceSpec]) -> BTreeMap<ServiceId, ServiceProfile> {
         let mut profiles = BTreeMap::new();
         for spec in specs {
-            let Some(service) = self.service(&spec.service) else { continue };
+            let Some(service) = self.asked_service(&spec.service) else { continue };
             let mut depends_on: Vec<ServiceId> = Vec::new();
             for name in &spec.depends_on {
-                let Some(id) = self.service(name) else { continue };
+                let Some(id) = self.asked_service(name) else { continue };
                 if !depends_on.contains(&id) {
                     depends_on.push(id);
                 }
@@ -130,7 +156,7 @@ impl Resolver<'_> {
     ) -> Vec<CallPolicy> {
         let mut policies = vec![CallPolicy::default(); depends_on.len()];
         for call in &spec.calls {
-            let Some(id) = self.service(&call.service) else { continue };
+            let Some(id) = self.asked_service(&call.service) else { continue };
             let policy = self.policy(call.policy.as_ref());
             if depends_on.contains(&id) {
                 let message = format!("`{}` is called already", call.service.value);
@@ -144,9 +170,9 @@ impl Resolver<'_> {
     }
 
     fn load(&mut self, spec: &LoadSpec) -> Option<Load> {
-        let service = self.service(&spec.service)?;
+        let service = self.asked_service(&spec.service)?;
         let via = match &spec.via {
-            Some(name) => Some(self.service(name)?),
+            Some(name) => Some(self.asked_service(name)?),
             None => None,
         };
         let points = self.points(spec)?;
@@ -190,7 +216,7 @@ impl Resolver<'_> {
     /// `service: '*'`: every exposed Service that has no load of its own.
     fn wildcard_loads(&mut self, spec: &LoadSpec, loads: &mut BTreeMap<ServiceId, Load>) {
         let via = match &spec.via {
-            Some(name) => self.service(name),
+            Some(name) => self.asked_service(name),
             None => None,
         };
         let Some(points) = self.points(spec) else { return };
@@ -225,12 +251,13 @@ impl Resolver<'_> {
         if object.tier != Tier::CommandLine || service.selector.is_empty() {
             return None;
         }
-        let is_of_database = object.key.kind == "Cluster";
+        let is_made = matches!(object.key.kind.as_str(), "Cluster" | "Canary")
+            && !self.blueprint.canaries.iter().any(|it| it.service.index() == idx);
         let namespace_is_exposed = self.blueprint.services.iter().any(|other| {
             other.namespace == service.namespace
                 && (other.is_external || self.has_ingress(&other.namespace, &other.name))
         });
-        (!is_of_database && !namespace_is_exposed).then_some(Exposure::Itself)
+        (!is_made && !namespace_is_exposed).then_some(Exposure::Itself)
     }
 
     fn has_ingress(&self, namespace: &str, name: &str) -> bool {
@@ -242,7 +269,8 @@ impl Resolver<'_> {
     fn guess_calls(&mut self, profiles: &mut BTreeMap<ServiceId, ServiceProfile>) {
         let mut calls = Calls::of(profiles);
         for (caller, callee, value) in calls.guesses(self.manifests, profiles) {
-            if !calls.add(caller, callee) {
+            let is_tried = |id| self.blueprint.canaries.iter().any(|it| it.canary_service == id);
+            if is_tried(caller) || is_tried(callee) || !calls.add(caller, callee) {
                 continue;
             }
             let caller_name = self.blueprint.service_name(caller);

@@ -1,6 +1,6 @@
 //! What actions do, in words: rollouts, drains, evictions, upgrades; and what the downscaler does.
 
-use model_api::observation::DeletionReason;
+use model_api::observation::{CanaryFact, DeletionReason};
 use model_api::{FaultId, Observation, SourceRef, WorkloadId};
 use report_data::Explanation;
 
@@ -21,7 +21,10 @@ impl<E> Story<'_, E> {
         let is_end = |seen: &O| {
             matches!(
                 seen,
-                O::DrainFailed { .. } | O::RolloutStalled { .. } | O::UpgradeRefused { .. }
+                O::DrainFailed { .. }
+                    | O::RolloutStalled { .. }
+                    | O::UpgradeRefused { .. }
+                    | O::Canary { fact: CanaryFact::RolledBack { .. }, .. }
             )
         };
         let is_wait = |seen: &O| matches!(seen, O::PodBecameUnschedulable { .. });
@@ -70,6 +73,7 @@ impl<E> Story<'_, E> {
                     format!("{name} recommends {target_millis}m of CPU for container {container}");
                 return Some((text, Some(autoscaler.origin.object)));
             }
+            O::Canary { workload: id, fact } => return Some(self.canary_sentence(id, fact)),
             O::RolloutCompleted { workload: id } => {
                 format!("all pods of {} are of its newest template", workload(id))
             }

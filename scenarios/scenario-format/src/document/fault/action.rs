@@ -6,6 +6,7 @@ use super::super::platform::MinorVersion;
 use super::{ConditionSpec, StartKeys, WindowSpec};
 use crate::decode::record;
 use crate::source::Spanned;
+use crate::units::Share;
 
 fault_record! {
     /// A workload gets another image, or its pods are made anew when none is named.
@@ -20,7 +21,8 @@ fault_record! {
 }
 
 fault_record! {
-    /// A workload gets an image whose pods run, but never become ready.
+    /// A workload gets an image whose pods run, but never become ready; or that are ready and answer
+    /// some requests with errors.
     pub struct BadRolloutSpec("badRollout") {
         /// Which, as `namespace/name`: a Deployment, a StatefulSet or a DaemonSet.
         workload: Spanned<String>,
@@ -28,6 +30,8 @@ fault_record! {
         image: Option<Spanned<String>>,
         /// Name of the container that gets the image; the first one when left out.
         container: Option<Spanned<String>>,
+        /// Its pods become ready, and answer this share of requests with errors.
+        failing: Option<Spanned<Share>>,
         /// Whatever deploys undoes it once `progressDeadlineSeconds` are exceeded (Deployments).
         undone_when_stalled: Option<bool>,
     }
