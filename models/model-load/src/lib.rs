@@ -9,7 +9,8 @@
 //! - Construct: [`Flows::new`] from the blueprint; it fails only for graphs and curves that the
 //!   reader of scenarios refuses first. The value is `Clone` and compact; the graph is shared.
 //! - Inputs, cheap, without a context, in any order: [`Flows::set_endpoints`],
-//!   [`Flows::set_database_writable`], [`Flows::set_load_factor`]. They take effect at the next
+//!   [`Flows::set_database_writable`], [`Flows::set_load_factor`], [`Flows::set_failing`],
+//!   [`Flows::set_split`]. They take effect at the next
 //!   [`Flows::settle`], which must be called at the same instant: once after each event of the
 //!   world, after everything else it did. It costs nothing when nothing was set. Until endpoints
 //!   are set a Service has none; databases are writable. Call it once at time zero.
@@ -39,6 +40,8 @@
 //!   waits for its time-out ([`LossReason::Denied`]).
 //! - What probes meet that wait in line with requests (`strain`).
 //! - Rate limits in fixed windows, counted by each pod or together.
+//! - Errors of faulty pods ([`LossReason::Errors`]), and requests that are divided by weight between
+//!   two sets of pods, or copied to one of them: each set has a queue of its own.
 //! - A Service is charged with what its clients lose on the way to it: the requests offered to it
 //!   are counted before the gateway, and [`LossReason::Dependency`] of the gateway names who lost
 //!   them. A gateway is charged only with what it loses itself (and what *it* depends on), of all
@@ -75,6 +78,7 @@
 //!
 //! [`LossReason::Dependency`]: model_api::observation::LossReason::Dependency
 //! [`LossReason::Denied`]: model_api::observation::LossReason::Denied
+//! [`LossReason::Errors`]: model_api::observation::LossReason::Errors
 
 mod curve;
 mod edges;

@@ -1,5 +1,7 @@
 //! How pods of a new template replace the old ones: how many at a time, and every step.
 
+mod canary;
+
 use model_api::SimTime;
 use model_api::blueprint::Blueprint;
 use model_api::kube::{
@@ -46,6 +48,12 @@ pub fn rollout(
     let idx = one_of("Deployment or StatefulSet", question.name.as_deref(), &names)?;
     let workload = workloads[idx];
     let mut draft = Draft::new(blueprint, program, DecisionKind::Rollout, title(workload));
+    let position = blueprint.workloads.iter().position(|it| std::ptr::eq(it, workload));
+    let is_its = |target: model_api::WorkloadId| Some(target.index()) == position;
+    if let Some(canary) = blueprint.canaries.iter().find(|it| is_its(it.target)) {
+        canary::canary(&mut draft, canary, question.never_available);
+        return Ok(draft.finish());
+    }
     let replicas = amount::count(workload.replicas, "replica");
     draft.setting("replicas", replicas, &workload.origin, "spec.replicas");
     match &workload.kind {

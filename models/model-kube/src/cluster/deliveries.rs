@@ -14,7 +14,8 @@
 //! # Invariants
 //! Nothing happens but while a revision is tried, or after the target's template was changed.
 //! # Checked against
-//! Timelines worked out by hand, and conservation of what is lost (`tests/it/canaries.rs` of platform).
+//! Timelines worked out by hand, and conservation of what is lost, in both engines (`canaries.rs` among
+//! the tests of `platform`).
 //!
 //! Simplified: whoever deploys changes the template and leaves the size of the target to Flagger. Pods
 //! are counted as they are, not as their ReplicaSets told it last; that too few are available is

@@ -3,6 +3,7 @@
 //! # Modelled
 //! Each action as one request to the API: without an API it changes nothing. What ends (`for`) is
 //! taken back, once there is an API: a rollout is undone, a workload has its former size, a drained node takes pods again.
+//! A rollout of a canary's target is complete once its primary has the template.
 //! A rollout that exceeds its progress deadline is undone at once where something that deploys does
 //! so. Of a drain and of an upgrade every node is worked on as `kubectl drain` does.
 //! # Not modelled
@@ -13,7 +14,7 @@
 //! An action that was taken back does not complete any more.
 //! # Checked against
 //! The shipped scenarios `rollout`, `rollout-az-loss`, `rollout-without-pre-stop` and its pair
-//! `rollout-with-pre-stop`, `bad-rollout`, `drain-zone`, `drain-stuck`,
+//! `rollout-with-pre-stop`, `bad-rollout`, `faulty-rollout`, `canary-promoted`, `drain-zone`, `drain-stuck`,
 //! `node-upgrade` and `control-plane-upgrade`.
 
 use std::sync::Arc;

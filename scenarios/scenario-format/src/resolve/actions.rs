@@ -56,6 +56,13 @@ impl Resolver<'_> {
     fn bad_rollout(&mut self, spec: &BadRolloutSpec) -> Option<Action> {
         let (workload, template) =
             self.new_template(&spec.workload, spec.image.as_ref(), spec.container.as_ref())?;
+        if let Some(share) = spec.failing.filter(|share| share.value.ppm == 0) {
+            self.report(
+                Code::E0021,
+                share.span,
+                "a faulty version answers some requests with errors",
+            );
+        }
         let is_undone_when_stalled = spec.undone_when_stalled.unwrap_or(false);
         let kind = &self.blueprint.workloads[workload.index()].kind;
         if is_undone_when_stalled && !matches!(kind, WorkloadKind::Deployment { .. }) {

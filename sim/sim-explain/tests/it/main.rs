@@ -118,9 +118,39 @@ impl Files for Texts {
 type Asked = Result<DecisionReport, Refusal>;
 
 fn ask(question: impl FnOnce(&model_api::Blueprint, &Program) -> Asked) -> Asked {
+    ask_files(&Texts, question)
+}
+
+/// Files of which one is in memory.
+struct One<'a>(&'a str);
+
+impl Files for One<'_> {
+    fn read(&self, path: &str) -> Result<Vec<RawFile>, ReadError> {
+        match path {
+            "all.yaml" => Ok(vec![RawFile { name: path.to_owned(), bytes: self.0.into() }]),
+            _ => Texts.read(path),
+        }
+    }
+
+    fn is_file(&self, path: &str) -> bool {
+        Texts.is_file(path)
+    }
+}
+
+fn ask_of(
+    manifests: &str,
+    question: impl FnOnce(&model_api::Blueprint, &Program) -> Asked,
+) -> Asked {
+    ask_files(&One(manifests), question)
+}
+
+fn ask_files(
+    files: &dyn Files,
+    question: impl FnOnce(&model_api::Blueprint, &Program) -> Asked,
+) -> Asked {
     let request =
         ClusterRequest { manifests: vec!["all.yaml".to_owned()], ..ClusterRequest::default() };
-    let loaded = load_cluster(&request, &Texts);
+    let loaded = load_cluster(&request, files);
     assert!(!loaded.has_errors(), "{}", loaded.render(false));
     let blueprint = loaded.resolved.expect("nothing is wrong with it").blueprint;
     let program = Program { name: "eidp-sim".to_owned(), version: "0".to_owned() };
@@ -244,6 +274,41 @@ fn a_rollout_lists_its_steps() {
     let stuck = of("db", true);
     assert_eq!((number(&stuck, "replaced"), stuck.tables[0].rows.len()), (1, 2));
     assert_eq!(stuck.figures["isDone"], Datum::Truth(false));
+}
+
+#[test]
+fn a_canary_is_explained_by_its_schedule_of_weights() {
+    let of = |analysis: &str, never_available| {
+        let canary = format!(
+            "---\napiVersion: flagger.app/v1beta1\nkind: Canary\nmetadata: {{name: web, namespace: shop}}\nspec:\n  targetRef: {{apiVersion: apps/v1, kind: Deployment, name: web}}\n  progressDeadlineSeconds: 120\n  service: {{port: 80}}\n  analysis: {analysis}\n"
+        );
+        let question = RolloutQuestion { name: named("web"), never_available };
+        let manifests = format!("{MANIFESTS}{canary}");
+        ask_of(&manifests, |blueprint, program| sim_explain::rollout(blueprint, program, &question))
+            .expect("there is such a workload")
+    };
+    let told = |report: &DecisionReport| -> Vec<(String, String)> {
+        let text = |datum: &Datum| match datum {
+            Datum::Text(text) => text.clone(),
+            Datum::Number(number) => number.to_string(),
+            other => panic!("{other:?}"),
+        };
+        let rows = report.tables[0].rows.iter();
+        rows.map(|row| (text(&row["after"]), text(&row["weight"]))).collect()
+    };
+    let pair = |(after, weight): (&str, &str)| (after.to_owned(), weight.to_owned());
+    let steps = of("{interval: 1m, threshold: 2, stepWeight: 20, maxWeight: 40}", false);
+    let wanted = [("0s", "0"), ("60s", "20"), ("2m", "40"), ("3m", "40"), ("4m", "0"), ("5m", "0")];
+    assert_eq!(told(&steps), wanted.map(pair));
+    assert_eq!(steps.figures["isDone"], Datum::Truth(true));
+    let shift = of("{interval: 30s, iterations: 2}", false);
+    let weights: Vec<String> = told(&shift).into_iter().map(|it| it.1).collect();
+    assert_eq!(weights, ["0", "0", "0", "100", "100", "0", "0"]);
+    let broken = of("{interval: 1m, stepWeights: [1, 50]}", true);
+    assert_eq!(told(&broken), [("0s", "0"), ("3m", "0")].map(pair));
+    assert!(broken.answer.starts_with("rolled back"), "{}", broken.answer);
+    let endless = of("{interval: 1m, threshold: 3}", false);
+    assert!(endless.answer.starts_with("never promoted"), "{}", endless.answer);
 }
 
 #[test]
