@@ -83,9 +83,22 @@ pub struct Analysis {
     pub is_skipped: bool,
     /// `progressDeadlineSeconds`.
     pub progress_deadline: SimSpan,
-    /// Something in front of the pods can split traffic; without (provider `kubernetes`) the
-    /// primary serves everything and the canary is only tested.
-    pub splits_traffic: bool,
+    /// What the provider can do with requests.
+    pub routing: Routing,
+}
+
+/// What a provider can do with requests (`SetRoutes` of `pkg/router/*.go`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Routing {
+    /// Nothing (`kubernetes`): the primary serves everything and the canary is only tested.
+    Whole,
+    /// Split them; whether they shall be mirrored is not looked at.
+    Split,
+    /// Split them, and mirror them in blue/green deliveries only (Gateway API).
+    SplitOrMirror,
+    /// Split and mirror them (Istio).
+    #[default]
+    SplitAndMirror,
 }
 
 impl Default for Analysis {
@@ -106,7 +119,7 @@ impl Default for Analysis {
             canary_ready_percent: 100,
             is_skipped: false,
             progress_deadline: SimSpan::from_secs(600),
-            splits_traffic: true,
+            routing: Routing::default(),
         }
     }
 }
@@ -124,10 +137,24 @@ impl Analysis {
 
     /// Checks before traffic shifts at once, in fact; 0 where it shifts in steps.
     pub fn effective_iterations(&self) -> u32 {
-        if self.iterations == 0 && !self.splits_traffic {
+        if self.iterations == 0 && !self.splits_traffic() {
             ITERATIONS_WITHOUT_SPLIT
         } else {
             self.iterations
+        }
+    }
+
+    /// Whether something in front of the pods can split traffic.
+    pub fn splits_traffic(&self) -> bool {
+        self.routing != Routing::Whole
+    }
+
+    /// Whether requests are copied where they shall be.
+    pub fn can_mirror(&self) -> bool {
+        match self.routing {
+            Routing::Whole | Routing::Split => false,
+            Routing::SplitOrMirror => self.iterations > 0,
+            Routing::SplitAndMirror => true,
         }
     }
 

@@ -542,7 +542,7 @@ pub enum CanaryFact {
     Promoted,
     /// The primary has it and answers all requests; the trial is over.
     Succeeded,
-    /// All requests go to the primary, which keeps its revision; the trial is over.
+    /// All requests go to the primary, whatever it runs; the trial is over.
     RolledBack {
         /// Why.
         reason: CanaryFailure,
@@ -556,6 +556,8 @@ pub enum CanaryFailure {
     Checks,
     /// Its pods were not there in time.
     ProgressDeadline,
+    /// Too few pods of the primary were there for too long.
+    PrimaryDeadline,
 }
 
 /// Something about one data set and its copies.

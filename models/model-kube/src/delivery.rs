@@ -7,18 +7,18 @@
 //! a newer revision in the middle; promotion, at once or in steps, only after the primary runs the
 //! new revision; suspension.
 //! # Not modelled
-//! A/B tests by header, session affinity, alerts and events, autoscalers of the primary (their sizes
-//! are copied).
+//! A/B tests by header, session affinity, alerts and events.
 //! # Defaults and their sources
 //! Flagger 1.x of 2025, the controller used with Flux: `pkg/apis/flagger/v1beta1/canary.go`
 //! (interval 60 s and never under 10 s, progress deadline 600 s, threshold 1, total weight 100),
-//! `pkg/controller/scheduler.go` (order of steps, [`advance`]). [`Analysis`] holds them. What drives it
-//! in time is `cluster/deliveries.rs`.
+//! `pkg/controller/scheduler.go` (order of steps, [`advance`]; a primary past its deadline rolls back
+//! since fluxcd/flagger#1603). [`Analysis`] holds them. What drives it in time is
+//! `cluster/deliveries.rs`.
 //! # Invariants
 //! Weights add up to the total. The weight of the canary never falls while it is analyzed, but to
 //! nothing. Weight is only ever given to a side whose pods are ready, or back to the primary, which
-//! keeps its old revision until the analysis has passed. Whatever fails before promotion ends with
-//! all traffic on the primary and the primary unchanged.
+//! keeps its old revision until the analysis has passed. Whatever fails ends with all traffic on the
+//! primary; before promotion, with the primary unchanged.
 //! # Checked against
 //! `scheduler_deployment_test.go` of Flagger, retold as tests; property tests.
 
@@ -88,9 +88,9 @@ impl Default for Delivery {
     }
 }
 
-/// Whether the canary's pods are ready.
+/// Whether the pods of a side are ready (`isDeploymentReady`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CanaryReadiness {
+pub enum Readiness {
     /// All of them.
     Ready,
     /// Not yet.
@@ -106,10 +106,10 @@ pub struct Seen {
     pub is_suspended: bool,
     /// The target differs from the revision that was seen last.
     pub is_target_changed: bool,
-    /// The primary runs its whole revision and is ready.
-    pub is_primary_ready: bool,
-    /// Whether the canary is ready.
-    pub canary: CanaryReadiness,
+    /// Whether the primary runs its whole revision and is ready.
+    pub primary: Readiness,
+    /// Whether the canary does and is.
+    pub canary: Readiness,
     /// All metrics and external checks passed over the last interval; see [`passes`].
     pub checks_pass: bool,
     /// Hooks `confirm-rollout` and `pre-rollout` passed.
@@ -165,7 +165,7 @@ struct Step<'a> {
 impl Step<'_> {
     fn take(&mut self, seen: Seen) {
         if self.delivery.phase == Phase::Initializing {
-            if !seen.is_primary_ready {
+            if !self.analysis.is_skipped && !self.has_primary(seen) {
                 return;
             }
             self.delivery = Delivery { phase: Phase::Initialized, ..Delivery::default() };
@@ -173,7 +173,7 @@ impl Step<'_> {
         if !seen.is_target_changed && !is_under_way(self.delivery.phase) {
             return;
         }
-        if !self.analysis.is_skipped && !seen.is_primary_ready {
+        if !self.analysis.is_skipped && !self.has_primary(seen) {
             return;
         }
         if !matches!(
@@ -190,11 +190,13 @@ impl Step<'_> {
             self.delivery = Delivery { phase: Phase::Progressing, ..Delivery::default() };
             return;
         }
-        if seen.canary == CanaryReadiness::NotYet {
-            return;
+        match seen.canary {
+            Readiness::Ready => {}
+            Readiness::NotYet => return,
+            Readiness::DeadlineExceeded => return self.roll_back(),
         }
         if self.analysis.is_skipped {
-            self.skip(seen);
+            self.skip();
             return;
         }
         if is_analyzed && seen.wants_rollback {
@@ -211,6 +213,14 @@ impl Step<'_> {
         }
     }
 
+    /// Whether the primary is ready; once its deadline is over, the trial is too.
+    fn has_primary(&mut self, seen: Seen) -> bool {
+        if seen.primary == Readiness::DeadlineExceeded {
+            self.roll_back();
+        }
+        seen.primary == Readiness::Ready
+    }
+
     /// `checkCanaryStatus`: a new revision is let in.
     fn start(&mut self, seen: Seen) {
         if !seen.may_start {
@@ -222,19 +232,14 @@ impl Step<'_> {
     }
 
     /// `shouldSkipAnalysis`: promotion without questions, once the canary has proved to start.
-    fn skip(&mut self, seen: Seen) {
-        if seen.canary == CanaryReadiness::DeadlineExceeded {
-            self.roll_back();
-            return;
-        }
+    fn skip(&mut self) {
         self.delivery.routes = Routes::PRIMARY;
         self.effects.extend([Effect::CopyToPrimary, Effect::ScaleCanaryToZero]);
         self.delivery.phase = Phase::Succeeded;
     }
 
     fn analyze(&mut self, seen: Seen) {
-        let is_hopeless = seen.canary == CanaryReadiness::DeadlineExceeded;
-        if is_hopeless || self.delivery.failed_checks >= self.analysis.effective_threshold() {
+        if self.delivery.failed_checks >= self.analysis.effective_threshold() {
             self.roll_back();
             return;
         }
@@ -260,18 +265,20 @@ impl Step<'_> {
     fn blue_green(&mut self, seen: Seen) {
         let wanted = self.analysis.effective_iterations();
         if self.delivery.iterations < wanted {
-            if self.analysis.splits_traffic && self.analysis.mirrors {
+            if self.analysis.mirrors && self.analysis.can_mirror() {
                 self.delivery.routes = Routes { mirrored: true, ..Routes::PRIMARY };
             }
             self.delivery.iterations += 1;
             return;
         }
         if !seen.may_promote {
+            // `setStatusPhase`: one more check before it asks again.
+            self.delivery.iterations = wanted - 1;
             self.delivery.phase = Phase::WaitingPromotion;
             return;
         }
         if self.delivery.iterations == wanted {
-            if self.analysis.splits_traffic {
+            if self.analysis.splits_traffic() {
                 self.delivery.routes = Routes::CANARY;
             }
             self.delivery.iterations += 1;
@@ -292,7 +299,9 @@ impl Step<'_> {
             return;
         }
         if self.analysis.mirrors && routes.canary == 0 && !routes.mirrored {
-            self.delivery.routes = Routes { mirrored: true, ..Routes::PRIMARY };
+            // Where nothing can mirror, this is tried again at every look.
+            let mirrored = self.analysis.can_mirror();
+            self.delivery.routes = Routes { mirrored, ..Routes::PRIMARY };
             return;
         }
         let step = next_step(self.analysis, routes.canary);
@@ -308,7 +317,7 @@ impl Step<'_> {
     /// `runPromotionTrafficShift`: the primary runs the new revision and takes over.
     fn shift_to_primary(&mut self) {
         let step = self.analysis.step_weight_promotion;
-        if !self.analysis.splits_traffic || step == 0 {
+        if !self.analysis.splits_traffic() || step == 0 {
             self.delivery.routes = Routes::PRIMARY;
         } else {
             let canary = self.delivery.routes.canary.saturating_sub(step);

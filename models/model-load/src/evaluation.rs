@@ -172,7 +172,7 @@ fn arrive(
 fn arrive_at_twin(inputs: &Inputs, called: &NodeFlow, of: NodeIdx, idx: NodeIdx) -> NodeFlow {
     let split = inputs.splits[of];
     let copies = split.copies();
-    let mut flow = NodeFlow { offered: copies.apply(called.offered), ..NodeFlow::default() };
+    let mut flow = NodeFlow::default();
     if copies > Share::ZERO {
         flow.arriving =
             if split.is_mirrored { called.asked } else { called.asked - called.arriving };
@@ -320,7 +320,9 @@ fn serve(
     (flow.marks.arriving, flow.marks.answered, flow.marks.wait).hash(&mut mark);
     if let Some(of) = node.twin_of {
         let (copies, called) = (inputs.splits[of].copies(), &flows[of]);
+        // What a gateway loses was never sent to a side.
         flow.entered = copies.apply(called.entered);
+        flow.offered = flow.entered;
         flow.served = flow.answer.apply(flow.entered);
         if copies > Share::ZERO {
             called.signature.hash(&mut mark);

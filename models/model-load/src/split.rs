@@ -5,7 +5,8 @@
 //! to the Service goes to one of the two, by weight, each attempt anew; or, where requests are
 //! mirrored, to the first, and a copy without a caller to the second.
 //!
-//! Simplified: network policies are looked at for pods of the primary, and hold for both.
+//! Simplified: network policies are looked at for pods of the primary, and hold for both. Calls from
+//! within are divided too where the provider is an ingress controller, which sees none of them.
 
 use std::collections::VecDeque;
 

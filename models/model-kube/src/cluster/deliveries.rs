@@ -29,7 +29,7 @@ use sim_kernel::{Context, EntityKey, Purpose, Recorder, SimSpan, SimTime};
 use super::templates::{TemplateHealth, TemplateId};
 use super::{Cluster, KubeEvent, Notice, priority};
 use crate::delivery::{
-    CanaryReadiness, Delivery, Effect, Phase, Routes, Seen, advance, is_under_way, passes,
+    Delivery, Effect, Phase, Readiness, Routes, Seen, advance, is_under_way, passes,
 };
 
 const TICK: Purpose = Purpose::new("phase of a canary's ticker");
@@ -43,8 +43,10 @@ pub(super) struct DeliveryState {
     /// `status.lastPromotedSpec`: the one that the primary has.
     promoted: TemplateId,
     is_look_pending: bool,
-    /// Since when too few pods of the target are available.
-    lacking_since: Option<SimTime>,
+    /// Since when too few pods of the primary are available.
+    primary_lacks_since: Option<SimTime>,
+    /// And of the target.
+    target_lacks_since: Option<SimTime>,
     /// What the metrics are at the look that is due, in their order.
     values: Vec<Option<i64>>,
 }
@@ -56,7 +58,8 @@ impl DeliveryState {
             applied: TemplateId::at_start(target),
             promoted: TemplateId::at_start(target),
             is_look_pending: false,
-            lacking_since: None,
+            primary_lacks_since: None,
+            target_lacks_since: None,
             values: Vec::new(),
         };
         blueprint.canaries.iter().map(|canary| state(canary.target)).collect()
@@ -199,35 +202,52 @@ impl Cluster {
         let blueprint = self.blueprint.clone();
         let canary = &blueprint.canaries[id.index()];
         let analysis = &canary.analysis;
-        let primary = self.standing(canary.primary, analysis.primary_ready_percent, now);
-        let target = self.standing(canary.target, analysis.canary_ready_percent, now);
-        let lacking_since = &mut self.deliveries[id.index()].lacking_since;
-        if target.is_available {
-            *lacking_since = None;
-        } else {
-            lacking_since.get_or_insert(now);
-        }
-        let is_late = lacking_since.is_some_and(|since| since + analysis.progress_deadline < now);
-        let canary_readiness = if self.is_rollout_late(canary.target) {
-            CanaryReadiness::DeadlineExceeded
-        } else if target.is_ready {
-            CanaryReadiness::Ready
-        } else if is_late {
-            CanaryReadiness::DeadlineExceeded
-        } else {
-            CanaryReadiness::NotYet
-        };
+        let state = &self.deliveries[id.index()];
+        let (primary_since, target_since) = (state.primary_lacks_since, state.target_lacks_since);
+        let (deadline, percent) = (analysis.progress_deadline, analysis.primary_ready_percent);
+        let (primary, primary_since) =
+            self.side(canary.primary, percent, (primary_since, deadline), now);
+        let percent = analysis.canary_ready_percent;
+        let (target, target_since) =
+            self.side(canary.target, percent, (target_since, deadline), now);
+        let state = &mut self.deliveries[id.index()];
+        (state.primary_lacks_since, state.target_lacks_since) = (primary_since, target_since);
         Seen {
             is_suspended: canary.is_suspended,
             is_target_changed: self.is_target_changed(id),
-            is_primary_ready: primary.is_ready && self.replicas(canary.primary) > 0,
-            canary: canary_readiness,
+            primary,
+            canary: target,
             checks_pass,
             may_start: true,
             may_increase: true,
             may_promote: true,
             wants_rollback: false,
         }
+    }
+
+    /// Whether the pods of a Deployment are ready, and since when too few of them are available, which
+    /// may last until a deadline. A Deployment of no pod is ready: `IsPrimaryReady` means to halt then,
+    /// but compares addresses.
+    fn side(
+        &self,
+        id: WorkloadId,
+        percent: u32,
+        (lacks_since, deadline): (Option<SimTime>, SimSpan),
+        now: SimTime,
+    ) -> (Readiness, Option<SimTime>) {
+        let standing = self.standing(id, percent, now);
+        let lacks_since = (!standing.is_available).then(|| lacks_since.unwrap_or(now));
+        let is_late = lacks_since.is_some_and(|since| since.saturating_add(deadline) < now);
+        let readiness = if self.is_rollout_late(id) {
+            Readiness::DeadlineExceeded
+        } else if standing.is_ready {
+            Readiness::Ready
+        } else if is_late {
+            Readiness::DeadlineExceeded
+        } else {
+            Readiness::NotYet
+        };
+        (readiness, lacks_since)
     }
 
     fn standing(&self, id: WorkloadId, percent: u32, now: SimTime) -> Standing {
@@ -256,20 +276,25 @@ impl Cluster {
         R: Recorder<Observation>,
     {
         let canary = &self.blueprint.canaries[id.index()];
-        let (target, primary) = (canary.target, canary.primary);
+        let (target, primary, is_scaled) =
+            (canary.target, canary.primary, canary.replicas.is_some());
         match effect {
             Effect::ScaleCanaryUp => {
                 // `ScaleFromZero`.
                 let wanted = canary.replicas.unwrap_or_else(|| self.replicas(primary)).max(1);
                 let has_some = self.replicas(target) > 0;
                 let replicas = if has_some { self.replicas(target) } else { wanted };
-                self.deliveries[id.index()].lacking_since = Some(ctx.now());
+                self.deliveries[id.index()].target_lacks_since = Some(ctx.now());
                 self.scale(target, replicas, ctx);
             }
             Effect::ScaleCanaryToZero => self.scale(target, 0, ctx),
             Effect::CopyToPrimary => {
                 let template = self.tables.primary_templates[&self.template(target)];
                 self.patch_template(template, ctx);
+                if !is_scaled {
+                    // No autoscaler has a say (`Promote`, since fluxcd/flagger#1106).
+                    self.scale(primary, self.replicas(target), ctx);
+                }
             }
         }
     }
@@ -308,9 +333,10 @@ impl Cluster {
                     tell(CanaryFact::Succeeded);
                 }
                 Phase::Failed => {
-                    let is_late = seen.canary == CanaryReadiness::DeadlineExceeded;
-                    let reason = if is_late {
+                    let reason = if seen.canary == Readiness::DeadlineExceeded {
                         CanaryFailure::ProgressDeadline
+                    } else if seen.primary == Readiness::DeadlineExceeded {
+                        CanaryFailure::PrimaryDeadline
                     } else {
                         CanaryFailure::Checks
                     };

@@ -2,13 +2,15 @@
 
 use proptest::prelude::*;
 
+use model_api::canary::Routing;
+
 use super::*;
 
 const GOOD: Seen = Seen {
     is_suspended: false,
     is_target_changed: false,
-    is_primary_ready: true,
-    canary: CanaryReadiness::Ready,
+    primary: Readiness::Ready,
+    canary: Readiness::Ready,
     checks_pass: true,
     may_start: true,
     may_increase: true,
@@ -64,7 +66,7 @@ fn a_bad_canary_is_rolled_back_one_interval_after_its_last_chance() {
 
 #[test]
 fn traffic_stays_on_the_canary_until_the_primary_has_rolled() {
-    let rolling = Seen { is_primary_ready: false, ..GOOD };
+    let rolling = Seen { primary: Readiness::NotYet, ..GOOD };
     let told = play(&canary(), &[CHANGED, GOOD, GOOD, GOOD, rolling, rolling, GOOD]);
     assert_eq!(told[3..6], [(Phase::Promoting, 60); 3]);
     assert_eq!(told[6], (Phase::Finalising, 0));
@@ -88,16 +90,44 @@ fn a_newer_revision_starts_anew_and_a_gate_holds() {
     let told = play(&canary(), &[CHANGED, GOOD, GOOD, closed, closed, GOOD]);
     assert_eq!(told[3], (Phase::WaitingPromotion, 60));
     assert_eq!(told[5], (Phase::Promoting, 60));
+    let analysis = Analysis { iterations: 1, ..Analysis::default() };
+    let told = play(&analysis, &[CHANGED, GOOD, closed, GOOD, GOOD, GOOD]);
+    assert_eq!(told[2], (Phase::WaitingPromotion, 0));
+    assert_eq!(told[3], (Phase::WaitingPromotion, 0), "one more check comes first");
+    assert_eq!(told[4..], [(Phase::WaitingPromotion, 100), (Phase::Promoting, 100)]);
     assert_eq!(play(&canary(), &[CHANGED, GOOD, CHANGED])[2], (Phase::Progressing, 0));
 }
 
 #[test]
 fn a_canary_that_never_starts_fails_at_its_deadline() {
-    let starting = Seen { canary: CanaryReadiness::NotYet, ..GOOD };
-    let late = Seen { canary: CanaryReadiness::DeadlineExceeded, ..GOOD };
+    let starting = Seen { canary: Readiness::NotYet, ..GOOD };
+    let late = Seen { canary: Readiness::DeadlineExceeded, ..GOOD };
     let told = play(&canary(), &[CHANGED, starting, starting, late]);
     assert_eq!(told[2], (Phase::Progressing, 0));
     assert_eq!(told[3], (Phase::Failed, 0));
+}
+
+/// Also while the revision is promoted (`IsPrimaryReady` and `IsCanaryReady` that are not retriable).
+#[test]
+fn a_side_past_its_deadline_ends_the_trial_in_every_phase() {
+    let rows = [
+        Seen { primary: Readiness::DeadlineExceeded, ..GOOD },
+        Seen { canary: Readiness::DeadlineExceeded, ..GOOD },
+    ];
+    for late in rows {
+        for good_count in 0..5 {
+            let mut seen = vec![GOOD; good_count];
+            seen.insert(0, CHANGED);
+            let before = play(&canary(), &seen)[good_count].0;
+            seen.push(late);
+            let after = play(&canary(), &seen)[good_count + 1];
+            assert!(is_under_way(before), "{before:?}");
+            assert_eq!(after, (Phase::Failed, 0), "{before:?}, {late:?}");
+        }
+    }
+    let skips = Analysis { is_skipped: true, ..canary() };
+    let told = play(&skips, &[CHANGED, rows[0]]);
+    assert_eq!(told[1].0, Phase::Succeeded, "nobody asks for the primary without analysis");
 }
 
 #[test]
@@ -107,6 +137,14 @@ fn mirroring_comes_before_traffic() {
     let (mirrored, _) = advance(&analysis, start, GOOD);
     assert_eq!(mirrored.routes, Routes { mirrored: true, ..Routes::PRIMARY });
     assert_eq!(advance(&analysis, mirrored, GOOD).0.routes.canary, 30);
+    // A provider that copies no request keeps Flagger at this step for ever.
+    for routing in [Routing::Split, Routing::SplitOrMirror] {
+        let analysis = Analysis { routing, ..analysis.clone() };
+        assert_eq!(advance(&analysis, start, GOOD).0, start);
+    }
+    let blue_green =
+        Analysis { iterations: 1, routing: Routing::SplitOrMirror, ..analysis.clone() };
+    assert!(advance(&blue_green, start, GOOD).0.routes.mirrored);
 }
 
 #[test]
@@ -148,31 +186,33 @@ fn analyses() -> impl Strategy<Value = Analysis> {
         step_weights: weights.into_iter().collect(),
         mirrors: flags[0],
         is_skipped: flags[1],
-        splits_traffic: flags[2],
+        routing: if flags[2] { Routing::SplitAndMirror } else { Routing::Whole },
         ..Analysis::default()
     })
 }
 
 fn sights() -> impl Strategy<Value = Seen> {
-    let readiness = prop_oneof![
-        6 => Just(CanaryReadiness::Ready),
-        2 => Just(CanaryReadiness::NotYet),
-        1 => Just(CanaryReadiness::DeadlineExceeded),
-    ];
+    let readiness = || {
+        prop_oneof![
+            20 => Just(Readiness::Ready),
+            4 => Just(Readiness::NotYet),
+            1 => Just(Readiness::DeadlineExceeded),
+        ]
+    };
     let often = || prop::bool::weighted(0.85);
     let seldom = || prop::bool::weighted(0.05);
-    (readiness, [often(), often(), often(), often(), often()], [seldom(), seldom(), seldom()])
-        .prop_map(|(canary, often, seldom)| Seen {
-            is_suspended: seldom[0],
-            is_target_changed: seldom[1],
-            is_primary_ready: often[0],
-            canary,
-            checks_pass: often[1],
-            may_start: often[2],
-            may_increase: often[3],
-            may_promote: often[4],
-            wants_rollback: seldom[2],
-        })
+    let flags = ([often(), often(), often(), often()], [seldom(), seldom(), seldom()]);
+    (readiness(), readiness(), flags).prop_map(|(primary, canary, (often, seldom))| Seen {
+        is_suspended: seldom[0],
+        is_target_changed: seldom[1],
+        primary,
+        canary,
+        checks_pass: often[0],
+        may_start: often[1],
+        may_increase: often[2],
+        may_promote: often[3],
+        wants_rollback: seldom[2],
+    })
 }
 
 proptest! {
@@ -187,16 +227,19 @@ proptest! {
         let seen_first = [Seen { is_target_changed: true, ..GOOD }];
         for seen in seen_first.into_iter().chain(sights) {
             let before = delivery;
+            is_copied &= is_under_way(before.phase);
             let (after, effects) = advance(&analysis, before, seen);
             prop_assert_eq!(after.routes.primary + after.routes.canary, TOTAL_WEIGHT);
             let grows = after.routes.canary > before.routes.canary;
             let shrinks = after.routes.canary < before.routes.canary;
             if grows {
-                prop_assert_eq!(seen.canary, CanaryReadiness::Ready);
+                prop_assert_eq!(seen.canary, Readiness::Ready);
                 prop_assert!(seen.checks_pass || before.routes.canary == 0);
             }
             if shrinks {
-                prop_assert!(seen.is_primary_ready || analysis.is_skipped);
+                let has_failed = after.phase == Phase::Failed;
+                let has_primary = seen.primary == Readiness::Ready;
+                prop_assert!(has_primary || has_failed || analysis.is_skipped);
                 let falls_to_nothing = after.routes.canary == 0;
                 prop_assert!(falls_to_nothing || before.phase == Phase::Promoting);
             }
@@ -206,10 +249,8 @@ proptest! {
             is_copied |= effects.contains(&Effect::CopyToPrimary);
             if after.phase == Phase::Failed && before.phase != Phase::Failed {
                 prop_assert_eq!(after.routes, Routes::PRIMARY);
-                prop_assert!(!is_copied, "the primary changed before the analysis had passed");
-            }
-            if effects.contains(&Effect::ScaleCanaryUp) {
-                is_copied = false;
+                let is_late = matches!(before.phase, Phase::Promoting | Phase::Finalising);
+                prop_assert!(is_late || !is_copied, "the primary changed before the analysis had passed");
             }
             delivery = after;
         }

@@ -7,12 +7,13 @@ use model_api::canary::{
 use model_api::fault::{ControlPlaneFault, Fault, FaultKind, FaultPlan, Start};
 use model_api::kube::{LabelSelector, Service, Workload};
 use model_api::observation::{CanaryFact, CanaryFailure, LossReason};
+use model_api::path::{RateLimit, RateLimitCounts};
 use model_api::{Blueprint, Observation, Origin, ServiceId, SimSpan, SimTime, WorkloadId};
 use model_kube::cluster::KubeEvent;
 use platform::{Event, Fidelity, Plan};
 use sim_kernel::Journal;
 
-use crate::{fault, flows, labels, small};
+use crate::{fault, flows, labels, small, web, zone_loss};
 
 const SERVICE: u32 = 0;
 const TRIED: u32 = 1;
@@ -210,6 +211,45 @@ fn a_revision_that_is_never_ready_gets_no_request() {
     let span = facts[1].0 - facts[0].0;
     assert!(span > SimSpan::from_secs(300) && span <= SimSpan::from_secs(360), "{span}");
     assert_eq!(sums(&journal, SERVICE).1 + sums(&journal, TRIED).0, 0.0);
+}
+
+/// Whose pods are lost meanwhile, so that there is no room for them (`IsPrimaryReady`).
+#[test]
+fn a_primary_that_lacks_pods_for_too_long_ends_the_trial() {
+    let mut blueprint = with_canary(steps());
+    blueprint.workloads[1].replicas = 6;
+    let container = &mut blueprint.workloads[1].template.spec.containers[0];
+    container.requests.0.insert("cpu".to_owned(), 3_000);
+    let faults = vec![release(false, 0, None), zone_loss(0, 700, None)];
+    let journal = run(blueprint, faults, 3, Fidelity::Flow);
+    let facts = facts(&journal);
+    let reason = CanaryFailure::PrimaryDeadline;
+    assert_eq!(
+        facts.last().map(|it| it.1),
+        Some(CanaryFact::Routed { weight: 0, is_mirrored: false })
+    );
+    assert!(facts.iter().any(|it| it.1 == CanaryFact::RolledBack { reason }), "{facts:?}");
+}
+
+/// What a gateway loses was never sent to the revision, and is none of its errors.
+#[test]
+fn losses_of_a_gateway_are_no_failed_checks() {
+    for fidelity in [Fidelity::Flow, Fidelity::Request] {
+        let mut blueprint = with_canary(steps());
+        let gateway = web(&mut blueprint, "gateway", 3);
+        blueprint.loads.pop();
+        blueprint.loads[0].via = Some(gateway);
+        let (window, counts) = (SimSpan::from_secs(1), RateLimitCounts::Together);
+        let limit = RateLimit { limit: 80, window, counts };
+        let profile = blueprint.profiles.last_mut().expect("the gateway's");
+        profile.serving.rate_limit = Some(limit);
+        let told = facts(&run(blueprint, vec![release(false, 0, None)], 2, fidelity));
+        assert_eq!(
+            told.last().map(|it| it.1),
+            Some(CanaryFact::Succeeded),
+            "{fidelity:?}: {told:?}"
+        );
+    }
 }
 
 #[test]

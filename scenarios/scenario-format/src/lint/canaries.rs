@@ -58,7 +58,13 @@ fn halt(analysis: &Analysis) -> Option<(&'static str, &'static str)> {
     if !iterates && !has_steps {
         return Some(("spec.analysis", "no stepWeight, stepWeights or iterations is stated"));
     }
-    let is_mirrored = analysis.mirrors && analysis.splits_traffic;
+    let is_mirrored = analysis.mirrors && analysis.can_mirror();
+    if !iterates && analysis.mirrors && !is_mirrored {
+        return Some((
+            "spec.analysis.mirror",
+            "its provider copies no requests, and it waits for that",
+        ));
+    }
     let gets_none = iterates && !is_mirrored && !analysis.has_load_test;
     (gets_none && !analysis.metrics.is_empty())
         .then_some(("spec.analysis.metrics", "its metrics look at requests, and it gets none"))

@@ -12,13 +12,15 @@
 //! Flagger 1.x of 2025: `pkg/apis/flagger/v1beta1/canary.go`, `artifacts/flagger/crd.yaml`,
 //! `pkg/router/kubernetes_default.go` (Services), `pkg/canary/deployment_controller.go` and
 //! `hpa_reconciler.go`. Where no provider is stated, `-mesh-provider` of Flagger says which; it is
-//! taken to be one that splits traffic, as its default does.
+//! taken to be its default, Istio.
 
 use model_api::canary::{
-    Analysis, CANARY_SUFFIX, Canary, Metric, MetricCheck, MetricKind, PRIMARY_SUFFIX,
+    Analysis, CANARY_SUFFIX, Canary, Metric, MetricCheck, MetricKind, PRIMARY_SUFFIX, Routing,
     SELECTOR_LABELS, TOTAL_WEIGHT, primary_labels, primary_template, selector_label,
 };
-use model_api::kube::{LabelSelector, Service, ServicePort, Workload, WorkloadKind};
+use model_api::kube::{
+    HorizontalPodAutoscaler, LabelSelector, Service, ServicePort, Workload, WorkloadKind,
+};
 use model_api::{ServiceId, SimSpan, WorkloadId};
 
 use super::{EnvironmentValue, Manifests, Object, Reader, Sourced};
@@ -27,27 +29,27 @@ use crate::nearest::suggestion;
 use crate::quantity::Quantity;
 use crate::yaml::Node;
 
-/// Providers of `spec.provider`, and whether they split traffic (`artifacts/flagger/crd.yaml`).
-const PROVIDERS: [(&str, bool); 19] = [
-    ("apisix", true),
-    ("appmesh", true),
-    ("appmesh:v1beta2", true),
-    ("contour", true),
-    ("gatewayapi:v1", true),
-    ("gatewayapi:v1beta1", true),
-    ("gloo", true),
-    ("istio", true),
-    ("knative", true),
-    ("kubernetes", false),
-    ("kuma", true),
-    ("linkerd", true),
-    ("nginx", true),
-    ("osm", true),
-    ("skipper", true),
-    ("smi:v1alpha1", true),
-    ("smi:v1alpha2", true),
-    ("smi:v1alpha3", true),
-    ("traefik", true),
+/// Providers of `spec.provider` (`artifacts/flagger/crd.yaml`), and what they do with requests.
+const PROVIDERS: [(&str, Routing); 19] = [
+    ("apisix", Routing::Split),
+    ("appmesh", Routing::Split),
+    ("appmesh:v1beta2", Routing::Split),
+    ("contour", Routing::Split),
+    ("gatewayapi:v1", Routing::SplitOrMirror),
+    ("gatewayapi:v1beta1", Routing::SplitOrMirror),
+    ("gloo", Routing::Split),
+    ("istio", Routing::SplitAndMirror),
+    ("knative", Routing::Split),
+    ("kubernetes", Routing::Whole),
+    ("kuma", Routing::Split),
+    ("linkerd", Routing::Split),
+    ("nginx", Routing::Split),
+    ("osm", Routing::Split),
+    ("skipper", Routing::Split),
+    ("smi:v1alpha1", Routing::Split),
+    ("smi:v1alpha2", Routing::Split),
+    ("smi:v1alpha3", Routing::Split),
+    ("traefik", Routing::Split),
 ];
 /// `MetricInterval`.
 const WINDOW: SimSpan = SimSpan::from_secs(60);
@@ -67,6 +69,14 @@ struct Maker<'a> {
     object_idx: usize,
     objects: &'a [Object],
     out: &'a mut Manifests,
+}
+
+/// What sizes a target.
+enum Autoscaler {
+    None,
+    Horizontal(Box<Sourced<HorizontalPodAutoscaler>>),
+    /// Something that is not simulated.
+    Scaled,
 }
 
 impl Maker<'_> {
@@ -93,9 +103,8 @@ impl Maker<'_> {
         let port = reader.canary_port();
         let is_suspended = reader.boolean("spec.suspend", false);
         let (title, origin) = (object.title(), object.origin.clone());
-        let other = self.out.canaries.iter().find(|it| it.value.target.index() == target_idx);
-        if let Some(other) = other {
-            let message = format!("{title} and {} have the same target", other.value.name);
+        if let Some((other, shared)) = self.rival(target_idx, &target, &apex) {
+            let message = format!("{title} and {} {shared}", other.value.name);
             let first = self.objects[other.object_idx].name_span;
             diagnostics.push(
                 Diagnostic::new(Code::E0040, object.name_span, message)
@@ -103,8 +112,9 @@ impl Maker<'_> {
             );
             return;
         }
+        let Some(autoscaler) = self.autoscaler(&target, diagnostics) else { return };
         let primary = self.primary(target_idx, &target, (label, &value));
-        let least = self.scale_primary(&target, diagnostics);
+        let least = self.scale_primary(&target, autoscaler, diagnostics);
         self.out.workloads[target_idx].value.replicas = 0;
         let selects = |value: &str| [(label.to_owned(), value.to_owned())].into_iter().collect();
         let primary_value = format!("{value}{PRIMARY_SUFFIX}");
@@ -168,14 +178,10 @@ impl Maker<'_> {
 
     /// The primary of a target: the one that is there already, or a copy.
     fn primary(&mut self, target_idx: usize, target: &Workload, label: (&str, &str)) -> WorkloadId {
-        let name = format!("{}{PRIMARY_SUFFIX}", target.name);
-        let is_it = |it: &Sourced<Workload>| {
-            matches!(it.value.kind, WorkloadKind::Deployment { .. })
-                && (&it.value.namespace, &it.value.name) == (&target.namespace, &name)
-        };
-        if let Some(idx) = self.out.workloads.iter().position(is_it) {
-            return WorkloadId::from_index(idx);
+        if let Some(id) = self.find_primary(target) {
+            return id;
         }
+        let name = format!("{}{PRIMARY_SUFFIX}", target.name);
         let (key, value) = label;
         let selected = primary_labels(&Default::default(), key, value);
         let primary = Workload {
@@ -196,27 +202,96 @@ impl Maker<'_> {
         WorkloadId::from_index(idx)
     }
 
+    /// A canary that came before and has a part in the same Deployments or Services, and which.
+    fn rival(
+        &self,
+        target_idx: usize,
+        target: &Workload,
+        apex: &str,
+    ) -> Option<(&Sourced<Canary>, &'static str)> {
+        let primary = self.find_primary(target);
+        let namespace = &self.object.key.namespace;
+        self.out.canaries.iter().find_map(|it| {
+            let other = &it.value;
+            let service = &self.out.services[other.service.index()].value;
+            let shared = if other.target.index() == target_idx {
+                "have the same target"
+            } else if other.primary.index() == target_idx || primary == Some(other.target) {
+                "try revisions of a Deployment that is the primary of the other"
+            } else if (&service.namespace, service.name.as_str()) == (namespace, apex) {
+                "divide requests to the same Service"
+            } else {
+                return None;
+            };
+            Some((it, shared))
+        })
+    }
+
+    fn find_primary(&self, target: &Workload) -> Option<WorkloadId> {
+        let name = format!("{}{PRIMARY_SUFFIX}", target.name);
+        let is_it = |it: &Sourced<Workload>| {
+            matches!(it.value.kind, WorkloadKind::Deployment { .. })
+                && (&it.value.namespace, &it.value.name) == (&target.namespace, &name)
+        };
+        self.out.workloads.iter().position(is_it).map(WorkloadId::from_index)
+    }
+
+    /// What `spec.autoscalerRef` names. Nothing is tried while it is not there
+    /// (`ReconcilePrimaryScaler`), so that the canary is left out.
+    fn autoscaler(
+        &self,
+        target: &Workload,
+        diagnostics: &mut Vec<Diagnostic>,
+    ) -> Option<Autoscaler> {
+        let mut reader = Reader { object: self.object, diagnostics };
+        let Some(name) = reader.text("spec.autoscalerRef.name") else {
+            return Some(Autoscaler::None);
+        };
+        let name = name.to_owned();
+        let kinds = [("HorizontalPodAutoscaler", true), ("ScaledObject", false)];
+        let kind = reader.text("spec.autoscalerRef.kind");
+        if !reader.choice("spec.autoscalerRef.kind", kind, true, &kinds) {
+            return Some(Autoscaler::Scaled);
+        }
+        let all =
+            || self.out.autoscalers.iter().filter(|it| it.value.namespace == target.namespace);
+        if let Some(found) = all().find(|it| it.value.name == name) {
+            return Some(Autoscaler::Horizontal(Box::new(found.clone())));
+        }
+        let object = self.object;
+        let message = format!(
+            "{} names HorizontalPodAutoscaler {name}, which is not in the input",
+            object.title()
+        );
+        let help = suggestion(&name, all().map(|it| it.value.name.as_str()));
+        let span = object.value_span("spec.autoscalerRef.name");
+        diagnostics.push(Diagnostic::new(Code::W0170, span, message).help_if(help));
+        None
+    }
+
     /// Makes the autoscaler of the primary; the least number of pods that the canary has.
     fn scale_primary(
         &mut self,
         target: &Workload,
+        autoscaler: Autoscaler,
         diagnostics: &mut Vec<Diagnostic>,
     ) -> Option<u32> {
-        let object = self.object;
-        let mut reader = Reader { object, diagnostics };
-        let name = reader.text("spec.autoscalerRef.name")?.to_owned();
-        let kinds = [("HorizontalPodAutoscaler", true), ("ScaledObject", false)];
-        let kind = reader.text("spec.autoscalerRef.kind");
-        let is_horizontal = reader.choice("spec.autoscalerRef.kind", kind, true, &kinds);
-        let all = &self.out.autoscalers;
-        let found = all.iter().find(|it| {
-            is_horizontal && it.value.namespace == target.namespace && it.value.name == name
-        });
-        let Some(found) = found.cloned() else { return Some(1) };
-        let least = u32::try_from(found.value.min_replicas).unwrap_or(1).max(1);
-        let mut copy = found;
+        let mut copy = match autoscaler {
+            Autoscaler::None => return None,
+            Autoscaler::Scaled => return Some(1),
+            Autoscaler::Horizontal(found) => *found,
+        };
+        let least = u32::try_from(copy.value.min_replicas).unwrap_or(1).max(1);
         copy.value.name.push_str(PRIMARY_SUFFIX);
         copy.value.target.name = format!("{}{PRIMARY_SUFFIX}", target.name);
+        let mut reader = Reader { object: self.object, diagnostics };
+        let mut bound = |field: &str, stated: i32| {
+            let path = format!("spec.autoscalerRef.primaryScalerReplicas.{field}");
+            let stated = u32::try_from(stated).unwrap_or(0);
+            i32::try_from(reader.integer(&path, stated)).unwrap_or(i32::MAX)
+        };
+        copy.value.min_replicas = bound("minReplicas", copy.value.min_replicas);
+        copy.value.max_replicas = bound("maxReplicas", copy.value.max_replicas);
         let is_there = self.out.autoscalers.iter().any(|it| {
             (&it.value.namespace, &it.value.name) == (&copy.value.namespace, &copy.value.name)
         });
@@ -296,7 +371,7 @@ impl Reader<'_> {
             canary_ready_percent: self.integer("spec.analysis.canaryReadyThreshold", 100),
             is_skipped: self.boolean("spec.skipAnalysis", false),
             progress_deadline: self.seconds("spec.progressDeadlineSeconds", i64::from(deadline)),
-            splits_traffic: self.choice("spec.provider", provider, true, &PROVIDERS),
+            routing: self.choice("spec.provider", provider, Routing::default(), &PROVIDERS),
         }
     }
 
@@ -320,16 +395,14 @@ impl Reader<'_> {
         (0..count).filter_map(|idx| self.canary_metric(&format!("{path}[{idx}]"))).collect()
     }
 
-    /// A metric that is built in; others pass.
+    /// A metric that is built in, by its name, whatever else is to be asked (`runBuiltinMetricChecks`);
+    /// others pass.
     fn canary_metric(&mut self, path: &str) -> Option<Metric> {
         let kind = match self.text(&format!("{path}.name"))? {
             "request-success-rate" => MetricKind::SuccessRate,
             "request-duration" => MetricKind::Duration,
             _ => return None,
         };
-        if self.object.find(&format!("{path}.templateRef")).is_some() {
-            return None;
-        }
         let mut limit = |field: &str| self.metric_value(&format!("{path}.{field}"), kind);
         let (min, max) = (limit("thresholdRange.min"), limit("thresholdRange.max"));
         let threshold = limit("threshold");

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use model_api::blueprint::Writes;
+use model_api::canary::PRIMARY_SUFFIX;
 use model_api::load::{Load, LoadPoint, ServiceProfile};
 use model_api::path::{CallPolicy, Readiness, Serving};
 use model_api::{DatabaseId, ServiceId, SimSpan, SimTime};
@@ -241,6 +242,10 @@ impl Resolver<'_> {
     /// exposed, each of its Services with a selector counts, so that bare manifests are judged too.
     fn exposure(&self, idx: usize) -> Option<Exposure> {
         let service = &self.blueprint.services[idx];
+        // An Ingress that names the pods of a revision that is tried is how its share reaches it.
+        if self.blueprint.canaries.iter().any(|it| it.canary_service.index() == idx) {
+            return None;
+        }
         if self.has_ingress(&service.namespace, &service.name) {
             return Some(Exposure::Ingress);
         }
@@ -253,11 +258,22 @@ impl Resolver<'_> {
         }
         let is_made = matches!(object.key.kind.as_str(), "Cluster" | "Canary")
             && !self.blueprint.canaries.iter().any(|it| it.service.index() == idx);
+        let is_made = is_made || self.is_of_primary(idx);
         let namespace_is_exposed = self.blueprint.services.iter().any(|other| {
             other.namespace == service.namespace
                 && (other.is_external || self.has_ingress(&other.namespace, &other.name))
         });
         (!is_made && !namespace_is_exposed).then_some(Exposure::Itself)
+    }
+
+    /// Whether a Service leads to a primary only, as Flagger makes one beside that which is asked.
+    fn is_of_primary(&self, idx: usize) -> bool {
+        let service = &self.blueprint.services[idx];
+        self.blueprint.canaries.iter().any(|canary| {
+            let asked = &self.blueprint.services[canary.service.index()];
+            asked.namespace == service.namespace
+                && service.name.strip_suffix(PRIMARY_SUFFIX) == Some(asked.name.as_str())
+        })
     }
 
     fn has_ingress(&self, namespace: &str, name: &str) -> bool {

@@ -1,6 +1,6 @@
 //! Canaries: what Flagger makes of them, what is refused, and what is warned about.
 
-use model_api::canary::{Analysis, Metric, MetricCheck, MetricKind};
+use model_api::canary::{Analysis, Metric, MetricCheck, MetricKind, Routing};
 use model_api::kube::Labels;
 use model_api::{Blueprint, SimSpan};
 
@@ -106,7 +106,7 @@ fn every_part_of_an_analysis_is_read() {
         canary_ready_percent: 75,
         is_skipped: true,
         progress_deadline: SimSpan::from_secs(90),
-        splits_traffic: false,
+        routing: Routing::Whole,
     };
     assert_eq!(
         (canary.analysis.effective_interval(), canary.is_suspended),
@@ -132,6 +132,33 @@ fn an_autoscaler_is_copied_for_the_primary() {
         .collect();
     assert_eq!(targets, [("h", "web"), ("h-primary", "web-primary")]);
     assert_eq!(blueprint.canaries[0].replicas, Some(3));
+    // The primary's may have bounds of its own.
+    let bounds = "name: h, primaryScalerReplicas: {minReplicas: 4, maxReplicas: 12}}";
+    let files = files.with("c.yaml", canary(&spec.replace("name: h}", bounds)));
+    let loaded = load_all(&files, &["web.yaml", "c.yaml", "h.yaml"], &[]);
+    let blueprint = loaded.resolved.expect("valid").blueprint;
+    let primary = &blueprint.autoscalers[1];
+    assert_eq!((primary.min_replicas, primary.max_replicas), (4, 12));
+    assert_eq!(blueprint.canaries[0].replicas, Some(3));
+    // Flagger tries nothing while the one that is named is not there.
+    let files = files.with("c.yaml", canary(&spec.replace("name: h}", "name: hh}")));
+    let told = said(&load_all(&files, &["web.yaml", "c.yaml", "h.yaml"], &[]));
+    assert!(told[0].contains(": W0170: ") && told[0].contains("hh"), "{told:?}");
+}
+
+#[test]
+fn clients_ask_neither_the_canary_nor_the_primary_beside_the_service() {
+    let made = ["web-canary", "web-primary"].map(|name| {
+        format!("apiVersion: v1\nkind: Service\nmetadata: {{name: {name}, namespace: shop}}\nspec: {{selector: {{app: {name}}}, ports: [{{port: 80}}]}}\n---\n")
+    });
+    let files = web("  load: [{service: '*', rate: 1}]\n")
+        .with("c.yaml", canary(STEPS))
+        .with("made.yaml", made.concat());
+    let loaded = load_all(&files, &["web.yaml", "c.yaml", "made.yaml"], &[]);
+    let blueprint = loaded.resolved.expect("valid").blueprint;
+    let asked: Vec<String> =
+        blueprint.loads.iter().map(|load| blueprint.service_name(load.service)).collect();
+    assert_eq!(asked, ["shop/web"]);
 }
 
 #[test]
@@ -153,6 +180,13 @@ fn what_flagger_would_refuse_is_refused_with_its_place() {
     let twice = canary(STEPS).replacen("name: web", "name: other", 1);
     let told_twice = told(LOAD, STEPS, &twice);
     assert!(told_twice.iter().any(|line| line.contains(": E0040: ")), "{told_twice:?}");
+    let of_primary = web(LOAD)
+        .with("p.yaml", crate::support::WEB.replace("name: web", "name: web-primary"))
+        .with("b.yaml", canary(STEPS).replace("name: web", "name: web-primary"))
+        .with("c.yaml", canary(STEPS));
+    let told_nested =
+        said(&load_all(&of_primary, &["web.yaml", "p.yaml", "b.yaml", "c.yaml"], &[]));
+    assert!(told_nested.iter().any(|line| line.contains(": E0040: ")), "{told_nested:?}");
     let asked = "  load: [{service: shop/web-canary, rate: 1}]\n";
     let told_asked = told(asked, STEPS, "");
     assert!(told_asked.iter().any(|line| line.contains(": E0042: ")), "{told_asked:?}");
@@ -178,6 +212,18 @@ fn what_cannot_work_is_warned_about() {
         (format!("  analysis: {{iterations: 5, {metric}}}\n"), String::new(), "W0173"),
         (format!("  analysis: {{iterations: 5, mirror: true, {metric}}}\n"), String::new(), ""),
         ("  analysis: {iterations: 5}\n".to_owned(), String::new(), ""),
+        (
+            "  provider: nginx\n  analysis: {stepWeight: 5, mirror: true}\n".to_owned(),
+            String::new(),
+            "W0173",
+        ),
+        (
+            format!(
+                "  provider: gatewayapi:v1\n  analysis: {{iterations: 5, mirror: true, {metric}}}\n"
+            ),
+            String::new(),
+            "",
+        ),
         ("  analysis: {threshold: 5}\n".to_owned(), String::new(), "W0173"),
         (
             "  analysis: {iterations: 5, match: [{headers: {x: {exact: y}}}]}\n".to_owned(),

@@ -56,6 +56,12 @@ impl<E> Story<'_, E> {
                 let text = format!("{name} is rolled back: its pods are not there in time");
                 (text, field("spec.progressDeadlineSeconds"))
             }
+            CanaryFact::RolledBack { reason: CanaryFailure::PrimaryDeadline } => {
+                let text = format!(
+                    "{name} is rolled back: its primary has lacked pods for longer than it may"
+                );
+                (text, field("spec.progressDeadlineSeconds"))
+            }
         }
     }
 }

@@ -3,14 +3,27 @@
 use model_api::SimSpan;
 use model_api::canary::{Canary, Metric, MetricKind};
 use model_kube::delivery::{
-    CanaryReadiness, Delivery, Effect, Phase, Seen, advance, is_under_way, max_weight,
+    Delivery, Effect, Phase, Readiness, Seen, advance, is_under_way, max_weight,
 };
 
 use crate::amount;
 use crate::draft::{Draft, Row, row};
 
-/// Looks after which a trial that goes on is taken to never end.
-const LOOKS_MAX: u32 = 1_000;
+/// Looks after which the course of a trial is cut.
+const LOOKS_MAX: u32 = 10_000;
+/// Looks at most of which a table tells.
+const ROWS_MAX: usize = 1_000;
+
+/// What becomes of a trial.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum End {
+    /// With its phase, at so many looks after the first.
+    Over(Phase, u32),
+    /// A look changes nothing any more, for ever.
+    Stuck,
+    /// It goes on.
+    Cut,
+}
 
 /// Explains how a version of a target is tried, when all goes well or its pods never get ready.
 pub(super) fn canary(draft: &mut Draft<'_>, canary: &Canary, never_available: bool) {
@@ -46,19 +59,19 @@ pub(super) fn canary(draft: &mut Draft<'_>, canary: &Canary, never_available: bo
     }
     let (rows, end) = course(canary, never_available);
     let span = |looks: u32| amount::span(interval.saturating_mul(u64::from(looks)));
-    let looks = u32::try_from(rows.len()).unwrap_or(u32::MAX).saturating_sub(1);
     draft.answer(match end {
         _ if canary.is_suspended => "nothing happens while the canary is suspended".to_owned(),
-        Phase::Succeeded => format!(
+        End::Over(Phase::Failed, looks) => {
+            format!("rolled back {} after the first look, having got no request", span(looks))
+        }
+        End::Over(_, looks) => format!(
             "promoted {} after the first look, when every check passes and pods are ready in time",
             span(looks)
         ),
-        Phase::Failed => {
-            format!("rolled back {} after the first look, having got no request", span(looks))
-        }
-        _ => "never promoted: no step leads to its end".to_owned(),
+        End::Stuck => "never promoted: no step leads to its end".to_owned(),
+        End::Cut => format!("not over {} after the first look", span(LOOKS_MAX - 1)),
     });
-    draft.figure("isDone", end == Phase::Succeeded);
+    draft.figure("isDone", matches!(end, End::Over(Phase::Succeeded, _)));
     draft.figure("steps", rows.len());
     draft.table(
         "steps",
@@ -69,8 +82,8 @@ pub(super) fn canary(draft: &mut Draft<'_>, canary: &Canary, never_available: bo
     draft.note("requests, loads and errors decide in a run; here checks pass");
 }
 
-/// Each look that changes something, and the phase at the end.
-fn course(canary: &Canary, never_available: bool) -> (Vec<Row>, Phase) {
+/// Each look that changes something, and how it ends.
+fn course(canary: &Canary, never_available: bool) -> (Vec<Row>, End) {
     let analysis = &canary.analysis;
     let mut delivery = Delivery { phase: Phase::Initialized, ..Delivery::default() };
     let mut rows = Vec::new();
@@ -78,7 +91,7 @@ fn course(canary: &Canary, never_available: bool) -> (Vec<Row>, Phase) {
         let after = analysis.effective_interval().saturating_mul(u64::from(look));
         let seen = sight(canary, look == 0, never_available.then_some(after));
         let (next, effects) = advance(analysis, delivery, seen);
-        if next != delivery || look == 0 {
+        if (next != delivery || look == 0) && rows.len() < ROWS_MAX {
             rows.push(row([
                 ("after", amount::span(after).into()),
                 ("weight", next.routes.canary.into()),
@@ -86,25 +99,29 @@ fn course(canary: &Canary, never_available: bool) -> (Vec<Row>, Phase) {
                 ("act", acts(&effects, next, delivery).into()),
             ]));
         }
-        delivery = next;
-        if !is_under_way(delivery.phase) {
-            break;
+        if !is_under_way(next.phase) {
+            return (rows, End::Over(next.phase, look));
         }
+        // Only the time for which pods are missed can still change what a look finds.
+        if next == delivery && seen.canary == Readiness::Ready {
+            return (rows, End::Stuck);
+        }
+        delivery = next;
     }
-    (rows, delivery.phase)
+    (rows, End::Cut)
 }
 
 /// What a look finds; `lacking` is for how long no pod has been available.
 fn sight(canary: &Canary, is_first: bool, lacking: Option<SimSpan>) -> Seen {
     let readiness = match lacking {
-        None => CanaryReadiness::Ready,
-        Some(span) if span > canary.analysis.progress_deadline => CanaryReadiness::DeadlineExceeded,
-        Some(_) => CanaryReadiness::NotYet,
+        None => Readiness::Ready,
+        Some(span) if span > canary.analysis.progress_deadline => Readiness::DeadlineExceeded,
+        Some(_) => Readiness::NotYet,
     };
     Seen {
         is_suspended: canary.is_suspended,
         is_target_changed: is_first,
-        is_primary_ready: true,
+        primary: Readiness::Ready,
         canary: readiness,
         checks_pass: true,
         may_start: true,
