@@ -19,6 +19,9 @@ use sim_kernel::{SimSpan, SimTime};
 
 use crate::campaign::{CampaignError, in_order};
 
+/// Longest run: what a scenario may ask for as well.
+const HORIZON_MAX: SimSpan = SimSpan::from_days(3_653);
+
 /// How near the edges between regions are found: a hundredth of the scenario's load.
 const EDGE_PPM: u32 = 10_000;
 
@@ -65,6 +68,11 @@ pub enum MapError {
         "`{0}` never ends: what does not come back after it is no failure that feeds itself; say how long it lasts, with `for:`"
     )]
     Endless(String),
+    /// Runs would last longer than a scenario may.
+    #[error(
+        "a run would last more than ten years: its faults as long as --lengths makes them, and what --within leaves after them"
+    )]
+    TooLong,
 }
 
 /// What a map tells on the way.
@@ -104,10 +112,14 @@ impl LoadMapping<'_> {
         if self.trigger.faults.is_empty() {
             return Err(MapError::NoTrigger);
         }
-        match self.trigger.faults.iter().find(|fault| is_endless(fault)) {
-            Some(fault) => Err(MapError::Endless(fault.name.clone())),
-            None => Ok(()),
+        if let Some(fault) = self.trigger.faults.iter().find(|fault| is_endless(fault)) {
+            return Err(MapError::Endless(fault.name.clone()));
         }
+        let is_too_long = |length_ppm| self.triggered(length_ppm).1 > HORIZON_MAX;
+        if self.lengths_ppm.iter().any(|&length_ppm| is_too_long(length_ppm)) {
+            return Err(MapError::TooLong);
+        }
+        Ok(())
     }
 
     /// Draws the map of a scenario. `progress` may be called from any thread.
@@ -299,27 +311,31 @@ impl LoadMapping<'_> {
         for point in blueprint.loads.iter_mut().flat_map(|load| &mut load.points) {
             point.rate_millirps = scaled(point.rate_millirps, one.load_ppm);
         }
-        let mut faults = FaultPlan::default();
-        let mut until = SimTime::ZERO + self.horizon;
-        if let Some(length_ppm) = one.length_ppm {
-            faults = self.trigger.clone();
-            for fault in &mut faults.faults {
-                let stated = fault.duration.unwrap_or_default();
-                let length = SimSpan::from_nanos(scaled(stated.as_nanos(), length_ppm));
-                fault.duration = fault.duration.map(|_| length);
-                let ends_at = match fault.start {
-                    Start::At(at) | Start::Within(_, at) => at + length,
-                    // When it starts is not known; the scenario leaves it time for its own length.
-                    Start::When { .. } => {
-                        SimTime::ZERO + self.horizon + (length - length.min(stated))
-                    }
-                };
-                until = until.max(ends_at + self.within);
-            }
-        }
-        Plan::new(blueprint, faults, until - SimTime::ZERO)
+        let (faults, horizon) = match one.length_ppm {
+            Some(length_ppm) => self.triggered(length_ppm),
+            None => (FaultPlan::default(), self.horizon),
+        };
+        Plan::new(blueprint, faults, horizon)
             .expect("the scenario's own plan was made of the same Services")
             .with_fidelity(self.fidelity)
+    }
+
+    /// The trigger of a length, and how long a run with it lasts.
+    fn triggered(&self, length_ppm: u32) -> (FaultPlan, SimSpan) {
+        let mut faults = self.trigger.clone();
+        let mut horizon = self.horizon;
+        for fault in &mut faults.faults {
+            let stated = fault.duration.unwrap_or_default();
+            let length = SimSpan::from_nanos(scaled(stated.as_nanos(), length_ppm));
+            fault.duration = fault.duration.map(|_| length);
+            let ends_at = match fault.start {
+                Start::At(at) | Start::Within(_, at) => (at - SimTime::ZERO).saturating_add(length),
+                // When it starts is not known; the scenario leaves it time for its own length.
+                Start::When { .. } => self.horizon.saturating_add(length.saturating_sub(stated)),
+            };
+            horizon = horizon.max(ends_at.saturating_add(self.within));
+        }
+        (faults, horizon)
     }
 }
 

@@ -41,7 +41,7 @@ pub(crate) struct Map {
     pub(crate) lengths: Vec<Percent>,
 
     /// Share of requests that must be answered when all is well.
-    #[arg(long, default_value = "95%", value_name = "PERCENT")]
+    #[arg(long, default_value = "95%", value_name = "PERCENT", value_parser = share)]
     pub(crate) share: Percent,
 
     /// How soon after the last fault has ended it must be well again, for good.
@@ -120,6 +120,13 @@ impl FromStr for Loads {
     }
 }
 
+fn share(text: &str) -> Result<Percent, String> {
+    match text.parse()? {
+        Percent(percent) if percent > 100 => Err("no more than 100% can be answered".to_owned()),
+        percent => Ok(percent),
+    }
+}
+
 fn span(text: &str) -> Result<SimSpan, String> {
     SimSpan::from_text(text)
 }
@@ -141,5 +148,11 @@ mod tests {
         ] {
             assert!(loads(text).is_err_and(|error| error.contains(reason)), "{text}");
         }
+    }
+
+    #[test]
+    fn no_more_than_everything_can_be_answered() {
+        assert_eq!(share("100%"), Ok(Percent(100)));
+        assert!(share("101%").is_err_and(|error| error.contains("100%")));
     }
 }

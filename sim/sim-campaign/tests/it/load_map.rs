@@ -78,4 +78,12 @@ fn what_has_no_trigger_that_ends_has_no_map() {
     assert_eq!(with(&|_, faults| faults.faults.clear()), Err(MapError::NoTrigger));
     let endless = with(&|_, faults| faults.faults[0].duration = None);
     assert_eq!(endless, Err(MapError::Endless("spike".to_owned())));
+    let century = |_: &mut Blueprint, faults: &mut FaultPlan| {
+        faults.faults[0].duration = Some(SimSpan::from_days(36_500));
+    };
+    assert_eq!(with(&century), Err(MapError::TooLong));
+    let town = town::crowded();
+    let within = SimSpan::MAX;
+    let patient = LoadMapping { within, ..mapping(&town, percents(100, 100, 1)) };
+    assert_eq!(patient.check(), Err(MapError::TooLong));
 }
