@@ -23,6 +23,25 @@ fn leases() {
     ]);
 }
 
+/// The node of an endpoint is known without its zone, and the zone without the node.
+#[test]
+fn hints() {
+    let of = |distribution: &str, known: &str| {
+        format!(
+            "{{controller: endpointslice-controller, operation: reconcileHints, objects: [{{apiVersion: v1, kind: Service, metadata: {{name: web}}, spec: {{trafficDistribution: {distribution}}}}}, {{apiVersion: discovery.k8s.io/v1, kind: EndpointSlice, metadata: {{name: web-1}}, endpoints: [{{addresses: [10.0.0.1], conditions: {{ready: true}}{known}}}]}}]}}"
+        )
+    };
+    let hinted = |hints: &str| format!("{{hints: [{{address: 10.0.0.1, hints: {hints}}}]}}");
+    let node = hinted("{forNodes: [{name: n1}]}");
+    let zone = hinted("{forZones: [{name: z1}]}");
+    check(&[
+        (&of("PreferSameNode", ", nodeName: n1"), &node),
+        (&of("PreferSameNode", ", zone: z1"), &zone),
+        (&of("PreferSameZone", ", nodeName: n1, zone: z1"), &zone),
+        (&of("PreferSameZone", ", nodeName: n1"), &hinted("null")),
+    ]);
+}
+
 /// TestEvictionDryRun: all is asked, nothing is written.
 #[test]
 fn a_dry_run_charges_nothing() {
