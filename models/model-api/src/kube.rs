@@ -44,7 +44,7 @@ pub use selector::{LabelSelector, Labels, Operator, Requirement};
 pub use service::{Ingress, Service, ServicePort, TrafficDistribution, TrafficPolicy};
 pub use storage::{PersistentVolumeClaim, StorageClass, VolumeBindingMode};
 pub use version::{Skew, Version};
-pub use vertical::{ContainerResourcePolicy, UpdateMode, VerticalPodAutoscaler};
+pub use vertical::{ContainerResourcePolicy, UpdateMode, VerticalPodAutoscaler, container_policy};
 pub use workload::{
     DaemonSetUpdate, DeploymentStrategy, IntOrPercent, PodManagementPolicy, StatefulSetUpdate,
     Workload, WorkloadKind,

@@ -40,7 +40,8 @@ pub struct Revision {
     pub size: i32,
     /// `status.availableReplicas`.
     pub available: i32,
-    /// Annotation `deployment.kubernetes.io/max-replicas`: the limit when it was sized last.
+    /// Annotation `deployment.kubernetes.io/max-replicas`: the limit when it was sized last. Without
+    /// it `status.replicas` of the Deployment, as in `getReplicaSetFraction`.
     pub max_replicas: Option<i32>,
     /// Annotation `deployment.kubernetes.io/desired-replicas`.
     pub desired_replicas: Option<i32>,
@@ -227,7 +228,8 @@ pub fn is_scaling_event(spec: &DeploymentSpec, revisions: &[Revision]) -> bool {
 pub fn scale(spec: &DeploymentSpec, revisions: &mut [Revision], new: Option<usize>) {
     let active: Vec<usize> = (0..revisions.len()).filter(|idx| revisions[*idx].size > 0).collect();
     if active.len() < 2 {
-        let newest = || (0..revisions.len()).max_by_key(|idx| revisions[*idx].created_at);
+        let age = |idx: &usize| (revisions[*idx].created_at, revisions[*idx].name.as_str());
+        let newest = || (0..revisions.len()).max_by_key(age);
         if let Some(idx) = active.first().copied().or(new).or_else(newest) {
             revisions[idx].size = spec.replicas;
         }

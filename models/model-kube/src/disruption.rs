@@ -95,10 +95,31 @@ pub fn status(demand: Demand, pod_count: i32, scale: i32, healthy_count: i32) ->
 /// without a deletionTimestamp (`DeletionTimeout`).
 pub const DISRUPTED_FOR: SimSpan = SimSpan::from_secs(120);
 
-/// Whether an entry of `status.disruptedPods` still counts (`buildDisruptedPodMap`): the pod exists,
-/// is not being deleted yet, and the entry is young.
-pub fn is_disrupted(entered_at: SimTime, is_terminating: bool, now: SimTime) -> bool {
-    !is_terminating && now <= entered_at + DISRUPTED_FOR
+/// What becomes of an entry of `status.disruptedPods` whose pod exists.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Entry {
+    /// It stays; whether its pod counts as gone already.
+    Kept {
+        /// The pod is no healthy one.
+        is_gone: bool,
+    },
+    /// It goes, as the pod is being deleted.
+    Done,
+    /// It goes, as the pod should have been deleted long ago: event `NotDeleted`.
+    Stale,
+}
+
+/// Looks at an entry (`buildDisruptedPodMap`, `countHealthyPods`). At the very end of its time an
+/// entry is still kept, but its pod is healthy again.
+pub fn entry(entered_at: SimTime, is_terminating: bool, now: SimTime) -> Entry {
+    let ends_at = entered_at.saturating_add(DISRUPTED_FOR);
+    if is_terminating {
+        Entry::Done
+    } else if now > ends_at {
+        Entry::Stale
+    } else {
+        Entry::Kept { is_gone: now < ends_at }
+    }
 }
 
 /// What the eviction API looks at.

@@ -6,8 +6,8 @@
 //! # Not modelled
 //! `service.kubernetes.io/topology-mode: Auto`; slices of more than 1000 endpoints.
 //! # Defaults and their sources
-//! `k8s.io/endpointslice/utils.go`, `util/controller_utils.go`, `pkg/proxy/topology.go`,
-//! Kubernetes 1.36.
+//! `k8s.io/endpointslice/{utils,trafficdist/trafficdist,util/controller_utils}.go`,
+//! `pkg/proxy/topology.go`, Kubernetes 1.36.
 //! # Invariants
 //! A ready endpoint is serving and not terminating, unless its Service publishes all addresses.
 //! # Checked against
@@ -61,22 +61,21 @@ pub struct Hints<Node> {
     pub for_nodes: Vec<Node>,
 }
 
-/// Hints for a ready endpoint with a known zone (`ReconcileHints` of `trafficdist`).
+/// Hints for a ready endpoint (`preferCloseHeuristic.update` of `trafficdist/trafficdist.go`): its
+/// zone and, where that is preferred, its node, whichever is known.
 pub fn hints<Node>(
     distribution: TrafficDistribution,
     conditions: Conditions,
     zone: Option<ZoneId>,
-    node: Node,
+    node: Option<Node>,
 ) -> Hints<Node> {
-    let none = Hints { for_zones: Vec::new(), for_nodes: Vec::new() };
-    let Some(zone) = zone.filter(|_| conditions.is_ready) else { return none };
-    match distribution {
-        TrafficDistribution::None => none,
-        TrafficDistribution::PreferSameZone => Hints { for_zones: vec![zone], ..none },
-        TrafficDistribution::PreferSameNode => {
-            Hints { for_zones: vec![zone], for_nodes: vec![node] }
-        }
-    }
+    let (zone, node) = match distribution {
+        _ if !conditions.is_ready => (None, None),
+        TrafficDistribution::None => (None, None),
+        TrafficDistribution::PreferSameZone => (zone, None),
+        TrafficDistribution::PreferSameNode => (zone, node),
+    };
+    Hints { for_zones: zone.into_iter().collect(), for_nodes: node.into_iter().collect() }
 }
 
 /// An endpoint as a proxy sees it.
@@ -153,7 +152,7 @@ mod tests {
         let pod = PodView { has_address: true, is_finished: false, is_ready, is_terminating };
         let conditions = conditions(&pod, false).expect("a pod with an address has an endpoint");
         let distribution = TrafficDistribution::PreferSameZone;
-        let hints = hints(distribution, conditions, Some(ZoneId(node)), node);
+        let hints = hints(distribution, conditions, Some(ZoneId(node)), Some(node));
         Endpoint { conditions, node, hints }
     }
 
@@ -163,6 +162,18 @@ mod tests {
         assert_eq!(for_cluster_traffic(&both, &0, None), [1]);
         assert_eq!(for_cluster_traffic(&both[..1], &0, None), [0]);
         assert_eq!(for_local_traffic(&both, &0), [0]);
+    }
+
+    #[test]
+    fn a_node_is_hinted_at_without_a_zone() {
+        let ready = endpoint(7, true, false).conditions;
+        let of = |distribution, conditions| {
+            let hints = hints(distribution, conditions, None, Some(7));
+            (hints.for_zones.len(), hints.for_nodes)
+        };
+        assert_eq!(of(TrafficDistribution::PreferSameNode, ready), (0, vec![7]));
+        assert_eq!(of(TrafficDistribution::PreferSameNode, Conditions::default()), (0, vec![]));
+        assert_eq!(of(TrafficDistribution::PreferSameZone, ready), (0, vec![]));
     }
 
     #[test]

@@ -1,10 +1,11 @@
 //! Vertical pod autoscaler: what its recommender would write into `status.recommendation`.
 //!
 //! # Modelled
-//! Histograms with linear and exponential buckets, decay by half-lives, merging, checkpoints; one
-//! memory peak per container and window; OOM events; percentiles, safety margin, confidence, the
-//! minimum of a pod shared by its containers; policies (`minAllowed`, `maxAllowed`, `mode`,
-//! `controlledResources`).
+//! Histograms with linear and exponential buckets, decay by half-lives, checkpoints; one memory peak
+//! per container and window; OOM events; percentiles, safety margin, confidence, the minimum of a
+//! pod shared by the containers that are looked after; policies (`minAllowed`, `maxAllowed`, `mode`,
+//! `controlledResources`). Containers of one name share one histogram from the start: upstream keeps
+//! one for each set of labels and merges them, which gives the same shares.
 //! # Not modelled
 //! The updater and the admission controller (mode `Off` is the safe mode beside an HPA): nothing is
 //! evicted or changed by a recommendation. History from Prometheus, which adds the same samples.
@@ -15,7 +16,7 @@
 //! `pkg/recommender/logic/recommender.go` ([`Settings`]), August 2026.
 //! # Invariants
 //! Lower bound <= target <= upper bound, whatever the samples. Taking away a sample that is alone in
-//! its bucket leaves nothing of it. Merging gives the shares that adding all to one would give.
+//! its bucket leaves nothing of it.
 //! # Checked against
 //! `conformance/vpa.yaml`, computed by upstream code, to the last byte.
 

@@ -34,6 +34,8 @@ pub struct LoadMap {
     pub mean_millirps: u64,
     /// Names of the faults that are the trigger.
     pub trigger: Vec<String>,
+    /// Runs that a limit ended, those that look for the two edges included.
+    pub limited_count: u64,
     /// The platform comes back from the trigger, up to this load.
     pub stable_up_to: LoadEdge,
     /// The platform bears load without the trigger, up to this one.

@@ -128,13 +128,16 @@ fn subtitle(map: &LoadMap) -> String {
 
 /// What the map says, in words.
 fn sentences(map: &LoadMap) -> Vec<String> {
-    let mut sentences = vec![
-        format!(
-            "stable: {}, it answers {} of its requests within {} of the trigger's end, for good",
-            extent(&map.stable_up_to, map),
+    let mut stable = format!("stable: {}", extent(&map.stable_up_to, map));
+    if map.stable_up_to.up_to_ppm.is_some() {
+        stable.push_str(&format!(
+            ", it answers {} of its requests within {} of the trigger's end, for good",
             percent(map.share_ppm),
             span(map.within_ns),
-        ),
+        ));
+    }
+    let mut sentences = vec![
+        stable,
         match (map.stable_up_to.up_to_ppm, map.borne_up_to.up_to_ppm) {
             (stable, Some(borne)) if stable != Some(borne) => format!(
                 "vulnerable: {}, it bears the load, but the trigger can leave it down",
@@ -195,4 +198,38 @@ fn percent(ppm: u32) -> String {
 fn rate(millirps: u64) -> String {
     let text = format!("{}.{:03}", millirps / 1_000, millirps % 1_000);
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_said_of_a_region_that_was_not_found() {
+        let nowhere = LoadEdge { up_to_ppm: None, below_ppm: Some(100_000) };
+        let map = LoadMap {
+            scenario: "loss".to_owned(),
+            root_seed: 1,
+            run_count: 5,
+            share_ppm: 950_000,
+            within_ns: 600_000_000_000,
+            mean_millirps: 90_000,
+            trigger: vec!["lost".to_owned()],
+            limited_count: 0,
+            stable_up_to: nowhere,
+            borne_up_to: nowhere,
+            columns: Vec::new(),
+            rows: Vec::new(),
+        };
+        let said = |map: &LoadMap| sentences(map).join("\n");
+        assert_eq!(
+            said(&map),
+            "stable: nowhere that was tried\nvulnerable: nowhere that was tried\noverloaded: from 10% (9 requests/s)"
+        );
+        let all = LoadEdge { up_to_ppm: Some(2_000_000), below_ppm: None };
+        let bearing = LoadMap { stable_up_to: all, borne_up_to: all, ..map };
+        assert!(said(&bearing).starts_with(
+            "stable: up to 200% (180 requests/s) at least, it answers 95% of its requests within 10m 00s"
+        ));
+    }
 }

@@ -44,7 +44,8 @@ pub struct LoadMapping<'a> {
     pub thread_count: Option<usize>,
     /// Loads to try, rising, in parts per million of the scenario's.
     pub loads_ppm: Vec<u32>,
-    /// Lengths of the trigger to try, in parts per million of the scenario's.
+    /// Lengths of the trigger to try, in parts per million of the scenario's. A trigger that takes
+    /// no time at all is tried once instead.
     pub lengths_ppm: Vec<u32>,
     /// Share of requests that is answered when all is well, in parts per million.
     pub share_ppm: u32,
@@ -116,10 +117,29 @@ impl LoadMapping<'_> {
             return Err(MapError::Endless(fault.name.clone()));
         }
         let is_too_long = |length_ppm| self.triggered(length_ppm).1 > HORIZON_MAX;
-        if self.lengths_ppm.iter().any(|&length_ppm| is_too_long(length_ppm)) {
+        if self.lengths().iter().any(|&length_ppm| is_too_long(length_ppm)) {
             return Err(MapError::TooLong);
         }
         Ok(())
+    }
+
+    /// Whether no fault of the trigger takes any time, so that all its lengths are one.
+    pub fn is_momentary(&self) -> bool {
+        self.trigger.faults.iter().all(|fault| fault.duration.is_none())
+    }
+
+    /// The loads of all runs added up, in parts per million of the scenario's: no map needs more.
+    /// Of those that look for edges as many as there may be count, at the highest load.
+    pub fn load_ppm_max(&self) -> u128 {
+        let lengths = self.lengths().len() as u128;
+        let gaps = self.loads_ppm.windows(2).map(|pair| pair[1] - pair[0]);
+        let steps = gaps.max().unwrap_or_default().div_ceil(EDGE_PPM).max(1);
+        let halvings = u128::from(steps.next_power_of_two().ilog2());
+        let highest = u128::from(self.loads_ppm.last().copied().unwrap_or_default());
+        let loads: u128 = self.loads_ppm.iter().map(|&load_ppm| u128::from(load_ppm)).sum();
+        // With all lengths where what is stable ends, alone where what is borne ends.
+        let cells = loads * (1 + lengths) + highest * halvings * (2 + lengths);
+        cells * u128::from(self.run_count)
     }
 
     /// Draws the map of a scenario. `progress` may be called from any thread.
@@ -134,19 +154,20 @@ impl LoadMapping<'_> {
         scenario: &str,
         progress: impl Fn(MapProgress) + Sync,
     ) -> Result<LoadMap, CampaignError> {
-        let columns = self.columns(&self.loads_ppm, &progress)?;
-        let stable = self.edge(&columns, LoadRegion::Stable, &progress)?;
-        let borne = self.edge(&columns, LoadRegion::Vulnerable, &progress)?;
-        let mut rows: Vec<LoadMapRow> = self
-            .lengths_ppm
-            .iter()
-            .map(|&length_ppm| LoadMapRow { length_ppm, cells: Vec::new() })
-            .collect();
-        for tried in &columns {
-            for (row, cell) in rows.iter_mut().zip(&tried.triggered) {
-                row.cells.push(cell.clone());
-            }
-        }
+        let mut tried = Tried::default();
+        self.try_alone(&self.loads_ppm, &mut tried, &progress)?;
+        self.try_triggered(&self.loads_ppm, &mut tried, &progress)?;
+        let stable = self.edge(LoadRegion::Stable, &mut tried, &progress)?;
+        let borne = self.edge(LoadRegion::Vulnerable, &mut tried, &progress)?;
+        let columns = self.loads_ppm.iter().map(|&load_ppm| LoadMapColumn {
+            load_ppm,
+            region: self.region(&tried, load_ppm),
+            alone: tried.alone[&load_ppm].clone(),
+        });
+        let row = |(idx, &length_ppm): (usize, &u32)| {
+            let of_load = |load_ppm| Some(tried.triggered.get(load_ppm)?[idx].clone());
+            LoadMapRow { length_ppm, cells: self.loads_ppm.iter().map(of_load).collect() }
+        };
         Ok(LoadMap {
             scenario: scenario.to_owned(),
             root_seed: self.root_seed,
@@ -155,10 +176,11 @@ impl LoadMapping<'_> {
             within_ns: self.within.as_nanos(),
             mean_millirps: self.mean_millirps(),
             trigger: self.trigger.faults.iter().map(|fault| fault.name.clone()).collect(),
+            limited_count: tried.cells().map(|cell| cell.limited_count).sum(),
             stable_up_to: stable,
             borne_up_to: borne,
-            columns: columns.into_iter().map(|tried| tried.column).collect(),
-            rows,
+            columns: columns.collect(),
+            rows: self.lengths().iter().enumerate().map(row).collect(),
         })
     }
 
@@ -170,68 +192,91 @@ impl LoadMapping<'_> {
         u64::try_from(count * 1_000 * 1_000_000_000 / nanos).unwrap_or(u64::MAX)
     }
 
-    /// Tries loads: untroubled first, with the trigger where they are borne.
-    fn columns(
+    /// The lengths of the trigger that differ.
+    fn lengths(&self) -> &[u32] {
+        if self.is_momentary() { &[1_000_000] } else { &self.lengths_ppm }
+    }
+
+    /// Tries loads without the trigger, those that were not tried yet.
+    fn try_alone(
         &self,
         loads_ppm: &[u32],
+        tried: &mut Tried,
         progress: &(impl Fn(MapProgress) + Sync),
-    ) -> Result<Vec<Column>, CampaignError> {
-        let alone: Vec<Try> =
-            loads_ppm.iter().map(|&load_ppm| Try { load_ppm, length_ppm: None }).collect();
-        let alone = self.cells(&alone, progress)?;
-        let is_borne = |cell: &LoadMapCell| cell.well_count == u64::from(self.run_count);
-        let troubled: Vec<Try> = loads_ppm
+    ) -> Result<(), CampaignError> {
+        let is_new = |load_ppm: &u32| !tried.alone.contains_key(load_ppm);
+        let new: Vec<u32> = loads_ppm.iter().copied().filter(is_new).collect();
+        let tries: Vec<Try> =
+            new.iter().map(|&load_ppm| Try { load_ppm, length_ppm: None }).collect();
+        tried.alone.extend(new.into_iter().zip(self.cells(&tries, progress)?));
+        Ok(())
+    }
+
+    /// Tries loads with every length of the trigger, those that are borne and were not tried yet.
+    fn try_triggered(
+        &self,
+        loads_ppm: &[u32],
+        tried: &mut Tried,
+        progress: &(impl Fn(MapProgress) + Sync),
+    ) -> Result<(), CampaignError> {
+        let is_new = |load_ppm: &u32| {
+            self.is_all_well(&tried.alone[load_ppm]) && !tried.triggered.contains_key(load_ppm)
+        };
+        let new: Vec<u32> = loads_ppm.iter().copied().filter(is_new).collect();
+        let lengths = self.lengths();
+        let tries: Vec<Try> = new
             .iter()
-            .zip(&alone)
-            .filter(|(_, alone)| is_borne(alone))
-            .flat_map(|(&load_ppm, _)| {
-                let lengths = self.lengths_ppm.iter();
-                lengths.map(move |&length| Try { load_ppm, length_ppm: Some(length) })
+            .flat_map(|&load_ppm| {
+                lengths.iter().map(move |&length| Try { load_ppm, length_ppm: Some(length) })
             })
             .collect();
-        let mut troubled = self.cells(&troubled, progress)?.into_iter();
-        let columns = loads_ppm.iter().zip(alone).map(|(&load_ppm, alone)| {
-            let is_borne = is_borne(&alone);
-            let triggered: Vec<Option<LoadMapCell>> = self
-                .lengths_ppm
-                .iter()
-                .map(|_| if is_borne { troubled.next() } else { None })
-                .collect();
-            let comes_back =
-                triggered.iter().flatten().all(|it| it.well_count == u64::from(self.run_count));
-            let region = match (is_borne, comes_back) {
-                (false, _) => LoadRegion::Overloaded,
-                (true, false) => LoadRegion::Vulnerable,
-                (true, true) => LoadRegion::Stable,
-            };
-            Column { column: LoadMapColumn { load_ppm, region, alone }, triggered }
-        });
-        Ok(columns.collect())
+        let cells = self.cells(&tries, progress)?;
+        let by_load = cells.chunks(lengths.len().max(1)).map(<[LoadMapCell]>::to_vec);
+        tried.triggered.extend(new.into_iter().zip(by_load));
+        Ok(())
+    }
+
+    fn is_all_well(&self, cell: &LoadMapCell) -> bool {
+        cell.well_count == u64::from(self.run_count)
+    }
+
+    /// What a load is; borne loads of which no trigger was tried count as stable.
+    fn region(&self, tried: &Tried, load_ppm: u32) -> LoadRegion {
+        let mut triggered = tried.triggered.get(&load_ppm).into_iter().flatten();
+        if !self.is_all_well(&tried.alone[&load_ppm]) {
+            LoadRegion::Overloaded
+        } else if triggered.all(|cell| self.is_all_well(cell)) {
+            LoadRegion::Stable
+        } else {
+            LoadRegion::Vulnerable
+        }
     }
 
     /// The highest load up to which no load is worse than `region`, and the next one that is.
     fn edge(
         &self,
-        columns: &[Column],
         region: LoadRegion,
+        tried: &mut Tried,
         progress: &(impl Fn(MapProgress) + Sync),
     ) -> Result<LoadEdge, CampaignError> {
-        let worse = columns.iter().position(|tried| tried.column.region > region);
-        let load_at = |idx: usize| columns[idx].column.load_ppm;
+        let loads = &self.loads_ppm;
+        let worse = loads.iter().position(|&load_ppm| self.region(tried, load_ppm) > region);
         let Some(worse) = worse else {
-            return Ok(LoadEdge {
-                up_to_ppm: columns.last().map(|it| it.column.load_ppm),
-                below_ppm: None,
-            });
+            return Ok(LoadEdge { up_to_ppm: loads.last().copied(), below_ppm: None });
         };
-        let (mut high, Some(mut low)) = (load_at(worse), worse.checked_sub(1).map(load_at)) else {
-            return Ok(LoadEdge { up_to_ppm: None, below_ppm: Some(load_at(worse)) });
+        let mut high = loads[worse];
+        let Some(mut low) = worse.checked_sub(1).map(|idx| loads[idx]) else {
+            return Ok(LoadEdge { up_to_ppm: None, below_ppm: Some(high) });
         };
         while high - low > EDGE_PPM {
             let steps = (high - low).div_ceil(EDGE_PPM);
             let middle = low + steps / 2 * EDGE_PPM;
-            let tried = self.columns(&[middle], progress)?;
-            if tried.iter().any(|tried| tried.column.region > region) {
+            self.try_alone(&[middle], tried, progress)?;
+            // No trigger makes a load one that is not borne.
+            if region < LoadRegion::Vulnerable {
+                self.try_triggered(&[middle], tried, progress)?;
+            }
+            if self.region(tried, middle) > region {
                 high = middle;
             } else {
                 low = middle;
@@ -339,11 +384,18 @@ impl LoadMapping<'_> {
     }
 }
 
-/// A load that was tried.
-struct Column {
-    column: LoadMapColumn,
+/// What became of the loads that were tried, in the columns of the map and between them.
+#[derive(Debug, Default)]
+struct Tried {
+    alone: BTreeMap<u32, LoadMapCell>,
     /// By length of the trigger; none where the load is not borne.
-    triggered: Vec<Option<LoadMapCell>>,
+    triggered: BTreeMap<u32, Vec<LoadMapCell>>,
+}
+
+impl Tried {
+    fn cells(&self) -> impl Iterator<Item = &LoadMapCell> {
+        self.alone.values().chain(self.triggered.values().flatten())
+    }
 }
 
 fn scaled(amount: u64, ppm: u32) -> u64 {

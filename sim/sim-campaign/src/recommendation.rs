@@ -1,6 +1,6 @@
 //! What vertical autoscalers recommended in all runs, as the data of a report.
 
-use model_api::kube::{ContainerResourcePolicy, VerticalPodAutoscaler, Workload};
+use model_api::kube::{ContainerResourcePolicy, VerticalPodAutoscaler, Workload, container_policy};
 use model_api::{Blueprint, VerticalAutoscalerId};
 use report_data::{Note, Recommendation};
 use sim_check::{CpuRecommendation, RunMeasures};
@@ -44,7 +44,8 @@ pub(crate) fn recommendations(
                 uncapped_cpu_millis: by_run(|it| it.uncapped_millis),
                 not_recommended: Vec::new(),
             };
-            let policy = policy_of(autoscaler, &spec.name);
+            let policy =
+                container_policy(&autoscaler.policies, &spec.name, |it| &it.container_name);
             let reason = why_not(policy, made.target().is_some());
             made.not_recommended = reason.map(|it| note(blueprint, autoscaler, it)).collect();
             recommendations.push(made);
@@ -72,15 +73,6 @@ fn why_not(
 
 fn note(blueprint: &Blueprint, autoscaler: &VerticalPodAutoscaler, text: &str) -> Note {
     Note { text: text.to_owned(), position: position(blueprint, autoscaler.origin.object) }
-}
-
-/// Its own policy, else that for all.
-fn policy_of<'a>(
-    autoscaler: &'a VerticalPodAutoscaler,
-    name: &str,
-) -> Option<&'a ContainerResourcePolicy> {
-    let named = |wanted: &str| autoscaler.policies.iter().find(|it| it.container_name == wanted);
-    named(name).or_else(|| named("*"))
 }
 
 /// Where a container's requests are written, or the field around them that is.

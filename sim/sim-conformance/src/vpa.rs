@@ -395,7 +395,7 @@ fn recommendation(case: &mut Case<'_>) -> Judged {
     }
     let policies = policies(case.given);
     let settings = Settings::default();
-    let got = recommend(&aggregates, aggregates.len(), &policies, &settings);
+    let got = recommend(&aggregates, &policies, &settings);
     let wanted = case.expect.at("containerRecommendations");
     case.compare("containerRecommendations", wanted.items().len(), got.len());
     for (idx, wanted) in wanted.items().enumerate() {

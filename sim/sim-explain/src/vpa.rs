@@ -1,6 +1,6 @@
 //! What a VerticalPodAutoscaler recommends, from samples of usage.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use model_api::blueprint::Blueprint;
 use model_api::kube::{Container, Workload};
@@ -54,22 +54,30 @@ pub fn vpa(
     }
     let aggregation = Aggregation::default();
     let mut aggregates: BTreeMap<String, Aggregate> = BTreeMap::new();
+    let mut sampled: BTreeSet<&String> = BTreeSet::new();
     for name in &container_names {
-        let samples = question.samples.get(name).or_else(|| question.samples.get(""));
-        let Some((segments, kills)) = samples else { continue };
         let mut aggregate = Aggregate::new(&aggregation);
-        let mut usage = ContainerUsage::default();
-        replay(&mut aggregate, &mut usage, segments, kills, START, &aggregation);
+        let samples = question.samples.get(name).or_else(|| question.samples.get(""));
+        if let Some((segments, kills)) = samples
+            && !(segments.is_empty() && kills.is_empty())
+        {
+            let mut usage = ContainerUsage::default();
+            replay(&mut aggregate, &mut usage, segments, kills, START, &aggregation);
+            sampled.insert(name);
+        }
         aggregates.insert(name.clone(), aggregate);
     }
     let settings = Settings::default();
-    let got = recommend(&aggregates, container_names.len(), &[], &settings);
+    // Those without samples share the minimum of the pod, but nothing is known of them to be told.
+    let mut got = recommend(&aggregates, &[], &settings);
+    got.retain(|it| sampled.contains(&it.container_name));
     if got.is_empty() {
         return Err(Refusal::new("there is no sample of any container")
             .help("give --usage cpu=100m,memory=200Mi or --samples FILE"));
     }
     let mut draft = Draft::new(blueprint, program, DecisionKind::Vpa, title(workload));
-    for (name, aggregate) in &aggregates {
+    for name in sampled {
+        let aggregate = &aggregates[name];
         let confidence = aggregate.confidence(settings.cpu_confidence_interval);
         let text = format!(
             "CPU p50 {}, p90 {}, p95 {}; memory peaks p90 {}; confidence {confidence:.2} days",

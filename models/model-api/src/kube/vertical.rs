@@ -32,6 +32,8 @@ pub enum UpdateMode {
     Recreate,
     /// Running pods get it in place where that is possible, and are evicted elsewhere.
     InPlaceOrRecreate,
+    /// Running pods get it in place or not at all (alpha since 1.7.0).
+    InPlace,
 }
 
 impl UpdateMode {
@@ -42,8 +44,21 @@ impl UpdateMode {
             Self::Initial => "Initial",
             Self::Recreate => "Recreate",
             Self::InPlaceOrRecreate => "InPlaceOrRecreate",
+            Self::InPlace => "InPlace",
         }
     }
+}
+
+/// The policy of a container: the first of its own name, else the last for all (`*`).
+///
+/// Source: vertical-pod-autoscaler `pkg/utils/vpa/api.go`, GetContainerResourcePolicy, 1.7.
+pub fn container_policy<'a, P>(
+    policies: &'a [P],
+    container: &str,
+    name_of: impl Fn(&P) -> &str,
+) -> Option<&'a P> {
+    let own = policies.iter().find(|policy| name_of(policy) == container);
+    own.or_else(|| policies.iter().rfind(|policy| name_of(policy) == "*"))
 }
 
 /// One of `spec.resourcePolicy.containerPolicies`, as far as CPU goes.

@@ -201,11 +201,6 @@ impl Aggregate {
         &self.memory_peaks
     }
 
-    /// Whether there is no CPU sample, so that nothing is recommended.
-    pub const fn is_empty(&self) -> bool {
-        self.cpu_sample_count == 0
-    }
-
     /// `addCPUSample`.
     pub fn add_cpu(&mut self, millis: i64, at: Timestamp) {
         self.cpu.add(millis as f64 / 1000.0, CPU_WEIGHT, at);
@@ -256,18 +251,6 @@ impl Aggregate {
                 self.memory_peaks.subtract(bytes as f64, 1.0, at);
             }
         }
-    }
-
-    /// `MergeContainerState`.
-    pub fn merge(&mut self, other: &Self) {
-        self.cpu.merge(&other.cpu);
-        self.memory_peaks.merge(&other.memory_peaks);
-        let is_earlier = !other.first_sample.is_never() && other.first_sample < self.first_sample;
-        if self.first_sample.is_never() || is_earlier {
-            self.first_sample = other.first_sample;
-        }
-        self.last_sample = self.last_sample.max(other.last_sample);
-        self.cpu_sample_count += other.cpu_sample_count;
     }
 
     /// `getConfidence`: the length of the history in units of `interval` when there is one sample

@@ -179,22 +179,6 @@ impl Histogram {
         self.find_ends();
     }
 
-    /// `Merge`: adds all of another histogram.
-    ///
-    /// # Panics
-    /// When the schemes differ.
-    pub fn merge(&mut self, other: &Self) {
-        assert!(self.scheme == other.scheme, "histograms of different schemes are merged");
-        if other.min <= other.max {
-            for bucket in other.min..=other.max {
-                self.weights[bucket] += other.weights[bucket];
-            }
-        }
-        self.total += other.total;
-        self.min = self.min.min(other.min);
-        self.max = self.max.max(other.max);
-    }
-
     /// `Percentile`: the upper end of the first bucket up to which the share of the weight lies; the
     /// last bucket has no upper end and gives its lower one. 0 when there are no samples.
     pub fn percentile(&self, percentile: f64) -> f64 {
@@ -416,24 +400,6 @@ impl DecayingHistogram {
         self.histogram.subtract(value, weight);
     }
 
-    /// See [`Histogram::merge`]; the older one is measured from the younger one's reference.
-    ///
-    /// # Panics
-    /// When schemes or half-lives differ.
-    pub fn merge(&mut self, other: &Self) {
-        assert!(self.half_life == other.half_life, "histograms of different half-lives are merged");
-        if self.reference < other.reference {
-            self.shift(other.reference);
-        }
-        if other.reference < self.reference {
-            let mut shifted = other.clone();
-            shifted.shift(self.reference);
-            self.histogram.merge(&shifted.histogram);
-        } else {
-            self.histogram.merge(&other.histogram);
-        }
-    }
-
     /// See [`Histogram::percentile`].
     pub fn percentile(&self, percentile: f64) -> f64 {
         self.histogram.percentile(percentile)
@@ -531,27 +497,5 @@ mod tests {
         assert_eq!(histogram.load(None), Err(CheckpointError::Absent));
         let negative = Checkpoint { total_weight: -1.0, ..Checkpoint::default() };
         assert_eq!(histogram.load(Some(&negative)), Err(CheckpointError::NegativeWeight));
-    }
-
-    #[test]
-    fn merging_is_adding_all_to_one() {
-        let (mut one, mut other) = (
-            DecayingHistogram::new(ten_buckets(), HOUR),
-            DecayingHistogram::new(ten_buckets(), HOUR),
-        );
-        let mut all = DecayingHistogram::new(ten_buckets(), HOUR);
-        for (value, hours, first) in
-            [(1.0, 0, true), (2.0, 1, true), (2.0, 2, false), (3.0, 1, false)]
-        {
-            let at = START.plus(HOUR * hours);
-            if first { &mut one } else { &mut other }.add(value, 1.0, at);
-            all.add(value, 1.0, at);
-        }
-        one.merge(&other);
-        let share =
-            |of: &DecayingHistogram, bucket| of.histogram().weight(bucket) / of.histogram().total();
-        for bucket in 0..11 {
-            assert!((share(&one, bucket) - share(&all, bucket)).abs() < 1e-12, "bucket {bucket}");
-        }
     }
 }

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use model_api::kube::container_policy;
 use sim_kernel::SimSpan;
 
 use super::container::Aggregate;
@@ -91,21 +92,23 @@ pub fn pod_minimum(settings: &Settings, container_count: usize) -> (i64, i64) {
     (scaled(cpu, fraction), scaled(memory, fraction))
 }
 
-/// What is recommended for the containers of a pod, by name. `container_count` is how many
-/// containers share the minimum of a pod.
+/// What is recommended for the containers of a pod, by name: for all but those of mode Off, even
+/// for one without samples, and these share the minimum of a pod
+/// (`routines/vpa.go`, GetContainerNameToAggregateStateMap, and `logic/recommender.go`,
+/// GetRecommendedPodResources, 1.7).
 pub fn recommend(
     aggregates: &BTreeMap<String, Aggregate>,
-    container_count: usize,
     policies: &[ContainerPolicy],
     settings: &Settings,
 ) -> Vec<ContainerRecommendation> {
-    let minimum = pod_minimum(settings, container_count.max(1));
+    let with_policy = aggregates.iter().map(|(name, aggregate)| {
+        (name, aggregate, container_policy(policies, name, |it| &it.container_name))
+    });
+    let kept: Vec<_> =
+        with_policy.filter(|(_, _, policy)| policy.is_none_or(|policy| !policy.is_off)).collect();
+    let minimum = pod_minimum(settings, kept.len().max(1));
     let mut recommendations = Vec::new();
-    for (name, aggregate) in aggregates {
-        let policy = policy_of(policies, name);
-        if aggregate.is_empty() || policy.is_some_and(|policy| policy.is_off) {
-            continue;
-        }
+    for (name, aggregate, policy) in kept {
         let [lower_bound, target, upper_bound] = estimate(aggregate, minimum, settings);
         let controlled = |it: Resources| policy.map_or(it, |policy| policy.controlled(it));
         let capped = |it: Resources| policy.map_or(it, |policy| policy.capped(it));
@@ -119,12 +122,6 @@ pub fn recommend(
         });
     }
     recommendations
-}
-
-/// `GetContainerResourcePolicy`: its own, else that for all.
-fn policy_of<'a>(policies: &'a [ContainerPolicy], name: &str) -> Option<&'a ContainerPolicy> {
-    let named = |wanted: &str| policies.iter().find(|policy| policy.container_name == wanted);
-    named(name).or_else(|| named("*"))
 }
 
 /// Lower bound, target, upper bound (`estimateContainerResources`). A long history narrows the
@@ -176,11 +173,12 @@ impl ContainerPolicy {
         }
     }
 
-    /// `applyVPAPolicy`: raised to the minimum, then lowered to the maximum.
+    /// `applyVPAPolicy`: raised to the minimum, then lowered to the maximum. A bound of 0 is none
+    /// (`maybeCapToMin`, `maybeCapToMax`).
     fn capped(&self, resources: Resources) -> Resources {
         let cap = |amount: Option<i64>, min: Option<i64>, max: Option<i64>| {
             let amount = amount.map(|it| min.map_or(it, |min| it.max(min)));
-            amount.map(|it| max.map_or(it, |max| it.min(max)))
+            amount.map(|it| max.filter(|max| *max != 0).map_or(it, |max| it.min(max)))
         };
         let (min, max) = (self.min_allowed, self.max_allowed);
         Resources {
@@ -227,7 +225,7 @@ mod tests {
         policy.max_allowed.cpu_millis = Some(50);
         policy.min_allowed.memory_bytes = Some(1 << 30);
         let of = |policy: &ContainerPolicy| {
-            recommend(&aggregates, 1, std::slice::from_ref(policy), &settings)
+            recommend(&aggregates, std::slice::from_ref(policy), &settings)
         };
         let capped = of(&policy).remove(0);
         assert_eq!(capped.target.cpu_millis, Some(50));
@@ -264,10 +262,12 @@ mod tests {
                 let operations = container.out_of_memory(request, at(secs), &aggregation);
                 operations.into_iter().for_each(|operation| aggregate.apply(operation));
             }
-            let is_empty = aggregate.is_empty();
-            let aggregates = [("app".to_owned(), aggregate)].into();
-            let got = recommend(&aggregates, containers, &[], &Settings::default());
-            prop_assert_eq!(got.is_empty(), is_empty);
+            let mut aggregates: BTreeMap<String, Aggregate> = [("app".to_owned(), aggregate)].into();
+            for idx in 1..containers {
+                aggregates.insert(format!("sidecar-{idx}"), Aggregate::new(&aggregation));
+            }
+            let got = recommend(&aggregates, &[], &Settings::default());
+            prop_assert_eq!(got.len(), containers);
             for it in got {
                 prop_assert!(it.lower_bound.cpu_millis <= it.target.cpu_millis);
                 prop_assert!(it.target.cpu_millis <= it.upper_bound.cpu_millis);

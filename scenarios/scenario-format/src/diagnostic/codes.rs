@@ -296,7 +296,7 @@ codes! {
         "A HorizontalPodAutoscaler raises a workload to minReplicas as long as it wants a pod at all. The downscaler makes it small again at its next look, all night, and takes what it found for the size to come back to in the morning."
         "Let downscaler/downtime-replicas be 0, or at least minReplicas."
     W0143 "recommendations that are not applied"
-        "The VerticalPodAutoscaler changes the requests of running pods, by evicting them or in place. A run takes requests as they are written and tells what is recommended; the evictions and the other requests are not played."
+        "The VerticalPodAutoscaler changes the requests of new pods, and of running ones by evicting them or in place. A run takes requests as they are written and tells what is recommended; the evictions and the other requests are not played."
         "Read the recommendations in the result, write them into the manifest and run again; or state updateMode: Off, as recommendations only are meant to be."
     W0145 "kubelets that are too old for an upgrade"
         "API servers take kubelets that are up to three minor versions older. kubeadm refuses to upgrade a control plane beyond that unless it is forced, and what a forced one does is not supported."

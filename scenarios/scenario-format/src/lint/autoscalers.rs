@@ -44,7 +44,7 @@ impl<'a> Lint<'a> {
 
     /// W0143.
     fn unapplied(&mut self, mode: UpdateMode, object: &Object) {
-        if matches!(mode, UpdateMode::Off | UpdateMode::Initial) {
+        if mode == UpdateMode::Off {
             return;
         }
         let message = format!(

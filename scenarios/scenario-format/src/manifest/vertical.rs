@@ -30,6 +30,7 @@ impl Reader<'_> {
             ("Auto", UpdateMode::Recreate),
             ("Recreate", UpdateMode::Recreate),
             ("InPlaceOrRecreate", UpdateMode::InPlaceOrRecreate),
+            ("InPlace", UpdateMode::InPlace),
             ("Initial", UpdateMode::Initial),
             ("Off", UpdateMode::Off),
         ];
@@ -79,18 +80,19 @@ impl Reader<'_> {
         }
     }
 
+    /// Whole millicores only (`validateCPUResolution` of
+    /// `pkg/admission-controller/resource/vpa/handler.go`).
     fn cpu_millis(&mut self, path: &str) -> Option<i64> {
         let text = self.text(path)?.to_owned();
-        match Quantity::parse(&text) {
-            Ok(amount) if amount.nanos() >= 0 => Some(amount.ceil_millis()),
-            Ok(_) => {
-                self.refuse(path, format!("must not be negative, is {text}"));
-                None
+        let why_not = match Quantity::parse(&text) {
+            Ok(amount) if amount.nanos() < 0 => format!("must not be negative, is {text}"),
+            Ok(amount) if amount.nanos() % 1_000_000 != 0 => {
+                format!("must be a whole number of millicores, is {text}")
             }
-            Err(error) => {
-                self.refuse(path, format!("`{text}` {error}"));
-                None
-            }
-        }
+            Ok(amount) => return Some(amount.ceil_millis()),
+            Err(error) => format!("`{text}` {error}"),
+        };
+        self.refuse(path, why_not);
+        None
     }
 }

@@ -113,14 +113,14 @@ fn vertical(spec: &str) -> String {
 
 #[test]
 fn a_vertical_autoscaler_is_read_as_far_as_cpu_goes() {
-    let spec = "  updatePolicy: {updateMode: Initial}\n  resourcePolicy:\n    containerPolicies:\n      - {containerName: web, minAllowed: {cpu: 50m, memory: 1Gi}, maxAllowed: {cpu: 2}, controlledResources: [cpu]}\n      - {containerName: '*', mode: 'Off'}\n";
+    let spec = "  updatePolicy: {updateMode: 'Off'}\n  resourcePolicy:\n    containerPolicies:\n      - {containerName: web, minAllowed: {cpu: 50m, memory: 1Gi}, maxAllowed: {cpu: 2}, controlledResources: [cpu]}\n      - {containerName: '*', mode: 'Off'}\n";
     let files = web("").with("v.yaml", vertical(spec));
     let loaded = load_all(&files, &["web.yaml", "v.yaml"], &[]);
     assert_eq!(said(&loaded), Vec::<String>::new());
     let blueprint = loaded.resolved.expect("valid").blueprint;
     let found = &blueprint.vertical_autoscalers[0];
     assert_eq!(blueprint.vertical_target(found).map(|id| id.index()), Some(0));
-    assert_eq!(found.update_mode, UpdateMode::Initial);
+    assert_eq!(found.update_mode, UpdateMode::Off);
     let policy = |name: &str| ContainerResourcePolicy {
         container_name: name.to_owned(),
         is_off: false,
@@ -142,6 +142,8 @@ fn a_vertical_autoscaler_is_read_as_far_as_cpu_goes() {
 fn what_a_vertical_autoscaler_may_not_say() {
     let cases = [
         ("", "W0143"),
+        ("  updatePolicy: {updateMode: Initial}\n", "W0143"),
+        ("  updatePolicy: {updateMode: InPlace}\n", "W0143"),
         ("  updatePolicy: {updateMode: Sometimes}\n", "E0"),
         (
             "  updatePolicy: {updateMode: 'Off'}\n  resourcePolicy: {containerPolicies: [{mode: 'Off'}]}\n",
@@ -150,6 +152,10 @@ fn what_a_vertical_autoscaler_may_not_say() {
         (
             "  updatePolicy: {updateMode: 'Off'}\n  resourcePolicy: {containerPolicies: [{containerName: a, minAllowed: {cpu: lots}}]}\n",
             "E0",
+        ),
+        (
+            "  updatePolicy: {updateMode: 'Off'}\n  resourcePolicy: {containerPolicies: [{containerName: a, minAllowed: {cpu: 187500u}}]}\n",
+            "a whole number of millicores",
         ),
         (
             "  updatePolicy: {updateMode: 'Off'}\n  resourcePolicy: {containerPolicies: [{containerName: a, minAllowed: {cpu: 2}, maxAllowed: {cpu: 1}}]}\n",

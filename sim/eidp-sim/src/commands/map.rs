@@ -1,7 +1,7 @@
 //! `map`: which load is stable, vulnerable or too much.
 
 use indicatif::ProgressBar;
-use report_data::{LoadMap, LoadMapReport, SCHEMA_VERSION};
+use report_data::{LoadMapReport, SCHEMA_VERSION};
 use report_render::Options;
 use sim_campaign::{LoadMapping, MapProgress};
 
@@ -43,10 +43,16 @@ pub(crate) fn run(flags: &Map, streams: Streams) -> anyhow::Result<Exit> {
     }
     let mut maps = Vec::new();
     for (one, mapping) in prepared.iter().zip(&mappings) {
+        if mapping.is_momentary() && mapping.lengths_ppm.len() > 1 {
+            streams.mention(&format!(
+                "{}: its trigger takes no time, so that --lengths change nothing: one row",
+                one.word
+            ));
+        }
         let bar = bar(&one.word, 0, streams);
         let map = mapping.draw(&one.resolved.name, |step| tell(&bar, step))?;
         bar.finish_and_clear();
-        if is_limited(&map) {
+        if map.limited_count > 0 {
             streams.error(&format!("{}: some runs stopped at a limit before their end", one.word));
             exit = Exit::Incomplete;
         }
@@ -81,12 +87,10 @@ fn too_many(one: &Prepared, mapping: &LoadMapping<'_>) -> Option<String> {
     if mapping.fidelity == platform::Fidelity::Flow {
         return None;
     }
-    let loads: u128 = mapping.loads_ppm.iter().map(|ppm| u128::from(*ppm)).sum();
-    let cells = loads * (1 + mapping.lengths_ppm.len() as u128) * u128::from(mapping.run_count);
-    let count = u128::from(one.plan.client_request_count()) * cells / 1_000_000;
+    let count = u128::from(one.plan.client_request_count()) * mapping.load_ppm_max() / 1_000_000;
     (count > u128::from(REQUEST_COUNT_MAX)).then(|| {
         format!(
-            "--fidelity request would play {} million requests, not counting spikes and retries; \
+            "--fidelity request would play up to {} million requests, not counting spikes and retries; \
              more than {} million take too long. Ask for fewer loads, lengths or runs, or leave \
              --fidelity request out: flows are the same model",
             count.div_ceil(1_000_000),
@@ -100,12 +104,6 @@ fn tell(bar: &ProgressBar, step: MapProgress) {
         MapProgress::Planned(count) => bar.inc_length(count),
         MapProgress::Made => bar.inc(1),
     }
-}
-
-fn is_limited(map: &LoadMap) -> bool {
-    let alone = map.columns.iter().map(|column| &column.alone);
-    let triggered = map.rows.iter().flat_map(|row| row.cells.iter().flatten());
-    alone.chain(triggered).any(|cell| cell.limited_count > 0)
 }
 
 fn draw(report: &LoadMapReport, output: &Output, streams: Streams) -> String {

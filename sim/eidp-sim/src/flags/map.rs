@@ -31,7 +31,8 @@ pub(crate) struct Map {
     #[arg(long, default_value = "10%", value_name = "PERCENT")]
     pub(crate) step: Percent,
 
-    /// How long the faults of the scenario last, in percent of what it says.
+    /// How long the faults of the scenario last, in percent of what it says. One row is drawn of
+    /// faults that take no time.
     #[arg(
         long,
         default_values = ["25%", "50%", "100%", "200%", "400%"],

@@ -1,10 +1,13 @@
 //! Maps of load: regions, the edges between them, and what cannot be mapped.
 
-use model_api::fault::FaultPlan;
-use model_api::{Blueprint, SimSpan};
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use model_api::fault::{FaultKind, FaultPlan};
+use model_api::{Blueprint, SimSpan, WorkloadId};
 use platform::Fidelity;
-use report_data::{LoadMap, LoadRegion};
-use sim_campaign::{LoadMapping, MapError};
+use report_data::{LoadEdge, LoadMap, LoadRegion};
+use sim_campaign::{LoadMapping, MapError, MapProgress};
 
 use crate::town;
 
@@ -54,6 +57,66 @@ fn clients_that_ask_again_make_load_vulnerable_before_it_is_too_much() {
         let found = regions(&mapping(&town, beside).draw("town", |_| ()).expect("two threads"));
         assert!(found[0] <= region && found[1] > region, "{edge:?}: {found:?}");
     }
+}
+
+/// Loads between two columns that are looked at on the way to an edge.
+fn halved((mut low, mut high): (u32, u32), edge: LoadEdge) -> BTreeSet<u32> {
+    let edge = edge.up_to_ppm.expect("it is between the columns");
+    let mut middles = BTreeSet::new();
+    while high - low > 10_000 {
+        let middle = low + (high - low).div_ceil(10_000) / 2 * 10_000;
+        middles.insert(middle);
+        if middle <= edge { low = middle } else { high = middle }
+    }
+    middles
+}
+
+/// Both edges lie in the only gap; with requests that are not repeated they are the same one.
+#[test]
+fn nothing_is_tried_twice_or_for_nothing() {
+    for retries in [0, 3] {
+        let mut town = town::crowded();
+        town.0.loads[0].client.retries = retries;
+        let (low, high) = (2_000_000, 20_000_000);
+        let mapping = mapping(&town, vec![low, high]);
+        let planned = AtomicU64::new(0);
+        let count = |step| {
+            if let MapProgress::Planned(count) = step {
+                planned.fetch_add(count, Ordering::Relaxed);
+            }
+        };
+        let map = mapping.draw("town", count).expect("two threads");
+        let stable = halved((low, high), map.stable_up_to);
+        let alone = &stable | &halved((low, high), map.borne_up_to);
+        let borne = map.borne_up_to.up_to_ppm.expect("some load is borne");
+        let triggered = stable.iter().filter(|load_ppm| **load_ppm <= borne).count();
+        // Each column alone, the low one and what is borne with both lengths, two runs of each.
+        let cells = 2 + 2 + alone.len() + 2 * triggered;
+        assert_eq!(planned.into_inner(), 2 * cells as u64, "{retries} retries");
+    }
+}
+
+#[test]
+fn what_a_map_may_take_counts_the_way_to_the_edges() {
+    let town = town::crowded();
+    // A hundredth of 180 is found in eight steps.
+    let mapping = mapping(&town, vec![200_000, 2_000_000]);
+    let columns = (200_000 + 2_000_000) * 3;
+    let halvings = 8 * 2_000_000 * 4;
+    assert_eq!(mapping.load_ppm_max(), 2 * (columns + halvings));
+}
+
+#[test]
+fn a_trigger_that_takes_no_time_has_one_row() {
+    let mut town = town::crowded();
+    let trigger = &mut town.1.faults[0];
+    trigger.kind = FaultKind::PodCrash { workload: WorkloadId(0), count: Some(1) };
+    trigger.duration = None;
+    let mapping = mapping(&town, vec![1_000_000]);
+    assert!(mapping.is_momentary());
+    let map = mapping.draw("town", |_| ()).expect("two threads");
+    assert_eq!(map.rows.iter().map(|row| row.length_ppm).collect::<Vec<_>>(), [1_000_000]);
+    assert_eq!(map.rows[0].cells.len(), 1);
 }
 
 #[test]

@@ -34,7 +34,7 @@ pub(super) fn check(case: &mut Case<'_>) -> Option<()> {
             let done = clean_up_unhealthy(all, case.given.at("maxCleanupCount").int32());
             case.compare("cleanedUp", case.expect.at("cleanedUp").int32(), done);
         }),
-        "scale" => check_scale(case, &spec),
+        "scale" => check_scale(case, deployment, &spec),
         "NewRSNewReplicas" => {
             let (old, new) = split(case);
             let new = new?;
@@ -178,7 +178,7 @@ fn with_newest(case: &Case<'_>) -> (Vec<Revision>, Option<usize>) {
         }
     };
     let mut sets = case.objects("ReplicaSet");
-    sets.sort_by_key(|set| object::created_at(*set));
+    sets.sort_by_key(|set| (object::created_at(*set), object::name(*set)));
     let deployments = case.objects("Deployment");
     let template = deployments.first().map_or(Tree::NULL, |it| it.at("spec.template"));
     let is_newest = |set: &Tree<'_>| set.at("spec.template").says(template, &["pod-template-hash"]);
@@ -220,8 +220,12 @@ fn check_all_old(case: &mut Case<'_>, act: impl FnOnce(&mut Case<'_>, &mut [Revi
     case.compare_if_given("specReplicas", expected_sizes, sizes);
 }
 
-fn check_scale(case: &mut Case<'_>, spec: &DeploymentSpec) {
+fn check_scale(case: &mut Case<'_>, deployment: Tree<'_>, spec: &DeploymentSpec) {
     let (mut all, new) = with_newest(case);
+    let replicas = deployment.at("status.replicas").int32();
+    all.iter_mut().for_each(|revision| {
+        revision.max_replicas.get_or_insert(replicas);
+    });
     scale(spec, &mut all, new);
     let sizes = sizes(&all);
     case.compare_if_given("specReplicas", expected_sizes, sizes);

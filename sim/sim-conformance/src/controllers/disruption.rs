@@ -1,15 +1,14 @@
 //! Syncs of a disruption budget, and evictions.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use model_api::SimTime;
 use model_api::kube::UnhealthyPodEvictionPolicy;
 
 use crate::case::Case;
 use crate::object;
 use crate::tree::Tree;
 use model_kube::disruption::{
-    Admission, BudgetStatus, Demand, EvictionRequest, admit, is_disrupted, status,
+    Admission, BudgetStatus, Demand, Entry, EvictionRequest, admit, entry, status,
 };
 
 pub(super) fn check(case: &mut Case<'_>) -> Option<()> {
@@ -66,36 +65,38 @@ fn check_sync(case: &mut Case<'_>) -> Option<()> {
     let budget = *budgets.first()?;
     let pods: Vec<Tree<'_>> =
         case.objects("Pod").into_iter().filter(|pod| selects(budget, *pod)).collect();
-    let mut entered: BTreeMap<String, SimTime> = BTreeMap::new();
+    let mut entries: BTreeMap<String, Entry> = BTreeMap::new();
     for (name, at) in budget.at("status.disruptedPods").fields() {
-        let pod = pods.iter().find(|pod| object::name(**pod) == name);
         let at = at.time()?;
-        if pod.is_some_and(|pod| is_disrupted(at, object::is_terminating(*pod), now)) {
-            entered.insert(name.to_owned(), at);
+        if let Some(pod) = pods.iter().find(|pod| object::name(**pod) == name) {
+            entries.insert(name.to_owned(), entry(at, object::is_terminating(*pod), now));
         }
     }
     let is_healthy = |pod: Tree<'_>| {
-        let is_entered = entered.contains_key(&object::name(pod));
-        object::is_ready(pod) && !object::is_terminating(pod) && !is_entered
+        let is_gone = entries.get(&object::name(pod)) == Some(&Entry::Kept { is_gone: true });
+        object::is_ready(pod) && !object::is_terminating(pod) && !is_gone
     };
     let healthy = pods.iter().filter(|pod| is_healthy(**pod)).count();
     let demand = demand(budget)?;
     let scale = if demand.counts_scale() { scale(case, &pods) } else { Some(0) };
-    check_events(case, &pods, demand, scale.is_some());
-    match scale {
+    let stale_count = entries.values().filter(|it| **it == Entry::Stale).count();
+    check_events(case, &pods, demand, scale.map(|_| stale_count));
+    let left: Vec<String> = match scale {
         Some(scale) => {
             let got = status(demand, count(pods.len()), scale, count(healthy));
             check_status(case, &got);
             check_condition(case, "condition", got.disruptions_allowed);
+            let is_kept = |it: &Entry| matches!(it, Entry::Kept { .. });
+            entries.into_iter().filter(|(_, it)| is_kept(it)).map(|(name, _)| name).collect()
         }
         // Nothing is known to be safe, and what was known is left as it was (failSafe).
         None => {
             let before = budget.at("status");
             check_status(case, &BudgetStatus { disruptions_allowed: 0, ..status_of(before) });
             compare_condition(case, "condition", "False", "SyncFailed");
+            before.at("disruptedPods").fields().map(|(name, _)| name.to_owned()).collect()
         }
-    }
-    let left: Vec<String> = entered.into_keys().collect();
+    };
     case.compare_if_given("disruptedPodsLeft", Tree::texts, left);
     Some(())
 }
@@ -112,18 +113,25 @@ fn check_status(case: &mut Case<'_>, got: &BudgetStatus) {
     }
 }
 
-/// Reasons of the events of a sync: as text, or as fields of events (trySync).
-fn check_events(case: &mut Case<'_>, pods: &[Tree<'_>], demand: Demand, has_scale: bool) {
+/// Reasons of the events of a sync: as text, or as fields of events (trySync). `stale_count` are
+/// pods that were not deleted in time; they are looked at when the scale is known.
+fn check_events(
+    case: &mut Case<'_>,
+    pods: &[Tree<'_>],
+    demand: Demand,
+    stale_count: Option<usize>,
+) {
     let is_unmanaged = |pod: &Tree<'_>| object::controller(*pod).is_none();
     let mut reasons = Vec::new();
     if pods.is_empty() {
         reasons.push("NoPods".to_owned());
     }
-    if !has_scale {
+    if stale_count.is_none() {
         reasons.push("CalculateExpectedPodCountFailed".to_owned());
     } else if demand.counts_scale() && pods.iter().any(is_unmanaged) {
         reasons.push("UnmanagedPods".to_owned());
     }
+    reasons.extend(vec!["NotDeleted".to_owned(); stale_count.unwrap_or(0)]);
     let read = |events: Tree<'_>| -> Vec<String> {
         let reason = |event: Tree<'_>| match event.at("reason").text() {
             "" => event.text().to_owned(),
@@ -201,7 +209,11 @@ fn check_evict(case: &mut Case<'_>) -> Option<()> {
     if is_charged {
         let left = before.map_or(0, |before| before.disruptions_allowed - 1);
         case.compare_if_given("pdbStatusAfter.disruptionsAllowed", Tree::int32, left);
-        case.compare_if_given("pdbStatusAfter.disruptedPods", Tree::texts, vec![name]);
+        let known = budget.map(|it| it.at("status.disruptedPods"));
+        let known = known.into_iter().flat_map(Tree::fields).map(|(name, _)| name.to_owned());
+        let entered: BTreeSet<String> = known.chain([name]).collect();
+        let read = |it: Tree<'_>| it.texts().into_iter().collect();
+        case.compare_if_given("pdbStatusAfter.disruptedPods", read, entered);
         check_condition(case, "pdbConditionAfter", left);
     }
     Some(())

@@ -86,7 +86,7 @@ fn check_hints(case: &mut Case<'_>) -> Option<()> {
     for endpoint in case.objects("EndpointSlice").iter().flat_map(|it| it.at("endpoints").items()) {
         let zone = endpoint.at("zone").text();
         let zone = (!zone.is_empty()).then(|| zones.id(zone));
-        let node = endpoint.at("nodeName").text().to_owned();
+        let node = Some(endpoint.at("nodeName").text().to_owned()).filter(|it| !it.is_empty());
         let conditions = conditions_of(endpoint.at("conditions"));
         let hints = hints(distribution, conditions, zone, node);
         let zones = hints.for_zones.iter().map(|zone| zones.name(*zone).to_owned()).collect();

@@ -75,6 +75,49 @@ fn estimators_and_peaks() {
     ]);
 }
 
+/// Two containers that use next to nothing, under policies.
+#[test]
+fn recommendations() {
+    let of = |policies: &str, sidecar: &str| {
+        let used = "usage: [{from: 0s, until: 172800s, every: 60s, cpu: 1m, memory: '10485760'}]";
+        format!(
+            "{{computation: recommendation, verticalPodAutoscaler: {{spec: {{resourcePolicy: {{containerPolicies: [{policies}]}}}}}}, containers: [{{name: app, {used}}}, {{name: sidecar, {sidecar}}}]}}"
+        )
+    };
+    let target = |name: &str, cpu: &str, memory: &str| {
+        format!("{{containerName: {name}, target: {{cpu: {cpu}, memory: '{memory}'}}}}")
+    };
+    let alone = format!("{{containerRecommendations: [{}]}}", target("app", "25m", "262144000"));
+    let shared = |app: &str, sidecar: &str| {
+        format!(
+            "{{containerRecommendations: [{}, {}]}}",
+            target("app", app, "131072000"),
+            target("sidecar", "12m", sidecar)
+        )
+    };
+    let kill = "oomKills: [{at: 60s, memoryRequest: '1073741824'}]";
+    check(&[
+        // The minimum of a pod is shared by those that are looked after.
+        (&of("{containerName: sidecar, mode: 'Off'}", kill), &alone),
+        // One without samples is, too; a kill counts by itself.
+        (&of("", "usage: []"), &shared("12m", "131072000")),
+        (&of("", kill), &shared("12m", "1555165137")),
+        // A bound of nothing is no bound.
+        (
+            &of("{containerName: '*', maxAllowed: {cpu: 0}}", "usage: []"),
+            &shared("12m", "131072000"),
+        ),
+        // Its own policy is the first, that for all the last.
+        (
+            &of(
+                "{containerName: '*', mode: 'Off'}, {containerName: app, minAllowed: {cpu: 40m}}, {containerName: app, mode: 'Off'}, {containerName: '*', maxAllowed: {cpu: 100m}}",
+                "usage: []",
+            ),
+            &shared("40m", "131072000"),
+        ),
+    ]);
+}
+
 #[test]
 fn back_off_and_balance() {
     let flags = "flags: {initial-node-group-backoff-duration: 1m, max-node-group-backoff-duration: 3m, node-group-backoff-reset-timeout: 3h}";

@@ -23,6 +23,91 @@ fn leases() {
     ]);
 }
 
+/// The node of an endpoint is known without its zone, and the zone without the node.
+#[test]
+fn hints() {
+    let of = |distribution: &str, known: &str| {
+        format!(
+            "{{controller: endpointslice-controller, operation: reconcileHints, objects: [{{apiVersion: v1, kind: Service, metadata: {{name: web}}, spec: {{trafficDistribution: {distribution}}}}}, {{apiVersion: discovery.k8s.io/v1, kind: EndpointSlice, metadata: {{name: web-1}}, endpoints: [{{addresses: [10.0.0.1], conditions: {{ready: true}}{known}}}]}}]}}"
+        )
+    };
+    let hinted = |hints: &str| format!("{{hints: [{{address: 10.0.0.1, hints: {hints}}}]}}");
+    let node = hinted("{forNodes: [{name: n1}]}");
+    let zone = hinted("{forZones: [{name: z1}]}");
+    check(&[
+        (&of("PreferSameNode", ", nodeName: n1"), &node),
+        (&of("PreferSameNode", ", zone: z1"), &zone),
+        (&of("PreferSameZone", ", nodeName: n1, zone: z1"), &zone),
+        (&of("PreferSameZone", ", nodeName: n1"), &hinted("null")),
+    ]);
+}
+
+/// What a budget remembers of pods that were let go (buildDisruptedPodMap, countHealthyPods).
+#[test]
+fn entries_of_a_budget() {
+    let budget = |demand: &str, entries: &str, counts: &str| {
+        format!(
+            "{{apiVersion: policy/v1, kind: PodDisruptionBudget, metadata: {{name: foo, namespace: default}}, spec: {{{demand}, selector: {{matchLabels: {{a: b}}}}}}, status: {{disruptedPods: {{{entries}}}{counts}}}}}"
+        )
+    };
+    let pod = |name: &str| {
+        format!(
+            "{{apiVersion: v1, kind: Pod, metadata: {{name: {name}, namespace: default, labels: {{a: b}}}}, status: {{phase: Running, conditions: [{{type: Ready, status: 'True'}}]}}}}"
+        )
+    };
+    let sync = |demand: &str, entries: &str| {
+        format!(
+            "{{controller: disruption-controller, operation: sync, now: '2026-01-01T12:02:00Z', objects: [{}, {}, {}]}}",
+            pod("p1"),
+            pod("p2"),
+            budget(demand, entries, "")
+        )
+    };
+    let evict = format!(
+        "{{controller: eviction-subresource, operation: evict, objects: [{}, {}], request: {{metadata: {{name: p2, namespace: default}}}}}}",
+        pod("p2"),
+        budget(
+            "minAvailable: 1",
+            "p1: '2026-01-01T12:00:00Z'",
+            ", disruptionsAllowed: 1, currentHealthy: 2, desiredHealthy: 1, expectedPods: 2"
+        )
+    );
+    check(&[
+        (
+            &sync("minAvailable: 1", "p1: '2026-01-01T12:00:01Z'"),
+            "{status: {currentHealthy: 1, disruptionsAllowed: 0}, disruptedPodsLeft: [p1]}",
+        ),
+        // After two minutes to the second it is kept, and healthy.
+        (
+            &sync("minAvailable: 1", "p1: '2026-01-01T12:00:00Z'"),
+            "{status: {currentHealthy: 2, disruptionsAllowed: 1}, disruptedPodsLeft: [p1]}",
+        ),
+        (
+            &sync("minAvailable: 1", "p1: '2026-01-01T11:59:59Z'"),
+            "{status: {currentHealthy: 2}, disruptedPodsLeft: [], events: [NotDeleted]}",
+        ),
+        (&evict, "{result: podDeleted, pdbStatusAfter: {disruptedPods: [p1, p2]}}"),
+    ]);
+}
+
+/// Without annotations a ReplicaSet's share is one of the pods that there are
+/// (getReplicaSetFraction).
+#[test]
+fn a_share_without_annotation() {
+    let set = |name: &str, image: &str, size: u32| {
+        format!(
+            "{{apiVersion: apps/v1, kind: ReplicaSet, metadata: {{name: {name}}}, spec: {{replicas: {size}, template: {{spec: {{containers: [{{name: c, image: '{image}'}}]}}}}}}}}"
+        )
+    };
+    let deployment = "{apiVersion: apps/v1, kind: Deployment, metadata: {name: web}, spec: {replicas: 20, strategy: {type: RollingUpdate, rollingUpdate: {maxSurge: 0, maxUnavailable: 1}}, template: {spec: {containers: [{name: c, image: 'b'}]}}}, status: {replicas: 10}}";
+    let given = format!(
+        "{{controller: deployment-controller, operation: scale, objects: [{deployment}, {}, {}]}}",
+        set("old", "a", 6),
+        set("new", "b", 4)
+    );
+    check(&[(&given, "{specReplicas: {old: 12, new: 8}}")]);
+}
+
 /// TestEvictionDryRun: all is asked, nothing is written.
 #[test]
 fn a_dry_run_charges_nothing() {

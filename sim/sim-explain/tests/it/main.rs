@@ -1,5 +1,7 @@
 //! Questions about manifests in memory, and the figures that come out.
 
+use model_api::SimSpan;
+use model_kube::vertical_pod_autoscaler::OomKill;
 use report_data::{Datum, DecisionReport, Program};
 use scenario_format::files::{RawFile, ReadError};
 use scenario_format::{ClusterRequest, Files, load_cluster};
@@ -352,7 +354,13 @@ fn usage_becomes_a_recommendation() {
     // The upper edge of the bucket and 15 %.
     let cpu = number(&report, "web.cpuMillis");
     assert!((115..=127).contains(&cpu), "{cpu}");
-    assert!(ask_with(Samples::new()).is_err_and(|it| it.to_string().contains("--usage")));
+    for nothing in [Samples::new(), [(String::new(), (vec![], vec![]))].into()] {
+        assert!(ask_with(nothing).is_err_and(|it| it.to_string().contains("--usage")));
+    }
+    // What a pod was killed with counts without any measurement: 20 % more, the upper edge, 15 %.
+    let kill = OomKill { at: SimSpan::ZERO, request_bytes: 1 << 30 };
+    let killed = ask_with([("web".to_owned(), (vec![], vec![kill]))].into()).expect("a kill");
+    assert_eq!(number(&killed, "web.memoryBytes"), 1_555_165_137);
     let (_, diagnostics, sources) = of("wrong.yaml");
     let said: Vec<String> = diagnostics.iter().map(|it| it.one_line(&sources)).collect();
     let expected = [

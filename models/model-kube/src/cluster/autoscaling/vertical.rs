@@ -317,7 +317,7 @@ impl Cluster {
             let containers = &self.blueprint.workloads[workload.index()].template.spec.containers;
             let names = containers.iter().map(|it| it.name.clone());
             let aggregates = names.zip(history.aggregates.iter().cloned()).collect();
-            for got in recommend(&aggregates, containers.len(), &target.policies, &settings) {
+            for got in recommend(&aggregates, &target.policies, &settings) {
                 let cpu = |of: Resources| of.cpu_millis.unwrap_or(0);
                 if got.target.cpu_millis.is_none() {
                     continue;
