@@ -7,7 +7,7 @@ use model_api::kube::{
     PodManagementPolicy, PodSpec, PodTemplate, ResourceList, Service, StatefulSetUpdate,
     TopologySpreadConstraint, UnsatisfiableAction, Workload, WorkloadKind,
 };
-use model_api::load::{Load, LoadPoint, ServiceProfile};
+use model_api::load::{Clients, Load, LoadPoint, ServiceProfile};
 use model_api::{Blueprint, Origin, ServiceId, SimSpan, SimTime, ZoneId};
 use platform::World;
 
@@ -248,6 +248,7 @@ fn load(idx: usize) -> Load {
     Load {
         service: ServiceId::from_index(idx),
         via: None,
+        clients: Clients::default(),
         client: model_api::path::CallPolicy::default(),
         points: vec![LoadPoint { at: SimTime::ZERO, rate_millirps: 300_000 }],
         origin: Origin::default(),

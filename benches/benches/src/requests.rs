@@ -1,7 +1,7 @@
 //! Paths of single requests, for measuring the engine that plays them.
 
 use model_api::kube::Service;
-use model_api::load::{Load, LoadPoint, ServiceProfile};
+use model_api::load::{Clients, Load, LoadPoint, ServiceProfile};
 use model_api::path::{CallPolicy, Serving};
 use model_api::{Blueprint, Origin, ServiceId, SimSpan, SimTime};
 use model_load::Requests;
@@ -94,6 +94,7 @@ impl Chain {
             loads: vec![Load {
                 service: ServiceId(0),
                 via: None,
+                clients: Clients::default(),
                 client: self.policy,
                 points: vec![LoadPoint { at: SimTime::ZERO, rate_millirps: self.rps * 1000 }],
                 origin: Origin::default(),

@@ -6,6 +6,7 @@ use sim_kernel::SimSpan;
 
 use crate::backup::DisasterClass;
 use crate::ids::{DataSetId, DatabaseId, FaultId, ServiceId, WorkloadId};
+use crate::load::ClientGroup;
 use crate::source::Origin;
 
 /// One promise of one subject. A promise about `*` is written once and resolved to many of these.
@@ -26,10 +27,13 @@ pub struct Guarantee {
 /// What must hold in a run.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Promise {
-    /// `availability(service) >= 99.9%`: answered well / asked for, weighted by requests.
+    /// `availability(service) >= 99.9%`: answered well / asked for, weighted by requests; with
+    /// `tenant: name` or `zone: name`, of these clients.
     Availability {
         /// Of this Service.
         service: ServiceId,
+        /// As these clients see it; all of them when `None`.
+        clients: Option<ClientGroup>,
         /// Comparison with a share in parts per million.
         limit: Limit<u32>,
     },
@@ -79,10 +83,12 @@ pub enum Promise {
         /// Comparison.
         limit: Limit<SimSpan>,
     },
-    /// `latency(service, p99) <= 300ms`.
+    /// `latency(service, p99) <= 300ms`; with `tenant: name` or `zone: name`, of these clients.
     Latency {
         /// Of this Service.
         service: ServiceId,
+        /// As these clients see it; all of them when `None`.
+        clients: Option<ClientGroup>,
         /// Quantile in parts per million: p99 is 990 000.
         quantile_ppm: u32,
         /// Comparison.

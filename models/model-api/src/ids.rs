@@ -71,6 +71,10 @@ id!(
     DatabaseId
 );
 id!(
+    /// Requests from outside: position in [`Blueprint::loads`](crate::Blueprint::loads).
+    LoadId
+);
+id!(
     /// A fault of the scenario: position in its fault plan.
     FaultId
 );

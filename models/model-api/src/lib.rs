@@ -23,8 +23,8 @@ pub mod source;
 
 pub use blueprint::Blueprint;
 pub use ids::{
-    AutoscalerId, BudgetId, CanaryId, DataSetId, DatabaseId, FaultId, KeyId, NodeId, PlaceId,
-    PodId, PolicyId, ServiceId, VerticalAutoscalerId, WorkloadId, ZoneId,
+    AutoscalerId, BudgetId, CanaryId, DataSetId, DatabaseId, FaultId, KeyId, LoadId, NodeId,
+    PlaceId, PodId, PolicyId, ServiceId, VerticalAutoscalerId, WorkloadId, ZoneId,
 };
 pub use observation::Observation;
 pub use parameters::Parameters;

@@ -2,7 +2,7 @@
 
 use sim_kernel::{SimSpan, SimTime};
 
-use crate::ids::{DatabaseId, ServiceId};
+use crate::ids::{DatabaseId, ServiceId, ZoneId};
 use crate::path::{CallPolicy, Readiness, Serving};
 use crate::source::Origin;
 
@@ -46,6 +46,8 @@ pub struct Load {
     pub service: ServiceId,
     /// The Service they come in through (the gateway), if any.
     pub via: Option<ServiceId>,
+    /// Who they come from.
+    pub clients: Clients,
     /// How the clients call.
     pub client: CallPolicy,
     /// Rate over time: linear between points, constant before the first and after the last; two
@@ -53,6 +55,40 @@ pub struct Load {
     pub points: Vec<LoadPoint>,
     /// Where it was written.
     pub origin: Origin,
+}
+
+/// Whose requests a load has, as far as it matters. The default is everybody.
+///
+/// Clients stand outside the platform: a zone that is lost takes none of them away. Who had it
+/// nearest asks on, through the address of the region, and what is then lost is lost to them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Clients {
+    /// The tenant that all of them belong to.
+    pub tenant: Option<String>,
+    /// The zone that is nearest to all of them.
+    pub zone: Option<ZoneId>,
+}
+
+impl Clients {
+    /// The groups that they are counted in, besides all clients of the Service.
+    pub fn groups(&self) -> impl Iterator<Item = ClientGroup> {
+        let tenant = self.tenant.clone().map(ClientGroup::Tenant);
+        tenant.into_iter().chain(self.zone.map(ClientGroup::Zone))
+    }
+
+    /// Whether they are counted by themselves.
+    pub fn are_counted(&self) -> bool {
+        *self != Self::default()
+    }
+}
+
+/// Clients of a Service whose figures are told apart from those of all.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ClientGroup {
+    /// Those of a tenant.
+    Tenant(String),
+    /// Those that are nearest to a zone.
+    Zone(ZoneId),
 }
 
 /// What is random about a load: it multiplies the rate, in each run otherwise.

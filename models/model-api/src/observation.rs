@@ -7,8 +7,8 @@ use sim_kernel::SimTime;
 use crate::backup::DisasterClass;
 use crate::canary::MetricKind;
 use crate::ids::{
-    DataSetId, DatabaseId, FaultId, NodeId, PodId, ServiceId, VerticalAutoscalerId, WorkloadId,
-    ZoneId,
+    DataSetId, DatabaseId, FaultId, LoadId, NodeId, PodId, ServiceId, VerticalAutoscalerId,
+    WorkloadId, ZoneId,
 };
 use crate::kube::JobEnd;
 
@@ -437,6 +437,23 @@ pub enum Observation {
         /// Requests.
         count: u64,
     },
+    /// The requests of one load over a stretch of time, told where its clients are counted by
+    /// themselves. They are part of what [`Observation::Flow`] tells of their Service.
+    ClientFlow {
+        /// Which load.
+        load: LoadId,
+        /// As its clients see them.
+        segment: FlowSegment,
+    },
+    /// The same as [`Observation::Answered`] of the requests of one load.
+    ClientAnswered {
+        /// Which load.
+        load: LoadId,
+        /// Longest of these latencies, in nanoseconds, with a thousandth of rounding.
+        within_ns: u64,
+        /// Requests.
+        count: u64,
+    },
 
     /// The operator gives a primary up and begins to replace it.
     FailoverStarted {
@@ -743,6 +760,25 @@ pub enum LossReason {
     Database(DatabaseId),
     /// Pods of a faulty revision answer with errors.
     Errors,
+}
+
+impl LossReason {
+    /// Its name among the figures of a result.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::None => "unknown",
+            Self::DeadEndpoints => "deadEndpoints",
+            Self::NoEndpoints => "noEndpoints",
+            Self::Overload => "overload",
+            Self::TimedOut => "timedOut",
+            Self::RateLimited => "rateLimited",
+            Self::BreakerOpen => "breakerOpen",
+            Self::Denied => "denied",
+            Self::Dependency(_) => "dependency",
+            Self::Database(_) => "database",
+            Self::Errors => "errors",
+        }
+    }
 }
 
 /// The filter that kept a pod pending.

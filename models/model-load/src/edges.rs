@@ -18,6 +18,8 @@ pub(crate) struct Edges {
     /// By node: the calls that it gets.
     pub(crate) to_node: Vec<Vec<EdgeIdx>>,
     pub(crate) sources: Vec<Source>,
+    /// Sources whose clients are counted by themselves.
+    pub(crate) counted: Vec<usize>,
 }
 
 /// A call.
@@ -67,7 +69,10 @@ impl Edges {
         for (service, node) in nodes.iter().enumerate() {
             for (load, spec) in node.loads.iter().enumerate() {
                 let source = edges.sources.len();
-                let key = node.key.child("clients").part(load as u64);
+                let key = spec.key;
+                if spec.counted.is_some() {
+                    edges.counted.push(source);
+                }
                 let entry = spec.via.unwrap_or(service);
                 let client = edges.push(Caller::Client(source), entry, spec.client, key);
                 let upstream = spec.via.map(|via| {

@@ -6,7 +6,8 @@ use model_api::observation::LossReason;
 use sim_kernel::{SimTime, StableHasher};
 
 use crate::curve::{Factor, Shape, Side};
-use crate::graph::{Graph, Node, NodeIdx, NodeLoad};
+use crate::edges::Source;
+use crate::graph::{Graph, NodeIdx, NodeLoad, RowIdx};
 use crate::share::Share;
 use crate::split::{Split, without_errors};
 
@@ -92,7 +93,7 @@ struct Marks {
     wait: u64,
 }
 
-/// Computes every flow at `at` into `flows`.
+/// Computes the flow of every row at `at` into `flows`.
 pub(crate) fn evaluate(
     graph: &Graph,
     inputs: &Inputs,
@@ -112,6 +113,10 @@ pub(crate) fn evaluate(
     }
     for idx in 0..graph.nodes.len() {
         serve(graph, inputs, at, side, flows, idx);
+    }
+    for &source in &graph.edges.counted {
+        let flow = client_flow(graph, inputs, at, side, flows, &graph.edges.sources[source]);
+        flows.push(flow);
     }
 }
 
@@ -362,18 +367,53 @@ fn serve(
     flows[idx] = flow;
 }
 
-/// Tells where the requests offered to a Service are lost, in the order in which they meet it; the
-/// amounts sum to `offered - served`.
+/// What comes back to the clients of a source.
+fn client_flow(
+    graph: &Graph,
+    inputs: &Inputs,
+    at: SimTime,
+    side: Side,
+    flows: &[NodeFlow],
+    source: &Source,
+) -> NodeFlow {
+    let (load, called) = (graph.load_of(source), &flows[source.service]);
+    let asked = external(load, inputs.factors[source.service], at, side);
+    let mut mark = StableHasher::default();
+    (asked.mark, called.marks.answered, called.marks.wait).hash(&mut mark);
+    let (passed, passed_shape) = load.via.map_or((Share::ONE, Shape::Constant), |via| {
+        (flows[via].marks.answered, flows[via].marks.wait).hash(&mut mark);
+        (flows[via].answered, flows[via].marks.answered_shape)
+    });
+    let entered = passed.apply(asked.rate);
+    NodeFlow {
+        offered: asked.rate,
+        entered,
+        served: called.answered.apply(entered),
+        shape: asked.shape.times(passed_shape).times(called.marks.answered_shape),
+        signature: mark.finish(),
+        ..NodeFlow::default()
+    }
+}
+
+/// Tells where the requests of a row are lost, in the order in which they meet it; the amounts sum
+/// to `offered - served`, of clients to rounding.
 pub(crate) fn each_loss(
     graph: &Graph,
     inputs: &Inputs,
     flows: &[NodeFlow],
-    idx: NodeIdx,
+    row: RowIdx,
     mut tell: impl FnMut(LossReason, u64),
 ) {
-    let (node, flow) = (&graph.nodes[idx], &flows[idx]);
-    let asked = &graph.nodes[node.twin_of.unwrap_or(idx)];
-    tell(gateway_loss(graph, flows, asked), flow.offered.saturating_sub(flow.entered));
+    let (idx, flow) = (graph.node_of(row), &flows[row]);
+    let node = &graph.nodes[idx];
+    let at_gateway = match graph.source_of(row) {
+        Some(source) => gateway_loss(graph, flows, graph.load_of(source).via),
+        None => {
+            let asked = &graph.nodes[node.twin_of.unwrap_or(idx)];
+            gateway_loss(graph, flows, asked.loads.iter().filter_map(|load| load.via))
+        }
+    };
+    tell(at_gateway, flow.offered.saturating_sub(flow.entered));
     let of_twin = node.twin.map_or(0, |_| inputs.splits[idx].share().apply(flow.entered));
     each_own_loss(graph, inputs, flows, (idx, flow.entered - of_twin), &mut tell);
     if let Some(twin) = node.twin {
@@ -414,9 +454,12 @@ fn each_own_loss(
 }
 
 /// The gateway that loses the largest share; the first of equals.
-fn gateway_loss(graph: &Graph, flows: &[NodeFlow], node: &Node) -> LossReason {
-    let gateways = node.loads.iter().filter_map(|load| load.via);
-    let worst = gateways.min_by_key(|&via| flows[via].answered);
+fn gateway_loss(
+    graph: &Graph,
+    flows: &[NodeFlow],
+    gateways: impl IntoIterator<Item = NodeIdx>,
+) -> LossReason {
+    let worst = gateways.into_iter().min_by_key(|&via| flows[via].answered);
     worst.map_or(LossReason::None, |via| LossReason::Dependency(graph.nodes[via].service))
 }
 
@@ -425,13 +468,13 @@ pub(crate) fn largest_loss(
     graph: &Graph,
     inputs: &Inputs,
     flows: &[NodeFlow],
-    idx: NodeIdx,
+    row: RowIdx,
 ) -> LossReason {
     let mut largest = (LossReason::None, 0);
-    if graph.nodes[idx].twin.is_some() {
+    if graph.nodes[graph.node_of(row)].twin.is_some() {
         // What is lost at both for one reason counts together.
         let mut sums: Vec<(LossReason, u64)> = Vec::new();
-        each_loss(graph, inputs, flows, idx, |reason, lost| {
+        each_loss(graph, inputs, flows, row, |reason, lost| {
             match sums.iter_mut().find(|(known, _)| *known == reason) {
                 Some((_, sum)) => *sum += lost,
                 None => sums.push((reason, lost)),
@@ -444,7 +487,7 @@ pub(crate) fn largest_loss(
             .max_by_key(|(_, lost)| *lost)
             .map_or(LossReason::None, |(reason, _)| reason);
     }
-    each_loss(graph, inputs, flows, idx, |reason, lost| {
+    each_loss(graph, inputs, flows, row, |reason, lost| {
         if lost > largest.1 {
             largest = (reason, lost);
         }
@@ -455,7 +498,7 @@ pub(crate) fn largest_loss(
 #[cfg(test)]
 mod tests {
     use model_api::canary::{Analysis, Canary};
-    use model_api::load::{Load, LoadPoint, ServiceProfile};
+    use model_api::load::{Clients, Load, LoadPoint, ServiceProfile};
     use model_api::{Blueprint, DatabaseId, Origin, ServiceId, WorkloadId};
     use sim_kernel::SimSpan;
 
@@ -484,6 +527,7 @@ mod tests {
         blueprint.loads.push(Load {
             service: ServiceId(1),
             via: Some(ServiceId(0)),
+            clients: Clients::default(),
             client: model_api::path::CallPolicy::default(),
             points: vec![LoadPoint { at: SimTime::ZERO, rate_millirps: 100_003 }],
             origin: Origin::default(),

@@ -9,7 +9,7 @@ use sim_kernel::{Context, Priority, Recorder, SimSpan, SimTime, Streams, Timer};
 use crate::curve::{Shape, Side};
 use crate::evaluation::{Endpoints, Inputs, NodeFlow, evaluate, largest_loss};
 use crate::fluid::{Fluid, Waiting};
-use crate::graph::{Graph, GraphError, NodeIdx, Plan, pod_capacity_millirps};
+use crate::graph::{Graph, GraphError, NodeIdx, Plan, RowIdx, pod_capacity_millirps};
 use crate::rare;
 use crate::readiness::Gates;
 use crate::request::{Requests, WINDOW};
@@ -68,7 +68,7 @@ struct Part {
     pending: Vec<Input>,
     stretch: Stretch,
     bend: Timer,
-    /// The segment of each node that has not been told yet.
+    /// The segment of each row that has not been told yet.
     open: Vec<Open>,
     /// The flows at the start of the stretch; all through it when it is constant.
     current: Vec<NodeFlow>,
@@ -446,8 +446,8 @@ impl Part {
             pending: Vec::new(),
             stretch: Stretch { end: None, is_constant: true },
             bend: Timer::NONE,
-            open: vec![nothing; graph.nodes.len()],
-            current: vec![NodeFlow::default(); graph.nodes.len()],
+            open: vec![nothing; graph.row_count()],
+            current: vec![NodeFlow::default(); graph.row_count()],
             is_started: false,
             is_silent: false,
             fluid: Fluid::of(graph).map(Box::new),
@@ -582,13 +582,15 @@ impl Part {
         let next = stretch::next(graph, &self.inputs, now, &mut room);
         for (idx, open) in self.open.iter_mut().enumerate() {
             let opened = Open::of(&room, next, idx, now);
-            let flow = if next.is_constant { &room.first[idx] } else { &room.middle[idx] };
-            let seen = Seen {
-                is_lossy: flow.offered > flow.served,
-                is_overloaded: flow.accepted < flow.reached,
-                is_curved: flow.shape == Shape::Curved,
-            };
-            note_rare(graph, &self.inputs, seen, idx, ctx);
+            if idx < graph.nodes.len() {
+                let flow = if next.is_constant { &room.first[idx] } else { &room.middle[idx] };
+                let seen = Seen {
+                    is_lossy: flow.offered > flow.served,
+                    is_overloaded: flow.accepted < flow.reached,
+                    is_curved: flow.shape == Shape::Curved,
+                };
+                note_rare(graph, &self.inputs, seen, idx, ctx);
+            }
             if !self.is_started {
                 *open = opened;
             } else if opened.signature != open.signature {
@@ -636,9 +638,9 @@ impl Part {
         let are_new = !self.pending.is_empty();
         self.apply(now);
         let is_silent = self.is_silent;
-        let end = fluid.go_on(graph, &self.inputs, now, are_new, |segment| {
+        let end = fluid.go_on(graph, &self.inputs, now, are_new, |seen| {
             if !is_silent {
-                ctx.observe(|| Observation::Flow(segment));
+                ctx.observe(|| seen);
             }
         });
         let is_asked_otherwise = stretch::is_changing(graph, &self.inputs, now);
@@ -664,7 +666,7 @@ impl Part {
         if let Some(fluid) = &mut self.fluid {
             fluid.advance(graph, &self.inputs, now);
             if !self.is_silent {
-                fluid.finish(graph, now, |segment| ctx.observe(|| Observation::Flow(segment)));
+                fluid.finish(graph, now, |seen| ctx.observe(|| seen));
             }
             return;
         }
@@ -715,7 +717,7 @@ impl Part {
 
 impl Open {
     /// What a stretch that begins now opens.
-    fn of(room: &Room, stretch: Stretch, idx: NodeIdx, now: SimTime) -> Self {
+    fn of(room: &Room, stretch: Stretch, idx: RowIdx, now: SimTime) -> Self {
         let first = &room.first[idx];
         // At its start a flow may just touch a capacity; its middle says what it is.
         let what = if stretch.is_constant { first } else { &room.middle[idx] };
@@ -789,19 +791,19 @@ struct Closing {
 
 impl Closing {
     /// Tells one segment, unless it is empty.
-    fn tell<E, R>(&mut self, graph: &Graph, idx: NodeIdx, open: &Open, ctx: &mut Context<'_, E, R>)
+    fn tell<E, R>(&mut self, graph: &Graph, row: RowIdx, open: &Open, ctx: &mut Context<'_, E, R>)
     where
         E: Copy,
         R: Recorder<Observation>,
     {
         if open.from < self.now && R::RECORDS {
-            let segment = self.segment(graph, idx, open);
-            ctx.observe(|| Observation::Flow(segment));
+            let segment = self.segment(graph, row, open);
+            ctx.observe(|| graph.told(row, segment));
         }
     }
 
-    fn segment(&mut self, graph: &Graph, idx: NodeIdx, open: &Open) -> FlowSegment {
-        let until = self.until[idx];
+    fn segment(&mut self, graph: &Graph, row: RowIdx, open: &Open) -> FlowSegment {
+        let until = self.until[row];
         // A linear flow has its mean in the middle.
         let (mean, waits) = if open.shape == Shape::Constant {
             if !self.has_waits_until {
@@ -818,9 +820,11 @@ impl Closing {
             }
             (&self.middle, &self.waits_middle)
         };
+        let idx = graph.node_of(row);
         let node = &graph.nodes[idx];
         let whole = |idx: NodeIdx| whole_wait(graph, &self.inputs, waits, idx);
-        let entry = node.entry.map_or(Wait::default(), whole);
+        let entry = graph.source_of(row).map_or(node.entry, |source| graph.load_of(source).via);
+        let entry = entry.map_or(Wait::default(), whole);
         let (wait_probability_ppm, wait_mean_ns) = entry.then(whole(idx)).rounded();
         FlowSegment {
             service: node.service,
@@ -830,13 +834,13 @@ impl Closing {
             offered_until_millirps: until.offered,
             served_from_millirps: open.served,
             served_until_millirps: until.served,
-            base_latency_ns: node.base_latency.as_nanos(),
+            base_latency_ns: graph.base_latency_of(row).as_nanos(),
             wait_probability_ppm,
             wait_mean_ns,
             wait_shape_milli: WAIT_SHAPE_EXPONENTIAL,
             late_ppm: 0,
             late_by_ns: 0,
-            loss: largest_loss(graph, &self.inputs, mean, idx),
+            loss: largest_loss(graph, &self.inputs, mean, row),
         }
     }
 }
@@ -844,8 +848,8 @@ impl Closing {
 /// The waits of each Service and of all it calls.
 fn waits_of(graph: &Graph, inputs: &Inputs, flows: &[NodeFlow], waits: &mut Vec<Wait>) {
     waits.clear();
-    waits.resize(flows.len(), Wait::default());
-    for idx in (0..flows.len()).rev() {
+    waits.resize(graph.nodes.len(), Wait::default());
+    for idx in (0..graph.nodes.len()).rev() {
         let endpoints = inputs.endpoints[idx];
         let (reached, capacity) = (flows[idx].reached, endpoints.capacity_millirps);
         let servers = endpoints.live_count.saturating_mul(graph.nodes[idx].serving.workers);

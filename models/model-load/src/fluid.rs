@@ -8,13 +8,14 @@
 //!
 //! The other Services, without any of these, are as before: see `evaluation`.
 
+use model_api::Observation;
 use model_api::observation::FlowSegment;
 use model_api::path::{Discipline, Serving, Work};
 use sim_kernel::{SimSpan, SimTime};
 
 use crate::curve::Side;
 use crate::evaluation::Inputs;
-use crate::graph::{Graph, NodeIdx};
+use crate::graph::{Graph, NodeIdx, RowIdx};
 use crate::split::Rates;
 use crate::stretch::{is_changing, next_knot};
 use crate::wait::Wait;
@@ -60,9 +61,24 @@ pub(crate) struct Fluid {
     step_count: u32,
     is_constant: bool,
     is_started: bool,
-    /// The segment of each node that was not told yet.
-    open: Vec<(SimTime, NodePicture)>,
+    /// The segment of each row that was not told yet.
+    open: Vec<Open>,
     room: Room,
+}
+
+/// The start of a segment.
+#[derive(Clone, Copy, Debug)]
+struct Open {
+    from: SimTime,
+    picture: NodePicture,
+    /// Up to when nothing changed since.
+    same_until: SimTime,
+}
+
+impl Open {
+    fn at(now: SimTime, picture: NodePicture) -> Self {
+        Self { from: now, picture, same_until: now }
+    }
 }
 
 /// A step that was thought through.
@@ -133,7 +149,7 @@ impl Fluid {
         inputs: &Inputs,
         now: SimTime,
         are_new: bool,
-        mut tell: impl FnMut(FlowSegment),
+        mut tell: impl FnMut(Observation),
     ) -> Option<SimTime> {
         if are_new || !self.is_started {
             self.take_in(graph, inputs);
@@ -153,11 +169,11 @@ impl Fluid {
         self.picture = picture;
         (self.state, self.room) = (state, room);
         if self.is_started {
-            for node in 0..graph.nodes.len() {
-                self.tell_node(graph, node, &until.nodes[node], now, &mut tell);
+            for row in 0..graph.row_count() {
+                self.tell_row(graph, row, &until.rows[row], now, &mut tell);
             }
         } else {
-            self.open = self.picture.nodes.iter().map(|picture| (now, *picture)).collect();
+            self.open = self.picture.rows.iter().map(|row| Open::at(now, *row)).collect();
             self.is_started = true;
         }
         self.plan(graph, inputs, now)
@@ -168,19 +184,18 @@ impl Fluid {
         &mut self,
         graph: &Graph,
         now: SimTime,
-        mut tell: impl FnMut(FlowSegment),
+        mut tell: impl FnMut(Observation),
     ) {
-        for (node, (from, opened)) in self.open.iter_mut().enumerate() {
-            if *from < now {
-                tell(segment(graph, node, (*from, now), opened, &self.picture.nodes[node]));
-                (*from, *opened) = (now, self.picture.nodes[node]);
-            }
+        for row in 0..self.open.len() {
+            let last = self.picture.rows[row];
+            self.close(graph, row, &last, now, &mut tell);
+            self.open[row] = Open::at(now, last);
         }
     }
 
     /// What the workers of a Service do now, and at the end of the step: requests per 1000 s.
     pub(crate) fn worked_millirps(&self, node: NodeIdx) -> (u64, Option<(SimTime, u64)>) {
-        let of = |picture: &Picture| millirps(picture.nodes[node].worked);
+        let of = |picture: &Picture| millirps(picture.rows[node].worked);
         let planned = self.planned.as_ref().filter(|_| !self.is_constant);
         let until = planned.map(|planned| (planned.until, of(&planned.picture)));
         (if self.is_started { of(&self.picture) } else { 0 }, until)
@@ -188,7 +203,7 @@ impl Fluid {
 
     /// The flow of a node as it was when it was looked at last.
     pub(crate) fn rates(&self, node: NodeIdx) -> Rates {
-        self.picture.nodes.get(node).map_or(Rates::default(), rates)
+        self.picture.rows.get(node).map_or(Rates::default(), rates)
     }
 
     /// The flow of a node now, under inputs that hold since it was looked at last, and the time that
@@ -201,17 +216,17 @@ impl Fluid {
         now: SimTime,
     ) -> (Rates, u64) {
         let picture = if self.is_constant || now <= self.from {
-            self.picture.nodes[node]
+            self.picture.rows[node]
         } else {
             let mut state = self.state.clone();
-            self.step(graph, inputs, &mut state, now).nodes[node]
+            self.step(graph, inputs, &mut state, now).rows[node]
         };
         (rates(&picture), SimSpan::from_secs_f64_rounded(picture.delay.quantile(0.99)).as_nanos())
     }
 
     /// What a request meets at the pods of a Service now.
     pub(crate) fn waiting(&self, node: NodeIdx) -> Waiting {
-        let Some(picture) = self.picture.nodes.get(node) else { return Waiting::default() };
+        let Some(picture) = self.picture.rows.get(node) else { return Waiting::default() };
         let queue = &picture.queue;
         if self.queues[node].as_ref().is_some_and(Queue::is_shared) {
             // All are worked on at once, and a probe is little work.
@@ -228,39 +243,61 @@ impl Fluid {
 
     /// Whether fewer requests to a Service are answered than are asked for.
     pub(crate) fn is_lossy(&self, node: NodeIdx) -> bool {
-        let picture = &self.picture.nodes[node];
+        let picture = &self.picture.rows[node];
         millirps(picture.served) < millirps(picture.offered)
     }
 
     /// Whether more requests reach the workers of a Service than they can do.
     pub(crate) fn is_overloaded(&self, inputs: &Inputs, node: NodeIdx) -> bool {
-        millirps(self.picture.nodes[node].admitted) > inputs.endpoints[node].capacity_millirps
+        millirps(self.picture.rows[node].admitted) > inputs.endpoints[node].capacity_millirps
     }
 
     /// Whether the flow of a Service is about to change.
     pub(crate) fn is_changing(&self, node: NodeIdx) -> bool {
         let is_other =
-            |planned: &Planned| !is_same(&self.picture.nodes[node], &planned.picture.nodes[node]);
+            |planned: &Planned| !is_same(&self.picture.rows[node], &planned.picture.rows[node]);
         self.planned.as_ref().is_some_and(is_other)
     }
 
-    fn tell_node(
+    fn tell_row(
         &mut self,
         graph: &Graph,
-        node: NodeIdx,
+        row: RowIdx,
         until: &NodePicture,
         now: SimTime,
-        tell: &mut impl FnMut(FlowSegment),
+        tell: &mut impl FnMut(Observation),
     ) {
-        let first = self.picture.nodes[node];
-        let (from, opened) = self.open[node];
-        if is_same(&opened, until) && is_same(&opened, &first) {
+        let first = self.picture.rows[row];
+        let opened = &mut self.open[row];
+        if is_same(&opened.picture, until) && is_same(&opened.picture, &first) {
+            opened.same_until = now;
             return;
         }
-        if from < now {
-            tell(segment(graph, node, (from, now), &opened, until));
+        self.close(graph, row, until, now, tell);
+        self.open[row] = Open::at(now, first);
+    }
+
+    /// Tells the open segment of a row, which ends now; where it began to change at its last step
+    /// only, in two.
+    fn close(
+        &self,
+        graph: &Graph,
+        row: RowIdx,
+        until: &NodePicture,
+        now: SimTime,
+        tell: &mut impl FnMut(Observation),
+    ) {
+        let Open { mut from, picture, same_until } = self.open[row];
+        let mut told = |from, until, last| {
+            if from < until {
+                tell(graph.told(row, segment(graph, row, (from, until), &picture, last)));
+            }
+        };
+        if !is_same(&picture, until) {
+            told(from, same_until, &picture);
+            from = same_until;
         }
-        self.open[node] = (now, first);
+        told(from, now, until);
     }
 
     /// Takes note of what stands behind the Services.
@@ -381,7 +418,7 @@ impl Waiting {
 
 /// How much two pictures differ, relative to what is asked for.
 fn change(first: &Picture, last: &Picture) -> f64 {
-    let pairs = first.nodes.iter().zip(&last.nodes);
+    let pairs = first.rows.iter().zip(&last.rows);
     pairs.fold(0.0, |change: f64, (first, last)| {
         let scale = first.offered.max(last.offered).max(1e-3);
         let moved = (last.served - first.served).abs() + (last.worked - first.worked).abs();
@@ -444,7 +481,7 @@ fn millirps(rps: f64) -> u64 {
 
 fn segment(
     graph: &Graph,
-    node: NodeIdx,
+    row: RowIdx,
     (from, until): (SimTime, SimTime),
     first: &NodePicture,
     last: &NodePicture,
@@ -462,7 +499,7 @@ fn segment(
     };
     let is_lossy = first.served < first.offered || last.served < last.offered;
     FlowSegment {
-        service: graph.nodes[node].service,
+        service: graph.nodes[graph.node_of(row)].service,
         from,
         until,
         offered_from_millirps: offered_from,

@@ -1,11 +1,13 @@
 //! Who calls whom: immutable, built once, shared by all runs.
 
+use model_api::load::Load;
+use model_api::observation::FlowSegment;
 use model_api::path::{CallPolicy, Callee, Serving};
-use model_api::{Blueprint, DatabaseId, ServiceId};
+use model_api::{Blueprint, DatabaseId, LoadId, Observation, ServiceId};
 use sim_kernel::{EntityKey, SimSpan};
 
 use crate::curve::Curve;
-use crate::edges::Edges;
+use crate::edges::{Edges, Source};
 
 /// Why a blueprint's load cannot be modelled. The reader of scenarios refuses these first.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -86,6 +88,67 @@ pub(crate) struct NodeLoad {
     pub(crate) via: Option<NodeIdx>,
     /// How its clients call.
     pub(crate) client: CallPolicy,
+    pub(crate) key: EntityKey,
+    /// The load, where its clients are counted by themselves.
+    pub(crate) counted: Option<LoadId>,
+    /// Without waiting, with the gateway.
+    pub(crate) base_latency: SimSpan,
+}
+
+/// Position among what is told of: the nodes, then the sources whose clients are counted.
+pub(crate) type RowIdx = usize;
+
+impl Graph {
+    pub(crate) fn row_count(&self) -> usize {
+        self.nodes.len() + self.edges.counted.len()
+    }
+
+    /// The source that a row is about, when it is about one.
+    pub(crate) fn source_of(&self, row: RowIdx) -> Option<&Source> {
+        let counted = row.checked_sub(self.nodes.len())?;
+        Some(&self.edges.sources[self.edges.counted[counted]])
+    }
+
+    /// The node that a row is about, or that it asks.
+    pub(crate) fn node_of(&self, row: RowIdx) -> NodeIdx {
+        self.source_of(row).map_or(row, |source| source.service)
+    }
+
+    /// The load of a source.
+    pub(crate) fn load_of(&self, source: &Source) -> &NodeLoad {
+        &self.nodes[source.service].loads[source.load]
+    }
+
+    /// How long those wait who ask for a row when nothing waits.
+    pub(crate) fn base_latency_of(&self, row: RowIdx) -> SimSpan {
+        match self.source_of(row) {
+            Some(source) => self.load_of(source).base_latency,
+            None => self.nodes[row].base_latency,
+        }
+    }
+
+    /// What is told of a row.
+    pub(crate) fn told(&self, row: RowIdx, segment: FlowSegment) -> Observation {
+        match self.counted_load(row) {
+            Some(load) => Observation::ClientFlow { load, segment },
+            None => Observation::Flow(segment),
+        }
+    }
+
+    /// The same of latencies.
+    pub(crate) fn told_answered(&self, row: RowIdx, within_ns: u64, count: u64) -> Observation {
+        match self.counted_load(row) {
+            Some(load) => Observation::ClientAnswered { load, within_ns, count },
+            None => {
+                let service = self.nodes[row].service;
+                Observation::Answered { service, within_ns, count }
+            }
+        }
+    }
+
+    fn counted_load(&self, row: RowIdx) -> Option<LoadId> {
+        self.source_of(row).and_then(|source| self.load_of(source).counted)
+    }
 }
 
 impl Plan {
@@ -142,7 +205,7 @@ impl Plan {
     }
 
     fn add_loads(&mut self, blueprint: &Blueprint) -> Result<(), GraphError> {
-        for load in &blueprint.loads {
+        for (idx, load) in blueprint.loads.iter().enumerate() {
             let curve = Curve::through(&load.points)
                 .ok_or_else(|| GraphError::CurveOutOfOrder(blueprint.service_name(load.service)))?;
             let (part, node) = self.place(load.service.index());
@@ -152,7 +215,15 @@ impl Plan {
                 let load_idx = nodes[node].loads.len();
                 nodes[via].through.push((node, load_idx));
             }
-            nodes[node].loads.push(NodeLoad { curve, via, client: load.client });
+            let key = key_of(load, &nodes[node], blueprint);
+            nodes[node].loads.push(NodeLoad {
+                curve,
+                via,
+                client: load.client,
+                key,
+                counted: load.clients.are_counted().then(|| LoadId::from_index(idx)),
+                base_latency: SimSpan::ZERO,
+            });
         }
         Ok(())
     }
@@ -169,6 +240,18 @@ impl Plan {
     pub(crate) fn cpu_per_request(&self, service: ServiceId) -> SimSpan {
         self.cpu_per_request.get(service.index()).copied().unwrap_or_default()
     }
+}
+
+/// The name of the clients of a load, which comes next among those of a Service.
+fn key_of(load: &Load, node: &Node, blueprint: &Blueprint) -> EntityKey {
+    let key = node.key.child("clients");
+    if !load.clients.are_counted() {
+        let others = node.loads.iter().filter(|load| load.counted.is_none());
+        return key.part(others.count() as u64);
+    }
+    let tenant = load.clients.tenant.iter().fold(key, |key, name| key.child("tenant").child(name));
+    let zone = load.clients.zone.map(|zone| &blueprint.zones[zone.index()].name);
+    zone.iter().fold(tenant, |key, name| key.child("zone").child(name))
 }
 
 /// Requests per 1000 s that a pod with so much CPU can answer, rounded down; without end when a
@@ -190,7 +273,11 @@ fn add_latencies(nodes: &mut [Node]) {
         nodes[idx].base_latency = nodes[idx].base_latency.saturating_add(called);
     }
     let own: Vec<SimSpan> = nodes.iter().map(|node| node.base_latency).collect();
-    for node in nodes {
+    for (idx, node) in nodes.iter_mut().enumerate() {
+        for load in &mut node.loads {
+            let entry = load.via.map_or(SimSpan::ZERO, |via| own[via]);
+            load.base_latency = own[idx].saturating_add(entry);
+        }
         // The first of equals, so that the order written decides.
         let gateways = node.loads.iter().rev().filter_map(|load| load.via);
         node.entry = gateways.max_by_key(|&via| own[via]);

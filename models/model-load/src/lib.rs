@@ -20,14 +20,19 @@
 //!   Services that are connected, one turn of each readiness probe that asks for a database, and one
 //!   window where single requests are played.
 //! - Notices: none. What happened comes out as `Observation::Flow` and, of single requests, at the
-//!   end as `Observation::Answered`; [`Flows::take_bends`] tells from each bend on how many requests
-//!   are answered and what CPU they cost, [`Flows::take_late_answers`] what the probes of kubelets meet.
+//!   end as `Observation::Answered`, of loads whose clients are counted by themselves also as
+//!   `Observation::ClientFlow` and `Observation::ClientAnswered`; [`Flows::take_bends`] tells from
+//!   each bend on how many requests are answered and what CPU they cost,
+//!   [`Flows::take_late_answers`] what the probes of kubelets meet.
 //! - At the horizon: [`Flows::finish`], within `Simulation::apply`.
 //!
 //! # Modelled
 //! - External load: linear between points, multiplied by a factor that may ramp. It enters through
 //!   the Service named `via` (the gateway), whose own endpoints and capacity apply, then reaches
 //!   its Service, which calls each Service it depends on once and writes once to each database.
+//! - Clients of tenants, and of the zones they have nearest: what they ask for and get is told of
+//!   each load by itself, beside the whole of its Service. Clients stand outside: a lost zone takes
+//!   none of them away, and what they then lose counts.
 //! - Round-robin over ready endpoints: the share that goes to endpoints that cannot answer is lost,
 //!   or waits in vain where the caller has a time-out.
 //! - A Service is one queue before all workers of its live pods: M/M/c. What exceeds its capacity or
@@ -70,7 +75,9 @@
 //!   a few percent of a step.
 //! - A Service whose flow an input does not touch keeps its open segment; Services that share no
 //!   call and no gateway never touch each other.
-//! - Draws belong to a Service, a client or a call, by name: adding a Service changes none of others.
+//! - Draws belong to a Service, a client or a call, by name: adding a Service or a tenant changes
+//!   none of others.
+//! - What is told of the clients of a Service sums to what is told of it.
 //!
 //! # Checked against
 //! Brute-force evaluation at random times, Erlang C tables, conservation; single requests against

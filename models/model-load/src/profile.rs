@@ -9,7 +9,7 @@
 //! Scenarios state everything. Willinger, Taqqu, Sherman, Wilson: "Self-similarity through
 //! high-variability" (1997) for the sources; Fischer, Meier-Hellstern: "The MMPP cookbook" (1993).
 //! # Invariants
-//! A load draws from streams of its own, by the name of its Service: another load changes nothing of
+//! A load draws from streams of its own, by the names of its Service and its tenant: another load changes nothing of
 //! it. Rates are never negative. A load without bursts is left as it is.
 //! # Checked against
 //! Means and the dispersion of counts over windows, beside the formulas of the sources.
@@ -27,7 +27,9 @@ type Steps = Vec<(SimTime, f64)>;
 /// The points of a load in a run: those of the blueprint, times what its bursts draw.
 pub fn realized(blueprint: &Blueprint, load: usize, streams: Streams) -> Vec<LoadPoint> {
     let spec = &blueprint.loads[load];
+    // Clients of all zones of a load burst together.
     let key = EntityKey::of("load").child(&blueprint.service_name(spec.service));
+    let key = spec.clients.tenant.iter().fold(key, |key, name| key.child("tenant").child(name));
     let mut points = spec.points.clone();
     for bursts in blueprint.bursts.iter().filter(|bursts| bursts.load == load) {
         let steps = match bursts.kind {

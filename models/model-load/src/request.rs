@@ -13,7 +13,7 @@ use model_api::{Blueprint, DatabaseId, Observation, ServiceId};
 use sim_kernel::{Context, Outcome, Recorder, SimSpan, SimTime, StableHasher, Streams};
 
 use crate::evaluation::Endpoints;
-use crate::graph::{GraphError, Plan};
+use crate::graph::{GraphError, Plan, RowIdx};
 use crate::split::Split;
 
 mod calendar;
@@ -188,9 +188,9 @@ impl Requests {
             }
         }
         for engine in &mut self.engines {
-            for node in 0..engine.graph().nodes.len() {
-                while let Some(window) = engine.tallies[node].take_window(is_over) {
-                    ctx.observe(|| Observation::Flow(segment(engine, node, &window)));
+            for row in 0..engine.tallies.len() {
+                while let Some(window) = engine.tallies[row].take_window(is_over) {
+                    ctx.observe(|| engine.graph().told(row, segment(engine, row, &window)));
                 }
             }
         }
@@ -203,24 +203,23 @@ impl Requests {
         R: Recorder<Observation>,
     {
         for engine in &self.engines {
-            for (node, tally) in engine.graph().nodes.iter().zip(&engine.tallies) {
+            for (row, tally) in engine.tallies.iter().enumerate() {
                 for bucket in tally.latencies().iter_recorded() {
-                    ctx.observe(|| Observation::Answered {
-                        service: node.service,
-                        within_ns: bucket.value_iterated_to(),
-                        count: bucket.count_since_last_iteration(),
-                    });
+                    let (within_ns, count) =
+                        (bucket.value_iterated_to(), bucket.count_since_last_iteration());
+                    ctx.observe(|| engine.graph().told_answered(row, within_ns, count));
                 }
             }
         }
     }
 }
 
-/// What became of the requests to a node in a window.
+/// What became of the requests of a row in a window.
 ///
 /// Where the outside asks, the rate is that of the load and the share answered is what was seen, so
 /// that the chance of arrivals does not look like a change of the service.
-fn segment(engine: &Engine, node: usize, window: &Window) -> FlowSegment {
+fn segment(engine: &Engine, row: RowIdx, window: &Window) -> FlowSegment {
+    let graph = engine.graph();
     let Window { from, until, ended, served, .. } = *window;
     let nanos = u128::from((until - from).as_nanos()).max(1);
     let seen = (u128::from(ended) * 1_000_000_000_000 + nanos / 2) / nanos;
@@ -234,14 +233,14 @@ fn segment(engine: &Engine, node: usize, window: &Window) -> FlowSegment {
         u64::try_from(part).expect("no more than what was offered")
     };
     FlowSegment {
-        service: engine.graph().nodes[node].service,
+        service: graph.nodes[graph.node_of(row)].service,
         from,
         until,
         offered_from_millirps: first,
         offered_until_millirps: last,
         served_from_millirps: of_served(first),
         served_until_millirps: of_served(last),
-        base_latency_ns: engine.graph().nodes[node].base_latency.as_nanos(),
+        base_latency_ns: graph.base_latency_of(row).as_nanos(),
         wait_probability_ppm: 0,
         wait_mean_ns: 0,
         wait_shape_milli: WAIT_SHAPE_EXPONENTIAL,

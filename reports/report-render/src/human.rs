@@ -42,6 +42,9 @@ fn scenario(text: &mut String, result: &ScenarioResult, options: Options) {
         guarantee_lines(text, &group, options);
     }
     if !options.fail_only {
+        for clients in crate::clients::told(&result.metrics) {
+            line(text, format_args!("  {:<12} {clients}", "clients"));
+        }
         for writes in crate::writes::told(&result.metrics) {
             line(text, format_args!("  {:<12} {writes}", "writes"));
         }

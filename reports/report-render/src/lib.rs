@@ -4,6 +4,7 @@
 //! stable. Start reading at [`human`].
 
 mod black_start;
+mod clients;
 mod conformance;
 mod decision;
 mod diff;

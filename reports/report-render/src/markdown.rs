@@ -53,6 +53,9 @@ fn scenario(result: &ScenarioResult, options: Options) -> String {
             cell(&group.reason)
         );
     }
+    for (idx, clients) in crate::clients::told(&result.metrics).enumerate() {
+        let _ = writeln!(text, "{}- clients of {clients}", if idx == 0 { "\n" } else { "" });
+    }
     for (idx, writes) in crate::writes::told(&result.metrics).enumerate() {
         let _ = writeln!(text, "{}- writes to {writes}", if idx == 0 { "\n" } else { "" });
     }

@@ -67,6 +67,7 @@ shipped! {
     "nightly-job.yaml"
     "node-crash.yaml"
     "node-upgrade.yaml"
+    "noisy-tenant.yaml"
     "off-peak-one.yaml"
     "off-peak-two.yaml"
     "patroni-api-outage.yaml"

@@ -20,6 +20,7 @@ use crate::source::{Span, Spanned};
 mod actions;
 mod backup;
 mod calls;
+mod clients;
 mod expression;
 mod faults;
 mod guarantees;

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! sentence   = promise ["for" share "of" "runs"]
-//! promise    = "availability" "(" service ["," duration] ")" (">=" | ">") share
+//! promise    = "availability" "(" service ["," (duration | clients)] ")" (">=" | ">") share
 //!            | "budget_burn" "(" service "," share "," duration ")" ("<=" | "<") share
 //!            | "alert" "(" service "," share ")" ("<=" | "<") duration
 //!            | "rto" "(" service-or-database ")" ("<=" | "<") duration
@@ -11,11 +11,12 @@
 //!            | "restorable" "(" data-set "," disaster ")"
 //!            | "retention" "(" data-set ")" (">=" | ">") duration
 //!            | "residency" "(" data-set "," 'text' ")"
-//!            | "latency" "(" service "," quantile ")" ("<=" | "<") duration
+//!            | "latency" "(" service "," quantile ["," clients] ")" ("<=" | "<") duration
 //!            | "returns" "(" "goodput" "(" service ")" "," share "," duration ")"
 //!            | "statically_stable" "(" service "," share ")"
 //!            | "completes" "(" (action | 'text' | job) ")" ("<=" | "<") duration
 //!            | ("never" | "always" | "sometimes") predicate
+//! clients    = ("tenant:" | "zone:") (name | 'text')
 //! disaster   = "node" | "zone" | "region" | "account" | "logical" | "ransomware"
 //! predicate  = name ["(" (object | 'text') ")"]
 //! ```
@@ -53,7 +54,7 @@ pub struct Sentence {
 #[expect(missing_docs, reason = "the fields are those of model_api::guarantee::Promise")]
 pub enum PromiseSpec {
     /// `availability(service) >= 99.9%`
-    Availability { service: Spanned<String>, limit: Limit<u32> },
+    Availability { service: Spanned<String>, clients: Option<ClientsSpec>, limit: Limit<u32> },
     /// `availability(service, 1h) >= 99%`
     AvailabilityIn { service: Spanned<String>, window: SimSpan, limit: Limit<u32> },
     /// `budget_burn(service, 99.9%, 30d) <= 10%`
@@ -65,7 +66,12 @@ pub enum PromiseSpec {
     /// `rpo(database) == 0s`
     Rpo { database: Spanned<String>, limit: Limit<SimSpan> },
     /// `latency(service, p99) <= 300ms`
-    Latency { service: Spanned<String>, quantile_ppm: u32, limit: Limit<SimSpan> },
+    Latency {
+        service: Spanned<String>,
+        clients: Option<ClientsSpec>,
+        quantile_ppm: u32,
+        limit: Limit<SimSpan>,
+    },
     /// `never predicate`
     Never(PredicateSpec),
     /// `always predicate`
@@ -80,6 +86,15 @@ pub enum PromiseSpec {
     Data { data_set: Spanned<String>, promise: DataPromise },
     /// `completes(action) <= 10m`
     Completes { action: Spanned<String>, limit: Limit<SimSpan> },
+}
+
+/// Clients whose view a promise is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ClientsSpec {
+    /// `tenant: name`
+    Tenant(Spanned<String>),
+    /// `zone: name`
+    Zone(Spanned<String>),
 }
 
 /// A condition that holds or does not at each moment.
@@ -232,18 +247,54 @@ impl<'a> Parser<'a> {
     fn availability(&mut self) -> Result<PromiseSpec, Diagnostic> {
         self.symbol("(")?;
         let service = self.name()?;
-        let mut window = None;
+        let (mut window, mut clients) = (None, None);
         if self.tokens.peek().is_some_and(|next| next.text == ",") {
             self.symbol(",")?;
-            window = Some(self.length("a window")?);
+            if self.names_clients() {
+                clients = Some(self.clients()?);
+            } else {
+                window = Some(self.length("a window")?);
+            }
         }
         self.symbol(")")?;
         let comparison = self.comparison(&[">=", ">"])?;
         let limit = Limit { comparison, value: self.share_value()?.ppm };
         Ok(match window {
-            None => PromiseSpec::Availability { service, limit },
+            None => PromiseSpec::Availability { service, clients, limit },
             Some(window) => PromiseSpec::AvailabilityIn { service, window, limit },
         })
+    }
+
+    fn names_clients(&mut self) -> bool {
+        let first = self.tokens.peek().map_or("", |token| token.text);
+        let word = first.split_once(':').map_or(first, |(word, _)| word);
+        matches!(word, "tenant" | "zone")
+    }
+
+    /// `tenant: name` or `zone: name`, with or without the space.
+    fn clients(&mut self) -> Result<ClientsSpec, Diagnostic> {
+        let expected = "clients such as `tenant: name` or `zone: name`";
+        let first = self.word(expected)?;
+        let (kind, rest) = first.text.split_once(':').unwrap_or((first.text, first.text));
+        let of: fn(Spanned<String>) -> ClientsSpec = match kind {
+            "tenant" => ClientsSpec::Tenant,
+            "zone" => ClientsSpec::Zone,
+            _ => {
+                let message = format!("expected {expected}, found `{}`", first.text);
+                return Err(error(first.span, message));
+            }
+        };
+        if kind == rest {
+            let message = format!("expected {expected}, found `{kind}` without a colon");
+            return Err(error(first.span, message));
+        }
+        let name = if rest.is_empty() { self.tokens.expect("the name of clients")? } else { first };
+        if name.kind == TokenKind::Symbol {
+            let message = format!("expected the name of clients, found `{}`", name.text);
+            return Err(error(name.span, message));
+        }
+        let value = if rest.is_empty() { name.text } else { rest };
+        Ok(of(Spanned { value: value.to_owned(), span: name.span }))
     }
 
     fn budget_burn(&mut self) -> Result<PromiseSpec, Diagnostic> {
@@ -305,10 +356,15 @@ impl<'a> Parser<'a> {
                 return Err(error(token.span, message));
             }
         };
+        let mut clients = None;
+        if self.tokens.peek().is_some_and(|next| next.text == ",") {
+            self.symbol(",")?;
+            clients = Some(self.clients()?);
+        }
         self.symbol(")")?;
         let comparison = self.comparison(&["<=", "<"])?;
         let limit = Limit { comparison, value: self.span()? };
-        Ok(PromiseSpec::Latency { service, quantile_ppm, limit })
+        Ok(PromiseSpec::Latency { service, clients, quantile_ppm, limit })
     }
 
     fn returns(&mut self) -> Result<PromiseSpec, Diagnostic> {
@@ -503,6 +559,9 @@ mod tests {
             "availability(shop/frontend) >= 99.9% for 99% of runs",
             "availability(*) > 99.95%",
             "availability(shop/frontend, 1h) >= 99%",
+            "availability(shop/frontend, tenant: acme) >= 99.9%",
+            "availability(*, zone:az-a) >= 99.9%",
+            "latency(shop/frontend, p99, tenant: 'big corp') <= 300ms",
             "budget_burn(shop/frontend, 99.9%, 30d) <= 10%",
             "alert(*, 99.9%) <= 5m 30s for 95% of runs",
             "rto(shop/orders-api) <= 60s",
@@ -527,7 +586,8 @@ mod tests {
         }
         let sentence = read("latency(a/b, p99) < 1h 30m for 97.5% of runs").expect("valid");
         let limit = Limit { comparison: Comparison::Less, value: SimSpan::from_mins(90) };
-        let PromiseSpec::Latency { service, quantile_ppm, limit: found } = sentence.promise else {
+        let PromiseSpec::Latency { service, quantile_ppm, limit: found, .. } = sentence.promise
+        else {
             panic!("latency expected");
         };
         assert_eq!((service.value.as_str(), quantile_ppm, found), ("a/b", 990_000, limit));
@@ -573,6 +633,11 @@ mod tests {
             ("rpo(a/b, node) == 0s", 10, "disks of nodes are not modelled"),
             ("latency(a/b, 99) <= 1s", 14, "is no quantile"),
             ("latency(a/b, p100) <= 1s", 14, "is no quantile"),
+            ("availability(a/b, tenant) >= 99%", 19, "without a colon"),
+            ("availability(a/b, tenant: ) >= 99%", 27, "expected the name"),
+            ("availability(a/b, tenants: x) >= 99%", 19, "is not a duration"),
+            ("latency(a/b, p99, 1h) <= 1s", 19, "expected clients"),
+            ("latency(a/b, p99, zone: a, zone: b) <= 1s", 26, "expected `)`"),
             ("never two_primaries", 7, "is no predicate"),
             ("never quorum_lost(a/b)", 19, "takes nothing"),
             ("always within_region(EU)", 22, "takes a text"),

@@ -7,6 +7,7 @@
 //! Start reading at [`Campaign`]; a map of loads is many small campaigns ([`LoadMapping`]).
 
 mod campaign;
+mod clients;
 mod exposure;
 mod load_map;
 mod recommendation;

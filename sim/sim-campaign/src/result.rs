@@ -243,6 +243,7 @@ fn metrics(blueprint: &Blueprint, measures: &[RunMeasures]) -> Vec<Metric> {
             i64::try_from(run.services[idx].lost_requests()).ok()
         });
     }
+    metrics.extend(crate::clients::metrics(blueprint, measures));
     for idx in 0..blueprint.databases.len() {
         let id = model_api::DatabaseId::from_index(idx);
         let mut push = |name: &str, unit, value: &dyn Fn(&RunMeasures) -> Option<i64>| {

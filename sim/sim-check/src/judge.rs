@@ -8,7 +8,7 @@ use crate::budget::AlertSeen;
 use crate::data::{self, Judged};
 use crate::expression::Expression;
 use crate::interval::{Interval, proportion};
-use crate::measures::RunMeasures;
+use crate::measures::{RunMeasures, ServiceMeasures};
 use crate::premise;
 use crate::signal::Signals;
 
@@ -106,8 +106,14 @@ fn judge_run(
 
 fn measure(promise: &Promise, measures: &RunMeasures) -> (RunVerdict, Option<i64>) {
     match promise {
-        Promise::Availability { service, limit } => {
-            match measures.services[service.index()].availability_ppm() {
+        Promise::Availability { service, clients, limit } => {
+            let requests = match clients {
+                None => measures.services.get(service.index()),
+                Some(group) => {
+                    measures.clients.get(&(*service, group.clone())).map(|seen| &seen.requests)
+                }
+            };
+            match requests.and_then(ServiceMeasures::availability_ppm) {
                 Some(ppm) => {
                     (held_if(limit.comparison.holds(&ppm, &limit.value)), Some(ppm.into()))
                 }
@@ -160,8 +166,15 @@ fn measure(promise: &Promise, measures: &RunMeasures) -> (RunVerdict, Option<i64
             let lost = seen.lost_span_max;
             (held_if(limit.comparison.holds(&lost, &limit.value)), span(lost))
         }
-        Promise::Latency { service, quantile_ppm, limit } => {
-            match measures.latencies[&(*service, *quantile_ppm)] {
+        Promise::Latency { service, clients, quantile_ppm, limit } => {
+            let seen = match clients {
+                None => measures.latencies[&(*service, *quantile_ppm)],
+                Some(group) => {
+                    let seen = measures.clients.get(&(*service, group.clone()));
+                    seen.and_then(|seen| seen.latencies[quantile_ppm])
+                }
+            };
+            match seen {
                 Some(seen) => (held_if(limit.comparison.holds(&seen, &limit.value)), span(seen)),
                 None => (not_exercised("nothing was answered"), None),
             }

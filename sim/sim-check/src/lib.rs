@@ -7,6 +7,7 @@
 //! Must never import a model other than the vocabulary, read a clock, or start a thread.
 
 mod budget;
+mod clients;
 mod data;
 mod explain;
 mod expression;
@@ -26,12 +27,14 @@ mod signal;
 mod stability;
 
 pub use budget::AlertSeen;
+pub use clients::{ClientMeasures, QUANTILES_PPM};
 pub use data::{DataMeasures, Exposure};
 pub use explain::{Moment, Story};
 pub use interval::{Interval, proportion};
 pub use judge::{GuaranteeJudgement, Verdict, judge};
 pub use measures::{
     DatabaseMeasures, FaultMeasures, Monitor, RunMeasures, ServiceMeasures, Subjects,
+    whole_requests,
 };
 pub use outage::{Outage, RECOVERY_SHARE_PERCENT, RECOVERY_WINDOW};
 pub use recommended::{CpuRecommendation, Recommended};

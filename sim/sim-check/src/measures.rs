@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use model_api::fault::{ControlPlaneFault, Fault, FaultKind, FaultPlan};
 use model_api::guarantee::{Guarantee, Promise};
+use model_api::load::ClientGroup;
 use model_api::observation::FlowSegment;
 use model_api::{
     Blueprint, DatabaseId, FaultId, NodeId, Observation, ServiceId, WorkloadId, ZoneId,
@@ -11,6 +12,7 @@ use model_api::{
 use sim_kernel::{Causes, EventId, EventRecorder, Recorder, SimSpan, SimTime};
 
 use crate::budget::{self, AlertSeen, Errors};
+use crate::clients::{ClientMeasures, ClientWatch, Groups};
 use crate::data::DataMeasures;
 use crate::jobs::JobMeasures;
 use crate::latency;
@@ -42,6 +44,8 @@ pub struct Subjects {
     alerts: Vec<(ServiceId, u32)>,
     /// Availability in windows of which length is asked for.
     windows: Vec<(ServiceId, SimSpan)>,
+    /// Clients that are counted by themselves.
+    clients: Groups,
     /// By Service: whether a guarantee looks at its flow as a whole.
     keeps_segments: Vec<bool>,
     pub(crate) predicates: Vec<model_api::guarantee::Predicate>,
@@ -65,6 +69,7 @@ impl Subjects {
             fault_count: plan.faults.len(),
             keeps_segments: vec![false; blueprint.services.len()],
             freezes: freezes(plan),
+            clients: Groups::of(blueprint),
             jurisdictions: blueprint
                 .nodes
                 .iter()
@@ -74,6 +79,9 @@ impl Subjects {
         };
         for guarantee in guarantees {
             match &guarantee.promise {
+                Promise::Latency { service, clients: Some(group), quantile_ppm, .. } => {
+                    subjects.clients.ask(*service, group, *quantile_ppm);
+                }
                 Promise::Latency { service, quantile_ppm, .. } => {
                     subjects.latencies.push((*service, *quantile_ppm));
                     subjects.keeps_segments[service.index()] = true;
@@ -129,6 +137,7 @@ pub struct Monitor<'a> {
     segments: Vec<Vec<(FlowSegment, SimTime)>>,
     /// By Service: how many answers took at most so long, in order; where every latency is known.
     answered: Vec<Vec<(u64, u64)>>,
+    clients: ClientWatch<'a>,
     databases: Vec<DatabaseMeasures>,
     data: Vec<DataMeasures>,
     writes_stopped_at: Vec<Option<SimTime>>,
@@ -149,6 +158,7 @@ impl<'a> Monitor<'a> {
             outages: vec![OutageWatch::default(); subjects.service_count],
             segments: vec![Vec::new(); subjects.service_count],
             answered: vec![Vec::new(); subjects.service_count],
+            clients: ClientWatch::new(&subjects.clients),
             databases: vec![DatabaseMeasures::default(); subjects.database_count],
             data: vec![DataMeasures::default(); subjects.data_set_count],
             writes_stopped_at: vec![None; subjects.database_count],
@@ -221,6 +231,7 @@ impl<'a> Monitor<'a> {
             stable: stable.collect(),
             settled: settled.collect(),
             services: self.services,
+            clients: self.clients.finish(),
             databases: self.databases,
             data: self.data,
             faults: self.faults,
@@ -267,6 +278,12 @@ impl<'a> Monitor<'a> {
             }
             Observation::Answered { service, within_ns, count } => {
                 self.answered[service.index()].push((within_ns, count));
+            }
+            Observation::ClientFlow { load, segment } if segment.until > segment.from => {
+                self.clients.fold_flow(load, &segment);
+            }
+            Observation::ClientAnswered { load, within_ns, count } => {
+                self.clients.fold_answered(load, within_ns, count);
             }
             Observation::FaultStruck { fault, targets } => {
                 self.faults[fault.index()] =
@@ -349,6 +366,8 @@ impl<E> EventRecorder<E> for Monitor<'_> {}
 pub struct RunMeasures {
     /// By Service id.
     pub services: Vec<ServiceMeasures>,
+    /// What the groups of clients met that are counted by themselves, by the Service they ask.
+    pub clients: BTreeMap<(ServiceId, ClientGroup), ClientMeasures>,
     /// By database id.
     pub databases: Vec<DatabaseMeasures>,
     /// By data set id.
@@ -402,7 +421,7 @@ pub struct ServiceMeasures {
 }
 
 impl ServiceMeasures {
-    fn fold(&mut self, segment: &FlowSegment, until: SimTime) {
+    pub(crate) fn fold(&mut self, segment: &FlowSegment, until: SimTime) {
         let length = u128::from((until - segment.from).as_nanos());
         let sum = |a: u64, b: u64| (u128::from(a) + u128::from(b)) * length;
         self.offered += sum(segment.offered_from_millirps, segment.offered_until_millirps);
@@ -418,16 +437,25 @@ impl ServiceMeasures {
 
     /// Requests that were not answered well, rounded to the nearest.
     pub fn lost_requests(&self) -> u64 {
-        // Millirequests per second, doubled by the trapezoid, times nanoseconds.
-        const UNIT: u128 = 2 * 1_000 * 1_000_000_000;
-        let lost = self.offered.saturating_sub(self.served);
-        u64::try_from((lost + UNIT / 2) / UNIT).unwrap_or(u64::MAX)
+        whole_requests(self.lost())
+    }
+
+    /// The same, in the unit of [`ServiceMeasures::offered`].
+    pub(crate) fn lost(&self) -> u128 {
+        self.offered.saturating_sub(self.served)
     }
 
     /// The longest outage.
     pub fn longest_outage(&self) -> Option<&Outage> {
         self.outages.iter().rev().max_by_key(|outage| outage.length())
     }
+}
+
+/// Requests in the unit of [`ServiceMeasures::offered`], rounded to the nearest.
+pub fn whole_requests(amount: u128) -> u64 {
+    // Millirequests per second, doubled by the trapezoid, times nanoseconds.
+    const UNIT: u128 = 2 * 1_000 * 1_000_000_000;
+    u64::try_from((amount + UNIT / 2) / UNIT).unwrap_or(u64::MAX)
 }
 
 /// What happened to one database.

@@ -87,10 +87,10 @@ impl EdgeState {
 /// The flows of an instant.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Picture {
-    pub(super) nodes: Vec<NodePicture>,
+    pub(super) rows: Vec<NodePicture>,
 }
 
-/// The flow of a Service. Rates are in requests per second.
+/// The flow of a Service, or of clients of it. Rates are in requests per second.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct NodePicture {
     pub(super) offered: f64,
@@ -184,9 +184,11 @@ impl Sweep<'_> {
                 self.call(edge, state, secs, room);
             }
         }
-        Picture {
-            nodes: (0..self.graph.nodes.len()).map(|node| self.picture(node, room)).collect(),
-        }
+        let nodes = (0..self.graph.nodes.len()).map(|node| self.picture(node, room));
+        let sources = &self.graph.edges.sources;
+        let counted = self.graph.edges.counted.iter().map(|&source| &sources[source]);
+        let clients = counted.map(|source| room.edges[source.client].picture());
+        Picture { rows: nodes.chain(clients).collect() }
     }
 
     /// What reaches a Service, and what its workers do.
@@ -495,6 +497,19 @@ impl Sweep<'_> {
 }
 
 impl EdgeWork {
+    /// The flow, as its callers see it.
+    fn picture(&self) -> NodePicture {
+        NodePicture {
+            offered: self.first,
+            served: self.first * self.answered,
+            delay: self.delay,
+            late: self.late,
+            late_by: self.late_by,
+            loss: self.worst.reason,
+            ..NodePicture::default()
+        }
+    }
+
     /// How long the call takes, retries included.
     fn whole_delay(&self) -> Delay {
         self.delay.then(Delay { fixed: 0.0, waits: self.late, mean: self.late_by, variance: 0.0 })

@@ -20,7 +20,7 @@ use super::tally::Tally;
 use super::wiring::{Hop, Wire, hops, number, wires};
 use crate::curve::{Factor, Side};
 use crate::evaluation::Endpoints;
-use crate::graph::{Graph, Node, NodeIdx, Plan};
+use crate::graph::{Graph, Node, NodeIdx, Plan, RowIdx};
 use crate::split::Split;
 
 mod call;
@@ -163,6 +163,7 @@ pub(super) struct Engine {
     free_calls: Vec<u32>,
     visits: Vec<Visit>,
     free_visits: Vec<u32>,
+    /// By row of the graph.
     pub(super) tallies: Vec<Tally>,
     /// Requests from outside so far.
     request_count: u64,
@@ -209,7 +210,9 @@ impl Engine {
             tallies: graph
                 .nodes
                 .iter()
-                .map(|node| Tally::new(plan.windows[node.service.index()]))
+                .map(|node| plan.windows[node.service.index()])
+                .chain(graph.edges.counted.iter().map(|_| SimSpan::ZERO))
+                .map(Tally::new)
                 .collect(),
             request_count: 0,
             window: 0,
@@ -359,11 +362,16 @@ impl Engine {
         }
     }
 
-    /// Requests that clients ask for of a Service on that side of an instant, per 1000 s; `None` when
+    /// Requests that clients ask for of a row on that side of an instant, per 1000 s; `None` when
     /// others ask it too.
-    fn asked(&self, node: NodeIdx, at: SimTime, side: Side) -> Option<u64> {
-        let Node { loads, callers, through, .. } = &self.graph().nodes[node];
-        let rates = loads.iter().map(|load| self.factors[node].rate_of(&load.curve, at, side));
+    fn asked(&self, row: RowIdx, at: SimTime, side: Side) -> Option<u64> {
+        let graph = self.graph();
+        if let Some(source) = graph.source_of(row) {
+            let curve = &graph.load_of(source).curve;
+            return Some(self.factors[source.service].rate_of(curve, at, side));
+        }
+        let Node { loads, callers, through, .. } = &graph.nodes[row];
+        let rates = loads.iter().map(|load| self.factors[row].rate_of(&load.curve, at, side));
         let is_asked_by_clients = !loads.is_empty() && callers.is_empty() && through.is_empty();
         is_asked_by_clients.then(|| rates.sum())
     }
@@ -446,6 +454,9 @@ impl Engine {
         if let Some(node) = edge.wire.told {
             self.tallies[node].asked();
         }
+        if let Some(row) = edge.wire.counted {
+            self.tallies[row].asked();
+        }
         let (window, node) = (self.window, number(edge.wire.callee));
         let edge = edge_idx;
         let call = Call { edge, node, caller, serial: 0, attempt: 0, first_at: now, window };
@@ -455,11 +466,10 @@ impl Engine {
     /// Ends the window that goes on.
     pub(super) fn close_window(&mut self, now: SimTime) {
         self.window += 1;
-        for node in 0..self.tallies.len() {
-            let from = self.tallies[node].window_from();
-            let asked =
-                self.asked(node, from, Side::After).zip(self.asked(node, now, Side::Before));
-            self.tallies[node].close_window(now, asked);
+        for row in 0..self.tallies.len() {
+            let from = self.tallies[row].window_from();
+            let asked = self.asked(row, from, Side::After).zip(self.asked(row, now, Side::Before));
+            self.tallies[row].close_window(now, asked);
         }
     }
 
@@ -731,7 +741,8 @@ impl Engine {
     /// told of it already.
     #[inline]
     fn tell_client(&mut self, call: &Call, latency: SimSpan, loss: Loss) {
-        let Wire { callee: entry, told, is_denied, .. } = self.edges[call.edge as usize].wire;
+        let Wire { callee: entry, told, counted, is_denied, .. } =
+            self.edges[call.edge as usize].wire;
         let service = told.expect("requests from outside count for the Service they ask for");
         // Without an answer in time, or without having asked, a client blames nobody.
         let is_of_client = matches!(loss.reason, LossReason::TimedOut | LossReason::BreakerOpen);
@@ -742,6 +753,9 @@ impl Engine {
             LossReason::Dependency(self.graph().nodes[entry].service)
         };
         tell(&mut self.tallies[service], call.window, latency, reason);
+        if let Some(row) = counted {
+            tell(&mut self.tallies[row], call.window, latency, reason);
+        }
     }
 
     /// A gateway did not take an attempt, or a dead endpoint of it did.

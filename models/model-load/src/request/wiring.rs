@@ -7,7 +7,7 @@ use model_api::path::CallPolicy;
 use sim_kernel::SimSpan;
 
 use crate::edges::Caller;
-use crate::graph::{Graph, NodeIdx};
+use crate::graph::{Graph, NodeIdx, RowIdx};
 
 /// What a call is.
 #[derive(Clone, Copy, Debug)]
@@ -20,6 +20,8 @@ pub(super) struct Wire {
     /// The Service in whose figures it counts: none for what a gateway passes on, which counts as
     /// part of the request from outside.
     pub(super) told: Option<NodeIdx>,
+    /// Where the clients who call are counted by themselves: their row.
+    pub(super) counted: Option<RowIdx>,
     /// Where the callee passes it on to: only requests from outside have such a place, and only at
     /// a gateway.
     pub(super) upstream: Option<u32>,
@@ -45,7 +47,11 @@ pub(super) struct Hop {
 
 /// Every call of the graph, by its number.
 pub(super) fn wires(graph: &Graph) -> impl Iterator<Item = Wire> + '_ {
-    graph.edges.all.iter().map(|edge| {
+    let row_of = |source: usize| {
+        let counted = graph.edges.counted.iter().position(|&other| other == source)?;
+        Some(graph.nodes.len() + counted)
+    };
+    graph.edges.all.iter().map(move |edge| {
         let callee = &graph.nodes[edge.callee];
         let (told, upstream) = match edge.from {
             Caller::Client(source) => {
@@ -63,6 +69,10 @@ pub(super) fn wires(graph: &Graph) -> impl Iterator<Item = Wire> + '_ {
             policy: edge.policy,
             is_denied: edge.is_denied,
             told,
+            counted: match edge.from {
+                Caller::Client(source) => row_of(source),
+                Caller::Gateway(_) | Caller::Service(_) => None,
+            },
             upstream,
             is_last,
             is_only: is_last && graph.edges.to_node[edge.callee].len() == 1,

@@ -9,7 +9,7 @@ use model_api::observation::FlowSegment;
 use model_api::path::{Breaker, CallPolicy, Discipline, RateLimit, RateLimitCounts, Serving, Work};
 use sim_kernel::{SimSpan, SimTime};
 
-use crate::world::{Act, Case, Node, Run};
+use crate::world::{Act, Case, Node, Of, Run};
 
 /// The largest difference of availability, in points.
 const POINTS: f64 = 0.05;
@@ -18,12 +18,12 @@ const RUN_COUNT: u64 = 4;
 const CHANCE: f64 = 2.5;
 const QUANTILES: [f64; 3] = [0.5, 0.95, 0.99];
 
-/// A case, the Service that is looked at, and how close latencies must be, in percent; without it
+/// A case, whose requests are looked at, and how close latencies must be, in percent; without it
 /// they are not compared: most requests fail, or wait in a queue that only just fills or drains.
 struct Comparison {
     name: &'static str,
     case: Case,
-    service: u32,
+    whose: Of,
     percent: Option<f64>,
 }
 
@@ -90,6 +90,19 @@ fn chain(policy: CallPolicy, client: CallPolicy) -> Case {
     }
 }
 
+/// A shop that two tenants ask: one through the gateway, a third of which is dead for a while; one
+/// beside it, who gives up soon and tries again.
+fn tenants() -> Case {
+    let mut case = chain(CallPolicy::default(), CallPolicy::default());
+    case.nodes[1].loads = vec![(Some(0), vec![(0, 250_000)]), (None, vec![(0, 150_000)])];
+    case.nodes[1].tenants = vec![("patient", patience(5_000, 0)), ("impatient", patience(200, 1))];
+    case.script = vec![
+        (100_000, Act::Endpoints(0, 3, 2, 533_000)),
+        (150_000, Act::Endpoints(0, 2, 2, 533_000)),
+    ];
+    case
+}
+
 fn queue_of(limit: u32) -> Serving {
     Serving { queue_limit: Some(limit), ..Serving::default() }
 }
@@ -136,7 +149,14 @@ fn comparisons() -> Vec<Comparison> {
         (100_000, Act::Endpoints(3, 2, 1, 600_000)),
         (200_000, Act::Endpoints(3, 2, 2, 1_200_000)),
     ];
-    let of = |name, case, service, percent| Comparison { name, case, service, percent };
+    let of = |name, case, service, percent| Comparison {
+        name,
+        case,
+        whose: Of::Service(service),
+        percent,
+    };
+    let tenant =
+        |name, load, percent| Comparison { name, case: tenants(), whose: Of::Load(load), percent };
     vec![
         of("8 workers, 50 % busy", single(400, 8, 800, plain, some), 0, Some(5.0)),
         of("8 workers, 75 % busy", single(600, 8, 800, plain, some), 0, Some(5.0)),
@@ -176,6 +196,8 @@ fn comparisons() -> Vec<Comparison> {
             Some(15.0),
         ),
         of("gateway, shop, stock", chain(calm, calm), 1, Some(5.0)),
+        tenant("two tenants, the one through the gateway", 0, Some(5.0)),
+        tenant("the same, the impatient one beside it", 1, Some(5.0)),
         of("stock loses an endpoint, retries", dead.clone(), 1, None),
         of("the same, its gateway", dead, 0, None),
         of("what the gateway calls loses half, its gateway", half.clone(), 0, None),
@@ -203,29 +225,17 @@ fn comparisons() -> Vec<Comparison> {
     ]
 }
 
-/// Requests offered and served, in thousandths.
-fn totals(run: &Run, service: u32) -> (f64, f64) {
-    run.of(service).iter().fold((0.0, 0.0), |(offered, served), (until, segment)| {
-        let secs = (*until - segment.from).as_secs_f64() / 2.0;
-        let sum = |first: u64, last: u64| (first as f64 + last as f64) * secs;
-        (
-            offered + sum(segment.offered_from_millirps, segment.offered_until_millirps),
-            served + sum(segment.served_from_millirps, segment.served_until_millirps),
-        )
-    })
-}
-
-fn availability(run: &Run, service: u32) -> f64 {
-    let (offered, served) = totals(run, service);
+fn availability(run: &Run, of: Of) -> f64 {
+    let (offered, served) = run.totals(of);
     100.0 * served / offered
 }
 
 /// Latency in milliseconds, of single requests.
-fn counted(run: &Run, service: u32, quantile: f64) -> f64 {
-    let of_service = run.answered.iter().filter(|(id, _, _)| id.0 == service);
-    let total: u64 = of_service.clone().map(|(_, _, count)| count).sum();
+fn counted(run: &Run, of: Of, quantile: f64) -> f64 {
+    let answered = run.answered.iter().filter(|(id, _, _)| *id == of);
+    let total: u64 = answered.clone().map(|(_, _, count)| count).sum();
     let mut left = quantile * total as f64;
-    for (_, within_ns, count) in of_service {
+    for (_, within_ns, count) in answered {
         left -= *count as f64;
         if left <= 0.0 {
             return *within_ns as f64 * 1e-6;
@@ -235,8 +245,8 @@ fn counted(run: &Run, service: u32, quantile: f64) -> f64 {
 }
 
 /// The same of flows.
-fn computed(run: &Run, service: u32, quantile: f64) -> f64 {
-    let segments = run.of(service);
+fn computed(run: &Run, of: Of, quantile: f64) -> f64 {
+    let segments = run.segments_of(of);
     let weight = |until: SimTime, segment: &FlowSegment| {
         let served = segment.served_from_millirps + segment.served_until_millirps;
         served as f64 * (until - segment.from).as_secs_f64()
@@ -305,7 +315,7 @@ fn mean_and_error(values: &[f64]) -> (f64, f64) {
 fn compare(remainder: usize) {
     let (mut table, mut wrong) = (String::new(), String::new());
     let cases = comparisons().into_iter().enumerate();
-    for (_, Comparison { name, case, service, percent }) in
+    for (_, Comparison { name, case, whose, percent }) in
         cases.filter(|(idx, _)| idx % 2 == remainder)
     {
         let flow = case.run();
@@ -313,8 +323,8 @@ fn compare(remainder: usize) {
         let of = |figure: &dyn Fn(&Run) -> f64| {
             mean_and_error(&runs.iter().map(figure).collect::<Vec<f64>>())
         };
-        let of_flow = availability(&flow, service);
-        let (seen, error) = of(&|run| availability(run, service));
+        let of_flow = availability(&flow, whose);
+        let (seen, error) = of(&|run| availability(run, whose));
         let _ = write!(table, "| {name} | {of_flow:.3} | {seen:.3} ± {error:.3} |");
         if (of_flow - seen).abs() > POINTS + CHANCE * error {
             let _ = writeln!(wrong, "{name}: {of_flow:.3} %, counted {seen:.3} ± {error:.3}");
@@ -324,8 +334,8 @@ fn compare(remainder: usize) {
                 table.push_str(" |");
                 continue;
             };
-            let computed = computed(&flow, service, quantile);
-            let (seen, error) = of(&|run| counted(run, service, quantile));
+            let computed = computed(&flow, whose, quantile);
+            let (seen, error) = of(&|run| counted(run, whose, quantile));
             let _ = write!(table, " {computed:.2} / {seen:.2} |");
             if (computed - seen).abs() > percent / 100.0 * seen + CHANCE * error {
                 let _ = writeln!(wrong, "{name}: p{quantile} {computed:.2} ms, counted {seen:.2}");

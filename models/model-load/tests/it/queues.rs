@@ -5,7 +5,7 @@
 //! wide one hides no error.
 
 use model_api::kube::Service;
-use model_api::load::{Load, LoadPoint, ServiceProfile};
+use model_api::load::{Clients, Load, LoadPoint, ServiceProfile};
 use model_api::path::{CallPolicy, Discipline, Serving, Work};
 use model_api::{Blueprint, Origin, ServiceId, SimSpan, SimTime};
 use model_load::Requests;
@@ -70,6 +70,7 @@ impl Queue {
             loads: vec![Load {
                 service: ServiceId(0),
                 via: None,
+                clients: Clients::default(),
                 client: CallPolicy::default(),
                 points: vec![LoadPoint { at: SimTime::ZERO, rate_millirps }],
                 origin: Origin::default(),

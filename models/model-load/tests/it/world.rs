@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use model_api::canary::{Analysis, Canary};
 use model_api::kube::Service;
-use model_api::load::{Load, LoadPoint, ServiceProfile};
+use model_api::load::{Clients, Load, LoadPoint, ServiceProfile};
 use model_api::observation::FlowSegment;
 use model_api::path::{CallPolicy, DeniedCall, Serving};
 use model_api::{Blueprint, DatabaseId, Observation, Origin, ServiceId, WorkloadId};
@@ -99,6 +99,17 @@ pub(crate) struct Node {
     pub(crate) policy: CallPolicy,
     /// How the clients of its loads call.
     pub(crate) client: CallPolicy,
+    /// By load: the tenant that its clients belong to, and how they call; of the others as above.
+    pub(crate) tenants: Vec<(&'static str, CallPolicy)>,
+}
+
+/// Whose requests are looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Of {
+    /// All to a Service.
+    Service(u32),
+    /// Those of a load.
+    Load(u32),
 }
 
 /// Services, and what happens to them, in milliseconds.
@@ -118,8 +129,10 @@ pub(crate) struct Case {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Run {
     pub(crate) segments: Vec<(SimTime, FlowSegment)>,
-    /// Service, latency in nanoseconds, answers.
-    pub(crate) answered: Vec<(ServiceId, u64, u64)>,
+    /// Load, end and segment of clients that are counted by themselves.
+    pub(crate) clients: Vec<(u32, SimTime, FlowSegment)>,
+    /// Latency in nanoseconds, answers.
+    pub(crate) answered: Vec<(Of, u64, u64)>,
     pub(crate) event_count: u64,
     pub(crate) digest: u64,
     /// How often each of `rare::ALL` happened.
@@ -147,7 +160,8 @@ impl Case {
                 readiness: model_api::path::Readiness::default(),
                 origin: Origin::default(),
             });
-            for (via, points) in &node.loads {
+            for (load, (via, points)) in node.loads.iter().enumerate() {
+                let tenant = node.tenants.get(load).copied();
                 let point = |&(secs, rate_millirps): &(u64, u64)| LoadPoint {
                     at: SimTime::from_secs(secs),
                     rate_millirps,
@@ -155,7 +169,11 @@ impl Case {
                 blueprint.loads.push(Load {
                     service: ServiceId(idx),
                     via: via.map(ServiceId),
-                    client: node.client,
+                    clients: Clients {
+                        tenant: tenant.map(|(name, _)| name.to_owned()),
+                        zone: None,
+                    },
+                    client: tenant.map_or(node.client, |(_, client)| client),
                     points: points.iter().map(point).collect(),
                     origin: Origin::default(),
                 });
@@ -213,7 +231,7 @@ impl Case {
         let outcome = sim.run_until(SimTime::from_millis(self.millis));
         assert!(outcome.is_complete(), "{outcome}");
         sim.apply(|world, ctx| world.flows.finish(ctx));
-        let (mut segments, mut answered) = (Vec::new(), Vec::new());
+        let (mut segments, mut clients, mut answered) = (Vec::new(), Vec::new(), Vec::new());
         let (event_count, digest) = (sim.stats().handled_count, sim.digest());
         let (_, recorder) = sim.into_parts();
         let (journal, hits) = recorder.into_parts();
@@ -221,7 +239,13 @@ impl Case {
             match record.observation {
                 Observation::Flow(segment) => segments.push((segment.until, segment)),
                 Observation::Answered { service, within_ns, count } => {
-                    answered.push((service, within_ns, count));
+                    answered.push((Of::Service(service.0), within_ns, count));
+                }
+                Observation::ClientFlow { load, segment } => {
+                    clients.push((load.0, segment.until, segment));
+                }
+                Observation::ClientAnswered { load, within_ns, count } => {
+                    answered.push((Of::Load(load.0), within_ns, count));
                 }
                 other => panic!("only flows are told, not {other:?}"),
             }
@@ -229,6 +253,7 @@ impl Case {
         let script_count = self.script.iter().filter(|&&(at, _)| at <= self.millis).count() as u64;
         Run {
             segments,
+            clients,
             answered,
             event_count: event_count - script_count,
             digest,
@@ -257,6 +282,28 @@ impl Run {
     pub(crate) fn of(&self, service: u32) -> Vec<(SimTime, FlowSegment)> {
         let is = |(_, segment): &&(SimTime, FlowSegment)| segment.service == ServiceId(service);
         self.segments.iter().filter(is).copied().collect()
+    }
+
+    pub(crate) fn segments_of(&self, of: Of) -> Vec<(SimTime, FlowSegment)> {
+        match of {
+            Of::Service(service) => self.of(service),
+            Of::Load(load) => {
+                let its = self.clients.iter().filter(|(other, ..)| *other == load);
+                its.map(|&(_, until, segment)| (until, segment)).collect()
+            }
+        }
+    }
+
+    /// Requests offered and served over the run.
+    pub(crate) fn totals(&self, of: Of) -> (f64, f64) {
+        self.segments_of(of).iter().fold((0.0, 0.0), |(offered, served), (until, segment)| {
+            let secs = (*until - segment.from).as_secs_f64() / 2e3;
+            let sum = |first: u64, last: u64| (first as f64 + last as f64) * secs;
+            (
+                offered + sum(segment.offered_from_millirps, segment.offered_until_millirps),
+                served + sum(segment.served_from_millirps, segment.served_until_millirps),
+            )
+        })
     }
 
     /// The segments of a Service, one line each: times in s, rates in requests per s.

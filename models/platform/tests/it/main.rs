@@ -10,7 +10,7 @@ use model_api::kube::{
     Container, DeploymentStrategy, IntOrPercent, LabelSelector, Labels, Node, PodSpec, PodTemplate,
     ResourceList, Service, TopologySpreadConstraint, UnsatisfiableAction, Workload, WorkloadKind,
 };
-use model_api::load::{Load, LoadPoint, ServiceProfile};
+use model_api::load::{Clients, Load, LoadPoint, ServiceProfile};
 use model_api::observation::{FlowSegment, LossReason};
 use model_api::{Blueprint, FaultId, Observation, Origin, ServiceId, SimSpan, SimTime, ZoneId};
 use platform::{Event, Plan};
@@ -113,6 +113,7 @@ fn web(blueprint: &mut Blueprint, name: &str, replicas: u32) -> ServiceId {
     blueprint.loads.push(Load {
         service,
         via: None,
+        clients: Clients::default(),
         client: model_api::path::CallPolicy::default(),
         points: vec![LoadPoint { at: SimTime::ZERO, rate_millirps: 90_000 }],
         origin: Origin::default(),

@@ -8,9 +8,9 @@ use super::profile::{
     BurstSpec, DailyPointSpec, SeasonSpec, SelfSimilarSpec, SpikeSpec, TraceSpec, WeeklySpec,
 };
 use super::writes::WritesTo;
-use crate::decode::record;
+use crate::decode::{Named, record};
 use crate::source::Spanned;
-use crate::units::{Bytes, Rate};
+use crate::units::{Bytes, Rate, Share};
 
 record! {
     /// What a request to a Service costs and needs.
@@ -65,6 +65,10 @@ record! {
         service: Spanned<String>,
         /// The Service that requests come in through, such as the gateway, as `namespace/name`.
         via: Option<Spanned<String>>,
+        /// The tenant whose requests they are: figures are told of each tenant too. A Service may have a load for each tenant.
+        tenant: Option<Spanned<String>>,
+        /// Which share of the clients is nearest to which zone, such as `{az-a: 60%, az-b: 40%}`: figures are told of the clients of each zone too.
+        from: Named<Spanned<Share>>,
         /// How the clients call.
         client: Option<PolicySpec>,
         /// Constant rate.

@@ -2,6 +2,7 @@
 
 use model_api::fault::{Fault, FaultKind};
 use model_api::guarantee::{DataPromise, Guarantee, Predicate, Promise, Subject};
+use model_api::load::ClientGroup;
 use model_api::{DataSetId, DatabaseId, FaultId, ServiceId};
 
 use super::{Resolver, expression};
@@ -9,7 +10,7 @@ use crate::decode::Named;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::document::GuaranteeText;
 use crate::nearest::{nearest_object, suggestion};
-use crate::sentence::{self, PredicateName, PredicateSpec, PromiseSpec, Sentence};
+use crate::sentence::{self, ClientsSpec, PredicateName, PredicateSpec, PromiseSpec, Sentence};
 use crate::source::Spanned;
 
 impl Resolver<'_> {
@@ -77,8 +78,11 @@ impl Resolver<'_> {
     /// The promises of a sentence: one, or one for each subject of `*`, with the subject's name.
     fn promises(&mut self, promise: &PromiseSpec) -> Vec<(Promise, Option<String>)> {
         match promise {
-            PromiseSpec::Availability { service, limit } => self
-                .each_service(service, |service| Promise::Availability { service, limit: *limit }),
+            PromiseSpec::Availability { service, clients, limit } => {
+                self.each_asked(service, clients.as_ref(), |service, clients| {
+                    Promise::Availability { service, clients, limit: *limit }
+                })
+            }
             PromiseSpec::AvailabilityIn { service, window, limit } => {
                 self.each_service(service, |service| Promise::AvailabilityIn {
                     service,
@@ -101,9 +105,10 @@ impl Resolver<'_> {
                     limit: *limit,
                 })
             }
-            PromiseSpec::Latency { service, quantile_ppm, limit } => {
-                self.each_service(service, |service| Promise::Latency {
+            PromiseSpec::Latency { service, clients, quantile_ppm, limit } => {
+                self.each_asked(service, clients.as_ref(), |service, clients| Promise::Latency {
                     service,
+                    clients,
                     quantile_ppm: *quantile_ppm,
                     limit: *limit,
                 })
@@ -172,20 +177,44 @@ impl Resolver<'_> {
         name: &Spanned<String>,
         promise: impl Fn(ServiceId) -> Promise,
     ) -> Vec<(Promise, Option<String>)> {
+        self.each_asked(name, None, |service, _| promise(service))
+    }
+
+    /// The same of those that these clients ask.
+    fn each_asked(
+        &mut self,
+        name: &Spanned<String>,
+        clients: Option<&ClientsSpec>,
+        promise: impl Fn(ServiceId, Option<ClientGroup>) -> Promise,
+    ) -> Vec<(Promise, Option<String>)> {
+        let mut services = self.services_of(name);
+        let mut group = None;
+        if let Some(clients) = clients.filter(|_| !services.is_empty()) {
+            let Some(found) = self.client_group(clients, &services) else { return Vec::new() };
+            (group, services) = (Some(found.0), found.1);
+        }
+        let is_one = name.value != "*";
+        let named = |id: ServiceId| {
+            (promise(id, group.clone()), (!is_one).then(|| self.blueprint.service_name(id)))
+        };
+        services.into_iter().map(named).collect()
+    }
+
+    /// The Service of this name, or each that carries load.
+    fn services_of(&mut self, name: &Spanned<String>) -> Vec<ServiceId> {
         if name.value != "*" {
-            let service = self.service(name);
-            return service.map(|service| (promise(service), None)).into_iter().collect();
+            return self.service(name).into_iter().collect();
         }
         let mut services: Vec<ServiceId> =
             self.blueprint.loads.iter().map(|load| load.service).collect();
         services.sort();
+        services.dedup();
         if services.is_empty() {
             let message = "`*` means every Service that carries load, and none does";
             let diagnostic = Diagnostic::new(Code::E0016, name.span, message);
             self.diagnostics.push(diagnostic.help("add `load` to the scenario or the platform"));
         }
-        let named = |id: ServiceId| (promise(id), Some(self.blueprint.service_name(id)));
-        services.into_iter().map(named).collect()
+        services
     }
 
     fn each_database(

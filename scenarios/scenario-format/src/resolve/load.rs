@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use model_api::blueprint::Writes;
 use model_api::canary::PRIMARY_SUFFIX;
-use model_api::load::{Load, LoadPoint, ServiceProfile};
+use model_api::load::{Bursts, Clients, Load, LoadPoint, ServiceProfile};
 use model_api::path::{CallPolicy, Readiness, Serving};
 use model_api::{DatabaseId, ServiceId, SimSpan, SimTime};
 
@@ -24,31 +24,39 @@ impl Resolver<'_> {
     /// Profiles and loads.
     pub(super) fn serve(&mut self, platform: &PlatformDocument, scenario: &ScenarioDocument) {
         let mut profiles = self.stated_profiles(&platform.spec.services);
-        let mut loads: BTreeMap<ServiceId, Load> = BTreeMap::new();
+        let mut loads: BTreeMap<ServiceId, Vec<Load>> = BTreeMap::new();
         let mut wildcards: Vec<&LoadSpec> = Vec::new();
-        for (specs, replaces) in [(&platform.spec.load, false), (&scenario.spec.load, true)] {
-            let mut stated: BTreeMap<ServiceId, Span> = BTreeMap::new();
+        for specs in [&platform.spec.load, &scenario.spec.load] {
+            let mut stated: BTreeMap<(ServiceId, Option<&str>), Span> = BTreeMap::new();
+            let mut of_file: BTreeMap<ServiceId, Vec<Load>> = BTreeMap::new();
             for spec in specs {
                 if spec.service.value == "*" {
                     wildcards.push(spec);
                     continue;
                 }
                 let Some(load) = self.load(spec) else { continue };
-                if let Some(first) = stated.insert(load.service, spec.service.span) {
-                    let message = format!("`{}` has a load already", spec.service.value);
+                let tenant = spec.tenant.as_ref().map(|name| name.value.as_str());
+                if let Some(first) = stated.insert((load.service, tenant), spec.service.span) {
+                    let of_tenant = tenant.map(|name| format!(" of tenant `{name}`"));
+                    let message = format!(
+                        "`{}` has a load{} already",
+                        spec.service.value,
+                        of_tenant.unwrap_or_default()
+                    );
                     let diagnostic = Diagnostic::new(Code::E0018, spec.service.span, message);
                     self.diagnostics.push(diagnostic.related(first, "first here"));
                 }
-                if replaces || !loads.contains_key(&load.service) {
-                    loads.insert(load.service, load);
-                }
+                let of_clients = self.of_clients(&load, spec);
+                of_file.entry(load.service).or_default().extend(of_clients);
             }
+            // What the scenario says of a Service takes the place of all that the platform says.
+            loads.extend(of_file);
         }
         // The scenario's wildcard comes last in the list and takes precedence.
         if let Some(wildcard) = wildcards.last() {
             self.wildcard_loads(wildcard, &mut loads);
         }
-        self.blueprint.loads = loads.into_values().collect();
+        self.blueprint.loads = loads.into_values().flatten().collect();
         self.burst(platform.spec.load.iter().chain(&scenario.spec.load));
         let stated: Vec<ServiceId> = profiles.keys().copied().collect();
         self.guess_calls(&mut profiles);
@@ -87,11 +95,16 @@ impl Resolver<'_> {
         for spec in specs {
             let origin = spec.span.origin();
             let is_its = |load: &Load| load.origin.object == origin.object;
-            for load in 0..self.blueprint.loads.len() {
-                if is_its(&self.blueprint.loads[load]) {
-                    let bursts = self.bursts(load, spec);
-                    self.blueprint.bursts.extend(bursts);
-                }
+            let loads: Vec<usize> = (0..self.blueprint.loads.len())
+                .filter(|load| is_its(&self.blueprint.loads[*load]))
+                .collect();
+            if loads.is_empty() {
+                continue;
+            }
+            let (kinds, until) = (self.bursts(spec), self.end());
+            for load in loads {
+                let bursts = kinds.iter().map(|&kind| Bursts { load, kind, until });
+                self.blueprint.bursts.extend(bursts);
             }
         }
     }
@@ -178,7 +191,8 @@ impl Resolver<'_> {
         };
         let points = self.points(spec)?;
         let client = self.policy(spec.client.as_ref());
-        Some(Load { service, via, client, points, origin: spec.span.origin() })
+        let (clients, origin) = (Clients::default(), spec.span.origin());
+        Some(Load { service, via, clients, client, points, origin })
     }
 
     fn points(&mut self, spec: &LoadSpec) -> Option<Vec<LoadPoint>> {
@@ -215,14 +229,15 @@ impl Resolver<'_> {
     }
 
     /// `service: '*'`: every exposed Service that has no load of its own.
-    fn wildcard_loads(&mut self, spec: &LoadSpec, loads: &mut BTreeMap<ServiceId, Load>) {
+    fn wildcard_loads(&mut self, spec: &LoadSpec, loads: &mut BTreeMap<ServiceId, Vec<Load>>) {
         let via = match &spec.via {
             Some(name) => self.asked_service(name),
             None => None,
         };
         let Some(points) = self.points(spec) else { return };
         let client = self.policy(spec.client.as_ref());
-        let gateways: Vec<ServiceId> = loads.values().filter_map(|load| load.via).collect();
+        let gateways: Vec<ServiceId> =
+            loads.values().flatten().filter_map(|load| load.via).collect();
         for idx in 0..self.blueprint.services.len() {
             let service = ServiceId::from_index(idx);
             let is_gateway = gateways.contains(&service) || via == Some(service);
@@ -233,8 +248,9 @@ impl Resolver<'_> {
             // What comes in through its own load balancer does not pass the gateway.
             let via = via.filter(|_| exposure == Exposure::Ingress);
             let points = points.clone();
-            let origin = spec.span.origin();
-            loads.insert(service, Load { service, via, client, points, origin });
+            let (clients, origin) = (Clients::default(), spec.span.origin());
+            let load = Load { service, via, clients, client, points, origin };
+            loads.insert(service, self.of_clients(&load, spec));
         }
     }
 

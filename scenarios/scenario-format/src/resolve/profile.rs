@@ -2,7 +2,7 @@
 //!
 //! A product of two lines bends; it is cut into as many pieces as keep it within 0.1 % of its value.
 
-use model_api::load::{BurstKind, Bursts, LoadPoint};
+use model_api::load::{BurstKind, LoadPoint};
 use model_api::{SimSpan, SimTime};
 
 use super::Resolver;
@@ -228,7 +228,7 @@ impl Resolver<'_> {
     }
 
     /// What is random about a load.
-    pub(super) fn bursts(&mut self, load: usize, spec: &LoadSpec) -> Vec<Bursts> {
+    pub(super) fn bursts(&mut self, spec: &LoadSpec) -> Vec<BurstKind> {
         let mut bursts = Vec::new();
         if let Some(stated) = &spec.bursts {
             let (calm, burst) = (stated.calm.value, stated.burst.value);
@@ -254,8 +254,7 @@ impl Resolver<'_> {
                 bursts.push(BurstKind::SelfSimilar { sources, on, off, hurst_ppm, share_ppm });
             }
         }
-        let until = self.end();
-        bursts.into_iter().map(|kind| Bursts { load, kind, until }).collect()
+        bursts
     }
 
     fn lasts(&mut self, span: SimSpan, place: Span) -> bool {

@@ -120,3 +120,97 @@ fn profiles_that_cannot_be_meant() {
         assert!(says.iter().any(|line| line.starts_with(expected)), "{load}: {expected}: {says:?}");
     }
 }
+
+/// Tenant, zone and rate in requests per second of each load.
+fn clients_of(loads: &str) -> Vec<(Option<String>, Option<u32>, f64)> {
+    let loaded = load_all(&web(&format!("  load: [{loads}]\n")), &["web.yaml"], &[]);
+    let resolved = loaded.resolved.as_ref().unwrap_or_else(|| panic!("{:?}", said(&loaded)));
+    let of = |load: &model_api::load::Load| {
+        let zone = load.clients.zone.map(|zone| zone.0);
+        (load.clients.tenant.clone(), zone, load.points[0].rate_millirps as f64 / 1000.0)
+    };
+    resolved.blueprint.loads.iter().map(of).collect()
+}
+
+#[test]
+fn loads_are_those_of_tenants_and_of_zones() {
+    let found = clients_of(
+        "{service: shop/web, rate: 30}, {service: shop/web, tenant: acme, rate: 100, \
+         from: {az-b: 33.3%, az-a: 66.7%}}, {service: shop/web, tenant: b, rate: 1}",
+    );
+    let acme = || Some("acme".to_owned());
+    let expected = [
+        (None, None, 30.0),
+        (acme(), Some(1), 33.3),
+        (acme(), Some(0), 66.7),
+        (Some("b".to_owned()), None, 1.0),
+    ];
+    assert_eq!(found, expected);
+    let bursts = "{service: shop/web, rate: 9, from: {az-a: 50%, az-b: 50%}, \
+                  bursts: {factor: 4, calm: 10m, burst: 1m}}";
+    let loaded = load_all(&web(&format!("  load: [{bursts}]\n")), &["web.yaml"], &[]);
+    let resolved = loaded.resolved.expect("nothing is wrong");
+    let of: Vec<usize> = resolved.blueprint.bursts.iter().map(|bursts| bursts.load).collect();
+    assert_eq!(of, [0, 1], "clients of all zones burst");
+}
+
+#[test]
+fn a_scenario_says_anew_who_asks_for_a_service() {
+    let files = web("  load: [{service: shop/web, tenant: new, rate: 5}]\n");
+    let platform = String::from_utf8(files.bytes("small.yaml")).expect("it is ours");
+    let loads =
+        "  load: [{service: shop/web, tenant: old, rate: 1}, {service: shop/web, rate: 2}]\n";
+    let files = files.with("small.yaml", platform + loads);
+    let loaded = load_all(&files, &["web.yaml"], &[]);
+    let resolved = loaded.resolved.as_ref().unwrap_or_else(|| panic!("{:?}", said(&loaded)));
+    let tenants: Vec<Option<&str>> =
+        resolved.blueprint.loads.iter().map(|load| load.clients.tenant.as_deref()).collect();
+    assert_eq!(tenants, [Some("new")]);
+}
+
+#[test]
+fn mistakes_about_clients_have_their_place() {
+    let load = |more: &str| format!("  load: [{{service: shop/web, rate: 1, {more}}}]\n");
+    let promise = |text: &str| {
+        format!("{}  guarantees: {{g: '{text}'}}\n", load("tenant: acme, from: {az-a: 100%}"))
+    };
+    let twice = "  load: [{service: shop/web, rate: 1, tenant: a}, \
+                 {service: shop/web, rate: 1, tenant: a}]\n";
+    let cases = [
+        (load("from: {az-a: 60%, az-b: 30%}"), "s.yaml:7:63: E0055", "90 %"),
+        (load("from: {az-a: 60%, az-b: 50%}"), "s.yaml:7:63: E0055", "110 %"),
+        (load("from: {az-x: 100%}"), "s.yaml:7:46: E0016", "az-x"),
+        (load("from: [az-a]"), "s.yaml:7:45: E0011", "expected a mapping"),
+        (load("from: {az-a: 1}"), "s.yaml:7:52: E0014", "is not a share"),
+        (load("tenant: ''"), "s.yaml:7:47: E0014", "is not text"),
+        (load("tenants: a"), "s.yaml:7:39: E0012", "no key `tenants`"),
+        (twice.to_owned(), "s.yaml:7:61: E0018", "of tenant `a` already"),
+        (
+            promise("availability(shop/web, tenant: acne) >= 99%"),
+            "s.yaml:8:51: E0056",
+            "tenant: acne",
+        ),
+        (promise("availability(*, tenant: zebra) >= 99%"), "E0056", "tenant: zebra"),
+        (promise("latency(shop/web, p99, zone: az-b) <= 1s"), "E0056", "zone: az-b"),
+        (promise("latency(shop/web, p99, zone: az-q) <= 1s"), "E0016", "az-q"),
+    ];
+    let mut wrong = String::new();
+    for (more, place, part) in cases {
+        let says = said(&load_all(&web(&more), &["web.yaml"], &[]));
+        let is_it = |line: &String| line.contains(place) && line.contains(part);
+        if !says.iter().any(is_it) {
+            wrong += &format!("{more}: {place}: {part}: {says:#?}\n");
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong}");
+}
+
+#[test]
+fn a_promise_to_all_is_one_to_each_service_that_the_clients_ask() {
+    let more = "  load: [{service: shop/web, rate: 1, tenant: acme}]\n  guarantees: \
+                {g: 'availability(*, tenant: acme) >= 99%', h: 'availability(*) >= 99%'}\n";
+    let loaded = load_all(&web(more), &["web.yaml"], &[]);
+    let resolved = loaded.resolved.as_ref().unwrap_or_else(|| panic!("{:?}", said(&loaded)));
+    let names: Vec<&str> = resolved.guarantees.iter().map(|it| it.name.as_str()).collect();
+    assert_eq!(names, ["g [shop/web]", "h [shop/web]"]);
+}

@@ -38,6 +38,7 @@ const LIBRARY: &[(&str, i32)] = &[
     ("nightly-job-deadline", 1),
     ("node-crash", 0),
     ("node-upgrade", 0),
+    ("noisy-tenant", 1),
     ("off-peak-one", 1),
     ("off-peak-two", 0),
     ("patroni-api-outage", 1),

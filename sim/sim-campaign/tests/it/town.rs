@@ -6,7 +6,7 @@ use model_api::kube::{
     Container, DeploymentStrategy, IntOrPercent, LabelSelector, Labels, Node, PodSpec, PodTemplate,
     ResourceList, Service, Workload, WorkloadKind,
 };
-use model_api::load::{Load, LoadPoint, ServiceProfile};
+use model_api::load::{Clients, Load, LoadPoint, ServiceProfile};
 use model_api::path::CallPolicy;
 use model_api::{Blueprint, Origin, ServiceId, SimSpan, SimTime, ZoneId};
 use platform::Plan;
@@ -100,6 +100,7 @@ pub(crate) fn blueprint() -> Blueprint {
         loads: vec![Load {
             service: ServiceId(0),
             via: None,
+            clients: Clients::default(),
             client: CallPolicy::default(),
             points: vec![LoadPoint { at: SimTime::ZERO, rate_millirps: 90_000 }],
             origin: Origin::default(),

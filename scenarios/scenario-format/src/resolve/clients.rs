@@ -1,0 +1,131 @@
+//! Whose requests a load has: tenants, and the zones that clients have nearest.
+
+use std::collections::BTreeSet;
+
+use model_api::load::{ClientGroup, Clients, Load, LoadPoint};
+use model_api::{ServiceId, ZoneId};
+
+use super::Resolver;
+use crate::diagnostic::{Code, Diagnostic};
+use crate::document::LoadSpec;
+use crate::nearest::suggestion;
+use crate::sentence::ClientsSpec;
+use crate::source::Spanned;
+
+/// All clients, in parts per million.
+const WHOLE_PPM: u64 = 1_000_000;
+
+impl Resolver<'_> {
+    /// A load as its clients ask for it: one for each zone that they come from.
+    pub(super) fn of_clients(&mut self, load: &Load, spec: &LoadSpec) -> Vec<Load> {
+        let tenant = spec.tenant.as_ref().map(|name| name.value.clone());
+        let zones = self.client_zones(spec);
+        if zones.is_empty() {
+            let clients = Clients { tenant, zone: None };
+            return vec![Load { clients, ..load.clone() }];
+        }
+        let mut before_ppm = 0;
+        let mut loads = Vec::with_capacity(zones.len());
+        for (zone, ppm) in zones {
+            let clients = Clients { tenant: tenant.clone(), zone: Some(zone) };
+            let points = load.points.iter().map(|point| LoadPoint {
+                rate_millirps: part(point.rate_millirps, before_ppm + ppm)
+                    - part(point.rate_millirps, before_ppm),
+                ..*point
+            });
+            let points = points.collect();
+            loads.push(Load { clients, points, origin: load.origin.clone(), ..*load });
+            before_ppm += ppm;
+        }
+        loads
+    }
+
+    /// The zones that clients come from, with their shares; empty when that was not said, or wrongly.
+    fn client_zones(&mut self, spec: &LoadSpec) -> Vec<(ZoneId, u64)> {
+        let mut zones = Vec::new();
+        for (name, share) in &spec.from.0 {
+            let Some(zone) = self.zone_named(name) else { return Vec::new() };
+            zones.push((zone, u64::from(share.value.ppm)));
+        }
+        let sum: u64 = zones.iter().map(|(_, ppm)| ppm).sum();
+        if let Some((_, last)) = spec.from.0.last()
+            && sum != WHOLE_PPM
+        {
+            let percent = sum as f64 / 1e4;
+            let message = format!("the clients of all zones are {percent} %, not 100 %");
+            let help = "write the shares of all zones that requests come from";
+            self.diagnostics.push(Diagnostic::new(Code::E0055, last.span, message).help(help));
+            return Vec::new();
+        }
+        zones.retain(|(_, ppm)| *ppm > 0);
+        zones
+    }
+
+    /// The group of clients that a promise about these Services names, and those of the Services that
+    /// it asks.
+    pub(super) fn client_group(
+        &mut self,
+        clients: &ClientsSpec,
+        services: &[ServiceId],
+    ) -> Option<(ClientGroup, Vec<ServiceId>)> {
+        let group = match clients {
+            ClientsSpec::Tenant(name) => ClientGroup::Tenant(name.value.clone()),
+            ClientsSpec::Zone(name) => ClientGroup::Zone(self.zone_named(name)?),
+        };
+        let loads = self.blueprint.loads.iter().filter(|load| services.contains(&load.service));
+        let asks = |load: &&Load| load.clients.groups().any(|other| other == group);
+        let asked: BTreeSet<ServiceId> = loads.clone().filter(asks).map(|it| it.service).collect();
+        if asked.is_empty() {
+            let known: BTreeSet<String> =
+                loads.flat_map(|load| load.clients.groups()).map(|it| self.name_of(&it)).collect();
+            self.diagnostics.push(no_such_clients(clients, &known));
+            return None;
+        }
+        Some((group, asked.into_iter().collect()))
+    }
+
+    fn name_of(&self, group: &ClientGroup) -> String {
+        match group {
+            ClientGroup::Tenant(name) => format!("tenant: {name}"),
+            ClientGroup::Zone(zone) => format!("zone: {}", self.blueprint.zones[zone.index()].name),
+        }
+    }
+}
+
+fn no_such_clients(clients: &ClientsSpec, known: &BTreeSet<String>) -> Diagnostic {
+    let (ClientsSpec::Tenant(Spanned { value, span }) | ClientsSpec::Zone(Spanned { value, span })) =
+        clients;
+    let (written, field) = match clients {
+        ClientsSpec::Tenant(_) => (format!("tenant: {value}"), "tenant"),
+        ClientsSpec::Zone(_) => (format!("zone: {value}"), "from"),
+    };
+    let message = format!("no load of it has clients of `{written}`");
+    let help = match suggestion(&written, known.iter().map(String::as_str)) {
+        Some(help) => help,
+        None => format!("say with `{field}` in a load whose requests they are"),
+    };
+    Diagnostic::new(Code::E0056, *span, message).help(help)
+}
+
+/// So many parts per million of a rate, rounded to the nearest.
+fn part(rate_millirps: u64, ppm: u64) -> u64 {
+    let whole = u128::from(WHOLE_PPM);
+    let part = (u128::from(rate_millirps) * u128::from(ppm) + whole / 2) / whole;
+    u64::try_from(part).expect("no more than the whole")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_of_a_rate_sum_to_it() {
+        for rate in [0, 1, 7, 1000, 333_333, u64::from(u32::MAX)] {
+            for cuts in [[333_333, 666_666], [1, 2], [999_999, 1_000_000]] {
+                let [first, second] = cuts.map(|ppm| part(rate, ppm));
+                assert!(first <= second && second <= rate);
+                assert_eq!(first + (second - first) + (rate - second), part(rate, WHOLE_PPM));
+            }
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! Figures of clients that are counted by themselves: tenants, and those who have a zone nearest.
+
+use std::collections::BTreeSet;
+
+use model_api::load::ClientGroup;
+use model_api::{Blueprint, ServiceId};
+use report_data::{Metric, Unit};
+use sim_check::{ClientMeasures, QUANTILES_PPM, RunMeasures, whole_requests};
+
+/// Names of the latencies, in the order of [`QUANTILES_PPM`].
+const LATENCIES: [&str; 3] = ["latencyP50", "latencyP95", "latencyP99"];
+
+/// Figures of every run for every such group of clients, as `shop/web [tenant: name]`.
+pub(crate) fn metrics(blueprint: &Blueprint, measures: &[RunMeasures]) -> Vec<Metric> {
+    let groups: BTreeSet<&(ServiceId, ClientGroup)> =
+        measures.iter().flat_map(|run| run.clients.keys()).collect();
+    groups.into_iter().flat_map(|group| of_group(blueprint, measures, group)).collect()
+}
+
+fn of_group(
+    blueprint: &Blueprint,
+    measures: &[RunMeasures],
+    group: &(ServiceId, ClientGroup),
+) -> Vec<Metric> {
+    let subject = match &group.1 {
+        ClientGroup::Tenant(name) => format!("tenant: {name}"),
+        ClientGroup::Zone(zone) => format!("zone: {}", blueprint.zones[zone.index()].name),
+    };
+    let subject = format!("{} [{subject}]", blueprint.service_name(group.0));
+    let metric = |name: &str, unit, value: &dyn Fn(&ClientMeasures) -> Option<i64>| Metric {
+        name: name.to_owned(),
+        subject: subject.clone(),
+        unit,
+        values: measures.iter().map(|run| run.clients.get(group).and_then(value)).collect(),
+    };
+    let count = |requests: u64| i64::try_from(requests).ok();
+    let mut metrics = vec![
+        metric("availability", Unit::PartsPerMillion, &|seen| {
+            seen.requests.availability_ppm().map(i64::from)
+        }),
+        metric("lostRequests", Unit::Count, &|seen| count(seen.requests.lost_requests())),
+    ];
+    let of_group = measures.iter().filter_map(|run| run.clients.get(group));
+    let reasons: BTreeSet<&str> =
+        of_group.flat_map(|seen| seen.lost.keys().map(|reason| reason.name())).collect();
+    for name in reasons {
+        metrics.push(metric(&format!("lostRequests.{name}"), Unit::Count, &|seen| {
+            count(whole_requests(lost_for(name, seen)))
+        }));
+    }
+    for (name, ppm) in LATENCIES.into_iter().zip(QUANTILES_PPM) {
+        metrics.push(metric(name, Unit::Nanoseconds, &|seen| {
+            seen.latencies.get(&ppm).copied().flatten().and_then(|it| count(it.as_nanos()))
+        }));
+    }
+    metrics
+}
+
+/// What was lost for reasons of this name.
+fn lost_for(name: &str, seen: &ClientMeasures) -> u128 {
+    seen.lost.iter().filter(|(reason, _)| reason.name() == name).map(|(_, amount)| amount).sum()
+}
