@@ -2,7 +2,7 @@
 
 use sim_kernel::SimSpan;
 
-use crate::ids::{NodeId, WorkloadId};
+use crate::ids::{DatabaseId, NodeId, WorkloadId};
 use crate::kube::{PodTemplate, Version};
 
 /// What is done. Nothing of it happens while the API is away.
@@ -45,6 +45,13 @@ pub enum Action {
         /// How many, drawn at random; `None` means all.
         count: Option<u32>,
     },
+    /// The volumes that hold the write-ahead log of a database are made larger.
+    GrowStorage {
+        /// Which database.
+        database: DatabaseId,
+        /// Their size from now on.
+        size_bytes: u64,
+    },
 }
 
 impl Action {
@@ -56,6 +63,7 @@ impl Action {
                 | Self::Drain(_)
                 | Self::NodeUpgrade(_)
                 | Self::ControlPlaneUpgrade(_)
+                | Self::GrowStorage { .. }
         )
     }
 }

@@ -169,8 +169,29 @@ pub struct Database {
     pub writers: Vec<Writes>,
     /// Sessions that may commit at a time: `max_connections` without those of the superuser.
     pub session_count: u32,
+    /// Where its write-ahead log lies; `None` where nobody looks at how full that is.
+    pub wal: Option<WalVolume>,
     /// Where it was written.
     pub origin: Origin,
+}
+
+/// The volume that holds the write-ahead log of each instance, and what keeps log there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WalVolume {
+    /// `walStorage.size`, or `storage.size` where the log lies beside the data.
+    pub size_bytes: u64,
+    /// What of it is taken by data.
+    pub data_bytes: u64,
+    /// Size of a segment (`walSegmentSize`): a closed one is that large on disk, however little was
+    /// written to it.
+    pub segment_bytes: u64,
+    /// `archive_timeout`: a segment that was begun is closed after that, `None` when only a full one is.
+    pub switch_after: Option<SimSpan>,
+    /// `wal_keep_size`: log that is there in any case.
+    pub least_bytes: u64,
+    /// How much is kept for a standby that is not there; `None` keeps all (a replication slot without
+    /// `max_slot_wal_keep_size`).
+    pub kept_bytes: Option<u64>,
 }
 
 /// A Service whose requests commit to a database.

@@ -8,7 +8,7 @@ pub use control_plane::{ControlPlaneFault, Leading};
 
 use crate::action::Action;
 use crate::ids::{
-    DataSetId, FaultId, KeyId, NodeId, PlaceId, PolicyId, ServiceId, WorkloadId, ZoneId,
+    DataSetId, DatabaseId, FaultId, KeyId, NodeId, PlaceId, PolicyId, ServiceId, WorkloadId, ZoneId,
 };
 use crate::source::Origin;
 
@@ -186,4 +186,6 @@ pub enum Condition {
     PodUnschedulable,
     /// A database promotes a new primary.
     FailoverStarted,
+    /// The write-ahead log of a database takes this share of its volume, in parts per million.
+    WalVolumeAbove(DatabaseId, u32),
 }

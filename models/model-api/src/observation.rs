@@ -521,6 +521,26 @@ pub enum Observation {
         /// Why.
         reason: FailoverBlock,
     },
+    /// The write-ahead log has filled its volume: PostgreSQL has stopped, and starts again once there
+    /// is room.
+    WalVolumeFull {
+        /// Which database.
+        database: DatabaseId,
+        /// The pod of its primary.
+        pod: PodId,
+    },
+    /// The volumes of a database are larger.
+    VolumeGrown {
+        /// Which database.
+        database: DatabaseId,
+    },
+    /// A standby was away for so long that its primary does not have what it lacks any more.
+    StandbyOutrun {
+        /// Which database.
+        database: DatabaseId,
+        /// The pod of the standby.
+        pod: PodId,
+    },
     /// Backups, losses that they are for, and restores.
     Backup(BackupFact),
     /// Something about the trial of a revision.
@@ -881,4 +901,6 @@ pub enum FailoverBlock {
     Quorum,
     /// The operator does not run, or the API does not answer.
     Operator,
+    /// The volume of an instance is full, which a failover would not mend.
+    WalVolume,
 }

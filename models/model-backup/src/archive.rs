@@ -248,6 +248,11 @@ impl ArchiveState {
         }
     }
 
+    /// Time that the uploader spends on each segment.
+    pub(crate) fn upload(&self) -> SimSpan {
+        self.upload
+    }
+
     /// The uploader works, or does not.
     pub(crate) fn set_up(&mut self, is_up: bool, now: Stamp) {
         if is_up == self.is_up {

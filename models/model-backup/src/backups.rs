@@ -101,6 +101,7 @@ pub struct Backups {
     restoring: u32,
     /// Data sets whose restore is prepared, in the order in which that came.
     queue: Vec<DataSetId>,
+    change_count: u64,
 }
 
 impl Backups {
@@ -139,6 +140,7 @@ impl Backups {
             told_until: Stamp::ZERO,
             restoring: 0,
             queue: Vec::new(),
+            change_count: 1,
             blueprint: Arc::clone(blueprint),
         }
     }
@@ -368,6 +370,23 @@ impl Backups {
             Some(loss) => Cost { loss, back: SimSpan::ZERO },
             None => self.subject(idx, disaster, &ahead, stairs.as_deref()).cost(now),
         })
+    }
+
+    /// How long the archive of a data set takes for a segment; `Some(None)` while it takes none and says
+    /// so, `None` when there is no archive. One that breaks in silence takes segments, and loses them.
+    pub fn archiver(&self, data_set: DataSetId) -> Option<Option<SimSpan>> {
+        let idx = self.archive_idx(data_set)?;
+        let archive = &self.protection().archives[idx];
+        let place = archive.to.index();
+        let is_up = self.archive_faults[idx] != Some(Breakage::Visible)
+            && self.survivors(&self.damage, None).has_place(place)
+            && self.is_reachable(place, self.zones_down);
+        Some(is_up.then(|| self.archives[idx].upload()))
+    }
+
+    /// Counts changes of what is up and what is not.
+    pub fn change_count(&self) -> u64 {
+        self.change_count
     }
 
     /// What is known of a data set's accounts and places.
@@ -629,6 +648,7 @@ impl Backups {
 
     /// Draws every consequence of what is up and what is not.
     fn refresh(&mut self, now: Stamp) {
+        self.change_count += 1;
         let blueprint = Arc::clone(&self.blueprint);
         let protection = &blueprint.protection;
         let survivors = self.survivors(&self.damage, None);

@@ -4,7 +4,7 @@ use model_api::blueprint::{Database, DatabaseManager, Synchronous};
 use model_api::observation::FailoverBlock;
 use model_api::parameters::Range;
 use model_api::{DatabaseId, Observation, Parameters, PodId, ServiceId, ZoneId};
-use sim_kernel::{EntityKey, Probe, Purpose, SimSpan, SimTime, Timer};
+use sim_kernel::{EntityKey, EventId, Probe, Purpose, SimSpan, SimTime, Timer};
 
 use crate::databases::{PgEvent, PgNotice, StopKind};
 use crate::instance::{Instance, Link, Process, Role};
@@ -12,6 +12,7 @@ use crate::pace::Pace;
 use crate::patroni::Patroni;
 use crate::position::Mark;
 use crate::unknown::Unknown;
+use crate::wal::Wal;
 
 /// What a cluster needs of the world outside itself.
 pub(crate) trait Port {
@@ -20,6 +21,10 @@ pub(crate) trait Port {
     fn notice(&mut self, notice: PgNotice);
     fn hit(&mut self, probe: &'static Probe);
     fn timer_at(&mut self, at: SimTime, event: PgEvent) -> Timer;
+    /// The same, as an effect of something earlier.
+    fn timer_because(&mut self, cause: EventId, at: SimTime, event: PgEvent) -> Timer;
+    /// What happens now.
+    fn cause(&self) -> EventId;
     fn cancel(&mut self, timer: Timer);
     fn is_pending(&self, timer: Timer) -> bool;
     fn parameters(&self) -> &Parameters;
@@ -140,6 +145,13 @@ pub(crate) struct Cluster {
     pub(crate) adjust_timer: Timer,
     /// Until when a primary waits for a silent standby that has priority.
     pub(crate) silent_until: SimTime,
+    /// The log and its volume, where somebody looks at it.
+    pub(crate) wal: Option<Wal>,
+    pub(crate) wal_timer: Timer,
+    /// When that timer is due.
+    pub(crate) wal_due: Option<SimTime>,
+    pub(crate) growth_timer: Timer,
+    pub(crate) growth_count: u32,
     pub(crate) is_serving: bool,
     pub(crate) writable_count: u32,
     pub(crate) failover_count: u32,
@@ -197,6 +209,14 @@ impl Cluster {
             is_backend_new: false,
             adjust_timer: Timer::NONE,
             silent_until: SimTime::ZERO,
+            wal: match database.manager {
+                DatabaseManager::CloudNativePg => database.wal.map(Wal::new),
+                DatabaseManager::Patroni(_) => None,
+            },
+            wal_timer: Timer::NONE,
+            wal_due: None,
+            growth_timer: Timer::NONE,
+            growth_count: 0,
             is_serving: false,
             writable_count: 0,
             failover_count: 0,
@@ -257,6 +277,7 @@ impl Cluster {
             self.demote_superseded(port);
             self.open_current(port);
             self.check_isolation(port);
+            self.tend_volume(port);
         }
         self.settle_losses(port);
         self.attach_standbys(port);
@@ -264,6 +285,7 @@ impl Cluster {
         self.move_backend(port);
         self.settle_writes(port);
         self.reconnect_clients(port);
+        self.settle_wal(port);
     }
 
     pub(crate) fn started(&mut self, port: &mut impl Port, ordinal: u8, pod: PodId, zone: ZoneId) {
@@ -344,9 +366,21 @@ impl Cluster {
             if instance.process != Process::Waiting || !port.is_api_reachable(instance.zone) {
                 continue;
             }
-            let recovery = self.work_span(port, ordinal, RECOVERY, port.parameters().promotion);
+            if ordinal == self.current && !self.has_room() {
+                self.at_mut(ordinal).process = Process::Full;
+                if let Some(wal) = &mut self.wal {
+                    wal.full_since.get_or_insert(port.now());
+                }
+                continue;
+            }
+            let recovery = self.recovery_span(port, ordinal);
             self.work(port, ordinal, recovery);
         }
+    }
+
+    /// How long crash recovery takes.
+    pub(crate) fn recovery_span(&self, port: &impl Port, ordinal: u8) -> SimSpan {
+        self.work_span(port, ordinal, RECOVERY, port.parameters().promotion)
     }
 
     /// Lets an instance be busy for a while.

@@ -5,12 +5,14 @@ use std::sync::Arc;
 use model_api::parameters::Range;
 use model_api::{Blueprint, DatabaseId, Observation, Parameters, PodId, ServiceId, ZoneId};
 use sim_kernel::{
-    Context, EntityKey, Priority, Probe, Purpose, Recorder, SimSpan, SimTime, Streams, Timer,
+    Context, EntityKey, EventId, Priority, Probe, Purpose, Recorder, SimSpan, SimTime, Streams,
+    Timer,
 };
 
 use crate::cluster::{Cluster, Port};
 use crate::instance::Role;
 use crate::pace::Pace;
+use crate::wal::Archiver;
 
 /// After machines and pods have changed at the same instant.
 const PRIORITY: Priority = Priority::NORMAL;
@@ -41,6 +43,10 @@ pub enum PgEvent {
     LinkUp { database: DatabaseId, ordinal: u8 },
     /// The liveness check of an isolated primary has failed often enough.
     IsolationDue { database: DatabaseId, ordinal: u8 },
+    /// The log takes so much of its volume that something happens.
+    WalDue { database: DatabaseId },
+    /// The volumes are larger.
+    VolumeGrown { database: DatabaseId },
     /// A turn of a member's loop begins.
     MemberTurn { database: DatabaseId, ordinal: u8 },
     /// What a member's loop waited for is there.
@@ -102,6 +108,18 @@ pub enum PgNotice {
         ordinal: u8,
         /// Its pod.
         pod: PodId,
+    },
+    /// The volume that holds the log of a database is full to a share that somebody waited for.
+    VolumeAbove {
+        /// Which database.
+        database: DatabaseId,
+        /// The share, in parts per million.
+        share_ppm: u32,
+    },
+    /// The volumes of a database have the size that was asked for.
+    VolumeGrown {
+        /// Which database.
+        database: DatabaseId,
     },
     /// A primary was replaced: what it committed after this moment is gone.
     Superseded {
@@ -350,6 +368,51 @@ impl Databases {
         self.one(database, ctx, notices, |cluster, io| cluster.set_load(io, rate_ppm));
     }
 
+    /// Tells that the archive takes a segment in such a time, or that it fails (`None`). A database of
+    /// which this is never told archives nothing.
+    pub fn set_archiver<E, R>(
+        &mut self,
+        database: DatabaseId,
+        segment: Option<SimSpan>,
+        ctx: &mut Context<'_, E, R>,
+        notices: &mut Vec<PgNotice>,
+    ) where
+        E: Copy + From<PgEvent>,
+        R: Recorder<Observation>,
+    {
+        let archiver = segment.map_or(Archiver::Fails, Archiver::Stores);
+        self.one(database, ctx, notices, |cluster, io| cluster.set_archiver(io, archiver));
+    }
+
+    /// Lets the platform know once the volume that holds the log is full to a share, in parts per
+    /// million. Before the run begins.
+    pub fn watch_volume(&mut self, database: DatabaseId, share_ppm: u32) {
+        if let Some(wal) = &mut self.clusters[database.index()].wal {
+            wal.watched_ppm.push(share_ppm);
+        }
+    }
+
+    /// Asks for larger volumes, as a larger size in the Cluster does: the operator carries it out.
+    pub fn grow_storage<E, R>(
+        &mut self,
+        database: DatabaseId,
+        size_bytes: u64,
+        ctx: &mut Context<'_, E, R>,
+        notices: &mut Vec<PgNotice>,
+    ) where
+        E: Copy + From<PgEvent>,
+        R: Recorder<Observation>,
+    {
+        self.one(database, ctx, notices, |cluster, io| cluster.grow(io, size_bytes));
+    }
+
+    /// Log that the archive has not taken as of the last change, in bytes.
+    pub fn archive_backlog(&self, database: DatabaseId, now: SimTime) -> u64 {
+        let Some(mut wal) = self.clusters[database.index()].wal.clone() else { return 0 };
+        wal.advance(now);
+        wal.backlog()
+    }
+
     /// Kills the postmaster of an instance that Patroni manages; Patroni lives.
     pub fn kill_postmaster<E, R>(
         &mut self,
@@ -481,6 +544,8 @@ impl Databases {
             PgEvent::ClientsDue { .. } => cluster.clients_due(io),
             PgEvent::AdjustDue { .. } => cluster.number_adjusted(io),
             PgEvent::SilenceOver { .. } => cluster.silence_over(io),
+            PgEvent::WalDue { .. } => cluster.wal_reached(io),
+            PgEvent::VolumeGrown { .. } => cluster.volume_grown(io),
             PgEvent::MemberTurn { ordinal, .. } => cluster.member_turn(io, ordinal),
             PgEvent::MemberStep { ordinal, .. } => cluster.member_step(io, ordinal),
             PgEvent::MemberAction { ordinal, .. } => cluster.member_action(io, ordinal),
@@ -591,6 +656,8 @@ impl PgEvent {
             | Self::AdjustDue { database }
             | Self::SilenceOver { database }
             | Self::StoreElected { database }
+            | Self::WalDue { database }
+            | Self::VolumeGrown { database }
             | Self::MemberTurn { database, .. }
             | Self::MemberStep { database, .. }
             | Self::MemberAction { database, .. }
@@ -636,6 +703,14 @@ where
 
     fn timer_at(&mut self, at: SimTime, event: PgEvent) -> Timer {
         self.ctx.timer_at(at, PRIORITY, event)
+    }
+
+    fn timer_because(&mut self, cause: EventId, at: SimTime, event: PgEvent) -> Timer {
+        self.ctx.because(cause).timer_at(at, PRIORITY, event)
+    }
+
+    fn cause(&self) -> EventId {
+        self.ctx.cause()
     }
 
     fn cancel(&mut self, timer: Timer) {

@@ -20,11 +20,11 @@ const REWINDING: Purpose = Purpose::new("postgres rewind");
 
 impl Cluster {
     /// Whether the operator takes the primary for failed: its pod is not Ready and it does not
-    /// report itself as a primary that works.
+    /// report itself as a primary that works. One whose volume is full is not replaced.
     fn has_failed(&self, port: &impl Port) -> bool {
         let primary = self.at(self.current);
         let is_reporting = primary.is_open && !port.is_isolated(primary.zone);
-        !primary.is_ready && !is_reporting
+        !primary.is_ready && !is_reporting && !self.is_stopped_by_volume()
     }
 
     /// Moves a failover on as far as it goes.
@@ -77,6 +77,7 @@ impl Cluster {
                 FailoverBlock::NoCandidate => &rare::NO_CANDIDATE,
                 FailoverBlock::Quorum => &rare::QUORUM_REFUSED,
                 FailoverBlock::Operator => &rare::OPERATOR_AWAY,
+                FailoverBlock::WalVolume => &rare::VOLUME_FULL,
             });
             let database = self.setup.id;
             port.observe(Observation::FailoverBlocked { database, reason });

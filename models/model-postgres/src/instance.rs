@@ -2,13 +2,15 @@
 
 use model_api::parameters::Range;
 use model_api::{PodId, ZoneId};
-use sim_kernel::{SimTime, Timer};
+use sim_kernel::{EventId, SimTime, Timer};
 
 use crate::names::Names;
 use crate::position::{Mark, Writer};
 
 /// WAL that a standby can receive and write per second. **Assumption.**
 pub const WAL_SHIPPING_BYTES_PER_SECOND: u64 = 100_000_000;
+/// Log that a standby can fetch from the archive per second. **Assumption.**
+pub const ARCHIVE_FETCH_BYTES_PER_SECOND: u64 = 80_000_000;
 /// From a new primary, or the start of a standby, to its streaming again, apart from what it has
 /// to catch up. **Assumption**, from the 1 to 10 s that commits wait after a failover.
 pub const REATTACH: Range = Range::millis(1_000, 10_000);
@@ -38,6 +40,8 @@ pub(crate) enum Process {
     Waiting,
     /// Shuts down, recovers or rewinds; `Instance::work` says when it is done.
     Working,
+    /// It ends again and again, because there is no room for another segment of log.
+    Full,
     /// PostgreSQL answers.
     Running,
 }
@@ -85,6 +89,12 @@ pub(crate) struct Instance {
     pub(crate) received: Mark,
     /// The primary goes on from here: what this one has beyond is not part of the database any more.
     pub(crate) fork: Option<Mark>,
+    /// It is away, and its primary keeps log for it from here on.
+    pub(crate) kept_from: Option<u64>,
+    /// What took it away.
+    pub(crate) left_by: EventId,
+    /// Its primary does not have what it lacks any more.
+    pub(crate) is_outrun: bool,
     pub(crate) work: Timer,
     pub(crate) attach: Timer,
     pub(crate) isolation: Timer,
@@ -111,6 +121,9 @@ impl Default for Instance {
             link: Link::Broken,
             received: Mark::default(),
             fork: None,
+            kept_from: None,
+            left_by: EventId::NONE,
+            is_outrun: false,
             work: Timer::NONE,
             attach: Timer::NONE,
             isolation: Timer::NONE,

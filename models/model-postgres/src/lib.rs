@@ -17,7 +17,9 @@
 //!   [`Databases::set_zone_isolated`], [`Databases::set_operator_available`] (a pod of the operator
 //!   is ready and reaches the API; call it only for databases that have an operator),
 //!   [`Databases::set_api_available`] (etcd has a quorum), [`Databases::set_load`] (clients commit at
-//!   another share of the configured rate; only for databases whose writers are named). Telling what is already known is free.
+//!   another share of the configured rate; only for databases whose writers are named),
+//!   [`Databases::set_archiver`] (the archive takes segments or fails), [`Databases::grow_storage`].
+//!   Telling what is already known is free.
 //! - Events: [`PgEvent`], back into [`Databases::handle`].
 //! - Notices: [`PgNotice`], to be carried out at once: the `-rw` Service has another backend,
 //!   clients can write or cannot, an instance changed its role, runs, or stopped by itself.
@@ -39,12 +41,15 @@
 //! - Return of an old primary by crash recovery, or as a standby by `pg_rewind` and catching up.
 //! - An operator or API that is away: nothing is decided, and it is said why.
 //! - Clusters that Patroni manages: its loop, lease, race, synchronous modes, restarts, switchover.
+//! - The volume of the log, which fills when the archive fails or a standby is away: PostgreSQL stops, the
+//!   operator does not fail over, and somebody has to make it larger. A standby that is away for longer
+//!   than log is kept for it comes back through the archive, or not at all.
 //! - The archive of WAL and the phases of a restore, as functions beside the clusters: [`archive`],
 //!   [`recovery`].
 //!
 //! # Not modelled
 //! Planned switchover and rolling updates of CloudNativePG, fencing, hibernation, replica clusters;
-//! full WAL disks; no cluster feeds an archive yet; volumes that are gone for ever and re-cloning; sessions that
+//! volumes that are gone for ever and re-cloning; sessions that
 //! lower `synchronous_commit`; `maxStandbyNamesFromCluster`; poolers as pods (their reconnection
 //! time is in [`Parameters::client_reconnect`]).
 //!
@@ -59,7 +64,7 @@
 //! never does. Lease: `spec.primaryLease`, a gate for promotion and not a fence (release notes of
 //! 1.30). `wal_receiver_timeout` and `wal_sender_timeout` 5 s: `pkg/postgres/configuration.go`.
 //! The rest is in [`Parameters`]; assumptions of this crate are [`WAL_SHIPPING_BYTES_PER_SECOND`],
-//! [`REATTACH`], [`REWIND`] and [`FAST_SHUTDOWN`].
+//! [`ARCHIVE_FETCH_BYTES_PER_SECOND`], [`REATTACH`], [`REWIND`], [`FAST_SHUTDOWN`] and [`VOLUME_GROWTH`].
 //!
 //! # Invariants
 //! - One instance is open for writes, or none; two only while one of them is cut off.
@@ -93,11 +98,17 @@ pub mod recovery;
 mod replication;
 mod serving;
 mod unknown;
+mod volume;
+mod wal;
 
 pub use databases::{Access, Databases, Leadership, PgEvent, PgNotice, StopKind};
 pub use decision::{Candidate, QuorumView, commits_stall, failover_candidate, may_promote};
-pub use instance::{FAST_SHUTDOWN, REATTACH, REWIND, Role, WAL_SHIPPING_BYTES_PER_SECOND};
+pub use instance::{
+    ARCHIVE_FETCH_BYTES_PER_SECOND, FAST_SHUTDOWN, REATTACH, REWIND, Role,
+    WAL_SHIPPING_BYTES_PER_SECOND,
+};
 pub use pace::Pace;
 pub use patroni::decision::{
     Action, Fitness, Lock, Peer, Postgres, Step, Turn, fitness, next_step,
 };
+pub use volume::VOLUME_GROWTH;

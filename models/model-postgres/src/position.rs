@@ -91,6 +91,11 @@ impl Writer {
         }
     }
 
+    /// At which rate it commits.
+    pub(crate) fn rate_ppm(&self) -> u32 {
+        self.present.rate_ppm
+    }
+
     /// Where it stops, because everybody who may commit waits; `None` when nobody does.
     pub(crate) fn limit_ns(&self) -> Option<u64> {
         Some(self.present.limit_ns).filter(|limit| *limit != u64::MAX)

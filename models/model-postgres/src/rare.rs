@@ -24,5 +24,7 @@ sim_kernel::declare_probes! {
     FAILSAFE_HELD = "a primary went on without its store because every member answered",
     HANDOVER_REFUSED = "nobody could take over from a leader that was asked to hand over",
     PROMOTION_CANCELED = "a member that had lost the key did not promote after all",
+    VOLUME_FULL = "the log of a database filled its volume",
+    STANDBY_OUTRUN = "a standby was away for longer than log was kept for it",
     COMMITS_STALLED = "commits waited for a synchronous standby",
 }

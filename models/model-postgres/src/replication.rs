@@ -6,7 +6,9 @@ use sim_kernel::{Purpose, SimSpan, SimTime};
 use crate::cluster::{Cluster, OldSide, Port, Target};
 use crate::databases::{PgEvent, PgNotice, StopKind};
 use crate::decision::{commits_stall, wanted_number};
-use crate::instance::{Instance, Link, REATTACH, Role, WAL_SHIPPING_BYTES_PER_SECOND};
+use crate::instance::{
+    ARCHIVE_FETCH_BYTES_PER_SECOND, Instance, Link, REATTACH, Role, WAL_SHIPPING_BYTES_PER_SECOND,
+};
 use crate::names::Names;
 use crate::patroni::decision::Action;
 use crate::position::{Mark, Writer, units_between};
@@ -34,6 +36,9 @@ impl Cluster {
         acknowledged: Mark,
     ) {
         let number = wanted_number(self.setup.synchronous, self.ready_standby_count(ordinal));
+        if let Some(wal) = &mut self.wal {
+            wal.full_since = None;
+        }
         let instance = self.at_mut(ordinal);
         instance.is_open = true;
         instance.listed = Names::ALL;
@@ -42,6 +47,7 @@ impl Cluster {
         instance.applied_number = number;
         instance.link = Link::Broken;
         instance.fork = None;
+        instance.is_outrun = false;
     }
 
     /// An open instance takes no writes any more: notes what it had acknowledged and what each of
@@ -261,6 +267,7 @@ impl Cluster {
         let instance = self.at(standby);
         if instance.is_open
             || instance.is_diverged
+            || instance.is_outrun && !self.can_fetch()
             || !instance.is_running()
             || instance.role == Role::Primary
             || self.is_held(standby)
@@ -290,7 +297,12 @@ impl Cluster {
         let backlog = units_between(has_ns, behind_ns, self.setup.wal_bytes_per_second);
         let count = self.at(standby).attach_count;
         let reattach = port.draw(self.key_of(standby), ATTACHING, count, REATTACH);
-        let span = reattach.saturating_add(catch_up(backlog, self.wal_bytes_per_second()));
+        let shipped = if self.at(standby).is_outrun {
+            ARCHIVE_FETCH_BYTES_PER_SECOND
+        } else {
+            WAL_SHIPPING_BYTES_PER_SECOND
+        };
+        let span = reattach.saturating_add(catch_up(backlog, self.wal_bytes_per_second(), shipped));
         let event = PgEvent::LinkUp { database: self.setup.id, ordinal: standby };
         let timer = port.timer_in(span, event);
         let instance = self.at_mut(standby);
@@ -309,6 +321,7 @@ impl Cluster {
             instance.received = mark;
             instance.fork = fork;
             instance.ghost_until = SimTime::ZERO;
+            instance.is_outrun = false;
             if self.patroni.is_some() {
                 self.stir(port);
             }
@@ -357,6 +370,10 @@ impl Cluster {
         self.supersede(self.current, survivor, promoted);
         self.current = promoted;
         self.target = Target::Current;
+        if let Some(wal) = &mut self.wal {
+            wal.advance(port.now());
+            wal.forget_backlog();
+        }
         self.set_role(port, promoted, Role::Primary);
         self.open(port, promoted, survivor, acknowledged);
     }
@@ -431,8 +448,8 @@ impl Cluster {
 }
 
 /// How long it takes to ship a backlog while more is written.
-fn catch_up(backlog_bytes: u64, wal_bytes_per_second: u64) -> SimSpan {
-    let spare = WAL_SHIPPING_BYTES_PER_SECOND.saturating_sub(wal_bytes_per_second).max(1);
+fn catch_up(backlog_bytes: u64, wal_bytes_per_second: u64, shipped_per_second: u64) -> SimSpan {
+    let spare = shipped_per_second.saturating_sub(wal_bytes_per_second).max(1);
     let nanos = u128::from(backlog_bytes) * 1_000_000_000 / u128::from(spare);
     SimSpan::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
 }

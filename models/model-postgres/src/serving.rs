@@ -53,7 +53,7 @@ impl Cluster {
             Process::Running if instance.is_open => Access::ReadWrite,
             Process::Running => Access::ReadOnly,
             Process::Working => Access::Starting,
-            Process::Down | Process::Waiting => Access::Refused,
+            Process::Down | Process::Waiting | Process::Full => Access::Refused,
         }
     }
 
@@ -123,6 +123,7 @@ impl Cluster {
             }
         }
         self.settle_writes(port);
+        self.settle_wal(port);
     }
 
     /// Write-ahead log per second at the present rate.

@@ -15,7 +15,7 @@
 //! `tests/it/actions.rs`, `tests/it/main.rs`.
 
 use model_api::fault::{Condition, Fault, FaultPlan, NodePick, Start, ZonePick};
-use model_api::{Blueprint, FaultId, NodeId, ServiceId, WorkloadId, ZoneId};
+use model_api::{Blueprint, DatabaseId, FaultId, NodeId, ServiceId, WorkloadId, ZoneId};
 use model_kube::cluster::{DrainId, TemplateId};
 use sim_kernel::{EntityKey, Purpose, SimTime, Streams};
 
@@ -81,6 +81,8 @@ pub(crate) enum Struck {
     Upgrade,
     /// The taint that a fault set.
     OutOfService(FaultId),
+    /// The volumes of a database, which are to be larger.
+    Growth(DatabaseId),
 }
 
 /// Members of the control plane by number, up to 64.
@@ -117,6 +119,8 @@ pub(crate) enum Happening {
     PodUnschedulable,
     /// A database promotes a new primary.
     FailoverStarted,
+    /// The volume that holds the log of a database is full to this share.
+    VolumeAbove(DatabaseId, u32),
 }
 
 impl Happening {
@@ -127,6 +131,9 @@ impl Happening {
             | (Self::FaultEnded(a), Condition::FaultEnded(b)) => a == b,
             (Self::Endpoints(a, count), Condition::EndpointsBelow(b, limit)) => {
                 a == b && count < limit
+            }
+            (Self::VolumeAbove(a, share), Condition::WalVolumeAbove(b, limit)) => {
+                a == b && share == limit
             }
             (Self::PodUnschedulable, Condition::PodUnschedulable)
             | (Self::FailoverStarted, Condition::FailoverStarted) => true,

@@ -21,7 +21,7 @@ mod writers;
 
 use std::sync::Arc;
 
-use model_api::fault::{FaultKind, FaultPlan};
+use model_api::fault::{Condition, FaultKind, FaultPlan, Start};
 use model_api::{
     Blueprint, DatabaseId, FaultId, NodeId, Observation, PodId, ServiceId, WorkloadId, ZoneId,
 };
@@ -108,6 +108,14 @@ impl World {
     /// Reports the state at time zero and schedules the faults that go by the clock.
     pub(crate) fn begin<R: Recorder<Observation>>(&mut self, ctx: &mut Context<'_, Event, R>) {
         self.cluster.announce(ctx);
+        for fault in &self.plan.faults {
+            if let Start::When {
+                condition: Condition::WalVolumeAbove(database, share_ppm), ..
+            } = fault.start
+            {
+                self.databases.watch_volume(database, share_ppm);
+            }
+        }
         self.place_databases(ctx);
         self.begin_data(ctx);
         for (fault, at) in FaultBook::timed(&self.plan, self.streams) {
@@ -148,6 +156,7 @@ impl World {
             let mut notices = std::mem::take(&mut self.notices);
             self.cluster.swap_notices(&mut notices);
             let mut pg_notices = std::mem::take(&mut self.pg_notices);
+            self.tell_archivers(ctx);
             self.carry_backups(ctx);
             if notices.is_empty() && pg_notices.is_empty() {
                 (self.notices, self.pg_notices) = (notices, pg_notices);
@@ -241,6 +250,10 @@ impl World {
                     self.happen(Happening::FailoverStarted, ctx);
                 }
             }
+            PgNotice::VolumeAbove { database, share_ppm } => {
+                self.happen(Happening::VolumeAbove(database, share_ppm), ctx);
+            }
+            PgNotice::VolumeGrown { database } => self.on_volume_grown(database, ctx),
             PgNotice::InstanceRunning { .. }
             | PgNotice::InstanceHalted { .. }
             | PgNotice::Superseded { .. }

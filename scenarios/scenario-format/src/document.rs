@@ -27,10 +27,10 @@ pub use backup::{
 pub use fault::{
     AccountLossSpec, ArchiveBrokenSpec, BackupTargetLossSpec, BackupsBrokenSpec, BadRolloutSpec,
     ConditionSpec, ControlPlaneUpgradeSpec, DrainSpec, EmptySpec, EndpointsBelowSpec,
-    EtcdDataLossSpec, FaultSpec, KeyLossSpec, LeaderKillSpec, LoadSpikeSpec, LogicalLossSpec,
-    MemberLossSpec, NoCapacitySpec, NodeCrashSpec, NodesSpec, PlainFaultSpec, PodCrashSpec,
-    RegionLossSpec, RegistryOutageSpec, RolloutSpec, ScaleSpec, StartKeys, WebhookOutageSpec,
-    WindowSpec, ZoneFaultSpec,
+    EtcdDataLossSpec, FaultSpec, GrowStorageSpec, KeyLossSpec, LeaderKillSpec, LoadSpikeSpec,
+    LogicalLossSpec, MemberLossSpec, NoCapacitySpec, NodeCrashSpec, NodesSpec, PlainFaultSpec,
+    PodCrashSpec, RegionLossSpec, RegistryOutageSpec, RolloutSpec, ScaleSpec, StartKeys,
+    WalVolumeAboveSpec, WebhookOutageSpec, WindowSpec, ZoneFaultSpec,
 };
 pub use job::{JobProfileSpec, WorkTimeSpec};
 pub use load::{DatabaseSpec, LoadPointSpec, LoadSpec, ServiceSpec};

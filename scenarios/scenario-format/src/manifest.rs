@@ -36,6 +36,7 @@ mod schedule;
 mod storage;
 mod velero;
 mod vertical;
+mod wal;
 mod workload;
 mod zalando;
 
@@ -50,6 +51,7 @@ pub use velero::{
     CSI_SNAPSHOT_TIMEOUT, SnapshotLocation, StorageLocation, VeleroHook, VeleroSchedule,
     VeleroServer,
 };
+pub use wal::LogStorage;
 
 pub(crate) use convert::NAMESPACE_NAME_LABEL;
 pub(crate) use deserialize::from_node;

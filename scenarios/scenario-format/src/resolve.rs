@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use model_api::blueprint::{Assumption, ControlPlane, Database, DatabaseManager};
+use model_api::blueprint::{Assumption, ControlPlane, Database, DatabaseManager, WalVolume};
 use model_api::fault::FaultPlan;
 use model_api::guarantee::{Guarantee, Promise};
 use model_api::load::LoadPoint;
@@ -12,7 +12,7 @@ use crate::coverage::Coverage;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::document::{DatabaseSpec, PlatformDocument, ScenarioDocument, ServiceSpec, WritesTo};
 use crate::input::Resolved;
-use crate::manifest::Manifests;
+use crate::manifest::{LogStorage, Manifests};
 use crate::nearest::suggestion;
 use crate::reachability::Findings;
 use crate::source::{Span, Spanned};
@@ -246,9 +246,10 @@ impl Resolver<'_> {
                 (None, DatabaseManager::CloudNativePg) => operator,
                 (None, DatabaseManager::Patroni(_)) => None,
             };
-            let wal = spec.and_then(|spec| spec.wal_per_second);
+            let written = spec.and_then(|spec| spec.wal_per_second);
             let commits = spec.and_then(|spec| spec.commits_per_second);
-            if wal.is_none() || commits.is_none() {
+            let wal = cluster.log.as_ref().map(|log| self.wal_volume(idx, log, spec));
+            if written.is_none() || commits.is_none() {
                 let name = &self.names.databases[idx];
                 let has_share = services.iter().flat_map(|service| &service.writes_to).any(
                     |WritesTo(write)| {
@@ -281,12 +282,47 @@ impl Resolver<'_> {
                 failover_delay: cluster.failover_delay,
                 has_isolation_check: cluster.has_isolation_check,
                 manager: cluster.manager,
-                wal_bytes_per_second: wal.map_or(WAL_BYTES_PER_SECOND, |it| it.value.count),
+                wal_bytes_per_second: written.map_or(WAL_BYTES_PER_SECOND, |it| it.value.count),
                 commits_per_second: commits.map_or(COMMITS_PER_SECOND, |it| it.value),
                 session_count: cluster.session_count,
+                wal,
                 writers: Vec::new(),
                 origin: cluster.origin.clone(),
             });
+        }
+    }
+
+    /// The volume of the log of a database.
+    fn wal_volume(
+        &mut self,
+        idx: usize,
+        log: &LogStorage,
+        spec: Option<&DatabaseSpec>,
+    ) -> WalVolume {
+        let stated = spec.and_then(|spec| spec.data_size);
+        let data_bytes = match (log.is_separate, stated) {
+            (true, _) => 0,
+            (false, Some(size)) => size.value.count,
+            (false, None) => {
+                let name = &self.names.databases[idx];
+                let text =
+                    format!("{name}: data take half of the volume that they share with the log");
+                let origin = self.manifests.clusters[idx].value.origin.clone();
+                self.assume(text, &origin);
+                log.size_bytes / 2
+            }
+        };
+        if let Some(size) = stated.filter(|_| data_bytes >= log.size_bytes) {
+            let message = "the data fill their volume and leave no room for the log";
+            self.report(Code::E0021, size.span, message);
+        }
+        WalVolume {
+            size_bytes: log.size_bytes,
+            data_bytes,
+            segment_bytes: log.segment_bytes,
+            switch_after: log.switch_after,
+            least_bytes: log.least_bytes,
+            kept_bytes: log.kept_bytes,
         }
     }
 

@@ -372,7 +372,7 @@ fn part(observation: &Observation) -> Option<Part> {
             Some(Part::Provision)
         }
         O::PodImagePulled { .. } | O::PodImagePullFailed { .. } => Some(Part::Pull),
-        O::PodVolumeHeld { .. } => Some(Part::Provision),
+        O::PodVolumeHeld { .. } | O::VolumeGrown { .. } => Some(Part::Provision),
         O::Backup(fact) => data::part(fact),
         O::PodStarted { .. } => Some(Part::Start),
         O::PodBecameReady { .. } => Some(Part::Warm),

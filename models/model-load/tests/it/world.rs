@@ -199,6 +199,7 @@ impl Case {
                 commits_per_second: 0,
                 writers: Vec::new(),
                 session_count: 100,
+                wal: None,
                 origin: Origin::default(),
             });
         }

@@ -1,7 +1,8 @@
 //! What must hold whatever happens.
 
 use model_api::Observation;
-use model_api::blueprint::Synchronous;
+use model_api::SimSpan;
+use model_api::blueprint::{Synchronous, WalVolume};
 use model_postgres::PgNotice;
 use proptest::prelude::*;
 
@@ -9,11 +10,12 @@ use crate::world::{Act, Case, any};
 
 /// Scripts in which an instance starts only after it stopped, and a zone rejoins after it was cut.
 fn script(with_isolation: bool) -> impl Strategy<Value = Vec<(u64, Act)>> {
-    let step = (0_u64..120_000, 0_u8..3, 0_u8..if with_isolation { 6 } else { 5 });
+    let step = (0_u64..120_000, 0_u8..3, 0_u8..if with_isolation { 8 } else { 7 });
     prop::collection::vec(step, 1..24).prop_map(|steps| {
         let (mut at, mut script) = (1_000, Vec::new());
         let (mut is_up, mut is_cut) = ([true; 3], [false; 3]);
         let (mut has_operator, mut has_api) = (true, true);
+        let (mut archives, mut megabytes) = (true, 300);
         for (pause, which, kind) in steps {
             at += pause;
             let idx = usize::from(which);
@@ -29,6 +31,14 @@ fn script(with_isolation: bool) -> impl Strategy<Value = Vec<(u64, Act)>> {
                     has_api = !has_api;
                     Act::Api(has_api)
                 }
+                5 => {
+                    archives = !archives;
+                    Act::Archive(archives)
+                }
+                6 => {
+                    megabytes += 150 * u64::from(which);
+                    Act::Grow(megabytes)
+                }
                 _ => {
                     is_cut[idx] = !is_cut[idx];
                     let zone = u32::from(which);
@@ -41,6 +51,19 @@ fn script(with_isolation: bool) -> impl Strategy<Value = Vec<(u64, Act)>> {
             script.push((at, act));
         }
         script
+    })
+}
+
+/// A volume that is full five minutes after the archive failed or a standby left; in one of two runs
+/// log is kept for less than that for a standby.
+fn volume(run: u64) -> Option<WalVolume> {
+    Some(WalVolume {
+        size_bytes: 400_000_000,
+        data_bytes: 100_000_000,
+        segment_bytes: 16 << 20,
+        switch_after: Some(SimSpan::from_mins(5)),
+        least_bytes: 0,
+        kept_bytes: (run % 2 == 0).then_some(150_000_000),
     })
 }
 
@@ -58,7 +81,7 @@ proptest! {
     #[test]
     fn one_primary_at_most_without_isolation(script in script(false), run in 0_u64..1000) {
         let instances = if run % 2 == 0 { 3 } else { 5 };
-        let result = Case { run, instances, ..Case::default() }.run(&script, 4_000_000);
+        let result = Case { run, instances, wal: volume(run), ..Case::default() }.run(&script, 4_000_000);
         prop_assert!(writable_counts(&result.facts).iter().all(|&count| count <= 1), "{}", result.text());
     }
 
@@ -66,7 +89,7 @@ proptest! {
     fn one_primary_at_most_with_the_isolation_check(script in script(true), run in 0_u64..1000) {
         // The check stops a primary 30 s after the cut, detection alone takes 50 s.
         let instances = if run % 2 == 0 { 3 } else { 5 };
-        let result = Case { run, instances, ..Case::default() }.run(&script, 4_000_000);
+        let result = Case { run, instances, wal: volume(run), ..Case::default() }.run(&script, 4_000_000);
         prop_assert!(writable_counts(&result.facts).iter().all(|&count| count <= 1), "{}", result.text());
     }
 
@@ -77,7 +100,7 @@ proptest! {
         for (pause, (at, _)) in (1_u64..).zip(&mut script) {
             *at += pause * 130_000;
         }
-        let case = Case { run, synchronous: any(1, true, true), ..Case::default() };
+        let case = Case { run, synchronous: any(1, true, true), wal: volume(run), ..Case::default() };
         let result = case.run(&script, 4_000_000);
         prop_assert_eq!(result.lost(), 0, "{}", result.text());
     }
@@ -92,7 +115,9 @@ proptest! {
             wishes.into_iter().flat_map(|wish| [(wish, true), (wish, false)])
         {
             let instances = if run % 2 == 0 { 3 } else { 5 };
-            let case = Case { run, instances, synchronous, has_isolation_check, ..Case::default() };
+            let case = Case {
+                run, instances, synchronous, has_isolation_check, wal: volume(run / 2), ..Case::default()
+            };
             let result = case.run(&script, 4_000_000);
             let told = (result.acknowledged_ns, result.unknown_ns, result.waiting_ns);
             let found = (result.readable_ns, result.lost_ns(), result.unknown());
@@ -105,7 +130,7 @@ proptest! {
 
     #[test]
     fn facts_alternate_and_agree_with_notices(script in script(true), run in 0_u64..1000) {
-        let result = Case { run, ..Case::default() }.run(&script, 4_000_000);
+        let result = Case { run, wal: volume(run), ..Case::default() }.run(&script, 4_000_000);
         let mut is_writable = false;
         let mut told = Vec::new();
         for &(_, fact) in &result.facts {
@@ -130,6 +155,7 @@ proptest! {
         let end = script.last().map_or(0, |&(at, _)| at) + 1_000;
         let mut healed = script.clone();
         healed.extend([(end, Act::Operator(true)), (end, Act::Api(true))]);
+        healed.extend([(end, Act::Archive(true)), (end, Act::Grow(100_000))]);
         healed.extend((0..3).map(|zone| (end, Act::Rejoin(zone))));
         healed.extend((0..3).map(|ordinal| (end + 100, Act::Start(ordinal))));
         let first = Synchronous { number: 1, is_any: false, is_required: true, failover_quorum: false };
@@ -137,8 +163,8 @@ proptest! {
             [None, any(1, true, true), any(2, true, false), any(1, false, false), Some(first)];
         for synchronous in wishes {
             let instances = if run % 2 == 0 { 3 } else { 5 };
-            let case = Case { run, synchronous, instances, ..Case::default() };
-            let result = case.run(&healed, end + 600_000);
+            let case = Case { run, synchronous, instances, wal: volume(run / 2), ..Case::default() };
+            let result = case.run(&healed, end + 900_000);
             let last = result.facts.iter().rev().find_map(|(_, fact)| match fact {
                 Observation::WritesResumed { .. } => Some(true),
                 Observation::WritesStopped { .. } => Some(false),
@@ -151,7 +177,7 @@ proptest! {
 
     #[test]
     fn the_same_luck_gives_the_same_run(script in script(true), run in 0_u64..1000) {
-        let case = Case { run, ..Case::default() };
+        let case = Case { run, wal: volume(run), ..Case::default() };
         prop_assert_eq!(case.run(&script, 4_000_000), case.run(&script, 4_000_000));
     }
 }

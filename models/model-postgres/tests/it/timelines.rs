@@ -1,7 +1,7 @@
 //! One fault each, with every timer fixed: the timeline is the test.
 
 use model_api::Parameters;
-use model_api::blueprint::Synchronous;
+use model_api::blueprint::{Synchronous, WalVolume};
 use model_api::parameters::Range;
 use sim_kernel::SimSpan;
 
@@ -9,7 +9,12 @@ use crate::world::{Act, Case, any, fixed};
 
 #[track_caller]
 fn check(case: &Case, script: &[(u64, Act)], expected: &str) {
-    let run = Case { parameters: fixed(), ..case.clone() }.run(script, 900_000);
+    check_for(900, case, script, expected);
+}
+
+#[track_caller]
+fn check_for(secs: u64, case: &Case, script: &[(u64, Act)], expected: &str) {
+    let run = Case { parameters: fixed(), ..case.clone() }.run(script, secs * 1000);
     let expected: Vec<&str> =
         expected.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
     let text = run.text();
@@ -417,4 +422,111 @@ fn a_healthy_cluster_has_no_events() {
         let run = Case { synchronous, ..Case::default() }.run(&[], 30 * 86_400_000);
         assert_eq!((run.text().as_str(), run.pending_count), ("", 0));
     }
+}
+
+/// A gigabyte for the log, of which 1 MB/s is written in segments of 10 MB.
+fn volume(kept_bytes: Option<u64>) -> Case {
+    let wal = WalVolume {
+        size_bytes: 1_500_000_000,
+        data_bytes: 490_000_000,
+        segment_bytes: 10_000_000,
+        switch_after: None,
+        least_bytes: 0,
+        kept_bytes,
+    };
+    Case { wal: Some(wal), ..Case::default() }
+}
+
+fn told(case: &Case, script: &[(u64, Act)], secs: u64) -> String {
+    Case { parameters: fixed(), ..case.clone() }.run(script, secs * 1000).text()
+}
+
+#[test]
+fn an_archive_that_fails_fills_the_volume_and_nobody_fails_over() {
+    // A thousand seconds of log; then the pod is not ready, and the archive is back in vain.
+    let script = [(100_000, Act::Archive(false)), (1_500_000, Act::Archive(true))];
+    check_for(
+        90_000,
+        &volume(None),
+        &script,
+        "
+    1100.000 volume full 0
+    1100.000 blocked WalVolume
+    1100.000 writes stop
+    1100.000 writable 0
+    ",
+    );
+}
+
+#[test]
+fn a_larger_volume_is_found_at_the_next_start_of_the_container() {
+    let script = [
+        (100_000, Act::Archive(false)),
+        (1_100_500, Act::Ready(0, false)),
+        (2_000_000, Act::Grow(3_000)),
+    ];
+    let text = told(&volume(None), &script, 4_000);
+    let lines: Vec<&str> = text.lines().skip(4).collect();
+    let grown: u64 = lines[0].split('.').next().and_then(|it| it.parse().ok()).expect("a time");
+    assert!((2_005..=2_060).contains(&grown), "{text}");
+    // Starts at 1100 s and then 10, 30, 70, 150, 310, 610, 910, 1210 s later; recovery 4 s, clients
+    // 5 s. Then there is room for 1500 s more of log.
+    assert_eq!(
+        lines[1..],
+        [
+            "2314.000 writable 1",
+            "2319.000 writes resume",
+            "3819.000 volume full 0",
+            "3819.000 blocked WalVolume",
+            "3819.000 writes stop",
+            "3819.000 writable 0"
+        ],
+        "{text}"
+    );
+}
+
+#[test]
+fn a_standby_that_is_away_fills_the_volume_through_its_slot() {
+    let away = [(100_000, Act::Power(2)), (900_000, Act::Start(2))];
+    // It returns in time.
+    check_for(90_000, &volume(None), &away, "");
+    let gone = [(100_000, Act::Power(2))];
+    check_for(
+        90_000,
+        &volume(None),
+        &gone,
+        "
+    1100.000 volume full 0
+    1100.000 blocked WalVolume
+    1100.000 writes stop
+    1100.000 writable 0
+    ",
+    );
+    // With a limit it loses its slot instead, and needs the archive to come back.
+    check_for(90_000, &volume(Some(600_000_000)), &gone, "700.000 outrun 2");
+}
+
+#[test]
+fn a_standby_that_was_outrun_comes_back_through_the_archive_or_not_at_all() {
+    let synchronous =
+        Synchronous { number: 2, is_any: true, is_required: true, failover_quorum: false };
+    let case = Case { synchronous: Some(synchronous), ..volume(Some(600_000_000)) };
+    // Nothing is written while it is away, so nothing outruns it.
+    let away = [(100_000, Act::Power(2)), (900_000, Act::Start(2))];
+    let text = told(&case, &away, 2_000);
+    assert!(!text.contains("outrun"), "{text}");
+    let case = volume(Some(600_000_000));
+    let two = |archives| {
+        let script = [
+            (90_000, Act::Archive(archives)),
+            (100_000, Act::Power(2)),
+            (900_000, Act::Start(2)),
+            (1_000_000, Act::Power(0)),
+            (1_000_500, Act::Power(1)),
+        ];
+        told(&case, &script, 1_300)
+    };
+    // The one that caught up is promoted; the one that did not lost all since it left.
+    assert!(two(true).contains("lost 50 ms"), "{}", two(true));
+    assert!(two(false).contains("lost 900050 ms"), "{}", two(false));
 }

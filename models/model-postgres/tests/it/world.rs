@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use model_api::blueprint::{Database, DatabaseManager, Patroni, Synchronous, Zone};
+use model_api::blueprint::{Database, DatabaseManager, Patroni, Synchronous, WalVolume, Zone};
 use model_api::parameters::Range;
 use model_api::{
     Blueprint, DatabaseId, Observation, Origin, Parameters, PodId, ServiceId, WorkloadId, ZoneId,
@@ -48,6 +48,10 @@ pub(crate) enum Act {
     Load(u32),
     /// The leader is asked to hand over.
     SwitchOver(Option<u8>),
+    /// The archive takes a segment in a second, or fails.
+    Archive(bool),
+    /// The volumes are to have so many megabytes.
+    Grow(u64),
 }
 
 /// From the loss of a machine to Ready=False.
@@ -168,6 +172,14 @@ impl World {
             Act::SwitchOver(candidate) => {
                 self.databases.switch_over(DATABASE, candidate, ctx, &mut notices);
             }
+            Act::Archive(works) => {
+                let segment = works.then_some(SimSpan::from_secs(1));
+                self.databases.set_archiver(DATABASE, segment, ctx, &mut notices);
+            }
+            Act::Grow(megabytes) => {
+                let bytes = megabytes * 1_000_000;
+                self.databases.grow_storage(DATABASE, bytes, ctx, &mut notices);
+            }
         }
         // Either list is empty: an act uses one of them.
         notices.append(&mut self.notices);
@@ -248,6 +260,7 @@ pub(crate) struct Case {
     pub(crate) failover_delay: SimSpan,
     pub(crate) has_isolation_check: bool,
     pub(crate) manager: DatabaseManager,
+    pub(crate) wal: Option<WalVolume>,
     /// Where etcd of Patroni has its leader.
     pub(crate) store_leader: u8,
     pub(crate) parameters: Parameters,
@@ -264,6 +277,7 @@ impl Default for Case {
             failover_delay: SimSpan::ZERO,
             has_isolation_check: true,
             manager: DatabaseManager::CloudNativePg,
+            wal: None,
             store_leader: 1,
             parameters: Parameters::default(),
             detection: DETECTION,
@@ -319,6 +333,7 @@ impl Case {
                 commits_per_second: 200,
                 writers: Vec::new(),
                 session_count: SESSION_COUNT,
+                wal: self.wal,
                 origin: Origin::default(),
             }],
             parameters: self.parameters.clone(),
@@ -513,6 +528,9 @@ impl Run {
                     )
                 }
                 Observation::FailoverBlocked { reason, .. } => writeln!(text, "blocked {reason:?}"),
+                Observation::WalVolumeFull { pod, .. } => writeln!(text, "volume full {}", pod.0),
+                Observation::VolumeGrown { .. } => writeln!(text, "volume grown"),
+                Observation::StandbyOutrun { pod, .. } => writeln!(text, "outrun {}", pod.0),
                 other => writeln!(text, "{other:?}"),
             };
         }

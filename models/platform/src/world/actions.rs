@@ -21,7 +21,7 @@ use std::sync::Arc;
 
 use model_api::action::{Action, NodeWork};
 use model_api::fault::FaultKind;
-use model_api::{FaultId, NodeId, Observation, WorkloadId};
+use model_api::{DatabaseId, FaultId, NodeId, Observation, WorkloadId};
 use model_kube::cluster::{AfterDrain, DrainId, DrainSpec, TemplateId};
 use model_kube::disruption::Admission;
 use sim_kernel::{Context, Recorder};
@@ -98,6 +98,11 @@ impl World {
                     evicted += u32::from(is_let);
                 }
                 (Struck::Nothing, evicted)
+            }
+            Action::GrowStorage { database, size_bytes } => {
+                let instances = self.blueprint.databases[database.index()].instances;
+                self.databases.grow_storage(*database, *size_bytes, ctx, &mut self.pg_notices);
+                (Struck::Growth(*database), instances)
             }
         }
     }
@@ -248,6 +253,21 @@ impl World {
             self.book.struck[idx] = Some(Struck::Nothing);
             let fault = FaultId::from_index(idx);
             ctx.observe(|| Observation::ActionCompleted { fault });
+        }
+    }
+
+    /// The volumes of a database have the size that was asked for.
+    pub(super) fn on_volume_grown<R: Recorder<Observation>>(
+        &mut self,
+        database: DatabaseId,
+        ctx: &mut Context<'_, Event, R>,
+    ) {
+        for idx in 0..self.book.struck.len() {
+            if self.book.struck[idx] == Some(Struck::Growth(database)) {
+                self.book.struck[idx] = Some(Struck::Nothing);
+                let fault = FaultId::from_index(idx);
+                ctx.observe(|| Observation::ActionCompleted { fault });
+            }
         }
     }
 

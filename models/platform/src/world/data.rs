@@ -35,6 +35,10 @@ pub(super) struct DataState {
     is_held: Vec<bool>,
     /// By database: it serves from what was restored, whatever became of its instances.
     is_restored: Vec<bool>,
+    /// By database: what it was told of its archive.
+    archivers: Vec<Option<Option<SimSpan>>>,
+    /// Changes of backups that databases were told of.
+    told_count: u64,
 }
 
 impl DataState {
@@ -48,6 +52,8 @@ impl DataState {
             is_postgres_writable: vec![true; count],
             is_held: vec![false; count],
             is_restored: vec![false; count],
+            archivers: vec![None; count],
+            told_count: 0,
         }
     }
 
@@ -84,6 +90,26 @@ impl World {
             self.data.backups.set_home(DataSetId::from_index(idx), zones.into_iter());
         }
         self.data.backups.begin(ctx);
+    }
+
+    /// Tells databases whether their archives take what they write.
+    pub(super) fn tell_archivers<R: Recorder<Observation>>(
+        &mut self,
+        ctx: &mut Context<'_, Event, R>,
+    ) {
+        let count = self.data.backups.change_count();
+        if std::mem::replace(&mut self.data.told_count, count) == count {
+            return;
+        }
+        for idx in 0..self.data.archivers.len() {
+            let archiver = self.data.sets[idx].and_then(|it| self.data.backups.archiver(it));
+            if std::mem::replace(&mut self.data.archivers[idx], archiver) != archiver
+                && let Some(segment) = archiver
+            {
+                let database = DatabaseId::from_index(idx);
+                self.databases.set_archiver(database, segment, ctx, &mut self.pg_notices);
+            }
+        }
     }
 
     /// Carries out what backups ask for.
@@ -296,6 +322,8 @@ mod tests {
             is_postgres_writable: vec![false],
             is_held: vec![false],
             is_restored: vec![true],
+            archivers: vec![None],
+            told_count: 0,
         };
         let mut heard = Vec::new();
         for is_writable in [false, true, false] {

@@ -173,6 +173,15 @@ codes! {
     E0056 "clients that no load has"
         "A promise names a tenant or a zone of clients, and no load of the Service says that its requests come from there, so there would be nothing to judge."
         "Name the clients in a load: {service: shop/web, rate: 100, tenant: acme, from: {az-a: 60%, az-b: 40%}}; or correct the promise."
+    E0060 "a volume that would not grow"
+        "Kubernetes makes volumes larger, never smaller (the API refuses a smaller request)."
+        "State a size above the present one."
+    E0061 "a database whose volumes nobody looks at"
+        "How full a volume is follows from the write-ahead log of a Cluster of CloudNativePG that states storage.size or walStorage.size. Volumes of other databases never fill."
+        "Name such a Cluster, or state its size."
+    E0062 "a volume that cannot grow"
+        "A StorageClass without allowVolumeExpansion: true refuses every larger size, so that nobody can help a full database in this way."
+        "Add allowVolumeExpansion: true to the StorageClass, if its driver can."
 
     W0101 "a Service selects no pods"
         "No workload of its namespace carries the labels that the selector asks for, so the Service has no endpoints and every request to it fails."
@@ -339,4 +348,11 @@ codes! {
     W0173 "a canary that is never promoted"
         "The analysis cannot come to its end: no step is stated, or its metrics look at requests that the canary never gets (blue/green sends it none before it has passed). Each version is rolled back, or tried for ever."
         "State stepWeight, stepWeights or iterations; for blue/green add a webhook that sends requests to NAME-canary, or mirror: true."
+
+    W0190 "a limit for replication slots that never acts"
+        "max_slot_wal_keep_size drops the slot of a standby that is away before the volume is full. Above what the volume can hold, the volume is full first, and then the primary stops."
+        "Lower max_slot_wal_keep_size below the free part of the volume, or make the volume larger."
+    W0191 "a volume that ordinary write-ahead log fills"
+        "PostgreSQL lets its log grow to max_wal_size between checkpoints, and keeps wal_keep_size in any case. A volume that holds less fills without any fault."
+        "Make walStorage several times as large as max_wal_size, or lower max_wal_size."
 }

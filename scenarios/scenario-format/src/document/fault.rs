@@ -8,7 +8,7 @@ use serde_json::{Value as Json, json};
 use crate::decode::{Decode, Definitions, Fields, record, tagged, wrong_type};
 use crate::diagnostic::Diagnostic;
 use crate::source::Spanned;
-use crate::units::Factor;
+use crate::units::{Factor, Share};
 use crate::yaml::Node;
 
 pub use control_plane::{
@@ -78,7 +78,8 @@ use fault_record;
 mod action;
 
 pub use action::{
-    BadRolloutSpec, ControlPlaneUpgradeSpec, DrainSpec, NodesSpec, RolloutSpec, ScaleSpec,
+    BadRolloutSpec, ControlPlaneUpgradeSpec, DrainSpec, GrowStorageSpec, NodesSpec, RolloutSpec,
+    ScaleSpec,
 };
 
 tagged! {
@@ -146,6 +147,8 @@ tagged! {
         OutOfServiceTaint(NodesSpec),
         /// Pods are evicted through the API, which asks their disruption budgets.
         Evict(PodCrashSpec),
+        /// The volumes that hold the write-ahead log of a database are made larger.
+        GrowStorage(GrowStorageSpec),
     }
 }
 
@@ -301,6 +304,7 @@ impl FaultSpec {
             Self::Drain(spec) | Self::NodeUpgrade(spec) => spec.start_keys(),
             Self::ControlPlaneUpgrade(spec) => spec.start_keys(),
             Self::DeleteNode(spec) | Self::OutOfServiceTaint(spec) => spec.start_keys(),
+            Self::GrowStorage(spec) => spec.start_keys(),
         }
     }
 
@@ -358,6 +362,7 @@ impl FaultSpec {
             Self::DeleteNode(_) => "deleteNode",
             Self::OutOfServiceTaint(_) => "outOfServiceTaint",
             Self::Evict(_) => "evict",
+            Self::GrowStorage(_) => "growStorage",
         }
     }
 
@@ -392,6 +397,7 @@ impl FaultSpec {
             Self::Drain(spec) | Self::NodeUpgrade(spec) => spec.span,
             Self::ControlPlaneUpgrade(spec) => spec.span,
             Self::DeleteNode(spec) | Self::OutOfServiceTaint(spec) => spec.span,
+            Self::GrowStorage(spec) => spec.span,
         }
     }
 }
@@ -409,6 +415,18 @@ tagged! {
         PodUnschedulable(EmptySpec),
         /// A database promotes a new primary.
         FailoverStarted(EmptySpec),
+        /// The volume that holds the write-ahead log of a database is full to a share.
+        WalVolumeAbove(WalVolumeAboveSpec),
+    }
+}
+
+record! {
+    /// A volume that fills.
+    pub struct WalVolumeAboveSpec("walVolumeAbove") {
+        /// The database, as `namespace/name`: a Cluster of CloudNativePG.
+        database: Spanned<String>,
+        /// The share of the volume, data on it included.
+        share: Spanned<Share>,
     }
 }
 

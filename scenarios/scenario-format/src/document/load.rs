@@ -53,6 +53,8 @@ record! {
         wal_per_second: Option<Spanned<Bytes>>,
         /// Commits per second.
         commits_per_second: Option<Spanned<u64>>,
+        /// Bytes of its data, where they lie on the volume of the log; half of it when left out.
+        data_size: Option<Spanned<Bytes>>,
         /// The workload that fails it over, as `namespace/name`; found by itself when there is one operator.
         operator: Option<Spanned<String>>,
     }

@@ -1,9 +1,10 @@
-//! Databases: W0119, W0120.
+//! Databases: W0119, W0120, W0190, W0191.
 
 use model_api::blueprint::DatabaseManager;
 
 use super::Lint;
 use crate::diagnostic::{Code, Diagnostic};
+use crate::manifest::{Cluster, Object};
 
 impl Lint<'_> {
     pub(super) fn databases(&mut self) {
@@ -18,6 +19,7 @@ impl Lint<'_> {
                 };
                 self.warn(Code::W0120, object, path, message);
             }
+            self.log_volume(object, cluster);
             let Some(synchronous) = cluster.synchronous else { continue };
             let wanted = synchronous.number + 2;
             if synchronous.is_required && cluster.instances < wanted {
@@ -36,6 +38,24 @@ impl Lint<'_> {
                         .help(format!("run {wanted} instances")),
                 );
             }
+        }
+    }
+
+    fn log_volume(&mut self, object: &Object, cluster: &Cluster) {
+        let Some(log) = &cluster.log else { return };
+        let least = log.ordinary_bytes.max(log.least_bytes);
+        let title = object.title();
+        if log.size_bytes <= least {
+            let (size, least) = (log.size_bytes >> 20, least >> 20);
+            let message = format!("{title}: {size} MiB for a log that may take {least} MiB");
+            self.warn(Code::W0191, object, log.size_field(), message);
+        } else if let Some(kept) = log.kept_bytes.filter(|kept| *kept >= log.size_bytes) {
+            let (size, kept) = (log.size_bytes >> 20, kept >> 20);
+            let message = format!(
+                "{title}: {kept} MiB are kept for a standby that is away, on a volume of {size} MiB"
+            );
+            let path = "spec.postgresql.parameters.max_slot_wal_keep_size";
+            self.warn(Code::W0190, object, path, message);
         }
     }
 }

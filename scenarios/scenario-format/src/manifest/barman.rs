@@ -232,7 +232,7 @@ impl Reader<'_> {
     }
 
     /// A time of a PostgreSQL parameter: `5min`, `300s`, or seconds without a unit.
-    fn postgres_time(&mut self, path: &str) -> Option<Spanned<SimSpan>> {
+    pub(super) fn postgres_time(&mut self, path: &str) -> Option<Spanned<SimSpan>> {
         let text = self.spanned_text(path)?;
         let digits = text.value.trim_end_matches(|it: char| it.is_ascii_alphabetic() || it == ' ');
         let unit_millis = match text.value[digits.len()..].trim() {
@@ -257,7 +257,7 @@ impl Reader<'_> {
         }
     }
 
-    fn segment_bytes(&mut self) -> Option<Spanned<u64>> {
+    pub(super) fn segment_bytes(&mut self) -> Option<Spanned<u64>> {
         let path = "spec.bootstrap.initdb.walSegmentSize";
         let megabytes = u64::from(self.integer(path, 0));
         let span = self.object.value_span(path);

@@ -350,6 +350,7 @@ impl Step<'_> {
             failover_delay: parts.failover_delay,
             has_isolation_check: parts.has_isolation_check,
             session_count: parts.session_count,
+            log: parts.log,
             manager: parts.manager,
             origin: object.origin.clone(),
         };

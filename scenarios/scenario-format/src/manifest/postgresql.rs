@@ -3,7 +3,7 @@
 //! # Modelled
 //! Instances with their placement (anti-affinity, node selector, tolerations, spread), resources,
 //! storage, `-rw`, `-ro` and `-r` Services, synchronous replication, `failoverDelay`, whether isolation is
-//! checked, `max_connections`; backups are read in `barman.rs`.
+//! checked, `max_connections`; the log is read in `wal.rs`, backups in `barman.rs`.
 //! # Not modelled
 //! Poolers, switchover and update strategies, tablespaces, replica clusters, managed roles,
 //! the two disruption budgets that `enablePDB` makes (they select by the role of a pod, which
@@ -24,6 +24,7 @@ use model_api::kube::{
 use model_api::{Origin, SimSpan};
 
 use super::pod::{Admission, no_execute, with_limits};
+use super::wal::LogStorage;
 use super::{Reader, from_node};
 use crate::quantity::Quantity;
 use crate::yaml::{Dialect, Node, ScalarValue, Value};
@@ -57,6 +58,8 @@ pub struct Cluster {
     pub manager: DatabaseManager,
     /// Sessions that may commit at a time.
     pub session_count: u32,
+    /// The volume of the log; `None` where nobody looks at how full it is.
+    pub log: Option<LogStorage>,
     /// Where it was written.
     pub origin: Origin,
 }
@@ -72,6 +75,7 @@ pub(crate) struct Parts {
     pub(crate) has_isolation_check: bool,
     pub(crate) manager: DatabaseManager,
     pub(crate) session_count: u32,
+    pub(crate) log: Option<LogStorage>,
 }
 
 impl Reader<'_> {
@@ -88,6 +92,7 @@ impl Reader<'_> {
             has_isolation_check: self.boolean(ISOLATION_CHECK, true),
             manager: DatabaseManager::CloudNativePg,
             session_count: self.session_count("spec.postgresql.parameters"),
+            log: self.log_storage(),
         }
     }
 

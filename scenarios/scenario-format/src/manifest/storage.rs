@@ -50,6 +50,7 @@ impl Reader<'_> {
                 ],
             ),
             is_zonal: !is_shared_provisioner(&class.provisioner),
+            is_growable: class.allow_volume_expansion.unwrap_or(false),
             is_default,
         }
     }

@@ -6,7 +6,7 @@
 //! in the API server.
 //! # Not modelled
 //! What the operator's own configuration adds, anti-affinity of pods among it (off by default); its
-//! disruption budget; poolers; clones and standby clusters; logical backups.
+//! disruption budget; poolers; clones and standby clusters; logical backups; how full volumes are.
 //! Simplified: instances are numbered from 1, as those of the other operator, and come back side by
 //! side, where a StatefulSet with `OrderedReady` waits for the one before.
 //! # Defaults and their sources
@@ -72,6 +72,7 @@ impl Reader<'_> {
             has_isolation_check: false,
             manager: DatabaseManager::Patroni(self.patroni()),
             session_count: self.session_count("spec.postgresql.parameters"),
+            log: None,
         }
     }
 

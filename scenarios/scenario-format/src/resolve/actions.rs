@@ -3,13 +3,14 @@
 use model_api::action::{Action, NodeWork};
 use model_api::blueprint::NodeSpec;
 use model_api::kube::{PodTemplate, WorkloadKind};
-use model_api::{NodeId, WorkloadId};
+use model_api::{DatabaseId, NodeId, WorkloadId};
 
 use super::Resolver;
 use super::nodes::pool_of;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::document::{
-    BadRolloutSpec, DrainSpec, FaultSpec, NodesSpec, PodCrashSpec, RolloutSpec, ScaleSpec,
+    BadRolloutSpec, DrainSpec, FaultSpec, GrowStorageSpec, NodesSpec, PodCrashSpec, RolloutSpec,
+    ScaleSpec,
 };
 use crate::nearest::suggestion;
 use crate::source::{Span, Spanned};
@@ -37,6 +38,7 @@ impl Resolver<'_> {
                 Action::OutOfServiceTaint(self.nodes_of(spec.kind(), nodes)?)
             }
             FaultSpec::Evict(spec) => self.evict(spec)?,
+            FaultSpec::GrowStorage(spec) => self.grow_storage(spec)?,
             _ => return None,
         })
     }
@@ -133,6 +135,47 @@ impl Resolver<'_> {
             return None;
         }
         Some(Action::Scale { workload, replicas: spec.replicas.value })
+    }
+
+    /// A database of which it is known how full the volume of its log is.
+    pub(super) fn database_with_volume(&mut self, name: &Spanned<String>) -> Option<DatabaseId> {
+        let database = self.database(name)?;
+        if self.blueprint.databases[database.index()].wal.is_none() {
+            let message = format!("how full the volumes of `{}` are is not simulated", name.value);
+            let help = "it is for Clusters of CloudNativePG that state the size of their storage";
+            self.diagnostics.push(Diagnostic::new(Code::E0061, name.span, message).help(help));
+            return None;
+        }
+        Some(database)
+    }
+
+    fn grow_storage(&mut self, spec: &GrowStorageSpec) -> Option<Action> {
+        let database = self.database_with_volume(&spec.database)?;
+        let wal = self.blueprint.databases[database.index()].wal?;
+        let size_bytes = spec.size.value.count;
+        if size_bytes <= wal.size_bytes {
+            let gibibytes = wal.size_bytes >> 30;
+            let message =
+                format!("the volume has {gibibytes}Gi already, and none can be made smaller");
+            self.report(Code::E0060, spec.size.span, message);
+        }
+        if let Some(duration) = spec.r#for {
+            let message = "growStorage does not end: no volume can be made smaller";
+            self.report(Code::E0017, duration.span, message);
+        }
+        let log = self.manifests.clusters[database.index()].value.log.as_ref()?;
+        let classes = &self.blueprint.storage_classes;
+        let class = match &log.storage_class {
+            Some(name) => classes.iter().find(|class| class.name == *name),
+            None => classes.iter().find(|class| class.is_default),
+        };
+        if let Some(class) = class.filter(|class| !class.is_growable) {
+            let message = format!("StorageClass {} does not let volumes grow", class.name);
+            let help = "add `allowVolumeExpansion: true` to it";
+            let diagnostic = Diagnostic::new(Code::E0062, spec.database.span, message);
+            self.diagnostics.push(diagnostic.help(help));
+        }
+        Some(Action::GrowStorage { database, size_bytes })
     }
 
     fn evict(&mut self, spec: &PodCrashSpec) -> Option<Action> {

@@ -95,7 +95,8 @@ impl Resolver<'_> {
             | FaultSpec::ControlPlaneUpgrade(_)
             | FaultSpec::DeleteNode(_)
             | FaultSpec::OutOfServiceTaint(_)
-            | FaultSpec::Evict(_) => FaultKind::Action(self.action(spec)?),
+            | FaultSpec::Evict(_)
+            | FaultSpec::GrowStorage(_) => FaultKind::Action(self.action(spec)?),
             other => FaultKind::Data(self.data_fault(other)?),
         })
     }
@@ -162,7 +163,8 @@ impl Resolver<'_> {
             | FaultSpec::ControlPlaneUpgrade(_)
             | FaultSpec::DeleteNode(_)
             | FaultSpec::OutOfServiceTaint(_)
-            | FaultSpec::Evict(_) => return None,
+            | FaultSpec::Evict(_)
+            | FaultSpec::GrowStorage(_) => return None,
         })
     }
 
@@ -336,6 +338,10 @@ impl Resolver<'_> {
             }
             ConditionSpec::PodUnschedulable(_) => Condition::PodUnschedulable,
             ConditionSpec::FailoverStarted(_) => Condition::FailoverStarted,
+            ConditionSpec::WalVolumeAbove(spec) => {
+                let database = self.database_with_volume(&spec.database)?;
+                Condition::WalVolumeAbove(database, spec.share.value.ppm)
+            }
         })
     }
 
@@ -394,6 +400,7 @@ fn condition_span(condition: &ConditionSpec) -> Option<Span> {
     match condition {
         ConditionSpec::FaultStarted(name) | ConditionSpec::FaultEnded(name) => Some(name.span),
         ConditionSpec::EndpointsBelow(spec) => Some(spec.span),
+        ConditionSpec::WalVolumeAbove(spec) => Some(spec.span),
         ConditionSpec::PodUnschedulable(_) | ConditionSpec::FailoverStarted(_) => None,
     }
 }

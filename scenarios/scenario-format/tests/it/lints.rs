@@ -193,7 +193,7 @@ fn names_that_lead_nowhere() {
 fn databases_and_schedules() {
     let cluster = |instances: u32| {
         format!(
-            "apiVersion: postgresql.cnpg.io/v1\nkind: Cluster\nmetadata: {{name: db, namespace: shop}}\nspec: {{instances: {instances}, storage: {{size: 1Gi}}, postgresql: {{synchronous: {{method: any, number: 1}}}}}}\n"
+            "apiVersion: postgresql.cnpg.io/v1\nkind: Cluster\nmetadata: {{name: db, namespace: shop}}\nspec: {{instances: {instances}, storage: {{size: 10Gi}}, postgresql: {{synchronous: {{method: any, number: 1}}}}}}\n"
         )
     };
     speaks("W0119", plus(&cluster(2)));

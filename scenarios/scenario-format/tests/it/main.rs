@@ -6,6 +6,7 @@ mod backups;
 mod bad_input;
 mod canaries;
 mod cluster;
+mod databases;
 mod explained;
 mod jobs;
 mod library;

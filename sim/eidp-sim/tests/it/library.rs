@@ -10,6 +10,8 @@ use crate::{ended, root, scratch};
 const LIBRARY: &[(&str, i32)] = &[
     ("alert-too-late", 1),
     ("api-outage", 1),
+    ("archive-broken-fills-volume", 1),
+    ("archive-broken-volume-grown", 0),
     ("archive-broken-zone-destroyed", 1),
     ("az-loss", 1),
     ("az-loss-docs", 0),
@@ -64,6 +66,8 @@ const LIBRARY: &[(&str, i32)] = &[
     ("rollout-without-pre-stop", 1),
     ("spike-nodes-late", 1),
     ("spike-without-headroom", 1),
+    ("standby-gone-fills-volume", 1),
+    ("standby-gone-slot-limit", 0),
     ("static-stability", 0),
     ("static-stability-scales", 1),
     ("webhook-outage", 0),

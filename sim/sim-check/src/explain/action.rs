@@ -52,6 +52,24 @@ impl<E> Story<'_, E> {
         let field =
             |id: WorkloadId, path: &str| Some(self.blueprint.workloads[id.index()].origin.of(path));
         let text = match *observation {
+            O::WalVolumeFull { database: id, .. } => {
+                let spec = &self.blueprint.databases[id.index()];
+                let name = self.blueprint.database_name(id);
+                let text = format!("the log of {name} has filled its volume: PostgreSQL stops");
+                let path = ["spec.walStorage.size", "spec.storage.size"];
+                let fields = &spec.origin.fields;
+                let path = path.into_iter().find(|path| fields.contains_key(*path));
+                return Some((text, path.map(|path| spec.origin.of(path))));
+            }
+            O::VolumeGrown { database: id } => {
+                format!("the volumes of {} are larger", self.blueprint.database_name(id))
+            }
+            O::StandbyOutrun { database: id, .. } => {
+                let spec = &self.blueprint.databases[id.index()];
+                let name = self.blueprint.database_name(id);
+                let text = format!("a standby of {name} lacks log that its primary has removed");
+                return Some((text, Some(spec.origin.of("spec.postgresql.parameters"))));
+            }
             O::RolloutStarted { workload: id } => {
                 format!("{} gets another pod template", workload(id))
             }

@@ -159,6 +159,7 @@ fn blueprint(experiment: &Experiment, start: SimTime) -> Blueprint {
             wal_bytes_per_second: wal_bytes_per_second(experiment, start),
             commits_per_second: 50,
             writers: Vec::new(),
+            wal: None,
             session_count: u32::try_from(CONNECTION_COUNT).expect("few connections"),
             origin: Origin::default(),
         }],

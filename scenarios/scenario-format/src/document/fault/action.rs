@@ -6,7 +6,7 @@ use super::super::platform::MinorVersion;
 use super::{ConditionSpec, StartKeys, WindowSpec};
 use crate::decode::record;
 use crate::source::Spanned;
-use crate::units::Share;
+use crate::units::{Bytes, Share};
 
 fault_record! {
     /// A workload gets another image, or its pods are made anew when none is named.
@@ -86,5 +86,15 @@ fault_record! {
         pool: Option<Spanned<String>>,
         /// Nodes of this zone.
         zone: Option<Spanned<String>>,
+    }
+}
+
+fault_record! {
+    /// The volumes that hold the write-ahead log of a database are made larger.
+    pub struct GrowStorageSpec("growStorage") {
+        /// Which, as `namespace/name`: a Cluster of CloudNativePG.
+        database: Spanned<String>,
+        /// The size of each from now on: of `walStorage`, or of `storage` where the log lies beside the data.
+        size: Spanned<Bytes>,
     }
 }

@@ -1,0 +1,242 @@
+//! The volume of the log in time: what keeps log on it, when it is full, how it comes back.
+
+use model_api::Observation;
+use model_api::observation::FailoverBlock;
+use model_api::parameters::Range;
+use sim_kernel::{EventId, Purpose, SimTime};
+
+use crate::cluster::{Cluster, Port};
+use crate::databases::{PgEvent, PgNotice, StopKind};
+use crate::instance::{Link, Process};
+use crate::rare;
+use crate::wal::{Archiver, next_start};
+
+/// From a larger size in the Cluster to a larger file system. **Assumption**: a controller, the
+/// provider and the kubelet have to act, while the volume is in use.
+pub const VOLUME_GROWTH: Range = Range::millis(5_000, 60_000);
+
+const GROWING: Purpose = Purpose::new("postgres volume grows");
+
+impl Cluster {
+    /// Whether the primary stopped because its volume was full, and does not run again. The operator
+    /// looks at how a container that is not ready ended last (`hasPostgresContainerTerminationReason`).
+    pub(crate) fn is_stopped_by_volume(&self) -> bool {
+        self.wal.as_ref().is_some_and(|wal| wal.full_since.is_some())
+    }
+
+    /// Whether another segment fits on the volume.
+    pub(crate) fn has_room(&self) -> bool {
+        let log = self.log_bytes();
+        self.wal.as_ref().is_none_or(|wal| wal.room() <= wal.spec.least_bytes || log < wal.room())
+    }
+
+    /// Whether what a standby lacks can be had from the archive.
+    pub(crate) fn can_fetch(&self) -> bool {
+        self.wal.as_ref().is_some_and(super::wal::Wal::can_fetch)
+    }
+
+    /// The archive works or fails from now on; `None` when there is none.
+    pub(crate) fn set_archiver(&mut self, port: &mut impl Port, archiver: Archiver) {
+        let (now, cause) = (port.now(), port.cause());
+        let Some(wal) = &mut self.wal else { return };
+        wal.advance(now);
+        wal.set_archiver(archiver);
+        wal.failed_by = cause;
+        self.refresh(port);
+    }
+
+    /// The volume is to have another size.
+    pub(crate) fn grow(&mut self, port: &mut impl Port, size_bytes: u64) {
+        if let Some(wal) = &mut self.wal {
+            wal.wanted_bytes = wal.wanted_bytes.max(size_bytes);
+            self.refresh(port);
+        }
+    }
+
+    /// The operator asks for the size that the Cluster says.
+    pub(crate) fn tend_volume(&mut self, port: &mut impl Port) {
+        let is_due = self.wal.as_ref().is_some_and(|wal| wal.wanted_bytes > wal.size_bytes);
+        if is_due && self.has_operator(port) && !port.is_pending(self.growth_timer) {
+            let span = port.draw(self.setup.key, GROWING, self.growth_count, VOLUME_GROWTH);
+            self.growth_count += 1;
+            let event = PgEvent::VolumeGrown { database: self.setup.id };
+            self.growth_timer = port.timer_in(span, event);
+        }
+    }
+
+    /// The volume is larger: a primary that had no room finds it at the next start of its container.
+    pub(crate) fn volume_grown(&mut self, port: &mut impl Port) {
+        let (now, database) = (port.now(), self.setup.id);
+        let Some(wal) = &mut self.wal else { return };
+        wal.size_bytes = wal.wanted_bytes;
+        let full_since = wal.full_since;
+        port.observe(Observation::VolumeGrown { database });
+        port.notice(PgNotice::VolumeGrown { database });
+        let primary = self.current;
+        if let Some(since) = full_since
+            && self.at(primary).process == Process::Full
+            && self.has_room()
+        {
+            let parameters = port.parameters();
+            let (first, most) = (parameters.crash_loop_initial, parameters.crash_loop_max);
+            let wait = next_start(since, now, first, most).saturating_since(now);
+            let recovery = self.recovery_span(port, primary);
+            self.work(port, primary, wait.saturating_add(recovery));
+        }
+        self.refresh(port);
+    }
+
+    /// Takes in what the primary writes and who is away, and plans for what comes of it.
+    pub(crate) fn settle_wal(&mut self, port: &mut impl Port) {
+        let (now, current) = (port.now(), self.current);
+        let Some(wal) = &mut self.wal else { return };
+        wal.advance(now);
+        let written = wal.written();
+        for ordinal in self.ordinals().filter(|&ordinal| ordinal != current) {
+            let instance = *self.at(ordinal);
+            let is_away = instance.pod.is_some() && !instance.streams_from(current);
+            if !is_away {
+                self.at_mut(ordinal).kept_from = None;
+            } else if instance.kept_from.is_none() && !instance.is_outrun {
+                let cause = port.cause();
+                let instance = self.at_mut(ordinal);
+                instance.kept_from = Some(written);
+                instance.left_by = cause;
+            }
+        }
+        self.at_mut(current).kept_from = None;
+        let primary = self.at(current);
+        let rate_ppm = if self.can_commit(current, now) { primary.writer.rate_ppm() } else { 0 };
+        let bytes = u128::from(self.setup.wal_bytes_per_second) * u128::from(rate_ppm) / 1_000_000;
+        let is_running = primary.is_open;
+        if let Some(wal) = &mut self.wal {
+            wal.set_rate(u64::try_from(bytes).unwrap_or(u64::MAX), is_running);
+        }
+        self.plan_wal(port);
+    }
+
+    /// Sets the timer of whatever comes first: a standby is outrun, a share of the volume is reached,
+    /// the volume is full.
+    fn plan_wal(&mut self, port: &mut impl Port) {
+        let planned = self.next_wal();
+        let is_set = port.is_pending(self.wal_timer);
+        if planned.map(|(at, _)| at) == self.wal_due && is_set == planned.is_some() {
+            return;
+        }
+        port.cancel(self.wal_timer);
+        self.wal_due = planned.map(|(at, _)| at);
+        if let Some((at, cause)) = planned {
+            let event = PgEvent::WalDue { database: self.setup.id };
+            self.wal_timer = port.timer_because(cause, at, event);
+        }
+    }
+
+    fn next_wal(&self) -> Option<(SimTime, EventId)> {
+        let wal = self.wal.as_ref().filter(|wal| wal.full_since.is_none())?;
+        let is_open = self.at(self.current).is_open;
+        let limits = wal.watched_ppm.iter().map(|&ppm| wal.room_to(ppm));
+        let full = is_open.then(|| wal.room()).filter(|room| *room > wal.spec.least_bytes);
+        let limits = limits.chain(full).filter_map(|bytes| self.log_reaches(bytes));
+        let outrun = self.instances.iter().filter_map(|instance| {
+            let at = wal.kept_reaches(instance.kept_from?, wal.spec.kept_bytes?)?;
+            Some((at, instance.left_by))
+        });
+        limits.chain(outrun).min_by_key(|(at, _)| *at)
+    }
+
+    /// When the log on the volume first takes so many bytes, and what keeps it there.
+    fn log_reaches(&self, bytes: u64) -> Option<(SimTime, EventId)> {
+        let wal = self.wal.as_ref()?;
+        let backlog = wal.backlog_reaches(bytes).map(|at| (at, wal.failed_by));
+        let kept = self.instances.iter().filter_map(|instance| {
+            Some((wal.kept_reaches(instance.kept_from?, bytes)?, instance.left_by))
+        });
+        backlog.into_iter().chain(kept).min_by_key(|(at, _)| *at)
+    }
+
+    /// Bytes of log on the volume.
+    pub(crate) fn log_bytes(&self) -> u64 {
+        let Some(wal) = &self.wal else { return 0 };
+        let kept = self.instances.iter().filter_map(|instance| instance.kept_from);
+        let kept = kept.map(|from| wal.written() - from).max().unwrap_or(0);
+        wal.backlog().max(kept).max(wal.spec.least_bytes)
+    }
+
+    /// Something that was planned is due.
+    pub(crate) fn wal_reached(&mut self, port: &mut impl Port) {
+        self.wal_due = None;
+        let now = port.now();
+        let Some(wal) = &mut self.wal else { return };
+        wal.advance(now);
+        self.outrun_standbys(port);
+        self.tell_watched(port);
+        if self.at(self.current).is_open && !self.has_room() {
+            self.fill(port);
+        }
+        self.refresh(port);
+    }
+
+    fn outrun_standbys(&mut self, port: &mut impl Port) {
+        let Some(wal) = &self.wal else { return };
+        let (written, limit) = (wal.written(), wal.spec.kept_bytes);
+        for ordinal in self.ordinals() {
+            let instance = *self.at(ordinal);
+            let (Some(from), Some(limit)) = (instance.kept_from, limit) else { continue };
+            if written - from < limit {
+                continue;
+            }
+            port.hit(&rare::STANDBY_OUTRUN);
+            let current = self.current;
+            let instance = self.at_mut(ordinal);
+            (instance.kept_from, instance.is_outrun) = (None, true);
+            if instance.link == Link::Attaching(current) {
+                // What it had begun to fetch is not there any more.
+                port.cancel(instance.attach);
+                instance.link = Link::Broken;
+            }
+            if let Some(pod) = instance.pod {
+                port.observe(Observation::StandbyOutrun { database: self.setup.id, pod });
+            }
+        }
+    }
+
+    fn tell_watched(&mut self, port: &mut impl Port) {
+        let (database, log) = (self.setup.id, self.log_bytes());
+        let Some(wal) = &mut self.wal else { return };
+        let mut reached = Vec::new();
+        let rooms: Vec<(u32, u64)> =
+            wal.watched_ppm.iter().map(|&ppm| (ppm, wal.room_to(ppm))).collect();
+        wal.watched_ppm.clear();
+        for (share_ppm, room) in rooms {
+            if log >= room {
+                reached.push(share_ppm);
+            } else {
+                wal.watched_ppm.push(share_ppm);
+            }
+        }
+        for share_ppm in reached {
+            port.notice(PgNotice::VolumeAbove { database, share_ppm });
+        }
+    }
+
+    /// No segment fits any more: PostgreSQL ends with a panic, and the instance manager with the exit
+    /// code that keeps the operator from failing over (`ensureNoFailoverOnFullDisk` of
+    /// `internal/controller/cluster_controller.go`, `cmd/manager/instance/run`). What was committed is
+    /// on the disk.
+    fn fill(&mut self, port: &mut impl Port) {
+        let (now, primary, database) = (port.now(), self.current, self.setup.id);
+        port.hit(&rare::VOLUME_FULL);
+        if let Some(wal) = &mut self.wal {
+            wal.full_since = Some(now);
+        }
+        if let Some(pod) = self.at(primary).pod {
+            port.observe(Observation::WalVolumeFull { database, pod });
+        }
+        self.close(port, primary, StopKind::Process);
+        self.at_mut(primary).process = Process::Full;
+        if self.instances.len() > 1 {
+            let reason = FailoverBlock::WalVolume;
+            port.observe(Observation::FailoverBlocked { database, reason });
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! Where a Cluster of CloudNativePG keeps its write-ahead log, and how much of it.
+//!
+//! # Modelled
+//! `walStorage.size` or `storage.size`, the size of segments, `archive_timeout`, `wal_keep_size`,
+//! `max_slot_wal_keep_size`, whether standbys have replication slots.
+//! # Not modelled
+//! Growth of data and tablespaces. Simplified: slots that the user makes are taken to be read from.
+//! # Defaults and their sources
+//! CloudNativePG 1.30: `archive_timeout` 5 min, `wal_keep_size` 512 MB (`pkg/postgres/configuration.go`),
+//! `replicationSlots.highAvailability.enabled` true (`api/v1/cluster_types.go`). PostgreSQL 17:
+//! `max_wal_size` 1 GB, `max_slot_wal_keep_size` -1; sizes without a unit count megabytes
+//! (`src/backend/utils/misc/guc_tables.c`).
+
+use model_api::SimSpan;
+
+use super::Reader;
+use crate::quantity::Quantity;
+
+const PARAMETERS: &str = "spec.postgresql.parameters";
+const SEGMENT_BYTES: u64 = 16 << 20;
+
+/// The volume of the log of each instance.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogStorage {
+    /// Size of the volume.
+    pub size_bytes: u64,
+    /// Data lie on another one (`walStorage`).
+    pub is_separate: bool,
+    /// Its class, when it is named.
+    pub storage_class: Option<String>,
+    /// Size of a segment.
+    pub segment_bytes: u64,
+    /// `archive_timeout`.
+    pub switch_after: Option<SimSpan>,
+    /// `wal_keep_size`.
+    pub least_bytes: u64,
+    /// `max_wal_size`.
+    pub ordinary_bytes: u64,
+    /// What is kept for a standby that is away; `None` keeps all.
+    pub kept_bytes: Option<u64>,
+}
+
+impl LogStorage {
+    /// The field that says how large the volume is.
+    pub fn size_field(&self) -> &'static str {
+        if self.is_separate { "spec.walStorage.size" } else { "spec.storage.size" }
+    }
+}
+
+impl Reader<'_> {
+    /// The volume of the log; `None` when nothing says how large it is.
+    pub(super) fn log_storage(&mut self) -> Option<LogStorage> {
+        let is_separate = self.object.find("spec.walStorage").is_some_and(|node| !node.is_null());
+        let storage = if is_separate { "spec.walStorage" } else { "spec.storage" };
+        let size = format!("{storage}.size");
+        let size_bytes = match self.text(&size).map(Quantity::parse)? {
+            Ok(size) => u64::try_from(size.ceil()).ok().filter(|size| *size > 0)?,
+            Err(error) => {
+                // The size of the data was refused where its claim was read.
+                if is_separate {
+                    self.refuse(&size, error.to_string());
+                }
+                return None;
+            }
+        };
+        let timeout = self.postgres_time(&format!("{PARAMETERS}.archive_timeout"));
+        let timeout = timeout.map_or(SimSpan::from_mins(5), |it| it.value);
+        let least_bytes = self.postgres_size("wal_keep_size").unwrap_or(512 << 20);
+        let has_slots = self.boolean("spec.replicationSlots.highAvailability.enabled", true);
+        let slot_limit = self.postgres_size("max_slot_wal_keep_size");
+        Some(LogStorage {
+            size_bytes,
+            is_separate,
+            storage_class: self.text(&format!("{storage}.storageClass")).map(str::to_owned),
+            segment_bytes: self.segment_bytes().map_or(SEGMENT_BYTES, |it| it.value),
+            switch_after: (!timeout.is_zero()).then_some(timeout),
+            least_bytes,
+            ordinary_bytes: self.postgres_size("max_wal_size").unwrap_or(1 << 30),
+            kept_bytes: if has_slots { slot_limit } else { Some(least_bytes) },
+        })
+    }
+
+    /// A size as PostgreSQL writes it, in megabytes unless a unit follows; `None` for -1.
+    fn postgres_size(&mut self, name: &str) -> Option<u64> {
+        let path = format!("{PARAMETERS}.{name}");
+        let text = self.text(&path)?;
+        if text.trim() == "-1" {
+            return None;
+        }
+        let digits = text.trim_end_matches(|it: char| it.is_ascii_alphabetic() || it == ' ');
+        let shift = match text[digits.len()..].trim() {
+            "B" => Some(0),
+            "kB" => Some(10),
+            "" | "MB" => Some(20),
+            "GB" => Some(30),
+            "TB" => Some(40),
+            _ => None,
+        };
+        let count = digits.trim().parse::<u64>().ok();
+        let bytes = count.zip(shift).and_then(|(count, shift)| count.checked_mul(1 << shift));
+        if bytes.is_none() {
+            self.refuse(&path, "must be a size such as 10GB, or -1");
+        }
+        bytes
+    }
+}

@@ -1,0 +1,145 @@
+//! Databases: the volume of their log, what makes it larger, what is refused and warned about.
+
+use model_api::SimSpan;
+use model_api::action::Action;
+use model_api::blueprint::WalVolume;
+use model_api::fault::{Condition, FaultKind, Start};
+
+use crate::support::{Memory, load_all, said, web};
+
+const CLASS: &str = "---
+apiVersion: storage.k8s.io/v1
+kind: StorageClass
+metadata: {name: fast, annotations: {storageclass.kubernetes.io/is-default-class: 'true'}}
+provisioner: cinder.csi.openstack.org
+allowVolumeExpansion: true
+";
+
+/// A cluster with these fields of `spec`, and a scenario with these keys.
+fn files(spec: &str, more: &str) -> Memory {
+    let cluster = format!(
+        "apiVersion: postgresql.cnpg.io/v1\nkind: Cluster\nmetadata: {{name: db, namespace: shop}}\nspec:\n  instances: 3\n{spec}{CLASS}"
+    );
+    web(more).with("db.yaml", cluster)
+}
+
+fn read(files: &Memory) -> model_api::Blueprint {
+    let loaded = load_all(files, &["db.yaml"], &[]);
+    loaded.resolved.unwrap_or_else(|| panic!("{:?}", loaded.diagnostics)).blueprint
+}
+
+fn volume(spec: &str) -> WalVolume {
+    read(&files(spec, "")).databases[0].wal.expect("its size is stated")
+}
+
+const STORAGE: &str = "  storage: {size: 100Gi}\n";
+
+#[test]
+fn the_log_lies_where_its_volume_is() {
+    let plain = volume(STORAGE);
+    let expected = WalVolume {
+        size_bytes: 100 << 30,
+        data_bytes: 50 << 30,
+        segment_bytes: 16 << 20,
+        switch_after: Some(SimSpan::from_mins(5)),
+        least_bytes: 512 << 20,
+        kept_bytes: None,
+    };
+    assert_eq!(plain, expected);
+    let stated = "  storage: {size: 100Gi}
+  walStorage: {size: 20Gi}
+  bootstrap: {initdb: {walSegmentSize: 64}}
+  postgresql: {parameters: {archive_timeout: '0', wal_keep_size: '1024', max_slot_wal_keep_size: 10GB}}
+";
+    let expected = WalVolume {
+        size_bytes: 20 << 30,
+        data_bytes: 0,
+        segment_bytes: 64 << 20,
+        switch_after: None,
+        least_bytes: 1 << 30,
+        kept_bytes: Some(10 << 30),
+    };
+    assert_eq!(volume(stated), expected);
+    // Without slots a standby that is away finds what is kept in any case.
+    let slots = |more: &str| {
+        volume(&format!("{STORAGE}  replicationSlots: {{highAvailability: {{enabled: {more}}}}}\n"))
+    };
+    assert_eq!(slots("true").kept_bytes, None);
+    assert_eq!(slots("false").kept_bytes, Some(512 << 20));
+    assert_eq!(read(&files("", "")).databases[0].wal, None);
+}
+
+#[test]
+fn a_larger_volume_and_what_calls_for_it_are_read() {
+    let more = "  faults:\n    - growStorage: {database: shop/db, size: 200Gi, when: {walVolumeAbove: {database: db, share: 70%}}, after: 30m}\n";
+    let loaded = load_all(&files(STORAGE, more), &["db.yaml"], &[]);
+    assert_eq!(said(&loaded), Vec::<String>::new());
+    let fault = loaded.resolved.expect("it is good").faults.faults.remove(0);
+    let database = model_api::DatabaseId(0);
+    let action = Action::GrowStorage { database, size_bytes: 200 << 30 };
+    assert_eq!(fault.kind, FaultKind::Action(action));
+    let condition = Condition::WalVolumeAbove(database, 700_000);
+    assert_eq!(fault.start, Start::When { condition, delay: SimSpan::from_mins(30) });
+}
+
+#[test]
+fn what_cannot_be_is_refused() {
+    let check = |spec: &str, fault: &str, expected: &str| {
+        let more = if fault.is_empty() { String::new() } else { format!("  faults: [{fault}]\n") };
+        let told = said(&load_all(&files(spec, &more), &["db.yaml"], &[]));
+        let found = told.iter().any(|line| line.contains(expected));
+        assert!(found, "expected {expected:?} among\n{}", told.join("\n"));
+    };
+    let grow = |rest: &str| format!("{{growStorage: {{database: shop/db, at: 5m, {rest}}}}}");
+    check(STORAGE, &grow("size: 100Gi"), "E0060: the volume has 100Gi already");
+    check(STORAGE, &grow("size: 200Gi, for: 5m"), "E0017: growStorage does not end");
+    check(STORAGE, &grow("size: huge"), "E0014");
+    check(STORAGE, &grow("sise: 200Gi"), "sise");
+    check("", &grow("size: 200Gi"), "E0061: how full the volumes of `shop/db` are");
+    let named = "  storage: {size: 10Gi, storageClass: fast}\n";
+    let loaded = files(named, &format!("  faults: [{}]\n", grow("size: 20Gi")));
+    let fixed = loaded.bytes("db.yaml");
+    let text = String::from_utf8(fixed).expect("text").replace("allowVolumeExpansion: true\n", "");
+    let told = said(&load_all(&loaded.with("db.yaml", text), &["db.yaml"], &[]));
+    assert!(told.iter().any(|line| line.contains("E0062: StorageClass fast")), "{told:?}");
+    let above =
+        "{podCrash: {workload: shop/db, when: {walVolumeAbove: {database: shop/dbb, share: 70%}}}}";
+    check(STORAGE, above, "there is no database `shop/dbb`");
+    let parameters = |text: &str| format!("{STORAGE}  postgresql: {{parameters: {{{text}}}}}\n");
+    check(&parameters("wal_keep_size: much"), "", "must be a size such as 10GB, or -1");
+    check(&parameters("max_wal_size: 99999999999TB"), "", "must be a size such as 10GB, or -1");
+    check("  storage: {size: 100Gi}\n  walStorage: {size: large}\n", "", "spec.walStorage.size");
+}
+
+#[test]
+fn data_that_leave_no_room_are_refused() {
+    let told = |size: &str| {
+        let platform = format!(
+            "{}  databases: [{{database: shop/db, dataSize: {size}}}]\n",
+            crate::support::PLATFORM
+        );
+        let files = files(STORAGE, "").with("small.yaml", platform);
+        let loaded = load_all(&files, &["db.yaml"], &[]);
+        (said(&loaded), loaded.resolved)
+    };
+    let (lines, resolved) = told("30Gi");
+    assert_eq!(lines, Vec::<String>::new());
+    let wal = resolved.expect("it is good").blueprint.databases[0].wal;
+    assert_eq!(wal.map(|wal| wal.data_bytes), Some(30 << 30));
+    assert!(told("100Gi").0.iter().any(|line| line.contains("E0021: the data fill")));
+}
+
+#[test]
+fn limits_that_never_act_are_warned_about() {
+    let warned = |spec: &str| -> Vec<String> {
+        let told = said(&load_all(&files(spec, ""), &["db.yaml"], &[]));
+        told.into_iter().filter(|line| line.contains(": W01")).collect()
+    };
+    assert_eq!(warned(STORAGE), Vec::<String>::new());
+    let limit =
+        format!("{STORAGE}  postgresql: {{parameters: {{max_slot_wal_keep_size: 100GB}}}}\n");
+    let lines = warned(&limit);
+    assert!(lines.len() == 1 && lines[0].contains("W0190"), "{lines:?}");
+    let lines = warned("  storage: {size: 100Gi}\n  walStorage: {size: 1Gi}\n");
+    assert!(lines.len() == 1 && lines[0].contains("W0191"), "{lines:?}");
+}
