@@ -167,6 +167,9 @@ codes! {
     E0042 "requests for the Service of a canary"
         "The Service NAME-canary gets the share of the requests for NAME that its canary is given. Stated by itself it would get others beside these."
         "Name the Service that clients ask: NAME."
+    E0043 "an unknown time zone"
+        "A schedule is read by the clocks of a time zone of the IANA database. The API server refuses a name that is not in it, letter by letter, and Velero and CloudNativePG never make a backup by such a schedule."
+        "Write a name of the database: Europe/Berlin."
 
     W0101 "a Service selects no pods"
         "No workload of its namespace carries the labels that the selector asks for, so the Service has no endpoints and every request to it fails."
@@ -311,9 +314,6 @@ codes! {
         "An empty rule allows every peer at every port, and policies add up: whatever else is written for these pods restricts nothing. A list without a rule denies everything."
         "Name the peers. Write `ingress: []` to deny all."
 
-    W0160 "a schedule in another time zone"
-        "A run counts its days in UTC. The schedule is read as if its hours were those of UTC: copies are as far apart as they should be, and some hours earlier or later than they will be."
-        "Write the hours of UTC, or leave it: ages of copies do not change."
     W0161 "a backup of something that is not there"
         "The object names a database, namespace, store or location that is not in the input, so nothing is copied, or nobody knows where to."
         "Correct the name, or pass the manifest of what it names."
@@ -333,4 +333,7 @@ codes! {
     W0173 "a canary that is never promoted"
         "The analysis cannot come to its end: no step is stated, or its metrics look at requests that the canary never gets (blue/green sends it none before it has passed). Each version is rolled back, or tried for ever."
         "State stepWeight, stepWeights or iterations; for blue/green add a webhook that sends requests to NAME-canary, or mirror: true."
+    W0174 "a schedule at a time that clocks skip or repeat"
+        "When clocks are set forward an hour of that night does not exist, and what was due in it does not happen until the next day: a nightly backup is 24 hours late. When they are set back an hour comes twice, and so does what is due in it. Neither Kubernetes nor Velero makes up for it."
+        "Choose an hour that no change of clocks touches (in Europe not from 1:00 to 4:00), or the hours of UTC."
 }
