@@ -7,6 +7,7 @@ use sim_kernel::SimSpan;
 use crate::ids::{DataSetId, DatabaseId, KeyId, PlaceId, PolicyId, WorkloadId, ZoneId};
 use crate::parameters::Range;
 use crate::source::Origin;
+use crate::time_zone::TimeZone;
 
 /// Most places, and most keys, of a platform: a set of them is one machine word.
 pub const PLACES_MAX: usize = 64;
@@ -214,16 +215,16 @@ pub enum Retention {
 }
 
 /// When something is due.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Schedule {
     /// Every so often.
     Every(SimSpan),
-    /// As a cron expression says, in UTC.
+    /// As a cron expression says.
     Cron(Cron),
 }
 
 /// A cron expression: sets of values as bits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cron {
     /// Seconds, bits 0 to 59.
     pub seconds: u64,
@@ -241,6 +242,8 @@ pub struct Cron {
     pub is_any_day: bool,
     /// `weekdays` was written as `*` or `?`: only the days of the month count.
     pub is_any_weekday: bool,
+    /// The time zone whose clocks it is read by.
+    pub time_zone: TimeZone,
 }
 
 /// A continuous archive of a write-ahead log.

@@ -8,7 +8,7 @@
 pub mod action;
 pub mod backup;
 pub mod blueprint;
-mod calendar;
+pub mod calendar;
 pub mod canary;
 pub mod fault;
 pub mod guarantee;
@@ -20,6 +20,7 @@ pub mod observation;
 pub mod parameters;
 pub mod path;
 pub mod source;
+pub mod time_zone;
 
 pub use blueprint::Blueprint;
 pub use ids::{

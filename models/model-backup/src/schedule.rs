@@ -14,6 +14,7 @@ pub fn next_after(schedule: &Schedule, now: Stamp, origin: Stamp) -> Option<Stam
 #[cfg(test)]
 mod tests {
     use model_api::backup::Cron;
+    use model_api::time_zone::TimeZone;
     use sim_kernel::SimSpan;
 
     use super::*;
@@ -32,6 +33,7 @@ mod tests {
             weekdays: u8::MAX,
             is_any_day: true,
             is_any_weekday: true,
+            time_zone: TimeZone::default(),
         }
     }
 
@@ -40,7 +42,7 @@ mod tests {
     }
 
     fn next_of_cron(cron: &Cron, now: Stamp) -> Option<Stamp> {
-        next_after(&Schedule::Cron(*cron), now, Stamp::ZERO)
+        next_after(&Schedule::Cron(cron.clone()), now, Stamp::ZERO)
     }
 
     fn at_hour(hour: i64) -> Stamp {
@@ -51,16 +53,16 @@ mod tests {
     fn cron_is_read_as_its_library_reads_it() {
         let weekly = Cron { weekdays: 1 << 1, is_any_weekday: false, ..daily() };
         let first = Cron { days: 1 << 1, is_any_day: false, ..daily() };
-        let either = Cron { weekdays: 1 << 1, is_any_weekday: false, ..first };
+        let either = Cron { weekdays: 1 << 1, is_any_weekday: false, ..first.clone() };
         // The run starts on Monday, 5 January: its 27th day from zero is 1 February, a Sunday.
         let cases = [
             (daily(), -1, 2),
             (daily(), 2, 26),
             (daily(), -30, -22),
             (weekly, 2, 7 * 24 + 2),
-            (first, 0, 27 * 24 + 2),
+            (first.clone(), 0, 27 * 24 + 2),
             (first, 27 * 24 + 2, 55 * 24 + 2),
-            (either, 2, 7 * 24 + 2),
+            (either.clone(), 2, 7 * 24 + 2),
             (either, 21 * 24 + 2, 27 * 24 + 2),
             (Cron { hours: u32::MAX, ..daily() }, 5, 6),
         ];

@@ -1,17 +1,19 @@
-//! Cron expressions, as `robfig/cron` v3 reads them (`parser.go`, `spec.go`): Velero and CloudNativePG
-//! both use it.
+//! Cron expressions, as `robfig/cron` reads them (`parser.go`, `spec.go`): Velero and Kubernetes use
+//! v3.0.1, CloudNativePG v1.2.0.
 
 use std::str::FromStr as _;
 
 use model_api::SimSpan;
 use model_api::backup::{Cron, Schedule};
+use model_api::time_zone::TimeZone;
 use serde_json::{Value as Json, json};
 
 use crate::decode::FromText;
+use crate::time_zone;
 
 /// A schedule, written as a cron expression (with or without seconds), a word such as `@daily`, or a
 /// period.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CronText {
     /// When it is due.
     pub schedule: Schedule,
@@ -21,17 +23,19 @@ impl FromText for CronText {
     const EXPECTED: &'static str = "a schedule such as \"0 2 * * *\", @daily or 6h";
 
     fn from_text(text: &str) -> Result<Self, String> {
-        let schedule = match text.split_whitespace().count() {
-            5 => parse(text, 5),
+        let (_, times) = split_zone(text);
+        let schedule = match times.split_whitespace().count() {
             6 => parse(text, 6),
-            _ if text.starts_with('@') => parse(text, 5),
+            5 => parse(text, 5),
+            _ if times.starts_with('@') || times.len() < text.len() => parse(text, 5),
             _ => period(text),
         }?;
         Ok(Self { schedule })
     }
 
     fn schema() -> Json {
-        json!({"type": "string", "minLength": 1, "examples": ["0 2 * * *", "@daily", "6h"]})
+        let examples = ["0 2 * * *", "CRON_TZ=Europe/Berlin 0 2 * * *", "@daily", "6h"];
+        json!({"type": "string", "minLength": 1, "examples": examples})
     }
 }
 
@@ -44,15 +48,28 @@ fn period(text: &str) -> Result<Schedule, String> {
     }
 }
 
+/// The time zone that a schedule begins with, if any, and what follows it. Of a program's own clock
+/// (`Local`, or none) it is taken that it shows UTC, as clocks of containers do.
+pub(crate) fn split_zone(text: &str) -> (Option<&str>, &str) {
+    let text = text.trim();
+    let zone = text.strip_prefix("CRON_TZ=").or_else(|| text.strip_prefix("TZ="));
+    let Some(zone) = zone else { return (None, text) };
+    let (zone, times) = zone.split_once(' ').unwrap_or((zone, ""));
+    ((zone != "Local").then_some(zone), times.trim_start())
+}
+
 /// Reads an expression of so many fields: six begin with seconds.
 ///
 /// # Errors
 /// What is wrong, as a fragment without the text.
 pub(crate) fn parse(text: &str, field_count: usize) -> Result<Schedule, String> {
-    let text = text.trim();
-    if text.contains("TZ=") {
-        return Err("names a time zone; only UTC is known here".to_owned());
-    }
+    let (zone, times) = split_zone(text);
+    let time_zone = zone.map(time_zone::named).transpose()?.unwrap_or_default();
+    times_of(times, field_count).map(|schedule| schedule.in_zone(time_zone))
+}
+
+/// Reads an expression without a time zone.
+fn times_of(text: &str, field_count: usize) -> Result<Schedule, String> {
     if let Some(word) = text.strip_prefix('@') {
         return descriptor(word);
     }
@@ -73,6 +90,7 @@ pub(crate) fn parse(text: &str, field_count: usize) -> Result<Schedule, String> 
         weekdays: u8::try_from(bits(fields[4], 0, 6, &WEEKDAYS)?).expect("seven bits"),
         is_any_day: is_any(fields[2]),
         is_any_weekday: is_any(fields[4]),
+        time_zone: TimeZone::default(),
     }))
 }
 
@@ -92,7 +110,7 @@ fn descriptor(word: &str) -> Result<Schedule, String> {
         "hourly" => "0 * * * *",
         _ => return Err(format!("`@{word}` is no word for a schedule")),
     };
-    parse(fields, 5)
+    times_of(fields, 5)
 }
 
 /// Whether a field says nothing of its unit: a star with no step, or a step of one (`parser.go`,
@@ -182,6 +200,16 @@ mod tests {
     }
 
     #[test]
+    fn a_time_zone_comes_first() {
+        let utc = cron("0 2 * * *");
+        let berlin = Cron { time_zone: time_zone::named("Europe/Berlin").expect("it is"), ..utc };
+        let written = ["CRON_TZ=Europe/Berlin 0 2 * * *", " TZ=Europe/Berlin  0 0 2 * * * "];
+        assert_eq!(written.map(cron), [berlin.clone(), berlin]);
+        assert_eq!(cron("TZ=Local 0 2 * * *"), cron("TZ=UTC 0 2 * * *"));
+        assert_eq!(cron("TZ=Asia/Tokyo @daily").time_zone.local(0), 9 * 3600);
+    }
+
+    #[test]
     fn mistakes_are_named() {
         let cases = [
             ("61 * * * *", "61 is not within"),
@@ -193,7 +221,9 @@ mod tests {
             ("5-1 * * * *", "ends before"),
             ("*/0 * * * *", "no step"),
             ("x * * * *", "no number"),
-            ("TZ=Europe/Berlin 0 2 * * *", "time zone"),
+            ("TZ=Europe/Berln 0 2 * * *", "did you mean `Europe/Berlin`?"),
+            ("TZ=Europe/Berlin", "has 0 fields"),
+            ("TZ=Europe/Berlin 6h", "has 1 fields"),
         ];
         for (text, part) in cases {
             let error = CronText::from_text(text).expect_err(text);

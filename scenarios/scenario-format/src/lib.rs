@@ -29,6 +29,7 @@ pub mod schema;
 pub mod sentence;
 pub mod source;
 mod text;
+mod time_zone;
 mod trace;
 pub mod units;
 pub mod yaml;

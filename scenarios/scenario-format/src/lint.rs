@@ -21,6 +21,7 @@ mod network_policies;
 mod placement;
 mod pods;
 mod references;
+mod schedules;
 mod selectors;
 
 /// Runs all rules.
@@ -32,6 +33,7 @@ pub(crate) fn run(manifests: &Manifests, resolved: &Resolved, diagnostics: &mut 
     lint.placement();
     lint.pods();
     lint.references();
+    lint.schedules();
     lint.databases();
     lint.autoscalers();
     lint.vertical_autoscalers();

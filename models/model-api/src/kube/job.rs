@@ -138,7 +138,7 @@ pub enum JobEnd {
 /// `spec` of a CronJob, defaults filled in, without its template.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CronSpec {
-    /// `schedule`, in UTC.
+    /// `schedule`, in `timeZone`.
     pub schedule: Schedule,
     /// `concurrencyPolicy`.
     pub concurrency: ConcurrencyPolicy,

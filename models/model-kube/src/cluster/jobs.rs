@@ -26,7 +26,7 @@ use sim_kernel::{Context, Purpose, Recorder, SimTime, Timer};
 use super::pod::{PodPhase, PodState, Step};
 use super::workloads::PodOrder;
 use super::{Cluster, KubeEvent, priority};
-use crate::cron_job;
+use crate::cron_job::{self, Progress};
 use crate::job::{self, ActivePod, FailedPod, JobStatus};
 use crate::rare;
 
@@ -46,8 +46,7 @@ pub(super) struct JobState {
     /// Those that exist, the oldest first.
     jobs: Vec<OneJob>,
     created_count: u32,
-    /// The last time that got its Job, or was missed.
-    last: SimTime,
+    done: Progress,
     timer: Timer,
     /// Pods at work, with the end of that.
     working: BTreeMap<PodId, Timer>,
@@ -87,7 +86,7 @@ pub(super) fn all(blueprint: &Blueprint) -> BTreeMap<WorkloadId, JobState> {
         let state = JobState {
             jobs: Vec::new(),
             created_count: 0,
-            last: SimTime::ZERO,
+            done: Progress::default(),
             timer: Timer::NONE,
             working: BTreeMap::new(),
         };
@@ -155,11 +154,11 @@ impl Cluster {
             None => (state.created_count == 0 && job.starts_at <= now).then_some(job.starts_at),
             Some(cron) => {
                 let active_count = state.jobs.iter().filter(|job| job.end.is_none()).count();
-                let decision = cron_job::decide(cron, state.last, active_count, now);
+                let decision = cron_job::decide(cron, state.done, active_count, now);
                 for due_at in &decision.missed {
                     ctx.hit(&rare::JOB_MISSED);
                     ctx.observe(|| Observation::JobMissed { workload: id, due_at: *due_at });
-                    self.job_state_mut(id).last = *due_at;
+                    self.job_state_mut(id).done.settled = *due_at;
                 }
                 if decision.replaces {
                     self.delete_running_jobs(id, ctx);
@@ -171,7 +170,7 @@ impl Cluster {
         let state = self.job_state_mut(id);
         let number = state.created_count;
         state.created_count += 1;
-        state.last = due_at;
+        state.done = Progress { last: due_at, settled: due_at };
         let started_at = (!job.spec.is_suspended).then_some(now);
         let status = JobStatus { started_at, ..JobStatus::default() };
         state.jobs.push(OneJob { number, status, end: None, pods: Vec::new() });
@@ -391,7 +390,7 @@ impl Cluster {
             None => state.created_count == 0 && job.starts_at <= now,
             Some(cron) if cron.is_suspended => false,
             Some(cron) => {
-                cron_job::next_after(&cron.schedule, state.last).is_some_and(|at| at <= now)
+                cron_job::next_after(&cron.schedule, state.done.settled).is_some_and(|at| at <= now)
             }
         }
     }

@@ -94,7 +94,7 @@ fn policy_rules(
 
 /// The least time for which a policy keeps a copy, as far as its schedule says.
 fn kept_at_least(policy: &BackupPolicy) -> Option<SimSpan> {
-    match (policy.retention, policy.schedule) {
+    match (policy.retention, &policy.schedule) {
         (Retention::For(span) | Retention::Window(span), _) => Some(span),
         (Retention::Last(count), Schedule::Every(period)) => {
             Some(period.saturating_mul(u64::from(count.saturating_sub(1))))

@@ -7,12 +7,11 @@ use model_api::kube::{Workload, WorkloadKind};
 
 use super::{Lint, is_replicated, pod_path};
 use crate::diagnostic::{Code, Diagnostic};
-use crate::manifest::{Object, Tier, cron_field_count};
+use crate::manifest::{Object, Tier};
 use crate::nearest::suggestion;
 
 impl Lint<'_> {
     pub(super) fn references(&mut self) {
-        self.schedules();
         self.ingresses();
         self.target_ports();
         self.namespaces();
@@ -21,26 +20,6 @@ impl Lint<'_> {
             self.claims_of(workload, object);
         }
         self.storage_classes();
-    }
-
-    /// W0121.
-    fn schedules(&mut self) {
-        for schedule in &self.manifests.schedules {
-            let object = self.manifests.object(schedule);
-            let wanted = schedule.value.fields_wanted;
-            let Some(count) = cron_field_count(&schedule.value.text.value) else { continue };
-            if count != wanted {
-                let message = format!(
-                    "{}: a schedule of {count} fields, where {wanted} are wanted",
-                    object.title()
-                );
-                let diagnostic = Diagnostic::new(Code::W0121, schedule.value.text.span, message);
-                let seconds_first = (count, wanted) == (5, 6);
-                let help = seconds_first
-                    .then(|| format!("seconds come first: \"0 {}\"", schedule.value.text.value));
-                self.push(object, diagnostic.help_if(help));
-            }
-        }
     }
 
     /// W0122.

@@ -6,6 +6,7 @@
 
 use k8s_openapi::api::{batch, core};
 use model_api::SimTime;
+use model_api::backup::Schedule;
 use model_api::kube::{
     ConcurrencyPolicy, CronSpec, FailureAction, FailureRequirement, FailureRule, Job, JobSpec,
     JobWork, RestartPolicy, Workload, WorkloadKind,
@@ -43,18 +44,7 @@ impl Reader<'_> {
         let kept_complete =
             limit("successfulJobsHistoryLimit", spec.successful_jobs_history_limit, 3);
         let kept_failed = limit("failedJobsHistoryLimit", spec.failed_jobs_history_limit, 1);
-        let schedule = match cron::parse(&spec.schedule, 5) {
-            Ok(schedule) => schedule,
-            Err(reason) => {
-                self.refuse("spec.schedule", format!("`{}` {reason}", spec.schedule));
-                return None;
-            }
-        };
-        let zone = spec.time_zone.as_deref().unwrap_or("UTC");
-        if !matches!(zone, "UTC" | "Etc/UTC") {
-            let span = self.object.value_span("spec.timeZone");
-            self.warn_of_time_zone(zone, span);
-        }
+        let schedule = self.cron_schedule(&spec.schedule, spec.time_zone.as_deref())?;
         let cron = CronSpec {
             schedule,
             concurrency,
@@ -65,6 +55,31 @@ impl Reader<'_> {
         };
         let job = spec.job_template.spec.clone().unwrap_or_default();
         Some(self.job_at("spec.jobTemplate.spec", &job, Some(cron), admission))
+    }
+
+    /// When Jobs are due. `validateScheduleFormat` takes no time zone within the schedule, and
+    /// `validateTimeZone` none that is not of the IANA database.
+    ///
+    /// Simplified: the clock of the controller manager, which counts without a `timeZone`, shows UTC.
+    fn cron_schedule(&mut self, text: &str, zone: Option<&str>) -> Option<Schedule> {
+        if text.contains("TZ") {
+            self.refuse("spec.schedule", "names a time zone: write it as `timeZone`");
+            return None;
+        }
+        let time_zone = zone.map(|zone| {
+            if zone.is_empty() {
+                self.refuse("spec.timeZone", "must not be empty");
+            }
+            let place = self.object.value_span("spec.timeZone");
+            self.time_zone(zone, place)
+        });
+        match cron::parse(text, 5) {
+            Ok(schedule) => Some(schedule.in_zone(time_zone.unwrap_or_default())),
+            Err(reason) => {
+                self.refuse("spec.schedule", format!("`{text}` {reason}"));
+                None
+            }
+        }
     }
 
     fn job_at(

@@ -1,12 +1,13 @@
 //! Schedules in cron syntax, in the resources that have one.
 
 use model_api::backup::Schedule;
+use model_api::time_zone::TimeZone;
 
 use super::object::Object;
 use super::{CronSchedule, Reader};
-use crate::cron;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::source::{Span, Spanned};
+use crate::{cron, time_zone};
 
 /// The schedule of an object, when it is of a kind that has one.
 ///
@@ -25,18 +26,18 @@ pub(crate) fn schedule_of(object: &Object) -> Option<CronSchedule> {
 
 /// Number of fields of a cron expression; `None` for `@daily` and its like.
 pub fn cron_field_count(text: &str) -> Option<usize> {
-    let text = text.trim();
-    // `CRON_TZ=Europe/Berlin 0 3 * * *`
-    let fields = text.split_whitespace().filter(|field| !field.contains("TZ="));
-    (!text.starts_with('@')).then(|| fields.count())
+    let (_, times) = cron::split_zone(text);
+    (!times.starts_with('@')).then(|| times.split_whitespace().count())
 }
 
 impl Reader<'_> {
-    /// A schedule in another time zone is read as UTC.
-    pub(super) fn warn_of_time_zone(&mut self, zone: &str, span: Span) {
-        let message = format!("{}: `{zone}` is read as UTC", self.object.title());
-        let help = "the run begins at midnight UTC; shift the hours to those of UTC";
-        self.diagnostics.push(Diagnostic::new(Code::W0160, span, message).help(help));
+    /// A time zone by its name; one that nobody knows is reported, and UTC is taken.
+    pub(super) fn time_zone(&mut self, name: &str, place: Span) -> TimeZone {
+        time_zone::named(name).unwrap_or_else(|reason| {
+            let message = format!("{}: {reason}", self.object.title());
+            self.diagnostics.push(Diagnostic::new(Code::E0043, place, message));
+            TimeZone::default()
+        })
     }
 }
 
@@ -53,11 +54,14 @@ pub(super) fn backup_schedule(
         reader.refuse(path, "is missing");
         return None;
     };
-    let mut words: Vec<&str> = text.value.split_whitespace().collect();
-    if words.first().is_some_and(|word| word.contains("TZ=")) {
-        reader.warn_of_time_zone(words[0], text.span);
-        words.remove(0);
+    if field_count == 6 && text.value.trim_start().starts_with("CRON_TZ=") {
+        // `parser.go` of that version.
+        reader.refuse(path, "begins with CRON_TZ=: CloudNativePG knows TZ= only");
+        return None;
     }
+    let (zone, times) = cron::split_zone(&text.value);
+    let zone = zone.map(|zone| reader.time_zone(zone, text.span)).unwrap_or_default();
+    let mut words: Vec<&str> = times.split_whitespace().collect();
     let is_word = words.first().is_some_and(|word| word.starts_with('@'));
     if field_count == 6 && words.len() == 5 && !is_word {
         words.push("*");
@@ -67,7 +71,7 @@ pub(super) fn backup_schedule(
         return None;
     }
     match cron::parse(&words.join(" "), field_count) {
-        Ok(value) => Some(Spanned { value, span: text.span }),
+        Ok(value) => Some(Spanned { value: value.in_zone(zone), span: text.span }),
         Err(reason) => {
             reader.refuse(path, format!("is no schedule: {reason}"));
             None

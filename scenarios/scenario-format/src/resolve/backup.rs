@@ -625,7 +625,7 @@ impl Resolver<'_> {
             name: spec.name.value.clone(),
             data_set,
             method: method.value,
-            schedule: schedule.value.schedule,
+            schedule: schedule.value.schedule.clone(),
             is_paused: spec.paused.unwrap_or(false),
             to,
             copies: if copies.is_empty() { rules.copies.clone() } else { copies },

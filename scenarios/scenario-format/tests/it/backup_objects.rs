@@ -91,7 +91,7 @@ fn protection(manifests: &str, stated: &str) -> Protection {
 /// What is said of backups.
 fn backups_said(manifests: &str, stated: &str) -> Vec<String> {
     let mut said = said(&load_all(&files(manifests, stated), &[], &[]));
-    said.retain(|line| ["W0121", "W013", "W016", "E00"].iter().any(|code| line.contains(code)));
+    said.retain(|line| ["W0121", "W013", "W016", "W0174", "E00"].iter().any(|code| line.contains(code)));
     said
 }
 
@@ -124,7 +124,7 @@ fn manifests_make_policies() {
     let database = named(&protection, "shop/db-nightly");
     assert_eq!(database.method, Method::Base);
     assert_eq!(database.retention, Retention::Window(SimSpan::from_days(28)));
-    let Schedule::Cron(cron) = database.schedule else { panic!("{:?}", database.schedule) };
+    let Schedule::Cron(cron) = &database.schedule else { panic!("{:?}", database.schedule) };
     assert_eq!((cron.seconds, cron.minutes, cron.hours), (1 << 15, 1, 1 << 2));
     let archive = &protection.archives[0];
     assert_eq!((archive.parallel, archive.timeout), (8, SimSpan::from_mins(2)));
@@ -306,7 +306,9 @@ fn mistakes_have_a_place() {
         ("ttl: 168h0m0s", "ttl: 7", "E0022"),
         ("destinationPath: s3://eidp/db", "serverName: db", "E0022"),
         ("schedule: 0 7 * * *", "schedule: 0 77 * * *", "E0022"),
-        ("schedule: 0 7 * * *", "schedule: CRON_TZ=Europe/Berlin 0 7 * * *", "W0160"),
+        ("schedule: 0 7 * * *", "schedule: CRON_TZ=Europe/Berln 0 7 * * *", "E0043"),
+        ("schedule: 0 7 * * *", "schedule: CRON_TZ=Europe/Berlin 0 2 * * *", "W0174"),
+        ("schedule: 15 0 2 * * *", "schedule: CRON_TZ=Europe/Berlin 15 0 7 * * *", "E0022"),
         ("schedule: 15 0 2 * * *", "schedule: 0 2 * * *", "W0121"),
     ];
     for (from, to, expected) in manifests {
@@ -338,12 +340,25 @@ fn mistakes_have_a_place() {
     }
 }
 
+#[test]
+fn schedules_are_read_by_the_clocks_they_name() {
+    let text = MANIFESTS
+        .replace("schedule: 0 7 * * *", "schedule: CRON_TZ=Europe/Berlin 0 7 * * *")
+        .replace("schedule: 15 0 2 * * *", "schedule: TZ=Europe/Berlin 15 0 7 * * *");
+    let protection = protection(&text, STATED);
+    let in_berlin = protection.policies.iter().filter(|policy| {
+        matches!(&policy.schedule, Schedule::Cron(cron) if cron.time_zone.local(0) == 3600)
+    });
+    assert!(in_berlin.count() >= 2);
+    assert_eq!(backups_said(&text, STATED), Vec::<String>::new());
+}
+
 /// Five fields of a `ScheduledBackup` begin with seconds: `0 2 * * *` is every hour.
 #[test]
 fn five_fields_begin_with_seconds() {
     let text = MANIFESTS.replace("schedule: 15 0 2 * * *", "schedule: 0 2 * * *");
     let protection = protection(&text, STATED);
-    let Schedule::Cron(cron) = named(&protection, "shop/db-nightly").schedule else { panic!() };
+    let Schedule::Cron(cron) = &named(&protection, "shop/db-nightly").schedule else { panic!() };
     assert_eq!((cron.seconds, cron.minutes, cron.hours), (1, 1 << 2, (1 << 24) - 1));
 }
 

@@ -76,15 +76,53 @@ fn what_pods_do_is_said_beside_the_manifest() {
 }
 
 #[test]
-fn a_time_zone_that_is_not_read_is_said() {
-    let said_of = |zone: &str| {
-        let manifest = cron_job(&format!("  schedule: '0 3 * * *'\n  timeZone: {zone}\n"), "");
-        let files = web("").with("j.yaml", manifest);
+fn a_cron_job_goes_by_the_clocks_of_its_time_zone() {
+    let read = |hour: u32, more: &str| {
+        let manifest = cron_job(&format!("  schedule: '30 {hour} * * *'\n{more}"), "");
+        let files = web("").with("j.yaml", &manifest);
         let lines = said(&load_all(&files, &["web.yaml", "j.yaml"], &[]));
-        lines.iter().any(|line| line.starts_with("j.yaml:6:13: W0160"))
+        let of_it = |line: &String| line.starts_with("j.yaml:") && !line.contains("W0114");
+        (manifest, lines.into_iter().filter(of_it).collect::<Vec<_>>())
     };
-    assert!(said_of("Europe/Berlin"));
-    assert!(!said_of("Etc/UTC"));
+    let (manifest, said) = read(7, "  timeZone: Europe/Berlin\n");
+    assert_eq!(said, Vec::<String>::new());
+    let schedule = self::read(&manifest, "").cron.expect("a schedule").schedule;
+    assert_eq!(schedule.next_after(0, 0), Some(6 * 3_600_000_000_000 + 1_800_000_000_000));
+    for (hour, more, expected) in [
+        (
+            2,
+            "  timeZone: Europe/Berlin\n",
+            &["W0174: CronJob shop/nightly: 2026-03-29 02:30:00 is skipped"][..],
+        ),
+        (2, "  timeZone: Etc/UTC\n", &[]),
+        (
+            1,
+            "  timeZone: America/New_York\n",
+            &["W0174: CronJob shop/nightly: 2026-11-01 01:30:00 comes twice"],
+        ),
+        (
+            7,
+            "  timeZone: Europe/Berln\n",
+            &["E0043: CronJob shop/nightly: `Europe/Berln` is no time zone"],
+        ),
+        (7, "  timeZone: Local\n", &["E0043: CronJob shop/nightly: `Local` is no time zone"]),
+        (
+            7,
+            "  timeZone: ''\n",
+            &["E0022: CronJob shop/nightly: `spec.timeZone` must not be empty"],
+        ),
+    ] {
+        let (_, said) = read(hour, more);
+        assert_eq!(said.len(), expected.len(), "{more}: {said:#?}");
+        for (line, part) in said.iter().zip(expected) {
+            assert!(line.contains(part), "{more}: {line}");
+        }
+    }
+    let within = cron_job("  schedule: 'CRON_TZ=Europe/Berlin 30 7 * * *'\n", "");
+    let files = web("").with("j.yaml", &within);
+    let lines = crate::support::said(&load_all(&files, &["web.yaml", "j.yaml"], &[]));
+    let expected = "j.yaml:5:13: E0022: CronJob shop/nightly: `spec.schedule` names a time zone";
+    assert!(lines.iter().any(|line| line.starts_with(expected)), "{lines:#?}");
 }
 
 #[test]

@@ -91,7 +91,7 @@ enum Way {
 impl<'a> Maker<'a> {
     fn velero(&mut self, schedule: &VeleroSchedule) {
         self.check_namespaces(schedule);
-        let Some(cron) = schedule.schedule else { return };
+        let Some(cron) = &schedule.schedule else { return };
         let servers = &self.manifests.backups.servers;
         let server = servers.get(&schedule.namespace).copied().unwrap_or_default();
         let bucket = self.bucket(schedule);
@@ -100,7 +100,7 @@ impl<'a> Maker<'a> {
             (object_count * CALLS_PER_OBJECT).div_ceil(u64::from(server.requests_per_second));
         let at = schedule.name.span;
         let common = BackupPolicySpec {
-            schedule: Some(due(cron)),
+            schedule: Some(due(cron.clone())),
             paused: schedule.is_paused.then_some(true),
             keep: Some(schedule.ttl.unwrap_or(Spanned { value: server.ttl, span: at })),
             lane: (!server.is_concurrent).then(|| self.lane(schedule)),

@@ -78,7 +78,7 @@ impl Maker<'_> {
         scheduled: &ScheduledBackup,
         cluster: &ClusterBackup,
     ) -> Option<BackupPolicySpec> {
-        let schedule = scheduled.schedule?;
+        let schedule = scheduled.schedule.clone()?;
         let at = scheduled.name.span;
         let by_method = |method| Some(Spanned { value: method, span: scheduled.method.span });
         let common = BackupPolicySpec {
