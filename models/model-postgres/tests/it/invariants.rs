@@ -63,7 +63,7 @@ fn volume(run: u64) -> Option<WalVolume> {
         segment_bytes: 16 << 20,
         switch_after: Some(SimSpan::from_mins(5)),
         least_bytes: 0,
-        kept_bytes: (run % 2 == 0).then_some(150_000_000),
+        kept_bytes: run.is_multiple_of(2).then_some(150_000_000),
     })
 }
 
