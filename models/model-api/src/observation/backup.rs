@@ -1,0 +1,126 @@
+//! What becomes of data sets and their copies.
+
+use sim_kernel::SimTime;
+
+use crate::backup::DisasterClass;
+use crate::ids::DataSetId;
+
+/// Something about one data set and its copies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum BackupFact {
+    /// If it had struck at some moment of a stretch of time that ends now.
+    Exposure(ExposureStretch),
+    /// The least age at which copies of it were deleted, so far; `u64::MAX` when nothing keeps any.
+    Kept {
+        /// Which data set.
+        data_set: DataSetId,
+        /// Age in nanoseconds, of the policy that keeps them longest.
+        age_ns: u64,
+    },
+    /// Its last live copy is gone, or its content is destroyed.
+    Struck {
+        /// Which data set.
+        data_set: DataSetId,
+        /// By what.
+        class: DisasterClass,
+    },
+    /// People know; what is left of it takes no more writes.
+    LossDiscovered {
+        /// Which data set.
+        data_set: DataSetId,
+    },
+    /// Somebody looked, and it is decided to restore.
+    RestoreDecided {
+        /// Which data set.
+        data_set: DataSetId,
+    },
+    /// The steps of the runbook are done.
+    RunbookDone {
+        /// Which data set.
+        data_set: DataSetId,
+    },
+    /// A restore begins to read.
+    RestoreStarted {
+        /// Which data set.
+        data_set: DataSetId,
+        /// Copies that will turn out not to be restorable before one is.
+        bad_count: u32,
+    },
+    /// Nothing is left to restore from.
+    Unrestorable {
+        /// Which data set.
+        data_set: DataSetId,
+    },
+    /// The data is there.
+    RestoreDone {
+        /// Which data set.
+        data_set: DataSetId,
+    },
+    /// It serves again.
+    Returned {
+        /// Which data set.
+        data_set: DataSetId,
+        /// What is lost, as time in nanoseconds.
+        lost_ns: u64,
+        /// What the time was spent on.
+        parts: RecoveryParts,
+    },
+}
+
+/// If it had struck at some moment of `(from, now]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ExposureStretch {
+    /// Which data set.
+    pub data_set: DataSetId,
+    /// What had struck; of several disasters of a class each has a stretch.
+    pub class: DisasterClass,
+    /// Start of the stretch, itself left out.
+    pub from: SimTime,
+    /// Its end.
+    pub until: SimTime,
+    /// Time that would be lost at its first moment, in nanoseconds; `u64::MAX` for everything.
+    pub loss_from_ns: u64,
+    /// Most that would be lost.
+    pub loss_max_ns: u64,
+    /// When that is.
+    pub loss_max_at: SimTime,
+    /// Longest time to be back, in nanoseconds; `u64::MAX` for never.
+    pub back_max_ns: u64,
+    /// When that is.
+    pub back_max_at: SimTime,
+}
+
+/// What the time of a recovery was spent on; the parts sum to it exactly. All in nanoseconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct RecoveryParts {
+    /// Until the loss was known.
+    pub detect_ns: u64,
+    /// Until somebody looked and it was decided what to do.
+    pub decide_ns: u64,
+    /// Steps of the runbook.
+    pub act_ns: u64,
+    /// Until there was something to restore to, waiting for others and for their order included.
+    pub provision_ns: u64,
+    /// Moving bytes, and making objects one after another.
+    pub fetch_ns: u64,
+    /// Replaying a log.
+    pub replay_ns: u64,
+    /// Checks, and leading clients to it.
+    pub verify_ns: u64,
+}
+
+impl RecoveryParts {
+    /// The whole.
+    pub fn sum_ns(&self) -> u64 {
+        let parts = [
+            self.detect_ns,
+            self.decide_ns,
+            self.act_ns,
+            self.provision_ns,
+            self.fetch_ns,
+            self.replay_ns,
+            self.verify_ns,
+        ];
+        parts.into_iter().fold(0, u64::saturating_add)
+    }
+}
