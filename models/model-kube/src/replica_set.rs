@@ -87,8 +87,17 @@ pub struct Candidate {
     pub uid: u64,
 }
 
+/// What the annotation `controller.kubernetes.io/pod-deletion-cost` says: 0 where it is no number,
+/// begins with a plus sign or with zeros before it (`pkg/apis/core/helper/helpers.go`,
+/// GetDeletionCostFromPodAnnotations).
+pub fn deletion_cost(text: &str) -> i32 {
+    let is_valid =
+        text == "0" || text.starts_with(['-', '1', '2', '3', '4', '5', '6', '7', '8', '9']);
+    text.parse().ok().filter(|_| is_valid).unwrap_or(0)
+}
+
 /// Orders two pods, the first victim first (`ActivePodsWithRanks.Less`).
-pub fn compare(a: &Candidate, b: &Candidate, now: SimTime) -> Ordering {
+fn compare(a: &Candidate, b: &Candidate, now: SimTime) -> Ordering {
     let by_readiness = || {
         if a.is_ready && b.is_ready && a.ready_since != b.ready_since {
             compare_ages(a.ready_since, b.ready_since, now).then_with(|| a.uid.cmp(&b.uid))
@@ -132,20 +141,25 @@ fn age_class(since: SimTime, now: SimTime) -> Option<u32> {
 /// Positions of the `count` victims among `candidates`, in order; all of them, unsorted, when
 /// `count` reaches their number (`getPodsToDelete`).
 pub fn victims(candidates: &[Candidate], count: usize, now: SimTime) -> Vec<usize> {
-    let all = 0..candidates.len();
     if count >= candidates.len() {
-        return all.collect();
+        return (0..candidates.len()).collect();
     }
+    let mut order = order(candidates, now);
+    order.truncate(count);
+    order
+}
+
+/// Positions of all `candidates`, the first victim first.
+pub fn order(candidates: &[Candidate], now: SimTime) -> Vec<usize> {
     // Upstream's order is no total one: pods of one age are equal, and others lie between them by
     // their UIDs. The sorting of the standard library may panic on that; insertion never does.
     let mut order: Vec<usize> = Vec::with_capacity(candidates.len());
-    for idx in all {
+    for idx in 0..candidates.len() {
         let is_before = |known: &usize| {
             compare(&candidates[*known], &candidates[idx], now) != Ordering::Greater
         };
         order.insert(order.partition_point(is_before), idx);
     }
-    order.truncate(count);
     order
 }
 
@@ -160,6 +174,15 @@ mod tests {
     }
 
     #[test]
+    fn costs_are_plain_numbers() {
+        for (text, cost) in
+            [("10", 10), ("-5", -5), ("0", 0), ("+10", 0), ("008", 0), ("", 0), ("3000000000", 0)]
+        {
+            assert_eq!(deletion_cost(text), cost, "{text}");
+        }
+    }
+
+    #[test]
     fn an_order_that_is_none_is_no_panic() {
         let pod = |idx: u64| Candidate {
             is_ready: true,
@@ -169,6 +192,7 @@ mod tests {
             ..Candidate::default()
         };
         let pods: Vec<Candidate> = (0..200).map(pod).collect();
+        assert_eq!(order(&pods, SimTime::from_secs(900)).len(), 200);
         let mut victims = victims(&pods, 150, SimTime::from_secs(900));
         victims.sort_unstable();
         victims.dedup();

@@ -437,7 +437,7 @@ impl Cluster {
             has_node: pod.node.is_some(),
             phase: if pod.has_address { VictimPhase::Running } else { VictimPhase::Pending },
             is_ready: pod.is_ready,
-            deletion_cost: cost.and_then(|cost| cost.parse().ok()).unwrap_or(0),
+            deletion_cost: cost.map_or(0, |cost| replica_set::deletion_cost(cost)),
             related_on_node: if is_deployment { active_on_node } else { 0 },
             ready_since: Some(pod.ready_since),
             restart_count: pod.restart_count,

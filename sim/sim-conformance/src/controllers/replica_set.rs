@@ -7,7 +7,7 @@ use model_api::SimTime;
 use crate::case::Case;
 use crate::object;
 use crate::tree::Tree;
-use model_kube::replica_set::{Candidate, VictimPhase, compare, victims};
+use model_kube::replica_set::{Candidate, VictimPhase, deletion_cost, order, victims};
 
 pub(super) fn check(case: &mut Case<'_>) -> Option<()> {
     let now = case.given.at("now").time()?;
@@ -39,9 +39,8 @@ pub(super) fn check(case: &mut Case<'_>) -> Option<()> {
             case.compare("victims", expected, got);
         }
         "deletionOrder" => {
-            let mut order: Vec<usize> = (0..candidates.len()).collect();
-            order.sort_by(|a, b| compare(&candidates[*a], &candidates[*b], now));
-            case.compare("order", case.expect.at("order").texts(), names(order));
+            let got = names(order(&candidates, now));
+            case.compare("order", case.expect.at("order").texts(), got);
         }
         _ => return None,
     }
@@ -114,7 +113,7 @@ fn candidate(pod: Tree<'_>, related_on_node: usize, uid: u64, costs_count: bool)
             _ => VictimPhase::Running,
         },
         is_ready: object::is_ready(pod),
-        deletion_cost: if costs_count { cost.text().parse().unwrap_or(0) } else { 0 },
+        deletion_cost: if costs_count { deletion_cost(cost.text()) } else { 0 },
         related_on_node,
         ready_since: ready.and_then(|ready| given(ready.at("lastTransitionTime"))),
         restart_count: most(restarts("status.containerStatuses"), &|_| true),
