@@ -2,13 +2,13 @@
 //! back-off until it is complete or has failed.
 //!
 //! # Modelled
-//! What [`crate::job`] and [`crate::cron_job`] decide, when their controllers look: after a change of
+//! A Job that has come to its end deletes its pods, and ends when the last of them has: one on a node
+//! that is silent holds it up until that node is back or deleted. What [`crate::job`] and [`crate::cron_job`] decide, when their controllers look: after a change of
 //! a pod, when a back-off, a deadline or a time to live is over, when a schedule is due. What a pod
 //! works comes from the input ([`JobWork`](model_api::kube::JobWork)); then its containers exit.
 //! # Not modelled
 //! Jobs that are suspended, resumed or changed during a run; what a Job counted, when the state of the API
 //! is restored from a snapshot.
-//! Simplified: a Job ends when that is decided; upstream waits for its pods to be gone first.
 //! Simplified: all containers of a pod exit together.
 //! # Defaults and their sources
 //! Those of the decisions; `cron_job::LOOK_DELAY`.
@@ -53,10 +53,13 @@ pub(super) struct JobState {
 }
 
 /// A Job that exists.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 struct OneJob {
     number: u32,
     status: JobStatus,
+    /// What it has come to (FailureTarget, SuccessCriteriaMet).
+    verdict: Option<JobEnd>,
+    /// That, and since when it is final (Failed, Complete).
     end: Option<(JobEnd, SimTime)>,
     pods: Vec<JobPod>,
 }
@@ -173,7 +176,7 @@ impl Cluster {
         state.done = Progress { last: due_at, settled: due_at };
         let started_at = (!job.spec.is_suspended).then_some(now);
         let status = JobStatus { started_at, ..JobStatus::default() };
-        state.jobs.push(OneJob { number, status, end: None, pods: Vec::new() });
+        state.jobs.push(OneJob { number, status, ..OneJob::default() });
         ctx.observe(|| Observation::JobCreated { workload: id, job: number, due_at });
         self.request_sync(id, ctx);
     }
@@ -220,12 +223,10 @@ impl Cluster {
         if self.job_state(id).jobs[idx].end.is_some() {
             return;
         }
-        let mut job = std::mem::replace(
-            &mut self.job_state_mut(id).jobs[idx],
-            OneJob { number: 0, status: JobStatus::default(), end: None, pods: Vec::new() },
-        );
+        let mut job = std::mem::take(&mut self.job_state_mut(id).jobs[idx]);
         self.count_pods(&mut job, spec);
-        if let Some(end) = job::end(spec, &job.status, ctx.now()) {
+        job.verdict = job.verdict.or_else(|| job::end(spec, &job.status, ctx.now()));
+        if let Some(end) = job.verdict {
             self.end_job(id, &mut job, end, ctx);
         } else {
             self.manage_pods(id, &mut job, spec, ctx);
@@ -293,6 +294,7 @@ impl Cluster {
         }
     }
 
+    /// Deletes the pods that are left, and ends the Job once there are none (`enactJobFinished`).
     fn end_job<E, R>(
         &mut self,
         id: WorkloadId,
@@ -303,15 +305,22 @@ impl Cluster {
         E: Copy + From<KubeEvent>,
         R: Recorder<Observation>,
     {
-        if end != JobEnd::Complete {
-            ctx.hit(&rare::JOB_FAILED);
-        }
-        job.end = Some((end, ctx.now()));
-        ctx.observe(|| Observation::JobEnded { workload: id, job: job.number, end });
         for pod in job.pods.iter_mut().filter(|pod| !pod.is_counted) {
             pod.is_counted = true;
             self.delete_by_controller(pod.id, ctx);
         }
+        let lingers = |pod: &JobPod| {
+            let pod = &self.pods[pod.id.index()];
+            pod.exists() && !pod.is_end_told && !pod.is_forgotten
+        };
+        if job.pods.iter().any(lingers) {
+            return;
+        }
+        if !end.is_success() {
+            ctx.hit(&rare::JOB_FAILED);
+        }
+        job.end = Some((end, ctx.now()));
+        ctx.observe(|| Observation::JobEnded { workload: id, job: job.number, end });
     }
 
     /// `manageJob`.
@@ -359,7 +368,7 @@ impl Cluster {
         let now = ctx.now();
         let jobs = std::mem::take(&mut self.job_state_mut(id).jobs);
         let count = |is_complete: bool| {
-            let of_kind = |end: JobEnd| (end == JobEnd::Complete) == is_complete;
+            let of_kind = |end: JobEnd| end.is_success() == is_complete;
             jobs.iter().filter(|job| job.end.is_some_and(|(end, _)| of_kind(end))).count()
         };
         let cron = job.cron.as_ref();
@@ -367,7 +376,7 @@ impl Cluster {
             cron.map_or((0, 0), |it| cron_job::surplus(it, count(true), count(false)));
         let mut is_over = |one: &OneJob| {
             let Some((end, at)) = one.end else { return false };
-            let left = if end == JobEnd::Complete { &mut surplus.0 } else { &mut surplus.1 };
+            let left = if end.is_success() { &mut surplus.0 } else { &mut surplus.1 };
             let is_surplus = *left > 0;
             *left = left.saturating_sub(1);
             is_surplus || job::deleted_at(&job.spec, at).is_some_and(|at| at <= now)
@@ -501,6 +510,7 @@ impl OneJob {
         let later = |at: &SimTime| *at > now;
         let due = match self.end {
             Some((_, at)) => [job::deleted_at(spec, at), None],
+            None if self.verdict.is_some() => [None, None],
             None => {
                 let started_at = self.status.started_at;
                 let deadline = spec.active_deadline.zip(started_at).map(|(span, at)| at + span);

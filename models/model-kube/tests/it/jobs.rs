@@ -45,7 +45,8 @@ fn pods_that_a_zone_takes_along_are_replaced_with_back_off() {
         let text = format!(
             "nodes 2 per zone a b c
              job batch 12 work=600 tolerate=30 cpu=2000 {flags}
-             at 100 lose zone a"
+             at 100 lose zone a
+             at 800 restore zone a"
         );
         World::read(&text).run(1, 7_200)
     };
@@ -61,9 +62,45 @@ fn pods_that_a_zone_takes_along_are_replaced_with_back_off() {
         "{:?}",
         ends(&replaced)
     );
+    // Decided within minutes, and final when the zone is back and can tell that its pods are gone.
     let limited = ends(&world("backoff=1"));
-    assert!(matches!(limited[..], [(150..200, JobEnd::BackoffLimitExceeded)]), "{limited:?}");
-    assert_eq!(ends(&world("deadline=700")), [(700, JobEnd::DeadlineExceeded)]);
+    assert!(matches!(limited[..], [(800..900, JobEnd::BackoffLimitExceeded)]), "{limited:?}");
+    let late = ends(&world("deadline=700"));
+    assert!(matches!(late[..], [(800..900, JobEnd::DeadlineExceeded)]), "{late:?}");
+}
+
+#[test]
+fn a_job_ends_with_its_last_pod() {
+    let world = |more: &str| {
+        let text = format!(
+            "nodes 1 per zone a b
+             job batch 2 work=600 cpu=4000 tolerate=30 deadline=300
+             {more}"
+        );
+        World::read(&text).run(1, 7_200)
+    };
+    let stopped = world("");
+    let gone = stopped.times(|seen| matches!(seen, O::PodGone { .. }));
+    assert_eq!(gone.len(), 2);
+    let ended = stopped.times(|seen| matches!(seen, O::JobEnded { .. }))[0];
+    assert!(ended > 300.0 && (gone[1]..gone[1] + 1.0).contains(&ended), "{gone:?} {ended}");
+    // A node that is silent never says that its pod is gone.
+    assert_eq!(ends(&world("at 100 lose node a-0")), []);
+    let deleted = ends(&world("at 100 lose node a-0\nat 1000 delete node a-0"));
+    assert!(matches!(deleted[..], [(1000..1100, JobEnd::DeadlineExceeded)]), "{deleted:?}");
+}
+
+#[test]
+fn a_job_that_meets_its_success_policy_makes_no_more_pods() {
+    let world = |flags: &str| {
+        let text =
+            format!("nodes 1 per zone a\n job batch 1 completions=5 indexed work=60 {flags}");
+        let run = World::read(&text).run(1, 7_200);
+        (pods_created(&run), ends(&run)[0].1)
+    };
+    assert_eq!(world(""), (5, JobEnd::Complete));
+    assert_eq!(world("enough=2"), (2, JobEnd::SuccessPolicy));
+    assert_eq!(world("enough=5"), (5, JobEnd::SuccessPolicy));
 }
 
 #[test]

@@ -91,7 +91,9 @@ fn protection(manifests: &str, stated: &str) -> Protection {
 /// What is said of backups.
 fn backups_said(manifests: &str, stated: &str) -> Vec<String> {
     let mut said = said(&load_all(&files(manifests, stated), &[], &[]));
-    said.retain(|line| ["W0121", "W013", "W016", "W0174", "E00"].iter().any(|code| line.contains(code)));
+    said.retain(|line| {
+        ["W0121", "W013", "W016", "W0174", "E00"].iter().any(|code| line.contains(code))
+    });
     said
 }
 
