@@ -290,8 +290,20 @@ impl JobStatus {
         now: SimTime,
     ) -> FailureAction {
         let action = failure_action(&spec.failure_rules, pod);
+        self.count_failure(spec, index, action, now);
+        action
+    }
+
+    /// Counts a failure of which it is known what the rules make of it.
+    pub fn count_failure(
+        &mut self,
+        spec: &JobSpec,
+        index: Option<u32>,
+        action: FailureAction,
+        now: SimTime,
+    ) {
         match action {
-            FailureAction::Ignore => return action,
+            FailureAction::Ignore => return,
             FailureAction::FailJob => self.is_failed_by_policy = true,
             FailureAction::FailIndex | FailureAction::Count => {}
         }
@@ -305,7 +317,6 @@ impl JobStatus {
                 self.failed_indexes.insert(index);
             }
         }
-        action
     }
 }
 

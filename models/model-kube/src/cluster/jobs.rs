@@ -7,8 +7,7 @@
 //! a pod, when a back-off, a deadline or a time to live is over, when a schedule is due. What a pod
 //! works comes from the input ([`JobWork`](model_api::kube::JobWork)); then its containers exit.
 //! # Not modelled
-//! Jobs that are suspended, resumed or changed during a run; what a Job counted, when the state of the API
-//! is restored from a snapshot.
+//! Jobs that are suspended, resumed or changed during a run.
 //! Simplified: all containers of a pod exit together.
 //! # Defaults and their sources
 //! Those of the decisions; `cron_job::LOOK_DELAY`.
@@ -23,12 +22,16 @@ use model_api::kube::{Job, JobEnd, JobSpec, WorkloadKind};
 use model_api::{Blueprint, Observation, PodId, WorkloadId};
 use sim_kernel::{Context, Purpose, Recorder, SimTime, Timer};
 
+use self::past::JobsPast;
+
 use super::pod::{PodPhase, PodState, Step};
 use super::workloads::PodOrder;
 use super::{Cluster, KubeEvent, priority};
 use crate::cron_job::{self, Progress};
-use crate::job::{self, ActivePod, FailedPod, JobStatus};
+use crate::job::{self, ActivePod, FailedPod, FailureAction, JobStatus};
 use crate::rare;
+
+mod past;
 
 const WORK: Purpose = Purpose::new("work of a pod of a job");
 const FAILURE: Purpose = Purpose::new("failure of a pod of a job");
@@ -50,15 +53,18 @@ pub(super) struct JobState {
     timer: Timer,
     /// Pods at work, with the end of that.
     working: BTreeMap<PodId, Timer>,
+    past: JobsPast,
 }
 
 /// A Job that exists.
 #[derive(Clone, Debug, Default)]
 struct OneJob {
     number: u32,
+    created_at: SimTime,
+    due_at: SimTime,
     status: JobStatus,
-    /// What it has come to (FailureTarget, SuccessCriteriaMet).
-    verdict: Option<JobEnd>,
+    /// What it has come to (FailureTarget, SuccessCriteriaMet), and since when.
+    verdict: Option<(JobEnd, SimTime)>,
     /// That, and since when it is final (Failed, Complete).
     end: Option<(JobEnd, SimTime)>,
     pods: Vec<JobPod>,
@@ -69,8 +75,18 @@ struct OneJob {
 struct JobPod {
     id: PodId,
     index: Option<u32>,
-    /// Its end counts already, or shall not count.
-    is_counted: bool,
+    /// What it counts as, and since when; it is not looked at any more then.
+    counted: Option<(SimTime, Outcome)>,
+}
+
+/// What a pod counts as.
+#[derive(Clone, Copy, Debug)]
+enum Outcome {
+    Success,
+    /// What the rules make of it, and when it ended.
+    Failure(FailureAction, SimTime),
+    /// Its controller deleted it, or nobody knows it any more.
+    Nothing,
 }
 
 /// How a pod looks to the Job controller.
@@ -92,6 +108,7 @@ pub(super) fn all(blueprint: &Blueprint) -> BTreeMap<WorkloadId, JobState> {
             done: Progress::default(),
             timer: Timer::NONE,
             working: BTreeMap::new(),
+            past: JobsPast::default(),
         };
         (WorkloadId::from_index(idx), state)
     };
@@ -170,13 +187,18 @@ impl Cluster {
             }
         };
         let Some(due_at) = due else { return };
+        let keeps_past = self.history.is_some();
         let state = self.job_state_mut(id);
-        let number = state.created_count;
-        state.created_count += 1;
-        state.done = Progress { last: due_at, settled: due_at };
+        let number = state.number_for(due_at);
+        let settled = state.done.settled.max(due_at);
+        state.done = Progress { last: due_at, settled };
+        if keeps_past {
+            state.past.created.push((now, due_at));
+        }
         let started_at = (!job.spec.is_suspended).then_some(now);
         let status = JobStatus { started_at, ..JobStatus::default() };
-        state.jobs.push(OneJob { number, status, ..OneJob::default() });
+        let job = OneJob { number, created_at: now, due_at, status, ..OneJob::default() };
+        state.jobs.push(job);
         ctx.observe(|| Observation::JobCreated { workload: id, job: number, due_at });
         self.request_sync(id, ctx);
     }
@@ -194,6 +216,7 @@ impl Cluster {
         for job in running {
             ctx.observe(|| Observation::JobReplaced { workload: id, job: job.number });
             self.delete_pods_of_job(&job.pods, ctx);
+            self.keep_past_job(id, job, ctx.now());
         }
     }
 
@@ -224,9 +247,11 @@ impl Cluster {
             return;
         }
         let mut job = std::mem::take(&mut self.job_state_mut(id).jobs[idx]);
-        self.count_pods(&mut job, spec);
-        job.verdict = job.verdict.or_else(|| job::end(spec, &job.status, ctx.now()));
-        if let Some(end) = job.verdict {
+        self.count_pods(&mut job, spec, ctx.now());
+        if job.verdict.is_none() {
+            job.verdict = job::end(spec, &job.status, ctx.now()).map(|end| (end, ctx.now()));
+        }
+        if let Some((end, _)) = job.verdict {
             self.end_job(id, &mut job, end, ctx);
         } else {
             self.manage_pods(id, &mut job, spec, ctx);
@@ -235,18 +260,18 @@ impl Cluster {
     }
 
     /// Takes notice of pods that ended (`trackJobStatusAndRemoveFinalizers`).
-    fn count_pods(&self, job: &mut OneJob, spec: &JobSpec) {
+    fn count_pods(&self, job: &mut OneJob, spec: &JobSpec, now: SimTime) {
         job.status.active.clear();
         job.status.terminating_count = 0;
         job.status.restart_count = 0;
-        for pod in job.pods.iter_mut().filter(|pod| !pod.is_counted) {
+        for pod in job.pods.iter_mut().filter(|pod| pod.counted.is_none()) {
             let state = &self.pods[pod.id.index()];
             if state.is_forgotten {
                 // Nobody ever saw it, so that it has not failed either.
-                pod.is_counted = true;
+                pod.counted = Some((now, Outcome::Nothing));
                 continue;
             }
-            match self.fate(pod.id, spec) {
+            let outcome = match self.fate(pod.id, spec) {
                 Fate::Active => {
                     let active = ActivePod { index: pod.index, is_ready: state.is_ready };
                     job.status.active.push(active);
@@ -257,12 +282,16 @@ impl Cluster {
                     job.status.terminating_count += 1;
                     continue;
                 }
-                Fate::Succeeded => job.status.succeeded(pod.index),
-                Fate::Failed(failed) => {
-                    job.status.failed(spec, pod.index, &failed, state.ended_at);
+                Fate::Succeeded => {
+                    job.status.succeeded(pod.index);
+                    Outcome::Success
                 }
-            }
-            pod.is_counted = true;
+                Fate::Failed(failed) => Outcome::Failure(
+                    job.status.failed(spec, pod.index, &failed, state.ended_at),
+                    state.ended_at,
+                ),
+            };
+            pod.counted = Some((now, outcome));
         }
     }
 
@@ -305,8 +334,8 @@ impl Cluster {
         E: Copy + From<KubeEvent>,
         R: Recorder<Observation>,
     {
-        for pod in job.pods.iter_mut().filter(|pod| !pod.is_counted) {
-            pod.is_counted = true;
+        for pod in job.pods.iter_mut().filter(|pod| pod.counted.is_none()) {
+            pod.counted = Some((ctx.now(), Outcome::Nothing));
             self.delete_by_controller(pod.id, ctx);
         }
         let lingers = |pod: &JobPod| {
@@ -338,12 +367,12 @@ impl Cluster {
         let active: Vec<usize> = (0..job.pods.len())
             .filter(|idx| {
                 let pod = job.pods[*idx];
-                !pod.is_counted && !self.pods[pod.id.index()].is_terminating
+                pod.counted.is_none() && !self.pods[pod.id.index()].is_terminating
             })
             .collect();
         for position in plan.delete {
             let pod = &mut job.pods[active[position]];
-            pod.is_counted = true;
+            pod.counted = Some((ctx.now(), Outcome::Nothing));
             self.delete_by_controller(pod.id, ctx);
         }
         let template = self.template(id);
@@ -355,7 +384,7 @@ impl Cluster {
         let mut indexes = plan.create_indexes.into_iter();
         for pod in known_count..self.pods.len() {
             let (id, index) = (PodId::from_index(pod), indexes.next());
-            job.pods.push(JobPod { id, index, is_counted: false });
+            job.pods.push(JobPod { id, index, counted: None });
         }
     }
 
@@ -386,6 +415,7 @@ impl Cluster {
         self.job_state_mut(id).jobs = kept;
         for one in gone {
             self.delete_pods_of_job(&one.pods, ctx);
+            self.keep_past_job(id, one, now);
         }
     }
 
