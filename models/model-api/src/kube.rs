@@ -32,7 +32,7 @@ pub use autoscaling::{
 pub use disruption::{PodDisruptionBudget, UnhealthyPodEvictionPolicy};
 pub use job::{
     ConcurrencyPolicy, CronSpec, FailureAction, FailureRequirement, FailureRule, Job, JobEnd,
-    JobSpec, JobWork,
+    JobSpec, JobWork, SuccessRule,
 };
 pub use network_policy::{NetworkPolicy, NetworkPolicyPeer, NetworkPolicyPort, NetworkPolicyRule};
 pub use node::{Node, Taint, TaintEffect, Toleration, TolerationOperator};

@@ -46,7 +46,7 @@ pub fn next_after(schedule: &Schedule, after: SimTime) -> Option<SimTime> {
 pub struct Progress {
     /// The last time that got its Job (`status.lastScheduleTime`), at first when it was created.
     pub last: SimTime,
-    /// The last time that got its Job or will get none any more.
+    /// The last time that ever got its Job or will get none any more; a restored API may know less.
     pub settled: SimTime,
 }
 

@@ -3,14 +3,13 @@
 //! # Modelled
 //! `parallelism`, `completions`, fixed count and indexed completion, `backoffLimit`,
 //! `backoffLimitPerIndex` with `maxFailedIndexes`, `activeDeadlineSeconds`, `podFailurePolicy` (exit
-//! codes and conditions), `podReplacementPolicy`, `suspend`, `ttlSecondsAfterFinished`, the wait
-//! between failures.
+//! codes and conditions), `successPolicy`, `podReplacementPolicy`, `suspend`,
+//! `ttlSecondsAfterFinished`, the wait between failures.
 //! # Not modelled
-//! `successPolicy`, elastic indexed Jobs, `managedBy`, finalizers and the two-step counting of pods
-//! that they serve.
+//! Elastic indexed Jobs, `managedBy`, finalizers and the two-step counting of pods that they serve.
 //! # Defaults and their sources
-//! `pkg/controller/job/{job_controller,backoff_utils,indexed_job_utils,pod_failure_policy}.go`,
-//! `pkg/apis/batch/v1/defaults.go`, `pkg/controller/ttlafterfinished/ttlafterfinished_controller.go`,
+//! `pkg/controller/job/{job_controller,backoff_utils,indexed_job_utils,pod_failure_policy}.go` and
+//! `success_policy.go` beside them, `pkg/apis/batch/v1/defaults.go`, `pkg/controller/ttlafterfinished/ttlafterfinished_controller.go`,
 //! Kubernetes 1.36: [`JobSpec::default`].
 //! # Invariants
 //! Never more pods than `parallelism`, nor than completions that are missing. No index runs twice at
@@ -21,7 +20,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use model_api::kube::RestartPolicy;
-pub use model_api::kube::{FailureAction, FailureRequirement, FailureRule, JobEnd, JobSpec};
+pub use model_api::kube::{
+    FailureAction, FailureRequirement, FailureRule, JobEnd, JobSpec, SuccessRule,
+};
 use sim_kernel::{SimSpan, SimTime};
 
 /// The first wait after a failure (`DefaultJobPodFailureBackOff`).
@@ -114,7 +115,9 @@ impl RecentFailures {
     }
 }
 
-/// Whether a Job is over, and how (`syncJob`). Failure is looked for first, in upstream's order.
+/// What a Job has come to, when that is certain (`syncJob`): the condition FailureTarget or
+/// SuccessCriteriaMet, which stays whatever its pods do then. Failure is looked for first, in
+/// upstream's order.
 pub fn end(spec: &JobSpec, status: &JobStatus, now: SimTime) -> Option<JobEnd> {
     if status.is_failed_by_policy {
         return Some(JobEnd::PodFailurePolicy);
@@ -139,12 +142,31 @@ pub fn end(spec: &JobSpec, status: &JobStatus, now: SimTime) -> Option<JobEnd> {
             return Some(JobEnd::FailedIndexes);
         }
     }
+    if meets_success_policy(&spec.success_rules, &status.succeeded_indexes) {
+        return Some(JobEnd::SuccessPolicy);
+    }
     let is_idle = status.active.is_empty();
     let is_complete = match spec.completions {
         None => succeeded > 0 && is_idle,
         Some(completions) => succeeded >= completions && is_idle,
     };
     is_complete.then_some(JobEnd::Complete)
+}
+
+/// Whether the indexes that succeeded are enough by any rule (`matchSuccessPolicy`,
+/// `matchSucceededIndexesRule`): all that it names, or as many of them as it says. Before the first
+/// success none is met, not even one that asks for nothing.
+pub fn meets_success_policy(rules: &[SuccessRule], succeeded: &BTreeSet<u32>) -> bool {
+    let is_met = |rule: &SuccessRule| {
+        let Some(wanted) = &rule.indexes else {
+            return rule.count.is_some_and(|count| count_of(succeeded) >= count);
+        };
+        let total: usize = wanted.iter().map(|(first, last)| (last - first) as usize + 1).sum();
+        let met: usize =
+            wanted.iter().map(|(first, last)| succeeded.range(first..=last).count()).sum();
+        total > 0 && (met == total || rule.count.is_some_and(|count| met >= count as usize))
+    };
+    !succeeded.is_empty() && rules.iter().any(is_met)
 }
 
 fn count_of(indexes: &BTreeSet<u32>) -> u32 {
@@ -268,8 +290,20 @@ impl JobStatus {
         now: SimTime,
     ) -> FailureAction {
         let action = failure_action(&spec.failure_rules, pod);
+        self.count_failure(spec, index, action, now);
+        action
+    }
+
+    /// Counts a failure of which it is known what the rules make of it.
+    pub fn count_failure(
+        &mut self,
+        spec: &JobSpec,
+        index: Option<u32>,
+        action: FailureAction,
+        now: SimTime,
+    ) {
         match action {
-            FailureAction::Ignore => return action,
+            FailureAction::Ignore => return,
             FailureAction::FailJob => self.is_failed_by_policy = true,
             FailureAction::FailIndex | FailureAction::Count => {}
         }
@@ -283,7 +317,6 @@ impl JobStatus {
                 self.failed_indexes.insert(index);
             }
         }
-        action
     }
 }
 
@@ -407,6 +440,78 @@ mod tests {
         assert_eq!(action("main", 137, &[]), FailureAction::FailIndex);
         assert_eq!(action("main", 1, &[]), FailureAction::Count);
         assert_eq!(action("main", 0, &[]), FailureAction::Count);
+    }
+
+    #[test]
+    fn any_rule_of_a_success_policy_is_enough() {
+        let rule = |indexes: Option<&[(u32, u32)]>, count| SuccessRule {
+            indexes: indexes.map(<[_]>::to_vec),
+            count,
+        };
+        let some: &[(u32, u32)] = &[(0, 0), (2, 4)];
+        let table = [
+            (rule(Some(some), None), &[0, 2, 3, 4][..], true),
+            (rule(Some(some), None), &[0, 1, 2, 3, 5], false),
+            (rule(Some(some), Some(2)), &[1, 2, 4], true),
+            (rule(Some(some), Some(2)), &[1, 2, 5], false),
+            (rule(Some(some), Some(0)), &[1], true),
+            (rule(Some(some), Some(0)), &[], false),
+            (rule(Some(&[]), None), &[1], false),
+            (rule(Some(&[]), Some(0)), &[1], false),
+            (rule(None, Some(2)), &[1, 5], true),
+            (rule(None, Some(3)), &[1, 5], false),
+            (rule(None, Some(0)), &[], false),
+        ];
+        for (rule, succeeded, expected) in table {
+            let succeeded: BTreeSet<u32> = succeeded.iter().copied().collect();
+            let rules = [SuccessRule::default(), rule];
+            assert_eq!(
+                meets_success_policy(&rules, &succeeded),
+                expected,
+                "{rules:?} {succeeded:?}"
+            );
+        }
+    }
+
+    /// A failure counts first, completion by all indexes last.
+    #[test]
+    fn a_success_policy_has_its_place_in_the_order() {
+        let first_alone = SuccessRule { indexes: Some(vec![(0, 0)]), count: None };
+        let spec = JobSpec {
+            completions: Some(2),
+            is_indexed: true,
+            backoff_limit: 0,
+            backoff_limit_per_index: Some(0),
+            max_failed_indexes: Some(1),
+            success_rules: vec![first_alone],
+            ..JobSpec::default()
+        };
+        let met = JobStatus { succeeded_indexes: [0].into(), ..JobStatus::default() };
+        let ends = |spec: &JobSpec, status: &JobStatus| end(spec, status, at(0));
+        let with = |change: &dyn Fn(&mut JobStatus)| {
+            let mut status = met.clone();
+            change(&mut status);
+            ends(&spec, &status)
+        };
+        assert_eq!(with(&|_| {}), Some(JobEnd::SuccessPolicy));
+        assert_eq!(with(&|it| it.active = running(1)), Some(JobEnd::SuccessPolicy));
+        assert_eq!(
+            with(&|it| {
+                it.succeeded_indexes.insert(1);
+            }),
+            Some(JobEnd::SuccessPolicy),
+            "though all have succeeded"
+        );
+        assert_eq!(with(&|it| it.is_failed_by_policy = true), Some(JobEnd::PodFailurePolicy));
+        assert_eq!(with(&|it| it.failed_count = 1), Some(JobEnd::BackoffLimitExceeded));
+        assert_eq!(
+            with(&|it| {
+                it.failed_indexes.insert(1);
+            }),
+            Some(JobEnd::FailedIndexes)
+        );
+        let plain = JobSpec { success_rules: Vec::new(), ..spec.clone() };
+        assert_eq!(ends(&plain, &met), None);
     }
 
     #[test]

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use model_api::kube::JobEnd;
 use model_api::{Observation, WorkloadId};
 use sim_kernel::{SimSpan, SimTime};
 
@@ -34,7 +33,7 @@ pub(crate) fn fold(
         Observation::JobEnded { workload, job, end } => {
             let measures = jobs.entry(workload).or_default();
             let due_at = measures.open.remove(&job).unwrap_or(at);
-            if end == JobEnd::Complete {
+            if end.is_success() {
                 measures.complete_count += 1;
                 measures.longest = measures.longest.max(at.saturating_since(due_at));
             } else {

@@ -64,6 +64,8 @@ pub struct JobSpec {
     pub replaces_failed_only: bool,
     /// `podFailurePolicy.rules`.
     pub failure_rules: Vec<FailureRule>,
+    /// `successPolicy.rules`, of indexed Jobs.
+    pub success_rules: Vec<SuccessRule>,
     /// The template's `restartPolicy`.
     pub restart_policy: RestartPolicy,
 }
@@ -82,9 +84,19 @@ impl Default for JobSpec {
             is_suspended: false,
             replaces_failed_only: false,
             failure_rules: Vec::new(),
+            success_rules: Vec::new(),
             restart_policy: RestartPolicy::Never,
         }
     }
+}
+
+/// One rule of a success policy: a Job that meets it needs no more pods.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SuccessRule {
+    /// `succeededIndexes`: the first and the last of each interval, in increasing order.
+    pub indexes: Option<Vec<(u32, u32)>>,
+    /// `succeededCount`: so many of these, or of all.
+    pub count: Option<u32>,
 }
 
 /// One rule of a pod failure policy.
@@ -128,11 +140,19 @@ pub enum FailureRequirement {
 #[expect(missing_docs, reason = "the words are those of the Kubernetes API")]
 pub enum JobEnd {
     Complete,
+    SuccessPolicy,
     PodFailurePolicy,
     BackoffLimitExceeded,
     DeadlineExceeded,
     MaxFailedIndexesExceeded,
     FailedIndexes,
+}
+
+impl JobEnd {
+    /// The Job then has the condition Complete, else Failed.
+    pub const fn is_success(self) -> bool {
+        matches!(self, Self::Complete | Self::SuccessPolicy)
+    }
 }
 
 /// `spec` of a CronJob, defaults filled in, without its template.

@@ -2,13 +2,12 @@
 //! back-off until it is complete or has failed.
 //!
 //! # Modelled
-//! What [`crate::job`] and [`crate::cron_job`] decide, when their controllers look: after a change of
+//! A Job that has come to its end deletes its pods, and ends when the last of them has: one on a node
+//! that is silent holds it up until that node is back or deleted. What [`crate::job`] and [`crate::cron_job`] decide, when their controllers look: after a change of
 //! a pod, when a back-off, a deadline or a time to live is over, when a schedule is due. What a pod
 //! works comes from the input ([`JobWork`](model_api::kube::JobWork)); then its containers exit.
 //! # Not modelled
-//! Jobs that are suspended, resumed or changed during a run; what a Job counted, when the state of the API
-//! is restored from a snapshot.
-//! Simplified: a Job ends when that is decided; upstream waits for its pods to be gone first.
+//! Jobs that are suspended, resumed or changed during a run.
 //! Simplified: all containers of a pod exit together.
 //! # Defaults and their sources
 //! Those of the decisions; `cron_job::LOOK_DELAY`.
@@ -23,12 +22,16 @@ use model_api::kube::{Job, JobEnd, JobSpec, WorkloadKind};
 use model_api::{Blueprint, Observation, PodId, WorkloadId};
 use sim_kernel::{Context, Purpose, Recorder, SimTime, Timer};
 
+use self::past::JobsPast;
+
 use super::pod::{PodPhase, PodState, Step};
 use super::workloads::PodOrder;
 use super::{Cluster, KubeEvent, priority};
 use crate::cron_job::{self, Progress};
-use crate::job::{self, ActivePod, FailedPod, JobStatus};
+use crate::job::{self, ActivePod, FailedPod, FailureAction, JobStatus};
 use crate::rare;
+
+mod past;
 
 const WORK: Purpose = Purpose::new("work of a pod of a job");
 const FAILURE: Purpose = Purpose::new("failure of a pod of a job");
@@ -50,13 +53,19 @@ pub(super) struct JobState {
     timer: Timer,
     /// Pods at work, with the end of that.
     working: BTreeMap<PodId, Timer>,
+    past: JobsPast,
 }
 
 /// A Job that exists.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 struct OneJob {
     number: u32,
+    created_at: SimTime,
+    due_at: SimTime,
     status: JobStatus,
+    /// What it has come to (FailureTarget, SuccessCriteriaMet), and since when.
+    verdict: Option<(JobEnd, SimTime)>,
+    /// That, and since when it is final (Failed, Complete).
     end: Option<(JobEnd, SimTime)>,
     pods: Vec<JobPod>,
 }
@@ -66,8 +75,18 @@ struct OneJob {
 struct JobPod {
     id: PodId,
     index: Option<u32>,
-    /// Its end counts already, or shall not count.
-    is_counted: bool,
+    /// What it counts as, and since when; it is not looked at any more then.
+    counted: Option<(SimTime, Outcome)>,
+}
+
+/// What a pod counts as.
+#[derive(Clone, Copy, Debug)]
+enum Outcome {
+    Success,
+    /// What the rules make of it, and when it ended.
+    Failure(FailureAction, SimTime),
+    /// Its controller deleted it, or nobody knows it any more.
+    Nothing,
 }
 
 /// How a pod looks to the Job controller.
@@ -89,6 +108,7 @@ pub(super) fn all(blueprint: &Blueprint) -> BTreeMap<WorkloadId, JobState> {
             done: Progress::default(),
             timer: Timer::NONE,
             working: BTreeMap::new(),
+            past: JobsPast::default(),
         };
         (WorkloadId::from_index(idx), state)
     };
@@ -167,13 +187,18 @@ impl Cluster {
             }
         };
         let Some(due_at) = due else { return };
+        let keeps_past = self.history.is_some();
         let state = self.job_state_mut(id);
-        let number = state.created_count;
-        state.created_count += 1;
-        state.done = Progress { last: due_at, settled: due_at };
+        let number = state.number_for(due_at);
+        let settled = state.done.settled.max(due_at);
+        state.done = Progress { last: due_at, settled };
+        if keeps_past {
+            state.past.created.push((now, due_at));
+        }
         let started_at = (!job.spec.is_suspended).then_some(now);
         let status = JobStatus { started_at, ..JobStatus::default() };
-        state.jobs.push(OneJob { number, status, end: None, pods: Vec::new() });
+        let job = OneJob { number, created_at: now, due_at, status, ..OneJob::default() };
+        state.jobs.push(job);
         ctx.observe(|| Observation::JobCreated { workload: id, job: number, due_at });
         self.request_sync(id, ctx);
     }
@@ -191,6 +216,7 @@ impl Cluster {
         for job in running {
             ctx.observe(|| Observation::JobReplaced { workload: id, job: job.number });
             self.delete_pods_of_job(&job.pods, ctx);
+            self.keep_past_job(id, job, ctx.now());
         }
     }
 
@@ -220,12 +246,12 @@ impl Cluster {
         if self.job_state(id).jobs[idx].end.is_some() {
             return;
         }
-        let mut job = std::mem::replace(
-            &mut self.job_state_mut(id).jobs[idx],
-            OneJob { number: 0, status: JobStatus::default(), end: None, pods: Vec::new() },
-        );
-        self.count_pods(&mut job, spec);
-        if let Some(end) = job::end(spec, &job.status, ctx.now()) {
+        let mut job = std::mem::take(&mut self.job_state_mut(id).jobs[idx]);
+        self.count_pods(&mut job, spec, ctx.now());
+        if job.verdict.is_none() {
+            job.verdict = job::end(spec, &job.status, ctx.now()).map(|end| (end, ctx.now()));
+        }
+        if let Some((end, _)) = job.verdict {
             self.end_job(id, &mut job, end, ctx);
         } else {
             self.manage_pods(id, &mut job, spec, ctx);
@@ -234,18 +260,18 @@ impl Cluster {
     }
 
     /// Takes notice of pods that ended (`trackJobStatusAndRemoveFinalizers`).
-    fn count_pods(&self, job: &mut OneJob, spec: &JobSpec) {
+    fn count_pods(&self, job: &mut OneJob, spec: &JobSpec, now: SimTime) {
         job.status.active.clear();
         job.status.terminating_count = 0;
         job.status.restart_count = 0;
-        for pod in job.pods.iter_mut().filter(|pod| !pod.is_counted) {
+        for pod in job.pods.iter_mut().filter(|pod| pod.counted.is_none()) {
             let state = &self.pods[pod.id.index()];
             if state.is_forgotten {
                 // Nobody ever saw it, so that it has not failed either.
-                pod.is_counted = true;
+                pod.counted = Some((now, Outcome::Nothing));
                 continue;
             }
-            match self.fate(pod.id, spec) {
+            let outcome = match self.fate(pod.id, spec) {
                 Fate::Active => {
                     let active = ActivePod { index: pod.index, is_ready: state.is_ready };
                     job.status.active.push(active);
@@ -256,12 +282,16 @@ impl Cluster {
                     job.status.terminating_count += 1;
                     continue;
                 }
-                Fate::Succeeded => job.status.succeeded(pod.index),
-                Fate::Failed(failed) => {
-                    job.status.failed(spec, pod.index, &failed, state.ended_at);
+                Fate::Succeeded => {
+                    job.status.succeeded(pod.index);
+                    Outcome::Success
                 }
-            }
-            pod.is_counted = true;
+                Fate::Failed(failed) => Outcome::Failure(
+                    job.status.failed(spec, pod.index, &failed, state.ended_at),
+                    state.ended_at,
+                ),
+            };
+            pod.counted = Some((now, outcome));
         }
     }
 
@@ -293,6 +323,7 @@ impl Cluster {
         }
     }
 
+    /// Deletes the pods that are left, and ends the Job once there are none (`enactJobFinished`).
     fn end_job<E, R>(
         &mut self,
         id: WorkloadId,
@@ -303,15 +334,22 @@ impl Cluster {
         E: Copy + From<KubeEvent>,
         R: Recorder<Observation>,
     {
-        if end != JobEnd::Complete {
+        for pod in job.pods.iter_mut().filter(|pod| pod.counted.is_none()) {
+            pod.counted = Some((ctx.now(), Outcome::Nothing));
+            self.delete_by_controller(pod.id, ctx);
+        }
+        let lingers = |pod: &JobPod| {
+            let pod = &self.pods[pod.id.index()];
+            pod.exists() && !pod.is_end_told && !pod.is_forgotten
+        };
+        if job.pods.iter().any(lingers) {
+            return;
+        }
+        if !end.is_success() {
             ctx.hit(&rare::JOB_FAILED);
         }
         job.end = Some((end, ctx.now()));
         ctx.observe(|| Observation::JobEnded { workload: id, job: job.number, end });
-        for pod in job.pods.iter_mut().filter(|pod| !pod.is_counted) {
-            pod.is_counted = true;
-            self.delete_by_controller(pod.id, ctx);
-        }
     }
 
     /// `manageJob`.
@@ -329,12 +367,12 @@ impl Cluster {
         let active: Vec<usize> = (0..job.pods.len())
             .filter(|idx| {
                 let pod = job.pods[*idx];
-                !pod.is_counted && !self.pods[pod.id.index()].is_terminating
+                pod.counted.is_none() && !self.pods[pod.id.index()].is_terminating
             })
             .collect();
         for position in plan.delete {
             let pod = &mut job.pods[active[position]];
-            pod.is_counted = true;
+            pod.counted = Some((ctx.now(), Outcome::Nothing));
             self.delete_by_controller(pod.id, ctx);
         }
         let template = self.template(id);
@@ -346,7 +384,7 @@ impl Cluster {
         let mut indexes = plan.create_indexes.into_iter();
         for pod in known_count..self.pods.len() {
             let (id, index) = (PodId::from_index(pod), indexes.next());
-            job.pods.push(JobPod { id, index, is_counted: false });
+            job.pods.push(JobPod { id, index, counted: None });
         }
     }
 
@@ -359,7 +397,7 @@ impl Cluster {
         let now = ctx.now();
         let jobs = std::mem::take(&mut self.job_state_mut(id).jobs);
         let count = |is_complete: bool| {
-            let of_kind = |end: JobEnd| (end == JobEnd::Complete) == is_complete;
+            let of_kind = |end: JobEnd| end.is_success() == is_complete;
             jobs.iter().filter(|job| job.end.is_some_and(|(end, _)| of_kind(end))).count()
         };
         let cron = job.cron.as_ref();
@@ -367,7 +405,7 @@ impl Cluster {
             cron.map_or((0, 0), |it| cron_job::surplus(it, count(true), count(false)));
         let mut is_over = |one: &OneJob| {
             let Some((end, at)) = one.end else { return false };
-            let left = if end == JobEnd::Complete { &mut surplus.0 } else { &mut surplus.1 };
+            let left = if end.is_success() { &mut surplus.0 } else { &mut surplus.1 };
             let is_surplus = *left > 0;
             *left = left.saturating_sub(1);
             is_surplus || job::deleted_at(&job.spec, at).is_some_and(|at| at <= now)
@@ -377,6 +415,7 @@ impl Cluster {
         self.job_state_mut(id).jobs = kept;
         for one in gone {
             self.delete_pods_of_job(&one.pods, ctx);
+            self.keep_past_job(id, one, now);
         }
     }
 
@@ -501,6 +540,7 @@ impl OneJob {
         let later = |at: &SimTime| *at > now;
         let due = match self.end {
             Some((_, at)) => [job::deleted_at(spec, at), None],
+            None if self.verdict.is_some() => [None, None],
             None => {
                 let started_at = self.status.started_at;
                 let deadline = spec.active_deadline.zip(started_at).map(|(span, at)| at + span);

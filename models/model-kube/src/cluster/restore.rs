@@ -5,11 +5,12 @@
 //! are unknown to the API and killed by their kubelets; pods deleted since are back, routed to as they
 //! were, and start again where their node is there; nodes that are no more are found silent and
 //! deleted by the cloud controller; nodes that joined since register again; sizes, templates,
-//! cordons and taints are those of the snapshot, an autoscaler's latest size included. API servers
+//! cordons and taints are those of the snapshot, an autoscaler's latest size included; Jobs are as far
+//! as they were. API servers
 //! start anew, controllers and scheduler find old leases and wait for them to run out, watchers list
 //! again. Controllers go on from there.
 //! # Not modelled
-//! What [`crate::api_restore`] lists. Custom resources, Jobs' counts, autoscalers' own objects. That
+//! What [`crate::api_restore`] lists. Custom resources, autoscalers' own objects. That
 //! something re-applies from Git what stands there (a scenario says so with an action). Services whose
 //! endpoints an operator chooses keep that choice. Static pods.
 //! # Defaults and their sources
@@ -83,6 +84,7 @@ impl Cluster {
             let fate = fate(pod_object(&self.pods[id.index()]), snapshot);
             self.meet_fate(id, fate, until, ctx);
         }
+        self.restore_jobs(until);
         self.restore_replica_sets(past.workloads.into_keys(), &pods, ctx.now());
         self.unlisted_pods.extend(pods);
         self.history = history;

@@ -45,7 +45,8 @@ fn pods_that_a_zone_takes_along_are_replaced_with_back_off() {
         let text = format!(
             "nodes 2 per zone a b c
              job batch 12 work=600 tolerate=30 cpu=2000 {flags}
-             at 100 lose zone a"
+             at 100 lose zone a
+             at 800 restore zone a"
         );
         World::read(&text).run(1, 7_200)
     };
@@ -61,9 +62,45 @@ fn pods_that_a_zone_takes_along_are_replaced_with_back_off() {
         "{:?}",
         ends(&replaced)
     );
+    // Decided within minutes, and final when the zone is back and can tell that its pods are gone.
     let limited = ends(&world("backoff=1"));
-    assert!(matches!(limited[..], [(150..200, JobEnd::BackoffLimitExceeded)]), "{limited:?}");
-    assert_eq!(ends(&world("deadline=700")), [(700, JobEnd::DeadlineExceeded)]);
+    assert!(matches!(limited[..], [(800..900, JobEnd::BackoffLimitExceeded)]), "{limited:?}");
+    let late = ends(&world("deadline=700"));
+    assert!(matches!(late[..], [(800..900, JobEnd::DeadlineExceeded)]), "{late:?}");
+}
+
+#[test]
+fn a_job_ends_with_its_last_pod() {
+    let world = |more: &str| {
+        let text = format!(
+            "nodes 1 per zone a b
+             job batch 2 work=600 cpu=4000 tolerate=30 deadline=300
+             {more}"
+        );
+        World::read(&text).run(1, 7_200)
+    };
+    let stopped = world("");
+    let gone = stopped.times(|seen| matches!(seen, O::PodGone { .. }));
+    assert_eq!(gone.len(), 2);
+    let ended = stopped.times(|seen| matches!(seen, O::JobEnded { .. }))[0];
+    assert!(ended > 300.0 && (gone[1]..gone[1] + 1.0).contains(&ended), "{gone:?} {ended}");
+    // A node that is silent never says that its pod is gone.
+    assert_eq!(ends(&world("at 100 lose node a-0")), []);
+    let deleted = ends(&world("at 100 lose node a-0\nat 1000 delete node a-0"));
+    assert!(matches!(deleted[..], [(1000..1100, JobEnd::DeadlineExceeded)]), "{deleted:?}");
+}
+
+#[test]
+fn a_job_that_meets_its_success_policy_makes_no_more_pods() {
+    let world = |flags: &str| {
+        let text =
+            format!("nodes 1 per zone a\n job batch 1 completions=5 indexed work=60 {flags}");
+        let run = World::read(&text).run(1, 7_200);
+        (pods_created(&run), ends(&run)[0].1)
+    };
+    assert_eq!(world(""), (5, JobEnd::Complete));
+    assert_eq!(world("enough=2"), (2, JobEnd::SuccessPolicy));
+    assert_eq!(world("enough=5"), (5, JobEnd::SuccessPolicy));
 }
 
 #[test]
@@ -131,6 +168,63 @@ fn a_restored_api_makes_no_job_fail() {
         let run = World::read(text).run_with(seed, 9_000, |cluster| cluster.keep_history());
         assert!(matches!(ends(&run)[..], [(_, JobEnd::Complete)]), "seed {seed}: {:?}", ends(&run));
     }
+}
+
+fn restored(text: &str, until_secs: u64) -> Run {
+    let world = World::read(&format!("nodes 1 per zone a b c\nmembers a b c\n{text}"));
+    world.run_with(1, until_secs, |cluster| cluster.keep_history())
+}
+
+/// What it had failed is forgotten with its pods; of those that the API knows it counts the failure again.
+#[test]
+fn a_restored_job_counts_again_what_it_counted_since() {
+    let run = restored(
+        "job batch 1 work=100 fails=100 backoff=2
+         at 1000 lose etcd
+         at 1500 restore etcd 50",
+        9_000,
+    );
+    // Three pods at first; then the first one's failure, and two more tries.
+    assert_eq!(pods_created(&run), 5);
+    let ended = ends(&run);
+    assert_eq!(ended.len(), 2, "{ended:?}");
+    assert!(ended.iter().all(|(_, end)| *end == JobEnd::BackoffLimitExceeded), "{ended:?}");
+    assert!((330..400).contains(&ended[0].0) && ended[1].0 > 1_700, "{ended:?}");
+}
+
+#[test]
+fn a_job_that_was_deleted_since_the_snapshot_works_again() {
+    let run = restored(
+        "job batch 2 completions=4 work=300 ttl=60
+         at 1000 lose etcd
+         at 1500 restore etcd 400",
+        9_000,
+    );
+    let ended = ends(&run);
+    // Two had succeeded before the snapshot; the other two are back, and work from the beginning.
+    assert!(matches!(ended[..], [(600..700, JobEnd::Complete), (1_800..2_000, JobEnd::Complete)]));
+    assert_eq!(pods_created(&run), 4);
+    assert_eq!(run.times(|seen| matches!(seen, O::PodReturned { .. })).len(), 2);
+}
+
+#[test]
+fn a_cron_job_makes_the_last_job_once_more_that_a_restored_api_forgot() {
+    let run = restored(
+        "job nightly 1 every=600 work=60
+         at 2000 lose etcd
+         at 2100 restore etcd 1000",
+        3_000,
+    );
+    let records = run.simulation.recorder().observations().iter();
+    let created: Vec<(u32, u64)> = records
+        .filter_map(|record| match record.observation {
+            O::JobCreated { job, due_at, .. } => Some((job, due_at.as_secs_f64() as u64)),
+            _ => None,
+        })
+        .collect();
+    // Of 1200 and 1800, which both had run, the last one.
+    assert_eq!(created, [(0, 600), (1, 1200), (2, 1800), (2, 1800), (3, 2400)]);
+    assert_eq!(run.times(|seen| matches!(seen, O::JobMissed { .. })).len(), 0);
 }
 
 /// What has ended takes no room on a node that registers again.

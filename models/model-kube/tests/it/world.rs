@@ -37,7 +37,7 @@ use model_api::kube::{
     ConcurrencyPolicy, Container, CronSpec, DaemonSetUpdate, DeploymentStrategy, IntOrPercent, Job,
     JobSpec, JobWork, LabelSelector, Labels, Node, PersistentVolumeClaim, PodDisruptionBudget,
     PodManagementPolicy, PodSpec, PodTemplate, Probe, ProbeHandler, ResourceList, RestartPolicy,
-    Service, ServicePort, StatefulSetUpdate, StorageClass, TaintEffect, Toleration,
+    Service, ServicePort, StatefulSetUpdate, StorageClass, SuccessRule, TaintEffect, Toleration,
     TolerationOperator, TopologySpreadConstraint, UnsatisfiableAction, Version, Webhook, Workload,
     WorkloadKind,
 };
@@ -663,6 +663,11 @@ fn job(rest: &[&str]) -> Job {
             parallelism,
             completions: Some(number("completions").unwrap_or(parallelism)),
             backoff_limit: number("backoff").unwrap_or(6),
+            is_indexed: rest.contains(&"indexed"),
+            success_rules: number("enough")
+                .map(|count| SuccessRule { indexes: None, count: Some(count) })
+                .into_iter()
+                .collect(),
             active_deadline: span("deadline"),
             ttl_after_finished: span("ttl"),
             restart_policy: restart_policy(rest),

@@ -9,7 +9,7 @@ use model_api::SimTime;
 use model_api::backup::Schedule;
 use model_api::kube::{
     ConcurrencyPolicy, CronSpec, FailureAction, FailureRequirement, FailureRule, Job, JobSpec,
-    JobWork, RestartPolicy, Workload, WorkloadKind,
+    JobWork, RestartPolicy, SuccessRule, Workload, WorkloadKind,
 };
 
 use super::Reader;
@@ -135,9 +135,18 @@ impl Reader<'_> {
         if spec.max_failed_indexes.is_some() && per_index.is_none() {
             self.refuse(&field("maxFailedIndexes"), "needs backoffLimitPerIndex");
         }
+        let completions = completions.map(|it| self.pod_count(&field("completions"), it));
+        let success = spec.success_policy.as_ref();
+        if success.is_some() && !is_indexed {
+            self.refuse(&field("successPolicy"), "needs completionMode Indexed");
+        }
+        let success_rules = success.filter(|_| is_indexed).map_or_else(Vec::new, |success| {
+            let path = field("successPolicy.rules");
+            self.success_rules(&path, &success.rules, completions.unwrap_or(0))
+        });
         let job = JobSpec {
             parallelism: self.pod_count(&field("parallelism"), parallelism),
-            completions: completions.map(|it| self.pod_count(&field("completions"), it)),
+            completions,
             is_indexed,
             backoff_limit,
             backoff_limit_per_index: per_index
@@ -160,6 +169,7 @@ impl Reader<'_> {
                     per_index.is_some(),
                 )
             }),
+            success_rules,
             restart_policy,
         };
         let kind = WorkloadKind::Job(Box::new(Job {
@@ -169,6 +179,45 @@ impl Reader<'_> {
             work: JobWork::default(),
         }));
         self.workload(kind, Some(parallelism), spec.selector.as_ref(), template)
+    }
+
+    /// `validateSuccessPolicy`.
+    fn success_rules(
+        &mut self,
+        path: &str,
+        rules: &[batch::v1::SuccessPolicyRule],
+        completions: u32,
+    ) -> Vec<SuccessRule> {
+        const RULES_MAX: usize = 20;
+        if rules.is_empty() || rules.len() > RULES_MAX {
+            self.refuse(
+                path,
+                format!("has {} rules, where 1 to {RULES_MAX} are wanted", rules.len()),
+            );
+        }
+        let mut read = Vec::new();
+        for (idx, rule) in rules.iter().enumerate() {
+            let place = format!("{path}[{idx}]");
+            if rule.succeeded_count.is_none() && rule.succeeded_indexes.is_none() {
+                self.refuse(&place, "needs succeededCount or succeededIndexes");
+            }
+            let indexes = rule.succeeded_indexes.as_ref().map(|text| {
+                intervals(text, completions).unwrap_or_else(|reason| {
+                    self.refuse(&format!("{place}.succeededIndexes"), reason);
+                    Vec::new()
+                })
+            });
+            let count_place = format!("{place}.succeededCount");
+            let count = rule.succeeded_count.map(|it| self.count(&count_place, it));
+            let named =
+                indexes.as_ref().map(|all| all.iter().map(|(first, last)| last - first + 1).sum());
+            let most = named.unwrap_or(completions);
+            if let Some(count) = count.filter(|count| *count > most) {
+                self.refuse(&count_place, format!("is {count} of {most} indexes"));
+            }
+            read.push(SuccessRule { indexes, count });
+        }
+        read
     }
 
     fn failure_rules(
@@ -221,4 +270,34 @@ impl Reader<'_> {
         }
         read
     }
+}
+
+/// Reads `1,3-5,7` (`validateIndexesFormat`): in increasing order, and below the completions. Nothing is
+/// an empty list, by which no rule is ever met.
+fn intervals(text: &str, completions: u32) -> Result<Vec<(u32, u32)>, String> {
+    if text.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut read: Vec<(u32, u32)> = Vec::new();
+    for part in text.split(',') {
+        let index = |digits: &str| {
+            let index =
+                digits.parse::<u32>().map_err(|_| format!("has `{digits}` for an index"))?;
+            if index < completions {
+                Ok(index)
+            } else {
+                Err(format!("names {index}, where indexes end before {completions}"))
+            }
+        };
+        let (first, last) = match part.split_once('-') {
+            Some((first, last)) => (index(first)?, Some(index(last)?)),
+            None => (index(part)?, None),
+        };
+        let follows = read.last().is_none_or(|(_, before)| *before < first);
+        if !follows || last.is_some_and(|last| last <= first) {
+            return Err(format!("is not in increasing order at `{part}`"));
+        }
+        read.push((first, last.unwrap_or(first)));
+    }
+    Ok(read)
 }

@@ -126,6 +126,40 @@ fn a_cron_job_goes_by_the_clocks_of_its_time_zone() {
 }
 
 #[test]
+fn a_success_policy_names_indexes_or_a_number_of_them() {
+    let with = |rules: &str| {
+        job(&format!(
+            "  completions: 9\n  completionMode: Indexed\n  successPolicy: {{rules: [{rules}]}}\n"
+        ))
+    };
+    let manifest = with("{succeededIndexes: '0,2-4,8', succeededCount: 2}, {succeededCount: 9}");
+    let rules = read(&manifest, "").spec.success_rules;
+    assert_eq!(rules[0].indexes, Some(vec![(0, 0), (2, 4), (8, 8)]));
+    assert_eq!((rules[0].count, rules[1].count), (Some(2), Some(9)));
+    assert_eq!(
+        read(&with("{succeededIndexes: ''}"), "").spec.success_rules[0].indexes,
+        Some(vec![])
+    );
+    for (rules, expected) in [
+        ("", "has 0 rules"),
+        ("{}", "needs succeededCount or succeededIndexes"),
+        ("{succeededIndexes: '0-2-3'}", "has `2-3` for an index"),
+        ("{succeededIndexes: '0,x'}", "has `x` for an index"),
+        ("{succeededIndexes: '3-9'}", "names 9, where indexes end before 9"),
+        ("{succeededIndexes: '3,3'}", "is not in increasing order at `3`"),
+        ("{succeededIndexes: '4-2'}", "is not in increasing order at `4-2`"),
+        ("{succeededCount: -1}", "must not be negative"),
+        ("{succeededCount: 10}", "is 10 of 9 indexes"),
+        ("{succeededIndexes: '1-2', succeededCount: 3}", "is 3 of 2 indexes"),
+    ] {
+        let files = web("").with("j.yaml", with(rules));
+        let says = said(&load_all(&files, &["web.yaml", "j.yaml"], &[]));
+        let found = |line: &String| line.starts_with("j.yaml:8:") && line.contains(expected);
+        assert!(says.iter().any(found), "{expected} among {says:#?}");
+    }
+}
+
+#[test]
 fn a_guarantee_names_a_job() {
     let more = "  guarantees:\n    done: completes(job/shop/migrate) <= 1h\n";
     let files = web(more).with("j.yaml", job(""));
@@ -155,6 +189,7 @@ fn what_cannot_be_is_refused_at_its_place() {
         ("  backoffLimitPerIndex: 1\n", "j.yaml:6:"),
         ("  podFailurePolicy: {rules: [{action: Ignore}]}\n", "j.yaml:6:"),
         ("  maxFailedIndexes: 1\n", "j.yaml:6:"),
+        ("  successPolicy: {rules: [{succeededCount: 1}]}\n", "j.yaml:6:18: E0022"),
         (
             "  completionMode: Indexed\n  completions: 2\n  podFailurePolicy: {rules: [{action: FailIndex, onExitCodes: {operator: In, values: [3]}}]}\n",
             "j.yaml:8:",

@@ -12,7 +12,7 @@ impl<E> Story<'_, E> {
     pub fn job(&self, run: u64, job: WorkloadId) -> Option<Explanation> {
         use Observation as O;
         let is_end = |seen: &O| match *seen {
-            O::JobEnded { workload, end, .. } => workload == job && end != JobEnd::Complete,
+            O::JobEnded { workload, end, .. } => workload == job && !end.is_success(),
             O::JobReplaced { workload, .. } | O::JobMissed { workload, .. } => workload == job,
             _ => false,
         };
@@ -49,6 +49,9 @@ impl<E> Story<'_, E> {
             O::JobEnded { workload: id, job, end } => {
                 let (how, name) = match end {
                     JobEnd::Complete => ("is complete", None),
+                    JobEnd::SuccessPolicy => {
+                        ("is complete by its success policy", Some("successPolicy"))
+                    }
                     JobEnd::PodFailurePolicy => {
                         ("fails by its pod failure policy", Some("podFailurePolicy"))
                     }
