@@ -6,12 +6,13 @@
 //! # Modelled
 //! Segments that close when they are full or when `archive_timeout` is over; uploads one after
 //! another (or a few at a time), each with its overhead; an archiver that is down: the backlog waits
-//! on the primary and is uploaded first when it is up again; an archiver that says "done" and stores
-//! nothing: the log has a gap, and only a base backup made after it leads on; a primary that does not
-//! write; copies that follow with a lag and stop when their source is lost.
+//! on the primary and is uploaded first when it is up again, one segment after the other; an archiver
+//! that says "done" and stores nothing: the log has a gap, and only a base backup made after it leads
+//! on; a primary that does not write, writes more or less, or does not run; copies that follow with a lag and stop when their source is lost.
 //! # Not modelled
 //! A disk that fills up with the backlog (that is the database's doing); timelines and history files;
-//! two databases that share one name in the archive.
+//! two databases that share one name in the archive. Simplified: what a primary had not archived when
+//! another one took its place is archived by that one, where CloudNativePG waits for the old one.
 //! # Defaults and their sources
 //! CloudNativePG 1.30 `docs/src/wal_archiving.md`: segments of 16 MiB, `archive_timeout` 5 min,
 //! archiving one at a time unless `wal.maxParallel` says otherwise.
@@ -85,12 +86,75 @@ impl Stairs {
     }
 }
 
+/// Segments that close at equal distances and are not stored yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Run {
+    /// When the first of them closes.
+    first: Stamp,
+    /// Time from one to the next.
+    period: SimSpan,
+    /// Time that the uploader spends on each.
+    upload: SimSpan,
+    /// How many there are; `u64::MAX` while no end is in sight.
+    count: u64,
+}
+
+impl Run {
+    /// Close of a segment, by its number from 0.
+    fn close(&self, idx: u64) -> Stamp {
+        self.first.plus(SimSpan::from_nanos(self.period.as_nanos().saturating_mul(idx)))
+    }
+
+    /// What an uploader will store that is free at `free_at`. While there is a backlog, uploads follow
+    /// each other: segment `k` is due to begin at `free_at + k * upload`, and the backlog is gone at the
+    /// first that closes no earlier.
+    fn stairs(&self, free_at: Stamp) -> impl Iterator<Item = Stairs> {
+        let (period, upload) = (self.period.as_nanos(), self.upload.as_nanos());
+        let backlog = if free_at <= self.first {
+            0
+        } else if upload >= period {
+            u64::MAX
+        } else {
+            free_at.since(self.first).as_nanos().div_ceil(period - upload)
+        };
+        let stairs = |first_at, idx, every: SimSpan, count| Stairs {
+            first_at,
+            first_reach: self.close(idx),
+            every: every.max(SimSpan::from_nanos(1)),
+            step: self.period,
+            count,
+        };
+        let queued = backlog.min(self.count);
+        let rest = self.count - queued;
+        let behind =
+            (queued > 0).then(|| stairs(free_at.plus(self.upload), 0, self.upload, queued));
+        let even = (rest > 0).then(|| {
+            let first_at = self.close(queued).plus(self.upload);
+            stairs(first_at, queued, self.period.max(self.upload), rest)
+        });
+        behind.into_iter().chain(even)
+    }
+}
+
+/// The segment that is written to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Open {
+    /// When it was begun.
+    at: Stamp,
+    /// When it is full, at the present rate.
+    full_at: Stamp,
+}
+
 /// The archive of one data set.
 #[derive(Clone, Debug)]
 pub(crate) struct ArchiveState {
-    /// Time from the start of a segment to its close.
+    spec: Archive,
+    write_bytes_per_second: u64,
+    /// Time to fill a segment, at the present rate.
+    fill: SimSpan,
+    /// Time from the start of a segment to its close: `archive_timeout` may come first.
     period: SimSpan,
-    /// Time that the uploader spends on each segment.
+    /// Time that the uploader spends on each segment, at the present rate.
     upload: SimSpan,
     /// Longest lag of a copy: older steps are not asked for.
     lag_max: SimSpan,
@@ -100,14 +164,15 @@ pub(crate) struct ArchiveState {
     eras: Vec<(Stamp, Stamp)>,
     /// The uploader works.
     pub(crate) is_up: bool,
-    /// Segments count from here: writing began, or began again.
-    grid: Stamp,
-    /// Segments of this grid that are stored or given up.
-    done: u64,
-    /// When the uploader began with the first that is not.
+    /// The log is written to.
+    is_writing: bool,
+    /// Segments that are not stored, in order; while the log is written to, the last run has no end.
+    runs: Vec<Run>,
+    /// The first segment of the run without end, and when it closes.
+    open: Open,
+    closes_at: Stamp,
+    /// When the uploader began with the first of them.
     upload_from: Stamp,
-    /// Writing stopped.
-    stopped_at: Option<Stamp>,
     /// What is stored.
     past: Vec<Stairs>,
 }
@@ -119,109 +184,64 @@ impl ArchiveState {
         write_bytes_per_second: u64,
         start: Stamp,
     ) -> Self {
-        let fill = transfer(spec.segment_bytes, written_bytes_per_second);
-        // `archive_timeout = 0` turns it off.
-        let timeout = if spec.timeout.is_zero() { SimSpan::MAX } else { spec.timeout };
-        let period = fill.min(timeout).max(SimSpan::from_nanos(1));
-        let bytes = if fill <= timeout {
-            spec.segment_bytes
-        } else {
-            // Closed by the clock, a segment is still 16 MiB; compressed, its empty rest is nothing.
-            let written = u128::from(written_bytes_per_second) * u128::from(period.as_nanos())
-                / 1_000_000_000;
-            u64::try_from(written).unwrap_or(u64::MAX)
-        };
-        let one = spec.overhead.saturating_add(transfer(bytes, write_bytes_per_second));
-        let each = one.as_nanos() / u64::from(spec.parallel.max(1));
-        Self {
-            period,
-            upload: SimSpan::from_nanos(each),
+        let mut state = Self {
+            spec: spec.clone(),
+            write_bytes_per_second,
+            fill: SimSpan::MAX,
+            period: SimSpan::MAX,
+            upload: SimSpan::ZERO,
             lag_max: spec.copies.iter().map(|copy| copy.lag).max().unwrap_or_default(),
             era_start: start,
             eras: Vec::new(),
             is_up: true,
-            grid: start,
-            done: 0,
+            is_writing: false,
+            runs: Vec::new(),
+            open: Open { at: start, full_at: start },
+            closes_at: start,
             upload_from: start,
-            stopped_at: None,
             past: vec![Stairs::one(start, start)],
-        }
+        };
+        state.pace(written_bytes_per_second);
+        state.set_writing(true, start);
+        state
     }
 
-    /// Close of a segment of the grid.
-    fn close(&self, idx: u64) -> Stamp {
-        let until = SimSpan::from_nanos(self.period.as_nanos().saturating_mul(idx + 1));
-        let regular = self.grid.plus(until);
-        self.stopped_at.map_or(regular, |stopped| regular.min(stopped))
+    /// Time after which an open segment is closed: `archive_timeout = 0` turns that off.
+    fn timeout(&self) -> SimSpan {
+        if self.spec.timeout.is_zero() { SimSpan::MAX } else { self.spec.timeout }
     }
 
-    /// Segments of the grid there will be; the last one of a stopped grid may be a part.
-    fn segment_count(&self) -> u64 {
-        match self.stopped_at {
-            None => u64::MAX,
-            Some(stopped) => stopped.since(self.grid).as_nanos().div_ceil(self.period.as_nanos()),
-        }
+    /// How often segments close at a rate, and how long each takes to store.
+    fn pace(&mut self, written_bytes_per_second: u64) {
+        let (spec, timeout) = (&self.spec, self.timeout());
+        let fill = transfer(spec.segment_bytes, written_bytes_per_second);
+        self.fill = fill;
+        self.period = fill.min(timeout).max(SimSpan::from_nanos(1));
+        let bytes = if fill <= timeout {
+            spec.segment_bytes
+        } else {
+            // Closed by the clock, a segment is still 16 MiB; compressed, its empty rest is nothing.
+            let written = u128::from(written_bytes_per_second) * u128::from(self.period.as_nanos())
+                / 1_000_000_000;
+            u64::try_from(written).unwrap_or(u64::MAX)
+        };
+        let one = spec.overhead.saturating_add(transfer(bytes, self.write_bytes_per_second));
+        self.upload = SimSpan::from_nanos(one.as_nanos() / u64::from(spec.parallel.max(1)));
     }
 
     /// What the uploader will store, if nothing changes.
     pub(crate) fn ahead(&self) -> Vec<Stairs> {
-        let total = self.segment_count();
-        if !self.is_up || self.done >= total {
-            return Vec::new();
-        }
-        let (period, upload) = (self.period.as_nanos(), self.upload.as_nanos());
-        // While there is a backlog, uploads follow each other. Segment `done + k` is due to begin at
-        // `upload_from + k * upload`; the backlog is gone at the first that closes no earlier.
-        let behind = self.upload_from.since(self.close(self.done)).as_nanos();
-        let backlog = if self.upload_from <= self.close(self.done) {
-            0
-        } else if upload >= period {
-            u64::MAX
-        } else {
-            behind.div_ceil(period - upload)
-        };
-        let queued = backlog.min(total - self.done);
         let mut ahead = Vec::new();
-        if queued > 0 {
-            let first_at = self.upload_from.plus(self.upload);
-            self.push_stairs(
-                &mut ahead,
-                first_at,
-                self.done,
-                self.upload.max(SimSpan::from_nanos(1)),
-                queued,
-            );
-        }
-        if queued < total - self.done {
-            let first = self.done + queued;
-            let every = self.period.max(self.upload);
-            let first_at = self.close(first).plus(self.upload);
-            self.push_stairs(&mut ahead, first_at, first, every, total - first);
+        if self.is_up {
+            let mut free_at = self.upload_from;
+            for run in &self.runs {
+                for stairs in run.stairs(free_at) {
+                    free_at = stairs.at(stairs.count - 1);
+                    ahead.push(stairs);
+                }
+            }
         }
         ahead
-    }
-
-    /// Stairs of segments `first..first + count`. Of a stopped grid the last closes early, and is a
-    /// step of its own.
-    fn push_stairs(
-        &self,
-        into: &mut Vec<Stairs>,
-        first_at: Stamp,
-        first: u64,
-        every: SimSpan,
-        count: u64,
-    ) {
-        let stairs =
-            Stairs { first_at, first_reach: self.close(first), every, step: self.period, count };
-        let is_last = self.stopped_at.is_some() && first + count == self.segment_count();
-        if !is_last || count == 1 {
-            into.push(stairs);
-            return;
-        }
-        into.push(Stairs { count: count - 1, ..stairs });
-        let last = self.segment_count() - 1;
-        let begins = self.close(last).max(stairs.at(count - 2));
-        into.push(Stairs::one(begins.plus(self.upload), self.close(last)));
     }
 
     /// Everything stored and to be stored, in order.
@@ -231,13 +251,32 @@ impl ArchiveState {
         all
     }
 
+    /// Segments that were closed before `now` and are not stored by then.
+    pub(crate) fn backlog(&self, now: Stamp) -> u64 {
+        let mut later = self.clone();
+        later.settle(now);
+        later.runs.iter().map(|run| closed_before(run, now)).sum()
+    }
+
     /// Notes what is stored before `now`, so that a change can follow.
     fn settle(&mut self, now: Stamp) {
-        for stairs in self.ahead() {
-            let Some(stored) = stairs.until(now) else { continue };
-            self.done += stored.count;
-            self.upload_from = stored.at(stored.count - 1);
-            self.past.push(stored);
+        while self.is_up && !self.runs.is_empty() {
+            let run = self.runs[0];
+            for stairs in run.stairs(self.upload_from) {
+                let Some(stored) = stairs.until(now) else { break };
+                let run = &mut self.runs[0];
+                run.first = run.close(stored.count);
+                run.count -= if run.count == u64::MAX { 0 } else { stored.count };
+                self.upload_from = stored.at(stored.count - 1);
+                self.past.push(stored);
+                if stored.count < stairs.count {
+                    break;
+                }
+            }
+            if self.runs[0].count > 0 {
+                break;
+            }
+            self.runs.remove(0);
         }
         // A step that every copy has long had stands for all before it.
         let horizon = now.minus(self.lag_max);
@@ -271,34 +310,72 @@ impl ArchiveState {
             self.eras.push((self.era_start, reach));
         }
         self.era_start = now;
-        let is_writing = self.stopped_at.is_none();
-        self.resume(now);
-        self.stopped_at = (!is_writing).then_some(now);
+        self.upload_from = now;
+        self.runs.clear();
+        if self.is_writing {
+            self.go_on(self.begun(now), now);
+        }
     }
 
-    /// Writing stops, or begins again.
+    /// Writing stops, or begins again. A segment that was begun closes when it stops.
     pub(crate) fn set_writing(&mut self, is_writing: bool, now: Stamp) {
-        if is_writing != self.stopped_at.is_some() {
+        if is_writing == self.is_writing {
             return;
         }
         self.settle(now);
+        self.is_writing = is_writing;
         if is_writing {
-            // What is still waiting goes first: the era goes on, unless the backlog is lost.
-            self.resume(now);
-        } else {
-            self.stopped_at = Some(now);
+            self.go_on(self.begun(now), now);
+        } else if self.cut(now).at < now {
+            let upload = self.upload;
+            self.runs.push(Run { first: now, period: SimSpan::from_nanos(1), upload, count: 1 });
         }
     }
 
-    /// Goes on writing where it stopped.
-    ///
-    /// Simplified: the segments that waited while nothing was written are counted with the first
-    /// that closes afterwards.
-    fn resume(&mut self, now: Stamp) {
-        self.stopped_at = None;
-        self.grid = now;
-        self.done = 0;
-        self.upload_from = now;
+    /// Another rate of writing: the open segment closes sooner or later by what it lacks.
+    pub(crate) fn set_rate(&mut self, written_bytes_per_second: u64, now: Stamp) {
+        self.settle(now);
+        let open = self.is_writing.then(|| self.cut(now));
+        let before = u128::from(self.fill.as_nanos().max(1));
+        self.pace(written_bytes_per_second);
+        if let Some(open) = open {
+            let lacking = u128::from(open.full_at.since(now).as_nanos());
+            let nanos = lacking * u128::from(self.fill.as_nanos()) / before;
+            let full_in = SimSpan::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX));
+            self.go_on(Open { full_at: now.plus(full_in), ..open }, now);
+        }
+    }
+
+    /// A segment that begins now.
+    fn begun(&self, now: Stamp) -> Open {
+        Open { at: now, full_at: now.plus(self.fill) }
+    }
+
+    /// Writing goes on in an open segment.
+    fn go_on(&mut self, open: Open, now: Stamp) {
+        let (period, upload) = (self.period, self.upload);
+        let first = open.full_at.min(open.at.plus(self.timeout())).max(now);
+        // An uploader with nothing to do waits for whatever closes first.
+        if self.runs.is_empty() {
+            self.upload_from = self.upload_from.max(now);
+        }
+        (self.open, self.closes_at) = (open, first);
+        self.runs.push(Run { first, period, upload, count: u64::MAX });
+    }
+
+    /// Ends the run without end: what of it closed by now is left. Returns the open segment.
+    fn cut(&mut self, now: Stamp) -> Open {
+        let Some(run) = self.runs.pop() else { return self.begun(now) };
+        let closed = closed_before(&run, now);
+        let is_first = closed == 0 && run.first == self.closes_at;
+        if closed > 0 {
+            self.runs.push(Run { count: closed, ..run });
+        }
+        if is_first {
+            return self.open;
+        }
+        let at = run.close(closed).minus(run.period);
+        Open { at, full_at: at.plus(self.fill) }
     }
 
     /// How far the log leads on from a base backup that was begun at `started_at`, of what was stored
@@ -329,6 +406,14 @@ impl ArchiveState {
             count => Some(stairs.reach_of(count)),
         })
     }
+}
+
+/// Segments of a run that close before `now`.
+fn closed_before(run: &Run, now: Stamp) -> u64 {
+    if now <= run.first {
+        return 0;
+    }
+    ((now.since(run.first).as_nanos() - 1) / run.period.as_nanos() + 1).min(run.count)
 }
 
 #[cfg(test)]
@@ -396,7 +481,56 @@ mod tests {
         reach
     }
 
+    #[test]
+    fn a_segment_that_is_open_when_the_rate_changes_closes_by_what_it_lacks() {
+        let mut state = ArchiveState::new(&spec(300, 2, 1), 1 << 20, u64::MAX, secs(0));
+        // Half of the segment of 20 s is there after 8 s; the rest takes a second at 8 MiB/s.
+        state.set_rate(8 << 20, secs(8));
+        let reach = |state: &ArchiveState, at| ArchiveState::reach(&state.stairs(), secs(at));
+        assert_eq!(reach(&state, 11), Some(secs(0)));
+        assert_eq!(reach(&state, 12), Some(secs(9)));
+        // Uploads take 2 s and segments close every 2 s: what waited keeps its distance.
+        assert_eq!((reach(&state, 14), state.backlog(secs(14))), (Some(secs(11)), 1));
+        // Slow enough for the clock: the open segment is a second old.
+        state.set_rate(1 << 10, secs(12));
+        assert_eq!(reach(&state, 313), Some(secs(11)));
+        assert_eq!(reach(&state, 314), Some(secs(311)));
+    }
+
+    #[test]
+    fn what_waited_when_writing_stopped_is_stored_one_after_the_other() {
+        let mut state = ArchiveState::new(&spec(300, 2, 1), 1 << 20, u64::MAX, secs(0));
+        state.set_up(false, secs(0));
+        state.set_writing(false, secs(40));
+        state.set_writing(true, secs(100));
+        state.set_up(true, secs(200));
+        // 16 s, 32 s and the part that was open at 40 s; then what closed at 116 s and later.
+        let reach = |at| ArchiveState::reach(&state.stairs(), secs(at));
+        let expected = [(202, 0), (203, 16), (205, 32), (207, 40), (209, 116), (211, 132)];
+        for (at, until) in expected {
+            assert_eq!(reach(at), Some(secs(until)), "{at}");
+        }
+    }
+
     proptest! {
+        #[test]
+        fn telling_the_same_rate_again_changes_nothing(
+            period in 1_u64..40, overhead in 1_u64..30, told in prop::collection::vec(0_u64..500, 0..6), at in 1_u64..900,
+        ) {
+            let spec = spec(period, overhead, 1);
+            let mut state = ArchiveState::new(&spec, 1, u64::MAX, secs(0));
+            let expected = state.clone();
+            let mut told = told;
+            told.sort_unstable();
+            for moment in told.into_iter().filter(|moment| *moment < at) {
+                state.set_rate(1, secs(i64::try_from(moment).expect("small")));
+            }
+            let at = secs(i64::try_from(at).expect("small"));
+            let reach = |state: &ArchiveState| ArchiveState::reach(&state.stairs(), at);
+            prop_assert_eq!(reach(&state), reach(&expected));
+            prop_assert_eq!(state.backlog(at), expected.backlog(at));
+        }
+
         #[test]
         fn stairs_are_what_one_segment_after_another_gives(
             period in 1_u64..40, upload in 1_u64..30, from in 0_u64..300, length in 0_u64..300, at in 1_u64..900,

@@ -22,6 +22,9 @@ use recovery::Loss;
 /// After everything that says what is up at this instant.
 const PRIORITY: Priority = Priority::NORMAL;
 
+/// The configured rate of writing, in parts per million of itself.
+const FULL_RATE_PPM: u32 = 1_000_000;
+
 /// What recoveries wait for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum BackupEvent {
@@ -74,6 +77,10 @@ struct SetState {
     is_rebuilt: bool,
     /// The database says that clients can write.
     is_writing: bool,
+    /// Its primary runs, and with it whoever hands segments to the archive.
+    is_running: bool,
+    /// At which rate it is written to, in parts per million of the configured one.
+    rate_ppm: u32,
     /// Nothing is written since then.
     stopped_at: Option<Stamp>,
     loss: Option<Loss>,
@@ -119,6 +126,8 @@ impl Backups {
             home: home_of(spec),
             is_rebuilt: false,
             is_writing: true,
+            is_running: true,
+            rate_ppm: FULL_RATE_PPM,
             stopped_at: None,
             loss: None,
             recovery_count: 0,
@@ -216,6 +225,58 @@ impl Backups {
             self.sets[data_set.index()].is_writing = is_writing;
             self.refresh(Stamp::of(ctx.now()));
         }
+    }
+
+    /// Tells whether the primary of a database runs.
+    pub fn set_running<E, R>(
+        &mut self,
+        data_set: DataSetId,
+        is_running: bool,
+        ctx: &mut Context<'_, E, R>,
+    ) where
+        E: Copy + From<BackupEvent>,
+        R: Recorder<Observation>,
+    {
+        if self.sets[data_set.index()].is_running != is_running {
+            self.look(ctx);
+            self.sets[data_set.index()].is_running = is_running;
+            self.refresh(Stamp::of(ctx.now()));
+        }
+    }
+
+    /// Tells at which rate a database is written to, in parts per million of the configured rate.
+    ///
+    /// Simplified: a rate that moves by less than a tenth of itself stays; how long the log of a base
+    /// backup takes to replay follows from the configured rate.
+    pub fn set_rate<E, R>(
+        &mut self,
+        data_set: DataSetId,
+        rate_ppm: u32,
+        ctx: &mut Context<'_, E, R>,
+    ) where
+        E: Copy + From<BackupEvent>,
+        R: Recorder<Observation>,
+    {
+        let before = self.sets[data_set.index()].rate_ppm;
+        let is_near = before > 0 && rate_ppm > 0 && before.abs_diff(rate_ppm) <= before / 10;
+        if is_near || before == rate_ppm {
+            return;
+        }
+        self.look(ctx);
+        let now = Stamp::of(ctx.now());
+        self.sets[data_set.index()].rate_ppm = rate_ppm;
+        if let Some(idx) = self.archive_idx(data_set).filter(|_| rate_ppm > 0) {
+            let configured = self.protection().data_sets[data_set.index()].written_bytes_per_second;
+            let bytes = u128::from(configured) * u128::from(rate_ppm) / u128::from(FULL_RATE_PPM);
+            self.archives[idx].set_rate(u64::try_from(bytes).unwrap_or(u64::MAX), now);
+        }
+        self.refresh(now);
+    }
+
+    /// Segments of the log that are closed and not in the archive.
+    pub fn archive_backlog(&self, data_set: DataSetId, now: SimTime) -> u64 {
+        let idx = self.archive_idx(data_set);
+        idx.map_or(0, |idx| self.archives[idx].backlog(Stamp::of(now)))
     }
 
     /// Tells that a zone is without power or contact, or not any more.
@@ -667,8 +728,10 @@ impl Backups {
         for (idx, archive) in protection.archives.iter().enumerate() {
             let set = &self.sets[archive.data_set.index()];
             let has_power = set.is_rebuilt || set.home & !self.zones_down != 0;
-            let is_up =
-                has_power && is_place_up(self, archive.to) && self.archive_faults[idx].is_none();
+            let is_up = has_power
+                && (set.is_running || set.is_rebuilt)
+                && is_place_up(self, archive.to)
+                && self.archive_faults[idx].is_none();
             let is_writing = self.is_written(archive.data_set);
             self.archives[idx].set_up(is_up, now);
             self.archives[idx].set_writing(is_writing, now);
@@ -699,7 +762,8 @@ impl Backups {
     }
 
     fn is_written(&self, data_set: DataSetId) -> bool {
-        self.sets[data_set.index()].is_writing && self.is_source_up(data_set)
+        let set = &self.sets[data_set.index()];
+        set.is_writing && set.rate_ppm > 0 && self.is_source_up(data_set)
     }
 }
 

@@ -153,6 +153,8 @@ pub(crate) struct Cluster {
     pub(crate) growth_timer: Timer,
     pub(crate) growth_count: u32,
     pub(crate) is_serving: bool,
+    /// The platform takes the primary for running.
+    pub(crate) is_told_running: bool,
     pub(crate) writable_count: u32,
     pub(crate) failover_count: u32,
     pub(crate) freeze_count: u32,
@@ -218,6 +220,7 @@ impl Cluster {
             growth_timer: Timer::NONE,
             growth_count: 0,
             is_serving: false,
+            is_told_running: true,
             writable_count: 0,
             failover_count: 0,
             freeze_count: 0,

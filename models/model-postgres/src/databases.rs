@@ -79,6 +79,13 @@ pub enum PgNotice {
         /// Whether they can.
         is_writable: bool,
     },
+    /// The primary runs, and its archiver with it, or it does not.
+    PrimaryRuns {
+        /// Which database.
+        database: DatabaseId,
+        /// Whether it does.
+        is_running: bool,
+    },
     /// An instance is primary or standby now; the `-ro` Service selects standbys.
     RoleChanged {
         /// Which database.

@@ -153,6 +153,11 @@ impl Cluster {
 
     fn tell_writes(&mut self, port: &mut impl Port, is_serving: bool, writable_count: u32) {
         let database = self.setup.id;
+        let is_running = self.at(self.current).is_open;
+        if is_running != self.is_told_running {
+            self.is_told_running = is_running;
+            port.notice(PgNotice::PrimaryRuns { database, is_running });
+        }
         if is_serving != self.is_serving {
             self.is_serving = is_serving;
             port.notice(PgNotice::SetWritable { database, is_writable: is_serving });

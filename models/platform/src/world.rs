@@ -89,6 +89,11 @@ impl World {
         &self.cluster
     }
 
+    /// The databases, likewise.
+    pub fn databases(&self) -> &Databases {
+        &self.databases
+    }
+
     /// Single requests, when they are played.
     pub(crate) fn requests(&self) -> Option<&Requests> {
         self.flows.requests()
@@ -249,6 +254,9 @@ impl World {
                 if role == Role::Primary {
                     self.happen(Happening::FailoverStarted, ctx);
                 }
+            }
+            PgNotice::PrimaryRuns { database, is_running } => {
+                self.data.set_running(database, is_running, ctx);
             }
             PgNotice::VolumeAbove { database, share_ppm } => {
                 self.happen(Happening::VolumeAbove(database, share_ppm), ctx);

@@ -32,6 +32,10 @@ pub(crate) enum Deed {
     KeyLost(u32),
     /// A database takes no writes, or does again.
     Writing(u32, bool),
+    /// Its primary runs, or does not.
+    Running(u32, bool),
+    /// It is written to at another rate, in parts per million.
+    Rate(u32, u32),
     /// Asks what a strike of this number would cost, and strikes.
     Strike(u8),
 }
@@ -102,6 +106,10 @@ impl Town {
             Deed::Writing(data_set, is_writing) => {
                 backups.set_writing(DataSetId(data_set), is_writing, ctx);
             }
+            Deed::Running(data_set, is_running) => {
+                backups.set_running(DataSetId(data_set), is_running, ctx);
+            }
+            Deed::Rate(data_set, ppm) => backups.set_rate(DataSetId(data_set), ppm, ctx),
             Deed::Strike(number) => self.strike(number, ctx),
         }
     }
@@ -384,11 +392,14 @@ pub(crate) fn any_deeds(within_hours: u64) -> impl Strategy<Value = Vec<(SimTime
         (1_u32..3, any::<bool>()).prop_map(|(zone, is_down)| Deed::ZoneDown(zone, is_down)),
         (0_u32..2, how.clone()).prop_map(|(data_set, how)| Deed::Archive(data_set, how)),
         (0_u32..2, any::<bool>()).prop_map(|(data_set, on)| Deed::Writing(data_set, on)),
+        (0_u32..2, any::<bool>()).prop_map(|(data_set, on)| Deed::Running(data_set, on)),
+        (0_u32..2, prop_oneof![Just(0_u32), 1_000_u32..4_000_000])
+            .prop_map(|(data_set, ppm)| Deed::Rate(data_set, ppm)),
         (0_u32..60, how).prop_map(|(policy, how)| Deed::Policy(policy, how)),
         (0_u32..2).prop_map(Deed::PlaceLost),
         (0_u32..2).prop_map(Deed::KeyLost),
         (0..DISASTER_COUNT).prop_map(Deed::Strike),
     ];
     let at = (0..within_hours * 3600).prop_map(SimTime::from_secs);
-    prop::collection::vec((at, deed), 0..6)
+    prop::collection::vec((at, deed), 0..8)
 }

@@ -64,6 +64,32 @@ impl DataState {
         self.is_restored[database] &= !is_writable;
     }
 
+    /// The primary of a database runs, or what was restored in its place.
+    pub(super) fn set_running<R: Recorder<Observation>>(
+        &mut self,
+        database: DatabaseId,
+        is_running: bool,
+        ctx: &mut Context<'_, Event, R>,
+    ) {
+        let idx = database.index();
+        if let Some(data_set) = self.sets[idx] {
+            let is_running = is_running || self.is_restored[idx];
+            self.backups.set_running(data_set, is_running, ctx);
+        }
+    }
+
+    /// A database is written to at another rate, in parts per million of the configured one.
+    pub(super) fn set_rate<R: Recorder<Observation>>(
+        &mut self,
+        database: DatabaseId,
+        rate_ppm: u32,
+        ctx: &mut Context<'_, Event, R>,
+    ) {
+        if let Some(data_set) = self.sets[database.index()] {
+            self.backups.set_rate(data_set, rate_ppm, ctx);
+        }
+    }
+
     /// Somebody takes writes to a database: its primary, or what was restored in its place.
     fn is_written(&self, database: usize) -> bool {
         self.is_postgres_writable[database] || self.is_restored[database]
@@ -165,6 +191,7 @@ impl World {
             self.data.is_restored[idx] = true;
             if let Some(data_set) = self.data.sets[idx] {
                 self.data.backups.set_writing(data_set, true, ctx);
+                self.data.backups.set_running(data_set, true, ctx);
             }
         }
         let spec = &self.blueprint.databases[idx];

@@ -91,6 +91,7 @@ impl World {
     ) {
         for (database, rate_ppm) in self.writers.take_news(&self.blueprint) {
             self.databases.set_load(database, rate_ppm, ctx, &mut self.pg_notices);
+            self.data.set_rate(database, rate_ppm, ctx);
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The wires between models, on a platform small enough to reason about.
 
 mod actions;
+mod archives;
 mod autoscaling;
 mod canaries;
 

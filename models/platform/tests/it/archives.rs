@@ -1,0 +1,150 @@
+//! Databases and their archives: one tells how much it writes, the other how much it takes.
+
+use model_api::backup::{Archive, DataSet, DataSetKind, Location, Place};
+use model_api::blueprint::{Database, WalVolume};
+use model_api::fault::{DataFault, Fault, FaultKind, FaultPlan, Start};
+use model_api::kube::{LabelSelector, Service, Workload, WorkloadKind};
+use model_api::{
+    Blueprint, DataSetId, DatabaseId, Observation, Origin, PlaceId, ServiceId, SimSpan, SimTime,
+    WorkloadId, ZoneId,
+};
+use platform::{Event, Plan, World};
+use sim_kernel::{Journal, Simulation};
+
+use crate::{fault, labels, small, zone_loss};
+
+const SEGMENT: u64 = 16 << 20;
+const DATABASE: DatabaseId = DatabaseId(0);
+
+/// The small platform with a database that writes so much, and archives it.
+fn archiving(wal_bytes_per_second: u64, size_bytes: u64) -> Blueprint {
+    let mut blueprint = small();
+    let web = blueprint.workloads[0].clone();
+    let own = labels(&[("db", "orders")]);
+    let mut template = web.template;
+    template.labels.clone_from(&own);
+    template.spec.topology_spread_constraints[0].label_selector =
+        Some(LabelSelector { match_labels: own.clone(), ..LabelSelector::default() });
+    let selector = template.spec.topology_spread_constraints[0].label_selector.clone();
+    blueprint.workloads.push(Workload {
+        kind: WorkloadKind::DatabaseInstances,
+        name: "orders".to_owned(),
+        selector,
+        template,
+        ..web
+    });
+    for name in ["orders-rw", "orders-ro"] {
+        let (namespace, name) = ("shop".to_owned(), name.to_owned());
+        blueprint.services.push(Service { namespace, name, selector: own.clone(), ..Service::default() });
+    }
+    blueprint.databases.push(Database {
+        namespace: "shop".to_owned(),
+        name: "orders".to_owned(),
+        workload: WorkloadId(1),
+        read_write_service: ServiceId(1),
+        read_only_service: ServiceId(2),
+        instances: 3,
+        wal_bytes_per_second,
+        commits_per_second: 100,
+        session_count: 97,
+        wal: Some(WalVolume {
+            size_bytes,
+            data_bytes: 0,
+            segment_bytes: SEGMENT,
+            switch_after: Some(SimSpan::from_mins(5)),
+            least_bytes: 0,
+            kept_bytes: None,
+        }),
+        ..Database::default()
+    });
+    let protection = &mut blueprint.protection;
+    protection.data_sets.push(DataSet {
+        name: "shop/orders".to_owned(),
+        kind: DataSetKind::Database(DATABASE),
+        zones: Vec::new(),
+        is_replicated: true,
+        is_on_nodes: false,
+        account: String::new(),
+        size_bytes: 1 << 30,
+        written_bytes_per_second: wal_bytes_per_second,
+        live_lag: SimSpan::ZERO,
+        restored_after: Vec::new(),
+        discovery: SimSpan::from_hours(6),
+        origin: Origin::default(),
+    });
+    protection.places.push(Place {
+        name: "bucket".to_owned(),
+        location: Location {
+            zones: (0..3).map(ZoneId).collect(),
+            zones_needed: 1,
+            ..Location::default()
+        },
+        lock: None,
+        read_bytes_per_second: 100 << 20,
+        write_bytes_per_second: 100 << 20,
+        origin: Origin::default(),
+    });
+    protection.archives.push(Archive {
+        data_set: DataSetId(0),
+        to: PlaceId(0),
+        copies: Vec::new(),
+        key: None,
+        segment_bytes: SEGMENT,
+        timeout: SimSpan::from_mins(5),
+        overhead: SimSpan::from_secs(2),
+        parallel: 1,
+        origin: Origin::default(),
+    });
+    blueprint
+}
+
+type Sim = Simulation<World, Journal<Event, Observation>>;
+
+fn simulation(blueprint: Blueprint, faults: Vec<Fault>) -> Sim {
+    let plan = Plan::new(blueprint, FaultPlan { faults }, SimSpan::from_hours(6));
+    plan.expect("no circle").simulation(1, 0, Journal::new())
+}
+
+fn broken(from: u64, secs: u64) -> Fault {
+    let kind = DataFault::ArchiveBroken { data_set: DataSetId(0), is_silent: false };
+    let start = Start::At(SimTime::from_secs(from));
+    fault("archive", FaultKind::Data(kind), start, Some(secs))
+}
+
+/// Segments that the archive has not taken, as the database and as the archive count them.
+fn backlogs(simulation: &mut Sim, secs: u64) -> (u64, u64) {
+    let now = SimTime::from_secs(secs);
+    assert!(simulation.run_until(now).is_complete());
+    let world = simulation.model();
+    let of_volume = world.databases().archive_backlog(DATABASE, now).div_ceil(SEGMENT);
+    (of_volume, world.backups().archive_backlog(DataSetId(0), now))
+}
+
+#[test]
+fn a_database_and_its_archive_agree_on_what_is_left_to_store() {
+    // Full segments, and one that the clock closes.
+    for wal_bytes_per_second in [4 << 20, 1 << 10] {
+        let blueprint = archiving(wal_bytes_per_second, 1 << 40);
+        let faults = vec![broken(600, 6_000), zone_loss(0, 9_000, None)];
+        let mut simulation = simulation(blueprint, faults);
+        let mut most = 0;
+        for secs in (100..12_000).step_by(130) {
+            let (volume, archive) = backlogs(&mut simulation, secs);
+            assert!(volume.abs_diff(archive) <= 2, "{secs}: {volume} {archive}");
+            most = most.max(archive);
+        }
+        assert!(most >= 19, "{most}");
+    }
+}
+
+#[test]
+fn an_archive_gets_nothing_of_a_database_that_does_not_run() {
+    // 1 GiB of log at 4 MiB/s: full after 256 s, long before the archive is back.
+    let mut simulation = simulation(archiving(4 << 20, 1 << 30), vec![broken(600, 3_000)]);
+    let (before, after) = (backlogs(&mut simulation, 3_590).1, backlogs(&mut simulation, 10_000).1);
+    assert!(before > 60 && before == after, "{before} {after}");
+    let is_full =
+        |seen: &Observation| matches!(seen, Observation::WalVolumeFull { .. });
+    let told = simulation.recorder().observations().iter();
+    assert_eq!(told.filter(|record| is_full(&record.observation)).count(), 1);
+}
