@@ -250,6 +250,7 @@ fn load(idx: usize) -> Load {
         via: None,
         clients: Clients::default(),
         client: model_api::path::CallPolicy::default(),
+        users: None,
         points: vec![LoadPoint { at: SimTime::ZERO, rate_millirps: 300_000 }],
         origin: Origin::default(),
     }

@@ -96,6 +96,7 @@ impl Chain {
                 via: None,
                 clients: Clients::default(),
                 client: self.policy,
+                users: None,
                 points: vec![LoadPoint { at: SimTime::ZERO, rate_millirps: self.rps * 1000 }],
                 origin: Origin::default(),
             }],

@@ -50,6 +50,9 @@ pub struct Load {
     pub clients: Clients,
     /// How the clients call.
     pub client: CallPolicy,
+    /// Where its clients are users who wait for each answer before they ask again; then its points
+    /// are how many there are, in thousandths, and no rates.
+    pub users: Option<Thinking>,
     /// Rate over time: linear between points, constant before the first and after the last; two
     /// points of one time make a step.
     pub points: Vec<LoadPoint>,
@@ -80,6 +83,25 @@ impl Clients {
     pub fn are_counted(&self) -> bool {
         *self != Self::default()
     }
+}
+
+/// What users do between an answer, or what they take for one, and their next request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Thinking {
+    /// How long it takes them in the mean; longer than nothing.
+    pub mean: SimSpan,
+    /// How that varies.
+    pub law: ThinkLaw,
+}
+
+/// How the time between an answer and the next request varies.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ThinkLaw {
+    /// Exponentially.
+    #[default]
+    Exponential,
+    /// Not at all.
+    Constant,
 }
 
 /// Clients of a Service whose figures are told apart from those of all.
@@ -136,6 +158,6 @@ pub enum BurstKind {
 pub struct LoadPoint {
     /// When.
     pub at: SimTime,
-    /// Requests per 1000 seconds.
+    /// Requests per 1000 seconds; users in thousandths, where there are [users](Load::users).
     pub rate_millirps: u64,
 }

@@ -529,6 +529,7 @@ mod tests {
             via: Some(ServiceId(0)),
             clients: Clients::default(),
             client: model_api::path::CallPolicy::default(),
+            users: None,
             points: vec![LoadPoint { at: SimTime::ZERO, rate_millirps: 100_003 }],
             origin: Origin::default(),
         });

@@ -9,7 +9,7 @@ use sim_kernel::{Context, Priority, Recorder, SimSpan, SimTime, Streams, Timer};
 use crate::curve::{Shape, Side};
 use crate::evaluation::{Endpoints, Inputs, NodeFlow, evaluate, largest_loss};
 use crate::fluid::{Fluid, Waiting};
-use crate::graph::{Graph, GraphError, NodeIdx, Plan, RowIdx, pod_capacity_millirps};
+use crate::graph::{Graph, GraphError, NodeIdx, NodeLoad, Plan, RowIdx, pod_capacity_millirps};
 use crate::rare;
 use crate::readiness::Gates;
 use crate::request::{Requests, WINDOW};
@@ -178,7 +178,16 @@ impl Flows {
     pub fn client_request_count(&self, until: SimTime) -> u64 {
         let nodes = self.plan.parts.iter().flat_map(|part| &part.nodes);
         let loads = nodes.flat_map(|node| &node.loads);
-        loads.fold(0, |sum: u64, load| sum.saturating_add(load.curve.request_count(until)))
+        let count = |load: &NodeLoad| {
+            let count = load.curve.request_count(until);
+            // No user asks more often than it thinks.
+            load.users.map_or(count, |users| {
+                let think_ns = u128::from(users.mean.as_nanos().max(1));
+                let most = u128::from(count) * 1_000_000_000 / think_ns;
+                u64::try_from(most).unwrap_or(u64::MAX)
+            })
+        };
+        loads.fold(0, |sum: u64, load| sum.saturating_add(count(load)))
     }
 
     /// Requests per 1000 s that one pod of the Service with this CPU limit can answer.

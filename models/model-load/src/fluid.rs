@@ -1,8 +1,8 @@
 //! Flows that queue, time out and are retried: what happens depends on what happened before.
 //!
 //! Where a call has a policy, or a queue or a rate has a limit, or workers are shared, or work is not
-//! exponential, or network policies deny something, a flow has a memory: requests that
-//! wait, callers that are used to retry, breakers that are open. Under the same load it may be well
+//! exponential, or clients wait for answers, or network policies deny something, a flow has a memory:
+//! requests that wait, callers that are used to retry, breakers that are open. Under the same load it may be well
 //! or stay in the overload that a spike left behind. This part follows it in steps that are as long
 //! as little changes, and stops when nothing does: what a change costs is its transient.
 //!
@@ -21,6 +21,7 @@ use crate::stretch::{is_changing, next_knot};
 use crate::wait::Wait;
 
 mod delay;
+mod finite;
 mod queue;
 mod sharing;
 mod sweep;
@@ -98,12 +99,13 @@ impl Fluid {
                 && serving.rate_limit.is_none()
                 && serving.work == Work::Exponential
         };
-        let has_memory = graph
-            .edges
-            .all
-            .iter()
-            .any(|edge| edge.is_denied || !edge.policy.is_plain())
-            || graph.nodes.iter().any(|node| node.is_denied_database || !is_plain(&node.serving));
+        let has_memory =
+            graph.edges.all.iter().any(|edge| edge.is_denied || !edge.policy.is_plain())
+                || graph.nodes.iter().any(|node| {
+                    node.is_denied_database
+                        || !is_plain(&node.serving)
+                        || node.loads.iter().any(|load| load.users.is_some())
+                });
         has_memory.then(|| Self {
             queues: vec![None; graph.nodes.len()],
             state: State {
@@ -307,7 +309,7 @@ impl Fluid {
             if queue != self.queues[node] {
                 let memory = &mut self.state.nodes[node];
                 match &queue {
-                    Some(queue) => memory.ratio = queue.ratio_of(memory.inside),
+                    Some(queue) => memory.ratio = queue.ratio_of(memory.inside, memory.decline),
                     None => {
                         *memory = NodeState { withheld: memory.withheld, ..NodeState::default() }
                     }

@@ -1,6 +1,6 @@
 //! Who calls whom: immutable, built once, shared by all runs.
 
-use model_api::load::Load;
+use model_api::load::{Load, Thinking};
 use model_api::observation::FlowSegment;
 use model_api::path::{CallPolicy, Callee, Serving};
 use model_api::{Blueprint, DatabaseId, LoadId, Observation, ServiceId};
@@ -88,6 +88,8 @@ pub(crate) struct NodeLoad {
     pub(crate) via: Option<NodeIdx>,
     /// How its clients call.
     pub(crate) client: CallPolicy,
+    /// Where they wait for answers: what they do then. The curve tells how many there are.
+    pub(crate) users: Option<Thinking>,
     pub(crate) key: EntityKey,
     /// The load, where its clients are counted by themselves.
     pub(crate) counted: Option<LoadId>,
@@ -220,6 +222,7 @@ impl Plan {
                 curve,
                 via,
                 client: load.client,
+                users: load.users,
                 key,
                 counted: load.clients.are_counted().then(|| LoadId::from_index(idx)),
                 base_latency: SimSpan::ZERO,

@@ -33,6 +33,8 @@
 //! - Clients of tenants, and of the zones they have nearest: what they ask for and get is told of
 //!   each load by itself, beside the whole of its Service. Clients stand outside: a lost zone takes
 //!   none of them away, and what they then lose counts.
+//! - Users who wait for each answer, think, and ask again: how many they are follows the curve. In
+//!   flows they are spread over thinking and waiting at once as in the long run.
 //! - Round-robin over ready endpoints: the share that goes to endpoints that cannot answer is lost,
 //!   or waits in vain where the caller has a time-out.
 //! - A Service is one queue before all workers of its live pods: M/M/c. What exceeds its capacity or
@@ -62,7 +64,7 @@
 //! # Defaults and their sources
 //! Capacity of a pod: its CPU limit divided by the CPU time of a request (`ServiceProfile`).
 //! Longest mean wait: [`OVERLOAD_WAIT`]. Erlang's C formula: Erlang 1917, in the recursion for B
-//! (Jagerman 1974). Round-robin: the default balancer of Kong 3 (`algorithm: round-robin`) and of
+//! (Jagerman 1974). Finite users: the machine repairman, Palm 1947. Round-robin: the default balancer of Kong 3 (`algorithm: round-robin`) and of
 //! kube-proxy's nftables and iptables modes (uniform random, which has the same shares). Retry
 //! budget: Finagle 24.2.0. Circuit breaker: resilience4j 2.x. Windows of a rate limit: Kong 3's
 //! `rate-limiting` plugin.

@@ -23,6 +23,7 @@ mod sharing;
 mod source;
 mod station;
 mod tally;
+mod users;
 mod wiring;
 mod ziggurat;
 

@@ -33,7 +33,7 @@ pub use fault::{
     WalVolumeAboveSpec, WebhookOutageSpec, WindowSpec, ZoneFaultSpec,
 };
 pub use job::{JobProfileSpec, WorkTimeSpec};
-pub use load::{DatabaseSpec, LoadPointSpec, LoadSpec, ServiceSpec};
+pub use load::{DatabaseSpec, LoadPointSpec, LoadSpec, ServiceSpec, UsersSpec};
 pub use parameters::{ParametersSpec, RangeSpec};
 pub use path::{BreakerSpec, CallSpec, PolicySpec, RateLimitSpec, ReadinessSpec};
 pub use platform::{

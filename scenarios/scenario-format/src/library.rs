@@ -126,6 +126,7 @@ shipped! {
     "static-stability.yaml"
     "webhook-outage.yaml"
     "zone-isolation-60s.yaml"
+    "zone-loss-at-peak-users.yaml"
     "zone-loss-at-peak.yaml"
     "zone-loss-no-capacity.yaml"
     "zone-loss-nodes-come.yaml"

@@ -132,6 +132,7 @@ mod tests {
             via: None,
             clients: Clients { tenant: tenant.map(str::to_owned), zone: zone.map(ZoneId) },
             client: model_api::path::CallPolicy::default(),
+            users: None,
             points: Vec::new(),
             origin: model_api::Origin::default(),
         };

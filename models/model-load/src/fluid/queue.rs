@@ -7,6 +7,7 @@
 use model_api::path::{Discipline, Serving};
 
 use super::delay::Delay;
+use super::finite::{Finite, Met};
 use super::sharing::Shared;
 use crate::evaluation::Endpoints;
 use crate::request::waiting_max;
@@ -29,11 +30,22 @@ pub(super) struct Queue {
     discipline: Discipline,
 }
 
+/// Who comes to a queue.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) struct Arrivals {
+    /// Requests per second while nobody is inside.
+    pub(super) while_empty: f64,
+    /// By which share of these they are fewer for each request inside.
+    pub(super) decline: f64,
+}
+
 /// A queue in the long run.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct Stationary {
     /// Share of those that come that find it full.
     pub(super) blocked: f64,
+    /// Requests that are let in, of those that would come if nobody were inside.
+    pub(super) takes: f64,
     /// Mean number inside.
     pub(super) inside: f64,
     /// Share of those that get in that wait.
@@ -57,11 +69,25 @@ impl Queue {
         })
     }
 
-    /// In the long run under a load that is `ratio` times what the workers can do.
-    pub(super) fn stationary(&self, ratio: f64) -> Stationary {
+    /// In the long run under a load that is `ratio` times what the workers can do while nobody is
+    /// inside, and less by the share `decline` of it for each request inside.
+    pub(super) fn stationary(&self, ratio: f64, decline: f64) -> Stationary {
         if ratio <= 0.0 {
-            return Stationary::default();
+            return Stationary { takes: 1.0, ..Stationary::default() };
         }
+        if decline <= 0.0 {
+            return self.endless(ratio);
+        }
+        let servers = f64::from(self.servers);
+        let inside_max = servers + self.room;
+        let Met { queue, turns_mean, turns_variance } =
+            Finite { servers, inside_max, ratio, decline }.met();
+        let (wait_mean, wait_variance) = self.waits(turns_mean, turns_variance);
+        Stationary { wait_mean, wait_variance, ..queue }
+    }
+
+    /// The same of a load that does not know how many are inside.
+    fn endless(&self, ratio: f64) -> Stationary {
         let servers = f64::from(self.servers);
         let erlangs = servers * ratio;
         let blocking = (1..=self.servers).fold(1.0, |blocking, busy| {
@@ -80,22 +106,35 @@ impl Queue {
         let turns = ahead_mean + 1.0;
         let mean_wait = waits * turns / self.capacity;
         let arrivals = ratio * self.capacity * (1.0 - blocked);
-        // Allen and Cunneen 1978: waits grow with the variation of the work. A full queue does not.
-        // Where workers are shared, the number inside does not know of it.
+        let (wait_mean, wait_variance) = self.waits(turns, ahead_variance);
+        Stationary {
+            blocked,
+            takes: 1.0 - blocked,
+            inside: arrivals * mean_wait + erlangs * (1.0 - blocked),
+            waits,
+            wait_mean,
+            wait_variance,
+        }
+    }
+
+    /// Mean and variance of the wait of those for whom so many must be done first, in seconds.
+    ///
+    /// Allen and Cunneen 1978: waits grow with the variation of the work. A full queue does not. Where
+    /// workers are shared, the number inside does not know of it.
+    fn waits(&self, turns: f64, turns_variance: f64) -> (f64, f64) {
         let variation_squared = match self.discipline {
             Discipline::FirstCome => self.variation_squared,
             Discipline::Sharing => 1.0,
         };
         let factor = f64::midpoint(1.0, variation_squared);
         let wait_mean = (turns * factor).min(self.room.max(turns)) / self.capacity;
-        let spread = turns * variation_squared + ahead_variance * factor * factor;
-        Stationary {
-            blocked,
-            inside: arrivals * mean_wait + erlangs * (1.0 - blocked),
-            waits,
-            wait_mean,
-            wait_variance: spread / (self.capacity * self.capacity),
-        }
+        let spread = turns * variation_squared + turns_variance * factor * factor;
+        (wait_mean, spread / (self.capacity * self.capacity))
+    }
+
+    /// How long a request is inside in the mean, its work included.
+    pub(super) fn sojourn(&self, stationary: &Stationary) -> f64 {
+        f64::from(self.servers) / self.capacity + stationary.waits * stationary.wait_mean
     }
 
     /// What those meet that a rate limit lets in, so many in each window: they come at the full rate
@@ -103,7 +142,7 @@ impl Queue {
     pub(super) fn burst(&self, rate: f64, limit_count: f64, even: &Stationary) -> Stationary {
         if rate < self.capacity {
             let Stationary { waits, wait_mean, wait_variance, .. } =
-                self.stationary(rate / self.capacity);
+                self.endless(rate / self.capacity);
             return Stationary { waits, wait_mean, wait_variance, ..*even };
         }
         // The queue grows from nothing while they are let in.
@@ -129,6 +168,7 @@ impl Queue {
         }
         let work = f64::from(self.servers) / self.capacity;
         let mean = work + waits * wait_mean;
+        let ratio = if met.takes + met.blocked < 1.0 - 1e-9 { ratio * met.takes } else { ratio };
         let power = libm::pow(ratio.min(1.0 / ratio), self.room);
         let shared = Shared {
             servers: self.servers,
@@ -150,23 +190,24 @@ impl Queue {
 
     /// What leaves, in requests per second, where the load would be `ratio` in the long run.
     pub(super) fn throughput(&self, ratio: f64, stationary: &Stationary) -> f64 {
-        self.capacity * ratio * (1.0 - stationary.blocked)
+        self.capacity * ratio * stationary.takes
     }
 
     /// The load that has so many inside in the long run.
-    pub(super) fn ratio_of(&self, inside: f64) -> f64 {
-        let most = self.stationary(RATIO_MAX).inside;
+    pub(super) fn ratio_of(&self, inside: f64, decline: f64) -> f64 {
+        let most = self.stationary(RATIO_MAX, decline).inside;
         let wanted = inside.min(most * (1.0 - 1e-9));
-        root(0.0, RATIO_MAX, |ratio| self.stationary(ratio).inside - wanted)
+        root(0.0, RATIO_MAX, |ratio| self.stationary(ratio, decline).inside - wanted)
     }
 
     /// The load that the queue looks like `secs` later, when it had `inside` inside and looked like
-    /// `ratio`, and `arrivals` a second come. An implicit step: stable however long it is.
-    pub(super) fn later(&self, ratio: f64, inside: f64, arrivals: f64, secs: f64) -> f64 {
-        let aim = (arrivals / self.capacity).min(RATIO_MAX);
+    /// `ratio`, and so many come. An implicit step: stable however long it is.
+    pub(super) fn later(&self, ratio: f64, inside: f64, come: Arrivals, secs: f64) -> f64 {
+        let Arrivals { while_empty, decline } = come;
+        let aim = (while_empty / self.capacity).min(RATIO_MAX);
         let excess = |ratio: f64| {
-            let there = self.stationary(ratio);
-            let gain = (1.0 - there.blocked) * (arrivals - ratio * self.capacity);
+            let there = self.stationary(ratio, decline);
+            let gain = there.takes * (while_empty - ratio * self.capacity);
             there.inside - inside - secs * gain
         };
         root(ratio.min(aim), ratio.max(aim), excess)
@@ -284,6 +325,7 @@ mod tests {
         let speed = f64::from(servers);
         Stationary {
             blocked,
+            takes: 1.0 - blocked,
             inside: (0..=servers + room).map(|inside| f64::from(inside) * share(inside)).sum(),
             waits,
             wait_mean: first / speed,
@@ -297,7 +339,7 @@ mod tests {
             for room in [1, 7, 300] {
                 for ratio in [0.2, 0.8, 0.99, 1.0, 1.000_001, 1.2, 2.5] {
                     let queue = queue(servers, room);
-                    let (found, exact) = (queue.stationary(ratio), brute(&queue, ratio));
+                    let (found, exact) = (queue.stationary(ratio, 0.0), brute(&queue, ratio));
                     let pairs = [
                         (found.blocked, exact.blocked),
                         (found.inside, exact.inside),
@@ -317,13 +359,14 @@ mod tests {
     #[test]
     fn a_step_is_stable_and_ends_in_the_long_run() {
         let queue = queue(10, 40);
+        let open = |while_empty| Arrivals { while_empty, decline: 0.0 };
         for (from, arrivals) in [(0.2, 8.0), (0.9, 15.0), (3.0, 5.0)] {
-            let inside = queue.stationary(from).inside;
-            let far = queue.later(from, inside, arrivals, 1e6);
+            let inside = queue.stationary(from, 0.0).inside;
+            let far = queue.later(from, inside, open(arrivals), 1e6);
             assert!((far - arrivals / 10.0).abs() < 1e-3, "{far}");
-            let near = queue.later(from, inside, arrivals, 1e-6);
+            let near = queue.later(from, inside, open(arrivals), 1e-6);
             assert!((near - from).abs() < 1e-3 * from, "{near}");
-            assert!((queue.ratio_of(inside) - from).abs() < 1e-6 * from);
+            assert!((queue.ratio_of(inside, 0.0) - from).abs() < 1e-6 * from);
         }
     }
 }

@@ -5,7 +5,7 @@ use model_api::path::{Breaker, CallPolicy};
 use sim_kernel::{SimSpan, SimTime};
 
 use super::delay::{Delay, normal_share};
-use super::queue::{Queue, Stationary};
+use super::queue::{Arrivals, Queue, Stationary};
 use crate::curve::Side;
 use crate::edges::{Caller, EdgeIdx};
 use crate::evaluation::{Endpoints, Inputs};
@@ -14,6 +14,9 @@ use crate::request::{limit_of_all, pause_before};
 
 /// Shortest time in which callers get used to a change.
 const HABIT_SECS_MIN: f64 = 1e-3;
+
+/// Whoever waits for answers does something else for so long.
+const CYCLE_SECS_MIN: f64 = 1e-6;
 
 /// How long a budget keeps what is paid in: `SLOT_COUNT` of the single requests.
 const BUDGET_SECS: f64 = 10.0;
@@ -39,6 +42,10 @@ pub(super) struct NodeState {
     /// Of what its workers do, the share that a gateway does not pass on, because what it calls
     /// itself failed. Known after the flows behind it, so that of the last sweep.
     pub(super) withheld: f64,
+    /// How much fewer come for each that is inside, as a share.
+    pub(super) decline: f64,
+    /// How long a request was inside, in the mean, when callers last heard how long answers take.
+    pub(super) sojourn: f64,
 }
 
 /// What a caller remembers.
@@ -54,6 +61,8 @@ pub(super) struct EdgeState {
     pub(super) counted: f64,
     /// Share of the calls in its window that failed.
     pub(super) failing: f64,
+    /// How long it takes in the mean until the caller knows what became of a call.
+    pub(super) response: f64,
 }
 
 /// Calls of a stretch of time: so many a second, of which a share fails.
@@ -126,10 +135,31 @@ pub(super) struct Room {
     edges: Vec<EdgeWork>,
 }
 
+/// Which part of a flow comes from users who wait for answers, and how long it takes them in the mean
+/// from one request to the next.
+#[derive(Clone, Copy, Debug, Default)]
+struct Waiting {
+    part: f64,
+    cycle: f64,
+}
+
+impl Waiting {
+    /// A flow of which part waits for answers, and what comes to a queue of it: whoever is inside,
+    /// where one of them is for `sojourn`, does not ask.
+    fn arrivals(self, rate: f64, sojourn: f64) -> Arrivals {
+        let elsewhere = (self.cycle - sojourn).max(CYCLE_SECS_MIN);
+        let waiting = rate * self.part * self.cycle / elsewhere;
+        let while_empty = rate * (1.0 - self.part) + waiting;
+        let decline = if waiting > 0.0 { self.part / (elsewhere * while_empty) } else { 0.0 };
+        Arrivals { while_empty, decline }
+    }
+}
+
 #[derive(Clone, Copy, Debug, Default)]
 struct NodeWork {
     /// What comes to it and its twin.
     asked: f64,
+    waiting: Waiting,
     arrivals: f64,
     reached: f64,
     worked: f64,
@@ -147,6 +177,7 @@ struct EdgeWork {
     /// Calls per second, without retries.
     first: f64,
     attempts: f64,
+    waiting: Waiting,
     /// Share of the calls that are answered well in the end.
     answered: f64,
     delay: Delay,
@@ -195,9 +226,10 @@ impl Sweep<'_> {
     fn arrive(&self, node: NodeIdx, state: &mut State, secs: f64, room: &mut Room) {
         let edges = &self.graph.edges;
         let mut work = NodeWork { let_in: 1.0, ..NodeWork::default() };
+        let (mut waiting, mut cycles) = (0.0, 0.0);
         for &edge in &edges.to_node[node] {
-            let first = match edges.all[edge].from {
-                Caller::Client(source) => self.asked(source),
+            let (first, whose) = match edges.all[edge].from {
+                Caller::Client(source) => self.asked(source, &state.edges[edge]),
                 Caller::Gateway(source) => {
                     let client = edges.sources[source].client;
                     let client_edge = &edges.all[client];
@@ -206,24 +238,29 @@ impl Sweep<'_> {
                     } else {
                         self.passing(client_edge.callee, state, room)
                     };
-                    room.edges[client].attempts * passes
+                    (room.edges[client].attempts * passes, room.edges[client].waiting)
                 }
-                Caller::Service(caller) => room.nodes[caller].worked,
+                Caller::Service(caller) => (room.nodes[caller].worked, room.nodes[caller].waiting),
             };
             let EdgeState { extra, open_until, .. } = state.edges[edge];
             let is_open = open_until.is_some_and(|until| until > self.at);
             let attempts = if is_open { 0.0 } else { first + extra };
-            room.edges[edge] = EdgeWork { first, attempts, ..EdgeWork::default() };
+            room.edges[edge] = EdgeWork { first, attempts, waiting: whose, ..EdgeWork::default() };
             if !edges.all[edge].is_denied {
                 work.arrivals += attempts;
+                waiting += attempts * whose.part;
+                cycles += attempts * whose.part * whose.cycle;
             }
         }
+        work.waiting =
+            Waiting { part: share(waiting, work.arrivals), cycle: share(cycles, waiting) };
         work.asked = work.arrivals;
         let spec = &self.graph.nodes[node];
         if spec.twin.is_some() {
             work.arrivals *= 1.0 - self.inputs.splits[node].part();
         } else if let Some(of) = spec.twin_of {
             work.arrivals = room.nodes[of].asked * self.inputs.splits[of].part_copied();
+            work.waiting = room.nodes[of].waiting;
         }
         let Endpoints { ready_count, live_count, .. } = self.inputs.endpoints[node];
         if ready_count > 0 {
@@ -241,10 +278,15 @@ impl Sweep<'_> {
             Some(queue) => {
                 let memory = &mut state.nodes[node];
                 if secs > 0.0 {
-                    memory.ratio = queue.later(memory.ratio, memory.inside, admitted, secs);
+                    let come = work.waiting.arrivals(admitted, memory.sojourn);
+                    memory.ratio = queue.later(memory.ratio, memory.inside, come, secs);
+                    memory.decline = come.decline;
                 }
-                work.queue = queue.stationary(memory.ratio);
+                work.queue = queue.stationary(memory.ratio, memory.decline);
                 memory.inside = work.queue.inside;
+                if secs > 0.0 {
+                    memory.sojourn = queue.sojourn(&work.queue);
+                }
                 queue.throughput(memory.ratio, &work.queue)
             }
         };
@@ -295,12 +337,18 @@ impl Sweep<'_> {
         }
     }
 
-    /// Requests per second of a source.
-    fn asked(&self, source: usize) -> f64 {
+    /// Requests per second of a source, and which of its clients wait for answers.
+    ///
+    /// Simplified: users are spread over thinking and waiting at once as they would be in the long run
+    /// of the answers that they get now.
+    fn asked(&self, source: usize, memory: &EdgeState) -> (f64, Waiting) {
         let source = &self.graph.edges.sources[source];
-        let curve = &self.graph.nodes[source.service].loads[source.load].curve;
+        let load = self.graph.load_of(source);
         let factor = self.inputs.factors[source.service];
-        factor.rate_of(curve, self.at, self.side) as f64 / 1000.0
+        let asked = factor.rate_of(&load.curve, self.at, self.side) as f64 / 1000.0;
+        let Some(thinking) = load.users else { return (asked, Waiting::default()) };
+        let cycle = thinking.mean.as_secs_f64() + memory.response;
+        (asked / cycle, Waiting { part: 1.0, cycle })
     }
 
     /// What a Service answers, and when, after all it calls.
@@ -406,6 +454,12 @@ impl Sweep<'_> {
             policy.timeout.map_or(delay, |timeout| delay.given_over(timeout.as_secs_f64()));
         work.late = retries / (1.0 + retries);
         work.late_by = tries.late_by;
+        if secs > 0.0 {
+            let answer = succeeds * work.delay.whole_mean();
+            let attempt = answer + (1.0 - succeeds) * tries.failure_secs;
+            let response = (1.0 + retries) * attempt + tries.pause_secs;
+            memory.response = if is_open { 0.0 } else { response };
+        }
         work.worst =
             if is_open { Worst { reason: LossReason::BreakerOpen, share: 1.0 } } else { worst };
     }
@@ -527,6 +581,8 @@ struct Tries {
     late_by: f64,
     /// How long it takes until an attempt is known to have failed.
     failure_secs: f64,
+    /// How long callers pause before retries, in the mean of all calls.
+    pause_secs: f64,
 }
 
 impl Tries {
@@ -537,7 +593,7 @@ impl Tries {
         let timeout_secs = policy.timeout.map_or(0.0, SimSpan::as_secs_f64);
         let failure_secs = timeout_secs * share(silent, fails).min(1.0);
         let (mut retries, mut weighted, mut chance) = (0.0, 0.0, 1.0);
-        let (mut pause_secs, mut pauses) = (0.0, 0.0);
+        let (mut pause_secs, mut pauses, mut pauses_made) = (0.0, 0.0, 0.0);
         for attempt in 0..policy.retries {
             chance *= fails;
             if chance < 1e-15 {
@@ -545,6 +601,7 @@ impl Tries {
             }
             pause_secs += pause_before(policy, attempt).as_secs_f64();
             retries += chance;
+            pauses_made += chance * pause_before(policy, attempt).as_secs_f64();
             weighted += chance * f64::from(attempt + 1);
             pauses += chance * pause_secs;
         }
@@ -554,6 +611,7 @@ impl Tries {
             habit_secs: (failure_secs + policy.backoff.as_secs_f64()).max(HABIT_SECS_MIN),
             late_by,
             failure_secs,
+            pause_secs: pauses_made,
         }
     }
 }

@@ -20,10 +20,11 @@ use super::tally::Tally;
 use super::wiring::{Hop, Wire, hops, number, wires};
 use crate::curve::{Factor, Side};
 use crate::evaluation::Endpoints;
-use crate::graph::{Graph, Node, NodeIdx, Plan, RowIdx};
+use crate::graph::{Graph, NodeIdx, Plan};
 use crate::split::Split;
 
 mod call;
+mod clients;
 mod twin;
 
 use call::{Call, Caller, Loss, Visit};
@@ -196,7 +197,10 @@ impl Engine {
                 .map(|(wire, edge)| Edge::new(wire, edge.key, streams))
                 .collect(),
             sources: sources
-                .map(|source| Source::new(number(source.client), source.key, streams))
+                .map(|source| {
+                    let users = graph.load_of(source).users;
+                    Source::new(number(source.client), users, source.key, streams)
+                })
                 .collect(),
             factors: vec![Factor::ONE; graph.nodes.len()],
             are_writable: vec![true; graph.database_count],
@@ -258,6 +262,7 @@ impl Engine {
         match what {
             Row::Source(source) => match self.sources[source as usize].expected {
                 Next::Candidate(_) => self.candidate(source as usize),
+                Next::User(_) => self.user(source as usize),
                 Next::Bend(_) | Next::Nothing => self.turn(source as usize),
             },
             Row::Work(node) => {
@@ -362,20 +367,6 @@ impl Engine {
         }
     }
 
-    /// Requests that clients ask for of a row on that side of an instant, per 1000 s; `None` when
-    /// others ask it too.
-    fn asked(&self, row: RowIdx, at: SimTime, side: Side) -> Option<u64> {
-        let graph = self.graph();
-        if let Some(source) = graph.source_of(row) {
-            let curve = &graph.load_of(source).curve;
-            return Some(self.factors[source.service].rate_of(curve, at, side));
-        }
-        let Node { loads, callers, through, .. } = &graph.nodes[row];
-        let rates = loads.iter().map(|load| self.factors[row].rate_of(&load.curve, at, side));
-        let is_asked_by_clients = !loads.is_empty() && callers.is_empty() && through.is_empty();
-        is_asked_by_clients.then(|| rates.sum())
-    }
-
     /// Requests that wait at a node now.
     pub(super) fn waiting_count(&mut self, node: NodeIdx) -> usize {
         let now = self.calendar.now();
@@ -392,7 +383,7 @@ impl Engine {
 
     #[inline]
     fn expect(&mut self, idx: usize) {
-        let next = self.sources[idx].next(self.calendar.now());
+        let next = self.sources[idx].next_of_all(self.calendar.now());
         self.wait_for(idx, next);
     }
 
@@ -401,7 +392,7 @@ impl Engine {
         let source = &mut self.sources[idx];
         source.expected = next;
         let at = match next {
-            Next::Candidate(at) | Next::Bend(at) => at,
+            Next::Candidate(at) | Next::User(at) | Next::Bend(at) => at,
             Next::Nothing => SimTime::MAX,
         };
         self.calendar.set(number(idx), at);
@@ -741,7 +732,7 @@ impl Engine {
     /// told of it already.
     #[inline]
     fn tell_client(&mut self, call: &Call, latency: SimSpan, loss: Loss) {
-        let Wire { callee: entry, told, counted, is_denied, .. } =
+        let Wire { callee: entry, told, is_plain, is_denied, .. } =
             self.edges[call.edge as usize].wire;
         let service = told.expect("requests from outside count for the Service they ask for");
         // Without an answer in time, or without having asked, a client blames nobody.
@@ -753,8 +744,8 @@ impl Engine {
             LossReason::Dependency(self.graph().nodes[entry].service)
         };
         tell(&mut self.tallies[service], call.window, latency, reason);
-        if let Some(row) = counted {
-            tell(&mut self.tallies[row], call.window, latency, reason);
+        if !is_plain {
+            self.tell_more(call, latency, reason);
         }
     }
 

@@ -3,13 +3,17 @@
 //! A Poisson process whose rate follows the load: candidates come at the highest rate of a stretch
 //! and are kept with the probability of the rate at their moment (Lewis and Shedler 1979).
 
-use sim_kernel::{EntityKey, Purpose, SimTime, Stream, Streams};
+use model_api::load::Thinking;
+use sim_kernel::{EntityKey, Purpose, SimSpan, SimTime, Stream, Streams};
 
 use super::station::rounded;
+use super::users::Users;
 use super::ziggurat::standard_exponential;
 use crate::curve::{Curve, Factor, Shape, Side};
 
 const ARRIVALS: Purpose = Purpose::new("arrivals");
+/// Users do not become more or fewer in shorter steps.
+const STEP_MIN: SimSpan = SimSpan::from_millis(1);
 
 /// Where requests come from.
 #[derive(Clone, Debug)]
@@ -26,6 +30,8 @@ pub(super) struct Source {
     end: SimTime,
     /// What comes next.
     pub(super) expected: Next,
+    /// Where its clients wait for answers: they.
+    pub(super) users: Option<Box<Users>>,
 }
 
 /// What comes next from a source.
@@ -33,6 +39,8 @@ pub(super) struct Source {
 pub(super) enum Next {
     /// A candidate.
     Candidate(SimTime),
+    /// A user that has thought.
+    User(SimTime),
     /// The end of the stretch.
     Bend(SimTime),
     /// Nothing any more.
@@ -40,7 +48,12 @@ pub(super) enum Next {
 }
 
 impl Source {
-    pub(super) fn new(client: u32, entity: EntityKey, streams: Streams) -> Self {
+    pub(super) fn new(
+        client: u32,
+        users: Option<Thinking>,
+        entity: EntityKey,
+        streams: Streams,
+    ) -> Self {
         let stream = streams.stream(entity, ARRIVALS);
         Self {
             stream,
@@ -50,6 +63,7 @@ impl Source {
             is_constant: true,
             end: SimTime::ZERO,
             expected: Next::Nothing,
+            users: users.map(|users| Box::new(Users::new(users, entity, streams))),
         }
     }
 
@@ -61,6 +75,16 @@ impl Source {
         self.is_constant = shape == Shape::Constant;
         let rate = |at, side| factor.rate_of(curve, at, side) as f64;
         let first = rate(now, Side::After);
+        if let Some(users) = &mut self.users {
+            users.set_count(whole(first), now);
+            if shape != Shape::Constant {
+                // Until there is one more, or one less.
+                let change = (rate(self.end, Side::Before) - first).abs() / 1000.0;
+                let pace = (self.end - now).as_nanos() as f64 / change.max(1.0);
+                self.end = self.end.min(now.saturating_add(rounded(pace).max(STEP_MIN)));
+            }
+            return;
+        }
         self.peak = 1e-12
             * match shape {
                 Shape::Constant => first,
@@ -75,6 +99,16 @@ impl Source {
                 }
             };
         self.gap_mean_ns = 1.0 / self.peak;
+    }
+
+    /// What comes next after `now`, whoever the clients are.
+    pub(super) fn next_of_all(&mut self, now: SimTime) -> Next {
+        let Some(users) = &self.users else { return self.next(now) };
+        match users.next() {
+            Some(at) if at < self.end => Next::User(at),
+            _ if self.end < SimTime::MAX => Next::Bend(self.end),
+            _ => Next::Nothing,
+        }
     }
 
     /// The next candidate after `now`.
@@ -105,4 +139,10 @@ impl Source {
     pub(super) fn keeps(&mut self, rate_millirps: u64) -> bool {
         self.stream.draw().unit() * self.peak < rate_millirps as f64 * 1e-12
     }
+}
+
+/// Users of so many thousandths.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "`as` saturates")]
+fn whole(milli: f64) -> usize {
+    (milli / 1000.0 + 0.5) as usize
 }

@@ -20,8 +20,12 @@ pub(super) struct Wire {
     /// The Service in whose figures it counts: none for what a gateway passes on, which counts as
     /// part of the request from outside.
     pub(super) told: Option<NodeIdx>,
+    /// Nobody calls whose clients are counted by themselves, or wait for answers.
+    pub(super) is_plain: bool,
     /// Where the clients who call are counted by themselves: their row.
     pub(super) counted: Option<RowIdx>,
+    /// Where the clients who call wait for answers: their source.
+    pub(super) users: Option<u32>,
     /// Where the callee passes it on to: only requests from outside have such a place, and only at
     /// a gateway.
     pub(super) upstream: Option<u32>,
@@ -51,7 +55,14 @@ pub(super) fn wires(graph: &Graph) -> impl Iterator<Item = Wire> + '_ {
         let counted = graph.edges.counted.iter().position(|&other| other == source)?;
         Some(graph.nodes.len() + counted)
     };
+    let waits = |source: usize| graph.load_of(&graph.edges.sources[source]).users.is_some();
     graph.edges.all.iter().map(move |edge| {
+        let client = match edge.from {
+            Caller::Client(source) => Some(source),
+            Caller::Gateway(_) | Caller::Service(_) => None,
+        };
+        let counted = client.and_then(row_of);
+        let users = client.filter(|source| waits(*source)).map(number);
         let callee = &graph.nodes[edge.callee];
         let (told, upstream) = match edge.from {
             Caller::Client(source) => {
@@ -69,10 +80,9 @@ pub(super) fn wires(graph: &Graph) -> impl Iterator<Item = Wire> + '_ {
             policy: edge.policy,
             is_denied: edge.is_denied,
             told,
-            counted: match edge.from {
-                Caller::Client(source) => row_of(source),
-                Caller::Gateway(_) | Caller::Service(_) => None,
-            },
+            is_plain: counted.is_none() && users.is_none(),
+            counted,
+            users,
             upstream,
             is_last,
             is_only: is_last && graph.edges.to_node[edge.callee].len() == 1,

@@ -5,6 +5,7 @@
 
 use std::fmt::Write as _;
 
+use model_api::load::{ThinkLaw, Thinking};
 use model_api::observation::FlowSegment;
 use model_api::path::{Breaker, CallPolicy, Discipline, RateLimit, RateLimitCounts, Serving, Work};
 use sim_kernel::{SimSpan, SimTime};
@@ -103,6 +104,34 @@ fn tenants() -> Case {
     case
 }
 
+const fn thinking(mean: SimSpan) -> Thinking {
+    Thinking { mean, law: ThinkLaw::Exponential }
+}
+
+/// Users who think for so long, of eight workers who take 80 ms for a request.
+fn users(count: u64, think_millis: u64) -> Case {
+    let mut case = single(count, 8, 100, CallPolicy::default(), Serving::default());
+    case.nodes[0].base_millis = 80;
+    case.nodes[0].users = Some(thinking(millis(think_millis)));
+    case
+}
+
+/// Users who think for a second, of one worker who takes 50 ms for a request.
+fn few_users(count: u64) -> Case {
+    let mut case = single(count, 1, 20, CallPolicy::default(), Serving::default());
+    case.nodes[0].base_millis = 50;
+    case.nodes[0].users = Some(thinking(millis(1_000)));
+    case
+}
+
+/// Users who think for four seconds, of the chain.
+fn closed_chain(count: u64) -> Case {
+    let mut case = chain(patience(10_000, 0), patience(20_000, 0));
+    case.nodes[1].loads[0].1 = vec![(0, count * 1000)];
+    case.nodes[1].users = Some(thinking(millis(4_000)));
+    case
+}
+
 fn queue_of(limit: u32) -> Serving {
     Serving { queue_limit: Some(limit), ..Serving::default() }
 }
@@ -196,6 +225,10 @@ fn comparisons() -> Vec<Comparison> {
             Some(15.0),
         ),
         of("gateway, shop, stock", chain(calm, calm), 1, Some(5.0)),
+        of("100 users, 8 workers 89 % busy", users(100, 1_000), 0, Some(15.0)),
+        of("20 users, 1 worker 84 % busy", few_users(20), 0, Some(15.0)),
+        of("1500 users of gateway, shop, stock", closed_chain(1_500), 1, Some(5.0)),
+        of("the same at the limit of stock", closed_chain(2_300), 1, Some(15.0)),
         tenant("two tenants, the one through the gateway", 0, Some(5.0)),
         tenant("the same, the impatient one beside it", 1, Some(5.0)),
         of("stock loses an endpoint, retries", dead.clone(), 1, None),

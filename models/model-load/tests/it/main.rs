@@ -2,6 +2,7 @@
 
 mod agreement;
 mod clients;
+mod closed;
 mod denied;
 mod memory;
 mod properties;

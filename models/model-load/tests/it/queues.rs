@@ -72,6 +72,7 @@ impl Queue {
                 via: None,
                 clients: Clients::default(),
                 client: CallPolicy::default(),
+                users: None,
                 points: vec![LoadPoint { at: SimTime::ZERO, rate_millirps }],
                 origin: Origin::default(),
             }],

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use model_api::canary::{Analysis, Canary};
 use model_api::kube::Service;
-use model_api::load::{Clients, Load, LoadPoint, ServiceProfile};
+use model_api::load::{Clients, Load, LoadPoint, ServiceProfile, Thinking};
 use model_api::observation::FlowSegment;
 use model_api::path::{CallPolicy, DeniedCall, Serving};
 use model_api::{Blueprint, DatabaseId, Observation, Origin, ServiceId, WorkloadId};
@@ -99,6 +99,8 @@ pub(crate) struct Node {
     pub(crate) policy: CallPolicy,
     /// How the clients of its loads call.
     pub(crate) client: CallPolicy,
+    /// Where the clients of its loads wait for answers: what they do then.
+    pub(crate) users: Option<Thinking>,
     /// By load: the tenant that its clients belong to, and how they call; of the others as above.
     pub(crate) tenants: Vec<(&'static str, CallPolicy)>,
 }
@@ -174,6 +176,7 @@ impl Case {
                         zone: None,
                     },
                     client: tenant.map_or(node.client, |(_, client)| client),
+                    users: node.users,
                     points: points.iter().map(point).collect(),
                     origin: Origin::default(),
                 });

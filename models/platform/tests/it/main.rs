@@ -116,6 +116,7 @@ fn web(blueprint: &mut Blueprint, name: &str, replicas: u32) -> ServiceId {
         via: None,
         clients: Clients::default(),
         client: model_api::path::CallPolicy::default(),
+        users: None,
         points: vec![LoadPoint { at: SimTime::ZERO, rate_millirps: 90_000 }],
         origin: Origin::default(),
     });

@@ -1,5 +1,6 @@
 //! What serving costs, and who asks.
 
+use model_api::load::ThinkLaw;
 use model_api::path::{Discipline, Work};
 use model_api::{SimSpan, SimTime};
 
@@ -61,7 +62,7 @@ record! {
 }
 
 record! {
-    /// Requests from outside for a Service: a constant `rate`, `points` between which the rate is linear, or a `trace`; times what is said besides.
+    /// Requests from outside for a Service: a constant `rate`, `points` between which the rate is linear, a `trace`, or as many as `users` ask for; times what is said besides.
     pub struct LoadSpec("a load") {
         /// The Service, as `namespace/name`, or `*` for every exposed Service that has no load of its own.
         service: Spanned<String>,
@@ -73,6 +74,8 @@ record! {
         from: Named<Spanned<Share>>,
         /// How the clients call.
         client: Option<PolicySpec>,
+        /// Users who wait for each answer before they ask again, in place of a rate.
+        users: Option<UsersSpec>,
         /// Constant rate.
         rate: Option<Spanned<Rate>>,
         /// Rate over time.
@@ -91,6 +94,18 @@ record! {
         bursts: Option<BurstSpec>,
         /// Noise that looks alike on all time scales, in each run another.
         self_similar: Option<SelfSimilarSpec>,
+    }
+}
+
+record! {
+    /// Users who wait for an answer, think, and ask again. What multiplies a rate multiplies how many they are. They hide an overload, because they ask less when answers are late: requests that come whether or not others are answered have a `rate`.
+    pub struct UsersSpec("users") {
+        /// How many they are.
+        count: Spanned<u32>,
+        /// How long they think between an answer and their next request, in the mean.
+        think: Spanned<SimSpan>,
+        /// How that varies: `exponential`, which is the default, or `constant`.
+        law: Option<Spanned<ThinkLaw>>,
     }
 }
 

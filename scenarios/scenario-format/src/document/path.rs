@@ -1,6 +1,7 @@
 //! How requests are served, called and limited on their way.
 
 use model_api::SimSpan;
+use model_api::load::ThinkLaw;
 use model_api::path::{Discipline, RateLimitCounts, Work};
 use serde_json::{Value as Json, json};
 
@@ -85,6 +86,22 @@ impl FromText for RateLimitCounts {
 
     fn schema() -> Json {
         json!({"enum": ["eachPod", "together"]})
+    }
+}
+
+impl FromText for ThinkLaw {
+    const EXPECTED: &'static str = "how thinking varies: exponential or constant";
+
+    fn from_text(text: &str) -> Result<Self, String> {
+        match text {
+            "exponential" => Ok(Self::Exponential),
+            "constant" => Ok(Self::Constant),
+            _ => Err("there are exponential and constant".to_owned()),
+        }
+    }
+
+    fn schema() -> Json {
+        json!({"enum": ["exponential", "constant"]})
     }
 }
 

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use model_api::load::{ClientGroup, Clients, Load, LoadPoint};
-use model_api::{ServiceId, ZoneId};
+use model_api::load::{ClientGroup, Clients, Load, LoadPoint, Thinking};
+use model_api::{ServiceId, SimSpan, ZoneId};
 
 use super::Resolver;
 use crate::diagnostic::{Code, Diagnostic};
@@ -12,6 +12,8 @@ use crate::nearest::suggestion;
 use crate::sentence::ClientsSpec;
 use crate::source::Spanned;
 
+/// Most users of one load.
+const USERS_MAX: u32 = 100_000;
 /// All clients, in parts per million.
 const WHOLE_PPM: u64 = 1_000_000;
 
@@ -38,6 +40,21 @@ impl Resolver<'_> {
             before_ppm += ppm;
         }
         loads
+    }
+
+    /// What clients do who wait for answers.
+    pub(super) fn thinking(&mut self, spec: &LoadSpec) -> Option<Thinking> {
+        let users = spec.users.as_ref()?;
+        if users.think.value.is_zero() {
+            let message = "users think for some time, or they would ask without end";
+            self.report(Code::E0021, users.think.span, message);
+        }
+        if !(1..=USERS_MAX).contains(&users.count.value) {
+            let message = format!("there are between 1 and {USERS_MAX} users");
+            self.report(Code::E0021, users.count.span, message);
+        }
+        let law = users.law.map(|it| it.value).unwrap_or_default();
+        Some(Thinking { mean: users.think.value.max(SimSpan::from_nanos(1)), law })
     }
 
     /// The zones that clients come from, with their shares; empty when that was not said, or wrongly.

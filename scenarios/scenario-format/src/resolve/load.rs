@@ -191,8 +191,8 @@ impl Resolver<'_> {
         };
         let points = self.points(spec)?;
         let client = self.policy(spec.client.as_ref());
-        let (clients, origin) = (Clients::default(), spec.span.origin());
-        Some(Load { service, via, clients, client, points, origin })
+        let (clients, users) = (Clients::default(), self.thinking(spec));
+        Some(Load { service, via, clients, client, users, points, origin: spec.span.origin() })
     }
 
     fn points(&mut self, spec: &LoadSpec) -> Option<Vec<LoadPoint>> {
@@ -201,12 +201,12 @@ impl Resolver<'_> {
     }
 
     fn base_points(&mut self, spec: &LoadSpec) -> Option<Vec<LoadPoint>> {
-        match (spec.rate, spec.points.as_slice(), &spec.trace) {
-            (None, [], Some(trace)) => self.traces.get(&trace.file.span).cloned(),
-            (Some(rate), [], None) => {
-                Some(vec![LoadPoint { at: SimTime::ZERO, rate_millirps: rate.value.millirps }])
-            }
-            (None, [_, ..], None) => {
+        let constant = |rate_millirps| Some(vec![LoadPoint { at: SimTime::ZERO, rate_millirps }]);
+        match (spec.rate, spec.points.as_slice(), &spec.trace, &spec.users) {
+            (None, [], Some(trace), None) => self.traces.get(&trace.file.span).cloned(),
+            (Some(rate), [], None, None) => constant(rate.value.millirps),
+            (None, [], None, Some(users)) => constant(u64::from(users.count.value) * 1000),
+            (None, [_, ..], None, None) => {
                 for pair in spec.points.windows(2) {
                     if pair[1].at.value < pair[0].at.value {
                         let message = "points go forward in time";
@@ -221,7 +221,7 @@ impl Resolver<'_> {
                 Some(spec.points.iter().map(point).collect())
             }
             _ => {
-                let message = "a load has one of `rate`, `points` and `trace`";
+                let message = "a load has one of `rate`, `points`, `trace` and `users`";
                 self.report(Code::E0017, spec.span, message);
                 None
             }
@@ -235,7 +235,7 @@ impl Resolver<'_> {
             None => None,
         };
         let Some(points) = self.points(spec) else { return };
-        let client = self.policy(spec.client.as_ref());
+        let (client, users) = (self.policy(spec.client.as_ref()), self.thinking(spec));
         let gateways: Vec<ServiceId> =
             loads.values().flatten().filter_map(|load| load.via).collect();
         for idx in 0..self.blueprint.services.len() {
@@ -249,7 +249,7 @@ impl Resolver<'_> {
             let via = via.filter(|_| exposure == Exposure::Ingress);
             let points = points.clone();
             let (clients, origin) = (Clients::default(), spec.span.origin());
-            let load = Load { service, via, clients, client, points, origin };
+            let load = Load { service, via, clients, client, users, points, origin };
             loads.insert(service, self.of_clients(&load, spec));
         }
     }

@@ -110,6 +110,11 @@ fn profiles_that_cannot_be_meant() {
         ("rate: 1, seasons: [{from: 0, until: 1ms, factor: 2, every: 2ms}]", "s.yaml:7:89: E0021"),
         ("rate: 1, bursts: {factor: 2, calm: 0s, burst: 1m}", "s.yaml:7:65: E0021"),
         ("rate: 1, bursts: {factor: 2, calm: 1ms, burst: 1ms}", "s.yaml:7:47: E0021"),
+        ("users: {count: 9, think: 0s}", "s.yaml:7:55: E0021"),
+        ("users: {count: 0, think: 1s}", "s.yaml:7:45: E0021"),
+        ("users: {count: 9, think: 1s, law: normal}", "s.yaml:7:64: E0014"),
+        ("users: {count: 9}", "s.yaml:7:37: E0013"),
+        ("rate: 1, users: {count: 9, think: 1s}", "s.yaml:7:10: E0017"),
         ("rate: 1, selfSimilar: {on: 1m, off: 1m, hurst: 40%}", "s.yaml:7:77: E0021"),
     ];
     for (load, expected) in cases {

@@ -73,6 +73,7 @@ const LIBRARY: &[(&str, i32)] = &[
     ("webhook-outage", 0),
     ("zone-isolation-60s", 0),
     ("zone-loss-at-peak", 1),
+    ("zone-loss-at-peak-users", 0),
     ("zone-loss-no-capacity", 1),
     ("zone-loss-nodes-come", 0),
     ("zone-loss-nodes-late", 1),

@@ -102,6 +102,7 @@ pub(crate) fn blueprint() -> Blueprint {
             via: None,
             clients: Clients::default(),
             client: CallPolicy::default(),
+            users: None,
             points: vec![LoadPoint { at: SimTime::ZERO, rate_millirps: 90_000 }],
             origin: Origin::default(),
         }],
