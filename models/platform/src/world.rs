@@ -379,6 +379,13 @@ impl World {
                 let picked = pick_some(spec, &pods, *count, self.streams);
                 (Struck::Nothing, self.cluster.crash_pods(&picked, ctx))
             }
+            FaultKind::MemoryLeak { workload, count, growth } => {
+                let pods = self.cluster.pods_of(*workload).to_vec();
+                let picked = pick_some(spec, &pods, *count, self.streams);
+                let named = count.is_some().then_some(picked.as_slice());
+                let leak = self.cluster.start_leak(*workload, named, *growth, ctx);
+                (Struck::Leak(leak), u32::try_from(picked.len()).expect("pods are fewer"))
+            }
             FaultKind::NoCapacity { zone, is_refused } => {
                 let zone = pick_zone(spec, *zone, &self.blueprint, self.streams);
                 let capacity = if *is_refused { Capacity::Refused } else { Capacity::Stuck };
@@ -424,6 +431,7 @@ impl World {
                     self.cluster.restore_node(node, ctx);
                 }
             }
+            Struck::Leak(leak) => self.cluster.end_leak(leak, ctx),
             Struck::Capacity(_) if is_struck => ctx.hit(&rare::OVERLAPPED),
             Struck::Capacity(zone) => {
                 self.cluster.set_machine_capacity(zone, Capacity::Enough, ctx);

@@ -17,6 +17,8 @@ macro_rules! shipped {
 }
 
 shipped! {
+    "agent-leaks-with-limit.yaml"
+    "agent-leaks-without-limit.yaml"
     "alert-too-late.yaml"
     "api-outage.yaml"
     "archive-broken-zone-destroyed.yaml"
@@ -42,6 +44,8 @@ shipped! {
     "logical-loss-6h.yaml"
     "long-requests-block.yaml"
     "long-requests-share.yaml"
+    "manifests/agent-with-limit.yaml"
+    "manifests/agent-without-limit.yaml"
     "manifests/closed-webhook.yaml"
     "manifests/docs-site.yaml"
     "manifests/frontend-blue-green.yaml"
@@ -62,6 +66,7 @@ shipped! {
     "manifests/web-liveness.yaml"
     "manifests/web-pre-stop.yaml"
     "manifests/web-vertical.yaml"
+    "memory-leak.yaml"
     "must-fail.yaml"
     "nightly-job-deadline.yaml"
     "nightly-job.yaml"

@@ -25,6 +25,7 @@ mod faults;
 mod guarantees;
 mod jobs;
 mod load;
+mod memory;
 mod node_groups;
 mod nodes;
 mod off_peak;
@@ -107,6 +108,7 @@ pub(crate) fn resolve(
     resolver.webhooks();
     resolver.databases(&input.platform.spec.databases, &input.platform.spec.services);
     resolver.jobs(input.platform, input.scenario);
+    resolver.memory(input.platform, input.scenario);
     resolver.off_peak();
     resolver.serve(input.platform, input.scenario);
     resolver.blueprint.denied = Findings::of(manifests, &resolver.blueprint).calls();

@@ -170,6 +170,7 @@ fn fault_text(kind: &FaultKind) -> &'static str {
         FaultKind::ZoneIsolation { .. } => "a zone is cut off",
         FaultKind::NodeCrash { .. } => "a node stops",
         FaultKind::PodCrash { .. } => "pods crash",
+        FaultKind::MemoryLeak { .. } => "pods leak memory",
         FaultKind::NoCapacity { .. } => "the provider has no new machines in a zone",
         FaultKind::LoadSpike { .. } => "load multiplies",
         FaultKind::ControlPlane(fault) => match fault {

@@ -167,6 +167,9 @@ codes! {
     E0042 "requests for the Service of a canary"
         "The Service NAME-canary gets the share of the requests for NAME that its canary is given. Stated by itself it would get others beside these."
         "Name the Service that clients ask: NAME."
+    E0050 "a soft threshold without a grace period"
+        "A kubelet does not start with evictionSoft for a signal and no evictionSoftGracePeriod for it."
+        "State evictionSoftGracePeriod: how long less than the threshold is available until pods are evicted."
 
     W0101 "a Service selects no pods"
         "No workload of its namespace carries the labels that the selector asks for, so the Service has no endpoints and every request to it fails."
@@ -333,4 +336,11 @@ codes! {
     W0173 "a canary that is never promoted"
         "The analysis cannot come to its end: no step is stated, or its metrics look at requests that the canary never gets (blue/green sends it none before it has passed). Each version is rolled back, or tried for ever."
         "State stepWeight, stepWeights or iterations; for blue/green add a webhook that sends requests to NAME-canary, or mirror: true."
+
+    W0180 "a container that is killed as soon as it runs"
+        "It uses more memory at once than its limit allows, so that the kernel kills it (OOMKilled) at every start and the kubelet waits ever longer in between (CrashLoopBackOff)."
+        "Raise the limit, or correct the base."
+    W0181 "memory that grows without a limit"
+        "A container without a limit of memory takes what its node has. Then the kubelet evicts pods, of which those that use more than they request go first, the neighbors of this one among them; where it is too late, the kernel kills."
+        "Set resources.limits.memory: what grows beyond it is killed alone."
 }
