@@ -167,21 +167,25 @@ impl World {
         self.meter(ctx);
     }
 
-    /// Tells probes how late answers are, autoscalers what CPU the requests cost, and databases what
-    /// they write, where that bent.
+    /// Tells probes how late answers are, autoscalers what CPU the requests cost, pods how many are in
+    /// them, and databases what they write, where that bent.
     fn meter<R: Recorder<Observation>>(&mut self, ctx: &mut Context<'_, Event, R>) {
         let cluster = &mut self.cluster;
         self.flows.take_late_answers(|service, late_ppm| {
             cluster.set_late_answers(service, late_ppm, ctx);
         });
         let has_autoscalers = cluster.has_autoscalers();
-        if !has_autoscalers && self.writers.is_empty() {
+        let holds_memory = cluster.holds_memory();
+        if !has_autoscalers && !holds_memory && self.writers.is_empty() {
             self.flows.forget_bends();
             return;
         }
         let writers = &mut self.writers;
         self.flows.take_bends(|service, flow| {
             writers.note(service, flow.answered_millirps);
+            if holds_memory {
+                cluster.set_requests_inside(service, flow.inside_milli, ctx);
+            }
             if has_autoscalers && cluster.is_metered(service) {
                 let WorkFlow { from_nanocores, until, .. } = flow;
                 cluster.set_service_work(service, ServiceWork { from_nanocores, until }, ctx);

@@ -19,6 +19,7 @@ mod judge;
 mod latency;
 mod line;
 mod measures;
+mod memory;
 mod outage;
 mod premise;
 mod recommended;
@@ -33,6 +34,7 @@ pub use judge::{GuaranteeJudgement, Verdict, judge};
 pub use measures::{
     DatabaseMeasures, FaultMeasures, Monitor, RunMeasures, ServiceMeasures, Subjects,
 };
+pub use memory::MemoryMeasures;
 pub use outage::{Outage, RECOVERY_SHARE_PERCENT, RECOVERY_WINDOW};
 pub use recommended::{CpuRecommendation, Recommended};
 pub use signal::breaks;

@@ -23,7 +23,7 @@ use std::collections::BTreeMap;
 use model_api::kube::{Container, PodSpec};
 use model_api::memory::{Growth, MemoryProfile};
 use model_api::observation::KillReason;
-use model_api::{Blueprint, NodeId, Observation, PodId, WorkloadId};
+use model_api::{Blueprint, NodeId, Observation, PodId, ServiceId, WorkloadId};
 use sim_kernel::{Context, EventId, Purpose, Recorder, SimTime, Streams, Timer};
 
 use super::jobs::EXIT_KILLED;
@@ -76,6 +76,11 @@ impl MemoryTables {
         !self.profiles.is_empty()
     }
 
+    /// Whether requests hold memory.
+    fn holds_requests(&self) -> bool {
+        self.profiles.iter().flatten().any(|profile| profile.per_request_bytes > 0)
+    }
+
     fn profile(&self, workload: WorkloadId) -> Option<&MemoryProfile> {
         self.profiles.get(workload.index())?.as_ref()
     }
@@ -109,6 +114,8 @@ pub(super) struct Memory {
     /// Pods that run and have a profile.
     pods: BTreeMap<PodId, PodMemory>,
     leaks: Vec<Leak>,
+    /// By Service: requests in each of its endpoints, in thousandths.
+    inside_milli: Vec<u64>,
     /// By node; empty when memory is not looked at.
     pub(super) nodes: Vec<NodeMemory>,
     /// Nodes on which something changed in the call that runs.
@@ -130,7 +137,8 @@ struct PodMemory {
 impl Memory {
     pub(super) fn at_start(blueprint: &Blueprint, tables: &MemoryTables, streams: Streams) -> Self {
         let nodes = if tables.is_used() { NodeMemory::all(blueprint, streams) } else { Vec::new() };
-        Self { nodes, ..Self::default() }
+        let inside_milli = vec![0; blueprint.services.len()];
+        Self { nodes, inside_milli, ..Self::default() }
     }
 }
 
@@ -215,6 +223,57 @@ impl Cluster {
             }
         }
         self.settle(ctx);
+    }
+}
+
+/// Requests.
+impl Cluster {
+    /// Whether requests hold memory of pods: then [`Self::set_requests_inside`] wants to be told.
+    pub fn holds_memory(&self) -> bool {
+        self.tables.memory.holds_requests()
+    }
+
+    /// So many requests, in thousandths, are from now on in the pods behind a Service, evenly in all
+    /// that answer.
+    pub fn set_requests_inside<E, R>(
+        &mut self,
+        service: ServiceId,
+        inside_milli: u64,
+        ctx: &mut Context<'_, E, R>,
+    ) where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        let (_, live_count) = self.endpoint_counts(service);
+        let each_milli = inside_milli / u64::from(live_count.max(1));
+        self.memory.inside_milli[service.index()] = each_milli;
+        let is_behind = |pod: &PodId| {
+            let services = &self.tables.template_of(&self.pods[pod.index()]).services;
+            services.iter().any(|(behind, _)| *behind == service)
+        };
+        let pods: Vec<PodId> = self.memory.pods.keys().copied().filter(is_behind).collect();
+        for pod in pods {
+            let steady_bytes = self.steady_bytes(pod);
+            let memory = self.memory.pods.get_mut(&pod).expect("it is one of them");
+            if memory.steady_bytes != steady_bytes {
+                memory.steady_bytes = steady_bytes;
+                self.expect_limit(pod, ctx);
+            }
+        }
+        self.settle(ctx);
+    }
+
+    /// The base of the container of a profile, and what the requests in its pod hold.
+    fn steady_bytes(&self, id: PodId) -> u64 {
+        let pod = &self.pods[id.index()];
+        let Some(profile) = self.tables.memory.profile(pod.workload) else { return 0 };
+        let services = self.tables.template_of(pod).services.iter();
+        let inside = services.filter_map(|(service, _)| {
+            let is_routed = self.services[service.index()].routes_to(id) && pod.answers;
+            is_routed.then_some(u128::from(self.memory.inside_milli[service.index()]))
+        });
+        let held = inside.sum::<u128>() * u128::from(profile.per_request_bytes) / 1000;
+        profile.base_bytes.saturating_add(u64::try_from(held).unwrap_or(u64::MAX))
     }
 }
 

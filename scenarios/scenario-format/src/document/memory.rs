@@ -19,5 +19,7 @@ record! {
         growth: Option<Spanned<Growth>>,
         /// How much faster or slower than that a pod may grow, drawn for each; 10% when left out.
         variation: Option<Spanned<Share>>,
+        /// What each request holds that is in the pod, from its coming until it is answered, waiting included.
+        per_request: Option<Spanned<Bytes>>,
     }
 }

@@ -66,7 +66,7 @@ impl Resolver<'_> {
             base_bytes: spec.base.value.count,
             growth,
             variation_ppm: spec.variation.map_or(VARIATION_PPM, |it| it.value.ppm),
-            per_request_bytes: 0,
+            per_request_bytes: spec.per_request.map_or(0, |it| it.value.count),
             origin: spec.span.origin(),
         };
         let limit = self.container_of(&profile).and_then(|it| it.limits.memory_bytes());

@@ -20,11 +20,12 @@ fn profiles(more: &str) -> Vec<MemoryProfile> {
 
 #[test]
 fn a_profile_says_how_much_and_how_fast() {
-    let text = "  memory:\n    - {workload: shop/web, container: web, base: 200Mi, growth: 5Mi/h, variation: 2%}\n";
+    let text = "  memory:\n    - {workload: shop/web, container: web, base: 200Mi, growth: 5Mi/h, variation: 2%, perRequest: 64Ki}\n";
     let [profile] = profiles(text).try_into().expect("one");
     assert_eq!(profile.base_bytes, 200 * MIB);
     assert_eq!(profile.growth, Growth { bytes_per_day: 120 * MIB });
     assert_eq!((profile.container, profile.variation_ppm), (0, 20_000));
+    assert_eq!(profile.per_request_bytes, 64 << 10);
     assert_eq!(profiles(""), []);
 }
 

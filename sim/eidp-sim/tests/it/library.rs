@@ -64,6 +64,8 @@ const LIBRARY: &[(&str, i32)] = &[
     ("rollout-az-loss", 0),
     ("rollout-with-pre-stop", 0),
     ("rollout-without-pre-stop", 1),
+    ("spike-fills-memory", 1),
+    ("spike-fits-memory", 0),
     ("spike-nodes-late", 1),
     ("spike-without-headroom", 1),
     ("static-stability", 0),
