@@ -14,6 +14,7 @@ use crate::kube::{
 };
 use crate::load::{Bursts, Load, ServiceProfile};
 use crate::machines::{ClusterAutoscaler, NodeGroup};
+use crate::memory::MemoryProfile;
 use crate::parameters::Parameters;
 use crate::path::{Callee, DeniedCall};
 use crate::source::Origin;
@@ -66,6 +67,10 @@ pub struct Blueprint {
     pub protection: Protection,
     /// How each Service serves: at most one entry a Service, in the order of their ids.
     pub profiles: Vec<ServiceProfile>,
+    /// What memory pods use, where that is stated: at most one entry a workload. Where there is one,
+    /// the pods of all other workloads use what they request; where there is none, memory is not
+    /// looked at.
+    pub memory: Vec<MemoryProfile>,
     /// Calls among them, and from outside, that network policies deny.
     pub denied: Vec<DeniedCall>,
     /// Requests from outside.

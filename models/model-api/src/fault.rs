@@ -10,6 +10,7 @@ use crate::action::Action;
 use crate::ids::{
     DataSetId, DatabaseId, FaultId, KeyId, NodeId, PlaceId, PolicyId, ServiceId, WorkloadId, ZoneId,
 };
+use crate::memory::Growth;
 use crate::source::Origin;
 
 /// Everything that a scenario injects, in the order it was written; [`FaultId`] is the position.
@@ -58,6 +59,15 @@ pub enum FaultKind {
         workload: WorkloadId,
         /// How many, drawn at random; `None` means all.
         count: Option<u32>,
+    },
+    /// The memory of pods grows; what they took stays theirs until they end.
+    MemoryLeak {
+        /// Pods of this workload, which [`Blueprint::memory`](crate::Blueprint::memory) names.
+        workload: WorkloadId,
+        /// How many, drawn at random; `None` means all, those to come as well.
+        count: Option<u32>,
+        /// How fast, besides how they grow anyway.
+        growth: Growth,
     },
     /// The provider has no capacity for new machines in a zone.
     NoCapacity {

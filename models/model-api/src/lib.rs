@@ -16,6 +16,7 @@ pub mod ids;
 pub mod kube;
 pub mod load;
 pub mod machines;
+pub mod memory;
 pub mod observation;
 pub mod parameters;
 pub mod path;

@@ -68,6 +68,16 @@ pub enum Observation {
         /// Which.
         node: NodeId,
     },
+    /// A kubelet finds that memory runs out on its node.
+    NodePressureStarted {
+        /// Which.
+        node: NodeId,
+    },
+    /// It found enough for as long as it waits before it believes that.
+    NodePressureEnded {
+        /// Which.
+        node: NodeId,
+    },
     /// The cluster autoscaler asked the provider for nodes.
     NodesRequested {
         /// Where.
@@ -383,6 +393,24 @@ pub enum Observation {
         /// Why.
         reason: KillReason,
     },
+    /// A kubelet evicts a pod, because its node runs out of memory.
+    PodEvicted {
+        /// Which.
+        pod: PodId,
+        /// Its workload.
+        workload: WorkloadId,
+        /// The node.
+        node: NodeId,
+    },
+    /// A kubelet does not take a pod that was bound to its node, because memory runs out there.
+    PodRefused {
+        /// Which.
+        pod: PodId,
+        /// Its workload.
+        workload: WorkloadId,
+        /// The node.
+        node: NodeId,
+    },
     /// The pod's Ready condition became True.
     PodBecameReady {
         /// Which.
@@ -668,6 +696,8 @@ pub enum UnreadyReason {
     ContainersEnded,
     /// It is being deleted.
     Terminating,
+    /// Its kubelet evicts it, as memory runs out.
+    Evicted,
 }
 
 /// Why containers are ended by force.
@@ -677,6 +707,10 @@ pub enum KillReason {
     StartupProbe,
     /// The liveness probe failed `failureThreshold` times in a row.
     LivenessProbe,
+    /// The kernel killed a container that reached its limit of memory (`OOMKilled`).
+    MemoryLimit,
+    /// The kernel killed it because the node had no memory left (`OOMKilled`).
+    NodeMemory,
 }
 
 /// Why a pod is being deleted.

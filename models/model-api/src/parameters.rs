@@ -72,6 +72,21 @@ pub struct Parameters {
     pub crash_loop_max: SimSpan,
     /// A container that ran this long starts its back-off anew: 600 s.
     pub crash_loop_reset: SimSpan,
+    /// `evictionHard` `memory.available` of kubelets: 100 MiB
+    /// (pkg/kubelet/eviction/defaults_linux.go).
+    pub eviction_hard_memory_bytes: u64,
+    /// `evictionSoft` `memory.available` of kubelets: 0, which is never crossed; there is none by
+    /// default.
+    pub eviction_soft_memory_bytes: u64,
+    /// `evictionSoftGracePeriod` of it.
+    pub eviction_soft_grace_period: SimSpan,
+    /// `evictionMinimumReclaim` `memory.available` of kubelets: 0.
+    pub eviction_minimum_reclaim_bytes: u64,
+    /// `evictionMaxPodGracePeriod` of kubelets: 0, so that soft evictions are as quick as hard ones
+    /// (pkg/kubelet/apis/config/v1beta1).
+    pub eviction_max_pod_grace_period: SimSpan,
+    /// `evictionPressureTransitionPeriod` of kubelets: 5 min.
+    pub eviction_pressure_transition_period: SimSpan,
     /// Replication lag of an asynchronous standby in another zone, least and most: 5 to 100 ms.
     /// **Assumption.**
     pub replication_lag: Range,
@@ -140,6 +155,12 @@ impl Default for Parameters {
             crash_loop_initial: SimSpan::from_secs(10),
             crash_loop_max: SimSpan::from_secs(300),
             crash_loop_reset: SimSpan::from_secs(600),
+            eviction_hard_memory_bytes: 100 << 20,
+            eviction_soft_memory_bytes: 0,
+            eviction_soft_grace_period: SimSpan::ZERO,
+            eviction_minimum_reclaim_bytes: 0,
+            eviction_max_pod_grace_period: SimSpan::ZERO,
+            eviction_pressure_transition_period: SimSpan::from_mins(5),
             replication_lag: Range::millis(5, 100),
             primary_lease_duration: SimSpan::from_secs(15),
             promotion: Range::millis(1000, 10_000),

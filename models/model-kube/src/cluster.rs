@@ -11,8 +11,8 @@
 //!    [`Cluster::set_member_power`], [`Cluster::kill_leader`], [`Cluster::kill_etcd_leader`],
 //!    [`Cluster::set_api_available`], [`Cluster::set_registry_available`],
 //!    [`Cluster::set_webhook_answers`], [`Cluster::lose_api_state`],
-//!    [`Cluster::restore_api_state`], [`Cluster::upgrade_control_plane`];
-//!    [`Cluster::set_late_answers`] tells what load does to probes. Zones and nodes are lost
+//!    [`Cluster::restore_api_state`], [`Cluster::upgrade_control_plane`],
+//!    [`Cluster::start_leak`]; [`Cluster::set_late_answers`] tells what load does to probes. Zones and nodes are lost
 //!    independently: a node in a lost zone that
 //!    was also lost by itself comes back when both are over.
 //! 4. After every call, [`Cluster::drain_notices`] tells the other models what changed; state is
@@ -25,12 +25,13 @@
 //! pulls one at a time a node, volumes bound to zones, horizontal autoscalers by CPU, node groups and
 //! the cluster autoscaler, start, readiness and crash loops of pods, probes that fail under load,
 //! endpoints as proxies know them, disruption budgets, Jobs and CronJobs, off-peak hours, etcd's
-//! quorum and elections, leaders of the controller manager and the scheduler; canaries; kubelets that hang on a
+//! quorum and elections; memory of pods that grows, containers that are killed for it, kubelets that
+//! evict when their nodes run out of it; leaders of the controller manager and the scheduler; canaries; kubelets that hang on a
 //! lost API server, webhooks that fail closed, registries that do not answer, volumes that a silent
 //! node holds; the API's state lost and restored from a snapshot; upgrades of the control plane (each
 //! in the module of its noun).
 //! # Not modelled
-//! Preemption by daemons, node pressure. Autoscalers by memory, by metrics of pods, objects or from
+//! Preemption by daemons; disks, inodes and process ids that run out. Autoscalers by memory, by metrics of pods, objects or from
 //! outside. Watchers other than kubelets that hang on a lost API server. A slow API, and one
 //! that is flooded while it runs. A kube-proxy of an isolated zone.
 //! # Defaults and their sources
@@ -55,8 +56,10 @@ mod history;
 mod images;
 mod jobs;
 mod kubelet;
+mod memory;
 mod node_groups;
 mod node_lifecycle;
+mod node_memory;
 mod nodes;
 mod off_peak;
 mod pod;
@@ -86,6 +89,7 @@ use sim_kernel::{Context, Draw, EntityKey, EventId, Purpose, Recorder, SimSpan, 
 pub use autoscaling::{AutoscalerStatus, ServiceWork};
 pub use control_plane::Component;
 pub use drains::{AfterDrain, DrainId, DrainSpec};
+pub use memory::LeakId;
 pub use node_groups::Capacity;
 pub use pod::{PodPhase, PodView};
 pub use routing::Route;
@@ -102,6 +106,7 @@ use deliveries::DeliveryState;
 use drains::Drain;
 use history::History;
 use jobs::JobState;
+use memory::Memory;
 use node_groups::NodeGroups;
 use node_lifecycle::Monitor;
 use nodes::NodeState;
@@ -214,6 +219,14 @@ pub enum KubeEvent {
     ProbeDue(PodId),
     /// Flagger looks at a canary.
     DeliveryDue(CanaryId),
+    /// A container uses all the memory it may.
+    MemoryLimitReached(PodId),
+    /// Pods use all the memory of a node.
+    NodeMemoryExhausted(NodeId),
+    /// A pass of an eviction manager that finds something.
+    EvictionPass(NodeId),
+    /// The node lifecycle controller sees whether memory runs out on a node.
+    PressureSeen(NodeId),
 }
 
 const _: () = assert!(size_of::<KubeEvent>() <= 12);
@@ -323,6 +336,7 @@ pub struct Cluster {
     silent_registries: Vec<usize>,
     node_groups: NodeGroups,
     probing: Probing,
+    memory: Memory,
     /// Services whose endpoints somebody else chooses.
     services_with_backends: Vec<ServiceId>,
     /// Those of the workloads that have off-peak hours.
@@ -429,6 +443,7 @@ impl Cluster {
             silent_registries: Vec::new(),
             node_groups: NodeGroups::at_start(&blueprint, streams),
             probing: Probing::of(&blueprint),
+            memory: Memory::at_start(&blueprint, &tables.memory, streams),
             services_with_backends: Vec::new(),
             off_peak: off_peak::all(&blueprint, &tables),
             jobs: jobs::all(&blueprint),
@@ -470,6 +485,7 @@ impl Cluster {
             let (ready_count, live_count) = self.endpoint_counts(service);
             ctx.observe(|| Observation::EndpointsChanged { service, ready_count, live_count });
         }
+        self.begin_memory(ctx);
         self.begin_jobs(ctx);
         self.begin_off_peak(ctx);
         self.begin_autoscaling(ctx);
@@ -543,6 +559,10 @@ impl Cluster {
             KubeEvent::UpgradeDue => self.on_upgrade_due(ctx),
             KubeEvent::ProbeDue(pod) => self.on_probe_due(pod, ctx),
             KubeEvent::DeliveryDue(canary) => self.on_delivery_due(canary, ctx),
+            KubeEvent::MemoryLimitReached(pod) => self.on_memory_limit_reached(pod, ctx),
+            KubeEvent::NodeMemoryExhausted(node) => self.on_node_memory_exhausted(node, ctx),
+            KubeEvent::EvictionPass(node) => self.on_eviction_pass(node, ctx),
+            KubeEvent::PressureSeen(node) => self.on_pressure_seen(node, ctx),
         }
     }
 
@@ -560,6 +580,7 @@ impl Cluster {
             | KubeEvent::PodDeleteDue(_)
             | KubeEvent::EndpointsDue(_)
             | KubeEvent::AutoscalerSync(_)
+            | KubeEvent::PressureSeen(_)
             | KubeEvent::GarbageDue(_) => self.runs(Component::ControllerManager),
             KubeEvent::ScheduleDue => self.runs(Component::Scheduler),
             KubeEvent::HeartbeatResumed(_)

@@ -115,6 +115,12 @@ pub struct WorkFlow {
     pub until: Option<(SimTime, u64)>,
     /// Requests that are answered, in the mean until it bends, per 1000 s.
     pub answered_millirps: u64,
+    /// Requests that are in its pods in the mean, waiting and answers of others included, in
+    /// thousandths: the rate times how long they are there.
+    ///
+    /// Simplified: where the rate ramps, as it is at the start of the stretch, or in its middle where
+    /// no flow has a memory.
+    pub inside_milli: u64,
 }
 
 /// What became of the requests to the Service of a canary.
@@ -412,7 +418,7 @@ impl Flows {
             let (part, graph) = (&self.parts[number as usize], &self.plan.parts[number as usize]);
             for (idx, node) in graph.nodes.iter().enumerate() {
                 let cost = self.plan.cpu_per_request(node.service);
-                tell(node.service, part.cpu_flow(idx, cost));
+                tell(node.service, part.cpu_flow(graph, idx, cost));
             }
         }
     }
@@ -491,7 +497,7 @@ impl Part {
         true
     }
 
-    fn cpu_flow(&self, idx: NodeIdx, cost: SimSpan) -> WorkFlow {
+    fn cpu_flow(&self, graph: &Graph, idx: NodeIdx, cost: SimSpan) -> WorkFlow {
         let spent = |accepted: u64| {
             let spent = u128::from(accepted) * u128::from(cost.as_nanos()) / 1000;
             u64::try_from(spent).unwrap_or(u64::MAX)
@@ -508,7 +514,25 @@ impl Part {
             from_nanocores: spent(now),
             until: until.map(|(at, then)| (at, spent(then))),
             answered_millirps: until.map_or(now, |(_, then)| now.midpoint(then)),
+            inside_milli: self.inside_milli(graph, idx),
         }
+    }
+
+    fn inside_milli(&self, graph: &Graph, idx: NodeIdx) -> u64 {
+        let inside = match &self.fluid {
+            Some(fluid) => fluid.inside(idx),
+            None => {
+                let stretch = if self.stretch.is_constant {
+                    &self.current[idx]
+                } else {
+                    &self.room.middle[idx]
+                };
+                let wait = self.waiting(graph, idx).mean_secs();
+                let secs = graph.nodes[idx].base_latency.as_secs_f64() + wait;
+                stretch.accepted as f64 / 1000.0 * secs
+            }
+        };
+        SimSpan::from_secs_f64_rounded(inside).as_millis()
     }
 
     /// What a request meets at the pods of a Service.

@@ -203,6 +203,12 @@ impl Fluid {
         (if self.is_started { of(&self.picture) } else { 0 }, until)
     }
 
+    /// Requests that are in the pods of a Service: what its workers do times how long an answer takes.
+    pub(crate) fn inside(&self, node: NodeIdx) -> f64 {
+        let picture = self.picture.rows.get(node).filter(|_| self.is_started);
+        picture.map_or(0.0, |it| it.worked * it.delay.whole_mean())
+    }
+
     /// The flow of a node as it was when it was looked at last.
     pub(crate) fn rates(&self, node: NodeIdx) -> Rates {
         self.picture.rows.get(node).map_or(Rates::default(), rates)
@@ -410,6 +416,11 @@ impl Waiting {
         let mean = wait.mean_ns / 1e9;
         let wait = Delay { fixed: 0.0, waits: wait.probability, mean, variance: mean * mean };
         Self { refused, wait }
+    }
+
+    /// Until a worker takes a request, in the mean.
+    pub(crate) fn mean_secs(&self) -> f64 {
+        self.wait.whole_mean()
     }
 
     /// Share of those that are not answered within this time.

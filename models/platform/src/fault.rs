@@ -16,7 +16,7 @@
 
 use model_api::fault::{Condition, Fault, FaultPlan, NodePick, Start, ZonePick};
 use model_api::{Blueprint, DatabaseId, FaultId, NodeId, ServiceId, WorkloadId, ZoneId};
-use model_kube::cluster::{DrainId, TemplateId};
+use model_kube::cluster::{DrainId, LeakId, TemplateId};
 use sim_kernel::{EntityKey, Purpose, SimTime, Streams};
 
 /// When a fault is to start by the clock.
@@ -55,6 +55,8 @@ pub(crate) enum Struck {
     ZoneContact(ZoneId),
     /// A node.
     Node(NodeId),
+    /// The memory of pods.
+    Leak(LeakId),
     /// New machines in a zone.
     Capacity(ZoneId),
     /// Load curves.

@@ -181,21 +181,25 @@ impl World {
         self.meter(ctx);
     }
 
-    /// Tells probes how late answers are, autoscalers what CPU the requests cost, and databases what
-    /// they write, where that bent.
+    /// Tells probes how late answers are, autoscalers what CPU the requests cost, pods how many are in
+    /// them, and databases what they write, where that bent.
     fn meter<R: Recorder<Observation>>(&mut self, ctx: &mut Context<'_, Event, R>) {
         let cluster = &mut self.cluster;
         self.flows.take_late_answers(|service, late_ppm| {
             cluster.set_late_answers(service, late_ppm, ctx);
         });
         let has_autoscalers = cluster.has_autoscalers();
-        if !has_autoscalers && self.writers.is_empty() {
+        let holds_memory = cluster.holds_memory();
+        if !has_autoscalers && !holds_memory && self.writers.is_empty() {
             self.flows.forget_bends();
             return;
         }
         let writers = &mut self.writers;
         self.flows.take_bends(|service, flow| {
             writers.note(service, flow.answered_millirps);
+            if holds_memory {
+                cluster.set_requests_inside(service, flow.inside_milli, ctx);
+            }
             if has_autoscalers && cluster.is_metered(service) {
                 let WorkFlow { from_nanocores, until, .. } = flow;
                 cluster.set_service_work(service, ServiceWork { from_nanocores, until }, ctx);
@@ -400,6 +404,13 @@ impl World {
                 let picked = pick_some(spec, &pods, *count, self.streams);
                 (Struck::Nothing, self.cluster.crash_pods(&picked, ctx))
             }
+            FaultKind::MemoryLeak { workload, count, growth } => {
+                let pods = self.cluster.pods_of(*workload).to_vec();
+                let picked = pick_some(spec, &pods, *count, self.streams);
+                let named = count.is_some().then_some(picked.as_slice());
+                let leak = self.cluster.start_leak(*workload, named, *growth, ctx);
+                (Struck::Leak(leak), u32::try_from(picked.len()).expect("pods are fewer"))
+            }
             FaultKind::NoCapacity { zone, is_refused } => {
                 let zone = pick_zone(spec, *zone, &self.blueprint, self.streams);
                 let capacity = if *is_refused { Capacity::Refused } else { Capacity::Stuck };
@@ -445,6 +456,7 @@ impl World {
                     self.cluster.restore_node(node, ctx);
                 }
             }
+            Struck::Leak(leak) => self.cluster.end_leak(leak, ctx),
             Struck::Capacity(_) if is_struck => ctx.hit(&rare::OVERLAPPED),
             Struck::Capacity(zone) => {
                 self.cluster.set_machine_capacity(zone, Capacity::Enough, ctx);

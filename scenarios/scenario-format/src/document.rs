@@ -12,6 +12,7 @@ mod backup;
 mod fault;
 mod job;
 mod load;
+mod memory;
 mod parameters;
 mod path;
 mod platform;
@@ -28,12 +29,13 @@ pub use fault::{
     AccountLossSpec, ArchiveBrokenSpec, BackupTargetLossSpec, BackupsBrokenSpec, BadRolloutSpec,
     ConditionSpec, ControlPlaneUpgradeSpec, DrainSpec, EmptySpec, EndpointsBelowSpec,
     EtcdDataLossSpec, FaultSpec, GrowStorageSpec, KeyLossSpec, LeaderKillSpec, LoadSpikeSpec,
-    LogicalLossSpec, MemberLossSpec, NoCapacitySpec, NodeCrashSpec, NodesSpec, PlainFaultSpec,
-    PodCrashSpec, RegionLossSpec, RegistryOutageSpec, RolloutSpec, ScaleSpec, StartKeys,
-    WalVolumeAboveSpec, WebhookOutageSpec, WindowSpec, ZoneFaultSpec,
+    LogicalLossSpec, MemberLossSpec, MemoryLeakSpec, NoCapacitySpec, NodeCrashSpec, NodesSpec,
+    PlainFaultSpec, PodCrashSpec, RegionLossSpec, RegistryOutageSpec, RolloutSpec, ScaleSpec,
+    StartKeys, WalVolumeAboveSpec, WebhookOutageSpec, WindowSpec, ZoneFaultSpec,
 };
 pub use job::{JobProfileSpec, WorkTimeSpec};
 pub use load::{DatabaseSpec, LoadPointSpec, LoadSpec, ServiceSpec, UsersSpec};
+pub use memory::MemorySpec;
 pub use parameters::{ParametersSpec, RangeSpec};
 pub use path::{BreakerSpec, CallSpec, PolicySpec, RateLimitSpec, ReadinessSpec};
 pub use platform::{

@@ -17,6 +17,8 @@ macro_rules! shipped {
 }
 
 shipped! {
+    "agent-leaks-with-limit.yaml"
+    "agent-leaks-without-limit.yaml"
     "alert-too-late.yaml"
     "api-outage.yaml"
     "archive-broken-fills-volume.yaml"
@@ -44,6 +46,8 @@ shipped! {
     "logical-loss-6h.yaml"
     "long-requests-block.yaml"
     "long-requests-share.yaml"
+    "manifests/agent-with-limit.yaml"
+    "manifests/agent-without-limit.yaml"
     "manifests/closed-webhook.yaml"
     "manifests/docs-site.yaml"
     "manifests/frontend-blue-green.yaml"
@@ -65,7 +69,9 @@ shipped! {
     "manifests/web-liveness-apart.yaml"
     "manifests/web-liveness.yaml"
     "manifests/web-pre-stop.yaml"
+    "manifests/web-roomy.yaml"
     "manifests/web-vertical.yaml"
+    "memory-leak.yaml"
     "must-fail.yaml"
     "nightly-job-deadline.yaml"
     "nightly-job.yaml"
@@ -118,6 +124,8 @@ shipped! {
     "rollout-with-pre-stop.yaml"
     "rollout-without-pre-stop.yaml"
     "rollout.yaml"
+    "spike-fills-memory.yaml"
+    "spike-fits-memory.yaml"
     "spike-nodes-late.yaml"
     "spike-without-headroom.yaml"
     "standby-gone-fills-volume.yaml"

@@ -26,6 +26,7 @@ mod faults;
 mod guarantees;
 mod jobs;
 mod load;
+mod memory;
 mod node_groups;
 mod nodes;
 mod off_peak;
@@ -108,6 +109,7 @@ pub(crate) fn resolve(
     resolver.webhooks();
     resolver.databases(&input.platform.spec.databases, &input.platform.spec.services);
     resolver.jobs(input.platform, input.scenario);
+    resolver.memory(input.platform, input.scenario);
     resolver.off_peak();
     resolver.serve(input.platform, input.scenario);
     resolver.blueprint.denied = Findings::of(manifests, &resolver.blueprint).calls();

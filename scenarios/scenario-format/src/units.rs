@@ -2,6 +2,7 @@
 //!
 //! All become integers at once; what cannot be said exactly is refused.
 
+use model_api::memory::Growth;
 use model_api::{SimSpan, SimTime};
 use serde_json::{Value as Json, json};
 
@@ -185,6 +186,35 @@ impl FromText for Bytes {
     }
 }
 
+impl FromText for Growth {
+    const EXPECTED: &'static str = "an amount of bytes per time such as 5Mi/h";
+
+    fn from_text(text: &str) -> Result<Self, String> {
+        let Some((amount, unit)) = text.split_once('/') else {
+            return Err("needs a time: 5Mi/h".to_owned());
+        };
+        let per_day = match unit.trim() {
+            "s" | "sec" | "second" => 86_400,
+            "m" | "min" | "minute" => 1440,
+            "h" | "hour" => 24,
+            "d" | "day" => 1,
+            other => return Err(format!("`{other}` is no unit of time: s, min, h, d")),
+        };
+        let bytes_per_day = Bytes::from_text(amount.trim())?.count.checked_mul(per_day);
+        bytes_per_day
+            .filter(|bytes| *bytes <= BYTES_PER_DAY_MAX)
+            .map(|bytes_per_day| Self { bytes_per_day })
+            .ok_or_else(|| "is too large".to_owned())
+    }
+
+    fn schema() -> Json {
+        json!({"type": "string", "pattern": "/", "examples": ["5Mi/h", "1Gi/d"]})
+    }
+}
+
+/// Largest growth: 2^57 bytes a day, more than a tebibyte a second, so that sums over all pods fit.
+const BYTES_PER_DAY_MAX: u64 = 1 << 57;
+
 /// An amount of CPU, written as a Kubernetes quantity: `500m`, `4`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Cpu {
@@ -273,6 +303,12 @@ mod tests {
         assert!(Rate::from_text("99999999999999999999/s").is_err());
         assert_eq!(Factor::from_text("1.5x"), Ok(Factor { milli: 1500 }));
         assert_eq!(Bytes::from_text("2Mi"), Ok(Bytes { count: 2 << 20 }));
+        assert_eq!(Growth::from_text("5Mi/h"), Ok(Growth { bytes_per_day: 120 << 20 }));
+        assert_eq!(Growth::from_text("1Ki / min"), Ok(Growth { bytes_per_day: 1440 << 10 }));
+        assert!(Growth::from_text("5Mi").is_err());
+        assert!(Growth::from_text("5Mi/week").is_err());
+        assert!(Growth::from_text("-5Mi/h").is_err());
+        assert!(Growth::from_text("9Ei/s").is_err());
         assert_eq!(Cpu::from_text("0.5"), Ok(Cpu { millis: 500 }));
     }
 }

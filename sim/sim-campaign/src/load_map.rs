@@ -410,6 +410,7 @@ fn is_endless(fault: &Fault) -> bool {
         FaultKind::ZonePowerLoss { .. }
         | FaultKind::ZoneIsolation { .. }
         | FaultKind::NodeCrash { .. }
+        | FaultKind::MemoryLeak { .. }
         | FaultKind::NoCapacity { .. }
         | FaultKind::LoadSpike { .. } => false,
     };

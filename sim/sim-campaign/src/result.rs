@@ -1,15 +1,17 @@
 //! A campaign's figures as the data of a report.
 
+use std::collections::BTreeSet;
+
 use model_api::action::Action;
 use model_api::backup::DisasterClass;
 use model_api::fault::{ControlPlaneFault, DataFault, FaultKind};
 use model_api::guarantee::{DataPromise, Promise};
-use model_api::{Blueprint, SimSpan, SourceRef};
+use model_api::{Blueprint, SimSpan, SourceRef, WorkloadId};
 use platform::RunEnd;
 use report_data::{
     Explanation, FaultResult, GuaranteeResult, Metric, Note, Position, ScenarioResult, Unit,
 };
-use sim_check::{GuaranteeJudgement, RunMeasures, Verdict};
+use sim_check::{GuaranteeJudgement, MemoryMeasures, RunMeasures, Verdict};
 use sim_kernel::ProbeHits;
 
 use crate::Campaign;
@@ -170,6 +172,7 @@ fn fault_text(kind: &FaultKind) -> &'static str {
         FaultKind::ZoneIsolation { .. } => "a zone is cut off",
         FaultKind::NodeCrash { .. } => "a node stops",
         FaultKind::PodCrash { .. } => "pods crash",
+        FaultKind::MemoryLeak { .. } => "pods leak memory",
         FaultKind::NoCapacity { .. } => "the provider has no new machines in a zone",
         FaultKind::LoadSpike { .. } => "load multiplies",
         FaultKind::ControlPlane(fault) => match fault {
@@ -272,8 +275,34 @@ fn metrics(blueprint: &Blueprint, measures: &[RunMeasures]) -> Vec<Metric> {
             i64::try_from(run.databases[idx].unknown_lost_count).ok()
         });
     }
+    metrics.extend(memory(blueprint, measures));
     metrics.extend(exposed(blueprint, measures));
     metrics
+}
+
+/// Of each workload whose pods memory ran out for in some run, how many that were.
+fn memory<'a>(
+    blueprint: &'a Blueprint,
+    measures: &'a [RunMeasures],
+) -> impl Iterator<Item = Metric> + 'a {
+    let workloads: BTreeSet<WorkloadId> =
+        measures.iter().flat_map(|run| run.memory.keys().copied()).collect();
+    workloads.into_iter().flat_map(move |id| {
+        let of_runs = |name: &str, read: fn(&MemoryMeasures) -> u32| Metric {
+            name: name.to_owned(),
+            subject: blueprint.workload_name(id),
+            unit: Unit::Count,
+            values: measures
+                .iter()
+                .map(|run| Some(run.memory.get(&id).map_or(0, |it| i64::from(read(it)))))
+                .collect(),
+        };
+        [
+            of_runs("memoryKills", |it| it.kill_count),
+            of_runs("memoryEvictions", |it| it.eviction_count),
+            of_runs("memoryRefusals", |it| it.refusal_count),
+        ]
+    })
 }
 
 /// What the worst moment of each run would have cost each data set. What has no bound is no figure: runs

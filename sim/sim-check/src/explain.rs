@@ -315,6 +315,10 @@ impl<'a, E> Story<'a, E> {
             O::ContainersKilled { workload: id, reason, .. } => {
                 return Some(self.kill_sentence(id, reason));
             }
+            O::NodePressureStarted { .. }
+            | O::NodePressureEnded { .. }
+            | O::PodEvicted { .. }
+            | O::PodRefused { .. } => return self.pressure_sentence(observation),
             O::FailoverStarted { database, .. } => {
                 let name = self.blueprint.database_name(database);
                 format!("the operator of {name} gives its primary up")
@@ -350,10 +354,14 @@ impl<'a, E> Story<'a, E> {
 fn part(observation: &Observation) -> Option<Part> {
     use Observation as O;
     match observation {
-        O::NodeBecameNotReady { .. } | O::ContainersKilled { .. } => Some(Part::Detect),
+        O::NodeBecameNotReady { .. }
+        | O::NodePressureStarted { .. }
+        | O::ContainersKilled { .. } => Some(Part::Detect),
         O::NodeTaintedNoExecute { .. }
         | O::PodDeletionRequested { .. }
         | O::FailoverStarted { .. }
+        | O::PodEvicted { .. }
+        | O::PodRefused { .. }
         | O::QuorumRegained
         | O::Rescaled { .. }
         | O::ApiRegained

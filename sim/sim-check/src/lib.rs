@@ -20,6 +20,7 @@ mod judge;
 mod latency;
 mod line;
 mod measures;
+mod memory;
 mod outage;
 mod premise;
 mod recommended;
@@ -36,6 +37,7 @@ pub use measures::{
     DatabaseMeasures, FaultMeasures, Monitor, RunMeasures, ServiceMeasures, Subjects,
     whole_requests,
 };
+pub use memory::MemoryMeasures;
 pub use outage::{Outage, RECOVERY_SHARE_PERCENT, RECOVERY_WINDOW};
 pub use recommended::{CpuRecommendation, Recommended};
 pub use signal::breaks;

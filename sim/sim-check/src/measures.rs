@@ -16,6 +16,7 @@ use crate::clients::{ClientMeasures, ClientWatch, Groups};
 use crate::data::DataMeasures;
 use crate::jobs::JobMeasures;
 use crate::latency;
+use crate::memory::MemoryMeasures;
 use crate::outage::{Outage, OutageWatch};
 use crate::recommended::{self, Recommended};
 use crate::signal::Signals;
@@ -143,6 +144,7 @@ pub struct Monitor<'a> {
     writes_stopped_at: Vec<Option<SimTime>>,
     faults: Vec<Option<FaultMeasures>>,
     jobs: BTreeMap<WorkloadId, JobMeasures>,
+    memory: BTreeMap<WorkloadId, MemoryMeasures>,
     recommended: Recommended,
     signals: Signals,
     zones_down: Vec<ZoneId>,
@@ -164,6 +166,7 @@ impl<'a> Monitor<'a> {
             writes_stopped_at: vec![None; subjects.database_count],
             faults: vec![None; subjects.fault_count],
             jobs: BTreeMap::new(),
+            memory: BTreeMap::new(),
             recommended: Recommended::new(),
             signals: Signals::new(&subjects.predicates),
             zones_down: Vec::new(),
@@ -236,6 +239,7 @@ impl<'a> Monitor<'a> {
             data: self.data,
             faults: self.faults,
             jobs: self.jobs,
+            memory: self.memory,
             recommended: self.recommended,
             latencies,
             returns,
@@ -341,6 +345,11 @@ impl<'a> Monitor<'a> {
             Observation::CpuRecommended { .. } => {
                 recommended::fold(&mut self.recommended, &observation);
             }
+            Observation::ContainersKilled { .. }
+            | Observation::PodEvicted { .. }
+            | Observation::PodRefused { .. } => {
+                crate::memory::fold(&mut self.memory, &observation);
+            }
             _ => crate::jobs::fold(&mut self.jobs, at, &observation),
         }
     }
@@ -376,6 +385,8 @@ pub struct RunMeasures {
     pub faults: Vec<Option<FaultMeasures>>,
     /// Jobs that came due, by their workload.
     pub jobs: BTreeMap<WorkloadId, JobMeasures>,
+    /// Pods that memory ran out for, by their workload; those of whom none was hit are left out.
+    pub memory: BTreeMap<WorkloadId, MemoryMeasures>,
     /// What vertical autoscalers recommended at the end.
     pub recommended: Recommended,
     /// Latencies that guarantees ask for; `None` when nothing was answered.

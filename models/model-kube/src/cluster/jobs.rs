@@ -41,7 +41,7 @@ pub(super) const EXIT_CRASH: i32 = 1;
 /// What a container exits with that TERM ended: 128 and the number of the signal.
 pub(super) const EXIT_TERM: i32 = 143;
 /// What the kubelet says of a container that was gone when it came back.
-const EXIT_UNKNOWN: i32 = 137;
+pub(super) const EXIT_KILLED: i32 = 137;
 
 /// The Jobs of one workload: one, or those that a CronJob made.
 #[derive(Clone, Debug)]
@@ -523,7 +523,7 @@ impl Cluster {
     {
         let pod = &mut self.pods[id.index()];
         pod.phase = PodPhase::Waiting;
-        pod.exit = Some(EXIT_UNKNOWN);
+        pod.exit = Some(EXIT_KILLED);
         self.set_step(id, Step::ExitSeen, ctx.now(), ctx);
     }
 }

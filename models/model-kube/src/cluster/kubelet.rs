@@ -89,6 +89,10 @@ impl Cluster {
         let watch = drawn(self.draw(key, WATCH, 0), self.blueprint.parameters.watch_latency);
         let seen_at = bound_at + watch;
         self.pods[id.index()].worker_at = seen_at;
+        if !self.is_let_in(id) {
+            self.set_step(id, Step::Refused, seen_at, ctx);
+            return;
+        }
         self.go_on_with_volumes(id, seen_at, ctx);
     }
 
@@ -191,6 +195,13 @@ impl Cluster {
         let workload = pod.workload;
         match std::mem::take(&mut pod.step) {
             Step::None => {}
+            Step::Refused => {
+                ctx.hit(&rare::POD_REFUSED);
+                if let Some(node) = pod.node {
+                    ctx.observe(|| Observation::PodRefused { pod: id, workload, node });
+                }
+                self.finish_pod(id, ctx);
+            }
             Step::PullDue => self.on_pull_due(id, ctx),
             Step::Pulled => {
                 // A pull that broke off meanwhile is made again.
@@ -209,6 +220,7 @@ impl Cluster {
                 ctx.observe(|| Observation::PodStarted { pod: id, workload });
                 self.go_on_starting(id, ctx);
                 self.begin_work(id, ctx);
+                self.begin_use(id, ctx);
                 self.touch_scaler(workload);
             }
             Step::Answers => {
@@ -257,7 +269,6 @@ impl Cluster {
     {
         self.publish_status(id, UnreadyReason::ContainersEnded, ctx);
         let config = BackoffConfig::of(&self.blueprint.parameters);
-        let is_told = self.is_in_contact(id);
         let pod = &mut self.pods[id.index()];
         let spec = &self.tables.template_of(pod).template.spec;
         let is_done = *pod.exit.get_or_insert(EXIT_CRASH) == 0;
@@ -270,14 +281,7 @@ impl Cluster {
             if !is_done {
                 ctx.hit(&rare::POD_FAILED);
             }
-            pod.phase = PodPhase::Finished;
-            pod.is_end_told = is_told;
-            pod.ended_at = ctx.now();
-            let workload = pod.workload;
-            self.release_from_scheduler(id, ctx);
-            self.touch_endpoint(id, ctx);
-            self.touch_scaler(workload);
-            self.request_sync(workload, ctx);
+            self.finish_pod(id, ctx);
             return;
         }
         let now = ctx.now();
@@ -295,6 +299,24 @@ impl Cluster {
         let late_most = ((at - now) / 2).min(REQUEUE_MOST);
         let late = self.draw(key, REQUEUE, occurrence).span_between(SimSpan::ZERO, late_most);
         self.expect_images(id, at + late, ctx);
+    }
+
+    /// A pod is over, and stays so until somebody deletes it.
+    pub(super) fn finish_pod<E, R>(&mut self, id: PodId, ctx: &mut Context<'_, E, R>)
+    where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        let is_told = self.is_in_contact(id);
+        let pod = &mut self.pods[id.index()];
+        pod.phase = PodPhase::Finished;
+        pod.is_end_told = is_told;
+        pod.ended_at = ctx.now();
+        let workload = pod.workload;
+        self.release_from_scheduler(id, ctx);
+        self.touch_endpoint(id, ctx);
+        self.touch_scaler(workload);
+        self.request_sync(workload, ctx);
     }
 
     /// The processes of a pod are gone.
@@ -316,6 +338,7 @@ impl Cluster {
         let timer = std::mem::replace(&mut pod.step_timer, Timer::NONE);
         ctx.cancel(timer);
         self.stop_work(id, ctx);
+        self.end_use(id, ctx);
         let pod = &self.pods[id.index()];
         if ran && !pod.answers {
             self.notify(Notice::PodStopped(id));
@@ -469,7 +492,7 @@ impl Cluster {
         }
         let spec = &self.tables.template_of(pod).template.spec;
         let longest = spec.containers.iter().filter_map(|it| it.lifecycle.pre_stop).max();
-        longest.unwrap_or(SimSpan::ZERO).min(spec.termination_grace)
+        longest.unwrap_or(SimSpan::ZERO).min(pod.eviction_grace.unwrap_or(spec.termination_grace))
     }
 
     pub(super) fn on_term_due<E, R>(&mut self, id: PodId, ctx: &mut Context<'_, E, R>)
@@ -484,6 +507,11 @@ impl Cluster {
         }
         let (key, runs) = (pod.key, pod.phase == PodPhase::Running);
         let grace = self.tables.template_of(pod).template.spec.termination_grace;
+        let grace = pod.eviction_grace.unwrap_or(grace);
+        let reason = match pod.eviction_grace {
+            Some(_) => UnreadyReason::Evicted,
+            None => UnreadyReason::Terminating,
+        };
         let left = if pod.is_orphan {
             ORPHAN_GRACE
         } else {
@@ -496,7 +524,8 @@ impl Cluster {
         }
         let clear = drawn(self.draw(key, CLEAR, 0), self.blueprint.parameters.pod_clear);
         self.end_processes(id, PodPhase::Waiting, ctx);
-        self.publish_status(id, UnreadyReason::Terminating, ctx);
+        self.publish_status(id, reason, ctx);
+        self.note_containers_gone(id, ctx.now() + stop);
         ctx.schedule_in(stop + clear, priority::KUBELET, KubeEvent::PodCleared(id));
     }
 
@@ -506,11 +535,17 @@ impl Cluster {
         E: Copy + From<KubeEvent>,
         R: Recorder<Observation>,
     {
+        self.note_pod_cleared(id, ctx.now());
         let pod = &mut self.pods[id.index()];
         if !pod.exists() || !pod.is_stopping {
             return;
         }
-        if self.is_in_contact(id) {
+        if pod.eviction_grace.is_some() && !pod.is_terminating {
+            ctx.hit(&rare::POD_EVICTED);
+            pod.is_stopping = false;
+            self.release_volumes(id, ctx);
+            self.finish_pod(id, ctx);
+        } else if self.is_in_contact(id) {
             self.remove_pod(id, ctx);
         } else {
             ctx.hit(&rare::POD_ENDED_UNCONFIRMED);
@@ -531,6 +566,7 @@ impl Cluster {
         self.release_from_scheduler(id, ctx);
         self.end_processes(id, PodPhase::Gone, ctx);
         self.release_volumes(id, ctx);
+        self.note_pod_cleared(id, ctx.now());
         let pod = &mut self.pods[id.index()];
         pod.is_ready = false;
         let (workload, node, is_orphan) = (pod.workload, pod.node, pod.is_orphan);

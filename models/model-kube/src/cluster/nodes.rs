@@ -8,6 +8,7 @@ use super::pod::PodPhase;
 use super::tables::Tables;
 use super::{Cluster, KubeEvent, Notice, drawn, priority};
 use crate::node_lifecycle::Ready;
+use crate::node_pressure::MEMORY_PRESSURE;
 use crate::rare;
 use crate::taint_eviction::{OUT_OF_SERVICE, UNREACHABLE, UNSCHEDULABLE, taint};
 
@@ -64,6 +65,8 @@ pub(super) struct NodeState {
     /// Its kubelet was started and has not posted yet.
     pub(super) will_register: bool,
     pub(super) is_out_of_service: bool,
+    /// The API shows condition `MemoryPressure`.
+    pub(super) is_under_pressure: bool,
     pub(super) is_in_scheduler: bool,
     /// The pass that finds it silent; never, while it is not.
     pub(super) expiry_at: SimTime,
@@ -112,6 +115,7 @@ impl NodeState {
                     is_deleted: is_spare,
                     will_register: false,
                     is_out_of_service: false,
+                    is_under_pressure: false,
                     is_in_scheduler: !is_spare,
                     expiry_at: SimTime::MAX,
                     boot: Timer::NONE,
@@ -331,6 +335,7 @@ impl Cluster {
         state.is_new = true;
         (state.is_off, state.is_isolated) = (false, false);
         (state.is_cordoned, state.is_out_of_service) = (false, false);
+        state.is_under_pressure = false;
         state.images.clear();
         self.refresh_power(node, ctx);
     }
@@ -429,7 +434,8 @@ impl Cluster {
         if node.drop_images(|_, at| at > now) {
             ctx.hit(&rare::IMAGE_PULL_LOST);
         }
-        for pod in node.pods.clone() {
+        self.end_node_memory(id, ctx);
+        for pod in self.nodes[id.index()].pods.clone() {
             self.pods[pod.index()].is_stopping = false;
             if self.pods[pod.index()].phase != PodPhase::Finished {
                 self.end_processes(pod, PodPhase::Stopped, ctx);
@@ -445,6 +451,7 @@ impl Cluster {
         self.nodes[id.index()].is_running = true;
         self.nodes[id.index()].will_register = true;
         self.nodes[id.index()].lease_origin = shifted(ctx.now());
+        self.begin_node_memory(id, ctx.now());
         self.refresh_members(ctx);
         self.refresh_connection(id, ctx);
         self.refresh_contact(id, ctx);
@@ -581,6 +588,7 @@ impl Cluster {
             self.request_daemon_syncs(ctx);
             self.node_groups.note_ready_node();
         }
+        self.on_pressure_seen(id, ctx);
         self.note_upgraded_node(id, ctx);
     }
 
@@ -604,6 +612,8 @@ impl Cluster {
         }
         if state.ready != Ready::True {
             taints.push(taint(UNREACHABLE, TaintEffect::NoSchedule));
+        } else if state.is_under_pressure {
+            taints.push(taint(MEMORY_PRESSURE, TaintEffect::NoSchedule));
         }
         if state.has_no_execute {
             taints.push(taint(UNREACHABLE, TaintEffect::NoExecute));

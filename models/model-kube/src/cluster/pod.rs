@@ -2,7 +2,7 @@
 
 use model_api::observation::KillReason;
 use model_api::{NodeId, PodId, WorkloadId, ZoneId};
-use sim_kernel::{EntityKey, EventId, SimTime, Timer};
+use sim_kernel::{EntityKey, EventId, SimSpan, SimTime, Timer};
 
 use super::Cluster;
 use super::templates::TemplateId;
@@ -64,6 +64,8 @@ pub(super) enum Step {
     /// Nothing is due.
     #[default]
     None,
+    /// The kubelet does not take the pod.
+    Refused,
     /// The kubelet asks for the images it does not have.
     PullDue,
     /// The kubelet has all images.
@@ -129,6 +131,8 @@ pub(super) struct PodState {
     pub(super) deleted_at: Option<SimTime>,
     /// The kubelet carries out the termination.
     pub(super) is_stopping: bool,
+    /// The kubelet evicts it, and gives it this long.
+    pub(super) eviction_grace: Option<SimSpan>,
     /// The API knows nothing of it; its containers are all that is left.
     pub(super) is_orphan: bool,
     /// A restored API never knew it, or not as one that is bound.
@@ -190,6 +194,7 @@ impl PodState {
             is_doomed: false,
             deleted_at: None,
             is_stopping: false,
+            eviction_grace: None,
             is_orphan: false,
             is_forgotten: false,
             awaits_kubelet: false,

@@ -305,6 +305,7 @@ impl Cluster {
         if has_ended {
             self.pods[id.index()].is_ready = false;
             self.end_processes(id, PodPhase::Finished, ctx);
+            self.note_pod_cleared(id, ctx.now());
             return;
         }
         let (shape, node) = (self.tables.template_of(&self.pods[id.index()]).shape, {

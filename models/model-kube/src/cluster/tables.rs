@@ -9,6 +9,7 @@ use sim_kernel::{EntityKey, SimSpan};
 
 use super::autoscaling::ScalerTables;
 use super::images::ImageTables;
+use super::memory::MemoryTables;
 use super::node_groups::GroupTables;
 use super::off_peak::OffPeakTables;
 use super::pod::PodState;
@@ -45,6 +46,7 @@ pub(super) struct Tables {
     pub(super) scalers: ScalerTables,
     pub(super) groups: GroupTables,
     pub(super) off_peak: OffPeakTables,
+    pub(super) memory: MemoryTables,
     /// By Service: see [`super::Cluster::probe_timeouts`].
     pub(super) probe_timeouts: Vec<Vec<SimSpan>>,
     nodes_by_rank: Vec<NodeId>,
@@ -92,6 +94,7 @@ impl Tables {
             scalers,
             groups: GroupTables::of(blueprint, &templates),
             off_peak: OffPeakTables::of(blueprint),
+            memory: MemoryTables::of(blueprint),
             node_images: node_images.collect(),
             node_keys: blueprint
                 .nodes

@@ -4,6 +4,7 @@ mod control_plane;
 mod distributions;
 mod invariants;
 mod jobs;
+mod memory;
 mod node_autoscaling;
 mod node_groups;
 mod off_peak;

@@ -27,7 +27,7 @@ fn late_answers_kill_and_come_back_to_kill_again() {
         at 100 late web 1000000
         at 190 late web 0";
     insta::assert_snapshot!(World::read(text).run(1, 400).timeline(), @r"
-    130.98 ContainersKilled { pod: PodId(0), workload: WorkloadId(0), reason: LivenessProbe }
+    130.98 web#0 (0) killed: LivenessProbe
     130.98 service web: 1 routed, 0 live
     132.26 web#0 (0) not Ready: ContainersEnded
     132.26 web#0 (0) has images
@@ -36,7 +36,7 @@ fn late_answers_kill_and_come_back_to_kill_again() {
     133.27 service web: 0 routed, 0 live
     133.68 service web: 1 routed, 0 live
     135.37 service web: 1 routed, 1 live
-    160.98 ContainersKilled { pod: PodId(0), workload: WorkloadId(0), reason: LivenessProbe }
+    160.98 web#0 (0) killed: LivenessProbe
     160.98 service web: 1 routed, 0 live
     162.59 web#0 (0) not Ready: ContainersEnded
     162.59 web#0 (0) has images
@@ -45,7 +45,7 @@ fn late_answers_kill_and_come_back_to_kill_again() {
     162.98 service web: 0 routed, 0 live
     163.58 service web: 1 routed, 0 live
     164.49 service web: 1 routed, 1 live
-    190.98 ContainersKilled { pod: PodId(0), workload: WorkloadId(0), reason: LivenessProbe }
+    190.98 web#0 (0) killed: LivenessProbe
     190.98 service web: 1 routed, 0 live
     192.83 web#0 (0) not Ready: ContainersEnded
     192.83 web#0 (0) has images

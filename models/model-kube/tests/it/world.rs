@@ -22,6 +22,10 @@
 //! at 10 drain a-0 a-1           also: upgrade a-0 a-1; with timeout=120, goes-on, force
 //! at 10 upgrade control-plane   also: to=37, reboots, force
 //! at 10 lose etcd               all of its data; restore etcd 5: as it was at 5 s
+//! memory 1000                   of each node, in MiB; workloads request 256 and have no limit, but
+//!                               with mem=100, limit=200; best-effort: they request nothing
+//! uses web 200 grows=60         MiB, and MiB an hour; also vary=10, in percent
+//! at 10 leak web 60             MiB an hour more, until: at 20 mend
 //! ```
 //! Deployments recreate their pods unless they have `surge=N` and `unavailable=N` (percent with a
 //! `%` behind); also `deadline=60`, `min-ready=15`. StatefulSets: `parallel`, `partition=1`,
@@ -42,9 +46,10 @@ use model_api::kube::{
     WorkloadKind,
 };
 use model_api::machines::{BootTime, ClusterAutoscaler, NodeGroup};
+use model_api::memory::{Growth, MemoryProfile};
 use model_api::{Blueprint, NodeId, Observation, Origin, PodId, ServiceId, WorkloadId, ZoneId};
 use model_kube::cluster::{
-    AfterDrain, Capacity, Component, DrainSpec, NewTemplate, TemplateHealth, TemplateId,
+    AfterDrain, Capacity, Component, DrainSpec, LeakId, NewTemplate, TemplateHealth, TemplateId,
 };
 use model_kube::{Cluster, ClusterPlan, KubeEvent};
 use sim_kernel::{
@@ -76,6 +81,8 @@ pub(crate) enum Command {
     Webhooks(bool),
     Capacity(ZoneId, Capacity),
     Late(ServiceId, u32),
+    Leak(WorkloadId, Growth),
+    Mend,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -104,6 +111,7 @@ pub(crate) struct Rig {
     pub(crate) cluster: Cluster,
     pub(crate) script: Arc<Vec<(SimTime, Command)>>,
     templates: Vec<TemplateId>,
+    leaks: Vec<LeakId>,
 }
 
 impl Model for Rig {
@@ -151,6 +159,14 @@ impl Rig {
             Command::Late(service, ppm) => {
                 let late = vec![ppm; cluster.probe_timeouts(service).len()];
                 cluster.set_late_answers(service, &late, ctx);
+            }
+            Command::Leak(workload, growth) => {
+                self.leaks.push(cluster.start_leak(workload, None, growth, ctx));
+            }
+            Command::Mend => {
+                for leak in self.leaks.drain(..) {
+                    cluster.end_leak(leak, ctx);
+                }
             }
             Command::Api(is_available) => cluster.set_api_available(is_available, ctx),
             Command::KillLeader(component) => {
@@ -286,6 +302,19 @@ impl World {
                     ..PodDisruptionBudget::default()
                 });
             }
+            ["memory", mebibytes] => {
+                let bytes = mebibytes.parse::<i64>().expect("MiB") << 20;
+                for spec in &mut self.blueprint.nodes {
+                    spec.node.allocatable.0.insert("memory".to_owned(), bytes);
+                }
+            }
+            ["uses", name, base, ref rest @ ..] => self.blueprint.memory.push(MemoryProfile {
+                workload: self.workload(name),
+                base_bytes: base.parse::<u64>().expect("MiB") << 20,
+                growth: per_hour(value_of(rest, "grows").unwrap_or(0)),
+                variation_ppm: value_of(rest, "vary").unwrap_or(0) as u32 * 10_000,
+                ..MemoryProfile::default()
+            }),
             ["at", at, ref command @ ..] => {
                 let at = SimTime::from_secs(at.parse().expect("seconds"));
                 let command = self.command(command);
@@ -515,6 +544,10 @@ impl World {
                 let service = ServiceId::from_index(position.expect("a known service"));
                 Command::Late(service, ppm.parse().expect("parts per million"))
             }
+            ["leak", name, mebibytes] => {
+                Command::Leak(self.workload(name), per_hour(mebibytes.parse().expect("MiB")))
+            }
+            ["mend"] => Command::Mend,
             ["api", state] => Command::Api(state == "up"),
             ["evict", name, nth] => {
                 Command::Evict(self.workload(name), nth.parse().expect("a position"))
@@ -541,7 +574,8 @@ impl World {
         let templates = (0..self.templates.len()).map(|number| plan.template(number)).collect();
         let mut cluster = plan.start(Streams::new(seed, 0));
         set_up(&mut cluster);
-        let rig = Rig { cluster, script: Arc::new(self.script.clone()), templates };
+        let rig =
+            Rig { cluster, script: Arc::new(self.script.clone()), templates, leaks: Vec::new() };
         let mut simulation = Simulation::new(rig, Journal::new(), Limits::default());
         simulation.apply(|rig, ctx| rig.cluster.announce(ctx));
         for (idx, (at, _)) in self.script.iter().enumerate() {
@@ -635,6 +669,19 @@ impl Run {
             Observation::EndpointsChanged { service: id, ready_count, live_count } => {
                 format!("service {}: {ready_count} routed, {live_count} live", service(id))
             }
+            Observation::ContainersKilled { pod, reason, .. } => {
+                format!("{} killed: {reason:?}", self.pod(pod))
+            }
+            Observation::NodePressureStarted { node } => {
+                format!("{} under pressure", self.node(node))
+            }
+            Observation::NodePressureEnded { node } => format!("{} relieved", self.node(node)),
+            Observation::PodEvicted { pod, node, .. } => {
+                format!("{} evicted from {}", self.pod(pod), self.node(node))
+            }
+            Observation::PodRefused { pod, node, .. } => {
+                format!("{} refused by {}", self.pod(pod), self.node(node))
+            }
             ref other => format!("{other:?}"),
         }
     }
@@ -689,6 +736,11 @@ fn restart_policy(rest: &[&str]) -> RestartPolicy {
     if rest.contains(&"on-failure") { RestartPolicy::OnFailure } else { RestartPolicy::Never }
 }
 
+/// MiB an hour.
+fn per_hour(mebibytes: u64) -> Growth {
+    Growth { bytes_per_day: mebibytes * (24 << 20) }
+}
+
 fn selector(name: &str) -> LabelSelector {
     LabelSelector { match_labels: labels(&[("app", name)]), match_expressions: Vec::new() }
 }
@@ -705,6 +757,14 @@ fn pod_spec(name: &str, rest: &[&str]) -> PodSpec {
             success_threshold: 1,
             failure_threshold: 3,
         })
+    };
+    let mebibytes = |name: &str| {
+        value_of(rest, name).map(|mebibytes| i64::try_from(mebibytes << 20).expect("small"))
+    };
+    let amounts = |stated: &[(&str, Option<i64>)]| {
+        let stated =
+            stated.iter().filter_map(|(name, amount)| Some(((*name).to_owned(), (*amount)?)));
+        ResourceList(stated.collect())
     };
     let tolerated_secs = value_of(rest, "tolerate").unwrap_or(300);
     let tolerates = |key: &str| Toleration {
@@ -734,10 +794,12 @@ fn pod_spec(name: &str, rest: &[&str]) -> PodSpec {
         containers: vec![Container {
             name: "main".into(),
             image: format!("registry.example/{name}:1"),
-            requests: ResourceList(BTreeMap::from([
-                ("cpu".to_owned(), cpu),
-                ("memory".to_owned(), 256 << 20),
-            ])),
+            requests: if rest.contains(&"best-effort") {
+                ResourceList::default()
+            } else {
+                amounts(&[("cpu", Some(cpu)), ("memory", mebibytes("mem").or(Some(256 << 20)))])
+            },
+            limits: amounts(&[("memory", mebibytes("limit"))]),
             readiness: probe("probe"),
             liveness: probe("liveness"),
             startup: probe("startup"),

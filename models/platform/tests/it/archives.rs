@@ -35,7 +35,12 @@ fn archiving(wal_bytes_per_second: u64, size_bytes: u64) -> Blueprint {
     });
     for name in ["orders-rw", "orders-ro"] {
         let (namespace, name) = ("shop".to_owned(), name.to_owned());
-        blueprint.services.push(Service { namespace, name, selector: own.clone(), ..Service::default() });
+        blueprint.services.push(Service {
+            namespace,
+            name,
+            selector: own.clone(),
+            ..Service::default()
+        });
     }
     blueprint.databases.push(Database {
         namespace: "shop".to_owned(),
@@ -143,8 +148,7 @@ fn an_archive_gets_nothing_of_a_database_that_does_not_run() {
     let mut simulation = simulation(archiving(4 << 20, 1 << 30), vec![broken(600, 3_000)]);
     let (before, after) = (backlogs(&mut simulation, 3_590).1, backlogs(&mut simulation, 10_000).1);
     assert!(before > 60 && before == after, "{before} {after}");
-    let is_full =
-        |seen: &Observation| matches!(seen, Observation::WalVolumeFull { .. });
+    let is_full = |seen: &Observation| matches!(seen, Observation::WalVolumeFull { .. });
     let told = simulation.recorder().observations().iter();
     assert_eq!(told.filter(|record| is_full(&record.observation)).count(), 1);
 }

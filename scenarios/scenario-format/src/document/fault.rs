@@ -2,6 +2,7 @@
 
 mod control_plane;
 
+use model_api::memory::Growth;
 use model_api::{SimSpan, SimTime};
 use serde_json::{Value as Json, json};
 
@@ -93,6 +94,8 @@ tagged! {
         NodeCrash(NodeCrashSpec),
         /// The processes of pods end with an error; the kubelet starts them again.
         PodCrash(PodCrashSpec),
+        /// The memory of pods grows; what they took stays theirs until they end, or the kernel or a kubelet ends them.
+        MemoryLeak(MemoryLeakSpec),
         /// The provider has no capacity for new machines in a zone.
         NoCapacity(NoCapacitySpec),
         /// Requests from outside multiply.
@@ -261,6 +264,18 @@ fault_record! {
 }
 
 fault_record! {
+    /// Pods that leak.
+    pub struct MemoryLeakSpec("memoryLeak") {
+        /// Whose pods, as `namespace/name`.
+        workload: Spanned<String>,
+        /// How many of them, drawn at random; all when left out, those to come as well.
+        count: Option<Spanned<u32>>,
+        /// How fast, such as `100Mi/h`, besides how they grow anyway.
+        growth: Spanned<Growth>,
+    }
+}
+
+fault_record! {
     /// Requests from outside multiply.
     pub struct LoadSpikeSpec("loadSpike") {
         /// Services as `namespace/name`; all that have a load when left out.
@@ -281,6 +296,7 @@ impl FaultSpec {
             }
             Self::NodeCrash(spec) => spec.start_keys(),
             Self::PodCrash(spec) | Self::Evict(spec) => spec.start_keys(),
+            Self::MemoryLeak(spec) => spec.start_keys(),
             Self::NoCapacity(spec) => spec.start_keys(),
             Self::LoadSpike(spec) => spec.start_keys(),
             Self::ControlPlaneMemberLoss(spec) => spec.start_keys(),
@@ -335,6 +351,7 @@ impl FaultSpec {
             Self::ZoneIsolation(_) => "zoneIsolation",
             Self::NodeCrash(_) => "nodeCrash",
             Self::PodCrash(_) => "podCrash",
+            Self::MemoryLeak(_) => "memoryLeak",
             Self::NoCapacity(_) => "noCapacity",
             Self::LoadSpike(_) => "loadSpike",
             Self::ControlPlaneMemberLoss(_) => "controlPlaneMemberLoss",
@@ -374,6 +391,7 @@ impl FaultSpec {
             }
             Self::NodeCrash(spec) => spec.span,
             Self::PodCrash(spec) | Self::Evict(spec) => spec.span,
+            Self::MemoryLeak(spec) => spec.span,
             Self::NoCapacity(spec) => spec.span,
             Self::LoadSpike(spec) => spec.span,
             Self::ControlPlaneMemberLoss(spec) => spec.span,

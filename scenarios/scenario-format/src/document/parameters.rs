@@ -7,7 +7,7 @@ use serde_json::{Value as Json, json};
 use crate::decode::{Decode, Definitions, record, wrong_type};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::source::{Span, Spanned};
-use crate::units::{Rate, Share};
+use crate::units::{Bytes, Rate, Share};
 use crate::yaml::Node;
 
 /// A span drawn uniformly from a range, written as `[10ms, 100ms]`, or as `50ms` when it is fixed.
@@ -137,6 +137,18 @@ parameters! {
     crash_loop_max => crash_loop_max: Spanned<SimSpan>, it.value;
     /// A container that ran this long starts its delays anew.
     crash_loop_reset => crash_loop_reset: Spanned<SimSpan>, it.value;
+    /// `evictionHard` `memory.available` of kubelets.
+    eviction_hard_memory => eviction_hard_memory_bytes: Spanned<Bytes>, it.value.count;
+    /// `evictionSoft` `memory.available` of kubelets; none when left out.
+    eviction_soft_memory => eviction_soft_memory_bytes: Spanned<Bytes>, it.value.count;
+    /// `evictionSoftGracePeriod` of that.
+    eviction_soft_grace_period => eviction_soft_grace_period: Spanned<SimSpan>, it.value;
+    /// `evictionMinimumReclaim` `memory.available` of kubelets.
+    eviction_minimum_reclaim => eviction_minimum_reclaim_bytes: Spanned<Bytes>, it.value.count;
+    /// `evictionMaxPodGracePeriod` of kubelets.
+    eviction_max_pod_grace_period => eviction_max_pod_grace_period: Spanned<SimSpan>, it.value;
+    /// `evictionPressureTransitionPeriod` of kubelets.
+    eviction_pressure_transition_period => eviction_pressure_transition_period: Spanned<SimSpan>, it.value;
     /// Replication lag of a standby in another zone.
     replication_lag => replication_lag: RangeSpec, it.range;
     /// How long a candidate watches the primary's lease before it takes over.

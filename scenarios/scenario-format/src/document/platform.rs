@@ -8,6 +8,7 @@ use serde_json::{Value as Json, json};
 use super::backup::BackupsSpec;
 use super::job::JobProfileSpec;
 use super::load::{DatabaseSpec, LoadSpec, ServiceSpec};
+use super::memory::MemorySpec;
 use super::parameters::ParametersSpec;
 use super::{ApiVersion, Kind, Metadata};
 use crate::decode::{FromText, Named, record};
@@ -49,6 +50,8 @@ record! {
         services: Vec<ServiceSpec>,
         /// What pods of Jobs do, which no manifest says.
         jobs: Vec<JobProfileSpec>,
+        /// What memory pods use, which no manifest says. Where nothing is stated, memory is not looked at.
+        memory: Vec<MemorySpec>,
         /// What is written to databases.
         databases: Vec<DatabaseSpec>,
         /// Requests from outside.

@@ -8,6 +8,7 @@ use super::backup::BackupsSpec;
 use super::fault::FaultSpec;
 use super::job::JobProfileSpec;
 use super::load::LoadSpec;
+use super::memory::MemorySpec;
 use super::{ApiVersion, Kind, Metadata};
 use crate::decode::{Decode, Definitions, Named, record};
 use crate::diagnostic::Diagnostic;
@@ -46,6 +47,8 @@ record! {
         load: Vec<LoadSpec>,
         /// What pods of Jobs do; an entry replaces that of the platform for the same Job.
         jobs: Vec<JobProfileSpec>,
+        /// What memory pods use; an entry replaces that of the platform for the same workload. Where nothing is stated, memory is not looked at.
+        memory: Vec<MemorySpec>,
         /// Backups; entries replace those of the platform with the same name.
         backups: Option<BackupsSpec>,
         /// What goes wrong, and what people do to the platform.

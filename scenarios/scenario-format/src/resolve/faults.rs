@@ -73,6 +73,7 @@ impl Resolver<'_> {
                 workload: self.workload(&spec.workload)?,
                 count: spec.count.map(|count| count.value),
             },
+            FaultSpec::MemoryLeak(spec) => self.memory_leak(spec)?,
             FaultSpec::NoCapacity(spec) => {
                 let zone = self.zone_pick(&spec.zone)?;
                 if self.blueprint.node_groups.is_empty() {
@@ -148,6 +149,7 @@ impl Resolver<'_> {
             | FaultSpec::ZoneIsolation(_)
             | FaultSpec::NodeCrash(_)
             | FaultSpec::PodCrash(_)
+            | FaultSpec::MemoryLeak(_)
             | FaultSpec::NoCapacity(_)
             | FaultSpec::LoadSpike(_)
             | FaultSpec::ControlPlaneMemberLoss(_)

@@ -11,6 +11,7 @@ mod explained;
 mod jobs;
 mod library;
 mod lints;
+mod memory;
 mod mutated;
 mod network_policies;
 mod off_peak;

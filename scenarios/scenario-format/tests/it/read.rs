@@ -116,7 +116,8 @@ fn every_parameter_can_be_stated() {
     let known =
         schema["definitions"]["ParametersSpec"]["properties"].as_object().expect("a mapping");
     for field in fields {
-        let bare = field.trim_end_matches("_milli").trim_end_matches("_ppm");
+        let units = ["_milli", "_ppm", "_bytes"];
+        let bare = units.iter().fold(field.as_str(), |name, unit| name.trim_end_matches(unit));
         let key: String = bare
             .split('_')
             .enumerate()

@@ -8,6 +8,8 @@ use crate::{ended, root, scratch};
 
 /// Scenarios and the exit code they end with. `sim/tidy` fails when one is missing here.
 const LIBRARY: &[(&str, i32)] = &[
+    ("agent-leaks-with-limit", 0),
+    ("agent-leaks-without-limit", 1),
     ("alert-too-late", 1),
     ("api-outage", 1),
     ("archive-broken-fills-volume", 1),
@@ -35,6 +37,7 @@ const LIBRARY: &[(&str, i32)] = &[
     ("logical-loss-6h", 0),
     ("long-requests-block", 1),
     ("long-requests-share", 0),
+    ("memory-leak", 0),
     ("must-fail", 1),
     ("nightly-job", 0),
     ("nightly-job-deadline", 1),
@@ -64,6 +67,8 @@ const LIBRARY: &[(&str, i32)] = &[
     ("rollout-az-loss", 0),
     ("rollout-with-pre-stop", 0),
     ("rollout-without-pre-stop", 1),
+    ("spike-fills-memory", 1),
+    ("spike-fits-memory", 0),
     ("spike-nodes-late", 1),
     ("spike-without-headroom", 1),
     ("standby-gone-fills-volume", 1),

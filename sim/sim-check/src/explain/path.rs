@@ -43,15 +43,17 @@ impl<E> Story<'_, E> {
         path
     }
 
-    /// What stands for an event: of a fault that it struck and where, else the first fact that
-    /// words exist for.
+    /// What stands for an event: of a fault that it struck and where, of a pass of a kubelet whom it
+    /// evicted, else the first fact that words exist for.
     fn heads(&self, record: &EventRecord<E>) -> Vec<Told> {
         let told = self.by_cause.get(&record.id).map_or(&[][..], Vec::as_slice);
         let told = told.iter().filter(|told| told.at == record.at);
         let has_words = |told: &&Told| self.sentence(&told.observation).is_some();
         let is_fault = |told: &&Told| matches!(told.observation, Observation::FaultStruck { .. });
         let fault = told.clone().find(is_fault);
-        let first = told.clone().find(has_words).filter(|first| Some(*first) != fault);
+        let is_eviction = |told: &&Told| matches!(told.observation, Observation::PodEvicted { .. });
+        let main = told.clone().find(is_eviction).or_else(|| told.clone().find(has_words));
+        let first = main.filter(|first| Some(*first) != fault);
         fault.into_iter().chain(first).copied().collect()
     }
 }
@@ -91,6 +93,8 @@ fn pod_of(observation: &Observation) -> Option<PodId> {
         | O::PodStarted { pod, .. }
         | O::PodBecameReady { pod, .. }
         | O::PodDeletionRequested { pod, .. }
+        | O::PodEvicted { pod, .. }
+        | O::PodRefused { pod, .. }
         | O::FailoverStarted { from: pod, .. } => Some(pod),
         _ => None,
     }

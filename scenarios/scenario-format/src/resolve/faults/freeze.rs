@@ -33,6 +33,7 @@ fn takes_machines_or_load(kind: &FaultKind) -> bool {
         | FaultKind::ZoneIsolation { .. }
         | FaultKind::NodeCrash { .. }
         | FaultKind::PodCrash { .. }
+        | FaultKind::MemoryLeak { .. }
         | FaultKind::NoCapacity { .. }
         | FaultKind::LoadSpike { .. } => true,
         FaultKind::Data(fault) => {

@@ -1,0 +1,450 @@
+//! Memory of pods in time: it grows, and at its limit the kernel kills the container.
+//!
+//! Nothing is looked at in between: what a pod uses is a line until something changes it, and the
+//! moment at which it meets its limit is worked out.
+//!
+//! # Modelled
+//! What the container of a profile uses: a base, growth since its start, leaks, what requests in the
+//! pod hold. Its limit: `OOMKilled`, then the restart and the back-off of a crash.
+//! # Not modelled
+//! The limit of the pod as such; `memory.high`; swap; memory of the other containers beyond what they
+//! request; how long a container takes to use its base.
+//!
+//! Simplified: when one container of a pod is killed, all of its pod are.
+//! # Defaults and their sources
+//! What pods use is stated by the platform or the scenario; limits are those of the pod template.
+//! # Invariants
+//! Without a profile nothing is kept and nothing happens. A container never uses more than its limit.
+//! # Checked against
+//! Timelines worked out by hand.
+
+use std::collections::BTreeMap;
+
+use model_api::kube::{Container, PodSpec};
+use model_api::memory::{Growth, MemoryProfile};
+use model_api::observation::KillReason;
+use model_api::{Blueprint, NodeId, Observation, PodId, ServiceId, WorkloadId};
+use sim_kernel::{Context, EventId, Purpose, Recorder, SimTime, Streams, Timer};
+
+use super::jobs::EXIT_KILLED;
+use super::node_memory::NodeMemory;
+use super::pod::PodPhase;
+use super::{Cluster, KubeEvent, priority};
+use crate::memory_growth::Growing;
+use crate::node_pressure::Settings;
+use crate::rare;
+
+const VARIATION: Purpose = Purpose::new("memory growth of a pod");
+
+/// What is worked out of the profiles once.
+#[derive(Debug)]
+pub(super) struct MemoryTables {
+    /// By workload; empty when memory is not looked at.
+    profiles: Vec<Option<MemoryProfile>>,
+    pub(super) settings: Settings,
+    /// By node: what there is, in bytes; `None` when that is not known.
+    pub(super) capacities: Vec<Option<u64>>,
+}
+
+impl MemoryTables {
+    pub(super) fn of(blueprint: &Blueprint) -> Self {
+        let mut profiles = Vec::new();
+        if !blueprint.memory.is_empty() {
+            profiles.resize(blueprint.workloads.len(), None);
+        }
+        for profile in &blueprint.memory {
+            profiles[profile.workload.index()] = Some(profile.clone());
+        }
+        // What pods may request is what is left without the reserves of the system and the hard
+        // threshold (pkg/kubelet/cm/node_container_manager_linux.go, 1.36).
+        //
+        // Simplified: the system uses its reserves, no more and no less, so that neither counts.
+        let hard_bytes = blueprint.parameters.eviction_hard_memory_bytes;
+        let capacity = |bytes: i64| Some(u64::try_from(bytes).ok()?.saturating_add(hard_bytes));
+        let nodes = blueprint.nodes.iter();
+        Self {
+            profiles,
+            settings: Settings::of(&blueprint.parameters),
+            capacities: nodes
+                .map(|spec| spec.node.allocatable.memory_bytes().and_then(capacity))
+                .collect(),
+        }
+    }
+
+    /// Whether memory is looked at.
+    pub(super) fn is_used(&self) -> bool {
+        !self.profiles.is_empty()
+    }
+
+    /// Whether requests hold memory.
+    fn holds_requests(&self) -> bool {
+        self.profiles.iter().flatten().any(|profile| profile.per_request_bytes > 0)
+    }
+
+    fn profile(&self, workload: WorkloadId) -> Option<&MemoryProfile> {
+        self.profiles.get(workload.index())?.as_ref()
+    }
+}
+
+/// A leak that was started: see [`Cluster::start_leak`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LeakId(u32);
+
+#[derive(Clone, Debug)]
+struct Leak {
+    workload: WorkloadId,
+    /// `None` means all of the workload.
+    pods: Option<Vec<PodId>>,
+    growth: Growth,
+    is_over: bool,
+    /// The event that started it.
+    cause: EventId,
+}
+
+impl Leak {
+    fn is_in(&self, pod: PodId, workload: WorkloadId) -> bool {
+        let is_one = self.pods.as_ref().is_none_or(|pods| pods.contains(&pod));
+        !self.is_over && self.workload == workload && is_one
+    }
+}
+
+/// What pods and nodes use.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Memory {
+    /// Pods that run and have a profile.
+    pods: BTreeMap<PodId, PodMemory>,
+    leaks: Vec<Leak>,
+    /// By Service: requests in each of its endpoints, in thousandths.
+    inside_milli: Vec<u64>,
+    /// By node; empty when memory is not looked at.
+    pub(super) nodes: Vec<NodeMemory>,
+    /// Nodes on which something changed in the call that runs.
+    pub(super) touched: Vec<NodeId>,
+}
+
+/// The container of a profile, while it runs.
+#[derive(Clone, Copy, Debug)]
+struct PodMemory {
+    /// Base, and what requests hold.
+    steady_bytes: u64,
+    growing: Growing,
+    /// How it grows, compared with what is stated.
+    factor_ppm: u32,
+    /// It reaches its limit.
+    timer: Timer,
+}
+
+impl Memory {
+    pub(super) fn at_start(blueprint: &Blueprint, tables: &MemoryTables, streams: Streams) -> Self {
+        let nodes = if tables.is_used() { NodeMemory::all(blueprint, streams) } else { Vec::new() };
+        let inside_milli = vec![0; blueprint.services.len()];
+        Self { nodes, inside_milli, ..Self::default() }
+    }
+}
+
+/// What a container may use.
+fn limit(container: &Container) -> Option<u64> {
+    container.limits.memory_bytes().and_then(|bytes| u64::try_from(bytes).ok())
+}
+
+/// What a container requests.
+fn request(container: &Container) -> u64 {
+    container.requests.memory_bytes().and_then(|bytes| u64::try_from(bytes).ok()).unwrap_or(0)
+}
+
+/// Containers and sidecars, which run together; containers first.
+fn running_containers(spec: &PodSpec) -> impl Iterator<Item = &Container> {
+    spec.containers.iter().chain(spec.init_containers.iter().filter(|it| it.restart_always))
+}
+
+/// A line that what is used moves along.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Usage {
+    pub(super) steady_bytes: u64,
+    pub(super) growing: Growing,
+}
+
+impl Usage {
+    pub(super) fn bytes_at(&self, at: SimTime) -> u64 {
+        self.steady_bytes.saturating_add(self.growing.bytes_at(at))
+    }
+
+    /// The first moment with more than so many bytes.
+    pub(super) fn exceeds(&self, bytes: u64) -> Option<SimTime> {
+        self.growing.reaches(bytes.saturating_add(1).saturating_sub(self.steady_bytes))
+    }
+}
+
+/// Leaks.
+impl Cluster {
+    /// From now on pods of a workload grow faster: those that are named, or all, those to come
+    /// included.
+    pub fn start_leak<E, R>(
+        &mut self,
+        workload: WorkloadId,
+        pods: Option<&[PodId]>,
+        growth: Growth,
+        ctx: &mut Context<'_, E, R>,
+    ) -> LeakId
+    where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        let id = LeakId(u32::try_from(self.memory.leaks.len()).expect("faults are fewer"));
+        let pods = pods.map(<[PodId]>::to_vec);
+        let cause = ctx.cause();
+        self.memory.leaks.push(Leak { workload, pods, growth, is_over: false, cause });
+        self.change_growth(workload, ctx);
+        id
+    }
+
+    /// They grow as before; what they took stays theirs.
+    pub fn end_leak<E, R>(&mut self, id: LeakId, ctx: &mut Context<'_, E, R>)
+    where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        let leak = &mut self.memory.leaks[id.0 as usize];
+        leak.is_over = true;
+        let workload = leak.workload;
+        self.change_growth(workload, ctx);
+    }
+
+    fn change_growth<E, R>(&mut self, workload: WorkloadId, ctx: &mut Context<'_, E, R>)
+    where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        for pod in self.pods_of(workload).to_vec() {
+            let growth = self.growth_of(pod);
+            if let Some(memory) = self.memory.pods.get_mut(&pod) {
+                memory.growing.set_growth(growth.times_ppm(memory.factor_ppm), ctx.now());
+                self.expect_limit(pod, ctx);
+            }
+        }
+        self.settle(ctx);
+    }
+}
+
+/// Requests.
+impl Cluster {
+    /// Whether requests hold memory of pods: then [`Self::set_requests_inside`] wants to be told.
+    pub fn holds_memory(&self) -> bool {
+        self.tables.memory.holds_requests()
+    }
+
+    /// So many requests, in thousandths, are from now on in the pods behind a Service, evenly in all
+    /// that answer.
+    pub fn set_requests_inside<E, R>(
+        &mut self,
+        service: ServiceId,
+        inside_milli: u64,
+        ctx: &mut Context<'_, E, R>,
+    ) where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        let (_, live_count) = self.endpoint_counts(service);
+        let each_milli = inside_milli / u64::from(live_count.max(1));
+        self.memory.inside_milli[service.index()] = each_milli;
+        let is_behind = |pod: &PodId| {
+            let services = &self.tables.template_of(&self.pods[pod.index()]).services;
+            services.iter().any(|(behind, _)| *behind == service)
+        };
+        let pods: Vec<PodId> = self.memory.pods.keys().copied().filter(is_behind).collect();
+        for pod in pods {
+            let steady_bytes = self.steady_bytes(pod);
+            let memory = self.memory.pods.get_mut(&pod).expect("it is one of them");
+            if memory.steady_bytes != steady_bytes {
+                memory.steady_bytes = steady_bytes;
+                self.expect_limit(pod, ctx);
+            }
+        }
+        self.settle(ctx);
+    }
+
+    /// The base of the container of a profile, and what the requests in its pod hold.
+    fn steady_bytes(&self, id: PodId) -> u64 {
+        let pod = &self.pods[id.index()];
+        let Some(profile) = self.tables.memory.profile(pod.workload) else { return 0 };
+        let services = self.tables.template_of(pod).services.iter();
+        let inside = services.filter_map(|(service, _)| {
+            let is_routed = self.services[service.index()].routes_to(id) && pod.answers;
+            is_routed.then_some(u128::from(self.memory.inside_milli[service.index()]))
+        });
+        let held = inside.sum::<u128>() * u128::from(profile.per_request_bytes) / 1000;
+        profile.base_bytes.saturating_add(u64::try_from(held).unwrap_or(u64::MAX))
+    }
+}
+
+/// Pods.
+impl Cluster {
+    /// Memory that a pod uses now, its working set in bytes; `None` when memory is not looked at, or
+    /// its containers do not run.
+    pub fn memory_used(&self, pod: PodId, now: SimTime) -> Option<u64> {
+        let runs = self.pods[pod.index()].phase == PodPhase::Running;
+        (runs && self.tables.memory.is_used()).then(|| self.usage_of(pod).bytes_at(now))
+    }
+
+    /// How fast the pods of a workload, and this one, are said to grow now.
+    fn growth_of(&self, id: PodId) -> Growth {
+        let workload = self.pods[id.index()].workload;
+        let stated = self.tables.memory.profile(workload).map_or(Growth::ZERO, |it| it.growth);
+        let leaks = self.memory.leaks.iter().filter(|leak| leak.is_in(id, workload));
+        leaks.fold(stated, |growth, leak| growth.plus(leak.growth))
+    }
+
+    /// What makes a pod leak, if anything does: what comes of its memory comes of that.
+    pub(super) fn leak_of(&self, id: PodId) -> Option<EventId> {
+        let workload = self.pods[id.index()].workload;
+        let leak = self.memory.leaks.iter().find(|leak| leak.is_in(id, workload));
+        leak.map(|leak| leak.cause)
+    }
+
+    /// All that is there at the start uses its base.
+    pub(super) fn begin_memory<E, R>(&mut self, ctx: &mut Context<'_, E, R>)
+    where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        if self.tables.memory.is_used() {
+            for pod in (0..self.pods.len()).map(PodId::from_index) {
+                if self.pods[pod.index()].phase == PodPhase::Running {
+                    self.begin_use(pod, ctx);
+                }
+            }
+        }
+    }
+
+    /// The containers of a pod run.
+    pub(super) fn begin_use<E, R>(&mut self, id: PodId, ctx: &mut Context<'_, E, R>)
+    where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        if !self.tables.memory.is_used() {
+            return;
+        }
+        self.touch_node_of(id);
+        let pod = &self.pods[id.index()];
+        let Some(profile) = self.tables.memory.profile(pod.workload) else { return };
+        let variation = u64::from(profile.variation_ppm);
+        let draw = self.draw(pod.key, VARIATION, 0);
+        let factor = draw.range_inclusive(1_000_000 - variation, 1_000_000 + variation);
+        let factor_ppm = u32::try_from(factor).expect("at most twice a million");
+        let memory = PodMemory {
+            steady_bytes: profile.base_bytes,
+            growing: Growing::from(ctx.now(), self.growth_of(id).times_ppm(factor_ppm)),
+            factor_ppm,
+            timer: Timer::NONE,
+        };
+        self.memory.pods.insert(id, memory);
+        self.expect_limit(id, ctx);
+    }
+
+    /// The containers of a pod are gone, and their memory with them.
+    pub(super) fn end_use<E, R>(&mut self, id: PodId, ctx: &mut Context<'_, E, R>)
+    where
+        E: Copy,
+        R: Recorder<Observation>,
+    {
+        if !self.tables.memory.is_used() {
+            return;
+        }
+        self.touch_node_of(id);
+        if let Some(memory) = self.memory.pods.remove(&id) {
+            ctx.cancel(memory.timer);
+        }
+    }
+
+    fn touch_node_of(&mut self, id: PodId) {
+        if let Some(node) = self.pods[id.index()].node
+            && self.memory.touched.last() != Some(&node)
+        {
+            self.memory.touched.push(node);
+        }
+    }
+
+    /// Works out when the container of a profile meets its limit.
+    fn expect_limit<E, R>(&mut self, id: PodId, ctx: &mut Context<'_, E, R>)
+    where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        self.touch_node_of(id);
+        let at = self.limit_of(id).and_then(|limit| self.container_usage(id)?.exceeds(limit));
+        let cause = self.leak_of(id).unwrap_or(ctx.cause());
+        let Some(memory) = self.memory.pods.get_mut(&id) else { return };
+        ctx.cancel(memory.timer);
+        let at = at.map(|at| at.max(ctx.now()));
+        memory.timer = at.map_or(Timer::NONE, |at| {
+            let event = KubeEvent::MemoryLimitReached(id);
+            ctx.because(cause).timer_at(at, priority::KUBELET, event)
+        });
+    }
+
+    /// The limit of the container of a profile.
+    fn limit_of(&self, id: PodId) -> Option<u64> {
+        let pod = &self.pods[id.index()];
+        let profile = self.tables.memory.profile(pod.workload)?;
+        let containers = &self.tables.template_of(pod).template.spec.containers;
+        limit(containers.get(profile.container)?)
+    }
+
+    fn container_usage(&self, id: PodId) -> Option<Usage> {
+        let PodMemory { steady_bytes, growing, .. } = *self.memory.pods.get(&id)?;
+        Some(Usage { steady_bytes, growing })
+    }
+
+    /// What each container of a pod that runs uses.
+    pub(super) fn usages_of(&self, id: PodId) -> impl Iterator<Item = (&Container, Usage)> {
+        let pod = &self.pods[id.index()];
+        let spec = &self.tables.template_of(pod).template.spec;
+        let profile = self.tables.memory.profile(pod.workload);
+        let own = profile.and_then(|profile| Some((profile.container, self.container_usage(id)?)));
+        running_containers(spec).enumerate().map(move |(idx, container)| {
+            let usage = match own {
+                Some((position, usage)) if position == idx => usage,
+                _ => Usage { steady_bytes: request(container), growing: Growing::default() },
+            };
+            (container, usage)
+        })
+    }
+
+    /// What a pod that runs uses in all.
+    pub(super) fn usage_of(&self, id: PodId) -> Usage {
+        let mut whole = Usage { steady_bytes: 0, growing: Growing::default() };
+        for (_, usage) in self.usages_of(id) {
+            whole.steady_bytes = whole.steady_bytes.saturating_add(usage.steady_bytes);
+            if usage.growing != Growing::default() {
+                whole.growing = usage.growing;
+            }
+        }
+        whole
+    }
+
+    pub(super) fn on_memory_limit_reached<E, R>(&mut self, id: PodId, ctx: &mut Context<'_, E, R>)
+    where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        ctx.hit(&rare::MEMORY_LIMIT_REACHED);
+        self.kill_for_memory(id, KillReason::MemoryLimit, ctx);
+    }
+
+    /// The kernel kills the containers of a pod. Its kubelet sees that with its next look.
+    pub(super) fn kill_for_memory<E, R>(
+        &mut self,
+        id: PodId,
+        reason: KillReason,
+        ctx: &mut Context<'_, E, R>,
+    ) where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        let workload = self.pods[id.index()].workload;
+        ctx.observe(|| Observation::ContainersKilled { pod: id, workload, reason });
+        self.pods[id.index()].exit = Some(EXIT_KILLED);
+        self.expect_exit(id, ctx);
+    }
+}

@@ -1,0 +1,351 @@
+//! Memory of nodes in time: kubelets that evict, and the kernel where they are too late.
+//!
+//! # Modelled
+//! What all pods of a node use together: those without a profile what they request. The passes of the
+//! eviction manager that find something, the eviction of one pod after the other, the wait for each
+//! to be gone; the condition in the API and its taint; pods that are refused; the kernel that kills
+//! a container when nothing is left.
+//! # Not modelled
+//! The load that a machine short of memory suffers (page faults, a slow kubelet); node-level reclaim,
+//! of which there is none for memory.
+//!
+//! Simplified: a pod that is being deleted anyway keeps its own grace period when it is evicted.
+//! # Defaults and their sources
+//! [`crate::node_pressure`]; `nodeStatusUpdateFrequency` 10 s, Kubernetes 1.36.
+//! # Invariants
+//! A node without pressure has no event. One pod at a time is evicted from a node.
+//! # Checked against
+//! Timelines worked out by hand.
+
+use model_api::observation::KillReason;
+use model_api::{Blueprint, NodeId, Observation, PodId};
+use sim_kernel::{Context, EntityKey, Purpose, Recorder, SimSpan, SimTime, Streams, Timer};
+
+use super::memory::Usage;
+use super::pod::PodPhase;
+use super::{Cluster, KubeEvent, drawn, priority};
+use crate::memory_growth::Growing;
+use crate::node_pressure::{self, Candidate, EvictionManager, PERIOD, ThresholdKind};
+use crate::oom_kill::{self, Process};
+use crate::scheduling::pod_requests;
+use crate::{qos, rare};
+
+const PASS_PHASE: Purpose = Purpose::new("eviction manager phase");
+const STATUS_PHASE: Purpose = Purpose::new("node status phase");
+const STATUS_SEEN: Purpose = Purpose::new("controller sees node condition");
+
+/// How often a kubelet looks whether it has something new to say of its node
+/// (`nodeStatusUpdateFrequency`).
+const STATUS_PERIOD: SimSpan = SimSpan::from_secs(10);
+/// How often an eviction manager looks whether the pod it evicted is gone (`podCleanupPollFreq`).
+const CLEANUP_POLL: SimSpan = SimSpan::from_secs(1);
+
+/// The memory of one node.
+#[derive(Clone, Debug)]
+pub(super) struct NodeMemory {
+    manager: EvictionManager,
+    /// The next pass, whether it finds something or not.
+    next_pass: SimTime,
+    /// The pod whose end it waits for, and when its containers are gone.
+    evicted: Option<(PodId, SimTime)>,
+    pass: Timer,
+    /// Nothing is left.
+    exhaustion: Timer,
+    status_phase: SimSpan,
+    status_count: u64,
+}
+
+impl NodeMemory {
+    pub(super) fn all(blueprint: &Blueprint, streams: Streams) -> Vec<Self> {
+        let one = |name: &str| {
+            let key = EntityKey::of("node").child(name);
+            let most = PERIOD - SimSpan::from_nanos(1);
+            let phase = |purpose| streams.draw(key, purpose, 0).span_between(SimSpan::ZERO, most);
+            Self {
+                manager: EvictionManager::default(),
+                next_pass: SimTime::ZERO + phase(PASS_PHASE),
+                evicted: None,
+                pass: Timer::NONE,
+                exhaustion: Timer::NONE,
+                status_phase: phase(STATUS_PHASE),
+                status_count: 0,
+            }
+        };
+        blueprint.nodes.iter().map(|spec| one(&spec.node.name)).collect()
+    }
+}
+
+impl Cluster {
+    /// Works out anew what comes on the nodes on which something changed.
+    pub(super) fn settle_memory<E, R>(&mut self, ctx: &mut Context<'_, E, R>)
+    where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        if self.memory.touched.is_empty() {
+            return;
+        }
+        let mut touched = std::mem::take(&mut self.memory.touched);
+        touched.sort_unstable();
+        touched.dedup();
+        for node in &touched {
+            self.plan_node_memory(*node, ctx);
+        }
+        touched.clear();
+        self.memory.touched = touched;
+    }
+
+    /// A node booted: its kubelet has found nothing yet, and looks at once.
+    pub(super) fn begin_node_memory(&mut self, id: NodeId, now: SimTime) {
+        if let Some(node) = self.memory.nodes.get_mut(id.index()) {
+            node.next_pass = now;
+            self.memory.touched.push(id);
+        }
+    }
+
+    /// A node stopped, and what its kubelet knew is gone.
+    pub(super) fn end_node_memory<E, R>(&mut self, id: NodeId, ctx: &mut Context<'_, E, R>)
+    where
+        E: Copy,
+        R: Recorder<Observation>,
+    {
+        let Some(node) = self.memory.nodes.get_mut(id.index()) else { return };
+        node.manager = EvictionManager::default();
+        node.evicted = None;
+        for timer in [&mut node.pass, &mut node.exhaustion] {
+            ctx.cancel(std::mem::replace(timer, Timer::NONE));
+        }
+        for pod in self.nodes[id.index()].pods.clone() {
+            self.pods[pod.index()].eviction_grace = None;
+        }
+    }
+
+    /// Whether the kubelet of a node takes a pod.
+    pub(super) fn is_let_in(&self, id: PodId) -> bool {
+        let pod = &self.pods[id.index()];
+        let spec = &self.tables.template_of(pod).template.spec;
+        let state = pod.node.and_then(|node| self.memory.nodes.get(node.index()));
+        state.is_none_or(|it| !it.manager.is_under_pressure()) || node_pressure::admits(spec)
+    }
+
+    /// What the pods of a node use together.
+    fn node_usage(&self, id: NodeId, now: SimTime) -> Usage {
+        let mut steady_bytes = 0_u64;
+        let mut growing = Vec::new();
+        for usage in self.running_on(id).map(|pod| self.usage_of(pod)) {
+            steady_bytes = steady_bytes.saturating_add(usage.steady_bytes);
+            growing.push(usage.growing);
+        }
+        Usage { steady_bytes, growing: Growing::sum(&growing, now) }
+    }
+
+    fn running_on(&self, id: NodeId) -> impl Iterator<Item = PodId> + '_ {
+        let runs = |pod: &PodId| self.pods[pod.index()].phase == PodPhase::Running;
+        self.nodes[id.index()].pods.iter().copied().filter(runs)
+    }
+
+    fn plan_node_memory<E, R>(&mut self, id: NodeId, ctx: &mut Context<'_, E, R>)
+    where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        let Some(capacity) = self.tables.memory.capacities[id.index()] else { return };
+        if !self.nodes[id.index()].is_running {
+            return;
+        }
+        let now = ctx.now();
+        let usage = self.node_usage(id, now);
+        let can_evict = self.evictable(id).next().is_some();
+        let settings = self.tables.memory.settings;
+        let leak = self.running_on(id).find_map(|pod| self.leak_of(pod));
+        let mut ctx = ctx.because(leak.unwrap_or(ctx.cause()));
+        let node = &mut self.memory.nodes[id.index()];
+        ctx.cancel(node.exhaustion);
+        node.exhaustion = usage.exceeds(capacity).map_or(Timer::NONE, |at| {
+            ctx.timer_at(at.max(now), priority::MACHINE, KubeEvent::NodeMemoryExhausted(id))
+        });
+        ctx.cancel(std::mem::replace(&mut node.pass, Timer::NONE));
+        if node.evicted.is_some() {
+            return;
+        }
+        node.next_pass = node.manager.take_up(node.next_pass, now);
+        let below = |bytes: u64| match bytes {
+            0 => SimTime::MAX,
+            bytes => usage.exceeds(capacity.saturating_sub(bytes)).unwrap_or(SimTime::MAX),
+        };
+        let look = node.manager.next_look(&settings, node.next_pass, below, can_evict);
+        if let Some(at) = look {
+            let event = KubeEvent::EvictionPass(id);
+            node.pass = ctx.timer_at(at, priority::KUBELET, event);
+        }
+    }
+
+    /// Pods that a kubelet may evict, in no order.
+    fn evictable(&self, id: NodeId) -> impl Iterator<Item = PodId> + '_ {
+        let is_evictable = |pod: &PodId| {
+            let pod = &self.pods[pod.index()];
+            let spec = &self.tables.template_of(pod).template.spec;
+            pod.phase < PodPhase::Finished && !pod.awaits_kubelet && !qos::is_critical(spec)
+        };
+        self.nodes[id.index()].pods.iter().copied().filter(is_evictable)
+    }
+
+    /// A pass of the eviction manager that finds something.
+    pub(super) fn on_eviction_pass<E, R>(&mut self, id: NodeId, ctx: &mut Context<'_, E, R>)
+    where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        let now = ctx.now();
+        let capacity = self.tables.memory.capacities[id.index()];
+        let capacity = capacity.expect("passes are planned where it is known");
+        let available = capacity.saturating_sub(self.node_usage(id, now).bytes_at(now));
+        let settings = self.tables.memory.settings;
+        let node = &mut self.memory.nodes[id.index()];
+        node.manager.take_up(node.next_pass, now);
+        node.next_pass = now + PERIOD;
+        let was_under_pressure = node.manager.is_under_pressure();
+        let wanted = node.manager.synchronize(&settings, available, now);
+        let is_under_pressure = node.manager.is_under_pressure();
+        if is_under_pressure != was_under_pressure {
+            ctx.hit(&rare::NODE_UNDER_PRESSURE);
+            ctx.observe(|| match is_under_pressure {
+                true => Observation::NodePressureStarted { node: id },
+                false => Observation::NodePressureEnded { node: id },
+            });
+            self.expect_status(id, ctx);
+        }
+        if let Some(kind) = wanted {
+            self.evict_one(id, kind, ctx);
+        }
+        self.memory.touched.push(id);
+    }
+
+    /// Evicts the pod of a node that comes first.
+    fn evict_one<E, R>(&mut self, id: NodeId, kind: ThresholdKind, ctx: &mut Context<'_, E, R>)
+    where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        let pods: Vec<PodId> = self.evictable(id).collect();
+        let candidate = |pod: &PodId| {
+            let state = &self.pods[pod.index()];
+            let spec = &self.tables.template_of(state).template.spec;
+            let requested = pod_requests(spec).memory_bytes().unwrap_or(0);
+            Candidate {
+                used_bytes: match state.phase {
+                    PodPhase::Running => Some(self.usage_of(*pod).bytes_at(ctx.now())),
+                    // Its sandbox is there, and next to nothing in it.
+                    _ => state.has_address.then_some(0),
+                },
+                requested_bytes: u64::try_from(requested).unwrap_or(0),
+                priority: spec.priority,
+            }
+        };
+        let candidates: Vec<Candidate> = pods.iter().map(candidate).collect();
+        let Some(first) = node_pressure::rank(&candidates).first().copied() else { return };
+        let pod = pods[first];
+        let state = &self.pods[pod.index()];
+        let workload = state.workload;
+        let of_pod = self.tables.template_of(state).template.spec.termination_grace;
+        let grace = self.tables.memory.settings.grace(kind, of_pod);
+        ctx.observe(|| Observation::PodEvicted { pod, workload, node: id });
+        self.memory.nodes[id.index()].evicted = Some((pod, ctx.now()));
+        let state = &mut self.pods[pod.index()];
+        state.is_disrupted = true;
+        if !state.is_stopping {
+            state.eviction_grace = Some(grace);
+            state.is_stopping = true;
+            let runs = state.phase == PodPhase::Running;
+            let pre_stop = if runs { self.pre_stop(pod) } else { SimSpan::ZERO };
+            ctx.schedule_in(pre_stop, priority::KUBELET, KubeEvent::TermDue(pod));
+        }
+    }
+
+    /// The containers of a pod are gone at `gone_at`.
+    pub(super) fn note_containers_gone(&mut self, id: PodId, gone_at: SimTime) {
+        if let Some(node) = self.pods[id.index()].node
+            && let Some(state) = self.memory.nodes.get_mut(node.index())
+            && let Some((pod, at)) = &mut state.evicted
+            && *pod == id
+        {
+            *at = gone_at;
+        }
+    }
+
+    /// Nothing of a pod is left: the eviction manager that waited for it goes on.
+    pub(super) fn note_pod_cleared(&mut self, id: PodId, now: SimTime) {
+        if let Some(node) = self.pods[id.index()].node
+            && let Some(state) = self.memory.nodes.get_mut(node.index())
+            && let Some((pod, gone_at)) = state.evicted
+            && pod == id
+        {
+            state.evicted = None;
+            let phase = SimSpan::from_nanos(gone_at.as_nanos());
+            state.next_pass = now.next_tick(CLEANUP_POLL, phase);
+            self.memory.touched.push(node);
+        }
+    }
+
+    /// No memory is left on a node: the kernel kills a container.
+    pub(super) fn on_node_memory_exhausted<E, R>(&mut self, id: NodeId, ctx: &mut Context<'_, E, R>)
+    where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        let capacity = self.tables.memory.capacities[id.index()];
+        let capacity = capacity.expect("it is planned where it is known");
+        let signed = i64::try_from(capacity).unwrap_or(i64::MAX);
+        let (mut processes, mut owners) = (Vec::new(), Vec::new());
+        // Pods are in the order of binding, which is that of their starts.
+        for pod in self.running_on(id) {
+            let spec = &self.tables.template_of(&self.pods[pod.index()]).template.spec;
+            for (container, usage) in self.usages_of(pod) {
+                owners.push(pod);
+                processes.push(Process {
+                    used_bytes: usage.bytes_at(ctx.now()),
+                    oom_score_adj: qos::oom_score_adj(spec, container, signed),
+                });
+            }
+        }
+        self.memory.touched.push(id);
+        if let Some(victim) = oom_kill::victim(&processes, capacity) {
+            ctx.hit(&rare::NODE_OUT_OF_MEMORY);
+            self.kill_for_memory(owners[victim], KillReason::NodeMemory, ctx);
+        }
+    }
+}
+
+/// The condition in the API.
+impl Cluster {
+    /// The kubelet of a node posts its condition with its next look at its node.
+    fn expect_status<E, R>(&mut self, id: NodeId, ctx: &mut Context<'_, E, R>)
+    where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        let node = &mut self.memory.nodes[id.index()];
+        node.status_count += 1;
+        let (phase, occurrence) = (node.status_phase, node.status_count);
+        let draw = self.draw(self.tables.node_keys[id.index()], STATUS_SEEN, occurrence);
+        let watch = drawn(draw, self.blueprint.parameters.watch_latency);
+        let at = ctx.now().next_tick(STATUS_PERIOD, phase) + watch;
+        ctx.schedule_at(at, priority::CONTROLLER, KubeEvent::PressureSeen(id));
+    }
+
+    /// The node lifecycle controller sees the condition, and taints the node or takes its taint away.
+    /// What a kubelet without contact found is posted with its next heartbeat.
+    pub(super) fn on_pressure_seen<E, R>(&mut self, id: NodeId, ctx: &mut Context<'_, E, R>)
+    where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        let Some(memory) = self.memory.nodes.get(id.index()) else { return };
+        let is_under_pressure = memory.manager.is_under_pressure();
+        let node = &mut self.nodes[id.index()];
+        if node.has_contact && node.is_under_pressure != is_under_pressure {
+            node.is_under_pressure = is_under_pressure;
+            self.tell_scheduler_of(id, ctx);
+        }
+    }
+}

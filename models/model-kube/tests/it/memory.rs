@@ -1,0 +1,258 @@
+//! Memory that runs out: of containers, and of nodes.
+
+use model_api::observation::KillReason;
+use model_api::{Observation, PodId, SimTime};
+
+use crate::world::World;
+
+fn is_killed(observation: &Observation) -> bool {
+    matches!(observation, Observation::ContainersKilled { .. })
+}
+
+fn is_evicted(observation: &Observation) -> bool {
+    matches!(observation, Observation::PodEvicted { .. })
+}
+
+#[test]
+fn a_container_is_killed_at_its_limit_and_begins_anew() {
+    // 3600 MiB an hour are one a second.
+    let text = "nodes 1 per zone a
+        deployment web 1 mem=100 limit=200
+        service web
+        uses web 140 grows=3600";
+    insta::assert_snapshot!(World::read(text).run(1, 140).timeline(), @r"
+     60.00 web#0 (0) killed: MemoryLimit
+     60.00 service web: 1 routed, 0 live
+     60.58 web#0 (0) not Ready: ContainersEnded
+     60.58 web#0 (0) has images
+     60.79 web#0 (0) started
+     61.02 web#0 (0) Ready
+     61.59 service web: 0 routed, 0 live
+     62.00 service web: 1 routed, 0 live
+     63.69 service web: 1 routed, 1 live
+    120.79 web#0 (0) killed: MemoryLimit
+    120.79 service web: 1 routed, 0 live
+    121.02 web#0 (0) not Ready: ContainersEnded
+    121.40 service web: 0 routed, 0 live
+    134.18 web#0 (0) has images
+    134.38 web#0 (0) started
+    134.43 web#0 (0) Ready
+    135.17 service web: 1 routed, 0 live
+    136.08 service web: 1 routed, 1 live
+    ");
+}
+
+#[test]
+fn kills_in_a_row_wait_for_the_back_off() {
+    let text = "nodes 1 per zone a
+        deployment web 1 mem=100 limit=200
+        uses web 195 grows=3600";
+    let killed = World::read(text).run(1, 900).times(is_killed);
+    let gaps: Vec<u64> = killed.windows(2).map(|pair| (pair[1] - pair[0]) as u64).collect();
+    // Five seconds of growth, some to start, and 0, 10, 20, 40, 80, 160 s of back-off, half of it more
+    // at most.
+    assert!(gaps[0] < 10 && (15..25).contains(&gaps[1]) && (25..40).contains(&gaps[2]), "{gaps:?}");
+    assert!(gaps.len() >= 6 && gaps[5] > 160, "{gaps:?}");
+}
+
+#[test]
+fn without_a_limit_a_leak_only_meets_that_of_the_node() {
+    let text = "nodes 1 per zone a
+        deployment web 1 mem=100
+        uses web 140 grows=3600";
+    assert_eq!(World::read(text).run(1, 3600).times(is_killed), [0.0; 0]);
+}
+
+#[test]
+fn a_leak_takes_until_it_is_mended() {
+    let text = "nodes 1 per zone a
+        deployment web 1 mem=100
+        uses web 140
+        at 100 leak web 3600
+        at 150 mend";
+    let run = World::read(text).run(1, 1000);
+    let used = |secs| run.cluster().memory_used(PodId(0), SimTime::from_secs(secs));
+    assert_eq!(used(1000), Some(190 << 20));
+    assert_eq!(run.simulation.stats().handled_count, 2, "the two commands");
+}
+
+#[test]
+fn pods_grow_at_rates_of_their_own() {
+    let text = "nodes 1 per zone a
+        deployment web 5 mem=100 limit=200
+        uses web 100 grows=360 vary=10";
+    let killed = World::read(text).run(1, 1150).times(is_killed);
+    assert_eq!(killed.len(), 5);
+    assert!(killed.windows(2).all(|pair| pair[0] < pair[1]), "{killed:?}");
+    assert!(killed.iter().all(|at| (909.0..=1112.0).contains(at)), "{killed:?}");
+    let text = text.replace("vary=10", "");
+    let together = World::read(&text).run(1, 1150).times(is_killed);
+    assert!(together.iter().all(|at| *at == together[0]), "{together:?}");
+}
+
+/// A node of 1000 MiB, of which pods may use 1000 before the threshold of 100 MiB is crossed, and 1100
+/// in all.
+const SMALL: &str = "nodes 1 per zone a b
+    memory 1000
+    ";
+
+#[test]
+fn a_kubelet_evicts_and_the_pod_goes_elsewhere() {
+    let text = format!(
+        "{SMALL} deployment web 1 mem=100
+        deployment other 2 mem=600 spread
+        service web
+        uses web 100 grows=1800"
+    );
+    insta::assert_snapshot!(World::read(&text).run(1, 1000).timeline(), @r"
+    609.96 a-0 under pressure
+    609.96 web#0 (0) evicted from a-0
+    609.96 web#0 (0) not Ready: Evicted
+    609.96 service web: 1 routed, 0 live
+    610.97 service web: 0 routed, 0 live
+    612.61 web#1 (3) created
+    612.63 web#1 (3) bound to b-0
+    616.31 web#1 (3) has images
+    616.47 web#1 (3) started
+    617.24 web#1 (3) Ready
+    617.63 service web: 1 routed, 0 live
+    617.77 service web: 1 routed, 1 live
+    913.31 a-0 relieved
+    ");
+}
+
+#[test]
+fn what_grows_faster_than_a_kubelet_looks_meets_the_kernel() {
+    // 200 MiB a second.
+    let text = format!(
+        "{SMALL} deployment other 2 mem=500 spread
+        deployment web 1 best-effort
+        uses web 100
+        at 21 leak web 720000
+        at 24 mend"
+    );
+    let run = World::read(&text).run(1, 60);
+    assert_eq!(run.times(is_evicted), [0.0; 0]);
+    let killed = run.times(|it| {
+        let reason = KillReason::NodeMemory;
+        matches!(it, Observation::ContainersKilled { reason: why, pod: PodId(2), .. } if *why == reason)
+    });
+    assert!(killed.len() == 1 && (23.5..23.6).contains(&killed[0]), "{killed:?}");
+}
+
+#[test]
+fn a_neighbor_goes_that_uses_more_beyond_its_request() {
+    // The one that leaks stays within its request until its neighbors are gone.
+    let text = "nodes 1 per zone a
+        memory 1000
+        deployment leaky 1 mem=600
+        deployment idle 1 mem=100
+        deployment small 1 best-effort
+        uses leaky 300 grows=3600
+        uses idle 90
+        uses small 250";
+    let run = World::read(text).run(1, 700);
+    let mut evicted = String::new();
+    for line in run.timeline().lines().filter(|line| line.contains("evicted")) {
+        evicted += &format!("{}\n", line.trim());
+    }
+    insta::assert_snapshot!(evicted, @r"
+    369.96 small#0 (2) evicted from a-0
+    612.31 leaky#0 (0) evicted from a-0
+    ");
+}
+
+#[test]
+fn under_pressure_nothing_is_bound_and_best_effort_is_refused() {
+    let text = "nodes 1 per zone a
+        memory 1000
+        deployment web 1 mem=100 priority=1000
+        deployment idle 0 best-effort
+        uses web 100 grows=3600
+        at 910 scale idle 1";
+    let run = World::read(text).run(1, 1225);
+    insta::assert_snapshot!(run.timeline(), @r"
+     909.96 a-0 under pressure
+     909.96 web#0 (0) evicted from a-0
+     909.96 web#0 (0) not Ready: Evicted
+     910.08 ReplicaSetScaled { workload: WorkloadId(1), revision: 0, replicas: 1 }
+     910.10 idle#0 (1) created
+     910.13 idle#0 (1) bound to a-0
+     910.16 idle#0 (1) refused by a-0
+     910.18 idle#1 (2) created
+     910.20 idle#1 (2) bound to a-0
+     910.29 idle#1 (2) refused by a-0
+     910.32 idle#2 (3) created
+     910.38 idle#2 (3) bound to a-0
+     910.46 idle#2 (3) refused by a-0
+     910.48 idle#3 (4) created
+     910.58 idle#3 (4) bound to a-0
+     910.59 idle#3 (4) refused by a-0
+     910.63 idle#4 (5) created
+     910.69 idle#4 (5) bound to a-0
+     910.76 idle#4 (5) refused by a-0
+     910.83 idle#5 (6) created
+     910.88 idle#5 (6) bound to a-0
+     910.96 idle#5 (6) refused by a-0
+     910.99 idle#6 (7) created
+     911.06 idle#6 (7) bound to a-0
+     911.08 idle#6 (7) refused by a-0
+     911.10 idle#7 (8) created
+     911.19 idle#7 (8) bound to a-0
+     911.26 idle#7 (8) refused by a-0
+     911.28 idle#8 (9) created
+     911.33 idle#8 (9) bound to a-0
+     911.42 idle#8 (9) refused by a-0
+     911.48 idle#9 (10) created
+     911.56 idle#9 (10) unschedulable: TaintToleration
+     912.61 web#1 (11) created
+     912.63 web#1 (11) unschedulable: TaintToleration
+    1213.31 a-0 relieved
+    1221.47 web#1 (11) bound to a-0
+    1221.47 idle#9 (10) bound to a-0
+    1221.96 web#1 (11) has images
+    1222.11 web#1 (11) started
+    1222.89 web#1 (11) Ready
+    ");
+}
+
+#[test]
+fn critical_pods_stay_and_nobody_looks_again_and_again() {
+    let text = "nodes 1 per zone a
+        memory 1000
+        deployment web 1 mem=100 priority=2000000000
+        uses web 100
+        at 100 leak web 3600
+        at 1050 mend";
+    let run = World::read(text).run(1, 86_400);
+    assert_eq!(run.times(is_evicted), [0.0; 0]);
+    let count = run.simulation.stats().handled_count;
+    assert!(count < 10, "{count} events in a day under pressure");
+}
+
+#[test]
+fn a_node_that_stops_forgets_its_pressure() {
+    let text = "nodes 1 per zone a
+        memory 1000
+        deployment web 1 mem=100
+        uses web 100 grows=3600
+        at 915 lose node a-0
+        at 930 restore node a-0";
+    let run = World::read(text).run(1, 1300);
+    insta::assert_snapshot!(run.timeline(), @r"
+     909.96 a-0 under pressure
+     909.96 web#0 (0) evicted from a-0
+     909.96 web#0 (0) not Ready: Evicted
+     912.61 web#1 (1) created
+     912.63 web#1 (1) unschedulable: TaintToleration
+     915.00 a-0 lost
+     960.98 a-0 NotReady
+     960.98 MasterDisruptionStarted
+    1006.18 a-0 runs
+    1006.25 a-0 Ready
+    1006.25 web#1 (1) bound to a-0
+    1006.74 web#1 (1) has images
+    1006.90 web#1 (1) started
+    1007.67 web#1 (1) Ready
+    ");
+}

@@ -1,0 +1,154 @@
+//! What memory pods use.
+
+use std::collections::BTreeMap;
+
+use model_api::WorkloadId;
+use model_api::fault::FaultKind;
+use model_api::kube::Container;
+use model_api::memory::{Growth, MemoryProfile};
+
+use super::Resolver;
+use crate::diagnostic::{Code, Diagnostic};
+use crate::document::ScenarioDocument;
+use crate::document::{MemoryLeakSpec, MemorySpec, ParametersSpec, PlatformDocument};
+use crate::nearest::suggestion;
+use crate::source::{Span, Spanned};
+
+/// How differently pods grow, when nothing is stated. Assumed.
+const VARIATION_PPM: u32 = 100_000;
+
+impl Resolver<'_> {
+    /// What the platform, and instead of it the scenario, says of the memory of pods.
+    pub(super) fn memory(&mut self, platform: &PlatformDocument, scenario: &ScenarioDocument) {
+        if let Some(parameters) = &platform.spec.parameters {
+            self.check_eviction(parameters);
+        }
+        let mut profiles: BTreeMap<WorkloadId, MemoryProfile> = BTreeMap::new();
+        for specs in [&platform.spec.memory, &scenario.spec.memory] {
+            let mut stated: BTreeMap<WorkloadId, Span> = BTreeMap::new();
+            for spec in specs {
+                let Some(id) = self.workload(&spec.workload) else { continue };
+                if let Some(first) = stated.insert(id, spec.workload.span) {
+                    let message = format!("`{}` has a profile already", spec.workload.value);
+                    let diagnostic = Diagnostic::new(Code::E0018, spec.workload.span, message);
+                    self.diagnostics.push(diagnostic.related(first, "first here"));
+                    continue;
+                }
+                if let Some(profile) = self.memory_profile(id, spec) {
+                    profiles.insert(id, profile);
+                }
+            }
+        }
+        self.blueprint.memory = profiles.into_values().collect();
+        if let Some(first) = self.blueprint.memory.first() {
+            let origin = first.origin.clone();
+            let text = "pods of workloads whose memory is not stated use what they request of it";
+            self.assume(text, &origin);
+        }
+    }
+
+    fn memory_profile(&mut self, id: WorkloadId, spec: &MemorySpec) -> Option<MemoryProfile> {
+        let container = match &spec.container {
+            Some(name) => self.container(id, name)?,
+            None => 0,
+        };
+        let growth = spec.growth.map_or(Growth::ZERO, |it| it.value);
+        if spec.variation.is_none() && growth != Growth::ZERO {
+            let name = &spec.workload.value;
+            let text = format!(
+                "{name}: a pod grows up to 10 % faster or slower than another, where nothing is stated"
+            );
+            self.assume(text, &spec.span.origin());
+        }
+        let profile = MemoryProfile {
+            workload: id,
+            container,
+            base_bytes: spec.base.value.count,
+            growth,
+            variation_ppm: spec.variation.map_or(VARIATION_PPM, |it| it.value.ppm),
+            per_request_bytes: spec.per_request.map_or(0, |it| it.value.count),
+            origin: spec.span.origin(),
+        };
+        let limit = self.container_of(&profile).and_then(|it| it.limits.memory_bytes());
+        match limit.and_then(|bytes| u64::try_from(bytes).ok()) {
+            Some(limit) if limit < profile.base_bytes => {
+                let message = format!(
+                    "a container of `{}` is limited to {limit} bytes and is killed as soon as it runs",
+                    spec.workload.value
+                );
+                self.report(Code::W0180, spec.base.span, message);
+            }
+            None if growth != Growth::ZERO => {
+                let span = spec.growth.map_or(spec.span, |it| it.span);
+                self.report_unlimited(&spec.workload, span);
+            }
+            _ => {}
+        }
+        Some(profile)
+    }
+
+    fn report_unlimited(&mut self, workload: &Spanned<String>, span: Span) {
+        let message = format!("nothing limits the memory of `{}` but its node", workload.value);
+        self.report(Code::W0181, span, message);
+    }
+
+    fn container_of(&self, profile: &MemoryProfile) -> Option<&Container> {
+        let workload = &self.blueprint.workloads[profile.workload.index()];
+        workload.template.spec.containers.get(profile.container)
+    }
+
+    /// The position of a container by its name.
+    fn container(&mut self, id: WorkloadId, name: &Spanned<String>) -> Option<usize> {
+        let containers = &self.blueprint.workloads[id.index()].template.spec.containers;
+        let found = containers.iter().position(|it| it.name == name.value);
+        if found.is_none() {
+            let names: Vec<&str> = containers.iter().map(|it| it.name.as_str()).collect();
+            let workload = self.blueprint.workload_name(id);
+            let message = format!("`{workload}` has no container `{}`", name.value);
+            let help = suggestion(&name.value, names);
+            self.diagnostics.push(Diagnostic::new(Code::E0016, name.span, message).help_if(help));
+        }
+        found
+    }
+
+    /// Pods leak. Those of a workload whose memory is not stated use what they request before.
+    pub(super) fn memory_leak(&mut self, spec: &MemoryLeakSpec) -> Option<FaultKind> {
+        let id = self.workload(&spec.workload)?;
+        let growth = spec.growth.value;
+        if !self.blueprint.memory.iter().any(|it| it.workload == id) {
+            let container = self.blueprint.workloads[id.index()].template.spec.containers.first();
+            let request = container.and_then(|it| it.requests.memory_bytes()).unwrap_or(0);
+            let origin = spec.span.origin();
+            let text = format!(
+                "{}: pods use the memory that they request until they leak, where nothing is stated",
+                spec.workload.value
+            );
+            self.assume(text, &origin);
+            self.blueprint.memory.push(MemoryProfile {
+                workload: id,
+                base_bytes: u64::try_from(request).unwrap_or(0),
+                variation_ppm: VARIATION_PPM,
+                origin,
+                ..MemoryProfile::default()
+            });
+        }
+        let profile = self.blueprint.memory.iter().find(|it| it.workload == id);
+        let limit = profile.and_then(|it| self.container_of(it)?.limits.memory_bytes());
+        if limit.is_none() {
+            self.report_unlimited(&spec.workload, spec.growth.span);
+        }
+        let count = spec.count.map(|count| count.value);
+        Some(FaultKind::MemoryLeak { workload: id, count, growth })
+    }
+
+    /// A kubelet does not start with a soft threshold that has no grace period.
+    fn check_eviction(&mut self, parameters: &ParametersSpec) {
+        if let Some(soft) = parameters.eviction_soft_memory
+            && parameters.eviction_soft_grace_period.is_none()
+        {
+            let message = "a soft threshold needs a grace period";
+            let help = "add `evictionSoftGracePeriod`, for example 90s";
+            self.diagnostics.push(Diagnostic::new(Code::E0050, soft.span, message).help(help));
+        }
+    }
+}
