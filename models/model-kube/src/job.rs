@@ -74,6 +74,8 @@ pub struct JobStatus {
     pub succeeded_indexes: BTreeSet<u32>,
     /// Failures by index, with `backoffLimitPerIndex`: each index waits by itself.
     pub failures_by_index: BTreeMap<u32, RecentFailures>,
+    /// Of these, those that no rule ignores, which count against the limit.
+    pub counted_by_index: BTreeMap<u32, u32>,
     /// Indexes that may not be tried again.
     pub failed_indexes: BTreeSet<u32>,
     /// A failure that a rule said fails the Job.
@@ -105,6 +107,10 @@ pub struct RecentFailures {
 }
 
 impl RecentFailures {
+    fn add(&mut self, at: SimTime) {
+        *self = Self { count: self.count + 1, last_at: at };
+    }
+
     /// From when pods may be created again (`getRemainingTime`): 10 s after one failure, doubled by
     /// each further one.
     pub fn not_before(self) -> SimTime {
@@ -224,12 +230,14 @@ pub fn plan(spec: &JobSpec, status: &JobStatus, now: SimTime) -> PodPlan {
             let failures = status.failures_by_index.get(index).copied().unwrap_or_default();
             failures.not_before()
         };
-        let pending = pending_indexes(spec, status);
-        let ripe = pending.iter().copied().filter(|index| not_before(index) <= now);
-        plan.create_indexes = ripe.take(missing as usize).collect();
+        // Those that wait keep their turn: no higher index overtakes them
+        // (`getPodCreationInfoForIndependentIndexes`).
+        let mut first = pending_indexes(spec, status);
+        first.truncate(missing as usize);
+        plan.create_indexes = first.iter().copied().filter(|it| not_before(it) <= now).collect();
         plan.create_count = u32::try_from(plan.create_indexes.len()).unwrap_or(missing);
-        if plan.create_count < missing {
-            plan.retry_at = pending.iter().map(not_before).filter(|at| *at > now).min();
+        if plan.create_count == 0 {
+            plan.retry_at = first.iter().map(not_before).min();
         }
     }
     plan
@@ -294,7 +302,8 @@ impl JobStatus {
         action
     }
 
-    /// Counts a failure of which it is known what the rules make of it.
+    /// Counts a failure of which it is known what the rules make of it. One that they ignore makes the
+    /// next pod wait all the same (`newBackoffRecord`, `getIndexAbsoluteFailureCount`).
     pub fn count_failure(
         &mut self,
         spec: &JobSpec,
@@ -302,18 +311,21 @@ impl JobStatus {
         action: FailureAction,
         now: SimTime,
     ) {
+        self.recent_failures.add(now);
+        let index = index.zip(spec.backoff_limit_per_index);
+        if let Some((index, _)) = index {
+            self.failures_by_index.entry(index).or_default().add(now);
+        }
         match action {
             FailureAction::Ignore => return,
             FailureAction::FailJob => self.is_failed_by_policy = true,
             FailureAction::FailIndex | FailureAction::Count => {}
         }
         self.failed_count += 1;
-        self.recent_failures =
-            RecentFailures { count: self.recent_failures.count + 1, last_at: now };
-        if let (Some(index), Some(limit)) = (index, spec.backoff_limit_per_index) {
-            let failures = self.failures_by_index.entry(index).or_default();
-            *failures = RecentFailures { count: failures.count + 1, last_at: now };
-            if failures.count > limit || action == FailureAction::FailIndex {
+        if let Some((index, limit)) = index {
+            let counted = self.counted_by_index.entry(index).or_default();
+            *counted += 1;
+            if *counted > limit || action == FailureAction::FailIndex {
                 self.failed_indexes.insert(index);
             }
         }
@@ -398,6 +410,62 @@ mod tests {
         assert_eq!(waits, [10, 20, 40, 80, 160, 320, 600, 600]);
         status.succeeded(None);
         assert_eq!(status.recent_failures.not_before(), SimTime::ZERO);
+    }
+
+    /// It counts against no limit, and the next pod waits for it (`newBackoffRecord`).
+    #[test]
+    fn a_failure_that_is_ignored_makes_others_wait() {
+        let ignored = FailureRule {
+            action: FailureAction::Ignore,
+            requirement: FailureRequirement::Conditions(vec![(
+                "DisruptionTarget".to_owned(),
+                "True".to_owned(),
+            )]),
+        };
+        let evicted = FailedPod {
+            conditions: vec![("DisruptionTarget".to_owned(), "True".to_owned())],
+            ..FailedPod::default()
+        };
+        let spec = JobSpec { failure_rules: vec![ignored], backoff_limit: 0, ..JobSpec::default() };
+        let per_index = JobSpec {
+            completions: Some(1),
+            is_indexed: true,
+            backoff_limit: u32::MAX,
+            backoff_limit_per_index: Some(0),
+            ..spec.clone()
+        };
+        for (spec, index) in [(spec, None), (per_index, Some(0))] {
+            let mut status = JobStatus::default();
+            for wait in [10, 20] {
+                status.failed(&spec, index, &evicted, at(100));
+                assert_eq!(plan(&spec, &status, at(100)).retry_at, Some(at(100 + wait)));
+            }
+            assert_eq!((status.failed_count, end(&spec, &status, at(100))), (0, None));
+            assert_eq!(plan(&spec, &status, at(120)).create_count, 1);
+        }
+    }
+
+    /// Indexes 0 and 1 have failed: a higher one takes the place of neither (`firstPendingIndexes`).
+    #[test]
+    fn an_index_that_waits_keeps_its_turn() {
+        let spec = |parallelism| JobSpec {
+            parallelism,
+            completions: Some(10),
+            is_indexed: true,
+            backoff_limit: u32::MAX,
+            backoff_limit_per_index: Some(1),
+            ..JobSpec::default()
+        };
+        let mut status = JobStatus::default();
+        for (index, secs) in [(1, 95), (0, 98)] {
+            status.failed(&spec(1), Some(index), &FailedPod::default(), at(secs));
+        }
+        for (parallelism, created, retry_at) in
+            [(1, vec![], Some(at(108))), (2, vec![], Some(at(105))), (3, vec![2], None)]
+        {
+            let plan = plan(&spec(parallelism), &status, at(100));
+            assert_eq!((plan.create_indexes, plan.retry_at), (created, retry_at), "{parallelism}");
+        }
     }
 
     #[test]

@@ -264,32 +264,39 @@ impl Cluster {
         job.status.active.clear();
         job.status.terminating_count = 0;
         job.status.restart_count = 0;
-        for pod in job.pods.iter_mut().filter(|pod| pod.counted.is_none()) {
+        let mut ended = Vec::new();
+        for (position, pod) in job.pods.iter_mut().enumerate() {
+            if pod.counted.is_some() {
+                continue;
+            }
             let state = &self.pods[pod.id.index()];
             if state.is_forgotten {
                 // Nobody ever saw it, so that it has not failed either.
                 pod.counted = Some((now, Outcome::Nothing));
                 continue;
             }
-            let outcome = match self.fate(pod.id, spec) {
+            match self.fate(pod.id, spec) {
                 Fate::Active => {
                     let active = ActivePod { index: pod.index, is_ready: state.is_ready };
                     job.status.active.push(active);
                     job.status.restart_count += state.restart_count;
-                    continue;
                 }
-                Fate::Terminating => {
-                    job.status.terminating_count += 1;
-                    continue;
+                Fate::Terminating => job.status.terminating_count += 1,
+                Fate::Succeeded => ended.push((state.ended_at, true, position, None)),
+                Fate::Failed(failed) => {
+                    ended.push((state.ended_at, false, position, Some(failed)));
                 }
-                Fate::Succeeded => {
-                    job.status.succeeded(pod.index);
-                    Outcome::Success
-                }
-                Fate::Failed(failed) => Outcome::Failure(
-                    job.status.failed(spec, pod.index, &failed, state.ended_at),
-                    state.ended_at,
-                ),
+            }
+        }
+        // Only failures after the last success make others wait (`newBackoffRecord`).
+        ended.sort_by_key(|(at, is_success, ..)| (*at, *is_success));
+        for (at, _, position, failed) in ended {
+            let pod = &mut job.pods[position];
+            let outcome = if let Some(failed) = failed {
+                Outcome::Failure(job.status.failed(spec, pod.index, &failed, at), at)
+            } else {
+                job.status.succeeded(pod.index);
+                Outcome::Success
             };
             pod.counted = Some((now, outcome));
         }
