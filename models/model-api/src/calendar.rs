@@ -1,8 +1,8 @@
 //! When a schedule falls.
 //!
-//! Cron expressions mean what they mean to `robfig/cron` v3.0.1 (`spec.go`, `SpecSchedule.Next` and `dayMatches`),
-//! which Velero and Kubernetes use; v1.2.0, which CloudNativePG uses, agrees but for midnights that a
-//! change of clocks skips. When both the day of the month and the day of the week are restricted,
+//! Cron expressions mean what they mean to `robfig/cron` v3.0.1 (`spec.go`, `SpecSchedule.Next` and
+//! `dayMatches`), which Velero and Kubernetes use; v1.2.0, which CloudNativePG uses, agrees but for
+//! midnights that a change of clocks skips. When both the day of the month and the day of the week are restricted,
 //! either is enough. Fields are compared with what clocks show: what falls into an hour that is skipped
 //! in spring does not happen that day, what falls into one that is repeated in autumn happens twice.
 

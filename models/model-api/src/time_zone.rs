@@ -1,7 +1,7 @@
 //! What clocks show in a time zone.
 //!
 //! Moments and local times are whole seconds, both counted from the start of the run
-//! ([`calendar::RUN_STARTS_UNIX_SECS`](crate::calendar::RUN_STARTS_UNIX_SECS)): in UTC they are the same number.
+//! ([`RUN_STARTS_UNIX_SECS`](crate::calendar::RUN_STARTS_UNIX_SECS)): in UTC they are the same number.
 
 /// A time zone: how far its clocks are ahead of UTC, and when that changes.
 ///
@@ -41,6 +41,18 @@ impl TimeZone {
             return local - guess;
         }
         local - self.offset_at(local - guess)
+    }
+
+    /// Every moment at which clocks show a local time: none when it is skipped, two when it is repeated.
+    pub fn moments(&self, local: i64) -> impl Iterator<Item = i64> + use<> {
+        // Between the two no zone changes its clocks twice.
+        const DAY: i64 = 86_400;
+        let mut found = [local - DAY, local + DAY].map(|near| local - self.offset_at(near));
+        found.sort_unstable();
+        let is_shown = found.map(|at| self.local(at) == local);
+        let is_other = found[0] != found[1];
+        let kept = [is_shown[0], is_shown[1] && is_other];
+        found.into_iter().zip(kept).filter(|(_, kept)| *kept).map(|(at, _)| at)
     }
 
     fn offset_at(&self, second: i64) -> i64 {
@@ -96,5 +108,14 @@ mod tests {
         assert_eq!(moments(&zone(1), [100, 101, 102, 201, 202]), [99, 100, 100, 200, 201]);
         assert_eq!(moments(&zone(0), [99, 100, 101, 200, 201]), [99, 100, 100, 200, 201]);
         assert_eq!(moments(&zone(-5), [94, 95, 96, 195, 196]), [99, 99, 100, 199, 201]);
+    }
+
+    #[test]
+    fn clocks_show_a_time_never_once_or_twice() {
+        let shown = |local: i64| -> Vec<i64> {
+            zone(1).moments(local * HOUR).map(|at| at / HOUR).collect()
+        };
+        assert_eq!([100, 101, 102].map(shown), [vec![99], vec![], vec![100]]);
+        assert_eq!([200, 201, 202].map(shown), [vec![198], vec![199, 200], vec![201]]);
     }
 }

@@ -114,6 +114,8 @@ fn update_by_surge(nodes: &[NodePods], max_surge: usize) -> UpdatePlan {
 
 #[cfg(test)]
 mod tests {
+    use model_api::kube::{NodeSelector, Operator, Requirement, Toleration, TolerationOperator};
+
     use super::*;
     use crate::taint_eviction::taint;
 
@@ -138,8 +140,6 @@ mod tests {
         let plan = update(&[both(true), both(false), OLD, OLD], 2, 0);
         assert_eq!((plan.delete_old, plan.create_new), (vec![0], vec![2]));
     }
-    use model_api::kube::{Toleration, TolerationOperator};
-
     #[test]
     fn a_taint_keeps_a_daemon_off_unless_tolerated() {
         let node =
@@ -154,5 +154,31 @@ mod tests {
             toleration: None,
         });
         assert!(should_run(&spec, &node));
+    }
+    /// What a term asks of labels and of fields holds together; a term that asks for nothing holds never.
+    #[test]
+    fn a_term_wants_all_that_it_names() {
+        let wants = |key: &str, value: &str| Requirement {
+            key: key.to_owned(),
+            operator: Operator::In,
+            values: vec![value.to_owned()],
+        };
+        let node = Node {
+            name: "a-0".to_owned(),
+            labels: Labels::from([("disk".to_owned(), "ssd".to_owned())]),
+            ..Node::default()
+        };
+        let runs = |labels: &[(&str, &str)], names: &[&str]| {
+            let term = NodeSelectorTerm {
+                match_expressions: labels.iter().map(|(key, value)| wants(key, value)).collect(),
+                match_fields: names.iter().map(|name| wants("metadata.name", name)).collect(),
+            };
+            let mut spec = PodSpec::default();
+            spec.affinity.node.required = Some(NodeSelector { terms: vec![term] });
+            should_run(&spec, &node)
+        };
+        assert!(runs(&[("disk", "ssd")], &["a-0"]) && runs(&[], &["a-0"]));
+        assert!(!runs(&[("disk", "ssd")], &["a-1"]) && !runs(&[("disk", "hdd")], &["a-0"]));
+        assert!(!runs(&[], &[]));
     }
 }

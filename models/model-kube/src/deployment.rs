@@ -424,6 +424,23 @@ mod tests {
         }
     }
 
+    /// Of two that are as large the newer one grows first, and the older one shrinks first.
+    #[test]
+    fn a_pod_more_is_of_the_newer_and_a_pod_less_of_the_older_replica_set() {
+        let revision = |name: &str| Revision {
+            name: name.to_owned(),
+            size: 2,
+            max_replicas: Some(4),
+            ..Revision::default()
+        };
+        for (replicas, expected) in [(5, [2, 3]), (3, [1, 2]), (4, [2, 2]), (6, [3, 3])] {
+            let spec = spec(replicas, IntOrPercent::Int(0), IntOrPercent::Int(1));
+            let mut revisions = [revision("a"), revision("b")];
+            scale(&spec, &mut revisions, None);
+            assert_eq!([revisions[0].size, revisions[1].size], expected, "{replicas}");
+        }
+    }
+
     /// Old pods are let go only when the new ReplicaSet is all there is meant to be.
     #[test]
     fn scaling_ends_a_rollout_only_when_the_new_pods_are_available() {

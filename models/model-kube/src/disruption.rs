@@ -202,6 +202,14 @@ mod tests {
     }
 
     #[test]
+    fn a_share_without_a_rest_is_not_rounded() {
+        let half = Demand::MinAvailable(IntOrPercent::Percent(50));
+        assert_eq!(status(half, 4, 4, 4).desired_healthy, 2);
+        let none = Demand::MinAvailable(IntOrPercent::Percent(0));
+        assert_eq!(status(none, 4, 4, 4).desired_healthy, 0);
+    }
+
+    #[test]
     fn an_unready_pod_goes_free_while_the_budget_is_met() {
         let request = EvictionRequest {
             ignores_budgets: false,

@@ -157,6 +157,19 @@ mod tests {
     }
 
     #[test]
+    fn a_pod_has_an_endpoint_from_its_address_to_its_end() {
+        let pod = |has_address, is_finished| PodView {
+            has_address,
+            is_finished,
+            is_ready: true,
+            is_terminating: false,
+        };
+        let has = |has_address, is_finished| conditions(&pod(has_address, is_finished), true);
+        assert!(has(true, false).is_some());
+        assert_eq!([has(false, false), has(true, true), has(false, true)], [None; 3]);
+    }
+
+    #[test]
     fn terminating_endpoints_serve_only_when_nothing_else_does() {
         let both = [endpoint(0, true, true), endpoint(1, true, false)];
         assert_eq!(for_cluster_traffic(&both, &0, None), [1]);

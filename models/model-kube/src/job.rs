@@ -9,7 +9,8 @@
 //! Elastic indexed Jobs, `managedBy`, finalizers and the two-step counting of pods that they serve.
 //! # Defaults and their sources
 //! `pkg/controller/job/{job_controller,backoff_utils,indexed_job_utils,pod_failure_policy}.go` and
-//! `success_policy.go` beside them, `pkg/apis/batch/v1/defaults.go`, `pkg/controller/ttlafterfinished/ttlafterfinished_controller.go`,
+//! `success_policy.go` beside them, `pkg/apis/batch/v1/defaults.go`,
+//! `pkg/controller/ttlafterfinished/ttlafterfinished_controller.go`,
 //! Kubernetes 1.36: [`JobSpec::default`].
 //! # Invariants
 //! Never more pods than `parallelism`, nor than completions that are missing. No index runs twice at
@@ -364,6 +365,27 @@ mod tests {
         assert_eq!(create(5, 2), (0, 0));
         assert_eq!(create(2, 4), (2, 0));
         assert_eq!(create(3, 6), (0, 1));
+    }
+
+    /// Indexes that failed for good are as done as those that succeeded.
+    #[test]
+    fn an_index_that_failed_for_good_needs_no_pod() {
+        let spec = JobSpec {
+            parallelism: 5,
+            completions: Some(6),
+            is_indexed: true,
+            backoff_limit_per_index: Some(0),
+            ..JobSpec::default()
+        };
+        let status = JobStatus {
+            succeeded_indexes: [0, 1].into(),
+            failed_indexes: [2, 3, 4].into(),
+            active: vec![ActivePod { index: Some(5), is_ready: true }],
+            ..JobStatus::default()
+        };
+        assert_eq!(plan(&spec, &status, at(0)), PodPlan::default());
+        let surplus = JobStatus { active: vec![status.active[0]; 2], ..status };
+        assert_eq!(plan(&spec, &surplus, at(0)).delete.len(), 1);
     }
 
     #[test]

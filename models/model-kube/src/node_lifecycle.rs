@@ -372,6 +372,36 @@ mod tests {
     }
 
     #[test]
+    fn passes_may_take_longer() {
+        let passes = MonitorPasses::new(secs(3), SimSpan::from_secs(5));
+        let slow = passes.taking(SimSpan::from_secs(2));
+        assert_eq!((passes.at_or_after(secs(4)), slow.at_or_after(secs(4))), {
+            (SimTime::from_millis(8_010), secs(10))
+        });
+    }
+
+    /// 55 of 100 nodes make a zone partially disrupted, but never fewer than three.
+    #[test]
+    fn a_zone_is_as_its_counts_are() {
+        let state = |ready_count, not_ready_count| {
+            zone_state(ZoneCount { ready_count, not_ready_count }, 550_000)
+        };
+        assert_eq!([state(0, 0), state(7, 3), state(9, 10)], [ZoneState::Normal; 3]);
+        assert_eq!([state(1, 2), state(5, 0)], [ZoneState::Normal; 2]);
+        assert_eq!([state(9, 11), state(2, 3)], [ZoneState::PartialDisruption; 2]);
+        assert_eq!([state(0, 1), state(0, 9)], [ZoneState::FullDisruption; 2]);
+    }
+
+    #[test]
+    fn a_new_leader_knows_no_zone_and_no_queue() {
+        let mut evictor = evictor(2);
+        evictor.enqueue(0, 7, secs(50));
+        evictor.reset();
+        assert_eq!([evictor.state(0), evictor.state(1)], [ZoneState::Initial; 2]);
+        assert_eq!(evictor.take_due(secs(51)), None);
+    }
+
+    #[test]
     fn a_zone_that_turns_partial_first_waits_ten_seconds_when_it_is_full() {
         let mut evictor = evictor(3);
         let partial = counts(&[(2, 3), (5, 0), (5, 0)]);

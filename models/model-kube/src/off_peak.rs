@@ -1,12 +1,11 @@
 //! Off-peak downsizing: workloads that opted in are small outside of their hours.
 //!
 //! # Modelled
-//! Opting in by annotations with weekly windows, hours in which a workload is up or down, the size
+//! Opting in by annotations with weekly windows in any time zone, hours in which a workload is up or down, the size
 //! while it is down, the memory of its former size, exclusion, and what an HPA makes of the new
 //! size.
 //! # Not modelled
-//! Time zones and summer time: windows are hours of virtual time, whose week begins on the Monday of
-//! its zero. Absolute time stamps as windows. A namespace's defaults.
+//! Absolute time stamps as windows. A namespace's defaults.
 //! The grace of 15 minutes of a young workload: those of a run are older.
 //! # Defaults and their sources
 //! kube-downscaler (caas-team/py-kube-downscaler 24.x, `kube_downscaler/{scaler,helper,cmd}.py`):
@@ -88,6 +87,7 @@ impl Sized {
 mod tests {
     use model_api::kube::Labels;
     use model_api::kube::off_peak::{DOWNTIME, DOWNTIME_REPLICAS, EXCLUDE, UPTIME};
+    use model_api::time_zone::{OffsetChange, TimeZone};
     use proptest::prelude::*;
 
     use super::*;
@@ -104,27 +104,65 @@ mod tests {
     fn schedule(entries: &[(&str, &str)]) -> Option<Schedule> {
         let annotations: Labels =
             entries.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
-        schedule_of(&annotations).expect("the hours can be read")
+        schedule_of(&annotations, zones).expect("the hours can be read")
+    }
+
+    /// UTC, and Berlin as of 2026: clocks change on 29 March and 25 October.
+    fn zones(name: &str) -> Option<TimeZone> {
+        let change =
+            |day: i64, offset_secs| OffsetChange { at_secs: day * 86_400 + 3_600, offset_secs };
+        let changes = vec![change(83, 7_200), change(293, 3_600)];
+        match name {
+            "UTC" => Some(TimeZone::default()),
+            "Europe/Berlin" => Some(TimeZone { offset_secs: 3_600, changes }),
+            _ => None,
+        }
     }
 
     #[test]
     fn hours_are_read_as_the_downscaler_reads_them() {
-        let work = Hours::parse("Mon-Fri 07:30-20:30 UTC").expect("hours");
+        let work = Hours::parse("Mon-Fri 07:30-20:30 UTC", zones).expect("hours");
         let holds = |day, hour, minute| work.hold(at(day, hour, minute));
         assert!(holds(0, 7, 30) && holds(4, 20, 29) && holds(7, 12, 0));
         assert!(!holds(0, 7, 29) && !holds(4, 20, 30) && !holds(5, 12, 0));
-        let wrapped = Hours::parse("Sun-Mon 10:00-24:00 UTC").expect("hours");
+        let wrapped = Hours::parse("Sun-Mon 10:00-24:00 UTC", zones).expect("hours");
         assert!(wrapped.hold(at(6, 23, 59)) && wrapped.hold(at(0, 10, 0)));
         assert!(!wrapped.hold(at(1, 10, 0)));
-        let overnight = Hours::parse("Mon-Sun 22:00-06:00 UTC").expect("hours");
+        let overnight = Hours::parse("Mon-Sun 22:00-06:00 UTC", zones).expect("hours");
         assert!(!overnight.hold(at(0, 23, 0)), "windows do not reach over midnight");
         for wrong in
             ["", "Mon 07:30-20:30 UTC", "Mon-Fri 7:30-20:30 UTC", "Mon-Fri 07:30-25:00 UTC"]
         {
-            assert_eq!(Hours::parse(wrong), Err(HoursError::Form(wrong.to_owned())));
+            assert_eq!(Hours::parse(wrong, zones), Err(HoursError::Form(wrong.to_owned())));
         }
-        let berlin = Hours::parse("Mon-Fri 07:30-20:30 Europe/Berlin");
-        assert_eq!(berlin, Err(HoursError::TimeZone("Europe/Berlin".to_owned())));
+        let nowhere = Hours::parse("Mon-Fri 07:30-20:30 Europe/Berln", zones);
+        assert_eq!(nowhere, Err(HoursError::TimeZone("Europe/Berln".to_owned())));
+    }
+
+    #[test]
+    fn hours_are_those_of_the_clocks_they_name() {
+        let work = "Mon-Fri 07:30-20:30 Europe/Berlin";
+        let work = schedule(&[(UPTIME, work)]).expect("it opted in");
+        assert_eq!(work.next_change(at(0, 0, 0)), Some(at(0, 6, 30)));
+        assert_eq!(work.next_change(at(0, 6, 30)), Some(at(0, 19, 30)));
+        assert_eq!(
+            work.next_change(at(81, 20, 0)),
+            Some(at(84, 5, 30)),
+            "summer began on the weekend"
+        );
+        // What ends within an hour that is repeated ends twice; one within a skipped hour does not come.
+        let night = |hours: &str| {
+            schedule(&[(UPTIME, &format!("Sun-Sun {hours} Europe/Berlin"))]).expect("it opted in")
+        };
+        let changes = |schedule: &Schedule, from: SimTime, count: usize| -> Vec<SimTime> {
+            let next = |now: &SimTime| schedule.next_change(*now);
+            std::iter::successors(next(&from), next).take(count).collect()
+        };
+        assert_eq!(
+            changes(&night("01:00-02:30"), at(292, 0, 0), 4),
+            [at(292, 23, 0), at(293, 0, 30), at(293, 1, 0), at(293, 1, 30)]
+        );
+        assert_eq!(changes(&night("02:15-02:45"), at(82, 0, 0), 2), [at(90, 0, 15), at(90, 0, 45)]);
     }
 
     #[test]

@@ -138,6 +138,24 @@ impl Collector {
 mod tests {
     use super::*;
 
+    /// That another node is known does not clear one that is not.
+    #[test]
+    fn each_node_is_looked_up_by_its_name() {
+        let on = |node: &str| GcPod {
+            name: format!("on-{node}"),
+            node: Some(node.into()),
+            ..GcPod::default()
+        };
+        let node =
+            |name: &str, is_cached| GcNode { name: name.into(), is_cached, ..GcNode::default() };
+        let pods = [on("here"), on("gone"), on("uncached")];
+        let nodes = [node("here", true), node("uncached", false)];
+        let mut collector = Collector::new(12_500, SimSpan::from_secs(40));
+        let removed =
+            [0, 20, 40, 60].map(|at| collector.pass(&pods, &nodes, SimTime::from_secs(at)).len());
+        assert_eq!(removed, [0, 0, 1, 0], "it is put into quarantine anew");
+    }
+
     #[test]
     fn pods_of_a_deleted_node_go_after_the_quarantine() {
         let pod = GcPod { name: "a".into(), node: Some("gone".into()), ..GcPod::default() };

@@ -199,6 +199,24 @@ mod tests {
         assert_eq!(victims.len(), 150);
     }
 
+    /// Pods that have been ready for the same time are told apart by restarts, not by their UIDs.
+    #[test]
+    fn equal_times_decide_nothing() {
+        let calm = Candidate {
+            is_ready: true,
+            ready_since: Some(SimTime::from_secs(5)),
+            created_at: Some(SimTime::from_secs(1)),
+            uid: 1,
+            ..Candidate::default()
+        };
+        let restless = Candidate { restart_count: 3, uid: 2, ..calm };
+        let now = SimTime::from_secs(900);
+        assert_eq!(compare(&calm, &restless, now), Ordering::Greater);
+        assert_eq!(compare(&restless, &calm, now), Ordering::Less);
+        let older = Candidate { ready_since: Some(SimTime::from_secs(1)), ..restless };
+        assert_eq!(compare(&calm, &older, now), Ordering::Less, "ready for a shorter time");
+    }
+
     #[test]
     fn the_unready_and_the_crowded_go_first() {
         let ready = Candidate {

@@ -23,12 +23,20 @@ const YEARS_AFTER: i64 = 18;
 /// # Errors
 /// What is wrong, as a fragment that begins with the name.
 pub(crate) fn named(name: &str) -> Result<TimeZone, String> {
-    if name.is_empty() || name == "UTC" {
+    if name.is_empty() {
         return Ok(TimeZone::default());
     }
     let found = database::get(name).filter(|(known, _)| *known == name);
-    let data = found.and_then(|(known, data)| tz::TimeZone::tzif(known, data).ok());
-    data.map(|data| lowered(&data)).ok_or_else(|| unknown(name))
+    found.and_then(read).ok_or_else(|| unknown(name))
+}
+
+/// The time zone of that name, as Python finds it (`pytz/__init__.py`, `timezone`).
+pub(crate) fn in_any_case(name: &str) -> Option<TimeZone> {
+    database::get(name).and_then(read)
+}
+
+fn read((name, data): (&str, &[u8])) -> Option<TimeZone> {
+    tz::TimeZone::tzif(name, data).ok().map(|data| lowered(&data))
 }
 
 fn lowered(data: &tz::TimeZone) -> TimeZone {
@@ -51,7 +59,8 @@ fn lowered(data: &tz::TimeZone) -> TimeZone {
     TimeZone { offset_secs, changes }
 }
 
-fn unknown(name: &str) -> String {
+/// That nobody knows a time zone of that name, as a fragment that begins with it.
+pub(crate) fn unknown(name: &str) -> String {
     let mut said = format!("`{name}` is no time zone of the IANA database ({})", database::VERSION);
     // A city is remembered more often than its continent.
     let city = |known: &'static str| known.rsplit('/').next().unwrap_or(known);

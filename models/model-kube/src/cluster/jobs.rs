@@ -2,10 +2,11 @@
 //! back-off until it is complete or has failed.
 //!
 //! # Modelled
-//! A Job that has come to its end deletes its pods, and ends when the last of them has: one on a node
-//! that is silent holds it up until that node is back or deleted. What [`crate::job`] and [`crate::cron_job`] decide, when their controllers look: after a change of
+//! What [`crate::job`] and [`crate::cron_job`] decide, when their controllers look: after a change of
 //! a pod, when a back-off, a deadline or a time to live is over, when a schedule is due. What a pod
-//! works comes from the input ([`JobWork`](model_api::kube::JobWork)); then its containers exit.
+//! works comes from the input ([`JobWork`](model_api::kube::JobWork)); then its containers exit. A Job
+//! that has come to its end deletes its pods, and ends when the last of them has: one on a node that
+//! is silent holds it up until that node is back or deleted.
 //! # Not modelled
 //! Jobs that are suspended, resumed or changed during a run.
 //! Simplified: all containers of a pod exit together.

@@ -3,6 +3,7 @@
 use model_api::Observation as O;
 use model_api::blueprint::OffPeak;
 use model_api::kube::off_peak::schedule_of;
+use model_api::time_zone::TimeZone;
 
 use crate::world::World;
 
@@ -14,7 +15,9 @@ fn world(replicas: &str, script: &str) -> World {
         ("downscaler/downtime-replicas", replicas),
     ];
     let annotations = entries.map(|(key, value)| (key.to_owned(), value.to_owned())).into();
-    let schedule = schedule_of(&annotations).expect("hours").expect("it opted in");
+    let schedule = schedule_of(&annotations, |_| Some(TimeZone::default()))
+        .expect("hours")
+        .expect("it opted in");
     let workload = world.workload("web");
     world.blueprint.off_peak.push(OffPeak { workload, schedule });
     world

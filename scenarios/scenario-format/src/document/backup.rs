@@ -113,7 +113,7 @@ record! {
         of: Option<Spanned<String>>,
         /// `snapshot` (what was there when it began), `files` (read one after another) or `base` (base backup of a database).
         method: Option<Spanned<Method>>,
-        /// When: a cron expression in UTC of five fields (six with seconds first), `@daily` and its like, or a period such as 6h.
+        /// When: a cron expression of five fields (six with seconds first), in UTC or by the clocks of a zone as in `CRON_TZ=Europe/Berlin 0 2 * * *`; `@daily` and its like; or a period such as 6h.
         schedule: Option<Spanned<CronText>>,
         /// It makes nothing.
         paused: Option<bool>,

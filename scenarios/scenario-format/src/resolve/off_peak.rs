@@ -6,6 +6,7 @@ use model_api::kube::Labels;
 use model_api::kube::off_peak::{HoursError, schedule_of};
 
 use super::Resolver;
+use crate::time_zone;
 use crate::yaml::{Entry, Node};
 
 impl Resolver<'_> {
@@ -24,7 +25,7 @@ impl Resolver<'_> {
             let annotations: Labels = written.unwrap_or_default().iter().filter_map(pair).collect();
             let (origin, id) = (workload.origin.clone(), WorkloadId::from_index(idx));
             let name = self.blueprint.workload_name(id);
-            match schedule_of(&annotations) {
+            match schedule_of(&annotations, time_zone::in_any_case) {
                 Ok(None) => {}
                 Ok(Some(schedule)) => {
                     self.blueprint.off_peak.push(OffPeak { workload: id, schedule });
@@ -34,7 +35,7 @@ impl Resolver<'_> {
                     &origin,
                 ),
                 Err(HoursError::TimeZone(zone)) => self.assume(
-                    format!("{name}: keeps its size, as its hours are in the time zone {zone}; only UTC is known"),
+                    format!("{name}: keeps its size, as {}", time_zone::unknown(&zone)),
                     &origin,
                 ),
             }

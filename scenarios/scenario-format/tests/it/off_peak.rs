@@ -23,9 +23,10 @@ fn hours_are_read_and_what_cannot_be_read_is_told() {
     assert_eq!(read("downscaler/uptime: Mon-Fri 07:00-20:00 UTC"), (1, vec![]));
     let excluded = "downscaler/uptime: never, downscaler/exclude: 'true'";
     assert_eq!(read(excluded), (0, vec![]));
-    let (count, assumed) = read("downscaler/uptime: Mon-Fri 07:00-20:00 Europe/Berlin");
+    assert_eq!(read("downscaler/uptime: Mon-Fri 07:00-20:00 europe/Berlin"), (1, vec![]));
+    let (count, assumed) = read("downscaler/uptime: Mon-Fri 07:00-20:00 Europe/Berln");
     assert_eq!((count, assumed.len()), (0, 1));
-    assert!(assumed[0].contains("Europe/Berlin"), "{assumed:?}");
+    assert!(assumed[0].contains("did you mean `Europe/Berlin`?"), "{assumed:?}");
     let (count, assumed) = read("downscaler/downtime: at night");
     assert_eq!((count, assumed.len()), (0, 1));
     assert!(assumed[0].contains("`at night`"), "{assumed:?}");
