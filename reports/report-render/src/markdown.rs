@@ -53,6 +53,9 @@ fn scenario(result: &ScenarioResult, options: Options) -> String {
             cell(&group.reason)
         );
     }
+    for (idx, memory) in crate::memory::told(&result.metrics).enumerate() {
+        let _ = writeln!(text, "{}- memory of {memory}", if idx == 0 { "\n" } else { "" });
+    }
     for (idx, writes) in crate::writes::told(&result.metrics).enumerate() {
         let _ = writeln!(text, "{}- writes to {writes}", if idx == 0 { "\n" } else { "" });
     }

@@ -82,7 +82,7 @@ fn what_cannot_be_is_refused_at_its_place() {
             "  memory: [{workload: web, base: 1Mi}, {workload: shop/web, base: 2Mi}]\n",
             "s.yaml:7:51: E0018",
         ),
-        ("  faults: [{memoryLeak: {workload: web, at: 1m}}]\n", "s.yaml:7:24: E0013"),
+        ("  faults: [{memoryLeak: {workload: web, at: 1m}}]\n", "s.yaml:7:25: E0013"),
     ];
     for (more, expected) in cases {
         let lines = said(&load_all(&web(more), &["web.yaml"], &[]));
