@@ -120,3 +120,18 @@ fn a_soft_threshold_needs_a_grace_period() {
     assert!(is_refused(&with("evictionSoftMemory: 500Mi")));
     assert!(!is_refused(&with("evictionSoftMemory: 500Mi, evictionSoftGracePeriod: 90s")));
 }
+
+#[test]
+fn an_expression_counts_whom_memory_ran_out_for() {
+    let with = |cel: &str| {
+        let more = format!("  guarantees: {{calm: {{cel: \"{cel}\"}}}}\n");
+        said(&load_all(&web(&more), &["web.yaml"], &[]))
+    };
+    let good =
+        with("workloads['shop/web'].memoryKills + workloads['shop/web'].memoryEvictions == 0");
+    assert!(!good.iter().any(|line| line.contains(": E")), "{good:?}");
+    for unknown in ["workloads['shop/wab'].memoryKills == 0", "workloads['shop/web'].kills == 0"] {
+        let lines = with(unknown);
+        assert!(lines.iter().any(|line| line.starts_with("s.yaml:7:28: E0016")), "{lines:?}");
+    }
+}
