@@ -152,22 +152,17 @@ impl EvictionManager {
         can_evict: bool,
     ) -> Option<SimTime> {
         let pass_at = |at: SimTime| at.max(next).next_tick(PERIOD, phase_of(next));
-        let mut is_crossed_next = false;
-        let thresholds: [Option<SimTime>; 2] = std::array::from_fn(|idx| {
-            let grace = settings.thresholds[idx].grace;
-            let from = below(self.observed_below(settings, idx));
-            is_crossed_next |= from <= next;
-            match self.first_observed[idx] {
-                None => (from < SimTime::MAX).then(|| pass_at(from)),
-                Some(_) if from > next => Some(next),
-                Some(_) if self.is_met[idx] && !can_evict => None,
-                Some(first) => Some(pass_at(first + grace)),
-            }
+        let crossed_at = [0, 1].map(|idx| below(self.observed_below(settings, idx)));
+        let of_threshold = [0, 1].map(|idx| match self.first_observed[idx] {
+            None => (crossed_at[idx] < SimTime::MAX).then(|| pass_at(crossed_at[idx])),
+            Some(_) if crossed_at[idx] > next => Some(next),
+            Some(_) if self.is_met[idx] && !can_evict => None,
+            Some(first) => Some(pass_at(first + settings.thresholds[idx].grace)),
         });
-        let is_calm = self.is_under_pressure && !is_crossed_next;
-        let calm = self.last_observed.filter(|_| is_calm);
-        let calm = calm.map(|last| pass_at(last + settings.transition));
-        thresholds.into_iter().chain([calm]).flatten().min()
+        let is_relieved = crossed_at.iter().all(|at| *at > next);
+        let last_observed = self.last_observed.filter(|_| self.is_under_pressure && is_relieved);
+        let of_condition = last_observed.map(|last| pass_at(last + settings.transition));
+        of_threshold.into_iter().chain([of_condition]).flatten().min()
     }
 
     /// Takes up the passes before `now`, from the one at `next` on, that were left out because they

@@ -48,6 +48,9 @@ fn scenario(text: &mut String, result: &ScenarioResult, options: Options) {
         for writes in crate::writes::told(&result.metrics) {
             line(text, format_args!("  {:<12} {writes}", "writes"));
         }
+        for memory in crate::memory::told(&result.metrics) {
+            line(text, format_args!("  {:<12} {memory}", "memory"));
+        }
         exposures(text, &result.exposures);
         for told in result.recommendations.iter().filter_map(recommended) {
             line(text, format_args!("  {:<12} {told}", "recommended"));

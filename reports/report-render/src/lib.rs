@@ -14,6 +14,7 @@ mod json;
 mod junit;
 mod load_map;
 mod markdown;
+mod memory;
 mod quantity;
 mod recommended;
 mod timelines;

@@ -56,6 +56,9 @@ fn scenario(result: &ScenarioResult, options: Options) -> String {
     for (idx, clients) in crate::clients::told(&result.metrics).enumerate() {
         let _ = writeln!(text, "{}- clients of {clients}", if idx == 0 { "\n" } else { "" });
     }
+    for (idx, memory) in crate::memory::told(&result.metrics).enumerate() {
+        let _ = writeln!(text, "{}- memory of {memory}", if idx == 0 { "\n" } else { "" });
+    }
     for (idx, writes) in crate::writes::told(&result.metrics).enumerate() {
         let _ = writeln!(text, "{}- writes to {writes}", if idx == 0 { "\n" } else { "" });
     }

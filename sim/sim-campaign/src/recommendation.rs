@@ -8,7 +8,7 @@ use sim_check::{CpuRecommendation, RunMeasures};
 use crate::result::position;
 
 /// Memory is no part of any run.
-const MEMORY: &str = "memory: no run models how much is used";
+const MEMORY: &str = "memory: what runs use of it is not read";
 /// The load asks nothing of the pods, or nothing that costs CPU.
 const UNUSED: &str = "CPU: the load of no run costs any here";
 

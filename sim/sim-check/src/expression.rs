@@ -2,11 +2,14 @@
 
 use cel::{Context, Program, Value};
 use model_api::guarantee::Promise;
-use model_api::guarantee::figure::{DATABASES, DatabaseFigure, SERVICES, ServiceFigure};
-use model_api::{Blueprint, DatabaseId, ServiceId};
+use model_api::guarantee::figure::{
+    DATABASES, DatabaseFigure, SERVICES, ServiceFigure, WORKLOADS, WorkloadFigure,
+};
+use model_api::{Blueprint, DatabaseId, ServiceId, WorkloadId};
 use sim_kernel::SimSpan;
 
 use crate::measures::{DatabaseMeasures, RunMeasures, ServiceMeasures};
+use crate::memory::MemoryMeasures;
 
 /// An expression over the figures of a run.
 pub(crate) struct Expression {
@@ -34,6 +37,7 @@ impl Expression {
         let mut context = Context::default();
         context.add_variable_from_value(SERVICES, services(measures, blueprint));
         context.add_variable_from_value(DATABASES, databases(measures, blueprint));
+        context.add_variable_from_value(WORKLOADS, workloads(measures, blueprint));
         match self.program.execute(&context) {
             Ok(Value::Bool(holds)) => Some(holds),
             _ => None,
@@ -61,6 +65,17 @@ fn databases(measures: &RunMeasures, blueprint: &Blueprint) -> Value {
     named(each)
 }
 
+fn workloads(measures: &RunMeasures, blueprint: &Blueprint) -> Value {
+    let each = (0..blueprint.workloads.len()).map(WorkloadId::from_index).map(|id| {
+        let seen = measures.memory.get(&id).copied().unwrap_or_default();
+        let figures = WorkloadFigure::ALL
+            .into_iter()
+            .map(|figure| (figure.name().to_owned(), workload_figure(&seen, figure)));
+        (blueprint.workload_name(id), named(figures))
+    });
+    named(each)
+}
+
 fn service_figure(seen: &ServiceMeasures, figure: ServiceFigure) -> Option<Value> {
     Some(match figure {
         ServiceFigure::Availability => Value::Float(f64::from(seen.availability_ppm()?) / 1e6),
@@ -81,6 +96,13 @@ fn database_figure(seen: &DatabaseMeasures, figure: DatabaseFigure) -> Value {
         DatabaseFigure::FailoverCount => Value::Int(seen.failover_count.into()),
         DatabaseFigure::WriteOutageSeconds => Value::Float(seen.write_outage_max.as_secs_f64()),
     }
+}
+
+fn workload_figure(seen: &MemoryMeasures, figure: WorkloadFigure) -> Value {
+    Value::Int(match figure {
+        WorkloadFigure::MemoryKills => seen.kill_count.into(),
+        WorkloadFigure::MemoryEvictions => seen.eviction_count.into(),
+    })
 }
 
 fn whole(count: u64) -> i64 {

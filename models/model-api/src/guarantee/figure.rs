@@ -1,12 +1,14 @@
 //! Figures of a run by name, for guarantees that are expressions.
 //!
-//! An expression sees two maps, [`SERVICES`] and [`DATABASES`], from the names of things to their
-//! figures: `services['shop/frontend'].availability >= 0.999`.
+//! An expression sees three maps, [`SERVICES`], [`DATABASES`] and [`WORKLOADS`], from the names of
+//! things to their figures: `services['shop/frontend'].availability >= 0.999`.
 
 /// The map of Services.
 pub const SERVICES: &str = "services";
 /// The map of databases.
 pub const DATABASES: &str = "databases";
+/// The map of workloads.
+pub const WORKLOADS: &str = "workloads";
 
 /// A figure of a Service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -81,5 +83,27 @@ impl DatabaseFigure {
     /// A count, not a time.
     pub const fn is_whole(self) -> bool {
         matches!(self, Self::LostCommits | Self::UnknownCommits | Self::FailoverCount)
+    }
+}
+
+/// A figure of a workload. All are counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum WorkloadFigure {
+    /// Containers that were killed at their limit of memory, or because their node had none left.
+    MemoryKills,
+    /// Pods that a kubelet evicted because memory ran out.
+    MemoryEvictions,
+}
+
+impl WorkloadFigure {
+    /// All, in the order of the documentation.
+    pub const ALL: [Self; 2] = [Self::MemoryKills, Self::MemoryEvictions];
+
+    /// Its name in an expression.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::MemoryKills => "memoryKills",
+            Self::MemoryEvictions => "memoryEvictions",
+        }
     }
 }

@@ -7,7 +7,8 @@
 //! a container when nothing is left.
 //! # Not modelled
 //! The load that a machine short of memory suffers (page faults, a slow kubelet); node-level reclaim,
-//! of which there is none for memory.
+//! of which there is none for memory; the limit from which on the garbage collector deletes pods that
+//! failed.
 //!
 //! Simplified: a pod that is being deleted anyway keeps its own grace period when it is evicted.
 //! # Defaults and their sources
@@ -185,7 +186,8 @@ impl Cluster {
         let is_evictable = |pod: &PodId| {
             let pod = &self.pods[pod.index()];
             let spec = &self.tables.template_of(pod).template.spec;
-            pod.phase < PodPhase::Finished && !pod.awaits_kubelet && !qos::is_critical(spec)
+            let is_known = !pod.awaits_kubelet && !pod.is_orphan;
+            pod.phase < PodPhase::Finished && is_known && !qos::is_critical(spec)
         };
         self.nodes[id.index()].pods.iter().copied().filter(is_evictable)
     }

@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use model_api::memory::Growth;
 use model_api::observation::DeletionReason;
 use model_api::{BudgetId, NodeId, Observation, PodId, WorkloadId};
 use model_kube::cluster::PodPhase;
 use proptest::prelude::*;
+use sim_kernel::SimTime;
 
 use crate::world::{Run, World};
 
@@ -133,6 +135,46 @@ fn check_budgets(run: &Run, world: &World) {
     }
 }
 
+/// Nodes with room for a few pods more than there are, all of which may leak.
+const MEMORY: &str = "
+    memory 2500
+    uses web 200 grows=300 vary=20
+    uses api 100
+    uses db 256
+    uses agent 50";
+
+/// Leaks, in MiB an hour.
+fn leaks() -> impl Strategy<Value = Vec<(u64, &'static str, u32)>> {
+    let workload = prop::sample::select(vec!["web", "api", "db", "agent"]);
+    prop::collection::vec((10..1500_u64, workload, 100..200_000_u32), 1..6)
+}
+
+fn leaky(text: &str, leaks: &[(u64, &str, u32)]) -> World {
+    let mut world = World::read(text);
+    world.add(MEMORY);
+    for (at, name, growth) in leaks {
+        world.add(&format!("at {at} leak {name} {growth}"));
+    }
+    world
+}
+
+/// Pods use no more than their nodes have, and none is evicted before the one before it is gone.
+fn check_memory(run: &Run, world: &World, end: SimTime) {
+    let cluster = run.cluster();
+    for idx in 0..world.blueprint.nodes.len() {
+        let pods = cluster.pods_on(NodeId::from_index(idx)).iter();
+        let used: u64 = pods.filter_map(|pod| cluster.memory_used(*pod, end)).sum();
+        assert!(used <= 2600 << 20, "node {idx}: {used}");
+    }
+    let mut last = BTreeMap::new();
+    for record in run.simulation.recorder().observations() {
+        if let Observation::PodEvicted { node, .. } = record.observation {
+            let before = last.insert(node, record.at);
+            assert!(before.is_none_or(|at| record.at.saturating_since(at).as_secs() >= 1));
+        }
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
 
@@ -145,6 +187,41 @@ proptest! {
         check_routes(&run, &world);
         check_order(&run);
         check_budgets(&run, &world);
+    }
+
+    #[test]
+    fn whatever_leaks_stays_within_its_node(
+        script in script(),
+        leaks in leaks(),
+        seed in 0..1000_u64,
+    ) {
+        let mut world = leaky(PLATFORM, &leaks);
+        for (at, command) in &script {
+            world.add(&format!("at {at} {command}"));
+        }
+        let run = world.run(seed, 1800);
+        check_memory(&run, &world, SimTime::from_secs(1800));
+        check_capacity(&run, &world);
+        check_identities(&run, &world);
+        check_routes(&run, &world);
+        check_order(&run);
+        prop_assert_eq!(run.simulation.digest(), world.run(seed, 1800).simulation.digest());
+    }
+
+    /// Once nothing leaks any more and what leaked is gone, every pod is there again.
+    #[test]
+    fn everything_recovers_when_nothing_leaks(leaks in leaks(), seed in 0..1000_u64) {
+        let mut world = leaky(&PLATFORM.replace("000", "00").replace("500", "50"), &leaks);
+        world.add("at 1600 mend\nat 1601 crash web\nat 1601 crash api\nat 1601 crash db");
+        world.blueprint.memory.iter_mut().for_each(|it| it.growth = Growth::ZERO);
+        let run = world.run(seed, 4000);
+        let cluster = run.cluster();
+        for (idx, workload) in world.blueprint.workloads.iter().enumerate() {
+            let pods = cluster.pods_of(WorkloadId::from_index(idx)).iter();
+            let ready = pods.filter(|pod| cluster.pod(**pod).is_ready && cluster.pod(**pod).is_live);
+            let wanted = if workload.name == "agent" { 6 } else { workload.replicas as usize };
+            prop_assert_eq!(ready.count(), wanted, "{}\n{}", workload.name, run.timeline());
+        }
     }
 
     #[test]

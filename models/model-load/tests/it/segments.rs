@@ -1,5 +1,6 @@
 //! Small platforms whose segments can be worked out by hand.
 
+use model_api::ServiceId;
 use model_load::{Flows, GraphError, OVERLOAD_WAIT, pod_capacity_millirps};
 use sim_kernel::SimSpan;
 
@@ -226,4 +227,20 @@ fn capacity_is_cpu_over_cost() {
     assert_eq!(pod_capacity_millirps(500, SimSpan::from_millis(10)), 50_000);
     assert_eq!(pod_capacity_millirps(500, SimSpan::ZERO), u64::MAX);
     assert_eq!(pod_capacity_millirps(0, SimSpan::from_millis(10)), 0);
+}
+
+#[test]
+fn as_many_requests_are_inside_as_come_while_one_is() {
+    let node = |loads, base_millis| Node { loads, base_millis, ..Node::default() };
+    let one = |rps: u64, capacity_rps: u64| Case {
+        nodes: vec![node(vec![(None, constant(rps))], 20)],
+        start: vec![Act::Endpoints(0, 1, 1, capacity_rps * 1000)],
+        millis: 1000,
+        ..Case::default()
+    };
+    // One worker of 100 a second: half of them wait for 20 ms, so that each is there for 30 ms.
+    assert_eq!(one(50, 100).inside_milli(), [(ServiceId(0), 1500)]);
+    assert_eq!(one(0, 100).inside_milli(), [(ServiceId(0), 0)]);
+    // A full queue is worked off in a second.
+    assert_eq!(one(200, 100).inside_milli(), [(ServiceId(0), 102_000)]);
 }

@@ -219,6 +219,22 @@ impl Case {
         self.run_of(flows.with_requests(Streams::new(seed, 0)))
     }
 
+    /// Requests in the pods of each Service at the start, in thousandths.
+    pub(crate) fn inside_milli(&self) -> Vec<(ServiceId, u64)> {
+        let flows = Flows::new(&self.blueprint()).expect("a case is well formed");
+        let world = World { flows, script: Arc::default() };
+        let mut sim = Simulation::new(world, Journal::new(), Limits::default());
+        let mut inside = Vec::new();
+        sim.apply(|world, ctx| {
+            for &act in &self.start {
+                World::act(&mut world.flows, act);
+            }
+            world.flows.settle(ctx);
+            world.flows.take_bends(|service, flow| inside.push((service, flow.inside_milli)));
+        });
+        inside
+    }
+
     fn run_of(&self, flows: Flows) -> Run {
         let script = Arc::new(self.script.iter().map(|&(_, act)| act).collect());
         let recorder = ProbeCounter::new(Journal::new());

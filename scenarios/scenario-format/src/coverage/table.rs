@@ -62,7 +62,7 @@ pub(super) const POD: &[Row] = &[
     (
         "spec.containers[].resources.limits",
         A,
-        "requests and capacity of a pod follow from them; no throttling, no OOM kill",
+        "requests and capacity of a pod follow from them, and the kernel kills at that of memory where `memory` states what is used; no throttling",
     ),
     ("spec.containers[].resources.requests", M, ""),
     ("spec.containers[].startupProbe", M, "fails a start that takes too long"),
@@ -221,10 +221,10 @@ pub(super) const KINDS: &[KindRows] = &[
     kind!("autoscaling.k8s.io" "VerticalPodAutoscaler" A "what it recommends stands in the result; nothing is applied", "", [
         ("spec.recommenders", N, "the default one recommends"),
         ("spec.resourcePolicy.containerPolicies[].containerName", M, ""),
-        ("spec.resourcePolicy.containerPolicies[].controlledResources", A, "CPU; no run models how much memory is used"),
+        ("spec.resourcePolicy.containerPolicies[].controlledResources", A, "CPU; nothing is recommended for memory"),
         ("spec.resourcePolicy.containerPolicies[].controlledValues", N, "limits are not recommended"),
-        ("spec.resourcePolicy.containerPolicies[].maxAllowed", A, "CPU; no run models how much memory is used"),
-        ("spec.resourcePolicy.containerPolicies[].minAllowed", A, "CPU; no run models how much memory is used"),
+        ("spec.resourcePolicy.containerPolicies[].maxAllowed", A, "CPU; nothing is recommended for memory"),
+        ("spec.resourcePolicy.containerPolicies[].minAllowed", A, "CPU; nothing is recommended for memory"),
         ("spec.resourcePolicy.containerPolicies[].mode", M, ""),
         ("spec.targetRef", M, ""),
         ("spec.updatePolicy.evictionRequirements", N, "nothing is applied"),

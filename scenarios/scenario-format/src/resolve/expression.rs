@@ -4,7 +4,9 @@
 //! unknown names and wrong types are found before the first run.
 
 use cel::{Context, ExecutionError, Program, Value};
-use model_api::guarantee::figure::{DATABASES, DatabaseFigure, SERVICES, ServiceFigure};
+use model_api::guarantee::figure::{
+    DATABASES, DatabaseFigure, SERVICES, ServiceFigure, WORKLOADS, WorkloadFigure,
+};
 
 use super::Names;
 use crate::diagnostic::{Code, Diagnostic};
@@ -41,6 +43,9 @@ pub(super) fn check(source: &Spanned<String>, names: &Names) -> Option<Diagnosti
         let database = named(DatabaseFigure::ALL.map(|it| sample(it.name(), it.is_whole(), level)));
         let databases = names.databases.iter().map(|name| (name.clone(), database.clone()));
         context.add_variable_from_value(DATABASES, named(databases));
+        let workload = named(WorkloadFigure::ALL.map(|it| sample(it.name(), true, level)));
+        let workloads = names.workloads.iter().map(|name| (name.clone(), workload.clone()));
+        context.add_variable_from_value(WORKLOADS, named(workloads));
         match program.execute(&context) {
             // A division by zero is a matter of the run.
             Ok(Value::Bool(_)) | Err(ExecutionError::DivisionByZero(_)) => None,
@@ -72,10 +77,11 @@ fn failed(source: &Spanned<String>, error: &ExecutionError, names: &Names) -> Di
     match error {
         ExecutionError::NoSuchKey(name) | ExecutionError::UndeclaredReference(name) => {
             let figures = ServiceFigure::ALL.iter().map(|figure| figure.name());
-            let known = [SERVICES, DATABASES].into_iter().chain(figures);
+            let known = [SERVICES, DATABASES, WORKLOADS].into_iter().chain(figures);
             let known = known.chain(DatabaseFigure::ALL.iter().map(|figure| figure.name()));
-            let objects = names.services.iter().chain(&names.databases).map(String::as_str);
-            let known: Vec<&str> = known.chain(objects).collect();
+            let known = known.chain(WorkloadFigure::ALL.iter().map(|figure| figure.name()));
+            let objects = names.services.iter().chain(&names.databases).chain(&names.workloads);
+            let known: Vec<&str> = known.chain(objects.map(String::as_str)).collect();
             let message = format!("nothing is called `{name}` here");
             Diagnostic::new(Code::E0016, source.span, message)
                 .help_if(suggestion(name, known.iter().copied()))

@@ -82,7 +82,7 @@ fn what_cannot_be_is_refused_at_its_place() {
             "  memory: [{workload: web, base: 1Mi}, {workload: shop/web, base: 2Mi}]\n",
             "s.yaml:7:51: E0018",
         ),
-        ("  faults: [{memoryLeak: {workload: web, at: 1m}}]\n", "s.yaml:7:24: E0013"),
+        ("  faults: [{memoryLeak: {workload: web, at: 1m}}]\n", "s.yaml:7:25: E0013"),
     ];
     for (more, expected) in cases {
         let lines = said(&load_all(&web(more), &["web.yaml"], &[]));
@@ -119,4 +119,19 @@ fn a_soft_threshold_needs_a_grace_period() {
     let is_refused = |lines: &[String]| lines.iter().any(|line| line.contains(": E0050"));
     assert!(is_refused(&with("evictionSoftMemory: 500Mi")));
     assert!(!is_refused(&with("evictionSoftMemory: 500Mi, evictionSoftGracePeriod: 90s")));
+}
+
+#[test]
+fn an_expression_counts_whom_memory_ran_out_for() {
+    let with = |cel: &str| {
+        let more = format!("  guarantees: {{calm: {{cel: \"{cel}\"}}}}\n");
+        said(&load_all(&web(&more), &["web.yaml"], &[]))
+    };
+    let good =
+        with("workloads['shop/web'].memoryKills + workloads['shop/web'].memoryEvictions == 0");
+    assert!(!good.iter().any(|line| line.contains(": E")), "{good:?}");
+    for unknown in ["workloads['shop/wab'].memoryKills == 0", "workloads['shop/web'].kills == 0"] {
+        let lines = with(unknown);
+        assert!(lines.iter().any(|line| line.starts_with("s.yaml:7:28: E0016")), "{lines:?}");
+    }
 }

@@ -5,7 +5,7 @@
 //! and what is recommended is worked out once, at the end of the run. The history begins with the
 //! run, as that of a recommender that was installed then.
 //!
-//! Memory is not used up in a run, so nothing is recommended for it.
+//! Simplified: what a run uses of memory is not read, so nothing is recommended for it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
