@@ -35,7 +35,7 @@ pub use fault::{
 pub use job::{JobProfileSpec, WorkTimeSpec};
 pub use load::{DatabaseSpec, LoadPointSpec, LoadSpec, ServiceSpec, UsersSpec};
 pub use parameters::{ParametersSpec, RangeSpec};
-pub use path::{BreakerSpec, CallSpec, PolicySpec, RateLimitSpec, ReadinessSpec};
+pub use path::{BreakerSpec, CallSpec, PolicySpec, RateLimitSpec, ReadinessSpec, WarmUpSpec};
 pub use platform::{
     BootTimeSpec, ClusterAutoscalerSpec, ControlPlaneSpec, MinorVersion, NodePoolSpec,
     PlatformDocument, PlatformSpec, PoolAutoscalingSpec, RegionSpec, TaintSpec, ZoneSpec,
