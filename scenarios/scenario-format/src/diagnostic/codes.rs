@@ -339,4 +339,8 @@ codes! {
     W0173 "a canary that is never promoted"
         "The analysis cannot come to its end: no step is stated, or its metrics look at requests that the canary never gets (blue/green sends it none before it has passed). Each version is rolled back, or tried for ever."
         "State stepWeight, stepWeights or iterations; for blue/green add a webhook that sends requests to NAME-canary, or mirror: true."
+
+    W0185 "a CPU limit that its workers cannot use"
+        "A worker is a thread, and a thread runs on one core at a time. With fewer workers than cores in the limit the rest of the limit is never used, and a pod answers no more than its workers do."
+        "State as many workers as the limit has cores, or lower the limit."
 }
