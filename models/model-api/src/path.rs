@@ -19,6 +19,44 @@ pub struct Serving {
     pub work: Work,
     /// What is let in at most.
     pub rate_limit: Option<RateLimit>,
+    /// Cores that a pod can use, whatever its limit: as many as it has workers, where these are
+    /// stated, because a worker is a thread. Without it a pod uses all the CPU that it may.
+    pub cores_max: Option<u32>,
+    /// How a pod is slow at first.
+    pub warm_up: Option<WarmUp>,
+}
+
+/// How a pod is slow after its start: its code is not compiled yet, its caches are empty.
+///
+/// What it can do grows linearly until it is warm, in [`WarmUp::STEPS`] steps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WarmUp {
+    /// From the start of its containers until it is warm.
+    pub span: SimSpan,
+    /// How many times as long a request takes at its start as when it is warm, in thousandths: more
+    /// than a thousand.
+    pub factor_milli: u64,
+}
+
+impl WarmUp {
+    /// Steps in which a pod becomes warm.
+    pub const STEPS: u64 = 8;
+
+    /// What a pod of this age can do, in parts per million of what it can do when it is warm, and for
+    /// how much longer; `None` once it is warm.
+    pub fn speed(&self, age: SimSpan) -> Option<(u64, SimSpan)> {
+        if age >= self.span {
+            return None;
+        }
+        let (span, steps) = (u128::from(self.span.as_nanos()), u128::from(Self::STEPS));
+        let step = u128::from(age.as_nanos()) * steps / span;
+        let first_ppm = 1_000_000_000 / u128::from(self.factor_milli.max(1_000));
+        // In the middle of the step, so that the mean over all of them is that of the line.
+        let ppm = first_ppm + (1_000_000 - first_ppm) * (2 * step + 1) / (2 * steps);
+        let end = (span * (step + 1)).div_ceil(steps);
+        let narrow = |value: u128| u64::try_from(value).expect("no more than the span");
+        Some((narrow(ppm), SimSpan::from_nanos(narrow(end)) - age))
+    }
 }
 
 impl Default for Serving {
@@ -29,6 +67,8 @@ impl Default for Serving {
             queue_limit: None,
             work: Work::Exponential,
             rate_limit: None,
+            cores_max: None,
+            warm_up: None,
         }
     }
 }
@@ -176,4 +216,27 @@ pub enum Callee {
     Service(ServiceId),
     /// A database, to write to it.
     Database(DatabaseId),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pod_becomes_warm_in_steps_whose_mean_is_that_of_a_line() {
+        for (secs, factor_milli) in [(60, 3_000), (7, 1_500), (3_601, 10_000)] {
+            let warm_up = WarmUp { span: SimSpan::from_secs(secs), factor_milli };
+            let (mut age, mut steps, mut done, mut last) = (SimSpan::ZERO, 0, 0.0, 0);
+            while let Some((ppm, left)) = warm_up.speed(age) {
+                assert!(ppm > last && ppm < 1_000_000, "{ppm} after {last}");
+                done += ppm as f64 / 1e6 * left.as_secs_f64();
+                (age, steps, last) = (age.saturating_add(left), steps + 1, ppm);
+            }
+            assert_eq!((steps, age), (WarmUp::STEPS, warm_up.span));
+            let mean = (1.0 + 1_000.0 / factor_milli as f64) / 2.0;
+            assert!((done / secs as f64 - mean).abs() < 1e-5, "{done}");
+        }
+        let warm_up = WarmUp { span: SimSpan::from_secs(60), factor_milli: 3_000 };
+        assert_eq!(warm_up.speed(SimSpan::from_secs(60)), None);
+    }
 }

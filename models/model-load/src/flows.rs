@@ -198,7 +198,8 @@ impl Flows {
 
     /// Requests per 1000 s that one pod of the Service with this CPU limit can answer.
     pub fn pod_capacity_millirps(&self, service: ServiceId, cpu_millis: u64) -> u64 {
-        pod_capacity_millirps(cpu_millis, self.plan.cpu_per_request(service))
+        let usable_millis = self.plan.usable_millis(service, cpu_millis);
+        pod_capacity_millirps(usable_millis, self.plan.cpu_per_request(service))
     }
 
     /// Tells what stands behind a Service: endpoints that get traffic, how many of these can

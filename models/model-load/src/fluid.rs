@@ -2,9 +2,9 @@
 //!
 //! Where a call has a policy, or a queue or a rate has a limit, or workers are shared, or work is not
 //! exponential, or clients wait for answers, or network policies deny something, a flow has a memory:
-//! requests that wait, callers that are used to retry, breakers that are open. Under the same load it may be well
-//! or stay in the overload that a spike left behind. This part follows it in steps that are as long
-//! as little changes, and stops when nothing does: what a change costs is its transient.
+//! requests that wait, callers that are used to retry, breakers that are open. Under the same load it
+//! may be well or stay in the overload that a spike left behind. This part follows it in steps that are
+//! as long as little changes, and stops when nothing does: what a change costs is its transient.
 //!
 //! The other Services, without any of these, are as before: see `evaluation`.
 

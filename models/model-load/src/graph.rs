@@ -30,6 +30,8 @@ pub(crate) struct Plan {
     /// By Service id: its part, and where it is in it.
     place_by_service: Vec<Option<(usize, NodeIdx)>>,
     cpu_per_request: Vec<SimSpan>,
+    /// By Service: cores that a pod of it can use, when it cannot use all.
+    cores_max: Vec<Option<u32>>,
     /// By Service: of a canary, the longest window that its metrics look back over.
     pub(crate) windows: Vec<SimSpan>,
 }
@@ -181,7 +183,13 @@ impl Plan {
         for canary in &blueprint.canaries {
             windows[canary.canary_service.index()] = canary.analysis.window_max();
         }
-        let mut plan = Self { parts, place_by_service, cpu_per_request: Vec::new(), windows };
+        let mut plan = Self {
+            parts,
+            place_by_service,
+            cpu_per_request: Vec::new(),
+            cores_max: cores_max(blueprint),
+            windows,
+        };
         plan.add_calls(&edges);
         plan.add_loads(blueprint)?;
         for part in &mut plan.parts {
@@ -240,9 +248,26 @@ impl Plan {
         self.place_by_service.get(service.index()).copied().flatten()
     }
 
+    /// CPU that a pod of a Service uses at most when it may use so much.
+    pub(crate) fn usable_millis(&self, service: ServiceId, cpu_millis: u64) -> u64 {
+        let cores_max = self.cores_max.get(service.index()).copied().flatten();
+        cores_max.map_or(cpu_millis, |cores| cpu_millis.min(u64::from(cores) * 1000))
+    }
+
     pub(crate) fn cpu_per_request(&self, service: ServiceId) -> SimSpan {
         self.cpu_per_request.get(service.index()).copied().unwrap_or_default()
     }
+}
+
+fn cores_max(blueprint: &Blueprint) -> Vec<Option<u32>> {
+    let mut cores_max = vec![None; blueprint.services.len()];
+    for profile in &blueprint.profiles {
+        cores_max[profile.service.index()] = profile.serving.cores_max;
+    }
+    for canary in &blueprint.canaries {
+        cores_max[canary.canary_service.index()] = cores_max[canary.service.index()];
+    }
+    cores_max
 }
 
 /// The name of the clients of a load, which comes next among those of a Service.

@@ -56,13 +56,16 @@
 //! - Two engines: flows (the default) and, with [`Flows::with_requests`], every single request.
 //!
 //! # Not modelled
-//! Sessions and slow start; endpoints of unequal size behind one Service; requests from inside a
-//! zone to endpoints of that zone only; workers that are kept while a call goes on; requests in pods
-//! that die (they are answered); jitter of pauses. Autoscalers see the CPU of the flow, and probes
-//! its waits, also where single requests are played.
+//! Sessions; balancers that spare pods that are new (slow start); endpoints of unequal size behind one
+//! Service, of which what all can do together counts, so that a cold pod slows all answers a little
+//! instead of its own much; what a cold pod costs more CPU; a CPU quota that is used up before its
+//! period of 100 ms is over; requests from inside a zone to endpoints of that zone only; workers
+//! that are kept while a call goes on; requests in pods that die (they are answered); jitter of pauses.
+//! Autoscalers see the CPU of the flow, and probes its waits, also where single requests are played.
 //!
 //! # Defaults and their sources
-//! Capacity of a pod: its CPU limit divided by the CPU time of a request (`ServiceProfile`).
+//! Capacity of a pod: its CPU limit divided by the CPU time of a request (`ServiceProfile`), of no
+//! more cores than it has workers, where these are stated: a thread runs on one core at a time.
 //! Longest mean wait: [`OVERLOAD_WAIT`]. Erlang's C formula: Erlang 1917, in the recursion for B
 //! (Jagerman 1974). Finite users: the machine repairman, Palm 1947. Round-robin: the default balancer of Kong 3 (`algorithm: round-robin`) and of
 //! kube-proxy's nftables and iptables modes (uniform random, which has the same shares). Retry

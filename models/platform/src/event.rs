@@ -1,5 +1,6 @@
 //! Everything that can happen in a platform: the closed set of its events.
 
+use model_api::ServiceId;
 use model_backup::BackupEvent;
 use model_kube::cluster::KubeEvent;
 use model_load::LoadEvent;
@@ -19,6 +20,8 @@ pub enum Event {
     Postgres(PgEvent),
     /// Flows of requests.
     Load(LoadEvent),
+    /// Some pod of a Service, which started not long ago, can do a little more.
+    WarmthDue(ServiceId),
     /// Losses of data and restores.
     Backup(BackupEvent),
 }

@@ -6,6 +6,7 @@ use model_api::action::Action;
 use model_api::backup::DataSetKind;
 use model_api::fault::{DataFault, Fault, FaultKind, FaultPlan};
 use model_api::kube::ResourceList;
+use model_api::path::WarmUp;
 use model_api::{Blueprint, DatabaseId, SimSpan};
 use model_backup::Backups;
 use model_kube::ClusterPlan;
@@ -46,6 +47,8 @@ pub struct Plan {
 pub(crate) struct Wiring {
     /// By workload: CPU that one of its pods may use, in millicores.
     pub(crate) cpu_millis: Vec<u64>,
+    /// By Service: how its pods are slow at first.
+    pub(crate) warm_ups: Vec<Option<WarmUp>>,
     /// By workload: the database whose instances its pods are.
     pub(crate) database_by_workload: Vec<Option<DatabaseId>>,
     /// By workload: the databases it operates.
@@ -62,12 +65,20 @@ impl Wiring {
     fn of(blueprint: &Blueprint) -> Self {
         let mut wiring = Self {
             cpu_millis: blueprint.workloads.iter().map(|w| cpu_millis(&w.template.spec)).collect(),
+            warm_ups: vec![None; blueprint.services.len()],
             database_by_workload: vec![None; blueprint.workloads.len()],
             operated_by_workload: vec![Vec::new(); blueprint.workloads.len()],
             template_by_fault: Vec::new(),
             restores_api: false,
             has_failing: false,
         };
+        for profile in &blueprint.profiles {
+            wiring.warm_ups[profile.service.index()] = profile.serving.warm_up;
+        }
+        for canary in &blueprint.canaries {
+            wiring.warm_ups[canary.canary_service.index()] =
+                wiring.warm_ups[canary.service.index()];
+        }
         for (idx, database) in blueprint.databases.iter().enumerate() {
             let id = DatabaseId::from_index(idx);
             wiring.database_by_workload[database.workload.index()] = Some(id);

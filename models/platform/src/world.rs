@@ -17,6 +17,7 @@ mod actions;
 mod canaries;
 mod control_plane;
 mod data;
+mod warmth;
 mod writers;
 
 use std::sync::Arc;
@@ -29,7 +30,7 @@ use model_backup::Backups;
 use model_kube::cluster::{Capacity, Cluster, KubeEvent, Notice, ServiceWork};
 use model_load::{Flows, Requests, WorkFlow};
 use model_postgres::{Databases, PgNotice, Role, StopKind};
-use sim_kernel::{Context, Model, Recorder, SimSpan, Streams};
+use sim_kernel::{Context, Model, Recorder, SimSpan, SimTime, Streams};
 
 use crate::event::{Event, FAULT_PRIORITY};
 use crate::fault::{FaultBook, FaultEvent, Happening, Struck, pick_node, pick_some, pick_zone};
@@ -53,6 +54,8 @@ pub struct World {
     book: FaultBook,
     /// Load faults that are on: the factor of a Service is the product of theirs.
     spikes: Vec<FaultId>,
+    /// When pods of a Service will be a little warmer: one moment a Service.
+    warming: Vec<(ServiceId, SimTime)>,
     notices: Vec<Notice>,
     pg_notices: Vec<PgNotice>,
 }
@@ -79,6 +82,7 @@ impl World {
             flows,
             book: FaultBook::new(plan),
             spikes: Vec::new(),
+            warming: Vec::new(),
             notices: Vec::new(),
             pg_notices: Vec::new(),
         }
@@ -129,7 +133,7 @@ impl World {
         for service in 0..self.blueprint.services.len() {
             let service = ServiceId::from_index(service);
             self.flows.watch_answers(service, self.cluster.probe_timeouts(service));
-            self.tell_flows(service);
+            self.tell_flows(service, ctx);
         }
         self.settle(ctx);
     }
@@ -211,7 +215,7 @@ impl World {
     fn carry<R: Recorder<Observation>>(&mut self, notice: Notice, ctx: &mut Context<'_, Event, R>) {
         match notice {
             Notice::EndpointsChanged(service) => {
-                let ready_count = self.tell_flows(service);
+                let ready_count = self.tell_flows(service, ctx);
                 self.happen(Happening::Endpoints(service, ready_count), ctx);
             }
             Notice::PodUnschedulable(_) => self.happen(Happening::PodUnschedulable, ctx),
@@ -287,24 +291,6 @@ impl World {
         let pods = self.cluster.pods_of(spec.workload).iter().copied();
         let standbys: Vec<PodId> = pods.filter(is_standby).collect();
         self.cluster.set_service_backends(spec.read_only_service, &standbys, ctx);
-    }
-
-    /// Tells the flows what stands behind a Service; returns how many endpoints get traffic.
-    fn tell_flows(&mut self, service: ServiceId) -> u32 {
-        let (mut ready_count, mut live_count, mut capacity_millirps) = (0, 0, 0_u64);
-        for route in self.cluster.routes(service) {
-            ready_count += 1;
-            if route.is_live {
-                live_count += 1;
-                let workload = self.cluster.pod(route.pod).workload;
-                let cpu_millis = self.wiring.cpu_millis[workload.index()];
-                let of_pod = self.flows.pod_capacity_millirps(service, cpu_millis);
-                capacity_millirps = capacity_millirps.saturating_add(of_pod);
-            }
-        }
-        self.flows.set_endpoints(service, ready_count, live_count, capacity_millirps);
-        self.tell_failing(service);
-        ready_count
     }
 
     /// Tells the databases what became of a pod that is an instance or an operator.
@@ -572,6 +558,7 @@ impl Model for World {
             }
             Event::Postgres(event) => self.databases.handle(event, ctx, &mut self.pg_notices),
             Event::Load(event) => self.flows.handle(event, ctx),
+            Event::WarmthDue(service) => self.on_warmth(service, ctx),
             Event::Backup(event) => {
                 self.data.backups.handle(event, ctx, &mut self.data.notices);
             }

@@ -37,7 +37,7 @@ pub use job::{JobProfileSpec, WorkTimeSpec};
 pub use load::{DatabaseSpec, LoadPointSpec, LoadSpec, ServiceSpec, UsersSpec};
 pub use memory::MemorySpec;
 pub use parameters::{ParametersSpec, RangeSpec};
-pub use path::{BreakerSpec, CallSpec, PolicySpec, RateLimitSpec, ReadinessSpec};
+pub use path::{BreakerSpec, CallSpec, PolicySpec, RateLimitSpec, ReadinessSpec, WarmUpSpec};
 pub use platform::{
     BootTimeSpec, ClusterAutoscalerSpec, ControlPlaneSpec, MinorVersion, NodePoolSpec,
     PlatformDocument, PlatformSpec, PoolAutoscalingSpec, RegionSpec, TaintSpec, ZoneSpec,

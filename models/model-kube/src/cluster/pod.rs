@@ -56,6 +56,9 @@ pub struct PodView {
     pub is_terminating: bool,
     /// Restarts of its containers.
     pub restart_count: u32,
+    /// When its containers began to run the last time, or will; time zero of those that ran from the
+    /// start, and before that is known.
+    pub started_at: SimTime,
 }
 
 /// The next thing that happens to a pod's containers.
@@ -256,6 +259,7 @@ impl Cluster {
             is_ready: pod.is_ready,
             is_terminating: pod.is_terminating,
             restart_count: pod.restart_count,
+            started_at: pod.plan.started_at,
         }
     }
 

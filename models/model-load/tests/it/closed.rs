@@ -38,6 +38,8 @@ impl Closed {
                 work: self.variation,
                 queue_limit: Some(100_000),
                 rate_limit: None,
+                cores_max: None,
+                warm_up: None,
             },
             client: CallPolicy::default(),
             ..Node::default()

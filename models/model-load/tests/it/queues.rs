@@ -63,6 +63,8 @@ impl Queue {
                     queue_limit: Some(self.waiting.unwrap_or(1_000_000)),
                     work: self.work,
                     rate_limit: None,
+                    cores_max: None,
+                    warm_up: None,
                 },
                 readiness: model_api::path::Readiness::default(),
                 origin: Origin::default(),

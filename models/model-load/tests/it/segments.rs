@@ -244,3 +244,14 @@ fn as_many_requests_are_inside_as_come_while_one_is() {
     // A full queue is worked off in a second.
     assert_eq!(one(200, 100).inside_milli(), [(ServiceId(0), 102_000)]);
 }
+
+#[test]
+fn a_pod_uses_no_more_cores_than_it_has_workers() {
+    let mut case = shop(constant(1));
+    case.nodes[1].serving.cores_max = Some(1);
+    let flows = Flows::new(&case.blueprint()).expect("a case is well formed");
+    let capacity = |service, cpu| flows.pod_capacity_millirps(model_api::ServiceId(service), cpu);
+    // A request takes 10 ms of CPU: 100 a second on each core.
+    assert_eq!([500, 1000, 2000].map(|cpu| capacity(1, cpu)), [50_000, 100_000, 100_000]);
+    assert_eq!([500, 1000, 2000].map(|cpu| capacity(2, cpu)), [50_000, 100_000, 200_000]);
+}

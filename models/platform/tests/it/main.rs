@@ -4,6 +4,7 @@ mod actions;
 mod archives;
 mod autoscaling;
 mod canaries;
+mod warmth;
 
 use model_api::blueprint::{ControlPlane, NodeSpec, Zone};
 use model_api::fault::{Condition, Fault, FaultKind, FaultPlan, Start, ZonePick};

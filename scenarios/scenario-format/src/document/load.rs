@@ -4,7 +4,7 @@ use model_api::load::ThinkLaw;
 use model_api::path::{Discipline, Work};
 use model_api::{SimSpan, SimTime};
 
-use super::path::{CallSpec, PolicySpec, RateLimitSpec, ReadinessSpec};
+use super::path::{CallSpec, PolicySpec, RateLimitSpec, ReadinessSpec, WarmUpSpec};
 use super::profile::{
     BurstSpec, DailyPointSpec, SeasonSpec, SelfSimilarSpec, SpikeSpec, TraceSpec, WeeklySpec,
 };
@@ -30,7 +30,7 @@ record! {
         upstream: Option<PolicySpec>,
         /// Databases that a request writes to, as `namespace/name`, each once; with a `share`, so many of them do.
         writes_to: Vec<WritesTo>,
-        /// Requests that a pod works on at a time; 1 when it is not stated. They share its CPU.
+        /// Requests that a pod works on at a time; 1 when it is not stated. They share its CPU, and where they are stated a pod uses no more cores than it has workers.
         workers: Option<Spanned<u32>>,
         /// What happens when there are more: `firstCome`, which is the default, has them wait for a free worker; with `sharing` all are worked on at once, each as fast as the others and none faster than a worker.
         discipline: Option<Spanned<Discipline>>,
@@ -40,6 +40,8 @@ record! {
         work: Option<Spanned<Work>>,
         /// Requests that it lets in.
         rate_limit: Option<RateLimitSpec>,
+        /// How its pods are slow after their start; what all can do together is then less.
+        warm_up: Option<WarmUpSpec>,
         /// What its readiness probe asks for, besides the pod itself.
         readiness: Option<ReadinessSpec>,
     }

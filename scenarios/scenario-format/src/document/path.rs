@@ -7,7 +7,7 @@ use serde_json::{Value as Json, json};
 
 use crate::decode::{FromText, record};
 use crate::source::Spanned;
-use crate::units::Share;
+use crate::units::{Factor, Share};
 
 record! {
     /// How a call to a Service is made.
@@ -58,6 +58,16 @@ record! {
         window: Spanned<SimSpan>,
         /// Who counts: `eachPod` for itself, which is the default, or all `together`.
         counts: Option<Spanned<RateLimitCounts>>,
+    }
+}
+
+record! {
+    /// How pods are slow after their start: code is not compiled yet, caches are empty.
+    pub struct WarmUpSpec("a warm-up") {
+        /// From the start of a pod until it is warm; what it can do grows linearly.
+        r#for: Spanned<SimSpan>,
+        /// How many times as long a request takes at the start as in a warm pod, such as `3`.
+        factor: Spanned<Factor>,
     }
 }
 

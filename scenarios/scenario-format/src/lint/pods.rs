@@ -1,4 +1,4 @@
-//! What pods look like: W0112 to W0114.
+//! What pods look like: W0112 to W0114, W0185.
 
 use model_api::kube::{Probe, Workload, WorkloadKind};
 
@@ -16,6 +16,33 @@ impl Lint<'_> {
             self.readiness(workload, object);
             self.liveness(workload, object);
             self.requests(workload, object);
+            self.workers(workload, object);
+        }
+    }
+
+    /// W0185.
+    fn workers(&mut self, workload: &Workload, object: &Object) {
+        let containers = &workload.template.spec.containers;
+        let limits = containers.iter().map(|container| container.limits.cpu_millis());
+        // Without a limit nobody says how much it should use.
+        let Some(limit_millis) = limits.sum::<Option<i64>>() else { return };
+        let of_workload = self.services_of(workload);
+        let profiles = self.blueprint.profiles.iter().filter(|profile| {
+            let service = &self.blueprint.services[profile.service.index()];
+            of_workload
+                .iter()
+                .any(|it| it.namespace == service.namespace && it.name == service.name)
+        });
+        let cores = profiles.filter_map(|profile| profile.serving.cores_max).max();
+        if let Some(cores) = cores.filter(|cores| i64::from(*cores) * 1000 < limit_millis) {
+            let what = if cores == 1 { "worker uses" } else { "workers use" };
+            let message = format!(
+                "{}: its {cores} {what} no more than {cores} of the {} cores of its limit",
+                object.title(),
+                limit_millis as f64 / 1e3,
+            );
+            let path = format!("{}.containers[0].resources.limits.cpu", pod_path(workload));
+            self.warn(Code::W0185, object, &path, message);
         }
     }
 

@@ -1,11 +1,13 @@
 //! How requests are served, called and limited on their way.
 
 use model_api::SimSpan;
-use model_api::path::{Breaker, CallPolicy, RateLimit, Readiness, Serving};
+use model_api::path::{Breaker, CallPolicy, RateLimit, Readiness, Serving, WarmUp};
 
 use super::Resolver;
 use crate::diagnostic::Code;
-use crate::document::{BreakerSpec, PolicySpec, RateLimitSpec, ReadinessSpec, ServiceSpec};
+use crate::document::{
+    BreakerSpec, PolicySpec, RateLimitSpec, ReadinessSpec, ServiceSpec, WarmUpSpec,
+};
 
 /// Most attempts of one call: more would only be a slow way to write "for ever".
 const RETRIES_MAX: u32 = 100;
@@ -31,6 +33,22 @@ impl Resolver<'_> {
             queue_limit: spec.queue_limit.map(|it| it.value),
             work: spec.work.map_or(default.work, |it| it.value),
             rate_limit: spec.rate_limit.as_ref().map(|limit| self.rate_limit(limit)),
+            cores_max: spec.workers.map(|_| workers.clamp(1, WORKERS_MAX)),
+            warm_up: spec.warm_up.as_ref().map(|warm_up| self.warm_up(warm_up)),
+        }
+    }
+
+    fn warm_up(&mut self, spec: &WarmUpSpec) -> WarmUp {
+        if spec.r#for.value.is_zero() {
+            self.report(Code::E0021, spec.r#for.span, "a warm-up takes some time");
+        }
+        if spec.factor.value.milli <= 1_000 {
+            let message = "a cold pod is slower than a warm one: the factor is more than 1";
+            self.report(Code::E0021, spec.factor.span, message);
+        }
+        WarmUp {
+            span: spec.r#for.value.max(SimSpan::from_nanos(1)),
+            factor_milli: spec.factor.value.milli.max(1_000),
         }
     }
 

@@ -244,6 +244,21 @@ fn platforms_that_cannot_stand() {
             "spec:\n  services:\n    - {service: shop/web, dependsOn: [shop/web]}\n",
             "small.yaml:6:17: E0020: a request would never end: shop/web calls shop/web",
         ),
+        (
+            "spec:\n",
+            "spec:\n  services: [{service: shop/web, warmUp: {for: 0s, factor: 2}}]\n",
+            "small.yaml:5:48: E0021",
+        ),
+        (
+            "spec:\n",
+            "spec:\n  services: [{service: shop/web, warmUp: {for: 1m, factor: 1}}]\n",
+            "small.yaml:5:60: E0021",
+        ),
+        (
+            "spec:\n",
+            "spec:\n  services: [{service: shop/web, warmUp: {for: 1m}}]\n",
+            "small.yaml:5:42: E0013",
+        ),
         ("spec:\n", "spec:\n  parameters: {watchLatency: [5ms, 1ms]}\n", "small.yaml:5:36: E0021"),
         ("spec:\n", "spec:\n  parameters: {nodeMonitorPeriods: 5s}\n", "small.yaml:5:16: E0012"),
     ];

@@ -302,3 +302,30 @@ fn a_black_start_goes_in_stages_and_names_what_is_done_by_hand() {
     assert!(!because.is_empty());
     assert_eq!(guarded[1..], [cilium, start("shop/web", &[address])]);
 }
+
+#[test]
+fn a_limit_that_workers_cannot_use_is_told() {
+    let said_of = |workers: &str, limit: &str| {
+        let files = web("");
+        let text = |name: &str| String::from_utf8(files.bytes(name)).expect("it is ours");
+        let pods =
+            text("web.yaml").replace("memory: 64Mi}}", &format!("memory: 64Mi}}, {limit}}}"));
+        let platform =
+            format!("{}  services: [{{service: shop/web{workers}}}]\n", text("small.yaml"));
+        let files = files.with("web.yaml", pods).with("small.yaml", platform);
+        said(&load_all(&files, &["web.yaml"], &[]))
+    };
+    let is_told = |says: &[String]| says.iter().any(|line| line.contains("W0185"));
+    let told = said_of(", workers: 1", "limits: {cpu: 2}");
+    let message = "its 1 worker uses no more than 1 of the 2 cores of its limit";
+    assert!(told.iter().any(|it| it.starts_with("web.yaml:") && it.contains(message)), "{told:?}");
+    for (workers, limit) in [
+        (", workers: 2", "limits: {cpu: 2}"),
+        ("", "limits: {cpu: 2}"),
+        (", workers: 1", "limits: {cpu: 1}"),
+        (", workers: 1", "limits: {memory: 1Gi}"),
+    ] {
+        let told = said_of(workers, limit);
+        assert!(!is_told(&told), "{workers} {limit}: {told:?}");
+    }
+}

@@ -1,0 +1,85 @@
+//! What the pods behind a Service can do, which is less while they are new.
+
+use model_api::ServiceId;
+use model_kube::cluster::PodView;
+use sim_kernel::{Context, Priority, Recorder, SimSpan, SimTime};
+
+use super::World;
+use crate::event::Event;
+use model_api::Observation;
+
+impl World {
+    /// Tells the flows what stands behind a Service; returns how many endpoints get traffic.
+    pub(super) fn tell_flows<R: Recorder<Observation>>(
+        &mut self,
+        service: ServiceId,
+        ctx: &mut Context<'_, Event, R>,
+    ) -> u32 {
+        let (mut ready_count, mut live_count, mut capacity_millirps) = (0, 0, 0_u64);
+        let warm_up = self.wiring.warm_ups[service.index()];
+        let mut next_step: Option<SimSpan> = None;
+        for route in self.cluster.routes(service) {
+            ready_count += 1;
+            if route.is_live {
+                live_count += 1;
+                let pod = self.cluster.pod(route.pod);
+                let cpu_millis = self.wiring.cpu_millis[pod.workload.index()];
+                let mut of_pod = self.flows.pod_capacity_millirps(service, cpu_millis);
+                let cold = warm_up.zip(age(&pod, ctx.now()));
+                if let Some((speed_ppm, left)) = cold.and_then(|(it, age)| it.speed(age)) {
+                    of_pod = part(of_pod, speed_ppm);
+                    next_step = Some(next_step.map_or(left, |next| next.min(left)));
+                }
+                capacity_millirps = capacity_millirps.saturating_add(of_pod);
+            }
+        }
+        if let Some(left) = next_step {
+            self.expect_warmth(service, ctx.now().saturating_add(left), ctx);
+        }
+        self.flows.set_endpoints(service, ready_count, live_count, capacity_millirps);
+        self.tell_failing(service);
+        ready_count
+    }
+
+    /// Looks at the pods of a Service again then, or before.
+    fn expect_warmth<R: Recorder<Observation>>(
+        &mut self,
+        service: ServiceId,
+        at: SimTime,
+        ctx: &mut Context<'_, Event, R>,
+    ) {
+        let pending = self.warming.iter().position(|(other, _)| *other == service);
+        match pending {
+            Some(idx) if self.warming[idx].1 <= at => return,
+            Some(idx) => self.warming[idx].1 = at,
+            None => self.warming.push((service, at)),
+        }
+        ctx.schedule_at(at, Priority::NORMAL, Event::WarmthDue(service));
+    }
+
+    /// Some pod of a Service is a little warmer, unless something else was awaited sooner.
+    pub(super) fn on_warmth<R: Recorder<Observation>>(
+        &mut self,
+        service: ServiceId,
+        ctx: &mut Context<'_, Event, R>,
+    ) {
+        let due = (service, ctx.now());
+        if let Some(idx) = self.warming.iter().position(|other| *other == due) {
+            self.warming.swap_remove(idx);
+            self.tell_flows(service, ctx);
+        }
+    }
+}
+
+/// How long the containers of a pod have run; `None` of those that run from the start: they are warm.
+fn age(pod: &PodView, now: SimTime) -> Option<SimSpan> {
+    (pod.started_at > SimTime::ZERO).then(|| now.saturating_since(pod.started_at))
+}
+
+fn part(whole: u64, ppm: u64) -> u64 {
+    // A pod without bounds to what it can do has none while it is cold either.
+    if whole == u64::MAX {
+        return whole;
+    }
+    u64::try_from(u128::from(whole) * u128::from(ppm) / 1_000_000).expect("no more than the whole")
+}
