@@ -30,7 +30,7 @@ pub use fault::{
     EtcdDataLossSpec, FaultSpec, GrowStorageSpec, KeyLossSpec, LeaderKillSpec, LoadSpikeSpec,
     LogicalLossSpec, MemberLossSpec, NoCapacitySpec, NodeCrashSpec, NodesSpec, PlainFaultSpec,
     PodCrashSpec, RegionLossSpec, RegistryOutageSpec, RolloutSpec, ScaleSpec, StartKeys,
-    WalVolumeAboveSpec, WebhookOutageSpec, WindowSpec, ZoneFaultSpec,
+    SwitchoverSpec, WalVolumeAboveSpec, WebhookOutageSpec, WindowSpec, ZoneFaultSpec,
 };
 pub use job::{JobProfileSpec, WorkTimeSpec};
 pub use load::{DatabaseSpec, LoadPointSpec, LoadSpec, ServiceSpec};

@@ -354,6 +354,7 @@ fn part(observation: &Observation) -> Option<Part> {
         O::NodeTaintedNoExecute { .. }
         | O::PodDeletionRequested { .. }
         | O::FailoverStarted { .. }
+        | O::SwitchoverStarted { .. }
         | O::QuorumRegained
         | O::Rescaled { .. }
         | O::ApiRegained
