@@ -45,6 +45,13 @@ pub enum Action {
         /// How many, drawn at random; `None` means all.
         count: Option<u32>,
     },
+    /// The primary of a database hands over to a standby.
+    Switchover {
+        /// Which database.
+        database: DatabaseId,
+        /// To this instance, counted from zero; to whichever has most when `None`.
+        to: Option<u8>,
+    },
     /// The volumes that hold the write-ahead log of a database are made larger.
     GrowStorage {
         /// Which database.
@@ -64,6 +71,7 @@ impl Action {
                 | Self::NodeUpgrade(_)
                 | Self::ControlPlaneUpgrade(_)
                 | Self::GrowStorage { .. }
+                | Self::Switchover { .. }
         )
     }
 }

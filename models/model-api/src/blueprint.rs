@@ -160,6 +160,10 @@ pub struct Database {
     pub synchronous: Option<Synchronous>,
     /// `spec.failoverDelay`.
     pub failover_delay: SimSpan,
+    /// `spec.switchoverDelay`: the most that a primary may take to shut down.
+    pub switchover_delay: SimSpan,
+    /// `spec.enablePDB`: its operator makes a budget for the primary and one for the standbys.
+    pub has_budgets: bool,
     /// `spec.probes.liveness.isolationCheck.enabled`: a primary that reaches neither the API server nor
     /// all other instances stops itself.
     pub has_isolation_check: bool,

@@ -493,6 +493,15 @@ pub enum Observation {
         /// The pod of the primary that is given up.
         from: PodId,
     },
+    /// A primary begins to hand over on purpose.
+    SwitchoverStarted {
+        /// Which database.
+        database: DatabaseId,
+        /// The pod of the primary that hands over.
+        from: PodId,
+        /// How long it stores what waits for the archive before it ends, in nanoseconds.
+        storing_ns: u64,
+    },
     /// A database has a new primary.
     PrimaryPromoted {
         /// Which database.

@@ -104,6 +104,7 @@ use connections::{Connection, Serving};
 use control_plane::ControlPlane;
 use deliveries::DeliveryState;
 use drains::Drain;
+use evictions::InstanceGuard;
 use history::History;
 use jobs::JobState;
 use memory::Memory;
@@ -260,6 +261,8 @@ pub enum Notice {
     PodUnschedulable(PodId),
     /// The API shows a node as not ready.
     NodeDetected(NodeId),
+    /// A node takes no pods any more, or does again: [`Cluster::is_cordoned`].
+    NodeCordoned(NodeId),
     /// All pods of a workload are of its newest template and available.
     RolloutCompleted(WorkloadId),
     /// A rollout made no progress within its deadline.
@@ -296,6 +299,7 @@ impl Notice {
             | Self::PodUnschedulable(pod) => Some(pod),
             Self::EndpointsChanged(_)
             | Self::NodeDetected(_)
+            | Self::NodeCordoned(_)
             | Self::RolloutCompleted(_)
             | Self::RolloutStalled(_)
             | Self::DrainEnded { .. }
@@ -327,6 +331,7 @@ pub struct Cluster {
     clients: ControllerClients,
     autoscaling: Autoscaling,
     drains: Vec<Drain>,
+    guards: Vec<InstanceGuard>,
     attachments: Attachments,
     /// By workload.
     refusals: Vec<Refusals>,
@@ -437,6 +442,7 @@ impl Cluster {
             clients: ControllerClients::new(),
             autoscaling: Autoscaling::at_start(&blueprint, &tables.scalers, streams),
             drains: Vec::new(),
+            guards: Vec::new(),
             attachments: Attachments::new(),
             refusals: vec![Refusals::default(); blueprint.workloads.len()],
             silent_webhooks: Vec::new(),

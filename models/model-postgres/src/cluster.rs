@@ -67,6 +67,7 @@ pub(crate) struct Setup {
     pub(crate) read_write_service: ServiceId,
     pub(crate) synchronous: Option<Synchronous>,
     pub(crate) failover_delay: SimSpan,
+    pub(crate) switchover_delay: SimSpan,
     pub(crate) has_isolation_check: bool,
     pub(crate) wal_bytes_per_second: u64,
     pub(crate) commits_per_second: u64,
@@ -122,6 +123,9 @@ pub(crate) struct Cluster {
     pub(crate) stage: Stage,
     pub(crate) stage_timer: Timer,
     pub(crate) blocked: Option<FailoverBlock>,
+    /// Who is to be primary next, when somebody said so.
+    pub(crate) heir: Option<u8>,
+    pub(crate) move_timer: Timer,
     pub(crate) is_operator_available: bool,
     /// When the last WAL receiver of the old primary notices that it is gone.
     pub(crate) receivers_down_at: SimTime,
@@ -143,8 +147,6 @@ pub(crate) struct Cluster {
     /// Clients have to learn a new address first.
     pub(crate) is_backend_new: bool,
     pub(crate) adjust_timer: Timer,
-    /// Until when a primary waits for a silent standby that has priority.
-    pub(crate) silent_until: SimTime,
     /// The log and its volume, where somebody looks at it.
     pub(crate) wal: Option<Wal>,
     pub(crate) wal_timer: Timer,
@@ -175,6 +177,7 @@ impl Cluster {
             read_write_service: database.read_write_service,
             synchronous: database.synchronous.filter(|synchronous| synchronous.number > 0),
             failover_delay: database.failover_delay,
+            switchover_delay: database.switchover_delay,
             has_isolation_check: database.has_isolation_check,
             wal_bytes_per_second: database.wal_bytes_per_second,
             commits_per_second: database.commits_per_second,
@@ -193,6 +196,8 @@ impl Cluster {
             stage: Stage::Calm,
             stage_timer: Timer::NONE,
             blocked: None,
+            heir: None,
+            move_timer: Timer::NONE,
             is_operator_available: true,
             receivers_down_at: SimTime::ZERO,
             is_lease_released: false,
@@ -210,7 +215,6 @@ impl Cluster {
             clients_timer: Timer::NONE,
             is_backend_new: false,
             adjust_timer: Timer::NONE,
-            silent_until: SimTime::ZERO,
             wal: match database.manager {
                 DatabaseManager::CloudNativePg => database.wal.map(Wal::new),
                 DatabaseManager::Patroni(_) => None,
@@ -277,6 +281,7 @@ impl Cluster {
             self.start_waiting(port);
             self.break_links(port);
             self.review_failover(port);
+            self.review_switchover(port);
             self.demote_superseded(port);
             self.open_current(port);
             self.check_isolation(port);

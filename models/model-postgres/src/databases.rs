@@ -43,6 +43,8 @@ pub enum PgEvent {
     LinkUp { database: DatabaseId, ordinal: u8 },
     /// The liveness check of an isolated primary has failed often enough.
     IsolationDue { database: DatabaseId, ordinal: u8 },
+    /// The operator has seen that the node of the primary takes no pods any more.
+    SwitchoverDue { database: DatabaseId },
     /// The log takes so much of its volume that something happens.
     WalDue { database: DatabaseId },
     /// The volumes are larger.
@@ -463,8 +465,8 @@ impl Databases {
         self.one(database, ctx, notices, |cluster, io| cluster.set_held(io, ordinal, is_held));
     }
 
-    /// Asks the leader of a cluster that Patroni manages to hand over, to that candidate if one is
-    /// named.
+    /// Asks the primary to hand over, to that candidate if one is named: `kubectl cnpg promote`, or
+    /// `patronictl switchover`.
     pub fn switch_over<E, R>(
         &mut self,
         database: DatabaseId,
@@ -475,7 +477,30 @@ impl Databases {
         E: Copy + From<PgEvent>,
         R: Recorder<Observation>,
     {
-        self.patroni(database, ctx, notices, |cluster, io| cluster.request_handover(io, candidate));
+        self.one(database, ctx, notices, |cluster, io| {
+            if cluster.patroni.is_some() {
+                cluster.catch_up(io);
+                cluster.request_handover(io, candidate);
+            } else {
+                cluster.request_switchover(io, candidate);
+            }
+        });
+    }
+
+    /// Tells that the node under an instance takes no pods any more, or does again.
+    pub fn set_cordoned<E, R>(
+        &mut self,
+        (database, ordinal): (DatabaseId, u8),
+        is_cordoned: bool,
+        ctx: &mut Context<'_, E, R>,
+        notices: &mut Vec<PgNotice>,
+    ) where
+        E: Copy + From<PgEvent>,
+        R: Recorder<Observation>,
+    {
+        self.one(database, ctx, notices, |cluster, io| {
+            cluster.set_cordoned(io, ordinal, is_cordoned);
+        });
     }
 
     /// Lets clients of a database know all its instances: they write to whichever takes writes, at
@@ -551,6 +576,7 @@ impl Databases {
             PgEvent::ClientsDue { .. } => cluster.clients_due(io),
             PgEvent::AdjustDue { .. } => cluster.number_adjusted(io),
             PgEvent::SilenceOver { .. } => cluster.silence_over(io),
+            PgEvent::SwitchoverDue { .. } => cluster.switchover_due(io),
             PgEvent::WalDue { .. } => cluster.wal_reached(io),
             PgEvent::VolumeGrown { .. } => cluster.volume_grown(io),
             PgEvent::MemberTurn { ordinal, .. } => cluster.member_turn(io, ordinal),
@@ -663,6 +689,7 @@ impl PgEvent {
             | Self::AdjustDue { database }
             | Self::SilenceOver { database }
             | Self::StoreElected { database }
+            | Self::SwitchoverDue { database }
             | Self::WalDue { database }
             | Self::VolumeGrown { database }
             | Self::MemberTurn { database, .. }

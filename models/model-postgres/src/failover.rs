@@ -7,7 +7,7 @@ use sim_kernel::{Purpose, Timer};
 use crate::cluster::{Cluster, Port, Stage, Target};
 use crate::databases::{PgEvent, PgNotice, StopKind};
 use crate::decision::{Candidate, QuorumView, failover_candidate, may_promote};
-use crate::instance::{FAST_SHUTDOWN, Process, REWIND, Role};
+use crate::instance::{Process, REWIND, Role};
 use crate::rare;
 
 /// TTL of a primary lease that was released: 1 s (`spec.primaryLease`, 1.30).
@@ -15,7 +15,6 @@ const RELEASED_LEASE: sim_kernel::SimSpan = sim_kernel::SimSpan::from_secs(1);
 
 const NOTICING: Purpose = Purpose::new("postgres operator notices");
 const PROMOTING: Purpose = Purpose::new("postgres promotion");
-const SHUTDOWN: Purpose = Purpose::new("postgres fast shutdown");
 const REWINDING: Purpose = Purpose::new("postgres rewind");
 
 impl Cluster {
@@ -125,7 +124,7 @@ impl Cluster {
         self.wait_for_receivers(port);
     }
 
-    fn wait_for_receivers(&mut self, port: &mut impl Port) {
+    pub(crate) fn wait_for_receivers(&mut self, port: &mut impl Port) {
         let at = self.receivers_down_at.max(port.now());
         let timer = port.timer_at(at, PgEvent::ReceiversDown { database: self.setup.id });
         self.enter(Stage::Receivers, timer);
@@ -156,12 +155,12 @@ impl Cluster {
         source.mark(port.now()).position_ns
     }
 
-    fn candidate(&self, port: &impl Port) -> Option<u8> {
+    pub(crate) fn candidate(&self, port: &impl Port) -> Option<u8> {
         failover_candidate(&self.candidates(port))
     }
 
     /// Simplified: `synchronous_standby_names` lists all instances but the primary.
-    fn quorum_view(&self, port: &impl Port) -> QuorumView {
+    pub(crate) fn quorum_view(&self, port: &impl Port) -> QuorumView {
         let candidates = self.candidates(port);
         let promotable = candidates.iter().filter(|one| one.is_reporting && one.is_ready).count();
         let count = |count: usize| u32::try_from(count).expect("at most 255 instances");
@@ -182,11 +181,13 @@ impl Cluster {
             // Simplified: an old primary that returns while nobody else can be promoted goes on.
             port.cancel(self.stage_timer);
             self.target = Target::Current;
+            self.heir = None;
             self.set_role(port, self.current, Role::Primary);
             self.enter(Stage::Calm, Timer::NONE);
             return;
         }
-        if !self.has_operator(port) {
+        // An heir that was named promotes itself.
+        if !self.has_operator(port) && self.heir.is_none() {
             port.cancel(self.stage_timer);
             self.stage_timer = Timer::NONE;
             self.tell_waiting(port, FailoverBlock::Operator);
@@ -209,7 +210,7 @@ impl Cluster {
     pub(crate) fn receivers_down(&mut self, port: &mut impl Port) {
         if port.now() < self.receivers_down_at {
             self.wait_for_receivers(port);
-        } else if let Some(candidate) = self.candidate(port) {
+        } else if let Some(candidate) = self.next_primary(port) {
             self.target = Target::Instance(candidate);
             self.enter(Stage::Lease, Timer::NONE);
         } else {
@@ -258,6 +259,7 @@ impl Cluster {
     pub(crate) fn promotion_done(&mut self, port: &mut impl Port) {
         let Target::Instance(promoted) = self.target else { return };
         self.enter(Stage::Calm, Timer::NONE);
+        self.heir = None;
         self.replace(port, promoted);
         if let Some(pod) = self.at(promoted).pod {
             port.observe(Observation::PrimaryPromoted { database: self.setup.id, pod });
@@ -285,7 +287,7 @@ impl Cluster {
 
     fn demote(&mut self, port: &mut impl Port, ordinal: u8) {
         let is_replaced = self.current != ordinal;
-        let mut span = self.work_span(port, ordinal, SHUTDOWN, FAST_SHUTDOWN);
+        let mut span = self.shutdown_span(port, ordinal);
         let kind = if is_replaced { StopKind::Process } else { StopKind::Shutdown };
         self.close(port, ordinal, kind);
         if is_replaced {

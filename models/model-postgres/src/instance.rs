@@ -80,6 +80,8 @@ pub(crate) struct Instance {
     pub(crate) is_diverged: bool,
     /// It went without a word: until then its primary takes its connection for alive.
     pub(crate) ghost_until: SimTime,
+    /// As a primary, it waits until then for a silent standby that has priority.
+    pub(crate) silent_until: SimTime,
     /// What it committed, as a primary.
     pub(crate) writer: Writer,
     /// What it acknowledged for sure, as a primary.
@@ -89,6 +91,8 @@ pub(crate) struct Instance {
     pub(crate) received: Mark,
     /// The primary goes on from here: what this one has beyond is not part of the database any more.
     pub(crate) fork: Option<Mark>,
+    /// Its node takes no pods.
+    pub(crate) is_cordoned: bool,
     /// It is away, and its primary keeps log for it from here on.
     pub(crate) kept_from: Option<u64>,
     /// What took it away.
@@ -116,11 +120,13 @@ impl Default for Instance {
             is_held: false,
             is_diverged: false,
             ghost_until: SimTime::ZERO,
+            silent_until: SimTime::ZERO,
             writer: Writer::default(),
             acknowledged: Mark::default(),
             link: Link::Broken,
             received: Mark::default(),
             fork: None,
+            is_cordoned: false,
             kept_from: None,
             left_by: EventId::NONE,
             is_outrun: false,

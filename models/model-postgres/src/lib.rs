@@ -18,7 +18,8 @@
 //!   is ready and reaches the API; call it only for databases that have an operator),
 //!   [`Databases::set_api_available`] (etcd has a quorum), [`Databases::set_load`] (clients commit at
 //!   another share of the configured rate; only for databases whose writers are named),
-//!   [`Databases::set_archiver`] (the archive takes segments or fails), [`Databases::grow_storage`].
+//!   [`Databases::set_archiver`] (the archive takes segments or fails), [`Databases::grow_storage`],
+//!   [`Databases::switch_over`], [`Databases::set_cordoned`] (the node takes pods or not).
 //!   Telling what is already known is free.
 //! - Events: [`PgEvent`], back into [`Databases::handle`].
 //! - Notices: [`PgNotice`], to be carried out at once: the `-rw` Service has another backend,
@@ -29,6 +30,8 @@
 //! - Failover as the operator does it: Ready=False of the primary, `failoverDelay`, failover
 //!   quorum, target `pending` (a primary that still runs shuts down), all WAL receivers down, the
 //!   most advanced ready standby, primary lease, promotion, relabelling of the `-rw` Service.
+//! - Switchover: asked for, or because the node of a primary takes no pods any more. A primary that
+//!   shuts down stores what its archive lacks first, at most for `switchoverDelay`.
 //! - Synchronous replication `any` and `first`, `required` and `preferred`: commits stall while
 //!   fewer standbys than required stream; `preferred` shrinks when the operator sees them unready;
 //!   `first` also waits for the time-out of a standby that fell silent.
@@ -48,7 +51,7 @@
 //!   [`recovery`].
 //!
 //! # Not modelled
-//! Planned switchover and rolling updates of CloudNativePG, fencing, hibernation, replica clusters;
+//! Rolling updates of CloudNativePG, fencing, hibernation, replica clusters;
 //! volumes that are gone for ever and re-cloning; sessions that
 //! lower `synchronous_commit`; `maxStandbyNamesFromCluster`; poolers as pods (their reconnection
 //! time is in [`Parameters::client_reconnect`]).
@@ -97,6 +100,7 @@ pub mod rare;
 pub mod recovery;
 mod replication;
 mod serving;
+mod switchover;
 mod unknown;
 mod volume;
 mod wal;

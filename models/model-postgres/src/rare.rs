@@ -22,6 +22,7 @@ sim_kernel::declare_probes! {
     KEY_OVERWRITTEN = "a leader without its lease overwrote the key of its successor",
     STORE_LOST = "a primary gave up because its store did not answer",
     FAILSAFE_HELD = "a primary went on without its store because every member answered",
+    HANDED_OVER = "a primary was told to hand over to a standby",
     HANDOVER_REFUSED = "nobody could take over from a leader that was asked to hand over",
     PROMOTION_CANCELED = "a member that had lost the key did not promote after all",
     VOLUME_FULL = "the log of a database filled its volume",

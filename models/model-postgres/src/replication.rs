@@ -126,9 +126,9 @@ impl Cluster {
             .ordinals()
             .filter(|&other| other < standby && self.at(other).streams_from(primary));
         if is_first && u32::try_from(before.count()).is_ok_and(|count| count < number) {
-            self.silent_until = port.now() + WAL_TIMEOUT;
-            let database = self.setup.id;
-            port.timer_at(self.silent_until, PgEvent::SilenceOver { database });
+            let until = port.now() + WAL_TIMEOUT;
+            self.at_mut(primary).silent_until = until;
+            port.timer_at(until, PgEvent::SilenceOver { database: self.setup.id });
         }
     }
 
@@ -211,7 +211,7 @@ impl Cluster {
         if number == 0 {
             return Some(writer.at(now));
         }
-        if now < self.silent_until {
+        if now < self.at(primary).silent_until {
             return None;
         }
         let listed = self.at(primary).listed;
@@ -234,7 +234,7 @@ impl Cluster {
         let streaming_count = u32::try_from(streaming.count()).expect("at most 255 instances");
         instance.is_open
             && !self.is_held(primary)
-            && now >= self.silent_until
+            && now >= instance.silent_until
             && !commits_stall(instance.applied_number, streaming_count)
     }
 

@@ -121,6 +121,18 @@ impl Wal {
         matches!(self.archiver, Archiver::Stores(_))
     }
 
+    /// How long a server that shuts down is busy with its archive: it stores what is left, or tries each
+    /// segment three times, a second apart, and gives up with the first (`NUM_ARCHIVE_RETRIES` of
+    /// PostgreSQL's `pgarch.c`).
+    pub(crate) fn time_to_store(&self) -> SimSpan {
+        let count = self.backlog().div_ceil(self.spec.segment_bytes);
+        match self.archiver {
+            Archiver::None => SimSpan::ZERO,
+            Archiver::Stores(each) => each.saturating_mul(count),
+            Archiver::Fails => SimSpan::from_secs(if count > 0 { 3 } else { 0 }),
+        }
+    }
+
     /// Another instance goes on, which has nothing left to archive.
     pub(crate) fn forget_backlog(&mut self) {
         self.archived = self.written;

@@ -85,6 +85,8 @@ pub(crate) enum Struck {
     OutOfService(FaultId),
     /// The volumes of a database, which are to be larger.
     Growth(DatabaseId),
+    /// The primary of a database, which hands over.
+    Switchover(DatabaseId),
 }
 
 /// Members of the control plane by number, up to 64.

@@ -234,6 +234,7 @@ impl World {
                 self.databases.set_api_available(is_available, ctx, &mut self.pg_notices);
                 self.take_back_owed(ctx);
             }
+            Notice::NodeCordoned(node) => self.tell_cordon(node, ctx),
             Notice::UpgradeEnded => self.on_upgrade_ended(ctx),
             Notice::RoutesShifted(canary) => self.split_requests(canary),
             Notice::PodCreated(_)
@@ -259,7 +260,9 @@ impl World {
             }
             PgNotice::RoleChanged { database, role, .. } => {
                 self.lead_readers(database, ctx);
+                self.guard_instances(database);
                 if role == Role::Primary {
+                    self.complete(Struck::Switchover(database), ctx);
                     self.happen(Happening::FailoverStarted, ctx);
                 }
             }
@@ -269,7 +272,7 @@ impl World {
             PgNotice::VolumeAbove { database, share_ppm } => {
                 self.happen(Happening::VolumeAbove(database, share_ppm), ctx);
             }
-            PgNotice::VolumeGrown { database } => self.on_volume_grown(database, ctx),
+            PgNotice::VolumeGrown { database } => self.complete(Struck::Growth(database), ctx),
             PgNotice::InstanceRunning { .. }
             | PgNotice::InstanceHalted { .. }
             | PgNotice::Superseded { .. }
@@ -293,6 +296,36 @@ impl World {
         self.cluster.set_service_backends(spec.read_only_service, &standbys, ctx);
     }
 
+    /// Says which instance of a database its operator's budgets take for the primary.
+    fn guard_instances(&mut self, database: DatabaseId) {
+        let spec = &self.blueprint.databases[database.index()];
+        if spec.has_budgets {
+            let ordinal = self.databases.primary_ordinal(database);
+            let is_primary = self.databases.role_of(database, ordinal) == Role::Primary;
+            let pod = self.databases.primary_pod(database).filter(|_| is_primary);
+            self.cluster.guard_instances(spec.workload, pod);
+        }
+    }
+
+    /// Tells databases that a node under an instance takes no pods any more, or does again.
+    fn tell_cordon<R: Recorder<Observation>>(
+        &mut self,
+        node: NodeId,
+        ctx: &mut Context<'_, Event, R>,
+    ) {
+        let is_cordoned = self.cluster.is_cordoned(node);
+        for idx in 0..self.blueprint.databases.len() {
+            for pod in self.cluster.pods_of(self.blueprint.databases[idx].workload) {
+                let view = self.cluster.pod(*pod);
+                if view.node == Some(node) {
+                    let instance = (DatabaseId::from_index(idx), ordinal_of(view.ordinal));
+                    let notices = &mut self.pg_notices;
+                    self.databases.set_cordoned(instance, is_cordoned, ctx, notices);
+                }
+            }
+        }
+    }
+
     /// Tells the databases what became of a pod that is an instance or an operator.
     fn tell_databases<R: Recorder<Observation>>(
         &mut self,
@@ -306,6 +339,8 @@ impl World {
             let instance = (database, ordinal_of(view.ordinal));
             match (change, view.zone) {
                 (Change::Started, Some(zone)) => {
+                    let is_cordoned = view.node.is_some_and(|node| self.cluster.is_cordoned(node));
+                    self.databases.set_cordoned(instance, is_cordoned, ctx, notices);
                     self.databases.instance_started(instance, pod, zone, ctx, notices);
                 }
                 (Change::Started, None) => {}

@@ -31,7 +31,7 @@ pub use fault::{
     EtcdDataLossSpec, FaultSpec, GrowStorageSpec, KeyLossSpec, LeaderKillSpec, LoadSpikeSpec,
     LogicalLossSpec, MemberLossSpec, MemoryLeakSpec, NoCapacitySpec, NodeCrashSpec, NodesSpec,
     PlainFaultSpec, PodCrashSpec, RegionLossSpec, RegistryOutageSpec, RolloutSpec, ScaleSpec,
-    StartKeys, WalVolumeAboveSpec, WebhookOutageSpec, WindowSpec, ZoneFaultSpec,
+    StartKeys, SwitchoverSpec, WalVolumeAboveSpec, WebhookOutageSpec, WindowSpec, ZoneFaultSpec,
 };
 pub use job::{JobProfileSpec, WorkTimeSpec};
 pub use load::{DatabaseSpec, LoadPointSpec, LoadSpec, ServiceSpec, UsersSpec};

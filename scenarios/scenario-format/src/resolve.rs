@@ -282,6 +282,8 @@ impl Resolver<'_> {
                 instances: cluster.instances,
                 synchronous: cluster.synchronous,
                 failover_delay: cluster.failover_delay,
+                switchover_delay: cluster.switchover_delay,
+                has_budgets: cluster.has_budgets,
                 has_isolation_check: cluster.has_isolation_check,
                 manager: cluster.manager,
                 wal_bytes_per_second: written.map_or(WAL_BYTES_PER_SECOND, |it| it.value.count),

@@ -362,6 +362,7 @@ fn part(observation: &Observation) -> Option<Part> {
         | O::FailoverStarted { .. }
         | O::PodEvicted { .. }
         | O::PodRefused { .. }
+        | O::SwitchoverStarted { .. }
         | O::QuorumRegained
         | O::Rescaled { .. }
         | O::ApiRegained

@@ -1,8 +1,8 @@
 //! Voluntary eviction: what budgets allow now, and the eviction API.
 
-use model_api::kube::WorkloadKind;
+use model_api::kube::{IntOrPercent, WorkloadKind};
 use model_api::observation::DeletionReason;
-use model_api::{BudgetId, Observation, PodId};
+use model_api::{BudgetId, Observation, PodId, WorkloadId};
 use sim_kernel::{Context, Recorder};
 
 use super::pod::PodPhase;
@@ -10,6 +10,13 @@ use super::templates::TemplateId;
 use super::{Cluster, KubeEvent};
 use crate::disruption::{self, Admission, BudgetStatus, Demand, EvictionRequest};
 use crate::rare;
+
+/// Instances of a database whose operator makes budgets for them.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct InstanceGuard {
+    workload: WorkloadId,
+    primary: Option<PodId>,
+}
 
 impl Cluster {
     /// `status` of a budget, as its controller would write it now.
@@ -47,6 +54,40 @@ impl Cluster {
         Some(disruption::status(demand, pod_count, scale, healthy_count))
     }
 
+    /// Says which instance of a database is its primary, where the operator makes the two budgets of
+    /// `enablePDB`.
+    ///
+    /// They select by a label that changes with the role of a pod. Simplified: the eviction API alone
+    /// asks them; preemption and the cluster autoscaler do not look at them before.
+    pub fn guard_instances(&mut self, workload: WorkloadId, primary: Option<PodId>) {
+        match self.guards.iter_mut().find(|guard| guard.workload == workload) {
+            Some(guard) => guard.primary = primary,
+            None => self.guards.push(InstanceGuard { workload, primary }),
+        }
+    }
+
+    /// `status` of the budget that the operator of a database makes for an instance: one primary, and
+    /// of three instances and more all standbys but one (`pkg/specs/poddisruptionbudget.go`,
+    /// CloudNativePG 1.30).
+    fn guard_status(&self, workload: WorkloadId, pod: PodId) -> Option<BudgetStatus> {
+        let guard = self.guards.iter().find(|guard| guard.workload == workload)?;
+        let is_primary = guard.primary == Some(pod);
+        let instances = i32::try_from(self.workloads[workload.index()].replicas).ok()?;
+        let least = if is_primary { 1 } else { instances - 2 };
+        if !is_primary && instances < 3 {
+            return None;
+        }
+        let pods = self.workloads[workload.index()].pods.iter();
+        let alike = pods.filter(|other| (guard.primary == Some(**other)) == is_primary);
+        let (mut pod_count, mut healthy_count) = (0, 0);
+        for other in alike.map(|other| &self.pods[other.index()]) {
+            pod_count += 1;
+            healthy_count += i32::from(other.is_ready && !other.is_terminating);
+        }
+        let demand = Demand::MinAvailable(IntOrPercent::Int(least));
+        Some(disruption::status(demand, pod_count, instances, healthy_count))
+    }
+
     /// Posts an eviction of a pod; `None` while the API is down.
     pub fn evict<E, R>(&mut self, pod: PodId, ctx: &mut Context<'_, E, R>) -> Option<Admission>
     where
@@ -74,15 +115,16 @@ impl Cluster {
         let state = &self.pods[pod.index()];
         let workload = state.workload;
         let budgets = &self.tables.template_of(state).budgets;
+        let guard = self.guard_status(workload, pod);
         let request = EvictionRequest {
             ignores_budgets: !state.is_active() || state.node.is_none() || !state.has_address,
             is_ready: state.is_ready,
-            budget_count: budgets.len(),
+            budget_count: budgets.len() + usize::from(guard.is_some()),
             // Simplified: no budget ever has 2000 pods entered that are still there.
             disrupted_count: 0,
         };
         let budget = budgets.first().copied();
-        let status = budget.and_then(|budget| self.budget_status(budget));
+        let status = budget.and_then(|budget| self.budget_status(budget)).or(guard);
         let policy = budget.map(|budget| self.blueprint.budgets[budget.index()].unhealthy_pods);
         let admission =
             disruption::admit(request, policy.unwrap_or_default(), status.as_ref(), true);

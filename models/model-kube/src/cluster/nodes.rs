@@ -267,6 +267,7 @@ impl Cluster {
     {
         self.note_node(node, ctx.now());
         self.nodes[node.index()].is_cordoned = is_cordoned;
+        self.notify(Notice::NodeCordoned(node));
         self.tell_scheduler_of(node, ctx);
         self.settle(ctx);
     }
@@ -604,6 +605,11 @@ impl Cluster {
     }
 
     /// The taints of a Node object, and whether it is unschedulable.
+    /// Whether a node takes no pods (`spec.unschedulable`).
+    pub fn is_cordoned(&self, node: NodeId) -> bool {
+        self.nodes[node.index()].is_cordoned
+    }
+
     pub(super) fn node_taints(&self, id: NodeId) -> (Vec<Taint>, bool) {
         let state = &self.nodes[id.index()];
         let mut taints = self.blueprint.nodes[id.index()].node.taints.clone();

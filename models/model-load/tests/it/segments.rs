@@ -250,7 +250,7 @@ fn a_pod_uses_no_more_cores_than_it_has_workers() {
     let mut case = shop(constant(1));
     case.nodes[1].serving.cores_max = Some(1);
     let flows = Flows::new(&case.blueprint()).expect("a case is well formed");
-    let capacity = |service, cpu| flows.pod_capacity_millirps(model_api::ServiceId(service), cpu);
+    let capacity = |service, cpu| flows.pod_capacity_millirps(ServiceId(service), cpu);
     // A request takes 10 ms of CPU: 100 a second on each core.
     assert_eq!([500, 1000, 2000].map(|cpu| capacity(1, cpu)), [50_000, 100_000, 100_000]);
     assert_eq!([500, 1000, 2000].map(|cpu| capacity(2, cpu)), [50_000, 100_000, 200_000]);

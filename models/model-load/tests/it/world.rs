@@ -196,6 +196,8 @@ impl Case {
                 instances: 1,
                 synchronous: None,
                 failover_delay: SimSpan::ZERO,
+                switchover_delay: SimSpan::from_hours(1),
+                has_budgets: false,
                 has_isolation_check: true,
                 manager: model_api::blueprint::DatabaseManager::default(),
                 wal_bytes_per_second: 0,

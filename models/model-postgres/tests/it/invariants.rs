@@ -10,12 +10,12 @@ use crate::world::{Act, Case, any};
 
 /// Scripts in which an instance starts only after it stopped, and a zone rejoins after it was cut.
 fn script(with_isolation: bool) -> impl Strategy<Value = Vec<(u64, Act)>> {
-    let step = (0_u64..120_000, 0_u8..3, 0_u8..if with_isolation { 8 } else { 7 });
+    let step = (0_u64..120_000, 0_u8..3, 0_u8..if with_isolation { 10 } else { 9 });
     prop::collection::vec(step, 1..24).prop_map(|steps| {
         let (mut at, mut script) = (1_000, Vec::new());
         let (mut is_up, mut is_cut) = ([true; 3], [false; 3]);
         let (mut has_operator, mut has_api) = (true, true);
-        let (mut archives, mut megabytes) = (true, 300);
+        let (mut archives, mut megabytes, mut is_cordoned) = (true, 300, [false; 3]);
         for (pause, which, kind) in steps {
             at += pause;
             let idx = usize::from(which);
@@ -38,6 +38,11 @@ fn script(with_isolation: bool) -> impl Strategy<Value = Vec<(u64, Act)>> {
                 6 => {
                     megabytes += 150 * u64::from(which);
                     Act::Grow(megabytes)
+                }
+                7 => Act::SwitchOver(Some(which)),
+                8 => {
+                    is_cordoned[idx] = !is_cordoned[idx];
+                    Act::Cordon(which, is_cordoned[idx])
                 }
                 _ => {
                     is_cut[idx] = !is_cut[idx];

@@ -530,3 +530,108 @@ fn a_standby_that_was_outrun_comes_back_through_the_archive_or_not_at_all() {
     assert!(two(true).contains("lost 50 ms"), "{}", two(true));
     assert!(two(false).contains("lost 900050 ms"), "{}", two(false));
 }
+
+#[test]
+fn a_primary_on_a_node_that_takes_no_pods_hands_over_and_loses_nothing() {
+    // Shuts down in 0.5 to 5 s, 1 s to take the lease, 4 s to promote, 1 + 5 s until clients are back.
+    let text = told(&Case::default(), &[(100_000, Act::Cordon(0, true))], 900);
+    let facts: Vec<&str> =
+        text.lines().map(|line| line.split_once(' ').expect("a time").1).collect();
+    let expected = [
+        "hands over 0",
+        "writes stop",
+        "writable 0",
+        "promoted 1",
+        "kept",
+        "writable 1",
+        "writes resume",
+    ];
+    assert_eq!(facts, expected, "{text}");
+    let end: f64 =
+        text.lines().last().and_then(|it| it.split(' ').next()?.parse().ok()).expect("a time");
+    assert!((111.5..=116.0).contains(&end), "{text}");
+}
+
+#[test]
+fn the_operator_moves_a_primary_only_where_every_other_instance_may_stay() {
+    let cases: [&[(u64, Act)]; 4] = [
+        &[(90_000, Act::Cordon(1, true)), (100_000, Act::Cordon(0, true))],
+        &[(90_000, Act::Ready(2, false)), (100_000, Act::Cordon(0, true))],
+        &[(90_000, Act::Operator(false)), (100_000, Act::Cordon(0, true))],
+        &[(100_000, Act::Cordon(0, true)), (100_000, Act::Cordon(0, false))],
+    ];
+    let parameters = Parameters { watch_latency: Range::millis(50, 50), ..fixed() };
+    let case = Case { parameters, ..Case::default() };
+    for script in cases {
+        assert_eq!(case.run(script, 900_000).text(), "", "{script:?}");
+    }
+    // It does once that has changed.
+    let script = [
+        (90_000, Act::Ready(2, false)),
+        (100_000, Act::Cordon(0, true)),
+        (200_000, Act::Ready(2, true)),
+    ];
+    assert!(case.run(&script, 900_000).text().starts_with("200.050 hands over 0"));
+}
+
+#[test]
+fn a_switchover_goes_to_whom_it_names_or_to_nobody() {
+    let promoted = |to, script: &[(u64, Act)]| {
+        let mut script = script.to_vec();
+        script.push((100_000, Act::SwitchOver(to)));
+        let text = told(&Case::default(), &script, 900);
+        let line = text.lines().find(|line| line.contains("promoted") || line.contains("blocked"));
+        line.and_then(|line| line.split_once(' ')).expect("something").1.to_owned()
+    };
+    assert_eq!(promoted(Some(2), &[]), "promoted 2");
+    assert_eq!(promoted(None, &[]), "promoted 1");
+    assert_eq!(promoted(Some(0), &[]), "blocked NoCandidate");
+    assert_eq!(promoted(Some(1), &[(50_000, Act::Power(1))]), "blocked NoCandidate");
+}
+
+#[test]
+fn a_primary_that_shuts_down_stores_what_its_archive_lacks() {
+    // 500 segments of 10 MB wait, a second each; another one every 10 s meanwhile.
+    let script = [
+        (100_000, Act::Archive(false)),
+        (5_100_000, Act::Archive(true)),
+        (5_100_000, Act::SwitchOver(None)),
+    ];
+    let case = |millis| {
+        let mut case = volume(None);
+        let wal = case.wal.as_mut().expect("it has one");
+        wal.size_bytes = 1 << 40;
+        case.switchover_delay = SimSpan::from_millis(millis);
+        told(&case, &script, 9_000)
+    };
+    let promoted = |text: &str| {
+        let line = text.lines().find(|line| line.contains("promoted")).expect("it is");
+        line.split(' ').next().and_then(|it| it.parse::<f64>().ok()).expect("a time")
+    };
+    let (patient, hasty) = (case(3_600_000), case(30_000));
+    assert!((5_605.0..=5_611.0).contains(&promoted(&patient)), "{patient}");
+    assert!((5_134.9..=5_135.1).contains(&promoted(&hasty)), "{hasty}");
+    assert!(patient.contains("kept") && hasty.contains("kept"), "{patient} {hasty}");
+}
+
+/// Two primaries in a split, each with standbys that fall silent: the one waits, the other does not.
+#[test]
+fn a_silent_standby_is_waited_for_by_its_own_primary_only() {
+    let first = Synchronous { number: 1, is_any: false, is_required: true, failover_quorum: false };
+    let case = Case {
+        instances: 5,
+        synchronous: Some(first),
+        has_isolation_check: false,
+        ..Case::default()
+    };
+    // Zone 0 has instances 0 and 3. What 0 commits there is confirmed by 3, and is gone once it is
+    // superseded, whatever falls silent elsewhere just before it stops.
+    let mut script = vec![(100_000, Act::Isolate(0)), (299_000, Act::Power(0))];
+    let lost = |script: &[(u64, Act)]| {
+        let text = told(&case, script, 900);
+        text.lines().find(|line| line.contains("lost")).expect("something is").to_owned()
+    };
+    let expected = lost(&script);
+    script.insert(1, (298_500, Act::Power(2)));
+    assert_eq!(lost(&script), expected);
+}

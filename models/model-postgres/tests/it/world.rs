@@ -48,6 +48,8 @@ pub(crate) enum Act {
     Load(u32),
     /// The leader is asked to hand over.
     SwitchOver(Option<u8>),
+    /// The node under an instance takes no pods any more, or does again.
+    Cordon(u8, bool),
     /// The archive takes a segment in a second, or fails.
     Archive(bool),
     /// The volumes are to have so many megabytes.
@@ -172,6 +174,9 @@ impl World {
             Act::SwitchOver(candidate) => {
                 self.databases.switch_over(DATABASE, candidate, ctx, &mut notices);
             }
+            Act::Cordon(ordinal, is) => {
+                self.databases.set_cordoned((DATABASE, ordinal), is, ctx, &mut notices);
+            }
             Act::Archive(works) => {
                 let segment = works.then_some(SimSpan::from_secs(1));
                 self.databases.set_archiver(DATABASE, segment, ctx, &mut notices);
@@ -261,6 +266,7 @@ pub(crate) struct Case {
     pub(crate) has_isolation_check: bool,
     pub(crate) manager: DatabaseManager,
     pub(crate) wal: Option<WalVolume>,
+    pub(crate) switchover_delay: SimSpan,
     /// Where etcd of Patroni has its leader.
     pub(crate) store_leader: u8,
     pub(crate) parameters: Parameters,
@@ -278,6 +284,7 @@ impl Default for Case {
             has_isolation_check: true,
             manager: DatabaseManager::CloudNativePg,
             wal: None,
+            switchover_delay: SimSpan::from_hours(1),
             store_leader: 1,
             parameters: Parameters::default(),
             detection: DETECTION,
@@ -327,6 +334,8 @@ impl Case {
                 instances: u32::from(self.instances),
                 synchronous: self.synchronous,
                 failover_delay: self.failover_delay,
+                switchover_delay: self.switchover_delay,
+                has_budgets: true,
                 has_isolation_check: self.has_isolation_check,
                 manager: self.manager,
                 wal_bytes_per_second: 1_000_000,
@@ -509,6 +518,9 @@ impl Run {
             let _ = match fact {
                 Observation::FailoverStarted { from, .. } => {
                     writeln!(text, "fails over {}", from.0)
+                }
+                Observation::SwitchoverStarted { from, .. } => {
+                    writeln!(text, "hands over {}", from.0)
                 }
                 Observation::PrimaryPromoted { pod, .. } => writeln!(text, "promoted {}", pod.0),
                 Observation::WritesStopped { .. } => writeln!(text, "writes stop"),

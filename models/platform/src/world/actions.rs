@@ -21,7 +21,7 @@ use std::sync::Arc;
 
 use model_api::action::{Action, NodeWork};
 use model_api::fault::FaultKind;
-use model_api::{DatabaseId, FaultId, NodeId, Observation, WorkloadId};
+use model_api::{FaultId, NodeId, Observation, WorkloadId};
 use model_kube::cluster::{AfterDrain, DrainId, DrainSpec, TemplateId};
 use model_kube::disruption::Admission;
 use sim_kernel::{Context, Recorder};
@@ -103,6 +103,10 @@ impl World {
                 let instances = self.blueprint.databases[database.index()].instances;
                 self.databases.grow_storage(*database, *size_bytes, ctx, &mut self.pg_notices);
                 (Struck::Growth(*database), instances)
+            }
+            Action::Switchover { database, to } => {
+                self.databases.switch_over(*database, *to, ctx, &mut self.pg_notices);
+                (Struck::Switchover(*database), 1)
             }
         }
     }
@@ -256,14 +260,14 @@ impl World {
         }
     }
 
-    /// The volumes of a database have the size that was asked for.
-    pub(super) fn on_volume_grown<R: Recorder<Observation>>(
+    /// An action of this kind has done what it was for.
+    pub(super) fn complete<R: Recorder<Observation>>(
         &mut self,
-        database: DatabaseId,
+        done: Struck,
         ctx: &mut Context<'_, Event, R>,
     ) {
         for idx in 0..self.book.struck.len() {
-            if self.book.struck[idx] == Some(Struck::Growth(database)) {
+            if self.book.struck[idx] == Some(done) {
                 self.book.struck[idx] = Some(Struck::Nothing);
                 let fault = FaultId::from_index(idx);
                 ctx.observe(|| Observation::ActionCompleted { fault });

@@ -1,5 +1,6 @@
 //! Databases and their archives: one tells how much it writes, the other how much it takes.
 
+use model_api::action::{Action, NodeWork};
 use model_api::backup::{Archive, DataSet, DataSetKind, Location, Place};
 use model_api::blueprint::{Database, WalVolume};
 use model_api::fault::{DataFault, Fault, FaultKind, FaultPlan, Start};
@@ -151,4 +152,40 @@ fn an_archive_gets_nothing_of_a_database_that_does_not_run() {
     let is_full = |seen: &Observation| matches!(seen, Observation::WalVolumeFull { .. });
     let told = simulation.recorder().observations().iter();
     assert_eq!(told.filter(|record| is_full(&record.observation)).count(), 1);
+}
+
+/// Whether the node under the primary is drained within an hour, and how many primaries there were.
+fn drained(mut blueprint: Blueprint) -> (bool, usize) {
+    blueprint.databases[0].switchover_delay = SimSpan::from_hours(1);
+    let mut simulation = simulation(blueprint.clone(), Vec::new());
+    assert!(simulation.run_until(SimTime::from_secs(10)).is_complete());
+    let world = simulation.model();
+    let pod = world.databases().primary_pod(DATABASE).expect("it was placed");
+    let node = world.cluster().pod(pod).node.expect("it runs");
+    let work = NodeWork { nodes: vec![node], ..NodeWork::default() };
+    let drain = FaultKind::Action(Action::Drain(work));
+    let start = Start::At(SimTime::from_secs(600));
+    let faults = vec![fault("drain", drain, start, None)];
+    let plan = Plan::new(blueprint, FaultPlan { faults }, SimSpan::from_hours(1));
+    let (journal, _) = plan.expect("no circle").run(1, 0, Journal::<Event, Observation>::new());
+    let count = |is: fn(&Observation) -> bool| {
+        journal.observations().iter().filter(|record| is(&record.observation)).count()
+    };
+    let is_drained = count(|seen| matches!(seen, Observation::NodeDrained { .. })) > 0;
+    (is_drained, count(|seen| matches!(seen, Observation::PrimaryPromoted { .. })))
+}
+
+#[test]
+fn a_drain_waits_for_a_primary_until_another_instance_is_one() {
+    let with = |instances: u32, has_budgets: bool| {
+        let mut blueprint = archiving(1 << 20, 1 << 40);
+        blueprint.workloads[1].replicas = instances;
+        blueprint.databases[0].instances = instances;
+        blueprint.databases[0].has_budgets = has_budgets;
+        drained(blueprint)
+    };
+    assert_eq!(with(3, true), (true, 1));
+    // A single instance is nowhere to be moved, and its budget lets nobody evict it.
+    assert_eq!(with(1, true), (false, 0));
+    assert_eq!(with(1, false), (true, 0));
 }

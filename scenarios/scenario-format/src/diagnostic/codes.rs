@@ -188,6 +188,9 @@ codes! {
     E0062 "a volume that cannot grow"
         "A StorageClass without allowVolumeExpansion: true refuses every larger size, so that nobody can help a full database in this way."
         "Add allowVolumeExpansion: true to the StorageClass, if its driver can."
+    E0063 "a switchover without a standby"
+        "A database of one instance has nobody to hand over to: moving it is a restart."
+        "Run two instances or more, or restart the pod: podCrash, evict."
 
     W0101 "a Service selects no pods"
         "No workload of its namespace carries the labels that the selector asks for, so the Service has no endpoints and every request to it fails."
@@ -370,4 +373,7 @@ codes! {
     W0191 "a volume that ordinary write-ahead log fills"
         "PostgreSQL lets its log grow to max_wal_size between checkpoints, and keeps wal_keep_size in any case. A volume that holds less fills without any fault."
         "Make walStorage several times as large as max_wal_size, or lower max_wal_size."
+    W0192 "a database that no drain gets past"
+        "The operator makes a disruption budget of one primary (enablePDB). With a single instance nobody can take over, so that the eviction API refuses its pod for ever, and the node is never drained."
+        "Run more instances, or state enablePDB: false and accept the restart."
 }

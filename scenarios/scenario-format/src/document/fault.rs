@@ -80,7 +80,7 @@ mod action;
 
 pub use action::{
     BadRolloutSpec, ControlPlaneUpgradeSpec, DrainSpec, GrowStorageSpec, NodesSpec, RolloutSpec,
-    ScaleSpec,
+    ScaleSpec, SwitchoverSpec,
 };
 
 tagged! {
@@ -152,6 +152,8 @@ tagged! {
         Evict(PodCrashSpec),
         /// The volumes that hold the write-ahead log of a database are made larger.
         GrowStorage(GrowStorageSpec),
+        /// The primary of a database hands over to a standby.
+        Switchover(SwitchoverSpec),
     }
 }
 
@@ -321,6 +323,7 @@ impl FaultSpec {
             Self::ControlPlaneUpgrade(spec) => spec.start_keys(),
             Self::DeleteNode(spec) | Self::OutOfServiceTaint(spec) => spec.start_keys(),
             Self::GrowStorage(spec) => spec.start_keys(),
+            Self::Switchover(spec) => spec.start_keys(),
         }
     }
 
@@ -380,6 +383,7 @@ impl FaultSpec {
             Self::OutOfServiceTaint(_) => "outOfServiceTaint",
             Self::Evict(_) => "evict",
             Self::GrowStorage(_) => "growStorage",
+            Self::Switchover(_) => "switchover",
         }
     }
 
@@ -416,6 +420,7 @@ impl FaultSpec {
             Self::ControlPlaneUpgrade(spec) => spec.span,
             Self::DeleteNode(spec) | Self::OutOfServiceTaint(spec) => spec.span,
             Self::GrowStorage(spec) => spec.span,
+            Self::Switchover(spec) => spec.span,
         }
     }
 }

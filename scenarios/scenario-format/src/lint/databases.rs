@@ -1,4 +1,4 @@
-//! Databases: W0119, W0120, W0190, W0191.
+//! Databases: W0119, W0120, W0190, W0191, W0192.
 
 use model_api::blueprint::DatabaseManager;
 
@@ -18,6 +18,11 @@ impl Lint<'_> {
                     DatabaseManager::Patroni(_) => "spec.numberOfInstances",
                 };
                 self.warn(Code::W0120, object, path, message);
+                if cluster.has_budgets {
+                    let message =
+                        format!("{}: drains wait for its only instance for ever", object.title());
+                    self.warn(Code::W0192, object, "spec.enablePDB", message);
+                }
             }
             self.log_volume(object, cluster);
             let Some(synchronous) = cluster.synchronous else { continue };

@@ -348,6 +348,8 @@ impl Step<'_> {
             instances: parts.instances,
             synchronous: parts.synchronous,
             failover_delay: parts.failover_delay,
+            switchover_delay: parts.switchover_delay,
+            has_budgets: parts.has_budgets,
             has_isolation_check: parts.has_isolation_check,
             session_count: parts.session_count,
             log: parts.log,

@@ -2,12 +2,10 @@
 //!
 //! # Modelled
 //! Instances with their placement (anti-affinity, node selector, tolerations, spread), resources,
-//! storage, `-rw`, `-ro` and `-r` Services, synchronous replication, `failoverDelay`, whether isolation is
-//! checked, `max_connections`; the log is read in `wal.rs`, backups in `barman.rs`.
+//! storage, `-rw`, `-ro` and `-r` Services, synchronous replication, `failoverDelay`, `switchoverDelay`,
+//! `enablePDB`, whether isolation is checked, `max_connections`; the log is read in `wal.rs`, backups in `barman.rs`.
 //! # Not modelled
-//! Poolers, switchover and update strategies, tablespaces, replica clusters, managed roles,
-//! the two disruption budgets that `enablePDB` makes (they select by the role of a pod, which
-//! changes).
+//! Poolers, update strategies, windows of maintenance, tablespaces, replica clusters, managed roles.
 //! # Defaults and their sources
 //! CloudNativePG 1.30: `api/v1/cluster_types.go`; anti-affinity as `pkg/specs/pods.go` makes it;
 //! probes 10 s × 3 with 5 s timeout (`docs/src/instance_manager.md`).
@@ -33,6 +31,8 @@ const CLUSTER_LABEL: &str = "cnpg.io/cluster";
 const POD_ROLE_LABEL: &str = "cnpg.io/podRole";
 const INSTANCE_ROLE_LABEL: &str = "cnpg.io/instanceRole";
 const PORT: u16 = 5432;
+/// `DefaultMaxSwitchoverDelay` of `api/v1/cluster_types.go`.
+const SWITCHOVER_DELAY_SECS: u32 = 3600;
 const ISOLATION_CHECK: &str = "spec.probes.liveness.isolationCheck.enabled";
 
 /// A database cluster as far as the models read it.
@@ -52,6 +52,10 @@ pub struct Cluster {
     pub synchronous: Option<Synchronous>,
     /// `spec.failoverDelay`.
     pub failover_delay: SimSpan,
+    /// `spec.switchoverDelay`.
+    pub switchover_delay: SimSpan,
+    /// `spec.enablePDB`.
+    pub has_budgets: bool,
     /// `spec.probes.liveness.isolationCheck.enabled`.
     pub has_isolation_check: bool,
     /// Who decides which instance is primary.
@@ -72,6 +76,8 @@ pub(crate) struct Parts {
     pub(crate) instances: u32,
     pub(crate) synchronous: Option<Synchronous>,
     pub(crate) failover_delay: SimSpan,
+    pub(crate) switchover_delay: SimSpan,
+    pub(crate) has_budgets: bool,
     pub(crate) has_isolation_check: bool,
     pub(crate) manager: DatabaseManager,
     pub(crate) session_count: u32,
@@ -82,6 +88,7 @@ impl Reader<'_> {
     pub(crate) fn cluster(&mut self, admission: Admission<'_>) -> Parts {
         let instances = self.integer("spec.instances", 1).max(1);
         let failover_delay = self.integer("spec.failoverDelay", 0);
+        let switchover_delay = self.integer("spec.switchoverDelay", SWITCHOVER_DELAY_SECS);
         Parts {
             workload: self.instances(instances, admission),
             services: ["rw", "ro", "r"].map(|suffix| self.database_service(suffix)).to_vec(),
@@ -89,6 +96,8 @@ impl Reader<'_> {
             instances,
             synchronous: self.synchronous(instances),
             failover_delay: SimSpan::from_secs(u64::from(failover_delay)),
+            switchover_delay: SimSpan::from_secs(u64::from(switchover_delay)),
+            has_budgets: self.boolean("spec.enablePDB", true),
             has_isolation_check: self.boolean(ISOLATION_CHECK, true),
             manager: DatabaseManager::CloudNativePg,
             session_count: self.session_count("spec.postgresql.parameters"),

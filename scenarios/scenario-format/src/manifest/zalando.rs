@@ -69,6 +69,8 @@ impl Reader<'_> {
             instances,
             synchronous: None,
             failover_delay: SimSpan::ZERO,
+            switchover_delay: SimSpan::MAX,
+            has_budgets: false,
             has_isolation_check: false,
             manager: DatabaseManager::Patroni(self.patroni()),
             session_count: self.session_count("spec.postgresql.parameters"),

@@ -10,7 +10,7 @@ use super::nodes::pool_of;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::document::{
     BadRolloutSpec, DrainSpec, FaultSpec, GrowStorageSpec, NodesSpec, PodCrashSpec, RolloutSpec,
-    ScaleSpec,
+    ScaleSpec, SwitchoverSpec,
 };
 use crate::nearest::suggestion;
 use crate::source::{Span, Spanned};
@@ -39,6 +39,7 @@ impl Resolver<'_> {
             }
             FaultSpec::Evict(spec) => self.evict(spec)?,
             FaultSpec::GrowStorage(spec) => self.grow_storage(spec)?,
+            FaultSpec::Switchover(spec) => self.switchover(spec)?,
             _ => return None,
         })
     }
@@ -147,6 +148,39 @@ impl Resolver<'_> {
             return None;
         }
         Some(database)
+    }
+
+    fn switchover(&mut self, spec: &SwitchoverSpec) -> Option<Action> {
+        let database = self.database(&spec.database)?;
+        let (name, instances) = {
+            let database = &self.blueprint.databases[database.index()];
+            (database.name.clone(), database.instances)
+        };
+        if instances < 2 {
+            let message = format!("`{}` has no standby to hand over to", spec.database.value);
+            self.report(Code::E0063, spec.database.span, message);
+            return None;
+        }
+        if let Some(duration) = spec.r#for {
+            let message = "switchover does not end: write another one to go back";
+            self.report(Code::E0017, duration.span, message);
+        }
+        let to = match &spec.to {
+            None => None,
+            Some(to) => {
+                let names: Vec<String> =
+                    (1..=instances).map(|number| format!("{name}-{number}")).collect();
+                let found = names.iter().position(|known| *known == to.value);
+                if found.is_none() {
+                    let help = suggestion(&to.value, names.iter().map(String::as_str));
+                    let message = format!("there is no instance `{}`", to.value);
+                    let diagnostic = Diagnostic::new(Code::E0016, to.span, message);
+                    self.diagnostics.push(diagnostic.help_if(help));
+                }
+                Some(u8::try_from(found?).expect("the reader refuses more than 100 instances"))
+            }
+        };
+        Some(Action::Switchover { database, to })
     }
 
     fn grow_storage(&mut self, spec: &GrowStorageSpec) -> Option<Action> {

@@ -97,7 +97,8 @@ impl Resolver<'_> {
             | FaultSpec::DeleteNode(_)
             | FaultSpec::OutOfServiceTaint(_)
             | FaultSpec::Evict(_)
-            | FaultSpec::GrowStorage(_) => FaultKind::Action(self.action(spec)?),
+            | FaultSpec::GrowStorage(_)
+            | FaultSpec::Switchover(_) => FaultKind::Action(self.action(spec)?),
             other => FaultKind::Data(self.data_fault(other)?),
         })
     }
@@ -166,7 +167,8 @@ impl Resolver<'_> {
             | FaultSpec::DeleteNode(_)
             | FaultSpec::OutOfServiceTaint(_)
             | FaultSpec::Evict(_)
-            | FaultSpec::GrowStorage(_) => return None,
+            | FaultSpec::GrowStorage(_)
+            | FaultSpec::Switchover(_) => return None,
         })
     }
 

@@ -143,3 +143,47 @@ fn limits_that_never_act_are_warned_about() {
     let lines = warned("  storage: {size: 100Gi}\n  walStorage: {size: 1Gi}\n");
     assert!(lines.len() == 1 && lines[0].contains("W0191"), "{lines:?}");
 }
+
+#[test]
+fn a_switchover_is_read_and_what_cannot_hand_over_is_refused() {
+    let told = |instances: u32, rest: &str| {
+        let more = format!("  faults: [{{switchover: {{database: shop/db, at: 5m, {rest}}}}}]\n");
+        let files =
+            files("  switchoverDelay: 40\n  enablePDB: false\n  storage: {size: 100Gi}\n", &more);
+        let text = String::from_utf8(files.bytes("db.yaml")).expect("text");
+        let text = text.replace("instances: 3", &format!("instances: {instances}"));
+        let loaded = load_all(&files.with("db.yaml", text), &["db.yaml"], &[]);
+        (said(&loaded), loaded.resolved)
+    };
+    let (lines, resolved) = told(3, "to: db-2");
+    assert_eq!(lines, Vec::<String>::new());
+    let mut resolved = resolved.expect("it is good");
+    let database = &resolved.blueprint.databases[0];
+    assert_eq!((database.switchover_delay, database.has_budgets), (SimSpan::from_secs(40), false));
+    let action = Action::Switchover { database: model_api::DatabaseId(0), to: Some(1) };
+    assert_eq!(resolved.faults.faults.remove(0).kind, FaultKind::Action(action));
+    let refused = |instances, rest: &str, expected: &str| {
+        let lines = told(instances, rest).0;
+        assert!(lines.iter().any(|line| line.contains(expected)), "{expected}: {lines:?}");
+    };
+    refused(3, "to: db-4", "E0016: there is no instance `db-4`");
+    refused(3, "for: 5m", "E0017: switchover does not end");
+    refused(1, "name: it", "E0063: `shop/db` has no standby to hand over to");
+    let delay = files("  switchoverDelay: soon\n  storage: {size: 100Gi}\n", "");
+    let lines = said(&load_all(&delay, &["db.yaml"], &[]));
+    assert!(lines.iter().any(|line| line.contains("spec.switchoverDelay")), "{lines:?}");
+}
+
+#[test]
+fn a_single_instance_that_no_drain_gets_past_is_warned_about() {
+    let warned = |more: &str| {
+        let text = format!("{more}  storage: {{size: 100Gi}}\n");
+        let files = files(&text, "");
+        let cluster = String::from_utf8(files.bytes("db.yaml")).expect("text");
+        let cluster = cluster.replace("instances: 3", "instances: 1");
+        let lines = said(&load_all(&files.with("db.yaml", cluster), &["db.yaml"], &[]));
+        lines.iter().any(|line| line.contains("W0192"))
+    };
+    assert!(warned(""));
+    assert!(!warned("  enablePDB: false\n"));
+}

@@ -61,6 +61,17 @@ impl<E> Story<'_, E> {
                 let path = path.into_iter().find(|path| fields.contains_key(*path));
                 return Some((text, path.map(|path| spec.origin.of(path))));
             }
+            O::SwitchoverStarted { database: id, storing_ns, .. } => {
+                let text =
+                    format!("the primary of {} hands over", self.blueprint.database_name(id));
+                let secs = storing_ns / 1_000_000_000;
+                if secs == 0 {
+                    return Some((text, None));
+                }
+                let text = format!("{text}, and stores for {secs} s what its archive lacks");
+                let origin = &self.blueprint.databases[id.index()].origin;
+                return Some((text, Some(origin.of("spec.switchoverDelay"))));
+            }
             O::VolumeGrown { database: id } => {
                 format!("the volumes of {} are larger", self.blueprint.database_name(id))
             }
@@ -131,7 +142,7 @@ impl<E> Story<'_, E> {
                         format!("{text} by the budget {}", budget.name),
                         Some(budget.origin.object),
                     ),
-                    None => (text, None),
+                    None => self.refused_by_operator(id, text),
                 });
             }
             O::PodDeletionRequested { workload: id, reason: DeletionReason::Eviction, .. } => {
@@ -146,5 +157,17 @@ impl<E> Story<'_, E> {
             _ => return self.job_sentence(observation),
         };
         Some((text, None))
+    }
+
+    /// An eviction that no budget of the input refused: that of a database's operator did.
+    fn refused_by_operator(&self, id: WorkloadId, text: String) -> (String, Option<SourceRef>) {
+        let mut databases = self.blueprint.databases.iter();
+        match databases.find(|it| it.workload == id && it.has_budgets) {
+            Some(database) => {
+                let place = database.origin.of("spec.enablePDB");
+                (format!("{text} by a budget that its operator makes"), Some(place))
+            }
+            None => (text, None),
+        }
     }
 }

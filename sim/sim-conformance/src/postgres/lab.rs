@@ -154,6 +154,8 @@ fn blueprint(experiment: &Experiment, start: SimTime) -> Blueprint {
             instances: u32::from(MEMBER_COUNT),
             synchronous: None,
             failover_delay: SimSpan::ZERO,
+            switchover_delay: SimSpan::from_hours(1),
+            has_budgets: false,
             has_isolation_check: true,
             manager: DatabaseManager::Patroni(experiment.settings),
             wal_bytes_per_second: wal_bytes_per_second(experiment, start),

@@ -90,6 +90,16 @@ fault_record! {
 }
 
 fault_record! {
+    /// The primary of a database hands over to a standby.
+    pub struct SwitchoverSpec("switchover") {
+        /// Which, as `namespace/name`.
+        database: Spanned<String>,
+        /// Name of the instance that is to be primary, such as `orders-db-2`; whichever has most when left out.
+        to: Option<Spanned<String>>,
+    }
+}
+
+fault_record! {
     /// The volumes that hold the write-ahead log of a database are made larger.
     pub struct GrowStorageSpec("growStorage") {
         /// Which, as `namespace/name`: a Cluster of CloudNativePG.
