@@ -20,19 +20,27 @@ const WHOLE_PPM: u64 = 1_000_000;
 impl Resolver<'_> {
     /// A load as its clients ask for it: one for each zone that they come from.
     pub(super) fn of_clients(&mut self, load: &Load, spec: &LoadSpec) -> Vec<Load> {
+        if let Some(message) = Self::too_many_users(load, 1000) {
+            self.report(Code::E0021, spec.span, message);
+        }
         let tenant = spec.tenant.as_ref().map(|name| name.value.clone());
         let zones = self.client_zones(spec);
         if zones.is_empty() {
             let clients = Clients { tenant, zone: None };
             return vec![Load { clients, ..load.clone() }];
         }
+        // Nobody is in two zones by halves.
+        let until = |amount: u64, ppm: u64| match load.users {
+            Some(_) if ppm < WHOLE_PPM => part(amount, ppm) / 1000 * 1000,
+            _ => part(amount, ppm),
+        };
         let mut before_ppm = 0;
         let mut loads = Vec::with_capacity(zones.len());
         for (zone, ppm) in zones {
             let clients = Clients { tenant: tenant.clone(), zone: Some(zone) };
             let points = load.points.iter().map(|point| LoadPoint {
-                rate_millirps: part(point.rate_millirps, before_ppm + ppm)
-                    - part(point.rate_millirps, before_ppm),
+                rate_millirps: until(point.rate_millirps, before_ppm + ppm)
+                    - until(point.rate_millirps, before_ppm),
                 ..*point
             });
             let points = points.collect();
@@ -55,6 +63,14 @@ impl Resolver<'_> {
         }
         let law = users.law.map(|it| it.value).unwrap_or_default();
         Some(Thinking { mean: users.think.value.max(SimSpan::from_nanos(1)), law })
+    }
+
+    /// Users who stay too many for one load to be played, when so many times as many come.
+    pub(super) fn too_many_users(load: &Load, factor_milli: u64) -> Option<String> {
+        let most = load.points.iter().map(|point| point.rate_millirps).max();
+        let count = u128::from(most.unwrap_or(0)) * u128::from(factor_milli) / 1_000_000;
+        (load.users.is_some() && count > u128::from(USERS_MAX))
+            .then(|| format!("a load has at most {USERS_MAX} users, and {count} come of this"))
     }
 
     /// The zones that clients come from, with their shares; empty when that was not said, or wrongly.

@@ -263,6 +263,12 @@ impl Resolver<'_> {
                     format!("no load reaches `{}`, so the spike multiplies nothing", name.value);
                 self.report(Code::W0129, name.span, message);
             }
+            let loads = self.blueprint.loads.iter().filter(|load| load.service == service);
+            let too_many =
+                loads.filter_map(|load| Self::too_many_users(load, spec.factor.value.milli)).next();
+            if let Some(message) = too_many {
+                self.report(Code::E0021, spec.factor.span, message);
+            }
             services.push(service);
         }
         if spec.factor.value.milli == 0 {
