@@ -9,7 +9,7 @@ use crate::cluster::{Cluster, Port};
 use crate::databases::{PgEvent, PgNotice, StopKind};
 use crate::instance::{Link, Process};
 use crate::rare;
-use crate::wal::{Archiver, next_start};
+use crate::wal::{Archiver, Wal, next_start};
 
 /// From a larger size in the Cluster to a larger file system. **Assumption**: a controller, the
 /// provider and the kubelet have to act, while the volume is in use.
@@ -26,13 +26,12 @@ impl Cluster {
 
     /// Whether another segment fits on the volume.
     pub(crate) fn has_room(&self) -> bool {
-        let log = self.log_bytes();
-        self.wal.as_ref().is_none_or(|wal| wal.room() <= wal.spec.least_bytes || log < wal.room())
+        self.wal.as_ref().is_none_or(|wal| self.held_bytes(wal) < wal.room())
     }
 
     /// Whether what a standby lacks can be had from the archive.
     pub(crate) fn can_fetch(&self) -> bool {
-        self.wal.as_ref().is_some_and(super::wal::Wal::can_fetch)
+        self.wal.as_ref().is_some_and(Wal::can_fetch)
     }
 
     /// The archive works or fails from now on; `None` when there is none.
@@ -45,18 +44,24 @@ impl Cluster {
         self.refresh(port);
     }
 
-    /// The volume is to have another size.
+    /// The volume is to have another size. One that it has already, or is larger than, is no change.
     pub(crate) fn grow(&mut self, port: &mut impl Port, size_bytes: u64) {
-        if let Some(wal) = &mut self.wal {
-            wal.wanted_bytes = wal.wanted_bytes.max(size_bytes);
-            self.refresh(port);
+        let database = self.setup.id;
+        let Some(wal) = &mut self.wal else { return };
+        if size_bytes <= wal.size_bytes {
+            port.notice(PgNotice::VolumeGrown { database });
         }
+        wal.wanted_bytes = wal.wanted_bytes.max(size_bytes);
+        self.refresh(port);
     }
 
-    /// The operator asks for the size that the Cluster says.
+    /// The operator asks for the size that the Cluster says; once the primary has no room it looks at
+    /// nothing else any more (`ensureNoFailoverOnFullDisk` comes before `reconcileResources`), and
+    /// people change the claims themselves, as its `tests/e2e/disk_space_test.go` does.
     pub(crate) fn tend_volume(&mut self, port: &mut impl Port) {
         let is_due = self.wal.as_ref().is_some_and(|wal| wal.wanted_bytes > wal.size_bytes);
-        if is_due && self.has_operator(port) && !port.is_pending(self.growth_timer) {
+        let may_grow = self.is_stopped_by_volume() || self.has_operator(port);
+        if is_due && may_grow && !port.is_pending(self.growth_timer) {
             let span = port.draw(self.setup.key, GROWING, self.growth_count, VOLUME_GROWTH);
             self.growth_count += 1;
             let event = PgEvent::VolumeGrown { database: self.setup.id };
@@ -135,7 +140,7 @@ impl Cluster {
         let wal = self.wal.as_ref().filter(|wal| wal.full_since.is_none())?;
         let is_open = self.at(self.current).is_open;
         let limits = wal.watched_ppm.iter().map(|&ppm| wal.room_to(ppm));
-        let full = is_open.then(|| wal.room()).filter(|room| *room > wal.spec.least_bytes);
+        let full = is_open.then(|| wal.room());
         let limits = limits.chain(full).filter_map(|bytes| self.log_reaches(bytes));
         let outrun = self.instances.iter().filter_map(|instance| {
             let at = wal.kept_reaches(instance.kept_from?, wal.spec.kept_bytes?)?;
@@ -156,10 +161,15 @@ impl Cluster {
 
     /// Bytes of log on the volume.
     pub(crate) fn log_bytes(&self) -> u64 {
-        let Some(wal) = &self.wal else { return 0 };
+        self.wal.as_ref().map_or(0, |wal| self.held_bytes(wal).max(wal.spec.least_bytes))
+    }
+
+    /// Those of them that somebody still needs. What is kept in any case fits for ever: a volume on
+    /// which it does not is warned of, W0191.
+    fn held_bytes(&self, wal: &Wal) -> u64 {
         let kept = self.instances.iter().filter_map(|instance| instance.kept_from);
         let kept = kept.map(|from| wal.written() - from).max().unwrap_or(0);
-        wal.backlog().max(kept).max(wal.spec.least_bytes)
+        wal.backlog().max(kept)
     }
 
     /// Something that was planned is due.

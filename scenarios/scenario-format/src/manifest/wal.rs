@@ -76,7 +76,11 @@ impl Reader<'_> {
             switch_after: (!timeout.is_zero()).then_some(timeout),
             least_bytes,
             ordinary_bytes: self.postgres_size("max_wal_size").unwrap_or(1 << 30),
-            kept_bytes: if has_slots { slot_limit } else { Some(least_bytes) },
+            // `KeepLogSeg` keeps at least `wal_keep_size`, whatever the limit of slots.
+            kept_bytes: match slot_limit {
+                _ if !has_slots => Some(least_bytes),
+                limit => limit.map(|limit| limit.max(least_bytes)),
+            },
         })
     }
 
