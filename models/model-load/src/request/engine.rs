@@ -436,7 +436,7 @@ impl Engine {
     }
 
     /// Makes a call.
-    #[inline]
+    #[inline(always)]
     fn call(&mut self, edge_idx: u32, caller: Caller, now: SimTime) {
         let edge = &mut self.edges[edge_idx as usize];
         if let Some(budget) = &mut edge.budget {
@@ -743,9 +743,10 @@ impl Engine {
         } else {
             LossReason::Dependency(self.graph().nodes[entry].service)
         };
-        tell(&mut self.tallies[service], call.window, latency, reason);
-        if !is_plain {
-            self.tell_more(call, latency, reason);
+        if is_plain {
+            tell(&mut self.tallies[service], call.window, latency, reason);
+        } else {
+            self.tell_more(service, call, latency, reason);
         }
     }
 

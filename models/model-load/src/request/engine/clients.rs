@@ -5,7 +5,7 @@ use sim_kernel::{SimSpan, SimTime};
 
 use super::{Call, Caller, Engine, tell};
 use crate::curve::Side;
-use crate::graph::{Node, RowIdx};
+use crate::graph::{Node, NodeIdx, RowIdx};
 use crate::request::wiring::Wire;
 
 impl Engine {
@@ -45,9 +45,16 @@ impl Engine {
         }
     }
 
-    /// What more there is to tell of a request from outside, where its clients are more than anybody.
+    /// What became of a request from outside, where its clients are more than anybody.
     #[inline(never)]
-    pub(super) fn tell_more(&mut self, call: &Call, latency: SimSpan, reason: LossReason) {
+    pub(super) fn tell_more(
+        &mut self,
+        service: NodeIdx,
+        call: &Call,
+        latency: SimSpan,
+        reason: LossReason,
+    ) {
+        tell(&mut self.tallies[service], call.window, latency, reason);
         let Wire { counted, users, .. } = self.edges[call.edge as usize].wire;
         if let Some(row) = counted {
             tell(&mut self.tallies[row], call.window, latency, reason);
