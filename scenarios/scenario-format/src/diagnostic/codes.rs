@@ -179,6 +179,9 @@ codes! {
     E0063 "a switchover without a standby"
         "A database of one instance has nobody to hand over to: moving it is a restart."
         "Run two instances or more, or restart the pod: podCrash, evict."
+    E0064 "a fence around something that has none"
+        "Fencing is an annotation of Clusters of CloudNativePG; Patroni knows none."
+        "Name such a Cluster."
 
     W0101 "a Service selects no pods"
         "No workload of its namespace carries the labels that the selector asks for, so the Service has no endpoints and every request to it fails."
