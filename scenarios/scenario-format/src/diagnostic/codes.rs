@@ -358,4 +358,7 @@ codes! {
     W0192 "a database that no drain gets past"
         "The operator makes a disruption budget of one primary (enablePDB). With a single instance nobody can take over, so that the eviction API refuses its pod for ever, and the node is never drained."
         "Run more instances, or state enablePDB: false and accept the restart."
+    W0193 "an annotation that switches a database off"
+        "Somebody has fenced instances, hibernated the cluster or stopped its operator, and left the annotation in the manifest. A run begins in good order and does not read it."
+        "Remove the annotation, or play it: fence for instances; for the operator a `scale` of its Deployment to 0."
 }

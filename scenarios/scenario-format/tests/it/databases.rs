@@ -212,3 +212,25 @@ fn a_fence_is_read_and_stands_around_instances_that_there_are() {
     let lines = said(&load_all(&web(more).with("db.yaml", patroni), &["db.yaml"], &[]));
     assert!(lines.iter().any(|line| line.contains("E0064")), "{lines:?}");
 }
+
+#[test]
+fn annotations_that_switch_a_database_off_are_told() {
+    let warned = |annotation: &str| {
+        let files = files(STORAGE, "");
+        let text = String::from_utf8(files.bytes("db.yaml")).expect("text");
+        let name = format!("namespace: shop, annotations: {{{annotation}}}}}");
+        let text = text.replacen("namespace: shop}", &name, 1);
+        let lines = said(&load_all(&files.with("db.yaml", text), &["db.yaml"], &[]));
+        lines.iter().any(|line| line.contains("W0193"))
+    };
+    for on in [
+        "cnpg.io/fencedInstances: '[\"db-1\"]'",
+        "cnpg.io/hibernation: 'on'",
+        "cnpg.io/reconciliationLoop: disabled",
+    ] {
+        assert!(warned(on), "{on}");
+    }
+    for off in ["cnpg.io/fencedInstances: '[]'", "cnpg.io/hibernation: 'off'", "team: shop"] {
+        assert!(!warned(off), "{off}");
+    }
+}
