@@ -52,6 +52,13 @@ pub enum Action {
         /// To this instance, counted from zero; to whichever has most when `None`.
         to: Option<u8>,
     },
+    /// PostgreSQL of instances of a database is kept off. At the end no instance is.
+    Fence {
+        /// Which database.
+        database: DatabaseId,
+        /// Which instances.
+        whom: Fenced,
+    },
     /// The volumes that hold the write-ahead log of a database are made larger.
     GrowStorage {
         /// Which database.
@@ -59,6 +66,17 @@ pub enum Action {
         /// Their size from now on.
         size_bytes: u64,
     },
+}
+
+/// Which instances of a database are fenced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fenced {
+    /// The one that is primary then.
+    Primary,
+    /// All of them.
+    All,
+    /// This one, counted from zero.
+    Instance(u8),
 }
 
 impl Action {

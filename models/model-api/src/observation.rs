@@ -493,6 +493,13 @@ pub enum Observation {
         /// The pod of the primary that is given up.
         from: PodId,
     },
+    /// PostgreSQL of an instance is kept off on purpose.
+    InstanceFenced {
+        /// Which database.
+        database: DatabaseId,
+        /// The pod of the instance.
+        pod: PodId,
+    },
     /// A primary begins to hand over on purpose.
     SwitchoverStarted {
         /// Which database.

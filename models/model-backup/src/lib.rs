@@ -8,12 +8,14 @@
 //! # For the platform
 //! - Construct: [`Backups::new`]; then [`Backups::set_home`] where pods say in which zones live copies
 //!   stand, and [`Backups::begin`] at time zero.
-//! - Inputs: [`Backups::set_writing`], [`Backups::set_zone_down`], [`Backups::strike`],
+//! - Inputs: [`Backups::set_writing`], [`Backups::set_running`], [`Backups::set_rate`],
+//!   [`Backups::set_zone_down`], [`Backups::strike`],
 //!   [`Backups::corrupt`], [`Backups::lose_place`], [`Backups::lose_key`],
 //!   [`Backups::set_policy_fault`], [`Backups::set_archive_fault`].
 //! - Events: [`BackupEvent`], back into [`Backups::handle`].
 //! - Notices: [`BackupNotice`], to be carried out at once.
-//! - At the horizon: [`Backups::finish`]. At any moment: [`Backups::cost_now`].
+//! - At the horizon: [`Backups::finish`]. At any moment: [`Backups::cost_now`],
+//!   [`Backups::archiver`] (whether a log is taken).
 //!
 //! # Modelled
 //! - Copies by schedule, with success, retention, locks, keys, copies of copies in other zones, regions

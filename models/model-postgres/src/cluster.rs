@@ -278,6 +278,7 @@ impl Cluster {
             self.break_links(port);
             self.tend_members(port);
         } else {
+            self.tend_fences(port);
             self.start_waiting(port);
             self.break_links(port);
             self.review_failover(port);
@@ -323,7 +324,8 @@ impl Cluster {
         if self.patroni.is_some() {
             self.member_stopped(port, ordinal, kind);
         }
-        self.at_mut(ordinal).process = Process::Down;
+        let instance = self.at_mut(ordinal);
+        (instance.process, instance.is_excused) = (Process::Down, false);
         port.cancel(self.at(ordinal).work);
         if self.at(ordinal).is_open {
             self.close(port, ordinal, kind);
@@ -372,6 +374,11 @@ impl Cluster {
         for ordinal in self.ordinals() {
             let instance = self.at(ordinal);
             if instance.process != Process::Waiting || !port.is_api_reachable(instance.zone) {
+                continue;
+            }
+            if instance.is_fenced {
+                let instance = self.at_mut(ordinal);
+                (instance.process, instance.is_excused) = (Process::Fenced, true);
                 continue;
             }
             if ordinal == self.current && !self.has_room() {

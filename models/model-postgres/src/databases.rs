@@ -487,6 +487,21 @@ impl Databases {
         });
     }
 
+    /// Keeps an instance of a cluster of CloudNativePG off (`cnpg.io/fencedInstances`), or does not any
+    /// more.
+    pub fn set_fenced<E, R>(
+        &mut self,
+        (database, ordinal): (DatabaseId, u8),
+        is_fenced: bool,
+        ctx: &mut Context<'_, E, R>,
+        notices: &mut Vec<PgNotice>,
+    ) where
+        E: Copy + From<PgEvent>,
+        R: Recorder<Observation>,
+    {
+        self.one(database, ctx, notices, |cluster, io| cluster.set_fenced(io, ordinal, is_fenced));
+    }
+
     /// Tells that the node under an instance takes no pods any more, or does again.
     pub fn set_cordoned<E, R>(
         &mut self,

@@ -42,6 +42,8 @@ pub(crate) enum Process {
     Working,
     /// It ends again and again, because there is no room for another segment of log.
     Full,
+    /// PostgreSQL is kept off.
+    Fenced,
     /// PostgreSQL answers.
     Running,
 }
@@ -91,6 +93,10 @@ pub(crate) struct Instance {
     pub(crate) received: Mark,
     /// The primary goes on from here: what this one has beyond is not part of the database any more.
     pub(crate) fork: Option<Mark>,
+    /// It is to be kept off.
+    pub(crate) is_fenced: bool,
+    /// Its manager keeps it off, or starts it after that, and says so.
+    pub(crate) is_excused: bool,
     /// Its node takes no pods.
     pub(crate) is_cordoned: bool,
     /// It is away, and its primary keeps log for it from here on.
@@ -126,6 +132,8 @@ impl Default for Instance {
             link: Link::Broken,
             received: Mark::default(),
             fork: None,
+            is_fenced: false,
+            is_excused: false,
             is_cordoned: false,
             kept_from: None,
             left_by: EventId::NONE,

@@ -32,6 +32,7 @@
 //!   most advanced ready standby, primary lease, promotion, relabelling of the `-rw` Service.
 //! - Switchover: asked for, or because the node of a primary takes no pods any more. A primary that
 //!   shuts down stores what its archive lacks first, at most for `switchoverDelay`.
+//! - Fencing: an instance is kept off, and a fenced primary is not replaced.
 //! - Synchronous replication `any` and `first`, `required` and `preferred`: commits stall while
 //!   fewer standbys than required stream; `preferred` shrinks when the operator sees them unready;
 //!   `first` also waits for the time-out of a standby that fell silent.
@@ -51,7 +52,7 @@
 //!   [`recovery`].
 //!
 //! # Not modelled
-//! Rolling updates of CloudNativePG, fencing, hibernation, replica clusters;
+//! Rolling updates of CloudNativePG, hibernation, replica clusters;
 //! volumes that are gone for ever and re-cloning; sessions that
 //! lower `synchronous_commit`; `maxStandbyNamesFromCluster`; poolers as pods (their reconnection
 //! time is in [`Parameters::client_reconnect`]).
@@ -91,6 +92,7 @@ mod cluster;
 mod databases;
 mod decision;
 mod failover;
+mod fencing;
 mod instance;
 mod names;
 mod pace;

@@ -25,6 +25,7 @@ sim_kernel::declare_probes! {
     HANDED_OVER = "a primary was told to hand over to a standby",
     HANDOVER_REFUSED = "nobody could take over from a leader that was asked to hand over",
     PROMOTION_CANCELED = "a member that had lost the key did not promote after all",
+    FENCED = "an instance was fenced",
     VOLUME_FULL = "the log of a database filled its volume",
     STANDBY_OUTRUN = "a standby was away for longer than log was kept for it",
     COMMITS_STALLED = "commits waited for a synchronous standby",

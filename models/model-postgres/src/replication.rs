@@ -41,6 +41,7 @@ impl Cluster {
         }
         let instance = self.at_mut(ordinal);
         instance.is_open = true;
+        instance.is_excused = false;
         instance.listed = Names::ALL;
         instance.writer = Writer::from(from, port.now());
         instance.acknowledged = acknowledged.min(from);

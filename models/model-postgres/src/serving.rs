@@ -53,7 +53,7 @@ impl Cluster {
             Process::Running if instance.is_open => Access::ReadWrite,
             Process::Running => Access::ReadOnly,
             Process::Working => Access::Starting,
-            Process::Down | Process::Waiting | Process::Full => Access::Refused,
+            Process::Down | Process::Waiting | Process::Full | Process::Fenced => Access::Refused,
         }
     }
 

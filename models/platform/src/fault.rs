@@ -83,6 +83,8 @@ pub(crate) enum Struck {
     Upgrade,
     /// The taint that a fault set.
     OutOfService(FaultId),
+    /// Instances of a database, which are kept off.
+    Fence(DatabaseId),
     /// The volumes of a database, which are to be larger.
     Growth(DatabaseId),
     /// The primary of a database, which hands over.

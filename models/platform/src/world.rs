@@ -7,7 +7,8 @@
 //!                 └<── CPU and waits ──┘ (autoscalers,     │     what requests write ──> databases
 //!                                         probes)          │
 //!   faults ──> backups ──held, restored──> flows           │
-//!                 └<── written to? ────────────────────────┘
+//!                 │  └<── written to? how fast? by whom? ──┤
+//!                 └── does the archive take the log? ──────┘
 //! ```
 //!
 //! Every event goes to the model it belongs to; then what models have to tell each other is carried

@@ -28,10 +28,11 @@ pub use backup::{
 pub use fault::{
     AccountLossSpec, ArchiveBrokenSpec, BackupTargetLossSpec, BackupsBrokenSpec, BadRolloutSpec,
     ConditionSpec, ControlPlaneUpgradeSpec, DrainSpec, EmptySpec, EndpointsBelowSpec,
-    EtcdDataLossSpec, FaultSpec, GrowStorageSpec, KeyLossSpec, LeaderKillSpec, LoadSpikeSpec,
-    LogicalLossSpec, MemberLossSpec, MemoryLeakSpec, NoCapacitySpec, NodeCrashSpec, NodesSpec,
-    PlainFaultSpec, PodCrashSpec, RegionLossSpec, RegistryOutageSpec, RolloutSpec, ScaleSpec,
-    StartKeys, SwitchoverSpec, WalVolumeAboveSpec, WebhookOutageSpec, WindowSpec, ZoneFaultSpec,
+    EtcdDataLossSpec, FaultSpec, FenceSpec, GrowStorageSpec, KeyLossSpec, LeaderKillSpec,
+    LoadSpikeSpec, LogicalLossSpec, MemberLossSpec, MemoryLeakSpec, NoCapacitySpec, NodeCrashSpec,
+    NodesSpec, PlainFaultSpec, PodCrashSpec, RegionLossSpec, RegistryOutageSpec, RolloutSpec,
+    ScaleSpec, StartKeys, SwitchoverSpec, WalVolumeAboveSpec, WebhookOutageSpec, WindowSpec,
+    ZoneFaultSpec,
 };
 pub use job::{JobProfileSpec, WorkTimeSpec};
 pub use load::{DatabaseSpec, LoadPointSpec, LoadSpec, ServiceSpec, UsersSpec};

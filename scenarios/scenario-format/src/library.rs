@@ -40,6 +40,7 @@ shipped! {
     "faulty-blue-green.yaml"
     "faulty-canary.yaml"
     "faulty-rollout.yaml"
+    "fenced-primary.yaml"
     "gateway-loses-database.yaml"
     "key-lost.yaml"
     "leader-loss.yaml"

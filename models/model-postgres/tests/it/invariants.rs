@@ -10,12 +10,13 @@ use crate::world::{Act, Case, any};
 
 /// Scripts in which an instance starts only after it stopped, and a zone rejoins after it was cut.
 fn script(with_isolation: bool) -> impl Strategy<Value = Vec<(u64, Act)>> {
-    let step = (0_u64..120_000, 0_u8..3, 0_u8..if with_isolation { 10 } else { 9 });
+    let step = (0_u64..120_000, 0_u8..3, 0_u8..if with_isolation { 11 } else { 10 });
     prop::collection::vec(step, 1..24).prop_map(|steps| {
         let (mut at, mut script) = (1_000, Vec::new());
         let (mut is_up, mut is_cut) = ([true; 3], [false; 3]);
         let (mut has_operator, mut has_api) = (true, true);
-        let (mut archives, mut megabytes, mut is_cordoned) = (true, 300, [false; 3]);
+        let (mut archives, mut megabytes) = (true, 300);
+        let (mut is_cordoned, mut is_fenced) = ([false; 3], [false; 3]);
         for (pause, which, kind) in steps {
             at += pause;
             let idx = usize::from(which);
@@ -38,6 +39,10 @@ fn script(with_isolation: bool) -> impl Strategy<Value = Vec<(u64, Act)>> {
                 6 => {
                     megabytes += 150 * u64::from(which);
                     Act::Grow(megabytes)
+                }
+                9 => {
+                    is_fenced[idx] = !is_fenced[idx];
+                    Act::Fence(which, is_fenced[idx])
                 }
                 7 => Act::SwitchOver(Some(which)),
                 8 => {
@@ -162,6 +167,7 @@ proptest! {
         healed.extend([(end, Act::Operator(true)), (end, Act::Api(true))]);
         healed.extend([(end, Act::Archive(true)), (end, Act::Grow(100_000))]);
         healed.extend((0..3).map(|zone| (end, Act::Rejoin(zone))));
+        healed.extend((0..3).map(|ordinal| (end, Act::Fence(ordinal, false))));
         healed.extend((0..3).map(|ordinal| (end + 100, Act::Start(ordinal))));
         let first = Synchronous { number: 1, is_any: false, is_required: true, failover_quorum: false };
         let wishes =

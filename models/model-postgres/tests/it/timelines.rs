@@ -635,3 +635,28 @@ fn a_silent_standby_is_waited_for_by_its_own_primary_only() {
     script.insert(1, (298_500, Act::Power(2)));
     assert_eq!(lost(&script), expected);
 }
+
+#[test]
+fn a_fenced_primary_is_not_replaced_and_comes_back_with_everything() {
+    let script = [
+        (100_000, Act::Fence(0, true)),
+        (130_000, Act::Ready(0, false)),
+        (500_000, Act::Fence(0, false)),
+    ];
+    check(
+        &Case::default(),
+        &script,
+        "100.000 fenced 0
+         100.000 writes stop
+         100.000 writable 0
+         504.000 writable 1
+         509.000 writes resume",
+    );
+    // One that cannot read the annotation goes on; a standby costs nothing unless it is needed.
+    let cut = [(90_000, Act::Api(false)), (100_000, Act::Fence(0, true))];
+    assert_eq!(told(&Case::default(), &cut, 900), "");
+    let standby = [(100_000, Act::Fence(1, true))];
+    assert_eq!(told(&Case::default(), &standby, 900), "100.000 fenced 1\n");
+    let two = Case { synchronous: any(2, true, false), ..Case::default() };
+    assert!(told(&two, &standby, 900).contains("writes stop"));
+}

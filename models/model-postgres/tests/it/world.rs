@@ -50,6 +50,8 @@ pub(crate) enum Act {
     SwitchOver(Option<u8>),
     /// The node under an instance takes no pods any more, or does again.
     Cordon(u8, bool),
+    /// An instance is fenced, or is not any more.
+    Fence(u8, bool),
     /// The archive takes a segment in a second, or fails.
     Archive(bool),
     /// The volumes are to have so many megabytes.
@@ -176,6 +178,9 @@ impl World {
             }
             Act::Cordon(ordinal, is) => {
                 self.databases.set_cordoned((DATABASE, ordinal), is, ctx, &mut notices);
+            }
+            Act::Fence(ordinal, is) => {
+                self.databases.set_fenced((DATABASE, ordinal), is, ctx, &mut notices);
             }
             Act::Archive(works) => {
                 let segment = works.then_some(SimSpan::from_secs(1));
@@ -519,6 +524,7 @@ impl Run {
                 Observation::FailoverStarted { from, .. } => {
                     writeln!(text, "fails over {}", from.0)
                 }
+                Observation::InstanceFenced { pod, .. } => writeln!(text, "fenced {}", pod.0),
                 Observation::SwitchoverStarted { from, .. } => {
                     writeln!(text, "hands over {}", from.0)
                 }

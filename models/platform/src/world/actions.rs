@@ -19,9 +19,9 @@
 
 use std::sync::Arc;
 
-use model_api::action::{Action, NodeWork};
+use model_api::action::{Action, Fenced, NodeWork};
 use model_api::fault::FaultKind;
-use model_api::{FaultId, NodeId, Observation, WorkloadId};
+use model_api::{DatabaseId, FaultId, NodeId, Observation, WorkloadId};
 use model_kube::cluster::{AfterDrain, DrainId, DrainSpec, TemplateId};
 use model_kube::disruption::Admission;
 use sim_kernel::{Context, Recorder};
@@ -104,10 +104,36 @@ impl World {
                 self.databases.grow_storage(*database, *size_bytes, ctx, &mut self.pg_notices);
                 (Struck::Growth(*database), instances)
             }
+            Action::Fence { database, whom } => {
+                let instances = self.blueprint.databases[database.index()].instances;
+                let all = 0..u8::try_from(instances).expect("instances are at most 100");
+                let primary = self.databases.primary_ordinal(*database);
+                let is_meant = |ordinal: &u8| match whom {
+                    Fenced::Primary => *ordinal == primary,
+                    Fenced::All => true,
+                    Fenced::Instance(one) => ordinal == one,
+                };
+                let fenced: Vec<u8> = all.filter(is_meant).collect();
+                self.set_fenced(*database, &fenced, true, ctx);
+                (Struck::Fence(*database), count(fenced.len()))
+            }
             Action::Switchover { database, to } => {
                 self.databases.switch_over(*database, *to, ctx, &mut self.pg_notices);
                 (Struck::Switchover(*database), 1)
             }
+        }
+    }
+
+    fn set_fenced<R: Recorder<Observation>>(
+        &mut self,
+        database: DatabaseId,
+        instances: &[u8],
+        is_fenced: bool,
+        ctx: &mut Context<'_, Event, R>,
+    ) {
+        for ordinal in instances {
+            let (instance, notices) = ((database, *ordinal), &mut self.pg_notices);
+            self.databases.set_fenced(instance, is_fenced, ctx, notices);
         }
     }
 
@@ -153,6 +179,11 @@ impl World {
             }
             Struck::Scale(workload, replicas) => self.cluster.scale(workload, replicas, ctx),
             Struck::Drain(drain) => self.cluster.end_drain(drain, ctx),
+            Struck::Fence(database) => {
+                let instances = self.blueprint.databases[database.index()].instances;
+                let all = 0..u8::try_from(instances).expect("instances are at most 100");
+                self.set_fenced(database, &all.collect::<Vec<u8>>(), false, ctx);
+            }
             Struck::OutOfService(fault) => {
                 let plan = Arc::clone(&self.plan);
                 if let FaultKind::Action(Action::OutOfServiceTaint(nodes)) =

@@ -191,6 +191,9 @@ codes! {
     E0063 "a switchover without a standby"
         "A database of one instance has nobody to hand over to: moving it is a restart."
         "Run two instances or more, or restart the pod: podCrash, evict."
+    E0064 "a fence around something that has none"
+        "Fencing is an annotation of Clusters of CloudNativePG; Patroni knows none."
+        "Name such a Cluster."
 
     W0101 "a Service selects no pods"
         "No workload of its namespace carries the labels that the selector asks for, so the Service has no endpoints and every request to it fails."
@@ -376,4 +379,7 @@ codes! {
     W0192 "a database that no drain gets past"
         "The operator makes a disruption budget of one primary (enablePDB). With a single instance nobody can take over, so that the eviction API refuses its pod for ever, and the node is never drained."
         "Run more instances, or state enablePDB: false and accept the restart."
+    W0193 "an annotation that switches a database off"
+        "Somebody has fenced instances, hibernated the cluster or stopped its operator, and left the annotation in the manifest. A run begins in good order and does not read it."
+        "Remove the annotation, or play it: fence for instances; for the operator a `scale` of its Deployment to 0."
 }

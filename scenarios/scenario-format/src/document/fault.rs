@@ -79,8 +79,8 @@ use fault_record;
 mod action;
 
 pub use action::{
-    BadRolloutSpec, ControlPlaneUpgradeSpec, DrainSpec, GrowStorageSpec, NodesSpec, RolloutSpec,
-    ScaleSpec, SwitchoverSpec,
+    BadRolloutSpec, ControlPlaneUpgradeSpec, DrainSpec, FenceSpec, GrowStorageSpec, NodesSpec,
+    RolloutSpec, ScaleSpec, SwitchoverSpec,
 };
 
 tagged! {
@@ -154,6 +154,8 @@ tagged! {
         GrowStorage(GrowStorageSpec),
         /// The primary of a database hands over to a standby.
         Switchover(SwitchoverSpec),
+        /// PostgreSQL of an instance is kept off; at the end it runs again.
+        Fence(FenceSpec),
     }
 }
 
@@ -324,6 +326,7 @@ impl FaultSpec {
             Self::DeleteNode(spec) | Self::OutOfServiceTaint(spec) => spec.start_keys(),
             Self::GrowStorage(spec) => spec.start_keys(),
             Self::Switchover(spec) => spec.start_keys(),
+            Self::Fence(spec) => spec.start_keys(),
         }
     }
 
@@ -384,6 +387,7 @@ impl FaultSpec {
             Self::Evict(_) => "evict",
             Self::GrowStorage(_) => "growStorage",
             Self::Switchover(_) => "switchover",
+            Self::Fence(_) => "fence",
         }
     }
 
@@ -421,6 +425,7 @@ impl FaultSpec {
             Self::DeleteNode(spec) | Self::OutOfServiceTaint(spec) => spec.span,
             Self::GrowStorage(spec) => spec.span,
             Self::Switchover(spec) => spec.span,
+            Self::Fence(spec) => spec.span,
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Databases: W0119, W0120, W0190, W0191, W0192.
+//! Databases: W0119, W0120, W0190 to W0193.
 
 use model_api::blueprint::DatabaseManager;
 
@@ -24,6 +24,7 @@ impl Lint<'_> {
                     self.warn(Code::W0192, object, "spec.enablePDB", message);
                 }
             }
+            self.switched_off(object);
             self.log_volume(object, cluster);
             let Some(synchronous) = cluster.synchronous else { continue };
             let wanted = synchronous.number + 2;
@@ -43,6 +44,31 @@ impl Lint<'_> {
                         .help(format!("run {wanted} instances")),
                 );
             }
+        }
+    }
+
+    /// Annotations by which people switch a cluster of CloudNativePG, or its operator, off.
+    fn switched_off(&mut self, object: &Object) {
+        const SWITCHES: [(&str, &str); 3] = [
+            (
+                "cnpg.io/fencedInstances",
+                "has fenced instances, which run here until a `fence` is put",
+            ),
+            ("cnpg.io/hibernation", "is hibernated by an annotation, and runs here"),
+            (
+                "cnpg.io/reconciliationLoop",
+                "is left alone by its operator, which fails it over here",
+            ),
+        ];
+        for (annotation, what) in SWITCHES {
+            let given = object.node.at(&["metadata", "annotations", annotation]);
+            let Some(given) =
+                given.filter(|it| !matches!(it.text(), Some("off" | "enabled" | "[]")))
+            else {
+                continue;
+            };
+            let message = format!("{} {what}", object.title());
+            self.push(object, Diagnostic::new(Code::W0193, given.span, message));
         }
     }
 

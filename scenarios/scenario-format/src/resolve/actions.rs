@@ -1,7 +1,7 @@
 //! Actions: what they are done to.
 
-use model_api::action::{Action, NodeWork};
-use model_api::blueprint::NodeSpec;
+use model_api::action::{Action, Fenced, NodeWork};
+use model_api::blueprint::{DatabaseManager, NodeSpec};
 use model_api::kube::{PodTemplate, WorkloadKind};
 use model_api::{DatabaseId, NodeId, WorkloadId};
 
@@ -9,8 +9,8 @@ use super::Resolver;
 use super::nodes::pool_of;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::document::{
-    BadRolloutSpec, DrainSpec, FaultSpec, GrowStorageSpec, NodesSpec, PodCrashSpec, RolloutSpec,
-    ScaleSpec, SwitchoverSpec,
+    BadRolloutSpec, DrainSpec, FaultSpec, FenceSpec, GrowStorageSpec, NodesSpec, PodCrashSpec,
+    RolloutSpec, ScaleSpec, SwitchoverSpec,
 };
 use crate::nearest::suggestion;
 use crate::source::{Span, Spanned};
@@ -40,6 +40,7 @@ impl Resolver<'_> {
             FaultSpec::Evict(spec) => self.evict(spec)?,
             FaultSpec::GrowStorage(spec) => self.grow_storage(spec)?,
             FaultSpec::Switchover(spec) => self.switchover(spec)?,
+            FaultSpec::Fence(spec) => self.fence(spec)?,
             _ => return None,
         })
     }
@@ -152,11 +153,7 @@ impl Resolver<'_> {
 
     fn switchover(&mut self, spec: &SwitchoverSpec) -> Option<Action> {
         let database = self.database(&spec.database)?;
-        let (name, instances) = {
-            let database = &self.blueprint.databases[database.index()];
-            (database.name.clone(), database.instances)
-        };
-        if instances < 2 {
+        if self.blueprint.databases[database.index()].instances < 2 {
             let message = format!("`{}` has no standby to hand over to", spec.database.value);
             self.report(Code::E0063, spec.database.span, message);
             return None;
@@ -167,20 +164,40 @@ impl Resolver<'_> {
         }
         let to = match &spec.to {
             None => None,
-            Some(to) => {
-                let names: Vec<String> =
-                    (1..=instances).map(|number| format!("{name}-{number}")).collect();
-                let found = names.iter().position(|known| *known == to.value);
-                if found.is_none() {
-                    let help = suggestion(&to.value, names.iter().map(String::as_str));
-                    let message = format!("there is no instance `{}`", to.value);
-                    let diagnostic = Diagnostic::new(Code::E0016, to.span, message);
-                    self.diagnostics.push(diagnostic.help_if(help));
-                }
-                Some(u8::try_from(found?).expect("the reader refuses more than 100 instances"))
-            }
+            Some(to) => Some(self.instance_named(database, to)?),
         };
         Some(Action::Switchover { database, to })
+    }
+
+    /// An instance by its name, counted from zero.
+    fn instance_named(&mut self, database: DatabaseId, name: &Spanned<String>) -> Option<u8> {
+        let spec = &self.blueprint.databases[database.index()];
+        let names: Vec<String> =
+            (1..=spec.instances).map(|number| format!("{}-{number}", spec.name)).collect();
+        let found = names.iter().position(|known| *known == name.value);
+        if found.is_none() {
+            let help = suggestion(&name.value, names.iter().map(String::as_str));
+            let message = format!("there is no instance `{}`", name.value);
+            let diagnostic = Diagnostic::new(Code::E0016, name.span, message);
+            self.diagnostics.push(diagnostic.help_if(help));
+        }
+        Some(u8::try_from(found?).expect("the reader refuses more than 100 instances"))
+    }
+
+    fn fence(&mut self, spec: &FenceSpec) -> Option<Action> {
+        let database = self.database(&spec.database)?;
+        let manager = self.blueprint.databases[database.index()].manager;
+        if manager != DatabaseManager::CloudNativePg {
+            let message = format!("`{}` is not a Cluster of CloudNativePG", spec.database.value);
+            self.report(Code::E0064, spec.database.span, message);
+            return None;
+        }
+        let whom = match &spec.instance {
+            None => Fenced::Primary,
+            Some(name) if name.value == "*" => Fenced::All,
+            Some(name) => Fenced::Instance(self.instance_named(database, name)?),
+        };
+        Some(Action::Fence { database, whom })
     }
 
     fn grow_storage(&mut self, spec: &GrowStorageSpec) -> Option<Action> {

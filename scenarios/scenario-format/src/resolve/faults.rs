@@ -98,7 +98,8 @@ impl Resolver<'_> {
             | FaultSpec::OutOfServiceTaint(_)
             | FaultSpec::Evict(_)
             | FaultSpec::GrowStorage(_)
-            | FaultSpec::Switchover(_) => FaultKind::Action(self.action(spec)?),
+            | FaultSpec::Switchover(_)
+            | FaultSpec::Fence(_) => FaultKind::Action(self.action(spec)?),
             other => FaultKind::Data(self.data_fault(other)?),
         })
     }
@@ -168,7 +169,8 @@ impl Resolver<'_> {
             | FaultSpec::OutOfServiceTaint(_)
             | FaultSpec::Evict(_)
             | FaultSpec::GrowStorage(_)
-            | FaultSpec::Switchover(_) => return None,
+            | FaultSpec::Switchover(_)
+            | FaultSpec::Fence(_) => return None,
         })
     }
 

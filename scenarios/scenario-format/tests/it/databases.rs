@@ -1,7 +1,7 @@
 //! Databases: the volume of their log, what makes it larger, what is refused and warned about.
 
 use model_api::SimSpan;
-use model_api::action::Action;
+use model_api::action::{Action, Fenced};
 use model_api::blueprint::WalVolume;
 use model_api::fault::{Condition, FaultKind, Start};
 
@@ -186,4 +186,51 @@ fn a_single_instance_that_no_drain_gets_past_is_warned_about() {
     };
     assert!(warned(""));
     assert!(!warned("  enablePDB: false\n"));
+}
+
+#[test]
+fn a_fence_is_read_and_stands_around_instances_that_there_are() {
+    let told = |rest: &str| {
+        let more = format!("  faults: [{{fence: {{database: db, at: 5m, for: 1m{rest}}}}}]\n");
+        let loaded = load_all(&files(STORAGE, &more), &["db.yaml"], &[]);
+        let lines = said(&loaded);
+        (lines, loaded.resolved.map(|mut it| it.faults.faults.remove(0).kind))
+    };
+    let cases = [
+        ("", Fenced::Primary),
+        (", instance: '*'", Fenced::All),
+        (", instance: db-3", Fenced::Instance(2)),
+    ];
+    for (rest, whom) in cases {
+        let action = Action::Fence { database: model_api::DatabaseId(0), whom };
+        assert_eq!(told(rest), (Vec::new(), Some(FaultKind::Action(action))), "{rest}");
+    }
+    let lines = told(", instance: db-9").0;
+    assert!(lines[0].contains("E0016: there is no instance `db-9`"), "{lines:?}");
+    let patroni = "apiVersion: acid.zalan.do/v1\nkind: postgresql\nmetadata: {name: db, namespace: shop}\nspec: {numberOfInstances: 2, teamId: t, volume: {size: 10Gi}, postgresql: {version: '17'}}\n";
+    let more = "  faults: [{fence: {database: db, at: 5m}}]\n";
+    let lines = said(&load_all(&web(more).with("db.yaml", patroni), &["db.yaml"], &[]));
+    assert!(lines.iter().any(|line| line.contains("E0064")), "{lines:?}");
+}
+
+#[test]
+fn annotations_that_switch_a_database_off_are_told() {
+    let warned = |annotation: &str| {
+        let files = files(STORAGE, "");
+        let text = String::from_utf8(files.bytes("db.yaml")).expect("text");
+        let name = format!("namespace: shop, annotations: {{{annotation}}}}}");
+        let text = text.replacen("namespace: shop}", &name, 1);
+        let lines = said(&load_all(&files.with("db.yaml", text), &["db.yaml"], &[]));
+        lines.iter().any(|line| line.contains("W0193"))
+    };
+    for on in [
+        "cnpg.io/fencedInstances: '[\"db-1\"]'",
+        "cnpg.io/hibernation: 'on'",
+        "cnpg.io/reconciliationLoop: disabled",
+    ] {
+        assert!(warned(on), "{on}");
+    }
+    for off in ["cnpg.io/fencedInstances: '[]'", "cnpg.io/hibernation: 'off'", "team: shop"] {
+        assert!(!warned(off), "{off}");
+    }
 }

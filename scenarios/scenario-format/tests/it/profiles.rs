@@ -115,7 +115,7 @@ fn profiles_that_cannot_be_meant() {
         ("users: {count: 9, think: 1s, law: normal}", "s.yaml:7:64: E0014"),
         ("users: {count: 9}", "s.yaml:7:37: E0013"),
         (
-            "users: {count: 60000, think: 1s}, spikes: [{at: 1m, factor: 2}]",
+            "users: {count: 60000, think: 1s}, daily: [{at: 1h, factor: 2}]",
             "s.yaml:7:10: E0021: a load has at most 100000 users, and 120000 come of this",
         ),
         ("rate: 1, users: {count: 9, think: 1s}", "s.yaml:7:10: E0017"),
@@ -167,8 +167,8 @@ fn loads_are_those_of_tenants_and_of_zones() {
 #[test]
 fn users_of_zones_are_whole() {
     for (count, from, expected) in [
-        (10, "az-a: 33.3333%, az-b: 33.3333%, az-c: 33.3334%", [3.0, 3.0, 4.0]),
-        (1, "az-a: 50%, az-b: 25%, az-c: 25%", [0.0, 0.0, 1.0]),
+        (10, "az-a: 33.3333%, az-b: 66.6667%", [3.0, 7.0]),
+        (1, "az-a: 60%, az-b: 40%", [0.0, 1.0]),
     ] {
         let load = format!(
             "{{service: shop/web, users: {{count: {count}, think: 1s}}, from: {{{from}}}}}"

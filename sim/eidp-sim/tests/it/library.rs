@@ -31,6 +31,7 @@ const LIBRARY: &[(&str, i32)] = &[
     ("faulty-blue-green", 0),
     ("faulty-canary", 0),
     ("faulty-rollout", 1),
+    ("fenced-primary", 1),
     ("gateway-loses-database", 1),
     ("key-lost", 1),
     ("leader-loss", 0),

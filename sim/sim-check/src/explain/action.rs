@@ -61,6 +61,9 @@ impl<E> Story<'_, E> {
                 let path = path.into_iter().find(|path| fields.contains_key(*path));
                 return Some((text, path.map(|path| spec.origin.of(path))));
             }
+            O::InstanceFenced { database: id, .. } => {
+                format!("an instance of {} is fenced", self.blueprint.database_name(id))
+            }
             O::SwitchoverStarted { database: id, storing_ns, .. } => {
                 let text =
                     format!("the primary of {} hands over", self.blueprint.database_name(id));

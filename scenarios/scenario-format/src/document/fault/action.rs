@@ -90,6 +90,16 @@ fault_record! {
 }
 
 fault_record! {
+    /// PostgreSQL of an instance is kept off, as `kubectl cnpg fencing` does it; at the end it runs again.
+    pub struct FenceSpec("fence") {
+        /// Which database, as `namespace/name`: a Cluster of CloudNativePG.
+        database: Spanned<String>,
+        /// Name of the instance, such as `orders-db-2`, or `*` for all; the primary when left out.
+        instance: Option<Spanned<String>>,
+    }
+}
+
+fault_record! {
     /// The primary of a database hands over to a standby.
     pub struct SwitchoverSpec("switchover") {
         /// Which, as `namespace/name`.
