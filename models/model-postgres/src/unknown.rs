@@ -68,6 +68,19 @@ impl Unknown {
     }
 }
 
+/// What is left of a stretch of a stream without what others of it cover.
+fn without(from_ns: u64, until_ns: u64, others: &[Unknown]) -> Vec<(u64, u64)> {
+    let mut left = vec![(from_ns, until_ns)];
+    for other in others {
+        let cut = |(from, until): (u64, u64)| {
+            [(from, until.min(other.from_ns)), (from.max(other.flushed_ns), until)]
+        };
+        left = left.into_iter().flat_map(cut).filter(|(from, until)| from < until).collect();
+    }
+    left.retain(|(from, until)| from < until);
+    left
+}
+
 impl Cluster {
     /// Connections to an open instance break now: whoever waited for an answer gets none. Returns the
     /// position up to which clients were told.
@@ -104,12 +117,14 @@ impl Cluster {
         let mut lost = 0;
         let (of_old, mut rest): (Vec<_>, Vec<_>) =
             std::mem::take(&mut self.unknowns).into_iter().partition(|it| it.ordinal == ordinal);
+        // An heir whose own connections broke before has what it took over among what nobody heard.
+        let of_heir: Vec<Unknown> = rest.iter().filter(|it| it.ordinal == heir).copied().collect();
         for unknown in of_old {
             lost += unknown.outcomes(fate, self.setup.commits_per_second).lost;
             let until_ns = unknown.flushed_ns.min(kept_ns);
-            if until_ns > unknown.from_ns {
+            for (from_ns, until_ns) in without(unknown.from_ns, until_ns, &of_heir) {
                 let (flushed_ns, sent_ns) = (until_ns, until_ns);
-                rest.push(Unknown { ordinal: heir, flushed_ns, sent_ns, ..unknown });
+                rest.push(Unknown { ordinal: heir, from_ns, flushed_ns, sent_ns });
             }
         }
         self.unknowns = rest;
@@ -178,6 +193,25 @@ mod tests {
             let fate = kept.map_or(Fate::Open, |millis: u64| Fate::Kept(millis * 1_000_000));
             let expected = Outcomes { durable, lost, undecided };
             assert_eq!(unknown.outcomes(fate, 10), expected, "{fate:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_covered_already_is_left_out() {
+        let of_heir = [(20, 30), (50, 60)].map(|(from_ns, flushed_ns)| Unknown {
+            ordinal: 1,
+            from_ns,
+            flushed_ns,
+            sent_ns: 99,
+        });
+        for (stretch, left) in [
+            ((0, 10), vec![(0, 10)]),
+            ((0, 100), vec![(0, 20), (30, 50), (60, 100)]),
+            ((25, 55), vec![(30, 50)]),
+            ((22, 28), vec![]),
+            ((40, 40), vec![]),
+        ] {
+            assert_eq!(without(stretch.0, stretch.1, &of_heir), left, "{stretch:?}");
         }
     }
 }
