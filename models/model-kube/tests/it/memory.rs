@@ -270,8 +270,7 @@ fn a_pod_that_ended_without_contact_is_evicted_once() {
         at 10 isolate zone a
         at 500 leak big 3600";
     let run = World::read(text).run(1, 3600);
-    let evicted =
-        run.times(|it| matches!(it, Observation::PodEvicted { node: NodeId(0), .. }));
+    let evicted = run.times(|it| matches!(it, Observation::PodEvicted { node: NodeId(0), .. }));
     assert_eq!(evicted.len(), 1, "{evicted:?}");
 }
 
