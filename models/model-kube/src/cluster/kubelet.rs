@@ -549,8 +549,10 @@ impl Cluster {
             self.remove_pod(id, ctx);
         } else {
             ctx.hit(&rare::POD_ENDED_UNCONFIRMED);
-            // Nothing runs any more; the confirmation waits for contact.
-            self.pods[id.index()].is_stopping = false;
+            // The confirmation waits for contact.
+            let pod = &mut self.pods[id.index()];
+            pod.is_stopping = false;
+            pod.has_ended = true;
         }
     }
 

@@ -181,13 +181,15 @@ impl Cluster {
         }
     }
 
-    /// Pods that a kubelet may evict, in no order.
+    /// Pods that a kubelet may evict, in no order. Those that have ended are none
+    /// (`filterOutInactivePods`, pkg/kubelet/kubelet_pods.go), and one that booted knows none yet.
     fn evictable(&self, id: NodeId) -> impl Iterator<Item = PodId> + '_ {
         let is_evictable = |pod: &PodId| {
             let pod = &self.pods[pod.index()];
             let spec = &self.tables.template_of(pod).template.spec;
             let is_known = !pod.awaits_kubelet && !pod.is_orphan;
-            pod.phase < PodPhase::Finished && is_known && !qos::is_critical(spec)
+            let is_active = pod.phase < PodPhase::Stopped && !pod.has_ended;
+            is_active && is_known && !qos::is_critical(spec)
         };
         self.nodes[id.index()].pods.iter().copied().filter(is_evictable)
     }

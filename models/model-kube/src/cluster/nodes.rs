@@ -438,6 +438,7 @@ impl Cluster {
         self.end_node_memory(id, ctx);
         for pod in self.nodes[id.index()].pods.clone() {
             self.pods[pod.index()].is_stopping = false;
+            self.pods[pod.index()].has_ended = false;
             if self.pods[pod.index()].phase != PodPhase::Finished {
                 self.end_processes(pod, PodPhase::Stopped, ctx);
             }

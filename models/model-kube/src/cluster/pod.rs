@@ -134,6 +134,8 @@ pub(super) struct PodState {
     pub(super) deleted_at: Option<SimTime>,
     /// The kubelet carries out the termination.
     pub(super) is_stopping: bool,
+    /// Nothing of it runs or ever will; what is left is to confirm that to the API.
+    pub(super) has_ended: bool,
     /// The kubelet evicts it, and gives it this long.
     pub(super) eviction_grace: Option<SimSpan>,
     /// The API knows nothing of it; its containers are all that is left.
@@ -197,6 +199,7 @@ impl PodState {
             is_doomed: false,
             deleted_at: None,
             is_stopping: false,
+            has_ended: false,
             eviction_grace: None,
             is_orphan: false,
             is_forgotten: false,

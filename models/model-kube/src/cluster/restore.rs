@@ -300,7 +300,9 @@ impl Cluster {
         pod.is_terminating = false;
         pod.is_doomed = false;
         pod.deleted_at = None;
-        let has_ended = std::mem::take(&mut pod.is_stopping) || pod.phase == PodPhase::Waiting;
+        let is_stopping = std::mem::take(&mut pod.is_stopping);
+        let has_ended =
+            std::mem::take(&mut pod.has_ended) || is_stopping || pod.phase == PodPhase::Waiting;
         self.release_from_scheduler(id, ctx);
         if has_ended {
             self.pods[id.index()].is_ready = false;

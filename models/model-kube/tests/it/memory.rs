@@ -1,7 +1,7 @@
 //! Memory that runs out: of containers, and of nodes.
 
 use model_api::observation::KillReason;
-use model_api::{Observation, PodId, SimTime};
+use model_api::{NodeId, Observation, PodId, SimTime};
 
 use crate::world::World;
 
@@ -255,4 +255,19 @@ fn a_node_that_stops_forgets_its_pressure() {
     1006.90 web#1 (1) started
     1007.67 web#1 (1) Ready
     ");
+}
+
+#[test]
+fn a_pod_that_ended_without_contact_is_evicted_once() {
+    // The zone is silent until the API gives its pods up; what leaks then is critical.
+    let text = "nodes 1 per zone a b c
+        memory 1000
+        deployment web 3 mem=100 spread
+        deployment big 3 mem=100 spread priority=2000000000
+        uses big 600
+        at 10 isolate zone a
+        at 500 leak big 3600";
+    let run = World::read(text).run(1, 3600);
+    let evicted = run.times(|it| matches!(it, Observation::PodEvicted { node: NodeId(0), .. }));
+    assert_eq!(evicted.len(), 1, "{evicted:?}");
 }
