@@ -34,6 +34,13 @@ pub const PERIOD: SimSpan = SimSpan::from_secs(10);
 /// Grace period of a pod that a hard threshold evicts (`immediateEvictionGracePeriodSeconds`).
 const HARD_GRACE: SimSpan = SimSpan::from_secs(1);
 
+/// How long an eviction manager waits for the containers of a pod to end that it gives so much time
+/// (`killPodNow`, pkg/kubelet/pod_workers.go).
+pub fn kill_timeout(grace: SimSpan) -> SimSpan {
+    let secs = grace.as_secs();
+    SimSpan::from_secs((secs + secs / 2).max(10))
+}
+
 /// The settings of a kubelet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Settings {

@@ -479,8 +479,19 @@ impl Cluster {
         let runs = pod.phase == PodPhase::Running;
         let watch = drawn(self.draw(key, WATCH, 1), self.blueprint.parameters.watch_latency);
         let pre_stop = if runs { self.pre_stop(id) } else { SimSpan::ZERO };
-        let at = ctx.now() + watch + pre_stop;
-        ctx.schedule_at(at, priority::KUBELET, KubeEvent::TermDue(id));
+        self.expect_term(id, ctx.now() + watch + pre_stop, ctx);
+    }
+
+    /// The containers of a pod get TERM at `at`, whatever was planned.
+    pub(super) fn expect_term<E, R>(&mut self, id: PodId, at: SimTime, ctx: &mut Context<'_, E, R>)
+    where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        let pod = &mut self.pods[id.index()];
+        ctx.cancel(pod.term);
+        pod.term_at = at;
+        pod.term = ctx.timer_at(at, priority::KUBELET, KubeEvent::TermDue(id));
     }
 
     /// How long the containers go on serving before TERM: the longest preStop, within the grace

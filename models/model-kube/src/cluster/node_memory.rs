@@ -10,7 +10,8 @@
 //! of which there is none for memory; the limit from which on the garbage collector deletes pods that
 //! failed.
 //!
-//! Simplified: a pod that is being deleted anyway keeps its own grace period when it is evicted.
+//! Simplified: a pod that is evicted when its containers have TERM already keeps the time that they
+//! take from then on.
 //! # Defaults and their sources
 //! [`crate::node_pressure`]; `nodeStatusUpdateFrequency` 10 s, Kubernetes 1.36.
 //! # Invariants
@@ -40,6 +41,8 @@ const STATUS_SEEN: Purpose = Purpose::new("controller sees node condition");
 const STATUS_PERIOD: SimSpan = SimSpan::from_secs(10);
 /// How often an eviction manager looks whether the pod it evicted is gone (`podCleanupPollFreq`).
 const CLEANUP_POLL: SimSpan = SimSpan::from_secs(1);
+/// How long it does so once the containers are gone (`podCleanupTimeout`).
+const CLEANUP_TIMEOUT: SimSpan = SimSpan::from_secs(30);
 
 /// The memory of one node.
 #[derive(Clone, Debug)]
@@ -47,13 +50,23 @@ pub(super) struct NodeMemory {
     manager: EvictionManager,
     /// The next pass, whether it finds something or not.
     next_pass: SimTime,
-    /// The pod whose end it waits for, and when its containers are gone.
-    evicted: Option<(PodId, SimTime)>,
+    evicted: Option<Wait>,
+    /// The next pass that finds something, or the one that ends a wait.
     pass: Timer,
     /// Nothing is left.
     exhaustion: Timer,
     status_phase: SimSpan,
     status_count: u64,
+}
+
+/// An eviction manager waits for a pod to be gone.
+#[derive(Clone, Copy, Debug)]
+struct Wait {
+    pod: PodId,
+    /// When its containers are, as far as that is known.
+    gone_at: SimTime,
+    /// When it goes on without that.
+    until: SimTime,
 }
 
 impl NodeMemory {
@@ -166,7 +179,9 @@ impl Cluster {
             ctx.timer_at(at.max(now), priority::MACHINE, KubeEvent::NodeMemoryExhausted(id))
         });
         ctx.cancel(std::mem::replace(&mut node.pass, Timer::NONE));
-        if node.evicted.is_some() {
+        if let Some(wait) = node.evicted {
+            let event = KubeEvent::EvictionPass(id);
+            node.pass = ctx.timer_at(wait.until.max(now), priority::KUBELET, event);
             return;
         }
         node.next_pass = node.manager.take_up(node.next_pass, now);
@@ -194,7 +209,7 @@ impl Cluster {
         self.nodes[id.index()].pods.iter().copied().filter(is_evictable)
     }
 
-    /// A pass of the eviction manager that finds something.
+    /// A pass of the eviction manager that finds something, or the first one after a wait in vain.
     pub(super) fn on_eviction_pass<E, R>(&mut self, id: NodeId, ctx: &mut Context<'_, E, R>)
     where
         E: Copy + From<KubeEvent>,
@@ -206,7 +221,10 @@ impl Cluster {
         let available = capacity.saturating_sub(self.node_usage(id, now).bytes_at(now));
         let settings = self.tables.memory.settings;
         let node = &mut self.memory.nodes[id.index()];
-        node.manager.take_up(node.next_pass, now);
+        // There were no passes while it waited.
+        if node.evicted.take().is_none() {
+            node.manager.take_up(node.next_pass, now);
+        }
         node.next_pass = now + PERIOD;
         let was_under_pressure = node.manager.is_under_pressure();
         let wanted = node.manager.synchronize(&settings, available, now);
@@ -253,16 +271,24 @@ impl Cluster {
         let workload = state.workload;
         let of_pod = self.tables.template_of(state).template.spec.termination_grace;
         let grace = self.tables.memory.settings.grace(kind, of_pod);
-        ctx.observe(|| Observation::PodEvicted { pod, workload, node: id });
-        self.memory.nodes[id.index()].evicted = Some((pod, ctx.now()));
+        let gone_by = ctx.now() + node_pressure::kill_timeout(grace);
+        let until = gone_by + CLEANUP_TIMEOUT;
+        self.memory.nodes[id.index()].evicted = Some(Wait { pod, gone_at: ctx.now(), until });
         let state = &mut self.pods[pod.index()];
         state.is_disrupted = true;
-        if !state.is_stopping {
-            state.eviction_grace = Some(grace);
-            state.is_stopping = true;
+        // A grace period only ever becomes shorter (`calculateEffectiveGracePeriod`,
+        // pkg/kubelet/pod_workers.go), and then preStop begins anew.
+        let former = state.eviction_grace;
+        state.eviction_grace = Some(former.map_or(grace, |former| former.min(grace)));
+        if former.is_none() {
+            ctx.observe(|| Observation::PodEvicted { pod, workload, node: id });
+        }
+        let has_term_due = ctx.is_pending(state.term);
+        if !std::mem::replace(&mut state.is_stopping, true) || has_term_due {
+            let term_at = if has_term_due { state.term_at } else { SimTime::MAX };
             let runs = state.phase == PodPhase::Running;
             let pre_stop = if runs { self.pre_stop(pod) } else { SimSpan::ZERO };
-            ctx.schedule_in(pre_stop, priority::KUBELET, KubeEvent::TermDue(pod));
+            self.expect_term(pod, term_at.min(ctx.now() + pre_stop), ctx);
         }
     }
 
@@ -270,10 +296,11 @@ impl Cluster {
     pub(super) fn note_containers_gone(&mut self, id: PodId, gone_at: SimTime) {
         if let Some(node) = self.pods[id.index()].node
             && let Some(state) = self.memory.nodes.get_mut(node.index())
-            && let Some((pod, at)) = &mut state.evicted
-            && *pod == id
+            && let Some(wait) = &mut state.evicted
+            && wait.pod == id
         {
-            *at = gone_at;
+            wait.gone_at = gone_at;
+            wait.until = wait.until.min(gone_at + CLEANUP_TIMEOUT);
         }
     }
 
@@ -281,11 +308,11 @@ impl Cluster {
     pub(super) fn note_pod_cleared(&mut self, id: PodId, now: SimTime) {
         if let Some(node) = self.pods[id.index()].node
             && let Some(state) = self.memory.nodes.get_mut(node.index())
-            && let Some((pod, gone_at)) = state.evicted
-            && pod == id
+            && let Some(wait) = state.evicted
+            && wait.pod == id
         {
             state.evicted = None;
-            let phase = SimSpan::from_nanos(gone_at.as_nanos());
+            let phase = SimSpan::from_nanos(wait.gone_at.as_nanos());
             state.next_pass = now.next_tick(CLEANUP_POLL, phase);
             self.memory.touched.push(node);
         }

@@ -134,6 +134,9 @@ pub(super) struct PodState {
     pub(super) deleted_at: Option<SimTime>,
     /// The kubelet carries out the termination.
     pub(super) is_stopping: bool,
+    /// Its containers get TERM, and when.
+    pub(super) term: Timer,
+    pub(super) term_at: SimTime,
     /// Nothing of it runs or ever will; what is left is to confirm that to the API.
     pub(super) has_ended: bool,
     /// The kubelet evicts it, and gives it this long.
@@ -199,6 +202,8 @@ impl PodState {
             is_doomed: false,
             deleted_at: None,
             is_stopping: false,
+            term: Timer::NONE,
+            term_at: SimTime::ZERO,
             has_ended: false,
             eviction_grace: None,
             is_orphan: false,

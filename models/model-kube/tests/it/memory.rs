@@ -1,7 +1,9 @@
 //! Memory that runs out: of containers, and of nodes.
 
 use model_api::observation::KillReason;
+use model_api::parameters::Range;
 use model_api::{NodeId, Observation, PodId, SimTime};
+use sim_kernel::SimSpan;
 
 use crate::world::World;
 
@@ -270,4 +272,43 @@ fn a_pod_that_ended_without_contact_is_evicted_once() {
     let run = World::read(text).run(1, 3600);
     let evicted = run.times(|it| matches!(it, Observation::PodEvicted { node: NodeId(0), .. }));
     assert_eq!(evicted.len(), 1, "{evicted:?}");
+}
+
+#[test]
+fn a_pod_that_is_being_deleted_slowly_is_evicted_fast() {
+    let text = format!(
+        "{SMALL} deployment web 1 mem=100
+        deployment other 2 mem=600 spread
+        uses web 100 grows=1800
+        at 605 scale web 0"
+    );
+    let mut world = World::read(&text);
+    let spec = &mut world.blueprint.workloads[0].template.spec;
+    spec.termination_grace = SimSpan::from_hours(1);
+    spec.containers[0].lifecycle.pre_stop = Some(SimSpan::from_mins(50));
+    insta::assert_snapshot!(world.run(1, 5000).timeline(), @r"
+    605.05 ReplicaSetScaled { workload: WorkloadId(0), revision: 0, replicas: 0 }
+    605.14 web#0 (0) deleted: ScaleDown
+    609.96 a-0 under pressure
+    609.96 web#0 (0) evicted from a-0
+    610.96 web#0 (0) not Ready: Evicted
+    613.52 web#0 (0) gone
+    914.31 a-0 relieved
+    ");
+}
+
+#[test]
+fn a_kubelet_waits_half_a_minute_for_a_pod_that_stays() {
+    // What is left of a pod takes long to go, while its neighbor takes 8 MiB a second.
+    let text = "nodes 1 per zone a
+        memory 1000
+        deployment big 1 mem=100 priority=1000
+        deployment small 1 best-effort
+        uses big 500 grows=28800
+        uses small 250";
+    let mut world = World::read(text);
+    world.blueprint.parameters.pod_clear = Range::millis(200_000, 200_000);
+    let run = world.run(1, 100);
+    let evicted = run.times(is_evicted);
+    assert!(evicted.len() == 2 && (30.0..34.0).contains(&(evicted[1] - evicted[0])), "{evicted:?}");
 }
