@@ -31,6 +31,9 @@ pub const MEMORY_PRESSURE: &str = "node.kubernetes.io/memory-pressure";
 /// From one pass that evicts nothing to the next (`evictionMonitoringPeriod`, pkg/kubelet/kubelet.go).
 pub const PERIOD: SimSpan = SimSpan::from_secs(10);
 
+/// No pass is planned in the last day of time: what follows from one might lie beyond the end.
+const LAST_DAY: SimTime = SimTime::MAX.saturating_sub(SimSpan::from_days(1));
+
 /// Grace period of a pod that a hard threshold evicts (`immediateEvictionGracePeriodSeconds`).
 const HARD_GRACE: SimSpan = SimSpan::from_secs(1);
 
@@ -158,17 +161,21 @@ impl EvictionManager {
         below: impl Fn(u64) -> SimTime,
         can_evict: bool,
     ) -> Option<SimTime> {
-        let pass_at = |at: SimTime| at.max(next).next_tick(PERIOD, phase_of(next));
+        let pass_at = |at: SimTime| {
+            let at = at.max(next);
+            (at < LAST_DAY).then(|| at.next_tick(PERIOD, phase_of(next)))
+        };
         let crossed_at = [0, 1].map(|idx| below(self.observed_below(settings, idx)));
         let of_threshold = [0, 1].map(|idx| match self.first_observed[idx] {
-            None => (crossed_at[idx] < SimTime::MAX).then(|| pass_at(crossed_at[idx])),
+            None => pass_at(crossed_at[idx]),
             Some(_) if crossed_at[idx] > next => Some(next),
             Some(_) if self.is_met[idx] && !can_evict => None,
-            Some(first) => Some(pass_at(first + settings.thresholds[idx].grace)),
+            Some(first) => pass_at(first.saturating_add(settings.thresholds[idx].grace)),
         });
         let is_relieved = crossed_at.iter().all(|at| *at > next);
         let last_observed = self.last_observed.filter(|_| self.is_under_pressure && is_relieved);
-        let of_condition = last_observed.map(|last| pass_at(last + settings.transition));
+        let of_condition =
+            last_observed.and_then(|last| pass_at(last.saturating_add(settings.transition)));
         of_threshold.into_iter().chain([of_condition]).flatten().min()
     }
 
@@ -184,6 +191,21 @@ impl EvictionManager {
             self.last_observed = Some(first_left.saturating_sub(PERIOD));
         }
         first_left
+    }
+}
+
+/// When less than so many bytes of a capacity are available, given when more than an amount is used;
+/// [`SimTime::MAX`] when that never happens. Less than more than there is has been available from the
+/// beginning.
+pub fn below(
+    bytes: u64,
+    capacity_bytes: u64,
+    exceeds: impl FnOnce(u64) -> Option<SimTime>,
+) -> SimTime {
+    match capacity_bytes.checked_sub(bytes) {
+        None => SimTime::ZERO,
+        Some(_) if bytes == 0 => SimTime::MAX,
+        Some(used_bytes) => exceeds(used_bytes).unwrap_or(SimTime::MAX),
     }
 }
 
@@ -316,6 +338,31 @@ mod tests {
         assert_eq!(rank(&pods), [4, 3, 2, 1, 5, 0]);
     }
 
+    #[test]
+    fn more_than_there_is_is_never_available() {
+        let at = |used: u64| (used < 8).then(|| SimTime::from_secs(used));
+        let found = [0, 1, 3, 8, 9].map(|bytes| below(bytes, 8, at));
+        let expected = [SimTime::MAX, at(7).unwrap(), at(5).unwrap(), at(0).unwrap()];
+        assert_eq!(found[..4], expected);
+        assert_eq!(found[4], SimTime::ZERO);
+        assert_eq!(below(9, 8, |_| None), SimTime::ZERO, "even though nothing is used");
+    }
+
+    #[test]
+    fn there_is_no_pass_at_the_end_of_time() {
+        let manager = EvictionManager::default();
+        let end = SimTime::MAX.saturating_sub(SimSpan::from_secs(3));
+        for (crossed_at, expected) in [(end, None), (SimTime::ZERO, Some(SimTime::from_secs(7)))] {
+            let look = manager.next_look(
+                &settings(None, 0),
+                SimTime::from_secs(7),
+                |bytes| if bytes > 0 { crossed_at } else { SimTime::MAX },
+                true,
+            );
+            assert_eq!(look, expected);
+        }
+    }
+
     proptest! {
         /// Usage that rises at every step of 1 s and falls when something is told; all passes, and
         /// those only that are looked for.
@@ -324,6 +371,7 @@ mod tests {
             stretches in prop::collection::vec((1..2000_u64, 0..700_u64, 0..3_u64), 1..12),
             soft in prop::option::of((200..600_u64, 0..200_u64)),
             reclaim in 0..200_u64,
+            capacity in prop::sample::select(vec![150, 450, 700_u64]),
             phase in 0..10_u64,
             can_evict in any::<bool>(),
         ) {
@@ -332,12 +380,16 @@ mod tests {
             let mut next = SimTime::from_secs(phase);
             let mut start = 0;
             for (length, available, slope) in stretches {
-                let at = |secs: u64| available.saturating_sub((secs - start) * slope) * MIB;
-                next = some.take_up(next, SimTime::from_secs(start));
-                let below = |bytes: u64| {
-                    let found = (start..start + length).find(|secs| at(*secs) < bytes);
-                    found.map_or(SimTime::MAX, SimTime::from_secs)
+                let used = |secs: u64| {
+                    (capacity.saturating_sub(available) + (secs - start) * slope) * MIB
                 };
+                let at = |secs: u64| (capacity * MIB).saturating_sub(used(secs));
+                next = some.take_up(next, SimTime::from_secs(start));
+                let exceeds = |bytes: u64| {
+                    let found = (start..start + length).find(|secs| used(*secs) > bytes);
+                    found.map(SimTime::from_secs)
+                };
+                let below = |bytes: u64| below(bytes, capacity * MIB, exceeds);
                 for secs in (start..start + length).filter(|secs| secs % 10 == phase) {
                     let now = SimTime::from_secs(secs);
                     let wanted = all.synchronize(&settings, at(secs), now);

@@ -185,10 +185,7 @@ impl Cluster {
             return;
         }
         node.next_pass = node.manager.take_up(node.next_pass, now);
-        let below = |bytes: u64| match bytes {
-            0 => SimTime::MAX,
-            bytes => usage.exceeds(capacity.saturating_sub(bytes)).unwrap_or(SimTime::MAX),
-        };
+        let below = |bytes| node_pressure::below(bytes, capacity, |used| usage.exceeds(used));
         let look = node.manager.next_look(&settings, node.next_pass, below, can_evict);
         if let Some(at) = look {
             let event = KubeEvent::EvictionPass(id);

@@ -312,3 +312,19 @@ fn a_kubelet_waits_half_a_minute_for_a_pod_that_stays() {
     let evicted = run.times(is_evicted);
     assert!(evicted.len() == 2 && (30.0..34.0).contains(&(evicted[1] - evicted[0])), "{evicted:?}");
 }
+
+#[test]
+fn a_threshold_that_no_node_keeps_is_no_clock() {
+    // 16 GiB more are to be reclaimed of a node that has 1.
+    let text = "nodes 1 per zone a
+        memory 1000
+        deployment web 1 mem=100
+        uses web 100 grows=3600
+        at 920 scale web 0";
+    let mut world = World::read(text);
+    world.blueprint.parameters.eviction_minimum_reclaim_bytes = 16 << 30;
+    let run = world.run(1, 86_400);
+    assert_eq!(run.times(is_evicted).len(), 1);
+    let count = run.simulation.stats().handled_count;
+    assert!(count < 100, "{count} events in a day under pressure");
+}
