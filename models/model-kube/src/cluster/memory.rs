@@ -32,7 +32,7 @@ use super::pod::PodPhase;
 use super::{Cluster, KubeEvent, priority};
 use crate::memory_growth::Growing;
 use crate::node_pressure::Settings;
-use crate::rare;
+use crate::{qos, rare};
 
 const VARIATION: Purpose = Purpose::new("memory growth of a pod");
 
@@ -396,16 +396,21 @@ impl Cluster {
         Some(Usage { steady_bytes, growing })
     }
 
-    /// What each container of a pod that runs uses.
+    /// What each container of a pod that runs uses: without a profile what it requests, and its share
+    /// in what the pod as such requests beyond that.
     pub(super) fn usages_of(&self, id: PodId) -> impl Iterator<Item = (&Container, Usage)> {
         let pod = &self.pods[id.index()];
         let spec = &self.tables.template_of(pod).template.spec;
         let profile = self.tables.memory.profile(pod.workload);
+        let unallocated = u64::try_from(qos::unallocated_per_container(spec)).unwrap_or(0);
         let own = profile.and_then(|profile| Some((profile.container, self.container_usage(id)?)));
         running_containers(spec).enumerate().map(move |(idx, container)| {
             let usage = match own {
                 Some((position, usage)) if position == idx => usage,
-                _ => Usage { steady_bytes: request(container), growing: Growing::default() },
+                _ => Usage {
+                    steady_bytes: request(container).saturating_add(unallocated),
+                    growing: Growing::default(),
+                },
             };
             (container, usage)
         })

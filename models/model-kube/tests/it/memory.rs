@@ -1,5 +1,6 @@
 //! Memory that runs out: of containers, and of nodes.
 
+use model_api::kube::ResourceList;
 use model_api::observation::KillReason;
 use model_api::parameters::Range;
 use model_api::{NodeId, Observation, PodId, SimTime};
@@ -327,4 +328,20 @@ fn a_threshold_that_no_node_keeps_is_no_clock() {
     assert_eq!(run.times(is_evicted).len(), 1);
     let count = run.simulation.stats().handled_count;
     assert!(count < 100, "{count} events in a day under pressure");
+}
+
+#[test]
+fn a_pod_uses_what_it_requests_as_such() {
+    let text = "nodes 1 per zone a
+        memory 1000
+        deployment web 1 best-effort
+        deployment other 1 best-effort
+        uses other 100";
+    let mut world = World::read(text);
+    let spec = &mut world.blueprint.workloads[0].template.spec;
+    spec.containers.push(spec.containers[0].clone());
+    spec.containers[0].requests.0.insert(ResourceList::MEMORY.to_owned(), 100 << 20);
+    spec.requests.0.insert(ResourceList::MEMORY.to_owned(), 700 << 20);
+    let run = world.run(1, 10);
+    assert_eq!(run.cluster().memory_used(PodId(0), SimTime::from_secs(10)), Some(700 << 20));
 }
