@@ -10,7 +10,8 @@
 //! The limit of the pod as such; `memory.high`; swap; memory of the other containers beyond what they
 //! request; how long a container takes to use its base.
 //!
-//! Simplified: when one container of a pod is killed, all of its pod are.
+//! Simplified: when one container of a pod is killed, all of its pod are. A pod that is stopped uses
+//! nothing from TERM on, although its containers hold their memory until they are gone.
 //! # Defaults and their sources
 //! What pods use is stated by the platform or the scenario; limits are those of the pod template.
 //! # Invariants
@@ -342,7 +343,7 @@ impl Cluster {
         self.expect_limit(id, ctx);
     }
 
-    /// The containers of a pod are gone, and their memory with them.
+    /// The containers of a pod ended or have TERM, and use nothing any more.
     pub(super) fn end_use<E, R>(&mut self, id: PodId, ctx: &mut Context<'_, E, R>)
     where
         E: Copy,

@@ -11,7 +11,9 @@
 //! failed.
 //!
 //! Simplified: a pod that is evicted when its containers have TERM already keeps the time that they
-//! take from then on.
+//! take from then on. What a container requests counts for its `oom_score_adj` as a share of what pods
+//! may use and the hard threshold; a kubelet takes all memory of the machine, what is reserved for the
+//! system included.
 //! # Defaults and their sources
 //! [`crate::node_pressure`]; `nodeStatusUpdateFrequency` 10 s, Kubernetes 1.36.
 //! # Invariants
