@@ -85,7 +85,7 @@ pub struct Parameters {
     /// `evictionMaxPodGracePeriod` of kubelets: 0, so that soft evictions are as quick as hard ones
     /// (pkg/kubelet/apis/config/v1beta1).
     pub eviction_max_pod_grace_period: SimSpan,
-    /// `evictionPressureTransitionPeriod` of kubelets: 5 min.
+    /// `evictionPressureTransitionPeriod` of kubelets: 5 min, and zero means the same.
     pub eviction_pressure_transition_period: SimSpan,
     /// Replication lag of an asynchronous standby in another zone, least and most: 5 to 100 ms.
     /// **Assumption.**

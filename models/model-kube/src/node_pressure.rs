@@ -44,6 +44,10 @@ pub fn kill_timeout(grace: SimSpan) -> SimSpan {
     SimSpan::from_secs((secs + secs / 2).max(10))
 }
 
+/// How long a condition lasts where no span is stated. A kubelet reads zero as that
+/// (`SetDefaults_KubeletConfiguration`, pkg/kubelet/apis/config/v1beta1/defaults.go).
+const TRANSITION: SimSpan = SimSpan::from_mins(5);
+
 /// The settings of a kubelet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Settings {
@@ -66,13 +70,14 @@ impl Settings {
     pub fn of(parameters: &Parameters) -> Self {
         let hard_bytes = parameters.eviction_hard_memory_bytes;
         let soft_bytes = parameters.eviction_soft_memory_bytes;
+        let transition = parameters.eviction_pressure_transition_period;
         Self {
             thresholds: [
                 Threshold { bytes: hard_bytes, grace: SimSpan::ZERO },
                 Threshold { bytes: soft_bytes, grace: parameters.eviction_soft_grace_period },
             ],
             minimum_reclaim_bytes: parameters.eviction_minimum_reclaim_bytes,
-            transition: parameters.eviction_pressure_transition_period,
+            transition: if transition.is_zero() { TRANSITION } else { transition },
             pod_grace_max: parameters.eviction_max_pod_grace_period,
         }
     }
@@ -289,6 +294,20 @@ mod tests {
             "10+H 309+ 310 ",
             "less than five minutes"
         );
+    }
+
+    #[test]
+    fn a_condition_lasts_as_long_as_stated_and_never_no_time() {
+        let lasting = |transition: SimSpan| {
+            let eviction_pressure_transition_period = transition;
+            let settings = Settings::of(&Parameters {
+                eviction_pressure_transition_period,
+                ..Parameters::default()
+            });
+            passes(&settings, &[(10, 99), (39, 200), (40, 200), (309, 200), (310, 200)])
+        };
+        assert_eq!(lasting(SimSpan::from_secs(30)), "10+H 39+ 40 309 310 ");
+        assert_eq!(lasting(SimSpan::ZERO), "10+H 39+ 40+ 309+ 310 ");
     }
 
     #[test]

@@ -100,7 +100,7 @@ pub fn oom_score_adj(spec: &PodSpec, container: &Container, capacity_bytes: i64)
 
 /// The share of each container in what the pod as such requests beyond its containers
 /// (`remainingPodMemReqPerContainer`).
-fn unallocated_per_container(spec: &PodSpec) -> i64 {
+pub(crate) fn unallocated_per_container(spec: &PodSpec) -> i64 {
     let Some(of_pod) = spec.requests.memory_bytes().filter(|bytes| *bytes > 0) else { return 0 };
     let bare = PodSpec {
         requests: ResourceList::default(),

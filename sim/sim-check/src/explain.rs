@@ -312,8 +312,8 @@ impl<'a, E> Story<'a, E> {
                 let text = format!("a pod of {} fails its readiness probe", workload(id));
                 return Some((text, place));
             }
-            O::ContainersKilled { workload: id, reason, .. } => {
-                return Some(self.kill_sentence(id, reason));
+            O::ContainersKilled { pod, workload: id, reason } => {
+                return Some(self.kill_sentence(pod, id, reason));
             }
             O::NodePressureStarted { .. }
             | O::NodePressureEnded { .. }

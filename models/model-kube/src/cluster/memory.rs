@@ -10,7 +10,8 @@
 //! The limit of the pod as such; `memory.high`; swap; memory of the other containers beyond what they
 //! request; how long a container takes to use its base.
 //!
-//! Simplified: when one container of a pod is killed, all of its pod are.
+//! Simplified: when one container of a pod is killed, all of its pod are. A pod that is stopped uses
+//! nothing from TERM on, although its containers hold their memory until they are gone.
 //! # Defaults and their sources
 //! What pods use is stated by the platform or the scenario; limits are those of the pod template.
 //! # Invariants
@@ -32,7 +33,7 @@ use super::pod::PodPhase;
 use super::{Cluster, KubeEvent, priority};
 use crate::memory_growth::Growing;
 use crate::node_pressure::Settings;
-use crate::rare;
+use crate::{qos, rare};
 
 const VARIATION: Purpose = Purpose::new("memory growth of a pod");
 
@@ -96,15 +97,17 @@ struct Leak {
     /// `None` means all of the workload.
     pods: Option<Vec<PodId>>,
     growth: Growth,
-    is_over: bool,
+    /// When it was mended.
+    ended_at: Option<SimTime>,
     /// The event that started it.
     cause: EventId,
 }
 
 impl Leak {
-    fn is_in(&self, pod: PodId, workload: WorkloadId) -> bool {
+    /// Whether it is, or was before it was mended, in a pod.
+    fn concerns(&self, pod: PodId, workload: WorkloadId) -> bool {
         let is_one = self.pods.as_ref().is_none_or(|pods| pods.contains(&pod));
-        !self.is_over && self.workload == workload && is_one
+        self.workload == workload && is_one
     }
 }
 
@@ -128,6 +131,7 @@ struct PodMemory {
     /// Base, and what requests hold.
     steady_bytes: u64,
     growing: Growing,
+    began_at: SimTime,
     /// How it grows, compared with what is stated.
     factor_ppm: u32,
     /// It reaches its limit.
@@ -193,7 +197,7 @@ impl Cluster {
         let id = LeakId(u32::try_from(self.memory.leaks.len()).expect("faults are fewer"));
         let pods = pods.map(<[PodId]>::to_vec);
         let cause = ctx.cause();
-        self.memory.leaks.push(Leak { workload, pods, growth, is_over: false, cause });
+        self.memory.leaks.push(Leak { workload, pods, growth, ended_at: None, cause });
         self.change_growth(workload, ctx);
         id
     }
@@ -205,7 +209,7 @@ impl Cluster {
         R: Recorder<Observation>,
     {
         let leak = &mut self.memory.leaks[id.0 as usize];
-        leak.is_over = true;
+        leak.ended_at = Some(ctx.now());
         let workload = leak.workload;
         self.change_growth(workload, ctx);
     }
@@ -290,15 +294,20 @@ impl Cluster {
     fn growth_of(&self, id: PodId) -> Growth {
         let workload = self.pods[id.index()].workload;
         let stated = self.tables.memory.profile(workload).map_or(Growth::ZERO, |it| it.growth);
-        let leaks = self.memory.leaks.iter().filter(|leak| leak.is_in(id, workload));
+        let is_in = |leak: &&Leak| leak.ended_at.is_none() && leak.concerns(id, workload);
+        let leaks = self.memory.leaks.iter().filter(is_in);
         leaks.fold(stated, |growth, leak| growth.plus(leak.growth))
     }
 
-    /// What makes a pod leak, if anything does: what comes of its memory comes of that.
+    /// What made a pod leak since its container runs, if anything did: what comes of its memory comes
+    /// of that, also when it is mended.
     pub(super) fn leak_of(&self, id: PodId) -> Option<EventId> {
         let workload = self.pods[id.index()].workload;
-        let leak = self.memory.leaks.iter().find(|leak| leak.is_in(id, workload));
-        leak.map(|leak| leak.cause)
+        let began_at = self.memory.pods.get(&id)?.began_at;
+        let took = |leak: &&Leak| {
+            leak.concerns(id, workload) && leak.ended_at.is_none_or(|at| at > began_at)
+        };
+        self.memory.leaks.iter().find(took).map(|leak| leak.cause)
     }
 
     /// All that is there at the start uses its base.
@@ -335,6 +344,7 @@ impl Cluster {
         let memory = PodMemory {
             steady_bytes: profile.base_bytes,
             growing: Growing::from(ctx.now(), self.growth_of(id).times_ppm(factor_ppm)),
+            began_at: ctx.now(),
             factor_ppm,
             timer: Timer::NONE,
         };
@@ -342,7 +352,7 @@ impl Cluster {
         self.expect_limit(id, ctx);
     }
 
-    /// The containers of a pod are gone, and their memory with them.
+    /// The containers of a pod ended or have TERM, and use nothing any more.
     pub(super) fn end_use<E, R>(&mut self, id: PodId, ctx: &mut Context<'_, E, R>)
     where
         E: Copy,
@@ -396,16 +406,21 @@ impl Cluster {
         Some(Usage { steady_bytes, growing })
     }
 
-    /// What each container of a pod that runs uses.
+    /// What each container of a pod that runs uses: without a profile what it requests, and its share
+    /// in what the pod as such requests beyond that.
     pub(super) fn usages_of(&self, id: PodId) -> impl Iterator<Item = (&Container, Usage)> {
         let pod = &self.pods[id.index()];
         let spec = &self.tables.template_of(pod).template.spec;
         let profile = self.tables.memory.profile(pod.workload);
+        let unallocated = u64::try_from(qos::unallocated_per_container(spec)).unwrap_or(0);
         let own = profile.and_then(|profile| Some((profile.container, self.container_usage(id)?)));
         running_containers(spec).enumerate().map(move |(idx, container)| {
             let usage = match own {
                 Some((position, usage)) if position == idx => usage,
-                _ => Usage { steady_bytes: request(container), growing: Growing::default() },
+                _ => Usage {
+                    steady_bytes: request(container).saturating_add(unallocated),
+                    growing: Growing::default(),
+                },
             };
             (container, usage)
         })

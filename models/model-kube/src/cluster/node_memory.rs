@@ -11,7 +11,9 @@
 //! failed.
 //!
 //! Simplified: a pod that is evicted when its containers have TERM already keeps the time that they
-//! take from then on.
+//! take from then on. What a container requests counts for its `oom_score_adj` as a share of what pods
+//! may use and the hard threshold; a kubelet takes all memory of the machine, what is reserved for the
+//! system included.
 //! # Defaults and their sources
 //! [`crate::node_pressure`]; `nodeStatusUpdateFrequency` 10 s, Kubernetes 1.36.
 //! # Invariants
@@ -19,9 +21,13 @@
 //! # Checked against
 //! Timelines worked out by hand.
 
+use std::cmp::Reverse;
+
 use model_api::observation::KillReason;
 use model_api::{Blueprint, NodeId, Observation, PodId};
-use sim_kernel::{Context, EntityKey, Purpose, Recorder, SimSpan, SimTime, Streams, Timer};
+use sim_kernel::{
+    Context, EntityKey, EventId, Purpose, Recorder, SimSpan, SimTime, Streams, Timer,
+};
 
 use super::memory::Usage;
 use super::pod::PodPhase;
@@ -153,6 +159,15 @@ impl Cluster {
         Usage { steady_bytes, growing: Growing::sum(&growing, now) }
     }
 
+    /// What made the pod leak that grew most on a node, of all that leaked.
+    fn worst_leak_on(&self, id: NodeId, now: SimTime) -> Option<EventId> {
+        let leaking = self.running_on(id).filter_map(|pod| {
+            let grown_bytes = self.usage_of(pod).growing.bytes_at(now);
+            Some((grown_bytes, Reverse(pod), self.leak_of(pod)?))
+        });
+        leaking.max_by_key(|(grown_bytes, pod, _)| (*grown_bytes, *pod)).map(|(_, _, leak)| leak)
+    }
+
     fn running_on(&self, id: NodeId) -> impl Iterator<Item = PodId> + '_ {
         let runs = |pod: &PodId| self.pods[pod.index()].phase == PodPhase::Running;
         self.nodes[id.index()].pods.iter().copied().filter(runs)
@@ -171,7 +186,7 @@ impl Cluster {
         let usage = self.node_usage(id, now);
         let can_evict = self.evictable(id).next().is_some();
         let settings = self.tables.memory.settings;
-        let leak = self.running_on(id).find_map(|pod| self.leak_of(pod));
+        let leak = self.worst_leak_on(id, now);
         let mut ctx = ctx.because(leak.unwrap_or(ctx.cause()));
         let node = &mut self.memory.nodes[id.index()];
         ctx.cancel(node.exhaustion);

@@ -605,18 +605,21 @@ impl Cluster {
         Some(node)
     }
 
-    /// The taints of a Node object, and whether it is unschedulable.
     /// Whether a node takes no pods (`spec.unschedulable`).
     pub fn is_cordoned(&self, node: NodeId) -> bool {
         self.nodes[node.index()].is_cordoned
     }
 
+    /// The taints of a Node object, and whether it is unschedulable.
     pub(super) fn node_taints(&self, id: NodeId) -> (Vec<Taint>, bool) {
         let state = &self.nodes[id.index()];
         let mut taints = self.blueprint.nodes[id.index()].node.taints.clone();
         if state.is_cordoned {
             taints.push(taint(UNSCHEDULABLE, TaintEffect::NoSchedule));
         }
+        // A silent node's conditions are all unknown, and memory pressure that is unknown is no taint
+        // (pkg/controller/nodelifecycle/node_lifecycle_controller.go). No node here says that it is
+        // not ready (`Ready::False`), which would leave that taint alone.
         if state.ready != Ready::True {
             taints.push(taint(UNREACHABLE, TaintEffect::NoSchedule));
         } else if state.is_under_pressure {

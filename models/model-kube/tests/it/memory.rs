@@ -1,11 +1,12 @@
 //! Memory that runs out: of containers, and of nodes.
 
+use model_api::kube::ResourceList;
 use model_api::observation::KillReason;
 use model_api::parameters::Range;
 use model_api::{NodeId, Observation, PodId, SimTime};
 use sim_kernel::SimSpan;
 
-use crate::world::World;
+use crate::world::{RigEvent, World};
 
 fn is_killed(observation: &Observation) -> bool {
     matches!(observation, Observation::ContainersKilled { .. })
@@ -327,4 +328,47 @@ fn a_threshold_that_no_node_keeps_is_no_clock() {
     assert_eq!(run.times(is_evicted).len(), 1);
     let count = run.simulation.stats().handled_count;
     assert!(count < 100, "{count} events in a day under pressure");
+}
+
+#[test]
+fn a_pod_uses_what_it_requests_as_such() {
+    let text = "nodes 1 per zone a
+        memory 1000
+        deployment web 1 best-effort
+        deployment other 1 best-effort
+        uses other 100";
+    let mut world = World::read(text);
+    let spec = &mut world.blueprint.workloads[0].template.spec;
+    spec.containers.push(spec.containers[0].clone());
+    spec.containers[0].requests.0.insert(ResourceList::MEMORY.to_owned(), 100 << 20);
+    spec.requests.0.insert(ResourceList::MEMORY.to_owned(), 700 << 20);
+    let run = world.run(1, 10);
+    assert_eq!(run.cluster().memory_used(PodId(0), SimTime::from_secs(10)), Some(700 << 20));
+}
+
+/// Positions in the script of the commands that containers were killed because of.
+fn commands_behind_kills(text: &str) -> Vec<Option<u32>> {
+    let run = World::read(text).run(1, 1500);
+    let journal = run.simulation.recorder();
+    let killed = journal.observations().iter().filter(|it| is_killed(&it.observation));
+    let command = |cause| {
+        journal.chain(cause).into_iter().find_map(|record| match record.event {
+            RigEvent::Command(position) => Some(position),
+            RigEvent::Kube(_) => None,
+        })
+    };
+    killed.map(|it| command(it.cause)).collect()
+}
+
+#[test]
+fn what_a_mended_leak_left_is_still_its_doing() {
+    let text = "nodes 1 per zone a
+        deployment web 1 mem=100 limit=200
+        uses web 100 grows=360
+        at 100 leak web 1800
+        at 200 mend";
+    assert_eq!(commands_behind_kills(text).first(), Some(&Some(0)));
+    // A container that began after that has nothing of it.
+    let text = format!("{text}\n at 300 crash web");
+    assert_eq!(commands_behind_kills(&text).first(), Some(&Some(2)));
 }

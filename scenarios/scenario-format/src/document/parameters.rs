@@ -147,7 +147,7 @@ parameters! {
     eviction_minimum_reclaim => eviction_minimum_reclaim_bytes: Spanned<Bytes>, it.value.count;
     /// `evictionMaxPodGracePeriod` of kubelets.
     eviction_max_pod_grace_period => eviction_max_pod_grace_period: Spanned<SimSpan>, it.value;
-    /// `evictionPressureTransitionPeriod` of kubelets.
+    /// `evictionPressureTransitionPeriod` of kubelets; as to them, zero means 5 min.
     eviction_pressure_transition_period => eviction_pressure_transition_period: Spanned<SimSpan>, it.value;
     /// Replication lag of a standby in another zone.
     replication_lag => replication_lag: RangeSpec, it.range;

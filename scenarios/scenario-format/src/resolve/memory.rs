@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use model_api::WorkloadId;
+use model_api::blueprint::NodeSpec;
 use model_api::fault::FaultKind;
 use model_api::kube::Container;
 use model_api::memory::{Growth, MemoryProfile};
@@ -78,11 +79,14 @@ impl Resolver<'_> {
                 );
                 self.report(Code::W0180, spec.base.span, message);
             }
-            None if growth != Growth::ZERO => {
-                let span = spec.growth.map_or(spec.span, |it| it.span);
-                self.report_unlimited(&spec.workload, span);
+            None => {
+                let growing = spec.growth.filter(|it| it.value != Growth::ZERO).map(|it| it.span);
+                let held = spec.per_request.filter(|it| it.value.count > 0).map(|it| it.span);
+                if let Some(span) = growing.or(held) {
+                    self.report_unlimited(&spec.workload, span);
+                }
             }
-            _ => {}
+            Some(_) => {}
         }
         Some(profile)
     }
@@ -144,11 +148,39 @@ impl Resolver<'_> {
     /// A kubelet does not start with a soft threshold that has no grace period.
     fn check_eviction(&mut self, parameters: &ParametersSpec) {
         if let Some(soft) = parameters.eviction_soft_memory
+            && soft.value.count > 0
             && parameters.eviction_soft_grace_period.is_none()
         {
             let message = "a soft threshold needs a grace period";
             let help = "add `evictionSoftGracePeriod`, for example 90s";
             self.diagnostics.push(Diagnostic::new(Code::E0050, soft.span, message).help(help));
+        }
+        self.check_thresholds(parameters);
+    }
+
+    /// A node that has less than a threshold is short of memory whatever its pods use.
+    fn check_thresholds(&mut self, parameters: &ParametersSpec) {
+        let hard_bytes = self.blueprint.parameters.eviction_hard_memory_bytes;
+        let of_node = |it: &NodeSpec| {
+            let bytes = u64::try_from(it.node.allocatable.memory_bytes()?).ok()?;
+            Some((bytes.saturating_add(hard_bytes), it.node.name.clone()))
+        };
+        let Some((has_bytes, name)) = self.blueprint.nodes.iter().filter_map(of_node).min() else {
+            return;
+        };
+        let soft_bytes = self.blueprint.parameters.eviction_soft_memory_bytes;
+        let stated = [
+            (parameters.eviction_soft_memory, 0, "be available"),
+            (parameters.eviction_minimum_reclaim, hard_bytes.max(soft_bytes), "be reclaimed"),
+        ];
+        for (threshold, beside_bytes, what) in stated {
+            if let Some(it) = threshold
+                && it.value.count.saturating_add(beside_bytes) > has_bytes
+            {
+                let message =
+                    format!("so much can never {what} on {name}, which has {has_bytes} bytes");
+                self.report(Code::W0183, it.span, message);
+            }
         }
     }
 }

@@ -105,6 +105,8 @@ fn limits_that_are_missing_or_too_small_are_warned_of() {
     assert!(warns(&limited("memory: 90Mi", grows), "s.yaml:7:34: W0180"));
     let steady = "  memory: [{workload: web, base: 100Mi}]\n";
     assert!(!warns(&limited("cpu: 1", steady), "W018"));
+    let held = "  memory: [{workload: web, base: 100Mi, perRequest: 64Ki}]\n";
+    assert!(warns(&limited("cpu: 1", held), "s.yaml:7:53: W0181"));
     let leak = "  faults: [{memoryLeak: {workload: web, growth: 1Gi/d, at: 1m}}]\n";
     assert!(warns(&limited("cpu: 1", leak), "s.yaml:7:49: W0181"));
 }
@@ -119,6 +121,21 @@ fn a_soft_threshold_needs_a_grace_period() {
     let is_refused = |lines: &[String]| lines.iter().any(|line| line.contains(": E0050"));
     assert!(is_refused(&with("evictionSoftMemory: 500Mi")));
     assert!(!is_refused(&with("evictionSoftMemory: 500Mi, evictionSoftGracePeriod: 90s")));
+    assert!(!is_refused(&with("evictionSoftMemory: 0")), "which is none");
+}
+
+#[test]
+fn a_threshold_above_what_a_node_has_is_warned_of() {
+    let with = |parameters: &str| {
+        let platform = format!("{PLATFORM}  parameters: {{{parameters}}}\n");
+        let lines = said(&load_all(&web("").with("small.yaml", platform), &["web.yaml"], &[]));
+        lines.into_iter().filter(|line| line.contains(": W0183")).collect::<Vec<_>>()
+    };
+    assert_eq!(with("evictionMinimumReclaim: 1Gi"), [""; 0]);
+    let found = with("evictionMinimumReclaim: 900Gi");
+    assert!(found.len() == 1 && found[0].contains("can never be reclaimed"), "{found:?}");
+    let found = with("evictionSoftMemory: 900Gi, evictionSoftGracePeriod: 90s");
+    assert!(found.len() == 1 && found[0].contains("can never be available"), "{found:?}");
 }
 
 #[test]

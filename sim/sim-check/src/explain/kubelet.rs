@@ -1,7 +1,7 @@
 //! What kubelets do to containers, in words.
 
 use model_api::observation::KillReason;
-use model_api::{NodeId, Observation, SourceRef, WorkloadId};
+use model_api::{NodeId, Observation, PodId, SourceRef, WorkloadId};
 
 use super::Story;
 
@@ -9,6 +9,7 @@ impl<E> Story<'_, E> {
     /// Why containers are ended by force, and the field that has it so.
     pub(super) fn kill_sentence(
         &self,
+        pod: PodId,
         id: WorkloadId,
         reason: KillReason,
     ) -> (String, Option<SourceRef>) {
@@ -27,22 +28,46 @@ impl<E> Story<'_, E> {
                 "resources.limits.memory",
             ),
             KillReason::NodeMemory => (
-                format!("no memory is left on a node: the kernel kills a container of {name}"),
+                format!(
+                    "no memory is left on {}: the kernel kills a container of {name}",
+                    self.node_of(pod).map_or("its node", |node| self.node_name(node))
+                ),
                 "resources.requests.memory",
             ),
         };
-        let container = match reason {
-            KillReason::MemoryLimit | KillReason::NodeMemory => self.leaking_container(id),
-            KillReason::StartupProbe | KillReason::LivenessProbe => 0,
+        let place = match reason {
+            KillReason::MemoryLimit | KillReason::NodeMemory => self.memory_place(id, field),
+            KillReason::StartupProbe | KillReason::LivenessProbe => {
+                let path = format!("spec.template.spec.containers[0].{field}");
+                self.blueprint.workloads[id.index()].origin.of(&path)
+            }
         };
-        let path = format!("spec.template.spec.containers[{container}].{field}");
-        (text, Some(self.blueprint.workloads[id.index()].origin.of(&path)))
+        (text, Some(place))
     }
 
-    /// The container of a workload whose memory is stated.
-    fn leaking_container(&self, id: WorkloadId) -> usize {
+    /// Where the memory of a workload is stated: in the container of its profile, or its only one.
+    /// Without a profile nothing tells which of several it is.
+    fn memory_place(&self, id: WorkloadId, field: &str) -> SourceRef {
+        let workload = &self.blueprint.workloads[id.index()];
         let profile = self.blueprint.memory.iter().find(|profile| profile.workload == id);
-        profile.map_or(0, |profile| profile.container)
+        let is_only = workload.template.spec.containers.len() == 1;
+        let container = profile.map(|it| it.container).or(is_only.then_some(0));
+        workload.origin.of(&match container {
+            Some(container) => format!("spec.template.spec.containers[{container}].{field}"),
+            None => "spec.template.spec.containers".to_owned(),
+        })
+    }
+
+    /// The node that a pod was bound to last.
+    fn node_of(&self, id: PodId) -> Option<NodeId> {
+        self.journal.observations().iter().rev().find_map(|record| match record.observation {
+            Observation::PodBound { pod, node, .. } if pod == id => Some(node),
+            _ => None,
+        })
+    }
+
+    fn node_name(&self, id: NodeId) -> &str {
+        &self.blueprint.nodes[id.index()].node.name
     }
 
     /// What kubelets do when memory runs out.
@@ -51,14 +76,9 @@ impl<E> Story<'_, E> {
         observation: &Observation,
     ) -> Option<(String, Option<SourceRef>)> {
         use Observation as O;
-        let node = |id: NodeId| self.blueprint.nodes[id.index()].node.name.as_str();
+        let node = |id: NodeId| self.node_name(id);
         let workload = |id: WorkloadId| self.blueprint.workload_name(id);
-        let request = |id: WorkloadId| {
-            let container = self.leaking_container(id);
-            let path =
-                format!("spec.template.spec.containers[{container}].resources.requests.memory");
-            Some(self.blueprint.workloads[id.index()].origin.of(&path))
-        };
+        let request = |id: WorkloadId| Some(self.memory_place(id, "resources.requests.memory"));
         Some(match *observation {
             O::NodePressureStarted { node: id } => {
                 (format!("the kubelet of {} finds that memory runs out", node(id)), None)
@@ -67,14 +87,99 @@ impl<E> Story<'_, E> {
                 (format!("the kubelet of {} finds memory enough again", node(id)), None)
             }
             O::PodEvicted { workload: id, node: at, .. } => {
-                let text = format!("the kubelet of {} evicts a pod of {}", node(at), workload(id));
+                let text = format!(
+                    "the kubelet of {} evicts a pod of {} because memory runs out",
+                    node(at),
+                    workload(id)
+                );
                 (text, request(id))
             }
             O::PodRefused { workload: id, node: at, .. } => {
-                let text = format!("the kubelet of {} refuses a pod of {}", node(at), workload(id));
+                let text = format!(
+                    "the kubelet of {} refuses a pod of {} because memory runs out",
+                    node(at),
+                    workload(id)
+                );
                 (text, request(id))
             }
             _ => return None,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::sync::Arc;
+
+    use model_api::blueprint::NodeSpec;
+    use model_api::fault::FaultPlan;
+    use model_api::kube::{Container, PodTemplate, Workload, WorkloadKind};
+    use model_api::memory::MemoryProfile;
+    use model_api::{Blueprint, Origin};
+    use sim_kernel::{EventId, Journal, Recorder, SimSpan, SimTime};
+
+    use super::*;
+
+    /// Two nodes and a workload of pods with so many containers, each stated in a line of its own
+    /// from the second on.
+    fn blueprint(container_count: usize) -> Blueprint {
+        let mut blueprint = Blueprint::default();
+        for name in ["a-0", "a-1"] {
+            let mut spec = NodeSpec::default();
+            spec.node.name = name.to_owned();
+            blueprint.nodes.push(spec);
+        }
+        let mut template = PodTemplate::default();
+        template.spec.containers = vec![Container::default(); container_count];
+        let list = "spec.template.spec.containers";
+        let one = |idx: usize| (format!("{list}[{idx}]"), 2 + idx as u32);
+        let paths = (0..container_count).map(one).chain([(list.to_owned(), 1)]);
+        let places = paths.map(|(path, line)| (path, SourceRef { line, ..SourceRef::default() }));
+        let fields: BTreeMap<String, SourceRef> = places.collect();
+        blueprint.workloads.push(Workload {
+            kind: WorkloadKind::DatabaseInstances,
+            namespace: "shop".to_owned(),
+            name: "web".to_owned(),
+            replicas: 1,
+            selector: None,
+            min_ready: SimSpan::ZERO,
+            template,
+            origin: Origin { fields: Arc::new(fields), ..Origin::default() },
+        });
+        blueprint
+    }
+
+    /// What is said of a container that the kernel kills, and the line it points at.
+    fn killed(blueprint: &Blueprint, bound_to: Option<NodeId>) -> (String, u32) {
+        let (pod, workload) = (PodId(4), WorkloadId(0));
+        let mut journal: Journal<(), Observation> = Journal::new();
+        if let Some(node) = bound_to {
+            let bound = Observation::PodBound { pod, workload, node };
+            journal.observe(SimTime::ZERO, EventId::NONE, bound);
+        }
+        let plan = FaultPlan::default();
+        let story = Story::new(&journal, blueprint, &plan);
+        let (text, place) = story.kill_sentence(pod, workload, KillReason::NodeMemory);
+        (text, place.expect("the workload is stated").line)
+    }
+
+    #[test]
+    fn a_kill_names_the_node_that_has_no_memory_left() {
+        let blueprint = blueprint(1);
+        let text = |node| killed(&blueprint, node).0;
+        let rest = "the kernel kills a container of shop/web";
+        assert_eq!(text(Some(NodeId(1))), format!("no memory is left on a-1: {rest}"));
+        assert_eq!(text(None), format!("no memory is left on its node: {rest}"));
+    }
+
+    #[test]
+    fn a_kill_points_at_a_container_only_where_it_is_known() {
+        let line = |blueprint: &Blueprint| killed(blueprint, None).1;
+        assert_eq!(line(&blueprint(1)), 2, "the only one");
+        let mut two = blueprint(2);
+        assert_eq!(line(&two), 1, "any of them");
+        two.memory.push(MemoryProfile { container: 1, ..MemoryProfile::default() });
+        assert_eq!(line(&two), 3, "that of the profile");
     }
 }
