@@ -17,7 +17,8 @@
 //! # Defaults and their sources
 //! [`crate::node_pressure`]; `nodeStatusUpdateFrequency` 10 s, Kubernetes 1.36.
 //! # Invariants
-//! A node without pressure has no event. One pod at a time is evicted from a node.
+//! A node without pressure has no event. A pass evicts one pod, and while that is waited for there is
+//! no pass.
 //! # Checked against
 //! Timelines worked out by hand.
 
