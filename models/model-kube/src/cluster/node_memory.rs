@@ -163,8 +163,8 @@ impl Cluster {
     /// What made the pod leak that grew most on a node, of all that leaked.
     fn worst_leak_on(&self, id: NodeId, now: SimTime) -> Option<EventId> {
         let leaking = self.running_on(id).filter_map(|pod| {
-            let grown_bytes = self.usage_of(pod).growing.bytes_at(now);
-            Some((grown_bytes, Reverse(pod), self.leak_of(pod)?))
+            let leak = self.leak_of(pod)?;
+            Some((self.usage_of(pod).growing.bytes_at(now), Reverse(pod), leak))
         });
         leaking.max_by_key(|(grown_bytes, pod, _)| (*grown_bytes, *pod)).map(|(_, _, leak)| leak)
     }
@@ -210,7 +210,7 @@ impl Cluster {
     }
 
     /// Pods that a kubelet may evict, in no order. Those that have ended are none
-    /// (`filterOutInactivePods`, pkg/kubelet/kubelet_pods.go), and one that booted knows none yet.
+    /// (`filterOutInactivePods`, pkg/kubelet/kubelet_pods.go), and a kubelet that booted knows none yet.
     fn evictable(&self, id: NodeId) -> impl Iterator<Item = PodId> + '_ {
         let is_evictable = |pod: &PodId| {
             let pod = &self.pods[pod.index()];
@@ -296,8 +296,9 @@ impl Cluster {
         if former.is_none() {
             ctx.observe(|| Observation::PodEvicted { pod, workload, node: id });
         }
-        let has_term_due = ctx.is_pending(state.term);
-        if !std::mem::replace(&mut state.is_stopping, true) || has_term_due {
+        let was_stopping = std::mem::replace(&mut state.is_stopping, true);
+        let has_term_due = was_stopping && ctx.is_pending(state.term);
+        if !was_stopping || has_term_due {
             let term_at = if has_term_due { state.term_at } else { SimTime::MAX };
             let runs = state.phase == PodPhase::Running;
             let pre_stop = if runs { self.pre_stop(pod) } else { SimSpan::ZERO };
