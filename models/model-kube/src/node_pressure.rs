@@ -361,9 +361,8 @@ mod tests {
     fn more_than_there_is_is_never_available() {
         let at = |used: u64| (used < 8).then(|| SimTime::from_secs(used));
         let found = [0, 1, 3, 8, 9].map(|bytes| below(bytes, 8, at));
-        let expected = [SimTime::MAX, at(7).unwrap(), at(5).unwrap(), at(0).unwrap()];
-        assert_eq!(found[..4], expected);
-        assert_eq!(found[4], SimTime::ZERO);
+        let secs = SimTime::from_secs;
+        assert_eq!(found, [SimTime::MAX, secs(7), secs(5), secs(0), SimTime::ZERO]);
         assert_eq!(below(9, 8, |_| None), SimTime::ZERO, "even though nothing is used");
     }
 

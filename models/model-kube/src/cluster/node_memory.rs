@@ -17,7 +17,8 @@
 //! # Defaults and their sources
 //! [`crate::node_pressure`]; `nodeStatusUpdateFrequency` 10 s, Kubernetes 1.36.
 //! # Invariants
-//! A node without pressure has no event. One pod at a time is evicted from a node.
+//! A node without pressure has no event. A pass evicts one pod, and while that is waited for there is
+//! no pass.
 //! # Checked against
 //! Timelines worked out by hand.
 
@@ -159,11 +160,11 @@ impl Cluster {
         Usage { steady_bytes, growing: Growing::sum(&growing, now) }
     }
 
-    /// What made the pod leak that grew most on a node, of all that leaked.
-    fn worst_leak_on(&self, id: NodeId, now: SimTime) -> Option<EventId> {
+    /// What made the pod leak that will have grown most on a node at a moment, of all that leaked.
+    fn worst_leak_on(&self, id: NodeId, at: SimTime) -> Option<EventId> {
         let leaking = self.running_on(id).filter_map(|pod| {
-            let grown_bytes = self.usage_of(pod).growing.bytes_at(now);
-            Some((grown_bytes, Reverse(pod), self.leak_of(pod)?))
+            let leak = self.leak_of(pod)?;
+            Some((self.usage_of(pod).growing.bytes_at(at), Reverse(pod), leak))
         });
         leaking.max_by_key(|(grown_bytes, pod, _)| (*grown_bytes, *pod)).map(|(_, _, leak)| leak)
     }
@@ -186,30 +187,30 @@ impl Cluster {
         let usage = self.node_usage(id, now);
         let can_evict = self.evictable(id).next().is_some();
         let settings = self.tables.memory.settings;
-        let leak = self.worst_leak_on(id, now);
-        let mut ctx = ctx.because(leak.unwrap_or(ctx.cause()));
+        let exhausted_at = usage.exceeds(capacity).map(|at| at.max(now));
         let node = &mut self.memory.nodes[id.index()];
         ctx.cancel(node.exhaustion);
-        node.exhaustion = usage.exceeds(capacity).map_or(Timer::NONE, |at| {
-            ctx.timer_at(at.max(now), priority::MACHINE, KubeEvent::NodeMemoryExhausted(id))
-        });
-        ctx.cancel(std::mem::replace(&mut node.pass, Timer::NONE));
-        if let Some(wait) = node.evicted {
-            let event = KubeEvent::EvictionPass(id);
-            node.pass = ctx.timer_at(wait.until.max(now), priority::KUBELET, event);
-            return;
-        }
-        node.next_pass = node.manager.take_up(node.next_pass, now);
-        let below = |bytes| node_pressure::below(bytes, capacity, |used| usage.exceeds(used));
-        let look = node.manager.next_look(&settings, node.next_pass, below, can_evict);
-        if let Some(at) = look {
-            let event = KubeEvent::EvictionPass(id);
-            node.pass = ctx.timer_at(at, priority::KUBELET, event);
-        }
+        ctx.cancel(node.pass);
+        let pass_at = if let Some(wait) = node.evicted {
+            Some(wait.until.max(now))
+        } else {
+            node.next_pass = node.manager.take_up(node.next_pass, now);
+            let below = |bytes| node_pressure::below(bytes, capacity, |used| usage.exceeds(used));
+            node.manager.next_look(&settings, node.next_pass, below, can_evict)
+        };
+        let mut timer = |at: Option<SimTime>, priority, event| {
+            let Some(at) = at else { return Timer::NONE };
+            let cause = self.worst_leak_on(id, at).unwrap_or(ctx.cause());
+            ctx.because(cause).timer_at(at, priority, event)
+        };
+        let exhaustion = timer(exhausted_at, priority::MACHINE, KubeEvent::NodeMemoryExhausted(id));
+        let pass = timer(pass_at, priority::KUBELET, KubeEvent::EvictionPass(id));
+        let node = &mut self.memory.nodes[id.index()];
+        (node.exhaustion, node.pass) = (exhaustion, pass);
     }
 
     /// Pods that a kubelet may evict, in no order. Those that have ended are none
-    /// (`filterOutInactivePods`, pkg/kubelet/kubelet_pods.go), and one that booted knows none yet.
+    /// (`filterOutInactivePods`, pkg/kubelet/kubelet_pods.go), and a kubelet that booted knows none yet.
     fn evictable(&self, id: NodeId) -> impl Iterator<Item = PodId> + '_ {
         let is_evictable = |pod: &PodId| {
             let pod = &self.pods[pod.index()];
@@ -295,8 +296,9 @@ impl Cluster {
         if former.is_none() {
             ctx.observe(|| Observation::PodEvicted { pod, workload, node: id });
         }
-        let has_term_due = ctx.is_pending(state.term);
-        if !std::mem::replace(&mut state.is_stopping, true) || has_term_due {
+        let was_stopping = std::mem::replace(&mut state.is_stopping, true);
+        let has_term_due = was_stopping && ctx.is_pending(state.term);
+        if !was_stopping || has_term_due {
             let term_at = if has_term_due { state.term_at } else { SimTime::MAX };
             let runs = state.phase == PodPhase::Running;
             let pre_stop = if runs { self.pre_stop(pod) } else { SimSpan::ZERO };

@@ -346,18 +346,15 @@ fn a_pod_uses_what_it_requests_as_such() {
     assert_eq!(run.cluster().memory_used(PodId(0), SimTime::from_secs(10)), Some(700 << 20));
 }
 
-/// Positions in the script of the commands that containers were killed because of.
-fn commands_behind_kills(text: &str) -> Vec<Option<u32>> {
+/// Position in the script of the command behind the first observation that `picks`.
+fn command_behind(text: &str, picks: fn(&Observation) -> bool) -> Option<u32> {
     let run = World::read(text).run(1, 1500);
     let journal = run.simulation.recorder();
-    let killed = journal.observations().iter().filter(|it| is_killed(&it.observation));
-    let command = |cause| {
-        journal.chain(cause).into_iter().find_map(|record| match record.event {
-            RigEvent::Command(position) => Some(position),
-            RigEvent::Kube(_) => None,
-        })
-    };
-    killed.map(|it| command(it.cause)).collect()
+    let first = journal.observations().iter().find(|it| picks(&it.observation))?;
+    journal.chain(first.cause).into_iter().find_map(|record| match record.event {
+        RigEvent::Command(position) => Some(position),
+        RigEvent::Kube(_) => None,
+    })
 }
 
 #[test]
@@ -367,8 +364,21 @@ fn what_a_mended_leak_left_is_still_its_doing() {
         uses web 100 grows=360
         at 100 leak web 1800
         at 200 mend";
-    assert_eq!(commands_behind_kills(text).first(), Some(&Some(0)));
+    assert_eq!(command_behind(text, is_killed), Some(0));
     // A container that began after that has nothing of it.
     let text = format!("{text}\n at 300 crash web");
-    assert_eq!(commands_behind_kills(&text).first(), Some(&Some(2)));
+    assert_eq!(command_behind(&text, is_killed), Some(2));
+}
+
+#[test]
+fn of_two_leaks_the_one_that_took_most_is_blamed() {
+    let text = "nodes 1 per zone a
+        memory 1000
+        deployment slow 1 mem=100
+        deployment fast 1 mem=100
+        uses slow 100
+        uses fast 100
+        at 10 leak slow 360
+        at 20 leak fast 3600";
+    assert_eq!(command_behind(text, is_evicted), Some(1));
 }
