@@ -391,7 +391,11 @@ impl Builder<'_> {
             start_byte,
             end_byte: clamp(self.text.len()).min(start_byte.saturating_add(1)),
         };
+        let is_unquoted = error.info().starts_with("mapping values are not allowed");
+        let help =
+            is_unquoted.then(|| "text that has `: ` in it stands in quotes: 'a: b'".to_owned());
         Diagnostic::new(Code::E0004, span, format!("this is not YAML: {}", error.info()))
+            .help_if(help)
     }
 }
 

@@ -20,7 +20,8 @@ const WHOLE_PPM: u64 = 1_000_000;
 impl Resolver<'_> {
     /// A load as its clients ask for it: one for each zone that they come from.
     pub(super) fn of_clients(&mut self, load: &Load, spec: &LoadSpec) -> Vec<Load> {
-        if let Some(message) = Self::too_many_users(load, 1000) {
+        let is_told = spec.users.as_ref().is_some_and(|it| it.count.value > USERS_MAX);
+        if let Some(message) = Self::too_many_users(load, 1000).filter(|_| !is_told) {
             self.report(Code::E0021, spec.span, message);
         }
         let tenant = spec.tenant.as_ref().map(|name| name.value.clone());

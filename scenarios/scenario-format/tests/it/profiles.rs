@@ -192,6 +192,18 @@ fn a_scenario_says_anew_who_asks_for_a_service() {
     assert_eq!(tenants, [Some("new")]);
 }
 
+/// A promise about clients has a colon in it, which YAML takes for a mapping.
+#[test]
+fn a_promise_without_quotes_is_told_to_have_some() {
+    let promise = "  guarantees: {g: availability(shop/web, tenant: acme) >= 99%}\n";
+    let block = "  guarantees:\n    g: availability(shop/web, tenant: acme) >= 99%\n";
+    let of = |text: &str| load_all(&web(text), &["web.yaml"], &[]);
+    let loaded = of(block);
+    let help = loaded.diagnostics[0].help.as_deref().unwrap_or_default();
+    assert!(help.contains("in quotes"), "{:?}", said(&loaded));
+    assert!(of(promise).resolved.is_none());
+}
+
 #[test]
 fn mistakes_about_clients_have_their_place() {
     let load = |more: &str| format!("  load: [{{service: shop/web, rate: 1, {more}}}]\n");
