@@ -150,12 +150,20 @@ impl Hand<'_> {
         while cron.hours >> self.hour() & 1 == 0 {
             let local = self.local();
             self.start_from(local - local.rem_euclid(SECONDS_PER_HOUR));
-            self.second += SECONDS_PER_HOUR;
+            let steps = steps_to_next(cron.hours.into(), self.hour(), 24);
+            self.step(steps, SECONDS_PER_HOUR);
             if self.hour() == 0 {
                 return true;
             }
         }
         false
+    }
+
+    /// Takes steps of time, of which no value between fits: all at once, unless clocks change meanwhile.
+    fn step(&mut self, steps: i64, unit_secs: i64) {
+        let end = self.second + steps * unit_secs;
+        let is_steady = self.zone.is_steady(self.second, end);
+        self.second = if is_steady { end } else { self.second + unit_secs };
     }
 
     /// Minutes or seconds, by how many seconds each has.
@@ -165,13 +173,19 @@ impl Hand<'_> {
             if !std::mem::replace(&mut self.is_at_start, true) {
                 self.second -= self.second.rem_euclid(unit_secs);
             }
-            self.second += unit_secs;
+            self.step(steps_to_next(values, value(self), 60), unit_secs);
             if value(self) == 0 {
                 return true;
             }
         }
         false
     }
+}
+
+/// How far it is from a value to the next one of a set, or to the first of the next round.
+fn steps_to_next(values: u64, value: i64, count: i64) -> i64 {
+    let later = values >> value >> 1;
+    if later == 0 { count - value } else { i64::from(later.trailing_zeros()) + 1 }
 }
 
 /// A day of the Gregorian calendar.

@@ -55,6 +55,11 @@ impl TimeZone {
         found.into_iter().zip(kept).filter(|(_, kept)| *kept).map(|(at, _)| at)
     }
 
+    /// Whether clocks are not changed after one moment and up to another.
+    pub(crate) fn is_steady(&self, from: i64, until: i64) -> bool {
+        self.changes.is_empty() || self.period(from).1 == self.period(until).1
+    }
+
     fn offset_at(&self, second: i64) -> i64 {
         self.period(second).0
     }
