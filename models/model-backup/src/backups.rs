@@ -134,7 +134,7 @@ impl Backups {
             kept: None,
         });
         let mut runs = Runs::new(protection, origin, streams);
-        runs.advance(protection, Stamp::ZERO, false);
+        runs.make_past(protection);
         Self {
             fates: Arc::new(Fates::new(protection)),
             streams,
@@ -152,6 +152,14 @@ impl Backups {
             change_count: 1,
             blueprint: Arc::clone(blueprint),
         }
+    }
+
+    /// The backups of another run, before either begins.
+    #[must_use]
+    pub fn with_streams(mut self, streams: Streams) -> Self {
+        self.runs = self.runs.with_streams(&self.blueprint.protection, streams);
+        self.streams = streams;
+        self
     }
 
     /// Whether there is anything to lose that is known here.
@@ -389,7 +397,9 @@ impl Backups {
         self.look(ctx);
         self.policy_faults[policy.index()] = fault;
         // A restore test may have found and mended it before.
-        self.runs.policies[policy.index()].is_silent = fault == Some(Breakage::Silent);
+        let blueprint = Arc::clone(&self.blueprint);
+        let is_silent = fault == Some(Breakage::Silent);
+        self.runs.set_silent(&blueprint.protection, policy, is_silent, Stamp::of(ctx.now()));
         self.refresh(Stamp::of(ctx.now()));
     }
 

@@ -85,9 +85,11 @@ pub(crate) struct PolicyState {
     key: EntityKey,
     pub(crate) conditions: Conditions,
     /// Copies look complete and are not.
-    pub(crate) is_silent: bool,
+    is_silent: bool,
     next_due: Option<Stamp>,
     next_test: Option<Stamp>,
+    /// Restore tests are made up to here.
+    tested_until: Stamp,
     attempt: u64,
     /// Copies by the time they were begun.
     pub(crate) copies: VecDeque<Copy>,
@@ -142,6 +144,27 @@ impl Runs {
             }
         }
         Self { lanes: lanes.into_iter().map(|(_, lane)| lane).collect(), policies, origin, streams }
+    }
+
+    /// Makes all runs of the time before the run.
+    pub(crate) fn make_past(&mut self, protection: &Protection) {
+        self.advance(protection, Stamp::ZERO, false);
+    }
+
+    /// The past that other draws make. Where no policy leaves anything to chance it is this one, but
+    /// for when restore tests fall.
+    pub(crate) fn with_streams(mut self, protection: &Protection, streams: Streams) -> Self {
+        if protection.policies.iter().any(has_chance) {
+            let mut other = Self::new(protection, self.origin, streams);
+            other.make_past(protection);
+            return other;
+        }
+        self.streams = streams;
+        for (state, spec) in self.policies.iter_mut().zip(&protection.policies) {
+            state.next_test = first_test(state.key, spec, self.origin, streams);
+            state.test(spec, state.tested_until);
+        }
+        self
     }
 
     /// Makes all runs that begin or end before `until`. With `keeps_all` copies that are gone by then
@@ -200,6 +223,20 @@ impl Runs {
         }
     }
 
+    /// From now on copies of a policy only look complete, or are complete again. Restore tests before
+    /// now have found nothing of it.
+    pub(crate) fn set_silent(
+        &mut self,
+        protection: &Protection,
+        policy: PolicyId,
+        is_silent: bool,
+        now: Stamp,
+    ) {
+        let state = &mut self.policies[policy.index()];
+        state.test(&protection.policies[policy.index()], now);
+        state.is_silent = is_silent;
+    }
+
     /// Copies of a policy that hold what was written in `from..until` are spoilt.
     pub(crate) fn spoil(&mut self, policy: PolicyId, from: Stamp, until: Stamp) {
         let is_spoilt = |copy: &Copy| copy.taken_at >= from && copy.taken_at < until;
@@ -216,13 +253,26 @@ impl Runs {
     }
 }
 
+/// Whether runs of a policy fail by bad luck, or what they leave does.
+fn has_chance(policy: &BackupPolicy) -> bool {
+    let hook_ppm = policy.hook.map_or(0, |hook| hook.failure_ppm);
+    policy.failure_ppm > 0 || policy.silent_failure_ppm > 0 || hook_ppm > 0
+}
+
+fn first_test(
+    key: EntityKey,
+    policy: &BackupPolicy,
+    origin: Stamp,
+    streams: Streams,
+) -> Option<Stamp> {
+    let every = policy.tested_every.filter(|every| !every.is_zero())?;
+    let most = SimSpan::from_nanos(every.as_nanos().saturating_sub(1));
+    Some(origin.plus(streams.draw(key, TEST, 0).span_between(SimSpan::ZERO, most)))
+}
+
 impl PolicyState {
     fn new(policy: &BackupPolicy, origin: Stamp, streams: Streams) -> Self {
         let key = EntityKey::of("backup policy").child(&policy.name);
-        let first_test = |every: SimSpan| {
-            let most = SimSpan::from_nanos(every.as_nanos().saturating_sub(1));
-            origin.plus(streams.draw(key, TEST, 0).span_between(SimSpan::ZERO, most))
-        };
         Self {
             key,
             conditions: Conditions::GOOD,
@@ -230,7 +280,8 @@ impl PolicyState {
             next_due: (!policy.is_paused)
                 .then(|| next_after(&policy.schedule, origin, origin))
                 .flatten(),
-            next_test: policy.tested_every.filter(|every| !every.is_zero()).map(first_test),
+            next_test: first_test(key, policy, origin, streams),
+            tested_until: origin,
             attempt: 0,
             copies: VecDeque::new(),
             kept_least: None,
@@ -287,6 +338,7 @@ impl PolicyState {
             self.is_silent = false;
             self.next_test = Some(at.plus(every));
         }
+        self.tested_until = now;
     }
 
     fn finish(&mut self, spec: &BackupPolicy, running: Running) {

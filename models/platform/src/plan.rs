@@ -36,6 +36,7 @@ pub struct Plan {
     wiring: Arc<Wiring>,
     cluster: ClusterPlan,
     databases: Databases,
+    backups: Backups,
     flows: Flows,
     horizon: SimTime,
     limits: Limits,
@@ -161,6 +162,7 @@ impl Plan {
         Ok(Self {
             flows: Flows::new(&blueprint)?,
             databases: Databases::new(&blueprint, Streams::new(0, 0)),
+            backups: Backups::new(&blueprint, Streams::new(0, 0)),
             cluster,
             wiring: Arc::new(wiring),
             blueprint,
@@ -227,7 +229,7 @@ impl Plan {
             Fidelity::Flow => self.flows(streams),
             Fidelity::Request => self.flows(streams).with_requests(streams),
         };
-        let backups = Backups::new(&self.blueprint, streams);
+        let backups = self.backups.clone().with_streams(streams);
         World::new(&self.faults, &self.wiring, cluster, databases, flows, backups, streams)
     }
 

@@ -107,6 +107,16 @@ proptest! {
     }
 
     #[test]
+    fn what_one_run_shares_with_another_is_as_if_made_anew(
+        protection in any_protection(), seed in 0_u64..1000,
+    ) {
+        let world = blueprint(protection);
+        let of = |run| model_backup::Backups::new(&world, sim_kernel::Streams::new(seed, run));
+        let shared = of(0).with_streams(sim_kernel::Streams::new(seed, 1));
+        prop_assert_eq!(format!("{shared:?}"), format!("{:?}", of(1)));
+    }
+
+    #[test]
     fn a_strike_within_a_stretch_costs_no_more_than_its_most(
         protection in any_protection(),
         deeds in any_deeds(HOURS),

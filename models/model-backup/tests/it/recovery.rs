@@ -1,6 +1,6 @@
 //! Recovery in time: the parts, the order, the queue, and the worked values of the specification.
 
-use model_api::backup::{Hook, Key, Method, Protection, Recovery, RunbookStep};
+use model_api::backup::{BackupPolicy, Hook, Key, Method, Protection, Recovery, RunbookStep};
 use model_api::observation::{BackupFact, RecoveryParts};
 use model_api::parameters::Range;
 use model_api::{DataSetId, KeyId, Origin, PlaceId, SimSpan, SimTime};
@@ -258,4 +258,26 @@ fn an_archive_that_stored_nothing_has_a_gap_however_that_ends() {
     assert!(at_once >= SimSpan::from_hours(4), "{at_once}");
     let noticed = (3 * 3600, Deed::Archive(0, Some(false)));
     assert_eq!(lost(&[silent, noticed, mended, struck]), at_once);
+}
+
+/// Backups begin at midnight, tests fall at some hour of each day, and the backups break at noon.
+#[test]
+fn a_restore_test_finds_only_what_was_broken_before_it() {
+    let tested_every = Some(SimSpan::from_days(1));
+    let base = BackupPolicy { tested_every, ..policy("daily", 0, Method::Base, 0) };
+    let world = Protection { policies: vec![base], archives: Vec::new(), ..databases(&["orders"]) };
+    let world = blueprint(world);
+    let hours = |hours: u64| SimTime::from_secs(hours * 3600);
+    let deeds = [(hours(12), Deed::Policy(0, Some(true))), (hours(30), Deed::Strike(1))];
+    let lost_days = |seed: u64| {
+        let (_, facts) = run(&world, seed, &deeds, hours(72));
+        let lost = facts.0.into_iter().find_map(|(_, fact)| match fact {
+            BackupFact::Returned { lost_ns, .. } => Some(lost_ns),
+            _ => None,
+        });
+        lost.expect("it comes back") / SimSpan::from_days(1).as_nanos()
+    };
+    let losses: Vec<u64> = (0..40).map(lost_days).collect();
+    let missed = losses.iter().filter(|days| **days == 1).count();
+    assert!((10..=30).contains(&missed), "a test before noon finds nothing: {losses:?}");
 }
