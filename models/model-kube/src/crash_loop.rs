@@ -38,6 +38,9 @@ impl BackoffConfig {
     }
 }
 
+/// Default of `crashLoopBackOff.maxContainerRestartPeriod` (`pkg/kubelet/apis/config/v1beta1/defaults.go`).
+const MAX_RESTART_PERIOD: SimSpan = SimSpan::from_secs(300);
+
 /// Gates and settings of the kubelet that change its back-off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BackoffGates {
@@ -59,9 +62,12 @@ impl BackoffConfig {
     /// The delays that gates and settings give (kubelet.go, newCrashLoopBackOff).
     pub fn of_gates(gates: &BackoffGates) -> Self {
         let (initial_secs, longest_secs) = if gates.is_decay_reduced { (1, 60) } else { (10, 300) };
-        let longest = SimSpan::from_secs(longest_secs);
-        let configured = gates.max_restart_period.filter(|_| gates.is_max_configurable);
-        let longest = configured.unwrap_or(longest);
+        // The setting has a default, so that its gate alone sets the longest delay.
+        let longest = if gates.is_max_configurable {
+            gates.max_restart_period.unwrap_or(MAX_RESTART_PERIOD)
+        } else {
+            SimSpan::from_secs(longest_secs)
+        };
         Self {
             initial: SimSpan::from_secs(initial_secs).min(longest),
             longest,

@@ -16,29 +16,31 @@
 use model_api::kube::{IntOrPercent, UnhealthyPodEvictionPolicy};
 use sim_kernel::{SimSpan, SimTime};
 
-/// What a budget asks for: exactly one of the two fields of its spec.
+/// What a budget asks for: one of the two fields of its spec at most.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Demand {
     /// `minAvailable`.
     MinAvailable(IntOrPercent),
     /// `maxUnavailable`.
     MaxUnavailable(IntOrPercent),
+    /// Neither. The API server takes such a budget, and its controller expects no pods: it allows no
+    /// eviction, ever.
+    Nothing,
 }
 
 impl Demand {
-    /// The demand of a budget; one that states nothing allows nothing to be lost beyond all pods,
-    /// as the API server refuses it.
-    pub fn of(budget: &model_api::kube::PodDisruptionBudget) -> Option<Self> {
+    /// The demand of a budget.
+    pub fn of(budget: &model_api::kube::PodDisruptionBudget) -> Self {
         match (budget.min_available, budget.max_unavailable) {
-            (Some(value), _) => Some(Self::MinAvailable(value)),
-            (None, Some(value)) => Some(Self::MaxUnavailable(value)),
-            (None, None) => None,
+            (Some(value), _) => Self::MinAvailable(value),
+            (None, Some(value)) => Self::MaxUnavailable(value),
+            (None, None) => Self::Nothing,
         }
     }
 
     /// Whether the expected count is the controllers' scale rather than the number of pods.
     pub fn counts_scale(self) -> bool {
-        !matches!(self, Self::MinAvailable(IntOrPercent::Int(_)))
+        !matches!(self, Self::MinAvailable(IntOrPercent::Int(_)) | Self::Nothing)
     }
 }
 
@@ -73,10 +75,15 @@ fn scaled_up(value: IntOrPercent, total: i32) -> i32 {
 /// distinct controllers of those pods; `healthy_count` are Ready ones that are neither terminating
 /// nor entered as disrupted.
 pub fn status(demand: Demand, pod_count: i32, scale: i32, healthy_count: i32) -> BudgetStatus {
-    let expected_pods = if demand.counts_scale() { scale } else { pod_count };
+    let expected_pods = match demand {
+        Demand::Nothing => 0,
+        _ if demand.counts_scale() => scale,
+        _ => pod_count,
+    };
     let desired_healthy = match demand {
         Demand::MinAvailable(value) => scaled_up(value, expected_pods),
         Demand::MaxUnavailable(value) => (expected_pods - scaled_up(value, expected_pods)).max(0),
+        Demand::Nothing => 0,
     };
     let disruptions_allowed = if expected_pods == 0 || healthy_count < desired_healthy {
         0

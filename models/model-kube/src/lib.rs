@@ -34,6 +34,7 @@ pub mod probes;
 pub mod qos;
 pub mod rare;
 pub mod replica_set;
+pub mod restart_policy;
 pub mod scheduling;
 pub mod stateful_set;
 pub mod taint_eviction;

@@ -128,8 +128,8 @@ pub struct PodStatus {
     pub is_finished: bool,
     /// Has a deletionTimestamp.
     pub is_terminating: bool,
-    /// `restartPolicy: Never`.
-    pub never_restarts: bool,
+    /// The kubelet starts the container again when it has ended; see [`crate::restart_policy`].
+    pub restarts: bool,
     /// The probed container, if the status has it.
     pub container: Option<ContainerStatus>,
 }
@@ -204,7 +204,7 @@ impl ProbeWorker {
         }
         let Some(running_since) = container.running_since else {
             self.stored = Some(Verdict::Failure);
-            return !container.is_terminated || !pod.never_restarts;
+            return !container.is_terminated || pod.restarts;
         };
         if pod.is_terminating && self.kind != ProbeKind::Readiness {
             self.stored = Some(Verdict::Success);

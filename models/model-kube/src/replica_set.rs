@@ -96,21 +96,30 @@ pub fn deletion_cost(text: &str) -> i32 {
     text.parse().ok().filter(|_| is_valid).unwrap_or(0)
 }
 
+/// How ages are told apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ages {
+    /// By their power of two at a moment, then by UID: `LogarithmicScaleDown`, on since 1.22.
+    ByPowerOfTwo(SimTime),
+    /// To the nanosecond.
+    Exact,
+}
+
 /// Orders two pods, the first victim first (`ActivePodsWithRanks.Less`).
-fn compare(a: &Candidate, b: &Candidate, now: SimTime) -> Ordering {
+fn compare(a: &Candidate, b: &Candidate, ages: Ages) -> Ordering {
+    let by_time = |of: fn(&Candidate) -> Option<SimTime>| match ages {
+        _ if of(a) == of(b) => Ordering::Equal,
+        Ages::ByPowerOfTwo(now) => compare_ages(of(a), of(b), now).then_with(|| a.uid.cmp(&b.uid)),
+        // Unknown times first, then the younger.
+        Ages::Exact => match (of(a), of(b)) {
+            (Some(a), Some(b)) => b.cmp(&a),
+            (a, b) => a.cmp(&b),
+        },
+    };
     let by_readiness = || {
-        if a.is_ready && b.is_ready && a.ready_since != b.ready_since {
-            compare_ages(a.ready_since, b.ready_since, now).then_with(|| a.uid.cmp(&b.uid))
-        } else {
-            Ordering::Equal
-        }
+        if a.is_ready && b.is_ready { by_time(|it| it.ready_since) } else { Ordering::Equal }
     };
-    let by_age = || {
-        if a.created_at == b.created_at {
-            return Ordering::Equal;
-        }
-        compare_ages(a.created_at, b.created_at, now).then_with(|| a.uid.cmp(&b.uid))
-    };
+    let by_age = || by_time(|it| it.created_at);
     (a.has_node.cmp(&b.has_node))
         .then_with(|| a.phase.cmp(&b.phase))
         .then_with(|| a.is_ready.cmp(&b.is_ready))
@@ -140,23 +149,23 @@ fn age_class(since: SimTime, now: SimTime) -> Option<u32> {
 
 /// Positions of the `count` victims among `candidates`, in order; all of them, unsorted, when
 /// `count` reaches their number (`getPodsToDelete`).
-pub fn victims(candidates: &[Candidate], count: usize, now: SimTime) -> Vec<usize> {
+pub fn victims(candidates: &[Candidate], count: usize, ages: Ages) -> Vec<usize> {
     if count >= candidates.len() {
         return (0..candidates.len()).collect();
     }
-    let mut order = order(candidates, now);
+    let mut order = order(candidates, ages);
     order.truncate(count);
     order
 }
 
 /// Positions of all `candidates`, the first victim first.
-pub fn order(candidates: &[Candidate], now: SimTime) -> Vec<usize> {
+pub fn order(candidates: &[Candidate], ages: Ages) -> Vec<usize> {
     // Upstream's order is no total one: pods of one age are equal, and others lie between them by
     // their UIDs. The sorting of the standard library may panic on that; insertion never does.
     let mut order: Vec<usize> = Vec::with_capacity(candidates.len());
     for idx in 0..candidates.len() {
         let is_before = |known: &usize| {
-            compare(&candidates[*known], &candidates[idx], now) != Ordering::Greater
+            compare(&candidates[*known], &candidates[idx], ages) != Ordering::Greater
         };
         order.insert(order.partition_point(is_before), idx);
     }
@@ -192,8 +201,9 @@ mod tests {
             ..Candidate::default()
         };
         let pods: Vec<Candidate> = (0..200).map(pod).collect();
-        assert_eq!(order(&pods, SimTime::from_secs(900)).len(), 200);
-        let mut victims = victims(&pods, 150, SimTime::from_secs(900));
+        let ages = Ages::ByPowerOfTwo(SimTime::from_secs(900));
+        assert_eq!(order(&pods, ages).len(), 200);
+        let mut victims = victims(&pods, 150, ages);
         victims.sort_unstable();
         victims.dedup();
         assert_eq!(victims.len(), 150);
@@ -210,11 +220,25 @@ mod tests {
             ..Candidate::default()
         };
         let restless = Candidate { restart_count: 3, uid: 2, ..calm };
-        let now = SimTime::from_secs(900);
+        let now = Ages::ByPowerOfTwo(SimTime::from_secs(900));
         assert_eq!(compare(&calm, &restless, now), Ordering::Greater);
         assert_eq!(compare(&restless, &calm, now), Ordering::Less);
         let older = Candidate { ready_since: Some(SimTime::from_secs(1)), ..restless };
         assert_eq!(compare(&calm, &older, now), Ordering::Less, "ready for a shorter time");
+    }
+
+    #[test]
+    fn exact_ages_tell_more_apart() {
+        let at = |secs, uid| Candidate {
+            is_ready: true,
+            ready_since: Some(SimTime::from_secs(secs)),
+            uid,
+            ..Candidate::default()
+        };
+        let unknown = Candidate { ready_since: None, ..at(0, 3) };
+        let pods = [at(100, 1), at(101, 2), unknown];
+        assert_eq!(order(&pods, Ages::ByPowerOfTwo(SimTime::from_secs(900))), [2, 0, 1]);
+        assert_eq!(order(&pods, Ages::Exact), [2, 1, 0]);
     }
 
     #[test]
@@ -229,7 +253,7 @@ mod tests {
         let crowded = Candidate { related_on_node: 2, ..ready };
         let unready = Candidate { is_ready: false, ..ready };
         let pods = [ready, crowded, unready];
-        assert_eq!(victims(&pods, 2, SimTime::ZERO), [2, 1]);
-        assert_eq!(victims(&pods, 3, SimTime::ZERO), [0, 1, 2]);
+        assert_eq!(victims(&pods, 2, Ages::Exact), [2, 1]);
+        assert_eq!(victims(&pods, 3, Ages::Exact), [0, 1, 2]);
     }
 }

@@ -44,9 +44,9 @@ pub fn stay<'a>(tolerations: &[Toleration], taints: impl IntoIterator<Item = &'a
         let Some(first) = tolerations.iter().find(|toleration| toleration.tolerates(taint)) else {
             return Stay::Evicted;
         };
+        // No time at all is a time: it does not hasten an eviction that waits already.
         if let Some(span) = first.toleration {
-            let bound = if span.is_zero() { Stay::Evicted } else { Stay::For(span) };
-            stay = stay.min(bound);
+            stay = stay.min(Stay::For(span));
         }
     }
     stay

@@ -136,7 +136,8 @@ impl<'a> Case<'a> {
             return Outcome::NotSupported(reason);
         }
         for (name, expected) in self.expect.fields() {
-            if !self.judged.contains(name) && !silent.contains(&name) {
+            let is_judged = self.judged.contains(name) || silent.contains(&name);
+            if expected.is_given() && !is_judged {
                 self.differences.push(Difference {
                     what: name.to_owned(),
                     expected: "an answer".to_owned(),

@@ -35,6 +35,7 @@ pub(crate) fn check(case: &mut Case<'_>) -> Judged {
     let mut history = history(given, now);
     if let Some(proposal) = given.at("metricRecommendation").int() {
         let proposal = i32::try_from(proposal).unwrap_or(i32::MAX);
+        history.seed(current, now);
         let limited = normalize(&autoscaler, &settings, &mut history, current, proposal, now);
         case.compare_if_given("desiredReplicas", Tree::int32, limited.replicas);
         case.compare_if_given("scalingLimitedReason", Tree::text, limited.limited_reason);

@@ -39,12 +39,7 @@ pub fn pdb(
     if healthy > pods {
         return Err(Refusal::new(format!("{healthy} pods are healthy of {pods} there are")));
     }
-    let Some(demand) = Demand::of(budget) else {
-        return Err(Refusal::new(format!(
-            "{} states neither minAvailable nor maxUnavailable",
-            names[idx]
-        )));
-    };
+    let demand = Demand::of(budget);
     let count = |value: u32| i32::try_from(value).unwrap_or(i32::MAX);
     let got = status(demand, count(pods), count(pods), count(healthy));
     let mut draft = Draft::new(blueprint, program, DecisionKind::Pdb, names[idx].clone());
@@ -59,6 +54,7 @@ pub fn pdb(
         let field = match demand {
             Demand::MinAvailable(_) => "spec.minAvailable",
             Demand::MaxUnavailable(_) => "spec.maxUnavailable",
+            Demand::Nothing => "spec",
         };
         draft.step_at("warning", text, origin, field);
     }
@@ -98,7 +94,11 @@ fn sums(
     let pods: Vec<String> = pods.collect();
     let text = if pods.is_empty() { "nothing".to_owned() } else { pods.join(", ") };
     draft.step_at("selects", text, origin, "spec.selector");
-    let how = if demand.counts_scale() { "replicas of its controllers" } else { "matching pods" };
+    let how = match demand {
+        Demand::Nothing => "it asks for nothing",
+        _ if demand.counts_scale() => "replicas of its controllers",
+        _ => "matching pods",
+    };
     draft.step("expected", format!("{}: {how}", got.expected_pods));
     let (text, field) = match demand {
         Demand::MinAvailable(value) => (
@@ -119,6 +119,10 @@ fn sums(
             ),
             "spec.maxUnavailable",
         ),
+        Demand::Nothing => {
+            let text = "neither minAvailable nor maxUnavailable is stated: nothing may go";
+            (text.to_owned(), "spec")
+        }
     };
     draft.step_at("desired", format!("{text} (shares round up)"), origin, field);
     let allowed = format!(

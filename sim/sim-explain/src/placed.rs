@@ -187,8 +187,7 @@ impl<'a> Placed<'a> {
             let replicas = workloads.iter().filter(|it| selected(it)).map(|it| it.replicas);
             let scale = replicas.fold(0_u32, u32::saturating_add);
             let scale = i32::try_from(scale).unwrap_or(i32::MAX);
-            Demand::of(budget)
-                .map_or(0, |demand| status(demand, healthy, scale, healthy).disruptions_allowed)
+            status(Demand::of(budget), healthy, scale, healthy).disruptions_allowed
         });
         allowed.collect()
     }

@@ -23,7 +23,7 @@ impl Cluster {
     ///
     /// Simplified: there is no delay between a pod's change and the status.
     pub fn budget_status(&self, budget: BudgetId) -> Option<BudgetStatus> {
-        let demand = Demand::of(&self.blueprint.budgets[budget.index()])?;
+        let demand = Demand::of(&self.blueprint.budgets[budget.index()]);
         let (mut pod_count, mut healthy_count, mut scale) = (0, 0, 0);
         let is_covered = |template: TemplateId| {
             self.tables.templates[template.index()].budgets.contains(&budget)

@@ -271,7 +271,7 @@ impl Cluster {
         PodStatus {
             is_finished: false,
             is_terminating: pod.is_stopping,
-            never_restarts: false,
+            restarts: true,
             container: Some(ContainerStatus {
                 id: Some(u64::from(pod.restart_count)),
                 running_since: Some(pod.plan.started_at),

@@ -18,7 +18,7 @@ use super::templates::TemplateId;
 use super::{Cluster, KubeEvent, Notice, drawn, priority};
 use crate::client_limit::ClientLimiter;
 use crate::rare;
-use crate::replica_set::{self, Candidate, Difference, VictimPhase, slow_start_batches};
+use crate::replica_set::{self, Ages, Candidate, Difference, VictimPhase, slow_start_batches};
 use crate::stateful_set::{self, SetPod, SetSpec, Step};
 
 const SYNC: Purpose = Purpose::new("controller sees change");
@@ -419,7 +419,9 @@ impl Cluster {
                     .iter()
                     .map(|pod| self.candidate(*pod, on_node[&self.pods[pod.index()].node]))
                     .collect();
-                for position in replica_set::victims(&candidates, count, ctx.now()) {
+                for position in
+                    replica_set::victims(&candidates, count, Ages::ByPowerOfTwo(ctx.now()))
+                {
                     self.delete_by_controller(active[position], ctx);
                 }
             }

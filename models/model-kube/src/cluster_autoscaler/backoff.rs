@@ -49,7 +49,6 @@ impl<K: Ord> Backoff<K> {
     /// A scale-up of the group failed; returns until when it is left alone. A failure after the end
     /// of the last back-off doubles its length, one during it moves the end only.
     pub fn failed(&mut self, group: K, now: SimTime) -> SimTime {
-        self.forget_stale(now);
         let length = match self.entries.get(&group) {
             None => self.settings.initial,
             Some(entry) if entry.until < now => (entry.length * 2).min(self.settings.max),
@@ -96,6 +95,9 @@ mod tests {
         assert_eq!(backoff.failed("a", at(20)), at(40));
         assert_eq!(backoff.failed("a", at(60)), at(90), "no more than the maximum");
         assert!(backoff.is_backed_off(&"a", at(90)) && !backoff.is_backed_off(&"a", at(91)));
+        let mut later = backoff.clone();
+        assert_eq!(later.failed("a", at(60 + 181)), at(60 + 181 + 30), "until it is forgotten");
+        backoff.forget_stale(at(60 + 181));
         assert_eq!(backoff.failed("a", at(60 + 181)), at(60 + 181 + 5));
         backoff.succeeded(&"a");
         assert!(!backoff.is_backed_off(&"a", at(242)));

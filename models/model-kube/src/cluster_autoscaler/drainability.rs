@@ -188,15 +188,20 @@ impl DrainPod<'_> {
     /// `rules/replicacount/rule.go`: the controller is gone, or too small.
     fn controller_obstacle(&self, min_replica_count: i32) -> Option<Obstacle> {
         let owner = self.owner?;
+        // Of a pod that counts as a DaemonSet's no other controller is looked up.
+        let is_daemon = self.is_daemon_set_pod();
         let is_looked_up = match owner.kind {
-            "ReplicationController" | "Job" | "ReplicaSet" => true,
-            "DaemonSet" | "StatefulSet" => owner.group == "apps",
+            "ReplicationController" => true,
+            "DaemonSet" => owner.group == "apps",
+            "Job" | "ReplicaSet" => !is_daemon,
+            "StatefulSet" => !is_daemon && owner.group == "apps",
             _ => false,
         };
         match owner.state {
             OwnerState::Missing if is_looked_up => Some(Obstacle::ControllerNotFound),
             OwnerState::Found(Some(replicas))
                 if matches!(owner.kind, "ReplicationController" | "ReplicaSet")
+                    && is_looked_up
                     && replicas < min_replica_count =>
             {
                 Some(Obstacle::MinReplicasReached)

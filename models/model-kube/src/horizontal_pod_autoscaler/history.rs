@@ -82,7 +82,7 @@ impl History {
 
     /// First sight of an autoscaler: what is there counts as recommended, so that a controller that
     /// restarts scales nothing down at once (`recordInitialRecommendation`).
-    pub(crate) fn seed(&mut self, replicas: i32, now: SimTime) {
+    pub fn seed(&mut self, replicas: i32, now: SimTime) {
         if !self.is_seeded {
             self.is_seeded = true;
             self.recommendations.push(Recommendation { replicas, at: now });

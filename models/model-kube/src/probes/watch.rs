@@ -145,7 +145,7 @@ mod tests {
     const POD: PodStatus = PodStatus {
         is_finished: false,
         is_terminating: false,
-        never_restarts: false,
+        restarts: true,
         container: Some(ContainerStatus {
             id: Some(0),
             running_since: Some(SimTime::ZERO),

@@ -17,9 +17,10 @@ impl Lint<'_> {
                 .map(|(workload, _)| workload.replicas)
                 .fold(0, u32::saturating_add);
             if replicas > 0 && allowed(&budget.value, replicas) == 0 {
-                let path = match budget.value.min_available {
-                    Some(_) => "spec.minAvailable",
-                    None => "spec.maxUnavailable",
+                let path = match (budget.value.min_available, budget.value.max_unavailable) {
+                    (Some(_), _) => "spec.minAvailable",
+                    (None, Some(_)) => "spec.maxUnavailable",
+                    (None, None) => "spec",
                 };
                 let message = format!(
                     "{} never allows an eviction: all of {replicas} pods must stay",
@@ -69,8 +70,8 @@ fn allowed(budget: &PodDisruptionBudget, replicas: u32) -> i64 {
     match (budget.min_available, budget.max_unavailable) {
         (Some(min), _) => (replicas - amount(min)).max(0),
         (None, Some(max)) => amount(max),
-        // Neither: minAvailable 0 is what the controller computes with.
-        (None, None) => replicas,
+        // Neither: the controller expects no pods, and allows nothing.
+        (None, None) => 0,
     }
 }
 
@@ -91,6 +92,7 @@ mod tests {
             (max(IntOrPercent::Int(0)), 3, 0),
             (max(IntOrPercent::Percent(1)), 3, 1),
             (max(IntOrPercent::Percent(0)), 3, 0),
+            (PodDisruptionBudget::default(), 3, 0),
         ];
         for (budget, replicas, expected) in cases {
             assert_eq!(allowed(&budget, replicas), expected, "{budget:?}");

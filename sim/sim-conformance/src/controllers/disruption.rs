@@ -19,11 +19,12 @@ pub(super) fn check(case: &mut Case<'_>) -> Option<()> {
     }
 }
 
-fn demand(budget: Tree<'_>) -> Option<Demand> {
+fn demand(budget: Tree<'_>) -> Demand {
     let value = |name: &str| object::int_or_percent(budget.at("spec").at(name));
-    value("minAvailable")
-        .map(Demand::MinAvailable)
-        .or_else(|| value("maxUnavailable").map(Demand::MaxUnavailable))
+    value("maxUnavailable")
+        .map(Demand::MaxUnavailable)
+        .or_else(|| value("minAvailable").map(Demand::MinAvailable))
+        .unwrap_or(Demand::Nothing)
 }
 
 fn count(count: usize) -> i32 {
@@ -43,15 +44,22 @@ fn selects(budget: Tree<'_>, pod: Tree<'_>) -> bool {
 /// (pkg/controller/disruption/disruption.go, getExpectedScale, 1.36).
 fn scale(case: &Case<'_>, pods: &[Tree<'_>]) -> Option<i32> {
     let all = case.given.at("objects").items();
-    let find = |owner: &str| {
-        all.clone().find(|it| format!("{}/{}", it.at("kind").text(), object::name(*it)) == owner)
+    // An owner is in the namespace of what it owns.
+    let find = |owner: &str, owned: Tree<'_>| {
+        let namespace = owned.at("metadata.namespace").text().to_owned();
+        all.clone().find(|it| {
+            it.at("metadata.namespace").text() == namespace
+                && format!("{}/{}", it.at("kind").text(), object::name(*it)) == owner
+        })
     };
     let mut scales: BTreeMap<String, i32> = BTreeMap::new();
-    for owner in pods.iter().filter_map(|pod| object::controller(*pod)) {
-        let mut found = find(&owner)?;
+    for (pod, owner) in pods.iter().filter_map(|pod| Some((*pod, object::controller(*pod)?))) {
+        let mut found = find(&owner, pod)?;
         let mut name = owner;
         let parent = object::controller(found).filter(|it| it.starts_with("Deployment/"));
-        if let Some((parent, deployment)) = parent.and_then(|it| Some((it.clone(), find(&it)?))) {
+        if let Some((parent, deployment)) =
+            parent.and_then(|it| Some((it.clone(), find(&it, found)?)))
+        {
             (found, name) = (deployment, parent);
         }
         scales.insert(name, i32::try_from(found.at("spec.replicas").int()?).ok()?);
@@ -77,7 +85,7 @@ fn check_sync(case: &mut Case<'_>) -> Option<()> {
         object::is_ready(pod) && !object::is_terminating(pod) && !is_gone
     };
     let healthy = pods.iter().filter(|pod| is_healthy(**pod)).count();
-    let demand = demand(budget)?;
+    let demand = demand(budget);
     let scale = if demand.counts_scale() { scale(case, &pods) } else { Some(0) };
     let stale_count = entries.values().filter(|it| **it == Entry::Stale).count();
     check_events(case, &pods, demand, scale.map(|_| stale_count));
@@ -170,7 +178,12 @@ fn status_of(status: Tree<'_>) -> BudgetStatus {
 fn check_evict(case: &mut Case<'_>) -> Option<()> {
     let name = case.given.at("request.metadata.name").text().to_owned();
     let pods = case.objects("Pod");
-    let pod = *pods.iter().find(|pod| object::name(**pod) == name)?;
+    let Some(pod) = pods.iter().copied().find(|pod| object::name(*pod) == name) else {
+        case.compare_if_given("result", |it| it.text().to_owned(), "NotFound".to_owned());
+        case.compare_if_given("httpStatus", Tree::int, Some(404));
+        case.compare_if_given("pdbStatusUnchanged", Tree::is_true, true);
+        return Some(());
+    };
     // In these cases every budget of the namespace is meant to select the pod.
     let budgets = case.objects("PodDisruptionBudget");
     let selecting: Vec<Tree<'_>> =
@@ -189,7 +202,8 @@ fn check_evict(case: &mut Case<'_>) -> Option<()> {
     };
     let before = budget.map(|it| status_of(it.at("status")));
     let is_current = budget.is_none_or(|it| {
-        it.at("status.observedGeneration").int() >= it.at("metadata.generation").int()
+        let generation = |path: &str| it.at(path).int().unwrap_or(0);
+        generation("status.observedGeneration") >= generation("metadata.generation")
     });
     let admission = admit(request, policy, before.as_ref(), is_current);
     let (result, code) = match admission {

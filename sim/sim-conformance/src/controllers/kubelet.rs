@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use model_api::kube::Probe;
+use model_api::kube::{Probe, RestartPolicy};
 use model_api::{SimSpan, SimTime};
 
 use crate::case::Case;
@@ -11,6 +11,7 @@ use crate::tree::Tree;
 use model_kube::crash_loop::{Backoff, BackoffConfig, BackoffGates};
 use model_kube::node_shutdown::{GroupPeriod, grace, group_periods, groups};
 use model_kube::probes::{ContainerStatus, PodStatus, ProbeKind, ProbeWorker, Verdict};
+use model_kube::restart_policy::{self, RestartRule};
 
 pub(super) fn check(case: &mut Case<'_>) -> Option<()> {
     match case.operation() {
@@ -43,9 +44,39 @@ fn verdict(tree: Tree<'_>) -> Option<Verdict> {
 
 /// The probe of a pod's container; the defaults when nothing says otherwise.
 fn probe_of(pod: Tree<'_>, container: &str, field: &str) -> Probe {
-    let mut containers = pod.at("spec.containers").items();
-    let found = containers.find(|it| it.at("name").text() == container);
-    object::probe(found.map_or(Tree::NULL, |container| container.at(field)))
+    object::probe(named(pod, &["spec.containers", "spec.initContainers"], container).at(field))
+}
+
+/// What bears a name in the first of some lists that has it.
+fn named<'a>(pod: Tree<'a>, lists: &[&str], name: &str) -> Tree<'a> {
+    let mut all = lists.iter().flat_map(|list| pod.at(list).items());
+    all.find(|it| it.at("name").text() == name).unwrap_or(Tree::NULL)
+}
+
+fn restart_policy(tree: Tree<'_>) -> Option<RestartPolicy> {
+    match tree.text() {
+        "Always" => Some(RestartPolicy::Always),
+        "OnFailure" => Some(RestartPolicy::OnFailure),
+        "Never" => Some(RestartPolicy::Never),
+        _ => None,
+    }
+}
+
+/// Whether the kubelet starts a container again that ended with an exit code.
+fn restarts(pod: Tree<'_>, name: &str, exit_code: i32) -> bool {
+    let container = named(pod, &["spec.containers", "spec.initContainers"], name);
+    let rule = |rule: Tree<'_>| RestartRule {
+        is_in: rule.at("exitCodes.operator").text() == "In",
+        exit_codes: rule.at("exitCodes.values").items().map(Tree::int32).collect(),
+    };
+    let rules: Vec<RestartRule> = container.at("restartPolicyRules").items().map(rule).collect();
+    let of_pod = restart_policy(pod.at("spec.restartPolicy")).unwrap_or_default();
+    restart_policy::restarts(
+        of_pod,
+        restart_policy(container.at("restartPolicy")),
+        &rules,
+        exit_code,
+    )
 }
 
 /// Containers by id, numbered in the order in which they appear.
@@ -63,8 +94,13 @@ impl Containers {
     }
 
     fn status(&mut self, pod: Tree<'_>, name: &str) -> PodStatus {
-        let mut statuses = pod.at("status.containerStatuses").items();
-        let found = statuses.find(|it| it.at("name").text() == name);
+        // A status without an id counts as none (doProbe).
+        let lists = ["status.containerStatuses", "status.initContainerStatuses"];
+        let found = lists
+            .iter()
+            .map(|list| named(pod, &[list], name))
+            .find(|it| !it.at("containerID").text().is_empty());
+        let exit_code = found.map_or(0, |it| it.at("state.terminated.exitCode").int32());
         let container = found.map(|container| {
             let id = container.at("containerID").text();
             ContainerStatus {
@@ -77,7 +113,7 @@ impl Containers {
         PodStatus {
             is_finished: object::is_finished(pod),
             is_terminating: object::is_terminating(pod),
-            never_restarts: pod.at("spec.restartPolicy").text() == "Never",
+            restarts: restarts(pod, name, exit_code),
             container,
         }
     }
@@ -130,7 +166,7 @@ fn check_timeline(case: &mut Case<'_>) -> Option<()> {
     let status = PodStatus {
         is_finished: false,
         is_terminating: false,
-        never_restarts: false,
+        restarts: true,
         container: Some(ContainerStatus {
             id: Some(1),
             running_since: Some(started_at),
@@ -181,10 +217,15 @@ enum Answer {
 
 fn check_backoff(case: &mut Case<'_>) -> Option<()> {
     let config = case.given.at("config");
+    let longest = config.at("maxSeconds").duration()?;
     let config = BackoffConfig {
         initial: config.at("initialSeconds").duration()?,
-        longest: config.at("maxSeconds").duration()?,
-        reset_after: config.at("expireAfterSeconds").duration()?,
+        longest,
+        // client-go/util/flowcontrol/backoff.go, hasExpired.
+        reset_after: config
+            .at("expireAfterSeconds")
+            .duration()
+            .unwrap_or_else(|| longest.saturating_mul(2)),
     };
     let mut backoff = Backoff::default();
     let mut results: Vec<Answer> = Vec::new();

@@ -54,7 +54,10 @@ impl Controller {
         let rates = EvictionRates {
             normal_milli: milli(config.at("nodeEvictionRate"), 100),
             secondary_milli: milli(config.at("secondaryNodeEvictionRate"), 10),
-            large_zone_size: config.at("largeClusterSizeThreshold").count(),
+            large_zone_size: match config.at("largeClusterSizeThreshold") {
+                size if size.is_given() => size.count(),
+                _ => 50,
+            },
             unhealthy_ppm: u32::try_from(scaled(threshold, 1e6)).unwrap_or(u32::MAX),
         };
         let mut keys: Vec<String> = Vec::new();

@@ -7,16 +7,24 @@ use model_api::SimTime;
 use crate::case::Case;
 use crate::object;
 use crate::tree::Tree;
-use model_kube::replica_set::{Candidate, VictimPhase, deletion_cost, order, victims};
+use model_kube::replica_set::{Ages, Candidate, VictimPhase, deletion_cost, order, victims};
 
 pub(super) fn check(case: &mut Case<'_>) -> Option<()> {
     let now = case.given.at("now").time()?;
     let pods = case.objects("Pod");
     let pods: Vec<Tree<'_>> = pods.into_iter().filter(|pod| is_candidate(case, *pod)).collect();
-    let related = related_counts(case, &pods);
+    // `ActivePods` knows no ranks, costs or powers of two (`controller_utils.go`).
+    let is_plain = case.given.at("sorter").text() == "ActivePods";
+    let is_gate_off = |gate: &str| case.given.at("featureGates").field(gate).bool() == Some(false);
+    let ages = if is_plain || is_gate_off("LogarithmicScaleDown") {
+        Ages::Exact
+    } else {
+        Ages::ByPowerOfTwo(now)
+    };
+    let related = if is_plain { BTreeMap::new() } else { related_counts(case, &pods) };
     let mut uids: Vec<&str> = pods.iter().map(|pod| pod.at("metadata.uid").text()).collect();
     uids.sort_unstable();
-    let costs_count = case.given.at("featureGates.PodDeletionCost").bool() != Some(false);
+    let costs_count = !is_plain && !is_gate_off("PodDeletionCost");
     let candidate = |pod: Tree<'_>| {
         let uid = pod.at("metadata.uid").text();
         let place = uids.iter().position(|known| *known == uid).unwrap_or(0);
@@ -30,7 +38,7 @@ pub(super) fn check(case: &mut Case<'_>) -> Option<()> {
     match case.operation() {
         "podsToDelete" => {
             let diff = usize::try_from(case.given.at("diff").int()?).ok()?;
-            let mut got = names(victims(&candidates, diff, now));
+            let mut got = names(victims(&candidates, diff, ages));
             let mut expected = case.expect.at("victims").texts();
             if case.expect.at("anyOrder").is_true() {
                 got.sort();
@@ -39,7 +47,7 @@ pub(super) fn check(case: &mut Case<'_>) -> Option<()> {
             case.compare("victims", expected, got);
         }
         "deletionOrder" => {
-            let got = names(order(&candidates, now));
+            let got = names(order(&candidates, ages));
             case.compare("order", case.expect.at("order").texts(), got);
         }
         _ => return None,

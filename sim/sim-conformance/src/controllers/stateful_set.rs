@@ -1,5 +1,6 @@
 //! Syncs of a StatefulSet.
 
+use model_api::kube::IntOrPercent;
 use model_api::{SimSpan, SimTime};
 
 use crate::case::Case;
@@ -18,7 +19,7 @@ pub(super) fn check(case: &mut Case<'_>) -> Option<()> {
         "syncUntilStable" => check_until_stable(case, set),
         "maxUnavailable" => {
             let value = set.at("spec.updateStrategy.rollingUpdate.maxUnavailable");
-            let value = object::int_or_percent(value)?;
+            let value = object::int_or_percent(value).unwrap_or(IntOrPercent::Int(1));
             let got = max_unavailable(value, set.at("spec.replicas").count());
             case.compare("maxUnavailablePods", case.expect.at("maxUnavailablePods").count(), got);
         }
