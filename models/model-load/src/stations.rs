@@ -82,7 +82,12 @@ pub(crate) fn routes(graph: &Graph, inputs: &Inputs) -> Routes {
 }
 
 /// By zone, the share of the attempts of a call that come from there; `None` when nobody calls.
-fn origin(graph: &Graph, inputs: &Inputs, routes: &Routes, edge: EdgeIdx) -> Option<Vec<f64>> {
+fn origin(
+    graph: &Graph,
+    inputs: &Inputs,
+    routes: &[Vec<Branch>],
+    edge: EdgeIdx,
+) -> Option<Vec<f64>> {
     match graph.edges.all[edge].from {
         Caller::Client(source) => {
             let load = graph.load_of(&graph.edges.sources[source]);

@@ -147,8 +147,8 @@ impl ClientWatch<'_> {
     fn is_asked(&self, first: usize) -> bool {
         let service = self.groups.all[first].0;
         let groups = self.groups.all[first..].iter().zip(&self.seen[first..]);
-        let its = groups.take_while(|((other, _), _)| *other == service);
-        its.into_iter().any(|(_, seen)| seen.requests.offered > 0)
+        let mut its = groups.take_while(|((other, _), _)| *other == service);
+        its.any(|(_, seen)| seen.requests.offered > 0)
     }
 }
 

@@ -98,19 +98,20 @@ mod tests {
 
     #[test]
     fn zones_get_endpoints_by_their_cpu_or_there_are_no_hints() {
-        let even = [4000, 4000, 4000];
-        let cases: &[(&[u32], &[u64], Option<&[u32]>)] = &[
+        const EVEN: &[u64] = &[4000, 4000, 4000];
+        type Case = (&'static [u32], &'static [u64], Option<&'static [u32]>);
+        let cases: &[Case] = &[
             // Enough everywhere: each keeps its own.
-            (&[0, 1, 2], &even, Some(&[0, 1, 2])),
-            (&[0, 0, 1, 1, 2, 2], &even, Some(&[0, 0, 1, 1, 2, 2])),
+            (&[0, 1, 2], EVEN, Some(&[0, 1, 2])),
+            (&[0, 0, 1, 1, 2, 2], EVEN, Some(&[0, 0, 1, 1, 2, 2])),
             // Fewer endpoints than zones.
-            (&[0, 1], &even, None),
+            (&[0, 1], EVEN, None),
             // Ready nodes in one zone only.
             (&[0, 0, 1], &[4000, 0, 0], None),
             // A zone with four of six gives one to each of the others.
-            (&[0, 0, 0, 0, 1, 2], &even, Some(&[1, 2, 0, 0, 1, 2])),
+            (&[0, 0, 0, 0, 1, 2], EVEN, Some(&[1, 2, 0, 0, 1, 2])),
             // 5 endpoints, 1.67 each, at least 2: more than there are.
-            (&[0, 0, 1, 1, 2], &even, None),
+            (&[0, 0, 1, 1, 2], EVEN, None),
             // A zone without ready nodes is not counted, and its endpoint keeps its hint.
             (&[0, 0, 1, 1, 2], &[4000, 4000, 0], None),
             (&[0, 0, 0, 1, 1, 2], &[4000, 4000, 0], Some(&[0, 0, 0, 1, 1, 2])),

@@ -57,12 +57,12 @@ impl Lint<'_> {
         if !self.blueprint.is_divided_by_zone(id) || service.has_topology_mode_auto {
             return None;
         }
-        let its = self.workloads().map(|(workload, _)| workload).filter(|workload| {
+        let mut its = self.workloads().map(|(workload, _)| workload).filter(|workload| {
             service.selects(&workload.namespace, &workload.template.labels)
                 && workload.replicas > 1
                 && !matches!(workload.kind, WorkloadKind::DaemonSet { .. })
         });
-        its.into_iter().find(|workload| !is_strictly_spread(workload))
+        its.find(|workload| !is_strictly_spread(workload))
     }
 
     fn id_of(&self, service: &Service) -> Option<ServiceId> {

@@ -31,6 +31,7 @@ impl Engine {
     }
 
     /// The station that an attempt goes to.
+    #[inline(never)]
     pub(super) fn pick_station(&mut self, call: &Call) -> u32 {
         let edge = call.edge as usize;
         let callee = self.edges[edge].wire.callee;
@@ -51,9 +52,16 @@ impl Engine {
     /// An attempt comes to an endpoint of a station, or would have; returns the row of its zone.
     ///
     /// `None` where nothing is divided, or no endpoint gets requests.
+    #[inline]
     pub(super) fn ask_zone(&mut self, call: &Call, is_dead: bool) -> Option<RowIdx> {
+        let first = self.hops[call.node as usize].zones?;
+        self.ask_zone_from(first, call, is_dead)
+    }
+
+    /// The same where the rows of the zones begin at `first`.
+    #[inline(never)]
+    fn ask_zone_from(&mut self, first: RowIdx, call: &Call, is_dead: bool) -> Option<RowIdx> {
         let node = call.node as usize;
-        let first = self.hops[node].zones?;
         let places = &self.known.places[node];
         let of = |place: &Place| {
             if is_dead { place.ready_count - place.live_count } else { place.live_count }
@@ -78,6 +86,7 @@ impl Engine {
     }
 
     /// What became of an attempt at the endpoints of a zone.
+    #[inline]
     pub(super) fn tell_zone(
         &mut self,
         row: Option<RowIdx>,
