@@ -312,6 +312,17 @@ impl Blueprint {
         self.denied.contains(&DeniedCall { caller, callee })
     }
 
+    /// Whether requests to a Service are divided by the zone of who calls: its endpoints carry hints,
+    /// and there is more than one zone.
+    ///
+    /// Simplified: a Service whose requests a canary divides is not divided by zone too.
+    pub fn is_divided_by_zone(&self, id: ServiceId) -> bool {
+        let is_of_canary = |it: &Canary| it.service == id || it.canary_service == id;
+        self.zones.len() > 1
+            && self.services[id.index()].has_hints()
+            && !self.canaries.iter().any(is_of_canary)
+    }
+
     /// By node: whether it is a place for one that may come during the run.
     pub fn spare_nodes(&self) -> Vec<bool> {
         let mut spare = vec![false; self.nodes.len()];

@@ -104,13 +104,15 @@ pub enum ThinkLaw {
     Constant,
 }
 
-/// Clients of a Service whose figures are told apart from those of all.
+/// Requests to a Service whose figures are told apart from those of all.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ClientGroup {
-    /// Those of a tenant.
+    /// Those of the clients of a tenant.
     Tenant(String),
-    /// Those that are nearest to a zone.
+    /// Those of the clients that are nearest to a zone.
     Zone(ZoneId),
+    /// Those that endpoints in a zone got, whoever asked: each attempt, as the endpoints see it.
+    ServedIn(ZoneId),
 }
 
 /// What is random about a load: it multiplies the rate, in each run otherwise.

@@ -486,6 +486,29 @@ pub enum Observation {
         count: u64,
     },
 
+    /// Requests that endpoints of a Service in one zone got over a stretch of time, each attempt
+    /// counted, and what these endpoints did with them. Told where hints divide the requests of the
+    /// Service by zone; they are part of what [`Observation::Flow`] tells of it.
+    ServedFlow {
+        /// Where the endpoints are.
+        zone: ZoneId,
+        /// As the endpoints see them: whoever gives up waiting is answered all the same.
+        segment: FlowSegment,
+        /// Of a million of the requests, how many came from another zone.
+        crossing_ppm: u32,
+    },
+    /// The same as [`Observation::Answered`] of the endpoints in one zone.
+    ServedAnswered {
+        /// Which Service.
+        service: ServiceId,
+        /// Where the endpoints are.
+        zone: ZoneId,
+        /// Longest of these latencies, in nanoseconds, with a thousandth of rounding.
+        within_ns: u64,
+        /// Requests.
+        count: u64,
+    },
+
     /// The operator gives a primary up and begins to replace it.
     FailoverStarted {
         /// Which database.

@@ -52,6 +52,7 @@ mod deliveries;
 mod drains;
 mod evictions;
 mod garbage;
+mod hints;
 mod history;
 mod images;
 mod jobs;

@@ -1,17 +1,23 @@
 //! Which pods are endpoints of a Service, and which of them a proxy uses.
 //!
 //! # Modelled
-//! Readiness, serving and terminating of an endpoint; hints of `trafficDistribution`; kube-proxy's
-//! choice for cluster and for local traffic.
+//! Readiness, serving and terminating of an endpoint; hints of `trafficDistribution` and of
+//! `service.kubernetes.io/topology-mode: Auto`; kube-proxy's choice for cluster and for local traffic.
 //! # Not modelled
-//! `service.kubernetes.io/topology-mode: Auto`; slices of more than 1000 endpoints.
+//! Slices of more than 1000 endpoints; hints of `topology-mode: Auto` that stay because their slice does
+//! not change otherwise.
 //! # Defaults and their sources
-//! `k8s.io/endpointslice/{utils,trafficdist/trafficdist,util/controller_utils}.go`,
+//! `k8s.io/endpointslice/{utils,trafficdist/trafficdist,topologycache,util/controller_utils}.go`,
 //! `pkg/proxy/topology.go`, Kubernetes 1.36.
 //! # Invariants
 //! A ready endpoint is serving and not terminating, unless its Service publishes all addresses.
 //! # Checked against
-//! `conformance/nodes-endpointslice.yaml`.
+//! `conformance/nodes-endpointslice.yaml`; hints of `topology-mode: Auto` against the expectations of
+//! upstream's own tests.
+
+mod allocation;
+
+pub use allocation::allocated_zones;
 
 use model_api::ZoneId;
 use model_api::kube::TrafficDistribution;
@@ -187,6 +193,25 @@ mod tests {
         assert_eq!(of(TrafficDistribution::PreferSameNode, ready), (0, vec![7]));
         assert_eq!(of(TrafficDistribution::PreferSameNode, Conditions::default()), (0, vec![]));
         assert_eq!(of(TrafficDistribution::PreferSameZone, ready), (0, vec![]));
+    }
+
+    /// Endpoints are grouped by the zone of their hints; a zone that no hint names uses all of them.
+    #[test]
+    fn zones_of_hints_are_what_proxies_use() {
+        let ready = Conditions { is_ready: true, is_serving: true, is_terminating: false };
+        for case in 0..64_u32 {
+            let zones = [case % 4, case / 4 % 4, case / 16 % 4].map(ZoneId);
+            let endpoints = zones.map(|zone| Endpoint {
+                conditions: ready,
+                node: zone.0,
+                hints: Hints { for_zones: vec![zone], for_nodes: Vec::new() },
+            });
+            for zone in (0..4).map(ZoneId) {
+                let near: Vec<usize> = (0..3).filter(|at| zones[*at] == zone).collect();
+                let wanted = if near.is_empty() { vec![0, 1, 2] } else { near };
+                assert_eq!(for_cluster_traffic(&endpoints, &9, Some(zone)), wanted);
+            }
+        }
     }
 
     #[test]

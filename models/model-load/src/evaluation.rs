@@ -10,6 +10,7 @@ use crate::edges::Source;
 use crate::graph::{Graph, NodeIdx, NodeLoad, RowIdx};
 use crate::share::Share;
 use crate::split::{Split, without_errors};
+use crate::stations::Place;
 
 /// Everything that the platform tells, by node and by database.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -21,6 +22,10 @@ pub(crate) struct Inputs {
     pub(crate) failing_ppm: Vec<u32>,
     /// Where a node has a twin: how requests are divided.
     pub(crate) splits: Vec<Split>,
+    /// By node and zone: where its endpoints are. Empty where no Service is divided by zone.
+    pub(crate) places: Vec<Vec<Place>>,
+    /// By zone: nodes that requests from outside may enter at. Likewise.
+    pub(crate) outside: Vec<u32>,
 }
 
 /// What stands behind a Service.
@@ -31,6 +36,17 @@ pub(crate) struct Endpoints {
     pub(crate) capacity_millirps: u64,
 }
 
+impl Endpoints {
+    /// Both.
+    pub(crate) fn and(self, other: Self) -> Self {
+        Self {
+            ready_count: self.ready_count + other.ready_count,
+            live_count: self.live_count + other.live_count,
+            capacity_millirps: self.capacity_millirps.saturating_add(other.capacity_millirps),
+        }
+    }
+}
+
 impl Inputs {
     pub(crate) fn new(graph: &Graph) -> Self {
         Self {
@@ -39,6 +55,11 @@ impl Inputs {
             are_writable: vec![true; graph.database_count],
             failing_ppm: vec![0; graph.nodes.len()],
             splits: vec![Split::default(); graph.nodes.len()],
+            places: match graph.zone_count {
+                0 => Vec::new(),
+                count => vec![vec![Place::default(); count]; graph.nodes.len()],
+            },
+            outside: vec![0; graph.zone_count],
         }
     }
 }

@@ -15,6 +15,7 @@ use crate::rare;
 use crate::readiness::Gates;
 use crate::request::{Requests, WINDOW};
 use crate::split::{Meter, Rates, Split};
+use crate::stations::{Place, Station, Told};
 use crate::strain::Strains;
 use crate::stretch::{self, Room, Stretch};
 use crate::wait::erlang_wait;
@@ -54,6 +55,8 @@ pub struct Flows {
     /// Parts of which a stretch began since [`Flows::take_bends`].
     turned: Vec<u32>,
     gates: Gates,
+    /// What stands behind gates whose Service is divided by zone.
+    behind_gates: Told,
     strains: Strains,
     /// Single requests, when they are wanted; then they tell what happened, and the flows only
     /// what CPU they cost.
@@ -97,6 +100,10 @@ enum Input {
     Writable(DatabaseId, bool),
     Failing(NodeIdx, u32),
     Split(NodeIdx, Split),
+    /// Endpoints of a node in a zone.
+    Place(NodeIdx, usize, Place),
+    /// Nodes of a zone that requests from outside may enter at.
+    Outside(usize, u32),
 }
 
 /// Requests that the pods of a Service answer over a stretch of time, and what CPU they cost.
@@ -144,6 +151,7 @@ impl Flows {
             told,
             turned: Vec::new(),
             gates: Gates::of(blueprint),
+            behind_gates: Told::default(),
             strains: Strains::default(),
             requests: None,
             told_requests: Vec::new(),
@@ -222,7 +230,77 @@ impl Flows {
     /// Tells how many of a million answers of the pods behind a Service are errors.
     pub fn set_failing(&mut self, service: ServiceId, failing_ppm: u32) {
         if let Some((part, node)) = self.plan.place_of(service) {
-            self.tell(part, Input::Failing(node, failing_ppm.min(1_000_000)));
+            let failing_ppm = failing_ppm.min(1_000_000);
+            let plan = Arc::clone(&self.plan);
+            for node in plan.parts[part].nodes_of(&node) {
+                self.tell(part, Input::Failing(*node, failing_ppm));
+            }
+        }
+    }
+
+    /// Whether hints divide the requests to a Service by zone, so that its endpoints are told with
+    /// [`Flows::set_stations`].
+    pub fn is_divided(&self, service: ServiceId) -> bool {
+        let place = self.plan.place_of(service);
+        place.is_some_and(|(part, node)| self.plan.parts[part].is_divided(node))
+    }
+
+    /// Whether it matters where the endpoints of a Service are: it is divided, or may call one that is.
+    pub fn has_places(&self, service: ServiceId) -> bool {
+        let place = self.plan.place_of(service);
+        place.is_some_and(|(part, _)| self.plan.parts[part].zone_count > 0)
+    }
+
+    /// Tells what stands behind a Service that [is divided](Self::is_divided): for each zone, in order,
+    /// the endpoints that proxies there use; all of them for the first zone while there are no hints.
+    ///
+    /// # Panics
+    /// When there are not as many stations, or places of one, as zones, or more live than are ready.
+    pub fn set_stations(&mut self, service: ServiceId, stations: &[Station]) {
+        let Some((part, _)) = self.plan.place_of(service) else { return };
+        assert_eq!(stations.len(), self.plan.parts[part].zone_count, "one station for each zone");
+        let all =
+            stations.iter().map(Station::endpoints).fold(Endpoints::default(), Endpoints::and);
+        let shown = self.gates.pass(service, all);
+        self.behind_gates.set(service, stations);
+        self.show_stations(service, shown == all);
+    }
+
+    /// Shows callers the stations of a divided Service, or none while its probes fail.
+    fn show_stations(&mut self, service: ServiceId, are_shown: bool) {
+        let Some((part, head)) = self.plan.place_of(service) else { return };
+        let Some(stations) = self.behind_gates.of(service).map(<[Station]>::to_vec) else { return };
+        let nodes = self.plan.parts[part].nodes[head].stations.clone();
+        for (node, station) in nodes.into_iter().zip(stations) {
+            let endpoints = if are_shown { station.endpoints() } else { Endpoints::default() };
+            self.tell(part, Input::Endpoints(node, endpoints));
+            self.tell_places(part, node, &station.places);
+        }
+    }
+
+    /// Tells where the endpoints of a Service are, by zone, where that [matters](Self::has_places) and
+    /// the Service itself is not divided.
+    pub fn set_places(&mut self, service: ServiceId, places: &[Place]) {
+        if let Some((part, node)) = self.plan.place_of(service) {
+            self.tell_places(part, node, places);
+        }
+    }
+
+    fn tell_places(&mut self, part: usize, node: NodeIdx, places: &[Place]) {
+        assert_eq!(places.len(), self.plan.parts[part].zone_count, "one place for each zone");
+        for (zone, place) in places.iter().enumerate() {
+            assert!(place.live_count <= place.ready_count, "only those that get requests are live");
+            self.tell(part, Input::Place(node, zone, *place));
+        }
+    }
+
+    /// Tells how many nodes of each zone requests from outside may enter at.
+    pub fn set_outside(&mut self, node_counts: &[u32]) {
+        for part in 0..self.parts.len() {
+            let zone_count = self.plan.parts[part].zone_count;
+            for (zone, count) in node_counts.iter().take(zone_count).enumerate() {
+                self.tell(part, Input::Outside(zone, *count));
+            }
         }
     }
 
@@ -355,8 +433,11 @@ impl Flows {
                     requests.set_failing(part, node, failing_ppm);
                 }
                 Input::Split(node, split) => requests.set_split(part, node, split),
+                Input::Place(node, zone, place) => requests.set_place(part, node, zone, place),
+                Input::Outside(zone, count) => requests.set_outside(part, zone, count),
             }
         }
+        requests.reroute();
     }
 
     /// Takes an event of this model.
@@ -374,7 +455,12 @@ impl Flows {
             LoadEvent::ReadinessDue { gate } => {
                 let gate = self.gates.get_mut(gate as usize);
                 let (service, endpoints) = (gate.service, gate.turn());
-                self.tell_endpoints(service, endpoints);
+                let is_shut = gate.is_shut;
+                if self.is_divided(service) {
+                    self.show_stations(service, !is_shut);
+                } else {
+                    self.tell_endpoints(service, endpoints);
+                }
             }
             LoadEvent::WindowDue => {
                 if let Some(requests) = &mut self.requests {
@@ -411,8 +497,10 @@ impl Flows {
         for number in self.turned.drain(..) {
             let (part, graph) = (&self.parts[number as usize], &self.plan.parts[number as usize]);
             for (idx, node) in graph.nodes.iter().enumerate() {
-                let cost = self.plan.cpu_per_request(node.service);
-                tell(node.service, part.cpu_flow(graph, idx, cost));
+                if node.station_of.is_none() {
+                    let cost = self.plan.cpu_per_request(node.service);
+                    tell(node.service, part.cpu_flow(graph, idx, cost));
+                }
             }
         }
     }
@@ -497,7 +585,7 @@ impl Part {
             u64::try_from(spent).unwrap_or(u64::MAX)
         };
         let (now, until) = match &self.fluid {
-            Some(fluid) => fluid.worked_millirps(idx),
+            Some(fluid) => fluid.worked_millirps(graph, idx),
             None => {
                 let until = self.stretch.end.filter(|_| !self.stretch.is_constant);
                 let last = |at| (at, self.room.last(idx).accepted);
@@ -514,7 +602,7 @@ impl Part {
 
     fn inside_milli(&self, graph: &Graph, idx: NodeIdx) -> u64 {
         let inside = match &self.fluid {
-            Some(fluid) => fluid.inside(idx),
+            Some(fluid) => fluid.inside(graph, idx),
             None => {
                 let stretch = if self.stretch.is_constant {
                     &self.current[idx]
@@ -532,7 +620,7 @@ impl Part {
     /// What a request meets at the pods of a Service.
     fn waiting(&self, graph: &Graph, idx: NodeIdx) -> Waiting {
         if let Some(fluid) = &self.fluid {
-            return fluid.waiting(idx);
+            return fluid.waiting(graph, &self.inputs, idx);
         }
         let NodeFlow { reached, accepted, .. } =
             if self.stretch.is_constant { self.current[idx] } else { self.room.middle[idx] };
@@ -584,6 +672,8 @@ impl Part {
             Input::Factor(..) => true,
             Input::Failing(node, failing_ppm) => self.inputs.failing_ppm[node] != failing_ppm,
             Input::Split(node, split) => self.inputs.splits[node] != split,
+            Input::Place(node, zone, place) => self.inputs.places[node][zone] != place,
+            Input::Outside(zone, count) => self.inputs.outside[zone] != count,
         })
     }
 
@@ -733,6 +823,8 @@ impl Part {
                 }
                 Input::Failing(node, failing_ppm) => self.inputs.failing_ppm[node] = failing_ppm,
                 Input::Split(node, split) => self.inputs.splits[node] = split,
+                Input::Place(node, zone, place) => self.inputs.places[node][zone] = place,
+                Input::Outside(zone, count) => self.inputs.outside[zone] = count,
                 Input::Factor(node, factor_milli, ramp) => {
                     let factor = &mut self.inputs.factors[node];
                     *factor = factor.ramp(now, factor_milli, ramp);

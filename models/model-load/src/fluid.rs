@@ -17,6 +17,7 @@ use crate::curve::Side;
 use crate::evaluation::Inputs;
 use crate::graph::{Graph, NodeIdx, RowIdx};
 use crate::split::Rates;
+use crate::stations::{Routes, routes};
 use crate::stretch::{is_changing, next_knot};
 use crate::wait::Wait;
 
@@ -53,6 +54,8 @@ const ROUND_COUNT: u32 = 200;
 #[derive(Clone, Debug)]
 pub(crate) struct Fluid {
     queues: Vec<Option<Queue>>,
+    /// How calls are divided among stations.
+    routes: Routes,
     state: State,
     /// When it was like that.
     from: SimTime,
@@ -99,15 +102,16 @@ impl Fluid {
                 && serving.rate_limit.is_none()
                 && serving.work == Work::Exponential
         };
-        let has_memory =
-            graph.edges.all.iter().any(|edge| edge.is_denied || !edge.policy.is_plain())
-                || graph.nodes.iter().any(|node| {
-                    node.is_denied_database
-                        || !is_plain(&node.serving)
-                        || node.loads.iter().any(|load| load.users.is_some())
-                });
+        let has_memory = graph.zone_count > 0
+            || graph.edges.all.iter().any(|edge| edge.is_denied || !edge.policy.is_plain())
+            || graph.nodes.iter().any(|node| {
+                node.is_denied_database
+                    || !is_plain(&node.serving)
+                    || node.loads.iter().any(|load| load.users.is_some())
+            });
         has_memory.then(|| Self {
             queues: vec![None; graph.nodes.len()],
+            routes: Routes::new(),
             state: State {
                 nodes: vec![NodeState::default(); graph.nodes.len()],
                 edges: vec![EdgeState::default(); graph.edges.all.len()],
@@ -171,7 +175,7 @@ impl Fluid {
         self.picture = picture;
         (self.state, self.room) = (state, room);
         if self.is_started {
-            for row in 0..graph.row_count() {
+            for row in (0..graph.row_count()).filter(|row| !graph.is_untold(*row)) {
                 self.tell_row(graph, row, &until.rows[row], now, &mut tell);
             }
         } else {
@@ -188,7 +192,7 @@ impl Fluid {
         now: SimTime,
         mut tell: impl FnMut(Observation),
     ) {
-        for row in 0..self.open.len() {
+        for row in (0..self.open.len()).filter(|row| !graph.is_untold(*row)) {
             let last = self.picture.rows[row];
             self.close(graph, row, &last, now, &mut tell);
             self.open[row] = Open::at(now, last);
@@ -196,16 +200,27 @@ impl Fluid {
     }
 
     /// What the workers of a Service do now, and at the end of the step: requests per 1000 s.
-    pub(crate) fn worked_millirps(&self, node: NodeIdx) -> (u64, Option<(SimTime, u64)>) {
-        let of = |picture: &Picture| millirps(picture.rows[node].worked);
+    pub(crate) fn worked_millirps(
+        &self,
+        graph: &Graph,
+        node: NodeIdx,
+    ) -> (u64, Option<(SimTime, u64)>) {
+        let nodes = graph.nodes_of(&node);
+        let of =
+            |picture: &Picture| millirps(nodes.iter().map(|it| picture.rows[*it].worked).sum());
         let planned = self.planned.as_ref().filter(|_| !self.is_constant);
         let until = planned.map(|planned| (planned.until, of(&planned.picture)));
         (if self.is_started { of(&self.picture) } else { 0 }, until)
     }
 
     /// Requests that are in the pods of a Service: what its workers do times how long an answer takes.
-    pub(crate) fn inside(&self, node: NodeIdx) -> f64 {
-        let picture = self.picture.rows.get(node).filter(|_| self.is_started);
+    pub(crate) fn inside(&self, graph: &Graph, node: NodeIdx) -> f64 {
+        let rows = &self.picture.rows;
+        if let Some(served) = graph.served_rows(node).filter(|_| self.is_started) {
+            let zones = rows.get(served).unwrap_or_default().iter();
+            return zones.map(|it| it.worked * it.delay.whole_mean()).sum();
+        }
+        let picture = rows.get(node).filter(|_| self.is_started);
         picture.map_or(0.0, |it| it.worked * it.delay.whole_mean())
     }
 
@@ -233,7 +248,24 @@ impl Fluid {
     }
 
     /// What a request meets at the pods of a Service now.
-    pub(crate) fn waiting(&self, node: NodeIdx) -> Waiting {
+    ///
+    /// Simplified: of a Service that is divided by zone, at any of them.
+    pub(crate) fn waiting(&self, graph: &Graph, inputs: &Inputs, node: NodeIdx) -> Waiting {
+        if !graph.is_divided(node) {
+            return self.waiting_at(node);
+        }
+        let (mut whole, mut count) = (Waiting::default(), 0.0);
+        for &station in &graph.nodes[node].stations {
+            let live = f64::from(inputs.endpoints[station].live_count);
+            if live > 0.0 {
+                count += live;
+                whole = whole.or(self.waiting_at(station), live / count);
+            }
+        }
+        whole
+    }
+
+    fn waiting_at(&self, node: NodeIdx) -> Waiting {
         let Some(picture) = self.picture.rows.get(node) else { return Waiting::default() };
         let queue = &picture.queue;
         if self.queues[node].as_ref().is_some_and(Queue::is_shared) {
@@ -298,7 +330,9 @@ impl Fluid {
         let Open { mut from, picture, same_until } = self.open[row];
         let mut told = |from, until, last| {
             if from < until {
-                tell(graph.told(row, segment(graph, row, (from, until), &picture, last)));
+                let crossing_ppm = parts(picture.crossing, 1e6);
+                let segment = segment(graph, row, (from, until), &picture, last);
+                tell(graph.told(row, segment, crossing_ppm));
             }
         };
         if !is_same(&picture, until) {
@@ -323,6 +357,7 @@ impl Fluid {
                 self.queues[node] = queue;
             }
         }
+        self.routes = routes(graph, inputs);
         self.pace = PACE_FIRST;
         self.step_count = 0;
     }
@@ -397,7 +432,7 @@ impl Fluid {
         at: SimTime,
         side: Side,
     ) -> Sweep<'a> {
-        Sweep { graph, inputs, queues: &self.queues, at, side }
+        Sweep { graph, inputs, queues: &self.queues, routes: &self.routes, at, side }
     }
 }
 
@@ -416,6 +451,12 @@ impl Waiting {
         let mean = wait.mean_ns / 1e9;
         let wait = Delay { fixed: 0.0, waits: wait.probability, mean, variance: mean * mean };
         Self { refused, wait }
+    }
+
+    /// What those meet of whom a share meets another one.
+    fn or(self, other: Self, share: f64) -> Self {
+        let refused = (1.0 - share) * self.refused + share * other.refused;
+        Self { refused, wait: self.wait.or(other.wait, share) }
     }
 
     /// Until a worker takes a request, in the mean.
@@ -481,6 +522,7 @@ fn is_same(one: &NodePicture, other: &NodePicture) -> bool {
         && is_close(one.served, other.served, RATE_ERROR)
         && is_close(one.delay.whole_mean(), other.delay.whole_mean(), DELAY_ERROR)
         && one.loss == other.loss
+        && (one.crossing - other.crossing).abs() <= RATE_ERROR
 }
 
 #[expect(
@@ -492,6 +534,15 @@ fn millirps(rps: f64) -> u64 {
     (rps * 1000.0 + 0.5) as u64
 }
 
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "shares and shapes are positive and limited, and `as` saturates"
+)]
+fn parts(share: f64, whole: f64) -> u32 {
+    (share * whole + 0.5) as u32
+}
+
 fn segment(
     graph: &Graph,
     row: RowIdx,
@@ -501,15 +552,6 @@ fn segment(
 ) -> FlowSegment {
     let nanos = |secs: f64| SimSpan::from_secs_f64_rounded(secs).as_nanos();
     let (offered_from, offered_until) = (millirps(first.offered), millirps(last.offered));
-    let parts = |share: f64, whole: f64| {
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "shares and shapes are positive and limited, and `as` saturates"
-        )]
-        let parts = (share * whole + 0.5) as u32;
-        parts
-    };
     let is_lossy = first.served < first.offered || last.served < last.offered;
     FlowSegment {
         service: graph.nodes[graph.node_of(row)].service,

@@ -3,7 +3,7 @@
 use model_api::load::{Load, Thinking};
 use model_api::observation::FlowSegment;
 use model_api::path::{CallPolicy, Callee, Serving};
-use model_api::{Blueprint, DatabaseId, LoadId, Observation, ServiceId};
+use model_api::{Blueprint, DatabaseId, LoadId, Observation, ServiceId, ZoneId};
 use sim_kernel::{EntityKey, SimSpan};
 
 use crate::curve::Curve;
@@ -43,6 +43,10 @@ pub(crate) struct Graph {
     pub(crate) edges: Edges,
     /// Databases of the blueprint.
     pub(crate) database_count: usize,
+    /// Zones of the blueprint, where some Service here is divided by zone; else none.
+    pub(crate) zone_count: usize,
+    /// What is told of by zone: Services that are divided, with each zone.
+    pub(crate) served: Vec<(NodeIdx, ZoneId)>,
 }
 
 /// A Service that gets requests.
@@ -76,6 +80,12 @@ pub(crate) struct Node {
     pub(crate) twin: Option<NodeIdx>,
     /// The node that this one is the twin of.
     pub(crate) twin_of: Option<NodeIdx>,
+    /// Where it is divided by zone: the node of each zone, itself first; else empty. See `stations`.
+    pub(crate) stations: Vec<NodeIdx>,
+    /// The first of the stations that this one is another of.
+    pub(crate) station_of: Option<NodeIdx>,
+    /// Gateways leave the choice of its endpoints to proxies.
+    pub(crate) is_service_upstream: bool,
 }
 
 /// The Service that a node counts for: of a twin that of the other one.
@@ -93,29 +103,65 @@ pub(crate) struct NodeLoad {
     /// Where they wait for answers: what they do then. The curve tells how many there are.
     pub(crate) users: Option<Thinking>,
     pub(crate) key: EntityKey,
+    /// The zone that its clients have nearest.
+    pub(crate) zone: Option<ZoneId>,
     /// The load, where its clients are counted by themselves.
     pub(crate) counted: Option<LoadId>,
     /// Without waiting, with the gateway.
     pub(crate) base_latency: SimSpan,
 }
 
-/// Position among what is told of: the nodes, then the sources whose clients are counted.
+/// Position among what is told of: the nodes, then the sources whose clients are counted, then the
+/// zones of Services that are divided.
 pub(crate) type RowIdx = usize;
 
 impl Graph {
     pub(crate) fn row_count(&self) -> usize {
-        self.nodes.len() + self.edges.counted.len()
+        self.nodes.len() + self.edges.counted.len() + self.served.len()
     }
 
     /// The source that a row is about, when it is about one.
     pub(crate) fn source_of(&self, row: RowIdx) -> Option<&Source> {
         let counted = row.checked_sub(self.nodes.len())?;
-        Some(&self.edges.sources[self.edges.counted[counted]])
+        Some(&self.edges.sources[*self.edges.counted.get(counted)?])
+    }
+
+    /// The divided Service and the zone that a row is about, when it is about one.
+    pub(crate) fn served_of(&self, row: RowIdx) -> Option<(NodeIdx, ZoneId)> {
+        let served = row.checked_sub(self.nodes.len() + self.edges.counted.len())?;
+        Some(self.served[served])
+    }
+
+    /// The rows of the zones of a divided Service, in the order of zones.
+    pub(crate) fn served_rows(&self, head: NodeIdx) -> Option<std::ops::Range<RowIdx>> {
+        let first = self.served.iter().position(|(node, _)| *node == head)?;
+        let first = self.nodes.len() + self.edges.counted.len() + first;
+        Some(first..first + self.zone_count)
     }
 
     /// The node that a row is about, or that it asks.
     pub(crate) fn node_of(&self, row: RowIdx) -> NodeIdx {
-        self.source_of(row).map_or(row, |source| source.service)
+        match (self.source_of(row), self.served_of(row)) {
+            (Some(source), _) => source.service,
+            (None, Some((node, _))) => node,
+            (None, None) => row,
+        }
+    }
+
+    /// Whether calls to a node are divided among stations.
+    pub(crate) fn is_divided(&self, node: NodeIdx) -> bool {
+        !self.nodes[node].stations.is_empty()
+    }
+
+    /// The nodes that the endpoints of a Service stand behind: its stations, or just its node.
+    pub(crate) fn nodes_of<'a>(&'a self, node: &'a NodeIdx) -> &'a [NodeIdx] {
+        let stations = self.nodes[*node].stations.as_slice();
+        if stations.is_empty() { std::slice::from_ref(node) } else { stations }
+    }
+
+    /// The first of the stations that a node is one of.
+    pub(crate) fn head_of(&self, node: NodeIdx) -> NodeIdx {
+        self.nodes[node].station_of.unwrap_or(node)
     }
 
     /// The load of a source.
@@ -127,12 +173,21 @@ impl Graph {
     pub(crate) fn base_latency_of(&self, row: RowIdx) -> SimSpan {
         match self.source_of(row) {
             Some(source) => self.load_of(source).base_latency,
-            None => self.nodes[row].base_latency,
+            None => self.nodes[self.node_of(row)].base_latency,
         }
     }
 
-    /// What is told of a row.
-    pub(crate) fn told(&self, row: RowIdx, segment: FlowSegment) -> Observation {
+    /// Whether nothing is told of a row: of one station of several by itself.
+    pub(crate) fn is_untold(&self, row: RowIdx) -> bool {
+        self.nodes.get(row).is_some_and(|node| node.station_of.is_some())
+    }
+
+    /// What is told of a row; `crossing_ppm` of the requests come from another zone, where that is
+    /// told.
+    pub(crate) fn told(&self, row: RowIdx, segment: FlowSegment, crossing_ppm: u32) -> Observation {
+        if let Some((_, zone)) = self.served_of(row) {
+            return Observation::ServedFlow { zone, segment, crossing_ppm };
+        }
         match self.counted_load(row) {
             Some(load) => Observation::ClientFlow { load, segment },
             None => Observation::Flow(segment),
@@ -141,12 +196,13 @@ impl Graph {
 
     /// The same of latencies.
     pub(crate) fn told_answered(&self, row: RowIdx, within_ns: u64, count: u64) -> Observation {
+        let service = self.nodes[self.node_of(row)].service;
+        if let Some((_, zone)) = self.served_of(row) {
+            return Observation::ServedAnswered { service, zone, within_ns, count };
+        }
         match self.counted_load(row) {
             Some(load) => Observation::ClientAnswered { load, within_ns, count },
-            None => {
-                let service = self.nodes[row].service;
-                Observation::Answered { service, within_ns, count }
-            }
+            None => Observation::Answered { service, within_ns, count },
         }
     }
 
@@ -178,6 +234,9 @@ impl Plan {
                 (nodes[node].twin, nodes[twin].twin_of) = (Some(twin), Some(node));
                 place_by_service[canary] = Some((part, twin));
             }
+            if blueprint.is_divided_by_zone(ServiceId::from_index(service)) {
+                edges.add_stations(&mut parts[part], service, blueprint);
+            }
         }
         let mut windows = vec![SimSpan::ZERO; edges.calls.len()];
         for canary in &blueprint.canaries {
@@ -206,7 +265,10 @@ impl Plan {
             for &callee in calls {
                 let callee = self.place(callee).1;
                 let nodes = &mut self.parts[part].nodes;
-                for caller in [Some(caller), nodes[caller].twin].into_iter().flatten() {
+                let stations = nodes[caller].stations.iter().skip(1).copied();
+                let others = nodes[caller].twin.into_iter().chain(stations);
+                let callers: Vec<NodeIdx> = std::iter::once(caller).chain(others).collect();
+                for caller in callers {
                     nodes[caller].calls.push(callee);
                     nodes[callee].callers.push(caller);
                 }
@@ -232,6 +294,7 @@ impl Plan {
                 client: load.client,
                 users: load.users,
                 key,
+                zone: load.clients.zone,
                 counted: load.clients.are_counted().then(|| LoadId::from_index(idx)),
                 base_latency: SimSpan::ZERO,
             });
@@ -387,7 +450,27 @@ impl Calls {
             base_latency: self.base_latency[service],
             twin: None,
             twin_of: None,
+            stations: Vec::new(),
+            station_of: None,
+            is_service_upstream: blueprint.services[service].is_service_upstream,
         }
+    }
+
+    /// Makes the last node of a part the station of the first zone, and adds those of the others.
+    fn add_stations(&self, part: &mut Graph, service: usize, blueprint: &Blueprint) {
+        let head = part.nodes.len() - 1;
+        part.zone_count = blueprint.zones.len();
+        part.nodes[head].stations.push(head);
+        for zone in &blueprint.zones[1..] {
+            let mut station = self.node(service, service, blueprint);
+            station.key = station.key.child("zone").child(&zone.name);
+            station.station_of = Some(head);
+            let number = part.nodes.len();
+            part.nodes[head].stations.push(number);
+            part.nodes.push(station);
+        }
+        let zones = (0..blueprint.zones.len()).map(ZoneId::from_index);
+        part.served.extend(zones.map(|zone| (head, zone)));
     }
 
     /// For each Service one that stands for all it is connected with.

@@ -10,7 +10,8 @@
 //!   reader of scenarios refuses first. The value is `Clone` and compact; the graph is shared.
 //! - Inputs, cheap, without a context, in any order: [`Flows::set_endpoints`],
 //!   [`Flows::set_database_writable`], [`Flows::set_load_factor`], [`Flows::set_failing`],
-//!   [`Flows::set_split`]. They take effect at the next
+//!   [`Flows::set_split`]; where hints divide requests by zone also [`Flows::set_stations`],
+//!   [`Flows::set_places`] and [`Flows::set_outside`]. They take effect at the next
 //!   [`Flows::settle`], which must be called at the same instant: once after each event of the
 //!   world, after everything else it did. It costs nothing when nothing was set. Until endpoints
 //!   are set a Service has none; databases are writable. Call it once at time zero.
@@ -21,7 +22,8 @@
 //!   window where single requests are played.
 //! - Notices: none. What happened comes out as `Observation::Flow` and, of single requests, at the
 //!   end as `Observation::Answered`, of loads whose clients are counted by themselves also as
-//!   `Observation::ClientFlow` and `Observation::ClientAnswered`; [`Flows::take_bends`] tells from
+//!   `Observation::ClientFlow` and `Observation::ClientAnswered`, of Services that are divided by zone
+//!   `Observation::ServedFlow` and `Observation::ServedAnswered`; [`Flows::take_bends`] tells from
 //!   each bend on how many requests are answered and what CPU they cost,
 //!   [`Flows::take_late_answers`] what the probes of kubelets meet.
 //! - At the horizon: [`Flows::finish`], within `Simulation::apply`.
@@ -45,6 +47,9 @@
 //!   well or stay in the overload that a spike left behind.
 //! - Calls, and writes to databases, that network policies deny: packets are dropped, so that a caller
 //!   waits for its time-out ([`LossReason::Denied`]).
+//! - Services whose endpoints carry hints for zones: each zone's endpoints have a queue of their own,
+//!   which gets all that comes from the zone; what endpoints of each zone get and answer, and which
+//!   part of it crosses zones (`stations`).
 //! - What probes meet that wait in line with requests (`strain`).
 //! - Rate limits in fixed windows, counted by each pod or together.
 //! - Errors of faulty pods ([`LossReason::Errors`]), and requests that are divided by weight between
@@ -59,8 +64,9 @@
 //! Sessions; balancers that spare pods that are new (slow start); endpoints of unequal size behind one
 //! Service, of which what all can do together counts, so that a cold pod slows all answers a little
 //! instead of its own much; what a cold pod costs more CPU; a CPU quota that is used up before its
-//! period of 100 ms is over; requests from inside a zone to endpoints of that zone only; workers
-//! that are kept while a call goes on; requests in pods that die (they are answered); jitter of pauses.
+//! period of 100 ms is over; endpoints on the node of the caller only (traffic policies `Local`,
+//! `PreferSameNode`, of which the zone counts); workers that are kept while a call goes on; requests in
+//! pods that die (they are answered); jitter of pauses; the time that a way between zones takes.
 //! Autoscalers see the CPU of the flow, and probes its waits, also where single requests are played.
 //!
 //! # Defaults and their sources
@@ -69,7 +75,7 @@
 //! Longest mean wait: [`OVERLOAD_WAIT`]. Erlang's C formula: Erlang 1917, in the recursion for B
 //! (Jagerman 1974). Finite users: the machine repairman, Palm 1947. Round-robin: the default balancer of Kong 3 (`algorithm: round-robin`) and of
 //! kube-proxy's nftables and iptables modes (uniform random, which has the same shares). Retry
-//! budget: Finagle 24.2.0. Circuit breaker: resilience4j 2.x. Windows of a rate limit: Kong 3's
+//! budget: Finagle 24.2.0. Zones: kube-proxy's `CategorizeEndpoints`, Kubernetes 1.36. Circuit breaker: resilience4j 2.x. Windows of a rate limit: Kong 3's
 //! `rate-limiting` plugin.
 //!
 //! # Invariants
@@ -104,6 +110,7 @@ mod readiness;
 mod request;
 mod share;
 mod split;
+mod stations;
 mod strain;
 mod stretch;
 mod wait;
@@ -111,5 +118,6 @@ mod wait;
 pub use flows::{CanarySeen, Flows, LoadEvent, WorkFlow};
 pub use graph::{GraphError, pod_capacity_millirps};
 pub use request::{Latencies, Requests, WINDOW};
+pub use stations::{Place, Station};
 pub use stretch::CURVE_ERROR_PPM;
 pub use wait::{OVERLOAD_WAIT, Wait, erlang_wait};

@@ -15,6 +15,7 @@ use sim_kernel::{Context, Outcome, Recorder, SimSpan, SimTime, StableHasher, Str
 use crate::evaluation::Endpoints;
 use crate::graph::{GraphError, Plan, RowIdx};
 use crate::split::Split;
+use crate::stations::Place;
 
 mod calendar;
 mod engine;
@@ -133,6 +134,19 @@ impl Requests {
         self.engines[part].set_failing(node, failing_ppm);
     }
 
+    pub(crate) fn set_place(&mut self, part: usize, node: usize, zone: usize, place: Place) {
+        self.engines[part].set_place(node, zone, place);
+    }
+
+    pub(crate) fn set_outside(&mut self, part: usize, zone: usize, node_count: u32) {
+        self.engines[part].set_outside(zone, node_count);
+    }
+
+    /// Takes note of where endpoints are from now on, where calls are divided by it.
+    pub(crate) fn reroute(&mut self) {
+        self.engines.iter_mut().for_each(Engine::reroute);
+    }
+
     pub(crate) fn set_split(&mut self, part: usize, node: usize, split: Split) {
         self.engines[part].set_split(node, split);
     }
@@ -191,7 +205,13 @@ impl Requests {
         for engine in &mut self.engines {
             for row in 0..engine.tallies.len() {
                 while let Some(window) = engine.tallies[row].take_window(is_over) {
-                    ctx.observe(|| engine.graph().told(row, segment(engine, row, &window)));
+                    if !engine.graph().is_untold(row) {
+                        let crossing_ppm = window.crossing_ppm();
+                        ctx.observe(|| {
+                            let segment = segment(engine, row, &window);
+                            engine.graph().told(row, segment, crossing_ppm)
+                        });
+                    }
                 }
             }
         }

@@ -7,7 +7,7 @@ use model_api::backup::DataSetKind;
 use model_api::fault::{DataFault, Fault, FaultKind, FaultPlan};
 use model_api::kube::ResourceList;
 use model_api::path::WarmUp;
-use model_api::{Blueprint, DatabaseId, SimSpan};
+use model_api::{Blueprint, DatabaseId, ServiceId, SimSpan};
 use model_backup::Backups;
 use model_kube::ClusterPlan;
 use model_kube::cluster::{NewTemplate, TemplateHealth, TemplateId};
@@ -60,6 +60,8 @@ pub(crate) struct Wiring {
     pub(crate) restores_api: bool,
     /// Some rollout brings pods that answer with errors.
     pub(crate) has_failing: bool,
+    /// Requests to some Service are divided by zone.
+    pub(crate) has_stations: bool,
 }
 
 impl Wiring {
@@ -72,6 +74,8 @@ impl Wiring {
             template_by_fault: Vec::new(),
             restores_api: false,
             has_failing: false,
+            has_stations: (0..blueprint.services.len())
+                .any(|service| blueprint.is_divided_by_zone(ServiceId::from_index(service))),
         };
         for profile in &blueprint.profiles {
             wiring.warm_ups[profile.service.index()] = profile.serving.warm_up;

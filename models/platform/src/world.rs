@@ -20,6 +20,7 @@ mod control_plane;
 mod data;
 mod warmth;
 mod writers;
+mod zones;
 
 use std::sync::Arc;
 
@@ -39,6 +40,7 @@ use crate::plan::Wiring;
 use crate::rare;
 use data::DataState;
 use writers::Writers;
+use zones::NodesSeen;
 
 /// All state of one run. A clone is a snapshot.
 #[derive(Clone, Debug)]
@@ -57,6 +59,8 @@ pub struct World {
     spikes: Vec<FaultId>,
     /// When pods of a Service will be a little warmer: one moment a Service.
     warming: Vec<(ServiceId, SimTime)>,
+    /// What the flows know of the nodes, where that matters.
+    nodes_seen: NodesSeen,
     notices: Vec<Notice>,
     pg_notices: Vec<PgNotice>,
 }
@@ -84,6 +88,7 @@ impl World {
             book: FaultBook::new(plan),
             spikes: Vec::new(),
             warming: Vec::new(),
+            nodes_seen: NodesSeen::default(),
             notices: Vec::new(),
             pg_notices: Vec::new(),
         }
@@ -182,6 +187,7 @@ impl World {
             pg_notices.append(&mut self.pg_notices);
             self.pg_notices = pg_notices;
         }
+        self.tell_nodes(ctx);
         self.flows.settle(ctx);
         self.meter(ctx);
     }

@@ -1,4 +1,4 @@
-//! What tenants, and clients of a zone, met, in a line each.
+//! What tenants, clients of a zone, and requests to endpoints in a zone met, in a line each.
 
 use report_data::{Metric, Quantiles, Unit};
 
@@ -31,6 +31,9 @@ fn figures(availability: &Metric, metrics: &[Metric]) -> String {
     let within = |name| most(name).map(|ns| span(ns.unsigned_abs()));
     if let (Some(p50), Some(p99)) = (within("latencyP50"), within("latencyP99")) {
         parts.push(format!("half in up to {p50}, 99% in up to {p99}"));
+    }
+    if let Some(crossing) = most("crossZone").filter(|ppm| *ppm > 0) {
+        parts.push(format!("up to {} from other zones", percent(crossing)));
     }
     if let Some(lost) = most("lostRequests").filter(|lost| *lost > 0) {
         let reasons = of_group().filter_map(|metric| {
@@ -66,12 +69,15 @@ mod tests {
             metric("latencyP50", tenant, Unit::Nanoseconds, [5_000_000, 6_000_000]),
             metric("latencyP99", tenant, Unit::Nanoseconds, [250_000_000, 90_000_000]),
             metric("availability", "shop/web [zone: a]", Unit::PartsPerMillion, [1_000_000; 2]),
+            metric("availability", "shop/db [served_in: b]", Unit::PartsPerMillion, [800_000; 2]),
+            metric("crossZone", "shop/db [served_in: b]", Unit::PartsPerMillion, [0, 250_000]),
         ];
         let told: Vec<String> = told(&metrics).collect();
         let expected = [
             "shop/web, tenant: acme: 99.9000% to 100.0000% answered; half in up to 6ms, 99% in up \
              to 250ms; up to 12 lost (overload 10, timedOut 2)",
             "shop/web, zone: a: 100.0000% answered",
+            "shop/db, served_in: b: 80.0000% answered; up to 25.0000% from other zones",
         ];
         assert_eq!(told, expected);
     }

@@ -17,6 +17,7 @@ mod black_start;
 mod budgets;
 mod canaries;
 mod databases;
+mod hints;
 mod network_policies;
 mod placement;
 mod pods;
@@ -39,6 +40,7 @@ pub(crate) fn run(manifests: &Manifests, resolved: &Resolved, diagnostics: &mut 
     lint.vertical_autoscalers();
     lint.black_start();
     lint.network_policies();
+    lint.hints();
 }
 
 /// What the rules look at.

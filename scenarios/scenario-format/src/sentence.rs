@@ -16,7 +16,7 @@
 //!            | "statically_stable" "(" service "," share ")"
 //!            | "completes" "(" (action | 'text' | job) ")" ("<=" | "<") duration
 //!            | ("never" | "always" | "sometimes") predicate
-//! clients    = ("tenant:" | "zone:") (name | 'text')
+//! clients    = ("tenant:" | "zone:" | "served_in:") (name | 'text')
 //! disaster   = "node" | "zone" | "region" | "account" | "logical" | "ransomware"
 //! predicate  = name ["(" (object | 'text') ")"]
 //! ```
@@ -95,6 +95,8 @@ pub enum ClientsSpec {
     Tenant(Spanned<String>),
     /// `zone: name`
     Zone(Spanned<String>),
+    /// `served_in: name`: requests that endpoints in a zone got, whoever asked.
+    ServedIn(Spanned<String>),
 }
 
 /// A condition that holds or does not at each moment.
@@ -268,17 +270,18 @@ impl<'a> Parser<'a> {
     fn names_clients(&mut self) -> bool {
         let first = self.tokens.peek().map_or("", |token| token.text);
         let word = first.split_once(':').map_or(first, |(word, _)| word);
-        matches!(word, "tenant" | "zone")
+        matches!(word, "tenant" | "zone" | "served_in")
     }
 
-    /// `tenant: name` or `zone: name`, with or without the space.
+    /// `tenant: name`, `zone: name` or `served_in: name`, with or without the space.
     fn clients(&mut self) -> Result<ClientsSpec, Diagnostic> {
-        let expected = "clients such as `tenant: name` or `zone: name`";
+        let expected = "clients such as `tenant: name` or `zone: name`, or `served_in: zone`";
         let first = self.word(expected)?;
         let (kind, rest) = first.text.split_once(':').unwrap_or((first.text, first.text));
         let of: fn(Spanned<String>) -> ClientsSpec = match kind {
             "tenant" => ClientsSpec::Tenant,
             "zone" => ClientsSpec::Zone,
+            "served_in" => ClientsSpec::ServedIn,
             _ => {
                 let message = format!("expected {expected}, found `{}`", first.text);
                 return Err(error(first.span, message));
@@ -562,6 +565,8 @@ mod tests {
             "availability(shop/frontend, tenant: acme) >= 99.9%",
             "availability(*, zone:az-a) >= 99.9%",
             "latency(shop/frontend, p99, tenant: 'big corp') <= 300ms",
+            "latency(shop/stock, p99, served_in: az-a) <= 300ms",
+            "availability(shop/stock, served_in:az-a) >= 99.9%",
             "budget_burn(shop/frontend, 99.9%, 30d) <= 10%",
             "alert(*, 99.9%) <= 5m 30s for 95% of runs",
             "rto(shop/orders-api) <= 60s",

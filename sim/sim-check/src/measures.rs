@@ -289,6 +289,14 @@ impl<'a> Monitor<'a> {
             Observation::ClientAnswered { load, within_ns, count } => {
                 self.clients.fold_answered(load, within_ns, count);
             }
+            Observation::ServedFlow { zone, segment, crossing_ppm }
+                if segment.until > segment.from =>
+            {
+                self.clients.fold_served(zone, &segment, crossing_ppm);
+            }
+            Observation::ServedAnswered { service, zone, within_ns, count } => {
+                self.clients.fold_served_answered((service, zone), within_ns, count);
+            }
             Observation::FaultStruck { fault, targets } => {
                 self.faults[fault.index()] =
                     Some(FaultMeasures { at, targets, ended_at: None, completed_at: None });

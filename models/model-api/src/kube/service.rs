@@ -22,6 +22,13 @@ pub struct Service {
     pub external_traffic_policy: TrafficPolicy,
     /// `spec.trafficDistribution`.
     pub traffic_distribution: TrafficDistribution,
+    /// The annotation `service.kubernetes.io/topology-mode: Auto` (or its older name
+    /// `topology-aware-hints`), which goes before `spec.trafficDistribution`
+    /// (`pkg/controller/endpointslice` and `k8s.io/endpointslice/reconciler.go`, Kubernetes 1.36).
+    pub has_topology_mode_auto: bool,
+    /// The annotation `ingress.kubernetes.io/service-upstream: "true"`: Kong's ingress controller
+    /// sends requests to the address of the Service, so that kube-proxy chooses the endpoint.
+    pub is_service_upstream: bool,
     /// `clusterIP: None`.
     pub is_headless: bool,
     /// Type `LoadBalancer` or `NodePort`: reachable from outside.
@@ -31,6 +38,13 @@ pub struct Service {
 }
 
 impl Service {
+    /// Whether its endpoints may carry hints for zones. A headless Service has no proxy that would
+    /// heed them.
+    pub fn has_hints(&self) -> bool {
+        let is_distributed = self.traffic_distribution != TrafficDistribution::None;
+        !self.is_headless && (is_distributed || self.has_topology_mode_auto)
+    }
+
     /// Whether it sends requests to pods with these labels; an empty selector selects none.
     pub fn selects(&self, namespace: &str, labels: &Labels) -> bool {
         self.namespace == namespace

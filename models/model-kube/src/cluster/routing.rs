@@ -76,7 +76,7 @@ impl ServiceState {
         !self.routes.is_empty() && !self.routes.iter().any(is_ready)
     }
 
-    fn known_of(&self, pod: PodId) -> Option<Conditions> {
+    pub(super) fn known_of(&self, pod: PodId) -> Option<Conditions> {
         let found = self.known.binary_search_by_key(&pod, |(known, _)| *known);
         found.ok().map(|idx| self.known[idx].1)
     }
@@ -96,9 +96,8 @@ impl ServiceState {
 
 impl Cluster {
     /// What the proxies of a Service route to for cluster traffic: ready endpoints or, when there
-    /// is none, terminating ones that still serve.
-    ///
-    /// Simplified: hints are left out, so traffic is spread over all zones.
+    /// is none, terminating ones that still serve. Which of them a proxy uses, [hints](Self::hinted_zones)
+    /// may narrow.
     pub fn routes(&self, service: ServiceId) -> &[Route] {
         &self.services[service.index()].routes
     }

@@ -69,7 +69,7 @@ impl Closing {
     {
         if open.from < self.now && R::RECORDS {
             let segment = self.segment(graph, row, open);
-            ctx.observe(|| graph.told(row, segment));
+            ctx.observe(|| graph.told(row, segment, 0));
         }
     }
 

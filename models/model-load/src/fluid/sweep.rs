@@ -11,6 +11,7 @@ use crate::edges::{Caller, EdgeIdx};
 use crate::evaluation::{Endpoints, Inputs};
 use crate::graph::{Graph, NodeIdx};
 use crate::request::{limit_of_all, pause_before};
+use crate::stations::{Branch, Routes};
 
 /// Shortest time in which callers get used to a change.
 const HABIT_SECS_MIN: f64 = 1e-3;
@@ -116,6 +117,8 @@ pub(super) struct NodePicture {
     pub(super) late: f64,
     pub(super) late_by: f64,
     pub(super) loss: LossReason,
+    /// Of the requests that endpoints of a zone get, the share from other zones.
+    pub(super) crossing: f64,
 }
 
 /// Everything that does not change within a step.
@@ -124,6 +127,7 @@ pub(super) struct Sweep<'a> {
     pub(super) graph: &'a Graph,
     pub(super) inputs: &'a Inputs,
     pub(super) queues: &'a [Option<Queue>],
+    pub(super) routes: &'a Routes,
     pub(super) at: SimTime,
     pub(super) side: Side,
 }
@@ -170,6 +174,16 @@ struct NodeWork {
     answered: f64,
     delay: Delay,
     worst: Worst,
+}
+
+/// What becomes of the attempts of a call.
+#[derive(Clone, Copy, Debug, Default)]
+struct Answers {
+    answered: f64,
+    /// Of the attempts, those that are answered well in time.
+    succeeds: f64,
+    /// Of those.
+    delay: Delay,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -219,13 +233,18 @@ impl Sweep<'_> {
         let sources = &self.graph.edges.sources;
         let counted = self.graph.edges.counted.iter().map(|&source| &sources[source]);
         let clients = counted.map(|source| room.edges[source.client].picture());
-        Picture { rows: nodes.chain(clients).collect() }
+        let served = self.graph.served.iter();
+        let zones = served.map(|&(head, zone)| self.served_in(head, zone.index(), room));
+        Picture { rows: nodes.chain(clients).chain(zones).collect() }
     }
 
     /// What reaches a Service, and what its workers do.
     fn arrive(&self, node: NodeIdx, state: &mut State, secs: f64, room: &mut Room) {
         let edges = &self.graph.edges;
         let mut work = NodeWork { let_in: 1.0, ..NodeWork::default() };
+        if self.graph.nodes[node].station_of.is_some() {
+            return self.reach(node, work, state, secs, room);
+        }
         let (mut waiting, mut cycles) = (0.0, 0.0);
         for &edge in &edges.to_node[node] {
             let (first, whose) = match edges.all[edge].from {
@@ -233,11 +252,8 @@ impl Sweep<'_> {
                 Caller::Gateway(source) => {
                     let client = edges.sources[source].client;
                     let client_edge = &edges.all[client];
-                    let passes = if client_edge.is_denied {
-                        0.0
-                    } else {
-                        self.passing(client_edge.callee, state, room)
-                    };
+                    let passes =
+                        if client_edge.is_denied { 0.0 } else { self.passing(client, state, room) };
                     (room.edges[client].attempts * passes, room.edges[client].waiting)
                 }
                 Caller::Service(caller) => (room.nodes[caller].worked, room.nodes[caller].waiting),
@@ -261,6 +277,40 @@ impl Sweep<'_> {
         } else if let Some(of) = spec.twin_of {
             work.arrivals = room.nodes[of].asked * self.inputs.splits[of].part_copied();
             work.waiting = room.nodes[of].waiting;
+        }
+        self.reach(node, work, state, secs, room);
+    }
+
+    /// What comes to a station of several: its part of each call.
+    fn divide(&self, node: NodeIdx, work: &mut NodeWork, room: &Room) {
+        let edges = &self.graph.edges;
+        work.arrivals = 0.0;
+        let (mut waiting, mut cycles) = (0.0, 0.0);
+        for &edge in &edges.to_node[self.graph.head_of(node)] {
+            let its = self.routes[edge].iter().find(|branch| branch.station == node);
+            let Some(branch) = its.filter(|_| !edges.all[edge].is_denied) else { continue };
+            let call = &room.edges[edge];
+            let attempts = call.attempts * branch.share;
+            work.arrivals += attempts;
+            waiting += attempts * call.waiting.part;
+            cycles += attempts * call.waiting.part * call.waiting.cycle;
+        }
+        work.waiting =
+            Waiting { part: share(waiting, work.arrivals), cycle: share(cycles, waiting) };
+    }
+
+    /// What reaches the pods of a node, and what their workers do.
+    fn reach(
+        &self,
+        node: NodeIdx,
+        mut work: NodeWork,
+        state: &mut State,
+        secs: f64,
+        room: &mut Room,
+    ) {
+        let head = self.graph.head_of(node);
+        if self.graph.is_divided(head) {
+            self.divide(node, &mut work, room);
         }
         let Endpoints { ready_count, live_count, .. } = self.inputs.endpoints[node];
         if ready_count > 0 {
@@ -300,17 +350,22 @@ impl Sweep<'_> {
         room.nodes[node] = work;
     }
 
-    /// Of what comes to a gateway, what it passes on.
-    fn passing(&self, gateway: NodeIdx, state: &State, room: &Room) -> f64 {
+    /// Of what clients send to a gateway, what it passes on.
+    fn passing(&self, client: EdgeIdx, state: &State, room: &Room) -> f64 {
         let of = |node: NodeIdx| {
             let (work, withheld) = (&room.nodes[node], state.nodes[node].withheld);
             share(work.worked, work.arrivals) * (1.0 - withheld)
         };
-        self.mixed(gateway, of)
+        self.mixed(client, of)
     }
 
-    /// Something of the requests that come to a node and its twin, from what it is at each.
-    fn mixed(&self, node: NodeIdx, of: impl Fn(NodeIdx) -> f64) -> f64 {
+    /// Something of the attempts of a call, which come to a node and its twin, or to stations, from
+    /// what it is at each.
+    fn mixed(&self, edge: EdgeIdx, of: impl Fn(NodeIdx) -> f64) -> f64 {
+        let node = self.graph.edges.all[edge].callee;
+        if self.graph.is_divided(node) {
+            return self.routes[edge].iter().map(|it| it.share * of(it.station)).sum();
+        }
         match self.graph.nodes[node].twin {
             None => of(node),
             Some(twin) => {
@@ -320,8 +375,12 @@ impl Sweep<'_> {
         }
     }
 
-    /// What those meet who ask for a Service, whichever of its pods they meet.
-    fn whole(&self, node: NodeIdx, room: &Room) -> NodeWork {
+    /// What those meet who make a call, whichever pods they meet.
+    fn whole(&self, edge: EdgeIdx, room: &Room) -> NodeWork {
+        let node = self.graph.edges.all[edge].callee;
+        if self.graph.is_divided(node) {
+            return self.whole_of_stations(edge, room);
+        }
         let own = room.nodes[node];
         let Some(twin) = self.graph.nodes[node].twin else { return own };
         let (other, part) = (&room.nodes[twin], self.inputs.splits[node].part());
@@ -330,11 +389,95 @@ impl Sweep<'_> {
             (first, second) = (first + second, 0.0);
         }
         NodeWork {
-            answered: self.mixed(node, |node| room.nodes[node].answered),
+            answered: self.mixed(edge, |node| room.nodes[node].answered),
             delay: own.delay.or(other.delay, part),
             worst: Worst::default().or(own.worst.reason, first).or(other.worst.reason, second),
             ..own
         }
+    }
+
+    /// The same of a call that is divided among stations; delays are of those that are answered.
+    fn whole_of_stations(&self, edge: EdgeIdx, room: &Room) -> NodeWork {
+        let mut whole = NodeWork::default();
+        let mut losses: Vec<Worst> = Vec::new();
+        for Branch { station, share: part, .. } in &self.routes[edge] {
+            let work = &room.nodes[*station];
+            let answered = part * work.answered;
+            whole.answered += answered;
+            whole.delay = whole.delay.or(work.delay, share(answered, whole.answered));
+            let lost = part * work.worst.share;
+            match losses.iter_mut().find(|loss| loss.reason == work.worst.reason) {
+                Some(loss) => loss.share += lost,
+                None => losses.push(Worst { reason: work.worst.reason, share: lost }),
+            }
+        }
+        let worst = |worst: Worst, loss: &Worst| worst.or(loss.reason, loss.share);
+        NodeWork { worst: losses.iter().fold(Worst::default(), worst), ..whole }
+    }
+
+    /// Of a call, the share that is answered well, the share of it that is so in time, and how long
+    /// the answers in time take. Where stations answer differently fast, each is looked at.
+    fn answers(&self, edge: EdgeIdx, beyond: Option<&EdgeWork>, room: &Room) -> Answers {
+        let spec = &self.graph.edges.all[edge];
+        let timeout = spec.policy.timeout.map(SimSpan::as_secs_f64);
+        let (passes, then) =
+            beyond.map_or((1.0, Delay::default()), |it| (it.answered, it.whole_delay()));
+        let mut answers = Answers::default();
+        for Branch { station, share: part, .. } in &self.routes[edge] {
+            let work = &room.nodes[*station];
+            let delay = work.delay.then(then);
+            let in_time = timeout.map_or(1.0, |secs| delay.is_over(secs));
+            let answered = part * work.answered * passes;
+            answers.answered += answered;
+            answers.succeeds += answered * in_time;
+            let its = timeout.map_or(delay, |secs| delay.given_over(secs));
+            answers.delay = answers.delay.or(its, share(answered * in_time, answers.succeeds));
+        }
+        answers
+    }
+
+    /// What endpoints of a divided Service in one zone get, and do.
+    fn served_in(&self, head: NodeIdx, zone: usize, room: &Room) -> NodePicture {
+        let mut picture = NodePicture::default();
+        let mut largest = Worst::default();
+        let mut crossing = 0.0;
+        for &station in &self.graph.nodes[head].stations {
+            let work = &room.nodes[station];
+            let place = self.inputs.places[station][zone];
+            let Endpoints { ready_count, live_count, .. } = self.inputs.endpoints[station];
+            let part = share(f64::from(place.ready_count), f64::from(ready_count));
+            let worked = work.worked * share(f64::from(place.live_count), f64::from(live_count));
+            let alive = share(f64::from(place.live_count), f64::from(place.ready_count));
+            let offered = work.arrivals * part;
+            let served = offered * alive * share(work.answered, work.alive);
+            if offered <= 0.0 {
+                continue;
+            }
+            picture.offered += offered;
+            picture.served += served;
+            picture.worked += worked;
+            picture.admitted += offered * alive * work.let_in;
+            picture.delay = picture.delay.or(work.delay, share(served, picture.served));
+            let dead = offered * (1.0 - alive);
+            let lost = offered - served - dead;
+            let reason = if work.worst.reason == LossReason::DeadEndpoints {
+                LossReason::None
+            } else {
+                work.worst.reason
+            };
+            largest = largest.or(LossReason::DeadEndpoints, dead).or(reason, lost);
+            for &edge in &self.graph.edges.to_node[head] {
+                let its = self.routes[edge].iter().find(|branch| branch.station == station);
+                if let Some(branch) = its.filter(|_| !self.graph.edges.all[edge].is_denied) {
+                    let attempts = room.edges[edge].attempts * branch.share;
+                    crossing += attempts * part * branch.crossing[zone];
+                }
+            }
+        }
+        picture.loss = largest.reason;
+        picture.crossing = share(crossing, picture.offered).min(1.0);
+        picture.served = picture.served.min(picture.offered);
+        picture
     }
 
     /// Requests per second of a source, and which of its clients wait for answers.
@@ -395,7 +538,7 @@ impl Sweep<'_> {
                 (work.answered, passes) = (0.0, 0.0);
             }
         }
-        if !spec.through.is_empty() {
+        if !self.graph.nodes[self.graph.head_of(node)].through.is_empty() {
             state.nodes[node].withheld = 1.0 - passes;
         }
         room.nodes[node] = work;
@@ -405,7 +548,7 @@ impl Sweep<'_> {
     fn call(&self, edge: EdgeIdx, state: &mut State, secs: f64, room: &mut Room) {
         let edges = &self.graph.edges;
         let spec = &edges.all[edge];
-        let node = self.whole(spec.callee, room);
+        let node = self.whole(edge, room);
         let (mut answered, mut delay, mut worst) = (node.answered, node.delay, node.worst);
         if let Caller::Client(source) = spec.from
             && let Some(upstream) = edges.sources[source].upstream
@@ -423,7 +566,17 @@ impl Sweep<'_> {
             worst = Worst { reason: LossReason::Denied, share: 1.0 };
         }
         let policy = &spec.policy;
-        let in_time = policy.timeout.map_or(1.0, |timeout| delay.is_over(timeout.as_secs_f64()));
+        let by_station = (self.graph.is_divided(spec.callee) && !spec.is_denied).then(|| {
+            let beyond = match spec.from {
+                Caller::Client(source) => edges.sources[source].upstream,
+                Caller::Gateway(_) | Caller::Service(_) => None,
+            };
+            self.answers(edge, beyond.map(|upstream| &room.edges[upstream]), room)
+        });
+        let in_time = match &by_station {
+            Some(answers) => share(answers.succeeds, answers.answered),
+            None => policy.timeout.map_or(1.0, |timeout| delay.is_over(timeout.as_secs_f64())),
+        };
         worst = worst.or(LossReason::TimedOut, answered * (1.0 - in_time));
         let succeeds = answered * in_time;
         // Dead endpoints say nothing; where there are none, that is said at once.
@@ -431,7 +584,7 @@ impl Sweep<'_> {
             let is_none_ready = self.inputs.endpoints[node].ready_count == 0;
             if is_none_ready { 0.0 } else { 1.0 - room.nodes[node].alive }
         };
-        let dead = if spec.is_denied { 1.0 } else { self.mixed(spec.callee, dead_at) };
+        let dead = if spec.is_denied { 1.0 } else { self.mixed(edge, dead_at) };
         let tries = Tries::of(policy, succeeds, answered - succeeds + dead);
         let work = &mut room.edges[edge];
         let memory = &mut state.edges[edge];
@@ -450,8 +603,10 @@ impl Sweep<'_> {
         let retries = share(memory.extra, work.first);
         let is_open = memory.open_until.is_some_and(|until| until > self.at);
         work.answered = if is_open { 0.0 } else { ((1.0 + retries) * succeeds).min(1.0) };
-        work.delay =
-            policy.timeout.map_or(delay, |timeout| delay.given_over(timeout.as_secs_f64()));
+        work.delay = match by_station {
+            Some(answers) => answers.delay,
+            None => policy.timeout.map_or(delay, |timeout| delay.given_over(timeout.as_secs_f64())),
+        };
         work.late = retries / (1.0 + retries);
         work.late_by = tries.late_by;
         if secs > 0.0 {
@@ -500,14 +655,14 @@ impl Sweep<'_> {
         let edges = &self.graph.edges;
         let work = &room.nodes[node];
         let admitted = work.reached * work.let_in;
-        let whole = self.whole(node, room);
         let mut picture = NodePicture {
             admitted,
             worked: work.worked,
             queue: work.queue,
             ..NodePicture::default()
         };
-        if self.graph.nodes[node].twin_of.is_some() {
+        let spec = &self.graph.nodes[node];
+        if spec.twin_of.is_some() || spec.station_of.is_some() {
             return NodePicture {
                 offered: work.arrivals,
                 served: work.arrivals * work.answered,
@@ -539,6 +694,7 @@ impl Sweep<'_> {
                 // A gateway is charged with what it loses itself, of all that it is asked: to it, a
                 // retry is a request as any other.
                 Caller::Client(source) if edges.sources[source].upstream.is_some() => {
+                    let whole = self.whole(edge, room);
                     let (first, delay, worst) = (call.attempts, whole.delay, whole.worst);
                     add(&EdgeWork { first, delay, worst, late: 0.0, ..*call }, whole.answered);
                 }

@@ -19,16 +19,21 @@ use super::station::{Refusal, Station, Turn};
 use super::tally::Tally;
 use super::wiring::{Hop, Wire, hops, number, wires};
 use crate::curve::{Factor, Side};
-use crate::evaluation::Endpoints;
+use crate::evaluation::{Endpoints, Inputs};
 use crate::graph::{Graph, NodeIdx, Plan};
 use crate::split::Split;
+use crate::stations::Routes;
 
 mod call;
 mod clients;
+mod deadlines;
 mod twin;
+mod zones;
 
 use call::{Call, Caller, Loss, Visit};
+use deadlines::Deadline;
 use twin::{ERROR, SIDE};
+use zones::{STATION, ZONE};
 
 const ENDPOINT: Purpose = Purpose::new("endpoint of a request");
 
@@ -104,7 +109,8 @@ struct Edge {
     wire: Wire,
     /// Chooses endpoints, while some are dead.
     stream: Stream,
-    /// Chooses between the pods of a Service and those of a revision that is tried.
+    /// Chooses between the pods of a Service and those of a revision that is tried, or among its
+    /// stations.
     side: Stream,
     budget: Option<Budget>,
     breaker: Option<BreakerState>,
@@ -112,21 +118,12 @@ struct Edge {
     deadlines: VecDeque<Deadline>,
 }
 
-/// When the caller of an attempt gives up, if it still waits then.
-#[derive(Clone, Copy, Debug)]
-struct Deadline {
-    at: SimTime,
-    call: u32,
-    serial: u32,
-    outcome: Outcome,
-}
-
 impl Edge {
     fn new(wire: Wire, key: EntityKey, streams: Streams) -> Self {
         Self {
             wire,
             stream: streams.stream(key, ENDPOINT),
-            side: streams.stream(key, SIDE),
+            side: streams.stream(key, if wire.is_divided { STATION } else { SIDE }),
             budget: wire.policy.retry_budget_ppm.map(Budget::new),
             breaker: wire.policy.breaker.map(BreakerState::new),
             deadlines: VecDeque::new(),
@@ -160,12 +157,21 @@ pub(super) struct Engine {
     splits: Vec<Split>,
     failing_ppm: Vec<u32>,
     errors: Vec<Stream>,
+    /// Where endpoints are, as far as calls are divided by it; the rest of it is not used.
+    known: Inputs,
+    routes: Routes,
+    /// Whether they are as `known` has it.
+    is_rerouted: bool,
+    /// By node: chooses the zones of endpoints.
+    zone_draws: Vec<Stream>,
     calls: Vec<Call>,
     free_calls: Vec<u32>,
     visits: Vec<Visit>,
     free_visits: Vec<u32>,
     /// By row of the graph.
     pub(super) tallies: Vec<Tally>,
+    /// The row of the zone that the attempt was sent to that is being sent, where that counts.
+    served: Option<usize>,
     /// Requests from outside so far.
     request_count: u64,
     /// The number of the window that goes on.
@@ -207,6 +213,10 @@ impl Engine {
             splits: vec![Split::default(); graph.nodes.len()],
             failing_ppm: vec![0; graph.nodes.len()],
             errors: graph.nodes.iter().map(|node| streams.stream(node.key, ERROR)).collect(),
+            known: Inputs::new(graph),
+            routes: Routes::new(),
+            is_rerouted: true,
+            zone_draws: graph.nodes.iter().map(|node| streams.stream(node.key, ZONE)).collect(),
             calls: Vec::new(),
             free_calls: Vec::new(),
             visits: Vec::new(),
@@ -216,8 +226,10 @@ impl Engine {
                 .iter()
                 .map(|node| plan.windows[node.service.index()])
                 .chain(graph.edges.counted.iter().map(|_| SimSpan::ZERO))
+                .chain(graph.served.iter().map(|_| SimSpan::ZERO))
                 .map(Tally::new)
                 .collect(),
+            served: None,
             request_count: 0,
             window: 0,
             until: SimTime::ZERO,
@@ -330,6 +342,8 @@ impl Engine {
     }
 
     pub(super) fn set_endpoints(&mut self, node: NodeIdx, endpoints: Endpoints) {
+        self.known.endpoints[node] = endpoints;
+        self.is_rerouted &= self.graph().zone_count == 0;
         self.stations[node].set_endpoints(endpoints, self.calendar.now());
         self.expect_shared(node, self.calendar.now());
     }
@@ -547,6 +561,8 @@ impl Engine {
         if dead_share > 0.0 && edge.stream.draw().chance(dead_share) {
             let at = edge.deadline(now).unwrap_or(now);
             self.ask_twin(node);
+            let zone = self.ask_zone(call, true);
+            self.tell_zone(zone, window, SimSpan::ZERO, LossReason::DeadEndpoints);
             self.tell_twin(node, window, SimSpan::ZERO, LossReason::DeadEndpoints);
             self.tell_refused(call, LossReason::DeadEndpoints);
             return Sent::Ends(at, Outcome::Dead);
@@ -555,11 +571,14 @@ impl Engine {
             Ok(Turn::Starts(start)) => start,
             Ok(Turn::Shares) => {
                 self.ask_twin(node);
+                self.served = self.ask_zone(call, false);
                 return Sent::Shares;
             }
             Err(refusal) => {
                 let reason = reason_of(refusal);
                 self.ask_twin(node);
+                let zone = self.ask_zone(call, false);
+                self.tell_zone(zone, window, SimSpan::ZERO, reason);
                 self.tell_twin(node, window, SimSpan::ZERO, reason);
                 self.tell_refused(call, reason);
                 return Sent::Refused(reason);
@@ -568,13 +587,16 @@ impl Engine {
         let at = start.saturating_add(wire.own_latency);
         let (is_last, deadline) = (wire.is_last, edge.deadline(now));
         self.ask_twin(node);
+        let zone = self.ask_zone(call, false);
         if !is_last {
+            self.served = zone;
             return Sent::Worked(at);
         }
         // Nothing can change what becomes of it.
         let errs = self.errs(node);
         let reason = if errs { LossReason::Errors } else { LossReason::None };
         self.tell_twin(node, window, at - now, reason);
+        self.tell_zone(zone, window, at - now, reason);
         match deadline {
             Some(deadline) if deadline < at => Sent::Ends(deadline, Outcome::TimedOut),
             _ if errs => Sent::Ends(at, Outcome::Erred),
@@ -592,8 +614,18 @@ impl Engine {
         let Wire { callee, .. } = edge.wire;
         let upstream = edge.wire.upstream.filter(|_| !is_copy);
         let deadline = edge.deadline(now).filter(|_| !is_copy);
-        let blank =
-            Visit { node, call: call_idx, serial, next: 0, came_at: now, window, upstream, failed };
+        let served = self.served.take().map(number);
+        let blank = Visit {
+            node,
+            call: call_idx,
+            serial,
+            next: 0,
+            came_at: now,
+            window,
+            upstream,
+            served,
+            failed,
+        };
         if upstream.is_some() {
             self.tallies[callee].asked();
         }
@@ -623,37 +655,6 @@ impl Engine {
         let place = &mut self.calls[idx as usize];
         *place = Call { serial: place.serial.wrapping_add(1), ..call };
         idx
-    }
-
-    /// Remembers when the caller of an attempt gives up. Those of one edge do in the order in which
-    /// they called, so it is enough to wait for the oldest of them.
-    #[inline]
-    fn watch(&mut self, edge: u32, deadline: Deadline) {
-        let deadlines = &mut self.edges[edge as usize].deadlines;
-        deadlines.push_back(deadline);
-        if deadlines.len() == 1 {
-            let row = self.sources.len() + self.work.len() + edge as usize;
-            self.calendar.set(number(row), deadline.at);
-        }
-    }
-
-    fn deadline(&mut self, edge: u32, row: u32) {
-        let now = self.calendar.now();
-        while let Some(&Deadline { at, call, serial, outcome }) =
-            self.edges[edge as usize].deadlines.front()
-        {
-            let is_awaited = self.is_awaited(call, serial);
-            if is_awaited && at > now {
-                return self.calendar.set(row, at);
-            }
-            self.edges[edge as usize].deadlines.pop_front();
-            if is_awaited {
-                // Nothing joins this row meanwhile: a retry comes by an event of its own, and a
-                // caller that goes on calls along another edge.
-                self.ended(call, outcome);
-            }
-        }
-        self.calendar.set(row, SimTime::MAX);
     }
 
     /// An attempt ended that its caller still waits for.
@@ -825,6 +826,8 @@ impl Engine {
         let (node, came_at) = (visit.node as usize, visit.came_at);
         let latency = self.calendar.now() - came_at;
         self.tell_twin(node, visit.window, latency, visit.failed.reason);
+        let zone = visit.served.map(|row| row as usize);
+        self.tell_zone(zone, visit.window, latency, visit.failed.reason);
         if self.calls[visit.call as usize].serial != visit.serial {
             // Nobody waits for it any more: work for nothing.
             return;

@@ -40,6 +40,8 @@ pub(super) struct Window {
     pub(super) served: u64,
     /// Lost, by reason; few.
     lost: Vec<(LossReason, u64)>,
+    /// Requests that came from another zone, where that is told: the sum of their probabilities.
+    crossed: f64,
 }
 
 impl Tally {
@@ -62,6 +64,12 @@ impl Tally {
     #[inline]
     pub(super) fn asked(&mut self) {
         self.windows.back_mut().expect("one window goes on").asked += 1;
+    }
+
+    /// It came from another zone with this probability.
+    #[inline]
+    pub(super) fn crossed(&mut self, probability: f64) {
+        self.windows.back_mut().expect("one window goes on").crossed += probability;
     }
 
     /// One that was sent in this window was answered well.
@@ -147,6 +155,16 @@ impl Tally {
 }
 
 impl Window {
+    /// Of a million requests that were sent, how many came from another zone.
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "it is a share, and `as` saturates"
+    )]
+    pub(super) fn crossing_ppm(&self) -> u32 {
+        if self.asked == 0 { 0 } else { (self.crossed / self.asked as f64 * 1e6 + 0.5) as u32 }
+    }
+
     /// Why most are lost; the first reason of equals, so that the order of losses does not matter.
     pub(super) fn largest_loss(&self) -> LossReason {
         let by_count = |(reason, count): &&(LossReason, u64)| (*count, std::cmp::Reverse(*reason));

@@ -15,6 +15,8 @@ pub(super) struct Wire {
     pub(super) callee: NodeIdx,
     /// The node of a revision of it that is tried.
     pub(super) twin: Option<u32>,
+    /// The callee is divided by zone.
+    pub(super) is_divided: bool,
     pub(super) policy: CallPolicy,
     pub(super) is_denied: bool,
     /// The Service in whose figures it counts: none for what a gateway passes on, which counts as
@@ -47,6 +49,8 @@ pub(super) struct Hop {
     pub(super) owner: u32,
     /// It is a revision that is tried.
     pub(super) is_twin: bool,
+    /// Where it is a station: the row of the first zone.
+    pub(super) zones: Option<RowIdx>,
 }
 
 /// Every call of the graph, by its number.
@@ -77,6 +81,7 @@ pub(super) fn wires(graph: &Graph) -> impl Iterator<Item = Wire> + '_ {
         Wire {
             callee: edge.callee,
             twin: callee.twin.map(number),
+            is_divided: graph.is_divided(edge.callee),
             policy: edge.policy,
             is_denied: edge.is_denied,
             told,
@@ -96,8 +101,9 @@ pub(super) fn hops(graph: &Graph) -> impl Iterator<Item = Hop> + '_ {
     graph.nodes.iter().zip(&graph.edges.of_node).enumerate().map(|(idx, (node, calls))| Hop {
         calls: calls.iter().map(|edge| number(*edge)).collect(),
         has_databases: !node.databases.is_empty(),
-        owner: number(node.twin_of.unwrap_or(idx)),
+        owner: number(node.twin_of.unwrap_or_else(|| graph.head_of(idx))),
         is_twin: node.twin_of.is_some(),
+        zones: graph.served_rows(graph.head_of(idx)).map(|rows| rows.start),
     })
 }
 

@@ -104,6 +104,21 @@ fn tenants() -> Case {
     case
 }
 
+/// A shop in three zones that calls a stock, whose endpoints carry hints: what the pods of each zone
+/// can do per second.
+fn zones(capacities: [u64; 3], policy: CallPolicy) -> Case {
+    let mut case = chain(policy, CallPolicy::default());
+    case.nodes[2].has_hints = true;
+    case.start[2] =
+        Act::Stations(2, capacities.map(|it| (u32::from(it > 0), u32::from(it > 0), it * 1000)));
+    case.start.extend([
+        Act::Outside([1, 1, 1]),
+        Act::Places(0, [(1, 1); 3]),
+        Act::Places(1, [(1, 1); 3]),
+    ]);
+    case
+}
+
 const fn thinking(mean: SimSpan) -> Thinking {
     Thinking { mean, law: ThinkLaw::Exponential }
 }
@@ -178,6 +193,24 @@ fn comparisons() -> Vec<Comparison> {
         (100_000, Act::Endpoints(3, 2, 1, 600_000)),
         (200_000, Act::Endpoints(3, 2, 2, 1_200_000)),
     ];
+    // The first zone is lost: its endpoints stay for a while, then its callers go to the others.
+    let mut zone_lost = zones([250, 250, 250], patience(300, 1));
+    zone_lost.script = vec![
+        (100_000, Act::Stations(2, [(1, 0, 0), (1, 1, 250_000), (1, 1, 250_000)])),
+        (120_000, Act::Stations(2, [(0, 0, 0), (1, 1, 250_000), (1, 1, 250_000)])),
+        (200_000, Act::Pool(2, [(0, 0), (1, 1), (1, 1)], 500_000)),
+    ];
+    // Clients of two zones, of which one has the smaller part of the pods.
+    let mut nearest = single(0, 4, 0, calm, some);
+    nearest.nodes[0].loads = vec![(None, vec![(0, 300_000)]), (None, vec![(0, 100_000)])];
+    nearest.nodes[0].zones = vec![0, 1];
+    nearest.nodes[0].has_hints = true;
+    nearest.start = vec![
+        Act::Outside([1, 1, 1]),
+        Act::Stations(0, [(1, 1, 340_000), (1, 1, 340_000), (2, 2, 600_000)]),
+    ];
+    let served =
+        |name, case, zone, percent| Comparison { name, case, whose: Of::Served(2, zone), percent };
     let of = |name, case, service, percent| Comparison {
         name,
         case,
@@ -236,6 +269,31 @@ fn comparisons() -> Vec<Comparison> {
         of("what the gateway calls loses half, its gateway", half.clone(), 0, None),
         of("the same, the shop", half, 1, None),
         of("stock is gone, circuit breaker", broken, 1, None),
+        of("stock in three zones, as large", zones([200, 200, 200], calm), 1, Some(5.0)),
+        of("one zone too small", zones([360, 100, 360], patience(500, 1)), 1, None),
+        served(
+            "the same, what that zone serves",
+            zones([360, 100, 360], patience(500, 1)),
+            1,
+            None,
+        ),
+        served("the same, another", zones([360, 100, 360], patience(500, 1)), 0, Some(5.0)),
+        of("one zone without stock", zones([300, 0, 300], calm), 1, Some(5.0)),
+        served("the same, one with", zones([300, 0, 300], calm), 2, Some(5.0)),
+        of("a zone is lost, then its hints", zone_lost.clone(), 1, None),
+        served("the same, what the first zone serves", zone_lost, 0, None),
+        Comparison {
+            name: "clients of two zones, those of the first",
+            case: nearest.clone(),
+            whose: Of::Load(0),
+            percent: Some(15.0),
+        },
+        Comparison {
+            name: "the same, those of the second",
+            case: nearest,
+            whose: Of::Load(1),
+            percent: Some(5.0),
+        },
         of("rate limit", single(400, 8, 800, plain, limit(300)), 0, Some(5.0)),
         of(
             "spike, no retries",

@@ -11,3 +11,4 @@ mod reference;
 mod segments;
 mod split;
 mod world;
+mod zones;

@@ -56,6 +56,9 @@ impl<'a> Told<'a> {
                 Act::Failing(..) | Act::Split(..) => {
                     unreachable!("the reference knows no canaries")
                 }
+                Act::Stations(..) | Act::Pool(..) | Act::Places(..) | Act::Outside(..) => {
+                    unreachable!("the reference knows no zones")
+                }
                 Act::Endpoints(service, ready, live, capacity) => {
                     told.endpoints[service as usize] =
                         (f64::from(ready), f64::from(live), capacity as f64);

@@ -3,13 +3,14 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
+use model_api::blueprint::Zone;
 use model_api::canary::{Analysis, Canary};
-use model_api::kube::Service;
+use model_api::kube::{Service, TrafficDistribution};
 use model_api::load::{Clients, Load, LoadPoint, ServiceProfile, Thinking};
 use model_api::observation::FlowSegment;
 use model_api::path::{CallPolicy, DeniedCall, Serving};
-use model_api::{Blueprint, DatabaseId, Observation, Origin, ServiceId, WorkloadId};
-use model_load::{Flows, LoadEvent, rare};
+use model_api::{Blueprint, DatabaseId, Observation, Origin, ServiceId, WorkloadId, ZoneId};
+use model_load::{Flows, LoadEvent, Place, Station, rare};
 use sim_kernel::{
     Context, Journal, Limits, Model, Priority, ProbeCounter, Recorder, SimSpan, SimTime,
     Simulation, Streams,
@@ -28,6 +29,23 @@ pub(crate) enum Act {
     Failing(u32, u32),
     /// Of a hundred requests for a Service, how many its canary answers; or it gets copies.
     Split(u32, u32, bool),
+    /// Of a Service that is divided by zone: ready and live endpoints of each zone, and what they can
+    /// do, per 1000 s; proxies there use them and no others.
+    Stations(u32, [(u32, u32, u64); ZONE_COUNT]),
+    /// The same without hints.
+    Pool(u32, [(u32, u32); ZONE_COUNT], u64),
+    /// Ready and live endpoints of another Service in each zone.
+    Places(u32, [(u32, u32); ZONE_COUNT]),
+    /// Nodes of each zone that requests from outside may enter at.
+    Outside([u32; ZONE_COUNT]),
+}
+
+/// Zones of a case that has any.
+pub(crate) const ZONE_COUNT: usize = 3;
+
+fn places(counts: [(u32, u32); ZONE_COUNT]) -> Vec<Place> {
+    let place = |(ready_count, live_count)| Place { ready_count, live_count };
+    counts.map(place).to_vec()
 }
 
 #[derive(Clone, Copy, Debug, Hash)]
@@ -59,6 +77,23 @@ impl World {
             Act::Split(service, weight, is_mirrored) => {
                 flows.set_split(ServiceId(service), weight, is_mirrored);
             }
+            Act::Stations(service, zones) => {
+                let station = |zone: usize| {
+                    let mut counts = [(0, 0); ZONE_COUNT];
+                    counts[zone] = (zones[zone].0, zones[zone].1);
+                    Station { places: places(counts), capacity_millirps: zones[zone].2 }
+                };
+                let stations: Vec<Station> = (0..ZONE_COUNT).map(station).collect();
+                flows.set_stations(ServiceId(service), &stations);
+            }
+            Act::Pool(service, counts, capacity_millirps) => {
+                let mut stations =
+                    vec![Station { places: places([(0, 0); 3]), capacity_millirps: 0 }; ZONE_COUNT];
+                stations[0] = Station { places: places(counts), capacity_millirps };
+                flows.set_stations(ServiceId(service), &stations);
+            }
+            Act::Places(service, counts) => flows.set_places(ServiceId(service), &places(counts)),
+            Act::Outside(counts) => flows.set_outside(&counts),
             Act::Factor(service, milli, secs) => {
                 flows.set_load_factor(ServiceId(service), milli, SimSpan::from_secs(secs));
             }
@@ -103,6 +138,12 @@ pub(crate) struct Node {
     pub(crate) users: Option<Thinking>,
     /// By load: the tenant that its clients belong to, and how they call; of the others as above.
     pub(crate) tenants: Vec<(&'static str, CallPolicy)>,
+    /// By load: the zone that its clients have nearest.
+    pub(crate) zones: Vec<u32>,
+    /// Its endpoints carry hints.
+    pub(crate) has_hints: bool,
+    /// Gateways leave the choice of its endpoints to proxies.
+    pub(crate) is_service_upstream: bool,
 }
 
 /// Whose requests are looked at.
@@ -112,6 +153,8 @@ pub(crate) enum Of {
     Service(u32),
     /// Those of a load.
     Load(u32),
+    /// Those that endpoints of a Service in a zone got.
+    Served(u32, u32),
 }
 
 /// Services, and what happens to them, in milliseconds.
@@ -133,6 +176,8 @@ pub(crate) struct Run {
     pub(crate) segments: Vec<(SimTime, FlowSegment)>,
     /// Load, end and segment of clients that are counted by themselves.
     pub(crate) clients: Vec<(u32, SimTime, FlowSegment)>,
+    /// Service, zone, end, segment and share in parts per million that came from other zones.
+    pub(crate) served: Vec<(u32, u32, SimTime, FlowSegment, u32)>,
     /// Latency in nanoseconds, answers.
     pub(crate) answered: Vec<(Of, u64, u64)>,
     pub(crate) event_count: u64,
@@ -144,10 +189,20 @@ pub(crate) struct Run {
 impl Case {
     pub(crate) fn blueprint(&self) -> Blueprint {
         let mut blueprint = Blueprint { denied: self.denied.clone(), ..Blueprint::default() };
+        if self.nodes.iter().any(|node| node.has_hints) {
+            let zone = |name: &str| Zone { name: name.to_owned(), ..Zone::default() };
+            blueprint.zones = ["a", "b", "c"].map(zone).to_vec();
+        }
         for (idx, node) in (0_u32..).zip(&self.nodes) {
             blueprint.services.push(Service {
                 namespace: "shop".into(),
                 name: format!("s{idx}"),
+                traffic_distribution: if node.has_hints {
+                    TrafficDistribution::PreferSameZone
+                } else {
+                    TrafficDistribution::None
+                },
+                is_service_upstream: node.is_service_upstream,
                 ..Service::default()
             });
             blueprint.profiles.push(ServiceProfile {
@@ -173,7 +228,7 @@ impl Case {
                     via: via.map(ServiceId),
                     clients: Clients {
                         tenant: tenant.map(|(name, _)| name.to_owned()),
-                        zone: None,
+                        zone: node.zones.get(load).copied().map(ZoneId),
                     },
                     client: tenant.map_or(node.client, |(_, client)| client),
                     users: node.users,
@@ -254,6 +309,7 @@ impl Case {
         assert!(outcome.is_complete(), "{outcome}");
         sim.apply(|world, ctx| world.flows.finish(ctx));
         let (mut segments, mut clients, mut answered) = (Vec::new(), Vec::new(), Vec::new());
+        let mut served = Vec::new();
         let (event_count, digest) = (sim.stats().handled_count, sim.digest());
         let (_, recorder) = sim.into_parts();
         let (journal, hits) = recorder.into_parts();
@@ -269,6 +325,12 @@ impl Case {
                 Observation::ClientAnswered { load, within_ns, count } => {
                     answered.push((Of::Load(load.0), within_ns, count));
                 }
+                Observation::ServedFlow { zone, segment, crossing_ppm } => {
+                    served.push((segment.service.0, zone.0, segment.until, segment, crossing_ppm));
+                }
+                Observation::ServedAnswered { service, zone, within_ns, count } => {
+                    answered.push((Of::Served(service.0, zone.0), within_ns, count));
+                }
                 other => panic!("only flows are told, not {other:?}"),
             }
         }
@@ -276,6 +338,7 @@ impl Case {
         Run {
             segments,
             clients,
+            served,
             answered,
             event_count: event_count - script_count,
             digest,
@@ -313,7 +376,24 @@ impl Run {
                 let its = self.clients.iter().filter(|(other, ..)| *other == load);
                 its.map(|&(_, until, segment)| (until, segment)).collect()
             }
+            Of::Served(service, zone) => {
+                let is =
+                    |it: &&(u32, u32, SimTime, FlowSegment, u32)| (it.0, it.1) == (service, zone);
+                self.served.iter().filter(is).map(|it| (it.2, it.3)).collect()
+            }
         }
+    }
+
+    /// Of the requests that endpoints of a Service got, the share that came from another zone.
+    pub(crate) fn crossing(&self, service: u32) -> f64 {
+        let (mut all, mut crossed) = (0.0, 0.0);
+        for (_, _, until, it, ppm) in self.served.iter().filter(|it| it.0 == service) {
+            let rate = (it.offered_from_millirps + it.offered_until_millirps) as f64;
+            let count = rate * (*until - it.from).as_secs_f64();
+            all += count;
+            crossed += count * f64::from(*ppm) / 1e6;
+        }
+        crossed / all
     }
 
     /// Requests offered and served over the run.

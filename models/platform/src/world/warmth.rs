@@ -5,6 +5,7 @@ use model_kube::cluster::PodView;
 use sim_kernel::{Context, Priority, Recorder, SimSpan, SimTime};
 
 use super::World;
+use super::zones::Standing;
 use crate::event::Event;
 use model_api::Observation;
 
@@ -18,8 +19,10 @@ impl World {
         let (mut ready_count, mut live_count, mut capacity_millirps) = (0, 0, 0_u64);
         let warm_up = self.wiring.warm_ups[service.index()];
         let mut next_step: Option<SimSpan> = None;
-        for route in self.cluster.routes(service) {
+        let mut standing = self.standing(service);
+        for (position, route) in self.cluster.routes(service).iter().enumerate() {
             ready_count += 1;
+            let mut millirps = None;
             if route.is_live {
                 live_count += 1;
                 let pod = self.cluster.pod(route.pod);
@@ -31,12 +34,21 @@ impl World {
                     next_step = Some(next_step.map_or(left, |next| next.min(left)));
                 }
                 capacity_millirps = capacity_millirps.saturating_add(of_pod);
+                millirps = Some(of_pod);
+            }
+            if let Some(standing) = &mut standing {
+                standing.count(position, route.zone.index(), millirps);
             }
         }
         if let Some(left) = next_step {
             self.expect_warmth(service, ctx.now().saturating_add(left), ctx);
         }
-        self.flows.set_endpoints(service, ready_count, live_count, capacity_millirps);
+        if !standing.as_ref().is_some_and(Standing::is_divided) {
+            self.flows.set_endpoints(service, ready_count, live_count, capacity_millirps);
+        }
+        if let Some(standing) = standing {
+            self.tell_standing(service, &standing);
+        }
         self.tell_failing(service);
         ready_count
     }

@@ -5,6 +5,7 @@ mod archives;
 mod autoscaling;
 mod canaries;
 mod warmth;
+mod zones;
 
 use model_api::blueprint::{ControlPlane, NodeSpec, Zone};
 use model_api::fault::{Condition, Fault, FaultKind, FaultPlan, Start, ZonePick};

@@ -116,7 +116,11 @@ pub(super) const KINDS: &[KindRows] = &[
         ("spec.ports", A, "names and targets are checked; all ports share one capacity"),
         ("spec.publishNotReadyAddresses", M, ""),
         ("spec.selector", M, ""),
-        ("spec.trafficDistribution", N, "traffic is spread over all zones"),
+        (
+            "spec.trafficDistribution",
+            A,
+            "requests stay in the zone of their caller; of `PreferSameNode` the zone only"
+        ),
         ("spec.type", A, "whether requests come from outside"),
     ]),
     kind!("" "ServiceAccount" N "", "", []),

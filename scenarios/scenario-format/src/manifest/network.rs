@@ -9,6 +9,16 @@ use crate::yaml::Node;
 
 impl Reader<'_> {
     pub(crate) fn service(&mut self, spec: &core::v1::ServiceSpec) -> Service {
+        let annotated = |key: &str| {
+            let written = self.object.node.at(&["metadata", "annotations", key]);
+            written.and_then(Node::text).map(str::to_owned)
+        };
+        // The older name goes before the newer one (`hintsEnabled`, `k8s.io/endpointslice`).
+        let mode = annotated("service.kubernetes.io/topology-aware-hints")
+            .or_else(|| annotated("service.kubernetes.io/topology-mode"));
+        let has_topology_mode_auto = mode.is_some_and(|mode| mode == "Auto" || mode == "auto");
+        let is_service_upstream = annotated("ingress.kubernetes.io/service-upstream")
+            .is_some_and(|value| value == "true");
         let policies = [("Cluster", TrafficPolicy::Cluster), ("Local", TrafficPolicy::Local)];
         let kind = spec.type_.as_deref().unwrap_or("ClusterIP");
         let mut ports = Vec::new();
@@ -52,6 +62,8 @@ impl Reader<'_> {
                     ("PreferSameNode", TrafficDistribution::PreferSameNode),
                 ],
             ),
+            has_topology_mode_auto,
+            is_service_upstream,
             is_headless: spec.cluster_ip.as_deref() == Some("None"),
             is_external: self.choice(
                 "spec.type",

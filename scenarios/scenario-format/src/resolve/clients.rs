@@ -105,6 +105,7 @@ impl Resolver<'_> {
         let group = match clients {
             ClientsSpec::Tenant(name) => ClientGroup::Tenant(name.value.clone()),
             ClientsSpec::Zone(name) => ClientGroup::Zone(self.zone_named(name)?),
+            ClientsSpec::ServedIn(name) => return self.served_in(name, services),
         };
         let loads = self.blueprint.loads.iter().filter(|load| services.contains(&load.service));
         let asks = |load: &&Load| load.clients.groups().any(|other| other == group);
@@ -118,20 +119,47 @@ impl Resolver<'_> {
         Some((group, asked.into_iter().collect()))
     }
 
+    /// Those of the Services whose requests are told apart by the zone that serves them.
+    fn served_in(
+        &mut self,
+        name: &Spanned<String>,
+        services: &[ServiceId],
+    ) -> Option<(ClientGroup, Vec<ServiceId>)> {
+        let zone = self.zone_named(name)?;
+        let is_divided = |service: &&ServiceId| self.blueprint.is_divided_by_zone(**service);
+        let divided: Vec<ServiceId> = services.iter().filter(is_divided).copied().collect();
+        if divided.is_empty() {
+            let message = format!(
+                "requests served in `{}` are not told apart: endpoints of the Service carry no hints",
+                name.value
+            );
+            let help =
+                "set spec.trafficDistribution of the Service, or promise something of all zones";
+            self.diagnostics.push(Diagnostic::new(Code::E0051, name.span, message).help(help));
+            return None;
+        }
+        Some((ClientGroup::ServedIn(zone), divided))
+    }
+
     fn name_of(&self, group: &ClientGroup) -> String {
         match group {
             ClientGroup::Tenant(name) => format!("tenant: {name}"),
             ClientGroup::Zone(zone) => format!("zone: {}", self.blueprint.zones[zone.index()].name),
+            ClientGroup::ServedIn(zone) => {
+                format!("served_in: {}", self.blueprint.zones[zone.index()].name)
+            }
         }
     }
 }
 
 fn no_such_clients(clients: &ClientsSpec, known: &BTreeSet<String>) -> Diagnostic {
-    let (ClientsSpec::Tenant(Spanned { value, span }) | ClientsSpec::Zone(Spanned { value, span })) =
-        clients;
+    let (ClientsSpec::Tenant(Spanned { value, span })
+    | ClientsSpec::Zone(Spanned { value, span })
+    | ClientsSpec::ServedIn(Spanned { value, span })) = clients;
     let (written, field) = match clients {
         ClientsSpec::Tenant(_) => (format!("tenant: {value}"), "tenant"),
         ClientsSpec::Zone(_) => (format!("zone: {value}"), "from"),
+        ClientsSpec::ServedIn(_) => (format!("served_in: {value}"), "from"),
     };
     let message = format!("no load of it has clients of `{written}`");
     let help = match suggestion(&written, known.iter().map(String::as_str)) {

@@ -329,3 +329,32 @@ fn a_limit_that_workers_cannot_use_is_told() {
         assert!(!is_told(&told), "{workers} {limit}: {told:?}");
     }
 }
+
+#[test]
+fn requests_that_stay_in_a_zone_need_pods_in_each() {
+    let close = |text: &str| {
+        text.replacen(
+            "  selector: {app: web}\n",
+            "  selector: {app: web}\n  trafficDistribution: PreferClose\n",
+            1,
+        )
+    };
+    assert_eq!(codes(&close(WEB)), Vec::<String>::new(), "spread strictly");
+    speaks("W0186", |text| close(&text.replacen("maxSkew: 1", "maxSkew: 2", 1)));
+    let loose = |text: &str| text.replacen("DoNotSchedule", "ScheduleAnyway", 1);
+    speaks("W0186", |text| close(&loose(text)));
+    // Hints of `Auto` are dropped by themselves.
+    let auto = |text: &str| {
+        let service = "kind: Service\nmetadata: {name: web, namespace: shop";
+        let mode = ", annotations: {service.kubernetes.io/topology-mode: Auto}";
+        text.replacen(service, &format!("{service}{mode}"), 1)
+    };
+    assert_eq!(codes(&auto(&loose(WEB))), Vec::<String>::new());
+}
+
+#[test]
+fn hints_that_nobody_heeds_are_told() {
+    let close = "  selector: {app: web}\n  trafficDistribution: PreferSameZone\n";
+    let headless = format!("{close}  clusterIP: None\n");
+    speaks("W0187", swap("  selector: {app: web}\n", &headless));
+}

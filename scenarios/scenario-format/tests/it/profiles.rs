@@ -228,6 +228,7 @@ fn mistakes_about_clients_have_their_place() {
         ),
         (promise("availability(*, tenant: zebra) >= 99%"), "E0056", "tenant: zebra"),
         (promise("latency(shop/web, p99, zone: az-b) <= 1s"), "E0056", "zone: az-b"),
+        (promise("availability(shop/web, served_in: az-b) >= 99%"), "E0051", "carry no hints"),
         (promise("latency(shop/web, p99, zone: az-q) <= 1s"), "E0016", "az-q"),
     ];
     let mut wrong = String::new();

@@ -53,5 +53,7 @@ pub(super) struct Visit {
     pub(super) window: u32,
     /// Where a gateway passes it on to.
     pub(super) upstream: Option<u32>,
+    /// The row of the zone of the endpoint, where that counts.
+    pub(super) served: Option<u32>,
     pub(super) failed: Loss,
 }

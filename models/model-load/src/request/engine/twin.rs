@@ -23,6 +23,9 @@ impl Engine {
     /// Whose pods an attempt goes to: those of the Service, or those of its twin, by weight.
     #[inline]
     pub(super) fn pick(&mut self, call: &Call) -> u32 {
+        if self.edges[call.edge as usize].wire.is_divided {
+            return self.pick_station(call);
+        }
         let edge = &mut self.edges[call.edge as usize];
         let Some(twin) = edge.wire.twin.filter(|_| call.caller != Caller::Nobody) else {
             return call.node;
