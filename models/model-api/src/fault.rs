@@ -4,7 +4,7 @@ use sim_kernel::{SimSpan, SimTime};
 
 mod control_plane;
 
-pub use control_plane::{ControlPlaneFault, Leading};
+pub use control_plane::{ApiFlood, ControlPlaneFault, Leading, PriorityLevel};
 
 use crate::action::Action;
 use crate::ids::{

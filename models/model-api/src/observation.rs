@@ -10,6 +10,7 @@ pub use canary::{CanaryFact, CanaryFailure};
 
 use sim_kernel::SimTime;
 
+use crate::fault::{Leading, PriorityLevel};
 use crate::ids::{
     DatabaseId, FaultId, LoadId, NodeId, PodId, ServiceId, VerticalAutoscalerId, WorkloadId, ZoneId,
 };
@@ -269,6 +270,34 @@ pub enum Observation {
         refused: u64,
         /// How much later the last one is answered for it, in nanoseconds.
         span_ns: u64,
+    },
+    /// From now on requests of a priority level wait or are refused at the API servers.
+    ApiOverloaded {
+        /// The level.
+        level: PriorityLevel,
+        /// Flows that share all their queues with the flood, in parts per million of all.
+        crowded_ppm: u32,
+        /// How many tries of such a flow are refused, in parts per million.
+        refused_ppm: u32,
+        /// How long one that gets through waits, in nanoseconds.
+        wait_ns: u64,
+    },
+    /// Each write takes so much longer from now on, in nanoseconds.
+    ApiSlowed {
+        /// How much longer.
+        latency_ns: u64,
+    },
+    /// Requests are let through as ever.
+    ApiRelieved,
+    /// A leader cannot renew its lease at the API servers that run.
+    LeaderStalled {
+        /// What it leads.
+        of: Leading,
+    },
+    /// A kubelet cannot renew the lease of its node at the API servers that run.
+    LeaseStalled {
+        /// Which.
+        node: NodeId,
     },
     /// Every copy of etcd's data is lost: no API server answers until it is restored.
     ApiStateLost,

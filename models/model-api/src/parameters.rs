@@ -37,6 +37,13 @@ pub struct Parameters {
     /// From the boot of a control-plane machine until its API server answers, least and most.
     /// **Assumption.**
     pub apiserver_start: Range,
+    /// `--max-requests-inflight` of kube-apiserver: 400. With priority and fairness it and the next one
+    /// together are the seats of a server.
+    pub max_requests_inflight: u32,
+    /// `--max-mutating-requests-inflight` of kube-apiserver: 200.
+    pub max_mutating_requests_inflight: u32,
+    /// `--enable-priority-and-fairness` of kube-apiserver: on.
+    pub has_priority_and_fairness: bool,
     /// etcd election time-out, lower end: 1 s; members draw 1 to 1.9 s.
     pub etcd_election_timeout: SimSpan,
     /// Watch latency between API and a controller's cache, least and most. **Assumption.**
@@ -140,6 +147,9 @@ impl Default for Parameters {
             leader_retry_period: SimSpan::from_secs(2),
             leader_start: Range::millis(1000, 10_000),
             apiserver_start: Range::millis(5000, 30_000),
+            max_requests_inflight: 400,
+            max_mutating_requests_inflight: 200,
+            has_priority_and_fairness: true,
             etcd_election_timeout: SimSpan::from_millis(1000),
             watch_latency: Range::millis(10, 100),
             endpoint_propagation: Range::millis(200, 2000),

@@ -12,7 +12,7 @@
 //!    [`Cluster::set_api_available`], [`Cluster::set_registry_available`],
 //!    [`Cluster::set_webhook_answers`], [`Cluster::lose_api_state`],
 //!    [`Cluster::restore_api_state`], [`Cluster::upgrade_control_plane`],
-//!    [`Cluster::start_leak`]; [`Cluster::set_late_answers`] tells what load does to probes. Zones and nodes are lost
+//!    [`Cluster::start_leak`], [`Cluster::start_flood`], [`Cluster::slow_api`]; [`Cluster::set_late_answers`] tells what load does to probes. Zones and nodes are lost
 //!    independently: a node in a lost zone that
 //!    was also lost by itself comes back when both are over.
 //! 4. After every call, [`Cluster::drain_notices`] tells the other models what changed; state is
@@ -28,12 +28,12 @@
 //! quorum and elections; memory of pods that grows, containers that are killed for it, kubelets that
 //! evict when their nodes run out of it; leaders of the controller manager and the scheduler; canaries; kubelets that hang on a
 //! lost API server, webhooks that fail closed, registries that do not answer, volumes that a silent
-//! node holds; the API's state lost and restored from a snapshot; upgrades of the control plane (each
+//! node holds; the API's state lost and restored from a snapshot; API servers that are flooded while they run,
+//! or store slowly; upgrades of the control plane (each
 //! in the module of its noun).
 //! # Not modelled
 //! Preemption by daemons; disks, inodes and process ids that run out. Autoscalers by memory, by metrics of pods, objects or from
-//! outside. Watchers other than kubelets that hang on a lost API server. A slow API, and one
-//! that is flooded while it runs. A kube-proxy of an isolated zone.
+//! outside. Watchers other than kubelets that hang on a lost API server. A kube-proxy of an isolated zone.
 //! # Defaults and their sources
 //! [`model_api::Parameters`]; the modules of the decisions name theirs.
 //! # Invariants
@@ -62,6 +62,7 @@ mod node_lifecycle;
 mod node_memory;
 mod nodes;
 mod off_peak;
+mod overload;
 mod pod;
 mod preemption;
 mod probing;
@@ -91,6 +92,7 @@ pub use control_plane::Component;
 pub use drains::{AfterDrain, DrainId, DrainSpec};
 pub use memory::LeakId;
 pub use node_groups::Capacity;
+pub use overload::StrainId;
 pub use pod::{PodPhase, PodView};
 pub use routing::Route;
 pub use templates::{NewTemplate, TemplateHealth, TemplateId};
@@ -112,6 +114,7 @@ use node_groups::NodeGroups;
 use node_lifecycle::Monitor;
 use nodes::NodeState;
 use off_peak::OffPeakStates;
+use overload::Overload;
 use pod::PodState;
 use probing::Probing;
 use queue::Queue;
@@ -228,6 +231,12 @@ pub enum KubeEvent {
     EvictionPass(NodeId),
     /// The node lifecycle controller sees whether memory runs out on a node.
     PressureSeen(NodeId),
+    /// A request that waited for a flooded or slow API gets through.
+    RequestServed(u32),
+    /// A leader fails to renew its lease at API servers that run.
+    LeaderStalled(Component),
+    /// A kubelet fails to renew the lease of its node at API servers that run.
+    LeaseStalled(NodeId),
 }
 
 const _: () = assert!(size_of::<KubeEvent>() <= 12);
@@ -342,6 +351,7 @@ pub struct Cluster {
     node_groups: NodeGroups,
     probing: Probing,
     memory: Memory,
+    overload: Overload,
     /// Services whose endpoints somebody else chooses.
     services_with_backends: Vec<ServiceId>,
     /// Those of the workloads that have off-peak hours.
@@ -450,6 +460,7 @@ impl Cluster {
             node_groups: NodeGroups::at_start(&blueprint, streams),
             probing: Probing::of(&blueprint),
             memory: Memory::at_start(&blueprint, &tables.memory, streams),
+            overload: Overload::default(),
             services_with_backends: Vec::new(),
             off_peak: off_peak::all(&blueprint, &tables),
             jobs: jobs::all(&blueprint),
@@ -508,8 +519,20 @@ impl Cluster {
         E: Copy + From<KubeEvent>,
         R: Recorder<Observation>,
     {
+        self.happen(event, ctx);
+        self.settle(ctx);
+    }
+
+    /// Lets an event happen if it can, or wait.
+    fn happen<E, R>(&mut self, event: KubeEvent, ctx: &mut Context<'_, E, R>)
+    where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
         if self.can_happen(event) {
-            self.dispatch(event, ctx);
+            if !self.hold(event, ctx) {
+                self.dispatch(event, ctx);
+            }
         } else {
             ctx.hit(if event == KubeEvent::ScheduleDue {
                 &rare::SCHEDULER_WAITED
@@ -519,7 +542,6 @@ impl Cluster {
             self.tell_waiting(event, ctx);
             self.deferred.push((event, ctx.cause()));
         }
-        self.settle(ctx);
     }
 
     fn dispatch<E, R>(&mut self, event: KubeEvent, ctx: &mut Context<'_, E, R>)
@@ -569,6 +591,9 @@ impl Cluster {
             KubeEvent::NodeMemoryExhausted(node) => self.on_node_memory_exhausted(node, ctx),
             KubeEvent::EvictionPass(node) => self.on_eviction_pass(node, ctx),
             KubeEvent::PressureSeen(node) => self.on_pressure_seen(node, ctx),
+            KubeEvent::RequestServed(number) => self.on_request_served(number, ctx),
+            KubeEvent::LeaderStalled(component) => self.on_leader_stalled(component, ctx),
+            KubeEvent::LeaseStalled(node) => self.on_lease_stalled(node, ctx),
         }
     }
 

@@ -483,7 +483,11 @@ impl World {
             Struck::Capacity(zone) => {
                 self.cluster.set_machine_capacity(zone, Capacity::Enough, ctx);
             }
-            Struck::Members(_) | Struck::Api | Struck::Webhook(_) | Struck::Registries(_) => {
+            Struck::Members(_)
+            | Struck::Api
+            | Struck::Strain(_)
+            | Struck::Webhook(_)
+            | Struck::Registries(_) => {
                 self.mend_control_plane(struck, is_struck, ctx);
             }
             Struck::Copies => self.mend_copies(&plan.faults[fault.index()].kind, ctx),

@@ -26,12 +26,12 @@ pub use backup::{
     PlaceSpec, RecoverySpec, StepSpec,
 };
 pub use fault::{
-    AccountLossSpec, ArchiveBrokenSpec, BackupTargetLossSpec, BackupsBrokenSpec, BadRolloutSpec,
+    AccountLossSpec, ApiFloodSpec, ArchiveBrokenSpec, BackupTargetLossSpec, BackupsBrokenSpec, BadRolloutSpec,
     ConditionSpec, ControlPlaneUpgradeSpec, DrainSpec, EmptySpec, EndpointsBelowSpec,
     EtcdDataLossSpec, FaultSpec, FenceSpec, GrowStorageSpec, KeyLossSpec, LeaderKillSpec,
     LoadSpikeSpec, LogicalLossSpec, MemberLossSpec, MemoryLeakSpec, NoCapacitySpec, NodeCrashSpec,
     NodesSpec, PlainFaultSpec, PodCrashSpec, RegionLossSpec, RegistryOutageSpec, RolloutSpec,
-    ScaleSpec, StartKeys, SwitchoverSpec, WalVolumeAboveSpec, WebhookOutageSpec, WindowSpec,
+    ScaleSpec, SlowApiSpec, StartKeys, SwitchoverSpec, WalVolumeAboveSpec, WebhookOutageSpec, WindowSpec,
     ZoneFaultSpec,
 };
 pub use job::{JobProfileSpec, WorkTimeSpec};

@@ -179,6 +179,8 @@ fn fault_text(kind: &FaultKind) -> &'static str {
             ControlPlaneFault::MemberLoss { .. } => "members of the control plane stop",
             ControlPlaneFault::LeaderKill(_) => "a leader is killed",
             ControlPlaneFault::ApiOutage => "no API server answers",
+            ControlPlaneFault::ApiFlood(_) => "requests flood the API servers",
+            ControlPlaneFault::SlowApi { .. } => "the API stores slowly",
             ControlPlaneFault::WebhookOutage { .. } => "a webhook does not answer",
             ControlPlaneFault::RegistryOutage { .. } => "an image registry does not answer",
         },

@@ -65,6 +65,8 @@ pub(super) struct NodeState {
     /// Its kubelet was started and has not posted yet.
     pub(super) will_register: bool,
     pub(super) is_out_of_service: bool,
+    /// Its kubelet cannot renew its lease, although it reaches the API.
+    pub(super) is_lease_stalled: bool,
     /// The API shows condition `MemoryPressure`.
     pub(super) is_under_pressure: bool,
     pub(super) is_in_scheduler: bool,
@@ -115,6 +117,7 @@ impl NodeState {
                     is_deleted: is_spare,
                     will_register: false,
                     is_out_of_service: false,
+                    is_lease_stalled: false,
                     is_under_pressure: false,
                     is_in_scheduler: !is_spare,
                     expiry_at: SimTime::MAX,
@@ -491,7 +494,7 @@ impl Cluster {
             let is_at_once = booted_now || connection.was_dialed_at(ctx.now());
             self.schedule_heartbeat(id, is_at_once, ctx);
             self.catch_up_pods(id, ctx);
-        } else {
+        } else if !std::mem::take(&mut node.is_lease_stalled) {
             self.expect_expiry(id, ctx);
         }
     }
@@ -565,6 +568,7 @@ impl Cluster {
         }
         node.lease_origin = shifted(ctx.now());
         node.expiry_at = SimTime::MAX;
+        node.is_lease_stalled = false;
         if node.is_deleted {
             // A kubelet registers its Node when it starts, and never again.
             if !node.will_register {
@@ -592,6 +596,7 @@ impl Cluster {
         }
         self.on_pressure_seen(id, ctx);
         self.note_upgraded_node(id, ctx);
+        self.expect_lease_stall(id, ctx);
     }
 
     /// The Node object as the scheduler should see it, with the taints of its conditions; `None`

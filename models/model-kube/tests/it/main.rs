@@ -8,6 +8,7 @@ mod memory;
 mod node_autoscaling;
 mod node_groups;
 mod off_peak;
+mod overload;
 mod probes;
 mod restored;
 mod rollouts;

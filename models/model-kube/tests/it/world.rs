@@ -26,6 +26,8 @@
 //!                               with mem=100, limit=200; best-effort: they request nothing
 //! uses web 200 grows=60         MiB, and MiB an hour; also vary=10, in percent
 //! at 10 leak web 60             MiB an hour more, until: at 20 mend
+//! at 10 flood catch-all 50 200 3    requests a second, each of so many milliseconds, in so many flows,
+//!                               until: at 20 ebb; at 10 slow 500: milliseconds that writes take longer
 //! ```
 //! Deployments recreate their pods unless they have `surge=N` and `unavailable=N` (percent with a
 //! `%` behind); also `deadline=60`, `min-ready=15`. StatefulSets: `parallel`, `partition=1`,
@@ -37,6 +39,7 @@ use std::sync::Arc;
 use model_api::action::ControlPlaneUpgrade;
 use model_api::backup::Schedule;
 use model_api::blueprint::{ControlPlane, NodeSpec, Zone};
+use model_api::fault::{ApiFlood, PriorityLevel};
 use model_api::kube::{
     ConcurrencyPolicy, Container, CronSpec, DaemonSetUpdate, DeploymentStrategy, IntOrPercent, Job,
     JobSpec, JobWork, LabelSelector, Labels, Node, PersistentVolumeClaim, PodDisruptionBudget,
@@ -49,7 +52,8 @@ use model_api::machines::{BootTime, ClusterAutoscaler, NodeGroup};
 use model_api::memory::{Growth, MemoryProfile};
 use model_api::{Blueprint, NodeId, Observation, Origin, PodId, ServiceId, WorkloadId, ZoneId};
 use model_kube::cluster::{
-    AfterDrain, Capacity, Component, DrainSpec, LeakId, NewTemplate, TemplateHealth, TemplateId,
+    AfterDrain, Capacity, Component, DrainSpec, LeakId, NewTemplate, StrainId, TemplateHealth,
+    TemplateId,
 };
 use model_kube::{Cluster, ClusterPlan, KubeEvent};
 use sim_kernel::{
@@ -83,6 +87,9 @@ pub(crate) enum Command {
     Late(ServiceId, u32),
     Leak(WorkloadId, Growth),
     Mend,
+    Flood(ApiFlood),
+    SlowApi(SimSpan),
+    Ebb,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -112,6 +119,7 @@ pub(crate) struct Rig {
     pub(crate) script: Arc<Vec<(SimTime, Command)>>,
     templates: Vec<TemplateId>,
     leaks: Vec<LeakId>,
+    strains: Vec<StrainId>,
 }
 
 impl Model for Rig {
@@ -162,6 +170,13 @@ impl Rig {
             }
             Command::Leak(workload, growth) => {
                 self.leaks.push(cluster.start_leak(workload, None, growth, ctx));
+            }
+            Command::Flood(flood) => self.strains.push(cluster.start_flood(flood, ctx)),
+            Command::SlowApi(latency) => self.strains.push(cluster.slow_api(latency, ctx)),
+            Command::Ebb => {
+                for strain in self.strains.drain(..) {
+                    cluster.end_strain(strain, ctx);
+                }
             }
             Command::Mend => {
                 for leak in self.leaks.drain(..) {
@@ -548,6 +563,21 @@ impl World {
                 Command::Leak(self.workload(name), per_hour(mebibytes.parse().expect("MiB")))
             }
             ["mend"] => Command::Mend,
+            ["flood", level, rate, millis, flows] => Command::Flood(ApiFlood {
+                level: PriorityLevel::ALL
+                    .into_iter()
+                    .find(|it| it.name() == level)
+                    .expect("a priority level"),
+                millirps: 1000 * rate.parse::<u64>().expect("requests a second"),
+                objects: 0,
+                takes: Some(SimSpan::from_millis(millis.parse().expect("milliseconds"))),
+                flows: flows.parse().expect("a number"),
+                is_mutating: true,
+            }),
+            ["slow", millis] => {
+                Command::SlowApi(SimSpan::from_millis(millis.parse().expect("milliseconds")))
+            }
+            ["ebb"] => Command::Ebb,
             ["api", state] => Command::Api(state == "up"),
             ["evict", name, nth] => {
                 Command::Evict(self.workload(name), nth.parse().expect("a position"))
@@ -575,7 +605,7 @@ impl World {
         let mut cluster = plan.start(Streams::new(seed, 0));
         set_up(&mut cluster);
         let rig =
-            Rig { cluster, script: Arc::new(self.script.clone()), templates, leaks: Vec::new() };
+            Rig { cluster, script: Arc::new(self.script.clone()), templates, leaks: Vec::new(), strains: Vec::new() };
         let mut simulation = Simulation::new(rig, Journal::new(), Limits::default());
         simulation.apply(|rig, ctx| rig.cluster.announce(ctx));
         for (idx, (at, _)) in self.script.iter().enumerate() {

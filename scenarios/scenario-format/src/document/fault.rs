@@ -13,7 +13,7 @@ use crate::units::{Factor, Share};
 use crate::yaml::Node;
 
 pub use control_plane::{
-    LeaderKillSpec, MemberLossSpec, PlainFaultSpec, RegistryOutageSpec, WebhookOutageSpec,
+    ApiFloodSpec, LeaderKillSpec, MemberLossSpec, PlainFaultSpec, RegistryOutageSpec, SlowApiSpec, WebhookOutageSpec,
 };
 
 /// The keys that say when: every fault has them.
@@ -106,6 +106,10 @@ tagged! {
         LeaderKill(LeaderKillSpec),
         /// No API server answers: what runs goes on, and nothing is moved, scaled or routed anew.
         ApiOutage(PlainFaultSpec),
+        /// API servers that run get more requests than they let through: those of some priority levels wait or are refused.
+        ApiFlood(ApiFloodSpec),
+        /// The API stores slowly, as with a slow disk under etcd.
+        SlowApi(SlowApiSpec),
         /// The endpoints of an admission webhook accept calls and answer none.
         WebhookOutage(WebhookOutageSpec),
         /// An image registry does not answer: what a node does not have cannot start on it.
@@ -306,6 +310,8 @@ impl FaultSpec {
             Self::ControlPlaneMemberLoss(spec) => spec.start_keys(),
             Self::LeaderKill(spec) => spec.start_keys(),
             Self::ApiOutage(spec) => spec.start_keys(),
+            Self::ApiFlood(spec) => spec.start_keys(),
+            Self::SlowApi(spec) => spec.start_keys(),
             Self::WebhookOutage(spec) => spec.start_keys(),
             Self::RegistryOutage(spec) => spec.start_keys(),
             Self::RegionLoss(spec) => spec.start_keys(),
@@ -363,6 +369,8 @@ impl FaultSpec {
             Self::ControlPlaneMemberLoss(_) => "controlPlaneMemberLoss",
             Self::LeaderKill(_) => "leaderKill",
             Self::ApiOutage(_) => "apiOutage",
+            Self::ApiFlood(_) => "apiFlood",
+            Self::SlowApi(_) => "slowApi",
             Self::WebhookOutage(_) => "webhookOutage",
             Self::RegistryOutage(_) => "registryOutage",
             Self::ZoneDestroyed(_) => "zoneDestroyed",
@@ -405,6 +413,8 @@ impl FaultSpec {
             Self::ControlPlaneMemberLoss(spec) => spec.span,
             Self::LeaderKill(spec) => spec.span,
             Self::ApiOutage(spec) => spec.span,
+            Self::ApiFlood(spec) => spec.span,
+            Self::SlowApi(spec) => spec.span,
             Self::WebhookOutage(spec) => spec.span,
             Self::RegistryOutage(spec) => spec.span,
             Self::RegionLoss(spec) => spec.span,

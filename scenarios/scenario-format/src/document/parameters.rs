@@ -7,7 +7,7 @@ use serde_json::{Value as Json, json};
 use crate::decode::{Decode, Definitions, record, wrong_type};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::source::{Span, Spanned};
-use crate::units::{Bytes, Rate, Share};
+use crate::units::{Bytes, Rate, Share, Switch};
 use crate::yaml::Node;
 
 /// A span drawn uniformly from a range, written as `[10ms, 100ms]`, or as `50ms` when it is fixed.
@@ -107,6 +107,12 @@ parameters! {
     leader_start => leader_start: RangeSpec, it.range;
     /// From the boot of a control-plane machine until its API server answers.
     apiserver_start => apiserver_start: RangeSpec, it.range;
+    /// `--max-requests-inflight` of API servers.
+    max_requests_inflight => max_requests_inflight: Spanned<u32>, it.value;
+    /// `--max-mutating-requests-inflight` of API servers.
+    max_mutating_requests_inflight => max_mutating_requests_inflight: Spanned<u32>, it.value;
+    /// `--enable-priority-and-fairness` of API servers.
+    priority_and_fairness => has_priority_and_fairness: Spanned<Switch>, it.value.is_on;
     /// `--election-timeout` of etcd.
     etcd_election_timeout => etcd_election_timeout: Spanned<SimSpan>, it.value;
     /// From a change in the API to a controller that knows it.

@@ -86,6 +86,8 @@ impl Resolver<'_> {
             FaultSpec::ControlPlaneMemberLoss(spec) => self.member_loss(spec)?,
             FaultSpec::LeaderKill(spec) => self.leader_kill(spec),
             FaultSpec::ApiOutage(spec) => Self::api_outage(spec),
+            FaultSpec::ApiFlood(spec) => self.api_flood(spec),
+            FaultSpec::SlowApi(spec) => self.slow_api(spec),
             FaultSpec::WebhookOutage(spec) => self.webhook_outage(spec),
             FaultSpec::RegistryOutage(spec) => self.registry_outage(spec),
             FaultSpec::Rollout(_)
@@ -157,6 +159,8 @@ impl Resolver<'_> {
             | FaultSpec::ControlPlaneMemberLoss(_)
             | FaultSpec::LeaderKill(_)
             | FaultSpec::ApiOutage(_)
+            | FaultSpec::ApiFlood(_)
+            | FaultSpec::SlowApi(_)
             | FaultSpec::WebhookOutage(_)
             | FaultSpec::RegistryOutage(_)
             | FaultSpec::Rollout(_)
