@@ -12,7 +12,8 @@
 //!    [`Cluster::set_api_available`], [`Cluster::set_registry_available`],
 //!    [`Cluster::set_webhook_answers`], [`Cluster::lose_api_state`],
 //!    [`Cluster::restore_api_state`], [`Cluster::upgrade_control_plane`],
-//!    [`Cluster::start_leak`], [`Cluster::start_flood`], [`Cluster::slow_api`]; [`Cluster::set_late_answers`] tells what load does to probes. Zones and nodes are lost
+//!    [`Cluster::start_leak`], [`Cluster::start_flood`], [`Cluster::slow_api`];
+//!    [`Cluster::set_late_answers`] tells what load does to probes. Zones and nodes are lost
 //!    independently: a node in a lost zone that
 //!    was also lost by itself comes back when both are over.
 //! 4. After every call, [`Cluster::drain_notices`] tells the other models what changed; state is
@@ -25,14 +26,15 @@
 //! pulls one at a time a node, volumes bound to zones, horizontal autoscalers by CPU, node groups and
 //! the cluster autoscaler, start, readiness and crash loops of pods, probes that fail under load,
 //! endpoints as proxies know them, disruption budgets, Jobs and CronJobs, off-peak hours, etcd's
-//! quorum and elections; memory of pods that grows, containers that are killed for it, kubelets that
-//! evict when their nodes run out of it; leaders of the controller manager and the scheduler; canaries; kubelets that hang on a
+//! quorum and elections; memory of pods that grows, containers that are killed for it, disks, inodes
+//! and process ids that pods take; kubelets that evict when their nodes run out of them; leaders of the
+//! controller manager and the scheduler; canaries; kubelets that hang on a
 //! lost API server, webhooks that fail closed, registries that do not answer, volumes that a silent
-//! node holds; the API's state lost and restored from a snapshot; API servers that are flooded while they run,
-//! or store slowly; upgrades of the control plane (each
+//! node holds; the API's state lost and restored from a snapshot; API servers that are flooded while
+//! they run, or store slowly; upgrades of the control plane (each
 //! in the module of its noun).
 //! # Not modelled
-//! Preemption by daemons; disks, inodes and process ids that run out. Autoscalers by memory, by metrics of pods, objects or from
+//! Preemption by daemons. Autoscalers by memory, by metrics of pods, objects or from
 //! outside. Watchers other than kubelets that hang on a lost API server. A kube-proxy of an isolated zone.
 //! # Defaults and their sources
 //! [`model_api::Parameters`]; the modules of the decisions name theirs.
@@ -53,13 +55,14 @@ mod drains;
 mod evictions;
 mod garbage;
 mod history;
+mod holdings;
 mod images;
 mod jobs;
 mod kubelet;
 mod memory;
 mod node_groups;
 mod node_lifecycle;
-mod node_memory;
+mod node_pressure;
 mod nodes;
 mod off_peak;
 mod overload;
@@ -108,6 +111,7 @@ use deliveries::DeliveryState;
 use drains::Drain;
 use evictions::InstanceGuard;
 use history::History;
+use holdings::Holdings;
 use jobs::JobState;
 use memory::Memory;
 use node_groups::NodeGroups;
@@ -229,7 +233,7 @@ pub enum KubeEvent {
     NodeMemoryExhausted(NodeId),
     /// A pass of an eviction manager that finds something.
     EvictionPass(NodeId),
-    /// The node lifecycle controller sees whether memory runs out on a node.
+    /// The node lifecycle controller sees what runs out on a node.
     PressureSeen(NodeId),
     /// A request that waited for a flooded or slow API gets through.
     RequestServed(u32),
@@ -351,6 +355,7 @@ pub struct Cluster {
     node_groups: NodeGroups,
     probing: Probing,
     memory: Memory,
+    holdings: Holdings,
     overload: Overload,
     /// Services whose endpoints somebody else chooses.
     services_with_backends: Vec<ServiceId>,
@@ -459,7 +464,12 @@ impl Cluster {
             silent_registries: Vec::new(),
             node_groups: NodeGroups::at_start(&blueprint, streams),
             probing: Probing::of(&blueprint),
-            memory: Memory::at_start(&blueprint, &tables.memory, streams),
+            memory: Memory::at_start(
+                &blueprint,
+                tables.memory.is_used() || tables.pressure.is_used(),
+                streams,
+            ),
+            holdings: Holdings::default(),
             overload: Overload::default(),
             services_with_backends: Vec::new(),
             off_peak: off_peak::all(&blueprint, &tables),

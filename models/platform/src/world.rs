@@ -23,7 +23,9 @@ mod writers;
 
 use std::sync::Arc;
 
-use model_api::fault::{Condition, FaultKind, FaultPlan, Start};
+use model_api::fault::{Condition, Fault, FaultKind, FaultPlan, Start};
+use model_api::memory::Growth;
+use model_api::usage::NodeResource;
 use model_api::{
     Blueprint, DatabaseId, FaultId, NodeId, Observation, PodId, ServiceId, WorkloadId, ZoneId,
 };
@@ -427,11 +429,10 @@ impl World {
                 (Struck::Nothing, self.cluster.crash_pods(&picked, ctx))
             }
             FaultKind::MemoryLeak { workload, count, growth } => {
-                let pods = self.cluster.pods_of(*workload).to_vec();
-                let picked = pick_some(spec, &pods, *count, self.streams);
-                let named = count.is_some().then_some(picked.as_slice());
-                let leak = self.cluster.start_leak(*workload, named, *growth, ctx);
-                (Struck::Leak(leak), u32::try_from(picked.len()).expect("pods are fewer"))
+                self.leak(spec, *workload, NodeResource::Memory, *count, *growth, ctx)
+            }
+            FaultKind::UsageLeak { workload, resource, count, growth } => {
+                self.leak(spec, *workload, *resource, *count, *growth, ctx)
             }
             FaultKind::NoCapacity { zone, is_refused } => {
                 let zone = pick_zone(spec, *zone, &self.blueprint, self.streams);
@@ -458,6 +459,23 @@ impl World {
             ctx.schedule_in(duration, FAULT_PRIORITY, FaultEvent::EndDue(fault));
         }
         self.happen(Happening::FaultStarted(fault), ctx);
+    }
+
+    /// Pods of a workload leak; what does, and how many of them.
+    fn leak<R: Recorder<Observation>>(
+        &mut self,
+        fault: &Fault,
+        workload: WorkloadId,
+        resource: NodeResource,
+        count: Option<u32>,
+        growth: Growth,
+        ctx: &mut Context<'_, Event, R>,
+    ) -> (Struck, u32) {
+        let pods = self.cluster.pods_of(workload).to_vec();
+        let picked = pick_some(fault, &pods, count, self.streams);
+        let named = count.is_some().then_some(picked.as_slice());
+        let leak = self.cluster.start_leak(workload, resource, named, growth, ctx);
+        (Struck::Leak(leak), u32::try_from(picked.len()).expect("pods are fewer"))
     }
 
     fn end<R: Recorder<Observation>>(&mut self, fault: FaultId, ctx: &mut Context<'_, Event, R>) {

@@ -323,6 +323,7 @@ impl<'a, E> Story<'a, E> {
             }
             O::NodePressureStarted { .. }
             | O::NodePressureEnded { .. }
+            | O::ImagesCollected { .. }
             | O::PodEvicted { .. }
             | O::PodRefused { .. } => return self.pressure_sentence(observation),
             O::FailoverStarted { database, .. } => {

@@ -448,8 +448,11 @@ impl Cluster {
     }
 
     /// A leader that cannot reach the API gives up in time.
-    pub(super) fn expect_expiry_of_leader<E, R>(&mut self, component: Component, ctx: &mut Context<'_, E, R>)
-    where
+    pub(super) fn expect_expiry_of_leader<E, R>(
+        &mut self,
+        component: Component,
+        ctx: &mut Context<'_, E, R>,
+    ) where
         E: Copy + From<KubeEvent>,
         R: Recorder<Observation>,
     {

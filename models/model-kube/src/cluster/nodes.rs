@@ -8,7 +8,7 @@ use super::pod::PodPhase;
 use super::tables::Tables;
 use super::{Cluster, KubeEvent, Notice, drawn, priority};
 use crate::node_lifecycle::Ready;
-use crate::node_pressure::MEMORY_PRESSURE;
+use crate::node_pressure::{Condition, Conditions};
 use crate::rare;
 use crate::taint_eviction::{OUT_OF_SERVICE, UNREACHABLE, UNSCHEDULABLE, taint};
 
@@ -67,8 +67,8 @@ pub(super) struct NodeState {
     pub(super) is_out_of_service: bool,
     /// Its kubelet cannot renew its lease, although it reaches the API.
     pub(super) is_lease_stalled: bool,
-    /// The API shows condition `MemoryPressure`.
-    pub(super) is_under_pressure: bool,
+    /// What the API shows that runs out.
+    pub(super) conditions: Conditions,
     pub(super) is_in_scheduler: bool,
     /// The pass that finds it silent; never, while it is not.
     pub(super) expiry_at: SimTime,
@@ -118,7 +118,7 @@ impl NodeState {
                     will_register: false,
                     is_out_of_service: false,
                     is_lease_stalled: false,
-                    is_under_pressure: false,
+                    conditions: Conditions::default(),
                     is_in_scheduler: !is_spare,
                     expiry_at: SimTime::MAX,
                     boot: Timer::NONE,
@@ -339,7 +339,7 @@ impl Cluster {
         state.is_new = true;
         (state.is_off, state.is_isolated) = (false, false);
         (state.is_cordoned, state.is_out_of_service) = (false, false);
-        state.is_under_pressure = false;
+        state.conditions = Conditions::default();
         state.images.clear();
         self.refresh_power(node, ctx);
     }
@@ -622,13 +622,15 @@ impl Cluster {
         if state.is_cordoned {
             taints.push(taint(UNSCHEDULABLE, TaintEffect::NoSchedule));
         }
-        // A silent node's conditions are all unknown, and memory pressure that is unknown is no taint
+        // A silent node's conditions are all unknown, and pressure that is unknown is no taint
         // (pkg/controller/nodelifecycle/node_lifecycle_controller.go). No node here says that it is
         // not ready (`Ready::False`), which would leave that taint alone.
         if state.ready != Ready::True {
             taints.push(taint(UNREACHABLE, TaintEffect::NoSchedule));
-        } else if state.is_under_pressure {
-            taints.push(taint(MEMORY_PRESSURE, TaintEffect::NoSchedule));
+        } else {
+            let held = Condition::ALL.into_iter().zip(state.conditions).filter(|(_, holds)| *holds);
+            let keys = held.map(|(condition, _)| condition.taint());
+            taints.extend(keys.map(|key| taint(key, TaintEffect::NoSchedule)));
         }
         if state.has_no_execute {
             taints.push(taint(UNREACHABLE, TaintEffect::NoExecute));

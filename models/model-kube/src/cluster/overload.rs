@@ -12,8 +12,9 @@
 //! take over. Nodes whose leases cannot be renewed for the grace period are found silent, although
 //! their pods run.
 //! # Not modelled
-//! Watches that break under load. Lists of kubelets that start. Operators of databases and Patroni, which reach a flooded
-//! API as ever. A crowd of watchers beside a flood. Servers that become ready during a flood, until the next change.
+//! Watches that break under load. Lists of kubelets that start. Operators of databases and Patroni,
+//! which reach a flooded API as ever. A crowd of watchers beside a flood. Servers that become ready
+//! during a flood, until the next change.
 //!
 //! Simplified: what a controller does for one object counts as one request, and so does all that the
 //! scheduler binds at a time. A control plane that is somebody else's has two servers (**Assumption**).
@@ -201,7 +202,7 @@ impl Cluster {
         let limits = Limits {
             reads: parameters.max_requests_inflight,
             writes: parameters.max_mutating_requests_inflight,
-            is_fair: parameters.has_priority_and_fairness,
+            is_fair: parameters.priority_and_fairness,
         };
         let servers = self.ready_servers(ctx.now()).unwrap_or(SERVERS_ELSEWHERE);
         Some(receive(&streams, servers, limits, latencies.values().copied().sum()))
@@ -218,8 +219,7 @@ impl Cluster {
     {
         let before = self.overload.receptions.unwrap_or_default();
         let Some(receptions) = receptions else {
-            let is_strained =
-                |it: &Reception| it.refused_ppm > 0 || it.latency != SimSpan::ZERO;
+            let is_strained = |it: &Reception| it.refused_ppm > 0 || it.latency != SimSpan::ZERO;
             if before.iter().any(is_strained) {
                 ctx.observe(|| Observation::ApiRelieved);
             }
@@ -231,7 +231,8 @@ impl Cluster {
         }
         for (idx, level) in Level::ALL.into_iter().enumerate() {
             let (now, before) = (receptions[idx], before[idx]);
-            if now.refused_ppm > 0 && (now.refused_ppm, now.wait) != (before.refused_ppm, before.wait)
+            if now.refused_ppm > 0
+                && (now.refused_ppm, now.wait) != (before.refused_ppm, before.wait)
             {
                 ctx.hit(&rare::API_OVERLOADED);
                 ctx.observe(|| Observation::ApiOverloaded {
@@ -271,9 +272,9 @@ impl Cluster {
                 let pod = &self.pods[pod.index()];
                 high(in_namespace(pod.workload), pod.key)
             }
-            KubeEvent::WorkloadSync(id)
-            | KubeEvent::DeploymentSync(id)
-            | KubeEvent::JobDue(id) => high(in_namespace(id), workload_key(id)),
+            KubeEvent::WorkloadSync(id) | KubeEvent::DeploymentSync(id) | KubeEvent::JobDue(id) => {
+                high(in_namespace(id), workload_key(id))
+            }
             KubeEvent::EndpointsDue(id) => {
                 let namespace = &self.blueprint.services[id.index()].namespace;
                 let flow = EntityKey::of("namespace").child(namespace);

@@ -8,8 +8,9 @@
 //! priority and fairness: the two limits of requests in flight. Writes that take longer to store.
 //! # Not modelled
 //! The first seconds, in which queues fill and levels borrow (every 10 s): both are taken to be done.
-//! Chance below the limit: what is offered less seats than there are waits for nothing. Requests of the platform itself, few beside a flood.
-//! CPU, memory and network of an API server, which a flood costs whatever its level, and which the exempt level does not limit.
+//! Chance below the limit: what is offered less seats than there are waits for nothing. Requests of
+//! the platform itself, few beside a flood. CPU, memory and network of an API server, which a flood
+//! costs whatever its level, and which the exempt level does not limit.
 //! # Defaults and their sources
 //! `apiserver/pkg/server/filters/priority-and-fairness.go` (a request waits for a quarter of its
 //! time-out, a minute at most), `filters/maxinflight.go` (no queue; the privileged group always gets
@@ -89,8 +90,7 @@ pub struct Odds {
 
 impl Odds {
     /// Nothing stands in the way.
-    pub const FREE: Self =
-        Self { failed_ppm: 0, wait: SimSpan::ZERO, failed_after: SimSpan::ZERO };
+    pub const FREE: Self = Self { failed_ppm: 0, wait: SimSpan::ZERO, failed_after: SimSpan::ZERO };
 
     /// Whether no try ever succeeds.
     pub const fn is_hopeless(&self) -> bool {
@@ -340,7 +340,8 @@ mod tests {
     fn a_queue_that_drains_slowly_holds_no_more_than_may_wait() {
         let streams = [flood(Some(Level::LeaderElection), 500, 2000, 500)];
         let own = of(&streams, Level::LeaderElection, LIMITS);
-        assert_eq!(own.wait, SimSpan::from_millis(16 * 50 * 1000 / 184).min(TIMEOUT / 4));
+        // 369 seats serve 184.5 a second of 16 queues of 50.
+        assert_eq!(own.wait.as_millis(), 16 * 50 * 10_000 / 1845);
         let slow = [flood(Some(Level::LeaderElection), 500, 20_000, 500)];
         let own = of(&slow, Level::LeaderElection, LIMITS);
         assert_eq!((own.wait, own.is_refused_at_once), (TIMEOUT / 4, false));

@@ -251,7 +251,7 @@ proptest! {
         for (at, command) in &script {
             world.add(&format!("at {at} {command}"));
         }
-        let mut text = String::new();
+        let mut text = String::from("at 1600 ebb\n");
         for zone in ["a", "b", "c"] {
             for verb in ["restore", "rejoin"] {
                 text.push_str(&format!("at 1600 {verb} zone {zone}\n"));

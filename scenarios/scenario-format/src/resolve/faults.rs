@@ -74,6 +74,8 @@ impl Resolver<'_> {
                 count: spec.count.map(|count| count.value),
             },
             FaultSpec::MemoryLeak(spec) => self.memory_leak(spec)?,
+            FaultSpec::DiskLeak(spec) => self.disk_leak(spec)?,
+            FaultSpec::ProcessLeak(spec) => self.process_leak(spec)?,
             FaultSpec::NoCapacity(spec) => {
                 let zone = self.zone_pick(&spec.zone)?;
                 if self.blueprint.node_groups.is_empty() {
@@ -154,6 +156,8 @@ impl Resolver<'_> {
             | FaultSpec::NodeCrash(_)
             | FaultSpec::PodCrash(_)
             | FaultSpec::MemoryLeak(_)
+            | FaultSpec::DiskLeak(_)
+            | FaultSpec::ProcessLeak(_)
             | FaultSpec::NoCapacity(_)
             | FaultSpec::LoadSpike(_)
             | FaultSpec::ControlPlaneMemberLoss(_)

@@ -72,6 +72,8 @@ const LIBRARY: &[(&str, i32)] = &[
     ("rollout-az-loss", 0),
     ("rollout-with-pre-stop", 0),
     ("rollout-without-pre-stop", 1),
+    ("scratch-fills-disks", 1),
+    ("scratch-with-size-limit", 0),
     ("slow-api-loses-leaders", 1),
     ("spike-fills-memory", 1),
     ("spike-fits-memory", 0),

@@ -1,7 +1,7 @@
 //! API servers that run and are flooded or slow, in words.
 
-use model_api::fault::Leading;
 use model_api::Observation;
+use model_api::fault::Leading;
 
 use super::Story;
 

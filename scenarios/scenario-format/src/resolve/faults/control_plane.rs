@@ -1,13 +1,14 @@
 //! Faults of the control plane and of registries: what they hit.
 
-use model_api::fault::{ApiFlood, ControlPlaneFault, FaultKind, PriorityLevel};
 use model_api::SimSpan;
+use model_api::fault::{ApiFlood, ControlPlaneFault, FaultKind, PriorityLevel};
 use model_api::kube::registry_host;
 
 use super::super::Resolver;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::document::{
-    ApiFloodSpec, LeaderKillSpec, MemberLossSpec, PlainFaultSpec, RegistryOutageSpec, SlowApiSpec, WebhookOutageSpec,
+    ApiFloodSpec, LeaderKillSpec, MemberLossSpec, PlainFaultSpec, RegistryOutageSpec, SlowApiSpec,
+    WebhookOutageSpec,
 };
 use crate::nearest::suggestion;
 use crate::source::Span;
