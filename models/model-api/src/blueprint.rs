@@ -18,6 +18,7 @@ use crate::memory::MemoryProfile;
 use crate::parameters::Parameters;
 use crate::path::{Callee, DeniedCall};
 use crate::source::Origin;
+use crate::usage::UsageProfile;
 
 /// An immutable platform.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -71,6 +72,10 @@ pub struct Blueprint {
     /// the pods of all other workloads use what they request; where there is none, memory is not
     /// looked at.
     pub memory: Vec<MemoryProfile>,
+    /// What pods use of disks, inodes and process ids, where that is stated: at most one entry for a
+    /// workload and resource. Pods of which nothing is stated use none; a resource of which nothing is
+    /// stated is not looked at.
+    pub usage: Vec<UsageProfile>,
     /// Calls among them, and from outside, that network policies deny.
     pub denied: Vec<DeniedCall>,
     /// Requests from outside.

@@ -4,7 +4,7 @@ use sim_kernel::{SimSpan, SimTime};
 
 mod control_plane;
 
-pub use control_plane::{ControlPlaneFault, Leading};
+pub use control_plane::{ApiFlood, ControlPlaneFault, Leading, PriorityLevel};
 
 use crate::action::Action;
 use crate::ids::{
@@ -12,6 +12,7 @@ use crate::ids::{
 };
 use crate::memory::Growth;
 use crate::source::Origin;
+use crate::usage::NodeResource;
 
 /// Everything that a scenario injects, in the order it was written; [`FaultId`] is the position.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -65,6 +66,17 @@ pub enum FaultKind {
         /// Pods of this workload, which [`Blueprint::memory`](crate::Blueprint::memory) names.
         workload: WorkloadId,
         /// How many, drawn at random; `None` means all, those to come as well.
+        count: Option<u32>,
+        /// How fast, besides how they grow anyway.
+        growth: Growth,
+    },
+    /// Pods take more and more of a disk, of its inodes, or of process ids.
+    UsageLeak {
+        /// Pods of this workload, which [`Blueprint::usage`](crate::Blueprint::usage) names.
+        workload: WorkloadId,
+        /// Of what.
+        resource: NodeResource,
+        /// How many pods, drawn at random; `None` means all, those to come as well.
         count: Option<u32>,
         /// How fast, besides how they grow anyway.
         growth: Growth,

@@ -22,6 +22,7 @@ pub mod parameters;
 pub mod path;
 pub mod source;
 pub mod time_zone;
+pub mod usage;
 
 pub use blueprint::Blueprint;
 pub use ids::{

@@ -23,10 +23,10 @@ pub struct MemoryProfile {
     pub origin: Origin,
 }
 
-/// How fast something grows.
+/// How fast something grows: memory, files, processes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Growth {
-    /// Bytes in a day: every second, minute and hour divides it.
+    /// Bytes, or files or processes, in a day: every second, minute and hour divides it.
     pub bytes_per_day: u64,
 }
 

@@ -10,10 +10,22 @@ pub use canary::{CanaryFact, CanaryFailure};
 
 use sim_kernel::SimTime;
 
+use crate::fault::{Leading, PriorityLevel};
 use crate::ids::{
     DatabaseId, FaultId, LoadId, NodeId, PodId, ServiceId, VerticalAutoscalerId, WorkloadId, ZoneId,
 };
 use crate::kube::JobEnd;
+use crate::usage::NodeResource;
+
+/// Why a kubelet evicts a pod.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum EvictionReason {
+    /// Its node runs out of something.
+    Pressure(NodeResource),
+    /// It uses more of the disk than it may: the limit of a container, of all its containers, or the
+    /// size of an `emptyDir`.
+    StorageLimit,
+}
 
 /// One fact.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -68,15 +80,26 @@ pub enum Observation {
         /// Which.
         node: NodeId,
     },
-    /// A kubelet finds that memory runs out on its node.
+    /// A kubelet finds that something runs out on its node.
     NodePressureStarted {
         /// Which.
         node: NodeId,
+        /// What.
+        resource: NodeResource,
     },
     /// It found enough for as long as it waits before it believes that.
     NodePressureEnded {
         /// Which.
         node: NodeId,
+        /// Of what.
+        resource: NodeResource,
+    },
+    /// A kubelet deletes images that no container uses, because its disk fills.
+    ImagesCollected {
+        /// The node.
+        node: NodeId,
+        /// What they took.
+        bytes: u64,
     },
     /// The cluster autoscaler asked the provider for nodes.
     NodesRequested {
@@ -127,6 +150,21 @@ pub enum Observation {
         upper_millis: i64,
         /// `uncappedTarget`, in millicores.
         uncapped_millis: i64,
+    },
+    /// The same of memory, in bytes.
+    MemoryRecommended {
+        /// Which autoscaler.
+        autoscaler: VerticalAutoscalerId,
+        /// Position of the container in the pod template of its target.
+        container: u32,
+        /// `target`.
+        target_bytes: i64,
+        /// `lowerBound`.
+        lower_bytes: i64,
+        /// `upperBound`.
+        upper_bytes: i64,
+        /// `uncappedTarget`.
+        uncapped_bytes: i64,
     },
     /// The downscaler made a workload small for its downtime, or brought it back.
     OffPeakResized {
@@ -270,6 +308,34 @@ pub enum Observation {
         /// How much later the last one is answered for it, in nanoseconds.
         span_ns: u64,
     },
+    /// From now on requests of a priority level wait or are refused at the API servers.
+    ApiOverloaded {
+        /// The level.
+        level: PriorityLevel,
+        /// Flows that share all their queues with the flood, in parts per million of all.
+        crowded_ppm: u32,
+        /// How many tries of such a flow are refused, in parts per million.
+        refused_ppm: u32,
+        /// How long one that gets through waits, in nanoseconds.
+        wait_ns: u64,
+    },
+    /// Each write takes so much longer from now on, in nanoseconds.
+    ApiSlowed {
+        /// How much longer.
+        latency_ns: u64,
+    },
+    /// Requests are let through as ever.
+    ApiRelieved,
+    /// A leader cannot renew its lease at the API servers that run.
+    LeaderStalled {
+        /// What it leads.
+        of: Leading,
+    },
+    /// A kubelet cannot renew the lease of its node at the API servers that run.
+    LeaseStalled {
+        /// Which.
+        node: NodeId,
+    },
     /// Every copy of etcd's data is lost: no API server answers until it is restored.
     ApiStateLost,
     /// The state of the API is that of a snapshot.
@@ -393,7 +459,7 @@ pub enum Observation {
         /// Why.
         reason: KillReason,
     },
-    /// A kubelet evicts a pod, because its node runs out of memory.
+    /// A kubelet evicts a pod.
     PodEvicted {
         /// Which.
         pod: PodId,
@@ -401,8 +467,10 @@ pub enum Observation {
         workload: WorkloadId,
         /// The node.
         node: NodeId,
+        /// Why.
+        reason: EvictionReason,
     },
-    /// A kubelet does not take a pod that was bound to its node, because memory runs out there.
+    /// A kubelet does not take a pod that was bound to its node, because something runs out there.
     PodRefused {
         /// Which.
         pod: PodId,

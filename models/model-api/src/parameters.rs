@@ -37,6 +37,13 @@ pub struct Parameters {
     /// From the boot of a control-plane machine until its API server answers, least and most.
     /// **Assumption.**
     pub apiserver_start: Range,
+    /// `--max-requests-inflight` of kube-apiserver: 400. With priority and fairness it and the next one
+    /// together are the seats of a server.
+    pub max_requests_inflight: u32,
+    /// `--max-mutating-requests-inflight` of kube-apiserver: 200.
+    pub max_mutating_requests_inflight: u32,
+    /// `--enable-priority-and-fairness` of kube-apiserver: on.
+    pub priority_and_fairness: bool,
     /// etcd election time-out, lower end: 1 s; members draw 1 to 1.9 s.
     pub etcd_election_timeout: SimSpan,
     /// Watch latency between API and a controller's cache, least and most. **Assumption.**
@@ -82,6 +89,26 @@ pub struct Parameters {
     pub eviction_soft_grace_period: SimSpan,
     /// `evictionMinimumReclaim` `memory.available` of kubelets: 0.
     pub eviction_minimum_reclaim_bytes: u64,
+    /// `evictionHard` `imagefs.available` of kubelets, in parts per million of the file system: 15 %.
+    pub eviction_hard_imagefs_ppm: u32,
+    /// `evictionHard` `nodefs.available` of kubelets, in parts per million: 10 %.
+    pub eviction_hard_nodefs_ppm: u32,
+    /// `evictionHard` `nodefs.inodesFree` of kubelets, in parts per million: 5 %.
+    pub eviction_hard_inodes_ppm: u32,
+    /// `evictionHard` `pid.available` of kubelets, in parts per million: 0, which is never crossed;
+    /// there is none by default.
+    pub eviction_hard_pids_ppm: u32,
+    /// `evictionMinimumReclaim` `nodefs.available` and `imagefs.available` of kubelets: 0.
+    pub eviction_minimum_reclaim_disk_bytes: u64,
+    /// What the system and images that are in use take of a node's disk: 10 GiB. **Assumption.**
+    pub node_disk_system_bytes: u64,
+    /// What images take that no container uses, which a kubelet deletes before it evicts: 0.
+    /// **Assumption.**
+    pub node_disk_unused_images_bytes: u64,
+    /// Bytes of a file system for each of its inodes: 16 KiB (`mke2fs`, `inode_ratio`).
+    pub node_bytes_per_inode: u64,
+    /// `kernel.pid_max` of nodes: 4,194,304, as systemd sets it on 64 bits.
+    pub node_pid_max: u64,
     /// `evictionMaxPodGracePeriod` of kubelets: 0, so that soft evictions are as quick as hard ones
     /// (pkg/kubelet/apis/config/v1beta1).
     pub eviction_max_pod_grace_period: SimSpan,
@@ -140,6 +167,9 @@ impl Default for Parameters {
             leader_retry_period: SimSpan::from_secs(2),
             leader_start: Range::millis(1000, 10_000),
             apiserver_start: Range::millis(5000, 30_000),
+            max_requests_inflight: 400,
+            max_mutating_requests_inflight: 200,
+            priority_and_fairness: true,
             etcd_election_timeout: SimSpan::from_millis(1000),
             watch_latency: Range::millis(10, 100),
             endpoint_propagation: Range::millis(200, 2000),
@@ -159,6 +189,15 @@ impl Default for Parameters {
             eviction_soft_memory_bytes: 0,
             eviction_soft_grace_period: SimSpan::ZERO,
             eviction_minimum_reclaim_bytes: 0,
+            eviction_hard_imagefs_ppm: 150_000,
+            eviction_hard_nodefs_ppm: 100_000,
+            eviction_hard_inodes_ppm: 50_000,
+            eviction_hard_pids_ppm: 0,
+            eviction_minimum_reclaim_disk_bytes: 0,
+            node_disk_system_bytes: 10 << 30,
+            node_disk_unused_images_bytes: 0,
+            node_bytes_per_inode: 16 << 10,
+            node_pid_max: 4_194_304,
             eviction_max_pod_grace_period: SimSpan::ZERO,
             eviction_pressure_transition_period: SimSpan::from_mins(5),
             replication_lag: Range::millis(5, 100),

@@ -12,7 +12,8 @@
 //!    [`Cluster::set_api_available`], [`Cluster::set_registry_available`],
 //!    [`Cluster::set_webhook_answers`], [`Cluster::lose_api_state`],
 //!    [`Cluster::restore_api_state`], [`Cluster::upgrade_control_plane`],
-//!    [`Cluster::start_leak`]; [`Cluster::set_late_answers`] tells what load does to probes. Zones and nodes are lost
+//!    [`Cluster::start_leak`], [`Cluster::start_flood`], [`Cluster::slow_api`];
+//!    [`Cluster::set_late_answers`] tells what load does to probes. Zones and nodes are lost
 //!    independently: a node in a lost zone that
 //!    was also lost by itself comes back when both are over.
 //! 4. After every call, [`Cluster::drain_notices`] tells the other models what changed; state is
@@ -25,15 +26,16 @@
 //! pulls one at a time a node, volumes bound to zones, horizontal autoscalers by CPU, node groups and
 //! the cluster autoscaler, start, readiness and crash loops of pods, probes that fail under load,
 //! endpoints as proxies know them, disruption budgets, Jobs and CronJobs, off-peak hours, etcd's
-//! quorum and elections; memory of pods that grows, containers that are killed for it, kubelets that
-//! evict when their nodes run out of it; leaders of the controller manager and the scheduler; canaries; kubelets that hang on a
+//! quorum and elections; memory of pods that grows, containers that are killed for it, disks, inodes
+//! and process ids that pods take; kubelets that evict when their nodes run out of them; leaders of the
+//! controller manager and the scheduler; canaries; kubelets that hang on a
 //! lost API server, webhooks that fail closed, registries that do not answer, volumes that a silent
-//! node holds; the API's state lost and restored from a snapshot; upgrades of the control plane (each
+//! node holds; the API's state lost and restored from a snapshot; API servers that are flooded while
+//! they run, or store slowly; upgrades of the control plane (each
 //! in the module of its noun).
 //! # Not modelled
-//! Preemption by daemons; disks, inodes and process ids that run out. Autoscalers by memory, by metrics of pods, objects or from
-//! outside. Watchers other than kubelets that hang on a lost API server. A slow API, and one
-//! that is flooded while it runs. A kube-proxy of an isolated zone.
+//! Preemption by daemons. Autoscalers by memory, by metrics of pods, objects or from
+//! outside. Watchers other than kubelets that hang on a lost API server. A kube-proxy of an isolated zone.
 //! # Defaults and their sources
 //! [`model_api::Parameters`]; the modules of the decisions name theirs.
 //! # Invariants
@@ -54,15 +56,17 @@ mod evictions;
 mod garbage;
 mod hints;
 mod history;
+mod holdings;
 mod images;
 mod jobs;
 mod kubelet;
 mod memory;
 mod node_groups;
 mod node_lifecycle;
-mod node_memory;
+mod node_pressure;
 mod nodes;
 mod off_peak;
+mod overload;
 mod pod;
 mod preemption;
 mod probing;
@@ -92,6 +96,7 @@ pub use control_plane::Component;
 pub use drains::{AfterDrain, DrainId, DrainSpec};
 pub use memory::LeakId;
 pub use node_groups::Capacity;
+pub use overload::StrainId;
 pub use pod::{PodPhase, PodView};
 pub use routing::Route;
 pub use templates::{NewTemplate, TemplateHealth, TemplateId};
@@ -107,12 +112,14 @@ use deliveries::DeliveryState;
 use drains::Drain;
 use evictions::InstanceGuard;
 use history::History;
+use holdings::Holdings;
 use jobs::JobState;
 use memory::Memory;
 use node_groups::NodeGroups;
 use node_lifecycle::Monitor;
 use nodes::NodeState;
 use off_peak::OffPeakStates;
+use overload::Overload;
 use pod::PodState;
 use probing::Probing;
 use queue::Queue;
@@ -227,8 +234,14 @@ pub enum KubeEvent {
     NodeMemoryExhausted(NodeId),
     /// A pass of an eviction manager that finds something.
     EvictionPass(NodeId),
-    /// The node lifecycle controller sees whether memory runs out on a node.
+    /// The node lifecycle controller sees what runs out on a node.
     PressureSeen(NodeId),
+    /// A request that waited for a flooded or slow API gets through.
+    RequestServed(u32),
+    /// A leader fails to renew its lease at API servers that run.
+    LeaderStalled(Component),
+    /// A kubelet fails to renew the lease of its node at API servers that run.
+    LeaseStalled(NodeId),
 }
 
 const _: () = assert!(size_of::<KubeEvent>() <= 12);
@@ -343,6 +356,8 @@ pub struct Cluster {
     node_groups: NodeGroups,
     probing: Probing,
     memory: Memory,
+    holdings: Holdings,
+    overload: Overload,
     /// Services whose endpoints somebody else chooses.
     services_with_backends: Vec<ServiceId>,
     /// Those of the workloads that have off-peak hours.
@@ -450,7 +465,13 @@ impl Cluster {
             silent_registries: Vec::new(),
             node_groups: NodeGroups::at_start(&blueprint, streams),
             probing: Probing::of(&blueprint),
-            memory: Memory::at_start(&blueprint, &tables.memory, streams),
+            memory: Memory::at_start(
+                &blueprint,
+                tables.memory.is_used() || tables.pressure.is_used(),
+                streams,
+            ),
+            holdings: Holdings::default(),
+            overload: Overload::default(),
             services_with_backends: Vec::new(),
             off_peak: off_peak::all(&blueprint, &tables),
             jobs: jobs::all(&blueprint),
@@ -509,8 +530,20 @@ impl Cluster {
         E: Copy + From<KubeEvent>,
         R: Recorder<Observation>,
     {
+        self.happen(event, ctx);
+        self.settle(ctx);
+    }
+
+    /// Lets an event happen if it can, or wait.
+    fn happen<E, R>(&mut self, event: KubeEvent, ctx: &mut Context<'_, E, R>)
+    where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
         if self.can_happen(event) {
-            self.dispatch(event, ctx);
+            if !self.hold(event, ctx) {
+                self.dispatch(event, ctx);
+            }
         } else {
             ctx.hit(if event == KubeEvent::ScheduleDue {
                 &rare::SCHEDULER_WAITED
@@ -520,7 +553,6 @@ impl Cluster {
             self.tell_waiting(event, ctx);
             self.deferred.push((event, ctx.cause()));
         }
-        self.settle(ctx);
     }
 
     fn dispatch<E, R>(&mut self, event: KubeEvent, ctx: &mut Context<'_, E, R>)
@@ -570,6 +602,9 @@ impl Cluster {
             KubeEvent::NodeMemoryExhausted(node) => self.on_node_memory_exhausted(node, ctx),
             KubeEvent::EvictionPass(node) => self.on_eviction_pass(node, ctx),
             KubeEvent::PressureSeen(node) => self.on_pressure_seen(node, ctx),
+            KubeEvent::RequestServed(number) => self.on_request_served(number, ctx),
+            KubeEvent::LeaderStalled(component) => self.on_leader_stalled(component, ctx),
+            KubeEvent::LeaseStalled(node) => self.on_lease_stalled(node, ctx),
         }
     }
 

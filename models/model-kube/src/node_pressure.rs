@@ -1,25 +1,30 @@
-//! What a kubelet does when memory runs out on its node: its eviction manager.
+//! What a kubelet does when its node runs out of something: its eviction manager.
 //!
 //! # Modelled
-//! Hard and soft thresholds of `memory.available` with grace period and minimum reclaim, the node
-//! condition and how long it lasts, which pod goes, how long it has to end, which pods are not let in.
-//! When the next pass finds something is worked out; passes that find nothing are left out.
+//! Thresholds of `memory.available` (hard and soft, with grace period), `imagefs.available`,
+//! `nodefs.available`, `nodefs.inodesFree` and `pid.available`, with minimum reclaim; the node
+//! conditions and how long they last, which pod goes, how long it has to end, which pods are not let
+//! in. Images lie on the file system of the kubelet, as by default. When the next pass finds something
+//! is worked out; passes that find nothing are left out.
 //! # Not modelled
-//! Disk, inodes and process ids; `allocatableMemory.available`, which is the same where the system
+//! A file system of its own for images or containers, its inodes; soft thresholds of anything but memory;
+//! `allocatableMemory.available`, which is the same where the system
 //! uses what is reserved for it; the notifier of the kernel (`kernelMemcgNotification`, off); static
 //! pods.
 //! # Defaults and their sources
-//! `pkg/kubelet/eviction/{eviction_manager,helpers}.go`, Kubernetes 1.36: every 10 s; the
+//! `pkg/kubelet/eviction/{eviction_manager,helpers,defaults_linux}.go`, Kubernetes 1.36: every 10 s; the
 //! `eviction…` fields of [`Parameters`].
 //! # Invariants
-//! The condition never ends before its transition period is over; at most one pod goes a pass.
+//! A condition never ends before its transition period is over; at most one pod goes a pass, but for
+//! those that use more of a disk than they may.
 //! # Checked against
 //! Cases worked out by hand from the sources; brute force over all passes.
 
 use std::cmp::Reverse;
 
 use model_api::Parameters;
-use model_api::kube::{PodSpec, TaintEffect};
+use model_api::kube::{PodSpec, ResourceList, TaintEffect};
+use model_api::usage::{DiskPlace, NodeResource};
 use sim_kernel::{SimSpan, SimTime};
 
 use crate::qos::{self, QosClass};
@@ -27,6 +32,63 @@ use crate::taint_eviction::taint;
 
 /// Key of the taint on nodes whose memory runs out.
 pub const MEMORY_PRESSURE: &str = "node.kubernetes.io/memory-pressure";
+
+/// Key of the taint on nodes whose disk or inodes run out.
+pub const DISK_PRESSURE: &str = "node.kubernetes.io/disk-pressure";
+/// Key of the taint on nodes whose process ids run out.
+pub const PID_PRESSURE: &str = "node.kubernetes.io/pid-pressure";
+
+/// A condition of a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[expect(missing_docs, reason = "the words are those of the Kubernetes API")]
+pub enum Condition {
+    MemoryPressure,
+    DiskPressure,
+    PidPressure,
+}
+
+impl Condition {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::MemoryPressure, Self::DiskPressure, Self::PidPressure];
+
+    /// The condition that says that something runs out.
+    pub const fn of(resource: NodeResource) -> Self {
+        match resource {
+            NodeResource::Memory => Self::MemoryPressure,
+            NodeResource::Disk | NodeResource::Inodes => Self::DiskPressure,
+            NodeResource::Processes => Self::PidPressure,
+        }
+    }
+
+    /// What stands for it in a report.
+    pub const fn resource(self) -> NodeResource {
+        match self {
+            Self::MemoryPressure => NodeResource::Memory,
+            Self::DiskPressure => NodeResource::Disk,
+            Self::PidPressure => NodeResource::Processes,
+        }
+    }
+
+    /// Key of its taint.
+    pub const fn taint(self) -> &'static str {
+        match self {
+            Self::MemoryPressure => MEMORY_PRESSURE,
+            Self::DiskPressure => DISK_PRESSURE,
+            Self::PidPressure => PID_PRESSURE,
+        }
+    }
+
+    const fn index(self) -> usize {
+        match self {
+            Self::MemoryPressure => 0,
+            Self::DiskPressure => 1,
+            Self::PidPressure => 2,
+        }
+    }
+}
+
+/// Which conditions of a node hold, in the order of [`Condition::ALL`].
+pub type Conditions = [bool; Condition::ALL.len()];
 
 /// From one pass that evicts nothing to the next (`evictionMonitoringPeriod`, pkg/kubelet/kubelet.go).
 pub const PERIOD: SimSpan = SimSpan::from_secs(10);
@@ -48,35 +110,65 @@ pub fn kill_timeout(grace: SimSpan) -> SimSpan {
 /// (`SetDefaults_KubeletConfiguration`, pkg/kubelet/apis/config/v1beta1/defaults.go).
 const TRANSITION: SimSpan = SimSpan::from_mins(5);
 
-/// The settings of a kubelet.
+/// Thresholds, those of memory first (`byEvictionPriority`).
+const THRESHOLDS: usize = 6;
+
+/// What there is on a node, in the order of [`NodeResource::ALL`]; `None` for what is not known.
+pub type Capacities = [Option<u64>; NodeResource::ALL.len()];
+
+/// The settings of the kubelet of a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Settings {
-    /// Hard and soft; one of no bytes is never crossed.
-    thresholds: [Threshold; 2],
-    minimum_reclaim_bytes: u64,
+    thresholds: [Threshold; THRESHOLDS],
     transition: SimSpan,
     pod_grace_max: SimSpan,
 }
 
-/// So much must be available; when it is not for the time of the grace, a pod goes.
+/// So much must be available; when it is not for the time of the grace, a pod goes. One of nothing is
+/// never crossed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Threshold {
-    bytes: u64,
+    resource: NodeResource,
+    kind: ThresholdKind,
+    amount: u64,
     grace: SimSpan,
+    minimum_reclaim: u64,
 }
 
 impl Settings {
-    /// Those among all parameters.
-    pub fn of(parameters: &Parameters) -> Self {
-        let hard_bytes = parameters.eviction_hard_memory_bytes;
-        let soft_bytes = parameters.eviction_soft_memory_bytes;
+    /// Those among all parameters, for a node with so much.
+    pub fn of(parameters: &Parameters, capacities: &Capacities) -> Self {
+        let hard = |resource, amount, minimum_reclaim| Threshold {
+            resource,
+            kind: ThresholdKind::Hard,
+            amount,
+            grace: SimSpan::ZERO,
+            minimum_reclaim,
+        };
+        let share = |resource: NodeResource, ppm: u32, minimum_reclaim| {
+            let capacity = u128::from(capacities[resource.index()].unwrap_or(0));
+            let amount = u64::try_from(capacity * u128::from(ppm) / 1_000_000);
+            hard(resource, amount.unwrap_or(u64::MAX), minimum_reclaim)
+        };
+        let memory_reclaim = parameters.eviction_minimum_reclaim_bytes;
+        let disk_reclaim = parameters.eviction_minimum_reclaim_disk_bytes;
+        let memory =
+            hard(NodeResource::Memory, parameters.eviction_hard_memory_bytes, memory_reclaim);
         let transition = parameters.eviction_pressure_transition_period;
         Self {
             thresholds: [
-                Threshold { bytes: hard_bytes, grace: SimSpan::ZERO },
-                Threshold { bytes: soft_bytes, grace: parameters.eviction_soft_grace_period },
+                memory,
+                Threshold {
+                    kind: ThresholdKind::Soft,
+                    amount: parameters.eviction_soft_memory_bytes,
+                    grace: parameters.eviction_soft_grace_period,
+                    ..memory
+                },
+                share(NodeResource::Disk, parameters.eviction_hard_imagefs_ppm, disk_reclaim),
+                share(NodeResource::Disk, parameters.eviction_hard_nodefs_ppm, disk_reclaim),
+                share(NodeResource::Inodes, parameters.eviction_hard_inodes_ppm, 0),
+                share(NodeResource::Processes, parameters.eviction_hard_pids_ppm, 0),
             ],
-            minimum_reclaim_bytes: parameters.eviction_minimum_reclaim_bytes,
             transition: if transition.is_zero() { TRANSITION } else { transition },
             pod_grace_max: parameters.eviction_max_pod_grace_period,
         }
@@ -105,101 +197,142 @@ pub enum ThresholdKind {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct EvictionManager {
     /// By threshold: since when it has been crossed.
-    first_observed: [Option<SimTime>; 2],
+    first_observed: [Option<SimTime>; THRESHOLDS],
     /// By threshold: it was crossed for longer than its grace, and not enough is available yet.
-    is_met: [bool; 2],
-    /// When any was crossed last.
-    last_observed: Option<SimTime>,
-    is_under_pressure: bool,
+    is_met: [bool; THRESHOLDS],
+    /// By condition: when a threshold of it was crossed last.
+    last_observed: [Option<SimTime>; Condition::ALL.len()],
+    conditions: Conditions,
+}
+
+/// What a pass wants: a pod has to go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Wanted {
+    /// For want of this.
+    pub resource: NodeResource,
+    /// By which threshold.
+    pub kind: ThresholdKind,
 }
 
 impl EvictionManager {
-    /// Whether it holds that memory runs out: condition `MemoryPressure`.
-    pub const fn is_under_pressure(&self) -> bool {
-        self.is_under_pressure
+    /// What it holds that runs out.
+    pub const fn conditions(&self) -> Conditions {
+        self.conditions
     }
 
     /// A pass (`synchronize`): what is crossed now, how long it has been, and for which threshold a
-    /// pod has to go.
+    /// pod has to go. `available` is in the order of [`NodeResource::ALL`].
     ///
     /// Upstream takes any of several thresholds of memory; here a hard one comes first.
     pub fn synchronize(
         &mut self,
         settings: &Settings,
-        available_bytes: u64,
+        available: &[u64; NodeResource::ALL.len()],
         now: SimTime,
-    ) -> Option<ThresholdKind> {
-        for idx in 0..2 {
-            let is_crossed = available_bytes < self.observed_below(settings, idx);
+    ) -> Option<Wanted> {
+        for (idx, threshold) in settings.thresholds.iter().enumerate() {
+            let available = available[threshold.resource.index()];
+            let is_crossed = available < self.observed_below(settings, idx);
             let first = self.first_observed[idx].unwrap_or(now);
             self.first_observed[idx] = is_crossed.then_some(first);
-            let grace = settings.thresholds[idx].grace;
-            self.is_met[idx] = is_crossed && now.saturating_since(first) >= grace;
+            self.is_met[idx] = is_crossed && now.saturating_since(first) >= threshold.grace;
         }
-        if self.first_observed.iter().any(Option::is_some) {
-            self.last_observed = Some(now);
+        for condition in Condition::ALL {
+            let idx = condition.index();
+            if self.is_observed(settings, condition) {
+                self.last_observed[idx] = Some(now);
+            }
+            self.conditions[idx] = self.last_observed[idx]
+                .is_some_and(|last| now.saturating_since(last) < settings.transition);
         }
-        self.is_under_pressure =
-            self.last_observed.is_some_and(|last| now.saturating_since(last) < settings.transition);
-        match self.is_met {
-            [true, _] => Some(ThresholdKind::Hard),
-            [false, true] => Some(ThresholdKind::Soft),
-            [false, false] => None,
-        }
+        self.wanted(settings)
+    }
+
+    /// What the last pass wanted.
+    fn wanted(&self, settings: &Settings) -> Option<Wanted> {
+        let met = self.is_met.iter().position(|is_met| *is_met)?;
+        let Threshold { resource, kind, .. } = settings.thresholds[met];
+        Some(Wanted { resource, kind })
+    }
+
+    /// Whether so much is enough for a resource after something was reclaimed without a pod
+    /// (`reclaimNodeLevelResources`): what was to be reclaimed besides is counted.
+    pub fn is_enough(&self, settings: &Settings, resource: NodeResource, available: u64) -> bool {
+        let thresholds = settings.thresholds.iter().enumerate();
+        let mut of_it = thresholds.filter(|(_, threshold)| threshold.resource == resource);
+        of_it.all(|(idx, _)| available >= self.observed_below(settings, idx))
+    }
+
+    /// Whether some threshold of a condition is crossed.
+    fn is_observed(&self, settings: &Settings, condition: Condition) -> bool {
+        let thresholds = settings.thresholds.iter().zip(&self.first_observed);
+        let mut of_it = thresholds.filter(|(it, _)| Condition::of(it.resource) == condition);
+        of_it.any(|(_, first)| first.is_some())
     }
 
     /// A threshold is crossed while less than this is available: one that made pods go, until the
     /// minimum reclaim is there as well.
     fn observed_below(&self, settings: &Settings, idx: usize) -> u64 {
-        let reclaim = if self.is_met[idx] { settings.minimum_reclaim_bytes } else { 0 };
-        settings.thresholds[idx].bytes.saturating_add(reclaim)
+        let threshold = &settings.thresholds[idx];
+        let reclaim = if self.is_met[idx] { threshold.minimum_reclaim } else { 0 };
+        threshold.amount.saturating_add(reclaim)
     }
 
     /// The next pass that changes something, or makes a pod go: one of those at `next` and every
-    /// [`PERIOD`] after it. `below` tells when less than so much is available, as usage goes now and
-    /// given that it never falls; [`SimTime::MAX`] when that never happens. Where no pod can go
-    /// (`can_evict`), a pass that wants one is none.
+    /// [`PERIOD`] after it. `below` tells when less than so much of a resource is available, as usage
+    /// goes now and given that it never falls; [`SimTime::MAX`] when that never happens. Where no pod
+    /// can go (`can_evict`), a pass that wants one is none.
     pub fn next_look(
         &self,
         settings: &Settings,
         next: SimTime,
-        below: impl Fn(u64) -> SimTime,
+        below: impl Fn(NodeResource, u64) -> SimTime,
         can_evict: bool,
     ) -> Option<SimTime> {
-        let pass_at = |at: SimTime| {
-            let at = at.max(next);
-            (at < LAST_DAY).then(|| at.next_tick(PERIOD, phase_of(next)))
-        };
-        let crossed_at = [0, 1].map(|idx| below(self.observed_below(settings, idx)));
-        let of_threshold = [0, 1].map(|idx| match self.first_observed[idx] {
-            None => pass_at(crossed_at[idx]),
+        let crossed_at: [SimTime; THRESHOLDS] = std::array::from_fn(|idx| {
+            below(settings.thresholds[idx].resource, self.observed_below(settings, idx))
+        });
+        let of_threshold = (0..THRESHOLDS).filter_map(|idx| match self.first_observed[idx] {
+            None => pass_at(crossed_at[idx], next),
             Some(_) if crossed_at[idx] > next => Some(next),
             Some(_) if self.is_met[idx] && !can_evict => None,
-            Some(first) => pass_at(first.saturating_add(settings.thresholds[idx].grace)),
+            Some(first) => pass_at(first.saturating_add(settings.thresholds[idx].grace), next),
         });
-        let is_relieved = crossed_at.iter().all(|at| *at > next);
-        let last_observed = self.last_observed.filter(|_| self.is_under_pressure && is_relieved);
-        let of_condition =
-            last_observed.and_then(|last| pass_at(last.saturating_add(settings.transition)));
-        of_threshold.into_iter().chain([of_condition]).flatten().min()
+        let of_condition = Condition::ALL.into_iter().filter_map(|condition| {
+            let thresholds = settings.thresholds.iter().zip(&crossed_at);
+            let mut of_it = thresholds.filter(|(it, _)| Condition::of(it.resource) == condition);
+            let is_relieved = of_it.all(|(_, at)| *at > next);
+            let holds = self.conditions[condition.index()];
+            let last = self.last_observed[condition.index()].filter(|_| holds && is_relieved)?;
+            pass_at(last.saturating_add(settings.transition), next)
+        });
+        of_threshold.chain(of_condition).min()
     }
 
     /// Takes up the passes before `now`, from the one at `next` on, that were left out because they
     /// changed nothing; returns the first one that is not over.
-    pub fn take_up(&mut self, next: SimTime, now: SimTime) -> SimTime {
+    pub fn take_up(&mut self, settings: &Settings, next: SimTime, now: SimTime) -> SimTime {
         if next >= now {
             return next;
         }
         let first_left = now.next_tick(PERIOD, phase_of(next));
         // What was crossed then has been so ever since: usage fell at no time that was not told.
-        if self.first_observed.iter().any(Option::is_some) {
-            self.last_observed = Some(first_left.saturating_sub(PERIOD));
+        for condition in Condition::ALL {
+            if self.is_observed(settings, condition) {
+                self.last_observed[condition.index()] = Some(first_left.saturating_sub(PERIOD));
+            }
         }
         first_left
     }
 }
 
-/// When less than so many bytes of a capacity are available, given when more than an amount is used;
+/// The first pass at or after a moment, of those at `next` and every [`PERIOD`] after it.
+pub fn pass_at(at: SimTime, next: SimTime) -> Option<SimTime> {
+    let at = at.max(next);
+    (at < LAST_DAY).then(|| at.next_tick(PERIOD, phase_of(next)))
+}
+
+/// When less than so much of a capacity is available, given when more than an amount is used;
 /// [`SimTime::MAX`] when that never happens. Less than more than there is has been available from the
 /// beginning.
 pub fn below(
@@ -218,37 +351,66 @@ fn phase_of(pass: SimTime) -> SimSpan {
     SimSpan::from_nanos(pass.as_nanos())
 }
 
-/// A pod on a node whose memory runs out.
+/// A pod on a node that runs out of something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Candidate {
-    /// Memory that it uses, in bytes; `None` when nothing is known of it.
-    pub used_bytes: Option<u64>,
-    /// Memory that it requests, in bytes.
-    pub requested_bytes: u64,
+    /// What it uses; `None` when nothing is known of it.
+    pub used: Option<u64>,
+    /// What it requests.
+    pub requested: u64,
     /// Its priority.
     pub priority: i32,
 }
 
-/// Positions of pods in the order in which they go (`rankMemoryPressure`): those of which nothing is
+/// Positions of pods in the order in which they go. For want of memory or disk (`rankMemoryPressure`,
+/// `rankDiskPressureFunc`): those of which nothing is
 /// known, those that use more than they request, then by priority, then by what they use beyond
-/// their request. Upstream leaves the order of equals open; here they go as they were given.
-pub fn rank(candidates: &[Candidate]) -> Vec<usize> {
+/// their request; nobody requests inodes. For want of process ids (`rankPIDPressure`): by priority, then
+/// by how many they have. Upstream leaves the order of equals open; here they go as they were given.
+pub fn rank(resource: NodeResource, candidates: &[Candidate]) -> Vec<usize> {
     let mut order: Vec<usize> = (0..candidates.len()).collect();
+    if resource == NodeResource::Processes {
+        order.sort_by_key(|idx| (candidates[*idx].priority, Reverse(candidates[*idx].used)));
+        return order;
+    }
     order.sort_by_key(|idx| {
         let it = &candidates[*idx];
-        let beyond = it.used_bytes.map(|used| i128::from(used) - i128::from(it.requested_bytes));
+        let beyond = it.used.map(|used| i128::from(used) - i128::from(it.requested));
         let is_beyond = beyond.is_none_or(|beyond| beyond > 0);
         (beyond.is_some(), !is_beyond, it.priority, Reverse(beyond))
     });
     order
 }
 
-/// Whether a kubelet whose node runs out of memory lets a pod in (`Admit`).
-pub fn admits(spec: &PodSpec) -> bool {
+/// Whether a kubelet lets a pod in while these conditions hold (`Admit`).
+pub fn admits(spec: &PodSpec, conditions: Conditions) -> bool {
+    if qos::is_critical(spec) || conditions == Conditions::default() {
+        return true;
+    }
     let pressure = taint(MEMORY_PRESSURE, TaintEffect::NoSchedule);
-    qos::is_critical(spec)
-        || qos::class(spec) != QosClass::BestEffort
-        || spec.tolerations.iter().any(|it| it.tolerates(&pressure))
+    conditions == [true, false, false]
+        && (qos::class(spec) != QosClass::BestEffort
+            || spec.tolerations.iter().any(|it| it.tolerates(&pressure)))
+}
+
+/// How much of the disk a pod may use before its kubelet evicts it, when it all lies in one place
+/// (`localStorageEviction`): the limit of that container, or the size of that `emptyDir`, and in any
+/// case what all its containers are limited to together, if each that is limited counts.
+pub fn storage_limit(spec: &PodSpec, place: &DiskPlace) -> Option<u64> {
+    let limit = |list: &ResourceList| {
+        let amount = list.get(ResourceList::EPHEMERAL_STORAGE)?;
+        u64::try_from(amount).ok().filter(|amount| *amount > 0)
+    };
+    let of_place = match place {
+        DiskPlace::Container(idx) => spec.containers.get(*idx).and_then(|it| limit(&it.limits)),
+        DiskPlace::EmptyDir(name) => {
+            let found = spec.empty_dirs.iter().find(|volume| volume.name == *name);
+            found.and_then(|volume| volume.size_limit_bytes)
+        }
+    };
+    let of_pod = spec.containers.iter().filter_map(|it| limit(&it.limits));
+    let of_pod = of_pod.reduce(u64::saturating_add);
+    of_place.into_iter().chain(of_pod).min()
 }
 
 #[cfg(test)]
@@ -260,13 +422,19 @@ mod tests {
     const MIB: u64 = 1 << 20;
 
     fn settings(soft: Option<(u64, u64)>, minimum_reclaim: u64) -> Settings {
-        Settings::of(&Parameters {
+        let parameters = Parameters {
             eviction_soft_memory_bytes: soft.map_or(0, |(mebibytes, _)| mebibytes * MIB),
             eviction_soft_grace_period: SimSpan::from_secs(soft.map_or(0, |(_, grace)| grace)),
             eviction_minimum_reclaim_bytes: minimum_reclaim * MIB,
             eviction_max_pod_grace_period: SimSpan::from_secs(20),
             ..Parameters::default()
-        })
+        };
+        Settings::of(&parameters, &Capacities::default())
+    }
+
+    /// Nothing but memory, in MiB, is short.
+    fn of_memory(mebibytes: u64) -> [u64; 4] {
+        [mebibytes * MIB, u64::MAX, u64::MAX, u64::MAX]
     }
 
     /// What passes make of what is available, in MiB: `+` under pressure, `H` and `S` a pod goes.
@@ -274,9 +442,13 @@ mod tests {
         let mut manager = EvictionManager::default();
         let mut told = String::new();
         for (secs, mebibytes) in available {
-            let kind = manager.synchronize(settings, mebibytes * MIB, SimTime::from_secs(*secs));
-            let pressure = if manager.is_under_pressure() { "+" } else { "" };
-            let kind = kind.map_or("", |kind| if kind == ThresholdKind::Hard { "H" } else { "S" });
+            let now = SimTime::from_secs(*secs);
+            let wanted = manager.synchronize(settings, &of_memory(*mebibytes), now);
+            let pressure = if manager.conditions()[0] { "+" } else { "" };
+            let kind = wanted.map_or("", |it| match it.kind {
+                ThresholdKind::Hard => "H",
+                ThresholdKind::Soft => "S",
+            });
             told += &format!("{secs}{pressure}{kind} ");
         }
         told
@@ -300,10 +472,9 @@ mod tests {
     fn a_condition_lasts_as_long_as_stated_and_never_no_time() {
         let lasting = |transition: SimSpan| {
             let eviction_pressure_transition_period = transition;
-            let settings = Settings::of(&Parameters {
-                eviction_pressure_transition_period,
-                ..Parameters::default()
-            });
+            let parameters =
+                Parameters { eviction_pressure_transition_period, ..Parameters::default() };
+            let settings = Settings::of(&parameters, &Capacities::default());
             passes(&settings, &[(10, 99), (39, 200), (40, 200), (309, 200), (310, 200)])
         };
         assert_eq!(lasting(SimSpan::from_secs(30)), "10+H 39+ 40 309 310 ");
@@ -342,8 +513,8 @@ mod tests {
     #[test]
     fn pods_go_by_excess_then_priority() {
         let pod = |used: Option<u64>, requested_bytes, priority| Candidate {
-            used_bytes: used,
-            requested_bytes,
+            used,
+            requested: requested_bytes,
             priority,
         };
         let pods = [
@@ -354,7 +525,75 @@ mod tests {
             pod(None, 100, 50),
             pod(Some(100), 100, -5),
         ];
-        assert_eq!(rank(&pods), [4, 3, 2, 1, 5, 0]);
+        assert_eq!(rank(NodeResource::Memory, &pods), [4, 3, 2, 1, 5, 0]);
+        assert_eq!(rank(NodeResource::Disk, &pods), [4, 3, 2, 1, 5, 0]);
+        // Requests do not count: the first two, of low priority, then the largest of the next.
+        assert_eq!(rank(NodeResource::Processes, &pods), [5, 0, 3, 2, 1, 4]);
+    }
+
+    #[test]
+    fn a_disk_is_short_below_15_percent_and_its_condition_is_its_own() {
+        let capacities = [None, Some(1000), Some(200), Some(32_768)];
+        let parameters = Parameters { eviction_hard_pids_ppm: 100_000, ..Parameters::default() };
+        let settings = Settings::of(&parameters, &capacities);
+        let mut manager = EvictionManager::default();
+        let mut pass = |secs, disk, inodes, pids| {
+            let available = [u64::MAX, disk, inodes, pids];
+            let wanted = manager.synchronize(&settings, &available, SimTime::from_secs(secs));
+            (wanted.map(|it| it.resource), manager.conditions())
+        };
+        assert_eq!(pass(0, 150, 10, 3276), (None, [false; 3]));
+        assert_eq!(pass(10, 149, 10, 3276), (Some(NodeResource::Disk), [false, true, false]));
+        assert_eq!(pass(20, 150, 9, 3276), (Some(NodeResource::Inodes), [false, true, false]));
+        assert_eq!(pass(30, 150, 10, 3275), (Some(NodeResource::Processes), [false, true, true]));
+        assert_eq!(pass(320, 150, 10, 9999), (None, [false, false, true]));
+    }
+
+    #[test]
+    fn more_of_a_disk_is_reclaimed_than_the_threshold() {
+        let parameters =
+            Parameters { eviction_minimum_reclaim_disk_bytes: 50, ..Parameters::default() };
+        let settings = Settings::of(&parameters, &[None, Some(1000), None, None]);
+        let mut manager = EvictionManager::default();
+        let now = SimTime::from_secs(10);
+        manager.synchronize(&settings, &[u64::MAX, 149, u64::MAX, u64::MAX], now);
+        let enough = [150, 199, 200].map(|it| manager.is_enough(&settings, NodeResource::Disk, it));
+        assert_eq!(enough, [false, false, true]);
+    }
+
+    #[test]
+    fn a_short_disk_lets_in_critical_pods_only() {
+        let spec = |priority| PodSpec { priority, ..PodSpec::default() };
+        let admitted = |conditions| [0, 2_000_000_000].map(|it| admits(&spec(it), conditions));
+        assert_eq!(admitted([false; 3]), [true, true]);
+        for conditions in [[false, true, false], [true, true, false], [false, false, true]] {
+            assert_eq!(admitted(conditions), [false, true]);
+        }
+    }
+
+    #[test]
+    fn a_pod_may_use_what_its_place_and_its_containers_may() {
+        use model_api::kube::Container;
+        use model_api::usage::EmptyDir;
+        let container = |bytes: i64| {
+            let mut limits = ResourceList::default();
+            limits.0.insert(ResourceList::EPHEMERAL_STORAGE.to_owned(), bytes);
+            Container { limits, ..Container::default() }
+        };
+        let volume =
+            |name: &str, size_limit_bytes| EmptyDir { name: name.into(), size_limit_bytes };
+        let spec = PodSpec {
+            containers: vec![container(100), container(30), Container::default()],
+            empty_dirs: vec![volume("cache", Some(50)), volume("large", None)],
+            ..PodSpec::default()
+        };
+        let limit = |place| storage_limit(&spec, &place);
+        assert_eq!(limit(DiskPlace::Container(0)), Some(100));
+        assert_eq!(limit(DiskPlace::Container(2)), Some(130), "that of the pod");
+        assert_eq!(limit(DiskPlace::EmptyDir("cache".into())), Some(50));
+        assert_eq!(limit(DiskPlace::EmptyDir("large".into())), Some(130));
+        let free = PodSpec { containers: vec![Container::default()], ..PodSpec::default() };
+        assert_eq!(storage_limit(&free, &DiskPlace::Container(0)), None);
     }
 
     #[test]
@@ -374,7 +613,7 @@ mod tests {
             let look = manager.next_look(
                 &settings(None, 0),
                 SimTime::from_secs(7),
-                |bytes| if bytes > 0 { crossed_at } else { SimTime::MAX },
+                |_, bytes| if bytes > 0 { crossed_at } else { SimTime::MAX },
                 true,
             );
             assert_eq!(look, expected);
@@ -402,23 +641,28 @@ mod tests {
                     (capacity.saturating_sub(available) + (secs - start) * slope) * MIB
                 };
                 let at = |secs: u64| (capacity * MIB).saturating_sub(used(secs));
-                next = some.take_up(next, SimTime::from_secs(start));
+                next = some.take_up(&settings, next, SimTime::from_secs(start));
                 let exceeds = |bytes: u64| {
                     let found = (start..start + length).find(|secs| used(*secs) > bytes);
                     found.map(SimTime::from_secs)
                 };
-                let below = |bytes: u64| below(bytes, capacity * MIB, exceeds);
+                let below = |resource, bytes: u64| match resource {
+                    NodeResource::Memory => below(bytes, capacity * MIB, exceeds),
+                    _ => SimTime::MAX,
+                };
+                let there_is = |secs: u64| [at(secs), u64::MAX, u64::MAX, u64::MAX];
                 for secs in (start..start + length).filter(|secs| secs % 10 == phase) {
                     let now = SimTime::from_secs(secs);
-                    let wanted = all.synchronize(&settings, at(secs), now);
+                    let wanted = all.synchronize(&settings, &there_is(secs), now);
                     if some.next_look(&settings, next, below, can_evict) == Some(now) {
-                        some.take_up(next, now);
-                        prop_assert_eq!(some.synchronize(&settings, at(secs), now), wanted);
+                        some.take_up(&settings, next, now);
+                        let found = some.synchronize(&settings, &there_is(secs), now);
+                        prop_assert_eq!(found, wanted);
                         next = now + PERIOD;
                     } else if can_evict {
                         prop_assert_eq!(wanted, None);
                     }
-                    prop_assert_eq!(some.is_under_pressure, all.is_under_pressure);
+                    prop_assert_eq!(some.conditions, all.conditions);
                     prop_assert_eq!(some.first_observed, all.first_observed);
                     prop_assert_eq!(some.is_met, all.is_met);
                 }

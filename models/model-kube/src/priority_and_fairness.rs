@@ -9,6 +9,7 @@
 //! times): a crowd here is one of equals. Smoothed demand: levels borrow as the crowd lasts, not as
 //! the five minutes before it were. Seats that a write takes on afterwards for the watchers it wakes.
 //! CPU and memory of an API server, which a few large lists can exhaust whatever their seats.
+//! What a lasting flood does is in [`Reception`].
 //! # Defaults and their sources
 //! `apiserver/pkg/apis/flowcontrol/bootstrap/default.go` (schemas, shares, lendable percents, queues,
 //! hands), `apiserver/pkg/util/flowcontrol/apf_controller.go` (limits, most seats of a request,
@@ -22,7 +23,14 @@
 //! # Checked against
 //! The tests below, worked out by hand from the sources.
 
+mod reception;
+
+use model_api::fault::PriorityLevel;
 use sim_kernel::SimSpan;
+
+pub use reception::{
+    Limits, Odds, REQUEST_TIMEOUT, Reception, Stream, all_fail, failures, receive,
+};
 
 /// `--max-requests-inflight` and `--max-mutating-requests-inflight` together.
 pub const SERVER_SEATS: u32 = 400 + 200;
@@ -86,6 +94,33 @@ impl Level {
         Self::CatchAll,
     ];
 
+    /// The level of that name; `None` for the exempt one.
+    pub const fn of(level: PriorityLevel) -> Option<Self> {
+        Some(match level {
+            PriorityLevel::Exempt => return None,
+            PriorityLevel::System => Self::System,
+            PriorityLevel::NodeHigh => Self::NodeHigh,
+            PriorityLevel::LeaderElection => Self::LeaderElection,
+            PriorityLevel::WorkloadHigh => Self::WorkloadHigh,
+            PriorityLevel::WorkloadLow => Self::WorkloadLow,
+            PriorityLevel::GlobalDefault => Self::GlobalDefault,
+            PriorityLevel::CatchAll => Self::CatchAll,
+        })
+    }
+
+    /// Its name.
+    pub const fn named(self) -> PriorityLevel {
+        match self {
+            Self::System => PriorityLevel::System,
+            Self::NodeHigh => PriorityLevel::NodeHigh,
+            Self::LeaderElection => PriorityLevel::LeaderElection,
+            Self::WorkloadHigh => PriorityLevel::WorkloadHigh,
+            Self::WorkloadLow => PriorityLevel::WorkloadLow,
+            Self::GlobalDefault => PriorityLevel::GlobalDefault,
+            Self::CatchAll => PriorityLevel::CatchAll,
+        }
+    }
+
     /// `nominalConcurrencyShares` and `lendablePercent`.
     const fn shares(self) -> (u32, u32) {
         match self {
@@ -140,10 +175,34 @@ impl Level {
 /// (`updateBorrowingLocked`): nobody gets less than it keeps and, if it wants them, its nominal ones;
 /// what is left is shared out in proportion to what is wanted.
 pub fn borrow(server_seats: u32, wanted: &[u32; Level::ALL.len()]) -> [u32; Level::ALL.len()] {
+    borrow_beside(server_seats, wanted, 0)
+}
+
+/// The same while requests of the exempt level take so many seats: it takes them first. When the rest
+/// is not enough for what the others need, each keeps what it does not lend, and what is left beyond
+/// that is shared out in proportion.
+pub fn borrow_beside(
+    server_seats: u32,
+    wanted: &[u32; Level::ALL.len()],
+    exempt: u32,
+) -> [u32; Level::ALL.len()] {
     let seats = Level::ALL.map(|level| level.seats(server_seats));
     let required: u32 = seats.iter().map(|it| it.nominal).sum();
+    let required = required.saturating_sub(exempt);
     let floor = |idx: usize| seats[idx].nominal.min(wanted[idx]).max(seats[idx].least);
     let floors: [u32; Level::ALL.len()] = std::array::from_fn(floor);
+    let least_sum: u32 = seats.iter().map(|it| it.least).sum();
+    let floor_sum: u32 = floors.iter().sum();
+    if required <= least_sum {
+        return seats.map(|it| it.least);
+    }
+    if required <= floor_sum && exempt > 0 {
+        let (beyond, needed) = (required - least_sum, floor_sum - least_sum);
+        return std::array::from_fn(|idx| {
+            let least = seats[idx].least;
+            least + (floors[idx] - least) * beyond / needed
+        });
+    }
     let target = |idx: usize| f64::from(wanted[idx].max(floors[idx]).max(1));
     let at = |part: f64, idx: usize| {
         (part * target(idx)).clamp(f64::from(floors[idx]), f64::from(seats[idx].most))

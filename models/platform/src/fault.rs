@@ -16,7 +16,7 @@
 
 use model_api::fault::{Condition, Fault, FaultPlan, NodePick, Start, ZonePick};
 use model_api::{Blueprint, DatabaseId, FaultId, NodeId, ServiceId, WorkloadId, ZoneId};
-use model_kube::cluster::{DrainId, LeakId, TemplateId};
+use model_kube::cluster::{DrainId, LeakId, StrainId, TemplateId};
 use sim_kernel::{EntityKey, Purpose, SimTime, Streams};
 
 /// When a fault is to start by the clock.
@@ -69,6 +69,8 @@ pub(crate) enum Struck {
     Members(MemberSet),
     /// The API servers.
     Api,
+    /// The API servers, which run.
+    Strain(StrainId),
     /// The webhook that the fault names.
     Webhook(FaultId),
     /// Registries, those the fault names.

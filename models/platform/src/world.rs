@@ -24,7 +24,9 @@ mod zones;
 
 use std::sync::Arc;
 
-use model_api::fault::{Condition, FaultKind, FaultPlan, Start};
+use model_api::fault::{Condition, Fault, FaultKind, FaultPlan, Start};
+use model_api::memory::Growth;
+use model_api::usage::NodeResource;
 use model_api::{
     Blueprint, DatabaseId, FaultId, NodeId, Observation, PodId, ServiceId, WorkloadId, ZoneId,
 };
@@ -433,11 +435,10 @@ impl World {
                 (Struck::Nothing, self.cluster.crash_pods(&picked, ctx))
             }
             FaultKind::MemoryLeak { workload, count, growth } => {
-                let pods = self.cluster.pods_of(*workload).to_vec();
-                let picked = pick_some(spec, &pods, *count, self.streams);
-                let named = count.is_some().then_some(picked.as_slice());
-                let leak = self.cluster.start_leak(*workload, named, *growth, ctx);
-                (Struck::Leak(leak), u32::try_from(picked.len()).expect("pods are fewer"))
+                self.leak(spec, *workload, NodeResource::Memory, *count, *growth, ctx)
+            }
+            FaultKind::UsageLeak { workload, resource, count, growth } => {
+                self.leak(spec, *workload, *resource, *count, *growth, ctx)
             }
             FaultKind::NoCapacity { zone, is_refused } => {
                 let zone = pick_zone(spec, *zone, &self.blueprint, self.streams);
@@ -466,6 +467,23 @@ impl World {
         self.happen(Happening::FaultStarted(fault), ctx);
     }
 
+    /// Pods of a workload leak; what does, and how many of them.
+    fn leak<R: Recorder<Observation>>(
+        &mut self,
+        fault: &Fault,
+        workload: WorkloadId,
+        resource: NodeResource,
+        count: Option<u32>,
+        growth: Growth,
+        ctx: &mut Context<'_, Event, R>,
+    ) -> (Struck, u32) {
+        let pods = self.cluster.pods_of(workload).to_vec();
+        let picked = pick_some(fault, &pods, count, self.streams);
+        let named = count.is_some().then_some(picked.as_slice());
+        let leak = self.cluster.start_leak(workload, resource, named, growth, ctx);
+        (Struck::Leak(leak), u32::try_from(picked.len()).expect("pods are fewer"))
+    }
+
     fn end<R: Recorder<Observation>>(&mut self, fault: FaultId, ctx: &mut Context<'_, Event, R>) {
         let plan = Arc::clone(&self.plan);
         let Some(struck) = self.book.struck[fault.index()] else { return };
@@ -489,7 +507,11 @@ impl World {
             Struck::Capacity(zone) => {
                 self.cluster.set_machine_capacity(zone, Capacity::Enough, ctx);
             }
-            Struck::Members(_) | Struck::Api | Struck::Webhook(_) | Struck::Registries(_) => {
+            Struck::Members(_)
+            | Struck::Api
+            | Struck::Strain(_)
+            | Struck::Webhook(_)
+            | Struck::Registries(_) => {
                 self.mend_control_plane(struck, is_struck, ctx);
             }
             Struck::Copies => self.mend_copies(&plan.faults[fault.index()].kind, ctx),

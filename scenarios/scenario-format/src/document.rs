@@ -19,6 +19,7 @@ mod platform;
 mod profile;
 mod samples;
 mod scenario;
+mod usage;
 mod writes;
 
 pub use backup::{
@@ -26,13 +27,13 @@ pub use backup::{
     PlaceSpec, RecoverySpec, StepSpec,
 };
 pub use fault::{
-    AccountLossSpec, ArchiveBrokenSpec, BackupTargetLossSpec, BackupsBrokenSpec, BadRolloutSpec,
-    ConditionSpec, ControlPlaneUpgradeSpec, DrainSpec, EmptySpec, EndpointsBelowSpec,
-    EtcdDataLossSpec, FaultSpec, FenceSpec, GrowStorageSpec, KeyLossSpec, LeaderKillSpec,
-    LoadSpikeSpec, LogicalLossSpec, MemberLossSpec, MemoryLeakSpec, NoCapacitySpec, NodeCrashSpec,
-    NodesSpec, PlainFaultSpec, PodCrashSpec, RegionLossSpec, RegistryOutageSpec, RolloutSpec,
-    ScaleSpec, StartKeys, SwitchoverSpec, WalVolumeAboveSpec, WebhookOutageSpec, WindowSpec,
-    ZoneFaultSpec,
+    AccountLossSpec, ApiFloodSpec, ArchiveBrokenSpec, BackupTargetLossSpec, BackupsBrokenSpec,
+    BadRolloutSpec, ConditionSpec, ControlPlaneUpgradeSpec, DiskLeakSpec, DrainSpec, EmptySpec,
+    EndpointsBelowSpec, EtcdDataLossSpec, FaultSpec, FenceSpec, GrowStorageSpec, KeyLossSpec,
+    LeaderKillSpec, LoadSpikeSpec, LogicalLossSpec, MemberLossSpec, MemoryLeakSpec, NoCapacitySpec,
+    NodeCrashSpec, NodesSpec, PlainFaultSpec, PodCrashSpec, ProcessLeakSpec, RegionLossSpec,
+    RegistryOutageSpec, RolloutSpec, ScaleSpec, SlowApiSpec, StartKeys, SwitchoverSpec,
+    WalVolumeAboveSpec, WebhookOutageSpec, WindowSpec, ZoneFaultSpec,
 };
 pub use job::{JobProfileSpec, WorkTimeSpec};
 pub use load::{DatabaseSpec, LoadPointSpec, LoadSpec, ServiceSpec, UsersSpec};
@@ -48,6 +49,7 @@ pub use profile::{
 };
 pub use samples::{ContainerSamplesSpec, OomKillSpec, UsageSpec};
 pub use scenario::{ExpressionSpec, GuaranteeText, ScenarioDocument, ScenarioSpec};
+pub use usage::{DiskSpec, ProcessesSpec};
 pub use writes::{WriteSpec, WritesTo};
 
 /// The version of our documents.

@@ -33,6 +33,7 @@ mod off_peak;
 mod path;
 mod profile;
 mod skew;
+mod usage;
 mod webhooks;
 
 /// Runs, when neither scenario nor command line says.
@@ -110,6 +111,7 @@ pub(crate) fn resolve(
     resolver.databases(&input.platform.spec.databases, &input.platform.spec.services);
     resolver.jobs(input.platform, input.scenario);
     resolver.memory(input.platform, input.scenario);
+    resolver.usage(input.platform, input.scenario);
     resolver.off_peak();
     resolver.serve(input.platform, input.scenario);
     resolver.blueprint.denied = Findings::of(manifests, &resolver.blueprint).calls();

@@ -164,6 +164,26 @@ impl FromText for Factor {
     }
 }
 
+/// Something that is on or off, written as `true` or `false`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Switch {
+    /// Whether it is on.
+    pub is_on: bool,
+}
+
+impl FromText for Switch {
+    const EXPECTED: &'static str = "true or false";
+
+    fn from_text(text: &str) -> Result<Self, String> {
+        let is_on = text.parse().map_err(|_| "is neither true nor false".to_owned())?;
+        Ok(Self { is_on })
+    }
+
+    fn schema() -> Json {
+        json!({"type": "boolean"})
+    }
+}
+
 /// An amount of bytes, written as a Kubernetes quantity: `2Mi`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Bytes {

@@ -411,6 +411,7 @@ fn is_endless(fault: &Fault) -> bool {
         | FaultKind::ZoneIsolation { .. }
         | FaultKind::NodeCrash { .. }
         | FaultKind::MemoryLeak { .. }
+        | FaultKind::UsageLeak { .. }
         | FaultKind::NoCapacity { .. }
         | FaultKind::LoadSpike { .. } => false,
     };

@@ -3,12 +3,12 @@
 use model_api::kube::{ContainerResourcePolicy, VerticalPodAutoscaler, Workload, container_policy};
 use model_api::{Blueprint, VerticalAutoscalerId};
 use report_data::{Note, Recommendation};
-use sim_check::{CpuRecommendation, RunMeasures};
+use sim_check::{Amounts, ContainerAmounts, RunMeasures};
 
 use crate::result::position;
 
-/// Memory is no part of any run.
-const MEMORY: &str = "memory: what runs use of it is not read";
+/// Nobody says what memory the pods use.
+const MEMORY: &str = "memory: what its pods use is not stated";
 /// The load asks nothing of the pods, or nothing that costs CPU.
 const UNUSED: &str = "CPU: the load of no run costs any here";
 
@@ -23,9 +23,13 @@ pub(crate) fn recommendations(
         let workload = &blueprint.workloads[workload.index()];
         for (container, spec) in (0_u32..).zip(&workload.template.spec.containers) {
             let key = (VerticalAutoscalerId::from_index(idx), container);
-            let by_run = |read: fn(&CpuRecommendation) -> i64| {
-                measures.iter().map(|run| run.recommended.get(&key).map(read)).collect()
+            let by_run = |of: fn(&ContainerAmounts) -> Option<Amounts>,
+                          read: fn(Amounts) -> i64| {
+                let one = |run: &RunMeasures| run.recommended.get(&key).and_then(of).map(read);
+                measures.iter().map(one).collect::<Vec<Option<i64>>>()
             };
+            let cpu = |read| by_run(|it| it.cpu, read);
+            let memory = |read| by_run(|it| it.memory, read);
             let mut made = Recommendation {
                 autoscaler: format!("{}/{}", autoscaler.namespace, autoscaler.name),
                 workload: format!(
@@ -38,15 +42,20 @@ pub(crate) fn recommendations(
                 update_mode: autoscaler.update_mode.name().to_owned(),
                 position: position(blueprint, requests_at(workload, container)),
                 request_cpu_millis: spec.requests.cpu_millis(),
-                target_cpu_millis: by_run(|it| it.target_millis),
-                lower_cpu_millis: by_run(|it| it.lower_millis),
-                upper_cpu_millis: by_run(|it| it.upper_millis),
-                uncapped_cpu_millis: by_run(|it| it.uncapped_millis),
+                target_cpu_millis: cpu(|it| it.target),
+                lower_cpu_millis: cpu(|it| it.lower),
+                upper_cpu_millis: cpu(|it| it.upper),
+                uncapped_cpu_millis: cpu(|it| it.uncapped),
+                request_memory_bytes: spec.requests.memory_bytes(),
+                target_memory_bytes: memory(|it| it.target),
+                lower_memory_bytes: memory(|it| it.lower),
+                upper_memory_bytes: memory(|it| it.upper),
+                uncapped_memory_bytes: memory(|it| it.uncapped),
                 not_recommended: Vec::new(),
             };
             let policy =
                 container_policy(&autoscaler.policies, &spec.name, |it| &it.container_name);
-            let reason = why_not(policy, made.target().is_some());
+            let reason = why_not(policy, made.target().is_some(), made.target_memory().is_some());
             made.not_recommended = reason.map(|it| note(blueprint, autoscaler, it)).collect();
             recommendations.push(made);
         }
@@ -58,6 +67,7 @@ pub(crate) fn recommendations(
 fn why_not(
     policy: Option<&ContainerResourcePolicy>,
     has_target: bool,
+    has_memory: bool,
 ) -> impl Iterator<Item = &'static str> {
     let is_off = policy.is_some_and(|it| it.is_off);
     let controls_cpu = policy.is_none_or(|it| it.controls_cpu);
@@ -68,7 +78,11 @@ fn why_not(
         (_, _, false) => Some(UNUSED),
         (_, _, true) => None,
     };
-    cpu.into_iter().chain((!is_off && controls_memory).then_some(MEMORY))
+    let memory = match (is_off, controls_memory, has_memory) {
+        (true, ..) | (_, false, _) | (_, _, true) => None,
+        (false, true, false) => Some(MEMORY),
+    };
+    cpu.into_iter().chain(memory)
 }
 
 fn note(blueprint: &Blueprint, autoscaler: &VerticalPodAutoscaler, text: &str) -> Note {

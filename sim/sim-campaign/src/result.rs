@@ -6,6 +6,7 @@ use model_api::action::Action;
 use model_api::backup::DisasterClass;
 use model_api::fault::{ControlPlaneFault, DataFault, FaultKind};
 use model_api::guarantee::{DataPromise, Promise};
+use model_api::usage::NodeResource;
 use model_api::{Blueprint, SimSpan, SourceRef, WorkloadId};
 use platform::RunEnd;
 use report_data::{
@@ -173,12 +174,16 @@ fn fault_text(kind: &FaultKind) -> &'static str {
         FaultKind::NodeCrash { .. } => "a node stops",
         FaultKind::PodCrash { .. } => "pods crash",
         FaultKind::MemoryLeak { .. } => "pods leak memory",
+        FaultKind::UsageLeak { resource: NodeResource::Processes, .. } => "pods take process ids",
+        FaultKind::UsageLeak { .. } => "pods fill disks",
         FaultKind::NoCapacity { .. } => "the provider has no new machines in a zone",
         FaultKind::LoadSpike { .. } => "load multiplies",
         FaultKind::ControlPlane(fault) => match fault {
             ControlPlaneFault::MemberLoss { .. } => "members of the control plane stop",
             ControlPlaneFault::LeaderKill(_) => "a leader is killed",
             ControlPlaneFault::ApiOutage => "no API server answers",
+            ControlPlaneFault::ApiFlood(_) => "requests flood the API servers",
+            ControlPlaneFault::SlowApi { .. } => "the API stores slowly",
             ControlPlaneFault::WebhookOutage { .. } => "a webhook does not answer",
             ControlPlaneFault::RegistryOutage { .. } => "an image registry does not answer",
         },

@@ -23,6 +23,7 @@ mod job;
 mod kubelet;
 mod path;
 mod restored;
+mod strained;
 mod timeline;
 
 pub use timeline::Moment;
@@ -259,6 +260,11 @@ impl<'a, E> Story<'a, E> {
                     "{clients} kubelets and proxies list anew, the last one {millis} ms late{refused}"
                 )
             }
+            O::ApiOverloaded { .. }
+            | O::ApiSlowed { .. }
+            | O::ApiRelieved
+            | O::LeaderStalled { .. }
+            | O::LeaseStalled { .. } => self.strained_sentence(observation),
             O::WriteWaits { write } => self.waiting_sentence(write),
             O::KubeletsHung { count } => {
                 format!("{count} kubelets hang on the connection to an API server that is gone")
@@ -317,6 +323,7 @@ impl<'a, E> Story<'a, E> {
             }
             O::NodePressureStarted { .. }
             | O::NodePressureEnded { .. }
+            | O::ImagesCollected { .. }
             | O::PodEvicted { .. }
             | O::PodRefused { .. } => return self.pressure_sentence(observation),
             O::FailoverStarted { database, .. } => {

@@ -39,5 +39,5 @@ pub use measures::{
 };
 pub use memory::MemoryMeasures;
 pub use outage::{Outage, RECOVERY_SHARE_PERCENT, RECOVERY_WINDOW};
-pub use recommended::{CpuRecommendation, Recommended};
+pub use recommended::{Amounts, ContainerAmounts, Recommended};
 pub use signal::breaks;

@@ -350,7 +350,7 @@ impl<'a> Monitor<'a> {
                 measures.unknown_undecided_count += undecided_count;
             }
             Observation::Backup(fact) => crate::data::fold(&mut self.data, &fact),
-            Observation::CpuRecommended { .. } => {
+            Observation::CpuRecommended { .. } | Observation::MemoryRecommended { .. } => {
                 recommended::fold(&mut self.recommended, &observation);
             }
             Observation::ContainersKilled { .. }

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use model_api::observation::KillReason;
+use model_api::observation::{EvictionReason, KillReason};
+use model_api::usage::NodeResource;
 use model_api::{Observation, WorkloadId};
 
 /// The pods of a workload.
@@ -24,7 +25,11 @@ pub(crate) fn fold(measures: &mut BTreeMap<WorkloadId, MemoryMeasures>, observat
             reason: KillReason::MemoryLimit | KillReason::NodeMemory,
             ..
         } => measures.entry(workload).or_default().kill_count += 1,
-        Observation::PodEvicted { workload, .. } => {
+        Observation::PodEvicted {
+            workload,
+            reason: EvictionReason::Pressure(NodeResource::Memory),
+            ..
+        } => {
             measures.entry(workload).or_default().eviction_count += 1;
         }
         Observation::PodRefused { workload, .. } => {
@@ -49,7 +54,13 @@ mod tests {
             killed(KillReason::LivenessProbe),
             killed(KillReason::MemoryLimit),
             killed(KillReason::NodeMemory),
-            Observation::PodEvicted { pod, workload, node },
+            Observation::PodEvicted {
+                pod,
+                workload,
+                node,
+                reason: EvictionReason::Pressure(NodeResource::Memory),
+            },
+            Observation::PodEvicted { pod, workload, node, reason: EvictionReason::StorageLimit },
             Observation::PodRefused { pod, workload, node },
         ] {
             fold(&mut measures, &seen);

@@ -4,35 +4,56 @@ use std::collections::BTreeMap;
 
 use model_api::{Observation, VerticalAutoscalerId};
 
-/// The CPU that is recommended for one container, in millicores.
+/// What is recommended of one resource for one container: millicores or bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct CpuRecommendation {
+pub struct Amounts {
     /// `target`.
-    pub target_millis: i64,
+    pub target: i64,
     /// `lowerBound`.
-    pub lower_millis: i64,
+    pub lower: i64,
     /// `upperBound`.
-    pub upper_millis: i64,
+    pub upper: i64,
     /// `uncappedTarget`.
-    pub uncapped_millis: i64,
+    pub uncapped: i64,
+}
+
+/// What is recommended for one container.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ContainerAmounts {
+    /// In millicores.
+    pub cpu: Option<Amounts>,
+    /// In bytes.
+    pub memory: Option<Amounts>,
 }
 
 /// By autoscaler and position of the container.
-pub type Recommended = BTreeMap<(VerticalAutoscalerId, u32), CpuRecommendation>;
+pub type Recommended = BTreeMap<(VerticalAutoscalerId, u32), ContainerAmounts>;
 
 /// Takes notice of an observation about recommendations.
 pub(crate) fn fold(recommended: &mut Recommended, observation: &Observation) {
-    if let Observation::CpuRecommended {
-        autoscaler,
-        container,
-        target_millis,
-        lower_millis,
-        upper_millis,
-        uncapped_millis,
-    } = *observation
-    {
-        let recommendation =
-            CpuRecommendation { target_millis, lower_millis, upper_millis, uncapped_millis };
-        recommended.insert((autoscaler, container), recommendation);
+    match *observation {
+        Observation::CpuRecommended {
+            autoscaler,
+            container,
+            target_millis: target,
+            lower_millis: lower,
+            upper_millis: upper,
+            uncapped_millis: uncapped,
+        } => {
+            let amounts = Amounts { target, lower, upper, uncapped };
+            recommended.entry((autoscaler, container)).or_default().cpu = Some(amounts);
+        }
+        Observation::MemoryRecommended {
+            autoscaler,
+            container,
+            target_bytes: target,
+            lower_bytes: lower,
+            upper_bytes: upper,
+            uncapped_bytes: uncapped,
+        } => {
+            let amounts = Amounts { target, lower, upper, uncapped };
+            recommended.entry((autoscaler, container)).or_default().memory = Some(amounts);
+        }
+        _ => {}
     }
 }

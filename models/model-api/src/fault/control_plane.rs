@@ -3,6 +3,8 @@
 //! None of them stops a process that serves requests: what they do shows when something has to
 //! change while they last.
 
+use sim_kernel::SimSpan;
+
 use super::ZonePick;
 
 /// What fails.
@@ -19,6 +21,13 @@ pub enum ControlPlaneFault {
     LeaderKill(Leading),
     /// No API server answers; etcd and the machines are well.
     ApiOutage,
+    /// API servers that run get more requests than they let through.
+    ApiFlood(ApiFlood),
+    /// The API stores slowly, as with a slow disk under etcd: each write takes so much longer.
+    SlowApi {
+        /// How much.
+        latency: SimSpan,
+    },
     /// The endpoints of a webhook accept calls and answer none.
     WebhookOutage {
         /// Its name, or that of its configuration.
@@ -32,7 +41,7 @@ pub enum ControlPlaneFault {
 }
 
 /// What has a leader.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Leading {
     /// kube-controller-manager.
     ControllerManager,
@@ -40,4 +49,84 @@ pub enum Leading {
     Scheduler,
     /// etcd.
     Etcd,
+}
+
+/// Requests that keep coming to the API servers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ApiFlood {
+    /// The priority level that they belong to.
+    pub level: PriorityLevel,
+    /// How many come to all servers together, per 1000 s.
+    pub millirps: u64,
+    /// Objects that each lists; 0 for requests that list nothing.
+    pub objects: u64,
+    /// How long each takes once it has its seats; `None` for what a request of so many objects is
+    /// taken to need.
+    pub takes: Option<SimSpan>,
+    /// Flows that they come in: users or namespaces, whatever the schema tells apart.
+    pub flows: u32,
+    /// They write.
+    pub is_mutating: bool,
+}
+
+/// The priority levels that every API server makes sure of
+/// (`apiserver/pkg/apis/flowcontrol/bootstrap/default.go`, Kubernetes 1.36).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[expect(missing_docs, reason = "the words are the names of the levels")]
+pub enum PriorityLevel {
+    Exempt,
+    System,
+    NodeHigh,
+    LeaderElection,
+    WorkloadHigh,
+    WorkloadLow,
+    GlobalDefault,
+    CatchAll,
+}
+
+impl PriorityLevel {
+    /// All of them.
+    pub const ALL: [Self; 8] = [
+        Self::Exempt,
+        Self::System,
+        Self::NodeHigh,
+        Self::LeaderElection,
+        Self::WorkloadHigh,
+        Self::WorkloadLow,
+        Self::GlobalDefault,
+        Self::CatchAll,
+    ];
+
+    /// Its name in the API.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Exempt => "exempt",
+            Self::System => "system",
+            Self::NodeHigh => "node-high",
+            Self::LeaderElection => "leader-election",
+            Self::WorkloadHigh => "workload-high",
+            Self::WorkloadLow => "workload-low",
+            Self::GlobalDefault => "global-default",
+            Self::CatchAll => "catch-all",
+        }
+    }
+
+    /// The flow schemas whose requests belong to it.
+    pub const fn schemas(self) -> &'static [&'static str] {
+        match self {
+            Self::Exempt => &["exempt", "probes"],
+            Self::System => &["system-nodes"],
+            Self::NodeHigh => &["system-node-high"],
+            Self::LeaderElection => &["system-leader-election", "workload-leader-election"],
+            Self::WorkloadHigh => &[
+                "kube-controller-manager",
+                "kube-scheduler",
+                "kube-system-service-accounts",
+                "endpoint-controller",
+            ],
+            Self::WorkloadLow => &["service-accounts"],
+            Self::GlobalDefault => &["global-default"],
+            Self::CatchAll => &["catch-all"],
+        }
+    }
 }

@@ -7,6 +7,7 @@ use sim_kernel::SimSpan;
 use super::affinity::Affinity;
 use super::node::Toleration;
 use super::selector::{LabelSelector, Labels};
+use crate::usage::EmptyDir;
 
 /// Amounts by resource name: `cpu` in millicores, all others in their base unit. Absent and zero
 /// differ: a container that states no request is scored with a default, one that states 0 is not.
@@ -85,6 +86,8 @@ pub struct PodSpec {
     pub host_network: bool,
     /// Names of claims among `volumes`; those of a StatefulSet's templates are in the workload.
     pub claim_names: Vec<String>,
+    /// `emptyDir` volumes on the disk of the node.
+    pub empty_dirs: Vec<EmptyDir>,
     /// Names of schedulingGates.
     pub scheduling_gates: Vec<String>,
 }

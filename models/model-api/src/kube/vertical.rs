@@ -61,7 +61,7 @@ pub fn container_policy<'a, P>(
     own.or_else(|| policies.iter().rfind(|policy| name_of(policy) == "*"))
 }
 
-/// One of `spec.resourcePolicy.containerPolicies`, as far as CPU goes.
+/// One of `spec.resourcePolicy.containerPolicies`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ContainerResourcePolicy {
     /// `containerName`; `*` is for all that have none of their own.
@@ -72,6 +72,10 @@ pub struct ContainerResourcePolicy {
     pub cpu_millis_min: Option<i64>,
     /// `maxAllowed.cpu` in millicores.
     pub cpu_millis_max: Option<i64>,
+    /// `minAllowed.memory` in bytes.
+    pub memory_bytes_min: Option<i64>,
+    /// `maxAllowed.memory` in bytes.
+    pub memory_bytes_max: Option<i64>,
     /// `controlledResources` has `cpu`.
     pub controls_cpu: bool,
     /// `controlledResources` has `memory`.

@@ -35,16 +35,16 @@ pub enum Component {
 }
 
 impl Component {
-    const ALL: [Self; 2] = [Self::ControllerManager, Self::Scheduler];
+    pub(super) const ALL: [Self; 2] = [Self::ControllerManager, Self::Scheduler];
 
-    const fn index(self) -> usize {
+    pub(super) const fn index(self) -> usize {
         match self {
             Self::ControllerManager => 0,
             Self::Scheduler => 1,
         }
     }
 
-    const fn key(self) -> EntityKey {
+    pub(super) const fn key(self) -> EntityKey {
         match self {
             Self::ControllerManager => EntityKey::of("kube-controller-manager"),
             Self::Scheduler => EntityKey::of("kube-scheduler"),
@@ -190,6 +190,7 @@ impl Cluster {
         self.reassess_quorum(ctx);
         self.refresh_connections(ctx);
         self.note_members_for_upgrade(ctx);
+        self.refresh_overload(ctx);
     }
 
     /// A member without a node of the blueprint boots by itself.
@@ -420,6 +421,7 @@ impl Cluster {
             self.refresh_connections(ctx);
             self.catch_up_kubelets(ctx);
             self.resume_deferred(ctx);
+            self.refresh_overload(ctx);
         } else {
             if !self.queue.is_idle() {
                 ctx.hit(&rare::API_AWAY_WHILE_PODS_WAITED);
@@ -430,7 +432,7 @@ impl Cluster {
         }
     }
 
-    fn election_config(&self) -> ElectionConfig {
+    pub(super) fn election_config(&self) -> ElectionConfig {
         let parameters = &self.blueprint.parameters;
         ElectionConfig::new(parameters.leader_lease_duration, parameters.leader_retry_period)
     }
@@ -446,8 +448,11 @@ impl Cluster {
     }
 
     /// A leader that cannot reach the API gives up in time.
-    fn expect_expiry_of_leader<E, R>(&mut self, component: Component, ctx: &mut Context<'_, E, R>)
-    where
+    pub(super) fn expect_expiry_of_leader<E, R>(
+        &mut self,
+        component: Component,
+        ctx: &mut Context<'_, E, R>,
+    ) where
         E: Copy + From<KubeEvent>,
         R: Recorder<Observation>,
     {
@@ -461,6 +466,25 @@ impl Cluster {
         ctx.cancel(leadership.timer);
         let event = KubeEvent::LeaderExpired(component);
         leadership.timer = ctx.timer_at(at, priority::CONTROL_PLANE, event);
+    }
+
+    /// Whether some process leads, whether it works or not.
+    pub(super) fn has_leader(&self, component: Component) -> bool {
+        self.control_plane.leaderships[component.index()].leader.is_some()
+    }
+
+    /// A leader that could not renew can again.
+    pub(super) fn resume_stalled_leader<E, R>(
+        &mut self,
+        component: Component,
+        ctx: &mut Context<'_, E, R>,
+    ) where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        if self.is_api_available() && self.has_leader(component) {
+            self.resume_leader(component, ctx);
+        }
     }
 
     /// The API came back before the leader gave up.
@@ -494,6 +518,9 @@ impl Cluster {
             self.control_plane.members[member].fresh_since[component.index()] = now;
         }
         self.end_leadership(component, ctx);
+        if self.is_api_available() {
+            self.expect_takeover(component, ctx);
+        }
     }
 
     fn end_leadership<E, R>(&mut self, component: Component, ctx: &mut Context<'_, E, R>)
@@ -502,6 +529,7 @@ impl Cluster {
         R: Recorder<Observation>,
     {
         self.control_plane.leaderships[component.index()].is_started = false;
+        self.forget_leader_stall(component, ctx);
         if component == Component::ControllerManager {
             self.forget_evictions(ctx);
         }
@@ -604,11 +632,16 @@ impl Cluster {
             ctx.hit(&rare::TAKEOVER_MET_NO_API);
             return;
         }
+        // While one candidate's request waited another one may have taken the lease.
+        if self.has_leader(component) {
+            return;
+        }
         let leadership = &mut self.control_plane.leaderships[component.index()];
         leadership.leader = Some(leadership.candidate);
         leadership.released_at = None;
         leadership.is_started = false;
         self.fill_caches(component, ctx);
+        self.expect_leader_stall(component, ctx);
     }
 
     fn fill_caches<E, R>(&mut self, component: Component, ctx: &mut Context<'_, E, R>)

@@ -6,8 +6,9 @@
 //! Ingress has its host) answers while every Service behind that host has a living endpoint: the
 //! cluster that feeds on it cannot start what it needs to bring it back.
 //! # Not modelled
-//! Sizes and shared layers, mirrors, garbage collection of images, limits of registries, the
-//! gateway and the database behind a registry of our own.
+//! Sizes and shared layers, mirrors, limits of registries, the gateway and the database behind a
+//! registry of our own. Which images a kubelet deletes when its disk fills: of those that nobody uses a
+//! sum is stated ([`super::node_pressure`]), and what was pulled stays.
 //! # Defaults and their sources
 //! `pkg/kubelet/images/image_manager.go`, `pkg/kubelet/kubelet.go` (`imageBackOffPeriod` 10 s,
 //! `MaxImageBackOff` 300 s), Kubernetes 1.36.

@@ -386,7 +386,11 @@ impl Cluster {
         R: Recorder<Observation>,
     {
         if self.is_in_contact(id) {
-            self.set_ready(id, self.pods[id.index()].is_locally_ready, reason, ctx);
+            let pod = &self.pods[id.index()];
+            let is_ready = pod.is_locally_ready;
+            if pod.is_ready == is_ready || !self.hold(KubeEvent::StatusSync(id), ctx) {
+                self.set_ready(id, is_ready, reason, ctx);
+            }
         } else {
             self.tell_readiness_waits(id, ctx);
         }

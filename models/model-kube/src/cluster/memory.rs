@@ -24,15 +24,15 @@ use std::collections::BTreeMap;
 use model_api::kube::{Container, PodSpec};
 use model_api::memory::{Growth, MemoryProfile};
 use model_api::observation::KillReason;
+use model_api::usage::NodeResource;
 use model_api::{Blueprint, NodeId, Observation, PodId, ServiceId, WorkloadId};
 use sim_kernel::{Context, EventId, Purpose, Recorder, SimTime, Streams, Timer};
 
 use super::jobs::EXIT_KILLED;
-use super::node_memory::NodeMemory;
+use super::node_pressure::NodePressure;
 use super::pod::PodPhase;
 use super::{Cluster, KubeEvent, priority};
 use crate::memory_growth::Growing;
-use crate::node_pressure::Settings;
 use crate::{qos, rare};
 
 const VARIATION: Purpose = Purpose::new("memory growth of a pod");
@@ -42,9 +42,6 @@ const VARIATION: Purpose = Purpose::new("memory growth of a pod");
 pub(super) struct MemoryTables {
     /// By workload; empty when memory is not looked at.
     profiles: Vec<Option<MemoryProfile>>,
-    pub(super) settings: Settings,
-    /// By node: what there is, in bytes; `None` when that is not known.
-    pub(super) capacities: Vec<Option<u64>>,
 }
 
 impl MemoryTables {
@@ -56,20 +53,7 @@ impl MemoryTables {
         for profile in &blueprint.memory {
             profiles[profile.workload.index()] = Some(profile.clone());
         }
-        // What pods may request is what is left without the reserves of the system and the hard
-        // threshold (pkg/kubelet/cm/node_container_manager_linux.go, 1.36).
-        //
-        // Simplified: the system uses its reserves, no more and no less, so that neither counts.
-        let hard_bytes = blueprint.parameters.eviction_hard_memory_bytes;
-        let capacity = |bytes: i64| Some(u64::try_from(bytes).ok()?.saturating_add(hard_bytes));
-        let nodes = blueprint.nodes.iter();
-        Self {
-            profiles,
-            settings: Settings::of(&blueprint.parameters),
-            capacities: nodes
-                .map(|spec| spec.node.allocatable.memory_bytes().and_then(capacity))
-                .collect(),
-        }
+        Self { profiles }
     }
 
     /// Whether memory is looked at.
@@ -82,7 +66,7 @@ impl MemoryTables {
         self.profiles.iter().flatten().any(|profile| profile.per_request_bytes > 0)
     }
 
-    fn profile(&self, workload: WorkloadId) -> Option<&MemoryProfile> {
+    pub(super) fn profile(&self, workload: WorkloadId) -> Option<&MemoryProfile> {
         self.profiles.get(workload.index())?.as_ref()
     }
 }
@@ -94,6 +78,7 @@ pub struct LeakId(u32);
 #[derive(Clone, Debug)]
 struct Leak {
     workload: WorkloadId,
+    resource: NodeResource,
     /// `None` means all of the workload.
     pods: Option<Vec<PodId>>,
     growth: Growth,
@@ -119,8 +104,8 @@ pub(super) struct Memory {
     leaks: Vec<Leak>,
     /// By Service: requests in each of its endpoints, in thousandths.
     inside_milli: Vec<u64>,
-    /// By node; empty when memory is not looked at.
-    pub(super) nodes: Vec<NodeMemory>,
+    /// By node; empty when nothing that it may run out of is looked at.
+    pub(super) nodes: Vec<NodePressure>,
     /// Nodes on which something changed in the call that runs.
     pub(super) touched: Vec<NodeId>,
 }
@@ -139,8 +124,8 @@ struct PodMemory {
 }
 
 impl Memory {
-    pub(super) fn at_start(blueprint: &Blueprint, tables: &MemoryTables, streams: Streams) -> Self {
-        let nodes = if tables.is_used() { NodeMemory::all(blueprint, streams) } else { Vec::new() };
+    pub(super) fn at_start(blueprint: &Blueprint, is_looked_at: bool, streams: Streams) -> Self {
+        let nodes = if is_looked_at { NodePressure::all(blueprint, streams) } else { Vec::new() };
         let inside_milli = vec![0; blueprint.services.len()];
         Self { nodes, inside_milli, ..Self::default() }
     }
@@ -181,11 +166,12 @@ impl Usage {
 
 /// Leaks.
 impl Cluster {
-    /// From now on pods of a workload grow faster: those that are named, or all, those to come
-    /// included.
+    /// From now on pods of a workload take a resource faster: those that are named, or all, those to
+    /// come included.
     pub fn start_leak<E, R>(
         &mut self,
         workload: WorkloadId,
+        resource: NodeResource,
         pods: Option<&[PodId]>,
         growth: Growth,
         ctx: &mut Context<'_, E, R>,
@@ -197,8 +183,8 @@ impl Cluster {
         let id = LeakId(u32::try_from(self.memory.leaks.len()).expect("faults are fewer"));
         let pods = pods.map(<[PodId]>::to_vec);
         let cause = ctx.cause();
-        self.memory.leaks.push(Leak { workload, pods, growth, ended_at: None, cause });
-        self.change_growth(workload, ctx);
+        self.memory.leaks.push(Leak { workload, resource, pods, growth, ended_at: None, cause });
+        self.change_growth(workload, resource, ctx);
         id
     }
 
@@ -210,17 +196,27 @@ impl Cluster {
     {
         let leak = &mut self.memory.leaks[id.0 as usize];
         leak.ended_at = Some(ctx.now());
-        let workload = leak.workload;
-        self.change_growth(workload, ctx);
+        let (workload, resource) = (leak.workload, leak.resource);
+        self.change_growth(workload, resource, ctx);
     }
 
-    fn change_growth<E, R>(&mut self, workload: WorkloadId, ctx: &mut Context<'_, E, R>)
-    where
+    fn change_growth<E, R>(
+        &mut self,
+        workload: WorkloadId,
+        resource: NodeResource,
+        ctx: &mut Context<'_, E, R>,
+    ) where
         E: Copy + From<KubeEvent>,
         R: Recorder<Observation>,
     {
         for pod in self.pods_of(workload).to_vec() {
-            let growth = self.growth_of(pod);
+            if resource != NodeResource::Memory {
+                self.change_held_growth(pod, resource, ctx.now());
+                continue;
+            }
+            let stated = self.tables.memory.profile(workload).map_or(Growth::ZERO, |it| it.growth);
+            let growth = self.growth_of(pod, resource, stated);
+            self.take_up_memory(pod, ctx.now());
             if let Some(memory) = self.memory.pods.get_mut(&pod) {
                 memory.growing.set_growth(growth.times_ppm(memory.factor_ppm), ctx.now());
                 self.expect_limit(pod, ctx);
@@ -258,6 +254,7 @@ impl Cluster {
         let pods: Vec<PodId> = self.memory.pods.keys().copied().filter(is_behind).collect();
         for pod in pods {
             let steady_bytes = self.steady_bytes(pod);
+            self.take_up_memory(pod, ctx.now());
             let memory = self.memory.pods.get_mut(&pod).expect("it is one of them");
             if memory.steady_bytes != steady_bytes {
                 memory.steady_bytes = steady_bytes;
@@ -290,24 +287,41 @@ impl Cluster {
         (runs && self.tables.memory.is_used()).then(|| self.usage_of(pod).bytes_at(now))
     }
 
-    /// How fast the pods of a workload, and this one, are said to grow now.
-    fn growth_of(&self, id: PodId) -> Growth {
+    /// How fast a pod takes a resource now, that is said to take so much anyway.
+    pub(super) fn growth_of(&self, id: PodId, resource: NodeResource, stated: Growth) -> Growth {
         let workload = self.pods[id.index()].workload;
-        let stated = self.tables.memory.profile(workload).map_or(Growth::ZERO, |it| it.growth);
-        let is_in = |leak: &&Leak| leak.ended_at.is_none() && leak.concerns(id, workload);
+        let is_in = |leak: &&Leak| {
+            leak.resource == resource && leak.ended_at.is_none() && leak.concerns(id, workload)
+        };
         let leaks = self.memory.leaks.iter().filter(is_in);
         leaks.fold(stated, |growth, leak| growth.plus(leak.growth))
     }
 
     /// What made a pod leak since its container runs, if anything did: what comes of its memory comes
     /// of that, also when it is mended.
-    pub(super) fn leak_of(&self, id: PodId) -> Option<EventId> {
+    fn leak_of(&self, id: PodId) -> Option<EventId> {
+        self.leak_since(id, NodeResource::Memory, self.memory.pods.get(&id)?.began_at)
+    }
+
+    /// What made a pod take a resource since it began to, if a leak did.
+    pub(super) fn leak_since(
+        &self,
+        id: PodId,
+        resource: NodeResource,
+        began_at: SimTime,
+    ) -> Option<EventId> {
         let workload = self.pods[id.index()].workload;
-        let began_at = self.memory.pods.get(&id)?.began_at;
         let took = |leak: &&Leak| {
-            leak.concerns(id, workload) && leak.ended_at.is_none_or(|at| at > began_at)
+            let is_of = leak.resource == resource && leak.concerns(id, workload);
+            is_of && leak.ended_at.is_none_or(|at| at > began_at)
         };
         self.memory.leaks.iter().find(took).map(|leak| leak.cause)
+    }
+
+    /// The same of memory, with what the pod grew by at a moment.
+    pub(super) fn memory_leak_of(&self, id: PodId, at: SimTime) -> Option<(u64, EventId)> {
+        let leak = self.leak_of(id)?;
+        Some((self.usage_of(id).growing.bytes_at(at), leak))
     }
 
     /// All that is there at the start uses its base.
@@ -316,7 +330,7 @@ impl Cluster {
         E: Copy + From<KubeEvent>,
         R: Recorder<Observation>,
     {
-        if self.tables.memory.is_used() {
+        if self.tables.memory.is_used() || self.tables.pressure.is_used() {
             for pod in (0..self.pods.len()).map(PodId::from_index) {
                 if self.pods[pod.index()].phase == PodPhase::Running {
                     self.begin_use(pod, ctx);
@@ -331,6 +345,7 @@ impl Cluster {
         E: Copy + From<KubeEvent>,
         R: Recorder<Observation>,
     {
+        self.hold_more(id, ctx.now());
         if !self.tables.memory.is_used() {
             return;
         }
@@ -341,9 +356,10 @@ impl Cluster {
         let draw = self.draw(pod.key, VARIATION, 0);
         let factor = draw.range_inclusive(1_000_000 - variation, 1_000_000 + variation);
         let factor_ppm = u32::try_from(factor).expect("at most twice a million");
+        let growth = self.growth_of(id, NodeResource::Memory, profile.growth);
         let memory = PodMemory {
             steady_bytes: profile.base_bytes,
-            growing: Growing::from(ctx.now(), self.growth_of(id).times_ppm(factor_ppm)),
+            growing: Growing::from(ctx.now(), growth.times_ppm(factor_ppm)),
             began_at: ctx.now(),
             factor_ppm,
             timer: Timer::NONE,
@@ -358,21 +374,28 @@ impl Cluster {
         E: Copy,
         R: Recorder<Observation>,
     {
+        self.hold_no_more(id, ctx.now());
         if !self.tables.memory.is_used() {
             return;
         }
         self.touch_node_of(id);
+        self.take_up_memory(id, ctx.now());
         if let Some(memory) = self.memory.pods.remove(&id) {
             ctx.cancel(memory.timer);
         }
     }
 
-    fn touch_node_of(&mut self, id: PodId) {
+    pub(super) fn touch_node_of(&mut self, id: PodId) {
         if let Some(node) = self.pods[id.index()].node
             && self.memory.touched.last() != Some(&node)
         {
             self.memory.touched.push(node);
         }
+    }
+
+    /// Since when the container of a profile runs.
+    pub(super) fn memory_began_at(&self, id: PodId) -> Option<SimTime> {
+        self.memory.pods.get(&id).map(|memory| memory.began_at)
     }
 
     /// Works out when the container of a profile meets its limit.
@@ -444,13 +467,17 @@ impl Cluster {
         R: Recorder<Observation>,
     {
         ctx.hit(&rare::MEMORY_LIMIT_REACHED);
-        self.kill_for_memory(id, KillReason::MemoryLimit, ctx);
+        let workload = self.pods[id.index()].workload;
+        let container = self.tables.memory.profile(workload).map_or(0, |it| it.container);
+        self.kill_for_memory(id, container, KillReason::MemoryLimit, ctx);
     }
 
-    /// The kernel kills the containers of a pod. Its kubelet sees that with its next look.
+    /// The kernel kills a container of a pod, with which all of it end. Its kubelet sees that with its
+    /// next look.
     pub(super) fn kill_for_memory<E, R>(
         &mut self,
         id: PodId,
+        container: usize,
         reason: KillReason,
         ctx: &mut Context<'_, E, R>,
     ) where
@@ -458,6 +485,7 @@ impl Cluster {
         R: Recorder<Observation>,
     {
         let workload = self.pods[id.index()].workload;
+        self.note_out_of_memory(id, container, None, ctx.now());
         ctx.observe(|| Observation::ContainersKilled { pod: id, workload, reason });
         self.pods[id.index()].exit = Some(EXIT_KILLED);
         self.expect_exit(id, ctx);

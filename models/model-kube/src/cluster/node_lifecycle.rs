@@ -393,7 +393,7 @@ impl Cluster {
                 self.review_evictions(id, ctx);
             }
             self.nodes[idx].expiry_at = SimTime::MAX;
-            if !self.nodes[idx].has_contact {
+            if !self.nodes[idx].has_contact || self.nodes[idx].is_lease_stalled {
                 self.expect_expiry(id, ctx);
             }
         }

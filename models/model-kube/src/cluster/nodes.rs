@@ -8,7 +8,7 @@ use super::pod::PodPhase;
 use super::tables::Tables;
 use super::{Cluster, KubeEvent, Notice, drawn, priority};
 use crate::node_lifecycle::Ready;
-use crate::node_pressure::MEMORY_PRESSURE;
+use crate::node_pressure::{Condition, Conditions};
 use crate::rare;
 use crate::taint_eviction::{OUT_OF_SERVICE, UNREACHABLE, UNSCHEDULABLE, taint};
 
@@ -65,8 +65,10 @@ pub(super) struct NodeState {
     /// Its kubelet was started and has not posted yet.
     pub(super) will_register: bool,
     pub(super) is_out_of_service: bool,
-    /// The API shows condition `MemoryPressure`.
-    pub(super) is_under_pressure: bool,
+    /// Its kubelet cannot renew its lease, although it reaches the API.
+    pub(super) is_lease_stalled: bool,
+    /// What the API shows that runs out.
+    pub(super) conditions: Conditions,
     pub(super) is_in_scheduler: bool,
     /// The pass that finds it silent; never, while it is not.
     pub(super) expiry_at: SimTime,
@@ -115,7 +117,8 @@ impl NodeState {
                     is_deleted: is_spare,
                     will_register: false,
                     is_out_of_service: false,
-                    is_under_pressure: false,
+                    is_lease_stalled: false,
+                    conditions: Conditions::default(),
                     is_in_scheduler: !is_spare,
                     expiry_at: SimTime::MAX,
                     boot: Timer::NONE,
@@ -336,7 +339,7 @@ impl Cluster {
         state.is_new = true;
         (state.is_off, state.is_isolated) = (false, false);
         (state.is_cordoned, state.is_out_of_service) = (false, false);
-        state.is_under_pressure = false;
+        state.conditions = Conditions::default();
         state.images.clear();
         self.refresh_power(node, ctx);
     }
@@ -491,7 +494,7 @@ impl Cluster {
             let is_at_once = booted_now || connection.was_dialed_at(ctx.now());
             self.schedule_heartbeat(id, is_at_once, ctx);
             self.catch_up_pods(id, ctx);
-        } else {
+        } else if !std::mem::take(&mut node.is_lease_stalled) {
             self.expect_expiry(id, ctx);
         }
     }
@@ -565,6 +568,7 @@ impl Cluster {
         }
         node.lease_origin = shifted(ctx.now());
         node.expiry_at = SimTime::MAX;
+        node.is_lease_stalled = false;
         if node.is_deleted {
             // A kubelet registers its Node when it starts, and never again.
             if !node.will_register {
@@ -592,6 +596,7 @@ impl Cluster {
         }
         self.on_pressure_seen(id, ctx);
         self.note_upgraded_node(id, ctx);
+        self.expect_lease_stall(id, ctx);
     }
 
     /// The Node object as the scheduler should see it, with the taints of its conditions; `None`
@@ -617,13 +622,15 @@ impl Cluster {
         if state.is_cordoned {
             taints.push(taint(UNSCHEDULABLE, TaintEffect::NoSchedule));
         }
-        // A silent node's conditions are all unknown, and memory pressure that is unknown is no taint
+        // A silent node's conditions are all unknown, and pressure that is unknown is no taint
         // (pkg/controller/nodelifecycle/node_lifecycle_controller.go). No node here says that it is
         // not ready (`Ready::False`), which would leave that taint alone.
         if state.ready != Ready::True {
             taints.push(taint(UNREACHABLE, TaintEffect::NoSchedule));
-        } else if state.is_under_pressure {
-            taints.push(taint(MEMORY_PRESSURE, TaintEffect::NoSchedule));
+        } else {
+            let held = Condition::ALL.into_iter().zip(state.conditions).filter(|(_, holds)| *holds);
+            let keys = held.map(|(condition, _)| condition.taint());
+            taints.extend(keys.map(|key| taint(key, TaintEffect::NoSchedule)));
         }
         if state.has_no_execute {
             taints.push(taint(UNREACHABLE, TaintEffect::NoExecute));

@@ -6,8 +6,8 @@
 //! so many of them through at once ([`crate::priority_and_fairness`]); the rest waits or is refused
 //! and tries again. What a kubelet learns, and when the last proxy knows endpoints, is that much later.
 //! # Not modelled
-//! A crowd of controllers (their caches have a time of their own). Clients that flood a running API.
-//! API servers that become ready while a crowd waits.
+//! A crowd of controllers (their caches have a time of their own). A flood beside a crowd
+//! ([`super::overload`]). API servers that become ready while a crowd waits.
 //! # Defaults and their sources
 //! [`LIST_LEAST`] and [`LIST_EACH`]. **Assumption.**
 //! # Invariants
@@ -24,9 +24,9 @@ use crate::priority_and_fairness::{Crowd, Level, SERVER_SEATS, disperse};
 use crate::rare;
 
 /// What a list takes, however short.
-const LIST_LEAST: SimSpan = SimSpan::from_millis(20);
+pub(super) const LIST_LEAST: SimSpan = SimSpan::from_millis(20);
 /// What each object of it takes besides.
-const LIST_EACH: SimSpan = SimSpan::from_micros(50);
+pub(super) const LIST_EACH: SimSpan = SimSpan::from_micros(50);
 /// Lists of one kubelet: its pods, and the Services.
 const LISTS_PER_KUBELET: u64 = 2;
 

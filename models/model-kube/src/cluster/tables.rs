@@ -11,6 +11,7 @@ use super::autoscaling::ScalerTables;
 use super::images::ImageTables;
 use super::memory::MemoryTables;
 use super::node_groups::GroupTables;
+use super::node_pressure::PressureTables;
 use super::off_peak::OffPeakTables;
 use super::pod::PodState;
 use super::probing;
@@ -47,6 +48,7 @@ pub(super) struct Tables {
     pub(super) groups: GroupTables,
     pub(super) off_peak: OffPeakTables,
     pub(super) memory: MemoryTables,
+    pub(super) pressure: PressureTables,
     /// By Service: see [`super::Cluster::probe_timeouts`].
     pub(super) probe_timeouts: Vec<Vec<SimSpan>>,
     nodes_by_rank: Vec<NodeId>,
@@ -95,6 +97,7 @@ impl Tables {
             groups: GroupTables::of(blueprint, &templates),
             off_peak: OffPeakTables::of(blueprint),
             memory: MemoryTables::of(blueprint),
+            pressure: PressureTables::of(blueprint),
             node_images: node_images.collect(),
             node_keys: blueprint
                 .nodes

@@ -10,7 +10,7 @@ use model_api::{Blueprint, BudgetId, ServiceId, WorkloadId};
 
 use super::probing::{QueuedProbe, queued_probes};
 use super::tables::Images;
-use crate::node_pressure::MEMORY_PRESSURE;
+use crate::node_pressure::{DISK_PRESSURE, MEMORY_PRESSURE, PID_PRESSURE};
 use crate::scheduling::{PodDescription, SchedulerCache, ShapeId, default_selector};
 use crate::taint_eviction::{
     NOT_READY, OUT_OF_SERVICE, Stay, UNREACHABLE, UNSCHEDULABLE, stay, taint,
@@ -214,8 +214,7 @@ fn budgets(blueprint: &Blueprint, workload: &Workload, labels: &Labels) -> Vec<B
 /// The tolerations of every daemon pod (pkg/controller/daemon/util/daemonset_util.go,
 /// AddOrUpdateDaemonPodTolerations, 1.36). They replace those of the same key and effect.
 fn add_daemon_tolerations(tolerations: &mut Vec<Toleration>) {
-    const PRESSURES: [&str; 3] =
-        ["node.kubernetes.io/disk-pressure", MEMORY_PRESSURE, "node.kubernetes.io/pid-pressure"];
+    const PRESSURES: [&str; 3] = [DISK_PRESSURE, MEMORY_PRESSURE, PID_PRESSURE];
     let no_execute = [NOT_READY, UNREACHABLE].map(|key| (key, TaintEffect::NoExecute));
     let no_schedule = PRESSURES.into_iter().chain([UNSCHEDULABLE]);
     let no_schedule = no_schedule.map(|key| (key, TaintEffect::NoSchedule));

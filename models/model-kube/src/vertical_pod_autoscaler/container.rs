@@ -88,6 +88,14 @@ impl ContainerUsage {
         Self { memory_max: Some(bytes), ..Self::default() }
     }
 
+    /// How much of the window is left at a moment; nothing before the first sample.
+    pub fn window_left(&self, at: Timestamp) -> SimSpan {
+        if self.window_end.is_never() {
+            return SimSpan::ZERO;
+        }
+        SimSpan::from_nanos(u64::try_from(self.window_end.nanos_since(at)).unwrap_or(0))
+    }
+
     /// `addCPUSample`: whether a sample counts. Those out of order and negative ones do not.
     pub fn accepts_cpu(&mut self, millis: i64, at: Timestamp) -> bool {
         let accepted = millis >= 0 && at > self.last_cpu_sample;

@@ -39,6 +39,17 @@ fn command() -> impl Strategy<Value = String> {
         (zone.clone(), 0..2).prop_map(|(zone, nth)| format!("delete node {zone}-{nth}")),
         (zone, 0..2).prop_map(|(zone, nth)| format!("out-of-service node {zone}-{nth}")),
         prop::sample::select(vec!["up", "down"]).prop_map(|state| format!("api {state}")),
+        prop::sample::select(vec![
+            "flood workload-high 20000 500 2000",
+            "flood node-high 20000 2000 2000",
+            "flood system 9000 900 500",
+            "flood leader-election 5000 2000 500",
+            "slow 3000",
+            "slow 11000",
+            "ebb",
+            "ebb",
+        ])
+        .prop_map(str::to_owned),
         (prop::sample::select(vec!["web", "api"]), 0..2_usize)
             .prop_map(|(name, nth)| format!("evict {name} {nth}")),
     ]
@@ -240,7 +251,7 @@ proptest! {
         for (at, command) in &script {
             world.add(&format!("at {at} {command}"));
         }
-        let mut text = String::new();
+        let mut text = String::from("at 1600 ebb\n");
         for zone in ["a", "b", "c"] {
             for verb in ["restore", "rejoin"] {
                 text.push_str(&format!("at 1600 {verb} zone {zone}\n"));

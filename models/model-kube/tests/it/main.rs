@@ -1,6 +1,7 @@
 //! The cluster in virtual time: timelines as text, distributions against recordings, invariants.
 
 mod control_plane;
+mod disks;
 mod distributions;
 mod invariants;
 mod jobs;
@@ -8,6 +9,7 @@ mod memory;
 mod node_autoscaling;
 mod node_groups;
 mod off_peak;
+mod overload;
 mod probes;
 mod restored;
 mod rollouts;

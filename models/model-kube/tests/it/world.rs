@@ -25,7 +25,14 @@
 //! memory 1000                   of each node, in MiB; workloads request 256 and have no limit, but
 //!                               with mem=100, limit=200; best-effort: they request nothing
 //! uses web 200 grows=60         MiB, and MiB an hour; also vary=10, in percent
+//! disk 1000                     of each node, in MiB; unused images 200: MiB that nobody needs
+//! fills web 20 grows=60         MiB of the disk, and MiB an hour; volume=cache: of the emptyDir that
+//!                               `deployment web 1 cache=100` has; also deployment web 1 disk-limit=100
+//! files web 20 grows=60         inodes; forks web 20 grows=60: process ids
+//! at 10 leak disk web 60        MiB an hour more of the disk
 //! at 10 leak web 60             MiB an hour more, until: at 20 mend
+//! at 10 flood catch-all 50 200 3    requests a second, each of so many milliseconds, in so many flows,
+//!                               until: at 20 ebb; at 10 slow 500: milliseconds that writes take longer
 //! ```
 //! Deployments recreate their pods unless they have `surge=N` and `unavailable=N` (percent with a
 //! `%` behind); also `deadline=60`, `min-ready=15`. StatefulSets: `parallel`, `partition=1`,
@@ -37,6 +44,7 @@ use std::sync::Arc;
 use model_api::action::ControlPlaneUpgrade;
 use model_api::backup::Schedule;
 use model_api::blueprint::{ControlPlane, NodeSpec, Zone};
+use model_api::fault::{ApiFlood, PriorityLevel};
 use model_api::kube::{
     ConcurrencyPolicy, Container, CronSpec, DaemonSetUpdate, DeploymentStrategy, IntOrPercent, Job,
     JobSpec, JobWork, LabelSelector, Labels, Node, PersistentVolumeClaim, PodDisruptionBudget,
@@ -47,9 +55,11 @@ use model_api::kube::{
 };
 use model_api::machines::{BootTime, ClusterAutoscaler, NodeGroup};
 use model_api::memory::{Growth, MemoryProfile};
+use model_api::usage::{DiskPlace, EmptyDir, NodeResource, UsageProfile};
 use model_api::{Blueprint, NodeId, Observation, Origin, PodId, ServiceId, WorkloadId, ZoneId};
 use model_kube::cluster::{
-    AfterDrain, Capacity, Component, DrainSpec, LeakId, NewTemplate, TemplateHealth, TemplateId,
+    AfterDrain, Capacity, Component, DrainSpec, LeakId, NewTemplate, StrainId, TemplateHealth,
+    TemplateId,
 };
 use model_kube::{Cluster, ClusterPlan, KubeEvent};
 use sim_kernel::{
@@ -81,8 +91,11 @@ pub(crate) enum Command {
     Webhooks(bool),
     Capacity(ZoneId, Capacity),
     Late(ServiceId, u32),
-    Leak(WorkloadId, Growth),
+    Leak(WorkloadId, NodeResource, Growth),
     Mend,
+    Flood(ApiFlood),
+    SlowApi(SimSpan),
+    Ebb,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -112,6 +125,7 @@ pub(crate) struct Rig {
     pub(crate) script: Arc<Vec<(SimTime, Command)>>,
     templates: Vec<TemplateId>,
     leaks: Vec<LeakId>,
+    strains: Vec<StrainId>,
 }
 
 impl Model for Rig {
@@ -160,8 +174,15 @@ impl Rig {
                 let late = vec![ppm; cluster.probe_timeouts(service).len()];
                 cluster.set_late_answers(service, &late, ctx);
             }
-            Command::Leak(workload, growth) => {
-                self.leaks.push(cluster.start_leak(workload, None, growth, ctx));
+            Command::Leak(workload, resource, growth) => {
+                self.leaks.push(cluster.start_leak(workload, resource, None, growth, ctx));
+            }
+            Command::Flood(flood) => self.strains.push(cluster.start_flood(flood, ctx)),
+            Command::SlowApi(latency) => self.strains.push(cluster.slow_api(latency, ctx)),
+            Command::Ebb => {
+                for strain in self.strains.drain(..) {
+                    cluster.end_strain(strain, ctx);
+                }
             }
             Command::Mend => {
                 for leak in self.leaks.drain(..) {
@@ -308,6 +329,33 @@ impl World {
                     spec.node.allocatable.0.insert("memory".to_owned(), bytes);
                 }
             }
+            // Of which a kubelet wants 15 % free; the system takes nothing.
+            ["disk", mebibytes] => {
+                let bytes = mebibytes.parse::<i64>().expect("MiB") << 20;
+                let allocatable = bytes * 9 / 10;
+                for spec in &mut self.blueprint.nodes {
+                    let name = ResourceList::EPHEMERAL_STORAGE.to_owned();
+                    spec.node.allocatable.0.insert(name, allocatable);
+                }
+                self.blueprint.parameters.node_disk_system_bytes = 0;
+            }
+            ["unused", "images", mebibytes] => {
+                let bytes = mebibytes.parse::<u64>().expect("MiB") << 20;
+                self.blueprint.parameters.node_disk_unused_images_bytes = bytes;
+            }
+            ["fills", name, base, ref rest @ ..] => {
+                let place = rest.iter().find_map(|word| word.strip_prefix("volume="));
+                let place = place
+                    .map_or_else(DiskPlace::default, |name| DiskPlace::EmptyDir(name.to_owned()));
+                self.add_usage(name, NodeResource::Disk, base, 20, place, rest);
+            }
+            ["files", name, base, ref rest @ ..] => {
+                self.add_usage(name, NodeResource::Inodes, base, 0, DiskPlace::default(), rest);
+            }
+            ["forks", name, base, ref rest @ ..] => {
+                let place = DiskPlace::default();
+                self.add_usage(name, NodeResource::Processes, base, 0, place, rest);
+            }
             ["uses", name, base, ref rest @ ..] => self.blueprint.memory.push(MemoryProfile {
                 workload: self.workload(name),
                 base_bytes: base.parse::<u64>().expect("MiB") << 20,
@@ -447,6 +495,29 @@ impl World {
         });
     }
 
+    /// What a workload takes of a resource, in units of so many powers of two, and how many an hour.
+    fn add_usage(
+        &mut self,
+        name: &str,
+        resource: NodeResource,
+        base: &str,
+        shift: u32,
+        place: DiskPlace,
+        rest: &[&str],
+    ) {
+        let base = base.parse::<u64>().expect("a number") << shift;
+        let grows = value_of(rest, "grows").unwrap_or(0) << shift;
+        self.blueprint.usage.push(UsageProfile {
+            workload: self.workload(name),
+            resource,
+            base,
+            growth: Growth { bytes_per_day: 24 * grows },
+            variation_ppm: 0,
+            place,
+            origin: Origin::default(),
+        });
+    }
+
     fn zone(&self, name: &str) -> ZoneId {
         self.blueprint.zone_named(name).expect("a known zone")
     }
@@ -544,10 +615,32 @@ impl World {
                 let service = ServiceId::from_index(position.expect("a known service"));
                 Command::Late(service, ppm.parse().expect("parts per million"))
             }
-            ["leak", name, mebibytes] => {
-                Command::Leak(self.workload(name), per_hour(mebibytes.parse().expect("MiB")))
-            }
+            ["leak", name, mebibytes] => Command::Leak(
+                self.workload(name),
+                NodeResource::Memory,
+                per_hour(mebibytes.parse().expect("MiB")),
+            ),
+            ["leak", "disk", name, mebibytes] => Command::Leak(
+                self.workload(name),
+                NodeResource::Disk,
+                per_hour(mebibytes.parse().expect("MiB")),
+            ),
             ["mend"] => Command::Mend,
+            ["flood", level, rate, millis, flows] => Command::Flood(ApiFlood {
+                level: PriorityLevel::ALL
+                    .into_iter()
+                    .find(|it| it.name() == level)
+                    .expect("a priority level"),
+                millirps: 1000 * rate.parse::<u64>().expect("requests a second"),
+                objects: 0,
+                takes: Some(SimSpan::from_millis(millis.parse().expect("milliseconds"))),
+                flows: flows.parse().expect("a number"),
+                is_mutating: true,
+            }),
+            ["slow", millis] => {
+                Command::SlowApi(SimSpan::from_millis(millis.parse().expect("milliseconds")))
+            }
+            ["ebb"] => Command::Ebb,
             ["api", state] => Command::Api(state == "up"),
             ["evict", name, nth] => {
                 Command::Evict(self.workload(name), nth.parse().expect("a position"))
@@ -574,8 +667,13 @@ impl World {
         let templates = (0..self.templates.len()).map(|number| plan.template(number)).collect();
         let mut cluster = plan.start(Streams::new(seed, 0));
         set_up(&mut cluster);
-        let rig =
-            Rig { cluster, script: Arc::new(self.script.clone()), templates, leaks: Vec::new() };
+        let rig = Rig {
+            cluster,
+            script: Arc::new(self.script.clone()),
+            templates,
+            leaks: Vec::new(),
+            strains: Vec::new(),
+        };
         let mut simulation = Simulation::new(rig, Journal::new(), Limits::default());
         simulation.apply(|rig, ctx| rig.cluster.announce(ctx));
         for (idx, (at, _)) in self.script.iter().enumerate() {
@@ -672,10 +770,11 @@ impl Run {
             Observation::ContainersKilled { pod, reason, .. } => {
                 format!("{} killed: {reason:?}", self.pod(pod))
             }
-            Observation::NodePressureStarted { node } => {
-                format!("{} under pressure", self.node(node))
-            }
-            Observation::NodePressureEnded { node } => format!("{} relieved", self.node(node)),
+            Observation::NodePressureStarted { node, resource } => match resource {
+                NodeResource::Memory => format!("{} under pressure", self.node(node)),
+                _ => format!("{} short of {}", self.node(node), resource.words()),
+            },
+            Observation::NodePressureEnded { node, .. } => format!("{} relieved", self.node(node)),
             Observation::PodEvicted { pod, node, .. } => {
                 format!("{} evicted from {}", self.pod(pod), self.node(node))
             }
@@ -799,7 +898,10 @@ fn pod_spec(name: &str, rest: &[&str]) -> PodSpec {
             } else {
                 amounts(&[("cpu", Some(cpu)), ("memory", mebibytes("mem").or(Some(256 << 20)))])
             },
-            limits: amounts(&[("memory", mebibytes("limit"))]),
+            limits: amounts(&[
+                ("memory", mebibytes("limit")),
+                (ResourceList::EPHEMERAL_STORAGE, mebibytes("disk-limit")),
+            ]),
             readiness: probe("probe"),
             liveness: probe("liveness"),
             startup: probe("startup"),
@@ -809,6 +911,13 @@ fn pod_spec(name: &str, rest: &[&str]) -> PodSpec {
         topology_spread_constraints: if is_spread { vec![spread] } else { Vec::new() },
         termination_grace: SimSpan::from_secs(30),
         priority: i32::try_from(value_of(rest, "priority").unwrap_or(0)).expect("small"),
+        empty_dirs: value_of(rest, "cache")
+            .map(|mebibytes| EmptyDir {
+                name: "cache".to_owned(),
+                size_limit_bytes: Some(mebibytes << 20),
+            })
+            .into_iter()
+            .collect(),
         ..PodSpec::default()
     }
 }

@@ -50,6 +50,14 @@ impl World {
                 self.cluster.set_api_available(false, ctx);
                 (Struck::Api, targets)
             }
+            ControlPlaneFault::ApiFlood(flood) => {
+                let targets = u32::from(self.cluster.is_api_available());
+                (Struck::Strain(self.cluster.start_flood(*flood, ctx)), targets)
+            }
+            ControlPlaneFault::SlowApi { latency } => {
+                let targets = u32::from(self.cluster.is_api_available());
+                (Struck::Strain(self.cluster.slow_api(*latency, ctx)), targets)
+            }
             ControlPlaneFault::WebhookOutage { name } => {
                 (Struck::Webhook(id), self.cluster.set_webhook_answers(name, false))
             }
@@ -79,6 +87,7 @@ impl World {
             }
             Struck::Api if is_struck => ctx.hit(&rare::OVERLAPPED),
             Struck::Api => self.cluster.set_api_available(true, ctx),
+            Struck::Strain(strain) => self.cluster.end_strain(strain, ctx),
             Struck::Registries(fault) | Struck::Webhook(fault) => {
                 self.set_answers_of(fault, true, ctx);
                 let others = self.book.struck.iter().flatten().copied();

@@ -4,6 +4,7 @@ mod actions;
 mod archives;
 mod autoscaling;
 mod canaries;
+mod recommended;
 mod warmth;
 mod zones;
 

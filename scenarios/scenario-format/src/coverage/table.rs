@@ -62,7 +62,7 @@ pub(super) const POD: &[Row] = &[
     (
         "spec.containers[].resources.limits",
         A,
-        "requests and capacity of a pod follow from them, and the kernel kills at that of memory where `memory` states what is used; no throttling",
+        "requests and capacity of a pod follow from them; where `memory` and `disk` state what is used, the kernel kills at that of memory, and a kubelet evicts at that of ephemeral-storage; no throttling",
     ),
     ("spec.containers[].resources.requests", M, ""),
     ("spec.containers[].startupProbe", M, "fails a start that takes too long"),
@@ -83,6 +83,12 @@ pub(super) const POD: &[Row] = &[
     ("spec.terminationGracePeriodSeconds", M, ""),
     ("spec.tolerations", M, ""),
     ("spec.topologySpreadConstraints", M, ""),
+    ("spec.volumes[].emptyDir.medium", A, "a volume in memory takes none"),
+    (
+        "spec.volumes[].emptyDir.sizeLimit",
+        A,
+        "a kubelet evicts a pod of which `disk` states that it takes more",
+    ),
     ("spec.volumes[].name", A, "annotations of Velero name volumes by it"),
     ("spec.volumes[].persistentVolumeClaim", M, "where the pod may run"),
 ];
@@ -225,10 +231,10 @@ pub(super) const KINDS: &[KindRows] = &[
     kind!("autoscaling.k8s.io" "VerticalPodAutoscaler" A "what it recommends stands in the result; nothing is applied", "", [
         ("spec.recommenders", N, "the default one recommends"),
         ("spec.resourcePolicy.containerPolicies[].containerName", M, ""),
-        ("spec.resourcePolicy.containerPolicies[].controlledResources", A, "CPU; nothing is recommended for memory"),
+        ("spec.resourcePolicy.containerPolicies[].controlledResources", A, "CPU; of memory where `memory` states what the workload uses"),
         ("spec.resourcePolicy.containerPolicies[].controlledValues", N, "limits are not recommended"),
-        ("spec.resourcePolicy.containerPolicies[].maxAllowed", A, "CPU; nothing is recommended for memory"),
-        ("spec.resourcePolicy.containerPolicies[].minAllowed", A, "CPU; nothing is recommended for memory"),
+        ("spec.resourcePolicy.containerPolicies[].maxAllowed", A, "CPU; of memory where `memory` states what the workload uses"),
+        ("spec.resourcePolicy.containerPolicies[].minAllowed", A, "CPU; of memory where `memory` states what the workload uses"),
         ("spec.resourcePolicy.containerPolicies[].mode", M, ""),
         ("spec.targetRef", M, ""),
         ("spec.updatePolicy.evictionRequirements", N, "nothing is applied"),

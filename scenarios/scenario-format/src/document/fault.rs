@@ -9,11 +9,12 @@ use serde_json::{Value as Json, json};
 use crate::decode::{Decode, Definitions, Fields, record, tagged, wrong_type};
 use crate::diagnostic::Diagnostic;
 use crate::source::Spanned;
-use crate::units::{Factor, Share};
+use crate::units::{Factor, Rate, Share};
 use crate::yaml::Node;
 
 pub use control_plane::{
-    LeaderKillSpec, MemberLossSpec, PlainFaultSpec, RegistryOutageSpec, WebhookOutageSpec,
+    ApiFloodSpec, LeaderKillSpec, MemberLossSpec, PlainFaultSpec, RegistryOutageSpec, SlowApiSpec,
+    WebhookOutageSpec,
 };
 
 /// The keys that say when: every fault has them.
@@ -96,6 +97,10 @@ tagged! {
         PodCrash(PodCrashSpec),
         /// The memory of pods grows; what they took stays theirs until they end, or the kernel or a kubelet ends them.
         MemoryLeak(MemoryLeakSpec),
+        /// Pods fill the disk of their node, or its inodes, until they are gone.
+        DiskLeak(DiskLeakSpec),
+        /// Pods take process ids of their node until their containers end.
+        ProcessLeak(ProcessLeakSpec),
         /// The provider has no capacity for new machines in a zone.
         NoCapacity(NoCapacitySpec),
         /// Requests from outside multiply.
@@ -106,6 +111,10 @@ tagged! {
         LeaderKill(LeaderKillSpec),
         /// No API server answers: what runs goes on, and nothing is moved, scaled or routed anew.
         ApiOutage(PlainFaultSpec),
+        /// API servers that run get more requests than they let through: those of some priority levels wait or are refused.
+        ApiFlood(ApiFloodSpec),
+        /// The API stores slowly, as with a slow disk under etcd.
+        SlowApi(SlowApiSpec),
         /// The endpoints of an admission webhook accept calls and answer none.
         WebhookOutage(WebhookOutageSpec),
         /// An image registry does not answer: what a node does not have cannot start on it.
@@ -280,6 +289,32 @@ fault_record! {
 }
 
 fault_record! {
+    /// Pods that fill a disk.
+    pub struct DiskLeakSpec("diskLeak") {
+        /// Whose pods, as `namespace/name`.
+        workload: Spanned<String>,
+        /// How many of them, drawn at random; all when left out, those to come as well.
+        count: Option<Spanned<u32>>,
+        /// How fast, such as `10Gi/h`, besides how they grow anyway.
+        growth: Option<Spanned<Growth>>,
+        /// How many files they make, such as `1000/s`, instead of how large these are.
+        new_files: Option<Spanned<Rate>>,
+    }
+}
+
+fault_record! {
+    /// Pods that take process ids.
+    pub struct ProcessLeakSpec("processLeak") {
+        /// Whose pods, as `namespace/name`.
+        workload: Spanned<String>,
+        /// How many of them, drawn at random; all when left out, those to come as well.
+        count: Option<Spanned<u32>>,
+        /// How many each takes, such as `10/s`.
+        growth: Spanned<Rate>,
+    }
+}
+
+fault_record! {
     /// Requests from outside multiply.
     pub struct LoadSpikeSpec("loadSpike") {
         /// Services as `namespace/name`; all that have a load when left out.
@@ -301,11 +336,15 @@ impl FaultSpec {
             Self::NodeCrash(spec) => spec.start_keys(),
             Self::PodCrash(spec) | Self::Evict(spec) => spec.start_keys(),
             Self::MemoryLeak(spec) => spec.start_keys(),
+            Self::DiskLeak(spec) => spec.start_keys(),
+            Self::ProcessLeak(spec) => spec.start_keys(),
             Self::NoCapacity(spec) => spec.start_keys(),
             Self::LoadSpike(spec) => spec.start_keys(),
             Self::ControlPlaneMemberLoss(spec) => spec.start_keys(),
             Self::LeaderKill(spec) => spec.start_keys(),
             Self::ApiOutage(spec) => spec.start_keys(),
+            Self::ApiFlood(spec) => spec.start_keys(),
+            Self::SlowApi(spec) => spec.start_keys(),
             Self::WebhookOutage(spec) => spec.start_keys(),
             Self::RegistryOutage(spec) => spec.start_keys(),
             Self::RegionLoss(spec) => spec.start_keys(),
@@ -358,11 +397,15 @@ impl FaultSpec {
             Self::NodeCrash(_) => "nodeCrash",
             Self::PodCrash(_) => "podCrash",
             Self::MemoryLeak(_) => "memoryLeak",
+            Self::DiskLeak(_) => "diskLeak",
+            Self::ProcessLeak(_) => "processLeak",
             Self::NoCapacity(_) => "noCapacity",
             Self::LoadSpike(_) => "loadSpike",
             Self::ControlPlaneMemberLoss(_) => "controlPlaneMemberLoss",
             Self::LeaderKill(_) => "leaderKill",
             Self::ApiOutage(_) => "apiOutage",
+            Self::ApiFlood(_) => "apiFlood",
+            Self::SlowApi(_) => "slowApi",
             Self::WebhookOutage(_) => "webhookOutage",
             Self::RegistryOutage(_) => "registryOutage",
             Self::ZoneDestroyed(_) => "zoneDestroyed",
@@ -400,11 +443,15 @@ impl FaultSpec {
             Self::NodeCrash(spec) => spec.span,
             Self::PodCrash(spec) | Self::Evict(spec) => spec.span,
             Self::MemoryLeak(spec) => spec.span,
+            Self::DiskLeak(spec) => spec.span,
+            Self::ProcessLeak(spec) => spec.span,
             Self::NoCapacity(spec) => spec.span,
             Self::LoadSpike(spec) => spec.span,
             Self::ControlPlaneMemberLoss(spec) => spec.span,
             Self::LeaderKill(spec) => spec.span,
             Self::ApiOutage(spec) => spec.span,
+            Self::ApiFlood(spec) => spec.span,
+            Self::SlowApi(spec) => spec.span,
             Self::WebhookOutage(spec) => spec.span,
             Self::RegistryOutage(spec) => spec.span,
             Self::RegionLoss(spec) => spec.span,

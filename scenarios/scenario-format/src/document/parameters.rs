@@ -7,7 +7,7 @@ use serde_json::{Value as Json, json};
 use crate::decode::{Decode, Definitions, record, wrong_type};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::source::{Span, Spanned};
-use crate::units::{Bytes, Rate, Share};
+use crate::units::{Bytes, Rate, Share, Switch};
 use crate::yaml::Node;
 
 /// A span drawn uniformly from a range, written as `[10ms, 100ms]`, or as `50ms` when it is fixed.
@@ -107,6 +107,12 @@ parameters! {
     leader_start => leader_start: RangeSpec, it.range;
     /// From the boot of a control-plane machine until its API server answers.
     apiserver_start => apiserver_start: RangeSpec, it.range;
+    /// `--max-requests-inflight` of API servers.
+    max_requests_inflight => max_requests_inflight: Spanned<u32>, it.value;
+    /// `--max-mutating-requests-inflight` of API servers.
+    max_mutating_requests_inflight => max_mutating_requests_inflight: Spanned<u32>, it.value;
+    /// `--enable-priority-and-fairness` of API servers.
+    priority_and_fairness => priority_and_fairness: Spanned<Switch>, it.value.is_on;
     /// `--election-timeout` of etcd.
     etcd_election_timeout => etcd_election_timeout: Spanned<SimSpan>, it.value;
     /// From a change in the API to a controller that knows it.
@@ -145,6 +151,24 @@ parameters! {
     eviction_soft_grace_period => eviction_soft_grace_period: Spanned<SimSpan>, it.value;
     /// `evictionMinimumReclaim` `memory.available` of kubelets.
     eviction_minimum_reclaim => eviction_minimum_reclaim_bytes: Spanned<Bytes>, it.value.count;
+    /// `evictionHard` `imagefs.available` of kubelets, a share of the file system.
+    eviction_hard_imagefs => eviction_hard_imagefs_ppm: Spanned<Share>, it.value.ppm;
+    /// `evictionHard` `nodefs.available` of kubelets, a share of the file system.
+    eviction_hard_nodefs => eviction_hard_nodefs_ppm: Spanned<Share>, it.value.ppm;
+    /// `evictionHard` `nodefs.inodesFree` of kubelets, a share of all inodes.
+    eviction_hard_inodes => eviction_hard_inodes_ppm: Spanned<Share>, it.value.ppm;
+    /// `evictionHard` `pid.available` of kubelets, a share of all process ids; none when left out.
+    eviction_hard_pids => eviction_hard_pids_ppm: Spanned<Share>, it.value.ppm;
+    /// `evictionMinimumReclaim` `nodefs.available` and `imagefs.available` of kubelets.
+    eviction_minimum_reclaim_disk => eviction_minimum_reclaim_disk_bytes: Spanned<Bytes>, it.value.count;
+    /// What the system and images in use take of the disk of a node.
+    node_disk_system => node_disk_system_bytes: Spanned<Bytes>, it.value.count;
+    /// What images take on a node that no container uses: a kubelet deletes them before it evicts.
+    node_disk_unused_images => node_disk_unused_images_bytes: Spanned<Bytes>, it.value.count;
+    /// Bytes of a file system for each of its inodes.
+    node_bytes_per_inode => node_bytes_per_inode: Spanned<Bytes>, it.value.count;
+    /// `kernel.pid_max` of nodes.
+    node_pid_max => node_pid_max: Spanned<u64>, it.value;
     /// `evictionMaxPodGracePeriod` of kubelets.
     eviction_max_pod_grace_period => eviction_max_pod_grace_period: Spanned<SimSpan>, it.value;
     /// `evictionPressureTransitionPeriod` of kubelets; as to them, zero means 5 min.

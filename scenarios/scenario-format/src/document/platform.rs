@@ -10,6 +10,7 @@ use super::job::JobProfileSpec;
 use super::load::{DatabaseSpec, LoadSpec, ServiceSpec};
 use super::memory::MemorySpec;
 use super::parameters::ParametersSpec;
+use super::usage::{DiskSpec, ProcessesSpec};
 use super::{ApiVersion, Kind, Metadata};
 use crate::decode::{FromText, Named, record};
 use crate::source::Spanned;
@@ -52,6 +53,10 @@ record! {
         jobs: Vec<JobProfileSpec>,
         /// What memory pods use, which no manifest says. Where nothing is stated, memory is not looked at.
         memory: Vec<MemorySpec>,
+        /// What pods take of the disks of nodes and of their inodes, which no manifest says. Where nothing is stated, they are not looked at.
+        disk: Vec<DiskSpec>,
+        /// Process ids that pods take. Where nothing is stated, they are not looked at.
+        processes: Vec<ProcessesSpec>,
         /// What is written to databases.
         databases: Vec<DatabaseSpec>,
         /// Requests from outside.
@@ -125,6 +130,8 @@ record! {
         cpu: Spanned<Cpu>,
         /// Memory that pods of one node may request.
         memory: Spanned<Bytes>,
+        /// The file system of the kubelet, on which images, logs, writable layers and emptyDir volumes lie; when left out it never fills.
+        disk: Option<Spanned<Bytes>>,
         /// Pods that one node holds; 110 when left out, the default of the kubelet.
         pods: Option<Spanned<u32>>,
         /// Labels besides those of hostname, zone, region, architecture and operating system.

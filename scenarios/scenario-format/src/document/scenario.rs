@@ -9,6 +9,7 @@ use super::fault::FaultSpec;
 use super::job::JobProfileSpec;
 use super::load::LoadSpec;
 use super::memory::MemorySpec;
+use super::usage::{DiskSpec, ProcessesSpec};
 use super::{ApiVersion, Kind, Metadata};
 use crate::decode::{Decode, Definitions, Named, record};
 use crate::diagnostic::Diagnostic;
@@ -49,6 +50,10 @@ record! {
         jobs: Vec<JobProfileSpec>,
         /// What memory pods use; an entry replaces that of the platform for the same workload. Where nothing is stated, memory is not looked at.
         memory: Vec<MemorySpec>,
+        /// What pods take of the disks of nodes and of their inodes, which no manifest says. Where nothing is stated, they are not looked at.
+        disk: Vec<DiskSpec>,
+        /// Process ids that pods take. Where nothing is stated, they are not looked at.
+        processes: Vec<ProcessesSpec>,
         /// Backups; entries replace those of the platform with the same name.
         backups: Option<BackupsSpec>,
         /// What goes wrong, and what people do to the platform.

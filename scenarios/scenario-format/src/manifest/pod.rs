@@ -16,6 +16,7 @@ use model_api::kube::{
     RestartPolicy, TaintEffect, Toleration, TolerationOperator, TopologySpreadConstraint,
     UnsatisfiableAction,
 };
+use model_api::usage::EmptyDir;
 
 use super::{PriorityClass, Reader};
 use crate::diagnostic::{Code, Diagnostic};
@@ -116,6 +117,7 @@ impl Reader<'_> {
             ),
             host_network,
             claim_names: claim_names(spec),
+            empty_dirs: empty_dirs(spec),
             scheduling_gates: spec
                 .scheduling_gates
                 .iter()
@@ -528,6 +530,20 @@ fn claim_names(spec: &core::PodSpec) -> Vec<String> {
     volumes
         .filter_map(|volume| Some(volume.persistent_volume_claim.as_ref()?.claim_name.clone()))
         .collect()
+}
+
+/// Those on the disk of the node; one in memory is none of them.
+fn empty_dirs(spec: &core::PodSpec) -> Vec<EmptyDir> {
+    let volumes = spec.volumes.iter().flatten().filter_map(|volume| {
+        let source = volume.empty_dir.as_ref()?;
+        if source.medium.as_deref().is_some_and(|medium| !medium.is_empty()) {
+            return None;
+        }
+        let limit = source.size_limit.as_ref().and_then(|it| Quantity::parse(&it.0).ok());
+        let bytes = limit.and_then(|it| u64::try_from(it.ceil()).ok()).filter(|it| *it > 0);
+        Some(EmptyDir { name: volume.name.clone(), size_limit_bytes: bytes })
+    });
+    volumes.collect()
 }
 
 /// The port that a probe asks at, as a number; a name is one of the container's

@@ -65,6 +65,13 @@ impl Reader<'_> {
         {
             self.refuse(&format!("{path}.maxAllowed.cpu"), "must not be below minAllowed");
         }
+        let memory_least = self.whole_bytes(&format!("{path}.minAllowed.memory"));
+        let memory_most = self.whole_bytes(&format!("{path}.maxAllowed.memory"));
+        if let (Some(least), Some(most)) = (memory_least, memory_most)
+            && least > most
+        {
+            self.refuse(&format!("{path}.maxAllowed.memory"), "must not be below minAllowed");
+        }
         let controlled = format!("{path}.controlledResources");
         let controlled = self.object.find(&controlled).and_then(Node::items);
         let controls = |name: &str| {
@@ -75,9 +82,26 @@ impl Reader<'_> {
             is_off,
             cpu_millis_min: least,
             cpu_millis_max: most,
+            memory_bytes_min: memory_least,
+            memory_bytes_max: memory_most,
             controls_cpu: controls("cpu"),
             controls_memory: controls("memory"),
         }
+    }
+
+    /// Whole bytes only (`validateMemoryResolution` of the same file).
+    fn whole_bytes(&mut self, path: &str) -> Option<i64> {
+        let text = self.text(path)?.to_owned();
+        let why_not = match Quantity::parse(&text) {
+            Ok(amount) if amount.nanos() < 0 => format!("must not be negative, is {text}"),
+            Ok(amount) if amount.nanos() % 1_000_000_000 != 0 => {
+                format!("must be a whole number of bytes, is {text}")
+            }
+            Ok(amount) => return Some(amount.ceil()),
+            Err(error) => format!("`{text}` {error}"),
+        };
+        self.refuse(path, why_not);
+        None
     }
 
     /// Whole millicores only (`validateCPUResolution` of

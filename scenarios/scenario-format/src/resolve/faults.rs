@@ -74,6 +74,8 @@ impl Resolver<'_> {
                 count: spec.count.map(|count| count.value),
             },
             FaultSpec::MemoryLeak(spec) => self.memory_leak(spec)?,
+            FaultSpec::DiskLeak(spec) => self.disk_leak(spec)?,
+            FaultSpec::ProcessLeak(spec) => self.process_leak(spec)?,
             FaultSpec::NoCapacity(spec) => {
                 let zone = self.zone_pick(&spec.zone)?;
                 if self.blueprint.node_groups.is_empty() {
@@ -86,6 +88,8 @@ impl Resolver<'_> {
             FaultSpec::ControlPlaneMemberLoss(spec) => self.member_loss(spec)?,
             FaultSpec::LeaderKill(spec) => self.leader_kill(spec),
             FaultSpec::ApiOutage(spec) => Self::api_outage(spec),
+            FaultSpec::ApiFlood(spec) => self.api_flood(spec),
+            FaultSpec::SlowApi(spec) => self.slow_api(spec),
             FaultSpec::WebhookOutage(spec) => self.webhook_outage(spec),
             FaultSpec::RegistryOutage(spec) => self.registry_outage(spec),
             FaultSpec::Rollout(_)
@@ -152,11 +156,15 @@ impl Resolver<'_> {
             | FaultSpec::NodeCrash(_)
             | FaultSpec::PodCrash(_)
             | FaultSpec::MemoryLeak(_)
+            | FaultSpec::DiskLeak(_)
+            | FaultSpec::ProcessLeak(_)
             | FaultSpec::NoCapacity(_)
             | FaultSpec::LoadSpike(_)
             | FaultSpec::ControlPlaneMemberLoss(_)
             | FaultSpec::LeaderKill(_)
             | FaultSpec::ApiOutage(_)
+            | FaultSpec::ApiFlood(_)
+            | FaultSpec::SlowApi(_)
             | FaultSpec::WebhookOutage(_)
             | FaultSpec::RegistryOutage(_)
             | FaultSpec::Rollout(_)

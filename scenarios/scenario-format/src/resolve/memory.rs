@@ -16,7 +16,7 @@ use crate::nearest::suggestion;
 use crate::source::{Span, Spanned};
 
 /// How differently pods grow, when nothing is stated. Assumed.
-const VARIATION_PPM: u32 = 100_000;
+pub(super) const VARIATION_PPM: u32 = 100_000;
 
 impl Resolver<'_> {
     /// What the platform, and instead of it the scenario, says of the memory of pods.
@@ -102,7 +102,7 @@ impl Resolver<'_> {
     }
 
     /// The position of a container by its name.
-    fn container(&mut self, id: WorkloadId, name: &Spanned<String>) -> Option<usize> {
+    pub(super) fn container(&mut self, id: WorkloadId, name: &Spanned<String>) -> Option<usize> {
         let containers = &self.blueprint.workloads[id.index()].template.spec.containers;
         let found = containers.iter().position(|it| it.name == name.value);
         if found.is_none() {

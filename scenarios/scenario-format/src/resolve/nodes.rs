@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use model_api::blueprint::{NodeSpec, Zone};
 use model_api::kube::{Node, ResourceList, Taint, TaintEffect};
 use model_api::machines::{BootTime, NodeGroup};
-use model_api::{NodeId, ZoneId};
+use model_api::{NodeId, Parameters, ZoneId};
 
 use super::skew;
 use crate::diagnostic::{Code, Diagnostic, has_errors};
@@ -35,7 +35,11 @@ pub(super) fn place(spec: &PlatformSpec, diagnostics: &mut Vec<Diagnostic>) -> P
     let zones = zones(spec, diagnostics);
     let names: Vec<String> = zones.iter().map(|zone| zone.name.clone()).collect();
     let version = spec.control_plane.version;
-    let builder = Builder { region: &spec.region.name.value, version, names: &names };
+    let hard_nodefs = spec.parameters.as_ref().and_then(|it| it.eviction_hard_nodefs);
+    let eviction_hard_nodefs_ppm =
+        hard_nodefs.map_or(Parameters::default().eviction_hard_nodefs_ppm, |share| share.value.ppm);
+    let region = &spec.region.name.value;
+    let builder = Builder { region, version, names: &names, eviction_hard_nodefs_ppm };
     skew::refuse_pools(spec, diagnostics);
     let (mut nodes, mut groups) = (Vec::new(), Vec::new());
     let mut pools: BTreeMap<&str, Span> = BTreeMap::new();
@@ -89,6 +93,7 @@ struct Builder<'a> {
     /// Of the control plane.
     version: Option<Spanned<MinorVersion>>,
     names: &'a [String],
+    eviction_hard_nodefs_ppm: u32,
 }
 
 impl Builder<'_> {
@@ -98,6 +103,14 @@ impl Builder<'_> {
             diagnostics.push(unknown_zone(name, self.names));
         }
         found.map(ZoneId::from_index)
+    }
+
+    /// What pods may request of a disk: what is left without the hard threshold
+    /// (pkg/kubelet/cm/node_container_manager_linux.go, 1.36).
+    fn allocatable_disk(&self, bytes: u64) -> i64 {
+        let hard_ppm = u128::from(self.eviction_hard_nodefs_ppm);
+        let left = u128::from(bytes) * (1_000_000 - hard_ppm.min(999_999)) / 1_000_000;
+        i64::try_from(left).unwrap_or(i64::MAX).min(DISK_MAX - 1)
     }
 
     /// Nodes of a pool, zone by zone.
@@ -111,7 +124,8 @@ impl Builder<'_> {
         let millis = i64::try_from(pool.cpu.value.millis).unwrap_or(i64::MAX);
         let bytes = i64::try_from(pool.memory.value.count).unwrap_or(i64::MAX);
         let pods = pool.pods.map_or(PODS_PER_NODE, |pods| i64::from(pods.value));
-        let allocatable = allocatable(millis, bytes, pods);
+        let disk = pool.disk.map(|disk| self.allocatable_disk(disk.value.count));
+        let allocatable = allocatable(millis, bytes, pods, disk);
         let version = pool.version.or(self.version).map(|version| version.value.0);
         let autoscaling = pool.autoscaling.as_ref();
         if autoscaling.is_some_and(|it| refuse_bounds(pool, it, diagnostics)) {
@@ -186,7 +200,7 @@ impl Builder<'_> {
                     value: String::new(),
                     effect: TaintEffect::NoSchedule,
                 }],
-                allocatable: allocatable(4000, 16 << 30, PODS_PER_NODE),
+                allocatable: allocatable(4000, 16 << 30, PODS_PER_NODE, None),
                 ..Node::default()
             };
             let origin = spec.control_plane.span.origin();
@@ -262,13 +276,16 @@ pub(super) fn unknown_zone(name: &Spanned<String>, names: &[String]) -> Diagnost
         .help_if(suggestion(&name.value, candidates))
 }
 
-fn allocatable(cpu_millis: i64, memory_bytes: i64, pods: i64) -> ResourceList {
+/// More than any disk that is stated.
+pub(super) const DISK_MAX: i64 = 1 << 60;
+
+fn allocatable(cpu_millis: i64, memory_bytes: i64, pods: i64, disk: Option<i64>) -> ResourceList {
     let amounts = [
         (ResourceList::CPU, cpu_millis),
         (ResourceList::MEMORY, memory_bytes),
         (ResourceList::PODS, pods),
-        // Simplified: local disks are not part of a node pool yet and never run out.
-        (ResourceList::EPHEMERAL_STORAGE, i64::MAX / 4),
+        // Simplified: a local disk whose size is not stated never runs out.
+        (ResourceList::EPHEMERAL_STORAGE, disk.unwrap_or(DISK_MAX)),
     ];
     ResourceList(amounts.into_iter().map(|(name, amount)| (name.to_owned(), amount)).collect())
 }

@@ -112,7 +112,7 @@ fn vertical(spec: &str) -> String {
 }
 
 #[test]
-fn a_vertical_autoscaler_is_read_as_far_as_cpu_goes() {
+fn a_vertical_autoscaler_is_read() {
     let spec = "  updatePolicy: {updateMode: 'Off'}\n  resourcePolicy:\n    containerPolicies:\n      - {containerName: web, minAllowed: {cpu: 50m, memory: 1Gi}, maxAllowed: {cpu: 2}, controlledResources: [cpu]}\n      - {containerName: '*', mode: 'Off'}\n";
     let files = web("").with("v.yaml", vertical(spec));
     let loaded = load_all(&files, &["web.yaml", "v.yaml"], &[]);
@@ -126,12 +126,15 @@ fn a_vertical_autoscaler_is_read_as_far_as_cpu_goes() {
         is_off: false,
         cpu_millis_min: None,
         cpu_millis_max: None,
+        memory_bytes_min: None,
+        memory_bytes_max: None,
         controls_cpu: true,
         controls_memory: true,
     };
     let of_web = ContainerResourcePolicy {
         cpu_millis_min: Some(50),
         cpu_millis_max: Some(2000),
+        memory_bytes_min: Some(1 << 30),
         controls_memory: false,
         ..policy("web")
     };

@@ -19,4 +19,6 @@ mod overrides;
 mod profiles;
 mod read;
 mod skew;
+mod strain;
 mod support;
+mod usage;

@@ -105,6 +105,15 @@ impl<E> Story<'_, E> {
                     format!("{name} recommends {target_millis}m of CPU for container {container}");
                 return Some((text, Some(autoscaler.origin.object)));
             }
+            O::MemoryRecommended { autoscaler, container, target_bytes, .. } => {
+                let autoscaler = &self.blueprint.vertical_autoscalers[autoscaler.index()];
+                let name = format!("{}/{}", autoscaler.namespace, autoscaler.name);
+                let mebibytes = target_bytes >> 20;
+                let text = format!(
+                    "{name} recommends {mebibytes} MiB of memory for container {container}"
+                );
+                return Some((text, Some(autoscaler.origin.object)));
+            }
             O::Canary { workload: id, fact } => return Some(self.canary_sentence(id, fact)),
             O::RolloutCompleted { workload: id } => {
                 format!("all pods of {} are of its newest template", workload(id))

@@ -1,6 +1,7 @@
 //! What kubelets do to containers, in words.
 
-use model_api::observation::KillReason;
+use model_api::observation::{EvictionReason, KillReason};
+use model_api::usage::NodeResource;
 use model_api::{NodeId, Observation, PodId, SourceRef, WorkloadId};
 
 use super::Story;
@@ -70,7 +71,7 @@ impl<E> Story<'_, E> {
         &self.blueprint.nodes[id.index()].node.name
     }
 
-    /// What kubelets do when memory runs out.
+    /// What kubelets do when something runs out.
     pub(super) fn pressure_sentence(
         &self,
         observation: &Observation,
@@ -80,23 +81,44 @@ impl<E> Story<'_, E> {
         let workload = |id: WorkloadId| self.blueprint.workload_name(id);
         let request = |id: WorkloadId| Some(self.memory_place(id, "resources.requests.memory"));
         Some(match *observation {
-            O::NodePressureStarted { node: id } => {
-                (format!("the kubelet of {} finds that memory runs out", node(id)), None)
+            O::NodePressureStarted { node: id, resource } => {
+                let what = resource.words();
+                (format!("the kubelet of {} finds that {what} runs out", node(id)), None)
             }
-            O::NodePressureEnded { node: id } => {
-                (format!("the kubelet of {} finds memory enough again", node(id)), None)
-            }
-            O::PodEvicted { workload: id, node: at, .. } => {
+            O::NodePressureEnded { node: id, resource } => (
+                format!("the kubelet of {} finds {} enough again", node(id), resource.words()),
+                None,
+            ),
+            O::ImagesCollected { node: id, bytes } => {
+                let mebibytes = bytes >> 20;
                 let text = format!(
-                    "the kubelet of {} evicts a pod of {} because memory runs out",
+                    "the kubelet of {} deletes {mebibytes} MiB of images that nobody uses",
+                    node(id)
+                );
+                (text, None)
+            }
+            O::PodEvicted { workload: id, node: at, reason, .. } => {
+                let (why, place) = match reason {
+                    EvictionReason::Pressure(NodeResource::Memory) => {
+                        ("memory runs out".to_owned(), request(id))
+                    }
+                    EvictionReason::Pressure(resource) => {
+                        (format!("{} runs out", resource.words()), None)
+                    }
+                    EvictionReason::StorageLimit => {
+                        ("it uses more of the disk than it may".to_owned(), None)
+                    }
+                };
+                let text = format!(
+                    "the kubelet of {} evicts a pod of {} because {why}",
                     node(at),
                     workload(id)
                 );
-                (text, request(id))
+                (text, place)
             }
             O::PodRefused { workload: id, node: at, .. } => {
                 let text = format!(
-                    "the kubelet of {} refuses a pod of {} because memory runs out",
+                    "the kubelet of {} refuses a pod of {} while something runs out",
                     node(at),
                     workload(id)
                 );

@@ -1,11 +1,14 @@
-//! What vertical autoscalers would recommend, from the CPU that load costs in a run.
+//! What vertical autoscalers would recommend, from the CPU that load costs in a run and the memory that
+//! pods use.
 //!
 //! Upstream's recommender reads the metrics of every container once a minute. Nobody reads here:
 //! where usage is constant or linear, all samples of the stretch are taken up at once when it ends,
 //! and what is recommended is worked out once, at the end of the run. The history begins with the
 //! run, as that of a recommender that was installed then.
 //!
-//! Simplified: what a run uses of memory is not read, so nothing is recommended for it.
+//! Peaks of memory are in `peaks`; without a profile of its memory nothing is recommended for a workload.
+
+mod peaks;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,6 +16,8 @@ use std::sync::Arc;
 use model_api::kube::{ResourceList, VerticalPodAutoscaler, Workload};
 use model_api::{Blueprint, Observation, ServiceId, VerticalAutoscalerId, WorkloadId};
 use sim_kernel::{Context, EntityKey, Purpose, Recorder, SimSpan, SimTime, Streams};
+
+use peaks::Peaks;
 
 use super::meter::{FRESH_MIN, Meter, RESOLUTION};
 use super::{BEFORE, moment};
@@ -101,13 +106,13 @@ fn shares_ppm(workload: &Workload) -> Vec<u64> {
 }
 
 fn policies(autoscaler: &VerticalPodAutoscaler) -> Vec<ContainerPolicy> {
-    let cpu = |cpu_millis| Resources { cpu_millis, memory_bytes: None };
+    let bound = |cpu_millis, memory_bytes| Resources { cpu_millis, memory_bytes };
     let policies = autoscaler.policies.iter().map(|given| ContainerPolicy {
         is_off: given.is_off,
-        min_allowed: cpu(given.cpu_millis_min),
-        max_allowed: cpu(given.cpu_millis_max),
+        min_allowed: bound(given.cpu_millis_min, given.memory_bytes_min),
+        max_allowed: bound(given.cpu_millis_max, given.memory_bytes_max),
         controls_cpu: given.controls_cpu,
-        controls_memory: false,
+        controls_memory: given.controls_memory,
         ..ContainerPolicy::new(&given.container_name)
     });
     policies.collect()
@@ -158,6 +163,8 @@ struct History {
     aggregates: Vec<Aggregate>,
     /// Some sample measured something.
     is_used: bool,
+    /// Memory of its pods.
+    peaks: Peaks,
 }
 
 /// A pod of which there are metrics.
@@ -199,6 +206,7 @@ impl History {
             pods: Vec::new(),
             aggregates: vec![Aggregate::new(&aggregation); watched.shares_ppm.len()],
             is_used: false,
+            peaks: Peaks::default(),
         }
     }
 
@@ -305,12 +313,16 @@ impl Cluster {
         let vertical = &tables.scalers.vertical;
         for workload in vertical.workloads() {
             self.take_up_usage(workload, ctx.now());
+            for pod in self.pods_of(workload).to_vec() {
+                self.take_up_memory(pod, ctx.now());
+            }
         }
         let settings = Settings::default();
         for (idx, target) in vertical.targets.iter().enumerate() {
             let Some(target) = target else { continue };
             let history = &self.autoscaling.vertical.histories[target.watched];
-            if !history.is_used {
+            let (is_used, has_peaks) = (history.is_used, history.peaks.is_used());
+            if !is_used && !has_peaks {
                 continue;
             }
             let workload = vertical.watched[target.watched].workload;
@@ -318,20 +330,32 @@ impl Cluster {
             let names = containers.iter().map(|it| it.name.clone());
             let aggregates = names.zip(history.aggregates.iter().cloned()).collect();
             for got in recommend(&aggregates, &target.policies, &settings) {
-                let cpu = |of: Resources| of.cpu_millis.unwrap_or(0);
-                if got.target.cpu_millis.is_none() {
-                    continue;
-                }
                 let container = containers.iter().position(|it| it.name == got.container_name);
                 let container = container.expect("aggregates are of containers of the workload");
-                ctx.observe(|| Observation::CpuRecommended {
-                    autoscaler: VerticalAutoscalerId::from_index(idx),
-                    container: u32::try_from(container).expect("a pod has few containers"),
-                    target_millis: cpu(got.target),
-                    lower_millis: cpu(got.lower_bound),
-                    upper_millis: cpu(got.upper_bound),
-                    uncapped_millis: cpu(got.uncapped_target),
-                });
+                let autoscaler = VerticalAutoscalerId::from_index(idx);
+                let container = u32::try_from(container).expect("a pod has few containers");
+                let cpu = |of: Resources| of.cpu_millis.unwrap_or(0);
+                if is_used && got.target.cpu_millis.is_some() {
+                    ctx.observe(|| Observation::CpuRecommended {
+                        autoscaler,
+                        container,
+                        target_millis: cpu(got.target),
+                        lower_millis: cpu(got.lower_bound),
+                        upper_millis: cpu(got.upper_bound),
+                        uncapped_millis: cpu(got.uncapped_target),
+                    });
+                }
+                let memory = |of: Resources| of.memory_bytes.unwrap_or(0);
+                if has_peaks && got.target.memory_bytes.is_some() {
+                    ctx.observe(|| Observation::MemoryRecommended {
+                        autoscaler,
+                        container,
+                        target_bytes: memory(got.target),
+                        lower_bytes: memory(got.lower_bound),
+                        upper_bytes: memory(got.upper_bound),
+                        uncapped_bytes: memory(got.uncapped_target),
+                    });
+                }
             }
         }
     }

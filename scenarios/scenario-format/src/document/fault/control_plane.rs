@@ -5,7 +5,9 @@ use serde_json::{Value as Json, json};
 
 use super::{ConditionSpec, StartKeys, WindowSpec, fault_record};
 use crate::decode::{FromText, record};
+use crate::nearest::suggestion;
 use crate::source::Spanned;
+use crate::units::Rate;
 
 fault_record! {
     /// Machines of the control plane that stop.
@@ -28,6 +30,32 @@ fault_record! {
 fault_record! {
     /// A fault that needs no more than a time.
     pub struct PlainFaultSpec("this fault") {
+    }
+}
+
+fault_record! {
+    /// Requests that flood the API servers.
+    pub struct ApiFloodSpec("apiFlood") {
+        /// How many come to all API servers together, such as `2000/s`.
+        requests: Spanned<Rate>,
+        /// Whose they are: a priority level such as `workload-low`, or a flow schema such as `service-accounts`; `exempt` for the group system:masters.
+        r#as: Spanned<PriorityLevel>,
+        /// Objects that each of them lists; none when left out.
+        objects: Option<Spanned<u64>>,
+        /// How long each takes once it is let through; when left out, 20 ms and 50 us for each object.
+        takes: Option<Spanned<SimSpan>>,
+        /// Clients, or namespaces where the schema tells flows apart by these; one when left out. Each flow has its own few queues.
+        clients: Option<Spanned<u32>>,
+        /// They write; left out, those do that list nothing.
+        writes: Option<bool>,
+    }
+}
+
+fault_record! {
+    /// An API that stores slowly.
+    pub struct SlowApiSpec("slowApi") {
+        /// How much longer each write takes.
+        latency: Spanned<SimSpan>,
     }
 }
 
@@ -66,5 +94,37 @@ impl FromText for Leading {
 
     fn schema() -> Json {
         json!({"enum": ["controllerManager", "scheduler", "etcd"]})
+    }
+}
+
+/// A priority level, by its own name or that of a flow schema.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PriorityLevel(pub model_api::fault::PriorityLevel);
+
+impl PriorityLevel {
+    fn names() -> impl Iterator<Item = (&'static str, model_api::fault::PriorityLevel)> {
+        let levels = model_api::fault::PriorityLevel::ALL.into_iter();
+        levels.flat_map(|level| {
+            let schemas = level.schemas().iter().filter(move |name| **name != level.name());
+            [(level.name(), level)].into_iter().chain(schemas.map(move |name| (*name, level)))
+        })
+    }
+}
+
+impl FromText for PriorityLevel {
+    const EXPECTED: &'static str = "a priority level or flow schema such as workload-low";
+
+    fn from_text(text: &str) -> Result<Self, String> {
+        let found = Self::names().find(|(name, _)| *name == text);
+        found.map(|(_, level)| Self(level)).ok_or_else(|| {
+            let names: Vec<&str> = Self::names().map(|(name, _)| name).collect();
+            let hint = suggestion(text, names).map_or_else(String::new, |hint| format!(": {hint}"));
+            format!("is no priority level or flow schema of every cluster{hint}")
+        })
+    }
+
+    fn schema() -> Json {
+        let names: Vec<&str> = Self::names().map(|(name, _)| name).collect();
+        json!({"enum": names})
     }
 }

@@ -1,15 +1,20 @@
 //! Faults of the control plane and of registries: what they hit.
 
-use model_api::fault::{ControlPlaneFault, FaultKind};
+use model_api::SimSpan;
+use model_api::fault::{ApiFlood, ControlPlaneFault, FaultKind, PriorityLevel};
 use model_api::kube::registry_host;
 
 use super::super::Resolver;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::document::{
-    LeaderKillSpec, MemberLossSpec, PlainFaultSpec, RegistryOutageSpec, WebhookOutageSpec,
+    ApiFloodSpec, LeaderKillSpec, MemberLossSpec, PlainFaultSpec, RegistryOutageSpec, SlowApiSpec,
+    WebhookOutageSpec,
 };
 use crate::nearest::suggestion;
 use crate::source::Span;
+
+/// `--request-timeout` of API servers.
+const SLOW_MAX: SimSpan = SimSpan::from_secs(60);
 
 impl Resolver<'_> {
     pub(super) fn member_loss(&mut self, spec: &MemberLossSpec) -> Option<FaultKind> {
@@ -33,6 +38,53 @@ impl Resolver<'_> {
 
     pub(super) fn api_outage(_: &PlainFaultSpec) -> FaultKind {
         FaultKind::ControlPlane(ControlPlaneFault::ApiOutage)
+    }
+
+    pub(super) fn api_flood(&mut self, spec: &ApiFloodSpec) -> FaultKind {
+        let objects = spec.objects.map_or(0, |it| it.value);
+        let flows = spec.clients.map_or(1, |it| it.value);
+        if let Some(clients) = spec.clients.filter(|it| it.value == 0) {
+            self.report(Code::E0047, clients.span, "without clients there are no requests");
+        }
+        if let Some(takes) = spec.takes.filter(|it| it.value.is_zero()) {
+            self.report(Code::E0047, takes.span, "a request that takes no time floods nothing");
+        }
+        let level = spec.r#as.value.0;
+        if level == PriorityLevel::Exempt {
+            let message = "the exempt level has no limit: what such requests cost the CPU of API servers is not modelled";
+            self.report(Code::W0178, spec.r#as.span, message);
+        }
+        if spec.takes.is_none() {
+            let text = "a request of a flood takes 20 ms and 50 us for each object, where nothing is stated";
+            self.assume(text, &spec.span.origin());
+        }
+        self.assume_servers(spec.span);
+        FaultKind::ControlPlane(ControlPlaneFault::ApiFlood(ApiFlood {
+            level,
+            millirps: spec.requests.value.millirps,
+            objects,
+            takes: spec.takes.map(|it| it.value),
+            flows,
+            is_mutating: spec.writes.unwrap_or(objects == 0),
+        }))
+    }
+
+    pub(super) fn slow_api(&mut self, spec: &SlowApiSpec) -> FaultKind {
+        let latency = spec.latency.value;
+        if latency >= SLOW_MAX {
+            let message = "API servers give up requests that take a minute";
+            let help = "an API that stores nothing at all is an `apiOutage`";
+            let diagnostic = Diagnostic::new(Code::E0048, spec.latency.span, message);
+            self.diagnostics.push(diagnostic.help(help));
+        }
+        FaultKind::ControlPlane(ControlPlaneFault::SlowApi { latency })
+    }
+
+    fn assume_servers(&mut self, span: Span) {
+        if self.blueprint.control_plane.member_zones.is_empty() {
+            let text = "a control plane that is somebody else's has two API servers";
+            self.assume(text, &span.origin());
+        }
     }
 
     pub(super) fn registry_outage(&mut self, spec: &RegistryOutageSpec) -> FaultKind {

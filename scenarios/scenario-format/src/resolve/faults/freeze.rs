@@ -34,6 +34,7 @@ fn takes_machines_or_load(kind: &FaultKind) -> bool {
         | FaultKind::NodeCrash { .. }
         | FaultKind::PodCrash { .. }
         | FaultKind::MemoryLeak { .. }
+        | FaultKind::UsageLeak { .. }
         | FaultKind::NoCapacity { .. }
         | FaultKind::LoadSpike { .. } => true,
         FaultKind::Data(fault) => {

@@ -1,0 +1,106 @@
+//! Disks, inodes and process ids that run out.
+
+use model_api::observation::EvictionReason;
+use model_api::usage::NodeResource;
+use model_api::{NodeId, Observation, PodId, SimTime};
+
+use crate::world::{Run, World};
+
+/// Reasons and nodes of evictions, with their times.
+fn evictions(run: &Run) -> Vec<(f64, EvictionReason, NodeId)> {
+    let records = run.simulation.recorder().observations().iter();
+    let evicted = records.filter_map(|record| match record.observation {
+        Observation::PodEvicted { reason, node, .. } => {
+            Some((record.at.as_secs_f64(), reason, node))
+        }
+        _ => None,
+    });
+    evicted.collect()
+}
+
+/// A node of 1000 MiB, of which 150 have to be free.
+const SMALL: &str = "nodes 1 per zone a b
+    disk 1000
+    ";
+
+#[test]
+fn a_disk_that_fills_costs_the_pod_that_takes_most_of_it() {
+    // A MiB a second.
+    let text = format!("{SMALL} deployment web 1\n fills web 100 grows=3600");
+    let run = World::read(&text).run(1, 1200);
+    let found = evictions(&run);
+    let [(at, reason, first), ..] = found[..] else { panic!("{found:?}") };
+    assert!((750.0..=760.0).contains(&at), "{at}");
+    assert_eq!(reason, EvictionReason::Pressure(NodeResource::Disk));
+    // The next pod begins with an empty disk on the other node, as this one is tainted.
+    let pod = run.cluster().pod(PodId(1));
+    assert!(pod.node.is_some_and(|node| node != first), "{pod:?}");
+    let taken = run.cluster().held_at(PodId(1), NodeResource::Disk, SimTime::from_secs(1200));
+    assert!((500 << 20..560 << 20).contains(&taken), "{taken}");
+}
+
+#[test]
+fn unused_images_go_before_pods() {
+    let text = format!("{SMALL} unused images 200\n deployment web 1\n fills web 100 grows=3600");
+    let run = World::read(&text).run(1, 1200);
+    let collected = run.times(|it| matches!(it, Observation::ImagesCollected { .. }));
+    assert!(collected.len() >= 1 && (550.0..=560.0).contains(&collected[0]), "{collected:?}");
+    let found = evictions(&run);
+    assert!((750.0..=760.0).contains(&found[0].0), "{found:?}");
+}
+
+#[test]
+fn files_outlast_containers_and_go_with_the_pod() {
+    let text = format!("{SMALL} deployment web 1\n fills web 100 grows=3600\n at 300 crash web");
+    let run = World::read(&text).run(1, 600);
+    let taken = run.cluster().held_at(PodId(0), NodeResource::Disk, SimTime::from_secs(600));
+    // It grew for 600 s but those of the start.
+    assert!((690 << 20..700 << 20).contains(&taken), "{}", taken >> 20);
+}
+
+#[test]
+fn a_limit_evicts_at_the_next_pass_whatever_the_disk_has() {
+    for limit in ["disk-limit=400", "cache=400"] {
+        let volume = if limit.starts_with("cache") { " volume=cache" } else { "" };
+        let text = format!(
+            "{SMALL} deployment web 1 {limit}\n fills web 100 grows=3600{volume}\n service web"
+        );
+        let run = World::read(&text).run(1, 420);
+        let found = evictions(&run);
+        let [(at, reason, _)] = found[..] else { panic!("{limit}: {found:?}") };
+        assert!((300.0..=310.1).contains(&at), "{limit}: {at}");
+        assert_eq!(reason, EvictionReason::StorageLimit);
+        let short = run.times(|it| matches!(it, Observation::NodePressureStarted { .. }));
+        assert_eq!(short, [0.0; 0]);
+    }
+}
+
+#[test]
+fn inodes_and_process_ids_run_out_as_well() {
+    // 1000 MiB have 64,000 inodes, of which 3,200 have to be free.
+    let inodes = format!("{SMALL} deployment web 1\n files web 0 grows=360000");
+    let found = evictions(&World::read(&inodes).run(1, 700));
+    assert!((608.0..=619.0).contains(&found[0].0), "{found:?}");
+    assert_eq!(found[0].1, EvictionReason::Pressure(NodeResource::Inodes));
+
+    let pids = format!("{SMALL} deployment web 1\n forks web 0 grows=36000");
+    let mut world = World::read(&pids);
+    world.blueprint.parameters.node_pid_max = 10_000;
+    assert_eq!(evictions(&world.run(1, 3000)), [], "there is no threshold by default");
+    world.blueprint.parameters.eviction_hard_pids_ppm = 100_000;
+    let run = world.run(1, 1000);
+    let found = evictions(&run);
+    assert!((900.0..=911.0).contains(&found[0].0), "{found:?}");
+    assert_eq!(found[0].1, EvictionReason::Pressure(NodeResource::Processes));
+}
+
+#[test]
+fn a_leak_of_a_disk_begins_and_is_mended() {
+    let text = format!(
+        "{SMALL} deployment web 1\n fills web 100\n at 100 leak disk web 3600\n at 200 mend"
+    );
+    let run = World::read(&text).run(1, 1000);
+    let taken = run.cluster().held_at(PodId(0), NodeResource::Disk, SimTime::from_secs(1000));
+    assert_eq!(taken, 200 << 20);
+    assert_eq!(run.simulation.stats().handled_count, 2, "the two commands");
+}
