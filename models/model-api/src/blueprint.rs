@@ -15,6 +15,7 @@ use crate::kube::{
 use crate::load::{Bursts, Load, ServiceProfile};
 use crate::machines::{ClusterAutoscaler, NodeGroup};
 use crate::memory::MemoryProfile;
+use crate::metric::RequestMetric;
 use crate::parameters::Parameters;
 use crate::path::{Callee, DeniedCall};
 use crate::source::Origin;
@@ -71,6 +72,8 @@ pub struct Blueprint {
     /// the pods of all other workloads use what they request; where there is none, memory is not
     /// looked at.
     pub memory: Vec<MemoryProfile>,
+    /// What metrics of requests are that autoscalers read, where that is stated: each name once.
+    pub metrics: Vec<RequestMetric>,
     /// Calls among them, and from outside, that network policies deny.
     pub denied: Vec<DeniedCall>,
     /// Requests from outside.
