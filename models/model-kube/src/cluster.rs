@@ -22,8 +22,8 @@
 //! # Modelled
 //! Leases and their silence in closed form, the monitor's passes, taints, evictions, workloads that
 //! keep their pods and move them to new templates, drains, the scheduling queue, preemption, image
-//! pulls one at a time a node, volumes bound to zones, horizontal autoscalers by CPU, node groups and
-//! the cluster autoscaler, start, readiness and crash loops of pods, probes that fail under load,
+//! pulls one at a time a node, volumes bound to zones, horizontal autoscalers by CPU, by memory and by
+//! requests of Services, node groups and the cluster autoscaler, start, readiness and crash loops of pods, probes that fail under load,
 //! endpoints as proxies know them, disruption budgets, Jobs and CronJobs, off-peak hours, etcd's
 //! quorum and elections; memory of pods that grows, containers that are killed for it, kubelets that
 //! evict when their nodes run out of it; leaders of the controller manager and the scheduler; canaries; kubelets that hang on a
@@ -31,9 +31,10 @@
 //! node holds; the API's state lost and restored from a snapshot; upgrades of the control plane (each
 //! in the module of its noun).
 //! # Not modelled
-//! Preemption by daemons; disks, inodes and process ids that run out. Autoscalers by memory, by metrics of pods, objects or from
-//! outside. Watchers other than kubelets that hang on a lost API server. A slow API, and one
-//! that is flooded while it runs. A kube-proxy of an isolated zone.
+//! Preemption by daemons; disks, inodes and process ids that run out. Autoscalers by other metrics than
+//! these: such a metric takes no part, as if it were not stated. Watchers other than kubelets that hang
+//! on a lost API server. A slow API, and one that is flooded while it runs. A kube-proxy of an isolated
+//! zone.
 //! # Defaults and their sources
 //! [`model_api::Parameters`]; the modules of the decisions name theirs.
 //! # Invariants
@@ -86,7 +87,7 @@ use model_api::{
 };
 use sim_kernel::{Context, Draw, EntityKey, EventId, Purpose, Recorder, SimSpan, Streams};
 
-pub use autoscaling::{AutoscalerStatus, ServiceWork};
+pub use autoscaling::{AutoscalerStatus, ServiceTraffic, ServiceWork};
 pub use control_plane::Component;
 pub use drains::{AfterDrain, DrainId, DrainSpec};
 pub use memory::LeakId;
