@@ -9,6 +9,7 @@ use super::backup::BackupsSpec;
 use super::job::JobProfileSpec;
 use super::load::{DatabaseSpec, LoadSpec, ServiceSpec};
 use super::memory::MemorySpec;
+use super::metric::MetricSpec;
 use super::parameters::ParametersSpec;
 use super::{ApiVersion, Kind, Metadata};
 use crate::decode::{FromText, Named, record};
@@ -52,6 +53,8 @@ record! {
         jobs: Vec<JobProfileSpec>,
         /// What memory pods use, which no manifest says. Where nothing is stated, memory is not looked at.
         memory: Vec<MemorySpec>,
+        /// What metrics measure that HorizontalPodAutoscalers read of pods, of objects or from outside; one that is not here takes no part in their decisions.
+        metrics: Vec<MetricSpec>,
         /// What is written to databases.
         databases: Vec<DatabaseSpec>,
         /// Requests from outside.

@@ -70,6 +70,8 @@ const LIBRARY: &[(&str, i32)] = &[
     ("rollout-az-loss", 0),
     ("rollout-with-pre-stop", 0),
     ("rollout-without-pre-stop", 1),
+    ("single-thread-by-cpu", 1),
+    ("single-thread-by-requests", 0),
     ("spike-fills-memory", 1),
     ("spike-fits-memory", 0),
     ("spike-nodes-late", 1),
