@@ -15,6 +15,7 @@ use crate::kube::{
 use crate::load::{Bursts, Load, ServiceProfile};
 use crate::machines::{ClusterAutoscaler, NodeGroup};
 use crate::memory::MemoryProfile;
+use crate::metric::RequestMetric;
 use crate::parameters::Parameters;
 use crate::path::{Callee, DeniedCall};
 use crate::source::Origin;
@@ -76,6 +77,8 @@ pub struct Blueprint {
     /// workload and resource. Pods of which nothing is stated use none; a resource of which nothing is
     /// stated is not looked at.
     pub usage: Vec<UsageProfile>,
+    /// What metrics of requests are that autoscalers read, where that is stated: each name once.
+    pub metrics: Vec<RequestMetric>,
     /// Calls among them, and from outside, that network policies deny.
     pub denied: Vec<DeniedCall>,
     /// Requests from outside.

@@ -17,6 +17,7 @@ pub mod kube;
 pub mod load;
 pub mod machines;
 pub mod memory;
+pub mod metric;
 pub mod observation;
 pub mod parameters;
 pub mod path;

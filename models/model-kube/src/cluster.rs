@@ -23,8 +23,8 @@
 //! # Modelled
 //! Leases and their silence in closed form, the monitor's passes, taints, evictions, workloads that
 //! keep their pods and move them to new templates, drains, the scheduling queue, preemption, image
-//! pulls one at a time a node, volumes bound to zones, horizontal autoscalers by CPU, node groups and
-//! the cluster autoscaler, start, readiness and crash loops of pods, probes that fail under load,
+//! pulls one at a time a node, volumes bound to zones, horizontal autoscalers by CPU, by memory and by
+//! requests of Services, node groups and the cluster autoscaler, start, readiness and crash loops of pods, probes that fail under load,
 //! endpoints as proxies know them, disruption budgets, Jobs and CronJobs, off-peak hours, etcd's
 //! quorum and elections; memory of pods that grows, containers that are killed for it, disks, inodes
 //! and process ids that pods take; kubelets that evict when their nodes run out of them; leaders of the
@@ -34,8 +34,9 @@
 //! they run, or store slowly; upgrades of the control plane (each
 //! in the module of its noun).
 //! # Not modelled
-//! Preemption by daemons. Autoscalers by memory, by metrics of pods, objects or from
-//! outside. Watchers other than kubelets that hang on a lost API server. A kube-proxy of an isolated zone.
+//! Preemption by daemons. Autoscalers by other metrics than these: such a metric takes no part, as if it
+//! were not stated. Watchers other than kubelets that hang on a lost API server. A kube-proxy of an
+//! isolated zone.
 //! # Defaults and their sources
 //! [`model_api::Parameters`]; the modules of the decisions name theirs.
 //! # Invariants
@@ -91,7 +92,7 @@ use model_api::{
 };
 use sim_kernel::{Context, Draw, EntityKey, EventId, Purpose, Recorder, SimSpan, Streams};
 
-pub use autoscaling::{AutoscalerStatus, ServiceWork};
+pub use autoscaling::{AutoscalerStatus, ServiceTraffic, ServiceWork};
 pub use control_plane::Component;
 pub use drains::{AfterDrain, DrainId, DrainSpec};
 pub use memory::LeakId;

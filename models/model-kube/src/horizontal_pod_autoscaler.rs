@@ -32,6 +32,8 @@ pub use replica_calculator::{
 };
 pub use request::request_of;
 
+use std::cmp::Ordering;
+
 use model_api::kube::{HorizontalPodAutoscaler, ScalingBehavior};
 use sim_kernel::SimSpan;
 
@@ -86,6 +88,11 @@ impl Tolerances {
     /// Whether a ratio is close enough to 1, both ends included.
     pub fn hold(self, ratio: f64) -> bool {
         1.0 - self.down <= ratio && ratio <= 1.0 + self.up
+    }
+
+    /// On which side of 1, and of the tolerances, a ratio is.
+    pub fn side(self, ratio: f64) -> (Option<Ordering>, bool) {
+        (ratio.partial_cmp(&1.0), self.hold(ratio))
     }
 }
 

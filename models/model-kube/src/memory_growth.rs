@@ -40,6 +40,11 @@ impl Growing {
         })
     }
 
+    /// Whether it is on its way at all.
+    pub fn is_growing(&self) -> bool {
+        self.growth != Growth::ZERO
+    }
+
     /// Grows at another rate from `now` on.
     pub fn set_growth(&mut self, growth: Growth, now: SimTime) {
         *self = Self { parts: self.parts_at(now), since: now, growth };

@@ -1,6 +1,7 @@
 //! The flows of a run over time: applies inputs, cuts segments, waits for the next bend.
 
 mod segment;
+mod traffic;
 
 use std::sync::Arc;
 
@@ -21,6 +22,7 @@ use crate::stretch::{self, Room, Stretch};
 use crate::wait::erlang_wait;
 
 use segment::{Closing, Open, waits_of};
+pub use traffic::Traffic;
 
 /// After everything else that happens at the same instant.
 const PRIORITY: Priority = Priority::LAST;
@@ -503,6 +505,12 @@ impl Flows {
                 }
             }
         }
+    }
+
+    /// Requests of a Service from the last bend on; `None` of one that nobody asks.
+    pub fn traffic(&self, service: ServiceId) -> Option<Traffic> {
+        let (part, node) = self.plan.place_of(service)?;
+        Some(self.parts[part].traffic(&self.plan.parts[part], node))
     }
 
     /// Asks for what [`Flows::take_late_answers`] tells of a Service, for these time-outs; before the

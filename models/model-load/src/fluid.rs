@@ -15,6 +15,7 @@ use sim_kernel::{SimSpan, SimTime};
 
 use crate::curve::Side;
 use crate::evaluation::Inputs;
+use crate::flows::Traffic;
 use crate::graph::{Graph, NodeIdx, RowIdx};
 use crate::split::Rates;
 use crate::stations::{Routes, routes};
@@ -222,6 +223,27 @@ impl Fluid {
         }
         let picture = rows.get(node).filter(|_| self.is_started);
         picture.map_or(0.0, |it| it.worked * it.delay.whole_mean())
+    }
+
+    /// Requests of a Service now, and at the end of the step.
+    pub(crate) fn traffic(&self, node: NodeIdx) -> Traffic {
+        let of = |picture: &Picture| picture.rows.get(node).copied().unwrap_or_default();
+        let first = if self.is_started { of(&self.picture) } else { NodePicture::default() };
+        let planned = self.planned.as_ref().filter(|_| !self.is_constant);
+        let last = planned.map_or(first, |planned| of(&planned.picture));
+        let inside = |row: &NodePicture| {
+            SimSpan::from_secs_f64_rounded(row.worked * row.delay.whole_mean()).as_millis()
+        };
+        let until = planned.map(|planned| planned.until);
+        Traffic {
+            until,
+            offered_millirps: (millirps(first.offered), millirps(last.offered)),
+            answered_millirps: (millirps(first.worked), millirps(last.worked)),
+            inside_milli: (
+                inside(&first),
+                until.map(|at| (at, inside(&last))).into_iter().collect(),
+            ),
+        }
     }
 
     /// The flow of a node as it was when it was looked at last.

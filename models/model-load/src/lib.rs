@@ -115,7 +115,7 @@ mod strain;
 mod stretch;
 mod wait;
 
-pub use flows::{CanarySeen, Flows, LoadEvent, WorkFlow};
+pub use flows::{CanarySeen, Flows, LoadEvent, Traffic, WorkFlow};
 pub use graph::{GraphError, pod_capacity_millirps};
 pub use request::{Latencies, Requests, WINDOW};
 pub use stations::{Place, Station};

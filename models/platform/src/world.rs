@@ -31,7 +31,7 @@ use model_api::{
     Blueprint, DatabaseId, FaultId, NodeId, Observation, PodId, ServiceId, WorkloadId, ZoneId,
 };
 use model_backup::Backups;
-use model_kube::cluster::{Capacity, Cluster, KubeEvent, Notice, ServiceWork};
+use model_kube::cluster::{Capacity, Cluster, KubeEvent, Notice, ServiceTraffic, ServiceWork};
 use model_load::{Flows, Requests, WorkFlow};
 use model_postgres::{Databases, PgNotice, Role, StopKind};
 use sim_kernel::{Context, Model, Recorder, SimSpan, SimTime, Streams};
@@ -65,6 +65,8 @@ pub struct World {
     nodes_seen: NodesSeen,
     notices: Vec<Notice>,
     pg_notices: Vec<PgNotice>,
+    /// Services whose requests an autoscaler reads and that bent in the call that runs.
+    counted: Vec<ServiceId>,
 }
 
 impl World {
@@ -93,6 +95,7 @@ impl World {
             nodes_seen: NodesSeen::default(),
             notices: Vec::new(),
             pg_notices: Vec::new(),
+            counted: Vec::new(),
         }
     }
 
@@ -194,8 +197,8 @@ impl World {
         self.meter(ctx);
     }
 
-    /// Tells probes how late answers are, autoscalers what CPU the requests cost, pods how many are in
-    /// them, and databases what they write, where that bent.
+    /// Tells probes how late answers are, autoscalers what CPU the requests cost and how many come, pods
+    /// how many are in them, and databases what they write, where that bent.
     fn meter<R: Recorder<Observation>>(&mut self, ctx: &mut Context<'_, Event, R>) {
         let cluster = &mut self.cluster;
         self.flows.take_late_answers(|service, late_ppm| {
@@ -207,7 +210,7 @@ impl World {
             self.flows.forget_bends();
             return;
         }
-        let writers = &mut self.writers;
+        let (writers, counted) = (&mut self.writers, &mut self.counted);
         self.flows.take_bends(|service, flow| {
             writers.note(service, flow.answered_millirps);
             if holds_memory {
@@ -217,7 +220,20 @@ impl World {
                 let WorkFlow { from_nanocores, until, .. } = flow;
                 cluster.set_service_work(service, ServiceWork { from_nanocores, until }, ctx);
             }
+            if has_autoscalers && cluster.is_counted(service) {
+                counted.push(service);
+            }
         });
+        for service in counted.drain(..) {
+            let traffic = self.flows.traffic(service).expect("its flow bent");
+            let traffic = ServiceTraffic {
+                until: traffic.until,
+                offered_millirps: traffic.offered_millirps,
+                answered_millirps: traffic.answered_millirps,
+                inside_milli: traffic.inside_milli,
+            };
+            cluster.set_service_traffic(service, &traffic, ctx);
+        }
         self.tell_write_rates(ctx);
     }
 

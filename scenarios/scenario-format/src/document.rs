@@ -13,6 +13,7 @@ mod fault;
 mod job;
 mod load;
 mod memory;
+mod metric;
 mod parameters;
 mod path;
 mod platform;
@@ -38,6 +39,7 @@ pub use fault::{
 pub use job::{JobProfileSpec, WorkTimeSpec};
 pub use load::{DatabaseSpec, LoadPointSpec, LoadSpec, ServiceSpec, UsersSpec};
 pub use memory::MemorySpec;
+pub use metric::MetricSpec;
 pub use parameters::{ParametersSpec, RangeSpec};
 pub use path::{BreakerSpec, CallSpec, PolicySpec, RateLimitSpec, ReadinessSpec, WarmUpSpec};
 pub use platform::{

@@ -27,6 +27,7 @@ mod guarantees;
 mod jobs;
 mod load;
 mod memory;
+mod metrics;
 mod node_groups;
 mod nodes;
 mod off_peak;
@@ -112,6 +113,7 @@ pub(crate) fn resolve(
     resolver.jobs(input.platform, input.scenario);
     resolver.memory(input.platform, input.scenario);
     resolver.usage(input.platform, input.scenario);
+    resolver.metrics(input.platform, input.scenario);
     resolver.off_peak();
     resolver.serve(input.platform, input.scenario);
     resolver.blueprint.denied = Findings::of(manifests, &resolver.blueprint).calls();

@@ -2,35 +2,44 @@
 //!
 //! Upstream looks at every autoscaler each 15 s. Here a look is left out when it could only repeat
 //! the last one: nothing about the pods or their load changed, every sample shows the present, and
-//! nothing leaves a window. A look that was left out counts as one that proposed the same.
+//! nothing leaves a window. A look that was left out counts as one that proposed the same. Memory that
+//! grows for days is no reason to look: the sync at which it makes a metric say something else is found
+//! by halving.
 
+mod memory_lines;
 mod meter;
+mod pieces;
+mod samples;
+mod tables;
+mod traffic;
 mod vertical;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use model_api::kube::{
-    HorizontalPodAutoscaler, MetricSource, ResourceList, Workload, WorkloadKind,
-};
+use model_api::metric::RequestMetric;
 use model_api::{AutoscalerId, Blueprint, Observation, PodId, ServiceId, WorkloadId};
 use sim_kernel::{Context, EntityKey, Purpose, Recorder, SimSpan, SimTime, Streams, Timer};
 
+use memory_lines::MemoryLines;
 pub use meter::ServiceWork;
-use meter::{FRESH_MIN, Meter, RESOLUTION};
-use vertical::{Vertical, VerticalTables};
+use meter::{Meter, RESOLUTION};
+use samples::Room;
+pub(super) use tables::ScalerTables;
+use tables::{MetricTable, RequestTable, ScalerTable};
+pub use traffic::ServiceTraffic;
+use traffic::Traffic;
+use vertical::Vertical;
 
-use super::pod::PodPhase;
 use super::{Cluster, KubeEvent, priority};
 use crate::horizontal_pod_autoscaler::limits::next_departure;
 use crate::horizontal_pod_autoscaler::{
-    ConditionStatus, Decision, History, Measurement, PodFacts, PodPhase as ApiPhase,
-    ReadyCondition, Recommendation, Requests, Sample, Selector, Settings, Target, reconcile,
-    request_of,
+    Decision, History, PodFacts, Recommendation, Sample, Settings, Target, reconcile,
 };
 
 const SYNC_PHASE: Purpose = Purpose::new("autoscaler sync phase");
 const SCRAPE_PHASE: Purpose = Purpose::new("metrics scrape phase");
+const ADAPTER_PHASE: Purpose = Purpose::new("scrape phase of a metric of requests");
 
 /// Time that passed before the run: what is there at its start is this old, so that no pod is still
 /// starting and no window is cut short.
@@ -48,145 +57,6 @@ fn moment(at: SimTime) -> SimTime {
 /// is that looks drift at all.
 const LOOK_LENGTH: SimSpan = SimSpan::from_millis(10);
 
-/// What is worked out of an autoscaler once.
-#[derive(Debug)]
-pub(super) struct ScalerTable {
-    /// With those of its metrics that are played.
-    spec: HorizontalPodAutoscaler,
-    workload: WorkloadId,
-    /// What its pods request of each metric, or who requests nothing.
-    requests: Vec<Result<i64, String>>,
-    /// Parts per million of what a pod uses that each metric is about.
-    shares_ppm: Vec<u64>,
-    selector: Selector,
-    key: EntityKey,
-}
-
-/// What is worked out of all autoscalers once.
-#[derive(Debug, Default)]
-pub(super) struct ScalerTables {
-    /// By autoscaler; `None` for one that can scale nothing.
-    scalers: Vec<Option<ScalerTable>>,
-    by_workload: Vec<Vec<AutoscalerId>>,
-    vertical: VerticalTables,
-    /// By Service: the workloads behind it whose metrics an autoscaler reads.
-    measured_behind: Vec<Vec<WorkloadId>>,
-}
-
-impl ScalerTables {
-    pub(super) fn of(
-        blueprint: &Blueprint,
-        services: impl Fn(WorkloadId) -> Vec<ServiceId>,
-    ) -> Self {
-        let mut tables = Self {
-            scalers: Vec::new(),
-            by_workload: vec![Vec::new(); blueprint.workloads.len()],
-            vertical: VerticalTables::of(blueprint),
-            measured_behind: vec![Vec::new(); blueprint.services.len()],
-        };
-        for workload in tables.vertical.workloads() {
-            for service in services(workload) {
-                tables.measured_behind[service.index()].push(workload);
-            }
-        }
-        for (idx, autoscaler) in blueprint.autoscalers.iter().enumerate() {
-            let table = ScalerTable::of(blueprint, autoscaler);
-            if let Some(table) = &table {
-                let scalers = &mut tables.by_workload[table.workload.index()];
-                scalers.push(AutoscalerId::from_index(idx));
-                for service in services(table.workload) {
-                    tables.measured_behind[service.index()].push(table.workload);
-                }
-            }
-            tables.scalers.push(table);
-        }
-        for idx in 0..tables.scalers.len() {
-            let Some(workload) = tables.scalers[idx].as_ref().map(|it| it.workload) else {
-                continue;
-            };
-            if tables.by_workload[workload.index()].len() > 1
-                && let Some(table) = &mut tables.scalers[idx]
-            {
-                table.selector = Selector::Ambiguous;
-            }
-        }
-        tables
-    }
-
-    /// The workload that an autoscaler looks after, if it is played.
-    pub(super) fn workload_of(&self, id: AutoscalerId) -> Option<WorkloadId> {
-        self.scalers.get(id.index())?.as_ref().map(|table| table.workload)
-    }
-
-    /// How many replicas a workload has at the start: a cluster that has run for a while has been
-    /// brought within the limits of its autoscaler.
-    pub(super) fn replicas_at_start(&self, id: WorkloadId, stated: u32) -> u32 {
-        let [scaler] = self.by_workload[id.index()].as_slice() else { return stated };
-        let Some(table) = &self.scalers[scaler.index()] else { return stated };
-        if stated == 0 {
-            return stated;
-        }
-        let count = |replicas: i32| u32::try_from(replicas).unwrap_or(0);
-        stated.max(count(table.spec.min_replicas)).min(count(table.spec.max_replicas))
-    }
-}
-
-impl ScalerTable {
-    fn of(blueprint: &Blueprint, autoscaler: &HorizontalPodAutoscaler) -> Option<Self> {
-        let is_target = |workload: &Workload| {
-            workload.namespace == autoscaler.namespace
-                && workload.name == autoscaler.target.name
-                && workload.kind.name() == autoscaler.target.kind
-        };
-        let idx = blueprint.workloads.iter().position(is_target)?;
-        let workload = &blueprint.workloads[idx];
-        // Simplified: the number of instances of a database is never changed.
-        let has_scale =
-            workload.kind.has_scale() && workload.kind != WorkloadKind::DatabaseInstances;
-        // Simplified: metrics that nothing plays take no part, as if they were not stated.
-        let mut spec = autoscaler.clone();
-        spec.metrics.retain(|metric| played_container(&metric.source).is_some());
-        if !has_scale || spec.metrics.is_empty() {
-            return None;
-        }
-        let pod = &workload.template.spec;
-        let request = |container: Option<&str>| request_of(pod, ResourceList::CPU, container);
-        let containers: Vec<Option<&str>> =
-            spec.metrics.iter().filter_map(|it| played_container(&it.source)).collect();
-        let requests = containers.iter().map(|container| request(*container)).collect();
-        let whole = request(None).unwrap_or(0);
-        let share = |container: &Option<&str>| match container {
-            // Simplified: containers use CPU as they request it.
-            Some(name) if whole > 0 => {
-                let part = request(Some(name)).unwrap_or(0).max(0).unsigned_abs();
-                part * 1_000_000 / whole.unsigned_abs()
-            }
-            _ => 1_000_000,
-        };
-        Some(Self {
-            shares_ppm: containers.iter().map(share).collect(),
-            requests,
-            workload: WorkloadId::from_index(idx),
-            selector: Selector::Good,
-            key: EntityKey::of("HorizontalPodAutoscaler")
-                .child(&autoscaler.namespace)
-                .child(&autoscaler.name),
-            spec,
-        })
-    }
-}
-
-/// The container that a metric is about, inside `Some` when the metric is played: CPU only.
-fn played_container(source: &MetricSource) -> Option<Option<&str>> {
-    match source {
-        MetricSource::Resource { name } if name == ResourceList::CPU => Some(None),
-        MetricSource::ContainerResource { name, container } if name == ResourceList::CPU => {
-            Some(Some(container.as_str()))
-        }
-        _ => None,
-    }
-}
-
 /// All autoscalers of a run.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Autoscaling {
@@ -196,6 +66,11 @@ pub(super) struct Autoscaling {
     /// By Service; used for those with a measured workload behind.
     meters: Vec<Meter>,
     scrape_phase: SimSpan,
+    /// By Service; used for those whose requests an autoscaler reads.
+    traffic: Vec<Traffic>,
+    /// By metric of requests.
+    adapter_phases: Vec<SimSpan>,
+    memory: MemoryLines,
     /// Leaders of the controller manager so far.
     term: u64,
     /// Workloads of which something changed in the call that runs.
@@ -230,14 +105,6 @@ pub struct AutoscalerStatus {
     pub utilization: Option<i32>,
 }
 
-/// Room for one look, kept to spare allocations.
-#[derive(Clone, Debug, Default)]
-struct Room {
-    facts: Vec<PodFacts>,
-    usage: Vec<Option<Sample>>,
-    samples: Vec<Vec<Option<Sample>>>,
-}
-
 impl Autoscaling {
     pub(super) fn at_start(blueprint: &Blueprint, tables: &ScalerTables, streams: Streams) -> Self {
         if blueprint.autoscalers.is_empty() && blueprint.vertical_autoscalers.is_empty() {
@@ -249,6 +116,8 @@ impl Autoscaling {
             scalers: vec![ScalerState::default(); blueprint.autoscalers.len()],
             meters: vec![Meter::default(); blueprint.services.len()],
             scrape_phase: scrape.span_between(SimSpan::ZERO, RESOLUTION - SimSpan::from_nanos(1)),
+            traffic: vec![Traffic::default(); blueprint.services.len()],
+            adapter_phases: adapter_phases(blueprint, streams),
             ..Self::default()
         };
         autoscaling.forget(tables, streams);
@@ -282,11 +151,27 @@ impl Autoscaling {
     }
 }
 
+/// When each metric of requests is scraped.
+fn adapter_phases(blueprint: &Blueprint, streams: Streams) -> Vec<SimSpan> {
+    let phase = |metric: &RequestMetric| {
+        let key = EntityKey::of("metric of requests").child(&metric.name);
+        let last = metric.scrape_interval - SimSpan::from_nanos(1);
+        streams.draw(key, ADAPTER_PHASE, 0).span_between(SimSpan::ZERO, last)
+    };
+    blueprint.metrics.iter().map(phase).collect()
+}
+
 impl Cluster {
     /// Whether the work of a Service matters to an autoscaler: [`Cluster::set_service_work`].
     pub fn is_metered(&self, service: ServiceId) -> bool {
         let measured_behind = &self.tables.scalers.measured_behind;
         measured_behind.get(service.index()).is_some_and(|measured| !measured.is_empty())
+    }
+
+    /// Whether the requests of a Service matter to an autoscaler: [`Cluster::set_service_traffic`].
+    pub fn is_counted(&self, service: ServiceId) -> bool {
+        let counted_for = &self.tables.scalers.counted_for;
+        counted_for.get(service.index()).is_some_and(|counted| !counted.is_empty())
     }
 
     /// Whether any autoscaler, horizontal or vertical, asks for the work of Services.
@@ -346,15 +231,52 @@ impl Cluster {
         self.settle(ctx);
     }
 
+    /// Tells what comes to a Service from now on, and how much of it is in its pods.
+    pub fn set_service_traffic<E, R>(
+        &mut self,
+        service: ServiceId,
+        traffic: &ServiceTraffic,
+        ctx: &mut Context<'_, E, R>,
+    ) where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        let tables = Arc::clone(&self.tables);
+        let span = tables.scalers.counted_spans[service.index()];
+        let (_, live_count) = self.endpoint_counts(service);
+        let known = &mut self.autoscaling.traffic[service.index()];
+        known.tell(moment(ctx.now()), traffic, live_count, span, moment);
+        let counted = &tables.scalers.counted_for[service.index()];
+        self.autoscaling.touched.extend_from_slice(counted);
+        self.settle(ctx);
+    }
+
     /// The pods behind a Service that answer changed.
     pub(super) fn meter_routes(&mut self, service: ServiceId, now: SimTime) {
-        if self.is_metered(service) {
+        if self.is_metered(service) || self.is_counted(service) {
             let live = self.services[service.index()].live_pods();
             self.autoscaling.meters[service.index()].set_served(moment(now), live);
             let tables = Arc::clone(&self.tables);
-            let measured = &tables.scalers.measured_behind[service.index()];
-            self.autoscaling.touched.extend_from_slice(measured);
+            for readers in [&tables.scalers.measured_behind, &tables.scalers.counted_for] {
+                self.autoscaling.touched.extend_from_slice(&readers[service.index()]);
+            }
         }
+    }
+
+    /// The memory of a pod goes on otherwise.
+    pub(super) fn remember_memory(&mut self, pod: PodId, now: SimTime) {
+        let workload = self.pods[pod.index()].workload;
+        if self.tables.scalers.reads_memory[workload.index()]
+            && let Some(usage) = self.container_usage(pod)
+        {
+            self.autoscaling.memory.tell(pod, usage, moment(now));
+            self.touch_scaler(workload);
+        }
+    }
+
+    /// The containers of a pod use nothing any more.
+    pub(super) fn forget_memory(&mut self, pod: PodId) {
+        self.autoscaling.memory.forget(pod);
     }
 
     /// Something about a pod changed.
@@ -490,26 +412,8 @@ impl Cluster {
     fn decide(&mut self, id: AutoscalerId, table: &ScalerTable, now: SimTime) -> Decision {
         let mut room = std::mem::take(&mut self.autoscaling.room);
         self.gather(table, now, &mut room);
-        let measurements: Vec<Measurement<'_>> = (0..table.spec.metrics.len())
-            .map(|idx| Measurement::OfPods {
-                samples: &room.samples[idx],
-                stray: &[],
-                requests: match &table.requests[idx] {
-                    Ok(request) => Requests::Same(*request),
-                    Err(what) => Requests::Missing(what),
-                },
-            })
-            .collect();
-        let active = self.pods_of(table.workload).iter();
-        let active = active.filter(|pod| self.pods[pod.index()].is_active()).count();
-        let count = |pods: usize| i32::try_from(pods).expect("pods are fewer than 2^31");
-        let target = Target {
-            spec_replicas: count(self.replicas(table.workload) as usize),
-            status_replicas: count(active),
-            selector: table.selector,
-            pods: &room.facts,
-            was_scaled_to_zero: false,
-        };
+        let measurements = table.measurements(&room);
+        let target = self.scale_target(table, &room.facts);
         let at = now + BEFORE;
         let settings = self.autoscaling.settings;
         let period = self.autoscaling.look_period();
@@ -534,6 +438,20 @@ impl Cluster {
         decision
     }
 
+    /// The target of an autoscaler as its scale subresource shows it.
+    fn scale_target<'a>(&self, table: &ScalerTable, pods: &'a [PodFacts]) -> Target<'a> {
+        let active = self.pods_of(table.workload).iter();
+        let active = active.filter(|pod| self.pods[pod.index()].is_active()).count();
+        let count = |pods: usize| i32::try_from(pods).expect("pods are fewer than 2^31");
+        Target {
+            spec_replicas: count(self.replicas(table.workload) as usize),
+            status_replicas: count(active),
+            selector: table.selector,
+            pods,
+            was_scaled_to_zero: false,
+        }
+    }
+
     /// Schedules the next look that could come to another end.
     fn plan_next_look<E, R>(
         &mut self,
@@ -548,11 +466,15 @@ impl Cluster {
         let (now, autoscaling) = (ctx.now(), &self.autoscaling);
         let at = now + BEFORE;
         let state = &autoscaling.scalers[id.index()];
-        let services = &self.tables.templates[self.template(table.workload).index()].services;
-        let is_changing =
-            services.iter().any(|(service, _)| autoscaling.meters[service.index()].is_changing());
         // The last sample lies after the change, all of it.
-        let is_settled = autoscaling.scrape(at) >= state.changed_at + RESOLUTION;
+        let is_settled = table.metrics.iter().all(|metric| {
+            let scraped = match metric {
+                MetricTable::Requests(requests) => self.reading(requests, at).last_scrape(),
+                _ => autoscaling.scrape(at),
+            };
+            scraped >= state.changed_at + metric.memory_span()
+        });
+        let is_changing = self.is_measured_changing(table, at);
         if is_changing || !is_settled || autoscaling.is_eager {
             self.look_after(id, now, ctx);
             return;
@@ -564,94 +486,27 @@ impl Cluster {
         let starts = autoscaling.room.facts.iter().filter(|pod| pod.ready.is_some());
         let initialized = starts.filter_map(|pod| Some(pod.started_at? + period));
         let next = departure.into_iter().chain(initialized.filter(|end| *end > at)).min();
+        let grown = self.next_growth(id, table, decision, now);
         if let Some(next) = next {
             // At that moment it is so, and a sync at that very moment sees it.
             let after = next.saturating_sub(BEFORE + SimSpan::from_nanos(1));
             self.look_after(id, after.max(now), ctx);
         }
-    }
-
-    /// What the API and the metrics pipeline show of the pods of a target.
-    fn gather(&self, table: &ScalerTable, now: SimTime, room: &mut Room) {
-        let at = now + BEFORE;
-        let scrape = self.autoscaling.scrape(at);
-        room.facts.clear();
-        room.usage.clear();
-        for id in self.pods_of(table.workload) {
-            room.facts.push(self.facts(*id));
-            room.usage.push(self.usage(*id, scrape));
-        }
-        room.samples.resize_with(table.spec.metrics.len(), Vec::new);
-        for (samples, share_ppm) in room.samples.iter_mut().zip(&table.shares_ppm) {
-            samples.clear();
-            let share = i64::try_from(*share_ppm).expect("a share is at most a million");
-            samples.extend(room.usage.iter().map(|usage| {
-                usage.map(|it| {
-                    // Metrics come in nanocores, which the controller rounds up to millicores.
-                    let nanocores = i128::from(it.value) * i128::from(share) / 1_000_000;
-                    let millicores = (nanocores + 999_999) / 1_000_000;
-                    let value = i64::try_from(millicores).unwrap_or(i64::MAX);
-                    Sample { value, ..it }
-                })
-            }));
+        if let Some(sync) = grown {
+            self.look_after(id, sync.saturating_sub(SimSpan::from_nanos(1)), ctx);
         }
     }
 
-    fn facts(&self, id: PodId) -> PodFacts {
-        let pod = &self.pods[id.index()];
-        // Restarts leave `startTime` as it is, and with it when the kubelet saw the pod first.
-        let started_at = if pod.restart_count > 0 { pod.created_at } else { pod.worker_at };
-        let was_ready = pod.created_at == SimTime::ZERO || pod.ready_since > pod.created_at;
-        let ready = match (pod.is_ready, was_ready) {
-            (true, _) => {
-                ReadyCondition { status: ConditionStatus::True, since: moment(pod.ready_since) }
-            }
-            // Simplified: one that is not ready any more was ready for a while.
-            (false, true) => ReadyCondition { status: ConditionStatus::False, since: SimTime::MAX },
-            (false, false) => {
-                ReadyCondition { status: ConditionStatus::False, since: moment(started_at) }
-            }
+    /// Whether CPU or requests that an autoscaler reads change even if nothing happens.
+    fn is_measured_changing(&self, table: &ScalerTable, at: SimTime) -> bool {
+        let autoscaling = &self.autoscaling;
+        let services = &self.tables.templates[self.template(table.workload).index()].services;
+        let works =
+            |(service, _): &(ServiceId, _)| autoscaling.meters[service.index()].is_changing(at);
+        let comes = |requests: &RequestTable| {
+            let mut services = requests.services.iter();
+            services.any(|it| autoscaling.traffic[it.index()].is_changing(requests, at))
         };
-        PodFacts {
-            is_deleted: pod.is_terminating,
-            phase: match pod.phase {
-                PodPhase::Finished | PodPhase::Gone => ApiPhase::Failed,
-                _ if pod.has_address => ApiPhase::Running,
-                _ => ApiPhase::Pending,
-            },
-            ready: Some(ready),
-            started_at: pod.node.map(|_| moment(started_at)),
-        }
-    }
-
-    /// What the last scrape says of a pod, in nanocores.
-    ///
-    /// Simplified: the metrics of a node that is lost are gone at once, not at the next scrape, and
-    /// metrics-server itself never fails.
-    fn usage(&self, id: PodId, scrape: SimTime) -> Option<Sample> {
-        let pod = &self.pods[id.index()];
-        if let Some(played) = self.autoscaling.played.get(&pod.workload) {
-            return played.iter().find(|(known, _)| *known == id).map(|(_, sample)| *sample);
-        }
-        if pod.phase != PodPhase::Running || !self.is_in_contact(id) {
-            return None;
-        }
-        let age = scrape.checked_since(moment(pod.plan.started_at))?;
-        if age < FRESH_MIN {
-            return None;
-        }
-        let window = age.min(RESOLUTION);
-        let from = scrape.saturating_sub(window);
-        let services = &self.tables.template_of(pod).services;
-        let spent: u128 = services
-            .iter()
-            .filter_map(|(service, _)| {
-                let meter = &self.autoscaling.meters[service.index()];
-                let since = meter.served_since(id)?;
-                Some(meter.spent(from.max(since), scrape))
-            })
-            .sum();
-        let value = i64::try_from(spent / u128::from(window.as_nanos())).unwrap_or(i64::MAX);
-        Some(Sample { value, at: scrape, window })
+        table.reads_cpu() && services.iter().any(works) || table.requests().any(comes)
     }
 }

@@ -381,6 +381,7 @@ impl Cluster {
         self.touch_node_of(id);
         self.take_up_memory(id, ctx.now());
         if let Some(memory) = self.memory.pods.remove(&id) {
+            self.forget_memory(id);
             ctx.cancel(memory.timer);
         }
     }
@@ -405,6 +406,7 @@ impl Cluster {
         R: Recorder<Observation>,
     {
         self.touch_node_of(id);
+        self.remember_memory(id, ctx.now());
         let at = self.limit_of(id).and_then(|limit| self.container_usage(id)?.exceeds(limit));
         let cause = self.leak_of(id).unwrap_or(ctx.cause());
         let Some(memory) = self.memory.pods.get_mut(&id) else { return };
@@ -424,7 +426,7 @@ impl Cluster {
         limit(containers.get(profile.container)?)
     }
 
-    fn container_usage(&self, id: PodId) -> Option<Usage> {
+    pub(super) fn container_usage(&self, id: PodId) -> Option<Usage> {
         let PodMemory { steady_bytes, growing, .. } = *self.memory.pods.get(&id)?;
         Some(Usage { steady_bytes, growing })
     }
@@ -432,11 +434,20 @@ impl Cluster {
     /// What each container of a pod that runs uses: without a profile what it requests, and its share
     /// in what the pod as such requests beyond that.
     pub(super) fn usages_of(&self, id: PodId) -> impl Iterator<Item = (&Container, Usage)> {
+        self.usages_with(id, self.container_usage(id))
+    }
+
+    /// The same, when the container of its profile uses that.
+    fn usages_with(
+        &self,
+        id: PodId,
+        own: Option<Usage>,
+    ) -> impl Iterator<Item = (&Container, Usage)> {
         let pod = &self.pods[id.index()];
         let spec = &self.tables.template_of(pod).template.spec;
         let profile = self.tables.memory.profile(pod.workload);
         let unallocated = u64::try_from(qos::unallocated_per_container(spec)).unwrap_or(0);
-        let own = profile.and_then(|profile| Some((profile.container, self.container_usage(id)?)));
+        let own = profile.and_then(|profile| Some((profile.container, own?)));
         running_containers(spec).enumerate().map(move |(idx, container)| {
             let usage = match own {
                 Some((position, usage)) if position == idx => usage,
@@ -447,6 +458,25 @@ impl Cluster {
             };
             (container, usage)
         })
+    }
+
+    /// What a pod, or the container at a position, uses at a moment when the container of its profile
+    /// uses that.
+    pub(super) fn bytes_of(
+        &self,
+        id: PodId,
+        container: Option<usize>,
+        own: Usage,
+        at: SimTime,
+    ) -> u64 {
+        let usages = (0..).zip(self.usages_with(id, Some(own)));
+        let wanted = usages.filter(|(idx, _)| container.is_none_or(|wanted| wanted == *idx));
+        wanted.fold(0, |sum: u64, (_, (_, usage))| sum.saturating_add(usage.bytes_at(at)))
+    }
+
+    /// Whether a pod uses more and more.
+    pub(super) fn is_growing(&self, id: PodId) -> bool {
+        self.memory.pods.get(&id).is_some_and(|memory| memory.growing.is_growing())
     }
 
     /// What a pod that runs uses in all.

@@ -9,6 +9,7 @@ use super::backup::BackupsSpec;
 use super::job::JobProfileSpec;
 use super::load::{DatabaseSpec, LoadSpec, ServiceSpec};
 use super::memory::MemorySpec;
+use super::metric::MetricSpec;
 use super::parameters::ParametersSpec;
 use super::usage::{DiskSpec, ProcessesSpec};
 use super::{ApiVersion, Kind, Metadata};
@@ -57,6 +58,8 @@ record! {
         disk: Vec<DiskSpec>,
         /// Process ids that pods take. Where nothing is stated, they are not looked at.
         processes: Vec<ProcessesSpec>,
+        /// What metrics measure that HorizontalPodAutoscalers read of pods, of objects or from outside; one that is not here takes no part in their decisions.
+        metrics: Vec<MetricSpec>,
         /// What is written to databases.
         databases: Vec<DatabaseSpec>,
         /// Requests from outside.

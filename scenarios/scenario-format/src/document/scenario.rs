@@ -9,6 +9,7 @@ use super::fault::FaultSpec;
 use super::job::JobProfileSpec;
 use super::load::LoadSpec;
 use super::memory::MemorySpec;
+use super::metric::MetricSpec;
 use super::usage::{DiskSpec, ProcessesSpec};
 use super::{ApiVersion, Kind, Metadata};
 use crate::decode::{Decode, Definitions, Named, record};
@@ -54,6 +55,8 @@ record! {
         disk: Vec<DiskSpec>,
         /// Process ids that pods take. Where nothing is stated, they are not looked at.
         processes: Vec<ProcessesSpec>,
+        /// What metrics measure that autoscalers read; an entry replaces that of the platform for the same name.
+        metrics: Vec<MetricSpec>,
         /// Backups; entries replace those of the platform with the same name.
         backups: Option<BackupsSpec>,
         /// What goes wrong, and what people do to the platform.

@@ -1,15 +1,16 @@
-//! Autoscalers that cannot work: W0116, W0130 to W0132, W0142, W0143.
+//! Autoscalers that cannot work: W0116, W0130 to W0132, W0142, W0143, W0175, W0177.
 
 use model_api::kube::off_peak::is_contradiction;
 use model_api::kube::{
-    Container, HorizontalPodAutoscaler, MetricSource, MetricSpec, MetricTarget, ScaleTarget,
-    UpdateMode, Workload,
+    Container, HorizontalPodAutoscaler, MetricSource, MetricSpec, MetricTarget, ResourceList,
+    ScaleTarget, UpdateMode, Workload,
 };
+use model_api::metric::name_of;
 
 use super::Lint;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::manifest::Object;
-use crate::nearest::suggestion;
+use crate::nearest::{nearest, suggestion};
 
 impl<'a> Lint<'a> {
     pub(super) fn autoscalers(&mut self) {
@@ -25,6 +26,7 @@ impl<'a> Lint<'a> {
                     self.undone(workload, target, &autoscaler.value);
                     for (idx, metric) in autoscaler.value.metrics.iter().enumerate() {
                         self.unmeasured(idx, metric, workload, object);
+                        self.unplayed(idx, &autoscaler.value, object);
                     }
                 }
             }
@@ -152,6 +154,81 @@ impl<'a> Lint<'a> {
         }
     }
 
+    /// W0175, W0177.
+    fn unplayed(&mut self, idx: usize, autoscaler: &HorizontalPodAutoscaler, object: &Object) {
+        let source = &autoscaler.metrics[idx].source;
+        if self.blueprint.is_measured(autoscaler, source) {
+            return;
+        }
+        let title = object.title();
+        let (code, field, message, help) = match (source, name_of(source)) {
+            (MetricSource::Resource { name }, _) if name == ResourceList::MEMORY => (
+                Code::W0177,
+                "resource.name",
+                format!("{title} reads memory, and nothing says how much its pods use"),
+                Some(self.memory_entry(autoscaler, None)),
+            ),
+            (MetricSource::ContainerResource { name, container }, _)
+                if name == ResourceList::MEMORY =>
+            {
+                (
+                    Code::W0177,
+                    "containerResource.container",
+                    format!(
+                        "{title} reads memory of {container}, and nothing says how much it uses"
+                    ),
+                    Some(self.memory_entry(autoscaler, Some(container))),
+                )
+            }
+            (MetricSource::Resource { name } | MetricSource::ContainerResource { name, .. }, _) => {
+                (Code::W0175, "type", format!("{title} reads {name}, which is not simulated"), None)
+            }
+            (_, name) => {
+                let name = name.map_or("", String::as_str);
+                let is_stated = self.blueprint.metrics.iter().any(|it| it.name == name);
+                let message = if is_stated {
+                    format!("{title} reads `{name}` of pods that stand behind no Service")
+                } else {
+                    format!("{title} reads `{name}`, and nothing says what it measures")
+                };
+                let help = (!is_stated).then(|| self.metric_entry(name, source));
+                (Code::W0175, metric_field(source), message, help)
+            }
+        };
+        let span = object.value_span(&format!("spec.metrics[{idx}].{field}"));
+        // The primary of a canary has a copy of the autoscaler of its target.
+        if self.diagnostics.iter().any(|it| it.code == code && it.span == Some(span)) {
+            return;
+        }
+        self.push(object, Diagnostic::new(code, span, message).help_if(help));
+    }
+
+    fn memory_entry(
+        &self,
+        autoscaler: &HorizontalPodAutoscaler,
+        container: Option<&str>,
+    ) -> String {
+        let workload = format!("{}/{}", autoscaler.namespace, autoscaler.target.name);
+        let container = container.map_or(String::new(), |name| format!(", container: {name}"));
+        format!("under `memory`: {{workload: {workload}{container}, base: 200Mi}}")
+    }
+
+    fn metric_entry(&self, name: &str, source: &MetricSource) -> String {
+        let stated = self.blueprint.metrics.iter().map(|it| it.name.as_str());
+        if let Some(close) = nearest(name, stated) {
+            return format!("`metrics` says what `{close}` measures: is it meant?");
+        }
+        let is_known = match source {
+            MetricSource::Object { described, .. } => {
+                described.kind == "Service" || described.kind == "Ingress"
+            }
+            MetricSource::External(_) => false,
+            _ => true,
+        };
+        let service = if is_known { "" } else { ", service: namespace/name" };
+        format!("under `metrics`: {{name: {name}, measures: requestRate{service}}}")
+    }
+
     /// W0130.
     fn unmeasured(
         &mut self,
@@ -199,5 +276,14 @@ impl<'a> Lint<'a> {
             );
             self.push(object, Diagnostic::new(Code::W0130, span, message));
         }
+    }
+}
+
+/// Where a metric that is not of a resource has its name.
+fn metric_field(source: &MetricSource) -> &'static str {
+    match source {
+        MetricSource::Object { .. } => "object.metric.name",
+        MetricSource::External(_) => "external.metric.name",
+        _ => "pods.metric.name",
     }
 }

@@ -1,10 +1,11 @@
 //! Horizontal autoscalers: what is filled in, what is refused, and where.
 
-use model_api::SimSpan;
 use model_api::kube::{
     ContainerResourcePolicy, HorizontalPodAutoscaler, MetricSource, MetricSpec, MetricTarget,
     ScalingRules, SelectPolicy, UpdateMode,
 };
+use model_api::metric::RequestFigure;
+use model_api::{Blueprint, SimSpan};
 
 use crate::support::{load_all, said, web};
 
@@ -14,10 +15,13 @@ fn manifest(version: &str, spec: &str) -> String {
     )
 }
 
+/// What is read, when all that is said is that some metrics are not simulated.
 fn read(version: &str, spec: &str) -> HorizontalPodAutoscaler {
     let files = web("").with("h.yaml", manifest(version, spec));
     let loaded = load_all(&files, &["web.yaml", "h.yaml"], &[]);
-    assert_eq!(said(&loaded), Vec::<String>::new());
+    let others =
+        said(&loaded).into_iter().filter(|it| !it.contains("W0175") && !it.contains("W0177"));
+    assert_eq!(others.collect::<Vec<String>>(), Vec::<String>::new());
     loaded.resolved.expect("valid").blueprint.autoscalers.remove(0)
 }
 
@@ -103,6 +107,103 @@ fn what_the_api_server_refuses_is_refused_at_its_place() {
         let is_said = said.iter().any(|line| line.starts_with(&start) && line.contains(field));
         assert!(is_said, "{start} {field} in {said:?}");
     }
+}
+
+const PODS: &str =
+    "{type: Pods, pods: {metric: {name: rps}, target: {type: AverageValue, averageValue: 100}}}";
+const SERVICE: &str = "{type: Object, object: {describedObject: {apiVersion: v1, kind: Service, name: web}, metric: {name: rps}, target: {type: Value, value: 100}}}";
+const OTHER: &str = "{type: Object, object: {describedObject: {kind: Queue, name: q}, metric: {name: rps}, target: {type: Value, value: 100}}}";
+const OUTSIDE: &str = "{type: External, external: {metric: {name: rps}, target: {type: AverageValue, averageValue: 30}}}";
+
+/// What is said of an autoscaler with a metric, and the blueprint.
+fn with_metric(metric: &str, more: &str) -> (Vec<String>, Option<Blueprint>) {
+    let text = manifest("v2", &format!("  maxReplicas: 5\n  metrics: [{metric}]\n"));
+    let files = web(more).with("h.yaml", text);
+    let loaded = load_all(&files, &["web.yaml", "h.yaml"], &[]);
+    (said(&loaded), loaded.resolved.map(|it| it.blueprint))
+}
+
+#[test]
+fn a_metric_is_what_the_scenario_says_it_is() {
+    let by_itself = "  metrics: [{name: rps, measures: requestRate}]\n";
+    let of_web = "  metrics: [{name: rps, measures: requestsInFlight, service: shop/web, scrapeInterval: 10s, window: 40s}]\n";
+    let cases = [
+        (PODS, by_itself),
+        (SERVICE, by_itself),
+        (PODS, of_web),
+        (OTHER, of_web),
+        (OUTSIDE, of_web),
+    ];
+    for (metric, more) in cases {
+        let (said, blueprint) = with_metric(metric, more);
+        assert_eq!(said, Vec::<String>::new(), "{metric} {more}");
+        let blueprint = blueprint.expect("valid");
+        let autoscaler = &blueprint.autoscalers[0];
+        let source = &autoscaler.metrics[0].source;
+        assert!(blueprint.is_measured(autoscaler, source), "{metric}");
+        let (metric, services) = blueprint.request_metric(autoscaler, source).expect("measured");
+        assert_eq!(services.len(), 1);
+        assert_eq!(blueprint.service_name(services[0]), "shop/web");
+        let (figure, window) = if more == by_itself {
+            (RequestFigure::Rate, SimSpan::from_mins(2))
+        } else {
+            (RequestFigure::InFlight, SimSpan::from_secs(40))
+        };
+        assert_eq!((metric.figure, metric.window), (figure, window));
+    }
+}
+
+#[test]
+fn a_metric_that_is_not_simulated_says_what_to_write() {
+    let memory = "{type: Resource, resource: {name: memory, target: {type: AverageValue, averageValue: 1Gi}}}";
+    let of_container = "{type: ContainerResource, containerResource: {name: memory, container: web, target: {type: Utilization, averageUtilization: 60}}}";
+    let base = "  memory: [{workload: shop/web, base: 30Mi}]\n";
+    let wrong = |spec: &str| format!("  metrics: [{{name: rps, measures: requestRate{spec}}}]\n");
+    let cases = [
+        (PODS, String::new(), "W0175"),
+        (SERVICE, String::new(), "W0175"),
+        (OUTSIDE, String::new(), "W0175"),
+        (PODS, "  metrics: [{name: rsp, measures: requestRate}]\n".to_owned(), "W0176"),
+        (PODS, "  metrics: [{name: rsp, measures: requestRate}]\n".to_owned(), "W0175"),
+        (memory, String::new(), "W0177"),
+        (of_container, String::new(), "W0177"),
+        (OUTSIDE, wrong(""), "E0044"),
+        (OTHER, wrong(""), "E0044"),
+        (PODS, wrong(", window: 59s"), "E0045"),
+        (PODS, wrong(", scrapeInterval: 61s"), "E0045"),
+        (PODS, wrong(", window: 2h"), "E0021"),
+        (PODS, wrong(", scrapeInterval: 0s"), "E0021"),
+        (PODS, wrong(", service: shop/wep"), "E0016"),
+        (PODS, wrong("}, {name: rps, measures: requestRate"), "E0018"),
+    ];
+    for (metric, more, code) in cases {
+        let (said, _) = with_metric(metric, &more);
+        assert!(said.iter().any(|one| one.contains(code)), "{metric} {more}: {said:?}");
+    }
+    for metric in [memory, of_container] {
+        assert_eq!(with_metric(metric, base).0, Vec::<String>::new());
+    }
+    let (said, _) = with_metric(PODS, "");
+    let entry = "{name: rps, measures: requestRate}";
+    assert!(said.iter().any(|one| one.contains("h.yaml:7")), "{said:?}");
+    let loaded = load_all(
+        &web("")
+            .with("h.yaml", manifest("v2", &format!("  maxReplicas: 5\n  metrics: [{PODS}]\n"))),
+        &["web.yaml", "h.yaml"],
+        &[],
+    );
+    let helps = loaded.diagnostics.iter().filter_map(|it| it.help.as_deref());
+    assert!(helps.into_iter().any(|help| help.contains(entry)));
+}
+
+#[test]
+fn a_metric_of_pods_is_of_a_service_that_they_stand_behind() {
+    let other = "---\napiVersion: v1\nkind: Service\nmetadata: {name: api, namespace: shop}\nspec: {selector: {app: api}, ports: [{port: 80}]}\n";
+    let text = manifest("v2", &format!("  maxReplicas: 5\n  metrics: [{PODS}]\n"));
+    let more = "  metrics: [{name: rps, measures: requestRate, service: shop/api}]\n";
+    let files = web(more).with("h.yaml", format!("{text}{other}"));
+    let said = said(&load_all(&files, &["web.yaml", "h.yaml"], &[]));
+    assert!(said.iter().any(|one| one.contains("E0046")), "{said:?}");
 }
 
 fn vertical(spec: &str) -> String {

@@ -139,10 +139,12 @@ fn autoscalers_that_cannot_work() {
         )
     };
     let value = "{type: Resource, resource: {name: storage, target: {type: AverageValue, averageValue: 5G}}}";
-    for fine in [of_pod("cpu"), of_pod("memory"), of_container("web"), value.to_owned()] {
+    for fine in [of_pod("cpu"), of_container("web")] {
         let text = format!("{WEB}---\n{}", scaler("h", "Deployment", &fine));
         assert_eq!(codes(&text), Vec::<String>::new(), "{fine}");
     }
+    speaks("W0175", plus(&scaler("h", "Deployment", value)));
+    speaks("W0177", plus(&scaler("h", "Deployment", &of_pod("memory"))));
     speaks("W0130", plus(&scaler("h", "Deployment", &of_pod("storage"))));
     speaks("W0130", plus(&scaler("h", "Deployment", &of_container("wep"))));
     let two = format!("{}---\n{}", scaler("h", "Deployment", ""), scaler("i", "Deployment", ""));

@@ -74,6 +74,8 @@ const LIBRARY: &[(&str, i32)] = &[
     ("rollout-without-pre-stop", 1),
     ("scratch-fills-disks", 1),
     ("scratch-with-size-limit", 0),
+    ("single-thread-by-cpu", 1),
+    ("single-thread-by-requests", 0),
     ("slow-api-loses-leaders", 1),
     ("spike-fills-memory", 1),
     ("spike-fits-memory", 0),

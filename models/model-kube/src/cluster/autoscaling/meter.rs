@@ -4,10 +4,10 @@
 //! piecewise linear function of time, and what a scrape would have measured is its mean over the
 //! window of that scrape.
 
-use std::collections::VecDeque;
-
 use model_api::PodId;
 use sim_kernel::{SimSpan, SimTime};
+
+use super::pieces::{Piece, Pieces, share};
 
 /// How often metrics-server scrapes (`--metric-resolution` of its shipped manifests), and so how long
 /// a sample measures.
@@ -26,33 +26,10 @@ pub struct ServiceWork {
     pub until: Option<(SimTime, u64)>,
 }
 
-/// A stretch of what one endpoint spends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Piece {
-    from: SimTime,
-    from_nanocores: u64,
-    until: Option<(SimTime, u64)>,
-}
-
-impl Piece {
-    fn at(&self, at: SimTime) -> u64 {
-        let Some((end, last)) = self.until else { return self.from_nanocores };
-        let first = self.from_nanocores;
-        if first == last || end <= self.from {
-            return first;
-        }
-        let span = u128::from((end - self.from).as_nanos());
-        let offset = u128::from(at.saturating_since(self.from).as_nanos()).min(span);
-        let share = u128::from(first.abs_diff(last)) * offset / span;
-        let share = u64::try_from(share).expect("a part of the difference");
-        if last > first { first + share } else { first - share }
-    }
-}
-
 /// What the endpoints of one Service spend.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Meter {
-    pieces: VecDeque<Piece>,
+    each: Pieces,
     /// Pods that answer requests, since when, by id.
     served: Vec<(PodId, SimTime)>,
 }
@@ -60,18 +37,13 @@ pub(super) struct Meter {
 impl Meter {
     /// Begins a stretch; what came before `now - 3 * RESOLUTION` is forgotten.
     pub(super) fn tell(&mut self, now: SimTime, work: ServiceWork, live_count: u32) {
-        let share = |nanocores: u64| nanocores / u64::from(live_count.max(1));
+        let share = |nanocores: u64| share(nanocores, live_count);
         let piece = Piece {
             from: now,
-            from_nanocores: share(work.from_nanocores),
+            first: share(work.from_nanocores),
             until: work.until.map(|(at, nanocores)| (at, share(nanocores))),
         };
-        self.pieces.retain(|known| known.from < now);
-        self.pieces.push_back(piece);
-        let oldest = now.saturating_sub(RESOLUTION * 3);
-        while self.pieces.get(1).is_some_and(|next| next.from <= oldest) {
-            self.pieces.pop_front();
-        }
+        self.each.tell(piece, now.saturating_sub(RESOLUTION * 3));
     }
 
     /// Pods that answer from now on, by id.
@@ -91,31 +63,18 @@ impl Meter {
 
     /// Moments at which what an endpoint spends bends, as far as they are remembered.
     pub(super) fn bends(&self) -> impl Iterator<Item = SimTime> {
-        let until = |piece: &Piece| piece.until.map(|(at, _)| at);
-        self.pieces.iter().flat_map(move |piece| [Some(piece.from), until(piece)]).flatten()
+        self.each.bends()
     }
 
     /// Whether what an endpoint spends changes even if nothing happens.
-    pub(super) fn is_changing(&self) -> bool {
-        let changes = |piece: &Piece| piece.until.is_some_and(|it| it.1 != piece.from_nanocores);
-        self.pieces.back().is_some_and(changes)
+    pub(super) fn is_changing(&self, now: SimTime) -> bool {
+        self.each.is_changing(now)
     }
 
     /// CPU time that an endpoint spends in a window, in nanocores times nanoseconds. Before the first
     /// stretch it spent what it spends at its start.
     pub(super) fn spent(&self, from: SimTime, until: SimTime) -> u128 {
-        let mut sum = 0;
-        let mut start = from;
-        for (idx, piece) in self.pieces.iter().enumerate() {
-            let end = self.pieces.get(idx + 1).map_or(SimTime::MAX, |next| next.from).min(until);
-            if end <= start {
-                continue;
-            }
-            let length = u128::from((end - start).as_nanos());
-            sum += (u128::from(piece.at(start)) + u128::from(piece.at(end))) * length / 2;
-            start = end;
-        }
-        sum
+        self.each.spent(from, until)
     }
 }
 
@@ -140,14 +99,14 @@ mod tests {
         meter.tell(SimTime::from_secs(110), work(1200, None), 2);
         assert_eq!(mean(&meter, 105, 115), 400);
         meter.tell(SimTime::from_secs(120), work(600, Some((130, 1600))), 1);
-        assert!(meter.is_changing());
+        assert!(meter.is_changing(SimTime::from_secs(120)));
         assert_eq!(mean(&meter, 120, 130), 1100);
         assert_eq!(mean(&meter, 115, 125), (600 + 850) / 2);
         meter.tell(SimTime::from_secs(130), work(1600, None), 1);
-        assert!(!meter.is_changing());
+        assert!(!meter.is_changing(SimTime::from_secs(131)));
         assert_eq!(mean(&meter, 130, 145), 1600);
         meter.tell(SimTime::from_secs(900), work(1600, None), 1);
-        assert_eq!(meter.pieces.len(), 2, "older stretches are forgotten");
+        assert_eq!(meter.each.count(), 2, "older stretches are forgotten");
     }
 
     #[test]
