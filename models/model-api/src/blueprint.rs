@@ -18,6 +18,7 @@ use crate::memory::MemoryProfile;
 use crate::parameters::Parameters;
 use crate::path::{Callee, DeniedCall};
 use crate::source::Origin;
+use crate::storage::Pool;
 
 /// An immutable platform.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -63,6 +64,9 @@ pub struct Blueprint {
     pub canaries: Vec<Canary>,
     /// Database clusters.
     pub databases: Vec<Database>,
+    /// Storage pools that volumes and places for copies stand on; [`PoolId`](crate::PoolId) is the
+    /// position.
+    pub pools: Vec<Pool>,
     /// How data is protected.
     pub protection: Protection,
     /// How each Service serves: at most one entry a Service, in the order of their ids.

@@ -14,6 +14,7 @@ use model_kube::cluster::{NewTemplate, TemplateHealth, TemplateId};
 use model_load::profile::realized;
 use model_load::{Flows, GraphError};
 use model_postgres::Databases;
+use model_storage::Pools;
 use sim_kernel::{Limits, Outcome, Probe, RecorderFor, SimTime, Simulation, Stats, Streams};
 
 use crate::world::World;
@@ -59,6 +60,8 @@ pub(crate) struct Wiring {
     pub(crate) restores_api: bool,
     /// Some rollout brings pods that answer with errors.
     pub(crate) has_failing: bool,
+    /// Some pods answer nothing while a storage pool does not read and write.
+    pub(crate) has_stalled: bool,
 }
 
 impl Wiring {
@@ -71,6 +74,7 @@ impl Wiring {
             template_by_fault: Vec::new(),
             restores_api: false,
             has_failing: false,
+            has_stalled: blueprint.pools.iter().any(|pool| !pool.stalled.is_empty()),
         };
         for profile in &blueprint.profiles {
             wiring.warm_ups[profile.service.index()] = profile.serving.warm_up;
@@ -228,7 +232,8 @@ impl Plan {
             Fidelity::Request => self.flows(streams).with_requests(streams),
         };
         let backups = Backups::new(&self.blueprint, streams);
-        World::new(&self.faults, &self.wiring, cluster, databases, flows, backups, streams)
+        let stored = (backups, Pools::new(&self.blueprint, streams));
+        World::new(&self.faults, &self.wiring, cluster, databases, flows, stored, streams)
     }
 
     /// The flows of a run: shared by all runs, unless what is asked for is random.

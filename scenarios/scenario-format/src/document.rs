@@ -19,6 +19,7 @@ mod platform;
 mod profile;
 mod samples;
 mod scenario;
+mod storage;
 mod writes;
 
 pub use backup::{
@@ -27,12 +28,12 @@ pub use backup::{
 };
 pub use fault::{
     AccountLossSpec, ArchiveBrokenSpec, BackupTargetLossSpec, BackupsBrokenSpec, BadRolloutSpec,
-    ConditionSpec, ControlPlaneUpgradeSpec, DrainSpec, EmptySpec, EndpointsBelowSpec,
+    ConditionSpec, ControlPlaneUpgradeSpec, DiskLossSpec, DrainSpec, EmptySpec, EndpointsBelowSpec,
     EtcdDataLossSpec, FaultSpec, FenceSpec, GrowStorageSpec, KeyLossSpec, LeaderKillSpec,
     LoadSpikeSpec, LogicalLossSpec, MemberLossSpec, MemoryLeakSpec, NoCapacitySpec, NodeCrashSpec,
     NodesSpec, PlainFaultSpec, PodCrashSpec, RegionLossSpec, RegistryOutageSpec, RolloutSpec,
-    ScaleSpec, StartKeys, SwitchoverSpec, WalVolumeAboveSpec, WebhookOutageSpec, WindowSpec,
-    ZoneFaultSpec,
+    ScaleSpec, SetMinSizeSpec, StartKeys, SwitchoverSpec, ThrottleSpec, WalVolumeAboveSpec,
+    WebhookOutageSpec, WindowSpec, ZoneFaultSpec,
 };
 pub use job::{JobProfileSpec, WorkTimeSpec};
 pub use load::{DatabaseSpec, LoadPointSpec, LoadSpec, ServiceSpec, UsersSpec};
@@ -48,6 +49,7 @@ pub use profile::{
 };
 pub use samples::{ContainerSamplesSpec, OomKillSpec, UsageSpec};
 pub use scenario::{ExpressionSpec, GuaranteeText, ScenarioDocument, ScenarioSpec};
+pub use storage::{ErasureCodedSpec, ReplicatedSpec, StoragePoolSpec};
 pub use writes::{WriteSpec, WritesTo};
 
 /// The version of our documents.

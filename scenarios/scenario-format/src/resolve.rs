@@ -33,6 +33,7 @@ mod off_peak;
 mod path;
 mod profile;
 mod skew;
+mod storage;
 mod webhooks;
 
 /// Runs, when neither scenario nor command line says.
@@ -106,6 +107,7 @@ pub(crate) fn resolve(
         diagnostics,
     };
     resolver.place(input.platform);
+    resolver.storage_pools(input.platform, input.scenario);
     resolver.webhooks();
     resolver.databases(&input.platform.spec.databases, &input.platform.spec.services);
     resolver.jobs(input.platform, input.scenario);
@@ -161,6 +163,8 @@ struct Names {
     services: Vec<String>,
     workloads: Vec<String>,
     databases: Vec<String>,
+    /// Storage pools; known once they are read.
+    pools: Vec<String>,
     /// Known once the faults are.
     faults: Vec<String>,
     backups: backup::BackupNames,
@@ -170,6 +174,7 @@ impl Names {
     fn of(manifests: &Manifests) -> Self {
         let full = |namespace: &str, name: &str| format!("{namespace}/{name}");
         Self {
+            pools: Vec::new(),
             faults: Vec::new(),
             services: manifests
                 .services

@@ -412,6 +412,7 @@ fn is_endless(fault: &Fault) -> bool {
         | FaultKind::NodeCrash { .. }
         | FaultKind::MemoryLeak { .. }
         | FaultKind::NoCapacity { .. }
+        | FaultKind::Storage(_)
         | FaultKind::LoadSpike { .. } => false,
     };
     fault.duration.is_none() && !is_momentary

@@ -4,6 +4,7 @@ mod actions;
 mod archives;
 mod autoscaling;
 mod canaries;
+mod storage;
 mod warmth;
 
 use model_api::blueprint::{ControlPlane, NodeSpec, Zone};

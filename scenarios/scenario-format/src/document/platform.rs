@@ -10,6 +10,7 @@ use super::job::JobProfileSpec;
 use super::load::{DatabaseSpec, LoadSpec, ServiceSpec};
 use super::memory::MemorySpec;
 use super::parameters::ParametersSpec;
+use super::storage::StoragePoolSpec;
 use super::{ApiVersion, Kind, Metadata};
 use crate::decode::{FromText, Named, record};
 use crate::source::Spanned;
@@ -56,6 +57,8 @@ record! {
         databases: Vec<DatabaseSpec>,
         /// Requests from outside.
         load: Vec<LoadSpec>,
+        /// Pools of disks that volumes and places for copies stand on; nothing of them ever stops when left out.
+        storage_pools: Vec<StoragePoolSpec>,
         /// What there is to lose, where copies of it go, and who restores; nothing is known of backups when left out.
         backups: Option<BackupsSpec>,
     }

@@ -9,6 +9,7 @@ use super::fault::FaultSpec;
 use super::job::JobProfileSpec;
 use super::load::LoadSpec;
 use super::memory::MemorySpec;
+use super::storage::StoragePoolSpec;
 use super::{ApiVersion, Kind, Metadata};
 use crate::decode::{Decode, Definitions, Named, record};
 use crate::diagnostic::Diagnostic;
@@ -49,6 +50,8 @@ record! {
         jobs: Vec<JobProfileSpec>,
         /// What memory pods use; an entry replaces that of the platform for the same workload. Where nothing is stated, memory is not looked at.
         memory: Vec<MemorySpec>,
+        /// Storage pools; entries replace those of the platform with the same name.
+        storage_pools: Vec<StoragePoolSpec>,
         /// Backups; entries replace those of the platform with the same name.
         backups: Option<BackupsSpec>,
         /// What goes wrong, and what people do to the platform.

@@ -19,4 +19,5 @@ mod overrides;
 mod profiles;
 mod read;
 mod skew;
+mod storage;
 mod support;
