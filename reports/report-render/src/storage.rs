@@ -88,7 +88,7 @@ mod tests {
             metric("poolBelowSize", "b", [0, 0]),
         ];
         let told: Vec<String> = told(&metrics).collect();
-        assert_eq!(told, ["a: below size for up to 1h; up to 5.0 TiB one loss from gone"]);
+        assert_eq!(told, ["a: below size for up to 1h 00m; up to 5.0 TiB one loss from gone"]);
     }
 
     #[test]
