@@ -20,6 +20,7 @@ pub fn guarded(count: u32) -> Blueprint {
             account: name.to_owned(),
             ..Location::default()
         },
+        has_snapshots: false,
         lock: None,
         read_bytes_per_second: 100 << 20,
         write_bytes_per_second: 100 << 20,
@@ -48,6 +49,8 @@ fn data_set(id: DataSetId) -> DataSet {
         zones: (0..3).map(ZoneId).collect(),
         is_replicated: true,
         is_on_nodes: false,
+        pools: Vec::new(),
+        volume_bytes_per_second: None,
         account: "platform".to_owned(),
         size_bytes: 100 << 30,
         written_bytes_per_second: 1 << 20,

@@ -4,7 +4,7 @@
 
 use sim_kernel::SimSpan;
 
-use crate::ids::{DataSetId, DatabaseId, KeyId, PlaceId, PolicyId, WorkloadId, ZoneId};
+use crate::ids::{DataSetId, DatabaseId, KeyId, PlaceId, PolicyId, PoolId, WorkloadId, ZoneId};
 use crate::parameters::Range;
 use crate::source::Origin;
 use crate::time_zone::TimeZone;
@@ -46,6 +46,9 @@ pub struct DataSet {
     /// Each live copy holds all of it, so that one is enough. Otherwise they are parts, and it is lost
     /// with any of them.
     pub is_replicated: bool,
+    /// Storage pools that its live copies stand on, in the order of their ids; none when nothing is
+    /// known of them. A pool of one zone has those of that zone.
+    pub pools: Vec<PoolId>,
     /// Its live copies are on disks of nodes, and gone with them.
     pub is_on_nodes: bool,
     /// Account of the provider that holds it.
@@ -54,6 +57,8 @@ pub struct DataSet {
     pub size_bytes: u64,
     /// Bytes that are written a second; of a database, its write-ahead log.
     pub written_bytes_per_second: u64,
+    /// Most bytes a second that a volume of it moves, where its storage pool says so.
+    pub volume_bytes_per_second: Option<u64>,
     /// How much an asynchronous live copy may lack; zero where a write is confirmed by another copy.
     pub live_lag: SimSpan,
     /// Data sets that have to be back before this one is restored.
@@ -84,6 +89,10 @@ pub struct Location {
     pub zones: Vec<ZoneId>,
     /// How many of these zones must be left for it to be whole; 1 when each holds all of it.
     pub zones_needed: u32,
+    /// How many of these zones must be left for it to be read and written: not fewer.
+    pub zones_needed_to_serve: u32,
+    /// The storage pool that it stands on, whose zones these are.
+    pub pool: Option<PoolId>,
     /// Another region that holds it.
     pub region: Option<String>,
     /// It is kept beside the live copies of this data set and gone with them, as snapshots of volumes
@@ -102,6 +111,9 @@ pub struct Place {
     pub name: String,
     /// Where it stands.
     pub location: Location,
+    /// It holds snapshots of volumes in its pool: they share blocks with them, so that no bytes move when
+    /// one is made, or restored as a new volume.
+    pub has_snapshots: bool,
     /// For how long a copy cannot be deleted by anybody (object lock in compliance mode).
     pub lock: Option<SimSpan>,
     /// Bytes a second that can be read from it.

@@ -19,6 +19,7 @@ use crate::metric::RequestMetric;
 use crate::parameters::Parameters;
 use crate::path::{Callee, DeniedCall};
 use crate::source::Origin;
+use crate::storage::Pool;
 use crate::usage::UsageProfile;
 
 /// An immutable platform.
@@ -65,6 +66,9 @@ pub struct Blueprint {
     pub canaries: Vec<Canary>,
     /// Database clusters.
     pub databases: Vec<Database>,
+    /// Storage pools that volumes and places for copies stand on; [`PoolId`](crate::PoolId) is the
+    /// position.
+    pub pools: Vec<Pool>,
     /// How data is protected.
     pub protection: Protection,
     /// How each Service serves: at most one entry a Service, in the order of their ids.

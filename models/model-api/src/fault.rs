@@ -3,8 +3,10 @@
 use sim_kernel::{SimSpan, SimTime};
 
 mod control_plane;
+mod storage;
 
 pub use control_plane::{ApiFlood, ControlPlaneFault, Leading, PriorityLevel};
+pub use storage::{DiskCount, StorageFault};
 
 use crate::action::Action;
 use crate::ids::{
@@ -104,6 +106,8 @@ pub enum FaultKind {
     ControlPlane(ControlPlaneFault),
     /// Data or copies of it are destroyed, or copies are not made.
     Data(DataFault),
+    /// Disks of storage pools are lost, or what stands on them is slow.
+    Storage(StorageFault),
 }
 
 /// What a fault does to data and to copies of it.

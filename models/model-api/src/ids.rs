@@ -101,3 +101,7 @@ id!(
     /// [`Protection::policies`](crate::backup::Protection::policies).
     PolicyId
 );
+id!(
+    /// A storage pool: position in [`Blueprint::pools`](crate::Blueprint::pools).
+    PoolId
+);

@@ -22,13 +22,14 @@ pub mod observation;
 pub mod parameters;
 pub mod path;
 pub mod source;
+pub mod storage;
 pub mod time_zone;
 pub mod usage;
 
 pub use blueprint::Blueprint;
 pub use ids::{
     AutoscalerId, BudgetId, CanaryId, DataSetId, DatabaseId, FaultId, KeyId, LoadId, NodeId,
-    PlaceId, PodId, PolicyId, ServiceId, VerticalAutoscalerId, WorkloadId, ZoneId,
+    PlaceId, PodId, PolicyId, PoolId, ServiceId, VerticalAutoscalerId, WorkloadId, ZoneId,
 };
 pub use observation::Observation;
 pub use parameters::Parameters;

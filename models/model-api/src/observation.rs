@@ -4,9 +4,11 @@
 
 mod backup;
 mod canary;
+mod storage;
 
 pub use backup::{BackupFact, ExposureStretch, RecoveryParts};
 pub use canary::{CanaryFact, CanaryFailure};
+pub use storage::{PoolIo, StorageFact};
 
 use sim_kernel::SimTime;
 
@@ -681,6 +683,8 @@ pub enum Observation {
     },
     /// Backups, losses that they are for, and restores.
     Backup(BackupFact),
+    /// Storage pools.
+    Storage(StorageFact),
     /// Something about the trial of a revision.
     Canary {
         /// The workload that has the revision.

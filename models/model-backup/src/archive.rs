@@ -150,6 +150,7 @@ struct Open {
 pub(crate) struct ArchiveState {
     spec: Archive,
     write_bytes_per_second: u64,
+    written_bytes_per_second: u64,
     /// Time to fill a segment, at the present rate.
     fill: SimSpan,
     /// Time from the start of a segment to its close: `archive_timeout` may come first.
@@ -187,6 +188,7 @@ impl ArchiveState {
         let mut state = Self {
             spec: spec.clone(),
             write_bytes_per_second,
+            written_bytes_per_second,
             fill: SimSpan::MAX,
             period: SimSpan::MAX,
             upload: SimSpan::ZERO,
@@ -213,6 +215,7 @@ impl ArchiveState {
 
     /// How often segments close at a rate, and how long each takes to store.
     fn pace(&mut self, written_bytes_per_second: u64) {
+        self.written_bytes_per_second = written_bytes_per_second;
         let (spec, timeout) = (&self.spec, self.timeout());
         let fill = transfer(spec.segment_bytes, written_bytes_per_second);
         self.fill = fill;
@@ -343,6 +346,23 @@ impl ArchiveState {
             let nanos = lacking * u128::from(self.fill.as_nanos()) / before;
             let full_in = SimSpan::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX));
             self.go_on(Open { full_at: now.plus(full_in), ..open }, now);
+        }
+    }
+
+    /// Another rate of storing: what waits is stored at it.
+    pub(crate) fn set_write_rate(&mut self, bytes_per_second: u64, now: Stamp) {
+        if bytes_per_second == self.write_bytes_per_second {
+            return;
+        }
+        self.settle(now);
+        let open = self.is_writing.then(|| self.cut(now));
+        self.write_bytes_per_second = bytes_per_second;
+        self.pace(self.written_bytes_per_second);
+        for run in &mut self.runs {
+            run.upload = self.upload;
+        }
+        if let Some(open) = open {
+            self.go_on(open, now);
         }
     }
 

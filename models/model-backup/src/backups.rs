@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use model_api::backup::{DataSetKind, DisasterClass, Protection};
 use model_api::observation::{BackupFact, ExposureStretch};
-use model_api::{Blueprint, DataSetId, KeyId, Observation, PlaceId, PolicyId, ZoneId};
+use model_api::storage::POOLS_MAX;
+use model_api::{Blueprint, DataSetId, KeyId, Observation, PlaceId, PolicyId, PoolId, ZoneId};
 use sim_kernel::{Context, EntityKey, Priority, Recorder, SimSpan, SimTime, Streams};
 
 use crate::archive::ArchiveState;
@@ -15,8 +16,10 @@ use crate::restore::{Gap, Stock, View, Way, way};
 use crate::runs::{Conditions, Runs};
 use crate::stamp::Stamp;
 
+mod obstacles;
 mod recovery;
 
+use obstacles::Obstacles;
 use recovery::Loss;
 
 /// After everything that says what is up at this instant.
@@ -73,6 +76,8 @@ struct SetState {
     key: EntityKey,
     /// Zones of its live copies; none when it was rebuilt.
     home: u64,
+    /// Storage pools of its live copies, where they are known.
+    pools: u64,
     /// It was restored outside of everything that was lost before: see [`Backups::stands`].
     is_rebuilt: bool,
     /// The database says that clients can write.
@@ -101,6 +106,11 @@ pub struct Backups {
     sets: Vec<SetState>,
     damage: Damage,
     zones_down: u64,
+    /// Storage pools that do not read and write, and those that will in a moment.
+    pools_stopped: u64,
+    pools_pausing: u64,
+    /// By place: bytes a second that can be read.
+    read_rates: Vec<u64>,
     gaps: Vec<Gap>,
     /// Exposure is told up to here.
     told_until: Stamp,
@@ -124,6 +134,7 @@ impl Backups {
         let sets = protection.data_sets.iter().map(|spec| SetState {
             key: EntityKey::of("data set").child(&spec.name),
             home: home_of(spec),
+            pools: spec.pools.iter().fold(0, |bits, pool| bits | 1 << pool.index()),
             is_rebuilt: false,
             is_writing: true,
             is_running: true,
@@ -136,7 +147,7 @@ impl Backups {
         let mut runs = Runs::new(protection, origin, streams);
         runs.make_past(protection);
         Self {
-            fates: Arc::new(Fates::new(protection)),
+            fates: Arc::new(Fates::new(protection, &blueprint.pools)),
             streams,
             runs,
             archives: archives.collect(),
@@ -145,6 +156,9 @@ impl Backups {
             sets: sets.collect(),
             damage: Damage::default(),
             zones_down: 0,
+            pools_stopped: 0,
+            pools_pausing: 0,
+            read_rates: protection.places.iter().map(|it| it.read_bytes_per_second).collect(),
             gaps: vec![Gap::NONE; protection.places.len()],
             told_until: Stamp::ZERO,
             restoring: 0,
@@ -169,7 +183,16 @@ impl Backups {
 
     /// Says in which zones live copies of a data set stand. Before the run begins.
     pub fn set_home(&mut self, data_set: DataSetId, zones: impl Iterator<Item = ZoneId>) {
-        self.sets[data_set.index()].home = zones.fold(0, |bits, zone| bits | bit(zone));
+        let home = zones.fold(0, |bits, zone| bits | bit(zone));
+        let set = &mut self.sets[data_set.index()];
+        set.home = home;
+        // Of pools in one zone each, those of other zones have none of it.
+        let pools = set.pools;
+        for pool in (0..POOLS_MAX).filter(|pool| pools >> pool & 1 == 1) {
+            if self.fates.pool_zones(PoolId::from_index(pool)) & home == 0 {
+                set.pools &= !(1 << pool);
+            }
+        }
     }
 
     /// Tells how long copies are kept, as far as the time before the run shows.
@@ -315,10 +338,23 @@ impl Backups {
         E: Copy + From<BackupEvent>,
         R: Recorder<Observation>,
     {
+        self.damage_and_strike(disaster, |damage| *damage = Fates::add(*damage, disaster), ctx)
+    }
+
+    fn damage_and_strike<E, R>(
+        &mut self,
+        disaster: Disaster,
+        hurt: impl FnOnce(&mut Damage),
+        ctx: &mut Context<'_, E, R>,
+    ) -> u32
+    where
+        E: Copy + From<BackupEvent>,
+        R: Recorder<Observation>,
+    {
         let now = Stamp::of(ctx.now());
         self.look(ctx);
         let before = self.survivors(&self.damage, None);
-        self.damage = Fates::add(self.damage, disaster);
+        hurt(&mut self.damage);
         let mut gone = 0;
         for idx in 0..self.sets.len() {
             if self.sets[idx].loss.is_none() && !self.stands(idx, &self.damage) {
@@ -451,7 +487,8 @@ impl Backups {
         let place = archive.to.index();
         let is_up = self.archive_faults[idx] != Some(Breakage::Visible)
             && self.survivors(&self.damage, None).has_place(place)
-            && self.is_reachable(place, self.zones_down);
+            && self.is_reachable(place, Obstacles::now(self))
+            && !self.is_pausing(place);
         Some(is_up.then(|| self.archives[idx].upload()))
     }
 
@@ -626,6 +663,8 @@ impl Backups {
             archive: archive.and_then(|archive| Some((&self.archives[archive], stairs?))),
             size_bytes: spec.size_bytes,
             written_bytes_per_second: spec.written_bytes_per_second,
+            read_rates: &self.read_rates,
+            volume_bytes_per_second: spec.volume_bytes_per_second.unwrap_or(u64::MAX),
         }
     }
 
@@ -640,7 +679,7 @@ impl Backups {
         let is_logical = matches!(disaster, Disaster::Logical | Disaster::Ransomware);
         Subject {
             stock: self.stock(idx, runs, stairs),
-            view: self.view(idx, disaster, &Fates::add(self.damage, disaster), 0),
+            view: self.view(idx, disaster, &Fates::add(self.damage, disaster), Obstacles::IMAGINED),
             dwell: is_logical.then_some(work.detect),
             lead: work.lead(),
             verify: work.verify,
@@ -648,9 +687,9 @@ impl Backups {
         }
     }
 
-    /// What is left of the copies of a data set that a disaster strikes, as long as some zones are
-    /// down.
-    fn view(&self, idx: usize, disaster: Disaster, damage: &Damage, zones_down: u64) -> View {
+    /// What is left of the copies of a data set that a disaster strikes, as long as something keeps
+    /// people from them.
+    fn view(&self, idx: usize, disaster: Disaster, damage: &Damage, obstacles: Obstacles) -> View {
         let protection = self.protection();
         let data_set = DataSetId::from_index(idx);
         let account = &protection.data_sets[idx].account;
@@ -659,7 +698,9 @@ impl Backups {
             let spec = &protection.places[place];
             let is_deleted =
                 is_attacked && spec.lock.is_none() && spec.location.account == *account;
-            is_deleted || !self.is_reachable(place, zones_down)
+            is_deleted
+                || !self.is_reachable(place, obstacles)
+                || (obstacles.is_imagined && !self.fates.is_served_after(place, damage))
         });
         let has_key = |key: Option<KeyId>| key.is_none_or(|key| survivors.has_key(key.index()));
         let ways = protection.policies_of(data_set).filter_map(|id| {
@@ -695,13 +736,21 @@ impl Backups {
     /// place of its own, which no later loss of a zone, a region or an account strikes.
     fn stands(&self, idx: usize, damage: &Damage) -> bool {
         let set = &self.sets[idx];
-        set.is_rebuilt || self.fates.has_live_copy(idx, set.home, damage)
+        set.is_rebuilt || self.fates.has_live_copy(idx, (set.home, set.pools), damage)
     }
 
-    fn is_reachable(&self, place: usize, zones_down: u64) -> bool {
-        self.fates.is_reachable(place, zones_down, |data_set| {
-            self.sets[data_set.index()].home & zones_down == 0
+    fn is_reachable(&self, place: usize, obstacles: Obstacles) -> bool {
+        if let Some(pool) = self.fates.pool_of(place) {
+            return obstacles.pools_stopped >> pool.index() & 1 == 0;
+        }
+        self.fates.is_reachable(place, obstacles.zones_down, |data_set| {
+            self.sets[data_set.index()].home & obstacles.zones_down == 0
         })
+    }
+
+    /// Whether the pool under a place waits for a moment: whoever writes to it tries again.
+    fn is_pausing(&self, place: usize) -> bool {
+        self.fates.pool_of(place).is_some_and(|pool| self.pools_pausing >> pool.index() & 1 == 1)
     }
 
     /// Notes which places were lost or came back just now; returns how many places and keys were lost.
@@ -725,7 +774,7 @@ impl Backups {
         let survivors = self.survivors(&self.damage, None);
         let is_place_up = |backups: &Self, place: PlaceId| {
             survivors.has_place(place.index())
-                && backups.is_reachable(place.index(), backups.zones_down)
+                && backups.is_reachable(place.index(), Obstacles::now(backups))
         };
         for (idx, policy) in protection.policies.iter().enumerate() {
             let conditions = Conditions {
@@ -741,6 +790,7 @@ impl Backups {
             let is_up = has_power
                 && (set.is_running || set.is_rebuilt)
                 && is_place_up(self, archive.to)
+                && !self.is_pausing(archive.to.index())
                 && self.archive_faults[idx].is_none();
             let is_writing = self.is_written(archive.data_set);
             self.archives[idx].set_up(is_up, now);
@@ -768,7 +818,12 @@ impl Backups {
                 DataSetKind::Etcd => up > all / 2,
                 DataSetKind::Volumes(_) | DataSetKind::Other => up == all,
             };
-        is_up && !set.loss.as_ref().is_some_and(Loss::is_stopped)
+        let served = set.pools & !self.pools_stopped;
+        let is_served = match self.protection().data_sets[data_set.index()].kind {
+            DataSetKind::Database(_) => set.pools == 0 || served != 0,
+            _ => served == set.pools,
+        };
+        is_up && is_served && !set.loss.as_ref().is_some_and(Loss::is_stopped)
     }
 
     fn is_written(&self, data_set: DataSetId) -> bool {

@@ -1,7 +1,8 @@
 //! What shares whose fate: places, keys and live copies after a loss.
 
 use model_api::backup::{DataSet, Location, PLACES_MAX, Protection};
-use model_api::{DataSetId, ZoneId};
+use model_api::storage::{POOLS_MAX, Pool};
+use model_api::{DataSetId, PoolId, ZoneId};
 
 /// Something that strikes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +27,8 @@ pub(crate) struct Damage {
     zones: u64,
     accounts: u64,
     is_region_gone: bool,
+    /// Storage pools that lost data.
+    pub(crate) pools: u64,
     /// Places and keys that are gone by themselves.
     pub(crate) places: u64,
     pub(crate) keys: u64,
@@ -75,6 +78,8 @@ impl Damage {
 struct Spot {
     zones: u64,
     zones_needed: u32,
+    zones_needed_to_serve: u32,
+    pool: Option<PoolId>,
     is_elsewhere: bool,
     beside: Option<DataSetId>,
     account: u64,
@@ -91,7 +96,8 @@ impl Spot {
                 !damage.is_region_gone && left >= self.zones_needed.max(1)
             }
         };
-        is_standing && self.account & damage.accounts == 0
+        let is_pool_whole = self.pool.is_none_or(|pool| damage.pools >> pool.index() & 1 == 0);
+        is_standing && is_pool_whole && self.account & damage.accounts == 0
     }
 }
 
@@ -103,13 +109,16 @@ pub struct Fates {
     keys: Vec<(Vec<Spot>, Vec<DataSetId>)>,
     /// By data set: its account, and whether one live copy is enough.
     data_sets: Vec<(u64, bool)>,
+    /// By storage pool: its zones, and how many of them must be left for its data.
+    pools: Vec<(u64, u32)>,
 }
 
 impl Fates {
     /// # Panics
-    /// When there are more places, keys, zones or accounts than [`PLACES_MAX`]; the reader of
+    /// When there are more places, keys, zones, accounts or pools than [`PLACES_MAX`]; the reader of
     /// platforms refuses them first.
-    pub fn new(protection: &Protection) -> Self {
+    pub fn new(protection: &Protection, pools: &[Pool]) -> Self {
+        assert!(pools.len() <= POOLS_MAX, "pools fit a word");
         assert!(protection.places.len() <= PLACES_MAX, "places fit a word");
         assert!(protection.keys.len() <= PLACES_MAX, "keys fit a word");
         let mut fates = Self {
@@ -117,6 +126,7 @@ impl Fates {
             places: Vec::new(),
             keys: Vec::new(),
             data_sets: Vec::new(),
+            pools: pools.iter().map(|pool| (zone_bits(&pool.zones), pool.zones_needed())).collect(),
         };
         for place in &protection.places {
             let spot = fates.spot(&place.location);
@@ -147,6 +157,8 @@ impl Fates {
         Spot {
             zones: zone_bits(&location.zones),
             zones_needed: location.zones_needed,
+            zones_needed_to_serve: location.zones_needed.max(location.zones_needed_to_serve),
+            pool: location.pool,
             is_elsewhere: location.region.is_some(),
             beside: location.beside,
             account: self.account_bit(&location.account),
@@ -179,11 +191,27 @@ impl Fates {
         }
     }
 
-    /// Whether all of a data set is left whose live copies stand in `zones`.
-    pub(crate) fn has_live_copy(&self, data_set: usize, zones: u64, damage: &Damage) -> bool {
+    /// Whether all of a data set is left whose live copies stand in `zones`, or on `pools` when these are
+    /// known.
+    pub(crate) fn has_live_copy(
+        &self,
+        data_set: usize,
+        (zones, pools): (u64, u64),
+        damage: &Damage,
+    ) -> bool {
         let (account, is_replicated) = self.data_sets[data_set];
-        let left = zones & !damage.zones;
-        let is_whole = if is_replicated { left != 0 } else { left == zones && zones != 0 };
+        let (all, left) = if pools == 0 {
+            (zones, zones & !damage.zones)
+        } else {
+            let stands = |pool: usize| {
+                let (zones, needed) = self.pools[pool];
+                (zones & !damage.zones).count_ones() >= needed
+            };
+            let standing = (0..self.pools.len()).filter(|pool| stands(*pool));
+            let standing = standing.fold(0_u64, |bits, pool| bits | 1 << pool);
+            (pools, pools & standing & !damage.pools)
+        };
+        let is_whole = if is_replicated { left != 0 } else { left == all && all != 0 };
         !damage.is_region_gone && is_whole && account & damage.accounts == 0
     }
 
@@ -201,6 +229,24 @@ impl Fates {
                 || data_sets.iter().any(|data_set| is_alive(*data_set))
         }));
         Survivors { places: places & !damage.places, keys: keys & !damage.keys }
+    }
+
+    /// The storage pool that a place stands on.
+    pub(crate) fn pool_of(&self, place: usize) -> Option<PoolId> {
+        self.places[place].pool
+    }
+
+    /// Zones of a storage pool.
+    pub(crate) fn pool_zones(&self, pool: PoolId) -> u64 {
+        self.pools[pool.index()].0
+    }
+
+    /// Whether enough zones are left for the storage pool of a place to read and write again: what is
+    /// destroyed never comes back, and nobody lowers `min_size`.
+    pub(crate) fn is_served_after(&self, place: usize, damage: &Damage) -> bool {
+        let spot = self.places[place];
+        let left = (spot.zones & !damage.zones).count_ones();
+        spot.pool.is_none() || left >= spot.zones_needed_to_serve
     }
 
     /// Whether a place can be reached while these zones are down. `is_up` tells of a data set whether

@@ -122,6 +122,10 @@ pub(crate) struct Stock<'a> {
     pub(crate) archive: Option<(&'a ArchiveState, &'a [Stairs])>,
     pub(crate) size_bytes: u64,
     pub(crate) written_bytes_per_second: u64,
+    /// By place: bytes a second that can be read.
+    pub(crate) read_rates: &'a [u64],
+    /// What the volume that is restored to takes.
+    pub(crate) volume_bytes_per_second: u64,
 }
 
 /// The best that can be had.
@@ -203,8 +207,10 @@ impl<'a> Cursor<'a> {
         let place = &stock.protection.places[way.place.index()];
         let copies = &stock.runs.policies[policy.index()].copies;
         let left = copies.partition_point(|copy| copy.started_at < question.struck_at);
-        let fetch = transfer(stock.size_bytes, place.read_bytes_per_second)
-            .saturating_add(spec.restore_overhead);
+        let rate = stock.read_rates[way.place.index()].min(stock.volume_bytes_per_second);
+        // A volume that is made of a snapshot shares its blocks until they are written to.
+        let moved = if place.has_snapshots { 0 } else { stock.size_bytes };
+        let fetch = transfer(moved, rate).saturating_add(spec.restore_overhead);
         let mut cursor =
             Self { stock, view, question, spec, way, policy, left, fetch, found: None };
         cursor.next();

@@ -27,8 +27,8 @@
 
 use std::collections::VecDeque;
 
-use model_api::PolicyId;
 use model_api::backup::{BackupPolicy, Method, Protection, Retention};
+use model_api::{PlaceId, PolicyId};
 use sim_kernel::{EntityKey, Purpose, SimSpan, Streams};
 
 use crate::schedule::next_after;
@@ -119,6 +119,8 @@ struct Lane {
 pub(crate) struct Runs {
     lanes: Vec<Lane>,
     pub(crate) policies: Vec<PolicyState>,
+    /// By place: bytes a second that can be written.
+    write_rates: Vec<u64>,
     origin: Stamp,
     streams: Streams,
 }
@@ -143,7 +145,9 @@ impl Runs {
                 }
             }
         }
-        Self { lanes: lanes.into_iter().map(|(_, lane)| lane).collect(), policies, origin, streams }
+        let write_rates = protection.places.iter().map(|it| it.write_bytes_per_second).collect();
+        let lanes = lanes.into_iter().map(|(_, lane)| lane).collect();
+        Self { lanes, policies, write_rates, origin, streams }
     }
 
     /// Makes all runs of the time before the run.
@@ -202,13 +206,20 @@ impl Runs {
             }
             let (spec, state) = (&protection.policies[id.index()], &mut self.policies[id.index()]);
             let place = &protection.places[spec.to.index()];
-            let moved = transfer(spec.moved_bytes, place.write_bytes_per_second);
+            let volume = protection.data_sets[spec.data_set.index()].volume_bytes_per_second;
+            let rate = self.write_rates[spec.to.index()].min(volume.unwrap_or(u64::MAX));
+            let moved = transfer(spec.moved_bytes, rate);
             let hook = spec.hook.map_or(SimSpan::ZERO, |hook| hook.takes);
             let needed = spec.overhead.saturating_add(hook).saturating_add(moved);
             let running = state.start(id, spec, needed, place.lock, start, self.streams);
             state.next_due = next_after(&spec.schedule, start, self.origin);
             self.lanes[idx].running = Some(running);
         }
+    }
+
+    /// Runs that begin from now on write to a place at another rate, in bytes a second.
+    pub(crate) fn set_write_rate(&mut self, place: PlaceId, bytes_per_second: u64) {
+        self.write_rates[place.index()] = bytes_per_second;
     }
 
     /// A condition changed: a run that needs it fails.

@@ -465,6 +465,22 @@ impl Databases {
         self.one(database, ctx, notices, |cluster, io| cluster.set_held(io, ordinal, is_held));
     }
 
+    /// Tells that the volume of an instance neither reads nor writes, or does again.
+    pub fn set_stalled<E, R>(
+        &mut self,
+        (database, ordinal): (DatabaseId, u8),
+        is_stalled: bool,
+        ctx: &mut Context<'_, E, R>,
+        notices: &mut Vec<PgNotice>,
+    ) where
+        E: Copy + From<PgEvent>,
+        R: Recorder<Observation>,
+    {
+        self.one(database, ctx, notices, |cluster, io| {
+            cluster.set_stalled(io, ordinal, is_stalled);
+        });
+    }
+
     /// Asks the primary to hand over, to that candidate if one is named: `kubectl cnpg promote`, or
     /// `patronictl switchover`.
     pub fn switch_over<E, R>(

@@ -142,6 +142,7 @@ impl Cluster {
                     ordinal,
                     is_reporting: instance.is_running()
                         && instance.role == Role::Standby
+                        && !instance.is_stalled
                         && !port.is_isolated(instance.zone),
                     is_ready: instance.is_ready,
                     received: self.received_of(port, ordinal),

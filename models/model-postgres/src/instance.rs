@@ -78,6 +78,8 @@ pub(crate) struct Instance {
     pub(crate) listed: Names,
     /// It is made to receive nothing.
     pub(crate) is_held: bool,
+    /// Its volume neither reads nor writes.
+    pub(crate) is_stalled: bool,
     /// It was primary, has what nobody else has, and nothing rewinds it.
     pub(crate) is_diverged: bool,
     /// It went without a word: until then its primary takes its connection for alive.
@@ -124,6 +126,7 @@ impl Default for Instance {
             applied_number: 0,
             listed: Names::ALL,
             is_held: false,
+            is_stalled: false,
             is_diverged: false,
             ghost_until: SimTime::ZERO,
             silent_until: SimTime::ZERO,

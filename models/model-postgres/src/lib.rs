@@ -18,7 +18,8 @@
 //!   is ready and reaches the API; call it only for databases that have an operator),
 //!   [`Databases::set_api_available`] (etcd has a quorum), [`Databases::set_load`] (clients commit at
 //!   another share of the configured rate; only for databases whose writers are named),
-//!   [`Databases::set_archiver`] (the archive takes segments or fails), [`Databases::grow_storage`],
+//!   [`Databases::set_archiver`] (the archive takes segments or fails), [`Databases::set_stalled`] (the
+//!   volume of an instance reads and writes or hangs), [`Databases::grow_storage`],
 //!   [`Databases::switch_over`], [`Databases::set_cordoned`] (the node takes pods or not).
 //!   Telling what is already known is free.
 //! - Events: [`PgEvent`], back into [`Databases::handle`].
@@ -48,6 +49,8 @@
 //! - The volume of the log, which fills when the archive fails or a standby is away: PostgreSQL stops, the
 //!   operator does not fail over, and somebody has to make it larger. A standby that is away for longer
 //!   than log is kept for it comes back through the archive, or not at all.
+//! - A volume that hangs: commits wait as for a standby, and a standby confirms nothing. Simplified: nobody
+//!   fails over because of it, since probes and the operator do not look at the disk; reads are not played.
 //! - The archive of WAL and the phases of a restore, as functions beside the clusters: [`archive`],
 //!   [`recovery`].
 //!
@@ -102,6 +105,7 @@ pub mod rare;
 pub mod recovery;
 mod replication;
 mod serving;
+mod stall;
 mod switchover;
 mod unknown;
 mod volume;

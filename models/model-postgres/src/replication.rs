@@ -207,6 +207,9 @@ impl Cluster {
         lags: &[(u8, SimSpan)],
         now: SimTime,
     ) -> Option<Mark> {
+        if self.at(primary).is_stalled {
+            return None;
+        }
         let number = usize::try_from(self.at(primary).applied_number).expect("instances are few");
         let writer = &self.at(primary).writer;
         if number == 0 {
@@ -234,14 +237,17 @@ impl Cluster {
         let streaming = self.ordinals().filter(confirms);
         let streaming_count = u32::try_from(streaming.count()).expect("at most 255 instances");
         instance.is_open
+            && !instance.is_stalled
             && !self.is_held(primary)
             && now >= instance.silent_until
             && !commits_stall(instance.applied_number, streaming_count)
     }
 
-    /// Whether an open instance takes commits and lets them wait for a standby.
+    /// Whether an open instance takes commits and lets them wait, for a standby or for its volume.
     pub(crate) fn lets_wait(&self, primary: u8) -> bool {
-        self.at(primary).is_open && !self.is_held(primary) && self.at(primary).applied_number > 0
+        let instance = self.at(primary);
+        let waits = instance.applied_number > 0 || instance.is_stalled;
+        instance.is_open && !self.is_held(primary) && waits
     }
 
     /// Sends every standby that streams from nowhere to the primary it reaches.

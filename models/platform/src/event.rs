@@ -5,6 +5,7 @@ use model_backup::BackupEvent;
 use model_kube::cluster::KubeEvent;
 use model_load::LoadEvent;
 use model_postgres::PgEvent;
+use model_storage::StorageEvent;
 use sim_kernel::Priority;
 
 use crate::fault::FaultEvent;
@@ -24,6 +25,8 @@ pub enum Event {
     WarmthDue(ServiceId),
     /// Losses of data and restores.
     Backup(BackupEvent),
+    /// Storage pools.
+    Storage(StorageEvent),
 }
 
 const _: () = assert!(size_of::<Event>() <= sim_kernel::EVENT_BYTES_MAX);
@@ -52,6 +55,12 @@ impl From<PgEvent> for Event {
 impl From<LoadEvent> for Event {
     fn from(event: LoadEvent) -> Self {
         Self::Load(event)
+    }
+}
+
+impl From<StorageEvent> for Event {
+    fn from(event: StorageEvent) -> Self {
+        Self::Storage(event)
     }
 }
 

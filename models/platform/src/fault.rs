@@ -14,9 +14,14 @@
 //! # Checked against
 //! `tests/it/actions.rs`, `tests/it/main.rs`.
 
-use model_api::fault::{Condition, Fault, FaultPlan, NodePick, Start, ZonePick};
-use model_api::{Blueprint, DatabaseId, FaultId, NodeId, ServiceId, WorkloadId, ZoneId};
+use model_api::fault::{
+    Condition, ControlPlaneFault, Fault, FaultKind, FaultPlan, NodePick, Start, ZonePick,
+};
+use model_api::{
+    Blueprint, DatabaseId, FaultId, NodeId, PlaceId, PoolId, ServiceId, WorkloadId, ZoneId,
+};
 use model_kube::cluster::{DrainId, LeakId, StrainId, TemplateId};
+use model_storage::Loss;
 use sim_kernel::{EntityKey, Purpose, SimTime, Streams};
 
 /// When a fault is to start by the clock.
@@ -91,6 +96,12 @@ pub(crate) enum Struck {
     Growth(DatabaseId),
     /// The primary of a database, which hands over.
     Switchover(DatabaseId),
+    /// Disks of a storage pool.
+    Disks(Loss),
+    /// A place for copies, which is limited.
+    Throttle(PlaceId),
+    /// The `min_size` of a storage pool, which was this before.
+    MinSize(PoolId, u32),
 }
 
 /// Members of the control plane by number, up to 64.
@@ -170,6 +181,21 @@ impl FaultBook {
     /// Whether a fault that is on cuts a zone off.
     pub(crate) fn is_isolated(&self, zone: ZoneId) -> bool {
         self.on().any(|struck| struck == Struck::ZoneContact(zone))
+    }
+
+    /// Whether a fault that is on keeps a registry from answering.
+    pub(crate) fn is_registry_cut_off(&self, plan: &FaultPlan, host: &str) -> bool {
+        self.on().any(|struck| {
+            let Struck::Registries(fault) = struck else { return false };
+            let kind = &plan.faults[fault.index()].kind;
+            let named = match kind {
+                FaultKind::ControlPlane(ControlPlaneFault::RegistryOutage { host }) => {
+                    host.as_deref()
+                }
+                _ => None,
+            };
+            named.is_none_or(|named| named == host)
+        })
     }
 
     /// Whether a fault that is on keeps a machine down, which may be a member of the control plane.

@@ -14,6 +14,7 @@ use model_kube::cluster::{NewTemplate, TemplateHealth, TemplateId};
 use model_load::profile::realized;
 use model_load::{Flows, GraphError};
 use model_postgres::Databases;
+use model_storage::Pools;
 use sim_kernel::{Limits, Outcome, Probe, RecorderFor, SimTime, Simulation, Stats, Streams};
 
 use crate::world::World;
@@ -62,6 +63,8 @@ pub(crate) struct Wiring {
     pub(crate) has_failing: bool,
     /// Requests to some Service are divided by zone.
     pub(crate) has_stations: bool,
+    /// Some pods answer nothing while a storage pool does not read and write.
+    pub(crate) has_stalled: bool,
 }
 
 impl Wiring {
@@ -76,6 +79,7 @@ impl Wiring {
             has_failing: false,
             has_stations: (0..blueprint.services.len())
                 .any(|service| blueprint.is_divided_by_zone(ServiceId::from_index(service))),
+            has_stalled: blueprint.pools.iter().any(|pool| !pool.stalled.is_empty()),
         };
         for profile in &blueprint.profiles {
             wiring.warm_ups[profile.service.index()] = profile.serving.warm_up;
@@ -234,7 +238,8 @@ impl Plan {
             Fidelity::Request => self.flows(streams).with_requests(streams),
         };
         let backups = self.backups.clone().with_streams(streams);
-        World::new(&self.faults, &self.wiring, cluster, databases, flows, backups, streams)
+        let stored = (backups, Pools::new(&self.blueprint, streams));
+        World::new(&self.faults, &self.wiring, cluster, databases, flows, stored, streams)
     }
 
     /// The flows of a run: shared by all runs, unless what is asked for is random.

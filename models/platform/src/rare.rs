@@ -23,6 +23,9 @@ pub(crate) fn all(blueprint: &Blueprint) -> Vec<&'static Probe> {
     if !blueprint.protection.data_sets.is_empty() {
         probes.extend_from_slice(model_backup::rare::ALL);
     }
+    if !blueprint.pools.is_empty() {
+        probes.extend_from_slice(model_storage::rare::ALL);
+    }
     if !blueprint.loads.is_empty() {
         probes.extend_from_slice(model_load::rare::ALL);
     }

@@ -18,6 +18,7 @@ mod actions;
 mod canaries;
 mod control_plane;
 mod data;
+mod storage;
 mod warmth;
 mod writers;
 mod zones;
@@ -34,6 +35,7 @@ use model_backup::Backups;
 use model_kube::cluster::{Capacity, Cluster, KubeEvent, Notice, ServiceTraffic, ServiceWork};
 use model_load::{Flows, Requests, WorkFlow};
 use model_postgres::{Databases, PgNotice, Role, StopKind};
+use model_storage::Pools;
 use sim_kernel::{Context, Model, Recorder, SimSpan, SimTime, Streams};
 
 use crate::event::{Event, FAULT_PRIORITY};
@@ -41,6 +43,7 @@ use crate::fault::{FaultBook, FaultEvent, Happening, Struck, pick_node, pick_som
 use crate::plan::Wiring;
 use crate::rare;
 use data::DataState;
+use storage::StorageState;
 use writers::Writers;
 use zones::NodesSeen;
 
@@ -55,6 +58,7 @@ pub struct World {
     databases: Databases,
     flows: Flows,
     data: DataState,
+    storage: StorageState,
     writers: Writers,
     book: FaultBook,
     /// Load faults that are on: the factor of a Service is the product of theirs.
@@ -76,11 +80,12 @@ impl World {
         cluster: Cluster,
         databases: Databases,
         flows: Flows,
-        backups: Backups,
+        (backups, pools): (Backups, Pools),
         streams: Streams,
     ) -> Self {
         Self {
             data: DataState::new(backups, cluster.blueprint()),
+            storage: StorageState::new(pools),
             writers: Writers::of(cluster.blueprint()),
             blueprint: Arc::clone(cluster.blueprint()),
             plan: Arc::clone(plan),
@@ -176,6 +181,7 @@ impl World {
             let mut notices = std::mem::take(&mut self.notices);
             self.cluster.swap_notices(&mut notices);
             let mut pg_notices = std::mem::take(&mut self.pg_notices);
+            self.carry_storage(ctx);
             self.tell_archivers(ctx);
             self.carry_backups(ctx);
             if notices.is_empty() && pg_notices.is_empty() {
@@ -246,6 +252,7 @@ impl World {
             Notice::PodUnschedulable(_) => self.happen(Happening::PodUnschedulable, ctx),
             Notice::PodStarted(pod) | Notice::PodReconnected(pod) => {
                 self.tell_databases(pod, Change::Started, ctx);
+                self.tell_stalled(pod, ctx);
             }
             Notice::PodStopped(pod) => self.tell_databases(pod, Change::Stopped, ctx),
             Notice::PodReady(pod) => self.tell_databases(pod, Change::Ready(true), ctx),
@@ -419,7 +426,7 @@ impl World {
                 let zone = pick_zone(spec, *zone, &self.blueprint, self.streams);
                 let targets = self.reachable_count(zone);
                 self.cluster.lose_zone(zone, ctx);
-                self.data.backups.set_zone_down(zone, true, ctx);
+                self.tell_zone(zone, true, ctx);
                 (Struck::ZonePower(zone), targets)
             }
             FaultKind::ZoneIsolation { zone } => {
@@ -427,7 +434,7 @@ impl World {
                 let targets = self.reachable_count(zone);
                 self.cluster.isolate_zone(zone, ctx);
                 self.databases.set_zone_isolated(zone, true, ctx, &mut self.pg_notices);
-                self.data.backups.set_zone_down(zone, true, ctx);
+                self.tell_zone(zone, true, ctx);
                 (Struck::ZoneContact(zone), targets)
             }
             FaultKind::NodeCrash { node } => {
@@ -470,6 +477,7 @@ impl World {
             }
             FaultKind::ControlPlane(kind) => self.strike_control_plane(fault, spec, kind, ctx),
             FaultKind::Data(kind) => self.strike_data(spec, kind, ctx),
+            FaultKind::Storage(kind) => self.strike_storage(fault, spec, *kind, ctx),
             FaultKind::Action(action) => self.act(fault, action, ctx),
         };
         if targets == 0 {
@@ -529,6 +537,10 @@ impl World {
             | Struck::Webhook(_)
             | Struck::Registries(_) => {
                 self.mend_control_plane(struck, is_struck, ctx);
+                self.tell_registries(ctx);
+            }
+            Struck::Disks(_) | Struck::Throttle(_) | Struck::MinSize(..) => {
+                self.mend_storage(fault, struck, ctx);
             }
             Struck::Copies => self.mend_copies(&plan.faults[fault.index()].kind, ctx),
             action => self.take_back(fault, action, ctx),
@@ -557,7 +569,7 @@ impl World {
             }
             _ => ctx.hit(&rare::OVERLAPPED),
         }
-        self.data.backups.set_zone_down(zone, is_dark || is_isolated, ctx);
+        self.tell_zone(zone, is_dark || is_isolated, ctx);
     }
 
     /// How many nodes of a zone run and are reachable.
@@ -639,6 +651,10 @@ impl Model for World {
             Event::Postgres(event) => self.databases.handle(event, ctx, &mut self.pg_notices),
             Event::Load(event) => self.flows.handle(event, ctx),
             Event::WarmthDue(service) => self.on_warmth(service, ctx),
+            Event::Storage(event) => {
+                let StorageState { pools, notices, .. } = &mut self.storage;
+                pools.handle(event, ctx, notices);
+            }
             Event::Backup(event) => {
                 self.data.backups.handle(event, ctx, &mut self.data.notices);
             }

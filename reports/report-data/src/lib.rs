@@ -15,6 +15,7 @@ mod decision;
 mod exposure;
 mod load_map;
 mod recommendation;
+mod storage;
 mod summary;
 mod timelines;
 
@@ -33,6 +34,7 @@ pub use load_map::{
     load_map_schema,
 };
 pub use recommendation::Recommendation;
+pub use storage::PoolDurability;
 pub use summary::Quantiles;
 pub use timelines::{
     TimelineFigure, TimelineReport, TimelineTrace, TimelineUnit, timelines_schema,
@@ -100,6 +102,9 @@ pub struct ScenarioResult {
     /// What disasters would have cost each data set, whether they struck or not.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub exposures: Vec<Exposure>,
+    /// How durable storage pools are, one entry a pool.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub storage: Vec<PoolDurability>,
     /// What vertical autoscalers recommend for what the load used, one entry a container.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub recommendations: Vec<Recommendation>,

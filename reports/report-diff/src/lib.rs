@@ -291,6 +291,7 @@ mod tests {
                 values: values.to_vec(),
             }],
             exposures: Vec::new(),
+            storage: Vec::new(),
             recommendations: Vec::new(),
             event_count: 0,
             limited_run_count: 0,

@@ -51,6 +51,13 @@ fn scenario(text: &mut String, result: &ScenarioResult, options: Options) {
         for memory in crate::memory::told(&result.metrics) {
             line(text, format_args!("  {:<12} {memory}", "memory"));
         }
+        for pool in crate::storage::told(&result.metrics) {
+            line(text, format_args!("  {:<12} {pool}", "storage"));
+        }
+        for pool in &result.storage {
+            let pool = crate::storage::durability(pool);
+            line(text, format_args!("  {:<12} {pool}", "durability"));
+        }
         exposures(text, &result.exposures);
         for told in result.recommendations.iter().filter_map(recommended) {
             line(text, format_args!("  {:<12} {told}", "recommended"));

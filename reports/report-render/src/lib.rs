@@ -17,6 +17,7 @@ mod markdown;
 mod memory;
 mod quantity;
 mod recommended;
+mod storage;
 mod timelines;
 mod writes;
 

@@ -62,6 +62,12 @@ fn scenario(result: &ScenarioResult, options: Options) -> String {
     for (idx, writes) in crate::writes::told(&result.metrics).enumerate() {
         let _ = writeln!(text, "{}- writes to {writes}", if idx == 0 { "\n" } else { "" });
     }
+    let fared = crate::storage::told(&result.metrics).map(|pool| format!("storage {pool}"));
+    let durable = result.storage.iter().map(crate::storage::durability);
+    let durable = durable.map(|pool| format!("durability of {pool}"));
+    for (idx, pool) in fared.chain(durable).enumerate() {
+        let _ = writeln!(text, "{}- {pool}", if idx == 0 { "\n" } else { "" });
+    }
     for (idx, told) in result.recommendations.iter().filter_map(recommended).enumerate() {
         let _ = writeln!(text, "{}- recommended: {told}", if idx == 0 { "\n" } else { "" });
     }

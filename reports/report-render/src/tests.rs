@@ -78,6 +78,7 @@ fn report() -> Report {
             }],
             metrics: Vec::new(),
             exposures: Vec::new(),
+            storage: Vec::new(),
             recommendations: Vec::new(),
             event_count: 1234,
             limited_run_count: 0,

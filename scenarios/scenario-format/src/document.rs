@@ -20,6 +20,7 @@ mod platform;
 mod profile;
 mod samples;
 mod scenario;
+mod storage;
 mod usage;
 mod writes;
 
@@ -29,12 +30,13 @@ pub use backup::{
 };
 pub use fault::{
     AccountLossSpec, ApiFloodSpec, ArchiveBrokenSpec, BackupTargetLossSpec, BackupsBrokenSpec,
-    BadRolloutSpec, ConditionSpec, ControlPlaneUpgradeSpec, DiskLeakSpec, DrainSpec, EmptySpec,
-    EndpointsBelowSpec, EtcdDataLossSpec, FaultSpec, FenceSpec, GrowStorageSpec, KeyLossSpec,
-    LeaderKillSpec, LoadSpikeSpec, LogicalLossSpec, MemberLossSpec, MemoryLeakSpec, NoCapacitySpec,
-    NodeCrashSpec, NodesSpec, PlainFaultSpec, PodCrashSpec, ProcessLeakSpec, RegionLossSpec,
-    RegistryOutageSpec, RolloutSpec, ScaleSpec, SlowApiSpec, StartKeys, SwitchoverSpec,
-    WalVolumeAboveSpec, WebhookOutageSpec, WindowSpec, ZoneFaultSpec,
+    BadRolloutSpec, ConditionSpec, ControlPlaneUpgradeSpec, DiskLeakSpec, DiskLossSpec, DrainSpec,
+    EmptySpec, EndpointsBelowSpec, EtcdDataLossSpec, FaultSpec, FenceSpec, GrowStorageSpec,
+    KeyLossSpec, LeaderKillSpec, LoadSpikeSpec, LogicalLossSpec, MemberLossSpec, MemoryLeakSpec,
+    NoCapacitySpec, NodeCrashSpec, NodesSpec, PlainFaultSpec, PodCrashSpec, ProcessLeakSpec,
+    RegionLossSpec, RegistryOutageSpec, RolloutSpec, ScaleSpec, SetMinSizeSpec, SlowApiSpec,
+    StartKeys, SwitchoverSpec, ThrottleSpec, WalVolumeAboveSpec, WebhookOutageSpec, WindowSpec,
+    ZoneFaultSpec,
 };
 pub use job::{JobProfileSpec, WorkTimeSpec};
 pub use load::{DatabaseSpec, LoadPointSpec, LoadSpec, ServiceSpec, UsersSpec};
@@ -51,6 +53,7 @@ pub use profile::{
 };
 pub use samples::{ContainerSamplesSpec, OomKillSpec, UsageSpec};
 pub use scenario::{ExpressionSpec, GuaranteeText, ScenarioDocument, ScenarioSpec};
+pub use storage::{ErasureCodedSpec, ReplicatedSpec, StoragePoolSpec};
 pub use usage::{DiskSpec, ProcessesSpec};
 pub use writes::{WriteSpec, WritesTo};
 

@@ -24,6 +24,7 @@ mod pods;
 mod references;
 mod schedules;
 mod selectors;
+pub(crate) mod storage;
 
 /// Runs all rules.
 pub(crate) fn run(manifests: &Manifests, resolved: &Resolved, diagnostics: &mut Vec<Diagnostic>) {

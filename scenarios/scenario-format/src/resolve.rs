@@ -34,6 +34,7 @@ mod off_peak;
 mod path;
 mod profile;
 mod skew;
+mod storage;
 mod usage;
 mod webhooks;
 
@@ -108,6 +109,7 @@ pub(crate) fn resolve(
         diagnostics,
     };
     resolver.place(input.platform);
+    resolver.storage_pools(input.platform, input.scenario);
     resolver.webhooks();
     resolver.databases(&input.platform.spec.databases, &input.platform.spec.services);
     resolver.jobs(input.platform, input.scenario);
@@ -165,6 +167,8 @@ struct Names {
     services: Vec<String>,
     workloads: Vec<String>,
     databases: Vec<String>,
+    /// Storage pools; known once they are read.
+    pools: Vec<String>,
     /// Known once the faults are.
     faults: Vec<String>,
     backups: backup::BackupNames,
@@ -174,6 +178,7 @@ impl Names {
     fn of(manifests: &Manifests) -> Self {
         let full = |namespace: &str, name: &str| format!("{namespace}/{name}");
         Self {
+            pools: Vec::new(),
             faults: Vec::new(),
             services: manifests
                 .services

@@ -12,6 +12,7 @@ mod exposure;
 mod load_map;
 mod recommendation;
 mod result;
+mod storage;
 
 pub use campaign::{Campaign, CampaignError, in_order};
 pub use load_map::{LoadMapping, MapError, MapProgress};

@@ -413,6 +413,7 @@ fn is_endless(fault: &Fault) -> bool {
         | FaultKind::MemoryLeak { .. }
         | FaultKind::UsageLeak { .. }
         | FaultKind::NoCapacity { .. }
+        | FaultKind::Storage(_)
         | FaultKind::LoadSpike { .. } => false,
     };
     fault.duration.is_none() && !is_momentary

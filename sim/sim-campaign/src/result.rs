@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use model_api::action::Action;
 use model_api::backup::DisasterClass;
-use model_api::fault::{ControlPlaneFault, DataFault, FaultKind};
+use model_api::fault::{ControlPlaneFault, DataFault, FaultKind, StorageFault};
 use model_api::guarantee::{DataPromise, Promise};
 use model_api::usage::NodeResource;
 use model_api::{Blueprint, SimSpan, SourceRef, WorkloadId};
@@ -93,6 +93,7 @@ pub(crate) fn scenario(
         metrics: metrics(blueprint, measures),
         recommendations: crate::recommendation::recommendations(blueprint, measures),
         exposures: crate::exposure::exposures(campaign, measures),
+        storage: crate::storage::durability(blueprint),
         event_count: ends.iter().map(|end| end.stats.handled_count).sum(),
         limited_run_count: ends.iter().filter(|end| !end.outcome.is_complete()).count() as u64,
         assumptions: blueprint
@@ -189,6 +190,14 @@ fn fault_text(kind: &FaultKind) -> &'static str {
         },
         FaultKind::Action(action) => action_text(action),
         FaultKind::Data(kind) => data_fault_text(kind),
+        FaultKind::Storage(fault) => match fault {
+            StorageFault::DiskLoss { is_destroyed: true, .. } => {
+                "disks of a storage pool are destroyed"
+            }
+            StorageFault::DiskLoss { .. } => "disks of a storage pool are away",
+            StorageFault::Throttle { .. } => "a place for copies is throttled",
+            StorageFault::MinSize { .. } => "min_size of a storage pool is set",
+        },
     }
 }
 
@@ -283,6 +292,7 @@ fn metrics(blueprint: &Blueprint, measures: &[RunMeasures]) -> Vec<Metric> {
         });
     }
     metrics.extend(memory(blueprint, measures));
+    metrics.extend(crate::storage::metrics(blueprint, measures));
     metrics.extend(exposed(blueprint, measures));
     metrics
 }

@@ -23,6 +23,7 @@ mod job;
 mod kubelet;
 mod path;
 mod restored;
+mod storage;
 mod strained;
 mod timeline;
 
@@ -184,6 +185,10 @@ impl<'a, E> Story<'a, E> {
             LossReason::RateLimited => "the rate limit is reached".to_owned(),
             LossReason::BreakerOpen => "a circuit breaker is open".to_owned(),
             LossReason::Denied => "no network policy lets the caller through".to_owned(),
+            LossReason::Errors if self.blueprint.pools.iter().any(|it| !it.stalled.is_empty()) => {
+                "pods answer with errors: of a faulty version, or their storage pool stands still"
+                    .to_owned()
+            }
             LossReason::Errors => "pods of a faulty version answer with errors".to_owned(),
             LossReason::Dependency(service) => {
                 format!("{}, which they need, fails", self.blueprint.service_name(service))
@@ -351,6 +356,7 @@ impl<'a, E> Story<'a, E> {
                 self.blueprint.service_name(service)
             ),
             O::Backup(fact) => return self.data_sentence(&fact),
+            O::Storage(fact) => return self.storage_sentence(&fact),
             _ => return self.action_sentence(observation),
         };
         Some((text, None))

@@ -3,13 +3,15 @@
 use cel::{Context, Program, Value};
 use model_api::guarantee::Promise;
 use model_api::guarantee::figure::{
-    DATABASES, DatabaseFigure, SERVICES, ServiceFigure, WORKLOADS, WorkloadFigure,
+    DATABASES, DatabaseFigure, POOLS, PoolFigure, SERVICES, ServiceFigure, WORKLOADS,
+    WorkloadFigure,
 };
 use model_api::{Blueprint, DatabaseId, ServiceId, WorkloadId};
 use sim_kernel::SimSpan;
 
 use crate::measures::{DatabaseMeasures, RunMeasures, ServiceMeasures};
 use crate::memory::MemoryMeasures;
+use crate::storage::PoolMeasures;
 
 /// An expression over the figures of a run.
 pub(crate) struct Expression {
@@ -38,6 +40,7 @@ impl Expression {
         context.add_variable_from_value(SERVICES, services(measures, blueprint));
         context.add_variable_from_value(DATABASES, databases(measures, blueprint));
         context.add_variable_from_value(WORKLOADS, workloads(measures, blueprint));
+        context.add_variable_from_value(POOLS, pools(measures, blueprint));
         match self.program.execute(&context) {
             Ok(Value::Bool(holds)) => Some(holds),
             _ => None,
@@ -74,6 +77,26 @@ fn workloads(measures: &RunMeasures, blueprint: &Blueprint) -> Value {
         (blueprint.workload_name(id), named(figures))
     });
     named(each)
+}
+
+fn pools(measures: &RunMeasures, blueprint: &Blueprint) -> Value {
+    let each = measures.pools.iter().zip(&blueprint.pools).map(|(seen, pool)| {
+        let figures = PoolFigure::ALL
+            .into_iter()
+            .map(|figure| (figure.name().to_owned(), pool_figure(seen, figure)));
+        (pool.name.clone(), named(figures))
+    });
+    named(each)
+}
+
+fn pool_figure(seen: &PoolMeasures, figure: PoolFigure) -> Value {
+    match figure {
+        PoolFigure::BelowSizeSeconds => Value::Float(seen.below_size.as_secs_f64()),
+        PoolFigure::StoppedSeconds => Value::Float(seen.stopped.as_secs_f64()),
+        PoolFigure::AtOneBytes => Value::Int(whole(seen.at_one_bytes_max)),
+        PoolFigure::RebuildSeconds => Value::Float(seen.rebuilding.as_secs_f64()),
+        PoolFigure::LostBytes => Value::Int(whole(seen.lost_bytes)),
+    }
 }
 
 fn service_figure(seen: &ServiceMeasures, figure: ServiceFigure) -> Option<Value> {
@@ -130,6 +153,10 @@ mod tests {
         }
         for figure in DatabaseFigure::ALL {
             let value = database_figure(&DatabaseMeasures::default(), figure);
+            assert_eq!(matches!(value, Value::Int(_)), figure.is_whole(), "{figure:?}");
+        }
+        for figure in PoolFigure::ALL {
+            let value = pool_figure(&PoolMeasures::default(), figure);
             assert_eq!(matches!(value, Value::Int(_)), figure.is_whole(), "{figure:?}");
         }
     }

@@ -26,6 +26,7 @@ mod premise;
 mod recommended;
 mod signal;
 mod stability;
+mod storage;
 
 pub use budget::AlertSeen;
 pub use clients::{ClientMeasures, QUANTILES_PPM};
@@ -41,3 +42,4 @@ pub use memory::MemoryMeasures;
 pub use outage::{Outage, RECOVERY_SHARE_PERCENT, RECOVERY_WINDOW};
 pub use recommended::{Amounts, ContainerAmounts, Recommended};
 pub use signal::breaks;
+pub use storage::PoolMeasures;

@@ -21,6 +21,7 @@ use crate::outage::{Outage, OutageWatch};
 use crate::recommended::{self, Recommended};
 use crate::signal::Signals;
 use crate::stability;
+use crate::storage::{PoolMeasures, PoolWatch};
 
 /// What there is to be measured: sizes and facts of the platform that the figures need.
 #[derive(Clone, Debug, Default)]
@@ -28,6 +29,7 @@ pub struct Subjects {
     pub(crate) service_count: usize,
     pub(crate) database_count: usize,
     data_set_count: usize,
+    pool_count: usize,
     pub(crate) fault_count: usize,
     /// Jurisdiction of each node.
     pub(crate) jurisdictions: Vec<String>,
@@ -67,6 +69,7 @@ impl Subjects {
             service_count: blueprint.services.len(),
             database_count: blueprint.databases.len(),
             data_set_count: blueprint.protection.data_sets.len(),
+            pool_count: blueprint.pools.len(),
             fault_count: plan.faults.len(),
             keeps_segments: vec![false; blueprint.services.len()],
             freezes: freezes(plan),
@@ -141,6 +144,7 @@ pub struct Monitor<'a> {
     clients: ClientWatch<'a>,
     databases: Vec<DatabaseMeasures>,
     data: Vec<DataMeasures>,
+    pools: PoolWatch,
     writes_stopped_at: Vec<Option<SimTime>>,
     faults: Vec<Option<FaultMeasures>>,
     jobs: BTreeMap<WorkloadId, JobMeasures>,
@@ -163,6 +167,7 @@ impl<'a> Monitor<'a> {
             clients: ClientWatch::new(&subjects.clients),
             databases: vec![DatabaseMeasures::default(); subjects.database_count],
             data: vec![DataMeasures::default(); subjects.data_set_count],
+            pools: PoolWatch::new(subjects.pool_count),
             writes_stopped_at: vec![None; subjects.database_count],
             faults: vec![None; subjects.fault_count],
             jobs: BTreeMap::new(),
@@ -237,6 +242,7 @@ impl<'a> Monitor<'a> {
             clients: self.clients.finish(),
             databases: self.databases,
             data: self.data,
+            pools: self.pools.finish(end),
             faults: self.faults,
             jobs: self.jobs,
             memory: self.memory,
@@ -350,6 +356,7 @@ impl<'a> Monitor<'a> {
                 measures.unknown_undecided_count += undecided_count;
             }
             Observation::Backup(fact) => crate::data::fold(&mut self.data, &fact),
+            Observation::Storage(fact) => self.pools.fold(at, &fact),
             Observation::CpuRecommended { .. } | Observation::MemoryRecommended { .. } => {
                 recommended::fold(&mut self.recommended, &observation);
             }
@@ -389,6 +396,8 @@ pub struct RunMeasures {
     pub databases: Vec<DatabaseMeasures>,
     /// By data set id.
     pub data: Vec<DataMeasures>,
+    /// By storage pool id.
+    pub pools: Vec<PoolMeasures>,
     /// By fault id; `None` when it never struck.
     pub faults: Vec<Option<FaultMeasures>>,
     /// Jobs that came due, by their workload.

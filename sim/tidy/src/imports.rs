@@ -44,6 +44,11 @@ const RULES: &[Rule] = &[
         because: "models meet in platform only: the wiring is visible in one place",
     },
     Rule {
+        krate: "model-storage",
+        ours: VOCABULARY,
+        because: "models meet in platform only: the wiring is visible in one place",
+    },
+    Rule {
         krate: "model-load",
         ours: VOCABULARY,
         because: "models meet in platform only: the wiring is visible in one place",
@@ -62,6 +67,7 @@ const RULES: &[Rule] = &[
             "model-kube",
             "model-load",
             "model-postgres",
+            "model-storage",
             "scenario-format",
             "sim-kernel",
         ],

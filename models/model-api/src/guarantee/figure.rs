@@ -1,7 +1,7 @@
 //! Figures of a run by name, for guarantees that are expressions.
 //!
-//! An expression sees three maps, [`SERVICES`], [`DATABASES`] and [`WORKLOADS`], from the names of
-//! things to their figures: `services['shop/frontend'].availability >= 0.999`.
+//! An expression sees four maps, [`SERVICES`], [`DATABASES`], [`WORKLOADS`] and [`POOLS`], from the names
+//! of things to their figures: `services['shop/frontend'].availability >= 0.999`.
 
 /// The map of Services.
 pub const SERVICES: &str = "services";
@@ -9,6 +9,8 @@ pub const SERVICES: &str = "services";
 pub const DATABASES: &str = "databases";
 /// The map of workloads.
 pub const WORKLOADS: &str = "workloads";
+/// The map of storage pools.
+pub const POOLS: &str = "pools";
 
 /// A figure of a Service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -105,5 +107,47 @@ impl WorkloadFigure {
             Self::MemoryKills => "memoryKills",
             Self::MemoryEvictions => "memoryEvictions",
         }
+    }
+}
+
+/// A figure of a storage pool.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum PoolFigure {
+    /// Time in which placement groups had fewer chunks than they should, in seconds.
+    BelowSizeSeconds,
+    /// Time in which reads and writes stopped, in seconds.
+    StoppedSeconds,
+    /// Most bytes that one more loss would have taken.
+    AtOneBytes,
+    /// Time in which missing chunks were made anew, in seconds.
+    RebuildSeconds,
+    /// Bytes of data that are lost.
+    LostBytes,
+}
+
+impl PoolFigure {
+    /// All, in the order of the documentation.
+    pub const ALL: [Self; 5] = [
+        Self::BelowSizeSeconds,
+        Self::StoppedSeconds,
+        Self::AtOneBytes,
+        Self::RebuildSeconds,
+        Self::LostBytes,
+    ];
+
+    /// Its name in an expression.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::BelowSizeSeconds => "belowSizeSeconds",
+            Self::StoppedSeconds => "stoppedSeconds",
+            Self::AtOneBytes => "atOneBytes",
+            Self::RebuildSeconds => "rebuildSeconds",
+            Self::LostBytes => "lostBytes",
+        }
+    }
+
+    /// A count, not a time.
+    pub const fn is_whole(self) -> bool {
+        matches!(self, Self::AtOneBytes | Self::LostBytes)
     }
 }

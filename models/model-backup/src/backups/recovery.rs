@@ -5,7 +5,7 @@ use model_api::backup::DisasterClass;
 use model_api::observation::{BackupFact, RecoveryParts};
 use sim_kernel::{Context, Recorder, SimSpan};
 
-use super::{BackupEvent, BackupNotice, Backups, Observation, PRIORITY};
+use super::{BackupEvent, BackupNotice, Backups, Observation, Obstacles, PRIORITY};
 use crate::fate::Disaster;
 use crate::people::Work;
 use crate::rare;
@@ -208,8 +208,8 @@ impl Backups {
         E: Copy + From<BackupEvent>,
         R: Recorder<Observation>,
     {
-        let found = self.find(data_set, now, self.zones_down);
-        if found.is_none() && self.find(data_set, now, 0).is_some() {
+        let found = self.find(data_set, now, Obstacles::now(self));
+        if found.is_none() && self.find(data_set, now, Obstacles::NONE).is_some() {
             ctx.hit(&rare::WAITED_FOR_PLACE);
             return false;
         }
@@ -235,12 +235,12 @@ impl Backups {
         true
     }
 
-    fn find(&self, data_set: DataSetId, now: Stamp, zones_down: u64) -> Option<Found> {
+    fn find(&self, data_set: DataSetId, now: Stamp, obstacles: Obstacles) -> Option<Found> {
         let idx = data_set.index();
         let loss = self.sets[idx].loss.as_ref()?;
         let stairs = self.archive_idx(data_set).map(|archive| self.archives[archive].stairs());
         let stock = self.stock(idx, &self.runs, stairs.as_deref());
-        let view = self.view(idx, loss.disaster, &self.damage, zones_down);
+        let view = self.view(idx, loss.disaster, &self.damage, obstacles);
         newest(&stock, &view, &loss.question(now))
     }
 
@@ -299,7 +299,9 @@ impl Backups {
         }
         let all = u64::MAX >> (64 - self.blueprint.zones.len().clamp(1, 64));
         let left = all & !self.damage.zones_gone();
-        let is_rebuilt = !self.fates.has_live_copy(idx, left, &self.damage);
+        // It has new volumes, of which nobody said on which pool.
+        self.sets[idx].pools = 0;
+        let is_rebuilt = !self.fates.has_live_copy(idx, (left, 0), &self.damage);
         self.sets[idx].is_rebuilt = is_rebuilt;
         self.sets[idx].home = if is_rebuilt { 0 } else { left };
     }

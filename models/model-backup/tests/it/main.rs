@@ -1,5 +1,6 @@
 //! Backups as a small world of their own: struck, asked, and compared.
 
 mod exposure;
+mod pools;
 mod recovery;
 mod town;

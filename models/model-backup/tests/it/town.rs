@@ -7,9 +7,10 @@ use model_api::backup::{
     Protection, Recovery, Retention, Schedule,
 };
 use model_api::blueprint::Zone;
-use model_api::observation::BackupFact;
+use model_api::observation::{BackupFact, PoolIo};
 use model_api::{
-    Blueprint, DataSetId, KeyId, Observation, Origin, PlaceId, PolicyId, SimSpan, SimTime, ZoneId,
+    Blueprint, DataSetId, KeyId, Observation, Origin, PlaceId, PolicyId, PoolId, SimSpan, SimTime,
+    ZoneId,
 };
 use model_backup::{BackupEvent, BackupNotice, Backups, Breakage, Cost, Disaster};
 use proptest::prelude::*;
@@ -28,6 +29,12 @@ pub(crate) enum Deed {
     Archive(u32, Option<bool>),
     /// A place is gone.
     PlaceLost(u32),
+    /// A storage pool waits, stops or goes on.
+    PoolIo(u32, PoolIo),
+    /// It lost data.
+    PoolLost(u32),
+    /// A place can be read and written so fast.
+    Rates(u32, u64, u64),
     /// A key is gone.
     KeyLost(u32),
     /// A database takes no writes, or does again.
@@ -99,6 +106,13 @@ impl Town {
             }
             Deed::PlaceLost(place) => {
                 backups.lose_place(PlaceId(place), ctx);
+            }
+            Deed::PoolIo(pool, io) => backups.set_pool_io(PoolId(pool), io, ctx),
+            Deed::PoolLost(pool) => {
+                backups.lose_pool(PoolId(pool), ctx);
+            }
+            Deed::Rates(place, read, write) => {
+                backups.set_place_rates(PlaceId(place), (read, write), ctx);
             }
             Deed::KeyLost(key) => {
                 backups.lose_key(KeyId(key), ctx);
@@ -229,6 +243,8 @@ pub(crate) fn data_set(name: &str, zones: &[u32]) -> DataSet {
         zones: zones.iter().copied().map(ZoneId).collect(),
         is_replicated: true,
         is_on_nodes: false,
+        pools: Vec::new(),
+        volume_bytes_per_second: None,
         account: "platform".to_owned(),
         size_bytes: 100 << 30,
         written_bytes_per_second: 1 << 20,
@@ -245,11 +261,14 @@ pub(crate) fn place(name: &str, zones: &[u32], region: Option<&str>, account: &s
         location: Location {
             zones: zones.iter().copied().map(ZoneId).collect(),
             zones_needed: 1,
+            zones_needed_to_serve: 1,
+            pool: None,
             region: region.map(str::to_owned),
             beside: None,
             account: account.to_owned(),
             jurisdiction: "EU".to_owned(),
         },
+        has_snapshots: false,
         lock: None,
         read_bytes_per_second: 100 << 20,
         write_bytes_per_second: 100 << 20,

@@ -20,7 +20,7 @@ impl World {
 
     /// Tells the flows how many answers of the pods behind a Service are errors.
     pub(super) fn tell_failing(&mut self, service: ServiceId) {
-        if self.wiring.has_failing {
+        if self.wiring.has_failing || self.wiring.has_stalled {
             let failing_ppm = self.failing_ppm(service).unwrap_or(0);
             self.flows.set_failing(service, failing_ppm);
         }
@@ -33,7 +33,10 @@ impl World {
         let (mut count, mut sum) = (0_u64, 0_u64);
         for route in live {
             count += 1;
-            sum += u64::from(self.cluster.failing_ppm(route.pod));
+            let is_stalled = self.wiring.has_stalled && self.is_stalled(route.pod);
+            let failing_ppm =
+                if is_stalled { 1_000_000 } else { self.cluster.failing_ppm(route.pod) };
+            sum += u64::from(failing_ppm);
         }
         let mean = (sum + count / 2).checked_div(count)?;
         Some(u32::try_from(mean).expect("a share of a million"))

@@ -323,7 +323,8 @@ impl World {
     ) -> u32 {
         let nodes = self.reachable_count(zone);
         self.cluster.lose_zone(zone, ctx);
-        self.data.backups.set_zone_down(zone, true, ctx);
+        self.tell_zone(zone, true, ctx);
+        self.destroy_disks(zone, ctx);
         nodes
     }
 

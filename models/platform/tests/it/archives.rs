@@ -18,7 +18,7 @@ const SEGMENT: u64 = 16 << 20;
 const DATABASE: DatabaseId = DatabaseId(0);
 
 /// The small platform with a database that writes so much, and archives it.
-fn archiving(wal_bytes_per_second: u64, size_bytes: u64) -> Blueprint {
+pub(crate) fn archiving(wal_bytes_per_second: u64, size_bytes: u64) -> Blueprint {
     let mut blueprint = small();
     let web = blueprint.workloads[0].clone();
     let own = labels(&[("db", "orders")]);
@@ -70,6 +70,8 @@ fn archiving(wal_bytes_per_second: u64, size_bytes: u64) -> Blueprint {
         zones: Vec::new(),
         is_replicated: true,
         is_on_nodes: false,
+        pools: Vec::new(),
+        volume_bytes_per_second: None,
         account: String::new(),
         size_bytes: 1 << 30,
         written_bytes_per_second: wal_bytes_per_second,
@@ -85,6 +87,7 @@ fn archiving(wal_bytes_per_second: u64, size_bytes: u64) -> Blueprint {
             zones_needed: 1,
             ..Location::default()
         },
+        has_snapshots: false,
         lock: None,
         read_bytes_per_second: 100 << 20,
         write_bytes_per_second: 100 << 20,

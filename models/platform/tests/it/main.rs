@@ -5,6 +5,7 @@ mod archives;
 mod autoscaling;
 mod canaries;
 mod recommended;
+mod storage;
 mod warmth;
 mod zones;
 

@@ -43,6 +43,10 @@ record! {
         zones_needed: Option<Spanned<u32>>,
         /// Another region that holds it.
         region: Option<Spanned<String>>,
+        /// The storage pool that it stands on, instead of `zones`: it waits, stops and is lost with it.
+        pool: Option<Spanned<String>>,
+        /// It holds snapshots of volumes of its pool: they are made, and restored as new volumes, without moving bytes, hold what was on the volumes as after a crash, and are gone with the pool.
+        snapshots: Option<bool>,
         /// It stands beside the volumes of this data set, as snapshots do that nobody moved.
         beside: Option<Spanned<String>>,
         /// Account of the provider that it belongs to; that of the platform when left out.
@@ -89,6 +93,8 @@ record! {
         workload: Option<Spanned<String>>,
         /// Zones of its live copies, when neither a database nor a workload says so; those of the control plane for etcd.
         zones: Vec<Spanned<String>>,
+        /// The storage pool that it stands on, when neither a database nor a workload has volumes of a StorageClass of one.
+        pool: Option<Spanned<String>>,
         /// Each live copy holds all of it, as a replicated store does; `false` when they are parts. Left out: true, and false for volumes of a workload.
         replicated: Option<bool>,
         /// Account of the provider that holds it; that of the platform when left out.

@@ -78,11 +78,13 @@ macro_rules! fault_record {
 
 use fault_record;
 mod action;
+mod storage;
 
 pub use action::{
     BadRolloutSpec, ControlPlaneUpgradeSpec, DrainSpec, FenceSpec, GrowStorageSpec, NodesSpec,
     RolloutSpec, ScaleSpec, SwitchoverSpec,
 };
+pub use storage::{DiskLossSpec, SetMinSizeSpec, ThrottleSpec};
 
 tagged! {
     /// A fault, or something that is done on purpose.
@@ -141,6 +143,12 @@ tagged! {
         BackupsBroken(BackupsBrokenSpec),
         /// The archive of a database stores nothing.
         ArchiveBroken(ArchiveBrokenSpec),
+        /// Disks of a storage pool are away, or destroyed.
+        DiskLoss(DiskLossSpec),
+        /// A place for copies is limited to fewer bytes a second.
+        Throttle(ThrottleSpec),
+        /// Somebody sets the `min_size` of a storage pool.
+        SetMinSize(SetMinSizeSpec),
         /// A workload gets another image; when the rollout ends it gets the former one back.
         Rollout(RolloutSpec),
         /// The same with pods that never become ready.
@@ -357,6 +365,9 @@ impl FaultSpec {
             Self::KeyLoss(spec) => spec.start_keys(),
             Self::BackupsBroken(spec) => spec.start_keys(),
             Self::ArchiveBroken(spec) => spec.start_keys(),
+            Self::DiskLoss(spec) => spec.start_keys(),
+            Self::Throttle(spec) => spec.start_keys(),
+            Self::SetMinSize(spec) => spec.start_keys(),
             Self::Rollout(spec) => spec.start_keys(),
             Self::BadRollout(spec) => spec.start_keys(),
             Self::Scale(spec) => spec.start_keys(),
@@ -419,6 +430,9 @@ impl FaultSpec {
             Self::KeyLoss(_) => "keyLoss",
             Self::BackupsBroken(_) => "backupsBroken",
             Self::ArchiveBroken(_) => "archiveBroken",
+            Self::DiskLoss(_) => "diskLoss",
+            Self::Throttle(_) => "throttle",
+            Self::SetMinSize(_) => "setMinSize",
             Self::Rollout(_) => "rollout",
             Self::BadRollout(_) => "badRollout",
             Self::Scale(_) => "scale",
@@ -464,6 +478,9 @@ impl FaultSpec {
             Self::KeyLoss(spec) => spec.span,
             Self::BackupsBroken(spec) => spec.span,
             Self::ArchiveBroken(spec) => spec.span,
+            Self::DiskLoss(spec) => spec.span,
+            Self::Throttle(spec) => spec.span,
+            Self::SetMinSize(spec) => spec.span,
             Self::Rollout(spec) => spec.span,
             Self::BadRollout(spec) => spec.span,
             Self::Scale(spec) => spec.span,

@@ -11,6 +11,7 @@ use super::load::{DatabaseSpec, LoadSpec, ServiceSpec};
 use super::memory::MemorySpec;
 use super::metric::MetricSpec;
 use super::parameters::ParametersSpec;
+use super::storage::StoragePoolSpec;
 use super::usage::{DiskSpec, ProcessesSpec};
 use super::{ApiVersion, Kind, Metadata};
 use crate::decode::{FromText, Named, record};
@@ -64,6 +65,8 @@ record! {
         databases: Vec<DatabaseSpec>,
         /// Requests from outside.
         load: Vec<LoadSpec>,
+        /// Pools of disks that volumes and places for copies stand on; nothing of them ever stops when left out.
+        storage_pools: Vec<StoragePoolSpec>,
         /// What there is to lose, where copies of it go, and who restores; nothing is known of backups when left out.
         backups: Option<BackupsSpec>,
     }

@@ -10,6 +10,7 @@ use super::job::JobProfileSpec;
 use super::load::LoadSpec;
 use super::memory::MemorySpec;
 use super::metric::MetricSpec;
+use super::storage::StoragePoolSpec;
 use super::usage::{DiskSpec, ProcessesSpec};
 use super::{ApiVersion, Kind, Metadata};
 use crate::decode::{Decode, Definitions, Named, record};
@@ -57,6 +58,8 @@ record! {
         processes: Vec<ProcessesSpec>,
         /// What metrics measure that autoscalers read; an entry replaces that of the platform for the same name.
         metrics: Vec<MetricSpec>,
+        /// Storage pools; entries replace those of the platform with the same name.
+        storage_pools: Vec<StoragePoolSpec>,
         /// Backups; entries replace those of the platform with the same name.
         backups: Option<BackupsSpec>,
         /// What goes wrong, and what people do to the platform.

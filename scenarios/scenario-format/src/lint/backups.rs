@@ -1,4 +1,4 @@
-//! Backups that surely do not do what they are there for: W0133 to W0139.
+//! Backups that surely do not do what they are there for: W0133 to W0139, W0199.
 
 use model_api::backup::{BackupPolicy, Location, Method, Protection, Retention, Schedule};
 use model_api::{DataSetId, SimSpan};
@@ -109,6 +109,15 @@ fn data_set_rules(protection: &Protection, id: DataSetId, span: Span, found: &mu
     if locations.is_empty() {
         let message = format!("nothing makes copies of {name}");
         found.push(Diagnostic::new(Code::W0137, span, message));
+        return;
+    }
+    let pools = &protection.data_sets[id.index()].pools;
+    let is_with_volumes =
+        |location: &&Location| location.pool.is_some_and(|it| pools.contains(&it));
+    if locations.iter().all(is_with_volumes) {
+        let message = format!("every copy of {name} is gone with the storage pool of its volumes");
+        let help = "move snapshots to a place on another pool or in another region, or add a policy that does";
+        found.push(Diagnostic::new(Code::W0199, span, message).help(help));
         return;
     }
     let only_zone = |location: &&Location| match (location.zones.as_slice(), &location.region) {

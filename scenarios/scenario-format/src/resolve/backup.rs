@@ -23,6 +23,7 @@ use crate::units::Bytes;
 
 mod made;
 mod overlay;
+mod pools;
 
 use made::Made;
 
@@ -255,13 +256,13 @@ impl Resolver<'_> {
     }
 
     /// Whether a place is the user's to change.
-    fn is_mine(&self, span: Span) -> bool {
+    pub(super) fn is_mine(&self, span: Span) -> bool {
         let file = self.blueprint.files.get(span.at.file_idx as usize).map_or("", String::as_str);
         !file.starts_with(library::PREFIX)
     }
 
     /// Entries of two lists by name: those of the second replace their namesakes of the first.
-    fn merged<T: Clone>(
+    pub(super) fn merged<T: Clone>(
         &mut self,
         first: &[T],
         second: &[T],
@@ -325,7 +326,8 @@ impl Resolver<'_> {
             }
             _ => self.zones_named(stated),
         };
-        if zones.is_empty() && kind == DataSetKind::Other {
+        let has_pool = spec.is_some_and(|spec| spec.pool.is_some());
+        if zones.is_empty() && kind == DataSetKind::Other && !has_pool {
             let message = format!("nothing says where `{name}` stands");
             let help = "state `zones`, or the `workload` whose volumes it is";
             self.diagnostics.push(Diagnostic::new(Code::E0013, span, message).help(help));
@@ -349,10 +351,16 @@ impl Resolver<'_> {
             }
             _ => (0, SimSpan::ZERO),
         };
+        let (pools, zones) = self.pools_of(kind, spec, zones);
+        let limits =
+            pools.iter().map(|id| self.blueprint.pools[id.index()].volume_bytes_per_second());
+        let volume_bytes_per_second = limits.min().filter(|limit| *limit != u64::MAX);
         DataSet {
             name: name.to_owned(),
             kind,
             zones,
+            pools,
+            volume_bytes_per_second,
             is_replicated: spec
                 .and_then(|spec| spec.replicated)
                 .unwrap_or(!matches!(kind, DataSetKind::Volumes(_))),
@@ -414,7 +422,7 @@ impl Resolver<'_> {
         }
     }
 
-    fn zones_named(&mut self, names: &[Spanned<String>]) -> Vec<ZoneId> {
+    pub(super) fn zones_named(&mut self, names: &[Spanned<String>]) -> Vec<ZoneId> {
         let mut zones = Vec::new();
         for name in names {
             match self.blueprint.zone_named(&name.value) {
@@ -448,6 +456,8 @@ impl Resolver<'_> {
         Location {
             zones: if stated.is_empty() && region.is_none() { all() } else { stated },
             zones_needed: 1,
+            zones_needed_to_serve: 1,
+            pool: None,
             region: region.map(|it| it.value.clone()),
             beside: None,
             account: account
@@ -467,6 +477,7 @@ impl Resolver<'_> {
                 here,
             );
             location.beside = spec.beside.as_ref().and_then(|name| self.data_set_named(name));
+            self.stand_on_pool(spec, &mut location);
             if let Some(needed) = spec.zones_needed {
                 let count = location.zones.len();
                 if needed.value == 0 || needed.value as usize > count {
@@ -487,6 +498,7 @@ impl Resolver<'_> {
             self.blueprint.protection.places.push(Place {
                 name: spec.name.value.clone(),
                 location,
+                has_snapshots: spec.snapshots.unwrap_or(false),
                 lock: spec.lock.map(|lock| lock.value),
                 read_bytes_per_second: rate(spec.read),
                 write_bytes_per_second: rate(spec.write),
@@ -614,6 +626,7 @@ impl Resolver<'_> {
             let message = format!("`{}` is no database: it has no base backup", of.value);
             self.report(Code::E0017, method.span, message);
         }
+        let moved = self.moved_by_default(method, data_set, to, size_bytes);
         if spec.failures.is_none() || spec.silent_failures.is_none() {
             let text = format!(
                 "{}: 2 % of runs fail, 0.2 % in silence, where nothing is stated",
@@ -634,7 +647,7 @@ impl Resolver<'_> {
             lane: spec.lane.map(|lane| lane.value),
             overhead: spec.overhead.map_or(OVERHEAD, |it| it.value),
             hook: spec.hook.as_ref().map(hook),
-            moved_bytes: spec.moves.map_or(size_bytes, |it| it.value.count),
+            moved_bytes: spec.moves.map_or(moved, |it| it.value.count),
             timeout: spec.timeout.map(|it| it.value),
             failure_ppm: spec.failures.map_or(FAILURE_PPM, |it| it.value.ppm),
             silent_failure_ppm: spec.silent_failures.map_or(SILENT_FAILURE_PPM, |it| it.value.ppm),

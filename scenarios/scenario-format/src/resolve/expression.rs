@@ -5,7 +5,8 @@
 
 use cel::{Context, ExecutionError, Program, Value};
 use model_api::guarantee::figure::{
-    DATABASES, DatabaseFigure, SERVICES, ServiceFigure, WORKLOADS, WorkloadFigure,
+    DATABASES, DatabaseFigure, POOLS, PoolFigure, SERVICES, ServiceFigure, WORKLOADS,
+    WorkloadFigure,
 };
 
 use super::Names;
@@ -46,6 +47,9 @@ pub(super) fn check(source: &Spanned<String>, names: &Names) -> Option<Diagnosti
         let workload = named(WorkloadFigure::ALL.map(|it| sample(it.name(), true, level)));
         let workloads = names.workloads.iter().map(|name| (name.clone(), workload.clone()));
         context.add_variable_from_value(WORKLOADS, named(workloads));
+        let pool = named(PoolFigure::ALL.map(|it| sample(it.name(), it.is_whole(), level)));
+        let pools = names.pools.iter().map(|name| (name.clone(), pool.clone()));
+        context.add_variable_from_value(POOLS, named(pools));
         match program.execute(&context) {
             // A division by zero is a matter of the run.
             Ok(Value::Bool(_)) | Err(ExecutionError::DivisionByZero(_)) => None,
@@ -77,10 +81,12 @@ fn failed(source: &Spanned<String>, error: &ExecutionError, names: &Names) -> Di
     match error {
         ExecutionError::NoSuchKey(name) | ExecutionError::UndeclaredReference(name) => {
             let figures = ServiceFigure::ALL.iter().map(|figure| figure.name());
-            let known = [SERVICES, DATABASES, WORKLOADS].into_iter().chain(figures);
+            let known = [SERVICES, DATABASES, WORKLOADS, POOLS].into_iter().chain(figures);
             let known = known.chain(DatabaseFigure::ALL.iter().map(|figure| figure.name()));
             let known = known.chain(WorkloadFigure::ALL.iter().map(|figure| figure.name()));
+            let known = known.chain(PoolFigure::ALL.iter().map(|figure| figure.name()));
             let objects = names.services.iter().chain(&names.databases).chain(&names.workloads);
+            let objects = objects.chain(&names.pools);
             let known: Vec<&str> = known.chain(objects.map(String::as_str)).collect();
             let message = format!("nothing is called `{name}` here");
             Diagnostic::new(Code::E0016, source.span, message)

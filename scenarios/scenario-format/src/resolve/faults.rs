@@ -104,6 +104,9 @@ impl Resolver<'_> {
             | FaultSpec::GrowStorage(_)
             | FaultSpec::Switchover(_)
             | FaultSpec::Fence(_) => FaultKind::Action(self.action(spec)?),
+            FaultSpec::DiskLoss(spec) => FaultKind::Storage(self.disk_loss(spec)?),
+            FaultSpec::Throttle(spec) => FaultKind::Storage(self.throttle(spec)?),
+            FaultSpec::SetMinSize(spec) => FaultKind::Storage(self.set_min_size(spec)?),
             other => FaultKind::Data(self.data_fault(other)?),
         })
     }
@@ -167,6 +170,9 @@ impl Resolver<'_> {
             | FaultSpec::SlowApi(_)
             | FaultSpec::WebhookOutage(_)
             | FaultSpec::RegistryOutage(_)
+            | FaultSpec::DiskLoss(_)
+            | FaultSpec::Throttle(_)
+            | FaultSpec::SetMinSize(_)
             | FaultSpec::Rollout(_)
             | FaultSpec::BadRollout(_)
             | FaultSpec::Scale(_)
@@ -220,7 +226,7 @@ impl Resolver<'_> {
         found
     }
 
-    fn zone_pick(&mut self, name: &Spanned<String>) -> Option<ZonePick> {
+    pub(super) fn zone_pick(&mut self, name: &Spanned<String>) -> Option<ZonePick> {
         if name.value == "random" {
             return Some(ZonePick::Random);
         }

@@ -19,6 +19,7 @@ mod overrides;
 mod profiles;
 mod read;
 mod skew;
+mod storage;
 mod strain;
 mod support;
 mod usage;

@@ -1,6 +1,8 @@
 //! Static stability: every control plane is frozen while something else is broken.
 
-use model_api::fault::{Condition, ControlPlaneFault, DataFault, Fault, FaultKind, Start};
+use model_api::fault::{
+    Condition, ControlPlaneFault, DataFault, Fault, FaultKind, Start, StorageFault,
+};
 use model_api::{FaultId, SimSpan};
 
 /// Adds to each fault of machines, pods or load, the loss of a zone or region among them, an outage
@@ -40,6 +42,7 @@ fn takes_machines_or_load(kind: &FaultKind) -> bool {
         FaultKind::Data(fault) => {
             matches!(fault, DataFault::ZoneDestroyed { .. } | DataFault::RegionLoss)
         }
+        FaultKind::Storage(fault) => matches!(fault, StorageFault::DiskLoss { .. }),
         FaultKind::Action(_) | FaultKind::ControlPlane(_) => false,
     }
 }

@@ -1,0 +1,85 @@
+//! What keeps people from places for a while: zones that are down, storage pools that stop or are slow.
+
+use std::sync::Arc;
+
+use model_api::observation::PoolIo;
+use model_api::{PlaceId, PoolId};
+use sim_kernel::{Context, Recorder};
+
+use super::{BackupEvent, Backups, Observation};
+use crate::fate::Disaster;
+use crate::stamp::Stamp;
+
+/// What keeps people from a place that is not lost.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Obstacles {
+    pub(super) zones_down: u64,
+    pub(super) pools_stopped: u64,
+    /// Nothing is down but what a disaster destroys that is only imagined.
+    pub(super) is_imagined: bool,
+}
+
+impl Obstacles {
+    /// None.
+    pub(super) const NONE: Self = Self { zones_down: 0, pools_stopped: 0, is_imagined: false };
+    /// Those of a disaster that is only imagined.
+    pub(super) const IMAGINED: Self = Self { is_imagined: true, ..Self::NONE };
+
+    /// Those of this moment.
+    pub(super) fn now(backups: &Backups) -> Self {
+        let (zones_down, pools_stopped) = (backups.zones_down, backups.pools_stopped);
+        Self { zones_down, pools_stopped, is_imagined: false }
+    }
+}
+
+impl Backups {
+    /// Tells that a storage pool does not read and write, or will in a moment, or does.
+    pub fn set_pool_io<E, R>(&mut self, pool: PoolId, io: PoolIo, ctx: &mut Context<'_, E, R>)
+    where
+        E: Copy + From<BackupEvent>,
+        R: Recorder<Observation>,
+    {
+        self.look(ctx);
+        let bit = 1 << pool.index();
+        let with = |bits: u64, is_set: bool| if is_set { bits | bit } else { bits & !bit };
+        self.pools_stopped = with(self.pools_stopped, io.is_stopped());
+        self.pools_pausing = with(self.pools_pausing, io == PoolIo::Pauses);
+        self.refresh(Stamp::of(ctx.now()));
+        self.start_restores(ctx);
+    }
+
+    /// A storage pool lost data, and with it what stands on it. Returns how many data sets, places and
+    /// keys are gone.
+    pub fn lose_pool<E, R>(&mut self, pool: PoolId, ctx: &mut Context<'_, E, R>) -> u32
+    where
+        E: Copy + From<BackupEvent>,
+        R: Recorder<Observation>,
+    {
+        self.damage_and_strike(Disaster::Node, |damage| damage.pools |= 1 << pool.index(), ctx)
+    }
+
+    /// Another rate at which a place can be read and written, in bytes a second.
+    ///
+    /// Simplified: a run or a restore that has begun goes on at the rate it began with.
+    pub fn set_place_rates<E, R>(
+        &mut self,
+        place: PlaceId,
+        (read, write): (u64, u64),
+        ctx: &mut Context<'_, E, R>,
+    ) where
+        E: Copy + From<BackupEvent>,
+        R: Recorder<Observation>,
+    {
+        self.look(ctx);
+        let blueprint = Arc::clone(&self.blueprint);
+        let now = Stamp::of(ctx.now());
+        self.read_rates[place.index()] = read;
+        self.runs.set_write_rate(place, write);
+        for (spec, archive) in blueprint.protection.archives.iter().zip(&mut self.archives) {
+            if spec.to == place {
+                archive.set_write_rate(write, now);
+            }
+        }
+        self.refresh(now);
+    }
+}
