@@ -26,7 +26,7 @@ pub mod time_zone;
 pub use blueprint::Blueprint;
 pub use ids::{
     AutoscalerId, BudgetId, CanaryId, DataSetId, DatabaseId, FaultId, KeyId, LoadId, NodeId,
-    PlaceId, PodId, PolicyId, ServiceId, VerticalAutoscalerId, WorkloadId, ZoneId,
+    PlaceId, PodId, PolicyId, PoolerId, ServiceId, VerticalAutoscalerId, WorkloadId, ZoneId,
 };
 pub use observation::Observation;
 pub use parameters::Parameters;

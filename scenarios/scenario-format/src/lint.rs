@@ -20,6 +20,7 @@ mod databases;
 mod network_policies;
 mod placement;
 mod pods;
+mod poolers;
 mod references;
 mod schedules;
 mod selectors;
@@ -35,6 +36,7 @@ pub(crate) fn run(manifests: &Manifests, resolved: &Resolved, diagnostics: &mut 
     lint.references();
     lint.schedules();
     lint.databases();
+    lint.poolers();
     lint.autoscalers();
     lint.vertical_autoscalers();
     lint.black_start();
