@@ -8,7 +8,8 @@ use crate::kube::{PodTemplate, Version};
 /// What is done. Nothing of it happens while the API is away.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Action {
-    /// A workload gets another pod template. At the end it gets the former one back.
+    /// A workload, or a Cluster of CloudNativePG, gets another pod template. At the end it gets the former
+    /// one back.
     Rollout {
         /// Which.
         workload: WorkloadId,

@@ -6,7 +6,7 @@ use sim_kernel::SimSpan;
 
 use crate::backup::Protection;
 use crate::canary::Canary;
-use crate::ids::{DatabaseId, ServiceId, WorkloadId, ZoneId};
+use crate::ids::{DatabaseId, PoolerId, ServiceId, WorkloadId, ZoneId};
 use crate::kube::off_peak::Schedule;
 use crate::kube::{
     HorizontalPodAutoscaler, Ingress, Node, PersistentVolumeClaim, PodDisruptionBudget, Service,
@@ -69,6 +69,8 @@ pub struct Blueprint {
     /// Storage pools that volumes and places for copies stand on; [`PoolId`](crate::PoolId) is the
     /// position.
     pub pools: Vec<Pool>,
+    /// Poolers between clients and the primaries of these.
+    pub poolers: Vec<Pooler>,
     /// How data is protected.
     pub protection: Protection,
     /// How each Service serves: at most one entry a Service, in the order of their ids.
@@ -174,11 +176,24 @@ pub struct Database {
     pub failover_delay: SimSpan,
     /// `spec.switchoverDelay`: the most that a primary may take to shut down.
     pub switchover_delay: SimSpan,
+    /// `spec.smartShutdownTimeout`: how long a primary whose pod is deleted, or that is restarted, waits
+    /// for its sessions to end before it ends them.
+    pub smart_shutdown: SimSpan,
+    /// How its operator brings a change to the primary.
+    pub primary_update: PrimaryUpdate,
     /// `spec.enablePDB`: its operator makes a budget for the primary and one for the standbys.
     pub has_budgets: bool,
+    /// `spec.nodeMaintenanceWindow` is open and volumes are kept: there is no budget for the standbys.
+    pub is_maintained: bool,
     /// `spec.probes.liveness.isolationCheck.enabled`: a primary that reaches neither the API server nor
     /// all other instances stops itself.
     pub has_isolation_check: bool,
+    /// `cnpg.io/fencedInstances`: instances whose PostgreSQL is kept off from the start, counted from zero.
+    pub fenced: Vec<u8>,
+    /// `cnpg.io/hibernation: on`: it has volumes and no instance runs.
+    pub is_hibernated: bool,
+    /// `cnpg.io/reconciliationLoop: disabled`: its operator does nothing about it.
+    pub is_left_alone: bool,
     /// Who decides which instance is primary.
     pub manager: DatabaseManager,
     /// WAL written per second at the configured load, in bytes.
@@ -192,6 +207,36 @@ pub struct Database {
     pub session_count: u32,
     /// Where its write-ahead log lies; `None` where nobody looks at how full that is.
     pub wal: Option<WalVolume>,
+    /// Where it was written.
+    pub origin: Origin,
+}
+
+/// `postgresql.cnpg.io/v1 Pooler` of type `rw`: pods of PgBouncer between clients and a primary.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Pooler {
+    /// `metadata.namespace`.
+    pub namespace: String,
+    /// `metadata.name`.
+    pub name: String,
+    /// The database.
+    pub database: DatabaseId,
+    /// Its Deployment.
+    pub workload: WorkloadId,
+    /// Its Service, which clients ask.
+    pub service: ServiceId,
+    /// `spec.instances`.
+    pub instances: u32,
+    /// `server_login_retry`: after a login that failed, nobody tries again for so long.
+    pub login_retry: SimSpan,
+    /// Connections of each pod to the database: `default_pool_size`, `max_db_connections`, and no more
+    /// than its share of what PostgreSQL takes.
+    pub pool_size: u32,
+    /// `max_client_conn`: clients of each pod.
+    pub client_max: u32,
+    /// `spec.pgbouncer.paused`: it lends no connection.
+    pub is_paused: bool,
+    /// Its connections are what bounds it, because nothing is stated of what its requests cost.
+    pub is_assumed: bool,
     /// Where it was written.
     pub origin: Origin,
 }
@@ -222,6 +267,16 @@ pub struct Writes {
     pub service: ServiceId,
     /// The share of its requests that do, in parts per million.
     pub share_ppm: u32,
+}
+
+/// How a change that needs a restart comes to the primary, once all standbys have it. The default is
+/// that of `api/v1/cluster_types.go`: unsupervised, by a restart.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PrimaryUpdate {
+    /// `spec.primaryUpdateStrategy: supervised`: somebody has to hand over, or to restart it.
+    pub is_supervised: bool,
+    /// `spec.primaryUpdateMethod: switchover`: a standby takes over first.
+    pub hands_over: bool,
 }
 
 /// `spec.postgresql.synchronous`.
@@ -364,6 +419,12 @@ impl Blueprint {
     pub fn workload_name(&self, id: WorkloadId) -> String {
         let workload = &self.workloads[id.index()];
         format!("{}/{}", workload.namespace, workload.name)
+    }
+
+    /// `namespace/name` of a pooler.
+    pub fn pooler_name(&self, id: PoolerId) -> String {
+        let pooler = &self.poolers[id.index()];
+        format!("{}/{}", pooler.namespace, pooler.name)
     }
 
     /// `namespace/name` of a database.

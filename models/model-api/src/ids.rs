@@ -71,6 +71,10 @@ id!(
     DatabaseId
 );
 id!(
+    /// A pooler before a database: position in [`Blueprint::poolers`](crate::Blueprint::poolers).
+    PoolerId
+);
+id!(
     /// Requests from outside: position in [`Blueprint::loads`](crate::Blueprint::loads).
     LoadId
 );

@@ -29,7 +29,8 @@ pub mod usage;
 pub use blueprint::Blueprint;
 pub use ids::{
     AutoscalerId, BudgetId, CanaryId, DataSetId, DatabaseId, FaultId, KeyId, LoadId, NodeId,
-    PlaceId, PodId, PolicyId, PoolId, ServiceId, VerticalAutoscalerId, WorkloadId, ZoneId,
+    PlaceId, PodId, PolicyId, PoolId, PoolerId, ServiceId, VerticalAutoscalerId, WorkloadId,
+    ZoneId,
 };
 pub use observation::Observation;
 pub use parameters::Parameters;

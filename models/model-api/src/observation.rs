@@ -14,7 +14,8 @@ use sim_kernel::SimTime;
 
 use crate::fault::{Leading, PriorityLevel};
 use crate::ids::{
-    DatabaseId, FaultId, LoadId, NodeId, PodId, ServiceId, VerticalAutoscalerId, WorkloadId, ZoneId,
+    DatabaseId, FaultId, LoadId, NodeId, PodId, PoolerId, ServiceId, VerticalAutoscalerId,
+    WorkloadId, ZoneId,
 };
 use crate::kube::JobEnd;
 use crate::usage::NodeResource;
@@ -593,6 +594,22 @@ pub enum Observation {
         /// The pod of the instance.
         pod: PodId,
     },
+    /// The operator brings a change to an instance, or waits until somebody does.
+    InstanceUpdated {
+        /// Which database.
+        database: DatabaseId,
+        /// The pod of the instance.
+        pod: PodId,
+        /// What it does.
+        how: InstanceUpdate,
+    },
+    /// Pods of a pooler lost their connections to the primary, or have some again.
+    PoolerFails {
+        /// Which pooler.
+        pooler: PoolerId,
+        /// Of a million requests, how many it cannot pass on.
+        failing_ppm: u32,
+    },
     /// A primary begins to hand over on purpose.
     SwitchoverStarted {
         /// Which database.
@@ -839,6 +856,19 @@ pub enum DeletionReason {
     Preemption,
     /// `DeletionByPodGC`.
     PodGc,
+}
+
+/// How a change that needs a restart comes to an instance of a database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum InstanceUpdate {
+    /// The pod of a standby is deleted, and made again of the new template.
+    StandbyReplaced,
+    /// The pod of the primary is, and nobody takes over meanwhile.
+    PrimaryReplaced,
+    /// PostgreSQL of the primary restarts in its pod.
+    PrimaryRestarted,
+    /// Somebody has to hand over: `primaryUpdateStrategy: supervised`.
+    WaitsForUser,
 }
 
 /// Why a drain gave a node up.

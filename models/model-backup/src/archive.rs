@@ -8,14 +8,18 @@
 //! another (or a few at a time), each with its overhead; an archiver that is down: the backlog waits
 //! on the primary and is uploaded first when it is up again, one segment after the other; an archiver
 //! that says "done" and stores nothing: the log has a gap, and only a base backup made after it leads
-//! on; a primary that does not write, writes more or less, or does not run; copies that follow with a lag and stop when their source is lost.
+//! on; a failover: segments that the old primary had closed and not stored are on its disk alone, so that
+//! of base backups before it no restore leads past them until that primary is back and hands them in, or
+//! for ever where it was destroyed, while the new timeline is stored from the fork on; a primary that does not write, writes more or less, or does not run; copies that follow with a lag and stop when their source is lost.
 //! # Not modelled
-//! A disk that fills up with the backlog (that is the database's doing); timelines and history files;
-//! two databases that share one name in the archive. Simplified: what a primary had not archived when
-//! another one took its place is archived by that one, where CloudNativePG waits for the old one.
+//! A disk that fills up with the backlog (that is the database's doing); loss of a history file, without
+//! which no restore follows a new timeline; two databases that share one name in the archive. Simplified:
+//! what an old primary hands in is of use once all of it is there.
 //! # Defaults and their sources
 //! CloudNativePG 1.30 `docs/src/wal_archiving.md`: segments of 16 MiB, `archive_timeout` 5 min,
-//! archiving one at a time unless `wal.maxParallel` says otherwise.
+//! archiving one at a time unless `wal.maxParallel` says otherwise. What a standby received counts as
+//! archived when it is promoted: PostgreSQL 17, `XLogWalRcvClose` of `src/backend/replication/walreceiver.c`;
+//! the segment that was open goes on in the new timeline (`XLogInitNewTimeline` of `xlog.c`).
 //! # Invariants
 //! What is archived never goes back. In the long run it follows what is written by at most a segment
 //! and an upload, unless uploads are slower than writing.
@@ -145,6 +149,28 @@ struct Open {
     full_at: Stamp,
 }
 
+/// A stretch of the log without a gap.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Era {
+    start: Stamp,
+    /// How far it reached.
+    reach: Stamp,
+    /// When what is missing after it is stored, so that it leads on into the next one.
+    joins: Option<Stamp>,
+    /// How far that leads at least.
+    joined_reach: Stamp,
+}
+
+/// What an old primary alone has of the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Stranded {
+    owner: u8,
+    /// After which era it is missing.
+    era: usize,
+    count: u64,
+    is_owner_back: bool,
+}
+
 /// The archive of one data set.
 #[derive(Clone, Debug)]
 pub(crate) struct ArchiveState {
@@ -161,8 +187,12 @@ pub(crate) struct ArchiveState {
     lag_max: SimSpan,
     /// From where the log has no gap.
     era_start: Stamp,
-    /// Stretches without a gap that are over: where each began and how far it reached.
-    eras: Vec<(Stamp, Stamp)>,
+    /// Stretches without a gap that are over.
+    eras: Vec<Era>,
+    /// Segments that old primaries had closed and not stored.
+    stranded: Vec<Stranded>,
+    /// When the segment was closed that was open when writing stopped.
+    tail: Option<Stamp>,
     /// The uploader works.
     pub(crate) is_up: bool,
     /// The log is written to.
@@ -195,6 +225,8 @@ impl ArchiveState {
             lag_max: spec.copies.iter().map(|copy| copy.lag).max().unwrap_or_default(),
             era_start: start,
             eras: Vec::new(),
+            stranded: Vec::new(),
+            tail: None,
             is_up: true,
             is_writing: false,
             runs: Vec::new(),
@@ -304,17 +336,75 @@ impl ArchiveState {
         self.is_up = is_up;
         // What was on its way is sent again.
         self.upload_from = now;
+        self.send_stranded(now);
+    }
+
+    /// A standby took over from `owner`. Returns how many segments that one had closed and not stored.
+    pub(crate) fn fork(&mut self, now: Stamp, owner: u8) -> u64 {
+        self.settle(now);
+        let open = self.is_writing.then(|| self.cut(now));
+        let tail = self.tail.filter(|_| !self.is_writing);
+        let is_tail = |run: &Run| run.count == 1 && tail == Some(run.first);
+        let closed = self.runs.iter().filter(|run| !is_tail(run));
+        let (mut count, mut through) = (0_u64, self.era_start);
+        for run in closed {
+            count = count.saturating_add(run.count);
+            through = run.close(run.count - 1);
+        }
+        if count > 0 {
+            let reach = Self::reach(&self.past, now).unwrap_or(self.era_start);
+            let start = self.era_start;
+            self.eras.push(Era { start, reach, joins: None, joined_reach: through });
+            let era = self.eras.len() - 1;
+            self.stranded.push(Stranded { owner, era, count, is_owner_back: false });
+            self.runs.retain(is_tail);
+            (self.era_start, self.upload_from) = (now, now);
+        }
+        if let Some(open) = open {
+            self.go_on(open, now);
+        }
+        count
+    }
+
+    /// An old primary is back and hands in what it has; whether it has anything.
+    pub(crate) fn hand_in(&mut self, now: Stamp, owner: u8) -> bool {
+        let mut has_any = false;
+        for stranded in self.stranded.iter_mut().filter(|it| it.owner == owner) {
+            has_any |= !std::mem::replace(&mut stranded.is_owner_back, true);
+        }
+        self.send_stranded(now);
+        has_any
+    }
+
+    /// What old primaries hand in is on its way while the archive takes it.
+    fn send_stranded(&mut self, now: Stamp) {
+        for stranded in self.stranded.iter().filter(|it| it.is_owner_back) {
+            let era = &mut self.eras[stranded.era];
+            let takes = self.upload.saturating_mul(stranded.count);
+            match era.joins {
+                None if self.is_up => era.joins = Some(now.plus(takes)),
+                Some(at) if !self.is_up && at > now => era.joins = None,
+                _ => {}
+            }
+        }
+    }
+
+    /// When gaps are closed, of those that will be.
+    pub(crate) fn joins(&self) -> impl Iterator<Item = Stamp> + '_ {
+        self.eras.iter().filter_map(|era| era.joins)
     }
 
     /// What is not stored by now never will be: the log has a gap, and begins anew.
     pub(crate) fn break_era(&mut self, now: Stamp) {
         self.settle(now);
         if let Some(reach) = Self::reach(&self.past, now) {
-            self.eras.push((self.era_start, reach));
+            let start = self.era_start;
+            self.eras.push(Era { start, reach, joins: None, joined_reach: reach });
         }
         self.era_start = now;
         self.upload_from = now;
         self.runs.clear();
+        self.tail = None;
         if self.is_writing {
             self.go_on(self.begun(now), now);
         }
@@ -327,9 +417,11 @@ impl ArchiveState {
         }
         self.settle(now);
         self.is_writing = is_writing;
+        self.tail = None;
         if is_writing {
             self.go_on(self.begun(now), now);
         } else if self.cut(now).at < now {
+            self.tail = Some(now);
             let upload = self.upload;
             self.runs.push(Run { first: now, period: SimSpan::from_nanos(1), upload, count: 1 });
         }
@@ -406,17 +498,34 @@ impl ArchiveState {
         started_at: Stamp,
         at: Stamp,
     ) -> Option<Stamp> {
+        let era = self.era_from(started_at, at)?;
+        let reach = match self.eras.get(era) {
+            Some(era) => Some(era.reach),
+            None => Self::reach(stairs, at),
+        };
+        // Across a gap that was closed it leads as far as what closed it.
+        let begun = self.eras.get(era).map_or(self.era_start, |era| era.start);
+        let before = era.checked_sub(1).filter(|_| started_at < begun);
+        reach.max(before.map(|before| self.eras[before].joined_reach))
+    }
+
+    /// In which stretch without a gap the log ends that leads on from a base backup begun at
+    /// `started_at`, of what was stored before `at`; behind the others is the present one.
+    fn era_from(&self, started_at: Stamp, at: Stamp) -> Option<usize> {
         if started_at >= self.era_start {
-            return Self::reach(stairs, at);
+            return Some(self.eras.len());
         }
-        let era = self.eras.iter().rfind(|(start, _)| started_at >= *start)?;
-        Some(era.1)
+        let mut era = self.eras.iter().rposition(|era| started_at >= era.start)?;
+        while self.eras.get(era).is_some_and(|it| it.joins.is_some_and(|joins| joins < at)) {
+            era += 1;
+        }
+        Some(era)
     }
 
     /// Whether a log that leads on from a base backup begun at `started_at` has no gap and is stored to
-    /// its end when the server shuts down in good order.
-    pub(crate) fn is_complete(&self, started_at: Stamp) -> bool {
-        self.is_up && started_at >= self.era_start
+    /// its end when the server shuts down in good order, of what was stored before `at` otherwise.
+    pub(crate) fn is_complete(&self, started_at: Stamp, at: Stamp) -> bool {
+        self.is_up && self.era_from(started_at, at) == Some(self.eras.len())
     }
 
     /// How far the log reaches that was stored before `at`.
@@ -530,6 +639,49 @@ mod tests {
         for (at, until) in expected {
             assert_eq!(reach(at), Some(secs(until)), "{at}");
         }
+    }
+
+    #[test]
+    fn what_an_old_primary_had_not_stored_is_missing_until_it_is_back() {
+        // Segments every 16 s, stored in 2 s each; none from 40 s on. At 100 s the primary is gone: those that
+        // closed at 48, 64, 80 and 96 s wait on its disk, the one that was open goes on with the heir.
+        let state = |owner_back: Option<i64>| {
+            let mut state = ArchiveState::new(&spec(300, 2, 1), 1 << 20, u64::MAX, secs(0));
+            state.set_up(false, secs(40));
+            state.set_writing(false, secs(100));
+            assert_eq!(state.fork(secs(130), 0), 4);
+            state.set_writing(true, secs(130));
+            state.set_up(true, secs(200));
+            if let Some(back) = owner_back {
+                assert!(!state.hand_in(secs(back), 1) && state.hand_in(secs(back), 0));
+            }
+            state
+        };
+        let reach = |state: &ArchiveState, base, at| {
+            state.reach_from(&state.stairs(), secs(base), secs(at))
+        };
+        let (lost, back) = (state(None), state(Some(300)));
+        // A base backup of before leads to the gap, one made after the fork beyond it.
+        assert_eq!(reach(&lost, 10, 10_000), Some(secs(32)));
+        assert_eq!(reach(&lost, 140, 10_003), reach(&back, 140, 10_003));
+        assert!(reach(&lost, 140, 10_003) > Some(secs(9_980)));
+        // Four segments take 8 s; then it leads on as if nothing had been.
+        assert_eq!(reach(&back, 10, 308), Some(secs(32)));
+        assert_eq!(reach(&back, 10, 309), reach(&back, 140, 309).max(Some(secs(96))));
+        assert!(reach(&back, 10, 10_003) > Some(secs(9_980)));
+        assert!(back.is_complete(secs(10), secs(400)) && !lost.is_complete(secs(10), secs(400)));
+    }
+
+    #[test]
+    fn a_failover_from_a_primary_that_had_stored_everything_leaves_no_gap() {
+        let mut state = ArchiveState::new(&spec(300, 2, 1), 1 << 20, u64::MAX, secs(0));
+        state.set_writing(false, secs(40));
+        state.set_up(false, secs(40));
+        assert_eq!(state.fork(secs(60), 0), 0);
+        state.set_up(true, secs(60));
+        state.set_writing(true, secs(60));
+        let reach = |at| state.reach_from(&state.stairs(), secs(10), secs(at));
+        assert_eq!((reach(62), reach(63)), (Some(secs(32)), Some(secs(40))));
     }
 
     proptest! {

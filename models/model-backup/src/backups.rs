@@ -304,6 +304,36 @@ impl Backups {
         self.refresh(now);
     }
 
+    /// Tells that a standby was promoted in place of a primary, which goes by `old`: what that one had closed
+    /// and not archived stays on its disk.
+    pub fn fork_log<E, R>(&mut self, data_set: DataSetId, old: u8, ctx: &mut Context<'_, E, R>)
+    where
+        E: Copy + From<BackupEvent>,
+        R: Recorder<Observation>,
+    {
+        let Some(idx) = self.archive_idx(data_set) else { return };
+        self.look(ctx);
+        let segment_count = self.archives[idx].fork(Stamp::of(ctx.now()), old);
+        if segment_count > 0 {
+            ctx.hit(&crate::rare::LOG_STRANDED);
+            let fact = BackupFact::LogStranded { data_set, segment_count };
+            ctx.observe(|| Observation::Backup(fact));
+        }
+    }
+
+    /// Tells that such a primary is back and hands in what it has.
+    pub fn hand_in_log<E, R>(&mut self, data_set: DataSetId, old: u8, ctx: &mut Context<'_, E, R>)
+    where
+        E: Copy + From<BackupEvent>,
+        R: Recorder<Observation>,
+    {
+        let Some(idx) = self.archive_idx(data_set) else { return };
+        self.look(ctx);
+        if self.archives[idx].hand_in(Stamp::of(ctx.now()), old) {
+            ctx.hit(&crate::rare::LOG_HANDED_IN);
+        }
+    }
+
     /// Segments of the log that are closed and not in the archive.
     pub fn archive_backlog(&self, data_set: DataSetId, now: SimTime) -> u64 {
         let idx = self.archive_idx(data_set);

@@ -193,6 +193,11 @@ impl Subject<'_> {
             }
             end(way.cut);
         }
+        if let (Some(way), Some((archive, _))) = (self.view.archive, self.stock.archive) {
+            for at in archive.joins() {
+                end(self.seen_from(at.plus(way.lag)));
+            }
+        }
         for stairs in &steps {
             end(stairs.first_at);
             end(stairs.at(stairs.count - 1));

@@ -9,6 +9,7 @@
 //! - Construct: [`Backups::new`]; then [`Backups::set_home`] where pods say in which zones live copies
 //!   stand, and [`Backups::begin`] at time zero.
 //! - Inputs: [`Backups::set_writing`], [`Backups::set_running`], [`Backups::set_rate`],
+//!   [`Backups::fork_log`] and [`Backups::hand_in_log`] (failovers of databases),
 //!   [`Backups::set_zone_down`], [`Backups::strike`],
 //!   [`Backups::corrupt`], [`Backups::lose_place`], [`Backups::lose_key`],
 //!   [`Backups::set_policy_fault`], [`Backups::set_archive_fault`].

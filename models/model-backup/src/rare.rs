@@ -7,5 +7,7 @@ sim_kernel::declare_probes! {
     WAITED_FOR_PLACE = "a restore waited for a place to be reachable again",
     WAITED_FOR_ORDER = "a restore waited for data that it needs",
     QUEUED = "a restore waited for another to end",
+    LOG_STRANDED = "a failover left log on the old primary that no archive had",
+    LOG_HANDED_IN = "an old primary came back and closed a gap in its archive",
     ARCHIVE_GAP = "an archive that seemed to work left a gap",
 }

@@ -8,7 +8,8 @@
 //! be costs its whole transfer, then the next older one is tried. Time: objects that are made one after
 //! another, bytes over throughput, replay of the log since the base backup.
 //! # Not modelled
-//! Restores that slow each other down at one place; growth of data; several time-lines.
+//! Restores that slow each other down at one place; growth of data; a restore onto a timeline that was given
+//! up.
 //! # Defaults and their sources
 //! Order of phases and their sum: PG-20 of the specification of platform services; its worked
 //! values (PG-22: 46 min and 3.2 h) are a test.
@@ -249,7 +250,9 @@ impl<'a> Cursor<'a> {
             return Some(copy.taken_at);
         };
         let way = self.view.archive.filter(|way| copy.started_at >= way.empty_until)?;
-        let stored = if question.is_server_left && archive.is_complete(copy.started_at) {
+        let stored = if question.is_server_left
+            && archive.is_complete(copy.started_at, question.ready_before)
+        {
             Some(question.struck_at)
         } else {
             let cut = if copy.started_at < way.goes_on { way.cut } else { Stamp::MAX };

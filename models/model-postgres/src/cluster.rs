@@ -1,6 +1,6 @@
 //! One cluster: its state, and what every change leads to.
 
-use model_api::blueprint::{Database, DatabaseManager, Synchronous};
+use model_api::blueprint::{Database, DatabaseManager, PrimaryUpdate, Synchronous};
 use model_api::observation::FailoverBlock;
 use model_api::parameters::Range;
 use model_api::{DatabaseId, Observation, Parameters, PodId, ServiceId, ZoneId};
@@ -10,8 +10,10 @@ use crate::databases::{PgEvent, PgNotice, StopKind};
 use crate::instance::{Instance, Link, Process, Role};
 use crate::pace::Pace;
 use crate::patroni::Patroni;
+use crate::pooler::Pool;
 use crate::position::Mark;
 use crate::unknown::Unknown;
+use crate::update::Update;
 use crate::wal::Wal;
 
 /// What a cluster needs of the world outside itself.
@@ -68,6 +70,9 @@ pub(crate) struct Setup {
     pub(crate) synchronous: Option<Synchronous>,
     pub(crate) failover_delay: SimSpan,
     pub(crate) switchover_delay: SimSpan,
+    pub(crate) is_left_alone: bool,
+    pub(crate) smart_shutdown: SimSpan,
+    pub(crate) primary_update: PrimaryUpdate,
     pub(crate) has_isolation_check: bool,
     pub(crate) wal_bytes_per_second: u64,
     pub(crate) commits_per_second: u64,
@@ -126,6 +131,7 @@ pub(crate) struct Cluster {
     /// Who is to be primary next, when somebody said so.
     pub(crate) heir: Option<u8>,
     pub(crate) move_timer: Timer,
+    pub(crate) update: Update,
     pub(crate) is_operator_available: bool,
     /// When the last WAL receiver of the old primary notices that it is gone.
     pub(crate) receivers_down_at: SimTime,
@@ -154,6 +160,8 @@ pub(crate) struct Cluster {
     pub(crate) wal_due: Option<SimTime>,
     pub(crate) growth_timer: Timer,
     pub(crate) growth_count: u32,
+    /// Poolers that lead to its primary.
+    pub(crate) pools: Vec<Pool>,
     pub(crate) is_serving: bool,
     /// The platform takes the primary for running.
     pub(crate) is_told_running: bool,
@@ -178,6 +186,9 @@ impl Cluster {
             synchronous: database.synchronous.filter(|synchronous| synchronous.number > 0),
             failover_delay: database.failover_delay,
             switchover_delay: database.switchover_delay,
+            is_left_alone: database.is_left_alone,
+            smart_shutdown: database.smart_shutdown,
+            primary_update: database.primary_update,
             has_isolation_check: database.has_isolation_check,
             wal_bytes_per_second: database.wal_bytes_per_second,
             commits_per_second: database.commits_per_second,
@@ -188,6 +199,13 @@ impl Cluster {
             usize::try_from(database.instances.clamp(1, 255)).expect("at most 255");
         let mut instances = vec![Instance::default(); instance_count];
         instances[0].role = Role::Primary;
+        // Nobody is missed where nobody is to run.
+        instances[0].is_excused = database.is_hibernated;
+        for &ordinal in &database.fenced {
+            if let Some(instance) = instances.get_mut(usize::from(ordinal)) {
+                instance.is_fenced = true;
+            }
+        }
         Self {
             setup,
             instances,
@@ -198,6 +216,7 @@ impl Cluster {
             blocked: None,
             heir: None,
             move_timer: Timer::NONE,
+            update: Update::default(),
             is_operator_available: true,
             receivers_down_at: SimTime::ZERO,
             is_lease_released: false,
@@ -223,6 +242,7 @@ impl Cluster {
             wal_due: None,
             growth_timer: Timer::NONE,
             growth_count: 0,
+            pools: Vec::new(),
             is_serving: false,
             is_told_running: true,
             writable_count: 0,
@@ -283,6 +303,7 @@ impl Cluster {
             self.break_links(port);
             self.review_failover(port);
             self.review_switchover(port);
+            self.review_update(port);
             self.demote_superseded(port);
             self.open_current(port);
             self.check_isolation(port);
@@ -293,6 +314,7 @@ impl Cluster {
         self.adjust_number(port);
         self.move_backend(port);
         self.settle_writes(port);
+        self.tend_poolers(port);
         self.reconnect_clients(port);
         self.settle_wal(port);
     }
@@ -309,6 +331,7 @@ impl Cluster {
         let instance = self.at_mut(ordinal);
         instance.pod = Some(pod);
         instance.zone = zone;
+        instance.is_leaving = false;
         if self.patroni.is_some() {
             self.member_started(port, ordinal);
         } else {
@@ -446,7 +469,7 @@ impl Cluster {
 
     /// Whether the operator can act: it runs and the API server answers.
     pub(crate) fn has_operator(&self, port: &impl Port) -> bool {
-        self.is_operator_available && port.is_api_available()
+        self.is_operator_available && !self.setup.is_left_alone && port.is_api_available()
     }
 
     pub(crate) fn ordinals(&self) -> impl Iterator<Item = u8> + use<> {

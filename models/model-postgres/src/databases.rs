@@ -2,20 +2,17 @@
 
 use std::sync::Arc;
 
-use model_api::parameters::Range;
-use model_api::{Blueprint, DatabaseId, Observation, Parameters, PodId, ServiceId, ZoneId};
-use sim_kernel::{
-    Context, EntityKey, EventId, Priority, Probe, Purpose, Recorder, SimSpan, SimTime, Streams,
-    Timer,
+use model_api::{
+    Blueprint, DatabaseId, Observation, Parameters, PodId, PoolerId, ServiceId, ZoneId,
 };
+use sim_kernel::{Context, Recorder, SimSpan, SimTime, Streams};
 
-use crate::cluster::{Cluster, Port};
+use crate::cluster::Cluster;
 use crate::instance::Role;
+use crate::io::Io;
 use crate::pace::Pace;
+use crate::pooler::Pool;
 use crate::wal::Archiver;
-
-/// After machines and pods have changed at the same instant.
-const PRIORITY: Priority = Priority::NORMAL;
 
 /// What database clusters wait for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -45,6 +42,12 @@ pub enum PgEvent {
     IsolationDue { database: DatabaseId, ordinal: u8 },
     /// The operator has seen that the node of the primary takes no pods any more.
     SwitchoverDue { database: DatabaseId },
+    /// The operator looks at what is left of an update.
+    UpdateDue { database: DatabaseId },
+    /// The sessions of a primary that is to restart had their time.
+    RestartDue { database: DatabaseId },
+    /// A pod of a pooler logs in.
+    PoolerDue { database: DatabaseId },
     /// The log takes so much of its volume that something happens.
     WalDue { database: DatabaseId },
     /// The volumes are larger.
@@ -117,6 +120,46 @@ pub enum PgNotice {
         ordinal: u8,
         /// Its pod.
         pod: PodId,
+    },
+    /// The operator deletes the pod of an instance, so that it comes back of the newest template.
+    ReplacePod {
+        /// Which database.
+        database: DatabaseId,
+        /// Which instance.
+        ordinal: u8,
+        /// Its pod.
+        pod: PodId,
+    },
+    /// PostgreSQL of an instance restarts in its pod, which thereby is of the newest template.
+    InstanceRestarted {
+        /// Which database.
+        database: DatabaseId,
+        /// Which instance.
+        ordinal: u8,
+        /// Its pod.
+        pod: PodId,
+    },
+    /// A standby was promoted: log that its predecessor had closed and not archived is on that one's disk
+    /// alone.
+    LogForked {
+        /// Which database.
+        database: DatabaseId,
+        /// The predecessor.
+        ordinal: u8,
+    },
+    /// An old primary is back, and hands what it has of the log to the archive.
+    LogHandedIn {
+        /// Which database.
+        database: DatabaseId,
+        /// Which instance.
+        ordinal: u8,
+    },
+    /// A pooler fails so many of a million requests from now on.
+    PoolerFails {
+        /// Which.
+        pooler: PoolerId,
+        /// How many.
+        failing_ppm: u32,
     },
     /// The volume that holds the log of a database is full to a share that somebody waited for.
     VolumeAbove {
@@ -214,10 +257,16 @@ impl Databases {
             let id = DatabaseId::from_index(idx);
             Cluster::new(id, &blueprint.database_name(id), database, blueprint.zones.len())
         };
+        let mut clusters: Vec<Cluster> =
+            blueprint.databases.iter().enumerate().map(cluster).collect();
+        for (idx, pooler) in blueprint.poolers.iter().enumerate() {
+            let pool = Pool::new(PoolerId::from_index(idx), pooler);
+            clusters[pooler.database.index()].pools.push(pool);
+        }
         Self {
             parameters: Arc::new(blueprint.parameters.clone()),
             streams,
-            clusters: blueprint.databases.iter().enumerate().map(cluster).collect(),
+            clusters,
             is_isolated: vec![false; blueprint.zones.len()],
             is_api_available: true,
             pace: Pace::default(),
@@ -534,6 +583,45 @@ impl Databases {
         });
     }
 
+    /// Tells that the template of the instances of a database has changed, before
+    /// [`Databases::set_outdated`] of each. Where only a restart of PostgreSQL is needed (`is_in_place`),
+    /// the pod of a primary need not be made again.
+    pub fn begin_update<E, R>(
+        &mut self,
+        database: DatabaseId,
+        is_in_place: bool,
+        ctx: &mut Context<'_, E, R>,
+        notices: &mut Vec<PgNotice>,
+    ) where
+        E: Copy + From<PgEvent>,
+        R: Recorder<Observation>,
+    {
+        self.one(database, ctx, notices, |cluster, _| cluster.begin_update(is_in_place));
+    }
+
+    /// Tells whether the pod of an instance is of an older template.
+    pub fn set_outdated<E, R>(
+        &mut self,
+        (database, ordinal): (DatabaseId, u8),
+        is_outdated: bool,
+        ctx: &mut Context<'_, E, R>,
+        notices: &mut Vec<PgNotice>,
+    ) where
+        E: Copy + From<PgEvent>,
+        R: Recorder<Observation>,
+    {
+        self.one(database, ctx, notices, |cluster, io| {
+            cluster.set_outdated(io, ordinal, is_outdated);
+        });
+    }
+
+    /// How long the sessions of an instance keep it from ending when its pod is deleted: those of a
+    /// primary that takes writes.
+    pub fn smart_shutdown(&self, database: DatabaseId, ordinal: u8) -> SimSpan {
+        let cluster = &self.clusters[database.index()];
+        if cluster.at(ordinal).is_open { cluster.setup.smart_shutdown } else { SimSpan::ZERO }
+    }
+
     /// Lets clients of a database know all its instances: they write to whichever takes writes, at
     /// the configured rate, without a Service. Before the run begins.
     pub fn set_direct_clients(&mut self, database: DatabaseId) {
@@ -608,6 +696,9 @@ impl Databases {
             PgEvent::AdjustDue { .. } => cluster.number_adjusted(io),
             PgEvent::SilenceOver { .. } => cluster.silence_over(io),
             PgEvent::SwitchoverDue { .. } => cluster.switchover_due(io),
+            PgEvent::UpdateDue { .. } => cluster.update_due(io),
+            PgEvent::RestartDue { .. } => cluster.restart_due(io),
+            PgEvent::PoolerDue { .. } => cluster.refresh(io),
             PgEvent::WalDue { .. } => cluster.wal_reached(io),
             PgEvent::VolumeGrown { .. } => cluster.volume_grown(io),
             PgEvent::MemberTurn { ordinal, .. } => cluster.member_turn(io, ordinal),
@@ -721,6 +812,9 @@ impl PgEvent {
             | Self::SilenceOver { database }
             | Self::StoreElected { database }
             | Self::SwitchoverDue { database }
+            | Self::UpdateDue { database }
+            | Self::RestartDue { database }
+            | Self::PoolerDue { database }
             | Self::WalDue { database }
             | Self::VolumeGrown { database }
             | Self::MemberTurn { database, .. }
@@ -731,92 +825,5 @@ impl PgEvent {
             | Self::LinkUp { database, .. }
             | Self::IsolationDue { database, .. } => database,
         }
-    }
-}
-
-/// The context of an event, as a cluster sees it.
-struct Io<'a, 'c, E, R: Recorder<Observation>> {
-    ctx: &'a mut Context<'c, E, R>,
-    notices: &'a mut Vec<PgNotice>,
-    parameters: &'a Parameters,
-    streams: Streams,
-    is_isolated: &'a [bool],
-    is_api_available: bool,
-    pace: Pace,
-}
-
-impl<E, R> Port for Io<'_, '_, E, R>
-where
-    E: Copy + From<PgEvent>,
-    R: Recorder<Observation>,
-{
-    fn now(&self) -> SimTime {
-        self.ctx.now()
-    }
-
-    fn observe(&mut self, observation: Observation) {
-        self.ctx.observe(|| observation);
-    }
-
-    fn notice(&mut self, notice: PgNotice) {
-        self.notices.push(notice);
-    }
-
-    fn hit(&mut self, probe: &'static Probe) {
-        self.ctx.hit(probe);
-    }
-
-    fn timer_at(&mut self, at: SimTime, event: PgEvent) -> Timer {
-        self.ctx.timer_at(at, PRIORITY, event)
-    }
-
-    fn timer_because(&mut self, cause: EventId, at: SimTime, event: PgEvent) -> Timer {
-        self.ctx.because(cause).timer_at(at, PRIORITY, event)
-    }
-
-    fn cause(&self) -> EventId {
-        self.ctx.cause()
-    }
-
-    fn cancel(&mut self, timer: Timer) {
-        self.ctx.cancel(timer);
-    }
-
-    fn is_pending(&self, timer: Timer) -> bool {
-        self.ctx.is_pending(timer)
-    }
-
-    fn parameters(&self) -> &Parameters {
-        self.parameters
-    }
-
-    fn draw(&self, entity: EntityKey, purpose: Purpose, occurrence: u32, range: Range) -> SimSpan {
-        let draw = self.streams.draw(entity, purpose, u64::from(occurrence));
-        draw.span_between(range.least, range.most)
-    }
-
-    fn pace(&self) -> Pace {
-        self.pace
-    }
-
-    fn draw_skewed(
-        &self,
-        entity: EntityKey,
-        purpose: Purpose,
-        occurrence: u32,
-        range: Range,
-    ) -> SimSpan {
-        let unit = self.streams.draw(entity, purpose, u64::from(occurrence)).unit();
-        let width = range.most.saturating_sub(range.least);
-        let part = SimSpan::from_secs_f64_rounded(width.as_secs_f64() * unit * unit * unit);
-        range.least.saturating_add(part)
-    }
-
-    fn is_api_available(&self) -> bool {
-        self.is_api_available
-    }
-
-    fn is_isolated(&self, zone: ZoneId) -> bool {
-        self.is_isolated[zone.index()]
     }
 }

@@ -19,12 +19,15 @@ const REWINDING: Purpose = Purpose::new("postgres rewind");
 
 impl Cluster {
     /// Whether the operator takes the primary for failed: its pod is not Ready and it does not
-    /// report itself as a primary that works. One whose volume is full is not replaced,
-    /// nor is one that is fenced.
+    /// report itself as a primary that works. One whose volume is full is not replaced, nor is one that is
+    /// fenced, nor one that is made again for an update.
     fn has_failed(&self, port: &impl Port) -> bool {
         let primary = self.at(self.current);
         let is_reporting = primary.is_open && !port.is_isolated(primary.zone);
-        let is_excused = primary.is_fenced || primary.is_excused || self.is_stopped_by_volume();
+        let is_excused = primary.is_fenced
+            || primary.is_excused
+            || self.update.awaits_primary
+            || self.is_stopped_by_volume();
         !primary.is_ready && !is_reporting && !is_excused
     }
 

@@ -101,6 +101,12 @@ pub(crate) struct Instance {
     pub(crate) is_excused: bool,
     /// Its node takes no pods.
     pub(crate) is_cordoned: bool,
+    /// Its pod is not of the newest template, or its PostgreSQL needs a restart.
+    pub(crate) is_outdated: bool,
+    /// The operator has deleted its pod for an update, and none has come in its place.
+    pub(crate) is_leaving: bool,
+    /// It was replaced as primary, and may have log that nobody else hands to the archive.
+    pub(crate) owes_log: bool,
     /// It is away, and its primary keeps log for it from here on.
     pub(crate) kept_from: Option<u64>,
     /// What took it away.
@@ -138,6 +144,9 @@ impl Default for Instance {
             is_fenced: false,
             is_excused: false,
             is_cordoned: false,
+            is_outdated: false,
+            is_leaving: false,
+            owes_log: false,
             kept_from: None,
             left_by: EventId::NONE,
             is_outrun: false,

@@ -20,7 +20,8 @@
 //!   another share of the configured rate; only for databases whose writers are named),
 //!   [`Databases::set_archiver`] (the archive takes segments or fails), [`Databases::set_stalled`] (the
 //!   volume of an instance reads and writes or hangs), [`Databases::grow_storage`],
-//!   [`Databases::switch_over`], [`Databases::set_cordoned`] (the node takes pods or not).
+//!   [`Databases::switch_over`], [`Databases::set_cordoned`] (the node takes pods or not),
+//!   [`Databases::begin_update`] and [`Databases::set_outdated`] (pods are not of the newest template).
 //!   Telling what is already known is free.
 //! - Events: [`PgEvent`], back into [`Databases::handle`].
 //! - Notices: [`PgNotice`], to be carried out at once: the `-rw` Service has another backend,
@@ -33,7 +34,11 @@
 //!   most advanced ready standby, primary lease, promotion, relabelling of the `-rw` Service.
 //! - Switchover: asked for, or because the node of a primary takes no pods any more. A primary that
 //!   shuts down stores what its archive lacks first, at most for `switchoverDelay`.
-//! - Fencing: an instance is kept off, and a fenced primary is not replaced.
+//! - Rolling updates of CloudNativePG: standbys first, then the primary by a restart in its pod, by a new
+//!   pod, by a switchover, or once somebody says so; smart shutdown.
+//! - Poolers: the tries at which their pods log in to a new primary ([`next_login`]).
+//! - Fencing: an instance is kept off, and a fenced primary is not replaced; hibernation, and an operator
+//!   that is told to leave a cluster alone, from the start.
 //! - Synchronous replication `any` and `first`, `required` and `preferred`: commits stall while
 //!   fewer standbys than required stream; `preferred` shrinks when the operator sees them unready;
 //!   `first` also waits for the time-out of a standby that fell silent.
@@ -55,10 +60,10 @@
 //!   [`recovery`].
 //!
 //! # Not modelled
-//! Rolling updates of CloudNativePG, hibernation, replica clusters;
+//! Rolling updates by the operator of Zalando, replica clusters;
 //! volumes that are gone for ever and re-cloning; sessions that
-//! lower `synchronous_commit`; `maxStandbyNamesFromCluster`; poolers as pods (their reconnection
-//! time is in [`Parameters::client_reconnect`]).
+//! lower `synchronous_commit`; `maxStandbyNamesFromCluster`; clients that reach a database past its
+//! poolers come back as [`Parameters::client_reconnect`] says.
 //!
 //! # Defaults and their sources
 //! CloudNativePG 1.30. Order of the steps and the two-phase target: `internal/controller/replicas.go`
@@ -97,9 +102,11 @@ mod decision;
 mod failover;
 mod fencing;
 mod instance;
+mod io;
 mod names;
 mod pace;
 mod patroni;
+mod pooler;
 mod position;
 pub mod rare;
 pub mod recovery;
@@ -108,6 +115,7 @@ mod serving;
 mod stall;
 mod switchover;
 mod unknown;
+mod update;
 mod volume;
 mod wal;
 
@@ -121,4 +129,6 @@ pub use pace::Pace;
 pub use patroni::decision::{
     Action, Fitness, Lock, Peer, Postgres, Step, Turn, fitness, next_step,
 };
+pub use pooler::next_login;
+pub use update::{UpdateStep, UpdateView, next_update};
 pub use volume::VOLUME_GROWTH;

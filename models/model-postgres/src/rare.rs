@@ -28,5 +28,9 @@ sim_kernel::declare_probes! {
     FENCED = "an instance was fenced",
     VOLUME_FULL = "the log of a database filled its volume",
     STANDBY_OUTRUN = "a standby was away for longer than log was kept for it",
+    PRIMARY_REPLACED = "the pod of a primary was made again for an update, and nobody took over",
+    PRIMARY_RESTARTED = "a primary was restarted in its pod for an update",
+    UPDATE_WAITS = "an update of a database waited until somebody handed over",
+    POOLER_RETRIED = "a pooler found a new primary only when its pause between two logins was over",
     COMMITS_STALLED = "commits waited for a synchronous standby",
 }

@@ -49,6 +49,8 @@ impl Cluster {
         instance.link = Link::Broken;
         instance.fork = None;
         instance.is_outrun = false;
+        // It is primary again: its own archiver goes on.
+        self.hand_in_log(port, ordinal);
     }
 
     /// An open instance takes no writes any more: notes what it had acknowledged and what each of
@@ -329,6 +331,9 @@ impl Cluster {
             instance.fork = fork;
             instance.ghost_until = SimTime::ZERO;
             instance.is_outrun = false;
+            if primary == self.current {
+                self.hand_in_log(port, standby);
+            }
             if self.patroni.is_some() {
                 self.stir(port);
             }
@@ -375,6 +380,7 @@ impl Cluster {
         let survivor = self.at(promoted).mark(port.now());
         let acknowledged = self.at(self.current).acknowledged;
         self.supersede(self.current, survivor, promoted);
+        self.fork_log(port, self.current);
         self.current = promoted;
         self.target = Target::Current;
         if let Some(wal) = &mut self.wal {
@@ -383,6 +389,25 @@ impl Cluster {
         }
         self.set_role(port, promoted, Role::Primary);
         self.open(port, promoted, survivor, acknowledged);
+    }
+
+    /// A promoted instance goes on with a new timeline. What it follows had received counts as archived
+    /// with it, so that log which its predecessor had closed and not handed to the archive is on that
+    /// one's disk alone (`XLogWalRcvClose` of PostgreSQL's `walreceiver.c`).
+    pub(crate) fn fork_log(&mut self, port: &mut impl Port, old: u8) {
+        self.at_mut(old).owes_log = true;
+        port.notice(PgNotice::LogForked { database: self.setup.id, ordinal: old });
+    }
+
+    /// An old primary is back: before it rewinds it hands to the archive what waits there
+    /// (`ArchiveAllReadyWALs` of CloudNativePG's `pkg/management/postgres/archiver`, `archive_ready_wals`
+    /// of Patroni's `rewind.py`).
+    ///
+    /// Simplified: when it follows its successor.
+    fn hand_in_log(&mut self, port: &mut impl Port, ordinal: u8) {
+        if std::mem::take(&mut self.at_mut(ordinal).owes_log) {
+            port.notice(PgNotice::LogHandedIn { database: self.setup.id, ordinal });
+        }
     }
 
     /// An heir goes on from a mark instead of the instance that led, and everybody else has to follow.

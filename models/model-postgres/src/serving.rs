@@ -58,7 +58,7 @@ impl Cluster {
     }
 
     /// The backend, if it takes writes and clients outside its zone reach it.
-    fn reachable_backend(&self, port: &impl Port) -> Option<u8> {
+    pub(crate) fn reachable_backend(&self, port: &impl Port) -> Option<u8> {
         let (ordinal, pod) = self.backend?;
         let instance = self.at(ordinal);
         let is_it = instance.is_open && instance.pod == Some(pod);

@@ -106,7 +106,7 @@ impl Cluster {
     }
 
     /// Without an heir the operator chooses one once no standby receives any more.
-    fn hand_over(&mut self, port: &mut impl Port, heir: Option<u8>) {
+    pub(crate) fn hand_over(&mut self, port: &mut impl Port, heir: Option<u8>) {
         port.hit(&rare::HANDED_OVER);
         self.heir = heir;
         self.target = Target::Pending;

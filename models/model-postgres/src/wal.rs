@@ -10,9 +10,9 @@
 //! # Not modelled
 //! Simplified: log counts in bytes and goes at once, where PostgreSQL removes whole segments at a
 //! checkpoint; standbys keep what their primary keeps on volumes of the same size, so that the primary's
-//! fills first; what a promoted standby has was handed to the archive by whom it follows, so that it
-//! begins with nothing to archive, and the archive has no gap where that one was lost before it did;
-//! deleting the pod of a primary that stopped does not let its operator forget why. Reserved blocks and metadata of file systems. Clusters that Patroni
+//! fills first; what a promoted standby has counts as handed to the archive by whom it followed, so that it
+//! begins with nothing to archive, as upstream (where that was not so the archive has a gap, which the
+//! model of backups knows); deleting the pod of a primary that stopped does not let its operator forget why. Reserved blocks and metadata of file systems. Clusters that Patroni
 //! manages.
 //!
 //! # Defaults and their sources

@@ -7,7 +7,7 @@ use model_api::backup::DataSetKind;
 use model_api::fault::{DataFault, Fault, FaultKind, FaultPlan};
 use model_api::kube::ResourceList;
 use model_api::path::WarmUp;
-use model_api::{Blueprint, DatabaseId, ServiceId, SimSpan};
+use model_api::{Blueprint, DatabaseId, PoolerId, ServiceId, SimSpan};
 use model_backup::Backups;
 use model_kube::ClusterPlan;
 use model_kube::cluster::{NewTemplate, TemplateHealth, TemplateId};
@@ -55,6 +55,8 @@ pub(crate) struct Wiring {
     pub(crate) database_by_workload: Vec<Option<DatabaseId>>,
     /// By workload: the databases it operates.
     pub(crate) operated_by_workload: Vec<Vec<DatabaseId>>,
+    /// By Service: the pooler whose it is.
+    pub(crate) pooler_by_service: Vec<Option<PoolerId>>,
     /// By fault: the template of a rollout.
     pub(crate) template_by_fault: Vec<Option<TemplateId>>,
     /// A fault loses the state of the Kubernetes API, which then comes back as it once was.
@@ -74,6 +76,7 @@ impl Wiring {
             warm_ups: vec![None; blueprint.services.len()],
             database_by_workload: vec![None; blueprint.workloads.len()],
             operated_by_workload: vec![Vec::new(); blueprint.workloads.len()],
+            pooler_by_service: vec![None; blueprint.services.len()],
             template_by_fault: Vec::new(),
             restores_api: false,
             has_failing: false,
@@ -87,6 +90,13 @@ impl Wiring {
         for canary in &blueprint.canaries {
             wiring.warm_ups[canary.canary_service.index()] =
                 wiring.warm_ups[canary.service.index()];
+        }
+        for (idx, pooler) in blueprint.poolers.iter().enumerate() {
+            wiring.pooler_by_service[pooler.service.index()] = Some(PoolerId::from_index(idx));
+            if pooler.is_assumed {
+                // A connection is to a pooler what a core is to others: one transaction at a time.
+                wiring.cpu_millis[pooler.workload.index()] = u64::from(pooler.pool_size) * 1_000;
+            }
         }
         for (idx, database) in blueprint.databases.iter().enumerate() {
             let id = DatabaseId::from_index(idx);

@@ -63,6 +63,8 @@ pub struct World {
     book: FaultBook,
     /// Load faults that are on: the factor of a Service is the product of theirs.
     spikes: Vec<FaultId>,
+    /// By pooler: of a million requests, how many it cannot pass on.
+    pooler_fails: Vec<u32>,
     /// When pods of a Service will be a little warmer: one moment a Service.
     warming: Vec<(ServiceId, SimTime)>,
     /// What the flows know of the nodes, where that matters.
@@ -87,6 +89,7 @@ impl World {
             data: DataState::new(backups, cluster.blueprint()),
             storage: StorageState::new(pools),
             writers: Writers::of(cluster.blueprint()),
+            pooler_fails: vec![0; cluster.blueprint().poolers.len()],
             blueprint: Arc::clone(cluster.blueprint()),
             plan: Arc::clone(plan),
             wiring: Arc::clone(wiring),
@@ -293,6 +296,7 @@ impl World {
             PgNotice::RoleChanged { database, role, .. } => {
                 self.lead_readers(database, ctx);
                 self.guard_instances(database);
+                self.tell_lingers(database, ctx);
                 if role == Role::Primary {
                     self.complete(Struck::Switchover(database), ctx);
                     self.happen(Happening::FailoverStarted, ctx);
@@ -300,7 +304,20 @@ impl World {
             }
             PgNotice::PrimaryRuns { database, is_running } => {
                 self.data.set_running(database, is_running, ctx);
+                self.tell_lingers(database, ctx);
             }
+            PgNotice::LogForked { database, ordinal } => {
+                self.data.fork_log(database, ordinal, ctx);
+            }
+            PgNotice::LogHandedIn { database, ordinal } => {
+                self.data.hand_in_log(database, ordinal, ctx);
+            }
+            PgNotice::PoolerFails { pooler, failing_ppm } => {
+                self.pooler_fails[pooler.index()] = failing_ppm;
+                self.tell_failing(self.blueprint.poolers[pooler.index()].service);
+            }
+            PgNotice::ReplacePod { pod, .. } => self.cluster.replace_instance(pod, ctx),
+            PgNotice::InstanceRestarted { pod, .. } => self.cluster.adopt_template(pod, ctx),
             PgNotice::VolumeAbove { database, share_ppm } => {
                 self.happen(Happening::VolumeAbove(database, share_ppm), ctx);
             }
@@ -335,7 +352,24 @@ impl World {
             let ordinal = self.databases.primary_ordinal(database);
             let is_primary = self.databases.role_of(database, ordinal) == Role::Primary;
             let pod = self.databases.primary_pod(database).filter(|_| is_primary);
-            self.cluster.guard_instances(spec.workload, pod);
+            self.cluster.guard_instances(spec.workload, pod, !spec.is_maintained);
+        }
+    }
+
+    /// Says for how long the sessions of a primary keep its pod from ending, if that is deleted.
+    fn tell_lingers<R: Recorder<Observation>>(
+        &mut self,
+        database: DatabaseId,
+        ctx: &mut Context<'_, Event, R>,
+    ) {
+        let spec = &self.blueprint.databases[database.index()];
+        if spec.smart_shutdown.is_zero() {
+            return;
+        }
+        for pod in self.cluster.pods_of(spec.workload).to_vec() {
+            let ordinal = ordinal_of(self.cluster.pod(pod).ordinal);
+            let linger = self.databases.smart_shutdown(database, ordinal);
+            self.cluster.set_linger(pod, linger, ctx);
         }
     }
 
@@ -373,6 +407,8 @@ impl World {
                 (Change::Started, Some(zone)) => {
                     let is_cordoned = view.node.is_some_and(|node| self.cluster.is_cordoned(node));
                     self.databases.set_cordoned(instance, is_cordoned, ctx, notices);
+                    let is_outdated = view.template != self.cluster.template(view.workload);
+                    self.databases.set_outdated(instance, is_outdated, ctx, notices);
                     self.databases.instance_started(instance, pod, zone, ctx, notices);
                 }
                 (Change::Started, None) => {}

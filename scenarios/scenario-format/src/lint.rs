@@ -21,6 +21,7 @@ mod hints;
 mod network_policies;
 mod placement;
 mod pods;
+mod poolers;
 mod references;
 mod schedules;
 mod selectors;
@@ -37,6 +38,7 @@ pub(crate) fn run(manifests: &Manifests, resolved: &Resolved, diagnostics: &mut 
     lint.references();
     lint.schedules();
     lint.databases();
+    lint.poolers();
     lint.autoscalers();
     lint.vertical_autoscalers();
     lint.black_start();

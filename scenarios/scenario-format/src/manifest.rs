@@ -31,6 +31,7 @@ mod network;
 mod network_policy;
 mod object;
 mod pod;
+mod pooler;
 mod postgresql;
 mod schedule;
 mod storage;
@@ -45,6 +46,7 @@ pub use barman::{
     BackupMethod, BarmanStore, ClusterBackup, ObjectStore, ScheduledBackup, SnapshotClass,
 };
 pub use object::{Object, ObjectKey, Tier, read_objects};
+pub use pooler::Pooler;
 pub use postgresql::Cluster;
 pub use schedule::cron_field_count;
 pub use velero::{
@@ -78,6 +80,8 @@ pub struct Manifests {
     pub claims: Vec<Sourced<PersistentVolumeClaim>>,
     /// Database clusters.
     pub clusters: Vec<Sourced<Cluster>>,
+    /// Poolers before them.
+    pub poolers: Vec<Sourced<Pooler>>,
     /// Canaries of Deployments. Their primaries, Services and autoscalers are in the other lists.
     pub canaries: Vec<Sourced<Canary>>,
     /// Horizontal autoscalers.

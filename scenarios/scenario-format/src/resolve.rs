@@ -32,6 +32,7 @@ mod node_groups;
 mod nodes;
 mod off_peak;
 mod path;
+mod poolers;
 mod profile;
 mod skew;
 mod storage;
@@ -112,6 +113,7 @@ pub(crate) fn resolve(
     resolver.storage_pools(input.platform, input.scenario);
     resolver.webhooks();
     resolver.databases(&input.platform.spec.databases, &input.platform.spec.services);
+    resolver.poolers();
     resolver.jobs(input.platform, input.scenario);
     resolver.memory(input.platform, input.scenario);
     resolver.usage(input.platform, input.scenario);
@@ -292,8 +294,14 @@ impl Resolver<'_> {
                 synchronous: cluster.synchronous,
                 failover_delay: cluster.failover_delay,
                 switchover_delay: cluster.switchover_delay,
+                smart_shutdown: cluster.smart_shutdown,
+                primary_update: cluster.primary_update,
                 has_budgets: cluster.has_budgets,
+                is_maintained: cluster.is_maintained,
                 has_isolation_check: cluster.has_isolation_check,
+                fenced: cluster.fenced.clone(),
+                is_hibernated: cluster.is_hibernated,
+                is_left_alone: cluster.is_left_alone,
                 manager: cluster.manager,
                 wal_bytes_per_second: written.map_or(WAL_BYTES_PER_SECOND, |it| it.value.count),
                 commits_per_second: commits.map_or(COMMITS_PER_SECOND, |it| it.value),

@@ -168,9 +168,9 @@ impl Campaign<'_> {
             Promise::StaticallyStable { service, .. } => {
                 story.frozen(run, *service, measures.services[service.index()].longest_outage())
             }
-            Promise::Rto { subject: Subject::Database(wanted), .. } => story.first(run, |seen| {
-                matches!(seen, Observation::WritesStopped { database } if database == wanted)
-            }),
+            Promise::Rto { subject: Subject::Database(wanted), .. } => {
+                story.write_outage(run, *wanted, self.plan.horizon())
+            }
             Promise::Rpo { database: wanted, .. } => story.first(run, |seen| {
                 matches!(seen, Observation::CommitsLost { database, .. } if database == wanted)
             }),

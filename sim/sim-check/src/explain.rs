@@ -26,6 +26,7 @@ mod restored;
 mod storage;
 mod strained;
 mod timeline;
+mod writes;
 
 pub use timeline::Moment;
 
@@ -79,7 +80,8 @@ impl<'a, E> Story<'a, E> {
         // The last pod may come when enough is answered already.
         steps.sort_by_key(|step| step.at_ns);
         steps.dedup();
-        Explanation { run, steps, outage_parts: self.parts(ending, outage) }
+        let outage_parts = self.parts(ending, outage.from, outage.until, outage.is_over);
+        Explanation { run, steps, outage_parts }
     }
 
     /// Explains the first observation of a run for which `is_it` holds.
@@ -133,12 +135,18 @@ impl<'a, E> Story<'a, E> {
     }
 
     /// The outage cut at the moments of its critical path.
-    fn parts(&self, ending: EventId, outage: &Outage) -> Vec<OutagePart> {
+    fn parts(
+        &self,
+        ending: EventId,
+        begin: SimTime,
+        end: SimTime,
+        is_over: bool,
+    ) -> Vec<OutagePart> {
         let mut lengths: BTreeMap<Part, u64> = BTreeMap::new();
-        let mut from = outage.from;
+        let mut from = begin;
         let mut has_no_place = false;
         for told in self.path(ending) {
-            let until = told.at.clamp(from, outage.until);
+            let until = told.at.clamp(from, end);
             let part = match told.observation {
                 Observation::PodBecameUnschedulable { .. } => {
                     has_no_place = true;
@@ -155,8 +163,8 @@ impl<'a, E> Story<'a, E> {
                 from = until;
             }
         }
-        let last = if outage.is_over { Part::Drain } else { Part::Decide };
-        *lengths.entry(last).or_default() += (outage.until - from).as_nanos();
+        let last = if is_over { Part::Drain } else { Part::Decide };
+        *lengths.entry(last).or_default() += (end - from).as_nanos();
         lengths
             .into_iter()
             .filter(|(_, length_ns)| *length_ns > 0)
@@ -375,6 +383,7 @@ fn part(observation: &Observation) -> Option<Part> {
         | O::FailoverStarted { .. }
         | O::PodEvicted { .. }
         | O::PodRefused { .. }
+        | O::InstanceUpdated { .. }
         | O::SwitchoverStarted { .. }
         | O::QuorumRegained
         | O::Rescaled { .. }
@@ -388,6 +397,7 @@ fn part(observation: &Observation) -> Option<Part> {
         | O::PodCreationRefused { .. }
         | O::PodBound { .. }
         | O::EndpointsChanged { .. }
+        | O::PoolerFails { .. }
         | O::PrimaryPromoted { .. }
         | O::WritesResumed { .. } => Some(Part::Act),
         O::NodeRestored { .. } | O::NodeBecameReady { .. } | O::FaultEnded { .. } => {

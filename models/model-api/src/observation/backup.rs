@@ -51,6 +51,14 @@ pub enum BackupFact {
         /// Which data set.
         data_set: DataSetId,
     },
+    /// A standby took over from a primary that had closed segments of its log and not archived them: no
+    /// restore leads past these until that one is back.
+    LogStranded {
+        /// Which data set.
+        data_set: DataSetId,
+        /// Segments.
+        segment_count: u64,
+    },
     /// The data is there.
     RestoreDone {
         /// Which data set.

@@ -43,6 +43,10 @@ pub(crate) enum Deed {
     Running(u32, bool),
     /// It is written to at another rate, in parts per million.
     Rate(u32, u32),
+    /// A standby took over from an instance.
+    Fork(u32, u8),
+    /// That instance is back.
+    HandIn(u32, u8),
     /// Asks what a strike of this number would cost, and strikes.
     Strike(u8),
 }
@@ -124,6 +128,8 @@ impl Town {
                 backups.set_running(DataSetId(data_set), is_running, ctx);
             }
             Deed::Rate(data_set, ppm) => backups.set_rate(DataSetId(data_set), ppm, ctx),
+            Deed::Fork(data_set, old) => backups.fork_log(DataSetId(data_set), old, ctx),
+            Deed::HandIn(data_set, old) => backups.hand_in_log(DataSetId(data_set), old, ctx),
             Deed::Strike(number) => self.strike(number, ctx),
         }
     }
@@ -414,11 +420,13 @@ pub(crate) fn any_deeds(within_hours: u64) -> impl Strategy<Value = Vec<(SimTime
         (0_u32..2, any::<bool>()).prop_map(|(data_set, on)| Deed::Running(data_set, on)),
         (0_u32..2, prop_oneof![Just(0_u32), 1_000_u32..4_000_000])
             .prop_map(|(data_set, ppm)| Deed::Rate(data_set, ppm)),
+        (0_u32..2, 0_u8..2).prop_map(|(data_set, old)| Deed::Fork(data_set, old)),
+        (0_u32..2, 0_u8..2).prop_map(|(data_set, old)| Deed::HandIn(data_set, old)),
         (0_u32..60, how).prop_map(|(policy, how)| Deed::Policy(policy, how)),
         (0_u32..2).prop_map(Deed::PlaceLost),
         (0_u32..2).prop_map(Deed::KeyLost),
         (0..DISASTER_COUNT).prop_map(Deed::Strike),
     ];
     let at = (0..within_hours * 3600).prop_map(SimTime::from_secs);
-    prop::collection::vec((at, deed), 0..8)
+    prop::collection::vec((at, deed), 0..10)
 }

@@ -16,6 +16,7 @@ use crate::rare;
 pub(super) struct InstanceGuard {
     workload: WorkloadId,
     primary: Option<PodId>,
+    has_standbys: bool,
 }
 
 impl Cluster {
@@ -55,14 +56,20 @@ impl Cluster {
     }
 
     /// Says which instance of a database is its primary, where the operator makes the two budgets of
-    /// `enablePDB`.
+    /// `enablePDB`; `has_standbys` unless a window of maintenance lifts that of the standbys.
     ///
     /// They select by a label that changes with the role of a pod. Simplified: the eviction API alone
     /// asks them; preemption and the cluster autoscaler do not look at them before.
-    pub fn guard_instances(&mut self, workload: WorkloadId, primary: Option<PodId>) {
+    pub fn guard_instances(
+        &mut self,
+        workload: WorkloadId,
+        primary: Option<PodId>,
+        has_standbys: bool,
+    ) {
+        let guard = InstanceGuard { workload, primary, has_standbys };
         match self.guards.iter_mut().find(|guard| guard.workload == workload) {
-            Some(guard) => guard.primary = primary,
-            None => self.guards.push(InstanceGuard { workload, primary }),
+            Some(known) => *known = guard,
+            None => self.guards.push(guard),
         }
     }
 
@@ -74,7 +81,7 @@ impl Cluster {
         let is_primary = guard.primary == Some(pod);
         let instances = i32::try_from(self.workloads[workload.index()].replicas).ok()?;
         let least = if is_primary { 1 } else { instances - 2 };
-        if !is_primary && instances < 3 {
+        if !is_primary && (instances < 3 || !guard.has_standbys) {
             return None;
         }
         let pods = self.workloads[workload.index()].pods.iter();

@@ -498,8 +498,8 @@ impl Cluster {
         pod.term = ctx.timer_at(at, priority::KUBELET, KubeEvent::TermDue(id));
     }
 
-    /// How long the containers go on serving before TERM: the longest preStop, within the grace
-    /// period.
+    /// How long the containers go on serving before what TERM is for: the longest preStop and what a
+    /// primary waits for its sessions, within the grace period.
     pub(super) fn pre_stop(&self, id: PodId) -> SimSpan {
         let pod = &self.pods[id.index()];
         if pod.is_orphan {
@@ -507,7 +507,8 @@ impl Cluster {
         }
         let spec = &self.tables.template_of(pod).template.spec;
         let longest = spec.containers.iter().filter_map(|it| it.lifecycle.pre_stop).max();
-        longest.unwrap_or(SimSpan::ZERO).min(pod.eviction_grace.unwrap_or(spec.termination_grace))
+        let serves = longest.unwrap_or(SimSpan::ZERO).saturating_add(pod.linger);
+        serves.min(pod.eviction_grace.unwrap_or(spec.termination_grace))
     }
 
     pub(super) fn on_term_due<E, R>(&mut self, id: PodId, ctx: &mut Context<'_, E, R>)

@@ -135,6 +135,8 @@ pub(super) struct PodState {
     /// The kubelet carries out the termination.
     pub(super) is_stopping: bool,
     /// Its containers get TERM, and when.
+    /// For how long it goes on serving once it is to end.
+    pub(super) linger: SimSpan,
     pub(super) term: Timer,
     pub(super) term_at: SimTime,
     /// Nothing of it runs or ever will; what is left is to confirm that to the API.
@@ -202,6 +204,7 @@ impl PodState {
             is_doomed: false,
             deleted_at: None,
             is_stopping: false,
+            linger: SimSpan::ZERO,
             term: Timer::NONE,
             term_at: SimTime::ZERO,
             has_ended: false,

@@ -143,15 +143,15 @@ impl Cluster {
         let state = &mut self.workloads[workload.index()];
         let is_deployment = match self.blueprint.workloads[workload.index()].kind {
             WorkloadKind::Deployment { .. } => true,
-            WorkloadKind::StatefulSet { .. } | WorkloadKind::DaemonSet { .. } => false,
+            WorkloadKind::StatefulSet { .. }
+            | WorkloadKind::DaemonSet { .. }
+            | WorkloadKind::DatabaseInstances => false,
             // Only pods that are created from now on are of it.
             WorkloadKind::ReplicaSet => {
                 state.template = template;
                 return true;
             }
-            WorkloadKind::Job(_) | WorkloadKind::Pod | WorkloadKind::DatabaseInstances => {
-                return false;
-            }
+            WorkloadKind::Job(_) | WorkloadKind::Pod => return false,
         };
         state.previous = state.template;
         state.template = template;
@@ -168,6 +168,53 @@ impl Cluster {
         }
         self.settle(ctx);
         true
+    }
+
+    /// The operator of a database deletes the pod of an instance, which is made again of the newest
+    /// template.
+    pub fn replace_instance<E, R>(&mut self, pod: PodId, ctx: &mut Context<'_, E, R>)
+    where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        if self.pods[pod.index()].is_active() {
+            self.delete_by_controller(pod, ctx);
+            self.settle(ctx);
+        }
+    }
+
+    /// What runs in the pod of an instance was restarted, which is all that the newest template of its
+    /// database asks for.
+    pub fn adopt_template<E, R>(&mut self, pod: PodId, ctx: &mut Context<'_, E, R>)
+    where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        let workload = self.pods[pod.index()].workload;
+        self.pods[pod.index()].template = self.template(workload);
+        self.request_sync(workload, ctx);
+    }
+
+    /// Whether pods of two templates are alike, so that what runs in them needs a restart at most.
+    pub fn has_same_pods(&self, one: TemplateId, other: TemplateId) -> bool {
+        let spec = |it: TemplateId| &self.tables.templates[it.index()].template.spec;
+        spec(one) == spec(other)
+    }
+
+    /// For how long what runs in a pod goes on serving when it is deleted, before it ends: a primary
+    /// waits for its sessions. Less than before hastens the end of one that is stopping.
+    pub fn set_linger<E, R>(&mut self, id: PodId, linger: SimSpan, ctx: &mut Context<'_, E, R>)
+    where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        let pod = &mut self.pods[id.index()];
+        let before = std::mem::replace(&mut pod.linger, linger);
+        let (is_stopping, term_at) = (pod.is_stopping, pod.term_at);
+        if linger < before && is_stopping && term_at > ctx.now() {
+            let at = term_at.saturating_sub(before.saturating_sub(linger)).max(ctx.now());
+            self.expect_term(id, at, ctx);
+        }
     }
 
     /// Goes back to the template before the last change, as `kubectl rollout undo` does; whether

@@ -365,12 +365,14 @@ impl Cluster {
                 self.sync_stateful_set(id, &spec, ctx);
             }
             // Simplified: an operator re-creates its missing instances like a parallel
-            // StatefulSet, whether it runs or not.
+            // StatefulSet, whether it runs or not. Which of them are deleted for an update, the
+            // model of databases says.
             WorkloadKind::DatabaseInstances => {
                 let spec = SetSpec {
                     replicas: self.replicas(id),
                     start: 1,
                     is_parallel: true,
+                    is_on_delete: true,
                     ..SetSpec::default()
                 };
                 self.sync_stateful_set(id, &spec, ctx);

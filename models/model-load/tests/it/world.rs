@@ -247,20 +247,11 @@ impl Case {
                 workload: WorkloadId(0),
                 read_write_service: ServiceId(0),
                 read_only_service: ServiceId(0),
-                operator: None,
                 instances: 1,
-                synchronous: None,
-                failover_delay: SimSpan::ZERO,
                 switchover_delay: SimSpan::from_hours(1),
-                has_budgets: false,
                 has_isolation_check: true,
-                manager: model_api::blueprint::DatabaseManager::default(),
-                wal_bytes_per_second: 0,
-                commits_per_second: 0,
-                writers: Vec::new(),
                 session_count: 100,
-                wal: None,
-                origin: Origin::default(),
+                ..model_api::blueprint::Database::default()
             });
         }
         blueprint

@@ -221,6 +221,7 @@ impl Cluster {
         };
         let fork = self.old_sides.remove(idx).survivor;
         self.supersede(successor, fork, ordinal);
+        self.fork_log(port, successor);
         self.current = ordinal;
         self.set_role(port, ordinal, Role::Primary);
     }

@@ -6,4 +6,5 @@ mod outage;
 mod patroni;
 mod recorded;
 mod timelines;
+mod update;
 mod world;

@@ -3,10 +3,12 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use model_api::blueprint::{Database, DatabaseManager, Patroni, Synchronous, WalVolume, Zone};
+use model_api::blueprint::{
+    Database, DatabaseManager, Patroni, PrimaryUpdate, Synchronous, WalVolume, Zone,
+};
 use model_api::parameters::Range;
 use model_api::{
-    Blueprint, DatabaseId, Observation, Origin, Parameters, PodId, ServiceId, WorkloadId, ZoneId,
+    Blueprint, DatabaseId, Observation, Parameters, PodId, ServiceId, WorkloadId, ZoneId,
 };
 use model_postgres::{Access, Databases, Leadership, PgEvent, PgNotice, StopKind};
 use sim_kernel::{
@@ -52,11 +54,19 @@ pub(crate) enum Act {
     Cordon(u8, bool),
     /// An instance is fenced, or is not any more.
     Fence(u8, bool),
+    /// All instances need a restart, or new pods. A deleted pod ends when its sessions had their time; the
+    /// new one runs 20 s later.
+    Update { is_in_place: bool },
     /// The archive takes a segment in a second, or fails.
     Archive(bool),
     /// The volumes are to have so many megabytes.
     Grow(u64),
 }
+
+/// What a primary waits for its sessions.
+pub(crate) const SMART_SHUTDOWN: SimSpan = SimSpan::from_secs(180);
+/// From the end of a pod that is made again until the container of the new one runs.
+const REPLACING: SimSpan = SimSpan::from_secs(20);
 
 /// From the loss of a machine to Ready=False.
 pub(crate) const DETECTION: SimSpan = SimSpan::from_secs(50);
@@ -74,6 +84,10 @@ pub(crate) enum WorldEvent {
         ordinal: u8,
         count: u32,
     },
+    /// The pod of an instance that is made again has ended.
+    Ended(u8),
+    /// The new one runs.
+    Replaced(u8),
 }
 
 impl From<PgEvent> for WorldEvent {
@@ -182,6 +196,12 @@ impl World {
             Act::Fence(ordinal, is) => {
                 self.databases.set_fenced((DATABASE, ordinal), is, ctx, &mut notices);
             }
+            Act::Update { is_in_place } => {
+                self.databases.begin_update(DATABASE, is_in_place, ctx, &mut notices);
+                for ordinal in 0..self.instance_count {
+                    self.databases.set_outdated((DATABASE, ordinal), true, ctx, &mut notices);
+                }
+            }
             Act::Archive(works) => {
                 let segment = works.then_some(SimSpan::from_secs(1));
                 self.databases.set_archiver(DATABASE, segment, ctx, &mut notices);
@@ -247,6 +267,23 @@ impl Model for World {
                     self.set_ready(ordinal, true, ctx);
                 }
             }
+            WorldEvent::Ended(ordinal) => {
+                self.stop(ordinal, StopKind::Shutdown, ctx);
+                self.set_ready(ordinal, false, ctx);
+                ctx.schedule_in(REPLACING, Priority::NORMAL, WorldEvent::Replaced(ordinal));
+            }
+            WorldEvent::Replaced(ordinal) => {
+                let mut notices = std::mem::take(&mut self.notices);
+                self.databases.set_outdated((DATABASE, ordinal), false, ctx, &mut notices);
+                self.notices = notices;
+                self.act(Act::Start(ordinal), ctx);
+            }
+        }
+        for idx in told.min(self.notices.len())..self.notices.len() {
+            if let PgNotice::ReplacePod { ordinal, .. } = self.notices[idx] {
+                let linger = self.databases.smart_shutdown(DATABASE, ordinal);
+                ctx.schedule_in(linger, Priority::NORMAL, WorldEvent::Ended(ordinal));
+            }
         }
         self.look_at(ctx.now(), told);
         for ordinal in 0..self.instance_count {
@@ -272,6 +309,7 @@ pub(crate) struct Case {
     pub(crate) manager: DatabaseManager,
     pub(crate) wal: Option<WalVolume>,
     pub(crate) switchover_delay: SimSpan,
+    pub(crate) primary_update: PrimaryUpdate,
     /// Where etcd of Patroni has its leader.
     pub(crate) store_leader: u8,
     pub(crate) parameters: Parameters,
@@ -290,6 +328,7 @@ impl Default for Case {
             manager: DatabaseManager::CloudNativePg,
             wal: None,
             switchover_delay: SimSpan::from_hours(1),
+            primary_update: PrimaryUpdate::default(),
             store_leader: 1,
             parameters: Parameters::default(),
             detection: DETECTION,
@@ -335,20 +374,20 @@ impl Case {
                 workload: WorkloadId(0),
                 read_write_service: ServiceId(0),
                 read_only_service: ServiceId(1),
-                operator: None,
                 instances: u32::from(self.instances),
                 synchronous: self.synchronous,
                 failover_delay: self.failover_delay,
                 switchover_delay: self.switchover_delay,
+                smart_shutdown: SMART_SHUTDOWN,
+                primary_update: self.primary_update,
                 has_budgets: true,
                 has_isolation_check: self.has_isolation_check,
                 manager: self.manager,
                 wal_bytes_per_second: 1_000_000,
                 commits_per_second: 200,
-                writers: Vec::new(),
                 session_count: SESSION_COUNT,
                 wal: self.wal,
-                origin: Origin::default(),
+                ..Database::default()
             }],
             parameters: self.parameters.clone(),
             ..Blueprint::default()
@@ -525,6 +564,9 @@ impl Run {
                     writeln!(text, "fails over {}", from.0)
                 }
                 Observation::InstanceFenced { pod, .. } => writeln!(text, "fenced {}", pod.0),
+                Observation::InstanceUpdated { pod, how, .. } => {
+                    writeln!(text, "{how:?} {}", pod.0)
+                }
                 Observation::SwitchoverStarted { from, .. } => {
                     writeln!(text, "hands over {}", from.0)
                 }

@@ -3,6 +3,7 @@
 //! # Modelled
 //! Each action as one request to the API: without an API it changes nothing. What ends (`for`) is
 //! taken back, once there is an API: a rollout is undone, a workload has its former size, a drained node takes pods again.
+//! A rollout of a database is done by its operator, instance by instance: see `model-postgres`.
 //! A rollout of a canary's target is complete once its primary has the template.
 //! A rollout that exceeds its progress deadline is undone at once where something that deploys does
 //! so. Of a drain and of an upgrade every node is worked on as `kubectl drain` does.
@@ -26,7 +27,7 @@ use model_kube::cluster::{AfterDrain, DrainId, DrainSpec, TemplateId};
 use model_kube::disruption::Admission;
 use sim_kernel::{Context, Recorder};
 
-use super::World;
+use super::{World, ordinal_of};
 use crate::event::Event;
 use crate::fault::{Struck, pick_some};
 use crate::rare;
@@ -54,6 +55,7 @@ impl World {
                 let template = template.expect("each rollout has its template");
                 let former = self.cluster.template(*workload);
                 let is_changed = self.cluster.patch_template(template, ctx);
+                self.tell_template(*workload, former, ctx);
                 // Of a canary's target, those that will be replaced once it has passed.
                 let canary = self.blueprint.canaries.iter().find(|it| it.target == *workload);
                 let replaced = canary.map_or(*workload, |canary| canary.primary);
@@ -220,7 +222,9 @@ impl World {
     ) {
         let own = self.wiring.template_by_fault[fault.index()];
         if own == Some(self.cluster.template(workload)) {
+            let mine = self.cluster.template(workload);
             self.cluster.patch_template(former, ctx);
+            self.tell_template(workload, mine, ctx);
         }
         for struck in self.book.struck.iter_mut().flatten() {
             if let Struck::Rollout(other, its_former) = struck
@@ -229,6 +233,26 @@ impl World {
             {
                 *its_former = former;
             }
+        }
+    }
+
+    /// Tells a database whose instances a workload's pods are that it has another template than before.
+    fn tell_template<R: Recorder<Observation>>(
+        &mut self,
+        workload: WorkloadId,
+        former: TemplateId,
+        ctx: &mut Context<'_, Event, R>,
+    ) {
+        let Some(database) = self.wiring.database_by_workload[workload.index()] else { return };
+        let newest = self.cluster.template(workload);
+        let is_in_place = self.cluster.has_same_pods(former, newest);
+        let notices = &mut self.pg_notices;
+        self.databases.begin_update(database, is_in_place, ctx, notices);
+        for pod in self.cluster.pods_of(workload) {
+            let view = self.cluster.pod(*pod);
+            let (instance, is_old) =
+                ((database, ordinal_of(view.ordinal)), view.template != newest);
+            self.databases.set_outdated(instance, is_old, ctx, notices);
         }
     }
 

@@ -41,7 +41,29 @@ pub(super) struct DataState {
     told_count: u64,
 }
 
+/// What a database holds, and where.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// What its instances have.
+    Ordinary,
+    /// Its content is wrong: nobody may write.
+    Held,
+    /// What was restored in place of its instances.
+    Restored,
+}
+
 impl DataState {
+    pub(super) fn standing(&self, database: DatabaseId) -> Standing {
+        let idx = database.index();
+        if self.is_held[idx] {
+            Standing::Held
+        } else if self.is_restored[idx] && !self.is_postgres_writable[idx] {
+            Standing::Restored
+        } else {
+            Standing::Ordinary
+        }
+    }
+
     pub(super) fn new(backups: Backups, blueprint: &Blueprint) -> Self {
         let count = blueprint.databases.len();
         let ids = (0..count).map(DatabaseId::from_index);
@@ -75,6 +97,30 @@ impl DataState {
         if let Some(data_set) = self.sets[idx] {
             let is_running = is_running || self.is_restored[idx];
             self.backups.set_running(data_set, is_running, ctx);
+        }
+    }
+
+    /// A standby of a database took over from that instance.
+    pub(super) fn fork_log<R: Recorder<Observation>>(
+        &mut self,
+        database: DatabaseId,
+        old: u8,
+        ctx: &mut Context<'_, Event, R>,
+    ) {
+        if let Some(data_set) = self.sets[database.index()] {
+            self.backups.fork_log(data_set, old, ctx);
+        }
+    }
+
+    /// An old primary of a database is back.
+    pub(super) fn hand_in_log<R: Recorder<Observation>>(
+        &mut self,
+        database: DatabaseId,
+        old: u8,
+        ctx: &mut Context<'_, Event, R>,
+    ) {
+        if let Some(data_set) = self.sets[database.index()] {
+            self.backups.hand_in_log(data_set, old, ctx);
         }
     }
 
@@ -112,7 +158,12 @@ impl World {
                 DataSetKind::Etcd | DataSetKind::Other => continue,
             };
             let pods = self.cluster.pods_of(workload).iter();
-            let zones: Vec<ZoneId> = pods.filter_map(|pod| self.cluster.pod(*pod).zone).collect();
+            let mut zones: Vec<ZoneId> =
+                pods.filter_map(|pod| self.cluster.pod(*pod).zone).collect();
+            // Simplified: volumes that nobody has mounted may stand anywhere.
+            if matches!(spec.kind, DataSetKind::Database(_)) && zones.is_empty() {
+                zones = (0..blueprint.zones.len()).map(ZoneId::from_index).collect();
+            }
             self.data.backups.set_home(DataSetId::from_index(idx), zones.into_iter());
         }
         self.data.backups.begin(ctx);
@@ -233,6 +284,10 @@ impl World {
         let (data, idx) = (&self.data, database.index());
         let is_writable = data.is_written(idx) && !data.is_held[idx];
         self.flows.set_database_writable(database, is_writable);
+        let blueprint = Arc::clone(&self.blueprint);
+        for pooler in blueprint.poolers.iter().filter(|it| it.database == database) {
+            self.tell_failing(pooler.service);
+        }
     }
 
     /// Strikes data or its copies; returns what is to be undone, and how much was hit.

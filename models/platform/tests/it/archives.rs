@@ -2,9 +2,10 @@
 
 use model_api::action::{Action, NodeWork};
 use model_api::backup::{Archive, DataSet, DataSetKind, Location, Place};
-use model_api::blueprint::{Database, WalVolume};
+use model_api::blueprint::{Database, Pooler, WalVolume};
 use model_api::fault::{DataFault, Fault, FaultKind, FaultPlan, Start};
 use model_api::kube::{LabelSelector, Service, Workload, WorkloadKind};
+use model_api::observation::BackupFact;
 use model_api::{
     Blueprint, DataSetId, DatabaseId, Observation, Origin, PlaceId, ServiceId, SimSpan, SimTime,
     WorkloadId, ZoneId,
@@ -191,4 +192,103 @@ fn a_drain_waits_for_a_primary_until_another_instance_is_one() {
     // A single instance is nowhere to be moved, and its budget lets nobody evict it.
     assert_eq!(with(1, true), (false, 0));
     assert_eq!(with(1, false), (true, 0));
+}
+
+/// The zone of the primary, as every run begins.
+fn primary_zone(blueprint: &Blueprint) -> u32 {
+    let mut simulation = simulation(blueprint.clone(), Vec::new());
+    assert!(simulation.run_until(SimTime::from_secs(10)).is_complete());
+    let world = simulation.model();
+    let pod = world.databases().primary_pod(DATABASE).expect("it was placed");
+    world.cluster().pod(pod).zone.expect("it runs").0
+}
+
+fn told(simulation: &Sim, is_it: impl Fn(&Observation) -> bool) -> Vec<u64> {
+    let records = simulation.recorder().observations().iter();
+    records.filter(|record| is_it(&record.observation)).map(|record| record.at.as_secs()).collect()
+}
+
+#[test]
+fn a_database_that_is_switched_off_by_annotation_is_off_and_nobody_minds() {
+    let run = |change: fn(&mut Blueprint)| {
+        let mut blueprint = archiving(1 << 20, 1 << 40);
+        let zone = primary_zone(&blueprint);
+        change(&mut blueprint);
+        let mut simulation = simulation(blueprint, vec![zone_loss(zone, 600, Some(600))]);
+        assert!(simulation.run_until(SimTime::from_secs(3_600)).is_complete());
+        let resumed = told(&simulation, |seen| matches!(seen, Observation::WritesResumed { .. }));
+        let failovers = told(&simulation, |seen| {
+            let is_begun = matches!(seen, Observation::FailoverStarted { .. });
+            is_begun || matches!(seen, Observation::PrimaryPromoted { .. })
+        });
+        let is_writable = simulation.model().databases().is_writable(DATABASE);
+        (is_writable, resumed.len(), failovers.len())
+    };
+    // The zone of the primary is lost: one that is awake fails over.
+    assert_eq!(run(|_| {}), (true, 1, 2));
+    let hibernated = run(|blueprint| {
+        blueprint.databases[0].is_hibernated = true;
+        blueprint.workloads[1].replicas = 0;
+    });
+    assert_eq!(hibernated, (false, 0, 0));
+    assert_eq!(run(|blueprint| blueprint.databases[0].fenced = vec![0, 1, 2]), (false, 0, 0));
+    // Left alone, it comes back with its zone.
+    assert_eq!(run(|blueprint| blueprint.databases[0].is_left_alone = true), (true, 1, 0));
+}
+
+#[test]
+fn log_that_an_old_primary_had_not_archived_is_missing_until_it_is_back() {
+    let is_stranded = |seen: &Observation| matches!(seen, Observation::Backup(BackupFact::LogStranded { segment_count, .. }) if *segment_count > 200);
+    let zone = primary_zone(&archiving(1 << 20, 1 << 40));
+    for back_after in [Some(1_200), None] {
+        // An hour of log waits when the zone of the primary is lost.
+        let faults = vec![broken(600, 6_000), zone_loss(zone, 4_200, back_after)];
+        let mut simulation = simulation(archiving(1 << 20, 1 << 40), faults);
+        assert!(simulation.run_until(SimTime::from_secs(20_000)).is_complete());
+        assert_eq!(told(&simulation, is_stranded).len(), 1);
+    }
+    // Who stored everything leaves a segment that was on its way at most.
+    let mut simulation =
+        simulation(archiving(1 << 20, 1 << 40), vec![zone_loss(zone, 4_200, None)]);
+    assert!(simulation.run_until(SimTime::from_secs(20_000)).is_complete());
+    assert_eq!(told(&simulation, is_stranded), Vec::<u64>::new());
+}
+
+#[test]
+fn a_pooler_comes_back_at_a_try_of_its_own() {
+    let returned = |secs: u64| {
+        let mut blueprint = archiving(1 << 20, 1 << 40);
+        blueprint.databases[0].switchover_delay = SimSpan::from_hours(1);
+        blueprint.poolers.push(Pooler {
+            namespace: "shop".to_owned(),
+            name: "pool".to_owned(),
+            database: DATABASE,
+            // Any pods will do: what counts here are its logins.
+            workload: WorkloadId(0),
+            service: ServiceId(0),
+            instances: 2,
+            login_retry: SimSpan::from_secs(secs),
+            pool_size: 20,
+            client_max: 100,
+            ..Pooler::default()
+        });
+        let action = FaultKind::Action(Action::Switchover { database: DATABASE, to: None });
+        let start = Start::At(SimTime::from_secs(600));
+        let mut simulation = simulation(blueprint, vec![fault("move", action, start, None)]);
+        assert!(simulation.run_until(SimTime::from_secs(1_200)).is_complete());
+        let fails = |wanted: u32| {
+            let is_it = move |seen: &Observation| matches!(seen, Observation::PoolerFails { failing_ppm, .. } if *failing_ppm == wanted);
+            told(&simulation, is_it)
+        };
+        assert_eq!(fails(1_000_000), [600]);
+        let promoted =
+            told(&simulation, |seen| matches!(seen, Observation::PrimaryPromoted { .. }));
+        (fails(0)[0], promoted[0])
+    };
+    // Both pods tried when their connections broke, and try again every 15 s from then on.
+    let (back, promoted) = returned(15);
+    assert_eq!((back - 600) % 15, 0, "{back}");
+    assert!(back >= promoted && back <= promoted + 15, "{promoted} {back}");
+    let (back, promoted) = returned(1);
+    assert!(back <= promoted + 4, "{promoted} {back}");
 }

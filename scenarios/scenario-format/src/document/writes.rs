@@ -15,6 +15,8 @@ record! {
         database: Spanned<String>,
         /// The share of the requests that commit to it, such as `20%`: then the load decides how much is written.
         share: Option<Spanned<Share>>,
+        /// The Pooler that they go through, as `namespace/name`; left out, they go to the `-rw` Service.
+        through: Option<Spanned<String>>,
     }
 }
 
@@ -28,7 +30,7 @@ impl Decode for WritesTo {
             return WriteSpec::decode(node, diagnostics).map(Self);
         }
         let database = Spanned::decode(node, diagnostics)?;
-        Some(Self(WriteSpec { database, share: None, span: node.span }))
+        Some(Self(WriteSpec { database, share: None, through: None, span: node.span }))
     }
 
     fn schema(definitions: &mut Definitions) -> Json {

@@ -8,7 +8,7 @@ use crate::manifest::{Cluster, Object};
 
 impl Lint<'_> {
     pub(super) fn databases(&mut self) {
-        for cluster in &self.manifests.clusters {
+        for (idx, cluster) in self.manifests.clusters.iter().enumerate() {
             let object = self.manifests.object(cluster);
             let cluster = &cluster.value;
             if cluster.instances == 1 {
@@ -25,7 +25,7 @@ impl Lint<'_> {
                 }
             }
             self.switched_off(object);
-            self.log_volume(object, cluster);
+            self.log_volume(object, cluster, idx);
             let Some(synchronous) = cluster.synchronous else { continue };
             let wanted = synchronous.number + 2;
             if synchronous.is_required && cluster.instances < wanted {
@@ -50,14 +50,11 @@ impl Lint<'_> {
     /// Annotations by which people switch a cluster of CloudNativePG, or its operator, off.
     fn switched_off(&mut self, object: &Object) {
         const SWITCHES: [(&str, &str); 3] = [
-            (
-                "cnpg.io/fencedInstances",
-                "has fenced instances, which run here until a `fence` is put",
-            ),
-            ("cnpg.io/hibernation", "is hibernated by an annotation, and runs here"),
+            ("cnpg.io/fencedInstances", "has fenced instances: they are off in every run"),
+            ("cnpg.io/hibernation", "is hibernated: nobody can write to it in any run"),
             (
                 "cnpg.io/reconciliationLoop",
-                "is left alone by its operator, which fails it over here",
+                "is left alone by its operator: nobody fails it over in any run",
             ),
         ];
         for (annotation, what) in SWITCHES {
@@ -72,18 +69,22 @@ impl Lint<'_> {
         }
     }
 
-    fn log_volume(&mut self, object: &Object, cluster: &Cluster) {
+    /// Compares what may be kept with what data leave free.
+    fn log_volume(&mut self, object: &Object, cluster: &Cluster, idx: usize) {
         let Some(log) = &cluster.log else { return };
+        let wal = self.blueprint.databases.get(idx).and_then(|database| database.wal);
+        let free_bytes = log.size_bytes.saturating_sub(wal.map_or(0, |wal| wal.data_bytes));
         let least = log.ordinary_bytes.max(log.least_bytes);
         let title = object.title();
-        if log.size_bytes <= least {
-            let (size, least) = (log.size_bytes >> 20, least >> 20);
-            let message = format!("{title}: {size} MiB for a log that may take {least} MiB");
+        let free = free_bytes >> 20;
+        if free_bytes <= least {
+            let least = least >> 20;
+            let message = format!("{title}: {free} MiB for a log that may take {least} MiB");
             self.warn(Code::W0191, object, log.size_field(), message);
-        } else if let Some(kept) = log.kept_bytes.filter(|kept| *kept >= log.size_bytes) {
-            let (size, kept) = (log.size_bytes >> 20, kept >> 20);
+        } else if let Some(kept) = log.kept_bytes.filter(|kept| *kept >= free_bytes) {
+            let kept = kept >> 20;
             let message = format!(
-                "{title}: {kept} MiB are kept for a standby that is away, on a volume of {size} MiB"
+                "{title}: {kept} MiB are kept for a standby that is away, where {free} MiB are free"
             );
             let path = "spec.postgresql.parameters.max_slot_wal_keep_size";
             self.warn(Code::W0190, object, path, message);

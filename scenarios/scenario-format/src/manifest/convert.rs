@@ -107,8 +107,16 @@ fn is_same(a: &Node, b: &Node) -> bool {
 
 /// Pods of a ReplicaSet and the like, in a dump of a cluster: their controller makes them.
 fn is_made_by_controller(object: &Object) -> bool {
-    const CONTROLLERS: [&str; 7] =
-        ["ReplicaSet", "Deployment", "StatefulSet", "DaemonSet", "Job", "CronJob", "Cluster"];
+    const CONTROLLERS: [&str; 8] = [
+        "ReplicaSet",
+        "Deployment",
+        "StatefulSet",
+        "DaemonSet",
+        "Job",
+        "CronJob",
+        "Cluster",
+        "Pooler",
+    ];
     let owners = object.node.at(&["metadata", "ownerReferences"]).and_then(Node::items);
     owners.unwrap_or_default().iter().any(|owner| {
         let is_controller = owner.get("controller").and_then(Node::text) == Some("true");
@@ -161,6 +169,7 @@ impl Step<'_> {
             ("postgresql.cnpg.io", "Cluster") | ("acid.zalan.do", "postgresql") => {
                 self.cluster(diagnostics);
             }
+            ("postgresql.cnpg.io", "Pooler") => self.pooler(diagnostics),
             ("autoscaling", "HorizontalPodAutoscaler") => self.autoscaler(diagnostics),
             ("autoscaling.k8s.io", "VerticalPodAutoscaler") => {
                 let value = Reader { object, diagnostics }.vertical_autoscaler();
@@ -330,6 +339,16 @@ impl Step<'_> {
         }
     }
 
+    fn pooler(&mut self, diagnostics: &mut Vec<Diagnostic>) {
+        let (object, object_idx) = (self.object, self.object_idx);
+        let mut reader = Reader { object, diagnostics };
+        let (workload, service) = reader.pooler_parts(self.admission);
+        let value = reader.pooler(self.out.workloads.len(), self.out.services.len());
+        self.out.workloads.push(Sourced { value: workload, object_idx });
+        self.out.services.push(Sourced { value: service, object_idx });
+        self.out.poolers.push(Sourced { value, object_idx });
+    }
+
     fn cluster(&mut self, diagnostics: &mut Vec<Diagnostic>) {
         let (object, object_idx) = (self.object, self.object_idx);
         let mut reader = Reader { object, diagnostics };
@@ -349,10 +368,16 @@ impl Step<'_> {
             synchronous: parts.synchronous,
             failover_delay: parts.failover_delay,
             switchover_delay: parts.switchover_delay,
+            smart_shutdown: parts.smart_shutdown,
+            primary_update: parts.primary_update,
             has_budgets: parts.has_budgets,
+            is_maintained: parts.is_maintained,
             has_isolation_check: parts.has_isolation_check,
             session_count: parts.session_count,
             log: parts.log,
+            fenced: parts.fenced,
+            is_hibernated: parts.is_hibernated,
+            is_left_alone: parts.is_left_alone,
             manager: parts.manager,
             origin: object.origin.clone(),
         };

@@ -3,9 +3,10 @@
 //! # Modelled
 //! Instances with their placement (anti-affinity, node selector, tolerations, spread), resources,
 //! storage, `-rw`, `-ro` and `-r` Services, synchronous replication, `failoverDelay`, `switchoverDelay`,
-//! `enablePDB`, whether isolation is checked, `max_connections`; the log is read in `wal.rs`, backups in `barman.rs`.
+//! fencing, hibernation and a stopped reconciliation by annotation, `enablePDB`, windows of maintenance, `smartShutdownTimeout`, update strategy and method, whether isolation is checked, `max_connections`; the log is read in `wal.rs`, backups in `barman.rs`.
 //! # Not modelled
-//! Poolers, update strategies, windows of maintenance, tablespaces, replica clusters, managed roles.
+//! Tablespaces, replica clusters, managed roles; a window of maintenance in which volumes are given up
+//! (`reusePVC: false`).
 //! # Defaults and their sources
 //! CloudNativePG 1.30: `api/v1/cluster_types.go`; anti-affinity as `pkg/specs/pods.go` makes it;
 //! probes 10 s × 3 with 5 s timeout (`docs/src/instance_manager.md`).
@@ -13,7 +14,7 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1 as core;
-use model_api::blueprint::{DatabaseManager, Synchronous};
+use model_api::blueprint::{DatabaseManager, PrimaryUpdate, Synchronous};
 use model_api::kube::{
     Affinity, Container, ContainerPort, LabelSelector, Operator, PersistentVolumeClaim,
     PodAffinityTerm, PodSpec, PodTemplate, Probe, ProbeHandler, Requirement, Service, ServicePort,
@@ -24,6 +25,7 @@ use model_api::{Origin, SimSpan};
 use super::pod::{Admission, no_execute, with_limits};
 use super::wal::LogStorage;
 use super::{Reader, from_node};
+use crate::diagnostic::{Code, Diagnostic};
 use crate::quantity::Quantity;
 use crate::yaml::{Dialect, Node, ScalarValue, Value};
 
@@ -33,6 +35,12 @@ const INSTANCE_ROLE_LABEL: &str = "cnpg.io/instanceRole";
 const PORT: u16 = 5432;
 /// `DefaultMaxSwitchoverDelay` of `api/v1/cluster_types.go`.
 const SWITCHOVER_DELAY_SECS: u32 = 3600;
+/// `DefaultSmartShutdownTimeout` and `DefaultMaxStopDelay` there.
+const SMART_SHUTDOWN_SECS: u32 = 180;
+const STOP_DELAY_SECS: u32 = 1800;
+const FENCING: &str = "cnpg.io/fencedInstances";
+const HIBERNATION: &str = "cnpg.io/hibernation";
+const RECONCILIATION: &str = "cnpg.io/reconciliationLoop";
 const ISOLATION_CHECK: &str = "spec.probes.liveness.isolationCheck.enabled";
 
 /// A database cluster as far as the models read it.
@@ -54,10 +62,22 @@ pub struct Cluster {
     pub failover_delay: SimSpan,
     /// `spec.switchoverDelay`.
     pub switchover_delay: SimSpan,
-    /// `spec.enablePDB`.
+    /// `spec.smartShutdownTimeout`, within `spec.stopDelay`.
+    pub smart_shutdown: SimSpan,
+    /// How a change comes to the primary.
+    pub primary_update: PrimaryUpdate,
+    /// `spec.enablePDB`, unless a window of maintenance lifts the budget of a single instance.
     pub has_budgets: bool,
+    /// A window of maintenance lifts the budget of the standbys.
+    pub is_maintained: bool,
     /// `spec.probes.liveness.isolationCheck.enabled`.
     pub has_isolation_check: bool,
+    /// Instances that an annotation fences, counted from zero.
+    pub fenced: Vec<u8>,
+    /// An annotation hibernates it.
+    pub is_hibernated: bool,
+    /// An annotation has its operator leave it alone.
+    pub is_left_alone: bool,
     /// Who decides which instance is primary.
     pub manager: DatabaseManager,
     /// Sessions that may commit at a time.
@@ -77,8 +97,14 @@ pub(crate) struct Parts {
     pub(crate) synchronous: Option<Synchronous>,
     pub(crate) failover_delay: SimSpan,
     pub(crate) switchover_delay: SimSpan,
+    pub(crate) smart_shutdown: SimSpan,
+    pub(crate) primary_update: PrimaryUpdate,
     pub(crate) has_budgets: bool,
+    pub(crate) is_maintained: bool,
     pub(crate) has_isolation_check: bool,
+    pub(crate) fenced: Vec<u8>,
+    pub(crate) is_hibernated: bool,
+    pub(crate) is_left_alone: bool,
     pub(crate) manager: DatabaseManager,
     pub(crate) session_count: u32,
     pub(crate) log: Option<LogStorage>,
@@ -89,16 +115,25 @@ impl Reader<'_> {
         let instances = self.integer("spec.instances", 1).max(1);
         let failover_delay = self.integer("spec.failoverDelay", 0);
         let switchover_delay = self.integer("spec.switchoverDelay", SWITCHOVER_DELAY_SECS);
+        let is_maintained = self.is_maintained();
+        let is_hibernated = self.annotation(HIBERNATION) == Some("on");
+        let running = if is_hibernated { 0 } else { instances };
         Parts {
-            workload: self.instances(instances, admission),
+            workload: Workload { replicas: running, ..self.instances(instances, admission) },
             services: ["rw", "ro", "r"].map(|suffix| self.database_service(suffix)).to_vec(),
             claims: self.instance_claims(instances, "spec.storage"),
             instances,
             synchronous: self.synchronous(instances),
             failover_delay: SimSpan::from_secs(u64::from(failover_delay)),
             switchover_delay: SimSpan::from_secs(u64::from(switchover_delay)),
-            has_budgets: self.boolean("spec.enablePDB", true),
+            smart_shutdown: self.smart_shutdown(),
+            primary_update: self.primary_update(),
+            has_budgets: self.boolean("spec.enablePDB", true) && !(is_maintained && instances == 1),
+            is_maintained,
             has_isolation_check: self.boolean(ISOLATION_CHECK, true),
+            fenced: self.fenced(instances),
+            is_hibernated,
+            is_left_alone: self.annotation(RECONCILIATION) == Some("disabled"),
             manager: DatabaseManager::CloudNativePg,
             session_count: self.session_count("spec.postgresql.parameters"),
             log: self.log_storage(),
@@ -117,6 +152,57 @@ impl Reader<'_> {
         };
         let count = setting("max_connections", 100);
         count.saturating_sub(setting("superuser_reserved_connections", 3))
+    }
+
+    /// How long a primary waits for its sessions; not at all where that is all that its pod is given
+    /// (`TryShuttingDownSmartFast` of `pkg/management/postgres/instance.go`).
+    fn smart_shutdown(&mut self) -> SimSpan {
+        let smart = self.integer("spec.smartShutdownTimeout", SMART_SHUTDOWN_SECS);
+        let stop = self.integer("spec.stopDelay", STOP_DELAY_SECS);
+        SimSpan::from_secs(if smart < stop { u64::from(smart) } else { 0 })
+    }
+
+    fn annotation(&self, name: &str) -> Option<&str> {
+        self.object.node.at(&["metadata", "annotations", name]).and_then(Node::text)
+    }
+
+    /// The instances that are fenced: a JSON list of their names, or of `*` for all
+    /// (`pkg/utils/fencing.go`).
+    fn fenced(&mut self, instances: u32) -> Vec<u8> {
+        let Some(text) = self.annotation(FENCING) else { return Vec::new() };
+        let Ok(names) = serde_json::from_str::<Vec<String>>(text) else {
+            let message =
+                format!("`{FENCING}` must be a list of instances in JSON, such as [\"*\"]");
+            let place = self.object.node.at(&["metadata", "annotations", FENCING]);
+            let place = place.map_or(self.object.name_span, |node| node.span);
+            self.diagnostics.push(Diagnostic::new(Code::E0022, place, message));
+            return Vec::new();
+        };
+        let ordinals = 0..u8::try_from(instances.min(100)).expect("at most 100");
+        let is_named = |ordinal: &u8| {
+            let own = format!("{}-{}", self.object.key.name, u32::from(*ordinal) + 1);
+            names.iter().any(|name| name == "*" || *name == own)
+        };
+        ordinals.filter(is_named).collect()
+    }
+
+    fn primary_update(&mut self) -> PrimaryUpdate {
+        let mut choice = |path: &str, no: &str, yes: &str| {
+            let text = self.text(path);
+            self.choice(path, text, false, &[(no, false), (yes, true)])
+        };
+        PrimaryUpdate {
+            is_supervised: choice("spec.primaryUpdateStrategy", "unsupervised", "supervised"),
+            hands_over: choice("spec.primaryUpdateMethod", "restart", "switchover"),
+        }
+    }
+
+    /// A window of maintenance is open in which pods wait for their volumes: there is no budget of
+    /// standbys, nor of a single instance (`reconcilePodDisruptionBudget` of
+    /// `internal/controller/cluster_create.go`).
+    fn is_maintained(&mut self) -> bool {
+        self.boolean("spec.nodeMaintenanceWindow.inProgress", false)
+            && self.boolean("spec.nodeMaintenanceWindow.reusePVC", true)
     }
 
     fn synchronous(&mut self, instances: u32) -> Option<Synchronous> {
@@ -181,7 +267,9 @@ impl Reader<'_> {
             topology_spread_constraints: self.instance_spread(),
             priority,
             priority_class_name,
-            termination_grace: SimSpan::from_secs(u64::from(self.integer("spec.stopDelay", 1800))),
+            termination_grace: SimSpan::from_secs(u64::from(
+                self.integer("spec.stopDelay", STOP_DELAY_SECS),
+            )),
             ..PodSpec::default()
         };
         self.instance_workload(instances, labels, spec)

@@ -19,7 +19,7 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1 as core;
 use model_api::SimSpan;
-use model_api::blueprint::{DatabaseManager, Patroni, PatroniStore};
+use model_api::blueprint::{DatabaseManager, Patroni, PatroniStore, PrimaryUpdate};
 use model_api::kube::{Affinity, LabelSelector, PodSpec, Service};
 
 use super::Reader;
@@ -70,8 +70,14 @@ impl Reader<'_> {
             synchronous: None,
             failover_delay: SimSpan::ZERO,
             switchover_delay: SimSpan::MAX,
+            smart_shutdown: SimSpan::ZERO,
+            primary_update: PrimaryUpdate::default(),
             has_budgets: false,
+            is_maintained: false,
             has_isolation_check: false,
+            fenced: Vec::new(),
+            is_hibernated: false,
+            is_left_alone: false,
             manager: DatabaseManager::Patroni(self.patroni()),
             session_count: self.session_count("spec.postgresql.parameters"),
             log: None,

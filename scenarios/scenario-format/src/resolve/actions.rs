@@ -1,7 +1,7 @@
 //! Actions: what they are done to.
 
 use model_api::action::{Action, Fenced, NodeWork};
-use model_api::blueprint::{DatabaseManager, NodeSpec};
+use model_api::blueprint::{Database, DatabaseManager, NodeSpec};
 use model_api::kube::{PodTemplate, WorkloadKind};
 use model_api::{DatabaseId, NodeId, WorkloadId};
 
@@ -94,15 +94,25 @@ impl Resolver<'_> {
     ) -> Option<(WorkloadId, PodTemplate)> {
         let id = self.workload(name)?;
         let workload = &self.blueprint.workloads[id.index()];
-        let rolls = matches!(
-            workload.kind,
+        let is_cloud_native = |database: &Database| {
+            database.workload == id && database.manager == DatabaseManager::CloudNativePg
+        };
+        let rolls = match workload.kind {
             WorkloadKind::Deployment { .. }
-                | WorkloadKind::StatefulSet { .. }
-                | WorkloadKind::DaemonSet { .. }
-        );
+            | WorkloadKind::StatefulSet { .. }
+            | WorkloadKind::DaemonSet { .. } => true,
+            WorkloadKind::DatabaseInstances => self.blueprint.databases.iter().any(is_cloud_native),
+            _ => false,
+        };
         if !rolls {
-            let message = format!("a {} has no rollout", workload.kind.name());
-            let help = "Deployments, StatefulSets and DaemonSets have";
+            let message = match workload.kind {
+                WorkloadKind::DatabaseInstances => {
+                    "rollouts by the operator of Zalando are not simulated".to_owned()
+                }
+                ref kind => format!("a {} has no rollout", kind.name()),
+            };
+            let help =
+                "Deployments, StatefulSets, DaemonSets and Clusters of CloudNativePG have one";
             self.diagnostics.push(Diagnostic::new(Code::E0028, name.span, message).help(help));
             return None;
         }

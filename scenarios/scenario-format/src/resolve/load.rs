@@ -60,6 +60,7 @@ impl Resolver<'_> {
         self.burst(platform.spec.load.iter().chain(&scenario.spec.load));
         let stated: Vec<ServiceId> = profiles.keys().copied().collect();
         self.guess_calls(&mut profiles);
+        self.pool_profiles(&mut profiles);
         self.refuse_circular_calls(&profiles, &platform.spec.services);
         self.blueprint.profiles = self.complete(profiles, &stated);
         self.write_as_canaries();
@@ -122,10 +123,24 @@ impl Resolver<'_> {
             }
             let policies = self.stated_calls(spec, &mut depends_on);
             let mut writes_to: Vec<DatabaseId> = Vec::new();
+            // These, and those behind a pooler.
+            let mut written: Vec<DatabaseId> = Vec::new();
             for WritesTo(write) in &spec.writes_to {
                 let Some(id) = self.database(&write.database) else { continue };
-                if !writes_to.contains(&id) {
-                    writes_to.push(id);
+                let pooler = match &write.through {
+                    None => None,
+                    Some(name) => match self.through(name, id) {
+                        Some(pooler) => Some(pooler),
+                        None => continue,
+                    },
+                };
+                if !written.contains(&id) {
+                    written.push(id);
+                    match pooler {
+                        Some(pooler) if depends_on.contains(&pooler) => {}
+                        Some(pooler) => depends_on.push(pooler),
+                        None => writes_to.push(id),
+                    }
                     let counts = self.blueprint.databases[id.index()].commits_per_second > 0;
                     if let Some(share) = write.share
                         && !counts
@@ -351,7 +366,8 @@ impl Resolver<'_> {
         asked.sort();
         asked.dedup();
         for service in asked {
-            if stated.contains(&service) {
+            let is_pooler = self.blueprint.poolers.iter().any(|it| it.service == service);
+            if stated.contains(&service) || is_pooler && profiles.contains_key(&service) {
                 continue;
             }
             let origin = self.blueprint.services[service.index()].origin.clone();
@@ -376,7 +392,7 @@ enum Exposure {
     Itself,
 }
 
-fn assumed_profile(service: ServiceId) -> ServiceProfile {
+pub(super) fn assumed_profile(service: ServiceId) -> ServiceProfile {
     ServiceProfile {
         service,
         cpu_per_request: CPU_PER_REQUEST,

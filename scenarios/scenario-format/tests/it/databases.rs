@@ -136,10 +136,14 @@ fn limits_that_never_act_are_warned_about() {
         told.into_iter().filter(|line| line.contains(": W01")).collect()
     };
     assert_eq!(warned(STORAGE), Vec::<String>::new());
-    let limit =
-        format!("{STORAGE}  postgresql: {{parameters: {{max_slot_wal_keep_size: 100GB}}}}\n");
-    let lines = warned(&limit);
-    assert!(lines.len() == 1 && lines[0].contains("W0190"), "{lines:?}");
+    // Data leave half of the volume to the log.
+    for (limit, expected) in [("100GB", Some("W0190")), ("60GB", Some("W0190")), ("40GB", None)] {
+        let spec =
+            format!("{STORAGE}  postgresql: {{parameters: {{max_slot_wal_keep_size: {limit}}}}}\n");
+        let lines = warned(&spec);
+        let found = lines.first().map(|line| line.split(": ").nth(1).expect("a code"));
+        assert_eq!(found, expected, "{lines:?}");
+    }
     let lines = warned("  storage: {size: 100Gi}\n  walStorage: {size: 1Gi}\n");
     assert!(lines.len() == 1 && lines[0].contains("W0191"), "{lines:?}");
 }
@@ -223,6 +227,25 @@ fn annotations_that_switch_a_database_off_are_told() {
         let lines = said(&load_all(&files.with("db.yaml", text), &["db.yaml"], &[]));
         lines.iter().any(|line| line.contains("W0193"))
     };
+    let read = |annotation: &str| {
+        let text = String::from_utf8(files(STORAGE, "").bytes("db.yaml")).expect("text");
+        let name = format!("namespace: shop, annotations: {{{annotation}}}}}");
+        let text = text.replacen("namespace: shop}", &name, 1);
+        let blueprint = read(&files(STORAGE, "").with("db.yaml", text));
+        let database = &blueprint.databases[0];
+        let replicas = blueprint.workloads[database.workload.index()].replicas;
+        (database.fenced.clone(), database.is_hibernated, database.is_left_alone, replicas)
+    };
+    let cases = [
+        ("cnpg.io/fencedInstances: '[\"db-2\", \"db-9\"]'", (vec![1], false, false, 3)),
+        ("cnpg.io/fencedInstances: '[\"*\"]'", (vec![0, 1, 2], false, false, 3)),
+        ("cnpg.io/hibernation: 'on'", (vec![], true, false, 0)),
+        ("cnpg.io/reconciliationLoop: disabled", (vec![], false, true, 3)),
+        ("cnpg.io/hibernation: 'off'", (vec![], false, false, 3)),
+    ];
+    for (annotation, expected) in cases {
+        assert_eq!(read(annotation), expected, "{annotation}");
+    }
     for on in [
         "cnpg.io/fencedInstances: '[\"db-1\"]'",
         "cnpg.io/hibernation: 'on'",
@@ -233,4 +256,52 @@ fn annotations_that_switch_a_database_off_are_told() {
     for off in ["cnpg.io/fencedInstances: '[]'", "cnpg.io/hibernation: 'off'", "team: shop"] {
         assert!(!warned(off), "{off}");
     }
+}
+
+#[test]
+fn how_an_update_comes_to_a_primary_is_read() {
+    let read = |spec: &str| {
+        let blueprint = read(&files(&format!("{STORAGE}{spec}"), ""));
+        let database = &blueprint.databases[0];
+        let update = database.primary_update;
+        let budgets = (database.has_budgets, database.is_maintained);
+        (database.smart_shutdown.as_secs(), update.is_supervised, update.hands_over, budgets)
+    };
+    let cases = [
+        ("", (180, false, false, (true, false))),
+        ("  primaryUpdateStrategy: supervised\n", (180, true, false, (true, false))),
+        ("  primaryUpdateMethod: switchover\n", (180, false, true, (true, false))),
+        ("  smartShutdownTimeout: 15\n", (15, false, false, (true, false))),
+        // All that a pod is given is for the fast shutdown then.
+        ("  stopDelay: 100\n", (0, false, false, (true, false))),
+        ("  nodeMaintenanceWindow: {inProgress: true}\n", (180, false, false, (true, true))),
+        (
+            "  nodeMaintenanceWindow: {inProgress: true, reusePVC: false}\n",
+            (180, false, false, (true, false)),
+        ),
+    ];
+    for (spec, expected) in cases {
+        assert_eq!(read(spec), expected, "{spec}");
+    }
+    let lines = said(&load_all(
+        &files(&format!("{STORAGE}  primaryUpdateMethod: slowly\n"), ""),
+        &["db.yaml"],
+        &[],
+    ));
+    assert!(lines.iter().any(|line| line.contains("primaryUpdateMethod")), "{lines:?}");
+}
+
+#[test]
+fn a_rollout_of_a_cluster_is_read_and_one_of_patroni_is_refused() {
+    let more = |name: &str| {
+        format!("  faults: [{{rollout: {{workload: {name}, image: 'postgres:2', at: 5m}}}}]\n")
+    };
+    let loaded = load_all(&files(STORAGE, &more("shop/db")), &["db.yaml"], &[]);
+    assert_eq!(said(&loaded), Vec::<String>::new());
+    let kind = loaded.resolved.expect("it is good").faults.faults.remove(0).kind;
+    let FaultKind::Action(Action::Rollout { template, .. }) = kind else { panic!("{kind:?}") };
+    assert_eq!(template.spec.containers[0].image, "postgres:2");
+    let patroni = "apiVersion: acid.zalan.do/v1\nkind: postgresql\nmetadata: {name: db, namespace: shop}\nspec: {numberOfInstances: 2, teamId: t, volume: {size: 10Gi}, postgresql: {version: '17'}}\n";
+    let lines = said(&load_all(&web(&more("shop/db")).with("db.yaml", patroni), &["db.yaml"], &[]));
+    assert!(lines.iter().any(|line| line.contains("E0028")), "{lines:?}");
 }

@@ -16,6 +16,7 @@ mod mutated;
 mod network_policies;
 mod off_peak;
 mod overrides;
+mod poolers;
 mod profiles;
 mod read;
 mod skew;

@@ -1,6 +1,6 @@
 //! What actions do, in words: rollouts, drains, evictions, upgrades; and what the downscaler does.
 
-use model_api::observation::{CanaryFact, DeletionReason};
+use model_api::observation::{CanaryFact, DeletionReason, InstanceUpdate};
 use model_api::{FaultId, Observation, SourceRef, WorkloadId};
 use report_data::Explanation;
 
@@ -24,6 +24,7 @@ impl<E> Story<'_, E> {
                 O::DrainFailed { .. }
                     | O::RolloutStalled { .. }
                     | O::UpgradeRefused { .. }
+                    | O::InstanceUpdated { how: InstanceUpdate::WaitsForUser, .. }
                     | O::Canary { fact: CanaryFact::RolledBack { .. }, .. }
             )
         };
@@ -63,6 +64,38 @@ impl<E> Story<'_, E> {
             }
             O::InstanceFenced { database: id, .. } => {
                 format!("an instance of {} is fenced", self.blueprint.database_name(id))
+            }
+            O::InstanceUpdated { database: id, how, .. } => {
+                let name = self.blueprint.database_name(id);
+                let (text, path) = match how {
+                    InstanceUpdate::StandbyReplaced => {
+                        return Some((format!("a standby of {name} is made again"), None));
+                    }
+                    InstanceUpdate::PrimaryReplaced => (
+                        format!("the primary of {name} is made again, and no standby takes over"),
+                        "spec.primaryUpdateMethod",
+                    ),
+                    InstanceUpdate::PrimaryRestarted => (
+                        format!("the primary of {name} is restarted in its pod"),
+                        "spec.primaryUpdateMethod",
+                    ),
+                    InstanceUpdate::WaitsForUser => (
+                        format!("the update of {name} waits until somebody hands over"),
+                        "spec.primaryUpdateStrategy",
+                    ),
+                };
+                let origin = &self.blueprint.databases[id.index()].origin;
+                return Some((text, Some(origin.of(path))));
+            }
+            O::PoolerFails { pooler, failing_ppm } => {
+                let name = self.blueprint.pooler_name(pooler);
+                let origin = &self.blueprint.poolers[pooler.index()].origin;
+                let text = match failing_ppm {
+                    0 => format!("all pods of {name} have logged in to the primary"),
+                    1_000_000 => format!("{name} passes nothing on to its database"),
+                    ppm => format!("{name} fails {} % of its requests", ppm / 10_000),
+                };
+                return Some((text, Some(origin.of("spec.pgbouncer.parameters"))));
             }
             O::SwitchoverStarted { database: id, storing_ns, .. } => {
                 let text =

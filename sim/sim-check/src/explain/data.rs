@@ -24,6 +24,12 @@ impl<E> Story<'_, E> {
                 };
                 (data_set, text.to_owned())
             }
+            BackupFact::LogStranded { data_set, segment_count } => (
+                data_set,
+                format!(
+                    "{segment_count} segments of its log are on its old primary alone: no restore leads past them"
+                ),
+            ),
             BackupFact::LossDiscovered { data_set } => (data_set, "the loss is known".to_owned()),
             BackupFact::RestoreDecided { data_set } => {
                 (data_set, "it is decided to restore".to_owned())
@@ -143,6 +149,7 @@ pub(super) fn part(fact: &BackupFact) -> Option<Part> {
         BackupFact::Returned { .. } => Some(Part::Warm),
         BackupFact::Exposure(_)
         | BackupFact::Kept { .. }
+        | BackupFact::LogStranded { .. }
         | BackupFact::Struck { .. }
         | BackupFact::Unrestorable { .. } => None,
     }

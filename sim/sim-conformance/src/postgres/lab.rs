@@ -4,8 +4,7 @@
 use model_api::blueprint::{Blueprint, Database, DatabaseManager, Zone};
 use model_api::parameters::Range;
 use model_api::{
-    DatabaseId, Observation, Origin, Parameters, PodId, ServiceId, SimSpan, SimTime, WorkloadId,
-    ZoneId,
+    DatabaseId, Observation, Parameters, PodId, ServiceId, SimSpan, SimTime, WorkloadId, ZoneId,
 };
 use model_postgres::{Access, Databases, Leadership, Pace, PgEvent, PgNotice, StopKind};
 use sim_kernel::{
@@ -150,20 +149,14 @@ fn blueprint(experiment: &Experiment, start: SimTime) -> Blueprint {
             workload: WorkloadId(0),
             read_write_service: ServiceId(0),
             read_only_service: ServiceId(1),
-            operator: None,
             instances: u32::from(MEMBER_COUNT),
-            synchronous: None,
-            failover_delay: SimSpan::ZERO,
             switchover_delay: SimSpan::from_hours(1),
-            has_budgets: false,
             has_isolation_check: true,
             manager: DatabaseManager::Patroni(experiment.settings),
             wal_bytes_per_second: wal_bytes_per_second(experiment, start),
             commits_per_second: 50,
-            writers: Vec::new(),
-            wal: None,
             session_count: u32::try_from(CONNECTION_COUNT).expect("few connections"),
-            origin: Origin::default(),
+            ..Database::default()
         }],
         parameters: Parameters {
             // What delays commits delays the shipping of WAL as well.

@@ -9,9 +9,11 @@ use crate::source::Spanned;
 use crate::units::{Bytes, Share};
 
 fault_record! {
-    /// A workload gets another image, or its pods are made anew when none is named.
+    /// A workload gets another image, or its pods are made anew when none is named. A Cluster of
+    /// CloudNativePG is updated by its operator, standbys first; without an image it needs a restart
+    /// only, as after a change of parameters.
     pub struct RolloutSpec("rollout") {
-        /// Which, as `namespace/name`: a Deployment, a StatefulSet or a DaemonSet.
+        /// Which, as `namespace/name`: a Deployment, a StatefulSet, a DaemonSet or a Cluster.
         workload: Spanned<String>,
         /// The image from now on.
         image: Option<Spanned<String>>,
@@ -24,7 +26,7 @@ fault_record! {
     /// A workload gets an image whose pods run, but never become ready; or that are ready and answer
     /// some requests with errors.
     pub struct BadRolloutSpec("badRollout") {
-        /// Which, as `namespace/name`: a Deployment, a StatefulSet or a DaemonSet.
+        /// Which, as `namespace/name`: a Deployment, a StatefulSet, a DaemonSet or a Cluster.
         workload: Spanned<String>,
         /// The image.
         image: Option<Spanned<String>>,

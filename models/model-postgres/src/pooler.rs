@@ -1,0 +1,183 @@
+//! PgBouncer between clients and a database: when its pods have logged in to a new primary.
+//!
+//! A pod of a pooler keeps connections to the primary and lends them. When these break it logs in anew as
+//! soon as a client asks; a login that fails makes it refuse every client at once, without another try, until
+//! `server_login_retry` is over. So it finds a new primary at the first of its tries that comes after there is
+//! one, however short the outage was: after a switchover of five seconds that can be ten later. Connections that
+//! were told of their end break at once, in all pods alike; those that fell silent are given up at some time of
+//! their own.
+//!
+//! Source: PgBouncer 1.24, `launch_new_connection` of `src/objects.c` (`last_connect_failed`,
+//! `cf_server_login_retry`), `doc/config.md`; CloudNativePG 1.30, `docs/src/connection_pooling.md`.
+//!
+//! Simplified: clients ask all the time; a pod that takes the place of another one is as that one was; who
+//! waits for a connection that hangs (`query_wait_timeout`) has failed as who is refused; a try that meets
+//! silence takes no longer than one that is refused, as `server_connect_timeout` is no longer than
+//! `server_login_retry` by default.
+
+use model_api::blueprint::Pooler;
+use model_api::{Observation, PoolerId};
+use sim_kernel::{EntityKey, Purpose, SimSpan, SimTime, Timer};
+
+use crate::cluster::{Cluster, Port};
+use crate::databases::{PgEvent, PgNotice};
+use crate::rare;
+
+const NOTICING: Purpose = Purpose::new("pooler gives a silent connection up");
+const PROPAGATING: Purpose = Purpose::new("pooler finds the service propagated");
+/// All of a million.
+const ALL_PPM: u32 = 1_000_000;
+
+/// The first try to log in at which there is a primary: tries are made at `first_at` and then at every
+/// `retry`; without a pause, whenever a client asks.
+pub fn next_login(first_at: SimTime, retry: SimSpan, open_at: SimTime) -> SimTime {
+    let missing = open_at.saturating_since(first_at).as_nanos();
+    match missing.checked_div(retry.as_nanos()) {
+        None => open_at.max(first_at),
+        Some(whole) => {
+            let count = if whole * retry.as_nanos() < missing { whole + 1 } else { whole };
+            first_at.saturating_add(retry.saturating_mul(count))
+        }
+    }
+}
+
+/// The pods of one pooler.
+#[derive(Clone, Debug)]
+pub(crate) struct Pool {
+    id: PoolerId,
+    key: EntityKey,
+    retry: SimSpan,
+    is_paused: bool,
+    /// By pod: when it first tried to log in since its connections broke; `None` while they stand.
+    tries: Vec<Option<SimTime>>,
+    /// From when on a login succeeds.
+    open_at: Option<SimTime>,
+    timer: Timer,
+    told_ppm: u32,
+    break_count: u32,
+}
+
+impl Pool {
+    pub(crate) fn new(id: PoolerId, spec: &Pooler) -> Self {
+        Self {
+            id,
+            key: EntityKey::of("pooler").child(&format!("{}/{}", spec.namespace, spec.name)),
+            retry: spec.login_retry,
+            is_paused: spec.is_paused,
+            tries: vec![None; spec.instances as usize],
+            open_at: Some(SimTime::ZERO),
+            timer: Timer::NONE,
+            told_ppm: 0,
+            break_count: 0,
+        }
+    }
+
+    /// When a pod that still waits logs in.
+    fn login_at(&self, first_at: Option<SimTime>) -> Option<SimTime> {
+        Some(next_login(first_at?, self.retry, self.open_at?))
+    }
+
+    /// Of a million requests, how many it fails.
+    fn failing_ppm(&self, commits: bool) -> u32 {
+        if self.is_paused || !commits {
+            return ALL_PPM;
+        }
+        let waiting = self.tries.iter().flatten().count() as u64;
+        let share = waiting * u64::from(ALL_PPM) / (self.tries.len() as u64).max(1);
+        u32::try_from(share).expect("no more than all")
+    }
+}
+
+impl Cluster {
+    /// Breaks the connections of poolers, or has their pods log in, and tells how many requests fail.
+    pub(crate) fn tend_poolers(&mut self, port: &mut impl Port) {
+        let backend = self.reachable_backend(port);
+        let commits = backend.is_some_and(|ordinal| self.can_commit(ordinal, port.now()));
+        let is_silent = !self.is_lease_released
+            || self.backend.is_some_and(|(ordinal, _)| port.is_isolated(self.at(ordinal).zone));
+        let is_new = self.is_backend_new;
+        let database = self.setup.id;
+        for pool in &mut self.pools {
+            match (backend.is_some(), pool.open_at.is_some()) {
+                (false, true) => pool.close(port, is_silent),
+                (true, false) => pool.open(port, is_new),
+                _ => {}
+            }
+            pool.log_in(port);
+            if let Some(at) = pool.tries.iter().filter_map(|first| pool.login_at(*first)).min()
+                && !port.is_pending(pool.timer)
+            {
+                let event = PgEvent::PoolerDue { database };
+                pool.timer = port.timer_at(at, event);
+            }
+            let failing_ppm = pool.failing_ppm(commits);
+            if failing_ppm != pool.told_ppm {
+                pool.told_ppm = failing_ppm;
+                let pooler = pool.id;
+                port.notice(PgNotice::PoolerFails { pooler, failing_ppm });
+                port.observe(Observation::PoolerFails { pooler, failing_ppm });
+            }
+        }
+    }
+}
+
+impl Pool {
+    fn close(&mut self, port: &mut impl Port, is_silent: bool) {
+        port.cancel(self.timer);
+        self.open_at = None;
+        for pod in 0..self.tries.len() {
+            // One that still tried goes on in its own time.
+            if self.tries[pod].is_none() {
+                let range = model_api::parameters::Range { least: SimSpan::ZERO, most: self.retry };
+                let key = self.key.part(pod as u64);
+                let noticed = port.draw(key, NOTICING, self.break_count, range);
+                let span = if is_silent { noticed } else { SimSpan::ZERO };
+                self.tries[pod] = Some(port.now().saturating_add(span));
+            }
+        }
+        self.break_count += 1;
+    }
+
+    fn open(&mut self, port: &mut impl Port, is_new: bool) {
+        let range = port.parameters().endpoint_propagation;
+        let learning = port.draw(self.key, PROPAGATING, self.break_count, range);
+        let learning = if is_new { learning } else { SimSpan::ZERO };
+        self.open_at = Some(port.now().saturating_add(learning));
+    }
+
+    fn log_in(&mut self, port: &mut impl Port) {
+        let now = port.now();
+        for pod in 0..self.tries.len() {
+            if self.login_at(self.tries[pod]).is_some_and(|at| at <= now) {
+                if self.tries[pod] != Some(now) {
+                    port.hit(&rare::POOLER_RETRIED);
+                }
+                self.tries[pod] = None;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pod_logs_in_at_the_first_try_after_there_is_a_primary() {
+        // First try, pause, open; login, in seconds.
+        let cases = [
+            (10, 15, 0, 10),
+            (10, 15, 10, 10),
+            (10, 15, 11, 25),
+            (10, 15, 25, 25),
+            (10, 15, 26, 40),
+            (10, 0, 26, 26),
+            (30, 0, 26, 30),
+        ];
+        for (first, retry, open, login) in cases {
+            let secs = SimTime::from_secs;
+            let found = next_login(secs(first), SimSpan::from_secs(retry), secs(open));
+            assert_eq!(found, secs(login), "{first} {retry} {open}");
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! Poolers: what is read of them, who goes through them, what is refused and warned about.
+
+use model_api::blueprint::Pooler;
+use model_api::{DatabaseId, SimSpan};
+
+use crate::support::{Memory, PLATFORM, load_all, said, web};
+
+const CLUSTER: &str = "apiVersion: postgresql.cnpg.io/v1
+kind: Cluster
+metadata: {name: db, namespace: shop}
+spec: {instances: 3, storage: {size: 100Gi}}
+---
+apiVersion: storage.k8s.io/v1
+kind: StorageClass
+metadata: {name: fast, annotations: {storageclass.kubernetes.io/is-default-class: 'true'}}
+provisioner: cinder.csi.openstack.org
+---
+";
+
+/// A cluster and a pooler with these fields; `shop/web` writes to the cluster in this way.
+fn files(spec: &str, writes: &str) -> Memory {
+    let pooler = format!(
+        "{CLUSTER}apiVersion: postgresql.cnpg.io/v1\nkind: Pooler\nmetadata: {{name: pool, namespace: shop}}\nspec:\n{spec}"
+    );
+    let platform = format!(
+        "{PLATFORM}  services: [{{service: shop/web, writesTo: [{writes}]}}]\n  load: [{{service: shop/web, rate: 10}}]\n"
+    );
+    web("").with("db.yaml", pooler).with("small.yaml", platform)
+}
+
+fn told(spec: &str, writes: &str) -> (Vec<String>, Option<model_api::Blueprint>) {
+    let loaded = load_all(&files(spec, writes), &["db.yaml", "web.yaml"], &[]);
+    (said(&loaded), loaded.resolved.map(|it| it.blueprint))
+}
+
+const THROUGH: &str = "{database: shop/db, share: 50%, through: shop/pool}";
+
+#[test]
+fn a_pooler_is_a_deployment_whose_connections_bound_it() {
+    let spec = "  cluster: {name: db}
+  instances: 2
+  pgbouncer: {poolMode: transaction, parameters: {default_pool_size: '30', max_db_connections: '25', server_login_retry: '3'}}
+";
+    let (lines, blueprint) = told(spec, THROUGH);
+    let blueprint = blueprint.unwrap_or_else(|| panic!("{lines:?}"));
+    let Pooler { database, instances, login_retry, pool_size, client_max, is_paused, .. } =
+        blueprint.poolers[0].clone();
+    assert_eq!((database, instances, is_paused), (DatabaseId(0), 2, false));
+    assert_eq!((pool_size, client_max, login_retry), (25, 100, SimSpan::from_secs(3)));
+    let workload = &blueprint.workloads[blueprint.poolers[0].workload.index()];
+    assert_eq!((workload.name.as_str(), workload.replicas), ("pool", 2));
+    assert!(workload.template.spec.containers[0].readiness.is_some());
+    // Requests go through its Service, and what they commit counts all the same.
+    let service = blueprint.poolers[0].service;
+    let profile = |of: &dyn Fn(&model_api::load::ServiceProfile) -> bool| {
+        blueprint.profiles.iter().find(|it| of(it)).expect("it is asked").clone()
+    };
+    let web = profile(&|it| it.service != service);
+    assert_eq!((web.depends_on, web.writes_to), (vec![service], Vec::new()));
+    let pool = profile(&|it| it.service == service).serving;
+    assert_eq!((pool.workers, pool.queue_limit), (25, Some(75)));
+    assert_eq!(blueprint.databases[0].writers[0].share_ppm, 500_000);
+}
+
+#[test]
+fn what_leads_nowhere_is_refused() {
+    let check = |spec: &str, writes: &str, expected: &str| {
+        let (lines, _) = told(spec, writes);
+        assert!(lines.iter().any(|line| line.contains(expected)), "{expected}: {lines:?}");
+    };
+    let rw = "  cluster: {name: db}\n";
+    check(rw, "{database: shop/db, through: shop/pol}", "E0065: there is no pooler `shop/pol`");
+    check("  cluster: {name: db}\n  type: ro\n", THROUGH, "E0065");
+    let other = "  cluster: {name: db}\n---\napiVersion: postgresql.cnpg.io/v1\nkind: Cluster\nmetadata: {name: ledger, namespace: shop}\nspec: {instances: 1, storage: {size: 1Gi}}\n";
+    let wrong = "{database: shop/ledger, through: shop/pool}";
+    check(other, wrong, "E0066: `shop/pool` does not lead to shop/ledger");
+    check("  cluster: {name: db}\n  type: rx\n", THROUGH, "must be one of rw, ro, r");
+    let parameters = "  cluster: {name: db}\n  pgbouncer: {parameters: {max_client_conn: many}}\n";
+    check(parameters, THROUGH, "max_client_conn` must be a whole number");
+}
+
+#[test]
+fn poolers_that_cannot_work_are_warned_about() {
+    let warned = |spec: &str| -> Vec<String> {
+        let lines = told(spec, "shop/db").0.into_iter();
+        let codes = lines.filter_map(|line| Some(line.split(": ").nth(1)?.to_owned()));
+        // Its pods request nothing, which is said of every Deployment.
+        codes.filter(|code| code != "W0114").collect()
+    };
+    assert_eq!(warned("  cluster: {name: db}\n"), Vec::<String>::new());
+    // 5 pods of 20 connections want more than the 97 that there are.
+    assert_eq!(warned("  cluster: {name: db}\n  instances: 5\n"), ["W0194"]);
+    assert_eq!(warned("  cluster: {name: db}\n  pgbouncer: {paused: true}\n"), ["W0195"]);
+    assert_eq!(warned("  cluster: {name: other}\n"), ["W0196"]);
+}

@@ -1,0 +1,126 @@
+//! What a database was away for: the parts of it are the whole, whatever happens.
+
+use model_api::action::{Action, Fenced};
+use model_api::blueprint::{Database, PrimaryUpdate, Synchronous};
+use model_api::fault::{Fault, FaultKind, FaultPlan, NodePick, Start, ZonePick};
+use model_api::kube::{LabelSelector, Labels, Service, Workload, WorkloadKind};
+use model_api::{
+    Blueprint, DatabaseId, Observation, Origin, ServiceId, SimSpan, SimTime, WorkloadId, ZoneId,
+};
+use platform::Plan;
+use proptest::prelude::*;
+use sim_check::{Monitor, Story, Subjects};
+use sim_kernel::Journal;
+
+use crate::town;
+
+const DATABASE: DatabaseId = DatabaseId(0);
+
+/// The town with a database of three instances that its Service writes to.
+fn blueprint(synchronous: Option<Synchronous>, primary_update: PrimaryUpdate) -> Blueprint {
+    let mut town = town::blueprint();
+    let own: Labels = [("db".to_owned(), "orders".to_owned())].into_iter().collect();
+    let mut instances = Workload {
+        kind: WorkloadKind::DatabaseInstances,
+        name: "orders".to_owned(),
+        replicas: 3,
+        selector: Some(LabelSelector { match_labels: own.clone(), ..LabelSelector::default() }),
+        ..town.workloads[0].clone()
+    };
+    instances.template.labels.clone_from(&own);
+    town.workloads.push(instances);
+    for name in ["orders-rw", "orders-ro"] {
+        town.services.push(Service {
+            namespace: "shop".to_owned(),
+            name: name.to_owned(),
+            selector: own.clone(),
+            ..Service::default()
+        });
+    }
+    town.databases.push(Database {
+        namespace: "shop".to_owned(),
+        name: "orders".to_owned(),
+        workload: WorkloadId(1),
+        read_write_service: ServiceId(1),
+        read_only_service: ServiceId(2),
+        instances: 3,
+        synchronous,
+        primary_update,
+        smart_shutdown: SimSpan::from_secs(30),
+        switchover_delay: SimSpan::from_hours(1),
+        has_isolation_check: true,
+        wal_bytes_per_second: 1 << 20,
+        commits_per_second: 100,
+        session_count: 97,
+        ..Database::default()
+    });
+    town.profiles[0].writes_to.push(DATABASE);
+    town
+}
+
+fn any_kind() -> impl Strategy<Value = FaultKind> {
+    let zone = (0_u32..3).prop_map(|zone| ZonePick::Zone(ZoneId(zone)));
+    prop_oneof![
+        zone.clone().prop_map(|zone| FaultKind::ZonePowerLoss { zone }),
+        zone.prop_map(|zone| FaultKind::ZoneIsolation { zone }),
+        Just(FaultKind::NodeCrash { node: NodePick::Of(WorkloadId(1)) }),
+        Just(FaultKind::PodCrash { workload: WorkloadId(1), count: Some(1) }),
+        Just(FaultKind::Action(Action::Switchover { database: DATABASE, to: None })),
+        Just(FaultKind::Action(Action::Fence { database: DATABASE, whom: Fenced::Primary })),
+        any::<bool>().prop_map(|is_restart| {
+            let mut template =
+                blueprint(None, PrimaryUpdate::default()).workloads[1].template.clone();
+            if is_restart {
+                template.annotations.insert("restarted".to_owned(), "now".to_owned());
+            } else {
+                template.spec.containers[0].image = "registry/orders:2".to_owned();
+            }
+            FaultKind::Action(Action::Rollout {
+                workload: WorkloadId(1),
+                template: Box::new(template),
+                is_broken: false,
+                failing_ppm: 0,
+                is_undone_when_stalled: false,
+            })
+        }),
+    ]
+}
+
+fn any_faults() -> impl Strategy<Value = Vec<Fault>> {
+    let fault = (any_kind(), 0_u64..1_800, prop::option::of(30_u64..1_200));
+    let fault = fault.prop_map(|(kind, at, secs)| Fault {
+        name: "something".to_owned(),
+        kind,
+        start: Start::At(SimTime::from_secs(at)),
+        duration: secs.map(SimSpan::from_secs),
+        origin: Origin::default(),
+    });
+    prop::collection::vec(fault, 1..5)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 60, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn parts_of_a_write_outage_sum_to_what_is_measured(
+        faults in any_faults(),
+        number in 0_u32..3,
+        is_required in any::<bool>(),
+        (is_supervised, hands_over) in any::<(bool, bool)>(),
+        seed in 0_u64..1_000,
+    ) {
+        let wish = Synchronous { number, is_any: true, is_required, failover_quorum: false };
+        let update = PrimaryUpdate { is_supervised, hands_over };
+        let blueprint = blueprint((number > 0).then_some(wish), update);
+        let faults = FaultPlan { faults };
+        let plan = Plan::new(blueprint, faults, SimSpan::from_hours(1)).expect("no circle");
+        let subjects = Subjects::new(plan.blueprint(), plan.faults(), &[]);
+        let (monitor, _) = plan.run(seed, 0, Monitor::new(&subjects));
+        let measured = monitor.finish(plan.horizon()).databases[0].write_outage_max;
+        let (journal, _): (Journal<_, Observation>, _) = plan.run(seed, 0, Journal::new());
+        let story = Story::new(&journal, plan.blueprint(), plan.faults());
+        let told = story.write_outage(0, DATABASE, plan.horizon());
+        let sum = told.and_then(|told| told.outage_ns()).unwrap_or(0);
+        prop_assert_eq!(sum, measured.as_nanos());
+    }
+}
