@@ -217,6 +217,8 @@ fn a_database_that_is_switched_off_by_annotation_is_off_and_nobody_minds() {
         let mut simulation = simulation(blueprint, vec![zone_loss(zone, 600, Some(600))]);
         assert!(simulation.run_until(SimTime::from_secs(3_600)).is_complete());
         let resumed = told(&simulation, |seen| matches!(seen, Observation::WritesResumed { .. }));
+        // Besides the start of the run.
+        let resumed: Vec<u64> = resumed.into_iter().filter(|at| *at > 0).collect();
         let failovers = told(&simulation, |seen| {
             let is_begun = matches!(seen, Observation::FailoverStarted { .. });
             is_begun || matches!(seen, Observation::PrimaryPromoted { .. })
