@@ -340,6 +340,26 @@ mod tests {
     }
 
     #[test]
+    fn a_pod_is_a_daemons_by_its_owner_or_an_annotation() {
+        let (none, yes, no) =
+            (Labels::new(), annotated(DAEMON_SET_POD, "true"), annotated(DAEMON_SET_POD, "false"));
+        let rows = [
+            (Some("DaemonSet"), &none, true),
+            (Some("ReplicaSet"), &none, false),
+            (None, &none, false),
+            (Some("ReplicaSet"), &yes, true),
+            (Some("ReplicaSet"), &no, false),
+        ];
+        for (owner, annotations, expected) in rows {
+            assert_eq!(
+                is_daemon_set_pod(owner, annotations),
+                expected,
+                "{owner:?} {annotations:?}"
+            );
+        }
+    }
+
+    #[test]
     fn a_pod_is_overdue_half_a_minute_after_its_grace() {
         let overdue = |since: u64, grace: u64| {
             let deleted_at = NOW.checked_sub(SimSpan::from_secs(since));

@@ -177,3 +177,28 @@ impl History {
 fn longest_period(rules: &ScalingRules) -> SimSpan {
     rules.policies.iter().map(|policy| policy.period).max().unwrap_or(SimSpan::ZERO)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn changes_count_in_their_direction_and_old_ones_give_way() {
+        let (up, down) = (ScalingRules::default_up(), ScalingRules::default_down());
+        let at = SimTime::from_secs;
+        let minute = SimSpan::from_mins(1);
+        let mut history = History::default();
+        history.record_change(3, 5, &up, &down, at(100));
+        history.record_change(5, 4, &up, &down, at(110));
+        assert_eq!(history.changes(minute, at(111)), (2, 1));
+        // Exactly a period ago is outside.
+        assert_eq!(history.changes(SimSpan::from_secs(11), at(111)), (0, 1));
+        // The rise is 15 s old, as its rules look back, and stays; then it gives way.
+        history.record_change(4, 7, &up, &down, at(115));
+        assert_eq!(history.changes(minute, at(115)), (5, 1));
+        history.record_change(7, 8, &up, &down, at(116));
+        assert_eq!(history.changes(minute, at(116)), (4, 1));
+        history.record_change(8, 6, &up, &down, at(126));
+        assert_eq!(history.changes(minute, at(126)), (4, 2));
+    }
+}

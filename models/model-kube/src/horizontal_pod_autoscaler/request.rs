@@ -41,3 +41,43 @@ pub fn request_of(spec: &PodSpec, resource: &str, container: Option<&str>) -> Re
 fn thousandths(resource: &str, amount: i64) -> i64 {
     if resource == ResourceList::CPU { amount } else { amount.wrapping_mul(1000) }
 }
+
+#[cfg(test)]
+mod tests {
+    use model_api::kube::Container;
+
+    use super::*;
+
+    fn amounts(pairs: &[(&str, i64)]) -> ResourceList {
+        ResourceList(pairs.iter().map(|(name, amount)| ((*name).to_owned(), *amount)).collect())
+    }
+
+    #[test]
+    fn requests_of_the_pod_take_the_place_of_those_of_its_containers() {
+        let cpu = ResourceList::CPU;
+        let rows: [(&[(&str, i64)], _, Result<i64, ()>); 7] = [
+            (&[], None, Ok(300)),
+            (&[], Some("b"), Ok(200)),
+            (&[], Some("c"), Err(())),
+            (&[("cpu", 500)], None, Ok(500)),
+            (&[("cpu", 500)], Some("a"), Ok(100)),
+            // Memory alone makes them those of the pod, and CPU of it is what its containers ask for.
+            (&[("memory", 1 << 30)], None, Ok(300)),
+            (&[("example.com/gpu", 1)], None, Ok(300)),
+        ];
+        for (of_pod, container, expected) in rows {
+            let named = |name: &str, cpu| Container {
+                name: name.to_owned(),
+                requests: amounts(&[("cpu", cpu)]),
+                ..Container::default()
+            };
+            let spec = PodSpec {
+                requests: amounts(of_pod),
+                containers: vec![named("a", 100), named("b", 200)],
+                ..PodSpec::default()
+            };
+            let got = request_of(&spec, cpu, container).map_err(|_| ());
+            assert_eq!(got, expected, "{of_pod:?} {container:?}");
+        }
+    }
+}

@@ -714,3 +714,83 @@ impl Tally {
             && same(&self.node_counts, &other.node_counts)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use model_api::kube::{PodTemplate, ResourceList};
+
+    use super::*;
+    use crate::scheduling::Placement;
+
+    /// Two nodes, and templates of these priorities.
+    fn cache(priorities: [i32; 3]) -> (SchedulerCache, [ShapeId; 3]) {
+        let mut cache = SchedulerCache::new();
+        let shapes = priorities.map(|priority| {
+            let mut template = PodTemplate::default();
+            template.spec.priority = priority;
+            let pod =
+                PodDescription { namespace: "shop", template: &template, default_selector: None };
+            cache.compile(pod)
+        });
+        for idx in 0..2 {
+            let node = Node { name: format!("n{idx}"), ..Node::default() };
+            cache.add_node(NodeId(idx), &node);
+        }
+        (cache, shapes)
+    }
+
+    #[test]
+    fn a_preemptor_takes_nominations_of_lower_priority_on_its_node() {
+        let (mut cache, [low, middle, high]) = cache([-1, 0, 1]);
+        cache.nominate(PodId(1), low, NodeId(0));
+        cache.nominate(PodId(2), middle, NodeId(0));
+        cache.nominate(PodId(3), low, NodeId(1));
+        let taken = |shape| cache.lesser_nominations(NodeId(0), shape);
+        assert_eq!(taken(high), [PodId(1), PodId(2)]);
+        assert_eq!(taken(middle), [PodId(1)]);
+        assert_eq!(taken(low), []);
+    }
+
+    /// schedule_one.go, findNodesThatPassFilters: the next search begins where the last one ended.
+    #[test]
+    fn of_many_nodes_each_search_takes_the_next_part() {
+        let mut cache = SchedulerCache::new();
+        let template = PodTemplate::default();
+        let pod = PodDescription { namespace: "shop", template: &template, default_selector: None };
+        let shape = cache.compile(pod);
+        let amounts = [("cpu", 1000), ("memory", 1 << 30), ("pods", 110)];
+        let allocatable =
+            ResourceList(amounts.map(|(name, amount)| (name.to_owned(), amount)).into());
+        for idx in 0..200 {
+            let name = format!("n{idx}");
+            let node = Node { name, allocatable: allocatable.clone(), ..Node::default() };
+            cache.add_node(NodeId(idx), &node);
+        }
+        // 49 % of 200 are fewer than a hundred, and a hundred are looked for at least.
+        for is_second_half in [false, true, false, true] {
+            let Placement::Node(node) = cache.schedule(shape, None, |_| 0) else {
+                panic!("there is room")
+            };
+            assert_eq!(node.0 >= 100, is_second_half, "{node}");
+        }
+    }
+
+    #[test]
+    fn every_change_is_counted_and_what_changes_nothing_is_not() {
+        let (mut cache, [low, ..]) = cache([0, 1, 2]);
+        let node = Node { name: "n2".to_owned(), ..Node::default() };
+        let steps: [(fn(&mut SchedulerCache, ShapeId, &Node), bool); 6] = [
+            (|cache, _, node| cache.add_node(NodeId(2), node), true),
+            (|cache, low, _| cache.nominate(PodId(1), low, NodeId(0)), true),
+            (|cache, _, _| cache.withdraw_nomination(PodId(7)), false),
+            (|cache, _, _| cache.withdraw_nomination(PodId(1)), true),
+            (|cache, low, _| cache.add_pod(PodId(1), low, NodeId(0)), true),
+            (|cache, _, _| cache.remove_node(NodeId(2)), true),
+        ];
+        for (idx, (step, changes)) in steps.into_iter().enumerate() {
+            let before = cache.change_count();
+            step(&mut cache, low, &node);
+            assert_eq!(cache.change_count() > before, changes, "step {idx}");
+        }
+    }
+}

@@ -109,3 +109,31 @@ impl Profile {
         (node_count * percent / 100).max(ALL_BELOW)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// TestNumFeasibleNodesToFind, and the ends of both rules.
+    #[test]
+    fn a_search_ends_when_enough_nodes_are_feasible() {
+        let rows = [
+            (0, 10, 10),
+            (40, 10, 10),
+            (0, 99, 99),
+            (0, 100, 100),
+            (0, 1000, 420),
+            (40, 1000, 400),
+            (5, 1000, 100),
+            (0, 6000, 300),
+            (40, 6000, 2400),
+            (100, 6000, 6000),
+            (200, 6000, 6000),
+        ];
+        for (percentage_of_nodes_to_score, node_count, wanted) in rows {
+            let profile = Profile { percentage_of_nodes_to_score, ..Profile::default() };
+            let row = (percentage_of_nodes_to_score, node_count);
+            assert_eq!(profile.feasible_count_wanted(node_count), wanted, "{row:?}");
+        }
+    }
+}

@@ -568,6 +568,16 @@ mod tests {
     }
 
     #[test]
+    fn of_two_that_come_at_once_the_first_goes_first() {
+        let mut queue = queue();
+        for pod in [5, 2, 9] {
+            queue.add(PodId(pod), (), 0, at(0));
+        }
+        let popped: Vec<Option<PodId>> = (0..3).map(|_| queue.pop(at(0))).collect();
+        assert_eq!(popped, [Some(PodId(5)), Some(PodId(2)), Some(PodId(9))]);
+    }
+
+    #[test]
     fn backoff_doubles_to_ten_seconds() {
         let timers = QueueTimers { pops_from_backoff: false, ..QueueTimers::default() };
         let mut queue = SchedulingQueue::new(timers, SimTime::ZERO);

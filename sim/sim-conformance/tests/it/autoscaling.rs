@@ -264,3 +264,68 @@ fn estimates_and_removals() {
         (&kept.replace("MIN", "0").replace("READY", "True"), "{removable: true}"),
     ]);
 }
+
+/// An HPA case on a Deployment of so many replicas.
+fn scaled(current: u32, spec: &str, more: &str) -> String {
+    format!(
+        "{{now: '2026-01-01T12:00:00Z', currentReplicas: {current}, scaleTarget: {{apiVersion: apps/v1, kind: Deployment, metadata: {{name: web, namespace: default}}, spec: {{replicas: {current}, selector: {{matchLabels: {{app: web}}}}}}}}, horizontalPodAutoscaler: {{apiVersion: autoscaling/v2, kind: HorizontalPodAutoscaler, metadata: {{name: web, namespace: default}}, spec: {{scaleTargetRef: {{apiVersion: apps/v1, kind: Deployment, name: web}}, {spec}}}}}, {more}}}"
+    )
+}
+
+/// TestConvertDesiredReplicasWithRules: limits where there is no `behavior`.
+#[test]
+fn limits_without_behavior() {
+    let of = |(current, least, most): (u32, u32, u32), proposed: u32| {
+        scaled(
+            current,
+            &format!("minReplicas: {least}, maxReplicas: {most}"),
+            &format!(
+                "metricRecommendation: {proposed}, recommendationHistory: [], scaleUpEvents: [], scaleDownEvents: []"
+            ),
+        )
+    };
+    let is = |desired: u32, reason: &str| {
+        format!("{{desiredReplicas: {desired}, scalingLimitedReason: {reason}}}")
+    };
+    check(&[
+        (&of((3, 1, 30), 20), &is(6, "ScaleUpLimit")),
+        (&of((3, 1, 5), 20), &is(5, "TooManyReplicas")),
+        (&of((3, 1, 6), 20), &is(6, "TooManyReplicas")),
+        (&of((3, 1, 30), 6), &is(6, "DesiredWithinRange")),
+        (&of((1, 1, 30), 20), &is(4, "ScaleUpLimit")),
+        (&of((3, 2, 30), 1), &is(2, "TooFewReplicas")),
+    ]);
+}
+
+/// TestScaleUpMultipleMetrics and its neighbors: the largest proposal wins in any order; where a
+/// metric is missing the others may add replicas and take none away.
+#[test]
+fn several_metrics() {
+    let metric = |name: &str, average: u32| {
+        format!(
+            "{{type: External, external: {{metric: {{name: {name}}}, target: {{type: AverageValue, averageValue: {average}}}}}}}"
+        )
+    };
+    let series = |name: &str, value: u32| {
+        format!(
+            "{{metricName: {name}, metricLabels: {{}}, value: '{value}', timestamp: '2026-01-01T12:00:00Z'}}"
+        )
+    };
+    let of = |metrics: [&str; 2], seen: &[&str]| {
+        scaled(
+            4,
+            &format!("minReplicas: 1, maxReplicas: 30, metrics: [{}]", metrics.join(", ")),
+            &format!("externalMetrics: [{}], recommendationHistory: []", seen.join(", ")),
+        )
+    };
+    // Six, and three.
+    let (many, few) = (metric("many", 5), metric("few", 4));
+    let (of_many, of_few) = (series("many", 30), series("few", 12));
+    check(&[
+        (&of([&many, &few], &[&of_many, &of_few]), "{desiredReplicas: 6}"),
+        (&of([&few, &many], &[&of_many, &of_few]), "{desiredReplicas: 6}"),
+        (&of([&many, &few], &[&of_many]), "{desiredReplicas: 6}"),
+        (&of([&many, &few], &[&of_few]), "{desiredReplicas: 4}"),
+        (&of([&few, &many], &[&of_few]), "{desiredReplicas: 4}"),
+    ]);
+}

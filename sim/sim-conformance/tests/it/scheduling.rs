@@ -224,3 +224,87 @@ fn preemption() {
         (&of("PreemptLowerPriority", &equal, ""), "{candidates: {}, nominatedNode: {anyOf: []}}"),
     ]);
 }
+
+/// TestImageLocalityPriority, and pods that state no requests: these count as 100m and 200 MiB.
+#[test]
+fn images_and_amounts_that_nobody_states() {
+    let with_images = |name: &str, images: &[(u64, u64)]| {
+        let image = |(image, mebibytes): &(u64, u64)| {
+            format!("{{names: ['gcr.io/{image}:latest'], sizeBytes: {}}}", mebibytes << 20)
+        };
+        let images: Vec<String> = images.iter().map(image).collect();
+        format!(
+            "{{apiVersion: v1, kind: Node, metadata: {{name: {name}}}, status: {{allocatable: {{cpu: 1, memory: 1Gi, pods: 110}}, images: [{}]}}}}",
+            images.join(", ")
+        )
+    };
+    let of = |first: u64, second: u64| {
+        let containers = format!(
+            "containers: [{{name: a, image: gcr.io/{first}}}, {{name: b, image: gcr.io/{second}}}]"
+        );
+        format!(
+            "{{plugin: ImageLocality, nodes: [{}, {}], pods: [], pod: {}, candidates: [node1, node2]}}",
+            with_images("node1", &[(40, 40), (300, 300), (2000, 2000)]),
+            with_images("node2", &[(250, 250), (10, 10)]),
+            pod("p", &containers),
+        )
+    };
+    let silent = format!(
+        "{{plugin: NodeResourcesFit, nodes: [{}, {}], pods: [], pod: {}, candidates: [node1, node2]}}",
+        node("node1", "", 1000, 10_000),
+        node("node2", "", 50, 1_000_000_000),
+        pod("p", "containers: [{name: c, image: x}]"),
+    );
+    check(&[
+        (&of(40, 250), "{scores: {ImageLocality: {node1: 0, node2: 5}}}"),
+        (&of(40, 300), "{scores: {ImageLocality: {node1: 7, node2: 0}}}"),
+        (&of(10, 2000), "{scores: {ImageLocality: {node1: 49, node2: 0}}}"),
+        (&silent, "{scores: {NodeResourcesFit: {node1: 45, node2: 39}}}"),
+    ]);
+}
+
+/// A node that affinity by name leaves out of the search was never asked for its taints
+/// (schedule_one.go, findNodesThatFitPod).
+#[test]
+fn nodes_that_are_not_searched() {
+    let tainted = |name: &str, taints: &str| {
+        format!(
+            "{{apiVersion: v1, kind: Node, metadata: {{name: {name}}}, spec: {{taints: [{taints}]}}, status: {{allocatable: {{cpu: 1, memory: 1Gi, pods: 110}}}}}}"
+        )
+    };
+    let spec = "affinity: {nodeAffinity: {requiredDuringSchedulingIgnoredDuringExecution: {nodeSelectorTerms: [{matchFields: [{key: metadata.name, operator: In, values: [node2]}]}]}}}, containers: [{name: c, image: x}]";
+    let given = format!(
+        "{{nodes: [{}, {}], pods: [], pod: {}}}",
+        tainted("node1", "{key: a, effect: NoSchedule}"),
+        tainted("node2", ""),
+        pod("p", spec),
+    );
+    check(&[(&given, "{rejectedBy: {node1: NodeAffinity}, selectedNode: {anyOf: [node2]}}")]);
+}
+
+/// A term that a pod states twice counts twice for pods that come later.
+#[test]
+fn preferred_terms_that_are_stated_twice() {
+    let host = |name: &str| {
+        format!(
+            "{{apiVersion: v1, kind: Node, metadata: {{name: {name}, labels: {{kubernetes.io/hostname: {name}}}}}, status: {{allocatable: {{cpu: 1, memory: 1Gi, pods: 110}}}}}}"
+        )
+    };
+    const TERM: &str = "{weight: 10, podAffinityTerm: {labelSelector: {matchLabels: {app: web}}, topologyKey: kubernetes.io/hostname}}";
+    let carrier = |name: &str, node: &str, count: usize| {
+        format!(
+            "{{apiVersion: v1, kind: Pod, metadata: {{name: {name}, namespace: default, labels: {{app: other}}}}, spec: {{nodeName: {node}, affinity: {{podAffinity: {{preferredDuringSchedulingIgnoredDuringExecution: [{}]}}}}, containers: [{{name: c, image: x}}]}}}}",
+            vec![TERM; count].join(", ")
+        )
+    };
+    let given = format!(
+        "{{plugin: InterPodAffinity, nodes: [{}, {}, {}], pods: [{}, {}], pod: {}, candidates: [node1, node2, node3]}}",
+        host("node1"),
+        host("node2"),
+        host("node3"),
+        carrier("a", "node1", 2),
+        carrier("b", "node2", 1),
+        pod("p", "containers: [{name: c, image: x}]"),
+    );
+    check(&[(&given, "{scores: {InterPodAffinity: {node1: 100, node2: 50, node3: 0}}}")]);
+}
