@@ -234,8 +234,8 @@ fn a_database_that_is_switched_off_by_annotation_is_off_and_nobody_minds() {
     });
     assert_eq!(hibernated, (false, 0, 0));
     assert_eq!(run(|blueprint| blueprint.databases[0].fenced = vec![0, 1, 2]), (false, 0, 0));
-    // Left alone, it comes back with its zone.
-    assert_eq!(run(|blueprint| blueprint.databases[0].is_left_alone = true), (true, 1, 0));
+    // Left alone, its primary gets a new pod with its zone, and nobody leads the Service there.
+    assert_eq!(run(|blueprint| blueprint.databases[0].is_left_alone = true), (false, 0, 0));
 }
 
 #[test]
