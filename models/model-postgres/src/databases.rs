@@ -11,6 +11,7 @@ use crate::cluster::Cluster;
 use crate::instance::Role;
 use crate::io::Io;
 use crate::pace::Pace;
+use crate::patroni::Freeze;
 use crate::pooler::Pool;
 use crate::wal::Archiver;
 
@@ -496,11 +497,29 @@ impl Databases {
         R: Recorder<Observation>,
     {
         self.patroni(database, ctx, notices, |cluster, io| {
-            cluster.set_frozen(io, ordinal, is_frozen);
+            cluster.set_frozen(io, ordinal, is_frozen.then_some(Freeze::Everything));
         });
     }
 
-    /// Lets a standby receive nothing, or receive again.
+    /// Stops some processes of a member that Patroni manages, until [`Self::set_frozen`] lets them go
+    /// on.
+    pub fn freeze<E, R>(
+        &mut self,
+        (database, ordinal): (DatabaseId, u8),
+        what: Freeze,
+        ctx: &mut Context<'_, E, R>,
+        notices: &mut Vec<PgNotice>,
+    ) where
+        E: Copy + From<PgEvent>,
+        R: Recorder<Observation>,
+    {
+        self.patroni(database, ctx, notices, |cluster, io| {
+            cluster.set_frozen(io, ordinal, Some(what));
+        });
+    }
+
+    /// Lets a standby receive nothing, or receive again. Its clients read from it as before. The end
+    /// of its primary, or its own promotion, ends it as well.
     pub fn set_held<E, R>(
         &mut self,
         (database, ordinal): (DatabaseId, u8),
@@ -511,7 +530,10 @@ impl Databases {
         E: Copy + From<PgEvent>,
         R: Recorder<Observation>,
     {
-        self.one(database, ctx, notices, |cluster, io| cluster.set_held(io, ordinal, is_held));
+        self.one(database, ctx, notices, |cluster, io| {
+            cluster.catch_up_any(io);
+            cluster.set_held(io, ordinal, is_held);
+        });
     }
 
     /// Tells that the volume of an instance neither reads nor writes, or does again.
@@ -686,6 +708,8 @@ impl Databases {
         E: Copy + From<PgEvent>,
         R: Recorder<Observation>,
     {
+        // Turns that were no events went by before this one.
+        self.one(event.database(), ctx, notices, |cluster, io| cluster.catch_up_any(io));
         self.one(event.database(), ctx, notices, |cluster, io| match event {
             PgEvent::FailoverDue { .. } => cluster.failover_due(io),
             PgEvent::ReceiversDown { .. } => cluster.receivers_down(io),

@@ -14,6 +14,10 @@ pub const ARCHIVE_FETCH_BYTES_PER_SECOND: u64 = 80_000_000;
 /// From a new primary, or the start of a standby, to its streaming again, apart from what it has
 /// to catch up. **Assumption**, from the 1 to 10 s that commits wait after a failover.
 pub const REATTACH: Range = Range::millis(1_000, 10_000);
+/// A standby that just started asks its primary at once; others wait for the rest of
+/// `wal_retrieve_retry_interval`, 5 s. **Assumption**, up to the length of a handshake on a loaded
+/// machine.
+pub(crate) const FIRST_ATTACH: Range = Range::millis(100, 2_000);
 /// `pg_rewind` of an old primary. **Assumption.**
 pub const REWIND: Range = Range::millis(2_000, 15_000);
 /// Fast shutdown of a primary that still runs when another is to be promoted. **Assumption**;
@@ -95,6 +99,8 @@ pub(crate) struct Instance {
     pub(crate) received: Mark,
     /// The primary goes on from here: what this one has beyond is not part of the database any more.
     pub(crate) fork: Option<Mark>,
+    /// When Patroni last had it running.
+    pub(crate) up_since: Option<SimTime>,
     /// It is to be kept off.
     pub(crate) is_fenced: bool,
     /// Its manager keeps it off, or starts it after that, and says so.
@@ -141,6 +147,7 @@ impl Default for Instance {
             link: Link::Broken,
             received: Mark::default(),
             fork: None,
+            up_since: None,
             is_fenced: false,
             is_excused: false,
             is_cordoned: false,

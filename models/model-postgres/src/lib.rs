@@ -126,6 +126,7 @@ pub use instance::{
     WAL_SHIPPING_BYTES_PER_SECOND,
 };
 pub use pace::Pace;
+pub use patroni::Freeze;
 pub use patroni::decision::{
     Action, Fitness, Lock, Peer, Postgres, Step, Turn, fitness, next_step,
 };

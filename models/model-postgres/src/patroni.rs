@@ -45,6 +45,21 @@ use decision::{Action, SyncKey};
 /// How long a member waits for the answer of another one (`fetch_node_status`).
 const ANSWER_TIMEOUT: SimSpan = SimSpan::from_secs(2);
 
+/// Which processes of a member are stopped.
+///
+/// Simplified: Patroni beside a stopped PostgreSQL counts as stopped, because the next query of its
+/// loop and of its REST API waits.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Freeze {
+    /// Patroni, PostgreSQL, and etcd beside them.
+    #[default]
+    Everything,
+    /// Patroni and PostgreSQL; etcd goes on.
+    PatroniAndPostgres,
+    /// Patroni alone: its PostgreSQL goes on as it was.
+    Patroni,
+}
+
 /// What the main thread of a member is in the middle of.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Stage {
@@ -78,8 +93,10 @@ pub(crate) struct Member {
     pub(crate) answers: bool,
     /// Its member of etcd runs.
     pub(crate) has_store: bool,
-    /// All its processes are stopped and will go on.
+    /// Its Patroni is stopped and will go on.
     pub(crate) is_frozen: bool,
+    /// What else is stopped with it.
+    pub(crate) freeze: Freeze,
     /// It thawed and still believes that it holds the key.
     pub(crate) is_deluded: bool,
     /// Its lease lives.
@@ -101,6 +118,18 @@ pub(crate) struct Member {
     pub(crate) needs_recovery: bool,
     /// Numbers its draws.
     pub(crate) draw_count: u32,
+}
+
+impl Member {
+    /// Its member of etcd answers.
+    pub(crate) fn has_live_store(&self) -> bool {
+        self.has_store && !(self.is_frozen && self.freeze == Freeze::Everything)
+    }
+
+    /// Its PostgreSQL is stopped and will go on.
+    pub(crate) fn is_postgres_frozen(&self) -> bool {
+        self.is_frozen && self.freeze != Freeze::Patroni
+    }
 }
 
 /// A wish to hand over.

@@ -7,7 +7,8 @@ use crate::cluster::{Cluster, OldSide, Port, Target};
 use crate::databases::{PgEvent, PgNotice, StopKind};
 use crate::decision::{commits_stall, wanted_number};
 use crate::instance::{
-    ARCHIVE_FETCH_BYTES_PER_SECOND, Instance, Link, REATTACH, Role, WAL_SHIPPING_BYTES_PER_SECOND,
+    ARCHIVE_FETCH_BYTES_PER_SECOND, FIRST_ATTACH, Instance, Link, REATTACH, Role,
+    WAL_SHIPPING_BYTES_PER_SECOND,
 };
 use crate::names::Names;
 use crate::patroni::decision::Action;
@@ -60,9 +61,11 @@ impl Cluster {
         self.freeze(port, primary, kind == StopKind::Shutdown, |_| true);
         let told_ns = self.break_connections(port, primary);
         for standby in self.ordinals() {
-            // The connections of a held primary go with it, although nothing came over them.
+            // The connections of a held primary go with it, although nothing came over them, and a
+            // standby that was held on its connection is held no more.
             if self.at(standby).link == Link::Silent(primary) {
                 self.at_mut(standby).link = Link::Broken;
+                self.at_mut(standby).is_held = false;
             }
         }
         port.cancel(self.at(primary).isolation);
@@ -240,7 +243,7 @@ impl Cluster {
         let streaming_count = u32::try_from(streaming.count()).expect("at most 255 instances");
         instance.is_open
             && !instance.is_stalled
-            && !self.is_held(primary)
+            && !self.is_frozen(primary)
             && now >= instance.silent_until
             && !commits_stall(instance.applied_number, streaming_count)
     }
@@ -249,7 +252,7 @@ impl Cluster {
     pub(crate) fn lets_wait(&self, primary: u8) -> bool {
         let instance = self.at(primary);
         let waits = instance.applied_number > 0 || instance.is_stalled;
-        instance.is_open && !self.is_held(primary) && waits
+        instance.is_open && !self.is_frozen(primary) && waits
     }
 
     /// Sends every standby that streams from nowhere to the primary it reaches.
@@ -286,7 +289,7 @@ impl Cluster {
         }
         let reaches = |&primary: &u8| {
             self.at(primary).is_open
-                && !self.is_held(primary)
+                && !self.is_frozen(primary)
                 && port.is_reachable(self.at(primary).zone, instance.zone)
         };
         Some(self.current).filter(reaches).or_else(|| self.ordinals().find(reaches))
@@ -305,7 +308,9 @@ impl Cluster {
         let has_ns = self.at(standby).mark(port.now()).position_ns.min(behind_ns);
         let backlog = units_between(has_ns, behind_ns, self.setup.wal_bytes_per_second);
         let count = self.at(standby).attach_count;
-        let reattach = port.draw(self.key_of(standby), ATTACHING, count, REATTACH);
+        let is_new = self.at(standby).up_since == Some(port.now());
+        let range = if is_new { FIRST_ATTACH } else { REATTACH };
+        let reattach = port.draw(self.key_of(standby), ATTACHING, count, range);
         let shipped = if self.at(standby).is_outrun {
             ARCHIVE_FETCH_BYTES_PER_SECOND
         } else {

@@ -49,7 +49,7 @@ impl Cluster {
     pub(crate) fn access_of(&self, ordinal: u8) -> Access {
         let instance = self.at(ordinal);
         match instance.process {
-            _ if self.is_held(ordinal) && instance.process != Process::Down => Access::Silent,
+            _ if self.is_frozen(ordinal) && instance.process != Process::Down => Access::Silent,
             Process::Running if instance.is_open => Access::ReadWrite,
             Process::Running => Access::ReadOnly,
             Process::Working => Access::Starting,

@@ -11,8 +11,10 @@
 
 mod client;
 mod experiment;
+mod fault;
 mod figures;
 mod lab;
+mod latency;
 mod restore;
 
 use report_data::{
@@ -27,11 +29,11 @@ use crate::tree::Tree;
 use figures::Figures;
 
 /// Runs of each repetition.
-pub const RUN_COUNT: u64 = 250;
+pub const RUN_COUNT: u64 = 1000;
 
 /// How a figure is judged.
 pub const RULE: &str = "a measured figure passes when it lies between the least and the most of \
-                        250 simulated runs of its experiment, each with its own phase of the loops \
+                        1000 simulated runs of its experiment, each with its own phase of the loops \
                         and its own share of the recorder's overload, 20 ms or 2 % of the width \
                         given on both sides; counts must lie between least and most";
 

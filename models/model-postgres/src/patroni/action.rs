@@ -111,7 +111,8 @@ impl Cluster {
             self.start(port, ordinal);
             return;
         }
-        self.at_mut(ordinal).process = Process::Running;
+        let instance = self.at_mut(ordinal);
+        (instance.process, instance.up_since) = (Process::Running, Some(port.now()));
         if let Some(pod) = self.at(ordinal).pod {
             port.notice(PgNotice::InstanceRunning { database: self.setup.id, ordinal, pod });
         }
@@ -147,12 +148,14 @@ impl Cluster {
     }
 
     /// A standby stops receiving and keeps what it has.
-    fn detach(&mut self, port: &mut impl Port, ordinal: u8) {
+    pub(super) fn detach(&mut self, port: &mut impl Port, ordinal: u8) {
         port.cancel(self.at(ordinal).attach);
         if let Link::Streaming(from, _) = self.at(ordinal).link {
             self.freeze(port, from, false, |other| other == ordinal);
         }
-        self.at_mut(ordinal).link = Link::Broken;
+        let instance = self.at_mut(ordinal);
+        instance.link = Link::Broken;
+        instance.is_held = false;
     }
 
     /// A held primary, or a held standby: what was on its way is all that arrives.

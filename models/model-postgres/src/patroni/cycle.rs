@@ -5,7 +5,7 @@ use model_api::parameters::Range;
 use sim_kernel::{Purpose, SimSpan, SimTime, Timer};
 
 use super::decision::{Lock, Postgres, Step, Turn, next_step};
-use super::{ANSWER_TIMEOUT, Stage};
+use super::{ANSWER_TIMEOUT, Freeze, Stage};
 use crate::cluster::{Cluster, Port};
 use crate::databases::{Leadership, PgEvent, StopKind};
 use crate::instance::{Link, Process};
@@ -22,6 +22,7 @@ const STORE_LEADER: Purpose = Purpose::new("patroni etcd leader");
 const LEADER_DRAW: Range = Range { least: SimSpan::ZERO, most: SimSpan::from_secs(1) };
 /// Heads or tails.
 const COIN: Range = Range { least: SimSpan::ZERO, most: SimSpan::from_nanos(1) };
+const OWN_STORE: Purpose = Purpose::new("patroni thawed store");
 const DELUSION: Purpose = Purpose::new("patroni stale cache");
 
 impl Cluster {
@@ -93,7 +94,8 @@ impl Cluster {
             self.renew(port, ordinal);
         }
         match step {
-            Step::Wait | Step::Follow => {}
+            Step::Wait => {}
+            Step::Follow => self.follow(port, ordinal),
             Step::Retry => self.retry(port, ordinal),
             Step::Renew => {
                 self.keep_key(port, ordinal);
@@ -218,6 +220,20 @@ impl Cluster {
         }
     }
 
+    /// The key is somebody else's than the instance that it is connected to: `primary_conninfo`
+    /// changes, and the connection ends although it stands (`Ha.follow`, `check_recovery_conf`).
+    ///
+    /// Simplified: it streams again once the holder of the key takes writes, not from the holder
+    /// while that is still a standby.
+    fn follow(&mut self, port: &mut impl Port, ordinal: u8) {
+        if let Link::Streaming(from, _) | Link::Silent(from) = self.at(ordinal).link
+            && self.patroni().holder != Some(from)
+            && !self.is_held(ordinal)
+        {
+            self.detach(port, ordinal);
+        }
+    }
+
     /// The store does not answer a primary: it asks until `retry_timeout` is over.
     fn retry(&mut self, port: &mut impl Port, ordinal: u8) {
         let span = self.patroni().settings.retry_timeout;
@@ -318,19 +334,23 @@ impl Cluster {
         self.stir(port);
     }
 
-    /// All processes of a member stop or go on.
-    pub(crate) fn set_frozen(&mut self, port: &mut impl Port, ordinal: u8, is_frozen: bool) {
+    /// Processes of a member stop or go on.
+    pub(crate) fn set_frozen(&mut self, port: &mut impl Port, ordinal: u8, what: Option<Freeze>) {
+        let is_frozen = what.is_some();
         if self.patroni().at(ordinal).is_frozen == is_frozen || !self.patroni().at(ordinal).is_alive
         {
             return;
         }
         let member = *self.patroni().at(ordinal);
         self.patroni_mut().at_mut(ordinal).is_frozen = is_frozen;
-        if is_frozen {
+        if let Some(what) = what {
+            self.patroni_mut().at_mut(ordinal).freeze = what;
             for timer in [member.turn, member.step, member.action_timer] {
                 port.cancel(timer);
             }
-            self.hold(port, ordinal);
+            if what != Freeze::Patroni {
+                self.hold(port, ordinal);
+            }
         } else {
             self.thaw(port, ordinal);
         }
@@ -349,11 +369,14 @@ impl Cluster {
         self.patroni_mut().at_mut(ordinal).is_deluded =
             is_open && is_etcd && is_stale && holder != Some(ordinal);
         let now = port.now();
+        let mut span = self.step_span(port, ordinal);
+        if is_etcd && member.freeze == Freeze::Everything {
+            span += self.first_answer_span(port, ordinal);
+        }
         if member.stage != Stage::Idle {
-            self.stay(port, ordinal, member.stage);
+            self.stay_for(port, ordinal, member.stage, span);
         } else {
-            let at = member.next_turn.max(now + self.step_span(port, ordinal));
-            self.turn_at(port, ordinal, at);
+            self.turn_at(port, ordinal, member.next_turn.max(now + span));
         }
         if let Some(action) = member.action {
             let span = self.step_span(port, ordinal);
@@ -362,7 +385,7 @@ impl Cluster {
         for other in self.ordinals() {
             if let Link::Silent(from) = self.at(other).link
                 && (from == ordinal || other == ordinal)
-                && !self.is_held(from)
+                && !self.is_frozen(from)
                 && !self.is_held(other)
             {
                 self.at_mut(other).link = Link::Streaming(from, now);
@@ -370,10 +393,28 @@ impl Cluster {
         }
     }
 
-    /// Whether nothing comes from an instance, or goes to it, although its connections stand.
+    /// How long the first request to the store takes after a thaw: one in three goes to the member of
+    /// etcd that thawed too and has no leader yet; that node is given up after its share of
+    /// `retry_timeout` (`random.shuffle` and `_calculate_timeouts` of `dcs/etcd.py`).
+    fn first_answer_span(&mut self, port: &impl Port, ordinal: u8) -> SimSpan {
+        let key = self.key_of(ordinal);
+        let asked = port.draw(key, OWN_STORE, self.patroni().at(ordinal).draw_count, LEADER_DRAW);
+        let count = u64::try_from(self.instances.len()).unwrap_or(1).max(1);
+        if !asked.as_nanos().is_multiple_of(count) {
+            return SimSpan::ZERO;
+        }
+        let most = self.patroni().settings.retry_timeout / count;
+        self.pace_span(port, ordinal, OWN_STORE, Range { least: SimSpan::ZERO, most })
+    }
+
+    /// Whether nothing comes from an instance although its connections stand.
+    pub(crate) fn is_frozen(&self, ordinal: u8) -> bool {
+        self.patroni.as_ref().is_some_and(|it| it.at(ordinal).is_postgres_frozen())
+    }
+
+    /// Whether a standby receives nothing although its connection stands.
     pub(crate) fn is_held(&self, ordinal: u8) -> bool {
-        let is_frozen = self.patroni.as_ref().is_some_and(|it| it.at(ordinal).is_frozen);
-        is_frozen || self.at(ordinal).is_held
+        self.is_frozen(ordinal) || self.at(ordinal).is_held
     }
 
     /// Stops a primary without regard for anything.

@@ -17,8 +17,19 @@ const ELECTION: Range = Range::millis(1_000, 2_100);
 /// (`lessor.Promote`, called in `etcdserver/server.go`).
 const LEASE_EXTENSION: SimSpan = SimSpan::from_secs(1);
 
+/// A vote that comes to nothing, and its chance in percent: a voter that heard of the old leader
+/// less than one election time-out ago ignores the candidate, or both ask at once (`Step` of
+/// `raft/raft.go` with `checkQuorum`). Of two voters whose time-outs are 10 to 19 ticks and whose
+/// ticks have any phase, every tenth pair does.
+const VAIN_VOTE: Range = Range::millis(0, 99);
+const VAIN_VOTE_PERCENT: u64 = 10;
+/// After it each candidate waits for another time-out.
+const SECOND_ELECTION: Range = Range::millis(1_000, 1_900);
+
 const LEASE_CHECKED: Purpose = Purpose::new("patroni lease checked");
 const ELECTING: Purpose = Purpose::new("patroni etcd election");
+const VOTING: Purpose = Purpose::new("patroni etcd vain vote");
+const ELECTING_AGAIN: Purpose = Purpose::new("patroni etcd second election");
 
 impl Cluster {
     pub(crate) fn patroni(&self) -> &Patroni {
@@ -53,9 +64,7 @@ impl Cluster {
             PatroniStore::Etcd => {
                 let lives = |other: &u8| {
                     let member = patroni.at(*other);
-                    member.has_store
-                        && !member.is_frozen
-                        && port.is_reachable(zone, self.at(*other).zone)
+                    member.has_live_store() && port.is_reachable(zone, self.at(*other).zone)
                 };
                 let count = self.ordinals().filter(lives).count();
                 count > self.instances.len() / 2 && !port.is_pending(patroni.election)
@@ -67,7 +76,7 @@ impl Cluster {
         let patroni = self.patroni();
         let leader = patroni.at(patroni.store_leader);
         let zone = self.at(patroni.store_leader).zone;
-        leader.has_store && !leader.is_frozen && !port.is_isolated(zone)
+        leader.has_live_store() && !port.is_isolated(zone)
     }
 
     /// Begins an election when the leader of etcd is gone.
@@ -78,7 +87,12 @@ impl Cluster {
             && self.next_store_leader(port).is_some()
         {
             let count = self.patroni().election_count;
-            let span = port.draw(self.setup.key, ELECTING, count, ELECTION);
+            let key = self.setup.key;
+            let mut span = port.draw(key, ELECTING, count, ELECTION);
+            let vote = port.draw(key, VOTING, count, VAIN_VOTE);
+            if vote < SimSpan::from_millis(VAIN_VOTE_PERCENT) {
+                span += port.draw(key, ELECTING_AGAIN, count, SECOND_ELECTION);
+            }
             let event = PgEvent::StoreElected { database: self.setup.id };
             let timer = port.timer_in(span, event);
             self.patroni_mut().election = timer;
@@ -95,7 +109,7 @@ impl Cluster {
         let patroni = self.patroni();
         let lives = |ordinal: &u8| {
             let member = patroni.at(*ordinal);
-            member.has_store && !member.is_frozen && !port.is_isolated(self.at(*ordinal).zone)
+            member.has_live_store() && !port.is_isolated(self.at(*ordinal).zone)
         };
         let live: Vec<u8> = self.ordinals().filter(lives).collect();
         let draw = usize::try_from(patroni.election_count).unwrap_or(0);
@@ -246,7 +260,7 @@ impl Cluster {
     }
 
     /// Makes up for the turns that were no events because nothing happened in them. To be called
-    /// before anything changes.
+    /// before anything changes. A turn that is due now comes after the change.
     pub(crate) fn catch_up(&mut self, port: &mut impl Port) {
         let now = port.now();
         let loop_wait = self.patroni().settings.loop_wait.max(SimSpan::from_millis(1));
@@ -256,7 +270,7 @@ impl Cluster {
                 && !member.is_frozen
                 && member.stage == Stage::Idle
                 && !port.is_pending(member.turn);
-            if !is_asleep || member.next_turn > now {
+            if !is_asleep || member.next_turn >= now {
                 continue;
             }
             let missed = now.saturating_since(member.next_turn).as_nanos() / loop_wait.as_nanos();

@@ -2,7 +2,7 @@
 
 use model_api::Observation;
 use model_api::blueprint::{Patroni, PatroniStore};
-use model_postgres::{Leadership, PgNotice};
+use model_postgres::{Freeze, Leadership, PgNotice};
 use proptest::prelude::*;
 use sim_kernel::{SimSpan, SimTime};
 
@@ -81,14 +81,18 @@ fn a_key_in_the_api_server_is_missed_at_a_turn_of_the_loop() {
 #[test]
 fn a_lost_leader_of_etcd_gives_every_lease_its_length_again() {
     // The first member of etcd leads it, and is lost with the primary: 1 to 2 s of election, the
-    // full 30 s and 1 s on top, whatever the phase of the loop.
-    for run in 0..50 {
+    // full 30 s and 1 s on top, whatever the phase of the loop. Every tenth election takes a second
+    // vote.
+    let mut second_count = 0;
+    for run in 0..200 {
         let case = Case { run, store_leader: 0, ..patroni(etcd()) };
         let result = case.run(&[(100_000, Act::Kill(0))], 300_000);
         let gone = result.moment(Leadership::KeyGone).expect("the key goes");
         let after = (gone - SimTime::from_secs(100)).as_secs_f64();
-        assert!((32.0..=33.7).contains(&after), "{after}");
+        assert!((32.0..=35.6).contains(&after), "{after}");
+        second_count += u32::from(after > 33.7);
     }
+    assert!((8..30).contains(&second_count), "{second_count}");
 }
 
 #[test]
@@ -135,7 +139,8 @@ fn a_frozen_primary_takes_writes_again_for_a_moment_when_it_thaws() {
         let guarded = Case { run, ..patroni(etcd()) }.run(&script, 600_000);
         assert_eq!(guarded.promotion_count(), 1, "{}", guarded.text());
         let split = split_seconds(&guarded);
-        assert!(split < 3.0, "{}", guarded.text());
+        // A third of `retry_timeout` more where its own etcd is asked first.
+        assert!(split < 3.0 + 3.4, "{}", guarded.text());
         split_runs += u32::from(split > 0.0);
         // Before 3.0.3 it may take the key back, which costs what its successor wrote.
         let before = Case { run, ..patroni(Patroni { is_key_guarded: false, ..etcd() }) };
@@ -216,6 +221,69 @@ fn a_standby_that_lags_too_much_is_not_promoted() {
     let tolerant = Patroni { maximum_lag_on_failover_bytes: 1 << 30, ..etcd() };
     let result = patroni(tolerant).run(&[hold(1), hold(2), (100_000, Act::Kill(0))], 900_000);
     assert!((3_990..=4_030).contains(&result.lost()), "{}", result.text());
+}
+
+/// A cluster that was quiet for long: what changes in it does not age the lease.
+#[test]
+fn a_lease_does_not_age_when_a_standby_is_held() {
+    let script = [(1_000_000, Act::Hold(1, true)), (1_000_100, Act::Kill(0))];
+    for run in 0..50 {
+        let result = Case { run, ..patroni(etcd()) }.run(&script, 1_300_000);
+        let gone = result.moment(Leadership::KeyGone).expect("the key goes");
+        let after = (gone - SimTime::from_secs(1_000)).as_secs_f64();
+        assert!((20.0..=30.8).contains(&after), "{after}");
+    }
+}
+
+#[test]
+fn a_held_standby_that_is_promoted_takes_writes() {
+    let script = [
+        (50_000, Act::Crash(2)),
+        (99_500, Act::Hold(1, true)),
+        (100_000, Act::Kill(0)),
+        (400_000, Act::Start(2)),
+    ];
+    for run in 0..50 {
+        let result = Case { run, ..patroni(etcd()) }.run(&script, 900_000);
+        let [(from, until)] = result.outages()[..] else { panic!("{}", result.text()) };
+        assert!((until - from).as_secs_f64() < 65.0, "{}", result.text());
+        assert!((90..=130).contains(&result.lost()), "{}", result.text());
+    }
+}
+
+/// Patroni alone stops: its PostgreSQL goes on beside the successor until it thaws.
+#[test]
+fn a_primary_without_its_patroni_writes_on_beside_its_successor() {
+    let script = [(100_000, Act::FreezePart(0, Freeze::Patroni)), (200_000, Act::Freeze(0, false))];
+    for run in 0..50 {
+        // etcd goes on, its leader too: no lease gets its length again.
+        let case =
+            Case { run, store_leader: 0, ..patroni(Patroni { is_key_guarded: true, ..etcd() }) };
+        let result = case.run(&script, 600_000);
+        let gone = result.moment(Leadership::KeyGone).expect("the key goes");
+        assert!((120.0..=130.6).contains(&gone.as_secs_f64()), "{}", result.text());
+        let split = split_seconds(&result);
+        assert!((55.0..82.0).contains(&split), "{split}");
+        assert_eq!(result.writable_at_end(), 1, "{}", result.text());
+        // Its etcd and its PostgreSQL alone change nothing for the quorum, nor for clients.
+        let both = [(100_000, Act::FreezePart(0, Freeze::PatroniAndPostgres)), script[1]];
+        let result = Case { run, store_leader: 0, ..patroni(etcd()) }.run(&both, 600_000);
+        let gone = result.moment(Leadership::KeyGone).expect("the key goes");
+        assert!((120.0..=130.6).contains(&gone.as_secs_f64()), "{}", result.text());
+        assert!(split_seconds(&result) < 8.0, "{}", result.text());
+    }
+}
+
+/// The third member leaves a frozen primary for its successor, whose commits wait for it.
+#[test]
+fn strict_commits_go_on_while_the_old_primary_is_frozen() {
+    let strict = Patroni { is_strict: true, ..synchronous(etcd()) };
+    let script = [(100_000, Act::Freeze(0, true)), (400_000, Act::Freeze(0, false))];
+    for run in 0..50 {
+        let result = Case { run, ..patroni(strict) }.run(&script, 900_000);
+        let (from, until) = result.outages()[0];
+        assert!((until - from).as_secs_f64() < 80.0, "{}", result.text());
+    }
 }
 
 #[test]

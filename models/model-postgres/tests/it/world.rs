@@ -10,7 +10,7 @@ use model_api::parameters::Range;
 use model_api::{
     Blueprint, DatabaseId, Observation, Parameters, PodId, ServiceId, WorkloadId, ZoneId,
 };
-use model_postgres::{Access, Databases, Leadership, PgEvent, PgNotice, StopKind};
+use model_postgres::{Access, Databases, Freeze, Leadership, PgEvent, PgNotice, StopKind};
 use sim_kernel::{
     Context, Journal, Limits, Model, Priority, Recorder, SimSpan, SimTime, Simulation, Streams,
 };
@@ -44,6 +44,8 @@ pub(crate) enum Act {
     KillPostmaster(u8),
     /// Every process of a member stops, or goes on.
     Freeze(u8, bool),
+    /// Some processes of a member stop.
+    FreezePart(u8, Freeze),
     /// A standby receives nothing, or receives again.
     Hold(u8, bool),
     /// Clients commit at another rate, in parts per million of the configured one.
@@ -182,6 +184,9 @@ impl World {
             }
             Act::Freeze(ordinal, is) => {
                 self.databases.set_frozen((DATABASE, ordinal), is, ctx, &mut notices);
+            }
+            Act::FreezePart(ordinal, what) => {
+                self.databases.freeze((DATABASE, ordinal), what, ctx, &mut notices);
             }
             Act::Hold(ordinal, is) => {
                 self.databases.set_held((DATABASE, ordinal), is, ctx, &mut notices);

@@ -72,6 +72,19 @@ pub(super) enum State {
     Waiting(u8),
 }
 
+impl State {
+    /// The member it is connected to.
+    pub(super) fn member(self) -> Option<u8> {
+        match self {
+            Self::Open(member)
+            | Self::Sent(member)
+            | Self::Confirming(member)
+            | Self::Waiting(member) => Some(member),
+            Self::Closed | Self::Connecting(_) => None,
+        }
+    }
+}
+
 /// One connection.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Connection {
@@ -82,6 +95,12 @@ pub(super) struct Connection {
     pub(super) row: usize,
     /// The member it was last connected to.
     pub(super) last_good: u8,
+    /// When its next row is due.
+    pub(super) due: SimTime,
+    /// A row that is due and waits until the connection is free.
+    pub(super) queued: Option<usize>,
+    /// From the commit to the answer of the statement that is sent.
+    pub(super) answer: SimSpan,
     /// Members in the order in which they are tried.
     pub(super) candidates: [u8; 3],
     /// It was cut while idle: the next statement finds out.

@@ -3,6 +3,9 @@
 use model_api::SimSpan;
 use model_api::blueprint::{Patroni, PatroniStore};
 
+use super::client::ROW_PERIOD;
+use super::fault::{Fault, exactly, fault, named};
+use super::latency::Latency;
 use crate::amounts::whole;
 use crate::tree::Tree;
 
@@ -17,21 +20,6 @@ const USUAL_LAG: SimSpan = SimSpan::from_micros(500);
 
 /// Members of the recorded clusters, in the order of their zones.
 pub(super) const MEMBERS: [&str; 3] = ["a", "b", "c"];
-
-/// What was done at time zero.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Fault {
-    /// Everything of the primary's member is killed.
-    MemberKilled,
-    /// The postmaster of the primary is killed; Patroni lives.
-    PostmasterKilled,
-    /// Everything of the primary's member is stopped, and goes on after that time.
-    Frozen(SimSpan),
-    /// All standbys are killed, and start again after that time.
-    StandbysKilled(SimSpan),
-    /// The leader is asked to hand over, to this member if one was named.
-    HandedOver(Option<u8>),
-}
 
 /// A standby at the moment of the fault, by the number it has in the simulation.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -57,14 +45,22 @@ pub(super) struct Experiment {
     pub(super) names: [String; 3],
     /// Length of the run queue when it was recorded.
     pub(super) load_average: f64,
-    /// 99th percentile of commit latencies before the fault.
-    pub(super) latency_p99: SimSpan,
-    /// When the old member was started again, if nobody recovered before; counted from the fault.
-    pub(super) repaired: SimSpan,
+    pub(super) latency: Latency,
+    /// When the old member was started again, if that is known; counted from the fault.
+    pub(super) repaired: Option<SimSpan>,
+    /// From the first row to the last.
+    pub(super) length: Option<SimSpan>,
+    /// The same member was primary after the outage.
+    pub(super) is_same_primary: bool,
+    /// How long before the fault a standby was held back, if that is known.
+    pub(super) held: Option<SimSpan>,
+    /// `max_connections`.
+    pub(super) connections_max: Option<u32>,
 }
 
-/// A standby that is this far behind is held back: usual lags are below a page.
-const HELD_BYTES: f64 = 65_536.0;
+/// A standby that is this far behind is held back: usual lags are below a page, and held ones lack
+/// what is written in a second or more.
+const HELD_BYTES: f64 = 16_384.0;
 
 impl StandbyAtFault {
     pub(super) fn is_held(&self) -> bool {
@@ -78,17 +74,38 @@ impl StandbyAtFault {
 /// Says why no model answers it.
 pub(super) fn read(node: Tree<'_>) -> Result<Experiment, String> {
     let (names, standbys) = members(node)?;
-    let latency_ms = node.at("latency_before_ms.p99").number().unwrap_or(10.0);
-    let repaired_s = named(node, &["repaired", "restarted", "started_again"]).unwrap_or(120.0);
+    let settings = settings(node)?;
+    let load_average = node.field("load_average_1min").number().unwrap_or(1.0);
+    let millis = |name: &str, default: f64| -> Result<f64, String> {
+        let value = node.field("latency_before_ms").field(name).number().unwrap_or(default);
+        Ok(span("latency_before_ms", value / 1000.0)?.as_secs_f64())
+    };
+    let p50 = millis("p50", 2.0)?;
+    let p99 = millis("p99", 20.0 * p50 * 1000.0)?.max(p50);
+    let latency = Latency::new(p50, p99, millis("max", 2.0 * p99 * 1000.0)?, load_average);
+    let optional = |name: &str, value: Option<f64>| value.map(|it| span(name, it)).transpose();
+    let repaired = named(node, &["repaired", "restarted", "started_again", "old_member_started"])
+        .or_else(|| exactly(node, &["old_member_start_s", "old_member_back_s", "started_s"]));
+    let held = exactly(node, &["held_s", "held_for_s", "held_back_s", "hold_s", "held_back_for_s"])
+        .or_else(|| exactly(node, &["held_since_s", "held_from_s", "hold_starts_s"]).map(f64::abs));
+    let rows: f64 = node.field("attempts").fields().filter_map(|(_, value)| value.number()).sum();
+    let length = Some(rows * ROW_PERIOD.as_secs_f64()).filter(|secs| *secs > 0.0);
+    let old = node.field("old_primary").text();
+    let is_held = standbys.iter().any(StandbyAtFault::is_held);
     Ok(Experiment {
-        fault: fault(node, &names)?,
-        settings: settings(node)?,
+        fault: fault(node, &names, &settings, is_held)?,
+        settings,
         is_store_leader_lost: node.field("etcd_leader_on_primary_member").is_true(),
         standbys,
         names,
-        load_average: node.field("load_average_1min").number().unwrap_or(1.0),
-        latency_p99: span("latency_before_ms.p99", latency_ms / 1000.0)?,
-        repaired: span("repaired", repaired_s)?,
+        load_average,
+        latency,
+        repaired: optional("repaired", repaired)?,
+        length: optional("attempts", length)?,
+        is_same_primary: !old.is_empty() && old == node.field("new_primary").text(),
+        held: optional("held_s", held)?,
+        connections_max: Some(node.at("settings.max_connections").count())
+            .filter(|count| *count > 0),
     })
 }
 
@@ -164,7 +181,15 @@ fn settings(node: Tree<'_>) -> Result<Patroni, String> {
         ttl: span("ttl", defaults.ttl)?,
         loop_wait,
         retry_timeout: span("retry_timeout", defaults.retry_timeout)?,
-        primary_start_timeout: span("primary_start_timeout", defaults.primary_start_timeout)?,
+        primary_start_timeout: span(
+            // Its name before 3.0, which is still read (`config.py`).
+            if given.field("master_start_timeout").is_given() {
+                "master_start_timeout"
+            } else {
+                "primary_start_timeout"
+            },
+            defaults.primary_start_timeout,
+        )?,
         maximum_lag_on_failover_bytes: given
             .field("maximum_lag_on_failover")
             .int()
@@ -192,64 +217,6 @@ fn is_key_guarded(version: &str) -> bool {
     (next(), next(), next()) >= (3, 0, 3)
 }
 
-/// Which fault it was: by what the title says, because the letters are those of one recorder.
-fn fault(node: Tree<'_>, names: &[String; 3]) -> Result<Fault, String> {
-    let title = node.field("title").text().to_lowercase();
-    let says = |words: &[&str]| words.iter().any(|word| title.contains(word));
-    let settings = node.field("settings");
-    if says(&["sigstop", "frozen", "freeze"]) {
-        let thawed = named(node, &["thaw", "frozen_for", "freeze", "sigcont", "stopped_for"]);
-        let thawed = thawed.or_else(|| seconds_in(&title));
-        let thawed = thawed.ok_or("it does not say when the frozen member went on")?;
-        return Ok(Fault::Frozen(span("thawed_s", thawed)?));
-    }
-    if says(&["postmaster", "crash"]) {
-        return Ok(Fault::PostmasterKilled);
-    }
-    if says(&["switchover", "switch over", "handover"]) {
-        let candidate = node.at("switchover.candidate").text();
-        let position = names.iter().position(|name| name == candidate);
-        return Ok(Fault::HandedOver(position.and_then(|idx| u8::try_from(idx).ok())));
-    }
-    let is_strict = settings.field("synchronous_mode_strict").is_true();
-    if is_strict && says(&["standby", "standbys", "replica"]) {
-        let back = named(node, &["standbys_back", "standby_back", "standbys_started", "returned"]);
-        let back = back.or_else(|| seconds_in(&title)).unwrap_or(30.0);
-        return Ok(Fault::StandbysKilled(span("standbys_back_s", back)?));
-    }
-    if says(&["kill", "zone loss", "zone lost", "lost zone"]) {
-        return Ok(Fault::MemberKilled);
-    }
-    match node.field("experiment").text() {
-        "a" | "b" => Ok(Fault::MemberKilled),
-        "d" => Ok(Fault::HandedOver(None)),
-        _ => Err("its title names no fault that can be simulated: killed member or postmaster, \
-                  frozen primary, standbys gone in strict mode, switchover, restore"
-            .to_owned()),
-    }
-}
-
-/// The first number whose name contains one of these words, in the repetition, its settings or its
-/// phases.
-pub(super) fn named(node: Tree<'_>, words: &[&str]) -> Option<f64> {
-    [node, node.field("settings"), node.field("phases")].into_iter().find_map(|part| {
-        part.fields().find_map(|(name, value)| {
-            let is_it = words.iter().any(|word| name.contains(word));
-            value.number().filter(|_| is_it)
-        })
-    })
-}
-
-/// The number before an `s` or `seconds` in a title.
-fn seconds_in(title: &str) -> Option<f64> {
-    let words: Vec<&str> = title.split([' ', ',', '(', ')', ':']).collect();
-    words.iter().zip(words.iter().skip(1).chain([&""])).find_map(|(word, next)| {
-        let joined = word.strip_suffix('s').and_then(|number| number.parse().ok());
-        let apart = || (*next == "s" || next.starts_with("sec")).then(|| word.parse().ok());
-        joined.or_else(|| apart().flatten())
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -258,33 +225,6 @@ mod tests {
         let (documents, diagnostics) = scenario_format::yaml::parse(0, text);
         assert_eq!(diagnostics, []);
         ask(Tree::of(&documents[0]))
-    }
-
-    #[test]
-    fn titles_name_the_fault() {
-        let names = MEMBERS.map(str::to_owned);
-        let of = |text: &str| with(text, |node| fault(node, &names));
-        let secs = |secs| SimSpan::from_secs(secs);
-        let cases = [
-            ("{title: 'zone loss: kill -9 of patroni, postgres and etcd'}", Fault::MemberKilled),
-            ("{title: kill -9 of the postmaster only}", Fault::PostmasterKilled),
-            (
-                "{title: frozen primary, phases: {thawed_s: 45.5}}",
-                Fault::Frozen(SimSpan::from_millis(45_500)),
-            ),
-            ("{title: 'primary frozen (SIGSTOP) for 60 s'}", Fault::Frozen(secs(60))),
-            ("{title: switchover (REST), switchover: {candidate: c}}", Fault::HandedOver(Some(2))),
-            (
-                "{title: no standby for 20s, settings: {synchronous_mode_strict: true}}",
-                Fault::StandbysKilled(secs(20)),
-            ),
-            ("{title: another, experiment: b}", Fault::MemberKilled),
-        ];
-        for (text, expected) in cases {
-            assert_eq!(of(text), Ok(expected), "{text}");
-        }
-        assert!(of("{title: something else}").is_err());
-        assert!(of("{title: primary frozen, phases: {thawed_s: 1e12}}").is_err());
     }
 
     #[test]

@@ -25,6 +25,11 @@ const ROWS_PER_SECOND: f64 = 50.0;
 /// WAL of these rows per second. **Assumption.**
 const WAL_OF_ROWS: u64 = 12_500;
 
+/// From the base backup to the fault, if nothing says it.
+const SINCE_BASE_SECS: f64 = 60.0;
+/// Base backup of a database with the rows of the client alone.
+const EMPTY_BYTES: f64 = 40_000_000.0;
+
 /// A restore that was recorded.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Restore {
@@ -43,33 +48,34 @@ pub(super) struct Restore {
 
 /// Whether a repetition is one.
 pub(super) fn is_restore(node: Tree<'_>) -> bool {
-    let title = node.field("title").text().to_lowercase();
-    node.field("experiment").text() == "i" || title.contains("restore")
+    // A title may tell of a member that was restored.
+    node.field("base_backup_bytes").is_given()
+        || node.field("restore_time_s").is_given()
+        || node.field("experiment").text() == "i"
 }
 
 /// Reads a repetition.
 ///
 /// # Errors
-/// Says what is missing.
+/// Says which number is none that a restore can have.
 pub(super) fn read(node: Tree<'_>) -> Result<Restore, String> {
-    let needed = |name: &str| {
-        node.at(name)
-            .number()
-            .ok_or_else(|| format!("it has no number `{name}`, which a restore needs"))
-    };
-    let needed_span = |name: &str| span(name, needed(name)?);
-    let needed_bytes = |name: &str| bytes(name, needed(name)?);
-    let span_or_none = |name: &str| span(name, node.at(name).number().unwrap_or(0.0));
+    let number = |name: &str, default: f64| node.at(name).number().unwrap_or(default);
+    let span_or = |name: &str, default: f64| span(name, number(name, default));
+    let bytes_or = |name: &str, default: f64| bytes(name, number(name, default));
+    let since_base = span_or("seconds_from_base_backup_to_fault", SINCE_BASE_SECS)?;
+    // A log without the lines of the replay is one of a small database: rows alone were replayed.
+    let wal_of_rows = since_base.as_secs_f64() * WAL_OF_ROWS as f64;
+    let base_bytes = bytes_or("base_backup_bytes", number("database_bytes", EMPTY_BYTES))?;
     let segment_mb = node.at("settings.wal_segment_mb").number().unwrap_or(16.0);
     Ok(Restore {
-        archive_timeout: needed_span("settings.archive_timeout")?,
+        archive_timeout: span_or("settings.archive_timeout", 60.0)?,
         segment_bytes: bytes("settings.wal_segment_mb", segment_mb * 1_048_576.0)?,
-        base_bytes: needed_bytes("base_backup_bytes")?,
-        wal_bytes: needed_bytes("wal_replayed_bytes")?,
+        base_bytes,
+        wal_bytes: bytes_or("wal_replayed_bytes", wal_of_rows)?,
         is_on_disk: node.field("storage").text().contains("disk"),
-        since_base: needed_span("seconds_from_base_backup_to_fault")?,
-        load: span_or_none("pgbench_load_s")?,
-        backup: span_or_none("base_backup_s")?,
+        since_base,
+        load: span_or("pgbench_load_s", 0.0)?,
+        backup: span_or("base_backup_s", 0.0)?,
     })
 }
 
@@ -178,3 +184,27 @@ pub(super) const NAMES: &[&str] = &[
     "phases.first_connection_s",
     "phases.recovered_s",
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_restore_does_not_say_is_that_of_a_small_database() {
+        let cases = [
+            ("experiment: i", true),
+            ("experiment: i, wal_replayed_bytes: null, base_backup_bytes: 40000000", true),
+            ("experiment: h, title: the old member is restored", false),
+            ("title: restored from backup, restore_time_s: 12", true),
+        ];
+        for (text, expected) in cases {
+            let (documents, diagnostics) = scenario_format::yaml::parse(0, &format!("{{{text}}}"));
+            assert_eq!(diagnostics, []);
+            let node = Tree::of(&documents[0]);
+            assert_eq!(is_restore(node), expected, "{text}");
+            assert!(!expected || read(node).is_ok_and(|it| it.wal_bytes > 0), "{text}");
+        }
+        let (documents, _) = scenario_format::yaml::parse(0, "{base_backup_bytes: -1}");
+        assert!(read(Tree::of(&documents[0])).is_err());
+    }
+}
