@@ -90,7 +90,7 @@ mod tests {
                 &[&unreachable, &other],
                 Stay::For(SimSpan::from_secs(5)),
             ),
-            (&[tolerates("", Some(0))], &[&unreachable], Stay::Evicted),
+            (&[tolerates("", Some(0))], &[&unreachable], Stay::For(SimSpan::ZERO)),
         ];
         for (tolerations, taints, expected) in cases {
             assert_eq!(stay(tolerations, taints.iter().copied()), expected);

@@ -75,9 +75,11 @@ impl Resolver<'_> {
         for idx in 0..self.blueprint.poolers.len() {
             let pooler = self.blueprint.poolers[idx].clone();
             let is_asked = profiles.values().any(|it| it.depends_on.contains(&pooler.service));
-            if profiles.contains_key(&pooler.service) {
+            let is_stated = profiles.contains_key(&pooler.service);
+            if is_stated {
                 self.blueprint.poolers[PoolerId::from_index(idx).index()].is_assumed = false;
-            } else if is_asked {
+            }
+            if is_asked && !is_stated {
                 let text = format!(
                     "{}/{}: a transaction keeps a connection for 2 ms, where nothing is stated",
                     pooler.namespace, pooler.name
