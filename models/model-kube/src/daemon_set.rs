@@ -2,10 +2,9 @@
 //!
 //! # Modelled
 //! Node selector, required node affinity, node name and taints; rolling updates by taking pods away
-//! first (`maxUnavailable`) or by adding pods first (`maxSurge`); the back-off before a pod that failed
-//! makes room for another.
+//! first (`maxUnavailable`) or by adding pods first (`maxSurge`).
 //! # Not modelled
-//! Daemons that preempt.
+//! Pods that fail are replaced without back-off.
 //! # Defaults and their sources
 //! `pkg/controller/daemon/daemon_controller.go` (NodeShouldRunDaemonPod), `update.go`
 //! (rollingUpdate), Kubernetes 1.36.
@@ -16,30 +15,6 @@
 //! The tests beside.
 
 use model_api::kube::{IntOrPercent, Labels, Node, NodeSelectorTerm, PodSpec, TaintEffect};
-use sim_kernel::{SimSpan, SimTime};
-
-use crate::crash_loop::{Backoff, BackoffConfig};
-
-/// Of pods that failed on a node, one after the other: 1 s to 15 min
-/// (cmd/kube-controller-manager/app/apps.go, newDaemonSetController, 1.36), forgotten after twice the
-/// longest (client-go, util/flowcontrol/backoff.go).
-pub const FAILED_POD_BACKOFF: BackoffConfig = BackoffConfig {
-    initial: SimSpan::from_secs(1),
-    longest: SimSpan::from_mins(15),
-    reset_after: SimSpan::from_mins(30),
-};
-
-/// What is done about a pod that failed (`podsShouldBeOnNode`): it is deleted, which the back-off of
-/// its node notes; or the controller looks again after a while, which is returned.
-///
-/// The back-off counts from the last deletion, and the while is all of it again.
-pub fn wait_for_failed(backoff: &mut Backoff, now: SimTime) -> Option<SimSpan> {
-    if backoff.runs_at(now, &FAILED_POD_BACKOFF) {
-        return Some(backoff.delay());
-    }
-    backoff.next(now, now, &FAILED_POD_BACKOFF);
-    None
-}
 
 /// Whether a pod of this template belongs on a node.
 pub fn should_run(spec: &PodSpec, node: &Node) -> bool {
@@ -165,24 +140,6 @@ mod tests {
         let plan = update(&[both(true), both(false), OLD, OLD], 2, 0);
         assert_eq!((plan.delete_old, plan.create_new), (vec![0], vec![2]));
     }
-    #[test]
-    fn pods_that_fail_in_a_row_wait_twice_as_long_each_time() {
-        let (mut backoff, mut now) = (Backoff::default(), SimTime::from_secs(100));
-        let mut waits = Vec::new();
-        for _ in 0..13 {
-            while let Some(wait) = wait_for_failed(&mut backoff, now) {
-                waits.push(wait.as_secs());
-                now += wait;
-            }
-            now += SimSpan::from_millis(300);
-        }
-        assert_eq!(waits, [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 900, 900]);
-        let much_later = now + SimSpan::from_mins(31);
-        assert_eq!(wait_for_failed(&mut backoff, much_later), None);
-        let soon = much_later + SimSpan::from_millis(300);
-        assert_eq!(wait_for_failed(&mut backoff, soon), Some(SimSpan::from_secs(1)));
-    }
-
     #[test]
     fn a_taint_keeps_a_daemon_off_unless_tolerated() {
         let node =

@@ -609,9 +609,8 @@ impl Cluster {
         for pod in self.workloads[id.index()].pods.clone() {
             let Some(node) = self.pods[pod.index()].pinned else { continue };
             has_pod[node.index()] = true;
-            let state = &self.pods[pod.index()];
-            if state.phase == PodPhase::Finished && !state.is_terminating && !state.is_doomed {
-                self.replace_failed_daemon(pod, node, ctx);
+            if self.pods[pod.index()].phase == PodPhase::Finished {
+                self.delete_by_controller(pod, ctx);
             }
         }
         let nodes = (0..self.nodes.len()).map(NodeId::from_index);
@@ -638,25 +637,6 @@ impl Cluster {
         let (_, views) = self.daemons(id, ctx.now());
         if views.iter().all(|pods| *pods == NodePods { old: None, new: Some(true) }) {
             self.end_rollout(id, ctx);
-        }
-    }
-
-    /// Deletes a daemon that failed, so that another may come, or waits with it.
-    fn replace_failed_daemon<E, R>(&mut self, pod: PodId, node: NodeId, ctx: &mut Context<'_, E, R>)
-    where
-        E: Copy + From<KubeEvent>,
-        R: Recorder<Observation>,
-    {
-        let (now, id) = (ctx.now(), self.pods[pod.index()].workload);
-        let state = &mut self.workloads[id.index()];
-        let backoff = state.failed_daemons.entry((state.template, node)).or_default();
-        let Some(wait) = daemon_set::wait_for_failed(backoff, now) else {
-            return self.delete_by_controller(pod, ctx);
-        };
-        let (due, at) = (&mut state.failed_daemons_due, now + wait);
-        if *due <= now || *due > at {
-            *due = at;
-            ctx.schedule_at(at, priority::CONTROLLER, KubeEvent::WorkloadSync(id));
         }
     }
 

@@ -17,7 +17,6 @@ use super::tables::Tables;
 use super::templates::TemplateId;
 use super::{Cluster, KubeEvent, Notice, drawn, priority};
 use crate::client_limit::ClientLimiter;
-use crate::crash_loop::Backoff;
 use crate::rare;
 use crate::replica_set::{self, Ages, Candidate, Difference, VictimPhase, slow_start_batches};
 use crate::stateful_set::{self, SetPod, SetSpec, Step};
@@ -53,10 +52,6 @@ pub(super) struct WorkloadState {
     /// Where the volumes of an ordinal stand; ordinal 0 for kinds whose pods share them.
     volume_zones: BTreeMap<u32, ZoneId>,
     has_ordinals: bool,
-    /// By template and node: pods of a DaemonSet that failed there.
-    pub(super) failed_daemons: BTreeMap<(TemplateId, NodeId), Backoff>,
-    /// When it looks again at those that wait.
-    pub(super) failed_daemons_due: SimTime,
 }
 
 impl WorkloadState {
@@ -82,8 +77,6 @@ impl WorkloadState {
             incarnations: BTreeMap::new(),
             volume_zones: BTreeMap::new(),
             has_ordinals: has_ordinals(&workload.kind),
-            failed_daemons: BTreeMap::new(),
-            failed_daemons_due: SimTime::ZERO,
         };
         let ids = (0..blueprint.workloads.len()).map(WorkloadId::from_index);
         ids.zip(&blueprint.workloads).map(state).collect()
@@ -295,7 +288,6 @@ impl Cluster {
         self.clients = ControllerClients::new();
         for idx in 0..self.workloads.len() {
             let id = WorkloadId::from_index(idx);
-            self.workloads[idx].failed_daemons.clear();
             self.request_sync(id, ctx);
             if self.is_deployment(id) && self.workloads[idx].is_rolling {
                 self.request_deployment_sync(id, ctx);

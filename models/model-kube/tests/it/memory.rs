@@ -220,25 +220,6 @@ fn under_pressure_nothing_is_bound_and_best_effort_is_refused() {
 }
 
 #[test]
-fn a_daemon_that_its_node_refuses_waits_longer_each_time() {
-    // Its toleration lets it be bound, and the kubelet takes no pod that requests nothing.
-    let text = "nodes 1 per zone a
-        memory 1000
-        deployment web 1 mem=100 priority=2000000000
-        daemonset agent best-effort
-        uses web 100
-        at 100 leak web 3600
-        at 1050 mend";
-    let run = World::read(text).run(1, 2500);
-    let refused = run.times(|it| matches!(it, Observation::PodRefused { .. }));
-    let gaps: Vec<u64> = refused.windows(2).map(|pair| (pair[1] - pair[0]) as u64).collect();
-    assert!(gaps.len() >= 8, "{gaps:?}");
-    for (gap, wait) in gaps.iter().zip([1, 1, 2, 4, 8, 16, 32, 64, 128]) {
-        assert!((wait..=wait + 2).contains(gap), "{gap} for {wait}: {gaps:?}");
-    }
-}
-
-#[test]
 fn critical_pods_stay_and_nobody_looks_again_and_again() {
     let text = "nodes 1 per zone a
         memory 1000
