@@ -4,10 +4,12 @@
 
 mod backup;
 mod canary;
+mod database;
 mod storage;
 
 pub use backup::{BackupFact, ExposureStretch, RecoveryParts};
 pub use canary::{CanaryFact, CanaryFailure};
+pub use database::{FailoverBlock, InstanceUpdate};
 pub use storage::{PoolIo, StorageFact};
 
 use sim_kernel::SimTime;
@@ -858,19 +860,6 @@ pub enum DeletionReason {
     PodGc,
 }
 
-/// How a change that needs a restart comes to an instance of a database.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum InstanceUpdate {
-    /// The pod of a standby is deleted, and made again of the new template.
-    StandbyReplaced,
-    /// The pod of the primary is, and nobody takes over meanwhile.
-    PrimaryReplaced,
-    /// PostgreSQL of the primary restarts in its pod.
-    PrimaryRestarted,
-    /// Somebody has to hand over: `primaryUpdateStrategy: supervised`.
-    WaitsForUser,
-}
-
 /// Why a drain gave a node up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum DrainFailure {
@@ -903,17 +892,4 @@ pub enum PendingWrite {
     Scale(WorkloadId),
     /// Which pods get the traffic of a Service.
     Endpoints(ServiceId),
-}
-
-/// What keeps a database from promoting.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum FailoverBlock {
-    /// No standby is left that could be promoted.
-    NoCandidate,
-    /// The failover quorum does not hold.
-    Quorum,
-    /// The operator does not run, or the API does not answer.
-    Operator,
-    /// The volume of an instance is full, which a failover would not mend.
-    WalVolume,
 }

@@ -54,21 +54,22 @@ mod tests {
     #[test]
     fn a_rule_goes_before_the_container_and_the_container_before_the_pod() {
         use RestartPolicy::{Always, Never, OnFailure};
-        let rule = |is_in| [RestartRule { is_in, exit_codes: vec![42] }];
-        let cases: [(RestartPolicy, Option<RestartPolicy>, &[RestartRule], i32, bool); 10] = [
-            (Always, None, &[], 0, true),
-            (OnFailure, None, &[], 0, false),
-            (OnFailure, None, &[], 1, true),
-            (Never, None, &[], 1, false),
-            (Never, Some(Always), &[], 0, true),
-            (Always, Some(Never), &[], 1, false),
-            (Always, Some(Never), &rule(true), 42, true),
-            (Always, Some(Never), &rule(true), 41, false),
-            (Always, Some(Never), &rule(false), 41, true),
-            (Never, None, &rule(true), 42, false),
+        let rule = |is_in| vec![RestartRule { is_in, exit_codes: vec![42] }];
+        let none = Vec::new;
+        let cases = [
+            (Always, None, none(), 0, true),
+            (OnFailure, None, none(), 0, false),
+            (OnFailure, None, none(), 1, true),
+            (Never, None, none(), 1, false),
+            (Never, Some(Always), none(), 0, true),
+            (Always, Some(Never), none(), 1, false),
+            (Always, Some(Never), rule(true), 42, true),
+            (Always, Some(Never), rule(true), 41, false),
+            (Always, Some(Never), rule(false), 41, true),
+            (Never, None, rule(true), 42, false),
         ];
         for (pod, container, rules, exit_code, expected) in cases {
-            let got = restarts(pod, container, rules, exit_code);
+            let got = restarts(pod, container, &rules, exit_code);
             assert_eq!(got, expected, "{pod:?} {container:?} {rules:?} {exit_code}");
         }
     }

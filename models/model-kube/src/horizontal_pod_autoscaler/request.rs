@@ -55,7 +55,8 @@ mod tests {
     #[test]
     fn requests_of_the_pod_take_the_place_of_those_of_its_containers() {
         let cpu = ResourceList::CPU;
-        let rows: [(&[(&str, i64)], _, Result<i64, ()>); 7] = [
+        type Listed<'a> = &'a [(&'a str, i64)];
+        let rows: [(Listed<'_>, _, Result<i64, ()>); 7] = [
             (&[], None, Ok(300)),
             (&[], Some("b"), Ok(200)),
             (&[], Some("c"), Err(())),

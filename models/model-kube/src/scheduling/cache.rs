@@ -779,7 +779,8 @@ mod tests {
     fn every_change_is_counted_and_what_changes_nothing_is_not() {
         let (mut cache, [low, ..]) = cache([0, 1, 2]);
         let node = Node { name: "n2".to_owned(), ..Node::default() };
-        let steps: [(fn(&mut SchedulerCache, ShapeId, &Node), bool); 6] = [
+        type Step = fn(&mut SchedulerCache, ShapeId, &Node);
+        let steps: [(Step, bool); 6] = [
             (|cache, _, node| cache.add_node(NodeId(2), node), true),
             (|cache, low, _| cache.nominate(PodId(1), low, NodeId(0)), true),
             (|cache, _, _| cache.withdraw_nomination(PodId(7)), false),

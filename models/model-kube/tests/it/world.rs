@@ -38,20 +38,20 @@
 //! `%` behind); also `deadline=60`, `min-ready=15`. StatefulSets: `parallel`, `partition=1`,
 //! `on-delete`. DaemonSets: `surge=N`, `unavailable=N`.
 
+mod job;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use model_api::action::ControlPlaneUpgrade;
-use model_api::backup::Schedule;
 use model_api::blueprint::{ControlPlane, NodeSpec, Zone};
 use model_api::fault::{ApiFlood, PriorityLevel};
 use model_api::kube::{
-    ConcurrencyPolicy, Container, CronSpec, DaemonSetUpdate, DeploymentStrategy, IntOrPercent, Job,
-    JobSpec, JobWork, LabelSelector, Labels, Node, PersistentVolumeClaim, PodDisruptionBudget,
-    PodManagementPolicy, PodSpec, PodTemplate, Probe, ProbeHandler, ResourceList, RestartPolicy,
-    Service, ServicePort, StatefulSetUpdate, StorageClass, SuccessRule, TaintEffect, Toleration,
-    TolerationOperator, TopologySpreadConstraint, UnsatisfiableAction, Version, Webhook, Workload,
-    WorkloadKind,
+    Container, DaemonSetUpdate, DeploymentStrategy, IntOrPercent, LabelSelector, Labels, Node,
+    PersistentVolumeClaim, PodDisruptionBudget, PodManagementPolicy, PodSpec, PodTemplate, Probe,
+    ProbeHandler, ResourceList, RestartPolicy, Service, ServicePort, StatefulSetUpdate,
+    StorageClass, TaintEffect, Toleration, TolerationOperator, TopologySpreadConstraint,
+    UnsatisfiableAction, Version, Webhook, Workload, WorkloadKind,
 };
 use model_api::machines::{BootTime, ClusterAutoscaler, NodeGroup};
 use model_api::memory::{Growth, MemoryProfile};
@@ -65,6 +65,8 @@ use model_kube::{Cluster, ClusterPlan, KubeEvent};
 use sim_kernel::{
     Context, Journal, Limits, Model, Priority, Recorder, SimSpan, SimTime, Simulation, Streams,
 };
+
+use job::{job, restart_policy};
 
 /// What a test does to the cluster.
 #[derive(Clone, Debug)]
@@ -784,55 +786,6 @@ impl Run {
             ref other => format!("{other:?}"),
         }
     }
-}
-
-fn job(rest: &[&str]) -> Job {
-    let number = |key: &str| value_of(rest, key).map(|it| u32::try_from(it).expect("small"));
-    let span = |key: &str| value_of(rest, key).map(SimSpan::from_secs);
-    let parallelism = rest[0].parse().expect("a count");
-    let work = span("work").unwrap_or(SimSpan::from_secs(60));
-    let concurrency = match rest {
-        _ if rest.contains(&"forbid") => ConcurrencyPolicy::Forbid,
-        _ if rest.contains(&"replace") => ConcurrencyPolicy::Replace,
-        _ => ConcurrencyPolicy::Allow,
-    };
-    let cron = |period| CronSpec {
-        schedule: Schedule::Every(period),
-        concurrency,
-        starting_deadline: span("start-within"),
-        is_suspended: false,
-        kept_complete: 3,
-        kept_failed: 1,
-    };
-    Job {
-        spec: JobSpec {
-            parallelism,
-            completions: Some(number("completions").unwrap_or(parallelism)),
-            backoff_limit: number("backoff").unwrap_or(6),
-            is_indexed: rest.contains(&"indexed"),
-            success_rules: number("enough")
-                .map(|count| SuccessRule { indexes: None, count: Some(count) })
-                .into_iter()
-                .collect(),
-            active_deadline: span("deadline"),
-            ttl_after_finished: span("ttl"),
-            restart_policy: restart_policy(rest),
-            ..JobSpec::default()
-        },
-        cron: span("every").map(cron),
-        starts_at: SimTime::from_secs(value_of(rest, "at").unwrap_or(0)),
-        work: JobWork {
-            median: work,
-            p95: work,
-            failure_ppm: number("fails").unwrap_or(0) * 10_000,
-            exit_code: 1,
-        },
-    }
-}
-
-/// Pods of Jobs are never restarted, unless `on-failure`.
-fn restart_policy(rest: &[&str]) -> RestartPolicy {
-    if rest.contains(&"on-failure") { RestartPolicy::OnFailure } else { RestartPolicy::Never }
 }
 
 /// MiB an hour.

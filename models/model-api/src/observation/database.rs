@@ -1,0 +1,27 @@
+//! What happens to instances of databases.
+
+/// How a change that needs a restart comes to an instance of a database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum InstanceUpdate {
+    /// The pod of a standby is deleted, and made again of the new template.
+    StandbyReplaced,
+    /// The pod of the primary is, and nobody takes over meanwhile.
+    PrimaryReplaced,
+    /// PostgreSQL of the primary restarts in its pod.
+    PrimaryRestarted,
+    /// Somebody has to hand over: `primaryUpdateStrategy: supervised`.
+    WaitsForUser,
+}
+
+/// What keeps a database from promoting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum FailoverBlock {
+    /// No standby is left that could be promoted.
+    NoCandidate,
+    /// The failover quorum does not hold.
+    Quorum,
+    /// The operator does not run, or the API does not answer.
+    Operator,
+    /// The volume of an instance is full, which a failover would not mend.
+    WalVolume,
+}
