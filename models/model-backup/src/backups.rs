@@ -144,8 +144,7 @@ impl Backups {
             recovery_count: 0,
             kept: None,
         });
-        let mut runs = Runs::new(protection, origin, streams);
-        runs.make_past(protection);
+        let runs = Runs::new(protection, origin, streams);
         Self {
             fates: Arc::new(Fates::new(protection, &blueprint.pools)),
             streams,

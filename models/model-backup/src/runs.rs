@@ -26,12 +26,13 @@
 //! The tests below; `tests/it`.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use model_api::backup::{BackupPolicy, Method, Protection, Retention};
 use model_api::{PlaceId, PolicyId};
 use sim_kernel::{EntityKey, Purpose, SimSpan, Streams};
 
-use crate::schedule::next_after;
+use crate::schedule::Timetable;
 use crate::stamp::{Stamp, transfer};
 
 const FAILS: Purpose = Purpose::new("backup run fails");
@@ -88,8 +89,6 @@ pub(crate) struct PolicyState {
     is_silent: bool,
     next_due: Option<Stamp>,
     next_test: Option<Stamp>,
-    /// Restore tests are made up to here.
-    tested_until: Stamp,
     attempt: u64,
     /// Copies by the time they were begun.
     pub(crate) copies: VecDeque<Copy>,
@@ -121,17 +120,34 @@ pub(crate) struct Runs {
     pub(crate) policies: Vec<PolicyState>,
     /// By place: bytes a second that can be written.
     write_rates: Vec<u64>,
+    /// By policy: when it is due in the time before the run.
+    timetables: Arc<[Timetable]>,
     origin: Stamp,
     streams: Streams,
 }
 
 impl Runs {
-    /// Nothing made yet, at the moment the platform began.
+    /// Everything that was made before the run, on a platform that began at `origin`.
     pub(crate) fn new(protection: &Protection, origin: Stamp, streams: Streams) -> Self {
-        let policies: Vec<PolicyState> = protection
-            .policies
-            .iter()
-            .map(|policy| PolicyState::new(policy, origin, streams))
+        let policies = protection.policies.iter();
+        let timetables = policies.map(|it| Timetable::new(&it.schedule, origin, Stamp::ZERO));
+        Self::with_past(protection, origin, streams, timetables.collect())
+    }
+
+    /// What other draws make of the same time.
+    pub(crate) fn with_streams(self, protection: &Protection, streams: Streams) -> Self {
+        Self::with_past(protection, self.origin, streams, self.timetables)
+    }
+
+    fn with_past(
+        protection: &Protection,
+        origin: Stamp,
+        streams: Streams,
+        timetables: Arc<[Timetable]>,
+    ) -> Self {
+        let policies = protection.policies.iter().zip(timetables.iter());
+        let policies: Vec<PolicyState> = policies
+            .map(|(policy, times)| PolicyState::new(policy, times, origin, streams))
             .collect();
         let mut lanes: Vec<(Option<u32>, Lane)> = Vec::new();
         for (idx, policy) in protection.policies.iter().enumerate() {
@@ -147,35 +163,16 @@ impl Runs {
         }
         let write_rates = protection.places.iter().map(|it| it.write_bytes_per_second).collect();
         let lanes = lanes.into_iter().map(|(_, lane)| lane).collect();
-        Self { lanes, policies, write_rates, origin, streams }
-    }
-
-    /// Makes all runs of the time before the run.
-    pub(crate) fn make_past(&mut self, protection: &Protection) {
-        self.advance(protection, Stamp::ZERO, false);
-    }
-
-    /// The past that other draws make. Where no policy leaves anything to chance it is this one, but
-    /// for when restore tests fall.
-    pub(crate) fn with_streams(mut self, protection: &Protection, streams: Streams) -> Self {
-        if protection.policies.iter().any(has_chance) {
-            let mut other = Self::new(protection, self.origin, streams);
-            other.make_past(protection);
-            return other;
-        }
-        self.streams = streams;
-        for (state, spec) in self.policies.iter_mut().zip(&protection.policies) {
-            state.next_test = first_test(state.key, spec, self.origin, streams);
-            state.test(spec, state.tested_until);
-        }
-        self
+        let mut runs = Self { lanes, policies, write_rates, timetables, origin, streams };
+        runs.advance(protection, Stamp::ZERO, false);
+        runs
     }
 
     /// Makes all runs that begin or end before `until`. With `keeps_all` copies that are gone by then
     /// stay in the list, for whoever looks back.
     pub(crate) fn advance(&mut self, protection: &Protection, until: Stamp, keeps_all: bool) {
         for idx in 0..self.lanes.len() {
-            self.advance_lane(idx, protection, until);
+            self.advance_lane(idx, protection, until, keeps_all);
         }
         if !keeps_all {
             for policy in &mut self.policies {
@@ -184,7 +181,7 @@ impl Runs {
         }
     }
 
-    fn advance_lane(&mut self, idx: usize, protection: &Protection, until: Stamp) {
+    fn advance_lane(&mut self, idx: usize, protection: &Protection, until: Stamp, keeps_all: bool) {
         loop {
             if let Some(running) = self.lanes[idx].running {
                 if running.ends_at >= until {
@@ -194,6 +191,10 @@ impl Runs {
                 (lane.running, lane.free_at) = (None, running.ends_at);
                 let policy = running.policy.index();
                 self.policies[policy].finish(&protection.policies[policy], running);
+                // Each run looks at all copies there are.
+                if !keeps_all {
+                    self.policies[policy].forget(running.ends_at);
+                }
                 continue;
             }
             let due = |id: &PolicyId| Some((self.policies[id.index()].next_due?, *id));
@@ -212,7 +213,8 @@ impl Runs {
             let hook = spec.hook.map_or(SimSpan::ZERO, |hook| hook.takes);
             let needed = spec.overhead.saturating_add(hook).saturating_add(moved);
             let running = state.start(id, spec, needed, place.lock, start, self.streams);
-            state.next_due = next_after(&spec.schedule, start, self.origin);
+            let times = &self.timetables[id.index()];
+            state.next_due = times.next_after(&spec.schedule, start, self.origin);
             self.lanes[idx].running = Some(running);
         }
     }
@@ -264,35 +266,21 @@ impl Runs {
     }
 }
 
-/// Whether runs of a policy fail by bad luck, or what they leave does.
-fn has_chance(policy: &BackupPolicy) -> bool {
-    let hook_ppm = policy.hook.map_or(0, |hook| hook.failure_ppm);
-    policy.failure_ppm > 0 || policy.silent_failure_ppm > 0 || hook_ppm > 0
-}
-
-fn first_test(
-    key: EntityKey,
-    policy: &BackupPolicy,
-    origin: Stamp,
-    streams: Streams,
-) -> Option<Stamp> {
-    let every = policy.tested_every.filter(|every| !every.is_zero())?;
-    let most = SimSpan::from_nanos(every.as_nanos().saturating_sub(1));
-    Some(origin.plus(streams.draw(key, TEST, 0).span_between(SimSpan::ZERO, most)))
-}
-
 impl PolicyState {
-    fn new(policy: &BackupPolicy, origin: Stamp, streams: Streams) -> Self {
+    fn new(policy: &BackupPolicy, times: &Timetable, origin: Stamp, streams: Streams) -> Self {
         let key = EntityKey::of("backup policy").child(&policy.name);
+        let first_test = |every: SimSpan| {
+            let most = SimSpan::from_nanos(every.as_nanos().saturating_sub(1));
+            origin.plus(streams.draw(key, TEST, 0).span_between(SimSpan::ZERO, most))
+        };
         Self {
             key,
             conditions: Conditions::GOOD,
             is_silent: false,
             next_due: (!policy.is_paused)
-                .then(|| next_after(&policy.schedule, origin, origin))
+                .then(|| times.next_after(&policy.schedule, origin, origin))
                 .flatten(),
-            next_test: first_test(key, policy, origin, streams),
-            tested_until: origin,
+            next_test: policy.tested_every.filter(|every| !every.is_zero()).map(first_test),
             attempt: 0,
             copies: VecDeque::new(),
             kept_least: None,
@@ -349,7 +337,6 @@ impl PolicyState {
             self.is_silent = false;
             self.next_test = Some(at.plus(every));
         }
-        self.tested_until = now;
     }
 
     fn finish(&mut self, spec: &BackupPolicy, running: Running) {

@@ -4,11 +4,38 @@ use model_api::backup::Schedule;
 
 use crate::stamp::Stamp;
 
+/// Most times of a timetable: two months of every quarter of an hour are 5,760.
+const TIMES_MAX: usize = 8_192;
+
 /// The first moment after `now` at which it is due; `None` when there is none (31 February).
 ///
 /// `origin` is what a schedule of the form `@every` counts from.
 pub fn next_after(schedule: &Schedule, now: Stamp, origin: Stamp) -> Option<Stamp> {
     schedule.next_after(now.nanos(), origin.nanos()).map(Stamp::from_nanos)
+}
+
+/// The first times of a schedule, worked out once for all runs; later ones when they are asked for.
+#[derive(Clone, Debug)]
+pub(crate) struct Timetable(Vec<Stamp>);
+
+impl Timetable {
+    /// Times after `origin` and no later than `until`.
+    pub(crate) fn new(schedule: &Schedule, origin: Stamp, until: Stamp) -> Self {
+        let next = |at: &Stamp| next_after(schedule, *at, origin);
+        let times = std::iter::successors(next(&origin), next).take_while(|at| *at <= until);
+        Self(times.take(TIMES_MAX).collect())
+    }
+
+    /// What [`next_after`] says of the same schedule and origin, for a moment that is no earlier.
+    pub(crate) fn next_after(
+        &self,
+        schedule: &Schedule,
+        now: Stamp,
+        origin: Stamp,
+    ) -> Option<Stamp> {
+        let passed = self.0.partition_point(|at| *at <= now);
+        self.0.get(passed).copied().or_else(|| next_after(schedule, now, origin))
+    }
 }
 
 #[cfg(test)]
@@ -74,6 +101,28 @@ mod tests {
         assert_eq!(next.nanos(), NANOS_PER_SECOND);
         let never = Cron { days: 1 << 31, months: 1 << 2, is_any_day: false, ..daily() };
         assert_eq!(next_of_cron(&never, Stamp::ZERO), None);
+    }
+
+    #[test]
+    fn a_timetable_says_what_its_schedule_does() {
+        let often = Cron { minutes: 1 | 1 << 7, hours: u32::MAX, ..daily() };
+        let schedules = [
+            Schedule::Cron(daily()),
+            Schedule::Cron(often),
+            Schedule::Every(SimSpan::from_mins(37)),
+            Schedule::Every(SimSpan::from_days(90)),
+            Schedule::Every(SimSpan::ZERO),
+        ];
+        let origin = at_hour(-100);
+        for schedule in schedules {
+            // It ends before the moments that are asked about do.
+            let table = Timetable::new(&schedule, origin, at_hour(-20));
+            for minute in -100 * 60..30 * 60 {
+                let now = Stamp::from_nanos(minute * 60 * NANOS_PER_SECOND);
+                let expected = next_after(&schedule, now, origin);
+                assert_eq!(table.next_after(&schedule, now, origin), expected, "{schedule:?}");
+            }
+        }
     }
 
     #[test]
