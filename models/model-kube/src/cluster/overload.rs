@@ -374,7 +374,12 @@ impl Cluster {
         E: Copy + From<KubeEvent>,
         R: Recorder<Observation>,
     {
-        let of = self.requester(event).expect("what waits is a request, and stays one");
+        let served = KubeEvent::RequestServed(number);
+        // A restored API may have taken the node from a pod whose kubelet had something to say of it:
+        // nobody asks any more, and what happens then finds that there is nothing to do.
+        let Some(of) = self.requester(event) else {
+            return ctx.timer_in(SimSpan::ZERO, priority::CONTROLLER, served);
+        };
         let odds = self.odds(of);
         let occurrence = ctx.now().as_nanos();
         let span = if odds == Odds::FREE {
@@ -386,7 +391,6 @@ impl Cluster {
             let failed = failures(odds.failed_ppm, unit, FAILURES_MAX);
             (failed < FAILURES_MAX).then(|| delay(failed, &odds))
         };
-        let served = KubeEvent::RequestServed(number);
         span.map_or(Timer::NONE, |span| ctx.timer_in(span, priority::CONTROLLER, served))
     }
 

@@ -157,3 +157,31 @@ fn pods_that_come_back_to_a_deleted_node_are_counted_once() {
         }
     }
 }
+
+/// One of three waits for room when the snapshot is made and runs later; what its kubelet has to report drowns in
+/// a flood, and its object is gone with its node when etcd is lost. It comes back without a node.
+#[test]
+fn a_report_that_waits_is_nobodys_once_its_pod_has_no_node() {
+    let world = World::read(
+        "nodes 1 per zone a b
+        members a a a
+        deployment big 2 cpu=7600
+        deployment web 1 cpu=300 probe=5
+        service web
+        at 100 scale web 3
+        at 1000 scale big 0
+        at 2000 flood system 20000 2000 2000
+        at 2001 crash web
+        at 2002 delete node a-0
+        at 2003 delete node b-0
+        at 2100 lose etcd
+        at 2200 restore etcd 500
+        at 2300 ebb",
+    );
+    for seed in 0..20 {
+        let run = world.run_with(seed, 3000, |cluster| cluster.keep_history());
+        let has_no_node = |pod: &&PodId| run.cluster().pod(**pod).node.is_none();
+        let waiting = pods(&run, 1).iter().filter(has_no_node).count();
+        assert_eq!(waiting, 1, "seed {seed}: {}", run.timeline());
+    }
+}
