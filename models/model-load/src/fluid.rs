@@ -214,35 +214,28 @@ impl Fluid {
         (if self.is_started { of(&self.picture) } else { 0 }, until)
     }
 
-    /// Requests that are in the pods of a Service: what its workers do times how long an answer takes.
+    /// Requests that are in the pods of a Service.
     pub(crate) fn inside(&self, graph: &Graph, node: NodeIdx) -> f64 {
-        let rows = &self.picture.rows;
-        if let Some(served) = graph.served_rows(node).filter(|_| self.is_started) {
-            let zones = rows.get(served).unwrap_or_default().iter();
-            return zones.map(|it| it.worked * it.delay.whole_mean()).sum();
-        }
-        let picture = rows.get(node).filter(|_| self.is_started);
-        picture.map_or(0.0, |it| it.worked * it.delay.whole_mean())
+        if self.is_started { inside(graph, &self.picture.rows, node) } else { 0.0 }
     }
 
     /// Requests of a Service now, and at the end of the step.
-    pub(crate) fn traffic(&self, node: NodeIdx) -> Traffic {
-        let of = |picture: &Picture| picture.rows.get(node).copied().unwrap_or_default();
-        let first = if self.is_started { of(&self.picture) } else { NodePicture::default() };
+    pub(crate) fn traffic(&self, graph: &Graph, node: NodeIdx) -> Traffic {
+        let of = |picture: &Picture| {
+            let rows = &picture.rows;
+            let worked: f64 = graph.nodes_of(&node).iter().map(|it| rows[*it].worked).sum();
+            let inside = SimSpan::from_secs_f64_rounded(inside(graph, rows, node)).as_millis();
+            (millirps(rows[node].offered), millirps(worked), inside)
+        };
+        let first = if self.is_started { of(&self.picture) } else { Default::default() };
         let planned = self.planned.as_ref().filter(|_| !self.is_constant);
         let last = planned.map_or(first, |planned| of(&planned.picture));
-        let inside = |row: &NodePicture| {
-            SimSpan::from_secs_f64_rounded(row.worked * row.delay.whole_mean()).as_millis()
-        };
         let until = planned.map(|planned| planned.until);
         Traffic {
             until,
-            offered_millirps: (millirps(first.offered), millirps(last.offered)),
-            answered_millirps: (millirps(first.worked), millirps(last.worked)),
-            inside_milli: (
-                inside(&first),
-                until.map(|at| (at, inside(&last))).into_iter().collect(),
-            ),
+            offered_millirps: (first.0, last.0),
+            answered_millirps: (first.1, last.1),
+            inside_milli: (first.2, until.map(|at| (at, last.2)).into_iter().collect()),
         }
     }
 
@@ -526,6 +519,15 @@ fn savings_change(first: &State, last: &State) -> f64 {
 }
 
 /// Whether gateways do not pass on what they did before, so that the flows behind them are others.
+/// Requests in the pods of a Service: what its workers do times how long an answer takes.
+fn inside(graph: &Graph, rows: &[NodePicture], node: NodeIdx) -> f64 {
+    let of = |row: &NodePicture| row.worked * row.delay.whole_mean();
+    match graph.served_rows(node) {
+        Some(zones) => rows.get(zones).unwrap_or_default().iter().map(of).sum(),
+        None => rows.get(node).map_or(0.0, of),
+    }
+}
+
 fn is_withheld_otherwise(first: &State, last: &State) -> bool {
     let mut pairs = first.nodes.iter().zip(&last.nodes);
     pairs.any(|(first, last)| (first.withheld - last.withheld).abs() > SETTLED)

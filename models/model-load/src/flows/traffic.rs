@@ -32,7 +32,7 @@ pub struct Traffic {
 impl Part {
     pub(super) fn traffic(&self, graph: &Graph, idx: NodeIdx) -> Traffic {
         if let Some(fluid) = &self.fluid {
-            return fluid.traffic(idx);
+            return fluid.traffic(graph, idx);
         }
         let until = self.stretch.end.filter(|_| !self.stretch.is_constant);
         let first = self.current[idx];

@@ -10,7 +10,7 @@ use model_api::load::{Clients, Load, LoadPoint, ServiceProfile, Thinking};
 use model_api::observation::FlowSegment;
 use model_api::path::{CallPolicy, DeniedCall, Serving};
 use model_api::{Blueprint, DatabaseId, Observation, Origin, ServiceId, WorkloadId, ZoneId};
-use model_load::{Flows, LoadEvent, Place, Station, rare};
+use model_load::{Flows, LoadEvent, Place, Station, Traffic, WorkFlow, rare};
 use sim_kernel::{
     Context, Journal, Limits, Model, Priority, ProbeCounter, Recorder, SimSpan, SimTime,
     Simulation, Streams,
@@ -269,18 +269,28 @@ impl Case {
 
     /// Requests in the pods of each Service at the start, in thousandths.
     pub(crate) fn inside_milli(&self) -> Vec<(ServiceId, u64)> {
+        let mut inside = Vec::new();
+        let look = |service, flow: WorkFlow| inside.push((service, flow.inside_milli));
+        self.started(|flows| flows.take_bends(look));
+        inside
+    }
+
+    /// What comes to a Service at the start, and is in its pods.
+    pub(crate) fn traffic(&self, service: u32) -> Traffic {
+        self.started(|flows| flows.traffic(ServiceId(service)).expect("somebody asks for it"))
+    }
+
+    fn started<T>(&self, look: impl FnOnce(&mut Flows) -> T) -> T {
         let flows = Flows::new(&self.blueprint()).expect("a case is well formed");
         let world = World { flows, script: Arc::default() };
         let mut sim = Simulation::new(world, Journal::new(), Limits::default());
-        let mut inside = Vec::new();
         sim.apply(|world, ctx| {
             for &act in &self.start {
                 World::act(&mut world.flows, act);
             }
             world.flows.settle(ctx);
-            world.flows.take_bends(|service, flow| inside.push((service, flow.inside_milli)));
-        });
-        inside
+            look(&mut world.flows)
+        })
     }
 
     fn run_of(&self, flows: Flows) -> Run {

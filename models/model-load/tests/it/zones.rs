@@ -97,7 +97,28 @@ fn without_hints_all_endpoints_are_one_pool() {
     ];
     for service in 0..3 {
         assert_eq!(pool.run().of(service), plain.run().of(service));
+        assert_eq!(pool.traffic(service), plain.traffic(service));
     }
+}
+
+#[test]
+fn autoscalers_see_the_requests_of_all_zones() {
+    let even = [(1, 1), (1, 1), (1, 1)];
+    let fair = [(1, 1), (1, 1), (2, 2)];
+    for (zones, wanted) in [
+        ([(1, 1), (1, 1), (2, 2)], RATE),
+        // Nothing stands in the first zone.
+        ([(0, 0), (2, 2), (2, 2)], RATE),
+        // A zone's only endpoint is dead, and a quarter of the callers is there.
+        ([(1, 0), (1, 1), (2, 2)], RATE * 3 / 4),
+    ] {
+        let traffic = case(2, fair, &[stations(2, zones)]).traffic(2);
+        assert_eq!((traffic.offered_millirps.0, traffic.answered_millirps.0), (RATE, wanted));
+        // None waits, and each is there for 2 ms.
+        assert_eq!(traffic.inside_milli.0, wanted * 2 / 1000);
+    }
+    let answered = case(2, even, &[stations(2, even)]).traffic(2).answered_millirps;
+    assert_eq!(answered, (RATE, RATE));
 }
 
 #[test]
