@@ -25,7 +25,7 @@ use sim_kernel::{
     Context, EntityKey, Priority, Purpose, Recorder, SimSpan, SimTime, Streams, Timer,
 };
 
-use crate::detection::{Departure, HEARTBEAT_INTERVAL, PEERING, pause};
+use crate::detection::{Departure, HEARTBEAT_GRACE, HEARTBEAT_INTERVAL, PEERING, pause};
 use crate::disks::{DiskPick, Disks};
 use crate::group::{Health, health, is_at_one};
 use crate::placement::{Group, Osd, place, replacement};
@@ -75,6 +75,8 @@ struct State {
     groups: Vec<Group>,
     disks: Disks,
     io: PoolIo,
+    /// When peers notice that disks are silent that are away.
+    noticed_at: SimTime,
     peers_until: SimTime,
     peer_timer: Timer,
     out_timer: Timer,
@@ -118,6 +120,7 @@ impl Pools {
             groups: Vec::new(),
             disks: Disks::default(),
             io: PoolIo::Runs,
+            noticed_at: SimTime::ZERO,
             peers_until: SimTime::ZERO,
             peer_timer: Timer::NONE,
             out_timer: Timer::NONE,
@@ -260,10 +263,14 @@ impl Pools {
         if is_destroyed {
             self.destroy(pool, &osds, departure, ctx, notices);
         } else {
+            let before = state.disks.up_count(spec);
             state.disks.hold(&osds);
-            let fact = StorageFact::OsdsLost { pool, count, is_destroyed };
-            ctx.observe(|| Observation::Storage(fact));
-            self.pause(pool, departure, ctx);
+            let lost = before.saturating_sub(state.disks.up_count(spec));
+            if lost > 0 {
+                let fact = StorageFact::OsdsLost { pool, count: lost, is_destroyed };
+                ctx.observe(|| Observation::Storage(fact));
+                self.pause(pool, departure, ctx);
+            }
             self.review(pool, true, ctx, notices);
         }
         self.losses.push((pool, if is_destroyed { Vec::new() } else { osds }));
@@ -322,11 +329,6 @@ impl Pools {
         1
     }
 
-    /// The `min_size` that a pool has now.
-    pub fn min_size(&self, pool: PoolId) -> u32 {
-        self.states[pool.index()].min_size
-    }
-
     /// Places the groups of a pool to which something happens for the first time.
     fn touch(&mut self, id: PoolId) {
         let (pool, state) = (&self.blueprint.pools[id.index()], &mut self.states[id.index()]);
@@ -365,14 +367,30 @@ impl Pools {
         E: Copy + From<StorageEvent>,
         R: Recorder<Observation>,
     {
+        let pool = &self.blueprint.pools[id.index()];
         let state = &mut self.states[id.index()];
         let draw = |purpose, range: Range| {
             let draw = self.streams.draw(state.key, purpose, state.pause_count);
             draw.span_between(range.least, range.most)
         };
         let beat = Range { least: SimSpan::ZERO, most: HEARTBEAT_INTERVAL };
-        let span = pause(departure, draw(HEARTBEAT, beat), draw(PEERS, PEERING));
+        let heartbeat = draw(HEARTBEAT, beat);
+        let span = pause(departure, heartbeat, draw(PEERS, PEERING));
         state.pause_count += 1;
+        match departure {
+            Departure::Silent => {
+                let noticed_at = ctx.now().saturating_add(HEARTBEAT_GRACE + heartbeat);
+                state.noticed_at = state.noticed_at.max(noticed_at);
+            }
+            // All are back before anybody missed them: what was waited for does not come.
+            Departure::Told if state.disks.up_count(pool) == pool.osd_count() => {
+                if ctx.now() < state.noticed_at {
+                    state.peers_until = ctx.now();
+                    state.noticed_at = ctx.now();
+                }
+            }
+            Departure::Told => {}
+        }
         let until = ctx.now().saturating_add(span);
         if until > state.peers_until {
             state.peers_until = until;

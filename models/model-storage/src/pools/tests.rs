@@ -30,6 +30,8 @@ enum Step {
     Away(u32),
     /// Machines are destroyed.
     Gone(u32),
+    /// All disks of a zone are away.
+    AllOf(u32),
     /// What was away first is back.
     Returned,
 }
@@ -63,6 +65,10 @@ impl Model for World {
             Step::Back(zone) => pools.set_zone_down(ZoneId(zone), false, ctx, notices),
             Step::Away(count) => {
                 self.losses.push(pools.lose_disks(POOL, hosts(count), false, ctx, notices).0);
+            }
+            Step::AllOf(zone) => {
+                let pick = DiskPick { zone: Some(ZoneId(zone)), count: DiskCount::All };
+                self.losses.push(pools.lose_disks(POOL, pick, false, ctx, notices).0);
             }
             Step::Gone(count) => {
                 pools.lose_disks(POOL, hosts(count), true, ctx, notices);
@@ -139,6 +145,27 @@ fn a_zone_pauses_three_copies_and_stops_a_code_that_is_too_thin() {
             assert_eq!(sim.next_at(), None);
         }
     }
+}
+
+#[test]
+fn a_zone_that_is_back_before_anybody_misses_it_pauses_no_longer_than_peering() {
+    for run in 0..20 {
+        let script = [(100, Step::Down(1)), (105, Step::Back(1))];
+        let mut sim = world(spec(COPIES, FailureDomain::Zone), run, &script);
+        assert_eq!(until(&mut sim, 104), PoolIo::Pauses);
+        assert_eq!(until(&mut sim, 115), PoolIo::Runs, "run {run}");
+        assert_eq!(sim.next_at(), None);
+    }
+}
+
+#[test]
+fn what_is_away_already_is_not_lost_once_more() {
+    let pool = spec(COPIES, FailureDomain::Zone);
+    let mut sim = world(pool, 1, &[(100, Step::Down(1)), (500, Step::AllOf(1))]);
+    assert_eq!(until(&mut sim, 499), PoolIo::Runs);
+    let before = facts(&sim);
+    assert_eq!(until(&mut sim, 501), PoolIo::Runs);
+    assert_eq!(facts(&sim), before);
 }
 
 #[test]
