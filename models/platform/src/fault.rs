@@ -100,8 +100,8 @@ pub(crate) enum Struck {
     Disks(Loss),
     /// A place for copies, which is limited.
     Throttle(PlaceId),
-    /// The `min_size` of a storage pool, which was this before.
-    MinSize(PoolId, u32),
+    /// The `min_size` of a storage pool.
+    MinSize(PoolId),
 }
 
 /// Members of the control plane by number, up to 64.

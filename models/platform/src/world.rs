@@ -181,12 +181,13 @@ impl World {
     /// Carries on what models have to tell each other, then lets the flows take notice.
     fn settle<R: Recorder<Observation>>(&mut self, ctx: &mut Context<'_, Event, R>) {
         loop {
-            let mut notices = std::mem::take(&mut self.notices);
-            self.cluster.swap_notices(&mut notices);
-            let mut pg_notices = std::mem::take(&mut self.pg_notices);
+            // These have something to say to the cluster and to databases, which answer with notices.
             self.carry_storage(ctx);
             self.tell_archivers(ctx);
             self.carry_backups(ctx);
+            let mut notices = std::mem::take(&mut self.notices);
+            self.cluster.swap_notices(&mut notices);
+            let mut pg_notices = std::mem::take(&mut self.pg_notices);
             if notices.is_empty() && pg_notices.is_empty() {
                 (self.notices, self.pg_notices) = (notices, pg_notices);
                 break;
@@ -575,7 +576,7 @@ impl World {
                 self.mend_control_plane(struck, is_struck, ctx);
                 self.tell_registries(ctx);
             }
-            Struck::Disks(_) | Struck::Throttle(_) | Struck::MinSize(..) => {
+            Struck::Disks(_) | Struck::Throttle(_) | Struck::MinSize(_) => {
                 self.mend_storage(fault, struck, ctx);
             }
             Struck::Copies => self.mend_copies(&plan.faults[fault.index()].kind, ctx),

@@ -20,13 +20,14 @@ use crate::fault::{Struck, pick_zone};
 pub(super) struct StorageState {
     pub(super) pools: Pools,
     pub(super) notices: Vec<StorageNotice>,
-    /// Faults that limit places, while they are on.
-    throttles: Vec<FaultId>,
+    /// Faults that limit places or set what pools go on with, while they are on, in the order of their
+    /// beginning.
+    settings: Vec<FaultId>,
 }
 
 impl StorageState {
     pub(super) fn new(pools: Pools) -> Self {
-        Self { pools, notices: Vec::new(), throttles: Vec::new() }
+        Self { pools, notices: Vec::new(), settings: Vec::new() }
     }
 }
 
@@ -75,17 +76,37 @@ impl World {
                 (if is_destroyed { Struck::Nothing } else { Struck::Disks(loss) }, count)
             }
             StorageFault::Throttle { place, .. } => {
-                self.storage.throttles.push(id);
+                self.storage.settings.push(id);
                 self.rate_place(place, ctx);
                 (Struck::Throttle(place), 1)
             }
-            StorageFault::MinSize { pool, min_size } => {
-                let StorageState { pools, notices, .. } = &mut self.storage;
-                let before = pools.min_size(pool);
-                let targets = pools.set_min_size(pool, min_size, ctx, notices);
-                (Struck::MinSize(pool, before), targets)
+            StorageFault::MinSize { pool, .. } => {
+                self.storage.settings.push(id);
+                let targets = self.set_min_size(pool, ctx);
+                (Struck::MinSize(pool), targets)
             }
         }
+    }
+
+    /// Lets a pool go on with as few chunks as the last of those that set it says, or the platform.
+    fn set_min_size<R: Recorder<Observation>>(
+        &mut self,
+        pool: PoolId,
+        ctx: &mut Context<'_, Event, R>,
+    ) -> u32 {
+        let set = self.storage.settings.iter().rev().find_map(|fault| {
+            match self.plan.faults[fault.index()].kind {
+                FaultKind::Storage(StorageFault::MinSize { pool: other, min_size })
+                    if other == pool =>
+                {
+                    Some(min_size)
+                }
+                _ => None,
+            }
+        });
+        let min_size = set.unwrap_or(self.blueprint.pools[pool.index()].min_size);
+        let StorageState { pools, notices, .. } = &mut self.storage;
+        pools.set_min_size(pool, min_size, ctx, notices)
     }
 
     /// Undoes what a fault did to storage.
@@ -95,16 +116,16 @@ impl World {
         struck: Struck,
         ctx: &mut Context<'_, Event, R>,
     ) {
-        let StorageState { pools, notices, throttles } = &mut self.storage;
+        self.storage.settings.retain(|other| *other != fault);
         match struck {
-            Struck::Disks(loss) => pools.return_disks(loss, ctx, notices),
-            Struck::MinSize(pool, before) => {
-                pools.set_min_size(pool, before, ctx, notices);
+            Struck::Disks(loss) => {
+                let StorageState { pools, notices, .. } = &mut self.storage;
+                pools.return_disks(loss, ctx, notices);
             }
-            Struck::Throttle(place) => {
-                throttles.retain(|other| *other != fault);
-                self.rate_place(place, ctx);
+            Struck::MinSize(pool) => {
+                self.set_min_size(pool, ctx);
             }
+            Struck::Throttle(place) => self.rate_place(place, ctx),
             _ => {}
         }
     }
@@ -217,7 +238,7 @@ impl World {
     ) {
         let spec = &self.blueprint.protection.places[place.index()];
         let (mut read, mut write) = (spec.read_bytes_per_second, spec.write_bytes_per_second);
-        for fault in &self.storage.throttles {
+        for fault in &self.storage.settings {
             if let FaultKind::Storage(StorageFault::Throttle {
                 place: limited,
                 read_bytes_per_second,

@@ -4,7 +4,8 @@ use model_api::fault::{DiskCount, Fault, FaultKind, FaultPlan, Start, StorageFau
 use model_api::observation::{PoolIo, StorageFact};
 use model_api::storage::{FailureDomain, Pool, Redundancy};
 use model_api::{
-    Blueprint, DataSetId, Observation, PlaceId, PoolId, SimSpan, SimTime, WorkloadId, ZoneId,
+    Blueprint, DataSetId, DatabaseId, Observation, PlaceId, PoolId, ServiceId, SimSpan, SimTime,
+    WorkloadId, ZoneId,
 };
 use platform::{Event, Plan, World};
 use sim_kernel::{Journal, Simulation};
@@ -140,7 +141,35 @@ fn a_database_stalls_on_its_volumes_and_goes_on_with_them() {
     assert!((480..560).contains(&long), "{long}");
     // With enough left it only pauses: for the loss, and when they are back.
     let pauses = outages(Redundancy::Replicated { size: 9 });
-    assert!(pauses.iter().all(|length| length.is_some_and(|it| it <= 36)), "{pauses:?}");
+    let is_short = |length: &Option<u64>| length.is_some_and(|it| it <= 36);
+    assert!(pauses.len() == 2 && pauses.iter().all(is_short), "{pauses:?}");
+}
+
+/// Requests of the first Service that are answered at a moment, per 1000 s.
+fn answered_at(journal: &Journal<Event, Observation>, secs: u64) -> u64 {
+    let flows = journal.observations().iter().filter_map(|record| match record.observation {
+        Observation::Flow(segment) if segment.service == ServiceId(0) => Some(segment),
+        _ => None,
+    });
+    let at = SimTime::from_secs(secs);
+    let mut then = flows.filter(|segment| segment.from <= at && segment.until > at);
+    then.next().expect("somebody asked").served_from_millirps
+}
+
+#[test]
+fn requests_that_write_fail_while_the_volumes_hang_and_no_longer() {
+    let mut blueprint = volumes_on(code(4, 2));
+    blueprint.profiles[0].writes_to = vec![DatabaseId(0)];
+    for faults in [
+        vec![lost(DiskCount::Hosts(4), false, 3_600, Some(500))],
+        // Nothing is left of a zone that stands in the middle.
+        vec![zone_loss(1, 3_600, Some(500))],
+    ] {
+        let plan = Plan::new(blueprint.clone(), FaultPlan { faults }, SimSpan::from_hours(2));
+        let (journal, _) = plan.expect("no circle").run(1, 0, Journal::new());
+        let [before, during, after] = [3_599, 3_900, 5_000].map(|at| answered_at(&journal, at));
+        assert!(before > 0 && during == 0 && after == before, "{before} {during} {after}");
+    }
 }
 
 #[test]
@@ -151,14 +180,8 @@ fn whoever_needs_a_pool_to_answer_answers_nothing_without_it() {
         blueprint.pools.push(Pool { stalled, ..pool(code(4, 2)) });
         let faults = vec![lost(DiskCount::All, false, 600, Some(600))];
         let plan = Plan::new(blueprint, FaultPlan { faults }, SimSpan::from_hours(1));
-        let (journal, _) = plan.expect("no circle").run(1, 0, Journal::<Event, Observation>::new());
-        let flows = journal.observations().iter().filter_map(|record| match record.observation {
-            Observation::Flow(segment) => Some(segment),
-            _ => None,
-        });
-        let at = SimTime::from_secs(900);
-        let mut during = flows.filter(|segment| segment.from <= at && segment.until > at);
-        during.next().expect("somebody asked").served_from_millirps
+        let (journal, _) = plan.expect("no circle").run(1, 0, Journal::new());
+        answered_at(&journal, 900)
     };
     assert_eq!(served(true), 0);
     assert!(served(false) > 0);
@@ -206,6 +229,21 @@ fn people_may_lower_min_size_when_a_zone_is_gone_for_good() {
     let facts = told(&simulation);
     let is_out = |fact: &StorageFact| matches!(fact, StorageFact::OsdsOut { .. });
     assert!(!facts.iter().any(|(_, fact)| is_out(fact)), "a whole zone is never given up");
+}
+
+#[test]
+fn of_two_settings_of_min_size_the_later_counts_while_it_is_on() {
+    let set = |min_size, at, secs| {
+        storage(StorageFault::MinSize { pool: POOL, min_size }, at, Some(secs))
+    };
+    let mut simulation = simulation(archive_on(code(4, 2)), vec![set(4, 10, 100), set(6, 50, 200)]);
+    assert!(simulation.run_until(SimTime::from_secs(1_000)).is_complete());
+    let size = |(secs, fact)| match fact {
+        StorageFact::MinSizeSet { min_size, .. } => Some((secs, min_size)),
+        _ => None,
+    };
+    let sizes: Vec<(u64, u32)> = told(&simulation).into_iter().filter_map(size).collect();
+    assert_eq!(sizes, [(10, 4), (50, 6), (250, 5)]);
 }
 
 #[test]
