@@ -61,6 +61,9 @@ pub(super) fn place(spec: &PlatformSpec, diagnostics: &mut Vec<Diagnostic>) -> P
     Placed { zones, nodes, groups, member_zones }
 }
 
+/// Sets of zones are bits of a word.
+const ZONES_MAX: usize = 64;
+
 fn zones(spec: &PlatformSpec, diagnostics: &mut Vec<Diagnostic>) -> Vec<Zone> {
     let mut zones: Vec<Zone> = Vec::new();
     for zone in &spec.zones {
@@ -84,6 +87,10 @@ fn zones(spec: &PlatformSpec, diagnostics: &mut Vec<Diagnostic>) -> Vec<Zone> {
     }
     if zones.is_empty() {
         diagnostics.push(Diagnostic::new(Code::E0027, spec.span, "the platform has no zone"));
+    }
+    if let Some(beyond) = spec.zones.get(ZONES_MAX) {
+        let message = format!("a platform has up to {ZONES_MAX} zones, not {}", spec.zones.len());
+        diagnostics.push(Diagnostic::new(Code::E0021, beyond.name.span, message));
     }
     zones
 }

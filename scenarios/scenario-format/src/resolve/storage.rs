@@ -74,6 +74,7 @@ impl Resolver<'_> {
         } else {
             self.zones_named(&spec.monitors)
         };
+        self.refuse_zones_twice(&spec.zones);
         let (redundancy, min_size) = self.redundancy(spec);
         let of = |value: Option<Spanned<u32>>, default: u32| value.map_or(default, |it| it.value);
         let mut pool = Pool {
@@ -112,6 +113,16 @@ impl Resolver<'_> {
         pool.group_count = of(spec.placement_groups, default);
         self.assume_of(spec);
         pool
+    }
+
+    /// Machines are counted by zone; monitors may well stand side by side.
+    fn refuse_zones_twice(&mut self, names: &[Spanned<String>]) {
+        for (idx, name) in names.iter().enumerate() {
+            if names[..idx].iter().any(|earlier| earlier.value == name.value) {
+                let message = format!("the zone `{}` is in the list already", name.value);
+                self.diagnostics.push(Diagnostic::new(Code::E0018, name.span, message));
+            }
+        }
     }
 
     fn assume_of(&mut self, spec: &StoragePoolSpec) {

@@ -214,7 +214,14 @@ fn scenarios_that_cannot_be_meant() {
 
 #[test]
 fn platforms_that_cannot_stand() {
+    let further: String = (2..66).map(|idx| format!(", {{name: z-{idx}}}")).collect();
+    let too_many = format!("{{name: az-b}}{further}]");
     let cases = [
+        (
+            "{name: az-b}]",
+            too_many.as_str(),
+            "small.yaml:6:906: E0021: a platform has up to 64 zones, not 66",
+        ),
         ("zones: [{name: az-a}, {name: az-b}]", "zones: []", "small.yaml:"),
         ("{name: az-b}]", "{name: az-a}]", "small.yaml:6:32: E0018"),
         ("zones: [az-a, az-b, az-b]", "zones: [az-a, az-c]", "small.yaml:7:32: E0016"),

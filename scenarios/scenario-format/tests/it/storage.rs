@@ -132,6 +132,11 @@ fn mistakes_are_refused_where_they_are() {
         ("failureDomain: zone, stored", "failureDomain: rack, stored", "E0014"),
         ("storageClasses: [block]", "storageClasses: [blok]", "E0016"),
         ("stored: 20Ti", "stored: 20Ti, storageClasses: [block]", "E0069"),
+        (
+            "failureDomain: zone, stored",
+            "zones: [az-a, az-a], failureDomain: zone, stored",
+            "E0018",
+        ),
         ("pool: buckets}", "pool: bucket}", "E0016"),
         ("pool: buckets}", "pool: buckets, region: west}", "E0017"),
         ("hosts: 1", "hosts: 1, osds: 1", "E0017"),
