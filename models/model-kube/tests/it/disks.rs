@@ -104,3 +104,16 @@ fn a_leak_of_a_disk_begins_and_is_mended() {
     assert_eq!(taken, 200 << 20);
     assert_eq!(run.simulation.stats().handled_count, 2, "the two commands");
 }
+
+#[test]
+fn a_disk_is_free_before_a_flooded_api_hears_of_it() {
+    let text = format!(
+        "{SMALL} members a b\n deployment web 1\n fills web 100 grows=3600
+        at 100 flood system 2000000 2000 2000"
+    );
+    let run = World::read(&text).run(1, 800);
+    assert_eq!(evictions(&run).len(), 1);
+    let cluster = run.cluster();
+    assert_eq!(cluster.held_at(PodId(0), NodeResource::Disk, SimTime::from_secs(800)), 0);
+    assert!(!matches!(cluster.pod(PodId(0)).phase, model_kube::cluster::PodPhase::Finished));
+}
