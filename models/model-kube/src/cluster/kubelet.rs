@@ -313,6 +313,7 @@ impl Cluster {
         pod.is_end_told = is_told;
         pod.ended_at = ctx.now();
         let workload = pod.workload;
+        self.tear_volumes_down(id);
         self.release_from_scheduler(id, ctx);
         self.touch_endpoint(id, ctx);
         self.touch_scaler(workload);
