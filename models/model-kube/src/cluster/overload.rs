@@ -233,12 +233,7 @@ impl Cluster {
             is_mutating: flood.is_mutating,
         };
         let streams: Vec<Stream> = floods.values().map(stream).collect();
-        let parameters = &self.blueprint.parameters;
-        let limits = Limits {
-            reads: parameters.max_requests_inflight,
-            writes: parameters.max_mutating_requests_inflight,
-            is_fair: parameters.priority_and_fairness,
-        };
+        let limits = Limits::of(&self.blueprint.parameters);
         let servers = self.ready_servers(ctx.now()).unwrap_or(SERVERS_ELSEWHERE);
         Some(receive(&streams, servers, limits, latencies.values().copied().sum()))
     }
