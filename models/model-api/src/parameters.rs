@@ -38,7 +38,7 @@ pub struct Parameters {
     /// **Assumption.**
     pub apiserver_start: Range,
     /// `--max-requests-inflight` of kube-apiserver: 400. With priority and fairness it and the next one
-    /// together are the seats of a server.
+    /// together are the seats of a server; without, 0 is no limit.
     pub max_requests_inflight: u32,
     /// `--max-mutating-requests-inflight` of kube-apiserver: 200.
     pub max_mutating_requests_inflight: u32,

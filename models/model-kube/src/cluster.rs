@@ -153,7 +153,7 @@ pub mod priority {
 }
 
 /// What can happen in a cluster.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum KubeEvent {
     /// A node that got its power back runs its kubelet.
     NodeBooted(NodeId),
@@ -195,8 +195,10 @@ pub enum KubeEvent {
     PodStep(PodId),
     /// A terminating pod's containers get TERM.
     TermDue(PodId),
-    /// A terminating pod's containers are gone and the kubelet confirms it.
+    /// Nothing of a pod that its kubelet stopped is left on its node.
     PodCleared(PodId),
+    /// Its kubelet tells the API so.
+    PodClearedTold(PodId),
     /// A kubelet reports a pod's readiness again.
     StatusSync(PodId),
     /// Proxies learn of a change of a Service's endpoints.
@@ -241,6 +243,8 @@ pub enum KubeEvent {
     RequestServed(u32),
     /// A leader fails to renew its lease at API servers that run.
     LeaderStalled(Component),
+    /// A leader that failed to renew does so again.
+    LeaderRenewed(Component),
     /// A kubelet fails to renew the lease of its node at API servers that run.
     LeaseStalled(NodeId),
 }
@@ -583,6 +587,7 @@ impl Cluster {
             KubeEvent::PodStep(pod) => self.on_pod_step(pod, ctx),
             KubeEvent::TermDue(pod) => self.on_term_due(pod, ctx),
             KubeEvent::PodCleared(pod) => self.on_pod_cleared(pod, ctx),
+            KubeEvent::PodClearedTold(pod) => self.on_pod_cleared_told(pod, ctx),
             KubeEvent::StatusSync(pod) => self.on_status_sync(pod, ctx),
             KubeEvent::EndpointsDue(service) => self.on_endpoints_due(service, ctx),
             KubeEvent::GarbageDue(pod) => self.on_garbage_due(pod, ctx),
@@ -605,6 +610,7 @@ impl Cluster {
             KubeEvent::PressureSeen(node) => self.on_pressure_seen(node, ctx),
             KubeEvent::RequestServed(number) => self.on_request_served(number, ctx),
             KubeEvent::LeaderStalled(component) => self.on_leader_stalled(component, ctx),
+            KubeEvent::LeaderRenewed(component) => self.on_leader_renewed(component, ctx),
             KubeEvent::LeaseStalled(node) => self.on_lease_stalled(node, ctx),
         }
     }
@@ -652,7 +658,12 @@ impl Cluster {
                     _ => SimSpan::ZERO,
                 };
                 let at = ctx.now() + SimSpan::from_secs(1) + queued;
-                ctx.because(cause).schedule_at(at, priority::CONTROLLER, event);
+                let mut ctx = ctx.because(cause);
+                if let KubeEvent::EvictionDue(pod) = event {
+                    self.pods[pod.index()].eviction = ctx.timer_at(at, priority::CONTROLLER, event);
+                } else {
+                    ctx.schedule_at(at, priority::CONTROLLER, event);
+                }
             } else {
                 self.deferred.push((event, cause));
             }

@@ -182,6 +182,15 @@ impl Settings {
             ThresholdKind::Soft => self.pod_grace_max.min(of_pod).max(SimSpan::from_secs(1)),
         }
     }
+
+    /// Whether so much, in the order of [`NodeResource::ALL`], is enough after something was reclaimed
+    /// without a pod: no threshold of anything is crossed, whether it was before or not, what is to be
+    /// reclaimed beyond each included (`reclaimNodeLevelResources`).
+    pub fn is_enough(&self, available: &[u64; NodeResource::ALL.len()]) -> bool {
+        let mut stated = self.thresholds.iter().filter(|threshold| threshold.amount > 0);
+        let wanted = |it: &Threshold| it.amount.saturating_add(it.minimum_reclaim);
+        stated.all(|it| available[it.resource.index()] >= wanted(it))
+    }
 }
 
 /// Which threshold makes a pod go.
@@ -253,14 +262,6 @@ impl EvictionManager {
         let met = self.is_met.iter().position(|is_met| *is_met)?;
         let Threshold { resource, kind, .. } = settings.thresholds[met];
         Some(Wanted { resource, kind })
-    }
-
-    /// Whether so much is enough for a resource after something was reclaimed without a pod
-    /// (`reclaimNodeLevelResources`): what was to be reclaimed besides is counted.
-    pub fn is_enough(&self, settings: &Settings, resource: NodeResource, available: u64) -> bool {
-        let thresholds = settings.thresholds.iter().enumerate();
-        let mut of_it = thresholds.filter(|(_, threshold)| threshold.resource == resource);
-        of_it.all(|(idx, _)| available >= self.observed_below(settings, idx))
     }
 
     /// Whether some threshold of a condition is crossed.
@@ -557,8 +558,12 @@ mod tests {
         let mut manager = EvictionManager::default();
         let now = SimTime::from_secs(10);
         manager.synchronize(&settings, &[u64::MAX, 149, u64::MAX, u64::MAX], now);
-        let enough = [150, 199, 200].map(|it| manager.is_enough(&settings, NodeResource::Disk, it));
+        let is_enough = |memory, disk| settings.is_enough(&[memory, disk, u64::MAX, u64::MAX]);
+        let enough = [150, 199, 200].map(|disk| is_enough(u64::MAX, disk));
         assert_eq!(enough, [false, false, true]);
+        // What else is short counts too, though no pod would go for it yet.
+        let least = settings.thresholds.map(|it| it.amount.saturating_add(it.minimum_reclaim))[0];
+        assert_eq!([least - 1, least].map(|memory| is_enough(memory, 200)), [false, true]);
     }
 
     #[test]

@@ -32,8 +32,6 @@ pub use reception::{
     Limits, Odds, REQUEST_TIMEOUT, Reception, Stream, all_fail, failures, receive,
 };
 
-/// `--max-requests-inflight` and `--max-mutating-requests-inflight` together.
-pub const SERVER_SEATS: u32 = 400 + 200;
 /// Objects that one seat lists.
 const OBJECTS_PER_SEAT: u64 = 100;
 /// Most seats of one request.
@@ -149,10 +147,12 @@ impl Level {
     pub fn seats(self, server_seats: u32) -> Seats {
         let sum: u32 = Self::ALL.iter().map(|level| level.shares().0).sum();
         let (shares, lendable_percent) = self.shares();
-        let nominal = (server_seats * shares).div_ceil(sum);
+        let whole = |seats: u64| u32::try_from(seats).unwrap_or(u32::MAX);
+        let product = |one: u32, other: u32| u64::from(one) * u64::from(other);
+        let nominal = whole(product(server_seats, shares).div_ceil(u64::from(sum)));
         // Rounded to the nearest, halves up.
-        let lendable = (nominal * lendable_percent + 50) / 100;
-        Seats { nominal, least: nominal - lendable, most: nominal + server_seats }
+        let lendable = whole((product(nominal, lendable_percent) + 50) / 100);
+        Seats { nominal, least: nominal - lendable, most: nominal.saturating_add(server_seats) }
     }
 
     /// Requests of the level that may wait in a server.
@@ -163,7 +163,7 @@ impl Level {
     /// Seats that a list of so many objects takes.
     pub fn seats_of_list(self, objects: u64, server_seats: u32) -> u32 {
         let nominal = self.seats(server_seats).nominal;
-        let share = (nominal * SEATS_SHARE_PERCENT).div_ceil(100);
+        let share = nominal.saturating_mul(SEATS_SHARE_PERCENT).div_ceil(100);
         let hand_size = self.queuing().map_or(1, |queuing| queuing.hand_size);
         let most = share.min(nominal / hand_size).clamp(1, SEATS_MAX);
         let wanted = objects.div_ceil(OBJECTS_PER_SEAT).max(1);
@@ -187,12 +187,13 @@ pub fn borrow_beside(
     exempt: u32,
 ) -> [u32; Level::ALL.len()] {
     let seats = Level::ALL.map(|level| level.seats(server_seats));
-    let required: u32 = seats.iter().map(|it| it.nominal).sum();
+    let sum_of = |it: &[u32]| it.iter().fold(0_u32, |sum, one| sum.saturating_add(*one));
+    let required = sum_of(&seats.map(|it| it.nominal));
     let required = required.saturating_sub(exempt);
     let floor = |idx: usize| seats[idx].nominal.min(wanted[idx]).max(seats[idx].least);
     let floors: [u32; Level::ALL.len()] = std::array::from_fn(floor);
-    let least_sum: u32 = seats.iter().map(|it| it.least).sum();
-    let floor_sum: u32 = floors.iter().sum();
+    let least_sum = sum_of(&seats.map(|it| it.least));
+    let floor_sum = sum_of(&floors);
     if required <= least_sum {
         return seats.map(|it| it.least);
     }
@@ -200,7 +201,8 @@ pub fn borrow_beside(
         let (beyond, needed) = (required - least_sum, floor_sum - least_sum);
         return std::array::from_fn(|idx| {
             let least = seats[idx].least;
-            least + (floors[idx] - least) * beyond / needed
+            let part = u64::from(floors[idx] - least) * u64::from(beyond) / u64::from(needed);
+            least + u32::try_from(part).expect("no more than what it is a part of")
         });
     }
     let target = |idx: usize| f64::from(wanted[idx].max(floors[idx]).max(1));
@@ -259,26 +261,36 @@ pub struct Dispersal {
     pub refused: u64,
 }
 
-/// How long a crowd takes while nobody else wants much: its level borrows all that others lend. Who is
-/// refused tries again and keeps the seats busy, so that refusals make it no longer.
-pub fn disperse(crowd: Crowd, servers: u32, server_seats: u32) -> Dispersal {
-    let each = crowd.level.seats_of_list(crowd.objects, server_seats);
+/// How long a crowd that lists takes while nobody else wants much: its level borrows all that others
+/// lend. Who is refused tries again and keeps the seats busy, so that refusals make it no longer.
+/// Without priority and fairness each list counts as one, and none waits in a queue.
+pub fn disperse(crowd: Crowd, servers: u32, limits: Limits) -> Dispersal {
     let of_server = crowd.requests.div_ceil(u64::from(servers.max(1)));
+    let dispersal = |at_once: u64, waiting: u64| {
+        let refused = of_server.saturating_sub(at_once.saturating_add(waiting));
+        let span = crowd.takes.saturating_mul(of_server.div_ceil(at_once));
+        Dispersal { span, refused: refused * u64::from(servers.max(1)) }
+    };
+    if !limits.is_fair {
+        let limit = if limits.reads > 0 { u64::from(limits.reads) } else { u64::MAX };
+        return dispersal(limit, 0);
+    }
+    let server_seats = limits.seats();
+    let each = crowd.level.seats_of_list(crowd.objects, server_seats);
     let wanted_each = u32::try_from(of_server * u64::from(each)).unwrap_or(u32::MAX);
     let wanted = Level::ALL.map(|level| if level == crowd.level { wanted_each } else { 0 });
     let seats = borrow(server_seats, &wanted);
     let position = Level::ALL.iter().position(|level| *level == crowd.level);
     let seats = seats[position.expect("it is one of all")];
-    let at_once = u64::from((seats / each).max(1));
-    let rounds = of_server.div_ceil(at_once);
-    let room = at_once + u64::from(crowd.level.waiting_max());
-    let refused = of_server.saturating_sub(room) * u64::from(servers.max(1));
-    Dispersal { span: crowd.takes * rounds, refused }
+    dispersal(u64::from((seats / each).max(1)), u64::from(crowd.level.waiting_max()))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const LIMITS: Limits = Limits { reads: 400, writes: 200, is_fair: true };
+    const SERVER_SEATS: u32 = LIMITS.seats();
 
     /// What `kubectl get --raw /debug/api_priority_and_fairness/dump_priority_levels` shows of an API
     /// server with its defaults, worked out from the shares.
@@ -333,11 +345,37 @@ mod tests {
         let takes = SimSpan::from_millis(100);
         let crowd = Crowd { level: Level::System, requests: 5000, objects: 30, takes };
         // 602 - 73 - 25 - 49 - 24 - 24 - 13 = 394 at once in each of three servers.
-        let dispersal = disperse(crowd, 3, SERVER_SEATS);
+        let dispersal = disperse(crowd, 3, LIMITS);
         assert_eq!(dispersal, Dispersal { span: takes * 5, refused: 0 });
         // One server has room for 394 and 64 queues of 50.
-        assert_eq!(disperse(crowd, 1, SERVER_SEATS).refused, 5000 - 394 - 3200);
+        assert_eq!(disperse(crowd, 1, LIMITS).refused, 5000 - 394 - 3200);
         let few = Crowd { requests: 9, ..crowd };
-        assert_eq!(disperse(few, 3, SERVER_SEATS).span, takes);
+        assert_eq!(disperse(few, 3, LIMITS).span, takes);
+    }
+
+    #[test]
+    fn crowds_disperse_by_the_limits_of_the_server() {
+        let takes = SimSpan::from_millis(100);
+        let crowd = Crowd { level: Level::System, requests: 4000, objects: 30, takes };
+        // Some 2630 at once, of which 600 seats would have given 394.
+        let large = Limits { reads: 3000, writes: 1000, is_fair: true };
+        assert_eq!(disperse(crowd, 1, large).span, takes * 2);
+        let unfair = Limits { is_fair: false, ..LIMITS };
+        let expected = Dispersal { span: takes * 10, refused: 3600 };
+        assert_eq!(disperse(crowd, 1, unfair), expected, "400 reads at once, and no queue");
+        let unlimited = Limits { reads: 0, ..unfair };
+        assert_eq!(disperse(crowd, 1, unlimited), Dispersal { span: takes, refused: 0 });
+    }
+
+    #[test]
+    fn no_limit_is_too_large_to_be_shared_out() {
+        for limit in [0, 1, 50_000_000, u32::MAX] {
+            let limits = Limits { reads: limit, writes: limit, is_fair: true };
+            for exempt in [0, 1, u32::MAX] {
+                let seats = borrow_beside(limits.seats(), &[u32::MAX; 7], exempt);
+                let least = Level::ALL.map(|level| level.seats(limits.seats()).least);
+                assert!(seats.iter().zip(least).all(|(seats, least)| *seats >= least), "{limit}");
+            }
+        }
     }
 }

@@ -59,6 +59,7 @@ sim_kernel::declare_probes! {
     UPGRADE_REFUSED = "a kubelet was too old for an upgrade of the control plane",
     API_OVERLOADED = "API servers were flooded while they ran",
     REQUEST_WAITED = "a request waited for a flooded or slow API",
+    REQUEST_WITHDRAWN = "a request that waited for a flooded or slow API was not wanted any more",
     LEADER_STALLED = "a leader could not renew at API servers that ran",
     LEASE_STALLED = "a kubelet could not renew its lease at API servers that ran",
     RELISTS_QUEUED = "kubelets and proxies had to queue to list anew",

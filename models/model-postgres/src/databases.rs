@@ -13,6 +13,7 @@ use crate::io::Io;
 use crate::pace::Pace;
 use crate::patroni::Freeze;
 use crate::pooler::Pool;
+use crate::update::Lack;
 use crate::wal::Archiver;
 
 /// What database clusters wait for.
@@ -606,26 +607,24 @@ impl Databases {
     }
 
     /// Tells that the template of the instances of a database has changed, before
-    /// [`Databases::set_outdated`] of each. Where only a restart of PostgreSQL is needed (`is_in_place`),
-    /// the pod of a primary need not be made again.
+    /// [`Databases::set_lack`] of each.
     pub fn begin_update<E, R>(
         &mut self,
         database: DatabaseId,
-        is_in_place: bool,
         ctx: &mut Context<'_, E, R>,
         notices: &mut Vec<PgNotice>,
     ) where
         E: Copy + From<PgEvent>,
         R: Recorder<Observation>,
     {
-        self.one(database, ctx, notices, |cluster, _| cluster.begin_update(is_in_place));
+        self.one(database, ctx, notices, |cluster, _| cluster.begin_update());
     }
 
-    /// Tells whether the pod of an instance is of an older template.
-    pub fn set_outdated<E, R>(
+    /// Tells what the pod of an instance needs to be of the newest template.
+    pub fn set_lack<E, R>(
         &mut self,
         (database, ordinal): (DatabaseId, u8),
-        is_outdated: bool,
+        lack: Lack,
         ctx: &mut Context<'_, E, R>,
         notices: &mut Vec<PgNotice>,
     ) where
@@ -633,7 +632,7 @@ impl Databases {
         R: Recorder<Observation>,
     {
         self.one(database, ctx, notices, |cluster, io| {
-            cluster.set_outdated(io, ordinal, is_outdated);
+            cluster.set_lack(io, ordinal, lack);
         });
     }
 

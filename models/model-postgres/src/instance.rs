@@ -6,6 +6,7 @@ use sim_kernel::{EventId, SimTime, Timer};
 
 use crate::names::Names;
 use crate::position::{Mark, Writer};
+use crate::update::Lack;
 
 /// WAL that a standby can receive and write per second. **Assumption.**
 pub const WAL_SHIPPING_BYTES_PER_SECOND: u64 = 100_000_000;
@@ -107,8 +108,8 @@ pub(crate) struct Instance {
     pub(crate) is_excused: bool,
     /// Its node takes no pods.
     pub(crate) is_cordoned: bool,
-    /// Its pod is not of the newest template, or its PostgreSQL needs a restart.
-    pub(crate) is_outdated: bool,
+    /// What it needs to be of the newest template.
+    pub(crate) lack: Lack,
     /// The operator has deleted its pod for an update, and none has come in its place.
     pub(crate) is_leaving: bool,
     /// It was replaced as primary, and may have log that nobody else hands to the archive.
@@ -151,7 +152,7 @@ impl Default for Instance {
             is_fenced: false,
             is_excused: false,
             is_cordoned: false,
-            is_outdated: false,
+            lack: Lack::Nothing,
             is_leaving: false,
             owes_log: false,
             kept_from: None,

@@ -21,7 +21,7 @@
 //!   [`Databases::set_archiver`] (the archive takes segments or fails), [`Databases::set_stalled`] (the
 //!   volume of an instance reads and writes or hangs), [`Databases::grow_storage`],
 //!   [`Databases::switch_over`], [`Databases::set_cordoned`] (the node takes pods or not),
-//!   [`Databases::begin_update`] and [`Databases::set_outdated`] (pods are not of the newest template).
+//!   [`Databases::begin_update`] and [`Databases::set_lack`] (pods are not of the newest template).
 //!   Telling what is already known is free.
 //! - Events: [`PgEvent`], back into [`Databases::handle`].
 //! - Notices: [`PgNotice`], to be carried out at once: the `-rw` Service has another backend,
@@ -131,5 +131,5 @@ pub use patroni::decision::{
     Action, Fitness, Lock, Peer, Postgres, Step, Turn, fitness, next_step,
 };
 pub use pooler::next_login;
-pub use update::{UpdateStep, UpdateView, next_update};
+pub use update::{Lack, UpdateStep, UpdateView, next_update};
 pub use volume::VOLUME_GROWTH;

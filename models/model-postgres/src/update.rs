@@ -29,11 +29,21 @@ use crate::rare;
 
 const LOOKING: Purpose = Purpose::new("postgres operator looks at an update");
 
+/// What an instance needs to be as its cluster says.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Lack {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// PostgreSQL needs a restart, which a primary may have in its pod.
+    Restart,
+    /// Its pod has to be made again.
+    Pod,
+}
+
 /// How far the update of a cluster is.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Update {
-    /// PostgreSQL needs a restart, and nothing else.
-    pub(crate) is_in_place: bool,
     /// The pod of the primary is made again: nobody is promoted until all instances are ready.
     pub(crate) awaits_primary: bool,
     /// It was told that somebody has to hand over.
@@ -74,6 +84,7 @@ pub enum UpdateStep {
 }
 
 /// The next step of an update, of a cluster whose instances are all ready; `None` when nothing is left.
+/// A restart is all that the primary needs where it `is_in_place`.
 ///
 /// Standbys: the one that received least first, of equals the last by name.
 pub fn next_update(
@@ -105,16 +116,15 @@ pub fn next_update(
 }
 
 impl Cluster {
-    /// Outdated instances need a restart (`is_in_place`) or new pods.
-    pub(crate) fn begin_update(&mut self, is_in_place: bool) {
-        self.update.is_in_place = is_in_place;
+    /// The template of the instances is another one.
+    pub(crate) const fn begin_update(&mut self) {
         self.update.is_user_told = false;
     }
 
-    /// The pod of an instance is of the newest template, or is not.
-    pub(crate) fn set_outdated(&mut self, port: &mut impl Port, ordinal: u8, is_outdated: bool) {
-        if self.patroni.is_none() && self.at(ordinal).is_outdated != is_outdated {
-            self.at_mut(ordinal).is_outdated = is_outdated;
+    /// What the pod of an instance is short of by the newest template.
+    pub(crate) fn set_lack(&mut self, port: &mut impl Port, ordinal: u8, lack: Lack) {
+        if self.patroni.is_none() && self.at(ordinal).lack != lack {
+            self.at_mut(ordinal).lack = lack;
             self.refresh(port);
         }
     }
@@ -139,7 +149,7 @@ impl Cluster {
         let instance = self.at(ordinal);
         UpdateView {
             ordinal,
-            is_outdated: instance.is_outdated,
+            is_outdated: instance.lack != Lack::Nothing,
             is_fenced: instance.is_fenced,
             received: self.received_of(port, ordinal),
             is_streaming: instance.streams_from(self.current),
@@ -151,7 +161,8 @@ impl Cluster {
         let standbys: Vec<UpdateView> =
             others.map(|ordinal| self.update_view(port, ordinal)).collect();
         let primary = self.update_view(port, self.current);
-        next_update(primary, &standbys, self.setup.primary_update, self.update.is_in_place)
+        let is_in_place = self.at(self.current).lack != Lack::Pod;
+        next_update(primary, &standbys, self.setup.primary_update, is_in_place)
     }
 
     /// Has the operator look at what is left of an update.
@@ -162,7 +173,7 @@ impl Cluster {
         {
             self.update.awaits_primary = false;
         }
-        let is_due = self.instances.iter().any(|instance| instance.is_outdated)
+        let is_due = self.instances.iter().any(|instance| instance.lack != Lack::Nothing)
             && !port.is_pending(self.update.restart)
             && self.may_update(port);
         if !is_due {
@@ -227,19 +238,24 @@ impl Cluster {
     }
 
     /// The sessions of a primary that restarts in its pod had their time: it is shut down fast, and
-    /// starts again.
+    /// starts again. What has begun goes on when the template changes once more; the pod is then still
+    /// outdated, and made again after that.
     pub(crate) fn restart_due(&mut self, port: &mut impl Port) {
         self.update.restart = Timer::NONE;
         let ordinal = self.current;
         // What happened meanwhile may have ended or replaced it; then it is looked at anew.
-        if self.at(ordinal).is_open && self.at(ordinal).is_outdated {
+        let lack = self.at(ordinal).lack;
+        if self.at(ordinal).is_open && lack != Lack::Nothing {
             let span = self.shutdown_span(port, ordinal);
             let start = self.recovery_span(port, ordinal);
             self.close(port, ordinal, StopKind::Shutdown);
             self.work(port, ordinal, span.saturating_add(start));
             let instance = self.at_mut(ordinal);
-            (instance.is_excused, instance.is_outdated) = (true, false);
-            if let Some(pod) = instance.pod {
+            instance.is_excused = true;
+            if lack == Lack::Restart {
+                instance.lack = Lack::Nothing;
+            }
+            if let Some(pod) = instance.pod.filter(|_| lack == Lack::Restart) {
                 let database = self.setup.id;
                 port.notice(PgNotice::InstanceRestarted { database, ordinal, pod });
             }

@@ -408,8 +408,8 @@ impl World {
                 (Change::Started, Some(zone)) => {
                     let is_cordoned = view.node.is_some_and(|node| self.cluster.is_cordoned(node));
                     self.databases.set_cordoned(instance, is_cordoned, ctx, notices);
-                    let is_outdated = view.template != self.cluster.template(view.workload);
-                    self.databases.set_outdated(instance, is_outdated, ctx, notices);
+                    let lack = actions::lack_of(&self.cluster, view);
+                    self.databases.set_lack(instance, lack, ctx, notices);
                     self.databases.instance_started(instance, pod, zone, ctx, notices);
                 }
                 (Change::Started, None) => {}

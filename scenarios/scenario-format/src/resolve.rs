@@ -34,6 +34,7 @@ mod off_peak;
 mod path;
 mod poolers;
 mod profile;
+mod servers;
 mod skew;
 mod storage;
 mod usage;
@@ -115,6 +116,7 @@ pub(crate) fn resolve(
     resolver.databases(&input.platform.spec.databases, &input.platform.spec.services);
     resolver.poolers();
     resolver.jobs(input.platform, input.scenario);
+    resolver.servers(input.platform);
     resolver.memory(input.platform, input.scenario);
     resolver.usage(input.platform, input.scenario);
     resolver.metrics(input.platform, input.scenario);

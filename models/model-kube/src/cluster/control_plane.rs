@@ -26,7 +26,7 @@ const CACHES: Purpose = Purpose::new("leader caches");
 const ETCD_HEARTBEAT: SimSpan = SimSpan::from_millis(100);
 
 /// What a leader is elected for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Component {
     /// kube-controller-manager.
     ControllerManager,
@@ -427,7 +427,10 @@ impl Cluster {
                 ctx.hit(&rare::API_AWAY_WHILE_PODS_WAITED);
             }
             for component in Component::ALL {
-                self.expect_expiry_of_leader(component, ctx);
+                // One that could not renew before has been giving up since.
+                if !self.is_leader_stalled(component) {
+                    self.expect_expiry_of_leader(component, ctx);
+                }
             }
         }
     }
@@ -437,8 +440,12 @@ impl Cluster {
         ElectionConfig::new(parameters.leader_lease_duration, parameters.leader_retry_period)
     }
 
-    /// Notes when a leader renewed last, somewhere within the retry period before now.
+    /// Notes when a leader renewed last, somewhere within the retry period before now. Of one that could
+    /// not renew before that is known.
     fn note_last_renewal(&mut self, component: Component, now: SimTime) {
+        if self.is_leader_stalled(component) {
+            return;
+        }
         let period = self.blueprint.parameters.leader_retry_period;
         let occurrence = self.control_plane.leaderships[component.index()].loss_count;
         let draw = self.draw(component.key(), RENEWAL, occurrence);
@@ -464,6 +471,8 @@ impl Cluster {
         let leadership = &mut self.control_plane.leaderships[component.index()];
         let at = (leadership.renewed_at + stops_after).max(ctx.now());
         ctx.cancel(leadership.timer);
+        self.withdraw(KubeEvent::LeaderStarted(component), ctx);
+        let leadership = &mut self.control_plane.leaderships[component.index()];
         let event = KubeEvent::LeaderExpired(component);
         leadership.timer = ctx.timer_at(at, priority::CONTROL_PLANE, event);
     }
@@ -473,22 +482,8 @@ impl Cluster {
         self.control_plane.leaderships[component.index()].leader.is_some()
     }
 
-    /// A leader that could not renew can again.
-    pub(super) fn resume_stalled_leader<E, R>(
-        &mut self,
-        component: Component,
-        ctx: &mut Context<'_, E, R>,
-    ) where
-        E: Copy + From<KubeEvent>,
-        R: Recorder<Observation>,
-    {
-        if self.is_api_available() && self.has_leader(component) {
-            self.resume_leader(component, ctx);
-        }
-    }
-
-    /// The API came back before the leader gave up.
-    fn resume_leader<E, R>(&mut self, component: Component, ctx: &mut Context<'_, E, R>)
+    /// The API came back, or takes renewals again, before the leader gave up.
+    pub(super) fn resume_leader<E, R>(&mut self, component: Component, ctx: &mut Context<'_, E, R>)
     where
         E: Copy + From<KubeEvent>,
         R: Recorder<Observation>,
@@ -500,6 +495,8 @@ impl Cluster {
         if !leadership.is_started {
             self.fill_caches(component, ctx);
         }
+        self.forget_leader_stall(component, ctx);
+        self.expect_leader_stall(component, ctx);
     }
 
     pub(super) fn on_leader_expired<E, R>(
@@ -530,6 +527,7 @@ impl Cluster {
     {
         self.control_plane.leaderships[component.index()].is_started = false;
         self.forget_leader_stall(component, ctx);
+        self.withdraw(KubeEvent::LeaderStarted(component), ctx);
         if component == Component::ControllerManager {
             self.forget_evictions(ctx);
         }
@@ -576,6 +574,7 @@ impl Cluster {
     {
         let timer = self.control_plane.leaderships[component.index()].timer;
         ctx.cancel(timer);
+        self.withdraw(KubeEvent::TakeoverDue(component), ctx);
         let island = self.control_plane.island;
         let candidates = self.members_on(island);
         let earliest = candidates.map(|member| (self.takeover_at(component, member), member)).min();

@@ -5,12 +5,15 @@
 //!
 //! # Modelled
 //! A base, growth while the containers of a pod run, leaks. Files stay when containers end and start
-//! again, and when the node boots, and go with the pod; processes end with the containers.
+//! again, and when the node boots, and go with the pod; those of an `emptyDir` as soon as the pod is
+//! over, finished ones included; processes end with the containers.
 //! # Not modelled
 //! Logs that grow with requests and are rotated; writable layers that go with a dead container;
 //! volumes of images; files that a pod deletes; processes of pods of which nothing is stated.
 //! # Defaults and their sources
-//! What pods use is stated by the platform or the scenario.
+//! What pods use is stated by the platform or the scenario. Volumes of a pod that has terminated are
+//! torn down (`SyncTerminatedPod`, pkg/kubelet/kubelet.go, 1.36; kubernetes#37228), and its containers
+//! left until somebody deletes it.
 //! # Invariants
 //! Without a profile nothing is kept and nothing happens.
 //! # Checked against
@@ -18,7 +21,7 @@
 
 use std::collections::BTreeMap;
 
-use model_api::usage::{NodeResource, UsageProfile};
+use model_api::usage::{DiskPlace, NodeResource, UsageProfile};
 use model_api::{Blueprint, PodId};
 use sim_kernel::{EventId, Purpose, SimTime};
 
@@ -69,6 +72,8 @@ struct Held {
     factor_ppm: u32,
     runs: bool,
     limit: Option<u64>,
+    /// It lies in a volume, not in a container.
+    is_volume: bool,
 }
 
 impl Held {
@@ -116,6 +121,7 @@ impl Cluster {
                 factor_ppm,
                 runs: true,
                 limit: *limit,
+                is_volume: matches!(profile.place, DiskPlace::EmptyDir(_)),
             });
         }
         self.holdings.pods.insert(id, held);
@@ -140,6 +146,17 @@ impl Cluster {
         }
     }
 
+    /// A pod is over, and its kubelet tears its volumes down.
+    pub(super) fn tear_volumes_down(&mut self, id: PodId) {
+        if let Some(held) = self.holdings.pods.get_mut(&id) {
+            let count = held.len();
+            held.retain(|one| !one.is_volume);
+            if held.len() < count {
+                self.touch_node_of(id);
+            }
+        }
+    }
+
     /// How fast a pod takes a resource has changed.
     pub(super) fn change_held_growth(&mut self, id: PodId, resource: NodeResource, now: SimTime) {
         let workload = self.pods[id.index()].workload;
@@ -159,6 +176,15 @@ impl Cluster {
         let mut held = self.holdings.pods.get(&id).into_iter().flatten();
         let nothing = Usage { steady_bytes: 0, growing: Growing::default() };
         held.find(|it| it.resource == resource).map_or(nothing, Held::usage)
+    }
+
+    /// What a kubelet finds that a pod holds of a resource while its containers do not run: what lies in
+    /// its volumes (`podDiskUsage`, pkg/kubelet/eviction/helpers.go; `removeTerminatedContainers`,
+    /// pkg/kubelet/stats/cri_stats_provider.go, 1.36).
+    pub(super) fn in_volumes_of(&self, id: PodId, resource: NodeResource, now: SimTime) -> u64 {
+        let held = self.holdings.pods.get(&id).into_iter().flatten();
+        let in_volumes = held.filter(|one| one.resource == resource && one.is_volume);
+        in_volumes.map(|one| one.usage().bytes_at(now)).sum()
     }
 
     /// What a pod holds of a resource at a moment; of a disk in bytes.

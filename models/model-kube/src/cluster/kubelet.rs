@@ -313,6 +313,7 @@ impl Cluster {
         pod.is_end_told = is_told;
         pod.ended_at = ctx.now();
         let workload = pod.workload;
+        self.tear_volumes_down(id);
         self.release_from_scheduler(id, ctx);
         self.touch_endpoint(id, ctx);
         self.touch_scaler(workload);
@@ -545,7 +546,7 @@ impl Cluster {
         ctx.schedule_in(stop + clear, priority::KUBELET, KubeEvent::PodCleared(id));
     }
 
-    /// The kubelet confirms that nothing of the pod is left.
+    /// Nothing of a pod is left, which its kubelet knows before it can tell.
     pub(super) fn on_pod_cleared<E, R>(&mut self, id: PodId, ctx: &mut Context<'_, E, R>)
     where
         E: Copy + From<KubeEvent>,
@@ -556,9 +557,26 @@ impl Cluster {
         if !pod.exists() || !pod.is_stopping {
             return;
         }
+        pod.has_ended = true;
+        if !self.is_in_contact(id) || !self.hold(KubeEvent::PodClearedTold(id), ctx) {
+            self.on_pod_cleared_told(id, ctx);
+        }
+    }
+
+    /// The kubelet confirms that nothing of the pod is left.
+    pub(super) fn on_pod_cleared_told<E, R>(&mut self, id: PodId, ctx: &mut Context<'_, E, R>)
+    where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        let pod = &mut self.pods[id.index()];
+        // A node that booted meanwhile may have it again, and stop it anew.
+        if !pod.exists() || !pod.is_stopping || !pod.has_ended {
+            return;
+        }
         if pod.eviction_grace.is_some() && !pod.is_terminating {
             ctx.hit(&rare::POD_EVICTED);
-            pod.is_stopping = false;
+            (pod.is_stopping, pod.has_ended) = (false, false);
             self.release_volumes(id, ctx);
             self.finish_pod(id, ctx);
         } else if self.is_in_contact(id) {
@@ -566,9 +584,7 @@ impl Cluster {
         } else {
             ctx.hit(&rare::POD_ENDED_UNCONFIRMED);
             // The confirmation waits for contact.
-            let pod = &mut self.pods[id.index()];
-            pod.is_stopping = false;
-            pod.has_ended = true;
+            self.pods[id.index()].is_stopping = false;
         }
     }
 

@@ -341,13 +341,23 @@ impl Cluster {
         }
         let span = match self.stay_of(id) {
             Stay::ForEver => return self.cancel_eviction(id, ctx),
-            Stay::For(_) if ctx.is_pending(pod.eviction) => return,
+            Stay::For(_) if self.is_eviction_near(id, ctx) => return,
             Stay::For(span) => span,
             Stay::Evicted => SimSpan::ZERO,
         };
         ctx.cancel(pod.eviction);
         self.pods[id.index()].eviction =
             ctx.timer_in(span, priority::CONTROLLER, KubeEvent::EvictionDue(id));
+    }
+
+    /// Whether the time of a pod runs, or the request that deletes it waits.
+    fn is_eviction_near<E, R>(&self, id: PodId, ctx: &Context<'_, E, R>) -> bool
+    where
+        E: Copy,
+        R: Recorder<Observation>,
+    {
+        ctx.is_pending(self.pods[id.index()].eviction)
+            || self.overload.waits(KubeEvent::EvictionDue(id))
     }
 
     pub(super) fn cancel_eviction<E, R>(&mut self, id: PodId, ctx: &mut Context<'_, E, R>)
@@ -359,6 +369,7 @@ impl Cluster {
         if ctx.cancel(eviction) {
             ctx.hit(&rare::NODE_BACK_BEFORE_EVICTION);
         }
+        self.withdraw(KubeEvent::EvictionDue(id), ctx);
     }
 
     pub(super) fn on_eviction_due<E, R>(&mut self, id: PodId, ctx: &mut Context<'_, E, R>)
@@ -380,6 +391,8 @@ impl Cluster {
         let now = ctx.now();
         ctx.cancel(self.monitor.timer);
         ctx.cancel(self.monitor.taint_timer);
+        self.withdraw(KubeEvent::MonitorPass, ctx);
+        self.withdraw(KubeEvent::TaintPass, ctx);
         let passes = MonitorPasses::new(shifted(now), self.monitor.pause);
         self.monitor.passes = passes.taking(self.monitor.pass_length);
         self.monitor.client = ClientLimiter::of_controller();
@@ -406,6 +419,8 @@ impl Cluster {
         E: Copy + From<KubeEvent>,
         R: Recorder<Observation>,
     {
+        // So are its requests that found no API.
+        self.deferred.retain(|(event, _)| !matches!(event, KubeEvent::EvictionDue(_)));
         for idx in 0..self.nodes.len() {
             for pod in self.nodes[idx].pods.clone() {
                 self.cancel_eviction(pod, ctx);

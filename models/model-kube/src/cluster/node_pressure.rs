@@ -415,7 +415,7 @@ impl Cluster {
         !pods.is_empty()
     }
 
-    /// Deletes images that nobody uses, where the disk is short; whether that is enough.
+    /// Deletes images that nobody uses, where the disk or its inodes are short; whether that is enough.
     fn collect_images<E, R>(
         &mut self,
         id: NodeId,
@@ -427,14 +427,13 @@ impl Cluster {
         R: Recorder<Observation>,
     {
         let bytes = self.memory.nodes[id.index()].unused_images_bytes;
-        if resource != NodeResource::Disk || bytes == 0 {
+        if !matches!(resource, NodeResource::Disk | NodeResource::Inodes) || bytes == 0 {
             return false;
         }
         self.memory.nodes[id.index()].unused_images_bytes = 0;
         ctx.observe(|| Observation::ImagesCollected { node: id, bytes });
-        let available = self.available_on(id, ctx.now())[resource.index()];
-        let settings = &self.tables.pressure.settings[id.index()];
-        self.memory.nodes[id.index()].manager.is_enough(settings, resource, available)
+        let available = self.available_on(id, ctx.now());
+        self.tables.pressure.settings[id.index()].is_enough(&available)
     }
 
     /// Evicts the pod of a node that comes first.
@@ -457,8 +456,9 @@ impl Cluster {
             Candidate {
                 used: match state.phase {
                     PodPhase::Running => Some(self.used_of(*pod, resource).bytes_at(ctx.now())),
-                    // Its sandbox is there, and next to nothing in it.
-                    _ => state.has_address.then_some(0),
+                    // Its sandbox is there, and next to nothing in it but its volumes.
+                    _ if !state.has_address => None,
+                    _ => Some(self.in_volumes_of(*pod, resource, ctx.now())),
                 },
                 requested: u64::try_from(requested.unwrap_or(0)).unwrap_or(0),
                 priority: spec.priority,

@@ -10,14 +10,16 @@
 //! a refused one is tried again after a second (`Retry-After`), and after ten such retries with the
 //! back-off of its controller. Leaders that cannot renew for their deadline give up; candidates cannot
 //! take over. Nodes whose leases cannot be renewed for the grace period are found silent, although
-//! their pods run.
+//! their pods run. Who failed to renew does so again once requests get through, whatever is left of
+//! what strains the API.
 //! # Not modelled
 //! Watches that break under load. Lists of kubelets that start. Operators of databases and Patroni,
 //! which reach a flooded API as ever. A crowd of watchers beside a flood. Servers that become ready
 //! during a flood, until the next change.
 //!
 //! Simplified: what a controller does for one object counts as one request, and so does all that the
-//! scheduler binds at a time. A control plane that is somebody else's has two servers (**Assumption**).
+//! scheduler binds at a time. A request that nobody wants any more is withdrawn; upstream one that is on
+//! its way is tried to its end. A control plane that is somebody else's has two servers (**Assumption**).
 //! # Defaults and their sources
 //! `client-go/rest/{request,with_retry}.go` (ten retries, each after `Retry-After`), `maxinflight.go`
 //! (`Retry-After` 1), `component-helpers/apimachinery/lease/controller.go` and `pkg/kubelet/kubelet.go`
@@ -25,7 +27,8 @@
 //! deadline), `apiserver/pkg/apis/flowcontrol/bootstrap/default.go` (who belongs where, and by what
 //! flows are told apart), 1.36. How long requests take: as lists in [`super::relists`].
 //! # Invariants
-//! Without a flood nothing is kept and nothing waits. What waits goes on when the flood is over.
+//! Without a flood nothing is kept and nothing waits. What waits goes on when the flood is over, unless
+//! nobody wants it any more.
 //! # Checked against
 //! `tests/it/overload.rs`.
 
@@ -71,6 +74,25 @@ struct Waiting {
     timer: Timer,
 }
 
+/// How somebody fares who renews a lease.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Renewing {
+    /// The odds that were looked at last.
+    odds: Odds,
+    /// A row of renewals begins to fail, or the first one that follows such a row succeeds.
+    timer: Timer,
+}
+
+impl Renewing {
+    const FREE: Self = Self { odds: Odds::FREE, timer: Timer::NONE };
+}
+
+impl Default for Renewing {
+    fn default() -> Self {
+        Self::FREE
+    }
+}
+
 /// What strains the API, and what waits for it.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Overload {
@@ -80,14 +102,16 @@ pub(super) struct Overload {
     /// By level; `None` while nothing strains the API.
     receptions: Option<[Reception; Level::ALL.len()]>,
     waiting: BTreeMap<u32, Waiting>,
+    /// The numbers of those that wait once at most.
+    waiting_once: BTreeMap<KubeEvent, u32>,
     waiting_count: u32,
     /// The event that runs has waited already.
     is_serving: bool,
-    /// By component: its leader fails to renew from then on.
-    leaders: [Timer; 2],
+    /// By component.
+    leaders: [Renewing; 2],
     is_leader_stalled: [bool; 2],
-    /// By node: its kubelet fails to renew from then on; empty until a flood begins.
-    nodes: Vec<Timer>,
+    /// By node; empty until a flood begins.
+    nodes: Vec<Renewing>,
 }
 
 impl Overload {
@@ -95,6 +119,17 @@ impl Overload {
     pub(super) const fn is_on(&self) -> bool {
         self.receptions.is_some()
     }
+
+    /// Whether a request waits that waits once at most.
+    pub(super) fn waits(&self, event: KubeEvent) -> bool {
+        self.waiting_once.contains_key(&event)
+    }
+}
+
+/// Whether a request is one and the same however often it is asked for, as work queues hold an object
+/// once. What a kubelet says of the readiness of a pod is not.
+const fn waits_once(event: KubeEvent) -> bool {
+    !matches!(event, KubeEvent::StatusSync(_))
 }
 
 /// Who makes a request.
@@ -174,7 +209,7 @@ impl Cluster {
         for component in Component::ALL {
             self.expect_leader_stall(component, ctx);
         }
-        self.overload.nodes.resize(self.nodes.len(), Timer::NONE);
+        self.overload.nodes.resize(self.nodes.len(), Renewing::FREE);
         for node in (0..self.nodes.len()).map(NodeId::from_index) {
             self.expect_lease_stall(node, ctx);
         }
@@ -198,12 +233,7 @@ impl Cluster {
             is_mutating: flood.is_mutating,
         };
         let streams: Vec<Stream> = floods.values().map(stream).collect();
-        let parameters = &self.blueprint.parameters;
-        let limits = Limits {
-            reads: parameters.max_requests_inflight,
-            writes: parameters.max_mutating_requests_inflight,
-            is_fair: parameters.priority_and_fairness,
-        };
+        let limits = Limits::of(&self.blueprint.parameters);
         let servers = self.ready_servers(ctx.now()).unwrap_or(SERVERS_ELSEWHERE);
         Some(receive(&streams, servers, limits, latencies.values().copied().sum()))
     }
@@ -287,7 +317,7 @@ impl Cluster {
             KubeEvent::PressureSeen(id)
             | KubeEvent::RemovalDue(id)
             | KubeEvent::CloudPassDue(id) => high(everywhere, node_key(id)),
-            KubeEvent::StatusSync(pod) | KubeEvent::PodCleared(pod) => {
+            KubeEvent::StatusSync(pod) | KubeEvent::PodClearedTold(pod) => {
                 let pod = &self.pods[pod.index()];
                 Requester {
                     level: Level::System,
@@ -349,18 +379,31 @@ impl Cluster {
         if self.odds(of) == Odds::FREE {
             return false;
         }
-        // Work queues hold an object once.
-        let is_same = |waiting: &Waiting| waiting.event == event;
-        let is_keyed = !matches!(event, KubeEvent::StatusSync(_) | KubeEvent::PodCleared(_));
-        if is_keyed && self.overload.waiting.values().any(is_same) {
+        if self.overload.waits(event) {
             return true;
         }
         ctx.hit(&rare::REQUEST_WAITED);
         let number = self.overload.waiting_count;
         self.overload.waiting_count += 1;
+        if waits_once(event) {
+            self.overload.waiting_once.insert(event, number);
+        }
         let timer = self.expect_service(number, event, ctx);
         self.overload.waiting.insert(number, Waiting { event, timer });
         true
+    }
+
+    /// Withdraws a request that waits, when nobody wants any more what it asks for.
+    pub(super) fn withdraw<E, R>(&mut self, event: KubeEvent, ctx: &mut Context<'_, E, R>)
+    where
+        E: Copy,
+        R: Recorder<Observation>,
+    {
+        let Some(number) = self.overload.waiting_once.remove(&event) else { return };
+        if let Some(waiting) = self.overload.waiting.remove(&number) {
+            ctx.hit(&rare::REQUEST_WITHDRAWN);
+            ctx.cancel(waiting.timer);
+        }
     }
 
     /// Draws when a request gets through, as things are now; [`Timer::NONE`] when it never does.
@@ -380,18 +423,20 @@ impl Cluster {
         let Some(of) = self.requester(event) else {
             return ctx.timer_in(SimSpan::ZERO, priority::CONTROLLER, served);
         };
-        let odds = self.odds(of);
-        let occurrence = ctx.now().as_nanos();
-        let span = if odds == Odds::FREE {
+        let span = self.served_in(of, self.odds(of), ctx.now().as_nanos());
+        span.map_or(Timer::NONE, |span| ctx.timer_in(span, priority::CONTROLLER, served))
+    }
+
+    /// How long a request takes to get through; `None` when it never does.
+    fn served_in(&self, of: Requester, odds: Odds, occurrence: u64) -> Option<SimSpan> {
+        if odds == Odds::FREE {
             // It was refused last within the time after which it tries again.
             let draw = self.draw(of.entity, RELIEF, occurrence);
-            Some(draw.span_between(SimSpan::ZERO, RETRY_AFTER))
-        } else {
-            let unit = self.draw(of.entity, REFUSALS, occurrence).unit();
-            let failed = failures(odds.failed_ppm, unit, FAILURES_MAX);
-            (failed < FAILURES_MAX).then(|| delay(failed, &odds))
-        };
-        span.map_or(Timer::NONE, |span| ctx.timer_in(span, priority::CONTROLLER, served))
+            return Some(draw.span_between(SimSpan::ZERO, RETRY_AFTER));
+        }
+        let unit = self.draw(of.entity, REFUSALS, occurrence).unit();
+        let failed = failures(odds.failed_ppm, unit, FAILURES_MAX);
+        (failed < FAILURES_MAX).then(|| delay(failed, &odds))
     }
 
     /// A request got through.
@@ -401,6 +446,9 @@ impl Cluster {
         R: Recorder<Observation>,
     {
         let Some(Waiting { event, .. }) = self.overload.waiting.remove(&number) else { return };
+        if waits_once(event) {
+            self.overload.waiting_once.remove(&event);
+        }
         self.overload.is_serving = true;
         self.happen(event, ctx);
         self.overload.is_serving = false;
@@ -449,21 +497,40 @@ impl Cluster {
         R: Recorder<Observation>,
     {
         let idx = component.index();
-        ctx.cancel(self.overload.leaders[idx]);
-        self.overload.leaders[idx] = Timer::NONE;
-        let of = self.of_leader(component);
-        if self.odds(of) == Odds::FREE {
-            if std::mem::take(&mut self.overload.is_leader_stalled[idx]) {
-                self.resume_stalled_leader(component, ctx);
-            }
+        let (of, occurrence) = (self.of_leader(component), ctx.now().as_nanos());
+        let odds = self.odds(of);
+        let former = self.overload.leaders[idx];
+        if self.overload.is_leader_stalled[idx] && former.odds == odds {
             return;
         }
-        let config = self.election_config();
-        let occurrence = ctx.now().as_nanos();
-        let after = self.stall_after(of, occurrence, config.renew_deadline, config.retry_period);
-        if let Some(after) = after.filter(|_| !self.overload.is_leader_stalled[idx]) {
-            let event = KubeEvent::LeaderStalled(component);
-            self.overload.leaders[idx] = ctx.timer_in(after, priority::CONTROL_PLANE, event);
+        ctx.cancel(former.timer);
+        let (after, event) = if self.overload.is_leader_stalled[idx] {
+            (self.served_in(of, odds, occurrence), KubeEvent::LeaderRenewed(component))
+        } else if odds == Odds::FREE {
+            (None, KubeEvent::LeaderStalled(component))
+        } else {
+            let config = self.election_config();
+            let (deadline, period) = (config.renew_deadline, config.retry_period);
+            let after = self.stall_after(of, occurrence, deadline, period);
+            (after, KubeEvent::LeaderStalled(component))
+        };
+        let timer =
+            after.map_or(Timer::NONE, |after| ctx.timer_in(after, priority::CONTROL_PLANE, event));
+        self.overload.leaders[idx] = Renewing { odds, timer };
+    }
+
+    /// A leader that could not renew does so before it gives up.
+    pub(super) fn on_leader_renewed<E, R>(
+        &mut self,
+        component: Component,
+        ctx: &mut Context<'_, E, R>,
+    ) where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        // When the API is back, leaders are looked at anew.
+        if self.is_api_available() && self.overload.is_leader_stalled[component.index()] {
+            self.resume_leader(component, ctx);
         }
     }
 
@@ -477,7 +544,6 @@ impl Cluster {
         R: Recorder<Observation>,
     {
         if self.is_api_available() && self.has_leader(component) {
-            self.overload.is_leader_stalled[component.index()] = true;
             ctx.hit(&rare::LEADER_STALLED);
             let of = match component {
                 Component::ControllerManager => Leading::ControllerManager,
@@ -485,10 +551,16 @@ impl Cluster {
             };
             ctx.observe(|| Observation::LeaderStalled { of });
             self.expect_expiry_of_leader(component, ctx);
+            self.overload.is_leader_stalled[component.index()] = true;
         }
     }
 
-    /// A leader gave up or was lost: nobody renews.
+    /// Whether a leader that still leads cannot renew at API servers that run.
+    pub(super) const fn is_leader_stalled(&self, component: Component) -> bool {
+        self.overload.is_leader_stalled[component.index()]
+    }
+
+    /// A leader gave up, was lost or can renew again: what was planned of its failing is void.
     pub(super) fn forget_leader_stall<E, R>(
         &mut self,
         component: Component,
@@ -498,8 +570,7 @@ impl Cluster {
         R: Recorder<Observation>,
     {
         self.overload.is_leader_stalled[component.index()] = false;
-        ctx.cancel(self.overload.leaders[component.index()]);
-        self.overload.leaders[component.index()] = Timer::NONE;
+        ctx.cancel(std::mem::take(&mut self.overload.leaders[component.index()]).timer);
     }
 
     /// Works out when the kubelet of a node fails to renew, or lets it renew again.
@@ -508,21 +579,20 @@ impl Cluster {
         E: Copy + From<KubeEvent>,
         R: Recorder<Observation>,
     {
-        let Some(timer) = self.overload.nodes.get_mut(id.index()) else { return };
-        ctx.cancel(std::mem::replace(timer, Timer::NONE));
         let of = self.of_lease(id);
+        let odds = self.odds(of);
+        let Some(renewing) = self.overload.nodes.get_mut(id.index()) else { return };
+        let former = std::mem::replace(renewing, Renewing { odds, timer: Timer::NONE });
+        ctx.cancel(former.timer);
         let node = &self.nodes[id.index()];
         if node.is_lease_stalled {
-            if self.odds(of) == Odds::FREE {
-                let draw = self.draw(of.entity, RELIEF, ctx.now().as_nanos());
-                let span = draw.span_between(SimSpan::ZERO, RETRY_AFTER);
-                ctx.cancel(node.resume);
-                let event = KubeEvent::HeartbeatResumed(id);
-                self.nodes[id.index()].resume = ctx.timer_in(span, priority::KUBELET, event);
+            // A row that fails goes on while things are as they were.
+            if former.odds != odds {
+                self.expect_renewal(id, ctx);
             }
             return;
         }
-        if !node.has_contact || node.is_deleted || self.odds(of) == Odds::FREE {
+        if !node.has_contact || node.is_deleted || odds == Odds::FREE {
             return;
         }
         let period = self.blueprint.parameters.lease_renew_period;
@@ -532,8 +602,25 @@ impl Cluster {
         let after = self.stall_after(of, ctx.now().as_nanos(), allowed, period);
         if let Some(after) = after {
             let event = KubeEvent::LeaseStalled(id);
-            self.overload.nodes[id.index()] = ctx.timer_in(after, priority::KUBELET, event);
+            self.overload.nodes[id.index()].timer = ctx.timer_in(after, priority::KUBELET, event);
         }
+    }
+
+    /// The kubelet of a node whose renewals failed tries on, at other odds than before.
+    fn expect_renewal<E, R>(&mut self, id: NodeId, ctx: &mut Context<'_, E, R>)
+    where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        let resume = std::mem::replace(&mut self.nodes[id.index()].resume, Timer::NONE);
+        ctx.cancel(resume);
+        let event = KubeEvent::HeartbeatResumed(id);
+        if self.hold(event, ctx) {
+            return;
+        }
+        let draw = self.draw(self.of_lease(id).entity, RELIEF, ctx.now().as_nanos());
+        let span = draw.span_between(SimSpan::ZERO, RETRY_AFTER);
+        self.nodes[id.index()].resume = ctx.timer_in(span, priority::KUBELET, event);
     }
 
     /// The kubelet of a node fails to renew its lease, for the grace period at least.

@@ -20,7 +20,7 @@ use model_api::Observation;
 use sim_kernel::{Context, Recorder, SimSpan, SimTime};
 
 use super::{Cluster, KubeEvent};
-use crate::priority_and_fairness::{Crowd, Level, SERVER_SEATS, disperse};
+use crate::priority_and_fairness::{Crowd, Level, Limits, disperse};
 use crate::rare;
 
 /// What a list takes, however short.
@@ -75,8 +75,9 @@ impl Cluster {
             takes: LIST_LEAST + LIST_EACH * services,
         };
         let Some(servers) = self.ready_servers(ctx.now()) else { return };
+        let limits = Limits::of(&self.blueprint.parameters);
         let [kubelets, proxies] = [kubelets, proxies].map(|crowd| {
-            let dispersal = disperse(crowd, servers, SERVER_SEATS);
+            let dispersal = disperse(crowd, servers, limits);
             (dispersal.span.saturating_sub(crowd.takes), dispersal.refused)
         });
         let now = ctx.now();

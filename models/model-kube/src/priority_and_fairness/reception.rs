@@ -22,6 +22,7 @@
 //! # Checked against
 //! The tests below, worked out by hand from the sources.
 
+use model_api::Parameters;
 use sim_kernel::SimSpan;
 
 use super::{Level, QUEUE_LENGTH, SEATS_MAX, borrow_beside};
@@ -39,8 +40,25 @@ pub struct Limits {
     pub reads: u32,
     /// `--max-mutating-requests-inflight`.
     pub writes: u32,
-    /// With priority and fairness the sum of both is shared out among levels.
+    /// With priority and fairness the sum of both is shared out among levels. Without, each limits its
+    /// kind of requests, and 0 is no limit (`WithMaxInFlightLimit`).
     pub is_fair: bool,
+}
+
+impl Limits {
+    /// Those that a platform states.
+    pub fn of(parameters: &Parameters) -> Self {
+        Self {
+            reads: parameters.max_requests_inflight,
+            writes: parameters.max_mutating_requests_inflight,
+            is_fair: parameters.priority_and_fairness,
+        }
+    }
+
+    /// Seats of a server, where they are shared out.
+    pub const fn seats(&self) -> u32 {
+        self.reads.saturating_add(self.writes)
+    }
 }
 
 /// Requests, all alike, that keep coming to all servers together.
@@ -128,10 +146,10 @@ struct Demand {
 }
 
 impl Demand {
-    fn add(&mut self, stream: &Stream, servers: u32, latency: SimSpan) {
+    fn add(&mut self, stream: &Stream, servers: u32, server_seats: u32, latency: SimSpan) {
         let each = stream.level.map_or_else(
             || u32::try_from(stream.objects.div_ceil(100)).unwrap_or(u32::MAX).clamp(1, SEATS_MAX),
-            |level| level.seats_of_list(stream.objects, super::SERVER_SEATS),
+            |level| level.seats_of_list(stream.objects, server_seats),
         );
         let takes = stream.takes + if stream.is_mutating { latency } else { SimSpan::ZERO };
         let rate = stream.millirps as f64 / 1000.0 / f64::from(servers.max(1));
@@ -170,14 +188,16 @@ pub fn receive(
     latency: SimSpan,
 ) -> [Reception; Level::ALL.len()] {
     if limits.is_fair {
-        return receive_fairly(streams, servers, limits.reads + limits.writes, latency);
+        return receive_fairly(streams, servers, limits.seats(), latency);
     }
     let mut writes = Demand::default();
     for stream in streams.iter().filter(|it| it.is_mutating) {
-        writes.add(&Stream { objects: 0, ..*stream }, servers, latency);
+        // Each counts as one, whatever it lists.
+        writes.add(&Stream { objects: 0, ..*stream }, servers, limits.seats(), latency);
     }
     let limit = f64::from(limits.writes);
-    let refused_ppm = if writes.seats > limit { ppm(1.0 - limit / writes.seats) } else { 0 };
+    let is_beyond = limits.writes > 0 && writes.seats > limit;
+    let refused_ppm = if is_beyond { ppm(1.0 - limit / writes.seats) } else { 0 };
     let reception = Reception {
         crowded_ppm: if refused_ppm > 0 { MILLION } else { 0 },
         refused_ppm,
@@ -198,9 +218,12 @@ fn receive_fairly(
     let mut demands = [Demand::default(); Level::ALL.len()];
     for stream in streams {
         let position = Level::ALL.iter().position(|level| Some(*level) == stream.level);
-        position
-            .map_or(&mut exempt, |position| &mut demands[position])
-            .add(stream, servers, latency);
+        position.map_or(&mut exempt, |position| &mut demands[position]).add(
+            stream,
+            servers,
+            server_seats,
+            latency,
+        );
     }
     let wanted: [u32; Level::ALL.len()] = std::array::from_fn(|idx| {
         let (level, demand) = (Level::ALL[idx], demands[idx]);
@@ -266,13 +289,17 @@ fn power(base: f64, mut exponent: u32) -> f64 {
 /// Failures before the first success, of which each has such a chance to fail; `unit` is uniform in
 /// `[0, 1)`. At most so many are counted.
 pub fn failures(failed_ppm: u32, unit: f64, most: u32) -> u32 {
-    let failed = f64::from(failed_ppm) / f64::from(MILLION);
-    let (mut left, mut count) = (failed, 0);
-    while count < most && unit < left {
-        left *= failed;
-        count += 1;
+    // The first number of failures that fewer than `unit` exceed: halved, as the chance only falls.
+    let (mut least, mut beyond) = (0, most);
+    while least < beyond {
+        let middle = least + (beyond - least) / 2;
+        if unit < all_fail(failed_ppm, middle.saturating_add(1)) {
+            least = middle + 1;
+        } else {
+            beyond = middle;
+        }
     }
-    count
+    least
 }
 
 /// How likely so many tries in a row fail.
@@ -368,6 +395,44 @@ mod tests {
         assert_eq!((lease.crowded_ppm, lease.refused_ppm), (1_000_000, 800_000));
         let reads = [Stream { is_mutating: false, ..streams[0] }];
         assert_eq!(of(&reads, Level::NodeHigh, limits).refused_ppm, 0, "they have a limit apart");
+        let unlimited = Limits { writes: 0, ..limits };
+        assert_eq!(of(&streams, Level::NodeHigh, unlimited).refused_ppm, 0, "0 is no limit");
+    }
+
+    #[test]
+    fn lists_take_seats_by_what_a_server_has() {
+        // 5000 objects want 50 seats. Of 600 an API server lets a list of people have 8, of 6000 ten.
+        let list = |seats| Stream {
+            objects: 5000,
+            is_mutating: false,
+            ..flood(Some(Level::GlobalDefault), seats, 1000, 1000)
+        };
+        let refused =
+            |limits: Limits, rate| of(&[list(rate)], Level::GlobalDefault, limits).refused_ppm;
+        let large = Limits { reads: 4000, writes: 2000, is_fair: true };
+        let seats =
+            |limits: Limits| borrow_beside(limits.seats(), &[0, 0, 0, 0, 0, 1 << 20, 0], 0)[5];
+        for (limits, each) in [(LIMITS, 8), (large, 10)] {
+            let rate = u64::from(seats(limits));
+            let expected = ppm(1.0 - 1.0 / f64::from(each));
+            assert_eq!(refused(limits, rate), expected, "{limits:?}");
+        }
+    }
+
+    proptest::proptest! {
+        /// Against a count one by one.
+        #[test]
+        fn failures_are_counted_as_one_after_another(
+            failed_ppm in 0..=MILLION, unit in 1e-9..1.0_f64, most in 0..20_000_u32,
+        ) {
+            let failed = f64::from(failed_ppm) / f64::from(MILLION);
+            let (mut left, mut count) = (failed, 0);
+            while count < most && unit < left {
+                left *= failed;
+                count += 1;
+            }
+            proptest::prop_assert_eq!(failures(failed_ppm, unit, most), count);
+        }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! What breaks when something breaks that decides, or that starts need.
 
 use model_api::kube::PersistentVolumeClaim;
-use model_api::observation::PendingWrite;
+use model_api::observation::{DeletionReason, PendingWrite};
 use model_api::parameters::Range;
 use model_api::{NodeId, Observation, WorkloadId};
 use sim_kernel::SimSpan;
@@ -462,4 +462,30 @@ fn a_crowd_of_watchers_has_to_queue_and_a_small_one_has_not() {
     let (refused, span_ns) = queued(300, 400).expect("they queue");
     assert_eq!(refused, 0);
     assert_eq!(span_ns / 1_000_000, 6 * 40);
+}
+
+#[test]
+fn a_deletion_that_found_no_api_is_not_made_by_the_next_leader() {
+    // The toleration runs out while the API is away, for so long that the leader gives up; the next one
+    // finds the nodes silent, and pods have all of their time anew.
+    for seed in 0..10 {
+        let text = "nodes 2 per zone a b c
+            members a b c
+            deployment web 6 spread tolerate=30
+            at 100 isolate node a-0
+            at 101 isolate node b-0
+            at 165 api down
+            at 215 api up";
+        let run = World::read(text).run(seed, 600);
+        let tainted = run.times(|it| matches!(it, Observation::NodeTaintedNoExecute { .. }));
+        let deleted = run.times(|it| {
+            matches!(it, Observation::PodDeletionRequested { reason: DeletionReason::Taint, .. })
+        });
+        let since = tainted.iter().copied().filter(|at| *at > 215.0).fold(f64::MAX, f64::min);
+        assert!(!deleted.is_empty(), "seed {seed}");
+        assert!(
+            deleted.iter().all(|at| *at >= since + 30.0),
+            "seed {seed}: {tainted:?} {deleted:?}"
+        );
+    }
 }

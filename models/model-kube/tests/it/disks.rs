@@ -104,3 +104,57 @@ fn a_leak_of_a_disk_begins_and_is_mended() {
     assert_eq!(taken, 200 << 20);
     assert_eq!(run.simulation.stats().handled_count, 2, "the two commands");
 }
+
+#[test]
+fn a_volume_goes_when_its_pod_is_over_and_what_a_container_wrote_stays() {
+    for (volume, left) in [(" volume=cache", 0), ("", 160)] {
+        let text =
+            format!("{SMALL} job batch 1 work=60 cache=900\n fills batch 100 grows=3600{volume}");
+        let run = World::read(&text).run(1, 300);
+        let pod = run.cluster().pod(PodId(0));
+        assert_eq!(pod.phase, model_kube::cluster::PodPhase::Finished, "{volume}");
+        let taken = run.cluster().held_at(PodId(0), NodeResource::Disk, SimTime::from_secs(300));
+        assert!((taken >> 20).abs_diff(left) <= 1, "{volume}: {}", taken >> 20);
+    }
+}
+
+#[test]
+fn a_pod_that_waits_to_start_anew_ranks_by_what_its_volumes_hold() {
+    // 600 MiB in a volume or in a container, beside 50 that grow by one a second: 850 are too many.
+    for (volume, expected) in [(" volume=cache", "big"), ("", "small")] {
+        let text = format!(
+            "nodes 1 per zone a
+            disk 1000
+            deployment big 1 cache=2000
+            deployment small 1
+            fills big 600{volume}
+            fills small 50 grows=3600
+            at 20 crash big
+            at 50 crash big
+            at 100 crash big
+            at 190 crash big"
+        );
+        let run = World::read(&text).run(1, 215);
+        let records = run.simulation.recorder().observations().iter();
+        let evicted: Vec<_> = records
+            .filter_map(|record| match record.observation {
+                Observation::PodEvicted { workload, .. } => Some(workload),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(evicted, [World::read(&text).workload(expected)], "{volume}");
+    }
+}
+
+#[test]
+fn a_disk_is_free_before_a_flooded_api_hears_of_it() {
+    let text = format!(
+        "{SMALL} members a b\n deployment web 1\n fills web 100 grows=3600
+        at 100 flood system 2000000 2000 2000"
+    );
+    let run = World::read(&text).run(1, 800);
+    assert_eq!(evictions(&run).len(), 1);
+    let cluster = run.cluster();
+    assert_eq!(cluster.held_at(PodId(0), NodeResource::Disk, SimTime::from_secs(800)), 0);
+    assert!(!matches!(cluster.pod(PodId(0)).phase, model_kube::cluster::PodPhase::Finished));
+}

@@ -32,7 +32,8 @@
 //! at 10 leak disk web 60        MiB an hour more of the disk
 //! at 10 leak web 60             MiB an hour more, until: at 20 mend
 //! at 10 flood catch-all 50 200 3    requests a second, each of so many milliseconds, in so many flows,
-//!                               until: at 20 ebb; at 10 slow 500: milliseconds that writes take longer
+//!                               until: at 20 ebb; at 10 slow 500: milliseconds that writes take longer;
+//!                               at 20 ebb 1: that which began second
 //! ```
 //! Deployments recreate their pods unless they have `surge=N` and `unavailable=N` (percent with a
 //! `%` behind); also `deadline=60`, `min-ready=15`. StatefulSets: `parallel`, `partition=1`,
@@ -97,7 +98,8 @@ pub(crate) enum Command {
     Mend,
     Flood(ApiFlood),
     SlowApi(SimSpan),
-    Ebb,
+    /// Of all strains, or of that which began after so many others.
+    Ebb(Option<usize>),
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -181,9 +183,11 @@ impl Rig {
             }
             Command::Flood(flood) => self.strains.push(cluster.start_flood(flood, ctx)),
             Command::SlowApi(latency) => self.strains.push(cluster.slow_api(latency, ctx)),
-            Command::Ebb => {
-                for strain in self.strains.drain(..) {
-                    cluster.end_strain(strain, ctx);
+            Command::Ebb(nth) => {
+                let is_over = |idx: usize| nth.is_none_or(|nth| nth == idx);
+                for (_, strain) in self.strains.iter().enumerate().filter(|(idx, _)| is_over(*idx))
+                {
+                    cluster.end_strain(*strain, ctx);
                 }
             }
             Command::Mend => {
@@ -642,7 +646,8 @@ impl World {
             ["slow", millis] => {
                 Command::SlowApi(SimSpan::from_millis(millis.parse().expect("milliseconds")))
             }
-            ["ebb"] => Command::Ebb,
+            ["ebb"] => Command::Ebb(None),
+            ["ebb", nth] => Command::Ebb(Some(nth.parse().expect("a number"))),
             ["api", state] => Command::Api(state == "up"),
             ["evict", name, nth] => {
                 Command::Evict(self.workload(name), nth.parse().expect("a position"))

@@ -117,3 +117,15 @@ fn a_supervised_update_waits_for_a_switchover() {
          913.145 writes resume",
     );
 }
+
+#[test]
+fn a_new_pod_that_is_wanted_during_a_restart_in_the_pod_comes_after_it() {
+    let told = told(RESTART, &[(100_000, IN_PLACE), (200_000, NEW_PODS)]);
+    let facts: Vec<&str> =
+        told.lines().map(|line| line.split_once(' ').expect("time and fact").1).collect();
+    let before = ["StandbyReplaced 2", "StandbyReplaced 1", "PrimaryRestarted 0"];
+    assert_eq!(facts[..3], before, "{told}");
+    let count = |fact: &str| facts.iter().filter(|it| **it == fact).count();
+    assert_eq!(["StandbyReplaced 1", "PrimaryReplaced 0"].map(count), [2, 1], "{told}");
+    assert_eq!(facts.last(), Some(&"writes resume"), "{told}");
+}

@@ -10,7 +10,7 @@ use model_api::parameters::Range;
 use model_api::{
     Blueprint, DatabaseId, Observation, Parameters, PodId, ServiceId, WorkloadId, ZoneId,
 };
-use model_postgres::{Access, Databases, Freeze, Leadership, PgEvent, PgNotice, StopKind};
+use model_postgres::{Access, Databases, Freeze, Lack, Leadership, PgEvent, PgNotice, StopKind};
 use sim_kernel::{
     Context, Journal, Limits, Model, Priority, Recorder, SimSpan, SimTime, Simulation, Streams,
 };
@@ -202,9 +202,10 @@ impl World {
                 self.databases.set_fenced((DATABASE, ordinal), is, ctx, &mut notices);
             }
             Act::Update { is_in_place } => {
-                self.databases.begin_update(DATABASE, is_in_place, ctx, &mut notices);
+                self.databases.begin_update(DATABASE, ctx, &mut notices);
+                let lack = if is_in_place { Lack::Restart } else { Lack::Pod };
                 for ordinal in 0..self.instance_count {
-                    self.databases.set_outdated((DATABASE, ordinal), true, ctx, &mut notices);
+                    self.databases.set_lack((DATABASE, ordinal), lack, ctx, &mut notices);
                 }
             }
             Act::Archive(works) => {
@@ -279,7 +280,7 @@ impl Model for World {
             }
             WorldEvent::Replaced(ordinal) => {
                 let mut notices = std::mem::take(&mut self.notices);
-                self.databases.set_outdated((DATABASE, ordinal), false, ctx, &mut notices);
+                self.databases.set_lack((DATABASE, ordinal), Lack::Nothing, ctx, &mut notices);
                 self.notices = notices;
                 self.act(Act::Start(ordinal), ctx);
             }

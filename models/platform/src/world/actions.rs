@@ -23,8 +23,10 @@ use std::sync::Arc;
 use model_api::action::{Action, Fenced, NodeWork};
 use model_api::fault::FaultKind;
 use model_api::{DatabaseId, FaultId, NodeId, Observation, WorkloadId};
-use model_kube::cluster::{AfterDrain, DrainId, DrainSpec, TemplateId};
+use model_kube::Cluster;
+use model_kube::cluster::{AfterDrain, DrainId, DrainSpec, PodView, TemplateId};
 use model_kube::disruption::Admission;
+use model_postgres::Lack;
 use sim_kernel::{Context, Recorder};
 
 use super::{World, ordinal_of};
@@ -35,6 +37,18 @@ use crate::rare;
 /// How many things there are, as a fault reports it.
 fn count(things: usize) -> u32 {
     u32::try_from(things).expect("nodes and pods are limited far below 2^32")
+}
+
+/// What the pod of an instance needs to be of the newest template of its workload.
+pub(super) fn lack_of(cluster: &Cluster, pod: PodView) -> Lack {
+    let newest = cluster.template(pod.workload);
+    if pod.template == newest {
+        Lack::Nothing
+    } else if cluster.has_same_pods(pod.template, newest) {
+        Lack::Restart
+    } else {
+        Lack::Pod
+    }
 }
 
 impl World {
@@ -55,7 +69,9 @@ impl World {
                 let template = template.expect("each rollout has its template");
                 let former = self.cluster.template(*workload);
                 let is_changed = self.cluster.patch_template(template, ctx);
-                self.tell_template(*workload, former, ctx);
+                if is_changed {
+                    self.tell_template(*workload, ctx);
+                }
                 // Of a canary's target, those that will be replaced once it has passed.
                 let canary = self.blueprint.canaries.iter().find(|it| it.target == *workload);
                 let replaced = canary.map_or(*workload, |canary| canary.primary);
@@ -222,9 +238,9 @@ impl World {
     ) {
         let own = self.wiring.template_by_fault[fault.index()];
         if own == Some(self.cluster.template(workload)) {
-            let mine = self.cluster.template(workload);
-            self.cluster.patch_template(former, ctx);
-            self.tell_template(workload, mine, ctx);
+            if self.cluster.patch_template(former, ctx) {
+                self.tell_template(workload, ctx);
+            }
         }
         for struck in self.book.struck.iter_mut().flatten() {
             if let Struck::Rollout(other, its_former) = struck
@@ -240,19 +256,15 @@ impl World {
     fn tell_template<R: Recorder<Observation>>(
         &mut self,
         workload: WorkloadId,
-        former: TemplateId,
         ctx: &mut Context<'_, Event, R>,
     ) {
         let Some(database) = self.wiring.database_by_workload[workload.index()] else { return };
-        let newest = self.cluster.template(workload);
-        let is_in_place = self.cluster.has_same_pods(former, newest);
         let notices = &mut self.pg_notices;
-        self.databases.begin_update(database, is_in_place, ctx, notices);
+        self.databases.begin_update(database, ctx, notices);
         for pod in self.cluster.pods_of(workload) {
             let view = self.cluster.pod(*pod);
-            let (instance, is_old) =
-                ((database, ordinal_of(view.ordinal)), view.template != newest);
-            self.databases.set_outdated(instance, is_old, ctx, notices);
+            let instance = (database, ordinal_of(view.ordinal));
+            self.databases.set_lack(instance, lack_of(&self.cluster, view), ctx, notices);
         }
     }
 

@@ -2,10 +2,13 @@
 
 use model_api::action::Action;
 use model_api::fault::{ControlPlaneFault, Fault, FaultKind, FaultPlan, NodePick, Start, ZonePick};
+use model_api::observation::InstanceUpdate;
 use model_api::{Blueprint, NodeId, Observation, SimSpan, SimTime, WorkloadId, ZoneId};
+use model_kube::cluster::PodView;
 use platform::{Event, Plan, World};
 use sim_kernel::{Journal, Simulation};
 
+use crate::archives::archiving;
 use crate::{fault, small, zone_loss};
 
 type Sim = Simulation<World, Journal<Event, Observation>>;
@@ -108,4 +111,61 @@ fn a_zone_that_is_dark_and_cut_off_is_down_for_backups_until_both_are_over() {
         })
         .collect();
     assert_eq!(down, [true, true, false]);
+}
+
+/// Rollouts of a database, each at a moment: of an image, or a restart only. What was done to its primary,
+/// with the moments, and how many of its pods are of the newest template and were made after the first.
+fn updates_of_database(rollouts: &[(Option<&str>, u64)]) -> (Vec<(u64, InstanceUpdate)>, usize) {
+    let blueprint = archiving(1 << 10, 1 << 40);
+    let workload = WorkloadId(1);
+    let faults = rollouts.iter().map(|(image, start)| {
+        let mut template = blueprint.workloads[1].template.clone();
+        match image {
+            Some(image) => template.spec.containers[0].image = (*image).to_owned(),
+            None => {
+                template.annotations.insert("restartedAt".to_owned(), "now".to_owned());
+            }
+        }
+        let kind = Action::Rollout {
+            workload,
+            template: Box::new(template),
+            is_broken: false,
+            failing_ppm: 0,
+            is_undone_when_stalled: false,
+        };
+        at("rollout", FaultKind::Action(kind), (*start, 7_000))
+    });
+    let faults = faults.collect();
+    let mut simulation = simulation(blueprint, faults);
+    run_to(&mut simulation, 6_000);
+    let of_primary =
+        simulation.recorder().observations().iter().filter_map(|record| match record.observation {
+            Observation::InstanceUpdated { how: InstanceUpdate::StandbyReplaced, .. } => None,
+            Observation::InstanceUpdated { how, .. } => Some((record.at.as_secs(), how)),
+            _ => None,
+        });
+    let of_primary = of_primary.collect();
+    let cluster = simulation.model().cluster();
+    let newest = cluster.template(workload);
+    let pods = cluster.pods_of(workload).iter().map(|pod| (pod.index(), cluster.pod(*pod)));
+    // Those of the start have the lowest numbers: three of each workload.
+    let is_new = |(number, pod): &(usize, PodView)| *number >= 6 && pod.template == newest;
+    (of_primary, pods.filter(is_new).count())
+}
+
+#[test]
+fn another_image_makes_pods_anew_whatever_came_before_it() {
+    let image = Some("registry/orders:2");
+    let (done, new_count) = updates_of_database(&[(None, 600), (image, 800)]);
+    let [(at, InstanceUpdate::PrimaryRestarted), (_, InstanceUpdate::PrimaryReplaced)] = done[..]
+    else {
+        panic!("{done:?}")
+    };
+    assert!((620..800).contains(&at) && new_count == 3, "{at} {new_count}");
+    // The same image again changes nothing.
+    for second in [610, 700, 800] {
+        let (done, new_count) = updates_of_database(&[(image, 600), (image, second)]);
+        assert!(matches!(done[..], [(_, InstanceUpdate::PrimaryReplaced)]), "{second}: {done:?}");
+        assert_eq!(new_count, 3);
+    }
 }

@@ -230,6 +230,12 @@ codes! {
     E0069 "a StorageClass in two pools of a zone"
         "A volume stands in one pool: the one that has its StorageClass in its zone. With two it is not known which fault would strike it."
         "State different classes, or zones that the pools do not share."
+    E0085 "API servers without a single seat"
+        "With priority and fairness the two limits of requests in flight add up to the seats of an API server, and kube-apiserver does not start unless that is more than none."
+        "State more than 0 for one of them, or priorityAndFairness: false, with which 0 means no limit."
+    E0086 "more requests in flight than any API server takes"
+        "A run works with limits of up to a million requests at once; kube-apiserver has 400 and 200 by default, and hardly any has more than some thousands."
+        "State the value of the flag, --max-requests-inflight or --max-mutating-requests-inflight."
 
     W0101 "a Service selects no pods"
         "No workload of its namespace carries the labels that the selector asks for, so the Service has no endpoints and every request to it fails."

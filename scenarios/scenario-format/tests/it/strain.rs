@@ -80,3 +80,23 @@ fn servers_have_the_limits_that_are_stated() {
     assert!(!found.priority_and_fairness);
     assert!(Parameters::default().priority_and_fairness);
 }
+
+#[test]
+fn limits_that_no_server_has_are_refused() {
+    let none = "maxRequestsInflight: 0, maxMutatingRequestsInflight: 0";
+    let cases = [
+        (none.to_owned(), Some("E0085")),
+        (format!("{none}, priorityAndFairness: false"), None),
+        ("maxMutatingRequestsInflight: 0".to_owned(), None),
+        ("maxRequestsInflight: 1000000".to_owned(), None),
+        ("maxRequestsInflight: 1000001".to_owned(), Some("E0086")),
+        ("maxMutatingRequestsInflight: 4294967295".to_owned(), Some("E0086")),
+    ];
+    for (text, expected) in cases {
+        let platform = format!("{PLATFORM}  parameters: {{{text}}}\n");
+        let lines = said(&load_all(&web("").with("small.yaml", platform), &["web.yaml"], &[]));
+        let mut codes = ["E0085", "E0086"].into_iter();
+        let found = codes.find(|code| lines.iter().any(|line| line.contains(code)));
+        assert_eq!(found, expected, "{text}\n{lines:?}");
+    }
+}
