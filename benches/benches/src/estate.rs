@@ -79,6 +79,7 @@ impl Estate {
                     max_surge: IntOrPercent::Percent(25),
                     max_unavailable: IntOrPercent::Percent(25),
                 },
+                is_paused: false,
                 progress_deadline: SimSpan::from_secs(600),
             }
         };

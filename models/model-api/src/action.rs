@@ -29,6 +29,13 @@ pub enum Action {
         /// How many.
         replicas: u32,
     },
+    /// A Deployment is paused, a Job or CronJob suspended; or it goes on. At the end it is as before.
+    Hold {
+        /// Which.
+        workload: WorkloadId,
+        /// It waits from now on, rather than goes on.
+        is_held: bool,
+    },
     /// Nodes are drained, one after the other, and stay cordoned. At the end they are uncordoned.
     Drain(NodeWork),
     /// Nodes are drained, boot anew and are uncordoned, one after the other.

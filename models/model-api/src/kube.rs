@@ -40,7 +40,7 @@ pub use pod::{
     Container, ContainerPort, Lifecycle, PodSpec, PodTemplate, Probe, ProbeHandler, ResourceList,
     RestartPolicy, TopologySpreadConstraint, UnsatisfiableAction, registry_host,
 };
-pub use selector::{LabelSelector, Labels, Operator, Requirement};
+pub use selector::{LabelSelector, Labels, Operator, Requirement, key_fault, value_fault};
 pub use service::{Ingress, Service, ServicePort, TrafficDistribution, TrafficPolicy};
 pub use storage::{PersistentVolumeClaim, StorageClass, VolumeBindingMode};
 pub use version::{Skew, Version};

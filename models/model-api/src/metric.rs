@@ -111,12 +111,13 @@ impl Blueprint {
         container.is_none() || container == stated
     }
 
-    /// Whether a metric of an autoscaler is measured in a run: CPU, memory that is stated, and requests
-    /// of Services.
+    /// Whether a metric of an autoscaler takes part in a run: CPU, memory that is stated, requests of
+    /// Services, and what fails whatever is measured.
     pub fn is_measured(&self, autoscaler: &HorizontalPodAutoscaler, source: &MetricSource) -> bool {
         let (name, container) = match source {
             MetricSource::Resource { name } => (name, None),
             MetricSource::ContainerResource { name, container } => (name, Some(container.as_str())),
+            MetricSource::Unknown { .. } => return true,
             _ => return self.request_metric(autoscaler, source).is_some(),
         };
         let is_stated = |workload| self.is_memory_stated(workload, container);
@@ -132,6 +133,8 @@ pub fn name_of(source: &MetricSource) -> Option<&String> {
         MetricSource::Pods(metric)
         | MetricSource::Object { metric, .. }
         | MetricSource::External(metric) => Some(&metric.name),
-        MetricSource::Resource { .. } | MetricSource::ContainerResource { .. } => None,
+        MetricSource::Resource { .. }
+        | MetricSource::ContainerResource { .. }
+        | MetricSource::Unknown { .. } => None,
     }
 }

@@ -34,7 +34,7 @@
 //! they run, or store slowly; upgrades of the control plane (each
 //! in the module of its noun).
 //! # Not modelled
-//! Preemption by daemons. Autoscalers by other metrics than these: such a metric takes no part, as if it
+//! Autoscalers by other metrics than these: such a metric takes no part, as if it
 //! were not stated. Watchers other than kubelets that hang on a lost API server. A kube-proxy of an
 //! isolated zone.
 //! # Defaults and their sources

@@ -138,6 +138,12 @@ impl Backoff {
         }
     }
 
+    /// Whether at `now` the delay still runs that began with the last entry
+    /// (`Backoff.IsInBackOffSinceUpdate`).
+    pub fn runs_at(&self, now: SimTime, config: &BackoffConfig) -> bool {
+        !self.is_expired(now, config) && now.saturating_since(self.updated_at) < self.delay
+    }
+
     fn is_expired(&self, event_at: SimTime, config: &BackoffConfig) -> bool {
         event_at.saturating_since(self.updated_at) > config.reset_after
     }

@@ -2,9 +2,10 @@
 //!
 //! # Modelled
 //! Node selector, required node affinity, node name and taints; rolling updates by taking pods away
-//! first (`maxUnavailable`) or by adding pods first (`maxSurge`).
+//! first (`maxUnavailable`) or by adding pods first (`maxSurge`); the back-off before a pod that failed
+//! makes room for another.
 //! # Not modelled
-//! Pods that fail are replaced without back-off.
+//! Labels of nodes that change. Daemons that succeed (they are restarted for ever).
 //! # Defaults and their sources
 //! `pkg/controller/daemon/daemon_controller.go` (NodeShouldRunDaemonPod), `update.go`
 //! (rollingUpdate), Kubernetes 1.36.
@@ -14,7 +15,31 @@
 //! # Checked against
 //! The tests beside.
 
-use model_api::kube::{IntOrPercent, Labels, Node, NodeSelectorTerm, PodSpec, TaintEffect};
+use model_api::kube::{IntOrPercent, Node, PodSpec, TaintEffect};
+use sim_kernel::{SimSpan, SimTime};
+
+use crate::crash_loop::{Backoff, BackoffConfig};
+
+/// Of pods that failed on a node, one after the other: 1 s to 15 min
+/// (cmd/kube-controller-manager/app/apps.go, newDaemonSetController, 1.36), forgotten after twice the
+/// longest (client-go, util/flowcontrol/backoff.go).
+pub const FAILED_POD_BACKOFF: BackoffConfig = BackoffConfig {
+    initial: SimSpan::from_secs(1),
+    longest: SimSpan::from_mins(15),
+    reset_after: SimSpan::from_mins(30),
+};
+
+/// What is done about a pod that failed (`podsShouldBeOnNode`): it is deleted, which the back-off of
+/// its node notes; or the controller looks again after a while, which is returned.
+///
+/// The back-off counts from the last deletion, and the while is all of it again.
+pub fn wait_for_failed(backoff: &mut Backoff, now: SimTime) -> Option<SimSpan> {
+    if backoff.runs_at(now, &FAILED_POD_BACKOFF) {
+        return Some(backoff.delay());
+    }
+    backoff.next(now, now, &FAILED_POD_BACKOFF);
+    None
+}
 
 /// Whether a pod of this template belongs on a node.
 pub fn should_run(spec: &PodSpec, node: &Node) -> bool {
@@ -22,21 +47,12 @@ pub fn should_run(spec: &PodSpec, node: &Node) -> bool {
     let fits_selector =
         spec.node_selector.iter().all(|(key, value)| node.labels.get(key) == Some(value));
     let required = spec.affinity.node.required.as_ref();
-    let fits_affinity =
-        required.is_none_or(|selector| selector.terms.iter().any(|term| matches(term, node)));
+    let fits_affinity = required
+        .is_none_or(|it| it.terms.iter().any(|term| term.matches(&node.name, &node.labels)));
     let keeps_off = |effect| effect != TaintEffect::PreferNoSchedule;
     let tolerates_all = (node.taints.iter().filter(|taint| keeps_off(taint.effect)))
         .all(|taint| spec.tolerations.iter().any(|toleration| toleration.tolerates(taint)));
     fits_name && fits_selector && fits_affinity && tolerates_all
-}
-
-fn matches(term: &NodeSelectorTerm, node: &Node) -> bool {
-    if term.match_expressions.is_empty() && term.match_fields.is_empty() {
-        return false;
-    }
-    let fields = Labels::from([("metadata.name".to_owned(), node.name.clone())]);
-    term.match_expressions.iter().all(|it| it.matches(&node.labels))
-        && term.match_fields.iter().all(|it| it.matches(&fields))
 }
 
 /// The pods of one node, without terminating ones, as an update sees them.
@@ -114,7 +130,10 @@ fn update_by_surge(nodes: &[NodePods], max_surge: usize) -> UpdatePlan {
 
 #[cfg(test)]
 mod tests {
-    use model_api::kube::{NodeSelector, Operator, Requirement, Toleration, TolerationOperator};
+    use model_api::kube::{
+        Labels, NodeSelector, NodeSelectorTerm, Operator, Requirement, Toleration,
+        TolerationOperator,
+    };
 
     use super::*;
     use crate::taint_eviction::taint;
@@ -140,6 +159,24 @@ mod tests {
         let plan = update(&[both(true), both(false), OLD, OLD], 2, 0);
         assert_eq!((plan.delete_old, plan.create_new), (vec![0], vec![2]));
     }
+    #[test]
+    fn pods_that_fail_in_a_row_wait_twice_as_long_each_time() {
+        let (mut backoff, mut now) = (Backoff::default(), SimTime::from_secs(100));
+        let mut waits = Vec::new();
+        for _ in 0..13 {
+            while let Some(wait) = wait_for_failed(&mut backoff, now) {
+                waits.push(wait.as_secs());
+                now += wait;
+            }
+            now += SimSpan::from_millis(300);
+        }
+        assert_eq!(waits, [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 900, 900]);
+        let much_later = now + SimSpan::from_mins(31);
+        assert_eq!(wait_for_failed(&mut backoff, much_later), None);
+        let soon = much_later + SimSpan::from_millis(300);
+        assert_eq!(wait_for_failed(&mut backoff, soon), Some(SimSpan::from_secs(1)));
+    }
+
     #[test]
     fn a_taint_keeps_a_daemon_off_unless_tolerated() {
         let node =

@@ -2,9 +2,9 @@
 //!
 //! # Modelled
 //! Rolling updates with surge and unavailability, clean-up of unhealthy pods, proportional scaling,
-//! completion, progress and its deadline; the order of a recreation.
+//! completion, progress and its deadline; the order of a recreation. One that is paused is scaled only.
 //! # Not modelled
-//! Pause, history: sizes of ReplicaSets only. A rollback is a rollout to a template that has a
+//! History: sizes of ReplicaSets only. A rollback is a rollout to a template that has a
 //! ReplicaSet already.
 //! # Defaults and their sources
 //! `pkg/controller/deployment/{rolling,recreate,sync,progress}.go`,

@@ -281,6 +281,17 @@ fn pending_indexes(spec: &JobSpec, status: &JobStatus) -> Vec<u32> {
 }
 
 impl JobStatus {
+    /// Keeps `startTime` at the end of a sync (`syncJob`): a Job that is suspended has none, which is
+    /// what the gate MutableSchedulingDirectivesForSuspendedJobs does in 1.36, and its deadline counts
+    /// from when it goes on.
+    pub fn note_suspension(&mut self, spec: &JobSpec, now: SimTime) {
+        self.started_at = match self.started_at {
+            _ if spec.is_suspended => None,
+            None => Some(now),
+            started_at => started_at,
+        };
+    }
+
     /// A pod succeeded; it is no longer active.
     pub fn succeeded(&mut self, index: Option<u32>) {
         self.recent_failures = RecentFailures::default();
@@ -612,7 +623,13 @@ mod tests {
             JobStatus { started_at: Some(at(10)), active: running(1), ..JobStatus::default() };
         assert_eq!(end(&spec, &status, at(69)), None);
         assert_eq!(end(&spec, &status, at(70)), Some(JobEnd::DeadlineExceeded));
-        let suspended = JobSpec { is_suspended: true, ..spec };
+        let suspended = JobSpec { is_suspended: true, ..spec.clone() };
+        let mut resumed = status.clone();
+        resumed.note_suspension(&suspended, at(70));
+        assert_eq!(resumed.started_at, None);
+        resumed.note_suspension(&spec, at(500));
+        assert_eq!((resumed.started_at, end(&spec, &resumed, at(559))), (Some(at(500)), None));
+        assert_eq!(end(&spec, &resumed, at(560)), Some(JobEnd::DeadlineExceeded));
         assert_eq!(end(&suspended, &status, at(70)), None);
         assert_eq!(plan(&suspended, &status, at(70)).delete, [0]);
         let kept = JobSpec { ttl_after_finished: Some(SimSpan::from_secs(5)), ..suspended };

@@ -2,7 +2,7 @@
 //!
 //! # Modelled
 //! Identities, OrderedReady and Parallel, rolling update with a partition, OnDelete, removal of
-//! surplus pods.
+//! surplus pods, the counts of `status` and which revision is the current one.
 //! # Not modelled
 //! Claims (they are kept, as `persistentVolumeClaimRetentionPolicy` Retain says).
 //! # Defaults and their sources
@@ -31,6 +31,8 @@ pub struct SetPod {
     pub is_available: bool,
     /// Is of the update revision.
     pub is_updated: bool,
+    /// Is of the current revision, which is the update revision too while no update is on.
+    pub is_current: bool,
 }
 
 impl SetPod {
@@ -49,6 +51,10 @@ pub struct SetSpec {
     pub start: u32,
     /// `updateStrategy.rollingUpdate.partition`.
     pub partition: u32,
+    /// `status.currentReplicas` of an object without `updateStrategy.rollingUpdate`, which the API
+    /// server fills in, so that only one that was stored before it did has none: ordinals below so many
+    /// are created from the current revision.
+    pub current_replicas: Option<u32>,
     /// `podManagementPolicy: Parallel`.
     pub is_parallel: bool,
     /// `updateStrategy.type: OnDelete`.
@@ -104,7 +110,7 @@ fn sync_replicas(spec: &SetSpec, pods: &[SetPod], steps: &mut Vec<Step>) -> bool
     for ordinal in spec.start..spec.start + spec.replicas {
         match pod_of(pods, ordinal) {
             None => {
-                let is_updated = spec.is_on_delete || ordinal >= spec.start + spec.partition;
+                let is_updated = !needs_current(spec, ordinal);
                 steps.push(Step::Create { ordinal, is_updated });
                 if !spec.is_parallel {
                     return false;
@@ -121,6 +127,12 @@ fn sync_replicas(spec: &SetSpec, pods: &[SetPod], steps: &mut Vec<Step>) -> bool
         }
     }
     true
+}
+
+/// Whether the pod of an ordinal is created from the current revision, rather than that of the update
+/// (`isCurrentRevisionNeeded`).
+fn needs_current(spec: &SetSpec, ordinal: u32) -> bool {
+    !spec.is_on_delete && ordinal < spec.start + spec.current_replicas.unwrap_or(spec.partition)
 }
 
 /// Deletes what is too many, highest first; whether the sync goes on.
@@ -185,8 +197,46 @@ fn update(spec: &SetSpec, pods: &[SetPod], steps: &mut Vec<Step>) {
     }
 }
 
+/// `status`, as a sync counts it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SetStatus {
+    /// `replicas`: all pods, terminating ones included.
+    pub replicas: u32,
+    /// `readyReplicas`.
+    pub ready: u32,
+    /// `availableReplicas`.
+    pub available: u32,
+    /// `currentReplicas`: pods of the current revision that are not terminating.
+    pub current: u32,
+    /// `updatedReplicas`: the same of the update revision.
+    pub updated: u32,
+}
+
+impl SetStatus {
+    /// Counts the pods (`updateStatus`).
+    pub fn of(pods: &[SetPod]) -> Self {
+        let count = |counts: fn(&SetPod) -> bool| {
+            let counted = pods.iter().filter(|pod| counts(pod)).count();
+            u32::try_from(counted).expect("pods are fewer than 2^32")
+        };
+        Self {
+            replicas: count(|_| true),
+            ready: count(|pod| pod.is_ready),
+            available: count(|pod| pod.is_ready && pod.is_available),
+            current: count(|pod| pod.is_current && !pod.is_terminating),
+            updated: count(|pod| pod.is_updated && !pod.is_terminating),
+        }
+    }
+
+    /// Whether the update revision becomes the current one (`completeRollingUpdate`): all pods are of it
+    /// and ready. With `OnDelete` it never does.
+    pub fn completes(&self, spec: &SetSpec) -> bool {
+        !spec.is_on_delete && self.updated == self.replicas && self.ready == self.replicas
+    }
+}
+
 /// Whether every pod is there and works, those from the partition on of the update revision
-/// (`completeRollingUpdate`; with a partition, `kubectl rollout status`).
+/// (`kubectl rollout status`).
 pub fn is_rolled_out(spec: &SetSpec, pods: &[SetPod]) -> bool {
     let end = spec.start + spec.replicas;
     pods.len() == spec.replicas as usize
@@ -239,6 +289,44 @@ mod tests {
         assert_eq!(sync(&spec, &[failed, settled(2)]), steps);
         let ordered = SetSpec { is_parallel: false, ..spec };
         assert_eq!(sync(&ordered, &[failed, settled(2)]), steps[..1]);
+    }
+
+    #[test]
+    fn a_pod_comes_back_of_the_revision_that_its_ordinal_has() {
+        let created = |spec: SetSpec, ordinal: u32| {
+            let others: Vec<SetPod> = (0..4).filter(|it| *it != ordinal).map(settled).collect();
+            let spec = SetSpec { replicas: 4, is_parallel: true, ..spec };
+            match sync(&spec, &others)[..] {
+                [Step::Create { is_updated, .. }] => is_updated,
+                ref steps => panic!("{steps:?}"),
+            }
+        };
+        let none = SetSpec::default();
+        let stored = SetSpec { current_replicas: Some(2), ..none };
+        assert_eq!([1, 2].map(|it| created(stored, it)), [false, true]);
+        let parted = SetSpec { partition: 3, ..none };
+        assert_eq!([2, 3].map(|it| created(parted, it)), [false, true]);
+        let on_delete = SetSpec { is_on_delete: true, current_replicas: Some(2), ..none };
+        assert_eq!([1, 2].map(|it| created(on_delete, it)), [true, true]);
+        assert!(created(none, 0), "a block that is filled in has the partition 0");
+    }
+
+    #[test]
+    fn an_update_is_complete_when_all_are_of_it_and_ready() {
+        let old = |ordinal| SetPod { is_updated: false, is_current: true, ..settled(ordinal) };
+        let spec = SetSpec { replicas: 3, ..SetSpec::default() };
+        let status = SetStatus::of(&[old(0), settled(1), settled(2)]);
+        assert_eq!((status.replicas, status.current, status.updated), (3, 1, 2));
+        assert!(!status.completes(&spec));
+        let going = SetPod { is_terminating: true, ..old(0) };
+        let status = SetStatus::of(&[going, settled(1), settled(2)]);
+        assert_eq!((status.replicas, status.current, status.updated), (3, 0, 2));
+        assert!(!status.completes(&spec), "it still counts");
+        let starting = SetPod { is_ready: false, ..settled(0) };
+        assert!(!SetStatus::of(&[starting, settled(1), settled(2)]).completes(&spec));
+        let done = SetStatus::of(&[settled(0), settled(1), settled(2)]);
+        assert!(done.completes(&spec));
+        assert!(!done.completes(&SetSpec { is_on_delete: true, ..spec }));
     }
 
     #[test]

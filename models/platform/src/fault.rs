@@ -84,6 +84,8 @@ pub(crate) enum Struck {
     Rollout(WorkloadId, TemplateId),
     /// The size of a workload, which was this before.
     Scale(WorkloadId, u32),
+    /// A workload is held or goes on: what it was before.
+    Hold(WorkloadId, bool),
     /// A drain or an upgrade of nodes.
     Drain(DrainId),
     /// An upgrade of the control plane.

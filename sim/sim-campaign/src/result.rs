@@ -223,6 +223,8 @@ fn action_text(action: &Action) -> &'static str {
         Action::Rollout { failing_ppm: 0, .. } => "a new version goes out",
         Action::Rollout { .. } => "a faulty version goes out",
         Action::Scale { .. } => "a workload is scaled",
+        Action::Hold { is_held: true, .. } => "a workload is suspended",
+        Action::Hold { .. } => "a workload goes on",
         Action::Drain(_) => "nodes are drained",
         Action::NodeUpgrade(_) => "nodes are upgraded",
         Action::DeleteNodes(_) => "nodes are deleted",

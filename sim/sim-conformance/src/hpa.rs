@@ -201,6 +201,7 @@ impl<'a> Scene<'a> {
                     None => Gathered::Unavailable(NOTHING.to_owned()),
                 }
             }
+            MetricSource::Unknown { kind } => Gathered::Unavailable(kind.clone()),
             MetricSource::External(metric) => {
                 let entries = self.given.at("externalMetrics").items();
                 let entries = entries.filter(|it| is_series(*it, metric));

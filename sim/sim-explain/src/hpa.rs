@@ -142,6 +142,7 @@ fn metric_name(metric: &MetricSpec) -> &str {
         MetricSource::Pods(metric)
         | MetricSource::Object { metric, .. }
         | MetricSource::External(metric) => &metric.name,
+        MetricSource::Unknown { kind } => kind,
     }
 }
 

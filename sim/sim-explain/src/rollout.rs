@@ -57,7 +57,7 @@ pub fn rollout(
     let replicas = amount::count(workload.replicas, "replica");
     draft.setting("replicas", replicas, &workload.origin, "spec.replicas");
     match &workload.kind {
-        WorkloadKind::Deployment { strategy, progress_deadline } => {
+        WorkloadKind::Deployment { strategy, progress_deadline, .. } => {
             deployment(&mut draft, workload, *strategy, question.never_available);
             let text = format!(
                 "Progressing turns False after {} without progress; nothing is rolled back",

@@ -1,6 +1,6 @@
 //! Affinity of pods to nodes and to other pods.
 
-use super::selector::{LabelSelector, Requirement};
+use super::selector::{LabelSelector, Labels, Operator, Requirement};
 
 /// `PodSpec.affinity`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -40,6 +40,37 @@ pub struct NodeSelectorTerm {
     pub match_expressions: Vec<Requirement>,
     /// Requirements on fields; upstream knows `metadata.name` only.
     pub match_fields: Vec<Requirement>,
+}
+
+/// Field that names a node.
+const NODE_NAME_FIELD: &str = "metadata.name";
+
+impl NodeSelectorTerm {
+    /// Whether it matches a node: all of its requirements. One without any matches nothing, nor does
+    /// one of which a part cannot be read (component-helpers `scheduling/corev1/nodeaffinity`,
+    /// nodeSelectorTerm.match, 1.36).
+    pub fn matches(&self, name: &str, labels: &Labels) -> bool {
+        let has_name = |field: &Requirement| match field.operator {
+            Operator::In => field.values.iter().any(|value| value == name),
+            _ => field.values.iter().all(|value| value != name),
+        };
+        let asks = !self.match_expressions.is_empty() || !self.match_fields.is_empty();
+        asks && self.is_readable()
+            && self.match_expressions.iter().all(|requirement| requirement.matches(labels))
+            && self.match_fields.iter().all(has_name)
+    }
+
+    /// Whether all of its parts can be read: a field wants one value, In or NotIn
+    /// (`nodeSelectorRequirementsAsFieldSelector`).
+    pub fn is_readable(&self) -> bool {
+        let is_field = |field: &Requirement| {
+            field.key == NODE_NAME_FIELD
+                && matches!(field.operator, Operator::In | Operator::NotIn)
+                && field.values.len() == 1
+        };
+        self.match_expressions.iter().all(Requirement::is_readable)
+            && self.match_fields.iter().all(is_field)
+    }
 }
 
 /// A term that adds its weight to the score of nodes it matches.

@@ -71,6 +71,12 @@ pub enum MetricSource {
     },
     /// A metric that belongs to no object.
     External(MetricIdentifier),
+    /// A `type` that the controller does not know. The API server refuses such an object; one that was
+    /// stored before it did fails as a metric.
+    Unknown {
+        /// `type`.
+        kind: String,
+    },
 }
 
 /// Name of a metric and which of its series.

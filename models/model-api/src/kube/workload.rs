@@ -38,6 +38,8 @@ pub enum WorkloadKind {
         strategy: DeploymentStrategy,
         /// `progressDeadlineSeconds`, default 600 s.
         progress_deadline: SimSpan,
+        /// `spec.paused`: it is scaled, and not rolled out.
+        is_paused: bool,
     },
     /// `apps/v1 ReplicaSet` without a Deployment.
     ReplicaSet,
@@ -78,6 +80,18 @@ impl WorkloadKind {
             | Self::StatefulSet { .. }
             | Self::DatabaseInstances => true,
             Self::DaemonSet { .. } | Self::Job(_) | Self::Pod => false,
+        }
+    }
+
+    /// Whether something can hold it, so that it waits for somebody to let it go on: `spec.paused` of a
+    /// Deployment, `spec.suspend` of a Job or CronJob. `None` for kinds that nobody can hold.
+    pub fn is_held(&self) -> Option<bool> {
+        match self {
+            Self::Deployment { is_paused, .. } => Some(*is_paused),
+            Self::Job(job) => {
+                Some(job.cron.as_ref().map_or(job.spec.is_suspended, |cron| cron.is_suspended))
+            }
+            _ => None,
         }
     }
 

@@ -8,7 +8,8 @@
 //! that has come to its end deletes its pods, and ends when the last of them has: one on a node that
 //! is silent holds it up until that node is back or deleted.
 //! # Not modelled
-//! Jobs that are suspended, resumed or changed during a run.
+//! Jobs that are changed during a run, but for their parallelism and suspension. A restored API has them
+//! suspended as they are.
 //! Simplified: all containers of a pod exit together.
 //! # Defaults and their sources
 //! Those of the decisions; `cron_job::LOOK_DELAY`.
@@ -136,6 +137,7 @@ impl Cluster {
     {
         let blueprint = self.blueprint.clone();
         let WorkloadKind::Job(job) = &blueprint.workloads[id.index()].kind else { return };
+        let job = &self.job_as_it_is(id, job);
         // Somebody may have scaled it.
         let spec = JobSpec { parallelism: self.replicas(id), ..job.spec.clone() };
         let ends_before = self.job_state(id).ended_count();
@@ -153,6 +155,16 @@ impl Cluster {
             self.start_due_job(id, job, ctx);
         }
         self.expect_job_due(id, ctx);
+    }
+
+    /// A Job or CronJob, which somebody may have suspended or resumed.
+    fn job_as_it_is(&self, id: WorkloadId, job: &Job) -> Job {
+        let mut job = job.clone();
+        match &mut job.cron {
+            Some(cron) => cron.is_suspended = self.is_held(id),
+            None => job.spec.is_suspended = self.is_held(id),
+        }
+        job
     }
 
     fn job_state(&self, id: WorkloadId) -> &JobState {
@@ -256,6 +268,7 @@ impl Cluster {
             self.end_job(id, &mut job, end, ctx);
         } else {
             self.manage_pods(id, &mut job, spec, ctx);
+            job.status.note_suspension(spec, ctx.now());
         }
         self.job_state_mut(id).jobs[idx] = job;
     }
@@ -435,7 +448,7 @@ impl Cluster {
         let state = self.job_state(id);
         match &job.cron {
             None => state.created_count == 0 && job.starts_at <= now,
-            Some(cron) if cron.is_suspended => false,
+            Some(_) if self.is_held(id) => false,
             Some(cron) => {
                 cron_job::next_after(&cron.schedule, state.done.settled).is_some_and(|at| at <= now)
             }
@@ -450,6 +463,7 @@ impl Cluster {
     {
         let blueprint = self.blueprint.clone();
         let WorkloadKind::Job(job) = &blueprint.workloads[id.index()].kind else { return };
+        let job = &self.job_as_it_is(id, job);
         let now = ctx.now();
         let state = self.job_state(id);
         let next_job = match &job.cron {

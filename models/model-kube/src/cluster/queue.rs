@@ -316,7 +316,7 @@ impl Cluster {
     /// A pod as the scheduler tries it.
     pub(super) fn attempt_of(&mut self, id: PodId) -> Attempt {
         let pod = &self.pods[id.index()];
-        let (workload, nominated_node) = (pod.workload, pod.nominated);
+        let (workload, nominated_node, only_node) = (pod.workload, pod.nominated, pod.pinned);
         let shape = self.tables.template_of(pod).shape;
         let zone = self.workloads[workload.index()].volume_zone(pod.ordinal);
         let blueprint = &self.blueprint;
@@ -326,6 +326,7 @@ impl Cluster {
             volumes: zone.map_or(VolumesId::NONE, |zone| cache.volumes_in_zone(zone)),
             pod: Some(id),
             nominated_node,
+            only_node,
             ..Attempt::new(shape)
         }
     }

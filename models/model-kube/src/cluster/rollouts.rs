@@ -156,6 +156,8 @@ impl Cluster {
         state.previous = state.template;
         state.template = template;
         state.is_rolling = true;
+        // The key of a back-off names the generation (`failedPodsBackoffKey`).
+        state.failed_daemons.clear();
         ctx.observe(|| Observation::RolloutStarted { workload });
         self.expect_delivery_look(workload, ctx);
         if is_deployment {
@@ -281,7 +283,9 @@ impl Cluster {
         let mut after: Vec<Revision> =
             before.replica_sets.iter().map(|it| it.revision.clone()).collect();
         let new = before.position(template);
-        let is_scaling = deployment::is_scaling_event(&spec, &after);
+        // One that is paused is scaled at every sync, and nothing else (`syncDeployment`).
+        let is_paused = self.is_held(id);
+        let is_scaling = is_paused || deployment::is_scaling_event(&spec, &after);
         if is_scaling {
             deployment::scale(&spec, &mut after, new);
         } else {
@@ -310,8 +314,21 @@ impl Cluster {
             self.request_sync(id, ctx);
             self.request_deployment_sync(id, ctx);
         }
-        if self.workloads[id.index()].is_rolling {
+        if is_paused {
+            let deployment = &mut self.workloads[id.index()].deployment;
+            deployment.status = deployment.observed(template);
+        } else if self.workloads[id.index()].is_rolling {
             self.judge_progress(id, &spec, is_new, ctx);
+        }
+    }
+
+    /// A Deployment is paused, or goes on: its deadline begins anew, unless it was exceeded before
+    /// (`checkPausedConditions`).
+    pub(super) fn note_pause(&mut self, id: WorkloadId, now: SimTime) {
+        let written_at = self.condition_time(now);
+        let state = &mut self.workloads[id.index()].deployment;
+        if state.reason != Some(ProgressReason::DeadlineExceeded) {
+            (state.reason, state.updated_at) = (Some(ProgressReason::Other), written_at);
         }
     }
 
@@ -335,7 +352,7 @@ impl Cluster {
     /// Strategy and progress deadline.
     fn strategy(&self, id: WorkloadId) -> (DeploymentStrategy, SimSpan) {
         match &self.blueprint.workloads[id.index()].kind {
-            WorkloadKind::Deployment { strategy, progress_deadline } => {
+            WorkloadKind::Deployment { strategy, progress_deadline, .. } => {
                 (*strategy, *progress_deadline)
             }
             kind => unreachable!("a {} has no Deployment controller", kind.name()),
@@ -609,8 +626,9 @@ impl Cluster {
         for pod in self.workloads[id.index()].pods.clone() {
             let Some(node) = self.pods[pod.index()].pinned else { continue };
             has_pod[node.index()] = true;
-            if self.pods[pod.index()].phase == PodPhase::Finished {
-                self.delete_by_controller(pod, ctx);
+            let state = &self.pods[pod.index()];
+            if state.phase == PodPhase::Finished && !state.is_terminating && !state.is_doomed {
+                self.replace_failed_daemon(pod, node, ctx);
             }
         }
         let nodes = (0..self.nodes.len()).map(NodeId::from_index);
@@ -622,40 +640,46 @@ impl Cluster {
             return;
         }
         if let DaemonSetUpdate::RollingUpdate { max_surge, max_unavailable } = update {
-            let (nodes, views) = self.daemons(id, ctx.now());
-            let surge = daemon_set::share_of(max_surge, nodes.len());
-            let unavailable = daemon_set::share_of(max_unavailable, nodes.len());
-            let plan = daemon_set::update(&views, surge, unavailable);
+            let daemons = self.daemons(id, ctx.now());
+            let surge = daemon_set::share_of(max_surge, daemons.nodes.len());
+            let unavailable = daemon_set::share_of(max_unavailable, daemons.nodes.len());
+            let plan = daemon_set::update(&daemons.views, surge, unavailable);
             for idx in plan.delete_old {
-                let old = self.daemon_on(id, nodes[idx], |it| it != template);
-                self.delete_by_controller(old.expect("an old pod is deleted"), ctx);
+                let old = daemons.old[idx].expect("an old pod is deleted");
+                self.delete_by_controller(old, ctx);
             }
-            let orders: Vec<PodOrder> =
-                plan.create_new.into_iter().map(|idx| order(nodes[idx])).collect();
+            let nodes = plan.create_new.into_iter().map(|idx| daemons.nodes[idx]);
+            let orders: Vec<PodOrder> = nodes.map(order).collect();
             self.create_pods(id, &orders, ctx);
         }
-        let (_, views) = self.daemons(id, ctx.now());
+        let views = self.daemons(id, ctx.now()).views;
         if views.iter().all(|pods| *pods == NodePods { old: None, new: Some(true) }) {
             self.end_rollout(id, ctx);
         }
     }
 
-    /// The daemon of a node that does not go, of a template that is asked for.
-    fn daemon_on(
-        &self,
-        id: WorkloadId,
-        node: NodeId,
-        is_asked: impl Fn(TemplateId) -> bool,
-    ) -> Option<PodId> {
-        self.workloads[id.index()].pods.iter().copied().find(|pod| {
-            let pod = &self.pods[pod.index()];
-            pod.pinned == Some(node) && pod.is_active() && !pod.is_doomed && is_asked(pod.template)
-        })
+    /// Deletes a daemon that failed, so that another may come, or waits with it.
+    fn replace_failed_daemon<E, R>(&mut self, pod: PodId, node: NodeId, ctx: &mut Context<'_, E, R>)
+    where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        let (now, id) = (ctx.now(), self.pods[pod.index()].workload);
+        let state = &mut self.workloads[id.index()];
+        let backoff = state.failed_daemons.entry(node).or_default();
+        let Some(wait) = daemon_set::wait_for_failed(backoff, now) else {
+            return self.delete_by_controller(pod, ctx);
+        };
+        let (due, at) = (&mut state.failed_daemons_due, now + wait);
+        if *due <= now || *due > at {
+            *due = at;
+            ctx.schedule_at(at, priority::CONTROLLER, KubeEvent::WorkloadSync(id));
+        }
     }
 
-    /// The nodes that have or want a daemon, in the order in which an update looks at them, and
-    /// what is there. Upstream goes over a map, whose order is that of luck.
-    fn daemons(&self, id: WorkloadId, now: SimTime) -> (Vec<NodeId>, Vec<NodePods>) {
+    /// The nodes that want a daemon, in the order in which an update looks at them, and what is
+    /// there: pods that do not go. Upstream goes over a map, whose order is that of luck.
+    fn daemons(&self, id: WorkloadId, now: SimTime) -> Daemons {
         let (template, min_ready) =
             (self.template(id), self.blueprint.workloads[id.index()].min_ready);
         let mut nodes: Vec<NodeId> = (0..self.nodes.len())
@@ -663,15 +687,34 @@ impl Cluster {
             .filter(|node| self.wants_daemon(id, *node))
             .collect();
         let luck = |node: &NodeId| self.tables.node_keys[node.index()];
-        nodes.sort_by_key(|node| self.draw(luck(node), UPDATE_ORDER, 0).word());
+        nodes.sort_by_cached_key(|node| self.draw(luck(node), UPDATE_ORDER, 0).word());
+        // By node: the first pod of an older template, and of the newest.
+        let mut found = vec![[None; 2]; self.nodes.len()];
+        for pod in &self.workloads[id.index()].pods {
+            let state = &self.pods[pod.index()];
+            if let Some(node) = state.pinned
+                && state.is_active()
+                && !state.is_doomed
+            {
+                let place = &mut found[node.index()][usize::from(state.template == template)];
+                place.get_or_insert(*pod);
+            }
+        }
         let view = |node: &NodeId| {
-            let of = |is_new: bool| {
-                let pod = self.daemon_on(id, *node, |it| (it == template) == is_new)?;
-                Some(self.is_available(pod, min_ready, now))
-            };
-            NodePods { old: of(false), new: of(true) }
+            let [old, new] = found[node.index()]
+                .map(|pod| pod.map(|pod| self.is_available(pod, min_ready, now)));
+            NodePods { old, new }
         };
         let views = nodes.iter().map(view).collect();
-        (nodes, views)
+        let old = nodes.iter().map(|node| found[node.index()][0]).collect();
+        Daemons { nodes, views, old }
     }
+}
+
+/// What an update of a DaemonSet looks at, by position.
+struct Daemons {
+    nodes: Vec<NodeId>,
+    views: Vec<NodePods>,
+    /// Pods of an older template.
+    old: Vec<Option<PodId>>,
 }

@@ -17,9 +17,10 @@ use super::tables::Tables;
 use super::templates::TemplateId;
 use super::{Cluster, KubeEvent, Notice, drawn, priority};
 use crate::client_limit::ClientLimiter;
+use crate::crash_loop::Backoff;
 use crate::rare;
 use crate::replica_set::{self, Ages, Candidate, Difference, VictimPhase, slow_start_batches};
-use crate::stateful_set::{self, SetPod, SetSpec, Step};
+use crate::stateful_set::{self, SetPod, SetSpec, SetStatus, Step};
 
 const SYNC: Purpose = Purpose::new("controller sees change");
 const ROUND_TRIP: Purpose = Purpose::new("controller's request");
@@ -40,6 +41,8 @@ pub(super) struct WorkloadState {
     pub(super) current: TemplateId,
     /// A template was changed, and not all pods are of it yet.
     pub(super) is_rolling: bool,
+    /// `spec.paused` of a Deployment, `spec.suspend` of a Job or CronJob.
+    pub(super) is_held: bool,
     /// The ReplicaSets; of Deployments only.
     pub(super) deployment: DeploymentState,
     /// Pods that exist, in the order of creation.
@@ -52,6 +55,10 @@ pub(super) struct WorkloadState {
     /// Where the volumes of an ordinal stand; ordinal 0 for kinds whose pods share them.
     volume_zones: BTreeMap<u32, ZoneId>,
     has_ordinals: bool,
+    /// By node: pods of a DaemonSet that failed there since its template changed last.
+    pub(super) failed_daemons: BTreeMap<NodeId, Backoff>,
+    /// When its controller looks again at those that wait.
+    pub(super) failed_daemons_due: SimTime,
 }
 
 impl WorkloadState {
@@ -69,6 +76,7 @@ impl WorkloadState {
             previous: TemplateId::at_start(id),
             current: TemplateId::at_start(id),
             is_rolling: false,
+            is_held: workload.kind.is_held().unwrap_or(false),
             deployment: DeploymentState::at_start(id, workload, tables),
             pods: Vec::new(),
             is_sync_pending: false,
@@ -77,6 +85,8 @@ impl WorkloadState {
             incarnations: BTreeMap::new(),
             volume_zones: BTreeMap::new(),
             has_ordinals: has_ordinals(&workload.kind),
+            failed_daemons: BTreeMap::new(),
+            failed_daemons_due: SimTime::ZERO,
         };
         let ids = (0..blueprint.workloads.len()).map(WorkloadId::from_index);
         ids.zip(&blueprint.workloads).map(state).collect()
@@ -239,6 +249,36 @@ impl Cluster {
         self.settle(ctx);
     }
 
+    /// Whether a Deployment is paused, or a Job or CronJob suspended.
+    pub fn is_held(&self, workload: WorkloadId) -> bool {
+        self.workloads[workload.index()].is_held
+    }
+
+    /// Pauses a Deployment, or suspends a Job or CronJob; or lets it go on. Of other kinds there is
+    /// nothing to hold.
+    pub fn hold_workload<E, R>(
+        &mut self,
+        workload: WorkloadId,
+        is_held: bool,
+        ctx: &mut Context<'_, E, R>,
+    ) where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        let kind = &self.blueprint.workloads[workload.index()].kind;
+        if kind.is_held().is_none() || self.is_held(workload) == is_held {
+            return;
+        }
+        self.workloads[workload.index()].is_held = is_held;
+        if self.is_deployment(workload) {
+            self.note_pause(workload, ctx.now());
+            self.request_deployment_sync(workload, ctx);
+        } else {
+            self.request_sync(workload, ctx);
+        }
+        self.settle(ctx);
+    }
+
     pub(super) fn is_deployment(&self, workload: WorkloadId) -> bool {
         let kind = &self.blueprint.workloads[workload.index()].kind;
         matches!(kind, WorkloadKind::Deployment { .. })
@@ -288,6 +328,8 @@ impl Cluster {
         self.clients = ControllerClients::new();
         for idx in 0..self.workloads.len() {
             let id = WorkloadId::from_index(idx);
+            self.workloads[idx].failed_daemons.clear();
+            self.workloads[idx].failed_daemons_due = SimTime::ZERO;
             self.request_sync(id, ctx);
             if self.is_deployment(id) && self.workloads[idx].is_rolling {
                 self.request_deployment_sync(id, ctx);
@@ -358,6 +400,7 @@ impl Cluster {
                     replicas: self.replicas(id),
                     start: *ordinals_start,
                     partition: partition(*update),
+                    current_replicas: None,
                     is_parallel: *pod_management == PodManagementPolicy::Parallel,
                     is_on_delete: *update == StatefulSetUpdate::OnDelete,
                     max_unavailable: None,
@@ -573,7 +616,7 @@ impl Cluster {
         R: Recorder<Observation>,
     {
         let min_ready = self.blueprint.workloads[id.index()].min_ready;
-        let update = self.template(id);
+        let (update, current) = (self.template(id), self.workloads[id.index()].current);
         let mut pods: Vec<(SetPod, PodId)> = Vec::new();
         for pod in &self.workloads[id.index()].pods {
             let state = &self.pods[pod.index()];
@@ -584,13 +627,13 @@ impl Cluster {
                 is_ready: state.is_ready,
                 is_available: self.is_available(*pod, min_ready, ctx.now()),
                 is_updated: state.template == update,
+                is_current: state.template == current,
             };
             pods.push((set_pod, *pod));
         }
         pods.sort_by_key(|(pod, _)| pod.ordinal);
         let set_pods: Vec<SetPod> = pods.iter().map(|(pod, _)| *pod).collect();
         let steps = stateful_set::sync(spec, &set_pods);
-        let current = self.workloads[id.index()].current;
         let created = steps.iter().filter_map(|step| match *step {
             Step::Create { ordinal, is_updated } => {
                 let template = if is_updated { update } else { current };
@@ -607,11 +650,12 @@ impl Cluster {
             }
         }
         self.create_pods(id, &created, ctx);
+        // Counted before the steps were made (`performUpdate`).
+        if current != update && SetStatus::of(&set_pods).completes(spec) {
+            self.note_spec(id, ctx.now());
+            self.workloads[id.index()].current = update;
+        }
         if steps.is_empty() && stateful_set::is_rolled_out(spec, &set_pods) {
-            if spec.partition == 0 && current != update {
-                self.note_spec(id, ctx.now());
-                self.workloads[id.index()].current = update;
-            }
             self.end_rollout(id, ctx);
         }
     }

@@ -205,6 +205,7 @@ impl Autoscaler {
 
     /// Requests that are fulfilled are forgotten, those that are late have failed.
     fn settle_requests(&mut self, sight: &Sight<'_>, now: SimTime) -> Vec<usize> {
+        self.backoff.forget_stale(now);
         let mut late = Vec::new();
         for (group, requested_at) in std::mem::take(&mut self.requests) {
             let missing = missing_of(&sight.readiness[group]);

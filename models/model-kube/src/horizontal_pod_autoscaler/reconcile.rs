@@ -247,6 +247,7 @@ fn failure_reason(source: &MetricSource) -> &'static str {
         MetricSource::Pods(_) => "FailedGetPodsMetric",
         MetricSource::Object { .. } => "FailedGetObjectMetric",
         MetricSource::External(_) => "FailedGetExternalMetric",
+        MetricSource::Unknown { .. } => "InvalidMetricSourceType",
     }
 }
 
@@ -282,5 +283,85 @@ fn metric_name(metric: &MetricSpec) -> String {
             format!("{} metric {}", described.kind, metric.name)
         }
         MetricSource::External(metric) => format!("external metric {}", metric.name),
+        MetricSource::Unknown { kind } => kind.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use model_api::Origin;
+    use model_api::kube::ScaleTarget;
+    use sim_kernel::SimSpan;
+
+    use super::super::{ConditionStatus, PodPhase, ReadyCondition, Requests, Sample};
+    use super::*;
+
+    const NOW: SimTime = SimTime::from_secs(1000);
+
+    /// Three pods that use so much of the 100 that each requests and of which 50 are wanted, beside a
+    /// metric of a type that nobody knows.
+    fn beside_an_unknown_type(used: i64, others: &[MetricSource]) -> Decision {
+        let target = MetricTarget::Utilization(50);
+        let cpu = MetricSource::Resource { name: "cpu".to_owned() };
+        let sources = others.iter().cloned().chain([cpu]).take(2);
+        let autoscaler = HorizontalPodAutoscaler {
+            namespace: "shop".to_owned(),
+            name: "web".to_owned(),
+            target: ScaleTarget::default(),
+            min_replicas: 1,
+            max_replicas: 10,
+            metrics: sources.map(|source| MetricSpec { source, target }).collect(),
+            behavior: None,
+            origin: Origin::default(),
+        };
+        let pod = PodFacts {
+            phase: PodPhase::Running,
+            started_at: Some(SimTime::ZERO),
+            ready: Some(ReadyCondition { status: ConditionStatus::True, since: SimTime::ZERO }),
+            ..PodFacts::default()
+        };
+        let target = Target {
+            spec_replicas: 3,
+            status_replicas: 3,
+            selector: Selector::Good,
+            pods: &[pod; 3],
+            was_scaled_to_zero: false,
+        };
+        let sample = Sample { value: used, at: NOW, window: SimSpan::from_secs(15) };
+        let cpu = Measurement::OfPods {
+            samples: &[Some(sample); 3],
+            stray: &[],
+            requests: Requests::Same(100),
+        };
+        let measurements = [Measurement::Unavailable("never asked"), cpu];
+        let history = &mut History::default();
+        let settings = Settings { cpu_initialization_period: SimSpan::ZERO, ..Settings::default() };
+        reconcile(&autoscaler, &settings, &target, &measurements, history, NOW)
+    }
+
+    fn cheddar() -> MetricSource {
+        MetricSource::Unknown { kind: "CheddarCheese".to_owned() }
+    }
+
+    /// `TestConditionInvalidSourceType` of horizontal_test.go, 1.36.
+    #[test]
+    fn a_type_that_nobody_knows_is_a_metric_that_failed() {
+        let alone = beside_an_unknown_type(20, &[cheddar(), cheddar()]);
+        assert_eq!((alone.desired, alone.rescales), (3, false));
+        let reason = "InvalidMetricSourceType";
+        assert_eq!(alone.scaling_active, Some(Condition { is_true: false, reason }));
+        assert_eq!(alone.events[0].reason, reason);
+        assert_eq!(alone.events[0].message, "unknown metric source type \"CheddarCheese\"");
+        assert_eq!(alone.able_to_scale.reason, "SucceededGetScale");
+    }
+
+    /// `computeReplicasForMetrics`: with one metric invalid, the others may scale up and not down.
+    #[test]
+    fn beside_a_metric_that_failed_others_scale_up_only() {
+        assert_eq!(beside_an_unknown_type(100, &[cheddar()]).desired, 6);
+        let smaller = beside_an_unknown_type(10, &[cheddar()]);
+        assert_eq!((smaller.desired, smaller.rescales), (3, false));
+        let active = smaller.scaling_active.expect("it was judged");
+        assert_eq!((active.is_true, active.reason), (false, "InvalidMetricSourceType"));
     }
 }

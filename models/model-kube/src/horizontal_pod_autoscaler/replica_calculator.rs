@@ -107,6 +107,8 @@ pub enum MetricError {
     NoKnownPods,
     /// The metric does not have that kind of target.
     Target,
+    /// The metric is of a type that nobody knows.
+    UnknownType(String),
 }
 
 impl fmt::Display for MetricError {
@@ -118,6 +120,7 @@ impl fmt::Display for MetricError {
             Self::NoRequest(what) => write!(f, "missing request: {what}"),
             Self::NoKnownPods => f.write_str("no metrics returned matched known pods"),
             Self::Target => f.write_str("the metric has no target of a kind that it can have"),
+            Self::UnknownType(kind) => write!(f, "unknown metric source type {kind:?}"),
         }
     }
 }
@@ -168,6 +171,9 @@ pub fn propose(
     measurement: &Measurement<'_>,
     scene: &Scene<'_>,
 ) -> Result<Proposal, MetricError> {
+    if let MetricSource::Unknown { kind } = &metric.source {
+        return Err(MetricError::UnknownType(kind.clone()));
+    }
     match *measurement {
         Measurement::Unavailable(why) => Err(MetricError::Unavailable(why.to_owned())),
         Measurement::OfPods { samples, stray, requests } => {

@@ -23,12 +23,16 @@ pub struct Attempt {
     pub pod: Option<PodId>,
     /// `status.nominatedNodeName`.
     pub nominated_node: Option<NodeId>,
+    /// The node that the affinity of a daemon names: the DaemonSet controller adds it to the pod, not
+    /// to the template (pkg/controller/daemon/util/daemonset_util.go, ReplaceDaemonSetPodNodeNameNodeAffinity,
+    /// 1.36).
+    pub only_node: Option<NodeId>,
 }
 
 impl Attempt {
     /// A pod without claims and without a past.
     pub const fn new(shape: ShapeId) -> Self {
-        Self { shape, volumes: VolumesId::NONE, pod: None, nominated_node: None }
+        Self { shape, volumes: VolumesId::NONE, pod: None, nominated_node: None, only_node: None }
     }
 }
 
@@ -71,12 +75,10 @@ impl Diagnosis {
     }
 
     /// A pod that may go to one node only of so many, and not there.
-    ///
-    /// Simplified: daemons preempt nobody.
     pub fn of_only_node(rejection: Rejection, node_count: usize) -> Self {
         let mut refused = vec![NARROWED_OUT; node_count.saturating_sub(1)];
         refused.push(rejection);
-        Self { may_preempt: false, ..Self::of(&refused) }
+        Self::of(&refused)
     }
 
     fn of(refused: &[Rejection]) -> Self {
@@ -160,6 +162,10 @@ impl SchedulerCache {
         match found.feasible.as_slice() {
             [] => Placement::Unschedulable(Diagnosis::of(&found.refused)),
             [only] => Placement::Node(*only),
+            // Upstream tries again after a back-off, to the same end.
+            feasible if query.shape.has_unreadable_preference => {
+                Placement::Unschedulable(Diagnosis::of(&vec![NARROWED_OUT; feasible.len()]))
+            }
             feasible => {
                 let totals = match &found.answers {
                     Some(answers) => score::totals_from(self, attempt, feasible, answers),
@@ -209,7 +215,7 @@ impl SchedulerCache {
     /// Nodes that pass, until there are enough, and what refused the others.
     fn search(&mut self, query: &mut Query<'_>, attempt: Attempt) -> Found {
         let order = Arc::clone(self.order.list());
-        let searched: Arc<Vec<NodeId>> = if query.shape.only_nodes.is_some() {
+        let searched: Arc<Vec<NodeId>> = if query.is_narrowed() {
             Arc::new(order.iter().copied().filter(|node| query.is_searched(*node)).collect())
         } else {
             Arc::clone(&order)

@@ -13,7 +13,7 @@ use model_api::kube::{
 
 use super::profile::Profile;
 use super::request::is_scalar;
-use super::shape::{Shape, term_matches};
+use super::shape::Shape;
 use super::topology::Topology;
 use super::volume::VolumeSet;
 
@@ -458,13 +458,13 @@ fn matches_node(selector: &Labels, required: &Option<NodeSelector>, facts: &Node
 
 /// Terms are ORed.
 pub(super) fn selector_matches(selector: &NodeSelector, facts: &NodeFacts) -> bool {
-    selector.terms.iter().any(|term| term_matches(term, &facts.name, &facts.labels))
+    selector.terms.iter().any(|term| term.matches(&facts.name, &facts.labels))
 }
 
 fn weight_of(terms: &[PreferredSchedulingTerm], facts: &NodeFacts) -> i64 {
     terms
         .iter()
-        .filter(|term| term_matches(&term.preference, &facts.name, &facts.labels))
+        .filter(|term| term.preference.matches(&facts.name, &facts.labels))
         .map(|term| i64::from(term.weight))
         .sum()
 }

@@ -78,6 +78,8 @@ pub(super) struct Query<'a> {
     kept_off_by: Vec<usize>,
     /// No pod matches the required affinity terms, and the pod itself would.
     is_first_of_group: bool,
+    /// The node that the pod's own affinity names.
+    only_node: Option<NodeId>,
 }
 
 impl<'a> Query<'a> {
@@ -94,6 +96,7 @@ impl<'a> Query<'a> {
             spread_limits: Vec::with_capacity(shape.hard_spread.len()),
             kept_off_by: Vec::new(),
             is_first_of_group: false,
+            only_node: attempt.only_node,
         };
         query.refresh(cache);
         query
@@ -129,6 +132,9 @@ impl<'a> Query<'a> {
 
     /// Whether the pod is refused before nodes are looked at, and by which filter.
     pub(super) fn pre_filter(&self) -> Result<(), Rejection> {
+        if let Some(filter) = self.shape.unreadable {
+            return Err(Rejection { filter, code: Code::UnschedulableAndUnresolvable });
+        }
         PRE_FILTERS.into_iter().try_for_each(|filter| self.pre_filter_of(filter))
     }
 
@@ -139,10 +145,16 @@ impl<'a> Query<'a> {
         Ok(())
     }
 
+    /// Whether affinity by name leaves nodes out of the search.
+    pub(super) fn is_narrowed(&self) -> bool {
+        self.only_node.is_some() || self.shape.only_nodes.is_some()
+    }
+
     /// Whether affinity by name leaves this node in the search.
     pub(super) fn is_searched(&self, node: NodeId) -> bool {
         let names = self.shape.only_nodes.as_ref();
-        names.is_none_or(|names| names.contains(&self.catalog.node(node.index()).name))
+        self.only_node.is_none_or(|only| only == node)
+            && names.is_none_or(|names| names.contains(&self.catalog.node(node.index()).name))
     }
 
     /// The first filter that refuses a node, if any.

@@ -1,10 +1,10 @@
 //! A pod template compiled for the scheduler.
 
 use model_api::kube::{
-    ContainerPort, LabelSelector, Labels, NodeSelector, NodeSelectorTerm, Operator,
-    PodAffinityTerm, PodSpec, PodTemplate, Requirement, Service, TopologySpreadConstraint,
-    UnsatisfiableAction,
+    ContainerPort, LabelSelector, Labels, NodeSelector, Operator, PodAffinityTerm, PodSpec,
+    PodTemplate, Requirement, Service, TopologySpreadConstraint, UnsatisfiableAction,
 };
+use model_api::observation::UnschedulableReason;
 
 use super::catalog::{Catalog, Choice, Scope, TallyRule, Term, TermClass};
 use super::profile::DefaultSpreading;
@@ -69,6 +69,10 @@ pub(super) struct Shape {
     pub(super) images: Vec<String>,
     /// The first shape to which every node by itself answers the same.
     pub(super) alike_idx: usize,
+    /// The filter that cannot read what the template asks of it, and refuses its pods.
+    pub(super) unreadable: Option<UnschedulableReason>,
+    /// A preferred term of node affinity that cannot be read, which scoring trips over.
+    pub(super) has_unreadable_preference: bool,
 }
 
 /// A port that a pod claims on its node.
@@ -170,6 +174,8 @@ impl Shape {
             counted_by: Vec::new(),
             images: images(spec),
             alike_idx: 0,
+            unreadable: unreadable(spec),
+            has_unreadable_preference: has_unreadable_preference(spec),
         };
         shape.compile_spread(catalog, pod);
         shape.compile_affinity(catalog, spec);
@@ -446,17 +452,27 @@ fn nodes_by_name(required: Option<&NodeSelector>) -> Option<Vec<String>> {
     (!terms.is_empty()).then_some(names)
 }
 
-/// Whether a term matches a node: all of its requirements; one without any matches nothing
-/// (k8s.io/component-helpers `scheduling/corev1/nodeaffinity`, nodeSelectorTerm.match, 1.36).
-pub(super) fn term_matches(term: &NodeSelectorTerm, name: &str, labels: &Labels) -> bool {
-    if term.match_expressions.is_empty() && term.match_fields.is_empty() {
-        return false;
+/// The first filter whose part of the template cannot be read: labels that the API server would not
+/// take. Affinity to pods refuses the pod (interpodaffinity/filtering.go, PreFilter, 1.36); spreading
+/// fails the attempt, which comes to the same (podtopologyspread/filtering.go, calPreFilterState).
+fn unreadable(spec: &PodSpec) -> Option<UnschedulableReason> {
+    let affinity = &spec.affinity;
+    let preferred = affinity.pod_preferred.iter().chain(&affinity.pod_anti_preferred);
+    let required = affinity.pod_required.iter().chain(&affinity.pod_anti_required);
+    let mut terms = required.chain(preferred.map(|it| &it.term));
+    let can_read = |it: &Option<LabelSelector>| it.as_ref().is_none_or(LabelSelector::is_readable);
+    let spreads = spec.topology_spread_constraints.iter();
+    if !spreads.map(|it| &it.label_selector).all(can_read) {
+        return Some(UnschedulableReason::PodTopologySpread);
     }
-    let has_name = |requirement: &Requirement| match requirement.operator {
-        Operator::In => requirement.values.iter().any(|value| value == name),
-        Operator::NotIn => requirement.values.iter().all(|value| value != name),
-        _ => false,
+    let is_readable = |term: &PodAffinityTerm| {
+        can_read(&term.label_selector) && can_read(&term.namespace_selector)
     };
-    term.match_expressions.iter().all(|requirement| requirement.matches(labels))
-        && term.match_fields.iter().all(|field| field.key == NODE_NAME_FIELD && has_name(field))
+    (!terms.all(is_readable)).then_some(UnschedulableReason::InterPodAffinity)
+}
+
+/// Whether a preferred term that weighs something cannot be read (nodeaffinity.go, PreScore, 1.36):
+/// attempts then fail where several nodes pass. A term that asks for nothing is passed over.
+fn has_unreadable_preference(spec: &PodSpec) -> bool {
+    spec.affinity.node.preferred.iter().any(|it| it.weight != 0 && !it.preference.is_readable())
 }

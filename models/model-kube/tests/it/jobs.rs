@@ -253,3 +253,37 @@ fn ended_pods_take_no_room_on_a_node_that_is_back() {
     }
     assert!(registered_count > 0);
 }
+
+#[test]
+fn a_suspended_job_deletes_its_pods_and_its_deadline_begins_anew_with_them() {
+    let text = "nodes 1 per zone a
+        job batch 2 work=300 deadline=400
+        at 200 suspend batch
+        at 1000 resume batch";
+    let run = World::read(text).run(1, 3600);
+    assert_eq!(pods_created(&run), 4, "none goes on where it was");
+    let deleted = run.times(|seen| matches!(seen, O::PodDeletionRequested { .. }));
+    assert!(deleted.len() == 2 && deleted.iter().all(|at| (200.0..201.0).contains(at)));
+    let ended = ends(&run);
+    let [(at, JobEnd::Complete)] = ended[..] else { panic!("{ended:?}") };
+    assert!((1300..1330).contains(&at), "{at}");
+    // Failures that nobody made do not count.
+    let strict = text.replace("deadline=400", "deadline=200 backoff=0");
+    let early = strict.replace("at 200 suspend", "at 100 suspend");
+    let ended = ends(&World::read(&early).run(1, 3600));
+    let [(at, JobEnd::DeadlineExceeded)] = ended[..] else { panic!("{ended:?}") };
+    assert!((1200..1235).contains(&at), "{at}: from when it went on");
+}
+
+#[test]
+fn a_suspended_cron_job_makes_no_jobs_and_lets_those_that_run_end() {
+    let text = "nodes 1 per zone a
+        job nightly 1 every=600 work=200
+        at 700 suspend nightly
+        at 2500 resume nightly";
+    let run = World::read(text).run(1, 3700);
+    // Upstream makes one Job for all times that passed meanwhile, the latest of them.
+    assert_eq!(created(&run), [600, 2500, 3000, 3600]);
+    let ended: Vec<u64> = ends(&run).iter().map(|(at, _)| at / 100).collect();
+    assert_eq!(ended, [8, 27, 32]);
+}

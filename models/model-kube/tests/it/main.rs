@@ -1,6 +1,7 @@
 //! The cluster in virtual time: timelines as text, distributions against recordings, invariants.
 
 mod control_plane;
+mod daemons;
 mod disks;
 mod distributions;
 mod invariants;

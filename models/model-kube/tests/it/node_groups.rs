@@ -90,6 +90,28 @@ fn a_provider_without_capacity_is_waited_for_then_left_alone() {
 }
 
 #[test]
+fn a_group_that_failed_is_left_alone_for_twice_as_long_each_time() {
+    let world = World::read(
+        "nodes 1 per zone a
+         group a 0 from 0 to 9
+         autoscaler
+         deployment web 1 cpu=4000
+         at 100 capacity a refused
+         at 200 scale web 4
+         at 6000 capacity a enough
+         at 30000 capacity a refused
+         at 30100 scale web 8",
+    );
+    let refused = world.run(1, 31_000).times(|it| matches!(it, Observation::NodesRefused { .. }));
+    let gaps: Vec<f64> = refused.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    // 5, 10, 20 and twice 30 min, up to the next look; after three hours without, from the start.
+    for (idx, mins) in [(0, 5.0), (1, 10.0), (2, 20.0), (3, 30.0), (4, 30.0), (6, 5.0)] {
+        assert!((60.0 * mins..60.0 * mins + 11.0).contains(&gaps[idx]), "{mins}: {gaps:?}");
+    }
+    assert!(gaps[5] > 3.0 * 3600.0, "{gaps:?}");
+}
+
+#[test]
 fn what_one_zone_refuses_another_gives() {
     let world = world("quota a 0\nat 500 capacity b refused\nat 1000 scale web 75");
     let run = world.run(1, 2900);

@@ -372,3 +372,46 @@ fn clients_of_controllers_are_limited() {
     let took = created[229] - created[0];
     assert!((10.0..10.6).contains(&took), "{took}");
 }
+
+/// Sizes of ReplicaSets as they were written, with whole seconds.
+fn sizes(run: &Run) -> Vec<(u64, u32, u32)> {
+    let records = run.simulation.recorder().observations().iter();
+    let scaled = records.filter_map(|record| match record.observation {
+        Observation::ReplicaSetScaled { revision, replicas, .. } => {
+            Some((record.at.as_secs_f64() as u64, revision, replicas))
+        }
+        _ => None,
+    });
+    scaled.collect()
+}
+
+#[test]
+fn a_paused_deployment_rolls_nothing_out_and_is_scaled_all_the_same() {
+    let text = "nodes 2 per zone a b
+        deployment web 4 surge=1 unavailable=0 deadline=60 cpu=100 paused
+        at 100 rollout web 2
+        at 200 scale web 6
+        at 1000 resume web";
+    let run = World::read(text).run(1, 2000);
+    let found = sizes(&run);
+    assert_eq!(found[0], (200, 0, 6), "{found:?}");
+    assert!(found[1..].iter().all(|(at, ..)| *at >= 1000), "{found:?}");
+    assert_eq!(found.iter().rev().find(|(_, revision, _)| *revision == 1).map(|it| it.2), Some(6));
+    let stalled = |it: &Observation| matches!(it, Observation::RolloutStalled { .. });
+    assert_eq!(run.times(stalled), [0.0; 0], "the deadline begins when it goes on");
+}
+
+#[test]
+fn pods_of_a_rollout_that_is_paused_are_shared_out_when_it_is_scaled() {
+    let text = "nodes 3 per zone a b
+        deployment web 8 surge=4 unavailable=0 deadline=60 cpu=100 min-ready=30
+        at 100 rollout web 2
+        at 110 suspend web
+        at 300 scale web 16";
+    let run = World::read(text).run(1, 1500);
+    let found = sizes(&run);
+    let last = |wanted: u32| found.iter().rev().find(|(_, revision, _)| *revision == wanted);
+    // 8 and 4 of 12 become 13 and 7 of 20 (`getReplicaSetFraction`).
+    assert_eq!((last(0).map(|it| it.2), last(1).map(|it| it.2)), (Some(13), Some(7)), "{found:?}");
+    assert_eq!(run.times(|it| matches!(it, Observation::RolloutCompleted { .. })), [0.0; 0]);
+}

@@ -1,9 +1,12 @@
 //! Pods that wait for a node, and what wakes them.
 
 use model_api::Observation as O;
+use model_api::kube::{
+    NodeSelectorTerm, Operator, PodAffinityTerm, PreferredSchedulingTerm, Requirement,
+};
 use model_api::observation::UnschedulableReason;
 
-use crate::world::World;
+use crate::world::{World, selector};
 
 #[test]
 fn room_is_taken_in_the_instant_in_which_it_is_there() {
@@ -52,4 +55,34 @@ fn a_node_that_comes_back_wakes_those_that_it_may_help() {
     let gone = run.times(|seen| matches!(seen, O::PodGone { .. }));
     assert!(gone[0] > 900.0, "{gone:?}");
     assert_eq!(later, gone);
+}
+
+/// What Kubernetes cannot read: upstream's `Match`, `PreFilter` and `PreScore`.
+#[test]
+fn affinity_that_cannot_be_read_keeps_pods_waiting() {
+    let ready = |zones: &str, change: fn(&mut model_api::kube::Affinity)| {
+        let mut world = World::read(&format!("nodes 1 per zone {zones}\n deployment web 1"));
+        change(&mut world.blueprint.workloads[0].template.spec.affinity);
+        let run = world.run(1, 100);
+        let cluster = run.cluster();
+        cluster.pods_of(world.workload("web")).iter().any(|pod| cluster.pod(*pod).is_ready)
+    };
+    let prefers = |affinity: &mut model_api::kube::Affinity| {
+        let (key, values) = ("cores".to_owned(), vec!["many".to_owned()]);
+        let requirement = Requirement { key, operator: Operator::Gt, values };
+        let preference =
+            NodeSelectorTerm { match_expressions: vec![requirement], match_fields: Vec::new() };
+        affinity.node.preferred.push(PreferredSchedulingTerm { weight: 1, preference });
+    };
+    assert!(ready("a", prefers), "a single node is not scored");
+    assert!(!ready("a b", prefers));
+    let keeps_off = |affinity: &mut model_api::kube::Affinity| {
+        affinity.pod_anti_required.push(PodAffinityTerm {
+            label_selector: Some(selector("no value")),
+            topology_key: "kubernetes.io/hostname".to_owned(),
+            ..PodAffinityTerm::default()
+        });
+    };
+    assert!(!ready("a", keeps_off));
+    assert!(ready("a", |_| {}));
 }

@@ -17,6 +17,7 @@
 //! at 10 crash web               also: scale web 3, delete node a-0, api down, api up, evict web 0,
 //!                               kill scheduler, lose member 0, registries down, registries up,
 //!                               registry HOST down, out-of-service node a-0, in-service node a-0
+//! at 10 suspend web              pauses a Deployment, suspends a Job or CronJob; resume web
 //! at 10 late web 500000         so many of a million answers are too late for a probe
 //! at 10 rollout web 2           to image 2; rollout web 2 broken: never ready; undo web
 //! at 10 drain a-0 a-1           also: upgrade a-0 a-1; with timeout=120, goes-on, force
@@ -36,8 +37,8 @@
 //!                               at 20 ebb 1: that which began second
 //! ```
 //! Deployments recreate their pods unless they have `surge=N` and `unavailable=N` (percent with a
-//! `%` behind); also `deadline=60`, `min-ready=15`. StatefulSets: `parallel`, `partition=1`,
-//! `on-delete`. DaemonSets: `surge=N`, `unavailable=N`.
+//! `%` behind); also `deadline=60`, `min-ready=15`, `paused`. StatefulSets: `parallel`, `partition=1`,
+//! `on-delete`. DaemonSets: `surge=N`, `unavailable=N`, `tolerant`: of pressures, as the API makes them.
 
 mod job;
 
@@ -76,6 +77,7 @@ pub(crate) enum Command {
     Node(Verb, NodeId),
     Crash(WorkloadId),
     Scale(WorkloadId, u32),
+    Hold(WorkloadId, bool),
     DeleteNode(NodeId),
     OutOfService(NodeId, bool),
     Api(bool),
@@ -167,6 +169,7 @@ impl Rig {
                 cluster.crash_pods(&pods, ctx);
             }
             Command::Scale(workload, replicas) => cluster.scale(workload, replicas, ctx),
+            Command::Hold(workload, is_held) => cluster.hold_workload(workload, is_held, ctx),
             Command::DeleteNode(node) => cluster.delete_node(node, ctx),
             Command::OutOfService(node, is_out) => {
                 cluster.set_out_of_service(node, is_out, ctx);
@@ -446,6 +449,7 @@ impl World {
                     }
                     _ => DeploymentStrategy::Recreate,
                 },
+                is_paused: rest.contains(&"paused"),
                 progress_deadline: SimSpan::from_secs(value_of(rest, "deadline").unwrap_or(600)),
             },
             "statefulset" => WorkloadKind::StatefulSet {
@@ -572,6 +576,8 @@ impl World {
             ["scale", name, count] => {
                 Command::Scale(self.workload(name), count.parse().expect("a count"))
             }
+            ["suspend", name] => Command::Hold(self.workload(name), true),
+            ["resume", name] => Command::Hold(self.workload(name), false),
             ["delete", "node", name] => Command::DeleteNode(self.node(name)),
             ["out-of-service", "node", name] => Command::OutOfService(self.node(name), true),
             ["in-service", "node", name] => Command::OutOfService(self.node(name), false),
@@ -798,7 +804,7 @@ fn per_hour(mebibytes: u64) -> Growth {
     Growth { bytes_per_day: mebibytes * (24 << 20) }
 }
 
-fn selector(name: &str) -> LabelSelector {
+pub(crate) fn selector(name: &str) -> LabelSelector {
     LabelSelector { match_labels: labels(&[("app", name)]), match_expressions: Vec::new() }
 }
 
@@ -831,6 +837,15 @@ fn pod_spec(name: &str, rest: &[&str]) -> PodSpec {
         effect: Some(TaintEffect::NoExecute),
         toleration: Some(SimSpan::from_secs(tolerated_secs)),
     };
+    let mut tolerations = vec![tolerates("not-ready"), tolerates("unreachable")];
+    if rest.contains(&"tolerant") {
+        let pressures = ["disk-pressure", "memory-pressure", "pid-pressure"];
+        tolerations.extend(pressures.map(|key| Toleration {
+            effect: Some(TaintEffect::NoSchedule),
+            toleration: None,
+            ..tolerates(key)
+        }));
+    }
     let when_unsatisfiable = if rest.contains(&"hard-spread") {
         UnsatisfiableAction::DoNotSchedule
     } else {
@@ -865,7 +880,7 @@ fn pod_spec(name: &str, rest: &[&str]) -> PodSpec {
             startup: probe("startup"),
             ..Container::default()
         }],
-        tolerations: vec![tolerates("not-ready"), tolerates("unreachable")],
+        tolerations,
         topology_spread_constraints: if is_spread { vec![spread] } else { Vec::new() },
         termination_grace: SimSpan::from_secs(30),
         priority: i32::try_from(value_of(rest, "priority").unwrap_or(0)).expect("small"),

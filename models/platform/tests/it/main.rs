@@ -62,6 +62,7 @@ fn web(blueprint: &mut Blueprint, name: &str, replicas: u32) -> ServiceId {
                 max_surge: IntOrPercent::Percent(25),
                 max_unavailable: IntOrPercent::Percent(25),
             },
+            is_paused: false,
             progress_deadline: SimSpan::from_secs(600),
         },
         namespace: "shop".to_owned(),

@@ -237,6 +237,9 @@ codes! {
         "A run works with limits of up to a million requests at once; kube-apiserver has 400 and 200 by default, and hardly any has more than some thousands."
         "State the value of the flag, --max-requests-inflight or --max-mutating-requests-inflight."
 
+    E0070 "something that nobody can suspend"
+        "`suspend` sets spec.paused of a Deployment, or spec.suspend of a Job or CronJob, and `resume` takes that back. Other kinds have no such field."
+        "Name a Deployment, a Job or a CronJob. A StatefulSet is held with `partition`, a Cluster with its annotations."
     W0101 "a Service selects no pods"
         "No workload of its namespace carries the labels that the selector asks for, so the Service has no endpoints and every request to it fails."
         "Compare the selector with the labels of the pod template, letter by letter."
@@ -469,4 +472,7 @@ codes! {
     W0199 "snapshots on the pool of their volumes, counted as backup"
         "A snapshot that stays on the backend of its volume shares all of its blocks with it: a pool that loses data loses both at once, and so does a deleted pool or project. It helps against a bad migration and against nothing else."
         "Move snapshots to another place (snapshotMoveData of Velero, or a policy with method: files to a bucket), and keep those on the pool for the quick way back."
+    W0200 "a node affinity that the scheduler cannot read"
+        "The API server takes any value with Gt and Lt, and any value in a preferred term; the scheduler wants an integer, and values that a label can have. A required term that it cannot read matches no node. With a preferred one each attempt fails that finds more than one node to choose from, so that pods wait for ever without a word about nodes."
+        "Write an integer in quotes with Gt and Lt (`values: [\"8\"]`), and only values that a label can have elsewhere."
 }

@@ -81,8 +81,8 @@ mod action;
 mod storage;
 
 pub use action::{
-    BadRolloutSpec, ControlPlaneUpgradeSpec, DrainSpec, FenceSpec, GrowStorageSpec, NodesSpec,
-    RolloutSpec, ScaleSpec, SwitchoverSpec,
+    BadRolloutSpec, ControlPlaneUpgradeSpec, DrainSpec, FenceSpec, GrowStorageSpec, HoldSpec,
+    NodesSpec, RolloutSpec, ScaleSpec, SwitchoverSpec,
 };
 pub use storage::{DiskLossSpec, SetMinSizeSpec, ThrottleSpec};
 
@@ -155,6 +155,10 @@ tagged! {
         BadRollout(BadRolloutSpec),
         /// A workload gets another number of replicas; at the end it gets the former one back.
         Scale(ScaleSpec),
+        /// A Deployment is paused, or a Job or CronJob suspended; at the end it goes on.
+        Suspend(HoldSpec),
+        /// A Deployment that is paused, or a Job or CronJob that is suspended, goes on; at the end it waits again.
+        Resume(HoldSpec),
         /// Nodes are drained, one after the other, and stay cordoned; at the end they are not.
         Drain(DrainSpec),
         /// Nodes are drained, boot anew and take pods again, one after the other.
@@ -371,6 +375,7 @@ impl FaultSpec {
             Self::Rollout(spec) => spec.start_keys(),
             Self::BadRollout(spec) => spec.start_keys(),
             Self::Scale(spec) => spec.start_keys(),
+            Self::Suspend(spec) | Self::Resume(spec) => spec.start_keys(),
             Self::Drain(spec) | Self::NodeUpgrade(spec) => spec.start_keys(),
             Self::ControlPlaneUpgrade(spec) => spec.start_keys(),
             Self::DeleteNode(spec) | Self::OutOfServiceTaint(spec) => spec.start_keys(),
@@ -436,6 +441,8 @@ impl FaultSpec {
             Self::Rollout(_) => "rollout",
             Self::BadRollout(_) => "badRollout",
             Self::Scale(_) => "scale",
+            Self::Suspend(_) => "suspend",
+            Self::Resume(_) => "resume",
             Self::Drain(_) => "drain",
             Self::NodeUpgrade(_) => "nodeUpgrade",
             Self::ControlPlaneUpgrade(_) => "controlPlaneUpgrade",
@@ -484,6 +491,7 @@ impl FaultSpec {
             Self::Rollout(spec) => spec.span,
             Self::BadRollout(spec) => spec.span,
             Self::Scale(spec) => spec.span,
+            Self::Suspend(spec) | Self::Resume(spec) => spec.span,
             Self::Drain(spec) | Self::NodeUpgrade(spec) => spec.span,
             Self::ControlPlaneUpgrade(spec) => spec.span,
             Self::DeleteNode(spec) | Self::OutOfServiceTaint(spec) => spec.span,

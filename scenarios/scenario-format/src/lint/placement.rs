@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use model_api::blueprint::NodeSpec;
 use model_api::kube::{
-    DeploymentStrategy, IntOrPercent, NodeSelectorTerm, PodSpec, TaintEffect, UnsatisfiableAction,
-    Workload, WorkloadKind,
+    DeploymentStrategy, IntOrPercent, PodSpec, TaintEffect, UnsatisfiableAction, Workload,
+    WorkloadKind,
 };
 
 use super::{Lint, is_replicated, pod_path};
@@ -137,12 +137,11 @@ impl Lint<'_> {
         let is_selected = |node: &model_api::kube::Node| {
             spec.node_selector.iter().all(|(key, value)| node.labels.get(key) == Some(value))
         };
-        let is_matched =
-            |node: &model_api::kube::Node| {
-                spec.affinity.node.required.as_ref().is_none_or(|required| {
-                    required.terms.iter().any(|term| term_matches(term, node))
-                })
-            };
+        let is_matched = |node: &model_api::kube::Node| {
+            spec.affinity.node.required.as_ref().is_none_or(|required| {
+                required.terms.iter().any(|term| term.matches(&node.name, &node.labels))
+            })
+        };
         let is_tolerated = |node: &model_api::kube::Node| {
             node.taints.iter().all(|taint| {
                 taint.effect == TaintEffect::PreferNoSchedule
@@ -314,15 +313,6 @@ fn request_of(spec: &PodSpec) -> BTreeMap<String, i64> {
         *total = total.saturating_add(*amount);
     }
     running
-}
-
-fn term_matches(term: &NodeSelectorTerm, node: &model_api::kube::Node) -> bool {
-    if term.match_expressions.is_empty() && term.match_fields.is_empty() {
-        return false;
-    }
-    let fields = BTreeMap::from([("metadata.name".to_owned(), node.name.clone())]);
-    term.match_expressions.iter().all(|requirement| requirement.matches(&node.labels))
-        && term.match_fields.iter().all(|requirement| requirement.matches(&fields))
 }
 
 fn amount_text(name: &str, amount: i64) -> String {

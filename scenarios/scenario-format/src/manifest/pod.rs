@@ -84,6 +84,7 @@ impl Reader<'_> {
         let init_containers = self.containers(path, "initContainers", init, fill);
         let (priority, never_preempts) = self.priority(path, spec, admission);
         let affinity_path = format!("{path}.affinity");
+        self.check_labels(&format!("{path}.nodeSelector"), spec.node_selector.as_ref());
         PodSpec {
             init_containers,
             containers,

@@ -26,7 +26,8 @@ impl Reader<'_> {
         let strategy = self.strategy(spec.strategy.as_ref());
         let deadline = spec.progress_deadline_seconds.unwrap_or(600);
         let progress_deadline = self.seconds("spec.progressDeadlineSeconds", i64::from(deadline));
-        let kind = WorkloadKind::Deployment { strategy, progress_deadline };
+        let is_paused = spec.paused.unwrap_or(false);
+        let kind = WorkloadKind::Deployment { strategy, progress_deadline, is_paused };
         let template = self.template(&spec.template, admission);
         let mut workload = self.workload(kind, spec.replicas, Some(&spec.selector), template);
         workload.min_ready = self.min_ready(spec.min_ready_seconds);

@@ -9,8 +9,8 @@ use super::Resolver;
 use super::nodes::pool_of;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::document::{
-    BadRolloutSpec, DrainSpec, FaultSpec, FenceSpec, GrowStorageSpec, NodesSpec, PodCrashSpec,
-    RolloutSpec, ScaleSpec, SwitchoverSpec,
+    BadRolloutSpec, DrainSpec, FaultSpec, FenceSpec, GrowStorageSpec, HoldSpec, NodesSpec,
+    PodCrashSpec, RolloutSpec, ScaleSpec, SwitchoverSpec,
 };
 use crate::nearest::suggestion;
 use crate::source::{Span, Spanned};
@@ -28,6 +28,8 @@ impl Resolver<'_> {
             FaultSpec::Rollout(spec) => self.rollout(spec)?,
             FaultSpec::BadRollout(spec) => self.bad_rollout(spec)?,
             FaultSpec::Scale(spec) => self.scale(spec)?,
+            FaultSpec::Suspend(spec) => self.hold(spec, true)?,
+            FaultSpec::Resume(spec) => self.hold(spec, false)?,
             FaultSpec::Drain(nodes) => Action::Drain(self.node_work(spec.kind(), nodes)?),
             FaultSpec::NodeUpgrade(nodes) => {
                 Action::NodeUpgrade(self.node_work(spec.kind(), nodes)?)
@@ -147,6 +149,20 @@ impl Resolver<'_> {
             return None;
         }
         Some(Action::Scale { workload, replicas: spec.replicas.value })
+    }
+
+    fn hold(&mut self, spec: &HoldSpec, is_held: bool) -> Option<Action> {
+        let workload = self.workload(&spec.workload)?;
+        let kind = &self.blueprint.workloads[workload.index()].kind;
+        if kind.is_held().is_none() {
+            let verb = if is_held { "suspended" } else { "resumed" };
+            let message = format!("a {} cannot be {verb}", kind.name());
+            let help = "Deployments are paused, Jobs and CronJobs are suspended";
+            let span = spec.workload.span;
+            self.diagnostics.push(Diagnostic::new(Code::E0070, span, message).help(help));
+            return None;
+        }
+        Some(Action::Hold { workload, is_held })
     }
 
     /// A database of which it is known how full the volume of its log is.

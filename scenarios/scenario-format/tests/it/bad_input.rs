@@ -121,6 +121,18 @@ fn objects_that_the_api_would_refuse() {
             "matchLabels: {app: wep}}\n  template",
             "m.yaml:6:13: E0022",
         ),
+        (
+            "matchLabels: {app: web}}\n  template",
+            "matchLabels: {app: web, tier/a/b: x}}\n  template",
+            "m.yaml:6:27: E0022: Deployment shop/web: `spec.selector.matchLabels` has the key `tier/a/b`, \
+             which has more than one `/`",
+        ),
+        (
+            "containers:\n",
+            "nodeSelector: {disk: 'very fast'}\n      containers:\n",
+            "m.yaml:12:21: E0022: Deployment shop/web: `spec.template.spec.nodeSelector` gives disk the value \
+             `very fast`, which has the character ` `; letters, digits, `-`, `_` and `.` are allowed",
+        ),
         ("httpGet: {path: /, port: http}", "periodSeconds: 5", "m.yaml:16:27: E0022"),
         (
             "name: web, namespace: shop}\nspec:\n  replicas",

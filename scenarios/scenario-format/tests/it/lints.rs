@@ -90,6 +90,22 @@ fn places() {
     speaks("W0109", swap("      containers", "      nodeSelector: {disk: fast}\n      containers"));
     let affinity = "      affinity: {nodeAffinity: {requiredDuringSchedulingIgnoredDuringExecution: {nodeSelectorTerms: [{matchExpressions: [{key: topology.kubernetes.io/zone, operator: In, values: [az-z]}]}]}}}\n";
     speaks("W0109", swap("      containers", &format!("{affinity}      containers")));
+    let compares = |kind: &str, value: &str| {
+        let term =
+            format!("{{matchExpressions: [{{key: cores, operator: Gt, values: ['{value}']}}]}}");
+        let terms = match kind {
+            "required" => format!("{{nodeSelectorTerms: [{term}]}}"),
+            _ => format!("[{{weight: 1, preference: {term}}}]"),
+        };
+        format!(
+            "      affinity: {{nodeAffinity: {{{kind}DuringSchedulingIgnoredDuringExecution: {terms}}}}}\n      containers"
+        )
+    };
+    for kind in ["required", "preferred"] {
+        speaks("W0200", swap("      containers", &compares(kind, "many")));
+    }
+    let fine = WEB.replacen("      containers", &compares("preferred", "8"), 1);
+    assert_eq!(codes(&fine), Vec::<String>::new());
     speaks("W0110", swap("replicas: 2", "replicas: 1"));
     speaks("W0111", swap(SPREAD, ""));
     speaks("W0111", swap(SPREAD, &anti("preferred", "web", "kubernetes.io/hostname")));

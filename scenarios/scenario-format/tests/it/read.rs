@@ -51,7 +51,8 @@ fn defaults_are_those_of_the_api_server() {
     let loaded = load_all(&web(""), &["web.yaml"], &[]);
     let blueprint = loaded.resolved.expect("valid").blueprint;
     let web = &blueprint.workloads[0];
-    let WorkloadKind::Deployment { strategy, progress_deadline } = &web.kind else {
+    let WorkloadKind::Deployment { strategy, progress_deadline, is_paused: false } = &web.kind
+    else {
         panic!("a Deployment");
     };
     let quarter = IntOrPercent::Percent(25);

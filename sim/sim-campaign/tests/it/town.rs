@@ -52,6 +52,7 @@ fn web() -> Workload {
                 max_surge: IntOrPercent::Percent(25),
                 max_unavailable: IntOrPercent::Percent(25),
             },
+            is_paused: false,
             progress_deadline: SimSpan::from_secs(600),
         },
         namespace: "shop".to_owned(),

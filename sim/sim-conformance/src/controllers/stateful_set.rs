@@ -36,6 +36,8 @@ fn spec(case: &Case<'_>, set: Tree<'_>) -> SetSpec {
         replicas: set.at("spec.replicas").count(),
         start: set.at("spec.ordinals.start").count(),
         partition: strategy.at("rollingUpdate.partition").count(),
+        current_replicas: (!strategy.at("rollingUpdate").is_given())
+            .then(|| set.at("status.currentReplicas").count()),
         is_parallel: set.at("spec.podManagementPolicy").text() == "Parallel",
         is_on_delete: strategy.at("type").text() == "OnDelete",
         max_unavailable: is_gate_on.then(|| {
@@ -52,6 +54,7 @@ fn revision<'a>(object: Tree<'a>) -> &'a str {
 fn pods(case: &Case<'_>, set: Tree<'_>, now: SimTime) -> Vec<SetPod> {
     let min_ready = set.at("spec.minReadySeconds").duration().unwrap_or(SimSpan::ZERO);
     let update = set.at("status.updateRevision").text();
+    let current = set.at("status.currentRevision").text();
     let pod = |pod: Tree<'_>| {
         let ordinal = object::name(pod).rsplit('-').next().and_then(|last| last.parse().ok());
         let is_ready = object::is_ready(pod) && pod.at("status.phase").text() == "Running";
@@ -65,6 +68,7 @@ fn pods(case: &Case<'_>, set: Tree<'_>, now: SimTime) -> Vec<SetPod> {
             is_ready,
             is_available: is_ready && lasted >= min_ready,
             is_updated: revision(pod) == update,
+            is_current: revision(pod) == current,
         }
     };
     let mut pods: Vec<SetPod> = case.objects("Pod").into_iter().map(pod).collect();

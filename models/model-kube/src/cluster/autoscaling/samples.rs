@@ -42,6 +42,7 @@ impl ScalerTable {
                     };
                 }
                 MetricTable::Requests(_) => Requests::None,
+                MetricTable::Unknown => return Measurement::Unavailable("of no known type"),
                 MetricTable::Cpu { request, .. } | MetricTable::Memory { request, .. } => {
                     match request {
                         Ok(request) => Requests::Same(*request),
@@ -87,6 +88,7 @@ impl Cluster {
                         })
                     }));
                 }
+                MetricTable::Unknown => {}
                 MetricTable::Memory { container, .. } => {
                     let pods = self.pods_of(table.workload).iter();
                     samples.extend(pods.map(|pod| self.memory_sample(*pod, *container, scrape)));

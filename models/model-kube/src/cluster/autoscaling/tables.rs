@@ -42,6 +42,8 @@ pub(super) enum MetricTable {
     },
     /// Requests of Services.
     Requests(RequestTable),
+    /// Of a type that nobody knows: it fails.
+    Unknown,
 }
 
 /// A metric of requests.
@@ -62,6 +64,7 @@ impl MetricTable {
     pub(super) fn memory_span(&self) -> SimSpan {
         match self {
             Self::Cpu { .. } | Self::Memory { .. } => RESOLUTION,
+            Self::Unknown => SimSpan::ZERO,
             Self::Requests(requests) => match requests.figure {
                 RequestFigure::Rate => requests.window,
                 RequestFigure::InFlight => SimSpan::ZERO,
@@ -148,6 +151,7 @@ impl ScalerTables {
                     }
                 }
                 MetricTable::Memory { .. } => self.reads_memory[workload.index()] = true,
+                MetricTable::Unknown => {}
                 MetricTable::Requests(requests) => {
                     let span = requests.window + requests.interval * 2;
                     for service in &requests.services {
@@ -230,6 +234,7 @@ impl MetricTable {
         let (name, container) = match source {
             MetricSource::Resource { name } => (name, None),
             MetricSource::ContainerResource { name, container } => (name, Some(container.as_str())),
+            MetricSource::Unknown { .. } => return Self::Unknown,
             _ => {
                 let found = blueprint.request_metric(autoscaler, source);
                 let (metric, services) = found.expect("it is measured");

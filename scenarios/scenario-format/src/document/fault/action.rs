@@ -50,6 +50,14 @@ fault_record! {
 }
 
 fault_record! {
+    /// A Deployment, a Job or a CronJob.
+    pub struct HoldSpec("suspend") {
+        /// Which, as `namespace/name`.
+        workload: Spanned<String>,
+    }
+}
+
+fault_record! {
     /// Nodes are drained, one after the other: one by name, or those of a pool, of a zone or of both.
     pub struct DrainSpec("drain") {
         /// Name of the node.
