@@ -656,7 +656,8 @@ impl Part {
                 waits_of(graph, &self.inputs, &flows, &mut waits);
                 let rates = |flow: &NodeFlow| Rates { offered: flow.offered, served: flow.served };
                 let base = graph.nodes[idx].base_latency.as_nanos();
-                let duration_ns = base.saturating_add(waits[idx].percentile_99());
+                let waits_ns = SimSpan::from_secs_f64_rounded(waits[idx].quantile(0.99)).as_nanos();
+                let duration_ns = base.saturating_add(waits_ns);
                 (rates(&self.current[idx]), rates(&flows[idx]), duration_ns)
             }
         };

@@ -14,6 +14,7 @@ use model_api::path::{Discipline, Serving, Work};
 use sim_kernel::{SimSpan, SimTime};
 
 use crate::curve::Side;
+use crate::delay::{Delay, rounded};
 use crate::evaluation::Inputs;
 use crate::flows::Traffic;
 use crate::graph::{Graph, NodeIdx, RowIdx};
@@ -22,13 +23,11 @@ use crate::stations::{Routes, routes};
 use crate::stretch::{is_changing, next_knot};
 use crate::wait::Wait;
 
-mod delay;
 mod finite;
 mod queue;
 mod sharing;
 mod sweep;
 
-use delay::Delay;
 use queue::Queue;
 use sweep::{EdgeState, NodePicture, NodeState, Picture, Room, State, Sweep};
 
@@ -345,7 +344,7 @@ impl Fluid {
         let Open { mut from, picture, same_until } = self.open[row];
         let mut told = |from, until, last| {
             if from < until {
-                let crossing_ppm = parts(picture.crossing, 1e6);
+                let crossing_ppm = rounded(picture.crossing, 1e6);
                 let segment = segment(graph, row, (from, until), &picture, last);
                 tell(graph.told(row, segment, crossing_ppm));
             }
@@ -463,9 +462,7 @@ pub(crate) struct Waiting {
 impl Waiting {
     /// From an exponential wait that so many of the accepted requests meet.
     pub(crate) fn exponential(refused: f64, wait: Wait) -> Self {
-        let mean = wait.mean_ns / 1e9;
-        let wait = Delay { fixed: 0.0, waits: wait.probability, mean, variance: mean * mean };
-        Self { refused, wait }
+        Self { refused, wait: Delay::exponential(wait) }
     }
 
     /// What those meet of whom a share meets another one.
@@ -558,15 +555,6 @@ fn millirps(rps: f64) -> u64 {
     (rps * 1000.0 + 0.5) as u64
 }
 
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "shares and shapes are positive and limited, and `as` saturates"
-)]
-fn parts(share: f64, whole: f64) -> u32 {
-    (share * whole + 0.5) as u32
-}
-
 fn segment(
     graph: &Graph,
     row: RowIdx,
@@ -577,6 +565,7 @@ fn segment(
     let nanos = |secs: f64| SimSpan::from_secs_f64_rounded(secs).as_nanos();
     let (offered_from, offered_until) = (millirps(first.offered), millirps(last.offered));
     let is_lossy = first.served < first.offered || last.served < last.offered;
+    let (wait_probability_ppm, wait_mean_ns, wait_shape_milli) = last.delay.told_waits();
     FlowSegment {
         service: graph.nodes[graph.node_of(row)].service,
         from,
@@ -586,10 +575,10 @@ fn segment(
         served_from_millirps: millirps(first.served).min(offered_from),
         served_until_millirps: millirps(last.served).min(offered_until),
         base_latency_ns: nanos(last.delay.fixed),
-        wait_probability_ppm: parts(last.delay.waits, 1e6),
-        wait_mean_ns: nanos(last.delay.mean),
-        wait_shape_milli: parts(last.delay.shape(), 1e3),
-        late_ppm: parts(last.late, 1e6),
+        wait_probability_ppm,
+        wait_mean_ns,
+        wait_shape_milli,
+        late_ppm: rounded(last.late, 1e6),
         late_by_ns: nanos(last.late_by),
         loss: if is_lossy { last.loss } else { Default::default() },
     }

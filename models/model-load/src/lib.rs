@@ -99,6 +99,7 @@
 //! [`LossReason::Errors`]: model_api::observation::LossReason::Errors
 
 mod curve;
+mod delay;
 mod edges;
 mod evaluation;
 mod flows;

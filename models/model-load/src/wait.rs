@@ -8,61 +8,13 @@ use sim_kernel::SimSpan;
 /// builds up within an overload and outlives it is not kept. **Assumption**, not an upstream fact.
 pub const OVERLOAD_WAIT: SimSpan = SimSpan::from_secs(1);
 
-/// Waiting at one place, or along a path.
+/// Waiting at one place.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Wait {
     /// Share of the requests that wait at all.
     pub probability: f64,
     /// Mean wait of those, in nanoseconds; exponentially distributed.
     pub mean_ns: f64,
-}
-
-impl Wait {
-    /// One after the other.
-    ///
-    /// Simplified: the sum of exponential waits is reported as one exponential wait of the same
-    /// probability and mean, which understates how regular long paths are.
-    pub(crate) fn then(self, next: Self) -> Self {
-        let probability = 1.0 - (1.0 - self.probability) * (1.0 - next.probability);
-        if probability <= 0.0 {
-            return Self::default();
-        }
-        let total_ns = self.probability * self.mean_ns + next.probability * next.mean_ns;
-        Self { probability, mean_ns: total_ns / probability }
-    }
-
-    /// The wait of those of whom a share meets another one.
-    pub(crate) fn or(self, other: Self, share: f64) -> Self {
-        let probability = (1.0 - share) * self.probability + share * other.probability;
-        if share <= 0.0 || probability <= 0.0 {
-            return if share > 0.0 { Self::default() } else { self };
-        }
-        let total_ns = (1.0 - share) * self.probability * self.mean_ns
-            + share * other.probability * other.mean_ns;
-        Self { probability, mean_ns: total_ns / probability }
-    }
-
-    /// A wait that all but one in a hundred are over with, in nanoseconds.
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "it is positive and far below the limits, and `as` saturates"
-    )]
-    pub(crate) fn percentile_99(self) -> u64 {
-        let beyond = self.probability / 0.01;
-        if beyond <= 1.0 { 0 } else { (self.mean_ns * libm::log(beyond)) as u64 }
-    }
-
-    /// Probability in parts per million and mean in nanoseconds, to nearest.
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "both are positive and far below the limits, and `as` saturates"
-    )]
-    pub(crate) fn rounded(self) -> (u32, u64) {
-        let ppm = (self.probability * 1e6 + 0.5) as u32;
-        if ppm == 0 { (0, 0) } else { (ppm.min(1_000_000), (self.mean_ns + 0.5) as u64) }
-    }
 }
 
 /// Waiting in M/M/c: Poisson arrivals, exponential service, one queue.
@@ -122,9 +74,5 @@ mod tests {
         assert_eq!(erlang_wait(5, u64::MAX, 3), Wait::default());
         assert_eq!(erlang_wait(5, 5, 3), Wait { probability: 1.0, mean_ns: 1e9 });
         assert_eq!(erlang_wait(999_999, 1_000_000, 1).mean_ns, 1e9);
-        let both =
-            Wait { probability: 0.5, mean_ns: 10.0 }.then(Wait { probability: 0.5, mean_ns: 30.0 });
-        assert_eq!(both, Wait { probability: 0.75, mean_ns: 20.0 / 0.75 });
-        assert_eq!(Wait::default().then(Wait::default()).rounded(), (0, 0));
     }
 }

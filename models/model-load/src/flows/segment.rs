@@ -1,14 +1,15 @@
 //! Segments of a flow: where one opened, and what is told of those that end.
 
 use model_api::Observation;
-use model_api::observation::{FlowSegment, WAIT_SHAPE_EXPONENTIAL};
+use model_api::observation::FlowSegment;
 use sim_kernel::{Context, Recorder, SimTime};
 
 use crate::curve::{Shape, Side};
+use crate::delay::Delay;
 use crate::evaluation::{Inputs, NodeFlow, evaluate, largest_loss};
 use crate::graph::{Graph, NodeIdx, RowIdx};
 use crate::stretch::{Room, Stretch};
-use crate::wait::{Wait, erlang_wait};
+use crate::wait::erlang_wait;
 
 /// The start of a segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,12 +48,12 @@ pub(super) struct Closing {
     pub(super) now: SimTime,
     pub(super) inputs: Inputs,
     pub(super) until: Vec<NodeFlow>,
-    waits_until: Vec<Wait>,
+    waits_until: Vec<Delay>,
     pub(super) has_waits_until: bool,
     /// The flows in the middle of the segment that was told last.
     pub(super) middle_at: Option<SimTime>,
     middle: Vec<NodeFlow>,
-    waits_middle: Vec<Wait>,
+    waits_middle: Vec<Delay>,
 }
 
 impl Closing {
@@ -95,8 +96,9 @@ impl Closing {
         let node = &graph.nodes[idx];
         let whole = |idx: NodeIdx| whole_wait(graph, &self.inputs, waits, idx);
         let entry = graph.source_of(row).map_or(node.entry, |source| graph.load_of(source).via);
-        let entry = entry.map_or(Wait::default(), whole);
-        let (wait_probability_ppm, wait_mean_ns) = entry.then(whole(idx)).rounded();
+        let entry = entry.map_or(Delay::default(), whole);
+        let (wait_probability_ppm, wait_mean_ns, wait_shape_milli) =
+            entry.then(whole(idx)).told_waits();
         FlowSegment {
             service: node.service,
             from: open.from,
@@ -108,7 +110,7 @@ impl Closing {
             base_latency_ns: graph.base_latency_of(row).as_nanos(),
             wait_probability_ppm,
             wait_mean_ns,
-            wait_shape_milli: WAIT_SHAPE_EXPONENTIAL,
+            wait_shape_milli,
             late_ppm: 0,
             late_by_ns: 0,
             loss: largest_loss(graph, &self.inputs, mean, row),
@@ -117,23 +119,23 @@ impl Closing {
 }
 
 /// The waits of each Service and of all it calls.
-pub(super) fn waits_of(graph: &Graph, inputs: &Inputs, flows: &[NodeFlow], waits: &mut Vec<Wait>) {
+pub(super) fn waits_of(graph: &Graph, inputs: &Inputs, flows: &[NodeFlow], waits: &mut Vec<Delay>) {
     waits.clear();
-    waits.resize(graph.nodes.len(), Wait::default());
+    waits.resize(graph.nodes.len(), Delay::default());
     for idx in (0..graph.nodes.len()).rev() {
         let endpoints = inputs.endpoints[idx];
         let (reached, capacity) = (flows[idx].reached, endpoints.capacity_millirps);
         let servers = endpoints.live_count.saturating_mul(graph.nodes[idx].serving.workers);
-        let own = erlang_wait(reached, capacity, servers);
+        let own = Delay::exponential(erlang_wait(reached, capacity, servers));
         let calls = &graph.nodes[idx].calls;
         let called =
-            |wait: Wait, &call: &NodeIdx| wait.then(whole_wait(graph, inputs, waits, call));
+            |wait: Delay, &call: &NodeIdx| wait.then(whole_wait(graph, inputs, waits, call));
         waits[idx] = calls.iter().fold(own, called);
     }
 }
 
 /// The wait of those who ask for a Service, whichever of its pods they meet.
-fn whole_wait(graph: &Graph, inputs: &Inputs, waits: &[Wait], idx: NodeIdx) -> Wait {
+fn whole_wait(graph: &Graph, inputs: &Inputs, waits: &[Delay], idx: NodeIdx) -> Delay {
     match graph.nodes[idx].twin {
         None => waits[idx],
         Some(twin) => waits[idx].or(waits[twin], inputs.splits[idx].part()),

@@ -6,9 +6,9 @@
 
 use model_api::path::{Discipline, Serving};
 
-use super::delay::Delay;
 use super::finite::{Finite, Met};
 use super::sharing::Shared;
+use crate::delay::Delay;
 use crate::evaluation::Endpoints;
 use crate::request::waiting_max;
 

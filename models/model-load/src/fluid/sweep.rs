@@ -4,9 +4,9 @@ use model_api::observation::LossReason;
 use model_api::path::{Breaker, CallPolicy};
 use sim_kernel::{SimSpan, SimTime};
 
-use super::delay::{Delay, normal_share};
 use super::queue::{Arrivals, Queue, Stationary};
 use crate::curve::Side;
+use crate::delay::{Delay, normal_share};
 use crate::edges::{Caller, EdgeIdx};
 use crate::evaluation::{Endpoints, Inputs};
 use crate::graph::{Graph, NodeIdx};

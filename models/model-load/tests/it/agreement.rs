@@ -91,6 +91,18 @@ fn chain(policy: CallPolicy, client: CallPolicy) -> Case {
     }
 }
 
+/// A shop that calls Services of one worker each, which do so many requests per second of its 70.
+fn tree(capacities: &[u64]) -> Case {
+    let mut case = single(70, 4, 400, CallPolicy::default(), Serving::default());
+    for (callee, &capacity) in (1..).zip(capacities) {
+        let serving = Serving { workers: 1, ..Serving::default() };
+        case.nodes.push(Node { base_millis: 5, serving, ..Node::default() });
+        case.nodes[0].calls.push(callee);
+        case.start.push(Act::Endpoints(callee, 1, 1, capacity * 1000));
+    }
+    case
+}
+
 /// A shop that two tenants ask: one through the gateway, a third of which is dead for a while; one
 /// beside it, who gives up soon and tries again.
 fn tenants() -> Case {
@@ -258,6 +270,7 @@ fn comparisons() -> Vec<Comparison> {
             Some(15.0),
         ),
         of("gateway, shop, stock", chain(calm, calm), 1, Some(5.0)),
+        of("a call tree, 50 to 80 % busy", tree(&[140, 120, 100, 90, 88]), 0, Some(5.0)),
         of("100 users, 8 workers 89 % busy", users(100, 1_000), 0, Some(15.0)),
         of("20 users, 1 worker 84 % busy", few_users(20), 0, Some(15.0)),
         of("1500 users of gateway, shop, stock", closed_chain(1_500), 1, Some(5.0)),

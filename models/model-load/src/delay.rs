@@ -1,26 +1,37 @@
 //! How long something takes: a fixed part, and a random one that only some meet.
 
+use model_api::observation::WAIT_SHAPE_EXPONENTIAL;
+use sim_kernel::SimSpan;
+
+use crate::wait::Wait;
+
 /// A fixed time, and with some probability a random one on top whose law is taken for that of the
 /// gamma distribution with the same mean and variance: exact for one exponential wait, and for the
 /// sum of equal ones. All in seconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(super) struct Delay {
-    pub(super) fixed: f64,
+pub(crate) struct Delay {
+    pub(crate) fixed: f64,
     /// Probability that there is a random part.
-    pub(super) waits: f64,
+    pub(crate) waits: f64,
     /// Its mean.
-    pub(super) mean: f64,
+    pub(crate) mean: f64,
     /// Its variance.
-    pub(super) variance: f64,
+    pub(crate) variance: f64,
 }
 
 impl Delay {
-    pub(super) fn fixed(secs: f64) -> Self {
+    pub(crate) fn fixed(secs: f64) -> Self {
         Self { fixed: secs, ..Self::default() }
     }
 
+    /// A wait that is exponentially distributed.
+    pub(crate) fn exponential(wait: Wait) -> Self {
+        let mean = wait.mean_ns / 1e9;
+        Self { fixed: 0.0, waits: wait.probability, mean, variance: mean * mean }
+    }
+
     /// One after the other.
-    pub(super) fn then(self, next: Self) -> Self {
+    pub(crate) fn then(self, next: Self) -> Self {
         let waits = 1.0 - (1.0 - self.waits) * (1.0 - next.waits);
         let fixed = self.fixed + next.fixed;
         if waits <= 0.0 {
@@ -38,18 +49,18 @@ impl Delay {
     }
 
     /// Mean of it all.
-    pub(super) fn whole_mean(self) -> f64 {
+    pub(crate) fn whole_mean(self) -> f64 {
         self.fixed + self.waits * self.mean
     }
 
     /// Variance of it all.
-    pub(super) fn whole_variance(self) -> f64 {
+    pub(crate) fn whole_variance(self) -> f64 {
         let sum = self.waits * self.mean;
         (self.waits * (self.variance + self.mean * self.mean) - sum * sum).max(0.0)
     }
 
     /// The shape of the gamma distribution of the random part: 1 is exponential.
-    pub(super) fn shape(self) -> f64 {
+    pub(crate) fn shape(self) -> f64 {
         if self.variance <= 0.0 {
             SHAPE_MAX
         } else {
@@ -57,8 +68,20 @@ impl Delay {
         }
     }
 
+    /// What is told of the random part: its probability in parts per million, its mean in nanoseconds,
+    /// and its shape in thousandths.
+    pub(crate) fn told_waits(self) -> (u32, u64, u32) {
+        match rounded(self.waits, 1e6) {
+            0 => (0, 0, WAIT_SHAPE_EXPONENTIAL),
+            ppm => {
+                let mean = SimSpan::from_secs_f64_rounded(self.mean);
+                (ppm.min(1_000_000), mean.as_nanos(), rounded(self.shape(), 1e3))
+            }
+        }
+    }
+
     /// Probability that it is over after so long.
-    pub(super) fn is_over(self, secs: f64) -> f64 {
+    pub(crate) fn is_over(self, secs: f64) -> f64 {
         let left = secs - self.fixed;
         if left < 0.0 {
             return 0.0;
@@ -70,7 +93,7 @@ impl Delay {
     }
 
     /// After how long it is over with this probability.
-    pub(super) fn quantile(self, share: f64) -> f64 {
+    pub(crate) fn quantile(self, share: f64) -> f64 {
         let (mut low, mut high) = (self.fixed, self.fixed + self.mean.max(1e-9));
         for _ in 0..60 {
             if self.is_over(high) >= share {
@@ -89,7 +112,7 @@ impl Delay {
     }
 
     /// The delay of those of whom a share takes another one.
-    pub(super) fn or(self, other: Self, share: f64) -> Self {
+    pub(crate) fn or(self, other: Self, share: f64) -> Self {
         if share <= 0.0 {
             return self;
         }
@@ -106,7 +129,7 @@ impl Delay {
     }
 
     /// The delay of those for which it is over after so long.
-    pub(super) fn given_over(self, secs: f64) -> Self {
+    pub(crate) fn given_over(self, secs: f64) -> Self {
         let (left, shape) = (secs - self.fixed, self.shape());
         if left <= 0.0 || self.waits <= 0.0 || self.mean <= 0.0 {
             return Self::fixed(self.fixed.min(secs));
@@ -128,6 +151,15 @@ impl Delay {
     }
 }
 
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "shares and shapes are positive and limited, and `as` saturates"
+)]
+pub(crate) fn rounded(share: f64, whole: f64) -> u32 {
+    (share * whole + 0.5) as u32
+}
+
 /// Shapes above this are as good as fixed.
 const SHAPE_MAX: f64 = 1e6;
 /// Shapes above this are taken for normal, by Wilson and Hilferty's cube root (1931).
@@ -137,7 +169,7 @@ const PRECISION: f64 = 1e-12;
 
 /// Share of a gamma distribution of this shape and scale 1 below a point: the regularized incomplete
 /// gamma function, by its series below the shape and by its continued fraction above.
-pub(super) fn gamma_share(shape: f64, point: f64) -> f64 {
+pub(crate) fn gamma_share(shape: f64, point: f64) -> f64 {
     if point <= 0.0 {
         return 0.0;
     }
@@ -183,7 +215,7 @@ fn nonzero(value: f64) -> f64 {
 }
 
 /// Share of the standard normal distribution below a point.
-pub(super) fn normal_share(point: f64) -> f64 {
+pub(crate) fn normal_share(point: f64) -> f64 {
     libm::erfc(-point / std::f64::consts::SQRT_2) / 2.0
 }
 
