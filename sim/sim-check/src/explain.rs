@@ -18,6 +18,7 @@ use path::Told;
 mod action;
 mod canary;
 mod data;
+mod figure;
 mod frozen;
 mod job;
 mod kubelet;
