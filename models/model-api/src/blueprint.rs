@@ -258,6 +258,9 @@ pub struct WalVolume {
     /// How much is kept for a standby that is not there; `None` keeps all (a replication slot without
     /// `max_slot_wal_keep_size`).
     pub kept_bytes: Option<u64>,
+    /// How long it is kept for one; `None` for as long as it takes. Patroni drops the slot of a member that
+    /// is away for `member_slots_ttl`.
+    pub kept_for: Option<SimSpan>,
 }
 
 /// A Service whose requests commit to a database.

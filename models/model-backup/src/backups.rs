@@ -76,6 +76,8 @@ struct SetState {
     key: EntityKey,
     /// Zones of its live copies; none when it was rebuilt.
     home: u64,
+    /// The zone of each node that holds live copies on its disks.
+    node_zones: Vec<ZoneId>,
     /// Storage pools of its live copies, where they are known.
     pools: u64,
     /// It was restored outside of everything that was lost before: see [`Backups::stands`].
@@ -134,6 +136,7 @@ impl Backups {
         let sets = protection.data_sets.iter().map(|spec| SetState {
             key: EntityKey::of("data set").child(&spec.name),
             home: home_of(spec),
+            node_zones: if spec.is_on_nodes { spec.zones.clone() } else { Vec::new() },
             pools: spec.pools.iter().fold(0, |bits, pool| bits | 1 << pool.index()),
             is_rebuilt: false,
             is_writing: true,
@@ -180,10 +183,18 @@ impl Backups {
         self.sets.is_empty()
     }
 
-    /// Says in which zones live copies of a data set stand. Before the run begins.
+    /// Says in which zone each node stands that holds live copies of a data set. Before the run begins.
     pub fn set_home(&mut self, data_set: DataSetId, zones: impl Iterator<Item = ZoneId>) {
-        let home = zones.fold(0, |bits, zone| bits | bit(zone));
+        let is_on_nodes = self.protection().data_sets[data_set.index()].is_on_nodes;
         let set = &mut self.sets[data_set.index()];
+        set.node_zones.clear();
+        let mut home = 0;
+        for zone in zones {
+            home |= bit(zone);
+            if is_on_nodes {
+                set.node_zones.push(zone);
+            }
+        }
         set.home = home;
         // Of pools in one zone each, those of other zones have none of it.
         let pools = set.pools;
@@ -651,10 +662,11 @@ impl Backups {
     /// What is lost when a live copy is left after a disaster; `None` when none is.
     fn live_loss(&self, idx: usize, disaster: Disaster) -> Option<SimSpan> {
         let (spec, set) = (&self.protection().data_sets[idx], &self.sets[idx]);
-        let zones_left = (set.home & !self.damage.zones_gone()).count_ones();
+        let zones_gone = self.damage.zones_gone();
+        let nodes_left = set.node_zones.iter().filter(|zone| zones_gone & bit(**zone) == 0).count();
         let is_left = match disaster {
             Disaster::Logical | Disaster::Ransomware => false,
-            Disaster::Node => !spec.is_on_nodes || (spec.is_replicated && zones_left > 1),
+            Disaster::Node => !spec.is_on_nodes || (spec.is_replicated && nodes_left > 1),
             _ => self.stands(idx, &Fates::add(self.damage, disaster)),
         };
         let hits_home = match disaster {

@@ -6,7 +6,7 @@
 //! a data set is written to and what was destroyed, and it says what was lost and when it is back.
 //!
 //! # For the platform
-//! - Construct: [`Backups::new`]; then [`Backups::set_home`] where pods say in which zones live copies
+//! - Construct: [`Backups::new`]; then [`Backups::set_home`] where pods say on which nodes live copies
 //!   stand, and [`Backups::begin`] at time zero.
 //! - Inputs: [`Backups::set_writing`], [`Backups::set_running`], [`Backups::set_rate`],
 //!   [`Backups::fork_log`] and [`Backups::hand_in_log`] (failovers of databases),
@@ -26,9 +26,7 @@
 //!   and keys lost; recovery by people, in the order that data sets need each other.
 //! - The time before the run: copies and silent failures of the platform's history.
 //! # Not modelled
-//! A data set that is struck again while it is restored begins no second recovery; how many copies
-//! stand in one zone (of data on disks of nodes, a copy in another zone is what survives the loss of a
-//! node); copies that a place had before it was lost with the data beside it; what a backup costs the
+//! A data set that is struck again while it is restored begins no second recovery; copies that a place had before it was lost with the data beside it; what a backup costs the
 //! database and the network; the contents of API objects (which of them diverge after etcd was
 //! restored).
 //! # Defaults and their sources

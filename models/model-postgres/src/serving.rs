@@ -153,7 +153,7 @@ impl Cluster {
 
     fn tell_writes(&mut self, port: &mut impl Port, is_serving: bool, writable_count: u32) {
         let database = self.setup.id;
-        let is_running = self.at(self.current).is_open;
+        let is_running = self.at(self.current).is_open || self.is_storing(port.now());
         if is_running != self.is_told_running {
             self.is_told_running = is_running;
             port.notice(PgNotice::PrimaryRuns { database, is_running });

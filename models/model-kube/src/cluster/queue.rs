@@ -319,11 +319,17 @@ impl Cluster {
         let (workload, nominated_node) = (pod.workload, pod.nominated);
         let shape = self.tables.template_of(pod).shape;
         let zone = self.workloads[workload.index()].volume_zone(pod.ordinal);
+        let node = self.workloads[workload.index()].volume_node(pod.ordinal);
         let blueprint = &self.blueprint;
         let zone = zone.map(|zone| blueprint.zones[zone.index()].name.as_str());
+        let node = node.map(|node| blueprint.nodes[node.index()].node.name.as_str());
         let cache = &mut self.queue.cache;
         Attempt {
-            volumes: zone.map_or(VolumesId::NONE, |zone| cache.volumes_in_zone(zone)),
+            volumes: match (node, zone) {
+                (Some(node), _) => cache.volumes_on_node(node),
+                (None, Some(zone)) => cache.volumes_in_zone(zone),
+                (None, None) => VolumesId::NONE,
+            },
             pod: Some(id),
             nominated_node,
             ..Attempt::new(shape)
@@ -367,6 +373,9 @@ impl Cluster {
         if table.has_zonal_claims {
             let zone = self.blueprint.nodes[node.index()].zone;
             self.workloads[workload.index()].set_volume_zone(ordinal, zone);
+            if self.tables.template_of(&self.pods[id.index()]).has_local_claims {
+                self.workloads[workload.index()].set_volume_node(ordinal, node);
+            }
         }
         self.pods[id.index()].nominated = None;
         shape

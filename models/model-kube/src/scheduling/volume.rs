@@ -102,11 +102,21 @@ pub enum ClaimClass {
 impl Claim {
     /// A claim bound to a volume that can be used in one zone only.
     pub fn in_zone(zone: &str) -> Self {
+        Self::in_one(ZONE, zone)
+    }
+
+    /// A claim bound to a volume on the disks of one node: a local PersistentVolume has the host name
+    /// of its node in its affinity.
+    pub fn on_node(node: &str) -> Self {
+        Self::in_one(HOSTNAME, node)
+    }
+
+    fn in_one(label: &str, value: &str) -> Self {
         use model_api::kube::{NodeSelectorTerm, Operator};
         let requirement = Requirement {
-            key: ZONE.to_owned(),
+            key: label.to_owned(),
             operator: Operator::In,
-            values: vec![zone.to_owned()],
+            values: vec![value.to_owned()],
         };
         let term =
             NodeSelectorTerm { match_expressions: vec![requirement], match_fields: Vec::new() };
@@ -146,6 +156,8 @@ impl Claim {
     }
 }
 
+/// Label of a node's host name.
+const HOSTNAME: &str = "kubernetes.io/hostname";
 /// Current label of a node's zone.
 pub(super) const ZONE: &str = "topology.kubernetes.io/zone";
 /// Labels that VolumeZone compares, older ones first.

@@ -158,8 +158,11 @@ impl World {
                 DataSetKind::Etcd | DataSetKind::Other => continue,
             };
             let pods = self.cluster.pods_of(workload).iter();
-            let mut zones: Vec<ZoneId> =
-                pods.filter_map(|pod| self.cluster.pod(*pod).zone).collect();
+            let mut nodes: Vec<_> = pods.filter_map(|pod| self.cluster.pod(*pod).node).collect();
+            nodes.sort_unstable();
+            nodes.dedup();
+            let zone = |node: &model_api::NodeId| blueprint.nodes[node.index()].zone;
+            let mut zones: Vec<ZoneId> = nodes.iter().map(zone).collect();
             // Simplified: volumes that nobody has mounted may stand anywhere.
             if matches!(spec.kind, DataSetKind::Database(_)) && zones.is_empty() {
                 zones = (0..blueprint.zones.len()).map(ZoneId::from_index).collect();

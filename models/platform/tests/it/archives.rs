@@ -61,6 +61,7 @@ pub(crate) fn archiving(wal_bytes_per_second: u64, size_bytes: u64) -> Blueprint
             switch_after: Some(SimSpan::from_mins(5)),
             least_bytes: 0,
             kept_bytes: None,
+            kept_for: None,
         }),
         ..Database::default()
     });

@@ -127,7 +127,7 @@ codes! {
         "Rename one of them."
     E0019 "a guarantee that cannot be read"
         "The sentence does not follow the guarantee language: a promise, its limit, and optionally `for 99% of runs`."
-        "Examples: availability(shop/web) >= 99.9% for 99% of runs; availability(shop/web, 1h) >= 99%; availability(shop/web, tenant: acme) >= 99.9%; budget_burn(shop/web, 99.9%, 30d) <= 10%; alert(*, 99.9%) <= 5m; rto(shop/web) <= 60s; rpo(shop/db) == 0s; latency(shop/web, p99) <= 300ms; latency(shop/web, p99, zone: az-a) <= 300ms; never two_writable_primaries; always within_region('EU'); returns(goodput(shop/web), 95%, 10m); completes(new version) <= 10m; completes(job/shop/migrate) <= 1h. Of data sets and a disaster (zone, region, account, logical, ransomware): rpo(shop/db, zone) <= 24h; rto(shop/db, region) <= 4h; restorable(shop/db, account); retention(etcd) >= 30d; residency(*, 'EU'). Anything else is an expression, {cel: \"services['shop/web'].lostRequests < 100\"}, over the figures of services (availability, outageSeconds, outageCount, lostRequests) and databases (lostSeconds, lostCommits, unknownCommits, failoverCount, writeOutageSeconds)."
+        "Examples: availability(shop/web) >= 99.9% for 99% of runs; availability(shop/web, 1h) >= 99%; availability(shop/web, tenant: acme) >= 99.9%; budget_burn(shop/web, 99.9%, 30d) <= 10%; alert(*, 99.9%) <= 5m; rto(shop/web) <= 60s; rpo(shop/db) == 0s; latency(shop/web, p99) <= 300ms; latency(shop/web, p99, zone: az-a) <= 300ms; never two_writable_primaries; always within_region('EU'); returns(goodput(shop/web), 95%, 10m); completes(new version) <= 10m; completes(job/shop/migrate) <= 1h. Of data sets and a disaster (node where they lie on its disks, zone, region, account, logical, ransomware): rpo(shop/db, zone) <= 24h; rto(shop/db, region) <= 4h; restorable(shop/db, account); retention(etcd) >= 30d; residency(*, 'EU'). Anything else is an expression, {cel: \"services['shop/web'].lostRequests < 100\"}, over the figures of services (availability, outageSeconds, outageCount, lostRequests) and databases (lostSeconds, lostCommits, unknownCommits, failoverCount, writeOutageSeconds)."
     E0020 "a circle"
         "Services that call each other in a circle would never answer, faults that wait for each other would never start."
         "Break the circle at one place."
@@ -230,6 +230,9 @@ codes! {
     E0069 "a StorageClass in two pools of a zone"
         "A volume stands in one pool: the one that has its StorageClass in its zone. With two it is not known which fault would strike it."
         "State different classes, or zones that the pools do not share."
+    E0080 "a promise about nodes of data that outlives them"
+        "Volumes that are attached over the network, and the state of the API, are not lost with a node. A promise about that would hold without ever being tried."
+        "Promise another disaster, such as zone. Data is lost with a node where the provisioner of its StorageClass makes volumes on disks of nodes, such as rancher.io/local-path or topolvm.io."
 
     W0101 "a Service selects no pods"
         "No workload of its namespace carries the labels that the selector asks for, so the Service has no endpoints and every request to it fails."

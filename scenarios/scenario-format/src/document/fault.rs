@@ -380,24 +380,37 @@ impl FaultSpec {
         }
     }
 
-    /// Whether it means nothing without `backups`.
+    /// Whether it means nothing without `backups`: it strikes what only they describe.
     pub fn needs_backups(&self) -> bool {
-        !matches!(
+        matches!(
             self,
-            Self::ZonePowerLoss(_)
-                | Self::ZoneIsolation(_)
-                | Self::NodeCrash(_)
-                | Self::PodCrash(_)
-                | Self::LoadSpike(_)
-                | Self::ZoneDestroyed(_)
-                | Self::RegionLoss(_)
+            Self::AccountLoss(_)
+                | Self::LogicalLoss(_)
+                | Self::EtcdDataLoss(_)
+                | Self::BadMigration(_)
+                | Self::Ransomware(_)
+                | Self::BackupTargetLoss(_)
+                | Self::KeyLoss(_)
+                | Self::BackupsBroken(_)
+                | Self::ArchiveBroken(_)
+                | Self::Throttle(_)
         )
     }
 
-    /// Whether it can be over.
+    /// Whether it can be over: what is destroyed stays destroyed.
     pub fn can_end(&self) -> bool {
-        !self.needs_backups() && !matches!(self, Self::ZoneDestroyed(_) | Self::RegionLoss(_))
-            || matches!(self, Self::BackupsBroken(_) | Self::ArchiveBroken(_))
+        !matches!(
+            self,
+            Self::ZoneDestroyed(_)
+                | Self::RegionLoss(_)
+                | Self::AccountLoss(_)
+                | Self::LogicalLoss(_)
+                | Self::EtcdDataLoss(_)
+                | Self::BadMigration(_)
+                | Self::Ransomware(_)
+                | Self::BackupTargetLoss(_)
+                | Self::KeyLoss(_)
+        )
     }
 
     /// The key it was written with.
