@@ -316,20 +316,10 @@ impl Cluster {
     /// A pod as the scheduler tries it.
     pub(super) fn attempt_of(&mut self, id: PodId) -> Attempt {
         let pod = &self.pods[id.index()];
-        let (workload, nominated_node) = (pod.workload, pod.nominated);
+        let nominated_node = pod.nominated;
         let shape = self.tables.template_of(pod).shape;
-        let zone = self.workloads[workload.index()].volume_zone(pod.ordinal);
-        let node = self.workloads[workload.index()].volume_node(pod.ordinal);
-        let blueprint = &self.blueprint;
-        let zone = zone.map(|zone| blueprint.zones[zone.index()].name.as_str());
-        let node = node.map(|node| blueprint.nodes[node.index()].node.name.as_str());
-        let cache = &mut self.queue.cache;
         Attempt {
-            volumes: match (node, zone) {
-                (Some(node), _) => cache.volumes_on_node(node),
-                (None, Some(zone)) => cache.volumes_in_zone(zone),
-                (None, None) => VolumesId::NONE,
-            },
+            volumes: self.volumes_of(id),
             pod: Some(id),
             nominated_node,
             ..Attempt::new(shape)
@@ -364,16 +354,17 @@ impl Cluster {
         pod.was_refused = false;
         let (workload, ordinal) = (pod.workload, pod.ordinal);
         let table = self.tables.template_of(pod);
-        let shape = table.shape;
+        let (shape, has_zonal, has_local) =
+            (table.shape, table.has_zonal_claims, table.has_local_claims);
         // A node that is not registered brings its pods along when it is.
         if self.nodes[node.index()].is_in_scheduler {
-            self.queue.cache.add_pod(id, shape, node);
+            self.add_to_scheduler(id, shape, node);
         }
         self.nodes[node.index()].pods.push(id);
-        if table.has_zonal_claims {
+        if has_zonal {
             let zone = self.blueprint.nodes[node.index()].zone;
             self.workloads[workload.index()].set_volume_zone(ordinal, zone);
-            if self.tables.template_of(&self.pods[id.index()]).has_local_claims {
+            if has_local {
                 self.workloads[workload.index()].set_volume_node(ordinal, node);
             }
         }
@@ -422,15 +413,17 @@ impl Cluster {
             Some(node) => {
                 self.queue.cache.add_node(id, &node);
                 self.nodes[id.index()].is_in_scheduler = true;
-                for pod in &self.nodes[id.index()].pods {
+                for idx in 0..self.nodes[id.index()].pods.len() {
+                    let pod = self.nodes[id.index()].pods[idx];
                     let state = &self.pods[pod.index()];
                     if state.is_orphan || state.phase == PodPhase::Finished {
                         continue;
                     }
+                    let is_terminating = state.is_terminating;
                     let shape = self.tables.template_of(state).shape;
-                    self.queue.cache.add_pod(*pod, shape, id);
-                    if state.is_terminating {
-                        self.queue.cache.mark_terminating(*pod);
+                    self.add_to_scheduler(pod, shape, id);
+                    if is_terminating {
+                        self.queue.cache.mark_terminating(pod);
                     }
                 }
                 Some(ClusterEvent::NodeAdded)

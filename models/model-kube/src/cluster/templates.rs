@@ -86,6 +86,8 @@ pub(super) struct TemplateTable {
     pub(super) claim_count: usize,
     /// Some of these claims hold the pod in the zone of its volume.
     pub(super) has_zonal_claims: bool,
+    /// How many have to be attached to a node.
+    pub(super) attached_count: usize,
     /// Some lie on disks of the node.
     pub(super) has_local_claims: bool,
     /// How long its pods stay on a node that is tainted unreachable.
@@ -139,7 +141,11 @@ impl TemplateTable {
             budgets: budgets(blueprint, workload, &template.labels),
             images: numbers,
             claim_count: claims.len(),
-            has_zonal_claims: claims.iter().any(|reach| *reach != Reach::Region),
+            attached_count: claims
+                .iter()
+                .filter(|reach| matches!(reach, Reach::Region | Reach::Zone))
+                .count(),
+            has_zonal_claims: claims.iter().any(|it| matches!(it, Reach::Zone | Reach::Node)),
             has_local_claims: claims.contains(&Reach::Node),
             stay_unreachable: stay(&spec.tolerations, [&unreachable]),
             stay_out_of_service: stay(&spec.tolerations, [&out_of_service]),
@@ -151,6 +157,8 @@ impl TemplateTable {
 /// Where a volume can be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Reach {
+    /// By any number of nodes at once.
+    Shared,
     Region,
     Zone,
     Node,
@@ -170,7 +178,7 @@ fn claims(blueprint: &Blueprint, workload: &Workload, spec: &PodSpec) -> Vec<Rea
         }
     };
     let binds = |claim: &PersistentVolumeClaim| match claim.is_shared {
-        true => Reach::Region,
+        true => Reach::Shared,
         false => reach(claim.storage_class.as_ref()),
     };
     let mut claims = Vec::new();
@@ -194,7 +202,7 @@ fn claims(blueprint: &Blueprint, workload: &Workload, spec: &PodSpec) -> Vec<Rea
             .claims
             .iter()
             .find(|claim| claim.namespace == workload.namespace && claim.name == *name);
-        claims.push(claim.map_or(Reach::Region, binds));
+        claims.push(claim.map_or(Reach::Shared, binds));
     }
     claims
 }

@@ -105,6 +105,16 @@ impl Claim {
         Self::in_one(ZONE, zone)
     }
 
+    /// A claim whose volume a driver attaches, by the handle of the volume; of one zone, where it is bound
+    /// to one.
+    pub fn attached(driver: &str, handle: String, zone: Option<&str>) -> Self {
+        let claim = zone.map_or_else(|| Self::Bound(BoundClaim::default()), Self::in_zone);
+        let Self::Bound(mut claim) = claim else { return claim };
+        let volume = claim.volume.get_or_insert_default();
+        volume.attachment = Some((driver.to_owned(), handle));
+        Self::Bound(claim)
+    }
+
     /// A claim bound to a volume on the disks of one node: a local PersistentVolume has the host name
     /// of its node in its affinity.
     pub fn on_node(node: &str) -> Self {
