@@ -111,6 +111,8 @@ pub struct Backups {
     /// Storage pools that do not read and write, and those that will in a moment.
     pools_stopped: u64,
     pools_pausing: u64,
+    /// Keys that cannot be used for a while.
+    keys_disabled: u64,
     /// By place: bytes a second that can be read.
     read_rates: Vec<u64>,
     gaps: Vec<Gap>,
@@ -160,6 +162,7 @@ impl Backups {
             zones_down: 0,
             pools_stopped: 0,
             pools_pausing: 0,
+            keys_disabled: 0,
             read_rates: protection.places.iter().map(|it| it.read_bytes_per_second).collect(),
             gaps: vec![Gap::NONE; protection.places.len()],
             told_until: Stamp::ZERO,
@@ -528,6 +531,7 @@ impl Backups {
         let is_up = self.archive_faults[idx] != Some(Breakage::Visible)
             && self.survivors(&self.damage, None).has_place(place)
             && self.is_reachable(place, Obstacles::now(self))
+            && Obstacles::now(self).lets_use(archive.key)
             && !self.is_pausing(place);
         Some(is_up.then(|| self.archives[idx].upload()))
     }
@@ -743,7 +747,9 @@ impl Backups {
                 || !self.is_reachable(place, obstacles)
                 || (obstacles.is_imagined && !self.fates.is_served_after(place, damage))
         });
-        let has_key = |key: Option<KeyId>| key.is_none_or(|key| survivors.has_key(key.index()));
+        let has_key = |key: Option<KeyId>| {
+            key.is_none_or(|key| survivors.has_key(key.index())) && obstacles.lets_use(key)
+        };
         let ways = protection.policies_of(data_set).filter_map(|id| {
             let policy = &protection.policies[id.index()];
             let way = way(policy.to, &policy.copies, survivors, &self.gaps)?;
@@ -817,10 +823,11 @@ impl Backups {
             survivors.has_place(place.index())
                 && backups.is_reachable(place.index(), Obstacles::now(backups))
         };
+        let lets_use = |backups: &Self, key| Obstacles::now(backups).lets_use(key);
         for (idx, policy) in protection.policies.iter().enumerate() {
             let conditions = Conditions {
                 is_source_up: self.is_source_up(policy.data_set),
-                is_place_up: is_place_up(self, policy.to),
+                is_place_up: is_place_up(self, policy.to) && lets_use(self, policy.key),
                 is_broken: self.policy_faults[idx] == Some(Breakage::Visible),
             };
             self.runs.set_conditions(PolicyId::from_index(idx), conditions);
@@ -831,6 +838,7 @@ impl Backups {
             let is_up = has_power
                 && (set.is_running || set.is_rebuilt)
                 && is_place_up(self, archive.to)
+                && lets_use(self, archive.key)
                 && !self.is_pausing(archive.to.index())
                 && self.archive_faults[idx].is_none();
             let is_writing = self.is_written(archive.data_set);

@@ -335,6 +335,9 @@ impl World {
                 (Struck::Nothing, self.data.backups.lose_place(*place, ctx))
             }
             DataFault::KeyLoss { key } => (Struck::Nothing, self.data.backups.lose_key(*key, ctx)),
+            DataFault::KeyDisabled { key } => {
+                (Struck::Copies, self.data.backups.set_key_disabled(*key, true, ctx))
+            }
             DataFault::BackupsBroken { is_silent, .. }
             | DataFault::ArchiveBroken { is_silent, .. } => {
                 let how = if *is_silent { Breakage::Silent } else { Breakage::Visible };
@@ -349,8 +352,14 @@ impl World {
         kind: &FaultKind,
         ctx: &mut Context<'_, Event, R>,
     ) {
-        if let FaultKind::Data(kind) = kind {
-            self.set_breakage(kind, None, ctx);
+        match kind {
+            FaultKind::Data(DataFault::KeyDisabled { key }) => {
+                self.data.backups.set_key_disabled(*key, false, ctx);
+            }
+            FaultKind::Data(kind) => {
+                self.set_breakage(kind, None, ctx);
+            }
+            _ => {}
         }
     }
 

@@ -139,6 +139,8 @@ tagged! {
         BackupTargetLoss(BackupTargetLossSpec),
         /// A key is gone.
         KeyLoss(KeyLossSpec),
+        /// A key cannot be used: it is disabled, its KMS is away, its vault is sealed.
+        KeyDisabled(KeyDisabledSpec),
         /// Runs of a backup policy fail.
         BackupsBroken(BackupsBrokenSpec),
         /// The archive of a database stores nothing.
@@ -219,6 +221,14 @@ fault_record! {
 fault_record! {
     /// A key is gone.
     pub struct KeyLossSpec("keyLoss") {
+        /// Which.
+        key: Spanned<String>,
+    }
+}
+
+fault_record! {
+    /// A key cannot be used for a while: nothing is encrypted with it, so that what copies or archives under it fails, and restores that need it wait.
+    pub struct KeyDisabledSpec("keyDisabled") {
         /// Which.
         key: Spanned<String>,
     }
@@ -363,6 +373,7 @@ impl FaultSpec {
             Self::EtcdDataLoss(spec) => spec.start_keys(),
             Self::BackupTargetLoss(spec) => spec.start_keys(),
             Self::KeyLoss(spec) => spec.start_keys(),
+            Self::KeyDisabled(spec) => spec.start_keys(),
             Self::BackupsBroken(spec) => spec.start_keys(),
             Self::ArchiveBroken(spec) => spec.start_keys(),
             Self::DiskLoss(spec) => spec.start_keys(),
@@ -391,6 +402,7 @@ impl FaultSpec {
                 | Self::Ransomware(_)
                 | Self::BackupTargetLoss(_)
                 | Self::KeyLoss(_)
+                | Self::KeyDisabled(_)
                 | Self::BackupsBroken(_)
                 | Self::ArchiveBroken(_)
                 | Self::Throttle(_)
@@ -441,6 +453,7 @@ impl FaultSpec {
             Self::Ransomware(_) => "ransomware",
             Self::BackupTargetLoss(_) => "backupTargetLoss",
             Self::KeyLoss(_) => "keyLoss",
+            Self::KeyDisabled(_) => "keyDisabled",
             Self::BackupsBroken(_) => "backupsBroken",
             Self::ArchiveBroken(_) => "archiveBroken",
             Self::DiskLoss(_) => "diskLoss",
@@ -489,6 +502,7 @@ impl FaultSpec {
             Self::EtcdDataLoss(spec) => spec.span,
             Self::BackupTargetLoss(spec) => spec.span,
             Self::KeyLoss(spec) => spec.span,
+            Self::KeyDisabled(spec) => spec.span,
             Self::BackupsBroken(spec) => spec.span,
             Self::ArchiveBroken(spec) => spec.span,
             Self::DiskLoss(spec) => spec.span,
