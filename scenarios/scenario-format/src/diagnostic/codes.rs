@@ -466,4 +466,7 @@ codes! {
     W0199 "snapshots on the pool of their volumes, counted as backup"
         "A snapshot that stays on the backend of its volume shares all of its blocks with it: a pool that loses data loses both at once, and so does a deleted pool or project. It helps against a bad migration and against nothing else."
         "Move snapshots to another place (snapshotMoveData of Velero, or a policy with method: files to a bucket), and keep those on the pool for the quick way back."
+    W0220 "sessions through a pooler that nobody counts"
+        "With poolMode session, the default of a Pooler, PgBouncer lends a connection to the database for as long as its client stays, whether it asks for anything or not. Application servers keep their connections open. When there are more of them than the pooler has connections, the rest waits for query_wait_timeout (2 min) and fails, which a scale-up brings about; without a number that cannot be seen."
+        "State connections under writesTo: what each pod keeps open. Or let the Pooler lend by transaction, where the application allows it."
 }

@@ -1,7 +1,7 @@
 //! How it came to a figure that an expression did not allow.
 
-use model_api::guarantee::figure::{DatabaseFigure, ServiceFigure, WorkloadFigure};
-use model_api::observation::{EvictionReason, KillReason, LossReason, PoolIo, StorageFact};
+use model_api::guarantee::figure::{DatabaseFigure, PoolFigure, ServiceFigure, WorkloadFigure};
+use model_api::observation::{EvictionReason, KillReason, LossReason, StorageFact};
 use model_api::usage::NodeResource;
 use model_api::{Observation, PoolId, ServiceId};
 use report_data::{Explanation, Step};
@@ -67,9 +67,10 @@ impl<E> Story<'_, E> {
                     } if *workload == wanted
                 )
             }),
-            Blamed::Pool(wanted, _) => {
-                self.first(run, |seen| matches!(seen, O::Storage(fact) if hurts(fact, wanted)))
-            }
+            Blamed::Pool(wanted, figure) => self.first(
+                run,
+                |seen| matches!(seen, O::Storage(fact) if counts(figure, fact, wanted)),
+            ),
         }
     }
 
@@ -91,11 +92,18 @@ impl<E> Story<'_, E> {
     }
 }
 
-/// Whether a fact is what figures of a pool count.
-fn hurts(fact: &StorageFact, wanted: PoolId) -> bool {
-    match *fact {
-        StorageFact::OsdsLost { pool, .. } | StorageFact::DataLost { pool, .. } => pool == wanted,
-        StorageFact::Io { pool, io } => pool == wanted && io != PoolIo::Runs,
+/// Whether a fact is what a figure of a pool counts.
+fn counts(figure: PoolFigure, fact: &StorageFact, wanted: PoolId) -> bool {
+    match (figure, *fact) {
+        (PoolFigure::StoppedSeconds, StorageFact::Io { pool, io }) => {
+            pool == wanted && io.is_stopped()
+        }
+        (PoolFigure::LostBytes, StorageFact::DataLost { pool, .. })
+        | (PoolFigure::RebuildSeconds, StorageFact::RebuildStarted { pool, .. })
+        | (
+            PoolFigure::BelowSizeSeconds | PoolFigure::AtOneBytes,
+            StorageFact::OsdsLost { pool, .. },
+        ) => pool == wanted,
         _ => false,
     }
 }
