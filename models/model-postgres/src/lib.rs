@@ -57,14 +57,18 @@
 //!   tries to start, gives its key away, and a standby goes on; Patroni also drops the slot of a member that
 //!   is away for half an hour (`member_slots_ttl`). A standby that is away for longer
 //!   than log is kept for it comes back through the archive, or not at all.
-//! - A volume that hangs: commits wait as for a standby, and a standby confirms nothing. Simplified: nobody
-//!   fails over because of it, since probes and the operator do not look at the disk; reads are not played.
+//! - A volume that hangs: commits wait as for a standby, a standby confirms nothing, and nobody fails over.
+//!   The probes and the status of CloudNativePG do not look at the disk (its issue 10678: hours, with 1.28).
+//!   Patroni's main thread hangs on its data directory, so that the key runs out; but its API says that the
+//!   primary answers, so that nobody takes the key (issues 2380 and 2388). Simplified: the key stays; reads
+//!   are not played.
 //! - The archive of WAL and the phases of a restore, as functions beside the clusters: [`archive`],
 //!   [`recovery`].
 //!
 //! # Not modelled
 //! Rolling updates by the operator of Zalando, replica clusters;
-//! volumes that are gone for ever and re-cloning; sessions that
+//! volumes that are gone for ever and re-cloning, also those that a window of maintenance gives up
+//! (`reusePVC: false`); `PAUSE` of poolers for a while; sessions that
 //! lower `synchronous_commit`; `maxStandbyNamesFromCluster`; clients that reach a database past its
 //! poolers come back as [`Parameters::client_reconnect`] says.
 //!

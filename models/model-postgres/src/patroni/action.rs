@@ -247,7 +247,8 @@ impl Cluster {
     /// It ends again at once. A leader gives its key away (`post_recover` of `ha.py`: "removed leader key
     /// after trying and failing to start postgres"), so that somebody else takes it.
     ///
-    /// Simplified: it is not started again until its archive takes log or its volume grows; upstream it is
+    /// Simplified: no start of it finds room by chance, as one may that first removes log nobody needs; it is
+    /// not started again until its archive takes log or its volume grows; upstream it is
     /// in each turn, and ends each time.
     fn cannot_start(&mut self, port: &mut impl Port, ordinal: u8) {
         self.at_mut(ordinal).process = Process::Full;
