@@ -190,6 +190,8 @@ shipped! {
     "switchover.yaml"
     "vault-sealed.yaml"
     "vault-unsealed-soon.yaml"
+    "volume-hangs.yaml"
+    "volume-over-zones.yaml"
     "warm-pods-under-spike.yaml"
     "webhook-outage.yaml"
     "zone-hints-even.yaml"

@@ -407,6 +407,7 @@ fn part(observation: &Observation) -> Option<Part> {
         O::PodImagePulled { .. } | O::PodImagePullFailed { .. } => Some(Part::Pull),
         O::PodVolumeHeld { .. } | O::VolumeGrown { .. } => Some(Part::Provision),
         O::Backup(fact) => data::part(fact),
+        O::Storage(fact) => storage::part(fact),
         O::PodStarted { .. } => Some(Part::Start),
         O::PodBecameReady { .. } => Some(Part::Warm),
         _ => None,

@@ -113,6 +113,8 @@ const LIBRARY: &[(&str, i32)] = &[
     ("switchover-with-delay", 0),
     ("vault-sealed", 1),
     ("vault-unsealed-soon", 0),
+    ("volume-hangs", 1),
+    ("volume-over-zones", 0),
     ("warm-pods-under-spike", 0),
     ("webhook-outage", 0),
     ("zone-hints-even", 0),
