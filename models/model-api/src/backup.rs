@@ -365,12 +365,6 @@ impl DisasterClass {
     pub const ALL: [Self; 6] =
         [Self::Node, Self::Zone, Self::Region, Self::Account, Self::Logical, Self::Ransomware];
 
-    /// Those that a guarantee may name: [`Self::Node`] needs data sets on disks of nodes
-    /// ([`DataSet::is_on_nodes`]), which no input describes yet.
-    pub fn named() -> impl Iterator<Item = Self> + Clone {
-        Self::ALL.into_iter().filter(|class| *class != Self::Node)
-    }
-
     /// As it is written in a guarantee.
     pub const fn name(self) -> &'static str {
         match self {

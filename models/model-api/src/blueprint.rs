@@ -211,7 +211,7 @@ pub struct Database {
     pub origin: Origin,
 }
 
-/// `postgresql.cnpg.io/v1 Pooler` of type `rw`: pods of PgBouncer between clients and a primary.
+/// `postgresql.cnpg.io/v1 Pooler`: pods of PgBouncer between clients and a primary, or standbys.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Pooler {
     /// `metadata.namespace`.
@@ -228,9 +228,15 @@ pub struct Pooler {
     pub instances: u32,
     /// `server_login_retry`: after a login that failed, nobody tries again for so long.
     pub login_retry: SimSpan,
-    /// Connections of each pod to the database: `default_pool_size`, `max_db_connections`, and no more
-    /// than its share of what PostgreSQL takes.
+    /// `spec.type` is `ro` or `r`: it leads to standbys, or to all instances.
+    pub leads_to: PoolerTarget,
+    /// Connections of each pod to the database: `default_pool_size` and `reserve_pool_size`,
+    /// `max_db_connections`, and no more than its share of what PostgreSQL takes.
     pub pool_size: u32,
+    /// `spec.pgbouncer.poolMode` is `session`: a client keeps its connection for as long as it stays.
+    pub lends_sessions: bool,
+    /// Services whose pods stay connected to it, and with how many connections each pod does.
+    pub clients: Vec<(ServiceId, u32)>,
     /// `max_client_conn`: clients of each pod.
     pub client_max: u32,
     /// `spec.pgbouncer.paused`: it lends no connection.
@@ -239,6 +245,18 @@ pub struct Pooler {
     pub is_assumed: bool,
     /// Where it was written.
     pub origin: Origin,
+}
+
+/// Where a pooler leads: `spec.type`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum PoolerTarget {
+    /// `rw`: the primary.
+    #[default]
+    Primary,
+    /// `ro`: standbys.
+    Standbys,
+    /// `r`: any instance.
+    Any,
 }
 
 /// The volume that holds the write-ahead log of each instance, and what keeps log there.
@@ -258,6 +276,9 @@ pub struct WalVolume {
     /// How much is kept for a standby that is not there; `None` keeps all (a replication slot without
     /// `max_slot_wal_keep_size`).
     pub kept_bytes: Option<u64>,
+    /// How long it is kept for one; `None` for as long as it takes. Patroni drops the slot of a member that
+    /// is away for `member_slots_ttl`.
+    pub kept_for: Option<SimSpan>,
 }
 
 /// A Service whose requests commit to a database.

@@ -144,6 +144,11 @@ pub enum DataFault {
         /// Which.
         key: KeyId,
     },
+    /// A key cannot be used: it is disabled, its KMS is away, its vault is sealed.
+    KeyDisabled {
+        /// Which.
+        key: KeyId,
+    },
     /// Runs of a policy fail.
     BackupsBroken {
         /// Which: all that one schedule makes.

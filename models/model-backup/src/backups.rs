@@ -76,6 +76,8 @@ struct SetState {
     key: EntityKey,
     /// Zones of its live copies; none when it was rebuilt.
     home: u64,
+    /// The zone of each node that holds live copies on its disks.
+    node_zones: Vec<ZoneId>,
     /// Storage pools of its live copies, where they are known.
     pools: u64,
     /// It was restored outside of everything that was lost before: see [`Backups::stands`].
@@ -109,6 +111,8 @@ pub struct Backups {
     /// Storage pools that do not read and write, and those that will in a moment.
     pools_stopped: u64,
     pools_pausing: u64,
+    /// Keys that cannot be used for a while.
+    keys_disabled: u64,
     /// By place: bytes a second that can be read.
     read_rates: Vec<u64>,
     gaps: Vec<Gap>,
@@ -134,6 +138,7 @@ impl Backups {
         let sets = protection.data_sets.iter().map(|spec| SetState {
             key: EntityKey::of("data set").child(&spec.name),
             home: home_of(spec),
+            node_zones: if spec.is_on_nodes { spec.zones.clone() } else { Vec::new() },
             pools: spec.pools.iter().fold(0, |bits, pool| bits | 1 << pool.index()),
             is_rebuilt: false,
             is_writing: true,
@@ -157,6 +162,7 @@ impl Backups {
             zones_down: 0,
             pools_stopped: 0,
             pools_pausing: 0,
+            keys_disabled: 0,
             read_rates: protection.places.iter().map(|it| it.read_bytes_per_second).collect(),
             gaps: vec![Gap::NONE; protection.places.len()],
             told_until: Stamp::ZERO,
@@ -180,10 +186,18 @@ impl Backups {
         self.sets.is_empty()
     }
 
-    /// Says in which zones live copies of a data set stand. Before the run begins.
+    /// Says in which zone each node stands that holds live copies of a data set. Before the run begins.
     pub fn set_home(&mut self, data_set: DataSetId, zones: impl Iterator<Item = ZoneId>) {
-        let home = zones.fold(0, |bits, zone| bits | bit(zone));
+        let is_on_nodes = self.protection().data_sets[data_set.index()].is_on_nodes;
         let set = &mut self.sets[data_set.index()];
+        set.node_zones.clear();
+        let mut home = 0;
+        for zone in zones {
+            home |= bit(zone);
+            if is_on_nodes {
+                set.node_zones.push(zone);
+            }
+        }
         set.home = home;
         // Of pools in one zone each, those of other zones have none of it.
         let pools = set.pools;
@@ -517,6 +531,7 @@ impl Backups {
         let is_up = self.archive_faults[idx] != Some(Breakage::Visible)
             && self.survivors(&self.damage, None).has_place(place)
             && self.is_reachable(place, Obstacles::now(self))
+            && Obstacles::now(self).lets_use(archive.key)
             && !self.is_pausing(place);
         Some(is_up.then(|| self.archives[idx].upload()))
     }
@@ -651,10 +666,11 @@ impl Backups {
     /// What is lost when a live copy is left after a disaster; `None` when none is.
     fn live_loss(&self, idx: usize, disaster: Disaster) -> Option<SimSpan> {
         let (spec, set) = (&self.protection().data_sets[idx], &self.sets[idx]);
-        let zones_left = (set.home & !self.damage.zones_gone()).count_ones();
+        let zones_gone = self.damage.zones_gone();
+        let nodes_left = set.node_zones.iter().filter(|zone| zones_gone & bit(**zone) == 0).count();
         let is_left = match disaster {
             Disaster::Logical | Disaster::Ransomware => false,
-            Disaster::Node => !spec.is_on_nodes || (spec.is_replicated && zones_left > 1),
+            Disaster::Node => !spec.is_on_nodes || (spec.is_replicated && nodes_left > 1),
             _ => self.stands(idx, &Fates::add(self.damage, disaster)),
         };
         let hits_home = match disaster {
@@ -731,7 +747,9 @@ impl Backups {
                 || !self.is_reachable(place, obstacles)
                 || (obstacles.is_imagined && !self.fates.is_served_after(place, damage))
         });
-        let has_key = |key: Option<KeyId>| key.is_none_or(|key| survivors.has_key(key.index()));
+        let has_key = |key: Option<KeyId>| {
+            key.is_none_or(|key| survivors.has_key(key.index())) && obstacles.lets_use(key)
+        };
         let ways = protection.policies_of(data_set).filter_map(|id| {
             let policy = &protection.policies[id.index()];
             let way = way(policy.to, &policy.copies, survivors, &self.gaps)?;
@@ -805,10 +823,11 @@ impl Backups {
             survivors.has_place(place.index())
                 && backups.is_reachable(place.index(), Obstacles::now(backups))
         };
+        let lets_use = |backups: &Self, key| Obstacles::now(backups).lets_use(key);
         for (idx, policy) in protection.policies.iter().enumerate() {
             let conditions = Conditions {
                 is_source_up: self.is_source_up(policy.data_set),
-                is_place_up: is_place_up(self, policy.to),
+                is_place_up: is_place_up(self, policy.to) && lets_use(self, policy.key),
                 is_broken: self.policy_faults[idx] == Some(Breakage::Visible),
             };
             self.runs.set_conditions(PolicyId::from_index(idx), conditions);
@@ -819,6 +838,7 @@ impl Backups {
             let is_up = has_power
                 && (set.is_running || set.is_rebuilt)
                 && is_place_up(self, archive.to)
+                && lets_use(self, archive.key)
                 && !self.is_pausing(archive.to.index())
                 && self.archive_faults[idx].is_none();
             let is_writing = self.is_written(archive.data_set);

@@ -223,8 +223,15 @@ impl<'a> Cursor<'a> {
         self.found = None;
         while self.found.is_none() && self.left > 0 {
             self.left -= 1;
-            let copy = copies[self.left];
-            self.found = self.reach(&copy).map(|reach| (copy, reach));
+            let copy = &copies[self.left];
+            // Copies of a policy go in the order in which they were made: all older ones are gone too.
+            let is_gone = copy.expires_at < self.question.read_at
+                || copy.pruned_at < self.question.pruned_from;
+            if is_gone {
+                self.left = 0;
+                return;
+            }
+            self.found = self.reach(copy).map(|reach| (*copy, reach));
         }
     }
 
@@ -236,8 +243,6 @@ impl<'a> Cursor<'a> {
             && self.way.has(copy.ready_at)
             // A run that is not over when a loss is found is ended with everything else.
             && copy.ready_at < question.pruned_from
-            && copy.pruned_at >= question.pruned_from
-            && copy.expires_at >= question.read_at
             && self.way.only_locked_for.is_none_or(|lock| {
                 copy.ready_at.plus(self.way.lag).plus(lock) >= question.struck_at
             });

@@ -21,7 +21,8 @@
 //! CloudNativePG: a base backup goes when the next one is older than the window, looked at after a
 //! backup succeeded (plugin-barman-cloud `retention.md`).
 //! # Invariants
-//! A copy is ready after it was begun, and is never there before. Runs of a lane do not overlap.
+//! A copy is ready after it was begun, and is never there before. Runs of a lane do not overlap. Copies
+//! of a policy expire, and are pruned, in the order in which they were made.
 //! # Checked against
 //! The tests below; `tests/it`.
 
@@ -341,6 +342,11 @@ impl PolicyState {
 
     fn finish(&mut self, spec: &BackupPolicy, running: Running) {
         let Some(copy) = running.copy else { return };
+        let last = self.copies.back();
+        assert!(
+            last.is_none_or(|last| last.expires_at <= copy.expires_at),
+            "copies of a policy expire in the order in which they were made"
+        );
         self.copies.push_back(copy);
         let now = running.ends_at;
         match spec.retention {
@@ -369,9 +375,14 @@ impl PolicyState {
     }
 
     fn prune(&mut self, idx: usize, now: Stamp) {
+        let before = idx.checked_sub(1).map(|before| self.copies[before].pruned_at);
         let copy = &mut self.copies[idx];
         if copy.pruned_at == Stamp::MAX {
             copy.pruned_at = now.max(copy.locked_until);
+            assert!(
+                before.is_none_or(|before| before <= copy.pruned_at),
+                "copies of a policy are pruned in the order in which they were made"
+            );
         }
     }
 

@@ -413,6 +413,14 @@ impl ClusterPlan {
             } else {
                 cache.add_node(NodeId::from_index(idx), &spec.node);
             }
+            if let Some(limit) = spec.node.attach_limit {
+                let limits = vec![(volumes::DRIVER.to_owned(), limit)];
+                cache.set_attach_limits(NodeId::from_index(idx), limits);
+            }
+            if tables.templates.iter().any(|it| it.has_local_claims) {
+                // Known before runs begin, which share what is known.
+                cache.volumes_on_node(&spec.node.name);
+            }
         }
         Self { blueprint, tables, cache }
     }

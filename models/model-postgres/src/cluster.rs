@@ -14,6 +14,7 @@ use crate::pooler::Pool;
 use crate::position::Mark;
 use crate::unknown::Unknown;
 use crate::update::Update;
+use crate::volume::Storing;
 use crate::wal::Wal;
 
 /// What a cluster needs of the world outside itself.
@@ -72,6 +73,8 @@ pub(crate) struct Setup {
     pub(crate) switchover_delay: SimSpan,
     pub(crate) is_left_alone: bool,
     pub(crate) smart_shutdown: SimSpan,
+    /// The most that an instance takes to end after its sessions, before it is killed.
+    pub(crate) stop_budget: SimSpan,
     pub(crate) primary_update: PrimaryUpdate,
     pub(crate) has_isolation_check: bool,
     pub(crate) wal_bytes_per_second: u64,
@@ -155,6 +158,8 @@ pub(crate) struct Cluster {
     pub(crate) adjust_timer: Timer,
     /// The log and its volume, where somebody looks at it.
     pub(crate) wal: Option<Wal>,
+    /// A primary that was shut down, and stores the rest of its log.
+    pub(crate) storing: Storing,
     pub(crate) wal_timer: Timer,
     /// When that timer is due.
     pub(crate) wal_due: Option<SimTime>,
@@ -174,6 +179,10 @@ pub(crate) struct Cluster {
     pub(crate) break_count: u32,
 }
 
+/// `DefaultMaxStopDelay` of CloudNativePG's `api/v1/cluster_types.go`, where nothing says how long a pod has
+/// to end.
+const STOP_DELAY: SimSpan = SimSpan::from_secs(1_800);
+
 const RECOVERY: Purpose = Purpose::new("postgres crash recovery");
 
 impl Cluster {
@@ -188,6 +197,7 @@ impl Cluster {
             switchover_delay: database.switchover_delay,
             is_left_alone: database.is_left_alone,
             smart_shutdown: database.smart_shutdown,
+            stop_budget: STOP_DELAY.saturating_sub(database.smart_shutdown),
             primary_update: database.primary_update,
             has_isolation_check: database.has_isolation_check,
             wal_bytes_per_second: database.wal_bytes_per_second,
@@ -234,10 +244,8 @@ impl Cluster {
             clients_timer: Timer::NONE,
             is_backend_new: false,
             adjust_timer: Timer::NONE,
-            wal: match database.manager {
-                DatabaseManager::CloudNativePg => database.wal.map(Wal::new),
-                DatabaseManager::Patroni(_) => None,
-            },
+            wal: database.wal.map(Wal::new),
+            storing: Storing::default(),
             wal_timer: Timer::NONE,
             wal_due: None,
             growth_timer: Timer::NONE,
@@ -297,6 +305,7 @@ impl Cluster {
         if self.patroni.is_some() {
             self.break_links(port);
             self.tend_members(port);
+            self.tend_volume(port);
         } else {
             self.tend_fences(port);
             self.start_waiting(port);
@@ -351,6 +360,9 @@ impl Cluster {
         (instance.process, instance.is_excused) = (Process::Down, false);
         port.cancel(self.at(ordinal).work);
         if self.at(ordinal).is_open {
+            if kind == StopKind::Shutdown {
+                self.store_rest(port, ordinal, self.setup.stop_budget);
+            }
             self.close(port, ordinal, kind);
         } else {
             self.unlink(port, ordinal, kind);

@@ -257,7 +257,13 @@ impl Databases {
     pub fn new(blueprint: &Blueprint, streams: Streams) -> Self {
         let cluster = |(idx, database)| {
             let id = DatabaseId::from_index(idx);
-            Cluster::new(id, &blueprint.database_name(id), database, blueprint.zones.len())
+            let name = blueprint.database_name(id);
+            let mut cluster = Cluster::new(id, &name, database, blueprint.zones.len());
+            if let Some(workload) = blueprint.workloads.get(database.workload.index()) {
+                let grace = workload.template.spec.termination_grace;
+                cluster.setup.stop_budget = grace.saturating_sub(database.smart_shutdown);
+            }
+            cluster
         };
         let mut clusters: Vec<Cluster> =
             blueprint.databases.iter().enumerate().map(cluster).collect();

@@ -295,6 +295,9 @@ impl Cluster {
         let is_replaced = self.current != ordinal;
         let mut span = self.shutdown_span(port, ordinal);
         let kind = if is_replaced { StopKind::Process } else { StopKind::Shutdown };
+        if !is_replaced {
+            self.store_rest(port, ordinal, self.setup.switchover_delay);
+        }
         self.close(port, ordinal, kind);
         if is_replaced {
             port.hit(&rare::REWOUND);

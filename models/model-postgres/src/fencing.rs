@@ -45,6 +45,7 @@ impl Cluster {
             port.observe(Observation::InstanceFenced { database: self.setup.id, pod });
         }
         if self.at(ordinal).is_open {
+            self.store_rest(port, ordinal, self.setup.switchover_delay);
             self.close(port, ordinal, StopKind::Shutdown);
         } else {
             self.unlink(port, ordinal, StopKind::Shutdown);

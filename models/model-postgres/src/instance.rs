@@ -116,6 +116,8 @@ pub(crate) struct Instance {
     pub(crate) owes_log: bool,
     /// It is away, and its primary keeps log for it from here on.
     pub(crate) kept_from: Option<u64>,
+    /// When it went away.
+    pub(crate) left_at: SimTime,
     /// What took it away.
     pub(crate) left_by: EventId,
     /// Its primary does not have what it lacks any more.
@@ -156,6 +158,7 @@ impl Default for Instance {
             is_leaving: false,
             owes_log: false,
             kept_from: None,
+            left_at: SimTime::ZERO,
             left_by: EventId::NONE,
             is_outrun: false,
             work: Timer::NONE,

@@ -33,7 +33,8 @@
 //!   quorum, target `pending` (a primary that still runs shuts down), all WAL receivers down, the
 //!   most advanced ready standby, primary lease, promotion, relabelling of the `-rw` Service.
 //! - Switchover: asked for, or because the node of a primary takes no pods any more. A primary that
-//!   shuts down stores what its archive lacks first, at most for `switchoverDelay`.
+//!   shuts down stores what its archive lacks first, at most for `switchoverDelay`; so does one whose pod
+//!   is deleted, until it is killed, while a standby may take over already.
 //! - Rolling updates of CloudNativePG: standbys first, then the primary by a restart in its pod, by a new
 //!   pod, by a switchover, or once somebody says so; smart shutdown.
 //! - Poolers: the tries at which their pods log in to a new primary ([`next_login`]).
@@ -51,17 +52,23 @@
 //! - Return of an old primary by crash recovery, or as a standby by `pg_rewind` and catching up.
 //! - An operator or API that is away: nothing is decided, and it is said why.
 //! - Clusters that Patroni manages: its loop, lease, race, synchronous modes, restarts, switchover.
-//! - The volume of the log, which fills when the archive fails or a standby is away: PostgreSQL stops, the
-//!   operator does not fail over, and somebody has to make it larger. A standby that is away for longer
+//! - The volume of the log, which fills when the archive fails or a standby is away: PostgreSQL stops. The
+//!   operator of CloudNativePG does not fail over, and somebody has to make it larger; a leader of Patroni
+//!   tries to start, gives its key away, and a standby goes on; Patroni also drops the slot of a member that
+//!   is away for half an hour (`member_slots_ttl`). A standby that is away for longer
 //!   than log is kept for it comes back through the archive, or not at all.
-//! - A volume that hangs: commits wait as for a standby, and a standby confirms nothing. Simplified: nobody
-//!   fails over because of it, since probes and the operator do not look at the disk; reads are not played.
+//! - A volume that hangs: commits wait as for a standby, a standby confirms nothing, and nobody fails over.
+//!   The probes and the status of CloudNativePG do not look at the disk (its issue 10678: hours, with 1.28).
+//!   Patroni's main thread hangs on its data directory, so that the key runs out; but its API says that the
+//!   primary answers, so that nobody takes the key (issues 2380 and 2388). Simplified: the key stays; reads
+//!   are not played.
 //! - The archive of WAL and the phases of a restore, as functions beside the clusters: [`archive`],
 //!   [`recovery`].
 //!
 //! # Not modelled
 //! Rolling updates by the operator of Zalando, replica clusters;
-//! volumes that are gone for ever and re-cloning; sessions that
+//! volumes that are gone for ever and re-cloning, also those that a window of maintenance gives up
+//! (`reusePVC: false`); `PAUSE` of poolers for a while; sessions that
 //! lower `synchronous_commit`; `maxStandbyNamesFromCluster`; clients that reach a database past its
 //! poolers come back as [`Parameters::client_reconnect`] says.
 //!

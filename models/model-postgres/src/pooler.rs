@@ -1,4 +1,4 @@
-//! PgBouncer between clients and a database: when its pods have logged in to a new primary.
+//! PgBouncer between clients and a database: when its pods have logged in to a new primary, or to standbys.
 //!
 //! A pod of a pooler keeps connections to the primary and lends them. When these break it logs in anew as
 //! soon as a client asks; a login that fails makes it refuse every client at once, without another try, until
@@ -10,12 +10,15 @@
 //! Source: PgBouncer 1.24, `launch_new_connection` of `src/objects.c` (`last_connect_failed`,
 //! `cf_server_login_retry`), `doc/config.md`; CloudNativePG 1.30, `docs/src/connection_pooling.md`.
 //!
+//! One that leads to standbys (`ro`), or to any instance (`r`), has somewhere to log in while one of them answers
+//! and its pod is ready; what its connections to a standby that left meet until then is not played.
+//!
 //! Simplified: clients ask all the time; a pod that takes the place of another one is as that one was; who
 //! waits for a connection that hangs (`query_wait_timeout`) has failed as who is refused; a try that meets
 //! silence takes no longer than one that is refused, as `server_connect_timeout` is no longer than
 //! `server_login_retry` by default.
 
-use model_api::blueprint::Pooler;
+use model_api::blueprint::{Pooler, PoolerTarget};
 use model_api::{Observation, PoolerId};
 use sim_kernel::{EntityKey, Purpose, SimSpan, SimTime, Timer};
 
@@ -46,6 +49,7 @@ pub fn next_login(first_at: SimTime, retry: SimSpan, open_at: SimTime) -> SimTim
 pub(crate) struct Pool {
     id: PoolerId,
     key: EntityKey,
+    leads_to: PoolerTarget,
     retry: SimSpan,
     is_paused: bool,
     /// By pod: when it first tried to log in since its connections broke; `None` while they stand.
@@ -62,6 +66,7 @@ impl Pool {
         Self {
             id,
             key: EntityKey::of("pooler").child(&format!("{}/{}", spec.namespace, spec.name)),
+            leads_to: spec.leads_to,
             retry: spec.login_retry,
             is_paused: spec.is_paused,
             tries: vec![None; spec.instances as usize],
@@ -91,16 +96,34 @@ impl Pool {
 impl Cluster {
     /// Breaks the connections of poolers, or has their pods log in, and tells how many requests fail.
     pub(crate) fn tend_poolers(&mut self, port: &mut impl Port) {
+        if self.pools.is_empty() {
+            return;
+        }
         let backend = self.reachable_backend(port);
-        let commits = backend.is_some_and(|ordinal| self.can_commit(ordinal, port.now()));
-        let is_silent = !self.is_lease_released
-            || self.backend.is_some_and(|(ordinal, _)| port.is_isolated(self.at(ordinal).zone));
-        let is_new = self.is_backend_new;
+        let writes = Doors {
+            is_open: backend.is_some(),
+            serves: backend.is_some_and(|ordinal| self.can_commit(ordinal, port.now())),
+            is_silent: !self.is_lease_released
+                || self.backend.is_some_and(|(ordinal, _)| port.is_isolated(self.at(ordinal).zone)),
+            is_new: self.is_backend_new,
+        };
+        let reads = |to_primary: bool| {
+            let is_open =
+                self.ordinals().any(|ordinal| self.answers_reads(port, ordinal, to_primary));
+            // Pods that left without a word are met by some connections only.
+            Doors { is_open, serves: is_open, is_silent: false, is_new: false }
+        };
+        let (standbys, any) = (reads(false), reads(true));
         let database = self.setup.id;
         for pool in &mut self.pools {
-            match (backend.is_some(), pool.open_at.is_some()) {
-                (false, true) => pool.close(port, is_silent),
-                (true, false) => pool.open(port, is_new),
+            let doors = match pool.leads_to {
+                PoolerTarget::Primary => writes,
+                PoolerTarget::Standbys => standbys,
+                PoolerTarget::Any => any,
+            };
+            match (doors.is_open, pool.open_at.is_some()) {
+                (false, true) => pool.close(port, doors.is_silent),
+                (true, false) => pool.open(port, doors.is_new),
                 _ => {}
             }
             pool.log_in(port);
@@ -110,7 +133,7 @@ impl Cluster {
                 let event = PgEvent::PoolerDue { database };
                 pool.timer = port.timer_at(at, event);
             }
-            let failing_ppm = pool.failing_ppm(commits);
+            let failing_ppm = pool.failing_ppm(doors.serves);
             if failing_ppm != pool.told_ppm {
                 pool.told_ppm = failing_ppm;
                 let pooler = pool.id;
@@ -119,6 +142,19 @@ impl Cluster {
             }
         }
     }
+}
+
+/// What the pods of a pooler find at the other end.
+#[derive(Clone, Copy, Debug)]
+struct Doors {
+    /// There is somebody to log in to.
+    is_open: bool,
+    /// Who is logged in is served.
+    serves: bool,
+    /// Connections that break do so without a word.
+    is_silent: bool,
+    /// A Service has to lead to somebody else first.
+    is_new: bool,
 }
 
 impl Pool {

@@ -27,6 +27,8 @@ sim_kernel::declare_probes! {
     PROMOTION_CANCELED = "a member that had lost the key did not promote after all",
     FENCED = "an instance was fenced",
     VOLUME_FULL = "the log of a database filled its volume",
+    REST_STORED = "a primary that was shut down stored what its archive lacked",
+    KEY_OF_FULL_GIVEN = "a leader whose volume was full gave its key away",
     STANDBY_OUTRUN = "a standby was away for longer than log was kept for it",
     PRIMARY_REPLACED = "the pod of a primary was made again for an update, and nobody took over",
     PRIMARY_RESTARTED = "a primary was restarted in its pod for an update",

@@ -15,6 +15,7 @@ use crate::patroni::decision::Action;
 use crate::position::{Mark, Writer, units_between};
 use crate::rare;
 use crate::unknown::Fate;
+use crate::volume::Storing;
 
 /// `wal_receiver_timeout` and `wal_sender_timeout` as CloudNativePG sets them: 5 s.
 const WAL_TIMEOUT: SimSpan = SimSpan::from_secs(5);
@@ -402,6 +403,10 @@ impl Cluster {
     pub(crate) fn fork_log(&mut self, port: &mut impl Port, old: u8) {
         self.at_mut(old).owes_log = true;
         port.notice(PgNotice::LogForked { database: self.setup.id, ordinal: old });
+        if self.stores_all(port.now()) {
+            self.hand_in_log(port, old);
+        }
+        self.storing = Storing::default();
     }
 
     /// An old primary is back: before it rewinds it hands to the archive what waits there

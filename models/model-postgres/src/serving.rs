@@ -5,7 +5,7 @@ use sim_kernel::{Purpose, SimSpan, SimTime};
 
 use crate::cluster::{Cluster, Port, Target};
 use crate::databases::{Access, PgEvent, PgNotice};
-use crate::instance::{Link, Process};
+use crate::instance::{Link, Process, Role};
 use crate::position::FULL_RATE_PPM;
 use crate::rare;
 
@@ -63,6 +63,18 @@ impl Cluster {
         let instance = self.at(ordinal);
         let is_it = instance.is_open && instance.pod == Some(pod);
         (is_it && !port.is_isolated(instance.zone)).then_some(ordinal)
+    }
+
+    /// Whether clients outside its zone can read from a standby, or from the primary too: it answers, its pod
+    /// is ready, and nothing holds it.
+    pub(crate) fn answers_reads(&self, port: &impl Port, ordinal: u8, or_primary: bool) -> bool {
+        let instance = self.at(ordinal);
+        instance.is_running()
+            && instance.is_ready
+            && (or_primary || instance.role == Role::Standby)
+            && !instance.is_stalled
+            && !self.is_frozen(ordinal)
+            && !port.is_isolated(instance.zone)
     }
 
     /// Sets at which rate each instance commits and tells what changed.
@@ -153,7 +165,7 @@ impl Cluster {
 
     fn tell_writes(&mut self, port: &mut impl Port, is_serving: bool, writable_count: u32) {
         let database = self.setup.id;
-        let is_running = self.at(self.current).is_open;
+        let is_running = self.at(self.current).is_open || self.is_storing(port.now());
         if is_running != self.is_told_running {
             self.is_told_running = is_running;
             port.notice(PgNotice::PrimaryRuns { database, is_running });

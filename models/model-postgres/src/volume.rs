@@ -3,7 +3,7 @@
 use model_api::Observation;
 use model_api::observation::FailoverBlock;
 use model_api::parameters::Range;
-use sim_kernel::{EventId, Purpose, SimTime};
+use sim_kernel::{EventId, Purpose, SimSpan, SimTime};
 
 use crate::cluster::{Cluster, Port};
 use crate::databases::{PgEvent, PgNotice, StopKind};
@@ -17,7 +17,45 @@ pub const VOLUME_GROWTH: Range = Range::millis(5_000, 60_000);
 
 const GROWING: Purpose = Purpose::new("postgres volume grows");
 
+/// A primary that was shut down in good order: its archiver stores what is left before the server ends.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Storing {
+    /// Until when.
+    pub(crate) until: SimTime,
+    /// Everything is stored by then.
+    is_complete: bool,
+}
+
 impl Cluster {
+    /// A primary begins to shut down. The server ends once its archiver has stored what is left
+    /// (`PM_WAIT_XLOG_ARCHIVAL` of PostgreSQL's `postmaster.c`), or when it is killed after `budget`.
+    ///
+    /// Simplified: its pod counts as gone meanwhile, and its last segment is closed when
+    /// `archive_timeout` says so.
+    pub(crate) fn store_rest(&mut self, port: &mut impl Port, ordinal: u8, budget: SimSpan) {
+        let now = port.now();
+        let Some(wal) = self.wal.as_mut().filter(|_| ordinal == self.current) else { return };
+        wal.advance(now);
+        let takes = if wal.can_fetch() { wal.time_to_store() } else { SimSpan::ZERO };
+        if takes.is_zero() {
+            return;
+        }
+        port.hit(&rare::REST_STORED);
+        let until = now.saturating_add(takes.min(budget));
+        self.storing = Storing { until, is_complete: takes <= budget };
+        port.timer_at(until, PgEvent::SilenceOver { database: self.setup.id });
+    }
+
+    /// Whether an old primary that was shut down still stores its log.
+    pub(crate) fn is_storing(&self, now: SimTime) -> bool {
+        now < self.storing.until
+    }
+
+    /// Whether an old primary that was shut down will have stored all of its log.
+    pub(crate) fn stores_all(&self, now: SimTime) -> bool {
+        self.is_storing(now) && self.storing.is_complete
+    }
+
     /// Whether the primary stopped because its volume was full, and does not run again. The operator
     /// looks at how a container that is not ready ended last (`hasPostgresContainerTerminationReason`).
     pub(crate) fn is_stopped_by_volume(&self) -> bool {
@@ -41,6 +79,10 @@ impl Cluster {
         wal.advance(now);
         wal.set_archiver(archiver);
         wal.failed_by = cause;
+        let is_back = wal.can_fetch();
+        if is_back && self.patroni.is_some() {
+            self.retry_full(port);
+        }
         self.refresh(port);
     }
 
@@ -78,7 +120,9 @@ impl Cluster {
         port.observe(Observation::VolumeGrown { database });
         port.notice(PgNotice::VolumeGrown { database });
         let primary = self.current;
-        if let Some(since) = full_since
+        if self.patroni.is_some() {
+            self.retry_full(port);
+        } else if let Some(since) = full_since
             && self.at(primary).process == Process::Full
             && self.has_room()
         {
@@ -106,6 +150,7 @@ impl Cluster {
                 let cause = port.cause();
                 let instance = self.at_mut(ordinal);
                 instance.kept_from = Some(written);
+                instance.left_at = now;
                 instance.left_by = cause;
             }
         }
@@ -113,7 +158,7 @@ impl Cluster {
         let primary = self.at(current);
         let rate_ppm = if self.can_commit(current, now) { primary.writer.rate_ppm() } else { 0 };
         let bytes = u128::from(self.setup.wal_bytes_per_second) * u128::from(rate_ppm) / 1_000_000;
-        let is_running = primary.is_open;
+        let is_running = primary.is_open || self.is_storing(now);
         if let Some(wal) = &mut self.wal {
             wal.set_rate(u64::try_from(bytes).unwrap_or(u64::MAX), is_running);
         }
@@ -143,7 +188,12 @@ impl Cluster {
         let full = is_open.then(|| wal.room());
         let limits = limits.chain(full).filter_map(|bytes| self.log_reaches(bytes));
         let outrun = self.instances.iter().filter_map(|instance| {
-            let at = wal.kept_reaches(instance.kept_from?, wal.spec.kept_bytes?)?;
+            let from = instance.kept_from?;
+            let by_bytes = wal.spec.kept_bytes.and_then(|bytes| wal.kept_reaches(from, bytes));
+            // Nobody looked while the volume was full.
+            let by_time = wal.spec.kept_for.map(|span| instance.left_at.saturating_add(span));
+            let by_time = by_time.map(|at| at.max(wal.now()));
+            let at = by_bytes.into_iter().chain(by_time).min()?;
             Some((at, instance.left_by))
         });
         limits.chain(outrun).min_by_key(|(at, _)| *at)
@@ -188,11 +238,15 @@ impl Cluster {
 
     fn outrun_standbys(&mut self, port: &mut impl Port) {
         let Some(wal) = &self.wal else { return };
-        let (written, limit) = (wal.written(), wal.spec.kept_bytes);
+        let (written, spec, now) = (wal.written(), wal.spec, port.now());
         for ordinal in self.ordinals() {
             let instance = *self.at(ordinal);
-            let (Some(from), Some(limit)) = (instance.kept_from, limit) else { continue };
-            if written - from < limit {
+            let Some(from) = instance.kept_from else { continue };
+            // Simplified: what it lacks goes with its slot, also where `wal_keep_size` would keep it.
+            let is_dropped =
+                spec.kept_for.is_some_and(|span| now >= instance.left_at.saturating_add(span));
+            let is_removed = spec.kept_bytes.is_some_and(|limit| written - from >= limit);
+            if !is_dropped && !is_removed {
                 continue;
             }
             port.hit(&rare::STANDBY_OUTRUN);
@@ -243,6 +297,10 @@ impl Cluster {
             port.observe(Observation::WalVolumeFull { database, pod });
         }
         self.close(port, primary, StopKind::Process);
+        if self.patroni.is_some() {
+            self.panicked(port, primary);
+            return;
+        }
         self.at_mut(primary).process = Process::Full;
         if self.instances.len() > 1 {
             let reason = FailoverBlock::WalVolume;

@@ -12,8 +12,7 @@
 //! checkpoint; standbys keep what their primary keeps on volumes of the same size, so that the primary's
 //! fills first; what a promoted standby has counts as handed to the archive by whom it followed, so that it
 //! begins with nothing to archive, as upstream (where that was not so the archive has a gap, which the
-//! model of backups knows); deleting the pod of a primary that stopped does not let its operator forget why. Reserved blocks and metadata of file systems. Clusters that Patroni
-//! manages.
+//! model of backups knows); deleting the pod of a primary that stopped does not let its operator forget why. Reserved blocks and metadata of file systems.
 //!
 //! # Defaults and their sources
 //! PostgreSQL 17: `KeepLogSeg` and `InstallXLogFileSegment` of `src/backend/access/transam/xlog.c`,
@@ -139,6 +138,11 @@ impl Wal {
         self.archived = self.written;
     }
 
+    /// Up to when the positions are known.
+    pub(crate) fn now(&self) -> SimTime {
+        self.now
+    }
+
     /// Bytes written so far.
     pub(crate) fn written(&self) -> u64 {
         self.written
@@ -235,6 +239,7 @@ mod tests {
             switch_after: switch_after.map(SimSpan::from_secs),
             least_bytes: 0,
             kept_bytes: None,
+            kept_for: None,
         })
     }
 

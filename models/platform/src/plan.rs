@@ -57,6 +57,9 @@ pub(crate) struct Wiring {
     pub(crate) operated_by_workload: Vec<Vec<DatabaseId>>,
     /// By Service: the pooler whose it is.
     pub(crate) pooler_by_service: Vec<Option<PoolerId>>,
+    /// By Service: poolers that its pods stay connected to, and the one whose Service it is, if connections
+    /// of clients are counted there.
+    pub(crate) pooled_by_service: Vec<Vec<PoolerId>>,
     /// By fault: the template of a rollout.
     pub(crate) template_by_fault: Vec<Option<TemplateId>>,
     /// A fault loses the state of the Kubernetes API, which then comes back as it once was.
@@ -77,6 +80,7 @@ impl Wiring {
             database_by_workload: vec![None; blueprint.workloads.len()],
             operated_by_workload: vec![Vec::new(); blueprint.workloads.len()],
             pooler_by_service: vec![None; blueprint.services.len()],
+            pooled_by_service: vec![Vec::new(); blueprint.services.len()],
             template_by_fault: Vec::new(),
             restores_api: false,
             has_failing: false,
@@ -93,6 +97,10 @@ impl Wiring {
         }
         for (idx, pooler) in blueprint.poolers.iter().enumerate() {
             wiring.pooler_by_service[pooler.service.index()] = Some(PoolerId::from_index(idx));
+            let of_itself = pooler.clients.first().map(|_| pooler.service);
+            for service in pooler.clients.iter().map(|(client, _)| *client).chain(of_itself) {
+                wiring.pooled_by_service[service.index()].push(PoolerId::from_index(idx));
+            }
             if pooler.is_assumed {
                 // A connection is to a pooler what a core is to others: one transaction at a time.
                 wiring.cpu_millis[pooler.workload.index()] = u64::from(pooler.pool_size) * 1_000;

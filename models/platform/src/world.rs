@@ -18,6 +18,7 @@ mod actions;
 mod canaries;
 mod control_plane;
 mod data;
+mod poolers;
 mod storage;
 mod warmth;
 mod writers;
@@ -65,6 +66,8 @@ pub struct World {
     spikes: Vec<FaultId>,
     /// By pooler: of a million requests, how many it cannot pass on.
     pooler_fails: Vec<u32>,
+    /// By pooler: of a million connections of clients, for how many it has none.
+    pooler_unserved: Vec<u32>,
     /// When pods of a Service will be a little warmer: one moment a Service.
     warming: Vec<(ServiceId, SimTime)>,
     /// What the flows know of the nodes, where that matters.
@@ -90,6 +93,7 @@ impl World {
             storage: StorageState::new(pools),
             writers: Writers::of(cluster.blueprint()),
             pooler_fails: vec![0; cluster.blueprint().poolers.len()],
+            pooler_unserved: vec![0; cluster.blueprint().poolers.len()],
             blueprint: Arc::clone(cluster.blueprint()),
             plan: Arc::clone(plan),
             wiring: Arc::clone(wiring),

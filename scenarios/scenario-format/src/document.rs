@@ -32,11 +32,11 @@ pub use fault::{
     AccountLossSpec, ApiFloodSpec, ArchiveBrokenSpec, BackupTargetLossSpec, BackupsBrokenSpec,
     BadRolloutSpec, ConditionSpec, ControlPlaneUpgradeSpec, DiskLeakSpec, DiskLossSpec, DrainSpec,
     EmptySpec, EndpointsBelowSpec, EtcdDataLossSpec, FaultSpec, FenceSpec, GrowStorageSpec,
-    HoldSpec, KeyLossSpec, LeaderKillSpec, LoadSpikeSpec, LogicalLossSpec, MemberLossSpec,
-    MemoryLeakSpec, NoCapacitySpec, NodeCrashSpec, NodesSpec, PlainFaultSpec, PodCrashSpec,
-    ProcessLeakSpec, RegionLossSpec, RegistryOutageSpec, RolloutSpec, ScaleSpec, SetMinSizeSpec,
-    SlowApiSpec, StartKeys, SwitchoverSpec, ThrottleSpec, WalVolumeAboveSpec, WebhookOutageSpec,
-    WindowSpec, ZoneFaultSpec,
+    HoldSpec, KeyDisabledSpec, KeyLossSpec, LeaderKillSpec, LoadSpikeSpec, LogicalLossSpec,
+    MemberLossSpec, MemoryLeakSpec, NoCapacitySpec, NodeCrashSpec, NodesSpec, PlainFaultSpec,
+    PodCrashSpec, ProcessLeakSpec, RegionLossSpec, RegistryOutageSpec, RolloutSpec, ScaleSpec,
+    SetMinSizeSpec, SlowApiSpec, StartKeys, SwitchoverSpec, ThrottleSpec, WalVolumeAboveSpec,
+    WebhookOutageSpec, WindowSpec, ZoneFaultSpec,
 };
 pub use job::{JobProfileSpec, WorkTimeSpec};
 pub use load::{DatabaseSpec, LoadPointSpec, LoadSpec, ServiceSpec, UsersSpec};

@@ -57,6 +57,7 @@ pub use wal::LogStorage;
 
 pub(crate) use convert::NAMESPACE_NAME_LABEL;
 pub(crate) use deserialize::from_node;
+pub(crate) use postgresql::BOOTSTRAP_CONTAINER;
 pub(crate) use velero::{FILES_OF, NO_FILES_OF, annotated_hook};
 
 /// Objects in the vocabulary of the models, in the order of the input.

@@ -12,7 +12,7 @@ use crate::coverage::Coverage;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::document::{DatabaseSpec, PlatformDocument, ScenarioDocument, ServiceSpec, WritesTo};
 use crate::input::Resolved;
-use crate::manifest::{LogStorage, Manifests};
+use crate::manifest::{BOOTSTRAP_CONTAINER, LogStorage, Manifests};
 use crate::nearest::suggestion;
 use crate::reachability::Findings;
 use crate::source::{Span, Spanned};
@@ -261,6 +261,9 @@ impl Resolver<'_> {
                 (None, DatabaseManager::CloudNativePg) => operator,
                 (None, DatabaseManager::Patroni(_)) => None,
             };
+            if let Some(operator) = operator {
+                self.run_image_of(operator, WorkloadId::from_index(cluster.workload_idx));
+            }
             let written = spec.and_then(|spec| spec.wal_per_second);
             let commits = spec.and_then(|spec| spec.commits_per_second);
             let wal = cluster.log.as_ref().map(|log| self.wal_volume(idx, log, spec));
@@ -346,6 +349,19 @@ impl Resolver<'_> {
             switch_after: log.switch_after,
             least_bytes: log.least_bytes,
             kept_bytes: log.kept_bytes,
+            kept_for: log.kept_for,
+        }
+    }
+
+    /// Has the instances of a cluster copy their manager out of the image that its operator runs from.
+    fn run_image_of(&mut self, operator: WorkloadId, instances: WorkloadId) {
+        let containers = &self.blueprint.workloads[operator.index()].template.spec.containers;
+        let manager = containers.iter().find(|it| it.name == "manager").or(containers.first());
+        let Some(image) = manager.map(|manager| manager.image.clone()) else { return };
+        let spec = &mut self.blueprint.workloads[instances.index()].template.spec;
+        let bootstrap = spec.init_containers.iter_mut().find(|it| it.name == BOOTSTRAP_CONTAINER);
+        if let Some(bootstrap) = bootstrap {
+            bootstrap.image = image;
         }
     }
 

@@ -635,7 +635,7 @@ mod tests {
             ("rto(a/b", 8, "expected `)`"),
             ("rpo(a/b) == 0s for all runs", 20, "is not a share"),
             ("rpo(a/b) == 0s for 99% of days", 27, "expected `runs`"),
-            ("rpo(a/b, node) == 0s", 10, "disks of nodes are not modelled"),
+            ("rpo(a/b, nodes) == 0s", 10, "is no disaster"),
             ("latency(a/b, 99) <= 1s", 14, "is no quantile"),
             ("latency(a/b, p100) <= 1s", 14, "is no quantile"),
             ("availability(a/b, tenant) >= 99%", 19, "without a colon"),

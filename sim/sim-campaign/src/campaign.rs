@@ -189,7 +189,12 @@ impl Campaign<'_> {
                 }
                 DataPromise::Retention { .. } => None,
             },
-            Promise::Always(_) | Promise::Sometimes(_) | Promise::Cel { .. } => None,
+            Promise::Cel { source } => {
+                let blamed = sim_check::blamed(source, measures, self.plan.blueprint());
+                let end = self.plan.horizon();
+                blamed.into_iter().find_map(|it| story.figure(run, it, measures, end))
+            }
+            Promise::Always(_) | Promise::Sometimes(_) => None,
         }
     }
 }

@@ -18,6 +18,7 @@ use path::Told;
 mod action;
 mod canary;
 mod data;
+mod figure;
 mod frozen;
 mod job;
 mod kubelet;
@@ -406,6 +407,7 @@ fn part(observation: &Observation) -> Option<Part> {
         O::PodImagePulled { .. } | O::PodImagePullFailed { .. } => Some(Part::Pull),
         O::PodVolumeHeld { .. } | O::VolumeGrown { .. } => Some(Part::Provision),
         O::Backup(fact) => data::part(fact),
+        O::Storage(fact) => storage::part(fact),
         O::PodStarted { .. } => Some(Part::Start),
         O::PodBecameReady { .. } => Some(Part::Warm),
         _ => None,

@@ -9,6 +9,7 @@ use model_api::guarantee::figure::{
 use model_api::{Blueprint, DatabaseId, ServiceId, WorkloadId};
 use sim_kernel::SimSpan;
 
+use crate::blame::{self, Blamed};
 use crate::measures::{DatabaseMeasures, RunMeasures, ServiceMeasures};
 use crate::memory::MemoryMeasures;
 use crate::storage::PoolMeasures;
@@ -36,16 +37,29 @@ impl Expression {
     /// Whether it holds in a run; `None` when it has no answer there: it asks for the availability
     /// of a Service that nobody called, or divides by zero.
     pub(crate) fn holds(&self, measures: &RunMeasures, blueprint: &Blueprint) -> Option<bool> {
-        let mut context = Context::default();
-        context.add_variable_from_value(SERVICES, services(measures, blueprint));
-        context.add_variable_from_value(DATABASES, databases(measures, blueprint));
-        context.add_variable_from_value(WORKLOADS, workloads(measures, blueprint));
-        context.add_variable_from_value(POOLS, pools(measures, blueprint));
-        match self.program.execute(&context) {
+        match self.program.execute(&context(measures, blueprint)) {
             Ok(Value::Bool(holds)) => Some(holds),
             _ => None,
         }
     }
+}
+
+/// The figures that an expression which does not hold in a run looked at, those first that are
+/// written first.
+pub fn blamed(source: &str, measures: &RunMeasures, blueprint: &Blueprint) -> Vec<Blamed> {
+    let expression = Expression::new(source);
+    let context = context(measures, blueprint);
+    blame::blamed(expression.program.expression(), &context, blueprint)
+}
+
+/// What an expression sees.
+fn context(measures: &RunMeasures, blueprint: &Blueprint) -> Context<'static, 'static> {
+    let mut context = Context::default();
+    context.add_variable_from_value(SERVICES, services(measures, blueprint));
+    context.add_variable_from_value(DATABASES, databases(measures, blueprint));
+    context.add_variable_from_value(WORKLOADS, workloads(measures, blueprint));
+    context.add_variable_from_value(POOLS, pools(measures, blueprint));
+    context
 }
 
 fn services(measures: &RunMeasures, blueprint: &Blueprint) -> Value {
@@ -143,6 +157,45 @@ fn named(values: impl Iterator<Item = (String, Value)>) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_holds_is_not_blamed() {
+        let blueprint = Blueprint {
+            services: ["web", "api"]
+                .map(|name| model_api::kube::Service {
+                    namespace: "shop".to_owned(),
+                    name: name.to_owned(),
+                    ..Default::default()
+                })
+                .into(),
+            ..Blueprint::default()
+        };
+        let plan = model_api::fault::FaultPlan::default();
+        let subjects = crate::Subjects::new(&blueprint, &plan, &[]);
+        let measures = crate::Monitor::new(&subjects).finish(sim_kernel::SimTime::ZERO);
+        let check = |source: &str, expected: &[(u32, ServiceFigure)]| {
+            let seen = blamed(source, &measures, &blueprint);
+            let expected = expected.iter().map(|(id, it)| Blamed::Service(ServiceId(*id), *it));
+            assert_eq!(seen, expected.collect::<Vec<_>>(), "{source}");
+        };
+        let (lost, outages) = (ServiceFigure::LostRequests, ServiceFigure::OutageCount);
+        check("services['shop/web'].lostRequests > 0", &[(0, lost)]);
+        check("services['shop/web']['lostRequests'] > 0", &[(0, lost)]);
+        check(
+            "services['shop/web'].lostRequests == 0 && services['shop/api'].outageCount > 1",
+            &[(1, outages)],
+        );
+        check(
+            "services['shop/web'].lostRequests > 0 || services['shop/api'].outageCount > 1",
+            &[(0, lost), (1, outages)],
+        );
+        check("services.all(name, services[name].lostRequests > 0)", &[(0, lost), (1, lost)]);
+        check(
+            "true ? services['shop/api'].outageCount > 1 : services['shop/web'].lostRequests > 0",
+            &[(1, outages)],
+        );
+        check("1 > 2", &[]);
+    }
 
     #[test]
     fn counts_are_whole_and_the_rest_is_not() {

@@ -6,6 +6,7 @@
 //!
 //! Must never import a model other than the vocabulary, read a clock, or start a thread.
 
+mod blame;
 mod budget;
 mod clients;
 mod data;
@@ -28,10 +29,12 @@ mod signal;
 mod stability;
 mod storage;
 
+pub use blame::Blamed;
 pub use budget::AlertSeen;
 pub use clients::{ClientMeasures, QUANTILES_PPM};
 pub use data::{DataMeasures, Exposure};
 pub use explain::{Moment, Story};
+pub use expression::blamed;
 pub use interval::{Interval, proportion};
 pub use judge::{GuaranteeJudgement, Verdict, judge};
 pub use measures::{

@@ -20,6 +20,9 @@ pub struct Node {
     pub allocatable: ResourceList,
     /// `status.images`: name to size in bytes.
     pub images: Vec<(Vec<String>, i64)>,
+    /// Volumes that can be attached to it (`spec.drivers[].allocatable.count` of its CSINode); `None` for any
+    /// number.
+    pub attach_limit: Option<u32>,
 }
 
 /// A taint.

@@ -26,6 +26,8 @@ pub struct StorageClass {
     pub binding_mode: VolumeBindingMode,
     /// Volumes live in one zone and can only be used there.
     pub is_zonal: bool,
+    /// Volumes lie on disks of one node, can only be used there and are gone with it.
+    pub is_local: bool,
     /// `allowVolumeExpansion`.
     pub is_growable: bool,
     /// Annotation `storageclass.kubernetes.io/is-default-class`.

@@ -1,9 +1,10 @@
-//! What keeps people from places for a while: zones that are down, storage pools that stop or are slow.
+//! What keeps people from places for a while: zones that are down, storage pools that stop or are slow,
+//! keys that cannot be used.
 
 use std::sync::Arc;
 
 use model_api::observation::PoolIo;
-use model_api::{PlaceId, PoolId};
+use model_api::{KeyId, PlaceId, PoolId};
 use sim_kernel::{Context, Recorder};
 
 use super::{BackupEvent, Backups, Observation};
@@ -15,20 +16,28 @@ use crate::stamp::Stamp;
 pub(super) struct Obstacles {
     pub(super) zones_down: u64,
     pub(super) pools_stopped: u64,
+    pub(super) keys_disabled: u64,
     /// Nothing is down but what a disaster destroys that is only imagined.
     pub(super) is_imagined: bool,
 }
 
 impl Obstacles {
     /// None.
-    pub(super) const NONE: Self = Self { zones_down: 0, pools_stopped: 0, is_imagined: false };
+    pub(super) const NONE: Self =
+        Self { zones_down: 0, pools_stopped: 0, keys_disabled: 0, is_imagined: false };
     /// Those of a disaster that is only imagined.
     pub(super) const IMAGINED: Self = Self { is_imagined: true, ..Self::NONE };
 
     /// Those of this moment.
     pub(super) fn now(backups: &Backups) -> Self {
         let (zones_down, pools_stopped) = (backups.zones_down, backups.pools_stopped);
-        Self { zones_down, pools_stopped, is_imagined: false }
+        let keys_disabled = backups.keys_disabled;
+        Self { zones_down, pools_stopped, keys_disabled, is_imagined: false }
+    }
+
+    /// Whether what is encrypted with a key can be read and written.
+    pub(super) fn lets_use(self, key: Option<KeyId>) -> bool {
+        key.is_none_or(|key| self.keys_disabled >> key.index() & 1 == 0)
     }
 }
 
@@ -46,6 +55,32 @@ impl Backups {
         self.pools_pausing = with(self.pools_pausing, io == PoolIo::Pauses);
         self.refresh(Stamp::of(ctx.now()));
         self.start_restores(ctx);
+    }
+
+    /// Tells that a key cannot be used, or can again. Returns how many policies and archives need it.
+    ///
+    /// Simplified: who writes asks for it each time, as object stores do that encrypt with keys of a KMS;
+    /// one who keeps the key in memory goes on.
+    pub fn set_key_disabled<E, R>(
+        &mut self,
+        key: KeyId,
+        is_disabled: bool,
+        ctx: &mut Context<'_, E, R>,
+    ) -> u32
+    where
+        E: Copy + From<BackupEvent>,
+        R: Recorder<Observation>,
+    {
+        self.look(ctx);
+        let bit = 1 << key.index();
+        self.keys_disabled =
+            if is_disabled { self.keys_disabled | bit } else { self.keys_disabled & !bit };
+        self.refresh(Stamp::of(ctx.now()));
+        self.start_restores(ctx);
+        let protection = self.protection();
+        let policies = protection.policies.iter().filter(|it| it.key == Some(key)).count();
+        let archives = protection.archives.iter().filter(|it| it.key == Some(key)).count();
+        u32::try_from(policies + archives).expect("these are written by hand")
     }
 
     /// A storage pool lost data, and with it what stands on it. Returns how many data sets, places and

@@ -71,6 +71,27 @@ fn class_of(disaster: Disaster) -> DisasterClass {
 }
 
 impl Backups {
+    /// The node under a live copy of each data set that lies on disks of nodes never returns. Returns how
+    /// many data sets have no live copy left.
+    pub fn lose_nodes<E, R>(&mut self, ctx: &mut Context<'_, E, R>) -> u32
+    where
+        E: Copy + From<BackupEvent>,
+        R: Recorder<Observation>,
+    {
+        self.look(ctx);
+        let mut gone = 0;
+        for idx in 0..self.sets.len() {
+            let is_lost = self.sets[idx].loss.is_some();
+            if !is_lost && self.live_loss(idx, Disaster::Node).is_none() {
+                gone += 1;
+                self.begin_loss(DataSetId::from_index(idx), Disaster::Node, None, ctx);
+            }
+        }
+        self.refresh(Stamp::of(ctx.now()));
+        self.start_restores(ctx);
+        gone
+    }
+
     pub(super) fn begin_loss<E, R>(
         &mut self,
         data_set: DataSetId,

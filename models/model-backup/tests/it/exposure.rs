@@ -9,8 +9,8 @@ use model_backup::{ALL, Disaster};
 use proptest::prelude::*;
 
 use crate::town::{
-    DISASTER_COUNT, Deed, SECOND_ZONE, any_deeds, any_protection, archive, blueprint, data_set,
-    disaster, place, policy, run,
+    DISASTER_COUNT, Deed, NODES, SECOND_ZONE, any_deeds, any_protection, archive, blueprint,
+    data_set, disaster, place, policy, run,
 };
 
 /// What became of each data set: time lost and time to be back; `None` when it was not struck.
@@ -104,6 +104,26 @@ proptest! {
                 _ => prop_assert_eq!(actual, expected),
             }
         }
+    }
+
+    #[test]
+    fn a_node_that_is_lost_costs_what_was_foretold(
+        protection in any_protection(),
+        deeds in any_deeds(HOURS),
+        seed in 0_u64..1000,
+        at in 1_u64..HOURS * 3600,
+    ) {
+        let mut protection = protection;
+        for data_set in &mut protection.data_sets {
+            data_set.is_on_nodes = true;
+        }
+        for key in &mut protection.keys {
+            // Data that holds the key may be back before the key is asked for.
+            key.kept_in.clear();
+        }
+        let (world, at) = (blueprint(protection), SimTime::from_secs(at));
+        let expected = foretold(&world, seed, &deeds, at, NODES);
+        prop_assert_eq!(struck(&world, seed, &deeds, at, NODES), expected);
     }
 
     #[test]

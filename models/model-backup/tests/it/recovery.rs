@@ -281,3 +281,33 @@ fn a_restore_test_finds_only_what_was_broken_before_it() {
     let missed = losses.iter().filter(|days| **days == 1).count();
     assert!((10..=30).contains(&missed), "a test before noon finds nothing: {losses:?}");
 }
+
+#[test]
+fn a_key_that_cannot_be_used_stops_copies_and_holds_restores_up() {
+    let mut protection = databases(&["db"]);
+    protection.keys = vec![key("key", &protection.places[0])];
+    protection.policies[0].key = Some(KeyId(0));
+    protection.archives[0].key = Some(KeyId(0));
+    let (disabled_at, struck_at) = (SimTime::from_secs(3_600), SimTime::from_secs(7_200));
+    let enabled_at = SimTime::from_secs(10 * 3_600);
+    let told = |deeds: &[(SimTime, Deed)]| {
+        let (town, facts) =
+            run(&blueprint(protection.clone()), 1, deeds, SimTime::ZERO + SimSpan::from_days(2));
+        let returned = facts.0.iter().find_map(|(at, fact)| match fact {
+            BackupFact::Returned { lost_ns, .. } => Some((*at, SimSpan::from_nanos(*lost_ns))),
+            _ => None,
+        });
+        (returned, town.backups.archiver(DataSetId(0)))
+    };
+    let (usual, _) = told(&[(struck_at, Deed::Strike(1))]);
+    let (usual_at, usual_lost) = usual.expect("it comes back");
+    let disabled = (disabled_at, Deed::KeyDisabled(0, true));
+    let (late, _) =
+        told(&[disabled, (struck_at, Deed::Strike(1)), (enabled_at, Deed::KeyDisabled(0, false))]);
+    let (late_at, late_lost) = late.expect("it comes back");
+    assert!(usual_at < enabled_at && late_at > enabled_at, "{usual_at} {late_at}");
+    // What was written since the key went is in no archive.
+    assert!(late_lost >= struck_at - disabled_at && late_lost > usual_lost, "{late_lost}");
+    let (never, archiver) = told(&[disabled, (struck_at, Deed::Strike(1))]);
+    assert_eq!((never, archiver), (None, Some(None)));
+}

@@ -37,6 +37,8 @@ pub(crate) enum Deed {
     Rates(u32, u64, u64),
     /// A key is gone.
     KeyLost(u32),
+    /// A key cannot be used, or can again.
+    KeyDisabled(u32, bool),
     /// A database takes no writes, or does again.
     Writing(u32, bool),
     /// Its primary runs, or does not.
@@ -121,6 +123,9 @@ impl Town {
             Deed::KeyLost(key) => {
                 backups.lose_key(KeyId(key), ctx);
             }
+            Deed::KeyDisabled(key, is_disabled) => {
+                backups.set_key_disabled(KeyId(key), is_disabled, ctx);
+            }
             Deed::Writing(data_set, is_writing) => {
                 backups.set_writing(DataSetId(data_set), is_writing, ctx);
             }
@@ -150,6 +155,8 @@ impl Town {
             let dwell = self.discovery[data_set.index()];
             let deletes = disaster == Disaster::Ransomware;
             self.backups.corrupt(data_set, dwell, deletes, ctx);
+        } else if disaster == Disaster::Node {
+            self.backups.lose_nodes(ctx);
         } else if target(number).is_none() {
             self.backups.strike(disaster, ctx);
         }
@@ -171,8 +178,12 @@ pub(crate) const DISASTER_COUNT: u8 = 7;
 /// One more: the second zone.
 pub(crate) const SECOND_ZONE: u8 = DISASTER_COUNT;
 
+/// And one: the nodes under live copies.
+pub(crate) const NODES: u8 = DISASTER_COUNT + 1;
+
 pub(crate) fn disaster(number: u8) -> Disaster {
     match number {
+        NODES => Disaster::Node,
         0 => Disaster::Zone(ZoneId(0)),
         SECOND_ZONE => Disaster::Zone(ZoneId(1)),
         1 => Disaster::Region,

@@ -316,14 +316,10 @@ impl Cluster {
     /// A pod as the scheduler tries it.
     pub(super) fn attempt_of(&mut self, id: PodId) -> Attempt {
         let pod = &self.pods[id.index()];
-        let (workload, nominated_node, only_node) = (pod.workload, pod.nominated, pod.pinned);
+        let (nominated_node, only_node) = (pod.nominated, pod.pinned);
         let shape = self.tables.template_of(pod).shape;
-        let zone = self.workloads[workload.index()].volume_zone(pod.ordinal);
-        let blueprint = &self.blueprint;
-        let zone = zone.map(|zone| blueprint.zones[zone.index()].name.as_str());
-        let cache = &mut self.queue.cache;
         Attempt {
-            volumes: zone.map_or(VolumesId::NONE, |zone| cache.volumes_in_zone(zone)),
+            volumes: self.volumes_of(id),
             pod: Some(id),
             nominated_node,
             only_node,
@@ -359,15 +355,19 @@ impl Cluster {
         pod.was_refused = false;
         let (workload, ordinal) = (pod.workload, pod.ordinal);
         let table = self.tables.template_of(pod);
-        let shape = table.shape;
+        let (shape, has_zonal, has_local) =
+            (table.shape, table.has_zonal_claims, table.has_local_claims);
         // A node that is not registered brings its pods along when it is.
         if self.nodes[node.index()].is_in_scheduler {
-            self.queue.cache.add_pod(id, shape, node);
+            self.add_to_scheduler(id, shape, node);
         }
         self.nodes[node.index()].pods.push(id);
-        if table.has_zonal_claims {
+        if has_zonal {
             let zone = self.blueprint.nodes[node.index()].zone;
             self.workloads[workload.index()].set_volume_zone(ordinal, zone);
+            if has_local {
+                self.workloads[workload.index()].set_volume_node(ordinal, node);
+            }
         }
         self.pods[id.index()].nominated = None;
         shape
@@ -414,15 +414,17 @@ impl Cluster {
             Some(node) => {
                 self.queue.cache.add_node(id, &node);
                 self.nodes[id.index()].is_in_scheduler = true;
-                for pod in &self.nodes[id.index()].pods {
+                for idx in 0..self.nodes[id.index()].pods.len() {
+                    let pod = self.nodes[id.index()].pods[idx];
                     let state = &self.pods[pod.index()];
                     if state.is_orphan || state.phase == PodPhase::Finished {
                         continue;
                     }
+                    let is_terminating = state.is_terminating;
                     let shape = self.tables.template_of(state).shape;
-                    self.queue.cache.add_pod(*pod, shape, id);
-                    if state.is_terminating {
-                        self.queue.cache.mark_terminating(*pod);
+                    self.add_to_scheduler(pod, shape, id);
+                    if is_terminating {
+                        self.queue.cache.mark_terminating(pod);
                     }
                 }
                 Some(ClusterEvent::NodeAdded)

@@ -314,7 +314,7 @@ impl Cluster {
             self.pods[id.index()].node.expect("an unbound pod is not left terminating")
         });
         if self.nodes[node.index()].is_in_scheduler {
-            self.queue.cache.add_pod(id, shape, node);
+            self.add_to_scheduler(id, shape, node);
         }
         if self.nodes[node.index()].is_deleted {
             self.expect_quarantined_garbage(&[id], ctx);

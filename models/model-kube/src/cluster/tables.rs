@@ -40,6 +40,8 @@ pub(super) struct Tables {
     pub(super) members: Vec<Member>,
     /// By node: the images it has at the start, by number.
     pub(super) node_images: Vec<Vec<u32>>,
+    /// Some node attaches so many volumes and no more.
+    pub(super) has_attach_limits: bool,
     image_names: Vec<String>,
     pub(super) registries: ImageTables,
     /// By workload: one node at a time may mount its volumes.
@@ -99,6 +101,7 @@ impl Tables {
             memory: MemoryTables::of(blueprint),
             pressure: PressureTables::of(blueprint),
             node_images: node_images.collect(),
+            has_attach_limits: blueprint.nodes.iter().any(|it| it.node.attach_limit.is_some()),
             node_keys: blueprint
                 .nodes
                 .iter()

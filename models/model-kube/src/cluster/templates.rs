@@ -86,6 +86,10 @@ pub(super) struct TemplateTable {
     pub(super) claim_count: usize,
     /// Some of these claims hold the pod in the zone of its volume.
     pub(super) has_zonal_claims: bool,
+    /// How many have to be attached to a node.
+    pub(super) attached_count: usize,
+    /// Some lie on disks of the node.
+    pub(super) has_local_claims: bool,
     /// How long its pods stay on a node that is tainted unreachable.
     pub(super) stay_unreachable: Stay,
     /// How long they stay on one that is tainted out of service.
@@ -137,7 +141,12 @@ impl TemplateTable {
             budgets: budgets(blueprint, workload, &template.labels),
             images: numbers,
             claim_count: claims.len(),
-            has_zonal_claims: claims.contains(&true),
+            attached_count: claims
+                .iter()
+                .filter(|reach| matches!(reach, Reach::Region | Reach::Zone))
+                .count(),
+            has_zonal_claims: claims.iter().any(|it| matches!(it, Reach::Zone | Reach::Node)),
+            has_local_claims: claims.contains(&Reach::Node),
             stay_unreachable: stay(&spec.tolerations, [&unreachable]),
             stay_out_of_service: stay(&spec.tolerations, [&out_of_service]),
             template,
@@ -145,24 +154,47 @@ impl TemplateTable {
     }
 }
 
-/// For each claim of a template's pods, whether its volume is bound to a zone.
-fn claims(blueprint: &Blueprint, workload: &Workload, spec: &PodSpec) -> Vec<bool> {
-    let is_zonal = |class: Option<&String>| {
+/// Where a volume can be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reach {
+    /// By any number of nodes at once.
+    Shared,
+    Region,
+    Zone,
+    Node,
+}
+
+/// For each claim of a template's pods, where its volume can be used.
+fn claims(blueprint: &Blueprint, workload: &Workload, spec: &PodSpec) -> Vec<Reach> {
+    let reach = |class: Option<&String>| {
         let class = blueprint.storage_classes.iter().find(|known| match class {
             Some(name) => known.name == *name,
             None => known.is_default,
         });
-        class.is_some_and(|class| class.is_zonal)
+        match class {
+            Some(class) if class.is_local => Reach::Node,
+            Some(class) if class.is_zonal => Reach::Zone,
+            _ => Reach::Region,
+        }
     };
-    let binds =
-        |claim: &PersistentVolumeClaim| !claim.is_shared && is_zonal(claim.storage_class.as_ref());
+    let binds = |claim: &PersistentVolumeClaim| match claim.is_shared {
+        true => Reach::Shared,
+        false => reach(claim.storage_class.as_ref()),
+    };
     let mut claims = Vec::new();
     match &workload.kind {
         WorkloadKind::StatefulSet { claims: templates, .. } => {
             claims.extend(templates.iter().map(binds));
         }
-        // An operator gives every instance a volume of the default class.
-        WorkloadKind::DatabaseInstances => claims.push(is_zonal(None)),
+        // An operator gives every instance a volume like that of the first one.
+        WorkloadKind::DatabaseInstances => {
+            let name = format!("{}-1", workload.name);
+            let first = blueprint
+                .claims
+                .iter()
+                .find(|claim| claim.namespace == workload.namespace && claim.name == name);
+            claims.push(first.map_or_else(|| reach(None), binds));
+        }
         _ => {}
     }
     for name in &spec.claim_names {
@@ -170,7 +202,7 @@ fn claims(blueprint: &Blueprint, workload: &Workload, spec: &PodSpec) -> Vec<boo
             .claims
             .iter()
             .find(|claim| claim.namespace == workload.namespace && claim.name == *name);
-        claims.push(claim.is_some_and(binds));
+        claims.push(claim.map_or(Reach::Shared, binds));
     }
     claims
 }

@@ -4,9 +4,10 @@
 //! A volume stays attached until no pod object on its node needs it any more; then it is detached
 //! at once from a node whose kubelet confirms, or that is tainted out of service, and by force
 //! after 6 minutes from a node that is silent. A pod on another node waits (`Multi-Attach error`)
-//! and tries again ever more slowly.
+//! and tries again ever more slowly. Nodes that attach so many volumes take no pod with another one:
+//! the scheduler counts those of the pods that it has there.
 //! # Not modelled
-//! How many volumes a node may attach; `ReadWriteOncePod`; a CSI driver that is away; a kubelet
+//! `ReadWriteOncePod`; a CSI driver that is away; a kubelet
 //! that comes back within the 6 minutes frees the volume no earlier for pods that already wait.
 //! # Defaults and their sources
 //! `pkg/controller/volume/attachdetach/reconciler/reconciler.go` (`maxWaitForUnmountDuration`
@@ -25,6 +26,7 @@ use sim_kernel::{Context, Recorder, SimSpan, SimTime};
 use super::pod::PodPhase;
 use super::{Cluster, KubeEvent};
 use crate::rare;
+use crate::scheduling::{Claim, ShapeId, VolumesId};
 
 /// How long a silent node keeps a volume that nobody needs on it.
 const FORCE_DETACH: SimSpan = SimSpan::from_mins(6);
@@ -76,7 +78,41 @@ pub(super) fn exclusive(blueprint: &Blueprint) -> Vec<bool> {
     blueprint.workloads.iter().map(of).collect()
 }
 
+/// Who attaches volumes. Simplified: each node has one limit, for all drivers together.
+pub(super) const DRIVER: &str = "csi";
+
 impl Cluster {
+    /// The claims of a pod as the scheduler sees them: where their volumes stand, and, where nodes have
+    /// limits, which they are.
+    pub(super) fn volumes_of(&mut self, id: PodId) -> VolumesId {
+        let pod = &self.pods[id.index()];
+        let (workload, state) = (pod.workload, &self.workloads[pod.workload.index()]);
+        let (zone, node) = (state.volume_zone(pod.ordinal), state.volume_node(pod.ordinal));
+        let attached_count = self.tables.template_of(pod).attached_count;
+        let (blueprint, cache) = (&self.blueprint, &mut self.queue.cache);
+        let zone = zone.map(|zone| blueprint.zones[zone.index()].name.as_str());
+        if let Some(node) = node {
+            return cache.volumes_on_node(&blueprint.nodes[node.index()].node.name);
+        }
+        if attached_count > 0 && self.tables.has_attach_limits {
+            let key = state.volume_key(pod.ordinal);
+            let handle = |idx: usize| format!("{}/{key}/{idx}", workload.index());
+            let claim = |idx| Claim::attached(DRIVER, handle(idx), zone);
+            return cache.volumes((0..attached_count).map(claim).collect());
+        }
+        zone.map_or(VolumesId::NONE, |zone| cache.volumes_in_zone(zone))
+    }
+
+    /// Tells the scheduler that a pod takes its place on a node.
+    pub(super) fn add_to_scheduler(&mut self, id: PodId, shape: ShapeId, node: NodeId) {
+        if self.tables.has_attach_limits {
+            let volumes = self.volumes_of(id);
+            self.queue.cache.add_pod_with_volumes(id, shape, node, volumes);
+        } else {
+            self.queue.cache.add_pod(id, shape, node);
+        }
+    }
+
     fn attachment_of(&self, id: PodId) -> Option<(WorkloadId, u32)> {
         let pod = &self.pods[id.index()];
         let workload = pod.workload;

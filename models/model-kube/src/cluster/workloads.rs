@@ -54,6 +54,8 @@ pub(super) struct WorkloadState {
     incarnations: BTreeMap<u32, u64>,
     /// Where the volumes of an ordinal stand; ordinal 0 for kinds whose pods share them.
     volume_zones: BTreeMap<u32, ZoneId>,
+    /// The node on whose disks they lie, where they do.
+    volume_nodes: BTreeMap<u32, NodeId>,
     has_ordinals: bool,
     /// By node: pods of a DaemonSet that failed there since its template changed last.
     pub(super) failed_daemons: BTreeMap<NodeId, Backoff>,
@@ -84,6 +86,7 @@ impl WorkloadState {
             created_count: 0,
             incarnations: BTreeMap::new(),
             volume_zones: BTreeMap::new(),
+            volume_nodes: BTreeMap::new(),
             has_ordinals: has_ordinals(&workload.kind),
             failed_daemons: BTreeMap::new(),
             failed_daemons_due: SimTime::ZERO,
@@ -104,6 +107,16 @@ impl WorkloadState {
     /// The zone that holds the volumes of a pod, once they are bound.
     pub(super) fn volume_zone(&self, ordinal: u32) -> Option<ZoneId> {
         self.volume_zones.get(&self.volume_key(ordinal)).copied()
+    }
+
+    /// The node that holds the volumes of a pod, where they lie on disks of nodes.
+    pub(super) fn volume_node(&self, ordinal: u32) -> Option<NodeId> {
+        self.volume_nodes.get(&self.volume_key(ordinal)).copied()
+    }
+
+    pub(super) fn set_volume_node(&mut self, ordinal: u32, node: NodeId) {
+        let key = self.volume_key(ordinal);
+        self.volume_nodes.entry(key).or_insert(node);
     }
 
     pub(super) fn set_volume_zone(&mut self, ordinal: u32, zone: ZoneId) {

@@ -185,6 +185,11 @@ impl SchedulerCache {
         self.volumes(vec![Claim::in_zone(zone)])
     }
 
+    /// Claims whose volume lies on disks of one node.
+    pub fn volumes_on_node(&mut self, node: &str) -> VolumesId {
+        self.volumes(vec![Claim::on_node(node)])
+    }
+
     /// Adds a node, or brings one back; pods that were left on it count again.
     ///
     /// # Panics

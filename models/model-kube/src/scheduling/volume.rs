@@ -102,11 +102,31 @@ pub enum ClaimClass {
 impl Claim {
     /// A claim bound to a volume that can be used in one zone only.
     pub fn in_zone(zone: &str) -> Self {
+        Self::in_one(ZONE, zone)
+    }
+
+    /// A claim whose volume a driver attaches, by the handle of the volume; of one zone, where it is bound
+    /// to one.
+    pub fn attached(driver: &str, handle: String, zone: Option<&str>) -> Self {
+        let claim = zone.map_or_else(|| Self::Bound(BoundClaim::default()), Self::in_zone);
+        let Self::Bound(mut claim) = claim else { return claim };
+        let volume = claim.volume.get_or_insert_default();
+        volume.attachment = Some((driver.to_owned(), handle));
+        Self::Bound(claim)
+    }
+
+    /// A claim bound to a volume on the disks of one node: a local PersistentVolume has the host name
+    /// of its node in its affinity.
+    pub fn on_node(node: &str) -> Self {
+        Self::in_one(HOSTNAME, node)
+    }
+
+    fn in_one(label: &str, value: &str) -> Self {
         use model_api::kube::{NodeSelectorTerm, Operator};
         let requirement = Requirement {
-            key: ZONE.to_owned(),
+            key: label.to_owned(),
             operator: Operator::In,
-            values: vec![zone.to_owned()],
+            values: vec![value.to_owned()],
         };
         let term =
             NodeSelectorTerm { match_expressions: vec![requirement], match_fields: Vec::new() };
@@ -146,6 +166,8 @@ impl Claim {
     }
 }
 
+/// Label of a node's host name.
+const HOSTNAME: &str = "kubernetes.io/hostname";
 /// Current label of a node's zone.
 pub(super) const ZONE: &str = "topology.kubernetes.io/zone";
 /// Labels that VolumeZone compares, older ones first.

@@ -104,6 +104,10 @@ impl Cluster {
     }
 
     fn is_up(&mut self, port: &mut impl Port, ordinal: u8) {
+        if ordinal == self.current && !self.has_room() {
+            self.cannot_start(port, ordinal);
+            return;
+        }
         self.patroni_mut().at_mut(ordinal).needs_recovery = false;
         if self.is_superseded(ordinal) {
             // Somebody else was promoted while it started.
@@ -191,6 +195,9 @@ impl Cluster {
     /// The primary is handed over: clients are cut off, standbys get everything.
     fn shut_down(&mut self, port: &mut impl Port, ordinal: u8) {
         let span = self.pace_span(port, ordinal, STOPPING, port.pace().shutdown);
+        // The key is given away when the shutdown checkpoint is written: nobody waits for the archive
+        // (`on_shutdown` of `patroni/postgresql/__init__.py`).
+        self.store_rest(port, ordinal, SimSpan::MAX);
         self.close(port, ordinal, StopKind::Shutdown);
         self.at_mut(ordinal).process = Process::Down;
         let polls = span.as_nanos().div_ceil(STOP_POLL.as_nanos()).max(1);
@@ -227,6 +234,41 @@ impl Cluster {
         self.fork_log(port, successor);
         self.current = ordinal;
         self.set_role(port, ordinal, Role::Primary);
+    }
+
+    /// PostgreSQL of a primary ended because no segment of log fits on its volume.
+    pub(crate) fn panicked(&mut self, port: &mut impl Port, ordinal: u8) {
+        self.at_mut(ordinal).process = Process::Down;
+        self.drop_action(port, ordinal);
+        self.patroni_mut().at_mut(ordinal).needs_recovery = true;
+        self.stir(port);
+    }
+
+    /// It ends again at once. A leader gives its key away (`post_recover` of `ha.py`: "removed leader key
+    /// after trying and failing to start postgres"), so that somebody else takes it.
+    ///
+    /// Simplified: no start of it finds room by chance, as one may that first removes log nobody needs; it is
+    /// not started again until its archive takes log or its volume grows; upstream it is
+    /// in each turn, and ends each time.
+    fn cannot_start(&mut self, port: &mut impl Port, ordinal: u8) {
+        self.at_mut(ordinal).process = Process::Full;
+        if self.patroni().holder == Some(ordinal) {
+            port.hit(&rare::KEY_OF_FULL_GIVEN);
+            self.set_holder(port, None);
+        }
+        self.stir(port);
+    }
+
+    /// Members whose volumes were full try again: there is room, or an archive that takes log
+    /// (`archive_ready_wals` of `rewind.py`).
+    pub(crate) fn retry_full(&mut self, port: &mut impl Port) {
+        for ordinal in self.ordinals() {
+            if self.at(ordinal).process == Process::Full {
+                self.at_mut(ordinal).process = Process::Down;
+                self.wake(port, ordinal);
+            }
+        }
+        self.stir(port);
     }
 
     /// The postmaster of an instance is killed; Patroni beside it lives.

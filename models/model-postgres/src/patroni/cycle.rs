@@ -85,7 +85,8 @@ impl Cluster {
     pub(crate) fn member_turn(&mut self, port: &mut impl Port, ordinal: u8) {
         assert!(self.patroni().at(ordinal).is_alive, "a member without Patroni has no turns");
         let turn = self.turn_of(port, ordinal);
-        let step = next_step(turn);
+        let is_full = self.at(ordinal).process == Process::Full;
+        let step = if is_full { Step::Wait } else { next_step(turn) };
         let is_change = !matches!(step, Step::Wait | Step::Follow | Step::Lead);
         let member = self.patroni_mut().at_mut(ordinal);
         member.turn = Timer::NONE;

@@ -74,6 +74,7 @@ fn volume(run: u64) -> Option<WalVolume> {
         switch_after: Some(SimSpan::from_mins(5)),
         least_bytes: 0,
         kept_bytes: run.is_multiple_of(2).then_some(150_000_000),
+        kept_for: None,
     })
 }
 

@@ -1,7 +1,7 @@
 //! Clusters that Patroni manages.
 
 use model_api::Observation;
-use model_api::blueprint::{Patroni, PatroniStore};
+use model_api::blueprint::{Patroni, PatroniStore, WalVolume};
 use model_postgres::{Freeze, Leadership, PgNotice};
 use proptest::prelude::*;
 use sim_kernel::{SimSpan, SimTime};
@@ -435,4 +435,71 @@ proptest! {
             }
         }
     }
+}
+
+/// A gigabyte for the log, of which 1 MB/s is written in segments of 10 MB.
+fn with_volume(run: u64, kept_for: Option<SimSpan>) -> Case {
+    let wal = WalVolume {
+        size_bytes: 1_010_000_000,
+        data_bytes: 0,
+        segment_bytes: 10_000_000,
+        switch_after: None,
+        least_bytes: 0,
+        kept_bytes: None,
+        kept_for,
+    };
+    Case { run, wal: Some(wal), ..patroni(etcd()) }
+}
+
+#[test]
+fn a_leader_whose_volume_is_full_gives_its_key_away() {
+    let in_api = Patroni { has_rewind: true, ..Patroni::default() };
+    for (run, settings) in
+        (0..60).zip([etcd(), in_api, synchronous(in_api), synchronous(etcd())].into_iter().cycle())
+    {
+        let case = Case { manager: patroni(settings).manager, ..with_volume(run, None) };
+        let result = case.run(&[(100_000, Act::Archive(false))], 1_500_000);
+        let text = result.text();
+        let at = |part: &str| {
+            let line = text.lines().find(|line| line.contains(part));
+            let line = line.unwrap_or_else(|| panic!("{part} in\n{text}"));
+            line.split(' ').next().and_then(|at| at.parse::<f64>().ok()).expect("a time")
+        };
+        assert!((at("volume full 0") - 1_100.0).abs() < 2.0, "{text}");
+        assert_eq!(result.promotion_count(), 1, "{text}");
+        assert!(at("writes resume") - at("writes stop") < 90.0, "{text}");
+        // Nobody waited for a standby: what was on its way stays on its disk.
+        assert!(result.lost() <= 200, "{text}");
+    }
+}
+
+#[test]
+fn a_full_member_waits_without_turns_until_its_volume_grows() {
+    let script = [
+        (100_000, Act::Archive(false)),
+        // Nobody else can take the key.
+        (500_000, Act::Power(1)),
+        (500_000, Act::Power(2)),
+        (9_000_000, Act::Grow(9_000)),
+    ];
+    // The key is in the API server, which outlives the members.
+    let in_api = patroni(Patroni { has_rewind: true, ..Patroni::default() });
+    let case = Case { manager: in_api.manager, ..with_volume(0, Some(SimSpan::from_mins(30))) };
+    let text = case.run(&script, 10_000_000).text();
+    let back = text.lines().find(|line| line.contains("writes resume")).expect("it grew");
+    let at: f64 = back.split(' ').next().and_then(|at| at.parse().ok()).expect("a time");
+    assert!((9_000.0..9_150.0).contains(&at), "{text}");
+}
+
+#[test]
+fn the_slot_of_a_member_that_is_away_is_dropped_after_half_an_hour() {
+    let away = [(100_000, Act::Power(1))];
+    let full = |kept_for| {
+        let text = with_volume(3, kept_for).run(&away, 3_600_000).text();
+        (text.contains("volume full"), text)
+    };
+    let (is_full, text) = full(None);
+    assert!(is_full, "{text}");
+    let (is_full, text) = full(Some(SimSpan::from_mins(10)));
+    assert!(!is_full, "{text}");
 }

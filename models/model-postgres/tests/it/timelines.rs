@@ -433,6 +433,7 @@ fn volume(kept_bytes: Option<u64>) -> Case {
         switch_after: None,
         least_bytes: 0,
         kept_bytes,
+        kept_for: None,
     };
     Case { wal: Some(wal), ..Case::default() }
 }
@@ -456,6 +457,19 @@ fn an_archive_that_fails_fills_the_volume_and_nobody_fails_over() {
     1100.000 writable 0
     ",
     );
+}
+
+#[test]
+fn a_primary_that_is_deleted_stores_what_its_archive_lacks() {
+    // 20 segments wait; each takes a second, and the primary is replaced before all are stored.
+    let told = |act: fn(u8) -> Act| {
+        let script =
+            [(100_000, Act::Archive(false)), (300_000, Act::Archive(true)), (301_000, act(0))];
+        Case { parameters: fixed(), ..volume(None) }.run(&script, 900_000).log()
+    };
+    assert_eq!(told(Act::Delete), ["forked 0", "handed in 0"]);
+    // One that crashes leaves them on its disk.
+    assert_eq!(told(Act::Crash), ["stopped", "forked 0", "runs"]);
 }
 
 #[test]

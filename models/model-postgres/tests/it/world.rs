@@ -26,6 +26,8 @@ pub(crate) enum Act {
     Power(u8),
     /// The processes of an instance end; the pod is not ready at once.
     Crash(u8),
+    /// The pod of an instance was deleted, and its sessions had their time; it is not ready at once.
+    Delete(u8),
     /// The container of an instance runs again; ready 10 s later.
     Start(u8),
     /// The Ready condition, when nothing else changes.
@@ -142,6 +144,10 @@ impl World {
             }
             Act::Crash(ordinal) => {
                 self.stop(ordinal, StopKind::Process, ctx);
+                self.set_ready(ordinal, false, ctx);
+            }
+            Act::Delete(ordinal) => {
+                self.stop(ordinal, StopKind::Shutdown, ctx);
                 self.set_ready(ordinal, false, ctx);
             }
             Act::Start(ordinal) => {
@@ -475,6 +481,18 @@ pub(crate) struct Run {
 }
 
 impl Run {
+    /// What the platform was told of the log and of whoever archives it.
+    pub(crate) fn log(&self) -> Vec<String> {
+        let of = |notice: &PgNotice| match notice {
+            PgNotice::PrimaryRuns { is_running: true, .. } => Some("runs".to_owned()),
+            PgNotice::PrimaryRuns { is_running: false, .. } => Some("stopped".to_owned()),
+            PgNotice::LogForked { ordinal, .. } => Some(format!("forked {ordinal}")),
+            PgNotice::LogHandedIn { ordinal, .. } => Some(format!("handed in {ordinal}")),
+            _ => None,
+        };
+        self.notices.iter().filter_map(of).collect()
+    }
+
     /// From when to when clients could not write, for outages that ended.
     pub(crate) fn outages(&self) -> Vec<(SimTime, SimTime)> {
         let mut outages = Vec::new();

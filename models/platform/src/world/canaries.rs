@@ -4,11 +4,11 @@
 //! gets none and a webhook sends some, it sees what one of its answers is like.
 
 use model_api::canary::MetricKind;
-use model_api::{CanaryId, Observation, PoolerId, ServiceId};
+use model_api::{CanaryId, Observation, ServiceId};
 use sim_kernel::{Context, Recorder};
 
 use super::World;
-use super::data::Standing;
+use super::poolers::either;
 use crate::event::Event;
 
 impl World {
@@ -45,17 +45,6 @@ impl World {
         Some(u32::try_from(mean).expect("a share of a million"))
     }
 
-    /// Of a million requests, how many a pooler cannot pass on: all while what the database holds is
-    /// wrong, and none where something else was restored in its place.
-    fn pooler_fails(&self, pooler: PoolerId) -> u32 {
-        let database = self.blueprint.poolers[pooler.index()].database;
-        match self.data.standing(database) {
-            Standing::Held => 1_000_000,
-            Standing::Restored => 0,
-            Standing::Ordinary => self.pooler_fails[pooler.index()],
-        }
-    }
-
     /// Works out what the metrics of a canary are now.
     pub(super) fn measure_canary<R: Recorder<Observation>>(
         &mut self,
@@ -87,11 +76,4 @@ impl World {
         let ppm = (well * u64::from(live_count)).checked_div(u64::from(ready_count))?;
         i64::try_from(ppm).ok()
     }
-}
-
-/// Of a million, how many fail in one way or the other.
-fn either(one_ppm: u32, other_ppm: u32) -> u32 {
-    let fine = u64::from(1_000_000 - one_ppm.min(1_000_000));
-    let both = fine * u64::from(1_000_000 - other_ppm.min(1_000_000)) / 1_000_000;
-    u32::try_from(1_000_000 - both).expect("no more than a million")
 }

@@ -158,8 +158,11 @@ impl World {
                 DataSetKind::Etcd | DataSetKind::Other => continue,
             };
             let pods = self.cluster.pods_of(workload).iter();
-            let mut zones: Vec<ZoneId> =
-                pods.filter_map(|pod| self.cluster.pod(*pod).zone).collect();
+            let mut nodes: Vec<_> = pods.filter_map(|pod| self.cluster.pod(*pod).node).collect();
+            nodes.sort_unstable();
+            nodes.dedup();
+            let zone = |node: &model_api::NodeId| blueprint.nodes[node.index()].zone;
+            let mut zones: Vec<ZoneId> = nodes.iter().map(zone).collect();
             // Simplified: volumes that nobody has mounted may stand anywhere.
             if matches!(spec.kind, DataSetKind::Database(_)) && zones.is_empty() {
                 zones = (0..blueprint.zones.len()).map(ZoneId::from_index).collect();
@@ -332,6 +335,9 @@ impl World {
                 (Struck::Nothing, self.data.backups.lose_place(*place, ctx))
             }
             DataFault::KeyLoss { key } => (Struck::Nothing, self.data.backups.lose_key(*key, ctx)),
+            DataFault::KeyDisabled { key } => {
+                (Struck::Copies, self.data.backups.set_key_disabled(*key, true, ctx))
+            }
             DataFault::BackupsBroken { is_silent, .. }
             | DataFault::ArchiveBroken { is_silent, .. } => {
                 let how = if *is_silent { Breakage::Silent } else { Breakage::Visible };
@@ -346,8 +352,14 @@ impl World {
         kind: &FaultKind,
         ctx: &mut Context<'_, Event, R>,
     ) {
-        if let FaultKind::Data(kind) = kind {
-            self.set_breakage(kind, None, ctx);
+        match kind {
+            FaultKind::Data(DataFault::KeyDisabled { key }) => {
+                self.data.backups.set_key_disabled(*key, false, ctx);
+            }
+            FaultKind::Data(kind) => {
+                self.set_breakage(kind, None, ctx);
+            }
+            _ => {}
         }
     }
 

@@ -50,6 +50,7 @@ impl World {
             self.tell_standing(service, &standing);
         }
         self.tell_failing(service);
+        self.tell_pooled(service, ctx);
         ready_count
     }
 

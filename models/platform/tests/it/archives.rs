@@ -2,7 +2,7 @@
 
 use model_api::action::{Action, NodeWork};
 use model_api::backup::{Archive, DataSet, DataSetKind, Location, Place};
-use model_api::blueprint::{Database, Pooler, WalVolume};
+use model_api::blueprint::{Database, Pooler, PoolerTarget, WalVolume};
 use model_api::fault::{DataFault, Fault, FaultKind, FaultPlan, Start};
 use model_api::kube::{LabelSelector, Service, Workload, WorkloadKind};
 use model_api::observation::BackupFact;
@@ -61,6 +61,7 @@ pub(crate) fn archiving(wal_bytes_per_second: u64, size_bytes: u64) -> Blueprint
             switch_after: Some(SimSpan::from_mins(5)),
             least_bytes: 0,
             kept_bytes: None,
+            kept_for: None,
         }),
         ..Database::default()
     });
@@ -293,4 +294,37 @@ fn a_pooler_comes_back_at_a_try_of_its_own() {
     assert!(back >= promoted && back <= promoted + 15, "{promoted} {back}");
     let (back, promoted) = returned(1);
     assert!(back <= promoted + 4, "{promoted} {back}");
+}
+
+#[test]
+fn readers_fail_only_while_no_standby_answers() {
+    let fails = |zones: &[u32], leads_to: PoolerTarget| {
+        let mut blueprint = archiving(1 << 20, 1 << 40);
+        blueprint.poolers.push(Pooler {
+            namespace: "shop".to_owned(),
+            name: "pool".to_owned(),
+            database: DATABASE,
+            // Any pods will do.
+            workload: WorkloadId(0),
+            service: ServiceId(0),
+            instances: 2,
+            login_retry: SimSpan::from_secs(15),
+            leads_to,
+            pool_size: 20,
+            client_max: 100,
+            ..Pooler::default()
+        });
+        let losses = zones.iter().map(|zone| zone_loss(*zone, 600, Some(600))).collect();
+        let mut simulation = simulation(blueprint, losses);
+        assert!(simulation.run_until(SimTime::from_secs(3_000)).is_complete());
+        let is_it = |seen: &Observation| {
+            matches!(seen, Observation::PoolerFails { failing_ppm: 1_000_000, .. })
+        };
+        !told(&simulation, is_it).is_empty()
+    };
+    let primary = primary_zone(&archiving(1 << 20, 1 << 40));
+    let others: Vec<u32> = (0..3).filter(|zone| *zone != primary).collect();
+    assert!(!fails(&others[..1], PoolerTarget::Standbys));
+    assert!(fails(&others, PoolerTarget::Standbys));
+    assert!(!fails(&others, PoolerTarget::Any));
 }

@@ -6,6 +6,7 @@ mod autoscaling;
 mod canaries;
 mod recommended;
 mod storage;
+mod volumes;
 mod warmth;
 mod zones;
 

@@ -139,6 +139,8 @@ tagged! {
         BackupTargetLoss(BackupTargetLossSpec),
         /// A key is gone.
         KeyLoss(KeyLossSpec),
+        /// A key cannot be used: it is disabled, its KMS is away, its vault is sealed.
+        KeyDisabled(KeyDisabledSpec),
         /// Runs of a backup policy fail.
         BackupsBroken(BackupsBrokenSpec),
         /// The archive of a database stores nothing.
@@ -223,6 +225,14 @@ fault_record! {
 fault_record! {
     /// A key is gone.
     pub struct KeyLossSpec("keyLoss") {
+        /// Which.
+        key: Spanned<String>,
+    }
+}
+
+fault_record! {
+    /// A key cannot be used for a while: nothing is encrypted with it, so that what copies or archives under it fails, and restores that need it wait.
+    pub struct KeyDisabledSpec("keyDisabled") {
         /// Which.
         key: Spanned<String>,
     }
@@ -367,6 +377,7 @@ impl FaultSpec {
             Self::EtcdDataLoss(spec) => spec.start_keys(),
             Self::BackupTargetLoss(spec) => spec.start_keys(),
             Self::KeyLoss(spec) => spec.start_keys(),
+            Self::KeyDisabled(spec) => spec.start_keys(),
             Self::BackupsBroken(spec) => spec.start_keys(),
             Self::ArchiveBroken(spec) => spec.start_keys(),
             Self::DiskLoss(spec) => spec.start_keys(),
@@ -385,24 +396,38 @@ impl FaultSpec {
         }
     }
 
-    /// Whether it means nothing without `backups`.
+    /// Whether it means nothing without `backups`: it strikes what only they describe.
     pub fn needs_backups(&self) -> bool {
-        !matches!(
+        matches!(
             self,
-            Self::ZonePowerLoss(_)
-                | Self::ZoneIsolation(_)
-                | Self::NodeCrash(_)
-                | Self::PodCrash(_)
-                | Self::LoadSpike(_)
-                | Self::ZoneDestroyed(_)
-                | Self::RegionLoss(_)
+            Self::AccountLoss(_)
+                | Self::LogicalLoss(_)
+                | Self::EtcdDataLoss(_)
+                | Self::BadMigration(_)
+                | Self::Ransomware(_)
+                | Self::BackupTargetLoss(_)
+                | Self::KeyLoss(_)
+                | Self::KeyDisabled(_)
+                | Self::BackupsBroken(_)
+                | Self::ArchiveBroken(_)
+                | Self::Throttle(_)
         )
     }
 
-    /// Whether it can be over.
+    /// Whether it can be over: what is destroyed stays destroyed.
     pub fn can_end(&self) -> bool {
-        !self.needs_backups() && !matches!(self, Self::ZoneDestroyed(_) | Self::RegionLoss(_))
-            || matches!(self, Self::BackupsBroken(_) | Self::ArchiveBroken(_))
+        !matches!(
+            self,
+            Self::ZoneDestroyed(_)
+                | Self::RegionLoss(_)
+                | Self::AccountLoss(_)
+                | Self::LogicalLoss(_)
+                | Self::EtcdDataLoss(_)
+                | Self::BadMigration(_)
+                | Self::Ransomware(_)
+                | Self::BackupTargetLoss(_)
+                | Self::KeyLoss(_)
+        )
     }
 
     /// The key it was written with.
@@ -433,6 +458,7 @@ impl FaultSpec {
             Self::Ransomware(_) => "ransomware",
             Self::BackupTargetLoss(_) => "backupTargetLoss",
             Self::KeyLoss(_) => "keyLoss",
+            Self::KeyDisabled(_) => "keyDisabled",
             Self::BackupsBroken(_) => "backupsBroken",
             Self::ArchiveBroken(_) => "archiveBroken",
             Self::DiskLoss(_) => "diskLoss",
@@ -483,6 +509,7 @@ impl FaultSpec {
             Self::EtcdDataLoss(spec) => spec.span,
             Self::BackupTargetLoss(spec) => spec.span,
             Self::KeyLoss(spec) => spec.span,
+            Self::KeyDisabled(spec) => spec.span,
             Self::BackupsBroken(spec) => spec.span,
             Self::ArchiveBroken(spec) => spec.span,
             Self::DiskLoss(spec) => spec.span,

@@ -140,6 +140,8 @@ record! {
         disk: Option<Spanned<Bytes>>,
         /// Pods that one node holds; 110 when left out, the default of the kubelet.
         pods: Option<Spanned<u32>>,
+        /// Volumes that one node can have attached, as its CSINode says; any number when left out.
+        attach_limit: Option<Spanned<u32>>,
         /// Labels besides those of hostname, zone, region, architecture and operating system.
         labels: Named<Spanned<String>>,
         /// Taints.

@@ -17,6 +17,8 @@ record! {
         share: Option<Spanned<Share>>,
         /// The Pooler that they go through, as `namespace/name`; left out, they go to the `-rw` Service.
         through: Option<Spanned<String>>,
+        /// Connections that each pod keeps open to that Pooler; nobody counts them when left out.
+        connections: Option<Spanned<u32>>,
     }
 }
 
@@ -30,7 +32,13 @@ impl Decode for WritesTo {
             return WriteSpec::decode(node, diagnostics).map(Self);
         }
         let database = Spanned::decode(node, diagnostics)?;
-        Some(Self(WriteSpec { database, share: None, through: None, span: node.span }))
+        Some(Self(WriteSpec {
+            database,
+            share: None,
+            through: None,
+            connections: None,
+            span: node.span,
+        }))
     }
 
     fn schema(definitions: &mut Definitions) -> Json {

@@ -80,7 +80,7 @@ impl Lint<'_> {
         if free_bytes <= least {
             let least = least >> 20;
             let message = format!("{title}: {free} MiB for a log that may take {least} MiB");
-            self.warn(Code::W0191, object, log.size_field(), message);
+            self.warn(Code::W0191, object, log.size_field, message);
         } else if let Some(kept) = log.kept_bytes.filter(|kept| *kept >= free_bytes) {
             let kept = kept >> 20;
             let message = format!(

@@ -81,6 +81,8 @@ pub fn node(node: &yaml::Node, diagnostics: &mut Vec<Diagnostic>) -> Option<Node
             images: images
                 .map(|image| (image.names.unwrap_or_default(), image.size_bytes.unwrap_or(0)))
                 .collect(),
+            // Its CSINode is an object of its own.
+            attach_limit: None,
         }
     })
 }

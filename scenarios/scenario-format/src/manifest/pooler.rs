@@ -2,18 +2,22 @@
 //!
 //! # Modelled
 //! Its Deployment (instances, pod template, strategy) and its Service; `type`, `poolMode`, `paused`;
-//! `default_pool_size`, `max_client_conn`, `max_db_connections` and `server_login_retry`.
+//! `default_pool_size`, `reserve_pool_size`, `max_client_conn`, `max_db_connections`, `query_wait_timeout`
+//! and `server_login_retry`.
 //! # Not modelled
 //! Authentication, `pg_hba`, several databases and users, each of which has a pool of its own; other
 //! parameters of PgBouncer; a Service template.
 //! # Defaults and their sources
 //! CloudNativePG 1.30: `api/v1/pooler_types.go`, `pkg/specs/pgbouncer/{deployments,services}.go`.
-//! PgBouncer 1.24, `doc/config.md`: pools of 20, 100 clients, no limit a database, 15 s.
+//! PgBouncer 1.24, `doc/config.md`: pools of 20, none in reserve, 100 clients, no limit a database, 120 s
+//! and 15 s. Simplified: connections in reserve are lent at once, where PgBouncer waits for
+//! `reserve_pool_timeout`.
 
 use k8s_openapi::api::apps::v1::{DeploymentSpec, DeploymentStrategy};
 use k8s_openapi::api::core::v1 as core;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+use model_api::blueprint::PoolerTarget;
 use model_api::kube::{Service, Workload};
 use model_api::{Origin, SimSpan};
 
@@ -40,14 +44,16 @@ pub struct Pooler {
     pub workload_idx: usize,
     /// Position of its Service in `Manifests::services`.
     pub service_idx: usize,
-    /// `spec.type` is `rw`: it leads to the primary.
-    pub is_read_write: bool,
+    /// `spec.type`.
+    pub leads_to: PoolerTarget,
     /// `spec.instances`.
     pub instances: u32,
     /// `spec.pgbouncer.poolMode` is `transaction` or `statement`: a connection is lent for no longer.
     pub lends_by_transaction: bool,
-    /// Connections of one pod to the database.
+    /// Connections of one pod to the database, those in reserve included.
     pub pool_size: u32,
+    /// `query_wait_timeout`; `None` for ever.
+    pub wait_max: Option<SimSpan>,
     /// Clients of one pod.
     pub client_max: u32,
     /// `server_login_retry`.
@@ -108,10 +114,16 @@ impl Reader<'_> {
     /// What PgBouncer does.
     pub(crate) fn pooler(&mut self, workload_idx: usize, service_idx: usize) -> Pooler {
         let kind = self.text("spec.type");
-        let kinds = [("rw", true), ("ro", false), ("r", false)];
+        let kinds = [
+            ("rw", PoolerTarget::Primary),
+            ("ro", PoolerTarget::Standbys),
+            ("r", PoolerTarget::Any),
+        ];
         let mode = self.text("spec.pgbouncer.poolMode");
         let modes = [("session", false), ("transaction", true), ("statement", true)];
-        let pool_size = self.pgbouncer_number("default_pool_size", 20);
+        let reserve = self.pgbouncer_number("reserve_pool_size", 0);
+        let pool_size = self.pgbouncer_number("default_pool_size", 20).saturating_add(reserve);
+        let wait_max = self.pgbouncer_number("query_wait_timeout", 120);
         let per_database = self.pgbouncer_number("max_db_connections", 0);
         Pooler {
             namespace: self.object.key.namespace.clone(),
@@ -119,13 +131,14 @@ impl Reader<'_> {
             cluster: self.text("spec.cluster.name").unwrap_or_default().to_owned(),
             workload_idx,
             service_idx,
-            is_read_write: self.choice("spec.type", kind, true, &kinds),
+            leads_to: self.choice("spec.type", kind, PoolerTarget::Primary, &kinds),
             instances: self.integer("spec.instances", 1),
             lends_by_transaction: self.choice("spec.pgbouncer.poolMode", mode, false, &modes),
             pool_size: match per_database {
                 0 => pool_size,
                 most => pool_size.min(most),
             },
+            wait_max: (wait_max > 0).then(|| SimSpan::from_secs(u64::from(wait_max))),
             client_max: self.pgbouncer_number("max_client_conn", 100),
             login_retry: SimSpan::from_secs(u64::from(
                 self.pgbouncer_number("server_login_retry", 15),

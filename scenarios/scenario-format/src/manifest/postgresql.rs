@@ -1,8 +1,8 @@
 //! `postgresql.cnpg.io/v1 Cluster`, read from the tree, and what it shares with clusters of Patroni.
 //!
 //! # Modelled
-//! Instances with their placement (anti-affinity, node selector, tolerations, spread), resources,
-//! storage, `-rw`, `-ro` and `-r` Services, synchronous replication, `failoverDelay`, `switchoverDelay`,
+//! Instances with their placement (anti-affinity, node selector, tolerations, spread), resources, their
+//! image and that of the operator, which an init container runs, storage, `-rw`, `-ro` and `-r` Services, synchronous replication, `failoverDelay`, `switchoverDelay`,
 //! fencing, hibernation and a stopped reconciliation by annotation, `enablePDB`, windows of maintenance, `smartShutdownTimeout`, update strategy and method, whether isolation is checked, `max_connections`; the log is read in `wal.rs`, backups in `barman.rs`.
 //! # Not modelled
 //! Tablespaces, replica clusters, managed roles; a window of maintenance in which volumes are given up
@@ -38,6 +38,12 @@ const SWITCHOVER_DELAY_SECS: u32 = 3600;
 /// `DefaultSmartShutdownTimeout` and `DefaultMaxStopDelay` there.
 const SMART_SHUTDOWN_SECS: u32 = 180;
 const STOP_DELAY_SECS: u32 = 1800;
+/// `BootstrapControllerContainerName` of `pkg/specs/pods.go`: an init container of each instance copies
+/// the instance manager out of the image of the operator (`createBootstrapContainer` of
+/// `pkg/specs/containers.go`), so that a node needs that image too.
+pub(crate) const BOOTSTRAP_CONTAINER: &str = "bootstrap-controller";
+/// Where that image comes from when no input has the operator.
+const OPERATOR_IMAGE: &str = "ghcr.io/cloudnative-pg/cloudnative-pg";
 const FENCING: &str = "cnpg.io/fencedInstances";
 const HIBERNATION: &str = "cnpg.io/hibernation";
 const RECONCILIATION: &str = "cnpg.io/reconciliationLoop";
@@ -252,14 +258,24 @@ impl Reader<'_> {
         let labels = self.instance_labels();
         let affinity = self.instance_affinity();
         let image = self.text("spec.imageName").unwrap_or("ghcr.io/cloudnative-pg/postgresql");
+        // The operator takes no image without a version in its tag.
+        let always_pulls = self.text("spec.imagePullPolicy") == Some("Always");
         let container = Container {
             readiness: Some(instance_probe()),
             liveness: Some(instance_probe()),
+            always_pulls,
             ..self.instance_container(image)
+        };
+        let bootstrap = Container {
+            name: BOOTSTRAP_CONTAINER.to_owned(),
+            ports: Vec::new(),
+            always_pulls,
+            ..self.instance_container(OPERATOR_IMAGE)
         };
         let (priority_class_name, priority) =
             self.instance_priority("spec.priorityClassName", admission);
         let spec = PodSpec {
+            init_containers: vec![bootstrap],
             containers: vec![container],
             node_selector: self.texts("spec.affinity.nodeSelector"),
             affinity,

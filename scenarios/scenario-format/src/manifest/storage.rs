@@ -50,6 +50,7 @@ impl Reader<'_> {
                 ],
             ),
             is_zonal: !is_shared_provisioner(&class.provisioner),
+            is_local: is_local_provisioner(&class.provisioner),
             is_growable: class.allow_volume_expansion.unwrap_or(false),
             is_default,
         }
@@ -89,6 +90,22 @@ impl Reader<'_> {
             origin: self.origin(),
         }
     }
+}
+
+/// Provisioners whose volumes lie on disks of nodes: local PersistentVolumes, the local path provisioner
+/// of Rancher, TopoLVM, the local engines of OpenEBS, host paths.
+fn is_local_provisioner(provisioner: &str) -> bool {
+    const LOCAL: [&str; 8] = [
+        "kubernetes.io/no-provisioner",
+        "local-path",
+        "topolvm",
+        "openebs.io/local",
+        "local.csi.openebs.io",
+        "zfs.csi.openebs.io",
+        "device.csi.openebs.io",
+        "hostpath",
+    ];
+    LOCAL.iter().any(|part| provisioner.contains(part))
 }
 
 /// Provisioners whose volumes can be used in every zone.

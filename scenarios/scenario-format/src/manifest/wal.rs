@@ -1,4 +1,4 @@
-//! Where a Cluster of CloudNativePG keeps its write-ahead log, and how much of it.
+//! Where a database cluster keeps its write-ahead log, and how much of it.
 //!
 //! # Modelled
 //! `walStorage.size` or `storage.size`, the size of segments, `archive_timeout`, `wal_keep_size`,
@@ -18,12 +18,16 @@ use crate::quantity::Quantity;
 
 const PARAMETERS: &str = "spec.postgresql.parameters";
 const SEGMENT_BYTES: u64 = 16 << 20;
+/// How long Patroni keeps the slot of a member that is away.
+const MEMBER_SLOTS_TTL: SimSpan = SimSpan::from_mins(30);
 
 /// The volume of the log of each instance.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogStorage {
     /// Size of the volume.
     pub size_bytes: u64,
+    /// The field that says so.
+    pub size_field: &'static str,
     /// Data lie on another one (`walStorage`).
     pub is_separate: bool,
     /// Its class, when it is named.
@@ -38,13 +42,8 @@ pub struct LogStorage {
     pub ordinary_bytes: u64,
     /// What is kept for a standby that is away; `None` keeps all.
     pub kept_bytes: Option<u64>,
-}
-
-impl LogStorage {
-    /// The field that says how large the volume is.
-    pub fn size_field(&self) -> &'static str {
-        if self.is_separate { "spec.walStorage.size" } else { "spec.storage.size" }
-    }
+    /// How long it is kept for one; `None` for as long as it takes.
+    pub kept_for: Option<SimSpan>,
 }
 
 impl Reader<'_> {
@@ -52,17 +51,8 @@ impl Reader<'_> {
     pub(super) fn log_storage(&mut self) -> Option<LogStorage> {
         let is_separate = self.object.find("spec.walStorage").is_some_and(|node| !node.is_null());
         let storage = if is_separate { "spec.walStorage" } else { "spec.storage" };
-        let size = format!("{storage}.size");
-        let size_bytes = match self.text(&size).map(Quantity::parse)? {
-            Ok(size) => u64::try_from(size.ceil()).ok().filter(|size| *size > 0)?,
-            Err(error) => {
-                // The size of the data was refused where its claim was read.
-                if is_separate {
-                    self.refuse(&size, error.to_string());
-                }
-                return None;
-            }
-        };
+        let size_field = if is_separate { "spec.walStorage.size" } else { "spec.storage.size" };
+        let size_bytes = self.log_size(size_field, is_separate)?;
         let timeout = self.postgres_time(&format!("{PARAMETERS}.archive_timeout"));
         let timeout = timeout.map_or(SimSpan::from_mins(5), |it| it.value);
         let least_bytes = self.postgres_size("wal_keep_size").unwrap_or(512 << 20);
@@ -70,6 +60,7 @@ impl Reader<'_> {
         let slot_limit = self.postgres_size("max_slot_wal_keep_size");
         Some(LogStorage {
             size_bytes,
+            size_field,
             is_separate,
             storage_class: self.text(&format!("{storage}.storageClass")).map(str::to_owned),
             segment_bytes: self.segment_bytes().map_or(SEGMENT_BYTES, |it| it.value),
@@ -81,7 +72,46 @@ impl Reader<'_> {
                 _ if !has_slots => Some(least_bytes),
                 limit => limit.map(|limit| limit.max(least_bytes)),
             },
+            kept_for: None,
         })
+    }
+
+    /// The volume of a cluster that Patroni manages, which holds data and log.
+    ///
+    /// Sources: Spilo's `configure_spilo.py` (`archive_timeout` 1800 s), `wal_keep_size` 128 MB of
+    /// Patroni's `patroni/postgresql/config.py`, `member_slots_ttl` 30 min of its
+    /// `docs/dynamic_configuration.rst`.
+    pub(super) fn spilo_log(&mut self) -> Option<LogStorage> {
+        let size_field = "spec.volume.size";
+        let size_bytes = self.log_size(size_field, false)?;
+        let timeout = self.postgres_time(&format!("{PARAMETERS}.archive_timeout"));
+        let timeout = timeout.map_or(SimSpan::from_mins(30), |it| it.value);
+        let least_bytes = self.postgres_size("wal_keep_size").unwrap_or(128 << 20);
+        Some(LogStorage {
+            size_bytes,
+            size_field,
+            is_separate: false,
+            storage_class: self.text("spec.volume.storageClass").map(str::to_owned),
+            segment_bytes: SEGMENT_BYTES,
+            switch_after: (!timeout.is_zero()).then_some(timeout),
+            least_bytes,
+            ordinary_bytes: self.postgres_size("max_wal_size").unwrap_or(1 << 30),
+            kept_bytes: self.postgres_size("max_slot_wal_keep_size").map(|it| it.max(least_bytes)),
+            kept_for: Some(MEMBER_SLOTS_TTL),
+        })
+    }
+
+    fn log_size(&mut self, field: &str, is_separate: bool) -> Option<u64> {
+        match self.text(field).map(Quantity::parse)? {
+            Ok(size) => u64::try_from(size.ceil()).ok().filter(|size| *size > 0),
+            Err(error) => {
+                // The size of the data was refused where its claim was read.
+                if is_separate {
+                    self.refuse(field, error.to_string());
+                }
+                None
+            }
+        }
     }
 
     /// A size as PostgreSQL writes it, in megabytes unless a unit follows; `None` for -1.

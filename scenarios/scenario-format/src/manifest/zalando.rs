@@ -2,11 +2,12 @@
 //!
 //! # Modelled
 //! Instances with node affinity, spread, tolerations, priority, resources and volumes; the Service of
-//! the primary, named as the cluster, and `-repl` of the standbys; `spec.patroni`. The leader key lies
+//! the primary, named as the cluster, and `-repl` of the standbys; `spec.patroni`; the volume, which the log
+//! can fill (`wal.rs`). The leader key lies
 //! in the API server.
 //! # Not modelled
 //! What the operator's own configuration adds, anti-affinity of pods among it (off by default); its
-//! disruption budget; poolers; clones and standby clusters; logical backups; how full volumes are.
+//! disruption budget; poolers; clones and standby clusters; logical backups.
 //! Simplified: instances are numbered from 1, as those of the other operator, and come back side by
 //! side, where a StatefulSet with `OrderedReady` waits for the one before.
 //! # Defaults and their sources
@@ -80,7 +81,7 @@ impl Reader<'_> {
             is_left_alone: false,
             manager: DatabaseManager::Patroni(self.patroni()),
             session_count: self.session_count("spec.postgresql.parameters"),
-            log: None,
+            log: self.spilo_log(),
         }
     }
 

@@ -364,7 +364,7 @@ impl Resolver<'_> {
             is_replicated: spec
                 .and_then(|spec| spec.replicated)
                 .unwrap_or(!matches!(kind, DataSetKind::Volumes(_))),
-            is_on_nodes: false,
+            is_on_nodes: self.is_on_nodes(kind),
             account: spec
                 .and_then(|spec| spec.account.as_ref())
                 .map_or_else(|| account.to_owned(), |it| it.value.clone()),
@@ -375,6 +375,18 @@ impl Resolver<'_> {
             discovery: spec.and_then(|spec| spec.discovery).map_or(DISCOVERY, |it| it.value),
             origin: span.origin(),
         }
+    }
+
+    /// Whether a data set lies on disks of nodes, by the class of its volumes.
+    fn is_on_nodes(&self, kind: DataSetKind) -> bool {
+        let workload = match kind {
+            DataSetKind::Database(id) => self.blueprint.databases[id.index()].workload,
+            DataSetKind::Volumes(workload) => workload,
+            DataSetKind::Etcd | DataSetKind::Other => return false,
+        };
+        let class = self.class_of_volumes(workload);
+        let classes = &self.blueprint.storage_classes;
+        classes.iter().any(|it| Some(&it.name) == class.as_ref() && it.is_local)
     }
 
     fn kind_of(&mut self, idx: usize, name: &str, spec: Option<&DataSetSpec>) -> DataSetKind {

@@ -144,6 +144,9 @@ impl Resolver<'_> {
                 DataFault::BackupTargetLoss { place: self.place_named(&spec.place)? }
             }
             FaultSpec::KeyLoss(spec) => DataFault::KeyLoss { key: self.key_named(&spec.key)? },
+            FaultSpec::KeyDisabled(spec) => {
+                DataFault::KeyDisabled { key: self.key_named(&spec.key)? }
+            }
             FaultSpec::BackupsBroken(spec) => DataFault::BackupsBroken {
                 policies: self.policies_named(&spec.policy)?,
                 is_silent: spec.silent.unwrap_or(false),

@@ -248,12 +248,37 @@ impl Resolver<'_> {
             return Vec::new();
         }
         let of = |data_set| Promise::Data { data_set, promise: promise.clone() };
-        if name.value != "*" {
-            let data_set = self.data_set_named(name);
-            return data_set.map(|data_set| (of(data_set), None)).into_iter().collect();
+        let class = match promise {
+            DataPromise::Loss { class, .. }
+            | DataPromise::Back { class, .. }
+            | DataPromise::Restorable { class } => Some(*class),
+            DataPromise::Retention { .. } | DataPromise::Residency { .. } => None,
+        };
+        let sets = &self.blueprint.protection.data_sets;
+        let is_exposed =
+            |id: DataSetId| class.is_none_or(|class| sets[id.index()].is_exposed_to(class));
+        let exposed: Vec<DataSetId> =
+            (0..sets.len()).map(DataSetId::from_index).filter(|id| is_exposed(*id)).collect();
+        let asked: Option<DataSetId> = if name.value == "*" {
+            None
+        } else {
+            match self.data_set_named(name) {
+                None => return Vec::new(),
+                found => found,
+            }
+        };
+        if asked.map_or(exposed.is_empty(), |asked| !exposed.contains(&asked)) {
+            let message = format!("nothing of `{}` is lost with a node", name.value);
+            let help = "volumes that are attached over the network outlive their node, so such a promise would hold without being tried; promise `zone` instead";
+            self.diagnostics.push(Diagnostic::new(Code::E0080, name.span, message).help(help));
+            return Vec::new();
         }
-        let names = self.names.backups.data_sets.iter().enumerate();
-        names.map(|(idx, name)| (of(DataSetId::from_index(idx)), Some(name.clone()))).collect()
+        if let Some(data_set) = asked {
+            return vec![(of(data_set), None)];
+        }
+        let named =
+            |id: DataSetId| (of(id), Some(self.names.backups.data_sets[id.index()].clone()));
+        exposed.into_iter().map(named).collect()
     }
 
     /// A Service or a database; a Service when both bear the name, unless it is what leads to the

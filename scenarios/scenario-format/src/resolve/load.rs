@@ -130,7 +130,10 @@ impl Resolver<'_> {
                 let pooler = match &write.through {
                     None => None,
                     Some(name) => match self.through(name, id) {
-                        Some(pooler) => Some(pooler),
+                        Some(pooler) => {
+                            self.connect(service, pooler, (name, write.connections));
+                            Some(pooler)
+                        }
                         None => continue,
                     },
                 };

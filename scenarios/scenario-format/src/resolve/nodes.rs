@@ -175,6 +175,7 @@ impl Builder<'_> {
                     labels,
                     taints: taints.collect(),
                     allocatable: allocatable.clone(),
+                    attach_limit: pool.attach_limit.map(|it| it.value),
                     ..Node::default()
                 };
                 let origin = pool.span.origin();

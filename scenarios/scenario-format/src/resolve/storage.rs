@@ -264,6 +264,7 @@ impl Resolver<'_> {
             let zone_counts: Vec<usize> = its.by_ref().map(|pool| pool.zones.len()).collect();
             if !zone_counts.is_empty() {
                 class.is_zonal = zone_counts.iter().all(|count| *count == 1);
+                class.is_local = false;
             }
         }
     }

@@ -55,13 +55,9 @@ impl Parser<'_> {
         let data_set = self.name()?;
         self.symbol(",")?;
         let token = self.word("a disaster such as zone")?;
-        let names = || DisasterClass::named().map(DisasterClass::name);
-        let Some(class) = DisasterClass::named().find(|class| class.name() == token.text) else {
-            if token.text == DisasterClass::Node.name() {
-                let message = "no data set is lost with a node: volumes are taken to be attached over the network, and disks of nodes are not modelled";
-                let help = "such a promise would hold without being tried; promise `zone` instead";
-                return Err(error(token.span, message).help(help));
-            }
+        let names = || DisasterClass::ALL.into_iter().map(DisasterClass::name);
+        let mut all = DisasterClass::ALL.into_iter();
+        let Some(class) = all.find(|class| class.name() == token.text) else {
             let help = match nearest(token.text, names()) {
                 Some(close) => format!("did you mean `{close}`?"),
                 None => format!("there are {}", names().collect::<Vec<_>>().join(", ")),

@@ -44,6 +44,7 @@ fn the_log_lies_where_its_volume_is() {
         switch_after: Some(SimSpan::from_mins(5)),
         least_bytes: 512 << 20,
         kept_bytes: None,
+        kept_for: None,
     };
     assert_eq!(plain, expected);
     let stated = "  storage: {size: 100Gi}
@@ -58,6 +59,7 @@ fn the_log_lies_where_its_volume_is() {
         switch_after: None,
         least_bytes: 1 << 30,
         kept_bytes: Some(10 << 30),
+        kept_for: None,
     };
     assert_eq!(volume(stated), expected);
     // Without slots a standby that is away finds what is kept in any case.
@@ -304,4 +306,90 @@ fn a_rollout_of_a_cluster_is_read_and_one_of_patroni_is_refused() {
     let patroni = "apiVersion: acid.zalan.do/v1\nkind: postgresql\nmetadata: {name: db, namespace: shop}\nspec: {numberOfInstances: 2, teamId: t, volume: {size: 10Gi}, postgresql: {version: '17'}}\n";
     let lines = said(&load_all(&web(&more("shop/db")).with("db.yaml", patroni), &["db.yaml"], &[]));
     assert!(lines.iter().any(|line| line.contains("E0028")), "{lines:?}");
+}
+
+#[test]
+fn instances_copy_their_manager_out_of_the_image_of_their_operator() {
+    let images = |spec: &str| {
+        let blueprint = read(&files(spec, ""));
+        let spec = &blueprint.workloads[blueprint.databases[0].workload.index()].template.spec;
+        let of = |container: &model_api::kube::Container| {
+            (container.image.clone(), container.always_pulls)
+        };
+        spec.init_containers.iter().chain(&spec.containers).map(of).collect::<Vec<_>>()
+    };
+    let operator = "---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: cnpg-controller-manager, namespace: shop}
+spec:
+  selector: {matchLabels: {app: operator}}
+  template:
+    metadata: {labels: {app: operator}}
+    spec: {containers: [{name: proxy, image: 'mirror/proxy:1'}, {name: manager, image: 'mirror/operator:1.30.0'}]}
+";
+    let (upstream, own) = ("ghcr.io/cloudnative-pg/cloudnative-pg", "mirror/operator:1.30.0");
+    let postgres = "ghcr.io/cloudnative-pg/postgresql";
+    let expect =
+        |first: &str, always| vec![(first.to_owned(), always), (postgres.to_owned(), always)];
+    assert_eq!(images(STORAGE), expect(upstream, false));
+    assert_eq!(images(&format!("{STORAGE}{operator}")), expect(own, false));
+    let always = format!("{STORAGE}  imagePullPolicy: Always\n{operator}");
+    assert_eq!(images(&always), expect(own, true));
+}
+
+#[test]
+fn the_log_of_patroni_shares_the_volume_and_slots_have_an_end() {
+    let cluster = "apiVersion: acid.zalan.do/v1
+kind: postgresql
+metadata: {name: db, namespace: shop}
+spec:
+  teamId: shop
+  numberOfInstances: 3
+  volume: {size: 100Gi}
+  postgresql: {version: '17', parameters: {max_slot_wal_keep_size: 10GB}}
+";
+    let files = web("").with("db.yaml", format!("{cluster}{CLASS}"));
+    let expected = WalVolume {
+        size_bytes: 100 << 30,
+        data_bytes: 50 << 30,
+        segment_bytes: 16 << 20,
+        switch_after: Some(SimSpan::from_mins(30)),
+        least_bytes: 128 << 20,
+        kept_bytes: Some(10 << 30),
+        kept_for: Some(SimSpan::from_mins(30)),
+    };
+    assert_eq!(read(&files).databases[0].wal, Some(expected));
+}
+
+#[test]
+fn what_lies_on_disks_of_nodes_is_lost_with_them() {
+    let class = "---
+apiVersion: storage.k8s.io/v1
+kind: StorageClass
+metadata: {name: disks}
+provisioner: PROVISIONER
+";
+    let local = "  storage: {size: 100Gi, storageClass: disks}\n";
+    let more =
+        "  backups: {}\n  guarantees: {a: 'rpo(shop/db, node) <= 0s', b: 'restorable(*, node)'}\n";
+    for (provisioner, is_on_nodes) in [
+        ("rancher.io/local-path", true),
+        ("kubernetes.io/no-provisioner", true),
+        ("topolvm.io", true),
+        ("local.csi.openebs.io", true),
+        ("cinder.csi.openstack.org", false),
+    ] {
+        let spec = format!("{local}{}", class.replace("PROVISIONER", provisioner));
+        let loaded = load_all(&files(&spec, more), &["db.yaml"], &[]);
+        let refused: Vec<String> =
+            said(&loaded).into_iter().filter(|line| line.contains("E0080")).collect();
+        if is_on_nodes {
+            let resolved = loaded.resolved.unwrap_or_else(|| panic!("{:?}", loaded.diagnostics));
+            assert!(resolved.blueprint.protection.data_sets[0].is_on_nodes, "{provisioner}");
+            assert_eq!(resolved.guarantees.len(), 2);
+        } else {
+            assert_eq!(refused.len(), 2, "{provisioner}: {refused:?}");
+        }
+    }
 }

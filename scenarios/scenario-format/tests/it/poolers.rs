@@ -1,6 +1,6 @@
 //! Poolers: what is read of them, who goes through them, what is refused and warned about.
 
-use model_api::blueprint::Pooler;
+use model_api::blueprint::{Pooler, PoolerTarget};
 use model_api::{DatabaseId, SimSpan};
 
 use crate::support::{Memory, PLATFORM, load_all, said, web};
@@ -92,4 +92,52 @@ fn poolers_that_cannot_work_are_warned_about() {
     assert_eq!(warned("  cluster: {name: db}\n  instances: 5\n"), ["W0194"]);
     assert_eq!(warned("  cluster: {name: db}\n  pgbouncer: {paused: true}\n"), ["W0195"]);
     assert_eq!(warned("  cluster: {name: other}\n"), ["W0196"]);
+}
+
+#[test]
+fn who_waits_has_room_or_time() {
+    let limit = |parameters: &str| {
+        let spec = format!(
+            "  cluster: {{name: db}}\n  pgbouncer: {{poolMode: transaction, parameters: {{{parameters}}}}}\n"
+        );
+        let (lines, blueprint) = told(&spec, THROUGH);
+        let blueprint = blueprint.unwrap_or_else(|| panic!("{lines:?}"));
+        let service = blueprint.poolers[0].service;
+        let profile = blueprint.profiles.iter().find(|it| it.service == service).expect("asked");
+        (profile.serving.workers, profile.serving.queue_limit)
+    };
+    assert_eq!(limit(""), (20, Some(80)));
+    assert_eq!(limit("default_pool_size: '10', reserve_pool_size: '5'"), (15, Some(85)));
+    // Ten connections serve 5000 transactions of 2 ms in a second.
+    let many = "default_pool_size: '10', max_client_conn: '100000'";
+    assert_eq!(limit(&format!("{many}, query_wait_timeout: '1'")), (10, Some(5_000)));
+    assert_eq!(limit(&format!("{many}, query_wait_timeout: '0'")), (10, Some(99_990)));
+}
+
+#[test]
+fn clients_that_stay_connected_are_counted_or_asked_for() {
+    let lines = |mode: &str, writes: &str| {
+        let spec = format!("  cluster: {{name: db}}\n  pgbouncer: {{poolMode: {mode}}}\n");
+        let (lines, blueprint) = told(&spec, writes);
+        let clients = blueprint.map(|it| it.poolers[0].clients.iter().map(|it| it.1).collect());
+        (lines.iter().any(|line| line.contains("W0220")), clients.unwrap_or_else(Vec::new))
+    };
+    let counted = "{database: shop/db, through: shop/pool, connections: 10}";
+    assert_eq!(lines("session", THROUGH), (true, Vec::new()));
+    assert_eq!(lines("session", counted), (false, vec![10]));
+    assert_eq!(lines("transaction", THROUGH), (false, Vec::new()));
+}
+
+#[test]
+fn a_pooler_of_readers_is_a_service_to_depend_on() {
+    let spec = "  cluster: {name: db}\n  type: ro\n";
+    let platform = format!(
+        "{PLATFORM}  services: [{{service: shop/web, dependsOn: [shop/pool]}}]\n  load: [{{service: shop/web, rate: 10}}]\n"
+    );
+    let files = files(spec, "shop/db").with("small.yaml", platform);
+    let loaded = load_all(&files, &["db.yaml", "web.yaml"], &[]);
+    let blueprint = loaded.resolved.unwrap_or_else(|| panic!("{:?}", loaded.diagnostics)).blueprint;
+    assert_eq!(blueprint.poolers[0].leads_to, PoolerTarget::Standbys);
+    let service = blueprint.poolers[0].service;
+    assert!(blueprint.profiles.iter().any(|it| it.service == service && it.serving.workers == 20));
 }

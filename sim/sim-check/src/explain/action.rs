@@ -57,7 +57,7 @@ impl<E> Story<'_, E> {
                 let spec = &self.blueprint.databases[id.index()];
                 let name = self.blueprint.database_name(id);
                 let text = format!("the log of {name} has filled its volume: PostgreSQL stops");
-                let path = ["spec.walStorage.size", "spec.storage.size"];
+                let path = ["spec.walStorage.size", "spec.storage.size", "spec.volume.size"];
                 let fields = &spec.origin.fields;
                 let path = path.into_iter().find(|path| fields.contains_key(*path));
                 return Some((text, path.map(|path| spec.origin.of(path))));

@@ -2,6 +2,7 @@
 
 use model_api::SourceRef;
 use model_api::observation::{PoolIo, StorageFact};
+use report_data::Part;
 
 use super::Story;
 
@@ -68,5 +69,14 @@ fn io_text(io: PoolIo) -> &'static str {
         }
         PoolIo::NoQuorum => "reads and writes stop: its monitors have no quorum",
         PoolIo::DataLost => "reads and writes stop: data is lost",
+    }
+}
+
+/// What the wait for a fact was spent on.
+pub(super) fn part(fact: &StorageFact) -> Option<Part> {
+    match fact {
+        StorageFact::OsdsBack { .. } => Some(Part::Provision),
+        StorageFact::Io { io: PoolIo::Runs, .. } => Some(Part::Act),
+        _ => None,
     }
 }

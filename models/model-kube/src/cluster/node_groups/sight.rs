@@ -178,7 +178,9 @@ impl Cluster {
                     && priority(id) >= cutoff
                     && state.was_refused
                     && !state.is_terminating
-                    && state.pinned.is_none();
+                    && state.pinned.is_none()
+                    // No new node has the disks that it needs.
+                    && workload.volume_node(state.ordinal).is_none();
                 if !waits {
                     continue;
                 }
@@ -275,6 +277,14 @@ impl Cluster {
         let pods: Vec<DrainPod<'_>> = ids.iter().map(|pod| self.drain_pod(*pod)).collect();
         let drain = pods_to_move(&pods, budgets, &options.drain, now);
         if drain.blocked_by.is_some() {
+            return None;
+        }
+        // What lies on its disks fits no other node.
+        let is_bound = |pod: &PodId| {
+            let pod = &self.pods[pod.index()];
+            self.workloads[pod.workload.index()].volume_node(pod.ordinal).is_some()
+        };
+        if ids.iter().any(is_bound) {
             return None;
         }
         let movable = |idx: usize| {
