@@ -68,7 +68,7 @@ fn scenario(text: &mut String, result: &ScenarioResult, options: Options) {
         line(text, format_args!("  {count} runs stopped at a limit before their end"));
     }
     if !options.fail_only {
-        notes(text, "assumed", &result.assumptions);
+        notes(text, "assumed", &alike(&result.assumptions));
         notes(text, "not modelled", &result.not_modelled);
         if let Some(first) = result.probes_never_hit.first() {
             let count = result.probes_never_hit.len();
@@ -81,10 +81,13 @@ fn scenario(text: &mut String, result: &ScenarioResult, options: Options) {
 
 fn guarantee_lines(text: &mut String, group: &Group<'_>, options: Options) {
     let guarantee = group.first;
-    line(text, format_args!("  {} {}", word(guarantee.verdict, options), group.name));
     if guarantee.verdict == Verdict::Held {
-        return;
+        // How surely: a handful of runs shows little, and says so.
+        let held =
+            format_args!("  {} {}  {}", word(guarantee.verdict, options), group.name, group.reason);
+        return line(text, held);
     }
+    line(text, format_args!("  {} {}", word(guarantee.verdict, options), group.name));
     let position = guarantee.position.as_ref().map(place).unwrap_or_default();
     row(text, "wanted", &format!("{}  {position}", guarantee.text));
     let measured = spread(guarantee).filter(|_| group.is_one);
@@ -147,6 +150,34 @@ fn exposures(text: &mut String, exposures: &[Exposure]) {
             format_args!("  {:<12} {}: {}", "at stake", group[0].data_set, costs.join("; ")),
         );
     }
+}
+
+/// Notes of one kind as one: `a: what` and `b: what` as `a, b: what`, at the place of the first. The
+/// first note of its kind decides where it stands.
+fn alike(notes: &[Note]) -> Vec<Note> {
+    const NAMED_MAX: usize = 3;
+    let mut kinds: Vec<(&str, Vec<&str>, &Note)> = Vec::new();
+    for note in notes {
+        let parts = note.text.split_once(": ").filter(|(name, _)| !name.contains(' '));
+        let (names, what) =
+            parts.map_or((None, note.text.as_str()), |(name, what)| (Some(name), what));
+        match kinds.iter_mut().find(|(kind, all, _)| *kind == what && !all.is_empty()) {
+            Some((_, all, _)) if names.is_some() => all.extend(names),
+            _ => kinds.push((what, names.into_iter().collect(), note)),
+        }
+    }
+    let together = |(what, names, first): (&str, Vec<&str>, &Note)| {
+        let named = names[..names.len().min(NAMED_MAX)].join(", ");
+        let text = match names.len() {
+            0 => what.to_owned(),
+            count if count > NAMED_MAX => {
+                format!("{named} and {} more: {what}", count - NAMED_MAX)
+            }
+            _ => format!("{named}: {what}"),
+        };
+        Note { text, position: first.position.clone() }
+    };
+    kinds.into_iter().map(together).collect()
 }
 
 fn notes(text: &mut String, label: &str, notes: &[Note]) {

@@ -1,7 +1,9 @@
 //! JUnit XML: one suite a scenario, one case a guarantee.
 //!
-//! Violated and unwinnable are failures; vacuous, inconclusive and not modelled are skipped with
-//! their reason, since nothing was shown. No time stamps: the same result gives the same bytes.
+//! Violated and unwinnable are failures; inconclusive is an error, because runs were made and do not
+//! decide, which must not pass for a test that was left out; vacuous and not modelled are skipped
+//! with their reason, since nothing was put to the test. No time stamps: the same result gives the
+//! same bytes.
 
 use quick_junit::{NonSuccessKind, TestCase, TestCaseStatus, TestSuite};
 use report_data::{GuaranteeResult, Report, Verdict};
@@ -13,10 +15,10 @@ use crate::quantity::{place, spread};
 pub fn junit(report: &Report, options: Options) -> String {
     let mut document = quick_junit::Report::new(report.program.name.clone());
     for result in &report.results {
-        let mut suite = TestSuite::new(result.scenario.clone());
+        let mut suite = TestSuite::new(plain(&result.scenario));
         for guarantee in result.guarantees.iter().filter(|guarantee| options.shows(guarantee)) {
-            let mut case = TestCase::new(guarantee.name.clone(), status(guarantee));
-            case.set_classname(result.scenario.clone());
+            let mut case = TestCase::new(plain(&guarantee.name), status(guarantee));
+            case.set_classname(plain(&result.scenario));
             suite.add_test_case(case);
         }
         document.add_test_suite(suite);
@@ -30,16 +32,22 @@ fn status(guarantee: &GuaranteeResult) -> TestCaseStatus {
         Verdict::Violated | Verdict::Unwinnable => {
             TestCaseStatus::non_success(NonSuccessKind::Failure)
         }
-        Verdict::Vacuous | Verdict::Inconclusive | Verdict::NotModelled => {
-            TestCaseStatus::skipped()
-        }
+        Verdict::Inconclusive => TestCaseStatus::non_success(NonSuccessKind::Error),
+        Verdict::Vacuous | Verdict::NotModelled => TestCaseStatus::skipped(),
     };
-    status.set_message(format!("{}: {}", guarantee.verdict.words(), guarantee.reason));
+    status.set_message(plain(&format!("{}: {}", guarantee.verdict.words(), guarantee.reason)));
     status.set_type(guarantee.verdict.words());
     let mut lines = vec![format!("wanted {}", guarantee.text)];
     lines.extend(guarantee.position.as_ref().map(|position| format!("at {}", place(position))));
     lines.extend(spread(guarantee).map(|spread| format!("measured {spread}")));
     lines.extend(guarantee.replay.as_ref().map(|replay| format!("replay {replay}")));
-    status.set_description(lines.join("\n"));
+    status.set_description(plain(&lines.join("\n")));
     status
+}
+
+/// Text without what XML 1.0 has no way to write (section 2.2, Char): control characters, surrogates
+/// and the two non-characters at the end of the first plane.
+fn plain(text: &str) -> String {
+    let is_char = |letter: &char| matches!(letter, '\t' | '\n' | '\r' | ' '..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..);
+    text.chars().map(|letter| if is_char(&letter) { letter } else { '\u{fffd}' }).collect()
 }

@@ -76,7 +76,7 @@ pub(crate) fn results(
             streams.error(&format!("{}: {error}", one.word));
             match error {
                 CampaignError::NonDeterministic { .. } => Exit::NonDeterministic,
-                CampaignError::Threads(_) => Exit::BadInput,
+                CampaignError::Threads(_) | CampaignError::TooManyRuns { .. } => Exit::BadInput,
             }
         })?);
     }

@@ -42,18 +42,47 @@ pub enum CampaignError {
     /// The operating system gives no threads.
     #[error("failed to start threads: {0}")]
     Threads(String),
+    /// The figures of all runs would take more than [`MEMORY_BYTES_MAX`].
+    #[error(
+        "{run_count} runs are too many: figures of each are kept for the report, about {bytes_each} \
+         bytes of this input, and {} GiB are kept at most: ask for fewer runs, at most -n {run_count_max}",
+        MEMORY_BYTES_MAX >> 30
+    )]
+    TooManyRuns {
+        /// What was asked for.
+        run_count: u64,
+        /// What a run takes.
+        bytes_each: u64,
+        /// How many would do.
+        run_count_max: u64,
+    },
+}
+
+/// Most memory that the figures of a campaign may take, by an estimate made before any run. A report
+/// holds the figures of every run, so that two of them can be compared run by run; what is beyond
+/// this would end in the hands of the operating system, after hours and without a word.
+pub const MEMORY_BYTES_MAX: u64 = 8 << 30;
+
+/// Refuses runs whose figures would not fit.
+fn refuse_too_many(run_count: u64, bytes_each: u64) -> Result<(), CampaignError> {
+    let run_count_max = MEMORY_BYTES_MAX / bytes_each.max(1);
+    if run_count <= run_count_max {
+        return Ok(());
+    }
+    Err(CampaignError::TooManyRuns { run_count, bytes_each, run_count_max })
 }
 
 /// Makes many things in parallel, each from its number alone, and returns them in the order of their
 /// numbers: threads change no byte of a result.
 ///
 /// # Errors
-/// When the operating system gives no threads.
+/// When the operating system gives no threads, or so many things cannot be kept.
 pub fn in_order<T: Send>(
     count: u64,
     thread_count: Option<usize>,
     make: impl Fn(u64) -> T + Send + Sync,
 ) -> Result<Vec<T>, CampaignError> {
+    refuse_too_many(count, size_of::<T>() as u64)?;
     let pool = rayon::ThreadPoolBuilder::new()
         .num_threads(thread_count.unwrap_or(0))
         .build()
@@ -79,6 +108,7 @@ impl Campaign<'_> {
         naming: &result::Naming,
         progress: impl Fn() + Sync,
     ) -> Result<ScenarioResult, CampaignError> {
+        refuse_too_many(self.run_count.into(), self.bytes_each())?;
         let subjects = Subjects::new(self.plan.blueprint(), self.plan.faults(), self.guarantees);
         let runs = in_order(u64::from(self.run_count), self.thread_count, |run| {
             let made = self.one(run, &subjects);
@@ -106,6 +136,19 @@ impl Campaign<'_> {
             digest.write_u64(end.digest);
         }
         Ok(result::scenario(self, naming, &measures, &ends, &hits, judged, digest.finish()))
+    }
+
+    /// About what the figures of a run take, those of the report and its text among them. Measured on
+    /// shipped scenarios; what a run adds for each outage in it is little beside it.
+    fn bytes_each(&self) -> u64 {
+        let blueprint = self.plan.blueprint();
+        let of = |count: usize, bytes: u64| count as u64 * bytes;
+        2048 + of(blueprint.services.len(), 256)
+            + of(blueprint.databases.len(), 1024)
+            + of(blueprint.protection.data_sets.len(), 1024)
+            + of(blueprint.pools.len(), 512)
+            + of(self.plan.faults().faults.len(), 64)
+            + of(self.guarantees.len(), 128)
     }
 
     fn one(&self, run: u64, subjects: &Subjects) -> Result<Run, CampaignError> {
@@ -163,8 +206,10 @@ impl Campaign<'_> {
             | Promise::BudgetBurn { service, .. }
             | Promise::Alert { service, .. }
             | Promise::Returns { service, .. }
-            | Promise::Latency { service, .. }
             | Promise::Rto { subject: Subject::Service(service), .. } => of_service(*service),
+            Promise::Latency { service, quantile_ppm, limit, .. } => {
+                story.slow(run, *service, *quantile_ppm, limit)
+            }
             Promise::StaticallyStable { service, .. } => {
                 story.frozen(run, *service, measures.services[service.index()].longest_outage())
             }

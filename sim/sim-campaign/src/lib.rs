@@ -14,7 +14,7 @@ mod recommendation;
 mod result;
 mod storage;
 
-pub use campaign::{Campaign, CampaignError, in_order};
+pub use campaign::{Campaign, CampaignError, MEMORY_BYTES_MAX, in_order};
 pub use load_map::{LoadMapping, MapError, MapProgress};
 pub use result::Naming;
 pub use sim_kernel::SimSpan;

@@ -24,6 +24,7 @@ mod job;
 mod kubelet;
 mod path;
 mod restored;
+mod slow;
 mod storage;
 mod strained;
 mod timeline;

@@ -1,7 +1,9 @@
 //! Verdicts: of a guarantee in one run, and over all runs.
 
 use model_api::Blueprint;
-use model_api::guarantee::{DataPromise, Guarantee, Predicate, Promise, Subject};
+use model_api::guarantee::{
+    Comparison, DataPromise, Guarantee, Limit, Predicate, Promise, Subject,
+};
 use sim_kernel::{SimSpan, SimTime};
 
 use crate::budget::AlertSeen;
@@ -29,6 +31,11 @@ pub(crate) enum RunVerdict {
         /// What did not happen, as a sentence.
         why: String,
     },
+    /// It was put to the test, and the run ended before it could hold or break.
+    Undecided {
+        /// What was still open, as a sentence.
+        why: String,
+    },
 }
 
 /// What became of a guarantee over all runs.
@@ -42,7 +49,8 @@ pub enum Verdict {
     Unwinnable,
     /// Never put to the test.
     Vacuous,
-    /// The interval of the share of runs straddles the share promised: more runs decide.
+    /// The interval of the share of runs straddles the share promised: more runs decide. Or runs
+    /// ended in the middle of what they were to show: longer ones decide.
     Inconclusive,
     /// Cannot be judged, because the model does not know what it is about.
     NotModelled,
@@ -57,7 +65,8 @@ pub struct GuaranteeJudgement {
     pub reason: String,
     /// Runs in which it held.
     pub held_count: u64,
-    /// Runs in which it was put to the test and could have held.
+    /// Runs in which it was put to the test and could have held; those that ended too early to say
+    /// are not among them.
     pub judged_count: u64,
     /// Interval of the share of judged runs in which it holds, at 95 %.
     pub share: Interval,
@@ -155,6 +164,9 @@ fn measure(promise: &Promise, measures: &RunMeasures) -> (RunVerdict, Option<i64
             Some(SimSpan::ZERO) if measures.faults.is_empty() => {
                 (not_exercised("no fault is planned, and nothing failed without one"), None)
             }
+            Some(length) if is_out_at_end(*subject, measures) => {
+                (open_at_end(*limit, length, "an outage"), span(length))
+            }
             Some(length) => (held_if(limit.comparison.holds(&length, &limit.value)), span(length)),
             None => (not_exercised("nobody asked for anything"), None),
         },
@@ -181,6 +193,11 @@ fn measure(promise: &Promise, measures: &RunMeasures) -> (RunVerdict, Option<i64
         }
         Promise::Returns { service, to_ppm, within } => {
             let seen = measures.returns[&(*service, *to_ppm)];
+            let last = measures.faults.iter().flatten().map(|fault| fault.at).max();
+            let had = last.map_or(SimSpan::MAX, |at| measures.end.saturating_since(at));
+            if seen.is_none() && had < *within {
+                return (undecided("the run ended before the goodput had to be back"), None);
+            }
             (held_if(seen.is_some_and(|seen| seen <= *within)), seen.and_then(span))
         }
         Promise::StaticallyStable { service, share_ppm } => {
@@ -195,6 +212,10 @@ fn measure(promise: &Promise, measures: &RunMeasures) -> (RunVerdict, Option<i64
         Promise::Completes { fault, limit } => match measures.faults[fault.index()] {
             Some(seen) if seen.targets > 0 => {
                 let took = seen.completed_at.map(|at| at.saturating_since(seen.at));
+                if took.is_none() {
+                    let had = measures.end.saturating_since(seen.at);
+                    return (open_at_end(*limit, had, "the action"), None);
+                }
                 let holds = took.is_some_and(|took| limit.comparison.holds(&took, &limit.value));
                 (held_if(holds), took.and_then(span))
             }
@@ -208,6 +229,7 @@ fn measure(promise: &Promise, measures: &RunMeasures) -> (RunVerdict, Option<i64
                 if holds && seen.complete_count == 0 {
                     return (not_exercised("the run ended before any Job of it"), None);
                 }
+                // A Job that is at work when the run ends is nothing unusual.
                 (held_if(holds), longest.and_then(span))
             }
         },
@@ -251,6 +273,38 @@ fn outage(subject: Subject, measures: &RunMeasures) -> Option<SimSpan> {
         }
         Subject::Database(database) => Some(measures.databases[database.index()].write_outage_max),
     }
+}
+
+/// Whether the run ended in an outage of a subject, so that nobody knows how long it lasts.
+fn is_out_at_end(subject: Subject, measures: &RunMeasures) -> bool {
+    match subject {
+        Subject::Service(service) => {
+            let outages = &measures.services[service.index()].outages;
+            outages.last().is_some_and(|outage| !outage.is_over)
+        }
+        Subject::Database(database) => {
+            let seen = &measures.databases[database.index()];
+            seen.write_outage_count > 0 && !seen.is_writable_at_end
+        }
+    }
+}
+
+/// The verdict over something that had lasted `so_far` when the run ended in the middle of it: it can
+/// only last longer, so that some limits are passed already, or kept already, and the others open.
+fn open_at_end(limit: Limit<SimSpan>, so_far: SimSpan, what: &str) -> RunVerdict {
+    let is_decided = match limit.comparison {
+        Comparison::LessOrEqual => so_far > limit.value,
+        Comparison::Less | Comparison::GreaterOrEqual => so_far >= limit.value,
+        Comparison::Greater | Comparison::Equal => so_far > limit.value,
+    };
+    if is_decided {
+        return held_if(limit.comparison.holds(&so_far, &limit.value));
+    }
+    undecided(&format!("the run ended in the middle of {what}"))
+}
+
+fn undecided(why: &str) -> RunVerdict {
+    RunVerdict::Undecided { why: why.to_owned() }
 }
 
 fn held_if(holds: bool) -> RunVerdict {
@@ -343,6 +397,9 @@ fn conclude(
     {
         return (Verdict::Unwinnable, why);
     }
+    if let Some(open) = Open::of(judged) {
+        return open.conclude(guarantee, held_count, violated_count);
+    }
     if judged_count == 0 {
         let why = judged.iter().find_map(|(verdict, _)| match verdict {
             RunVerdict::NotExercised { why } => Some(why.clone()),
@@ -398,3 +455,51 @@ fn against_share(
     );
     (verdict, reason)
 }
+
+/// Runs that ended before they could say.
+struct Open {
+    count: u64,
+    why: String,
+}
+
+impl Open {
+    fn of(judged: &[(RunVerdict, Option<i64>)]) -> Option<Self> {
+        let mut whys = judged.iter().filter_map(|(verdict, _)| match verdict {
+            RunVerdict::Undecided { why } => Some(why),
+            _ => None,
+        });
+        let why = whys.next()?.clone();
+        Some(Self { count: 1 + whys.count() as u64, why })
+    }
+
+    /// The verdict that holds however these runs would have gone on, if there is one.
+    fn conclude(
+        self,
+        guarantee: &Guarantee,
+        held_count: u64,
+        violated_count: u64,
+    ) -> (Verdict, String) {
+        let count = held_count + violated_count + self.count;
+        let tail = format!(
+            "in {} of {count} runs {}: a longer horizon or an earlier fault decides",
+            self.count, self.why
+        );
+        let Some(share_ppm) = guarantee.share_ppm else {
+            if violated_count > 0 {
+                let reason = format!("broken in {violated_count} of {count} runs; {tail}");
+                return (Verdict::Violated, reason);
+            }
+            return (Verdict::Inconclusive, tail);
+        };
+        let at = |held: u64| against_share(share_ppm, held, count, proportion(held, count));
+        let (worst, best) = (at(held_count), at(held_count + self.count));
+        if worst.0 == best.0 {
+            return (worst.0, format!("{}; {tail}", worst.1));
+        }
+        let least = format!("held in at least {held_count} of {count} runs");
+        (Verdict::Inconclusive, format!("{least}; {tail}"))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -4,7 +4,8 @@
 //! that moment and over the next [`RECOVERY_WINDOW`]. It ends at the start of the first stretch of
 //! that length in which at least [`RECOVERY_SHARE_PERCENT`] of the requests are answered well: one
 //! lucky answer does not end it, and a failure now and then does not begin one. When no such
-//! stretch fits before the end of the run, the outage lasts to the end.
+//! stretch fits before the end of the run, the outage lasts to the end, and how long it would have
+//! lasted is open: a limit that it has not passed yet is neither kept nor broken.
 //!
 //! Rates are linear between the ends of stretches, so the margin of a window is a quadratic of its
 //! start between a few known moments. Its sign is computed in integers and the moment at which it

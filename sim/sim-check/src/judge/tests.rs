@@ -1,0 +1,122 @@
+use model_api::fault::{Fault, FaultKind, FaultPlan, Start, ZonePick};
+use model_api::kube::Service;
+use model_api::{DatabaseId, FaultId, Observation, Origin, ServiceId};
+use sim_kernel::{EventId, Recorder as _};
+
+use super::*;
+use crate::fixture::segment;
+use crate::measures::{Monitor, Subjects};
+
+const MINUTE: SimSpan = SimSpan::from_mins(1);
+
+fn at(minute: u64) -> SimTime {
+    SimTime::ZERO + MINUTE * minute
+}
+
+fn guarantee(promise: Promise, share_ppm: Option<u32>) -> Guarantee {
+    let (name, text) = ("g".to_owned(), "g".to_owned());
+    Guarantee { name, text, promise, share_ppm, origin: Origin::default() }
+}
+
+fn rto(comparison: Comparison, minutes: u64) -> Promise {
+    let limit = Limit { comparison, value: MINUTE * minutes };
+    Promise::Rto { subject: Subject::Service(ServiceId(0)), limit }
+}
+
+/// An hour in which nothing is answered between two minutes, and a fault struck at the first.
+fn run(promise: &Promise, out: (u64, u64)) -> (Blueprint, RunMeasures) {
+    let mut blueprint = Blueprint::default();
+    blueprint.services.push(Service::default());
+    let kind = FaultKind::ZonePowerLoss { zone: ZonePick::Random };
+    let start = Start::At(at(out.0));
+    let fault =
+        Fault { name: "f".to_owned(), kind, start, duration: None, origin: Origin::default() };
+    let plan = FaultPlan { faults: vec![fault] };
+    let guarantees = [guarantee(promise.clone(), None)];
+    let subjects = Subjects::new(&blueprint, &plan, &guarantees);
+    let mut monitor = Monitor::new(&subjects);
+    let mut see = |time, seen| monitor.observe(time, EventId::NONE, seen);
+    see(at(out.0), Observation::FaultStruck { fault: FaultId(0), targets: 1 });
+    for (from, until, served) in [(0, out.0, 10_000), (out.0, out.1, 0), (out.1, 60, 10_000)] {
+        if until > from {
+            let flow = segment((at(from), at(until)), [10_000; 2], [served; 2]);
+            let flow = model_api::observation::FlowSegment { until: at(until), ..flow };
+            see(at(until), Observation::Flow(flow));
+        }
+    }
+    let measures = monitor.finish(at(60));
+    (blueprint, measures)
+}
+
+/// The verdict over runs with these outages.
+fn verdict(promise: &Promise, share_ppm: Option<u32>, outages: &[(u64, u64)]) -> Verdict {
+    let runs: Vec<_> = outages.iter().map(|out| run(promise, *out)).collect();
+    let measures: Vec<RunMeasures> = runs.iter().map(|(_, measures)| measures.clone()).collect();
+    judge(&guarantee(promise.clone(), share_ppm), &measures, &runs[0].0).verdict
+}
+
+#[test]
+fn an_outage_that_the_end_cuts_off_is_no_recovery() {
+    let within = rto(Comparison::LessOrEqual, 5);
+    let cases = [
+        ((10, 14), Verdict::Held),
+        ((10, 20), Verdict::Violated),
+        // Nothing shows yet that this lasts at most five minutes.
+        ((58, 60), Verdict::Inconclusive),
+        // This has lasted longer already.
+        ((50, 60), Verdict::Violated),
+    ];
+    for (outage, expected) in cases {
+        assert_eq!(verdict(&within, None, &[outage]), expected, "{outage:?}");
+    }
+}
+
+#[test]
+fn runs_that_end_too_early_count_either_way() {
+    let within = rto(Comparison::LessOrEqual, 5);
+    let of = |held: usize, violated: usize, open: usize| {
+        let mut outages = vec![(10, 12); held];
+        outages.extend(vec![(10, 20); violated]);
+        outages.extend(vec![(58, 60); open]);
+        verdict(&within, Some(950_000), &outages)
+    };
+    assert_eq!(of(200, 0, 0), Verdict::Held);
+    assert_eq!(of(200, 0, 1), Verdict::Held, "whatever that one would have become");
+    assert_eq!(of(100, 0, 100), Verdict::Inconclusive);
+    assert_eq!(of(10, 90, 1), Verdict::Violated);
+    assert_eq!(of(0, 0, 40), Verdict::Inconclusive);
+}
+
+#[test]
+fn a_goodput_need_not_be_back_before_its_time() {
+    let returns = |minutes| Promise::Returns {
+        service: ServiceId(0),
+        to_ppm: 950_000,
+        within: MINUTE * minutes,
+    };
+    assert_eq!(verdict(&returns(20), None, &[(50, 60)]), Verdict::Inconclusive);
+    assert_eq!(verdict(&returns(5), None, &[(50, 60)]), Verdict::Violated);
+    assert_eq!(verdict(&returns(5), None, &[(50, 52)]), Verdict::Held);
+}
+
+#[test]
+fn writes_that_have_not_resumed_are_no_recovery() {
+    let promise = Promise::Rto {
+        subject: Subject::Database(DatabaseId(0)),
+        limit: Limit { comparison: Comparison::LessOrEqual, value: MINUTE },
+    };
+    let (blueprint, mut measures) = run(&promise, (10, 11));
+    let mut of = |seconds, is_writable_at_end| {
+        measures.databases = vec![crate::DatabaseMeasures {
+            write_outage_max: SimSpan::from_secs(seconds),
+            write_outage_count: 1,
+            is_writable_at_end,
+            ..Default::default()
+        }];
+        judge(&guarantee(promise.clone(), None), std::slice::from_ref(&measures), &blueprint)
+            .verdict
+    };
+    assert_eq!(of(55, true), Verdict::Held);
+    assert_eq!(of(55, false), Verdict::Inconclusive);
+    assert_eq!(of(65, false), Verdict::Violated);
+}
