@@ -237,10 +237,9 @@ impl World {
         ctx: &mut Context<'_, Event, R>,
     ) {
         let own = self.wiring.template_by_fault[fault.index()];
-        if own == Some(self.cluster.template(workload)) {
-            if self.cluster.patch_template(former, ctx) {
-                self.tell_template(workload, ctx);
-            }
+        if own == Some(self.cluster.template(workload)) && self.cluster.patch_template(former, ctx)
+        {
+            self.tell_template(workload, ctx);
         }
         for struck in self.book.struck.iter_mut().flatten() {
             if let Struck::Rollout(other, its_former) = struck
