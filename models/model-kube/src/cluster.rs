@@ -197,8 +197,6 @@ pub enum KubeEvent {
     TermDue(PodId),
     /// Nothing of a pod that its kubelet stopped is left on its node.
     PodCleared(PodId),
-    /// Its kubelet tells the API so.
-    PodClearedTold(PodId),
     /// A kubelet reports a pod's readiness again.
     StatusSync(PodId),
     /// Proxies learn of a change of a Service's endpoints.
@@ -243,10 +241,12 @@ pub enum KubeEvent {
     RequestServed(u32),
     /// A leader fails to renew its lease at API servers that run.
     LeaderStalled(Component),
-    /// A leader that failed to renew does so again.
-    LeaderRenewed(Component),
     /// A kubelet fails to renew the lease of its node at API servers that run.
     LeaseStalled(NodeId),
+    /// A leader that failed to renew does so again.
+    LeaderRenewed(Component),
+    /// A kubelet tells the API that nothing of a pod is left.
+    PodClearedTold(PodId),
 }
 
 const _: () = assert!(size_of::<KubeEvent>() <= 12);
