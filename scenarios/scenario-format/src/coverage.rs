@@ -10,7 +10,7 @@ use crate::yaml::{Node, Value};
 
 mod table;
 
-use table::{KINDS, KindRows, POD, Row};
+use table::{KINDS, KindRows, POD, Row, SWITCHES};
 
 /// How far something is modelled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -71,6 +71,7 @@ impl Coverage {
             };
             let mut walk = Walk { kind: object.kind_name(), rows, uses: &mut uses };
             walk.record("", fidelity, note, object.name_span.at);
+            walk.switches(&object.node);
             // Of a kind that is left aside as a whole, no field needs a line.
             if fidelity != Fidelity::NotModelled {
                 walk.fields(&object.node);
@@ -85,8 +86,18 @@ impl Coverage {
     }
 }
 
+/// Whether the kind of an object is one that anything is known of.
+pub(crate) fn is_known(object: &Object) -> bool {
+    rows_of(object).is_some()
+}
+
 fn rows_of(object: &Object) -> Option<&'static KindRows> {
     KINDS.iter().find(|rows| rows.group == object.key.group && rows.kind == object.key.kind)
+}
+
+/// What an annotation or label switches on that no model looks at.
+fn switch_note(key: &str) -> Option<&'static str> {
+    SWITCHES.iter().find(|(prefix, _)| key.starts_with(prefix)).map(|(_, note)| *note)
 }
 
 /// A walk over one object.
@@ -97,6 +108,27 @@ struct Walk<'a> {
 }
 
 impl Walk<'_> {
+    /// Annotations and labels by which somebody else's controller changes what requests meet.
+    fn switches(&mut self, node: &Node) {
+        let template: &[&str] = match self.rows.map_or("", |rows| rows.template) {
+            "" => &[],
+            "spec.jobTemplate.spec.template" => &["spec", "jobTemplate", "spec", "template"],
+            _ => &["spec", "template"],
+        };
+        let roots: &[&[&str]] = if template.is_empty() { &[&[]] } else { &[&[], template] };
+        for root in roots {
+            for field in ["annotations", "labels"] {
+                let path: Vec<&str> = root.iter().copied().chain(["metadata", field]).collect();
+                let entries = node.at(&path).and_then(Node::entries).unwrap_or_default();
+                for entry in entries {
+                    let Some(note) = switch_note(&entry.key) else { continue };
+                    let field = format!("{}[{}]", path.join("."), entry.key);
+                    self.record(&field, Fidelity::NotModelled, note, entry.key_span.at);
+                }
+            }
+        }
+    }
+
     fn fields(&mut self, node: &Node) {
         for entry in node.entries().unwrap_or_default() {
             if !IDENTITY.contains(&entry.key.as_str()) {

@@ -79,7 +79,7 @@ impl FromText for String {
 }
 
 impl FromText for u32 {
-    const EXPECTED: &'static str = "a whole number from 0 to 4294967295";
+    const EXPECTED: &'static str = "a whole number";
 
     fn from_text(text: &str) -> Result<Self, String> {
         text.parse().map_err(|_| number_reason(text))

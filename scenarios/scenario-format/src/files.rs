@@ -1,5 +1,6 @@
 //! Where texts come from.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -65,6 +66,8 @@ pub trait Files {
 pub struct Disk {
     /// What was read from standard input, for the path `-`.
     pub stdin: Option<Vec<u8>>,
+    /// What was read from pipes and devices, by the path that named each: it can be read once only.
+    pub pipes: BTreeMap<String, Vec<u8>>,
 }
 
 impl Files for Disk {
@@ -72,6 +75,9 @@ impl Files for Disk {
         if path == "-" {
             let bytes = self.stdin.clone().ok_or(ReadError::Missing)?;
             return Ok(vec![RawFile { name: "<stdin>".to_owned(), bytes }]);
+        }
+        if let Some(bytes) = self.pipes.get(path) {
+            return Ok(vec![RawFile { name: path.to_owned(), bytes: bytes.clone() }]);
         }
         let mut paths = Vec::new();
         if Path::new(path).is_dir() {
@@ -86,7 +92,10 @@ impl Files for Disk {
     }
 
     fn is_file(&self, path: &str) -> bool {
-        Path::new(path).is_file()
+        if path == "-" {
+            return self.stdin.is_some();
+        }
+        self.pipes.contains_key(path) || Path::new(path).is_file()
     }
 }
 

@@ -25,6 +25,7 @@ mod poolers;
 mod references;
 mod schedules;
 mod selectors;
+mod starts;
 pub(crate) mod storage;
 
 /// Runs all rules.
@@ -44,6 +45,7 @@ pub(crate) fn run(manifests: &Manifests, resolved: &Resolved, diagnostics: &mut 
     lint.black_start();
     lint.network_policies();
     lint.hints();
+    lint.starts();
 }
 
 /// What the rules look at.

@@ -86,6 +86,8 @@ impl Loader<'_> {
         let path = self.scenario_file(&request.scenario)?;
         let scenario_node = self.document(&path, "Scenario", &overrides)?;
         let scenario = ScenarioDocument::decode(&scenario_node, &mut self.diagnostics);
+        let name = scenario.as_ref().and_then(|scenario| bad_name(&scenario.metadata.name));
+        self.diagnostics.extend(name);
         // Even of a scenario that is wrong elsewhere the platform is read, for its own mistakes.
         let platform_name = platform_of(&scenario_node)?;
         let platform_path = self.platform_file(&path, &platform_name)?;
@@ -261,6 +263,11 @@ impl Loader<'_> {
     }
 
     fn objects(&mut self, files: Vec<RawFile>, tier: Tier, objects: &mut Vec<Object>) {
+        // What lies beside a kustomization or in a chart is not yet what a cluster gets.
+        if let Some(diagnostic) = files.iter().find_map(to_build) {
+            self.diagnostics.push(diagnostic);
+            return;
+        }
         for file in files {
             let name = file.name.clone();
             let Some((file_idx, text)) = self.text(file) else { continue };
@@ -316,6 +323,38 @@ impl Loader<'_> {
 fn platform_of(scenario: &Node) -> Option<Spanned<String>> {
     let node = scenario.at(&["spec", "platform"]).filter(|node| !node.is_null())?;
     Some(Spanned { value: node.text()?.to_owned(), span: node.span })
+}
+
+/// The file of a kustomization or chart, which has to be built before it is read.
+fn to_build(file: &RawFile) -> Option<Diagnostic> {
+    let (folder, name) = match file.name.rsplit_once('/') {
+        Some((folder, name)) => (folder, name),
+        None => (".", file.name.as_str()),
+    };
+    let (what, command) = match name {
+        "kustomization.yaml" | "kustomization.yml" => ("a kustomization", "kustomize build"),
+        "Chart.yaml" => ("a Helm chart", "helm template"),
+        _ => return None,
+    };
+    let message = format!("{folder} holds {what}, which has to be built first");
+    let help = format!("{command} '{folder}' | eidp-sim run SCENARIO -f -");
+    Some(Diagnostic::nowhere(Code::E0088, message).help(help))
+}
+
+/// What is wrong with the name of a scenario, which stands in file names, XML and on terminals.
+fn bad_name(name: &Spanned<String>) -> Option<Diagnostic> {
+    let is_bad = |letter: char| {
+        letter.is_control() || matches!(letter, '/' | '\\' | '\u{fffe}' | '\u{ffff}')
+    };
+    let reason = if name.value.chars().any(is_bad) {
+        "holds a slash or a character that cannot be printed"
+    } else if name.value.starts_with('.') {
+        "begins with a dot"
+    } else {
+        return None;
+    };
+    let message = format!("the name of this scenario {reason}");
+    Some(Diagnostic::new(Code::E0089, name.span, message))
 }
 
 fn start_of(file_idx: u32) -> Span {

@@ -26,6 +26,7 @@ mod canary;
 mod convert;
 mod deserialize;
 mod job;
+mod kinds;
 pub mod live;
 mod network;
 mod network_policy;
@@ -35,6 +36,7 @@ mod pooler;
 mod postgresql;
 mod schedule;
 mod storage;
+mod validation;
 mod velero;
 mod vertical;
 mod wal;
@@ -57,6 +59,7 @@ pub use wal::LogStorage;
 
 pub(crate) use convert::NAMESPACE_NAME_LABEL;
 pub(crate) use deserialize::from_node;
+pub(crate) use kinds::is_namespaced;
 pub(crate) use postgresql::BOOTSTRAP_CONTAINER;
 pub(crate) use velero::{FILES_OF, NO_FILES_OF, annotated_hook};
 

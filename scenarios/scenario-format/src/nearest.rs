@@ -30,7 +30,7 @@ pub fn nearest_object<'a>(
         })
 }
 
-/// `did you mean ...?`, or the list of what there is when it is short, or nothing.
+/// `did you mean ...?`, or the list of what there is when it is short, or some of it.
 pub fn suggestion<'a>(
     name: &str,
     candidates: impl IntoIterator<Item = &'a str> + Clone,
@@ -39,8 +39,23 @@ pub fn suggestion<'a>(
         return Some(format!("did you mean `{close}`?"));
     }
     const LISTED_MAX: usize = 12;
-    let names: Vec<&str> = candidates.into_iter().take(LISTED_MAX + 1).collect();
-    (1..=LISTED_MAX).contains(&names.len()).then(|| format!("there is: {}", names.join(", ")))
+    const SHOWN_MAX: usize = 5;
+    let names: Vec<&str> = candidates.into_iter().collect();
+    match names.len() {
+        0 => None,
+        1..=LISTED_MAX => Some(format!("there is: {}", names.join(", "))),
+        count => {
+            // Who remembers a part of a name is helped by those that hold it.
+            let wanted = name.rsplit('/').next().unwrap_or(name).to_lowercase();
+            let holds = |candidate: &&&str| candidate.to_lowercase().contains(&wanted);
+            let mut shown: Vec<&str> =
+                names.iter().filter(holds).take(SHOWN_MAX).copied().collect();
+            if shown.is_empty() {
+                shown = names.into_iter().take(SHOWN_MAX).collect();
+            }
+            Some(format!("there are {count}, such as {}", shown.join(", ")))
+        }
+    }
 }
 
 #[cfg(test)]
@@ -59,6 +74,17 @@ mod tests {
         for (name, candidates, expected) in cases {
             assert_eq!(nearest(name, candidates.iter().copied()), expected, "{name}");
         }
+    }
+
+    #[test]
+    fn of_many_those_that_hold_the_name_are_shown() {
+        let names: Vec<String> =
+            (0..40).map(|idx| format!("team-{idx}/svc-{idx}-web-ui")).collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let help = suggestion("svc-3", names.clone()).expect("some are shown");
+        assert!(help.starts_with("there are 40, such as team-3/svc-3-web-ui, "), "{help}");
+        let help = suggestion("zzzzzzzz", names).expect("some are shown");
+        assert!(help.contains("team-0/svc-0-web-ui"), "{help}");
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Which connections that requests need are denied by network policies.
 //!
-//! Looked at are gateways and the Services behind them, Services and what they depend on, Services and
-//! the databases that they write to. A connection counts as denied when some pods of the caller
+//! Looked at are clients and what they ask, gateways and the Services behind them, Services and what
+//! they depend on, Services and the databases that they write to. A connection counts as denied when some pods of the caller
 //! reach some pods of the callee at none of its ports.
 
 use std::collections::BTreeSet;
@@ -43,7 +43,7 @@ impl Findings {
         for connection in net.connections() {
             let pairs = net.pairs(&connection);
             callers.extend(pairs.iter().filter_map(|(caller, _)| *caller));
-            let denied = |&(caller, callee)| net.denial(caller, callee, &connection.ports);
+            let denied = |&(caller, callee)| net.denial(caller, &connection, callee);
             if let Some(denial) = pairs.iter().find_map(denied) {
                 findings.connections.push((connection, denial));
             }
@@ -84,9 +84,12 @@ impl Net<'_> {
     fn connections(&self) -> Vec<Connection> {
         let mut connections = Vec::new();
         for load in &self.blueprint.loads {
-            if let Some(gateway) = load.via {
-                connections.push(self.to_service(None, gateway));
-                connections.push(self.to_service(Some(gateway), load.service));
+            match load.via {
+                Some(gateway) => {
+                    connections.push(self.to_service(None, gateway));
+                    connections.push(self.to_service(Some(gateway), load.service));
+                }
+                None => connections.push(self.to_service(None, load.service)),
             }
         }
         for profile in &self.blueprint.profiles {
@@ -137,7 +140,16 @@ impl Net<'_> {
     }
 
     /// Why no port of `callee` is open to `caller`, if none is.
-    fn denial(&self, caller: Option<usize>, callee: usize, ports: &[TargetPort]) -> Option<Denial> {
+    fn denial(
+        &self,
+        caller: Option<usize>,
+        connection: &Connection,
+        callee: usize,
+    ) -> Option<Denial> {
+        if caller.is_none() && !self.is_reached_from_outside(connection) {
+            return self.denial_to_all(callee);
+        }
+        let ports = &connection.ports;
         let labels = [caller, Some(callee)].map(|idx| idx.map(|idx| self.namespace_labels(idx)));
         let [caller, callee] = [(caller, &labels[0]), (Some(callee), &labels[1])]
             .map(|(idx, labels)| self.party(idx, labels.as_ref()));
@@ -146,6 +158,29 @@ impl Net<'_> {
             denied = Some(denial(self.policies, caller, callee, port)?);
         }
         denied
+    }
+
+    /// Whether clients of a Service come from outside of the cluster. Without a type that lets them, they
+    /// are pods that nobody states, or come through a gateway that nobody states.
+    fn is_reached_from_outside(&self, connection: &Connection) -> bool {
+        let Callee::Service(id) = connection.callee else { return false };
+        let is_gateway = self.blueprint.loads.iter().any(|load| load.via == Some(id));
+        is_gateway || self.blueprint.services[id.index()].is_external
+    }
+
+    /// Why nobody at all can connect to a workload's pods: policies select them, and none of them
+    /// has a rule.
+    fn denial_to_all(&self, workload_idx: usize) -> Option<Denial> {
+        let workload = &self.manifests.workloads[workload_idx].value;
+        let selects = |it: &NetworkPolicy| {
+            it.namespace == workload.namespace && it.pod_selector.matches(&workload.template.labels)
+        };
+        let policies = self.policies.iter().enumerate().filter(|(_, it)| selects(it));
+        let rules: Vec<(usize, bool)> =
+            policies.filter_map(|(idx, it)| Some((idx, it.ingress.as_ref()?.is_empty()))).collect();
+        let is_denied = !rules.is_empty() && rules.iter().all(|(_, is_empty)| *is_empty);
+        let policies = rules.into_iter().map(|(idx, _)| idx).collect();
+        is_denied.then_some(Denial { direction: Direction::Ingress, policies })
     }
 
     /// Why a workload's pods cannot ask DNS, if so.

@@ -34,6 +34,7 @@ mod off_peak;
 mod path;
 mod poolers;
 mod profile;
+mod sense;
 mod servers;
 mod skew;
 mod storage;
@@ -131,6 +132,7 @@ pub(crate) fn resolve(
     {
         faults::freeze(&mut faults);
     }
+    resolver.name_the_unjudged(&guarantees);
     let blueprint = resolver.blueprint;
     let spec = &input.scenario.spec;
     let metadata = &input.scenario.metadata;
@@ -160,7 +162,7 @@ fn horizon(scenario: &ScenarioDocument, diagnostics: &mut Vec<Diagnostic>) -> Si
 fn runs(runs: Option<Spanned<u32>>, diagnostics: &mut Vec<Diagnostic>) -> u32 {
     let Some(runs) = runs else { return RUNS_DEFAULT };
     if !(1..=RUNS_MAX).contains(&runs.value) {
-        let message = format!("runs are 1 to {RUNS_MAX}");
+        let message = format!("a scenario asks for 1 to {RUNS_MAX} runs");
         diagnostics.push(Diagnostic::new(Code::E0021, runs.span, message));
     }
     runs.value
@@ -389,6 +391,8 @@ impl Resolver<'_> {
             origin: platform.spec.control_plane.span.origin(),
         };
         self.autoscale_nodes(&platform.spec);
+        let member_zones = self.blueprint.control_plane.member_zones.clone();
+        self.question_platform(&platform.spec, &member_zones);
     }
 
     fn end(&self) -> SimTime {

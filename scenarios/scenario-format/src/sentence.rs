@@ -513,6 +513,12 @@ impl<'a> Parser<'a> {
 
     fn share_value(&mut self) -> Result<Share, Diagnostic> {
         let token = self.word(Share::EXPECTED)?;
+        // `99.9 %`, as it is set in print.
+        if self.tokens.peek().is_some_and(|next| next.text == "%") {
+            self.tokens.next();
+            let text = format!("{}%", token.text);
+            return Share::from_text(&text).map_err(|reason| bad_value::<Share>(&token, reason));
+        }
         Share::from_text(token.text).map_err(|reason| bad_value::<Share>(&token, reason))
     }
 

@@ -257,10 +257,25 @@ impl FromText for Cpu {
     }
 }
 
-/// A decimal number times 10^`places`, exactly.
+/// Largest exponent of a number: no amount needs more.
+const EXPONENT_MAX: u32 = 18;
+
+/// A decimal number times 10^`places`, exactly; `1e3` is one, as YAML has it.
 fn decimal(text: &str, places: u32) -> Result<u64, String> {
     if text.starts_with('-') {
         return Err("is negative".to_owned());
+    }
+    if let Some((mantissa, exponent)) = text.split_once(['e', 'E']) {
+        let exponent: u32 = exponent
+            .strip_prefix('+')
+            .unwrap_or(exponent)
+            .parse()
+            .ok()
+            .filter(|exponent| *exponent <= EXPONENT_MAX)
+            .ok_or_else(|| "is no number that fits".to_owned())?;
+        return decimal(mantissa, places)?
+            .checked_mul(10_u64.pow(exponent))
+            .ok_or_else(|| "is too large".to_owned());
     }
     let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
     let is_digits = |part: &str| part.chars().all(|digit| digit.is_ascii_digit());
@@ -318,6 +333,11 @@ mod tests {
         assert_eq!(Rate::from_text("120/s"), Ok(Rate { millirps: 120_000 }));
         assert_eq!(Rate::from_text("7200/min"), Ok(Rate { millirps: 120_000 }));
         assert_eq!(Rate::from_text("2.5"), Ok(Rate { millirps: 2_500 }));
+        assert_eq!(Rate::from_text("1e3"), Ok(Rate { millirps: 1_000_000 }));
+        assert_eq!(Rate::from_text("1.5E+2/min"), Ok(Rate { millirps: 2_500 }));
+        for bad in ["1e", "e3", "1e400", "1e-3", "1e18", "1e3e3"] {
+            assert!(Rate::from_text(bad).is_err(), "{bad}");
+        }
         assert!(Rate::from_text("-1/s").is_err());
         assert!(Rate::from_text("1/fortnight").is_err());
         assert!(Rate::from_text("99999999999999999999/s").is_err());

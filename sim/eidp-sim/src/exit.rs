@@ -5,8 +5,8 @@ use std::process::ExitCode;
 /// How the program ends.
 ///
 /// Two more belong to the system: 101 is a bug of ours (a panic), 130 and 143 are Ctrl-C and
-/// SIGTERM. A reader who closes the pipe early (`eidp-sim run … | head`) has what they wanted:
-/// that is success.
+/// SIGTERM. A reader who closes the pipe early (`eidp-sim run … | head`) has what they wanted, and
+/// changes no code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Exit {

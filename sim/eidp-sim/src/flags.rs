@@ -88,7 +88,8 @@ pub(crate) struct Input {
 /// How many runs, and how.
 #[derive(Args, Debug)]
 pub(crate) struct Campaign {
-    /// Runs of each scenario, instead of the number it asks for.
+    /// Runs of each scenario, instead of the number it asks for. A report holds figures of every run;
+    /// more runs than 8 GiB have room for are refused.
     #[arg(short = 'n', long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) runs: Option<u32>,
 
@@ -272,8 +273,11 @@ pub(crate) struct Replay {
     pub(crate) journal: bool,
 
     /// The digest this run had elsewhere; exit code 6 when it is another one here.
+    ///
+    /// It is over the events of the run. A run in which nothing happens has none: its digest is all
+    /// zeros, and proves nothing.
     #[arg(long, value_name = "HEX")]
-    pub(crate) digest: Option<String>,
+    pub(crate) digest: Option<Digest>,
 }
 
 #[derive(Args, Debug)]
@@ -408,6 +412,20 @@ pub(crate) enum Form {
     Junit,
     /// For comments and job summaries.
     Markdown,
+}
+
+/// The digest of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Digest(pub(crate) u64);
+
+impl FromStr for Digest {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let is_one = text.len() == 16 && text.chars().all(|digit| digit.is_ascii_hexdigit());
+        let value = u64::from_str_radix(text, 16).ok().filter(|_| is_one);
+        value.map(Self).ok_or_else(|| "a digest has 16 hexadecimal digits".to_owned())
+    }
 }
 
 /// `FORMAT[=PATH]`: a form of a report, and the file it goes to (stdout when there is none).

@@ -60,19 +60,32 @@ pub(crate) struct Prepared {
 
 /// The disk, with standard input read when something asks for it.
 pub(crate) fn disk(wanted: &Wanted) -> anyhow::Result<Disk> {
-    disk_for(&wanted.manifests)
+    let paths: Vec<String> = wanted.scenarios.iter().chain(&wanted.manifests).cloned().collect();
+    disk_for(&paths)
 }
 
-/// The file system, with standard input when a path means it.
+/// The file system, with standard input when a path means it, and with what is in pipes.
 pub(crate) fn disk_for(paths: &[String]) -> anyhow::Result<Disk> {
     let mut disk = Disk::default();
     if paths.iter().any(|path| path == "-") {
-        let mut bytes = Vec::new();
-        // One byte more than is accepted, so that a longer input is seen to be longer.
-        std::io::stdin().lock().take(FILE_BYTES_MAX as u64 + 1).read_to_end(&mut bytes)?;
-        disk.stdin = Some(bytes);
+        disk.stdin = Some(read_once(std::io::stdin().lock())?);
+    }
+    for path in paths {
+        // Of `<(command)` and /dev/stdin nobody can tell the length, and a second look finds nothing.
+        let is_pipe = std::fs::metadata(path).is_ok_and(|it| !it.is_file() && !it.is_dir());
+        if is_pipe && !disk.pipes.contains_key(path) {
+            let bytes = read_once(std::fs::File::open(path)?)?;
+            disk.pipes.insert(path.clone(), bytes);
+        }
     }
     Ok(disk)
+}
+
+/// All of a stream; one byte more than is accepted, so that a longer one is seen to be longer.
+fn read_once(stream: impl std::io::Read) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    stream.take(FILE_BYTES_MAX as u64 + 1).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 /// Scenarios behind the words, loaded, each under the word that names it.

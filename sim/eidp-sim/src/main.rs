@@ -27,7 +27,6 @@ fn main() -> ExitCode {
     log_to_stderr(flags.global.verbose, streams.has_color_err());
     let exit = match run(flags.command, streams) {
         Ok(exit) => exit,
-        Err(error) if is_broken_pipe(&error) => Exit::Held,
         Err(error) => {
             streams.error(&format!("{error:#}"));
             Exit::BadInput
@@ -50,15 +49,6 @@ fn run(command: Command, streams: Streams) -> anyhow::Result<Exit> {
         Command::Completions(flags) => commands::completions(flags.shell, streams),
         Command::Man(flags) => commands::man(flags.command.as_deref(), streams),
     }
-}
-
-/// Whether a reader of ours has gone, which is their right.
-fn is_broken_pipe(error: &anyhow::Error) -> bool {
-    error.chain().any(|cause| {
-        cause
-            .downcast_ref::<io::Error>()
-            .is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
-    })
 }
 
 fn log_to_stderr(verbose: u8, has_color: bool) {

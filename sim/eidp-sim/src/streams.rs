@@ -44,11 +44,14 @@ impl Streams {
         !self.is_quiet && io::stderr().is_terminal() && !anstyle_query::is_ci()
     }
 
-    /// Writes data to stdout.
+    /// Writes data to stdout. A reader who has gone has what they wanted; what was found is found all
+    /// the same, so that the exit code does not depend on them.
     pub(crate) fn data(&self, text: &str) -> io::Result<()> {
         let mut stdout = io::stdout().lock();
-        stdout.write_all(text.as_bytes())?;
-        stdout.flush()
+        match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+            written => written,
+        }
     }
 
     /// Says something to people, on stderr. A closed stderr is nobody's loss.
@@ -82,20 +85,24 @@ impl Streams {
     }
 }
 
-/// Writes a file and the folders above it.
+/// Writes a file into a folder that is there.
 fn write_file(path: &Path, text: &str) -> anyhow::Result<()> {
-    if let Some(folder) = path.parent() {
-        std::fs::create_dir_all(folder)
-            .with_context(|| format!("failed to make the folder {}", folder.display()))?;
-    }
     std::fs::write(path, text).with_context(|| format!("failed to write {}", path.display()))
 }
 
-/// Refuses two reports in one place: they would overwrite or mix with each other.
+/// Refuses, before anything is run, two reports in one place (they would overwrite or mix with each
+/// other) and a report in a folder that is not there (a mistyped path would make one anywhere).
 pub(crate) fn check_outputs(outputs: &[Output], forms: &[Form]) -> Result<(), String> {
     for (idx, output) in outputs.iter().enumerate() {
         if !forms.contains(&output.form) {
             return Err(format!("this command has no {:?} output", output.form).to_lowercase());
+        }
+        let folder = output.path.as_deref().and_then(Path::parent);
+        if let Some(folder) = folder.filter(|it| !it.as_os_str().is_empty() && !it.is_dir()) {
+            return Err(format!(
+                "there is no folder {folder} to write a report to; make it first: mkdir -p {folder}",
+                folder = folder.display()
+            ));
         }
         if outputs[..idx].iter().any(|earlier| earlier.path == output.path) {
             let place = match &output.path {

@@ -2,7 +2,8 @@
 //!
 //! # Modelled
 //! Each action as one request to the API: without an API it changes nothing. What ends (`for`) is
-//! taken back, once there is an API: a rollout is undone, a workload has its former size, a drained node takes pods again.
+//! taken back, once there is an API: a rollout is undone, a workload has its former size, one that was
+//! held goes on, a drained node takes pods again.
 //! A rollout of a database is done by its operator, instance by instance: see `model-postgres`.
 //! A rollout of a canary's target is complete once its primary has the template.
 //! A rollout that exceeds its progress deadline is undone at once where something that deploys does
@@ -82,6 +83,11 @@ impl World {
                 let former = self.cluster.replicas(*workload);
                 self.cluster.scale(*workload, *replicas, ctx);
                 (Struck::Scale(*workload, former), former.abs_diff(*replicas))
+            }
+            Action::Hold { workload, is_held } => {
+                let was_held = self.cluster.is_held(*workload);
+                self.cluster.hold_workload(*workload, *is_held, ctx);
+                (Struck::Hold(*workload, was_held), u32::from(was_held != *is_held))
             }
             Action::Drain(work) => self.drain(work, AfterDrain::Nothing, ctx),
             Action::NodeUpgrade(work) => self.drain(work, AfterDrain::Reboot, ctx),
@@ -196,6 +202,9 @@ impl World {
                 self.take_rollout_back(fault, workload, former, ctx);
             }
             Struck::Scale(workload, replicas) => self.cluster.scale(workload, replicas, ctx),
+            Struck::Hold(workload, was_held) => {
+                self.cluster.hold_workload(workload, was_held, ctx);
+            }
             Struck::Drain(drain) => self.cluster.end_drain(drain, ctx),
             Struck::Fence(database) => {
                 let instances = self.blueprint.databases[database.index()].instances;
@@ -237,8 +246,8 @@ impl World {
         ctx: &mut Context<'_, Event, R>,
     ) {
         let own = self.wiring.template_by_fault[fault.index()];
-        if own == Some(self.cluster.template(workload)) && self.cluster.patch_template(former, ctx)
-        {
+        let is_its_own = own == Some(self.cluster.template(workload));
+        if is_its_own && self.cluster.patch_template(former, ctx) {
             self.tell_template(workload, ctx);
         }
         for struck in self.book.struck.iter_mut().flatten() {

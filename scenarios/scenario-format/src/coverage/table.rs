@@ -23,6 +23,27 @@ pub(super) struct KindRows {
     pub(super) rows: &'static [Row],
 }
 
+/// Annotations and labels, by how they begin, that change what requests meet and that nothing reads.
+pub(super) const SWITCHES: &[(&str, &str)] = &[
+    ("alb.ingress.kubernetes.io/", INGRESS),
+    ("appgw.ingress.kubernetes.io/", INGRESS),
+    ("config.linkerd.io/", MESH),
+    ("haproxy-ingress.github.io/", INGRESS),
+    ("haproxy.org/", INGRESS),
+    ("istio-injection", MESH),
+    ("istio.io/rev", MESH),
+    ("linkerd.io/inject", MESH),
+    ("nginx.ingress.kubernetes.io/", INGRESS),
+    ("nginx.org/", INGRESS),
+    ("proxy.istio.io/", MESH),
+    ("sidecar.istio.io/", MESH),
+    ("traefik.ingress.kubernetes.io/", INGRESS),
+    ("traffic.sidecar.istio.io/", MESH),
+];
+
+const INGRESS: &str = "state timeouts, retries, limits and weights under `calls` and `load`";
+const MESH: &str = "no sidecar is added: what it takes and retries is not looked at";
+
 /// Fields below a pod template.
 pub(super) const POD: &[Row] = &[
     ("metadata.annotations", A, "those of Velero: which volumes are copied as files, and hooks"),

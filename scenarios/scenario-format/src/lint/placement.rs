@@ -88,8 +88,11 @@ impl Lint<'_> {
 
     /// W0107: whether some node is large enough.
     fn fits_by_size(&mut self, workload: &Workload, object: &Object) -> bool {
-        let request = request_of(&workload.template.spec);
-        let nodes = || self.blueprint.nodes.iter();
+        let spec = &workload.template.spec;
+        let request = request_of(spec);
+        // Of the nodes that it may stand on; when there are none, that is what there is to say.
+        let nodes = || self.blueprint.nodes.iter().filter(|node| may_stand(spec, &node.node));
+        let are_all = nodes().count() == self.blueprint.nodes.len();
         let holds = |node: &NodeSpec| {
             request.iter().all(|(name, amount)| {
                 *amount == 0 || node.node.allocatable.get(name).is_some_and(|have| have >= *amount)
@@ -105,9 +108,13 @@ impl Lint<'_> {
         let (name, why) = match too_large {
             Some((name, amount)) => {
                 let most = nodes().filter_map(|node| node.node.allocatable.get(name)).max();
-                let have = most.map_or("no node has any".to_owned(), |most| {
-                    format!("the largest node has {}", amount_text(name, most))
-                });
+                let have = most.map_or_else(
+                    || "no node has any".to_owned(),
+                    |most| {
+                        let largest = if are_all { "node" } else { "of those it may stand on" };
+                        format!("the largest {largest} has {}", amount_text(name, most))
+                    },
+                );
                 (
                     name.as_str(),
                     format!("{} of {name} asked for, {have}", amount_text(name, *amount)),
@@ -134,20 +141,9 @@ impl Lint<'_> {
     fn fits_by_place(&mut self, workload: &Workload, object: &Object) {
         let spec = &workload.template.spec;
         let nodes = || self.blueprint.nodes.iter().map(|node| &node.node);
-        let is_selected = |node: &model_api::kube::Node| {
-            spec.node_selector.iter().all(|(key, value)| node.labels.get(key) == Some(value))
-        };
-        let is_matched = |node: &model_api::kube::Node| {
-            spec.affinity.node.required.as_ref().is_none_or(|required| {
-                required.terms.iter().any(|term| term.matches(&node.name, &node.labels))
-            })
-        };
-        let is_tolerated = |node: &model_api::kube::Node| {
-            node.taints.iter().all(|taint| {
-                taint.effect == TaintEffect::PreferNoSchedule
-                    || spec.tolerations.iter().any(|toleration| toleration.tolerates(taint))
-            })
-        };
+        let is_selected = |node: &model_api::kube::Node| is_selected(spec, node);
+        let is_matched = |node: &model_api::kube::Node| is_matched(spec, node);
+        let is_tolerated = |node: &model_api::kube::Node| is_tolerated(spec, node);
         let base = pod_path(workload);
         let (path, why) = if !nodes().any(is_selected) {
             (format!("{base}.nodeSelector"), "the node selector")
@@ -200,6 +196,29 @@ impl Lint<'_> {
             self.warn(Code::W0128, object, &base, message);
         }
     }
+}
+
+fn is_selected(spec: &PodSpec, node: &model_api::kube::Node) -> bool {
+    spec.node_selector.iter().all(|(key, value)| node.labels.get(key) == Some(value))
+}
+
+fn is_matched(spec: &PodSpec, node: &model_api::kube::Node) -> bool {
+    let required = spec.affinity.node.required.as_ref();
+    required.is_none_or(|required| {
+        required.terms.iter().any(|term| term.matches(&node.name, &node.labels))
+    })
+}
+
+fn is_tolerated(spec: &PodSpec, node: &model_api::kube::Node) -> bool {
+    node.taints.iter().all(|taint| {
+        taint.effect == TaintEffect::PreferNoSchedule
+            || spec.tolerations.iter().any(|toleration| toleration.tolerates(taint))
+    })
+}
+
+/// Whether its labels and taints let a pod stand on a node.
+fn may_stand(spec: &PodSpec, node: &model_api::kube::Node) -> bool {
+    is_selected(spec, node) && is_matched(spec, node) && is_tolerated(spec, node)
 }
 
 /// Whether a rollout must bring a new pod before an old one goes (`maxUnavailable` rounds down).

@@ -6,8 +6,9 @@ use model_api::ServiceId;
 use model_api::kube::{Workload, WorkloadKind};
 
 use super::{Lint, is_replicated, pod_path};
+use crate::coverage::is_known;
 use crate::diagnostic::{Code, Diagnostic};
-use crate::manifest::{Object, Tier};
+use crate::manifest::{Object, Tier, is_namespaced};
 use crate::nearest::suggestion;
 
 impl Lint<'_> {
@@ -87,6 +88,12 @@ impl Lint<'_> {
         let mut files: BTreeMap<u32, (usize, usize, &Object)> = BTreeMap::new();
         for object in &self.manifests.objects {
             if object.key.namespace.is_empty() || object.tier == Tier::Platform {
+                continue;
+            }
+            // Whether objects of a kind that nobody here knows live in a namespace is theirs to say.
+            let is_known =
+                is_namespaced(&object.key.group, &object.key.kind).is_some() || is_known(object);
+            if !object.names_namespace && !is_known {
                 continue;
             }
             let file = files.entry(object.name_span.at.file_idx).or_insert((0, 0, object));

@@ -50,6 +50,7 @@ pub(super) fn convert(
         let mut step = Step { object, object_idx, admission, out: &mut manifests };
         if !is_made_by_controller(object) {
             step.take(diagnostics);
+            Reader { object, diagnostics }.validate();
         }
     }
     canary::make_all(&objects, &mut manifests, diagnostics);

@@ -159,7 +159,25 @@ impl<'a> NodeDeserializer<'a> {
                 context: self.context,
             }),
         }
-        .map_err(|error: DecodeError| error.at(self.node.span))
+        .map_err(|error: DecodeError| self.located(error))
+    }
+
+    /// An error at this node, with what a reader of YAML 1.2 does not see.
+    fn located(self, error: DecodeError) -> DecodeError {
+        let is_here = error.span.is_none();
+        let mut error = error.at(self.node.span);
+        if let Value::Scalar(scalar) = &self.node.value
+            && is_here
+            && matches!(scalar.resolve(Dialect::Kubernetes), ScalarValue::Bool(_))
+            && matches!(scalar.resolve(Dialect::Core), ScalarValue::String(_))
+        {
+            let word = &scalar.text;
+            error.message.push_str(&format!(
+                ": `{word}` without quotes is a truth value in YAML 1.1, which Kubernetes reads; \
+                 write \"{word}\""
+            ));
+        }
+        error
     }
 
     /// What a node is that something else was expected for. Not generic, and apart from `any`: the

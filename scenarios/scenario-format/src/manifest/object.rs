@@ -4,7 +4,7 @@ use std::fmt;
 
 use model_api::Origin;
 
-use super::origin_of;
+use super::{kinds, origin_of};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::source::Span;
 use crate::yaml::{Node, Value};
@@ -63,28 +63,15 @@ pub struct Object {
     pub origin: Origin,
 }
 
-/// Kinds that live in no namespace, of those that manifests usually hold.
-const CLUSTER_KINDS: [&str; 22] = [
-    "APIService",
-    "CertificateSigningRequest",
+/// Kinds of custom resources that live in no namespace, of those that manifests usually hold.
+const CLUSTER_KINDS: [&str; 9] = [
     "ClusterImageCatalog",
     "ClusterIssuer",
     "ClusterPolicy",
-    "ClusterRole",
-    "ClusterRoleBinding",
     "ClusterSecretStore",
-    "CSIDriver",
-    "CustomResourceDefinition",
     "GatewayClass",
-    "IngressClass",
-    "MutatingWebhookConfiguration",
-    "Namespace",
-    "Node",
-    "PersistentVolume",
-    "PriorityClass",
-    "RuntimeClass",
-    "StorageClass",
-    "ValidatingWebhookConfiguration",
+    "NodeClass",
+    "NodePool",
     "VolumeSnapshotClass",
     "VolumeSnapshotContent",
 ];
@@ -242,7 +229,13 @@ fn read_object(node: Node, tier: Tier, diagnostics: &mut Vec<Diagnostic>) -> Opt
     let written = node.at(&["metadata", "namespace"]).and_then(Node::text);
     let names_namespace = written.is_some_and(|namespace| !namespace.is_empty());
     let group = api_version.split_once('/').map_or("", |(group, _)| group).to_owned();
-    let namespace = if CLUSTER_KINDS.contains(&kind.as_str()) {
+    if let Some(diagnostic) = kinds::unknown(&api_version, &group, &kind, kind_span) {
+        diagnostics.push(diagnostic);
+        return None;
+    }
+    let is_of_cluster = kinds::is_namespaced(&group, &kind)
+        .map_or_else(|| CLUSTER_KINDS.contains(&kind.as_str()), |is_namespaced| !is_namespaced);
+    let namespace = if is_of_cluster {
         String::new()
     } else {
         written.filter(|namespace| !namespace.is_empty()).unwrap_or("default").to_owned()

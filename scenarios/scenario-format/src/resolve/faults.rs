@@ -29,6 +29,7 @@ impl Resolver<'_> {
         for (idx, spec) in specs.iter().enumerate() {
             let keys = spec.start_keys();
             let kind = self.fault_kind(spec);
+            self.question_fault(spec);
             let start = self.start(spec, keys, &names);
             let (Some(kind), Some(start)) = (kind, start) else { continue };
             let duration = keys.duration.map(|duration| duration.value);
@@ -228,7 +229,12 @@ impl Resolver<'_> {
         if found.is_none() {
             let names: Vec<String> =
                 self.blueprint.zones.iter().map(|zone| zone.name.clone()).collect();
-            self.diagnostics.push(unknown_zone(name, &names));
+            let mut diagnostic = unknown_zone(name, &names);
+            if name.value == "random" {
+                diagnostic.message =
+                    "`random` is any zone for faults that strike; here a zone is named".to_owned();
+            }
+            self.diagnostics.push(diagnostic);
         }
         found
     }

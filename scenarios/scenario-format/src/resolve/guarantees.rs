@@ -24,6 +24,9 @@ impl Resolver<'_> {
             match text {
                 GuaranteeText::Cel { source, share } => {
                     let found = expression::check(source, &self.names);
+                    if found.is_none() {
+                        self.question_expression(source);
+                    }
                     self.diagnostics.extend(found);
                     guarantees.push(Guarantee {
                         name: name.value.clone(),
@@ -50,6 +53,7 @@ impl Resolver<'_> {
         faults: &[Fault],
         guarantees: &mut Vec<Guarantee>,
     ) {
+        self.question_sentence(sentence, text.span, faults);
         let promises = match &sentence.promise {
             PromiseSpec::Completes { action, limit } => {
                 let promise = self.job_promise(action, *limit).unwrap_or_else(|| {

@@ -7,7 +7,7 @@ use model_api::kube::{Node, ResourceList, Taint, TaintEffect};
 use model_api::machines::{BootTime, NodeGroup};
 use model_api::{NodeId, Parameters, ZoneId};
 
-use super::skew;
+use super::{sense, skew};
 use crate::diagnostic::{Code, Diagnostic, has_errors};
 use crate::document::{MinorVersion, NodePoolSpec, PlatformSpec, PoolAutoscalingSpec};
 use crate::nearest::suggestion;
@@ -135,6 +135,7 @@ impl Builder<'_> {
         let allocatable = allocatable(millis, bytes, pods, disk);
         let version = pool.version.or(self.version).map(|version| version.value.0);
         let autoscaling = pool.autoscaling.as_ref();
+        sense::refuse_empty_pool(pool, diagnostics);
         if autoscaling.is_some_and(|it| refuse_bounds(pool, it, diagnostics)) {
             return;
         }

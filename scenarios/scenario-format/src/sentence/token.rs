@@ -30,6 +30,8 @@ pub(super) struct Token<'a> {
 pub(super) struct Tokens<'a> {
     tokens: Peekable<IntoIter<Token<'a>>>,
     end: Span,
+    /// A parenthesis is not closed.
+    is_open: bool,
 }
 
 impl<'a> Tokens<'a> {
@@ -66,7 +68,8 @@ impl<'a> Tokens<'a> {
             start += len;
         }
         let end = sentence.span(value.trim_end().len(), 1);
-        Ok(Self { tokens: tokens.into_iter().peekable(), end })
+        let is_open = value.matches('(').count() > value.matches(')').count();
+        Ok(Self { tokens: tokens.into_iter().peekable(), end, is_open })
     }
 
     pub(super) fn next(&mut self) -> Option<Token<'a>> {
@@ -85,7 +88,11 @@ impl<'a> Tokens<'a> {
     /// The next token; an error that names what was expected at the end.
     pub(super) fn expect(&mut self, expected: &str) -> Result<Token<'a>, Diagnostic> {
         self.next().ok_or_else(|| {
-            error(self.end, format!("expected {expected}, but the sentence ends here"))
+            let diagnostic =
+                error(self.end, format!("expected {expected}, but the sentence ends here"));
+            // `{a: latency(shop/web, p99) <= 1s}`: YAML itself cut it.
+            let help = "between { and } a comma ends a text: put the sentence in quotes";
+            if self.is_open { diagnostic.help(help) } else { diagnostic }
         })
     }
 }

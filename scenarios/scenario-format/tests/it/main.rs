@@ -19,6 +19,7 @@ mod overrides;
 mod poolers;
 mod profiles;
 mod read;
+mod sense;
 mod skew;
 mod storage;
 mod strain;

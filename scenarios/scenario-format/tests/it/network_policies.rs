@@ -193,3 +193,35 @@ fn what_the_api_would_refuse() {
         assert!(codes.contains(&"E0022".to_owned()), "{spec}: {codes:?}");
     }
 }
+
+/// Clients that nobody states a gateway for: of a Service of this type, with this policy.
+fn direct(kind: &str, spec: &str) -> Vec<String> {
+    let text = workload("shop", "web")
+        .replace("ports: [{port: 80", &format!("type: {kind}, ports: [{{port: 80"));
+    let files = Memory::default()
+        .with("s.yaml", scenario("  load: [{service: shop/web, rate: 1}]\n"))
+        .with("small.yaml", PLATFORM)
+        .with("m.yaml", format!("{text}{}", policy("shop", spec)));
+    let loaded = load_all(&files, &["m.yaml"], &[]);
+    let lines = said(&loaded).into_iter().filter(|line| line.contains("W0150"));
+    let denied = loaded.resolved.as_ref().map_or(0, |it| it.blueprint.denied.len());
+    let lines: Vec<String> = lines.collect();
+    assert_eq!(lines.len(), denied, "what is said and what is lost are the same");
+    lines
+}
+
+#[test]
+fn clients_without_a_gateway_are_denied_too() {
+    let all = "podSelector: {}, policyTypes: [Ingress]";
+    let pods = "podSelector: {}, ingress: [{from: [{namespaceSelector: {}}]}]";
+    let blocks = "podSelector: {}, ingress: [{from: [{ipBlock: {cidr: 0.0.0.0/0}}]}]";
+    for kind in ["NodePort", "LoadBalancer"] {
+        assert_eq!(direct(kind, all).len(), 1, "{kind}");
+        assert!(direct(kind, all)[0].contains("clients from outside"));
+        assert_eq!(direct(kind, pods).len(), 1, "{kind}");
+        assert_eq!(direct(kind, blocks).len(), 0, "{kind}");
+    }
+    // Who asks a Service of the cluster is a pod or a gateway that nobody states.
+    assert_eq!(direct("ClusterIP", all).len(), 1);
+    assert_eq!(direct("ClusterIP", pods).len(), 0);
+}

@@ -18,8 +18,8 @@ fn values_of_every_shape_arrive() {
     let by_name = "deployment/web:spec.template.spec.containers[web].resources.limits={cpu: 1}";
     let found = blueprint(&[by_name]);
     assert_eq!(found.workloads[0].template.spec.containers[0].limits.cpu_millis(), Some(1000));
-    let label = "deployment/web:spec.template.metadata.labels[example.com/a=b.c]=x";
-    assert_eq!(blueprint(&[label]).workloads[0].template.labels["example.com/a=b.c"], "x");
+    let key = "deployment/web:spec.template.metadata.annotations[example.com/a=b.c]=x";
+    assert_eq!(blueprint(&[key]).workloads[0].template.annotations["example.com/a=b.c"], "x");
     let nodes = blueprint(&["platform:spec.nodePools[worker].countPerZone=3"]).nodes;
     assert_eq!(nodes.len(), 9);
     let loaded = load_all(&web(""), &["web.yaml"], &["scenario:spec.horizon=30m"]);

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use sim_check::{Moment, Story};
 
 use crate::exit::Exit;
-use crate::flags::Replay;
+use crate::flags::{Digest, Replay};
 use crate::input::{Wanted, disk, prepare};
 use crate::runs::Effort;
 use crate::streams::Streams;
@@ -61,10 +61,11 @@ pub(crate) fn run(flags: &Replay, streams: Streams) -> anyhow::Result<Exit> {
         streams.error(&format!("the run stopped before its end: {:?}", end.outcome));
         return Ok(Exit::Incomplete);
     }
-    if let Some(wanted) = &flags.digest
-        && wanted.to_lowercase() != format!("{:016x}", end.digest)
+    if let Some(Digest(wanted)) = flags.digest
+        && wanted != end.digest
     {
-        streams.error(&format!("this run has the digest {:016x} here, not {wanted}", end.digest));
+        let here = end.digest;
+        streams.error(&format!("this run has the digest {here:016x} here, not {wanted:016x}"));
         return Ok(Exit::NonDeterministic);
     }
     Ok(Exit::Held)

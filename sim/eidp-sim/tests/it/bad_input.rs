@@ -66,6 +66,8 @@ const BROKEN_SCENARIOS: &[(&str, &str, &str, &str)] = &[
     ("open-quote", "name: a", "name: 'a", ":"),
     ("alias-of-itself", "metadata: {name: a}", "metadata: &m {name: a, description: *m}", ":3:"),
     ("unknown-alias", "name: a", "name: *b", ":3:"),
+    ("name-with-slashes", "{name: a}", "{name: ../../a}", "E0089"),
+    ("name-with-controls", "{name: a}", "{name: \"a\\a\"}", "E0089"),
     ("missing-spec", "spec:", "spek:", "spec"),
 ];
 
@@ -76,6 +78,8 @@ const BROKEN_MANIFESTS: &[(&str, &str, &str, &str)] = &[
     ("wrong-quantity", "cpu: 100m", "cpu: 100q", ":11:"),
     ("negative-quantity", "cpu: 100m", "cpu: -1", ":11:"),
     ("duplicate-key", "replicas: 2", "replicas: 2\n  replicas: 3", ":6:3"),
+    ("misspelt-kind", "kind: Deployment", "kind: Deploymnet", "did you mean `Deployment`?"),
+    ("removed-group", "apps/v1", "extensions/v1beta1", "apps/v1"),
     ("no-name", "name: web, namespace: web", "namespace: web", ":"),
     ("selector-of-others", "labels: {app: web}", "labels: {app: api}", ":"),
     ("breaks-off", "requests: {cpu: 100m, memory: 64Mi}}}", "requests: {cpu: 1", ":"),

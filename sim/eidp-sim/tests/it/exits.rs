@@ -57,6 +57,14 @@ fn bad_input_is_2() {
 }
 
 #[test]
+fn more_runs_than_memory_holds_are_refused() {
+    for count in ["4294967295", "100000000"] {
+        let text = check(&["run", "az-loss", "-n", count], 2);
+        assert!(text.contains("at most -n"), "{text}");
+    }
+}
+
+#[test]
 fn inconclusive_is_3_unless_it_is_mapped() {
     // Half of the runs is where the truth lies, and four runs cannot tell on which side.
     let path = scenario(
@@ -87,6 +95,14 @@ fn nothing_selected_is_4() {
     check(&["check", folder], 4);
     check(&["list", folder], 4);
     check(&["diff", "--base", folder, "--head", folder], 4);
+}
+
+#[test]
+fn a_digest_has_16_hexadecimal_digits() {
+    for digest in ["zz", "0", "00000000000000000"] {
+        let text = check(&["replay", "node-crash", "--run", "0", "--digest", digest], 2);
+        assert!(text.contains("16 hexadecimal digits"), "{text}");
+    }
 }
 
 #[test]

@@ -3,6 +3,7 @@
 mod bad_input;
 mod exits;
 mod library;
+mod slow;
 mod streams;
 mod transcripts;
 

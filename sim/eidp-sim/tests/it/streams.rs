@@ -16,7 +16,7 @@ fn json_on_stdout_is_json_and_nothing_else() {
 #[test]
 fn reports_go_where_they_are_sent() {
     let folder = scratch("reports");
-    let junit = folder.join("deep/junit.xml");
+    let junit = folder.join("junit.xml");
     let markdown = folder.join("summary.md");
     let ended = ended(&[
         "run",
@@ -72,6 +72,29 @@ fn a_reader_that_leaves_early_is_no_error() {
 }
 
 #[test]
+fn a_reader_that_leaves_early_changes_no_verdict() {
+    let mut child = Command::new(snapbox::cmd::cargo_bin!("eidp-sim"))
+        .args(["run", "rolling-two-zones", "-o", "json"])
+        .current_dir(root())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("the program was built for this test");
+    drop(child.stdout.take());
+    assert_eq!(child.wait().expect("it ends").code(), Some(1));
+}
+
+#[test]
+fn no_folder_is_made_for_a_report() {
+    let folder = scratch("no-folder").join("mistyped");
+    let output = format!("json={}", folder.join("a.json").display());
+    let ended = ended(&["run", "node-crash", "--runs", "2", "-o", &output]);
+    assert_eq!(ended.code, Some(2), "{}", ended.stderr);
+    assert!(ended.stderr.contains("mkdir -p"), "{}", ended.stderr);
+    assert!(!folder.exists());
+}
+
+#[test]
 fn manifests_come_from_stdin() {
     let manifest = "apiVersion: v1\nkind: Namespace\nmetadata: {name: piped}\n";
     let output = eidp_sim(&["run", "node-crash", "--runs", "2", "-f", "-"])
@@ -79,6 +102,21 @@ fn manifests_come_from_stdin() {
         .output()
         .expect("the program was built for this test");
     assert!(matches!(output.status.code(), Some(0 | 3)), "{output:?}");
+}
+
+#[test]
+fn scenarios_come_from_pipes() {
+    let text = "apiVersion: eidp-sim/v1\nkind: Scenario\nmetadata: {name: piped}\nspec:\n  \
+                platform: eidp-production\n  horizon: 30m\n  runs: 2\n  \
+                faults: [{nodeCrash: {name: crash, at: 5m}}]\n  \
+                guarantees: {up: availability(shop/frontend) >= 1%}\n";
+    for word in ["-", "/dev/stdin"] {
+        let output = eidp_sim(&["run", word])
+            .stdin(text)
+            .output()
+            .expect("the program was built for this test");
+        assert_eq!(output.status.code(), Some(0), "{word}: {output:?}");
+    }
 }
 
 #[test]
