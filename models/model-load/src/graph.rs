@@ -47,6 +47,9 @@ pub(crate) struct Graph {
     pub(crate) zone_count: usize,
     /// What is told of by zone: Services that are divided, with each zone.
     pub(crate) served: Vec<(NodeIdx, ZoneId)>,
+    /// Gateways that make calls of their own or write to databases: what they lose by it they do not
+    /// pass on.
+    pub(crate) asking_gateways: Vec<NodeIdx>,
 }
 
 /// A Service that gets requests.
@@ -253,6 +256,7 @@ impl Plan {
         plan.add_loads(blueprint)?;
         for part in &mut plan.parts {
             add_latencies(&mut part.nodes);
+            part.asking_gateways = asking_gateways(&part.nodes);
             part.edges = Edges::of(&part.nodes, blueprint);
         }
         plan.cpu_per_request = edges.cpu_per_request;
@@ -353,6 +357,13 @@ pub fn pod_capacity_millirps(cpu_millis: u64, cpu_per_request: SimSpan) -> u64 {
     }
     let nanos = u128::from(cpu_millis) * 1_000_000_000 / u128::from(cpu_per_request.as_nanos());
     u64::try_from(nanos).unwrap_or(u64::MAX)
+}
+
+fn asking_gateways(nodes: &[Node]) -> Vec<NodeIdx> {
+    let is_asking = |node: &Node| {
+        !node.through.is_empty() && (!node.calls.is_empty() || !node.databases.is_empty())
+    };
+    (0..nodes.len()).filter(|idx| is_asking(&nodes[*idx])).collect()
 }
 
 /// Sums the latency of each path, callees first, then the gateways.

@@ -538,7 +538,9 @@ impl Sweep<'_> {
                 (work.answered, passes) = (0.0, 0.0);
             }
         }
-        if !self.graph.nodes[self.graph.head_of(node)].through.is_empty() {
+        // A station and a twin of a gateway are gateways as it is.
+        let gateway = spec.twin_of.unwrap_or_else(|| self.graph.head_of(node));
+        if !self.graph.nodes[gateway].through.is_empty() {
             state.nodes[node].withheld = 1.0 - passes;
         }
         room.nodes[node] = work;
