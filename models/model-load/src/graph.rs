@@ -8,6 +8,8 @@ use sim_kernel::{EntityKey, SimSpan};
 
 use crate::curve::Curve;
 use crate::edges::{Edges, Source};
+use crate::fluid::Tables;
+use crate::quota::Quota;
 
 /// Why a blueprint's load cannot be modelled. The reader of scenarios refuses these first.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -69,6 +71,10 @@ pub(crate) struct Node {
     /// How it calls the Services behind it.
     pub(crate) upstream: CallPolicy,
     pub(crate) serving: Serving,
+    /// Where its pods have one.
+    pub(crate) quota: Option<Quota>,
+    /// What requests meet there.
+    pub(crate) tables: Tables,
     pub(crate) key: EntityKey,
     /// Without waiting, itself alone.
     pub(crate) own_latency: SimSpan,
@@ -440,6 +446,7 @@ impl Calls {
         let (named, id, service) =
             (ServiceId::from_index(named), ServiceId::from_index(like), like);
         let profile = blueprint.profiles.iter().rfind(|profile| profile.service == id);
+        let quota = profile.and_then(|it| Quota::of(&it.serving, it.cpu_per_request));
         Node {
             service: named,
             loads: Vec::new(),
@@ -451,6 +458,8 @@ impl Calls {
             }),
             upstream: profile.map_or_else(CallPolicy::default, |profile| profile.upstream),
             serving: profile.map_or_else(Serving::default, |profile| profile.serving),
+            quota,
+            tables: Tables::default(),
             key: EntityKey::of("service").child(&blueprint.service_name(named)),
             own_latency: self.base_latency[service],
             databases: self.databases[service].clone(),

@@ -6,6 +6,7 @@ use sim_kernel::{SimSpan, SimTime};
 
 use super::delay::{Delay, normal_share};
 use super::queue::{Arrivals, Queue, Stationary};
+use super::quota::Table;
 use crate::curve::Side;
 use crate::edges::{Caller, EdgeIdx};
 use crate::evaluation::{Endpoints, Inputs};
@@ -127,6 +128,7 @@ pub(super) struct Sweep<'a> {
     pub(super) graph: &'a Graph,
     pub(super) inputs: &'a Inputs,
     pub(super) queues: &'a [Option<Queue>],
+    pub(super) tables: &'a [Option<Table>],
     pub(super) routes: &'a Routes,
     pub(super) at: SimTime,
     pub(super) side: Side,
@@ -516,6 +518,9 @@ impl Sweep<'_> {
             Some(queue) => queue.delay(state.nodes[node].ratio, &work.queue, own),
             None => Delay::fixed(own),
         };
+        if let Some(table) = &self.tables[node] {
+            work.delay = table.delay(state.nodes[node].ratio * work.queue.takes, work.delay);
+        }
         let mut passes = 1.0 - failing;
         for &edge in &self.graph.edges.of_node[node] {
             let call = &room.edges[edge];

@@ -60,8 +60,8 @@ impl<'a> Told<'a> {
         };
         for (at, act) in start.chain(script).filter(|&(at, _)| at <= millis) {
             match act {
-                Act::Failing(..) | Act::Split(..) => {
-                    unreachable!("the reference knows no canaries")
+                Act::Failing(..) | Act::Split(..) | Act::Deaths(..) => {
+                    unreachable!("the reference knows no canaries, and no deaths")
                 }
                 Act::Stations(..) | Act::Pool(..) | Act::Places(..) | Act::Outside(..) => {
                     unreachable!("the reference knows no zones")

@@ -50,6 +50,7 @@ impl World {
             self.tell_standing(service, &standing);
         }
         self.tell_failing(service);
+        self.lose_requests(service, live_count, ctx);
         ready_count
     }
 
