@@ -16,7 +16,7 @@ pub struct ServiceProfile {
     pub cpu_per_request: SimSpan,
     /// Time a request takes without waiting, apart from what it calls.
     pub base_latency: SimSpan,
-    /// Services a request needs, each called once. Acyclic.
+    /// Services a request needs, each called as often as it is there. Acyclic.
     pub depends_on: Vec<ServiceId>,
     /// How it calls each of them, in the same order; what is missing is the default.
     pub policies: Vec<CallPolicy>,

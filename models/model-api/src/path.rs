@@ -24,6 +24,20 @@ pub struct Serving {
     pub cores_max: Option<u32>,
     /// How a pod is slow at first.
     pub warm_up: Option<WarmUp>,
+    /// Period of the CFS quota of a pod: threads run as fast as a core until they used up together
+    /// what the CPU limit allows for a period, and then all of them stand still until the next. Without
+    /// it the limit is spread evenly over workers and time.
+    pub quota_period: Option<SimSpan>,
+    /// Requests in a pod that dies before it could finish them are lost; otherwise they are answered
+    /// all the same.
+    pub loses_requests: bool,
+}
+
+impl Serving {
+    /// Whether what becomes of a request that is worked on depends on those that come after it.
+    pub fn is_worked_on_together(&self) -> bool {
+        self.discipline == Discipline::Sharing || self.quota_period.is_some()
+    }
 }
 
 /// How a pod is slow after its start: its code is not compiled yet, its caches are empty.
@@ -69,6 +83,8 @@ impl Default for Serving {
             rate_limit: None,
             cores_max: None,
             warm_up: None,
+            quota_period: None,
+            loses_requests: false,
         }
     }
 }

@@ -60,8 +60,11 @@ impl Edges {
     pub(crate) fn of(nodes: &[Node], blueprint: &Blueprint) -> Self {
         let mut edges = Self { of_node: vec![Vec::new(); nodes.len()], ..Self::default() };
         for (caller, node) in nodes.iter().enumerate() {
-            for (&callee, &policy) in node.calls.iter().zip(&node.policies) {
+            for (idx, (&callee, &policy)) in node.calls.iter().zip(&node.policies).enumerate() {
                 let key = node.key.child("calls").part(nodes[callee].key.value());
+                // A call that is made several times draws each time for itself.
+                let before = node.calls[..idx].iter().filter(|other| **other == callee).count();
+                let key = if before > 0 { key.part(before as u64) } else { key };
                 let edge = edges.push(Caller::Service(caller), callee, policy, key);
                 edges.of_node[caller].push(edge);
             }

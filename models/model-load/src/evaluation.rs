@@ -114,7 +114,33 @@ struct Marks {
     wait: u64,
 }
 
+/// Rounds in which what gateways pass on and what is behind them settle, and the first of these, after
+/// which they have unless what is behind a gateway asks what the gateway asks too.
+const ROUND_COUNT_MAX: u32 = 48;
+const ROUND_COUNT_FREE: u32 = 2;
+
+/// What a gateway passes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Passed {
+    share: Share,
+    shape: Shape,
+    mark: u64,
+}
+
+impl Passed {
+    /// Of all that comes, what is not lost on the way, by its pods or by what it asks itself.
+    fn after_all(flow: &NodeFlow) -> Self {
+        let Marks { answered, answered_shape, .. } = flow.marks;
+        Self { share: flow.answered, shape: answered_shape, mark: answered }
+    }
+}
+
 /// Computes the flow of every row at `at` into `flows`.
+///
+/// What the calls and databases of a gateway fail it does not pass on; what they fail is known after
+/// what comes behind it. Where nobody behind it asks them that is exact after two rounds. Otherwise the
+/// more it passes on, the more of its own calls fail: each round goes half of the way, and so nearer by
+/// half at least, however loaded they are.
 pub(crate) fn evaluate(
     graph: &Graph,
     inputs: &Inputs,
@@ -122,11 +148,49 @@ pub(crate) fn evaluate(
     side: Side,
     flows: &mut Vec<NodeFlow>,
 ) {
+    pass_through(graph, inputs, (at, side), &[], flows);
+    if !graph.asking_gateways.is_empty() {
+        let passed = |flows: &[NodeFlow]| -> Vec<Passed> {
+            graph.asking_gateways.iter().map(|&idx| Passed::after_all(&flows[idx])).collect()
+        };
+        let mut known = passed(flows);
+        for round in 0..ROUND_COUNT_MAX {
+            pass_through(graph, inputs, (at, side), &known, flows);
+            let mut found = passed(flows);
+            let is_same = |(one, other): (&Passed, &Passed)| {
+                (one.shape, one.mark) == (other.shape, other.mark)
+                    && one.share.is_close(other.share)
+            };
+            if found.iter().zip(&known).all(is_same) {
+                break;
+            }
+            if round >= ROUND_COUNT_FREE {
+                for (found, known) in found.iter_mut().zip(&known) {
+                    found.share = found.share.midpoint(known.share);
+                }
+            }
+            known = found;
+        }
+    }
+    for &source in &graph.edges.counted {
+        let flow = client_flow(graph, inputs, at, side, flows, &graph.edges.sources[source]);
+        flows.push(flow);
+    }
+}
+
+/// The flow of every node, where gateways that ask others pass on so much.
+fn pass_through(
+    graph: &Graph,
+    inputs: &Inputs,
+    (at, side): (SimTime, Side),
+    passed: &[Passed],
+    flows: &mut Vec<NodeFlow>,
+) {
     flows.clear();
     flows.resize(graph.nodes.len(), NodeFlow::default());
     // Callers first: what arrives, and what the pods of each do with it.
     for idx in 0..graph.nodes.len() {
-        flows[idx] = arrive(graph, inputs, at, side, flows, idx);
+        flows[idx] = arrive(graph, inputs, (at, side), passed, flows, idx);
     }
     // Callees first: what comes back.
     for idx in (0..graph.nodes.len()).rev() {
@@ -135,20 +199,14 @@ pub(crate) fn evaluate(
     for idx in 0..graph.nodes.len() {
         serve(graph, inputs, at, side, flows, idx);
     }
-    for &source in &graph.edges.counted {
-        let flow = client_flow(graph, inputs, at, side, flows, &graph.edges.sources[source]);
-        flows.push(flow);
-    }
 }
 
 /// What comes to a Service, and what its pods do with it.
-///
-/// Simplified: what a gateway loses by its own calls and databases it passes on all the same.
 fn arrive(
     graph: &Graph,
     inputs: &Inputs,
-    at: SimTime,
-    side: Side,
+    (at, side): (SimTime, Side),
+    passed: &[Passed],
     flows: &[NodeFlow],
     idx: NodeIdx,
 ) -> NodeFlow {
@@ -160,9 +218,10 @@ fn arrive(
     let mut mark = StableHasher::default();
     for load in &node.loads {
         let asked = external(load, inputs.factors[idx], at, side);
-        let (pass, pass_shape, pass_mark) = load
-            .via
-            .map_or((Share::ONE, Shape::Constant, 0), |via| passing(graph, inputs, flows, via));
+        let (pass, pass_shape, pass_mark) =
+            load.via.map_or((Share::ONE, Shape::Constant, 0), |via| {
+                passing(graph, inputs, passed, flows, via)
+            });
         flow.offered = flow.offered.saturating_add(asked.rate);
         flow.arriving = flow.arriving.saturating_add(pass.apply(asked.rate));
         flow.arriving_shape = flow.arriving_shape.plus(asked.shape.times(pass_shape));
@@ -216,9 +275,14 @@ fn arrive_at_twin(inputs: &Inputs, called: &NodeFlow, of: NodeIdx, idx: NodeIdx)
 fn passing(
     graph: &Graph,
     inputs: &Inputs,
+    passed: &[Passed],
     flows: &[NodeFlow],
     via: NodeIdx,
 ) -> (Share, Shape, u64) {
+    let known = graph.asking_gateways.iter().zip(passed).find(|(idx, _)| **idx == via);
+    if let Some((_, Passed { share, shape, mark })) = known {
+        return (*share, *shape, *mark);
+    }
     let flow = &flows[via];
     let Some(twin) = graph.nodes[via].twin else {
         return (flow.fine, flow.marks.pass_shape, flow.marks.pass);
@@ -527,8 +591,8 @@ mod tests {
     use crate::graph::Plan;
 
     /// A gateway (0), a shop (1) behind it, a stock (2) that the shop calls and that writes; one of
-    /// them may have a canary (3).
-    fn plan(with_canary: Option<u32>) -> Plan {
+    /// them may have a canary (3). An `asking` gateway calls the stock too.
+    fn plan(with_canary: Option<u32>, asking: bool) -> Plan {
         let mut blueprint = Blueprint::default();
         for service in 0..3 {
             blueprint.services.push(model_api::kube::Service::default());
@@ -536,7 +600,11 @@ mod tests {
                 service: ServiceId(service),
                 cpu_per_request: SimSpan::from_millis(1),
                 base_latency: SimSpan::ZERO,
-                depends_on: if service == 1 { vec![ServiceId(2)] } else { Vec::new() },
+                depends_on: if service == 1 || service == 0 && asking {
+                    vec![ServiceId(2)]
+                } else {
+                    Vec::new()
+                },
                 policies: Vec::new(),
                 upstream: model_api::path::CallPolicy::default(),
                 serving: model_api::path::Serving::default(),
@@ -578,8 +646,30 @@ mod tests {
     #[test]
     fn what_is_not_served_is_lost_somewhere_exactly_once() {
         for with_canary in [None, Some(0), Some(1), Some(2)] {
-            check_losses(&plan(with_canary));
+            check_losses(&plan(with_canary, false));
+            check_losses(&plan(with_canary, true));
         }
+    }
+
+    #[test]
+    fn a_gateway_does_not_pass_on_what_it_asks_in_vain_for() {
+        let plan = plan(None, true);
+        let (graph, mut flows) = (&plan.parts[0], Vec::new());
+        let mut inputs = Inputs::new(graph);
+        for endpoints in &mut inputs.endpoints {
+            *endpoints = Endpoints { ready_count: 4, live_count: 4, capacity_millirps: u64::MAX };
+        }
+        let arriving = |inputs: &Inputs, flows: &mut Vec<NodeFlow>| {
+            evaluate(graph, inputs, SimTime::ZERO, Side::After, flows);
+            [0, 1, 2].map(|idx| flows[idx].arriving)
+        };
+        assert_eq!(arriving(&inputs, &mut flows), [100_003, 100_003, 200_006]);
+        // A quarter of the stock is dead.
+        inputs.endpoints[2].live_count = 3;
+        assert_eq!(arriving(&inputs, &mut flows), [100_003, 75_002, 175_005]);
+        // Its database is away.
+        inputs.are_writable[0] = false;
+        assert_eq!(arriving(&inputs, &mut flows), [100_003, 0, 100_003]);
     }
 
     fn check_losses(plan: &Plan) {

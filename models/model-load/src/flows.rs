@@ -1,5 +1,6 @@
 //! The flows of a run over time: applies inputs, cuts segments, waits for the next bend.
 
+mod cut;
 mod segment;
 mod traffic;
 
@@ -21,6 +22,7 @@ use crate::strain::Strains;
 use crate::stretch::{self, Room, Stretch};
 use crate::wait::erlang_wait;
 
+use cut::Cuts;
 use segment::{Closing, Open, waits_of};
 pub use traffic::Traffic;
 
@@ -42,6 +44,11 @@ pub enum LoadEvent {
         /// Among Services whose probes ask for a database.
         gate: u32,
     },
+    /// No more answers are lost in place of requests that were in pods that died.
+    CutOver {
+        /// The number of the loss.
+        cut: u32,
+    },
 }
 
 const _: () = assert!(size_of::<LoadEvent>() <= 12);
@@ -60,6 +67,7 @@ pub struct Flows {
     /// What stands behind gates whose Service is divided by zone.
     behind_gates: Told,
     strains: Strains,
+    cuts: Cuts,
     /// Single requests, when they are wanted; then they tell what happened, and the flows only
     /// what CPU they cost.
     requests: Option<Box<Requests>>,
@@ -155,6 +163,7 @@ impl Flows {
             gates: Gates::of(blueprint),
             behind_gates: Told::default(),
             strains: Strains::default(),
+            cuts: Cuts::default(),
             requests: None,
             told_requests: Vec::new(),
             plan,
@@ -226,17 +235,6 @@ impl Flows {
     fn tell_endpoints(&mut self, service: ServiceId, endpoints: Endpoints) {
         if let Some((part, node)) = self.plan.place_of(service) {
             self.tell(part, Input::Endpoints(node, endpoints));
-        }
-    }
-
-    /// Tells how many of a million answers of the pods behind a Service are errors.
-    pub fn set_failing(&mut self, service: ServiceId, failing_ppm: u32) {
-        if let Some((part, node)) = self.plan.place_of(service) {
-            let failing_ppm = failing_ppm.min(1_000_000);
-            let plan = Arc::clone(&self.plan);
-            for node in plan.parts[part].nodes_of(&node) {
-                self.tell(part, Input::Failing(*node, failing_ppm));
-            }
         }
     }
 
@@ -462,6 +460,11 @@ impl Flows {
                     self.show_stations(service, !is_shut);
                 } else {
                     self.tell_endpoints(service, endpoints);
+                }
+            }
+            LoadEvent::CutOver { cut } => {
+                if let Some(service) = self.cuts.end(cut) {
+                    self.tell_failing(service);
                 }
             }
             LoadEvent::WindowDue => {

@@ -1,10 +1,11 @@
 //! Flows that queue, time out and are retried: what happens depends on what happened before.
 //!
-//! Where a call has a policy, or a queue or a rate has a limit, or workers are shared, or work is not
-//! exponential, or clients wait for answers, or network policies deny something, a flow has a memory:
-//! requests that wait, callers that are used to retry, breakers that are open. Under the same load it
-//! may be well or stay in the overload that a spike left behind. This part follows it in steps that are
-//! as long as little changes, and stops when nothing does: what a change costs is its transient.
+//! Where a call has a policy, or a queue or a rate has a limit, or workers are shared, or pods have CPU
+//! quotas, or work is not exponential, or clients wait for answers, or network policies deny something,
+//! a flow has a memory: requests that wait, callers that are used to retry, breakers that are open. Under
+//! the same load it may be well or stay in the overload that a spike left behind. This part follows it in
+//! steps that are as long as little changes, and stops when nothing does: what a change costs is its
+//! transient.
 //!
 //! The other Services, without any of these, are as before: see `evaluation`.
 
@@ -25,10 +26,13 @@ use crate::wait::Wait;
 
 mod finite;
 mod queue;
+mod quota;
 mod sharing;
 mod sweep;
 
 use queue::Queue;
+pub(crate) use quota::Tables;
+use quota::{Pod, Table};
 use sweep::{EdgeState, NodePicture, NodeState, Picture, Room, State, Sweep};
 
 /// The first step after a change.
@@ -54,6 +58,8 @@ const ROUND_COUNT: u32 = 200;
 #[derive(Clone, Debug)]
 pub(crate) struct Fluid {
     queues: Vec<Option<Queue>>,
+    /// By node: what requests meet at pods with quotas.
+    tables: Vec<Option<Table>>,
     /// How calls are divided among stations.
     routes: Routes,
     state: State,
@@ -101,6 +107,7 @@ impl Fluid {
                 && serving.discipline == Discipline::FirstCome
                 && serving.rate_limit.is_none()
                 && serving.work == Work::Exponential
+                && serving.quota_period.is_none()
         };
         let has_memory = graph.zone_count > 0
             || graph.edges.all.iter().any(|edge| edge.is_denied || !edge.policy.is_plain())
@@ -111,6 +118,7 @@ impl Fluid {
             });
         has_memory.then(|| Self {
             queues: vec![None; graph.nodes.len()],
+            tables: vec![None; graph.nodes.len()],
             routes: Routes::new(),
             state: State {
                 nodes: vec![NodeState::default(); graph.nodes.len()],
@@ -359,7 +367,15 @@ impl Fluid {
     /// Takes note of what stands behind the Services.
     fn take_in(&mut self, graph: &Graph, inputs: &Inputs) {
         for (node, spec) in graph.nodes.iter().enumerate() {
-            let queue = Queue::new(&spec.serving, inputs.endpoints[node]);
+            let endpoints = inputs.endpoints[node];
+            let queue = match &spec.quota {
+                // Threads are as fast as cores, of which a pod has as many in the mean as its limit.
+                Some(quota) => {
+                    let workers = quota.cores_of_pod(endpoints);
+                    Queue::new(&Serving { workers, ..spec.serving }, endpoints)
+                }
+                None => Queue::new(&spec.serving, endpoints),
+            };
             if queue != self.queues[node] {
                 let memory = &mut self.state.nodes[node];
                 match &queue {
@@ -369,6 +385,10 @@ impl Fluid {
                     }
                 }
                 self.queues[node] = queue;
+            }
+            if spec.quota.is_some() {
+                let pod = Pod::of(spec, inputs.endpoints[node]);
+                self.tables[node] = pod.map(|pod| spec.tables.of(pod));
             }
         }
         self.routes = routes(graph, inputs);
@@ -446,7 +466,15 @@ impl Fluid {
         at: SimTime,
         side: Side,
     ) -> Sweep<'a> {
-        Sweep { graph, inputs, queues: &self.queues, routes: &self.routes, at, side }
+        Sweep {
+            graph,
+            inputs,
+            queues: &self.queues,
+            tables: &self.tables,
+            routes: &self.routes,
+            at,
+            side,
+        }
     }
 }
 

@@ -8,6 +8,8 @@ use sim_kernel::{EntityKey, SimSpan};
 
 use crate::curve::Curve;
 use crate::edges::{Edges, Source};
+use crate::fluid::Tables;
+use crate::quota::Quota;
 
 /// Why a blueprint's load cannot be modelled. The reader of scenarios refuses these first.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -47,6 +49,9 @@ pub(crate) struct Graph {
     pub(crate) zone_count: usize,
     /// What is told of by zone: Services that are divided, with each zone.
     pub(crate) served: Vec<(NodeIdx, ZoneId)>,
+    /// Gateways that make calls of their own or write to databases: what they lose by it they do not
+    /// pass on.
+    pub(crate) asking_gateways: Vec<NodeIdx>,
 }
 
 /// A Service that gets requests.
@@ -66,6 +71,10 @@ pub(crate) struct Node {
     /// How it calls the Services behind it.
     pub(crate) upstream: CallPolicy,
     pub(crate) serving: Serving,
+    /// Where its pods have one.
+    pub(crate) quota: Option<Quota>,
+    /// What requests meet there.
+    pub(crate) tables: Tables,
     pub(crate) key: EntityKey,
     /// Without waiting, itself alone.
     pub(crate) own_latency: SimSpan,
@@ -253,6 +262,7 @@ impl Plan {
         plan.add_loads(blueprint)?;
         for part in &mut plan.parts {
             add_latencies(&mut part.nodes);
+            part.asking_gateways = asking_gateways(&part.nodes);
             part.edges = Edges::of(&part.nodes, blueprint);
         }
         plan.cpu_per_request = edges.cpu_per_request;
@@ -355,6 +365,13 @@ pub fn pod_capacity_millirps(cpu_millis: u64, cpu_per_request: SimSpan) -> u64 {
     u64::try_from(nanos).unwrap_or(u64::MAX)
 }
 
+fn asking_gateways(nodes: &[Node]) -> Vec<NodeIdx> {
+    let is_asking = |node: &Node| {
+        !node.through.is_empty() && (!node.calls.is_empty() || !node.databases.is_empty())
+    };
+    (0..nodes.len()).filter(|idx| is_asking(&nodes[*idx])).collect()
+}
+
 /// Sums the latency of each path, callees first, then the gateways.
 ///
 /// Simplified: calls are made one after the other.
@@ -429,6 +446,7 @@ impl Calls {
         let (named, id, service) =
             (ServiceId::from_index(named), ServiceId::from_index(like), like);
         let profile = blueprint.profiles.iter().rfind(|profile| profile.service == id);
+        let quota = profile.and_then(|it| Quota::of(&it.serving, it.cpu_per_request));
         Node {
             service: named,
             loads: Vec::new(),
@@ -440,6 +458,8 @@ impl Calls {
             }),
             upstream: profile.map_or_else(CallPolicy::default, |profile| profile.upstream),
             serving: profile.map_or_else(Serving::default, |profile| profile.serving),
+            quota,
+            tables: Tables::default(),
             key: EntityKey::of("service").child(&blueprint.service_name(named)),
             own_latency: self.base_latency[service],
             databases: self.databases[service].clone(),

@@ -31,7 +31,8 @@
 //! # Modelled
 //! - External load: linear between points, multiplied by a factor that may ramp. It enters through
 //!   the Service named `via` (the gateway), whose own endpoints and capacity apply, then reaches
-//!   its Service, which calls each Service it depends on once and writes once to each database.
+//!   its Service, which calls each Service it depends on once, or as often as is stated, and writes once
+//!   to each database.
 //! - Clients of tenants, and of the zones they have nearest: what they ask for and get is told of
 //!   each load by itself, beside the whole of its Service. Clients stand outside: a lost zone takes
 //!   none of them away, and what they then lose counts.
@@ -42,6 +43,8 @@
 //! - A Service is one queue before all workers of its live pods: M/M/c. What exceeds its capacity or
 //!   finds the queue full is refused. Or its requests share the workers: processor sharing, each as
 //!   fast as the others and none faster than one worker.
+//! - CPU quotas of pods, where the period is stated: threads as fast as cores, that all stand still once
+//!   they used up the quota of a period (`quota`); each pod has its own queue then.
 //! - Calls, at each hop and by clients: time-outs (work for callers that are gone is done all the
 //!   same), retries with doubling pauses, retry budgets, circuit breakers. So the same load may be
 //!   well or stay in the overload that a spike left behind.
@@ -52,6 +55,7 @@
 //!   part of it crosses zones (`stations`).
 //! - What probes meet that wait in line with requests (`strain`).
 //! - Rate limits in fixed windows, counted by each pod or together.
+//! - Requests in pods that die, where they are lost (`flows::cut`).
 //! - Errors of faulty pods ([`LossReason::Errors`]), and requests that are divided by weight between
 //!   two sets of pods, or copied to one of them: each set has a queue of its own.
 //! - A Service is charged with what its clients lose on the way to it: the requests offered to it
@@ -63,10 +67,12 @@
 //! # Not modelled
 //! Sessions; balancers that spare pods that are new (slow start); endpoints of unequal size behind one
 //! Service, of which what all can do together counts, so that a cold pod slows all answers a little
-//! instead of its own much; what a cold pod costs more CPU; a CPU quota that is used up before its
-//! period of 100 ms is over; endpoints on the node of the caller only (traffic policies `Local`,
-//! `PreferSameNode`, of which the zone counts); workers that are kept while a call goes on; requests in
-//! pods that die (they are answered); jitter of pauses; the time that a way between zones takes.
+//! instead of its own much; what a cold pod costs more CPU; endpoints on the node of the caller only
+//! (traffic policies `Local`, `PreferSameNode`, of which the zone counts); workers that are kept while
+//! a call goes on; requests in pods that die where nobody says that they are lost, and what a pod that
+//! is deleted does not finish within its grace period; bunches of calls that one request makes to a
+//! Service whose answers come before its workers are free (flows have too short waits); calls made at
+//! the same time; jitter of pauses; the time that a way between zones takes.
 //! Autoscalers see the CPU of the flow, and probes its waits, also where single requests are played.
 //!
 //! # Defaults and their sources
@@ -106,6 +112,7 @@ mod flows;
 mod fluid;
 mod graph;
 pub mod profile;
+mod quota;
 pub mod rare;
 mod readiness;
 mod request;

@@ -20,6 +20,7 @@ use crate::stations::Place;
 mod calendar;
 mod engine;
 mod policy;
+mod quota;
 mod sharing;
 mod source;
 mod station;

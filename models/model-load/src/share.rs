@@ -35,6 +35,16 @@ impl Share {
         Self((self.and(one).0 + Self(Self::ONE.0 - self.0).and(other).0).min(Self::ONE.0))
     }
 
+    /// Between this one and another.
+    pub(crate) fn midpoint(self, other: Self) -> Self {
+        Self(self.0.midpoint(other.0))
+    }
+
+    /// Whether it differs from another one by less than rates can tell.
+    pub(crate) fn is_close(self, other: Self) -> bool {
+        self.0.abs_diff(other.0) < 1 << (BITS - 44)
+    }
+
     /// Both, when each fails on its own.
     pub(crate) fn and(self, other: Self) -> Self {
         Self(narrow((u128::from(self.0) * u128::from(other.0) + HALF) >> BITS))

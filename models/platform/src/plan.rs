@@ -51,6 +51,8 @@ pub(crate) struct Wiring {
     pub(crate) cpu_millis: Vec<u64>,
     /// By Service: how its pods are slow at first.
     pub(crate) warm_ups: Vec<Option<WarmUp>>,
+    /// By Service: requests in pods that die are lost.
+    pub(crate) lose_requests: Vec<bool>,
     /// By workload: the database whose instances its pods are.
     pub(crate) database_by_workload: Vec<Option<DatabaseId>>,
     /// By workload: the databases it operates.
@@ -77,6 +79,7 @@ impl Wiring {
         let mut wiring = Self {
             cpu_millis: blueprint.workloads.iter().map(|w| cpu_millis(&w.template.spec)).collect(),
             warm_ups: vec![None; blueprint.services.len()],
+            lose_requests: vec![false; blueprint.services.len()],
             database_by_workload: vec![None; blueprint.workloads.len()],
             operated_by_workload: vec![Vec::new(); blueprint.workloads.len()],
             pooler_by_service: vec![None; blueprint.services.len()],
@@ -90,10 +93,13 @@ impl Wiring {
         };
         for profile in &blueprint.profiles {
             wiring.warm_ups[profile.service.index()] = profile.serving.warm_up;
+            wiring.lose_requests[profile.service.index()] = profile.serving.loses_requests;
         }
         for canary in &blueprint.canaries {
             wiring.warm_ups[canary.canary_service.index()] =
                 wiring.warm_ups[canary.service.index()];
+            wiring.lose_requests[canary.canary_service.index()] =
+                wiring.lose_requests[canary.service.index()];
         }
         for (idx, pooler) in blueprint.poolers.iter().enumerate() {
             wiring.pooler_by_service[pooler.service.index()] = Some(PoolerId::from_index(idx));

@@ -18,6 +18,7 @@ mod actions;
 mod canaries;
 mod control_plane;
 mod data;
+mod deaths;
 mod poolers;
 mod storage;
 mod warmth;
@@ -44,6 +45,7 @@ use crate::fault::{FaultBook, FaultEvent, Happening, Struck, pick_node, pick_som
 use crate::plan::Wiring;
 use crate::rare;
 use data::DataState;
+use deaths::Deaths;
 use storage::StorageState;
 use writers::Writers;
 use zones::NodesSeen;
@@ -70,6 +72,7 @@ pub struct World {
     pooler_unserved: Vec<u32>,
     /// When pods of a Service will be a little warmer: one moment a Service.
     warming: Vec<(ServiceId, SimTime)>,
+    deaths: Deaths,
     /// What the flows know of the nodes, where that matters.
     nodes_seen: NodesSeen,
     notices: Vec<Notice>,
@@ -104,6 +107,7 @@ impl World {
             book: FaultBook::new(plan),
             spikes: Vec::new(),
             warming: Vec::new(),
+            deaths: Deaths::default(),
             nodes_seen: NodesSeen::default(),
             notices: Vec::new(),
             pg_notices: Vec::new(),
@@ -262,7 +266,11 @@ impl World {
                 self.tell_databases(pod, Change::Started, ctx);
                 self.tell_stalled(pod, ctx);
             }
-            Notice::PodStopped(pod) => self.tell_databases(pod, Change::Stopped, ctx),
+            Notice::PodStopped(pod) => {
+                self.note_death(pod, ctx.now());
+                self.tell_databases(pod, Change::Stopped, ctx);
+            }
+            Notice::PodCutOff(pod) => self.note_death(pod, ctx.now()),
             Notice::PodReady(pod) => self.tell_databases(pod, Change::Ready(true), ctx),
             Notice::PodUnready(pod) => self.tell_databases(pod, Change::Ready(false), ctx),
             Notice::RolloutCompleted(workload) => self.on_rollout_completed(workload, ctx),
@@ -279,7 +287,6 @@ impl World {
             Notice::RoutesShifted(canary) => self.split_requests(canary),
             Notice::PodCreated(_)
             | Notice::PodBound(_)
-            | Notice::PodCutOff(_)
             | Notice::PodTerminating(_)
             | Notice::PodGone(_)
             | Notice::NodeDetected(_) => {}

@@ -43,7 +43,9 @@ pub use load::{DatabaseSpec, LoadPointSpec, LoadSpec, ServiceSpec, UsersSpec};
 pub use memory::MemorySpec;
 pub use metric::MetricSpec;
 pub use parameters::{ParametersSpec, RangeSpec};
-pub use path::{BreakerSpec, CallSpec, PolicySpec, RateLimitSpec, ReadinessSpec, WarmUpSpec};
+pub use path::{
+    BreakerSpec, CallSpec, InFlight, PolicySpec, RateLimitSpec, ReadinessSpec, WarmUpSpec,
+};
 pub use platform::{
     BootTimeSpec, ClusterAutoscalerSpec, ControlPlaneSpec, MinorVersion, NodePoolSpec,
     PlatformDocument, PlatformSpec, PoolAutoscalingSpec, RegionSpec, TaintSpec, ZoneSpec,

@@ -5,6 +5,7 @@ use model_api::path::{Breaker, CallPolicy};
 use sim_kernel::{SimSpan, SimTime};
 
 use super::queue::{Arrivals, Queue, Stationary};
+use super::quota::Table;
 use crate::curve::Side;
 use crate::delay::{Delay, normal_share};
 use crate::edges::{Caller, EdgeIdx};
@@ -127,6 +128,7 @@ pub(super) struct Sweep<'a> {
     pub(super) graph: &'a Graph,
     pub(super) inputs: &'a Inputs,
     pub(super) queues: &'a [Option<Queue>],
+    pub(super) tables: &'a [Option<Table>],
     pub(super) routes: &'a Routes,
     pub(super) at: SimTime,
     pub(super) side: Side,
@@ -516,6 +518,9 @@ impl Sweep<'_> {
             Some(queue) => queue.delay(state.nodes[node].ratio, &work.queue, own),
             None => Delay::fixed(own),
         };
+        if let Some(table) = &self.tables[node] {
+            work.delay = table.delay(state.nodes[node].ratio * work.queue.takes, work.delay);
+        }
         let mut passes = 1.0 - failing;
         for &edge in &self.graph.edges.of_node[node] {
             let call = &room.edges[edge];
@@ -538,7 +543,9 @@ impl Sweep<'_> {
                 (work.answered, passes) = (0.0, 0.0);
             }
         }
-        if !self.graph.nodes[self.graph.head_of(node)].through.is_empty() {
+        // A station and a twin of a gateway are gateways as it is.
+        let gateway = spec.twin_of.unwrap_or_else(|| self.graph.head_of(node));
+        if !self.graph.nodes[gateway].through.is_empty() {
             state.nodes[node].withheld = 1.0 - passes;
         }
         room.nodes[node] = work;

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use model_api::DatabaseId;
 use model_api::observation::LossReason;
-use model_api::path::{CallPolicy, Discipline};
+use model_api::path::CallPolicy;
 use sim_kernel::{EntityKey, Purpose, SimSpan, SimTime, Stream, Streams};
 
 use super::calendar::Calendar;
@@ -195,7 +195,7 @@ impl Engine {
             stations: graph
                 .nodes
                 .iter()
-                .map(|node| Station::new(node.serving, node.key, streams))
+                .map(|node| Station::new(node.serving, node.quota, node.key, streams))
                 .collect(),
             hops: hops(graph).collect(),
             edges: wires(graph)
@@ -350,20 +350,19 @@ impl Engine {
 
     /// Waits for the first of the visits that share the workers of a Service, if they do.
     fn expect_shared(&mut self, node: NodeIdx, now: SimTime) {
-        let sharing = self.stations[node].sharing.as_ref();
-        if let (Some(sharing), Some(row)) = (sharing, self.shared_rows[node]) {
-            self.calendar.set(row, sharing.next_at(now).unwrap_or(SimTime::MAX));
+        if let Some(row) = self.shared_rows[node] {
+            let next = self.stations[node].next_at(now);
+            self.calendar.set(row, next.unwrap_or(SimTime::MAX));
         }
     }
 
-    /// The first of those is done: the rest of its time needs no worker.
+    /// The first of those is done, or something else happens: the rest of its time needs no worker.
     fn shared(&mut self, node: u32) {
         let (now, node) = (self.calendar.now(), node as usize);
-        let station = &mut self.stations[node];
-        let done = station.sharing.as_mut().and_then(|sharing| sharing.leave(now));
-        let rest = station.beyond_work(self.plan.parts[self.part].nodes[node].own_latency);
+        let own_latency = self.plan.parts[self.part].nodes[node].own_latency;
+        let done = self.stations[node].happen(own_latency, now);
         self.expect_shared(node, now);
-        if let Some(visit) = done {
+        if let Some((visit, rest)) = done {
             self.work_until(node, now.saturating_add(rest), Worked::Visit(visit));
         }
     }
@@ -848,8 +847,7 @@ impl Engine {
 /// What the rows of the calendar are about.
 fn rows(graph: &Graph) -> Box<[Row]> {
     let nodes = 0..number(graph.nodes.len());
-    let is_shared =
-        |node: &u32| graph.nodes[*node as usize].serving.discipline == Discipline::Sharing;
+    let is_shared = |node: &u32| graph.nodes[*node as usize].serving.is_worked_on_together();
     (0..number(graph.edges.sources.len()))
         .map(Row::Source)
         .chain(nodes.clone().map(Row::Work))

@@ -10,10 +10,13 @@ use std::collections::VecDeque;
 use model_api::path::{Discipline, RateLimit, RateLimitCounts, Serving, Work};
 use sim_kernel::{EntityKey, Purpose, SimSpan, SimTime, Stream, Streams};
 
+use super::quota::{Done, Quotas};
 use super::sharing::Sharing;
 use super::ziggurat::standard_exponential;
 use crate::evaluation::Endpoints;
+use crate::quota::Quota;
 
+const POD: Purpose = Purpose::new("pod of a request, and of a period");
 const WORK: Purpose = Purpose::new("work of a request");
 
 /// Why a station does not take a request.
@@ -32,7 +35,7 @@ pub(super) enum Refusal {
 pub(super) enum Turn {
     /// A worker takes it then, and it needs no more than its time.
     Starts(SimTime),
-    /// It shares the workers from now on.
+    /// It is worked on together with others from now on.
     Shares,
 }
 
@@ -47,6 +50,8 @@ pub(super) struct Station {
     starts: VecDeque<u64>,
     /// Requests that share the workers, where they do.
     pub(super) sharing: Option<Box<Sharing>>,
+    /// Its pods, where they have quotas.
+    quotas: Option<Box<Quotas>>,
     /// Mean time that a request keeps a worker, in nanoseconds; zero when work takes no time.
     work_mean_ns: f64,
     /// Requests that may wait.
@@ -58,13 +63,20 @@ pub(super) struct Station {
 }
 
 impl Station {
-    pub(super) fn new(serving: Serving, entity: EntityKey, streams: Streams) -> Self {
+    pub(super) fn new(
+        serving: Serving,
+        quota: Option<Quota>,
+        entity: EntityKey,
+        streams: Streams,
+    ) -> Self {
+        let pods = streams.stream(entity, POD);
         Self {
             serving,
             stream: streams.stream(entity, WORK),
             free_at: Vec::new(),
             starts: VecDeque::new(),
             sharing: (serving.discipline == Discipline::Sharing).then(|| Box::new(Sharing::new())),
+            quotas: quota.map(|quota| Box::new(Quotas::new(quota, serving.workers, pods))),
             work_mean_ns: 0.0,
             waiting_max: 0,
             live_count: 0,
@@ -89,6 +101,11 @@ impl Station {
         let worker_count = if can_work { worker_count } else { 0 };
         if let Some(sharing) = &mut self.sharing {
             sharing.set_workers(worker_count, self.work_mean_ns, now);
+        }
+        if let Some(quotas) = &mut self.quotas {
+            let count = if can_work { live_count } else { 0 };
+            let waiting_max = self.waiting_max / (live_count as usize).max(1);
+            quotas.set_pods(count, capacity_millirps, waiting_max, now);
         }
         self.free_at.truncate(worker_count);
         while self.free_at.len() < worker_count {
@@ -117,6 +134,9 @@ impl Station {
         if let Some(sharing) = &self.sharing {
             return sharing.inside_count().saturating_sub(self.free_at.len());
         }
+        if let Some(quotas) = &self.quotas {
+            return quotas.waiting_count();
+        }
         while self.starts.front().is_some_and(|start| *start <= now.as_nanos()) {
             self.starts.pop_front();
         }
@@ -139,6 +159,9 @@ impl Station {
             let is_full = sharing.inside_count() >= self.free_at.len() + self.waiting_max;
             return if is_full { Err(Refusal::Overload) } else { Ok(Turn::Shares) };
         }
+        if let Some(quotas) = &mut self.quotas {
+            return if quotas.choose() { Ok(Turn::Shares) } else { Err(Refusal::Overload) };
+        }
         let start = if free_at <= now.as_nanos() {
             now.as_nanos()
         } else {
@@ -154,15 +177,37 @@ impl Station {
         Ok(Turn::Starts(start))
     }
 
-    /// Begins to work on a visit that shares the workers.
+    /// Begins to work on a visit together with others.
     pub(super) fn enter(&mut self, visit: u32, now: SimTime) {
         let work = self.work_factor();
+        if let Some(quotas) = &mut self.quotas {
+            return quotas.enter(visit, work, now);
+        }
         self.sharing.as_mut().expect("only those that share enter").enter(visit, work, now);
     }
 
-    /// What a request takes beyond the work that it shares the workers for.
-    pub(super) fn beyond_work(&self, own_latency: SimSpan) -> SimSpan {
-        own_latency.saturating_sub(rounded(self.work_mean_ns))
+    /// When something happens to those that are worked on together, if nobody comes before.
+    pub(super) fn next_at(&self, now: SimTime) -> Option<SimTime> {
+        match (&self.sharing, &self.quotas) {
+            (Some(sharing), _) => sharing.next_at(now),
+            (None, Some(quotas)) => quotas.next_at(),
+            (None, None) => None,
+        }
+    }
+
+    /// That happens now: returns the visit that is done with its work, if one is, and what it takes
+    /// beyond it.
+    ///
+    /// Where workers are shared its own work comes on top of what it takes besides. Where there are
+    /// quotas it takes as long as it takes without waiting, or its work where that is more, and what
+    /// it stood still.
+    pub(super) fn happen(&mut self, own_latency: SimSpan, now: SimTime) -> Option<(u32, SimSpan)> {
+        if let Some(quotas) = &mut self.quotas {
+            let Done { visit, work } = quotas.happen(now)?;
+            return Some((visit, own_latency.saturating_sub(work)));
+        }
+        let visit = self.sharing.as_mut()?.leave(now)?;
+        Some((visit, own_latency.saturating_sub(rounded(self.work_mean_ns))))
     }
 
     /// Kong's `rate-limiting` plugin counts in windows of the calendar (`kong/plugins/rate-limiting`,

@@ -159,6 +159,16 @@ fn closed_chain(count: u64) -> Case {
     case
 }
 
+/// Pods whose containers have so many cores and threads: a request takes 10 ms of CPU.
+fn quotas(rps: u64, pods: u32, milli_cores: u64, workers: u32, work: Work) -> Case {
+    let quota_period = Some(millis(100));
+    let serving = Serving { workers, work, quota_period, ..Serving::default() };
+    let mut case = single(rps, workers, 0, CallPolicy::default(), serving);
+    case.nodes[0].base_millis = 20;
+    case.start = vec![Act::Endpoints(0, pods, pods, u64::from(pods) * milli_cores * 100)];
+    case
+}
+
 fn queue_of(limit: u32) -> Serving {
     Serving { queue_limit: Some(limit), ..Serving::default() }
 }
@@ -167,6 +177,7 @@ fn comparisons() -> Vec<Comparison> {
     let plain = CallPolicy::default();
     let calm = patience(5_000, 0);
     let some = Serving::default();
+    let exp = Work::Exponential;
     let budget = CallPolicy { retry_budget_ppm: Some(100_000), ..patience(500, 3) };
     let breaker = CallPolicy {
         breaker: Some(Breaker { open_for: SimSpan::from_secs(20), ..Breaker::default() }),
@@ -196,6 +207,10 @@ fn comparisons() -> Vec<Comparison> {
         (150_000, Act::Endpoints(2, 0, 0, 0)),
         (290_000, Act::Endpoints(2, 3, 3, 550_000)),
     ];
+    let mut thrice = chain(calm, calm);
+    thrice.nodes[1].calls = vec![2; 3];
+    thrice.nodes[2].base_millis = 22;
+    thrice.nodes[1].loads = vec![(Some(0), vec![(0, 110_000)])];
     // The gateway calls somebody of its own, of whom half is dead for a while.
     let mut half = chain(patience(200, 1), patience(2_000, 1));
     half.nodes[0].calls = vec![3];
@@ -270,6 +285,8 @@ fn comparisons() -> Vec<Comparison> {
             Some(15.0),
         ),
         of("gateway, shop, stock", chain(calm, calm), 1, Some(5.0)),
+        // What a request waits in one of the calls it will wait in the others too; flows say it does not.
+        of("the same, stock asked three times", thrice, 1, Some(15.0)),
         of("a call tree, 50 to 80 % busy", tree(&[140, 120, 100, 90, 88]), 0, Some(5.0)),
         of("100 users, 8 workers 89 % busy", users(100, 1_000), 0, Some(15.0)),
         of("20 users, 1 worker 84 % busy", few_users(20), 0, Some(15.0)),
@@ -307,6 +324,17 @@ fn comparisons() -> Vec<Comparison> {
             whose: Of::Load(1),
             percent: Some(5.0),
         },
+        of("quota of 2 cores, 8 threads, 50 %", quotas(100, 1, 2000, 8, exp), 0, Some(5.0)),
+        of("the same, 75 %", quotas(150, 1, 2000, 8, exp), 0, Some(5.0)),
+        of("the same, 95 %", quotas(190, 1, 2000, 8, exp), 0, Some(15.0)),
+        of("quota of 1 core in each of 3 pods, 50 %", quotas(150, 3, 1000, 4, exp), 0, Some(5.0)),
+        of("the same, 75 %", quotas(225, 3, 1000, 4, exp), 0, Some(5.0)),
+        of("the same, 95 %", quotas(285, 3, 1000, 4, exp), 0, Some(15.0)),
+        of("quota of half a core, 20 threads, 40 %", quotas(80, 4, 500, 20, exp), 0, Some(5.0)),
+        // A quota of five requests: the law of what is left over is coarse.
+        of("the same, 60 %", quotas(120, 4, 500, 20, exp), 0, Some(15.0)),
+        of("the same, constant work", quotas(120, 4, 500, 20, Work::Constant), 0, Some(5.0)),
+        of("quota of 6 cores, 8 threads, 75 %", quotas(450, 1, 6000, 8, exp), 0, Some(5.0)),
         of("rate limit", single(400, 8, 800, plain, limit(300)), 0, Some(5.0)),
         of(
             "spike, no retries",

@@ -40,6 +40,8 @@ impl Closed {
                 rate_limit: None,
                 cores_max: None,
                 warm_up: None,
+                quota_period: None,
+                loses_requests: false,
             },
             client: CallPolicy::default(),
             ..Node::default()

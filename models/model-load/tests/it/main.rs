@@ -3,6 +3,7 @@
 mod agreement;
 mod clients;
 mod closed;
+mod deaths;
 mod denied;
 mod memory;
 mod properties;

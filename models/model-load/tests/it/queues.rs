@@ -65,6 +65,8 @@ impl Queue {
                     rate_limit: None,
                     cores_max: None,
                     warm_up: None,
+                    quota_period: None,
+                    loses_requests: false,
                 },
                 readiness: model_api::path::Readiness::default(),
                 origin: Origin::default(),

@@ -17,11 +17,17 @@ struct Told<'a> {
     endpoints: Vec<(f64, f64, f64)>,
     writable: Vec<bool>,
     factors: Vec<f64>,
+    /// By gateway that asks others itself: the share that it passes on.
+    passed: Vec<Option<f64>>,
 }
+
+/// Rounds until gateways pass on what is left after what they ask themselves.
+const ROUND_COUNT: u32 = 40;
 
 /// What a Service asks and serves at an instant at which nothing changes.
 pub(crate) fn expected(case: &Case, millis: f64, service: usize) -> Expected {
-    let told = Told::until(case, millis);
+    let mut told = Told::until(case, millis);
+    told.settle();
     let node = &case.nodes[service];
     let mut offered = told.called(service) + told.through(service);
     let mut served = offered * told.answer(service);
@@ -43,6 +49,7 @@ impl<'a> Told<'a> {
             endpoints: vec![(0.0, 0.0, 0.0); count],
             writable: vec![true; 8],
             factors: Vec::new(),
+            passed: vec![None; count],
         };
         let start = case.start.iter().map(|&act| (0.0, act));
         let script = case.script.iter().map(|&(at, act)| (at as f64, act));
@@ -53,8 +60,8 @@ impl<'a> Told<'a> {
         };
         for (at, act) in start.chain(script).filter(|&(at, _)| at <= millis) {
             match act {
-                Act::Failing(..) | Act::Split(..) => {
-                    unreachable!("the reference knows no canaries")
+                Act::Failing(..) | Act::Split(..) | Act::Deaths(..) => {
+                    unreachable!("the reference knows no canaries, and no deaths")
                 }
                 Act::Stations(..) | Act::Pool(..) | Act::Places(..) | Act::Outside(..) => {
                     unreachable!("the reference knows no zones")
@@ -100,7 +107,7 @@ impl<'a> Told<'a> {
     fn arriving(&self, service: usize) -> f64 {
         let loads = self.case.nodes[service].loads.iter();
         let outside = loads.map(|(via, points)| {
-            let gateway = via.map_or(1.0, |via| self.pass(via as usize));
+            let gateway = via.map_or(1.0, |via| self.passing(via as usize));
             self.rate(points) * self.factors[service] * gateway
         });
         outside.sum::<f64>() + self.called(service) + self.through(service)
@@ -113,6 +120,33 @@ impl<'a> Told<'a> {
             nodes.flat_map(|(node, factor)| node.loads.iter().map(move |load| (load, factor)));
         let mine = loads.filter(|((via, _), _)| via.is_some_and(|via| via as usize == gateway));
         mine.map(|((_, points), factor)| self.rate(points) * factor).sum()
+    }
+
+    /// What a gateway passes on depends on what it is answered, which may depend on what it passes on.
+    fn settle(&mut self) {
+        let is_via = |idx: usize| {
+            let mut loads = self.case.nodes.iter().flat_map(|node| &node.loads);
+            loads.any(|(via, _)| via.is_some_and(|via| via as usize == idx))
+        };
+        let asks = |idx: usize| {
+            let node = &self.case.nodes[idx];
+            !node.calls.is_empty() || !node.databases.is_empty()
+        };
+        let count = self.case.nodes.len();
+        let asking: Vec<usize> = (0..count).filter(|idx| is_via(*idx) && asks(*idx)).collect();
+        for idx in &asking {
+            self.passed[*idx] = Some(1.0);
+        }
+        for _ in 0..ROUND_COUNT {
+            let found: Vec<f64> = asking.iter().map(|idx| self.answer(*idx)).collect();
+            for (idx, found) in asking.iter().zip(found) {
+                self.passed[*idx] = self.passed[*idx].map(|known| f64::midpoint(known, found));
+            }
+        }
+    }
+
+    fn passing(&self, gateway: usize) -> f64 {
+        self.passed[gateway].unwrap_or_else(|| self.pass(gateway))
     }
 
     fn pass(&self, service: usize) -> f64 {

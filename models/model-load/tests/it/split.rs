@@ -161,3 +161,25 @@ fn a_canary_without_weight_changes_nothing() {
         }
     }
 }
+
+#[test]
+fn a_gateway_passes_on_nothing_that_it_asks_in_vain_for_whichever_of_its_pods_get_it() {
+    let well = Way { weight: 60, is_mirrored: false, failing: [0, 0], live: [4, 4] };
+    for client in [CallPolicy::default(), patient()] {
+        let mut case = case(well, 0, client);
+        // Half of what the gateway asks itself is dead.
+        case.nodes[0].calls = vec![4];
+        case.nodes.push(Node { base_millis: 2, client, ..Node::default() });
+        case.start.push(Act::Endpoints(4, 4, 2, u64::MAX));
+        for (engine, run, error) in
+            [("flows", case.run(), 8.0), ("single requests", case.run_requests(1), 4_000.0)]
+        {
+            let (offered, served) = rates(&run, 2);
+            let wanted = RATE as f64 / 2.0;
+            assert!((offered - wanted).abs() <= error, "{engine}: stock is asked {offered}");
+            assert!((served - wanted).abs() <= error, "{engine}: stock answers {served}");
+            let (_, served) = rates(&run, 1);
+            assert!((served - wanted).abs() <= error, "{engine}: the shop answers {served}");
+        }
+    }
+}

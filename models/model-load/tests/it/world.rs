@@ -38,6 +38,8 @@ pub(crate) enum Act {
     Places(u32, [(u32, u32); ZONE_COUNT]),
     /// Nodes of each zone that requests from outside may enter at.
     Outside([u32; ZONE_COUNT]),
+    /// Of so many live pods of a Service, the first so many die with the requests in them.
+    Deaths(u32, u32, u32),
 }
 
 /// Zones of a case that has any.
@@ -94,6 +96,7 @@ impl World {
             }
             Act::Places(service, counts) => flows.set_places(ServiceId(service), &places(counts)),
             Act::Outside(counts) => flows.set_outside(&counts),
+            Act::Deaths(..) => unreachable!("nothing is lost before the start"),
             Act::Factor(service, milli, secs) => {
                 flows.set_load_factor(ServiceId(service), milli, SimSpan::from_secs(secs));
             }
@@ -112,7 +115,12 @@ impl Model for World {
     ) {
         match event {
             WorldEvent::Load(event) => self.flows.handle(event, ctx),
-            WorldEvent::Step(idx) => Self::act(&mut self.flows, self.script[idx as usize]),
+            WorldEvent::Step(idx) => match self.script[idx as usize] {
+                Act::Deaths(service, died, live) => {
+                    self.flows.lose_requests(ServiceId(service), (died, live), ctx);
+                }
+                act => Self::act(&mut self.flows, act),
+            },
         }
         self.flows.settle(ctx);
     }

@@ -51,6 +51,7 @@ impl World {
         }
         self.tell_failing(service);
         self.tell_pooled(service, ctx);
+        self.lose_requests(service, live_count, ctx);
         ready_count
     }
 

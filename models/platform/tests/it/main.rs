@@ -4,6 +4,7 @@ mod actions;
 mod archives;
 mod autoscaling;
 mod canaries;
+mod deaths;
 mod recommended;
 mod storage;
 mod volumes;

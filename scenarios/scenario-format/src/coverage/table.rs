@@ -83,7 +83,7 @@ pub(super) const POD: &[Row] = &[
     (
         "spec.containers[].resources.limits",
         A,
-        "requests and capacity of a pod follow from them; where `memory` and `disk` state what is used, the kernel kills at that of memory, and a kubelet evicts at that of ephemeral-storage; no throttling",
+        "requests and capacity of a pod follow from them; where `memory` and `disk` state what is used, the kernel kills at that of memory, and a kubelet evicts at that of ephemeral-storage; threads stand still where `quotaPeriod` says when",
     ),
     ("spec.containers[].resources.requests", M, ""),
     ("spec.containers[].startupProbe", M, "fails a start that takes too long"),

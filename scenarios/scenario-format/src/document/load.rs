@@ -4,7 +4,7 @@ use model_api::load::ThinkLaw;
 use model_api::path::{Discipline, Work};
 use model_api::{SimSpan, SimTime};
 
-use super::path::{CallSpec, PolicySpec, RateLimitSpec, ReadinessSpec, WarmUpSpec};
+use super::path::{CallSpec, InFlight, PolicySpec, RateLimitSpec, ReadinessSpec, WarmUpSpec};
 use super::profile::{
     BurstSpec, DailyPointSpec, SeasonSpec, SelfSimilarSpec, SpikeSpec, TraceSpec, WeeklySpec,
 };
@@ -32,6 +32,8 @@ record! {
         writes_to: Vec<WritesTo>,
         /// Requests that a pod works on at a time; 1 when it is not stated. They share its CPU, and where they are stated a pod uses no more cores than it has workers.
         workers: Option<Spanned<u32>>,
+        /// Period of the CPU quota of its pods, as the kubelets have it (`cpuCFSQuotaPeriod`, 100 ms where nobody says otherwise): its `workers` are threads as fast as cores that use up together what the CPU limit allows for a period, and then all stand still until the next. Each pod has its own queue then. Without it the limit is spread evenly over workers and time.
+        quota_period: Option<Spanned<SimSpan>>,
         /// What happens when there are more: `firstCome`, which is the default, has them wait for a free worker; with `sharing` all are worked on at once, each as fast as the others and none faster than a worker.
         discipline: Option<Spanned<Discipline>>,
         /// Requests that may wait in each pod; what it works off in a second when it is not stated.
@@ -42,6 +44,8 @@ record! {
         rate_limit: Option<RateLimitSpec>,
         /// How its pods are slow after their start; what all can do together is then less.
         warm_up: Option<WarmUpSpec>,
+        /// What becomes of requests in a pod that dies before it could finish them (a crash, a lost node, too much memory): `answered` all the same, which is the default, or `lost`. A pod that is deleted finishes what it has.
+        in_flight: Option<Spanned<InFlight>>,
         /// What its readiness probe asks for, besides the pod itself.
         readiness: Option<ReadinessSpec>,
     }

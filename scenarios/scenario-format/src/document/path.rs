@@ -16,6 +16,8 @@ record! {
         service: Spanned<String>,
         /// How it is called.
         policy: Option<PolicySpec>,
+        /// How many times for each request, one after the other; 1 when it is not stated. Each may fail, and the request needs all of them.
+        times: Option<Spanned<u32>>,
     }
 }
 
@@ -80,6 +82,31 @@ record! {
         fails_after: Option<Spanned<SimSpan>>,
         /// How long it is back until they are ready; 10 s when it is not stated.
         returns_after: Option<Spanned<SimSpan>>,
+    }
+}
+
+/// What becomes of requests in a pod that dies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InFlight {
+    /// They are answered all the same.
+    Answered,
+    /// Their connections are reset.
+    Lost,
+}
+
+impl FromText for InFlight {
+    const EXPECTED: &'static str = "what becomes of requests in a pod that dies: answered or lost";
+
+    fn from_text(text: &str) -> Result<Self, String> {
+        match text {
+            "answered" => Ok(Self::Answered),
+            "lost" => Ok(Self::Lost),
+            _ => Err("there are answered and lost".to_owned()),
+        }
+    }
+
+    fn schema() -> Json {
+        json!({"enum": ["answered", "lost"]})
     }
 }
 

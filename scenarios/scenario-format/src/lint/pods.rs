@@ -1,4 +1,4 @@
-//! What pods look like: W0112 to W0114, W0185.
+//! What pods look like: W0112 to W0114, W0185, W0215, W0216.
 
 use model_api::kube::{Probe, Workload, WorkloadKind};
 
@@ -20,12 +20,9 @@ impl Lint<'_> {
         }
     }
 
-    /// W0185.
+    /// W0185, W0215, W0216.
     fn workers(&mut self, workload: &Workload, object: &Object) {
         let containers = &workload.template.spec.containers;
-        let limits = containers.iter().map(|container| container.limits.cpu_millis());
-        // Without a limit nobody says how much it should use.
-        let Some(limit_millis) = limits.sum::<Option<i64>>() else { return };
         let of_workload = self.services_of(workload);
         let profiles = self.blueprint.profiles.iter().filter(|profile| {
             let service = &self.blueprint.services[profile.service.index()];
@@ -33,16 +30,38 @@ impl Lint<'_> {
                 .iter()
                 .any(|it| it.namespace == service.namespace && it.name == service.name)
         });
-        let cores = profiles.filter_map(|profile| profile.serving.cores_max).max();
-        if let Some(cores) = cores.filter(|cores| i64::from(*cores) * 1000 < limit_millis) {
+        let (mut cores, mut has_quota) = (None, false);
+        for profile in profiles {
+            cores = cores.max(profile.serving.cores_max);
+            has_quota |= profile.serving.quota_period.is_some();
+        }
+        let limits = containers.iter().map(|container| container.limits.cpu_millis());
+        let path = format!("{}.containers[0]", pod_path(workload));
+        // Without a limit nobody says how much it should use.
+        let Some(limit_millis) = limits.sum::<Option<i64>>() else {
+            if has_quota {
+                let message =
+                    format!("{}: without limits.cpu it has no quota to use up", object.title());
+                self.warn(Code::W0216, object, &format!("{path}.name"), message);
+            }
+            return;
+        };
+        let Some(cores) = cores else { return };
+        let (threads_millis, limit) = (i64::from(cores) * 1000, limit_millis as f64 / 1e3);
+        let path = format!("{path}.resources.limits.cpu");
+        if threads_millis < limit_millis {
             let what = if cores == 1 { "worker uses" } else { "workers use" };
             let message = format!(
-                "{}: its {cores} {what} no more than {cores} of the {} cores of its limit",
+                "{}: its {cores} {what} no more than {cores} of the {limit} cores of its limit",
                 object.title(),
-                limit_millis as f64 / 1e3,
             );
-            let path = format!("{}.containers[0].resources.limits.cpu", pod_path(workload));
             self.warn(Code::W0185, object, &path, message);
+        } else if threads_millis > limit_millis && !has_quota {
+            let message = format!(
+                "{}: its {cores} workers use up a limit of {limit} cores early in each period",
+                object.title(),
+            );
+            self.warn(Code::W0215, object, &path, message);
         }
     }
 

@@ -17,6 +17,8 @@ use crate::source::{Span, Spanned};
 
 /// CPU time of a request to a Service without a profile. Assumed: a small web service.
 const CPU_PER_REQUEST: SimSpan = SimSpan::from_millis(1);
+/// Most calls of a request to one Service.
+const TIMES_MAX: u32 = 100;
 /// Time of a request to a Service without a profile. Assumed.
 const BASE_LATENCY: SimSpan = SimSpan::from_millis(5);
 
@@ -195,8 +197,16 @@ impl Resolver<'_> {
                 self.report(Code::E0018, call.service.span, message);
                 continue;
             }
-            depends_on.push(id);
-            policies.push(policy);
+            let times = call.times.map_or(1, |times| times.value);
+            if !(1..=TIMES_MAX).contains(&times) {
+                let message = format!("a request makes a call between 1 and {TIMES_MAX} times");
+                let span = call.times.map_or(call.service.span, |it| it.span);
+                self.report(Code::E0077, span, message);
+            }
+            for _ in 0..times.clamp(1, TIMES_MAX) {
+                depends_on.push(id);
+                policies.push(policy);
+            }
         }
         policies
     }

@@ -1,12 +1,12 @@
 //! How requests are served, called and limited on their way.
 
 use model_api::SimSpan;
-use model_api::path::{Breaker, CallPolicy, RateLimit, Readiness, Serving, WarmUp};
+use model_api::path::{Breaker, CallPolicy, Discipline, RateLimit, Readiness, Serving, WarmUp};
 
 use super::Resolver;
 use crate::diagnostic::Code;
 use crate::document::{
-    BreakerSpec, PolicySpec, RateLimitSpec, ReadinessSpec, ServiceSpec, WarmUpSpec,
+    BreakerSpec, InFlight, PolicySpec, RateLimitSpec, ReadinessSpec, ServiceSpec, WarmUpSpec,
 };
 
 /// Most attempts of one call: more would only be a slow way to write "for ever".
@@ -15,6 +15,10 @@ const RETRIES_MAX: u32 = 100;
 const WORKERS_MAX: u32 = 10_000;
 /// Most calls that a breaker looks at.
 const WINDOW_MAX: u32 = 100_000;
+/// `cpuCFSQuotaPeriod` of a kubelet: `ValidateKubeletConfiguration`
+/// (pkg/kubelet/apis/config/validation/validation.go, Kubernetes 1.36).
+const QUOTA_PERIOD_MIN: SimSpan = SimSpan::from_millis(1);
+const QUOTA_PERIOD_MAX: SimSpan = SimSpan::from_secs(1);
 
 impl Resolver<'_> {
     /// How a pod of a Service serves.
@@ -35,7 +39,27 @@ impl Resolver<'_> {
             rate_limit: spec.rate_limit.as_ref().map(|limit| self.rate_limit(limit)),
             cores_max: spec.workers.map(|_| workers.clamp(1, WORKERS_MAX)),
             warm_up: spec.warm_up.as_ref().map(|warm_up| self.warm_up(warm_up)),
+            quota_period: self.quota_period(spec),
+            loses_requests: spec.in_flight.is_some_and(|it| it.value == InFlight::Lost),
         }
+    }
+
+    fn quota_period(&mut self, spec: &ServiceSpec) -> Option<SimSpan> {
+        let stated = spec.quota_period?;
+        if !(QUOTA_PERIOD_MIN..=QUOTA_PERIOD_MAX).contains(&stated.value) {
+            let message = "a quota period lies between 1 ms and 1 s";
+            self.report(Code::E0075, stated.span, message);
+            return None;
+        }
+        if let Some(discipline) = spec.discipline
+            && discipline.value == Discipline::Sharing
+        {
+            let message =
+                "with `discipline: sharing` it is not known how many threads use the quota";
+            self.report(Code::E0076, discipline.span, message);
+            return None;
+        }
+        Some(stated.value)
     }
 
     fn warm_up(&mut self, spec: &WarmUpSpec) -> WarmUp {

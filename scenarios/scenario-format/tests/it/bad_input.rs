@@ -278,6 +278,21 @@ fn platforms_that_cannot_stand() {
             "spec:\n  services: [{service: shop/web, warmUp: {for: 1m}}]\n",
             "small.yaml:5:42: E0013",
         ),
+        (
+            "spec:\n",
+            "spec:\n  services: [{service: shop/web, quotaPeriod: 2s}]\n",
+            "small.yaml:5:47: E0075",
+        ),
+        (
+            "spec:\n",
+            "spec:\n  services: [{service: shop/web, quotaPeriod: 100ms, discipline: sharing}]\n",
+            "small.yaml:5:66: E0076",
+        ),
+        (
+            "spec:\n",
+            "spec:\n  services: [{service: shop/web, calls: [{service: shop/web, times: 0}]}]\n",
+            "small.yaml:5:69: E0077",
+        ),
         ("spec:\n", "spec:\n  parameters: {watchLatency: [5ms, 1ms]}\n", "small.yaml:5:36: E0021"),
         ("spec:\n", "spec:\n  parameters: {nodeMonitorPeriods: 5s}\n", "small.yaml:5:16: E0012"),
     ];

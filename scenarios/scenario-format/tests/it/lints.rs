@@ -321,18 +321,40 @@ fn a_black_start_goes_in_stages_and_names_what_is_done_by_hand() {
     assert_eq!(guarded[1..], [cilium, start("shop/web", &[address])]);
 }
 
+/// What is said of a pod with this limit, and a profile with these workers.
+fn said_of_workers(workers: &str, limit: &str) -> Vec<String> {
+    let files = web("");
+    let text = |name: &str| String::from_utf8(files.bytes(name)).expect("it is ours");
+    let pods = text("web.yaml").replace("memory: 64Mi}}", &format!("memory: 64Mi}}, {limit}}}"));
+    let platform = format!("{}  services: [{{service: shop/web{workers}}}]\n", text("small.yaml"));
+    let files = files.with("web.yaml", pods).with("small.yaml", platform);
+    said(&load_all(&files, &["web.yaml"], &[]))
+}
+
+#[test]
+fn threads_that_use_up_a_quota_are_told_of_unless_it_is_played() {
+    for (workers, limit, expected) in [
+        (", workers: 8", "limits: {cpu: 2}", "W0215"),
+        (", workers: 2", "limits: {cpu: 2}", ""),
+        (", workers: 8, quotaPeriod: 100ms", "limits: {cpu: 2}", ""),
+        (", workers: 8, quotaPeriod: 100ms", "limits: {memory: 1Gi}", "W0216"),
+        (", workers: 8", "limits: {memory: 1Gi}", ""),
+    ] {
+        let told = said_of_workers(workers, limit);
+        let of_quota = told.iter().filter(|it| it.contains("W0215") || it.contains("W0216"));
+        let of_quota: Vec<&String> = of_quota.collect();
+        let is_expected = match of_quota[..] {
+            [] => expected.is_empty(),
+            [only] => !expected.is_empty() && only.contains(expected),
+            _ => false,
+        };
+        assert!(is_expected, "{workers} {limit}: {told:?}");
+    }
+}
+
 #[test]
 fn a_limit_that_workers_cannot_use_is_told() {
-    let said_of = |workers: &str, limit: &str| {
-        let files = web("");
-        let text = |name: &str| String::from_utf8(files.bytes(name)).expect("it is ours");
-        let pods =
-            text("web.yaml").replace("memory: 64Mi}}", &format!("memory: 64Mi}}, {limit}}}"));
-        let platform =
-            format!("{}  services: [{{service: shop/web{workers}}}]\n", text("small.yaml"));
-        let files = files.with("web.yaml", pods).with("small.yaml", platform);
-        said(&load_all(&files, &["web.yaml"], &[]))
-    };
+    let said_of = said_of_workers;
     let is_told = |says: &[String]| says.iter().any(|line| line.contains("W0185"));
     let told = said_of(", workers: 1", "limits: {cpu: 2}");
     let message = "its 1 worker uses no more than 1 of the 2 cores of its limit";
