@@ -19,7 +19,7 @@ use std::sync::{Arc, OnceLock};
 
 use model_api::path::Work;
 
-use super::delay::{Delay, gamma_share};
+use crate::delay::{Delay, gamma_share};
 use crate::evaluation::Endpoints;
 use crate::graph::Node;
 
