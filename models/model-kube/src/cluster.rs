@@ -51,6 +51,7 @@ mod autoscaling;
 mod catch_up;
 mod connections;
 mod control_plane;
+mod database_clients;
 mod deliveries;
 mod drains;
 mod evictions;
@@ -88,7 +89,8 @@ use std::sync::Arc;
 
 use model_api::observation::PendingWrite;
 use model_api::{
-    AutoscalerId, Blueprint, CanaryId, NodeId, Observation, PodId, ServiceId, WorkloadId, ZoneId,
+    AutoscalerId, Blueprint, CanaryId, DatabaseId, NodeId, Observation, PodId, ServiceId,
+    WorkloadId, ZoneId,
 };
 use sim_kernel::{Context, Draw, EntityKey, EventId, Purpose, Recorder, SimSpan, Streams};
 
@@ -109,6 +111,7 @@ use admission::Refusals;
 use autoscaling::Autoscaling;
 use connections::{Connection, Serving};
 use control_plane::ControlPlane;
+use database_clients::DatabaseClient;
 use deliveries::DeliveryState;
 use drains::Drain;
 use evictions::InstanceGuard;
@@ -243,6 +246,8 @@ pub enum KubeEvent {
     LeaderStalled(Component),
     /// A kubelet fails to renew the lease of its node at API servers that run.
     LeaseStalled(NodeId),
+    /// Requests about a database begin to fail at API servers that run, or get through again.
+    DatabaseClientTurned(DatabaseId),
 }
 
 const _: () = assert!(size_of::<KubeEvent>() <= 12);
@@ -295,6 +300,13 @@ pub enum Notice {
     UpgradeEnded,
     /// Requests to the Service of a canary are divided otherwise: [`Cluster::canary_routes`].
     RoutesShifted(CanaryId),
+    /// What looks after a database fails at a flooded API, or gets through again.
+    DatabaseClientTurned {
+        /// The database.
+        database: DatabaseId,
+        /// It fails.
+        is_stalled: bool,
+    },
 }
 
 impl Notice {
@@ -320,7 +332,8 @@ impl Notice {
             | Self::DrainEnded { .. }
             | Self::ApiChanged(_)
             | Self::UpgradeEnded
-            | Self::RoutesShifted(_) => None,
+            | Self::RoutesShifted(_)
+            | Self::DatabaseClientTurned { .. } => None,
         }
     }
 }
@@ -359,6 +372,8 @@ pub struct Cluster {
     memory: Memory,
     holdings: Holdings,
     overload: Overload,
+    /// By database; empty until something strains the API.
+    database_clients: Vec<DatabaseClient>,
     /// Services whose endpoints somebody else chooses.
     services_with_backends: Vec<ServiceId>,
     /// Those of the workloads that have off-peak hours.
@@ -473,6 +488,7 @@ impl Cluster {
             ),
             holdings: Holdings::default(),
             overload: Overload::default(),
+            database_clients: Vec::new(),
             services_with_backends: Vec::new(),
             off_peak: off_peak::all(&blueprint, &tables),
             jobs: jobs::all(&blueprint),
@@ -606,6 +622,7 @@ impl Cluster {
             KubeEvent::RequestServed(number) => self.on_request_served(number, ctx),
             KubeEvent::LeaderStalled(component) => self.on_leader_stalled(component, ctx),
             KubeEvent::LeaseStalled(node) => self.on_lease_stalled(node, ctx),
+            KubeEvent::DatabaseClientTurned(id) => self.on_database_client_turned(id, ctx),
         }
     }
 
