@@ -85,7 +85,15 @@ pub struct Parameters {
     /// `evictionSoft` `memory.available` of kubelets: 0, which is never crossed; there is none by
     /// default.
     pub eviction_soft_memory_bytes: u64,
-    /// `evictionSoftGracePeriod` of it.
+    /// `evictionSoft` `imagefs.available` of kubelets, in parts per million: 0, none by default.
+    pub eviction_soft_imagefs_ppm: u32,
+    /// `evictionSoft` `nodefs.available` of kubelets, in parts per million: 0, none by default.
+    pub eviction_soft_nodefs_ppm: u32,
+    /// `evictionSoft` `nodefs.inodesFree` of kubelets, in parts per million: 0, none by default.
+    pub eviction_soft_inodes_ppm: u32,
+    /// `evictionSoft` `pid.available` of kubelets, in parts per million: 0, none by default.
+    pub eviction_soft_pids_ppm: u32,
+    /// `evictionSoftGracePeriod` of all of them.
     pub eviction_soft_grace_period: SimSpan,
     /// `evictionMinimumReclaim` `memory.available` of kubelets: 0.
     pub eviction_minimum_reclaim_bytes: u64,
@@ -187,6 +195,10 @@ impl Default for Parameters {
             crash_loop_reset: SimSpan::from_secs(600),
             eviction_hard_memory_bytes: 100 << 20,
             eviction_soft_memory_bytes: 0,
+            eviction_soft_imagefs_ppm: 0,
+            eviction_soft_nodefs_ppm: 0,
+            eviction_soft_inodes_ppm: 0,
+            eviction_soft_pids_ppm: 0,
             eviction_soft_grace_period: SimSpan::ZERO,
             eviction_minimum_reclaim_bytes: 0,
             eviction_hard_imagefs_ppm: 150_000,

@@ -51,6 +51,7 @@ mod autoscaling;
 mod catch_up;
 mod connections;
 mod control_plane;
+mod database_clients;
 mod deliveries;
 mod drains;
 mod evictions;
@@ -88,7 +89,8 @@ use std::sync::Arc;
 
 use model_api::observation::PendingWrite;
 use model_api::{
-    AutoscalerId, Blueprint, CanaryId, NodeId, Observation, PodId, ServiceId, WorkloadId, ZoneId,
+    AutoscalerId, Blueprint, CanaryId, DatabaseId, NodeId, Observation, PodId, ServiceId,
+    WorkloadId, ZoneId,
 };
 use sim_kernel::{Context, Draw, EntityKey, EventId, Purpose, Recorder, SimSpan, Streams};
 
@@ -109,6 +111,7 @@ use admission::Refusals;
 use autoscaling::Autoscaling;
 use connections::{Connection, Serving};
 use control_plane::ControlPlane;
+use database_clients::DatabaseClient;
 use deliveries::DeliveryState;
 use drains::Drain;
 use evictions::InstanceGuard;
@@ -247,6 +250,8 @@ pub enum KubeEvent {
     LeaderRenewed(Component),
     /// A kubelet tells the API that nothing of a pod is left.
     PodClearedTold(PodId),
+    /// Requests about a database begin to fail at API servers that run, or get through again.
+    DatabaseClientTurned(DatabaseId),
 }
 
 const _: () = assert!(size_of::<KubeEvent>() <= 12);
@@ -299,6 +304,13 @@ pub enum Notice {
     UpgradeEnded,
     /// Requests to the Service of a canary are divided otherwise: [`Cluster::canary_routes`].
     RoutesShifted(CanaryId),
+    /// What looks after a database fails at a flooded API, or gets through again.
+    DatabaseClientTurned {
+        /// The database.
+        database: DatabaseId,
+        /// It fails.
+        is_stalled: bool,
+    },
 }
 
 impl Notice {
@@ -324,7 +336,8 @@ impl Notice {
             | Self::DrainEnded { .. }
             | Self::ApiChanged(_)
             | Self::UpgradeEnded
-            | Self::RoutesShifted(_) => None,
+            | Self::RoutesShifted(_)
+            | Self::DatabaseClientTurned { .. } => None,
         }
     }
 }
@@ -363,6 +376,8 @@ pub struct Cluster {
     memory: Memory,
     holdings: Holdings,
     overload: Overload,
+    /// By database; empty until something strains the API.
+    database_clients: Vec<DatabaseClient>,
     /// Services whose endpoints somebody else chooses.
     services_with_backends: Vec<ServiceId>,
     /// Those of the workloads that have off-peak hours.
@@ -485,6 +500,7 @@ impl Cluster {
             ),
             holdings: Holdings::default(),
             overload: Overload::default(),
+            database_clients: Vec::new(),
             services_with_backends: Vec::new(),
             off_peak: off_peak::all(&blueprint, &tables),
             jobs: jobs::all(&blueprint),
@@ -620,6 +636,7 @@ impl Cluster {
             KubeEvent::LeaderStalled(component) => self.on_leader_stalled(component, ctx),
             KubeEvent::LeaderRenewed(component) => self.on_leader_renewed(component, ctx),
             KubeEvent::LeaseStalled(node) => self.on_lease_stalled(node, ctx),
+            KubeEvent::DatabaseClientTurned(id) => self.on_database_client_turned(id, ctx),
         }
     }
 

@@ -1,13 +1,13 @@
 //! What a kubelet does when its node runs out of something: its eviction manager.
 //!
 //! # Modelled
-//! Thresholds of `memory.available` (hard and soft, with grace period), `imagefs.available`,
-//! `nodefs.available`, `nodefs.inodesFree` and `pid.available`, with minimum reclaim; the node
+//! Thresholds of `memory.available`, `imagefs.available`, `nodefs.available`, `nodefs.inodesFree` and
+//! `pid.available`, hard and soft with one grace period, with minimum reclaim; the node
 //! conditions and how long they last, which pod goes, how long it has to end, which pods are not let
 //! in. Images lie on the file system of the kubelet, as by default. When the next pass finds something
 //! is worked out; passes that find nothing are left out.
 //! # Not modelled
-//! A file system of its own for images or containers, its inodes; soft thresholds of anything but memory;
+//! A file system of its own for images or containers, its inodes; grace periods that differ;
 //! `allocatableMemory.available`, which is the same where the system
 //! uses what is reserved for it; the notifier of the kernel (`kernelMemcgNotification`, off); static
 //! pods.
@@ -111,7 +111,7 @@ pub fn kill_timeout(grace: SimSpan) -> SimSpan {
 const TRANSITION: SimSpan = SimSpan::from_mins(5);
 
 /// Thresholds, those of memory first (`byEvictionPriority`).
-const THRESHOLDS: usize = 6;
+const THRESHOLDS: usize = 10;
 
 /// What there is on a node, in the order of [`NodeResource::ALL`]; `None` for what is not known.
 pub type Capacities = [Option<u64>; NodeResource::ALL.len()];
@@ -150,6 +150,11 @@ impl Settings {
             let amount = u64::try_from(capacity * u128::from(ppm) / 1_000_000);
             hard(resource, amount.unwrap_or(u64::MAX), minimum_reclaim)
         };
+        let soft = |resource: NodeResource, ppm: u32, minimum_reclaim| Threshold {
+            kind: ThresholdKind::Soft,
+            grace: parameters.eviction_soft_grace_period,
+            ..share(resource, ppm, minimum_reclaim)
+        };
         let memory_reclaim = parameters.eviction_minimum_reclaim_bytes;
         let disk_reclaim = parameters.eviction_minimum_reclaim_disk_bytes;
         let memory =
@@ -168,6 +173,10 @@ impl Settings {
                 share(NodeResource::Disk, parameters.eviction_hard_nodefs_ppm, disk_reclaim),
                 share(NodeResource::Inodes, parameters.eviction_hard_inodes_ppm, 0),
                 share(NodeResource::Processes, parameters.eviction_hard_pids_ppm, 0),
+                soft(NodeResource::Disk, parameters.eviction_soft_imagefs_ppm, disk_reclaim),
+                soft(NodeResource::Disk, parameters.eviction_soft_nodefs_ppm, disk_reclaim),
+                soft(NodeResource::Inodes, parameters.eviction_soft_inodes_ppm, 0),
+                soft(NodeResource::Processes, parameters.eviction_soft_pids_ppm, 0),
             ],
             transition: if transition.is_zero() { TRANSITION } else { transition },
             pod_grace_max: parameters.eviction_max_pod_grace_period,

@@ -1,10 +1,10 @@
 //! Quality of service of a pod, and how readily the kernel kills its containers.
 //!
 //! # Modelled
-//! The class of a pod; `oom_score_adj` of containers and sidecars, requests of the pod as such
-//! included.
+//! The class of a pod; `oom_score_adj` of containers and sidecars, requests and limits of the pod as
+//! such included.
 //! # Not modelled
-//! Limits of the pod as such; static pods; the tie break between small requests
+//! Static pods; the tie break between small requests
 //! (`KubeletOOMScoreAdjTieBreak`, off); memory of devices.
 //! # Defaults and their sources
 //! `pkg/apis/core/v1/helper/qos/qos.go`, `pkg/kubelet/qos/policy.go`,
@@ -47,10 +47,17 @@ pub const fn is_critical(spec: &PodSpec) -> bool {
 pub fn class(spec: &PodSpec) -> QosClass {
     const COUNTED: [&str; 2] = [ResourceList::CPU, ResourceList::MEMORY];
     let amount = |list: &ResourceList, name| list.get(name).filter(|amount| *amount > 0);
-    if spec.requests.0.keys().any(|name| COUNTED.contains(&name.as_str())) {
-        let is_stated = COUNTED.iter().any(|name| amount(&spec.requests, name).is_some());
-        // Limits of the pod as such are not read, so that it is never guaranteed anything.
-        return if is_stated { QosClass::Burstable } else { QosClass::BestEffort };
+    let mut of_pod = spec.requests.0.keys().chain(spec.limits.0.keys());
+    if of_pod.any(|name| COUNTED.contains(&name.as_str())) {
+        let requested = COUNTED.map(|name| amount(&spec.requests, name));
+        let limited = COUNTED.map(|name| amount(&spec.limits, name));
+        return if requested.iter().chain(&limited).all(Option::is_none) {
+            QosClass::BestEffort
+        } else if limited.iter().all(Option::is_some) && requested == limited {
+            QosClass::Guaranteed
+        } else {
+            QosClass::Burstable
+        };
     }
     let containers = || spec.containers.iter().chain(&spec.init_containers);
     let sum = |list: fn(&Container) -> &ResourceList, name| {
@@ -161,6 +168,17 @@ mod tests {
         }
         let whole = PodSpec { requests: list("500/2"), ..pod("-/- -/-") };
         assert_eq!(class(&whole), QosClass::Burstable);
+        for (requests, limits, expected) in [
+            ("500/2", "500/2", QosClass::Guaranteed),
+            ("500/2", "500/3", QosClass::Burstable),
+            ("-/2", "-/2", QosClass::Burstable),
+            ("-/-", "-/2", QosClass::Burstable),
+            ("0/0", "-/-", QosClass::BestEffort),
+        ] {
+            let whole =
+                PodSpec { requests: list(requests), limits: list(limits), ..pod("9/9 -/-") };
+            assert_eq!(class(&whole), expected, "{requests} {limits}");
+        }
     }
 
     #[test]

@@ -249,6 +249,8 @@ pub struct Databases {
     clusters: Vec<Cluster>,
     is_isolated: Vec<bool>,
     is_api_available: bool,
+    /// By database: the API refuses whoever looks after it.
+    is_api_refusing: Vec<bool>,
     pace: Pace,
 }
 
@@ -277,6 +279,7 @@ impl Databases {
             clusters,
             is_isolated: vec![false; blueprint.zones.len()],
             is_api_available: true,
+            is_api_refusing: vec![false; blueprint.databases.len()],
             pace: Pace::default(),
         }
     }
@@ -417,6 +420,25 @@ impl Databases {
             self.each(ctx, notices, |cluster, io| cluster.catch_up_any(io));
             self.is_api_available = is_available;
             self.each(ctx, notices, |cluster, io| cluster.surroundings_changed(io));
+        }
+    }
+
+    /// Tells whether an API server that runs refuses whoever looks after a database, as in a flood: its
+    /// operator, or Patroni that keeps its leader key there.
+    pub fn set_api_refusing<E, R>(
+        &mut self,
+        database: DatabaseId,
+        is_refusing: bool,
+        ctx: &mut Context<'_, E, R>,
+        notices: &mut Vec<PgNotice>,
+    ) where
+        E: Copy + From<PgEvent>,
+        R: Recorder<Observation>,
+    {
+        if self.is_api_refusing[database.index()] != is_refusing {
+            self.one(database, ctx, notices, |cluster, io| cluster.catch_up_any(io));
+            self.is_api_refusing[database.index()] = is_refusing;
+            self.one(database, ctx, notices, |cluster, io| cluster.surroundings_changed(io));
         }
     }
 
@@ -787,7 +809,7 @@ impl Databases {
             parameters: &self.parameters,
             streams: self.streams,
             is_isolated: &self.is_isolated,
-            is_api_available: self.is_api_available,
+            is_api_available: self.is_api_available && !self.is_api_refusing[database.index()],
             pace: self.pace,
         };
         act(&mut self.clusters[database.index()], &mut io);

@@ -282,6 +282,10 @@ impl World {
                 self.databases.set_api_available(is_available, ctx, &mut self.pg_notices);
                 self.take_back_owed(ctx);
             }
+            Notice::DatabaseClientTurned { database, is_stalled } => {
+                let notices = &mut self.pg_notices;
+                self.databases.set_api_refusing(database, is_stalled, ctx, notices);
+            }
             Notice::NodeCordoned(node) => self.tell_cordon(node, ctx),
             Notice::UpgradeEnded => self.on_upgrade_ended(ctx),
             Notice::RoutesShifted(canary) => self.split_requests(canary),

@@ -88,6 +88,9 @@ pub fn rollout(
         );
         draft.step_at("available", text, &workload.origin, "spec.minReadySeconds");
     }
+    if workload.kind.is_held() == Some(true) {
+        draft.note("spec.paused is true: it is scaled, and rolls nothing out until it goes on");
+    }
     draft.note("a rollout asks no disruption budget");
     Ok(draft.finish())
 }

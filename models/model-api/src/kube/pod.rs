@@ -62,6 +62,8 @@ pub struct PodSpec {
     pub overhead: ResourceList,
     /// Pod-level `resources.requests`; a resource named here replaces the containers' aggregate.
     pub requests: ResourceList,
+    /// Pod-level `resources.limits`.
+    pub limits: ResourceList,
     /// `nodeName`, when set by hand.
     pub node_name: Option<String>,
     /// `nodeSelector`.

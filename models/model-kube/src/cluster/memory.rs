@@ -33,6 +33,7 @@ use super::node_pressure::NodePressure;
 use super::pod::PodPhase;
 use super::{Cluster, KubeEvent, priority};
 use crate::memory_growth::Growing;
+use crate::oom_kill::{self, Process};
 use crate::{qos, rare};
 
 const VARIATION: Purpose = Purpose::new("memory growth of a pod");
@@ -407,7 +408,9 @@ impl Cluster {
     {
         self.touch_node_of(id);
         self.remember_memory(id, ctx.now());
-        let at = self.limit_of(id).and_then(|limit| self.container_usage(id)?.exceeds(limit));
+        let own = self.limit_of(id).and_then(|limit| self.container_usage(id)?.exceeds(limit));
+        let whole = self.pod_limit_of(id).and_then(|limit| self.usage_of(id).exceeds(limit));
+        let at = own.into_iter().chain(whole).min();
         let cause = self.leak_of(id).unwrap_or(ctx.cause());
         let Some(memory) = self.memory.pods.get_mut(&id) else { return };
         ctx.cancel(memory.timer);
@@ -424,6 +427,39 @@ impl Cluster {
         let profile = self.tables.memory.profile(pod.workload)?;
         let containers = &self.tables.template_of(pod).template.spec.containers;
         limit(containers.get(profile.container)?)
+    }
+
+    /// What all containers of a pod may use together: the limit of its control group
+    /// (pkg/kubelet/cm/helpers_linux.go, ResourceConfigForPod, 1.36).
+    fn pod_limit_of(&self, id: PodId) -> Option<u64> {
+        let spec = &self.tables.template_of(&self.pods[id.index()]).template.spec;
+        spec.limits.memory_bytes().and_then(|bytes| u64::try_from(bytes).ok())
+    }
+
+    /// The container that the kernel kills when its own limit or that of the pod is reached: within a
+    /// control group the one with most points.
+    fn victim_at_limit(&self, id: PodId, now: SimTime) -> usize {
+        let workload = self.pods[id.index()].workload;
+        let own = self.tables.memory.profile(workload).map_or(0, |it| it.container);
+        let reaches = |limit: u64, usage: Usage| usage.bytes_at(now) > limit;
+        let is_own = self
+            .limit_of(id)
+            .zip(self.container_usage(id))
+            .is_some_and(|(it, used)| reaches(it, used));
+        let Some(limit) = self.pod_limit_of(id).filter(|_| !is_own) else { return own };
+        let spec = &self.tables.template_of(&self.pods[id.index()]).template.spec;
+        let capacity = self.pods[id.index()].node.and_then(|node| {
+            let of_node = self.blueprint.nodes[node.index()].node.allocatable.memory_bytes();
+            of_node.map(|bytes| {
+                bytes.saturating_add_unsigned(self.blueprint.parameters.eviction_hard_memory_bytes)
+            })
+        });
+        let process = |(container, usage): (&Container, Usage)| Process {
+            used_bytes: usage.bytes_at(now),
+            oom_score_adj: qos::oom_score_adj(spec, container, capacity.unwrap_or(i64::MAX)),
+        };
+        let processes: Vec<Process> = self.usages_of(id).map(process).collect();
+        oom_kill::victim(&processes, limit).unwrap_or(own)
     }
 
     pub(super) fn container_usage(&self, id: PodId) -> Option<Usage> {
@@ -497,8 +533,7 @@ impl Cluster {
         R: Recorder<Observation>,
     {
         ctx.hit(&rare::MEMORY_LIMIT_REACHED);
-        let workload = self.pods[id.index()].workload;
-        let container = self.tables.memory.profile(workload).map_or(0, |it| it.container);
+        let container = self.victim_at_limit(id, ctx.now());
         self.kill_for_memory(id, container, KillReason::MemoryLimit, ctx);
     }
 

@@ -13,9 +13,9 @@
 //! their pods run. Who failed to renew does so again once requests get through, whatever is left of
 //! what strains the API.
 //! # Not modelled
-//! Watches that break under load. Lists of kubelets that start. Operators of databases and Patroni,
-//! which reach a flooded API as ever. A crowd of watchers beside a flood. Servers that become ready
-//! during a flood, until the next change.
+//! Watches that break under load. Lists of kubelets that start. A crowd of watchers beside a flood.
+//! Servers that become ready during a flood, until the next change. Operators of databases and Patroni:
+//! see [`super::database_clients`].
 //!
 //! Simplified: what a controller does for one object counts as one request, and so does all that the
 //! scheduler binds at a time. A request that nobody wants any more is withdrawn; upstream one that is on
@@ -36,7 +36,7 @@ use std::collections::BTreeMap;
 
 use model_api::fault::{ApiFlood, Leading};
 use model_api::{NodeId, Observation, WorkloadId};
-use sim_kernel::{Context, EntityKey, Purpose, Recorder, SimSpan, Timer};
+use sim_kernel::{Context, EntityKey, Purpose, Recorder, SimSpan, SimTime, Timer};
 
 use super::relists::{LIST_EACH, LIST_LEAST};
 use super::{Cluster, Component, KubeEvent, priority};
@@ -53,9 +53,9 @@ const RELIEF: Purpose = Purpose::new("retry after a flood");
 const STALL: Purpose = Purpose::new("renewals until one row fails");
 
 /// `Retry-After` of a refused request.
-const RETRY_AFTER: SimSpan = SimSpan::from_secs(1);
+pub(super) const RETRY_AFTER: SimSpan = SimSpan::from_secs(1);
 /// Tries of client-go before it tells its caller: one, and ten retries.
-const TRIES: u32 = 11;
+pub(super) const TRIES: u32 = 11;
 /// Failures after which nothing but the end of the flood is waited for.
 const FAILURES_MAX: u32 = 20_000;
 /// A kubelet gives the renewal of its lease that long.
@@ -134,13 +134,13 @@ const fn waits_once(event: KubeEvent) -> bool {
 
 /// Who makes a request.
 #[derive(Clone, Copy, Debug)]
-struct Requester {
-    level: Level,
+pub(super) struct Requester {
+    pub(super) level: Level,
     /// What its flow is told apart by.
-    flow: EntityKey,
+    pub(super) flow: EntityKey,
     /// What its luck is drawn with.
-    entity: EntityKey,
-    timeout: SimSpan,
+    pub(super) entity: EntityKey,
+    pub(super) timeout: SimSpan,
 }
 
 /// Faults.
@@ -213,6 +213,7 @@ impl Cluster {
         for node in (0..self.nodes.len()).map(NodeId::from_index) {
             self.expect_lease_stall(node, ctx);
         }
+        self.expect_database_clients(ctx);
     }
 
     fn receptions<E, R>(&self, ctx: &Context<'_, E, R>) -> Option<[Reception; Level::ALL.len()]>
@@ -356,7 +357,7 @@ impl Cluster {
         Requester { level: Level::LeaderElection, flow: key, entity: key, timeout }
     }
 
-    fn odds(&self, of: Requester) -> Odds {
+    pub(super) fn odds(&self, of: Requester) -> Odds {
         let Some(receptions) = &self.overload.receptions else { return Odds::FREE };
         let position = Level::ALL.iter().position(|level| *level == of.level);
         let reception = &receptions[position.expect("it is one of all")];
@@ -439,6 +440,19 @@ impl Cluster {
         (failed < FAILURES_MAX).then(|| delay(failed, &odds))
     }
 
+    /// Draws how long a request that fails goes on failing, as things are now; `None` when it never gets
+    /// through.
+    pub(super) fn served_after(&self, of: Requester, now: SimTime) -> Option<SimSpan> {
+        let (odds, occurrence) = (self.odds(of), now.as_nanos());
+        if odds == Odds::FREE {
+            let draw = self.draw(of.entity, RELIEF, occurrence);
+            return Some(draw.span_between(SimSpan::ZERO, RETRY_AFTER));
+        }
+        let unit = self.draw(of.entity, REFUSALS, occurrence).unit();
+        let failed = failures(odds.failed_ppm, unit, FAILURES_MAX);
+        (failed < FAILURES_MAX).then(|| delay(failed, &odds))
+    }
+
     /// A request got through.
     pub(super) fn on_request_served<E, R>(&mut self, number: u32, ctx: &mut Context<'_, E, R>)
     where
@@ -466,7 +480,7 @@ fn delay(failed: u32, odds: &Odds) -> SimSpan {
 impl Cluster {
     /// Draws when a row of renewals fails that is too long, each row with the same chance: so long
     /// after now, or `None` when not for ages.
-    fn stall_after(
+    pub(super) fn stall_after(
         &self,
         of: Requester,
         occurrence: u64,

@@ -158,3 +158,20 @@ fn a_disk_is_free_before_a_flooded_api_hears_of_it() {
     assert_eq!(cluster.held_at(PodId(0), NodeResource::Disk, SimTime::from_secs(800)), 0);
     assert!(!matches!(cluster.pod(PodId(0)).phase, model_kube::cluster::PodPhase::Finished));
 }
+
+#[test]
+fn a_soft_threshold_of_a_disk_waits_and_lets_pods_end() {
+    // 40 % free are crossed at 500 s; 15 % would be at 750 s.
+    let text = format!("{SMALL} deployment web 1\n fills web 100 grows=3600");
+    let mut world = World::read(&text);
+    let parameters = &mut world.blueprint.parameters;
+    parameters.eviction_soft_nodefs_ppm = 400_000;
+    parameters.eviction_soft_grace_period = sim_kernel::SimSpan::from_secs(90);
+    parameters.eviction_max_pod_grace_period = sim_kernel::SimSpan::from_secs(20);
+    let run = world.run(1, 720);
+    let short = run.times(|it| matches!(it, Observation::NodePressureStarted { .. }));
+    assert!((500.0..=511.0).contains(&short[0]), "{short:?}");
+    let found = evictions(&run);
+    assert!((590.0..=611.0).contains(&found[0].0), "{found:?}");
+    assert_eq!(found[0].1, EvictionReason::Pressure(NodeResource::Disk));
+}

@@ -13,7 +13,7 @@ use crate::world::{Run, World};
 
 const PLATFORM: &str = "nodes 2 per zone a b c
     members a b c
-    daemonset agent cpu=0
+    daemonset agent cpu=0 tolerant
     deployment web 7 spread tolerate=30 cpu=1500 probe=5
     deployment api 4 hard-spread tolerate=20 cpu=1000
     statefulset db 3 spread claim tolerate=40 cpu=1000 probe=3
@@ -36,6 +36,8 @@ fn command() -> impl Strategy<Value = String> {
         workload.clone().prop_map(|name| format!("crash {name}")),
         (prop::sample::select(vec!["web", "api"]), 0..9)
             .prop_map(|(name, count)| format!("scale {name} {count}")),
+        (prop::sample::select(vec!["suspend", "resume"]), prop::sample::select(vec!["web", "api"]))
+            .prop_map(|(verb, name)| format!("{verb} {name}")),
         (zone.clone(), 0..2).prop_map(|(zone, nth)| format!("delete node {zone}-{nth}")),
         (zone, 0..2).prop_map(|(zone, nth)| format!("out-of-service node {zone}-{nth}")),
         Just("api down".to_owned()),
@@ -307,6 +309,7 @@ proptest! {
             }
         }
         text.push_str("at 1610 api up\nat 1611 scale web 7\nat 1612 scale api 4\n");
+        text.push_str("at 1613 resume web\nat 1614 resume api\n");
         world.add(&text);
         let run = world.run(seed, 4000);
         let cluster = run.cluster();

@@ -2,6 +2,7 @@
 
 use model_api::Observation as O;
 use model_api::kube::JobEnd;
+use proptest::prelude::*;
 
 use crate::world::{Run, World};
 
@@ -286,4 +287,39 @@ fn a_suspended_cron_job_makes_no_jobs_and_lets_those_that_run_end() {
     assert_eq!(created(&run), [600, 2500, 3000, 3600]);
     let ended: Vec<u64> = ends(&run).iter().map(|(at, _)| at / 100).collect();
     assert_eq!(ended, [8, 27, 32]);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+
+    /// However often it is suspended and resumed, a Job works as few pods at a time as it may, and is
+    /// complete in the end.
+    #[test]
+    fn a_job_that_is_held_now_and_then_ends(
+        mut moments in prop::collection::vec(1..2000_u64, 0..8),
+        seed in 0..1000_u64,
+    ) {
+        moments.sort_unstable();
+        let mut world = World::read("nodes 2 per zone a b\n job batch 3 completions=7 work=100");
+        for (verb, at) in ["suspend", "resume"].into_iter().cycle().zip(&moments) {
+            world.add(&format!("at {at} {verb} batch"));
+        }
+        world.add("at 2100 resume batch");
+        let run = world.run(seed, 4000);
+        let ended = ends(&run);
+        prop_assert!(matches!(ended[..], [(_, JobEnd::Complete)]), "{ended:?} {moments:?}");
+        let (mut active, mut most) = (std::collections::BTreeSet::new(), 0);
+        for record in run.simulation.recorder().observations() {
+            match record.observation {
+                O::PodCreated { pod, .. } => drop(active.insert(pod)),
+                O::PodDeletionRequested { pod, .. } | O::PodGone { pod, .. } => {
+                    active.remove(&pod);
+                }
+                O::PodBecameUnready { pod, .. } => drop(active.remove(&pod)),
+                _ => {}
+            }
+            most = most.max(active.len());
+        }
+        prop_assert!(most <= 3, "{most} at a time");
+    }
 }

@@ -45,6 +45,27 @@ fn a_container_is_killed_at_its_limit_and_begins_anew() {
     ");
 }
 
+/// Beside the container that grows there is another one; both together may use 300 MiB.
+#[test]
+fn a_limit_of_the_pod_kills_before_that_of_its_container() {
+    let killed = |limit_mib: Option<i64>| {
+        let mut world = World::read(
+            "nodes 1 per zone a
+             deployment web 1 mem=100 limit=400
+             uses web 140 grows=3600",
+        );
+        let spec = &mut world.blueprint.workloads[0].template.spec;
+        let other = spec.containers[0].clone();
+        spec.containers.push(model_api::kube::Container { name: "side".to_owned(), ..other });
+        let limit = limit_mib.map(|mib| (ResourceList::MEMORY.to_owned(), mib << 20));
+        spec.limits.0.extend(limit);
+        world.run(1, 300).times(is_killed)[0] as u64
+    };
+    assert_eq!(killed(None), 260);
+    assert_eq!(killed(Some(300)), 60, "140 and 100 of them are there from the start");
+    assert_eq!(killed(Some(900)), 260);
+}
+
 #[test]
 fn kills_in_a_row_wait_for_the_back_off() {
     let text = "nodes 1 per zone a

@@ -215,3 +215,36 @@ fn a_pod_has_all_its_time_whenever_its_node_is_tainted_anew() {
     }
     assert!(count > 10, "{count} evictions");
 }
+
+#[test]
+fn a_flood_of_service_accounts_refuses_what_looks_after_databases() {
+    use model_api::DatabaseId;
+    use model_api::blueprint::{Database, DatabaseManager, Patroni, PatroniStore};
+    let stalled = |manager: DatabaseManager, rate: u32, until_secs: u64| {
+        let mut world = World::read(&format!(
+            "nodes 1 per zone a
+             database orders 1
+             at 100 flood workload-low {rate} 1000 500
+             at 400 ebb"
+        ));
+        let workload = world.workload("orders");
+        world.blueprint.databases.push(Database { workload, manager, ..Database::default() });
+        world.run(1, until_secs).cluster().is_database_client_stalled(DatabaseId(0))
+    };
+    let at = |manager, rate| [99, 250, 399, 402].map(|until| stalled(manager, rate, until));
+    let patroni = Patroni::default();
+    for manager in [DatabaseManager::CloudNativePg, DatabaseManager::Patroni(patroni)] {
+        assert_eq!(at(manager, 1_000_000), [false, true, true, false], "{manager:?}");
+        assert_eq!(at(manager, 1), [false; 4], "{manager:?}");
+    }
+    // Every write takes eleven seconds more, and Patroni waits for ten.
+    let slow = |manager: DatabaseManager| {
+        let mut world = World::read("nodes 1 per zone a\n database orders 1\n at 100 slow 11000");
+        let workload = world.workload("orders");
+        world.blueprint.databases.push(Database { workload, manager, ..Database::default() });
+        world.run(1, 200).cluster().is_database_client_stalled(DatabaseId(0))
+    };
+    assert!(slow(DatabaseManager::Patroni(patroni)) && !slow(DatabaseManager::CloudNativePg));
+    let apart = Patroni { store: PatroniStore::Etcd, ..patroni };
+    assert_eq!(at(DatabaseManager::Patroni(apart), 1_000_000), [false; 4]);
+}

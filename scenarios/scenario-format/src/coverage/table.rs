@@ -98,7 +98,11 @@ pub(super) const POD: &[Row] = &[
     ("spec.preemptionPolicy", M, ""),
     ("spec.priority", M, "order of the scheduling queue, and who may preempt whom"),
     ("spec.priorityClassName", M, "order of the scheduling queue, and who may preempt whom"),
-    ("spec.resources.limits", A, "only where no request is stated"),
+    (
+        "spec.resources.limits",
+        A,
+        "requests and the class of a pod follow from them, and where `memory` states what is used, the kernel kills at that of memory; no throttling",
+    ),
     ("spec.resources.requests", M, ""),
     ("spec.restartPolicy", M, ""),
     ("spec.terminationGracePeriodSeconds", M, ""),

@@ -147,7 +147,15 @@ parameters! {
     eviction_hard_memory => eviction_hard_memory_bytes: Spanned<Bytes>, it.value.count;
     /// `evictionSoft` `memory.available` of kubelets; none when left out.
     eviction_soft_memory => eviction_soft_memory_bytes: Spanned<Bytes>, it.value.count;
-    /// `evictionSoftGracePeriod` of that.
+    /// `evictionSoft` `imagefs.available` of kubelets, a share of the file system; none when left out.
+    eviction_soft_imagefs => eviction_soft_imagefs_ppm: Spanned<Share>, it.value.ppm;
+    /// `evictionSoft` `nodefs.available` of kubelets, a share of the file system; none when left out.
+    eviction_soft_nodefs => eviction_soft_nodefs_ppm: Spanned<Share>, it.value.ppm;
+    /// `evictionSoft` `nodefs.inodesFree` of kubelets, a share of all inodes; none when left out.
+    eviction_soft_inodes => eviction_soft_inodes_ppm: Spanned<Share>, it.value.ppm;
+    /// `evictionSoft` `pid.available` of kubelets, a share of all process ids; none when left out.
+    eviction_soft_pids => eviction_soft_pids_ppm: Spanned<Share>, it.value.ppm;
+    /// `evictionSoftGracePeriod` of all soft thresholds.
     eviction_soft_grace_period => eviction_soft_grace_period: Spanned<SimSpan>, it.value;
     /// `evictionMinimumReclaim` `memory.available` of kubelets.
     eviction_minimum_reclaim => eviction_minimum_reclaim_bytes: Spanned<Bytes>, it.value.count;

@@ -90,6 +90,10 @@ impl Reader<'_> {
             containers,
             overhead: self.resources(&format!("{path}.overhead"), spec.overhead.as_ref()),
             requests: self.pod_requests(path, spec.resources.as_ref(), fill),
+            limits: self.resources(
+                &format!("{path}.resources.limits"),
+                spec.resources.as_ref().and_then(|it| it.limits.as_ref()),
+            ),
             node_name: spec.node_name.clone(),
             node_selector: spec.node_selector.clone().unwrap_or_default(),
             affinity: spec
@@ -235,7 +239,14 @@ impl Reader<'_> {
     ) -> ResourceList {
         let Some(given) = given else { return ResourceList::default() };
         let path = format!("{path}.resources");
-        let limits = self.resources(&format!("{path}.limits"), given.limits.as_ref());
+        // Those that cannot be read are refused where the limits are.
+        let mut limits = ResourceList::default();
+        for (name, quantity) in given.limits.iter().flatten() {
+            if let Ok(amount) = Quantity::parse(&quantity.0) {
+                let amount = if name == "cpu" { amount.ceil_millis() } else { amount.ceil() };
+                limits.0.insert(name.clone(), amount);
+            }
+        }
         let requests = self.resources(&format!("{path}.requests"), given.requests.as_ref());
         fill.requests(requests, &limits)
     }

@@ -71,6 +71,7 @@ impl Resolver<'_> {
             origin: spec.span.origin(),
         };
         let limit = self.container_of(&profile).and_then(|it| it.limits.memory_bytes());
+        let limit = limit.or_else(|| self.pod_limit_of(profile.workload));
         match limit.and_then(|bytes| u64::try_from(bytes).ok()) {
             Some(limit) if limit < profile.base_bytes => {
                 let message = format!(
@@ -89,6 +90,11 @@ impl Resolver<'_> {
             Some(_) => {}
         }
         Some(profile)
+    }
+
+    /// What all containers of a pod may use together.
+    fn pod_limit_of(&self, workload: WorkloadId) -> Option<i64> {
+        self.blueprint.workloads[workload.index()].template.spec.limits.memory_bytes()
     }
 
     fn report_unlimited(&mut self, workload: &Spanned<String>, span: Span) {
@@ -138,6 +144,7 @@ impl Resolver<'_> {
         }
         let profile = self.blueprint.memory.iter().find(|it| it.workload == id);
         let limit = profile.and_then(|it| self.container_of(it)?.limits.memory_bytes());
+        let limit = limit.or_else(|| profile.and_then(|it| self.pod_limit_of(it.workload)));
         if limit.is_none() {
             self.report_unlimited(&spec.workload, spec.growth.span);
         }
@@ -147,13 +154,20 @@ impl Resolver<'_> {
 
     /// A kubelet does not start with a soft threshold that has no grace period.
     fn check_eviction(&mut self, parameters: &ParametersSpec) {
-        if let Some(soft) = parameters.eviction_soft_memory
-            && soft.value.count > 0
-            && parameters.eviction_soft_grace_period.is_none()
-        {
+        let of_memory = parameters.eviction_soft_memory.filter(|it| it.value.count > 0);
+        let shares = [
+            parameters.eviction_soft_imagefs,
+            parameters.eviction_soft_nodefs,
+            parameters.eviction_soft_inodes,
+            parameters.eviction_soft_pids,
+        ];
+        let of_others = shares.into_iter().flatten().filter(|it| it.value.ppm > 0);
+        let spans = of_memory.map(|it| it.span).into_iter().chain(of_others.map(|it| it.span));
+        let no_grace = parameters.eviction_soft_grace_period.is_none();
+        for span in spans.filter(|_| no_grace) {
             let message = "a soft threshold needs a grace period";
             let help = "add `evictionSoftGracePeriod`, for example 90s";
-            self.diagnostics.push(Diagnostic::new(Code::E0050, soft.span, message).help(help));
+            self.diagnostics.push(Diagnostic::new(Code::E0050, span, message).help(help));
         }
         self.check_thresholds(parameters);
     }

@@ -148,7 +148,8 @@ impl Resolver<'_> {
     /// Pods take process ids.
     pub(super) fn process_leak(&mut self, spec: &ProcessLeakSpec) -> Option<FaultKind> {
         let workload = self.workload(&spec.workload)?;
-        if self.blueprint.parameters.eviction_hard_pids_ppm == 0 {
+        let parameters = &self.blueprint.parameters;
+        if parameters.eviction_hard_pids_ppm == 0 && parameters.eviction_soft_pids_ppm == 0 {
             let message =
                 "no kubelet has a threshold of `pid.available`, so nothing is done about it";
             self.report(Code::W0182, spec.growth.span, message);

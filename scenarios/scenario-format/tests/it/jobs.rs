@@ -1,5 +1,7 @@
 //! Jobs and CronJobs: what is filled in, what the user says of them, what is refused.
 
+use model_api::action::Action;
+use model_api::fault::FaultKind;
 use model_api::guarantee::Promise;
 use model_api::kube::{ConcurrencyPolicy, FailureAction, Job, JobSpec, WorkloadKind};
 use model_api::{SimSpan, SimTime};
@@ -206,4 +208,32 @@ fn what_cannot_be_is_refused_at_its_place() {
         assert!(says.iter().any(|line| line.starts_with(expected)), "{expected} among {says:#?}");
         assert!(loaded.resolved.is_none(), "{manifest}");
     }
+}
+
+#[test]
+fn what_can_be_held_is_suspended_and_resumed() {
+    let faults = "  faults:\n    - suspend: {workload: shop/web, at: 5m, for: 1m}\n    - resume: {workload: shop/migrate, at: 6m}\n";
+    let files = web(faults).with("j.yaml", job("  suspend: true\n"));
+    let loaded = load_all(&files, &["web.yaml", "j.yaml"], &[]);
+    let resolved = loaded.resolved.as_ref().unwrap_or_else(|| panic!("{:?}", said(&loaded)));
+    let held: Vec<(usize, bool)> = resolved
+        .faults
+        .faults
+        .iter()
+        .filter_map(|fault| match &fault.kind {
+            FaultKind::Action(Action::Hold { workload, is_held }) => {
+                Some((workload.index(), *is_held))
+            }
+            _ => None,
+        })
+        .collect();
+    assert_eq!(held, [(0, true), (1, false)]);
+    let of = |idx: usize| resolved.blueprint.workloads[idx].kind.is_held();
+    assert_eq!((of(0), of(1)), (Some(false), Some(true)));
+    let pod = "apiVersion: v1\nkind: Pod\nmetadata: {name: one, namespace: shop}\nspec: {containers: [{name: m, image: 'm:1'}]}\n";
+    let faults = "  faults: [{suspend: {workload: shop/one, at: 5m}}]\n";
+    let files = web(faults).with("p.yaml", pod);
+    let lines = said(&load_all(&files, &["web.yaml", "p.yaml"], &[]));
+    let expected = "E0070: a Pod cannot be suspended";
+    assert!(lines.iter().any(|line| line.contains(expected)), "{lines:?}");
 }

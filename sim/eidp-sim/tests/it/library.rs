@@ -69,6 +69,8 @@ const LIBRARY: &[(&str, i32)] = &[
     ("noisy-tenant", 1),
     ("off-peak-one", 1),
     ("off-peak-two", 0),
+    ("patroni-api-flood", 1),
+    ("patroni-api-flood-failsafe", 0),
     ("patroni-api-outage", 1),
     ("patroni-archive-broken", 1),
     ("patroni-archive-broken-hours", 0),
