@@ -6,6 +6,7 @@ use sim_kernel::SimSpan;
 
 use crate::backup::Protection;
 use crate::canary::Canary;
+use crate::gateway::LoadBalancer;
 use crate::ids::{DatabaseId, PoolerId, ServiceId, WorkloadId, ZoneId};
 use crate::kube::off_peak::Schedule;
 use crate::kube::{
@@ -71,6 +72,9 @@ pub struct Blueprint {
     pub pools: Vec<Pool>,
     /// Poolers between clients and the primaries of these.
     pub poolers: Vec<Pooler>,
+    /// Load balancers before Services; [`BalancerId`](crate::BalancerId) is the position. At most one
+    /// a Service.
+    pub balancers: Vec<LoadBalancer>,
     /// How data is protected.
     pub protection: Protection,
     /// How each Service serves: at most one entry a Service, in the order of their ids.
@@ -374,6 +378,11 @@ pub struct Assumption {
 }
 
 impl Blueprint {
+    /// The load balancer before a Service.
+    pub fn balancer_of(&self, service: ServiceId) -> Option<&LoadBalancer> {
+        self.balancers.iter().find(|balancer| balancer.service == service)
+    }
+
     /// Whether network policies deny a call; `caller` is `None` for clients from outside.
     pub fn is_denied(&self, caller: Option<ServiceId>, callee: Callee) -> bool {
         self.denied.contains(&DeniedCall { caller, callee })

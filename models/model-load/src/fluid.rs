@@ -27,6 +27,7 @@ mod finite;
 mod queue;
 mod sharing;
 mod sweep;
+mod tried;
 
 use delay::Delay;
 use queue::Queue;
@@ -107,6 +108,7 @@ impl Fluid {
             || graph.edges.all.iter().any(|edge| edge.is_denied || !edge.policy.is_plain())
             || graph.nodes.iter().any(|node| {
                 node.is_denied_database
+                    || node.door.is_some()
                     || !is_plain(&node.serving)
                     || node.loads.iter().any(|load| load.users.is_some())
             });
@@ -544,6 +546,7 @@ fn is_same(one: &NodePicture, other: &NodePicture) -> bool {
         && is_close(one.served, other.served, RATE_ERROR)
         && is_close(one.delay.whole_mean(), other.delay.whole_mean(), DELAY_ERROR)
         && one.loss == other.loss
+        && is_close(one.tried, other.tried, DELAY_ERROR)
         && (one.crossing - other.crossing).abs() <= RATE_ERROR
 }
 
@@ -587,8 +590,10 @@ fn segment(
         wait_probability_ppm: parts(last.delay.waits, 1e6),
         wait_mean_ns: nanos(last.delay.mean),
         wait_shape_milli: parts(last.delay.shape(), 1e3),
-        late_ppm: parts(last.late, 1e6),
-        late_by_ns: nanos(last.late_by),
+        late_ppm: parts(last.late.share, 1e6),
+        late_by_ns: nanos(last.late.by),
+        late_again_ppm: parts(last.late.again, 1e6),
+        late_times: last.late.times.max(1),
         loss: if is_lossy { last.loss } else { Default::default() },
     }
 }

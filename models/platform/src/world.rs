@@ -18,6 +18,7 @@ mod actions;
 mod canaries;
 mod control_plane;
 mod data;
+mod gateways;
 mod storage;
 mod warmth;
 mod writers;
@@ -32,6 +33,7 @@ use model_api::{
     Blueprint, DatabaseId, FaultId, NodeId, Observation, PodId, ServiceId, WorkloadId, ZoneId,
 };
 use model_backup::Backups;
+use model_gateway::Balancers;
 use model_kube::cluster::{Capacity, Cluster, KubeEvent, Notice, ServiceTraffic, ServiceWork};
 use model_load::{Flows, Requests, WorkFlow};
 use model_postgres::{Databases, PgNotice, Role, StopKind};
@@ -43,6 +45,7 @@ use crate::fault::{FaultBook, FaultEvent, Happening, Struck, pick_node, pick_som
 use crate::plan::Wiring;
 use crate::rare;
 use data::DataState;
+use gateways::GatewayState;
 use storage::StorageState;
 use writers::Writers;
 use zones::NodesSeen;
@@ -59,6 +62,7 @@ pub struct World {
     flows: Flows,
     data: DataState,
     storage: StorageState,
+    gateways: GatewayState,
     writers: Writers,
     book: FaultBook,
     /// Load faults that are on: the factor of a Service is the product of theirs.
@@ -81,13 +85,14 @@ impl World {
         wiring: &Arc<Wiring>,
         cluster: Cluster,
         databases: Databases,
-        flows: Flows,
+        (flows, balancers): (Flows, Balancers),
         (backups, pools): (Backups, Pools),
         streams: Streams,
     ) -> Self {
         Self {
             data: DataState::new(backups, cluster.blueprint()),
             storage: StorageState::new(pools),
+            gateways: GatewayState::new(balancers),
             writers: Writers::of(cluster.blueprint()),
             pooler_fails: vec![0; cluster.blueprint().poolers.len()],
             blueprint: Arc::clone(cluster.blueprint()),
@@ -202,6 +207,7 @@ impl World {
             self.pg_notices = pg_notices;
         }
         self.tell_nodes(ctx);
+        self.tell_balancers(ctx);
         self.flows.settle(ctx);
         self.meter(ctx);
     }
@@ -514,12 +520,17 @@ impl World {
             FaultKind::ControlPlane(kind) => self.strike_control_plane(fault, spec, kind, ctx),
             FaultKind::Data(kind) => self.strike_data(spec, kind, ctx),
             FaultKind::Storage(kind) => self.strike_storage(fault, spec, *kind, ctx),
+            FaultKind::BalancerMachineLoss { balancer, takes_standby } => {
+                let targets = self.lose_balancer_machines(*balancer, *takes_standby, ctx);
+                (Struck::Nothing, targets)
+            }
             FaultKind::Action(action) => self.act(fault, action, ctx),
         };
         if targets == 0 {
             ctx.hit(&rare::STRUCK_NOTHING);
         }
         self.book.struck[fault.index()] = Some(struck);
+        self.tell_balancers_zones(ctx);
         ctx.observe(|| Observation::FaultStruck { fault, targets });
         if let Some(duration) = spec.duration {
             ctx.schedule_in(duration, FAULT_PRIORITY, FaultEvent::EndDue(fault));
@@ -585,6 +596,7 @@ impl World {
             self.spikes.retain(|spike| *spike != fault);
             self.set_load_factors(services, *ramp);
         }
+        self.tell_balancers_zones(ctx);
         ctx.observe(|| Observation::FaultEnded { fault });
         self.happen(Happening::FaultEnded(fault), ctx);
     }
@@ -691,6 +703,7 @@ impl Model for World {
                 let StorageState { pools, notices, .. } = &mut self.storage;
                 pools.handle(event, ctx, notices);
             }
+            Event::Gateway(event) => self.handle_gateway(event, ctx),
             Event::Backup(event) => {
                 self.data.backups.handle(event, ctx, &mut self.data.notices);
             }

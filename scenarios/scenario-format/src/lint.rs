@@ -17,6 +17,7 @@ mod black_start;
 mod budgets;
 mod canaries;
 mod databases;
+mod gateways;
 mod hints;
 mod network_policies;
 mod placement;
@@ -44,6 +45,7 @@ pub(crate) fn run(manifests: &Manifests, resolved: &Resolved, diagnostics: &mut 
     lint.black_start();
     lint.network_policies();
     lint.hints();
+    lint.gateways();
 }
 
 /// What the rules look at.

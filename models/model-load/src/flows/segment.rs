@@ -111,6 +111,8 @@ impl Closing {
             wait_shape_milli: WAIT_SHAPE_EXPONENTIAL,
             late_ppm: 0,
             late_by_ns: 0,
+            late_again_ppm: 0,
+            late_times: 1,
             loss: largest_loss(graph, &self.inputs, mean, row),
         }
     }

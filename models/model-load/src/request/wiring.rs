@@ -7,6 +7,7 @@ use model_api::path::CallPolicy;
 use sim_kernel::SimSpan;
 
 use crate::edges::Caller;
+use crate::entrance::Door;
 use crate::graph::{Graph, NodeIdx, RowIdx};
 
 /// What a call is.
@@ -35,6 +36,8 @@ pub(super) struct Wire {
     pub(super) is_last: bool,
     /// The callee does its own work only, and for nobody else.
     pub(super) is_only: bool,
+    /// The load balancer before the callee, for requests from outside.
+    pub(super) door: Option<Door>,
     /// How long the callee takes without waiting.
     pub(super) own_latency: SimSpan,
 }
@@ -91,6 +94,7 @@ pub(super) fn wires(graph: &Graph) -> impl Iterator<Item = Wire> + '_ {
             upstream,
             is_last,
             is_only: is_last && graph.edges.to_node[edge.callee].len() == 1,
+            door: callee.door.filter(|_| client.is_some()),
             own_latency: callee.own_latency,
         }
     })

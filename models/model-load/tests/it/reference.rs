@@ -56,6 +56,7 @@ impl<'a> Told<'a> {
                 Act::Failing(..) | Act::Split(..) => {
                     unreachable!("the reference knows no canaries")
                 }
+                Act::Entrance(..) => unreachable!("the reference knows no load balancers"),
                 Act::Stations(..) | Act::Pool(..) | Act::Places(..) | Act::Outside(..) => {
                     unreachable!("the reference knows no zones")
                 }

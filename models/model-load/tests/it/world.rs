@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use model_api::blueprint::Zone;
 use model_api::canary::{Analysis, Canary};
+use model_api::gateway::{Failover, LoadBalancer, Vrrp};
 use model_api::kube::{Service, TrafficDistribution};
 use model_api::load::{Clients, Load, LoadPoint, ServiceProfile, Thinking};
 use model_api::observation::FlowSegment;
 use model_api::path::{CallPolicy, DeniedCall, Serving};
 use model_api::{Blueprint, DatabaseId, Observation, Origin, ServiceId, WorkloadId, ZoneId};
-use model_load::{Flows, LoadEvent, Place, Station, rare};
+use model_load::{Entrance, Flows, LoadEvent, Place, Station, rare};
 use sim_kernel::{
     Context, Journal, Limits, Model, Priority, ProbeCounter, Recorder, SimSpan, SimTime,
     Simulation, Streams,
@@ -38,6 +39,8 @@ pub(crate) enum Act {
     Places(u32, [(u32, u32); ZONE_COUNT]),
     /// Nodes of each zone that requests from outside may enter at.
     Outside([u32; ZONE_COUNT]),
+    /// Whether the balancer before a Service answers, nodes that it leads to, and silent ones.
+    Entrance(u32, bool, u32, u32),
 }
 
 /// Zones of a case that has any.
@@ -94,6 +97,10 @@ impl World {
             }
             Act::Places(service, counts) => flows.set_places(ServiceId(service), &places(counts)),
             Act::Outside(counts) => flows.set_outside(&counts),
+            Act::Entrance(service, is_answering, member_count, silent_count) => {
+                let entrance = Entrance { is_answering, member_count, silent_count };
+                flows.set_entrance(ServiceId(service), entrance);
+            }
             Act::Factor(service, milli, secs) => {
                 flows.set_load_factor(ServiceId(service), milli, SimSpan::from_secs(secs));
             }
@@ -142,6 +149,8 @@ pub(crate) struct Node {
     pub(crate) zones: Vec<u32>,
     /// Its endpoints carry hints.
     pub(crate) has_hints: bool,
+    /// A load balancer is before it, which gives each node so many milliseconds.
+    pub(crate) connect_millis: Option<u64>,
     /// Gateways leave the choice of its endpoints to proxies.
     pub(crate) is_service_upstream: bool,
 }
@@ -217,6 +226,20 @@ impl Case {
                 readiness: model_api::path::Readiness::default(),
                 origin: Origin::default(),
             });
+            if let Some(millis) = node.connect_millis {
+                blueprint.balancers.push(LoadBalancer {
+                    name: format!("s{idx}"),
+                    service: ServiceId(idx),
+                    machine_zones: vec![ZoneId(0)],
+                    zones: vec![ZoneId(0)],
+                    monitor: None,
+                    connect_timeout: SimSpan::from_millis(millis),
+                    try_count: LoadBalancer::TRY_COUNT,
+                    vrrp: Vrrp::default(),
+                    failover: Failover::default(),
+                    origin: Origin::default(),
+                });
+            }
             for (load, (via, points)) in node.loads.iter().enumerate() {
                 let tenant = node.tenants.get(load).copied();
                 let point = |&(secs, rate_millirps): &(u64, u64)| LoadPoint {

@@ -6,6 +6,7 @@ use model_api::SimSpan;
 
 use super::backup::BackupsSpec;
 use super::fault::FaultSpec;
+use super::gateway::LoadBalancerSpec;
 use super::job::JobProfileSpec;
 use super::load::LoadSpec;
 use super::memory::MemorySpec;
@@ -58,6 +59,8 @@ record! {
         processes: Vec<ProcessesSpec>,
         /// What metrics measure that autoscalers read; an entry replaces that of the platform for the same name.
         metrics: Vec<MetricSpec>,
+        /// Load balancers; an entry replaces that of the platform for the same Service.
+        load_balancers: Vec<LoadBalancerSpec>,
         /// Storage pools; entries replace those of the platform with the same name.
         storage_pools: Vec<StoragePoolSpec>,
         /// Backups; entries replace those of the platform with the same name.

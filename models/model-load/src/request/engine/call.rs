@@ -29,6 +29,8 @@ pub(super) struct Call {
     pub(super) serial: u32,
     pub(super) attempt: u32,
     pub(super) first_at: SimTime,
+    /// When the last attempt was made, if a load balancer held it up.
+    pub(super) held_since: Option<SimTime>,
     /// The window in which it was first tried.
     pub(super) window: u32,
 }
