@@ -1,8 +1,8 @@
-//! What stands between clients and Services: load balancers.
+//! What stands between clients and Services: load balancers, gateways.
 
 use sim_kernel::SimSpan;
 
-use crate::ids::{ServiceId, ZoneId};
+use crate::ids::{ServiceId, WorkloadId, ZoneId};
 use crate::parameters::Range;
 use crate::source::Origin;
 
@@ -104,4 +104,88 @@ impl LoadBalancer {
     /// first one; with `option redispatch` and round robin each goes to the next member
     /// (`stream_choose_redispatch`, HAProxy 2.8).
     pub const TRY_COUNT: u32 = 4;
+}
+
+/// A gateway that chooses the pods behind it itself: Kong with its ingress controller.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Gateway {
+    /// Its Service.
+    pub service: ServiceId,
+    /// The workload whose pods bring it what it knows; it always does without one.
+    pub controller: Option<WorkloadId>,
+    /// How often the controller looks for changes (`--proxy-sync-seconds`).
+    pub sync_period: SimSpan,
+    /// How often workers take over what it brought (`worker_state_update_frequency`).
+    pub update_period: SimSpan,
+    /// The Services that requests go to through it and whose pods it chooses itself.
+    pub upstreams: Vec<GatewayUpstream>,
+    /// Where it was written.
+    pub origin: Origin,
+}
+
+/// A Service behind a gateway: `Service` and `Upstream` of Kong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GatewayUpstream {
+    /// Which.
+    pub service: ServiceId,
+    /// `retries`: tries after the first one.
+    pub retries: u32,
+    /// `connect_timeout`.
+    pub connect_timeout: SimSpan,
+    /// `read_timeout`: how long a pod may be silent that took the request.
+    pub read_timeout: SimSpan,
+    /// `healthchecks.active`.
+    pub active: ActiveChecks,
+    /// `healthchecks.passive.unhealthy.timeouts`: requests that must time out for a pod to be found
+    /// unhealthy; zero switches that off.
+    pub passive_timeouts: u32,
+}
+
+/// Checks that a gateway makes by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ActiveChecks {
+    /// `healthy.interval`: how often it looks at healthy pods; zero switches that off.
+    pub healthy_interval: SimSpan,
+    /// `unhealthy.interval`: how often it looks at unhealthy ones; zero switches that off.
+    pub unhealthy_interval: SimSpan,
+    /// `timeout`: how long a check may take.
+    pub timeout: SimSpan,
+    /// `unhealthy.timeouts`: checks that must time out; zero counts none.
+    pub timeouts: u32,
+    /// `healthy.successes`: checks that must succeed; zero counts none.
+    pub successes: u32,
+}
+
+impl Gateway {
+    /// `--proxy-sync-seconds` of Kong Ingress Controller 3 (`internal/dataplane/synchronizer.go`).
+    pub const SYNC_PERIOD: SimSpan = SimSpan::from_secs(3);
+    /// `worker_state_update_frequency` of Kong 3 (`kong.conf.default`).
+    pub const UPDATE_PERIOD: SimSpan = SimSpan::from_secs(5);
+}
+
+impl GatewayUpstream {
+    /// Of a Service with the defaults of Kong 3: `kong/db/schema/entities/services.lua` and
+    /// `upstreams.lua`, whose checks are all switched off.
+    pub fn of(service: ServiceId) -> Self {
+        Self {
+            service,
+            retries: 5,
+            connect_timeout: SimSpan::from_secs(60),
+            read_timeout: SimSpan::from_secs(60),
+            active: ActiveChecks::default(),
+            passive_timeouts: 0,
+        }
+    }
+}
+
+impl Default for ActiveChecks {
+    fn default() -> Self {
+        Self {
+            healthy_interval: SimSpan::ZERO,
+            unhealthy_interval: SimSpan::ZERO,
+            timeout: SimSpan::from_secs(1),
+            timeouts: 0,
+            successes: 0,
+        }
+    }
 }

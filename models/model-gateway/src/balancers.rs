@@ -23,7 +23,7 @@ use std::sync::Arc;
 use model_api::gateway::{Failover, LoadBalancer};
 use model_api::observation::GatewayFact;
 use model_api::parameters::Range;
-use model_api::{BalancerId, Blueprint, NodeId, Observation, ZoneId};
+use model_api::{BalancerId, Blueprint, NodeId, Observation, PodId, ZoneId};
 use sim_kernel::{
     Context, EntityKey, Priority, Purpose, Recorder, SimSpan, SimTime, Streams, Timer,
 };
@@ -53,6 +53,13 @@ pub enum GatewayEvent {
     GivenUpDue(BalancerId, u8),
     /// A machine in place of another one is there.
     BuiltDue(BalancerId, u8),
+    /// An ingress controller reads the endpoints of a Service: a position among all of them that are
+    /// behind gateways.
+    ReadDue(u32),
+    /// The workers of a gateway take over what it read.
+    TakeOverDue(u32),
+    /// The checks of a gateway have another verdict on a pod.
+    TargetDue(u32, PodId),
 }
 
 const _: () = assert!(size_of::<GatewayEvent>() <= 12);
@@ -460,6 +467,9 @@ impl Balancers {
                     self.activate(id, number, ctx);
                 }
             }
+            GatewayEvent::ReadDue(_)
+            | GatewayEvent::TakeOverDue(_)
+            | GatewayEvent::TargetDue(..) => {}
         }
     }
 

@@ -8,5 +8,8 @@ sim_kernel::declare_probes! {
     BACK_BEFORE_GIVEN_UP = "a machine of a load balancer was back before it was given up",
     MEMBER_DOWN = "a health monitor found a node down",
     MEMBER_BACK_IN_TIME = "a node answered again before its health monitor found it down",
+    LIST_STAYED = "a gateway kept its list of pods, because its controller was away",
+    FOUND_UNHEALTHY = "a gateway found a pod unhealthy",
+    NO_TARGET = "a gateway knew no pod that it could choose",
     NO_MEMBER = "a load balancer had no node left that it leads to",
 }

@@ -1,12 +1,16 @@
-//! What requests from outside meet before they reach a Service: a load balancer.
+//! What requests from outside meet before they reach a Service: a load balancer, and a gateway that
+//! chooses pods itself.
 //!
 //! # Modelled
 //! An address that nobody answers at: packets are lost, and a caller waits for its time-out. A balancer
 //! that leads to nodes of which some are silent: a connection tries one node after the other, each as
 //! long as a connection may take, until one accepts it or the balancer closes it. A balancer that leads
 //! nowhere refuses.
+//! A gateway tries the pods of its own list, which may be dead ones, each as long as a connection may
+//! take; who waits for it may give up meanwhile. What it sends on reaches pods that answer.
 //! # Not modelled
-//! Simplified: each request is a connection of its own, and each try meets a silent node with the same
+//! Gateways' own lists of Services that are divided by zone or by a canary: there they choose as proxies
+//! do. Simplified: each request is a connection of its own, and each try meets a silent node with the same
 //! probability, whichever the last one met. Connections whose callers gave up while the balancer
 //! tried bring no request.
 //! # Defaults and their sources
@@ -16,7 +20,7 @@
 //! # Checked against
 //! `tests/it/entrances.rs`, flows against single requests.
 
-use model_api::gateway::LoadBalancer;
+use model_api::gateway::{GatewayUpstream, LoadBalancer};
 use sim_kernel::SimSpan;
 
 /// What is before a Service now.
@@ -28,6 +32,22 @@ pub struct Entrance {
     pub member_count: u32,
     /// Of these, nodes that do not answer.
     pub silent_count: u32,
+}
+
+/// What a gateway chooses from, of the pods of a Service behind it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Choice {
+    /// Pods that answer.
+    pub live_count: u32,
+    /// Pods that do not, and let a connection wait.
+    pub silent_count: u32,
+}
+
+impl Default for Choice {
+    /// Nothing is in the way.
+    fn default() -> Self {
+        Self { live_count: 1, silent_count: 0 }
+    }
 }
 
 impl Default for Entrance {
@@ -47,6 +67,28 @@ pub(crate) struct Door {
 impl Door {
     pub(crate) fn of(balancer: &LoadBalancer) -> Self {
         Self { try_count: balancer.try_count.max(1), connect_timeout: balancer.connect_timeout }
+    }
+
+    /// How a gateway tries the pods of a Service.
+    pub(crate) fn of_upstream(upstream: &GatewayUpstream) -> Self {
+        Self {
+            try_count: upstream.retries.saturating_add(1),
+            connect_timeout: upstream.connect_timeout,
+        }
+    }
+
+    /// What a request meets that a gateway sends on.
+    pub(crate) fn choice(self, choice: Choice) -> Way {
+        let Choice { live_count, silent_count } = choice;
+        let count = live_count.saturating_add(silent_count);
+        if count == 0 {
+            return Way::Closed;
+        }
+        Way::Tries(Tries {
+            miss: f64::from(silent_count) / f64::from(count),
+            count: self.try_count,
+            each: self.connect_timeout,
+        })
     }
 
     /// What a connection meets.

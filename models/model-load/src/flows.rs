@@ -10,7 +10,8 @@ use model_api::{Blueprint, DatabaseId, Observation, ServiceId};
 use sim_kernel::{Context, Priority, Recorder, SimSpan, SimTime, Streams, Timer};
 
 use crate::curve::{Shape, Side};
-use crate::entrance::Entrance;
+use crate::edges::EdgeIdx;
+use crate::entrance::{Choice, Entrance};
 use crate::evaluation::{Endpoints, Inputs, NodeFlow, evaluate};
 use crate::fluid::{Fluid, Waiting};
 use crate::graph::{Graph, GraphError, NodeIdx, NodeLoad, Plan, pod_capacity_millirps};
@@ -109,6 +110,7 @@ enum Input {
     /// Nodes of a zone that requests from outside may enter at.
     Outside(usize, u32),
     Entrance(NodeIdx, Entrance),
+    Choice(EdgeIdx, Choice),
 }
 
 /// Requests that the pods of a Service answer over a stretch of time, and what CPU they cost.
@@ -441,6 +443,7 @@ impl Flows {
                 Input::Place(node, zone, place) => requests.set_place(part, node, zone, place),
                 Input::Outside(zone, count) => requests.set_outside(part, zone, count),
                 Input::Entrance(node, way) => requests.set_entrance(part, node, way),
+                Input::Choice(edge, choice) => requests.set_choice(part, edge, choice),
             }
         }
         requests.reroute();
@@ -687,6 +690,7 @@ impl Part {
             Input::Place(node, zone, place) => self.inputs.places[node][zone] != place,
             Input::Outside(zone, count) => self.inputs.outside[zone] != count,
             Input::Entrance(node, way) => self.inputs.entrances[node] != way,
+            Input::Choice(edge, choice) => self.inputs.choices[edge] != choice,
         })
     }
 
@@ -839,6 +843,7 @@ impl Part {
                 Input::Place(node, zone, place) => self.inputs.places[node][zone] = place,
                 Input::Outside(zone, count) => self.inputs.outside[zone] = count,
                 Input::Entrance(node, way) => self.inputs.entrances[node] = way,
+                Input::Choice(edge, choice) => self.inputs.choices[edge] = choice,
                 Input::Factor(node, factor_milli, ramp) => {
                     let factor = &mut self.inputs.factors[node];
                     *factor = factor.ramp(now, factor_milli, ramp);

@@ -105,10 +105,13 @@ impl Fluid {
                 && serving.work == Work::Exponential
         };
         let has_memory = graph.zone_count > 0
-            || graph.edges.all.iter().any(|edge| edge.is_denied || !edge.policy.is_plain())
+            || graph
+                .edges
+                .all
+                .iter()
+                .any(|edge| edge.is_denied || edge.door.is_some() || !edge.policy.is_plain())
             || graph.nodes.iter().any(|node| {
                 node.is_denied_database
-                    || node.door.is_some()
                     || !is_plain(&node.serving)
                     || node.loads.iter().any(|load| load.users.is_some())
             });

@@ -12,7 +12,7 @@
 //!   [`Flows::set_database_writable`], [`Flows::set_load_factor`], [`Flows::set_failing`],
 //!   [`Flows::set_split`]; where hints divide requests by zone also [`Flows::set_stations`],
 //!   [`Flows::set_places`] and [`Flows::set_outside`]; where a load balancer is before a Service,
-//!   [`Flows::set_entrance`]. They take effect at the next
+//!   [`Flows::set_entrance`], and of a gateway that chooses pods itself [`Flows::set_choice`]. They take effect at the next
 //!   [`Flows::settle`], which must be called at the same instant: once after each event of the
 //!   world, after everything else it did. It costs nothing when nothing was set. Until endpoints
 //!   are set a Service has none; databases are writable. Call it once at time zero.
@@ -118,7 +118,7 @@ mod strain;
 mod stretch;
 mod wait;
 
-pub use entrance::Entrance;
+pub use entrance::{Choice, Entrance};
 pub use flows::{CanarySeen, Flows, LoadEvent, Traffic, WorkFlow};
 pub use graph::{GraphError, pod_capacity_millirps};
 pub use request::{Latencies, Requests, WINDOW};

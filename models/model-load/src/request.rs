@@ -12,7 +12,7 @@ use model_api::observation::{FlowSegment, WAIT_SHAPE_EXPONENTIAL};
 use model_api::{Blueprint, DatabaseId, Observation, ServiceId};
 use sim_kernel::{Context, Outcome, Recorder, SimSpan, SimTime, StableHasher, Streams};
 
-use crate::entrance::Entrance;
+use crate::entrance::{Choice, Entrance};
 use crate::evaluation::Endpoints;
 use crate::graph::{GraphError, Plan, RowIdx};
 use crate::split::Split;
@@ -137,6 +137,11 @@ impl Requests {
 
     pub(crate) fn set_place(&mut self, part: usize, node: usize, zone: usize, place: Place) {
         self.engines[part].set_place(node, zone, place);
+    }
+
+    /// Tells which pods a gateway chooses from along a call.
+    pub(crate) fn set_choice(&mut self, part: usize, edge: usize, choice: Choice) {
+        self.engines[part].set_choice(edge, choice);
     }
 
     /// Tells where the load balancer before a node leads to.

@@ -33,7 +33,7 @@ use model_api::{
     Blueprint, DatabaseId, FaultId, NodeId, Observation, PodId, ServiceId, WorkloadId, ZoneId,
 };
 use model_backup::Backups;
-use model_gateway::Balancers;
+use model_gateway::{Balancers, Gateways};
 use model_kube::cluster::{Capacity, Cluster, KubeEvent, Notice, ServiceTraffic, ServiceWork};
 use model_load::{Flows, Requests, WorkFlow};
 use model_postgres::{Databases, PgNotice, Role, StopKind};
@@ -85,14 +85,14 @@ impl World {
         wiring: &Arc<Wiring>,
         cluster: Cluster,
         databases: Databases,
-        (flows, balancers): (Flows, Balancers),
+        (flows, balancers, gateways): (Flows, Balancers, Gateways),
         (backups, pools): (Backups, Pools),
         streams: Streams,
     ) -> Self {
         Self {
             data: DataState::new(backups, cluster.blueprint()),
             storage: StorageState::new(pools),
-            gateways: GatewayState::new(balancers),
+            gateways: GatewayState::new(balancers, gateways),
             writers: Writers::of(cluster.blueprint()),
             pooler_fails: vec![0; cluster.blueprint().poolers.len()],
             blueprint: Arc::clone(cluster.blueprint()),
@@ -208,6 +208,7 @@ impl World {
         }
         self.tell_nodes(ctx);
         self.tell_balancers(ctx);
+        self.tell_gateways(ctx);
         self.flows.settle(ctx);
         self.meter(ctx);
     }

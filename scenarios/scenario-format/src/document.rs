@@ -39,7 +39,9 @@ pub use fault::{
     SlowApiSpec, StartKeys, SwitchoverSpec, ThrottleSpec, WalVolumeAboveSpec, WebhookOutageSpec,
     WindowSpec, ZoneFaultSpec,
 };
-pub use gateway::{FailoverSpec, LoadBalancerSpec, MonitorSpec, Topology};
+pub use gateway::{
+    CertificateKey, FailoverSpec, GatewaySpec, LoadBalancerSpec, MonitorSpec, TlsSpec, Topology,
+};
 pub use job::{JobProfileSpec, WorkTimeSpec};
 pub use load::{DatabaseSpec, LoadPointSpec, LoadSpec, ServiceSpec, UsersSpec};
 pub use memory::MemorySpec;

@@ -26,6 +26,7 @@ mod faults;
 mod gateways;
 mod guarantees;
 mod jobs;
+mod kong;
 mod load;
 mod memory;
 mod metrics;
@@ -124,6 +125,7 @@ pub(crate) fn resolve(
     resolver.off_peak();
     resolver.serve(input.platform, input.scenario);
     resolver.load_balancers(input.platform, input.scenario);
+    resolver.gateways(input.platform, input.scenario);
     resolver.blueprint.denied = Findings::of(manifests, &resolver.blueprint).calls();
     resolver.backups(input.platform, input.scenario);
     let mut faults = resolver.faults(&input.scenario.spec.faults);

@@ -1,8 +1,8 @@
 //! What becomes of that which stands between clients and Services.
 
-use crate::ids::{BalancerId, NodeId, ZoneId};
+use crate::ids::{BalancerId, NodeId, PodId, ServiceId, ZoneId};
 
-/// Something about one load balancer.
+/// Something about one load balancer or gateway.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum GatewayFact {
     /// A machine of it is gone, or cut off.
@@ -57,5 +57,27 @@ pub enum GatewayFact {
         member_count: u32,
         /// Of these, nodes that do not answer.
         silent_count: u32,
+    },
+    /// The pods that a gateway chooses from changed.
+    Knows {
+        /// The Service of the gateway.
+        gateway: ServiceId,
+        /// The Service behind it.
+        service: ServiceId,
+        /// Pods that answer.
+        live_count: u32,
+        /// Pods that do not.
+        silent_count: u32,
+    },
+    /// The checks of a gateway found a pod unhealthy, or healthy again.
+    PodJudged {
+        /// The Service of the gateway.
+        gateway: ServiceId,
+        /// The Service behind it.
+        service: ServiceId,
+        /// Which pod.
+        pod: PodId,
+        /// It is.
+        is_healthy: bool,
     },
 }

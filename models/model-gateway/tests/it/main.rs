@@ -1,5 +1,7 @@
 //! Load balancers in time: what a client meets at an address while machines, nodes and zones go.
 
+mod lists;
+
 use std::sync::Arc;
 
 use model_api::blueprint::{NodeSpec, Zone};

@@ -168,6 +168,8 @@ struct NodeWork {
     asked: f64,
     waiting: Waiting,
     arrivals: f64,
+    /// Of these, what comes to living endpoints in any case.
+    sure: f64,
     reached: f64,
     worked: f64,
     alive: f64,
@@ -189,8 +191,10 @@ struct EdgeWork {
     /// Share of the calls that are answered well in the end.
     answered: f64,
     delay: Delay,
+    /// What retries make of it.
     late: Late,
-    tried: f64,
+    /// What tries on its way make of it, those of a gateway that passed it on included.
+    steps: Late,
     worst: Worst,
 }
 
@@ -255,7 +259,9 @@ impl Sweep<'_> {
             let EdgeState { extra, open_until, .. } = state.edges[edge];
             let is_open = open_until.is_some_and(|until| until > self.at);
             let attempts = if is_open { 0.0 } else { first + extra };
-            let reaching = attempts * entered(self.way(edge), edges.all[edge].policy.timeout);
+            let way = self.way(edge);
+            let reaching = attempts * entered(way, self.patience(edge));
+            work.sure += if self.is_chosen(edge) { reaching } else { 0.0 };
             room.edges[edge] = EdgeWork { first, reaching, waiting: whose, ..EdgeWork::default() };
             if !edges.all[edge].is_denied {
                 work.arrivals += reaching;
@@ -311,7 +317,7 @@ impl Sweep<'_> {
         if ready_count > 0 {
             work.alive = f64::from(live_count) / f64::from(ready_count);
         }
-        work.reached = work.arrivals * work.alive;
+        work.reached = (work.arrivals - work.sure) * work.alive + work.sure;
         if let Some(limit) = self.graph.nodes[node].serving.rate_limit {
             let limit_count = limit_of_all(limit, live_count) as f64;
             work.let_in = let_in(work.reached, limit_count, limit.window);
@@ -479,12 +485,27 @@ impl Sweep<'_> {
         picture
     }
 
-    /// What is before the callee of a call.
+    /// What a call meets on its way.
     fn way(&self, edge: EdgeIdx) -> Option<Way> {
         let spec = &self.graph.edges.all[edge];
-        let door = self.graph.nodes[spec.callee].door?;
-        let is_client = matches!(spec.from, Caller::Client(_));
-        (is_client && !spec.is_denied).then(|| door.way(self.inputs.entrances[spec.callee]))
+        let door = spec.door?;
+        Some(match spec.from {
+            Caller::Client(_) => door.way(self.inputs.entrances[spec.callee]),
+            Caller::Gateway(_) | Caller::Service(_) => door.choice(self.inputs.choices[edge]),
+        })
+    }
+
+    /// How long the caller of a call waits while something is tried on its way. A gateway does not give
+    /// up before it has tried all.
+    fn patience(&self, edge: EdgeIdx) -> Option<SimSpan> {
+        let spec = &self.graph.edges.all[edge];
+        spec.policy.timeout.filter(|_| matches!(spec.from, Caller::Client(_)))
+    }
+
+    /// Whether a gateway makes a call that chooses a living endpoint itself.
+    fn is_chosen(&self, edge: EdgeIdx) -> bool {
+        let spec = &self.graph.edges.all[edge];
+        spec.door.is_some() && matches!(spec.from, Caller::Gateway(_))
     }
 
     /// Requests per second of a source, and which of its clients wait for answers.
@@ -555,7 +576,10 @@ impl Sweep<'_> {
     fn call(&self, edge: EdgeIdx, state: &mut State, secs: f64, room: &mut Room) {
         let edges = &self.graph.edges;
         let spec = &edges.all[edge];
-        let node = self.whole(edge, room);
+        let mut node = self.whole(edge, room);
+        if self.is_chosen(edge) {
+            node = node.at_living();
+        }
         let (mut answered, mut delay, mut worst) = (node.answered, node.delay, node.worst);
         if let Caller::Client(source) = spec.from
             && let Some(upstream) = edges.sources[source].upstream
@@ -578,8 +602,11 @@ impl Sweep<'_> {
             Caller::Client(source) => edges.sources[source].upstream,
             Caller::Gateway(_) | Caller::Service(_) => None,
         };
+        let (way, patience) = (self.way(edge), self.patience(edge));
+        let steps = beyond.map_or(Late::default(), |upstream| room.edges[upstream].steps);
         // What becomes of those that come so much later.
         let at = |later: f64| {
+            let later = if patience.is_some() { later } else { 0.0 };
             let timeout = policy.timeout.map(|timeout| timeout.as_secs_f64() - later);
             let (in_time, delay) = if is_by_station {
                 let beyond = beyond.map(|upstream| &room.edges[upstream]);
@@ -591,12 +618,11 @@ impl Sweep<'_> {
             };
             Answers { answered, succeeds: answered * in_time, delay }
         };
-        let way = self.way(edge);
-        let Through { entered, answers, late, silent } = through(way, policy.timeout, at);
+        let Through { entered, answers, late, silent } = through(way, steps, patience, at);
         let Answers { answered, succeeds, delay } = answers;
         if way.is_some() {
             worst.share *= entered;
-            worst = worst.or(LossReason::LoadBalancer, 1.0 - entered);
+            worst = worst.or(lost_on_the_way(way, self.is_chosen(edge)), 1.0 - entered);
         }
         worst = worst.or(LossReason::TimedOut, answered - succeeds);
         // Dead endpoints say nothing; where there are none, that is said at once.
@@ -604,7 +630,11 @@ impl Sweep<'_> {
             let is_none_ready = self.inputs.endpoints[node].ready_count == 0;
             if is_none_ready { 0.0 } else { 1.0 - room.nodes[node].alive }
         };
-        let dead = if spec.is_denied { 1.0 } else { self.mixed(edge, dead_at) };
+        let dead = match (spec.is_denied, self.is_chosen(edge)) {
+            (true, _) => 1.0,
+            (false, true) => 0.0,
+            (false, false) => self.mixed(edge, dead_at),
+        };
         let silent = dead * entered + silent;
         let tries = Tries::of(policy, succeeds, answered - succeeds + silent);
         let work = &mut room.edges[edge];
@@ -627,9 +657,9 @@ impl Sweep<'_> {
         work.delay = delay;
         let of_retries =
             Late { share: retries / (1.0 + retries), by: tries.late_by, again: 0.0, times: 1 };
-        (work.late, work.tried) = (of_retries.then(late), late.mean());
+        (work.late, work.steps) = (of_retries, late);
         if secs > 0.0 {
-            let answer = succeeds * (work.delay.whole_mean() + work.tried);
+            let answer = succeeds * (work.delay.whole_mean() + work.steps.mean());
             let attempt = answer + (1.0 - succeeds) * tries.failure_secs;
             let response = (1.0 + retries) * attempt + tries.pause_secs;
             memory.response = if is_open { 0.0 } else { response };
@@ -697,7 +727,8 @@ impl Sweep<'_> {
             // Answers of several callers are told as those of the largest.
             if call.first > largest {
                 largest = call.first;
-                (picture.delay, picture.late, picture.tried) = (call.delay, call.late, call.tried);
+                (picture.delay, picture.late, picture.tried) =
+                    (call.delay, call.late.then(call.steps), call.steps.mean());
                 picture.loss = call.worst.reason;
             }
         };
@@ -714,8 +745,8 @@ impl Sweep<'_> {
                 Caller::Client(source) if edges.sources[source].upstream.is_some() => {
                     let whole = self.whole(edge, room);
                     let (first, delay, worst) = (call.reaching, whole.delay, whole.worst);
-                    let (late, tried) = (Late::default(), 0.0);
-                    let its = EdgeWork { first, delay, worst, late, tried, ..*call };
+                    let (late, steps) = (Late::default(), Late::default());
+                    let its = EdgeWork { first, delay, worst, late, steps, ..*call };
                     add(&its, whole.answered);
                 }
                 Caller::Client(_) | Caller::Gateway(_) => {}
@@ -726,6 +757,23 @@ impl Sweep<'_> {
     }
 }
 
+impl NodeWork {
+    /// What those meet who come to living endpoints in any case.
+    fn at_living(self) -> Self {
+        let dead = 1.0 - self.alive;
+        let is_of_dead =
+            matches!(self.worst.reason, LossReason::DeadEndpoints | LossReason::NoEndpoints);
+        let answered = share(self.answered, self.alive);
+        let worst = if is_of_dead && dead > 0.0 {
+            // What else is lost there is what workers refuse.
+            Worst { reason: LossReason::Overload, share: 1.0 - answered }
+        } else {
+            Worst { share: share(self.worst.share, self.alive), ..self.worst }
+        };
+        Self { answered, worst, ..self }
+    }
+}
+
 impl EdgeWork {
     /// The flow, as its callers see it.
     fn picture(&self) -> NodePicture {
@@ -733,8 +781,8 @@ impl EdgeWork {
             offered: self.first,
             served: self.first * self.answered,
             delay: self.delay,
-            late: self.late,
-            tried: self.tried,
+            late: self.late.then(self.steps),
+            tried: self.steps.mean(),
             loss: self.worst.reason,
             ..NodePicture::default()
         }
@@ -803,6 +851,15 @@ fn let_in(rate: f64, limit_count: f64, window: SimSpan) -> f64 {
     let density = libm::exp(-score * score / 2.0) / libm::sqrt(std::f64::consts::TAU);
     let beyond = deviation * (density - score * normal_share(-score));
     (1.0 - beyond / mean).clamp(0.0, 1.0)
+}
+
+/// Why those are lost that do not come through.
+fn lost_on_the_way(way: Option<Way>, is_chosen: bool) -> LossReason {
+    match (is_chosen, way) {
+        (false, _) => LossReason::LoadBalancer,
+        (true, Some(Way::Closed)) => LossReason::NoEndpoints,
+        (true, _) => LossReason::DeadEndpoints,
+    }
 }
 
 /// `part / whole`, zero of nothing.

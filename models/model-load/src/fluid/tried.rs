@@ -3,7 +3,7 @@
 use sim_kernel::SimSpan;
 
 use super::delay::Delay;
-use crate::entrance::Way;
+use crate::entrance::{Tries, Way};
 
 /// What becomes of the attempts of a call.
 #[derive(Clone, Copy, Debug, Default)]
@@ -27,6 +27,15 @@ pub(super) struct Late {
 }
 
 impl Late {
+    /// How often, and which share of all is late so often.
+    fn law(self) -> impl Iterator<Item = (u32, f64)> {
+        let times = if self.share > 0.0 { self.times.max(1) } else { 0 };
+        let power = move |count: u32| libm::pow(self.again, f64::from(count - 1));
+        let all: f64 = (1..=times).map(power).sum();
+        let late = (1..=times).map(move |count| (count, self.share * power(count) / all));
+        std::iter::once((0, 1.0 - self.share)).chain(late)
+    }
+
     /// How often those are late in the mean that are.
     fn times_mean(self) -> f64 {
         let (mut all, mut times, mut part) = (0.0, 0.0, 1.0);
@@ -78,14 +87,14 @@ pub(super) struct Through {
 }
 
 /// Share of the attempts that come through while their callers wait.
-pub(super) fn entered(way: Option<Way>, timeout: Option<SimSpan>) -> f64 {
+pub(super) fn entered(way: Option<Way>, patience: Option<SimSpan>) -> f64 {
     match way {
         None => 1.0,
         Some(Way::Silent | Way::Closed) => 0.0,
         Some(Way::Tries(tries)) => {
             let (mut entered, mut misses) = (0.0, 1.0);
             for count in 0..tries.count {
-                if timeout.is_some_and(|timeout| tries.span_of(count) >= timeout) {
+                if patience.is_some_and(|patience| tries.span_of(count) >= patience) {
                     break;
                 }
                 entered += misses * (1.0 - tries.miss);
@@ -96,57 +105,70 @@ pub(super) fn entered(way: Option<Way>, timeout: Option<SimSpan>) -> f64 {
     }
 }
 
-/// What becomes of attempts, of which those that come through so much later are answered `at` that.
+/// What becomes of attempts, of which those that come through so much later are answered `at` that, and
+/// so much later still as `steps` has it. Callers wait for `patience` in all.
 pub(super) fn through(
     way: Option<Way>,
-    timeout: Option<SimSpan>,
+    steps: Late,
+    patience: Option<SimSpan>,
     at: impl Fn(f64) -> Answers,
 ) -> Through {
-    let Some(way) = way else {
-        return Through { entered: 1.0, answers: at(0.0), ..Through::default() };
-    };
     let tries = match way {
-        Way::Silent => return Through { silent: 1.0, ..Through::default() },
-        Way::Closed => return Through::default(),
-        Way::Tries(tries) => tries,
+        None if steps.share <= 0.0 => {
+            return Through { entered: 1.0, answers: at(0.0), ..Through::default() };
+        }
+        Some(Way::Silent) => return Through { silent: 1.0, ..Through::default() },
+        Some(Way::Closed) => return Through::default(),
+        Some(Way::Tries(tries)) => tries,
+        None => Tries { miss: 0.0, count: 1, each: SimSpan::ZERO },
     };
     let mut all = Through::default();
-    let (mut misses, mut late, mut times) = (1.0, 0.0, 1);
+    // Of what succeeds: what tries delayed, and what steps did; and how often at most.
+    let (mut tried, mut stepped) = ((0.0, 1), (0.0, 1));
+    let mut misses = 1.0;
     for count in 0..tries.count {
         let span = tries.span_of(count);
-        if misses <= 0.0 || timeout.is_some_and(|timeout| span >= timeout) {
+        if misses <= 0.0 || patience.is_some_and(|patience| span >= patience) {
             break;
         }
         let part = misses * (1.0 - tries.miss);
-        let answers = at(span.as_secs_f64());
-        let succeeds = part * answers.succeeds;
         all.entered += part;
-        all.answers.answered += part * answers.answered;
-        all.answers.succeeds += succeeds;
-        if count == 0 {
-            all.answers.delay = answers.delay;
-        } else {
-            let of_all =
-                if all.answers.succeeds > 0.0 { succeeds / all.answers.succeeds } else { 0.0 };
-            all.answers.delay = all.answers.delay.or(answers.delay, of_all);
-            late += succeeds;
-            times = count;
+        for (step, law) in steps.law() {
+            let answers = at(span.as_secs_f64() + steps.by * f64::from(step));
+            let succeeds = part * law * answers.succeeds;
+            all.answers.answered += part * law * answers.answered;
+            all.answers.succeeds += succeeds;
+            if succeeds <= 0.0 {
+                continue;
+            }
+            let of_all = succeeds / all.answers.succeeds;
+            all.answers.delay = match of_all >= 1.0 {
+                true => answers.delay,
+                false => all.answers.delay.or(answers.delay, of_all),
+            };
+            if count > 0 {
+                tried = (tried.0 + succeeds, tried.1.max(count));
+            }
+            if step > 0 {
+                stepped = (stepped.0 + succeeds, stepped.1.max(step));
+            }
         }
         misses *= tries.miss;
     }
-    if late > 0.0 {
-        all.late = Late {
-            share: late / all.answers.succeeds,
-            by: tries.each.as_secs_f64(),
-            again: tries.miss,
-            times,
+    if all.answers.succeeds > 0.0 {
+        let succeeds = all.answers.succeeds;
+        let late = |(part, times): (f64, u32), by, again| match part > 0.0 {
+            true => Late { share: part / succeeds, by, again, times },
+            false => Late::default(),
         };
+        let tried = late(tried, tries.each.as_secs_f64(), tries.miss);
+        all.late = tried.then(late(stepped, steps.by, steps.again));
     }
     // Who still waits when all tries were in vain hears of it then.
     let lost = 1.0 - all.entered;
     let hears = tries.span_of(tries.count);
-    all.silent = match timeout {
-        Some(timeout) if hears < timeout => lost * hears.as_secs_f64() / timeout.as_secs_f64(),
+    all.silent = match patience {
+        Some(patience) if hears < patience => lost * hears.as_secs_f64() / patience.as_secs_f64(),
         _ => lost,
     };
     all
@@ -155,13 +177,12 @@ pub(super) fn through(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::entrance::Tries;
 
     fn of_tries(miss: f64, timeout: Option<u64>) -> Through {
         let tries = Tries { miss, count: 4, each: SimSpan::from_secs(5) };
         let timeout = timeout.map(SimSpan::from_secs);
         let way = Some(Way::Tries(tries));
-        let all = through(way, timeout, |_| Answers {
+        let all = through(way, Late::default(), timeout, |_| Answers {
             answered: 1.0,
             succeeds: 1.0,
             delay: Delay::fixed(0.01),

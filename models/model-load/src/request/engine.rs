@@ -28,12 +28,15 @@ mod call;
 mod clients;
 mod connect;
 mod deadlines;
+mod outcome;
 mod twin;
 mod zones;
 
 use call::{Call, Caller, Loss, Visit};
 use connect::MEMBER;
 use deadlines::Deadline;
+use outcome::Sent;
+pub(super) use outcome::{Loose, Outcome, Worked};
 use twin::{ERROR, SIDE};
 use zones::{STATION, ZONE};
 
@@ -57,56 +60,6 @@ enum Row {
     Deadline(u32),
     /// What has no row.
     Other,
-}
-
-/// A Service did its own part.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Worked {
-    /// Of a visit, which has more to do.
-    Visit(u32),
-    /// Of an attempt, which is answered with it.
-    Attempt { call: u32, serial: u32 },
-}
-
-/// What has no row.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Loose {
-    /// A Service did its own part, before somebody who came earlier.
-    WorkedOff(Worked),
-    /// An attempt that nobody can answer came from a caller that does not wait.
-    Ended { call: u32, serial: u32, outcome: Outcome },
-    /// The pause before a retry is over.
-    RetryDue { call: u32, serial: u32 },
-    /// A load balancer found a node for an attempt.
-    Connected { call: u32, serial: u32 },
-}
-
-/// What became of an attempt.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Outcome {
-    Answered,
-    TimedOut,
-    /// Sent to an endpoint that cannot answer.
-    Dead,
-    /// Network policies drop its packets.
-    Denied,
-    /// Answered with an error.
-    Erred,
-    /// A load balancer found no node for it in time.
-    Unconnected,
-}
-
-/// What becomes of an attempt, as far as it is known when it is made.
-#[derive(Clone, Copy, Debug)]
-enum Sent {
-    /// The breaker is open.
-    NotMade,
-    Refused(LossReason),
-    Ends(SimTime, Outcome),
-    /// The callee did its own work then, and has more to do.
-    Worked(SimTime),
-    /// The callee does its own work for several at once.
-    Shares,
 }
 
 /// A call that can be made, and what is remembered of it.
@@ -547,13 +500,14 @@ impl Engine {
                     _ if policy.timeout.is_none() || outcome == Outcome::Erred => {
                         self.calendar.push(at, Loose::Ended { call: call_idx, serial, outcome });
                     }
-                    // Of one that was held up the balancer's caller has a deadline already.
-                    _ if call.held_since.is_some() => {}
+                    // The caller of one that a balancer held up has a deadline already.
+                    _ if call.is_watched() => {}
                     Outcome::TimedOut
                     | Outcome::Dead
                     | Outcome::Denied
                     | Outcome::Erred
-                    | Outcome::Unconnected => {
+                    | Outcome::Unconnected
+                    | Outcome::Unknown => {
                         self.watch(call.edge, Deadline { at, call: call_idx, serial, outcome });
                     }
                 }
@@ -590,7 +544,7 @@ impl Engine {
         }
         let station = &mut self.stations[node];
         let dead_share = station.dead_share();
-        if dead_share > 0.0 && edge.stream.draw().chance(dead_share) {
+        if dead_share > 0.0 && !wire.is_chosen && edge.stream.draw().chance(dead_share) {
             let at = edge.deadline(now).unwrap_or(now);
             self.ask_twin(node);
             let zone = self.ask_zone(call, true);
@@ -629,7 +583,7 @@ impl Engine {
         let reason = if errs { LossReason::Errors } else { LossReason::None };
         self.tell_twin(node, window, at - now, reason);
         self.tell_zone(zone, window, at - now, reason);
-        let deadline = if call.held_since.is_some() { self.deadline_of(call) } else { deadline };
+        let deadline = if call.is_watched() { self.deadline_of(call) } else { deadline };
         match deadline {
             Some(deadline) if deadline < at => Sent::Ends(deadline, Outcome::TimedOut),
             _ if errs => Sent::Ends(at, Outcome::Erred),
@@ -646,7 +600,7 @@ impl Engine {
         let is_copy = caller == Caller::Nobody;
         let Wire { callee, .. } = edge.wire;
         let upstream = edge.wire.upstream.filter(|_| !is_copy);
-        let is_watched = self.calls[call_idx as usize].held_since.is_some();
+        let is_watched = self.calls[call_idx as usize].is_watched();
         let deadline = edge.deadline(now).filter(|_| !is_copy && !is_watched);
         let served = self.served.take().map(number);
         let blank = Visit {
@@ -702,6 +656,7 @@ impl Engine {
             Outcome::Dead => self.failed(call, LossReason::DeadEndpoints, now),
             Outcome::Denied => self.failed(call, LossReason::Denied, now),
             Outcome::Unconnected => self.failed(call, LossReason::LoadBalancer, now),
+            Outcome::Unknown => self.failed(call, LossReason::NoEndpoints, now),
         }
     }
 

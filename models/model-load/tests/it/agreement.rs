@@ -170,6 +170,34 @@ fn third_silent(client: CallPolicy) -> Case {
     case
 }
 
+/// The chain whose gateway chooses pods of the shop itself: for a while it knows two dead ones of six
+/// that proxies know of too, and then longer than they do.
+fn chosen(connect_millis: u64, retries: u32, client: CallPolicy) -> Case {
+    let mut case = chain(CallPolicy::default(), client);
+    case.nodes[1].chosen = Some((connect_millis, retries));
+    case.start[1] = Act::Endpoints(1, 6, 6, 900_000);
+    case.start.push(Act::Choice(1, 6, 0));
+    case.script = vec![
+        (50_000, Act::Endpoints(1, 6, 4, 600_000)),
+        (50_000, Act::Choice(1, 4, 2)),
+        (200_000, Act::Endpoints(1, 4, 4, 600_000)),
+        (260_000, Act::Choice(1, 4, 0)),
+        (300_000, Act::Endpoints(1, 0, 0, 0)),
+        (300_000, Act::Choice(1, 0, 0)),
+        (305_000, Act::Endpoints(1, 4, 4, 600_000)),
+        (305_000, Act::Choice(1, 4, 0)),
+    ];
+    case
+}
+
+/// The same behind a balancer with a silent node.
+fn balanced_and_chosen(client: CallPolicy) -> Case {
+    let mut case = chosen(500, 5, client);
+    case.nodes[0].connect_millis = Some(2_000);
+    case.start.push(Act::Entrance(0, true, 5, 1));
+    case
+}
+
 /// Most nodes of it are silent all the time.
 fn mostly_silent(client: CallPolicy) -> Case {
     let mut case = chain(CallPolicy::default(), client);
@@ -330,10 +358,17 @@ fn comparisons() -> Vec<Comparison> {
         of("the same, patient clients", balanced(patience(10_000, 0)), 1, Some(5.0)),
         of("a third silent, hasty clients who try again", third_silent(patience(400, 2)), 1, None),
         of("the same, its gateway", third_silent(patience(400, 2)), 0, None),
-        of("the same, without time-outs", balanced(plain), 1, Some(5.0)),
+        of("the first balancer, no time-outs", balanced(plain), 1, Some(5.0)),
         of("balancer with 6 of 10 nodes silent", mostly_silent(patience(10_000, 0)), 1, Some(5.0)),
         of("the same, its gateway", mostly_silent(patience(10_000, 0)), 0, Some(5.0)),
         of("the same, hasty ones who try again", mostly_silent(patience(1_200, 2)), 1, None),
+        of("gateway that tries other pods", chosen(500, 5, patience(10_000, 0)), 1, Some(5.0)),
+        of("the same, its gateway", chosen(500, 5, patience(10_000, 0)), 0, None),
+        of("the same, impatient clients", chosen(500, 5, patience(1_200, 0)), 1, None),
+        of("gateway that waits long for pods", chosen(60_000, 5, patience(5_000, 0)), 1, None),
+        of("gateway that tries one pod only", chosen(500, 0, patience(5_000, 1)), 1, None),
+        of("balancer and gateway that try", balanced_and_chosen(patience(3_000, 0)), 1, None),
+        of("the same, patient clients", balanced_and_chosen(plain), 1, Some(15.0)),
         of("rate limit", single(400, 8, 800, plain, limit(300)), 0, Some(5.0)),
         of(
             "spike, no retries",

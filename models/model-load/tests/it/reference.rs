@@ -56,7 +56,9 @@ impl<'a> Told<'a> {
                 Act::Failing(..) | Act::Split(..) => {
                     unreachable!("the reference knows no canaries")
                 }
-                Act::Entrance(..) => unreachable!("the reference knows no load balancers"),
+                Act::Entrance(..) | Act::Choice(..) => {
+                    unreachable!("the reference knows no load balancers and gateways")
+                }
                 Act::Stations(..) | Act::Pool(..) | Act::Places(..) | Act::Outside(..) => {
                     unreachable!("the reference knows no zones")
                 }

@@ -1,8 +1,9 @@
-//! Load balancers: what they hear of nodes and zones, and where they lead requests to.
+//! Load balancers and gateways: what they hear of nodes, zones and pods, and where they lead requests
+//! to.
 
-use model_api::{BalancerId, NodeId, Observation, ZoneId};
-use model_gateway::{Balancers, GatewayEvent, ZoneState};
-use model_load::Entrance;
+use model_api::{BalancerId, NodeId, Observation, PodId, ServiceId, ZoneId};
+use model_gateway::{Balancers, GatewayEvent, Gateways, Known, PodState, ZoneState};
+use model_load::{Choice, Entrance};
 use sim_kernel::{Context, Recorder};
 
 use super::World;
@@ -12,13 +13,14 @@ use crate::event::Event;
 #[derive(Clone, Debug)]
 pub(super) struct GatewayState {
     balancers: Balancers,
+    gateways: Gateways,
     /// By node: whether it answers; `None` where there is none.
     nodes: Vec<Option<bool>>,
 }
 
 impl GatewayState {
-    pub(super) fn new(balancers: Balancers) -> Self {
-        Self { balancers, nodes: Vec::new() }
+    pub(super) fn new(balancers: Balancers, gateways: Gateways) -> Self {
+        Self { balancers, gateways, nodes: Vec::new() }
     }
 }
 
@@ -90,5 +92,61 @@ impl World {
         ctx: &mut Context<'_, Event, R>,
     ) {
         self.gateways.balancers.handle(event, ctx);
+        self.gateways.gateways.handle(event, ctx);
+    }
+
+    /// Tells gateways which pods are routed to and what became of those that they choose from, and flows
+    /// what they choose from.
+    pub(super) fn tell_gateways<R: Recorder<Observation>>(
+        &mut self,
+        ctx: &mut Context<'_, Event, R>,
+    ) {
+        if self.gateways.gateways.is_empty() {
+            return;
+        }
+        for (idx, gateway) in self.blueprint.gateways.iter().enumerate() {
+            if let Some(controller) = gateway.controller {
+                let mut pods = self.cluster.pods_of(controller).iter();
+                let works = pods.any(|pod| {
+                    let view = self.cluster.pod(*pod);
+                    view.is_ready && view.is_live
+                });
+                self.gateways.gateways.set_controller(idx, works, ctx);
+            }
+        }
+        let upstreams: Vec<(ServiceId, ServiceId)> = self.gateways.gateways.upstreams().collect();
+        for (idx, (gateway, service)) in upstreams.into_iter().enumerate() {
+            let routed = self.cluster.routes(service).iter().map(|route| route.pod);
+            self.gateways.gateways.set_routed(idx, routed, ctx);
+            let targets: Vec<PodId> = self.gateways.gateways.targets(idx).collect();
+            let rate = self.rate_of_a_pod(gateway, service, targets.len());
+            for pod in targets {
+                let state = self.pod_state(pod);
+                self.gateways.gateways.set_pod(idx, pod, state, rate, ctx);
+            }
+        }
+        let flows = &mut self.flows;
+        self.gateways.gateways.take_known(ctx, |gateway, service, known| {
+            let Known { live_count, silent_count } = known;
+            flows.set_choice(gateway, service, Choice { live_count, silent_count });
+        });
+    }
+
+    /// Requests per 1000 s that each of so many pods gets from one pod of a gateway.
+    fn rate_of_a_pod(&self, gateway: ServiceId, service: ServiceId, pod_count: usize) -> u64 {
+        let traffic = self.flows.traffic(service);
+        let asked = traffic.map_or(0, |traffic| traffic.offered_millirps.0);
+        let gateways = self.cluster.routes(gateway).len().max(1);
+        asked / (gateways as u64 * pod_count.max(1) as u64)
+    }
+
+    /// What a pod does with connections of a gateway.
+    fn pod_state(&self, pod: PodId) -> PodState {
+        let view = self.cluster.pod(pod);
+        match view.node {
+            _ if view.is_live => PodState::Live,
+            Some(node) if !self.cluster.is_reachable(node) => PodState::Silent,
+            _ => PodState::Refusing,
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! Load balancers: what stands between clients and Services.
+//! Load balancers and gateways: what stands between clients and Services.
 
 use model_api::SimSpan;
 use serde_json::{Value as Json, json};
@@ -49,6 +49,65 @@ record! {
         build_least: Option<Spanned<SimSpan>>,
         /// The same, most; 180s when left out.
         build_most: Option<Spanned<SimSpan>>,
+    }
+}
+
+record! {
+    /// A gateway that chooses the pods behind it itself, as Kong with its ingress controller does. Annotations `konghq.com/…` of Services behind it, and a KongUpstreamPolicy that they name, count besides.
+    pub struct GatewaySpec("a gateway") {
+        /// The Service of the gateway, which loads name as `via`.
+        service: Spanned<String>,
+        /// The workload whose pods tell it of endpoints, as `namespace/name`; when left out, somebody always does.
+        controller: Option<Spanned<String>>,
+        /// How often the controller looks for changes; 3s when left out.
+        sync_period: Option<Spanned<SimSpan>>,
+        /// How often the workers of the gateway take over what it brought; 5s when left out.
+        update_period: Option<Spanned<SimSpan>>,
+        /// Pods that a request tries after the first one; 5 when left out.
+        retries: Option<Spanned<u32>>,
+        /// How long a pod may take to accept a connection; 60s when left out.
+        connect_timeout: Option<Spanned<SimSpan>>,
+        /// How long a pod may be silent that took a request; 60s when left out.
+        read_timeout: Option<Spanned<SimSpan>>,
+        /// TLS that it ends: handshakes take CPU time of its pods, besides `cpuPerRequest`; nothing when left out.
+        tls: Option<TlsSpec>,
+    }
+}
+
+record! {
+    /// TLS 1.3 that ends at a gateway.
+    pub struct TlsSpec("tls") {
+        /// The key of its certificate: `ecdsa`, which is the default, or `rsa`, whose signatures cost more.
+        certificate: Option<Spanned<CertificateKey>>,
+        /// Requests that a client makes over one connection, in the mean; 1 when left out: nobody keeps one alive.
+        requests_per_connection: Option<Spanned<u32>>,
+        /// CPU time of one handshake; 250us with an ECDSA key and 600us with an RSA key when left out.
+        handshake_cpu: Option<Spanned<SimSpan>>,
+    }
+}
+
+/// The key of a certificate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CertificateKey {
+    /// On the curve P-256.
+    Ecdsa,
+    /// Of 2048 bits.
+    Rsa,
+}
+
+impl FromText for CertificateKey {
+    const EXPECTED: &'static str = "ecdsa or rsa";
+
+    fn from_text(text: &str) -> Result<Self, String> {
+        match text {
+            "ecdsa" => Ok(Self::Ecdsa),
+            "rsa" => Ok(Self::Rsa),
+            _ => Err("is no kind of key whose cost is known".to_owned()),
+        }
+    }
+
+    fn schema() -> Json {
+        json!({"enum": ["ecdsa", "rsa"]})
     }
 }
 

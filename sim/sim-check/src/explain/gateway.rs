@@ -11,7 +11,26 @@ impl<E> Story<'_, E> {
     pub(super) fn gateway_sentence(&self, fact: &GatewayFact) -> (String, Option<SourceRef>) {
         let zone = |id: model_api::ZoneId| self.blueprint.zones[id.index()].name.as_str();
         let node = |id: model_api::NodeId| self.blueprint.nodes[id.index()].node.name.clone();
+        let service = |id: model_api::ServiceId| self.blueprint.service_name(id);
         let (balancer, text) = match *fact {
+            GatewayFact::Knows { gateway, service: of, live_count, silent_count } => {
+                let all = live_count + silent_count;
+                let text = format!(
+                    "gateway {} chooses from {all} pods of {}, of which {silent_count} do not answer",
+                    service(gateway),
+                    service(of)
+                );
+                return (text, self.gateway_place(gateway));
+            }
+            GatewayFact::PodJudged { gateway, service: of, is_healthy, .. } => {
+                let verdict = if is_healthy { "healthy again" } else { "unhealthy" };
+                let text = format!(
+                    "the checks of gateway {} find a pod of {} {verdict}",
+                    service(gateway),
+                    service(of)
+                );
+                return (text, self.gateway_place(gateway));
+            }
             GatewayFact::MachineLost { balancer, zone: id, is_active: true } => (
                 balancer,
                 format!("its machine in {} is lost: nobody answers at its address", zone(id)),
@@ -45,14 +64,24 @@ impl<E> Story<'_, E> {
     }
 }
 
+impl<E> Story<'_, E> {
+    fn gateway_place(&self, gateway: model_api::ServiceId) -> Option<SourceRef> {
+        let found = self.blueprint.gateways.iter().find(|it| it.service == gateway)?;
+        Some(found.origin.object)
+    }
+}
+
 /// What the wait for a fact was spent on.
 pub(super) fn part(fact: &GatewayFact) -> Part {
     match fact {
         GatewayFact::MachineLost { .. }
         | GatewayFact::MemberDown { .. }
         | GatewayFact::MemberUp { .. }
+        | GatewayFact::PodJudged { .. }
         | GatewayFact::MachineGivenUp { .. } => Part::Detect,
-        GatewayFact::MachineActive { .. } | GatewayFact::Led { .. } => Part::Act,
+        GatewayFact::MachineActive { .. } | GatewayFact::Led { .. } | GatewayFact::Knows { .. } => {
+            Part::Act
+        }
         GatewayFact::MachineBuilt { .. } => Part::Provision,
     }
 }

@@ -35,6 +35,13 @@ pub(super) struct Call {
     pub(super) window: u32,
 }
 
+impl Call {
+    /// A load balancer held its last attempt up, and since then it is watched when its caller gives up.
+    pub(super) fn is_watched(&self) -> bool {
+        self.held_since.is_some() && self.caller == Caller::Client
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Caller {
     Client,
