@@ -18,7 +18,7 @@
 //! # Invariants
 //! A Service without a balancer is reached by everybody at once.
 //! # Checked against
-//! `tests/it/entrances.rs`, flows against single requests.
+//! Flows against single requests (`tests/it/agreement.rs`).
 
 use model_api::gateway::{GatewayUpstream, LoadBalancer};
 use sim_kernel::SimSpan;
