@@ -6,6 +6,7 @@ use sim_kernel::SimSpan;
 
 use crate::backup::Protection;
 use crate::canary::Canary;
+use crate::gateway::{Gateway, GatewayUpstream, LoadBalancer};
 use crate::ids::{DatabaseId, PoolerId, ServiceId, WorkloadId, ZoneId};
 use crate::kube::off_peak::Schedule;
 use crate::kube::{
@@ -71,6 +72,11 @@ pub struct Blueprint {
     pub pools: Vec<Pool>,
     /// Poolers between clients and the primaries of these.
     pub poolers: Vec<Pooler>,
+    /// Load balancers before Services; [`BalancerId`](crate::BalancerId) is the position. At most one
+    /// a Service.
+    pub balancers: Vec<LoadBalancer>,
+    /// Gateways that choose pods themselves, at most one entry a Service.
+    pub gateways: Vec<Gateway>,
     /// How data is protected.
     pub protection: Protection,
     /// How each Service serves: at most one entry a Service, in the order of their ids.
@@ -395,6 +401,17 @@ pub struct Assumption {
 }
 
 impl Blueprint {
+    /// How a gateway leads to a Service behind it, where it chooses the pods itself.
+    pub fn upstream_of(&self, gateway: ServiceId, service: ServiceId) -> Option<&GatewayUpstream> {
+        let found = self.gateways.iter().find(|it| it.service == gateway)?;
+        found.upstreams.iter().find(|upstream| upstream.service == service)
+    }
+
+    /// The load balancer before a Service.
+    pub fn balancer_of(&self, service: ServiceId) -> Option<&LoadBalancer> {
+        self.balancers.iter().find(|balancer| balancer.service == service)
+    }
+
     /// Whether network policies deny a call; `caller` is `None` for clients from outside.
     pub fn is_denied(&self, caller: Option<ServiceId>, callee: Callee) -> bool {
         self.denied.contains(&DeniedCall { caller, callee })

@@ -10,7 +10,8 @@ pub use storage::{DiskCount, StorageFault};
 
 use crate::action::Action;
 use crate::ids::{
-    DataSetId, DatabaseId, FaultId, KeyId, NodeId, PlaceId, PolicyId, ServiceId, WorkloadId, ZoneId,
+    BalancerId, DataSetId, DatabaseId, FaultId, KeyId, NodeId, PlaceId, PolicyId, ServiceId,
+    WorkloadId, ZoneId,
 };
 use crate::memory::Growth;
 use crate::source::Origin;
@@ -108,6 +109,13 @@ pub enum FaultKind {
     Data(DataFault),
     /// Disks of storage pools are lost, or what stands on them is slow.
     Storage(StorageFault),
+    /// A machine of a load balancer is gone; another one is made in its place.
+    BalancerMachineLoss {
+        /// Of which balancer: the machine that holds its address.
+        balancer: BalancerId,
+        /// The machine that stands by is gone too, where there is one.
+        takes_standby: bool,
+    },
 }
 
 /// What a fault does to data and to copies of it.

@@ -109,3 +109,7 @@ id!(
     /// A storage pool: position in [`Blueprint::pools`](crate::Blueprint::pools).
     PoolId
 );
+id!(
+    /// A load balancer: position in [`Blueprint::balancers`](crate::Blueprint::balancers).
+    BalancerId
+);

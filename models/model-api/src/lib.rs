@@ -11,6 +11,7 @@ pub mod blueprint;
 pub mod calendar;
 pub mod canary;
 pub mod fault;
+pub mod gateway;
 pub mod guarantee;
 pub mod ids;
 pub mod kube;
@@ -28,9 +29,9 @@ pub mod usage;
 
 pub use blueprint::Blueprint;
 pub use ids::{
-    AutoscalerId, BudgetId, CanaryId, DataSetId, DatabaseId, FaultId, KeyId, LoadId, NodeId,
-    PlaceId, PodId, PolicyId, PoolId, PoolerId, ServiceId, VerticalAutoscalerId, WorkloadId,
-    ZoneId,
+    AutoscalerId, BalancerId, BudgetId, CanaryId, DataSetId, DatabaseId, FaultId, KeyId, LoadId,
+    NodeId, PlaceId, PodId, PolicyId, PoolId, PoolerId, ServiceId, VerticalAutoscalerId,
+    WorkloadId, ZoneId,
 };
 pub use observation::Observation;
 pub use parameters::Parameters;

@@ -5,11 +5,15 @@
 mod backup;
 mod canary;
 mod database;
+mod flow;
+mod gateway;
 mod storage;
 
 pub use backup::{BackupFact, ExposureStretch, RecoveryParts};
 pub use canary::{CanaryFact, CanaryFailure};
 pub use database::{FailoverBlock, InstanceUpdate};
+pub use flow::{FlowSegment, LossReason, WAIT_SHAPE_EXPONENTIAL};
+pub use gateway::GatewayFact;
 pub use storage::{PoolIo, StorageFact};
 
 use sim_kernel::SimTime;
@@ -704,6 +708,8 @@ pub enum Observation {
     Backup(BackupFact),
     /// Storage pools.
     Storage(StorageFact),
+    /// What stands between clients and Services.
+    Gateway(GatewayFact),
     /// Something about the trial of a revision.
     Canary {
         /// The workload that has the revision.
@@ -711,90 +717,6 @@ pub enum Observation {
         /// What.
         fact: CanaryFact,
     },
-}
-
-/// Requests to one Service over a stretch of time, counted by when they were sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct FlowSegment {
-    /// The Service.
-    pub service: ServiceId,
-    /// Start of the stretch.
-    pub from: SimTime,
-    /// Its end; told then, or when it is known what became of all its requests.
-    pub until: SimTime,
-    /// Requests asked for at its start, per 1000 s.
-    pub offered_from_millirps: u64,
-    /// Requests asked for at its end, per 1000 s.
-    pub offered_until_millirps: u64,
-    /// Requests answered well at its start, per 1000 s.
-    pub served_from_millirps: u64,
-    /// Requests answered well at its end, per 1000 s.
-    pub served_until_millirps: u64,
-    /// Time to answer without waiting, in nanoseconds, the Services it calls included.
-    pub base_latency_ns: u64,
-    /// Share of the answered requests that wait first, in parts per million.
-    pub wait_probability_ppm: u32,
-    /// Mean wait of those that wait, in nanoseconds.
-    pub wait_mean_ns: u64,
-    /// The shape of the gamma distribution that these waits have, in thousandths:
-    /// [`WAIT_SHAPE_EXPONENTIAL`] unless several waits add up.
-    pub wait_shape_milli: u32,
-    /// Share of the answered requests that were tried again first, in parts per million.
-    pub late_ppm: u32,
-    /// How much later these are answered in the mean, in nanoseconds.
-    pub late_by_ns: u64,
-    /// Why requests are lost, when any are: the largest share.
-    pub loss: LossReason,
-}
-
-/// Waits that are exponentially distributed.
-pub const WAIT_SHAPE_EXPONENTIAL: u32 = 1000;
-
-/// Why requests of a stretch are lost.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum LossReason {
-    /// None is.
-    #[default]
-    None,
-    /// Sent to endpoints that cannot answer but are still routed to.
-    DeadEndpoints,
-    /// No endpoint is ready.
-    NoEndpoints,
-    /// More than the ready endpoints can serve.
-    Overload,
-    /// The caller did not wait any longer.
-    TimedOut,
-    /// The rate limit was reached.
-    RateLimited,
-    /// A circuit breaker was open.
-    BreakerOpen,
-    /// No network policy lets the caller through.
-    Denied,
-    /// A Service it needs fails.
-    Dependency(ServiceId),
-    /// A database it writes to takes no writes.
-    Database(DatabaseId),
-    /// Pods of a faulty revision answer with errors.
-    Errors,
-}
-
-impl LossReason {
-    /// Its name among the figures of a result.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::None => "unknown",
-            Self::DeadEndpoints => "deadEndpoints",
-            Self::NoEndpoints => "noEndpoints",
-            Self::Overload => "overload",
-            Self::TimedOut => "timedOut",
-            Self::RateLimited => "rateLimited",
-            Self::BreakerOpen => "breakerOpen",
-            Self::Denied => "denied",
-            Self::Dependency(_) => "dependency",
-            Self::Database(_) => "database",
-            Self::Errors => "errors",
-        }
-    }
 }
 
 /// The filter that kept a pod pending.

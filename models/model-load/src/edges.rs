@@ -4,6 +4,7 @@ use model_api::Blueprint;
 use model_api::path::{CallPolicy, Callee};
 use sim_kernel::EntityKey;
 
+use crate::entrance::Door;
 use crate::graph::{Node, NodeIdx, owner};
 
 /// Position of a call in [`Edges::all`].
@@ -30,6 +31,8 @@ pub(crate) struct Edge {
     pub(crate) policy: CallPolicy,
     /// Network policies deny it.
     pub(crate) is_denied: bool,
+    /// What it meets on its way: the load balancer before the callee, or how a gateway tries pods.
+    pub(crate) door: Option<Door>,
     pub(crate) key: EntityKey,
 }
 
@@ -97,6 +100,19 @@ impl Edges {
             let caller = caller.map(|node| owner(nodes, node));
             let callee = Callee::Service(nodes[edge.callee].service);
             edge.is_denied = blueprint.is_denied(caller, callee);
+            edge.door = match edge.from {
+                _ if edge.is_denied => None,
+                Caller::Client(_) => nodes[edge.callee].door,
+                Caller::Gateway(_) => caller.and_then(|gateway| {
+                    let node = &nodes[edge.callee];
+                    let is_whole = node.stations.is_empty() && node.twin.is_none();
+                    let upstream = blueprint.upstream_of(gateway, node.service)?;
+                    let policy = &mut edge.policy;
+                    policy.timeout = policy.timeout.or(Some(upstream.read_timeout));
+                    is_whole.then(|| Door::of_upstream(upstream))
+                }),
+                Caller::Service(_) => None,
+            };
         }
         edges.to_node = vec![Vec::new(); nodes.len()];
         for (idx, edge) in edges.all.iter().enumerate() {
@@ -112,7 +128,7 @@ impl Edges {
         policy: CallPolicy,
         key: EntityKey,
     ) -> EdgeIdx {
-        self.all.push(Edge { from, callee, policy, is_denied: false, key });
+        self.all.push(Edge { from, callee, policy, is_denied: false, door: None, key });
         self.all.len() - 1
     }
 }

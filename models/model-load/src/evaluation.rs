@@ -7,6 +7,7 @@ use sim_kernel::{SimTime, StableHasher};
 
 use crate::curve::{Factor, Shape, Side};
 use crate::edges::Source;
+use crate::entrance::{Choice, Entrance};
 use crate::graph::{Graph, NodeIdx, NodeLoad, RowIdx};
 use crate::share::Share;
 use crate::split::{Split, without_errors};
@@ -24,6 +25,10 @@ pub(crate) struct Inputs {
     pub(crate) splits: Vec<Split>,
     /// By node and zone: where its endpoints are. Empty where no Service is divided by zone.
     pub(crate) places: Vec<Vec<Place>>,
+    /// By node: what is before it.
+    pub(crate) entrances: Vec<Entrance>,
+    /// By call: what a gateway chooses from.
+    pub(crate) choices: Vec<Choice>,
     /// By zone: nodes that requests from outside may enter at. Likewise.
     pub(crate) outside: Vec<u32>,
 }
@@ -59,6 +64,8 @@ impl Inputs {
                 0 => Vec::new(),
                 count => vec![vec![Place::default(); count]; graph.nodes.len()],
             },
+            entrances: vec![Entrance::default(); graph.nodes.len()],
+            choices: vec![Choice::default(); graph.edges.all.len()],
             outside: vec![0; graph.zone_count],
         }
     }

@@ -1,6 +1,7 @@
 //! The flows of a run over time: applies inputs, cuts segments, waits for the next bend.
 
 mod cut;
+mod entering;
 mod segment;
 mod traffic;
 
@@ -10,6 +11,8 @@ use model_api::{Blueprint, DatabaseId, Observation, ServiceId};
 use sim_kernel::{Context, Priority, Recorder, SimSpan, SimTime, Streams, Timer};
 
 use crate::curve::{Shape, Side};
+use crate::edges::EdgeIdx;
+use crate::entrance::{Choice, Entrance};
 use crate::evaluation::{Endpoints, Inputs, NodeFlow, evaluate};
 use crate::fluid::{Fluid, Waiting};
 use crate::graph::{Graph, GraphError, NodeIdx, NodeLoad, Plan, pod_capacity_millirps};
@@ -114,6 +117,8 @@ enum Input {
     Place(NodeIdx, usize, Place),
     /// Nodes of a zone that requests from outside may enter at.
     Outside(usize, u32),
+    Entrance(NodeIdx, Entrance),
+    Choice(EdgeIdx, Choice),
 }
 
 /// Requests that the pods of a Service answer over a stretch of time, and what CPU they cost.
@@ -435,6 +440,8 @@ impl Flows {
                 Input::Split(node, split) => requests.set_split(part, node, split),
                 Input::Place(node, zone, place) => requests.set_place(part, node, zone, place),
                 Input::Outside(zone, count) => requests.set_outside(part, zone, count),
+                Input::Entrance(node, way) => requests.set_entrance(part, node, way),
+                Input::Choice(edge, choice) => requests.set_choice(part, edge, choice),
             }
         }
         requests.reroute();
@@ -686,6 +693,8 @@ impl Part {
             Input::Split(node, split) => self.inputs.splits[node] != split,
             Input::Place(node, zone, place) => self.inputs.places[node][zone] != place,
             Input::Outside(zone, count) => self.inputs.outside[zone] != count,
+            Input::Entrance(node, way) => self.inputs.entrances[node] != way,
+            Input::Choice(edge, choice) => self.inputs.choices[edge] != choice,
         })
     }
 
@@ -837,6 +846,8 @@ impl Part {
                 Input::Split(node, split) => self.inputs.splits[node] = split,
                 Input::Place(node, zone, place) => self.inputs.places[node][zone] = place,
                 Input::Outside(zone, count) => self.inputs.outside[zone] = count,
+                Input::Entrance(node, way) => self.inputs.entrances[node] = way,
+                Input::Choice(edge, choice) => self.inputs.choices[edge] = choice,
                 Input::Factor(node, factor_milli, ramp) => {
                     let factor = &mut self.inputs.factors[node];
                     *factor = factor.ramp(now, factor_milli, ramp);

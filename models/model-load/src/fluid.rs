@@ -29,6 +29,7 @@ mod queue;
 mod quota;
 mod sharing;
 mod sweep;
+mod tried;
 
 use queue::Queue;
 pub(crate) use quota::Tables;
@@ -110,7 +111,11 @@ impl Fluid {
                 && serving.quota_period.is_none()
         };
         let has_memory = graph.zone_count > 0
-            || graph.edges.all.iter().any(|edge| edge.is_denied || !edge.policy.is_plain())
+            || graph
+                .edges
+                .all
+                .iter()
+                .any(|edge| edge.is_denied || edge.door.is_some() || !edge.policy.is_plain())
             || graph.nodes.iter().any(|node| {
                 node.is_denied_database
                     || !is_plain(&node.serving)
@@ -571,6 +576,7 @@ fn is_same(one: &NodePicture, other: &NodePicture) -> bool {
         && is_close(one.served, other.served, RATE_ERROR)
         && is_close(one.delay.whole_mean(), other.delay.whole_mean(), DELAY_ERROR)
         && one.loss == other.loss
+        && is_close(one.tried, other.tried, DELAY_ERROR)
         && (one.crossing - other.crossing).abs() <= RATE_ERROR
 }
 
@@ -606,8 +612,10 @@ fn segment(
         wait_probability_ppm,
         wait_mean_ns,
         wait_shape_milli,
-        late_ppm: rounded(last.late, 1e6),
-        late_by_ns: nanos(last.late_by),
+        late_ppm: rounded(last.late.share, 1e6),
+        late_by_ns: nanos(last.late.by),
+        late_again_ppm: rounded(last.late.again, 1e6),
+        late_times: last.late.times.max(1),
         loss: if is_lossy { last.loss } else { Default::default() },
     }
 }

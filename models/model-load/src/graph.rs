@@ -8,6 +8,7 @@ use sim_kernel::{EntityKey, SimSpan};
 
 use crate::curve::Curve;
 use crate::edges::{Edges, Source};
+use crate::entrance::Door;
 use crate::fluid::Tables;
 use crate::quota::Quota;
 
@@ -93,6 +94,8 @@ pub(crate) struct Node {
     pub(crate) stations: Vec<NodeIdx>,
     /// The first of the stations that this one is another of.
     pub(crate) station_of: Option<NodeIdx>,
+    /// The load balancer before it.
+    pub(crate) door: Option<Door>,
     /// Gateways leave the choice of its endpoints to proxies.
     pub(crate) is_service_upstream: bool,
 }
@@ -472,6 +475,7 @@ impl Calls {
             twin_of: None,
             stations: Vec::new(),
             station_of: None,
+            door: blueprint.balancer_of(id).map(Door::of),
             is_service_upstream: blueprint.services[service].is_service_upstream,
         }
     }

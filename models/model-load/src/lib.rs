@@ -11,7 +11,8 @@
 //! - Inputs, cheap, without a context, in any order: [`Flows::set_endpoints`],
 //!   [`Flows::set_database_writable`], [`Flows::set_load_factor`], [`Flows::set_failing`],
 //!   [`Flows::set_split`]; where hints divide requests by zone also [`Flows::set_stations`],
-//!   [`Flows::set_places`] and [`Flows::set_outside`]. They take effect at the next
+//!   [`Flows::set_places`] and [`Flows::set_outside`]; where a load balancer is before a Service,
+//!   [`Flows::set_entrance`], and of a gateway that chooses pods itself [`Flows::set_choice`]. They take effect at the next
 //!   [`Flows::settle`], which must be called at the same instant: once after each event of the
 //!   world, after everything else it did. It costs nothing when nothing was set. Until endpoints
 //!   are set a Service has none; databases are writable. Call it once at time zero.
@@ -53,6 +54,7 @@
 //! - Services whose endpoints carry hints for zones: each zone's endpoints have a queue of their own,
 //!   which gets all that comes from the zone; what endpoints of each zone get and answer, and which
 //!   part of it crosses zones (`stations`).
+//! - Load balancers before Services, which requests from outside come through (`entrance`).
 //! - What probes meet that wait in line with requests (`strain`).
 //! - Rate limits in fixed windows, counted by each pod or together.
 //! - Requests in pods that die, where they are lost (`flows::cut`).
@@ -107,6 +109,7 @@
 mod curve;
 mod delay;
 mod edges;
+mod entrance;
 mod evaluation;
 mod flows;
 mod fluid;
@@ -123,6 +126,7 @@ mod strain;
 mod stretch;
 mod wait;
 
+pub use entrance::{Choice, Entrance};
 pub use flows::{CanarySeen, Flows, LoadEvent, Traffic, WorkFlow};
 pub use graph::{GraphError, pod_capacity_millirps};
 pub use request::{Latencies, Requests, WINDOW};

@@ -12,6 +12,7 @@ use model_api::observation::{FlowSegment, WAIT_SHAPE_EXPONENTIAL};
 use model_api::{Blueprint, DatabaseId, Observation, ServiceId};
 use sim_kernel::{Context, Outcome, Recorder, SimSpan, SimTime, StableHasher, Streams};
 
+use crate::entrance::{Choice, Entrance};
 use crate::evaluation::Endpoints;
 use crate::graph::{GraphError, Plan, RowIdx};
 use crate::split::Split;
@@ -137,6 +138,16 @@ impl Requests {
 
     pub(crate) fn set_place(&mut self, part: usize, node: usize, zone: usize, place: Place) {
         self.engines[part].set_place(node, zone, place);
+    }
+
+    /// Tells which pods a gateway chooses from along a call.
+    pub(crate) fn set_choice(&mut self, part: usize, edge: usize, choice: Choice) {
+        self.engines[part].set_choice(edge, choice);
+    }
+
+    /// Tells where the load balancer before a node leads to.
+    pub(crate) fn set_entrance(&mut self, part: usize, node: usize, entrance: Entrance) {
+        self.engines[part].set_entrance(node, entrance);
     }
 
     pub(crate) fn set_outside(&mut self, part: usize, zone: usize, node_count: u32) {
@@ -268,6 +279,8 @@ fn segment(engine: &Engine, row: RowIdx, window: &Window) -> FlowSegment {
         wait_shape_milli: WAIT_SHAPE_EXPONENTIAL,
         late_ppm: 0,
         late_by_ns: 0,
+        late_again_ppm: 0,
+        late_times: 1,
         loss: window.largest_loss(),
     }
 }

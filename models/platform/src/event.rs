@@ -2,6 +2,7 @@
 
 use model_api::ServiceId;
 use model_backup::BackupEvent;
+use model_gateway::GatewayEvent;
 use model_kube::cluster::KubeEvent;
 use model_load::LoadEvent;
 use model_postgres::PgEvent;
@@ -27,6 +28,8 @@ pub enum Event {
     Backup(BackupEvent),
     /// Storage pools.
     Storage(StorageEvent),
+    /// Load balancers.
+    Gateway(GatewayEvent),
 }
 
 const _: () = assert!(size_of::<Event>() <= sim_kernel::EVENT_BYTES_MAX);
@@ -61,6 +64,12 @@ impl From<LoadEvent> for Event {
 impl From<StorageEvent> for Event {
     fn from(event: StorageEvent) -> Self {
         Self::Storage(event)
+    }
+}
+
+impl From<GatewayEvent> for Event {
+    fn from(event: GatewayEvent) -> Self {
+        Self::Gateway(event)
     }
 }
 

@@ -9,6 +9,7 @@ use model_api::kube::ResourceList;
 use model_api::path::WarmUp;
 use model_api::{Blueprint, DatabaseId, PoolerId, ServiceId, SimSpan};
 use model_backup::Backups;
+use model_gateway::{Balancers, Gateways};
 use model_kube::ClusterPlan;
 use model_kube::cluster::{NewTemplate, TemplateHealth, TemplateId};
 use model_load::profile::realized;
@@ -263,6 +264,9 @@ impl Plan {
         };
         let backups = self.backups.clone().with_streams(streams);
         let stored = (backups, Pools::new(&self.blueprint, streams));
+        let balancers = Balancers::new(&self.blueprint, streams);
+        let gateways = Gateways::new(&self.blueprint, streams);
+        let flows = (flows, balancers, gateways);
         World::new(&self.faults, &self.wiring, cluster, databases, flows, stored, streams)
     }
 

@@ -19,6 +19,7 @@ mod canaries;
 mod control_plane;
 mod data;
 mod deaths;
+mod gateways;
 mod poolers;
 mod storage;
 mod warmth;
@@ -34,6 +35,7 @@ use model_api::{
     Blueprint, DatabaseId, FaultId, NodeId, Observation, PodId, ServiceId, WorkloadId, ZoneId,
 };
 use model_backup::Backups;
+use model_gateway::{Balancers, Gateways};
 use model_kube::cluster::{Capacity, Cluster, KubeEvent, Notice, ServiceTraffic, ServiceWork};
 use model_load::{Flows, Requests, WorkFlow};
 use model_postgres::{Databases, PgNotice, Role, StopKind};
@@ -46,6 +48,7 @@ use crate::plan::Wiring;
 use crate::rare;
 use data::DataState;
 use deaths::Deaths;
+use gateways::GatewayState;
 use storage::StorageState;
 use writers::Writers;
 use zones::NodesSeen;
@@ -62,6 +65,7 @@ pub struct World {
     flows: Flows,
     data: DataState,
     storage: StorageState,
+    gateways: GatewayState,
     writers: Writers,
     book: FaultBook,
     /// Load faults that are on: the factor of a Service is the product of theirs.
@@ -87,13 +91,14 @@ impl World {
         wiring: &Arc<Wiring>,
         cluster: Cluster,
         databases: Databases,
-        flows: Flows,
+        (flows, balancers, gateways): (Flows, Balancers, Gateways),
         (backups, pools): (Backups, Pools),
         streams: Streams,
     ) -> Self {
         Self {
             data: DataState::new(backups, cluster.blueprint()),
             storage: StorageState::new(pools),
+            gateways: GatewayState::new(balancers, gateways),
             writers: Writers::of(cluster.blueprint()),
             pooler_fails: vec![0; cluster.blueprint().poolers.len()],
             pooler_unserved: vec![0; cluster.blueprint().poolers.len()],
@@ -211,6 +216,8 @@ impl World {
             self.pg_notices = pg_notices;
         }
         self.tell_nodes(ctx);
+        self.tell_balancers(ctx);
+        self.tell_gateways(ctx);
         self.flows.settle(ctx);
         self.meter(ctx);
     }
@@ -530,12 +537,17 @@ impl World {
             FaultKind::ControlPlane(kind) => self.strike_control_plane(fault, spec, kind, ctx),
             FaultKind::Data(kind) => self.strike_data(spec, kind, ctx),
             FaultKind::Storage(kind) => self.strike_storage(fault, spec, *kind, ctx),
+            FaultKind::BalancerMachineLoss { balancer, takes_standby } => {
+                let targets = self.lose_balancer_machines(*balancer, *takes_standby, ctx);
+                (Struck::Nothing, targets)
+            }
             FaultKind::Action(action) => self.act(fault, action, ctx),
         };
         if targets == 0 {
             ctx.hit(&rare::STRUCK_NOTHING);
         }
         self.book.struck[fault.index()] = Some(struck);
+        self.tell_balancers_zones(ctx);
         ctx.observe(|| Observation::FaultStruck { fault, targets });
         if let Some(duration) = spec.duration {
             ctx.schedule_in(duration, FAULT_PRIORITY, FaultEvent::EndDue(fault));
@@ -601,6 +613,7 @@ impl World {
             self.spikes.retain(|spike| *spike != fault);
             self.set_load_factors(services, *ramp);
         }
+        self.tell_balancers_zones(ctx);
         ctx.observe(|| Observation::FaultEnded { fault });
         self.happen(Happening::FaultEnded(fault), ctx);
     }
@@ -707,6 +720,7 @@ impl Model for World {
                 let StorageState { pools, notices, .. } = &mut self.storage;
                 pools.handle(event, ctx, notices);
             }
+            Event::Gateway(event) => self.handle_gateway(event, ctx),
             Event::Backup(event) => {
                 self.data.backups.handle(event, ctx, &mut self.data.notices);
             }

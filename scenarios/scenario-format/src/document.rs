@@ -10,6 +10,7 @@ use crate::source::Spanned;
 
 mod backup;
 mod fault;
+mod gateway;
 mod job;
 mod load;
 mod memory;
@@ -30,13 +31,16 @@ pub use backup::{
 };
 pub use fault::{
     AccountLossSpec, ApiFloodSpec, ArchiveBrokenSpec, BackupTargetLossSpec, BackupsBrokenSpec,
-    BadRolloutSpec, ConditionSpec, ControlPlaneUpgradeSpec, DiskLeakSpec, DiskLossSpec, DrainSpec,
-    EmptySpec, EndpointsBelowSpec, EtcdDataLossSpec, FaultSpec, FenceSpec, GrowStorageSpec,
-    HoldSpec, KeyDisabledSpec, KeyLossSpec, LeaderKillSpec, LoadSpikeSpec, LogicalLossSpec,
-    MemberLossSpec, MemoryLeakSpec, NoCapacitySpec, NodeCrashSpec, NodesSpec, PlainFaultSpec,
-    PodCrashSpec, ProcessLeakSpec, RegionLossSpec, RegistryOutageSpec, RolloutSpec, ScaleSpec,
-    SetMinSizeSpec, SlowApiSpec, StartKeys, SwitchoverSpec, ThrottleSpec, WalVolumeAboveSpec,
-    WebhookOutageSpec, WindowSpec, ZoneFaultSpec,
+    BadRolloutSpec, BalancerMachineLossSpec, ConditionSpec, ControlPlaneUpgradeSpec, DiskLeakSpec,
+    DiskLossSpec, DrainSpec, EmptySpec, EndpointsBelowSpec, EtcdDataLossSpec, FaultSpec, FenceSpec,
+    GrowStorageSpec, HoldSpec, KeyDisabledSpec, KeyLossSpec, LeaderKillSpec, LoadSpikeSpec,
+    LogicalLossSpec, MemberLossSpec, MemoryLeakSpec, NoCapacitySpec, NodeCrashSpec, NodesSpec,
+    PlainFaultSpec, PodCrashSpec, ProcessLeakSpec, RegionLossSpec, RegistryOutageSpec, RolloutSpec,
+    ScaleSpec, SetMinSizeSpec, SlowApiSpec, StartKeys, SwitchoverSpec, ThrottleSpec,
+    WalVolumeAboveSpec, WebhookOutageSpec, WindowSpec, ZoneFaultSpec,
+};
+pub use gateway::{
+    CertificateKey, FailoverSpec, GatewaySpec, LoadBalancerSpec, MonitorSpec, TlsSpec, Topology,
 };
 pub use job::{JobProfileSpec, WorkTimeSpec};
 pub use load::{DatabaseSpec, LoadPointSpec, LoadSpec, ServiceSpec, UsersSpec};

@@ -17,6 +17,7 @@ mod black_start;
 mod budgets;
 mod canaries;
 mod databases;
+mod gateways;
 mod hints;
 mod network_policies;
 mod placement;
@@ -46,6 +47,7 @@ pub(crate) fn run(manifests: &Manifests, resolved: &Resolved, diagnostics: &mut 
     lint.network_policies();
     lint.hints();
     lint.starts();
+    lint.gateways();
 }
 
 /// What the rules look at.

@@ -23,8 +23,10 @@ mod calls;
 mod clients;
 mod expression;
 mod faults;
+mod gateways;
 mod guarantees;
 mod jobs;
+mod kong;
 mod load;
 mod memory;
 mod metrics;
@@ -40,6 +42,8 @@ mod skew;
 mod storage;
 mod usage;
 mod webhooks;
+
+pub(crate) use gateways::ANNOTATIONS as BALANCER_ANNOTATIONS;
 
 /// Runs, when neither scenario nor command line says.
 pub const RUNS_DEFAULT: u32 = 100;
@@ -123,6 +127,8 @@ pub(crate) fn resolve(
     resolver.metrics(input.platform, input.scenario);
     resolver.off_peak();
     resolver.serve(input.platform, input.scenario);
+    resolver.load_balancers(input.platform, input.scenario);
+    resolver.gateways(input.platform, input.scenario);
     resolver.blueprint.denied = Findings::of(manifests, &resolver.blueprint).calls();
     resolver.backups(input.platform, input.scenario);
     let mut faults = resolver.faults(&input.scenario.spec.faults);

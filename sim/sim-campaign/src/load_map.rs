@@ -405,7 +405,10 @@ fn scaled(amount: u64, ppm: u32) -> u64 {
 /// Whether what a fault does goes on to the end of the run.
 fn is_endless(fault: &Fault) -> bool {
     let is_momentary = match &fault.kind {
-        FaultKind::PodCrash { .. } | FaultKind::Action(_) | FaultKind::Data(_) => true,
+        FaultKind::PodCrash { .. }
+        | FaultKind::Action(_)
+        | FaultKind::Data(_)
+        | FaultKind::BalancerMachineLoss { .. } => true,
         FaultKind::ControlPlane(kind) => matches!(kind, ControlPlaneFault::LeaderKill(_)),
         FaultKind::ZonePowerLoss { .. }
         | FaultKind::ZoneIsolation { .. }

@@ -188,6 +188,7 @@ fn fault_text(kind: &FaultKind) -> &'static str {
             ControlPlaneFault::WebhookOutage { .. } => "a webhook does not answer",
             ControlPlaneFault::RegistryOutage { .. } => "an image registry does not answer",
         },
+        FaultKind::BalancerMachineLoss { .. } => "a load balancer loses a machine",
         FaultKind::Action(action) => action_text(action),
         FaultKind::Data(kind) => data_fault_text(kind),
         FaultKind::Storage(fault) => match fault {

@@ -20,6 +20,7 @@ mod canary;
 mod data;
 mod figure;
 mod frozen;
+mod gateway;
 mod job;
 mod kubelet;
 mod path;
@@ -194,6 +195,9 @@ impl<'a, E> Story<'a, E> {
             LossReason::TimedOut => "callers do not wait any longer".to_owned(),
             LossReason::RateLimited => "the rate limit is reached".to_owned(),
             LossReason::BreakerOpen => "a circuit breaker is open".to_owned(),
+            LossReason::LoadBalancer => {
+                "the load balancer is away, or leads to nodes that do not answer".to_owned()
+            }
             LossReason::Denied => "no network policy lets the caller through".to_owned(),
             LossReason::Errors if self.blueprint.pools.iter().any(|it| !it.stalled.is_empty()) => {
                 "pods answer with errors: of a faulty version, or their storage pool stands still"
@@ -367,6 +371,7 @@ impl<'a, E> Story<'a, E> {
             ),
             O::Backup(fact) => return self.data_sentence(&fact),
             O::Storage(fact) => return self.storage_sentence(&fact),
+            O::Gateway(fact) => return Some(self.gateway_sentence(&fact)),
             _ => return self.action_sentence(observation),
         };
         Some((text, None))
@@ -409,6 +414,7 @@ fn part(observation: &Observation) -> Option<Part> {
         O::PodVolumeHeld { .. } | O::VolumeGrown { .. } => Some(Part::Provision),
         O::Backup(fact) => data::part(fact),
         O::Storage(fact) => storage::part(fact),
+        O::Gateway(fact) => Some(gateway::part(fact)),
         O::PodStarted { .. } => Some(Part::Start),
         O::PodBecameReady { .. } => Some(Part::Warm),
         _ => None,

@@ -25,6 +25,8 @@ pub(crate) fn segment(
         wait_shape_milli: WAIT_SHAPE_EXPONENTIAL,
         late_ppm: 0,
         late_by_ns: 0,
+        late_again_ppm: 0,
+        late_times: 1,
         loss: if served == offered { LossReason::None } else { LossReason::NoEndpoints },
     }
 }

@@ -14,6 +14,8 @@ use crate::measures::served_millirequest_seconds;
 /// Shapes of waits beyond these are taken for them: nearly all at once, and nearly equal.
 const SHAPE_MIN: f64 = 1e-3;
 const SHAPE_MAX: f64 = 1e4;
+/// Nothing is late more often than a load balancer or a gateway tries.
+const TIMES_MAX: u32 = 100;
 
 /// The time within which this share of the answered requests was answered; `None` without any.
 pub(crate) fn quantile(segments: &[(FlowSegment, SimTime)], quantile_ppm: u32) -> Option<SimSpan> {
@@ -69,9 +71,20 @@ fn share(segment: &FlowSegment, limit_ns: u64) -> f64 {
         return at_once;
     }
     let late = f64::from(segment.late_ppm) / 1e6;
-    let earlier_ns = limit_ns.checked_sub(segment.late_by_ns);
-    let late_share = earlier_ns.map_or(0.0, |limit_ns| share_at_once(segment, limit_ns));
-    at_once + late * (late_share - at_once)
+    at_once + late * (share_late(segment, limit_ns) - at_once)
+}
+
+/// The same of the late ones: some are later once, so many for each of them twice, and so on.
+fn share_late(segment: &FlowSegment, limit_ns: u64) -> f64 {
+    let again = f64::from(segment.late_again_ppm) / 1e6;
+    let (mut within, mut all, mut part) = (0.0, 0.0, 1.0);
+    for times in 1..=segment.late_times.clamp(1, TIMES_MAX) {
+        let later_ns = segment.late_by_ns.saturating_mul(times.into());
+        let earlier_ns = limit_ns.checked_sub(later_ns);
+        within += part * earlier_ns.map_or(0.0, |limit_ns| share_at_once(segment, limit_ns));
+        (all, part) = (all + part, part * again);
+    }
+    within / all
 }
 
 /// The same of the answers to first attempts.
@@ -116,9 +129,38 @@ mod tests {
             wait_shape_milli,
             late_ppm: 0,
             late_by_ns: 0,
+            late_again_ppm: 0,
+            late_times: 1,
             loss: LossReason::None,
         };
         quantile(&[(segment, until)], quantile_ppm).expect("requests were answered").as_secs_f64()
+    }
+
+    #[test]
+    fn who_is_late_again_takes_as_much_longer_once_more() {
+        let segment = FlowSegment {
+            service: ServiceId(0),
+            from: SimTime::ZERO,
+            until: SimTime::from_secs(60),
+            offered_from_millirps: 1_000,
+            offered_until_millirps: 1_000,
+            served_from_millirps: 1_000,
+            served_until_millirps: 1_000,
+            base_latency_ns: 5,
+            wait_probability_ppm: 0,
+            wait_mean_ns: 0,
+            wait_shape_milli: WAIT_SHAPE_EXPONENTIAL,
+            late_ppm: 400_000,
+            late_by_ns: 100,
+            late_again_ppm: 500_000,
+            late_times: 3,
+            loss: LossReason::None,
+        };
+        for (limit_ns, wanted) in
+            [(4, 0.0), (5, 0.6), (105, 0.6 + 1.6 / 7.0), (204, 0.6 + 1.6 / 7.0), (305, 1.0)]
+        {
+            assert!((share(&segment, limit_ns) - wanted).abs() < 1e-12, "{limit_ns}");
+        }
     }
 
     #[test]

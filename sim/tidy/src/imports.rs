@@ -49,6 +49,11 @@ const RULES: &[Rule] = &[
         because: "models meet in platform only: the wiring is visible in one place",
     },
     Rule {
+        krate: "model-gateway",
+        ours: VOCABULARY,
+        because: "models meet in platform only: the wiring is visible in one place",
+    },
+    Rule {
         krate: "model-load",
         ours: VOCABULARY,
         because: "models meet in platform only: the wiring is visible in one place",
@@ -64,6 +69,7 @@ const RULES: &[Rule] = &[
         ours: &[
             "model-api",
             "model-backup",
+            "model-gateway",
             "model-kube",
             "model-load",
             "model-postgres",

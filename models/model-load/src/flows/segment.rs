@@ -113,6 +113,8 @@ impl Closing {
             wait_shape_milli,
             late_ppm: 0,
             late_by_ns: 0,
+            late_again_ppm: 0,
+            late_times: 1,
             loss: largest_loss(graph, &self.inputs, mean, row),
         }
     }

@@ -6,9 +6,11 @@ use sim_kernel::{SimSpan, SimTime};
 
 use super::queue::{Arrivals, Queue, Stationary};
 use super::quota::Table;
+use super::tried::{Answers, Late, Through, entered, through};
 use crate::curve::Side;
 use crate::delay::{Delay, normal_share};
 use crate::edges::{Caller, EdgeIdx};
+use crate::entrance::Way;
 use crate::evaluation::{Endpoints, Inputs};
 use crate::graph::{Graph, NodeIdx};
 use crate::request::{limit_of_all, pause_before};
@@ -115,8 +117,9 @@ pub(super) struct NodePicture {
     /// How long its answers take, to its callers, when the first attempt succeeds.
     pub(super) delay: Delay,
     /// Share of the answers that come after a retry, and how much later.
-    pub(super) late: f64,
-    pub(super) late_by: f64,
+    pub(super) late: Late,
+    /// Of that, what tries in vain make of it, in the mean of all answers.
+    pub(super) tried: f64,
     pub(super) loss: LossReason,
     /// Of the requests that endpoints of a zone get, the share from other zones.
     pub(super) crossing: f64,
@@ -167,6 +170,8 @@ struct NodeWork {
     asked: f64,
     waiting: Waiting,
     arrivals: f64,
+    /// Of these, what comes to living endpoints in any case.
+    sure: f64,
     reached: f64,
     worked: f64,
     alive: f64,
@@ -178,27 +183,20 @@ struct NodeWork {
     worst: Worst,
 }
 
-/// What becomes of the attempts of a call.
-#[derive(Clone, Copy, Debug, Default)]
-struct Answers {
-    answered: f64,
-    /// Of the attempts, those that are answered well in time.
-    succeeds: f64,
-    /// Of those.
-    delay: Delay,
-}
-
 #[derive(Clone, Copy, Debug, Default)]
 struct EdgeWork {
     /// Calls per second, without retries.
     first: f64,
-    attempts: f64,
+    /// Attempts that come to the callee.
+    reaching: f64,
     waiting: Waiting,
     /// Share of the calls that are answered well in the end.
     answered: f64,
     delay: Delay,
-    late: f64,
-    late_by: f64,
+    /// What retries make of it.
+    late: Late,
+    /// What tries on its way make of it, those of a gateway that passed it on included.
+    steps: Late,
     worst: Worst,
 }
 
@@ -256,18 +254,21 @@ impl Sweep<'_> {
                     let client_edge = &edges.all[client];
                     let passes =
                         if client_edge.is_denied { 0.0 } else { self.passing(client, state, room) };
-                    (room.edges[client].attempts * passes, room.edges[client].waiting)
+                    (room.edges[client].reaching * passes, room.edges[client].waiting)
                 }
                 Caller::Service(caller) => (room.nodes[caller].worked, room.nodes[caller].waiting),
             };
             let EdgeState { extra, open_until, .. } = state.edges[edge];
             let is_open = open_until.is_some_and(|until| until > self.at);
             let attempts = if is_open { 0.0 } else { first + extra };
-            room.edges[edge] = EdgeWork { first, attempts, waiting: whose, ..EdgeWork::default() };
+            let way = self.way(edge);
+            let reaching = attempts * entered(way, self.patience(edge));
+            work.sure += if self.is_chosen(edge) { reaching } else { 0.0 };
+            room.edges[edge] = EdgeWork { first, reaching, waiting: whose, ..EdgeWork::default() };
             if !edges.all[edge].is_denied {
-                work.arrivals += attempts;
-                waiting += attempts * whose.part;
-                cycles += attempts * whose.part * whose.cycle;
+                work.arrivals += reaching;
+                waiting += reaching * whose.part;
+                cycles += reaching * whose.part * whose.cycle;
             }
         }
         work.waiting =
@@ -292,7 +293,7 @@ impl Sweep<'_> {
             let its = self.routes[edge].iter().find(|branch| branch.station == node);
             let Some(branch) = its.filter(|_| !edges.all[edge].is_denied) else { continue };
             let call = &room.edges[edge];
-            let attempts = call.attempts * branch.share;
+            let attempts = call.reaching * branch.share;
             work.arrivals += attempts;
             waiting += attempts * call.waiting.part;
             cycles += attempts * call.waiting.part * call.waiting.cycle;
@@ -318,7 +319,7 @@ impl Sweep<'_> {
         if ready_count > 0 {
             work.alive = f64::from(live_count) / f64::from(ready_count);
         }
-        work.reached = work.arrivals * work.alive;
+        work.reached = (work.arrivals - work.sure) * work.alive + work.sure;
         if let Some(limit) = self.graph.nodes[node].serving.rate_limit {
             let limit_count = limit_of_all(limit, live_count) as f64;
             work.let_in = let_in(work.reached, limit_count, limit.window);
@@ -419,9 +420,13 @@ impl Sweep<'_> {
 
     /// Of a call, the share that is answered well, the share of it that is so in time, and how long
     /// the answers in time take. Where stations answer differently fast, each is looked at.
-    fn answers(&self, edge: EdgeIdx, beyond: Option<&EdgeWork>, room: &Room) -> Answers {
-        let spec = &self.graph.edges.all[edge];
-        let timeout = spec.policy.timeout.map(SimSpan::as_secs_f64);
+    fn answers(
+        &self,
+        edge: EdgeIdx,
+        beyond: Option<&EdgeWork>,
+        timeout: Option<f64>,
+        room: &Room,
+    ) -> Answers {
         let (passes, then) =
             beyond.map_or((1.0, Delay::default()), |it| (it.answered, it.whole_delay()));
         let mut answers = Answers::default();
@@ -471,7 +476,7 @@ impl Sweep<'_> {
             for &edge in &self.graph.edges.to_node[head] {
                 let its = self.routes[edge].iter().find(|branch| branch.station == station);
                 if let Some(branch) = its.filter(|_| !self.graph.edges.all[edge].is_denied) {
-                    let attempts = room.edges[edge].attempts * branch.share;
+                    let attempts = room.edges[edge].reaching * branch.share;
                     crossing += attempts * part * branch.crossing[zone];
                 }
             }
@@ -480,6 +485,29 @@ impl Sweep<'_> {
         picture.crossing = share(crossing, picture.offered).min(1.0);
         picture.served = picture.served.min(picture.offered);
         picture
+    }
+
+    /// What a call meets on its way.
+    fn way(&self, edge: EdgeIdx) -> Option<Way> {
+        let spec = &self.graph.edges.all[edge];
+        let door = spec.door?;
+        Some(match spec.from {
+            Caller::Client(_) => door.way(self.inputs.entrances[spec.callee]),
+            Caller::Gateway(_) | Caller::Service(_) => door.choice(self.inputs.choices[edge]),
+        })
+    }
+
+    /// How long the caller of a call waits while something is tried on its way. A gateway does not give
+    /// up before it has tried all.
+    fn patience(&self, edge: EdgeIdx) -> Option<SimSpan> {
+        let spec = &self.graph.edges.all[edge];
+        spec.policy.timeout.filter(|_| matches!(spec.from, Caller::Client(_)))
+    }
+
+    /// Whether a gateway makes a call that chooses a living endpoint itself.
+    fn is_chosen(&self, edge: EdgeIdx) -> bool {
+        let spec = &self.graph.edges.all[edge];
+        spec.door.is_some() && matches!(spec.from, Caller::Gateway(_))
     }
 
     /// Requests per second of a source, and which of its clients wait for answers.
@@ -555,7 +583,10 @@ impl Sweep<'_> {
     fn call(&self, edge: EdgeIdx, state: &mut State, secs: f64, room: &mut Room) {
         let edges = &self.graph.edges;
         let spec = &edges.all[edge];
-        let node = self.whole(edge, room);
+        let mut node = self.whole(edge, room);
+        if self.is_chosen(edge) {
+            node = node.at_living();
+        }
         let (mut answered, mut delay, mut worst) = (node.answered, node.delay, node.worst);
         if let Caller::Client(source) = spec.from
             && let Some(upstream) = edges.sources[source].upstream
@@ -573,26 +604,46 @@ impl Sweep<'_> {
             worst = Worst { reason: LossReason::Denied, share: 1.0 };
         }
         let policy = &spec.policy;
-        let by_station = (self.graph.is_divided(spec.callee) && !spec.is_denied).then(|| {
-            let beyond = match spec.from {
-                Caller::Client(source) => edges.sources[source].upstream,
-                Caller::Gateway(_) | Caller::Service(_) => None,
-            };
-            self.answers(edge, beyond.map(|upstream| &room.edges[upstream]), room)
-        });
-        let in_time = match &by_station {
-            Some(answers) => share(answers.succeeds, answers.answered),
-            None => policy.timeout.map_or(1.0, |timeout| delay.is_over(timeout.as_secs_f64())),
+        let is_by_station = self.graph.is_divided(spec.callee) && !spec.is_denied;
+        let beyond = match spec.from {
+            Caller::Client(source) => edges.sources[source].upstream,
+            Caller::Gateway(_) | Caller::Service(_) => None,
         };
-        worst = worst.or(LossReason::TimedOut, answered * (1.0 - in_time));
-        let succeeds = answered * in_time;
+        let (way, patience) = (self.way(edge), self.patience(edge));
+        let steps = beyond.map_or(Late::default(), |upstream| room.edges[upstream].steps);
+        // What becomes of those that come so much later.
+        let at = |later: f64| {
+            let later = if patience.is_some() { later } else { 0.0 };
+            let timeout = policy.timeout.map(|timeout| timeout.as_secs_f64() - later);
+            let (in_time, delay) = if is_by_station {
+                let beyond = beyond.map(|upstream| &room.edges[upstream]);
+                let answers = self.answers(edge, beyond, timeout, room);
+                (share(answers.succeeds, answers.answered), answers.delay)
+            } else {
+                let in_time = timeout.map_or(1.0, |secs| delay.is_over(secs));
+                (in_time, timeout.map_or(delay, |secs| delay.given_over(secs)))
+            };
+            Answers { answered, succeeds: answered * in_time, delay }
+        };
+        let Through { entered, answers, late, silent } = through(way, steps, patience, at);
+        let Answers { answered, succeeds, delay } = answers;
+        if way.is_some() {
+            worst.share *= entered;
+            worst = worst.or(lost_on_the_way(way, self.is_chosen(edge)), 1.0 - entered);
+        }
+        worst = worst.or(LossReason::TimedOut, answered - succeeds);
         // Dead endpoints say nothing; where there are none, that is said at once.
         let dead_at = |node: NodeIdx| {
             let is_none_ready = self.inputs.endpoints[node].ready_count == 0;
             if is_none_ready { 0.0 } else { 1.0 - room.nodes[node].alive }
         };
-        let dead = if spec.is_denied { 1.0 } else { self.mixed(edge, dead_at) };
-        let tries = Tries::of(policy, succeeds, answered - succeeds + dead);
+        let dead = match (spec.is_denied, self.is_chosen(edge)) {
+            (true, _) => 1.0,
+            (false, true) => 0.0,
+            (false, false) => self.mixed(edge, dead_at),
+        };
+        let silent = dead * entered + silent;
+        let tries = Tries::of(policy, succeeds, answered - succeeds + silent);
         let work = &mut room.edges[edge];
         let memory = &mut state.edges[edge];
         if secs > 0.0 {
@@ -610,14 +661,12 @@ impl Sweep<'_> {
         let retries = share(memory.extra, work.first);
         let is_open = memory.open_until.is_some_and(|until| until > self.at);
         work.answered = if is_open { 0.0 } else { ((1.0 + retries) * succeeds).min(1.0) };
-        work.delay = match by_station {
-            Some(answers) => answers.delay,
-            None => policy.timeout.map_or(delay, |timeout| delay.given_over(timeout.as_secs_f64())),
-        };
-        work.late = retries / (1.0 + retries);
-        work.late_by = tries.late_by;
+        work.delay = delay;
+        let of_retries =
+            Late { share: retries / (1.0 + retries), by: tries.late_by, again: 0.0, times: 1 };
+        (work.late, work.steps) = (of_retries, late);
         if secs > 0.0 {
-            let answer = succeeds * work.delay.whole_mean();
+            let answer = succeeds * (work.delay.whole_mean() + work.steps.mean());
             let attempt = answer + (1.0 - succeeds) * tries.failure_secs;
             let response = (1.0 + retries) * attempt + tries.pause_secs;
             memory.response = if is_open { 0.0 } else { response };
@@ -685,8 +734,8 @@ impl Sweep<'_> {
             // Answers of several callers are told as those of the largest.
             if call.first > largest {
                 largest = call.first;
-                (picture.delay, picture.late, picture.late_by) =
-                    (call.delay, call.late, call.late_by);
+                (picture.delay, picture.late, picture.tried) =
+                    (call.delay, call.late.then(call.steps), call.steps.mean());
                 picture.loss = call.worst.reason;
             }
         };
@@ -702,14 +751,33 @@ impl Sweep<'_> {
                 // retry is a request as any other.
                 Caller::Client(source) if edges.sources[source].upstream.is_some() => {
                     let whole = self.whole(edge, room);
-                    let (first, delay, worst) = (call.attempts, whole.delay, whole.worst);
-                    add(&EdgeWork { first, delay, worst, late: 0.0, ..*call }, whole.answered);
+                    let (first, delay, worst) = (call.reaching, whole.delay, whole.worst);
+                    let (late, steps) = (Late::default(), Late::default());
+                    let its = EdgeWork { first, delay, worst, late, steps, ..*call };
+                    add(&its, whole.answered);
                 }
                 Caller::Client(_) | Caller::Gateway(_) => {}
             }
         }
         picture.served = picture.served.min(picture.offered);
         picture
+    }
+}
+
+impl NodeWork {
+    /// What those meet who come to living endpoints in any case.
+    fn at_living(self) -> Self {
+        let dead = 1.0 - self.alive;
+        let is_of_dead =
+            matches!(self.worst.reason, LossReason::DeadEndpoints | LossReason::NoEndpoints);
+        let answered = share(self.answered, self.alive);
+        let worst = if is_of_dead && dead > 0.0 {
+            // What else is lost there is what workers refuse.
+            Worst { reason: LossReason::Overload, share: 1.0 - answered }
+        } else {
+            Worst { share: share(self.worst.share, self.alive), ..self.worst }
+        };
+        Self { answered, worst, ..self }
     }
 }
 
@@ -720,8 +788,8 @@ impl EdgeWork {
             offered: self.first,
             served: self.first * self.answered,
             delay: self.delay,
-            late: self.late,
-            late_by: self.late_by,
+            late: self.late.then(self.steps),
+            tried: self.steps.mean(),
             loss: self.worst.reason,
             ..NodePicture::default()
         }
@@ -729,7 +797,7 @@ impl EdgeWork {
 
     /// How long the call takes, retries included.
     fn whole_delay(&self) -> Delay {
-        self.delay.then(Delay { fixed: 0.0, waits: self.late, mean: self.late_by, variance: 0.0 })
+        self.delay.then(self.late.as_delay())
     }
 }
 
@@ -790,6 +858,15 @@ fn let_in(rate: f64, limit_count: f64, window: SimSpan) -> f64 {
     let density = libm::exp(-score * score / 2.0) / libm::sqrt(std::f64::consts::TAU);
     let beyond = deviation * (density - score * normal_share(-score));
     (1.0 - beyond / mean).clamp(0.0, 1.0)
+}
+
+/// Why those are lost that do not come through.
+fn lost_on_the_way(way: Option<Way>, is_chosen: bool) -> LossReason {
+    match (is_chosen, way) {
+        (false, _) => LossReason::LoadBalancer,
+        (true, Some(Way::Closed)) => LossReason::NoEndpoints,
+        (true, _) => LossReason::DeadEndpoints,
+    }
 }
 
 /// `part / whole`, zero of nothing.

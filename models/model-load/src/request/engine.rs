@@ -26,12 +26,17 @@ use crate::stations::Routes;
 
 mod call;
 mod clients;
+mod connect;
 mod deadlines;
+mod outcome;
 mod twin;
 mod zones;
 
 use call::{Call, Caller, Loss, Visit};
+use connect::MEMBER;
 use deadlines::Deadline;
+use outcome::Sent;
+pub(super) use outcome::{Loose, Outcome, Worked};
 use twin::{ERROR, SIDE};
 use zones::{STATION, ZONE};
 
@@ -57,52 +62,6 @@ enum Row {
     Other,
 }
 
-/// A Service did its own part.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Worked {
-    /// Of a visit, which has more to do.
-    Visit(u32),
-    /// Of an attempt, which is answered with it.
-    Attempt { call: u32, serial: u32 },
-}
-
-/// What has no row.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Loose {
-    /// A Service did its own part, before somebody who came earlier.
-    WorkedOff(Worked),
-    /// An attempt that nobody can answer came from a caller that does not wait.
-    Ended { call: u32, serial: u32, outcome: Outcome },
-    /// The pause before a retry is over.
-    RetryDue { call: u32, serial: u32 },
-}
-
-/// What became of an attempt.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Outcome {
-    Answered,
-    TimedOut,
-    /// Sent to an endpoint that cannot answer.
-    Dead,
-    /// Network policies drop its packets.
-    Denied,
-    /// Answered with an error.
-    Erred,
-}
-
-/// What becomes of an attempt, as far as it is known when it is made.
-#[derive(Clone, Copy, Debug)]
-enum Sent {
-    /// The breaker is open.
-    NotMade,
-    Refused(LossReason),
-    Ends(SimTime, Outcome),
-    /// The callee did its own work then, and has more to do.
-    Worked(SimTime),
-    /// The callee does its own work for several at once.
-    Shares,
-}
-
 /// A call that can be made, and what is remembered of it.
 #[derive(Clone, Debug)]
 struct Edge {
@@ -112,6 +71,8 @@ struct Edge {
     /// Chooses between the pods of a Service and those of a revision that is tried, or among its
     /// stations.
     side: Stream,
+    /// Chooses nodes, where a load balancer does.
+    member: Stream,
     budget: Option<Budget>,
     breaker: Option<BreakerState>,
     /// Attempts that may end by their callers giving up, in the order in which they do.
@@ -124,6 +85,7 @@ impl Edge {
             wire,
             stream: streams.stream(key, ENDPOINT),
             side: streams.stream(key, if wire.is_divided { STATION } else { SIDE }),
+            member: streams.stream(key, MEMBER),
             budget: wire.policy.retry_budget_ppm.map(Budget::new),
             breaker: wire.policy.breaker.map(BreakerState::new),
             deadlines: VecDeque::new(),
@@ -297,6 +259,9 @@ impl Engine {
                     let now = self.calendar.now();
                     self.attempt(self.calls[call as usize], Some(call), now);
                 }
+                Some(Loose::Connected { call, serial }) if self.is_awaited(call, serial) => {
+                    self.connected(call);
+                }
                 _ => {}
             },
         }
@@ -463,7 +428,16 @@ impl Engine {
         }
         let (window, node) = (self.window, number(edge.wire.callee));
         let edge = edge_idx;
-        let call = Call { edge, node, caller, serial: 0, attempt: 0, first_at: now, window };
+        let call = Call {
+            edge,
+            node,
+            caller,
+            serial: 0,
+            attempt: 0,
+            first_at: now,
+            held_since: None,
+            window,
+        };
         self.attempt(call, None, now);
     }
 
@@ -480,6 +454,10 @@ impl Engine {
     /// Makes an attempt. The call gets a `place` when somebody has to come back to it.
     #[inline]
     fn attempt(&mut self, mut call: Call, place: Option<u32>, now: SimTime) {
+        let has_door = self.edges[call.edge as usize].wire.door.is_some();
+        if has_door && call.held_since.is_none() && self.is_held_up(&call, place, now) {
+            return;
+        }
         call.node = self.pick(&call);
         let sent = self.send(&call, now);
         if !matches!(sent, Sent::NotMade) {
@@ -521,7 +499,14 @@ impl Engine {
                     _ if policy.timeout.is_none() || outcome == Outcome::Erred => {
                         self.calendar.push(at, Loose::Ended { call: call_idx, serial, outcome });
                     }
-                    Outcome::TimedOut | Outcome::Dead | Outcome::Denied | Outcome::Erred => {
+                    // The caller of one that a balancer held up has a deadline already.
+                    _ if call.is_watched() => {}
+                    Outcome::TimedOut
+                    | Outcome::Dead
+                    | Outcome::Denied
+                    | Outcome::Erred
+                    | Outcome::Unconnected
+                    | Outcome::Unknown => {
                         self.watch(call.edge, Deadline { at, call: call_idx, serial, outcome });
                     }
                 }
@@ -545,6 +530,7 @@ impl Engine {
         let edge = &mut self.edges[call.edge as usize];
         if let Some(breaker) = &mut edge.breaker
             && call.caller != Caller::Nobody
+            && call.held_since.is_none()
             && !breaker.permits(now)
         {
             return Sent::NotMade;
@@ -557,7 +543,7 @@ impl Engine {
         }
         let station = &mut self.stations[node];
         let dead_share = station.dead_share();
-        if dead_share > 0.0 && edge.stream.draw().chance(dead_share) {
+        if dead_share > 0.0 && !wire.is_chosen && edge.stream.draw().chance(dead_share) {
             let at = edge.deadline(now).unwrap_or(now);
             self.ask_twin(node);
             let zone = self.ask_zone(call, true);
@@ -596,6 +582,7 @@ impl Engine {
         let reason = if errs { LossReason::Errors } else { LossReason::None };
         self.tell_twin(node, window, at - now, reason);
         self.tell_zone(zone, window, at - now, reason);
+        let deadline = if call.is_watched() { self.deadline_of(call) } else { deadline };
         match deadline {
             Some(deadline) if deadline < at => Sent::Ends(deadline, Outcome::TimedOut),
             _ if errs => Sent::Ends(at, Outcome::Erred),
@@ -612,7 +599,8 @@ impl Engine {
         let is_copy = caller == Caller::Nobody;
         let Wire { callee, .. } = edge.wire;
         let upstream = edge.wire.upstream.filter(|_| !is_copy);
-        let deadline = edge.deadline(now).filter(|_| !is_copy);
+        let is_watched = self.calls[call_idx as usize].is_watched();
+        let deadline = edge.deadline(now).filter(|_| !is_copy && !is_watched);
         let served = self.served.take().map(number);
         let blank = Visit {
             node,
@@ -666,6 +654,8 @@ impl Engine {
             Outcome::TimedOut => self.failed(call, LossReason::TimedOut, now),
             Outcome::Dead => self.failed(call, LossReason::DeadEndpoints, now),
             Outcome::Denied => self.failed(call, LossReason::Denied, now),
+            Outcome::Unconnected => self.failed(call, LossReason::LoadBalancer, now),
+            Outcome::Unknown => self.failed(call, LossReason::NoEndpoints, now),
         }
     }
 
@@ -692,7 +682,7 @@ impl Engine {
             return self.finish(call_idx, loss, now);
         }
         let pause = pause_before(&edge.wire.policy, call.attempt);
-        call.attempt += 1;
+        (call.attempt, call.held_since) = (call.attempt + 1, None);
         call.serial = call.serial.wrapping_add(1);
         let retry = Loose::RetryDue { call: call_idx, serial: call.serial };
         self.calendar.push(now.saturating_add(pause), retry);
@@ -736,7 +726,10 @@ impl Engine {
             self.edges[call.edge as usize].wire;
         let service = told.expect("requests from outside count for the Service they ask for");
         // Without an answer in time, or without having asked, a client blames nobody.
-        let is_of_client = matches!(loss.reason, LossReason::TimedOut | LossReason::BreakerOpen);
+        let is_of_client = matches!(
+            loss.reason,
+            LossReason::TimedOut | LossReason::BreakerOpen | LossReason::LoadBalancer
+        );
         let is_own = loss.is_none() || loss.at as usize == service || is_of_client || is_denied;
         let reason = if is_own {
             loss.reason

@@ -7,6 +7,7 @@ use model_api::path::CallPolicy;
 use sim_kernel::SimSpan;
 
 use crate::edges::Caller;
+use crate::entrance::Door;
 use crate::graph::{Graph, NodeIdx, RowIdx};
 
 /// What a call is.
@@ -35,6 +36,10 @@ pub(super) struct Wire {
     pub(super) is_last: bool,
     /// The callee does its own work only, and for nobody else.
     pub(super) is_only: bool,
+    /// What it meets on its way.
+    pub(super) door: Option<Door>,
+    /// A gateway makes it and chooses among pods itself, so that it reaches a living one.
+    pub(super) is_chosen: bool,
     /// How long the callee takes without waiting.
     pub(super) own_latency: SimSpan,
 }
@@ -91,6 +96,8 @@ pub(super) fn wires(graph: &Graph) -> impl Iterator<Item = Wire> + '_ {
             upstream,
             is_last,
             is_only: is_last && graph.edges.to_node[edge.callee].len() == 1,
+            door: edge.door,
+            is_chosen: edge.door.is_some() && client.is_none(),
             own_latency: callee.own_latency,
         }
     })

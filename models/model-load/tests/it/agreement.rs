@@ -169,6 +169,65 @@ fn quotas(rps: u64, pods: u32, milli_cores: u64, workers: u32, work: Work) -> Ca
     case
 }
 
+/// The chain behind a load balancer that gives each node half a second. A third of its nodes is silent
+/// for a while, then it is away itself, then it leads nowhere.
+fn balanced(client: CallPolicy) -> Case {
+    let mut case = chain(CallPolicy::default(), client);
+    case.nodes[0].connect_millis = Some(500);
+    case.script = vec![
+        (50_000, Act::Entrance(0, true, 6, 2)),
+        (200_000, Act::Entrance(0, false, 6, 0)),
+        (210_000, Act::Entrance(0, true, 6, 0)),
+        (250_000, Act::Entrance(0, true, 0, 0)),
+        (255_000, Act::Entrance(0, true, 6, 0)),
+    ];
+    case
+}
+
+/// The same, whose machine stays.
+fn third_silent(client: CallPolicy) -> Case {
+    let mut case = balanced(client);
+    case.script.truncate(1);
+    case.script.push((300_000, Act::Entrance(0, true, 4, 0)));
+    case
+}
+
+/// The chain whose gateway chooses pods of the shop itself: for a while it knows two dead ones of six
+/// that proxies know of too, and then longer than they do.
+fn chosen(connect_millis: u64, retries: u32, client: CallPolicy) -> Case {
+    let mut case = chain(CallPolicy::default(), client);
+    case.nodes[1].chosen = Some((connect_millis, retries));
+    case.start[1] = Act::Endpoints(1, 6, 6, 900_000);
+    case.start.push(Act::Choice(1, 6, 0));
+    case.script = vec![
+        (50_000, Act::Endpoints(1, 6, 4, 600_000)),
+        (50_000, Act::Choice(1, 4, 2)),
+        (200_000, Act::Endpoints(1, 4, 4, 600_000)),
+        (260_000, Act::Choice(1, 4, 0)),
+        (300_000, Act::Endpoints(1, 0, 0, 0)),
+        (300_000, Act::Choice(1, 0, 0)),
+        (305_000, Act::Endpoints(1, 4, 4, 600_000)),
+        (305_000, Act::Choice(1, 4, 0)),
+    ];
+    case
+}
+
+/// The same behind a balancer with a silent node.
+fn balanced_and_chosen(client: CallPolicy) -> Case {
+    let mut case = chosen(500, 5, client);
+    case.nodes[0].connect_millis = Some(2_000);
+    case.start.push(Act::Entrance(0, true, 5, 1));
+    case
+}
+
+/// Most nodes of it are silent all the time.
+fn mostly_silent(client: CallPolicy) -> Case {
+    let mut case = chain(CallPolicy::default(), client);
+    case.nodes[0].connect_millis = Some(500);
+    case.start.push(Act::Entrance(0, true, 10, 6));
+    case
+}
+
 fn queue_of(limit: u32) -> Serving {
     Serving { queue_limit: Some(limit), ..Serving::default() }
 }
@@ -335,6 +394,22 @@ fn comparisons() -> Vec<Comparison> {
         of("the same, 60 %", quotas(120, 4, 500, 20, exp), 0, Some(15.0)),
         of("the same, constant work", quotas(120, 4, 500, 20, Work::Constant), 0, Some(5.0)),
         of("quota of 6 cores, 8 threads, 75 %", quotas(450, 1, 6000, 8, exp), 0, Some(5.0)),
+        of("balancer with silent nodes, then away", balanced(patience(700, 0)), 1, None),
+        of("the same, its gateway", balanced(patience(700, 0)), 0, None),
+        of("the same, patient clients", balanced(patience(10_000, 0)), 1, Some(5.0)),
+        of("a third silent, hasty clients who try again", third_silent(patience(400, 2)), 1, None),
+        of("the same, its gateway", third_silent(patience(400, 2)), 0, None),
+        of("the first balancer, no time-outs", balanced(plain), 1, Some(5.0)),
+        of("balancer with 6 of 10 nodes silent", mostly_silent(patience(10_000, 0)), 1, Some(5.0)),
+        of("the same, its gateway", mostly_silent(patience(10_000, 0)), 0, Some(5.0)),
+        of("the same, hasty ones who try again", mostly_silent(patience(1_200, 2)), 1, None),
+        of("gateway that tries other pods", chosen(500, 5, patience(10_000, 0)), 1, Some(5.0)),
+        of("the same, its gateway", chosen(500, 5, patience(10_000, 0)), 0, None),
+        of("the same, impatient clients", chosen(500, 5, patience(1_200, 0)), 1, None),
+        of("gateway that waits long for pods", chosen(60_000, 5, patience(5_000, 0)), 1, None),
+        of("gateway that tries one pod only", chosen(500, 0, patience(5_000, 1)), 1, None),
+        of("balancer and gateway that try", balanced_and_chosen(patience(3_000, 0)), 1, None),
+        of("the same, patient clients", balanced_and_chosen(plain), 1, Some(15.0)),
         of("rate limit", single(400, 8, 800, plain, limit(300)), 0, Some(5.0)),
         of(
             "spike, no retries",
@@ -412,7 +487,13 @@ fn share_within(segment: &FlowSegment, limit_ns: f64) -> f64 {
         let shape = f64::from(segment.wait_shape_milli) / 1e3;
         1.0 - waits + waits * gamma_share(shape, shape * left / segment.wait_mean_ns as f64)
     };
-    (1.0 - late) * at_once(limit_ns) + late * at_once(limit_ns - segment.late_by_ns as f64)
+    let again = f64::from(segment.late_again_ppm) / 1e6;
+    let (mut within, mut all, mut part) = (0.0, 0.0, 1.0);
+    for times in 1..=segment.late_times {
+        within += part * at_once(limit_ns - segment.late_by_ns as f64 * f64::from(times));
+        (all, part) = (all + part, part * again);
+    }
+    (1.0 - late) * at_once(limit_ns) + late * within / all
 }
 
 /// By its series, which needs no more than patience.

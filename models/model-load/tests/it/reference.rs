@@ -63,6 +63,9 @@ impl<'a> Told<'a> {
                 Act::Failing(..) | Act::Split(..) | Act::Deaths(..) => {
                     unreachable!("the reference knows no canaries, and no deaths")
                 }
+                Act::Entrance(..) | Act::Choice(..) => {
+                    unreachable!("the reference knows no load balancers and gateways")
+                }
                 Act::Stations(..) | Act::Pool(..) | Act::Places(..) | Act::Outside(..) => {
                     unreachable!("the reference knows no zones")
                 }

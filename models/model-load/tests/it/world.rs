@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use model_api::blueprint::Zone;
 use model_api::canary::{Analysis, Canary};
+use model_api::gateway::{Failover, Gateway, GatewayUpstream, LoadBalancer, Vrrp};
 use model_api::kube::{Service, TrafficDistribution};
 use model_api::load::{Clients, Load, LoadPoint, ServiceProfile, Thinking};
 use model_api::observation::FlowSegment;
 use model_api::path::{CallPolicy, DeniedCall, Serving};
 use model_api::{Blueprint, DatabaseId, Observation, Origin, ServiceId, WorkloadId, ZoneId};
-use model_load::{Flows, LoadEvent, Place, Station, Traffic, WorkFlow, rare};
+use model_load::{Choice, Entrance, Flows, LoadEvent, Place, Station, Traffic, WorkFlow, rare};
 use sim_kernel::{
     Context, Journal, Limits, Model, Priority, ProbeCounter, Recorder, SimSpan, SimTime,
     Simulation, Streams,
@@ -40,6 +41,10 @@ pub(crate) enum Act {
     Outside([u32; ZONE_COUNT]),
     /// Of so many live pods of a Service, the first so many die with the requests in them.
     Deaths(u32, u32, u32),
+    /// Whether the balancer before a Service answers, nodes that it leads to, and silent ones.
+    Entrance(u32, bool, u32, u32),
+    /// Pods of a Service that the gateway of a case chooses from: those that answer, and silent ones.
+    Choice(u32, u32, u32),
 }
 
 /// Zones of a case that has any.
@@ -97,6 +102,14 @@ impl World {
             Act::Places(service, counts) => flows.set_places(ServiceId(service), &places(counts)),
             Act::Outside(counts) => flows.set_outside(&counts),
             Act::Deaths(..) => unreachable!("nothing is lost before the start"),
+            Act::Entrance(service, is_answering, member_count, silent_count) => {
+                let entrance = Entrance { is_answering, member_count, silent_count };
+                flows.set_entrance(ServiceId(service), entrance);
+            }
+            Act::Choice(service, live_count, silent_count) => {
+                let choice = Choice { live_count, silent_count };
+                flows.set_choice(ServiceId(0), ServiceId(service), choice);
+            }
             Act::Factor(service, milli, secs) => {
                 flows.set_load_factor(ServiceId(service), milli, SimSpan::from_secs(secs));
             }
@@ -150,6 +163,11 @@ pub(crate) struct Node {
     pub(crate) zones: Vec<u32>,
     /// Its endpoints carry hints.
     pub(crate) has_hints: bool,
+    /// A load balancer is before it, which gives each node so many milliseconds.
+    pub(crate) connect_millis: Option<u64>,
+    /// The gateway of a case, which is its first Service, gives each of its pods so many milliseconds,
+    /// and tries so many more.
+    pub(crate) chosen: Option<(u64, u32)>,
     /// Gateways leave the choice of its endpoints to proxies.
     pub(crate) is_service_upstream: bool,
 }
@@ -225,6 +243,35 @@ impl Case {
                 readiness: model_api::path::Readiness::default(),
                 origin: Origin::default(),
             });
+            if let Some(millis) = node.connect_millis {
+                blueprint.balancers.push(LoadBalancer {
+                    name: format!("s{idx}"),
+                    service: ServiceId(idx),
+                    machine_zones: vec![ZoneId(0)],
+                    zones: vec![ZoneId(0)],
+                    monitor: None,
+                    connect_timeout: SimSpan::from_millis(millis),
+                    try_count: LoadBalancer::TRY_COUNT,
+                    vrrp: Vrrp::default(),
+                    failover: Failover::default(),
+                    origin: Origin::default(),
+                });
+            }
+            if let Some((millis, retries)) = node.chosen {
+                let upstream = GatewayUpstream {
+                    retries,
+                    connect_timeout: SimSpan::from_millis(millis),
+                    ..GatewayUpstream::of(ServiceId(idx))
+                };
+                blueprint.gateways.push(Gateway {
+                    service: ServiceId(0),
+                    controller: None,
+                    sync_period: Gateway::SYNC_PERIOD,
+                    update_period: Gateway::UPDATE_PERIOD,
+                    upstreams: vec![upstream],
+                    origin: Origin::default(),
+                });
+            }
             for (load, (via, points)) in node.loads.iter().enumerate() {
                 let tenant = node.tenants.get(load).copied();
                 let point = |&(secs, rate_millirps): &(u64, u64)| LoadPoint {

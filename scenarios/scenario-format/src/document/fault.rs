@@ -107,6 +107,8 @@ tagged! {
         NoCapacity(NoCapacitySpec),
         /// Requests from outside multiply.
         LoadSpike(LoadSpikeSpec),
+        /// A machine of a load balancer is gone: the other one takes over, or another one is made.
+        BalancerMachineLoss(BalancerMachineLossSpec),
         /// Machines of the control plane stop: their etcd, API server and controllers with them.
         ControlPlaneMemberLoss(MemberLossSpec),
         /// The process that leads ends with an error; another one takes over.
@@ -348,6 +350,16 @@ fault_record! {
     }
 }
 
+fault_record! {
+    /// The machine of a load balancer that holds its address is gone.
+    pub struct BalancerMachineLossSpec("balancerMachineLoss") {
+        /// The name of the balancer.
+        balancer: Spanned<String>,
+        /// The machine that stands by is gone too.
+        both: Option<bool>,
+    }
+}
+
 impl FaultSpec {
     /// The keys that say when.
     pub fn start_keys(&self) -> StartKeys<'_> {
@@ -362,6 +374,7 @@ impl FaultSpec {
             Self::ProcessLeak(spec) => spec.start_keys(),
             Self::NoCapacity(spec) => spec.start_keys(),
             Self::LoadSpike(spec) => spec.start_keys(),
+            Self::BalancerMachineLoss(spec) => spec.start_keys(),
             Self::ControlPlaneMemberLoss(spec) => spec.start_keys(),
             Self::LeaderKill(spec) => spec.start_keys(),
             Self::ApiOutage(spec) => spec.start_keys(),
@@ -442,6 +455,7 @@ impl FaultSpec {
             Self::ProcessLeak(_) => "processLeak",
             Self::NoCapacity(_) => "noCapacity",
             Self::LoadSpike(_) => "loadSpike",
+            Self::BalancerMachineLoss(_) => "balancerMachineLoss",
             Self::ControlPlaneMemberLoss(_) => "controlPlaneMemberLoss",
             Self::LeaderKill(_) => "leaderKill",
             Self::ApiOutage(_) => "apiOutage",
@@ -494,6 +508,7 @@ impl FaultSpec {
             Self::ProcessLeak(spec) => spec.span,
             Self::NoCapacity(spec) => spec.span,
             Self::LoadSpike(spec) => spec.span,
+            Self::BalancerMachineLoss(spec) => spec.span,
             Self::ControlPlaneMemberLoss(spec) => spec.span,
             Self::LeaderKill(spec) => spec.span,
             Self::ApiOutage(spec) => spec.span,

@@ -6,6 +6,7 @@ use model_api::SimSpan;
 
 use super::backup::BackupsSpec;
 use super::fault::FaultSpec;
+use super::gateway::{GatewaySpec, LoadBalancerSpec};
 use super::job::JobProfileSpec;
 use super::load::LoadSpec;
 use super::memory::MemorySpec;
@@ -58,6 +59,10 @@ record! {
         processes: Vec<ProcessesSpec>,
         /// What metrics measure that autoscalers read; an entry replaces that of the platform for the same name.
         metrics: Vec<MetricSpec>,
+        /// Load balancers; an entry replaces that of the platform for the same Service.
+        load_balancers: Vec<LoadBalancerSpec>,
+        /// Gateways that choose the pods behind them themselves; an entry replaces that of the platform for the same Service.
+        gateways: Vec<GatewaySpec>,
         /// Storage pools; entries replace those of the platform with the same name.
         storage_pools: Vec<StoragePoolSpec>,
         /// Backups; entries replace those of the platform with the same name.

@@ -86,6 +86,7 @@ impl Resolver<'_> {
                 FaultKind::NoCapacity { zone, is_refused: spec.refuses.unwrap_or(false) }
             }
             FaultSpec::LoadSpike(spec) => self.load_spike(spec)?,
+            FaultSpec::BalancerMachineLoss(spec) => self.machine_loss(spec)?,
             FaultSpec::ControlPlaneMemberLoss(spec) => self.member_loss(spec)?,
             FaultSpec::LeaderKill(spec) => self.leader_kill(spec),
             FaultSpec::ApiOutage(spec) => Self::api_outage(spec),
@@ -169,6 +170,7 @@ impl Resolver<'_> {
             | FaultSpec::ProcessLeak(_)
             | FaultSpec::NoCapacity(_)
             | FaultSpec::LoadSpike(_)
+            | FaultSpec::BalancerMachineLoss(_)
             | FaultSpec::ControlPlaneMemberLoss(_)
             | FaultSpec::LeaderKill(_)
             | FaultSpec::ApiOutage(_)

@@ -8,6 +8,7 @@ mod canaries;
 mod cluster;
 mod databases;
 mod explained;
+mod gateways;
 mod jobs;
 mod library;
 mod lints;

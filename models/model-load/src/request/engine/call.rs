@@ -29,8 +29,17 @@ pub(super) struct Call {
     pub(super) serial: u32,
     pub(super) attempt: u32,
     pub(super) first_at: SimTime,
+    /// When the last attempt was made, if a load balancer held it up.
+    pub(super) held_since: Option<SimTime>,
     /// The window in which it was first tried.
     pub(super) window: u32,
+}
+
+impl Call {
+    /// A load balancer held its last attempt up, and since then it is watched when its caller gives up.
+    pub(super) fn is_watched(&self) -> bool {
+        self.held_since.is_some() && self.caller == Caller::Client
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -47,7 +47,15 @@ impl Engine {
             return;
         }
         let window = self.window;
-        let copy = Call { caller: Caller::Nobody, node, serial: 0, attempt: 0, window, ..*call };
+        let copy = Call {
+            caller: Caller::Nobody,
+            node,
+            serial: 0,
+            attempt: 0,
+            held_since: None,
+            window,
+            ..*call
+        };
         self.attempt(Call { first_at: now, ..copy }, None, now);
     }
 

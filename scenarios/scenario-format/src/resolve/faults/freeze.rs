@@ -35,6 +35,7 @@ fn takes_machines_or_load(kind: &FaultKind) -> bool {
         | FaultKind::ZoneIsolation { .. }
         | FaultKind::NodeCrash { .. }
         | FaultKind::PodCrash { .. }
+        | FaultKind::BalancerMachineLoss { .. }
         | FaultKind::MemoryLeak { .. }
         | FaultKind::UsageLeak { .. }
         | FaultKind::NoCapacity { .. }

@@ -1,0 +1,15 @@
+//! Rare branches that a campaign should have reached.
+
+sim_kernel::declare_probes! {
+    TOOK_OVER = "the machine that stood by took a load balancer over",
+    ALL_MACHINES_LOST = "a load balancer had no machine left",
+    BUILT_ELSEWHERE = "a machine of a load balancer was made in another zone",
+    BUILT_NOWHERE = "no zone was there to make a machine of a load balancer in",
+    BACK_BEFORE_GIVEN_UP = "a machine of a load balancer was back before it was given up",
+    MEMBER_DOWN = "a health monitor found a node down",
+    MEMBER_BACK_IN_TIME = "a node answered again before its health monitor found it down",
+    LIST_STAYED = "a gateway kept its list of pods, because its controller was away",
+    FOUND_UNHEALTHY = "a gateway found a pod unhealthy",
+    NO_TARGET = "a gateway knew no pod that it could choose",
+    NO_MEMBER = "a load balancer had no node left that it leads to",
+}

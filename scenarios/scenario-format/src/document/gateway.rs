@@ -1,0 +1,137 @@
+//! Load balancers and gateways: what stands between clients and Services.
+
+use model_api::SimSpan;
+use serde_json::{Value as Json, json};
+
+use crate::decode::{FromText, record};
+use crate::source::Spanned;
+
+record! {
+    /// A load balancer before a Service of type LoadBalancer, as Octavia makes one: machines that share an address and lead to the nodes of the cluster. Annotations `loadbalancer.openstack.org/…` of the Service count besides.
+    pub struct LoadBalancerSpec("a load balancer") {
+        /// The Service that it leads to, as `namespace/name`.
+        service: Spanned<String>,
+        /// Name in reports and faults; that of the Service when left out.
+        name: Option<Spanned<String>>,
+        /// `single`, which is the default of Octavia, or `activeStandby`: a second machine takes over.
+        topology: Option<Spanned<Topology>>,
+        /// Zones that its machines may stand in, one after the other; all when left out.
+        zones: Vec<Spanned<String>>,
+        /// The health monitor of its nodes, as `create-monitor` of the cloud controller manager makes one; none when left out, unless the Service asks for it.
+        monitor: Option<MonitorSpec>,
+        /// How long a node may take to accept a connection (`timeout_member_connect`); 5s when left out.
+        connect_timeout: Option<Spanned<SimSpan>>,
+        /// How lost machines are replaced.
+        failover: Option<FailoverSpec>,
+    }
+}
+
+record! {
+    /// A health monitor.
+    pub struct MonitorSpec("monitor") {
+        /// From one check of a node to the next; 5s when left out.
+        delay: Option<Spanned<SimSpan>>,
+        /// How long a node may take to answer; 3s when left out.
+        timeout: Option<Spanned<SimSpan>>,
+        /// Checks that must succeed for a node that is down; 1 when left out.
+        max_retries: Option<Spanned<u32>>,
+        /// Checks that must fail for a node that is up; 3 when left out.
+        max_retries_down: Option<Spanned<u32>>,
+    }
+}
+
+record! {
+    /// How lost machines of a load balancer are noticed and replaced.
+    pub struct FailoverSpec("failover") {
+        /// `heartbeat_timeout`: a machine that was silent for so long is given up; 60s when left out.
+        heartbeat_timeout: Option<Spanned<SimSpan>>,
+        /// From the request for a machine until it takes connections, least; 60s when left out.
+        build_least: Option<Spanned<SimSpan>>,
+        /// The same, most; 180s when left out.
+        build_most: Option<Spanned<SimSpan>>,
+    }
+}
+
+record! {
+    /// A gateway that chooses the pods behind it itself, as Kong with its ingress controller does. Annotations `konghq.com/…` of Services behind it, and a KongUpstreamPolicy that they name, count besides.
+    pub struct GatewaySpec("a gateway") {
+        /// The Service of the gateway, which loads name as `via`.
+        service: Spanned<String>,
+        /// The workload whose pods tell it of endpoints, as `namespace/name`; when left out, somebody always does.
+        controller: Option<Spanned<String>>,
+        /// How often the controller looks for changes; 3s when left out.
+        sync_period: Option<Spanned<SimSpan>>,
+        /// How often the workers of the gateway take over what it brought; 5s when left out.
+        update_period: Option<Spanned<SimSpan>>,
+        /// Pods that a request tries after the first one; 5 when left out.
+        retries: Option<Spanned<u32>>,
+        /// How long a pod may take to accept a connection; 60s when left out.
+        connect_timeout: Option<Spanned<SimSpan>>,
+        /// How long a pod may be silent that took a request; 60s when left out.
+        read_timeout: Option<Spanned<SimSpan>>,
+        /// TLS that it ends: handshakes take CPU time of its pods, besides `cpuPerRequest`; nothing when left out.
+        tls: Option<TlsSpec>,
+    }
+}
+
+record! {
+    /// TLS 1.3 that ends at a gateway.
+    pub struct TlsSpec("tls") {
+        /// The key of its certificate: `ecdsa`, which is the default, or `rsa`, whose signatures cost more.
+        certificate: Option<Spanned<CertificateKey>>,
+        /// Requests that a client makes over one connection, in the mean; 1 when left out: nobody keeps one alive.
+        requests_per_connection: Option<Spanned<u32>>,
+        /// CPU time of one handshake; 250us with an ECDSA key and 600us with an RSA key when left out.
+        handshake_cpu: Option<Spanned<SimSpan>>,
+    }
+}
+
+/// The key of a certificate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CertificateKey {
+    /// On the curve P-256.
+    Ecdsa,
+    /// Of 2048 bits.
+    Rsa,
+}
+
+impl FromText for CertificateKey {
+    const EXPECTED: &'static str = "ecdsa or rsa";
+
+    fn from_text(text: &str) -> Result<Self, String> {
+        match text {
+            "ecdsa" => Ok(Self::Ecdsa),
+            "rsa" => Ok(Self::Rsa),
+            _ => Err("is no kind of key whose cost is known".to_owned()),
+        }
+    }
+
+    fn schema() -> Json {
+        json!({"enum": ["ecdsa", "rsa"]})
+    }
+}
+
+/// How many machines a load balancer has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Topology {
+    /// One.
+    Single,
+    /// Two, of which one stands by.
+    ActiveStandby,
+}
+
+impl FromText for Topology {
+    const EXPECTED: &'static str = "single or activeStandby";
+
+    fn from_text(text: &str) -> Result<Self, String> {
+        match text {
+            "single" | "SINGLE" => Ok(Self::Single),
+            "activeStandby" | "ACTIVE_STANDBY" => Ok(Self::ActiveStandby),
+            _ => Err("is no topology of a load balancer".to_owned()),
+        }
+    }
+
+    fn schema() -> Json {
+        json!({"enum": ["single", "activeStandby", "SINGLE", "ACTIVE_STANDBY"]})
+    }
+}
