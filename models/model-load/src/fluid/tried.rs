@@ -2,7 +2,7 @@
 
 use sim_kernel::SimSpan;
 
-use super::delay::Delay;
+use crate::delay::Delay;
 use crate::entrance::{Tries, Way};
 
 /// What becomes of the attempts of a call.
