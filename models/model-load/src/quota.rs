@@ -1,10 +1,5 @@
 //! The CFS quota of a pod: how much CPU time it has in each period.
 //!
-//! The kubelet writes `cpu.max` from the limit: `MilliCPUToQuota` (pkg/kubelet/cm/helpers_linux.go,
-//! Kubernetes 1.36), with `cpuCFSQuotaPeriod`, 100 ms by default, and at least a millisecond of quota.
-//! The kernel fills the quota up at each period and keeps nothing of the last one
-//! (Documentation/scheduler/sched-bwc.rst; no burst, which the kubelet does not set).
-//!
 //! # Modelled
 //! Threads of a pod each run on a core of their own until they used up the quota together; then all
 //! stand still until the next period. Pods are alone with their quota and their queue: a request goes
@@ -16,6 +11,18 @@
 //! quota without a request; quotas of side-cars, which are their own; nodes with fewer free cores than
 //! a pod has threads. A container without a limit has no quota: what it can do is its request, the
 //! share of a node that it is sure of. A pod that is not warm yet is taken for one with less quota.
+//!
+//! # Defaults and their sources
+//! The kubelet writes `cpu.max` from the limit: `MilliCPUToQuota` (pkg/kubelet/cm/helpers_linux.go,
+//! Kubernetes 1.36), with `cpuCFSQuotaPeriod`, 100 ms by default, and at least a millisecond of quota.
+//! The kernel fills the quota up at each period and keeps nothing of the last one
+//! (Documentation/scheduler/sched-bwc.rst; no burst, which the kubelet does not set).
+//!
+//! # Invariants
+//! No thread works before its pod has quota, and no period gives more than the limit allows for it.
+//!
+//! # Checked against
+//! Flows against single requests: `tests/it/agreement.rs`, the table of `docs/REQUESTS.md`.
 
 use model_api::path::Serving;
 use sim_kernel::SimSpan;
