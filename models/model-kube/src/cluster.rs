@@ -349,6 +349,8 @@ pub struct Cluster {
     tables: Arc<Tables>,
     streams: Streams,
     nodes: Vec<NodeState>,
+    /// See [`Self::node_change_count`].
+    node_change_count: u64,
     pods: Vec<PodState>,
     workloads: Vec<WorkloadState>,
     services: Vec<ServiceState>,
@@ -473,6 +475,7 @@ impl Cluster {
         let (blueprint, tables) = (plan.blueprint.clone(), plan.tables.clone());
         let mut cluster = Self {
             nodes: NodeState::all(&blueprint, &tables, streams),
+            node_change_count: 0,
             pods: Vec::new(),
             workloads: WorkloadState::all(&blueprint, &tables),
             services: ServiceState::all(&blueprint),

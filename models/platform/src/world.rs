@@ -77,6 +77,8 @@ pub struct World {
     /// When pods of a Service will be a little warmer: one moment a Service.
     warming: Vec<(ServiceId, SimTime)>,
     deaths: Deaths,
+    /// Changes of nodes that were taken up.
+    node_changes: Option<u64>,
     /// What the flows know of the nodes, where that matters.
     nodes_seen: NodesSeen,
     notices: Vec<Notice>,
@@ -113,6 +115,7 @@ impl World {
             spikes: Vec::new(),
             warming: Vec::new(),
             deaths: Deaths::default(),
+            node_changes: None,
             nodes_seen: NodesSeen::default(),
             notices: Vec::new(),
             pg_notices: Vec::new(),
@@ -215,8 +218,13 @@ impl World {
             pg_notices.append(&mut self.pg_notices);
             self.pg_notices = pg_notices;
         }
-        self.tell_nodes(ctx);
-        self.tell_balancers(ctx);
+        let node_changes = Some(self.cluster.node_change_count());
+        if std::mem::replace(&mut self.node_changes, node_changes) != node_changes {
+            self.tell_nodes(ctx);
+            self.tell_balancers_nodes(ctx);
+        }
+        debug_assert!(self.knows_nodes(), "every change of a node is counted");
+        self.tell_led(ctx);
         self.tell_gateways(ctx);
         self.flows.settle(ctx);
         self.meter(ctx);

@@ -149,6 +149,7 @@ impl Cluster {
         E: Copy + From<KubeEvent>,
         R: Recorder<Observation>,
     {
+        self.node_change_count += 1;
         let node = &mut self.nodes[id.index()];
         node.ready = Ready::Unknown;
         node.expiry_at = SimTime::MAX;

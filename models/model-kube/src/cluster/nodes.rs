@@ -206,6 +206,7 @@ impl Cluster {
         E: Copy + From<KubeEvent>,
         R: Recorder<Observation>,
     {
+        self.node_change_count += 1;
         self.zones[zone.index()].is_isolated = true;
         ctx.observe(|| Observation::ZoneLost { zone, is_isolated: true });
         self.refresh_zone(zone, ctx);
@@ -217,6 +218,7 @@ impl Cluster {
         E: Copy + From<KubeEvent>,
         R: Recorder<Observation>,
     {
+        self.node_change_count += 1;
         self.zones[zone.index()].is_isolated = false;
         ctx.observe(|| Observation::ZoneRestored { zone });
         self.refresh_zone(zone, ctx);
@@ -248,6 +250,7 @@ impl Cluster {
         E: Copy + From<KubeEvent>,
         R: Recorder<Observation>,
     {
+        self.node_change_count += 1;
         self.nodes[node.index()].is_isolated = true;
         self.refresh_nodes(&[node], ctx);
     }
@@ -258,6 +261,7 @@ impl Cluster {
         E: Copy + From<KubeEvent>,
         R: Recorder<Observation>,
     {
+        self.node_change_count += 1;
         self.nodes[node.index()].is_isolated = false;
         self.refresh_nodes(&[node], ctx);
     }
@@ -285,6 +289,7 @@ impl Cluster {
         let rank = self.tables.name_ranks[node.index()];
         self.evictor.dequeue(self.tables.evictor_zones[node.index()], rank);
         self.note_node(node, ctx.now());
+        self.node_change_count += 1;
         let state = &mut self.nodes[node.index()];
         state.is_deleted = true;
         state.has_no_execute = false;
@@ -334,6 +339,7 @@ impl Cluster {
         E: Copy + From<KubeEvent>,
         R: Recorder<Observation>,
     {
+        self.node_change_count += 1;
         let state = &mut self.nodes[node.index()];
         state.has_machine = true;
         state.is_new = true;
@@ -350,6 +356,7 @@ impl Cluster {
         E: Copy + From<KubeEvent>,
         R: Recorder<Observation>,
     {
+        self.node_change_count += 1;
         let state = &mut self.nodes[node.index()];
         state.has_machine = false;
         // Whoever asked for this knows of it: the node is not lost.
@@ -412,6 +419,7 @@ impl Cluster {
             ctx.cancel(boot);
             if node.is_running {
                 node.is_running = false;
+                self.node_change_count += 1;
                 self.stop_node(id, ctx);
             }
         } else if !node.is_running && !ctx.is_pending(node.boot) {
@@ -453,6 +461,7 @@ impl Cluster {
         E: Copy + From<KubeEvent>,
         R: Recorder<Observation>,
     {
+        self.node_change_count += 1;
         self.nodes[id.index()].is_running = true;
         self.nodes[id.index()].will_register = true;
         self.nodes[id.index()].lease_origin = shifted(ctx.now());
@@ -582,6 +591,7 @@ impl Cluster {
             node.is_deleted = false;
             node.ready = Ready::Unknown;
         }
+        self.node_change_count += 1;
         let node = &mut self.nodes[id.index()];
         node.will_register = false;
         if node.ready != Ready::True {
@@ -647,6 +657,12 @@ impl Cluster {
     /// Whether the API shows a node as ready.
     pub fn is_node_ready(&self, node: NodeId) -> bool {
         self.nodes[node.index()].ready == Ready::True && !self.nodes[node.index()].is_deleted
+    }
+
+    /// How often nodes came, went, or began or ceased to run, to be reached or to be ready: who looks at
+    /// all of them need not look again while it is the same.
+    pub fn node_change_count(&self) -> u64 {
+        self.node_change_count
     }
 
     /// Lets every node look again whether it reaches the API's side.

@@ -102,6 +102,7 @@ impl Cluster {
         R: Recorder<Observation>,
     {
         let now = self.node_record(id);
+        self.node_change_count += 1;
         let state = &mut self.nodes[id.index()];
         state.is_deleted = then.is_deleted;
         state.is_cordoned = then.is_cordoned;
@@ -126,6 +127,7 @@ impl Cluster {
         R: Recorder<Observation>,
     {
         self.evictor.reset();
+        self.node_change_count += 1;
         for idx in 0..self.nodes.len() {
             let id = NodeId::from_index(idx);
             let node = &mut self.nodes[idx];

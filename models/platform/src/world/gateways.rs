@@ -25,8 +25,8 @@ impl GatewayState {
 }
 
 impl World {
-    /// Tells balancers what became of nodes, and flows where balancers lead to.
-    pub(super) fn tell_balancers<R: Recorder<Observation>>(
+    /// Tells balancers what became of nodes.
+    pub(super) fn tell_balancers_nodes<R: Recorder<Observation>>(
         &mut self,
         ctx: &mut Context<'_, Event, R>,
     ) {
@@ -34,17 +34,31 @@ impl World {
             return;
         }
         self.gateways.nodes.resize(self.blueprint.nodes.len(), None);
-        for (idx, spec) in self.blueprint.nodes.iter().enumerate() {
-            // The label `node.kubernetes.io/exclude-from-external-load-balancers` of kubeadm.
-            if spec.is_control_plane {
-                continue;
-            }
-            let node = NodeId::from_index(idx);
-            let has_machine = self.cluster.has_machine(node);
-            let answers = has_machine.then(|| self.cluster.is_reachable(node));
+        for idx in 0..self.blueprint.nodes.len() {
+            let answers = self.answers(idx);
             if std::mem::replace(&mut self.gateways.nodes[idx], answers) != answers {
-                self.gateways.balancers.set_node(node, answers, ctx);
+                self.gateways.balancers.set_node(NodeId::from_index(idx), answers, ctx);
             }
+        }
+    }
+
+    pub(super) fn do_balancers_know_nodes(&self) -> bool {
+        self.gateways.nodes.iter().enumerate().all(|(idx, known)| *known == self.answers(idx))
+    }
+
+    /// Whether a node that balancers may lead to answers; `None` where there is none.
+    fn answers(&self, idx: usize) -> Option<bool> {
+        let node = NodeId::from_index(idx);
+        // The label `node.kubernetes.io/exclude-from-external-load-balancers` of kubeadm.
+        let is_member =
+            !self.blueprint.nodes[idx].is_control_plane && self.cluster.has_machine(node);
+        is_member.then(|| self.cluster.is_reachable(node))
+    }
+
+    /// Tells flows where balancers lead to.
+    pub(super) fn tell_led<R: Recorder<Observation>>(&mut self, ctx: &mut Context<'_, Event, R>) {
+        if self.gateways.balancers.is_empty() {
+            return;
         }
         let (blueprint, flows) = (&self.blueprint, &mut self.flows);
         self.gateways.balancers.take_led(ctx, |balancer, led| {

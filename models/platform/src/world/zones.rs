@@ -2,6 +2,7 @@
 //! hints, where the endpoints of other Services are, and where requests from outside come in.
 
 use model_api::{Observation, ServiceId};
+use model_kube::Cluster;
 use model_load::{Place, Station};
 use sim_kernel::{Context, Recorder};
 
@@ -50,16 +51,19 @@ impl World {
         }
     }
 
+    /// Whether all that flows and balancers know of nodes is so.
+    pub(super) fn knows_nodes(&self) -> bool {
+        (!self.wiring.has_stations || self.nodes_seen == NodesSeen::of(&self.cluster))
+            && self.do_balancers_know_nodes()
+    }
+
     /// Tells the flows where requests may come in and how hints change, where nodes came, went or
     /// became ready since the last time.
     pub(super) fn tell_nodes<R: Recorder<Observation>>(&mut self, ctx: &mut Context<'_, Event, R>) {
         if !self.wiring.has_stations {
             return;
         }
-        let seen = NodesSeen {
-            reachable_counts: self.cluster.reachable_counts(),
-            ready_cpu_millis: self.cluster.ready_cpu_millis(),
-        };
+        let seen = NodesSeen::of(&self.cluster);
         if seen == self.nodes_seen {
             return;
         }
@@ -76,6 +80,15 @@ impl World {
             services.filter(|_| is_other).filter(are_allocated).collect();
         for service in allocated {
             self.tell_flows(service, ctx);
+        }
+    }
+}
+
+impl NodesSeen {
+    pub(super) fn of(cluster: &Cluster) -> Self {
+        Self {
+            reachable_counts: cluster.reachable_counts(),
+            ready_cpu_millis: cluster.ready_cpu_millis(),
         }
     }
 }

@@ -32,6 +32,10 @@ pub(super) const SWITCHES: &[(&str, &str)] = &[
     ("haproxy.org/", INGRESS),
     ("istio-injection", MESH),
     ("istio.io/rev", MESH),
+    (
+        "konghq.com/plugins",
+        "state limits under `rateLimit`; what other plugins do is not looked at",
+    ),
     ("linkerd.io/inject", MESH),
     ("nginx.ingress.kubernetes.io/", INGRESS),
     ("nginx.org/", INGRESS),
