@@ -1,63 +1,12 @@
 //! What gateways know of pods: how late, and without those that checks find unhealthy.
 
-use std::sync::Arc;
-
 use model_api::gateway::{ActiveChecks, Gateway, GatewayUpstream};
 use model_api::kube::Service;
-use model_api::{Blueprint, Observation, Origin, PodId, ServiceId, WorkloadId};
-use model_gateway::{GatewayEvent, Gateways, Known, PodState};
-use sim_kernel::{
-    Context, Journal, Limits, Model, Priority, Recorder, SimSpan, SimTime, Simulation, Streams,
-};
+use model_api::{Blueprint, Origin, ServiceId, WorkloadId};
+use model_gateway::{Known, PodState};
+use sim_kernel::SimSpan;
 
-#[derive(Clone, Copy, Debug)]
-enum Act {
-    /// Proxies route to the pods below this number.
-    Routed(u32),
-    Pod(u32, PodState),
-    Controller(bool),
-}
-
-#[derive(Clone, Copy, Debug, Hash)]
-enum WorldEvent {
-    Gateway(GatewayEvent),
-    Step(u32),
-}
-
-impl From<GatewayEvent> for WorldEvent {
-    fn from(event: GatewayEvent) -> Self {
-        Self::Gateway(event)
-    }
-}
-
-#[derive(Clone)]
-struct World {
-    gateways: Gateways,
-    script: Arc<Vec<Act>>,
-    known: Vec<(f64, Known)>,
-}
-
-impl Model for World {
-    type Event = WorldEvent;
-    type Observation = Observation;
-
-    fn handle<R: Recorder<Observation>>(
-        &mut self,
-        event: WorldEvent,
-        ctx: &mut Context<'_, WorldEvent, R>,
-    ) {
-        match event {
-            WorldEvent::Gateway(event) => self.gateways.handle(event, ctx),
-            WorldEvent::Step(idx) => match self.script[idx as usize] {
-                Act::Routed(count) => self.gateways.set_routed(0, (0..count).map(PodId), ctx),
-                Act::Pod(pod, state) => self.gateways.set_pod(0, PodId(pod), state, 10_000, ctx),
-                Act::Controller(works) => self.gateways.set_controller(0, works, ctx),
-            },
-        }
-        let (at, known) = (ctx.now().as_secs_f64(), &mut self.known);
-        self.gateways.take_known(ctx, |_, _, now| known.push((at, now)));
-    }
-}
+use crate::world::{Act, World};
 
 fn run(active: ActiveChecks, passive_timeouts: u32, script: &[(u64, Act)]) -> Vec<(f64, Known)> {
     let upstream = GatewayUpstream {
@@ -79,17 +28,7 @@ fn run(active: ActiveChecks, passive_timeouts: u32, script: &[(u64, Act)]) -> Ve
         gateways: vec![gateway],
         ..Blueprint::default()
     };
-    let world = World {
-        gateways: Gateways::new(&Arc::new(blueprint), Streams::new(3, 0)),
-        script: Arc::new(script.iter().map(|&(_, act)| act).collect()),
-        known: Vec::new(),
-    };
-    let mut sim = Simulation::new(world, Journal::new(), Limits::default());
-    for (idx, &(at, _)) in (0_u32..).zip(script) {
-        sim.schedule_at(SimTime::from_secs(at), Priority::NORMAL, WorldEvent::Step(idx));
-    }
-    assert!(sim.run_until(SimTime::from_secs(10_000)).is_complete());
-    sim.into_parts().0.known
+    World::play(blueprint, 3, script).known
 }
 
 const fn known(live_count: u32, silent_count: u32) -> Known {

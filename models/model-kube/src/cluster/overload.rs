@@ -424,7 +424,7 @@ impl Cluster {
         let Some(of) = self.requester(event) else {
             return ctx.timer_in(SimSpan::ZERO, priority::CONTROLLER, served);
         };
-        let span = self.served_in(of, self.odds(of), ctx.now().as_nanos());
+        let span = self.served_after(of, ctx.now());
         span.map_or(Timer::NONE, |span| ctx.timer_in(span, priority::CONTROLLER, served))
     }
 
@@ -443,14 +443,7 @@ impl Cluster {
     /// Draws how long a request that fails goes on failing, as things are now; `None` when it never gets
     /// through.
     pub(super) fn served_after(&self, of: Requester, now: SimTime) -> Option<SimSpan> {
-        let (odds, occurrence) = (self.odds(of), now.as_nanos());
-        if odds == Odds::FREE {
-            let draw = self.draw(of.entity, RELIEF, occurrence);
-            return Some(draw.span_between(SimSpan::ZERO, RETRY_AFTER));
-        }
-        let unit = self.draw(of.entity, REFUSALS, occurrence).unit();
-        let failed = failures(odds.failed_ppm, unit, FAILURES_MAX);
-        (failed < FAILURES_MAX).then(|| delay(failed, &odds))
+        self.served_in(of, self.odds(of), now.as_nanos())
     }
 
     /// A request got through.
