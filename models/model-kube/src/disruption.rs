@@ -13,7 +13,7 @@
 //! # Checked against
 //! `conformance/nodes-pdb.yaml`.
 
-use model_api::kube::{IntOrPercent, UnhealthyPodEvictionPolicy};
+use model_api::kube::{IntOrPercent, UnhealthyPodEvictionPolicy, WorkloadKind};
 use sim_kernel::{SimSpan, SimTime};
 
 /// What a budget asks for: one of the two fields of its spec at most.
@@ -96,6 +96,58 @@ pub fn status(demand: Demand, pod_count: i32, scale: i32, healthy_count: i32) ->
         expected_pods,
         disruptions_allowed,
     }
+}
+
+/// A controller that has pods which a budget selects, or a bare pod, as far as its status looks at
+/// it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Covered<'a> {
+    /// What it is.
+    pub kind: &'a WorkloadKind,
+    /// `spec.replicas`.
+    pub replicas: u32,
+    /// Its pods that match, terminating ones included, finished ones not.
+    pub pod_count: u32,
+    /// Those that are Ready and not terminating.
+    pub healthy_count: u32,
+}
+
+impl Covered<'_> {
+    /// What it adds to the expected count: a bare pod nothing; `None` without a `/scale`.
+    fn scale(&self) -> Option<u32> {
+        match self.kind {
+            WorkloadKind::DaemonSet { .. } | WorkloadKind::Job(_) => None,
+            WorkloadKind::Pod => Some(0),
+            _ => Some(self.replicas),
+        }
+    }
+}
+
+/// A budget counts the scale of a controller that has none, so that its sync fails and it allows
+/// nothing (`getExpectedScale`, `failSafe`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NoScale {
+    /// Position of the first such controller.
+    pub place: usize,
+}
+
+/// The status of a budget from the controllers whose pods it selects (`trySync`).
+///
+/// # Errors
+/// When it counts the scale of a DaemonSet or a Job.
+pub fn status_of(demand: Demand, covered: &[Covered<'_>]) -> Result<BudgetStatus, NoScale> {
+    let has_none = |it: &Covered<'_>| it.scale().is_none();
+    if demand.counts_scale()
+        && let Some(place) = covered.iter().position(has_none)
+    {
+        return Err(NoScale { place });
+    }
+    let sum = |count: fn(&Covered<'_>) -> u32| {
+        let total = covered.iter().map(count).fold(0, u32::saturating_add);
+        i32::try_from(total).unwrap_or(i32::MAX)
+    };
+    let scale = sum(|it| it.scale().unwrap_or(0));
+    Ok(status(demand, sum(|it| it.pod_count), scale, sum(|it| it.healthy_count)))
 }
 
 /// For how long a pod that the eviction API let go counts as disrupted while it is still there

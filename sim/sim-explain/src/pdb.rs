@@ -1,13 +1,16 @@
 //! What a disruption budget allows, and which eviction answers what.
 
 use model_api::blueprint::Blueprint;
-use model_api::kube::{PodDisruptionBudget, Workload};
-use model_kube::disruption::{Admission, BudgetStatus, Demand, EvictionRequest, admit, status};
+use model_api::kube::{PodDisruptionBudget, Workload, WorkloadKind};
+use model_kube::daemon_set::should_run;
+use model_kube::disruption::{
+    Admission, BudgetStatus, Covered, Demand, EvictionRequest, admit, status_of,
+};
 use report_data::{DecisionKind, DecisionReport, Program};
 
 use crate::amount;
 use crate::draft::{Draft, row};
-use crate::placed::title;
+use crate::placed::{nodes, title};
 use crate::refusal::{Refusal, one_of};
 
 /// Which budget, and how its pods are.
@@ -34,16 +37,29 @@ pub fn pdb(
     let budget = &blueprint.budgets[idx];
     let selected: Vec<&Workload> =
         blueprint.workloads.iter().filter(|it| selects(budget, it)).collect();
-    let pods = selected.iter().fold(0_u32, |sum, it| sum.saturating_add(it.replicas));
+    let counts: Vec<u32> = selected.iter().map(|it| pod_count(blueprint, it)).collect();
+    let pods = counts.iter().fold(0_u32, |sum, it| sum.saturating_add(*it));
     let healthy = question.healthy.unwrap_or(pods);
     if healthy > pods {
         return Err(Refusal::new(format!("{healthy} pods are healthy of {pods} there are")));
     }
     let demand = Demand::of(budget);
-    let count = |value: u32| i32::try_from(value).unwrap_or(i32::MAX);
-    let got = status(demand, count(pods), count(pods), count(healthy));
+    let mut left = healthy;
+    let covered = selected.iter().zip(&counts).filter(|(_, count)| **count > 0);
+    let covered = covered.map(|(workload, count)| {
+        // Only their sum counts.
+        let healthy_count = left.min(*count);
+        left -= healthy_count;
+        let (kind, replicas) = (&workload.kind, workload.replicas);
+        (*workload, Covered { kind, replicas, pod_count: *count, healthy_count })
+    });
+    let (owners, covered): (Vec<&Workload>, Vec<Covered<'_>>) = covered.unzip();
+    let synced = status_of(demand, &covered);
+    let got = synced.unwrap_or_default();
     let mut draft = Draft::new(blueprint, program, DecisionKind::Pdb, names[idx].clone());
-    sums(&mut draft, budget, demand, &selected, got);
+    let pods_of: Vec<(&Workload, u32)> = selected.iter().copied().zip(counts).collect();
+    let scaleless = synced.err().map(|it| owners[it.place]);
+    sums(&mut draft, budget, demand, &pods_of, got, scaleless);
     evictions(&mut draft, budget, &selected, got);
     let origin = &budget.origin;
     if selected.is_empty() {
@@ -58,12 +74,18 @@ pub fn pdb(
         };
         draft.step_at("warning", text, origin, field);
     }
-    draft.answer(format!(
-        "{} may go now: {} healthy, {} must stay",
-        amount::count(got.disruptions_allowed, "pod"),
-        got.current_healthy,
-        got.desired_healthy,
-    ));
+    draft.answer(match scaleless {
+        Some(owner) => format!(
+            "0 pods may go, ever: the budget counts replicas, and {} has no /scale",
+            title(owner)
+        ),
+        None => format!(
+            "{} may go now: {} healthy, {} must stay",
+            amount::count(got.disruptions_allowed, "pod"),
+            got.current_healthy,
+            got.desired_healthy,
+        ),
+    });
     let figures = [
         ("expectedPods", got.expected_pods),
         ("currentHealthy", got.current_healthy),
@@ -82,20 +104,43 @@ fn selects(budget: &PodDisruptionBudget, workload: &Workload) -> bool {
         && budget.selector.as_ref().is_some_and(|it| it.matches(&workload.template.labels))
 }
 
+/// Pods of a workload; a DaemonSet has one on every node that is there and that it may run on.
+fn pod_count(blueprint: &Blueprint, workload: &Workload) -> u32 {
+    if !matches!(workload.kind, WorkloadKind::DaemonSet { .. }) {
+        return workload.replicas;
+    }
+    let spec = &workload.template.spec;
+    let count = nodes(blueprint).filter(|(_, it)| should_run(spec, &it.node)).count();
+    u32::try_from(count).unwrap_or(u32::MAX)
+}
+
 fn sums(
     draft: &mut Draft<'_>,
     budget: &PodDisruptionBudget,
     demand: Demand,
-    selected: &[&Workload],
+    pods_of: &[(&Workload, u32)],
     got: BudgetStatus,
+    scaleless: Option<&Workload>,
 ) {
     let origin = &budget.origin;
-    let pods = selected.iter().map(|it| format!("{} ({})", title(it), it.replicas));
+    let pods = pods_of.iter().map(|(it, count)| format!("{} ({count})", title(it)));
     let pods: Vec<String> = pods.collect();
     let text = if pods.is_empty() { "nothing".to_owned() } else { pods.join(", ") };
     draft.step_at("selects", text, origin, "spec.selector");
+    if let Some(owner) = scaleless {
+        let text = format!(
+            "unknown: {} has no /scale to count, so the controller's sync fails and allows nothing (minAvailable as a number counts pods instead)",
+            title(owner)
+        );
+        draft.step("expected", text);
+        return;
+    }
+    let has_bare_pods = pods_of.iter().any(|(it, _)| matches!(it.kind, WorkloadKind::Pod));
     let how = match demand {
         Demand::Nothing => "it asks for nothing",
+        _ if demand.counts_scale() && has_bare_pods => {
+            "replicas of its controllers; a bare pod has none and adds 0"
+        }
         _ if demand.counts_scale() => "replicas of its controllers",
         _ => "matching pods",
     };

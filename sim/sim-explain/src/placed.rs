@@ -4,7 +4,7 @@ use model_api::blueprint::{Blueprint, NodeSpec};
 use model_api::kube::{PersistentVolumeClaim, VolumeBindingMode, Workload, WorkloadKind};
 use model_api::{NodeId, PodId};
 use model_kube::daemon_set::should_run;
-use model_kube::disruption::{Demand, status};
+use model_kube::disruption::{Covered, Demand, status_of};
 use model_kube::scheduling::{
     Attempt, Claim, ClaimClass, Placement, PodDescription, SchedulerCache, ShapeId, UnboundClaim,
     VolumesId, default_selector,
@@ -174,6 +174,8 @@ impl<'a> Placed<'a> {
     /// What each budget allows while every placed pod is healthy.
     pub(crate) fn disruptions_allowed(&self) -> Vec<i32> {
         let workloads = &self.blueprint.workloads;
+        let mut placed = vec![0_u32; workloads.len()];
+        self.pods.iter().for_each(|idx| placed[*idx] += 1);
         let allowed = self.blueprint.budgets.iter().map(|budget| {
             let selected = |workload: &Workload| {
                 budget.namespace == workload.namespace
@@ -182,12 +184,19 @@ impl<'a> Placed<'a> {
                         .as_ref()
                         .is_some_and(|it| it.matches(&workload.template.labels))
             };
-            let pods = self.pods.iter().filter(|it| selected(&workloads[**it]));
-            let healthy = i32::try_from(pods.count()).unwrap_or(i32::MAX);
-            let replicas = workloads.iter().filter(|it| selected(it)).map(|it| it.replicas);
-            let scale = replicas.fold(0_u32, u32::saturating_add);
-            let scale = i32::try_from(scale).unwrap_or(i32::MAX);
-            status(Demand::of(budget), healthy, scale, healthy).disruptions_allowed
+            let covered = workloads.iter().enumerate().filter(|(_, it)| selected(it));
+            let covered = covered.map(|(idx, workload)| {
+                let healthy = placed[idx];
+                let pod_count = healthy.saturating_add(self.waiting[idx]);
+                Covered {
+                    kind: &workload.kind,
+                    replicas: workload.replicas,
+                    pod_count,
+                    healthy_count: healthy,
+                }
+            });
+            let covered: Vec<Covered<'_>> = covered.filter(|it| it.pod_count > 0).collect();
+            status_of(Demand::of(budget), &covered).unwrap_or_default().disruptions_allowed
         });
         allowed.collect()
     }

@@ -1,6 +1,6 @@
 //! Voluntary eviction: what budgets allow now, and the eviction API.
 
-use model_api::kube::{IntOrPercent, WorkloadKind};
+use model_api::kube::IntOrPercent;
 use model_api::observation::DeletionReason;
 use model_api::{BudgetId, Observation, PodId, WorkloadId};
 use sim_kernel::{Context, Recorder};
@@ -8,7 +8,7 @@ use sim_kernel::{Context, Recorder};
 use super::pod::PodPhase;
 use super::templates::TemplateId;
 use super::{Cluster, KubeEvent};
-use crate::disruption::{self, Admission, BudgetStatus, Demand, EvictionRequest};
+use crate::disruption::{self, Admission, BudgetStatus, Covered, Demand, EvictionRequest};
 use crate::rare;
 
 /// Instances of a database whose operator makes budgets for them.
@@ -25,7 +25,7 @@ impl Cluster {
     /// Simplified: there is no delay between a pod's change and the status.
     pub fn budget_status(&self, budget: BudgetId) -> Option<BudgetStatus> {
         let demand = Demand::of(&self.blueprint.budgets[budget.index()]);
-        let (mut pod_count, mut healthy_count, mut scale) = (0, 0, 0);
+        let mut covered = Vec::new();
         let is_covered = |template: TemplateId| {
             self.tables.templates[template.index()].budgets.contains(&budget)
         };
@@ -35,24 +35,18 @@ impl Cluster {
             if !state.pods.iter().any(|pod| is_selected(&pod)) {
                 continue;
             }
-            match self.blueprint.workloads[idx].kind {
-                WorkloadKind::DaemonSet { .. } | WorkloadKind::Job(_) if demand.counts_scale() => {
-                    // No /scale: the sync fails and nothing is allowed.
-                    return Some(BudgetStatus::default());
-                }
-                WorkloadKind::Pod => {}
-                _ => scale += state.replicas,
-            }
+            let kind = &self.blueprint.workloads[idx].kind;
+            let (replicas, mut pod_count, mut healthy_count) = (state.replicas, 0, 0);
             let finished = |pod: &&PodId| self.pods[pod.index()].phase == PodPhase::Finished;
             for pod in state.pods.iter().filter(is_selected).filter(|pod| !finished(pod)) {
                 let pod = &self.pods[pod.index()];
                 pod_count += 1;
                 healthy_count += u32::from(pod.is_ready && !pod.is_terminating);
             }
+            covered.push(Covered { kind, replicas, pod_count, healthy_count });
         }
-        let [pod_count, scale, healthy_count] = [pod_count, scale, healthy_count]
-            .map(|count| i32::try_from(count).expect("pods are fewer than 2^31"));
-        Some(disruption::status(demand, pod_count, scale, healthy_count))
+        // A sync that fails leaves nothing that is allowed.
+        Some(disruption::status_of(demand, &covered).unwrap_or_default())
     }
 
     /// Says which instance of a database is its primary, where the operator makes the two budgets of

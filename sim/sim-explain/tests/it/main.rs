@@ -255,6 +255,54 @@ fn a_budget_says_what_evictions_are_answered() {
 }
 
 #[test]
+fn a_budget_counts_what_its_controllers_say() {
+    let container = "containers: [{name: c, image: c:1}]";
+    let pods: String = ["one", "two"]
+        .iter()
+        .map(|name| {
+            format!(
+                "---\napiVersion: v1\nkind: Pod\nmetadata: {{name: {name}, namespace: shop, labels: {{app: x}}}}\nspec: {{{container}}}\n"
+            )
+        })
+        .collect();
+    let template = |more: &str| {
+        format!("template: {{metadata: {{labels: {{app: x}}}}, spec: {{{more}{container}}}}}")
+    };
+    let job = format!(
+        "---\napiVersion: batch/v1\nkind: Job\nmetadata: {{name: batch, namespace: shop}}\nspec: {{parallelism: 2, completions: 2, {}}}\n",
+        template("restartPolicy: Never, ")
+    );
+    let daemons = format!(
+        "---\napiVersion: apps/v1\nkind: DaemonSet\nmetadata: {{name: agent, namespace: shop}}\nspec: {{selector: {{matchLabels: {{app: x}}}}, {}}}\n",
+        template("")
+    );
+    // (input, demand, expected, desired, allowed, what is selected)
+    let rows = [
+        (&pods, "maxUnavailable: 1", 0, 0, 0, "pod shop/one (1), pod shop/two (1)"),
+        (&pods, "minAvailable: 1", 2, 1, 1, "pod shop/one (1), pod shop/two (1)"),
+        (&job, "maxUnavailable: 1", 0, 0, 0, "job shop/batch (2)"),
+        (&job, "minAvailable: 1", 2, 1, 1, "job shop/batch (2)"),
+        (&daemons, "minAvailable: 50%", 0, 0, 0, "daemonset shop/agent (12)"),
+        (&daemons, "minAvailable: 2", 12, 2, 10, "daemonset shop/agent (12)"),
+    ];
+    for (input, demand, expected, desired, allowed, selects) in rows {
+        let budget = format!(
+            "---\napiVersion: policy/v1\nkind: PodDisruptionBudget\nmetadata: {{name: x, namespace: shop}}\nspec: {{{demand}, selector: {{matchLabels: {{app: x}}}}}}\n"
+        );
+        let question = PdbQuestion::default();
+        let report = ask_of(&format!("{input}{budget}"), |blueprint, program| {
+            sim_explain::pdb(blueprint, program, &question)
+        })
+        .expect("there is one budget");
+        let figures = ["expectedPods", "desiredHealthy", "disruptionsAllowed"];
+        let got = figures.map(|name| number(&report, name));
+        assert_eq!(got, [expected, desired, allowed], "{selects} {demand}: {}", report.answer);
+        let step = report.steps.iter().find(|step| step.what == "selects").expect("it is said");
+        assert_eq!(step.result.to_lowercase(), selects);
+    }
+}
+
+#[test]
 fn a_rollout_lists_its_steps() {
     let of = |name: &str, never_available| {
         let question = RolloutQuestion { name: named(name), never_available };
