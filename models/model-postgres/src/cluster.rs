@@ -1,6 +1,6 @@
 //! One cluster: its state, and what every change leads to.
 
-use model_api::blueprint::{Database, DatabaseManager, PrimaryUpdate, Synchronous};
+use model_api::blueprint::{CommitWait, Database, DatabaseManager, PrimaryUpdate, Synchronous};
 use model_api::observation::FailoverBlock;
 use model_api::parameters::Range;
 use model_api::{DatabaseId, Observation, Parameters, PodId, ServiceId, ZoneId};
@@ -69,6 +69,7 @@ pub(crate) struct Setup {
     pub(crate) key: EntityKey,
     pub(crate) read_write_service: ServiceId,
     pub(crate) synchronous: Option<Synchronous>,
+    pub(crate) commit_wait: CommitWait,
     pub(crate) failover_delay: SimSpan,
     pub(crate) switchover_delay: SimSpan,
     pub(crate) is_left_alone: bool,
@@ -193,6 +194,7 @@ impl Cluster {
             key: EntityKey::of("database").child(name),
             read_write_service: database.read_write_service,
             synchronous: database.synchronous.filter(|synchronous| synchronous.number > 0),
+            commit_wait: database.commit_wait,
             failover_delay: database.failover_delay,
             switchover_delay: database.switchover_delay,
             is_left_alone: database.is_left_alone,

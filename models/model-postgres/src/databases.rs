@@ -714,7 +714,7 @@ impl Databases {
 
     /// Whether commits of an instance need to be confirmed by a standby.
     pub fn needs_confirmation(&self, database: DatabaseId, ordinal: u8) -> bool {
-        self.clusters[database.index()].at(ordinal).applied_number > 0
+        self.clusters[database.index()].confirming_number(ordinal) > 0
     }
 
     /// Whether every member has its place: one primary, and each other instance streams from it.

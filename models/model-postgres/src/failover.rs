@@ -333,6 +333,7 @@ impl Cluster {
             && port.is_api_reachable(primary.zone);
         if is_due {
             let (mark, acknowledged) = (primary.received, primary.acknowledged);
+            self.tell_unwritten(port, ordinal);
             self.open(port, ordinal, mark, acknowledged);
             self.is_lease_released = false;
         }

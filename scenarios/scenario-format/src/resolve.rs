@@ -305,6 +305,7 @@ impl Resolver<'_> {
                 operator,
                 instances: cluster.instances,
                 synchronous: cluster.synchronous,
+                commit_wait: cluster.commit_wait,
                 failover_delay: cluster.failover_delay,
                 switchover_delay: cluster.switchover_delay,
                 smart_shutdown: cluster.smart_shutdown,

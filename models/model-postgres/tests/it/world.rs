@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use model_api::blueprint::{
-    Database, DatabaseManager, Patroni, PrimaryUpdate, Synchronous, WalVolume, Zone,
+    CommitWait, Database, DatabaseManager, Patroni, PrimaryUpdate, Synchronous, WalVolume, Zone,
 };
 use model_api::parameters::Range;
 use model_api::{
@@ -316,6 +316,7 @@ impl Model for World {
 pub(crate) struct Case {
     pub(crate) instances: u8,
     pub(crate) synchronous: Option<Synchronous>,
+    pub(crate) commit_wait: CommitWait,
     pub(crate) failover_delay: SimSpan,
     pub(crate) has_isolation_check: bool,
     pub(crate) manager: DatabaseManager,
@@ -335,6 +336,7 @@ impl Default for Case {
         Self {
             instances: 3,
             synchronous: None,
+            commit_wait: CommitWait::Standbys,
             failover_delay: SimSpan::ZERO,
             has_isolation_check: true,
             manager: DatabaseManager::CloudNativePg,
@@ -388,6 +390,7 @@ impl Case {
                 read_only_service: ServiceId(1),
                 instances: u32::from(self.instances),
                 synchronous: self.synchronous,
+                commit_wait: self.commit_wait,
                 failover_delay: self.failover_delay,
                 switchover_delay: self.switchover_delay,
                 smart_shutdown: SMART_SHUTDOWN,

@@ -367,6 +367,7 @@ impl Step<'_> {
             service_idx: self.out.services.len(),
             instances: parts.instances,
             synchronous: parts.synchronous,
+            commit_wait: parts.commit_wait,
             failover_delay: parts.failover_delay,
             switchover_delay: parts.switchover_delay,
             smart_shutdown: parts.smart_shutdown,

@@ -14,7 +14,7 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1 as core;
-use model_api::blueprint::{DatabaseManager, PrimaryUpdate, Synchronous};
+use model_api::blueprint::{CommitWait, DatabaseManager, PrimaryUpdate, Synchronous};
 use model_api::kube::{
     Affinity, Container, ContainerPort, LabelSelector, Operator, PersistentVolumeClaim,
     PodAffinityTerm, PodSpec, PodTemplate, Probe, ProbeHandler, Requirement, Service, ServicePort,
@@ -64,6 +64,8 @@ pub struct Cluster {
     pub instances: u32,
     /// `spec.postgresql.synchronous`, or what the deprecated fields amount to.
     pub synchronous: Option<Synchronous>,
+    /// `synchronous_commit` of its sessions.
+    pub commit_wait: CommitWait,
     /// `spec.failoverDelay`.
     pub failover_delay: SimSpan,
     /// `spec.switchoverDelay`.
@@ -101,6 +103,7 @@ pub(crate) struct Parts {
     pub(crate) claims: Vec<PersistentVolumeClaim>,
     pub(crate) instances: u32,
     pub(crate) synchronous: Option<Synchronous>,
+    pub(crate) commit_wait: CommitWait,
     pub(crate) failover_delay: SimSpan,
     pub(crate) switchover_delay: SimSpan,
     pub(crate) smart_shutdown: SimSpan,
@@ -130,6 +133,7 @@ impl Reader<'_> {
             claims: self.instance_claims(instances, "spec.storage"),
             instances,
             synchronous: self.synchronous(instances),
+            commit_wait: self.commit_wait(),
             failover_delay: SimSpan::from_secs(u64::from(failover_delay)),
             switchover_delay: SimSpan::from_secs(u64::from(switchover_delay)),
             smart_shutdown: self.smart_shutdown(),
@@ -158,6 +162,32 @@ impl Reader<'_> {
         };
         let count = setting("max_connections", 100);
         count.saturating_sub(setting("superuser_reserved_connections", 3))
+    }
+
+    /// `synchronous_commit` and `wal_writer_delay` of PostgreSQL, 200 ms: an enumeration that is compared
+    /// without case (`synchronous_commit_options` of `guc_tables.c`, `config_enum_lookup_by_name` of
+    /// `guc.c`, version 17).
+    pub(super) fn commit_wait(&mut self) -> CommitWait {
+        let path = "spec.postgresql.parameters.synchronous_commit";
+        let delay = self.postgres_time_in("spec.postgresql.parameters.wal_writer_delay", 1);
+        let delay = delay.map_or(SimSpan::from_millis(200), |it| it.value);
+        let Some(text) = self.text(path).map(str::to_ascii_lowercase) else {
+            return CommitWait::Standbys;
+        };
+        match text.as_str() {
+            "off" | "false" | "no" | "0" => {
+                CommitWait::Nothing { unwritten: delay.saturating_mul(3) }
+            }
+            "local" => CommitWait::Disk,
+            "on" | "true" | "yes" | "1" | "remote_write" | "remote_apply" => CommitWait::Standbys,
+            other => {
+                let message = format!(
+                    "must be one of on, off, local, remote_write, remote_apply, is {other}"
+                );
+                self.refuse(path, message);
+                CommitWait::Standbys
+            }
+        }
     }
 
     /// How long a primary waits for its sessions; not at all where that is all that its pod is given

@@ -69,6 +69,7 @@ impl Reader<'_> {
             claims: self.instance_claims(instances, "spec.volume"),
             instances,
             synchronous: None,
+            commit_wait: self.commit_wait(),
             failover_delay: SimSpan::ZERO,
             switchover_delay: SimSpan::MAX,
             smart_shutdown: SimSpan::ZERO,

@@ -2,7 +2,7 @@
 
 use model_api::SimSpan;
 use model_api::action::{Action, Fenced};
-use model_api::blueprint::WalVolume;
+use model_api::blueprint::{CommitWait, WalVolume};
 use model_api::fault::{Condition, FaultKind, Start};
 
 use crate::support::{Memory, load_all, said, web};
@@ -392,4 +392,33 @@ provisioner: PROVISIONER
             assert_eq!(refused.len(), 2, "{provisioner}: {refused:?}");
         }
     }
+}
+
+#[test]
+fn what_commits_wait_for_is_read_and_warned_of() {
+    let with = |more: &str, synchronous: &str| {
+        files(&format!("{STORAGE}  postgresql: {{parameters: {{{more}}}{synchronous}}}\n"), "")
+    };
+    let asked = ", synchronous: {method: any, number: 1}";
+    let off = |millis| CommitWait::Nothing { unwritten: SimSpan::from_millis(millis) };
+    // Parameters, what commits wait for, and whether a warning is due with and without standbys asked for.
+    let cases = [
+        ("", CommitWait::Standbys, false, false),
+        ("synchronous_commit: 'on'", CommitWait::Standbys, false, false),
+        ("synchronous_commit: remote_write", CommitWait::Standbys, false, false),
+        ("synchronous_commit: Local", CommitWait::Disk, true, false),
+        ("synchronous_commit: 'off'", off(600), true, true),
+        ("synchronous_commit: 'off', wal_writer_delay: 1s", off(3000), true, true),
+        ("synchronous_commit: 'off', wal_writer_delay: '50'", off(150), true, true),
+    ];
+    for (more, expected, warned_asked, warned) in cases {
+        for (synchronous, is_due) in [(asked, warned_asked), ("", warned)] {
+            let files = with(more, synchronous);
+            assert_eq!(read(&files).databases[0].commit_wait, expected, "{more}");
+            let says = said(&load_all(&files, &["db.yaml"], &[]));
+            assert_eq!(says.iter().any(|it| it.contains("W0221")), is_due, "{more}: {says:?}");
+        }
+    }
+    let says = said(&load_all(&with("synchronous_commit: async", ""), &["db.yaml"], &[]));
+    assert!(says.iter().any(|it| it.contains("must be one of on, off, local")), "{says:?}");
 }
