@@ -196,6 +196,11 @@ pub struct Database {
     /// `spec.probes.liveness.isolationCheck.enabled`: a primary that reaches neither the API server nor
     /// all other instances stops itself.
     pub has_isolation_check: bool,
+    /// How long its liveness probe fails before a primary that is cut off is stopped: what its manifest
+    /// says, or [`Parameters::isolation_stop`] when `None`.
+    pub isolation_stop: Option<SimSpan>,
+    /// `spec.primaryLease.leaseDurationSeconds`, or [`Parameters::primary_lease_duration`] when `None`.
+    pub lease_duration: Option<SimSpan>,
     /// `cnpg.io/fencedInstances`: instances whose PostgreSQL is kept off from the start, counted from zero.
     pub fenced: Vec<u8>,
     /// `cnpg.io/hibernation: on`: it has volumes and no instance runs.

@@ -260,7 +260,7 @@ impl Databases {
         let cluster = |(idx, database)| {
             let id = DatabaseId::from_index(idx);
             let name = blueprint.database_name(id);
-            let mut cluster = Cluster::new(id, &name, database, blueprint.zones.len());
+            let mut cluster = Cluster::new(id, &name, database, blueprint);
             if let Some(workload) = blueprint.workloads.get(database.workload.index()) {
                 let grace = workload.template.spec.termination_grace;
                 cluster.setup.stop_budget = grace.saturating_sub(database.smart_shutdown);

@@ -313,6 +313,8 @@ impl Resolver<'_> {
                 has_budgets: cluster.has_budgets,
                 is_maintained: cluster.is_maintained,
                 has_isolation_check: cluster.has_isolation_check,
+                isolation_stop: cluster.isolation_stop,
+                lease_duration: cluster.lease_duration,
                 fenced: cluster.fenced.clone(),
                 is_hibernated: cluster.is_hibernated,
                 is_left_alone: cluster.is_left_alone,

@@ -321,6 +321,25 @@ fn a_long_liveness_threshold_makes_two_primaries() {
     );
 }
 
+/// What its manifest says goes before what is said of all.
+#[test]
+fn each_cluster_may_have_a_threshold_and_a_lease_of_its_own() {
+    let secs = SimSpan::from_secs;
+    let isolate = [(100_000, Act::Isolate(0)), (400_000, Act::Rejoin(0))];
+    for (isolation_stop, stops) in
+        [(None, "130.000 writable 0"), (Some(secs(60)), "160.000 writable 0")]
+    {
+        for (lease_duration, promotes) in
+            [(None, "169.000 promoted 1"), (Some(secs(40)), "194.000 promoted 1")]
+        {
+            let parameters = fixed();
+            let case = Case { isolation_stop, lease_duration, parameters, ..Case::default() };
+            let text = case.run(&isolate, 900_000).text();
+            assert!(text.contains(stops) && text.contains(promotes), "{text}");
+        }
+    }
+}
+
 #[test]
 fn an_isolated_primary_acknowledges_nothing_that_needs_a_standby_elsewhere() {
     check(

@@ -375,6 +375,8 @@ impl Step<'_> {
             has_budgets: parts.has_budgets,
             is_maintained: parts.is_maintained,
             has_isolation_check: parts.has_isolation_check,
+            isolation_stop: parts.isolation_stop,
+            lease_duration: parts.lease_duration,
             session_count: parts.session_count,
             log: parts.log,
             fenced: parts.fenced,

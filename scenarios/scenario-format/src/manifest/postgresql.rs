@@ -47,6 +47,7 @@ const OPERATOR_IMAGE: &str = "ghcr.io/cloudnative-pg/cloudnative-pg";
 const FENCING: &str = "cnpg.io/fencedInstances";
 const HIBERNATION: &str = "cnpg.io/hibernation";
 const RECONCILIATION: &str = "cnpg.io/reconciliationLoop";
+const LIVENESS_TIMEOUT: &str = "spec.livenessProbeTimeout";
 const ISOLATION_CHECK: &str = "spec.probes.liveness.isolationCheck.enabled";
 
 /// A database cluster as far as the models read it.
@@ -80,6 +81,10 @@ pub struct Cluster {
     pub is_maintained: bool,
     /// `spec.probes.liveness.isolationCheck.enabled`.
     pub has_isolation_check: bool,
+    /// How long its liveness probe fails before it acts, where that is stated.
+    pub isolation_stop: Option<SimSpan>,
+    /// `spec.primaryLease.leaseDurationSeconds`.
+    pub lease_duration: Option<SimSpan>,
     /// Instances that an annotation fences, counted from zero.
     pub fenced: Vec<u8>,
     /// An annotation hibernates it.
@@ -111,6 +116,8 @@ pub(crate) struct Parts {
     pub(crate) has_budgets: bool,
     pub(crate) is_maintained: bool,
     pub(crate) has_isolation_check: bool,
+    pub(crate) isolation_stop: Option<SimSpan>,
+    pub(crate) lease_duration: Option<SimSpan>,
     pub(crate) fenced: Vec<u8>,
     pub(crate) is_hibernated: bool,
     pub(crate) is_left_alone: bool,
@@ -141,6 +148,8 @@ impl Reader<'_> {
             has_budgets: self.boolean("spec.enablePDB", true) && !(is_maintained && instances == 1),
             is_maintained,
             has_isolation_check: self.boolean(ISOLATION_CHECK, true),
+            isolation_stop: self.isolation_stop(),
+            lease_duration: self.lease_duration(),
             fenced: self.fenced(instances),
             is_hibernated,
             is_left_alone: self.annotation(RECONCILIATION) == Some("disabled"),
@@ -188,6 +197,52 @@ impl Reader<'_> {
                 CommitWait::Standbys
             }
         }
+    }
+
+    /// A probe of an instance: every 10 s with a time-out of 5 s (`createPostgresContainers` of
+    /// `pkg/specs/pods.go`), unless `spec.probes` says otherwise (`Probe.ApplyInto` of
+    /// `api/v1/cluster_funcs.go`, which leaves out what is zero).
+    fn instance_probe(&mut self, name: &str, failures: u32) -> Probe {
+        let mut given = |field: &str, default: u32| {
+            let number = self.integer(&format!("spec.probes.{name}.{field}"), default);
+            if number == 0 { default } else { number }
+        };
+        let secs = |count: u32| SimSpan::from_secs(u64::from(count));
+        Probe {
+            handler: ProbeHandler::HttpGet,
+            port: None,
+            initial_delay: secs(given("initialDelaySeconds", 0)),
+            period: secs(given("periodSeconds", 10)),
+            timeout: secs(given("timeoutSeconds", 5)),
+            success_threshold: given("successThreshold", 1),
+            failure_threshold: given("failureThreshold", failures),
+        }
+    }
+
+    /// `livenessProbeTimeout` in periods of 10 s, rounded up, at least one
+    /// (`getLivenessProbeFailureThreshold` of `pkg/specs/pods.go`).
+    fn liveness_probe(&mut self) -> Probe {
+        let failures = self.integer(LIVENESS_TIMEOUT, 30).div_ceil(10).max(1);
+        self.instance_probe("liveness", failures)
+    }
+
+    fn isolation_stop(&mut self) -> Option<SimSpan> {
+        let fields = [
+            LIVENESS_TIMEOUT,
+            "spec.probes.liveness.periodSeconds",
+            "spec.probes.liveness.failureThreshold",
+        ];
+        let is_stated =
+            fields.iter().any(|path| self.object.find(path).is_some_and(|it| !it.is_null()));
+        is_stated.then(|| {
+            let probe = self.liveness_probe();
+            probe.period.saturating_mul(u64::from(probe.failure_threshold))
+        })
+    }
+
+    fn lease_duration(&mut self) -> Option<SimSpan> {
+        let secs = self.integer("spec.primaryLease.leaseDurationSeconds", 0);
+        (secs > 0).then(|| SimSpan::from_secs(u64::from(secs)))
     }
 
     /// How long a primary waits for its sessions; not at all where that is all that its pod is given
@@ -291,8 +346,8 @@ impl Reader<'_> {
         // The operator takes no image without a version in its tag.
         let always_pulls = self.text("spec.imagePullPolicy") == Some("Always");
         let container = Container {
-            readiness: Some(instance_probe()),
-            liveness: Some(instance_probe()),
+            readiness: Some(self.instance_probe("readiness", 3)),
+            liveness: Some(self.liveness_probe()),
             always_pulls,
             ..self.instance_container(image)
         };
@@ -563,16 +618,4 @@ impl<'a> Reader<'a> {
 
 pub(super) fn service_port() -> ServicePort {
     ServicePort { name: Some("postgres".to_owned()), port: PORT, target: PORT.to_string() }
-}
-
-fn instance_probe() -> Probe {
-    Probe {
-        handler: ProbeHandler::HttpGet,
-        port: None,
-        initial_delay: SimSpan::ZERO,
-        period: SimSpan::from_secs(10),
-        timeout: SimSpan::from_secs(5),
-        success_threshold: 1,
-        failure_threshold: 3,
-    }
 }

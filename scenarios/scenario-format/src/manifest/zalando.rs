@@ -77,6 +77,8 @@ impl Reader<'_> {
             has_budgets: false,
             is_maintained: false,
             has_isolation_check: false,
+            isolation_stop: None,
+            lease_duration: None,
             fenced: Vec::new(),
             is_hibernated: false,
             is_left_alone: false,

@@ -12,6 +12,7 @@ apiVersion: storage.k8s.io/v1
 kind: StorageClass
 metadata: {name: fast, annotations: {storageclass.kubernetes.io/is-default-class: 'true'}}
 provisioner: cinder.csi.openstack.org
+volumeBindingMode: WaitForFirstConsumer
 allowVolumeExpansion: true
 ";
 
@@ -421,4 +422,39 @@ fn what_commits_wait_for_is_read_and_warned_of() {
     }
     let says = said(&load_all(&with("synchronous_commit: async", ""), &["db.yaml"], &[]));
     assert!(says.iter().any(|it| it.contains("must be one of on, off, local")), "{says:?}");
+}
+
+#[test]
+fn what_bounds_a_split_brain_is_read() {
+    let secs = |count: u64| Some(SimSpan::from_secs(count));
+    // Fields, how long a primary that is cut off goes on, and how long an abandoned lease counts.
+    let cases = [
+        ("", None, None),
+        ("  livenessProbeTimeout: 300\n", secs(300), None),
+        ("  livenessProbeTimeout: 25\n", secs(30), None),
+        ("  livenessProbeTimeout: 3\n", secs(10), None),
+        ("  probes: {liveness: {failureThreshold: 6}}\n", secs(60), None),
+        ("  probes: {liveness: {periodSeconds: 5}}\n", secs(15), None),
+        (
+            "  livenessProbeTimeout: 300\n  probes: {liveness: {periodSeconds: 2, failureThreshold: 4}}\n",
+            secs(8),
+            None,
+        ),
+        ("  primaryLease: {leaseDurationSeconds: 40}\n", None, secs(40)),
+    ];
+    for (more, isolation_stop, lease_duration) in cases {
+        let blueprint = read(&files(&format!("{STORAGE}{more}"), ""));
+        let database = &blueprint.databases[0];
+        assert_eq!(database.isolation_stop, isolation_stop, "{more}");
+        assert_eq!(database.lease_duration, lease_duration, "{more}");
+        let spec = &blueprint.workloads[database.workload.index()].template.spec;
+        let liveness = spec.containers[0].liveness.as_ref().expect("every instance has one");
+        let stop = liveness.period.saturating_mul(u64::from(liveness.failure_threshold));
+        assert_eq!(stop, isolation_stop.unwrap_or(SimSpan::from_secs(30)), "{more}");
+    }
+    let more = "  probes: {readiness: {periodSeconds: 3, failureThreshold: 2}}\n";
+    let blueprint = read(&files(&format!("{STORAGE}{more}"), ""));
+    let spec = &blueprint.workloads[blueprint.databases[0].workload.index()].template.spec;
+    let readiness = spec.containers[0].readiness.as_ref().expect("every instance has one");
+    assert_eq!((readiness.period.as_secs(), readiness.failure_threshold), (3, 2));
 }
