@@ -178,6 +178,8 @@ pub struct Database {
     pub instances: u32,
     /// Synchronous replication, `None` when asynchronous.
     pub synchronous: Option<Synchronous>,
+    /// What its commits wait for.
+    pub commit_wait: CommitWait,
     /// `spec.failoverDelay`.
     pub failover_delay: SimSpan,
     /// `spec.switchoverDelay`: the most that a primary may take to shut down.
@@ -194,6 +196,11 @@ pub struct Database {
     /// `spec.probes.liveness.isolationCheck.enabled`: a primary that reaches neither the API server nor
     /// all other instances stops itself.
     pub has_isolation_check: bool,
+    /// How long its liveness probe fails before a primary that is cut off is stopped: what its manifest
+    /// says, or [`Parameters::isolation_stop`] when `None`.
+    pub isolation_stop: Option<SimSpan>,
+    /// `spec.primaryLease.leaseDurationSeconds`, or [`Parameters::primary_lease_duration`] when `None`.
+    pub lease_duration: Option<SimSpan>,
     /// `cnpg.io/fencedInstances`: instances whose PostgreSQL is kept off from the start, counted from zero.
     pub fenced: Vec<u8>,
     /// `cnpg.io/hibernation: on`: it has volumes and no instance runs.
@@ -318,6 +325,26 @@ pub struct Synchronous {
     pub is_required: bool,
     /// `failoverQuorum`: promote only when the promoted instance is sure to have every commit.
     pub failover_quorum: bool,
+}
+
+/// What a commit waits for before its client hears: `synchronous_commit` of PostgreSQL 17, as the cluster
+/// sets it for all sessions.
+///
+/// Source: `doc/src/sgml/config.sgml` and `wal.sgml` ("Asynchronous Commit") of PostgreSQL 17. Simplified:
+/// `remote_write` and `remote_apply` are taken as `on`; the first loses in addition what the operating system
+/// of a standby had not written when both machines fail, the second waits until a standby replayed it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum CommitWait {
+    /// For the standbys that synchronous replication asks for, and the own disk.
+    #[default]
+    Standbys,
+    /// `local`: for the own disk, whatever is asked of standbys.
+    Disk,
+    /// `off`: for nothing.
+    Nothing {
+        /// How much of what was acknowledged a crash takes at most: three times `wal_writer_delay`.
+        unwritten: SimSpan,
+    },
 }
 
 /// Who decides which instance of a database is primary.

@@ -1,6 +1,8 @@
 //! One cluster: its state, and what every change leads to.
 
-use model_api::blueprint::{Database, DatabaseManager, PrimaryUpdate, Synchronous};
+use model_api::blueprint::{
+    Blueprint, CommitWait, Database, DatabaseManager, PrimaryUpdate, Synchronous,
+};
 use model_api::observation::FailoverBlock;
 use model_api::parameters::Range;
 use model_api::{DatabaseId, Observation, Parameters, PodId, ServiceId, ZoneId};
@@ -69,6 +71,7 @@ pub(crate) struct Setup {
     pub(crate) key: EntityKey,
     pub(crate) read_write_service: ServiceId,
     pub(crate) synchronous: Option<Synchronous>,
+    pub(crate) commit_wait: CommitWait,
     pub(crate) failover_delay: SimSpan,
     pub(crate) switchover_delay: SimSpan,
     pub(crate) is_left_alone: bool,
@@ -77,6 +80,8 @@ pub(crate) struct Setup {
     pub(crate) stop_budget: SimSpan,
     pub(crate) primary_update: PrimaryUpdate,
     pub(crate) has_isolation_check: bool,
+    pub(crate) isolation_stop: SimSpan,
+    pub(crate) lease_duration: SimSpan,
     pub(crate) wal_bytes_per_second: u64,
     pub(crate) commits_per_second: u64,
     /// Sessions that may commit at a time.
@@ -186,13 +191,20 @@ const STOP_DELAY: SimSpan = SimSpan::from_secs(1_800);
 const RECOVERY: Purpose = Purpose::new("postgres crash recovery");
 
 impl Cluster {
-    pub(crate) fn new(id: DatabaseId, name: &str, database: &Database, zone_count: usize) -> Self {
-        let zone_count = u32::try_from(zone_count.max(1)).expect("zones are few");
+    pub(crate) fn new(
+        id: DatabaseId,
+        name: &str,
+        database: &Database,
+        blueprint: &Blueprint,
+    ) -> Self {
+        let parameters = &blueprint.parameters;
+        let zone_count = u32::try_from(blueprint.zones.len().max(1)).expect("zones are few");
         let setup = Setup {
             id,
             key: EntityKey::of("database").child(name),
             read_write_service: database.read_write_service,
             synchronous: database.synchronous.filter(|synchronous| synchronous.number > 0),
+            commit_wait: database.commit_wait,
             failover_delay: database.failover_delay,
             switchover_delay: database.switchover_delay,
             is_left_alone: database.is_left_alone,
@@ -200,6 +212,8 @@ impl Cluster {
             stop_budget: STOP_DELAY.saturating_sub(database.smart_shutdown),
             primary_update: database.primary_update,
             has_isolation_check: database.has_isolation_check,
+            isolation_stop: database.isolation_stop.unwrap_or(parameters.isolation_stop),
+            lease_duration: database.lease_duration.unwrap_or(parameters.primary_lease_duration),
             wal_bytes_per_second: database.wal_bytes_per_second,
             commits_per_second: database.commits_per_second,
             session_count: database.session_count,

@@ -260,7 +260,7 @@ impl Databases {
         let cluster = |(idx, database)| {
             let id = DatabaseId::from_index(idx);
             let name = blueprint.database_name(id);
-            let mut cluster = Cluster::new(id, &name, database, blueprint.zones.len());
+            let mut cluster = Cluster::new(id, &name, database, blueprint);
             if let Some(workload) = blueprint.workloads.get(database.workload.index()) {
                 let grace = workload.template.spec.termination_grace;
                 cluster.setup.stop_budget = grace.saturating_sub(database.smart_shutdown);
@@ -714,7 +714,7 @@ impl Databases {
 
     /// Whether commits of an instance need to be confirmed by a standby.
     pub fn needs_confirmation(&self, database: DatabaseId, ordinal: u8) -> bool {
-        self.clusters[database.index()].at(ordinal).applied_number > 0
+        self.clusters[database.index()].confirming_number(ordinal) > 0
     }
 
     /// Whether every member has its place: one primary, and each other instance streams from it.

@@ -243,7 +243,7 @@ impl Cluster {
             port.cancel(self.stage_timer);
             self.stage_timer = Timer::NONE;
         } else if !port.is_pending(self.stage_timer) {
-            let whole = port.parameters().primary_lease_duration;
+            let whole = self.setup.lease_duration;
             if !self.is_lease_released {
                 port.hit(&rare::LEASE_ABANDONED);
             }
@@ -333,6 +333,7 @@ impl Cluster {
             && port.is_api_reachable(primary.zone);
         if is_due {
             let (mark, acknowledged) = (primary.received, primary.acknowledged);
+            self.tell_unwritten(port, ordinal);
             self.open(port, ordinal, mark, acknowledged);
             self.is_lease_released = false;
         }
@@ -361,7 +362,7 @@ impl Cluster {
                 port.cancel(instance.isolation);
             } else if !port.is_pending(instance.isolation) {
                 let event = PgEvent::IsolationDue { database: self.setup.id, ordinal };
-                let span = port.parameters().isolation_stop;
+                let span = self.setup.isolation_stop;
                 self.at_mut(ordinal).isolation = port.timer_in(span, event);
             }
         }

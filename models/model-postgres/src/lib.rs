@@ -57,6 +57,7 @@
 //!   tries to start, gives its key away, and a standby goes on; Patroni also drops the slot of a member that
 //!   is away for half an hour (`member_slots_ttl`). A standby that is away for longer
 //!   than log is kept for it comes back through the archive, or not at all.
+//! - `synchronous_commit` of the whole cluster: `local` waits for no standby, `off` not even for the own disk.
 //! - A volume that hangs: commits wait as for a standby, a standby confirms nothing, and nobody fails over.
 //!   The probes and the status of CloudNativePG do not look at the disk (its issue 10678: hours, with 1.28).
 //!   Patroni's main thread hangs on its data directory, so that the key runs out; but its API says that the
@@ -69,7 +70,7 @@
 //! Rolling updates by the operator of Zalando, replica clusters;
 //! volumes that are gone for ever and re-cloning, also those that a window of maintenance gives up
 //! (`reusePVC: false`); `PAUSE` of poolers for a while; sessions that
-//! lower `synchronous_commit`; `maxStandbyNamesFromCluster`; clients that reach a database past its
+//! set `synchronous_commit` otherwise than their cluster; `maxStandbyNamesFromCluster`; clients that reach a database past its
 //! poolers come back as [`Parameters::client_reconnect`] says.
 //!
 //! # Defaults and their sources
@@ -104,6 +105,7 @@
 
 pub mod archive;
 mod cluster;
+mod commit;
 mod databases;
 mod decision;
 mod failover;

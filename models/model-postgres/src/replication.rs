@@ -59,7 +59,9 @@ impl Cluster {
     /// its standbys has.
     pub(crate) fn close(&mut self, port: &mut impl Port, primary: u8, kind: StopKind) {
         let now = port.now();
-        self.freeze(port, primary, kind == StopKind::Shutdown, |_| true);
+        let is_clean = kind == StopKind::Shutdown;
+        let written = self.written_at_end(port, primary, is_clean);
+        self.freeze(port, primary, is_clean, |_| true);
         let told_ns = self.break_connections(port, primary);
         for standby in self.ordinals() {
             // The connections of a held primary go with it, although nothing came over them, and a
@@ -72,7 +74,7 @@ impl Cluster {
         port.cancel(self.at(primary).isolation);
         let instance = self.at_mut(primary);
         instance.is_open = false;
-        instance.received = instance.writer.at(now);
+        instance.received = written;
         instance.acknowledged = instance.writer.told(instance.acknowledged, told_ns);
         if primary == self.current {
             let notice = if kind == StopKind::Power { WAL_TIMEOUT } else { SimSpan::ZERO };
@@ -127,7 +129,7 @@ impl Cluster {
             self.leave_ghost(port, standby);
             return;
         }
-        let number = self.at(primary).applied_number;
+        let number = self.confirming_number(primary);
         let is_first = self.setup.synchronous.is_some_and(|synchronous| !synchronous.is_any);
         let before = self
             .ordinals()
@@ -177,6 +179,8 @@ impl Cluster {
     /// The lag of each standby that streams from a primary, in the order of ordinals.
     pub(crate) fn lags(&self, port: &impl Port, primary: u8, is_clean: bool) -> Vec<(u8, SimSpan)> {
         let range = port.parameters().replication_lag;
+        // A sender reads what is on disk.
+        let unwritten = if is_clean { SimSpan::ZERO } else { self.unwritten(port) };
         let of = |standby: u8| {
             let Link::Streaming(from, since) = self.at(standby).link else { return None };
             if from != primary {
@@ -184,7 +188,7 @@ impl Cluster {
             }
             let drawn = port.draw(self.key_of(standby), LAG, self.freeze_count, range);
             let grown = self.growth(port.now().saturating_since(since));
-            Some((standby, if is_clean { SimSpan::ZERO } else { drawn.saturating_add(grown) }))
+            Some((standby, if is_clean { SimSpan::ZERO } else { drawn + grown + unwritten }))
         };
         self.ordinals().filter_map(of).collect()
     }
@@ -216,7 +220,7 @@ impl Cluster {
         if self.at(primary).is_stalled {
             return None;
         }
-        let number = usize::try_from(self.at(primary).applied_number).expect("instances are few");
+        let number = usize::try_from(self.confirming_number(primary)).expect("instances are few");
         let writer = &self.at(primary).writer;
         if number == 0 {
             return Some(writer.at(now));
@@ -246,13 +250,13 @@ impl Cluster {
             && !instance.is_stalled
             && !self.is_frozen(primary)
             && now >= instance.silent_until
-            && !commits_stall(instance.applied_number, streaming_count)
+            && !commits_stall(self.confirming_number(primary), streaming_count)
     }
 
     /// Whether an open instance takes commits and lets them wait, for a standby or for its volume.
     pub(crate) fn lets_wait(&self, primary: u8) -> bool {
         let instance = self.at(primary);
-        let waits = instance.applied_number > 0 || instance.is_stalled;
+        let waits = self.confirming_number(primary) > 0 || instance.is_stalled;
         instance.is_open && !self.is_frozen(primary) && waits
     }
 
@@ -468,7 +472,14 @@ impl Cluster {
         let database = self.setup.id;
         let (ordinal, kept_until) = (side.ordinal, side.survivor.committed_at);
         port.notice(PgNotice::Superseded { database, ordinal, kept_until });
-        let acknowledged = self.at(side.ordinal).acknowledged;
+        self.observe_loss(port, side);
+        self.hand_on_unknowns(port, ordinal, side.survivor.position_ns);
+    }
+
+    /// Tells what was acknowledged beyond what survives.
+    pub(crate) fn observe_loss(&self, port: &mut impl Port, side: OldSide) {
+        let (database, ordinal) = (self.setup.id, side.ordinal);
+        let acknowledged = self.at(ordinal).acknowledged;
         let kept_ns = side.survivor.position_ns;
         let between =
             |per_second| self.told_between(ordinal, kept_ns, acknowledged.position_ns, per_second);
@@ -485,7 +496,6 @@ impl Cluster {
         } else {
             Observation::CommitsKept { database }
         });
-        self.hand_on_unknowns(port, ordinal, kept_ns);
     }
 }
 

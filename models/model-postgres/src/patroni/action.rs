@@ -136,6 +136,7 @@ impl Cluster {
     fn is_promoted(&mut self, port: &mut impl Port, ordinal: u8) {
         if self.current == ordinal {
             let (mark, acknowledged) = (self.at(ordinal).received, self.at(ordinal).acknowledged);
+            self.tell_unwritten(port, ordinal);
             self.open(port, ordinal, mark, acknowledged);
             self.set_role(port, ordinal, Role::Primary);
         } else {

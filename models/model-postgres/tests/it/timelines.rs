@@ -1,7 +1,7 @@
 //! One fault each, with every timer fixed: the timeline is the test.
 
 use model_api::Parameters;
-use model_api::blueprint::{Synchronous, WalVolume};
+use model_api::blueprint::{CommitWait, Synchronous, WalVolume};
 use model_api::parameters::Range;
 use sim_kernel::SimSpan;
 
@@ -221,6 +221,45 @@ fn synchronous_commits_survive_and_wait_for_the_second_standby() {
     );
 }
 
+/// Up to 600 ms are not on disk: with `off` and 50 ms of lag on top that are 650 ms at most.
+#[test]
+fn commits_that_wait_for_nobody_are_lost_whatever_is_asked_of_standbys() {
+    // What commits wait for, the least and most that a failover loses, and a crash alone.
+    let unwritten = SimSpan::from_millis(600);
+    let cases = [
+        (CommitWait::Standbys, (0, 0), (0, 0)),
+        (CommitWait::Disk, (50, 50), (0, 0)),
+        (CommitWait::Nothing { unwritten }, (50, 650), (1, 600)),
+    ];
+    for (commit_wait, by_failover, by_crash) in cases {
+        let case = Case {
+            synchronous: any(1, true, false),
+            commit_wait,
+            parameters: fixed(),
+            ..Case::default()
+        };
+        let failover = case.run(&[(100_000, Act::Power(0))], 900_000).lost_ns() / 1_000_000;
+        assert!((by_failover.0..=by_failover.1).contains(&failover), "{commit_wait:?}: {failover}");
+        // The operator is away, so that the primary goes on from its own disk.
+        let script =
+            [(90_000, Act::Operator(false)), (100_000, Act::Crash(0)), (110_000, Act::Start(0))];
+        let crash = case.run(&script, 900_000).lost_ns() / 1_000_000;
+        assert!((by_crash.0..=by_crash.1).contains(&crash), "{commit_wait:?}: {crash}");
+        // Asked to end, it writes all.
+        let script =
+            [(90_000, Act::Operator(false)), (100_000, Act::Delete(0)), (110_000, Act::Start(0))];
+        assert_eq!(case.run(&script, 900_000).lost_ns(), 0, "{commit_wait:?}");
+    }
+    // Nobody waits for a standby that is gone.
+    let case = Case { instances: 2, synchronous: any(1, true, false), ..Case::default() };
+    let text = |commit_wait| {
+        let case = Case { commit_wait, parameters: fixed(), ..case.clone() };
+        case.run(&[(100_000, Act::Power(1))], 900_000).text()
+    };
+    assert!(text(CommitWait::Standbys).contains("writes stop"));
+    assert_eq!(text(CommitWait::Disk), "");
+}
+
 #[test]
 fn the_quorum_refuses_what_may_lose_commits() {
     check(
@@ -280,6 +319,25 @@ fn a_long_liveness_threshold_makes_two_primaries() {
             "200.000 writable 1",
         ]
     );
+}
+
+/// What its manifest says goes before what is said of all.
+#[test]
+fn each_cluster_may_have_a_threshold_and_a_lease_of_its_own() {
+    let secs = SimSpan::from_secs;
+    let isolate = [(100_000, Act::Isolate(0)), (400_000, Act::Rejoin(0))];
+    for (isolation_stop, stops) in
+        [(None, "130.000 writable 0"), (Some(secs(60)), "160.000 writable 0")]
+    {
+        for (lease_duration, promotes) in
+            [(None, "169.000 promoted 1"), (Some(secs(40)), "194.000 promoted 1")]
+        {
+            let parameters = fixed();
+            let case = Case { isolation_stop, lease_duration, parameters, ..Case::default() };
+            let text = case.run(&isolate, 900_000).text();
+            assert!(text.contains(stops) && text.contains(promotes), "{text}");
+        }
+    }
 }
 
 #[test]

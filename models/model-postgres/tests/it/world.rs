@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use model_api::blueprint::{
-    Database, DatabaseManager, Patroni, PrimaryUpdate, Synchronous, WalVolume, Zone,
+    CommitWait, Database, DatabaseManager, Patroni, PrimaryUpdate, Synchronous, WalVolume, Zone,
 };
 use model_api::parameters::Range;
 use model_api::{
@@ -316,8 +316,11 @@ impl Model for World {
 pub(crate) struct Case {
     pub(crate) instances: u8,
     pub(crate) synchronous: Option<Synchronous>,
+    pub(crate) commit_wait: CommitWait,
     pub(crate) failover_delay: SimSpan,
     pub(crate) has_isolation_check: bool,
+    pub(crate) isolation_stop: Option<SimSpan>,
+    pub(crate) lease_duration: Option<SimSpan>,
     pub(crate) manager: DatabaseManager,
     pub(crate) wal: Option<WalVolume>,
     pub(crate) switchover_delay: SimSpan,
@@ -335,8 +338,11 @@ impl Default for Case {
         Self {
             instances: 3,
             synchronous: None,
+            commit_wait: CommitWait::Standbys,
             failover_delay: SimSpan::ZERO,
             has_isolation_check: true,
+            isolation_stop: None,
+            lease_duration: None,
             manager: DatabaseManager::CloudNativePg,
             wal: None,
             switchover_delay: SimSpan::from_hours(1),
@@ -388,12 +394,15 @@ impl Case {
                 read_only_service: ServiceId(1),
                 instances: u32::from(self.instances),
                 synchronous: self.synchronous,
+                commit_wait: self.commit_wait,
                 failover_delay: self.failover_delay,
                 switchover_delay: self.switchover_delay,
                 smart_shutdown: SMART_SHUTDOWN,
                 primary_update: self.primary_update,
                 has_budgets: true,
                 has_isolation_check: self.has_isolation_check,
+                isolation_stop: self.isolation_stop,
+                lease_duration: self.lease_duration,
                 manager: self.manager,
                 wal_bytes_per_second: 1_000_000,
                 commits_per_second: 200,

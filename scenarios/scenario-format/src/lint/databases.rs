@@ -1,6 +1,6 @@
-//! Databases: W0119, W0120, W0190 to W0193.
+//! Databases: W0119, W0120, W0190 to W0193, W0221.
 
-use model_api::blueprint::DatabaseManager;
+use model_api::blueprint::{CommitWait, DatabaseManager};
 
 use super::Lint;
 use crate::diagnostic::{Code, Diagnostic};
@@ -26,6 +26,7 @@ impl Lint<'_> {
             }
             self.switched_off(object);
             self.log_volume(object, cluster, idx);
+            self.commits_unsafe(object, cluster);
             let Some(synchronous) = cluster.synchronous else { continue };
             let wanted = synchronous.number + 2;
             if synchronous.is_required && cluster.instances < wanted {
@@ -45,6 +46,28 @@ impl Lint<'_> {
                 );
             }
         }
+    }
+
+    /// Sessions that hear of a commit before it is as safe as the cluster says.
+    fn commits_unsafe(&mut self, object: &Object, cluster: &Cluster) {
+        let asks = match cluster.manager {
+            DatabaseManager::CloudNativePg => cluster.synchronous.is_some(),
+            DatabaseManager::Patroni(settings) => settings.is_synchronous,
+        };
+        let title = object.title();
+        let standbys = if asks { ", and for no standby, although it asks for one" } else { "" };
+        let message = match cluster.commit_wait {
+            CommitWait::Nothing { unwritten } => format!(
+                "{title}: commits wait for no disk{standbys}: a crash loses up to {} ms of what was acknowledged",
+                unwritten.as_millis()
+            ),
+            CommitWait::Disk if asks => {
+                format!("{title}: commits wait for no standby, although it asks for one")
+            }
+            CommitWait::Disk | CommitWait::Standbys => return,
+        };
+        let path = "spec.postgresql.parameters.synchronous_commit";
+        self.warn(Code::W0221, object, path, message);
     }
 
     /// Annotations by which people switch a cluster of CloudNativePG, or its operator, off.

@@ -1,9 +1,9 @@
-//! Names that lead nowhere: W0118, W0121 to W0127.
+//! Names that lead nowhere: W0118, W0121 to W0127; classes that bind too early: W0222.
 
 use std::collections::BTreeMap;
 
 use model_api::ServiceId;
-use model_api::kube::{Workload, WorkloadKind};
+use model_api::kube::{VolumeBindingMode, Workload, WorkloadKind};
 
 use super::{Lint, is_replicated, pod_path};
 use crate::coverage::is_known;
@@ -21,6 +21,7 @@ impl Lint<'_> {
             self.claims_of(workload, object);
         }
         self.storage_classes();
+        self.early_binding();
     }
 
     /// W0122.
@@ -168,6 +169,38 @@ impl Lint<'_> {
                 );
                 self.warn(Code::W0118, object, &path, message);
             }
+        }
+    }
+
+    /// W0222: a class of volumes that stand in one zone, which makes them before their pods are placed.
+    fn early_binding(&mut self) {
+        if self.blueprint.zones.len() < 2 {
+            return;
+        }
+        let of_sets = self.workloads().flat_map(|(workload, _)| match &workload.kind {
+            WorkloadKind::StatefulSet { claims, .. } => claims.as_slice(),
+            _ => &[],
+        });
+        let claims = self.manifests.claims.iter().map(|claim| &claim.value).chain(of_sets);
+        let used: Vec<Option<String>> = claims.map(|claim| claim.storage_class.clone()).collect();
+        for class in &self.manifests.storage_classes {
+            let object = self.manifests.object(class);
+            let class = &class.value;
+            let is_used = used.iter().any(|name| match name {
+                Some(name) => *name == class.name,
+                None => class.is_default,
+            });
+            let is_early = class.binding_mode == VolumeBindingMode::Immediate && class.is_zonal;
+            if !is_used || !is_early {
+                continue;
+            }
+            let message = format!(
+                "{}: volumes are made in a zone of its provisioner's choice before their pods are placed; a run makes them where the pod goes",
+                object.title()
+            );
+            let help = "make a class with volumeBindingMode: WaitForFirstConsumer; that of a class cannot be changed";
+            let span = object.span("volumeBindingMode");
+            self.push(object, Diagnostic::new(Code::W0222, span, message).help(help));
         }
     }
 

@@ -233,11 +233,21 @@ impl Reader<'_> {
 
     /// A time of a PostgreSQL parameter: `5min`, `300s`, or seconds without a unit.
     pub(super) fn postgres_time(&mut self, path: &str) -> Option<Spanned<SimSpan>> {
+        self.postgres_time_in(path, 1000)
+    }
+
+    /// A time of a PostgreSQL parameter, in milliseconds of its own unit where none is written.
+    pub(super) fn postgres_time_in(
+        &mut self,
+        path: &str,
+        own_millis: u64,
+    ) -> Option<Spanned<SimSpan>> {
         let text = self.spanned_text(path)?;
         let digits = text.value.trim_end_matches(|it: char| it.is_ascii_alphabetic() || it == ' ');
         let unit_millis = match text.value[digits.len()..].trim() {
+            "" => own_millis,
             "ms" => 1,
-            "" | "s" => 1000,
+            "s" => 1000,
             "min" => 60_000,
             "h" => 3_600_000,
             "d" => 86_400_000,

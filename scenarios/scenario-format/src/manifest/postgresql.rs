@@ -14,7 +14,7 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1 as core;
-use model_api::blueprint::{DatabaseManager, PrimaryUpdate, Synchronous};
+use model_api::blueprint::{CommitWait, DatabaseManager, PrimaryUpdate, Synchronous};
 use model_api::kube::{
     Affinity, Container, ContainerPort, LabelSelector, Operator, PersistentVolumeClaim,
     PodAffinityTerm, PodSpec, PodTemplate, Probe, ProbeHandler, Requirement, Service, ServicePort,
@@ -47,6 +47,7 @@ const OPERATOR_IMAGE: &str = "ghcr.io/cloudnative-pg/cloudnative-pg";
 const FENCING: &str = "cnpg.io/fencedInstances";
 const HIBERNATION: &str = "cnpg.io/hibernation";
 const RECONCILIATION: &str = "cnpg.io/reconciliationLoop";
+const LIVENESS_TIMEOUT: &str = "spec.livenessProbeTimeout";
 const ISOLATION_CHECK: &str = "spec.probes.liveness.isolationCheck.enabled";
 
 /// A database cluster as far as the models read it.
@@ -64,6 +65,8 @@ pub struct Cluster {
     pub instances: u32,
     /// `spec.postgresql.synchronous`, or what the deprecated fields amount to.
     pub synchronous: Option<Synchronous>,
+    /// `synchronous_commit` of its sessions.
+    pub commit_wait: CommitWait,
     /// `spec.failoverDelay`.
     pub failover_delay: SimSpan,
     /// `spec.switchoverDelay`.
@@ -78,6 +81,10 @@ pub struct Cluster {
     pub is_maintained: bool,
     /// `spec.probes.liveness.isolationCheck.enabled`.
     pub has_isolation_check: bool,
+    /// How long its liveness probe fails before it acts, where that is stated.
+    pub isolation_stop: Option<SimSpan>,
+    /// `spec.primaryLease.leaseDurationSeconds`.
+    pub lease_duration: Option<SimSpan>,
     /// Instances that an annotation fences, counted from zero.
     pub fenced: Vec<u8>,
     /// An annotation hibernates it.
@@ -101,6 +108,7 @@ pub(crate) struct Parts {
     pub(crate) claims: Vec<PersistentVolumeClaim>,
     pub(crate) instances: u32,
     pub(crate) synchronous: Option<Synchronous>,
+    pub(crate) commit_wait: CommitWait,
     pub(crate) failover_delay: SimSpan,
     pub(crate) switchover_delay: SimSpan,
     pub(crate) smart_shutdown: SimSpan,
@@ -108,6 +116,8 @@ pub(crate) struct Parts {
     pub(crate) has_budgets: bool,
     pub(crate) is_maintained: bool,
     pub(crate) has_isolation_check: bool,
+    pub(crate) isolation_stop: Option<SimSpan>,
+    pub(crate) lease_duration: Option<SimSpan>,
     pub(crate) fenced: Vec<u8>,
     pub(crate) is_hibernated: bool,
     pub(crate) is_left_alone: bool,
@@ -130,6 +140,7 @@ impl Reader<'_> {
             claims: self.instance_claims(instances, "spec.storage"),
             instances,
             synchronous: self.synchronous(instances),
+            commit_wait: self.commit_wait(),
             failover_delay: SimSpan::from_secs(u64::from(failover_delay)),
             switchover_delay: SimSpan::from_secs(u64::from(switchover_delay)),
             smart_shutdown: self.smart_shutdown(),
@@ -137,6 +148,8 @@ impl Reader<'_> {
             has_budgets: self.boolean("spec.enablePDB", true) && !(is_maintained && instances == 1),
             is_maintained,
             has_isolation_check: self.boolean(ISOLATION_CHECK, true),
+            isolation_stop: self.isolation_stop(),
+            lease_duration: self.lease_duration(),
             fenced: self.fenced(instances),
             is_hibernated,
             is_left_alone: self.annotation(RECONCILIATION) == Some("disabled"),
@@ -158,6 +171,78 @@ impl Reader<'_> {
         };
         let count = setting("max_connections", 100);
         count.saturating_sub(setting("superuser_reserved_connections", 3))
+    }
+
+    /// `synchronous_commit` and `wal_writer_delay` of PostgreSQL, 200 ms: an enumeration that is compared
+    /// without case (`synchronous_commit_options` of `guc_tables.c`, `config_enum_lookup_by_name` of
+    /// `guc.c`, version 17).
+    pub(super) fn commit_wait(&mut self) -> CommitWait {
+        let path = "spec.postgresql.parameters.synchronous_commit";
+        let delay = self.postgres_time_in("spec.postgresql.parameters.wal_writer_delay", 1);
+        let delay = delay.map_or(SimSpan::from_millis(200), |it| it.value);
+        let Some(text) = self.text(path).map(str::to_ascii_lowercase) else {
+            return CommitWait::Standbys;
+        };
+        match text.as_str() {
+            "off" | "false" | "no" | "0" => {
+                CommitWait::Nothing { unwritten: delay.saturating_mul(3) }
+            }
+            "local" => CommitWait::Disk,
+            "on" | "true" | "yes" | "1" | "remote_write" | "remote_apply" => CommitWait::Standbys,
+            other => {
+                let message = format!(
+                    "must be one of on, off, local, remote_write, remote_apply, is {other}"
+                );
+                self.refuse(path, message);
+                CommitWait::Standbys
+            }
+        }
+    }
+
+    /// A probe of an instance: every 10 s with a time-out of 5 s (`createPostgresContainers` of
+    /// `pkg/specs/pods.go`), unless `spec.probes` says otherwise (`Probe.ApplyInto` of
+    /// `api/v1/cluster_funcs.go`, which leaves out what is zero).
+    fn instance_probe(&mut self, name: &str, failures: u32) -> Probe {
+        let mut given = |field: &str, default: u32| {
+            let number = self.integer(&format!("spec.probes.{name}.{field}"), default);
+            if number == 0 { default } else { number }
+        };
+        let secs = |count: u32| SimSpan::from_secs(u64::from(count));
+        Probe {
+            handler: ProbeHandler::HttpGet,
+            port: None,
+            initial_delay: secs(given("initialDelaySeconds", 0)),
+            period: secs(given("periodSeconds", 10)),
+            timeout: secs(given("timeoutSeconds", 5)),
+            success_threshold: given("successThreshold", 1),
+            failure_threshold: given("failureThreshold", failures),
+        }
+    }
+
+    /// `livenessProbeTimeout` in periods of 10 s, rounded up, at least one
+    /// (`getLivenessProbeFailureThreshold` of `pkg/specs/pods.go`).
+    fn liveness_probe(&mut self) -> Probe {
+        let failures = self.integer(LIVENESS_TIMEOUT, 30).div_ceil(10).max(1);
+        self.instance_probe("liveness", failures)
+    }
+
+    fn isolation_stop(&mut self) -> Option<SimSpan> {
+        let fields = [
+            LIVENESS_TIMEOUT,
+            "spec.probes.liveness.periodSeconds",
+            "spec.probes.liveness.failureThreshold",
+        ];
+        let is_stated =
+            fields.iter().any(|path| self.object.find(path).is_some_and(|it| !it.is_null()));
+        is_stated.then(|| {
+            let probe = self.liveness_probe();
+            probe.period.saturating_mul(u64::from(probe.failure_threshold))
+        })
+    }
+
+    fn lease_duration(&mut self) -> Option<SimSpan> {
+        let secs = self.integer("spec.primaryLease.leaseDurationSeconds", 0);
+        (secs > 0).then(|| SimSpan::from_secs(u64::from(secs)))
     }
 
     /// How long a primary waits for its sessions; not at all where that is all that its pod is given
@@ -261,8 +346,8 @@ impl Reader<'_> {
         // The operator takes no image without a version in its tag.
         let always_pulls = self.text("spec.imagePullPolicy") == Some("Always");
         let container = Container {
-            readiness: Some(instance_probe()),
-            liveness: Some(instance_probe()),
+            readiness: Some(self.instance_probe("readiness", 3)),
+            liveness: Some(self.liveness_probe()),
             always_pulls,
             ..self.instance_container(image)
         };
@@ -533,16 +618,4 @@ impl<'a> Reader<'a> {
 
 pub(super) fn service_port() -> ServicePort {
     ServicePort { name: Some("postgres".to_owned()), port: PORT, target: PORT.to_string() }
-}
-
-fn instance_probe() -> Probe {
-    Probe {
-        handler: ProbeHandler::HttpGet,
-        port: None,
-        initial_delay: SimSpan::ZERO,
-        period: SimSpan::from_secs(10),
-        timeout: SimSpan::from_secs(5),
-        success_threshold: 1,
-        failure_threshold: 3,
-    }
 }

@@ -2,7 +2,7 @@
 
 use model_api::SimSpan;
 use model_api::action::{Action, Fenced};
-use model_api::blueprint::WalVolume;
+use model_api::blueprint::{CommitWait, WalVolume};
 use model_api::fault::{Condition, FaultKind, Start};
 
 use crate::support::{Memory, load_all, said, web};
@@ -12,6 +12,7 @@ apiVersion: storage.k8s.io/v1
 kind: StorageClass
 metadata: {name: fast, annotations: {storageclass.kubernetes.io/is-default-class: 'true'}}
 provisioner: cinder.csi.openstack.org
+volumeBindingMode: WaitForFirstConsumer
 allowVolumeExpansion: true
 ";
 
@@ -392,4 +393,68 @@ provisioner: PROVISIONER
             assert_eq!(refused.len(), 2, "{provisioner}: {refused:?}");
         }
     }
+}
+
+#[test]
+fn what_commits_wait_for_is_read_and_warned_of() {
+    let with = |more: &str, synchronous: &str| {
+        files(&format!("{STORAGE}  postgresql: {{parameters: {{{more}}}{synchronous}}}\n"), "")
+    };
+    let asked = ", synchronous: {method: any, number: 1}";
+    let off = |millis| CommitWait::Nothing { unwritten: SimSpan::from_millis(millis) };
+    // Parameters, what commits wait for, and whether a warning is due with and without standbys asked for.
+    let cases = [
+        ("", CommitWait::Standbys, false, false),
+        ("synchronous_commit: 'on'", CommitWait::Standbys, false, false),
+        ("synchronous_commit: remote_write", CommitWait::Standbys, false, false),
+        ("synchronous_commit: Local", CommitWait::Disk, true, false),
+        ("synchronous_commit: 'off'", off(600), true, true),
+        ("synchronous_commit: 'off', wal_writer_delay: 1s", off(3000), true, true),
+        ("synchronous_commit: 'off', wal_writer_delay: '50'", off(150), true, true),
+    ];
+    for (more, expected, warned_asked, warned) in cases {
+        for (synchronous, is_due) in [(asked, warned_asked), ("", warned)] {
+            let files = with(more, synchronous);
+            assert_eq!(read(&files).databases[0].commit_wait, expected, "{more}");
+            let says = said(&load_all(&files, &["db.yaml"], &[]));
+            assert_eq!(says.iter().any(|it| it.contains("W0221")), is_due, "{more}: {says:?}");
+        }
+    }
+    let says = said(&load_all(&with("synchronous_commit: async", ""), &["db.yaml"], &[]));
+    assert!(says.iter().any(|it| it.contains("must be one of on, off, local")), "{says:?}");
+}
+
+#[test]
+fn what_bounds_a_split_brain_is_read() {
+    let secs = |count: u64| Some(SimSpan::from_secs(count));
+    // Fields, how long a primary that is cut off goes on, and how long an abandoned lease counts.
+    let cases = [
+        ("", None, None),
+        ("  livenessProbeTimeout: 300\n", secs(300), None),
+        ("  livenessProbeTimeout: 25\n", secs(30), None),
+        ("  livenessProbeTimeout: 3\n", secs(10), None),
+        ("  probes: {liveness: {failureThreshold: 6}}\n", secs(60), None),
+        ("  probes: {liveness: {periodSeconds: 5}}\n", secs(15), None),
+        (
+            "  livenessProbeTimeout: 300\n  probes: {liveness: {periodSeconds: 2, failureThreshold: 4}}\n",
+            secs(8),
+            None,
+        ),
+        ("  primaryLease: {leaseDurationSeconds: 40}\n", None, secs(40)),
+    ];
+    for (more, isolation_stop, lease_duration) in cases {
+        let blueprint = read(&files(&format!("{STORAGE}{more}"), ""));
+        let database = &blueprint.databases[0];
+        assert_eq!(database.isolation_stop, isolation_stop, "{more}");
+        assert_eq!(database.lease_duration, lease_duration, "{more}");
+        let spec = &blueprint.workloads[database.workload.index()].template.spec;
+        let liveness = spec.containers[0].liveness.as_ref().expect("every instance has one");
+        let stop = liveness.period.saturating_mul(u64::from(liveness.failure_threshold));
+        assert_eq!(stop, isolation_stop.unwrap_or(SimSpan::from_secs(30)), "{more}");
+    }
+    let more = "  probes: {readiness: {periodSeconds: 3, failureThreshold: 2}}\n";
+    let blueprint = read(&files(&format!("{STORAGE}{more}"), ""));
+    let spec = &blueprint.workloads[blueprint.databases[0].workload.index()].template.spec;
+    let readiness = spec.containers[0].readiness.as_ref().expect("every instance has one");
+    assert_eq!((readiness.period.as_secs(), readiness.failure_threshold), (3, 2));
 }

@@ -173,3 +173,21 @@ fn traps_are_warned_of_without_a_run() {
         assert!(lines.len() == 1 && lines[0].contains(code), "{from} -> {to}: {lines:?}");
     }
 }
+
+#[test]
+fn volumes_that_are_made_before_their_pods_are_warned_of() {
+    let says = |manifests: &str| {
+        let files = crate::support::web("").with("m.yaml", manifests);
+        said(&load_all(&files, &["m.yaml"], &[]))
+    };
+    let is_warned = |manifests: &str| says(manifests).iter().any(|it| it.contains("W0222"));
+    assert!(!is_warned(STATEFUL));
+    let early =
+        STATEFUL.replace("volumeBindingMode: WaitForFirstConsumer", "volumeBindingMode: Immediate");
+    assert!(is_warned(&early), "{:?}", says(&early));
+    // Immediate is the default.
+    assert!(is_warned(&STATEFUL.replace("volumeBindingMode: WaitForFirstConsumer\n", "")));
+    // A file system is there in every zone, and what nobody claims hurts nobody.
+    assert!(!is_warned(&early.replace("rbd.csi.ceph.com", "cephfs.csi.ceph.com")));
+    assert!(!is_warned(&early.replace("metadata: {name: block}", "metadata: {name: other}")));
+}
