@@ -4,7 +4,7 @@ use report_data::Metric;
 
 use crate::quantity::span;
 
-/// A sentence for each database of which writes were lost or never answered in any run.
+/// A sentence for each database of which writes were lost, never answered or taken by two instances in any run.
 pub(crate) fn told(metrics: &[Metric]) -> impl Iterator<Item = String> {
     metrics.iter().filter(|metric| metric.name == "lostCommits").filter_map(|lost| {
         let of =
@@ -31,6 +31,13 @@ pub(crate) fn told(metrics: &[Metric]) -> impl Iterator<Item = String> {
             parts.push(format!(
                 "up to {unknown_most} never answered ({kept} kept, {gone} lost{open})"
             ));
+        }
+        let split = most(of("splitBrain"));
+        if split > 0 {
+            let length = |name| span(u64::try_from(most(of(name))).unwrap_or(0));
+            let (longest, all) = (length("longestSplitBrain"), length("splitBrain"));
+            parts
+                .push(format!("two instances took them for up to {longest} at once, {all} in all"));
         }
         (!parts.is_empty()).then(|| format!("{}: {}", lost.subject, parts.join("; ")))
     })
@@ -59,9 +66,15 @@ mod tests {
             metric("lostCommits", "shop/b", [0, 0]),
             metric("unknownCommits", "shop/b", [0, 0]),
         ];
-        let told: Vec<String> = told(&metrics).collect();
+        let split = [
+            metric("splitBrain", "shop/b", [0, 90_000_000_000]),
+            metric("longestSplitBrain", "shop/b", [0, 60_000_000_000]),
+        ];
         let expected = "shop/a: up to 30 acknowledged ones lost, of 1.5s; \
                         up to 9 never answered (3 kept, 5 lost, 1 undecided)";
-        assert_eq!(told, [expected]);
+        assert_eq!(told(&metrics).collect::<Vec<_>>(), [expected]);
+        let metrics: Vec<Metric> = metrics.into_iter().chain(split).collect();
+        let two = "shop/b: two instances took them for up to 1m 00s at once, 1m 30s in all";
+        assert_eq!(told(&metrics).collect::<Vec<_>>(), [expected, two]);
     }
 }

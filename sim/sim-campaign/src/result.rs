@@ -294,6 +294,13 @@ fn metrics(blueprint: &Blueprint, measures: &[RunMeasures]) -> Vec<Metric> {
         push("unknownLost", Unit::Count, &|run| {
             i64::try_from(run.databases[idx].unknown_lost_count).ok()
         });
+        // A figure of the few whose primaries were ever two.
+        if measures.iter().any(|run| !run.databases[idx].split_sum.is_zero()) {
+            push("splitBrain", Unit::Nanoseconds, &|run| Some(nanos(run.databases[idx].split_sum)));
+            push("longestSplitBrain", Unit::Nanoseconds, &|run| {
+                Some(nanos(run.databases[idx].split_max))
+            });
+        }
     }
     metrics.extend(memory(blueprint, measures));
     metrics.extend(crate::storage::metrics(blueprint, measures));

@@ -146,6 +146,8 @@ pub struct Monitor<'a> {
     data: Vec<DataMeasures>,
     pools: PoolWatch,
     writes_stopped_at: Vec<Option<SimTime>>,
+    /// By database: since when two of its instances take writes.
+    split_at: Vec<Option<SimTime>>,
     faults: Vec<Option<FaultMeasures>>,
     jobs: BTreeMap<WorkloadId, JobMeasures>,
     memory: BTreeMap<WorkloadId, MemoryMeasures>,
@@ -169,6 +171,7 @@ impl<'a> Monitor<'a> {
             data: vec![DataMeasures::default(); subjects.data_set_count],
             pools: PoolWatch::new(subjects.pool_count),
             writes_stopped_at: vec![None; subjects.database_count],
+            split_at: vec![None; subjects.database_count],
             faults: vec![None; subjects.fault_count],
             jobs: BTreeMap::new(),
             memory: BTreeMap::new(),
@@ -183,6 +186,7 @@ impl<'a> Monitor<'a> {
     pub fn finish(mut self, end: SimTime) -> RunMeasures {
         for database in 0..self.databases.len() {
             self.close_write_outage(DatabaseId::from_index(database), end, false);
+            self.close_split(DatabaseId::from_index(database), end);
         }
         let first_struck_at = self.faults.iter().flatten().map(|fault| fault.at).min();
         let last_struck_at = self.faults.iter().flatten().map(|fault| fault.at).max();
@@ -272,6 +276,14 @@ impl<'a> Monitor<'a> {
         }
     }
 
+    fn close_split(&mut self, database: DatabaseId, at: SimTime) {
+        if let Some(from) = self.split_at[database.index()].take() {
+            let measures = &mut self.databases[database.index()];
+            measures.split_sum += at - from;
+            measures.split_max = measures.split_max.max(at - from);
+        }
+    }
+
     fn fold_flow(&mut self, segment: &FlowSegment, until: SimTime) {
         let idx = segment.service.index();
         self.services[idx].fold(segment, until);
@@ -330,6 +342,13 @@ impl<'a> Monitor<'a> {
             }
             Observation::WritesResumed { database } => {
                 self.close_write_outage(database, at, true);
+            }
+            Observation::WritablePrimaries { database, count } => {
+                if count > 1 {
+                    self.split_at[database.index()].get_or_insert(at);
+                } else {
+                    self.close_split(database, at);
+                }
             }
             Observation::PrimaryPromoted { database, .. } => {
                 self.databases[database.index()].failover_count += 1;
@@ -511,6 +530,10 @@ pub struct DatabaseMeasures {
     pub write_outage_max: SimSpan,
     /// How often writes stopped.
     pub write_outage_count: u32,
+    /// Longest time with two instances that took writes.
+    pub split_max: SimSpan,
+    /// All of it.
+    pub split_sum: SimSpan,
     /// The last time writes stopped, they resumed before the end.
     pub is_writable_at_end: bool,
 }

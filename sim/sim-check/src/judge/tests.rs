@@ -120,3 +120,17 @@ fn writes_that_have_not_resumed_are_no_recovery() {
     assert_eq!(of(55, false), Verdict::Inconclusive);
     assert_eq!(of(65, false), Verdict::Violated);
 }
+
+#[test]
+fn how_long_two_instances_took_writes_is_summed_up() {
+    let mut blueprint = Blueprint::default();
+    blueprint.databases.push(model_api::blueprint::Database::default());
+    let subjects = Subjects::new(&blueprint, &FaultPlan::default(), &[]);
+    let mut monitor = Monitor::new(&subjects);
+    for (minute, count) in [(0, 1), (10, 2), (12, 2), (15, 1), (20, 0), (30, 3), (31, 1), (58, 2)] {
+        let seen = Observation::WritablePrimaries { database: DatabaseId(0), count };
+        monitor.observe(at(minute), EventId::NONE, seen);
+    }
+    let measures = monitor.finish(at(60)).databases[0];
+    assert_eq!((measures.split_max, measures.split_sum), (MINUTE * 5, MINUTE * 8));
+}
