@@ -26,3 +26,4 @@ mod storage;
 mod strain;
 mod support;
 mod usage;
+mod webhooks;
