@@ -22,6 +22,7 @@ pub mod metric;
 pub mod observation;
 pub mod parameters;
 pub mod path;
+pub mod registry;
 pub mod source;
 pub mod storage;
 pub mod time_zone;
@@ -35,5 +36,6 @@ pub use ids::{
 };
 pub use observation::Observation;
 pub use parameters::Parameters;
+pub use registry::Registry;
 pub use sim_kernel::{SimSpan, SimTime};
 pub use source::{Origin, SourceRef};

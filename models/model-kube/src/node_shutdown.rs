@@ -1,9 +1,12 @@
 //! Graceful node shutdown: in which groups pods end, and how long each may take.
 //!
 //! # Modelled
-//! Groups by priority, from the two periods or from the list by priority.
+//! Groups by priority, from the two periods or from the list by priority: the decision alone, which
+//! recordings of Kubernetes are compared with. No run uses it.
 //! # Not modelled
-//! Whether the machine allows the delay; a power loss has no such shutdown.
+//! A machine that shuts down in order: nothing in a run does. A fault takes a machine at once, as a
+//! power loss does, and whatever goes on purpose (a drain, an upgrade, a node that is no longer needed)
+//! evicts its pods first. Whether the machine allows the delay.
 //! # Defaults and their sources
 //! `pkg/kubelet/nodeshutdown/nodeshutdown_manager.go`, `_linux.go`, Kubernetes 1.36: off, both
 //! periods are 0.

@@ -1,14 +1,18 @@
 //! Black start: what runs before what, after everything stood still, and what keeps it from running.
 //!
 //! Edges lead from pods to the pods without which they are not created or cannot start: a webhook
-//! that fails closed, a registry in this cluster (nodes are taken to have lost their images), the
-//! network plugin, a storage driver in this cluster, a vault that injects secrets. Whatever stands
-//! outside of the input is taken to run.
+//! that fails closed, a registry in this cluster (nodes are taken to have lost their images) with the
+//! gateway before it and whatever is stated that it asks, the network plugin, a storage driver in this
+//! cluster, a vault that injects secrets, the operator that creates the pods of a database. Whatever
+//! stands outside of the input is taken to run, and etcd to have kept what it had: Secrets that an
+//! operator made of what is in a vault are there, and nobody waits for the vault. What a ConfigMap says about
+//! the seal of a vault is not read: that somebody unseals it is named of each.
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use model_api::blueprint::DatabaseManager;
 use model_api::kube::{Workload, WorkloadKind, registry_host};
-use model_api::{Blueprint, WorkloadId};
+use model_api::{Blueprint, Registry, WorkloadId};
 
 /// DaemonSets that give pods their network, as their projects name them.
 const NETWORK_PLUGINS: [&str; 9] = [
@@ -40,6 +44,9 @@ enum Need {
     Volume(String),
     /// An address.
     Network,
+    /// The operator of a database, by position: it creates the pods itself, without a StatefulSet
+    /// (`internal/controller/cluster_create.go`, CloudNativePG 1.30).
+    Operator(usize),
 }
 
 /// One pod needs another.
@@ -60,11 +67,11 @@ pub enum Stage {
         /// What of earlier stages they wait for, in words; each once.
         waits_for: Vec<String>,
     },
-    /// Nothing more starts by itself.
+    /// Nothing more starts by itself, or a vault has started and is sealed.
     ByHand {
-        /// The way around the circle, in words.
+        /// The way around the circle, or what is missing, in words.
         because: Vec<String>,
-        /// The smallest step that breaks it.
+        /// The smallest step that breaks it, or that is missing.
         step: String,
     },
 }
@@ -99,10 +106,18 @@ pub fn black_start(blueprint: &Blueprint) -> Vec<Stage> {
             workloads: ready.iter().map(|idx| words.name(*idx)).collect(),
             waits_for: waits.into_iter().collect(),
         });
+        let vaults = ready.iter().filter(|idx| is_vault(&blueprint.workloads[**idx]));
+        stages.extend(vaults.map(|idx| words.unseal(*idx)));
         left.retain(|idx| !ready.contains(idx));
         started.extend(ready);
     }
     stages
+}
+
+/// Whether somebody has to unseal it: a vault starts sealed (Vault 1.21, `docs/concepts/seal`).
+fn is_vault(workload: &Workload) -> bool {
+    let name = workload.template.labels.get("app.kubernetes.io/name");
+    name.is_some_and(|name| VAULTS.contains(&name.as_str()))
 }
 
 /// A circle among what is left that needs nothing else of it.
@@ -165,10 +180,25 @@ impl Words<'_> {
             Need::Webhook(idx) => {
                 format!("webhook {} (failurePolicy Fail), answered by", self.webhook(*idx))
             }
-            Need::Image(host) => format!("an image of {host}, served by"),
+            Need::Image(host) => format!("an image of {host}, which needs"),
             Need::Secret => "secrets injected by".to_owned(),
             Need::Volume(class) => format!("a volume of {class}, provided by"),
             Need::Network => "an address given by".to_owned(),
+            Need::Operator(_) => "pods created by".to_owned(),
+        }
+    }
+
+    /// What somebody does about a vault that has started.
+    fn unseal(&self, idx: usize) -> Stage {
+        let name = self.name(idx);
+        let labels = &self.blueprint.workloads[idx].template.labels;
+        let is_fork = labels.get("app.kubernetes.io/name").is_some_and(|name| name == "openbao");
+        let program = if is_fork { "bao" } else { "vault" };
+        Stage::ByHand {
+            because: vec![format!(
+                "{name} starts sealed, unless its configuration names a key elsewhere (auto-unseal)"
+            )],
+            step: format!("unseal each pod of {name} ({program} operator unseal)"),
         }
     }
 
@@ -195,6 +225,7 @@ impl Words<'_> {
             Need::Secret => format!("start {names} with a Secret made by hand"),
             Need::Volume(_) => format!("start {names} on a volume of another class"),
             Need::Network => format!("start {names} with hostNetwork"),
+            Need::Operator(_) => format!("run the operator of {names} outside of the cluster"),
         }
     }
 }
@@ -233,6 +264,14 @@ fn needs(blueprint: &Blueprint, idx: usize, workload: &Workload) -> BTreeSet<Nee
     }
     if !spec.host_network {
         needs.insert(Need::Network);
+    }
+    for (nth, database) in blueprint.databases.iter().enumerate() {
+        let has_operator = database.manager == DatabaseManager::CloudNativePg
+            && !database.is_hibernated
+            && database.operator.is_some();
+        if has_operator && database.workload.index() == idx {
+            needs.insert(Need::Operator(nth));
+        }
     }
     for class in classes(blueprint, workload) {
         needs.insert(Need::Volume(class));
@@ -276,13 +315,16 @@ fn providers(blueprint: &Blueprint, need: &Need) -> Vec<usize> {
             behind(&service.namespace, &service.name)
         }),
         Need::Image(host) => {
-            let ingresses = blueprint.ingresses.iter().filter(|ingress| ingress.host == *host);
-            ingresses.flat_map(|it| behind(&it.namespace, &it.service_name)).collect()
+            let registry = Registry::of(blueprint, host);
+            let services = registry.services.iter().map(|id| &blueprint.services[id.index()]);
+            let behind = services.flat_map(|it| behind(&it.namespace, &it.name));
+            let databases = registry.databases.iter().map(|id| &blueprint.databases[id.index()]);
+            behind.chain(databases.map(|database| database.workload.index())).collect()
         }
-        Need::Secret => which(blueprint, |workload| {
-            let name = workload.template.labels.get("app.kubernetes.io/name");
-            name.is_some_and(|name| VAULTS.contains(&name.as_str()))
-        }),
+        Need::Operator(idx) => {
+            blueprint.databases[*idx].operator.iter().map(|id| id.index()).collect()
+        }
+        Need::Secret => which(blueprint, is_vault),
         Need::Volume(class) => {
             let class = blueprint.storage_classes.iter().find(|known| known.name == *class);
             let namespace = class.and_then(|class| driver_namespace(&class.provisioner));

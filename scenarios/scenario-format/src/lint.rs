@@ -28,6 +28,7 @@ mod schedules;
 mod selectors;
 mod starts;
 pub(crate) mod storage;
+mod webhooks;
 
 /// Runs all rules.
 pub(crate) fn run(manifests: &Manifests, resolved: &Resolved, diagnostics: &mut Vec<Diagnostic>) {
@@ -48,6 +49,7 @@ pub(crate) fn run(manifests: &Manifests, resolved: &Resolved, diagnostics: &mut 
     lint.hints();
     lint.starts();
     lint.gateways();
+    lint.webhooks();
 }
 
 /// What the rules look at.

@@ -96,6 +96,9 @@ pub struct Ingress {
     pub host: String,
     /// Name of the Service, in the same namespace.
     pub service_name: String,
+    /// Prefixes of the paths that lead there, as written; `/` for all. Paths that match as a whole, or
+    /// as a regular expression, are not among them.
+    pub prefixes: Vec<String>,
     /// Where it was written.
     pub origin: Origin,
 }

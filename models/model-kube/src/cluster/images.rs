@@ -3,11 +3,12 @@
 //! # Modelled
 //! A cache on every node, one pull at a time a node, `imagePullPolicy`, registries that do not
 //! answer and the kubelet's back-off (`ImagePullBackOff`). A registry that runs in this cluster (an
-//! Ingress has its host) answers while every Service behind that host has a living endpoint: the
-//! cluster that feeds on it cannot start what it needs to bring it back.
+//! Ingress has its host) answers while every Service that a pull stands on has a living endpoint
+//! ([`Registry`]: gateways, what the Service asks, the primaries of its databases): the cluster that
+//! feeds on it cannot start what it needs to bring it back.
 //! # Not modelled
-//! Sizes and shared layers, mirrors, limits of registries, the gateway and the database behind a
-//! registry of our own. Which images a kubelet deletes when its disk fills: of those that nobody uses a
+//! Sizes and shared layers, mirrors, limits of registries, what a registry of our own needs and nobody
+//! stated. Which images a kubelet deletes when its disk fills: of those that nobody uses a
 //! sum is stated ([`super::node_pressure`]), and what was pulled stays.
 //! # Defaults and their sources
 //! `pkg/kubelet/images/image_manager.go`, `pkg/kubelet/kubelet.go` (`imageBackOffPeriod` 10 s,
@@ -18,7 +19,7 @@
 //! Timelines worked out by hand.
 
 use model_api::kube::{Container, registry_host};
-use model_api::{Blueprint, NodeId, Observation, PodId, ServiceId};
+use model_api::{Blueprint, NodeId, Observation, PodId, Registry, ServiceId};
 use sim_kernel::{Context, Purpose, Recorder, SimSpan, SimTime};
 
 use super::pod::{Pull, Step};
@@ -64,7 +65,7 @@ impl ImageTables {
             let known = tables.hosts.iter().position(|known| known == host);
             let registry = known.unwrap_or_else(|| {
                 tables.hosts.push(host.to_owned());
-                tables.services.push(services_behind(blueprint, host));
+                tables.services.push(Registry::of(blueprint, host).services.into_iter().collect());
                 tables.hosts.len() - 1
             });
             tables.registry_by_image.push(registry);
@@ -81,21 +82,6 @@ impl ImageTables {
         }
         tables
     }
-}
-
-/// Services that the Ingresses of a host lead to.
-fn services_behind(blueprint: &Blueprint, host: &str) -> Vec<ServiceId> {
-    let ingresses = blueprint.ingresses.iter().filter(|ingress| ingress.host == host);
-    let service = |ingress: &model_api::kube::Ingress| {
-        let found = blueprint.services.iter().position(|service| {
-            service.namespace == ingress.namespace && service.name == ingress.service_name
-        });
-        found.map(ServiceId::from_index)
-    };
-    let mut services: Vec<ServiceId> = ingresses.filter_map(service).collect();
-    services.sort_unstable();
-    services.dedup();
-    services
 }
 
 impl Cluster {

@@ -1,9 +1,12 @@
 //! What breaks when something breaks that decides, or that starts need.
 
-use model_api::kube::PersistentVolumeClaim;
+use model_api::blueprint::Database;
+use model_api::kube::{Ingress, PersistentVolumeClaim};
+use model_api::load::{Clients, Load, ServiceProfile};
 use model_api::observation::{DeletionReason, PendingWrite};
 use model_api::parameters::Range;
-use model_api::{NodeId, Observation, WorkloadId};
+use model_api::path::{CallPolicy, Readiness, Serving};
+use model_api::{DatabaseId, NodeId, Observation, Origin, ServiceId, WorkloadId};
 use sim_kernel::SimSpan;
 
 use crate::world::World;
@@ -187,7 +190,7 @@ fn a_pull_that_breaks_off_is_made_again() {
     let run = run(script, 1, 300);
     let failed = run.times(|it| matches!(it, Observation::PodImagePullFailed { .. }));
     assert!(!failed.is_empty());
-    assert_eq!(run.cluster().endpoint_counts(model_api::ServiceId(0)), (9, 9));
+    assert_eq!(run.cluster().endpoint_counts(ServiceId(0)), (9, 9));
 }
 
 #[test]
@@ -244,7 +247,7 @@ fn an_engine_that_guards_itself_does_not_come_back() {
         at 100 scale engine 0
         at 200 scale engine 1";
     let run = World::read(&format!("{ENGINE}\n{script}")).run(1, 50_000);
-    assert_eq!(run.cluster().endpoint_counts(model_api::ServiceId(1)), (0, 0));
+    assert_eq!(run.cluster().endpoint_counts(ServiceId(1)), (0, 0));
     // It tries ever more slowly, up to every 1000 s.
     assert!(run.simulation.stats().handled_count < 200);
 }
@@ -487,5 +490,69 @@ fn a_deletion_that_found_no_api_is_not_made_by_the_next_leader() {
             deleted.iter().all(|at| *at >= since + 30.0),
             "seed {seed}: {tainted:?} {deleted:?}"
         );
+    }
+}
+
+/// A registry behind a gateway, whose core asks a cache and writes to a database; its pages are
+/// elsewhere.
+fn own_registry() -> World {
+    let names = ["gateway", "portal", "core", "cache", "db", "web"];
+    let mut script = "nodes 1 per zone a\n".to_owned();
+    for name in names {
+        let count = usize::from(name != "web");
+        script.push_str(&format!("deployment {name} {count}\nservice {name}\n"));
+    }
+    let mut world = World::read(&script);
+    let service = |name| names.iter().position(|known| *known == name).map(ServiceId::from_index);
+    let service = |name| service(name).expect("a known name");
+    let ingress = |name: &str, prefix: &str| Ingress {
+        namespace: "shop".into(),
+        host: "registry.example".into(),
+        service_name: name.into(),
+        prefixes: vec![prefix.to_owned()],
+        ..Ingress::default()
+    };
+    world.blueprint.ingresses = vec![ingress("portal", "/"), ingress("core", "/v2/")];
+    world.blueprint.loads.push(Load {
+        service: service("portal"),
+        via: Some(service("gateway")),
+        clients: Clients::default(),
+        client: CallPolicy::default(),
+        users: None,
+        points: Vec::new(),
+        origin: Origin::default(),
+    });
+    world.blueprint.profiles.push(ServiceProfile {
+        service: service("core"),
+        cpu_per_request: SimSpan::ZERO,
+        base_latency: SimSpan::ZERO,
+        depends_on: vec![service("cache")],
+        policies: Vec::new(),
+        upstream: CallPolicy::default(),
+        writes_to: vec![DatabaseId(0)],
+        serving: Serving::default(),
+        readiness: Readiness::default(),
+        origin: Origin::default(),
+    });
+    world.blueprint.databases.push(Database {
+        workload: world.workload("db"),
+        read_write_service: service("db"),
+        read_only_service: service("db"),
+        ..Database::default()
+    });
+    world
+}
+
+#[test]
+fn a_registry_of_our_own_answers_while_all_that_it_stands_on_lives() {
+    for (lost, answers) in
+        [("gateway", false), ("core", false), ("cache", false), ("db", false), ("portal", true)]
+    {
+        let mut world = own_registry();
+        world.add(&format!("at 100 scale {lost} 0\nat 200 scale web 1"));
+        let run = world.run(1, 260);
+        let failed = run.times(|it| matches!(it, Observation::PodImagePullFailed { .. }));
+        let pulled = run.times(|it| matches!(it, Observation::PodImagePulled { .. }));
+        assert_eq!((failed.is_empty(), pulled.is_empty()), (answers, !answers), "{lost}");
     }
 }

@@ -391,13 +391,13 @@ pub(super) const KINDS: &[KindRows] = &[
     kind!("gateway.networking.k8s.io" "HTTPRoute" A "exposes the Services it leads to", "", [
         ("spec.hostnames", A, "all hosts reach the Service"),
         ("spec.parentRefs", A, "by name"),
-        ("spec.rules", A, "each backend is exposed; paths, weights and filters are left aside"),
+        ("spec.rules", A, "each backend is exposed; weights and filters are left aside, and paths but for a registry"),
     ]),
     kind!("helm.toolkit.fluxcd.io" "HelmRelease" N "render the chart and pass its manifests", "", []),
     kind!("networking.k8s.io" "Ingress" A "exposes the Services it leads to", "", [
         ("spec.defaultBackend", A, "its Service is exposed"),
         ("spec.ingressClassName", N, "`via` of a load says which gateway requests pass"),
-        ("spec.rules", A, "each backend is exposed; paths are left aside"),
+        ("spec.rules", A, "each backend is exposed; paths are left aside but for a registry"),
         ("spec.tls", N, ""),
     ]),
     kind!("networking.k8s.io" "NetworkPolicy" A "the calls that requests need; those of the platform itself pass", "", [

@@ -561,4 +561,7 @@ codes! {
     W0245 "an annotation that the downscaler does not read"
         "The downscaler passes over keys that it does not know, and the workload keeps its size."
         "Take the suggested key."
+    W0246 "a webhook that stops a cluster while it does not answer"
+        "It is asked about leases, nodes, endpoints or subresources of pods, and fails closed. Components write these all the time: without an answer nodes count as lost, leaders resign, Services lead to pods that are gone, and nothing can be drained, so that what would bring the webhook back may not start. A run asks webhooks about the creation of pods only and shows none of this."
+        "Let its rules name the resources that it is for instead of `*`, exclude kube-system and kube-node-lease, or state failurePolicy: Ignore."
 }

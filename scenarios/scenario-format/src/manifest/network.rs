@@ -82,32 +82,50 @@ impl Reader<'_> {
 
     /// One entry a host and Service, in the order they are written.
     pub(crate) fn ingress(&mut self, spec: &networking::v1::IngressSpec) -> Vec<Ingress> {
+        let class = spec.ingress_class_name.as_deref();
         let mut result: Vec<Ingress> = Vec::new();
-        let mut add = |host: &str, backend: &networking::v1::IngressBackend| {
-            let Some(service) = &backend.service else { return };
-            let is_known =
-                result.iter().any(|have| have.host == host && have.service_name == service.name);
-            if !is_known {
-                result.push(Ingress {
-                    namespace: self.object.key.namespace.clone(),
-                    name: self.object.key.name.clone(),
-                    class: spec.ingress_class_name.clone(),
-                    host: host.to_owned(),
-                    service_name: service.name.clone(),
-                    origin: self.origin(),
-                });
+        let mut add = |host: &str, backend: &networking::v1::IngressBackend, prefix| {
+            if let Some(service) = &backend.service {
+                self.lead(&mut result, class, (host, &service.name), prefix);
             }
         };
         if let Some(backend) = &spec.default_backend {
-            add("", backend);
+            add("", backend, Some("/"));
         }
         for rule in spec.rules.iter().flatten() {
             let host = rule.host.as_deref().unwrap_or_default();
             for path in rule.http.iter().flat_map(|http| &http.paths) {
-                add(host, &path.backend);
+                // Kong reads what follows `/~` as a regular expression.
+                let text = path.path.as_deref().unwrap_or("/");
+                let is_prefix = path.path_type != "Exact" && !text.starts_with("/~");
+                add(host, &path.backend, is_prefix.then_some(text));
             }
         }
         result
+    }
+
+    /// Adds a path of a host to what leads to a Service.
+    fn lead(
+        &self,
+        ingresses: &mut Vec<Ingress>,
+        class: Option<&str>,
+        (host, service): (&str, &str),
+        prefix: Option<&str>,
+    ) {
+        let prefix = prefix.map(str::to_owned);
+        let known = ingresses.iter_mut().find(|it| it.host == host && it.service_name == service);
+        match known {
+            Some(ingress) => ingress.prefixes.extend(prefix),
+            None => ingresses.push(Ingress {
+                namespace: self.object.key.namespace.clone(),
+                name: self.object.key.name.clone(),
+                class: class.map(str::to_owned),
+                host: host.to_owned(),
+                service_name: service.to_owned(),
+                prefixes: prefix.into_iter().collect(),
+                origin: self.origin(),
+            }),
+        }
     }
 
     /// `gateway.networking.k8s.io` HTTPRoute, read as an Ingress of each host and Service.
@@ -128,6 +146,7 @@ impl Reader<'_> {
         let rules = node.at(&["spec", "rules"]).and_then(Node::items).unwrap_or_default();
         for rule in rules {
             let backends = rule.get("backendRefs").and_then(Node::items).unwrap_or_default();
+            let prefixes = prefixes_of(rule);
             for backend in backends {
                 let kind = backend.get("kind").and_then(Node::text).unwrap_or("Service");
                 let Some(name) = backend.get("name").and_then(Node::text) else { continue };
@@ -136,21 +155,27 @@ impl Reader<'_> {
                     continue;
                 }
                 for host in &hosts {
-                    let is_known =
-                        result.iter().any(|have| have.host == *host && have.service_name == name);
-                    if !is_known {
-                        result.push(Ingress {
-                            namespace: self.object.key.namespace.clone(),
-                            name: self.object.key.name.clone(),
-                            class: gateway.map(str::to_owned),
-                            host: host.clone(),
-                            service_name: name.to_owned(),
-                            origin: self.origin(),
-                        });
+                    for prefix in &prefixes {
+                        self.lead(&mut result, gateway, (host, name), *prefix);
                     }
                 }
             }
         }
         result
     }
+}
+
+/// Prefixes of paths of a rule of an HTTPRoute, `None` for a match of another type. Defaults:
+/// `HTTPRouteRule` and `HTTPPathMatch` of Gateway API, `apis/v1/httproute_types.go`, v1.4.
+fn prefixes_of(rule: &Node) -> Vec<Option<&str>> {
+    let matches = rule.get("matches").and_then(Node::items).unwrap_or_default();
+    if matches.is_empty() {
+        return vec![Some("/")];
+    }
+    let prefix = |it| {
+        let text = |field: &str| Node::at(it, &["path", field]).and_then(Node::text);
+        let is_prefix = text("type").is_none_or(|kind| kind == "PathPrefix");
+        is_prefix.then(|| text("value").unwrap_or("/"))
+    };
+    matches.iter().map(prefix).collect()
 }
