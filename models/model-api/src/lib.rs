@@ -23,6 +23,7 @@ pub mod observation;
 pub mod parameters;
 pub mod path;
 pub mod source;
+pub mod stake;
 pub mod storage;
 pub mod time_zone;
 pub mod usage;
