@@ -24,6 +24,7 @@ pub mod parameters;
 pub mod path;
 pub mod registry;
 pub mod source;
+pub mod stake;
 pub mod storage;
 pub mod time_zone;
 pub mod usage;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use model_api::backup::{DataSetKind, DisasterClass, Protection};
 use model_api::observation::{BackupFact, ExposureStretch};
+use model_api::stake::{Stake, Stakes};
 use model_api::storage::POOLS_MAX;
 use model_api::{Blueprint, DataSetId, KeyId, Observation, PlaceId, PolicyId, PoolId, ZoneId};
 use sim_kernel::{Context, EntityKey, Priority, Recorder, SimSpan, SimTime, Streams};
@@ -16,6 +17,7 @@ use crate::restore::{Gap, Stock, View, Way, way};
 use crate::runs::{Conditions, Runs};
 use crate::stamp::Stamp;
 
+mod live;
 mod obstacles;
 mod recovery;
 
@@ -93,6 +95,8 @@ struct SetState {
     loss: Option<Loss>,
     recovery_count: u32,
     kept: Option<SimSpan>,
+    /// What its live copies lack, as far as that was told.
+    stakes: Stakes,
 }
 
 /// All backups of a run.
@@ -148,6 +152,7 @@ impl Backups {
             loss: None,
             recovery_count: 0,
             kept: None,
+            stakes: Stakes::default(),
         });
         let runs = Runs::new(protection, origin, streams);
         Self {
@@ -516,7 +521,7 @@ impl Backups {
         let mut ahead = self.runs.clone();
         ahead.advance(self.protection(), self.far_ahead(now), true);
         let stairs = self.archive_idx(data_set).map(|archive| self.archives[archive].stairs());
-        Some(match self.live_loss(idx, disaster) {
+        Some(match self.live_loss(idx, disaster, now) {
             Some(loss) => Cost { loss, back: SimSpan::ZERO },
             None => self.subject(idx, disaster, &ahead, stairs.as_deref()).cost(now),
         })
@@ -593,17 +598,17 @@ impl Backups {
             let data_set = DataSetId::from_index(idx);
             let stairs = self.archive_idx(data_set).map(|archive| self.archives[archive].stairs());
             for class in DisasterClass::ALL {
-                let mut seen: Vec<(Option<SimSpan>, View)> = Vec::new();
+                let mut seen: Vec<(Option<Vec<Stake>>, View)> = Vec::new();
                 for disaster in self.disasters(idx, class) {
-                    let live = self.live_loss(idx, disaster);
+                    let live = self.live_stakes(idx, disaster);
                     let subject = self.subject(idx, disaster, &ahead, stairs.as_deref());
-                    let sight = (live, subject.view.clone());
+                    let sight = (live.clone(), subject.view.clone());
                     if seen.contains(&sight) {
                         continue;
                     }
                     seen.push(sight);
                     let stretches = match live {
-                        Some(loss) => vec![Stretch::constant(self.told_until, now, loss)],
+                        Some(stakes) => Stretch::of_stakes(self.told_until, now, &stakes),
                         None => subject.stretches(self.told_until, now),
                     };
                     for stretch in stretches {
@@ -661,24 +666,6 @@ impl Backups {
             DisasterClass::Logical => vec![Disaster::Logical],
             DisasterClass::Ransomware => vec![Disaster::Ransomware],
         }
-    }
-
-    /// What is lost when a live copy is left after a disaster; `None` when none is.
-    fn live_loss(&self, idx: usize, disaster: Disaster) -> Option<SimSpan> {
-        let (spec, set) = (&self.protection().data_sets[idx], &self.sets[idx]);
-        let zones_gone = self.damage.zones_gone();
-        let nodes_left = set.node_zones.iter().filter(|zone| zones_gone & bit(**zone) == 0).count();
-        let is_left = match disaster {
-            Disaster::Logical | Disaster::Ransomware => false,
-            Disaster::Node => !spec.is_on_nodes || (spec.is_replicated && nodes_left > 1),
-            _ => self.stands(idx, &Fates::add(self.damage, disaster)),
-        };
-        let hits_home = match disaster {
-            Disaster::Zone(zone) => set.home & bit(zone) != 0,
-            Disaster::Node => spec.is_on_nodes,
-            _ => !set.is_rebuilt,
-        };
-        is_left.then_some(if hits_home { spec.live_lag } else { SimSpan::ZERO })
     }
 
     /// What people need for the next recovery of a data set.

@@ -8,7 +8,8 @@
 //!
 //! # Modelled
 //! Loss: from the restored moment to the strike, or, of a loss that is noticed later, to the moment it
-//! is noticed; everything when nothing can be restored; the lag of the best live copy when one is left.
+//! is noticed; everything when nothing can be restored; what the best live copy lacks when one is left, which whoever
+//! keeps the copies in step tells ([`model_api::stake`]).
 //! Time to be back: the people and machines of this run's luck, bad copies, transfer, replay, checks.
 //! # Not modelled
 //! Simplified: how long to be back counts a data set by itself; queueing behind other restores is
@@ -25,6 +26,7 @@
 //! platforms.
 
 use model_api::backup::Method;
+use model_api::stake::Stake;
 use sim_kernel::SimSpan;
 
 use crate::restore::{Question, Stock, View, Way, newest};
@@ -224,17 +226,24 @@ impl Subject<'_> {
 const NANOSECOND: SimSpan = SimSpan::from_nanos(1);
 
 impl Stretch {
-    /// One in which a live copy is left: nothing is restored.
-    pub(crate) fn constant(from: Stamp, until: Stamp, loss: SimSpan) -> Self {
-        let cost = Cost { loss, back: SimSpan::ZERO };
+    /// Those in which a live copy is left: nothing is restored.
+    pub(crate) fn of_stakes(from: Stamp, until: Stamp, stakes: &[Stake]) -> Vec<Self> {
+        let nothing = [Stake::constant(SimSpan::ZERO)];
+        let stakes = if stakes.is_empty() { nothing.as_slice() } else { stakes };
+        stakes.iter().map(|stake| Self::of_stake(from, until, stake)).collect()
+    }
+
+    fn of_stake(from: Stamp, until: Stamp, stake: &Stake) -> Self {
         let first_at = from.plus(NANOSECOND);
+        let cost = |at: Stamp| Cost { loss: stake.at(at.time()), back: SimSpan::ZERO };
+        let (first, last) = (cost(first_at), cost(until));
         Self {
             from,
             until,
-            first: cost,
-            last: cost,
-            loss_max: loss,
-            loss_max_at: first_at,
+            first,
+            last,
+            loss_max: last.loss,
+            loss_max_at: if last.loss > first.loss { until } else { first_at },
             back_max: SimSpan::ZERO,
             back_max_at: first_at,
         }

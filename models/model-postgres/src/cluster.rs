@@ -175,6 +175,8 @@ pub(crate) struct Cluster {
     pub(crate) is_serving: bool,
     /// The platform takes the primary for running.
     pub(crate) is_told_running: bool,
+    /// Something may have changed since somebody asked what is at stake.
+    pub(crate) is_touched: bool,
     pub(crate) writable_count: u32,
     pub(crate) failover_count: u32,
     pub(crate) freeze_count: u32,
@@ -267,6 +269,7 @@ impl Cluster {
             pools: Vec::new(),
             is_serving: false,
             is_told_running: true,
+            is_touched: false,
             writable_count: 0,
             failover_count: 0,
             freeze_count: 0,

@@ -244,10 +244,14 @@ pub enum StopKind {
 /// All database clusters of a run.
 #[derive(Clone, Debug)]
 pub struct Databases {
-    parameters: Arc<Parameters>,
+    pub(crate) parameters: Arc<Parameters>,
     streams: Streams,
-    clusters: Vec<Cluster>,
-    is_isolated: Vec<bool>,
+    pub(crate) clusters: Vec<Cluster>,
+    pub(crate) is_isolated: Vec<bool>,
+    /// By zone: whatever stood there is destroyed.
+    pub(crate) is_gone: Vec<bool>,
+    /// Those of which something changed, and nobody asked since.
+    pub(crate) touched: Vec<DatabaseId>,
     is_api_available: bool,
     /// By database: the API refuses whoever looks after it.
     is_api_refusing: Vec<bool>,
@@ -278,6 +282,8 @@ impl Databases {
             streams,
             clusters,
             is_isolated: vec![false; blueprint.zones.len()],
+            is_gone: vec![false; blueprint.zones.len()],
+            touched: Vec::new(),
             is_api_available: true,
             is_api_refusing: vec![false; blueprint.databases.len()],
             pace: Pace::default(),
@@ -813,6 +819,7 @@ impl Databases {
             pace: self.pace,
         };
         act(&mut self.clusters[database.index()], &mut io);
+        self.touch(database);
     }
 
     /// Acts on a cluster if Patroni manages it.

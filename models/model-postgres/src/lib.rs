@@ -121,6 +121,7 @@ pub mod rare;
 pub mod recovery;
 mod replication;
 mod serving;
+mod stake;
 mod stall;
 mod switchover;
 mod unknown;

@@ -218,6 +218,7 @@ impl World {
             pg_notices.append(&mut self.pg_notices);
             self.pg_notices = pg_notices;
         }
+        self.tell_stakes(ctx);
         let node_changes = Some(self.cluster.node_change_count());
         if std::mem::replace(&mut self.node_changes, node_changes) != node_changes {
             self.tell_nodes(ctx);

@@ -82,7 +82,7 @@ impl Backups {
         let mut gone = 0;
         for idx in 0..self.sets.len() {
             let is_lost = self.sets[idx].loss.is_some();
-            if !is_lost && self.live_loss(idx, Disaster::Node).is_none() {
+            if !is_lost && self.live_stakes(idx, Disaster::Node).is_none() {
                 gone += 1;
                 self.begin_loss(DataSetId::from_index(idx), Disaster::Node, None, ctx);
             }

@@ -192,6 +192,23 @@ impl World {
         }
     }
 
+    /// Tells backups what would be lost with zones and nodes of databases, where that may have changed.
+    /// Nobody looks at it in a run that is not recorded.
+    pub(super) fn tell_stakes<R: Recorder<Observation>>(
+        &mut self,
+        ctx: &mut Context<'_, Event, R>,
+    ) {
+        if !R::RECORDS {
+            return;
+        }
+        while let Some(database) = self.databases.take_touched() {
+            if let Some(data_set) = self.data.sets[database.index()] {
+                let stakes = self.databases.stakes(database, ctx.now());
+                self.data.backups.set_live(data_set, stakes, ctx);
+            }
+        }
+    }
+
     /// Carries out what backups ask for.
     pub(super) fn carry_backups<R: Recorder<Observation>>(
         &mut self,
@@ -390,6 +407,7 @@ impl World {
     ) -> u32 {
         let nodes = self.reachable_count(zone);
         self.cluster.lose_zone(zone, ctx);
+        self.databases.destroy_zone(zone);
         self.tell_zone(zone, true, ctx);
         self.destroy_disks(zone, ctx);
         nodes

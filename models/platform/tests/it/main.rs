@@ -6,6 +6,7 @@ mod autoscaling;
 mod canaries;
 mod deaths;
 mod recommended;
+mod stakes;
 mod storage;
 mod volumes;
 mod warmth;
