@@ -219,7 +219,7 @@ impl Cluster {
                 let waits = state.phase == Phase::Pending
                     && !self.is_expendable(id, cutoff)
                     && state.was_refused
-                    && !state.nominated.is_some_and(|node| !self.nodes[node.index()].is_deleted)
+                    && state.nominated.is_none_or(|node| self.nodes[node.index()].is_deleted)
                     && !state.is_terminating
                     && state.pinned.is_none()
                     // No new node has the disks that it needs.
