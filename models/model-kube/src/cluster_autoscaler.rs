@@ -8,7 +8,9 @@
 //! # Not modelled
 //! The limit of ten seconds on one estimate (it is time of a real machine; [`estimate`] has the limit
 //! of nodes). Atomic groups, provisioning requests, capacity buffers, dynamic resources, the price
-//! expander (its prices are those of one provider), limits of resources over the whole cluster.
+//! expander (its prices are those of one provider), limits of resources over the whole cluster. The
+//! annotation `pod-scale-up-delay` of a pod. Pods that fit on nodes that are there do not keep these
+//! nodes from being found unneeded in the same look.
 //! # Defaults and their sources
 //! cluster-autoscaler `pkg/config/flags/flags.go` and `pkg/config/const.go` (formerly in
 //! kubernetes/autoscaler), August 2026: [`Options`]. Every function names its own file there.
@@ -79,7 +81,8 @@ pub struct Options {
     pub max_node_provision_time: SimSpan,
     /// `--new-pod-scale-up-delay`.
     pub new_pod_scale_up_delay: SimSpan,
-    /// `--expendable-pods-priority-cutoff`: pods of a lower priority cause no scale-up.
+    /// `--expendable-pods-priority-cutoff`: pods of a lower priority are not looked at, waiting or on
+    /// a node.
     pub expendable_priority_cutoff: i32,
     /// `--balance-similar-node-groups`.
     pub balances_similar_groups: bool,

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use model_api::blueprint::Blueprint;
-use model_api::kube::{Labels, Node, ResourceList, WorkloadKind};
+use model_api::kube::{Node, ResourceList, WorkloadKind};
 use model_api::{NodeId, PodId, SimSpan, SimTime};
 use model_kube::cluster_autoscaler::{
     CandidateNode, DrainBudget, DrainPod, Expander, ExpansionOption, GroupSize, MovablePod,
@@ -64,6 +64,12 @@ pub fn autoscaler(
     }
     let mut placed = Placed::filled(blueprint, None);
     let names = workload_names(blueprint);
+    let is_expendable = |idx: &usize| {
+        blueprint.workloads[*idx].template.spec.priority < options.expendable_priority_cutoff
+    };
+    placed.forget(is_expendable);
+    let expendable: Vec<&str> =
+        (0..names.len()).filter(is_expendable).map(|idx| names[idx].as_str()).collect();
     for PodCount { workload, count } in &question.pods {
         let idx = one_of("workload", Some(workload), &names)?;
         placed.put(idx, *count);
@@ -71,7 +77,7 @@ pub fn autoscaler(
     let causes_growth = |idx: usize| {
         let workload = &blueprint.workloads[idx];
         let is_daemon = matches!(workload.kind, WorkloadKind::DaemonSet { .. });
-        !is_daemon && workload.template.spec.priority >= options.expendable_priority_cutoff
+        !is_daemon && !is_expendable(&idx)
     };
     let waiting = placed.waiting.iter().copied().enumerate();
     let waiting: BTreeMap<usize, u32> =
@@ -92,7 +98,13 @@ pub fn autoscaler(
             "the platform runs no cluster autoscaler: this is what one with default flags would do",
         );
     }
-    draft.note("that pods use emptyDir or hostPath volumes is not looked at; each blocks the removal of its node");
+    if !expendable.is_empty() {
+        draft.note(format!(
+            "below priority {} pods count for nothing, neither as waiting nor on their nodes: {}",
+            options.expendable_priority_cutoff,
+            expendable.join(", ")
+        ));
+    }
     Ok(draft.finish())
 }
 
@@ -132,6 +144,7 @@ fn guessed_groups(placed: &Placed<'_>) -> Vec<Group> {
     let plain = |node: &Node| {
         let mut node = node.clone();
         node.labels.remove(HOSTNAME);
+        node.annotations.clear();
         node.name.clear();
         node
     };
@@ -383,7 +396,6 @@ fn keeps(
     budgets: &[DrainBudget],
     options: &Options,
 ) -> (Option<NodeUtilization>, Result<String, Vec<MovablePod>>) {
-    let none = Labels::new();
     let owner_kind = |pod: &PodId| match workload_of(placed, *pod).kind {
         WorkloadKind::Pod => None,
         WorkloadKind::Deployment { .. } => Some("ReplicaSet"),
@@ -402,7 +414,7 @@ fn keeps(
         })
         .collect();
     let candidate = CandidateNode {
-        annotations: &none,
+        annotations: &node.annotations,
         taints: &node.taints,
         allocatable: &node.allocatable,
         accelerator: None,
@@ -434,7 +446,7 @@ fn keeps(
                 created_at: Some(SimTime::ZERO),
                 deleted_at: None,
                 grace: workload.template.spec.termination_grace,
-                local_volumes: &[],
+                local_volumes: &workload.template.spec.local_volumes,
             }
         })
         .collect();

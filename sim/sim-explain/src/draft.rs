@@ -50,6 +50,11 @@ impl<'a> Draft<'a> {
         self.report.answer = text.into();
     }
 
+    /// What was answered so far.
+    pub(crate) fn answered(&self) -> String {
+        self.report.answer.clone()
+    }
+
     pub(crate) fn figure(&mut self, name: &str, value: impl Into<Datum>) {
         self.report.figures.insert(name.to_owned(), value.into());
     }

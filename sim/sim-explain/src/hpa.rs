@@ -2,8 +2,8 @@
 
 use model_api::blueprint::Blueprint;
 use model_api::kube::{
-    HorizontalPodAutoscaler, MetricSource, MetricSpec, MetricTarget, ScalingRules, SelectPolicy,
-    Workload,
+    HorizontalPodAutoscaler, MetricSource, MetricSpec, MetricTarget, ResourceList, ScalingRules,
+    SelectPolicy, Workload,
 };
 use model_api::{SimSpan, SimTime};
 use model_kube::horizontal_pod_autoscaler::limits::{
@@ -100,6 +100,11 @@ pub fn hpa(
     let text = format!("{} {}, {current} replicas", workload.kind.name(), workload.name);
     draft.step_at("target", text, origin, "spec.scaleTargetRef");
     draft.step("pods", scene.text());
+    for reading in &question.readings {
+        if let Some(text) = bare_number(workload, reading) {
+            draft.step("warning", text);
+        }
+    }
     let mut told = Told { draft: &mut draft, autoscaler, settings: &settings, current };
     for (idx, proposed) in decision.metrics.iter().enumerate() {
         told.metric(idx, proposed, workload);
@@ -160,6 +165,23 @@ fn check_readings(
         }
     }
     Ok(())
+}
+
+/// A whole number of cores that is far above what a pod requests, or of bytes that no pod is so small
+/// to use, was most likely meant as percent.
+fn bare_number(workload: &Workload, reading: &MetricReading) -> Option<String> {
+    let Reading::Thousandths(value) = reading.reading else { return None };
+    let (name, number) = (reading.metric.as_str(), value / 1000);
+    let request = || request_of(&workload.template.spec, name, None).ok();
+    let unit = match name {
+        ResourceList::CPU => (value > request()?.saturating_mul(10)).then_some("cores")?,
+        ResourceList::MEMORY => (number < 1 << 20).then_some("bytes")?,
+        _ => return None,
+    };
+    let is_whole = value > 0 && value % 1000 == 0;
+    is_whole.then(|| {
+        format!("{name} {number} means {number} {unit} for each pod; if it is percent of the request, write {number}%")
+    })
 }
 
 fn history(question: &HpaQuestion) -> History {

@@ -155,6 +155,21 @@ impl<'a> Placed<'a> {
         self.pods.push(workload_idx);
     }
 
+    /// Takes the pods of a workload off one node.
+    pub(crate) fn take_off(&mut self, workload_idx: usize, node: NodeId) {
+        let on_it = self.cache.pods_on(node).to_vec();
+        for pod in on_it.into_iter().filter(|pod| self.pods[pod.index()] == workload_idx) {
+            self.cache.remove_pod(pod);
+        }
+    }
+
+    /// Takes the pods of some workloads off their nodes, as if they were not looked at.
+    pub(crate) fn forget(&mut self, is_meant: impl Fn(&usize) -> bool) {
+        for (pod, _) in self.pods.iter().enumerate().filter(|(_, idx)| is_meant(idx)) {
+            self.cache.remove_pod(PodId::from_index(pod));
+        }
+    }
+
     /// The nodes that are there; see [`nodes`].
     pub(crate) fn nodes(&self) -> impl Iterator<Item = (usize, &'a NodeSpec)> + use<'a> {
         nodes(self.blueprint)

@@ -78,6 +78,11 @@ pub fn rollout(
                 ..SetSpec::default()
             };
             stateful_set(&mut draft, workload, &spec, question.never_available);
+            if let StatefulSetUpdate::RollingUpdate { max_unavailable: Some(_), .. } = update {
+                let field = "spec.updateStrategy.rollingUpdate.maxUnavailable";
+                let text = "not used: it counts only where the gate MaxUnavailableStatefulSet is on, so pods go one by one";
+                draft.step_at("maxUnavailable", text, &workload.origin, field);
+            }
         }
         _ => unreachable!("only these two kinds were collected"),
     }

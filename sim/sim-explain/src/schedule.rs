@@ -2,17 +2,20 @@
 
 use std::collections::BTreeMap;
 
+use model_api::NodeId;
 use model_api::blueprint::Blueprint;
-use model_api::kube::{PodSpec, UnsatisfiableAction, Workload};
+use model_api::kube::{PodSpec, UnsatisfiableAction, Workload, WorkloadKind};
 use model_api::observation::UnschedulableReason as Filter;
+use model_kube::daemon_set::should_run;
 use model_kube::scheduling::{
-    Budget, Code, NodeReport, PluginScore, Refusal as NodeRefusal, ScorePlugin, pod_requests,
+    Attempt, Budget, Code, NodeReport, PluginScore, Refusal as NodeRefusal, ScorePlugin,
+    pod_requests,
 };
 use report_data::{Datum, DecisionKind, DecisionReport, Program};
 
 use crate::amount;
 use crate::draft::{Draft, Row, row};
-use crate::placed::{Placed, pod_spec_path, title, workload_of_pod};
+use crate::placed::{Placed, nodes, pod_spec_path, title, workload_of_pod};
 use crate::refusal::Refusal;
 
 /// Which pod, and what runs already.
@@ -37,7 +40,9 @@ pub fn schedule(
 ) -> Result<DecisionReport, Refusal> {
     let idx = workload_of_pod(blueprint, question.pod.as_deref())?;
     let workload = &blueprint.workloads[idx];
-    let replica = question.replica.unwrap_or(workload.replicas.max(1));
+    let own = own_nodes(blueprint, workload);
+    let pod_count = own.as_ref().map_or(workload.replicas, |it| it.len() as u32);
+    let replica = question.replica.unwrap_or(pod_count.max(1));
     if replica == 0 {
         return Err(Refusal::new("replicas are counted from 1"));
     }
@@ -49,13 +54,28 @@ pub fn schedule(
     let subject = format!("pod {replica} of {}", title(workload));
     let mut draft = Draft::new(blueprint, program, DecisionKind::Schedule, subject);
     wishes(&mut draft, &placed, idx);
-    let attempt = placed.attempt(idx);
+    let mut attempt = placed.attempt(idx);
+    if let Some(own) = &own {
+        let Some(node) = own.get(replica as usize - 1).copied() else {
+            let nodes = amount::count(own.len() as i64, "node");
+            return Err(Refusal::new(format!("the DaemonSet has a pod on {nodes}, and no more")));
+        };
+        // Each of its pods is there already, this one too.
+        placed.take_off(idx, node);
+        attempt.only_node = Some(node);
+        let text = format!(
+            "{}: the DaemonSet controller names it in the node affinity of the pod",
+            placed.node_name(node)
+        );
+        draft.step_at("node", text, &workload.origin, "kind");
+    }
     let reports = placed.cache.explain(attempt);
     let best = reports.iter().filter_map(NodeReport::total).max();
     match best {
         Some(best) => winner(&mut draft, &placed, &reports, best),
-        None => nobody(&mut draft, &mut placed, idx, &reports),
+        None => nobody(&mut draft, &mut placed, attempt, &reports),
     }
+    gates(&mut draft, workload);
     refusals(&mut draft, workload, &reports);
     tables(&mut draft, &placed, &reports, best);
     if let Some(text) = placed.who_waits().filter(|_| !question.on_empty) {
@@ -67,6 +87,30 @@ pub fn schedule(
         );
     }
     Ok(draft.finish())
+}
+
+/// The nodes on which a DaemonSet has a pod; `None` of another workload.
+fn own_nodes(blueprint: &Blueprint, workload: &Workload) -> Option<Vec<NodeId>> {
+    let spec = &workload.template.spec;
+    let own = || nodes(blueprint).filter(|(_, it)| should_run(spec, &it.node));
+    matches!(workload.kind, WorkloadKind::DaemonSet { .. })
+        .then(|| own().map(|(idx, _)| NodeId::from_index(idx)).collect())
+}
+
+/// Scheduling gates: the queue does not try the pod while it has one (plugin SchedulingGates).
+fn gates(draft: &mut Draft<'_>, workload: &Workload) {
+    let names = &workload.template.spec.scheduling_gates;
+    if names.is_empty() {
+        return;
+    }
+    let field = format!("{}.schedulingGates", pod_spec_path(workload));
+    let text = format!("{}: not tried while the pod has one", names.join(", "));
+    draft.step_at("scheduling gates", text, &workload.origin, &field);
+    draft.answer(format!(
+        "it stays Pending (SchedulingGated) until somebody removes {}; then {}",
+        names.join(", "),
+        draft.answered()
+    ));
 }
 
 /// What the pod asks for, field by field.
@@ -174,10 +218,14 @@ fn winner(draft: &mut Draft<'_>, placed: &Placed<'_>, reports: &[NodeReport], be
 }
 
 /// No node passes: what preemption would do.
-fn nobody(draft: &mut Draft<'_>, placed: &mut Placed<'_>, idx: usize, reports: &[NodeReport]) {
+fn nobody(
+    draft: &mut Draft<'_>,
+    placed: &mut Placed<'_>,
+    attempt: Attempt,
+    reports: &[NodeReport],
+) {
     draft.figure("nodesPassing", 0);
     draft.figure("nodes", reports.len());
-    let attempt = placed.attempt(idx);
     let allowed = placed.disruptions_allowed();
     let budgets: Vec<Budget<'_>> = placed
         .blueprint

@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use model_api::blueprint::Blueprint;
-use model_api::kube::{Container, Workload};
+use model_api::kube::{Container, VerticalPodAutoscaler, Workload};
 use model_kube::vertical_pod_autoscaler::{
-    Aggregate, Aggregation, ContainerRecommendation, ContainerUsage, OomKill, Resources, Settings,
-    Timestamp, UsageSegment, pod_minimum, recommend, replay,
+    Aggregate, Aggregation, ContainerPolicy, ContainerRecommendation, ContainerUsage, OomKill,
+    Resources, Settings, Timestamp, UsageSegment, pod_minimum, recommend, replay,
 };
 use report_data::{DecisionKind, DecisionReport, Program};
 use scenario_format::decode::Decode as _;
@@ -69,13 +69,22 @@ pub fn vpa(
     }
     let settings = Settings::default();
     // Those without samples share the minimum of the pod, but nothing is known of them to be told.
-    let mut got = recommend(&aggregates, &[], &settings);
-    got.retain(|it| sampled.contains(&it.container_name));
-    if got.is_empty() {
+    if sampled.is_empty() {
         return Err(Refusal::new("there is no sample of any container")
             .help("give --usage cpu=100m,memory=200Mi or --samples FILE"));
     }
     let mut draft = Draft::new(blueprint, program, DecisionKind::Vpa, title(workload));
+    let is_its = |it: &&VerticalPodAutoscaler| {
+        blueprint.vertical_target(it).is_some_and(|target| target.index() == idx)
+    };
+    let autoscalers: Vec<&VerticalPodAutoscaler> =
+        blueprint.vertical_autoscalers.iter().filter(is_its).collect();
+    let autoscaler = autoscalers.first().copied();
+    let policies = autoscaler.map_or_else(Vec::new, ContainerPolicy::all_of);
+    let mut got = recommend(&aggregates, &policies, &settings);
+    got.retain(|it| sampled.contains(&it.container_name));
+    // Containers that a policy switches off take no share of the minimum of the pod.
+    let sharing = recommend(&aggregates, &policies, &settings).len();
     for name in sampled {
         let aggregate = &aggregates[name];
         let confidence = aggregate.confidence(settings.cpu_confidence_interval);
@@ -88,7 +97,7 @@ pub fn vpa(
         );
         draft.step(format!("samples of {name}"), text);
     }
-    let (cpu, memory) = pod_minimum(&settings, container_names.len());
+    let (cpu, memory) = pod_minimum(&settings, sharing.max(1));
     let text = format!(
         "each container at least cpu {}, memory {}",
         amount::cpu(cpu),
@@ -100,10 +109,53 @@ pub fn vpa(
     for recommended in &got {
         parts.push(compare(&mut draft, workload, containers, recommended));
     }
-    draft.answer(parts.join("; "));
+    if let Some(autoscaler) = autoscaler {
+        bounds(&mut draft, autoscaler, &got);
+    }
+    draft.answer(if got.is_empty() {
+        "nothing: a policy switches every sampled container off".to_owned()
+    } else {
+        parts.join("; ")
+    });
     table(&mut draft, containers, &got);
-    draft.note("only recommended (updateMode Off): nothing is changed; policies of VerticalPodAutoscaler objects are left out here; what these recommend for a load stands in the result of a run");
+    if let [first, _, ..] = autoscalers.as_slice() {
+        draft.note(format!(
+            "{} autoscalers have this target; the policies are those of {}, the first one",
+            autoscalers.len(),
+            first.name
+        ));
+    }
+    draft.note("this is what would be recommended; what becomes of it (updateMode) is left out, and what is recommended for a load stands in the result of a run");
     Ok(draft.finish())
+}
+
+/// What the policies of an autoscaler made of each target.
+fn bounds(
+    draft: &mut Draft<'_>,
+    autoscaler: &VerticalPodAutoscaler,
+    got: &[ContainerRecommendation],
+) {
+    let origin = &autoscaler.origin;
+    let show = |it: Resources| {
+        let cpu = it.cpu_millis.map(|it| format!("cpu {}", amount::cpu(it)));
+        let memory = it.memory_bytes.map(|it| format!("memory {}", amount::bytes(it)));
+        let both: Vec<String> = cpu.into_iter().chain(memory).collect();
+        if both.is_empty() { "nothing".to_owned() } else { both.join(", ") }
+    };
+    for it in got.iter().filter(|it| it.target != it.uncapped_target) {
+        let text = format!(
+            "{}: {} becomes {}",
+            it.container_name,
+            show(it.uncapped_target),
+            show(it.target)
+        );
+        draft.step_at("policy", text, origin, "spec.resourcePolicy.containerPolicies");
+    }
+    for (idx, policy) in autoscaler.policies.iter().enumerate().filter(|(_, it)| it.is_off) {
+        let text = format!("{}: nothing is recommended", policy.container_name);
+        let field = format!("spec.resourcePolicy.containerPolicies[{idx}].mode");
+        draft.step_at("policy", text, origin, &field);
+    }
 }
 
 fn cores(cores: f64) -> String {

@@ -12,6 +12,8 @@ pub struct Node {
     pub name: String,
     /// `metadata.labels`.
     pub labels: Labels,
+    /// `metadata.annotations`.
+    pub annotations: Labels,
     /// `spec.taints`.
     pub taints: Vec<Taint>,
     /// `spec.unschedulable`.

@@ -90,6 +90,8 @@ pub struct PodSpec {
     pub claim_names: Vec<String>,
     /// `emptyDir` volumes on the disk of the node.
     pub empty_dirs: Vec<EmptyDir>,
+    /// Names of `volumes` that live on the node: `hostPath`, and `emptyDir` other than in memory.
+    pub local_volumes: Vec<String>,
     /// Names of schedulingGates.
     pub scheduling_gates: Vec<String>,
 }

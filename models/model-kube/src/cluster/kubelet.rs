@@ -1,6 +1,5 @@
 //! What kubelets do with pods: start, watch, restart, stop.
 
-use model_api::kube::RestartPolicy;
 use model_api::observation::{DeletionReason, KillReason, UnreadyReason};
 use model_api::{Observation, PodId};
 use sim_kernel::{Context, Purpose, Recorder, SimSpan, SimTime, Timer};
@@ -14,6 +13,7 @@ use crate::api_restore::ORPHAN_GRACE;
 use crate::crash_loop::BackoffConfig;
 use crate::probes::{self, ProbeKind};
 use crate::rare;
+use crate::restart_policy::restarts;
 
 const WATCH: Purpose = Purpose::new("kubelet sees pod");
 const ATTACH: Purpose = Purpose::new("volume attach");
@@ -126,7 +126,8 @@ impl Cluster {
     {
         let pod = &mut self.pods[id.index()];
         let spec = &self.tables.template_of(pod).template.spec;
-        if pod.has_address && spec.restart_policy == RestartPolicy::Never {
+        // Containers that a boot ended are failed ones.
+        if pod.has_address && !restarts(spec.restart_policy, None, &[], EXIT_CRASH) {
             self.fail_on_boot(id, ctx);
             return;
         }
@@ -271,14 +272,9 @@ impl Cluster {
         let config = BackoffConfig::of(&self.blueprint.parameters);
         let pod = &mut self.pods[id.index()];
         let spec = &self.tables.template_of(pod).template.spec;
-        let is_done = *pod.exit.get_or_insert(EXIT_CRASH) == 0;
-        let is_over = match spec.restart_policy {
-            RestartPolicy::Never => true,
-            RestartPolicy::OnFailure => is_done,
-            RestartPolicy::Always => false,
-        };
-        if is_over {
-            if !is_done {
+        let exit_code = *pod.exit.get_or_insert(EXIT_CRASH);
+        if !restarts(spec.restart_policy, None, &[], exit_code) {
+            if exit_code != 0 {
                 ctx.hit(&rare::POD_FAILED);
             }
             self.finish_pod(id, ctx);

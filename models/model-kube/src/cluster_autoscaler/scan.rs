@@ -27,7 +27,7 @@ use super::unneeded::{
     removable_now,
 };
 
-/// Pods younger than this wait for the next look (`unschedulablePodTimeBuffer`).
+/// While no pod is older than this, all wait for the next look (`unschedulablePodTimeBuffer`).
 const NEW_POD_WAIT: SimSpan = SimSpan::from_secs(2);
 
 /// What the autoscaler remembers between two looks.
@@ -80,8 +80,8 @@ pub struct Sight<'a> {
     pub unready_and_all: (usize, usize),
     /// Pods that wait, those of higher priority first, none below the cutoff.
     pub waiting: &'a [WaitingPods<'a>],
-    /// When the oldest of them was created.
-    pub oldest_waiting: Option<SimTime>,
+    /// By kind of those: when its pods were created, in the order in which they are given room.
+    pub created_at: &'a [Vec<SimTime>],
     /// Nodes that might go.
     pub nodes: &'a [SeenNode],
     /// What is left of the disruption budgets.
@@ -173,11 +173,18 @@ impl Autoscaler {
         }
         let (unready, all) = sight.unready_and_all;
         if is_cluster_healthy(unready, all, &self.options.health) {
-            let mut wait = None;
-            match self.grow(sight, now, draw) {
-                Growth::Grown(targets) => actions.grow = targets,
-                Growth::TooNew(until) => wait = Some(until),
-                Growth::None => actions.delete = self.shrink(sight, now),
+            let (growth, wait) = self.grow(sight, now, draw);
+            // Pods that are very new keep nodes from going, not from being found unneeded
+            // (`DisableScaleDownForLoop`); after an addition the cooldown does.
+            let may_delete = growth != Growth::TooNew;
+            if let Growth::Grown(targets) = growth {
+                actions.grow = targets;
+            }
+            if self.options.scale_down_enabled {
+                self.update_unneeded(sight, now);
+                if may_delete && !self.is_in_cooldown(now) {
+                    actions.delete = self.ripe(sight, now);
+                }
             }
             let is_productive = !actions.grow.is_empty() || !actions.delete.is_empty();
             actions.next_look = if is_productive && self.options.frequent_loops {
@@ -222,21 +229,21 @@ impl Autoscaler {
         late
     }
 
+    /// Whether groups grow, and when pods that are too young for that will not be any more.
     fn grow(
         &mut self,
         sight: &Sight<'_>,
         now: SimTime,
         draw: impl FnOnce(usize) -> usize,
-    ) -> Growth {
+    ) -> (Growth, Option<SimTime>) {
         // Nodes that are on their way are there already, as far as pods that wait are concerned.
         let upcoming: Vec<usize> = sight.readiness.iter().map(missing_of).collect();
-        let left = left_over(sight.cluster, sight.groups, &upcoming, sight.waiting);
-        if left.iter().all(|pods| pods.count == 0) {
-            return Growth::None;
-        }
-        let wait = self.options.new_pod_scale_up_delay.max(NEW_POD_WAIT);
-        if let Some(until) = sight.oldest_waiting.map(|at| at + wait).filter(|until| *until > now) {
-            return Growth::TooNew(until);
+        let mut left = left_over(sight.cluster, sight.groups, &upcoming, sight.waiting);
+        let ages = self.drop_young(&mut left, sight, now);
+        let Some(oldest) = ages.oldest else { return (Growth::None, ages.ripe_at) };
+        let until = oldest + NEW_POD_WAIT;
+        if until > now {
+            return (Growth::TooNew, Some(ages.ripe_at.map_or(until, |at| at.min(until))));
         }
         let mut groups = sight.groups.to_vec();
         for (idx, group) in groups.iter_mut().enumerate() {
@@ -245,19 +252,39 @@ impl Autoscaler {
                 && is_group_healthy(&sight.readiness[idx], &self.options.health);
         }
         let Some(scaled) = scale_up(sight.cluster, &groups, &left, &self.options, draw) else {
-            return Growth::None;
+            return (Growth::None, ages.ripe_at);
         };
         for (group, _) in &scaled.new_targets {
             self.requests.insert(*group, now);
         }
         self.last_added_at = Some(now);
-        Growth::Grown(scaled.new_targets)
+        (Growth::Grown(scaled.new_targets), ages.ripe_at)
     }
 
-    fn shrink(&mut self, sight: &Sight<'_>, now: SimTime) -> Vec<NodeId> {
-        if !self.options.scale_down_enabled {
-            return Vec::new();
+    /// Takes off each pod that is not older than `--new-pod-scale-up-delay` (`filterOutYoungPods`).
+    fn drop_young(
+        &self,
+        left: &mut [WaitingPods<'_>],
+        sight: &Sight<'_>,
+        now: SimTime,
+    ) -> PendingAges {
+        let delay = self.options.new_pod_scale_up_delay;
+        let mut ages = PendingAges::default();
+        for (pods, created_at) in left.iter_mut().zip(sight.created_at) {
+            // The first ones were given room.
+            let still = &created_at[created_at.len() - pods.count..];
+            let (old, young): (Vec<SimTime>, Vec<SimTime>) =
+                still.iter().partition(|at| **at + delay < now);
+            pods.count = old.len();
+            ages.oldest = ages.oldest.into_iter().chain(old).min();
+            let ripe_at = young.into_iter().map(|at| at + delay + SimSpan::from_nanos(1));
+            ages.ripe_at = ages.ripe_at.into_iter().chain(ripe_at).min();
         }
+        ages
+    }
+
+    /// Goes over the nodes that might go (`UpdateClusterState`).
+    fn update_unneeded(&mut self, sight: &Sight<'_>, now: SimTime) {
         let recheck_at = now + self.options.unremovable_recheck;
         let mut removals: Vec<Removal> = Vec::new();
         for seen in sight.nodes {
@@ -278,10 +305,6 @@ impl Autoscaler {
             self.needed_until.insert(removals[*idx].node, recheck_at);
         }
         self.unneeded.update(needs.unneeded.iter().map(|idx| removals[*idx].node), now);
-        if self.is_in_cooldown(now) {
-            return Vec::new();
-        }
-        self.ripe(sight, now)
     }
 
     fn is_in_cooldown(&self, now: SimTime) -> bool {
@@ -363,10 +386,20 @@ impl Autoscaler {
     }
 }
 
+#[derive(Debug, PartialEq, Eq)]
 enum Growth {
     Grown(Vec<(usize, usize)>),
-    TooNew(SimTime),
+    TooNew,
     None,
+}
+
+/// Ages of pods for which there is no room.
+#[derive(Clone, Copy, Debug, Default)]
+struct PendingAges {
+    /// When the oldest of those that count was created.
+    oldest: Option<SimTime>,
+    /// When the first of those that are too young counts too.
+    ripe_at: Option<SimTime>,
 }
 
 /// Nodes that a group should have and does not.

@@ -435,6 +435,11 @@ impl SchedulerCache {
         self.change_count += u64::from(self.nominations.len() != earlier);
     }
 
+    /// Pods that wait for the node to which preemption nominated them, with that node.
+    pub fn nominated(&self) -> impl Iterator<Item = (PodId, NodeId)> + '_ {
+        self.nominations.iter().map(|nomination| (nomination.pod, nomination.node))
+    }
+
     /// Pods of lower priority than a shape that are nominated to a node: a preemptor takes their
     /// nomination away.
     pub fn lesser_nominations(&self, node: NodeId, shape: ShapeId) -> Vec<PodId> {

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use model_api::kube::container_policy;
+use model_api::kube::{VerticalPodAutoscaler, container_policy};
 use sim_kernel::SimSpan;
 
 use super::container::Aggregate;
@@ -153,6 +153,20 @@ fn estimate(aggregate: &Aggregate, minimum: (i64, i64), settings: &Settings) -> 
 }
 
 impl ContainerPolicy {
+    /// The policies of an autoscaler (`spec.resourcePolicy.containerPolicies`).
+    pub fn all_of(autoscaler: &VerticalPodAutoscaler) -> Vec<Self> {
+        let bound = |cpu_millis, memory_bytes| Resources { cpu_millis, memory_bytes };
+        let policies = autoscaler.policies.iter().map(|given| Self {
+            is_off: given.is_off,
+            min_allowed: bound(given.cpu_millis_min, given.memory_bytes_min),
+            max_allowed: bound(given.cpu_millis_max, given.memory_bytes_max),
+            controls_cpu: given.controls_cpu,
+            controls_memory: given.controls_memory,
+            ..Self::new(&given.container_name)
+        });
+        policies.collect()
+    }
+
     /// A policy that changes nothing.
     pub fn new(container_name: &str) -> Self {
         Self {

@@ -317,6 +317,8 @@ struct Toy {
     /// By group: target, and which of its nodes are there with or without a pod.
     groups: Vec<(usize, Vec<bool>)>,
     waiting: usize,
+    /// When pods that wait were created; the rest was at the start.
+    created_at: Vec<u64>,
 }
 
 impl Toy {
@@ -331,6 +333,7 @@ impl Toy {
             now: SimTime::ZERO,
             groups: groups.iter().map(|nodes| (nodes.len(), nodes.to_vec())).collect(),
             waiting,
+            created_at: Vec::new(),
         }
     }
 
@@ -377,13 +380,15 @@ impl Toy {
             });
         }
         let waiting = [WaitingPods { shape, spec: &large.spec, count: self.waiting, zone: None }];
+        let stated = self.created_at.iter().chain(std::iter::repeat(&0));
+        let created_at = stated.take(self.waiting).map(|at| SimTime::from_secs(*at)).collect();
         let sight = Sight {
             cluster: &cache,
             groups: &groups,
             readiness: &readiness,
             unready_and_all: (0, seen.len()),
             waiting: &waiting,
-            oldest_waiting: (self.waiting > 0).then_some(SimTime::ZERO),
+            created_at: &[created_at],
             nodes: &seen,
             disruptions_allowed: &[],
             running: Deletions::default(),
@@ -407,14 +412,44 @@ fn nodes_that_do_not_come_are_given_up_and_another_group_tries() {
     assert_eq!((first.grow, first.next_look), (vec![], Some(SimTime::from_secs(10))), "too new");
     let second = toy.look(10);
     assert_eq!(second.grow, [(0, 3)]);
-    assert_eq!(second.next_look, Some(SimTime::from_secs(920)), "after a quarter of an hour");
+    assert_eq!(second.next_look, Some(SimTime::from_secs(300)), "needed nodes are tried again");
     let third = toy.look(920);
     assert_eq!((third.give_up, third.next_look), (vec![0], Some(SimTime::from_secs(930))));
     assert_eq!(toy.look(930).grow, [(1, 3)], "the first group is left alone");
     toy.groups[1].1.extend([true, true]);
     toy.waiting = 0;
     let quiet = toy.look(1100);
-    assert_eq!((quiet.grow, quiet.delete, quiet.next_look), (vec![], vec![], None));
+    assert_eq!((quiet.grow, quiet.delete), (vec![], vec![]));
+}
+
+#[test]
+fn a_pod_counts_once_it_is_older_than_the_delay() {
+    let mut toy = Toy::new(&[&[true], &[true]], 2);
+    let options = Options {
+        expanders: vec![Expander::Random],
+        frequent_loops: false,
+        new_pod_scale_up_delay: SimSpan::from_secs(60),
+        ..Options::default()
+    };
+    toy.autoscaler = Autoscaler::new(options, SimTime::ZERO);
+    toy.created_at = vec![0, 35];
+    let early = toy.look(60);
+    assert_eq!((early.grow, early.next_look), (vec![], Some(SimTime::from_secs(70))));
+    let first = toy.look(70);
+    assert_eq!(first.grow, [(0, 2)], "one of the two is old enough");
+    assert_eq!(first.next_look, Some(SimTime::from_secs(100)), "more than 95 s");
+    assert_eq!(toy.look(100).grow, [(0, 3)]);
+}
+
+#[test]
+fn very_new_pods_stop_deletions_and_not_the_clock_of_unneeded_nodes() {
+    let mut toy = Toy::new(&[&[true, false], &[true]], 3);
+    toy.created_at = vec![599; 3];
+    let new = toy.look(600);
+    assert_eq!((new.grow, new.delete), (vec![], vec![]));
+    toy.waiting = 0;
+    assert_eq!(toy.look(610).delete, []);
+    assert_eq!(toy.look(1210).delete, [NodeId(1)], "unneeded since 600 s, not 610 s");
 }
 
 #[test]
@@ -433,7 +468,7 @@ fn unneeded_nodes_go_after_their_time_without_a_look_between() {
     busy.groups[0].1 = vec![true, false, false];
     busy.waiting = 0;
     let cooling = busy.look(1210);
-    assert_eq!((cooling.delete, cooling.next_look), (vec![], Some(SimTime::from_secs(1800))));
+    assert_eq!((cooling.delete, cooling.next_look), (vec![], Some(SimTime::from_secs(1500))));
     assert_eq!(busy.look(1810).delete.len(), 1, "only one of them has waited long enough");
     assert_eq!(
         toy.autoscaler.next_look(SimTime::from_secs(1211)) - SimTime::from_secs(1220),

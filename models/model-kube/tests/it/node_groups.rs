@@ -138,6 +138,53 @@ fn a_drain_evicts_and_a_budget_stops_it() {
 }
 
 #[test]
+fn an_annotation_keeps_a_node() {
+    let key = "cluster-autoscaler.kubernetes.io/scale-down-disabled";
+    for (value, expected) in [("true", 4), ("false", 3)] {
+        let mut world = world("at 1000 scale extra 20\nat 2000 scale web 20");
+        for spec in &mut world.blueprint.nodes {
+            spec.node.annotations.insert(key.to_owned(), value.to_owned());
+        }
+        assert_eq!(nodes(&world.run(1, 7000)), expected, "{value}");
+    }
+}
+
+#[test]
+fn a_volume_on_the_node_keeps_it() {
+    let town = TOWN.replace("extra 0 spread cpu=500", "extra 0 spread cpu=500 cache=100");
+    let run = World::read(&format!("{town}\nat 1000 scale extra 20\nat 2000 scale web 20"));
+    assert_eq!(nodes(&run.run(1, 7000)), 4);
+}
+
+#[test]
+fn expendable_pods_keep_no_node() {
+    for (priority, expected) in [(-20, 3), (-10, 4)] {
+        // No budget lets them go, and some are on the node that is not needed.
+        let world = world(&format!(
+            "deployment cheap 3 cpu=100 priority={priority}\nbudget cheap max=0
+             at 1000 scale extra 20\nat 2000 scale web 20"
+        ));
+        let run = world.run(1, 7000);
+        assert_eq!(nodes(&run), expected, "{priority}: {}", run.timeline());
+    }
+}
+
+#[test]
+fn a_pod_that_waits_for_its_victims_buys_no_node() {
+    let run = World::read(
+        "nodes 1 per zone a
+         group a 0 from 0 to 4
+         autoscaler
+         deployment low 15 cpu=500
+         deployment high 0 cpu=4000 priority=1000
+         at 1000 scale high 1",
+    )
+    .run(1, 1025);
+    // Eight make room, and need a node: with the large one it would be two.
+    assert_eq!(run.cluster().group_target(0), 1, "{}", run.timeline());
+}
+
+#[test]
 fn a_lost_zone_is_replaced_by_the_others() {
     let world = world("at 1000 lose zone a");
     let run = world.run(1, 3600);

@@ -862,6 +862,7 @@ fn pod_spec(name: &str, rest: &[&str]) -> PodSpec {
         match_label_keys: Vec::new(),
     };
     let is_spread = rest.contains(&"spread") || rest.contains(&"hard-spread");
+    let priority = rest.iter().find_map(|word| word.strip_prefix("priority="));
     PodSpec {
         containers: vec![Container {
             name: "main".into(),
@@ -883,7 +884,8 @@ fn pod_spec(name: &str, rest: &[&str]) -> PodSpec {
         tolerations,
         topology_spread_constraints: if is_spread { vec![spread] } else { Vec::new() },
         termination_grace: SimSpan::from_secs(30),
-        priority: i32::try_from(value_of(rest, "priority").unwrap_or(0)).expect("small"),
+        priority: priority.map_or(0, |text| text.parse().expect("a priority")),
+        local_volumes: value_of(rest, "cache").map(|_| "cache".to_owned()).into_iter().collect(),
         empty_dirs: value_of(rest, "cache")
             .map(|mebibytes| EmptyDir {
                 name: "cache".to_owned(),

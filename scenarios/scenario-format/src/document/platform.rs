@@ -149,6 +149,8 @@ record! {
         attach_limit: Option<Spanned<u32>>,
         /// Labels besides those of hostname, zone, region, architecture and operating system.
         labels: Named<Spanned<String>>,
+        /// Annotations; the cluster autoscaler reads `cluster-autoscaler.kubernetes.io/scale-down-disabled`.
+        annotations: Named<Spanned<String>>,
         /// Taints.
         taints: Vec<TaintSpec>,
         /// Version of their kubelets and kube-proxies; that of the control plane when left out.

@@ -71,6 +71,7 @@ pub fn node(node: &yaml::Node, diagnostics: &mut Vec<Diagnostic>) -> Option<Node
         Node {
             name: node.metadata.name.unwrap_or_default(),
             labels: node.metadata.labels.unwrap_or_default(),
+            annotations: node.metadata.annotations.unwrap_or_default(),
             taints: taints
                 .into_iter()
                 .enumerate()

@@ -123,6 +123,7 @@ impl Reader<'_> {
             host_network,
             claim_names: claim_names(spec),
             empty_dirs: empty_dirs(spec),
+            local_volumes: local_volumes(spec),
             scheduling_gates: spec
                 .scheduling_gates
                 .iter()
@@ -556,6 +557,17 @@ fn empty_dirs(spec: &core::PodSpec) -> Vec<EmptyDir> {
         Some(EmptyDir { name: volume.name.clone(), size_limit_bytes: bytes })
     });
     volumes.collect()
+}
+
+/// Those that keep the cluster autoscaler from removing the node (`isLocalVolume`): of the media of
+/// an emptyDir only `Memory` is none of them.
+fn local_volumes(spec: &core::PodSpec) -> Vec<String> {
+    let is_local = |volume: &&core::Volume| {
+        let is_on_node =
+            |source: &core::EmptyDirVolumeSource| source.medium.as_deref() != Some("Memory");
+        volume.host_path.is_some() || volume.empty_dir.as_ref().is_some_and(is_on_node)
+    };
+    spec.volumes.iter().flatten().filter(is_local).map(|volume| volume.name.clone()).collect()
 }
 
 /// The port that a probe asks at, as a number; a name is one of the container's

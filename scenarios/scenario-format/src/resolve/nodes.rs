@@ -171,9 +171,13 @@ impl Builder<'_> {
                     value: taint.value.clone().map(|value| value.value).unwrap_or_default(),
                     effect: taint.effect.value,
                 });
+                let annotations = pool.annotations.0.iter();
                 let node = Node {
                     name,
                     labels,
+                    annotations: annotations
+                        .map(|(key, value)| (key.value.clone(), value.value.clone()))
+                        .collect(),
                     taints: taints.collect(),
                     allocatable: allocatable.clone(),
                     attach_limit: pool.attach_limit.map(|it| it.value),

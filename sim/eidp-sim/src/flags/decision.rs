@@ -89,11 +89,13 @@ pub(crate) struct Hpa {
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(crate) missing: u32,
 
-    /// CPU: percent of the request, or an amount for each pod.
+    /// CPU: percent of the request, for example `90%`, or an amount for each pod, for example `450m`;
+    /// a bare `90` is 90 cores.
     #[arg(long, value_name = "VALUE")]
     pub(crate) cpu: Option<Reading>,
 
-    /// Memory: percent of the request, or an amount for each pod.
+    /// Memory: percent of the request, for example `90%`, or an amount for each pod, for example
+    /// `300Mi`; a bare `90` is 90 bytes.
     #[arg(long, value_name = "VALUE")]
     pub(crate) memory: Option<Reading>,
 

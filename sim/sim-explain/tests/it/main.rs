@@ -303,6 +303,146 @@ fn a_budget_counts_what_its_controllers_say() {
 }
 
 #[test]
+fn volumes_on_a_node_keep_it_and_expendable_pods_do_not() {
+    let of = |annotations: &str, more: &str, volume: &str| {
+        let input = format!(
+            "apiVersion: scheduling.k8s.io/v1\nkind: PriorityClass\nmetadata: {{name: spare}}\nvalue: -11\n---\napiVersion: apps/v1\nkind: Deployment\nmetadata: {{name: web, namespace: shop}}\nspec:\n  replicas: 1\n  selector: {{matchLabels: {{app: web}}}}\n  template:\n    metadata: {{labels: {{app: web}}, annotations: {{{annotations}}}}}\n    spec: {{{more}containers: [{{name: c, image: c:1}}], volumes: [{{name: scratch, {volume}}}]}}\n"
+        );
+        let question = AutoscalerQuestion::default();
+        let report = ask_of(&input, |blueprint, program| {
+            sim_explain::autoscaler(blueprint, program, &question)
+        });
+        let report = report.expect("nothing is asked for");
+        let table =
+            report.tables.iter().find(|table| table.name == "scaleDown").expect("it has one");
+        let kept = Datum::from("LocalStorageRequested: shop/web");
+        table.rows.iter().filter(|row| row["answer"] == kept).count()
+    };
+    let safe = "cluster-autoscaler.kubernetes.io/safe-to-evict-local-volumes";
+    let rows = [
+        ("", "", "emptyDir: {}", 1),
+        ("", "", "emptyDir: {medium: Memory}", 0),
+        ("", "", "emptyDir: {medium: HugePages}", 1),
+        ("", "", "hostPath: {path: /var}", 1),
+        ("", "", "configMap: {name: x}", 0),
+        (&format!("{safe}: 'other,scratch'"), "", "emptyDir: {}", 0),
+        (&format!("{safe}: other"), "", "emptyDir: {}", 1),
+        ("", "priorityClassName: spare, ", "emptyDir: {}", 0),
+    ];
+    for (annotations, more, volume, expected) in rows {
+        assert_eq!(of(annotations, more, volume), expected, "{annotations} {more} {volume}");
+    }
+}
+
+#[test]
+fn an_annotation_keeps_a_node() {
+    let node = |name: &str, more: &str| {
+        format!(
+            "---\napiVersion: v1\nkind: Node\nmetadata: {{name: {name}{more}}}\nstatus: {{allocatable: {{cpu: 2, memory: 4Gi, pods: 10}}}}\n"
+        )
+    };
+    let kept = ", annotations: {cluster-autoscaler.kubernetes.io/scale-down-disabled: 'true'}";
+    let input = format!("{}{}", node("n1", ""), node("n2", kept));
+    let question = AutoscalerQuestion::default();
+    let report =
+        ask_of(&input, |blueprint, program| sim_explain::autoscaler(blueprint, program, &question));
+    let report = report.expect("nothing is asked for");
+    let answers: Vec<&Datum> = report.tables[0].rows.iter().map(|row| &row["answer"]).collect();
+    let expected = ["not needed", "ScaleDownDisabledAnnotation"].map(Datum::from);
+    assert_eq!(answers, expected.iter().collect::<Vec<_>>());
+}
+
+/// One workload of the namespace `shop`, with a pod spec of one container.
+fn workload_of(kind: &str, head: &str, spec: &str) -> String {
+    format!(
+        "apiVersion: apps/v1\nkind: {kind}\nmetadata: {{name: web, namespace: shop}}\nspec:\n  {head}\n  selector: {{matchLabels: {{app: web}}}}\n  template:\n    metadata: {{labels: {{app: web}}}}\n    spec: {{{spec}containers: [{{name: web, image: c:1, resources: {{requests: {{cpu: 500m, memory: 64Mi}}}}}}]}}\n"
+    )
+}
+
+fn said(report: &DecisionReport, what: &str) -> Vec<String> {
+    report.steps.iter().filter(|it| it.what == what).map(|it| it.result.clone()).collect()
+}
+
+#[test]
+fn a_gated_pod_is_not_tried_and_a_daemon_keeps_to_its_node() {
+    let of = |input: &str, replica| {
+        let question = ScheduleQuestion { replica, ..ScheduleQuestion::default() };
+        ask_of(input, |blueprint, program| sim_explain::schedule(blueprint, program, &question))
+    };
+    let gated = workload_of("Deployment", "replicas: 1", "schedulingGates: [{name: a/quota}], ");
+    let report = of(&gated, None).expect("one pod");
+    assert!(
+        report.answer.starts_with(
+            "it stays Pending (SchedulingGated) until somebody removes a/quota; then "
+        ),
+        "{}",
+        report.answer
+    );
+    assert_eq!(said(&report, "scheduling gates").len(), 1);
+    let daemons = workload_of("DaemonSet", "minReadySeconds: 0", "");
+    let (first, last) =
+        (of(&daemons, Some(1)).expect("one"), of(&daemons, None).expect("the last"));
+    for report in [&first, &last] {
+        assert_eq!(number(report, "nodesPassing"), 1, "{}", report.answer);
+        let Some(Datum::Text(node)) = report.figures.get("node") else { panic!("it has a node") };
+        assert!(said(report, "node")[0].starts_with(node.as_str()));
+    }
+    assert_ne!(first.figures["node"], last.figures["node"]);
+    assert!(of(&daemons, Some(13)).is_err(), "there are twelve workers");
+}
+
+#[test]
+fn a_stated_limit_of_a_set_is_said_not_to_count() {
+    let of = |more: &str| {
+        let head = format!("replicas: 3\n  updateStrategy: {{rollingUpdate: {{{more}}}}}");
+        let input = workload_of("StatefulSet", &head, "");
+        let question = RolloutQuestion::default();
+        let report = ask_of(&input, |blueprint, program| {
+            sim_explain::rollout(blueprint, program, &question)
+        });
+        said(&report.expect("one set"), "maxUnavailable").len()
+    };
+    assert_eq!([of("partition: 0"), of("maxUnavailable: 2")], [0, 1]);
+}
+
+#[test]
+fn a_bare_number_that_was_meant_as_percent_is_pointed_out() {
+    let of = |cpu: &str| {
+        let reading = format!("cpu={cpu}").parse().expect("a reading");
+        let question = HpaQuestion { readings: vec![reading], ..HpaQuestion::default() };
+        let report = ask(|blueprint, program| sim_explain::hpa(blueprint, program, &question));
+        said(&report.expect("one autoscaler"), "warning")
+    };
+    let text = "cpu 90 means 90 cores for each pod; if it is percent of the request, write 90%";
+    assert_eq!(of("90"), [text]);
+    for fine in ["90%", "450m", "1", "5"] {
+        assert_eq!(of(fine), [""; 0], "{fine}");
+    }
+}
+
+#[test]
+fn policies_of_an_autoscaler_bound_what_is_recommended() {
+    let of = |policy: &str| {
+        let vpa = format!(
+            "---\napiVersion: autoscaling.k8s.io/v1\nkind: VerticalPodAutoscaler\nmetadata: {{name: web, namespace: shop}}\nspec:\n  targetRef: {{apiVersion: apps/v1, kind: Deployment, name: web}}\n  resourcePolicy: {{containerPolicies: [{{containerName: web, {policy}}}]}}\n"
+        );
+        let input = format!("{}{vpa}", workload_of("Deployment", "replicas: 1", ""));
+        let samples = read_samples("samples.yaml", &Texts).0;
+        let question = VpaQuestion { name: None, samples };
+        ask_of(&input, |blueprint, program| sim_explain::vpa(blueprint, program, &question))
+            .expect("there are samples")
+    };
+    let least = of("minAllowed: {cpu: 2}");
+    assert_eq!(number(&least, "web.cpuMillis"), 2000);
+    assert_eq!(said(&least, "policy").len(), 1);
+    assert_eq!(number(&of("maxAllowed: {memory: 100Mi}"), "web.memoryBytes"), 100 << 20);
+    let memory_only = of("controlledResources: [memory]");
+    assert!(!memory_only.figures.contains_key("web.cpuMillis"));
+    let off = of("mode: 'Off'");
+    assert!(off.answer.contains("switches every sampled container off"), "{}", off.answer);
+}
+
+#[test]
 fn a_rollout_lists_its_steps() {
     let of = |name: &str, never_available| {
         let question = RolloutQuestion { name: named(name), never_available };

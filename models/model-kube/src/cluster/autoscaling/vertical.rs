@@ -13,7 +13,7 @@ mod peaks;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use model_api::kube::{ResourceList, VerticalPodAutoscaler, Workload};
+use model_api::kube::{ResourceList, Workload};
 use model_api::{Blueprint, Observation, ServiceId, VerticalAutoscalerId, WorkloadId};
 use sim_kernel::{Context, EntityKey, Purpose, Recorder, SimSpan, SimTime, Streams};
 
@@ -70,7 +70,7 @@ impl VerticalTables {
                     let shares_ppm = shares_ppm(&blueprint.workloads[workload.index()]);
                     tables.watched.push(Watched { workload, shares_ppm });
                 }
-                Target { watched, policies: policies(autoscaler) }
+                Target { watched, policies: ContainerPolicy::all_of(autoscaler) }
             });
             tables.targets.push(target);
         }
@@ -103,19 +103,6 @@ fn shares_ppm(workload: &Workload) -> Vec<u64> {
         sum => amount * 1_000_000 / sum,
     };
     requests.iter().map(|amount| share(*amount)).collect()
-}
-
-fn policies(autoscaler: &VerticalPodAutoscaler) -> Vec<ContainerPolicy> {
-    let bound = |cpu_millis, memory_bytes| Resources { cpu_millis, memory_bytes };
-    let policies = autoscaler.policies.iter().map(|given| ContainerPolicy {
-        is_off: given.is_off,
-        min_allowed: bound(given.cpu_millis_min, given.memory_bytes_min),
-        max_allowed: bound(given.cpu_millis_max, given.memory_bytes_max),
-        controls_cpu: given.controls_cpu,
-        controls_memory: given.controls_memory,
-        ..ContainerPolicy::new(&given.container_name)
-    });
-    policies.collect()
 }
 
 /// What the recommender knows in a run.

@@ -87,7 +87,7 @@ impl Cluster {
             Step::Tainted => self.evict_all(node, now + eviction_time, grace_max, ctx),
             Step::Evicting(until) => self.evict_all(node, until, grace_max, ctx),
             Step::Stopping(until) => {
-                if self.nodes[node.index()].pods.iter().all(|pod| self.is_daemon(*pod)) {
+                if self.nodes[node.index()].pods.iter().all(|pod| self.ends_with_node(*pod)) {
                     return self.finish_removal(place, ctx);
                 }
                 (now < until).then_some((Step::Stopping(until), POLL))
@@ -136,14 +136,22 @@ impl Cluster {
         Some((Step::Stopping(now + grace + HEADROOM), POLL))
     }
 
-    /// Pods that go elsewhere: those of no DaemonSet that are not on their way already.
+    /// Pods that go elsewhere: those that do not end with their node and are not on their way already.
     fn pods_to_evict(&self, node: NodeId) -> Vec<PodId> {
-        let stays = |pod: &&PodId| self.pods[pod.index()].is_active() && !self.is_daemon(**pod);
+        let stays =
+            |pod: &&PodId| self.pods[pod.index()].is_active() && !self.ends_with_node(**pod);
         self.nodes[node.index()].pods.iter().filter(stays).copied().collect()
     }
 
-    fn is_daemon(&self, pod: PodId) -> bool {
+    /// Pods of DaemonSets, and expendable ones, of which a drain knows nothing (`createSnapshot`).
+    fn ends_with_node(&self, pod: PodId) -> bool {
         let state = &self.pods[pod.index()];
+        let options = self.node_groups.autoscaler.as_ref().map(|it| it.options());
+        if options
+            .is_some_and(|it| self.is_expendable(state.template, it.expendable_priority_cutoff))
+        {
+            return true;
+        }
         let kind = self.blueprint.workloads[state.workload.index()].kind.name();
         is_daemon_set_pod(Some(kind), &self.tables.template_of(state).template.annotations)
     }

@@ -1,8 +1,9 @@
 //! What the cluster autoscaler sees at a look.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
-use model_api::kube::{Labels, Node, ResourceList, RestartPolicy, WorkloadKind};
+use model_api::kube::{Node, ResourceList, RestartPolicy, WorkloadKind};
 use model_api::{Blueprint, NodeId, PodId, WorkloadId};
 use sim_kernel::SimTime;
 
@@ -15,7 +16,7 @@ use crate::cluster_autoscaler::{
     UtilizationPod, WaitingPods, ineligible_because, long_terminating_after, pods_to_move,
 };
 use crate::node_lifecycle::Ready;
-use crate::scheduling::{ShapeId, pod_requests};
+use crate::scheduling::{SchedulerCache, ShapeId, pod_requests};
 
 /// The namespace of system pods.
 const SYSTEM: &str = "kube-system";
@@ -89,9 +90,12 @@ impl Cluster {
             group.size.target = *target;
         }
         let (readiness, unready_and_all) = self.readiness();
-        let waiting = self.waiting(autoscaler.options().expendable_priority_cutoff);
+        let cutoff = autoscaler.options().expendable_priority_cutoff;
+        let waiting = self.waiting(cutoff);
+        let promised = self.promised(cutoff);
+        let cluster = self.snapshot(cutoff, &promised);
         let budgets = self.drain_budgets();
-        let nodes = self.seen_nodes(autoscaler.options(), &budgets, now);
+        let nodes = self.seen_nodes(autoscaler.options(), &budgets, &promised, now);
         let running_by_group = self.removals_by_group();
         let drained = self.node_groups.removals.iter().filter(|it| it.is_drain()).count();
         let empty = self.node_groups.removals.len() - drained;
@@ -105,14 +109,17 @@ impl Cluster {
                 zone: zone.clone(),
             })
             .collect();
-        let created = waiting.iter().flat_map(|(_, _, ids)| ids);
+        let created = waiting
+            .iter()
+            .map(|(_, _, ids)| ids.iter().map(|id| self.pods[id.index()].created_at).collect());
+        let created_at: Vec<Vec<SimTime>> = created.collect();
         let sight = Sight {
-            cluster: &self.queue.cache,
+            cluster: &cluster,
             groups: &groups,
             readiness: &readiness,
             unready_and_all,
             waiting: &pods,
-            oldest_waiting: created.map(|id| self.pods[id.index()].created_at).min(),
+            created_at: &created_at,
             nodes: &nodes,
             disruptions_allowed: &allowed,
             running: Deletions { empty, drained },
@@ -165,8 +172,43 @@ impl Cluster {
         (groups, (unready, all))
     }
 
-    /// Pods that were found unschedulable, those of higher priority first, by template and zone of
-    /// their volumes.
+    /// Whether pods of a template count for nothing: none waits, keeps a node or takes room there
+    /// (`FilterOutExpendablePods`).
+    pub(super) fn is_expendable(&self, template: TemplateId, cutoff: i32) -> bool {
+        self.tables.templates[template.index()].template.spec.priority < cutoff
+    }
+
+    /// Pods for which others are preempted, with the nodes that were promised to them and that are
+    /// there (`FilterOutExpendableAndSplit`).
+    fn promised(&self, cutoff: i32) -> Vec<(PodId, NodeId)> {
+        let is_seen = |(pod, node): &(PodId, NodeId)| {
+            !self.nodes[node.index()].is_deleted
+                && !self.is_expendable(self.pods[pod.index()].template, cutoff)
+        };
+        self.queue.cache.nominated().filter(is_seen).collect()
+    }
+
+    /// The cluster as a look has it: without expendable pods, and with promises kept
+    /// (`addPreemptingPodsToSnapshot`).
+    fn snapshot(&self, cutoff: i32, promised: &[(PodId, NodeId)]) -> Cow<'_, SchedulerCache> {
+        let mut cluster = Cow::Borrowed(&self.queue.cache);
+        for workload in &self.workloads {
+            for pod in &workload.pods {
+                if self.is_expendable(self.pods[pod.index()].template, cutoff) {
+                    cluster.to_mut().remove_pod(*pod);
+                }
+            }
+        }
+        for (pod, node) in promised {
+            let cluster = cluster.to_mut();
+            cluster.remove_pod(*pod);
+            cluster.add_pod(*pod, self.tables.template_of(&self.pods[pod.index()]).shape, *node);
+        }
+        cluster
+    }
+
+    /// Pods that were found unschedulable and that no node was promised to, those of higher priority
+    /// first, by template and zone of their volumes.
     fn waiting(&self, cutoff: i32) -> Vec<(TemplateId, Option<String>, Vec<PodId>)> {
         let mut waiting: Vec<(TemplateId, Option<String>, Vec<PodId>)> = Vec::new();
         let priority = |id: TemplateId| self.tables.templates[id.index()].template.spec.priority;
@@ -175,8 +217,9 @@ impl Cluster {
                 let state = &self.pods[pod.index()];
                 let id = state.template;
                 let waits = state.phase == Phase::Pending
-                    && priority(id) >= cutoff
+                    && !self.is_expendable(id, cutoff)
                     && state.was_refused
+                    && state.nominated.is_none_or(|node| self.nodes[node.index()].is_deleted)
                     && !state.is_terminating
                     && state.pinned.is_none()
                     // No new node has the disks that it needs.
@@ -212,6 +255,7 @@ impl Cluster {
         &self,
         options: &Options,
         budgets: &[DrainBudget],
+        promised: &[(PodId, NodeId)],
         now: SimTime,
     ) -> Vec<SeenNode> {
         let groups = self.blueprint.node_groups.iter().enumerate();
@@ -220,29 +264,37 @@ impl Cluster {
             let state = &self.nodes[node.index()];
             !state.is_deleted && !state.is_going
         });
-        there.map(|(group, node)| self.seen_node(node, group, options, budgets, now)).collect()
+        let cutoff = options.expendable_priority_cutoff;
+        let counts = |pod: &PodId| !self.is_expendable(self.pods[pod.index()].template, cutoff);
+        let seen = there.map(|(group, node)| {
+            let on_it = self.nodes[node.index()].pods.iter().copied().filter(counts);
+            let guests = promised.iter().filter(|(_, at)| *at == node).map(|(pod, _)| *pod);
+            let pods: Vec<PodId> = on_it.chain(guests).collect();
+            self.seen_node(node, &pods, group, options, budgets, now)
+        });
+        seen.collect()
     }
 
     fn seen_node(
         &self,
         node: NodeId,
+        pods: &[PodId],
         group: usize,
         options: &Options,
         budgets: &[DrainBudget],
         now: SimTime,
     ) -> SeenNode {
-        let none = Labels::new();
+        let spec = &self.blueprint.nodes[node.index()].node;
         let state = &self.nodes[node.index()];
-        let counted: Vec<UtilizationPod<'_>> = state
-            .pods
+        let counted: Vec<UtilizationPod<'_>> = pods
             .iter()
             .filter(|pod| self.pods[pod.index()].phase != Phase::Finished)
             .map(|pod| self.utilization_pod(*pod))
             .collect();
         let candidate = CandidateNode {
-            annotations: &none,
-            taints: &self.blueprint.nodes[node.index()].node.taints,
-            allocatable: &self.blueprint.nodes[node.index()].node.allocatable,
+            annotations: &spec.annotations,
+            taints: &spec.taints,
+            allocatable: &spec.allocatable,
             accelerator: None,
             is_ready: state.ready == Ready::True,
             is_autoscaled: true,
@@ -253,27 +305,26 @@ impl Cluster {
         let to_move = match ineligible {
             // It is not asked for.
             Some(_) => None,
-            None => self.movable_pods(node, options, budgets, now),
+            None => self.movable_pods(pods, options, budgets, now),
         };
         SeenNode {
             node,
             group: Some(group),
             is_ready: candidate.is_ready,
-            is_kept_by_annotation: false,
+            is_kept_by_annotation: candidate.is_kept_by_annotation(),
             ineligible,
             to_move,
         }
     }
 
     /// The pods of a node that need another place; `None` when one of them keeps the node.
-    pub(super) fn movable_pods(
+    fn movable_pods(
         &self,
-        node: NodeId,
+        ids: &[PodId],
         options: &Options,
         budgets: &[DrainBudget],
         now: SimTime,
     ) -> Option<Vec<MovablePod>> {
-        let ids = &self.nodes[node.index()].pods;
         let pods: Vec<DrainPod<'_>> = ids.iter().map(|pod| self.drain_pod(*pod)).collect();
         let drain = pods_to_move(&pods, budgets, &options.drain, now);
         if drain.blocked_by.is_some() {
@@ -328,8 +379,7 @@ impl Cluster {
             created_at: Some(pod.created_at).filter(|at| *at > SimTime::ZERO),
             deleted_at: pod.deleted_at,
             grace: template.spec.termination_grace,
-            // Simplified: volumes that live on the node are not read, so none keeps a node.
-            local_volumes: &[],
+            local_volumes: &template.spec.local_volumes,
         }
     }
 
