@@ -16,6 +16,14 @@
 //! share a node count as on nodes of their own; a volume that is deleted by itself or outlives its zone is not known here; for
 //! the lag after `preferred` durability grows again, commits of before may still be on their way.
 //!
+//! # Defaults and their sources
+//! The range of the lag: [`Parameters::replication_lag`]. Which standby is promoted, and what synchronous
+//! ones have confirmed: as in `failover.rs` and `replication.rs`.
+//!
+//! # Invariants
+//! Time counts from the newest commit that survives, as in what is told of commits that are lost: where
+//! nobody wrote in between, both say more than was written.
+//!
 //! # Checked against
 //! `platform/tests/it/stakes.rs`: random platforms whose zones are really destroyed.
 //!
