@@ -16,7 +16,7 @@
 //! A balancer to which nothing happens has no event. Nobody answers at an address that no machine
 //! holds.
 //! # Checked against
-//! `tests/it/main.rs`.
+//! `tests/it/balancers.rs`.
 
 use std::sync::Arc;
 

@@ -80,28 +80,22 @@ impl Door {
     /// What a request meets that a gateway sends on.
     pub(crate) fn choice(self, choice: Choice) -> Way {
         let Choice { live_count, silent_count } = choice;
-        let count = live_count.saturating_add(silent_count);
-        if count == 0 {
-            return Way::Closed;
-        }
-        Way::Tries(Tries {
-            miss: f64::from(silent_count) / f64::from(count),
-            count: self.try_count,
-            each: self.connect_timeout,
-        })
+        self.tries(live_count.saturating_add(silent_count), silent_count)
     }
 
     /// What a connection meets.
     pub(crate) fn way(self, entrance: Entrance) -> Way {
         let Entrance { is_answering, member_count, silent_count } = entrance;
-        if !is_answering {
-            return Way::Silent;
-        }
-        if member_count == 0 {
+        if is_answering { self.tries(member_count, silent_count) } else { Way::Silent }
+    }
+
+    /// Tries of so many, of which some are silent.
+    fn tries(self, count: u32, silent_count: u32) -> Way {
+        if count == 0 {
             return Way::Closed;
         }
         Way::Tries(Tries {
-            miss: f64::from(silent_count) / f64::from(member_count),
+            miss: f64::from(silent_count) / f64::from(count),
             count: self.try_count,
             each: self.connect_timeout,
         })

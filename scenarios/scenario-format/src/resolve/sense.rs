@@ -1,6 +1,6 @@
 //! What can be run and says nothing: promises that hold or break whatever happens (W0236), or that
-//! the end of a run leaves open (W0235), faults that last no time (W0237), a control plane and
-//! machines that nobody runs (W0238 to W0241).
+//! the end of a run leaves open (W0235), faults that last no time (W0237), a control plane that nobody
+//! runs (W0238 to W0240), and machines that hold nothing, which are refused (E0021).
 //!
 //! What ships is not complained about: who runs it cannot change it.
 
