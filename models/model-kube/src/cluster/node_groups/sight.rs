@@ -192,7 +192,9 @@ impl Cluster {
     /// (`addPreemptingPodsToSnapshot`).
     fn snapshot(&self, cutoff: i32, promised: &[(PodId, NodeId)]) -> Cow<'_, SchedulerCache> {
         let mut cluster = Cow::Borrowed(&self.queue.cache);
-        for workload in &self.workloads {
+        let mut templates = (0..self.tables.templates.len()).map(TemplateId::from_index);
+        let has_expendable = templates.any(|template| self.is_expendable(template, cutoff));
+        for workload in self.workloads.iter().filter(|_| has_expendable) {
             for pod in &workload.pods {
                 if self.is_expendable(self.pods[pod.index()].template, cutoff) {
                     cluster.to_mut().remove_pod(*pod);
