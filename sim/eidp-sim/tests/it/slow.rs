@@ -30,8 +30,9 @@ fn workload(name: &str, replicas: u32, cpu: u32) -> String {
     )
 }
 
-/// The cause that is given for a broken p99, of so many requests a second.
-fn cause(test: &str, rate: u32) -> String {
+/// The cause that is given for a broken p99, of so many requests a second to pods whose store has so
+/// many cores, and threads where that is said.
+fn cause(test: &str, rate: u32, (cores, threads): (u32, &str)) -> String {
     let folder = scratch(test);
     let scenario = format!(
         "apiVersion: eidp-sim/v1\nkind: Scenario\nmetadata: {{name: slow}}\nspec:\n  platform: p.yaml\n  \
@@ -39,8 +40,10 @@ fn cause(test: &str, rate: u32) -> String {
          faults: [{{zonePowerLoss: {{name: zone lost, zone: az-a, at: 10m, for: 20m}}}}]\n  \
          guarantees: {{quick: \"latency(shop/web, p99) <= 90ms\"}}\n"
     );
-    let manifests = workload("web", 3, 1) + &workload("store", 3, 1);
-    for (name, text) in [("p.yaml", PLATFORM), ("s.yaml", &scenario), ("m.yaml", &manifests)] {
+    let manifests = workload("web", 3, 1) + &workload("store", 3, cores);
+    let platform =
+        PLATFORM.replace("cpuPerRequest: 10ms", &format!("cpuPerRequest: 10ms{threads}"));
+    for (name, text) in [("p.yaml", &platform), ("s.yaml", &scenario), ("m.yaml", &manifests)] {
         std::fs::write(folder.join(name), text).expect("the folder is ours");
     }
     let path = folder.join("s.yaml");
@@ -52,17 +55,20 @@ fn cause(test: &str, rate: u32) -> String {
 #[test]
 fn what_is_slow_without_a_fault_is_not_blamed_on_one() {
     // 285 of the 300 requests that three pods answer: each waits long, whatever happens.
-    let text = cause("slow-anyway", 285);
-    assert!(text.contains("before any fault strikes"), "{text}");
-    assert!(text.contains("shop/store: requests wait"), "{text}");
-    assert!(text.contains("its 3 pods are 95 % busy"), "{text}");
-    assert!(!text.contains("fault \"zone lost\" strikes"), "{text}");
+    // A second core is of no use to a single thread.
+    for (test, store) in [("slow-anyway", (1, "")), ("slow-thread", (2, ", workers: 1"))] {
+        let text = cause(test, 285, store);
+        assert!(text.contains("before any fault strikes"), "{text}");
+        assert!(text.contains("shop/store: requests wait"), "{text}");
+        assert!(text.contains("its 3 pods are 95 % busy"), "{text}");
+        assert!(!text.contains("fault \"zone lost\" strikes"), "{text}");
+    }
 }
 
 #[test]
 fn what_a_fault_makes_slow_is_blamed_on_it() {
     // Two pods that are left are 95 % busy, three were 63 %.
-    let text = cause("slow-then", 190);
+    let text = cause("slow-then", 190, (1, ""));
     assert!(text.contains("fault \"zone lost\" strikes"), "{text}");
     assert!(text.contains("from then on, at the worst"), "{text}");
 }

@@ -169,7 +169,7 @@ impl<E> Story<'_, E> {
     }
 
     /// How busy the pods of a Service are, as the end of a sentence: what its requests take of their
-    /// CPU limits, or of their requests where there are none.
+    /// CPU limits, or of their requests where there are none, or of the cores that their workers can use.
     fn busy(&self, service: ServiceId, at: SimTime) -> Option<String> {
         let profile = self.blueprint.profiles.iter().find(|it| it.service == service)?;
         let flow = self.flow_at(service, at)?;
@@ -191,6 +191,9 @@ impl<E> Story<'_, E> {
             container.limits.cpu_millis().or_else(|| container.requests.cpu_millis())
         };
         let millis: i64 = workload.template.spec.containers.iter().filter_map(millis_of).sum();
+        // A worker is a thread: it uses one core at a time.
+        let millis =
+            profile.serving.cores_max.map_or(millis, |it| millis.min(i64::from(it) * 1000));
         let rate = flow.offered_from_millirps as f64 / 1e3;
         let asked = rate * profile.cpu_per_request.as_secs_f64();
         let have = f64::from(pods) * millis as f64 / 1e3;
