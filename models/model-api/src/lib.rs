@@ -1,7 +1,8 @@
 //! Vocabulary the models share: ids, units, Kubernetes objects, the blueprint, observations.
 //!
-//! Data only. Nothing here decides anything, so nobody has to wait for it; the only functions are
-//! constructors, accessors and the matching rules that are part of what a Kubernetes selector *is*.
+//! Data, and of rules only those that the reader and a model both apply or that two models share:
+//! what a selector matches, when a schedule falls, what a network policy denies. No state, no draw,
+//! so nobody has to wait for it.
 //!
 //! Start reading at [`Blueprint`] (what a platform is) and [`Observation`] (what a run reports).
 

@@ -18,7 +18,7 @@
 //!    was also lost by itself comes back when both are over.
 //! 4. After every call, [`Cluster::drain_notices`] tells the other models what changed; state is
 //!    read through [`Cluster::routes`], [`Cluster::pod`], [`Cluster::pods_of`],
-//!    [`Cluster::is_api_available`], [`Cluster::are_connected`].
+//!    [`Cluster::is_api_available`].
 //!
 //! # Modelled
 //! Leases and their silence in closed form, the monitor's passes, taints, evictions, workloads that
@@ -753,12 +753,6 @@ impl Cluster {
     /// Whether a node has power and runs.
     pub fn is_running(&self, node: NodeId) -> bool {
         self.nodes[node.index()].is_running
-    }
-
-    /// Whether two nodes both run and reach each other.
-    pub fn are_connected(&self, a: NodeId, b: NodeId) -> bool {
-        let island = |node: NodeId| self.island_of_node(node);
-        self.is_running(a) && self.is_running(b) && (a == b || island(a) == island(b))
     }
 
     /// Whether clients outside reach a node: it runs and is not isolated.

@@ -95,12 +95,6 @@ impl Archive {
         self.is_available = is_available;
     }
 
-    /// From now on, a segment takes so long.
-    pub fn set_upload(&mut self, upload: SimSpan, now: SimTime) {
-        self.advance(now);
-        self.upload = upload;
-    }
-
     /// The open segment is closed now.
     pub fn switch(&mut self, now: SimTime) {
         self.advance(now);

@@ -58,7 +58,7 @@ pub use velero::{
 pub use wal::LogStorage;
 
 pub(crate) use convert::NAMESPACE_NAME_LABEL;
-pub(crate) use deserialize::from_node;
+pub(crate) use deserialize::{from_node, from_node_as};
 pub(crate) use kinds::is_namespaced;
 pub(crate) use postgresql::BOOTSTRAP_CONTAINER;
 pub(crate) use velero::{FILES_OF, NO_FILES_OF, annotated_hook};

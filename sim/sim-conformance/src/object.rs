@@ -77,7 +77,8 @@ pub(crate) fn pod(pod: Tree<'_>, diagnostics: &mut Vec<Diagnostic>) -> PodTempla
 
 /// A node as a cluster shows it.
 pub(crate) fn node(node: Tree<'_>, diagnostics: &mut Vec<Diagnostic>) -> Node {
-    read(node, diagnostics, live::node).unwrap_or_default()
+    let unreadable = || Node { name: name(node), ..Node::default() };
+    read(node, diagnostics, live::node).unwrap_or_else(unreadable)
 }
 
 pub(crate) fn selector(tree: Tree<'_>) -> Option<LabelSelector> {

@@ -1,5 +1,7 @@
 //! From outcomes to plain data.
 
+use std::panic;
+
 use model_api::SourceRef;
 use report_data::{
     ConformanceCase, ConformanceDifference, ConformanceFile, ConformanceOutcome, ConformanceReport,
@@ -7,7 +9,7 @@ use report_data::{
 };
 use scenario_format::Sources;
 
-use crate::case::Outcome;
+use crate::case::{Difference, Outcome};
 use crate::file::{CaseNode, Read};
 
 /// Puts every case to the models.
@@ -41,7 +43,9 @@ fn judged(case: &CaseNode, sources: &Sources) -> ConformanceCase {
         differences: Vec::new(),
         ranges: Vec::new(),
     };
-    match crate::check(&case.node) {
+    // A case that a model cannot bear fails, and takes no other with it.
+    let outcome = panic::catch_unwind(|| crate::check(&case.node));
+    match outcome.unwrap_or_else(|_| Outcome::Failed(vec![panicked()])) {
         Outcome::Passed => {}
         Outcome::NotSupported(reason) => {
             judged.outcome = ConformanceOutcome::NotSupported;
@@ -59,6 +63,15 @@ fn judged(case: &CaseNode, sources: &Sources) -> ConformanceCase {
         }
     }
     judged
+}
+
+fn panicked() -> Difference {
+    Difference {
+        what: "a decision".to_owned(),
+        expected: "of some kind".to_owned(),
+        got: "none: the model panicked, which is a fault of this program".to_owned(),
+        span: None,
+    }
 }
 
 fn position(at: SourceRef, sources: &Sources) -> Position {

@@ -66,9 +66,14 @@ pub struct Toleration {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 #[expect(missing_docs, reason = "the words are those of the Kubernetes API")]
 pub enum TolerationOperator {
+    /// The taint has the same value.
     #[default]
     Equal,
+    /// The taint has any value.
     Exists,
+    /// Anything else, which matches no taint: also `Gt` and `Lt` while their feature gate
+    /// TaintTolerationComparisonOperators is off, as it is by default.
+    Other,
 }
 
 impl Toleration {
@@ -82,7 +87,8 @@ impl Toleration {
         }
         match self.operator {
             TolerationOperator::Exists => true,
-            TolerationOperator::Equal => !self.key.is_empty() && self.value == taint.value,
+            TolerationOperator::Equal => self.value == taint.value,
+            TolerationOperator::Other => false,
         }
     }
 }

@@ -119,20 +119,8 @@ impl Cluster {
     }
 
     /// Takes the choice of endpoints away from the Service's selector: from now on only these pods
-    /// are its endpoints (an operator labels the primary, for example). Before the run; proxies
-    /// know at once.
-    pub fn preset_service_backends(&mut self, service: ServiceId, pods: &[PodId]) {
-        self.services[service.index()].backends = Some(pods.to_vec());
-        self.note_backends(service);
-        for idx in 0..self.pods.len() {
-            let pod = PodId::from_index(idx);
-            let conditions = self.conditions_in(service, pod);
-            self.services[service.index()].set_known(pod, conditions);
-        }
-        self.rebuild_routes(service);
-    }
-
-    /// The same during a run: proxies follow after the propagation delay, once controllers run.
+    /// are its endpoints (an operator labels the primary, for example). Proxies follow after the
+    /// propagation delay, once controllers run.
     pub fn set_service_backends<E, R>(
         &mut self,
         service: ServiceId,

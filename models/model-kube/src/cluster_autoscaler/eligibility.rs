@@ -191,12 +191,12 @@ pub fn ineligible_because(
     if !node.is_autoscaled {
         return Some(UnremovableReason::NotAutoscaled);
     }
-    if !node.is_ready && !options.removes_unready {
-        return Some(UnremovableReason::ScaleDownUnreadyDisabled);
-    }
     let Some(utilization) = utilization(node, options, now) else {
         return Some(UnremovableReason::UnexpectedError);
     };
+    if !node.is_ready && !options.removes_unready {
+        return Some(UnremovableReason::ScaleDownUnreadyDisabled);
+    }
     let threshold = match node.accelerator {
         Some(_) => options.accelerator_threshold,
         None => options.threshold,

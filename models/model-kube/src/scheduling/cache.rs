@@ -260,15 +260,6 @@ impl SchedulerCache {
         true
     }
 
-    /// Replaces everything about a node but its pods: labels, allocatable, taints, images.
-    ///
-    /// # Panics
-    /// When the node is not there.
-    pub fn replace_node(&mut self, id: NodeId, node: &Node) {
-        self.remove_node(id);
-        self.add_node(id, node);
-    }
-
     /// Removes a node. Pods may still be on it: they count nowhere until they are removed or the
     /// node is back.
     ///

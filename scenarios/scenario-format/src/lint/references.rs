@@ -1,4 +1,4 @@
-//! Names that lead nowhere: W0118, W0121 to W0127; classes that bind too early: W0222.
+//! Names that lead nowhere: W0118, W0122 to W0127; classes that bind too early: W0222.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! Storage pools that look safe and are not: W0197 to W0199.
+//! Storage pools that look safe and are not: W0197, W0198.
 
 use model_api::storage::{FailureDomain, Pool, Redundancy};
 

@@ -133,7 +133,9 @@ impl Reader<'_> {
                     &format!("{path}.type"),
                     format!("must be one of {KNOWN}, is `{other}`"),
                 );
-                return None;
+                // The controller counts it as a metric that cannot be had.
+                let source = MetricSource::Unknown { kind: other.to_owned() };
+                return Some(MetricSpec { source, target: MetricTarget::AverageValue(1) });
             }
         }
         .or_else(|| {

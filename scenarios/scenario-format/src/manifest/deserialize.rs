@@ -18,14 +18,24 @@ use crate::nearest::nearest;
 use crate::source::Span;
 use crate::yaml::{Dialect, Entry, Node, ScalarValue, Value};
 
-/// Reads a value of a Kubernetes type. `title` names the object in messages.
+/// Reads a value of a Kubernetes type from a manifest. `title` names the object in messages.
 pub(crate) fn from_node<T: DeserializeOwned>(
     node: &Node,
     title: &str,
     diagnostics: &mut Vec<Diagnostic>,
 ) -> Option<T> {
+    from_node_as(Dialect::Kubernetes, node, title, diagnostics)
+}
+
+/// Reads a value of a Kubernetes type, with plain scalars by the rules of a dialect.
+pub(crate) fn from_node_as<T: DeserializeOwned>(
+    dialect: Dialect,
+    node: &Node,
+    title: &str,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> Option<T> {
     let found = RefCell::new(Vec::new());
-    let context = Context { title, found: &found };
+    let context = Context { dialect, title, found: &found };
     let result = T::deserialize(NodeDeserializer { node, context });
     diagnostics.append(&mut found.take());
     match result {
@@ -79,6 +89,7 @@ const REQUIRED: &[(&str, &[&str])] = &[
 
 #[derive(Clone, Copy)]
 struct Context<'a> {
+    dialect: Dialect,
     title: &'a str,
     found: &'a RefCell<Vec<Diagnostic>>,
 }
@@ -143,7 +154,7 @@ struct NodeDeserializer<'a> {
 impl<'a> NodeDeserializer<'a> {
     fn any<'de, V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
         match &self.node.value {
-            Value::Scalar(scalar) => match scalar.resolve(Dialect::Kubernetes) {
+            Value::Scalar(scalar) => match scalar.resolve(self.context.dialect) {
                 ScalarValue::Null => visitor.visit_unit(),
                 ScalarValue::Bool(value) => visitor.visit_bool(value),
                 ScalarValue::Int(value) => visitor.visit_i64(value),
@@ -168,7 +179,7 @@ impl<'a> NodeDeserializer<'a> {
         let mut error = error.at(self.node.span);
         if let Value::Scalar(scalar) = &self.node.value
             && is_here
-            && matches!(scalar.resolve(Dialect::Kubernetes), ScalarValue::Bool(_))
+            && matches!(scalar.resolve(self.context.dialect), ScalarValue::Bool(_))
             && matches!(scalar.resolve(Dialect::Core), ScalarValue::String(_))
         {
             let word = &scalar.text;
@@ -185,7 +196,7 @@ impl<'a> NodeDeserializer<'a> {
     /// kind of node.
     fn refuse(self, expected: &dyn Expected) -> DecodeError {
         let found = match &self.node.value {
-            Value::Scalar(scalar) => scalar.resolve(Dialect::Kubernetes),
+            Value::Scalar(scalar) => scalar.resolve(self.context.dialect),
             Value::Sequence(_) => {
                 return DecodeError::invalid_type(Unexpected::Seq, expected).at(self.node.span);
             }

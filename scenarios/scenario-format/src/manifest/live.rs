@@ -1,7 +1,8 @@
 //! Objects as a cluster shows them, after admission and defaulting: `kubectl get -o yaml`.
 //!
 //! Nothing is filled in, because what had to be is there. What the API would refuse is said, and
-//! read as far as it goes.
+//! read as far as it goes. Clusters print words such as `y` in quotes; programs that write YAML 1.2
+//! do not, so that plain scalars are read by its rules.
 
 use k8s_openapi::api::autoscaling::v2 as autoscaling;
 use k8s_openapi::api::core::v1 as core;
@@ -13,9 +14,9 @@ use model_api::kube::{
 use serde::de::DeserializeOwned;
 
 use super::pod::Admission;
-use super::{Object, ObjectKey, Reader, Tier, from_node};
+use super::{Object, ObjectKey, Reader, Tier, from_node_as};
 use crate::diagnostic::Diagnostic;
-use crate::yaml;
+use crate::yaml::{self, Dialect};
 
 const ADMITTED: Admission<'static> =
     Admission { default_toleration: SimSpan::ZERO, priority_classes: &[], is_over: true };
@@ -44,7 +45,7 @@ fn read<T: DeserializeOwned, R>(
         name_span: node.span,
         origin: node.span.origin(),
     };
-    let value = from_node(node, &object.title(), diagnostics)?;
+    let value = from_node_as(Dialect::Core, node, &object.title(), diagnostics)?;
     Some(convert(&mut Reader { object: &object, diagnostics }, value))
 }
 

@@ -416,10 +416,14 @@ impl Reader<'_> {
                 "must be Equal or Exists, is `{numeric}`, which needs the feature gate TaintTolerationComparisonOperators (off by default)"
             );
             self.refuse(path, message);
-            return TolerationOperator::Equal;
+            return TolerationOperator::Other;
         }
         let known = [("Equal", TolerationOperator::Equal), ("Exists", TolerationOperator::Exists)];
-        self.choice(path, operator, TolerationOperator::Equal, &known)
+        let otherwise = match operator {
+            None => TolerationOperator::Equal,
+            Some(_) => TolerationOperator::Other,
+        };
+        self.choice(path, operator, otherwise, &known)
     }
 
     fn spread(&mut self, path: &str, spec: &core::PodSpec) -> Vec<TopologySpreadConstraint> {

@@ -52,10 +52,10 @@ pub(super) fn check(case: &mut Case<'_>) -> Option<()> {
             };
             let is_wrong = is_wrong("maxSurge") || is_wrong("maxUnavailable");
             case.compare_if_given("error", Tree::is_true, is_wrong);
-            if is_wrong {
-                return Some(());
-            }
-            let got = fenceposts(surge, unavailable, spec.replicas);
+            let got = match is_wrong {
+                true => (0, 0),
+                false => fenceposts(surge, unavailable, spec.replicas),
+            };
             case.compare_if_given("maxSurgePods", Tree::int32, got.0);
             case.compare_if_given("maxUnavailablePods", Tree::int32, got.1);
         }
@@ -224,7 +224,8 @@ fn check_scale(case: &mut Case<'_>, deployment: Tree<'_>, spec: &DeploymentSpec)
     let (mut all, new) = with_newest(case);
     let replicas = deployment.at("status.replicas").int32();
     all.iter_mut().for_each(|revision| {
-        revision.max_replicas.get_or_insert(replicas);
+        let stated = revision.max_replicas.filter(|most| *most > 0);
+        revision.max_replicas = Some(stated.unwrap_or(replicas));
     });
     scale(spec, &mut all, new);
     let sizes = sizes(&all);

@@ -116,9 +116,10 @@ fn candidate(pod: Tree<'_>, related_on_node: usize, uid: u64, costs_count: bool)
     Candidate {
         has_node: !pod.at("spec.nodeName").text().is_empty(),
         phase: match pod.at("status.phase").text() {
-            "Pending" => VictimPhase::Pending,
+            "Running" => VictimPhase::Running,
             "Unknown" => VictimPhase::Unknown,
-            _ => VictimPhase::Running,
+            // As upstream's table of ranks, which has nothing for the others.
+            _ => VictimPhase::Pending,
         },
         is_ready: object::is_ready(pod),
         deletion_cost: if costs_count { deletion_cost(cost.text()) } else { 0 },

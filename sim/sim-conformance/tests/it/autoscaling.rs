@@ -318,6 +318,7 @@ fn several_metrics() {
             &format!("externalMetrics: [{}], recommendationHistory: []", seen.join(", ")),
         )
     };
+    let strange = "{type: CheddarCheese}";
     // Six, and three.
     let (many, few) = (metric("many", 5), metric("few", 4));
     let (of_many, of_few) = (series("many", 30), series("few", 12));
@@ -327,5 +328,7 @@ fn several_metrics() {
         (&of([&many, &few], &[&of_many]), "{desiredReplicas: 6}"),
         (&of([&many, &few], &[&of_few]), "{desiredReplicas: 4}"),
         (&of([&few, &many], &[&of_few]), "{desiredReplicas: 4}"),
+        (&of([strange, &few], &[&of_few]), "{desiredReplicas: 4, error: true}"),
+        (&of([&many, strange], &[&of_many]), "{desiredReplicas: 6, error: true}"),
     ]);
 }

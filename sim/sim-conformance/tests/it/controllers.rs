@@ -90,22 +90,28 @@ fn entries_of_a_budget() {
     ]);
 }
 
-/// Without annotations a ReplicaSet's share is one of the pods that there are
-/// (getReplicaSetFraction).
+/// Without annotations, and with one of nothing, a ReplicaSet's share is one of the pods that there
+/// are (getReplicaSetFraction).
 #[test]
 fn a_share_without_annotation() {
-    let set = |name: &str, image: &str, size: u32| {
+    let set = |name: &str, image: &str, size: u32, most: &str| {
         format!(
-            "{{apiVersion: apps/v1, kind: ReplicaSet, metadata: {{name: {name}}}, spec: {{replicas: {size}, template: {{spec: {{containers: [{{name: c, image: '{image}'}}]}}}}}}}}"
+            "{{apiVersion: apps/v1, kind: ReplicaSet, metadata: {{name: {name}, annotations: {{{most}}}}}, spec: {{replicas: {size}, template: {{spec: {{containers: [{{name: c, image: '{image}'}}]}}}}}}}}"
         )
     };
     let deployment = "{apiVersion: apps/v1, kind: Deployment, metadata: {name: web}, spec: {replicas: 20, strategy: {type: RollingUpdate, rollingUpdate: {maxSurge: 0, maxUnavailable: 1}}, template: {spec: {containers: [{name: c, image: 'b'}]}}}, status: {replicas: 10}}";
-    let given = format!(
-        "{{controller: deployment-controller, operation: scale, objects: [{deployment}, {}, {}]}}",
-        set("old", "a", 6),
-        set("new", "b", 4)
-    );
-    check(&[(&given, "{specReplicas: {old: 12, new: 8}}")]);
+    let given = |most: &str| {
+        format!(
+            "{{controller: deployment-controller, operation: scale, objects: [{deployment}, {}, {}]}}",
+            set("old", "a", 6, most),
+            set("new", "b", 4, most)
+        )
+    };
+    let nothing = "deployment.kubernetes.io/max-replicas: '0'";
+    check(&[
+        (&given(""), "{specReplicas: {old: 12, new: 8}}"),
+        (&given(nothing), "{specReplicas: {old: 12, new: 8}}"),
+    ]);
 }
 
 /// TestEvictionDryRun: all is asked, nothing is written.
@@ -156,8 +162,8 @@ fn rollouts_on_paper() {
         ", newStatus: {{replicas: 3, updatedReplicas: 3, readyReplicas: 3, availableReplicas: 3, {early}}}"
     );
     check(&[
-        (&posts("oops", "39%"), "{error: true}"),
-        (&posts("55%", "urg"), "{error: true}"),
+        (&posts("oops", "39%"), "{error: true, maxSurgePods: 0, maxUnavailablePods: 0}"),
+        (&posts("55%", "urg"), "{error: true, maxSurgePods: 0, maxUnavailablePods: 0}"),
         (&posts("1", "50%"), "{maxSurgePods: 1, maxUnavailablePods: 1}"),
         (&posts("0", "0%"), "{maxSurgePods: 0, maxUnavailablePods: 1}"),
         (&timed_out(deadline, &late, ""), "{timedOut: true}"),

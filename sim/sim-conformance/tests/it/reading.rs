@@ -1,5 +1,6 @@
 //! What is said of case files that are wrong, and of cases that nothing answers.
 
+use report_data::{ConformanceOutcome, Program};
 use scenario_format::files::{Files, RawFile, ReadError};
 use sim_conformance::{Outcome, Read, read};
 
@@ -97,4 +98,20 @@ fn what_no_model_answers_is_not_supported() {
             other => panic!("{given}: {other:?}"),
         }
     }
+}
+
+/// Two nodes of one name are no cluster; the case after it is judged all the same.
+#[test]
+fn a_case_that_no_model_bears_takes_no_other_with_it() {
+    let node = "{apiVersion: v1, kind: Node, metadata: {name: twin}}";
+    let case = |name: &str, nodes: &str| {
+        format!(
+            "- name: {name}\n  given: {{plugin: NodeName, nodes: [{nodes}], pods: [], pod: {{metadata: {{name: p}}, spec: {{containers: []}}}}}}\n  expect: {{filter: {{twin: Success}}}}\n"
+        )
+    };
+    let text = format!("{}{}", case("twins", &format!("{node}, {node}")), case("single", node));
+    let program = Program { name: "test".to_owned(), version: "0".to_owned() };
+    let report = sim_conformance::report(&read_text(text.leak()), program);
+    let outcomes: Vec<_> = report.files[0].cases.iter().map(|case| case.outcome).collect();
+    assert_eq!(outcomes, [ConformanceOutcome::Failed, ConformanceOutcome::Passed]);
 }

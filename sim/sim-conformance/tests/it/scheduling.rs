@@ -158,6 +158,18 @@ fn volumes() {
     ]);
 }
 
+/// Cases are YAML 1.2, where `y` and `n` are words.
+#[test]
+fn words_that_were_truth_values_once() {
+    let given = format!(
+        "{{plugin: NodeAffinity, nodes: [{}, {}], pods: [], pod: {}}}",
+        node("m1", "x: y", 1000, 1000),
+        node("m2", "x: n", 1000, 1000),
+        pod("p", "containers: [], nodeSelector: {x: y}"),
+    );
+    check(&[(&given, "{filter: {m1: Success, m2: UnschedulableAndUnresolvable}}")]);
+}
+
 /// A taint whose effect the API would have filled in, and tolerations of each kind.
 #[test]
 fn taints() {
@@ -185,6 +197,9 @@ fn taints() {
         (&of("{key: dedicated, value: user1, effect: NoSchedule}"), &answer("Success", no)),
         (&of("{key: dedicated, operator: Exists, effect: NoExecute}"), &answer(no, "Success")),
         (&of("{operator: Exists}"), &answer("Success", "Success")),
+        (&of("{value: user1}"), &answer("Success", "Success")),
+        (&of("{key: dedicated, operator: Foo, value: user1}"), &answer(no, no)),
+        (&of("{key: dedicated, operator: Gt, value: user1}"), &answer(no, no)),
     ]);
 }
 
