@@ -96,6 +96,8 @@ pub enum FaultKind {
     LoadSpike {
         /// For these Services; empty means all that have a load.
         services: Vec<ServiceId>,
+        /// Those of this tenant only.
+        tenant: Option<String>,
         /// Factor in thousandths: 2000 doubles.
         factor_milli: u64,
         /// Time to reach it (and to fall back), linear.

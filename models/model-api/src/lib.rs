@@ -15,6 +15,7 @@ pub mod gateway;
 pub mod guarantee;
 pub mod ids;
 pub mod kube;
+pub mod limiter;
 pub mod load;
 pub mod machines;
 pub mod memory;

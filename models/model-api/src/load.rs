@@ -70,6 +70,9 @@ pub struct Clients {
     pub tenant: Option<String>,
     /// The zone that is nearest to all of them.
     pub zone: Option<ZoneId>,
+    /// From how many addresses they come, each as often as the others, where that is known. It matters
+    /// to limits that count by address.
+    pub addresses: Option<u32>,
 }
 
 impl Clients {
@@ -81,7 +84,7 @@ impl Clients {
 
     /// Whether they are counted by themselves.
     pub fn are_counted(&self) -> bool {
-        *self != Self::default()
+        self.tenant.is_some() || self.zone.is_some()
     }
 }
 

@@ -10,6 +10,7 @@ use crate::curve::Curve;
 use crate::edges::{Edges, Source};
 use crate::entrance::Door;
 use crate::fluid::Tables;
+use crate::limits::{Limit, limits};
 use crate::quota::Quota;
 
 /// Why a blueprint's load cannot be modelled. The reader of scenarios refuses these first.
@@ -44,6 +45,8 @@ pub(crate) struct Plan {
 pub(crate) struct Graph {
     pub(crate) nodes: Vec<Node>,
     pub(crate) edges: Edges,
+    /// Rate limits of the gateways among them.
+    pub(crate) limits: Vec<Limit>,
     /// Databases of the blueprint.
     pub(crate) database_count: usize,
     /// Zones of the blueprint, where some Service here is divided by zone; else none.
@@ -108,6 +111,11 @@ pub(crate) fn owner(nodes: &[Node], node: NodeIdx) -> ServiceId {
 /// Requests from outside.
 #[derive(Debug)]
 pub(crate) struct NodeLoad {
+    pub(crate) id: LoadId,
+    /// Position of its source, among all connected ones.
+    pub(crate) source: usize,
+    /// The tenant whose requests they are.
+    pub(crate) tenant: Option<String>,
     pub(crate) curve: Curve,
     pub(crate) via: Option<NodeIdx>,
     /// How its clients call.
@@ -265,8 +273,11 @@ impl Plan {
         plan.add_loads(blueprint)?;
         for part in &mut plan.parts {
             add_latencies(&mut part.nodes);
+            let loads = part.nodes.iter_mut().flat_map(|node| &mut node.loads);
+            (0..).zip(loads).for_each(|(source, load)| load.source = source);
             part.asking_gateways = asking_gateways(&part.nodes);
             part.edges = Edges::of(&part.nodes, blueprint);
+            part.limits = limits(&part.nodes, &mut part.edges, blueprint);
         }
         plan.cpu_per_request = edges.cpu_per_request;
         Ok(plan)
@@ -302,6 +313,9 @@ impl Plan {
             }
             let key = key_of(load, &nodes[node], blueprint);
             nodes[node].loads.push(NodeLoad {
+                id: LoadId::from_index(idx),
+                source: 0,
+                tenant: load.clients.tenant.clone(),
                 curve,
                 via,
                 client: load.client,

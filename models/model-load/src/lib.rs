@@ -114,6 +114,7 @@ mod evaluation;
 mod flows;
 mod fluid;
 mod graph;
+mod limits;
 pub mod profile;
 mod quota;
 pub mod rare;

@@ -8,6 +8,7 @@
 use std::hash::Hasher as _;
 use std::sync::Arc;
 
+use model_api::limiter::StoreState;
 use model_api::observation::{FlowSegment, WAIT_SHAPE_EXPONENTIAL};
 use model_api::{Blueprint, DatabaseId, Observation, ServiceId};
 use sim_kernel::{Context, Outcome, Recorder, SimSpan, SimTime, StableHasher, Streams};
@@ -20,6 +21,7 @@ use crate::stations::Place;
 
 mod calendar;
 mod engine;
+mod limits;
 mod policy;
 mod quota;
 mod sharing;
@@ -169,8 +171,13 @@ impl Requests {
         i64::try_from((served * 1_000_000).checked_div(ended)?).ok()
     }
 
-    pub(crate) fn set_factor(&mut self, part: usize, node: usize, factor: u64, ramp: SimSpan) {
-        self.engines[part].set_factor(node, factor, ramp);
+    pub(crate) fn set_factor(&mut self, part: usize, source: usize, factor: u64, ramp: SimSpan) {
+        self.engines[part].set_factor(source, factor, ramp);
+    }
+
+    /// Tells what becomes of those who ask the store of a rate limit.
+    pub(crate) fn set_store(&mut self, part: usize, limit: usize, state: StoreState) {
+        self.engines[part].set_store(limit, state);
     }
 
     /// Latencies of the requests to a Service, as its callers see them.

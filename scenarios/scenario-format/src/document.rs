@@ -40,7 +40,8 @@ pub use fault::{
     WalVolumeAboveSpec, WebhookOutageSpec, WindowSpec, ZoneFaultSpec,
 };
 pub use gateway::{
-    CertificateKey, FailoverSpec, GatewaySpec, LoadBalancerSpec, MonitorSpec, TlsSpec, Topology,
+    CertificateKey, FailoverSpec, GatewaySpec, LimitByName, LimitPolicy, LoadBalancerSpec,
+    MonitorSpec, RateLimitsSpec, TlsSpec, Topology,
 };
 pub use job::{JobProfileSpec, WorkTimeSpec};
 pub use load::{DatabaseSpec, LoadPointSpec, LoadSpec, ServiceSpec, UsersSpec};

@@ -13,6 +13,7 @@ use model_api::path::CallPolicy;
 use sim_kernel::{EntityKey, Purpose, SimSpan, SimTime, Stream, Streams};
 
 use super::calendar::Calendar;
+use super::limits::LimitCounters;
 use super::policy::{BreakerState, Budget};
 use super::source::{Next, Source};
 use super::station::{Refusal, Station, Turn};
@@ -28,6 +29,7 @@ mod call;
 mod clients;
 mod connect;
 mod deadlines;
+mod limited;
 mod outcome;
 mod twin;
 mod zones;
@@ -112,6 +114,7 @@ pub(super) struct Engine {
     stations: Vec<Station>,
     hops: Vec<Hop>,
     edges: Vec<Edge>,
+    limits: Vec<LimitCounters>,
     sources: Vec<Source>,
     factors: Vec<Factor>,
     are_writable: Vec<bool>,
@@ -164,13 +167,14 @@ impl Engine {
                 .zip(&graph.edges.all)
                 .map(|(wire, edge)| Edge::new(wire, edge.key, streams))
                 .collect(),
+            limits: graph.limits.iter().map(|it| LimitCounters::new(it, streams)).collect(),
             sources: sources
                 .map(|source| {
                     let users = graph.load_of(source).users;
                     Source::new(number(source.client), users, source.key, streams)
                 })
                 .collect(),
-            factors: vec![Factor::ONE; graph.nodes.len()],
+            factors: vec![Factor::ONE; graph.edges.sources.len()],
             are_writable: vec![true; graph.database_count],
             splits: vec![Split::default(); graph.nodes.len()],
             failing_ppm: vec![0; graph.nodes.len()],
@@ -328,6 +332,8 @@ impl Engine {
         let done = self.stations[node].happen(own_latency, now);
         self.expect_shared(node, now);
         if let Some((visit, rest)) = done {
+            let call = self.visits[visit as usize].call as usize;
+            let rest = rest.saturating_add(self.held(self.calls[call].edge));
             self.work_until(node, now.saturating_add(rest), Worked::Visit(visit));
         }
     }
@@ -336,13 +342,9 @@ impl Engine {
         self.are_writable[database.index()] = is_writable;
     }
 
-    pub(super) fn set_factor(&mut self, node: NodeIdx, factor_milli: u64, ramp: SimSpan) {
-        self.factors[node] = self.factors[node].ramp(self.calendar.now(), factor_milli, ramp);
-        for source in 0..self.sources.len() {
-            if self.graph().edges.sources[source].service == node {
-                self.turn(source);
-            }
-        }
+    pub(super) fn set_factor(&mut self, source: usize, factor_milli: u64, ramp: SimSpan) {
+        self.factors[source] = self.factors[source].ramp(self.calendar.now(), factor_milli, ramp);
+        self.turn(source);
     }
 
     /// Requests that wait at a node now.
@@ -355,7 +357,7 @@ impl Engine {
     fn turn(&mut self, source: usize) {
         let wires = self.graph().edges.sources[source];
         let curve = &self.plan.parts[self.part].nodes[wires.service].loads[wires.load].curve;
-        self.sources[source].turn(curve, self.factors[wires.service], self.calendar.now());
+        self.sources[source].turn(curve, self.factors[source], self.calendar.now());
         self.expect(source);
     }
 
@@ -400,7 +402,7 @@ impl Engine {
         }
         let wires = self.graph().edges.sources[idx];
         let curve = &self.plan.parts[self.part].nodes[wires.service].loads[wires.load].curve;
-        let rate = self.factors[wires.service].rate_of(curve, now, Side::After);
+        let rate = self.factors[idx].rate_of(curve, now, Side::After);
         self.sources[idx].keeps(rate)
     }
 
@@ -496,7 +498,9 @@ impl Engine {
                     Outcome::Answered => {
                         self.work_until(node, at, Worked::Attempt { call: call_idx, serial });
                     }
-                    _ if policy.timeout.is_none() || outcome == Outcome::Erred => {
+                    _ if policy.timeout.is_none()
+                        || matches!(outcome, Outcome::Erred | Outcome::Uncounted) =>
+                    {
                         self.calendar.push(at, Loose::Ended { call: call_idx, serial, outcome });
                     }
                     // The caller of one that a balancer held up has a deadline already.
@@ -506,6 +510,7 @@ impl Engine {
                     | Outcome::Denied
                     | Outcome::Erred
                     | Outcome::Unconnected
+                    | Outcome::Uncounted
                     | Outcome::Unknown => {
                         self.watch(call.edge, Deadline { at, call: call_idx, serial, outcome });
                     }
@@ -552,6 +557,19 @@ impl Engine {
             self.tell_refused(call, LossReason::DeadEndpoints);
             return Sent::Ends(at, Outcome::Dead);
         }
+        let mut held = SimSpan::ZERO;
+        if let Some(limit) = wire.limit
+            && call.caller != Caller::Nobody
+            && station.live_count() > 0
+        {
+            let live_count = station.live_count();
+            match self.meet_limit(limit, call, live_count, now) {
+                Ok(after) => held = after,
+                Err(sent) => return sent,
+            }
+        }
+        let (edge, station) = (&mut self.edges[call.edge as usize], &mut self.stations[node]);
+        let wire = &edge.wire;
         let start = match station.admit(now) {
             Ok(Turn::Starts(start)) => start,
             Ok(Turn::Shares) => {
@@ -569,7 +587,7 @@ impl Engine {
                 return Sent::Refused(reason);
             }
         };
-        let at = start.saturating_add(wire.own_latency);
+        let at = start.saturating_add(wire.own_latency).saturating_add(held);
         let (is_last, deadline) = (wire.is_last, edge.deadline(now));
         self.ask_twin(node);
         let zone = self.ask_zone(call, false);
@@ -656,6 +674,7 @@ impl Engine {
             Outcome::Denied => self.failed(call, LossReason::Denied, now),
             Outcome::Unconnected => self.failed(call, LossReason::LoadBalancer, now),
             Outcome::Unknown => self.failed(call, LossReason::NoEndpoints, now),
+            Outcome::Uncounted => self.failed(call, self.store_loss(edge), now),
         }
     }
 

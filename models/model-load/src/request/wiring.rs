@@ -38,6 +38,8 @@ pub(super) struct Wire {
     pub(super) is_only: bool,
     /// What it meets on its way.
     pub(super) door: Option<Door>,
+    /// The rate limit of the callee that it meets.
+    pub(super) limit: Option<u32>,
     /// A gateway makes it and chooses among pods itself, so that it reaches a living one.
     pub(super) is_chosen: bool,
     /// How long the callee takes without waiting.
@@ -97,6 +99,7 @@ pub(super) fn wires(graph: &Graph) -> impl Iterator<Item = Wire> + '_ {
             is_last,
             is_only: is_last && graph.edges.to_node[edge.callee].len() == 1,
             door: edge.door,
+            limit: edge.limit.map(number),
             is_chosen: edge.door.is_some() && client.is_none(),
             own_latency: callee.own_latency,
         }

@@ -7,6 +7,7 @@ use model_api::blueprint::Zone;
 use model_api::canary::{Analysis, Canary};
 use model_api::gateway::{Failover, Gateway, GatewayUpstream, LoadBalancer, Vrrp};
 use model_api::kube::{Service, TrafficDistribution};
+use model_api::limiter::{Limiter, StoreState};
 use model_api::load::{Clients, Load, LoadPoint, ServiceProfile, Thinking};
 use model_api::observation::FlowSegment;
 use model_api::path::{CallPolicy, DeniedCall, Serving};
@@ -26,6 +27,10 @@ pub(crate) enum Act {
     Writable(u32, bool),
     /// Factor in thousandths and ramp in seconds for the load of a Service.
     Factor(u32, u64, u64),
+    /// The same at once for one tenant's.
+    TenantFactor(u32, &'static str, u64),
+    /// What becomes of those who ask the store of a limiter.
+    Store(usize, StoreState),
     /// Of a million answers of the pods behind a Service, how many are errors.
     Failing(u32, u32),
     /// Of a hundred requests for a Service, how many its canary answers; or it gets copies.
@@ -111,8 +116,15 @@ impl World {
                 flows.set_choice(ServiceId(0), ServiceId(service), choice);
             }
             Act::Factor(service, milli, secs) => {
-                flows.set_load_factor(ServiceId(service), milli, SimSpan::from_secs(secs));
+                flows
+                    .set_load_factor(ServiceId(service), SimSpan::from_secs(secs), |_| Some(milli));
             }
+            Act::TenantFactor(service, tenant, milli) => {
+                flows.set_load_factor(ServiceId(service), SimSpan::ZERO, |whose| {
+                    (whose == Some(tenant)).then_some(milli)
+                });
+            }
+            Act::Store(limiter, state) => flows.set_store(limiter, state),
         }
     }
 }
@@ -161,6 +173,8 @@ pub(crate) struct Node {
     pub(crate) tenants: Vec<(&'static str, CallPolicy)>,
     /// By load: the zone that its clients have nearest.
     pub(crate) zones: Vec<u32>,
+    /// From how many addresses each of its loads comes.
+    pub(crate) addresses: Option<u32>,
     /// Its endpoints carry hints.
     pub(crate) has_hints: bool,
     /// A load balancer is before it, which gives each node so many milliseconds.
@@ -192,6 +206,8 @@ pub(crate) struct Case {
     pub(crate) millis: u64,
     /// What network policies deny.
     pub(crate) denied: Vec<DeniedCall>,
+    /// Rate limits that the first Service keeps.
+    pub(crate) limiters: Vec<Limiter>,
     /// Services with canaries, each with the node of the revision that is tried.
     pub(crate) canaries: Vec<(u32, u32)>,
 }
@@ -214,7 +230,8 @@ pub(crate) struct Run {
 
 impl Case {
     pub(crate) fn blueprint(&self) -> Blueprint {
-        let mut blueprint = Blueprint { denied: self.denied.clone(), ..Blueprint::default() };
+        let (denied, limiters) = (self.denied.clone(), self.limiters.clone());
+        let mut blueprint = Blueprint { denied, limiters, ..Blueprint::default() };
         if self.nodes.iter().any(|node| node.has_hints) {
             let zone = |name: &str| Zone { name: name.to_owned(), ..Zone::default() };
             blueprint.zones = ["a", "b", "c"].map(zone).to_vec();
@@ -284,6 +301,7 @@ impl Case {
                     clients: Clients {
                         tenant: tenant.map(|(name, _)| name.to_owned()),
                         zone: node.zones.get(load).copied().map(ZoneId),
+                        addresses: node.addresses,
                     },
                     client: tenant.map_or(node.client, |(_, client)| client),
                     users: node.users,

@@ -1,6 +1,7 @@
 //! Load balancers and gateways: what they hear of nodes, zones and pods, and where they lead requests
 //! to.
 
+use model_api::limiter::{Counters, Store, StoreState};
 use model_api::{BalancerId, NodeId, Observation, PodId, ServiceId, ZoneId};
 use model_gateway::{Balancers, GatewayEvent, Gateways, Known, PodState, ZoneState};
 use model_load::{Choice, Entrance};
@@ -16,11 +17,13 @@ pub(super) struct GatewayState {
     gateways: Gateways,
     /// By node: whether it answers; `None` where there is none.
     nodes: Vec<Option<bool>>,
+    /// By limiter: what became of those who ask its store.
+    stores: Vec<StoreState>,
 }
 
 impl GatewayState {
     pub(super) fn new(balancers: Balancers, gateways: Gateways) -> Self {
-        Self { balancers, gateways, nodes: Vec::new() }
+        Self { balancers, gateways, nodes: Vec::new(), stores: Vec::new() }
     }
 }
 
@@ -144,6 +147,51 @@ impl World {
             let Known { live_count, silent_count } = known;
             flows.set_choice(gateway, service, Choice { live_count, silent_count });
         });
+    }
+
+    /// Tells flows what becomes of gateways that ask the stores of rate limits.
+    pub(super) fn tell_stores(&mut self) {
+        self.gateways.stores.resize(self.blueprint.limiters.len(), StoreState::Answers);
+        for idx in 0..self.blueprint.limiters.len() {
+            let Counters::Shared { store: Some(store), .. } = self.blueprint.limiters[idx].counters
+            else {
+                continue;
+            };
+            let state = match store {
+                Store::Service(service) => self.store_state(service),
+                Store::Database(database) if self.databases.is_writable(database) => {
+                    StoreState::Answers
+                }
+                Store::Database(database) => {
+                    let database = &self.blueprint.databases[database.index()];
+                    self.store_state(database.read_write_service).max(StoreState::Refuses)
+                }
+            };
+            if std::mem::replace(&mut self.gateways.stores[idx], state) != state {
+                self.flows.set_store(idx, state);
+            }
+        }
+    }
+
+    /// What becomes of connections to a Service. Those that are open stay with pods that answer, so that
+    /// one of these is enough.
+    fn store_state(&self, service: ServiceId) -> StoreState {
+        let pods = self.cluster.routes(service).iter().map(|route| self.pod_state(route.pod));
+        let states = pods.map(|state| match state {
+            PodState::Live => StoreState::Answers,
+            PodState::Refusing => StoreState::Refuses,
+            PodState::Silent => StoreState::Silent,
+        });
+        let (mut answers, mut is_silent) = (false, false);
+        for state in states {
+            answers |= state == StoreState::Answers;
+            is_silent |= state == StoreState::Silent;
+        }
+        match (answers, is_silent) {
+            (true, _) => StoreState::Answers,
+            (false, true) => StoreState::Silent,
+            (false, false) => StoreState::Refuses,
+        }
     }
 
     /// Requests per 1000 s that each of so many pods gets from one pod of a gateway.

@@ -343,6 +343,8 @@ fault_record! {
     pub struct LoadSpikeSpec("loadSpike") {
         /// Services as `namespace/name`; all that have a load when left out.
         services: Vec<Spanned<String>>,
+        /// What this tenant asks for only, as a load names it.
+        tenant: Option<Spanned<String>>,
         /// By how much.
         factor: Spanned<Factor>,
         /// Time to reach the factor, and to fall back afterwards.

@@ -78,6 +78,8 @@ record! {
         tenant: Option<Spanned<String>>,
         /// Which share of the clients is nearest to which zone, such as `{az-a: 60%, az-b: 40%}`: figures are told of the clients of each zone too.
         from: Named<Spanned<Share>>,
+        /// From how many addresses its requests come, each as often as the others; it matters to rate limits that count by address.
+        addresses: Option<Spanned<u32>>,
         /// How the clients call.
         client: Option<PolicySpec>,
         /// Users who wait for each answer before they ask again, in place of a rate.

@@ -305,8 +305,12 @@ impl Resolver<'_> {
         if spec.factor.value.milli == 0 {
             self.report(Code::E0021, spec.factor.span, "a factor of 0 takes all load away");
         }
+        if let Some(tenant) = &spec.tenant {
+            self.asking_tenant(tenant, &services)?;
+        }
         Some(FaultKind::LoadSpike {
             services,
+            tenant: spec.tenant.as_ref().map(|name| name.value.clone()),
             factor_milli: spec.factor.value.milli,
             ramp: spec.ramp.map_or(SimSpan::ZERO, |ramp| ramp.value),
         })

@@ -46,7 +46,8 @@ impl Resolver<'_> {
             if let Some(tls) = &spec.tls {
                 self.handshakes(service, tls);
             }
-            if behind.is_empty() && spec.tls.is_none() {
+            self.limiters(service, &spec);
+            if behind.is_empty() && spec.tls.is_none() && spec.rate_limits.is_empty() {
                 let message = format!("no load comes in through `{}`", spec.service.value);
                 let diagnostic = Diagnostic::new(Code::E0054, spec.service.span, message);
                 let help = "name the gateway as `via` of a load";
@@ -68,6 +69,8 @@ impl Resolver<'_> {
             };
             self.blueprint.gateways.push(gateway);
         }
+        let is_named = !first.is_empty() || !second.is_empty();
+        self.check_plugins(is_named);
     }
 
     /// Adds what handshakes cost to what each request costs the pods of a gateway.
@@ -218,7 +221,7 @@ fn policy_named<'o>(
 }
 
 /// An annotation of Kong's ingress controller, with its place.
-fn annotation(object: &Object, key: &str) -> Option<Spanned<String>> {
+pub(super) fn annotation(object: &Object, key: &str) -> Option<Spanned<String>> {
     let key = format!("{ANNOTATIONS}{key}");
     let node = object.node.at(&["metadata", "annotations", &key])?;
     Some(Spanned { value: Node::text(node)?.to_owned(), span: node.span })

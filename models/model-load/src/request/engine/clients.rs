@@ -15,14 +15,15 @@ impl Engine {
         let graph = self.graph();
         if let Some(source) = graph.source_of(row) {
             let load = graph.load_of(source);
-            let rate = self.factors[source.service].rate_of(&load.curve, at, side);
+            let rate = self.factors[load.source].rate_of(&load.curve, at, side);
             return load.users.is_none().then_some(rate);
         }
         if graph.served_of(row).is_some() {
             return None;
         }
         let Node { loads, callers, through, .. } = &graph.nodes[row];
-        let rates = loads.iter().map(|load| self.factors[row].rate_of(&load.curve, at, side));
+        let rates =
+            loads.iter().map(|load| self.factors[load.source].rate_of(&load.curve, at, side));
         let is_asked_by_clients = !loads.is_empty()
             && callers.is_empty()
             && through.is_empty()

@@ -40,6 +40,8 @@ pub(in crate::request) enum Outcome {
     Unconnected,
     /// A gateway knew no pod for it.
     Unknown,
+    /// The store of a rate limit did not answer.
+    Uncounted,
 }
 
 /// What becomes of an attempt, as far as it is known when it is made.
