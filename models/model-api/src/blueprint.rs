@@ -6,6 +6,7 @@ use sim_kernel::SimSpan;
 
 use crate::backup::Protection;
 use crate::canary::Canary;
+use crate::dns::DnsName;
 use crate::gateway::{Gateway, GatewayUpstream, LoadBalancer};
 use crate::ids::{DatabaseId, PoolerId, ServiceId, WorkloadId, ZoneId};
 use crate::kube::off_peak::Schedule;
@@ -78,6 +79,8 @@ pub struct Blueprint {
     pub balancers: Vec<LoadBalancer>,
     /// Gateways that choose pods themselves, at most one entry a Service.
     pub gateways: Vec<Gateway>,
+    /// Names that clients find entrances by.
+    pub names: Vec<DnsName>,
     /// Rate limits that gateways keep, whichever of them requests meet.
     pub limiters: Vec<Limiter>,
     /// How data is protected.

@@ -2,6 +2,7 @@
 
 use sim_kernel::{SimSpan, SimTime};
 
+use crate::dns::Found;
 use crate::ids::{DatabaseId, ServiceId, ZoneId};
 use crate::path::{CallPolicy, Readiness, Serving};
 use crate::source::Origin;
@@ -73,6 +74,9 @@ pub struct Clients {
     /// From how many addresses they come, each as often as the others, where that is known. It matters
     /// to limits that count by address.
     pub addresses: Option<u32>,
+    /// How they found the entrance, where a name leads them: all loads of one name have the rate of all its
+    /// clients, of which those come that it leads there.
+    pub found: Option<Found>,
 }
 
 impl Clients {

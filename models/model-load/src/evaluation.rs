@@ -10,6 +10,7 @@ use crate::curve::{Factor, Shape, Side};
 use crate::edges::Source;
 use crate::entrance::{Choice, Entrance};
 use crate::graph::{Graph, NodeIdx, NodeLoad, RowIdx};
+use crate::lookup::Lookup;
 use crate::share::Share;
 use crate::split::{Split, without_errors};
 use crate::stations::Place;
@@ -31,6 +32,8 @@ pub(crate) struct Inputs {
     pub(crate) entrances: Vec<Entrance>,
     /// By call: what a gateway chooses from.
     pub(crate) choices: Vec<Choice>,
+    /// By source: how its clients find their entrance.
+    pub(crate) lookups: Vec<Lookup>,
     /// By rate limit: what becomes of those who ask its store.
     pub(crate) stores: Vec<StoreState>,
     /// By zone: nodes that requests from outside may enter at. Likewise.
@@ -70,6 +73,7 @@ impl Inputs {
             },
             entrances: vec![Entrance::default(); graph.nodes.len()],
             choices: vec![Choice::default(); graph.edges.all.len()],
+            lookups: vec![Lookup::default(); graph.edges.sources.len()],
             stores: vec![StoreState::default(); graph.limits.len()],
             outside: vec![0; graph.zone_count],
         }

@@ -19,6 +19,7 @@ use crate::evaluation::{Endpoints, Inputs, NodeFlow, evaluate};
 use crate::fluid::{Fluid, Waiting};
 use crate::graph::{Graph, GraphError, NodeIdx, NodeLoad, Plan, pod_capacity_millirps};
 use crate::limits::LimitIdx;
+use crate::lookup::News;
 use crate::readiness::Gates;
 use crate::request::{Requests, WINDOW};
 use crate::split::{Meter, Rates, Split};
@@ -115,6 +116,8 @@ enum Input {
     /// Of a source.
     Factor(usize, u64, SimSpan),
     Store(LimitIdx, StoreState),
+    /// Of a source.
+    News(usize, News),
     Writable(DatabaseId, bool),
     Failing(NodeIdx, u32),
     Split(NodeIdx, Split),
@@ -205,7 +208,9 @@ impl Flows {
     /// retries, and without the calls that Services make for them.
     pub fn client_request_count(&self, until: SimTime) -> u64 {
         let nodes = self.plan.parts.iter().flat_map(|part| &part.nodes);
-        let loads = nodes.flat_map(|node| &node.loads);
+        // Those of a name have all its clients, each of which is led by one of them.
+        let is_other = |load: &&NodeLoad| load.found.is_none_or(|found| found.record == 0);
+        let loads = nodes.flat_map(|node| &node.loads).filter(is_other);
         let count = |load: &NodeLoad| {
             let count = load.curve.request_count(until);
             // No user asks more often than it thinks.
@@ -426,6 +431,7 @@ impl Flows {
                     requests.set_factor(part, source, factor_milli, ramp);
                 }
                 Input::Store(limit, state) => requests.set_store(part, limit, state),
+                Input::News(source, news) => requests.hear(part, source, news),
                 Input::Writable(database, is_writable) => {
                     requests.set_writable(part, database, is_writable);
                 }
@@ -683,7 +689,7 @@ impl Part {
         self.pending.iter().any(|input| match *input {
             Input::Endpoints(node, endpoints) => self.inputs.endpoints[node] != endpoints,
             Input::Writable(database, is) => self.inputs.are_writable[database.index()] != is,
-            Input::Factor(..) => true,
+            Input::Factor(..) | Input::News(..) => true,
             Input::Store(limit, state) => self.inputs.stores[limit] != state,
             Input::Failing(node, failing_ppm) => self.inputs.failing_ppm[node] != failing_ppm,
             Input::Split(node, split) => self.inputs.splits[node] != split,
@@ -845,6 +851,10 @@ impl Part {
                 Input::Entrance(node, way) => self.inputs.entrances[node] = way,
                 Input::Choice(edge, choice) => self.inputs.choices[edge] = choice,
                 Input::Store(limit, state) => self.inputs.stores[limit] = state,
+                Input::News(source, news) => {
+                    let lookup = &mut self.inputs.lookups[source];
+                    *lookup = lookup.hear(news, now);
+                }
                 Input::Factor(source, factor_milli, ramp) => {
                     let factor = &mut self.inputs.factors[source];
                     *factor = factor.ramp(now, factor_milli, ramp);

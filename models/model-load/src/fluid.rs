@@ -123,7 +123,7 @@ impl Fluid {
             || graph.nodes.iter().any(|node| {
                 node.is_denied_database
                     || !is_plain(&node.serving)
-                    || node.loads.iter().any(|load| load.users.is_some())
+                    || node.loads.iter().any(|load| load.users.is_some() || load.found.is_some())
             });
         has_memory.then(|| Self {
             queues: vec![None; graph.nodes.len()],

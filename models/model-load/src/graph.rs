@@ -1,5 +1,6 @@
 //! Who calls whom: immutable, built once, shared by all runs.
 
+use model_api::dns::Found;
 use model_api::load::{Load, Thinking};
 use model_api::observation::FlowSegment;
 use model_api::path::{CallPolicy, Callee, Serving};
@@ -116,6 +117,8 @@ pub(crate) struct NodeLoad {
     pub(crate) source: usize,
     /// The tenant whose requests they are.
     pub(crate) tenant: Option<String>,
+    /// How its clients found the entrance.
+    pub(crate) found: Option<Found>,
     pub(crate) curve: Curve,
     pub(crate) via: Option<NodeIdx>,
     /// How its clients call.
@@ -316,6 +319,7 @@ impl Plan {
                 id: LoadId::from_index(idx),
                 source: 0,
                 tenant: load.clients.tenant.clone(),
+                found: load.clients.found,
                 curve,
                 via,
                 client: load.client,
@@ -369,7 +373,9 @@ fn key_of(load: &Load, node: &Node, blueprint: &Blueprint) -> EntityKey {
     }
     let tenant = load.clients.tenant.iter().fold(key, |key, name| key.child("tenant").child(name));
     let zone = load.clients.zone.map(|zone| &blueprint.zones[zone.index()].name);
-    zone.iter().fold(tenant, |key, name| key.child("zone").child(name))
+    let key = zone.iter().fold(tenant, |key, name| key.child("zone").child(name));
+    let Some(found) = load.clients.found else { return key };
+    key.child("record").part(2 * found.record as u64 + u64::from(found.keeps))
 }
 
 /// Requests per 1000 s that a pod with so much CPU can answer, rounded down; without end when a

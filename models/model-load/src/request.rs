@@ -16,6 +16,7 @@ use sim_kernel::{Context, Outcome, Recorder, SimSpan, SimTime, StableHasher, Str
 use crate::entrance::{Choice, Entrance};
 use crate::evaluation::Endpoints;
 use crate::graph::{GraphError, Plan, RowIdx};
+use crate::lookup::News;
 use crate::split::Split;
 use crate::stations::Place;
 
@@ -173,6 +174,11 @@ impl Requests {
 
     pub(crate) fn set_factor(&mut self, part: usize, source: usize, factor: u64, ramp: SimSpan) {
         self.engines[part].set_factor(source, factor, ramp);
+    }
+
+    /// Tells the clients of a source what they get to know.
+    pub(crate) fn hear(&mut self, part: usize, source: usize, news: News) {
+        self.engines[part].hear_of(source, news);
     }
 
     /// Tells what becomes of those who ask the store of a rate limit.

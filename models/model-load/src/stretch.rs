@@ -71,7 +71,8 @@ pub(crate) fn next(graph: &Graph, inputs: &Inputs, from: SimTime, room: &mut Roo
 pub(crate) fn next_knot(graph: &Graph, inputs: &Inputs, from: SimTime) -> Option<SimTime> {
     let of_load = |load: &crate::graph::NodeLoad| {
         let ramp = inputs.factors[load.source].next_knot(from);
-        load.curve.next_knot(from).into_iter().chain(ramp).min()
+        let looked_up = inputs.lookups[load.source].next_knot(from);
+        load.curve.next_knot(from).into_iter().chain(ramp).chain(looked_up).min()
     };
     graph.nodes.iter().flat_map(|node| &node.loads).filter_map(of_load).min()
 }
@@ -81,6 +82,7 @@ pub(crate) fn is_changing(graph: &Graph, inputs: &Inputs, from: SimTime) -> bool
     graph.nodes.iter().flat_map(|node| &node.loads).any(|load| {
         let ramp = inputs.factors[load.source].shape(from, Side::After);
         load.curve.piece_at(from, Side::After).shape().times(ramp) != Shape::Constant
+            || inputs.lookups[load.source].next_knot(from).is_some()
     })
 }
 

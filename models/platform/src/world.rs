@@ -36,7 +36,7 @@ use model_api::{
     Blueprint, DatabaseId, FaultId, NodeId, Observation, PodId, ServiceId, WorkloadId, ZoneId,
 };
 use model_backup::Backups;
-use model_gateway::{Balancers, Gateways};
+use model_gateway::{Balancers, Gateways, Names};
 use model_kube::cluster::{Capacity, Cluster, KubeEvent, Notice, ServiceTraffic, ServiceWork};
 use model_load::{Flows, Requests, WorkFlow};
 use model_postgres::{Databases, PgNotice, Role, StopKind};
@@ -94,14 +94,15 @@ impl World {
         wiring: &Arc<Wiring>,
         cluster: Cluster,
         databases: Databases,
-        (flows, balancers, gateways): (Flows, Balancers, Gateways),
+        flows: Flows,
+        (balancers, gateways, names): (Balancers, Gateways, Names),
         (backups, pools): (Backups, Pools),
         streams: Streams,
     ) -> Self {
         Self {
             data: DataState::new(backups, cluster.blueprint()),
             storage: StorageState::new(pools),
-            gateways: GatewayState::new(balancers, gateways),
+            gateways: GatewayState::new(balancers, gateways, names),
             writers: Writers::of(cluster.blueprint()),
             pooler_fails: vec![0; cluster.blueprint().poolers.len()],
             pooler_unserved: vec![0; cluster.blueprint().poolers.len()],
@@ -229,6 +230,7 @@ impl World {
         self.tell_led(ctx);
         self.tell_gateways(ctx);
         self.tell_stores();
+        self.tell_names(ctx);
         self.flows.settle(ctx);
         self.meter(ctx);
     }
@@ -548,6 +550,10 @@ impl World {
             FaultKind::ControlPlane(kind) => self.strike_control_plane(fault, spec, kind, ctx),
             FaultKind::Data(kind) => self.strike_data(spec, kind, ctx),
             FaultKind::Storage(kind) => self.strike_storage(fault, spec, *kind, ctx),
+            FaultKind::Dns { name, kind } => {
+                self.set_name_fault(*name, Some(*kind));
+                (Struck::Name(*name), 1)
+            }
             FaultKind::BalancerMachineLoss { balancer, takes_standby } => {
                 let targets = self.lose_balancer_machines(*balancer, *takes_standby, ctx);
                 (Struck::Nothing, targets)
@@ -617,6 +623,7 @@ impl World {
             Struck::Disks(_) | Struck::Throttle(_) | Struck::MinSize(_) => {
                 self.mend_storage(fault, struck, ctx);
             }
+            Struck::Name(name) => self.set_name_fault(name, None),
             Struck::Copies => self.mend_copies(&plan.faults[fault.index()].kind, ctx),
             action => self.take_back(fault, action, ctx),
         }

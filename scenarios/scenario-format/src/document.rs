@@ -9,6 +9,7 @@ use crate::decode::{FromText, record};
 use crate::source::Spanned;
 
 mod backup;
+mod dns;
 mod fault;
 mod gateway;
 mod job;
@@ -29,14 +30,15 @@ pub use backup::{
     ArchiveSpec, BackupPolicySpec, BackupsSpec, CopySpec, DataSetSpec, HookSpec, KeySpec, OnError,
     PlaceSpec, RecoverySpec, StepSpec,
 };
+pub use dns::{KeepingSpec, NameSpec, RecordCheckSpec};
 pub use fault::{
     AccountLossSpec, ApiFloodSpec, ArchiveBrokenSpec, BackupTargetLossSpec, BackupsBrokenSpec,
     BadRolloutSpec, BalancerMachineLossSpec, ConditionSpec, ControlPlaneUpgradeSpec, DiskLeakSpec,
     DiskLossSpec, DrainSpec, EmptySpec, EndpointsBelowSpec, EtcdDataLossSpec, FaultSpec, FenceSpec,
     GrowStorageSpec, HoldSpec, KeyDisabledSpec, KeyLossSpec, LeaderKillSpec, LoadSpikeSpec,
-    LogicalLossSpec, MemberLossSpec, MemoryLeakSpec, NoCapacitySpec, NodeCrashSpec, NodesSpec,
-    PlainFaultSpec, PodCrashSpec, ProcessLeakSpec, RegionLossSpec, RegistryOutageSpec, RolloutSpec,
-    ScaleSpec, SetMinSizeSpec, SlowApiSpec, StartKeys, SwitchoverSpec, ThrottleSpec,
+    LogicalLossSpec, MemberLossSpec, MemoryLeakSpec, NameFaultSpec, NoCapacitySpec, NodeCrashSpec,
+    NodesSpec, PlainFaultSpec, PodCrashSpec, ProcessLeakSpec, RegionLossSpec, RegistryOutageSpec,
+    RolloutSpec, ScaleSpec, SetMinSizeSpec, SlowApiSpec, StartKeys, SwitchoverSpec, ThrottleSpec,
     WalVolumeAboveSpec, WebhookOutageSpec, WindowSpec, ZoneFaultSpec,
 };
 pub use gateway::{

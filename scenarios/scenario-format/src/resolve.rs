@@ -31,6 +31,7 @@ mod limits;
 mod load;
 mod memory;
 mod metrics;
+mod names;
 mod node_groups;
 mod nodes;
 mod off_peak;
@@ -128,6 +129,7 @@ pub(crate) fn resolve(
     resolver.usage(input.platform, input.scenario);
     resolver.metrics(input.platform, input.scenario);
     resolver.off_peak();
+    resolver.dns_names(input.platform, input.scenario);
     resolver.serve(input.platform, input.scenario);
     resolver.load_balancers(input.platform, input.scenario);
     resolver.gateways(input.platform, input.scenario);

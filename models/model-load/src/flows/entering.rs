@@ -1,12 +1,14 @@
 //! What the platform tells of that which is before Services, and of who asks.
 
 use model_api::ServiceId;
+use model_api::dns::Found;
 use model_api::limiter::StoreState;
 use sim_kernel::SimSpan;
 
 use super::{Flows, Input};
 use crate::edges::Caller;
 use crate::entrance::{Choice, Entrance};
+use crate::lookup::News;
 
 impl Flows {
     /// Tells where the load balancer before a Service leads to.
@@ -60,6 +62,17 @@ impl Flows {
         for (part, graph) in plan.parts.iter().enumerate() {
             for (idx, _) in graph.limits.iter().enumerate().filter(|it| it.1.limiter == limiter) {
                 self.tell(part, Input::Store(idx, state));
+            }
+        }
+    }
+
+    /// Tells clients of a name, who are led to one of its records, what they get to know from now on.
+    pub fn hear(&mut self, found: Found, news: News) {
+        let plan = std::sync::Arc::clone(&self.plan);
+        for (part, graph) in plan.parts.iter().enumerate() {
+            let loads = graph.nodes.iter().flat_map(|node| &node.loads);
+            for load in loads.filter(|load| load.found == Some(found)) {
+                self.tell(part, Input::News(load.source, news));
             }
         }
     }

@@ -269,7 +269,8 @@ impl Sweep<'_> {
             let is_open = open_until.is_some_and(|until| until > self.at);
             let attempts = if is_open { 0.0 } else { first + extra };
             let way = self.way(edge);
-            let reaching = attempts * entered(way, self.patience(edge));
+            let (found, _) = self.found(edge);
+            let reaching = attempts * entered(way, self.patience(edge)) * found;
             work.sure += if self.is_chosen(edge) { reaching } else { 0.0 };
             let open = EdgeWork { let_in: 1.0, at_once: 1.0, ..EdgeWork::default() };
             room.edges[edge] = EdgeWork { first, reaching, waiting: whose, ..open };
@@ -520,6 +521,13 @@ impl Sweep<'_> {
         })
     }
 
+    /// Which share of those who make a call finds whom it is for, and whether the others wait in vain.
+    fn found(&self, edge: EdgeIdx) -> (f64, bool) {
+        let Caller::Client(source) = self.graph.edges.all[edge].from else { return (1.0, false) };
+        let lookup = &self.inputs.lookups[source];
+        (lookup.found(self.at, self.side), lookup.is_silent)
+    }
+
     /// How long the caller of a call waits while something is tried on its way. A gateway does not give
     /// up before it has tried all.
     fn patience(&self, edge: EdgeIdx) -> Option<SimSpan> {
@@ -541,7 +549,8 @@ impl Sweep<'_> {
         let source = &self.graph.edges.sources[source];
         let load = self.graph.load_of(source);
         let factor = self.inputs.factors[load.source];
-        let asked = factor.rate_of(&load.curve, self.at, self.side) as f64 / 1000.0;
+        let weight = self.inputs.lookups[load.source].weight(self.at, self.side);
+        let asked = factor.rate_of(&load.curve, self.at, self.side) as f64 / 1000.0 * weight;
         let Some(thinking) = load.users else { return (asked, Waiting::default()) };
         let cycle = thinking.mean.as_secs_f64() + memory.response;
         (asked / cycle, Waiting { part: 1.0, cycle })
@@ -648,11 +657,19 @@ impl Sweep<'_> {
             };
             Answers { answered, succeeds: answered * in_time, delay }
         };
-        let Through { entered, answers, late, silent } = through(way, steps, patience, at);
-        let Answers { answered, succeeds, delay } = answers;
+        let Through { mut entered, answers, late, mut silent } = through(way, steps, patience, at);
+        let Answers { mut answered, mut succeeds, delay } = answers;
+        let (found, is_silent) = self.found(edge);
         if way.is_some() {
             worst.share *= entered;
             worst = worst.or(lost_on_the_way(way, self.is_chosen(edge)), 1.0 - entered);
+        }
+        if found < 1.0 {
+            let waits = if is_silent { 1.0 - found } else { 0.0 };
+            (entered, silent) = (entered * found, silent * found + waits);
+            (answered, succeeds, worst.share) =
+                (answered * found, succeeds * found, worst.share * found);
+            worst = worst.or(LossReason::Name, 1.0 - found);
         }
         worst = worst.or(LossReason::TimedOut, answered - succeeds);
         // Dead endpoints say nothing; where there are none, that is said at once.

@@ -30,6 +30,7 @@ mod clients;
 mod connect;
 mod deadlines;
 mod limited;
+mod lookup;
 mod outcome;
 mod twin;
 mod zones;
@@ -115,6 +116,8 @@ pub(super) struct Engine {
     hops: Vec<Hop>,
     edges: Vec<Edge>,
     limits: Vec<LimitCounters>,
+    /// By source: what names say to its clients.
+    names: Vec<Stream>,
     sources: Vec<Source>,
     factors: Vec<Factor>,
     are_writable: Vec<bool>,
@@ -168,6 +171,7 @@ impl Engine {
                 .map(|(wire, edge)| Edge::new(wire, edge.key, streams))
                 .collect(),
             limits: graph.limits.iter().map(|it| LimitCounters::new(it, streams)).collect(),
+            names: sources.clone().map(|source| streams.stream(source.key, lookup::NAME)).collect(),
             sources: sources
                 .map(|source| {
                     let users = graph.load_of(source).users;
@@ -382,7 +386,9 @@ impl Engine {
     fn candidate(&mut self, idx: usize) {
         let mut now = self.calendar.now();
         loop {
-            let comes = self.comes(idx, now);
+            let comes = self.comes(idx, now)
+                && (!self.edges[self.sources[idx].client as usize].wire.is_named
+                    || self.is_led(idx, now));
             let next = self.sources[idx].next(now);
             if comes {
                 self.request_count += 1;
@@ -457,11 +463,17 @@ impl Engine {
     #[inline]
     fn attempt(&mut self, mut call: Call, place: Option<u32>, now: SimTime) {
         let has_door = self.edges[call.edge as usize].wire.door.is_some();
-        if has_door && call.held_since.is_none() && self.is_held_up(&call, place, now) {
+        let is_named = self.edges[call.edge as usize].wire.is_named && call.held_since.is_none();
+        let unfound = if is_named { self.look_up(&call, now) } else { None };
+        if has_door
+            && call.held_since.is_none()
+            && unfound.is_none()
+            && self.is_held_up(&call, place, now)
+        {
             return;
         }
         call.node = self.pick(&call);
-        let sent = self.send(&call, now);
+        let sent = unfound.unwrap_or_else(|| self.send(&call, now));
         if !matches!(sent, Sent::NotMade) {
             self.copy(&call, now);
         }
@@ -511,6 +523,7 @@ impl Engine {
                     | Outcome::Erred
                     | Outcome::Unconnected
                     | Outcome::Uncounted
+                    | Outcome::Lost
                     | Outcome::Unknown => {
                         self.watch(call.edge, Deadline { at, call: call_idx, serial, outcome });
                     }
@@ -674,6 +687,7 @@ impl Engine {
             Outcome::Denied => self.failed(call, LossReason::Denied, now),
             Outcome::Unconnected => self.failed(call, LossReason::LoadBalancer, now),
             Outcome::Unknown => self.failed(call, LossReason::NoEndpoints, now),
+            Outcome::Lost => self.failed(call, LossReason::Name, now),
             Outcome::Uncounted => self.failed(call, self.store_loss(edge), now),
         }
     }
@@ -735,40 +749,6 @@ impl Engine {
         let serial = &mut self.calls[call as usize].serial;
         *serial = serial.wrapping_add(1);
         self.free_calls.push(call);
-    }
-
-    /// A request from outside is over. What its gateway lost counts as the fault of that, which was
-    /// told of it already.
-    #[inline]
-    fn tell_client(&mut self, call: &Call, latency: SimSpan, loss: Loss) {
-        let Wire { callee: entry, told, is_plain, is_denied, .. } =
-            self.edges[call.edge as usize].wire;
-        let service = told.expect("requests from outside count for the Service they ask for");
-        // Without an answer in time, or without having asked, a client blames nobody.
-        let is_of_client = matches!(
-            loss.reason,
-            LossReason::TimedOut | LossReason::BreakerOpen | LossReason::LoadBalancer
-        );
-        let is_own = loss.is_none() || loss.at as usize == service || is_of_client || is_denied;
-        let reason = if is_own {
-            loss.reason
-        } else {
-            LossReason::Dependency(self.graph().nodes[entry].service)
-        };
-        if is_plain {
-            tell(&mut self.tallies[service], call.window, latency, reason);
-        } else {
-            self.tell_more(service, call, latency, reason);
-        }
-    }
-
-    /// A gateway did not take an attempt, or a dead endpoint of it did.
-    fn tell_refused(&mut self, call: &Call, reason: LossReason) {
-        let Wire { callee, upstream, .. } = self.edges[call.edge as usize].wire;
-        if upstream.is_some() && call.caller != Caller::Nobody {
-            self.tallies[callee].asked();
-            self.tallies[callee].lost(self.window, reason);
-        }
     }
 
     /// A call of a visit came back; `blamed` is what its Service says when it was lost.

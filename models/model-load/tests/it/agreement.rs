@@ -10,6 +10,7 @@ use model_api::load::{ThinkLaw, Thinking};
 use model_api::observation::FlowSegment;
 use model_api::path::{Breaker, CallPolicy, Discipline, RateLimit, RateLimitCounts, Serving, Work};
 use model_api::{Origin, ServiceId};
+use model_load::News;
 use sim_kernel::{SimSpan, SimTime};
 
 use crate::world::{Act, Case, Node, Of, Run};
@@ -296,6 +297,37 @@ fn limited_in_pods(limits: &[(Period, u64)]) -> Case {
     case
 }
 
+/// The chain with two gateways that a name leads to. One of them is lost; after a while the name leads away
+/// from it, which clients learn within so long; later its name servers are away, or it leads to nobody.
+fn named(client: CallPolicy, is_silent: bool) -> Case {
+    let mut case = chain(CallPolicy::default(), client);
+    case.nodes.push(case.nodes[0].clone());
+    case.nodes[1].loads = vec![(Some(0), vec![(0, 400_000)]), (Some(3), vec![(0, 400_000)])];
+    case.nodes[1].records = vec![0, 1];
+    let news = |weight_milli, found_milli, within_secs| News {
+        weight_milli,
+        found_milli,
+        is_silent,
+        within: SimSpan::from_secs(within_secs),
+    };
+    case.start.extend([
+        Act::Endpoints(3, 3, 3, 800_000),
+        Act::News(0, news(500, 1000, 0)),
+        Act::News(1, news(500, 1000, 0)),
+    ]);
+    case.script = vec![
+        (50_000, Act::Endpoints(3, 3, 0, 0)),
+        (80_000, Act::News(0, news(1000, 1000, 60))),
+        (80_000, Act::News(1, news(0, 1000, 60))),
+        (200_000, Act::News(0, news(1000, 0, 60))),
+        (240_000, Act::News(0, news(1000, 1000, 5))),
+        (300_000, Act::Endpoints(3, 3, 3, 800_000)),
+        (300_000, Act::News(0, news(500, 1000, 60))),
+        (300_000, Act::News(1, news(500, 1000, 60))),
+    ];
+    case
+}
+
 fn queue_of(limit: u32) -> Serving {
     Serving { queue_limit: Some(limit), ..Serving::default() }
 }
@@ -521,6 +553,10 @@ fn comparisons() -> Vec<Comparison> {
             whose: Of::Load(0),
             percent: None,
         },
+        of("a name that leads away from a lost gateway", named(patience(500, 0), false), 1, None),
+        of("the same, its first gateway", named(patience(500, 0), false), 0, None),
+        of("the same, clients who try again", named(patience(500, 1), false), 1, None),
+        of("a name that leads to nobody", named(patience(500, 1), true), 1, None),
         of("rate limit", single(400, 8, 800, plain, limit(300)), 0, Some(5.0)),
         of(
             "spike, no retries",

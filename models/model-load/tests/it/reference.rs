@@ -63,7 +63,11 @@ impl<'a> Told<'a> {
                 Act::Failing(..) | Act::Split(..) | Act::Deaths(..) => {
                     unreachable!("the reference knows no canaries, and no deaths")
                 }
-                Act::Entrance(..) | Act::Choice(..) | Act::Store(..) | Act::TenantFactor(..) => {
+                Act::Entrance(..)
+                | Act::Choice(..)
+                | Act::Store(..)
+                | Act::TenantFactor(..)
+                | Act::News(..) => {
                     unreachable!("the reference knows no load balancers and gateways")
                 }
                 Act::Stations(..) | Act::Pool(..) | Act::Places(..) | Act::Outside(..) => {

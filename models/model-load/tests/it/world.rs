@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use model_api::blueprint::Zone;
 use model_api::canary::{Analysis, Canary};
+use model_api::dns::Found;
 use model_api::gateway::{Failover, Gateway, GatewayUpstream, LoadBalancer, Vrrp};
 use model_api::kube::{Service, TrafficDistribution};
 use model_api::limiter::{Limiter, StoreState};
@@ -12,7 +13,9 @@ use model_api::load::{Clients, Load, LoadPoint, ServiceProfile, Thinking};
 use model_api::observation::FlowSegment;
 use model_api::path::{CallPolicy, DeniedCall, Serving};
 use model_api::{Blueprint, DatabaseId, Observation, Origin, ServiceId, WorkloadId, ZoneId};
-use model_load::{Choice, Entrance, Flows, LoadEvent, Place, Station, Traffic, WorkFlow, rare};
+use model_load::{
+    Choice, Entrance, Flows, LoadEvent, News, Place, Station, Traffic, WorkFlow, rare,
+};
 use sim_kernel::{
     Context, Journal, Limits, Model, Priority, ProbeCounter, Recorder, SimSpan, SimTime,
     Simulation, Streams,
@@ -29,6 +32,8 @@ pub(crate) enum Act {
     Factor(u32, u64, u64),
     /// The same at once for one tenant's.
     TenantFactor(u32, &'static str, u64),
+    /// What clients get to know of a record of the name that leads to the gateways of a case.
+    News(usize, News),
     /// What becomes of those who ask the store of a limiter.
     Store(usize, StoreState),
     /// Of a million answers of the pods behind a Service, how many are errors.
@@ -125,6 +130,9 @@ impl World {
                 });
             }
             Act::Store(limiter, state) => flows.set_store(limiter, state),
+            Act::News(record, news) => {
+                flows.hear(Found { name: 0, record, keeps: false }, news);
+            }
         }
     }
 }
@@ -175,6 +183,8 @@ pub(crate) struct Node {
     pub(crate) zones: Vec<u32>,
     /// From how many addresses each of its loads comes.
     pub(crate) addresses: Option<u32>,
+    /// By load: the record of the name by which its clients found their gateway.
+    pub(crate) records: Vec<usize>,
     /// Its endpoints carry hints.
     pub(crate) has_hints: bool,
     /// A load balancer is before it, which gives each node so many milliseconds.
@@ -302,6 +312,11 @@ impl Case {
                         tenant: tenant.map(|(name, _)| name.to_owned()),
                         zone: node.zones.get(load).copied().map(ZoneId),
                         addresses: node.addresses,
+                        found: node.records.get(load).map(|&record| Found {
+                            name: 0,
+                            record,
+                            keeps: false,
+                        }),
                     },
                     client: tenant.map_or(node.client, |(_, client)| client),
                     users: node.users,

@@ -1,10 +1,11 @@
 //! Load balancers and gateways: what they hear of nodes, zones and pods, and where they lead requests
 //! to.
 
+use model_api::dns::{DnsFault, Found};
 use model_api::limiter::{Counters, Store, StoreState};
 use model_api::{BalancerId, NodeId, Observation, PodId, ServiceId, ZoneId};
-use model_gateway::{Balancers, GatewayEvent, Gateways, Known, PodState, ZoneState};
-use model_load::{Choice, Entrance};
+use model_gateway::{Answer, Balancers, GatewayEvent, Gateways, Known, Names, PodState, ZoneState};
+use model_load::{Choice, Entrance, News};
 use sim_kernel::{Context, Recorder};
 
 use super::World;
@@ -15,6 +16,7 @@ use crate::event::Event;
 pub(super) struct GatewayState {
     balancers: Balancers,
     gateways: Gateways,
+    names: Names,
     /// By node: whether it answers; `None` where there is none.
     nodes: Vec<Option<bool>>,
     /// By limiter: what became of those who ask its store.
@@ -22,8 +24,8 @@ pub(super) struct GatewayState {
 }
 
 impl GatewayState {
-    pub(super) fn new(balancers: Balancers, gateways: Gateways) -> Self {
-        Self { balancers, gateways, nodes: Vec::new(), stores: Vec::new() }
+    pub(super) fn new(balancers: Balancers, gateways: Gateways, names: Names) -> Self {
+        Self { balancers, gateways, names, nodes: Vec::new(), stores: Vec::new() }
     }
 }
 
@@ -110,6 +112,7 @@ impl World {
     ) {
         self.gateways.balancers.handle(event, ctx);
         self.gateways.gateways.handle(event, ctx);
+        self.gateways.names.handle(event, ctx);
     }
 
     /// Tells gateways which pods are routed to and what became of those that they choose from, and flows
@@ -147,6 +150,49 @@ impl World {
             let Known { live_count, silent_count } = known;
             flows.set_choice(gateway, service, Choice { live_count, silent_count });
         });
+    }
+
+    /// Tells names which of their entrances answer, and clients what they get to know.
+    pub(super) fn tell_names<R: Recorder<Observation>>(&mut self, ctx: &mut Context<'_, Event, R>) {
+        if self.gateways.names.is_empty() {
+            return;
+        }
+        let blueprint = std::sync::Arc::clone(&self.blueprint);
+        for (name, spec) in blueprint.names.iter().enumerate() {
+            for (record, service) in spec.records.iter().enumerate() {
+                let answers = self.is_entered(*service);
+                self.gateways.names.set_record((name, record), answers, ctx);
+            }
+        }
+        let flows = &mut self.flows;
+        self.gateways.names.take_answers(ctx, |name, answer| {
+            let Answer { weights_milli, found_milli, is_silent, within, keeping_within } = answer;
+            for (record, weight_milli) in weights_milli.iter().enumerate() {
+                for (keeps, within) in [(false, Some(*within)), (true, *keeping_within)] {
+                    let Some(within) = within else { continue };
+                    let (weight_milli, found_milli) = (*weight_milli, *found_milli);
+                    let news = News { weight_milli, found_milli, is_silent: *is_silent, within };
+                    flows.hear(Found { name, record, keeps }, news);
+                }
+            }
+        });
+    }
+
+    /// Whether somebody from outside who connects to a Service gets an answer.
+    fn is_entered(&self, service: ServiceId) -> bool {
+        let balancers = self.blueprint.balancers.iter();
+        let before = balancers.enumerate().find(|(_, it)| it.service == service);
+        let is_led = before.is_none_or(|(idx, _)| {
+            let led = self.gateways.balancers.led(BalancerId::from_index(idx));
+            led.is_answering && led.silent_count < led.member_count
+        });
+        let mut routes = self.cluster.routes(service).iter();
+        is_led && routes.any(|route| self.cluster.pod(route.pod).is_live)
+    }
+
+    /// A name goes wrong, or is as it was.
+    pub(super) fn set_name_fault(&mut self, name: usize, fault: Option<DnsFault>) {
+        self.gateways.names.set_fault(name, fault);
     }
 
     /// Tells flows what becomes of gateways that ask the stores of rate limits.

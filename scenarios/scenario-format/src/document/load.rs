@@ -74,6 +74,8 @@ record! {
         service: Spanned<String>,
         /// The Service that requests come in through, such as the gateway, as `namespace/name`.
         via: Option<Spanned<String>>,
+        /// The name that clients ask for, as `names` has it, which leads them to the Services that requests come in through; in place of `via`.
+        host: Option<Spanned<String>>,
         /// The tenant whose requests they are: figures are told of each tenant too. A Service may have a load for each tenant.
         tenant: Option<Spanned<String>>,
         /// Which share of the clients is nearest to which zone, such as `{az-a: 60%, az-b: 40%}`: figures are told of the clients of each zone too.

@@ -36,7 +36,7 @@ impl Resolver<'_> {
         let addresses = spec.addresses.map(|it| it.value.clamp(1, ADDRESSES_MAX));
         let zones = self.client_zones(spec);
         if zones.is_empty() {
-            let clients = Clients { tenant, zone: None, addresses };
+            let clients = Clients { tenant, zone: None, addresses, found: None };
             return vec![Load { clients, ..load.clone() }];
         }
         // Nobody is in two zones by halves.
@@ -53,7 +53,8 @@ impl Resolver<'_> {
                 u32::try_from(count.max(1)).expect("no more than all")
             };
             let addresses = addresses.map(of_all);
-            let clients = Clients { tenant: tenant.clone(), zone: Some(zone), addresses };
+            let (tenant, zone) = (tenant.clone(), Some(zone));
+            let clients = Clients { tenant, zone, addresses, found: None };
             let points = load.points.iter().map(|point| LoadPoint {
                 rate_millirps: until(point.rate_millirps, before_ppm + ppm)
                     - until(point.rate_millirps, before_ppm),
@@ -205,7 +206,7 @@ fn no_such_clients(clients: &ClientsSpec, known: &BTreeSet<String>) -> Diagnosti
 }
 
 /// So many parts per million of a rate, rounded to the nearest.
-fn part(rate_millirps: u64, ppm: u64) -> u64 {
+pub(super) fn part(rate_millirps: u64, ppm: u64) -> u64 {
     let whole = u128::from(WHOLE_PPM);
     let part = (u128::from(rate_millirps) * u128::from(ppm) + whole / 2) / whole;
     u64::try_from(part).expect("no more than the whole")
