@@ -293,6 +293,9 @@ impl Case {
                 blueprint.gateways.push(Gateway {
                     service: ServiceId(0),
                     controller: None,
+                    database: None,
+                    poll_period: Gateway::POLL_PERIOD,
+                    workloads: Vec::new(),
                     sync_period: Gateway::SYNC_PERIOD,
                     update_period: Gateway::UPDATE_PERIOD,
                     upstreams: vec![upstream],

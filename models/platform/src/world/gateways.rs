@@ -124,14 +124,25 @@ impl World {
         if self.gateways.gateways.is_empty() {
             return;
         }
-        for (idx, gateway) in self.blueprint.gateways.iter().enumerate() {
-            if let Some(controller) = gateway.controller {
+        let blueprint = std::sync::Arc::clone(&self.blueprint);
+        for (idx, gateway) in blueprint.gateways.iter().enumerate() {
+            if gateway.controller.is_none() && gateway.database.is_none() {
+                continue;
+            }
+            let works = gateway.controller.is_none_or(|controller| {
                 let mut pods = self.cluster.pods_of(controller).iter();
-                let works = pods.any(|pod| {
+                pods.any(|pod| {
                     let view = self.cluster.pod(*pod);
                     view.is_ready && view.is_live
-                });
-                self.gateways.gateways.set_controller(idx, works, ctx);
+                })
+            });
+            let has_database =
+                gateway.database.is_none_or(|database| self.databases.is_writable(database));
+            self.gateways.gateways.set_controller(idx, works && has_database, ctx);
+            // A pod that starts asks the database, or whoever brings it all.
+            let is_configured = if gateway.database.is_some() { has_database } else { works };
+            for workload in &gateway.workloads {
+                self.cluster.set_configured(*workload, is_configured, ctx);
             }
         }
         let upstreams: Vec<(ServiceId, ServiceId)> = self.gateways.gateways.upstreams().collect();

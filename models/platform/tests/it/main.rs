@@ -5,6 +5,7 @@ mod archives;
 mod autoscaling;
 mod canaries;
 mod deaths;
+mod gateways;
 mod recommended;
 mod stakes;
 mod storage;

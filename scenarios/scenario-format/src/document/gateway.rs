@@ -58,10 +58,12 @@ record! {
     pub struct GatewaySpec("a gateway") {
         /// The Service of the gateway, which loads name as `via`.
         service: Spanned<String>,
-        /// The workload whose pods tell it of endpoints, as `namespace/name`; when left out, somebody always does.
+        /// The workload whose pods tell it of endpoints, as `namespace/name`; when left out, somebody always does. Without a database, pods of the gateway that start are not ready before it brings them everything.
         controller: Option<Spanned<String>>,
         /// The database that keeps its configuration (DB mode), as `namespace/name`; when left out, its controller brings it all (DB-less).
         database: Option<Spanned<String>>,
+        /// How often it asks its database for changes (`db_update_frequency`); 5s when left out.
+        database_poll_period: Option<Spanned<SimSpan>>,
         /// How often the controller looks for changes; 3s when left out.
         sync_period: Option<Spanned<SimSpan>>,
         /// How often the workers of the gateway take over what it brought; 5s when left out.

@@ -1,7 +1,7 @@
 //! Gateways that choose pods themselves: what is stated, what Services and policies say.
 
 use model_api::gateway::{ActiveChecks, Gateway, GatewayUpstream};
-use model_api::{ServiceId, SimSpan};
+use model_api::{ServiceId, SimSpan, WorkloadId};
 
 use super::Resolver;
 use crate::diagnostic::{Code, Diagnostic};
@@ -61,6 +61,9 @@ impl Resolver<'_> {
             let upstreams = upstreams.collect();
             let gateway = Gateway {
                 service,
+                database: spec.database.as_ref().and_then(|name| self.database(name)),
+                poll_period: self.period(spec.database_poll_period, Gateway::POLL_PERIOD),
+                workloads: self.workloads_behind(service),
                 controller: spec.controller.as_ref().and_then(|name| self.workload(name)),
                 sync_period: self.period(spec.sync_period, Gateway::SYNC_PERIOD),
                 update_period: self.period(spec.update_period, Gateway::UPDATE_PERIOD),
@@ -97,6 +100,16 @@ impl Resolver<'_> {
         if let Some(profile) = profile {
             profile.cpu_per_request = profile.cpu_per_request.saturating_add(each);
         }
+    }
+
+    /// The workloads whose pods a Service leads to.
+    fn workloads_behind(&self, service: ServiceId) -> Vec<WorkloadId> {
+        let service = &self.blueprint.services[service.index()];
+        let selected = self.blueprint.workloads.iter().enumerate();
+        selected
+            .filter(|(_, it)| service.selects(&it.namespace, &it.template.labels))
+            .map(|(idx, _)| WorkloadId::from_index(idx))
+            .collect()
     }
 
     fn period(&mut self, stated: Option<Spanned<SimSpan>>, default: SimSpan) -> SimSpan {

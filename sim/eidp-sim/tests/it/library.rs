@@ -58,6 +58,8 @@ const LIBRARY: &[(&str, i32)] = &[
     ("gateway-image-elsewhere", 0),
     ("gateway-loses-database", 1),
     ("gateway-own-image", 1),
+    ("gateway-starts-from-database", 0),
+    ("gateway-starts-unconfigured", 1),
     ("gateway-tries-other-pods", 0),
     ("gateway-waits-for-dead-pods", 1),
     ("handshake-for-each-request", 1),
