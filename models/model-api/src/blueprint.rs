@@ -6,7 +6,7 @@ use sim_kernel::SimSpan;
 
 use crate::backup::Protection;
 use crate::canary::Canary;
-use crate::dns::DnsName;
+use crate::dns::{ClusterDns, DnsName};
 use crate::gateway::{Gateway, GatewayUpstream, LoadBalancer};
 use crate::ids::{DatabaseId, PoolerId, ServiceId, WorkloadId, ZoneId};
 use crate::kube::off_peak::Schedule;
@@ -81,6 +81,8 @@ pub struct Blueprint {
     pub gateways: Vec<Gateway>,
     /// Names that clients find entrances by.
     pub names: Vec<DnsName>,
+    /// DNS of the cluster; names of Services are always found without.
+    pub cluster_dns: Option<ClusterDns>,
     /// Rate limits that gateways keep, whichever of them requests meet.
     pub limiters: Vec<Limiter>,
     /// How data is protected.

@@ -89,6 +89,23 @@ pub struct Found {
     pub keeps: bool,
 }
 
+/// DNS of the cluster, by whose names Services call each other.
+///
+/// Source: kubeadm 1.36 runs CoreDNS behind the Service `kube-dns` and has it give answers 30 s
+/// (`cmd/kubeadm/app/phases/addons/dns/manifests.go`). The C libraries of most images keep no answer; a
+/// cache on each node does (NodeLocal DNSCache).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClusterDns {
+    /// The Service that resolvers of pods ask.
+    pub service: ServiceId,
+    /// How long answers are kept on the way: by a cache on each node, or in the callers.
+    pub kept_for: SimSpan,
+    /// Of a million calls, those that open a connection and look the name up for it.
+    pub connecting_ppm: u32,
+    /// Where it was written.
+    pub origin: Origin,
+}
+
 /// What goes wrong with a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DnsFault {

@@ -34,6 +34,8 @@ pub(crate) struct Inputs {
     pub(crate) choices: Vec<Choice>,
     /// By source: how its clients find their entrance.
     pub(crate) lookups: Vec<Lookup>,
+    /// How Services find those that they call.
+    pub(crate) inside: Lookup,
     /// By rate limit: what becomes of those who ask its store.
     pub(crate) stores: Vec<StoreState>,
     /// By zone: nodes that requests from outside may enter at. Likewise.
@@ -74,6 +76,7 @@ impl Inputs {
             entrances: vec![Entrance::default(); graph.nodes.len()],
             choices: vec![Choice::default(); graph.edges.all.len()],
             lookups: vec![Lookup::default(); graph.edges.sources.len()],
+            inside: Lookup::default(),
             stores: vec![StoreState::default(); graph.limits.len()],
             outside: vec![0; graph.zone_count],
         }

@@ -118,6 +118,7 @@ enum Input {
     Store(LimitIdx, StoreState),
     /// Of a source.
     News(usize, News),
+    Inside(News),
     Writable(DatabaseId, bool),
     Failing(NodeIdx, u32),
     Split(NodeIdx, Split),
@@ -432,6 +433,7 @@ impl Flows {
                 }
                 Input::Store(limit, state) => requests.set_store(part, limit, state),
                 Input::News(source, news) => requests.hear(part, source, news),
+                Input::Inside(news) => requests.hear_inside(part, news),
                 Input::Writable(database, is_writable) => {
                     requests.set_writable(part, database, is_writable);
                 }
@@ -689,7 +691,7 @@ impl Part {
         self.pending.iter().any(|input| match *input {
             Input::Endpoints(node, endpoints) => self.inputs.endpoints[node] != endpoints,
             Input::Writable(database, is) => self.inputs.are_writable[database.index()] != is,
-            Input::Factor(..) | Input::News(..) => true,
+            Input::Factor(..) | Input::News(..) | Input::Inside(_) => true,
             Input::Store(limit, state) => self.inputs.stores[limit] != state,
             Input::Failing(node, failing_ppm) => self.inputs.failing_ppm[node] != failing_ppm,
             Input::Split(node, split) => self.inputs.splits[node] != split,
@@ -855,6 +857,7 @@ impl Part {
                     let lookup = &mut self.inputs.lookups[source];
                     *lookup = lookup.hear(news, now);
                 }
+                Input::Inside(news) => self.inputs.inside = self.inputs.inside.hear(news, now),
                 Input::Factor(source, factor_milli, ramp) => {
                     let factor = &mut self.inputs.factors[source];
                     *factor = factor.ramp(now, factor_milli, ramp);

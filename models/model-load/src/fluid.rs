@@ -120,6 +120,7 @@ impl Fluid {
                 .iter()
                 .any(|edge| edge.is_denied || edge.door.is_some() || !edge.policy.is_plain())
             || !graph.limits.is_empty()
+            || graph.looks_up
             || graph.nodes.iter().any(|node| {
                 node.is_denied_database
                     || !is_plain(&node.serving)

@@ -46,6 +46,8 @@ pub(crate) struct Plan {
 pub(crate) struct Graph {
     pub(crate) nodes: Vec<Node>,
     pub(crate) edges: Edges,
+    /// Services look up the names of those that they call.
+    pub(crate) looks_up: bool,
     /// Rate limits of the gateways among them.
     pub(crate) limits: Vec<Limit>,
     /// Databases of the blueprint.
@@ -280,6 +282,8 @@ impl Plan {
             (0..).zip(loads).for_each(|(source, load)| load.source = source);
             part.asking_gateways = asking_gateways(&part.nodes);
             part.edges = Edges::of(&part.nodes, blueprint);
+            part.looks_up = blueprint.cluster_dns.is_some()
+                && part.edges.of_node.iter().any(|calls| !calls.is_empty());
             part.limits = limits(&part.nodes, &mut part.edges, blueprint);
         }
         plan.cpu_per_request = edges.cpu_per_request;

@@ -181,6 +181,11 @@ impl Requests {
         self.engines[part].hear_of(source, news);
     }
 
+    /// Tells Services that look up whom they call what they get to know.
+    pub(crate) fn hear_inside(&mut self, part: usize, news: News) {
+        self.engines[part].hear_inside(news);
+    }
+
     /// Tells what becomes of those who ask the store of a rate limit.
     pub(crate) fn set_store(&mut self, part: usize, limit: usize, state: StoreState) {
         self.engines[part].set_store(limit, state);

@@ -74,16 +74,19 @@ pub(crate) fn next_knot(graph: &Graph, inputs: &Inputs, from: SimTime) -> Option
         let looked_up = inputs.lookups[load.source].next_knot(from);
         load.curve.next_knot(from).into_iter().chain(ramp).chain(looked_up).min()
     };
-    graph.nodes.iter().flat_map(|node| &node.loads).filter_map(of_load).min()
+    let loads = graph.nodes.iter().flat_map(|node| &node.loads);
+    loads.filter_map(of_load).chain(inputs.inside.next_knot(from)).min()
 }
 
 /// Whether any load changes from then on.
 pub(crate) fn is_changing(graph: &Graph, inputs: &Inputs, from: SimTime) -> bool {
-    graph.nodes.iter().flat_map(|node| &node.loads).any(|load| {
-        let ramp = inputs.factors[load.source].shape(from, Side::After);
-        load.curve.piece_at(from, Side::After).shape().times(ramp) != Shape::Constant
-            || inputs.lookups[load.source].next_knot(from).is_some()
-    })
+    let mut loads = graph.nodes.iter().flat_map(|node| &node.loads);
+    inputs.inside.next_knot(from).is_some()
+        || loads.any(|load| {
+            let ramp = inputs.factors[load.source].shape(from, Side::After);
+            load.curve.piece_at(from, Side::After).shape().times(ramp) != Shape::Constant
+                || inputs.lookups[load.source].next_knot(from).is_some()
+        })
 }
 
 /// When the first Service, in the order of calls, meets its capacity inside the stretch. Whatever

@@ -231,6 +231,7 @@ impl World {
         self.tell_gateways(ctx);
         self.tell_stores();
         self.tell_names(ctx);
+        self.tell_cluster_dns();
         self.flows.settle(ctx);
         self.meter(ctx);
     }

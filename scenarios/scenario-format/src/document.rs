@@ -30,7 +30,7 @@ pub use backup::{
     ArchiveSpec, BackupPolicySpec, BackupsSpec, CopySpec, DataSetSpec, HookSpec, KeySpec, OnError,
     PlaceSpec, RecoverySpec, StepSpec,
 };
-pub use dns::{KeepingSpec, NameSpec, RecordCheckSpec};
+pub use dns::{ClusterDnsSpec, KeepingSpec, NameSpec, RecordCheckSpec};
 pub use fault::{
     AccountLossSpec, ApiFloodSpec, ArchiveBrokenSpec, BackupTargetLossSpec, BackupsBrokenSpec,
     BadRolloutSpec, BalancerMachineLossSpec, ConditionSpec, ControlPlaneUpgradeSpec, DiskLeakSpec,

@@ -76,4 +76,13 @@ impl Flows {
             }
         }
     }
+
+    /// Tells Services that look up whom they call what they get to know from now on.
+    pub fn hear_inside(&mut self, news: News) {
+        for part in 0..self.parts.len() {
+            if self.plan.parts[part].looks_up {
+                self.tell(part, Input::Inside(news));
+            }
+        }
+    }
 }

@@ -523,8 +523,11 @@ impl Sweep<'_> {
 
     /// Which share of those who make a call finds whom it is for, and whether the others wait in vain.
     fn found(&self, edge: EdgeIdx) -> (f64, bool) {
-        let Caller::Client(source) = self.graph.edges.all[edge].from else { return (1.0, false) };
-        let lookup = &self.inputs.lookups[source];
+        let lookup = match self.graph.edges.all[edge].from {
+            Caller::Client(source) => &self.inputs.lookups[source],
+            Caller::Service(_) => &self.inputs.inside,
+            Caller::Gateway(_) => return (1.0, false),
+        };
         (lookup.found(self.at, self.side), lookup.is_silent)
     }
 

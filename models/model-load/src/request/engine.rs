@@ -76,6 +76,8 @@ struct Edge {
     side: Stream,
     /// Chooses nodes, where a load balancer does.
     member: Stream,
+    /// Finds names, or does not, where that is not certain.
+    names: Stream,
     budget: Option<Budget>,
     breaker: Option<BreakerState>,
     /// Attempts that may end by their callers giving up, in the order in which they do.
@@ -89,6 +91,7 @@ impl Edge {
             stream: streams.stream(key, ENDPOINT),
             side: streams.stream(key, if wire.is_divided { STATION } else { SIDE }),
             member: streams.stream(key, MEMBER),
+            names: streams.stream(key, lookup::NAME),
             budget: wire.policy.retry_budget_ppm.map(Budget::new),
             breaker: wire.policy.breaker.map(BreakerState::new),
             deadlines: VecDeque::new(),

@@ -101,8 +101,13 @@ pub(super) fn wires(graph: &Graph) -> impl Iterator<Item = Wire> + '_ {
             is_last,
             is_only: is_last && graph.edges.to_node[edge.callee].len() == 1,
             door: edge.door,
-            is_named: client
-                .is_some_and(|source| graph.load_of(&graph.edges.sources[source]).found.is_some()),
+            is_named: match edge.from {
+                Caller::Client(source) => {
+                    graph.load_of(&graph.edges.sources[source]).found.is_some()
+                }
+                Caller::Service(_) => graph.looks_up,
+                Caller::Gateway(_) => false,
+            },
             limit: edge.limit.map(number),
             is_chosen: edge.door.is_some() && client.is_none(),
             own_latency: callee.own_latency,

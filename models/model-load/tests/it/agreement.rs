@@ -297,6 +297,19 @@ fn limited_in_pods(limits: &[(Period, u64)]) -> Case {
     case
 }
 
+/// The chain, whose shop looks up the stock for a third of its calls, while nobody answers that for a while:
+/// what is kept is gone after 30 s.
+fn unresolved(is_silent: bool) -> Case {
+    let mut case = chain(patience(200, 1), patience(2_000, 1));
+    case.looks_up = true;
+    let news = |found_milli, within_secs| {
+        let within = SimSpan::from_secs(within_secs);
+        Act::Inside(News { weight_milli: 1000, found_milli, is_silent, within })
+    };
+    case.script = vec![(100_000, news(667, 30)), (250_000, news(1000, 0))];
+    case
+}
+
 /// The chain with two gateways that a name leads to. One of them is lost; after a while the name leads away
 /// from it, which clients learn within so long; later its name servers are away, or it leads to nobody.
 fn named(client: CallPolicy, is_silent: bool) -> Case {
@@ -556,6 +569,8 @@ fn comparisons() -> Vec<Comparison> {
         of("a name that leads away from a lost gateway", named(patience(500, 0), false), 1, None),
         of("the same, its first gateway", named(patience(500, 0), false), 0, None),
         of("the same, clients who try again", named(patience(500, 1), false), 1, None),
+        of("the shop does not find the stock", unresolved(false), 1, None),
+        of("the same, and waits", unresolved(true), 1, None),
         of("a name that leads to nobody", named(patience(500, 1), true), 1, None),
         of("rate limit", single(400, 8, 800, plain, limit(300)), 0, Some(5.0)),
         of(

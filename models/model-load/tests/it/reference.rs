@@ -67,7 +67,8 @@ impl<'a> Told<'a> {
                 | Act::Choice(..)
                 | Act::Store(..)
                 | Act::TenantFactor(..)
-                | Act::News(..) => {
+                | Act::News(..)
+                | Act::Inside(..) => {
                     unreachable!("the reference knows no load balancers and gateways")
                 }
                 Act::Stations(..) | Act::Pool(..) | Act::Places(..) | Act::Outside(..) => {

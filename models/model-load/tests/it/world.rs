@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use model_api::blueprint::Zone;
 use model_api::canary::{Analysis, Canary};
-use model_api::dns::Found;
+use model_api::dns::{ClusterDns, Found};
 use model_api::gateway::{Failover, Gateway, GatewayUpstream, LoadBalancer, Vrrp};
 use model_api::kube::{Service, TrafficDistribution};
 use model_api::limiter::{Limiter, StoreState};
@@ -34,6 +34,8 @@ pub(crate) enum Act {
     TenantFactor(u32, &'static str, u64),
     /// What clients get to know of a record of the name that leads to the gateways of a case.
     News(usize, News),
+    /// What Services get to know of those that they call.
+    Inside(News),
     /// What becomes of those who ask the store of a limiter.
     Store(usize, StoreState),
     /// Of a million answers of the pods behind a Service, how many are errors.
@@ -130,6 +132,7 @@ impl World {
                 });
             }
             Act::Store(limiter, state) => flows.set_store(limiter, state),
+            Act::Inside(news) => flows.hear_inside(news),
             Act::News(record, news) => {
                 flows.hear(Found { name: 0, record, keeps: false }, news);
             }
@@ -216,6 +219,8 @@ pub(crate) struct Case {
     pub(crate) millis: u64,
     /// What network policies deny.
     pub(crate) denied: Vec<DeniedCall>,
+    /// Services look up whom they call.
+    pub(crate) looks_up: bool,
     /// Rate limits that the first Service keeps.
     pub(crate) limiters: Vec<Limiter>,
     /// Services with canaries, each with the node of the revision that is tried.
@@ -242,6 +247,12 @@ impl Case {
     pub(crate) fn blueprint(&self) -> Blueprint {
         let (denied, limiters) = (self.denied.clone(), self.limiters.clone());
         let mut blueprint = Blueprint { denied, limiters, ..Blueprint::default() };
+        blueprint.cluster_dns = self.looks_up.then(|| ClusterDns {
+            service: ServiceId(0),
+            kept_for: SimSpan::ZERO,
+            connecting_ppm: 1_000_000,
+            origin: Origin::default(),
+        });
         if self.nodes.iter().any(|node| node.has_hints) {
             let zone = |name: &str| Zone { name: name.to_owned(), ..Zone::default() };
             blueprint.zones = ["a", "b", "c"].map(zone).to_vec();

@@ -6,7 +6,7 @@ use model_api::limiter::{Counters, Store, StoreState};
 use model_api::{BalancerId, NodeId, Observation, PodId, ServiceId, ZoneId};
 use model_gateway::{Answer, Balancers, GatewayEvent, Gateways, Known, Names, PodState, ZoneState};
 use model_load::{Choice, Entrance, News};
-use sim_kernel::{Context, Recorder};
+use sim_kernel::{Context, Recorder, SimSpan};
 
 use super::World;
 use crate::event::Event;
@@ -21,11 +21,14 @@ pub(super) struct GatewayState {
     nodes: Vec<Option<bool>>,
     /// By limiter: what became of those who ask its store.
     stores: Vec<StoreState>,
+    /// What becomes of pods that ask the DNS of the cluster.
+    cluster_dns: StoreState,
 }
 
 impl GatewayState {
     pub(super) fn new(balancers: Balancers, gateways: Gateways, names: Names) -> Self {
-        Self { balancers, gateways, names, nodes: Vec::new(), stores: Vec::new() }
+        let cluster_dns = StoreState::Answers;
+        Self { balancers, gateways, names, nodes: Vec::new(), stores: Vec::new(), cluster_dns }
     }
 }
 
@@ -228,6 +231,23 @@ impl World {
                 self.flows.set_store(idx, state);
             }
         }
+    }
+
+    /// Tells flows whether Services find each other.
+    pub(super) fn tell_cluster_dns(&mut self) {
+        let Some(dns) = &self.blueprint.cluster_dns else { return };
+        let state = self.store_state(dns.service);
+        if std::mem::replace(&mut self.gateways.cluster_dns, state) == state {
+            return;
+        }
+        let answers = state == StoreState::Answers;
+        let lost_milli = u64::from(dns.connecting_ppm.min(1_000_000)) / 1000;
+        self.flows.hear_inside(News {
+            weight_milli: 1000,
+            found_milli: if answers { 1000 } else { 1000 - lost_milli },
+            is_silent: state == StoreState::Silent,
+            within: if answers { SimSpan::ZERO } else { dns.kept_for },
+        });
     }
 
     /// What becomes of connections to a Service. Those that are open stay with pods that answer, so that

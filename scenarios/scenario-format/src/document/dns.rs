@@ -54,6 +54,18 @@ record! {
     }
 }
 
+record! {
+    /// DNS of the cluster, by which Services that call each other find one another; names are always found when left out.
+    pub struct ClusterDnsSpec("the DNS of a cluster") {
+        /// The Service that pods ask, as `namespace/name`: `kube-system/kube-dns` mostly.
+        service: Spanned<String>,
+        /// How long answers are kept on the way, as by a cache on each node; not at all when left out.
+        cache: Option<Spanned<SimSpan>>,
+        /// Which share of the calls opens a connection and looks the name up for it; all when left out: nobody keeps connections.
+        new_connections: Option<Spanned<Share>>,
+    }
+}
+
 impl FromText for Answers {
     const EXPECTED: &'static str = "which records a name answers with: all or first";
 

@@ -1,6 +1,6 @@
 //! Names that clients find entrances by, and loads that come through all of these.
 
-use model_api::dns::{DnsFault, DnsName, Found, RecordCheck};
+use model_api::dns::{ClusterDns, DnsFault, DnsName, Found, RecordCheck};
 use model_api::fault::FaultKind;
 use model_api::load::{Clients, Load, LoadPoint};
 use model_api::{ServiceId, SimSpan};
@@ -40,6 +40,17 @@ impl Resolver<'_> {
             let name = self.dns_name(&spec, records);
             self.check_name(&name, &spec);
             self.blueprint.names.push(name);
+        }
+        let stated = scenario.spec.cluster_dns.as_ref().or(platform.spec.cluster_dns.as_ref());
+        if let Some(spec) = stated
+            && let Some(service) = self.service(&spec.service)
+        {
+            self.blueprint.cluster_dns = Some(ClusterDns {
+                service,
+                kept_for: spec.cache.map_or(SimSpan::ZERO, |it| it.value),
+                connecting_ppm: spec.new_connections.map_or(1_000_000, |it| it.value.ppm),
+                origin: spec.span.origin(),
+            });
         }
     }
 

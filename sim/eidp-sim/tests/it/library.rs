@@ -34,6 +34,8 @@ const LIBRARY: &[(&str, i32)] = &[
     ("calls-in-one", 0),
     ("canary-never-ready", 0),
     ("canary-promoted", 0),
+    ("cluster-dns-away", 1),
+    ("cluster-dns-away-kept", 0),
     ("cold-pods-under-spike", 1),
     ("control-plane-upgrade", 0),
     ("cpu-limit-throttles", 1),

@@ -17,6 +17,11 @@ impl Engine {
         self.known.lookups[source] = self.known.lookups[source].hear(news, now);
     }
 
+    /// Services that look up whom they call get to know something.
+    pub(in crate::request) fn hear_inside(&mut self, news: News) {
+        self.known.inside = self.known.inside.hear(news, self.calendar.now());
+    }
+
     /// Whether a name leads a client to the entrance of a source.
     #[inline(never)]
     pub(super) fn is_led(&mut self, source: usize, now: SimTime) -> bool {
@@ -28,14 +33,17 @@ impl Engine {
     #[inline(never)]
     pub(super) fn look_up(&mut self, call: &Call, now: SimTime) -> Option<Sent> {
         let graph = &self.plan.parts[self.part];
-        let edges::Caller::Client(source) = graph.edges.all[call.edge as usize].from else {
-            return None;
+        let (lookup, names) = match graph.edges.all[call.edge as usize].from {
+            edges::Caller::Client(source) => (self.known.lookups[source], &mut self.names[source]),
+            edges::Caller::Service(_) => {
+                (self.known.inside, &mut self.edges[call.edge as usize].names)
+            }
+            edges::Caller::Gateway(_) => return None,
         };
-        let lookup = self.known.lookups[source];
         let found = lookup.found(now, Side::After);
-        if call.caller != Caller::Client
+        if call.caller == Caller::Nobody
             || found >= 1.0
-            || found > 0.0 && self.names[source].draw().chance(found)
+            || found > 0.0 && names.draw().chance(found)
         {
             return None;
         }
