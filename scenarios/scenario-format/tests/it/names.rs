@@ -90,3 +90,23 @@ fn mistakes_are_refused_and_traps_told() {
         assert!(lines.iter().any(|line| line.contains(code)), "{from} -> {to}: {lines:?}");
     }
 }
+
+#[test]
+fn the_dns_of_the_cluster_is_read_and_the_scenario_goes_first() {
+    let with = |dns: &str| {
+        let platform = format!("{PLATFORM}  clusterDns: {{service: shop/one, newConnections: 5%}}\n");
+        let files = Memory::default()
+            .with("s.yaml", scenario(dns))
+            .with("small.yaml", platform)
+            .with("m.yaml", format!("{WEB}{ENTRANCES}"));
+        let loaded = load_all(&files, &["m.yaml"], &[]);
+        let lines = said(&loaded);
+        let dns = loaded.resolved.map(|it| it.blueprint.cluster_dns);
+        (dns.flatten().map(|dns| (dns.kept_for, dns.connecting_ppm)), lines)
+    };
+    assert_eq!(with("").0, Some((SimSpan::ZERO, 50_000)));
+    let own = "  clusterDns: {service: shop/other, cache: 30s}\n";
+    assert_eq!(with(own).0, Some((SimSpan::from_secs(30), 1_000_000)));
+    let lines = with("  clusterDns: {service: shop/another}\n").1;
+    assert!(lines.iter().any(|line| line.contains("E0016")), "{lines:?}");
+}
