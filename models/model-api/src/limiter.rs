@@ -188,7 +188,7 @@ mod tests {
 
     #[test]
     fn periods_begin_with_the_calendar() {
-        let days = |days| SimTime::ZERO + SimSpan::from_hours(24 * days);
+        let days = |days: u64| SimTime::ZERO + SimSpan::from_hours(24 * days);
         let at = days(3) + SimSpan::from_millis(3_661_500);
         let next = |period: Period| period.at(at).until - at;
         assert_eq!(next(Period::Second), SimSpan::from_millis(500));

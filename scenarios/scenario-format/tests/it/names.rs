@@ -94,7 +94,8 @@ fn mistakes_are_refused_and_traps_told() {
 #[test]
 fn the_dns_of_the_cluster_is_read_and_the_scenario_goes_first() {
     let with = |dns: &str| {
-        let platform = format!("{PLATFORM}  clusterDns: {{service: shop/one, newConnections: 5%}}\n");
+        let platform =
+            format!("{PLATFORM}  clusterDns: {{service: shop/one, newConnections: 5%}}\n");
         let files = Memory::default()
             .with("s.yaml", scenario(dns))
             .with("small.yaml", platform)
