@@ -170,6 +170,7 @@ pub fn hard_day() -> FaultPlan {
     };
     let spike = FaultKind::LoadSpike {
         services: Vec::new(),
+        tenant: None,
         factor_milli: 2000,
         ramp: SimSpan::from_mins(2),
     };

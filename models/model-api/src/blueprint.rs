@@ -6,6 +6,7 @@ use sim_kernel::SimSpan;
 
 use crate::backup::Protection;
 use crate::canary::Canary;
+use crate::dns::{ClusterDns, DnsName};
 use crate::gateway::{Gateway, GatewayUpstream, LoadBalancer};
 use crate::ids::{DatabaseId, PoolerId, ServiceId, WorkloadId, ZoneId};
 use crate::kube::off_peak::Schedule;
@@ -13,6 +14,7 @@ use crate::kube::{
     HorizontalPodAutoscaler, Ingress, Node, PersistentVolumeClaim, PodDisruptionBudget, Service,
     StorageClass, Version, VerticalPodAutoscaler, Webhook, Workload,
 };
+use crate::limiter::Limiter;
 use crate::load::{Bursts, Load, ServiceProfile};
 use crate::machines::{ClusterAutoscaler, NodeGroup};
 use crate::memory::MemoryProfile;
@@ -77,6 +79,12 @@ pub struct Blueprint {
     pub balancers: Vec<LoadBalancer>,
     /// Gateways that choose pods themselves, at most one entry a Service.
     pub gateways: Vec<Gateway>,
+    /// Names that clients find entrances by.
+    pub names: Vec<DnsName>,
+    /// DNS of the cluster; names of Services are always found without.
+    pub cluster_dns: Option<ClusterDns>,
+    /// Rate limits that gateways keep, whichever of them requests meet.
+    pub limiters: Vec<Limiter>,
     /// How data is protected.
     pub protection: Protection,
     /// How each Service serves: at most one entry a Service, in the order of their ids.
@@ -437,6 +445,14 @@ impl Blueprint {
     /// The load balancer before a Service.
     pub fn balancer_of(&self, service: ServiceId) -> Option<&LoadBalancer> {
         self.balancers.iter().find(|balancer| balancer.service == service)
+    }
+
+    /// The limit that requests of a load meet at the gateway they come in through: its position.
+    pub fn limiter_of(&self, load: &Load) -> Option<usize> {
+        let ranked = self.limiters.iter().enumerate();
+        let ranked = ranked.filter_map(|(idx, limiter)| Some((limiter.rank_for(load)?, idx)));
+        // The first of equals.
+        ranked.max_by_key(|(rank, idx)| (*rank, std::cmp::Reverse(*idx))).map(|(_, idx)| idx)
     }
 
     /// Whether network policies deny a call; `caller` is `None` for clients from outside.

@@ -6,6 +6,8 @@
 //! either is enough. Fields are compared with what clocks show: what falls into an hour that is skipped
 //! in spring does not happen that day, what falls into one that is repeated in autumn happens twice.
 
+use sim_kernel::SimTime;
+
 use crate::backup::{Cron, Schedule};
 use crate::time_zone::TimeZone;
 
@@ -186,6 +188,28 @@ impl Hand<'_> {
 fn steps_to_next(values: u64, value: i64, count: i64) -> i64 {
     let later = values >> value >> 1;
     if later == 0 { count - value } else { i64::from(later.trailing_zeros()) + 1 }
+}
+
+/// The month that an instant of a run lies in, in UTC: months since the start of the year 0.
+pub fn month_of(at: SimTime) -> u64 {
+    let secs = at.as_nanos() / NANOS_PER_SECOND.unsigned_abs();
+    let day = i64::try_from(secs / SECONDS_PER_DAY.unsigned_abs()).expect("runs are short");
+    let date = Date::of(day);
+    u64::try_from(12 * date.year + date.month - 1).expect("runs begin in 2026")
+}
+
+/// When such a month begins, in UTC; the start of the run where it began before.
+pub fn month_start(month: u64) -> SimTime {
+    let month = i64::try_from(month).expect("runs are short");
+    // Days are counted as in `Date::of`, months from March.
+    let (year, from_march) = (month.div_euclid(12), (month.rem_euclid(12) + 10) % 12);
+    let year = if from_march >= 10 { year - 1 } else { year };
+    let (era, year_of_era) = (year.div_euclid(400), year.rem_euclid(400));
+    let day_of_year = (153 * from_march + 2) / 5;
+    let day_of_era = 365 * year_of_era + year_of_era / 4 - year_of_era / 100 + day_of_year;
+    let day = era * 146_097 + day_of_era - 719_468 - EPOCH_DAYS;
+    let secs = u64::try_from(day * SECONDS_PER_DAY).unwrap_or(0);
+    SimTime::from_nanos(secs.saturating_mul(NANOS_PER_SECOND.unsigned_abs()))
 }
 
 /// A day of the Gregorian calendar.

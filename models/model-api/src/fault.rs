@@ -9,6 +9,7 @@ pub use control_plane::{ApiFlood, ControlPlaneFault, Leading, PriorityLevel};
 pub use storage::{DiskCount, StorageFault};
 
 use crate::action::Action;
+use crate::dns::DnsFault;
 use crate::ids::{
     BalancerId, DataSetId, DatabaseId, FaultId, KeyId, NodeId, PlaceId, PolicyId, ServiceId,
     WorkloadId, ZoneId,
@@ -96,6 +97,8 @@ pub enum FaultKind {
     LoadSpike {
         /// For these Services; empty means all that have a load.
         services: Vec<ServiceId>,
+        /// Those of this tenant only.
+        tenant: Option<String>,
         /// Factor in thousandths: 2000 doubles.
         factor_milli: u64,
         /// Time to reach it (and to fall back), linear.
@@ -109,6 +112,13 @@ pub enum FaultKind {
     Data(DataFault),
     /// Disks of storage pools are lost, or what stands on them is slow.
     Storage(StorageFault),
+    /// A name that clients ask for goes wrong.
+    Dns {
+        /// Position in [`Blueprint::names`](crate::Blueprint::names).
+        name: usize,
+        /// What does.
+        kind: DnsFault,
+    },
     /// A machine of a load balancer is gone; another one is made in its place.
     BalancerMachineLoss {
         /// Of which balancer: the machine that holds its address.

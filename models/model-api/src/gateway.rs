@@ -2,7 +2,7 @@
 
 use sim_kernel::SimSpan;
 
-use crate::ids::{ServiceId, WorkloadId, ZoneId};
+use crate::ids::{DatabaseId, ServiceId, WorkloadId, ZoneId};
 use crate::parameters::Range;
 use crate::source::Origin;
 
@@ -113,6 +113,13 @@ pub struct Gateway {
     pub service: ServiceId,
     /// The workload whose pods bring it what it knows; it always does without one.
     pub controller: Option<WorkloadId>,
+    /// The database that keeps its configuration (DB mode), which it asks for changes; its controller brings
+    /// it all without one.
+    pub database: Option<DatabaseId>,
+    /// How often it asks its database (`db_update_frequency`).
+    pub poll_period: SimSpan,
+    /// Workloads whose pods it is: those that start are not ready before they have a configuration.
+    pub workloads: Vec<WorkloadId>,
     /// How often the controller looks for changes (`--proxy-sync-seconds`).
     pub sync_period: SimSpan,
     /// How often workers take over what it brought (`worker_state_update_frequency`).
@@ -159,6 +166,8 @@ pub struct ActiveChecks {
 impl Gateway {
     /// `--proxy-sync-seconds` of Kong Ingress Controller 3 (`internal/dataplane/synchronizer.go`).
     pub const SYNC_PERIOD: SimSpan = SimSpan::from_secs(3);
+    /// `db_update_frequency` of Kong 3 (`kong.conf.default`).
+    pub const POLL_PERIOD: SimSpan = SimSpan::from_secs(5);
     /// `worker_state_update_frequency` of Kong 3 (`kong.conf.default`).
     pub const UPDATE_PERIOD: SimSpan = SimSpan::from_secs(5);
 }

@@ -2,6 +2,7 @@
 
 use sim_kernel::{SimSpan, SimTime};
 
+use crate::dns::Found;
 use crate::ids::{DatabaseId, ServiceId, ZoneId};
 use crate::path::{CallPolicy, Readiness, Serving};
 use crate::source::Origin;
@@ -70,6 +71,12 @@ pub struct Clients {
     pub tenant: Option<String>,
     /// The zone that is nearest to all of them.
     pub zone: Option<ZoneId>,
+    /// From how many addresses they come, each as often as the others, where that is known. It matters
+    /// to limits that count by address.
+    pub addresses: Option<u32>,
+    /// How they found the entrance, where a name leads them: all loads of one name have the rate of all its
+    /// clients, of which those come that it leads there.
+    pub found: Option<Found>,
 }
 
 impl Clients {
@@ -81,7 +88,7 @@ impl Clients {
 
     /// Whether they are counted by themselves.
     pub fn are_counted(&self) -> bool {
-        *self != Self::default()
+        self.tenant.is_some() || self.zone.is_some()
     }
 }
 

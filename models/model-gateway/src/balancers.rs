@@ -58,6 +58,8 @@ pub enum GatewayEvent {
     ReadDue(u32),
     /// The workers of a gateway take over what it read.
     TakeOverDue(u32),
+    /// The checks of a record of a name have another verdict on its entrance.
+    RecordDue(u32, u32),
     /// The checks of a gateway have another verdict on a pod.
     TargetDue(u32, PodId),
 }
@@ -171,6 +173,11 @@ impl Balancers {
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.states.is_empty()
+    }
+
+    /// Where a balancer leads to.
+    pub fn led(&self, id: BalancerId) -> Led {
+        self.states[id.index()].led
     }
 
     /// Tells whether a node answers; `None` of one that does not exist any more. One that never
@@ -469,6 +476,7 @@ impl Balancers {
             }
             GatewayEvent::ReadDue(_)
             | GatewayEvent::TakeOverDue(_)
+            | GatewayEvent::RecordDue(..)
             | GatewayEvent::TargetDue(..) => {}
         }
     }

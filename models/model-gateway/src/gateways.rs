@@ -3,7 +3,8 @@
 //! # Modelled
 //! For each Service behind a gateway the list of pods that it chooses from: as it was when the ingress
 //! controller read it last and the workers took it over, without those that checks found unhealthy.
-//! While no pod of the controller is there, the list stays as it is.
+//! While no pod of the controller is there, the list stays as it is. In DB mode the controller writes to the
+//! database of the gateway, and workers ask that for changes: without it the list stays, too.
 //! # Not modelled
 //! Simplified: the controller reads what proxies have. Weights; hashing; pods that refuse connections
 //! are passed over at no cost and count for no try.
@@ -33,6 +34,7 @@ const PRIORITY: Priority = Priority::NORMAL;
 
 const READS: Purpose = Purpose::new("first reading of an ingress controller");
 const TAKES_OVER: Purpose = Purpose::new("first look of gateway workers at their lists");
+const POLLS: Purpose = Purpose::new("first look of gateway workers at their database");
 const CHECKS: Purpose = Purpose::new("first check of an upstream");
 
 /// What a pod does with connections.
@@ -70,6 +72,8 @@ struct State {
     spec: GatewayUpstream,
     reads_from: SimTime,
     takes_from: SimTime,
+    /// Where a database keeps its configuration.
+    polls_from: Option<SimTime>,
     checks_from: SimTime,
     /// As proxies have them.
     routed: Vec<PodId>,
@@ -113,6 +117,7 @@ impl Gateways {
                     // One controller, and one timer of each worker, for all Services.
                     reads_from: phase(key, READS, spec.sync_period),
                     takes_from: phase(key, TAKES_OVER, spec.update_period),
+                    polls_from: spec.database.map(|_| phase(key, POLLS, spec.poll_period)),
                     checks_from: phase(own, CHECKS, upstream.active.healthy_interval),
                     routed: Vec::new(),
                     read: Vec::new(),
@@ -274,8 +279,12 @@ impl Gateways {
             return;
         }
         state.read.clone_from(&state.routed);
-        let period = self.blueprint.gateways[state.gateway].update_period;
-        let at = next_on_grid(state.takes_from, period, ctx.now());
+        let gateway = &self.blueprint.gateways[state.gateway];
+        let there = match state.polls_from {
+            Some(polls_from) => next_on_grid(polls_from, gateway.poll_period, ctx.now()),
+            None => ctx.now(),
+        };
+        let at = next_on_grid(state.takes_from, gateway.update_period, there);
         ctx.schedule_at(at, PRIORITY, GatewayEvent::TakeOverDue(number(idx)));
     }
 

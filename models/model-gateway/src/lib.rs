@@ -13,13 +13,15 @@
 //!   elsewhere since, and [`Gateways::take_known`] which pods gateways choose from that choose from
 //!   others.
 //! - Likewise of gateways: [`Gateways::new`], [`Gateways::set_routed`], [`Gateways::set_pod`],
-//!   [`Gateways::set_controller`], [`Gateways::handle`].
+//!   [`Gateways::set_controller`], [`Gateways::handle`]; and of names: [`Names::new`], [`Names::set_record`],
+//!   [`Names::set_fault`], [`Names::handle`], [`Names::take_answers`].
 //!
 //! # Modelled
 //! - Octavia: one machine or a pair; how the second takes over; how lost machines are noticed and
 //!   replaced; health monitors of members, which are the nodes of the cluster.
 //! - Kong: the list of pods behind each Service that a gateway chooses from, which its controller
 //!   brings it; active and passive checks of these.
+//! - DNS: records of names that lead to entrances, checks that change them, and how long answers are kept.
 //! # Not modelled
 //! Connections that are open when a machine is lost (each request is one of its own); limits of
 //! connections and of the machine itself; the API of the cloud (it always answers); OVN as provider;
@@ -35,8 +37,10 @@
 pub mod balancer;
 mod balancers;
 mod gateways;
+mod names;
 pub mod rare;
 pub mod upstream;
 
 pub use balancers::{Balancers, GatewayEvent, Led, ZoneState};
 pub use gateways::{Gateways, Known, PodState, UpstreamIdx};
+pub use names::{Answer, Names, judged_at, weights_milli};

@@ -13,3 +13,11 @@ sim_kernel::declare_probes! {
     NO_TARGET = "a gateway knew no pod that it could choose",
     NO_MEMBER = "a load balancer had no node left that it leads to",
 }
+
+/// The same of names.
+pub mod names {
+    sim_kernel::declare_probes! {
+        RECORD_CHANGED = "the checks of a name found an entrance down or well, and its records changed",
+        RECORD_BACK_IN_TIME = "an entrance answered again before the checks of its record found it down",
+    }
+}

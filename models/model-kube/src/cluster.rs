@@ -49,6 +49,7 @@
 mod admission;
 mod autoscaling;
 mod catch_up;
+mod configured;
 mod connections;
 mod control_plane;
 mod database_clients;
@@ -109,6 +110,7 @@ use crate::rare;
 use crate::scheduling::SchedulerCache;
 use admission::Refusals;
 use autoscaling::Autoscaling;
+use configured::Unconfigured;
 use connections::{Connection, Serving};
 use control_plane::ControlPlane;
 use database_clients::DatabaseClient;
@@ -378,6 +380,7 @@ pub struct Cluster {
     memory: Memory,
     holdings: Holdings,
     overload: Overload,
+    unconfigured: Unconfigured,
     /// By database; empty until something strains the API.
     database_clients: Vec<DatabaseClient>,
     /// Services whose endpoints somebody else chooses.
@@ -503,6 +506,7 @@ impl Cluster {
             ),
             holdings: Holdings::default(),
             overload: Overload::default(),
+            unconfigured: Unconfigured::default(),
             database_clients: Vec::new(),
             services_with_backends: Vec::new(),
             off_peak: off_peak::all(&blueprint, &tables),

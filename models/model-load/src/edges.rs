@@ -6,6 +6,7 @@ use sim_kernel::EntityKey;
 
 use crate::entrance::Door;
 use crate::graph::{Node, NodeIdx, owner};
+use crate::limits::LimitIdx;
 
 /// Position of a call in [`Edges::all`].
 pub(crate) type EdgeIdx = usize;
@@ -33,6 +34,8 @@ pub(crate) struct Edge {
     pub(crate) is_denied: bool,
     /// What it meets on its way: the load balancer before the callee, or how a gateway tries pods.
     pub(crate) door: Option<Door>,
+    /// The rate limit of the gateway that clients come in through.
+    pub(crate) limit: Option<LimitIdx>,
     pub(crate) key: EntityKey,
 }
 
@@ -128,7 +131,8 @@ impl Edges {
         policy: CallPolicy,
         key: EntityKey,
     ) -> EdgeIdx {
-        self.all.push(Edge { from, callee, policy, is_denied: false, door: None, key });
+        let (is_denied, door, limit) = (false, None, None);
+        self.all.push(Edge { from, callee, policy, is_denied, door, limit, key });
         self.all.len() - 1
     }
 }

@@ -2,6 +2,7 @@
 
 use std::hash::{Hash, Hasher};
 
+use model_api::limiter::StoreState;
 use model_api::observation::LossReason;
 use sim_kernel::{SimTime, StableHasher};
 
@@ -9,6 +10,7 @@ use crate::curve::{Factor, Shape, Side};
 use crate::edges::Source;
 use crate::entrance::{Choice, Entrance};
 use crate::graph::{Graph, NodeIdx, NodeLoad, RowIdx};
+use crate::lookup::Lookup;
 use crate::share::Share;
 use crate::split::{Split, without_errors};
 use crate::stations::Place;
@@ -17,6 +19,7 @@ use crate::stations::Place;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Inputs {
     pub(crate) endpoints: Vec<Endpoints>,
+    /// By source.
     pub(crate) factors: Vec<Factor>,
     pub(crate) are_writable: Vec<bool>,
     /// Of a million answers of the pods behind a node, how many are errors.
@@ -29,6 +32,12 @@ pub(crate) struct Inputs {
     pub(crate) entrances: Vec<Entrance>,
     /// By call: what a gateway chooses from.
     pub(crate) choices: Vec<Choice>,
+    /// By source: how its clients find their entrance.
+    pub(crate) lookups: Vec<Lookup>,
+    /// How Services find those that they call.
+    pub(crate) inside: Lookup,
+    /// By rate limit: what becomes of those who ask its store.
+    pub(crate) stores: Vec<StoreState>,
     /// By zone: nodes that requests from outside may enter at. Likewise.
     pub(crate) outside: Vec<u32>,
 }
@@ -56,7 +65,7 @@ impl Inputs {
     pub(crate) fn new(graph: &Graph) -> Self {
         Self {
             endpoints: vec![Endpoints::default(); graph.nodes.len()],
-            factors: vec![Factor::ONE; graph.nodes.len()],
+            factors: vec![Factor::ONE; graph.edges.sources.len()],
             are_writable: vec![true; graph.database_count],
             failing_ppm: vec![0; graph.nodes.len()],
             splits: vec![Split::default(); graph.nodes.len()],
@@ -66,6 +75,9 @@ impl Inputs {
             },
             entrances: vec![Entrance::default(); graph.nodes.len()],
             choices: vec![Choice::default(); graph.edges.all.len()],
+            lookups: vec![Lookup::default(); graph.edges.sources.len()],
+            inside: Lookup::default(),
+            stores: vec![StoreState::default(); graph.limits.len()],
             outside: vec![0; graph.zone_count],
         }
     }
@@ -224,7 +236,7 @@ fn arrive(
     let mut flow = NodeFlow::default();
     let mut mark = StableHasher::default();
     for load in &node.loads {
-        let asked = external(load, inputs.factors[idx], at, side);
+        let asked = external(load, inputs.factors[load.source], at, side);
         let (pass, pass_shape, pass_mark) =
             load.via.map_or((Share::ONE, Shape::Constant, 0), |via| {
                 passing(graph, inputs, passed, flows, via)
@@ -236,7 +248,7 @@ fn arrive(
     }
     for &(service, load) in &node.through {
         let load = &graph.nodes[service].loads[load];
-        let asked = external(load, inputs.factors[service], at, side);
+        let asked = external(load, inputs.factors[load.source], at, side);
         flow.offered = flow.offered.saturating_add(asked.rate);
         flow.arriving = flow.arriving.saturating_add(asked.rate);
         flow.arriving_shape = flow.arriving_shape.plus(asked.shape);
@@ -430,7 +442,7 @@ fn serve(
         return;
     }
     for load in &node.loads {
-        let asked = external(load, inputs.factors[idx], at, side);
+        let asked = external(load, inputs.factors[load.source], at, side);
         let (share, share_shape) = load.via.map_or((Share::ONE, Shape::Constant), |via| {
             (flows[via].marks.answered, flows[via].marks.wait).hash(&mut mark);
             (flows[via].answered, flows[via].marks.answered_shape)
@@ -440,7 +452,7 @@ fn serve(
     }
     for &(service, load) in &node.through {
         let load = &graph.nodes[service].loads[load];
-        let asked = external(load, inputs.factors[service], at, side);
+        let asked = external(load, inputs.factors[load.source], at, side);
         flow.entered = flow.entered.saturating_add(asked.rate);
         entered_shape = entered_shape.plus(asked.shape);
     }
@@ -469,7 +481,7 @@ fn client_flow(
     source: &Source,
 ) -> NodeFlow {
     let (load, called) = (graph.load_of(source), &flows[source.service]);
-    let asked = external(load, inputs.factors[source.service], at, side);
+    let asked = external(load, inputs.factors[load.source], at, side);
     let mut mark = StableHasher::default();
     (asked.mark, called.marks.answered, called.marks.wait).hash(&mut mark);
     let (passed, passed_shape) = load.via.map_or((Share::ONE, Shape::Constant), |via| {

@@ -3,10 +3,12 @@
 mod cut;
 mod entering;
 mod segment;
+mod seldom;
 mod traffic;
 
 use std::sync::Arc;
 
+use model_api::limiter::StoreState;
 use model_api::{Blueprint, DatabaseId, Observation, ServiceId};
 use sim_kernel::{Context, Priority, Recorder, SimSpan, SimTime, Streams, Timer};
 
@@ -16,7 +18,8 @@ use crate::entrance::{Choice, Entrance};
 use crate::evaluation::{Endpoints, Inputs, NodeFlow, evaluate};
 use crate::fluid::{Fluid, Waiting};
 use crate::graph::{Graph, GraphError, NodeIdx, NodeLoad, Plan, pod_capacity_millirps};
-use crate::rare;
+use crate::limits::LimitIdx;
+use crate::lookup::News;
 use crate::readiness::Gates;
 use crate::request::{Requests, WINDOW};
 use crate::split::{Meter, Rates, Split};
@@ -27,6 +30,7 @@ use crate::wait::erlang_wait;
 
 use cut::Cuts;
 use segment::{Closing, Open, waits_of};
+use seldom::{Seen, note_rare};
 pub use traffic::Traffic;
 
 /// After everything else that happens at the same instant.
@@ -109,7 +113,12 @@ struct Part {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Input {
     Endpoints(NodeIdx, Endpoints),
-    Factor(NodeIdx, u64, SimSpan),
+    /// Of a source.
+    Factor(usize, u64, SimSpan),
+    Store(LimitIdx, StoreState),
+    /// Of a source.
+    News(usize, News),
+    Inside(News),
     Writable(DatabaseId, bool),
     Failing(NodeIdx, u32),
     Split(NodeIdx, Split),
@@ -200,7 +209,9 @@ impl Flows {
     /// retries, and without the calls that Services make for them.
     pub fn client_request_count(&self, until: SimTime) -> u64 {
         let nodes = self.plan.parts.iter().flat_map(|part| &part.nodes);
-        let loads = nodes.flat_map(|node| &node.loads);
+        // Those of a name have all its clients, each of which is led by one of them.
+        let is_other = |load: &&NodeLoad| load.found.is_none_or(|found| found.record == 0);
+        let loads = nodes.flat_map(|node| &node.loads).filter(is_other);
         let count = |load: &NodeLoad| {
             let count = load.curve.request_count(until);
             // No user asks more often than it thinks.
@@ -362,17 +373,6 @@ impl Flows {
         }
     }
 
-    /// Multiplies what the outside asks of a Service, in thousandths of the curve, reached after
-    /// `ramp`, linearly from wherever it is. Returns how many curves this changes.
-    pub fn set_load_factor(&mut self, service: ServiceId, factor_milli: u64, ramp: SimSpan) -> u32 {
-        let Some((part, node)) = self.plan.place_of(service) else { return 0 };
-        let load_count = self.plan.parts[part].nodes[node].loads.len();
-        if load_count > 0 {
-            self.tell(part, Input::Factor(node, factor_milli, ramp));
-        }
-        u32::try_from(load_count).expect("loads are limited far below 2^32")
-    }
-
     /// Applies what was told since the last time, at the instant at which it was told.
     ///
     /// # Panics
@@ -428,9 +428,12 @@ impl Flows {
                 Input::Endpoints(node, endpoints) => {
                     requests.set_node_endpoints(part, node, endpoints);
                 }
-                Input::Factor(node, factor_milli, ramp) => {
-                    requests.set_factor(part, node, factor_milli, ramp);
+                Input::Factor(source, factor_milli, ramp) => {
+                    requests.set_factor(part, source, factor_milli, ramp);
                 }
+                Input::Store(limit, state) => requests.set_store(part, limit, state),
+                Input::News(source, news) => requests.hear(part, source, news),
+                Input::Inside(news) => requests.hear_inside(part, news),
                 Input::Writable(database, is_writable) => {
                     requests.set_writable(part, database, is_writable);
                 }
@@ -688,7 +691,8 @@ impl Part {
         self.pending.iter().any(|input| match *input {
             Input::Endpoints(node, endpoints) => self.inputs.endpoints[node] != endpoints,
             Input::Writable(database, is) => self.inputs.are_writable[database.index()] != is,
-            Input::Factor(..) => true,
+            Input::Factor(..) | Input::News(..) | Input::Inside(_) => true,
+            Input::Store(limit, state) => self.inputs.stores[limit] != state,
             Input::Failing(node, failing_ppm) => self.inputs.failing_ppm[node] != failing_ppm,
             Input::Split(node, split) => self.inputs.splits[node] != split,
             Input::Place(node, zone, place) => self.inputs.places[node][zone] != place,
@@ -848,50 +852,17 @@ impl Part {
                 Input::Outside(zone, count) => self.inputs.outside[zone] = count,
                 Input::Entrance(node, way) => self.inputs.entrances[node] = way,
                 Input::Choice(edge, choice) => self.inputs.choices[edge] = choice,
-                Input::Factor(node, factor_milli, ramp) => {
-                    let factor = &mut self.inputs.factors[node];
+                Input::Store(limit, state) => self.inputs.stores[limit] = state,
+                Input::News(source, news) => {
+                    let lookup = &mut self.inputs.lookups[source];
+                    *lookup = lookup.hear(news, now);
+                }
+                Input::Inside(news) => self.inputs.inside = self.inputs.inside.hear(news, now),
+                Input::Factor(source, factor_milli, ramp) => {
+                    let factor = &mut self.inputs.factors[source];
                     *factor = factor.ramp(now, factor_milli, ramp);
                 }
             }
         }
-    }
-}
-
-/// What seldom happens to a flow.
-#[derive(Clone, Copy, Debug)]
-struct Seen {
-    is_lossy: bool,
-    is_overloaded: bool,
-    is_curved: bool,
-}
-
-/// Counts what seldom happens to a flow.
-fn note_rare<E, R>(
-    graph: &Graph,
-    inputs: &Inputs,
-    seen: Seen,
-    idx: NodeIdx,
-    ctx: &mut Context<'_, E, R>,
-) where
-    E: Copy,
-    R: Recorder<Observation>,
-{
-    if seen.is_lossy {
-        let endpoints = inputs.endpoints[idx];
-        if endpoints.ready_count == 0 {
-            ctx.hit(&rare::NO_ENDPOINTS);
-        } else if endpoints.live_count < endpoints.ready_count {
-            ctx.hit(&rare::DEAD_ENDPOINTS);
-        }
-        if seen.is_overloaded {
-            ctx.hit(&rare::OVERLOAD);
-        }
-        let is_away = |database: &DatabaseId| !inputs.are_writable[database.index()];
-        if graph.nodes[idx].databases.iter().any(is_away) {
-            ctx.hit(&rare::DATABASE_AWAY);
-        }
-    }
-    if seen.is_curved {
-        ctx.hit(&rare::CURVED);
     }
 }

@@ -25,12 +25,15 @@ use crate::stretch::{is_changing, next_knot};
 use crate::wait::Wait;
 
 mod finite;
+mod habits;
+mod limits;
 mod queue;
 mod quota;
 mod sharing;
 mod sweep;
 mod tried;
 
+use limits::LimitState;
 use queue::Queue;
 pub(crate) use quota::Tables;
 use quota::{Pod, Table};
@@ -116,10 +119,12 @@ impl Fluid {
                 .all
                 .iter()
                 .any(|edge| edge.is_denied || edge.door.is_some() || !edge.policy.is_plain())
+            || !graph.limits.is_empty()
+            || graph.looks_up
             || graph.nodes.iter().any(|node| {
                 node.is_denied_database
                     || !is_plain(&node.serving)
-                    || node.loads.iter().any(|load| load.users.is_some())
+                    || node.loads.iter().any(|load| load.users.is_some() || load.found.is_some())
             });
         has_memory.then(|| Self {
             queues: vec![None; graph.nodes.len()],
@@ -128,6 +133,7 @@ impl Fluid {
             state: State {
                 nodes: vec![NodeState::default(); graph.nodes.len()],
                 edges: vec![EdgeState::default(); graph.edges.all.len()],
+                limits: graph.limits.iter().map(LimitState::of).collect(),
             },
             from: SimTime::ZERO,
             picture: Picture::default(),
@@ -150,7 +156,11 @@ impl Fluid {
             Some(planned) if planned.until == now => {
                 (self.state, self.picture) = (planned.state, planned.picture);
             }
-            _ if self.is_constant => {}
+            _ if self.is_constant => {
+                for (limit, memory) in graph.limits.iter().zip(&mut self.state.limits) {
+                    memory.pass(limit, self.from, now);
+                }
+            }
             _ => {
                 let mut state = std::mem::take(&mut self.state);
                 self.picture = self.step(graph, inputs, &mut state, now);
@@ -405,8 +415,11 @@ impl Fluid {
     fn plan(&mut self, graph: &Graph, inputs: &Inputs, now: SimTime) -> Option<SimTime> {
         let is_changing = is_changing(graph, inputs, now);
         let opens = self.state.edges.iter().filter_map(|edge| edge.open_until);
+        let (full_at, is_filling) = limits::next_of_all(graph, inputs, &self.state, now);
+        let is_changing = is_changing || is_filling;
         let stop = next_knot(graph, inputs, now)
             .into_iter()
+            .chain(full_at)
             .chain(opens.filter(|until| *until > now))
             .min()
             .unwrap_or(SimTime::MAX);
@@ -437,6 +450,10 @@ impl Fluid {
             if is_long && change < SETTLED && !is_saving && !is_changing && !is_switching {
                 self.is_constant = true;
                 self.planned = None;
+                if !graph.limits.is_empty() {
+                    // A counter that is full in each period swings, and settles each time.
+                    self.step_count = 0;
+                }
                 return (stop < SimTime::MAX).then_some(stop);
             }
             if change < CHANGE_MIN || is_swinging {

@@ -1,5 +1,6 @@
 //! Who calls whom: immutable, built once, shared by all runs.
 
+use model_api::dns::Found;
 use model_api::load::{Load, Thinking};
 use model_api::observation::FlowSegment;
 use model_api::path::{CallPolicy, Callee, Serving};
@@ -10,6 +11,7 @@ use crate::curve::Curve;
 use crate::edges::{Edges, Source};
 use crate::entrance::Door;
 use crate::fluid::Tables;
+use crate::limits::{Limit, limits};
 use crate::quota::Quota;
 
 /// Why a blueprint's load cannot be modelled. The reader of scenarios refuses these first.
@@ -44,6 +46,10 @@ pub(crate) struct Plan {
 pub(crate) struct Graph {
     pub(crate) nodes: Vec<Node>,
     pub(crate) edges: Edges,
+    /// Services look up the names of those that they call.
+    pub(crate) looks_up: bool,
+    /// Rate limits of the gateways among them.
+    pub(crate) limits: Vec<Limit>,
     /// Databases of the blueprint.
     pub(crate) database_count: usize,
     /// Zones of the blueprint, where some Service here is divided by zone; else none.
@@ -108,6 +114,13 @@ pub(crate) fn owner(nodes: &[Node], node: NodeIdx) -> ServiceId {
 /// Requests from outside.
 #[derive(Debug)]
 pub(crate) struct NodeLoad {
+    pub(crate) id: LoadId,
+    /// Position of its source, among all connected ones.
+    pub(crate) source: usize,
+    /// The tenant whose requests they are.
+    pub(crate) tenant: Option<String>,
+    /// How its clients found the entrance.
+    pub(crate) found: Option<Found>,
     pub(crate) curve: Curve,
     pub(crate) via: Option<NodeIdx>,
     /// How its clients call.
@@ -265,8 +278,13 @@ impl Plan {
         plan.add_loads(blueprint)?;
         for part in &mut plan.parts {
             add_latencies(&mut part.nodes);
+            let loads = part.nodes.iter_mut().flat_map(|node| &mut node.loads);
+            (0..).zip(loads).for_each(|(source, load)| load.source = source);
             part.asking_gateways = asking_gateways(&part.nodes);
             part.edges = Edges::of(&part.nodes, blueprint);
+            part.looks_up = blueprint.cluster_dns.is_some()
+                && part.edges.of_node.iter().any(|calls| !calls.is_empty());
+            part.limits = limits(&part.nodes, &mut part.edges, blueprint);
         }
         plan.cpu_per_request = edges.cpu_per_request;
         Ok(plan)
@@ -302,6 +320,10 @@ impl Plan {
             }
             let key = key_of(load, &nodes[node], blueprint);
             nodes[node].loads.push(NodeLoad {
+                id: LoadId::from_index(idx),
+                source: 0,
+                tenant: load.clients.tenant.clone(),
+                found: load.clients.found,
                 curve,
                 via,
                 client: load.client,
@@ -355,7 +377,9 @@ fn key_of(load: &Load, node: &Node, blueprint: &Blueprint) -> EntityKey {
     }
     let tenant = load.clients.tenant.iter().fold(key, |key, name| key.child("tenant").child(name));
     let zone = load.clients.zone.map(|zone| &blueprint.zones[zone.index()].name);
-    zone.iter().fold(tenant, |key, name| key.child("zone").child(name))
+    let key = zone.iter().fold(tenant, |key, name| key.child("zone").child(name));
+    let Some(found) = load.clients.found else { return key };
+    key.child("record").part(2 * found.record as u64 + u64::from(found.keeps))
 }
 
 /// Requests per 1000 s that a pod with so much CPU can answer, rounded down; without end when a

@@ -56,7 +56,9 @@
 //!   part of it crosses zones (`stations`).
 //! - Load balancers before Services, which requests from outside come through (`entrance`).
 //! - What probes meet that wait in line with requests (`strain`).
-//! - Rate limits in fixed windows, counted by each pod or together.
+//! - Rate limits in fixed windows, counted by each pod or together, of a Service or by whose requests they
+//!   are at a gateway (`limits`).
+//! - Names that lead clients to entrances, and answers that are kept (`lookup`).
 //! - Requests in pods that die, where they are lost (`flows::cut`).
 //! - Errors of faulty pods ([`LossReason::Errors`]), and requests that are divided by weight between
 //!   two sets of pods, or copied to one of them: each set has a queue of its own.
@@ -114,6 +116,8 @@ mod evaluation;
 mod flows;
 mod fluid;
 mod graph;
+mod limits;
+mod lookup;
 pub mod profile;
 mod quota;
 pub mod rare;
@@ -129,6 +133,7 @@ mod wait;
 pub use entrance::{Choice, Entrance};
 pub use flows::{CanarySeen, Flows, LoadEvent, Traffic, WorkFlow};
 pub use graph::{GraphError, pod_capacity_millirps};
+pub use lookup::News;
 pub use request::{Latencies, Requests, WINDOW};
 pub use stations::{Place, Station};
 pub use stretch::CURVE_ERROR_PPM;

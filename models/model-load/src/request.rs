@@ -8,6 +8,7 @@
 use std::hash::Hasher as _;
 use std::sync::Arc;
 
+use model_api::limiter::StoreState;
 use model_api::observation::{FlowSegment, WAIT_SHAPE_EXPONENTIAL};
 use model_api::{Blueprint, DatabaseId, Observation, ServiceId};
 use sim_kernel::{Context, Outcome, Recorder, SimSpan, SimTime, StableHasher, Streams};
@@ -15,11 +16,13 @@ use sim_kernel::{Context, Outcome, Recorder, SimSpan, SimTime, StableHasher, Str
 use crate::entrance::{Choice, Entrance};
 use crate::evaluation::Endpoints;
 use crate::graph::{GraphError, Plan, RowIdx};
+use crate::lookup::News;
 use crate::split::Split;
 use crate::stations::Place;
 
 mod calendar;
 mod engine;
+mod limits;
 mod policy;
 mod quota;
 mod sharing;
@@ -169,8 +172,23 @@ impl Requests {
         i64::try_from((served * 1_000_000).checked_div(ended)?).ok()
     }
 
-    pub(crate) fn set_factor(&mut self, part: usize, node: usize, factor: u64, ramp: SimSpan) {
-        self.engines[part].set_factor(node, factor, ramp);
+    pub(crate) fn set_factor(&mut self, part: usize, source: usize, factor: u64, ramp: SimSpan) {
+        self.engines[part].set_factor(source, factor, ramp);
+    }
+
+    /// Tells the clients of a source what they get to know.
+    pub(crate) fn hear(&mut self, part: usize, source: usize, news: News) {
+        self.engines[part].hear_of(source, news);
+    }
+
+    /// Tells Services that look up whom they call what they get to know.
+    pub(crate) fn hear_inside(&mut self, part: usize, news: News) {
+        self.engines[part].hear_inside(news);
+    }
+
+    /// Tells what becomes of those who ask the store of a rate limit.
+    pub(crate) fn set_store(&mut self, part: usize, limit: usize, state: StoreState) {
+        self.engines[part].set_store(limit, state);
     }
 
     /// Latencies of the requests to a Service, as its callers see them.

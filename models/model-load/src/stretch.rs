@@ -69,22 +69,24 @@ pub(crate) fn next(graph: &Graph, inputs: &Inputs, from: SimTime, room: &mut Roo
 
 /// The next knot of any curve or ramp.
 pub(crate) fn next_knot(graph: &Graph, inputs: &Inputs, from: SimTime) -> Option<SimTime> {
-    let of_node = |(node, factor): (&crate::graph::Node, &crate::curve::Factor)| {
-        let curves = node.loads.iter().filter_map(|load| load.curve.next_knot(from)).min();
-        let ramp = factor.next_knot(from).filter(|_| !node.loads.is_empty());
-        curves.into_iter().chain(ramp).min()
+    let of_load = |load: &crate::graph::NodeLoad| {
+        let ramp = inputs.factors[load.source].next_knot(from);
+        let looked_up = inputs.lookups[load.source].next_knot(from);
+        load.curve.next_knot(from).into_iter().chain(ramp).chain(looked_up).min()
     };
-    graph.nodes.iter().zip(&inputs.factors).filter_map(of_node).min()
+    let loads = graph.nodes.iter().flat_map(|node| &node.loads);
+    loads.filter_map(of_load).chain(inputs.inside.next_knot(from)).min()
 }
 
 /// Whether any load changes from then on.
 pub(crate) fn is_changing(graph: &Graph, inputs: &Inputs, from: SimTime) -> bool {
-    graph.nodes.iter().zip(&inputs.factors).any(|(node, factor)| {
-        let ramp = factor.shape(from, Side::After);
-        node.loads.iter().any(|load| {
+    let mut loads = graph.nodes.iter().flat_map(|node| &node.loads);
+    inputs.inside.next_knot(from).is_some()
+        || loads.any(|load| {
+            let ramp = inputs.factors[load.source].shape(from, Side::After);
             load.curve.piece_at(from, Side::After).shape().times(ramp) != Shape::Constant
+                || inputs.lookups[load.source].next_knot(from).is_some()
         })
-    })
 }
 
 /// When the first Service, in the order of calls, meets its capacity inside the stretch. Whatever

@@ -66,6 +66,8 @@ pub(crate) enum Struck {
     Capacity(ZoneId),
     /// Load curves.
     Load,
+    /// A name, by its position.
+    Name(usize),
     /// Every zone, for good.
     Region,
     /// Copies that are made, or not.

@@ -9,7 +9,7 @@ use model_api::kube::ResourceList;
 use model_api::path::WarmUp;
 use model_api::{Blueprint, DatabaseId, PoolerId, ServiceId, SimSpan};
 use model_backup::Backups;
-use model_gateway::{Balancers, Gateways};
+use model_gateway::{Balancers, Gateways, Names};
 use model_kube::ClusterPlan;
 use model_kube::cluster::{NewTemplate, TemplateHealth, TemplateId};
 use model_load::profile::realized;
@@ -266,8 +266,8 @@ impl Plan {
         let stored = (backups, Pools::new(&self.blueprint, streams));
         let balancers = Balancers::new(&self.blueprint, streams);
         let gateways = Gateways::new(&self.blueprint, streams);
-        let flows = (flows, balancers, gateways);
-        World::new(&self.faults, &self.wiring, cluster, databases, flows, stored, streams)
+        let before = (balancers, gateways, Names::new(&self.blueprint, streams));
+        World::new(&self.faults, &self.wiring, cluster, databases, flows, before, stored, streams)
     }
 
     /// The flows of a run: shared by all runs, unless what is asked for is random.

@@ -29,6 +29,9 @@ pub(crate) fn all(blueprint: &Blueprint) -> Vec<&'static Probe> {
     if !blueprint.balancers.is_empty() || !blueprint.gateways.is_empty() {
         probes.extend_from_slice(model_gateway::rare::ALL);
     }
+    if !blueprint.names.is_empty() {
+        probes.extend_from_slice(model_gateway::rare::names::ALL);
+    }
     if !blueprint.loads.is_empty() {
         probes.extend_from_slice(model_load::rare::ALL);
     }

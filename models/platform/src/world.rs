@@ -21,6 +21,7 @@ mod data;
 mod deaths;
 mod gateways;
 mod poolers;
+mod spikes;
 mod storage;
 mod warmth;
 mod writers;
@@ -35,12 +36,12 @@ use model_api::{
     Blueprint, DatabaseId, FaultId, NodeId, Observation, PodId, ServiceId, WorkloadId, ZoneId,
 };
 use model_backup::Backups;
-use model_gateway::{Balancers, Gateways};
+use model_gateway::{Balancers, Gateways, Names};
 use model_kube::cluster::{Capacity, Cluster, KubeEvent, Notice, ServiceTraffic, ServiceWork};
 use model_load::{Flows, Requests, WorkFlow};
 use model_postgres::{Databases, PgNotice, Role, StopKind};
 use model_storage::Pools;
-use sim_kernel::{Context, Model, Recorder, SimSpan, SimTime, Streams};
+use sim_kernel::{Context, Model, Recorder, SimTime, Streams};
 
 use crate::event::{Event, FAULT_PRIORITY};
 use crate::fault::{FaultBook, FaultEvent, Happening, Struck, pick_node, pick_some, pick_zone};
@@ -93,14 +94,15 @@ impl World {
         wiring: &Arc<Wiring>,
         cluster: Cluster,
         databases: Databases,
-        (flows, balancers, gateways): (Flows, Balancers, Gateways),
+        flows: Flows,
+        (balancers, gateways, names): (Balancers, Gateways, Names),
         (backups, pools): (Backups, Pools),
         streams: Streams,
     ) -> Self {
         Self {
             data: DataState::new(backups, cluster.blueprint()),
             storage: StorageState::new(pools),
-            gateways: GatewayState::new(balancers, gateways),
+            gateways: GatewayState::new(balancers, gateways, names),
             writers: Writers::of(cluster.blueprint()),
             pooler_fails: vec![0; cluster.blueprint().poolers.len()],
             pooler_unserved: vec![0; cluster.blueprint().poolers.len()],
@@ -227,6 +229,9 @@ impl World {
         debug_assert!(self.knows_nodes(), "every change of a node is counted");
         self.tell_led(ctx);
         self.tell_gateways(ctx);
+        self.tell_stores();
+        self.tell_names(ctx);
+        self.tell_cluster_dns();
         self.flows.settle(ctx);
         self.meter(ctx);
     }
@@ -536,16 +541,20 @@ impl World {
                 let capacity = if *is_refused { Capacity::Refused } else { Capacity::Stuck };
                 (Struck::Capacity(zone), self.cluster.set_machine_capacity(zone, capacity, ctx))
             }
-            FaultKind::LoadSpike { services, ramp, .. } => {
+            FaultKind::LoadSpike { services, tenant, ramp, .. } => {
                 self.spikes.push(fault);
                 if self.spikes.len() > 1 {
                     ctx.hit(&rare::SPIKES_MULTIPLIED);
                 }
-                (Struck::Load, self.set_load_factors(services, *ramp))
+                (Struck::Load, self.set_load_factors(services, tenant.as_deref(), *ramp))
             }
             FaultKind::ControlPlane(kind) => self.strike_control_plane(fault, spec, kind, ctx),
             FaultKind::Data(kind) => self.strike_data(spec, kind, ctx),
             FaultKind::Storage(kind) => self.strike_storage(fault, spec, *kind, ctx),
+            FaultKind::Dns { name, kind } => {
+                self.set_name_fault(*name, Some(*kind));
+                (Struck::Name(*name), 1)
+            }
             FaultKind::BalancerMachineLoss { balancer, takes_standby } => {
                 let targets = self.lose_balancer_machines(*balancer, *takes_standby, ctx);
                 (Struck::Nothing, targets)
@@ -615,12 +624,14 @@ impl World {
             Struck::Disks(_) | Struck::Throttle(_) | Struck::MinSize(_) => {
                 self.mend_storage(fault, struck, ctx);
             }
+            Struck::Name(name) => self.set_name_fault(name, None),
             Struck::Copies => self.mend_copies(&plan.faults[fault.index()].kind, ctx),
             action => self.take_back(fault, action, ctx),
         }
-        if let FaultKind::LoadSpike { services, ramp, .. } = &plan.faults[fault.index()].kind {
+        let kind = &plan.faults[fault.index()].kind;
+        if let FaultKind::LoadSpike { services, tenant, ramp, .. } = kind {
             self.spikes.retain(|spike| *spike != fault);
-            self.set_load_factors(services, *ramp);
+            self.set_load_factors(services, tenant.as_deref(), *ramp);
         }
         self.tell_balancers_zones(ctx);
         ctx.observe(|| Observation::FaultEnded { fault });
@@ -661,36 +672,6 @@ impl World {
             .and_then(|database| self.databases.primary_pod(database));
         let pods = self.cluster.pods_of(workload).iter().copied();
         primary.into_iter().chain(pods).find_map(|pod| self.cluster.pod(pod).node)
-    }
-
-    /// Sets the load of Services (all, when none is named) to the product of the spikes that are
-    /// on; returns how many load curves that changes.
-    fn set_load_factors(&mut self, services: &[ServiceId], ramp: SimSpan) -> u32 {
-        let services: Vec<ServiceId> = if services.is_empty() {
-            self.flows.loaded_services().collect()
-        } else {
-            services.to_vec()
-        };
-        services
-            .into_iter()
-            .map(|service| {
-                let factor = self.load_factor_milli(service);
-                self.flows.set_load_factor(service, factor, ramp)
-            })
-            .sum()
-    }
-
-    fn load_factor_milli(&self, service: ServiceId) -> u64 {
-        self.spikes.iter().fold(1000, |product, spike| {
-            match &self.plan.faults[spike.index()].kind {
-                FaultKind::LoadSpike { services, factor_milli, .. }
-                    if services.is_empty() || services.contains(&service) =>
-                {
-                    product * factor_milli / 1000
-                }
-                _ => product,
-            }
-        })
     }
 }
 

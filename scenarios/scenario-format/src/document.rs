@@ -9,6 +9,7 @@ use crate::decode::{FromText, record};
 use crate::source::Spanned;
 
 mod backup;
+mod dns;
 mod fault;
 mod gateway;
 mod job;
@@ -29,18 +30,20 @@ pub use backup::{
     ArchiveSpec, BackupPolicySpec, BackupsSpec, CopySpec, DataSetSpec, HookSpec, KeySpec, OnError,
     PlaceSpec, RecoverySpec, StepSpec,
 };
+pub use dns::{ClusterDnsSpec, KeepingSpec, NameSpec, RecordCheckSpec};
 pub use fault::{
     AccountLossSpec, ApiFloodSpec, ArchiveBrokenSpec, BackupTargetLossSpec, BackupsBrokenSpec,
     BadRolloutSpec, BalancerMachineLossSpec, ConditionSpec, ControlPlaneUpgradeSpec, DiskLeakSpec,
     DiskLossSpec, DrainSpec, EmptySpec, EndpointsBelowSpec, EtcdDataLossSpec, FaultSpec, FenceSpec,
     GrowStorageSpec, HoldSpec, KeyDisabledSpec, KeyLossSpec, LeaderKillSpec, LoadSpikeSpec,
-    LogicalLossSpec, MemberLossSpec, MemoryLeakSpec, NoCapacitySpec, NodeCrashSpec, NodesSpec,
-    PlainFaultSpec, PodCrashSpec, ProcessLeakSpec, RegionLossSpec, RegistryOutageSpec, RolloutSpec,
-    ScaleSpec, SetMinSizeSpec, SlowApiSpec, StartKeys, SwitchoverSpec, ThrottleSpec,
+    LogicalLossSpec, MemberLossSpec, MemoryLeakSpec, NameFaultSpec, NoCapacitySpec, NodeCrashSpec,
+    NodesSpec, PlainFaultSpec, PodCrashSpec, ProcessLeakSpec, RegionLossSpec, RegistryOutageSpec,
+    RolloutSpec, ScaleSpec, SetMinSizeSpec, SlowApiSpec, StartKeys, SwitchoverSpec, ThrottleSpec,
     WalVolumeAboveSpec, WebhookOutageSpec, WindowSpec, ZoneFaultSpec,
 };
 pub use gateway::{
-    CertificateKey, FailoverSpec, GatewaySpec, LoadBalancerSpec, MonitorSpec, TlsSpec, Topology,
+    CertificateKey, FailoverSpec, GatewaySpec, LimitByName, LimitPolicy, LoadBalancerSpec,
+    MonitorSpec, RateLimitsSpec, TlsSpec, Topology,
 };
 pub use job::{JobProfileSpec, WorkTimeSpec};
 pub use load::{DatabaseSpec, LoadPointSpec, LoadSpec, ServiceSpec, UsersSpec};

@@ -417,6 +417,7 @@ fn is_endless(fault: &Fault) -> bool {
         | FaultKind::UsageLeak { .. }
         | FaultKind::NoCapacity { .. }
         | FaultKind::Storage(_)
+        | FaultKind::Dns { .. }
         | FaultKind::LoadSpike { .. } => false,
     };
     fault.duration.is_none() && !is_momentary

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use model_api::action::Action;
 use model_api::backup::DisasterClass;
+use model_api::dns::DnsFault;
 use model_api::fault::{ControlPlaneFault, DataFault, FaultKind, StorageFault};
 use model_api::guarantee::{DataPromise, Promise};
 use model_api::usage::NodeResource;
@@ -188,6 +189,8 @@ fn fault_text(kind: &FaultKind) -> &'static str {
             ControlPlaneFault::WebhookOutage { .. } => "a webhook does not answer",
             ControlPlaneFault::RegistryOutage { .. } => "an image registry does not answer",
         },
+        FaultKind::Dns { kind: DnsFault::Outage, .. } => "name servers do not answer",
+        FaultKind::Dns { kind: DnsFault::WrongRecord, .. } => "a name leads to nobody",
         FaultKind::BalancerMachineLoss { .. } => "a load balancer loses a machine",
         FaultKind::Action(action) => action_text(action),
         FaultKind::Data(kind) => data_fault_text(kind),

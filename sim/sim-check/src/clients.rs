@@ -194,7 +194,11 @@ mod tests {
         let load = |tenant: Option<&str>, zone: Option<u32>| Load {
             service: ServiceId(0),
             via: None,
-            clients: Clients { tenant: tenant.map(str::to_owned), zone: zone.map(ZoneId) },
+            clients: Clients {
+                tenant: tenant.map(str::to_owned),
+                zone: zone.map(ZoneId),
+                ..Clients::default()
+            },
             client: model_api::path::CallPolicy::default(),
             users: None,
             points: Vec::new(),

@@ -195,6 +195,7 @@ impl<'a, E> Story<'a, E> {
             LossReason::TimedOut => "callers do not wait any longer".to_owned(),
             LossReason::RateLimited => "the rate limit is reached".to_owned(),
             LossReason::BreakerOpen => "a circuit breaker is open".to_owned(),
+            LossReason::Name => "clients do not find the name, or it leads to nobody".to_owned(),
             LossReason::LoadBalancer => {
                 "the load balancer is away, or leads to nodes that do not answer".to_owned()
             }

@@ -64,6 +64,8 @@ pub enum LossReason {
     RateLimited,
     /// A circuit breaker was open.
     BreakerOpen,
+    /// The name by which it is found was not found, or led to nobody.
+    Name,
     /// The load balancer before it was away, or led to nodes that do not answer.
     LoadBalancer,
     /// No network policy lets the caller through.
@@ -87,6 +89,7 @@ impl LossReason {
             Self::TimedOut => "timedOut",
             Self::RateLimited => "rateLimited",
             Self::BreakerOpen => "breakerOpen",
+            Self::Name => "name",
             Self::LoadBalancer => "loadBalancer",
             Self::Denied => "denied",
             Self::Dependency(_) => "dependency",

@@ -58,6 +58,15 @@ pub enum GatewayFact {
         /// Of these, nodes that do not answer.
         silent_count: u32,
     },
+    /// The checks of a record found that its entrance does not answer, or does again.
+    RecordJudged {
+        /// Position of the name.
+        name: u32,
+        /// The entrance.
+        service: ServiceId,
+        /// It answers.
+        is_answering: bool,
+    },
     /// The pods that a gateway chooses from changed.
     Knows {
         /// The Service of the gateway.

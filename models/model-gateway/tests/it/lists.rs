@@ -18,6 +18,9 @@ fn run(active: ActiveChecks, passive_timeouts: u32, script: &[(u64, Act)]) -> Ve
     let gateway = Gateway {
         service: ServiceId(0),
         controller: Some(WorkloadId(0)),
+        database: None,
+        poll_period: Gateway::POLL_PERIOD,
+        workloads: Vec::new(),
         sync_period: Gateway::SYNC_PERIOD,
         update_period: Gateway::UPDATE_PERIOD,
         upstreams: vec![upstream],

@@ -1,5 +1,6 @@
-//! Load balancers and gateways in time.
+//! Load balancers, gateways and names in time.
 
 mod balancers;
 mod lists;
+mod names;
 mod world;

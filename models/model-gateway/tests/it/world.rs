@@ -2,8 +2,11 @@
 
 use std::sync::Arc;
 
+use model_api::dns::DnsFault;
 use model_api::{BalancerId, Blueprint, NodeId, Observation, PodId, ZoneId};
-use model_gateway::{Balancers, GatewayEvent, Gateways, Known, Led, PodState, ZoneState};
+use model_gateway::{
+    Answer, Balancers, GatewayEvent, Gateways, Known, Led, Names, PodState, ZoneState,
+};
 use sim_kernel::{
     Context, Journal, Limits, Model, Priority, Recorder, SimTime, Simulation, Streams,
 };
@@ -18,6 +21,9 @@ pub(crate) enum Act {
     Routed(u32),
     Pod(u32, PodState),
     Controller(bool),
+    /// Of the first name: a record, and whether its entrance answers.
+    Record(usize, bool),
+    NameFault(Option<DnsFault>),
 }
 
 #[derive(Clone, Copy, Debug, Hash)]
@@ -36,11 +42,14 @@ impl From<GatewayEvent> for WorldEvent {
 pub(crate) struct World {
     balancers: Balancers,
     gateways: Gateways,
+    names: Names,
     script: Arc<Vec<Act>>,
     /// When balancers led elsewhere, in seconds.
     pub(crate) led: Vec<(f64, Led)>,
     /// When gateways knew other pods, in seconds.
     pub(crate) known: Vec<(f64, Known)>,
+    /// When names answered otherwise, in seconds.
+    pub(crate) answers: Vec<(f64, Answer)>,
 }
 
 impl World {
@@ -50,9 +59,11 @@ impl World {
         let world = Self {
             balancers: Balancers::new(&blueprint, streams),
             gateways: Gateways::new(&blueprint, streams),
+            names: Names::new(&blueprint, streams),
             script: Arc::new(script.iter().map(|&(_, act)| act).collect()),
             led: Vec::new(),
             known: Vec::new(),
+            answers: Vec::new(),
         };
         let mut sim = Simulation::new(world, Journal::new(), Limits::default());
         for (idx, &(at, _)) in (0_u32..).zip(script) {
@@ -73,10 +84,12 @@ impl Model for World {
         ctx: &mut Context<'_, WorldEvent, R>,
     ) {
         let (balancers, gateways) = (&mut self.balancers, &mut self.gateways);
+        let names = &mut self.names;
         match event {
             WorldEvent::Gateway(event) => {
                 balancers.handle(event, ctx);
                 gateways.handle(event, ctx);
+                names.handle(event, ctx);
             }
             WorldEvent::Step(idx) => match self.script[idx as usize] {
                 Act::Node(node, answers) => balancers.set_node(NodeId(node), answers, ctx),
@@ -87,10 +100,14 @@ impl Model for World {
                 Act::Routed(count) => gateways.set_routed(0, (0..count).map(PodId), ctx),
                 Act::Pod(pod, state) => gateways.set_pod(0, PodId(pod), state, 10_000, ctx),
                 Act::Controller(works) => gateways.set_controller(0, works, ctx),
+                Act::Record(record, answers) => names.set_record((0, record), answers, ctx),
+                Act::NameFault(fault) => names.set_fault(0, fault),
             },
         }
         let (at, led, known) = (ctx.now().as_secs_f64(), &mut self.led, &mut self.known);
         balancers.take_led(ctx, |_, now| led.push((at, now)));
         gateways.take_known(ctx, |_, _, now| known.push((at, now)));
+        let answers = &mut self.answers;
+        names.take_answers(ctx, |_, answer| answers.push((at, answer.clone())));
     }
 }

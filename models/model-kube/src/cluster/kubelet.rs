@@ -229,6 +229,10 @@ impl Cluster {
                 self.go_on_starting(id, ctx);
             }
             Step::Ready => {
+                if self.lacks_configuration(id) {
+                    return self.go_on_starting(id, ctx);
+                }
+                let pod = &mut self.pods[id.index()];
                 pod.is_locally_ready = true;
                 self.publish_status(id, UnreadyReason::Probe, ctx);
                 self.go_on_starting(id, ctx);
@@ -245,7 +249,7 @@ impl Cluster {
 
     /// Waits for what comes next in a start: an answer, readiness, or a probe that gives it up.
     /// Without a probe a pod is ready before it can answer.
-    fn go_on_starting<E, R>(&mut self, id: PodId, ctx: &mut Context<'_, E, R>)
+    pub(super) fn go_on_starting<E, R>(&mut self, id: PodId, ctx: &mut Context<'_, E, R>)
     where
         E: Copy + From<KubeEvent>,
         R: Recorder<Observation>,

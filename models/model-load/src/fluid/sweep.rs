@@ -4,6 +4,8 @@ use model_api::observation::LossReason;
 use model_api::path::{Breaker, CallPolicy};
 use sim_kernel::{SimSpan, SimTime};
 
+use super::habits::Tries;
+use super::limits::LimitState;
 use super::queue::{Arrivals, Queue, Stationary};
 use super::quota::Table;
 use super::tried::{Answers, Late, Through, entered, through};
@@ -13,11 +15,8 @@ use crate::edges::{Caller, EdgeIdx};
 use crate::entrance::Way;
 use crate::evaluation::{Endpoints, Inputs};
 use crate::graph::{Graph, NodeIdx};
-use crate::request::{limit_of_all, pause_before};
+use crate::request::limit_of_all;
 use crate::stations::{Branch, Routes};
-
-/// Shortest time in which callers get used to a change.
-const HABIT_SECS_MIN: f64 = 1e-3;
 
 /// Whoever waits for answers does something else for so long.
 const CYCLE_SECS_MIN: f64 = 1e-6;
@@ -34,6 +33,7 @@ const BURSTY: f64 = 0.999;
 pub(super) struct State {
     pub(super) nodes: Vec<NodeState>,
     pub(super) edges: Vec<EdgeState>,
+    pub(super) limits: Vec<LimitState>,
 }
 
 /// What a queue remembers.
@@ -141,7 +141,7 @@ pub(super) struct Sweep<'a> {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Room {
     nodes: Vec<NodeWork>,
-    edges: Vec<EdgeWork>,
+    pub(super) edges: Vec<EdgeWork>,
 }
 
 /// Which part of a flow comes from users who wait for answers, and how long it takes them in the mean
@@ -165,7 +165,7 @@ impl Waiting {
 }
 
 #[derive(Clone, Copy, Debug, Default)]
-struct NodeWork {
+pub(super) struct NodeWork {
     /// What comes to it and its twin.
     asked: f64,
     waiting: Waiting,
@@ -174,21 +174,27 @@ struct NodeWork {
     sure: f64,
     reached: f64,
     worked: f64,
-    alive: f64,
+    pub(super) alive: f64,
     let_in: f64,
+    /// Of what comes, what limits of its own requests let in, and those that are counted by the second.
+    allowed: f64,
+    at_once: f64,
     queue: Stationary,
     /// Answered well by itself and all it calls.
-    answered: f64,
-    delay: Delay,
-    worst: Worst,
+    pub(super) answered: f64,
+    pub(super) delay: Delay,
+    pub(super) worst: Worst,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
-struct EdgeWork {
+pub(super) struct EdgeWork {
     /// Calls per second, without retries.
     first: f64,
     /// Attempts that come to the callee.
-    reaching: f64,
+    pub(super) reaching: f64,
+    /// Of these, those that a rate limit lets in, and one that counts by the second.
+    pub(super) let_in: f64,
+    pub(super) at_once: f64,
     waiting: Waiting,
     /// Share of the calls that are answered well in the end.
     answered: f64,
@@ -202,13 +208,13 @@ struct EdgeWork {
 
 /// The largest loss.
 #[derive(Clone, Copy, Debug, Default)]
-struct Worst {
-    reason: LossReason,
-    share: f64,
+pub(super) struct Worst {
+    pub(super) reason: LossReason,
+    pub(super) share: f64,
 }
 
 impl Worst {
-    fn or(self, reason: LossReason, share: f64) -> Self {
+    pub(super) fn or(self, reason: LossReason, share: f64) -> Self {
         if share > self.share { Self { reason, share } } else { self }
     }
 }
@@ -241,7 +247,7 @@ impl Sweep<'_> {
     /// What reaches a Service, and what its workers do.
     fn arrive(&self, node: NodeIdx, state: &mut State, secs: f64, room: &mut Room) {
         let edges = &self.graph.edges;
-        let mut work = NodeWork { let_in: 1.0, ..NodeWork::default() };
+        let mut work = NodeWork { let_in: 1.0, allowed: 1.0, at_once: 1.0, ..NodeWork::default() };
         if self.graph.nodes[node].station_of.is_some() {
             return self.reach(node, work, state, secs, room);
         }
@@ -254,7 +260,8 @@ impl Sweep<'_> {
                     let client_edge = &edges.all[client];
                     let passes =
                         if client_edge.is_denied { 0.0 } else { self.passing(client, state, room) };
-                    (room.edges[client].reaching * passes, room.edges[client].waiting)
+                    let call = &room.edges[client];
+                    (call.reaching * call.let_in * passes, call.waiting)
                 }
                 Caller::Service(caller) => (room.nodes[caller].worked, room.nodes[caller].waiting),
             };
@@ -262,9 +269,11 @@ impl Sweep<'_> {
             let is_open = open_until.is_some_and(|until| until > self.at);
             let attempts = if is_open { 0.0 } else { first + extra };
             let way = self.way(edge);
-            let reaching = attempts * entered(way, self.patience(edge));
+            let (found, _) = self.found(edge);
+            let reaching = attempts * entered(way, self.patience(edge)) * found;
             work.sure += if self.is_chosen(edge) { reaching } else { 0.0 };
-            room.edges[edge] = EdgeWork { first, reaching, waiting: whose, ..EdgeWork::default() };
+            let open = EdgeWork { let_in: 1.0, at_once: 1.0, ..EdgeWork::default() };
+            room.edges[edge] = EdgeWork { first, reaching, waiting: whose, ..open };
             if !edges.all[edge].is_denied {
                 work.arrivals += reaching;
                 waiting += reaching * whose.part;
@@ -274,12 +283,16 @@ impl Sweep<'_> {
         work.waiting =
             Waiting { part: share(waiting, work.arrivals), cycle: share(cycles, waiting) };
         work.asked = work.arrivals;
+        if !self.graph.limits.is_empty() {
+            (work.allowed, work.at_once) = self.meet_limits(node, state, secs, room);
+        }
         let spec = &self.graph.nodes[node];
         if spec.twin.is_some() {
             work.arrivals *= 1.0 - self.inputs.splits[node].part();
         } else if let Some(of) = spec.twin_of {
             work.arrivals = room.nodes[of].asked * self.inputs.splits[of].part_copied();
             work.waiting = room.nodes[of].waiting;
+            (work.allowed, work.at_once) = (room.nodes[of].allowed, room.nodes[of].at_once);
         }
         self.reach(node, work, state, secs, room);
     }
@@ -314,6 +327,9 @@ impl Sweep<'_> {
         let head = self.graph.head_of(node);
         if self.graph.is_divided(head) {
             self.divide(node, &mut work, room);
+            if head != node {
+                (work.allowed, work.at_once) = (room.nodes[head].allowed, room.nodes[head].at_once);
+            }
         }
         let Endpoints { ready_count, live_count, .. } = self.inputs.endpoints[node];
         if ready_count > 0 {
@@ -324,7 +340,7 @@ impl Sweep<'_> {
             let limit_count = limit_of_all(limit, live_count) as f64;
             work.let_in = let_in(work.reached, limit_count, limit.window);
         }
-        let admitted = work.reached * work.let_in;
+        let admitted = work.admitted();
         work.worked = match &self.queues[node] {
             None if self.inputs.endpoints[node].capacity_millirps == 0 => 0.0,
             None => admitted,
@@ -350,6 +366,9 @@ impl Sweep<'_> {
             let limit_count = limit_of_all(limit, live_count) as f64;
             work.queue = queue.burst(work.reached, limit_count, &work.queue);
         }
+        if let Some(queue) = self.queues[node].as_ref().filter(|_| work.at_once < BURSTY) {
+            work.queue = queue.burst(work.reached, work.reached * work.at_once, &work.queue);
+        }
         room.nodes[node] = work;
     }
 
@@ -357,7 +376,7 @@ impl Sweep<'_> {
     fn passing(&self, client: EdgeIdx, state: &State, room: &Room) -> f64 {
         let of = |node: NodeIdx| {
             let (work, withheld) = (&room.nodes[node], state.nodes[node].withheld);
-            share(work.worked, work.arrivals) * (1.0 - withheld)
+            share(work.worked, work.arrivals * work.allowed) * (1.0 - withheld)
         };
         self.mixed(client, of)
     }
@@ -380,6 +399,10 @@ impl Sweep<'_> {
 
     /// What those meet who make a call, whichever pods they meet.
     fn whole(&self, edge: EdgeIdx, room: &Room) -> NodeWork {
+        self.limited(edge, room, self.whole_of_pods(edge, room))
+    }
+
+    fn whole_of_pods(&self, edge: EdgeIdx, room: &Room) -> NodeWork {
         let node = self.graph.edges.all[edge].callee;
         if self.graph.is_divided(node) {
             return self.whole_of_stations(edge, room);
@@ -429,6 +452,7 @@ impl Sweep<'_> {
     ) -> Answers {
         let (passes, then) =
             beyond.map_or((1.0, Delay::default()), |it| (it.answered, it.whole_delay()));
+        let (passes, then) = (passes * room.edges[edge].let_in, then.then(self.held(edge)));
         let mut answers = Answers::default();
         for Branch { station, share: part, .. } in &self.routes[edge] {
             let work = &room.nodes[*station];
@@ -456,14 +480,14 @@ impl Sweep<'_> {
             let worked = work.worked * share(f64::from(place.live_count), f64::from(live_count));
             let alive = share(f64::from(place.live_count), f64::from(place.ready_count));
             let offered = work.arrivals * part;
-            let served = offered * alive * share(work.answered, work.alive);
+            let served = offered * alive * work.allowed * share(work.answered, work.alive);
             if offered <= 0.0 {
                 continue;
             }
             picture.offered += offered;
             picture.served += served;
             picture.worked += worked;
-            picture.admitted += offered * alive * work.let_in;
+            picture.admitted += offered * alive * work.allowed * work.let_in;
             picture.delay = picture.delay.or(work.delay, share(served, picture.served));
             let dead = offered * (1.0 - alive);
             let lost = offered - served - dead;
@@ -497,6 +521,16 @@ impl Sweep<'_> {
         })
     }
 
+    /// Which share of those who make a call finds whom it is for, and whether the others wait in vain.
+    fn found(&self, edge: EdgeIdx) -> (f64, bool) {
+        let lookup = match self.graph.edges.all[edge].from {
+            Caller::Client(source) => &self.inputs.lookups[source],
+            Caller::Service(_) => &self.inputs.inside,
+            Caller::Gateway(_) => return (1.0, false),
+        };
+        (lookup.found(self.at, self.side), lookup.is_silent)
+    }
+
     /// How long the caller of a call waits while something is tried on its way. A gateway does not give
     /// up before it has tried all.
     fn patience(&self, edge: EdgeIdx) -> Option<SimSpan> {
@@ -517,8 +551,9 @@ impl Sweep<'_> {
     fn asked(&self, source: usize, memory: &EdgeState) -> (f64, Waiting) {
         let source = &self.graph.edges.sources[source];
         let load = self.graph.load_of(source);
-        let factor = self.inputs.factors[source.service];
-        let asked = factor.rate_of(&load.curve, self.at, self.side) as f64 / 1000.0;
+        let factor = self.inputs.factors[load.source];
+        let weight = self.inputs.lookups[load.source].weight(self.at, self.side);
+        let asked = factor.rate_of(&load.curve, self.at, self.side) as f64 / 1000.0 * weight;
         let Some(thinking) = load.users else { return (asked, Waiting::default()) };
         let cycle = thinking.mean.as_secs_f64() + memory.response;
         (asked / cycle, Waiting { part: 1.0, cycle })
@@ -625,11 +660,19 @@ impl Sweep<'_> {
             };
             Answers { answered, succeeds: answered * in_time, delay }
         };
-        let Through { entered, answers, late, silent } = through(way, steps, patience, at);
-        let Answers { answered, succeeds, delay } = answers;
+        let Through { mut entered, answers, late, mut silent } = through(way, steps, patience, at);
+        let Answers { mut answered, mut succeeds, delay } = answers;
+        let (found, is_silent) = self.found(edge);
         if way.is_some() {
             worst.share *= entered;
             worst = worst.or(lost_on_the_way(way, self.is_chosen(edge)), 1.0 - entered);
+        }
+        if found < 1.0 {
+            let waits = if is_silent { 1.0 - found } else { 0.0 };
+            (entered, silent) = (entered * found, silent * found + waits);
+            (answered, succeeds, worst.share) =
+                (answered * found, succeeds * found, worst.share * found);
+            worst = worst.or(LossReason::Name, 1.0 - found);
         }
         worst = worst.or(LossReason::TimedOut, answered - succeeds);
         // Dead endpoints say nothing; where there are none, that is said at once.
@@ -642,7 +685,7 @@ impl Sweep<'_> {
             (false, true) => 0.0,
             (false, false) => self.mixed(edge, dead_at),
         };
-        let silent = dead * entered + silent;
+        let silent = dead * entered + silent + self.silent_of_store(edge, node.alive, room);
         let tries = Tries::of(policy, succeeds, answered - succeeds + silent);
         let work = &mut room.edges[edge];
         let memory = &mut state.edges[edge];
@@ -710,7 +753,7 @@ impl Sweep<'_> {
     fn picture(&self, node: NodeIdx, room: &Room) -> NodePicture {
         let edges = &self.graph.edges;
         let work = &room.nodes[node];
-        let admitted = work.reached * work.let_in;
+        let admitted = work.admitted();
         let mut picture = NodePicture {
             admitted,
             worked: work.worked,
@@ -721,7 +764,7 @@ impl Sweep<'_> {
         if spec.twin_of.is_some() || spec.station_of.is_some() {
             return NodePicture {
                 offered: work.arrivals,
-                served: work.arrivals * work.answered,
+                served: work.arrivals * work.allowed * work.answered,
                 delay: work.delay,
                 loss: work.worst.reason,
                 ..picture
@@ -765,6 +808,11 @@ impl Sweep<'_> {
 }
 
 impl NodeWork {
+    /// What its workers are asked for.
+    fn admitted(&self) -> f64 {
+        self.reached * self.allowed * self.let_in
+    }
+
     /// What those meet who come to living endpoints in any case.
     fn at_living(self) -> Self {
         let dead = 1.0 - self.alive;
@@ -801,52 +849,6 @@ impl EdgeWork {
     }
 }
 
-/// What callers do in the long run, for each call.
-#[derive(Clone, Copy, Debug)]
-struct Tries {
-    /// Retries.
-    retries: f64,
-    /// How long it takes until they do it.
-    habit_secs: f64,
-    /// How much later an answer is that needed any.
-    late_by: f64,
-    /// How long it takes until an attempt is known to have failed.
-    failure_secs: f64,
-    /// How long callers pause before retries, in the mean of all calls.
-    pause_secs: f64,
-}
-
-impl Tries {
-    /// `succeeds` is the share of attempts that are answered in time, `silent` that of those whose
-    /// callers wait in vain until their time is over.
-    fn of(policy: &CallPolicy, succeeds: f64, silent: f64) -> Self {
-        let fails = 1.0 - succeeds;
-        let timeout_secs = policy.timeout.map_or(0.0, SimSpan::as_secs_f64);
-        let failure_secs = timeout_secs * share(silent, fails).min(1.0);
-        let (mut retries, mut weighted, mut chance) = (0.0, 0.0, 1.0);
-        let (mut pause_secs, mut pauses, mut pauses_made) = (0.0, 0.0, 0.0);
-        for attempt in 0..policy.retries {
-            chance *= fails;
-            if chance < 1e-15 {
-                break;
-            }
-            pause_secs += pause_before(policy, attempt).as_secs_f64();
-            retries += chance;
-            pauses_made += chance * pause_before(policy, attempt).as_secs_f64();
-            weighted += chance * f64::from(attempt + 1);
-            pauses += chance * pause_secs;
-        }
-        let late_by = share(weighted, retries) * failure_secs + share(pauses, retries);
-        Self {
-            retries,
-            habit_secs: (failure_secs + policy.backoff.as_secs_f64()).max(HABIT_SECS_MIN),
-            late_by,
-            failure_secs,
-            pause_secs: pauses_made,
-        }
-    }
-}
-
 /// The share of a Poisson flow that a limit of so many in each window lets in, by the normal law.
 fn let_in(rate: f64, limit_count: f64, window: SimSpan) -> f64 {
     let mean = rate * window.as_secs_f64();
@@ -870,6 +872,6 @@ fn lost_on_the_way(way: Option<Way>, is_chosen: bool) -> LossReason {
 }
 
 /// `part / whole`, zero of nothing.
-fn share(part: f64, whole: f64) -> f64 {
+pub(super) fn share(part: f64, whole: f64) -> f64 {
     if whole > 0.0 { part / whole } else { 0.0 }
 }

@@ -13,6 +13,7 @@ use model_api::path::CallPolicy;
 use sim_kernel::{EntityKey, Purpose, SimSpan, SimTime, Stream, Streams};
 
 use super::calendar::Calendar;
+use super::limits::LimitCounters;
 use super::policy::{BreakerState, Budget};
 use super::source::{Next, Source};
 use super::station::{Refusal, Station, Turn};
@@ -28,6 +29,8 @@ mod call;
 mod clients;
 mod connect;
 mod deadlines;
+mod limited;
+mod lookup;
 mod outcome;
 mod twin;
 mod zones;
@@ -73,6 +76,8 @@ struct Edge {
     side: Stream,
     /// Chooses nodes, where a load balancer does.
     member: Stream,
+    /// Finds names, or does not, where that is not certain.
+    names: Stream,
     budget: Option<Budget>,
     breaker: Option<BreakerState>,
     /// Attempts that may end by their callers giving up, in the order in which they do.
@@ -86,6 +91,7 @@ impl Edge {
             stream: streams.stream(key, ENDPOINT),
             side: streams.stream(key, if wire.is_divided { STATION } else { SIDE }),
             member: streams.stream(key, MEMBER),
+            names: streams.stream(key, lookup::NAME),
             budget: wire.policy.retry_budget_ppm.map(Budget::new),
             breaker: wire.policy.breaker.map(BreakerState::new),
             deadlines: VecDeque::new(),
@@ -112,6 +118,9 @@ pub(super) struct Engine {
     stations: Vec<Station>,
     hops: Vec<Hop>,
     edges: Vec<Edge>,
+    limits: Vec<LimitCounters>,
+    /// By source: what names say to its clients.
+    names: Vec<Stream>,
     sources: Vec<Source>,
     factors: Vec<Factor>,
     are_writable: Vec<bool>,
@@ -164,13 +173,15 @@ impl Engine {
                 .zip(&graph.edges.all)
                 .map(|(wire, edge)| Edge::new(wire, edge.key, streams))
                 .collect(),
+            limits: graph.limits.iter().map(|it| LimitCounters::new(it, streams)).collect(),
+            names: sources.clone().map(|source| streams.stream(source.key, lookup::NAME)).collect(),
             sources: sources
                 .map(|source| {
                     let users = graph.load_of(source).users;
                     Source::new(number(source.client), users, source.key, streams)
                 })
                 .collect(),
-            factors: vec![Factor::ONE; graph.nodes.len()],
+            factors: vec![Factor::ONE; graph.edges.sources.len()],
             are_writable: vec![true; graph.database_count],
             splits: vec![Split::default(); graph.nodes.len()],
             failing_ppm: vec![0; graph.nodes.len()],
@@ -328,6 +339,8 @@ impl Engine {
         let done = self.stations[node].happen(own_latency, now);
         self.expect_shared(node, now);
         if let Some((visit, rest)) = done {
+            let call = self.visits[visit as usize].call as usize;
+            let rest = rest.saturating_add(self.held(self.calls[call].edge));
             self.work_until(node, now.saturating_add(rest), Worked::Visit(visit));
         }
     }
@@ -336,13 +349,9 @@ impl Engine {
         self.are_writable[database.index()] = is_writable;
     }
 
-    pub(super) fn set_factor(&mut self, node: NodeIdx, factor_milli: u64, ramp: SimSpan) {
-        self.factors[node] = self.factors[node].ramp(self.calendar.now(), factor_milli, ramp);
-        for source in 0..self.sources.len() {
-            if self.graph().edges.sources[source].service == node {
-                self.turn(source);
-            }
-        }
+    pub(super) fn set_factor(&mut self, source: usize, factor_milli: u64, ramp: SimSpan) {
+        self.factors[source] = self.factors[source].ramp(self.calendar.now(), factor_milli, ramp);
+        self.turn(source);
     }
 
     /// Requests that wait at a node now.
@@ -355,7 +364,7 @@ impl Engine {
     fn turn(&mut self, source: usize) {
         let wires = self.graph().edges.sources[source];
         let curve = &self.plan.parts[self.part].nodes[wires.service].loads[wires.load].curve;
-        self.sources[source].turn(curve, self.factors[wires.service], self.calendar.now());
+        self.sources[source].turn(curve, self.factors[source], self.calendar.now());
         self.expect(source);
     }
 
@@ -380,7 +389,9 @@ impl Engine {
     fn candidate(&mut self, idx: usize) {
         let mut now = self.calendar.now();
         loop {
-            let comes = self.comes(idx, now);
+            let comes = self.comes(idx, now)
+                && (!self.edges[self.sources[idx].client as usize].wire.is_named
+                    || self.is_led(idx, now));
             let next = self.sources[idx].next(now);
             if comes {
                 self.request_count += 1;
@@ -400,7 +411,7 @@ impl Engine {
         }
         let wires = self.graph().edges.sources[idx];
         let curve = &self.plan.parts[self.part].nodes[wires.service].loads[wires.load].curve;
-        let rate = self.factors[wires.service].rate_of(curve, now, Side::After);
+        let rate = self.factors[idx].rate_of(curve, now, Side::After);
         self.sources[idx].keeps(rate)
     }
 
@@ -455,11 +466,17 @@ impl Engine {
     #[inline]
     fn attempt(&mut self, mut call: Call, place: Option<u32>, now: SimTime) {
         let has_door = self.edges[call.edge as usize].wire.door.is_some();
-        if has_door && call.held_since.is_none() && self.is_held_up(&call, place, now) {
+        let is_named = self.edges[call.edge as usize].wire.is_named && call.held_since.is_none();
+        let unfound = if is_named { self.look_up(&call, now) } else { None };
+        if has_door
+            && call.held_since.is_none()
+            && unfound.is_none()
+            && self.is_held_up(&call, place, now)
+        {
             return;
         }
         call.node = self.pick(&call);
-        let sent = self.send(&call, now);
+        let sent = unfound.unwrap_or_else(|| self.send(&call, now));
         if !matches!(sent, Sent::NotMade) {
             self.copy(&call, now);
         }
@@ -496,7 +513,9 @@ impl Engine {
                     Outcome::Answered => {
                         self.work_until(node, at, Worked::Attempt { call: call_idx, serial });
                     }
-                    _ if policy.timeout.is_none() || outcome == Outcome::Erred => {
+                    _ if policy.timeout.is_none()
+                        || matches!(outcome, Outcome::Erred | Outcome::Uncounted) =>
+                    {
                         self.calendar.push(at, Loose::Ended { call: call_idx, serial, outcome });
                     }
                     // The caller of one that a balancer held up has a deadline already.
@@ -506,6 +525,8 @@ impl Engine {
                     | Outcome::Denied
                     | Outcome::Erred
                     | Outcome::Unconnected
+                    | Outcome::Uncounted
+                    | Outcome::Lost
                     | Outcome::Unknown => {
                         self.watch(call.edge, Deadline { at, call: call_idx, serial, outcome });
                     }
@@ -552,6 +573,19 @@ impl Engine {
             self.tell_refused(call, LossReason::DeadEndpoints);
             return Sent::Ends(at, Outcome::Dead);
         }
+        let mut held = SimSpan::ZERO;
+        if let Some(limit) = wire.limit
+            && call.caller != Caller::Nobody
+            && station.live_count() > 0
+        {
+            let live_count = station.live_count();
+            match self.meet_limit(limit, call, live_count, now) {
+                Ok(after) => held = after,
+                Err(sent) => return sent,
+            }
+        }
+        let (edge, station) = (&mut self.edges[call.edge as usize], &mut self.stations[node]);
+        let wire = &edge.wire;
         let start = match station.admit(now) {
             Ok(Turn::Starts(start)) => start,
             Ok(Turn::Shares) => {
@@ -569,7 +603,7 @@ impl Engine {
                 return Sent::Refused(reason);
             }
         };
-        let at = start.saturating_add(wire.own_latency);
+        let at = start.saturating_add(wire.own_latency).saturating_add(held);
         let (is_last, deadline) = (wire.is_last, edge.deadline(now));
         self.ask_twin(node);
         let zone = self.ask_zone(call, false);
@@ -656,6 +690,8 @@ impl Engine {
             Outcome::Denied => self.failed(call, LossReason::Denied, now),
             Outcome::Unconnected => self.failed(call, LossReason::LoadBalancer, now),
             Outcome::Unknown => self.failed(call, LossReason::NoEndpoints, now),
+            Outcome::Lost => self.failed(call, LossReason::Name, now),
+            Outcome::Uncounted => self.failed(call, self.store_loss(edge), now),
         }
     }
 
@@ -716,40 +752,6 @@ impl Engine {
         let serial = &mut self.calls[call as usize].serial;
         *serial = serial.wrapping_add(1);
         self.free_calls.push(call);
-    }
-
-    /// A request from outside is over. What its gateway lost counts as the fault of that, which was
-    /// told of it already.
-    #[inline]
-    fn tell_client(&mut self, call: &Call, latency: SimSpan, loss: Loss) {
-        let Wire { callee: entry, told, is_plain, is_denied, .. } =
-            self.edges[call.edge as usize].wire;
-        let service = told.expect("requests from outside count for the Service they ask for");
-        // Without an answer in time, or without having asked, a client blames nobody.
-        let is_of_client = matches!(
-            loss.reason,
-            LossReason::TimedOut | LossReason::BreakerOpen | LossReason::LoadBalancer
-        );
-        let is_own = loss.is_none() || loss.at as usize == service || is_of_client || is_denied;
-        let reason = if is_own {
-            loss.reason
-        } else {
-            LossReason::Dependency(self.graph().nodes[entry].service)
-        };
-        if is_plain {
-            tell(&mut self.tallies[service], call.window, latency, reason);
-        } else {
-            self.tell_more(service, call, latency, reason);
-        }
-    }
-
-    /// A gateway did not take an attempt, or a dead endpoint of it did.
-    fn tell_refused(&mut self, call: &Call, reason: LossReason) {
-        let Wire { callee, upstream, .. } = self.edges[call.edge as usize].wire;
-        if upstream.is_some() && call.caller != Caller::Nobody {
-            self.tallies[callee].asked();
-            self.tallies[callee].lost(self.window, reason);
-        }
     }
 
     /// A call of a visit came back; `blamed` is what its Service says when it was lost.

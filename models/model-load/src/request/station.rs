@@ -129,6 +129,12 @@ impl Station {
         self.dead_share
     }
 
+    /// Pods that do something.
+    #[inline]
+    pub(super) fn live_count(&self) -> u32 {
+        self.live_count
+    }
+
     /// Requests that wait now; where they share workers, those that are more than the workers.
     pub(super) fn waiting_count(&mut self, now: SimTime) -> usize {
         if let Some(sharing) = &self.sharing {

@@ -38,6 +38,10 @@ pub(super) struct Wire {
     pub(super) is_only: bool,
     /// What it meets on its way.
     pub(super) door: Option<Door>,
+    /// A name leads those who make it.
+    pub(super) is_named: bool,
+    /// The rate limit of the callee that it meets.
+    pub(super) limit: Option<u32>,
     /// A gateway makes it and chooses among pods itself, so that it reaches a living one.
     pub(super) is_chosen: bool,
     /// How long the callee takes without waiting.
@@ -97,6 +101,14 @@ pub(super) fn wires(graph: &Graph) -> impl Iterator<Item = Wire> + '_ {
             is_last,
             is_only: is_last && graph.edges.to_node[edge.callee].len() == 1,
             door: edge.door,
+            is_named: match edge.from {
+                Caller::Client(source) => {
+                    graph.load_of(&graph.edges.sources[source]).found.is_some()
+                }
+                Caller::Service(_) => graph.looks_up,
+                Caller::Gateway(_) => false,
+            },
+            limit: edge.limit.map(number),
             is_chosen: edge.door.is_some() && client.is_none(),
             own_latency: callee.own_latency,
         }

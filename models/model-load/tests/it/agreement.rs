@@ -5,9 +5,12 @@
 
 use std::fmt::Write as _;
 
+use model_api::limiter::{Counters, LimitBy, Limiter, Period, Store, StoreState};
 use model_api::load::{ThinkLaw, Thinking};
 use model_api::observation::FlowSegment;
 use model_api::path::{Breaker, CallPolicy, Discipline, RateLimit, RateLimitCounts, Serving, Work};
+use model_api::{Origin, ServiceId};
+use model_load::News;
 use sim_kernel::{SimSpan, SimTime};
 
 use crate::world::{Act, Case, Node, Of, Run};
@@ -228,6 +231,116 @@ fn mostly_silent(client: CallPolicy) -> Case {
     case
 }
 
+/// The chain whose gateway lets so many requests in.
+fn limited(limits: &[(Period, u64)], counters: Counters, by: LimitBy, client: CallPolicy) -> Case {
+    let mut case = chain(CallPolicy::default(), client);
+    case.limiters.push(Limiter {
+        name: "limit".into(),
+        gateway: ServiceId(0),
+        service: None,
+        tenant: None,
+        limits: limits.to_vec(),
+        by,
+        counters,
+        is_fault_tolerant: true,
+        origin: Origin::default(),
+    });
+    case
+}
+
+/// In a store that is asked so often, and gives up after 300 ms.
+fn in_store(sync_every: Option<SimSpan>) -> Counters {
+    let (timeout, counts_refused) = (millis(300), sync_every.is_none());
+    let store = Some(Store::Service(ServiceId(2)));
+    Counters::Shared { store, timeout, sync_every, counts_refused }
+}
+
+/// A limit whose store says nothing for a while, and then refuses for a while.
+fn without_store(is_fault_tolerant: bool, client: CallPolicy) -> Case {
+    let mut case = limited(&[(Period::Second, 300)], in_store(None), LimitBy::Service, client);
+    case.limiters[0].is_fault_tolerant = is_fault_tolerant;
+    case.script = vec![
+        (100_000, Act::Store(0, StoreState::Silent)),
+        (160_000, Act::Store(0, StoreState::Refuses)),
+        (190_000, Act::Store(0, StoreState::Answers)),
+    ];
+    case
+}
+
+/// Two tenants of whom each may ask for 150 a second; one of them asks for three times as much for a
+/// while.
+fn limited_tenants() -> Case {
+    let limits = [(Period::Second, 150)];
+    let mut case = limited(&limits, in_store(None), LimitBy::Tenant, CallPolicy::default());
+    case.nodes[1].loads = vec![(Some(0), vec![(0, 100_000)]); 2];
+    case.nodes[1].tenants = vec![("calm", patience(5_000, 0)), ("loud", patience(5_000, 0))];
+    case.script = vec![
+        (100_000, Act::TenantFactor(1, "loud", 3_000)),
+        (200_000, Act::TenantFactor(1, "loud", 1_000)),
+    ];
+    case
+}
+
+/// Each of a hundred addresses, which ask four times a second, may do so three times.
+fn limited_addresses() -> Case {
+    let limits = [(Period::Second, 3)];
+    let mut case = limited(&limits, in_store(None), LimitBy::Address, CallPolicy::default());
+    case.nodes[1].addresses = Some(100);
+    case
+}
+
+/// A pod of the gateway is lost, so that the others let less in.
+fn limited_in_pods(limits: &[(Period, u64)]) -> Case {
+    let client = CallPolicy::default();
+    let mut case = limited(limits, Counters::EachPod, LimitBy::Service, client);
+    case.script = vec![(200_000, Act::Endpoints(0, 2, 2, 533_000))];
+    case
+}
+
+/// The chain, whose shop looks up the stock for a third of its calls, while nobody answers that for a while:
+/// what is kept is gone after 30 s.
+fn unresolved(is_silent: bool) -> Case {
+    let mut case = chain(patience(200, 1), patience(2_000, 1));
+    case.looks_up = true;
+    let news = |found_milli, within_secs| {
+        let within = SimSpan::from_secs(within_secs);
+        Act::Inside(News { weight_milli: 1000, found_milli, is_silent, within })
+    };
+    case.script = vec![(100_000, news(667, 30)), (250_000, news(1000, 0))];
+    case
+}
+
+/// The chain with two gateways that a name leads to. One of them is lost; after a while the name leads away
+/// from it, which clients learn within so long; later its name servers are away, or it leads to nobody.
+fn named(client: CallPolicy, is_silent: bool) -> Case {
+    let mut case = chain(CallPolicy::default(), client);
+    case.nodes.push(case.nodes[0].clone());
+    case.nodes[1].loads = vec![(Some(0), vec![(0, 400_000)]), (Some(3), vec![(0, 400_000)])];
+    case.nodes[1].records = vec![0, 1];
+    let news = |weight_milli, found_milli, within_secs| News {
+        weight_milli,
+        found_milli,
+        is_silent,
+        within: SimSpan::from_secs(within_secs),
+    };
+    case.start.extend([
+        Act::Endpoints(3, 3, 3, 800_000),
+        Act::News(0, news(500, 1000, 0)),
+        Act::News(1, news(500, 1000, 0)),
+    ]);
+    case.script = vec![
+        (50_000, Act::Endpoints(3, 3, 0, 0)),
+        (80_000, Act::News(0, news(1000, 1000, 60))),
+        (80_000, Act::News(1, news(0, 1000, 60))),
+        (200_000, Act::News(0, news(1000, 0, 60))),
+        (240_000, Act::News(0, news(1000, 1000, 5))),
+        (300_000, Act::Endpoints(3, 3, 3, 800_000)),
+        (300_000, Act::News(0, news(500, 1000, 60))),
+        (300_000, Act::News(1, news(500, 1000, 60))),
+    ];
+    case
+}
+
 fn queue_of(limit: u32) -> Serving {
     Serving { queue_limit: Some(limit), ..Serving::default() }
 }
@@ -410,6 +523,55 @@ fn comparisons() -> Vec<Comparison> {
         of("gateway that tries one pod only", chosen(500, 0, patience(5_000, 1)), 1, None),
         of("balancer and gateway that try", balanced_and_chosen(patience(3_000, 0)), 1, None),
         of("the same, patient clients", balanced_and_chosen(plain), 1, Some(15.0)),
+        // What clients are told of single requests is the mean of the shares of each second, which is more
+        // than the share of all where as many pass in each.
+        of("a third less limit in each pod", limited_in_pods(&[(Period::Second, 100)]), 0, None),
+        of("a limit for each minute", limited_in_pods(&[(Period::Minute, 4_000)]), 1, None),
+        of(
+            "in a store that is told from time to time",
+            limited(
+                &[(Period::Minute, 12_000)],
+                in_store(Some(millis(200))),
+                LimitBy::Service,
+                calm,
+            ),
+            1,
+            None,
+        ),
+        of(
+            "seconds and minutes, where refused ones count",
+            limited(
+                &[(Period::Second, 300), (Period::Minute, 20_000)],
+                in_store(None),
+                LimitBy::Service,
+                calm,
+            ),
+            0,
+            None,
+        ),
+        of("a limit for each of 100 addresses", limited_addresses(), 1, None),
+        of("a store that is away, all pass", without_store(true, patience(5_000, 0)), 1, Some(5.0)),
+        of("the same, hasty clients who try again", without_store(true, patience(200, 1)), 1, None),
+        of("a store that is away, none passes", without_store(false, patience(5_000, 1)), 1, None),
+        of("the same without retries, its gateway", without_store(false, calm), 0, None),
+        Comparison {
+            name: "two tenants with limits, the loud one",
+            case: limited_tenants(),
+            whose: Of::Load(1),
+            percent: None,
+        },
+        Comparison {
+            name: "the same, the other one",
+            case: limited_tenants(),
+            whose: Of::Load(0),
+            percent: None,
+        },
+        of("a name that leads away from a lost gateway", named(patience(500, 0), false), 1, None),
+        of("the same, its first gateway", named(patience(500, 0), false), 0, None),
+        of("the same, clients who try again", named(patience(500, 1), false), 1, None),
+        of("the shop does not find the stock", unresolved(false), 1, None),
+        of("the same, and waits", unresolved(true), 1, None),
+        of("a name that leads to nobody", named(patience(500, 1), true), 1, None),
         of("rate limit", single(400, 8, 800, plain, limit(300)), 0, Some(5.0)),
         of(
             "spike, no retries",

@@ -63,7 +63,12 @@ impl<'a> Told<'a> {
                 Act::Failing(..) | Act::Split(..) | Act::Deaths(..) => {
                     unreachable!("the reference knows no canaries, and no deaths")
                 }
-                Act::Entrance(..) | Act::Choice(..) => {
+                Act::Entrance(..)
+                | Act::Choice(..)
+                | Act::Store(..)
+                | Act::TenantFactor(..)
+                | Act::News(..)
+                | Act::Inside(..) => {
                     unreachable!("the reference knows no load balancers and gateways")
                 }
                 Act::Stations(..) | Act::Pool(..) | Act::Places(..) | Act::Outside(..) => {

@@ -5,13 +5,17 @@ use std::sync::Arc;
 
 use model_api::blueprint::Zone;
 use model_api::canary::{Analysis, Canary};
+use model_api::dns::{ClusterDns, Found};
 use model_api::gateway::{Failover, Gateway, GatewayUpstream, LoadBalancer, Vrrp};
 use model_api::kube::{Service, TrafficDistribution};
+use model_api::limiter::{Limiter, StoreState};
 use model_api::load::{Clients, Load, LoadPoint, ServiceProfile, Thinking};
 use model_api::observation::FlowSegment;
 use model_api::path::{CallPolicy, DeniedCall, Serving};
 use model_api::{Blueprint, DatabaseId, Observation, Origin, ServiceId, WorkloadId, ZoneId};
-use model_load::{Choice, Entrance, Flows, LoadEvent, Place, Station, Traffic, WorkFlow, rare};
+use model_load::{
+    Choice, Entrance, Flows, LoadEvent, News, Place, Station, Traffic, WorkFlow, rare,
+};
 use sim_kernel::{
     Context, Journal, Limits, Model, Priority, ProbeCounter, Recorder, SimSpan, SimTime,
     Simulation, Streams,
@@ -26,6 +30,14 @@ pub(crate) enum Act {
     Writable(u32, bool),
     /// Factor in thousandths and ramp in seconds for the load of a Service.
     Factor(u32, u64, u64),
+    /// The same at once for one tenant's.
+    TenantFactor(u32, &'static str, u64),
+    /// What clients get to know of a record of the name that leads to the gateways of a case.
+    News(usize, News),
+    /// What Services get to know of those that they call.
+    Inside(News),
+    /// What becomes of those who ask the store of a limiter.
+    Store(usize, StoreState),
     /// Of a million answers of the pods behind a Service, how many are errors.
     Failing(u32, u32),
     /// Of a hundred requests for a Service, how many its canary answers; or it gets copies.
@@ -111,7 +123,18 @@ impl World {
                 flows.set_choice(ServiceId(0), ServiceId(service), choice);
             }
             Act::Factor(service, milli, secs) => {
-                flows.set_load_factor(ServiceId(service), milli, SimSpan::from_secs(secs));
+                flows
+                    .set_load_factor(ServiceId(service), SimSpan::from_secs(secs), |_| Some(milli));
+            }
+            Act::TenantFactor(service, tenant, milli) => {
+                flows.set_load_factor(ServiceId(service), SimSpan::ZERO, |whose| {
+                    (whose == Some(tenant)).then_some(milli)
+                });
+            }
+            Act::Store(limiter, state) => flows.set_store(limiter, state),
+            Act::Inside(news) => flows.hear_inside(news),
+            Act::News(record, news) => {
+                flows.hear(Found { name: 0, record, keeps: false }, news);
             }
         }
     }
@@ -161,6 +184,10 @@ pub(crate) struct Node {
     pub(crate) tenants: Vec<(&'static str, CallPolicy)>,
     /// By load: the zone that its clients have nearest.
     pub(crate) zones: Vec<u32>,
+    /// From how many addresses each of its loads comes.
+    pub(crate) addresses: Option<u32>,
+    /// By load: the record of the name by which its clients found their gateway.
+    pub(crate) records: Vec<usize>,
     /// Its endpoints carry hints.
     pub(crate) has_hints: bool,
     /// A load balancer is before it, which gives each node so many milliseconds.
@@ -192,6 +219,10 @@ pub(crate) struct Case {
     pub(crate) millis: u64,
     /// What network policies deny.
     pub(crate) denied: Vec<DeniedCall>,
+    /// Services look up whom they call.
+    pub(crate) looks_up: bool,
+    /// Rate limits that the first Service keeps.
+    pub(crate) limiters: Vec<Limiter>,
     /// Services with canaries, each with the node of the revision that is tried.
     pub(crate) canaries: Vec<(u32, u32)>,
 }
@@ -214,7 +245,14 @@ pub(crate) struct Run {
 
 impl Case {
     pub(crate) fn blueprint(&self) -> Blueprint {
-        let mut blueprint = Blueprint { denied: self.denied.clone(), ..Blueprint::default() };
+        let (denied, limiters) = (self.denied.clone(), self.limiters.clone());
+        let mut blueprint = Blueprint { denied, limiters, ..Blueprint::default() };
+        blueprint.cluster_dns = self.looks_up.then(|| ClusterDns {
+            service: ServiceId(0),
+            kept_for: SimSpan::ZERO,
+            connecting_ppm: 1_000_000,
+            origin: Origin::default(),
+        });
         if self.nodes.iter().any(|node| node.has_hints) {
             let zone = |name: &str| Zone { name: name.to_owned(), ..Zone::default() };
             blueprint.zones = ["a", "b", "c"].map(zone).to_vec();
@@ -266,6 +304,9 @@ impl Case {
                 blueprint.gateways.push(Gateway {
                     service: ServiceId(0),
                     controller: None,
+                    database: None,
+                    poll_period: Gateway::POLL_PERIOD,
+                    workloads: Vec::new(),
                     sync_period: Gateway::SYNC_PERIOD,
                     update_period: Gateway::UPDATE_PERIOD,
                     upstreams: vec![upstream],
@@ -284,6 +325,12 @@ impl Case {
                     clients: Clients {
                         tenant: tenant.map(|(name, _)| name.to_owned()),
                         zone: node.zones.get(load).copied().map(ZoneId),
+                        addresses: node.addresses,
+                        found: node.records.get(load).map(|&record| Found {
+                            name: 0,
+                            record,
+                            keeps: false,
+                        }),
                     },
                     client: tenant.map_or(node.client, |(_, client)| client),
                     users: node.users,

@@ -1,10 +1,12 @@
 //! Load balancers and gateways: what they hear of nodes, zones and pods, and where they lead requests
 //! to.
 
+use model_api::dns::{DnsFault, Found};
+use model_api::limiter::{Counters, Store, StoreState};
 use model_api::{BalancerId, NodeId, Observation, PodId, ServiceId, ZoneId};
-use model_gateway::{Balancers, GatewayEvent, Gateways, Known, PodState, ZoneState};
-use model_load::{Choice, Entrance};
-use sim_kernel::{Context, Recorder};
+use model_gateway::{Answer, Balancers, GatewayEvent, Gateways, Known, Names, PodState, ZoneState};
+use model_load::{Choice, Entrance, News};
+use sim_kernel::{Context, Recorder, SimSpan};
 
 use super::World;
 use crate::event::Event;
@@ -14,13 +16,19 @@ use crate::event::Event;
 pub(super) struct GatewayState {
     balancers: Balancers,
     gateways: Gateways,
+    names: Names,
     /// By node: whether it answers; `None` where there is none.
     nodes: Vec<Option<bool>>,
+    /// By limiter: what became of those who ask its store.
+    stores: Vec<StoreState>,
+    /// What becomes of pods that ask the DNS of the cluster.
+    cluster_dns: StoreState,
 }
 
 impl GatewayState {
-    pub(super) fn new(balancers: Balancers, gateways: Gateways) -> Self {
-        Self { balancers, gateways, nodes: Vec::new() }
+    pub(super) fn new(balancers: Balancers, gateways: Gateways, names: Names) -> Self {
+        let cluster_dns = StoreState::Answers;
+        Self { balancers, gateways, names, nodes: Vec::new(), stores: Vec::new(), cluster_dns }
     }
 }
 
@@ -107,6 +115,7 @@ impl World {
     ) {
         self.gateways.balancers.handle(event, ctx);
         self.gateways.gateways.handle(event, ctx);
+        self.gateways.names.handle(event, ctx);
     }
 
     /// Tells gateways which pods are routed to and what became of those that they choose from, and flows
@@ -118,14 +127,25 @@ impl World {
         if self.gateways.gateways.is_empty() {
             return;
         }
-        for (idx, gateway) in self.blueprint.gateways.iter().enumerate() {
-            if let Some(controller) = gateway.controller {
+        let blueprint = std::sync::Arc::clone(&self.blueprint);
+        for (idx, gateway) in blueprint.gateways.iter().enumerate() {
+            if gateway.controller.is_none() && gateway.database.is_none() {
+                continue;
+            }
+            let works = gateway.controller.is_none_or(|controller| {
                 let mut pods = self.cluster.pods_of(controller).iter();
-                let works = pods.any(|pod| {
+                pods.any(|pod| {
                     let view = self.cluster.pod(*pod);
                     view.is_ready && view.is_live
-                });
-                self.gateways.gateways.set_controller(idx, works, ctx);
+                })
+            });
+            let has_database =
+                gateway.database.is_none_or(|database| self.databases.is_writable(database));
+            self.gateways.gateways.set_controller(idx, works && has_database, ctx);
+            // A pod that starts asks the database, or whoever brings it all.
+            let is_configured = if gateway.database.is_some() { has_database } else { works };
+            for workload in &gateway.workloads {
+                self.cluster.set_configured(*workload, is_configured, ctx);
             }
         }
         let upstreams: Vec<(ServiceId, ServiceId)> = self.gateways.gateways.upstreams().collect();
@@ -144,6 +164,111 @@ impl World {
             let Known { live_count, silent_count } = known;
             flows.set_choice(gateway, service, Choice { live_count, silent_count });
         });
+    }
+
+    /// Tells names which of their entrances answer, and clients what they get to know.
+    pub(super) fn tell_names<R: Recorder<Observation>>(&mut self, ctx: &mut Context<'_, Event, R>) {
+        if self.gateways.names.is_empty() {
+            return;
+        }
+        let blueprint = std::sync::Arc::clone(&self.blueprint);
+        for (name, spec) in blueprint.names.iter().enumerate() {
+            for (record, service) in spec.records.iter().enumerate() {
+                let answers = self.is_entered(*service);
+                self.gateways.names.set_record((name, record), answers, ctx);
+            }
+        }
+        let flows = &mut self.flows;
+        self.gateways.names.take_answers(ctx, |name, answer| {
+            let Answer { weights_milli, found_milli, is_silent, within, keeping_within } = answer;
+            for (record, weight_milli) in weights_milli.iter().enumerate() {
+                for (keeps, within) in [(false, Some(*within)), (true, *keeping_within)] {
+                    let Some(within) = within else { continue };
+                    let (weight_milli, found_milli) = (*weight_milli, *found_milli);
+                    let news = News { weight_milli, found_milli, is_silent: *is_silent, within };
+                    flows.hear(Found { name, record, keeps }, news);
+                }
+            }
+        });
+    }
+
+    /// Whether somebody from outside who connects to a Service gets an answer.
+    fn is_entered(&self, service: ServiceId) -> bool {
+        let balancers = self.blueprint.balancers.iter();
+        let before = balancers.enumerate().find(|(_, it)| it.service == service);
+        let is_led = before.is_none_or(|(idx, _)| {
+            let led = self.gateways.balancers.led(BalancerId::from_index(idx));
+            led.is_answering && led.silent_count < led.member_count
+        });
+        let mut routes = self.cluster.routes(service).iter();
+        is_led && routes.any(|route| self.cluster.pod(route.pod).is_live)
+    }
+
+    /// A name goes wrong, or is as it was.
+    pub(super) fn set_name_fault(&mut self, name: usize, fault: Option<DnsFault>) {
+        self.gateways.names.set_fault(name, fault);
+    }
+
+    /// Tells flows what becomes of gateways that ask the stores of rate limits.
+    pub(super) fn tell_stores(&mut self) {
+        self.gateways.stores.resize(self.blueprint.limiters.len(), StoreState::Answers);
+        for idx in 0..self.blueprint.limiters.len() {
+            let Counters::Shared { store: Some(store), .. } = self.blueprint.limiters[idx].counters
+            else {
+                continue;
+            };
+            let state = match store {
+                Store::Service(service) => self.store_state(service),
+                Store::Database(database) if self.databases.is_writable(database) => {
+                    StoreState::Answers
+                }
+                Store::Database(database) => {
+                    let database = &self.blueprint.databases[database.index()];
+                    self.store_state(database.read_write_service).max(StoreState::Refuses)
+                }
+            };
+            if std::mem::replace(&mut self.gateways.stores[idx], state) != state {
+                self.flows.set_store(idx, state);
+            }
+        }
+    }
+
+    /// Tells flows whether Services find each other.
+    pub(super) fn tell_cluster_dns(&mut self) {
+        let Some(dns) = &self.blueprint.cluster_dns else { return };
+        let state = self.store_state(dns.service);
+        if std::mem::replace(&mut self.gateways.cluster_dns, state) == state {
+            return;
+        }
+        let answers = state == StoreState::Answers;
+        let lost_milli = u64::from(dns.connecting_ppm.min(1_000_000)) / 1000;
+        self.flows.hear_inside(News {
+            weight_milli: 1000,
+            found_milli: if answers { 1000 } else { 1000 - lost_milli },
+            is_silent: state == StoreState::Silent,
+            within: if answers { SimSpan::ZERO } else { dns.kept_for },
+        });
+    }
+
+    /// What becomes of connections to a Service. Those that are open stay with pods that answer, so that
+    /// one of these is enough.
+    fn store_state(&self, service: ServiceId) -> StoreState {
+        let pods = self.cluster.routes(service).iter().map(|route| self.pod_state(route.pod));
+        let states = pods.map(|state| match state {
+            PodState::Live => StoreState::Answers,
+            PodState::Refusing => StoreState::Refuses,
+            PodState::Silent => StoreState::Silent,
+        });
+        let (mut answers, mut is_silent) = (false, false);
+        for state in states {
+            answers |= state == StoreState::Answers;
+            is_silent |= state == StoreState::Silent;
+        }
+        match (answers, is_silent) {
+            (true, _) => StoreState::Answers,
+            (false, true) => StoreState::Silent,
+            (false, false) => StoreState::Refuses,
+        }
     }
 
     /// Requests per 1000 s that each of so many pods gets from one pod of a gateway.

@@ -5,6 +5,7 @@ mod archives;
 mod autoscaling;
 mod canaries;
 mod deaths;
+mod gateways;
 mod recommended;
 mod stakes;
 mod storage;
@@ -270,6 +271,7 @@ fn an_unrelated_service_changes_no_draw_of_another() {
 fn a_spike_multiplies_and_falls_back() {
     let kind = FaultKind::LoadSpike {
         services: Vec::new(),
+        tenant: None,
         factor_milli: 3000,
         ramp: SimSpan::from_secs(60),
     };

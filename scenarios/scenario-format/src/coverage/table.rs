@@ -32,10 +32,6 @@ pub(super) const SWITCHES: &[(&str, &str)] = &[
     ("haproxy.org/", INGRESS),
     ("istio-injection", MESH),
     ("istio.io/rev", MESH),
-    (
-        "konghq.com/plugins",
-        "state limits under `rateLimit`; what other plugins do is not looked at",
-    ),
     ("linkerd.io/inject", MESH),
     ("nginx.ingress.kubernetes.io/", INGRESS),
     ("nginx.org/", INGRESS),
@@ -129,7 +125,42 @@ macro_rules! kind {
             rows: &[$($row),*],
         }
     };
+    ($group:literal $kind:literal $fidelity:ident $note:expr, $template:literal, $rows:ident) => {
+        KindRows {
+            group: $group, kind: $kind, fidelity: $fidelity, note: $note, template: $template,
+            rows: $rows,
+        }
+    };
 }
+
+/// Fields of the plugin `rate-limiting` of Kong.
+const RATE_LIMITING: &[Row] = &[
+    ("config.day", M, ""),
+    ("config.error_code", N, "whatever it is, the request is refused"),
+    ("config.error_message", N, ""),
+    ("config.fault_tolerant", M, ""),
+    ("config.header_name", N, "each address sends a value of its own"),
+    ("config.hide_client_headers", N, ""),
+    ("config.hour", M, ""),
+    ("config.limit_by", A, "`header` as `ip`, `path` as `service`, `credential` as `consumer`"),
+    ("config.minute", M, ""),
+    ("config.month", M, ""),
+    ("config.path", N, "all requests have it"),
+    ("config.policy", M, ""),
+    ("config.redis", A, "its host where it is a Service, and its timeout"),
+    ("config.redis_database", N, ""),
+    ("config.redis_host", M, "where it is a Service"),
+    ("config.redis_password", N, ""),
+    ("config.redis_port", M, ""),
+    ("config.redis_timeout", M, ""),
+    ("config.second", M, ""),
+    ("config.sync_rate", A, "a pod counts as one, however many workers it has"),
+    ("config.year", M, ""),
+    ("configFrom", N, "a warning tells of it"),
+    ("disabled", M, ""),
+    ("plugin", A, "`rate-limiting`; a warning tells of others"),
+    ("protocols", N, ""),
+];
 
 /// Kinds that are known, by group and name.
 pub(super) const KINDS: &[KindRows] = &[
@@ -324,6 +355,13 @@ pub(super) const KINDS: &[KindRows] = &[
         ("spec.suspend", M, "`suspend` and `resume` of a scenario change it"),
         ("spec.ttlSecondsAfterFinished", M, ""),
     ]),
+    kind!("configuration.konghq.com" "KongClusterPlugin" A "`rate-limiting`, as KongPlugin; global with the label `global`", "", RATE_LIMITING),
+    kind!("configuration.konghq.com" "KongConsumer" A "a tenant of loads, by `username`, whose plugins count", "", [
+        ("credentials", N, "nobody is turned away"),
+        ("custom_id", N, ""),
+        ("username", M, ""),
+    ]),
+    kind!("configuration.konghq.com" "KongPlugin" A "`rate-limiting`, where an annotation of a Service, Ingress, HTTPRoute or KongConsumer names it; a warning tells of others", "", RATE_LIMITING),
     kind!("configuration.konghq.com" "KongUpstreamPolicy" A "of Services behind a gateway that `gateways` names", "", [
         ("spec.algorithm", N, "pods are chosen one as the other"),
         ("spec.healthchecks.active.headers", N, ""),

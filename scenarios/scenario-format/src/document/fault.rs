@@ -109,6 +109,10 @@ tagged! {
         LoadSpike(LoadSpikeSpec),
         /// A machine of a load balancer is gone: the other one takes over, or another one is made.
         BalancerMachineLoss(BalancerMachineLossSpec),
+        /// The name servers of a name do not answer: what is kept holds until its TTL is over, then nobody finds it.
+        DnsOutage(NameFaultSpec),
+        /// A name leads to an address where nobody answers, as after a mistake in its zone.
+        WrongRecord(NameFaultSpec),
         /// Machines of the control plane stop: their etcd, API server and controllers with them.
         ControlPlaneMemberLoss(MemberLossSpec),
         /// The process that leads ends with an error; another one takes over.
@@ -343,6 +347,8 @@ fault_record! {
     pub struct LoadSpikeSpec("loadSpike") {
         /// Services as `namespace/name`; all that have a load when left out.
         services: Vec<Spanned<String>>,
+        /// What this tenant asks for only, as a load names it.
+        tenant: Option<Spanned<String>>,
         /// By how much.
         factor: Spanned<Factor>,
         /// Time to reach the factor, and to fall back afterwards.
@@ -357,6 +363,14 @@ fault_record! {
         balancer: Spanned<String>,
         /// The machine that stands by is gone too.
         both: Option<bool>,
+    }
+}
+
+fault_record! {
+    /// A name that clients ask for goes wrong.
+    pub struct NameFaultSpec("a fault of a name") {
+        /// The name, as `names` has it.
+        host: Spanned<String>,
     }
 }
 
@@ -375,6 +389,7 @@ impl FaultSpec {
             Self::NoCapacity(spec) => spec.start_keys(),
             Self::LoadSpike(spec) => spec.start_keys(),
             Self::BalancerMachineLoss(spec) => spec.start_keys(),
+            Self::DnsOutage(spec) | Self::WrongRecord(spec) => spec.start_keys(),
             Self::ControlPlaneMemberLoss(spec) => spec.start_keys(),
             Self::LeaderKill(spec) => spec.start_keys(),
             Self::ApiOutage(spec) => spec.start_keys(),
@@ -456,6 +471,8 @@ impl FaultSpec {
             Self::NoCapacity(_) => "noCapacity",
             Self::LoadSpike(_) => "loadSpike",
             Self::BalancerMachineLoss(_) => "balancerMachineLoss",
+            Self::DnsOutage(_) => "dnsOutage",
+            Self::WrongRecord(_) => "wrongRecord",
             Self::ControlPlaneMemberLoss(_) => "controlPlaneMemberLoss",
             Self::LeaderKill(_) => "leaderKill",
             Self::ApiOutage(_) => "apiOutage",
@@ -509,6 +526,7 @@ impl FaultSpec {
             Self::NoCapacity(spec) => spec.span,
             Self::LoadSpike(spec) => spec.span,
             Self::BalancerMachineLoss(spec) => spec.span,
+            Self::DnsOutage(spec) | Self::WrongRecord(spec) => spec.span,
             Self::ControlPlaneMemberLoss(spec) => spec.span,
             Self::LeaderKill(spec) => spec.span,
             Self::ApiOutage(spec) => spec.span,

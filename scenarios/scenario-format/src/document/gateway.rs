@@ -1,6 +1,7 @@
 //! Load balancers and gateways: what stands between clients and Services.
 
 use model_api::SimSpan;
+use model_api::limiter::LimitBy;
 use serde_json::{Value as Json, json};
 
 use crate::decode::{FromText, record};
@@ -57,8 +58,12 @@ record! {
     pub struct GatewaySpec("a gateway") {
         /// The Service of the gateway, which loads name as `via`.
         service: Spanned<String>,
-        /// The workload whose pods tell it of endpoints, as `namespace/name`; when left out, somebody always does.
+        /// The workload whose pods tell it of endpoints, as `namespace/name`; when left out, somebody always does. Without a database, pods of the gateway that start are not ready before it brings them everything.
         controller: Option<Spanned<String>>,
+        /// The database that keeps its configuration (DB mode), as `namespace/name`; when left out, its controller brings it all (DB-less).
+        database: Option<Spanned<String>>,
+        /// How often it asks its database for changes (`db_update_frequency`); 5s when left out.
+        database_poll_period: Option<Spanned<SimSpan>>,
         /// How often the controller looks for changes; 3s when left out.
         sync_period: Option<Spanned<SimSpan>>,
         /// How often the workers of the gateway take over what it brought; 5s when left out.
@@ -69,8 +74,46 @@ record! {
         connect_timeout: Option<Spanned<SimSpan>>,
         /// How long a pod may be silent that took a request; 60s when left out.
         read_timeout: Option<Spanned<SimSpan>>,
+        /// Rate limits that it keeps, as Kong's plugin `rate-limiting` does; KongPlugins of that name that annotations of Services, Ingresses, HTTPRoutes and KongConsumers name count besides. A request meets the most particular of them.
+        rate_limits: Vec<RateLimitsSpec>,
         /// TLS that it ends: handshakes take CPU time of its pods, besides `cpuPerRequest`; nothing when left out.
         tls: Option<TlsSpec>,
+    }
+}
+
+record! {
+    /// Requests that a gateway lets through in each second, minute, hour, day, month or year of the calendar.
+    pub struct RateLimitsSpec("rate limits of a gateway") {
+        /// Name in reports; what it is for when left out.
+        name: Option<Spanned<String>>,
+        /// For requests to this Service only, as `namespace/name`; to all behind the gateway when left out.
+        service: Option<Spanned<String>>,
+        /// For requests of this tenant only, as a load names it; of everybody when left out.
+        tenant: Option<Spanned<String>>,
+        /// Requests in each second.
+        second: Option<Spanned<u64>>,
+        /// Requests in each minute.
+        minute: Option<Spanned<u64>>,
+        /// Requests in each hour.
+        hour: Option<Spanned<u64>>,
+        /// Requests in each day.
+        day: Option<Spanned<u64>>,
+        /// Requests in each month.
+        month: Option<Spanned<u64>>,
+        /// Requests in each year.
+        year: Option<Spanned<u64>>,
+        /// Whose requests are counted together (`limit_by`): those of a `consumer` (a tenant), which is the default, of a `credential`, to a `service`, from an `ip`, with the same `header` or `path`. Requests without a tenant are counted by address.
+        limit_by: Option<Spanned<LimitByName>>,
+        /// Who counts: each pod for itself (`local`, the default), all in the database of the gateway (`cluster`), or in a Redis (`redis`).
+        policy: Option<Spanned<LimitPolicy>>,
+        /// Where they count: the Service of the Redis, or the database, as `namespace/name`; somewhere that never fails when left out.
+        store: Option<Spanned<String>>,
+        /// How long a pod waits for a store that says nothing; 2s for a Redis and 5s for a database when left out.
+        timeout: Option<Spanned<SimSpan>>,
+        /// How often a pod tells the Redis what it counted and asks it again (`sync_rate`); with every request when left out.
+        sync_rate: Option<Spanned<SimSpan>>,
+        /// Whether requests pass while the store does not answer, which is the default, or get an error.
+        fault_tolerant: Option<bool>,
     }
 }
 
@@ -83,6 +126,56 @@ record! {
         requests_per_connection: Option<Spanned<u32>>,
         /// CPU time of one handshake; 250us with an ECDSA key and 600us with an RSA key when left out.
         handshake_cpu: Option<Spanned<SimSpan>>,
+    }
+}
+
+/// `limit_by` of the plugin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LimitByName(pub LimitBy);
+
+impl FromText for LimitByName {
+    const EXPECTED: &'static str = "consumer, credential, service, ip, header or path";
+
+    fn from_text(text: &str) -> Result<Self, String> {
+        match text {
+            "consumer" | "credential" => Ok(Self(LimitBy::Tenant)),
+            "service" | "path" => Ok(Self(LimitBy::Service)),
+            "ip" | "header" => Ok(Self(LimitBy::Address)),
+            "consumer-group" => Err("groups of consumers are not modelled".to_owned()),
+            _ => Err("is nothing that the plugin counts by".to_owned()),
+        }
+    }
+
+    fn schema() -> Json {
+        json!({"enum": ["consumer", "credential", "service", "ip", "header", "path"]})
+    }
+}
+
+/// `policy` of the plugin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LimitPolicy {
+    /// Each pod for itself.
+    Local,
+    /// In the database of the gateway.
+    Cluster,
+    /// In a Redis.
+    Redis,
+}
+
+impl FromText for LimitPolicy {
+    const EXPECTED: &'static str = "local, cluster or redis";
+
+    fn from_text(text: &str) -> Result<Self, String> {
+        match text {
+            "local" => Ok(Self::Local),
+            "cluster" => Ok(Self::Cluster),
+            "redis" => Ok(Self::Redis),
+            _ => Err("is no policy of the plugin".to_owned()),
+        }
+    }
+
+    fn schema() -> Json {
+        json!({"enum": ["local", "cluster", "redis"]})
     }
 }
 

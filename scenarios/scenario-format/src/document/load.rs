@@ -74,10 +74,14 @@ record! {
         service: Spanned<String>,
         /// The Service that requests come in through, such as the gateway, as `namespace/name`.
         via: Option<Spanned<String>>,
+        /// The name that clients ask for, as `names` has it, which leads them to the Services that requests come in through; in place of `via`.
+        host: Option<Spanned<String>>,
         /// The tenant whose requests they are: figures are told of each tenant too. A Service may have a load for each tenant.
         tenant: Option<Spanned<String>>,
         /// Which share of the clients is nearest to which zone, such as `{az-a: 60%, az-b: 40%}`: figures are told of the clients of each zone too.
         from: Named<Spanned<Share>>,
+        /// From how many addresses its requests come, each as often as the others; it matters to rate limits that count by address.
+        addresses: Option<Spanned<u32>>,
         /// How the clients call.
         client: Option<PolicySpec>,
         /// Users who wait for each answer before they ask again, in place of a rate.

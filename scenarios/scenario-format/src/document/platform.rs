@@ -6,6 +6,7 @@ use model_api::machines::ExpanderKind;
 use serde_json::{Value as Json, json};
 
 use super::backup::BackupsSpec;
+use super::dns::{ClusterDnsSpec, NameSpec};
 use super::gateway::{GatewaySpec, LoadBalancerSpec};
 use super::job::JobProfileSpec;
 use super::load::{DatabaseSpec, LoadSpec, ServiceSpec};
@@ -70,6 +71,10 @@ record! {
         load_balancers: Vec<LoadBalancerSpec>,
         /// Gateways that choose the pods behind them themselves; others leave that to proxies.
         gateways: Vec<GatewaySpec>,
+        /// Names that clients find entrances by.
+        names: Vec<NameSpec>,
+        /// DNS of the cluster.
+        cluster_dns: Option<ClusterDnsSpec>,
         /// Pools of disks that volumes and places for copies stand on; nothing of them ever stops when left out.
         storage_pools: Vec<StoragePoolSpec>,
         /// What there is to lose, where copies of it go, and who restores; nothing is known of backups when left out.

@@ -5,6 +5,7 @@ use serde_json::{Value as Json, json};
 use model_api::SimSpan;
 
 use super::backup::BackupsSpec;
+use super::dns::{ClusterDnsSpec, NameSpec};
 use super::fault::FaultSpec;
 use super::gateway::{GatewaySpec, LoadBalancerSpec};
 use super::job::JobProfileSpec;
@@ -63,6 +64,10 @@ record! {
         load_balancers: Vec<LoadBalancerSpec>,
         /// Gateways that choose the pods behind them themselves; an entry replaces that of the platform for the same Service.
         gateways: Vec<GatewaySpec>,
+        /// Names that clients find entrances by; an entry replaces that of the platform for the same name.
+        names: Vec<NameSpec>,
+        /// DNS of the cluster, in place of what the platform says.
+        cluster_dns: Option<ClusterDnsSpec>,
         /// Storage pools; entries replace those of the platform with the same name.
         storage_pools: Vec<StoragePoolSpec>,
         /// Backups; entries replace those of the platform with the same name.

@@ -64,12 +64,13 @@ pub struct Object {
 }
 
 /// Kinds of custom resources that live in no namespace, of those that manifests usually hold.
-const CLUSTER_KINDS: [&str; 9] = [
+const CLUSTER_KINDS: [&str; 10] = [
     "ClusterImageCatalog",
     "ClusterIssuer",
     "ClusterPolicy",
     "ClusterSecretStore",
     "GatewayClass",
+    "KongClusterPlugin",
     "NodeClass",
     "NodePool",
     "VolumeSnapshotClass",

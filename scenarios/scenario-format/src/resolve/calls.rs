@@ -101,7 +101,11 @@ impl Calls {
 }
 
 /// The Service that a value names, with a port or as a URL: a bare word could be anything.
-fn named_service(manifests: &Manifests, namespace: &str, value: &str) -> Option<ServiceId> {
+pub(super) fn named_service(
+    manifests: &Manifests,
+    namespace: &str,
+    value: &str,
+) -> Option<ServiceId> {
     let (scheme, rest) = value.split_once("://").unwrap_or(("", value));
     let authority = rest.split(['/', '?']).next().unwrap_or(rest);
     let authority = authority.rsplit('@').next().unwrap_or(authority);

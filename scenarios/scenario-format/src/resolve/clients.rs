@@ -14,6 +14,8 @@ use crate::source::Spanned;
 
 /// Most users of one load.
 const USERS_MAX: u32 = 100_000;
+/// Most addresses of the clients of a load.
+const ADDRESSES_MAX: u32 = 100_000;
 /// All clients, in parts per million.
 const WHOLE_PPM: u64 = 1_000_000;
 
@@ -25,9 +27,16 @@ impl Resolver<'_> {
             self.report(Code::E0021, spec.span, message);
         }
         let tenant = spec.tenant.as_ref().map(|name| name.value.clone());
+        if let Some(addresses) = spec.addresses
+            && !(1..=ADDRESSES_MAX).contains(&addresses.value)
+        {
+            let message = format!("clients have between 1 and {ADDRESSES_MAX} addresses");
+            self.report(Code::E0021, addresses.span, message);
+        }
+        let addresses = spec.addresses.map(|it| it.value.clamp(1, ADDRESSES_MAX));
         let zones = self.client_zones(spec);
         if zones.is_empty() {
-            let clients = Clients { tenant, zone: None };
+            let clients = Clients { tenant, zone: None, addresses, found: None };
             return vec![Load { clients, ..load.clone() }];
         }
         // Nobody is in two zones by halves.
@@ -38,7 +47,14 @@ impl Resolver<'_> {
         let mut before_ppm = 0;
         let mut loads = Vec::with_capacity(zones.len());
         for (zone, ppm) in zones {
-            let clients = Clients { tenant: tenant.clone(), zone: Some(zone) };
+            let of_all = |count: u32| {
+                let count = part(u64::from(count) * 1000, before_ppm + ppm) / 1000
+                    - part(u64::from(count) * 1000, before_ppm) / 1000;
+                u32::try_from(count.max(1)).expect("no more than all")
+            };
+            let addresses = addresses.map(of_all);
+            let (tenant, zone) = (tenant.clone(), Some(zone));
+            let clients = Clients { tenant, zone, addresses, found: None };
             let points = load.points.iter().map(|point| LoadPoint {
                 rate_millirps: until(point.rate_millirps, before_ppm + ppm)
                     - until(point.rate_millirps, before_ppm),
@@ -93,6 +109,26 @@ impl Resolver<'_> {
         }
         zones.retain(|(_, ppm)| *ppm > 0);
         zones
+    }
+
+    /// A tenant who asks one of these Services, or any when there are none.
+    pub(super) fn asking_tenant(
+        &mut self,
+        name: &Spanned<String>,
+        services: &[ServiceId],
+    ) -> Option<()> {
+        let loads = self.blueprint.loads.iter();
+        let asking = loads.filter(|load| services.is_empty() || services.contains(&load.service));
+        let known: BTreeSet<String> =
+            asking.filter_map(|load| load.clients.tenant.clone()).collect();
+        if known.contains(&name.value) {
+            return Some(());
+        }
+        let message = format!("no load of it has clients of `tenant: {}`", name.value);
+        let help = suggestion(&name.value, known.iter().map(String::as_str))
+            .unwrap_or_else(|| "say with `tenant` in a load whose requests they are".to_owned());
+        self.diagnostics.push(Diagnostic::new(Code::E0056, name.span, message).help(help));
+        None
     }
 
     /// The group of clients that a promise about these Services names, and those of the Services that
@@ -170,7 +206,7 @@ fn no_such_clients(clients: &ClientsSpec, known: &BTreeSet<String>) -> Diagnosti
 }
 
 /// So many parts per million of a rate, rounded to the nearest.
-fn part(rate_millirps: u64, ppm: u64) -> u64 {
+pub(super) fn part(rate_millirps: u64, ppm: u64) -> u64 {
     let whole = u128::from(WHOLE_PPM);
     let part = (u128::from(rate_millirps) * u128::from(ppm) + whole / 2) / whole;
     u64::try_from(part).expect("no more than the whole")

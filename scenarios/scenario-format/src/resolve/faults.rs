@@ -6,6 +6,7 @@ mod freeze;
 use std::collections::BTreeMap;
 
 use model_api::backup::DataSetKind;
+use model_api::dns::DnsFault;
 use model_api::fault::{Condition, DataFault, Fault, FaultKind, NodePick, Start, ZonePick};
 use model_api::{DataSetId, FaultId, NodeId, ServiceId, SimSpan, ZoneId};
 
@@ -87,6 +88,8 @@ impl Resolver<'_> {
             }
             FaultSpec::LoadSpike(spec) => self.load_spike(spec)?,
             FaultSpec::BalancerMachineLoss(spec) => self.machine_loss(spec)?,
+            FaultSpec::DnsOutage(spec) => self.name_fault(&spec.host, DnsFault::Outage)?,
+            FaultSpec::WrongRecord(spec) => self.name_fault(&spec.host, DnsFault::WrongRecord)?,
             FaultSpec::ControlPlaneMemberLoss(spec) => self.member_loss(spec)?,
             FaultSpec::LeaderKill(spec) => self.leader_kill(spec),
             FaultSpec::ApiOutage(spec) => Self::api_outage(spec),
@@ -171,6 +174,8 @@ impl Resolver<'_> {
             | FaultSpec::NoCapacity(_)
             | FaultSpec::LoadSpike(_)
             | FaultSpec::BalancerMachineLoss(_)
+            | FaultSpec::DnsOutage(_)
+            | FaultSpec::WrongRecord(_)
             | FaultSpec::ControlPlaneMemberLoss(_)
             | FaultSpec::LeaderKill(_)
             | FaultSpec::ApiOutage(_)
@@ -305,8 +310,12 @@ impl Resolver<'_> {
         if spec.factor.value.milli == 0 {
             self.report(Code::E0021, spec.factor.span, "a factor of 0 takes all load away");
         }
+        if let Some(tenant) = &spec.tenant {
+            self.asking_tenant(tenant, &services)?;
+        }
         Some(FaultKind::LoadSpike {
             services,
+            tenant: spec.tenant.as_ref().map(|name| name.value.clone()),
             factor_milli: spec.factor.value.milli,
             ramp: spec.ramp.map_or(SimSpan::ZERO, |ramp| ramp.value),
         })

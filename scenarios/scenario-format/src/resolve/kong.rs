@@ -1,7 +1,7 @@
 //! Gateways that choose pods themselves: what is stated, what Services and policies say.
 
 use model_api::gateway::{ActiveChecks, Gateway, GatewayUpstream};
-use model_api::{ServiceId, SimSpan};
+use model_api::{ServiceId, SimSpan, WorkloadId};
 
 use super::Resolver;
 use crate::diagnostic::{Code, Diagnostic};
@@ -46,7 +46,8 @@ impl Resolver<'_> {
             if let Some(tls) = &spec.tls {
                 self.handshakes(service, tls);
             }
-            if behind.is_empty() && spec.tls.is_none() {
+            self.limiters(service, &spec);
+            if behind.is_empty() && spec.tls.is_none() && spec.rate_limits.is_empty() {
                 let message = format!("no load comes in through `{}`", spec.service.value);
                 let diagnostic = Diagnostic::new(Code::E0054, spec.service.span, message);
                 let help = "name the gateway as `via` of a load";
@@ -60,6 +61,9 @@ impl Resolver<'_> {
             let upstreams = upstreams.collect();
             let gateway = Gateway {
                 service,
+                database: spec.database.as_ref().and_then(|name| self.database(name)),
+                poll_period: self.period(spec.database_poll_period, Gateway::POLL_PERIOD),
+                workloads: self.workloads_behind(service),
                 controller: spec.controller.as_ref().and_then(|name| self.workload(name)),
                 sync_period: self.period(spec.sync_period, Gateway::SYNC_PERIOD),
                 update_period: self.period(spec.update_period, Gateway::UPDATE_PERIOD),
@@ -68,6 +72,8 @@ impl Resolver<'_> {
             };
             self.blueprint.gateways.push(gateway);
         }
+        let is_named = !first.is_empty() || !second.is_empty();
+        self.check_plugins(is_named);
     }
 
     /// Adds what handshakes cost to what each request costs the pods of a gateway.
@@ -94,6 +100,16 @@ impl Resolver<'_> {
         if let Some(profile) = profile {
             profile.cpu_per_request = profile.cpu_per_request.saturating_add(each);
         }
+    }
+
+    /// The workloads whose pods a Service leads to.
+    fn workloads_behind(&self, service: ServiceId) -> Vec<WorkloadId> {
+        let service = &self.blueprint.services[service.index()];
+        let selected = self.blueprint.workloads.iter().enumerate();
+        selected
+            .filter(|(_, it)| service.selects(&it.namespace, &it.template.labels))
+            .map(|(idx, _)| WorkloadId::from_index(idx))
+            .collect()
     }
 
     fn period(&mut self, stated: Option<Spanned<SimSpan>>, default: SimSpan) -> SimSpan {
@@ -218,7 +234,7 @@ fn policy_named<'o>(
 }
 
 /// An annotation of Kong's ingress controller, with its place.
-fn annotation(object: &Object, key: &str) -> Option<Spanned<String>> {
+pub(super) fn annotation(object: &Object, key: &str) -> Option<Spanned<String>> {
     let key = format!("{ANNOTATIONS}{key}");
     let node = object.node.at(&["metadata", "annotations", &key])?;
     Some(Spanned { value: Node::text(node)?.to_owned(), span: node.span })

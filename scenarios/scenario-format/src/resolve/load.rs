@@ -49,6 +49,7 @@ impl Resolver<'_> {
                     self.diagnostics.push(diagnostic.related(first, "first here"));
                 }
                 let of_clients = self.of_clients(&load, spec);
+                let of_clients = self.through_name(of_clients, spec);
                 of_file.entry(load.service).or_default().extend(of_clients);
             }
             // What the scenario says of a Service takes the place of all that the platform says.
@@ -262,6 +263,10 @@ impl Resolver<'_> {
             Some(name) => self.asked_service(name),
             None => None,
         };
+        if let Some(host) = &spec.host {
+            let message = "a name leads to entrances of one Service: name it in place of `*`";
+            self.report(Code::E0102, host.span, message);
+        }
         let Some(points) = self.points(spec) else { return };
         let (client, users) = (self.policy(spec.client.as_ref()), self.thinking(spec));
         let gateways: Vec<ServiceId> =

@@ -136,6 +136,7 @@ pub(crate) fn crowded() -> (Blueprint, FaultPlan) {
         name: "spike".to_owned(),
         kind: FaultKind::LoadSpike {
             services: Vec::new(),
+            tenant: None,
             factor_milli: 3_000,
             ramp: SimSpan::ZERO,
         },

@@ -22,6 +22,16 @@ impl<E> Story<'_, E> {
                 );
                 return (text, self.gateway_place(gateway));
             }
+            GatewayFact::RecordJudged { name, service: of, is_answering } => {
+                let name = &self.blueprint.names[name as usize];
+                let verdict = if is_answering { "answers again" } else { "does not answer" };
+                let text = format!(
+                    "the checks of {} find that {} {verdict}, and its records change",
+                    name.name,
+                    service(of)
+                );
+                return (text, Some(name.origin.object));
+            }
             GatewayFact::PodJudged { gateway, service: of, is_healthy, .. } => {
                 let verdict = if is_healthy { "healthy again" } else { "unhealthy" };
                 let text = format!(
@@ -78,6 +88,7 @@ pub(super) fn part(fact: &GatewayFact) -> Part {
         | GatewayFact::MemberDown { .. }
         | GatewayFact::MemberUp { .. }
         | GatewayFact::PodJudged { .. }
+        | GatewayFact::RecordJudged { .. }
         | GatewayFact::MachineGivenUp { .. } => Part::Detect,
         GatewayFact::MachineActive { .. } | GatewayFact::Led { .. } | GatewayFact::Knows { .. } => {
             Part::Act

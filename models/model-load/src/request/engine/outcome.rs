@@ -40,6 +40,10 @@ pub(in crate::request) enum Outcome {
     Unconnected,
     /// A gateway knew no pod for it.
     Unknown,
+    /// Its name led to nobody.
+    Lost,
+    /// The store of a rate limit did not answer.
+    Uncounted,
 }
 
 /// What becomes of an attempt, as far as it is known when it is made.

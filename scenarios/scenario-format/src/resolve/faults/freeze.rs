@@ -44,7 +44,7 @@ fn takes_machines_or_load(kind: &FaultKind) -> bool {
             matches!(fault, DataFault::ZoneDestroyed { .. } | DataFault::RegionLoss)
         }
         FaultKind::Storage(fault) => matches!(fault, StorageFault::DiskLoss { .. }),
-        FaultKind::Action(_) | FaultKind::ControlPlane(_) => false,
+        FaultKind::Action(_) | FaultKind::ControlPlane(_) | FaultKind::Dns { .. } => false,
     }
 }
 

@@ -1,0 +1,117 @@
+//! Names that clients ask for, the addresses they lead to, and for how long answers are kept.
+
+use sim_kernel::SimSpan;
+
+use crate::ids::ServiceId;
+use crate::source::Origin;
+
+/// A name of a zone of DNS, with the entrances of the platform that it leads to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DnsName {
+    /// The name.
+    pub name: String,
+    /// The Services whose addresses it has: gateways, mostly. In the order in which they stand in for
+    /// each other.
+    pub records: Vec<ServiceId>,
+    /// Which of them it answers with.
+    pub answers: Answers,
+    /// How long resolvers keep an answer.
+    pub ttl: SimSpan,
+    /// How long they keep that there was none.
+    pub negative_ttl: SimSpan,
+    /// Of a million clients, those that keep an answer longer than resolvers do.
+    pub keeping_ppm: u32,
+    /// How long these keep it; for as long as they run when `None`.
+    pub kept_for: Option<SimSpan>,
+    /// Who looks whether the addresses answer; without anybody the records never change.
+    pub check: Option<RecordCheck>,
+    /// Where it was written.
+    pub origin: Origin,
+}
+
+impl DnsName {
+    /// The TTL of a record of which nobody says how long it holds: **assumption**, DL-5 of the
+    /// specification of platform services (providers have 300 s to a day).
+    pub const TTL: SimSpan = SimSpan::from_secs(300);
+    /// How long resolvers keep a failure to resolve: RFC 2308, 7, allows five minutes at most; unbound
+    /// and CoreDNS keep one for 5 s (`SERVFAIL` TTL of the plugin `cache`, CoreDNS 1.12).
+    pub const NEGATIVE_TTL: SimSpan = SimSpan::from_secs(5);
+}
+
+/// Which of its addresses a name answers with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Answers {
+    /// All that are listed, of which clients take each as often as the others.
+    #[default]
+    All,
+    /// The first that is listed.
+    First,
+}
+
+/// Checks of addresses by a provider of DNS, or by somebody who changes records there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RecordCheck {
+    /// From one check to the next.
+    pub interval: SimSpan,
+    /// How long an address may take to answer.
+    pub timeout: SimSpan,
+    /// Checks that must fail, one after the other, for an address to be taken out.
+    pub failures: u32,
+    /// Checks that must succeed for one to come back.
+    pub successes: u32,
+    /// From the verdict until name servers answer accordingly.
+    pub publish_after: SimSpan,
+}
+
+impl Default for RecordCheck {
+    /// Every 30 s, three times either way, as managed zones with health checks do by default (Amazon
+    /// Route 53, "Values that you specify when you create health checks"); at once in the zone.
+    fn default() -> Self {
+        Self {
+            interval: SimSpan::from_secs(30),
+            timeout: SimSpan::from_secs(10),
+            failures: 3,
+            successes: 3,
+            publish_after: SimSpan::ZERO,
+        }
+    }
+}
+
+/// How clients found the entrance that their requests come through: these are those of the clients of a
+/// name that it leads there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// Position in [`Blueprint::names`](crate::Blueprint::names).
+    pub name: usize,
+    /// Position of the entrance among its records.
+    pub record: usize,
+    /// They are of those that keep answers longer.
+    pub keeps: bool,
+}
+
+/// DNS of the cluster, by whose names Services call each other.
+///
+/// Source: kubeadm 1.36 runs CoreDNS behind the Service `kube-dns` and has it give answers 30 s
+/// (`cmd/kubeadm/app/phases/addons/dns/manifests.go`). The C libraries of most images keep no answer; a
+/// cache on each node does (NodeLocal DNSCache).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClusterDns {
+    /// The Service that resolvers of pods ask.
+    pub service: ServiceId,
+    /// How long answers are kept on the way: by a cache on each node, or in the callers.
+    pub kept_for: SimSpan,
+    /// Of a million calls, those that open a connection and look the name up for it.
+    pub connecting_ppm: u32,
+    /// Where it was written.
+    pub origin: Origin,
+}
+
+/// What goes wrong with a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DnsFault {
+    /// Its name servers do not answer: what is kept holds until its time is over, then the name is not
+    /// found. Records do not change meanwhile.
+    Outage,
+    /// It leads to an address where nobody answers.
+    WrongRecord,
+}
