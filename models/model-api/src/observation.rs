@@ -735,6 +735,7 @@ pub enum UnschedulableReason {
     VolumeZone,
     PodTopologySpread,
     InterPodAffinity,
+    SchedulingGates,
 }
 
 /// Why a pod is not ready any more.

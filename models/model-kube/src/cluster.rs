@@ -6,7 +6,7 @@
 //! 2. The platform's event enum wraps [`KubeEvent`] and hands it back to [`Cluster::handle`].
 //! 3. Faults are commands: [`Cluster::lose_zone`], [`Cluster::restore_zone`],
 //!    [`Cluster::isolate_zone`], [`Cluster::rejoin_zone`], the same four for a node,
-//!    [`Cluster::crash_pods`], [`Cluster::scale`], [`Cluster::patch_template`],
+//!    [`Cluster::crash_pods`], [`Cluster::scale`], [`Cluster::lift_gates`], [`Cluster::patch_template`],
 //!    [`Cluster::evict`], [`Cluster::cordon`], [`Cluster::drain`], [`Cluster::delete_node`],
 //!    [`Cluster::set_member_power`], [`Cluster::kill_leader`], [`Cluster::kill_etcd_leader`],
 //!    [`Cluster::set_api_available`], [`Cluster::set_registry_available`],
@@ -34,8 +34,8 @@
 //! they run, or store slowly; upgrades of the control plane (each
 //! in the module of its noun).
 //! # Not modelled
-//! Autoscalers by other metrics than these: such a metric takes no part, as if it
-//! were not stated. Watchers other than kubelets that hang on a lost API server. A kube-proxy of an
+//! Autoscalers by other metrics than these: such a metric fails, as one that no adapter serves (memory
+//! that is not stated takes no part). Watchers other than kubelets that hang on a lost API server. A kube-proxy of an
 //! isolated zone.
 //! # Defaults and their sources
 //! [`model_api::Parameters`]; the modules of the decisions name theirs.
@@ -115,6 +115,7 @@ use database_clients::DatabaseClient;
 use deliveries::DeliveryState;
 use drains::Drain;
 use evictions::InstanceGuard;
+use garbage::Garbage;
 use history::History;
 use holdings::Holdings;
 use jobs::JobState;
@@ -204,6 +205,8 @@ pub enum KubeEvent {
     StatusSync(PodId),
     /// Proxies learn of a change of a Service's endpoints.
     EndpointsDue(ServiceId),
+    /// A pass of the pod garbage collector that may find something.
+    GarbagePass,
     /// The pod garbage collector removes a pod.
     GarbageDue(PodId),
     /// etcd has a leader again.
@@ -377,6 +380,7 @@ pub struct Cluster {
     probing: Probing,
     memory: Memory,
     holdings: Holdings,
+    garbage: Garbage,
     overload: Overload,
     /// By database; empty until something strains the API.
     database_clients: Vec<DatabaseClient>,
@@ -423,6 +427,9 @@ impl ClusterPlan {
     pub fn with_templates(blueprint: Arc<Blueprint>, templates: &[NewTemplate]) -> Self {
         let mut cache = SchedulerCache::new();
         let tables = Arc::new(Tables::of(&blueprint, templates, &mut cache));
+        for template in &tables.templates {
+            volumes::foresee(&blueprint, &template.claims_of_one_pod, &mut cache);
+        }
         let spare = blueprint.spare_nodes();
         for (idx, (spec, is_spare)) in blueprint.nodes.iter().zip(spare).enumerate() {
             if is_spare {
@@ -502,6 +509,7 @@ impl Cluster {
                 streams,
             ),
             holdings: Holdings::default(),
+            garbage: Garbage::at_start(&blueprint.parameters),
             overload: Overload::default(),
             database_clients: Vec::new(),
             services_with_backends: Vec::new(),
@@ -539,6 +547,8 @@ impl Cluster {
                 ctx.observe(|| Observation::PodBound { pod: id, workload, node });
                 ctx.observe(|| Observation::PodStarted { pod: id, workload });
                 ctx.observe(|| Observation::PodBecameReady { pod: id, workload });
+            } else if pod.is_gated {
+                self.tell_gated(id, ctx);
             }
         }
         for service in (0..self.services.len()).map(ServiceId::from_index) {
@@ -617,6 +627,7 @@ impl Cluster {
             KubeEvent::PodClearedTold(pod) => self.on_pod_cleared_told(pod, ctx),
             KubeEvent::StatusSync(pod) => self.on_status_sync(pod, ctx),
             KubeEvent::EndpointsDue(service) => self.on_endpoints_due(service, ctx),
+            KubeEvent::GarbagePass => self.on_garbage_pass(ctx),
             KubeEvent::GarbageDue(pod) => self.on_garbage_due(pod, ctx),
             KubeEvent::EtcdElected => self.on_etcd_elected(ctx),
             KubeEvent::ApiReady => self.on_api_ready(ctx),
@@ -658,6 +669,7 @@ impl Cluster {
             | KubeEvent::EndpointsDue(_)
             | KubeEvent::AutoscalerSync(_)
             | KubeEvent::PressureSeen(_)
+            | KubeEvent::GarbagePass
             | KubeEvent::GarbageDue(_) => self.runs(Component::ControllerManager),
             KubeEvent::ScheduleDue => self.runs(Component::Scheduler),
             KubeEvent::HeartbeatResumed(_)

@@ -227,6 +227,7 @@ fn action_text(action: &Action) -> &'static str {
         Action::Scale { .. } => "a workload is scaled",
         Action::Hold { is_held: true, .. } => "a workload is suspended",
         Action::Hold { .. } => "a workload goes on",
+        Action::LiftGates { .. } => "scheduling gates are lifted",
         Action::Drain(_) => "nodes are drained",
         Action::NodeUpgrade(_) => "nodes are upgraded",
         Action::DeleteNodes(_) => "nodes are deleted",

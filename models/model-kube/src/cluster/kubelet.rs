@@ -304,11 +304,12 @@ impl Cluster {
         R: Recorder<Observation>,
     {
         let is_told = self.is_in_contact(id);
+        self.set_phase(id, PodPhase::Finished);
         let pod = &mut self.pods[id.index()];
-        pod.phase = PodPhase::Finished;
         pod.is_end_told = is_told;
         pod.ended_at = ctx.now();
         let workload = pod.workload;
+        self.expect_surplus(ctx);
         self.tear_volumes_down(id);
         self.release_from_scheduler(id, ctx);
         self.touch_endpoint(id, ctx);
@@ -326,9 +327,9 @@ impl Cluster {
         E: Copy + From<KubeEvent>,
         R: Recorder<Observation>,
     {
+        let ran = self.pods[id.index()].phase == PodPhase::Running;
+        self.set_phase(id, phase);
         let pod = &mut self.pods[id.index()];
-        let ran = pod.phase == PodPhase::Running;
-        pod.phase = phase;
         pod.is_killed = false;
         pod.is_locally_ready = false;
         pod.step = Step::None;

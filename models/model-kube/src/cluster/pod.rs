@@ -149,6 +149,8 @@ pub(super) struct PodState {
     pub(super) is_forgotten: bool,
     /// Bound, but its kubelet could not learn of it yet.
     pub(super) awaits_kubelet: bool,
+    /// Nobody has removed its scheduling gates yet.
+    pub(super) is_gated: bool,
     pub(super) was_refused: bool,
     /// Something other than its controller deletes it: condition `DisruptionTarget`.
     pub(super) is_disrupted: bool,
@@ -212,6 +214,7 @@ impl PodState {
             is_orphan: false,
             is_forgotten: false,
             awaits_kubelet: false,
+            is_gated: false,
             was_refused: false,
             is_disrupted: false,
             exit: None,

@@ -82,7 +82,7 @@ mod storage;
 
 pub use action::{
     BadRolloutSpec, ControlPlaneUpgradeSpec, DrainSpec, FenceSpec, GrowStorageSpec, HoldSpec,
-    NodesSpec, RolloutSpec, ScaleSpec, SwitchoverSpec,
+    LiftGatesSpec, NodesSpec, RolloutSpec, ScaleSpec, SwitchoverSpec,
 };
 pub use storage::{DiskLossSpec, SetMinSizeSpec, ThrottleSpec};
 
@@ -163,6 +163,8 @@ tagged! {
         Suspend(HoldSpec),
         /// A Deployment that is paused, or a Job or CronJob that is suspended, goes on; at the end it waits again.
         Resume(HoldSpec),
+        /// Somebody takes the scheduling gates off the pods of a workload, off new ones as soon as they are there; at the end new ones keep theirs.
+        LiftGates(LiftGatesSpec),
         /// Nodes are drained, one after the other, and stay cordoned; at the end they are not.
         Drain(DrainSpec),
         /// Nodes are drained, boot anew and take pods again, one after the other.
@@ -400,6 +402,7 @@ impl FaultSpec {
             Self::BadRollout(spec) => spec.start_keys(),
             Self::Scale(spec) => spec.start_keys(),
             Self::Suspend(spec) | Self::Resume(spec) => spec.start_keys(),
+            Self::LiftGates(spec) => spec.start_keys(),
             Self::Drain(spec) | Self::NodeUpgrade(spec) => spec.start_keys(),
             Self::ControlPlaneUpgrade(spec) => spec.start_keys(),
             Self::DeleteNode(spec) | Self::OutOfServiceTaint(spec) => spec.start_keys(),
@@ -483,6 +486,7 @@ impl FaultSpec {
             Self::Scale(_) => "scale",
             Self::Suspend(_) => "suspend",
             Self::Resume(_) => "resume",
+            Self::LiftGates(_) => "liftGates",
             Self::Drain(_) => "drain",
             Self::NodeUpgrade(_) => "nodeUpgrade",
             Self::ControlPlaneUpgrade(_) => "controlPlaneUpgrade",
@@ -534,6 +538,7 @@ impl FaultSpec {
             Self::BadRollout(spec) => spec.span,
             Self::Scale(spec) => spec.span,
             Self::Suspend(spec) | Self::Resume(spec) => spec.span,
+            Self::LiftGates(spec) => spec.span,
             Self::Drain(spec) | Self::NodeUpgrade(spec) => spec.span,
             Self::ControlPlaneUpgrade(spec) => spec.span,
             Self::DeleteNode(spec) | Self::OutOfServiceTaint(spec) => spec.span,

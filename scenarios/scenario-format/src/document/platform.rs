@@ -181,13 +181,13 @@ record! {
 }
 
 record! {
-    /// Flags of the cluster autoscaler that differ from their defaults.
+    /// Flags of the cluster autoscaler that differ from their defaults; what is left out here is read from the arguments of its Deployment, when that is among the manifests.
     pub struct ClusterAutoscalerSpec("clusterAutoscaler") {
         /// The workload whose pods run it, as `namespace/name`; left out, it runs whenever the API answers.
         workload: Option<Spanned<String>>,
         /// `--scan-interval`.
         scan_interval: Option<Spanned<SimSpan>>,
-        /// `--expander`, the first of them first.
+        /// `--expander`, the first of them first. The ranking of `priority` is the ConfigMap kube-system/cluster-autoscaler-priority-expander among the manifests.
         expanders: Vec<Spanned<ExpanderKind>>,
         /// `--balance-similar-node-groups`.
         balance_similar_node_groups: Option<bool>,
@@ -213,20 +213,14 @@ record! {
 }
 
 impl FromText for ExpanderKind {
-    const EXPECTED: &'static str = "least-waste, most-pods, least-nodes or random";
+    const EXPECTED: &'static str = "least-waste, most-pods, least-nodes, priority or random";
 
     fn from_text(text: &str) -> Result<Self, String> {
-        match text {
-            "least-waste" => Ok(Self::LeastWaste),
-            "most-pods" => Ok(Self::MostPods),
-            "least-nodes" => Ok(Self::LeastNodes),
-            "random" => Ok(Self::Random),
-            _ => Err("is no expander that is modeled".to_owned()),
-        }
+        Self::named(text).ok_or_else(|| "is no expander that is modeled".to_owned())
     }
 
     fn schema() -> Json {
-        json!({"enum": ["least-waste", "most-pods", "least-nodes", "random"]})
+        json!({"enum": Self::ALL.map(Self::name)})
     }
 }
 
