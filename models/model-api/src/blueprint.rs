@@ -14,7 +14,7 @@ use crate::kube::{
     StorageClass, Version, VerticalPodAutoscaler, Webhook, Workload,
 };
 use crate::load::{Bursts, Load, ServiceProfile};
-use crate::machines::{ClusterAutoscaler, NodeGroup};
+use crate::machines::{ClusterAutoscaler, NodeGroup, ShutdownGrace};
 use crate::memory::MemoryProfile;
 use crate::metric::RequestMetric;
 use crate::parameters::Parameters;
@@ -127,6 +127,8 @@ pub struct NodeSpec {
     pub is_control_plane: bool,
     /// Version of its kubelet and kube-proxy, if it is stated.
     pub version: Option<Version>,
+    /// What its kubelet does when the machine shuts down.
+    pub shutdown_grace: ShutdownGrace,
     /// Where its pool was written.
     pub origin: Origin,
 }

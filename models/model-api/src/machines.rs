@@ -37,6 +37,17 @@ impl NodeGroup {
     }
 }
 
+/// How long the kubelet of a machine that shuts down in order gives its pods; nothing is not at all.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ShutdownGrace {
+    /// `shutdownGracePeriod`: all pods together.
+    pub total: SimSpan,
+    /// `shutdownGracePeriodCriticalPods`: the part of it that is kept for critical pods.
+    pub critical: SimSpan,
+    /// `shutdownGracePeriodByPodPriority`, instead of the two: from which priority on, and how long.
+    pub by_priority: Vec<(i32, SimSpan)>,
+}
+
 /// A log-normal time, by two of its quantiles.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BootTime {

@@ -34,6 +34,8 @@ pub enum EvictionReason {
     /// It uses more of the disk than it may: the limit of a container, of all its containers, or the
     /// size of an `emptyDir`.
     StorageLimit,
+    /// Its machine shuts down in order.
+    NodeShutdown,
 }
 
 /// One fact.
@@ -751,6 +753,8 @@ pub enum UnreadyReason {
     Terminating,
     /// Its kubelet evicts it, as memory runs out.
     Evicted,
+    /// Its kubelet ends it, as its machine shuts down.
+    NodeShutdown,
 }
 
 /// Why containers are ended by force.

@@ -5,7 +5,7 @@
 //!    [`Cluster::announce`] reports that state as observations.
 //! 2. The platform's event enum wraps [`KubeEvent`] and hands it back to [`Cluster::handle`].
 //! 3. Faults are commands: [`Cluster::lose_zone`], [`Cluster::restore_zone`],
-//!    [`Cluster::isolate_zone`], [`Cluster::rejoin_zone`], the same four for a node,
+//!    [`Cluster::isolate_zone`], [`Cluster::rejoin_zone`], the same four for a node, [`Cluster::shut_down_node`],
 //!    [`Cluster::crash_pods`], [`Cluster::scale`], [`Cluster::lift_gates`], [`Cluster::patch_template`],
 //!    [`Cluster::evict`], [`Cluster::cordon`], [`Cluster::drain`], [`Cluster::delete_node`],
 //!    [`Cluster::set_member_power`], [`Cluster::kill_leader`], [`Cluster::kill_etcd_leader`],
@@ -77,6 +77,7 @@ mod relists;
 mod restore;
 mod rollouts;
 mod routing;
+mod shutdowns;
 mod tables;
 mod templates;
 mod upgrade;
@@ -239,6 +240,8 @@ pub enum KubeEvent {
     MemoryLimitReached(PodId),
     /// Pods use all the memory of a node.
     NodeMemoryExhausted(NodeId),
+    /// A machine that shuts down goes on with the next group of its pods.
+    ShutdownDue(NodeId),
     /// A pass of an eviction manager that finds something.
     EvictionPass(NodeId),
     /// The node lifecycle controller sees what runs out on a node.
@@ -644,6 +647,7 @@ impl Cluster {
             KubeEvent::DeliveryDue(canary) => self.on_delivery_due(canary, ctx),
             KubeEvent::MemoryLimitReached(pod) => self.on_memory_limit_reached(pod, ctx),
             KubeEvent::NodeMemoryExhausted(node) => self.on_node_memory_exhausted(node, ctx),
+            KubeEvent::ShutdownDue(node) => self.on_shutdown_due(node, ctx),
             KubeEvent::EvictionPass(node) => self.on_eviction_pass(node, ctx),
             KubeEvent::PressureSeen(node) => self.on_pressure_seen(node, ctx),
             KubeEvent::RequestServed(number) => self.on_request_served(number, ctx),

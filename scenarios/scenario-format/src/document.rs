@@ -51,8 +51,9 @@ pub use path::{
     BreakerSpec, CallSpec, InFlight, PolicySpec, RateLimitSpec, ReadinessSpec, WarmUpSpec,
 };
 pub use platform::{
-    BootTimeSpec, ClusterAutoscalerSpec, ControlPlaneSpec, MinorVersion, NodePoolSpec,
-    PlatformDocument, PlatformSpec, PoolAutoscalingSpec, RegionSpec, TaintSpec, ZoneSpec,
+    BootTimeSpec, ClusterAutoscalerSpec, ControlPlaneSpec, KubeletSpec, MinorVersion, NodePoolSpec,
+    PlatformDocument, PlatformSpec, PoolAutoscalingSpec, RegionSpec, ShutdownPeriodSpec, TaintSpec,
+    ZoneSpec,
 };
 pub use profile::{
     BurstSpec, DailyPointSpec, Decay, SeasonSpec, SelfSimilarSpec, SpikeSpec, TraceSpec, WeeklySpec,

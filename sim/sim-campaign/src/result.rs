@@ -173,6 +173,7 @@ fn fault_text(kind: &FaultKind) -> &'static str {
         FaultKind::ZonePowerLoss { .. } => "power of a zone is gone",
         FaultKind::ZoneIsolation { .. } => "a zone is cut off",
         FaultKind::NodeCrash { .. } => "a node stops",
+        FaultKind::NodeShutdown { .. } => "a node shuts down",
         FaultKind::PodCrash { .. } => "pods crash",
         FaultKind::MemoryLeak { .. } => "pods leak memory",
         FaultKind::UsageLeak { resource: NodeResource::Processes, .. } => "pods take process ids",

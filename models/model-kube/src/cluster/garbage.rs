@@ -85,7 +85,7 @@ impl Cluster {
             name: id,
             node: pod.node,
             is_finished,
-            is_evicted: is_finished && pod.eviction_grace.is_some(),
+            is_evicted: is_finished && pod.eviction_grace.is_some() && !pod.is_shut_down,
             is_terminating: pod.is_terminating,
             created_at: pod.created_at,
         }

@@ -143,6 +143,8 @@ pub(super) struct PodState {
     pub(super) has_ended: bool,
     /// The kubelet evicts it, and gives it this long.
     pub(super) eviction_grace: Option<SimSpan>,
+    /// It does so because its machine shuts down.
+    pub(super) is_shut_down: bool,
     /// The API knows nothing of it; its containers are all that is left.
     pub(super) is_orphan: bool,
     /// A restored API never knew it, or not as one that is bound.
@@ -211,6 +213,7 @@ impl PodState {
             term_at: SimTime::ZERO,
             has_ended: false,
             eviction_grace: None,
+            is_shut_down: false,
             is_orphan: false,
             is_forgotten: false,
             awaits_kubelet: false,

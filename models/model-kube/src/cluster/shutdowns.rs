@@ -184,7 +184,8 @@ impl Cluster {
             state.is_shut_down = true;
             state.is_disrupted = true;
             let (workload, was_ending) = (state.workload, state.eviction_grace.is_some());
-            let own = self.tables.template_of(&self.pods[pod.index()]).template.spec.termination_grace;
+            let own =
+                self.tables.template_of(&self.pods[pod.index()]).template.spec.termination_grace;
             if !was_ending {
                 let reason = EvictionReason::NodeShutdown;
                 ctx.observe(|| Observation::PodEvicted { pod: *pod, workload, node: id, reason });

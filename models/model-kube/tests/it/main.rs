@@ -18,6 +18,7 @@ mod probes;
 mod restored;
 mod rollouts;
 mod scheduling_invariants;
+mod shutdowns;
 mod timelines;
 mod upgrades;
 mod waiting;

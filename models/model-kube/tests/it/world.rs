@@ -12,7 +12,7 @@
 //! job nightly 1 every=600       of a CronJob; also: forbid, replace, start-within=60
 //! service web                   selects the pods of the workload web
 //! webhook of engine guards web Fail      or Ignore; at 10 webhooks down
-//! at 10 lose zone a             lose, restore, isolate, rejoin; zone or node
+//! at 10 lose zone a             lose, restore, isolate, rejoin; zone or node; shut-down node a-0
 //! at 10 capacity a stuck        enough, stuck, refused
 //! at 10 crash web               also: scale web 3, delete node a-0, api down, api up, evict web 0,
 //!                               kill scheduler, lose member 0, registries down, registries up,
@@ -113,6 +113,8 @@ pub(crate) enum Verb {
     Restore,
     Isolate,
     Rejoin,
+    /// Of nodes.
+    ShutDown,
 }
 
 #[derive(Clone, Copy, Debug, Hash)]
@@ -163,6 +165,8 @@ impl Rig {
             Command::Zone(Verb::Restore, zone) => cluster.restore_zone(zone, ctx),
             Command::Zone(Verb::Isolate, zone) => cluster.isolate_zone(zone, ctx),
             Command::Zone(Verb::Rejoin, zone) => cluster.rejoin_zone(zone, ctx),
+            Command::Zone(Verb::ShutDown, _) => panic!("nodes shut down one by one"),
+            Command::Node(Verb::ShutDown, node) => cluster.shut_down_node(node, ctx),
             Command::Node(Verb::Lose, node) => cluster.lose_node(node, ctx),
             Command::Node(Verb::Restore, node) => cluster.restore_node(node, ctx),
             Command::Node(Verb::Isolate, node) => cluster.isolate_node(node, ctx),
@@ -573,6 +577,7 @@ impl World {
             "restore" => Verb::Restore,
             "isolate" => Verb::Isolate,
             "rejoin" => Verb::Rejoin,
+            "shut-down" => Verb::ShutDown,
             word => panic!("no verb {word}"),
         };
         match *words {

@@ -278,6 +278,9 @@ codes! {
     E0091 "gates that no pod has"
         "`liftGates` removes scheduling gates, and the pods of this workload have none, so it would change nothing."
         "Name the workload whose template has schedulingGates, or leave the action out."
+    E0092 "settings that a kubelet refuses"
+        "The kubelet ends when it starts if shutdownGracePeriodCriticalPods is longer than shutdownGracePeriod, if a period is shorter than a second, or if periods by priority stand beside the other two."
+        "Correct the setting under `kubelet` of the node pool."
 
     W0101 "a Service selects no pods"
         "No workload of its namespace carries the labels that the selector asks for, so the Service has no endpoints and every request to it fails."
@@ -582,4 +585,7 @@ codes! {
     W0253 "pods whose scheduling gates nobody removes"
         "The scheduler does not look at a pod that has a scheduling gate: it stays Pending (SchedulingGated) until somebody removes the gate, usually a controller that is not among the manifests. In a run nobody does."
         "Add the action liftGates to the scenario, at the time from which that controller admits the pods: {liftGates: {workload: namespace/name, at: 0s}}."
+    W0254 "an orderly shutdown of nodes whose kubelets end no pods"
+        "Without shutdownGracePeriod, which is the default, a kubelet does not hold a shutdown up: the machine ends it and all containers, their pods stay Running in the API until the node counts as lost, and nothing replaces them before."
+        "State shutdownGracePeriod under `kubelet` of the node pool, where the kubelets have it; or use nodeCrash."
 }

@@ -95,6 +95,8 @@ tagged! {
         ZoneIsolation(ZoneFaultSpec),
         /// A node stops.
         NodeCrash(NodeCrashSpec),
+        /// A node shuts down in order: its kubelet ends the pods as its pool's `kubelet` says, then it has no power; at the end it boots.
+        NodeShutdown(NodeCrashSpec),
         /// The processes of pods end with an error; the kubelet starts them again.
         PodCrash(PodCrashSpec),
         /// The memory of pods grows; what they took stays theirs until they end, or the kernel or a kubelet ends them.
@@ -281,7 +283,7 @@ fault_record! {
 }
 
 fault_record! {
-    /// A node that stops: one by name, one under a workload, or a random worker.
+    /// A node that stops or shuts down: one by name, one under a workload, or a random worker.
     pub struct NodeCrashSpec("nodeCrash") {
         /// Name of the node.
         node: Option<Spanned<String>>,
@@ -369,7 +371,7 @@ impl FaultSpec {
             Self::ZonePowerLoss(spec) | Self::ZoneIsolation(spec) | Self::ZoneDestroyed(spec) => {
                 spec.start_keys()
             }
-            Self::NodeCrash(spec) => spec.start_keys(),
+            Self::NodeCrash(spec) | Self::NodeShutdown(spec) => spec.start_keys(),
             Self::PodCrash(spec) | Self::Evict(spec) => spec.start_keys(),
             Self::MemoryLeak(spec) => spec.start_keys(),
             Self::DiskLeak(spec) => spec.start_keys(),
@@ -452,6 +454,7 @@ impl FaultSpec {
             Self::ZonePowerLoss(_) => "zonePowerLoss",
             Self::ZoneIsolation(_) => "zoneIsolation",
             Self::NodeCrash(_) => "nodeCrash",
+            Self::NodeShutdown(_) => "nodeShutdown",
             Self::PodCrash(_) => "podCrash",
             Self::MemoryLeak(_) => "memoryLeak",
             Self::DiskLeak(_) => "diskLeak",
@@ -505,7 +508,7 @@ impl FaultSpec {
             Self::ZonePowerLoss(spec) | Self::ZoneIsolation(spec) | Self::ZoneDestroyed(spec) => {
                 spec.span
             }
-            Self::NodeCrash(spec) => spec.span,
+            Self::NodeCrash(spec) | Self::NodeShutdown(spec) => spec.span,
             Self::PodCrash(spec) | Self::Evict(spec) => spec.span,
             Self::MemoryLeak(spec) => spec.span,
             Self::DiskLeak(spec) => spec.span,

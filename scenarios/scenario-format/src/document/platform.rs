@@ -147,6 +147,8 @@ record! {
         pods: Option<Spanned<u32>>,
         /// Volumes that one node can have attached, as its CSINode says; any number when left out.
         attach_limit: Option<Spanned<u32>>,
+        /// Settings of its kubelets.
+        kubelet: Option<KubeletSpec>,
         /// Labels besides those of hostname, zone, region, architecture and operating system.
         labels: Named<Spanned<String>>,
         /// Annotations; the cluster autoscaler reads `cluster-autoscaler.kubernetes.io/scale-down-disabled`.
@@ -155,6 +157,28 @@ record! {
         taints: Vec<TaintSpec>,
         /// Version of their kubelets and kube-proxies; that of the control plane when left out.
         version: Option<Spanned<MinorVersion>>,
+    }
+}
+
+record! {
+    /// Fields of a KubeletConfiguration that one pool has otherwise than another.
+    pub struct KubeletSpec("kubelet") {
+        /// How long pods have to end when a machine shuts down in order; left out, they have none, as by default.
+        shutdown_grace_period: Option<Spanned<SimSpan>>,
+        /// How much of it is for critical pods.
+        shutdown_grace_period_critical_pods: Option<Spanned<SimSpan>>,
+        /// Instead of the two: periods by the priority of pods.
+        shutdown_grace_period_by_pod_priority: Vec<ShutdownPeriodSpec>,
+    }
+}
+
+record! {
+    /// Pods of this priority and above, up to the next one that is listed, end together.
+    pub struct ShutdownPeriodSpec("a period of a shutdown") {
+        /// The least priority.
+        priority: Spanned<i32>,
+        /// How many seconds they have.
+        shutdown_grace_period_seconds: Spanned<u32>,
     }
 }
 
