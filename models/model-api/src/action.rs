@@ -36,6 +36,12 @@ pub enum Action {
         /// It waits from now on, rather than goes on.
         is_held: bool,
     },
+    /// Somebody takes the scheduling gates off the pods of a workload: off those that are there, and
+    /// off each new one at once. At the end new pods keep theirs.
+    LiftGates {
+        /// Whose.
+        workload: WorkloadId,
+    },
     /// Nodes are drained, one after the other, and stay cordoned. At the end they are uncordoned.
     Drain(NodeWork),
     /// Nodes are drained, boot anew and are uncordoned, one after the other.

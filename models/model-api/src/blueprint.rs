@@ -16,7 +16,7 @@ use crate::kube::{
 };
 use crate::limiter::Limiter;
 use crate::load::{Bursts, Load, ServiceProfile};
-use crate::machines::{ClusterAutoscaler, NodeGroup};
+use crate::machines::{ClusterAutoscaler, NodeGroup, ShutdownGrace};
 use crate::memory::MemoryProfile;
 use crate::metric::RequestMetric;
 use crate::parameters::Parameters;
@@ -135,6 +135,8 @@ pub struct NodeSpec {
     pub is_control_plane: bool,
     /// Version of its kubelet and kube-proxy, if it is stated.
     pub version: Option<Version>,
+    /// What its kubelet does when the machine shuts down.
+    pub shutdown_grace: ShutdownGrace,
     /// Where its pool was written.
     pub origin: Origin,
 }

@@ -58,6 +58,11 @@ pub enum FaultKind {
         /// Which.
         node: NodePick,
     },
+    /// A node shuts down in order: its kubelet ends the pods first, as it is configured to.
+    NodeShutdown {
+        /// Which.
+        node: NodePick,
+    },
     /// The processes of pods end with an error; the kubelet restarts them.
     PodCrash {
         /// Pods of this workload.

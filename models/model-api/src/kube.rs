@@ -13,6 +13,7 @@ pub mod network_policy;
 pub mod node;
 pub mod off_peak;
 pub mod pod;
+pub mod scale_up_delay;
 pub mod selector;
 pub mod service;
 pub mod storage;
@@ -40,6 +41,7 @@ pub use pod::{
     Container, ContainerPort, Lifecycle, PodSpec, PodTemplate, Probe, ProbeHandler, ResourceList,
     RestartPolicy, TopologySpreadConstraint, UnsatisfiableAction, registry_host,
 };
+pub use scale_up_delay::{SCALE_UP_DELAY, scale_up_delay};
 pub use selector::{LabelSelector, Labels, Operator, Requirement, key_fault, value_fault};
 pub use service::{Ingress, Service, ServicePort, TrafficDistribution, TrafficPolicy};
 pub use storage::{PersistentVolumeClaim, StorageClass, VolumeBindingMode};

@@ -37,6 +37,17 @@ impl NodeGroup {
     }
 }
 
+/// How long the kubelet of a machine that shuts down in order gives its pods; nothing is not at all.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ShutdownGrace {
+    /// `shutdownGracePeriod`: all pods together.
+    pub total: SimSpan,
+    /// `shutdownGracePeriodCriticalPods`: the part of it that is kept for critical pods.
+    pub critical: SimSpan,
+    /// `shutdownGracePeriodByPodPriority`, instead of the two: from which priority on, and how long.
+    pub by_priority: Vec<(i32, SimSpan)>,
+}
+
 /// A log-normal time, by two of its quantiles.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BootTime {
@@ -62,6 +73,8 @@ pub struct ClusterAutoscaler {
     pub scan_interval: Option<SimSpan>,
     /// `--expander`, the first of them first; empty is the default.
     pub expanders: Vec<ExpanderKind>,
+    /// The ranking of node groups for the expander `priority`; without one it passes every option on.
+    pub priorities: Option<Vec<PriorityRank>>,
     /// `--balance-similar-node-groups`.
     pub balances_similar_groups: Option<bool>,
     /// `--max-nodes-total`.
@@ -94,4 +107,36 @@ pub enum ExpanderKind {
     MostPods,
     LeastNodes,
     Random,
+    Priority,
+}
+
+impl ExpanderKind {
+    /// All there are.
+    pub const ALL: [Self; 5] =
+        [Self::LeastWaste, Self::MostPods, Self::LeastNodes, Self::Priority, Self::Random];
+
+    /// As the flag names it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::LeastWaste => "least-waste",
+            Self::MostPods => "most-pods",
+            Self::LeastNodes => "least-nodes",
+            Self::Random => "random",
+            Self::Priority => "priority",
+        }
+    }
+
+    /// The one of a name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.name() == name)
+    }
+}
+
+/// An entry of the ConfigMap `cluster-autoscaler-priority-expander`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PriorityRank {
+    /// The rank: higher ones win, negative ones never.
+    pub rank: i64,
+    /// Regular expressions, of which one must be found in the name of a group.
+    pub patterns: Vec<String>,
 }

@@ -34,6 +34,8 @@ pub enum EvictionReason {
     /// It uses more of the disk than it may: the limit of a container, of all its containers, or the
     /// size of an `emptyDir`.
     StorageLimit,
+    /// Its machine shuts down in order.
+    NodeShutdown,
 }
 
 /// One fact.
@@ -735,6 +737,7 @@ pub enum UnschedulableReason {
     VolumeZone,
     PodTopologySpread,
     InterPodAffinity,
+    SchedulingGates,
 }
 
 /// Why a pod is not ready any more.
@@ -750,6 +753,8 @@ pub enum UnreadyReason {
     Terminating,
     /// Its kubelet evicts it, as memory runs out.
     Evicted,
+    /// Its kubelet ends it, as its machine shuts down.
+    NodeShutdown,
 }
 
 /// Why containers are ended by force.

@@ -28,6 +28,8 @@ pub struct Parameters {
     pub pod_gc_period: SimSpan,
     /// How long the collector waits before it removes pods of a deleted node: 40 s.
     pub pod_gc_quarantine: SimSpan,
+    /// `--terminated-pod-gc-threshold` of kube-controller-manager: 12500 finished pods; 0 keeps all.
+    pub terminated_pod_gc_threshold: u32,
     /// Leader election `leaseDuration`: 15 s (client-go).
     pub leader_lease_duration: SimSpan,
     /// Leader election `retryPeriod`: 2 s.
@@ -171,6 +173,7 @@ impl Default for Parameters {
             default_toleration: SimSpan::from_secs(300),
             pod_gc_period: SimSpan::from_secs(20),
             pod_gc_quarantine: SimSpan::from_secs(40),
+            terminated_pod_gc_threshold: 12_500,
             leader_lease_duration: SimSpan::from_secs(15),
             leader_retry_period: SimSpan::from_secs(2),
             leader_start: Range::millis(1000, 10_000),

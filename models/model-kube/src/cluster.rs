@@ -5,8 +5,8 @@
 //!    [`Cluster::announce`] reports that state as observations.
 //! 2. The platform's event enum wraps [`KubeEvent`] and hands it back to [`Cluster::handle`].
 //! 3. Faults are commands: [`Cluster::lose_zone`], [`Cluster::restore_zone`],
-//!    [`Cluster::isolate_zone`], [`Cluster::rejoin_zone`], the same four for a node,
-//!    [`Cluster::crash_pods`], [`Cluster::scale`], [`Cluster::patch_template`],
+//!    [`Cluster::isolate_zone`], [`Cluster::rejoin_zone`], the same four for a node, [`Cluster::shut_down_node`],
+//!    [`Cluster::crash_pods`], [`Cluster::scale`], [`Cluster::lift_gates`], [`Cluster::patch_template`],
 //!    [`Cluster::evict`], [`Cluster::cordon`], [`Cluster::drain`], [`Cluster::delete_node`],
 //!    [`Cluster::set_member_power`], [`Cluster::kill_leader`], [`Cluster::kill_etcd_leader`],
 //!    [`Cluster::set_api_available`], [`Cluster::set_registry_available`],
@@ -34,8 +34,8 @@
 //! they run, or store slowly; upgrades of the control plane (each
 //! in the module of its noun).
 //! # Not modelled
-//! Autoscalers by other metrics than these: such a metric takes no part, as if it
-//! were not stated. Watchers other than kubelets that hang on a lost API server. A kube-proxy of an
+//! Autoscalers by other metrics than these: such a metric fails, as one that no adapter serves (memory
+//! that is not stated takes no part). Watchers other than kubelets that hang on a lost API server. A kube-proxy of an
 //! isolated zone.
 //! # Defaults and their sources
 //! [`model_api::Parameters`]; the modules of the decisions name theirs.
@@ -78,6 +78,7 @@ mod relists;
 mod restore;
 mod rollouts;
 mod routing;
+mod shutdowns;
 mod tables;
 mod templates;
 mod upgrade;
@@ -117,6 +118,7 @@ use database_clients::DatabaseClient;
 use deliveries::DeliveryState;
 use drains::Drain;
 use evictions::InstanceGuard;
+use garbage::Garbage;
 use history::History;
 use holdings::Holdings;
 use jobs::JobState;
@@ -206,6 +208,8 @@ pub enum KubeEvent {
     StatusSync(PodId),
     /// Proxies learn of a change of a Service's endpoints.
     EndpointsDue(ServiceId),
+    /// A pass of the pod garbage collector that may find something.
+    GarbagePass,
     /// The pod garbage collector removes a pod.
     GarbageDue(PodId),
     /// etcd has a leader again.
@@ -238,6 +242,8 @@ pub enum KubeEvent {
     MemoryLimitReached(PodId),
     /// Pods use all the memory of a node.
     NodeMemoryExhausted(NodeId),
+    /// A machine that shuts down goes on with the next group of its pods.
+    ShutdownDue(NodeId),
     /// A pass of an eviction manager that finds something.
     EvictionPass(NodeId),
     /// The node lifecycle controller sees what runs out on a node.
@@ -379,6 +385,7 @@ pub struct Cluster {
     probing: Probing,
     memory: Memory,
     holdings: Holdings,
+    garbage: Garbage,
     overload: Overload,
     unconfigured: Unconfigured,
     /// By database; empty until something strains the API.
@@ -426,6 +433,9 @@ impl ClusterPlan {
     pub fn with_templates(blueprint: Arc<Blueprint>, templates: &[NewTemplate]) -> Self {
         let mut cache = SchedulerCache::new();
         let tables = Arc::new(Tables::of(&blueprint, templates, &mut cache));
+        for template in &tables.templates {
+            volumes::foresee(&blueprint, &template.claims_of_one_pod, &mut cache);
+        }
         let spare = blueprint.spare_nodes();
         for (idx, (spec, is_spare)) in blueprint.nodes.iter().zip(spare).enumerate() {
             if is_spare {
@@ -505,6 +515,7 @@ impl Cluster {
                 streams,
             ),
             holdings: Holdings::default(),
+            garbage: Garbage::at_start(&blueprint.parameters),
             overload: Overload::default(),
             unconfigured: Unconfigured::default(),
             database_clients: Vec::new(),
@@ -543,6 +554,8 @@ impl Cluster {
                 ctx.observe(|| Observation::PodBound { pod: id, workload, node });
                 ctx.observe(|| Observation::PodStarted { pod: id, workload });
                 ctx.observe(|| Observation::PodBecameReady { pod: id, workload });
+            } else if pod.is_gated {
+                self.tell_gated(id, ctx);
             }
         }
         for service in (0..self.services.len()).map(ServiceId::from_index) {
@@ -621,6 +634,7 @@ impl Cluster {
             KubeEvent::PodClearedTold(pod) => self.on_pod_cleared_told(pod, ctx),
             KubeEvent::StatusSync(pod) => self.on_status_sync(pod, ctx),
             KubeEvent::EndpointsDue(service) => self.on_endpoints_due(service, ctx),
+            KubeEvent::GarbagePass => self.on_garbage_pass(ctx),
             KubeEvent::GarbageDue(pod) => self.on_garbage_due(pod, ctx),
             KubeEvent::EtcdElected => self.on_etcd_elected(ctx),
             KubeEvent::ApiReady => self.on_api_ready(ctx),
@@ -637,6 +651,7 @@ impl Cluster {
             KubeEvent::DeliveryDue(canary) => self.on_delivery_due(canary, ctx),
             KubeEvent::MemoryLimitReached(pod) => self.on_memory_limit_reached(pod, ctx),
             KubeEvent::NodeMemoryExhausted(node) => self.on_node_memory_exhausted(node, ctx),
+            KubeEvent::ShutdownDue(node) => self.on_shutdown_due(node, ctx),
             KubeEvent::EvictionPass(node) => self.on_eviction_pass(node, ctx),
             KubeEvent::PressureSeen(node) => self.on_pressure_seen(node, ctx),
             KubeEvent::RequestServed(number) => self.on_request_served(number, ctx),
@@ -662,6 +677,7 @@ impl Cluster {
             | KubeEvent::EndpointsDue(_)
             | KubeEvent::AutoscalerSync(_)
             | KubeEvent::PressureSeen(_)
+            | KubeEvent::GarbagePass
             | KubeEvent::GarbageDue(_) => self.runs(Component::ControllerManager),
             KubeEvent::ScheduleDue => self.runs(Component::Scheduler),
             KubeEvent::HeartbeatResumed(_)

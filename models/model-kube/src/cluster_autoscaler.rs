@@ -8,9 +8,8 @@
 //! # Not modelled
 //! The limit of ten seconds on one estimate (it is time of a real machine; [`estimate`] has the limit
 //! of nodes). Atomic groups, provisioning requests, capacity buffers, dynamic resources, the price
-//! expander (its prices are those of one provider), limits of resources over the whole cluster. The
-//! annotation `pod-scale-up-delay` of a pod. Pods that fit on nodes that are there do not keep these
-//! nodes from being found unneeded in the same look.
+//! expander (its prices are those of one provider), limits of resources over the whole cluster. Pods
+//! that fit on nodes that are there do not keep these nodes from being found unneeded in the same look.
 //! # Defaults and their sources
 //! cluster-autoscaler `pkg/config/flags/flags.go` and `pkg/config/const.go` (formerly in
 //! kubernetes/autoscaler), August 2026: [`Options`]. Every function names its own file there.
@@ -61,7 +60,7 @@ pub use unneeded::{
     removable_now, unremovable_because,
 };
 
-use model_api::machines::{ClusterAutoscaler, ExpanderKind};
+use model_api::machines::{ClusterAutoscaler, ExpanderKind, PriorityRank};
 use sim_kernel::SimSpan;
 
 /// Flags, as far as a decision reads them.
@@ -182,15 +181,22 @@ impl Options {
             options.utilization.threshold = f64::from(ppm) / 1e6;
         }
         if !spec.expanders.is_empty() {
-            options.expanders = spec.expanders.iter().map(|kind| Expander::from(*kind)).collect();
+            let ranking = spec.priorities.as_deref();
+            let expander = |kind: &ExpanderKind| Expander::of(*kind, ranking);
+            options.expanders = spec.expanders.iter().map(expander).collect();
         }
         options
     }
 }
 
-impl From<ExpanderKind> for Expander {
-    fn from(kind: ExpanderKind) -> Self {
+impl Expander {
+    /// The expander of this name; `ranking` is that of `priority`. One that holds a pattern that is no
+    /// regular expression counts for nothing, as upstream.
+    pub fn of(kind: ExpanderKind, ranking: Option<&[PriorityRank]>) -> Self {
         match kind {
+            ExpanderKind::Priority => {
+                Self::Priority(ranking.and_then(|ranking| Priorities::new(ranking).ok()))
+            }
             ExpanderKind::LeastWaste => Self::LeastWaste,
             ExpanderKind::MostPods => Self::MostPods,
             ExpanderKind::LeastNodes => Self::LeastNodes,

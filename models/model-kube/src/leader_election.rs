@@ -150,7 +150,49 @@ pub fn takeover_at(
 
 #[cfg(test)]
 mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        /// Clusters in time ask the closed form when a candidate takes over; recorded cases ask the
+        /// elector, look by look. Both are one: whenever a leader renews for the last time and
+        /// however a candidate pauses between its looks.
+        #[test]
+        fn an_elector_takes_over_when_the_closed_form_says(
+            renewal_count in 0..8_u64,
+            renewal_late in 0..400_u64,
+            first_look in 0..4_400_u64,
+            pauses in vec(2_000..4_400_u64, 40),
+            lease_secs in 3..20_u64,
+        ) {
+            let config =
+                ElectionConfig::new(SimSpan::from_secs(lease_secs), SimSpan::from_secs(2));
+            let millis = |at: u64| SimTime::from_nanos(at * 1_000_000);
+            let renewals: Vec<SimTime> =
+                (0..=renewal_count).map(|nth| millis(nth * (2_000 + renewal_late))).collect();
+            let last_renewal = *renewals.last().expect("one at least");
+            let mut looks = vec![millis(first_look)];
+            for pause in &pauses {
+                looks.push(*looks.last().expect("one at least") + SimSpan::from_millis(*pause));
+            }
+            let (mut leader, mut candidate) =
+                (Elector::new("a", config), Elector::new("b", config));
+            let (mut record, mut left) = (None, renewals.as_slice());
+            let taken_at = looks.iter().copied().find(|look| {
+                while let Some((at, later)) = left.split_first().filter(|(at, _)| *at <= look) {
+                    assert!(leader.try_acquire_or_renew(&mut record, *at), "it leads");
+                    left = later;
+                }
+                candidate.try_acquire_or_renew(&mut record, *look)
+            });
+            let seen = looks.iter().position(|look| *look >= last_renewal).expect("80 s of them");
+            let later = pauses[seen..].iter().map(|pause| SimSpan::from_millis(*pause));
+            let predicted = takeover_at(looks[seen], config.lease, looks[seen], later);
+            prop_assert_eq!(taken_at, Some(predicted));
+        }
+    }
 
     #[test]
     fn a_candidate_waits_a_full_lease_from_its_own_first_look() {

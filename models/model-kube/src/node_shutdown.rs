@@ -1,12 +1,11 @@
 //! Graceful node shutdown: in which groups pods end, and how long each may take.
 //!
 //! # Modelled
-//! Groups by priority, from the two periods or from the list by priority: the decision alone, which
-//! recordings of Kubernetes are compared with. No run uses it.
+//! Groups by priority, from the two periods or from the list by priority, and the grace of each pod: a
+//! run and the recorded cases ask the same functions.
 //! # Not modelled
-//! A machine that shuts down in order: nothing in a run does. A fault takes a machine at once, as a
-//! power loss does, and whatever goes on purpose (a drain, an upgrade, a node that is no longer needed)
-//! evicts its pods first. Whether the machine allows the delay.
+//! Whether the machine allows the delay (logind's `InhibitDelayMaxSec`). Machines that a provider
+//! deletes: they are gone at once.
 //! # Defaults and their sources
 //! `pkg/kubelet/nodeshutdown/nodeshutdown_manager.go`, `_linux.go`, Kubernetes 1.36: off, both
 //! periods are 0.
@@ -15,6 +14,7 @@
 //! # Checked against
 //! `conformance/nodes-shutdown-podgc.yaml`.
 
+use model_api::machines::ShutdownGrace;
 use sim_kernel::SimSpan;
 
 /// Priority of `system-cluster-critical`.
@@ -48,6 +48,18 @@ pub fn group_periods(total: SimSpan, critical: SimSpan) -> Vec<GroupPeriod> {
         ],
         _ => Vec::new(),
     }
+}
+
+/// The groups of a kubelet's configuration (`migrateConfig`); none when it asks for no time at all.
+pub fn periods_of(config: &ShutdownGrace) -> Vec<GroupPeriod> {
+    let stated = config.by_priority.iter();
+    let stated =
+        stated.map(|(priority, period)| GroupPeriod { priority: *priority, period: *period });
+    let stated: Vec<GroupPeriod> = stated.collect();
+    if stated.is_empty() {
+        return group_periods(config.total, config.critical);
+    }
+    if stated.iter().all(|group| group.period.is_zero()) { Vec::new() } else { stated }
 }
 
 /// Sorts pods, given by their priorities, into groups (`groupByPriority`); groups without pods are

@@ -45,6 +45,8 @@ sim_kernel::declare_probes! {
     POD_FAILED = "a pod that never restarts failed",
     JOB_FAILED = "a Job failed",
     JOB_MISSED = "a CronJob missed a time of its schedule",
+    FINISHED_POD_COLLECTED = "a finished pod was removed because there were too many",
+    NODE_SHUT_DOWN = "a kubelet ended its pods because its machine shut down",
     POD_ENDED_UNCONFIRMED = "a pod ended on a node that could not tell the API",
     CONTROLLER_THROTTLED = "a workload controller's client was throttled",
     ROLLOUT_TIMED_OUT = "a rollout made no progress within its deadline",

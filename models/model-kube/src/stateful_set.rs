@@ -6,8 +6,10 @@
 //! # Not modelled
 //! Claims (they are kept, as `persistentVolumeClaimRetentionPolicy` Retain says).
 //! # Defaults and their sources
-//! `pkg/controller/statefulset/stateful_set_control.go`, `stateful_set_utils.go`, Kubernetes 1.36, where the gate of `maxUnavailable`
-//! (MaxUnavailableStatefulSet) is off.
+//! `pkg/controller/statefulset/stateful_set_control.go`, `stateful_set_utils.go`, Kubernetes
+//! 1.36. There the gate of `maxUnavailable` (MaxUnavailableStatefulSet) is beta and off: it was on in
+//! 1.35.0 to 1.35.3, off again since 1.35.4 (kubernetes#137904, as it broke Parallel), and is on from
+//! 1.37 on (kubernetes#139466), whose controller a run does not play.
 //! # Invariants
 //! No pod is created under a name that exists, terminating or not. OrderedReady takes at most one
 //! step a sync.

@@ -88,6 +88,8 @@ pub(crate) enum Struck {
     Scale(WorkloadId, u32),
     /// A workload is held or goes on: what it was before.
     Hold(WorkloadId, bool),
+    /// The scheduling gates of a workload's pods are removed: whether they were before.
+    Gates(WorkloadId, bool),
     /// A drain or an upgrade of nodes.
     Drain(DrainId),
     /// An upgrade of the control plane.

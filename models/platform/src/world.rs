@@ -510,13 +510,17 @@ impl World {
                 self.tell_zone(zone, true, ctx);
                 (Struck::ZoneContact(zone), targets)
             }
-            FaultKind::NodeCrash { node } => {
+            FaultKind::NodeCrash { node } | FaultKind::NodeShutdown { node } => {
                 let carries = |workload| self.carrier(workload);
                 let exists = |node| self.cluster.has_machine(node);
                 match pick_node(spec, *node, &self.blueprint, self.streams, exists, carries) {
                     Some(node) => {
                         let targets = u32::from(self.cluster.is_running(node));
-                        self.cluster.lose_node(node, ctx);
+                        if matches!(spec.kind, FaultKind::NodeShutdown { .. }) {
+                            self.cluster.shut_down_node(node, ctx);
+                        } else {
+                            self.cluster.lose_node(node, ctx);
+                        }
                         (Struck::Node(node), targets)
                     }
                     None => {

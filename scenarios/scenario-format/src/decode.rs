@@ -90,6 +90,18 @@ impl FromText for u32 {
     }
 }
 
+impl FromText for i32 {
+    const EXPECTED: &'static str = "a whole number";
+
+    fn from_text(text: &str) -> Result<Self, String> {
+        text.parse().map_err(|_| "is no whole number of 32 bits".to_owned())
+    }
+
+    fn schema() -> Json {
+        json!({"type": "integer", "minimum": i32::MIN, "maximum": i32::MAX})
+    }
+}
+
 impl FromText for u64 {
     const EXPECTED: &'static str = "a whole number, 0 or more";
 

@@ -35,8 +35,7 @@ pub use fault::{
     AccountLossSpec, ApiFloodSpec, ArchiveBrokenSpec, BackupTargetLossSpec, BackupsBrokenSpec,
     BadRolloutSpec, BalancerMachineLossSpec, ConditionSpec, ControlPlaneUpgradeSpec, DiskLeakSpec,
     DiskLossSpec, DrainSpec, EmptySpec, EndpointsBelowSpec, EtcdDataLossSpec, FaultSpec, FenceSpec,
-    GrowStorageSpec, HoldSpec, KeyDisabledSpec, KeyLossSpec, LeaderKillSpec, LoadSpikeSpec,
-    LogicalLossSpec, MemberLossSpec, MemoryLeakSpec, NameFaultSpec, NoCapacitySpec, NodeCrashSpec,
+    GrowStorageSpec, HoldSpec, KeyDisabledSpec, KeyLossSpec, LeaderKillSpec, LiftGatesSpec, LoadSpikeSpec, LogicalLossSpec, MemberLossSpec, MemoryLeakSpec, NameFaultSpec, NoCapacitySpec, NodeCrashSpec,
     NodesSpec, PlainFaultSpec, PodCrashSpec, ProcessLeakSpec, RegionLossSpec, RegistryOutageSpec,
     RolloutSpec, ScaleSpec, SetMinSizeSpec, SlowApiSpec, StartKeys, SwitchoverSpec, ThrottleSpec,
     WalVolumeAboveSpec, WebhookOutageSpec, WindowSpec, ZoneFaultSpec,
@@ -54,8 +53,9 @@ pub use path::{
     BreakerSpec, CallSpec, InFlight, PolicySpec, RateLimitSpec, ReadinessSpec, WarmUpSpec,
 };
 pub use platform::{
-    BootTimeSpec, ClusterAutoscalerSpec, ControlPlaneSpec, MinorVersion, NodePoolSpec,
-    PlatformDocument, PlatformSpec, PoolAutoscalingSpec, RegionSpec, TaintSpec, ZoneSpec,
+    BootTimeSpec, ClusterAutoscalerSpec, ControlPlaneSpec, KubeletSpec, MinorVersion, NodePoolSpec,
+    PlatformDocument, PlatformSpec, PoolAutoscalingSpec, RegionSpec, ShutdownPeriodSpec, TaintSpec,
+    ZoneSpec,
 };
 pub use profile::{
     BurstSpec, DailyPointSpec, Decay, SeasonSpec, SelfSimilarSpec, SpikeSpec, TraceSpec, WeeklySpec,

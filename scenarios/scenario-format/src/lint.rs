@@ -4,6 +4,7 @@
 //! shipped platform are not complained about: who runs a scenario on it cannot change them.
 
 use model_api::Blueprint;
+use model_api::fault::FaultPlan;
 use model_api::kube::{Labels, Service, Workload, WorkloadKind};
 
 use crate::diagnostic::{Code, Diagnostic};
@@ -32,7 +33,8 @@ mod webhooks;
 
 /// Runs all rules.
 pub(crate) fn run(manifests: &Manifests, resolved: &Resolved, diagnostics: &mut Vec<Diagnostic>) {
-    let mut lint = Lint { manifests, blueprint: &resolved.blueprint, diagnostics };
+    let (blueprint, faults) = (&resolved.blueprint, &resolved.faults);
+    let mut lint = Lint { manifests, blueprint, faults, diagnostics };
     lint.selectors();
     lint.budgets();
     lint.canaries();
@@ -44,6 +46,7 @@ pub(crate) fn run(manifests: &Manifests, resolved: &Resolved, diagnostics: &mut 
     lint.poolers();
     lint.autoscalers();
     lint.vertical_autoscalers();
+    lint.scale_up_delays();
     lint.black_start();
     lint.network_policies();
     lint.hints();
@@ -56,6 +59,7 @@ pub(crate) fn run(manifests: &Manifests, resolved: &Resolved, diagnostics: &mut 
 struct Lint<'a> {
     manifests: &'a Manifests,
     blueprint: &'a Blueprint,
+    faults: &'a FaultPlan,
     diagnostics: &'a mut Vec<Diagnostic>,
 }
 

@@ -18,6 +18,7 @@ use crate::reachability::Findings;
 use crate::source::{Span, Spanned};
 
 mod actions;
+mod autoscaler_flags;
 mod backup;
 mod calls;
 mod clients;

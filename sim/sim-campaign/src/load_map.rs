@@ -413,6 +413,7 @@ fn is_endless(fault: &Fault) -> bool {
         FaultKind::ZonePowerLoss { .. }
         | FaultKind::ZoneIsolation { .. }
         | FaultKind::NodeCrash { .. }
+        | FaultKind::NodeShutdown { .. }
         | FaultKind::MemoryLeak { .. }
         | FaultKind::UsageLeak { .. }
         | FaultKind::NoCapacity { .. }

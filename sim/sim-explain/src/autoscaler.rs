@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use model_api::blueprint::Blueprint;
-use model_api::kube::{Node, ResourceList, WorkloadKind};
+use model_api::kube::{Node, ResourceList, WorkloadKind, scale_up_delay};
+use model_api::machines::{ExpanderKind, PriorityRank};
 use model_api::{NodeId, PodId, SimSpan, SimTime};
 use model_kube::cluster_autoscaler::{
     CandidateNode, DrainBudget, DrainPod, Expander, ExpansionOption, GroupSize, MovablePod,
@@ -30,7 +31,7 @@ const NOW: SimTime = SimTime::from_days(365);
 pub struct AutoscalerQuestion {
     /// More pods of workloads: those that find no node wait.
     pub pods: Vec<PodCount>,
-    /// `--expander`; without one the platform's, else `least-waste`.
+    /// `--expander`, a chain with commas; without one the platform's, else `least-waste`.
     pub expander: Option<String>,
     /// Most nodes that may come at once; without it the platform's, else 1000.
     pub max_new_nodes: Option<u32>,
@@ -57,7 +58,8 @@ pub fn autoscaler(
     let spec = blueprint.cluster_autoscaler.as_ref();
     let mut options = spec.map_or_else(Options::default, Options::stated);
     if let Some(name) = &question.expander {
-        options.expanders = vec![expander(name)?];
+        let ranking = spec.and_then(|spec| spec.priorities.as_deref());
+        options.expanders = expanders(name, ranking)?;
     }
     if let Some(most) = question.max_new_nodes {
         options.max_nodes_per_scale_up = most.into();
@@ -108,17 +110,17 @@ pub fn autoscaler(
     Ok(draft.finish())
 }
 
-fn expander(name: &str) -> Result<Expander, Refusal> {
-    match name {
-        "least-waste" => Ok(Expander::LeastWaste),
-        "most-pods" => Ok(Expander::MostPods),
-        "least-nodes" => Ok(Expander::LeastNodes),
-        "random" => Ok(Expander::Random),
-        other => Err(Refusal {
-            message: format!("there is no expander `{other}` to be explained"),
-            help: Some("there are least-waste, most-pods, least-nodes and random".to_owned()),
+/// A chain as the flag states it.
+fn expanders(names: &str, ranking: Option<&[PriorityRank]>) -> Result<Vec<Expander>, Refusal> {
+    let known = ExpanderKind::ALL.map(ExpanderKind::name).join(", ");
+    let named = |name: &str| match ExpanderKind::named(name.trim()) {
+        Some(kind) => Ok(Expander::of(kind, ranking)),
+        None => Err(Refusal {
+            message: format!("there is no expander `{name}` to be explained"),
+            help: Some(format!("there are {known}")),
         }),
-    }
+    };
+    names.split(',').map(named).collect()
 }
 
 /// The node groups of the platform; without any, those that its nodes look like.
@@ -208,7 +210,9 @@ fn grow(
             format!("{}.containers[0].resources.requests", crate::placed::pod_spec_path(workload));
         draft.step_at("waits", text, &workload.origin, &field);
         let shape = placed.shapes[*idx];
-        pods.push(WaitingPods { shape, spec, count: *count as usize, zone: None });
+        let delay = scale_up_delay(&workload.template.annotations);
+        let delay = delay.and_then(Result::ok).unwrap_or_default();
+        pods.push(WaitingPods { shape, spec, count: *count as usize, zone: None, delay });
     }
     let facts: Vec<NodeGroup> = groups.iter().map(|group| group.facts.clone()).collect();
     let found = expansions(&placed.cache, &facts, &pods, options);
@@ -219,7 +223,7 @@ fn grow(
         tied = count;
         0
     });
-    let names: Vec<String> = options.expanders.iter().map(|it| format!("{it:?}")).collect();
+    let names: Vec<&str> = options.expanders.iter().map(Expander::name).collect();
     let left = tied.min(offers.len());
     let of = amount::count(offers.len() as i64, "option");
     draft.step("expander", format!("{} leaves {left} of {of}", names.join(", then ")));

@@ -48,7 +48,7 @@ pub struct HpaQuestion {
 /// What a metric shows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MetricReading {
-    /// `cpu`, `memory`, or the name of another metric.
+    /// `cpu`, `memory`, or the name of another metric; `CONTAINER/cpu` is that of one container only.
     pub metric: String,
     /// Its value.
     pub reading: Reading,
@@ -151,11 +151,29 @@ fn metric_name(metric: &MetricSpec) -> &str {
     }
 }
 
+/// The same with the container before it, which tells metrics of two containers apart.
+fn container_metric(metric: &MetricSpec) -> Option<String> {
+    match &metric.source {
+        MetricSource::ContainerResource { name, container } => Some(format!("{container}/{name}")),
+        _ => None,
+    }
+}
+
+/// The reading that is meant for a metric: that of its container before that of all.
+fn reading_of<'a>(metric: &MetricSpec, question: &'a HpaQuestion) -> Option<&'a MetricReading> {
+    let named = |name: &str| question.readings.iter().rev().find(|it| it.metric == name);
+    let of_container = container_metric(metric).and_then(|name| named(&name));
+    of_container.or_else(|| named(metric_name(metric)))
+}
+
 fn check_readings(
     autoscaler: &HorizontalPodAutoscaler,
     question: &HpaQuestion,
 ) -> Result<(), Refusal> {
-    let names: Vec<&str> = autoscaler.metrics.iter().map(metric_name).collect();
+    let of_containers: Vec<String> =
+        autoscaler.metrics.iter().filter_map(container_metric).collect();
+    let names = autoscaler.metrics.iter().map(metric_name);
+    let names: Vec<&str> = names.chain(of_containers.iter().map(String::as_str)).collect();
     for reading in &question.readings {
         if !names.contains(&reading.metric.as_str()) {
             return Err(Refusal {
@@ -171,8 +189,12 @@ fn check_readings(
 /// to use, was most likely meant as percent.
 fn bare_number(workload: &Workload, reading: &MetricReading) -> Option<String> {
     let Reading::Thousandths(value) = reading.reading else { return None };
-    let (name, number) = (reading.metric.as_str(), value / 1000);
-    let request = || request_of(&workload.template.spec, name, None).ok();
+    let number = value / 1000;
+    let (container, name) = match reading.metric.split_once('/') {
+        Some((container, name)) => (Some(container), name),
+        None => (None, reading.metric.as_str()),
+    };
+    let request = || request_of(&workload.template.spec, name, container).ok();
     let unit = match name {
         ResourceList::CPU => (value > request()?.saturating_mul(10)).then_some("cores")?,
         ResourceList::MEMORY => (number < 1 << 20).then_some("bytes")?,
@@ -272,8 +294,9 @@ impl<'a> Scene<'a> {
 
     fn gather(&self, metric: &MetricSpec, question: &HpaQuestion) -> Gathered {
         let name = metric_name(metric);
-        let Some(reading) = question.readings.iter().rev().find(|it| it.metric == name) else {
-            return Gathered::Unavailable(format!("no value was given (--metric {name}=VALUE)"));
+        let Some(reading) = reading_of(metric, question) else {
+            let flag = container_metric(metric).unwrap_or_else(|| name.to_owned());
+            return Gathered::Unavailable(format!("no value was given (--metric {flag}=VALUE)"));
         };
         let of_target = |target: i64| match reading.reading {
             Reading::Percent(percent) => target.saturating_mul(percent.into()) / 100,

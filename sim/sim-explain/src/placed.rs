@@ -245,7 +245,14 @@ fn claims(blueprint: &Blueprint, workload: &Workload) -> Vec<Claim> {
             claim.namespace == workload.namespace && claim.name == *name
         };
         let found = blueprint.claims.iter().find(is_it);
-        claims.push(found.map_or(Claim::Missing, |claim| unbound(blueprint, workload, claim)));
+        let named = |claim: &PersistentVolumeClaim| {
+            let mut named = unbound(blueprint, workload, claim);
+            if let Claim::Unbound(unbound) = &mut named {
+                unbound.is_read_write_once_pod = claim.is_of_one_pod;
+            }
+            named
+        };
+        claims.push(found.map_or(Claim::Missing, named));
     }
     claims
 }

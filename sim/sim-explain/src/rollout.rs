@@ -1,6 +1,7 @@
 //! How pods of a new template replace the old ones: how many at a time, and every step.
 
 mod canary;
+mod daemon_set;
 
 use model_api::SimTime;
 use model_api::blueprint::Blueprint;
@@ -24,7 +25,7 @@ const STEPS_LISTED: usize = 60;
 /// Which workload, and what becomes of its new pods.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RolloutQuestion {
-    /// A Deployment or StatefulSet; the only one when there is none.
+    /// A Deployment, StatefulSet or DaemonSet; the only one when there is none.
     pub name: Option<String>,
     /// New pods never become available: a broken template.
     pub never_available: bool,
@@ -33,19 +34,24 @@ pub struct RolloutQuestion {
 /// Explains a rollout.
 ///
 /// # Errors
-/// When there is no such Deployment or StatefulSet. DaemonSets roll too; their steps are not listed.
+/// When there is no such Deployment, StatefulSet or DaemonSet.
 pub fn rollout(
     blueprint: &Blueprint,
     program: &Program,
     question: &RolloutQuestion,
 ) -> Result<DecisionReport, Refusal> {
     let rolls = |it: &&Workload| {
-        matches!(it.kind, WorkloadKind::Deployment { .. } | WorkloadKind::StatefulSet { .. })
+        matches!(
+            it.kind,
+            WorkloadKind::Deployment { .. }
+                | WorkloadKind::StatefulSet { .. }
+                | WorkloadKind::DaemonSet { .. }
+        )
     };
     let workloads: Vec<&Workload> = blueprint.workloads.iter().filter(rolls).collect();
     let names = workloads.iter().map(|it| format!("{}/{}", it.namespace, it.name));
     let names: Vec<String> = names.collect();
-    let idx = one_of("Deployment or StatefulSet", question.name.as_deref(), &names)?;
+    let idx = one_of("Deployment, StatefulSet or DaemonSet", question.name.as_deref(), &names)?;
     let workload = workloads[idx];
     let mut draft = Draft::new(blueprint, program, DecisionKind::Rollout, title(workload));
     let position = blueprint.workloads.iter().position(|it| std::ptr::eq(it, workload));
@@ -54,8 +60,10 @@ pub fn rollout(
         canary::canary(&mut draft, canary, question.never_available);
         return Ok(draft.finish());
     }
-    let replicas = amount::count(workload.replicas, "replica");
-    draft.setting("replicas", replicas, &workload.origin, "spec.replicas");
+    if !matches!(workload.kind, WorkloadKind::DaemonSet { .. }) {
+        let replicas = amount::count(workload.replicas, "replica");
+        draft.setting("replicas", replicas, &workload.origin, "spec.replicas");
+    }
     match &workload.kind {
         WorkloadKind::Deployment { strategy, progress_deadline, .. } => {
             deployment(&mut draft, workload, *strategy, question.never_available);
@@ -84,7 +92,10 @@ pub fn rollout(
                 draft.step_at("maxUnavailable", text, &workload.origin, field);
             }
         }
-        _ => unreachable!("only these two kinds were collected"),
+        WorkloadKind::DaemonSet { update } => {
+            daemon_set::daemon_set(&mut draft, workload, *update, question.never_available);
+        }
+        _ => unreachable!("only these kinds were collected"),
     }
     if !workload.min_ready.is_zero() {
         let text = format!(

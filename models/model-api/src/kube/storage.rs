@@ -13,6 +13,8 @@ pub struct PersistentVolumeClaim {
     pub size_bytes: i64,
     /// `spec.accessModes` contains `ReadWriteMany`: the volume is not bound to one node.
     pub is_shared: bool,
+    /// `spec.accessModes` is `ReadWriteOncePod`: one pod in the cluster may use it.
+    pub is_of_one_pod: bool,
 }
 
 /// `storage.k8s.io/v1 StorageClass`.

@@ -58,6 +58,7 @@ impl Cluster {
                 state.is_end_told = true;
                 let workload = state.workload;
                 self.request_sync(workload, ctx);
+                self.expect_surplus(ctx);
             }
             let state = &self.pods[pod.index()];
             if state.is_terminating || state.awaits_kubelet {

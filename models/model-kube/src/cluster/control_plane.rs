@@ -671,6 +671,7 @@ impl Cluster {
                 ctx.observe(|| Observation::LeaderChanged);
                 self.restart_node_controllers(ctx);
                 self.sync_all_workloads(ctx);
+                self.restart_garbage(ctx);
                 self.restart_autoscaling(ctx);
             }
             Component::Scheduler => self.restart_scheduler(ctx),

@@ -329,8 +329,7 @@ impl Cluster {
                 self.drain_state(id).is_booting = true;
                 // One that is down for another reason boots when that is over.
                 if self.is_running(node) {
-                    self.lose_node(node, ctx);
-                    self.restore_node(node, ctx);
+                    self.reboot_node(node, ctx);
                 }
             }
         }

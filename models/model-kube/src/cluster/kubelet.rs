@@ -197,8 +197,9 @@ impl Cluster {
         match std::mem::take(&mut pod.step) {
             Step::None => {}
             Step::Refused => {
-                ctx.hit(&rare::POD_REFUSED);
-                if let Some(node) = pod.node {
+                let node = pod.node.filter(|node| self.nodes[node.index()].shutdown.is_none());
+                if let Some(node) = node {
+                    ctx.hit(&rare::POD_REFUSED);
                     ctx.observe(|| Observation::PodRefused { pod: id, workload, node });
                 }
                 self.finish_pod(id, ctx);
@@ -308,11 +309,12 @@ impl Cluster {
         R: Recorder<Observation>,
     {
         let is_told = self.is_in_contact(id);
+        self.set_phase(id, PodPhase::Finished);
         let pod = &mut self.pods[id.index()];
-        pod.phase = PodPhase::Finished;
         pod.is_end_told = is_told;
         pod.ended_at = ctx.now();
         let workload = pod.workload;
+        self.expect_surplus(ctx);
         self.tear_volumes_down(id);
         self.release_from_scheduler(id, ctx);
         self.touch_endpoint(id, ctx);
@@ -330,9 +332,9 @@ impl Cluster {
         E: Copy + From<KubeEvent>,
         R: Recorder<Observation>,
     {
+        let ran = self.pods[id.index()].phase == PodPhase::Running;
+        self.set_phase(id, phase);
         let pod = &mut self.pods[id.index()];
-        let ran = pod.phase == PodPhase::Running;
-        pod.phase = phase;
         pod.is_killed = false;
         pod.is_locally_ready = false;
         pod.step = Step::None;
@@ -487,6 +489,29 @@ impl Cluster {
         self.expect_term(id, ctx.now() + watch + pre_stop, ctx);
     }
 
+    /// The kubelet ends a pod by itself, within a grace period. That only ever becomes shorter
+    /// (`calculateEffectiveGracePeriod`, pkg/kubelet/pod_workers.go), and then preStop begins anew.
+    pub(super) fn stop_with_grace<E, R>(
+        &mut self,
+        id: PodId,
+        grace: SimSpan,
+        ctx: &mut Context<'_, E, R>,
+    ) where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        let state = &mut self.pods[id.index()];
+        state.eviction_grace = Some(state.eviction_grace.map_or(grace, |former| former.min(grace)));
+        let was_stopping = std::mem::replace(&mut state.is_stopping, true);
+        let has_term_due = was_stopping && ctx.is_pending(state.term);
+        if !was_stopping || has_term_due {
+            let term_at = if has_term_due { state.term_at } else { SimTime::MAX };
+            let runs = state.phase == PodPhase::Running;
+            let pre_stop = if runs { self.pre_stop(id) } else { SimSpan::ZERO };
+            self.expect_term(id, term_at.min(ctx.now() + pre_stop), ctx);
+        }
+    }
+
     /// The containers of a pod get TERM at `at`, whatever was planned.
     pub(super) fn expect_term<E, R>(&mut self, id: PodId, at: SimTime, ctx: &mut Context<'_, E, R>)
     where
@@ -526,6 +551,7 @@ impl Cluster {
         let grace = self.tables.template_of(pod).template.spec.termination_grace;
         let grace = pod.eviction_grace.unwrap_or(grace);
         let reason = match pod.eviction_grace {
+            Some(_) if pod.is_shut_down => UnreadyReason::NodeShutdown,
             Some(_) => UnreadyReason::Evicted,
             None => UnreadyReason::Terminating,
         };
@@ -561,6 +587,7 @@ impl Cluster {
         if !self.is_in_contact(id) || !self.hold(KubeEvent::PodClearedTold(id), ctx) {
             self.on_pod_cleared_told(id, ctx);
         }
+        self.note_shutdown_pod(id, ctx);
     }
 
     /// The kubelet confirms that nothing of the pod is left.
@@ -575,7 +602,10 @@ impl Cluster {
             return;
         }
         if pod.eviction_grace.is_some() && !pod.is_terminating {
-            ctx.hit(&rare::POD_EVICTED);
+            if !pod.is_shut_down {
+                ctx.hit(&rare::POD_EVICTED);
+            }
+            let pod = &mut self.pods[id.index()];
             (pod.is_stopping, pod.has_ended) = (false, false);
             self.release_volumes(id, ctx);
             self.finish_pod(id, ctx);
@@ -599,6 +629,7 @@ impl Cluster {
         }
         self.release_from_scheduler(id, ctx);
         self.end_processes(id, PodPhase::Gone, ctx);
+        self.note_shutdown_pod(id, ctx);
         self.release_volumes(id, ctx);
         self.note_pod_cleared(id, ctx.now());
         let pod = &mut self.pods[id.index()];

@@ -132,6 +132,9 @@ impl Cluster {
                 self.mark_node_reachable(id, ctx);
             }
             if self.nodes[idx].ready != Ready::True && !self.nodes[idx].is_queued {
+                if self.nodes[idx].ready == Ready::False {
+                    self.mark_pods_unready(id, ctx);
+                }
                 self.enqueue_node(id, now);
             }
         }
@@ -166,7 +169,17 @@ impl Cluster {
         }
         let pods = self.nodes[id.index()].pods.clone();
         self.expect_garbage(&pods, ctx);
-        for pod in pods {
+        self.mark_pods_unready(id, ctx);
+    }
+
+    /// The pods of a node that is not ready are not (`MarkPodsNotReady`).
+    fn mark_pods_unready<E, R>(&mut self, id: NodeId, ctx: &mut Context<'_, E, R>)
+    where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        let cause = self.nodes[id.index()].cause;
+        for pod in self.nodes[id.index()].pods.clone() {
             if !self.pods[pod.index()].is_ready {
                 continue;
             }
@@ -316,6 +329,8 @@ impl Cluster {
     }
 
     /// How long a pod stays where it is.
+    ///
+    /// Simplified: a node that says that it is not ready is tolerated for as long as one that is silent.
     fn stay_of(&self, id: PodId) -> Stay {
         let pod = &self.pods[id.index()];
         let Some(node) = pod.node else { return Stay::ForEver };

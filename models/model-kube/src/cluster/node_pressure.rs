@@ -224,6 +224,9 @@ impl Cluster {
     /// Whether the kubelet of a node takes a pod.
     pub(super) fn is_let_in(&self, id: PodId) -> bool {
         let pod = &self.pods[id.index()];
+        if pod.node.is_some_and(|node| self.nodes[node.index()].shutdown.is_some()) {
+            return false;
+        }
         let spec = &self.tables.template_of(pod).template.spec;
         let state = pod.node.and_then(|node| self.memory.nodes.get(node.index()));
         state.is_none_or(|it| node_pressure::admits(spec, it.manager.conditions()))
@@ -508,21 +511,10 @@ impl Cluster {
         self.memory.nodes[id.index()].evicted = Some(Wait { pod, gone_at: ctx.now(), until });
         let state = &mut self.pods[pod.index()];
         state.is_disrupted = true;
-        // A grace period only ever becomes shorter (`calculateEffectiveGracePeriod`,
-        // pkg/kubelet/pod_workers.go), and then preStop begins anew.
-        let former = state.eviction_grace;
-        state.eviction_grace = Some(former.map_or(grace, |former| former.min(grace)));
-        if former.is_none() {
+        if state.eviction_grace.is_none() {
             ctx.observe(|| Observation::PodEvicted { pod, workload, node: id, reason });
         }
-        let was_stopping = std::mem::replace(&mut state.is_stopping, true);
-        let has_term_due = was_stopping && ctx.is_pending(state.term);
-        if !was_stopping || has_term_due {
-            let term_at = if has_term_due { state.term_at } else { SimTime::MAX };
-            let runs = state.phase == PodPhase::Running;
-            let pre_stop = if runs { self.pre_stop(pod) } else { SimSpan::ZERO };
-            self.expect_term(pod, term_at.min(ctx.now() + pre_stop), ctx);
-        }
+        self.stop_with_grace(pod, grace, ctx);
     }
 
     /// The containers of a pod are gone at `gone_at`.

@@ -5,12 +5,13 @@ use model_api::{Blueprint, NodeId, Observation, PodId, ZoneId};
 use sim_kernel::{Context, EventId, Purpose, Recorder, SimSpan, SimTime, Streams, Timer};
 
 use super::pod::PodPhase;
+use super::shutdowns::Shutdown;
 use super::tables::Tables;
 use super::{Cluster, KubeEvent, Notice, drawn, priority};
 use crate::node_lifecycle::Ready;
 use crate::node_pressure::{Condition, Conditions};
 use crate::rare;
-use crate::taint_eviction::{OUT_OF_SERVICE, UNREACHABLE, UNSCHEDULABLE, taint};
+use crate::taint_eviction::{NOT_READY, OUT_OF_SERVICE, UNREACHABLE, UNSCHEDULABLE, taint};
 
 /// Key of the taint on nodes that the cluster autoscaler removes (`utils/taints/taints.go`).
 const TO_BE_DELETED: &str = "ToBeDeletedByClusterAutoscaler";
@@ -81,6 +82,8 @@ pub(super) struct NodeState {
     /// When its kubelet has pulled all it was asked to.
     pub(super) pull_free_at: SimTime,
     pub(super) pods: Vec<PodId>,
+    /// Its machine shuts down in order.
+    pub(super) shutdown: Option<Shutdown>,
     /// Images with the moment they are there, in order of number.
     images: Vec<(u32, SimTime)>,
 }
@@ -128,6 +131,7 @@ impl NodeState {
                     cause: EventId::NONE,
                     pull_free_at: SimTime::ZERO,
                     pods: Vec::new(),
+                    shutdown: None,
                     images: Vec::new(),
                 };
                 if !is_spare {
@@ -240,8 +244,10 @@ impl Cluster {
         E: Copy + From<KubeEvent>,
         R: Recorder<Observation>,
     {
-        self.nodes[node.index()].is_off = false;
-        self.refresh_nodes(&[node], ctx);
+        if !self.boots_after_shutdown(node) {
+            self.nodes[node.index()].is_off = false;
+            self.refresh_nodes(&[node], ctx);
+        }
     }
 
     /// Cuts a node off; it runs on.
@@ -441,6 +447,7 @@ impl Cluster {
         R: Recorder<Observation>,
     {
         let now = ctx.now();
+        self.break_shutdown_off(id, ctx);
         let node = &mut self.nodes[id.index()];
         // Images that were still being pulled have to be pulled again.
         if node.drop_images(|_, at| at > now) {
@@ -451,6 +458,9 @@ impl Cluster {
             self.pods[pod.index()].is_stopping = false;
             self.pods[pod.index()].has_ended = false;
             if self.pods[pod.index()].phase != PodPhase::Finished {
+                // What its kubelet had begun to end starts again when it boots.
+                self.pods[pod.index()].eviction_grace = None;
+                self.pods[pod.index()].is_shut_down = false;
                 self.end_processes(pod, PodPhase::Stopped, ctx);
             }
         }
@@ -578,6 +588,10 @@ impl Cluster {
         node.lease_origin = shifted(ctx.now());
         node.expiry_at = SimTime::MAX;
         node.is_lease_stalled = false;
+        if node.shutdown.is_some() {
+            // It goes on saying that it shuts down.
+            return;
+        }
         if node.is_deleted {
             // A kubelet registers its Node when it starts, and never again.
             if !node.will_register {
@@ -633,17 +647,21 @@ impl Cluster {
             taints.push(taint(UNSCHEDULABLE, TaintEffect::NoSchedule));
         }
         // A silent node's conditions are all unknown, and pressure that is unknown is no taint
-        // (pkg/controller/nodelifecycle/node_lifecycle_controller.go). No node here says that it is
-        // not ready (`Ready::False`), which would leave that taint alone.
-        if state.ready != Ready::True {
-            taints.push(taint(UNREACHABLE, TaintEffect::NoSchedule));
-        } else {
+        // (pkg/controller/nodelifecycle/node_lifecycle_controller.go).
+        match state.ready {
+            Ready::True => {}
+            Ready::False => taints.push(taint(NOT_READY, TaintEffect::NoSchedule)),
+            Ready::Unknown => taints.push(taint(UNREACHABLE, TaintEffect::NoSchedule)),
+        }
+        if state.ready != Ready::Unknown {
             let held = Condition::ALL.into_iter().zip(state.conditions).filter(|(_, holds)| *holds);
             let keys = held.map(|(condition, _)| condition.taint());
             taints.extend(keys.map(|key| taint(key, TaintEffect::NoSchedule)));
         }
         if state.has_no_execute {
-            taints.push(taint(UNREACHABLE, TaintEffect::NoExecute));
+            let is_told = state.ready == Ready::False;
+            let key = if is_told { NOT_READY } else { UNREACHABLE };
+            taints.push(taint(key, TaintEffect::NoExecute));
         }
         if state.is_going {
             taints.push(taint(TO_BE_DELETED, TaintEffect::NoSchedule));

@@ -143,12 +143,16 @@ pub(super) struct PodState {
     pub(super) has_ended: bool,
     /// The kubelet evicts it, and gives it this long.
     pub(super) eviction_grace: Option<SimSpan>,
+    /// It does so because its machine shuts down.
+    pub(super) is_shut_down: bool,
     /// The API knows nothing of it; its containers are all that is left.
     pub(super) is_orphan: bool,
     /// A restored API never knew it, or not as one that is bound.
     pub(super) is_forgotten: bool,
     /// Bound, but its kubelet could not learn of it yet.
     pub(super) awaits_kubelet: bool,
+    /// Nobody has removed its scheduling gates yet.
+    pub(super) is_gated: bool,
     pub(super) was_refused: bool,
     /// Something other than its controller deletes it: condition `DisruptionTarget`.
     pub(super) is_disrupted: bool,
@@ -209,9 +213,11 @@ impl PodState {
             term_at: SimTime::ZERO,
             has_ended: false,
             eviction_grace: None,
+            is_shut_down: false,
             is_orphan: false,
             is_forgotten: false,
             awaits_kubelet: false,
+            is_gated: false,
             was_refused: false,
             is_disrupted: false,
             exit: None,

@@ -19,6 +19,7 @@ use crate::scheduling::{
 
 const PLACEMENT: Purpose = Purpose::new("placement among equals");
 const QUEUE: Purpose = Purpose::new("scheduler sees pod");
+const UNGATED: Purpose = Purpose::new("scheduler sees that a pod has no gates");
 
 /// Attempts in vain after which a back-off is as long as it gets: 1, 2, 4, 8, 10 s.
 const ATTEMPTS_TO_LONGEST_BACKOFF: u32 = 5;
@@ -101,6 +102,10 @@ impl Queue {
 impl Cluster {
     /// Places a pod at the start of the run, without an event. Whether it found a node.
     pub(super) fn place_at_start(&mut self, id: PodId, pinned: Option<NodeId>) -> bool {
+        if self.pods[id.index()].is_gated {
+            self.add_to_queue(id, SimTime::ZERO);
+            return false;
+        }
         match self.find_node(id, pinned) {
             Ok(node) => {
                 self.assume(id, node);
@@ -135,6 +140,44 @@ impl Cluster {
         let table = self.tables.template_of(pod);
         let kind = Kind { shape: table.shape, pinned: pod.pinned };
         self.queue.waiting.add(id, kind, table.template.spec.priority, now);
+        if pod.is_gated {
+            self.queue.waiting.gate(id);
+        }
+    }
+
+    /// Tells of a pod that it is held back (PreEnqueue of SchedulingGates: condition PodScheduled False,
+    /// reason SchedulingGated; pkg/scheduler/framework/plugins/schedulinggates, 1.36).
+    pub(super) fn tell_gated<E, R>(&self, id: PodId, ctx: &mut Context<'_, E, R>)
+    where
+        E: Copy,
+        R: Recorder<Observation>,
+    {
+        let PodState { workload, cause, .. } = self.pods[id.index()];
+        let reason = UnschedulableReason::SchedulingGates;
+        ctx.observe_because(cause, || Observation::PodBecameUnschedulable {
+            pod: id,
+            workload,
+            reason,
+        });
+    }
+
+    /// The scheduling gates of a pod are gone: one that waits is tried.
+    pub(super) fn ungate_pod<E, R>(&mut self, id: PodId, ctx: &mut Context<'_, E, R>)
+    where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        if !std::mem::take(&mut self.pods[id.index()].is_gated) {
+            return;
+        }
+        self.pods[id.index()].cause = ctx.cause();
+        if self.queue.waiting.contains(id) {
+            self.queue.waiting.release(id, ctx.now());
+            // Its watch shows the scheduler the change like any other.
+            let key = self.pods[id.index()].key;
+            let watch = drawn(self.draw(key, UNGATED, 0), self.blueprint.parameters.watch_latency);
+            self.request_scheduling(ctx.now() + watch, ctx);
+        }
     }
 
     pub(super) fn request_scheduling<E, R>(&mut self, at: SimTime, ctx: &mut Context<'_, E, R>)
@@ -215,6 +258,9 @@ impl Cluster {
         for ((at, _), id) in std::mem::replace(&mut self.queue.arriving, later) {
             if self.pods[id.index()].phase == PodPhase::Pending {
                 self.add_to_queue(id, at);
+                if self.pods[id.index()].is_gated {
+                    self.tell_gated(id, ctx);
+                }
             }
         }
         let mut refusals = Refusals::new();

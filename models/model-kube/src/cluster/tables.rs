@@ -42,6 +42,8 @@ pub(super) struct Tables {
     pub(super) node_images: Vec<Vec<u32>>,
     /// Some node attaches so many volumes and no more.
     pub(super) has_attach_limits: bool,
+    /// The scheduler has to know which claims pods use that run.
+    pub(super) tells_claims: bool,
     image_names: Vec<String>,
     pub(super) registries: ImageTables,
     /// By workload: one node at a time may mount its volumes.
@@ -93,6 +95,7 @@ impl Tables {
             selecting.map(|(service, _)| *service).collect()
         };
         let scalers = ScalerTables::of(blueprint, behind);
+        let has_attach_limits = blueprint.nodes.iter().any(|it| it.node.attach_limit.is_some());
         let registries = ImageTables::of(blueprint, &templates, &images.names());
         Self {
             scalers,
@@ -101,7 +104,9 @@ impl Tables {
             memory: MemoryTables::of(blueprint),
             pressure: PressureTables::of(blueprint),
             node_images: node_images.collect(),
-            has_attach_limits: blueprint.nodes.iter().any(|it| it.node.attach_limit.is_some()),
+            has_attach_limits,
+            tells_claims: has_attach_limits
+                || templates.iter().any(|it| !it.claims_of_one_pod.is_empty()),
             node_keys: blueprint
                 .nodes
                 .iter()

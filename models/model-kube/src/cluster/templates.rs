@@ -84,6 +84,9 @@ pub(super) struct TemplateTable {
     pub(super) images: Vec<u32>,
     /// Claims of each of its pods.
     pub(super) claim_count: usize,
+    /// Names of claims that a single pod in the cluster may use. Those of a StatefulSet's templates
+    /// have one pod each anyway.
+    pub(super) claims_of_one_pod: Vec<String>,
     /// Some of these claims hold the pod in the zone of its volume.
     pub(super) has_zonal_claims: bool,
     /// How many have to be attached to a node.
@@ -141,6 +144,7 @@ impl TemplateTable {
             budgets: budgets(blueprint, workload, &template.labels),
             images: numbers,
             claim_count: claims.len(),
+            claims_of_one_pod: claims_of_one_pod(blueprint, workload, spec),
             attached_count: claims
                 .iter()
                 .filter(|reach| matches!(reach, Reach::Region | Reach::Zone))
@@ -152,6 +156,17 @@ impl TemplateTable {
             template,
         }
     }
+}
+
+/// Named claims of a pod that no other pod may use (`ReadWriteOncePod`).
+fn claims_of_one_pod(blueprint: &Blueprint, workload: &Workload, spec: &PodSpec) -> Vec<String> {
+    let names = spec.claim_names.iter().filter(|name| {
+        let is_it = |claim: &&PersistentVolumeClaim| {
+            claim.namespace == workload.namespace && claim.name == **name
+        };
+        blueprint.claims.iter().find(is_it).is_some_and(|claim| claim.is_of_one_pod)
+    });
+    names.map(|name| format!("{}/{name}", workload.namespace)).collect()
 }
 
 /// Where a volume can be used.

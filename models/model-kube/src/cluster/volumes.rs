@@ -5,9 +5,10 @@
 //! at once from a node whose kubelet confirms, or that is tainted out of service, and by force
 //! after 6 minutes from a node that is silent. A pod on another node waits (`Multi-Attach error`)
 //! and tries again ever more slowly. Nodes that attach so many volumes take no pod with another one:
-//! the scheduler counts those of the pods that it has there.
+//! the scheduler counts those of the pods that it has there. A claim that is `ReadWriteOncePod` is used
+//! by one pod: the scheduler binds no other one, and a more important one preempts it.
 //! # Not modelled
-//! `ReadWriteOncePod`; a CSI driver that is away; a kubelet
+//! A CSI driver that is away; a kubelet
 //! that comes back within the 6 minutes frees the volume no earlier for pods that already wait.
 //! # Defaults and their sources
 //! `pkg/controller/volume/attachdetach/reconciler/reconciler.go` (`maxWaitForUnmountDuration`
@@ -26,7 +27,7 @@ use sim_kernel::{Context, Recorder, SimSpan, SimTime};
 use super::pod::PodPhase;
 use super::{Cluster, KubeEvent};
 use crate::rare;
-use crate::scheduling::{Claim, ShapeId, VolumesId};
+use crate::scheduling::{BoundClaim, Claim, SchedulerCache, ShapeId, VolumesId};
 
 /// How long a silent node keeps a volume that nobody needs on it.
 const FORCE_DETACH: SimSpan = SimSpan::from_mins(6);
@@ -81,31 +82,57 @@ pub(super) fn exclusive(blueprint: &Blueprint) -> Vec<bool> {
 /// Who attaches volumes. Simplified: each node has one limit, for all drivers together.
 pub(super) const DRIVER: &str = "csi";
 
+/// Claims that a single pod may use, where their volumes stand.
+fn claims_of_one_pod(names: &[String], node: Option<&str>, zone: Option<&str>) -> Vec<Claim> {
+    let place = || match (node, zone) {
+        (Some(node), _) => Claim::on_node(node),
+        (None, Some(zone)) => Claim::in_zone(zone),
+        (None, None) => Claim::Bound(BoundClaim::default()),
+    };
+    names.iter().map(|name| place().of_one_pod(name)).collect()
+}
+
+/// Lets a cache know, before runs begin that share it, what runs may ask of such claims.
+pub(super) fn foresee(blueprint: &Blueprint, names: &[String], cache: &mut SchedulerCache) {
+    let zones = blueprint.zones.iter().map(|zone| Some(zone.name.as_str()));
+    for zone in zones.chain([None]).filter(|_| !names.is_empty()) {
+        cache.volumes(claims_of_one_pod(names, None, zone));
+    }
+}
+
 impl Cluster {
-    /// The claims of a pod as the scheduler sees them: where their volumes stand, and, where nodes have
-    /// limits, which they are.
+    /// The claims of a pod as the scheduler sees them: where their volumes stand, and which they are,
+    /// where nodes have limits or a single pod may use them.
     pub(super) fn volumes_of(&mut self, id: PodId) -> VolumesId {
         let pod = &self.pods[id.index()];
         let (workload, state) = (pod.workload, &self.workloads[pod.workload.index()]);
         let (zone, node) = (state.volume_zone(pod.ordinal), state.volume_node(pod.ordinal));
-        let attached_count = self.tables.template_of(pod).attached_count;
+        let table = self.tables.template_of(pod);
         let (blueprint, cache) = (&self.blueprint, &mut self.queue.cache);
         let zone = zone.map(|zone| blueprint.zones[zone.index()].name.as_str());
-        if let Some(node) = node {
-            return cache.volumes_on_node(&blueprint.nodes[node.index()].node.name);
+        let node = node.map(|node| blueprint.nodes[node.index()].node.name.as_str());
+        let is_limited =
+            table.attached_count > 0 && self.tables.has_attach_limits && node.is_none();
+        if !is_limited && table.claims_of_one_pod.is_empty() {
+            return match (node, zone) {
+                (Some(node), _) => cache.volumes_on_node(node),
+                (None, Some(zone)) => cache.volumes_in_zone(zone),
+                (None, None) => VolumesId::NONE,
+            };
         }
-        if attached_count > 0 && self.tables.has_attach_limits {
+        let mut claims = claims_of_one_pod(&table.claims_of_one_pod, node, zone);
+        if is_limited {
             let key = state.volume_key(pod.ordinal);
             let handle = |idx: usize| format!("{}/{key}/{idx}", workload.index());
             let claim = |idx| Claim::attached(DRIVER, handle(idx), zone);
-            return cache.volumes((0..attached_count).map(claim).collect());
+            claims.extend((0..table.attached_count).map(claim));
         }
-        zone.map_or(VolumesId::NONE, |zone| cache.volumes_in_zone(zone))
+        cache.volumes(claims)
     }
 
     /// Tells the scheduler that a pod takes its place on a node.
     pub(super) fn add_to_scheduler(&mut self, id: PodId, shape: ShapeId, node: NodeId) {
-        if self.tables.has_attach_limits {
+        if self.tables.tells_claims {
             let volumes = self.volumes_of(id);
             self.queue.cache.add_pod_with_volumes(id, shape, node, volumes);
         } else {

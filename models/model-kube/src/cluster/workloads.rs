@@ -43,6 +43,8 @@ pub(super) struct WorkloadState {
     pub(super) is_rolling: bool,
     /// `spec.paused` of a Deployment, `spec.suspend` of a Job or CronJob.
     pub(super) is_held: bool,
+    /// Somebody removes the scheduling gates of its pods as soon as they are there.
+    has_gates_lifted: bool,
     /// The ReplicaSets; of Deployments only.
     pub(super) deployment: DeploymentState,
     /// Pods that exist, in the order of creation.
@@ -79,6 +81,7 @@ impl WorkloadState {
             current: TemplateId::at_start(id),
             is_rolling: false,
             is_held: workload.kind.is_held().unwrap_or(false),
+            has_gates_lifted: false,
             deployment: DeploymentState::at_start(id, workload, tables),
             pods: Vec::new(),
             is_sync_pending: false,
@@ -240,6 +243,8 @@ impl Cluster {
         state.pods.push(id);
         let mut pod = PodState::new(workload, template, ordinal, key, created_at, cause);
         pod.pinned = pinned;
+        let gates = &self.tables.templates[template.index()].template.spec.scheduling_gates;
+        pod.is_gated = !gates.is_empty() && !self.workloads[workload.index()].has_gates_lifted;
         self.pods.push(pod);
         id
     }
@@ -288,6 +293,37 @@ impl Cluster {
             self.request_deployment_sync(workload, ctx);
         } else {
             self.request_sync(workload, ctx);
+        }
+        self.settle(ctx);
+    }
+
+    /// Whether somebody removes the scheduling gates of a workload's pods.
+    pub fn has_gates_lifted(&self, workload: WorkloadId) -> bool {
+        self.workloads[workload.index()].has_gates_lifted
+    }
+
+    /// How many of a workload's pods have scheduling gates.
+    pub fn gated_pods(&self, workload: WorkloadId) -> usize {
+        let pods = self.workloads[workload.index()].pods.iter();
+        pods.filter(|pod| self.pods[pod.index()].is_gated).count()
+    }
+
+    /// Removes the scheduling gates of a workload's pods, of those to come as well; or lets those to
+    /// come keep theirs.
+    pub fn lift_gates<E, R>(
+        &mut self,
+        workload: WorkloadId,
+        has_gates_lifted: bool,
+        ctx: &mut Context<'_, E, R>,
+    ) where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        self.workloads[workload.index()].has_gates_lifted = has_gates_lifted;
+        if has_gates_lifted {
+            for pod in self.workloads[workload.index()].pods.clone() {
+                self.ungate_pod(pod, ctx);
+            }
         }
         self.settle(ctx);
     }

@@ -3,6 +3,7 @@
 use regex::Regex;
 
 use model_api::kube::ResourceList;
+use model_api::machines::{ExpanderKind, PriorityRank};
 
 /// How an option is chosen.
 #[derive(Clone, Debug)]
@@ -17,6 +18,20 @@ pub enum Expander {
     LeastNodes,
     /// The group whose name people ranked highest; without a valid ranking, any.
     Priority(Option<Priorities>),
+}
+
+impl Expander {
+    /// As the flag names it.
+    pub fn name(&self) -> &'static str {
+        let kind = match self {
+            Self::Random => ExpanderKind::Random,
+            Self::MostPods => ExpanderKind::MostPods,
+            Self::LeastWaste => ExpanderKind::LeastWaste,
+            Self::LeastNodes => ExpanderKind::LeastNodes,
+            Self::Priority(_) => ExpanderKind::Priority,
+        };
+        kind.name()
+    }
 }
 
 impl PartialEq for Expander {
@@ -81,9 +96,9 @@ impl Priorities {
     ///
     /// # Errors
     /// When a pattern is no regular expression: then upstream ignores the whole ranking.
-    pub fn new(entries: &[(i64, Vec<String>)]) -> Result<Self, InvalidPriorities> {
+    pub fn new(entries: &[PriorityRank]) -> Result<Self, InvalidPriorities> {
         let mut ranks = Vec::new();
-        for (rank, patterns) in entries {
+        for PriorityRank { rank, patterns } in entries {
             let mut compiled = Vec::new();
             for pattern in patterns {
                 compiled.push(Regex::new(pattern).map_err(|error| InvalidPriorities {
@@ -210,9 +225,9 @@ mod tests {
     #[test]
     fn names_are_searched_for_patterns() {
         let options = [option("my-asg.t2.large", 1, 1), option("my-asg.m4.4xlarge", 1, 1)];
+        let rank_of = |rank, it: &str| PriorityRank { rank, patterns: vec![it.to_owned()] };
         let of = |entries: &[(i64, &str)]| {
-            let entries: Vec<_> =
-                entries.iter().map(|(rank, it)| (*rank, vec![(*it).to_owned()])).collect();
+            let entries: Vec<_> = entries.iter().map(|(rank, it)| rank_of(*rank, it)).collect();
             Priorities::new(&entries)
         };
         let ranking = of(&[(5, "t2"), (10, r"m4\.4x")]).expect("both are patterns");

@@ -2,6 +2,7 @@
 //! (`core/scaleup/orchestrator/orchestrator.go`, ScaleUp).
 
 use model_api::kube::{Node, PodSpec, ResourceList};
+use sim_kernel::SimSpan;
 
 use crate::scheduling::{SchedulerCache, ShapeId};
 
@@ -41,6 +42,8 @@ pub struct WaitingPods<'a> {
     pub count: usize,
     /// The zone in which all their volumes stand.
     pub zone: Option<String>,
+    /// What their annotation `pod-scale-up-delay` asks for; zero without one.
+    pub delay: SimSpan,
 }
 
 /// What a scale-up does.

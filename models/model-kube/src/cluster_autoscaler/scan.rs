@@ -261,16 +261,17 @@ impl Autoscaler {
         (Growth::Grown(scaled.new_targets), ages.ripe_at)
     }
 
-    /// Takes off each pod that is not older than `--new-pod-scale-up-delay` (`filterOutYoungPods`).
+    /// Takes off each pod that is not older than `--new-pod-scale-up-delay`, or than its annotation
+    /// where that asks for more (`filterOutYoungPods`).
     fn drop_young(
         &self,
         left: &mut [WaitingPods<'_>],
         sight: &Sight<'_>,
         now: SimTime,
     ) -> PendingAges {
-        let delay = self.options.new_pod_scale_up_delay;
         let mut ages = PendingAges::default();
         for (pods, created_at) in left.iter_mut().zip(sight.created_at) {
+            let delay = self.options.new_pod_scale_up_delay.max(pods.delay);
             // The first ones were given room.
             let still = &created_at[created_at.len() - pods.count..];
             let (old, young): (Vec<SimTime>, Vec<SimTime>) =

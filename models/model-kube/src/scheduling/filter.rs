@@ -248,6 +248,8 @@ impl<'a> Query<'a> {
             Reason::VolumeZone => pass_or(self.volumes.is_in_zone(node_idx), UU),
             Reason::PodTopologySpread => self.spreads(cache, node_idx),
             Reason::InterPodAffinity => self.suits_others(cache, node_idx),
+            // It holds pods back before any node is looked at.
+            Reason::SchedulingGates => Ok(()),
         }
     }
 
@@ -396,6 +398,7 @@ impl<'a> Query<'a> {
             Reason::VolumeZone => vec!["node(s) had no available volume zone".to_owned()],
             Reason::PodTopologySpread => self.crowded_domains(cache, node_idx),
             Reason::InterPodAffinity => vec![self.unsuited(cache, node_idx)],
+            Reason::SchedulingGates => Vec::new(),
         }
     }
 

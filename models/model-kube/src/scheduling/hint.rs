@@ -78,6 +78,7 @@ impl SchedulerCache {
                 | Reason::NodeVolumeLimits
                 | Reason::VolumeBinding
                 | Reason::VolumeZone => true,
+                Reason::SchedulingGates => false,
                 Reason::NodeUnschedulable
                 | Reason::NodeName
                 | Reason::TaintToleration
@@ -106,6 +107,9 @@ impl SchedulerCache {
                         let clashes = |port| other.host_ports.iter().any(|it| it.clashes(port));
                         shape.host_ports.iter().any(clashes) && self.may_be_used(waiting, node)
                     }
+                    // The claim may be used on any node once its pod is gone
+                    // (volumerestrictions, isSchedulableAfterPodDeleted).
+                    Reason::VolumeRestrictions => true,
                     _ => self.may_be_used(waiting, node),
                 }
             }

@@ -140,6 +140,8 @@ pub const fn is_registered(filter: Reason, event: ClusterEvent) -> bool {
                 | E::NodeAdded
                 | E::NodeLabelsChanged
         ),
+        // Nothing but that somebody removes the gates: [`SchedulingQueue::release`].
+        Reason::SchedulingGates => false,
     }
 }
 

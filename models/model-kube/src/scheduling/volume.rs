@@ -121,6 +121,19 @@ impl Claim {
         Self::in_one(HOSTNAME, node)
     }
 
+    /// The same claim by its name, as one that a single pod in the cluster may use.
+    #[must_use]
+    pub fn of_one_pod(self, name: &str) -> Self {
+        match self {
+            Self::Bound(claim) => Self::Bound(BoundClaim {
+                name: name.to_owned(),
+                is_read_write_once_pod: true,
+                volume: Some(claim.volume.unwrap_or_default()),
+            }),
+            other => other,
+        }
+    }
+
     fn in_one(label: &str, value: &str) -> Self {
         use model_api::kube::{NodeSelectorTerm, Operator};
         let requirement = Requirement {

@@ -1,9 +1,12 @@
 //! The cluster in virtual time: timelines as text, distributions against recordings, invariants.
 
+mod claims;
 mod control_plane;
 mod daemons;
 mod disks;
 mod distributions;
+mod garbage;
+mod gates;
 mod invariants;
 mod jobs;
 mod memory;
@@ -15,6 +18,7 @@ mod probes;
 mod restored;
 mod rollouts;
 mod scheduling_invariants;
+mod shutdowns;
 mod timelines;
 mod upgrades;
 mod waiting;

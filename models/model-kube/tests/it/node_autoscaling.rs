@@ -252,7 +252,8 @@ fn grown(
     }
     let description = PodDescription { namespace: "x", template: waiting, default_selector: None };
     let shape = cache.compile(description);
-    let waiting = [WaitingPods { shape, spec: &waiting.spec, count: 4, zone: None }];
+    let waiting =
+        [WaitingPods { shape, spec: &waiting.spec, count: 4, zone: None, delay: SimSpan::ZERO }];
     scale_up(&cache, &groups, &waiting, options, |_| 0)
 }
 
@@ -319,6 +320,7 @@ struct Toy {
     waiting: usize,
     /// When pods that wait were created; the rest was at the start.
     created_at: Vec<u64>,
+    delay: SimSpan,
 }
 
 impl Toy {
@@ -334,6 +336,7 @@ impl Toy {
             groups: groups.iter().map(|nodes| (nodes.len(), nodes.to_vec())).collect(),
             waiting,
             created_at: Vec::new(),
+            delay: SimSpan::ZERO,
         }
     }
 
@@ -379,7 +382,13 @@ impl Toy {
                 ..GroupReadiness::default()
             });
         }
-        let waiting = [WaitingPods { shape, spec: &large.spec, count: self.waiting, zone: None }];
+        let waiting = [WaitingPods {
+            shape,
+            spec: &large.spec,
+            count: self.waiting,
+            zone: None,
+            delay: self.delay,
+        }];
         let stated = self.created_at.iter().chain(std::iter::repeat(&0));
         let created_at = stated.take(self.waiting).map(|at| SimTime::from_secs(*at)).collect();
         let sight = Sight {
@@ -439,6 +448,23 @@ fn a_pod_counts_once_it_is_older_than_the_delay() {
     assert_eq!(first.grow, [(0, 2)], "one of the two is old enough");
     assert_eq!(first.next_look, Some(SimTime::from_secs(100)), "more than 95 s");
     assert_eq!(toy.look(100).grow, [(0, 3)]);
+}
+
+/// Of the flag and the annotation the longer one counts (`filterOutYoungPods`).
+#[test]
+fn pods_may_ask_for_a_longer_delay() {
+    let grown_at = |flag_secs, asked_secs| {
+        let mut toy = Toy::new(&[&[true], &[true]], 1);
+        let new_pod_scale_up_delay = SimSpan::from_secs(flag_secs);
+        let options = Options { new_pod_scale_up_delay, ..Options::default() };
+        toy.autoscaler = Autoscaler::new(options, SimTime::ZERO);
+        toy.delay = SimSpan::from_secs(asked_secs);
+        (1..20).map(|look| look * 10).find(|at| !toy.look(*at).grow.is_empty())
+    };
+    assert_eq!(grown_at(0, 0), Some(10));
+    assert_eq!(grown_at(0, 95), Some(100));
+    assert_eq!(grown_at(30, 95), Some(100));
+    assert_eq!(grown_at(30, 20), Some(40));
 }
 
 #[test]

@@ -12,12 +12,13 @@
 //! job nightly 1 every=600       of a CronJob; also: forbid, replace, start-within=60
 //! service web                   selects the pods of the workload web
 //! webhook of engine guards web Fail      or Ignore; at 10 webhooks down
-//! at 10 lose zone a             lose, restore, isolate, rejoin; zone or node
+//! at 10 lose zone a             lose, restore, isolate, rejoin; zone or node; shut-down node a-0
 //! at 10 capacity a stuck        enough, stuck, refused
 //! at 10 crash web               also: scale web 3, delete node a-0, api down, api up, evict web 0,
 //!                               kill scheduler, lose member 0, registries down, registries up,
 //!                               registry HOST down, out-of-service node a-0, in-service node a-0
 //! at 10 suspend web              pauses a Deployment, suspends a Job or CronJob; resume web
+//! at 10 lift gates web           of pods that are `gated`; keep gates web
 //! at 10 late web 500000         so many of a million answers are too late for a probe
 //! at 10 rollout web 2           to image 2; rollout web 2 broken: never ready; undo web
 //! at 10 drain a-0 a-1           also: upgrade a-0 a-1; with timeout=120, goes-on, force
@@ -41,6 +42,7 @@
 //! `on-delete`. DaemonSets: `surge=N`, `unavailable=N`, `tolerant`: of pressures, as the API makes them.
 
 mod job;
+mod pod;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -49,15 +51,14 @@ use model_api::action::ControlPlaneUpgrade;
 use model_api::blueprint::{ControlPlane, NodeSpec, Zone};
 use model_api::fault::{ApiFlood, PriorityLevel};
 use model_api::kube::{
-    Container, DaemonSetUpdate, DeploymentStrategy, IntOrPercent, LabelSelector, Labels, Node,
-    PersistentVolumeClaim, PodDisruptionBudget, PodManagementPolicy, PodSpec, PodTemplate, Probe,
-    ProbeHandler, ResourceList, RestartPolicy, Service, ServicePort, StatefulSetUpdate,
-    StorageClass, TaintEffect, Toleration, TolerationOperator, TopologySpreadConstraint,
-    UnsatisfiableAction, Version, Webhook, Workload, WorkloadKind,
+    DaemonSetUpdate, DeploymentStrategy, IntOrPercent, LabelSelector, Labels, Node,
+    PersistentVolumeClaim, PodDisruptionBudget, PodManagementPolicy, PodSpec, PodTemplate,
+    ResourceList, RestartPolicy, Service, ServicePort, StatefulSetUpdate, StorageClass, Version,
+    Webhook, Workload, WorkloadKind,
 };
 use model_api::machines::{BootTime, ClusterAutoscaler, NodeGroup};
 use model_api::memory::{Growth, MemoryProfile};
-use model_api::usage::{DiskPlace, EmptyDir, NodeResource, UsageProfile};
+use model_api::usage::{DiskPlace, NodeResource, UsageProfile};
 use model_api::{Blueprint, NodeId, Observation, Origin, PodId, ServiceId, WorkloadId, ZoneId};
 use model_kube::cluster::{
     AfterDrain, Capacity, Component, DrainSpec, LeakId, NewTemplate, StrainId, TemplateHealth,
@@ -69,6 +70,7 @@ use sim_kernel::{
 };
 
 use job::{job, restart_policy};
+use pod::pod_spec;
 
 /// What a test does to the cluster.
 #[derive(Clone, Debug)]
@@ -78,6 +80,7 @@ pub(crate) enum Command {
     Crash(WorkloadId),
     Scale(WorkloadId, u32),
     Hold(WorkloadId, bool),
+    Gates(WorkloadId, bool),
     DeleteNode(NodeId),
     OutOfService(NodeId, bool),
     Api(bool),
@@ -110,6 +113,8 @@ pub(crate) enum Verb {
     Restore,
     Isolate,
     Rejoin,
+    /// Of nodes.
+    ShutDown,
 }
 
 #[derive(Clone, Copy, Debug, Hash)]
@@ -160,6 +165,8 @@ impl Rig {
             Command::Zone(Verb::Restore, zone) => cluster.restore_zone(zone, ctx),
             Command::Zone(Verb::Isolate, zone) => cluster.isolate_zone(zone, ctx),
             Command::Zone(Verb::Rejoin, zone) => cluster.rejoin_zone(zone, ctx),
+            Command::Zone(Verb::ShutDown, _) => panic!("nodes shut down one by one"),
+            Command::Node(Verb::ShutDown, node) => cluster.shut_down_node(node, ctx),
             Command::Node(Verb::Lose, node) => cluster.lose_node(node, ctx),
             Command::Node(Verb::Restore, node) => cluster.restore_node(node, ctx),
             Command::Node(Verb::Isolate, node) => cluster.isolate_node(node, ctx),
@@ -170,6 +177,7 @@ impl Rig {
             }
             Command::Scale(workload, replicas) => cluster.scale(workload, replicas, ctx),
             Command::Hold(workload, is_held) => cluster.hold_workload(workload, is_held, ctx),
+            Command::Gates(workload, lifted) => cluster.lift_gates(workload, lifted, ctx),
             Command::DeleteNode(node) => cluster.delete_node(node, ctx),
             Command::OutOfService(node, is_out) => {
                 cluster.set_out_of_service(node, is_out, ctx);
@@ -569,6 +577,7 @@ impl World {
             "restore" => Verb::Restore,
             "isolate" => Verb::Isolate,
             "rejoin" => Verb::Rejoin,
+            "shut-down" => Verb::ShutDown,
             word => panic!("no verb {word}"),
         };
         match *words {
@@ -578,6 +587,8 @@ impl World {
             }
             ["suspend", name] => Command::Hold(self.workload(name), true),
             ["resume", name] => Command::Hold(self.workload(name), false),
+            ["lift", "gates", name] => Command::Gates(self.workload(name), true),
+            ["keep", "gates", name] => Command::Gates(self.workload(name), false),
             ["delete", "node", name] => Command::DeleteNode(self.node(name)),
             ["out-of-service", "node", name] => Command::OutOfService(self.node(name), true),
             ["in-service", "node", name] => Command::OutOfService(self.node(name), false),
@@ -806,93 +817,4 @@ fn per_hour(mebibytes: u64) -> Growth {
 
 pub(crate) fn selector(name: &str) -> LabelSelector {
     LabelSelector { match_labels: labels(&[("app", name)]), match_expressions: Vec::new() }
-}
-
-fn pod_spec(name: &str, rest: &[&str]) -> PodSpec {
-    let cpu = i64::try_from(value_of(rest, "cpu").unwrap_or(500)).expect("small");
-    let probe = |name: &str| {
-        value_of(rest, name).map(|period_secs| Probe {
-            handler: ProbeHandler::HttpGet,
-            port: Some(8080),
-            initial_delay: SimSpan::ZERO,
-            period: SimSpan::from_secs(period_secs),
-            timeout: SimSpan::from_secs(1),
-            success_threshold: 1,
-            failure_threshold: 3,
-        })
-    };
-    let mebibytes = |name: &str| {
-        value_of(rest, name).map(|mebibytes| i64::try_from(mebibytes << 20).expect("small"))
-    };
-    let amounts = |stated: &[(&str, Option<i64>)]| {
-        let stated =
-            stated.iter().filter_map(|(name, amount)| Some(((*name).to_owned(), (*amount)?)));
-        ResourceList(stated.collect())
-    };
-    let tolerated_secs = value_of(rest, "tolerate").unwrap_or(300);
-    let tolerates = |key: &str| Toleration {
-        key: format!("node.kubernetes.io/{key}"),
-        operator: TolerationOperator::Exists,
-        value: String::new(),
-        effect: Some(TaintEffect::NoExecute),
-        toleration: Some(SimSpan::from_secs(tolerated_secs)),
-    };
-    let mut tolerations = vec![tolerates("not-ready"), tolerates("unreachable")];
-    if rest.contains(&"tolerant") {
-        let pressures = ["disk-pressure", "memory-pressure", "pid-pressure"];
-        tolerations.extend(pressures.map(|key| Toleration {
-            effect: Some(TaintEffect::NoSchedule),
-            toleration: None,
-            ..tolerates(key)
-        }));
-    }
-    let when_unsatisfiable = if rest.contains(&"hard-spread") {
-        UnsatisfiableAction::DoNotSchedule
-    } else {
-        UnsatisfiableAction::ScheduleAnyway
-    };
-    let spread = TopologySpreadConstraint {
-        max_skew: 1,
-        topology_key: "topology.kubernetes.io/zone".into(),
-        when_unsatisfiable,
-        label_selector: Some(selector(name)),
-        min_domains: None,
-        honors_node_affinity: true,
-        honors_node_taints: false,
-        match_label_keys: Vec::new(),
-    };
-    let is_spread = rest.contains(&"spread") || rest.contains(&"hard-spread");
-    let priority = rest.iter().find_map(|word| word.strip_prefix("priority="));
-    PodSpec {
-        containers: vec![Container {
-            name: "main".into(),
-            image: format!("registry.example/{name}:1"),
-            requests: if rest.contains(&"best-effort") {
-                ResourceList::default()
-            } else {
-                amounts(&[("cpu", Some(cpu)), ("memory", mebibytes("mem").or(Some(256 << 20)))])
-            },
-            limits: amounts(&[
-                ("memory", mebibytes("limit")),
-                (ResourceList::EPHEMERAL_STORAGE, mebibytes("disk-limit")),
-            ]),
-            readiness: probe("probe"),
-            liveness: probe("liveness"),
-            startup: probe("startup"),
-            ..Container::default()
-        }],
-        tolerations,
-        topology_spread_constraints: if is_spread { vec![spread] } else { Vec::new() },
-        termination_grace: SimSpan::from_secs(30),
-        priority: priority.map_or(0, |text| text.parse().expect("a priority")),
-        local_volumes: value_of(rest, "cache").map(|_| "cache".to_owned()).into_iter().collect(),
-        empty_dirs: value_of(rest, "cache")
-            .map(|mebibytes| EmptyDir {
-                name: "cache".to_owned(),
-                size_limit_bytes: Some(mebibytes << 20),
-            })
-            .into_iter()
-            .collect(),
-        ..PodSpec::default()
-    }
 }

@@ -89,6 +89,12 @@ impl World {
                 self.cluster.hold_workload(*workload, *is_held, ctx);
                 (Struck::Hold(*workload, was_held), u32::from(was_held != *is_held))
             }
+            Action::LiftGates { workload } => {
+                let were_lifted = self.cluster.has_gates_lifted(*workload);
+                let gated = self.cluster.gated_pods(*workload);
+                self.cluster.lift_gates(*workload, true, ctx);
+                (Struck::Gates(*workload, were_lifted), count(gated))
+            }
             Action::Drain(work) => self.drain(work, AfterDrain::Nothing, ctx),
             Action::NodeUpgrade(work) => self.drain(work, AfterDrain::Reboot, ctx),
             Action::ControlPlaneUpgrade(upgrade) => {
@@ -204,6 +210,9 @@ impl World {
             Struck::Scale(workload, replicas) => self.cluster.scale(workload, replicas, ctx),
             Struck::Hold(workload, was_held) => {
                 self.cluster.hold_workload(workload, was_held, ctx);
+            }
+            Struck::Gates(workload, were_lifted) => {
+                self.cluster.lift_gates(workload, were_lifted, ctx);
             }
             Struck::Drain(drain) => self.cluster.end_drain(drain, ctx),
             Struck::Fence(database) => {

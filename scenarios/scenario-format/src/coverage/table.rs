@@ -170,7 +170,7 @@ pub(super) const KINDS: &[KindRows] = &[
     kind!("" "Node" N "nodes come from the node pools of the Platform", "", []),
     kind!("" "PersistentVolume" N "", "", []),
     kind!("" "PersistentVolumeClaim" M "", "", [
-        ("spec.accessModes", M, "whether one node or many mount it"),
+        ("spec.accessModes", M, "whether one pod, one node or many mount it"),
         ("spec.resources.requests", N, "volumes do not fill up"),
         ("spec.storageClassName", M, "whether the volume is bound to a zone"),
     ]),

@@ -82,7 +82,7 @@ mod storage;
 
 pub use action::{
     BadRolloutSpec, ControlPlaneUpgradeSpec, DrainSpec, FenceSpec, GrowStorageSpec, HoldSpec,
-    NodesSpec, RolloutSpec, ScaleSpec, SwitchoverSpec,
+    LiftGatesSpec, NodesSpec, RolloutSpec, ScaleSpec, SwitchoverSpec,
 };
 pub use storage::{DiskLossSpec, SetMinSizeSpec, ThrottleSpec};
 
@@ -95,6 +95,8 @@ tagged! {
         ZoneIsolation(ZoneFaultSpec),
         /// A node stops.
         NodeCrash(NodeCrashSpec),
+        /// A node shuts down in order: its kubelet ends the pods as its pool's `kubelet` says, then it has no power; at the end it boots.
+        NodeShutdown(NodeCrashSpec),
         /// The processes of pods end with an error; the kubelet starts them again.
         PodCrash(PodCrashSpec),
         /// The memory of pods grows; what they took stays theirs until they end, or the kernel or a kubelet ends them.
@@ -167,6 +169,8 @@ tagged! {
         Suspend(HoldSpec),
         /// A Deployment that is paused, or a Job or CronJob that is suspended, goes on; at the end it waits again.
         Resume(HoldSpec),
+        /// Somebody takes the scheduling gates off the pods of a workload, off new ones as soon as they are there; at the end new ones keep theirs.
+        LiftGates(LiftGatesSpec),
         /// Nodes are drained, one after the other, and stay cordoned; at the end they are not.
         Drain(DrainSpec),
         /// Nodes are drained, boot anew and take pods again, one after the other.
@@ -283,7 +287,7 @@ fault_record! {
 }
 
 fault_record! {
-    /// A node that stops: one by name, one under a workload, or a random worker.
+    /// A node that stops or shuts down: one by name, one under a workload, or a random worker.
     pub struct NodeCrashSpec("nodeCrash") {
         /// Name of the node.
         node: Option<Spanned<String>>,
@@ -381,7 +385,7 @@ impl FaultSpec {
             Self::ZonePowerLoss(spec) | Self::ZoneIsolation(spec) | Self::ZoneDestroyed(spec) => {
                 spec.start_keys()
             }
-            Self::NodeCrash(spec) => spec.start_keys(),
+            Self::NodeCrash(spec) | Self::NodeShutdown(spec) => spec.start_keys(),
             Self::PodCrash(spec) | Self::Evict(spec) => spec.start_keys(),
             Self::MemoryLeak(spec) => spec.start_keys(),
             Self::DiskLeak(spec) => spec.start_keys(),
@@ -415,6 +419,7 @@ impl FaultSpec {
             Self::BadRollout(spec) => spec.start_keys(),
             Self::Scale(spec) => spec.start_keys(),
             Self::Suspend(spec) | Self::Resume(spec) => spec.start_keys(),
+            Self::LiftGates(spec) => spec.start_keys(),
             Self::Drain(spec) | Self::NodeUpgrade(spec) => spec.start_keys(),
             Self::ControlPlaneUpgrade(spec) => spec.start_keys(),
             Self::DeleteNode(spec) | Self::OutOfServiceTaint(spec) => spec.start_keys(),
@@ -464,6 +469,7 @@ impl FaultSpec {
             Self::ZonePowerLoss(_) => "zonePowerLoss",
             Self::ZoneIsolation(_) => "zoneIsolation",
             Self::NodeCrash(_) => "nodeCrash",
+            Self::NodeShutdown(_) => "nodeShutdown",
             Self::PodCrash(_) => "podCrash",
             Self::MemoryLeak(_) => "memoryLeak",
             Self::DiskLeak(_) => "diskLeak",
@@ -500,6 +506,7 @@ impl FaultSpec {
             Self::Scale(_) => "scale",
             Self::Suspend(_) => "suspend",
             Self::Resume(_) => "resume",
+            Self::LiftGates(_) => "liftGates",
             Self::Drain(_) => "drain",
             Self::NodeUpgrade(_) => "nodeUpgrade",
             Self::ControlPlaneUpgrade(_) => "controlPlaneUpgrade",
@@ -518,7 +525,7 @@ impl FaultSpec {
             Self::ZonePowerLoss(spec) | Self::ZoneIsolation(spec) | Self::ZoneDestroyed(spec) => {
                 spec.span
             }
-            Self::NodeCrash(spec) => spec.span,
+            Self::NodeCrash(spec) | Self::NodeShutdown(spec) => spec.span,
             Self::PodCrash(spec) | Self::Evict(spec) => spec.span,
             Self::MemoryLeak(spec) => spec.span,
             Self::DiskLeak(spec) => spec.span,
@@ -552,6 +559,7 @@ impl FaultSpec {
             Self::BadRollout(spec) => spec.span,
             Self::Scale(spec) => spec.span,
             Self::Suspend(spec) | Self::Resume(spec) => spec.span,
+            Self::LiftGates(spec) => spec.span,
             Self::Drain(spec) | Self::NodeUpgrade(spec) => spec.span,
             Self::ControlPlaneUpgrade(spec) => spec.span,
             Self::DeleteNode(spec) | Self::OutOfServiceTaint(spec) => spec.span,

@@ -99,6 +99,8 @@ parameters! {
     pod_gc_period => pod_gc_period: Spanned<SimSpan>, it.value;
     /// How long the collector waits before it removes pods of a deleted node.
     pod_gc_quarantine => pod_gc_quarantine: Spanned<SimSpan>, it.value;
+    /// `--terminated-pod-gc-threshold` of the controller manager, finished pods; 0 keeps all.
+    terminated_pod_gc_threshold => terminated_pod_gc_threshold: Spanned<u32>, it.value;
     /// `--leader-elect-lease-duration`.
     leader_lease_duration => leader_lease_duration: Spanned<SimSpan>, it.value;
     /// `--leader-elect-retry-period`.

@@ -152,6 +152,8 @@ record! {
         pods: Option<Spanned<u32>>,
         /// Volumes that one node can have attached, as its CSINode says; any number when left out.
         attach_limit: Option<Spanned<u32>>,
+        /// Settings of its kubelets.
+        kubelet: Option<KubeletSpec>,
         /// Labels besides those of hostname, zone, region, architecture and operating system.
         labels: Named<Spanned<String>>,
         /// Annotations; the cluster autoscaler reads `cluster-autoscaler.kubernetes.io/scale-down-disabled`.
@@ -160,6 +162,28 @@ record! {
         taints: Vec<TaintSpec>,
         /// Version of their kubelets and kube-proxies; that of the control plane when left out.
         version: Option<Spanned<MinorVersion>>,
+    }
+}
+
+record! {
+    /// Fields of a KubeletConfiguration that one pool has otherwise than another.
+    pub struct KubeletSpec("kubelet") {
+        /// How long pods have to end when a machine shuts down in order; left out, they have none, as by default.
+        shutdown_grace_period: Option<Spanned<SimSpan>>,
+        /// How much of it is for critical pods.
+        shutdown_grace_period_critical_pods: Option<Spanned<SimSpan>>,
+        /// Instead of the two: periods by the priority of pods.
+        shutdown_grace_period_by_pod_priority: Vec<ShutdownPeriodSpec>,
+    }
+}
+
+record! {
+    /// Pods of this priority and above, up to the next one that is listed, end together.
+    pub struct ShutdownPeriodSpec("a period of a shutdown") {
+        /// The least priority.
+        priority: Spanned<i32>,
+        /// How many seconds they have.
+        shutdown_grace_period_seconds: Spanned<u32>,
     }
 }
 
@@ -186,13 +210,13 @@ record! {
 }
 
 record! {
-    /// Flags of the cluster autoscaler that differ from their defaults.
+    /// Flags of the cluster autoscaler that differ from their defaults; what is left out here is read from the arguments of its Deployment, when that is among the manifests.
     pub struct ClusterAutoscalerSpec("clusterAutoscaler") {
         /// The workload whose pods run it, as `namespace/name`; left out, it runs whenever the API answers.
         workload: Option<Spanned<String>>,
         /// `--scan-interval`.
         scan_interval: Option<Spanned<SimSpan>>,
-        /// `--expander`, the first of them first.
+        /// `--expander`, the first of them first. The ranking of `priority` is the ConfigMap kube-system/cluster-autoscaler-priority-expander among the manifests.
         expanders: Vec<Spanned<ExpanderKind>>,
         /// `--balance-similar-node-groups`.
         balance_similar_node_groups: Option<bool>,
@@ -218,20 +242,14 @@ record! {
 }
 
 impl FromText for ExpanderKind {
-    const EXPECTED: &'static str = "least-waste, most-pods, least-nodes or random";
+    const EXPECTED: &'static str = "least-waste, most-pods, least-nodes, priority or random";
 
     fn from_text(text: &str) -> Result<Self, String> {
-        match text {
-            "least-waste" => Ok(Self::LeastWaste),
-            "most-pods" => Ok(Self::MostPods),
-            "least-nodes" => Ok(Self::LeastNodes),
-            "random" => Ok(Self::Random),
-            _ => Err("is no expander that is modeled".to_owned()),
-        }
+        Self::named(text).ok_or_else(|| "is no expander that is modeled".to_owned())
     }
 
     fn schema() -> Json {
-        json!({"enum": ["least-waste", "most-pods", "least-nodes", "random"]})
+        json!({"enum": Self::ALL.map(Self::name)})
     }
 }
 

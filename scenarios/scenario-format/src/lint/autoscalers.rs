@@ -1,9 +1,9 @@
-//! Autoscalers that cannot work: W0116, W0130 to W0132, W0142, W0143, W0175, W0177.
+//! Autoscalers that cannot work: W0116, W0130 to W0132, W0142, W0143, W0175, W0177, W0252.
 
 use model_api::kube::off_peak::is_contradiction;
 use model_api::kube::{
     Container, HorizontalPodAutoscaler, MetricSource, MetricSpec, MetricTarget, ResourceList,
-    ScaleTarget, UpdateMode, Workload,
+    SCALE_UP_DELAY, ScaleTarget, UpdateMode, Workload, WorkloadKind, scale_up_delay,
 };
 use model_api::metric::name_of;
 
@@ -30,6 +30,27 @@ impl<'a> Lint<'a> {
                     }
                 }
             }
+        }
+    }
+
+    /// W0252.
+    pub(super) fn scale_up_delays(&mut self) {
+        let Some(autoscaler) = &self.blueprint.cluster_autoscaler else { return };
+        let least = autoscaler.new_pod_scale_up_delay.unwrap_or_default();
+        for (workload, object) in self.workloads() {
+            let why = match scale_up_delay(&workload.template.annotations) {
+                Some(Err(text)) => format!("`{text}` is no duration"),
+                Some(Ok(delay)) if delay < least => {
+                    format!("{delay} is less than the {least} of --new-pod-scale-up-delay")
+                }
+                _ => continue,
+            };
+            let message = format!("{}: {SCALE_UP_DELAY}: {why}", object.title());
+            let path = match workload.kind {
+                WorkloadKind::Pod => "metadata.annotations",
+                _ => "spec.template.metadata.annotations",
+            };
+            self.warn(Code::W0252, object, path, message);
         }
     }
 
@@ -181,15 +202,26 @@ impl<'a> Lint<'a> {
                 )
             }
             (MetricSource::Resource { name } | MetricSource::ContainerResource { name, .. }, _) => {
-                (Code::W0175, "type", format!("{title} reads {name}, which is not simulated"), None)
+                (
+                    Code::W0175,
+                    "type",
+                    format!(
+                        "{title} reads {name}, which is not simulated: it fails, so that its target never shrinks"
+                    ),
+                    None,
+                )
             }
             (_, name) => {
                 let name = name.map_or("", String::as_str);
                 let is_stated = self.blueprint.metrics.iter().any(|it| it.name == name);
                 let message = if is_stated {
-                    format!("{title} reads `{name}` of pods that stand behind no Service")
+                    format!(
+                        "{title} reads `{name}` of pods that stand behind no Service: it fails, so that its target never shrinks"
+                    )
                 } else {
-                    format!("{title} reads `{name}`, and nothing says what it measures")
+                    format!(
+                        "{title} reads `{name}`, and nothing says what it measures: it fails, so that its target never shrinks"
+                    )
                 };
                 let help = (!is_stated).then(|| self.metric_entry(name, source));
                 (Code::W0175, metric_field(source), message, help)

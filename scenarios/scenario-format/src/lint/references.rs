@@ -162,8 +162,13 @@ impl Lint<'_> {
             };
             let is_template = !matches!(workload.kind, WorkloadKind::StatefulSet { .. });
             if !claim.is_shared && workload.replicas > 1 && is_replicated(workload) && is_template {
+                let who = if claim.is_of_one_pod {
+                    "a single pod may use: the others stay Pending"
+                } else {
+                    "one node mounts"
+                };
                 let message = format!(
-                    "{}: {} replicas share the claim `{name}`, which one node mounts",
+                    "{}: {} replicas share the claim `{name}`, which {who}",
                     object.title(),
                     workload.replicas
                 );

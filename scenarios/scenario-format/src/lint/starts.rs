@@ -1,5 +1,7 @@
-//! Pods that never start or never become ready, and ports that are not there: W0242 to W0245.
+//! Pods that never start or never become ready, and ports that are not there: W0242 to W0245, W0253.
 
+use model_api::action::Action;
+use model_api::fault::FaultKind;
 use model_api::kube::Workload;
 
 use super::{Lint, pod_path};
@@ -43,14 +45,21 @@ impl Lint<'_> {
     fn never_starts(&mut self, workload: &Workload, object: &Object) {
         let base = pod_path(workload);
         let mut found: Vec<(String, String)> = Vec::new();
-        for (field, why) in [
-            ("schedulingGates", "somebody has to remove its scheduling gates from each pod"),
-            ("readinessGates", "somebody has to set the conditions of its readiness gates"),
-        ] {
-            let path = format!("{base}.{field}");
-            if object.find(&path).and_then(Node::items).is_some_and(|items| !items.is_empty()) {
-                found.push((path, why.to_owned()));
-            }
+        let has_items = |path: &str| {
+            object.find(path).and_then(Node::items).is_some_and(|items| !items.is_empty())
+        };
+        let path = format!("{base}.readinessGates");
+        if has_items(&path) {
+            let why = "somebody has to set the conditions of its readiness gates";
+            found.push((path, why.to_owned()));
+        }
+        let path = format!("{base}.schedulingGates");
+        if has_items(&path) && !self.lifts_gates(workload) {
+            let message = format!(
+                "{}: nobody removes the scheduling gates of its pods, so they wait for ever",
+                object.title()
+            );
+            self.warn(Code::W0253, object, &path, message);
         }
         let path = format!("{base}.schedulerName");
         let scheduler = object.find(&path).and_then(Node::text).unwrap_or(DEFAULT_SCHEDULER);
@@ -73,6 +82,17 @@ impl Lint<'_> {
                 format!("{}: {why}, and a run takes it that this is done", object.title());
             self.warn(Code::W0242, object, &path, message);
         }
+    }
+
+    /// Whether something in the scenario removes the scheduling gates of a workload's pods.
+    fn lifts_gates(&self, workload: &Workload) -> bool {
+        let names = |it: &Workload| (it.namespace.clone(), it.name.clone(), it.kind.name());
+        self.faults.faults.iter().any(|fault| match &fault.kind {
+            FaultKind::Action(Action::LiftGates { workload: id }) => {
+                names(&self.blueprint.workloads[id.index()]) == names(workload)
+            }
+            _ => false,
+        })
     }
 
     /// W0243: a name is looked up among the ports of the container itself

@@ -558,6 +558,7 @@ impl Reader<'_> {
                 storage_class: storage_class.clone(),
                 size_bytes,
                 is_shared: false,
+                is_of_one_pod: false,
             })
             .collect()
     }

@@ -23,12 +23,18 @@ impl Reader<'_> {
         if modes.is_empty() {
             self.refuse(&format!("{prefix}spec.accessModes"), "must not be empty");
         }
+        let is_of_one_pod = modes.iter().any(|mode| mode == "ReadWriteOncePod");
+        if is_of_one_pod && modes.len() > 1 {
+            let message = "must not name ReadWriteOncePod beside another mode";
+            self.refuse(&format!("{prefix}spec.accessModes"), message);
+        }
         PersistentVolumeClaim {
             namespace: self.object.key.namespace.clone(),
             name: claim.metadata.name.clone().unwrap_or_default(),
             storage_class: spec.storage_class_name,
             size_bytes: requests.get("storage").unwrap_or(0),
             is_shared: modes.iter().any(|mode| mode == "ReadWriteMany" || mode == "ReadOnlyMany"),
+            is_of_one_pod,
         }
     }
 

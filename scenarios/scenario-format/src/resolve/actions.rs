@@ -9,8 +9,8 @@ use super::Resolver;
 use super::nodes::pool_of;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::document::{
-    BadRolloutSpec, DrainSpec, FaultSpec, FenceSpec, GrowStorageSpec, HoldSpec, NodesSpec,
-    PodCrashSpec, RolloutSpec, ScaleSpec, SwitchoverSpec,
+    BadRolloutSpec, DrainSpec, FaultSpec, FenceSpec, GrowStorageSpec, HoldSpec, LiftGatesSpec,
+    NodesSpec, PodCrashSpec, RolloutSpec, ScaleSpec, SwitchoverSpec,
 };
 use crate::nearest::suggestion;
 use crate::source::{Span, Spanned};
@@ -30,6 +30,7 @@ impl Resolver<'_> {
             FaultSpec::Scale(spec) => self.scale(spec)?,
             FaultSpec::Suspend(spec) => self.hold(spec, true)?,
             FaultSpec::Resume(spec) => self.hold(spec, false)?,
+            FaultSpec::LiftGates(spec) => self.lift_gates(spec)?,
             FaultSpec::Drain(nodes) => Action::Drain(self.node_work(spec.kind(), nodes)?),
             FaultSpec::NodeUpgrade(nodes) => {
                 Action::NodeUpgrade(self.node_work(spec.kind(), nodes)?)
@@ -163,6 +164,17 @@ impl Resolver<'_> {
             return None;
         }
         Some(Action::Hold { workload, is_held })
+    }
+
+    fn lift_gates(&mut self, spec: &LiftGatesSpec) -> Option<Action> {
+        let workload = self.workload(&spec.workload)?;
+        let template = &self.blueprint.workloads[workload.index()].template;
+        if template.spec.scheduling_gates.is_empty() {
+            let message = format!("pods of `{}` have no scheduling gates", spec.workload.value);
+            self.report(Code::E0091, spec.workload.span, message);
+            return None;
+        }
+        Some(Action::LiftGates { workload })
     }
 
     /// A database of which it is known how full the volume of its log is.

@@ -6,8 +6,10 @@ mod freeze;
 use std::collections::BTreeMap;
 
 use model_api::backup::DataSetKind;
+use model_api::blueprint::NodeSpec;
 use model_api::dns::DnsFault;
 use model_api::fault::{Condition, DataFault, Fault, FaultKind, NodePick, Start, ZonePick};
+use model_api::machines::ShutdownGrace;
 use model_api::{DataSetId, FaultId, NodeId, ServiceId, SimSpan, ZoneId};
 
 use super::Resolver;
@@ -71,6 +73,11 @@ impl Resolver<'_> {
                 FaultKind::ZoneIsolation { zone: self.zone_pick(&spec.zone)? }
             }
             FaultSpec::NodeCrash(spec) => FaultKind::NodeCrash { node: self.node_pick(spec)? },
+            FaultSpec::NodeShutdown(spec) => {
+                let node = self.node_pick(spec)?;
+                self.check_shutdown(spec, node);
+                FaultKind::NodeShutdown { node }
+            }
             FaultSpec::PodCrash(spec) => FaultKind::PodCrash {
                 workload: self.workload(&spec.workload)?,
                 count: spec.count.map(|count| count.value),
@@ -102,6 +109,7 @@ impl Resolver<'_> {
             | FaultSpec::Scale(_)
             | FaultSpec::Suspend(_)
             | FaultSpec::Resume(_)
+            | FaultSpec::LiftGates(_)
             | FaultSpec::Drain(_)
             | FaultSpec::NodeUpgrade(_)
             | FaultSpec::ControlPlaneUpgrade(_)
@@ -167,6 +175,7 @@ impl Resolver<'_> {
             FaultSpec::ZonePowerLoss(_)
             | FaultSpec::ZoneIsolation(_)
             | FaultSpec::NodeCrash(_)
+            | FaultSpec::NodeShutdown(_)
             | FaultSpec::PodCrash(_)
             | FaultSpec::MemoryLeak(_)
             | FaultSpec::DiskLeak(_)
@@ -191,6 +200,7 @@ impl Resolver<'_> {
             | FaultSpec::Scale(_)
             | FaultSpec::Suspend(_)
             | FaultSpec::Resume(_)
+            | FaultSpec::LiftGates(_)
             | FaultSpec::Drain(_)
             | FaultSpec::NodeUpgrade(_)
             | FaultSpec::ControlPlaneUpgrade(_)
@@ -251,6 +261,27 @@ impl Resolver<'_> {
             return Some(ZonePick::Random);
         }
         self.zone_named(name).map(ZonePick::Zone)
+    }
+
+    /// W0254.
+    fn check_shutdown(&mut self, spec: &NodeCrashSpec, pick: NodePick) {
+        let may_be = |idx: usize, node: &NodeSpec| match pick {
+            NodePick::Node(id) => id.index() == idx,
+            NodePick::Random { zone } => {
+                !node.is_control_plane && zone.is_none_or(|zone| zone == node.zone)
+            }
+            NodePick::Of(_) => !node.is_control_plane,
+        };
+        let mut nodes = self.blueprint.nodes.iter().enumerate();
+        if nodes
+            .any(|(idx, node)| may_be(idx, node) && node.shutdown_grace != ShutdownGrace::default())
+        {
+            return;
+        }
+        let message =
+            "no kubelet there ends its pods in order: they are gone at once, as in a nodeCrash";
+        let help = "state `kubelet: {shutdownGracePeriod: 60s}` for the node pool, if it is so";
+        self.diagnostics.push(Diagnostic::new(Code::W0254, spec.span, message).help(help));
     }
 
     fn node_pick(&mut self, spec: &NodeCrashSpec) -> Option<NodePick> {

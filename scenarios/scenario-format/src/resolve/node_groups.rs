@@ -1,5 +1,6 @@
 //! Node pools that grow and shrink, and the flags of what makes them.
 
+use model_api::SimSpan;
 use model_api::machines::ClusterAutoscaler;
 
 use super::Resolver;
@@ -29,7 +30,14 @@ impl Resolver<'_> {
         }
         let stated = spec.cluster_autoscaler.as_ref();
         let autoscaler = stated.map(|stated| self.cluster_autoscaler(stated));
-        self.blueprint.cluster_autoscaler = Some(autoscaler.unwrap_or_default());
+        let mut autoscaler = autoscaler.unwrap_or_default();
+        let expanders = stated.map_or(&[][..], |stated| &stated.expanders);
+        self.autoscaler_flags(expanders, &mut autoscaler);
+        if autoscaler.scan_interval.is_some_and(SimSpan::is_zero) {
+            // One that the Platform states was refused already.
+            autoscaler.scan_interval = None;
+        }
+        self.blueprint.cluster_autoscaler = Some(autoscaler);
     }
 
     fn cluster_autoscaler(&mut self, spec: &ClusterAutoscalerSpec) -> ClusterAutoscaler {
@@ -39,7 +47,6 @@ impl Resolver<'_> {
         ClusterAutoscaler {
             workload: spec.workload.as_ref().and_then(|name| self.workload(name)),
             scan_interval: spec.scan_interval.map(|it| it.value),
-            expanders: spec.expanders.iter().map(|it| it.value).collect(),
             balances_similar_groups: spec.balance_similar_node_groups,
             max_nodes_total: spec.max_nodes_total.map(|it| it.value),
             max_node_provision_time: spec.max_node_provision_time.map(|it| it.value),
@@ -51,6 +58,7 @@ impl Resolver<'_> {
             scale_down_delay_after_add: spec.scale_down_delay_after_add.map(|it| it.value),
             skips_system_pods: spec.skip_nodes_with_system_pods,
             origin: spec.span.origin(),
+            ..ClusterAutoscaler::default()
         }
     }
 }

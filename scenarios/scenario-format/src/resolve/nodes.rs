@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use model_api::blueprint::{NodeSpec, Zone};
 use model_api::kube::{Node, ResourceList, Taint, TaintEffect};
-use model_api::machines::{BootTime, NodeGroup};
-use model_api::{NodeId, Parameters, ZoneId};
+use model_api::machines::{BootTime, NodeGroup, ShutdownGrace};
+use model_api::{NodeId, Parameters, SimSpan, ZoneId};
 
 use super::{sense, skew};
 use crate::diagnostic::{Code, Diagnostic, has_errors};
@@ -136,6 +136,7 @@ impl Builder<'_> {
         let version = pool.version.or(self.version).map(|version| version.value.0);
         let autoscaling = pool.autoscaling.as_ref();
         sense::refuse_empty_pool(pool, diagnostics);
+        let shutdown_grace = shutdown_grace(pool, diagnostics);
         if autoscaling.is_some_and(|it| refuse_bounds(pool, it, diagnostics)) {
             return;
         }
@@ -184,7 +185,14 @@ impl Builder<'_> {
                     ..Node::default()
                 };
                 let origin = pool.span.origin();
-                nodes.push(NodeSpec { node, zone, is_control_plane: false, version, origin });
+                nodes.push(NodeSpec {
+                    node,
+                    zone,
+                    is_control_plane: false,
+                    version,
+                    shutdown_grace: shutdown_grace.clone(),
+                    origin,
+                });
             }
         }
     }
@@ -217,7 +225,13 @@ impl Builder<'_> {
                 ..Node::default()
             };
             let origin = spec.control_plane.span.origin();
-            nodes.push(NodeSpec { node, zone, is_control_plane: true, version: None, origin });
+            nodes.push(NodeSpec {
+                node,
+                zone,
+                is_control_plane: true,
+                origin,
+                ..NodeSpec::default()
+            });
         }
         if member_zones.is_empty() {
             let message = "the control plane has no member";
@@ -301,4 +315,34 @@ fn allocatable(cpu_millis: i64, memory_bytes: i64, pods: i64, disk: Option<i64>)
         (ResourceList::EPHEMERAL_STORAGE, disk.unwrap_or(DISK_MAX)),
     ];
     ResourceList(amounts.into_iter().map(|(name, amount)| (name.to_owned(), amount)).collect())
+}
+
+/// How long pods have when a machine of the pool shuts down, with the limits that the kubelet checks
+/// (`pkg/kubelet/apis/config/validation/validation.go`, 1.36).
+fn shutdown_grace(pool: &NodePoolSpec, diagnostics: &mut Vec<Diagnostic>) -> ShutdownGrace {
+    let Some(kubelet) = &pool.kubelet else { return ShutdownGrace::default() };
+    let total = kubelet.shutdown_grace_period;
+    let critical = kubelet.shutdown_grace_period_critical_pods;
+    let mut refuse = |span: Span, message: &str| {
+        diagnostics.push(Diagnostic::new(Code::E0092, span, message));
+    };
+    for period in [total, critical].into_iter().flatten() {
+        if !period.value.is_zero() && period.value < SimSpan::from_secs(1) {
+            refuse(period.span, "a period of a shutdown is a second or more, or zero");
+        }
+    }
+    let by_priority = &kubelet.shutdown_grace_period_by_pod_priority;
+    if let (Some(stated), Some(_)) = (total.or(critical), by_priority.first()) {
+        refuse(stated.span, "periods by priority stand in the place of this one, not beside it");
+    }
+    let span = |stated: Option<Spanned<SimSpan>>| stated.map(|it| it.value).unwrap_or_default();
+    let (total, kept) = (span(total), span(critical));
+    if let Some(critical) = critical.filter(|_| kept > total) {
+        refuse(critical.span, "critical pods have a part of shutdownGracePeriod, not more");
+    }
+    let by_priority = by_priority.iter().map(|it| {
+        let seconds = u64::from(it.shutdown_grace_period_seconds.value);
+        (it.priority.value, SimSpan::from_secs(seconds))
+    });
+    ShutdownGrace { total, critical: kept, by_priority: by_priority.collect() }
 }

@@ -253,6 +253,17 @@ fn platforms_that_cannot_stand() {
         ),
         ("spec:\n", "spec:\n  clusterAutoscaler: {}\n", "small.yaml:5:22: E0017"),
         ("spec:\n", "spec:\n  clusterAutoscaler: {expanders: [price]}\n", "small.yaml:5:35: E0014"),
+        (
+            "cpu: 4",
+            "kubelet: {shutdownGracePeriod: 5s, shutdownGracePeriodCriticalPods: 6s}, cpu: 4",
+            "small.yaml:9:128: E0092: critical pods",
+        ),
+        ("cpu: 4", "kubelet: {shutdownGracePeriod: 500ms}, cpu: 4", "small.yaml:9:88: E0092"),
+        (
+            "cpu: 4",
+            "kubelet: {shutdownGracePeriod: 5s, shutdownGracePeriodByPodPriority: [{priority: -1, shutdownGracePeriodSeconds: 3}]}, cpu: 4",
+            "small.yaml:9:88: E0092: periods by",
+        ),
         ("cpu: 4", "cpu: four", "small.yaml:9:65: E0014"),
         ("memory: 8Gi", "memory: 8GB", "small.yaml:9:76: E0014"),
         ("kind: Platform", "kind: Platfrom", "small.yaml:2:7: E0015"),

@@ -237,3 +237,18 @@ fn what_can_be_held_is_suspended_and_resumed() {
     let expected = "E0070: a Pod cannot be suspended";
     assert!(lines.iter().any(|line| line.contains(expected)), "{lines:?}");
 }
+
+#[test]
+fn gates_are_lifted_from_pods_that_have_some() {
+    let gate = "schedulingGates: [{name: a.b/c}], restartPolicy:";
+    let gated = job("").replace("restartPolicy:", gate);
+    let of = |workload: &str| {
+        let faults = format!("  faults: [{{liftGates: {{workload: {workload}, at: 5m}}}}]\n");
+        said(&load_all(&web(&faults).with("j.yaml", &gated), &["web.yaml", "j.yaml"], &[]))
+    };
+    let has = |lines: &[String], code: &str| lines.iter().any(|line| line.contains(code));
+    assert!(!has(&of("shop/migrate"), "W0253"), "{:?}", of("shop/migrate"));
+    assert!(has(&of("shop/web"), "E0091"), "{:?}", of("shop/web"));
+    let nobody = said(&load_all(&web("").with("j.yaml", &gated), &["web.yaml", "j.yaml"], &[]));
+    assert!(has(&nobody, "W0253"), "{nobody:?}");
+}

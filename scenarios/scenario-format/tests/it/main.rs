@@ -7,6 +7,7 @@ mod bad_input;
 mod black_start;
 mod canaries;
 mod cluster;
+mod cluster_autoscaler;
 mod databases;
 mod explained;
 mod gateways;

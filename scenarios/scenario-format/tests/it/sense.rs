@@ -134,7 +134,7 @@ fn objects_that_the_api_server_refuses() {
 #[test]
 fn pods_that_wait_for_somebody() {
     check(&[
-        ("      containers:", "      schedulingGates: [{name: a.b/c}]\n      containers:", "W0242"),
+        ("      containers:", "      schedulingGates: [{name: a.b/c}]\n      containers:", "W0253"),
         (
             "      containers:",
             "      readinessGates: [{conditionType: a.b/c}]\n      containers:",

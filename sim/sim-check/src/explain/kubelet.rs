@@ -105,6 +105,14 @@ impl<E> Story<'_, E> {
                     EvictionReason::Pressure(resource) => {
                         (format!("{} runs out", resource.words()), None)
                     }
+                    EvictionReason::NodeShutdown => {
+                        let text = format!(
+                            "the kubelet of {} ends a pod of {}: its machine shuts down",
+                            node(at),
+                            workload(id)
+                        );
+                        return Some((text, None));
+                    }
                     EvictionReason::StorageLimit => {
                         ("it uses more of the disk than it may".to_owned(), None)
                     }

@@ -111,6 +111,7 @@ fn unready(reason: UnreadyReason) -> &'static str {
         UnreadyReason::ContainersEnded => "its containers ended",
         UnreadyReason::Terminating => "it is being deleted",
         UnreadyReason::Evicted => "memory runs out on its node",
+        UnreadyReason::NodeShutdown => "its node shuts down",
     }
 }
 

@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use model_api::kube::{Node, PodTemplate};
+use model_api::machines::{ExpanderKind, PriorityRank};
 use model_api::{NodeId, PodId};
 use model_kube::cluster_autoscaler::{
-    Expander, ExpansionOption, GroupSize, NodeLimit, NodeTemplate, PendingGroup, Priorities,
+    Expander, ExpansionOption, GroupSize, NodeLimit, NodeTemplate, PendingGroup,
     balance as balanced, best_options, decreasing_order, estimate as estimated, pod_score,
 };
 use model_kube::scheduling::{PodDescription, SchedulerCache};
@@ -97,14 +98,11 @@ pub(super) fn expander(case: &mut Case<'_>) -> Judged {
     }
     let mut left: Vec<usize> = (0..options.len()).collect();
     for name in given.at("expander").text().split(',') {
-        let expander = match name.trim() {
-            "random" => Expander::Random,
-            "most-pods" => Expander::MostPods,
-            "least-waste" => Expander::LeastWaste,
-            "least-nodes" => Expander::LeastNodes,
-            "priority" => Expander::Priority(priorities(given.at("configMap.data.priorities"))),
-            other => return Err(format!("the expander `{other}` is not modelled")),
+        let Some(kind) = ExpanderKind::named(name.trim()) else {
+            return Err(format!("the expander `{name}` is not modelled"));
         };
+        let ranking = priorities(given.at("configMap.data.priorities"));
+        let expander = Expander::of(kind, ranking.as_deref());
         let remaining: Vec<ExpansionOption> =
             left.iter().map(|idx| options[*idx].clone()).collect();
         left = best_options(&expander, &remaining).into_iter().map(|idx| left[idx]).collect();
@@ -135,7 +133,7 @@ fn expansion_option(option: Tree<'_>, case: &mut Case<'_>) -> ExpansionOption {
 }
 
 /// The ranking in a ConfigMap's text; `None` when it is not one.
-fn priorities(text: Tree<'_>) -> Option<Priorities> {
+fn priorities(text: Tree<'_>) -> Option<Vec<PriorityRank>> {
     let (documents, diagnostics) = yaml::parse(0, text.text());
     if !diagnostics.is_empty() {
         return None;
@@ -146,12 +144,12 @@ fn priorities(text: Tree<'_>) -> Option<Priorities> {
         if !patterns.is_list() {
             return None;
         }
-        entries.push((rank.parse().ok()?, patterns.texts()));
+        entries.push(PriorityRank { rank: rank.parse().ok()?, patterns: patterns.texts() });
     }
     if entries.is_empty() {
         return None;
     }
-    Priorities::new(&entries).ok()
+    Some(entries)
 }
 
 pub(super) fn balance(case: &mut Case<'_>) -> Judged {

@@ -5,8 +5,12 @@ use model_api::{SimSpan, SimTime};
 use crate::case::Case;
 use crate::object;
 use crate::tree::Tree;
-use model_kube::pod_gc::{Collector, GcNode, GcPod};
+use model_kube::pod_gc::Collector;
 use model_kube::taint_eviction::OUT_OF_SERVICE;
+
+/// Pods and nodes go by their names.
+type GcPod = model_kube::pod_gc::GcPod<String, String>;
+type GcNode = model_kube::pod_gc::GcNode<String>;
 
 /// How long a node must be missing: 40 s.
 const QUARANTINE: SimSpan = SimSpan::from_secs(40);

@@ -42,7 +42,7 @@ impl ScalerTable {
                     };
                 }
                 MetricTable::Requests(_) => Requests::None,
-                MetricTable::Unknown => return Measurement::Unavailable("of no known type"),
+                MetricTable::Failing(why) => return Measurement::Unavailable(why),
                 MetricTable::Cpu { request, .. } | MetricTable::Memory { request, .. } => {
                     match request {
                         Ok(request) => Requests::Same(*request),
@@ -88,7 +88,7 @@ impl Cluster {
                         })
                     }));
                 }
-                MetricTable::Unknown => {}
+                MetricTable::Failing(_) => {}
                 MetricTable::Memory { container, .. } => {
                     let pods = self.pods_of(table.workload).iter();
                     samples.extend(pods.map(|pod| self.memory_sample(*pod, *container, scrape)));

@@ -14,7 +14,7 @@ use crate::horizontal_pod_autoscaler::{Selector, request_of};
 /// What is worked out of an autoscaler once.
 #[derive(Debug)]
 pub(super) struct ScalerTable {
-    /// With those of its metrics that are played.
+    /// With those of its metrics that take part.
     pub(super) spec: HorizontalPodAutoscaler,
     pub(super) workload: WorkloadId,
     /// Of its metrics, in their order.
@@ -42,8 +42,9 @@ pub(super) enum MetricTable {
     },
     /// Requests of Services.
     Requests(RequestTable),
-    /// Of a type that nobody knows: it fails.
-    Unknown,
+    /// It fails whenever it is asked, for this reason: of a type that nobody knows, or one that nothing
+    /// in the run plays, which is a metric that no adapter serves.
+    Failing(&'static str),
 }
 
 /// A metric of requests.
@@ -64,7 +65,7 @@ impl MetricTable {
     pub(super) fn memory_span(&self) -> SimSpan {
         match self {
             Self::Cpu { .. } | Self::Memory { .. } => RESOLUTION,
-            Self::Unknown => SimSpan::ZERO,
+            Self::Failing(_) => SimSpan::ZERO,
             Self::Requests(requests) => match requests.figure {
                 RequestFigure::Rate => requests.window,
                 RequestFigure::InFlight => SimSpan::ZERO,
@@ -151,7 +152,7 @@ impl ScalerTables {
                     }
                 }
                 MetricTable::Memory { .. } => self.reads_memory[workload.index()] = true,
-                MetricTable::Unknown => {}
+                MetricTable::Failing(_) => {}
                 MetricTable::Requests(requests) => {
                     let span = requests.window + requests.interval * 2;
                     for service in &requests.services {
@@ -189,9 +190,12 @@ impl ScalerTable {
         // Simplified: the number of instances of a database is never changed.
         let has_scale =
             workload.kind.has_scale() && workload.kind != WorkloadKind::DatabaseInstances;
-        // Simplified: metrics that nothing plays take no part, as if they were not stated.
+        // Simplified: memory of which nothing says how much there is takes no part, as if it were not
+        // stated: a metrics-server would measure it.
         let mut spec = autoscaler.clone();
-        spec.metrics.retain(|metric| blueprint.is_measured(autoscaler, &metric.source));
+        spec.metrics.retain(|metric| {
+            !is_memory(&metric.source) || blueprint.is_measured(autoscaler, &metric.source)
+        });
         if !has_scale || spec.metrics.is_empty() {
             return None;
         }
@@ -223,7 +227,7 @@ impl ScalerTable {
 }
 
 impl MetricTable {
-    /// Of a metric that is measured.
+    /// Of a metric that takes part.
     fn of(
         blueprint: &Blueprint,
         workload: &Workload,
@@ -234,10 +238,10 @@ impl MetricTable {
         let (name, container) = match source {
             MetricSource::Resource { name } => (name, None),
             MetricSource::ContainerResource { name, container } => (name, Some(container.as_str())),
-            MetricSource::Unknown { .. } => return Self::Unknown,
+            MetricSource::Unknown { .. } => return Self::Failing("of no known type"),
             _ => {
                 let found = blueprint.request_metric(autoscaler, source);
-                let (metric, services) = found.expect("it is measured");
+                let Some((metric, services)) = found else { return Self::Failing(UNPLAYED) };
                 let is_it = |other: &RequestMetric| other.name == metric.name;
                 return Self::Requests(RequestTable {
                     figure: metric.figure,
@@ -249,12 +253,28 @@ impl MetricTable {
                 });
             }
         };
+        if name != ResourceList::MEMORY && name != ResourceList::CPU {
+            // metrics-server knows no other resource.
+            return Self::Failing(UNPLAYED);
+        }
         let request = request_of(pod, name, container);
         if name == ResourceList::MEMORY {
             let position = |name| pod.containers.iter().position(|it| it.name == name);
             return Self::Memory { request, container: container.and_then(position) };
         }
         Self::Cpu { request, share_ppm: cpu_share_ppm(pod, container) }
+    }
+}
+
+/// Why a metric fails that nothing in the run plays.
+const UNPLAYED: &str = "no metrics returned: nothing plays it";
+
+fn is_memory(source: &MetricSource) -> bool {
+    match source {
+        MetricSource::Resource { name } | MetricSource::ContainerResource { name, .. } => {
+            name == ResourceList::MEMORY
+        }
+        _ => false,
     }
 }
 

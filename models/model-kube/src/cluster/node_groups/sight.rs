@@ -3,9 +3,9 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use model_api::kube::{Node, ResourceList, RestartPolicy, WorkloadKind};
+use model_api::kube::{Node, ResourceList, RestartPolicy, WorkloadKind, scale_up_delay};
 use model_api::{Blueprint, NodeId, PodId, WorkloadId};
-use sim_kernel::SimTime;
+use sim_kernel::{SimSpan, SimTime};
 
 use super::super::Cluster;
 use super::super::pod::PodPhase as Phase;
@@ -29,6 +29,8 @@ pub(in super::super) struct GroupTables {
     by_node: Vec<Option<u32>>,
     /// By template: what a pod of it requests.
     requests: Vec<ResourceList>,
+    /// By template: how long its pods want to wait for nodes.
+    delays: Vec<SimSpan>,
 }
 
 impl GroupTables {
@@ -39,6 +41,8 @@ impl GroupTables {
         }
         let requests = templates.iter().map(|table| pod_requests(&table.template.spec));
         tables.requests = requests.collect();
+        let delays = templates.iter().map(|table| scale_up_delay(&table.template.annotations));
+        tables.delays = delays.map(|it| it.and_then(Result::ok).unwrap_or_default()).collect();
         for (number, group) in (0_u32..).zip(&blueprint.node_groups) {
             for node in &group.nodes {
                 tables.by_node[node.index()] = Some(number);
@@ -107,6 +111,7 @@ impl Cluster {
                 spec: &tables.templates[template.index()].template.spec,
                 count: ids.len(),
                 zone: zone.clone(),
+                delay: tables.groups.delays[template.index()],
             })
             .collect();
         let created = waiting

@@ -58,6 +58,14 @@ fault_record! {
 }
 
 fault_record! {
+    /// Scheduling gates are lifted, as by a queueing controller that admits pods.
+    pub struct LiftGatesSpec("liftGates") {
+        /// Whose pods, as `namespace/name`.
+        workload: Spanned<String>,
+    }
+}
+
+fault_record! {
     /// Nodes are drained, one after the other: one by name, or those of a pool, of a zone or of both.
     pub struct DrainSpec("drain") {
         /// Name of the node.

@@ -34,6 +34,7 @@ fn takes_machines_or_load(kind: &FaultKind) -> bool {
         FaultKind::ZonePowerLoss { .. }
         | FaultKind::ZoneIsolation { .. }
         | FaultKind::NodeCrash { .. }
+        | FaultKind::NodeShutdown { .. }
         | FaultKind::PodCrash { .. }
         | FaultKind::BalancerMachineLoss { .. }
         | FaultKind::MemoryLeak { .. }
