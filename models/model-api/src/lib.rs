@@ -10,6 +10,7 @@ pub mod backup;
 pub mod blueprint;
 pub mod calendar;
 pub mod canary;
+pub mod control_plane;
 pub mod fault;
 pub mod gateway;
 pub mod guarantee;

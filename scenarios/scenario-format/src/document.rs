@@ -30,9 +30,10 @@ pub use backup::{
     PlaceSpec, RecoverySpec, StepSpec,
 };
 pub use fault::{
-    AccountLossSpec, ApiFloodSpec, ArchiveBrokenSpec, BackupTargetLossSpec, BackupsBrokenSpec,
-    BadRolloutSpec, BalancerMachineLossSpec, ConditionSpec, ControlPlaneUpgradeSpec, DiskLeakSpec,
-    DiskLossSpec, DrainSpec, EmptySpec, EndpointsBelowSpec, EtcdDataLossSpec, FaultSpec, FenceSpec,
+    AccountLossSpec, ApiFloodSpec, ApiServerSpec, ArchiveBrokenSpec, BackupTargetLossSpec,
+    BackupsBrokenSpec, BadRolloutSpec, BalancerMachineLossSpec, ConditionSpec,
+    ControlPlaneUpgradeSpec, DiskLeakSpec, DiskLossSpec, DrainSpec, EmptySpec, EndpointsBelowSpec,
+    EtcdDataLossSpec, EtcdDiskSpec, EtcdMemberSpec, EtcdRole, FaultSpec, FenceSpec,
     GrowStorageSpec, HoldSpec, KeyDisabledSpec, KeyLossSpec, LeaderKillSpec, LoadSpikeSpec,
     LogicalLossSpec, MemberLossSpec, MemoryLeakSpec, NoCapacitySpec, NodeCrashSpec, NodesSpec,
     PlainFaultSpec, PodCrashSpec, ProcessLeakSpec, RegionLossSpec, RegistryOutageSpec, RolloutSpec,
@@ -51,8 +52,9 @@ pub use path::{
     BreakerSpec, CallSpec, InFlight, PolicySpec, RateLimitSpec, ReadinessSpec, WarmUpSpec,
 };
 pub use platform::{
-    BootTimeSpec, ClusterAutoscalerSpec, ControlPlaneSpec, MinorVersion, NodePoolSpec,
-    PlatformDocument, PlatformSpec, PoolAutoscalingSpec, RegionSpec, TaintSpec, ZoneSpec,
+    ApiBalancerSpec, BootTimeSpec, ClusterAutoscalerSpec, ControlPlaneSpec, EtcdSpec, MinorVersion,
+    NodePoolSpec, PlatformDocument, PlatformSpec, PoolAutoscalingSpec, RegionSpec, TaintSpec,
+    ZoneSpec,
 };
 pub use profile::{
     BurstSpec, DailyPointSpec, Decay, SeasonSpec, SelfSimilarSpec, SpikeSpec, TraceSpec, WeeklySpec,

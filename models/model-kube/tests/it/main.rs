@@ -1,11 +1,13 @@
 //! The cluster in virtual time: timelines as text, distributions against recordings, invariants.
 
+mod api_balancer;
 mod control_plane;
 mod daemons;
 mod disks;
 mod distributions;
 mod invariants;
 mod jobs;
+mod members;
 mod memory;
 mod node_autoscaling;
 mod node_groups;

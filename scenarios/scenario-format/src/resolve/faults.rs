@@ -2,6 +2,7 @@
 
 mod control_plane;
 mod freeze;
+mod paused;
 
 use std::collections::BTreeMap;
 
@@ -39,6 +40,7 @@ impl Resolver<'_> {
         if faults.len() == specs.len() {
             self.refuse_circular_waits(&faults, specs);
             self.check_upgrades(&faults, specs);
+            self.question_paused_rollouts(&faults, specs);
         }
         faults
     }
@@ -88,6 +90,10 @@ impl Resolver<'_> {
             FaultSpec::LoadSpike(spec) => self.load_spike(spec)?,
             FaultSpec::BalancerMachineLoss(spec) => self.machine_loss(spec)?,
             FaultSpec::ControlPlaneMemberLoss(spec) => self.member_loss(spec)?,
+            FaultSpec::EtcdMemberDown(spec) => self.etcd_member(spec)?,
+            FaultSpec::EtcdSlowDisk(spec) => self.etcd_disk(spec)?,
+            FaultSpec::ApiServerDown(spec) => self.api_server(spec)?,
+            FaultSpec::ApiBalancerOutage(spec) => self.api_balancer(spec),
             FaultSpec::LeaderKill(spec) => self.leader_kill(spec),
             FaultSpec::ApiOutage(spec) => Self::api_outage(spec),
             FaultSpec::ApiFlood(spec) => self.api_flood(spec),
@@ -172,6 +178,10 @@ impl Resolver<'_> {
             | FaultSpec::LoadSpike(_)
             | FaultSpec::BalancerMachineLoss(_)
             | FaultSpec::ControlPlaneMemberLoss(_)
+            | FaultSpec::EtcdMemberDown(_)
+            | FaultSpec::EtcdSlowDisk(_)
+            | FaultSpec::ApiServerDown(_)
+            | FaultSpec::ApiBalancerOutage(_)
             | FaultSpec::LeaderKill(_)
             | FaultSpec::ApiOutage(_)
             | FaultSpec::ApiFlood(_)

@@ -13,6 +13,7 @@ mod gateways;
 mod jobs;
 mod library;
 mod lints;
+mod members;
 mod memory;
 mod mutated;
 mod network_policies;
