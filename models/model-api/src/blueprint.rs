@@ -6,6 +6,7 @@ use sim_kernel::SimSpan;
 
 use crate::backup::Protection;
 use crate::canary::Canary;
+pub use crate::control_plane::{ApiBalancer, ControlPlane};
 use crate::dns::{ClusterDns, DnsName};
 use crate::gateway::{Gateway, GatewayUpstream, LoadBalancer};
 use crate::ids::{DatabaseId, PoolerId, ServiceId, WorkloadId, ZoneId};
@@ -139,25 +140,6 @@ pub struct NodeSpec {
     pub shutdown_grace: ShutdownGrace,
     /// Where its pool was written.
     pub origin: Origin,
-}
-
-/// Members of the control plane. Each runs etcd, an API server, a controller manager and a
-/// scheduler, stacked on one machine.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct ControlPlane {
-    /// Zone of each member.
-    pub member_zones: Vec<ZoneId>,
-    /// Version of its components, if it is stated.
-    pub version: Option<Version>,
-    /// Where it was written.
-    pub origin: Origin,
-}
-
-impl ControlPlane {
-    /// How many members must live for etcd to write: `floor(n/2) + 1`.
-    pub fn quorum(&self) -> usize {
-        self.member_zones.len() / 2 + 1
-    }
 }
 
 /// A workload that opted in to be small outside of its hours.

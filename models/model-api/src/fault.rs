@@ -5,7 +5,7 @@ use sim_kernel::{SimSpan, SimTime};
 mod control_plane;
 mod storage;
 
-pub use control_plane::{ApiFlood, ControlPlaneFault, Leading, PriorityLevel};
+pub use control_plane::{ApiFlood, ControlPlaneFault, Leading, MemberPick, PriorityLevel};
 pub use storage::{DiskCount, StorageFault};
 
 use crate::action::Action;

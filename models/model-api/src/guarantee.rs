@@ -246,6 +246,8 @@ pub enum Predicate {
     Failover(Option<DatabaseId>),
     /// `quorum_lost`: etcd cannot write.
     QuorumLost,
+    /// `api_lost`: no API server answers, be it for an election of etcd.
+    ApiLost,
     /// `master_disruption`: every zone is lost, so that nothing is evicted.
     MasterDisruption,
     /// `pod_unschedulable`, or of one workload: a pod waits because no node fits.

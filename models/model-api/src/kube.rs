@@ -21,7 +21,7 @@ pub mod version;
 pub mod vertical;
 pub mod workload;
 
-pub use admission::{Webhook, WebhookRule};
+pub use admission::{Webhook, WebhookRule, Write, WriteShape};
 pub use affinity::{
     Affinity, NodeAffinity, NodeSelector, NodeSelectorTerm, PodAffinityTerm,
     PreferredSchedulingTerm, WeightedPodAffinityTerm,

@@ -11,6 +11,7 @@ pub mod backup;
 pub mod blueprint;
 pub mod calendar;
 pub mod canary;
+pub mod control_plane;
 pub mod dns;
 pub mod fault;
 pub mod gateway;

@@ -18,6 +18,7 @@ pub use storage::{PoolIo, StorageFact};
 
 use sim_kernel::SimTime;
 
+use crate::control_plane::MemberPart;
 use crate::fault::{Leading, PriorityLevel};
 use crate::ids::{
     DatabaseId, FaultId, LoadId, NodeId, PodId, PoolerId, ServiceId, VerticalAutoscalerId,
@@ -295,6 +296,36 @@ pub enum Observation {
     ApiLost,
     /// The API answers again; what waited goes on.
     ApiRegained,
+    /// A process of a member of the control plane ends, or answers again.
+    MemberTurned {
+        /// Number of the member, from zero.
+        member: u32,
+        /// Which process.
+        part: MemberPart,
+        /// It answers again.
+        is_up: bool,
+    },
+    /// A member leads etcd after an election.
+    EtcdLed {
+        /// Its number, from zero.
+        member: u32,
+    },
+    /// The load balancer before the API servers takes one out, or in again.
+    ApiServerPooled {
+        /// The member it runs on, from zero.
+        member: u32,
+        /// It is in.
+        is_in: bool,
+        /// How long that took since it ceased to answer, or began to, in nanoseconds.
+        after_ns: u64,
+        /// The share of new connections that were sent to it meanwhile, in parts per million.
+        share_ppm: u32,
+    },
+    /// Nobody gets through the load balancer before the API servers, or everybody again.
+    ApiBalancerTurned {
+        /// It lets through.
+        is_up: bool,
+    },
     /// A member of the control plane is upgraded: its processes end.
     MemberUpgradeStarted {
         /// Its number, from zero.

@@ -8,7 +8,8 @@
 //!    [`Cluster::isolate_zone`], [`Cluster::rejoin_zone`], the same four for a node, [`Cluster::shut_down_node`],
 //!    [`Cluster::crash_pods`], [`Cluster::scale`], [`Cluster::lift_gates`], [`Cluster::patch_template`],
 //!    [`Cluster::evict`], [`Cluster::cordon`], [`Cluster::drain`], [`Cluster::delete_node`],
-//!    [`Cluster::set_member_power`], [`Cluster::kill_leader`], [`Cluster::kill_etcd_leader`],
+//!    [`Cluster::set_member_power`], [`Cluster::set_part`], [`Cluster::set_flush`],
+//!    [`Cluster::set_api_balancer`], [`Cluster::kill_leader`], [`Cluster::kill_etcd_leader`],
 //!    [`Cluster::set_api_available`], [`Cluster::set_registry_available`],
 //!    [`Cluster::set_webhook_answers`], [`Cluster::lose_api_state`],
 //!    [`Cluster::restore_api_state`], [`Cluster::upgrade_control_plane`],
@@ -47,6 +48,7 @@
 //! drains, autoscaling, leaders and elections (`sim-timelines`).
 
 mod admission;
+mod api_balancer;
 mod autoscaling;
 mod catch_up;
 mod configured;
@@ -110,6 +112,7 @@ use crate::node_lifecycle::ZoneEvictor;
 use crate::rare;
 use crate::scheduling::SchedulerCache;
 use admission::Refusals;
+use api_balancer::ApiPool;
 use autoscaling::Autoscaling;
 use configured::Unconfigured;
 use connections::{Connection, Serving};
@@ -260,6 +263,10 @@ pub enum KubeEvent {
     PodClearedTold(PodId),
     /// Requests about a database begin to fail at API servers that run, or get through again.
     DatabaseClientTurned(DatabaseId),
+    /// The API server beside a leader that could not renew answers.
+    LeaderServed(Component),
+    /// The load balancer before the API servers takes one out, or in again.
+    BalancerTurned(u32),
 }
 
 const _: () = assert!(size_of::<KubeEvent>() <= 12);
@@ -369,6 +376,7 @@ pub struct Cluster {
     /// By node.
     connections: Vec<Connection>,
     serving: Serving,
+    api_pool: ApiPool,
     queue: Queue,
     clients: ControllerClients,
     autoscaling: Autoscaling,
@@ -497,7 +505,8 @@ impl Cluster {
             evictor: node_lifecycle::evictor(&blueprint, &tables),
             control_plane: ControlPlane::at_start(&tables, streams),
             connections: Connection::all(&tables, streams),
-            serving: vec![Some(Island::Mainland); tables.members.len()],
+            serving: connections::all_serve(&tables),
+            api_pool: ApiPool::at_start(&blueprint),
             queue: Queue::new(plan.cache.clone()),
             clients: ControllerClients::new(),
             autoscaling: Autoscaling::at_start(&blueprint, &tables.scalers, streams),
@@ -659,6 +668,8 @@ impl Cluster {
             KubeEvent::LeaderRenewed(component) => self.on_leader_renewed(component, ctx),
             KubeEvent::LeaseStalled(node) => self.on_lease_stalled(node, ctx),
             KubeEvent::DatabaseClientTurned(id) => self.on_database_client_turned(id, ctx),
+            KubeEvent::LeaderServed(component) => self.on_leader_served(component, ctx),
+            KubeEvent::BalancerTurned(member) => self.on_balancer_turned(member, ctx),
         }
     }
 
@@ -674,11 +685,15 @@ impl Cluster {
             | KubeEvent::JobDue(_)
             | KubeEvent::PodCreateDue(_)
             | KubeEvent::PodDeleteDue(_)
-            | KubeEvent::EndpointsDue(_)
             | KubeEvent::AutoscalerSync(_)
             | KubeEvent::PressureSeen(_)
             | KubeEvent::GarbagePass
             | KubeEvent::GarbageDue(_) => self.runs(Component::ControllerManager),
+            // A controller writes, and proxies hear of it.
+            KubeEvent::EndpointsDue(_) => {
+                self.runs(Component::ControllerManager) && self.is_balancer_open()
+            }
+            KubeEvent::DrainPodDue(..) => self.is_balancer_open(),
             KubeEvent::ScheduleDue => self.runs(Component::Scheduler),
             KubeEvent::HeartbeatResumed(_)
             | KubeEvent::RemovalDue(_)

@@ -3,8 +3,10 @@
 //! # Modelled
 //! Majorities; elections tick by tick, with and without pre-vote: candidacies that followers ignore
 //! because they heard the dead leader too lately, and split votes.
+//! What slow disks do: a commit waits for the leader's own and for as many followers as make a majority,
+//! and a member whose disk is slower than the election time-out can neither lead nor vote.
 //! # Not modelled
-//! Disk latency, size limits, defragmentation, learners, logs of different length.
+//! Size limits, defragmentation, learners, logs of different length.
 //! # Defaults and their sources
 //! etcd 3.6 `server/embed/config.go` (heartbeat 100 ms, election time-out 1000 ms, pre-vote on; off
 //! before 3.5), check-quorum always on (`server/etcdserver/bootstrap.go`); etcd-io/raft 3.6
@@ -29,6 +31,32 @@ pub const fn failure_tolerance(member_count: usize) -> usize {
 /// Whether the living members can elect a leader and commit.
 pub const fn has_quorum(living_count: usize, member_count: usize) -> bool {
     member_count > 0 && living_count >= majority(member_count)
+}
+
+/// Whether a member whose disk takes so long to flush still leads and votes. Who flushes neither sends
+/// heartbeats nor answers them (`server/etcdserver/raft.go`, one loop for both), so that followers leave
+/// such a leader, and a leader that checks its quorum counts such a follower as away.
+///
+/// Simplified: one that flushes more slowly than the election time-out takes no part at all, although it
+/// answers between two flushes.
+pub fn keeps_up(flush: SimSpan, election_timeout: SimSpan) -> bool {
+    flush < election_timeout
+}
+
+/// How long a commit waits for disks: for the leader's, as its loop takes the next entries only then,
+/// and for the quickest followers of `member_count` members that make a majority with it. `None` when
+/// these are too few.
+pub fn commit_wait(
+    leader: SimSpan,
+    followers: impl IntoIterator<Item = SimSpan>,
+    member_count: usize,
+) -> Option<SimSpan> {
+    let mut followers: Vec<SimSpan> = followers.into_iter().collect();
+    followers.sort_unstable();
+    match majority(member_count) - 1 {
+        0 => Some(leader),
+        needed => followers.get(needed - 1).map(|slowest| leader.max(*slowest)),
+    }
 }
 
 /// Two rounds of messages and a flush.
@@ -253,6 +281,28 @@ mod tests {
             let late = elections.iter().filter(|it| millis(it) > 1910).count();
             assert!(has_pre_vote == (late < 30), "{late} of 2000, pre-vote {has_pre_vote}");
         }
+    }
+
+    #[test]
+    fn a_slow_disk_counts_where_it_leads_or_is_needed() {
+        let ms = SimSpan::from_millis;
+        let wait = |leader, followers: &[u64], count| {
+            commit_wait(ms(leader), followers.iter().map(|it| ms(*it)), count)
+        };
+        let cases: [(u64, &[u64], usize, Option<u64>); 7] = [
+            (0, &[0, 500], 3, Some(0)),
+            (500, &[0, 0], 3, Some(500)),
+            // One is away: the slow one is needed.
+            (0, &[500], 3, Some(500)),
+            (0, &[0, 0, 500, 700], 5, Some(0)),
+            (0, &[0, 500, 700], 5, Some(500)),
+            (0, &[0], 5, None),
+            (300, &[], 1, Some(300)),
+        ];
+        for (leader, followers, count, expected) in cases {
+            assert_eq!(wait(leader, followers, count), expected.map(ms), "{followers:?}");
+        }
+        assert!(keeps_up(ms(999), ms(1000)) && !keeps_up(ms(1000), ms(1000)));
     }
 
     #[test]

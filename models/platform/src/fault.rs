@@ -14,6 +14,7 @@
 //! # Checked against
 //! `tests/it/actions.rs`, `tests/it/main.rs`.
 
+use model_api::control_plane::MemberPart;
 use model_api::fault::{
     Condition, ControlPlaneFault, Fault, FaultKind, FaultPlan, NodePick, Start, ZonePick,
 };
@@ -22,7 +23,7 @@ use model_api::{
 };
 use model_kube::cluster::{DrainId, LeakId, StrainId, TemplateId};
 use model_storage::Loss;
-use sim_kernel::{EntityKey, Purpose, SimTime, Streams};
+use sim_kernel::{EntityKey, Purpose, SimSpan, SimTime, Streams};
 
 /// When a fault is to start by the clock.
 const START: Purpose = Purpose::new("fault start");
@@ -74,6 +75,12 @@ pub(crate) enum Struck {
     Copies,
     /// Machines of the control plane.
     Members(MemberSet),
+    /// Processes of members, which are down.
+    Parts(MemberPart, MemberSet),
+    /// Disks under members of etcd: a fault makes them slow.
+    Flushes(FaultId, MemberSet),
+    /// The load balancer before the API servers.
+    ApiBalancer,
     /// The API servers.
     Api,
     /// The API servers, which run.
@@ -213,6 +220,29 @@ impl FaultBook {
         })
     }
 
+    /// Whether a fault that is on keeps a process of a member down.
+    pub(crate) fn is_part_held(&self, part: MemberPart, member: usize) -> bool {
+        self.on().any(|struck| {
+            matches!(struck, Struck::Parts(of, held) if of == part && held.contains(member))
+        })
+    }
+
+    /// How slow faults that are on make the disk of a member together.
+    pub(crate) fn flush_of(&self, plan: &FaultPlan, member: usize) -> SimSpan {
+        let latency = |struck: Struck| {
+            let Struck::Flushes(fault, slow) = struck else { return SimSpan::ZERO };
+            match plan.faults[fault.index()].kind {
+                FaultKind::ControlPlane(ControlPlaneFault::SlowDisk { latency, .. })
+                    if slow.contains(member) =>
+                {
+                    latency
+                }
+                _ => SimSpan::ZERO,
+            }
+        };
+        self.on().map(latency).sum()
+    }
+
     /// Faults whose start is a matter of the clock, with that time.
     pub(crate) fn timed(
         plan: &FaultPlan,
@@ -229,7 +259,7 @@ impl FaultBook {
         &mut self,
         plan: &FaultPlan,
         happening: Happening,
-    ) -> Vec<(FaultId, sim_kernel::SimSpan)> {
+    ) -> Vec<(FaultId, SimSpan)> {
         let mut due = Vec::new();
         for (idx, fault) in plan.faults.iter().enumerate() {
             if let Start::When { condition, delay } = fault.start

@@ -618,6 +618,9 @@ impl World {
                 self.cluster.set_machine_capacity(zone, Capacity::Enough, ctx);
             }
             Struck::Members(_)
+            | Struck::Parts(..)
+            | Struck::Flushes(..)
+            | Struck::ApiBalancer
             | Struck::Api
             | Struck::Strain(_)
             | Struck::Webhook(_)

@@ -32,13 +32,15 @@ pub use backup::{
 };
 pub use dns::{ClusterDnsSpec, KeepingSpec, NameSpec, RecordCheckSpec};
 pub use fault::{
-    AccountLossSpec, ApiFloodSpec, ArchiveBrokenSpec, BackupTargetLossSpec, BackupsBrokenSpec,
-    BadRolloutSpec, BalancerMachineLossSpec, ConditionSpec, ControlPlaneUpgradeSpec, DiskLeakSpec,
-    DiskLossSpec, DrainSpec, EmptySpec, EndpointsBelowSpec, EtcdDataLossSpec, FaultSpec, FenceSpec,
-    GrowStorageSpec, HoldSpec, KeyDisabledSpec, KeyLossSpec, LeaderKillSpec, LiftGatesSpec, LoadSpikeSpec, LogicalLossSpec, MemberLossSpec, MemoryLeakSpec, NameFaultSpec, NoCapacitySpec, NodeCrashSpec,
-    NodesSpec, PlainFaultSpec, PodCrashSpec, ProcessLeakSpec, RegionLossSpec, RegistryOutageSpec,
-    RolloutSpec, ScaleSpec, SetMinSizeSpec, SlowApiSpec, StartKeys, SwitchoverSpec, ThrottleSpec,
-    WalVolumeAboveSpec, WebhookOutageSpec, WindowSpec, ZoneFaultSpec,
+    AccountLossSpec, ApiFloodSpec, ApiServerSpec, ArchiveBrokenSpec, BackupTargetLossSpec,
+    BackupsBrokenSpec, BadRolloutSpec, BalancerMachineLossSpec, ConditionSpec,
+    ControlPlaneUpgradeSpec, DiskLeakSpec, DiskLossSpec, DrainSpec, EmptySpec, EndpointsBelowSpec,
+    EtcdDataLossSpec, EtcdDiskSpec, EtcdMemberSpec, EtcdRole, FaultSpec, FenceSpec,
+    GrowStorageSpec, HoldSpec, KeyDisabledSpec, KeyLossSpec, LeaderKillSpec, LiftGatesSpec,
+    LoadSpikeSpec, LogicalLossSpec, MemberLossSpec, MemoryLeakSpec, NameFaultSpec, NoCapacitySpec,
+    NodeCrashSpec, NodesSpec, PlainFaultSpec, PodCrashSpec, ProcessLeakSpec, RegionLossSpec,
+    RegistryOutageSpec, RolloutSpec, ScaleSpec, SetMinSizeSpec, SlowApiSpec, StartKeys,
+    SwitchoverSpec, ThrottleSpec, WalVolumeAboveSpec, WebhookOutageSpec, WindowSpec, ZoneFaultSpec,
 };
 pub use gateway::{
     CertificateKey, FailoverSpec, GatewaySpec, LimitByName, LimitPolicy, LoadBalancerSpec,
@@ -53,9 +55,9 @@ pub use path::{
     BreakerSpec, CallSpec, InFlight, PolicySpec, RateLimitSpec, ReadinessSpec, WarmUpSpec,
 };
 pub use platform::{
-    BootTimeSpec, ClusterAutoscalerSpec, ControlPlaneSpec, KubeletSpec, MinorVersion, NodePoolSpec,
-    PlatformDocument, PlatformSpec, PoolAutoscalingSpec, RegionSpec, ShutdownPeriodSpec, TaintSpec,
-    ZoneSpec,
+    ApiBalancerSpec, BootTimeSpec, ClusterAutoscalerSpec, ControlPlaneSpec, EtcdSpec, KubeletSpec,
+    MinorVersion, NodePoolSpec, PlatformDocument, PlatformSpec, PoolAutoscalingSpec, RegionSpec,
+    ShutdownPeriodSpec, TaintSpec, ZoneSpec,
 };
 pub use profile::{
     BurstSpec, DailyPointSpec, Decay, SeasonSpec, SelfSimilarSpec, SpikeSpec, TraceSpec, WeeklySpec,

@@ -22,6 +22,7 @@ mod autoscaler_flags;
 mod backup;
 mod calls;
 mod clients;
+mod control_plane;
 mod expression;
 mod faults;
 mod gateways;
@@ -401,12 +402,14 @@ impl Resolver<'_> {
         self.blueprint.node_groups = placed.groups;
         self.blueprint.control_plane = ControlPlane {
             member_zones: placed.member_zones,
+            etcd_zones: placed.etcd_zones,
+            balancer: control_plane::balancer(&platform.spec, self.diagnostics),
             version: platform.spec.control_plane.version.map(|version| version.value.0),
             origin: platform.spec.control_plane.span.origin(),
         };
         self.autoscale_nodes(&platform.spec);
-        let member_zones = self.blueprint.control_plane.member_zones.clone();
-        self.question_platform(&platform.spec, &member_zones);
+        let voter_zones = self.blueprint.control_plane.voter_zones().to_vec();
+        self.question_platform(&platform.spec, &voter_zones);
     }
 
     fn end(&self) -> SimTime {

@@ -154,6 +154,7 @@ predicates! {
     DataLost "data_lost" DatabaseOrAny,
     Failover "failover" DatabaseOrAny,
     QuorumLost "quorum_lost" None,
+    ApiLost "api_lost" None,
     MasterDisruption "master_disruption" None,
     PodUnschedulable "pod_unschedulable" WorkloadOrAny,
     PodEvicted "pod_evicted" WorkloadOrAny,

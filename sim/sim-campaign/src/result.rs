@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use model_api::action::Action;
 use model_api::backup::DisasterClass;
+use model_api::control_plane::MemberPart;
 use model_api::dns::DnsFault;
 use model_api::fault::{ControlPlaneFault, DataFault, FaultKind, StorageFault};
 use model_api::guarantee::{DataPromise, Promise};
@@ -183,6 +184,16 @@ fn fault_text(kind: &FaultKind) -> &'static str {
         FaultKind::LoadSpike { .. } => "load multiplies",
         FaultKind::ControlPlane(fault) => match fault {
             ControlPlaneFault::MemberLoss { .. } => "members of the control plane stop",
+            ControlPlaneFault::MemberDown { part: MemberPart::Etcd, .. } => {
+                "members of etcd are down"
+            }
+            ControlPlaneFault::MemberDown { part: MemberPart::ApiServer, .. } => {
+                "API servers are down"
+            }
+            ControlPlaneFault::SlowDisk { .. } => "disks under etcd are slow",
+            ControlPlaneFault::ApiBalancerOutage => {
+                "nobody gets through the load balancer of the API"
+            }
             ControlPlaneFault::LeaderKill(_) => "a leader is killed",
             ControlPlaneFault::ApiOutage => "no API server answers",
             ControlPlaneFault::ApiFlood(_) => "requests flood the API servers",

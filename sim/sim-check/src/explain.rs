@@ -23,6 +23,7 @@ mod frozen;
 mod gateway;
 mod job;
 mod kubelet;
+mod member;
 mod path;
 mod restored;
 mod slow;
@@ -285,6 +286,10 @@ impl<'a, E> Story<'a, E> {
             | O::ApiRelieved
             | O::LeaderStalled { .. }
             | O::LeaseStalled { .. } => self.strained_sentence(observation),
+            O::MemberTurned { .. }
+            | O::EtcdLed { .. }
+            | O::ApiServerPooled { .. }
+            | O::ApiBalancerTurned { .. } => self.member_sentence(observation),
             O::WriteWaits { write } => self.waiting_sentence(write),
             O::KubeletsHung { count } => {
                 format!("{count} kubelets hang on the connection to an API server that is gone")

@@ -71,6 +71,7 @@ impl Signal {
             (Predicate::DataLost(of), O::CommitsLost { database, .. })
             | (Predicate::Failover(of), O::PrimaryPromoted { database, .. }) => about(of, database),
             (Predicate::QuorumLost, O::QuorumLost)
+            | (Predicate::ApiLost, O::ApiLost)
             | (Predicate::MasterDisruption, O::MasterDisruptionStarted) => true,
             (Predicate::PodUnschedulable(of), O::PodBecameUnschedulable { workload, .. })
             | (

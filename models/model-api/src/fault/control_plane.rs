@@ -6,6 +6,7 @@
 use sim_kernel::SimSpan;
 
 use super::ZonePick;
+use crate::control_plane::MemberPart;
 
 /// What fails.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,6 +18,22 @@ pub enum ControlPlaneFault {
         /// How many of them, drawn at random; `None` means all.
         count: Option<u32>,
     },
+    /// Processes of members end and stay down; their machines run.
+    MemberDown {
+        /// Which process.
+        part: MemberPart,
+        /// Of which members.
+        pick: MemberPick,
+    },
+    /// The disk under members of etcd is slow: each flush takes so much longer.
+    SlowDisk {
+        /// Of which members.
+        pick: MemberPick,
+        /// How much.
+        latency: SimSpan,
+    },
+    /// Nobody gets through the load balancer before the API servers.
+    ApiBalancerOutage,
     /// The process that leads ends with an error and starts again as a candidate.
     LeaderKill(Leading),
     /// No API server answers; etcd and the machines are well.
@@ -38,6 +55,17 @@ pub enum ControlPlaneFault {
         /// Host of the registry as image names have it; `None` means every one.
         host: Option<String>,
     },
+}
+
+/// Members of the control plane that a fault hits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MemberPick {
+    /// Only members of this zone.
+    pub zone: Option<ZonePick>,
+    /// How many of them, drawn at random.
+    pub count: u32,
+    /// Only the one that leads etcd (true), or only others (false).
+    pub leads: Option<bool>,
 }
 
 /// What has a leader.

@@ -1,12 +1,13 @@
 //! Members of the control plane: etcd's quorum, API servers, leaders.
 
 mod commands;
+mod members;
 mod processes;
 
 use model_api::Observation;
 use sim_kernel::{Context, EntityKey, Purpose, Recorder, SimSpan, SimTime, Streams, Timer};
 
-use super::tables::Tables;
+use super::tables::{Member, Tables};
 use super::{Cluster, Island, KubeEvent, Notice, drawn, priority};
 use crate::etcd::{self, RaftConfig, Voter};
 use crate::leader_election::{self, ElectionConfig};
@@ -67,6 +68,14 @@ struct MemberState {
     says_goodbye: bool,
     /// When its candidates for leadership started.
     fresh_since: [SimTime; 2],
+    /// Its etcd process is kept down.
+    is_etcd_down: bool,
+    /// Since when its etcd takes no part.
+    etcd_away_since: Option<SimTime>,
+    /// Its API server is kept down.
+    is_server_down: bool,
+    /// How much longer its disk takes to flush.
+    flush: SimSpan,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -74,6 +83,8 @@ struct Leadership {
     leader: Option<usize>,
     /// The leader's caches are filled.
     is_started: bool,
+    /// The API server beside the leader, the only one that it asks, does not answer.
+    is_cut: bool,
     /// When it let its lease go of its own accord.
     released_at: Option<SimTime>,
     /// Its last renewal, known once it is lost or cannot renew.
@@ -100,6 +111,8 @@ pub(super) struct ControlPlane {
     /// etcd's data is lost, so that no API server can answer.
     is_data_lost: bool,
     api_since: SimTime,
+    /// When it was lost last.
+    api_lost_at: SimTime,
     timer: Timer,
     election_count: u64,
     leaderships: [Leadership; 2],
@@ -109,10 +122,12 @@ impl ControlPlane {
     pub(super) fn at_start(tables: &Tables, streams: Streams) -> Self {
         let count = tables.members.len();
         let member = MemberState { is_up: true, ..MemberState::default() };
-        let first =
-            |key: EntityKey| (count > 0).then(|| streams.draw(key, FIRST_LEADER, 0).index(count));
+        let first = |key: EntityKey, of: fn(&Member) -> bool| {
+            let able: Vec<usize> = (0..count).filter(|it| of(&tables.members[*it])).collect();
+            streams.draw(key, FIRST_LEADER, 0).pick(&able).copied()
+        };
         let leadership = |component: Component| Leadership {
-            leader: first(component.key()),
+            leader: first(component.key(), |member| member.has_server),
             is_started: true,
             ..Leadership::default()
         };
@@ -121,12 +136,13 @@ impl ControlPlane {
             island: Island::Mainland,
             has_quorum: true,
             was_quorum_lost: false,
-            etcd_leader: first(EntityKey::of("etcd")),
+            etcd_leader: first(EntityKey::of("etcd"), |member| member.has_etcd),
             elected: 0,
             is_api_available: true,
             is_withheld: false,
             is_data_lost: false,
             api_since: SimTime::ZERO,
+            api_lost_at: SimTime::ZERO,
             timer: Timer::NONE,
             election_count: 0,
             leaderships: Component::ALL.map(leadership),
@@ -135,6 +151,16 @@ impl ControlPlane {
 
     pub(super) fn is_api_available(&self) -> bool {
         self.is_api_available
+    }
+
+    /// No API server answers, whatever etcd could do.
+    pub(super) fn is_closed(&self) -> bool {
+        self.is_withheld || self.is_data_lost
+    }
+
+    /// When the API was lost last.
+    pub(super) fn api_lost_at(&self) -> SimTime {
+        self.api_lost_at
     }
 
     pub(super) fn is_data_lost(&self) -> bool {
@@ -150,7 +176,8 @@ impl ControlPlane {
     /// else's and always there.
     pub(super) fn is_led(&self, component: Component) -> bool {
         let leadership = &self.leaderships[component.index()];
-        self.members.is_empty() || (leadership.leader.is_some() && leadership.is_started)
+        let works = leadership.is_started && !leadership.is_cut;
+        self.members.is_empty() || (leadership.leader.is_some() && works)
     }
 }
 
@@ -188,7 +215,9 @@ impl Cluster {
             self.set_member_up(idx, is_up, ctx.now());
         }
         self.reassess_quorum(ctx);
+        self.reassess_api(ctx);
         self.refresh_connections(ctx);
+        self.refresh_balancer(ctx);
         self.note_members_for_upgrade(ctx);
         self.refresh_overload(ctx);
     }
@@ -249,21 +278,12 @@ impl Cluster {
         member.fresh_since = [now + span; 2];
     }
 
-    /// Members that run on an island.
-    fn members_on(&self, island: Island) -> impl Iterator<Item = usize> {
-        (0..self.control_plane.members.len()).filter(move |idx| {
-            let member = &self.control_plane.members[*idx];
-            member.is_up && !member.is_restarting && self.island_of_member(*idx) == island
-        })
-    }
-
-    /// The island whose members are a majority, if there is one.
+    /// The island whose members of etcd are a majority, if there is one.
     fn quorum_island(&self) -> Option<Island> {
-        let count = self.control_plane.members.len();
-        let islands = (0..count).map(|idx| self.island_of_member(idx));
-        let mut islands: Vec<Island> = islands.collect();
+        let mut islands: Vec<Island> = self.voters().map(|it| self.island_of_member(it)).collect();
         islands.dedup();
-        islands.into_iter().find(|island| etcd::has_quorum(self.members_on(*island).count(), count))
+        let count = self.voters().count();
+        islands.into_iter().find(|island| etcd::has_quorum(self.voters_on(*island).count(), count))
     }
 
     fn reassess_quorum<E, R>(&mut self, ctx: &mut Context<'_, E, R>)
@@ -291,7 +311,7 @@ impl Cluster {
         self.control_plane.island = island;
         self.control_plane.has_quorum = true;
         let leader = self.control_plane.etcd_leader;
-        let leads = leader.is_some_and(|leader| self.members_on(island).any(|it| it == leader));
+        let leads = leader.is_some_and(|leader| self.voters_on(island).any(|it| it == leader));
         if !leads {
             self.control_plane.etcd_leader = None;
             self.set_api(false, ctx);
@@ -327,7 +347,7 @@ impl Cluster {
         let heard = self.draw(EntityKey::of("etcd"), HEARD, occurrence);
         let heard = heard.span_between(SimSpan::ZERO, ETCD_HEARTBEAT);
         let heard_before = if had_leader { heard } else { SimSpan::ZERO };
-        let members: Vec<usize> = self.members_on(island).collect();
+        let members: Vec<usize> = self.voters_on(island).collect();
         let key = |voter: usize| self.tables.members[members[voter]].key;
         let voters: Vec<Voter> = (0..members.len())
             .map(|voter| Voter {
@@ -338,7 +358,7 @@ impl Cluster {
                 has_leader: had_leader,
             })
             .collect();
-        let member_count = self.control_plane.members.len();
+        let member_count = self.voters().count();
         let elected = etcd::elect(&config, &voters, member_count, |voter, nth| {
             self.draw(key(voter).part(nth), ELECTION, occurrence)
         });
@@ -354,15 +374,20 @@ impl Cluster {
         R: Recorder<Observation>,
     {
         let island = self.control_plane.island;
-        let members: Vec<usize> = self.members_on(island).collect();
+        let members: Vec<usize> = self.voters_on(island).collect();
         let elected = self.control_plane.elected;
         // Simplified: when the winner has gone meanwhile, another one leads at once.
-        self.control_plane.etcd_leader =
-            members.iter().copied().find(|it| *it == elected).or(members.first().copied());
+        let leader = members.iter().copied().find(|it| *it == elected).or(members.first().copied());
+        self.control_plane.etcd_leader = leader;
+        if let Some(leader) = leader {
+            let member = u32::try_from(leader).expect("members are few");
+            ctx.observe(|| Observation::EtcdLed { member });
+        }
         if std::mem::take(&mut self.control_plane.was_quorum_lost) {
             ctx.observe(|| Observation::QuorumRegained);
         }
         self.open_api(ctx);
+        self.refresh_balancer(ctx);
     }
 
     /// Lets the first API server that is ready answer, now that etcd leads.
@@ -371,12 +396,12 @@ impl Cluster {
         E: Copy + From<KubeEvent>,
         R: Recorder<Observation>,
     {
-        let members = self.members_on(self.control_plane.island);
-        let ready_at = members.map(|idx| self.control_plane.members[idx].api_ready_at).min();
+        let servers = self.servers_on(self.control_plane.island);
+        let ready_at = servers.map(|idx| self.control_plane.members[idx].api_ready_at).min();
         let ready_at = ready_at.unwrap_or(SimTime::MAX);
         if ready_at <= ctx.now() {
             self.set_api(true, ctx);
-        } else {
+        } else if ready_at < SimTime::MAX {
             let event = KubeEvent::ApiReady;
             ctx.cancel(self.control_plane.timer);
             self.control_plane.timer = ctx.timer_at(ready_at, priority::CONTROL_PLANE, event);
@@ -399,19 +424,23 @@ impl Cluster {
         E: Copy + From<KubeEvent>,
         R: Recorder<Observation>,
     {
-        let is_held = self.control_plane.is_withheld || self.control_plane.is_data_lost;
-        let is_available = is_available && !is_held;
+        let is_available = is_available && !self.control_plane.is_closed();
         if self.control_plane.is_api_available == is_available {
             return;
         }
         self.control_plane.is_api_available = is_available;
         ctx.observe(|| if is_available { Observation::ApiRegained } else { Observation::ApiLost });
         self.notify(Notice::ApiChanged(is_available));
+        self.refresh_balancer(ctx);
         if is_available {
             self.control_plane.api_since = ctx.now();
             for component in Component::ALL {
                 if self.control_plane.leaderships[component.index()].leader.is_some() {
-                    self.resume_leader(component, ctx);
+                    let was_cut = self.is_leader_cut(component);
+                    self.review_leader(component, ctx);
+                    if !was_cut && !self.is_leader_cut(component) {
+                        self.resume_leader(component, ctx);
+                    }
                 } else {
                     self.expect_takeover(component, ctx);
                 }
@@ -419,16 +448,18 @@ impl Cluster {
             self.begin_relists(ctx);
             self.restore_endpoints();
             self.refresh_connections(ctx);
+            self.redial_after_outage(ctx);
             self.catch_up_kubelets(ctx);
             self.resume_deferred(ctx);
             self.refresh_overload(ctx);
         } else {
+            self.control_plane.api_lost_at = ctx.now();
             if !self.queue.is_idle() {
                 ctx.hit(&rare::API_AWAY_WHILE_PODS_WAITED);
             }
             for component in Component::ALL {
                 // One that could not renew before has been giving up since.
-                if !self.is_leader_stalled(component) {
+                if !self.is_leader_cut(component) && !self.is_leader_stalled(component) {
                     self.expect_expiry_of_leader(component, ctx);
                 }
             }
@@ -525,7 +556,8 @@ impl Cluster {
         E: Copy + From<KubeEvent>,
         R: Recorder<Observation>,
     {
-        self.control_plane.leaderships[component.index()].is_started = false;
+        let leadership = &mut self.control_plane.leaderships[component.index()];
+        (leadership.is_started, leadership.is_cut) = (false, false);
         self.forget_leader_stall(component, ctx);
         self.withdraw(KubeEvent::LeaderStarted(component), ctx);
         if component == Component::ControllerManager {
@@ -533,7 +565,8 @@ impl Cluster {
         }
     }
 
-    /// Leaders whose member is down or cut off are lost.
+    /// Leaders whose machine is down or cut off are lost; one whose own API server does not answer tries
+    /// on for a while.
     fn check_leaders<E, R>(&mut self, ctx: &mut Context<'_, E, R>)
     where
         E: Copy + From<KubeEvent>,
@@ -548,10 +581,11 @@ impl Cluster {
                 }
                 continue;
             };
-            if self.members_on(island).any(|member| member == leader) {
+            if self.machines_on(island).any(|member| member == leader) {
+                self.review_leader(component, ctx);
                 continue;
             }
-            if self.is_api_available() {
+            if self.is_api_available() && !self.is_leader_cut(component) {
                 self.note_last_renewal(component, ctx.now());
             }
             let leadership = &mut self.control_plane.leaderships[component.index()];
@@ -576,7 +610,7 @@ impl Cluster {
         ctx.cancel(timer);
         self.withdraw(KubeEvent::TakeoverDue(component), ctx);
         let island = self.control_plane.island;
-        let candidates = self.members_on(island);
+        let candidates = self.servers_on(island);
         let earliest = candidates.map(|member| (self.takeover_at(component, member), member)).min();
         let Some((at, member)) = earliest else { return };
         let leadership = &mut self.control_plane.leaderships[component.index()];
@@ -597,7 +631,9 @@ impl Cluster {
         let first = leadership.loss_count * 32;
         let pause = |nth: u64| config.poll_pause(self.draw(key, LOOK, first + nth));
         let fresh_since = self.control_plane.members[member].fresh_since[component.index()];
-        let api_since = self.control_plane.api_since;
+        // A candidate asks the API server beside it.
+        let ready_at = self.control_plane.members[member].api_ready_at;
+        let api_since = self.control_plane.api_since.max(ready_at);
         // A candidate looks at once when it starts; one that runs is between two looks.
         let first_look = if fresh_since > leadership.renewed_at {
             fresh_since.max(api_since)

@@ -5,7 +5,8 @@
 //! refused, and comes that much later.
 //!
 //! # Modelled
-//! Floods of any priority level and slow writes, several at once. Controllers, the scheduler, kubelets,
+//! Floods of any priority level and slow writes, several at once; writes are slow where every request is
+//! to be, and where the disk of a member of etcd is that leads or is needed. Controllers, the scheduler, kubelets,
 //! people who drain and operators' deliveries make their requests at the level that their schema has:
 //! a refused one is tried again after a second (`Retry-After`), and after ten such retries with the
 //! back-off of its controller. Leaders that cannot renew for their deadline give up; candidates cannot
@@ -222,7 +223,8 @@ impl Cluster {
         R: Recorder<Observation>,
     {
         let Overload { floods, latencies, .. } = &self.overload;
-        if floods.is_empty() && latencies.is_empty() {
+        let latency = latencies.values().copied().sum::<SimSpan>() + self.commit_wait();
+        if floods.is_empty() && latency == SimSpan::ZERO {
             return None;
         }
         let stream = |flood: &ApiFlood| Stream {
@@ -236,7 +238,7 @@ impl Cluster {
         let streams: Vec<Stream> = floods.values().map(stream).collect();
         let limits = Limits::of(&self.blueprint.parameters);
         let servers = self.ready_servers(ctx.now()).unwrap_or(SERVERS_ELSEWHERE);
-        Some(receive(&streams, servers, limits, latencies.values().copied().sum()))
+        Some(receive(&streams, servers, limits, latency))
     }
 
     /// Tells what is new about levels and writes.
@@ -550,7 +552,8 @@ impl Cluster {
         E: Copy + From<KubeEvent>,
         R: Recorder<Observation>,
     {
-        if self.is_api_available() && self.has_leader(component) {
+        let is_leading = self.has_leader(component) && !self.is_leader_cut(component);
+        if self.is_api_available() && is_leading {
             ctx.hit(&rare::LEADER_STALLED);
             let of = match component {
                 Component::ControllerManager => Leading::ControllerManager,

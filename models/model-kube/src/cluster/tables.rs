@@ -64,6 +64,10 @@ pub(super) struct Member {
     pub(super) zone: ZoneId,
     pub(super) node: Option<NodeId>,
     pub(super) key: EntityKey,
+    /// Runs an API server, a controller manager and a scheduler.
+    pub(super) has_server: bool,
+    /// Runs a member of etcd.
+    pub(super) has_etcd: bool,
 }
 
 impl Tables {
@@ -257,26 +261,37 @@ fn name_ranks(blueprint: &Blueprint) -> Vec<u32> {
     ranks
 }
 
-/// Members with the control-plane node each runs on: the nodes of its zone in order.
+/// Members with the control-plane node each runs on: the nodes of its zone in order. Machines of etcd
+/// alone are no nodes.
 fn members(blueprint: &Blueprint) -> Vec<Member> {
     let mut used = vec![false; blueprint.nodes.len()];
-    let mut of_zone: BTreeMap<ZoneId, u64> = BTreeMap::new();
-    let zones = blueprint.control_plane.member_zones.iter();
-    zones
-        .map(|zone| {
+    let mut of_zone: BTreeMap<(bool, ZoneId), u64> = BTreeMap::new();
+    let control_plane = &blueprint.control_plane;
+    control_plane
+        .zones()
+        .enumerate()
+        .map(|(member, zone)| {
+            let has_server = control_plane.has_server(member);
             let fits = |idx: &usize| {
                 let spec = &blueprint.nodes[*idx];
-                spec.is_control_plane && spec.zone == *zone && !used[*idx]
+                has_server && spec.is_control_plane && spec.zone == zone && !used[*idx]
             };
             let node = (0..blueprint.nodes.len()).find(fits);
             if let Some(idx) = node {
                 used[idx] = true;
             }
-            let nth = of_zone.entry(*zone).or_default();
+            let nth = of_zone.entry((has_server, zone)).or_default();
             let name = &blueprint.zones[zone.index()].name;
-            let key = EntityKey::of("control-plane").child(name).part(*nth);
+            let kind = if has_server { "control-plane" } else { "etcd-machine" };
+            let key = EntityKey::of(kind).child(name).part(*nth);
             *nth += 1;
-            Member { zone: *zone, node: node.map(NodeId::from_index), key }
+            Member {
+                zone,
+                node: node.map(NodeId::from_index),
+                key,
+                has_server,
+                has_etcd: control_plane.has_etcd(member),
+            }
         })
         .collect()
 }

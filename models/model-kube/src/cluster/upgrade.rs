@@ -9,8 +9,8 @@
 //! out. Where machines are replaced instead, a member is away for as long as one boots. Kubelets that
 //! are too old for the new version stop an upgrade before it begins, unless it is forced.
 //! # Not modelled
-//! Clients that dial an API server which has ended and is still in the balancer (they are refused and
-//! dial another). Kubelets of the control plane's own machines. Migrations of stored objects, removed
+//! An etcd on machines of its own (kubeadm leaves it alone). Kubelets of the control plane's own
+//! machines. Migrations of stored objects, removed
 //! APIs, a version that fails. A downgrade: nothing supports it.
 //! # Defaults and their sources
 //! `cmd/kubeadm/app/phases/upgrade/staticpods.go` (order of a machine's pods), `policy.go`
@@ -23,6 +23,7 @@
 //! Timelines worked out by hand.
 
 use model_api::action::ControlPlaneUpgrade;
+use model_api::control_plane::MemberPart;
 use model_api::kube::{Skew, Version};
 use model_api::{NodeId, Observation};
 use sim_kernel::{Context, Purpose, Recorder, SimSpan, SimTime, Timer};
@@ -72,7 +73,7 @@ impl Versions {
     pub(super) fn of(blueprint: &model_api::Blueprint) -> Self {
         let control_plane = &blueprint.control_plane;
         Self {
-            members: vec![control_plane.version; control_plane.member_zones.len()],
+            members: vec![control_plane.version; control_plane.zones().count()],
             nodes: blueprint.nodes.iter().map(|node| node.version).collect(),
         }
     }
@@ -106,7 +107,9 @@ impl Cluster {
         }
         self.upgrade = Some(Upgrade {
             spec,
-            left: (0..self.member_count()).collect(),
+            left: (0..self.member_count())
+                .filter(|it| self.has_part(*it, MemberPart::ApiServer))
+                .collect(),
             member: 0,
             phase: Phase::Machine,
             is_rebooted: false,

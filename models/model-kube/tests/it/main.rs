@@ -1,5 +1,6 @@
 //! The cluster in virtual time: timelines as text, distributions against recordings, invariants.
 
+mod api_balancer;
 mod claims;
 mod control_plane;
 mod daemons;
@@ -9,6 +10,7 @@ mod garbage;
 mod gates;
 mod invariants;
 mod jobs;
+mod members;
 mod memory;
 mod node_autoscaling;
 mod node_groups;

@@ -196,6 +196,7 @@ fn without_a_quorum_nothing_is_rescheduled_or_rerouted() {
     400.00 zone a restored
     400.00 a-0 runs
     400.00 service web: 3 routed, 2 live
+    401.65 EtcdLed { member: 0 }
     401.65 QuorumRegained
     401.65 ApiRegained
     412.48 LeaderChanged

@@ -42,13 +42,14 @@
 //! `on-delete`. DaemonSets: `surge=N`, `unavailable=N`, `tolerant`: of pressures, as the API makes them.
 
 mod job;
+mod member;
 mod pod;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use model_api::action::ControlPlaneUpgrade;
-use model_api::blueprint::{ControlPlane, NodeSpec, Zone};
+use model_api::blueprint::{NodeSpec, Zone};
 use model_api::fault::{ApiFlood, PriorityLevel};
 use model_api::kube::{
     DaemonSetUpdate, DeploymentStrategy, IntOrPercent, LabelSelector, Labels, Node,
@@ -70,6 +71,7 @@ use sim_kernel::{
 };
 
 use job::{job, restart_policy};
+pub(crate) use member::MemberCommand;
 use pod::pod_spec;
 
 /// What a test does to the cluster.
@@ -91,7 +93,7 @@ pub(crate) enum Command {
     Drain(DrainSpec),
     KillLeader(Component),
     KillEtcdLeader,
-    MemberPower(usize, bool),
+    Member(MemberCommand),
     UpgradeControlPlane(ControlPlaneUpgrade),
     LoseApiState,
     RestoreApiState(SimTime),
@@ -216,9 +218,7 @@ impl Rig {
             }
             Command::LoseApiState => self.cluster.lose_api_state(ctx),
             Command::RestoreApiState(until) => self.cluster.restore_api_state(until, ctx),
-            Command::MemberPower(member, has_power) => {
-                cluster.set_member_power(member, has_power, ctx);
-            }
+            Command::Member(command) => member::obey(cluster, command, ctx),
             Command::Webhooks(answers) => {
                 cluster.set_webhook_answers("guard", answers);
             }
@@ -305,11 +305,7 @@ impl World {
                 let zone = self.zone(zone).index();
                 self.blueprint.zones[zone].node_limit = Some(limit.parse().expect("a count"));
             }
-            ["members", ref zones @ ..] => {
-                let member_zones = zones.iter().map(|zone| self.zone(zone)).collect();
-                self.blueprint.control_plane =
-                    ControlPlane { member_zones, ..ControlPlane::default() };
-            }
+            ["members" | "etcd" | "balancer", ..] => member::declare(&mut self.blueprint, words),
             ["service", name] => self.blueprint.services.push(Service {
                 namespace: "shop".into(),
                 name: name.into(),
@@ -580,6 +576,9 @@ impl World {
             "shut-down" => Verb::ShutDown,
             word => panic!("no verb {word}"),
         };
+        if let Some(command) = member::read(words) {
+            return Command::Member(command);
+        }
         match *words {
             ["crash", name] => Command::Crash(self.workload(name)),
             ["scale", name, count] => {
@@ -615,10 +614,6 @@ impl World {
             ["lose", "etcd"] => Command::LoseApiState,
             ["restore", "etcd", secs] => {
                 Command::RestoreApiState(SimTime::from_secs(secs.parse().expect("seconds")))
-            }
-            ["lose", "member", nth] => Command::MemberPower(nth.parse().expect("a number"), false),
-            ["restore", "member", nth] => {
-                Command::MemberPower(nth.parse().expect("a number"), true)
             }
             ["webhooks", state] => Command::Webhooks(state == "up"),
             ["registries", state] => Command::Registries(None, state == "up"),

@@ -1,6 +1,7 @@
 //! Faults of the control plane and of registries: how they strike and end.
 
-use model_api::fault::{ControlPlaneFault, Fault, FaultKind, Leading};
+use model_api::control_plane::MemberPart;
+use model_api::fault::{ControlPlaneFault, Fault, FaultKind, Leading, MemberPick};
 use model_api::{FaultId, Observation};
 use model_kube::cluster::Component;
 use sim_kernel::{Context, Recorder};
@@ -35,6 +36,28 @@ impl World {
                 }
                 (Struck::Members(MemberSet::of(&picked)), targets)
             }
+            ControlPlaneFault::MemberDown { part, pick } => {
+                let picked = self.pick_members(fault, *part, *pick);
+                let running = picked.iter().filter(|it| self.cluster.is_part_up(**it, *part));
+                let targets = u32::try_from(running.count()).expect("members are few");
+                for member in &picked {
+                    self.cluster.set_part(*member, *part, false, ctx);
+                }
+                (Struck::Parts(*part, MemberSet::of(&picked)), targets)
+            }
+            ControlPlaneFault::SlowDisk { pick, latency } => {
+                let picked = self.pick_members(fault, MemberPart::Etcd, *pick);
+                for member in &picked {
+                    let others = self.book.flush_of(&self.plan, *member);
+                    self.cluster.set_flush(*member, others + *latency, ctx);
+                }
+                let targets = u32::try_from(picked.len()).expect("members are few");
+                (Struck::Flushes(id, MemberSet::of(&picked)), targets)
+            }
+            ControlPlaneFault::ApiBalancerOutage => {
+                let is_there = self.cluster.set_api_balancer(false, ctx);
+                (Struck::ApiBalancer, u32::from(is_there))
+            }
             ControlPlaneFault::LeaderKill(leading) => {
                 let was_led = match leading {
                     Leading::ControllerManager => {
@@ -68,6 +91,20 @@ impl World {
         }
     }
 
+    /// The members that a fault about one of their processes hits.
+    fn pick_members(&self, fault: &Fault, part: MemberPart, pick: MemberPick) -> Vec<usize> {
+        let zone = pick.zone.map(|zone| pick_zone(fault, zone, &self.blueprint, self.streams));
+        let leader = self.cluster.etcd_leader();
+        let is_in = |member: &usize| {
+            self.cluster.has_part(*member, part)
+                && zone.is_none_or(|zone| zone == self.cluster.zone_of_member(*member))
+                && pick.leads.is_none_or(|leads| leads == (leader == Some(*member)))
+        };
+        let members = 0..self.cluster.member_count().min(MemberSet::LEN_MAX);
+        let members: Vec<usize> = members.filter(is_in).collect();
+        pick_some(fault, &members, Some(pick.count), self.streams)
+    }
+
     /// Undoes what a fault did, unless another one that is not over does the same (`is_struck`).
     pub(super) fn mend_control_plane<R: Recorder<Observation>>(
         &mut self,
@@ -85,7 +122,25 @@ impl World {
                     }
                 }
             }
-            Struck::Api if is_struck => ctx.hit(&rare::OVERLAPPED),
+            Struck::Parts(part, members) => {
+                for member in members.iter() {
+                    if self.book.is_part_held(part, member) {
+                        ctx.hit(&rare::OVERLAPPED);
+                    } else {
+                        self.cluster.set_part(member, part, true, ctx);
+                    }
+                }
+            }
+            Struck::Flushes(_, members) => {
+                for member in members.iter() {
+                    let others = self.book.flush_of(&self.plan, member);
+                    self.cluster.set_flush(member, others, ctx);
+                }
+            }
+            Struck::Api | Struck::ApiBalancer if is_struck => ctx.hit(&rare::OVERLAPPED),
+            Struck::ApiBalancer => {
+                self.cluster.set_api_balancer(true, ctx);
+            }
             Struck::Api => self.cluster.set_api_available(true, ctx),
             Struck::Strain(strain) => self.cluster.end_strain(strain, ctx),
             Struck::Registries(fault) | Struck::Webhook(fault) => {

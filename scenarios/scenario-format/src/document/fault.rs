@@ -13,8 +13,8 @@ use crate::units::{Factor, Rate, Share};
 use crate::yaml::Node;
 
 pub use control_plane::{
-    ApiFloodSpec, LeaderKillSpec, MemberLossSpec, PlainFaultSpec, RegistryOutageSpec, SlowApiSpec,
-    WebhookOutageSpec,
+    ApiFloodSpec, ApiServerSpec, EtcdDiskSpec, EtcdMemberSpec, EtcdRole, LeaderKillSpec,
+    MemberLossSpec, PlainFaultSpec, RegistryOutageSpec, SlowApiSpec, WebhookOutageSpec,
 };
 
 /// The keys that say when: every fault has them.
@@ -117,6 +117,14 @@ tagged! {
         WrongRecord(NameFaultSpec),
         /// Machines of the control plane stop: their etcd, API server and controllers with them.
         ControlPlaneMemberLoss(MemberLossSpec),
+        /// The processes of members of etcd end and stay down; their machines run.
+        EtcdMemberDown(EtcdMemberSpec),
+        /// The disk under members of etcd is slow: that costs what the leader, or a majority, needs.
+        EtcdSlowDisk(EtcdDiskSpec),
+        /// The processes of API servers end and stay down; their machines run.
+        ApiServerDown(ApiServerSpec),
+        /// Nobody gets through the load balancer before the API servers: kubelets and proxies hear nothing, controllers go on.
+        ApiBalancerOutage(PlainFaultSpec),
         /// The process that leads ends with an error; another one takes over.
         LeaderKill(LeaderKillSpec),
         /// No API server answers: what runs goes on, and nothing is moved, scaled or routed anew.
@@ -395,8 +403,11 @@ impl FaultSpec {
             Self::BalancerMachineLoss(spec) => spec.start_keys(),
             Self::DnsOutage(spec) | Self::WrongRecord(spec) => spec.start_keys(),
             Self::ControlPlaneMemberLoss(spec) => spec.start_keys(),
+            Self::EtcdMemberDown(spec) => spec.start_keys(),
+            Self::EtcdSlowDisk(spec) => spec.start_keys(),
+            Self::ApiServerDown(spec) => spec.start_keys(),
             Self::LeaderKill(spec) => spec.start_keys(),
-            Self::ApiOutage(spec) => spec.start_keys(),
+            Self::ApiOutage(spec) | Self::ApiBalancerOutage(spec) => spec.start_keys(),
             Self::ApiFlood(spec) => spec.start_keys(),
             Self::SlowApi(spec) => spec.start_keys(),
             Self::WebhookOutage(spec) => spec.start_keys(),
@@ -480,6 +491,10 @@ impl FaultSpec {
             Self::DnsOutage(_) => "dnsOutage",
             Self::WrongRecord(_) => "wrongRecord",
             Self::ControlPlaneMemberLoss(_) => "controlPlaneMemberLoss",
+            Self::EtcdMemberDown(_) => "etcdMemberDown",
+            Self::EtcdSlowDisk(_) => "etcdSlowDisk",
+            Self::ApiServerDown(_) => "apiServerDown",
+            Self::ApiBalancerOutage(_) => "apiBalancerOutage",
             Self::LeaderKill(_) => "leaderKill",
             Self::ApiOutage(_) => "apiOutage",
             Self::ApiFlood(_) => "apiFlood",
@@ -535,8 +550,11 @@ impl FaultSpec {
             Self::BalancerMachineLoss(spec) => spec.span,
             Self::DnsOutage(spec) | Self::WrongRecord(spec) => spec.span,
             Self::ControlPlaneMemberLoss(spec) => spec.span,
+            Self::EtcdMemberDown(spec) => spec.span,
+            Self::EtcdSlowDisk(spec) => spec.span,
+            Self::ApiServerDown(spec) => spec.span,
             Self::LeaderKill(spec) => spec.span,
-            Self::ApiOutage(spec) => spec.span,
+            Self::ApiOutage(spec) | Self::ApiBalancerOutage(spec) => spec.span,
             Self::ApiFlood(spec) => spec.span,
             Self::SlowApi(spec) => spec.span,
             Self::WebhookOutage(spec) => spec.span,

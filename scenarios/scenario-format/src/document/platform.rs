@@ -105,12 +105,38 @@ record! {
 }
 
 record! {
-    /// Members of the control plane, each with an etcd member on its own machine.
+    /// Members of the control plane: machines with an API server, a controller manager and a scheduler, and a member of etcd unless `etcd` is stated.
     pub struct ControlPlaneSpec("controlPlane") {
         /// Zone of each member; a zone may be named more than once.
         zones: Vec<Spanned<String>>,
+        /// An etcd on machines of its own; when left out, a member of it runs beside each API server.
+        etcd: Option<EtcdSpec>,
+        /// The load balancer through which kubelets, proxies and people reach the API servers; when left out, they reach whichever answers.
+        load_balancer: Option<ApiBalancerSpec>,
         /// Version of Kubernetes that it runs, for example `1.36`; skew is not looked at when left out.
         version: Option<Spanned<MinorVersion>>,
+    }
+}
+
+record! {
+    /// An etcd on machines of its own.
+    pub struct EtcdSpec("etcd") {
+        /// Zone of each member; a zone may be named more than once.
+        zones: Vec<Spanned<String>>,
+    }
+}
+
+record! {
+    /// A load balancer before API servers, which looks at each of them. What is left out is as in the example of kubeadm.
+    pub struct ApiBalancerSpec("loadBalancer") {
+        /// From one check of a server to the next; 10s when left out.
+        interval: Option<Spanned<SimSpan>>,
+        /// How long a server may take to answer a check; 10s when left out.
+        timeout: Option<Spanned<SimSpan>>,
+        /// Checks in a row that must fail for a server to be taken out; 2 when left out.
+        fall: Option<Spanned<u32>>,
+        /// Checks in a row that must succeed for it to be taken in again; 2 when left out.
+        rise: Option<Spanned<u32>>,
     }
 }
 

@@ -100,6 +100,7 @@ impl Reader<'_> {
                 fails_closed,
                 timeout,
                 guards: std::collections::BTreeSet::new(),
+                asked: std::collections::BTreeSet::new(),
                 origin: self.origin(),
             },
         }

@@ -322,7 +322,7 @@ impl Resolver<'_> {
         let stated = spec.map(|spec| spec.zones.as_slice()).unwrap_or_default();
         let zones = match kind {
             DataSetKind::Etcd if stated.is_empty() => {
-                self.blueprint.control_plane.member_zones.clone()
+                self.blueprint.control_plane.voter_zones().to_vec()
             }
             _ => self.zones_named(stated),
         };

@@ -2,6 +2,7 @@
 
 mod control_plane;
 mod freeze;
+mod paused;
 
 use std::collections::BTreeMap;
 
@@ -42,6 +43,7 @@ impl Resolver<'_> {
         if faults.len() == specs.len() {
             self.refuse_circular_waits(&faults, specs);
             self.check_upgrades(&faults, specs);
+            self.question_paused_rollouts(&faults, specs);
         }
         faults
     }
@@ -98,6 +100,10 @@ impl Resolver<'_> {
             FaultSpec::DnsOutage(spec) => self.name_fault(&spec.host, DnsFault::Outage)?,
             FaultSpec::WrongRecord(spec) => self.name_fault(&spec.host, DnsFault::WrongRecord)?,
             FaultSpec::ControlPlaneMemberLoss(spec) => self.member_loss(spec)?,
+            FaultSpec::EtcdMemberDown(spec) => self.etcd_member(spec)?,
+            FaultSpec::EtcdSlowDisk(spec) => self.etcd_disk(spec)?,
+            FaultSpec::ApiServerDown(spec) => self.api_server(spec)?,
+            FaultSpec::ApiBalancerOutage(spec) => self.api_balancer(spec),
             FaultSpec::LeaderKill(spec) => self.leader_kill(spec),
             FaultSpec::ApiOutage(spec) => Self::api_outage(spec),
             FaultSpec::ApiFlood(spec) => self.api_flood(spec),
@@ -186,6 +192,10 @@ impl Resolver<'_> {
             | FaultSpec::DnsOutage(_)
             | FaultSpec::WrongRecord(_)
             | FaultSpec::ControlPlaneMemberLoss(_)
+            | FaultSpec::EtcdMemberDown(_)
+            | FaultSpec::EtcdSlowDisk(_)
+            | FaultSpec::ApiServerDown(_)
+            | FaultSpec::ApiBalancerOutage(_)
             | FaultSpec::LeaderKill(_)
             | FaultSpec::ApiOutage(_)
             | FaultSpec::ApiFlood(_)

@@ -329,6 +329,7 @@ impl Resolver<'_> {
                 Predicate::Failover(self.optional(argument, Self::database)?)
             }
             PredicateName::QuorumLost => Predicate::QuorumLost,
+            PredicateName::ApiLost => Predicate::ApiLost,
             PredicateName::MasterDisruption => Predicate::MasterDisruption,
             PredicateName::PodUnschedulable => {
                 Predicate::PodUnschedulable(self.optional(argument, Self::workload)?)

@@ -29,6 +29,7 @@ pub(super) struct Placed {
     pub(super) nodes: Vec<NodeSpec>,
     pub(super) groups: Vec<NodeGroup>,
     pub(super) member_zones: Vec<ZoneId>,
+    pub(super) etcd_zones: Vec<ZoneId>,
 }
 
 pub(super) fn place(spec: &PlatformSpec, diagnostics: &mut Vec<Diagnostic>) -> Placed {
@@ -58,7 +59,8 @@ pub(super) fn place(spec: &PlatformSpec, diagnostics: &mut Vec<Diagnostic>) -> P
         diagnostics.push(Diagnostic::new(Code::E0027, spec.span, message));
     }
     let member_zones = builder.members(spec, &mut nodes, diagnostics);
-    Placed { zones, nodes, groups, member_zones }
+    let etcd_zones = builder.etcd_members(spec, diagnostics);
+    Placed { zones, nodes, groups, member_zones, etcd_zones }
 }
 
 /// Sets of zones are bits of a word.
@@ -239,6 +241,16 @@ impl Builder<'_> {
             diagnostics.push(Diagnostic::new(Code::E0027, span, message));
         }
         member_zones
+    }
+
+    /// Members of an etcd on machines of its own, which are no nodes.
+    fn etcd_members(&self, spec: &PlatformSpec, diagnostics: &mut Vec<Diagnostic>) -> Vec<ZoneId> {
+        let Some(etcd) = &spec.control_plane.etcd else { return Vec::new() };
+        if etcd.zones.is_empty() {
+            let message = "an etcd of its own has no member";
+            diagnostics.push(Diagnostic::new(Code::E0027, etcd.span, message));
+        }
+        etcd.zones.iter().filter_map(|zone| self.zone(zone, diagnostics)).collect()
     }
 
     /// The labels that a kubelet and the cloud provider set.

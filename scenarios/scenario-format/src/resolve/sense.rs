@@ -153,8 +153,8 @@ impl Resolver<'_> {
     }
 
     /// W0238 to W0240.
-    pub(super) fn question_platform(&mut self, spec: &PlatformSpec, member_zones: &[ZoneId]) {
-        self.question_quorum(spec, member_zones);
+    pub(super) fn question_platform(&mut self, spec: &PlatformSpec, voter_zones: &[ZoneId]) {
+        self.question_quorum(spec, voter_zones);
         let pools = spec.node_pools.iter().filter_map(|pool| pool.version);
         for version in spec.control_plane.version.into_iter().chain(pools) {
             self.question_version(&version);
@@ -176,22 +176,33 @@ impl Resolver<'_> {
         }
     }
 
-    /// W0238: whichever zone is lost takes the quorum with it.
-    fn question_quorum(&mut self, spec: &PlatformSpec, member_zones: &[ZoneId]) {
-        let mut zones = member_zones.to_vec();
+    /// W0205: a member of etcd that adds no tolerance. W0238: whichever zone is lost takes the quorum
+    /// with it.
+    fn question_quorum(&mut self, spec: &PlatformSpec, voter_zones: &[ZoneId]) {
+        let etcd = spec.control_plane.etcd.as_ref();
+        let stated = etcd.map_or(&spec.control_plane.zones, |etcd| &etcd.zones);
+        let span = stated.first().map_or(spec.span, |zone| zone.span);
+        let mut zones = voter_zones.to_vec();
         zones.sort();
         zones.dedup();
-        let count_in = |zone: &ZoneId| member_zones.iter().filter(|it| *it == zone).count();
-        let takes_quorum = |zone: &ZoneId| 2 * count_in(zone) >= member_zones.len();
+        let count_in = |zone: &ZoneId| voter_zones.iter().filter(|it| *it == zone).count();
+        let takes_quorum = |zone: &ZoneId| 2 * count_in(zone) >= voter_zones.len();
         if zones.len() > 1 && zones.iter().all(takes_quorum) {
             let message = format!(
-                "{} members of the control plane in {} zones: whichever zone is lost, etcd loses its \
-                 majority",
-                member_zones.len(),
+                "{} members of etcd in {} zones: whichever zone is lost, etcd loses its majority",
+                voter_zones.len(),
                 zones.len()
             );
-            let span = spec.control_plane.zones.first().map_or(spec.span, |zone| zone.span);
             self.question(Code::W0238, span, message, "put one member into each of three zones");
+        } else if etcd.is_some() && voter_zones.len() > 1 && voter_zones.len().is_multiple_of(2) {
+            let message = format!(
+                "{} members of etcd outlive the loss of {}, and so do {}",
+                voter_zones.len(),
+                voter_zones.len() / 2 - 1,
+                voter_zones.len() - 1
+            );
+            let help = "an odd number of members: one less, or one more";
+            self.question(Code::W0205, span, message, help);
         }
     }
 

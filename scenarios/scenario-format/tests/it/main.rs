@@ -15,6 +15,7 @@ mod jobs;
 mod library;
 mod limits;
 mod lints;
+mod members;
 mod memory;
 mod mutated;
 mod names;

@@ -37,8 +37,8 @@ impl<E> Story<'_, E> {
     }
 
     /// The zone of a member of the control plane.
-    fn member_zone(&self, member: u32) -> &str {
-        let zone = self.blueprint.control_plane.member_zones[member as usize];
+    pub(super) fn member_zone(&self, member: u32) -> &str {
+        let zone = self.blueprint.control_plane.zone_of(member as usize);
         &self.blueprint.zones[zone.index()].name
     }
 

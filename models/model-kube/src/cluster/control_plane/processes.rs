@@ -38,13 +38,13 @@ impl Cluster {
         if self.control_plane.members.is_empty() {
             return None;
         }
-        let members = self.members_on(self.control_plane.island);
-        let ready = members.filter(|it| self.control_plane.members[*it].api_ready_at <= now);
+        let servers = self.servers_on(self.control_plane.island);
+        let ready = servers.filter(|it| self.control_plane.members[*it].api_ready_at <= now);
         Some(u32::try_from(ready.count()).expect("members are few"))
     }
 
     /// The member that leads etcd.
-    pub(in super::super) fn etcd_leader(&self) -> Option<usize> {
+    pub fn etcd_leader(&self) -> Option<usize> {
         self.control_plane.etcd_leader
     }
 
@@ -81,8 +81,8 @@ impl Cluster {
         E: Copy + From<KubeEvent>,
         R: Recorder<Observation>,
     {
-        let followers: Vec<usize> = self.members_on(self.control_plane.island).collect();
-        if !etcd::has_quorum(followers.len(), self.control_plane.members.len()) {
+        let followers: Vec<usize> = self.voters_on(self.control_plane.island).collect();
+        if !etcd::has_quorum(followers.len(), self.voters().count()) {
             return;
         }
         self.control_plane.etcd_leader = None;
@@ -128,14 +128,18 @@ impl Cluster {
     }
 
     /// No API server may be ready any more, though etcd leads.
-    fn reassess_api<E, R>(&mut self, ctx: &mut Context<'_, E, R>)
+    pub(super) fn reassess_api<E, R>(&mut self, ctx: &mut Context<'_, E, R>)
     where
         E: Copy + From<KubeEvent>,
         R: Recorder<Observation>,
     {
-        let is_served = self.ready_servers(ctx.now()).is_some_and(|count| count > 0);
-        if self.control_plane.etcd_leader.is_some() && !is_served {
+        if self.control_plane.etcd_leader.is_none() {
+            return;
+        }
+        if self.ready_servers(ctx.now()) == Some(0) {
             self.set_api(false, ctx);
+        }
+        if !self.is_api_available() {
             self.open_api(ctx);
         }
     }

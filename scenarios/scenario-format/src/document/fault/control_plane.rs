@@ -20,6 +20,42 @@ fault_record! {
 }
 
 fault_record! {
+    /// Members of etcd whose processes end and stay down.
+    pub struct EtcdMemberSpec("etcdMemberDown") {
+        /// Only members of this zone, or of a `random` one; any when left out.
+        zone: Option<Spanned<String>>,
+        /// How many of them, drawn at random; one when left out.
+        count: Option<Spanned<u32>>,
+        /// `leader` or `follower`; either when left out.
+        which: Option<Spanned<EtcdRole>>,
+    }
+}
+
+fault_record! {
+    /// A slow disk under members of etcd.
+    pub struct EtcdDiskSpec("etcdSlowDisk") {
+        /// How much longer each flush takes.
+        latency: Spanned<SimSpan>,
+        /// Only members of this zone, or of a `random` one; any when left out.
+        zone: Option<Spanned<String>>,
+        /// How many of them, drawn at random; one when left out.
+        count: Option<Spanned<u32>>,
+        /// `leader` or `follower`; either when left out.
+        which: Option<Spanned<EtcdRole>>,
+    }
+}
+
+fault_record! {
+    /// API servers whose processes end and stay down.
+    pub struct ApiServerSpec("apiServerDown") {
+        /// Only those of this zone, or of a `random` one; any when left out.
+        zone: Option<Spanned<String>>,
+        /// How many of them, drawn at random; one when left out.
+        count: Option<Spanned<u32>>,
+    }
+}
+
+fault_record! {
     /// A leader whose process ends.
     pub struct LeaderKillSpec("leaderKill") {
         /// What it leads: `controllerManager`, `scheduler` or `etcd`.
@@ -94,6 +130,31 @@ impl FromText for Leading {
 
     fn schema() -> Json {
         json!({"enum": ["controllerManager", "scheduler", "etcd"]})
+    }
+}
+
+/// What a member of etcd is to the others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EtcdRole {
+    /// It leads.
+    Leader,
+    /// It follows.
+    Follower,
+}
+
+impl FromText for EtcdRole {
+    const EXPECTED: &'static str = "leader or follower";
+
+    fn from_text(text: &str) -> Result<Self, String> {
+        match text {
+            "leader" => Ok(Self::Leader),
+            "follower" => Ok(Self::Follower),
+            _ => Err("a member of etcd is leader or follower".to_owned()),
+        }
+    }
+
+    fn schema() -> Json {
+        json!({"enum": ["leader", "follower"]})
     }
 }
 

@@ -1,17 +1,18 @@
 //! Faults of the control plane and of registries: what they hit.
 
 use model_api::SimSpan;
-use model_api::fault::{ApiFlood, ControlPlaneFault, FaultKind, PriorityLevel};
+use model_api::control_plane::MemberPart;
+use model_api::fault::{ApiFlood, ControlPlaneFault, FaultKind, MemberPick, PriorityLevel};
 use model_api::kube::registry_host;
 
 use super::super::Resolver;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::document::{
-    ApiFloodSpec, LeaderKillSpec, MemberLossSpec, PlainFaultSpec, RegistryOutageSpec, SlowApiSpec,
-    WebhookOutageSpec,
+    ApiFloodSpec, ApiServerSpec, EtcdDiskSpec, EtcdMemberSpec, EtcdRole, LeaderKillSpec,
+    MemberLossSpec, PlainFaultSpec, RegistryOutageSpec, SlowApiSpec, WebhookOutageSpec,
 };
 use crate::nearest::suggestion;
-use crate::source::Span;
+use crate::source::{Span, Spanned};
 
 /// `--request-timeout` of API servers.
 const SLOW_MAX: SimSpan = SimSpan::from_secs(60);
@@ -25,6 +26,59 @@ impl Resolver<'_> {
         };
         let count = spec.count.map(|count| count.value);
         Some(FaultKind::ControlPlane(ControlPlaneFault::MemberLoss { zone, count }))
+    }
+
+    pub(super) fn etcd_member(&mut self, spec: &EtcdMemberSpec) -> Option<FaultKind> {
+        let pick = self.member_pick(spec.zone.as_ref(), spec.count, spec.which, spec.span)?;
+        let part = MemberPart::Etcd;
+        Some(FaultKind::ControlPlane(ControlPlaneFault::MemberDown { part, pick }))
+    }
+
+    pub(super) fn etcd_disk(&mut self, spec: &EtcdDiskSpec) -> Option<FaultKind> {
+        let pick = self.member_pick(spec.zone.as_ref(), spec.count, spec.which, spec.span)?;
+        let latency = spec.latency.value;
+        if latency.is_zero() {
+            self.report(Code::E0096, spec.latency.span, "a disk that takes no longer is not slow");
+        }
+        Some(FaultKind::ControlPlane(ControlPlaneFault::SlowDisk { pick, latency }))
+    }
+
+    pub(super) fn api_server(&mut self, spec: &ApiServerSpec) -> Option<FaultKind> {
+        let pick = self.member_pick(spec.zone.as_ref(), spec.count, None, spec.span)?;
+        if self.blueprint.control_plane.balancer.is_none() {
+            let text = "clients of the API reach whichever server answers, as no `loadBalancer` of the control plane is stated";
+            self.assume(text, &spec.span.origin());
+        }
+        let part = MemberPart::ApiServer;
+        Some(FaultKind::ControlPlane(ControlPlaneFault::MemberDown { part, pick }))
+    }
+
+    fn member_pick(
+        &mut self,
+        zone: Option<&Spanned<String>>,
+        count: Option<Spanned<u32>>,
+        which: Option<Spanned<EtcdRole>>,
+        span: Span,
+    ) -> Option<MemberPick> {
+        self.want_members(span);
+        if let Some(count) = count.filter(|it| it.value == 0) {
+            self.report(Code::E0096, count.span, "a fault of no member is none");
+        }
+        let zone = match zone {
+            Some(name) => Some(self.zone_pick(name)?),
+            None => None,
+        };
+        let leads = which.map(|it| it.value == EtcdRole::Leader);
+        Some(MemberPick { zone, count: count.map_or(1, |it| it.value), leads })
+    }
+
+    pub(super) fn api_balancer(&mut self, spec: &PlainFaultSpec) -> FaultKind {
+        if self.blueprint.control_plane.balancer.is_none() {
+            let message = "the platform states no load balancer before its API servers";
+            let help = "add `loadBalancer: {}` to `controlPlane`";
+            self.diagnostics.push(Diagnostic::new(Code::E0095, spec.span, message).help(help));
+        }
+        FaultKind::ControlPlane(ControlPlaneFault::ApiBalancerOutage)
     }
 
     pub(super) fn leader_kill(&mut self, spec: &LeaderKillSpec) -> FaultKind {
