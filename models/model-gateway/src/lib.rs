@@ -7,7 +7,8 @@
 //! # For the platform
 //! - Construct: [`Balancers::new`] from the blueprint and the luck of the run.
 //! - Inputs, with the context: [`Balancers::set_node`], [`Balancers::set_zone`],
-//!   [`Balancers::lose_machines`].
+//!   [`Balancers::lose_machines`]; of Services that keep connections on their node
+//!   [`Balancers::set_local`].
 //! - Events: [`GatewayEvent`], back into [`Balancers::handle`].
 //! - After each event of the world, [`Balancers::take_led`] tells where balancers lead to that lead
 //!   elsewhere since, and [`Gateways::take_known`] which pods gateways choose from that choose from
@@ -38,5 +39,5 @@ mod gateways;
 pub mod rare;
 pub mod upstream;
 
-pub use balancers::{Balancers, GatewayEvent, Led, ZoneState};
+pub use balancers::{Balancers, GatewayEvent, Led, LocalState, ZoneState};
 pub use gateways::{Gateways, Known, PodState, UpstreamIdx};

@@ -110,7 +110,7 @@ impl Fluid {
                 && serving.work == Work::Exponential
                 && serving.quota_period.is_none()
         };
-        let has_memory = graph.zone_count > 0
+        let has_memory = !graph.sites.is_empty()
             || graph
                 .edges
                 .all

@@ -1,5 +1,9 @@
 //! Who calls whom: immutable, built once, shared by all runs.
 
+use std::sync::Arc;
+
+use model_api::blueprint::Division;
+use model_api::kube::TrafficDistribution;
 use model_api::load::{Load, Thinking};
 use model_api::observation::FlowSegment;
 use model_api::path::{CallPolicy, Callee, Serving};
@@ -46,8 +50,11 @@ pub(crate) struct Graph {
     pub(crate) edges: Edges,
     /// Databases of the blueprint.
     pub(crate) database_count: usize,
-    /// Zones of the blueprint, where some Service here is divided by zone; else none.
+    /// Zones of the blueprint, where some Service here is divided; else none.
     pub(crate) zone_count: usize,
+    /// Where callers may stand, as far as they are told apart: the zone of each zone or, where some
+    /// Service here is divided by node, of each node of the cluster. See `stations`.
+    pub(crate) sites: Vec<usize>,
     /// What is told of by zone: Services that are divided, with each zone.
     pub(crate) served: Vec<(NodeIdx, ZoneId)>,
     /// Gateways that make calls of their own or write to databases: what they lose by it they do not
@@ -75,7 +82,7 @@ pub(crate) struct Node {
     /// Where its pods have one.
     pub(crate) quota: Option<Quota>,
     /// What requests meet there.
-    pub(crate) tables: Tables,
+    pub(crate) tables: Arc<Tables>,
     pub(crate) key: EntityKey,
     /// Without waiting, itself alone.
     pub(crate) own_latency: SimSpan,
@@ -90,8 +97,15 @@ pub(crate) struct Node {
     pub(crate) twin: Option<NodeIdx>,
     /// The node that this one is the twin of.
     pub(crate) twin_of: Option<NodeIdx>,
-    /// Where it is divided by zone: the node of each zone, itself first; else empty. See `stations`.
+    /// Where it is divided: the node of each zone, or of each node of the cluster, itself first; else
+    /// empty. See `stations`.
     pub(crate) stations: Vec<NodeIdx>,
+    pub(crate) division: Division,
+    /// Traffic policies keep requests on their node: of those from outside, and of others.
+    pub(crate) is_local_from_outside: bool,
+    pub(crate) is_local_inside: bool,
+    /// Its endpoints carry hints for nodes.
+    pub(crate) prefers_node: bool,
     /// The first of the stations that this one is another of.
     pub(crate) station_of: Option<NodeIdx>,
     /// The load balancer before it.
@@ -246,10 +260,11 @@ impl Plan {
                 (nodes[node].twin, nodes[twin].twin_of) = (Some(twin), Some(node));
                 place_by_service[canary] = Some((part, twin));
             }
-            if blueprint.is_divided_by_zone(ServiceId::from_index(service)) {
+            if blueprint.is_divided(ServiceId::from_index(service)) {
                 edges.add_stations(&mut parts[part], service, blueprint);
             }
         }
+        parts.iter_mut().for_each(|part| part.sites = sites(part, blueprint));
         let mut windows = vec![SimSpan::ZERO; edges.calls.len()];
         for canary in &blueprint.canaries {
             windows[canary.canary_service.index()] = canary.analysis.window_max();
@@ -332,6 +347,15 @@ impl Plan {
 
     pub(crate) fn cpu_per_request(&self, service: ServiceId) -> SimSpan {
         self.cpu_per_request.get(service.index()).copied().unwrap_or_default()
+    }
+}
+
+/// The zone of each site at which callers are told apart.
+fn sites(part: &Graph, blueprint: &Blueprint) -> Vec<usize> {
+    if part.nodes.iter().any(|node| node.division == Division::Nodes) {
+        blueprint.nodes.iter().map(|node| node.zone.index()).collect()
+    } else {
+        (0..part.zone_count).collect()
     }
 }
 
@@ -462,7 +486,7 @@ impl Calls {
             upstream: profile.map_or_else(CallPolicy::default, |profile| profile.upstream),
             serving: profile.map_or_else(Serving::default, |profile| profile.serving),
             quota,
-            tables: Tables::default(),
+            tables: Arc::default(),
             key: EntityKey::of("service").child(&blueprint.service_name(named)),
             own_latency: self.base_latency[service],
             databases: self.databases[service].clone(),
@@ -475,20 +499,36 @@ impl Calls {
             twin_of: None,
             stations: Vec::new(),
             station_of: None,
+            division: blueprint.division_of(id),
+            is_local_from_outside: blueprint.services[service].is_local_from_outside(),
+            is_local_inside: blueprint.services[service].is_local_inside(),
+            prefers_node: blueprint.services[service].traffic_distribution
+                == TrafficDistribution::PreferSameNode,
             door: blueprint.balancer_of(id).map(Door::of),
             is_service_upstream: blueprint.services[service].is_service_upstream,
         }
     }
 
-    /// Makes the last node of a part the station of the first zone, and adds those of the others.
+    /// Makes the last node of a part the station of the first zone or cluster node, and adds those of
+    /// the others.
     fn add_stations(&self, part: &mut Graph, service: usize, blueprint: &Blueprint) {
         let head = part.nodes.len() - 1;
         part.zone_count = blueprint.zones.len();
         part.nodes[head].stations.push(head);
-        for zone in &blueprint.zones[1..] {
+        let (kind, names): (_, Vec<&str>) = match part.nodes[head].division {
+            Division::Nodes => {
+                ("node", blueprint.nodes.iter().map(|it| it.node.name.as_str()).collect())
+            }
+            Division::Zones | Division::Whole => {
+                ("zone", blueprint.zones.iter().map(|zone| zone.name.as_str()).collect())
+            }
+        };
+        for name in &names[1..] {
             let mut station = self.node(service, service, blueprint);
-            station.key = station.key.child("zone").child(&zone.name);
+            station.key = station.key.child(kind).child(name);
             station.station_of = Some(head);
+            // What requests meet at pods follows from these alone.
+            station.tables = Arc::clone(&part.nodes[head].tables);
             let number = part.nodes.len();
             part.nodes[head].stations.push(number);
             part.nodes.push(station);

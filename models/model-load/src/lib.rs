@@ -10,8 +10,8 @@
 //!   reader of scenarios refuses first. The value is `Clone` and compact; the graph is shared.
 //! - Inputs, cheap, without a context, in any order: [`Flows::set_endpoints`],
 //!   [`Flows::set_database_writable`], [`Flows::set_load_factor`], [`Flows::set_failing`],
-//!   [`Flows::set_split`]; where hints divide requests by zone also [`Flows::set_stations`],
-//!   [`Flows::set_places`] and [`Flows::set_outside`]; where a load balancer is before a Service,
+//!   [`Flows::set_split`]; where hints or traffic policies divide requests by zone or node also
+//!   [`Flows::set_stations`], [`Flows::set_places`], [`Flows::set_outside`] and [`Flows::set_fronts`]; where a load balancer is before a Service,
 //!   [`Flows::set_entrance`], and of a gateway that chooses pods itself [`Flows::set_choice`]. They take effect at the next
 //!   [`Flows::settle`], which must be called at the same instant: once after each event of the
 //!   world, after everything else it did. It costs nothing when nothing was set. Until endpoints
@@ -54,6 +54,9 @@
 //! - Services whose endpoints carry hints for zones: each zone's endpoints have a queue of their own,
 //!   which gets all that comes from the zone; what endpoints of each zone get and answer, and which
 //!   part of it crosses zones (`stations`).
+//! - Services whose traffic policies keep requests on their node, or whose endpoints carry hints for
+//!   nodes: the same of each node. What comes to a node without an endpoint under a policy is dropped
+//!   ([`LossReason::NotLocal`]).
 //! - Load balancers before Services, which requests from outside come through (`entrance`).
 //! - What probes meet that wait in line with requests (`strain`).
 //! - Rate limits in fixed windows, counted by each pod or together.
@@ -69,8 +72,7 @@
 //! # Not modelled
 //! Sessions; balancers that spare pods that are new (slow start); endpoints of unequal size behind one
 //! Service, of which what all can do together counts, so that a cold pod slows all answers a little
-//! instead of its own much; what a cold pod costs more CPU; endpoints on the node of the caller only
-//! (traffic policies `Local`, `PreferSameNode`, of which the zone counts); workers that are kept while
+//! instead of its own much; what a cold pod costs more CPU; workers that are kept while
 //! a call goes on; requests in pods that die where nobody says that they are lost, and what a pod that
 //! is deleted does not finish within its grace period; bunches of calls that one request makes to a
 //! Service whose answers come before its workers are free (flows have too short waits); calls made at
@@ -104,6 +106,7 @@
 //!
 //! [`LossReason::Dependency`]: model_api::observation::LossReason::Dependency
 //! [`LossReason::Denied`]: model_api::observation::LossReason::Denied
+//! [`LossReason::NotLocal`]: model_api::observation::LossReason::NotLocal
 //! [`LossReason::Errors`]: model_api::observation::LossReason::Errors
 
 mod curve;
@@ -130,6 +133,6 @@ pub use entrance::{Choice, Entrance};
 pub use flows::{CanarySeen, Flows, LoadEvent, Traffic, WorkFlow};
 pub use graph::{GraphError, pod_capacity_millirps};
 pub use request::{Latencies, Requests, WINDOW};
-pub use stations::{Place, Station};
+pub use stations::{Place, Standing, Station};
 pub use stretch::CURVE_ERROR_PPM;
 pub use wait::{OVERLOAD_WAIT, Wait, erlang_wait};

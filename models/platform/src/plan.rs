@@ -89,7 +89,7 @@ impl Wiring {
             restores_api: false,
             has_failing: false,
             has_stations: (0..blueprint.services.len())
-                .any(|service| blueprint.is_divided_by_zone(ServiceId::from_index(service))),
+                .any(|service| blueprint.is_divided(ServiceId::from_index(service))),
             has_stalled: blueprint.pools.iter().any(|pool| !pool.stalled.is_empty()),
         };
         for profile in &blueprint.profiles {

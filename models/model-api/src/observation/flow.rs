@@ -74,6 +74,8 @@ pub enum LossReason {
     Database(DatabaseId),
     /// Pods of a faulty revision answer with errors.
     Errors,
+    /// They came to a node without an endpoint, and the traffic policy keeps them there.
+    NotLocal,
 }
 
 impl LossReason {
@@ -92,6 +94,7 @@ impl LossReason {
             Self::Dependency(_) => "dependency",
             Self::Database(_) => "database",
             Self::Errors => "errors",
+            Self::NotLocal => "notLocal",
         }
     }
 }

@@ -134,6 +134,8 @@ pub(super) struct Engine {
     pub(super) tallies: Vec<Tally>,
     /// The row of the zone that the attempt was sent to that is being sent, where that counts.
     served: Option<usize>,
+    /// The attempt that is being sent to a station comes to a node that drops it.
+    is_dropped: bool,
     /// Requests from outside so far.
     request_count: u64,
     /// The number of the window that goes on.
@@ -192,6 +194,7 @@ impl Engine {
                 .map(Tally::new)
                 .collect(),
             served: None,
+            is_dropped: false,
             request_count: 0,
             window: 0,
             until: SimTime::ZERO,
@@ -308,7 +311,7 @@ impl Engine {
 
     pub(super) fn set_endpoints(&mut self, node: NodeIdx, endpoints: Endpoints) {
         self.known.endpoints[node] = endpoints;
-        self.is_rerouted &= self.graph().zone_count == 0;
+        self.is_rerouted &= self.graph().sites.is_empty();
         self.stations[node].set_endpoints(endpoints, self.calendar.now());
         self.expect_shared(node, self.calendar.now());
     }
@@ -504,6 +507,7 @@ impl Engine {
                     Outcome::TimedOut
                     | Outcome::Dead
                     | Outcome::Denied
+                    | Outcome::NotLocal
                     | Outcome::Erred
                     | Outcome::Unconnected
                     | Outcome::Unknown => {
@@ -540,6 +544,11 @@ impl Engine {
             let at = edge.deadline(now).unwrap_or(now);
             self.tell_refused(call, LossReason::Denied);
             return Sent::Ends(at, Outcome::Denied);
+        }
+        if wire.is_divided && self.is_dropped {
+            let at = edge.deadline(now).unwrap_or(now);
+            self.tell_refused(call, LossReason::NotLocal);
+            return Sent::Ends(at, Outcome::NotLocal);
         }
         let station = &mut self.stations[node];
         let dead_share = station.dead_share();
@@ -654,6 +663,7 @@ impl Engine {
             Outcome::TimedOut => self.failed(call, LossReason::TimedOut, now),
             Outcome::Dead => self.failed(call, LossReason::DeadEndpoints, now),
             Outcome::Denied => self.failed(call, LossReason::Denied, now),
+            Outcome::NotLocal => self.failed(call, LossReason::NotLocal, now),
             Outcome::Unconnected => self.failed(call, LossReason::LoadBalancer, now),
             Outcome::Unknown => self.failed(call, LossReason::NoEndpoints, now),
         }

@@ -6,6 +6,7 @@ mod closed;
 mod deaths;
 mod denied;
 mod memory;
+mod nodes;
 mod properties;
 mod queues;
 mod reference;

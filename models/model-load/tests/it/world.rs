@@ -3,15 +3,17 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use model_api::blueprint::Zone;
+use model_api::blueprint::{NodeSpec, Zone};
 use model_api::canary::{Analysis, Canary};
 use model_api::gateway::{Failover, Gateway, GatewayUpstream, LoadBalancer, Vrrp};
-use model_api::kube::{Service, TrafficDistribution};
+use model_api::kube::{Service, TrafficDistribution, TrafficPolicy};
 use model_api::load::{Clients, Load, LoadPoint, ServiceProfile, Thinking};
 use model_api::observation::FlowSegment;
 use model_api::path::{CallPolicy, DeniedCall, Serving};
 use model_api::{Blueprint, DatabaseId, Observation, Origin, ServiceId, WorkloadId, ZoneId};
-use model_load::{Choice, Entrance, Flows, LoadEvent, Place, Station, Traffic, WorkFlow, rare};
+use model_load::{
+    Choice, Entrance, Flows, LoadEvent, Place, Standing, Station, Traffic, WorkFlow, rare,
+};
 use sim_kernel::{
     Context, Journal, Limits, Model, Priority, ProbeCounter, Recorder, SimSpan, SimTime,
     Simulation, Streams,
@@ -39,6 +41,15 @@ pub(crate) enum Act {
     Places(u32, [(u32, u32); ZONE_COUNT]),
     /// Nodes of each zone that requests from outside may enter at.
     Outside([u32; ZONE_COUNT]),
+    /// Of a Service that is divided by node: ready and live endpoints of each node, and what they can do,
+    /// per 1000 s.
+    OnNodes(u32, [(u32, u32, u64); NODE_COUNT]),
+    /// The same of another Service.
+    NodePlaces(u32, [(u32, u32); NODE_COUNT]),
+    /// A Service has an endpoint on each node; that of this one is about to go.
+    Going(u32, usize),
+    /// Nodes that requests from outside for a Service come in at and stay on.
+    Fronts(u32, [bool; NODE_COUNT]),
     /// Of so many live pods of a Service, the first so many die with the requests in them.
     Deaths(u32, u32, u32),
     /// Whether the balancer before a Service answers, nodes that it leads to, and silent ones.
@@ -50,9 +61,28 @@ pub(crate) enum Act {
 /// Zones of a case that has any.
 pub(crate) const ZONE_COUNT: usize = 3;
 
-fn places(counts: [(u32, u32); ZONE_COUNT]) -> Vec<Place> {
-    let place = |(ready_count, live_count)| Place { ready_count, live_count };
-    counts.map(place).to_vec()
+/// Nodes of a case that has any, and their zones.
+pub(crate) const NODE_COUNT: usize = 4;
+const ZONES_OF_NODES: [u32; NODE_COUNT] = [0, 0, 1, 2];
+
+fn places(counts: &[(u32, u32)]) -> Vec<Place> {
+    let place = |(site, &(ready_count, live_count)): (usize, &(u32, u32))| Place {
+        site,
+        ready_count,
+        live_count,
+    };
+    let some = counts.iter().enumerate().filter(|(_, counts)| **counts != (0, 0));
+    some.map(place).collect()
+}
+
+/// Stations of which each has its own endpoints.
+fn standing(own: &[(u32, u32, u64)]) -> Standing {
+    let station = |(site, &(ready, live, capacity_millirps)): (usize, &(u32, u32, u64))| {
+        let mut counts = vec![(0, 0); own.len()];
+        counts[site] = (ready, live);
+        Station { places: places(&counts), capacity_millirps, ..Station::default() }
+    };
+    Standing { stations: own.iter().enumerate().map(station).collect(), are_hinted: true }
 }
 
 #[derive(Clone, Copy, Debug, Hash)]
@@ -85,22 +115,29 @@ impl World {
                 flows.set_split(ServiceId(service), weight, is_mirrored);
             }
             Act::Stations(service, zones) => {
-                let station = |zone: usize| {
-                    let mut counts = [(0, 0); ZONE_COUNT];
-                    counts[zone] = (zones[zone].0, zones[zone].1);
-                    Station { places: places(counts), capacity_millirps: zones[zone].2 }
-                };
-                let stations: Vec<Station> = (0..ZONE_COUNT).map(station).collect();
-                flows.set_stations(ServiceId(service), &stations);
+                flows.set_stations(ServiceId(service), &standing(&zones));
             }
             Act::Pool(service, counts, capacity_millirps) => {
-                let mut stations =
-                    vec![Station { places: places([(0, 0); 3]), capacity_millirps: 0 }; ZONE_COUNT];
-                stations[0] = Station { places: places(counts), capacity_millirps };
-                flows.set_stations(ServiceId(service), &stations);
+                let mut stations = vec![Station::default(); ZONE_COUNT];
+                stations[0] =
+                    Station { places: places(&counts), capacity_millirps, ..Station::default() };
+                let standing = Standing { stations, are_hinted: false };
+                flows.set_stations(ServiceId(service), &standing);
             }
-            Act::Places(service, counts) => flows.set_places(ServiceId(service), &places(counts)),
-            Act::Outside(counts) => flows.set_outside(&counts),
+            Act::Places(service, counts) => flows.set_places(ServiceId(service), &places(&counts)),
+            Act::Outside(counts) => flows.set_outside(&counts, &[true; NODE_COUNT]),
+            Act::OnNodes(service, nodes) => {
+                flows.set_stations(ServiceId(service), &standing(&nodes));
+            }
+            Act::NodePlaces(service, counts) => {
+                flows.set_places(ServiceId(service), &places(&counts));
+            }
+            Act::Going(service, node) => {
+                let mut standing = standing(&[(1, 1, 1_000_000); NODE_COUNT]);
+                standing.stations[node].is_last_resort = true;
+                flows.set_stations(ServiceId(service), &standing);
+            }
+            Act::Fronts(service, nodes) => flows.set_fronts(ServiceId(service), &nodes),
             Act::Deaths(..) => unreachable!("nothing is lost before the start"),
             Act::Entrance(service, is_answering, member_count, silent_count) => {
                 let entrance = Entrance { is_answering, member_count, silent_count };
@@ -163,6 +200,8 @@ pub(crate) struct Node {
     pub(crate) zones: Vec<u32>,
     /// Its endpoints carry hints.
     pub(crate) has_hints: bool,
+    /// What keeps its requests on their node.
+    pub(crate) keeps: Option<Keeps>,
     /// A load balancer is before it, which gives each node so many milliseconds.
     pub(crate) connect_millis: Option<u64>,
     /// The gateway of a case, which is its first Service, gives each of its pods so many milliseconds,
@@ -170,6 +209,17 @@ pub(crate) struct Node {
     pub(crate) chosen: Option<(u64, u32)>,
     /// Gateways leave the choice of its endpoints to proxies.
     pub(crate) is_service_upstream: bool,
+}
+
+/// What keeps requests to a Service on their node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Keeps {
+    /// `internalTrafficPolicy: Local`.
+    Inside,
+    /// `externalTrafficPolicy: Local`.
+    FromOutside,
+    /// `trafficDistribution: PreferSameNode`.
+    Hints,
 }
 
 /// Whose requests are looked at.
@@ -215,19 +265,29 @@ pub(crate) struct Run {
 impl Case {
     pub(crate) fn blueprint(&self) -> Blueprint {
         let mut blueprint = Blueprint { denied: self.denied.clone(), ..Blueprint::default() };
-        if self.nodes.iter().any(|node| node.has_hints) {
+        if self.nodes.iter().any(|node| node.has_hints || node.keeps.is_some()) {
             let zone = |name: &str| Zone { name: name.to_owned(), ..Zone::default() };
             blueprint.zones = ["a", "b", "c"].map(zone).to_vec();
+        }
+        if self.nodes.iter().any(|node| node.keeps.is_some()) {
+            let node = |zone| NodeSpec { zone: ZoneId(zone), ..NodeSpec::default() };
+            blueprint.nodes = ZONES_OF_NODES.map(node).to_vec();
+            for (number, node) in blueprint.nodes.iter_mut().enumerate() {
+                node.node.name = format!("n{number}");
+            }
         }
         for (idx, node) in (0_u32..).zip(&self.nodes) {
             blueprint.services.push(Service {
                 namespace: "shop".into(),
                 name: format!("s{idx}"),
-                traffic_distribution: if node.has_hints {
-                    TrafficDistribution::PreferSameZone
-                } else {
-                    TrafficDistribution::None
+                traffic_distribution: match (node.has_hints, node.keeps) {
+                    (_, Some(Keeps::Hints)) => TrafficDistribution::PreferSameNode,
+                    (true, _) => TrafficDistribution::PreferSameZone,
+                    (false, _) => TrafficDistribution::None,
                 },
+                internal_traffic_policy: policy(node.keeps == Some(Keeps::Inside)),
+                external_traffic_policy: policy(node.keeps == Some(Keeps::FromOutside)),
+                is_external: node.keeps == Some(Keeps::FromOutside),
                 is_service_upstream: node.is_service_upstream,
                 ..Service::default()
             });
@@ -401,6 +461,10 @@ impl Case {
             hits: rare::ALL.iter().map(|probe| hits.count(probe)).collect(),
         }
     }
+}
+
+const fn policy(is_local: bool) -> TrafficPolicy {
+    if is_local { TrafficPolicy::Local } else { TrafficPolicy::Cluster }
 }
 
 fn canary(service: u32, tried: u32) -> Canary {

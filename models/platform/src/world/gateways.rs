@@ -12,7 +12,7 @@ use crate::event::Event;
 /// The balancers, and what they were told.
 #[derive(Clone, Debug)]
 pub(super) struct GatewayState {
-    balancers: Balancers,
+    pub(super) balancers: Balancers,
     gateways: Gateways,
     /// By node: whether it answers; `None` where there is none.
     nodes: Vec<Option<bool>>,
@@ -61,6 +61,7 @@ impl World {
             return;
         }
         let (blueprint, flows) = (&self.blueprint, &mut self.flows);
+        let mut turned = Vec::new();
         self.gateways.balancers.take_led(ctx, |balancer, led| {
             let service = blueprint.balancers[balancer.index()].service;
             let entrance = Entrance {
@@ -69,7 +70,17 @@ impl World {
                 silent_count: led.silent_count,
             };
             flows.set_entrance(service, entrance);
+            turned.push((balancer, service));
         });
+        for (balancer, service) in turned {
+            if blueprint.services[service.index()].is_local_from_outside() {
+                let mut fronts = vec![false; blueprint.nodes.len()];
+                for node in self.gateways.balancers.fronts(balancer) {
+                    fronts[node.index()] = true;
+                }
+                flows.set_fronts(service, &fronts);
+            }
+        }
     }
 
     /// Tells balancers what of each zone is there.
