@@ -28,8 +28,8 @@ pub struct Serving {
     /// what the CPU limit allows for a period, and then all of them stand still until the next. Without
     /// it the limit is spread evenly over workers and time.
     pub quota_period: Option<SimSpan>,
-    /// Requests in a pod that dies before it could finish them are lost; otherwise they are answered
-    /// all the same.
+    /// Requests in a pod that dies before it could finish them are lost, as they are unless somebody says
+    /// otherwise; else they are answered all the same.
     pub loses_requests: bool,
 }
 
@@ -84,7 +84,7 @@ impl Default for Serving {
             cores_max: None,
             warm_up: None,
             quota_period: None,
-            loses_requests: false,
+            loses_requests: true,
         }
     }
 }
@@ -186,6 +186,9 @@ pub struct CallPolicy {
     pub retry_budget_ppm: Option<u32>,
     /// When calls are not even tried.
     pub breaker: Option<Breaker>,
+    /// It is made at the same time as those before and after it of which this is so too: the request
+    /// goes on when the slowest of them is over.
+    pub is_parallel: bool,
 }
 
 impl CallPolicy {

@@ -11,7 +11,7 @@ use model_api::{Blueprint, DatabaseId, LoadId, Observation, ServiceId, ZoneId};
 use sim_kernel::{EntityKey, SimSpan};
 
 use crate::curve::Curve;
-use crate::edges::{Edges, Source};
+use crate::edges::{Edges, Source, stages};
 use crate::entrance::Door;
 use crate::fluid::Tables;
 use crate::quota::Quota;
@@ -399,12 +399,20 @@ fn asking_gateways(nodes: &[Node]) -> Vec<NodeIdx> {
     (0..nodes.len()).filter(|idx| is_asking(&nodes[*idx])).collect()
 }
 
-/// Sums the latency of each path, callees first, then the gateways.
-///
-/// Simplified: calls are made one after the other.
+/// Sums the latency of each path, callees first, then the gateways. Of calls that are made at the same
+/// time the longest counts.
 fn add_latencies(nodes: &mut [Node]) {
     for idx in (0..nodes.len()).rev() {
-        let called: SimSpan = nodes[idx].calls.iter().map(|&call| nodes[call].base_latency).sum();
+        let node = &nodes[idx];
+        let policy = |call: usize| node.policies.get(call).copied().unwrap_or_default();
+        let calls: Vec<(NodeIdx, bool)> = (0..node.calls.len())
+            .map(|call| (node.calls[call], policy(call).is_parallel))
+            .collect();
+        let longest = |stage: &[(NodeIdx, bool)]| {
+            let all = stage.iter().map(|(call, _)| nodes[*call].base_latency);
+            all.max().unwrap_or_default()
+        };
+        let called: SimSpan = stages(&calls, |(_, is_parallel)| *is_parallel).map(longest).sum();
         nodes[idx].base_latency = nodes[idx].base_latency.saturating_add(called);
     }
     let own: Vec<SimSpan> = nodes.iter().map(|node| node.base_latency).collect();

@@ -46,6 +46,7 @@
 //!   fast as the others and none faster than one worker.
 //! - CPU quotas of pods, where the period is stated: threads as fast as cores, that all stand still once
 //!   they used up the quota of a period (`quota`); each pod has its own queue then.
+//! - Calls that are made one after the other, or at the same time: then the slowest counts.
 //! - Calls, at each hop and by clients: time-outs (work for callers that are gone is done all the
 //!   same), retries with doubling pauses, retry budgets, circuit breakers. So the same load may be
 //!   well or stay in the overload that a spike left behind.
@@ -60,7 +61,8 @@
 //! - Load balancers before Services, which requests from outside come through (`entrance`).
 //! - What probes meet that wait in line with requests (`strain`).
 //! - Rate limits in fixed windows, counted by each pod or together.
-//! - Requests in pods that die, where they are lost (`flows::cut`).
+//! - Requests in pods that die, and those that a pod that is deleted does not finish within its grace
+//!   period (`flows::cut`).
 //! - Errors of faulty pods ([`LossReason::Errors`]), and requests that are divided by weight between
 //!   two sets of pods, or copied to one of them: each set has a queue of its own.
 //! - A Service is charged with what its clients lose on the way to it: the requests offered to it
@@ -73,10 +75,9 @@
 //! Sessions; balancers that spare pods that are new (slow start); endpoints of unequal size behind one
 //! Service, of which what all can do together counts, so that a cold pod slows all answers a little
 //! instead of its own much; what a cold pod costs more CPU; workers that are kept while
-//! a call goes on; requests in pods that die where nobody says that they are lost, and what a pod that
-//! is deleted does not finish within its grace period; bunches of calls that one request makes to a
-//! Service whose answers come before its workers are free (flows have too short waits); calls made at
-//! the same time; jitter of pauses; the time that a way between zones takes.
+//! a call goes on; bunches of calls that one request makes to a
+//! Service whose answers come before its workers are free, or at the same time (flows have too short waits);
+//! jitter of pauses; the time that a way between zones takes.
 //! Autoscalers see the CPU of the flow, and probes its waits, also where single requests are played.
 //!
 //! # Defaults and their sources

@@ -239,7 +239,7 @@ impl Requests {
         }
     }
 
-    /// Tells how long answers took. To be called once, at the end of the run.
+    /// Tells how long answers took, and what quotas did. To be called once, at the end of the run.
     pub(crate) fn tell_latencies<E, R>(&self, ctx: &mut Context<'_, E, R>)
     where
         E: Copy,
@@ -251,6 +251,12 @@ impl Requests {
                     let (within_ns, count) =
                         (bucket.value_iterated_to(), bucket.count_since_last_iteration());
                     ctx.observe(|| engine.graph().told_answered(row, within_ns, count));
+                }
+            }
+            for (node, spec) in engine.graph().nodes.iter().enumerate() {
+                if let Some(seen) = engine.throttling(node) {
+                    let service = spec.service;
+                    ctx.observe(|| Observation::Throttled { service, seen });
                 }
             }
         }

@@ -8,8 +8,8 @@ use super::queue::{Arrivals, Queue, Stationary};
 use super::quota::Table;
 use super::tried::{Answers, Late, Through, entered, through};
 use crate::curve::Side;
-use crate::delay::{Delay, normal_share};
-use crate::edges::{Caller, EdgeIdx};
+use crate::delay::{Delay, normal_share, slowest};
+use crate::edges::{Caller, EdgeIdx, stages};
 use crate::entrance::Way;
 use crate::evaluation::{Endpoints, Inputs};
 use crate::graph::{Graph, NodeIdx};
@@ -559,16 +559,24 @@ impl Sweep<'_> {
             work.delay = table.delay(state.nodes[node].ratio * work.queue.takes, work.delay);
         }
         let mut passes = 1.0 - failing;
-        for &edge in &self.graph.edges.of_node[node] {
-            let call = &room.edges[edge];
-            passes *= call.answered;
-            let spec = &self.graph.edges.all[edge];
-            let dependency = LossReason::Dependency(self.graph.nodes[spec.callee].service);
-            let reason = if spec.is_denied { LossReason::Denied } else { dependency };
-            let lost = work.answered * (1.0 - call.answered);
-            work.worst = work.worst.or(reason, lost);
-            work.answered *= call.answered;
-            work.delay = work.delay.then(call.whole_delay());
+        let edges = &self.graph.edges;
+        let is_parallel = |edge: &EdgeIdx| edges.all[*edge].policy.is_parallel;
+        for stage in stages(&edges.of_node[node], is_parallel) {
+            for &edge in stage {
+                let call = &room.edges[edge];
+                passes *= call.answered;
+                let spec = &edges.all[edge];
+                let dependency = LossReason::Dependency(self.graph.nodes[spec.callee].service);
+                let reason = if spec.is_denied { LossReason::Denied } else { dependency };
+                let lost = work.answered * (1.0 - call.answered);
+                work.worst = work.worst.or(reason, lost);
+                work.answered *= call.answered;
+            }
+            let delay = match stage {
+                [edge] => room.edges[*edge].whole_delay(),
+                _ => slowest(stage.iter().map(|edge| room.edges[*edge].whole_delay())),
+            };
+            work.delay = work.delay.then(delay);
         }
         if spec.is_denied_database {
             work.worst = work.worst.or(LossReason::Denied, work.answered);

@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use model_api::DatabaseId;
-use model_api::observation::LossReason;
+use model_api::observation::{LossReason, Throttling};
 use model_api::path::CallPolicy;
 use sim_kernel::{EntityKey, Purpose, SimSpan, SimTime, Stream, Streams};
 
@@ -348,6 +348,17 @@ impl Engine {
         }
     }
 
+    /// What quotas did to the pods behind a node so far, those of its other stations included; `None` where
+    /// there are none, and of another station.
+    pub(super) fn throttling(&self, node: NodeIdx) -> Option<Throttling> {
+        let graph = self.graph();
+        if graph.nodes[node].station_of.is_some() {
+            return None;
+        }
+        let seen = graph.nodes_of(&node).iter().filter_map(|it| self.stations[*it].throttling());
+        seen.reduce(super::quota::sum)
+    }
+
     /// Requests that wait at a node now.
     pub(super) fn waiting_count(&mut self, node: NodeIdx) -> usize {
         let now = self.calendar.now();
@@ -616,6 +627,7 @@ impl Engine {
             call: call_idx,
             serial,
             next: 0,
+            others: 0,
             came_at: now,
             window,
             upstream,
@@ -767,6 +779,11 @@ impl Engine {
         if !loss.is_none() {
             self.note_failure(visit_idx, blamed, loss);
         }
+        let others = &mut self.visits[visit_idx as usize].others;
+        if *others > 0 {
+            *others -= 1;
+            return;
+        }
         self.go_on(visit_idx);
     }
 
@@ -780,12 +797,15 @@ impl Engine {
         }
     }
 
-    /// The next call of a visit, or its answer. All calls are made, one after the other, even when
-    /// one fails: as the flow has it.
+    /// The next call of a visit, or those that it makes at the same time, or its answer. All calls are
+    /// made even when one fails: as the flow has it.
     fn go_on(&mut self, visit_idx: u32) {
         let visit = &mut self.visits[visit_idx as usize];
-        let calls = &self.hops[visit.node as usize].calls;
+        let Hop { calls, together, .. } = &self.hops[visit.node as usize];
         let next = visit.next as usize;
+        if let Some(&count) = together.get(next).filter(|count| **count > 1) {
+            return self.call_together(visit_idx, count);
+        }
         visit.next += 1;
         let edge = match calls.get(next) {
             Some(edge) => Some(*edge),
@@ -795,6 +815,20 @@ impl Engine {
         match edge {
             Some(edge) => self.call(edge, Caller::Visit(visit_idx), self.calendar.now()),
             None => self.answer(visit_idx),
+        }
+    }
+
+    /// Makes the next so many calls of a visit at once.
+    #[inline(never)]
+    fn call_together(&mut self, visit_idx: u32, count: u32) {
+        let visit = &mut self.visits[visit_idx as usize];
+        let (node, first) = (visit.node as usize, visit.next);
+        // Set before the first of them is made, which may be over at once.
+        visit.others = count - 1;
+        visit.next += count;
+        for call in first..first + count {
+            let edge = self.hops[node].calls[call as usize];
+            self.call(edge, Caller::Visit(visit_idx), self.calendar.now());
         }
     }
 

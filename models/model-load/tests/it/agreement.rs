@@ -103,6 +103,12 @@ fn tree(capacities: &[u64]) -> Case {
     case
 }
 
+/// The same whose first so many calls are made at the same time.
+fn at_once(mut case: Case, count: usize) -> Case {
+    case.nodes[0].parallel_count = count;
+    case
+}
+
 /// A shop that two tenants ask: one through the gateway, a third of which is dead for a while; one
 /// beside it, who gives up soon and tries again.
 fn tenants() -> Case {
@@ -377,6 +383,19 @@ fn comparisons() -> Vec<Comparison> {
         // What a request waits in one of the calls it will wait in the others too; flows say it does not.
         of("the same, stock asked three times", thrice, 1, Some(15.0)),
         of("a call tree, 50 to 80 % busy", tree(&[140, 120, 100, 90, 88]), 0, Some(5.0)),
+        // Calls of one request come at once, so that their waits are alike; flows say they are not.
+        of(
+            "the same tree, all at the same time",
+            at_once(tree(&[140, 120, 100, 90, 88]), 5),
+            0,
+            Some(15.0),
+        ),
+        of(
+            "two of them at the same time",
+            at_once(tree(&[140, 120, 100, 90, 88]), 2),
+            0,
+            Some(5.0),
+        ),
         of("100 users, 8 workers 89 % busy", users(100, 1_000), 0, Some(15.0)),
         of("20 users, 1 worker 84 % busy", few_users(20), 0, Some(15.0)),
         of("1500 users of gateway, shop, stock", closed_chain(1_500), 1, Some(5.0)),

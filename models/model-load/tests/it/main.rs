@@ -12,5 +12,6 @@ mod queues;
 mod reference;
 mod segments;
 mod split;
+mod throttled;
 mod world;
 mod zones;

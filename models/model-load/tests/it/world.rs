@@ -8,7 +8,7 @@ use model_api::canary::{Analysis, Canary};
 use model_api::gateway::{Failover, Gateway, GatewayUpstream, LoadBalancer, Vrrp};
 use model_api::kube::{Service, TrafficDistribution, TrafficPolicy};
 use model_api::load::{Clients, Load, LoadPoint, ServiceProfile, Thinking};
-use model_api::observation::FlowSegment;
+use model_api::observation::{FlowSegment, Throttling};
 use model_api::path::{CallPolicy, DeniedCall, Serving};
 use model_api::{Blueprint, DatabaseId, Observation, Origin, ServiceId, WorkloadId, ZoneId};
 use model_load::{
@@ -167,7 +167,8 @@ impl Model for World {
             WorldEvent::Load(event) => self.flows.handle(event, ctx),
             WorldEvent::Step(idx) => match self.script[idx as usize] {
                 Act::Deaths(service, died, live) => {
-                    self.flows.lose_requests(ServiceId(service), (died, live), ctx);
+                    let died = vec![SimSpan::ZERO; died as usize];
+                    self.flows.lose_requests(ServiceId(service), &died, live, ctx);
                 }
                 act => Self::act(&mut self.flows, act),
             },
@@ -190,6 +191,8 @@ pub(crate) struct Node {
     pub(crate) serving: Serving,
     /// How it calls the others, and those behind it.
     pub(crate) policy: CallPolicy,
+    /// Of its calls, the first so many are made at the same time.
+    pub(crate) parallel_count: usize,
     /// How the clients of its loads call.
     pub(crate) client: CallPolicy,
     /// Where the clients of its loads wait for answers: what they do then.
@@ -256,6 +259,8 @@ pub(crate) struct Run {
     pub(crate) served: Vec<(u32, u32, SimTime, FlowSegment, u32)>,
     /// Latency in nanoseconds, answers.
     pub(crate) answered: Vec<(Of, u64, u64)>,
+    /// What quotas did to the pods of a Service.
+    pub(crate) throttled: Vec<(u32, Throttling)>,
     pub(crate) event_count: u64,
     pub(crate) digest: u64,
     /// How often each of `rare::ALL` happened.
@@ -296,7 +301,12 @@ impl Case {
                 cpu_per_request: SimSpan::from_millis(10),
                 base_latency: SimSpan::from_millis(node.base_millis),
                 depends_on: node.calls.iter().copied().map(ServiceId).collect(),
-                policies: vec![node.policy; node.calls.len()],
+                policies: (0..node.calls.len())
+                    .map(|call| CallPolicy {
+                        is_parallel: call < node.parallel_count,
+                        ..node.policy
+                    })
+                    .collect(),
                 upstream: node.policy,
                 serving: node.serving,
                 writes_to: node.databases.iter().copied().map(DatabaseId).collect(),
@@ -425,7 +435,7 @@ impl Case {
         assert!(outcome.is_complete(), "{outcome}");
         sim.apply(|world, ctx| world.flows.finish(ctx));
         let (mut segments, mut clients, mut answered) = (Vec::new(), Vec::new(), Vec::new());
-        let mut served = Vec::new();
+        let (mut served, mut throttled) = (Vec::new(), Vec::new());
         let (event_count, digest) = (sim.stats().handled_count, sim.digest());
         let (_, recorder) = sim.into_parts();
         let (journal, hits) = recorder.into_parts();
@@ -447,6 +457,7 @@ impl Case {
                 Observation::ServedAnswered { service, zone, within_ns, count } => {
                     answered.push((Of::Served(service.0, zone.0), within_ns, count));
                 }
+                Observation::Throttled { service, seen } => throttled.push((service.0, seen)),
                 other => panic!("only flows are told, not {other:?}"),
             }
         }
@@ -456,6 +467,7 @@ impl Case {
             clients,
             served,
             answered,
+            throttled,
             event_count: event_count - script_count,
             digest,
             hits: rare::ALL.iter().map(|probe| hits.count(probe)).collect(),
