@@ -31,6 +31,8 @@ pub struct Serving {
     /// Requests in a pod that dies before it could finish them are lost, as they are unless somebody says
     /// otherwise; else they are answered all the same.
     pub loses_requests: bool,
+    /// Connections that clients keep open to it, where losing them costs something.
+    pub reconnect: Option<Reconnect>,
 }
 
 impl Serving {
@@ -38,6 +40,16 @@ impl Serving {
     pub fn is_worked_on_together(&self) -> bool {
         self.discipline == Discipline::Sharing || self.quota_period.is_some()
     }
+}
+
+/// Connections that are made anew when a pod or what is before it is lost: with the next request of each
+/// client, which costs a pod a handshake besides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reconnect {
+    /// CPU time of a handshake.
+    pub handshake: SimSpan,
+    /// Connections that are open.
+    pub connection_count: u64,
 }
 
 /// How a pod is slow after its start: its code is not compiled yet, its caches are empty.
@@ -85,6 +97,7 @@ impl Default for Serving {
             warm_up: None,
             quota_period: None,
             loses_requests: true,
+            reconnect: None,
         }
     }
 }

@@ -220,6 +220,11 @@ impl Balancers {
         }
     }
 
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.states.len()
+    }
+
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.states.is_empty()

@@ -22,7 +22,8 @@
 //! - Kong: the list of pods behind each Service that a gateway chooses from, which its controller
 //!   brings it; active and passive checks of these.
 //! # Not modelled
-//! Connections that are open when a machine is lost (each request is one of its own); limits of
+//! What becomes of connections that are open when a machine is lost (here each request is one of its own;
+//! the platform counts handshakes of the herd that follows); limits of
 //! connections and of the machine itself; the API of the cloud (it always answers); OVN as provider;
 //! `failover_threshold`; members that are pods.
 //! # Defaults and their sources

@@ -218,6 +218,11 @@ impl Flows {
         loads.fold(0, |sum: u64, load| sum.saturating_add(count(load)))
     }
 
+    /// CPU time that one request takes in a pod of the Service.
+    pub fn cpu_per_request(&self, service: ServiceId) -> SimSpan {
+        self.plan.cpu_per_request(service)
+    }
+
     /// Requests per 1000 s that one pod of the Service with this CPU limit can answer.
     pub fn pod_capacity_millirps(&self, service: ServiceId, cpu_millis: u64) -> u64 {
         let usable_millis = self.plan.usable_millis(service, cpu_millis);

@@ -16,11 +16,14 @@ pub(super) struct GatewayState {
     gateways: Gateways,
     /// By node: whether it answers; `None` where there is none.
     nodes: Vec<Option<bool>>,
+    /// By balancer: somebody answered at its address.
+    answered: Vec<bool>,
 }
 
 impl GatewayState {
     pub(super) fn new(balancers: Balancers, gateways: Gateways) -> Self {
-        Self { balancers, gateways, nodes: Vec::new() }
+        let answered = vec![true; balancers.count()];
+        Self { balancers, gateways, nodes: Vec::new(), answered }
     }
 }
 
@@ -61,7 +64,7 @@ impl World {
             return;
         }
         let (blueprint, flows) = (&self.blueprint, &mut self.flows);
-        let mut turned = Vec::new();
+        let (mut turned, mut came_back) = (Vec::new(), Vec::new());
         self.gateways.balancers.take_led(ctx, |balancer, led| {
             let service = blueprint.balancers[balancer.index()].service;
             let entrance = Entrance {
@@ -70,15 +73,25 @@ impl World {
                 silent_count: led.silent_count,
             };
             flows.set_entrance(service, entrance);
-            turned.push((balancer, service));
+            turned.push((balancer, service, led.is_answering));
         });
-        for (balancer, service) in turned {
+        for (balancer, service, is_answering) in turned {
+            let answered = &mut self.gateways.answered[balancer.index()];
+            if is_answering && !std::mem::replace(answered, is_answering) {
+                came_back.push(service);
+            }
+            *answered = is_answering;
             if blueprint.services[service.index()].is_local_from_outside() {
                 let mut fronts = vec![false; blueprint.nodes.len()];
                 for node in self.gateways.balancers.fronts(balancer) {
                     fronts[node.index()] = true;
                 }
                 flows.set_fronts(service, &fronts);
+            }
+        }
+        for service in came_back {
+            if self.lose_connections(service) {
+                self.tell_flows(service, ctx);
             }
         }
     }

@@ -17,11 +17,13 @@ impl World {
         ctx: &mut Context<'_, Event, R>,
     ) -> u32 {
         let (mut ready_count, mut live_count, mut capacity_millirps) = (0, 0, 0_u64);
-        let mut next_step: Option<SimSpan> = None;
+        let reconnecting = self.reconnecting(service, ctx.now());
+        let (speed_ppm, mut next_step) = reconnecting.unzip();
         let mut counted = self.counted(service);
         for (position, route) in self.cluster.routes(service).iter().enumerate() {
             ready_count += 1;
             let millirps = self.millirps_of(service, route, ctx.now(), &mut next_step);
+            let millirps = millirps.map(|all| speed_ppm.map_or(all, |ppm| part(all, ppm)));
             if let Some(of_pod) = millirps {
                 live_count += 1;
                 capacity_millirps = capacity_millirps.saturating_add(of_pod);

@@ -153,6 +153,7 @@ pub(super) const KINDS: &[KindRows] = &[
         ("spec.ports", A, "names and targets are checked; all ports share one capacity"),
         ("spec.publishNotReadyAddresses", M, ""),
         ("spec.selector", M, ""),
+        ("spec.sessionAffinity", N, "each request chooses its endpoint anew"),
         ("spec.trafficDistribution", M, "requests stay in the zone or on the node of their caller"),
         ("spec.type", A, "whether requests come from outside"),
     ]),

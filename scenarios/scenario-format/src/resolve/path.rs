@@ -41,6 +41,7 @@ impl Resolver<'_> {
             warm_up: spec.warm_up.as_ref().map(|warm_up| self.warm_up(warm_up)),
             quota_period: self.quota_period(spec),
             loses_requests: spec.in_flight.is_none_or(|it| it.value == InFlight::Lost),
+            reconnect: None,
         }
     }
 
