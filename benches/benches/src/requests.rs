@@ -46,6 +46,7 @@ impl Chain {
                 backoff: SimSpan::from_millis(5),
                 retry_budget_ppm: Some(200_000),
                 breaker: None,
+                is_parallel: false,
             },
             dead_one_in: 100,
             ..Self::SINGLE
@@ -111,6 +112,7 @@ const NO_POLICY: CallPolicy = CallPolicy {
     backoff: SimSpan::ZERO,
     retry_budget_ppm: None,
     breaker: None,
+    is_parallel: false,
 };
 
 #[cfg(test)]

@@ -419,6 +419,18 @@ pub struct Assumption {
     pub is_about_nodes: bool,
 }
 
+/// How requests to a Service are divided by where callers stand.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Division {
+    /// Not at all: proxies everywhere use all endpoints.
+    #[default]
+    Whole,
+    /// By zone: endpoints carry hints for zones.
+    Zones,
+    /// By node: a traffic policy is `Local`, or endpoints carry hints for nodes too.
+    Nodes,
+}
+
 impl Blueprint {
     /// How a gateway leads to a Service behind it, where it chooses the pods itself.
     pub fn upstream_of(&self, gateway: ServiceId, service: ServiceId) -> Option<&GatewayUpstream> {
@@ -444,15 +456,26 @@ impl Blueprint {
         self.denied.contains(&DeniedCall { caller, callee })
     }
 
-    /// Whether requests to a Service are divided by the zone of who calls: its endpoints carry hints,
-    /// and there is more than one zone.
+    /// How requests to a Service are divided by where callers stand.
     ///
-    /// Simplified: a Service whose requests a canary divides is not divided by zone too.
-    pub fn is_divided_by_zone(&self, id: ServiceId) -> bool {
+    /// Simplified: a Service whose requests a canary divides is not divided otherwise too.
+    pub fn division_of(&self, id: ServiceId) -> Division {
+        let service = &self.services[id.index()];
         let is_of_canary = |it: &Canary| it.service == id || it.canary_service == id;
-        self.zones.len() > 1
-            && self.services[id.index()].has_hints()
-            && !self.canaries.iter().any(is_of_canary)
+        if self.canaries.iter().any(is_of_canary) {
+            Division::Whole
+        } else if self.nodes.len() > 1 && service.is_by_node() {
+            Division::Nodes
+        } else if self.zones.len() > 1 && service.has_hints() {
+            Division::Zones
+        } else {
+            Division::Whole
+        }
+    }
+
+    /// Whether requests to a Service are divided by where callers stand.
+    pub fn is_divided(&self, id: ServiceId) -> bool {
+        self.division_of(id) != Division::Whole
     }
 
     /// By node: whether it is a place for one that may come during the run.

@@ -12,7 +12,7 @@ mod storage;
 pub use backup::{BackupFact, ExposureStretch, RecoveryParts};
 pub use canary::{CanaryFact, CanaryFailure};
 pub use database::{FailoverBlock, InstanceUpdate};
-pub use flow::{FlowSegment, LossReason, WAIT_SHAPE_EXPONENTIAL};
+pub use flow::{FlowSegment, LossReason, Throttling, WAIT_SHAPE_EXPONENTIAL};
 pub use gateway::GatewayFact;
 pub use storage::{PoolIo, StorageFact};
 
@@ -594,6 +594,14 @@ pub enum Observation {
         within_ns: u64,
         /// Requests.
         count: u64,
+    },
+
+    /// What CPU quotas did to the pods of a Service, over the whole run.
+    Throttled {
+        /// Which Service.
+        service: ServiceId,
+        /// What.
+        seen: Throttling,
     },
 
     /// Requests that endpoints of a Service in one zone got over a stretch of time, each attempt

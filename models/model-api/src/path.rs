@@ -28,9 +28,11 @@ pub struct Serving {
     /// what the CPU limit allows for a period, and then all of them stand still until the next. Without
     /// it the limit is spread evenly over workers and time.
     pub quota_period: Option<SimSpan>,
-    /// Requests in a pod that dies before it could finish them are lost; otherwise they are answered
-    /// all the same.
+    /// Requests in a pod that dies before it could finish them are lost, as they are unless somebody says
+    /// otherwise; else they are answered all the same.
     pub loses_requests: bool,
+    /// Connections that clients keep open to it, where losing them costs something.
+    pub reconnect: Option<Reconnect>,
 }
 
 impl Serving {
@@ -38,6 +40,16 @@ impl Serving {
     pub fn is_worked_on_together(&self) -> bool {
         self.discipline == Discipline::Sharing || self.quota_period.is_some()
     }
+}
+
+/// Connections that are made anew when a pod or what is before it is lost: with the next request of each
+/// client, which costs a pod a handshake besides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reconnect {
+    /// CPU time of a handshake.
+    pub handshake: SimSpan,
+    /// Connections that are open.
+    pub connection_count: u64,
 }
 
 /// How a pod is slow after its start: its code is not compiled yet, its caches are empty.
@@ -84,7 +96,8 @@ impl Default for Serving {
             cores_max: None,
             warm_up: None,
             quota_period: None,
-            loses_requests: false,
+            loses_requests: true,
+            reconnect: None,
         }
     }
 }
@@ -186,6 +199,9 @@ pub struct CallPolicy {
     pub retry_budget_ppm: Option<u32>,
     /// When calls are not even tried.
     pub breaker: Option<Breaker>,
+    /// It is made at the same time as those before and after it of which this is so too: the request
+    /// goes on when the slowest of them is over.
+    pub is_parallel: bool,
 }
 
 impl CallPolicy {

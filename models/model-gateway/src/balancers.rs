@@ -4,14 +4,17 @@
 //! Machines that are lost with their zone or by themselves: the other one of a pair takes the address,
 //! the health manager has lost ones replaced, in their zone or in another one that is there. Members:
 //! every node that ever answered and still exists, silent ones included; with a health monitor without
-//! those that it found down.
+//! those that it found down. Where `externalTrafficPolicy: Local` keeps connections on their node, checks
+//! ask the health check node port, which only a node with a ready endpoint answers well, and a node
+//! without any endpoint is as silent as one that is lost: its proxy drops packets.
 //! # Not modelled
 //! Simplified: both machines of a pair check members at the same moments. A machine that loses power
 //! does not come back by itself (`resume_guests_state_on_host_boot` of Nova is off by default); one
 //! that was only cut off does.
 //! # Defaults and their sources
 //! See [`crate::balancer`]. Members: the service controller leaves nodes in that are not ready
-//! (`k8s.io/cloud-provider/controllers/service/controller.go`, Kubernetes 1.36).
+//! (`k8s.io/cloud-provider/controllers/service/controller.go`, Kubernetes 1.36). The health check node
+//! port: `pkg/proxy/healthcheck/service_health.go`, Kubernetes 1.36 (503 without a ready local endpoint).
 //! # Invariants
 //! A balancer to which nothing happens has no event. Nobody answers at an address that no machine
 //! holds.
@@ -21,6 +24,7 @@
 use std::sync::Arc;
 
 use model_api::gateway::{Failover, LoadBalancer};
+use model_api::kube::Service;
 use model_api::observation::GatewayFact;
 use model_api::parameters::Range;
 use model_api::{BalancerId, Blueprint, NodeId, Observation, PodId, ZoneId};
@@ -111,10 +115,29 @@ struct Slot {
     loss_count: u64,
 }
 
+/// What a node does with connections that a policy keeps on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LocalState {
+    /// The health check of the Service is answered well: the node has a ready endpoint.
+    pub is_ready: bool,
+    /// It has an endpoint that takes connections, if only one that is about to go.
+    pub is_serving: bool,
+}
+
+impl Default for LocalState {
+    /// No policy keeps anything on the node.
+    fn default() -> Self {
+        Self { is_ready: true, is_serving: true }
+    }
+}
+
 /// A node, as a balancer knows it.
 #[derive(Clone, Copy, Debug)]
 struct Member {
     is_answering: bool,
+    local: LocalState,
+    /// How long the checks take that fail.
+    vain: SimSpan,
     /// The monitor takes it for well.
     is_up: bool,
     /// Some moment at which a check of it began.
@@ -132,8 +155,35 @@ struct State {
     takeover_count: u64,
     /// By node.
     members: Vec<Option<Member>>,
+    /// By node: what it does, where a policy keeps connections on it.
+    locals: Vec<LocalState>,
+    /// Where a policy does: the nodes that take connections which are led to them.
+    fronts: Vec<NodeId>,
     led: Led,
     is_dirty: bool,
+}
+
+impl Member {
+    /// Its checks succeed.
+    fn is_well(&self) -> bool {
+        self.is_answering && self.local.is_ready
+    }
+
+    /// It takes connections.
+    fn is_serving(&self) -> bool {
+        self.is_answering && self.local.is_serving
+    }
+}
+
+impl State {
+    /// Looks where connections come in; whether that is elsewhere than before.
+    fn note_fronts(&mut self) -> bool {
+        let is_front =
+            |member: &Option<Member>| member.is_some_and(|it| it.is_up && it.is_serving());
+        let members = self.members.iter().enumerate().filter(|(_, member)| is_front(member));
+        let fronts = members.map(|(node, _)| NodeId::from_index(node)).collect();
+        std::mem::replace(&mut self.fronts, fronts) != self.fronts
+    }
 }
 
 /// The load balancers of one run. A clone is a snapshot.
@@ -159,6 +209,8 @@ impl Balancers {
             takeover: Timer::NONE,
             takeover_count: 0,
             members: vec![None; blueprint.nodes.len()],
+            locals: vec![LocalState::default(); blueprint.nodes.len()],
+            fronts: Vec::new(),
             led: Led { is_answering: true, ..Led::default() },
             is_dirty: true,
         };
@@ -168,6 +220,11 @@ impl Balancers {
             streams,
             blueprint: Arc::clone(blueprint),
         }
+    }
+
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.states.len()
     }
 
     /// Whether there are none.
@@ -197,7 +254,8 @@ impl Balancers {
             let member = match (known, is_answering) {
                 (None, Some(true)) => Some(self.new_member(id, node, ctx.now())),
                 (Some(member), Some(is_answering)) if member.is_answering != is_answering => {
-                    Some(self.turned(id, node, Member { is_answering, ..member }, ctx))
+                    let turned = Member { is_answering, ..member };
+                    Some(self.turned(id, node, (member, turned), ctx))
                 }
                 (Some(member), None) => {
                     ctx.cancel(member.timer);
@@ -211,20 +269,52 @@ impl Balancers {
         }
     }
 
+    /// Tells what a node does with connections to a balancer whose Service keeps them on it.
+    pub fn set_local<E, R>(
+        &mut self,
+        id: BalancerId,
+        node: NodeId,
+        local: LocalState,
+        ctx: &mut Context<'_, E, R>,
+    ) where
+        E: Copy + From<GatewayEvent>,
+        R: Recorder<Observation>,
+    {
+        let state = &mut self.states[id.index()];
+        if std::mem::replace(&mut state.locals[node.index()], local) == local {
+            return;
+        }
+        state.is_dirty = true;
+        if let Some(member) = state.members[node.index()] {
+            let turned = self.turned(id, node, (member, Member { local, ..member }), ctx);
+            self.states[id.index()].members[node.index()] = Some(turned);
+        }
+    }
+
+    /// The nodes that take connections which a balancer leads to them, where a policy of its Service
+    /// keeps connections on their node.
+    pub fn fronts(&self, id: BalancerId) -> &[NodeId] {
+        &self.states[id.index()].fronts
+    }
+
     fn new_member(&self, id: BalancerId, node: NodeId, now: SimTime) -> Member {
         let delay = self.spec(id).monitor.map_or(SimSpan::ZERO, |monitor| monitor.delay);
         let key = self.states[id.index()].key.child(&self.blueprint.nodes[node.index()].node.name);
         let phase = self.within(key, CHECKS, 0, Range { least: SimSpan::ZERO, most: delay });
         let checked_at = now.saturating_add(phase);
-        Member { is_answering: true, is_up: true, checked_at, timer: Timer::NONE }
+        let local = self.states[id.index()].locals[node.index()];
+        let vain = self.spec(id).connect_timeout;
+        // One without a ready endpoint joins as one that its first checks found down.
+        let is_up = self.spec(id).monitor.is_none() || local.is_ready;
+        Member { is_answering: true, local, vain, is_up, checked_at, timer: Timer::NONE }
     }
 
-    /// A member that answers now, or does not any more.
+    /// A member that is another now, and may pass its checks or fail them otherwise than before.
     fn turned<E, R>(
         &self,
         id: BalancerId,
         node: NodeId,
-        mut member: Member,
+        (before, mut member): (Member, Member),
         ctx: &mut Context<'_, E, R>,
     ) -> Member
     where
@@ -232,13 +322,15 @@ impl Balancers {
         R: Recorder<Observation>,
     {
         let spec = self.spec(id);
-        let Some(monitor) = spec.monitor else { return member };
+        let Some(monitor) = spec.monitor.filter(|_| before.is_well() != member.is_well()) else {
+            return member;
+        };
         let now = ctx.now();
         let was_expected = ctx.cancel(member.timer);
         member.timer = Timer::NONE;
-        if member.is_answering {
+        if member.is_well() {
             let first = member.checked_at;
-            let good = next_after_silence(&monitor, spec.connect_timeout, first, now);
+            let good = next_after_silence(&monitor, member.vain, first, now);
             member.checked_at = good;
             if member.is_up {
                 if was_expected {
@@ -247,15 +339,17 @@ impl Balancers {
                 return member;
             }
         } else {
+            // A node without an endpoint says so at once.
+            member.vain = if member.is_answering { SimSpan::ZERO } else { spec.connect_timeout };
             member.checked_at = next_on_grid(member.checked_at, monitor.delay, now);
             if !member.is_up {
                 return member;
             }
         }
-        let at = if member.is_answering {
+        let at = if member.is_well() {
             up_at(&monitor, member.checked_at)
         } else {
-            down_at(&monitor, spec.connect_timeout, member.checked_at)
+            down_at(&monitor, member.vain, member.checked_at)
         };
         member.timer = ctx.timer_at(at, PRIORITY, GatewayEvent::VerdictDue(id, node));
         member
@@ -488,7 +582,7 @@ impl Balancers {
     {
         let state = &mut self.states[id.index()];
         let Some(member) = &mut state.members[node.index()] else { return };
-        member.is_up = member.is_answering;
+        member.is_up = member.is_well();
         state.is_dirty = true;
         let fact = if member.is_up {
             GatewayFact::MemberUp { balancer: id, node }
@@ -516,12 +610,20 @@ impl Balancers {
             let mut led = Led { is_answering: state.active.is_some(), ..Led::default() };
             for member in members {
                 led.member_count += 1;
-                led.silent_count += u32::from(!member.is_answering);
-            }
-            if led == state.led {
-                continue;
+                led.silent_count += u32::from(!member.is_serving());
             }
             let id = BalancerId::from_index(idx);
+            let service = self.blueprint.balancers[idx].service;
+            let services = &self.blueprint.services;
+            let is_local =
+                services.get(service.index()).is_some_and(Service::is_local_from_outside);
+            let are_others = is_local && state.note_fronts();
+            if led == state.led {
+                if are_others {
+                    tell(id, led);
+                }
+                continue;
+            }
             let Led { member_count, silent_count, .. } = led;
             if member_count == 0 {
                 ctx.hit(&rare::NO_MEMBER);

@@ -7,7 +7,8 @@
 //! # For the platform
 //! - Construct: [`Balancers::new`] from the blueprint and the luck of the run.
 //! - Inputs, with the context: [`Balancers::set_node`], [`Balancers::set_zone`],
-//!   [`Balancers::lose_machines`].
+//!   [`Balancers::lose_machines`]; of Services that keep connections on their node
+//!   [`Balancers::set_local`].
 //! - Events: [`GatewayEvent`], back into [`Balancers::handle`].
 //! - After each event of the world, [`Balancers::take_led`] tells where balancers lead to that lead
 //!   elsewhere since, and [`Gateways::take_known`] which pods gateways choose from that choose from
@@ -23,7 +24,8 @@
 //!   brings it; active and passive checks of these.
 //! - DNS: records of names that lead to entrances, checks that change them, and how long answers are kept.
 //! # Not modelled
-//! Connections that are open when a machine is lost (each request is one of its own); limits of
+//! What becomes of connections that are open when a machine is lost (here each request is one of its own;
+//! the platform counts handshakes of the herd that follows); limits of
 //! connections and of the machine itself; the API of the cloud (it always answers); OVN as provider;
 //! `failover_threshold`; members that are pods.
 //! # Defaults and their sources
@@ -41,6 +43,6 @@ mod names;
 pub mod rare;
 pub mod upstream;
 
-pub use balancers::{Balancers, GatewayEvent, Led, ZoneState};
+pub use balancers::{Balancers, GatewayEvent, Led, LocalState, ZoneState};
 pub use gateways::{Gateways, Known, PodState, UpstreamIdx};
 pub use names::{Answer, Names, judged_at, weights_milli};

@@ -8,6 +8,14 @@ use crate::entrance::Door;
 use crate::graph::{Node, NodeIdx, owner};
 use crate::limits::LimitIdx;
 
+/// Parts of a list that follow each other: alone, or together where neighbors are made at the same time.
+pub(crate) fn stages<T>(
+    calls: &[T],
+    is_parallel: impl Fn(&T) -> bool,
+) -> impl Iterator<Item = &[T]> {
+    calls.chunk_by(move |one, next| is_parallel(one) && is_parallel(next))
+}
+
 /// Position of a call in [`Edges::all`].
 pub(crate) type EdgeIdx = usize;
 

@@ -26,8 +26,15 @@ pub(crate) struct Inputs {
     pub(crate) failing_ppm: Vec<u32>,
     /// Where a node has a twin: how requests are divided.
     pub(crate) splits: Vec<Split>,
-    /// By node and zone: where its endpoints are. Empty where no Service is divided by zone.
+    /// By node: where its endpoints are, in the order of sites. Empty where no Service is divided.
     pub(crate) places: Vec<Vec<Place>>,
+    /// By node: every endpoint that gets requests carries a hint.
+    pub(crate) are_hinted: Vec<bool>,
+    /// By node: its endpoints get only what a policy keeps on their site.
+    pub(crate) are_last_resort: Vec<bool>,
+    /// By node whose requests from outside stay where they come in, and by site: whether they come in
+    /// there, as a count.
+    pub(crate) fronts: Vec<Vec<u32>>,
     /// By node: what is before it.
     pub(crate) entrances: Vec<Entrance>,
     /// By call: what a gateway chooses from.
@@ -38,7 +45,7 @@ pub(crate) struct Inputs {
     pub(crate) inside: Lookup,
     /// By rate limit: what becomes of those who ask its store.
     pub(crate) stores: Vec<StoreState>,
-    /// By zone: nodes that requests from outside may enter at. Likewise.
+    /// By site: nodes that requests from outside may enter at. Likewise.
     pub(crate) outside: Vec<u32>,
 }
 
@@ -69,16 +76,16 @@ impl Inputs {
             are_writable: vec![true; graph.database_count],
             failing_ppm: vec![0; graph.nodes.len()],
             splits: vec![Split::default(); graph.nodes.len()],
-            places: match graph.zone_count {
-                0 => Vec::new(),
-                count => vec![vec![Place::default(); count]; graph.nodes.len()],
-            },
+            places: vec![Vec::new(); if graph.sites.is_empty() { 0 } else { graph.nodes.len() }],
+            are_hinted: vec![false; graph.nodes.len()],
+            are_last_resort: vec![false; graph.nodes.len()],
+            fronts: vec![Vec::new(); graph.nodes.len()],
             entrances: vec![Entrance::default(); graph.nodes.len()],
             choices: vec![Choice::default(); graph.edges.all.len()],
             lookups: vec![Lookup::default(); graph.edges.sources.len()],
             inside: Lookup::default(),
             stores: vec![StoreState::default(); graph.limits.len()],
-            outside: vec![0; graph.zone_count],
+            outside: vec![0; graph.sites.len()],
         }
     }
 }

@@ -4,6 +4,7 @@ mod cut;
 mod entering;
 mod segment;
 mod seldom;
+mod standing;
 mod traffic;
 
 use std::sync::Arc;
@@ -23,7 +24,7 @@ use crate::lookup::News;
 use crate::readiness::Gates;
 use crate::request::{Requests, WINDOW};
 use crate::split::{Meter, Rates, Split};
-use crate::stations::{Place, Station, Told};
+use crate::stations::{Place, Told};
 use crate::strain::Strains;
 use crate::stretch::{self, Room, Stretch};
 use crate::wait::erlang_wait;
@@ -110,7 +111,7 @@ struct Part {
 }
 
 /// Something the platform told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum Input {
     Endpoints(NodeIdx, Endpoints),
     /// Of a source.
@@ -122,10 +123,14 @@ enum Input {
     Writable(DatabaseId, bool),
     Failing(NodeIdx, u32),
     Split(NodeIdx, Split),
-    /// Endpoints of a node in a zone.
-    Place(NodeIdx, usize, Place),
-    /// Nodes of a zone that requests from outside may enter at.
-    Outside(usize, u32),
+    /// Where the endpoints of a node are.
+    Places(NodeIdx, Box<[Place]>),
+    /// Whether its endpoints carry hints, and are a last resort.
+    Marked(NodeIdx, bool, bool),
+    /// By site, nodes that requests from outside may enter at.
+    Outside(Box<[u32]>),
+    /// The same of those that stay there.
+    Fronts(NodeIdx, Box<[u32]>),
     Entrance(NodeIdx, Entrance),
     Choice(EdgeIdx, Choice),
 }
@@ -224,6 +229,11 @@ impl Flows {
         loads.fold(0, |sum: u64, load| sum.saturating_add(count(load)))
     }
 
+    /// CPU time that one request takes in a pod of the Service.
+    pub fn cpu_per_request(&self, service: ServiceId) -> SimSpan {
+        self.plan.cpu_per_request(service)
+    }
+
     /// Requests per 1000 s that one pod of the Service with this CPU limit can answer.
     pub fn pod_capacity_millirps(&self, service: ServiceId, cpu_millis: u64) -> u64 {
         let usable_millis = self.plan.usable_millis(service, cpu_millis);
@@ -251,72 +261,6 @@ impl Flows {
     fn tell_endpoints(&mut self, service: ServiceId, endpoints: Endpoints) {
         if let Some((part, node)) = self.plan.place_of(service) {
             self.tell(part, Input::Endpoints(node, endpoints));
-        }
-    }
-
-    /// Whether hints divide the requests to a Service by zone, so that its endpoints are told with
-    /// [`Flows::set_stations`].
-    pub fn is_divided(&self, service: ServiceId) -> bool {
-        let place = self.plan.place_of(service);
-        place.is_some_and(|(part, node)| self.plan.parts[part].is_divided(node))
-    }
-
-    /// Whether it matters where the endpoints of a Service are: it is divided, or may call one that is.
-    pub fn has_places(&self, service: ServiceId) -> bool {
-        let place = self.plan.place_of(service);
-        place.is_some_and(|(part, _)| self.plan.parts[part].zone_count > 0)
-    }
-
-    /// Tells what stands behind a Service that [is divided](Self::is_divided): for each zone, in order,
-    /// the endpoints that proxies there use; all of them for the first zone while there are no hints.
-    ///
-    /// # Panics
-    /// When there are not as many stations, or places of one, as zones, or more live than are ready.
-    pub fn set_stations(&mut self, service: ServiceId, stations: &[Station]) {
-        let Some((part, _)) = self.plan.place_of(service) else { return };
-        assert_eq!(stations.len(), self.plan.parts[part].zone_count, "one station for each zone");
-        let all =
-            stations.iter().map(Station::endpoints).fold(Endpoints::default(), Endpoints::and);
-        let shown = self.gates.pass(service, all);
-        self.behind_gates.set(service, stations);
-        self.show_stations(service, shown == all);
-    }
-
-    /// Shows callers the stations of a divided Service, or none while its probes fail.
-    fn show_stations(&mut self, service: ServiceId, are_shown: bool) {
-        let Some((part, head)) = self.plan.place_of(service) else { return };
-        let Some(stations) = self.behind_gates.of(service).map(<[Station]>::to_vec) else { return };
-        let nodes = self.plan.parts[part].nodes[head].stations.clone();
-        for (node, station) in nodes.into_iter().zip(stations) {
-            let endpoints = if are_shown { station.endpoints() } else { Endpoints::default() };
-            self.tell(part, Input::Endpoints(node, endpoints));
-            self.tell_places(part, node, &station.places);
-        }
-    }
-
-    /// Tells where the endpoints of a Service are, by zone, where that [matters](Self::has_places) and
-    /// the Service itself is not divided.
-    pub fn set_places(&mut self, service: ServiceId, places: &[Place]) {
-        if let Some((part, node)) = self.plan.place_of(service) {
-            self.tell_places(part, node, places);
-        }
-    }
-
-    fn tell_places(&mut self, part: usize, node: NodeIdx, places: &[Place]) {
-        assert_eq!(places.len(), self.plan.parts[part].zone_count, "one place for each zone");
-        for (zone, place) in places.iter().enumerate() {
-            assert!(place.live_count <= place.ready_count, "only those that get requests are live");
-            self.tell(part, Input::Place(node, zone, *place));
-        }
-    }
-
-    /// Tells how many nodes of each zone requests from outside may enter at.
-    pub fn set_outside(&mut self, node_counts: &[u32]) {
-        for part in 0..self.parts.len() {
-            let zone_count = self.plan.parts[part].zone_count;
-            for (zone, count) in node_counts.iter().take(zone_count).enumerate() {
-                self.tell(part, Input::Outside(zone, *count));
-            }
         }
     }
 
@@ -366,11 +310,11 @@ impl Flows {
     }
 
     fn tell(&mut self, part: usize, input: Input) {
+        if self.requests.is_some() {
+            self.told_requests.push((part, input.clone()));
+        }
         self.parts[part].pending.push(input);
         self.told.push(part);
-        if self.requests.is_some() {
-            self.told_requests.push((part, input));
-        }
     }
 
     /// Applies what was told since the last time, at the instant at which it was told.
@@ -441,8 +385,12 @@ impl Flows {
                     requests.set_failing(part, node, failing_ppm);
                 }
                 Input::Split(node, split) => requests.set_split(part, node, split),
-                Input::Place(node, zone, place) => requests.set_place(part, node, zone, place),
-                Input::Outside(zone, count) => requests.set_outside(part, zone, count),
+                Input::Places(node, places) => requests.set_places(part, node, places),
+                Input::Marked(node, is_hinted, is_last) => {
+                    requests.set_marked(part, node, (is_hinted, is_last));
+                }
+                Input::Outside(counts) => requests.set_outside(part, counts),
+                Input::Fronts(node, counts) => requests.set_fronts(part, node, counts),
                 Input::Entrance(node, way) => requests.set_entrance(part, node, way),
                 Input::Choice(edge, choice) => requests.set_choice(part, edge, choice),
             }
@@ -688,17 +636,22 @@ impl Part {
     }
 
     fn has_news(&self) -> bool {
-        self.pending.iter().any(|input| match *input {
-            Input::Endpoints(node, endpoints) => self.inputs.endpoints[node] != endpoints,
-            Input::Writable(database, is) => self.inputs.are_writable[database.index()] != is,
+        let known = &self.inputs;
+        self.pending.iter().any(|input| match input {
+            Input::Endpoints(node, endpoints) => known.endpoints[*node] != *endpoints,
+            Input::Writable(database, is) => known.are_writable[database.index()] != *is,
             Input::Factor(..) | Input::News(..) | Input::Inside(_) => true,
-            Input::Store(limit, state) => self.inputs.stores[limit] != state,
-            Input::Failing(node, failing_ppm) => self.inputs.failing_ppm[node] != failing_ppm,
-            Input::Split(node, split) => self.inputs.splits[node] != split,
-            Input::Place(node, zone, place) => self.inputs.places[node][zone] != place,
-            Input::Outside(zone, count) => self.inputs.outside[zone] != count,
-            Input::Entrance(node, way) => self.inputs.entrances[node] != way,
-            Input::Choice(edge, choice) => self.inputs.choices[edge] != choice,
+            Input::Store(limit, state) => known.stores[*limit] != *state,
+            Input::Failing(node, failing_ppm) => known.failing_ppm[*node] != *failing_ppm,
+            Input::Split(node, split) => known.splits[*node] != *split,
+            Input::Places(node, places) => known.places[*node] != **places,
+            Input::Marked(node, is_hinted, is_last) => {
+                known.are_hinted[*node] != *is_hinted || known.are_last_resort[*node] != *is_last
+            }
+            Input::Outside(counts) => known.outside != **counts,
+            Input::Fronts(node, counts) => known.fronts[*node] != **counts,
+            Input::Entrance(node, way) => known.entrances[*node] != *way,
+            Input::Choice(edge, choice) => known.choices[*edge] != *choice,
         })
     }
 
@@ -848,8 +801,13 @@ impl Part {
                 }
                 Input::Failing(node, failing_ppm) => self.inputs.failing_ppm[node] = failing_ppm,
                 Input::Split(node, split) => self.inputs.splits[node] = split,
-                Input::Place(node, zone, place) => self.inputs.places[node][zone] = place,
-                Input::Outside(zone, count) => self.inputs.outside[zone] = count,
+                Input::Places(node, places) => self.inputs.places[node] = places.into_vec(),
+                Input::Marked(node, is_hinted, is_last) => {
+                    self.inputs.are_hinted[node] = is_hinted;
+                    self.inputs.are_last_resort[node] = is_last;
+                }
+                Input::Outside(counts) => self.inputs.outside = counts.into_vec(),
+                Input::Fronts(node, counts) => self.inputs.fronts[node] = counts.into_vec(),
                 Input::Entrance(node, way) => self.inputs.entrances[node] = way,
                 Input::Choice(edge, choice) => self.inputs.choices[edge] = choice,
                 Input::Store(limit, state) => self.inputs.stores[limit] = state,

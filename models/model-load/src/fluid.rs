@@ -10,7 +10,7 @@
 //! The other Services, without any of these, are as before: see `evaluation`.
 
 use model_api::Observation;
-use model_api::observation::FlowSegment;
+use model_api::observation::{FlowSegment, Throttling};
 use model_api::path::{Discipline, Serving, Work};
 use sim_kernel::{SimSpan, SimTime};
 
@@ -78,6 +78,9 @@ pub(crate) struct Fluid {
     /// The segment of each row that was not told yet.
     open: Vec<Open>,
     room: Room,
+    /// By node: periods in which something ran at its pods, in which they were throttled, and seconds in
+    /// which they stood still, so far.
+    throttled: Vec<[f64; 3]>,
 }
 
 /// The start of a segment.
@@ -113,7 +116,7 @@ impl Fluid {
                 && serving.work == Work::Exponential
                 && serving.quota_period.is_none()
         };
-        let has_memory = graph.zone_count > 0
+        let has_memory = !graph.sites.is_empty()
             || graph
                 .edges
                 .all
@@ -144,6 +147,7 @@ impl Fluid {
             is_started: false,
             open: Vec::new(),
             room: Room::default(),
+            throttled: vec![[0.0; 3]; graph.nodes.len()],
         })
     }
 
@@ -152,6 +156,8 @@ impl Fluid {
         if !self.is_started || now <= self.from {
             return;
         }
+        let span = now - self.from;
+        self.count_throttled(inputs, span / 2);
         match self.planned.take() {
             Some(planned) if planned.until == now => {
                 (self.state, self.picture) = (planned.state, planned.picture);
@@ -167,7 +173,21 @@ impl Fluid {
                 self.state = state;
             }
         }
+        self.count_throttled(inputs, span / 2);
         self.from = now;
+    }
+
+    /// Counts what quotas do, as if for so long it were as it is now.
+    fn count_throttled(&mut self, inputs: &Inputs, span: SimSpan) {
+        for (node, table) in self.tables.iter().enumerate() {
+            let Some(table) = table else { continue };
+            let pods = f64::from(inputs.endpoints[node].live_count);
+            let takes = self.picture.rows.get(node).map_or(1.0, |row| row.queue.takes);
+            let rates = table.throttling(self.state.nodes[node].ratio * takes);
+            for (sum, rate) in self.throttled[node].iter_mut().zip(rates) {
+                *sum += pods * rate * span.as_secs_f64();
+            }
+        }
     }
 
     /// Goes on from now under these inputs, `are_new` or as before; tells the segments that end now.
@@ -219,6 +239,19 @@ impl Fluid {
             let last = self.picture.rows[row];
             self.close(graph, row, &last, now, &mut tell);
             self.open[row] = Open::at(now, last);
+        }
+        for (node, spec) in graph.nodes.iter().enumerate() {
+            if spec.quota.is_none() || spec.station_of.is_some() {
+                continue;
+            }
+            let sum =
+                |of: usize| graph.nodes_of(&node).iter().map(|it| self.throttled[*it][of]).sum();
+            let seen = Throttling {
+                periods: rounded_whole(sum(0)),
+                throttled: rounded_whole(sum(1)),
+                stood_ns: SimSpan::from_secs_f64_rounded(sum(2)).as_nanos(),
+            };
+            tell(Observation::Throttled { service: spec.service, seen });
         }
     }
 
@@ -595,6 +628,15 @@ fn is_same(one: &NodePicture, other: &NodePicture) -> bool {
         && one.loss == other.loss
         && is_close(one.tried, other.tried, DELAY_ERROR)
         && (one.crossing - other.crossing).abs() <= RATE_ERROR
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "counts are positive, and `as` saturates"
+)]
+fn rounded_whole(count: f64) -> u64 {
+    (count + 0.5) as u64
 }
 
 #[expect(

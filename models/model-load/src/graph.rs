@@ -1,6 +1,10 @@
 //! Who calls whom: immutable, built once, shared by all runs.
 
+use std::sync::Arc;
+
+use model_api::blueprint::Division;
 use model_api::dns::Found;
+use model_api::kube::TrafficDistribution;
 use model_api::load::{Load, Thinking};
 use model_api::observation::FlowSegment;
 use model_api::path::{CallPolicy, Callee, Serving};
@@ -8,7 +12,7 @@ use model_api::{Blueprint, DatabaseId, LoadId, Observation, ServiceId, ZoneId};
 use sim_kernel::{EntityKey, SimSpan};
 
 use crate::curve::Curve;
-use crate::edges::{Edges, Source};
+use crate::edges::{Edges, Source, stages};
 use crate::entrance::Door;
 use crate::fluid::Tables;
 use crate::limits::{Limit, limits};
@@ -52,8 +56,11 @@ pub(crate) struct Graph {
     pub(crate) limits: Vec<Limit>,
     /// Databases of the blueprint.
     pub(crate) database_count: usize,
-    /// Zones of the blueprint, where some Service here is divided by zone; else none.
+    /// Zones of the blueprint, where some Service here is divided; else none.
     pub(crate) zone_count: usize,
+    /// Where callers may stand, as far as they are told apart: the zone of each zone or, where some
+    /// Service here is divided by node, of each node of the cluster. See `stations`.
+    pub(crate) sites: Vec<usize>,
     /// What is told of by zone: Services that are divided, with each zone.
     pub(crate) served: Vec<(NodeIdx, ZoneId)>,
     /// Gateways that make calls of their own or write to databases: what they lose by it they do not
@@ -81,7 +88,7 @@ pub(crate) struct Node {
     /// Where its pods have one.
     pub(crate) quota: Option<Quota>,
     /// What requests meet there.
-    pub(crate) tables: Tables,
+    pub(crate) tables: Arc<Tables>,
     pub(crate) key: EntityKey,
     /// Without waiting, itself alone.
     pub(crate) own_latency: SimSpan,
@@ -96,8 +103,15 @@ pub(crate) struct Node {
     pub(crate) twin: Option<NodeIdx>,
     /// The node that this one is the twin of.
     pub(crate) twin_of: Option<NodeIdx>,
-    /// Where it is divided by zone: the node of each zone, itself first; else empty. See `stations`.
+    /// Where it is divided: the node of each zone, or of each node of the cluster, itself first; else
+    /// empty. See `stations`.
     pub(crate) stations: Vec<NodeIdx>,
+    pub(crate) division: Division,
+    /// Traffic policies keep requests on their node: of those from outside, and of others.
+    pub(crate) is_local_from_outside: bool,
+    pub(crate) is_local_inside: bool,
+    /// Its endpoints carry hints for nodes.
+    pub(crate) prefers_node: bool,
     /// The first of the stations that this one is another of.
     pub(crate) station_of: Option<NodeIdx>,
     /// The load balancer before it.
@@ -259,10 +273,11 @@ impl Plan {
                 (nodes[node].twin, nodes[twin].twin_of) = (Some(twin), Some(node));
                 place_by_service[canary] = Some((part, twin));
             }
-            if blueprint.is_divided_by_zone(ServiceId::from_index(service)) {
+            if blueprint.is_divided(ServiceId::from_index(service)) {
                 edges.add_stations(&mut parts[part], service, blueprint);
             }
         }
+        parts.iter_mut().for_each(|part| part.sites = sites(part, blueprint));
         let mut windows = vec![SimSpan::ZERO; edges.calls.len()];
         for canary in &blueprint.canaries {
             windows[canary.canary_service.index()] = canary.analysis.window_max();
@@ -357,6 +372,15 @@ impl Plan {
     }
 }
 
+/// The zone of each site at which callers are told apart.
+fn sites(part: &Graph, blueprint: &Blueprint) -> Vec<usize> {
+    if part.nodes.iter().any(|node| node.division == Division::Nodes) {
+        blueprint.nodes.iter().map(|node| node.zone.index()).collect()
+    } else {
+        (0..part.zone_count).collect()
+    }
+}
+
 fn cores_max(blueprint: &Blueprint) -> Vec<Option<u32>> {
     let mut cores_max = vec![None; blueprint.services.len()];
     for profile in &blueprint.profiles {
@@ -399,12 +423,20 @@ fn asking_gateways(nodes: &[Node]) -> Vec<NodeIdx> {
     (0..nodes.len()).filter(|idx| is_asking(&nodes[*idx])).collect()
 }
 
-/// Sums the latency of each path, callees first, then the gateways.
-///
-/// Simplified: calls are made one after the other.
+/// Sums the latency of each path, callees first, then the gateways. Of calls that are made at the same
+/// time the longest counts.
 fn add_latencies(nodes: &mut [Node]) {
     for idx in (0..nodes.len()).rev() {
-        let called: SimSpan = nodes[idx].calls.iter().map(|&call| nodes[call].base_latency).sum();
+        let node = &nodes[idx];
+        let policy = |call: usize| node.policies.get(call).copied().unwrap_or_default();
+        let calls: Vec<(NodeIdx, bool)> = (0..node.calls.len())
+            .map(|call| (node.calls[call], policy(call).is_parallel))
+            .collect();
+        let longest = |stage: &[(NodeIdx, bool)]| {
+            let all = stage.iter().map(|(call, _)| nodes[*call].base_latency);
+            all.max().unwrap_or_default()
+        };
+        let called: SimSpan = stages(&calls, |(_, is_parallel)| *is_parallel).map(longest).sum();
         nodes[idx].base_latency = nodes[idx].base_latency.saturating_add(called);
     }
     let own: Vec<SimSpan> = nodes.iter().map(|node| node.base_latency).collect();
@@ -486,7 +518,7 @@ impl Calls {
             upstream: profile.map_or_else(CallPolicy::default, |profile| profile.upstream),
             serving: profile.map_or_else(Serving::default, |profile| profile.serving),
             quota,
-            tables: Tables::default(),
+            tables: Arc::default(),
             key: EntityKey::of("service").child(&blueprint.service_name(named)),
             own_latency: self.base_latency[service],
             databases: self.databases[service].clone(),
@@ -499,20 +531,36 @@ impl Calls {
             twin_of: None,
             stations: Vec::new(),
             station_of: None,
+            division: blueprint.division_of(id),
+            is_local_from_outside: blueprint.services[service].is_local_from_outside(),
+            is_local_inside: blueprint.services[service].is_local_inside(),
+            prefers_node: blueprint.services[service].traffic_distribution
+                == TrafficDistribution::PreferSameNode,
             door: blueprint.balancer_of(id).map(Door::of),
             is_service_upstream: blueprint.services[service].is_service_upstream,
         }
     }
 
-    /// Makes the last node of a part the station of the first zone, and adds those of the others.
+    /// Makes the last node of a part the station of the first zone or cluster node, and adds those of
+    /// the others.
     fn add_stations(&self, part: &mut Graph, service: usize, blueprint: &Blueprint) {
         let head = part.nodes.len() - 1;
         part.zone_count = blueprint.zones.len();
         part.nodes[head].stations.push(head);
-        for zone in &blueprint.zones[1..] {
+        let (kind, names): (_, Vec<&str>) = match part.nodes[head].division {
+            Division::Nodes => {
+                ("node", blueprint.nodes.iter().map(|it| it.node.name.as_str()).collect())
+            }
+            Division::Zones | Division::Whole => {
+                ("zone", blueprint.zones.iter().map(|zone| zone.name.as_str()).collect())
+            }
+        };
+        for name in &names[1..] {
             let mut station = self.node(service, service, blueprint);
-            station.key = station.key.child("zone").child(&zone.name);
+            station.key = station.key.child(kind).child(name);
             station.station_of = Some(head);
+            // What requests meet at pods follows from these alone.
+            station.tables = Arc::clone(&part.nodes[head].tables);
             let number = part.nodes.len();
             part.nodes[head].stations.push(number);
             part.nodes.push(station);

@@ -10,8 +10,8 @@
 //!   reader of scenarios refuses first. The value is `Clone` and compact; the graph is shared.
 //! - Inputs, cheap, without a context, in any order: [`Flows::set_endpoints`],
 //!   [`Flows::set_database_writable`], [`Flows::set_load_factor`], [`Flows::set_failing`],
-//!   [`Flows::set_split`]; where hints divide requests by zone also [`Flows::set_stations`],
-//!   [`Flows::set_places`] and [`Flows::set_outside`]; where a load balancer is before a Service,
+//!   [`Flows::set_split`]; where hints or traffic policies divide requests by zone or node also
+//!   [`Flows::set_stations`], [`Flows::set_places`], [`Flows::set_outside`] and [`Flows::set_fronts`]; where a load balancer is before a Service,
 //!   [`Flows::set_entrance`], and of a gateway that chooses pods itself [`Flows::set_choice`]. They take effect at the next
 //!   [`Flows::settle`], which must be called at the same instant: once after each event of the
 //!   world, after everything else it did. It costs nothing when nothing was set. Until endpoints
@@ -46,6 +46,7 @@
 //!   fast as the others and none faster than one worker.
 //! - CPU quotas of pods, where the period is stated: threads as fast as cores, that all stand still once
 //!   they used up the quota of a period (`quota`); each pod has its own queue then.
+//! - Calls that are made one after the other, or at the same time: then the slowest counts.
 //! - Calls, at each hop and by clients: time-outs (work for callers that are gone is done all the
 //!   same), retries with doubling pauses, retry budgets, circuit breakers. So the same load may be
 //!   well or stay in the overload that a spike left behind.
@@ -54,12 +55,16 @@
 //! - Services whose endpoints carry hints for zones: each zone's endpoints have a queue of their own,
 //!   which gets all that comes from the zone; what endpoints of each zone get and answer, and which
 //!   part of it crosses zones (`stations`).
+//! - Services whose traffic policies keep requests on their node, or whose endpoints carry hints for
+//!   nodes: the same of each node. What comes to a node without an endpoint under a policy is dropped
+//!   ([`LossReason::NotLocal`]).
 //! - Load balancers before Services, which requests from outside come through (`entrance`).
 //! - What probes meet that wait in line with requests (`strain`).
 //! - Rate limits in fixed windows, counted by each pod or together, of a Service or by whose requests they
 //!   are at a gateway (`limits`).
 //! - Names that lead clients to entrances, and answers that are kept (`lookup`).
-//! - Requests in pods that die, where they are lost (`flows::cut`).
+//! - Requests in pods that die, and those that a pod that is deleted does not finish within its grace
+//!   period (`flows::cut`).
 //! - Errors of faulty pods ([`LossReason::Errors`]), and requests that are divided by weight between
 //!   two sets of pods, or copied to one of them: each set has a queue of its own.
 //! - A Service is charged with what its clients lose on the way to it: the requests offered to it
@@ -71,12 +76,10 @@
 //! # Not modelled
 //! Sessions; balancers that spare pods that are new (slow start); endpoints of unequal size behind one
 //! Service, of which what all can do together counts, so that a cold pod slows all answers a little
-//! instead of its own much; what a cold pod costs more CPU; endpoints on the node of the caller only
-//! (traffic policies `Local`, `PreferSameNode`, of which the zone counts); workers that are kept while
-//! a call goes on; requests in pods that die where nobody says that they are lost, and what a pod that
-//! is deleted does not finish within its grace period; bunches of calls that one request makes to a
-//! Service whose answers come before its workers are free (flows have too short waits); calls made at
-//! the same time; jitter of pauses; the time that a way between zones takes.
+//! instead of its own much; what a cold pod costs more CPU; workers that are kept while
+//! a call goes on; bunches of calls that one request makes to a
+//! Service whose answers come before its workers are free, or at the same time (flows have too short waits);
+//! jitter of pauses; the time that a way between zones takes.
 //! Autoscalers see the CPU of the flow, and probes its waits, also where single requests are played.
 //!
 //! # Defaults and their sources
@@ -106,6 +109,7 @@
 //!
 //! [`LossReason::Dependency`]: model_api::observation::LossReason::Dependency
 //! [`LossReason::Denied`]: model_api::observation::LossReason::Denied
+//! [`LossReason::NotLocal`]: model_api::observation::LossReason::NotLocal
 //! [`LossReason::Errors`]: model_api::observation::LossReason::Errors
 
 mod curve;
@@ -135,6 +139,6 @@ pub use flows::{CanarySeen, Flows, LoadEvent, Traffic, WorkFlow};
 pub use graph::{GraphError, pod_capacity_millirps};
 pub use lookup::News;
 pub use request::{Latencies, Requests, WINDOW};
-pub use stations::{Place, Station};
+pub use stations::{Place, Standing, Station};
 pub use stretch::CURVE_ERROR_PPM;
 pub use wait::{OVERLOAD_WAIT, Wait, erlang_wait};

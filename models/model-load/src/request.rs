@@ -139,8 +139,18 @@ impl Requests {
         self.engines[part].set_failing(node, failing_ppm);
     }
 
-    pub(crate) fn set_place(&mut self, part: usize, node: usize, zone: usize, place: Place) {
-        self.engines[part].set_place(node, zone, place);
+    pub(crate) fn set_places(&mut self, part: usize, node: usize, places: Box<[Place]>) {
+        self.engines[part].set_places(node, places.into_vec());
+    }
+
+    /// Tells whether the endpoints of a node carry hints, and are a last resort.
+    pub(crate) fn set_marked(&mut self, part: usize, node: usize, marks: (bool, bool)) {
+        self.engines[part].set_marked(node, marks);
+    }
+
+    /// Tells at which sites requests from outside come in that stay there.
+    pub(crate) fn set_fronts(&mut self, part: usize, node: usize, counts: Box<[u32]>) {
+        self.engines[part].set_fronts(node, counts.into_vec());
     }
 
     /// Tells which pods a gateway chooses from along a call.
@@ -153,8 +163,8 @@ impl Requests {
         self.engines[part].set_entrance(node, entrance);
     }
 
-    pub(crate) fn set_outside(&mut self, part: usize, zone: usize, node_count: u32) {
-        self.engines[part].set_outside(zone, node_count);
+    pub(crate) fn set_outside(&mut self, part: usize, counts: Box<[u32]>) {
+        self.engines[part].set_outside(counts.into_vec());
     }
 
     /// Takes note of where endpoints are from now on, where calls are divided by it.
@@ -247,7 +257,7 @@ impl Requests {
         }
     }
 
-    /// Tells how long answers took. To be called once, at the end of the run.
+    /// Tells how long answers took, and what quotas did. To be called once, at the end of the run.
     pub(crate) fn tell_latencies<E, R>(&self, ctx: &mut Context<'_, E, R>)
     where
         E: Copy,
@@ -259,6 +269,12 @@ impl Requests {
                     let (within_ns, count) =
                         (bucket.value_iterated_to(), bucket.count_since_last_iteration());
                     ctx.observe(|| engine.graph().told_answered(row, within_ns, count));
+                }
+            }
+            for (node, spec) in engine.graph().nodes.iter().enumerate() {
+                if let Some(seen) = engine.throttling(node) {
+                    let service = spec.service;
+                    ctx.observe(|| Observation::Throttled { service, seen });
                 }
             }
         }

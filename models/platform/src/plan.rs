@@ -6,7 +6,7 @@ use model_api::action::Action;
 use model_api::backup::DataSetKind;
 use model_api::fault::{DataFault, Fault, FaultKind, FaultPlan};
 use model_api::kube::ResourceList;
-use model_api::path::WarmUp;
+use model_api::path::{Reconnect, WarmUp};
 use model_api::{Blueprint, DatabaseId, PoolerId, ServiceId, SimSpan};
 use model_backup::Backups;
 use model_gateway::{Balancers, Gateways, Names};
@@ -54,6 +54,8 @@ pub(crate) struct Wiring {
     pub(crate) warm_ups: Vec<Option<WarmUp>>,
     /// By Service: requests in pods that die are lost.
     pub(crate) lose_requests: Vec<bool>,
+    /// By Service: what it costs to make connections to it anew.
+    pub(crate) reconnects: Vec<Option<Reconnect>>,
     /// By workload: the database whose instances its pods are.
     pub(crate) database_by_workload: Vec<Option<DatabaseId>>,
     /// By workload: the databases it operates.
@@ -81,6 +83,7 @@ impl Wiring {
             cpu_millis: blueprint.workloads.iter().map(|w| cpu_millis(&w.template.spec)).collect(),
             warm_ups: vec![None; blueprint.services.len()],
             lose_requests: vec![false; blueprint.services.len()],
+            reconnects: vec![None; blueprint.services.len()],
             database_by_workload: vec![None; blueprint.workloads.len()],
             operated_by_workload: vec![Vec::new(); blueprint.workloads.len()],
             pooler_by_service: vec![None; blueprint.services.len()],
@@ -89,12 +92,13 @@ impl Wiring {
             restores_api: false,
             has_failing: false,
             has_stations: (0..blueprint.services.len())
-                .any(|service| blueprint.is_divided_by_zone(ServiceId::from_index(service))),
+                .any(|service| blueprint.is_divided(ServiceId::from_index(service))),
             has_stalled: blueprint.pools.iter().any(|pool| !pool.stalled.is_empty()),
         };
         for profile in &blueprint.profiles {
             wiring.warm_ups[profile.service.index()] = profile.serving.warm_up;
             wiring.lose_requests[profile.service.index()] = profile.serving.loses_requests;
+            wiring.reconnects[profile.service.index()] = profile.serving.reconnect;
         }
         for canary in &blueprint.canaries {
             wiring.warm_ups[canary.canary_service.index()] =

@@ -16,6 +16,7 @@
 
 mod actions;
 mod canaries;
+mod connections;
 mod control_plane;
 mod data;
 mod deaths;
@@ -27,6 +28,7 @@ mod warmth;
 mod writers;
 mod zones;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use model_api::fault::{Condition, Fault, FaultKind, FaultPlan, Start};
@@ -47,6 +49,7 @@ use crate::event::{Event, FAULT_PRIORITY};
 use crate::fault::{FaultBook, FaultEvent, Happening, Struck, pick_node, pick_some, pick_zone};
 use crate::plan::Wiring;
 use crate::rare;
+use connections::Connections;
 use data::DataState;
 use deaths::Deaths;
 use gateways::GatewayState;
@@ -78,6 +81,8 @@ pub struct World {
     /// When pods of a Service will be a little warmer: one moment a Service.
     warming: Vec<(ServiceId, SimTime)>,
     deaths: Deaths,
+    /// Of gateways whose clients keep connections open.
+    connections: BTreeMap<ServiceId, Connections>,
     /// Changes of nodes that were taken up.
     node_changes: Option<u64>,
     /// What the flows know of the nodes, where that matters.
@@ -117,6 +122,7 @@ impl World {
             spikes: Vec::new(),
             warming: Vec::new(),
             deaths: Deaths::default(),
+            connections: BTreeMap::new(),
             node_changes: None,
             nodes_seen: NodesSeen::default(),
             notices: Vec::new(),

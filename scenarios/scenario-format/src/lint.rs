@@ -50,6 +50,7 @@ pub(crate) fn run(manifests: &Manifests, resolved: &Resolved, diagnostics: &mut 
     lint.black_start();
     lint.network_policies();
     lint.hints();
+    lint.traffic_policies();
     lint.starts();
     lint.gateways();
     lint.webhooks();

@@ -282,6 +282,15 @@ fn metrics(blueprint: &Blueprint, measures: &[RunMeasures]) -> Vec<Metric> {
         push("lostRequests", Unit::Count, &|run| {
             i64::try_from(run.services[idx].lost_requests()).ok()
         });
+        // Figures of those whose pods have quotas.
+        if measures.iter().any(|run| run.services[idx].throttling.periods > 0) {
+            push("throttledPeriods", Unit::PartsPerMillion, &|run| {
+                run.services[idx].throttled_ppm().map(i64::from)
+            });
+            push("throttledTime", Unit::Nanoseconds, &|run| {
+                i64::try_from(run.services[idx].throttling.stood_ns).ok()
+            });
+        }
     }
     metrics.extend(crate::clients::metrics(blueprint, measures));
     for idx in 0..blueprint.databases.len() {

@@ -34,7 +34,7 @@ impl Groups {
             groups.by_load.push(its);
         }
         let services = (0..blueprint.services.len()).map(ServiceId::from_index);
-        for service in services.filter(|service| blueprint.is_divided_by_zone(*service)) {
+        for service in services.filter(|service| blueprint.is_divided(*service)) {
             groups.by_served.insert(service, groups.all.len());
             let zones = (0..blueprint.zones.len()).map(ZoneId::from_index);
             groups.all.extend(zones.map(|zone| (service, ClientGroup::ServedIn(zone))));

@@ -206,6 +206,9 @@ impl<'a, E> Story<'a, E> {
                     .to_owned()
             }
             LossReason::Errors => "pods of a faulty version answer with errors".to_owned(),
+            LossReason::NotLocal => {
+                "they come to nodes without an endpoint, and its traffic policy is Local".to_owned()
+            }
             LossReason::Dependency(service) => {
                 format!("{}, which they need, fails", self.blueprint.service_name(service))
             }

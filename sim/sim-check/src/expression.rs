@@ -122,6 +122,7 @@ fn service_figure(seen: &ServiceMeasures, figure: ServiceFigure) -> Option<Value
         }
         ServiceFigure::OutageCount => Value::Int(whole(seen.outages.len() as u64)),
         ServiceFigure::LostRequests => Value::Int(whole(seen.lost_requests())),
+        ServiceFigure::ThrottledPeriods => Value::Float(f64::from(seen.throttled_ppm()?) / 1e6),
     })
 }
 

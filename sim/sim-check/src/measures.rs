@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use model_api::fault::{ControlPlaneFault, Fault, FaultKind, FaultPlan};
 use model_api::guarantee::{Guarantee, Promise};
 use model_api::load::ClientGroup;
-use model_api::observation::FlowSegment;
+use model_api::observation::{FlowSegment, Throttling};
 use model_api::{
     Blueprint, DatabaseId, FaultId, NodeId, Observation, ServiceId, WorkloadId, ZoneId,
 };
@@ -312,6 +312,9 @@ impl<'a> Monitor<'a> {
             {
                 self.clients.fold_served(zone, &segment, crossing_ppm);
             }
+            Observation::Throttled { service, seen } => {
+                self.services[service.index()].throttling = seen;
+            }
             Observation::ServedAnswered { service, zone, within_ns, count } => {
                 self.clients.fold_served_answered((service, zone), within_ns, count);
             }
@@ -465,9 +468,19 @@ pub struct ServiceMeasures {
     pub served: u128,
     /// Outages in order.
     pub outages: Vec<Outage>,
+    /// What CPU quotas did to its pods, where their period is stated.
+    pub throttling: Throttling,
 }
 
 impl ServiceMeasures {
+    /// Of a million periods of CPU quotas in which its pods ran, those in which they were throttled;
+    /// `None` without any.
+    pub fn throttled_ppm(&self) -> Option<u32> {
+        let Throttling { periods, throttled, .. } = self.throttling;
+        let ppm = (u128::from(throttled) * 1_000_000).checked_div(u128::from(periods))?;
+        Some(u32::try_from(ppm.min(1_000_000)).expect("a part of a million"))
+    }
+
     pub(crate) fn fold(&mut self, segment: &FlowSegment, until: SimTime) {
         let length = u128::from((until - segment.from).as_nanos());
         let sum = |a: u64, b: u64| (u128::from(a) + u128::from(b)) * length;

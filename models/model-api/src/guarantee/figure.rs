@@ -23,12 +23,20 @@ pub enum ServiceFigure {
     OutageCount,
     /// Requests that were not answered well.
     LostRequests,
+    /// Of the periods of CPU quotas in which its pods ran, the share in which they were throttled, from 0
+    /// to 1; not there where no period is stated.
+    ThrottledPeriods,
 }
 
 impl ServiceFigure {
     /// All, in the order of the documentation.
-    pub const ALL: [Self; 4] =
-        [Self::Availability, Self::OutageSeconds, Self::OutageCount, Self::LostRequests];
+    pub const ALL: [Self; 5] = [
+        Self::Availability,
+        Self::OutageSeconds,
+        Self::OutageCount,
+        Self::LostRequests,
+        Self::ThrottledPeriods,
+    ];
 
     /// Its name in an expression.
     pub const fn name(self) -> &'static str {
@@ -37,6 +45,7 @@ impl ServiceFigure {
             Self::OutageSeconds => "outageSeconds",
             Self::OutageCount => "outageCount",
             Self::LostRequests => "lostRequests",
+            Self::ThrottledPeriods => "throttledPeriods",
         }
     }
 

@@ -45,6 +45,27 @@ impl Service {
         !self.is_headless && (is_distributed || self.has_topology_mode_auto)
     }
 
+    /// Whether requests that come to a node from outside stay on it (`ExternalPolicyLocal` of
+    /// `pkg/proxy/serviceport.go`, Kubernetes 1.36): the policy counts only where something outside
+    /// leads to it.
+    pub fn is_local_from_outside(&self) -> bool {
+        self.is_external
+            && !self.is_headless
+            && self.external_traffic_policy == TrafficPolicy::Local
+    }
+
+    /// Whether requests of pods on a node stay on it (`InternalPolicyLocal`, likewise).
+    pub fn is_local_inside(&self) -> bool {
+        !self.is_headless && self.internal_traffic_policy == TrafficPolicy::Local
+    }
+
+    /// Whether it matters on which node who asks stands.
+    pub fn is_by_node(&self) -> bool {
+        let prefers_node =
+            !self.is_headless && self.traffic_distribution == TrafficDistribution::PreferSameNode;
+        self.is_local_from_outside() || self.is_local_inside() || prefers_node
+    }
+
     /// Whether it sends requests to pods with these labels; an empty selector selects none.
     pub fn selects(&self, namespace: &str, labels: &Labels) -> bool {
         self.namespace == namespace

@@ -46,6 +46,20 @@ pub struct FlowSegment {
 /// Waits that are exponentially distributed.
 pub const WAIT_SHAPE_EXPONENTIAL: u32 = 1000;
 
+/// What CPU quotas did to the pods behind a Service, all of them together: what `nr_periods`,
+/// `nr_throttled` and `throttled_usec` of `cpu.stat` tell (kernel/sched/core.c, 6.x), and cAdvisor as
+/// `container_cpu_cfs_periods_total` and so on. The kernel adds the time up over CPUs; this is how long
+/// pods stood still.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Throttling {
+    /// Periods in which something ran.
+    pub periods: u64,
+    /// Of these, those in which the quota was used up while there was more to do.
+    pub throttled: u64,
+    /// How long pods stood still for it, in nanoseconds.
+    pub stood_ns: u64,
+}
+
 /// Why requests of a stretch are lost.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum LossReason {
@@ -76,6 +90,8 @@ pub enum LossReason {
     Database(DatabaseId),
     /// Pods of a faulty revision answer with errors.
     Errors,
+    /// They came to a node without an endpoint, and the traffic policy keeps them there.
+    NotLocal,
 }
 
 impl LossReason {
@@ -95,6 +111,7 @@ impl LossReason {
             Self::Dependency(_) => "dependency",
             Self::Database(_) => "database",
             Self::Errors => "errors",
+            Self::NotLocal => "notLocal",
         }
     }
 }

@@ -9,7 +9,7 @@ impl Cluster {
     /// By route of a Service, the zone that its hint names; `None` when proxies heed none, because some
     /// endpoint has none, so that every zone uses all routes. A zone that no hint names does so too.
     ///
-    /// Simplified: of `PreferSameNode` only the zone counts. Hints change with the endpoints and, of
+    /// With `PreferSameNode` they name nodes too. Simplified: hints change with the endpoints and, of
     /// `topology-mode: Auto`, with the nodes, without a delay of their own.
     pub fn hinted_zones(&self, service: ServiceId) -> Option<Vec<ZoneId>> {
         let spec = &self.blueprint.services[service.index()];
@@ -52,5 +52,11 @@ impl Cluster {
             }
         }
         counts
+    }
+
+    /// By node, whether clients outside reach it.
+    pub fn reachable_nodes(&self) -> Vec<bool> {
+        let nodes = (0..self.blueprint.nodes.len()).map(NodeId::from_index);
+        nodes.map(|node| self.is_reachable(node)).collect()
     }
 }

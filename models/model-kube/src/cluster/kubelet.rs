@@ -537,6 +537,22 @@ impl Cluster {
         serves.min(pod.eviction_grace.unwrap_or(spec.termination_grace))
     }
 
+    /// How long a pod whose processes take nothing any more may go on with what they have: until KILL,
+    /// where its kubelet told them to end, and not at all otherwise.
+    pub fn time_to_finish(&self, id: PodId) -> SimSpan {
+        let pod = &self.pods[id.index()];
+        let runs_on = pod.node.is_some_and(|node| self.is_running(node));
+        if !pod.is_stopping || !runs_on {
+            return SimSpan::ZERO;
+        }
+        if pod.is_orphan {
+            return ORPHAN_GRACE;
+        }
+        let grace = self.tables.template_of(pod).template.spec.termination_grace;
+        let grace = pod.eviction_grace.unwrap_or(grace);
+        grace.saturating_sub(self.pre_stop(id)).max(GRACE_LEAST)
+    }
+
     pub(super) fn on_term_due<E, R>(&mut self, id: PodId, ctx: &mut Context<'_, E, R>)
     where
         E: Copy + From<KubeEvent>,
@@ -548,18 +564,12 @@ impl Cluster {
             return;
         }
         let (key, runs) = (pod.key, pod.phase == PodPhase::Running);
-        let grace = self.tables.template_of(pod).template.spec.termination_grace;
-        let grace = pod.eviction_grace.unwrap_or(grace);
         let reason = match pod.eviction_grace {
             Some(_) if pod.is_shut_down => UnreadyReason::NodeShutdown,
             Some(_) => UnreadyReason::Evicted,
             None => UnreadyReason::Terminating,
         };
-        let left = if pod.is_orphan {
-            ORPHAN_GRACE
-        } else {
-            grace.saturating_sub(self.pre_stop(id)).max(GRACE_LEAST)
-        };
+        let left = self.time_to_finish(id);
         let stop = drawn(self.draw(key, STOP, 0), self.blueprint.parameters.container_stop);
         let stop = if runs { stop.min(left) } else { SimSpan::ZERO };
         if runs {

@@ -6,7 +6,7 @@ use model_api::{Blueprint, NodeId, Observation, PodId, ServiceId, ZoneId};
 use sim_kernel::{Context, Purpose, Recorder, SimTime};
 
 use super::{Cluster, KubeEvent, Notice, drawn, priority};
-use crate::endpoints::{self, Conditions};
+use crate::endpoints::{self, Conditions, Endpoint, Hints, for_local_traffic};
 use crate::rare;
 
 const PROPAGATION: Purpose = Purpose::new("endpoint propagation");
@@ -42,6 +42,9 @@ pub(super) struct ServiceState {
     change_count: u64,
     routes: Vec<Route>,
     live_count: u32,
+    /// Where a traffic policy is `Local`: endpoints that only proxies on their own node use, because
+    /// they are about to go and others are ready elsewhere.
+    last_resorts: Vec<Route>,
     /// Pods that somebody else chose; `None`: those the selector names.
     backends: Option<Vec<PodId>>,
 }
@@ -100,6 +103,12 @@ impl Cluster {
     /// may narrow.
     pub fn routes(&self, service: ServiceId) -> &[Route] {
         &self.services[service.index()].routes
+    }
+
+    /// Endpoints of a Service that are about to go and still get what a traffic policy `Local` keeps on
+    /// their node, though others are ready elsewhere; none where no policy is.
+    pub fn last_resorts(&self, service: ServiceId) -> &[Route] {
+        &self.services[service.index()].last_resorts
     }
 
     /// How many endpoints of a Service get traffic, and how many of these can answer.
@@ -315,20 +324,52 @@ impl Cluster {
         };
         let mut routes = Vec::with_capacity(known.len());
         for (pod, conditions) in known {
-            let Some(node) = self.pods[pod.index()].node.filter(|_| is_used(conditions)) else {
-                continue;
-            };
-            let zone = self.blueprint.nodes[node.index()].zone;
-            routes.push(Route { pod: *pod, node, zone, is_live: self.is_live(*pod) });
+            if is_used(conditions) {
+                routes.extend(self.route_to(*pod));
+            }
         }
+        let last_resorts = self.find_last_resorts(service, &routes);
         let live = routes.iter().filter(|route| route.is_live).count();
         let state = &mut self.services[service.index()];
-        if state.routes == routes {
+        if state.routes == routes && state.last_resorts == last_resorts {
             return false;
         }
         state.live_count = u32::try_from(live).expect("endpoints are pods");
-        state.routes = routes;
+        (state.routes, state.last_resorts) = (routes, last_resorts);
         true
+    }
+
+    fn route_to(&self, pod: PodId) -> Option<Route> {
+        let node = self.pods[pod.index()].node?;
+        let zone = self.blueprint.nodes[node.index()].zone;
+        Some(Route { pod, node, zone, is_live: self.is_live(pod) })
+    }
+
+    /// What proxies use for what a policy keeps on their node, besides these routes.
+    fn find_last_resorts(&self, service: ServiceId, routes: &[Route]) -> Vec<Route> {
+        let spec = &self.blueprint.services[service.index()];
+        if !spec.is_local_inside() && !spec.is_local_from_outside() {
+            return Vec::new();
+        }
+        let known = self.services[service.index()].known.iter();
+        let endpoints: Vec<(PodId, Endpoint<NodeId>)> = known
+            .filter_map(|(pod, conditions)| {
+                let node = self.pods[pod.index()].node?;
+                let hints = Hints { for_zones: Vec::new(), for_nodes: Vec::new() };
+                Some((*pod, Endpoint { conditions: *conditions, node, hints }))
+            })
+            .collect();
+        let mut nodes: Vec<NodeId> = endpoints.iter().map(|(_, it)| it.node).collect();
+        nodes.sort_unstable();
+        nodes.dedup();
+        let (pods, endpoints): (Vec<PodId>, Vec<Endpoint<NodeId>>) = endpoints.into_iter().unzip();
+        let used = nodes.iter().flat_map(|node| for_local_traffic(&endpoints, node));
+        let mut found: Vec<Route> = used
+            .filter(|at| routes.binary_search_by_key(&pods[*at], |route| route.pod).is_err())
+            .filter_map(|at| self.route_to(pods[at]))
+            .collect();
+        found.sort_unstable_by_key(|route| route.pod);
+        found
     }
 
     /// Gives proxies the endpoints of all ready pods, at the start.

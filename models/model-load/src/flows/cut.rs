@@ -1,7 +1,9 @@
 //! Requests in pods that die: their connections are reset.
 //!
 //! A pod that dies takes with it what is in it: its part of all requests in the pods of its Service.
-//! Whoever made them gets an error at once and tries again if it does that.
+//! Whoever made them gets an error at once and tries again if it does that. One that has time left
+//! finishes what does not take longer: as if each request took as long as the mean, and those inside had
+//! come evenly.
 //!
 //! Simplified: they are taken from what the Service answers after the death, for as long as a request
 //! is in a pod in the mean, not from what it was asked before. So as many are lost, by as much later, and
@@ -76,12 +78,13 @@ impl Flows {
         }
     }
 
-    /// Tells that so many of the live pods of a Service died with all that was in them, at this moment;
-    /// to be told besides what [stands behind it](Self::set_endpoints) from now on.
+    /// Tells that so many of the live pods of a Service died at this moment, each with what was in it and
+    /// is not done within this time; to be told besides what [stands behind it](Self::set_endpoints) from now on.
     pub fn lose_requests<E, R>(
         &mut self,
         service: ServiceId,
-        (died_count, live_count): (u32, u32),
+        died: &[SimSpan],
+        live_count: u32,
         ctx: &mut Context<'_, E, R>,
     ) where
         E: Copy + From<LoadEvent>,
@@ -90,7 +93,7 @@ impl Flows {
         let Some((part, node)) = self.plan.place_of(service) else { return };
         let cost = self.plan.cpu_per_request(service);
         let flow = self.parts[part].cpu_flow(&self.plan.parts[part], node, cost);
-        if flow.answered_millirps == 0 || died_count == 0 {
+        if flow.answered_millirps == 0 || died.is_empty() {
             return;
         }
         let inside = u128::from(flow.inside_milli) * 1_000_000_000;
@@ -99,8 +102,17 @@ impl Flows {
         if span.is_zero() {
             return;
         }
-        let kept = live_count.saturating_sub(died_count);
-        let kept_ppm = u64::from(kept) * WHOLE / u64::from(live_count.max(1));
+        let lost_ppm = |left: &SimSpan| {
+            let done = u128::from(left.as_nanos().min(span.as_nanos()));
+            let done_ppm = done * u128::from(WHOLE) / u128::from(span.as_nanos());
+            WHOLE - u64::try_from(done_ppm).expect("a part of a million")
+        };
+        let lost_ppm: u64 = died.iter().map(lost_ppm).sum();
+        if lost_ppm == 0 {
+            return;
+        }
+        let live_count = u64::from(live_count.max(1));
+        let kept_ppm = (live_count * WHOLE).saturating_sub(lost_ppm) / live_count;
         let cut = self.cuts.begin(service, kept_ppm);
         ctx.schedule_in(span, PRIORITY, LoadEvent::CutOver { cut });
         self.tell_failing(service);

@@ -2,7 +2,8 @@
 //!
 //! Seen from the quota, a pod is work that comes in jumps and leaves in lots: what is left at the start
 //! of a period is `V' = max(0, V + A - quota)`, with the work `A` that comes in a period. The moments of
-//! `V` follow from those of the sums of `A` (Spitzer 1956), each taken for gamma-distributed. Within a
+//! `V` follow from those of the sums of `A` (Spitzer 1956), each taken for gamma-distributed; where the
+//! quota is few requests its law is worked out itself (`lattice`). Within a
 //! period work is done at the speed of all threads until the quota is used, then not at all: by an
 //! instant `v` after the start of a period, `g(v)` is done at most. A request that comes `u` after the
 //! start and finds `V + A(u)` ahead waits longer than `t` when that, and its own work once the threads
@@ -15,6 +16,8 @@
 //! Simplified: with a limit for the queue of a pod, the flow refuses nobody because the pod is throttled;
 //! and probes wait as if all pods had one queue.
 
+mod lattice;
+
 use std::sync::{Arc, OnceLock};
 
 use model_api::path::Work;
@@ -22,6 +25,7 @@ use model_api::path::Work;
 use crate::delay::{Delay, gamma_share};
 use crate::evaluation::Endpoints;
 use crate::graph::Node;
+use lattice::Ahead;
 
 /// Loads, relative to the quota, at which the law is worked out; between them it is interpolated.
 const RATIOS: [f64; 22] = [
@@ -56,8 +60,11 @@ pub(super) struct Pod {
 pub(super) struct Met {
     /// What they wait, and how much longer they take than without waiting.
     pub(super) delay: Delay,
-    /// Of the periods, the share in which threads stood still.
+    /// Of the periods, the share in which something ran, and in which threads stood still.
+    pub(super) active: f64,
     pub(super) throttled: f64,
+    /// Share of the time in which they did.
+    pub(super) stood: f64,
 }
 
 /// What requests meet at each load, worked out when it is asked for.
@@ -89,12 +96,24 @@ impl Pod {
     /// What requests meet under a load of this ratio to the quota, below one.
     pub(super) fn met(&self, ratio: f64) -> Met {
         let rate = ratio * self.quota / (self.period * self.work);
-        let left = self.left(rate);
-        let beyond = |secs: f64| self.beyond(rate, left, secs);
+        let ahead =
+            if self.is_never_throttled() { None } else { Ahead::of(self, rate, PHASE_COUNT) };
+        let left = if ahead.is_some() { Left::default() } else { self.left(rate) };
+        let beyond = |secs: f64| self.beyond(rate, (left, ahead.as_ref()), secs);
         let waits = beyond(0.0);
-        let throttled = self.throttled(rate, left);
+        let (active, throttled, stood) = match &ahead {
+            Some(ahead) => {
+                (ahead.active, ahead.throttled, self.stood(|phase| ahead.uses_up(phase)))
+            }
+            None => {
+                let none = (1.0 - left.some) * libm::exp(-rate * self.period);
+                let stood = self.stood(|phase| self.uses_up(rate, left, self.instant(phase)));
+                (1.0 - none, self.throttled(rate, left), stood)
+            }
+        };
+        let whole = Met { delay: Delay::default(), active, throttled, stood };
         if waits < WAITS_MIN {
-            return Met { delay: Delay::default(), throttled };
+            return whole;
         }
         // Levels of the whole law below which the two points lie.
         let levels = if waits > 0.6 {
@@ -109,7 +128,7 @@ impl Pod {
         let points = levels.map(|level| point_beyond(&beyond, level, self.period));
         let shares = levels.map(|level| 1.0 - level / waits);
         let (mean, shape) = gamma_through(points, shares);
-        Met { delay: Delay { fixed: 0.0, waits, mean, variance: mean * mean / shape }, throttled }
+        Met { delay: Delay { fixed: 0.0, waits, mean, variance: mean * mean / shape }, ..whole }
     }
 
     /// What is left to do at the start of a period.
@@ -177,9 +196,12 @@ impl Pod {
     }
 
     /// Share of the requests that are not done so much later than without waiting.
-    fn beyond(&self, rate: f64, left: Left, secs: f64) -> f64 {
-        let throttled =
-            if self.is_never_throttled() { 0.0 } else { self.for_quota(rate, left, secs) };
+    fn beyond(&self, rate: f64, (left, ahead): (Left, Option<&Ahead>), secs: f64) -> f64 {
+        let throttled = match ahead {
+            _ if self.is_never_throttled() => 0.0,
+            Some(ahead) => self.for_quota_on(ahead, secs),
+            None => self.for_quota(rate, left, secs),
+        };
         1.0 - (1.0 - throttled) * (1.0 - self.for_thread(rate, secs)) * (1.0 - self.longer(secs))
     }
 
@@ -216,6 +238,15 @@ impl Pod {
         sum / f64::from(PHASE_COUNT)
     }
 
+    /// The same where the law of what is ahead is known.
+    fn for_quota_on(&self, ahead: &Ahead, secs: f64) -> f64 {
+        let of = |phase: u32| {
+            let (done, stands) = self.done(self.instant(phase) + secs);
+            ahead.beyond(phase, stands, done)
+        };
+        (0..PHASE_COUNT).map(of).sum::<f64>() / f64::from(PHASE_COUNT)
+    }
+
     /// Share that waits longer for a thread, of as many as there are: M/M/c, with the variation of the
     /// work as Allen and Cunneen have it.
     fn for_thread(&self, rate: f64, secs: f64) -> f64 {
@@ -246,13 +277,39 @@ impl Pod {
 
     /// Share of the periods in which the quota is used up: no sooner than the threads can.
     fn throttled(&self, rate: f64, left: Left) -> f64 {
-        if self.is_never_throttled() {
-            return 0.0;
-        }
-        let (mean, variance) = self.comes(rate, self.period);
+        if self.is_never_throttled() { 0.0 } else { self.uses_up(rate, left, self.period) }
+    }
+
+    /// Probability that the quota was used up so long after the start of a period.
+    fn uses_up(&self, rate: f64, left: Left, secs: f64) -> f64 {
+        let (mean, variance) = self.comes(rate, secs);
         let above = |mean, variance| share_above(mean, variance, self.quota);
         let with_left = above(mean + left.mean, variance + left.variance);
         (1.0 - left.some) * above(mean, variance) + left.some * with_left
+    }
+
+    /// The middle of a part of a period.
+    fn instant(&self, phase: u32) -> f64 {
+        (f64::from(phase) + 0.5) / f64::from(PHASE_COUNT) * self.period
+    }
+
+    /// Share of the time in which threads stand still, when the quota is used up with this probability in
+    /// a part of a period: no sooner than threads can.
+    fn stood(&self, uses_up: impl Fn(u32) -> f64) -> f64 {
+        if self.is_never_throttled() {
+            return 0.0;
+        }
+        let can = |phase: &u32| self.threads * self.instant(*phase) >= self.quota;
+        let sum: f64 = (0..PHASE_COUNT).filter(can).map(uses_up).sum();
+        sum / f64::from(PHASE_COUNT)
+    }
+
+    /// What quotas do to it while it is busy all the time.
+    fn met_when_busy(&self) -> Met {
+        let is_never = self.is_never_throttled();
+        let stood = if is_never { 0.0 } else { 1.0 - self.quota / (self.threads * self.period) };
+        let throttled = f64::from(u8::from(!is_never));
+        Met { delay: Delay::default(), active: 1.0, throttled, stood }
     }
 }
 
@@ -343,7 +400,20 @@ impl Table {
             mean: grown(low.delay.mean, high.delay.mean),
             variance: grown(low.delay.variance, high.delay.variance),
         };
-        Some(Met { delay, throttled: grown(low.throttled, high.throttled) })
+        Some(Met {
+            delay,
+            active: even(low.active, high.active),
+            throttled: grown(low.throttled, high.throttled),
+            stood: grown(low.stood, high.stood),
+        })
+    }
+
+    /// What quotas do to a pod under this load: periods a second in which something runs and in which it
+    /// is throttled, and the share of the time that it stands still.
+    pub(super) fn throttling(&self, ratio: f64) -> [f64; 3] {
+        let Met { active, throttled, stood, .. } =
+            self.met(ratio).unwrap_or_else(|| self.pod.met_when_busy());
+        [active / self.pod.period, throttled / self.pod.period, stood]
     }
 }
 

@@ -10,13 +10,13 @@ use super::queue::{Arrivals, Queue, Stationary};
 use super::quota::Table;
 use super::tried::{Answers, Late, Through, entered, through};
 use crate::curve::Side;
-use crate::delay::{Delay, normal_share};
-use crate::edges::{Caller, EdgeIdx};
+use crate::delay::{Delay, normal_share, slowest};
+use crate::edges::{Caller, EdgeIdx, stages};
 use crate::entrance::Way;
 use crate::evaluation::{Endpoints, Inputs};
 use crate::graph::{Graph, NodeIdx};
-use crate::request::limit_of_all;
-use crate::stations::{Branch, Routes};
+use crate::request::{limit_of_all, pause_before};
+use crate::stations::{Branch, Place, Routes};
 
 /// Whoever waits for answers does something else for so long.
 const CYCLE_SECS_MIN: f64 = 1e-6;
@@ -303,7 +303,7 @@ impl Sweep<'_> {
         work.arrivals = 0.0;
         let (mut waiting, mut cycles) = (0.0, 0.0);
         for &edge in &edges.to_node[self.graph.head_of(node)] {
-            let its = self.routes[edge].iter().find(|branch| branch.station == node);
+            let its = self.routes[edge].branch_to(node);
             let Some(branch) = its.filter(|_| !edges.all[edge].is_denied) else { continue };
             let call = &room.edges[edge];
             let attempts = call.reaching * branch.share;
@@ -386,7 +386,7 @@ impl Sweep<'_> {
     fn mixed(&self, edge: EdgeIdx, of: impl Fn(NodeIdx) -> f64) -> f64 {
         let node = self.graph.edges.all[edge].callee;
         if self.graph.is_divided(node) {
-            return self.routes[edge].iter().map(|it| it.share * of(it.station)).sum();
+            return self.routes[edge].branches.iter().map(|it| it.share * of(it.station)).sum();
         }
         match self.graph.nodes[node].twin {
             None => of(node),
@@ -425,8 +425,11 @@ impl Sweep<'_> {
     /// The same of a call that is divided among stations; delays are of those that are answered.
     fn whole_of_stations(&self, edge: EdgeIdx, room: &Room) -> NodeWork {
         let mut whole = NodeWork::default();
-        let mut losses: Vec<Worst> = Vec::new();
-        for Branch { station, share: part, .. } in &self.routes[edge] {
+        let route = &self.routes[edge];
+        let dropped = Worst { reason: LossReason::NotLocal, share: route.dropped };
+        let mut losses: Vec<Worst> =
+            Some(dropped).filter(|it| it.share > 0.0).into_iter().collect();
+        for Branch { station, share: part, .. } in &route.branches {
             let work = &room.nodes[*station];
             let answered = part * work.answered;
             whole.answered += answered;
@@ -454,7 +457,7 @@ impl Sweep<'_> {
             beyond.map_or((1.0, Delay::default()), |it| (it.answered, it.whole_delay()));
         let (passes, then) = (passes * room.edges[edge].let_in, then.then(self.held(edge)));
         let mut answers = Answers::default();
-        for Branch { station, share: part, .. } in &self.routes[edge] {
+        for Branch { station, share: part, .. } in &self.routes[edge].branches {
             let work = &room.nodes[*station];
             let delay = work.delay.then(then);
             let in_time = timeout.map_or(1.0, |secs| delay.is_over(secs));
@@ -474,7 +477,7 @@ impl Sweep<'_> {
         let mut crossing = 0.0;
         for &station in &self.graph.nodes[head].stations {
             let work = &room.nodes[station];
-            let place = self.inputs.places[station][zone];
+            let Some(place) = self.place_in(station, zone) else { continue };
             let Endpoints { ready_count, live_count, .. } = self.inputs.endpoints[station];
             let part = share(f64::from(place.ready_count), f64::from(ready_count));
             let worked = work.worked * share(f64::from(place.live_count), f64::from(live_count));
@@ -498,7 +501,7 @@ impl Sweep<'_> {
             };
             largest = largest.or(LossReason::DeadEndpoints, dead).or(reason, lost);
             for &edge in &self.graph.edges.to_node[head] {
-                let its = self.routes[edge].iter().find(|branch| branch.station == station);
+                let its = self.routes[edge].branch_to(station);
                 if let Some(branch) = its.filter(|_| !self.graph.edges.all[edge].is_denied) {
                     let attempts = room.edges[edge].reaching * branch.share;
                     crossing += attempts * part * branch.crossing[zone];
@@ -509,6 +512,12 @@ impl Sweep<'_> {
         picture.crossing = share(crossing, picture.offered).min(1.0);
         picture.served = picture.served.min(picture.offered);
         picture
+    }
+
+    /// The endpoints of a station in a zone, if there are any.
+    fn place_in(&self, station: NodeIdx, zone: usize) -> Option<Place> {
+        let places = self.inputs.places[station].iter();
+        places.filter(|place| self.graph.sites[place.site] == zone).copied().reduce(Place::and)
     }
 
     /// What a call meets on its way.
@@ -585,16 +594,24 @@ impl Sweep<'_> {
             work.delay = table.delay(state.nodes[node].ratio * work.queue.takes, work.delay);
         }
         let mut passes = 1.0 - failing;
-        for &edge in &self.graph.edges.of_node[node] {
-            let call = &room.edges[edge];
-            passes *= call.answered;
-            let spec = &self.graph.edges.all[edge];
-            let dependency = LossReason::Dependency(self.graph.nodes[spec.callee].service);
-            let reason = if spec.is_denied { LossReason::Denied } else { dependency };
-            let lost = work.answered * (1.0 - call.answered);
-            work.worst = work.worst.or(reason, lost);
-            work.answered *= call.answered;
-            work.delay = work.delay.then(call.whole_delay());
+        let edges = &self.graph.edges;
+        let is_parallel = |edge: &EdgeIdx| edges.all[*edge].policy.is_parallel;
+        for stage in stages(&edges.of_node[node], is_parallel) {
+            for &edge in stage {
+                let call = &room.edges[edge];
+                passes *= call.answered;
+                let spec = &edges.all[edge];
+                let dependency = LossReason::Dependency(self.graph.nodes[spec.callee].service);
+                let reason = if spec.is_denied { LossReason::Denied } else { dependency };
+                let lost = work.answered * (1.0 - call.answered);
+                work.worst = work.worst.or(reason, lost);
+                work.answered *= call.answered;
+            }
+            let delay = match stage {
+                [edge] => room.edges[*edge].whole_delay(),
+                _ => slowest(stage.iter().map(|edge| room.edges[*edge].whole_delay())),
+            };
+            work.delay = work.delay.then(delay);
         }
         if spec.is_denied_database {
             work.worst = work.worst.or(LossReason::Denied, work.answered);
@@ -683,7 +700,10 @@ impl Sweep<'_> {
         let dead = match (spec.is_denied, self.is_chosen(edge)) {
             (true, _) => 1.0,
             (false, true) => 0.0,
-            (false, false) => self.mixed(edge, dead_at),
+            (false, false) => {
+                let dropped = self.routes.get(edge).map_or(0.0, |route| route.dropped);
+                self.mixed(edge, dead_at) + dropped
+            }
         };
         let silent = dead * entered + silent + self.silent_of_store(edge, node.alive, room);
         let tries = Tries::of(policy, succeeds, answered - succeeds + silent);

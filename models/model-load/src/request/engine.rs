@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use model_api::DatabaseId;
-use model_api::observation::LossReason;
+use model_api::observation::{LossReason, Throttling};
 use model_api::path::CallPolicy;
 use sim_kernel::{EntityKey, Purpose, SimSpan, SimTime, Stream, Streams};
 
@@ -143,6 +143,8 @@ pub(super) struct Engine {
     pub(super) tallies: Vec<Tally>,
     /// The row of the zone that the attempt was sent to that is being sent, where that counts.
     served: Option<usize>,
+    /// The attempt that is being sent to a station comes to a node that drops it.
+    is_dropped: bool,
     /// Requests from outside so far.
     request_count: u64,
     /// The number of the window that goes on.
@@ -203,6 +205,7 @@ impl Engine {
                 .map(Tally::new)
                 .collect(),
             served: None,
+            is_dropped: false,
             request_count: 0,
             window: 0,
             until: SimTime::ZERO,
@@ -319,7 +322,7 @@ impl Engine {
 
     pub(super) fn set_endpoints(&mut self, node: NodeIdx, endpoints: Endpoints) {
         self.known.endpoints[node] = endpoints;
-        self.is_rerouted &= self.graph().zone_count == 0;
+        self.is_rerouted &= self.graph().sites.is_empty();
         self.stations[node].set_endpoints(endpoints, self.calendar.now());
         self.expect_shared(node, self.calendar.now());
     }
@@ -352,6 +355,17 @@ impl Engine {
     pub(super) fn set_factor(&mut self, source: usize, factor_milli: u64, ramp: SimSpan) {
         self.factors[source] = self.factors[source].ramp(self.calendar.now(), factor_milli, ramp);
         self.turn(source);
+    }
+
+    /// What quotas did to the pods behind a node so far, those of its other stations included; `None` where
+    /// there are none, and of another station.
+    pub(super) fn throttling(&self, node: NodeIdx) -> Option<Throttling> {
+        let graph = self.graph();
+        if graph.nodes[node].station_of.is_some() {
+            return None;
+        }
+        let seen = graph.nodes_of(&node).iter().filter_map(|it| self.stations[*it].throttling());
+        seen.reduce(super::quota::sum)
     }
 
     /// Requests that wait at a node now.
@@ -523,6 +537,7 @@ impl Engine {
                     Outcome::TimedOut
                     | Outcome::Dead
                     | Outcome::Denied
+                    | Outcome::NotLocal
                     | Outcome::Erred
                     | Outcome::Unconnected
                     | Outcome::Uncounted
@@ -561,6 +576,11 @@ impl Engine {
             let at = edge.deadline(now).unwrap_or(now);
             self.tell_refused(call, LossReason::Denied);
             return Sent::Ends(at, Outcome::Denied);
+        }
+        if wire.is_divided && self.is_dropped {
+            let at = edge.deadline(now).unwrap_or(now);
+            self.tell_refused(call, LossReason::NotLocal);
+            return Sent::Ends(at, Outcome::NotLocal);
         }
         let station = &mut self.stations[node];
         let dead_share = station.dead_share();
@@ -641,6 +661,7 @@ impl Engine {
             call: call_idx,
             serial,
             next: 0,
+            others: 0,
             came_at: now,
             window,
             upstream,
@@ -688,6 +709,7 @@ impl Engine {
             Outcome::TimedOut => self.failed(call, LossReason::TimedOut, now),
             Outcome::Dead => self.failed(call, LossReason::DeadEndpoints, now),
             Outcome::Denied => self.failed(call, LossReason::Denied, now),
+            Outcome::NotLocal => self.failed(call, LossReason::NotLocal, now),
             Outcome::Unconnected => self.failed(call, LossReason::LoadBalancer, now),
             Outcome::Unknown => self.failed(call, LossReason::NoEndpoints, now),
             Outcome::Lost => self.failed(call, LossReason::Name, now),
@@ -759,6 +781,11 @@ impl Engine {
         if !loss.is_none() {
             self.note_failure(visit_idx, blamed, loss);
         }
+        let others = &mut self.visits[visit_idx as usize].others;
+        if *others > 0 {
+            *others -= 1;
+            return;
+        }
         self.go_on(visit_idx);
     }
 
@@ -772,12 +799,15 @@ impl Engine {
         }
     }
 
-    /// The next call of a visit, or its answer. All calls are made, one after the other, even when
-    /// one fails: as the flow has it.
+    /// The next call of a visit, or those that it makes at the same time, or its answer. All calls are
+    /// made even when one fails: as the flow has it.
     fn go_on(&mut self, visit_idx: u32) {
         let visit = &mut self.visits[visit_idx as usize];
-        let calls = &self.hops[visit.node as usize].calls;
+        let Hop { calls, together, .. } = &self.hops[visit.node as usize];
         let next = visit.next as usize;
+        if let Some(&count) = together.get(next).filter(|count| **count > 1) {
+            return self.call_together(visit_idx, count);
+        }
         visit.next += 1;
         let edge = match calls.get(next) {
             Some(edge) => Some(*edge),
@@ -787,6 +817,20 @@ impl Engine {
         match edge {
             Some(edge) => self.call(edge, Caller::Visit(visit_idx), self.calendar.now()),
             None => self.answer(visit_idx),
+        }
+    }
+
+    /// Makes the next so many calls of a visit at once.
+    #[inline(never)]
+    fn call_together(&mut self, visit_idx: u32, count: u32) {
+        let visit = &mut self.visits[visit_idx as usize];
+        let (node, first) = (visit.node as usize, visit.next);
+        // Set before the first of them is made, which may be over at once.
+        visit.others = count - 1;
+        visit.next += count;
+        for call in first..first + count {
+            let edge = self.hops[node].calls[call as usize];
+            self.call(edge, Caller::Visit(visit_idx), self.calendar.now());
         }
     }
 

@@ -12,6 +12,7 @@
 use std::cmp::Ordering;
 use std::collections::{BinaryHeap, VecDeque};
 
+use model_api::observation::Throttling;
 use sim_kernel::{SimSpan, SimTime, Stream};
 
 use super::station::rounded;
@@ -33,6 +34,8 @@ pub(super) struct Quotas {
     waiting_max: usize,
     /// The pod that the request goes to that was let in last.
     chosen: usize,
+    /// Of pods that are gone.
+    seen_before: Throttling,
 }
 
 /// What a request that is done still takes.
@@ -53,6 +56,9 @@ struct Pod {
     /// Nanoseconds in which it worked and was not throttled.
     clock: f64,
     is_throttled: bool,
+    /// Something ran in the period that was looked at last.
+    was_active: bool,
+    seen: Throttling,
     running: BinaryHeap<Running>,
     waiting: VecDeque<(u32, f64)>,
 }
@@ -89,6 +95,7 @@ impl Quotas {
             open_count: 0,
             waiting_max: 0,
             chosen: 0,
+            seen_before: Throttling::default(),
         }
     }
 
@@ -124,8 +131,14 @@ impl Quotas {
     fn forget_empty(&mut self) {
         let is_gone = |pod: &Pod| pod.running.is_empty() && pod.waiting.is_empty();
         while self.pods.len() > self.open_count && self.pods.last().is_some_and(is_gone) {
-            self.pods.pop();
+            self.seen_before =
+                self.pods.pop().map_or(self.seen_before, |pod| sum(self.seen_before, pod.seen));
         }
+    }
+
+    /// What quotas did to its pods so far.
+    pub(super) fn seen(&self) -> Throttling {
+        self.pods.iter().fold(self.seen_before, |seen, pod| sum(seen, pod.seen))
     }
 
     /// Requests that wait for a thread.
@@ -181,8 +194,19 @@ impl Quotas {
         }
         if !pod.running.is_empty() && pod.left_ns < NANOS_MIN * pod.running.len() as f64 {
             pod.is_throttled = true;
+            pod.seen.throttled += 1;
+            pod.seen.stood_ns += pod.period_end(now.as_nanos(), period_ns) - now.as_nanos();
         }
         None
+    }
+}
+
+/// Both.
+pub(super) fn sum(one: Throttling, other: Throttling) -> Throttling {
+    Throttling {
+        periods: one.periods + other.periods,
+        throttled: one.throttled + other.throttled,
+        stood_ns: one.stood_ns + other.stood_ns,
     }
 }
 
@@ -195,6 +219,8 @@ impl Pod {
             looked_at: now.as_nanos(),
             clock: 0.0,
             is_throttled: false,
+            was_active: false,
+            seen: Throttling::default(),
             running: BinaryHeap::new(),
             waiting: VecDeque::new(),
         }
@@ -218,6 +244,12 @@ impl Pod {
         let threads = self.running.len() as f64;
         if start > self.looked_at {
             // A new period began.
+            let is_running = !self.running.is_empty();
+            self.seen.periods += u64::from(self.was_active);
+            if is_running {
+                self.seen.periods += (start - 1 - self.looked_at) / period_ns;
+            }
+            self.was_active = is_running;
             let resumed_at = if self.is_throttled {
                 // It would have been looked at when it could go on.
                 self.is_throttled = false;
@@ -242,6 +274,7 @@ impl Pod {
             // A clock that starts over now and then stays exact.
             self.clock = 0.0;
         }
+        self.was_active = true;
         self.running.push(Running { done_at: self.clock + work_ns, work_ns, visit });
     }
 

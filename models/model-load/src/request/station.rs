@@ -7,6 +7,7 @@
 
 use std::collections::VecDeque;
 
+use model_api::observation::Throttling;
 use model_api::path::{Discipline, RateLimit, RateLimitCounts, Serving, Work};
 use sim_kernel::{EntityKey, Purpose, SimSpan, SimTime, Stream, Streams};
 
@@ -121,6 +122,11 @@ impl Station {
         } else {
             1.0 - f64::from(self.live_count) / f64::from(ready_count)
         };
+    }
+
+    /// What quotas did to its pods so far, where they have any.
+    pub(super) fn throttling(&self) -> Option<Throttling> {
+        self.quotas.as_ref().map(|quotas| quotas.seen())
     }
 
     /// The share of the endpoints that a request may be sent to, but not answer.

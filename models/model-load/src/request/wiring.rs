@@ -6,7 +6,7 @@
 use model_api::path::CallPolicy;
 use sim_kernel::SimSpan;
 
-use crate::edges::Caller;
+use crate::edges::{Caller, EdgeIdx, stages};
 use crate::entrance::Door;
 use crate::graph::{Graph, NodeIdx, RowIdx};
 
@@ -53,6 +53,8 @@ pub(super) struct Wire {
 pub(super) struct Hop {
     /// The calls that it makes for each request, in their order.
     pub(super) calls: Box<[u32]>,
+    /// By call: how many calls are made at the same time from it on; empty where none are.
+    pub(super) together: Box<[u32]>,
     pub(super) has_databases: bool,
     /// The Service that it counts for.
     pub(super) owner: u32,
@@ -119,11 +121,21 @@ pub(super) fn wires(graph: &Graph) -> impl Iterator<Item = Wire> + '_ {
 pub(super) fn hops(graph: &Graph) -> impl Iterator<Item = Hop> + '_ {
     graph.nodes.iter().zip(&graph.edges.of_node).enumerate().map(|(idx, (node, calls))| Hop {
         calls: calls.iter().map(|edge| number(*edge)).collect(),
+        together: together(graph, calls),
         has_databases: !node.databases.is_empty(),
         owner: number(node.twin_of.unwrap_or_else(|| graph.head_of(idx))),
         is_twin: node.twin_of.is_some(),
         zones: graph.served_rows(graph.head_of(idx)).map(|rows| rows.start),
     })
+}
+
+fn together(graph: &Graph, calls: &[EdgeIdx]) -> Box<[u32]> {
+    let is_parallel = |edge: &EdgeIdx| graph.edges.all[*edge].policy.is_parallel;
+    let parts = || stages(calls, is_parallel).map(<[EdgeIdx]>::len);
+    if parts().all(|count| count == 1) {
+        return Box::default();
+    }
+    parts().flat_map(|count| (0..count).map(move |at| number(count - at))).collect()
 }
 
 /// The number of a call, a visit or a Service, as events hold it.

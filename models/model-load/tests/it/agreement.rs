@@ -13,7 +13,7 @@ use model_api::{Origin, ServiceId};
 use model_load::News;
 use sim_kernel::{SimSpan, SimTime};
 
-use crate::world::{Act, Case, Node, Of, Run};
+use crate::world::{Act, Case, Keeps, Node, Of, Run};
 
 /// The largest difference of availability, in points.
 const POINTS: f64 = 0.05;
@@ -106,6 +106,12 @@ fn tree(capacities: &[u64]) -> Case {
     case
 }
 
+/// The same whose first so many calls are made at the same time.
+fn at_once(mut case: Case, count: usize) -> Case {
+    case.nodes[0].parallel_count = count;
+    case
+}
+
 /// A shop that two tenants ask: one through the gateway, a third of which is dead for a while; one
 /// beside it, who gives up soon and tries again.
 fn tenants() -> Case {
@@ -130,6 +136,36 @@ fn zones(capacities: [u64; 3], policy: CallPolicy) -> Case {
         Act::Outside([1, 1, 1]),
         Act::Places(0, [(1, 1); 3]),
         Act::Places(1, [(1, 1); 3]),
+    ]);
+    case
+}
+
+/// The same chain on four nodes, where calls to the stock stay on the node of the shop: what its pods on
+/// each node can do per second.
+fn on_nodes(capacities: [u64; 4], policy: CallPolicy) -> Case {
+    let mut case = chain(policy, CallPolicy::default());
+    case.nodes[2].keeps = Some(Keeps::Inside);
+    case.start[2] =
+        Act::OnNodes(2, capacities.map(|it| (u32::from(it > 0), u32::from(it > 0), it * 1000)));
+    case.start.extend([
+        Act::Outside([2, 1, 1]),
+        Act::NodePlaces(0, [(1, 1); 4]),
+        Act::NodePlaces(1, [(1, 1); 4]),
+    ]);
+    case
+}
+
+/// The chain behind a balancer that leads to two nodes, with one pod of the gateway and with three.
+fn fronts(client: CallPolicy) -> Case {
+    let mut case = chain(CallPolicy::default(), client);
+    case.nodes[0].keeps = Some(Keeps::FromOutside);
+    case.nodes[0].connect_millis = Some(500);
+    case.start[0] = Act::OnNodes(0, [(1, 1, 230_000), (0, 0, 0), (3, 3, 690_000), (0, 0, 0)]);
+    case.start.extend([
+        Act::NodePlaces(1, [(1, 1); 4]),
+        Act::NodePlaces(2, [(1, 1); 4]),
+        Act::Entrance(0, true, 2, 0),
+        Act::Fronts(0, [true, false, true, false]),
     ]);
     case
 }
@@ -460,6 +496,19 @@ fn comparisons() -> Vec<Comparison> {
         // What a request waits in one of the calls it will wait in the others too; flows say it does not.
         of("the same, stock asked three times", thrice, 1, Some(15.0)),
         of("a call tree, 50 to 80 % busy", tree(&[140, 120, 100, 90, 88]), 0, Some(5.0)),
+        // Calls of one request come at once, so that their waits are alike; flows say they are not.
+        of(
+            "the same tree, all at the same time",
+            at_once(tree(&[140, 120, 100, 90, 88]), 5),
+            0,
+            Some(15.0),
+        ),
+        of(
+            "two of them at the same time",
+            at_once(tree(&[140, 120, 100, 90, 88]), 2),
+            0,
+            Some(5.0),
+        ),
         of("100 users, 8 workers 89 % busy", users(100, 1_000), 0, Some(15.0)),
         of("20 users, 1 worker 84 % busy", few_users(20), 0, Some(15.0)),
         of("1500 users of gateway, shop, stock", closed_chain(1_500), 1, Some(5.0)),
@@ -496,6 +545,14 @@ fn comparisons() -> Vec<Comparison> {
             whose: Of::Load(1),
             percent: Some(5.0),
         },
+        of("on four nodes, as large", on_nodes([150; 4], calm), 1, Some(5.0)),
+        of(
+            "the same, one node without stock",
+            on_nodes([150, 150, 0, 150], patience(500, 1)),
+            1,
+            None,
+        ),
+        of("a node with one pod, one with three", fronts(patience(5_000, 0)), 1, Some(5.0)),
         of("quota of 2 cores, 8 threads, 50 %", quotas(100, 1, 2000, 8, exp), 0, Some(5.0)),
         of("the same, 75 %", quotas(150, 1, 2000, 8, exp), 0, Some(5.0)),
         of("the same, 95 %", quotas(190, 1, 2000, 8, exp), 0, Some(15.0)),

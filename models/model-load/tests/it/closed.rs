@@ -42,6 +42,7 @@ impl Closed {
                 warm_up: None,
                 quota_period: None,
                 loses_requests: false,
+                reconnect: None,
             },
             client: CallPolicy::default(),
             ..Node::default()

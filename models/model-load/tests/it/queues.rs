@@ -67,6 +67,7 @@ impl Queue {
                     warm_up: None,
                     quota_period: None,
                     loses_requests: false,
+                    reconnect: None,
                 },
                 readiness: model_api::path::Readiness::default(),
                 origin: Origin::default(),

@@ -74,6 +74,9 @@ impl<'a> Told<'a> {
                 Act::Stations(..) | Act::Pool(..) | Act::Places(..) | Act::Outside(..) => {
                     unreachable!("the reference knows no zones")
                 }
+                Act::OnNodes(..) | Act::NodePlaces(..) | Act::Going(..) | Act::Fronts(..) => {
+                    unreachable!("the reference knows no nodes")
+                }
                 Act::Endpoints(service, ready, live, capacity) => {
                     told.endpoints[service as usize] =
                         (f64::from(ready), f64::from(live), capacity as f64);

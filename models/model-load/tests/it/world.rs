@@ -3,18 +3,18 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use model_api::blueprint::Zone;
+use model_api::blueprint::{NodeSpec, Zone};
 use model_api::canary::{Analysis, Canary};
 use model_api::dns::{ClusterDns, Found};
 use model_api::gateway::{Failover, Gateway, GatewayUpstream, LoadBalancer, Vrrp};
-use model_api::kube::{Service, TrafficDistribution};
+use model_api::kube::{Service, TrafficDistribution, TrafficPolicy};
 use model_api::limiter::{Limiter, StoreState};
 use model_api::load::{Clients, Load, LoadPoint, ServiceProfile, Thinking};
-use model_api::observation::FlowSegment;
+use model_api::observation::{FlowSegment, Throttling};
 use model_api::path::{CallPolicy, DeniedCall, Serving};
 use model_api::{Blueprint, DatabaseId, Observation, Origin, ServiceId, WorkloadId, ZoneId};
 use model_load::{
-    Choice, Entrance, Flows, LoadEvent, News, Place, Station, Traffic, WorkFlow, rare,
+    Choice, Entrance, Flows, LoadEvent, News, Place, Standing, Station, Traffic, WorkFlow, rare,
 };
 use sim_kernel::{
     Context, Journal, Limits, Model, Priority, ProbeCounter, Recorder, SimSpan, SimTime,
@@ -51,6 +51,15 @@ pub(crate) enum Act {
     Places(u32, [(u32, u32); ZONE_COUNT]),
     /// Nodes of each zone that requests from outside may enter at.
     Outside([u32; ZONE_COUNT]),
+    /// Of a Service that is divided by node: ready and live endpoints of each node, and what they can do,
+    /// per 1000 s.
+    OnNodes(u32, [(u32, u32, u64); NODE_COUNT]),
+    /// The same of another Service.
+    NodePlaces(u32, [(u32, u32); NODE_COUNT]),
+    /// A Service has an endpoint on each node; that of this one is about to go.
+    Going(u32, usize),
+    /// Nodes that requests from outside for a Service come in at and stay on.
+    Fronts(u32, [bool; NODE_COUNT]),
     /// Of so many live pods of a Service, the first so many die with the requests in them.
     Deaths(u32, u32, u32),
     /// Whether the balancer before a Service answers, nodes that it leads to, and silent ones.
@@ -62,9 +71,28 @@ pub(crate) enum Act {
 /// Zones of a case that has any.
 pub(crate) const ZONE_COUNT: usize = 3;
 
-fn places(counts: [(u32, u32); ZONE_COUNT]) -> Vec<Place> {
-    let place = |(ready_count, live_count)| Place { ready_count, live_count };
-    counts.map(place).to_vec()
+/// Nodes of a case that has any, and their zones.
+pub(crate) const NODE_COUNT: usize = 4;
+const ZONES_OF_NODES: [u32; NODE_COUNT] = [0, 0, 1, 2];
+
+fn places(counts: &[(u32, u32)]) -> Vec<Place> {
+    let place = |(site, &(ready_count, live_count)): (usize, &(u32, u32))| Place {
+        site,
+        ready_count,
+        live_count,
+    };
+    let some = counts.iter().enumerate().filter(|(_, counts)| **counts != (0, 0));
+    some.map(place).collect()
+}
+
+/// Stations of which each has its own endpoints.
+fn standing(own: &[(u32, u32, u64)]) -> Standing {
+    let station = |(site, &(ready, live, capacity_millirps)): (usize, &(u32, u32, u64))| {
+        let mut counts = vec![(0, 0); own.len()];
+        counts[site] = (ready, live);
+        Station { places: places(&counts), capacity_millirps, ..Station::default() }
+    };
+    Standing { stations: own.iter().enumerate().map(station).collect(), are_hinted: true }
 }
 
 #[derive(Clone, Copy, Debug, Hash)]
@@ -97,22 +125,29 @@ impl World {
                 flows.set_split(ServiceId(service), weight, is_mirrored);
             }
             Act::Stations(service, zones) => {
-                let station = |zone: usize| {
-                    let mut counts = [(0, 0); ZONE_COUNT];
-                    counts[zone] = (zones[zone].0, zones[zone].1);
-                    Station { places: places(counts), capacity_millirps: zones[zone].2 }
-                };
-                let stations: Vec<Station> = (0..ZONE_COUNT).map(station).collect();
-                flows.set_stations(ServiceId(service), &stations);
+                flows.set_stations(ServiceId(service), &standing(&zones));
             }
             Act::Pool(service, counts, capacity_millirps) => {
-                let mut stations =
-                    vec![Station { places: places([(0, 0); 3]), capacity_millirps: 0 }; ZONE_COUNT];
-                stations[0] = Station { places: places(counts), capacity_millirps };
-                flows.set_stations(ServiceId(service), &stations);
+                let mut stations = vec![Station::default(); ZONE_COUNT];
+                stations[0] =
+                    Station { places: places(&counts), capacity_millirps, ..Station::default() };
+                let standing = Standing { stations, are_hinted: false };
+                flows.set_stations(ServiceId(service), &standing);
             }
-            Act::Places(service, counts) => flows.set_places(ServiceId(service), &places(counts)),
-            Act::Outside(counts) => flows.set_outside(&counts),
+            Act::Places(service, counts) => flows.set_places(ServiceId(service), &places(&counts)),
+            Act::Outside(counts) => flows.set_outside(&counts, &[true; NODE_COUNT]),
+            Act::OnNodes(service, nodes) => {
+                flows.set_stations(ServiceId(service), &standing(&nodes));
+            }
+            Act::NodePlaces(service, counts) => {
+                flows.set_places(ServiceId(service), &places(&counts));
+            }
+            Act::Going(service, node) => {
+                let mut standing = standing(&[(1, 1, 1_000_000); NODE_COUNT]);
+                standing.stations[node].is_last_resort = true;
+                flows.set_stations(ServiceId(service), &standing);
+            }
+            Act::Fronts(service, nodes) => flows.set_fronts(ServiceId(service), &nodes),
             Act::Deaths(..) => unreachable!("nothing is lost before the start"),
             Act::Entrance(service, is_answering, member_count, silent_count) => {
                 let entrance = Entrance { is_answering, member_count, silent_count };
@@ -153,7 +188,8 @@ impl Model for World {
             WorldEvent::Load(event) => self.flows.handle(event, ctx),
             WorldEvent::Step(idx) => match self.script[idx as usize] {
                 Act::Deaths(service, died, live) => {
-                    self.flows.lose_requests(ServiceId(service), (died, live), ctx);
+                    let died = vec![SimSpan::ZERO; died as usize];
+                    self.flows.lose_requests(ServiceId(service), &died, live, ctx);
                 }
                 act => Self::act(&mut self.flows, act),
             },
@@ -176,6 +212,8 @@ pub(crate) struct Node {
     pub(crate) serving: Serving,
     /// How it calls the others, and those behind it.
     pub(crate) policy: CallPolicy,
+    /// Of its calls, the first so many are made at the same time.
+    pub(crate) parallel_count: usize,
     /// How the clients of its loads call.
     pub(crate) client: CallPolicy,
     /// Where the clients of its loads wait for answers: what they do then.
@@ -190,6 +228,8 @@ pub(crate) struct Node {
     pub(crate) records: Vec<usize>,
     /// Its endpoints carry hints.
     pub(crate) has_hints: bool,
+    /// What keeps its requests on their node.
+    pub(crate) keeps: Option<Keeps>,
     /// A load balancer is before it, which gives each node so many milliseconds.
     pub(crate) connect_millis: Option<u64>,
     /// The gateway of a case, which is its first Service, gives each of its pods so many milliseconds,
@@ -197,6 +237,17 @@ pub(crate) struct Node {
     pub(crate) chosen: Option<(u64, u32)>,
     /// Gateways leave the choice of its endpoints to proxies.
     pub(crate) is_service_upstream: bool,
+}
+
+/// What keeps requests to a Service on their node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Keeps {
+    /// `internalTrafficPolicy: Local`.
+    Inside,
+    /// `externalTrafficPolicy: Local`.
+    FromOutside,
+    /// `trafficDistribution: PreferSameNode`.
+    Hints,
 }
 
 /// Whose requests are looked at.
@@ -237,6 +288,8 @@ pub(crate) struct Run {
     pub(crate) served: Vec<(u32, u32, SimTime, FlowSegment, u32)>,
     /// Latency in nanoseconds, answers.
     pub(crate) answered: Vec<(Of, u64, u64)>,
+    /// What quotas did to the pods of a Service.
+    pub(crate) throttled: Vec<(u32, Throttling)>,
     pub(crate) event_count: u64,
     pub(crate) digest: u64,
     /// How often each of `rare::ALL` happened.
@@ -253,19 +306,29 @@ impl Case {
             connecting_ppm: 1_000_000,
             origin: Origin::default(),
         });
-        if self.nodes.iter().any(|node| node.has_hints) {
+        if self.nodes.iter().any(|node| node.has_hints || node.keeps.is_some()) {
             let zone = |name: &str| Zone { name: name.to_owned(), ..Zone::default() };
             blueprint.zones = ["a", "b", "c"].map(zone).to_vec();
+        }
+        if self.nodes.iter().any(|node| node.keeps.is_some()) {
+            let node = |zone| NodeSpec { zone: ZoneId(zone), ..NodeSpec::default() };
+            blueprint.nodes = ZONES_OF_NODES.map(node).to_vec();
+            for (number, node) in blueprint.nodes.iter_mut().enumerate() {
+                node.node.name = format!("n{number}");
+            }
         }
         for (idx, node) in (0_u32..).zip(&self.nodes) {
             blueprint.services.push(Service {
                 namespace: "shop".into(),
                 name: format!("s{idx}"),
-                traffic_distribution: if node.has_hints {
-                    TrafficDistribution::PreferSameZone
-                } else {
-                    TrafficDistribution::None
+                traffic_distribution: match (node.has_hints, node.keeps) {
+                    (_, Some(Keeps::Hints)) => TrafficDistribution::PreferSameNode,
+                    (true, _) => TrafficDistribution::PreferSameZone,
+                    (false, _) => TrafficDistribution::None,
                 },
+                internal_traffic_policy: policy(node.keeps == Some(Keeps::Inside)),
+                external_traffic_policy: policy(node.keeps == Some(Keeps::FromOutside)),
+                is_external: node.keeps == Some(Keeps::FromOutside),
                 is_service_upstream: node.is_service_upstream,
                 ..Service::default()
             });
@@ -274,7 +337,12 @@ impl Case {
                 cpu_per_request: SimSpan::from_millis(10),
                 base_latency: SimSpan::from_millis(node.base_millis),
                 depends_on: node.calls.iter().copied().map(ServiceId).collect(),
-                policies: vec![node.policy; node.calls.len()],
+                policies: (0..node.calls.len())
+                    .map(|call| CallPolicy {
+                        is_parallel: call < node.parallel_count,
+                        ..node.policy
+                    })
+                    .collect(),
                 upstream: node.policy,
                 serving: node.serving,
                 writes_to: node.databases.iter().copied().map(DatabaseId).collect(),
@@ -412,7 +480,7 @@ impl Case {
         assert!(outcome.is_complete(), "{outcome}");
         sim.apply(|world, ctx| world.flows.finish(ctx));
         let (mut segments, mut clients, mut answered) = (Vec::new(), Vec::new(), Vec::new());
-        let mut served = Vec::new();
+        let (mut served, mut throttled) = (Vec::new(), Vec::new());
         let (event_count, digest) = (sim.stats().handled_count, sim.digest());
         let (_, recorder) = sim.into_parts();
         let (journal, hits) = recorder.into_parts();
@@ -434,6 +502,7 @@ impl Case {
                 Observation::ServedAnswered { service, zone, within_ns, count } => {
                     answered.push((Of::Served(service.0, zone.0), within_ns, count));
                 }
+                Observation::Throttled { service, seen } => throttled.push((service.0, seen)),
                 other => panic!("only flows are told, not {other:?}"),
             }
         }
@@ -443,11 +512,16 @@ impl Case {
             clients,
             served,
             answered,
+            throttled,
             event_count: event_count - script_count,
             digest,
             hits: rare::ALL.iter().map(|probe| hits.count(probe)).collect(),
         }
     }
+}
+
+const fn policy(is_local: bool) -> TrafficPolicy {
+    if is_local { TrafficPolicy::Local } else { TrafficPolicy::Cluster }
 }
 
 fn canary(service: u32, tried: u32) -> Canary {

@@ -14,7 +14,7 @@ use crate::event::Event;
 /// The balancers, and what they were told.
 #[derive(Clone, Debug)]
 pub(super) struct GatewayState {
-    balancers: Balancers,
+    pub(super) balancers: Balancers,
     gateways: Gateways,
     names: Names,
     /// By node: whether it answers; `None` where there is none.
@@ -23,12 +23,21 @@ pub(super) struct GatewayState {
     stores: Vec<StoreState>,
     /// What becomes of pods that ask the DNS of the cluster.
     cluster_dns: StoreState,
+    /// By balancer: somebody answered at its address.
+    answered: Vec<bool>,
 }
 
 impl GatewayState {
     pub(super) fn new(balancers: Balancers, gateways: Gateways, names: Names) -> Self {
-        let cluster_dns = StoreState::Answers;
-        Self { balancers, gateways, names, nodes: Vec::new(), stores: Vec::new(), cluster_dns }
+        Self {
+            answered: vec![true; balancers.count()],
+            balancers,
+            gateways,
+            names,
+            nodes: Vec::new(),
+            stores: Vec::new(),
+            cluster_dns: StoreState::Answers,
+        }
     }
 }
 
@@ -69,6 +78,7 @@ impl World {
             return;
         }
         let (blueprint, flows) = (&self.blueprint, &mut self.flows);
+        let (mut turned, mut came_back) = (Vec::new(), Vec::new());
         self.gateways.balancers.take_led(ctx, |balancer, led| {
             let service = blueprint.balancers[balancer.index()].service;
             let entrance = Entrance {
@@ -77,7 +87,27 @@ impl World {
                 silent_count: led.silent_count,
             };
             flows.set_entrance(service, entrance);
+            turned.push((balancer, service, led.is_answering));
         });
+        for (balancer, service, is_answering) in turned {
+            let answered = &mut self.gateways.answered[balancer.index()];
+            if is_answering && !std::mem::replace(answered, is_answering) {
+                came_back.push(service);
+            }
+            *answered = is_answering;
+            if blueprint.services[service.index()].is_local_from_outside() {
+                let mut fronts = vec![false; blueprint.nodes.len()];
+                for node in self.gateways.balancers.fronts(balancer) {
+                    fronts[node.index()] = true;
+                }
+                flows.set_fronts(service, &fronts);
+            }
+        }
+        for service in came_back {
+            if self.lose_connections(service) {
+                self.tell_flows(service, ctx);
+            }
+        }
     }
 
     /// Tells balancers what of each zone is there.

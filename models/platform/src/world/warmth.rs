@@ -1,11 +1,11 @@
 //! What the pods behind a Service can do, which is less while they are new.
 
 use model_api::ServiceId;
-use model_kube::cluster::PodView;
+use model_kube::cluster::{PodView, Route};
 use sim_kernel::{Context, Priority, Recorder, SimSpan, SimTime};
 
 use super::World;
-use super::zones::Standing;
+use super::zones::Counted;
 use crate::event::Event;
 use model_api::Observation;
 
@@ -17,42 +17,63 @@ impl World {
         ctx: &mut Context<'_, Event, R>,
     ) -> u32 {
         let (mut ready_count, mut live_count, mut capacity_millirps) = (0, 0, 0_u64);
-        let warm_up = self.wiring.warm_ups[service.index()];
-        let mut next_step: Option<SimSpan> = None;
-        let mut standing = self.standing(service);
+        let reconnecting = self.reconnecting(service, ctx.now());
+        let (speed_ppm, mut next_step) = reconnecting.unzip();
+        let mut counted = self.counted(service);
         for (position, route) in self.cluster.routes(service).iter().enumerate() {
             ready_count += 1;
-            let mut millirps = None;
-            if route.is_live {
+            let millirps = self.millirps_of(service, route, ctx.now(), &mut next_step);
+            let millirps = millirps.map(|all| speed_ppm.map_or(all, |ppm| part(all, ppm)));
+            if let Some(of_pod) = millirps {
                 live_count += 1;
-                let pod = self.cluster.pod(route.pod);
-                let cpu_millis = self.wiring.cpu_millis[pod.workload.index()];
-                let mut of_pod = self.flows.pod_capacity_millirps(service, cpu_millis);
-                let cold = warm_up.zip(age(&pod, ctx.now()));
-                if let Some((speed_ppm, left)) = cold.and_then(|(it, age)| it.speed(age)) {
-                    of_pod = part(of_pod, speed_ppm);
-                    next_step = Some(next_step.map_or(left, |next| next.min(left)));
-                }
                 capacity_millirps = capacity_millirps.saturating_add(of_pod);
-                millirps = Some(of_pod);
             }
-            if let Some(standing) = &mut standing {
-                standing.count(position, route.zone.index(), millirps);
+            if let Some(counted) = &mut counted {
+                counted.count(position, route, millirps);
+            }
+        }
+        if let Some(counted) = &mut counted {
+            for route in self.cluster.last_resorts(service) {
+                let millirps = self.millirps_of(service, route, ctx.now(), &mut next_step);
+                counted.count_last_resort(route, millirps);
             }
         }
         if let Some(left) = next_step {
             self.expect_warmth(service, ctx.now().saturating_add(left), ctx);
         }
-        if !standing.as_ref().is_some_and(Standing::is_divided) {
+        if !counted.as_ref().is_some_and(Counted::is_divided) {
             self.flows.set_endpoints(service, ready_count, live_count, capacity_millirps);
         }
-        if let Some(standing) = standing {
-            self.tell_standing(service, &standing);
+        if let Some(counted) = counted {
+            self.tell_counted(service, counted, ctx);
         }
         self.tell_failing(service);
         self.tell_pooled(service, ctx);
         self.lose_requests(service, live_count, ctx);
         ready_count
+    }
+
+    /// Requests per 1000 s that an endpoint of a Service can answer, if it lives; when it will be warmer
+    /// goes to `next_step`, where that is sooner.
+    fn millirps_of(
+        &self,
+        service: ServiceId,
+        route: &Route,
+        now: SimTime,
+        next_step: &mut Option<SimSpan>,
+    ) -> Option<u64> {
+        if !route.is_live {
+            return None;
+        }
+        let pod = self.cluster.pod(route.pod);
+        let cpu_millis = self.wiring.cpu_millis[pod.workload.index()];
+        let of_pod = self.flows.pod_capacity_millirps(service, cpu_millis);
+        let cold = self.wiring.warm_ups[service.index()].zip(age(&pod, now));
+        let Some((speed_ppm, left)) = cold.and_then(|(it, age)| it.speed(age)) else {
+            return Some(of_pod);
+        };
+        *next_step = Some(next_step.map_or(left, |next| next.min(left)));
+        Some(part(of_pod, speed_ppm))
     }
 
     /// Looks at the pods of a Service again then, or before.

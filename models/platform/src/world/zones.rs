@@ -1,54 +1,127 @@
-//! Zones, where it matters to requests who asks from which: stations of Services whose endpoints carry
-//! hints, where the endpoints of other Services are, and where requests from outside come in.
+//! Zones and nodes, where it matters to requests who asks from which: stations of Services whose endpoints
+//! carry hints or whose traffic policy is `Local`, where the endpoints of other Services are, and where
+//! requests from outside come in.
 
-use model_api::{Observation, ServiceId};
+use model_api::blueprint::Division;
+use model_api::{BalancerId, NodeId, Observation, ServiceId};
+use model_gateway::LocalState;
 use model_kube::Cluster;
-use model_load::{Place, Station};
+use model_kube::cluster::Route;
+use model_load::{Place, Standing, Station};
 use sim_kernel::{Context, Recorder};
 
 use super::World;
 use crate::event::Event;
 
-/// What of the nodes matters to requests, by zone.
+/// What of the nodes matters to requests.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct NodesSeen {
+    /// By zone.
     reachable_counts: Vec<u32>,
     ready_cpu_millis: Vec<u64>,
+    /// By node.
+    are_reachable: Vec<bool>,
 }
 
 /// Where the endpoints of a Service are, while they are counted.
 #[derive(Clone, Debug)]
-pub(super) struct Standing {
+pub(super) struct Counted {
+    /// How sites are told apart.
+    sites: Division,
     places: Vec<Place>,
-    /// Where they carry hints.
+    /// Where it is divided.
     stations: Option<Vec<Station>>,
+    division: Division,
     hinted: Option<Vec<usize>>,
 }
 
 impl World {
-    /// Counts the endpoints of a Service by zone; `None` where that matters to nobody.
-    pub(super) fn standing(&self, service: ServiceId) -> Option<Standing> {
-        if !self.flows.has_places(service) {
+    /// Counts the endpoints of a Service by where they are; `None` where that matters to nobody.
+    pub(super) fn counted(&self, service: ServiceId) -> Option<Counted> {
+        let sites = self.flows.sites_of(service);
+        if sites == Division::Whole {
             return None;
         }
-        let zone_count = self.blueprint.zones.len();
-        let places = vec![Place::default(); zone_count];
-        let station = Station { places: places.clone(), capacity_millirps: 0 };
-        let is_divided = self.flows.is_divided(service);
-        let hinted = is_divided.then(|| self.cluster.hinted_zones(service)).flatten();
-        Some(Standing {
-            places,
-            stations: is_divided.then(|| vec![station; zone_count]),
+        let division = self.flows.division_of(service);
+        let is_hinted =
+            division != Division::Whole && self.blueprint.services[service.index()].has_hints();
+        let hinted = is_hinted.then(|| self.cluster.hinted_zones(service)).flatten();
+        let count = match division {
+            Division::Whole => None,
+            Division::Zones => Some(self.blueprint.zones.len()),
+            Division::Nodes => Some(self.blueprint.nodes.len()),
+        };
+        Some(Counted {
+            sites,
+            places: Vec::new(),
+            stations: count.map(|count| vec![Station::default(); count]),
+            division,
             hinted: hinted.map(|zones| zones.iter().map(|zone| zone.index()).collect()),
         })
     }
 
-    /// Tells the flows what was counted.
-    pub(super) fn tell_standing(&mut self, service: ServiceId, standing: &Standing) {
-        match &standing.stations {
-            Some(stations) => self.flows.set_stations(service, stations),
-            None => self.flows.set_places(service, &standing.places),
+    /// Tells the flows what was counted, and balancers what nodes do with connections that stay there.
+    pub(super) fn tell_counted<R: Recorder<Observation>>(
+        &mut self,
+        service: ServiceId,
+        mut counted: Counted,
+        ctx: &mut Context<'_, Event, R>,
+    ) {
+        counted.sort();
+        match counted.stations {
+            Some(stations) => {
+                let standing = Standing { stations, are_hinted: counted.hinted.is_some() };
+                self.flows.set_stations(service, &standing);
+            }
+            None => self.flows.set_places(service, &counted.places),
         }
+        self.tell_local(service, ctx);
+    }
+
+    /// Tells of a Service that keeps requests from outside on their node what each node does with them.
+    fn tell_local<R: Recorder<Observation>>(
+        &mut self,
+        service: ServiceId,
+        ctx: &mut Context<'_, Event, R>,
+    ) {
+        if !self.keeps_from_outside(service) {
+            return;
+        }
+        let Some(balancer) = self.balancer_before(service) else {
+            return self.tell_fronts_without_balancer(service);
+        };
+        let mut locals =
+            vec![LocalState { is_ready: false, is_serving: false }; self.blueprint.nodes.len()];
+        for route in self.cluster.routes(service) {
+            let is_ready = !self.cluster.pod(route.pod).is_terminating;
+            let local = &mut locals[route.node.index()];
+            (local.is_ready, local.is_serving) = (local.is_ready || is_ready, true);
+        }
+        for route in self.cluster.last_resorts(service) {
+            locals[route.node.index()].is_serving = true;
+        }
+        for (idx, local) in locals.into_iter().enumerate() {
+            self.gateways.balancers.set_local(balancer, NodeId::from_index(idx), local, ctx);
+        }
+    }
+
+    fn keeps_from_outside(&self, service: ServiceId) -> bool {
+        self.blueprint.services[service.index()].is_local_from_outside()
+            && self.flows.division_of(service) == Division::Nodes
+    }
+
+    fn balancer_before(&self, service: ServiceId) -> Option<BalancerId> {
+        let position = self.blueprint.balancers.iter().position(|it| it.service == service)?;
+        Some(BalancerId::from_index(position))
+    }
+
+    /// Without a balancer in the scenario, requests from outside come in wherever they are answered.
+    fn tell_fronts_without_balancer(&mut self, service: ServiceId) {
+        let mut fronts = vec![false; self.blueprint.nodes.len()];
+        for route in self.cluster.routes(service) {
+            fronts[route.node.index()] |= self.cluster.is_reachable(route.node);
+        }
+        self.flows.set_fronts(service, &fronts);
     }
 
     /// Whether all that flows and balancers know of nodes is so.
@@ -67,19 +140,19 @@ impl World {
         if seen == self.nodes_seen {
             return;
         }
-        self.flows.set_outside(&seen.reachable_counts);
+        self.flows.set_outside(&seen.reachable_counts, &seen.are_reachable);
         let is_first = self.nodes_seen.ready_cpu_millis.is_empty();
         let is_other = seen.ready_cpu_millis != self.nodes_seen.ready_cpu_millis && !is_first;
         self.nodes_seen = seen;
-        let services = (0..self.blueprint.services.len()).map(ServiceId::from_index);
-        let are_allocated = |service: &ServiceId| {
-            self.blueprint.services[service.index()].has_topology_mode_auto
-                && self.flows.is_divided(*service)
-        };
-        let allocated: Vec<ServiceId> =
-            services.filter(|_| is_other).filter(are_allocated).collect();
-        for service in allocated {
-            self.tell_flows(service, ctx);
+        let services: Vec<ServiceId> =
+            (0..self.blueprint.services.len()).map(ServiceId::from_index).collect();
+        for service in services {
+            let is_auto = self.blueprint.services[service.index()].has_topology_mode_auto;
+            if is_other && is_auto && self.flows.division_of(service) != Division::Whole {
+                self.tell_flows(service, ctx);
+            } else if self.keeps_from_outside(service) && self.balancer_before(service).is_none() {
+                self.tell_fronts_without_balancer(service);
+            }
         }
     }
 }
@@ -89,29 +162,63 @@ impl NodesSeen {
         Self {
             reachable_counts: cluster.reachable_counts(),
             ready_cpu_millis: cluster.ready_cpu_millis(),
+            are_reachable: cluster.reachable_nodes(),
         }
     }
 }
 
-impl Standing {
-    /// Whether the endpoints carry hints, or may.
+impl Counted {
+    /// Whether it is told where the endpoints are instead of how many there are.
     pub(super) fn is_divided(&self) -> bool {
         self.stations.is_some()
     }
 
-    /// Counts the endpoint at a position among the routes: its zone, and what it can do when it lives.
-    pub(super) fn count(&mut self, position: usize, zone: usize, millirps: Option<u64>) {
-        let place = |places: &mut Vec<Place>| {
-            places[zone].ready_count += 1;
-            places[zone].live_count += u32::from(millirps.is_some());
+    /// Counts the endpoint at a position among the routes, and what it can do when it lives.
+    pub(super) fn count(&mut self, position: usize, route: &Route, millirps: Option<u64>) {
+        let at = match self.division {
+            Division::Nodes => route.node.index(),
+            _ => self.hinted.as_ref().map_or(0, |zones| zones[position]),
         };
-        place(&mut self.places);
-        if let Some(stations) = &mut self.stations {
-            let hinted = self.hinted.as_ref().map_or(0, |zones| zones[position]);
-            let station = &mut stations[hinted];
-            place(&mut station.places);
-            let millirps = millirps.unwrap_or(0);
-            station.capacity_millirps = station.capacity_millirps.saturating_add(millirps);
+        self.count_at(at, route, millirps);
+    }
+
+    /// Counts one that gets only what a policy keeps on its node.
+    pub(super) fn count_last_resort(&mut self, route: &Route, millirps: Option<u64>) {
+        if self.division == Division::Nodes {
+            let at = route.node.index();
+            self.count_at(at, route, millirps);
+            self.stations.as_mut().expect("it is divided")[at].is_last_resort = true;
         }
     }
+
+    fn count_at(&mut self, at: usize, route: &Route, millirps: Option<u64>) {
+        let site = match self.sites {
+            Division::Nodes => route.node.index(),
+            _ => route.zone.index(),
+        };
+        let is_live = millirps.is_some();
+        let Some(stations) = &mut self.stations else {
+            return count_in(&mut self.places, site, is_live);
+        };
+        let station = &mut stations[at];
+        count_in(&mut station.places, site, is_live);
+        let millirps = millirps.unwrap_or(0);
+        station.capacity_millirps = station.capacity_millirps.saturating_add(millirps);
+    }
+
+    fn sort(&mut self) {
+        self.places.sort_unstable_by_key(|place| place.site);
+        for station in self.stations.iter_mut().flatten() {
+            station.places.sort_unstable_by_key(|place| place.site);
+        }
+    }
+}
+
+fn count_in(places: &mut Vec<Place>, site: usize, is_live: bool) {
+    let known = places.iter().position(|place| place.site == site).unwrap_or_else(|| {
+        places.push(Place { site, ..Place::default() });
+        places.len() - 1
+    });
+    places[known].ready_count += 1;
+    places[known].live_count += u32::from(is_live);
 }

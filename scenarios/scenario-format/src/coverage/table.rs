@@ -179,14 +179,13 @@ pub(super) const KINDS: &[KindRows] = &[
     kind!("" "Secret" N "", "", []),
     kind!("" "Service" M "", "", [
         ("spec.clusterIP", A, "whether it is headless"),
+        ("spec.externalTrafficPolicy", M, "where its endpoints are, and which nodes a load balancer leads to"),
+        ("spec.internalTrafficPolicy", M, "calls from nodes without an endpoint are dropped"),
         ("spec.ports", A, "names and targets are checked; all ports share one capacity"),
         ("spec.publishNotReadyAddresses", M, ""),
         ("spec.selector", M, ""),
-        (
-            "spec.trafficDistribution",
-            A,
-            "requests stay in the zone of their caller; of `PreferSameNode` the zone only"
-        ),
+        ("spec.sessionAffinity", N, "each request chooses its endpoint anew"),
+        ("spec.trafficDistribution", M, "requests stay in the zone or on the node of their caller"),
         ("spec.type", A, "whether requests come from outside"),
     ]),
     kind!("" "ServiceAccount" N "", "", []),

@@ -126,6 +126,8 @@ record! {
         requests_per_connection: Option<Spanned<u32>>,
         /// CPU time of one handshake; 250us with an ECDSA key and 600us with an RSA key when left out.
         handshake_cpu: Option<Spanned<SimSpan>>,
+        /// Connections that clients keep open. Those through a pod of the gateway that is lost, and all when its load balancer fails over, are made anew with the next request of each client, which costs a handshake besides; nothing when left out.
+        connections: Option<Spanned<u64>>,
     }
 }
 

@@ -24,7 +24,7 @@ record! {
         base_latency: Option<Spanned<SimSpan>>,
         /// Services that a request calls, as `namespace/name`, each once.
         depends_on: Vec<Spanned<String>>,
-        /// Services that a request calls, each once, and how: like `dependsOn`, with a policy.
+        /// Services that a request calls, each once, and how: like `dependsOn`, with a policy, several times, or at the same time.
         calls: Vec<CallSpec>,
         /// How it calls the Services that it passes requests from outside on to, when it is a gateway.
         upstream: Option<PolicySpec>,
@@ -44,7 +44,7 @@ record! {
         rate_limit: Option<RateLimitSpec>,
         /// How its pods are slow after their start; what all can do together is then less.
         warm_up: Option<WarmUpSpec>,
-        /// What becomes of requests in a pod that dies before it could finish them (a crash, a lost node, too much memory): `answered` all the same, which is the default, or `lost`. A pod that is deleted finishes what it has.
+        /// What becomes of requests in a pod that dies before it could finish them (a crash, a lost node, too much memory, the end of its grace period): `lost`, which is the default, or `answered` all the same. A pod that is deleted finishes what it can within its grace period.
         in_flight: Option<Spanned<InFlight>>,
         /// What its readiness probe asks for, besides the pod itself.
         readiness: Option<ReadinessSpec>,

@@ -18,6 +18,8 @@ record! {
         policy: Option<PolicySpec>,
         /// How many times for each request, one after the other; 1 when it is not stated. Each may fail, and the request needs all of them.
         times: Option<Spanned<u32>>,
+        /// It is made at the same time as the calls before and after it that say so too, and where it is made several times all of these: the request goes on when the slowest is over. Otherwise calls are made one after the other.
+        parallel: Option<bool>,
     }
 }
 

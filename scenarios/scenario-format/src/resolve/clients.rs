@@ -162,11 +162,12 @@ impl Resolver<'_> {
         services: &[ServiceId],
     ) -> Option<(ClientGroup, Vec<ServiceId>)> {
         let zone = self.zone_named(name)?;
-        let is_divided = |service: &&ServiceId| self.blueprint.is_divided_by_zone(**service);
+        let is_divided = |service: &&ServiceId| self.blueprint.is_divided(**service);
         let divided: Vec<ServiceId> = services.iter().filter(is_divided).copied().collect();
         if divided.is_empty() {
             let message = format!(
-                "requests served in `{}` are not told apart: endpoints of the Service carry no hints",
+                "requests served in `{}` are not told apart: endpoints of the Service carry no hints, \
+                 and no traffic policy of it is Local",
                 name.value
             );
             let help =

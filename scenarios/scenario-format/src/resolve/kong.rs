@@ -1,6 +1,7 @@
 //! Gateways that choose pods themselves: what is stated, what Services and policies say.
 
 use model_api::gateway::{ActiveChecks, Gateway, GatewayUpstream};
+use model_api::path::Reconnect;
 use model_api::{ServiceId, SimSpan, WorkloadId};
 
 use super::Resolver;
@@ -79,7 +80,8 @@ impl Resolver<'_> {
     /// Adds what handshakes cost to what each request costs the pods of a gateway.
     ///
     /// Simplified: handshakes come as requests do; sessions are not resumed, and nobody is later by the
-    /// round trip of a handshake.
+    /// round trip of a handshake. Connections that are lost are made anew as `platform::world::connections`
+    /// has it.
     fn handshakes(&mut self, service: ServiceId, tls: &TlsSpec) {
         let of_key = match tls.certificate.map(|it| it.value) {
             Some(CertificateKey::Rsa) => HANDSHAKE_RSA,
@@ -96,9 +98,16 @@ impl Resolver<'_> {
             self.assume(text, &tls.span.origin());
         }
         let each = SimSpan::from_nanos(cost.as_nanos() / u64::from(requests.max(1)));
+        if let Some(stated) = tls.connections.filter(|it| it.value == 0) {
+            self.report(Code::E0021, stated.span, "without a connection nothing is made anew");
+        }
+        let reconnect = tls
+            .connections
+            .map(|it| Reconnect { handshake: cost, connection_count: it.value.max(1) });
         let profile = self.blueprint.profiles.iter_mut().find(|it| it.service == service);
         if let Some(profile) = profile {
             profile.cpu_per_request = profile.cpu_per_request.saturating_add(each);
+            profile.serving.reconnect = reconnect;
         }
     }
 

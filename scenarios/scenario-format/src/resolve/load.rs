@@ -192,7 +192,8 @@ impl Resolver<'_> {
         let mut policies = vec![CallPolicy::default(); depends_on.len()];
         for call in &spec.calls {
             let Some(id) = self.asked_service(&call.service) else { continue };
-            let policy = self.policy(call.policy.as_ref());
+            let is_parallel = call.parallel.unwrap_or(false);
+            let policy = CallPolicy { is_parallel, ..self.policy(call.policy.as_ref()) };
             if depends_on.contains(&id) {
                 let message = format!("`{}` is called already", call.service.value);
                 self.report(Code::E0018, call.service.span, message);

@@ -40,7 +40,8 @@ impl Resolver<'_> {
             cores_max: spec.workers.map(|_| workers.clamp(1, WORKERS_MAX)),
             warm_up: spec.warm_up.as_ref().map(|warm_up| self.warm_up(warm_up)),
             quota_period: self.quota_period(spec),
-            loses_requests: spec.in_flight.is_some_and(|it| it.value == InFlight::Lost),
+            loses_requests: spec.in_flight.is_none_or(|it| it.value == InFlight::Lost),
+            reconnect: None,
         }
     }
 
@@ -118,6 +119,7 @@ impl Resolver<'_> {
             backoff: spec.backoff.map_or(SimSpan::ZERO, |it| it.value),
             retry_budget_ppm: spec.retry_budget.map(|it| it.value.ppm),
             breaker: spec.breaker.as_ref().map(|breaker| self.breaker(breaker)),
+            is_parallel: false,
         }
     }
 

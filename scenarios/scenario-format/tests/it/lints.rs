@@ -398,3 +398,22 @@ fn hints_that_nobody_heeds_are_told() {
     let headless = format!("{close}  clusterIP: None\n");
     speaks("W0187", swap("  selector: {app: web}\n", &headless));
 }
+
+#[test]
+fn traffic_policies_that_leave_nodes_without_a_pod_are_told() {
+    let local = "  selector: {app: web}\n  externalTrafficPolicy: Local\n  type: LoadBalancer\n";
+    speaks("W0225", swap("  selector: {app: web}\n", local));
+    let by_host = |text: &str| {
+        text.replacen(
+            "topologyKey: topology.kubernetes.io/zone",
+            "topologyKey: kubernetes.io/hostname",
+            1,
+        )
+    };
+    let spread = by_host(&WEB.replacen("  selector: {app: web}\n", local, 1));
+    assert!(!codes(&spread).iter().any(|code| code == "W0225"), "{:?}", codes(&spread));
+    // The policy counts only where something outside leads to the Service.
+    let inside = "  selector: {app: web}\n  externalTrafficPolicy: Local\n";
+    let text = WEB.replacen("  selector: {app: web}\n", inside, 1);
+    assert!(!codes(&text).iter().any(|code| code == "W0225"), "{:?}", codes(&text));
+}

@@ -57,6 +57,8 @@ pub(super) struct Visit {
     pub(super) call: u32,
     pub(super) serial: u32,
     pub(super) next: u32,
+    /// Calls that are under way at the same time, but for one.
+    pub(super) others: u32,
     pub(super) came_at: SimTime,
     /// The window in which it came.
     pub(super) window: u32,

@@ -34,6 +34,8 @@ pub(in crate::request) enum Outcome {
     Dead,
     /// Network policies drop its packets.
     Denied,
+    /// A node without an endpoint drops it.
+    NotLocal,
     /// Answered with an error.
     Erred,
     /// A load balancer found no node for it in time.

@@ -1,4 +1,4 @@
-//! Attempts that are divided by zone: which station they go to, and which zone answers them.
+//! Attempts that are divided by zone or node: which station they go to, and which zone answers them.
 
 use model_api::observation::LossReason;
 use sim_kernel::{Purpose, SimSpan};
@@ -12,13 +12,28 @@ pub(super) const STATION: Purpose = Purpose::new("station of a request");
 pub(super) const ZONE: Purpose = Purpose::new("zone of an endpoint");
 
 impl Engine {
-    pub(in crate::request) fn set_place(&mut self, node: NodeIdx, zone: usize, place: Place) {
-        self.known.places[node][zone] = place;
+    pub(in crate::request) fn set_places(&mut self, node: NodeIdx, places: Vec<Place>) {
+        self.known.places[node] = places;
         self.is_rerouted = false;
     }
 
-    pub(in crate::request) fn set_outside(&mut self, zone: usize, node_count: u32) {
-        self.known.outside[zone] = node_count;
+    pub(in crate::request) fn set_marked(
+        &mut self,
+        node: NodeIdx,
+        (are_hinted, are_last_resort): (bool, bool),
+    ) {
+        self.known.are_hinted[node] = are_hinted;
+        self.known.are_last_resort[node] = are_last_resort;
+        self.is_rerouted = false;
+    }
+
+    pub(in crate::request) fn set_outside(&mut self, counts: Vec<u32>) {
+        self.known.outside = counts;
+        self.is_rerouted = false;
+    }
+
+    pub(in crate::request) fn set_fronts(&mut self, node: NodeIdx, counts: Vec<u32>) {
+        self.known.fronts[node] = counts;
         self.is_rerouted = false;
     }
 
@@ -30,15 +45,18 @@ impl Engine {
         }
     }
 
-    /// The station that an attempt goes to.
+    /// The station that an attempt goes to; it may be dropped instead.
     #[inline(never)]
     pub(super) fn pick_station(&mut self, call: &Call) -> u32 {
         let edge = call.edge as usize;
         let callee = self.edges[edge].wire.callee;
-        let Some(branches) = self.routes.get(edge).filter(|it| it.len() > 1) else {
-            let only = self.routes.get(edge).and_then(|it| it.first());
-            return number(only.map_or(callee, |branch| branch.station));
-        };
+        self.is_dropped = false;
+        let Some(route) = self.routes.get(edge) else { return number(callee) };
+        let branches = &route.branches;
+        let is_sure = branches.len() <= 1 && route.dropped <= 0.0;
+        if is_sure {
+            return number(branches.first().map_or(callee, |branch| branch.station));
+        }
         let mut left = self.edges[edge].side.draw().unit();
         for branch in branches {
             left -= branch.share;
@@ -46,7 +64,8 @@ impl Engine {
                 return number(branch.station);
             }
         }
-        number(branches[branches.len() - 1].station)
+        self.is_dropped = route.dropped > 0.0;
+        number(branches.last().map_or(callee, |branch| branch.station))
     }
 
     /// An attempt comes to an endpoint of a station, or would have; returns the row of its zone.
@@ -67,7 +86,7 @@ impl Engine {
             if is_dead { place.ready_count - place.live_count } else { place.live_count }
         };
         let sum: u32 = places.iter().map(of).sum();
-        let zone = if places.iter().filter(|place| of(place) > 0).count() > 1 {
+        let place = if places.iter().filter(|place| of(place) > 0).count() > 1 {
             let mut left = self.zone_draws[node].draw().below(sum.into());
             places.iter().position(|place| {
                 let is_here = left < u64::from(of(place));
@@ -77,8 +96,8 @@ impl Engine {
         } else {
             places.iter().position(|place| of(place) > 0)?
         };
-        let routes = &self.routes[call.edge as usize];
-        let branch = routes.iter().find(|branch| branch.station == node);
+        let zone = self.plan.parts[self.part].sites[places[place].site];
+        let branch = self.routes[call.edge as usize].branch_to(node);
         let crossing = branch.map_or(0.0, |branch| branch.crossing[zone]);
         self.tallies[first + zone].asked();
         self.tallies[first + zone].crossed(crossing);
