@@ -694,7 +694,7 @@ pub enum Observation {
     CommitsLost {
         /// Which database.
         database: DatabaseId,
-        /// From the newest commit that survived to the loss, in nanoseconds.
+        /// From the oldest acknowledged commit that is gone to the newest, in nanoseconds.
         span_ns: u64,
         /// Commits.
         commit_count: u64,

@@ -1,5 +1,6 @@
 //! All data sets of a platform: inputs, events, notices.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use model_api::backup::{DataSetKind, DisasterClass, Protection};
@@ -97,6 +98,8 @@ struct SetState {
     kept: Option<SimSpan>,
     /// What its live copies lack, as far as that was told.
     stakes: Stakes,
+    /// What is at stake with them is told up to here.
+    live_told_until: Stamp,
 }
 
 /// All backups of a run.
@@ -153,6 +156,7 @@ impl Backups {
             recovery_count: 0,
             kept: None,
             stakes: Stakes::default(),
+            live_told_until: Stamp::ZERO,
         });
         let runs = Runs::new(protection, origin, streams);
         Self {
@@ -522,9 +526,16 @@ impl Backups {
         ahead.advance(self.protection(), self.far_ahead(now), true);
         let stairs = self.archive_idx(data_set).map(|archive| self.archives[archive].stairs());
         Some(match self.live_loss(idx, disaster, now) {
-            Some(loss) => Cost { loss, back: SimSpan::ZERO },
+            Some((loss, _)) => Cost { loss, back: SimSpan::ZERO },
             None => self.subject(idx, disaster, &ahead, stairs.as_deref()).cost(now),
         })
+    }
+
+    /// Whether it is known for sure what a strike costs: no live copy is left, or it is known which of them
+    /// goes on.
+    pub fn is_cost_sure(&self, data_set: DataSetId, disaster: Disaster, now: SimTime) -> bool {
+        let live = self.live_loss(data_set.index(), disaster, Stamp::of(now));
+        live.is_none_or(|(_, is_bound)| !is_bound)
     }
 
     /// How long the archive of a data set takes for a segment; `Some(None)` while it takes none and says
@@ -581,6 +592,9 @@ impl Backups {
         let blueprint = Arc::clone(&self.blueprint);
         self.runs.advance(&blueprint.protection, now, false);
         self.told_until = now;
+        for set in &mut self.sets {
+            set.live_told_until = now;
+        }
         self.tell_kept(ctx);
     }
 
@@ -597,23 +611,26 @@ impl Backups {
             }
             let data_set = DataSetId::from_index(idx);
             let stairs = self.archive_idx(data_set).map(|archive| self.archives[archive].stairs());
+            let live_from = self.sets[idx].live_told_until;
             for class in DisasterClass::ALL {
-                let mut seen: Vec<(Option<Vec<Stake>>, View)> = Vec::new();
+                let mut told: Vec<Cow<'_, [Stake]>> = Vec::new();
+                let mut seen: Vec<View> = Vec::new();
                 for disaster in self.disasters(idx, class) {
-                    let live = self.live_stakes(idx, disaster);
-                    let subject = self.subject(idx, disaster, &ahead, stairs.as_deref());
-                    let sight = (live.clone(), subject.view.clone());
-                    if seen.contains(&sight) {
+                    if let Some(stakes) = self.live_stakes(idx, disaster) {
+                        if !told.contains(&stakes) {
+                            live::tell_stakes(data_set, class, (live_from, now), &stakes, ctx);
+                            told.push(stakes);
+                        }
                         continue;
                     }
-                    seen.push(sight);
-                    let stretches = match live {
-                        Some(stakes) => Stretch::of_stakes(self.told_until, now, &stakes),
-                        None => subject.stretches(self.told_until, now),
-                    };
-                    for stretch in stretches {
+                    let subject = self.subject(idx, disaster, &ahead, stairs.as_deref());
+                    if seen.contains(&subject.view) {
+                        continue;
+                    }
+                    for stretch in subject.stretches(self.told_until, now) {
                         ctx.observe(|| Observation::Backup(exposure_of(data_set, class, &stretch)));
                     }
+                    seen.push(subject.view);
                 }
             }
         }
@@ -654,18 +671,22 @@ impl Backups {
     }
 
     /// The disasters of a class that a data set is exposed to.
-    fn disasters(&self, idx: usize, class: DisasterClass) -> Vec<Disaster> {
-        match class {
-            DisasterClass::Node => vec![Disaster::Node],
-            DisasterClass::Zone => {
-                let zones = (0..self.blueprint.zones.len()).map(ZoneId::from_index);
-                zones.map(Disaster::Zone).collect()
-            }
-            DisasterClass::Region => vec![Disaster::Region],
-            DisasterClass::Account => vec![Disaster::Account(self.fates.account_of(idx))],
-            DisasterClass::Logical => vec![Disaster::Logical],
-            DisasterClass::Ransomware => vec![Disaster::Ransomware],
-        }
+    fn disasters(
+        &self,
+        idx: usize,
+        class: DisasterClass,
+    ) -> impl Iterator<Item = Disaster> + use<> {
+        let of_class = match class {
+            DisasterClass::Node => Some(Disaster::Node),
+            DisasterClass::Zone => None,
+            DisasterClass::Region => Some(Disaster::Region),
+            DisasterClass::Account => Some(Disaster::Account(self.fates.account_of(idx))),
+            DisasterClass::Logical => Some(Disaster::Logical),
+            DisasterClass::Ransomware => Some(Disaster::Ransomware),
+        };
+        let zone_count = if of_class.is_none() { self.blueprint.zones.len() } else { 0 };
+        let zones = (0..zone_count).map(ZoneId::from_index).map(Disaster::Zone);
+        of_class.into_iter().chain(zones)
     }
 
     /// What people need for the next recovery of a data set.

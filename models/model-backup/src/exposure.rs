@@ -226,24 +226,33 @@ impl Subject<'_> {
 const NANOSECOND: SimSpan = SimSpan::from_nanos(1);
 
 impl Stretch {
-    /// Those in which a live copy is left: nothing is restored.
-    pub(crate) fn of_stakes(from: Stamp, until: Stamp, stakes: &[Stake]) -> Vec<Self> {
-        let nothing = [Stake::constant(SimSpan::ZERO)];
-        let stakes = if stakes.is_empty() { nothing.as_slice() } else { stakes };
-        stakes.iter().map(|stake| Self::of_stake(from, until, stake)).collect()
+    /// Those in which a live copy is left, so that nothing is restored: one for each piece.
+    pub(crate) fn of_stake(
+        from: Stamp,
+        until: Stamp,
+        stake: &Stake,
+    ) -> impl Iterator<Item = Self> + '_ {
+        let start = |idx: usize| stake.pieces.get(idx).map(|piece| Stamp::of(piece.from));
+        (0..stake.pieces.len().max(1)).filter_map(move |idx| {
+            let before = start(idx).filter(|_| idx > 0).map_or(from, |it| it.minus(NANOSECOND));
+            let last = start(idx + 1).map_or(until, |it| it.minus(NANOSECOND));
+            let (from, until) = (from.max(before), until.min(last));
+            (from < until).then(|| Self::of_piece(from, until, stake))
+        })
     }
 
-    fn of_stake(from: Stamp, until: Stamp, stake: &Stake) -> Self {
+    fn of_piece(from: Stamp, until: Stamp, stake: &Stake) -> Self {
         let first_at = from.plus(NANOSECOND);
         let cost = |at: Stamp| Cost { loss: stake.at(at.time()), back: SimSpan::ZERO };
         let (first, last) = (cost(first_at), cost(until));
+        let is_rising = last.loss > first.loss;
         Self {
             from,
             until,
             first,
             last,
-            loss_max: last.loss,
-            loss_max_at: if last.loss > first.loss { until } else { first_at },
+            loss_max: first.loss.max(last.loss),
+            loss_max_at: if is_rising { until } else { first_at },
             back_max: SimSpan::ZERO,
             back_max_at: first_at,
         }

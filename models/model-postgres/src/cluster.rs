@@ -124,6 +124,19 @@ pub(crate) struct OldSide {
     pub(crate) ordinal: u8,
     /// What the promoted instance had.
     pub(crate) survivor: Mark,
+    /// When the first commit beyond that was made; `None` while there is none.
+    pub(crate) lost_from: Option<SimTime>,
+}
+
+impl OldSide {
+    /// Time that is lost when so much was acknowledged: from the first commit that is gone to the last.
+    pub(crate) fn lost(&self, acknowledged: Mark) -> SimSpan {
+        if acknowledged.position_ns <= self.survivor.position_ns {
+            return SimSpan::ZERO;
+        }
+        let from = self.lost_from.unwrap_or(self.survivor.committed_at);
+        acknowledged.committed_at.saturating_since(from)
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -184,6 +197,8 @@ pub(crate) struct Cluster {
     pub(crate) backend_count: u32,
     pub(crate) adjust_count: u32,
     pub(crate) break_count: u32,
+    /// When connections of clients last broke.
+    pub(crate) broken_at: SimTime,
 }
 
 /// `DefaultMaxStopDelay` of CloudNativePG's `api/v1/cluster_types.go`, where nothing says how long a pod has
@@ -277,6 +292,7 @@ impl Cluster {
             backend_count: 0,
             adjust_count: 0,
             break_count: 0,
+            broken_at: SimTime::ZERO,
         }
     }
 

@@ -30,20 +30,21 @@ impl Cluster {
         }
     }
 
-    /// The newest stretch of commits that a primary has in memory alone now.
-    pub(crate) fn unwritten(&self, port: &impl Port) -> SimSpan {
+    /// The newest stretch of commits that a primary has in memory alone, by one draw.
+    pub(crate) fn unwritten(&self, port: &impl Port, occurrence: u32) -> SimSpan {
         let CommitWait::Nothing { unwritten: most } = self.setup.commit_wait else {
             return SimSpan::ZERO;
         };
         let range = Range { least: SimSpan::ZERO, most };
-        port.draw(self.setup.key, UNWRITTEN, self.freeze_count, range)
+        port.draw(self.setup.key, UNWRITTEN, occurrence, range)
     }
 
     /// What is on the disk of a primary that ends now. What a standby has was on disk before.
     pub(crate) fn written_at_end(&self, port: &impl Port, primary: u8, is_clean: bool) -> Mark {
         let (now, writer) = (port.now(), &self.at(primary).writer);
         let all = writer.at(now);
-        let unwritten = if is_clean { SimSpan::ZERO } else { self.unwritten(port) };
+        let unwritten =
+            if is_clean { SimSpan::ZERO } else { self.unwritten(port, self.freeze_count) };
         if unwritten.is_zero() {
             return all;
         }
@@ -56,7 +57,8 @@ impl Cluster {
     pub(crate) fn tell_unwritten(&mut self, port: &mut impl Port, ordinal: u8) {
         let survivor = self.at(ordinal).received;
         if self.at(ordinal).acknowledged > survivor {
-            self.observe_loss(port, OldSide { ordinal, survivor });
+            let lost_from = self.at(ordinal).behind_since;
+            self.observe_loss(port, OldSide { ordinal, survivor, lost_from });
             self.hand_on_unknowns(port, ordinal, survivor.position_ns);
         }
     }

@@ -245,7 +245,7 @@ pub enum StopKind {
 #[derive(Clone, Debug)]
 pub struct Databases {
     pub(crate) parameters: Arc<Parameters>,
-    streams: Streams,
+    pub(crate) streams: Streams,
     pub(crate) clusters: Vec<Cluster>,
     pub(crate) is_isolated: Vec<bool>,
     /// By zone: whatever stood there is destroyed.
@@ -459,7 +459,13 @@ impl Databases {
         E: Copy + From<PgEvent>,
         R: Recorder<Observation>,
     {
-        self.one(database, ctx, notices, |cluster, io| cluster.set_load(io, rate_ppm));
+        // How fast a stream moves does not say how late it is, while all of it is shipped.
+        let cluster = &self.clusters[database.index()];
+        if cluster.is_lag_of_rate(rate_ppm) {
+            self.one(database, ctx, notices, |cluster, io| cluster.set_load(io, rate_ppm));
+        } else {
+            self.one_unseen(database, ctx, notices, |cluster, io| cluster.set_load(io, rate_ppm));
+        }
     }
 
     /// Tells that the archive takes a segment in such a time, or that it fails (`None`). A database of
@@ -809,17 +815,40 @@ impl Databases {
         E: Copy + From<PgEvent>,
         R: Recorder<Observation>,
     {
+        self.one_unseen(database, ctx, notices, act);
+        self.touch(database);
+    }
+
+    /// As [`Self::one`], where nothing changes of what is at stake.
+    fn one_unseen<E, R>(
+        &mut self,
+        database: DatabaseId,
+        ctx: &mut Context<'_, E, R>,
+        notices: &mut Vec<PgNotice>,
+        act: impl FnOnce(&mut Cluster, &mut Io<'_, '_, E, R>),
+    ) where
+        E: Copy + From<PgEvent>,
+        R: Recorder<Observation>,
+    {
         let mut io = Io {
             ctx,
             notices,
             parameters: &self.parameters,
             streams: self.streams,
             is_isolated: &self.is_isolated,
-            is_api_available: self.is_api_available && !self.is_api_refusing[database.index()],
+            is_api_available: self.takes_api(database),
             pace: self.pace,
         };
         act(&mut self.clusters[database.index()], &mut io);
-        self.touch(database);
+    }
+
+    /// Whether the API server serves whoever looks after a database.
+    pub(crate) fn takes_api(&self, database: DatabaseId) -> bool {
+        self.is_api_available && !self.is_api_refusing[database.index()]
+    }
+
+    pub(crate) fn pace(&self) -> Pace {
+        self.pace
     }
 
     /// Acts on a cluster if Patroni manages it.

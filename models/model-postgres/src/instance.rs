@@ -98,6 +98,9 @@ pub(crate) struct Instance {
     pub(crate) link: Link,
     /// What it has, as a standby without a link.
     pub(crate) received: Mark,
+    /// When the database first went on beyond what it has, as a standby without a link; `None` while it
+    /// has not.
+    pub(crate) behind_since: Option<SimTime>,
     /// The primary goes on from here: what this one has beyond is not part of the database any more.
     pub(crate) fork: Option<Mark>,
     /// When Patroni last had it running.
@@ -149,6 +152,7 @@ impl Default for Instance {
             acknowledged: Mark::default(),
             link: Link::Broken,
             received: Mark::default(),
+            behind_since: None,
             fork: None,
             up_since: None,
             is_fenced: false,

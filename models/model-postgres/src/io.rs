@@ -14,6 +14,32 @@ use crate::pace::Pace;
 /// After machines and pods have changed at the same instant.
 const PRIORITY: Priority = Priority::NORMAL;
 
+/// An even draw of a range.
+pub(crate) fn draw(
+    streams: Streams,
+    entity: EntityKey,
+    purpose: Purpose,
+    occurrence: u32,
+    range: Range,
+) -> SimSpan {
+    let draw = streams.draw(entity, purpose, u64::from(occurrence));
+    draw.span_between(range.least, range.most)
+}
+
+/// One of which small values are likelier: see [`Port::draw_skewed`].
+pub(crate) fn draw_skewed(
+    streams: Streams,
+    entity: EntityKey,
+    purpose: Purpose,
+    occurrence: u32,
+    range: Range,
+) -> SimSpan {
+    let unit = streams.draw(entity, purpose, u64::from(occurrence)).unit();
+    let width = range.most.saturating_sub(range.least);
+    let part = SimSpan::from_secs_f64_rounded(width.as_secs_f64() * unit * unit * unit);
+    range.least.saturating_add(part)
+}
+
 /// The context of an event, as a cluster sees it.
 pub(crate) struct Io<'a, 'c, E, R: Recorder<Observation>> {
     pub(crate) ctx: &'a mut Context<'c, E, R>,
@@ -71,8 +97,7 @@ where
     }
 
     fn draw(&self, entity: EntityKey, purpose: Purpose, occurrence: u32, range: Range) -> SimSpan {
-        let draw = self.streams.draw(entity, purpose, u64::from(occurrence));
-        draw.span_between(range.least, range.most)
+        draw(self.streams, entity, purpose, occurrence, range)
     }
 
     fn pace(&self) -> Pace {
@@ -86,10 +111,7 @@ where
         occurrence: u32,
         range: Range,
     ) -> SimSpan {
-        let unit = self.streams.draw(entity, purpose, u64::from(occurrence)).unit();
-        let width = range.most.saturating_sub(range.least);
-        let part = SimSpan::from_secs_f64_rounded(width.as_secs_f64() * unit * unit * unit);
-        range.least.saturating_add(part)
+        draw_skewed(self.streams, entity, purpose, occurrence, range)
     }
 
     fn is_api_available(&self) -> bool {

@@ -141,5 +141,6 @@ pub use patroni::decision::{
     Action, Fitness, Lock, Peer, Postgres, Step, Turn, fitness, next_step,
 };
 pub use pooler::next_login;
+pub use stake::Seat;
 pub use update::{Lack, UpdateStep, UpdateView, next_update};
 pub use volume::VOLUME_GROWTH;

@@ -44,10 +44,24 @@ impl Window {
         if position_ns <= self.start.position_ns {
             return self.start;
         }
-        let room = u128::from(position_ns - self.start.position_ns) * u128::from(FULL_RATE_PPM);
+        Mark { position_ns, committed_at: self.passes(position_ns) }
+    }
+
+    /// When it comes to a position, not before its own start.
+    fn passes(&self, position_ns: u64) -> SimTime {
+        let missing = position_ns.saturating_sub(self.start.position_ns);
+        let room = u128::from(missing) * u128::from(FULL_RATE_PPM);
         let nanos = room / u128::from(self.rate_ppm.max(1));
-        let taken = SimSpan::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX));
-        Mark { position_ns, committed_at: self.since.saturating_add(taken) }
+        self.since.saturating_add(SimSpan::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX)))
+    }
+
+    /// Until when it moves; [`SimTime::MAX`] while nothing bounds it.
+    fn moves_until(&self) -> SimTime {
+        match (self.rate_ppm, self.limit_ns) {
+            (0, _) => self.since,
+            (_, u64::MAX) => SimTime::MAX,
+            (_, limit_ns) => self.passes(limit_ns),
+        }
     }
 }
 
@@ -89,6 +103,34 @@ impl Writer {
             let reached = self.earlier.reached(until_ns);
             Mark { position_ns: until_ns, ..reached }
         }
+    }
+
+    /// When something was first committed beyond what there was at `at`; `None` when nothing was yet.
+    pub(crate) fn left(&self, at: SimTime) -> Option<SimTime> {
+        if at < self.present.since && at < self.earlier.moves_until() {
+            return Some(at.max(self.earlier.since));
+        }
+        let at = at.max(self.present.since);
+        (at < self.present.moves_until()).then_some(at)
+    }
+
+    /// Whether nothing is committed at a moment.
+    pub(crate) fn stands(&self, at: SimTime) -> bool {
+        self.left(at).is_none_or(|left| left > at)
+    }
+
+    /// Moments at which it began to move or to stand, as far as it remembers. Another rate is none.
+    pub(crate) fn turns(&self) -> impl Iterator<Item = SimTime> + use<> {
+        let (earlier, present) = (self.earlier.moves_until(), self.present.moves_until());
+        let (began, since) = (self.earlier.since, self.present.since);
+        let goes_on = earlier >= since && present > since;
+        let turns = [(began, true), (earlier, !goes_on), (since, !goes_on), (present, true)];
+        turns.into_iter().filter(|turn| turn.1).map(|turn| turn.0)
+    }
+
+    /// Whether it moves now, and for as long as nothing changes.
+    pub(crate) fn moves_for_ever(&self) -> bool {
+        self.present.moves_until() == SimTime::MAX
     }
 
     /// At which rate it commits.
@@ -200,6 +242,21 @@ mod tests {
         freed.set_rate(FULL_RATE_PPM, None, secs(90));
         assert_eq!(freed.at(secs(91)).position_ns, 7_000_000_000);
         assert_eq!(freed.at(secs(50)).position_ns, 6_000_000_000);
+    }
+
+    #[test]
+    fn what_is_lost_first_was_committed_when_the_stream_went_on() {
+        let secs = SimTime::from_secs;
+        let mut writer = Writer::from(Mark::default(), secs(0));
+        writer.set_rate(FULL_RATE_PPM, None, secs(0));
+        writer.set_rate(0, None, secs(10));
+        // Who has what there was then lacks nothing, or what came from then on.
+        let left = |writer: &Writer, at| writer.left(secs(at)).map(SimTime::as_secs);
+        assert_eq!((left(&writer, 4), left(&writer, 10), left(&writer, 90)), (Some(4), None, None));
+        writer.set_rate(FULL_RATE_PPM / 2, Some(20_000_000_000), secs(100));
+        assert_eq!((left(&writer, 4), left(&writer, 50)), (Some(4), Some(100)));
+        assert_eq!((left(&writer, 110), left(&writer, 120)), (Some(110), None));
+        assert!(!writer.stands(secs(119)) && writer.stands(secs(120)));
     }
 
     #[test]

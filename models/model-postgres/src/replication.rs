@@ -1,6 +1,7 @@
 //! Who has which commits: links, what is acknowledged, what is lost.
 
-use model_api::Observation;
+use model_api::blueprint::CommitWait;
+use model_api::{Observation, Parameters};
 use sim_kernel::{Purpose, SimSpan, SimTime};
 
 use crate::cluster::{Cluster, OldSide, Port, Target};
@@ -50,6 +51,7 @@ impl Cluster {
         instance.applied_number = number;
         instance.link = Link::Broken;
         instance.fork = None;
+        instance.behind_since = None;
         instance.is_outrun = false;
         // It is primary again: its own archiver goes on.
         self.hand_in_log(port, ordinal);
@@ -62,7 +64,7 @@ impl Cluster {
         let is_clean = kind == StopKind::Shutdown;
         let written = self.written_at_end(port, primary, is_clean);
         self.freeze(port, primary, is_clean, |_| true);
-        let told_ns = self.break_connections(port, primary);
+        let told = self.break_connections(port, primary);
         for standby in self.ordinals() {
             // The connections of a held primary go with it, although nothing came over them, and a
             // standby that was held on its connection is held no more.
@@ -75,7 +77,10 @@ impl Cluster {
         let instance = self.at_mut(primary);
         instance.is_open = false;
         instance.received = written;
-        instance.acknowledged = instance.writer.told(instance.acknowledged, told_ns);
+        if instance.fork.is_none() {
+            instance.behind_since = instance.writer.left(written.committed_at);
+        }
+        instance.acknowledged = instance.acknowledged.min(told);
         if primary == self.current {
             let notice = if kind == StopKind::Power { WAL_TIMEOUT } else { SimSpan::ZERO };
             self.receivers_down_at = self.receivers_down_at.max(now + notice);
@@ -169,9 +174,16 @@ impl Cluster {
         }
         for (standby, lag) in lags {
             if is_broken(standby) {
+                let at = now.saturating_sub(lag);
                 let instance = self.at_mut(standby);
-                instance.received = instance.received.max(writer.at(now.saturating_sub(lag)));
+                instance.received = instance.received.max(writer.at(at));
                 instance.link = Link::Broken;
+                // Of a fork that was there before, the primary has told when it went on.
+                let has = instance.received;
+                if instance.fork.is_none_or(|fork| has.position_ns < fork.position_ns) {
+                    let left = writer.left(at.max(has.committed_at));
+                    instance.behind_since = left.filter(|_| !is_clean);
+                }
             }
         }
     }
@@ -180,7 +192,8 @@ impl Cluster {
     pub(crate) fn lags(&self, port: &impl Port, primary: u8, is_clean: bool) -> Vec<(u8, SimSpan)> {
         let range = port.parameters().replication_lag;
         // A sender reads what is on disk.
-        let unwritten = if is_clean { SimSpan::ZERO } else { self.unwritten(port) };
+        let unwritten =
+            if is_clean { SimSpan::ZERO } else { self.unwritten(port, self.freeze_count) };
         let of = |standby: u8| {
             let Link::Streaming(from, since) = self.at(standby).link else { return None };
             if from != primary {
@@ -191,6 +204,32 @@ impl Cluster {
             Some((standby, if is_clean { SimSpan::ZERO } else { drawn + grown + unwritten }))
         };
         self.ordinals().filter_map(of).collect()
+    }
+
+    /// How late a commit may be with a standby or with its client, by the next few draws.
+    pub(crate) fn delays(&self, port: &impl Port, freeze_count: usize) -> Vec<SimSpan> {
+        let range = port.parameters().replication_lag;
+        let mut delays = vec![SimSpan::ZERO, self.half_round_trip(port)];
+        for count in (self.freeze_count..).take(freeze_count + 1) {
+            let unwritten = self.unwritten(port, count);
+            delays.push(unwritten);
+            for standby in self.ordinals() {
+                if matches!(self.at(standby).link, Link::Streaming(..)) {
+                    let drawn = port.draw(self.key_of(standby), LAG, count, range);
+                    delays.push(drawn + unwritten);
+                }
+            }
+        }
+        delays
+    }
+
+    /// No delay is longer, while all that is written is shipped.
+    pub(crate) fn longest_delay(&self, parameters: &Parameters) -> SimSpan {
+        let unwritten = match self.setup.commit_wait {
+            CommitWait::Nothing { unwritten } => unwritten,
+            CommitWait::Standbys | CommitWait::Disk => SimSpan::ZERO,
+        };
+        parameters.replication_lag.most + unwritten + parameters.commit_round_trip.most
     }
 
     /// By how much a standby falls behind when more is written than can be shipped.
@@ -332,13 +371,15 @@ impl Cluster {
 
     pub(crate) fn link_up(&mut self, port: &mut impl Port, standby: u8) {
         if let Link::Attaching(primary) = self.at(standby).link {
-            let (mark, fork) = (self.at(primary).mark(port.now()), self.at(primary).fork);
+            let Instance { fork, behind_since, .. } = *self.at(primary);
+            let mark = self.at(primary).mark(port.now());
             let instance = self.at_mut(standby);
             instance.link = Link::Streaming(primary, port.now());
             // It has caught up, and what it had beyond a fork is gone; who follows an old primary
             // has what is gone with that one.
             instance.received = mark;
             instance.fork = fork;
+            instance.behind_since = behind_since;
             instance.ghost_until = SimTime::ZERO;
             instance.is_outrun = false;
             if primary == self.current {
@@ -429,13 +470,43 @@ impl Cluster {
     /// Simplified: what a standby received of an old primary beyond the mark is gone from it, also when
     /// it is promoted before it could follow the heir.
     pub(crate) fn supersede(&mut self, old: u8, survivor: Mark, heir: u8) {
-        self.old_sides.push(OldSide { ordinal: old, survivor });
+        let lost_from = self.at(heir).behind_since;
+        self.old_sides.push(OldSide { ordinal: old, survivor, lost_from });
         for ordinal in self.ordinals() {
+            let now_has = |instance: &Instance| instance.is_open || instance.received >= survivor;
             let instance = self.at_mut(ordinal);
             if ordinal == heir || instance.streams_from(heir) {
-                instance.fork = None;
-            } else {
-                instance.fork = Some(instance.fork.map_or(survivor, |fork| fork.min(survivor)));
+                (instance.fork, instance.behind_since) = (None, None);
+                continue;
+            }
+            let is_cut_here = instance.fork.is_none_or(|fork| fork >= survivor);
+            if is_cut_here && now_has(instance) {
+                // It has all of what the heir goes on from.
+                instance.behind_since = None;
+            }
+            instance.fork = Some(instance.fork.map_or(survivor, |fork| fork.min(survivor)));
+        }
+    }
+
+    /// The stream of an open instance goes on after it stood: who does not follow it is behind from now on,
+    /// and what an old side writes is lost.
+    pub(crate) fn went_on(&mut self, ordinal: u8, now: SimTime) {
+        for side in &mut self.old_sides {
+            if side.ordinal == ordinal {
+                side.lost_from.get_or_insert(now);
+            }
+        }
+        if ordinal == self.current {
+            self.leave_behind(ordinal, now);
+        }
+    }
+
+    /// The database goes on with an instance since a moment: who does not follow it is behind.
+    pub(crate) fn leave_behind(&mut self, primary: u8, since: SimTime) {
+        for ordinal in self.ordinals() {
+            let instance = self.at_mut(ordinal);
+            if ordinal != primary && !instance.streams_from(primary) {
+                instance.behind_since.get_or_insert(since);
             }
         }
     }
@@ -491,7 +562,7 @@ impl Cluster {
             port.hit(&rare::COMMITS_LOST);
         }
         port.observe(if is_lost {
-            let span = acknowledged.committed_at.saturating_since(side.survivor.committed_at);
+            let span = side.lost(acknowledged);
             Observation::CommitsLost { database, span_ns: span.as_nanos(), commit_count, wal_bytes }
         } else {
             Observation::CommitsKept { database }

@@ -5,7 +5,7 @@ use sim_kernel::{Purpose, SimSpan, SimTime};
 
 use crate::cluster::{Cluster, Port, Target};
 use crate::databases::{Access, PgEvent, PgNotice};
-use crate::instance::{Link, Process, Role};
+use crate::instance::{Link, Process, Role, WAL_SHIPPING_BYTES_PER_SECOND};
 use crate::position::FULL_RATE_PPM;
 use crate::rare;
 
@@ -102,7 +102,11 @@ impl Cluster {
             };
             if self.at(ordinal).is_open {
                 let limit_ns = (!can_commit).then(|| self.waiting_limit(ordinal, now));
+                let stood = self.at(ordinal).writer.stands(now);
                 self.at_mut(ordinal).writer.set_rate(rate_ppm, limit_ns, now);
+                if stood && !self.at(ordinal).writer.stands(now) {
+                    self.went_on(ordinal, now);
+                }
             }
         }
         self.tell_writes(port, is_serving, writable_count);
@@ -136,6 +140,16 @@ impl Cluster {
         }
         self.settle_writes(port);
         self.settle_wal(port);
+    }
+
+    /// Whether another rate changes how late commits are with standbys: where nothing was or will be
+    /// committed, where sessions wait, where more is or will be written than can be shipped.
+    pub(crate) fn is_lag_of_rate(&self, load_ppm: u32) -> bool {
+        let most = u128::from(self.load_ppm.max(load_ppm));
+        let bytes = u128::from(self.setup.wal_bytes_per_second) * most / u128::from(FULL_RATE_PPM);
+        let is_shipped = bytes <= u128::from(WAL_SHIPPING_BYTES_PER_SECOND);
+        let waits = self.instances.iter().any(|instance| instance.writer.limit_ns().is_some());
+        self.load_ppm == 0 || load_ppm == 0 || waits || !is_shipped
     }
 
     /// Write-ahead log per second at the present rate.

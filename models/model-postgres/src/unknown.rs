@@ -9,7 +9,7 @@ use model_api::Observation;
 use sim_kernel::{Purpose, SimSpan};
 
 use crate::cluster::{Cluster, Port};
-use crate::position::units_between;
+use crate::position::{Mark, units_between};
 use crate::rare;
 
 const ROUND_TRIP: Purpose = Purpose::new("postgres commit round trip");
@@ -82,16 +82,22 @@ fn without(from_ns: u64, until_ns: u64, others: &[Unknown]) -> Vec<(u64, u64)> {
 }
 
 impl Cluster {
-    /// Connections to an open instance break now: whoever waited for an answer gets none. Returns the
-    /// position up to which clients were told.
-    ///
-    /// Simplified: when a zone is cut off, clients inside it lose what was under way as well.
-    pub(crate) fn break_connections(&mut self, port: &mut impl Port, ordinal: u8) -> u64 {
-        let now = port.now();
+    /// From a primary to its clients, when connections next break.
+    pub(crate) fn half_round_trip(&self, port: &impl Port) -> SimSpan {
         let range = port.parameters().commit_round_trip;
         let round = port.draw(self.setup.key, ROUND_TRIP, self.break_count, range);
+        SimSpan::from_nanos(round.as_nanos() / 2)
+    }
+
+    /// Connections to an open instance break now: whoever waited for an answer gets none. Returns up to
+    /// where clients were told.
+    ///
+    /// Simplified: when a zone is cut off, clients inside it lose what was under way as well.
+    pub(crate) fn break_connections(&mut self, port: &mut impl Port, ordinal: u8) -> Mark {
+        let now = port.now();
+        let half = self.half_round_trip(port);
         self.break_count += 1;
-        let half = SimSpan::from_nanos(round.as_nanos() / 2);
+        self.broken_at = now;
         let instance = self.at(ordinal);
         let lags = self.lags(port, ordinal, false);
         let confirmed = self.acknowledged_at(ordinal, &lags, now);
@@ -104,10 +110,12 @@ impl Cluster {
         let from_ns = heard.position_ns.max(told_before);
         let flushed_ns = writer.at(now).position_ns;
         let sent_ns = writer.at(now.saturating_add(half)).position_ns;
+        let told =
+            if heard.position_ns < from_ns { writer.told(acknowledged, from_ns) } else { heard };
         if sent_ns > from_ns && self.setup.commits_per_second > 0 {
             self.unknowns.push(Unknown { ordinal, from_ns, flushed_ns, sent_ns });
         }
-        from_ns
+        told
     }
 
     /// An old primary's stream was cut: tells what of its unknown commits is lost. The rest is part of

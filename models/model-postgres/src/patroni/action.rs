@@ -230,8 +230,11 @@ impl Cluster {
         let Some(idx) = self.old_sides.iter().position(|side| side.ordinal == ordinal) else {
             return;
         };
-        let fork = self.old_sides.remove(idx).survivor;
-        self.supersede(successor, fork, ordinal);
+        let side = self.old_sides.remove(idx);
+        self.supersede(successor, side.survivor, ordinal);
+        if let Some(since) = side.lost_from {
+            self.leave_behind(ordinal, since);
+        }
         self.fork_log(port, successor);
         self.current = ordinal;
         self.set_role(port, ordinal, Role::Primary);

@@ -10,7 +10,7 @@ use crate::position::units_between;
 use crate::rare;
 
 impl Cluster {
-    fn rivals_of(&self, ordinal: u8) -> Option<Names> {
+    pub(crate) fn rivals_of(&self, ordinal: u8) -> Option<Names> {
         let patroni = self.patroni();
         rivals(patroni.settings.is_synchronous, patroni.sync, ordinal)
     }
@@ -62,7 +62,7 @@ impl Cluster {
         self.is_answering(port, from, other) && instance.is_running() && !instance.is_open
     }
 
-    fn fitness_of(
+    pub(crate) fn fitness_of(
         &self,
         port: &mut impl Port,
         ordinal: u8,

@@ -10,12 +10,14 @@
 //! Simplified: a database that was restored because all of its instances are gone serves without pods
 //! of its own; the cluster model does not place new ones.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use model_api::backup::DataSetKind;
 use model_api::fault::{DataFault, Fault, FaultKind};
-use model_api::{Blueprint, DataSetId, DatabaseId, Observation, ZoneId};
+use model_api::{Blueprint, DataSetId, DatabaseId, NodeId, Observation, WorkloadId, ZoneId};
 use model_backup::{ALL, BackupNotice, Backups, Breakage, Disaster};
+use model_postgres::Seat;
 use sim_kernel::{Context, Recorder, SimSpan};
 
 use super::World;
@@ -161,7 +163,7 @@ impl World {
             let mut nodes: Vec<_> = pods.filter_map(|pod| self.cluster.pod(*pod).node).collect();
             nodes.sort_unstable();
             nodes.dedup();
-            let zone = |node: &model_api::NodeId| blueprint.nodes[node.index()].zone;
+            let zone = |node: &NodeId| blueprint.nodes[node.index()].zone;
             let mut zones: Vec<ZoneId> = nodes.iter().map(zone).collect();
             // Simplified: volumes that nobody has mounted may stand anywhere.
             if matches!(spec.kind, DataSetKind::Database(_)) && zones.is_empty() {
@@ -203,10 +205,26 @@ impl World {
         }
         while let Some(database) = self.databases.take_touched() {
             if let Some(data_set) = self.data.sets[database.index()] {
-                let stakes = self.databases.stakes(database, ctx.now());
+                let spec = &self.blueprint.protection.data_sets[data_set.index()];
+                let seats = self.seats(self.blueprint.databases[database.index()].workload);
+                let stakes = self.databases.stakes(database, &seats, spec.is_on_nodes, ctx);
                 self.data.backups.set_live(data_set, stakes, ctx);
             }
         }
+    }
+
+    /// Where the instances of a database are, in the order in which a zone that is lost ends them: node by
+    /// node, and on each as they were bound.
+    fn seats(&self, workload: WorkloadId) -> Vec<Seat> {
+        let pods = self.cluster.pods_of(workload).iter();
+        let nodes = pods.filter_map(|pod| self.cluster.pod(*pod).node);
+        let nodes: BTreeSet<NodeId> = nodes.collect();
+        let seats = nodes.into_iter().flat_map(|node| {
+            let pods = self.cluster.pods_on(node).iter().map(|pod| self.cluster.pod(*pod));
+            let instances = pods.filter(move |pod| pod.workload == workload);
+            instances.map(move |pod| Seat { ordinal: super::ordinal_of(pod.ordinal), node })
+        });
+        seats.collect()
     }
 
     /// Carries out what backups ask for.
