@@ -12,7 +12,7 @@ mod storage;
 pub use backup::{BackupFact, ExposureStretch, RecoveryParts};
 pub use canary::{CanaryFact, CanaryFailure};
 pub use database::{FailoverBlock, InstanceUpdate};
-pub use flow::{FlowSegment, LossReason, Throttling, WAIT_SHAPE_EXPONENTIAL};
+pub use flow::{Counted, FlowSegment, LossReason, Throttling, WAIT_SHAPE_EXPONENTIAL};
 pub use gateway::GatewayFact;
 pub use storage::{PoolIo, StorageFact};
 

@@ -676,5 +676,6 @@ fn segment(
         late_again_ppm: rounded(last.late.again, 1e6),
         late_times: last.late.times.max(1),
         loss: if is_lossy { last.loss } else { Default::default() },
+        counted: None,
     }
 }

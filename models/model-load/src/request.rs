@@ -9,7 +9,7 @@ use std::hash::Hasher as _;
 use std::sync::Arc;
 
 use model_api::limiter::StoreState;
-use model_api::observation::{FlowSegment, WAIT_SHAPE_EXPONENTIAL};
+use model_api::observation::{Counted, FlowSegment, WAIT_SHAPE_EXPONENTIAL};
 use model_api::{Blueprint, DatabaseId, Observation, ServiceId};
 use sim_kernel::{Context, Outcome, Recorder, SimSpan, SimTime, StableHasher, Streams};
 
@@ -284,7 +284,9 @@ impl Requests {
 /// What became of the requests of a row in a window.
 ///
 /// Where the outside asks, the rate is that of the load and the share answered is what was seen, so
-/// that the chance of arrivals does not look like a change of the service.
+/// that the chance of arrivals does not look like a change of the service. In a window in which nobody
+/// asked it is as it was when somebody did last: a Service that is seldom asked and does not answer is
+/// not well in between. How many asked and were answered is told besides.
 fn segment(engine: &Engine, row: RowIdx, window: &Window) -> FlowSegment {
     let graph = engine.graph();
     let Window { from, until, ended, served, .. } = *window;
@@ -292,21 +294,14 @@ fn segment(engine: &Engine, row: RowIdx, window: &Window) -> FlowSegment {
     let seen = (u128::from(ended) * 1_000_000_000_000 + nanos / 2) / nanos;
     let seen = u64::try_from(seen).unwrap_or(u64::MAX);
     let (first, last) = window.asked_millirps.unwrap_or((seen, seen));
-    let of_served = |offered: u64| {
-        if ended == 0 {
-            return offered;
-        }
-        let part = u128::from(offered) * u128::from(served) / u128::from(ended);
-        u64::try_from(part).expect("no more than what was offered")
-    };
     FlowSegment {
         service: graph.nodes[graph.node_of(row)].service,
         from,
         until,
         offered_from_millirps: first,
         offered_until_millirps: last,
-        served_from_millirps: of_served(first),
-        served_until_millirps: of_served(last),
+        served_from_millirps: window.answered_of(first),
+        served_until_millirps: window.answered_of(last),
         base_latency_ns: graph.base_latency_of(row).as_nanos(),
         wait_probability_ppm: 0,
         wait_mean_ns: 0,
@@ -315,6 +310,7 @@ fn segment(engine: &Engine, row: RowIdx, window: &Window) -> FlowSegment {
         late_by_ns: 0,
         late_again_ppm: 0,
         late_times: 1,
-        loss: window.largest_loss(),
+        loss: window.loss(),
+        counted: Some(Counted { asked: ended, answered: served }),
     }
 }

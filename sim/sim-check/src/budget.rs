@@ -10,7 +10,7 @@
 //! Simplified: counters are scraped, and rules evaluated, at whole minutes of the run (the default
 //! interval of both in Prometheus); Alertmanager sends what fires after its `group_wait` of 30 s.
 
-use model_api::observation::FlowSegment;
+use model_api::observation::{Counted, FlowSegment};
 use sim_kernel::{SimSpan, SimTime};
 
 use crate::measures::ServiceMeasures;
@@ -54,6 +54,9 @@ pub(crate) struct Errors<'a> {
     /// All of them.
     total: Count,
 }
+
+/// One request, in units of [`Count`].
+const REQUEST: u128 = 1_000_000_000_000;
 
 /// Requests offered and lost, in units of 1e-12 requests (a request per 1000 s, for a nanosecond):
 /// whole numbers, so that what was lost of what was offered is no rounding error more or less.
@@ -139,6 +142,10 @@ fn spent(segment: &FlowSegment, until: SimTime, at: SimTime) -> Count {
     let part = u128::from((at - segment.from).as_nanos());
     if whole == 0 {
         return Count::default();
+    }
+    if let Some(Counted { asked, answered }) = segment.counted {
+        let amount = |count: u64| u128::from(count) * REQUEST * part / whole;
+        return Count { offered: amount(asked), lost: amount(asked.saturating_sub(answered)) };
     }
     // Twice the mean rate of the part, times its length.
     let area = |first: u64, last: u64| {
@@ -328,6 +335,27 @@ mod tests {
         let errors = Errors::of(&segments);
         let end = SimTime::ZERO + SimSpan::from_mins(2000);
         assert_eq!(alert(&errors, 999_000, end), AlertSeen::Missed);
+    }
+
+    #[test]
+    fn requests_that_were_counted_count_whatever_the_rates_say() {
+        // Asked once in ten seconds. The second half of the run loses all of them, and the rates of
+        // stretches in which nobody asks are those of the last one.
+        let mut measures = ServiceMeasures::default();
+        let mut segments = flow(&[(30, 60, 100)], 60);
+        for (idx, (segment, until)) in segments.iter_mut().enumerate() {
+            let (asked, is_well) = ([180, 6][idx], idx == 0);
+            let answered = if is_well { asked } else { 0 };
+            segment.counted = Some(Counted { asked, answered });
+            measures.fold(segment, *until);
+        }
+        assert_eq!(measures.availability_ppm(), Some(967_741));
+        assert_eq!(measures.lost_requests(), 6);
+        let least = |mins| {
+            let end = SimTime::ZERO + SimSpan::from_mins(60);
+            least_availability_ppm(&Errors::of(&segments), SimSpan::from_mins(mins), end)
+        };
+        assert_eq!((least(60), least(30)), (Some(967_741), Some(0)));
     }
 
     #[test]

@@ -28,5 +28,6 @@ pub(crate) fn segment(
         late_again_ppm: 0,
         late_times: 1,
         loss: if served == offered { LossReason::None } else { LossReason::NoEndpoints },
+        counted: None,
     }
 }

@@ -132,6 +132,7 @@ mod tests {
             late_again_ppm: 0,
             late_times: 1,
             loss: LossReason::None,
+            counted: None,
         };
         quantile(&[(segment, until)], quantile_ppm).expect("requests were answered").as_secs_f64()
     }
@@ -155,6 +156,7 @@ mod tests {
             late_again_ppm: 500_000,
             late_times: 3,
             loss: LossReason::None,
+            counted: None,
         };
         for (limit_ns, wanted) in
             [(4, 0.0), (5, 0.6), (105, 0.6 + 1.6 / 7.0), (204, 0.6 + 1.6 / 7.0), (305, 1.0)]

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use model_api::fault::{ControlPlaneFault, Fault, FaultKind, FaultPlan};
 use model_api::guarantee::{Guarantee, Promise};
 use model_api::load::ClientGroup;
-use model_api::observation::{FlowSegment, Throttling};
+use model_api::observation::{Counted, FlowSegment, Throttling};
 use model_api::{
     Blueprint, DatabaseId, FaultId, NodeId, Observation, ServiceId, WorkloadId, ZoneId,
 };
@@ -15,13 +15,12 @@ use crate::budget::{self, AlertSeen, Errors};
 use crate::clients::{ClientMeasures, ClientWatch, Groups};
 use crate::data::DataMeasures;
 use crate::jobs::JobMeasures;
-use crate::latency;
 use crate::memory::MemoryMeasures;
 use crate::outage::{Outage, OutageWatch};
 use crate::recommended::{self, Recommended};
 use crate::signal::Signals;
-use crate::stability;
 use crate::storage::{PoolMeasures, PoolWatch};
+use crate::{latency, stability};
 
 /// What there is to be measured: sizes and facts of the platform that the figures need.
 #[derive(Clone, Debug, Default)]
@@ -481,7 +480,13 @@ impl ServiceMeasures {
         Some(u32::try_from(ppm.min(1_000_000)).expect("a part of a million"))
     }
 
+    /// By requests: counted ones where each is an event, and the areas under the rates otherwise.
     pub(crate) fn fold(&mut self, segment: &FlowSegment, until: SimTime) {
+        if let Some(Counted { asked, answered }) = segment.counted {
+            self.offered += u128::from(asked) * REQUEST;
+            self.served += u128::from(answered) * REQUEST;
+            return;
+        }
         let length = u128::from((until - segment.from).as_nanos());
         let sum = |a: u64, b: u64| (u128::from(a) + u128::from(b)) * length;
         self.offered += sum(segment.offered_from_millirps, segment.offered_until_millirps);
@@ -513,10 +518,11 @@ impl ServiceMeasures {
 
 /// Requests in the unit of [`ServiceMeasures::offered`], rounded to the nearest.
 pub fn whole_requests(amount: u128) -> u64 {
-    // Millirequests per second, doubled by the trapezoid, times nanoseconds.
-    const UNIT: u128 = 2 * 1_000 * 1_000_000_000;
-    u64::try_from((amount + UNIT / 2) / UNIT).unwrap_or(u64::MAX)
+    u64::try_from((amount + REQUEST / 2) / REQUEST).unwrap_or(u64::MAX)
 }
+
+/// One request: millirequests per second, doubled by the trapezoid, times nanoseconds.
+const REQUEST: u128 = 2 * 1_000 * 1_000_000_000;
 
 /// What happened to one database.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -41,6 +41,18 @@ pub struct FlowSegment {
     pub late_times: u32,
     /// Why requests are lost, when any are: the largest share.
     pub loss: LossReason,
+    /// Where each request is an event: those that were asked and answered. The rates above are then
+    /// those of the load, and of its answers as the last requests met them.
+    pub counted: Option<Counted>,
+}
+
+/// Requests that were counted, one by one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Counted {
+    /// Requests of which it is known what became of them.
+    pub asked: u64,
+    /// Of these, those that were answered well.
+    pub answered: u64,
 }
 
 /// Waits that are exponentially distributed.

@@ -116,6 +116,7 @@ impl Closing {
             late_again_ppm: 0,
             late_times: 1,
             loss: largest_loss(graph, &self.inputs, mean, row),
+            counted: None,
         }
     }
 }

@@ -26,6 +26,8 @@ pub(super) struct Tally {
     recent: VecDeque<(SimTime, u64, u64)>,
     /// How far back.
     looks_back: SimSpan,
+    /// What became of the requests of the last window that had any.
+    known: Known,
 }
 
 /// Requests that were sent in a stretch of time.
@@ -38,10 +40,20 @@ pub(super) struct Window {
     asked: u64,
     pub(super) ended: u64,
     pub(super) served: u64,
+    /// What became of the last requests before it, where nobody asked in it.
+    known: Known,
     /// Lost, by reason; few.
     lost: Vec<(LossReason, u64)>,
     /// Requests that came from another zone, where that is told: the sum of their probabilities.
     crossed: f64,
+}
+
+/// What is known of a Service from the last requests of which anything is.
+#[derive(Clone, Copy, Debug, Default)]
+struct Known {
+    ended: u64,
+    served: u64,
+    loss: LossReason,
 }
 
 impl Tally {
@@ -55,6 +67,7 @@ impl Tally {
             served: 0,
             recent: VecDeque::new(),
             looks_back,
+            known: Known::default(),
             latencies: latencies.expect("the bounds are in order and the digits are few"),
             latency_sum_ns: 0,
         }
@@ -120,7 +133,12 @@ impl Tally {
             return None;
         }
         self.first += 1;
-        let window = self.windows.pop_front()?;
+        let mut window = self.windows.pop_front()?;
+        if window.ended > 0 {
+            let Window { ended, served, .. } = window;
+            self.known = Known { ended, served, loss: window.largest_loss() };
+        }
+        window.known = self.known;
         if !self.looks_back.is_zero() {
             let oldest = window.from.saturating_sub(self.looks_back);
             self.recent.retain(|(from, ..)| *from >= oldest);
@@ -165,8 +183,24 @@ impl Window {
         if self.asked == 0 { 0 } else { (self.crossed / self.asked as f64 * 1e6 + 0.5) as u32 }
     }
 
+    /// Of so many requests, those that would be answered well: as those of the window were, and as the
+    /// last ones before where nobody asked in it. Before the first one all.
+    pub(super) fn answered_of(&self, offered: u64) -> u64 {
+        let Known { ended, served, .. } = self.known;
+        if ended == 0 {
+            return offered;
+        }
+        let part = u128::from(offered) * u128::from(served) / u128::from(ended);
+        u64::try_from(part).expect("no more than what was offered")
+    }
+
+    /// Why most of those are lost that [`Self::answered_of`] leaves out.
+    pub(super) fn loss(&self) -> LossReason {
+        self.known.loss
+    }
+
     /// Why most are lost; the first reason of equals, so that the order of losses does not matter.
-    pub(super) fn largest_loss(&self) -> LossReason {
+    fn largest_loss(&self) -> LossReason {
         let by_count = |(reason, count): &&(LossReason, u64)| (*count, std::cmp::Reverse(*reason));
         self.lost.iter().max_by_key(by_count).map_or(LossReason::None, |(reason, _)| *reason)
     }

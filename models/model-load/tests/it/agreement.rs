@@ -208,6 +208,15 @@ fn quotas(rps: u64, pods: u32, milli_cores: u64, workers: u32, work: Work) -> Ca
     case
 }
 
+/// A Service that is seldom asked, and whose pods are away for most of the time.
+fn seldom() -> Case {
+    let mut case = single(2, 8, 800, CallPolicy::default(), Serving::default());
+    case.script =
+        vec![(600_000, Act::Endpoints(0, 0, 0, 0)), (3_600_000, Act::Endpoints(0, 1, 1, 800_000))];
+    case.millis = 4_000_000;
+    case
+}
+
 /// The chain behind a load balancer that gives each node half a second. A third of its nodes is silent
 /// for a while, then it is away itself, then it leads nowhere.
 fn balanced(client: CallPolicy) -> Case {
@@ -515,6 +524,7 @@ fn comparisons() -> Vec<Comparison> {
         of("the same at the limit of stock", closed_chain(2_300), 1, Some(15.0)),
         tenant("two tenants, the one through the gateway", 0, Some(5.0)),
         tenant("the same, the impatient one beside it", 1, Some(5.0)),
+        of("seldom asked, away for most of the time", seldom(), 0, None),
         of("stock loses an endpoint, retries", dead.clone(), 1, None),
         of("the same, its gateway", dead, 0, None),
         of("what the gateway calls loses half, its gateway", half.clone(), 0, None),
@@ -580,8 +590,6 @@ fn comparisons() -> Vec<Comparison> {
         of("gateway that tries one pod only", chosen(500, 0, patience(5_000, 1)), 1, None),
         of("balancer and gateway that try", balanced_and_chosen(patience(3_000, 0)), 1, None),
         of("the same, patient clients", balanced_and_chosen(plain), 1, Some(15.0)),
-        // What clients are told of single requests is the mean of the shares of each second, which is more
-        // than the share of all where as many pass in each.
         of("a third less limit in each pod", limited_in_pods(&[(Period::Second, 100)]), 0, None),
         of("a limit for each minute", limited_in_pods(&[(Period::Minute, 4_000)]), 1, None),
         of(

@@ -10,7 +10,7 @@ use model_api::gateway::{Failover, Gateway, GatewayUpstream, LoadBalancer, Vrrp}
 use model_api::kube::{Service, TrafficDistribution, TrafficPolicy};
 use model_api::limiter::{Limiter, StoreState};
 use model_api::load::{Clients, Load, LoadPoint, ServiceProfile, Thinking};
-use model_api::observation::{FlowSegment, Throttling};
+use model_api::observation::{Counted, FlowSegment, Throttling};
 use model_api::path::{CallPolicy, DeniedCall, Serving};
 use model_api::{Blueprint, DatabaseId, Observation, Origin, ServiceId, WorkloadId, ZoneId};
 use model_load::{
@@ -577,6 +577,9 @@ impl Run {
     pub(crate) fn totals(&self, of: Of) -> (f64, f64) {
         self.segments_of(of).iter().fold((0.0, 0.0), |(offered, served), (until, segment)| {
             let secs = (*until - segment.from).as_secs_f64() / 2e3;
+            if let Some(Counted { asked, answered }) = segment.counted {
+                return (offered + asked as f64, served + answered as f64);
+            }
             let sum = |first: u64, last: u64| (first as f64 + last as f64) * secs;
             (
                 offered + sum(segment.offered_from_millirps, segment.offered_until_millirps),
