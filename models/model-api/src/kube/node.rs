@@ -64,7 +64,6 @@ pub struct Toleration {
 
 /// Operators of tolerations.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-#[expect(missing_docs, reason = "the words are those of the Kubernetes API")]
 pub enum TolerationOperator {
     /// The taint has the same value.
     #[default]

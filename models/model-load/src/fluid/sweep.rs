@@ -15,7 +15,7 @@ use crate::edges::{Caller, EdgeIdx, stages};
 use crate::entrance::Way;
 use crate::evaluation::{Endpoints, Inputs};
 use crate::graph::{Graph, NodeIdx};
-use crate::request::{limit_of_all, pause_before};
+use crate::request::limit_of_all;
 use crate::stations::{Branch, Place, Routes};
 
 /// Whoever waits for answers does something else for so long.
