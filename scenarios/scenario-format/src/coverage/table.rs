@@ -46,7 +46,11 @@ const MESH: &str = "no sidecar is added: what it takes and retries is not looked
 
 /// Fields below a pod template.
 pub(super) const POD: &[Row] = &[
-    ("metadata.annotations", A, "those of Velero: which volumes are copied as files, and hooks"),
+    (
+        "metadata.annotations",
+        A,
+        "those of Velero (which volumes are copied as files, and hooks) and `pod-scale-up-delay` of the cluster autoscaler",
+    ),
     ("metadata.labels", M, ""),
     ("spec.affinity", M, "as kube-scheduler's default profile"),
     ("spec.containers[].env[].name", N, ""),
@@ -105,6 +109,7 @@ pub(super) const POD: &[Row] = &[
     ),
     ("spec.resources.requests", M, ""),
     ("spec.restartPolicy", M, ""),
+    ("spec.schedulingGates", M, "held back until the action `liftGates` removes them"),
     ("spec.terminationGracePeriodSeconds", M, ""),
     ("spec.tolerations", M, ""),
     ("spec.topologySpreadConstraints", M, ""),

@@ -258,11 +258,11 @@ fn platforms_that_cannot_stand() {
             "kubelet: {shutdownGracePeriod: 5s, shutdownGracePeriodCriticalPods: 6s}, cpu: 4",
             "small.yaml:9:128: E0092: critical pods",
         ),
-        ("cpu: 4", "kubelet: {shutdownGracePeriod: 500ms}, cpu: 4", "small.yaml:9:88: E0092"),
+        ("cpu: 4", "kubelet: {shutdownGracePeriod: 500ms}, cpu: 4", "small.yaml:9:91: E0092"),
         (
             "cpu: 4",
             "kubelet: {shutdownGracePeriod: 5s, shutdownGracePeriodByPodPriority: [{priority: -1, shutdownGracePeriodSeconds: 3}]}, cpu: 4",
-            "small.yaml:9:88: E0092: periods by",
+            "small.yaml:9:91: E0092: periods by",
         ),
         ("cpu: 4", "cpu: four", "small.yaml:9:65: E0014"),
         ("memory: 8Gi", "memory: 8GB", "small.yaml:9:76: E0014"),

@@ -131,7 +131,7 @@ pub(crate) struct Rollout {
     #[command(flatten)]
     pub(crate) cluster: Cluster,
 
-    /// A Deployment or StatefulSet. Not needed when there is only one.
+    /// A Deployment, StatefulSet or DaemonSet. Not needed when there is only one.
     #[arg(long, value_name = "NAME")]
     pub(crate) name: Option<String>,
 
@@ -149,7 +149,8 @@ pub(crate) struct Autoscaler {
     #[arg(long, value_name = "WORKLOAD=N")]
     pub(crate) pods: Vec<PodCount>,
 
-    /// How a node group is chosen: least-waste (the default), most-pods, least-nodes or random.
+    /// How a node group is chosen, as a chain with commas: least-waste (the default), most-pods,
+    /// least-nodes, priority or random.
     #[arg(long, value_name = "EXPANDER")]
     pub(crate) expander: Option<String>,
 

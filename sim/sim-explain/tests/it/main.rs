@@ -632,3 +632,23 @@ fn places_for_nodes_to_come_are_no_nodes() {
     let report = sim_explain::eviction(&blueprint, &program, &lost).expect("a zone");
     assert_eq!(report.tables[0].rows.len(), 2, "a node, and one of the control plane");
 }
+
+#[test]
+fn a_daemon_set_rolls_as_far_as_its_strategy_lets_it() {
+    let of = |strategy: &str, never_available| {
+        let head = format!("updateStrategy: {strategy}");
+        let input = workload_of("DaemonSet", &head, "");
+        let question = RolloutQuestion { never_available, ..RolloutQuestion::default() };
+        let report = ask_of(&input, |blueprint, program| {
+            sim_explain::rollout(blueprint, program, &question)
+        });
+        let report = report.expect("one set");
+        (number(&report, "nodes"), number(&report, "steps"), report.figures["isDone"].clone())
+    };
+    let done = |steps| (12, steps, Datum::from(true));
+    assert_eq!(of("{type: RollingUpdate}", false), done(12));
+    assert_eq!(of("{rollingUpdate: {maxUnavailable: 25%}}", false), done(4));
+    // Each step but the first and the last ends one old pod and adds one new one.
+    assert_eq!(of("{rollingUpdate: {maxSurge: 1, maxUnavailable: 0}}", false), done(13));
+    assert_eq!(of("{type: RollingUpdate}", true), (12, 1, Datum::from(false)));
+}
