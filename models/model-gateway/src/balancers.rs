@@ -62,10 +62,10 @@ pub enum GatewayEvent {
     ReadDue(u32),
     /// The workers of a gateway take over what it read.
     TakeOverDue(u32),
-    /// The checks of a record of a name have another verdict on its entrance.
-    RecordDue(u32, u32),
     /// The checks of a gateway have another verdict on a pod.
     TargetDue(u32, PodId),
+    /// The checks of a record of a name have another verdict on its entrance.
+    RecordDue(u32, u32),
 }
 
 const _: () = assert!(size_of::<GatewayEvent>() <= 12);

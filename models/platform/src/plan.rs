@@ -271,7 +271,8 @@ impl Plan {
         let balancers = Balancers::new(&self.blueprint, streams);
         let gateways = Gateways::new(&self.blueprint, streams);
         let before = (balancers, gateways, Names::new(&self.blueprint, streams));
-        World::new(&self.faults, &self.wiring, cluster, databases, flows, before, stored, streams)
+        let running = (cluster, databases);
+        World::new(&self.faults, &self.wiring, running, flows, before, stored, streams)
     }
 
     /// The flows of a run: shared by all runs, unless what is asked for is random.

@@ -97,8 +97,7 @@ impl World {
     pub(crate) fn new(
         plan: &Arc<FaultPlan>,
         wiring: &Arc<Wiring>,
-        cluster: Cluster,
-        databases: Databases,
+        (cluster, databases): (Cluster, Databases),
         flows: Flows,
         (balancers, gateways, names): (Balancers, Gateways, Names),
         (backups, pools): (Backups, Pools),
