@@ -40,13 +40,45 @@ pub struct Autoscaler {
     unneeded: Unneeded<NodeId>,
     /// By group: since when it waits for nodes.
     requests: BTreeMap<usize, SimTime>,
-    /// Until when nodes that were found needed are not tried again.
-    needed_until: BTreeMap<NodeId, SimTime>,
+    /// Nodes that were found needed.
+    needed: BTreeMap<NodeId, Needed>,
+    /// What verdicts about nodes depend on, as the last look had it, and how often that changed.
+    facts: Facts,
+    facts_version: u64,
     last_added_at: Option<SimTime>,
     /// What [`Self::last_added_at`] was before the present look.
     added_before: Option<SimTime>,
     last_deleted_at: Option<SimTime>,
     last_failed_at: Option<SimTime>,
+}
+
+/// A node that was found needed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Needed {
+    /// Until when it is not tried again.
+    until: SimTime,
+    /// The facts it was found needed with. With the same ones it is found needed again.
+    facts_version: u64,
+}
+
+/// What tells whether nodes would be found needed again.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Facts {
+    change_count: u64,
+    disruptions_allowed: Vec<i32>,
+    /// Nodes that are tried, and how many of their pods have to move.
+    tried: Vec<(NodeId, Option<usize>)>,
+}
+
+impl Facts {
+    fn of(sight: &Sight<'_>) -> Self {
+        let tried = sight.nodes.iter().filter(|seen| seen.ineligible.is_none());
+        Self {
+            change_count: sight.cluster.change_count(),
+            disruptions_allowed: sight.disruptions_allowed.to_vec(),
+            tried: tried.map(|seen| (seen.node, seen.to_move.as_ref().map(Vec::len))).collect(),
+        }
+    }
 }
 
 /// A node as a look sees it.
@@ -115,7 +147,9 @@ impl Autoscaler {
             looked_at: started_at,
             unneeded: Unneeded::default(),
             requests: BTreeMap::new(),
-            needed_until: BTreeMap::new(),
+            needed: BTreeMap::new(),
+            facts: Facts::default(),
+            facts_version: 0,
             last_added_at: Some(started_at),
             added_before: Some(started_at),
             last_deleted_at: None,
@@ -200,14 +234,14 @@ impl Autoscaler {
 
     /// What looks that were left out would have found needed once more, whenever its time was over.
     fn renew_needed(&mut self, now: SimTime) {
-        let mut needed = std::mem::take(&mut self.needed_until);
-        for until in needed.values_mut() {
-            while self.next_look(*until) < now {
-                *until = self.next_look(*until) + self.options.unremovable_recheck;
+        let mut needed = std::mem::take(&mut self.needed);
+        for node in needed.values_mut() {
+            while self.next_look(node.until) < now {
+                node.until = self.next_look(node.until) + self.options.unremovable_recheck;
             }
         }
-        needed.retain(|_, until| *until > now);
-        self.needed_until = needed;
+        needed.retain(|_, node| node.until > now);
+        self.needed = needed;
     }
 
     /// Requests that are fulfilled are forgotten, those that are late have failed.
@@ -286,10 +320,15 @@ impl Autoscaler {
 
     /// Goes over the nodes that might go (`UpdateClusterState`).
     fn update_unneeded(&mut self, sight: &Sight<'_>, now: SimTime) {
-        let recheck_at = now + self.options.unremovable_recheck;
+        let facts = Facts::of(sight);
+        if facts != self.facts {
+            (self.facts, self.facts_version) = (facts, self.facts_version + 1);
+        }
+        let until = now + self.options.unremovable_recheck;
+        let found = Needed { until, facts_version: self.facts_version };
         let mut removals: Vec<Removal> = Vec::new();
         for seen in sight.nodes {
-            if seen.ineligible.is_some() || self.needed_until.contains_key(&seen.node) {
+            if seen.ineligible.is_some() || self.needed.contains_key(&seen.node) {
                 continue;
             }
             match &seen.to_move {
@@ -297,13 +336,13 @@ impl Autoscaler {
                     removals.push(Removal { node: seen.node, to_move: to_move.clone() });
                 }
                 None => {
-                    self.needed_until.insert(seen.node, recheck_at);
+                    self.needed.insert(seen.node, found);
                 }
             }
         }
         let needs = unneeded_nodes(sight.cluster, &removals, sight.disruptions_allowed);
         for (idx, _) in &needs.needed {
-            self.needed_until.insert(removals[*idx].node, recheck_at);
+            self.needed.insert(removals[*idx].node, found);
         }
         self.unneeded.update(needs.unneeded.iter().map(|idx| removals[*idx].node), now);
     }
@@ -372,9 +411,10 @@ impl Autoscaler {
             }
         };
         let ripe = self.unneeded.iter().map(|(node, since)| after(since + removal_delay(*node)));
-        // A node found needed just now would be found so again; one that was passed over may not.
-        let found_now = now + options.unremovable_recheck;
-        let rechecked = self.needed_until.values().copied().filter(|until| *until < found_now);
+        // A node that was found needed with the facts of now would be found so again; one that was
+        // passed over since they changed may not.
+        let is_doubtful = |node: &&Needed| node.facts_version != self.facts_version;
+        let rechecked = self.needed.values().filter(is_doubtful).map(|node| node.until);
         let cooled = [
             self.last_added_at.map(|at| at + options.scale_down_delay_after_add),
             self.last_deleted_at.map(|at| at + options.scale_down_delay_after_delete),

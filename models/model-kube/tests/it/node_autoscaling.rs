@@ -421,7 +421,7 @@ fn nodes_that_do_not_come_are_given_up_and_another_group_tries() {
     assert_eq!((first.grow, first.next_look), (vec![], Some(SimTime::from_secs(10))), "too new");
     let second = toy.look(10);
     assert_eq!(second.grow, [(0, 3)]);
-    assert_eq!(second.next_look, Some(SimTime::from_secs(300)), "needed nodes are tried again");
+    assert_eq!(second.next_look, Some(SimTime::from_secs(920)), "needed nodes are so again");
     let third = toy.look(920);
     assert_eq!((third.give_up, third.next_look), (vec![0], Some(SimTime::from_secs(930))));
     assert_eq!(toy.look(930).grow, [(1, 3)], "the first group is left alone");

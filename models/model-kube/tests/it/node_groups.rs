@@ -237,3 +237,29 @@ proptest! {
         }
     }
 }
+
+/// Nodes that were found needed at different moments are tried again once, with what is new, and then
+/// nobody looks at them any more.
+#[test]
+fn nodes_that_are_needed_are_not_looked_at_for_ever() {
+    // A pod a node, which nothing may move because it has files there.
+    let mut world = World::read(
+        "nodes 1 per zone a b
+         group a 1 from 1 to 6
+         group b 1 from 1 to 6
+         autoscaler
+         deployment web 4 cpu=5000 spread cache=100
+         at 100 scale web 6
+         at 1000 scale web 7",
+    );
+    let autoscaler = world.blueprint.cluster_autoscaler.as_mut().expect("stated");
+    autoscaler.scale_down_threshold_ppm = Some(900_000);
+    for seed in 0..5 {
+        let counts = [1, 2, 30].map(|days| {
+            let run = world.run(seed, days * 86_400);
+            run.simulation.stats().handled_count
+        });
+        assert_eq!(counts[0], counts[1], "seed {seed}: {counts:?}");
+        assert_eq!(counts[0], counts[2], "seed {seed}: {counts:?}");
+    }
+}
