@@ -29,6 +29,7 @@ mod guarantees;
 mod jobs;
 mod kong;
 mod load;
+mod match_conditions;
 mod memory;
 mod metrics;
 mod node_groups;

@@ -20,4 +20,5 @@ mod scheduling_invariants;
 mod timelines;
 mod upgrades;
 mod waiting;
+mod webhooks;
 mod world;

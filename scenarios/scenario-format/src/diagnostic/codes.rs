@@ -519,6 +519,9 @@ codes! {
     W0206 "a rollout of a Deployment that is paused"
         "A paused Deployment is scaled and not rolled out: it takes the new template, its pods stay as they are, and nothing fails. With somebody who waits for it the rollout is never complete."
         "Resume it before the rollout, or take spec.paused out of its manifest."
+    W0207 "a match condition that cannot be worked out"
+        "Whether a webhook is asked is worked out before a run, from who writes, what kind of object it is, its namespace and its labels. An expression that needs more of the object, or the authorizer, is taken to hold: the webhook is asked, and holds up what it would have spared."
+        "Let conditions look at request.userInfo, request.resource, request.namespace and labels where they can."
     W0210 "settings of a load balancer that is not simulated"
         "Requests reach a Service at once unless a load balancer before it is stated: its machines, its zones and its health monitor decide what a lost zone costs, and annotations alone do not say that there is one."
         "Add loadBalancers: [{service: namespace/name}] to the platform or the scenario."
@@ -577,6 +580,6 @@ codes! {
         "The downscaler passes over keys that it does not know, and the workload keeps its size."
         "Take the suggested key."
     W0246 "a webhook that stops a cluster while it does not answer"
-        "It is asked about leases, nodes, endpoints or subresources of pods, and fails closed. Components write these all the time: without an answer nodes count as lost, leaders resign, Services lead to pods that are gone, and nothing can be drained, so that what would bring the webhook back may not start. A run asks webhooks about the creation of pods only and shows none of this."
+        "It is asked about leases, nodes, endpoints or subresources of pods, and fails closed. Components write these all the time: without an answer nodes count as lost, leaders resign, Services lead to pods that are gone, and nothing can be drained, so that what would bring the webhook back may not start. A webhookOutage shows it."
         "Let its rules name the resources that it is for instead of `*`, exclude kube-system and kube-node-lease, or state failurePolicy: Ignore."
 }
