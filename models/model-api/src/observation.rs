@@ -434,6 +434,13 @@ pub enum Observation {
         count: u32,
     },
 
+    /// A webhook that is asked about more than the creation of pods fails, or answers again.
+    WebhookTurned {
+        /// Its position in the blueprint.
+        webhook: u32,
+        /// It fails.
+        is_failing: bool,
+    },
     /// A webhook that does not answer keeps a workload's controller from creating a pod.
     PodCreationRefused {
         /// Its workload.

@@ -4,8 +4,7 @@
 //! `failurePolicy` and `timeoutSeconds` of a webhook whose Service has no endpoint, or endpoints
 //! that are dead; the retry of the controller whose request was refused.
 //! # Not modelled
-//! What a webhook that answers decides: it lets everything pass. Webhooks about anything but the
-//! creation of pods. Kyverno's and Gatekeeper's policies.
+//! What a webhook that answers decides: it lets everything pass. Kyverno's and Gatekeeper's policies.
 //! # Defaults and their sources
 //! `apiserver/pkg/admission/plugin/webhook/{validating,mutating}/dispatcher.go` and
 //! `client-go/util/workqueue/default_rate_limiters.go` (5 ms, doubled up to 1000 s), 1.36.
@@ -14,7 +13,7 @@
 //! # Checked against
 //! Timelines worked out by hand.
 
-use sim_kernel::SimSpan;
+use sim_kernel::{SimSpan, SimTime};
 
 /// What a call of a webhook comes to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,6 +70,19 @@ pub fn retry_after(failure_count: u32) -> SimSpan {
     (LEAST * (1 << failure_count.saturating_sub(1).min(18))).min(MOST)
 }
 
+/// The first try at or after `now` of a request that is refused since `since`, each time after `each`, by
+/// whoever pauses for [`retry_after`] and for no longer than `most`.
+pub fn next_try(since: SimTime, each: SimSpan, most: SimSpan, now: SimTime) -> SimTime {
+    let mut at = since;
+    for failure_count in 1.. {
+        at += each + retry_after(failure_count).min(most);
+        if at >= now {
+            break;
+        }
+    }
+    at
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -99,6 +111,22 @@ mod tests {
         for (mutating, validating, expected) in cases {
             assert_eq!(of_request(mutating.into_iter(), validating.into_iter()), expected);
         }
+    }
+
+    #[test]
+    fn what_was_refused_comes_again_after_its_pause() {
+        let secs = SimTime::from_secs;
+        let next = |now, each, most| {
+            next_try(secs(100), SimSpan::from_millis(each), SimSpan::from_secs(most), secs(now))
+        };
+        // 5 ms, 10 ms and so on add up to 5 ms * (2^n - 1).
+        assert_eq!(next(100, 0, 1000), secs(100) + SimSpan::from_millis(5));
+        assert_eq!(next(105, 0, 1000), secs(100) + SimSpan::from_millis(5115));
+        assert_eq!(next(106, 0, 1000), secs(100) + SimSpan::from_millis(10_235));
+        // Kubelets and the scheduler pause for 10 s at most; each refusal may take its time.
+        let late = next(1000, 0, 10);
+        assert!(late >= secs(1000) && late < secs(1010), "{late:?}");
+        assert_eq!(next(101, 10_000, 1000), secs(110) + SimSpan::from_millis(5));
     }
 
     #[test]

@@ -571,6 +571,7 @@ impl Cluster {
             let (ready_count, live_count) = self.endpoint_counts(service);
             ctx.observe(|| Observation::EndpointsChanged { service, ready_count, live_count });
         }
+        self.refresh_webhooks(ctx);
         self.begin_memory(ctx);
         self.begin_jobs(ctx);
         self.begin_off_peak(ctx);

@@ -58,6 +58,7 @@ sim_kernel::declare_probes! {
     NODES_GIVEN_UP = "the cluster autoscaler gave up nodes that did not come",
     REMOVAL_FAILED = "a node could not be emptied and stayed",
     REMOVED_NODE_WAS_GONE = "a node to be removed had been given up meanwhile",
+    WEBHOOK_FAILED = "a webhook that is asked about more than new pods failed, or answered again",
     MEMBER_PART_DOWN = "a single process of a member of the control plane went down",
     MEMBER_PART_BACK = "a single process of a member of the control plane came back",
     LEADER_CUT = "the API server beside a leader did not answer",

@@ -31,6 +31,7 @@ mod jobs;
 mod kong;
 mod limits;
 mod load;
+mod match_conditions;
 mod memory;
 mod metrics;
 mod names;

@@ -30,6 +30,7 @@ mod slow;
 mod storage;
 mod strained;
 mod timeline;
+mod webhook;
 mod writes;
 
 pub use timeline::Moment;
@@ -293,6 +294,7 @@ impl<'a, E> Story<'a, E> {
             | O::EtcdLed { .. }
             | O::ApiServerPooled { .. }
             | O::ApiBalancerTurned { .. } => self.member_sentence(observation),
+            O::WebhookTurned { .. } => return Some(self.webhook_sentence(observation)),
             O::WriteWaits { write } => self.waiting_sentence(write),
             O::KubeletsHung { count } => {
                 format!("{count} kubelets hang on the connection to an API server that is gone")

@@ -1,10 +1,22 @@
-//! Webhooks between a controller and the pods it wants.
+//! Webhooks between the components of a cluster and what they write.
+//!
+//! The creation of a pod is a call that is played; all else that components write is put to the odds of
+//! [`super::overload`]: a webhook that fails lets requests fail or wait, and leases, leaders and what
+//! waits follow from that. What each webhook is asked about is worked out before a run
+//! ([`model_api::kube::Write`]).
+//!
+//! Simplified: bindings are refused while a pod waits whose binding is, whoever else waits; a drain goes on
+//! with evictions that a webhook refuses, where `kubectl drain` gives up; the controllers that a webhook
+//! cuts off from statuses that nobody waits for are left out.
 
-use model_api::{Observation, WorkloadId};
+use model_api::kube::{Webhook, Write};
+use model_api::{Observation, PodId, ServiceId, WorkloadId};
 use sim_kernel::{Context, EntityKey, Purpose, Recorder, SimSpan, SimTime};
 
+use super::pod::PodPhase;
 use super::{Cluster, KubeEvent, priority};
 use crate::admission::{Call, Outcome, of_request, outcome, retry_after};
+use crate::priority_and_fairness::{Odds, REQUEST_TIMEOUT};
 use crate::rare;
 
 const ENDPOINT: Purpose = Purpose::new("webhook endpoint");
@@ -22,7 +34,16 @@ pub(super) struct Refusals {
 
 impl Cluster {
     /// Lets the webhooks of a name answer or not. How many there are.
-    pub fn set_webhook_answers(&mut self, name: &str, answers: bool) -> u32 {
+    pub fn set_webhook_answers<E, R>(
+        &mut self,
+        name: &str,
+        answers: bool,
+        ctx: &mut Context<'_, E, R>,
+    ) -> u32
+    where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
         let blueprint = self.blueprint.clone();
         let named = blueprint
             .webhooks
@@ -37,6 +58,7 @@ impl Cluster {
                 self.silent_webhooks.push(idx);
             }
         }
+        self.refresh_webhooks(ctx);
         count
     }
 
@@ -106,5 +128,144 @@ impl Cluster {
             Some(route) if route.is_live => Call::Answered,
             Some(_) => Call::TimedOut,
         }
+    }
+}
+
+/// A webhook that fails now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Guard {
+    webhook: usize,
+    /// How many calls fail, in parts per million.
+    failed_ppm: u32,
+    /// How long one takes that fails.
+    after: SimSpan,
+}
+
+/// What else than pods are created.
+impl Cluster {
+    /// Endpoints of Services changed: webhooks behind them may fail, or answer again.
+    pub(super) fn refresh_webhooks_behind<E, R>(
+        &mut self,
+        services: &[ServiceId],
+        ctx: &mut Context<'_, E, R>,
+    ) where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        let is_behind = |webhook: &Webhook| {
+            !webhook.asked.is_empty() && webhook.service.is_some_and(|it| services.contains(&it))
+        };
+        if self.blueprint.webhooks.iter().any(is_behind) {
+            self.refresh_webhooks(ctx);
+        }
+    }
+
+    /// Works out which webhooks fail, of those that are asked about more than the creation of pods.
+    pub(super) fn refresh_webhooks<E, R>(&mut self, ctx: &mut Context<'_, E, R>)
+    where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        let webhooks = self.blueprint.webhooks.iter().enumerate();
+        let asked = webhooks.filter(|(_, webhook)| !webhook.asked.is_empty());
+        let guards: Vec<Guard> = asked.filter_map(|(idx, _)| self.guard(idx)).collect();
+        if self.overload.guards == guards {
+            return;
+        }
+        let fails = |guards: &[Guard], idx: usize| guards.iter().any(|it| it.webhook == idx);
+        for idx in 0..self.blueprint.webhooks.len() {
+            let is_failing = fails(&guards, idx);
+            if is_failing != fails(&self.overload.guards, idx) {
+                ctx.hit(&rare::WEBHOOK_FAILED);
+                let webhook = u32::try_from(idx).expect("webhooks are few");
+                ctx.observe(|| Observation::WebhookTurned { webhook, is_failing });
+            }
+        }
+        self.overload.guards = guards;
+        self.review_requests(ctx);
+    }
+
+    /// How a webhook fails; `None` where it answers.
+    fn guard(&self, webhook: usize) -> Option<Guard> {
+        let spec = &self.blueprint.webhooks[webhook];
+        if self.silent_webhooks.contains(&webhook) {
+            return Some(Guard { webhook, failed_ppm: 1_000_000, after: spec.timeout });
+        }
+        let routes = self.routes(spec.service?);
+        let dead = routes.iter().filter(|route| !route.is_live).count();
+        if routes.is_empty() {
+            return Some(Guard { webhook, failed_ppm: 1_000_000, after: SimSpan::ZERO });
+        }
+        let failed = dead * 1_000_000 / routes.len();
+        let failed_ppm = u32::try_from(failed).expect("a share of a million");
+        (dead > 0).then_some(Guard { webhook, failed_ppm, after: spec.timeout })
+    }
+
+    /// How webhooks let a write fare whose client gives it so much time. One that fails open lets the
+    /// write pass once its own time is out, which may be too late for the client.
+    pub(super) fn guard_odds(&self, write: Option<Write>, timeout: SimSpan) -> Odds {
+        let Some(write) = write else { return Odds::FREE };
+        let webhooks = &self.blueprint.webhooks;
+        let asked =
+            self.overload.guards.iter().filter(|it| webhooks[it.webhook].asked.contains(&write));
+        let odds = asked.map(|guard| {
+            let is_fatal = webhooks[guard.webhook].fails_closed || guard.after >= timeout;
+            if is_fatal {
+                let failed_after = guard.after.min(timeout);
+                return Odds { failed_ppm: guard.failed_ppm, failed_after, ..Odds::FREE };
+            }
+            let nanos = u128::from(guard.after.as_nanos()) * u128::from(guard.failed_ppm);
+            let wait = u64::try_from(nanos / 1_000_000).expect("less than a time-out");
+            Odds { wait: SimSpan::from_nanos(wait), ..Odds::FREE }
+        });
+        odds.fold(Odds::FREE, Odds::and)
+    }
+
+    /// Since when a request is refused by webhooks, if it is from now on, and after what time each time.
+    pub(super) fn refused_from(
+        &self,
+        event: KubeEvent,
+        now: SimTime,
+    ) -> Option<(SimTime, SimSpan)> {
+        let odds = self.guard_odds(self.write_of(event), REQUEST_TIMEOUT);
+        (odds.failed_ppm > 0).then_some((now, odds.failed_after))
+    }
+
+    /// What an event writes, as far as webhooks may be asked about it.
+    pub(super) fn write_of(&self, event: KubeEvent) -> Option<Write> {
+        if self.overload.guards.is_empty() {
+            return None;
+        }
+        let workload = |pod: PodId| self.pods[pod.index()].workload;
+        Some(match event {
+            KubeEvent::MonitorPass => Write::NodeStatus,
+            KubeEvent::TaintPass | KubeEvent::PressureSeen(_) => Write::NodeTaints,
+            KubeEvent::MarkPodDue(pod) => Write::PodMark(workload(pod)),
+            KubeEvent::EvictionDue(pod)
+            | KubeEvent::PodDeleteDue(pod)
+            | KubeEvent::GarbageDue(pod) => Write::PodDeletion(workload(pod)),
+            KubeEvent::PodClearedTold(pod) => Write::PodRemoval(workload(pod)),
+            KubeEvent::StatusSync(pod) => Write::PodStatus(workload(pod)),
+            KubeEvent::DrainPodDue(_, pod) => Write::PodEviction(workload(pod)),
+            KubeEvent::ScheduleDue => return self.refused_binding(),
+            KubeEvent::DeploymentSync(id) => Write::Revision(id),
+            KubeEvent::JobDue(id) => Write::JobCreation(id),
+            KubeEvent::AutoscalerSync(id) => Write::Scale(self.tables.scalers.workload_of(id)?),
+            KubeEvent::EndpointsDue(id) => Write::EndpointSlices(id),
+            KubeEvent::HeartbeatResumed(_) => Write::NodeLease,
+            KubeEvent::TakeoverDue(_) => Write::LeaderLease,
+            _ => return None,
+        })
+    }
+
+    /// The binding of a pod that waits, if webhooks that fail are asked about it.
+    fn refused_binding(&self) -> Option<Write> {
+        let guards = self.overload.guards.iter();
+        let asked = guards.flat_map(|guard| &self.blueprint.webhooks[guard.webhook].asked);
+        let waits = |pod: &PodId| self.pods[pod.index()].phase == PodPhase::Pending;
+        asked.copied().find(|write| match write {
+            Write::PodBinding(id) => self.workloads[id.index()].pods.iter().any(waits),
+            _ => false,
+        })
     }
 }

@@ -81,7 +81,8 @@ impl Cluster {
             }
         };
         let entity = self.tables.workload_keys[database.workload.index()];
-        Requester { level: Level::WorkloadLow, flow, entity, timeout: REQUEST_TIMEOUT }
+        let (timeout, write) = (REQUEST_TIMEOUT, None);
+        Requester { level: Level::WorkloadLow, flow, entity, timeout, write }
     }
 
     /// Works out anew when requests about databases fail, or get through.

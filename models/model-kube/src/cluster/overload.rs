@@ -36,12 +36,14 @@
 use std::collections::BTreeMap;
 
 use model_api::fault::{ApiFlood, Leading};
+use model_api::kube::Write;
 use model_api::{NodeId, Observation, WorkloadId};
 use sim_kernel::{Context, EntityKey, Purpose, Recorder, SimSpan, SimTime, Timer};
 
+use super::admission::Guard;
 use super::relists::{LIST_EACH, LIST_LEAST};
 use super::{Cluster, Component, KubeEvent, priority};
-use crate::admission::retry_after;
+use crate::admission::{next_try, retry_after};
 use crate::node_lifecycle::Ready;
 use crate::priority_and_fairness::{
     Level, Limits, Odds, REQUEST_TIMEOUT, Reception, Stream, all_fail, failures, receive,
@@ -73,6 +75,8 @@ pub struct StrainId(u32);
 struct Waiting {
     event: KubeEvent,
     timer: Timer,
+    /// Since when webhooks refuse it, and how long each refusal takes.
+    refused: Option<(SimTime, SimSpan)>,
 }
 
 /// How somebody fares who renews a lease.
@@ -113,12 +117,14 @@ pub(super) struct Overload {
     is_leader_stalled: [bool; 2],
     /// By node; empty until a flood begins.
     nodes: Vec<Renewing>,
+    /// Webhooks that fail, of those that are asked about more than the creation of pods.
+    pub(super) guards: Vec<Guard>,
 }
 
 impl Overload {
     /// Whether requests may have to wait.
     pub(super) const fn is_on(&self) -> bool {
-        self.receptions.is_some()
+        self.receptions.is_some() || !self.guards.is_empty()
     }
 
     /// Whether a request waits that waits once at most.
@@ -142,6 +148,8 @@ pub(super) struct Requester {
     /// What its luck is drawn with.
     pub(super) entity: EntityKey,
     pub(super) timeout: SimSpan,
+    /// What webhooks may be asked about it.
+    pub(super) write: Option<Write>,
 }
 
 /// Faults.
@@ -201,11 +209,21 @@ impl Cluster {
         }
         self.tell_overload(receptions.as_ref(), ctx);
         self.overload.receptions = receptions;
+        self.review_requests(ctx);
+    }
+
+    /// Requests fare otherwise from now on: looks again at all that waits, and at all who renew.
+    pub(super) fn review_requests<E, R>(&mut self, ctx: &mut Context<'_, E, R>)
+    where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
         for number in self.overload.waiting.keys().copied().collect::<Vec<u32>>() {
             let waiting = self.overload.waiting[&number];
             ctx.cancel(waiting.timer);
-            let timer = self.expect_service(number, waiting.event, ctx);
-            self.overload.waiting.insert(number, Waiting { timer, ..waiting });
+            let timer = self.expect_service(number, &waiting, ctx);
+            let refused = waiting.refused.or_else(|| self.refused_from(waiting.event, ctx.now()));
+            self.overload.waiting.insert(number, Waiting { timer, refused, ..waiting });
         }
         for component in Component::ALL {
             self.expect_leader_stall(component, ctx);
@@ -291,7 +309,9 @@ impl Cluster {
         let workload_key = |id: WorkloadId| self.tables.workload_keys[id.index()];
         let node_key = |id: NodeId| self.tables.node_keys[id.index()];
         let timeout = REQUEST_TIMEOUT;
-        let high = |flow, entity| Requester { level: Level::WorkloadHigh, flow, entity, timeout };
+        let write = self.write_of(event);
+        let high =
+            |flow, entity| Requester { level: Level::WorkloadHigh, flow, entity, timeout, write };
         Some(match event {
             KubeEvent::MonitorPass
             | KubeEvent::TaintPass
@@ -327,22 +347,24 @@ impl Cluster {
                     flow: node_key(pod.node?),
                     entity: pod.key,
                     timeout,
+                    write,
                 }
             }
             KubeEvent::HeartbeatResumed(id) => self.of_lease(id),
             KubeEvent::TakeoverDue(component) => self.of_leader(component),
             KubeEvent::OffPeakDue(id) => {
                 let flow = EntityKey::of("downscaler");
-                Requester { level: Level::WorkloadLow, flow, entity: workload_key(id), timeout }
+                let entity = workload_key(id);
+                Requester { level: Level::WorkloadLow, flow, entity, timeout, write }
             }
             KubeEvent::DeliveryDue(_) => {
                 let flow = EntityKey::of("flagger");
-                Requester { level: Level::WorkloadLow, flow, entity: flow, timeout }
+                Requester { level: Level::WorkloadLow, flow, entity: flow, timeout, write }
             }
             KubeEvent::DrainPodDue(_, pod) => {
                 let entity = self.pods[pod.index()].key;
                 let flow = EntityKey::of("people");
-                Requester { level: Level::GlobalDefault, flow, entity, timeout }
+                Requester { level: Level::GlobalDefault, flow, entity, timeout, write }
             }
             _ => return None,
         })
@@ -350,16 +372,22 @@ impl Cluster {
 
     fn of_lease(&self, id: NodeId) -> Requester {
         let key = self.tables.node_keys[id.index()];
-        Requester { level: Level::NodeHigh, flow: key, entity: key, timeout: LEASE_TIMEOUT }
+        let (timeout, write) = (LEASE_TIMEOUT, Some(Write::NodeLease));
+        Requester { level: Level::NodeHigh, flow: key, entity: key, timeout, write }
     }
 
     fn of_leader(&self, component: Component) -> Requester {
         let key = component.key();
         let timeout = self.election_config().renew_deadline / 2;
-        Requester { level: Level::LeaderElection, flow: key, entity: key, timeout }
+        let write = Some(Write::LeaderLease);
+        Requester { level: Level::LeaderElection, flow: key, entity: key, timeout, write }
     }
 
     pub(super) fn odds(&self, of: Requester) -> Odds {
+        self.reception_odds(of).and(self.guard_odds(of.write, of.timeout))
+    }
+
+    fn reception_odds(&self, of: Requester) -> Odds {
         let Some(receptions) = &self.overload.receptions else { return Odds::FREE };
         let position = Level::ALL.iter().position(|level| *level == of.level);
         let reception = &receptions[position.expect("it is one of all")];
@@ -391,8 +419,10 @@ impl Cluster {
         if waits_once(event) {
             self.overload.waiting_once.insert(event, number);
         }
-        let timer = self.expect_service(number, event, ctx);
-        self.overload.waiting.insert(number, Waiting { event, timer });
+        let refused = self.refused_from(event, ctx.now());
+        let waiting = Waiting { event, timer: Timer::NONE, refused };
+        let timer = self.expect_service(number, &waiting, ctx);
+        self.overload.waiting.insert(number, Waiting { timer, ..waiting });
         true
     }
 
@@ -413,7 +443,7 @@ impl Cluster {
     fn expect_service<E, R>(
         &self,
         number: u32,
-        event: KubeEvent,
+        waiting: &Waiting,
         ctx: &mut Context<'_, E, R>,
     ) -> Timer
     where
@@ -423,9 +453,14 @@ impl Cluster {
         let served = KubeEvent::RequestServed(number);
         // A restored API may have taken the node from a pod whose kubelet had something to say of it:
         // nobody asks any more, and what happens then finds that there is nothing to do.
-        let Some(of) = self.requester(event) else {
+        let Some(of) = self.requester(waiting.event) else {
             return ctx.timer_in(SimSpan::ZERO, priority::CONTROLLER, served);
         };
+        if let Some((since, each)) = waiting.refused.filter(|_| self.odds(of) == Odds::FREE) {
+            let most = most_pause(waiting.event);
+            let at = next_try(since, each, most, ctx.now());
+            return ctx.timer_at(at, priority::CONTROLLER, served);
+        }
         let span = self.served_after(of, ctx.now());
         span.map_or(Timer::NONE, |span| ctx.timer_in(span, priority::CONTROLLER, served))
     }
@@ -461,6 +496,18 @@ impl Cluster {
         self.overload.is_serving = true;
         self.happen(event, ctx);
         self.overload.is_serving = false;
+    }
+}
+
+/// The longest pause of whoever makes a request that webhooks refuse: the scheduler's back-off
+/// (`podMaxBackoffSeconds`) and the period of a kubelet's status manager are 10 s, that of controllers is
+/// long.
+const fn most_pause(event: KubeEvent) -> SimSpan {
+    match event {
+        KubeEvent::ScheduleDue | KubeEvent::StatusSync(_) | KubeEvent::PodClearedTold(_) => {
+            SimSpan::from_secs(10)
+        }
+        _ => SimSpan::MAX,
     }
 }
 

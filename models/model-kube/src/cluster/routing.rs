@@ -309,6 +309,7 @@ impl Cluster {
                 self.notify(Notice::EndpointsChanged(service));
             }
         }
+        self.refresh_webhooks_behind(&changed, ctx);
         changed.clear();
         self.changed_services = changed;
         self.settle_autoscaling(ctx);

@@ -110,6 +110,18 @@ impl Odds {
     /// Nothing stands in the way.
     pub const FREE: Self = Self { failed_ppm: 0, wait: SimSpan::ZERO, failed_after: SimSpan::ZERO };
 
+    /// How tries fare that something else may let fail, too.
+    pub fn and(self, other: Self) -> Self {
+        let passed = u64::from(MILLION - self.failed_ppm.min(MILLION))
+            * u64::from(MILLION - other.failed_ppm.min(MILLION))
+            / u64::from(MILLION);
+        Self {
+            failed_ppm: MILLION - u32::try_from(passed).expect("a share of a million"),
+            wait: self.wait + other.wait,
+            failed_after: self.failed_after.max(other.failed_after),
+        }
+    }
+
     /// Whether no try ever succeeds.
     pub const fn is_hopeless(&self) -> bool {
         self.failed_ppm >= MILLION

@@ -24,4 +24,5 @@ mod shutdowns;
 mod timelines;
 mod upgrades;
 mod waiting;
+mod webhooks;
 mod world;

@@ -220,7 +220,7 @@ impl Rig {
             Command::RestoreApiState(until) => self.cluster.restore_api_state(until, ctx),
             Command::Member(command) => member::obey(cluster, command, ctx),
             Command::Webhooks(answers) => {
-                cluster.set_webhook_answers("guard", answers);
+                cluster.set_webhook_answers("guard", answers, ctx);
             }
             Command::Registries(ref host, is_available) => {
                 cluster.set_registry_available(host.as_deref(), is_available, ctx);

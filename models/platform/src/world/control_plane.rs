@@ -82,7 +82,7 @@ impl World {
                 (Struck::Strain(self.cluster.slow_api(*latency, ctx)), targets)
             }
             ControlPlaneFault::WebhookOutage { name } => {
-                (Struck::Webhook(id), self.cluster.set_webhook_answers(name, false))
+                (Struck::Webhook(id), self.cluster.set_webhook_answers(name, false, ctx))
             }
             ControlPlaneFault::RegistryOutage { host } => {
                 let targets = self.cluster.set_registry_available(host.as_deref(), false, ctx);
@@ -169,7 +169,7 @@ impl World {
                 self.cluster.set_registry_available(host.as_deref(), is_available, ctx);
             }
             FaultKind::ControlPlane(ControlPlaneFault::WebhookOutage { name }) => {
-                self.cluster.set_webhook_answers(name, is_available);
+                self.cluster.set_webhook_answers(name, is_available, ctx);
             }
             _ => {}
         }

@@ -1,10 +1,9 @@
 //! Webhooks that are asked about what keeps a cluster together: W0246.
 //!
-//! A run asks webhooks about the creation of pods and about nothing else. What Kubernetes recommends
-//! to leave alone is in `docs/concepts/cluster-administration/admission-webhooks-good-practices.md`.
+//! What Kubernetes recommends to leave alone is in `docs/concepts/cluster-administration/admission-webhooks-good-practices.md`.
 
-use model_api::kube::WebhookRule;
 use model_api::kube::admission::is_asked;
+use model_api::kube::{WebhookRule, WriteShape};
 
 use super::Lint;
 use crate::diagnostic::{Code, Diagnostic};
@@ -104,7 +103,7 @@ impl Lint<'_> {
                 continue;
             };
             let message = format!(
-                "{}: while {} does not answer, {} are refused and {}; a run does not show that",
+                "{}: while {} does not answer, {} are refused and {}",
                 object.title(),
                 written.webhook.name,
                 name_of(write),
@@ -133,20 +132,17 @@ impl Lint<'_> {
     }
 }
 
-/// `predicates/rules/rules.go` of the API server, 1.36.
 fn names(rule: &WebhookRule, write: &Write) -> bool {
-    let has = |list: &[String], word: &str| list.iter().any(|it| it == "*" || it == word);
-    let (wanted, below) = write.resource;
-    let fits = |name: &String| {
-        let (resource, subresource) = name.split_once('/').unwrap_or((name, ""));
-        ["*", wanted].contains(&resource) && ["*", below].contains(&subresource)
-    };
-    let spared = if write.namespaces.is_empty() { "Namespaced" } else { "Cluster" };
-    write.operations.iter().any(|operation| has(&rule.operations, operation))
-        && has(&rule.groups, write.group)
-        && has(&rule.versions, "v1")
-        && rule.resources.iter().any(fits)
-        && rule.scope != spared
+    write.operations.iter().any(|operation| {
+        rule.names(&WriteShape {
+            operation,
+            group: write.group,
+            resource: write.resource.0,
+            subresource: write.resource.1,
+            is_namespaced: !write.namespaces.is_empty(),
+            ..WriteShape::POD_CREATION
+        })
+    })
 }
 
 fn name_of(write: &Write) -> String {

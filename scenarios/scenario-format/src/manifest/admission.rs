@@ -1,7 +1,10 @@
 //! Admission webhooks.
 
+use std::collections::BTreeSet;
+
 use k8s_openapi::api::admissionregistration::v1::{
-    MutatingWebhook, RuleWithOperations, ServiceReference, ValidatingWebhook, WebhookClientConfig,
+    MatchCondition, MutatingWebhook, RuleWithOperations, ServiceReference, ValidatingWebhook,
+    WebhookClientConfig,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector as ApiSelector;
 use model_api::kube::{LabelSelector, Webhook, WebhookRule};
@@ -21,6 +24,8 @@ pub struct WrittenWebhook {
     pub namespace_selector: LabelSelector,
     /// `objectSelector`; empty selects all.
     pub object_selector: LabelSelector,
+    /// Expressions of `matchConditions`.
+    pub conditions: Vec<String>,
 }
 
 /// The parts that both kinds have in common.
@@ -32,6 +37,7 @@ struct Parts<'a> {
     rules: &'a [RuleWithOperations],
     namespace_selector: Option<&'a ApiSelector>,
     object_selector: Option<&'a ApiSelector>,
+    conditions: &'a [MatchCondition],
 }
 
 impl Reader<'_> {
@@ -48,6 +54,7 @@ impl Reader<'_> {
             rules: it.rules.as_deref().unwrap_or_default(),
             namespace_selector: it.namespace_selector.as_ref(),
             object_selector: it.object_selector.as_ref(),
+            conditions: it.match_conditions.as_deref().unwrap_or_default(),
         };
         self.webhook(idx, &parts, false)
     }
@@ -61,6 +68,7 @@ impl Reader<'_> {
             rules: it.rules.as_deref().unwrap_or_default(),
             namespace_selector: it.namespace_selector.as_ref(),
             object_selector: it.object_selector.as_ref(),
+            conditions: it.match_conditions.as_deref().unwrap_or_default(),
         };
         self.webhook(idx, &parts, true)
     }
@@ -90,6 +98,7 @@ impl Reader<'_> {
         WrittenWebhook {
             namespace_selector: selector("namespaceSelector", parts.namespace_selector),
             object_selector: selector("objectSelector", parts.object_selector),
+            conditions: parts.conditions.iter().map(|it| it.expression.clone()).collect(),
             service: service.map(named),
             rules: parts.rules.iter().map(rule).collect(),
             webhook: Webhook {
@@ -99,8 +108,8 @@ impl Reader<'_> {
                 service: None,
                 fails_closed,
                 timeout,
-                guards: std::collections::BTreeSet::new(),
-                asked: std::collections::BTreeSet::new(),
+                guards: BTreeSet::new(),
+                asked: BTreeSet::new(),
                 origin: self.origin(),
             },
         }

@@ -62,6 +62,11 @@ pub(super) fn check(source: &Spanned<String>, names: &Names) -> Option<Diagnosti
     })
 }
 
+/// Whether a text nests no deeper than the parser may descend.
+pub(super) fn is_shallow(text: &str) -> bool {
+    depth(text) <= DEPTH_MAX
+}
+
 /// Brackets and alternatives open at the same time, at most.
 fn depth(text: &str) -> usize {
     let (mut open, mut most) = (0_usize, 0);

@@ -1,11 +1,12 @@
-//! Webhooks: which Service answers for each, and whose pods it guards.
+//! Webhooks: which Service answers for each, and what it is asked about.
 
 use std::collections::BTreeSet;
 
-use model_api::kube::{Webhook, WebhookRule};
-use model_api::{ServiceId, WorkloadId};
+use model_api::kube::{Labels, Webhook, WorkloadKind, Write, WriteShape, admission};
+use model_api::{Blueprint, ServiceId, WorkloadId};
 
 use super::Resolver;
+use super::match_conditions::{About, Conditions, Verdict};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::manifest::{Sourced, WrittenWebhook};
 use crate::nearest::suggestion;
@@ -14,9 +15,9 @@ impl Resolver<'_> {
     pub(super) fn webhooks(&mut self) {
         for written in &self.manifests.webhooks {
             let service = self.service_of_webhook(written);
-            let guards = self.guarded_by(&written.value);
+            let (guards, asked) = self.asked_about(written);
             let webhook = written.value.webhook.clone();
-            self.blueprint.webhooks.push(Webhook { service, guards, ..webhook });
+            self.blueprint.webhooks.push(Webhook { service, guards, asked, ..webhook });
         }
     }
 
@@ -37,23 +38,127 @@ impl Resolver<'_> {
         found.map(ServiceId::from_index)
     }
 
-    /// Workloads whose pods are not created without the webhook.
-    fn guarded_by(&self, written: &WrittenWebhook) -> BTreeSet<WorkloadId> {
-        if !written.rules.iter().any(WebhookRule::names_pod_creation) {
-            return BTreeSet::new();
-        }
-        let is_asked = |workload: &model_api::kube::Workload| {
-            let namespace = self.manifests.labels_of_namespace(&workload.namespace);
-            let pod = &workload.template.labels;
-            model_api::kube::admission::is_asked(
-                &written.namespace_selector,
-                &written.object_selector,
-                &namespace,
-                pod,
-            )
+    /// Workloads whose pods are not created without the webhook, and what else it is asked about.
+    fn asked_about(
+        &mut self,
+        written: &Sourced<WrittenWebhook>,
+    ) -> (BTreeSet<WorkloadId>, BTreeSet<Write>) {
+        let conditions = Conditions::of(&written.value.conditions);
+        let mut is_unknown = false;
+        let mut is_asked = |about: &About<'_>| {
+            let rules = &written.value.rules;
+            if !rules.iter().any(|rule| rule.names(&about.shape)) || !self.selects(written, about) {
+                return false;
+            }
+            let verdict = conditions.verdict(about);
+            is_unknown |= verdict == Verdict::Unknown;
+            verdict != Verdict::Spared
         };
-        let workloads = self.blueprint.workloads.iter().enumerate();
-        let guarded = workloads.filter(|(_, workload)| is_asked(workload));
-        guarded.map(|(idx, _)| WorkloadId::from_index(idx)).collect()
+        let mut guards = BTreeSet::new();
+        for (idx, workload) in self.blueprint.workloads.iter().enumerate() {
+            let about = About {
+                shape: WriteShape::POD_CREATION,
+                namespace: &workload.namespace,
+                name: &workload.name,
+                labels: &workload.template.labels,
+            };
+            if is_asked(&about) {
+                guards.insert(WorkloadId::from_index(idx));
+            }
+        }
+        let mut asked = BTreeSet::new();
+        for write in writes(&self.blueprint) {
+            let labels = labels_of(&self.blueprint, write);
+            let (namespace, name) = place_of(&self.blueprint, write);
+            let about = About { shape: write.shape(), namespace, name, labels: &labels };
+            if is_asked(&about) {
+                asked.insert(write);
+            }
+        }
+        if is_unknown {
+            let object = self.manifests.object(written);
+            let message = format!(
+                "{}: a match condition of {} cannot be worked out for all writes, and is taken to hold",
+                object.title(),
+                written.value.webhook.name
+            );
+            self.diagnostics.push(Diagnostic::new(Code::W0207, object.span("webhooks"), message));
+        }
+        (guards, asked)
+    }
+
+    /// Whether selectors match. Those of namespaces never spare objects that are in none
+    /// (`predicates/namespace/matcher.go`).
+    fn selects(&self, written: &Sourced<WrittenWebhook>, about: &About<'_>) -> bool {
+        let WrittenWebhook { namespace_selector, object_selector, .. } = &written.value;
+        if !about.shape.is_namespaced {
+            return object_selector.matches(about.labels);
+        }
+        let namespace = self.manifests.labels_of_namespace(about.namespace);
+        admission::is_asked(namespace_selector, object_selector, &namespace, about.labels)
+    }
+}
+
+/// All that components of a cluster write, besides the creation of pods.
+fn writes(blueprint: &Blueprint) -> Vec<Write> {
+    let mut all = vec![Write::NodeLease, Write::LeaderLease, Write::NodeStatus, Write::NodeTaints];
+    for (idx, workload) in blueprint.workloads.iter().enumerate() {
+        let id = WorkloadId::from_index(idx);
+        all.extend([
+            Write::PodStatus(id),
+            Write::PodMark(id),
+            Write::PodDeletion(id),
+            Write::PodRemoval(id),
+            Write::PodBinding(id),
+            Write::PodEviction(id),
+            Write::Scale(id),
+        ]);
+        match &workload.kind {
+            WorkloadKind::Deployment { .. } => all.push(Write::Revision(id)),
+            WorkloadKind::Job(job) if job.cron.is_some() => all.push(Write::JobCreation(id)),
+            _ => {}
+        }
+    }
+    all.extend(
+        (0..blueprint.services.len()).map(|it| Write::EndpointSlices(ServiceId::from_index(it))),
+    );
+    all
+}
+
+/// Namespace and name of what is written.
+fn place_of(blueprint: &Blueprint, write: Write) -> (&str, &str) {
+    match (write, write.workload()) {
+        (Write::NodeLease, _) => ("kube-node-lease", ""),
+        (Write::LeaderLease, _) => ("kube-system", "kube-controller-manager"),
+        (Write::EndpointSlices(id), _) => {
+            let service = &blueprint.services[id.index()];
+            (&service.namespace, &service.name)
+        }
+        (_, Some(id)) => {
+            let workload = &blueprint.workloads[id.index()];
+            (&workload.namespace, &workload.name)
+        }
+        _ => ("", ""),
+    }
+}
+
+/// Labels of what is written. Simplified: nodes have those of the first; bindings, evictions, scales and
+/// leases have none.
+fn labels_of(blueprint: &Blueprint, write: Write) -> Labels {
+    match write {
+        Write::PodStatus(id)
+        | Write::PodMark(id)
+        | Write::PodDeletion(id)
+        | Write::PodRemoval(id)
+        | Write::Revision(id)
+        | Write::JobCreation(id) => blueprint.workloads[id.index()].template.labels.clone(),
+        Write::NodeStatus | Write::NodeTaints => {
+            blueprint.nodes.first().map(|it| it.node.labels.clone()).unwrap_or_default()
+        }
+        Write::EndpointSlices(id) => {
+            let name = blueprint.services[id.index()].name.clone();
+            [("kubernetes.io/service-name".to_owned(), name)].into()
+        }
+        _ => Labels::new(),
     }
 }
