@@ -3,8 +3,6 @@
 use model_api::observation::WAIT_SHAPE_EXPONENTIAL;
 use sim_kernel::SimSpan;
 
-use crate::wait::Wait;
-
 /// A fixed time, and with some probability a random one on top whose law is taken for that of the
 /// gamma distribution with the same mean and variance: exact for one exponential wait, and for the
 /// sum of equal ones. All in seconds.
@@ -22,12 +20,6 @@ pub(crate) struct Delay {
 impl Delay {
     pub(crate) fn fixed(secs: f64) -> Self {
         Self { fixed: secs, ..Self::default() }
-    }
-
-    /// A wait that is exponentially distributed.
-    pub(crate) fn exponential(wait: Wait) -> Self {
-        let mean = wait.mean_ns / 1e9;
-        Self { fixed: 0.0, waits: wait.probability, mean, variance: mean * mean }
     }
 
     /// One after the other.

@@ -17,7 +17,7 @@ use crate::curve::{Shape, Side};
 use crate::edges::EdgeIdx;
 use crate::entrance::{Choice, Entrance};
 use crate::evaluation::{Endpoints, Inputs, NodeFlow, evaluate};
-use crate::fluid::{Fluid, Waiting};
+use crate::fluid::{Fluid, Waiting, wait_of};
 use crate::graph::{Graph, GraphError, NodeIdx, NodeLoad, Plan, pod_capacity_millirps};
 use crate::limits::LimitIdx;
 use crate::lookup::News;
@@ -27,7 +27,6 @@ use crate::split::{Meter, Rates, Split};
 use crate::stations::{Place, Told};
 use crate::strain::Strains;
 use crate::stretch::{self, Room, Stretch};
-use crate::wait::erlang_wait;
 
 use cut::Cuts;
 use segment::{Closing, Open, waits_of};
@@ -593,10 +592,9 @@ impl Part {
         }
         let NodeFlow { reached, accepted, .. } =
             if self.stretch.is_constant { self.current[idx] } else { self.room.middle[idx] };
-        let Endpoints { live_count, capacity_millirps, .. } = self.inputs.endpoints[idx];
-        let servers = live_count.saturating_mul(graph.nodes[idx].serving.workers);
         let refused = if reached > 0 { 1.0 - accepted as f64 / reached as f64 } else { 0.0 };
-        Waiting::exponential(refused, erlang_wait(reached, capacity_millirps, servers))
+        let wait = wait_of(&graph.nodes[idx].serving, self.inputs.endpoints[idx], reached);
+        Waiting { refused, wait }
     }
 
     /// What became of the requests to a twin since an instant.

@@ -22,7 +22,6 @@ use crate::graph::{Graph, NodeIdx, RowIdx};
 use crate::split::Rates;
 use crate::stations::{Routes, routes};
 use crate::stretch::{is_changing, next_knot};
-use crate::wait::Wait;
 
 mod finite;
 mod habits;
@@ -35,6 +34,7 @@ mod tried;
 
 use limits::LimitState;
 use queue::Queue;
+pub(crate) use queue::wait_of;
 pub(crate) use quota::Tables;
 use quota::{Pod, Table};
 use sweep::{EdgeState, NodePicture, NodeState, Picture, Room, State, Sweep};
@@ -163,9 +163,7 @@ impl Fluid {
                 (self.state, self.picture) = (planned.state, planned.picture);
             }
             _ if self.is_constant => {
-                for (limit, memory) in graph.limits.iter().zip(&mut self.state.limits) {
-                    memory.pass(limit, self.from, now);
-                }
+                limits::pass_all(graph, inputs, &mut self.state, (self.from, now));
             }
             _ => {
                 let mut state = std::mem::take(&mut self.state);
@@ -429,7 +427,8 @@ impl Fluid {
                 match &queue {
                     Some(queue) => memory.ratio = queue.ratio_of(memory.inside, memory.decline),
                     None => {
-                        *memory = NodeState { withheld: memory.withheld, ..NodeState::default() }
+                        let NodeState { withheld, count, .. } = *memory;
+                        *memory = NodeState { withheld, count, ..NodeState::default() };
                     }
                 }
                 self.queues[node] = queue;
@@ -483,7 +482,7 @@ impl Fluid {
             if is_long && change < SETTLED && !is_saving && !is_changing && !is_switching {
                 self.is_constant = true;
                 self.planned = None;
-                if !graph.limits.is_empty() {
+                if full_at.is_some() {
                     // A counter that is full in each period swings, and settles each time.
                     self.step_count = 0;
                 }
@@ -537,17 +536,12 @@ impl Fluid {
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct Waiting {
     /// Share of those that find the queue full.
-    refused: f64,
+    pub(crate) refused: f64,
     /// Until a worker takes it.
-    wait: Delay,
+    pub(crate) wait: Delay,
 }
 
 impl Waiting {
-    /// From an exponential wait that so many of the accepted requests meet.
-    pub(crate) fn exponential(refused: f64, wait: Wait) -> Self {
-        Self { refused, wait: Delay::exponential(wait) }
-    }
-
     /// What those meet of whom a share meets another one.
     fn or(self, other: Self, share: f64) -> Self {
         let refused = (1.0 - share) * self.refused + share * other.refused;

@@ -85,7 +85,7 @@
 //! # Defaults and their sources
 //! Capacity of a pod: its CPU limit divided by the CPU time of a request (`ServiceProfile`), of no
 //! more cores than it has workers, where these are stated: a thread runs on one core at a time.
-//! Longest mean wait: [`OVERLOAD_WAIT`]. Erlang's C formula: Erlang 1917, in the recursion for B
+//! Room of a queue without a limit: [`OVERLOAD_WAIT`]. Erlang's C formula: Erlang 1917, in the recursion for B
 //! (Jagerman 1974). Finite users: the machine repairman, Palm 1947. Round-robin: the default balancer of Kong 3 (`algorithm: round-robin`) and of
 //! kube-proxy's nftables and iptables modes (uniform random, which has the same shares). Retry
 //! budget: Finagle 24.2.0. Zones: kube-proxy's `CategorizeEndpoints`, Kubernetes 1.36. Circuit breaker: resilience4j 2.x. Windows of a rate limit: Kong 3's
@@ -141,4 +141,4 @@ pub use lookup::News;
 pub use request::{Latencies, Requests, WINDOW};
 pub use stations::{Place, Standing, Station};
 pub use stretch::CURVE_ERROR_PPM;
-pub use wait::{OVERLOAD_WAIT, Wait, erlang_wait};
+pub use wait::OVERLOAD_WAIT;

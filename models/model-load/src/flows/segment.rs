@@ -7,9 +7,9 @@ use sim_kernel::{Context, Recorder, SimTime};
 use crate::curve::{Shape, Side};
 use crate::delay::Delay;
 use crate::evaluation::{Inputs, NodeFlow, evaluate, largest_loss};
+use crate::fluid::wait_of;
 use crate::graph::{Graph, NodeIdx, RowIdx};
 use crate::stretch::{Room, Stretch};
-use crate::wait::erlang_wait;
 
 /// The start of a segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -127,9 +127,7 @@ pub(super) fn waits_of(graph: &Graph, inputs: &Inputs, flows: &[NodeFlow], waits
     waits.resize(graph.nodes.len(), Delay::default());
     for idx in (0..graph.nodes.len()).rev() {
         let endpoints = inputs.endpoints[idx];
-        let (reached, capacity) = (flows[idx].reached, endpoints.capacity_millirps);
-        let servers = endpoints.live_count.saturating_mul(graph.nodes[idx].serving.workers);
-        let own = Delay::exponential(erlang_wait(reached, capacity, servers));
+        let own = wait_of(&graph.nodes[idx].serving, endpoints, flows[idx].reached);
         let calls = &graph.nodes[idx].calls;
         let called =
             |wait: Delay, &call: &NodeIdx| wait.then(whole_wait(graph, inputs, waits, call));

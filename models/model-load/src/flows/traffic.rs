@@ -3,9 +3,8 @@
 use sim_kernel::{SimSpan, SimTime};
 
 use super::Part;
-use crate::evaluation::Endpoints;
+use crate::fluid::wait_of;
 use crate::graph::{Graph, NodeIdx};
-use crate::wait::erlang_wait;
 
 /// A line through points is bent where it is off by more than a part in so many of what it shows, and
 /// by more than a tenth of a request.
@@ -60,11 +59,9 @@ impl Part {
 
     /// Requests in the pods of a Service: those that they answer times how long they are there.
     fn inside_of(&self, graph: &Graph, idx: NodeIdx, reached: u64, accepted: u64) -> u64 {
-        let Endpoints { live_count, capacity_millirps, .. } = self.inputs.endpoints[idx];
         let node = &graph.nodes[idx];
-        let servers = live_count.saturating_mul(node.serving.workers);
-        let wait = erlang_wait(reached, capacity_millirps, servers);
-        let stay = node.base_latency.as_secs_f64() + wait.probability * wait.mean_ns / 1e9;
+        let wait = wait_of(&node.serving, self.inputs.endpoints[idx], reached);
+        let stay = node.base_latency.as_secs_f64() + wait.whole_mean();
         SimSpan::from_secs_f64_rounded(accepted as f64 / 1000.0 * stay).as_millis()
     }
 }

@@ -1,11 +1,12 @@
 //! What counters of rate limits remember, and what they let through at an instant.
 //!
-//! Within a second a limit lets a share through, which stays. What came since a longer period began is
+//! Within a second (in pods: up to ten) a limit lets a share through, which stays. What came since a longer period began is
 //! followed: a counter is open until it is full, and then shut until the next period. It costs a step
 //! only where a counter becomes full, and at the end of a period in which one did.
 
 use model_api::limiter::{Counters, Period, Window};
 use model_api::observation::LossReason;
+use model_api::path::RateLimit;
 use sim_kernel::{SimSpan, SimTime};
 
 use super::sweep::{NodeWork, Room, State, Sweep, Worst};
@@ -14,10 +15,15 @@ use crate::delay::Delay;
 use crate::edges::EdgeIdx;
 use crate::evaluation::Inputs;
 use crate::graph::{Graph, NodeIdx};
+
 use crate::limits::{Limit, Uncounted, came_when_full, open_share, passing_share};
+use crate::request::limit_of_all;
 
 /// A counter that is full with this probability, or open with it, is taken for open, or full.
 const NEGLIGIBLE: f64 = 1e-4;
+/// Windows of pods that are no longer than this let a share of what comes in at each moment; in longer ones
+/// all come in until the limit is reached.
+const AVERAGED_MAX: SimSpan = SimSpan::from_secs(10);
 
 /// What the counters of a limit remember.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -30,7 +36,7 @@ pub(super) struct LimitState {
 
 /// What came to each counter since a period began.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-struct Count {
+pub(super) struct Count {
     number: u64,
     came: f64,
     /// What comes, per second.
@@ -39,12 +45,99 @@ struct Count {
 
 impl Count {
     /// Lets time pass, up to just before `to` or up to it.
-    fn pass(&mut self, period: Period, (from, to): (SimTime, SimTime), side: Side) {
-        let Window { number, from: start, .. } = period.at(last_instant(to, side));
+    fn pass(
+        &mut self,
+        window_at: impl Fn(SimTime) -> Window,
+        (from, to): (SimTime, SimTime),
+        side: Side,
+    ) {
+        let Window { number, from: start, .. } = window_at(last_instant(to, side));
         if number != self.number {
             (self.number, self.came) = (number, 0.0);
         }
         self.came += self.rate * to.saturating_since(from.max(start)).as_secs_f64();
+    }
+
+    /// When it begins to be full, or opens again, next; and whether it is becoming full now.
+    fn next(&self, window: Window, amount: f64, now: SimTime) -> (Option<SimTime>, bool) {
+        let Self { came, rate, .. } = *self;
+        let by_end = came + rate * window.until.saturating_since(now).as_secs_f64();
+        let in_all = rate * window.until.saturating_since(window.from).as_secs_f64();
+        let is_full = |came: f64| 1.0 - open_share(amount, came) >= NEGLIGIBLE;
+        if is_full(came) {
+            let is_filling = open_share(amount, came) > NEGLIGIBLE && rate > 0.0;
+            return (Some(window.until), is_filling);
+        }
+        if is_full(by_end) && rate > 0.0 {
+            let left = came_when_full(amount, NEGLIGIBLE) - came;
+            let after = SimSpan::from_secs_f64_rounded((left / rate).max(1e-3));
+            return (Some(now.saturating_add(after).min(window.until)), false);
+        }
+        (is_full(in_all).then_some(window.until), false)
+    }
+}
+
+/// A limit of pods on what they let in, whose windows are long enough to be followed. As single requests
+/// have it: all pods together let as many in as all may. Shorter windows let a share in, which stays.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct PodLimit {
+    window: SimSpan,
+    amount: f64,
+}
+
+impl PodLimit {
+    /// `None` where nothing is counted, or in short windows.
+    pub(super) fn of(limit: Option<RateLimit>, live_count: u32) -> Option<Self> {
+        let limit = limit.filter(|limit| limit.window > AVERAGED_MAX)?;
+        let amount = limit_of_all(limit, live_count) as f64;
+        Some(Self { window: limit.window, amount })
+    }
+
+    /// Lets `secs` pass up to an instant, in which so many came per second; returns the share of those
+    /// that come then that is let in.
+    pub(super) fn let_in(
+        &self,
+        count: &mut Count,
+        (rate, secs): (f64, f64),
+        (at, side): (SimTime, Side),
+    ) -> f64 {
+        count.rate = rate;
+        let from = at.saturating_sub(SimSpan::from_secs_f64_rounded(secs));
+        count.pass(|at| self.window(at), (from, at), side);
+        open_share(self.amount, count.came)
+    }
+
+    fn window(&self, at: SimTime) -> Window {
+        let length = self.window.as_nanos();
+        let number = at.as_nanos() / length;
+        let start = |number: u64| SimTime::from_nanos(number.saturating_mul(length));
+        Window { number, from: start(number), until: start(number + 1) }
+    }
+}
+
+/// The limits of pods that are followed, each with its node.
+fn pod_limits<'a>(
+    graph: &'a Graph,
+    inputs: &'a Inputs,
+) -> impl Iterator<Item = (NodeIdx, PodLimit)> + 'a {
+    let nodes = graph.nodes.iter().zip(&inputs.endpoints).enumerate();
+    nodes.filter_map(|(idx, (node, endpoints))| {
+        Some((idx, PodLimit::of(node.serving.rate_limit, endpoints.live_count)?))
+    })
+}
+
+/// Lets time pass in which nothing changes.
+pub(super) fn pass_all(
+    graph: &Graph,
+    inputs: &Inputs,
+    state: &mut State,
+    (from, to): (SimTime, SimTime),
+) {
+    for (limit, memory) in graph.limits.iter().zip(&mut state.limits) {
+        memory.pass(limit, from, to);
+    }
+    for (node, limit) in pod_limits(graph, inputs) {
+        state.nodes[node].count.pass(|at| limit.window(at), (from, to), Side::Before);
     }
 }
 
@@ -68,7 +161,7 @@ impl LimitState {
     /// Lets time pass in which nothing changes.
     pub(super) fn pass(&mut self, limit: &Limit, from: SimTime, to: SimTime) {
         for (count, (period, _)) in self.counts.iter_mut().zip(followed(limit)) {
-            count.pass(period, (from, to), Side::Before);
+            count.pass(|at| period.at(at), (from, to), Side::Before);
         }
     }
 
@@ -85,22 +178,9 @@ impl LimitState {
             return (None, false);
         }
         for (count, (period, amount)) in self.counts.iter().zip(followed(limit)) {
-            let Count { came, rate, .. } = *count;
-            let window = period.at(now);
-            let amount = limit.limit_of(amount, rate, self.live_count);
-            let by_end = came + rate * window.until.saturating_since(now).as_secs_f64();
-            let in_all = rate * window.until.saturating_since(window.from).as_secs_f64();
-            let is_full = |came: f64| 1.0 - open_share(amount, came) >= NEGLIGIBLE;
-            let at = if is_full(came) {
-                is_filling |= open_share(amount, came) > NEGLIGIBLE && rate > 0.0;
-                Some(window.until)
-            } else if is_full(by_end) && rate > 0.0 {
-                let left = came_when_full(amount, NEGLIGIBLE) - came;
-                let after = SimSpan::from_secs_f64_rounded((left / rate).max(1e-3));
-                Some(now.saturating_add(after).min(window.until))
-            } else {
-                is_full(in_all).then_some(window.until)
-            };
+            let amount = limit.limit_of(amount, count.rate, self.live_count);
+            let (at, fills) = count.next(period.at(now), amount, now);
+            is_filling |= fills;
             next = next.into_iter().chain(at).min();
         }
         (next, is_filling)
@@ -188,7 +268,7 @@ impl Sweep<'_> {
         let grown = (known / f64::from(limit.counter_count(live_count))).min(1.0);
         for (count, (period, _)) in memory.counts.iter_mut().zip(followed(limit)) {
             count.rate = before;
-            count.pass(period, (from, self.at), self.side);
+            count.pass(|at| period.at(at), (from, self.at), self.side);
             count.rate = after;
             if memory.live_count > 0 {
                 count.came *= grown;
@@ -245,6 +325,11 @@ pub(super) fn next_of_all(
     let mut all = (None, false);
     for (idx, (limit, memory)) in graph.limits.iter().zip(&state.limits).enumerate() {
         let (next, is_filling) = memory.next(limit, inputs, idx, now);
+        all = (all.0.into_iter().chain(next).min(), all.1 || is_filling);
+    }
+    for (node, limit) in pod_limits(graph, inputs) {
+        let count = &state.nodes[node].count;
+        let (next, is_filling) = count.next(limit.window(now), limit.amount, now);
         all = (all.0.into_iter().chain(next).min(), all.1 || is_filling);
     }
     all

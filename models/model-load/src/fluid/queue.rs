@@ -4,7 +4,7 @@
 //! what comes and what leaves, and all else is as in the long run of the queue that has this number
 //! inside in the mean (Wang, Tipper, Banerjee 1996). Its end is exact, whatever the load.
 
-use model_api::path::{Discipline, Serving};
+use model_api::path::{Discipline, Serving, Work};
 
 use super::finite::{Finite, Met};
 use super::sharing::Shared;
@@ -27,6 +27,8 @@ pub(super) struct Queue {
     room: f64,
     /// Square of the coefficient of variation of the work.
     variation_squared: f64,
+    /// Third moment of the work, with its mean as the unit; `None` of exponential work.
+    third_moment: Option<f64>,
     discipline: Discipline,
 }
 
@@ -65,6 +67,7 @@ impl Queue {
             capacity: endpoints.capacity_millirps as f64 / 1000.0,
             room: waiting_max(serving, endpoints) as f64,
             variation_squared: serving.work.variation_squared(),
+            third_moment: third_moment(serving.work),
             discipline: serving.discipline,
         })
     }
@@ -106,7 +109,10 @@ impl Queue {
         let turns = ahead_mean + 1.0;
         let mean_wait = waits * turns / self.capacity;
         let arrivals = ratio * self.capacity * (1.0 - blocked);
-        let (wait_mean, wait_variance) = self.waits(turns, ahead_variance);
+        let (wait_mean, wait_variance) = match (self.discipline, self.third_moment) {
+            (Discipline::FirstCome, Some(third_moment)) => self.waits_in_line(ratio, third_moment),
+            _ => self.waits(turns, ahead_variance),
+        };
         Stationary {
             blocked,
             takes: 1.0 - blocked,
@@ -130,6 +136,36 @@ impl Queue {
         let wait_mean = (turns * factor).min(self.room.max(turns)) / self.capacity;
         let spread = turns * variation_squared + turns_variance * factor * factor;
         (wait_mean, spread / (self.capacity * self.capacity))
+    }
+
+    /// The same of those who wait in line at a load that does not know of them, for work that is not
+    /// exponential.
+    ///
+    /// The line is as long as that of exponential work at the load from which the mean wait without a
+    /// limit is that of Pollaczek and Khinchine (above what workers can do, the same of the places that
+    /// are free): a heavier work makes a long line longer and leaves a full one further from full. The
+    /// variance has, as far as the limit is not met, the third moment of the work too (Takács 1962):
+    /// rare long work keeps few for long. Of several workers, as of one that is as fast as all.
+    fn waits_in_line(&self, ratio: f64, third_moment: f64) -> (f64, f64) {
+        let variation = self.variation_squared;
+        let factor = f64::midpoint(1.0, variation);
+        let small = ratio.min(1.0 / ratio);
+        let unlimited = factor / (1.0 - small).max(1e-9);
+        let nearer = (1.0 - 1.0 / unlimited).max(0.0);
+        let like = if ratio > 1.0 { 1.0 / nearer.max(1.0 / RATIO_MAX) } else { nearer };
+        let power = libm::pow(nearer, self.room);
+        let (ahead, ahead_variance) = truncated_geometric(like, self.room, power);
+        let mut turns = ahead + 1.0;
+        let mut spread = ahead_variance;
+        if ratio < 1.0 {
+            turns = turns.min(unlimited);
+            let squared = unlimited * unlimited;
+            let exact = (2.0 * ratio - 1.0) * squared + third_moment / (3.0 * (1.0 - ratio));
+            let known = unlimited * variation + (squared - unlimited).max(0.0);
+            spread += (exact - known) * (1.0 - power);
+        }
+        spread += turns * variation;
+        (turns / self.capacity, spread.max(0.0) / (self.capacity * self.capacity))
     }
 
     /// How long a request is inside in the mean, its work included.
@@ -214,6 +250,29 @@ impl Queue {
     }
 }
 
+/// Third moment of work that is not exponential, with its mean as the unit.
+fn third_moment(work: Work) -> Option<f64> {
+    match work {
+        Work::Exponential => None,
+        Work::Constant => Some(1.0),
+        Work::Lognormal { variation } => {
+            let growth = 1.0 + variation * variation;
+            Some(growth * growth * growth)
+        }
+    }
+}
+
+/// What those wait who come to workers at so many requests per 1000 s, of whom none knows how many are
+/// inside, in the long run.
+pub(crate) fn wait_of(serving: &Serving, endpoints: Endpoints, reached_millirps: u64) -> Delay {
+    let Some(queue) = Queue::new(serving, endpoints).filter(|_| reached_millirps > 0) else {
+        return Delay::default();
+    };
+    let Stationary { waits, wait_mean, wait_variance, .. } =
+        queue.endless(reached_millirps as f64 / 1000.0 / queue.capacity);
+    Delay { fixed: 0.0, waits, mean: wait_mean, variance: wait_variance }
+}
+
 /// `1 + ratio + … + ratio^(room - 1)`, divided by `ratio^room` above 1; `power` is the smaller of
 /// `ratio^room` and its inverse.
 fn geometric_sum(ratio: f64, room: f64, power: f64) -> f64 {
@@ -296,6 +355,7 @@ mod tests {
             capacity: f64::from(servers),
             room: room.into(),
             variation_squared: 1.0,
+            third_moment: None,
             discipline: Discipline::FirstCome,
         }
     }
@@ -353,6 +413,46 @@ mod tests {
                     }
                 }
             }
+        }
+    }
+
+    #[test]
+    fn waits_are_those_of_the_tables() {
+        // One server: the probability is the utilization. The others: published Erlang C values.
+        for (servers, erlangs, wanted) in [
+            (1, 0.5, 0.5),
+            (1, 0.9, 0.9),
+            (2, 1.0, 1.0 / 3.0),
+            (5, 4.0, 0.5541),
+            (20, 16.0, 0.256),
+            (200, 185.0, 0.195),
+        ] {
+            let queue = queue(servers, 100_000);
+            let met = queue.stationary(erlangs / queue.capacity, 0.0);
+            assert!((met.waits - wanted).abs() < 5e-4, "{queue:?} {met:?}");
+            let mean = 1.0 / (queue.capacity - erlangs);
+            assert!((met.wait_mean - mean).abs() < 1e-6 * mean, "{queue:?} {met:?}");
+        }
+    }
+
+    #[test]
+    fn waits_of_other_work_are_those_of_pollaczek_and_khinchine_and_a_full_line_is_full() {
+        for work in [Work::Constant, Work::Lognormal { variation: 0.5 }, Work::Exponential] {
+            let variation_squared = work.variation_squared();
+            let line =
+                Queue { variation_squared, third_moment: third_moment(work), ..queue(1, 100_000) };
+            for ratio in [0.1, 0.4, 0.6, 0.9] {
+                let met = line.stationary(ratio, 0.0);
+                let mean = (1.0 + variation_squared) / 2.0 / (1.0 - ratio);
+                assert!((met.wait_mean - mean).abs() < 1e-6 * mean, "{line:?} at {ratio}: {met:?}");
+                let third = third_moment(work).unwrap_or(6.0);
+                let square = 2.0 * ratio * mean * mean + third / (3.0 * (1.0 - ratio));
+                let variance = square - mean * mean;
+                let is_close = (met.wait_variance - variance).abs() < 1e-6 * square;
+                assert!(is_close, "{line:?} at {ratio}: {met:?}, {variance}");
+            }
+            let full = Queue { room: 300.0, ..line }.stationary(2.0, 0.0);
+            assert!((297.0..300.0).contains(&full.wait_mean), "{work:?}: {full:?}");
         }
     }
 

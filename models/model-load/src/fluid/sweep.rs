@@ -5,7 +5,7 @@ use model_api::path::{Breaker, CallPolicy};
 use sim_kernel::{SimSpan, SimTime};
 
 use super::habits::Tries;
-use super::limits::LimitState;
+use super::limits::{Count, LimitState, PodLimit};
 use super::queue::{Arrivals, Queue, Stationary};
 use super::quota::Table;
 use super::tried::{Answers, Late, Through, entered, through};
@@ -48,8 +48,11 @@ pub(super) struct NodeState {
     pub(super) withheld: f64,
     /// How much fewer come for each that is inside, as a share.
     pub(super) decline: f64,
-    /// How long a request was inside, in the mean, when callers last heard how long answers take.
+    /// How long a request was inside, in the mean of all that came, when callers last heard how long
+    /// answers take: one that found no room was not at all.
     pub(super) sojourn: f64,
+    /// What came to each of its own rate limits in the window that goes on.
+    pub(super) count: Count,
 }
 
 /// What a caller remembers.
@@ -153,13 +156,14 @@ struct Waiting {
 }
 
 impl Waiting {
-    /// A flow of which part waits for answers, and what comes to a queue of it: whoever is inside,
-    /// where one of them is for `sojourn`, does not ask.
-    fn arrivals(self, rate: f64, sojourn: f64) -> Arrivals {
-        let elsewhere = (self.cycle - sojourn).max(CYCLE_SECS_MIN);
+    /// A flow of which part waits for answers, and what comes to a queue of the share that `passes` to
+    /// it, `rate` in all: whoever is inside, where one that comes is for `sojourn`, does not ask.
+    fn arrivals(self, rate: f64, passes: f64, sojourn: f64) -> Arrivals {
+        let elsewhere = (self.cycle - passes * sojourn).max(CYCLE_SECS_MIN);
         let waiting = rate * self.part * self.cycle / elsewhere;
         let while_empty = rate * (1.0 - self.part) + waiting;
-        let decline = if waiting > 0.0 { self.part / (elsewhere * while_empty) } else { 0.0 };
+        let decline =
+            if waiting > 0.0 { passes * self.part / (elsewhere * while_empty) } else { 0.0 };
         Arrivals { while_empty, decline }
     }
 }
@@ -336,9 +340,16 @@ impl Sweep<'_> {
             work.alive = f64::from(live_count) / f64::from(ready_count);
         }
         work.reached = (work.arrivals - work.sure) * work.alive + work.sure;
+        let followed = PodLimit::of(self.graph.nodes[node].serving.rate_limit, live_count);
         if let Some(limit) = self.graph.nodes[node].serving.rate_limit {
             let limit_count = limit_of_all(limit, live_count) as f64;
-            work.let_in = let_in(work.reached, limit_count, limit.window);
+            work.let_in = match &followed {
+                Some(followed) => {
+                    let count = &mut state.nodes[node].count;
+                    followed.let_in(count, (work.reached, secs), (self.at, self.side))
+                }
+                None => let_in(work.reached, limit_count, limit.window),
+            };
         }
         let admitted = work.admitted();
         work.worked = match &self.queues[node] {
@@ -347,20 +358,22 @@ impl Sweep<'_> {
             Some(queue) => {
                 let memory = &mut state.nodes[node];
                 if secs > 0.0 {
-                    let come = work.waiting.arrivals(admitted, memory.sojourn);
+                    let passes = share(admitted, work.arrivals);
+                    let come = work.waiting.arrivals(admitted, passes, memory.sojourn);
                     memory.ratio = queue.later(memory.ratio, memory.inside, come, secs);
                     memory.decline = come.decline;
                 }
                 work.queue = queue.stationary(memory.ratio, memory.decline);
                 memory.inside = work.queue.inside;
                 if secs > 0.0 {
-                    memory.sojourn = queue.sojourn(&work.queue);
+                    memory.sojourn = (1.0 - work.queue.blocked) * queue.sojourn(&work.queue);
                 }
                 queue.throughput(memory.ratio, &work.queue)
             }
         };
         if let (Some(limit), Some(queue)) =
             (self.graph.nodes[node].serving.rate_limit, &self.queues[node])
+            && followed.is_none()
             && work.let_in < BURSTY
         {
             let limit_count = limit_of_all(limit, live_count) as f64;

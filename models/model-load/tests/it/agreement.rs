@@ -217,6 +217,46 @@ fn seldom() -> Case {
     case
 }
 
+/// Three pods of a worker each, which do 300 requests a second together.
+fn three_pods(rps: u64, serving: Serving) -> Case {
+    let mut case = single(rps, 1, 0, CallPolicy::default(), serving);
+    case.start = vec![Act::Endpoints(0, 3, 3, 300_000)];
+    case
+}
+
+fn heavy(rps: u64, queue_limit: Option<u32>) -> Case {
+    let mut case = three_pods(
+        rps,
+        Serving { queue_limit, work: Work::Lognormal { variation: 3.0 }, ..Serving::default() },
+    );
+    case.millis = 4_000_000;
+    case
+}
+
+fn constant_overload() -> Case {
+    let work = Work::Constant;
+    three_pods(360, Serving { queue_limit: Some(100), work, ..Serving::default() })
+}
+
+/// The queue has room for what the pods do in a second.
+fn default_queue(rps: u64) -> Case {
+    three_pods(rps, Serving::default())
+}
+
+/// Pods that let so many in together in each window, from a full second on.
+fn limited_for_long(rps: u64, limit: u64, window_secs: u64, millis: u64) -> Case {
+    let rate_limit = Some(RateLimit {
+        limit,
+        window: SimSpan::from_secs(window_secs),
+        counts: RateLimitCounts::EachPod,
+    });
+    let serving = Serving { rate_limit, ..Serving::default() };
+    let mut case = single(rps, 8, 800, CallPolicy::default(), serving);
+    case.start = vec![Act::Endpoints(0, 3, 3, 800_000)];
+    case.millis = millis;
+    case
+}
+
 /// The chain behind a load balancer that gives each node half a second. A third of its nodes is silent
 /// for a while, then it is away itself, then it leads nowhere.
 fn balanced(client: CallPolicy) -> Case {
@@ -637,6 +677,22 @@ fn comparisons() -> Vec<Comparison> {
         of("the shop does not find the stock", unresolved(false), 1, None),
         of("the same, and waits", unresolved(true), 1, None),
         of("a name that leads to nobody", named(patience(500, 1), true), 1, None),
+        of("work of 3.0, 90 % busy", heavy(270, Some(100)), 0, Some(15.0)),
+        of("the same, constant, 120 % busy", constant_overload(), 0, Some(15.0)),
+        of("a queue without a limit, 120 % busy", default_queue(360), 0, Some(5.0)),
+        of(
+            "an hour's limit of pods, not reached yet",
+            limited_for_long(66, 60_000, 3_600, 1_800_000),
+            0,
+            None,
+        ),
+        of("a minute's limit of pods", limited_for_long(200, 3_000, 60, 600_000), 0, None),
+        of(
+            "the same, ten minutes, and reached",
+            limited_for_long(200, 30_000, 600, 1_500_000),
+            0,
+            None,
+        ),
         of("rate limit", single(400, 8, 800, plain, limit(300)), 0, Some(5.0)),
         of(
             "spike, no retries",

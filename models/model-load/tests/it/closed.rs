@@ -24,6 +24,8 @@ struct Closed {
     law: ThinkLaw,
     variation: Work,
     discipline: Discipline,
+    /// Requests that may wait; whoever finds no room thinks again.
+    room: u32,
 }
 
 impl Closed {
@@ -36,7 +38,7 @@ impl Closed {
                 workers: self.workers,
                 discipline: self.discipline,
                 work: self.variation,
-                queue_limit: Some(100_000),
+                queue_limit: Some(self.room),
                 rate_limit: None,
                 cores_max: None,
                 warm_up: None,
@@ -72,6 +74,24 @@ impl Closed {
         mean / total / work * 1000.0
     }
 
+    /// The share of requests that find room, likewise.
+    fn exact_share(self) -> f64 {
+        let (think, work) = (self.think as f64, self.work as f64);
+        let inside_max = u64::from(self.workers + self.room).min(self.users);
+        let (mut weight, mut come, mut taken) = (1.0_f64, 0.0, 0.0);
+        for inside in 0..=inside_max {
+            let ask = (self.users - inside) as f64 / think;
+            come += weight * ask;
+            taken += if inside < inside_max { weight * ask } else { 0.0 };
+            weight *= ask * work / (inside + 1).min(self.workers.into()) as f64;
+            // Only quotients of the sums count.
+            if weight > 1e200 {
+                (weight, come, taken) = (weight * 1e-200, come * 1e-200, taken * 1e-200);
+            }
+        }
+        taken / come
+    }
+
     /// Requests per second after the warm-up.
     fn seen(self, of_requests: Option<u64>) -> f64 {
         let case = self.case();
@@ -102,6 +122,7 @@ fn cases() -> Vec<Closed> {
         law: ThinkLaw::Exponential,
         variation: Work::Exponential,
         discipline: Discipline::Sharing,
+        room: 100_000,
     };
     let eight = Closed { users: 100, workers: 8, work: 80, ..base };
     let constant = ThinkLaw::Constant;
@@ -140,6 +161,37 @@ fn flows_of_users_are_the_machine_repairman_too() {
             let (seen, exact) = (case.seen(None), case.exact());
             assert!((seen - exact).abs() < 0.005 * exact, "{case:?}: {seen}, exactly {exact}");
         }
+    }
+}
+
+#[test]
+fn users_who_find_no_room_come_back_after_thinking() {
+    let base = Closed {
+        think: 2_000,
+        workers: 3,
+        work: 10,
+        room: 300,
+        discipline: Discipline::FirstCome,
+        ..cases()[0]
+    };
+    for (users, room, wanted) in
+        [(1_000, 300, 0.8541), (2_000, 300, 0.3535), (2_000, 600, 0.4293), (700, 30, 0.8886)]
+    {
+        let case = Closed { users, room, ..base };
+        let exact = case.exact_share();
+        assert!((exact - wanted).abs() < 1e-4, "{case:?}: {exact}");
+        let (offered, served) = case.case().run().totals(Of::Service(0));
+        assert!(
+            (served / offered - exact).abs() < 2e-3,
+            "{case:?}: {} of {exact}",
+            served / offered
+        );
+        let (offered, served) = case.case().run_requests(1).totals(Of::Service(0));
+        assert!(
+            (served / offered - exact).abs() < 5e-3,
+            "{case:?}: {} of {exact}",
+            served / offered
+        );
     }
 }
 
