@@ -116,6 +116,9 @@ pub struct ScenarioResult {
     pub assumptions: Vec<Note>,
     /// What the input says and the model leaves out.
     pub not_modelled: Vec<Note>,
+    /// Warnings about the input, which `check` prints with their places.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<Note>,
     /// Rare branches that no run reached.
     pub probes_never_hit: Vec<String>,
 }

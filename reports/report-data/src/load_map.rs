@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::Program;
+use crate::{Note, Program};
 
 /// Maps of scenarios.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -44,6 +44,15 @@ pub struct LoadMap {
     pub columns: Vec<LoadMapColumn>,
     /// Lengths of the trigger that were tried.
     pub rows: Vec<LoadMapRow>,
+    /// What had to be assumed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub assumptions: Vec<Note>,
+    /// What the input says and the model leaves out.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub not_modelled: Vec<Note>,
+    /// Warnings about the input.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<Note>,
 }
 
 /// Where one region of load ends and the next begins, in parts per million of the scenario's load.

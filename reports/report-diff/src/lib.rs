@@ -4,7 +4,7 @@
 //! reported is the mean of the paired differences and its interval, not the difference of two means.
 //! Equal policies differ by exactly zero. Start reading at [`diff`].
 
-use report_data::{GuaranteeResult, Metric, ScenarioResult, Unit, Verdict};
+use report_data::{GuaranteeResult, Metric, Note, ScenarioResult, Unit, Verdict};
 use serde::{Deserialize, Serialize};
 use statrs::distribution::{ContinuousCDF, StudentsT};
 
@@ -38,13 +38,53 @@ pub struct ScenarioDiff {
     pub equal_metric_count: u64,
     /// What only one side has.
     pub unpaired: Vec<String>,
+    /// What the input says and the model leaves out.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub not_modelled: Vec<NoteDiff>,
+    /// What had to be assumed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub assumptions: Vec<NoteDiff>,
+    /// Warnings about the input.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<NoteDiff>,
+    /// Names of faults that hit nothing in any run, on one side or both.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hit_nothing: Vec<String>,
 }
 
 impl ScenarioDiff {
-    /// Whether nothing changed at all.
+    /// Whether the change is, in part at least, something that the model leaves out: then that
+    /// nothing differs shows nothing.
+    pub fn is_beyond_the_model(&self) -> bool {
+        self.not_modelled.iter().any(|note| note.side != Side::Both)
+    }
+
+    /// Whether no verdict and no figure changed at all.
     pub fn is_equal(&self) -> bool {
         self.guarantees.is_empty() && self.metrics.is_empty() && self.unpaired.is_empty()
     }
+}
+
+/// Which of two results says something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum Side {
+    /// Only the one before.
+    Base,
+    /// Only the one after.
+    Head,
+    /// Both.
+    Both,
+}
+
+/// A note of one result or of both.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct NoteDiff {
+    /// Whose it is.
+    pub side: Side,
+    /// The note; of both sides the place after.
+    pub note: Note,
 }
 
 /// A guarantee before and after.
@@ -188,7 +228,32 @@ pub fn diff(
         guarantees,
         metrics,
         unpaired,
+        not_modelled: notes(&base.not_modelled, &head.not_modelled),
+        assumptions: notes(&base.assumptions, &head.assumptions),
+        warnings: notes(&base.warnings, &head.warnings),
+        hit_nothing: hit_nothing(base, head),
     })
+}
+
+/// Notes of both sides by what they say: lines move when something else is written above them.
+fn notes(base: &[Note], head: &[Note]) -> Vec<NoteDiff> {
+    let is_in = |notes: &[Note], note: &Note| notes.iter().any(|it| it.text == note.text);
+    let gone = base.iter().filter(|note| !is_in(head, note)).map(|note| (Side::Base, note));
+    let of_head = head.iter().map(|note| {
+        let side = if is_in(base, note) { Side::Both } else { Side::Head };
+        (side, note)
+    });
+    gone.chain(of_head).map(|(side, note)| NoteDiff { side, note: note.clone() }).collect()
+}
+
+fn hit_nothing(base: &ScenarioResult, head: &ScenarioResult) -> Vec<String> {
+    let mut names: Vec<String> = Vec::new();
+    for fault in base.faults.iter().chain(&head.faults).filter(|fault| fault.hit_run_count == 0) {
+        if !names.contains(&fault.name) {
+            names.push(fault.name.clone());
+        }
+    }
+    names
 }
 
 /// Items of both sides that have the same key, in the order of the base; the keys of the others go
@@ -297,6 +362,7 @@ mod tests {
             limited_run_count: 0,
             assumptions: Vec::new(),
             not_modelled: Vec::new(),
+            warnings: Vec::new(),
             probes_never_hit: Vec::new(),
         }
     }
@@ -321,6 +387,32 @@ mod tests {
         let half = 4.302_65 / 3.0_f64.sqrt();
         let low = paired.difference_low.expect("three pairs");
         assert!((low - (2.0 - half)).abs() < 1e-3, "{low}");
+    }
+
+    /// Of a quota that the model leaves out nothing can differ, which is no sign that nothing does.
+    #[test]
+    fn what_is_not_modelled_is_compared_too() {
+        let note = |text: &str, line| Note {
+            text: text.to_owned(),
+            position: Some(report_data::Position { file: "m".to_owned(), line, column: 1 }),
+        };
+        let mut base = result(&[Some(3)]);
+        base.not_modelled = vec![note("LimitRange spec", 1), note("Secret data", 2)];
+        let mut head = base.clone();
+        head.not_modelled = vec![note("Secret data", 7), note("ResourceQuota spec", 9)];
+        let changed = diff(&base, &head, "quota").expect("the same runs");
+        let sides: Vec<_> =
+            changed.not_modelled.iter().map(|it| (it.side, it.note.text.as_str())).collect();
+        assert_eq!(
+            sides,
+            [
+                (Side::Base, "LimitRange spec"),
+                (Side::Both, "Secret data"),
+                (Side::Head, "ResourceQuota spec"),
+            ]
+        );
+        assert!(changed.is_equal() && changed.is_beyond_the_model());
+        assert!(!diff(&head, &head, "").expect("the same runs").is_beyond_the_model());
     }
 
     #[test]

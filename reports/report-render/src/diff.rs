@@ -3,8 +3,10 @@
 use std::fmt::Write as _;
 
 use report_data::Unit;
-use report_diff::{GuaranteeDiff, MetricDiff, Paired, ScenarioDiff};
+use report_diff::{GuaranteeDiff, MetricDiff, NoteDiff, Paired, ScenarioDiff, Side};
 
+use crate::coverage;
+use crate::markdown::{escaped, list};
 use crate::quantity;
 
 /// Most changed figures that are listed; the rest is in the JSON.
@@ -25,8 +27,32 @@ pub fn diff_human(diffs: &[ScenarioDiff]) -> String {
             let _ = writeln!(text, "  {name}");
         }
         let _ = writeln!(text, "  {}", rest(diff));
+        for (label, what) in told(diff) {
+            let _ = writeln!(text, "  {label}: {what}");
+        }
     }
     text
+}
+
+/// What the comparison leaves out. Of assumptions and warnings those that differ; of what is not
+/// modelled and of faults that hit nothing all, because no difference can come of them.
+fn told(diff: &ScenarioDiff) -> Vec<coverage::Told> {
+    let of = |label, notes: &[NoteDiff], side| {
+        let notes: Vec<_> =
+            notes.iter().filter(|it| it.side == side).map(|it| it.note.clone()).collect();
+        coverage::notes(label, &notes)
+    };
+    let hit_nothing =
+        diff.hit_nothing.iter().map(|name| ("fault", format!("{name} hit nothing in any run")));
+    let mut told = of("not modelled, only after", &diff.not_modelled, Side::Head);
+    told.extend(of("not modelled, only before", &diff.not_modelled, Side::Base));
+    told.extend(of("not modelled on both sides", &diff.not_modelled, Side::Both));
+    told.extend(of("assumed, only after", &diff.assumptions, Side::Head));
+    told.extend(of("assumed, only before", &diff.assumptions, Side::Base));
+    told.extend(of("warning, only after", &diff.warnings, Side::Head));
+    told.extend(of("warning, only before", &diff.warnings, Side::Base));
+    told.extend(hit_nothing);
+    told
 }
 
 /// The differences as indented JSON with a final line end.
@@ -40,20 +66,22 @@ pub fn diff_json(diffs: &[ScenarioDiff]) -> String {
 pub fn diff_markdown(diffs: &[ScenarioDiff]) -> String {
     let mut text = String::new();
     for diff in diffs {
-        let _ = writeln!(text, "**{}**\n", sentence(diff));
+        let _ = writeln!(text, "**{}**\n", escaped(&sentence(diff)));
         for guarantee in &diff.guarantees {
-            let _ = writeln!(text, "- {}", guarantee_line(guarantee));
+            let _ = writeln!(text, "- {}", escaped(&guarantee_line(guarantee)));
         }
         let metrics = largest(diff);
         if !metrics.is_empty() {
             let _ =
                 writeln!(text, "\n<details><summary>{} figures changed</summary>\n", metrics.len());
             for metric in metrics {
-                let _ = writeln!(text, "- {}", metric_line(metric));
+                let _ = writeln!(text, "- {}", escaped(&metric_line(metric)));
             }
             let _ = writeln!(text, "\n</details>");
         }
-        let _ = writeln!(text, "\n{}\n", rest(diff));
+        let _ = writeln!(text, "\n{}", rest(diff));
+        list(&mut text, &told(diff));
+        text.push('\n');
     }
     text
 }
@@ -61,6 +89,12 @@ pub fn diff_markdown(diffs: &[ScenarioDiff]) -> String {
 /// What the change does, in one sentence.
 fn sentence(diff: &ScenarioDiff) -> String {
     let change = &diff.change;
+    if diff.is_equal() && diff.is_beyond_the_model() {
+        return format!(
+            "{}: {change} changes nothing that is modelled in {} runs, and something that is not",
+            diff.scenario, diff.run_count
+        );
+    }
     if diff.is_equal() {
         return format!("{}: {change} changes nothing in {} runs", diff.scenario, diff.run_count);
     }
@@ -167,6 +201,10 @@ mod tests {
             equal_guarantee_count: 3,
             equal_metric_count: 40,
             unpaired: Vec::new(),
+            not_modelled: Vec::new(),
+            assumptions: Vec::new(),
+            warnings: Vec::new(),
+            hit_nothing: Vec::new(),
         }
     }
 
@@ -182,6 +220,16 @@ mod tests {
     #[test]
     fn nothing_changed_is_one_sentence() {
         let diff = ScenarioDiff { guarantees: Vec::new(), ..example() };
-        assert!(diff_human(&[diff]).starts_with("loss: maxUnavailable 1 -> 2 changes nothing"));
+        let text = diff_human(std::slice::from_ref(&diff));
+        assert!(text.starts_with("loss: maxUnavailable 1 -> 2 changes nothing in"), "{text}");
+        // Unless what was changed is nothing that the model knows.
+        let note = report_data::Note { text: "ResourceQuota spec".to_owned(), position: None };
+        let not_modelled = vec![NoteDiff { side: Side::Head, note }];
+        let diff = ScenarioDiff { not_modelled, hit_nothing: vec!["lost".to_owned()], ..diff };
+        for text in [diff_human(std::slice::from_ref(&diff)), diff_markdown(&[diff])] {
+            assert!(text.contains("changes nothing that is modelled"), "{text}");
+            assert!(text.contains("not modelled, only after: ResourceQuota spec"), "{text}");
+            assert!(text.contains("fault: lost hit nothing in any run"), "{text}");
+        }
     }
 }

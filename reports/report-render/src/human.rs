@@ -2,9 +2,10 @@
 
 use std::fmt::Write as _;
 
-use report_data::{Exposure, FaultResult, Note, Report, ScenarioResult, Verdict};
+use report_data::{Exposure, Report, ScenarioResult, Verdict};
 
 use crate::Options;
+use crate::coverage::{self, fault_line};
 use crate::groups::{Group, groups};
 use crate::quantity::{clock, place, span, spread};
 use crate::recommended::recommended;
@@ -68,8 +69,9 @@ fn scenario(text: &mut String, result: &ScenarioResult, options: Options) {
         line(text, format_args!("  {count} runs stopped at a limit before their end"));
     }
     if !options.fail_only {
-        notes(text, "assumed", &alike(&result.assumptions));
-        notes(text, "not modelled", &result.not_modelled);
+        for (label, note) in coverage::rests_on(&result.assumptions, &result.not_modelled) {
+            line(text, format_args!("  {label:<12} {note}"));
+        }
         if let Some(first) = result.probes_never_hit.first() {
             let count = result.probes_never_hit.len();
             let what = if count == 1 { "rare branch" } else { "rare branches" };
@@ -116,21 +118,6 @@ fn guarantee_lines(text: &mut String, group: &Group<'_>, options: Options) {
     }
 }
 
-fn fault_line(fault: &FaultResult, run_count: u64) -> String {
-    let targets = if fault.target_count_min == fault.target_count_max {
-        format!("{}", fault.target_count_max)
-    } else {
-        format!("{} to {}", fault.target_count_min, fault.target_count_max)
-    };
-    let hits = if fault.hit_run_count == 0 {
-        "hit nothing".to_owned()
-    } else {
-        format!("changed {targets} things")
-    };
-    let struck = fault.struck_run_count;
-    format!("{}: {}, struck in {struck} of {run_count} runs, {hits}", fault.name, fault.text)
-}
-
 /// A line a data set: what each disaster would have cost at its worst moment.
 fn exposures(text: &mut String, exposures: &[Exposure]) {
     for group in exposures.chunk_by(|a, b| a.data_set == b.data_set) {
@@ -149,46 +136,6 @@ fn exposures(text: &mut String, exposures: &[Exposure]) {
             text,
             format_args!("  {:<12} {}: {}", "at stake", group[0].data_set, costs.join("; ")),
         );
-    }
-}
-
-/// Notes of one kind as one: `a: what` and `b: what` as `a, b: what`, at the place of the first. The
-/// first note of its kind decides where it stands.
-fn alike(notes: &[Note]) -> Vec<Note> {
-    const NAMED_MAX: usize = 3;
-    let mut kinds: Vec<(&str, Vec<&str>, &Note)> = Vec::new();
-    for note in notes {
-        let parts = note.text.split_once(": ").filter(|(name, _)| !name.contains(' '));
-        let (names, what) =
-            parts.map_or((None, note.text.as_str()), |(name, what)| (Some(name), what));
-        match kinds.iter_mut().find(|(kind, all, _)| *kind == what && !all.is_empty()) {
-            Some((_, all, _)) if names.is_some() => all.extend(names),
-            _ => kinds.push((what, names.into_iter().collect(), note)),
-        }
-    }
-    let together = |(what, names, first): (&str, Vec<&str>, &Note)| {
-        let named = names[..names.len().min(NAMED_MAX)].join(", ");
-        let text = match names.len() {
-            0 => what.to_owned(),
-            count if count > NAMED_MAX => {
-                format!("{named} and {} more: {what}", count - NAMED_MAX)
-            }
-            _ => format!("{named}: {what}"),
-        };
-        Note { text, position: first.position.clone() }
-    };
-    kinds.into_iter().map(together).collect()
-}
-
-fn notes(text: &mut String, label: &str, notes: &[Note]) {
-    const SHOWN_MAX: usize = 5;
-    for note in notes.iter().take(SHOWN_MAX) {
-        let place = note.position.as_ref().map(|position| format!("  {}", place(position)));
-        line(text, format_args!("  {label:<12} {}{}", note.text, place.unwrap_or_default()));
-    }
-    if notes.len() > SHOWN_MAX {
-        let more = notes.len() - SHOWN_MAX;
-        line(text, format_args!("  {label:<12} and {more} more (see -o json)"));
     }
 }
 

@@ -1,15 +1,16 @@
 //! JUnit XML: one suite a scenario, one case a guarantee.
 //!
 //! Violated and unwinnable are failures; inconclusive is an error, because runs were made and do not
-//! decide, which must not pass for a test that was left out; vacuous and not modelled are skipped
-//! with their reason, since nothing was put to the test. No time stamps: the same result gives the
-//! same bytes.
+//! decide, which must not pass for a test that was left out, unless the caller counts it as passed
+//! (skipped) or failed (a failure); vacuous and not modelled are skipped with their reason, since
+//! nothing was put to the test. What the result rests on and leaves out is the output of its suite.
+//! No time stamps: the same result gives the same bytes.
 
 use quick_junit::{NonSuccessKind, TestCase, TestCaseStatus, TestSuite};
 use report_data::{GuaranteeResult, Report, Verdict};
 
-use crate::Options;
 use crate::quantity::{place, spread};
+use crate::{CountAs, Options};
 
 /// The report as JUnit XML.
 pub fn junit(report: &Report, options: Options) -> String {
@@ -17,22 +18,33 @@ pub fn junit(report: &Report, options: Options) -> String {
     for result in &report.results {
         let mut suite = TestSuite::new(plain(&result.scenario));
         for guarantee in result.guarantees.iter().filter(|guarantee| options.shows(guarantee)) {
-            let mut case = TestCase::new(plain(&guarantee.name), status(guarantee));
+            let mut case =
+                TestCase::new(plain(&guarantee.name), status(guarantee, options.inconclusive));
             case.set_classname(plain(&result.scenario));
             suite.add_test_case(case);
+        }
+        let told = crate::coverage::told(result);
+        if !told.is_empty() {
+            let lines: Vec<String> =
+                told.iter().map(|(label, what)| format!("{label}: {what}")).collect();
+            suite.set_system_out(plain(&lines.join("\n")));
         }
         document.add_test_suite(suite);
     }
     document.to_string().expect("names of guarantees are plain text")
 }
 
-fn status(guarantee: &GuaranteeResult) -> TestCaseStatus {
+fn status(guarantee: &GuaranteeResult, inconclusive: Option<CountAs>) -> TestCaseStatus {
     let mut status = match guarantee.verdict {
         Verdict::Held => return TestCaseStatus::success(),
         Verdict::Violated | Verdict::Unwinnable => {
             TestCaseStatus::non_success(NonSuccessKind::Failure)
         }
-        Verdict::Inconclusive => TestCaseStatus::non_success(NonSuccessKind::Error),
+        Verdict::Inconclusive => match inconclusive {
+            None => TestCaseStatus::non_success(NonSuccessKind::Error),
+            Some(CountAs::Pass) => TestCaseStatus::skipped(),
+            Some(CountAs::Fail) => TestCaseStatus::non_success(NonSuccessKind::Failure),
+        },
         Verdict::Vacuous | Verdict::NotModelled => TestCaseStatus::skipped(),
     };
     status.set_message(plain(&format!("{}: {}", guarantee.verdict.words(), guarantee.reason)));

@@ -6,6 +6,7 @@
 mod black_start;
 mod clients;
 mod conformance;
+mod coverage;
 mod decision;
 mod diff;
 mod groups;
@@ -39,6 +40,18 @@ pub struct Options {
     pub has_color: bool,
     /// Only guarantees that did not hold.
     pub fail_only: bool,
+    /// What an inconclusive guarantee counts as, where the form tells tests from each other; none
+    /// when it is neither.
+    pub inconclusive: Option<CountAs>,
+}
+
+/// What an inconclusive guarantee counts as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CountAs {
+    /// As if it had held.
+    Pass,
+    /// As if it were violated.
+    Fail,
 }
 
 impl Options {

@@ -3,6 +3,8 @@
 use report_data::{LoadEdge, LoadMap, LoadMapCell, LoadMapReport, LoadRegion};
 
 use crate::Options;
+use crate::coverage;
+use crate::markdown;
 use crate::quantity::span;
 
 /// What a cell is drawn as, and in which color (ANSI).
@@ -66,14 +68,28 @@ fn human(map: &LoadMap, options: Options) -> String {
     for sentence in sentences(map) {
         text.push_str(&format!("{sentence}\n"));
     }
+    for (label, what) in told(map) {
+        text.push_str(&format!("{label}: {what}\n"));
+    }
     text
+}
+
+/// What the map rests on and leaves out.
+fn told(map: &LoadMap) -> Vec<coverage::Told> {
+    let mut told = coverage::rests_on(&map.assumptions, &map.not_modelled);
+    told.extend(coverage::notes("warning", &map.warnings));
+    told
 }
 
 /// The maps as tables, for comments and job summaries.
 pub fn load_map_markdown(report: &LoadMapReport) -> String {
     let mut text = String::new();
     for map in &report.maps {
-        text.push_str(&format!("### {}\n\n{}\n\n", map.scenario, subtitle(map)));
+        text.push_str(&format!(
+            "### {}\n\n{}\n\n",
+            markdown::escaped(&map.scenario),
+            markdown::escaped(&subtitle(map))
+        ));
         let loads: Vec<String> = map.columns.iter().map(|it| percent(it.load_ppm)).collect();
         text.push_str(&format!("| load | {} |\n", loads.join(" | ")));
         text.push_str(&format!("|---|{}\n", ":-:|".repeat(loads.len())));
@@ -90,7 +106,10 @@ pub fn load_map_markdown(report: &LoadMapReport) -> String {
             ));
         }
         text.push('\n');
-        sentences(map).iter().for_each(|sentence| text.push_str(&format!("- {sentence}\n")));
+        sentences(map)
+            .iter()
+            .for_each(|sentence| text.push_str(&format!("- {}\n", markdown::escaped(sentence))));
+        markdown::list(&mut text, &told(map));
         text.push('\n');
     }
     text
@@ -204,6 +223,14 @@ fn rate(millirps: u64) -> String {
 mod tests {
     use super::*;
 
+    fn program() -> report_data::Program {
+        report_data::Program { name: "eidp-sim".to_owned(), version: String::new() }
+    }
+
+    fn quota() -> report_data::Note {
+        report_data::Note { text: "ResourceQuota spec".to_owned(), position: None }
+    }
+
     #[test]
     fn nothing_is_said_of_a_region_that_was_not_found() {
         let nowhere = LoadEdge { up_to_ppm: None, below_ppm: Some(100_000) };
@@ -220,12 +247,21 @@ mod tests {
             borne_up_to: nowhere,
             columns: Vec::new(),
             rows: Vec::new(),
+            assumptions: Vec::new(),
+            not_modelled: vec![quota()],
+            warnings: Vec::new(),
         };
         let said = |map: &LoadMap| sentences(map).join("\n");
         assert_eq!(
             said(&map),
             "stable: nowhere that was tried\nvulnerable: nowhere that was tried\noverloaded: from 10% (9 requests/s)"
         );
+        let report =
+            LoadMapReport { schema_version: 1, program: program(), maps: vec![map.clone()] };
+        assert!(
+            load_map_human(&report, Options::default()).contains("not modelled: ResourceQuota")
+        );
+        assert!(load_map_markdown(&report).contains("\n- not modelled: ResourceQuota"));
         let all = LoadEdge { up_to_ppm: Some(2_000_000), below_ppm: None };
         let bearing = LoadMap { stable_up_to: all, borne_up_to: all, ..map };
         assert!(said(&bearing).starts_with(

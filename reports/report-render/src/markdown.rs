@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use report_data::{Report, ScenarioResult, Verdict};
 
 use crate::Options;
+use crate::coverage;
 use crate::groups::{Group, groups};
 use crate::quantity::{clock, place, span, spread};
 use crate::recommended::recommended;
@@ -35,7 +36,7 @@ fn scenario(result: &ScenarioResult, options: Options) -> String {
     let mut text = format!(
         "## {} {}: {}\n\n{} runs of {}, seed {}.\n\n",
         sign(result.verdict),
-        result.scenario,
+        escaped(&result.scenario),
         result.verdict.words(),
         result.run_count,
         span(result.horizon_ns),
@@ -54,23 +55,32 @@ fn scenario(result: &ScenarioResult, options: Options) -> String {
         );
     }
     for (idx, clients) in crate::clients::told(&result.metrics).enumerate() {
-        let _ = writeln!(text, "{}- clients of {clients}", if idx == 0 { "\n" } else { "" });
+        let _ = writeln!(
+            text,
+            "{}- clients of {}",
+            if idx == 0 { "\n" } else { "" },
+            escaped(&clients)
+        );
     }
     for (idx, memory) in crate::memory::told(&result.metrics).enumerate() {
-        let _ = writeln!(text, "{}- memory of {memory}", if idx == 0 { "\n" } else { "" });
+        let _ =
+            writeln!(text, "{}- memory of {}", if idx == 0 { "\n" } else { "" }, escaped(&memory));
     }
     for (idx, writes) in crate::writes::told(&result.metrics).enumerate() {
-        let _ = writeln!(text, "{}- writes to {writes}", if idx == 0 { "\n" } else { "" });
+        let _ =
+            writeln!(text, "{}- writes to {}", if idx == 0 { "\n" } else { "" }, escaped(&writes));
     }
     let fared = crate::storage::told(&result.metrics).map(|pool| format!("storage {pool}"));
     let durable = result.storage.iter().map(crate::storage::durability);
     let durable = durable.map(|pool| format!("durability of {pool}"));
     for (idx, pool) in fared.chain(durable).enumerate() {
-        let _ = writeln!(text, "{}- {pool}", if idx == 0 { "\n" } else { "" });
+        let _ = writeln!(text, "{}- {}", if idx == 0 { "\n" } else { "" }, escaped(&pool));
     }
     for (idx, told) in result.recommendations.iter().filter_map(recommended).enumerate() {
-        let _ = writeln!(text, "{}- recommended: {told}", if idx == 0 { "\n" } else { "" });
+        let _ =
+            writeln!(text, "{}- recommended: {}", if idx == 0 { "\n" } else { "" }, escaped(&told));
     }
+    list(&mut text, &crate::coverage::told(result));
     for group in shown.iter().filter(|group| group.first.verdict != Verdict::Held) {
         details(&mut text, group);
     }
@@ -82,22 +92,42 @@ fn details(text: &mut String, group: &Group<'_>) {
     let guarantee = group.first;
     let _ = writeln!(text, "\n<details><summary>{}</summary>\n", cell(&group.name));
     let position = guarantee.position.as_ref().map(place).unwrap_or_default();
-    let _ = writeln!(text, "- wanted `{}` ({position})", guarantee.text);
+    let _ = writeln!(text, "- wanted {} ({})", code(&guarantee.text), escaped(&position));
     if let Some(spread) = spread(guarantee).filter(|_| group.is_one) {
         let _ = writeln!(text, "- measured {spread}");
     }
     for step in guarantee.explanation.iter().flat_map(|explanation| &explanation.steps) {
-        let _ = writeln!(text, "- {} {}", clock(step.at_ns), step.text);
+        let _ = writeln!(text, "- {} {}", clock(step.at_ns), escaped(&step.text));
     }
     if let Some(replay) = &guarantee.replay {
-        let _ = writeln!(text, "- replay `{replay}`");
+        let _ = writeln!(text, "- replay {}", code(replay));
     }
     text.push_str("\n</details>\n");
 }
 
+/// What a result rests on, as a list of its own.
+pub(crate) fn list(text: &mut String, told: &[coverage::Told]) {
+    for (idx, (label, what)) in told.iter().enumerate() {
+        let start = if idx == 0 { "\n" } else { "" };
+        let _ = writeln!(text, "{start}- {label}: {}", escaped(what));
+    }
+}
+
 /// Text that stays in its cell.
 fn cell(text: &str) -> String {
-    text.replace('|', "\\|").replace('<', "&lt;").replace('\n', " ")
+    escaped(text).replace('|', "\\|")
+}
+
+/// Text in which names that users chose open no tag, no entity and no paragraph.
+pub(crate) fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace(['\n', '\r'], " ")
+}
+
+/// Text as code, between more backticks than stand anywhere in it.
+fn code(text: &str) -> String {
+    let longest = text.split(|letter| letter != '`').map(str::len).max().unwrap_or(0);
+    let (fence, space) = ("`".repeat(longest + 1), if longest > 0 { " " } else { "" });
+    format!("{fence}{space}{}{space}{fence}", text.replace(['\n', '\r'], " "))
 }
 
 fn sign(verdict: Verdict) -> &'static str {

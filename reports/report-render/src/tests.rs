@@ -3,7 +3,7 @@ use report_data::{
     ScenarioResult, Step, Unit, Verdict,
 };
 
-use crate::{Options, human, json, junit, markdown};
+use crate::{CountAs, Options, human, json, junit, markdown};
 
 fn guarantee(name: &str, verdict: Verdict) -> GuaranteeResult {
     GuaranteeResult {
@@ -84,6 +84,7 @@ fn report() -> Report {
             limited_run_count: 0,
             assumptions: Vec::new(),
             not_modelled: Vec::new(),
+            warnings: Vec::new(),
             probes_never_hit: Vec::new(),
         }],
     }
@@ -111,6 +112,58 @@ fn junit_counts_failures_errors_and_skips() {
     assert_eq!((suite.tests, suite.failures, suite.errors), (6, 2, 1));
     assert_eq!(text.matches("<skipped").count(), 2);
     assert!(text.contains("replay eidp-sim replay loss --run 1 --seed 7"));
+}
+
+/// The suite says what the exit code says.
+#[test]
+fn junit_counts_the_inconclusive_as_the_caller_does() {
+    for (inconclusive, expected) in
+        [(None, (2, 1, 2)), (Some(CountAs::Pass), (2, 0, 3)), (Some(CountAs::Fail), (3, 0, 2))]
+    {
+        let text = junit(&report(), Options { inconclusive, ..Options::default() });
+        let read = quick_junit::Report::deserialize_from_str(&text).expect("our own output");
+        let suite = &read.test_suites[0];
+        let skipped = text.matches("<skipped").count();
+        assert_eq!((suite.failures, suite.errors, skipped), expected, "{inconclusive:?}");
+    }
+}
+
+/// A result that leaves something out says so in whatever form it is read.
+#[test]
+fn every_form_says_what_it_rests_on() {
+    let mut report = report();
+    let note = |text: &str| report_data::Note { text: text.to_owned(), position: None };
+    let result = &mut report.results[0];
+    result.not_modelled = vec![note("ResourceQuota spec")];
+    result.assumptions = vec![note("etcd: small")];
+    result.warnings = vec![note("W0001: odd")];
+    (result.faults[0].hit_run_count, result.faults[0].target_count_max) = (0, 0);
+    for text in [markdown(&report, Options::default()), junit(&report, Options::default())] {
+        for expected in
+            ["not modelled: ResourceQuota spec", "assumed: etcd: small", "warning: W0001: odd"]
+        {
+            assert!(text.contains(expected), "{text}");
+        }
+        assert!(text.contains("fault: zone lost: power of a zone is gone"), "{text}");
+        assert!(text.contains("hit nothing"), "{text}");
+    }
+}
+
+#[test]
+fn names_open_no_tag_in_markdown() {
+    let mut report = report();
+    let result = &mut report.results[0];
+    result.scenario = "<b>loss".to_owned();
+    result.faults[0].name = "</details>".to_owned();
+    result.faults[0].hit_run_count = 0;
+    result.guarantees[0].text = "a `b` <i>".to_owned();
+    let explanation = result.guarantees[0].explanation.as_mut().expect("it is broken");
+    explanation.steps[0].text = "fault </details> strikes".to_owned();
+    let text = markdown(&report, Options::default());
+    assert!(text.contains(" &lt;b>loss: violated") && text.contains("fault &lt;/details> strikes"));
+    assert!(text.contains("- wanted `` a `b` <i> ``"), "{text}");
+    assert_eq!(text.matches("<details>").count(), text.matches("\n</details>\n").count());
+    assert_eq!(text.matches("</details>").count(), text.matches("<details>").count(), "{text}");
 }
 
 #[test]

@@ -34,13 +34,14 @@ pub use dns::{ClusterDnsSpec, KeepingSpec, NameSpec, RecordCheckSpec};
 pub use fault::{
     AccountLossSpec, ApiFloodSpec, ApiServerSpec, ArchiveBrokenSpec, BackupTargetLossSpec,
     BackupsBrokenSpec, BadRolloutSpec, BalancerMachineLossSpec, ConditionSpec,
-    ControlPlaneUpgradeSpec, DiskLeakSpec, DiskLossSpec, DrainSpec, EmptySpec, EndpointsBelowSpec,
-    EtcdDataLossSpec, EtcdDiskSpec, EtcdMemberSpec, EtcdRole, FaultSpec, FenceSpec,
-    GrowStorageSpec, HoldSpec, KeyDisabledSpec, KeyLossSpec, LeaderKillSpec, LiftGatesSpec,
-    LoadSpikeSpec, LogicalLossSpec, MemberLossSpec, MemoryLeakSpec, NameFaultSpec, NoCapacitySpec,
-    NodeCrashSpec, NodesSpec, PlainFaultSpec, PodCrashSpec, ProcessLeakSpec, RegionLossSpec,
-    RegistryOutageSpec, RolloutSpec, ScaleSpec, SetMinSizeSpec, SlowApiSpec, StartKeys,
-    SwitchoverSpec, ThrottleSpec, WalVolumeAboveSpec, WebhookOutageSpec, WindowSpec, ZoneFaultSpec,
+    ControlPlaneUpgradeSpec, DiskLeakSpec, DiskLossSpec, DrainSpec, EmptySpec, Endless,
+    EndpointsBelowSpec, EtcdDataLossSpec, EtcdDiskSpec, EtcdMemberSpec, EtcdRole, FaultSpec,
+    FenceSpec, GrowStorageSpec, HoldSpec, KeyDisabledSpec, KeyLossSpec, LeaderKillSpec,
+    LiftGatesSpec, LoadSpikeSpec, LogicalLossSpec, MemberLossSpec, MemoryLeakSpec, NameFaultSpec,
+    NoCapacitySpec, NodeCrashSpec, NodesSpec, PlainFaultSpec, PodCrashSpec, ProcessLeakSpec,
+    RegionLossSpec, RegistryOutageSpec, RolloutSpec, ScaleSpec, SetMinSizeSpec, SlowApiSpec,
+    StartKeys, SwitchoverSpec, ThrottleSpec, WalVolumeAboveSpec, WebhookOutageSpec, WindowSpec,
+    ZoneFaultSpec,
 };
 pub use gateway::{
     CertificateKey, FailoverSpec, GatewaySpec, LimitByName, LimitPolicy, LoadBalancerSpec,

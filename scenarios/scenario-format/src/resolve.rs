@@ -144,6 +144,8 @@ pub(crate) fn resolve(
     if input.scenario.spec.freeze_control_plane == Some(true) || guarantees.iter().any(needs_freeze)
     {
         faults::freeze(&mut faults);
+    } else {
+        resolver.refuse_ends_of_moments(&input.scenario.spec.faults);
     }
     resolver.name_the_unjudged(&guarantees);
     let blueprint = resolver.blueprint;

@@ -20,7 +20,8 @@ pub(crate) enum Exit {
     /// The input or the command line is wrong. Nothing was judged.
     BadInput = 2,
     /// A guarantee was neither proven nor refuted: its interval straddles the limit, or what it
-    /// speaks of never happened, or is not modelled. `--inconclusive=pass` and
+    /// speaks of never happened, or is not modelled. For `diff`: nothing differs, but what was
+    /// changed is, in part at least, not modelled. `--inconclusive=pass` and
     /// `--inconclusive=fail` map the first of these to 0 or 1.
     Inconclusive = 3,
     /// No scenario was selected, or no case.

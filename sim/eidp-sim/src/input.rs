@@ -3,6 +3,7 @@
 use std::io::Read as _;
 
 use platform::Plan;
+use report_data::{Note, Position};
 use scenario_format::yaml::FILE_BYTES_MAX;
 use scenario_format::{Code, Diagnostic, Disk, Loaded, Request, Resolved, Severity, Sources, load};
 
@@ -54,6 +55,8 @@ pub(crate) struct Prepared {
     pub(crate) word: String,
     /// Everything that was read and resolved.
     pub(crate) resolved: Resolved,
+    /// Warnings about it.
+    pub(crate) warnings: Vec<Note>,
     /// The same, ready to run.
     pub(crate) plan: Plan,
 }
@@ -126,22 +129,29 @@ pub(crate) fn prepare(
     let mut prepared = Vec::new();
     let mut has_errors = false;
     for (word, mut loaded) in load_all(wanted, disk, streams)? {
-        let warnings = count(&loaded.diagnostics, Severity::Warning);
+        let notes = warnings(&loaded);
         loaded.diagnostics.retain(|diagnostic| diagnostic.severity() == Severity::Error);
         match loaded.resolved.take() {
             Some(resolved) if !loaded.has_errors() => match plan(&resolved) {
                 Ok(plan) => {
                     let plan = plan.with_fidelity(wanted.fidelity.into());
-                    prepared.push(Prepared { word: word.clone(), resolved, plan });
+                    prepared.push(Prepared {
+                        word: word.clone(),
+                        resolved,
+                        warnings: notes.clone(),
+                        plan,
+                    });
                 }
                 Err(diagnostic) => loaded.diagnostics.push(diagnostic),
             },
             _ => {}
         }
         if loaded.diagnostics.is_empty() {
-            if warnings > 0 {
-                streams
-                    .mention(&format!("{word}: {}, see eidp-sim check", of(warnings, "warning")));
+            if !notes.is_empty() {
+                streams.mention(&format!(
+                    "{word}: {}, see eidp-sim check",
+                    of(notes.len(), "warning")
+                ));
             }
         } else {
             has_errors = true;
@@ -149,6 +159,19 @@ pub(crate) fn prepare(
         }
     }
     if has_errors { Err(Exit::BadInput) } else { Ok(prepared) }
+}
+
+/// Warnings about an input, as a result tells them.
+fn warnings(loaded: &Loaded) -> Vec<Note> {
+    let warnings = loaded.diagnostics.iter().filter(|it| it.severity() == Severity::Warning);
+    let note = |diagnostic: &Diagnostic| Note {
+        text: format!("{}: {}", diagnostic.code, diagnostic.message),
+        position: diagnostic.span.and_then(|span| {
+            let file = loaded.sources.get(span.at.file_idx)?.name.clone();
+            Some(Position { file, line: span.at.line, column: span.at.column })
+        }),
+    };
+    warnings.map(note).collect()
 }
 
 /// The plan of a resolved input.

@@ -138,7 +138,8 @@ pub(crate) fn bar(word: &str, runs: u32, streams: Streams) -> ProgressBar {
         .with_message(word.to_owned())
 }
 
-fn naming(prepared: &Prepared, wanted: &Wanted) -> Naming {
+/// What a scenario is called, and what its result must tell besides.
+pub(crate) fn naming(prepared: &Prepared, wanted: &Wanted) -> Naming {
     let resolved = &prepared.resolved;
     let not_modelled = resolved
         .coverage
@@ -159,14 +160,15 @@ fn naming(prepared: &Prepared, wanted: &Wanted) -> Naming {
         file: prepared.word.clone(),
         replay: replay(&prepared.word, wanted),
         not_modelled,
+        warnings: prepared.warnings.clone(),
     }
 }
 
 /// The command that runs a scenario again on the same input, ready to be pasted.
 fn replay(word: &str, wanted: &Wanted) -> String {
-    let mut command = format!("eidp-sim replay {}", quoted(word));
+    let mut command = format!("eidp-sim replay {}", operand(word));
     for path in &wanted.manifests {
-        command.push_str(&format!(" -f {}", quoted(path)));
+        command.push_str(&format!(" -f {}", operand(path)));
     }
     for value in &wanted.set {
         command.push_str(&format!(" --set {}", quoted(value)));
@@ -175,6 +177,12 @@ fn replay(word: &str, wanted: &Wanted) -> String {
         command.push_str(" --fidelity request");
     }
     command
+}
+
+/// A path, quoted; one that starts like a flag is named from its folder, so that it is none.
+fn operand(path: &str) -> String {
+    let is_flag = path.starts_with('-') && path != "-";
+    quoted(&if is_flag { format!("./{path}") } else { path.to_owned() })
 }
 
 /// A word as a POSIX shell reads it back.
@@ -197,6 +205,8 @@ mod tests {
             set: vec!["deployment/a/b:metadata.annotations[x]=it's".to_owned()],
             ..Wanted::default()
         };
+        let dashes = Wanted { manifests: vec!["-m.yaml".to_owned()], ..Wanted::default() };
+        assert_eq!(replay("-dash.yaml", &dashes), "eidp-sim replay ./-dash.yaml -f ./-m.yaml");
         assert_eq!(
             replay("scenarios/az-loss.yaml", &wanted),
             r"eidp-sim replay scenarios/az-loss.yaml -f 'my files' --set 'deployment/a/b:metadata.annotations[x]=it'\''s'"

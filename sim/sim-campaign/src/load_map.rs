@@ -144,6 +144,8 @@ impl LoadMapping<'_> {
 
     /// Draws the map of a scenario. `progress` may be called from any thread.
     ///
+    /// What is not modelled and the warnings are known to whoever read the input, and added there.
+    ///
     /// # Errors
     /// When the operating system gives no threads.
     ///
@@ -181,6 +183,9 @@ impl LoadMapping<'_> {
             borne_up_to: borne,
             columns: columns.collect(),
             rows: self.lengths().iter().enumerate().map(row).collect(),
+            assumptions: crate::result::assumptions(self.blueprint),
+            not_modelled: Vec::new(),
+            warnings: Vec::new(),
         })
     }
 

@@ -32,6 +32,8 @@ pub struct Naming {
     pub replay: String,
     /// What the input says and the model leaves out.
     pub not_modelled: Vec<Note>,
+    /// Warnings about the input.
+    pub warnings: Vec<Note>,
 }
 
 /// A place as a report names it.
@@ -42,6 +44,15 @@ pub(crate) fn position(blueprint: &Blueprint, source: SourceRef) -> Option<Posit
         line: source.line,
         column: source.column,
     })
+}
+
+/// What had to be assumed, as a report tells it.
+pub(crate) fn assumptions(blueprint: &Blueprint) -> Vec<Note> {
+    let note = |assumption: &model_api::blueprint::Assumption| Note {
+        text: assumption.text.clone(),
+        position: position(blueprint, assumption.origin.object),
+    };
+    blueprint.assumptions.iter().map(note).collect()
 }
 
 pub(crate) fn scenario(
@@ -98,15 +109,9 @@ pub(crate) fn scenario(
         storage: crate::storage::durability(blueprint),
         event_count: ends.iter().map(|end| end.stats.handled_count).sum(),
         limited_run_count: ends.iter().filter(|end| !end.outcome.is_complete()).count() as u64,
-        assumptions: blueprint
-            .assumptions
-            .iter()
-            .map(|assumption| Note {
-                text: assumption.text.clone(),
-                position: position(blueprint, assumption.origin.object),
-            })
-            .collect(),
+        assumptions: assumptions(blueprint),
         not_modelled: naming.not_modelled.clone(),
+        warnings: naming.warnings.clone(),
         probes_never_hit: hits
             .never_hit(&campaign.plan.probes())
             .into_iter()

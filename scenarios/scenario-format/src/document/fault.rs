@@ -1,6 +1,7 @@
 //! Faults of a scenario, and what is done on purpose.
 
 mod control_plane;
+mod endless;
 
 use model_api::memory::Growth;
 use model_api::{SimSpan, SimTime};
@@ -16,6 +17,7 @@ pub use control_plane::{
     ApiFloodSpec, ApiServerSpec, EtcdDiskSpec, EtcdMemberSpec, EtcdRole, LeaderKillSpec,
     MemberLossSpec, PlainFaultSpec, RegistryOutageSpec, SlowApiSpec, WebhookOutageSpec,
 };
+pub use endless::Endless;
 
 /// The keys that say when: every fault has them.
 #[derive(Clone, Copy, Debug)]
@@ -97,7 +99,7 @@ tagged! {
         NodeCrash(NodeCrashSpec),
         /// A node shuts down in order: its kubelet ends the pods as its pool's `kubelet` says, then it has no power; at the end it boots.
         NodeShutdown(NodeCrashSpec),
-        /// The processes of pods end with an error; the kubelet starts them again.
+        /// The processes of pods end with an error; the kubelet starts them again. `for` only says how long control planes are frozen with it.
         PodCrash(PodCrashSpec),
         /// The memory of pods grows; what they took stays theirs until they end, or the kernel or a kubelet ends them.
         MemoryLeak(MemoryLeakSpec),
@@ -109,7 +111,7 @@ tagged! {
         NoCapacity(NoCapacitySpec),
         /// Requests from outside multiply.
         LoadSpike(LoadSpikeSpec),
-        /// A machine of a load balancer is gone: the other one takes over, or another one is made.
+        /// A machine of a load balancer is gone: the other one takes over, or another one is made. `for` only says how long control planes are frozen with it.
         BalancerMachineLoss(BalancerMachineLossSpec),
         /// The name servers of a name do not answer: what is kept holds until its TTL is over, then nobody finds it.
         DnsOutage(NameFaultSpec),
@@ -126,7 +128,7 @@ tagged! {
         /// Nobody gets through the load balancer before the API servers: kubelets and proxies hear nothing, controllers go on.
         ApiBalancerOutage(PlainFaultSpec),
         /// The process that leads ends with an error; another one takes over.
-        LeaderKill(LeaderKillSpec),
+        LeaderKill(Endless<LeaderKillSpec>),
         /// No API server answers: what runs goes on, and nothing is moved, scaled or routed anew.
         ApiOutage(PlainFaultSpec),
         /// API servers that run get more requests than they let through: those of some priority levels wait or are refused.
@@ -138,23 +140,23 @@ tagged! {
         /// An image registry does not answer: what a node does not have cannot start on it.
         RegistryOutage(RegistryOutageSpec),
         /// A zone is destroyed: it never comes back, and its volumes are gone.
-        ZoneDestroyed(ZoneFaultSpec),
+        ZoneDestroyed(Endless<ZoneFaultSpec>),
         /// The region is destroyed, with everything in it.
-        RegionLoss(RegionLossSpec),
+        RegionLoss(Endless<RegionLossSpec>),
         /// An account of the provider is gone, with everything in it.
-        AccountLoss(AccountLossSpec),
+        AccountLoss(Endless<AccountLossSpec>),
         /// The content of a data set is destroyed in every live copy, which is noticed later.
-        LogicalLoss(LogicalLossSpec),
+        LogicalLoss(Endless<LogicalLossSpec>),
         /// Every member of etcd loses its data: no API server answers until a snapshot is restored, and what comes back is old.
-        EtcdDataLoss(EtcdDataLossSpec),
+        EtcdDataLoss(Endless<EtcdDataLossSpec>),
         /// As logicalLoss, under the name of its usual cause.
-        BadMigration(LogicalLossSpec),
+        BadMigration(Endless<LogicalLossSpec>),
         /// As logicalLoss, and every copy that the account of the data set can delete is deleted.
-        Ransomware(LogicalLossSpec),
+        Ransomware(Endless<LogicalLossSpec>),
         /// A place for copies is gone, with everything in it.
-        BackupTargetLoss(BackupTargetLossSpec),
+        BackupTargetLoss(Endless<BackupTargetLossSpec>),
         /// A key is gone.
-        KeyLoss(KeyLossSpec),
+        KeyLoss(Endless<KeyLossSpec>),
         /// A key cannot be used: it is disabled, its KMS is away, its vault is sealed.
         KeyDisabled(KeyDisabledSpec),
         /// Runs of a backup policy fail.
@@ -182,19 +184,19 @@ tagged! {
         /// Nodes are drained, one after the other, and stay cordoned; at the end they are not.
         Drain(DrainSpec),
         /// Nodes are drained, boot anew and take pods again, one after the other.
-        NodeUpgrade(DrainSpec),
+        NodeUpgrade(Endless<DrainSpec>),
         /// The control plane is upgraded, one member after the other, the one that leads etcd last.
-        ControlPlaneUpgrade(ControlPlaneUpgradeSpec),
+        ControlPlaneUpgrade(Endless<ControlPlaneUpgradeSpec>),
         /// Node objects are deleted, as by a cloud controller whose machines are no more.
-        DeleteNode(NodesSpec),
+        DeleteNode(Endless<NodesSpec>),
         /// Nodes are tainted `node.kubernetes.io/out-of-service`; at the end they are not.
         OutOfServiceTaint(NodesSpec),
         /// Pods are evicted through the API, which asks their disruption budgets.
-        Evict(PodCrashSpec),
+        Evict(Endless<PodCrashSpec>),
         /// The volumes that hold the write-ahead log of a database are made larger.
-        GrowStorage(GrowStorageSpec),
+        GrowStorage(Endless<GrowStorageSpec>),
         /// The primary of a database hands over to a standby.
-        Switchover(SwitchoverSpec),
+        Switchover(Endless<SwitchoverSpec>),
         /// PostgreSQL of an instance is kept off; at the end it runs again.
         Fence(FenceSpec),
     }
@@ -390,11 +392,11 @@ impl FaultSpec {
     /// The keys that say when.
     pub fn start_keys(&self) -> StartKeys<'_> {
         match self {
-            Self::ZonePowerLoss(spec) | Self::ZoneIsolation(spec) | Self::ZoneDestroyed(spec) => {
-                spec.start_keys()
-            }
+            Self::ZonePowerLoss(spec) | Self::ZoneIsolation(spec) => spec.start_keys(),
+            Self::ZoneDestroyed(spec) => spec.start_keys(),
             Self::NodeCrash(spec) | Self::NodeShutdown(spec) => spec.start_keys(),
-            Self::PodCrash(spec) | Self::Evict(spec) => spec.start_keys(),
+            Self::PodCrash(spec) => spec.start_keys(),
+            Self::Evict(spec) => spec.start_keys(),
             Self::MemoryLeak(spec) => spec.start_keys(),
             Self::DiskLeak(spec) => spec.start_keys(),
             Self::ProcessLeak(spec) => spec.start_keys(),
@@ -431,9 +433,11 @@ impl FaultSpec {
             Self::Scale(spec) => spec.start_keys(),
             Self::Suspend(spec) | Self::Resume(spec) => spec.start_keys(),
             Self::LiftGates(spec) => spec.start_keys(),
-            Self::Drain(spec) | Self::NodeUpgrade(spec) => spec.start_keys(),
+            Self::Drain(spec) => spec.start_keys(),
+            Self::NodeUpgrade(spec) => spec.start_keys(),
             Self::ControlPlaneUpgrade(spec) => spec.start_keys(),
-            Self::DeleteNode(spec) | Self::OutOfServiceTaint(spec) => spec.start_keys(),
+            Self::DeleteNode(spec) => spec.start_keys(),
+            Self::OutOfServiceTaint(spec) => spec.start_keys(),
             Self::GrowStorage(spec) => spec.start_keys(),
             Self::Switchover(spec) => spec.start_keys(),
             Self::Fence(spec) => spec.start_keys(),
@@ -458,20 +462,40 @@ impl FaultSpec {
         )
     }
 
-    /// Whether it can be over: what is destroyed stays destroyed.
-    pub fn can_end(&self) -> bool {
-        !matches!(
-            self,
+    /// Why its `for` says nothing but how long control planes are frozen with it; none when it says
+    /// more.
+    pub fn why_momentary(&self) -> Option<&'static str> {
+        match self {
+            Self::PodCrash(_) => Some("the kubelet starts what crashed again by itself"),
+            Self::BalancerMachineLoss(_) => Some("another machine is made by itself"),
+            _ => None,
+        }
+    }
+
+    /// Why it has no end of its own that `for` could set; none when it has one.
+    pub fn why_endless(&self) -> Option<&'static str> {
+        Some(match self {
+            Self::Evict(_) => "what made an evicted pod makes another one by itself",
+            Self::LeaderKill(_) => "a killed process starts again by itself",
+            Self::NodeUpgrade(_) => "it ends when the last node is upgraded",
+            Self::ControlPlaneUpgrade(_) => "nothing takes the upgrade of a control plane back",
+            Self::DeleteNode(_) => "a node that is deleted is gone",
+            Self::GrowStorage(_) => "no volume can be made smaller",
+            Self::Switchover(_) => "write another one to go back",
             Self::ZoneDestroyed(_)
-                | Self::RegionLoss(_)
-                | Self::AccountLoss(_)
-                | Self::LogicalLoss(_)
-                | Self::EtcdDataLoss(_)
-                | Self::BadMigration(_)
-                | Self::Ransomware(_)
-                | Self::BackupTargetLoss(_)
-                | Self::KeyLoss(_)
-        )
+            | Self::RegionLoss(_)
+            | Self::AccountLoss(_)
+            | Self::LogicalLoss(_)
+            | Self::EtcdDataLoss(_)
+            | Self::BadMigration(_)
+            | Self::Ransomware(_)
+            | Self::BackupTargetLoss(_)
+            | Self::KeyLoss(_) => "what is gone is gone",
+            Self::DiskLoss(spec) if spec.destroyed.unwrap_or(false) => {
+                "disks that are destroyed do not come back"
+            }
+            _ => return None,
+        })
     }
 
     /// The key it was written with.
@@ -537,11 +561,11 @@ impl FaultSpec {
     /// Where it was written.
     pub fn span(&self) -> crate::source::Span {
         match self {
-            Self::ZonePowerLoss(spec) | Self::ZoneIsolation(spec) | Self::ZoneDestroyed(spec) => {
-                spec.span
-            }
+            Self::ZonePowerLoss(spec) | Self::ZoneIsolation(spec) => spec.span,
+            Self::ZoneDestroyed(spec) => spec.span,
             Self::NodeCrash(spec) | Self::NodeShutdown(spec) => spec.span,
-            Self::PodCrash(spec) | Self::Evict(spec) => spec.span,
+            Self::PodCrash(spec) => spec.span,
+            Self::Evict(spec) => spec.span,
             Self::MemoryLeak(spec) => spec.span,
             Self::DiskLeak(spec) => spec.span,
             Self::ProcessLeak(spec) => spec.span,
@@ -578,9 +602,11 @@ impl FaultSpec {
             Self::Scale(spec) => spec.span,
             Self::Suspend(spec) | Self::Resume(spec) => spec.span,
             Self::LiftGates(spec) => spec.span,
-            Self::Drain(spec) | Self::NodeUpgrade(spec) => spec.span,
+            Self::Drain(spec) => spec.span,
+            Self::NodeUpgrade(spec) => spec.span,
             Self::ControlPlaneUpgrade(spec) => spec.span,
-            Self::DeleteNode(spec) | Self::OutOfServiceTaint(spec) => spec.span,
+            Self::DeleteNode(spec) => spec.span,
+            Self::OutOfServiceTaint(spec) => spec.span,
             Self::GrowStorage(spec) => spec.span,
             Self::Switchover(spec) => spec.span,
             Self::Fence(spec) => spec.span,

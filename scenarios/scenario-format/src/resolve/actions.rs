@@ -196,10 +196,6 @@ impl Resolver<'_> {
             self.report(Code::E0063, spec.database.span, message);
             return None;
         }
-        if let Some(duration) = spec.r#for {
-            let message = "switchover does not end: write another one to go back";
-            self.report(Code::E0017, duration.span, message);
-        }
         let to = match &spec.to {
             None => None,
             Some(to) => Some(self.instance_named(database, to)?),
@@ -247,10 +243,6 @@ impl Resolver<'_> {
             let message =
                 format!("the volume has {gibibytes}Gi already, and none can be made smaller");
             self.report(Code::E0060, spec.size.span, message);
-        }
-        if let Some(duration) = spec.r#for {
-            let message = "growStorage does not end: no volume can be made smaller";
-            self.report(Code::E0017, duration.span, message);
         }
         let log = self.manifests.clusters[database.index()].value.log.as_ref()?;
         let classes = &self.blueprint.storage_classes;

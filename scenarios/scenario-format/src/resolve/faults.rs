@@ -34,6 +34,9 @@ impl Resolver<'_> {
             let keys = spec.start_keys();
             let kind = self.fault_kind(spec);
             self.question_fault(spec);
+            if let (Some(duration), Some(why)) = (keys.duration, spec.why_endless()) {
+                self.refuse_end(spec, duration, why);
+            }
             let start = self.start(spec, keys, &names);
             let (Some(kind), Some(start)) = (kind, start) else { continue };
             let duration = keys.duration.map(|duration| duration.value);
@@ -46,6 +49,22 @@ impl Resolver<'_> {
             self.question_paused_rollouts(&faults, specs);
         }
         faults
+    }
+
+    /// Where no control plane is frozen, `for` of what takes a moment says nothing.
+    pub(super) fn refuse_ends_of_moments(&mut self, specs: &[FaultSpec]) {
+        for spec in specs {
+            if let (Some(duration), Some(why)) = (spec.start_keys().duration, spec.why_momentary())
+            {
+                self.refuse_end(spec, duration, why);
+            }
+        }
+    }
+
+    fn refuse_end(&mut self, spec: &FaultSpec, duration: &Spanned<SimSpan>, why: &str) {
+        let message = format!("{} does not end: {why}", spec.kind());
+        let diagnostic = Diagnostic::new(Code::E0017, duration.span, message);
+        self.diagnostics.push(diagnostic.help("leave `for` out"));
     }
 
     fn fault_names(&mut self, specs: &[FaultSpec]) -> Vec<String> {
@@ -139,12 +158,6 @@ impl Resolver<'_> {
             let help = "add `backups` to the scenario or the platform";
             self.diagnostics.push(Diagnostic::new(Code::E0013, spec.span(), message).help(help));
             return None;
-        }
-        if let Some(duration) = spec.start_keys().duration
-            && !spec.can_end()
-        {
-            let message = format!("{} does not end: what is gone is gone", spec.kind());
-            self.report(Code::E0017, duration.span, message);
         }
         Some(match spec {
             FaultSpec::ZoneDestroyed(spec) => {

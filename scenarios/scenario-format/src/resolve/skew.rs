@@ -37,10 +37,6 @@ impl Resolver<'_> {
         &mut self,
         spec: &ControlPlaneUpgradeSpec,
     ) -> Option<Action> {
-        if let Some(duration) = spec.r#for {
-            let message = "nothing takes the upgrade of a control plane back: leave `for` out";
-            self.report(Code::E0017, duration.span, message);
-        }
         if let (Some(stated), None) = (&spec.to, self.blueprint.control_plane.version) {
             let message = "`to` needs `controlPlane.version` of the platform, which is not stated";
             self.report(Code::E0017, stated.span, message);

@@ -292,10 +292,6 @@ impl Resolver<'_> {
             None => None,
         };
         let is_destroyed = spec.destroyed.unwrap_or(false);
-        if let Some(duration) = spec.r#for.filter(|_| is_destroyed) {
-            let message = "disks that are destroyed do not come back";
-            self.report(Code::E0017, duration.span, message);
-        }
         let count = match (spec.hosts, spec.osds) {
             (Some(hosts), Some(osds)) => {
                 let message = "of `hosts` and `osds` one says how many disks";

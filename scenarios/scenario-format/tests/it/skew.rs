@@ -61,7 +61,7 @@ fn upgrades_skip_no_version_and_leave_no_kubelet_behind() {
     let twice = format!("{}, {}", to("1.37"), to("1.38"));
     assert_eq!(says("1.36", "1.36", &twice), Vec::<String>::new());
     let ends = "{controlPlaneUpgrade: {at: 5m, for: 1m}}";
-    check(&says("1.36", "", ends), "E0017: nothing takes the upgrade of a control plane back");
+    check(&says("1.36", "", ends), "E0017: controlPlaneUpgrade does not end: nothing takes");
 }
 
 #[test]

@@ -36,6 +36,9 @@ pub(crate) fn run(flags: &Diff, streams: Streams) -> anyhow::Result<Exit> {
             }
             if diffs.iter().any(|diff| !diff.is_equal()) {
                 exit = exit.worse(Exit::Violated);
+            } else if diffs.iter().any(ScenarioDiff::is_beyond_the_model) {
+                // Nothing differs, because the model does not know what was changed.
+                exit = exit.worse(Exit::Inconclusive);
             }
             Ok(exit)
         }

@@ -9,7 +9,7 @@ use crate::exit::Exit;
 use crate::flags::map::Map;
 use crate::flags::{Form, Output};
 use crate::input::{Prepared, Wanted, disk, prepare};
-use crate::runs::{Effort, REQUEST_COUNT_MAX, bar, program};
+use crate::runs::{Effort, REQUEST_COUNT_MAX, bar, naming, program};
 use crate::streams::{Streams, check_outputs};
 
 /// Runs of a cell when the command line names no number: a map has a hundred cells.
@@ -50,7 +50,9 @@ pub(crate) fn run(flags: &Map, streams: Streams) -> anyhow::Result<Exit> {
             ));
         }
         let bar = bar(&one.word, 0, streams);
-        let map = mapping.draw(&one.resolved.name, |step| tell(&bar, step))?;
+        let mut map = mapping.draw(&one.resolved.name, |step| tell(&bar, step))?;
+        let naming = naming(one, &wanted);
+        (map.not_modelled, map.warnings) = (naming.not_modelled, naming.warnings);
         bar.finish_and_clear();
         if map.limited_count > 0 {
             streams.error(&format!("{}: some runs stopped at a limit before their end", one.word));

@@ -23,15 +23,21 @@ pub(crate) fn run(flags: &Run, streams: Streams) -> anyhow::Result<Exit> {
         Err(exit) => return Ok(exit),
     };
     for output in &flags.output {
-        streams.report(output, &draw(&report, output, flags.fail_only, streams))?;
+        streams.report(output, &draw(&report, output, flags, streams))?;
     }
     let exits = report.results.iter().map(|result| exit_of(result, flags.inconclusive));
     Ok(exits.fold(Exit::Held, Exit::worse))
 }
 
-fn draw(report: &Report, output: &Output, fail_only: bool, streams: Streams) -> String {
-    let options =
-        Options { has_color: output.path.is_none() && streams.has_color_out(), fail_only };
+fn draw(report: &Report, output: &Output, flags: &Run, streams: Streams) -> String {
+    let options = Options {
+        has_color: output.path.is_none() && streams.has_color_out(),
+        fail_only: flags.fail_only,
+        inconclusive: flags.inconclusive.map(|it| match it {
+            CountAs::Pass => report_render::CountAs::Pass,
+            CountAs::Fail => report_render::CountAs::Fail,
+        }),
+    };
     match output.form {
         Form::Human => report_render::human(report, options),
         Form::Json => report_render::json(report),

@@ -83,10 +83,6 @@ impl Resolver<'_> {
 
     pub(super) fn leader_kill(&mut self, spec: &LeaderKillSpec) -> FaultKind {
         self.want_members(spec.span);
-        if let Some(duration) = spec.r#for {
-            let message = "a killed process starts again by itself: leave `for` out";
-            self.report(Code::E0017, duration.span, message);
-        }
         FaultKind::ControlPlane(ControlPlaneFault::LeaderKill(spec.of.value.0))
     }
 
