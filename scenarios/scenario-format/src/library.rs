@@ -234,6 +234,8 @@ shipped! {
     "volume-over-zones.yaml"
     "warm-pods-under-spike.yaml"
     "webhook-outage.yaml"
+    "zone-at-stake-async.yaml"
+    "zone-at-stake-sync.yaml"
     "zone-hints-even.yaml"
     "zone-hints-uneven.yaml"
     "zone-hints-zone-lost.yaml"

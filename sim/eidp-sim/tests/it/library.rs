@@ -144,6 +144,8 @@ const LIBRARY: &[(&str, i32)] = &[
     ("volume-over-zones", 0),
     ("warm-pods-under-spike", 0),
     ("webhook-outage", 0),
+    ("zone-at-stake-async", 1),
+    ("zone-at-stake-sync", 0),
     ("zone-hints-even", 0),
     ("zone-hints-uneven", 1),
     ("zone-hints-zone-lost", 0),
