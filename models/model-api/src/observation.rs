@@ -708,6 +708,22 @@ pub enum Observation {
         /// WAL in bytes.
         wal_bytes: u64,
     },
+    /// What a run was for a database as a whole; told at its end, of those of which any of it is more than
+    /// nothing.
+    DatabaseTallied {
+        /// Which database.
+        database: DatabaseId,
+        /// How often commits waited for a standby, for a volume, or for ever.
+        stall_count: u32,
+        /// How long they did, in nanoseconds.
+        stalled_ns: u64,
+        /// How long fewer standbys followed its primary than it has, in nanoseconds.
+        thin_ns: u64,
+        /// Most log that waited for the archive, in bytes.
+        backlog_bytes_max: u64,
+        /// The least that was free on the volume of the log, in bytes; `u64::MAX` where nobody looks.
+        free_bytes_min: u64,
+    },
     /// A failover kept every acknowledged commit (so that "nothing lost" was really exercised).
     CommitsKept {
         /// Which database.

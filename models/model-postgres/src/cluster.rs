@@ -14,6 +14,7 @@ use crate::pace::Pace;
 use crate::patroni::Patroni;
 use crate::pooler::Pool;
 use crate::position::Mark;
+use crate::tally::Tally;
 use crate::unknown::Unknown;
 use crate::update::Update;
 use crate::volume::Storing;
@@ -190,6 +191,7 @@ pub(crate) struct Cluster {
     pub(crate) is_told_running: bool,
     /// Something may have changed since somebody asked what is at stake.
     pub(crate) is_touched: bool,
+    pub(crate) tally: Tally,
     pub(crate) writable_count: u32,
     pub(crate) failover_count: u32,
     pub(crate) freeze_count: u32,
@@ -285,6 +287,7 @@ impl Cluster {
             is_serving: false,
             is_told_running: true,
             is_touched: false,
+            tally: Tally::default(),
             writable_count: 0,
             failover_count: 0,
             freeze_count: 0,
@@ -359,6 +362,7 @@ impl Cluster {
         self.tend_poolers(port);
         self.reconnect_clients(port);
         self.settle_wal(port);
+        self.count_on(port.now());
     }
 
     pub(crate) fn started(&mut self, port: &mut impl Port, ordinal: u8, pod: PodId, zone: ZoneId) {

@@ -124,6 +124,7 @@ mod serving;
 mod stake;
 mod stall;
 mod switchover;
+mod tally;
 mod unknown;
 mod update;
 mod volume;

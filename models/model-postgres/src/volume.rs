@@ -141,6 +141,7 @@ impl Cluster {
         let Some(wal) = &mut self.wal else { return };
         wal.advance(now);
         let written = wal.written();
+        self.count_log();
         for ordinal in self.ordinals().filter(|&ordinal| ordinal != current) {
             let instance = *self.at(ordinal);
             let is_away = instance.pod.is_some() && !instance.streams_from(current);

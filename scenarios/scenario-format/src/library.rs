@@ -289,6 +289,8 @@ shipped! {
     "webhook-outage.yaml"
     "webhook-spares-nodes.yaml"
     "wrong-record.yaml"
+    "zone-at-stake-async.yaml"
+    "zone-at-stake-sync.yaml"
     "zone-hints-even.yaml"
     "zone-hints-uneven.yaml"
     "zone-hints-zone-lost.yaml"

@@ -324,6 +324,25 @@ fn metrics(blueprint: &Blueprint, measures: &[RunMeasures]) -> Vec<Metric> {
         push("unknownLost", Unit::Count, &|run| {
             i64::try_from(run.databases[idx].unknown_lost_count).ok()
         });
+        let databases = || measures.iter().map(|run| &run.databases[idx]);
+        // Figures of those that ever had any.
+        if databases().any(|it| it.stall_count > 0) {
+            push("stalledCommits", Unit::Count, &|run| Some(run.databases[idx].stall_count.into()));
+            push("stalled", Unit::Nanoseconds, &|run| Some(nanos(run.databases[idx].stalled)));
+        }
+        if databases().any(|it| !it.thin.is_zero()) {
+            push("reducedRedundancy", Unit::Nanoseconds, &|run| {
+                Some(nanos(run.databases[idx].thin))
+            });
+        }
+        if databases().any(|it| it.backlog_bytes_max > 0) {
+            push("archiveBacklogBytes", Unit::Count, &|run| {
+                i64::try_from(run.databases[idx].backlog_bytes_max).ok()
+            });
+            push("logFreeBytes", Unit::Count, &|run| {
+                i64::try_from(run.databases[idx].free_bytes_min?).ok()
+            });
+        }
         // A figure of the few whose primaries were ever two.
         if measures.iter().any(|run| !run.databases[idx].split_sum.is_zero()) {
             push("splitBrain", Unit::Nanoseconds, &|run| Some(nanos(run.databases[idx].split_sum)));

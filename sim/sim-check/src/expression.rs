@@ -76,7 +76,7 @@ fn databases(measures: &RunMeasures, blueprint: &Blueprint) -> Value {
     let each = measures.databases.iter().enumerate().map(|(idx, seen)| {
         let figures = DatabaseFigure::ALL
             .into_iter()
-            .map(|figure| (figure.name().to_owned(), database_figure(seen, figure)));
+            .filter_map(|figure| Some((figure.name().to_owned(), database_figure(seen, figure)?)));
         (blueprint.database_name(DatabaseId::from_index(idx)), named(figures))
     });
     named(each)
@@ -126,14 +126,19 @@ fn service_figure(seen: &ServiceMeasures, figure: ServiceFigure) -> Option<Value
     })
 }
 
-fn database_figure(seen: &DatabaseMeasures, figure: DatabaseFigure) -> Value {
-    match figure {
+fn database_figure(seen: &DatabaseMeasures, figure: DatabaseFigure) -> Option<Value> {
+    Some(match figure {
         DatabaseFigure::LostSeconds => Value::Float(seen.lost_span_max.as_secs_f64()),
         DatabaseFigure::LostCommits => Value::Int(whole(seen.lost_commit_count)),
         DatabaseFigure::UnknownCommits => Value::Int(whole(seen.unknown_commit_count())),
         DatabaseFigure::FailoverCount => Value::Int(seen.failover_count.into()),
         DatabaseFigure::WriteOutageSeconds => Value::Float(seen.write_outage_max.as_secs_f64()),
-    }
+        DatabaseFigure::StallCount => Value::Int(seen.stall_count.into()),
+        DatabaseFigure::StalledSeconds => Value::Float(seen.stalled.as_secs_f64()),
+        DatabaseFigure::ReducedRedundancySeconds => Value::Float(seen.thin.as_secs_f64()),
+        DatabaseFigure::ArchiveBacklogBytes => Value::Int(whole(seen.backlog_bytes_max)),
+        DatabaseFigure::LogFreeBytes => Value::Int(whole(seen.free_bytes_min?)),
+    })
 }
 
 fn workload_figure(seen: &MemoryMeasures, figure: WorkloadFigure) -> Value {
@@ -206,7 +211,8 @@ mod tests {
             assert_eq!(matches!(value, Value::Int(_)), figure.is_whole(), "{figure:?}");
         }
         for figure in DatabaseFigure::ALL {
-            let value = database_figure(&DatabaseMeasures::default(), figure);
+            let seen = DatabaseMeasures { free_bytes_min: Some(1), ..DatabaseMeasures::default() };
+            let value = database_figure(&seen, figure).expect("its volume is known");
             assert_eq!(matches!(value, Value::Int(_)), figure.is_whole(), "{figure:?}");
         }
         for figure in PoolFigure::ALL {

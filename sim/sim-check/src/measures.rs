@@ -376,6 +376,21 @@ impl<'a> Monitor<'a> {
                 measures.unknown_lost_count += lost_count;
                 measures.unknown_undecided_count += undecided_count;
             }
+            Observation::DatabaseTallied {
+                database,
+                stall_count,
+                stalled_ns,
+                thin_ns,
+                backlog_bytes_max,
+                free_bytes_min,
+            } => {
+                let measures = &mut self.databases[database.index()];
+                measures.stall_count = stall_count;
+                measures.stalled = SimSpan::from_nanos(stalled_ns);
+                measures.thin = SimSpan::from_nanos(thin_ns);
+                measures.backlog_bytes_max = backlog_bytes_max;
+                measures.free_bytes_min = (free_bytes_min < u64::MAX).then_some(free_bytes_min);
+            }
             Observation::Backup(fact) => crate::data::fold(&mut self.data, &fact),
             Observation::Storage(fact) => self.pools.fold(at, &fact),
             Observation::CpuRecommended { .. } | Observation::MemoryRecommended { .. } => {
@@ -553,6 +568,16 @@ pub struct DatabaseMeasures {
     pub split_max: SimSpan,
     /// All of it.
     pub split_sum: SimSpan,
+    /// How often commits waited although the primary ran.
+    pub stall_count: u32,
+    /// How long they did.
+    pub stalled: SimSpan,
+    /// How long fewer standbys followed the primary than there are.
+    pub thin: SimSpan,
+    /// Most log that waited for the archive, in bytes.
+    pub backlog_bytes_max: u64,
+    /// The least that was free on the volume of the log, in bytes, where that is known.
+    pub free_bytes_min: Option<u64>,
     /// The last time writes stopped, they resumed before the end.
     pub is_writable_at_end: bool,
 }

@@ -68,16 +68,31 @@ pub enum DatabaseFigure {
     FailoverCount,
     /// The longest time without writes, in seconds.
     WriteOutageSeconds,
+    /// How often commits waited although the primary ran.
+    StallCount,
+    /// How long they did, in seconds.
+    StalledSeconds,
+    /// How long fewer standbys followed the primary than there are, in seconds.
+    ReducedRedundancySeconds,
+    /// Most log that waited for the archive, in bytes.
+    ArchiveBacklogBytes,
+    /// The least that was free on the volume of the log, in bytes; absent where none is known.
+    LogFreeBytes,
 }
 
 impl DatabaseFigure {
     /// All, in the order of the documentation.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 10] = [
         Self::LostSeconds,
         Self::LostCommits,
         Self::UnknownCommits,
         Self::FailoverCount,
         Self::WriteOutageSeconds,
+        Self::StallCount,
+        Self::StalledSeconds,
+        Self::ReducedRedundancySeconds,
+        Self::ArchiveBacklogBytes,
+        Self::LogFreeBytes,
     ];
 
     /// Its name in an expression.
@@ -88,12 +103,25 @@ impl DatabaseFigure {
             Self::UnknownCommits => "unknownCommits",
             Self::FailoverCount => "failoverCount",
             Self::WriteOutageSeconds => "writeOutageSeconds",
+            Self::StallCount => "stallCount",
+            Self::StalledSeconds => "stalledSeconds",
+            Self::ReducedRedundancySeconds => "reducedRedundancySeconds",
+            Self::ArchiveBacklogBytes => "archiveBacklogBytes",
+            Self::LogFreeBytes => "logFreeBytes",
         }
     }
 
     /// A count, not a time.
     pub const fn is_whole(self) -> bool {
-        matches!(self, Self::LostCommits | Self::UnknownCommits | Self::FailoverCount)
+        matches!(
+            self,
+            Self::LostCommits
+                | Self::UnknownCommits
+                | Self::FailoverCount
+                | Self::StallCount
+                | Self::ArchiveBacklogBytes
+                | Self::LogFreeBytes
+        )
     }
 }
 

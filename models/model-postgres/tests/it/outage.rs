@@ -1,5 +1,6 @@
 //! The distribution of the write outage against PG-5.
 
+use model_api::Observation;
 use sim_kernel::SimSpan;
 
 use crate::world::{Act, Case, any};
@@ -52,4 +53,22 @@ fn asynchronous_loss_is_the_lag_and_synchronous_loss_is_nothing() {
     }
     // The best of two standbys lags at least 5 ms, which is one commit.
     assert!(lost_runs > 190, "{lost_runs}");
+}
+
+#[test]
+fn waiting_commits_and_missing_copies_are_counted() {
+    // Required from both standbys: one is away from 100 to 160 s, and follows again some seconds later.
+    let script = [(100_000, Act::Power(1)), (160_000, Act::Start(1))];
+    for (synchronous, is_stalled) in [(any(2, true, false), true), (None, false)] {
+        let result = Case { synchronous, ..Case::default() }.run(&script, 600_000);
+        let told = result.facts.iter().find_map(|(_, fact)| match *fact {
+            Observation::DatabaseTallied { stall_count, stalled_ns, thin_ns, .. } => {
+                Some((stall_count, stalled_ns / 1_000_000_000, thin_ns / 1_000_000_000))
+            }
+            _ => None,
+        });
+        let (count, stalled, thin) = told.expect("a copy was missing");
+        assert!((60..90).contains(&thin), "{thin}");
+        assert_eq!((count, stalled), if is_stalled { (1, thin) } else { (0, 0) });
+    }
 }

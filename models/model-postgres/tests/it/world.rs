@@ -589,7 +589,11 @@ impl Run {
     /// The timeline after the start, one line a fact.
     pub(crate) fn text(&self) -> String {
         let mut text = String::new();
-        for &(at, fact) in self.facts.iter().filter(|(at, _)| *at > SimTime::ZERO) {
+        // What is counted over a whole run has no place in a timeline.
+        let is_told = |(at, fact): &&(SimTime, Observation)| {
+            *at > SimTime::ZERO && !matches!(fact, Observation::DatabaseTallied { .. })
+        };
+        for &(at, fact) in self.facts.iter().filter(is_told) {
             let millis = at.as_nanos() / 1_000_000;
             let _ = write!(text, "{}.{:03} ", millis / 1000, millis % 1000);
             let _ = match fact {

@@ -183,6 +183,8 @@ const LIBRARY: &[(&str, i32)] = &[
     ("webhook-outage", 0),
     ("wrong-record", 1),
     ("webhook-spares-nodes", 0),
+    ("zone-at-stake-async", 1),
+    ("zone-at-stake-sync", 0),
     ("zone-hints-even", 0),
     ("zone-hints-uneven", 1),
     ("zone-hints-zone-lost", 0),

@@ -42,6 +42,22 @@ impl<E> Story<'_, E> {
                     run,
                     |seen| matches!(seen, O::CommitsUnknown { database, .. } if *database == wanted),
                 ),
+                DatabaseFigure::StallCount | DatabaseFigure::StalledSeconds => self.first(
+                    run,
+                    |seen| matches!(seen, O::WritesStopped { database } if *database == wanted),
+                ),
+                DatabaseFigure::ReducedRedundancySeconds => self.first(run, |seen| {
+                    matches!(
+                        seen,
+                        O::PrimaryPromoted { database, .. }
+                        | O::StandbyOutrun { database, .. }
+                        | O::WritesStopped { database } if *database == wanted
+                    )
+                }),
+                DatabaseFigure::ArchiveBacklogBytes | DatabaseFigure::LogFreeBytes => self.first(
+                    run,
+                    |seen| matches!(seen, O::WalVolumeFull { database, .. } if *database == wanted),
+                ),
                 DatabaseFigure::FailoverCount => self.first(
                     run,
                     |seen| matches!(seen, O::PrimaryPromoted { database, .. } if *database == wanted),
