@@ -80,7 +80,7 @@ fn scenario(result: &ScenarioResult, options: Options) -> String {
         let _ =
             writeln!(text, "{}- recommended: {}", if idx == 0 { "\n" } else { "" }, escaped(&told));
     }
-    list(&mut text, &crate::coverage::told(result));
+    list(&mut text, &coverage::told(result));
     for group in shown.iter().filter(|group| group.first.verdict != Verdict::Held) {
         details(&mut text, group);
     }

@@ -81,6 +81,16 @@ impl Override {
         let target_span = place.span(0, target_text.len());
         let target = parse_target(target_text)
             .ok_or_else(|| refuse(0, target_text.len(), "this names no object"))?;
+        if let Target::Object { kind, .. } = &target
+            && let Some(word) =
+                ["platform", "scenario"].into_iter().find(|word| kind.eq_ignore_ascii_case(word))
+        {
+            let message = format!("a {word} is named by its kind alone");
+            let path = &rest[..path_len];
+            let span = place.span(0, target_text.len());
+            let diagnostic = Diagnostic::new(Code::E0025, span, message);
+            return Err(Box::new(diagnostic.help(format!("write {word}:{path}=VALUE"))));
+        }
         let steps = parse_steps(&rest[..path_len], path_start, &place)
             .map_err(|(start, message)| refuse(start, 1, message))?;
         let value_start = path_start + path_len + 1;

@@ -28,9 +28,14 @@ impl FromText for SimSpan {
                 Ok(span)
             };
         }
+        if text.split(|letter: char| !letter.is_ascii_alphabetic()).any(is_of_calendar) {
+            return Err(UNITS.to_owned());
+        }
         let duration: jiff::SignedDuration = text.parse().map_err(|error: jiff::Error| {
             let reason = error.to_string();
-            reason.rsplit(": ").next().unwrap_or("is no duration").to_owned()
+            let last = reason.rsplit(": ").next().unwrap_or("is no duration");
+            // Of other units the parser names types of its own.
+            if reason.contains("jiff::") { UNITS.to_owned() } else { last.to_owned() }
         })?;
         if duration.is_negative() {
             return Err("is negative".to_owned());
@@ -44,6 +49,17 @@ impl FromText for SimSpan {
     fn schema() -> Json {
         json!({"type": "string", "pattern": "[a-zA-Z]", "examples": ["90s", "500ms", "1h 30m"]})
     }
+}
+
+/// What to write instead of what no length has without a calendar.
+const UNITS: &str =
+    "units are d, h, m, s, ms, us and ns: a week is 7d, and months and years are days as well";
+
+/// A unit whose length depends on the calendar, or is written in days here.
+fn is_of_calendar(word: &str) -> bool {
+    let units = ["w", "wk", "wks", "week", "weeks", "mo", "mos", "month", "months"];
+    let longer = ["y", "yr", "yrs", "year", "years"];
+    units.iter().chain(&longer).any(|unit| unit.eq_ignore_ascii_case(word))
 }
 
 /// Whole days at the start, and the rest. Virtual time knows no summer time: a day is 24 hours.
@@ -317,6 +333,9 @@ mod tests {
             ("", ""),
             ("999999999h", ""),
             ("99999d", "100 years"),
+            ("1w", "a week is 7d"),
+            ("100y", "a week is 7d"),
+            ("1month", "a week is 7d"),
         ] {
             let error = SimSpan::from_text(text).expect_err(text);
             assert!(error.contains(part), "{text}: {error}");

@@ -94,6 +94,9 @@ fn judge_run(
     if !measures.is_stressed() && !measures.faults.is_empty() {
         return (not_exercised("no fault hit anything"), None);
     }
+    if let Some(why) = lacks_subject(&guarantee.promise, blueprint) {
+        return (not_exercised(why), None);
+    }
     let (verdict, value) = match expression {
         Some(expression) => match expression.holds(measures, blueprint) {
             Some(holds) => (held_if(holds), Some(i64::from(holds))),
@@ -191,6 +194,9 @@ fn measure(promise: &Promise, measures: &RunMeasures) -> (RunVerdict, Option<i64
                 None => (not_exercised("nothing was answered"), None),
             }
         }
+        Promise::Returns { .. } if measures.faults.is_empty() => {
+            (not_exercised("no fault is planned that the goodput could return from"), None)
+        }
         Promise::Returns { service, to_ppm, within } => {
             let seen = measures.returns[&(*service, *to_ppm)];
             let last = measures.faults.iter().flatten().map(|fault| fault.at).max();
@@ -257,6 +263,23 @@ fn measure(promise: &Promise, measures: &RunMeasures) -> (RunVerdict, Option<i64
         }
         Promise::Cel { .. } | Promise::Data { .. } => unreachable!("these are judged before"),
     }
+}
+
+/// Why a predicate speaks of nothing that the platform has: of databases where there is none.
+fn lacks_subject(promise: &Promise, blueprint: &Blueprint) -> Option<&'static str> {
+    let (Promise::Never(predicate) | Promise::Always(predicate) | Promise::Sometimes(predicate)) =
+        promise
+    else {
+        return None;
+    };
+    let is_of_databases = matches!(
+        predicate,
+        Predicate::TwoWritablePrimaries(_) | Predicate::DataLost(_) | Predicate::Failover(_)
+    );
+    (is_of_databases && blueprint.databases.is_empty()).then_some(
+        "the platform has no database: add the manifest of a Cluster of CloudNativePG or of a \
+         postgresql of Zalando",
+    )
 }
 
 fn broken_or_held_at(predicate: &Predicate, measures: &RunMeasures) -> Option<SimTime> {
@@ -420,15 +443,25 @@ fn conclude(
         None if violated_count > 0 => {
             (Verdict::Violated, format!("broken in {violated_count} of {judged_count} runs"))
         }
-        None => {
-            let bound = 100.0 * (1.0 - 0.05_f64.powf(1.0 / judged_count as f64));
-            let reason = format!(
-                "held in all {judged_count} runs; at 95 % confidence it breaks in at most {bound:.2} % of them"
-            );
-            (Verdict::Held, reason)
-        }
+        None => (Verdict::Held, held_in_all(judged_count)),
         Some(share_ppm) => against_share(share_ppm, held_count, judged_count, share),
     }
+}
+
+/// How surely a promise of every run holds. It is judged by the runs that were made and not by those that
+/// could have been, so that one run decides it; how often others may break it stands beside it, so
+/// that nobody takes a handful of runs for more than they show.
+fn held_in_all(judged_count: u64) -> String {
+    let bound = 100.0 * (1.0 - 0.05_f64.powf(1.0 / judged_count as f64));
+    if judged_count == 1 {
+        return format!(
+            "held in 1 of 1 runs, and nothing is said of others: they may break it in up to {bound:.0} % \
+             of cases at 95 % confidence, more runs say more"
+        );
+    }
+    format!(
+        "held in all {judged_count} runs; at 95 % confidence it breaks in at most {bound:.2} % of them"
+    )
 }
 
 fn against_share(

@@ -65,6 +65,8 @@ fn an_override_without_a_target_is_an_error_at_its_place() {
         ("deployment/web:spec.replicas", "--set:1:16: E0025: there is no `=`"),
         ("a/b/c/d:spec=1", "--set:1:1: E0025: this names no object"),
         ("/web:spec=1", "--set:1:1: E0025: this names no object"),
+        ("platform/p:spec.zones=1", "--set:1:1: E0025: a platform is named by its kind alone"),
+        ("Scenario/h3:spec.runs=1", "--set:1:1: E0025: a scenario is named by its kind alone"),
         ("deployment/web:=1", "--set:1:16: E0025: there is no path"),
         ("deployment/web:spec..replicas=1", "--set:1:21: E0025: a key is missing"),
         ("deployment/web:spec.x[=1", "--set:1:16: E0025: there is no `=`"),

@@ -99,6 +99,32 @@ fn a_goodput_need_not_be_back_before_its_time() {
     assert_eq!(verdict(&returns(5), None, &[(50, 52)]), Verdict::Held);
 }
 
+/// What was not put to the test did not hold, and was not broken either.
+#[test]
+fn nothing_is_shown_of_what_is_not_there() {
+    let returns = Promise::Returns { service: ServiceId(0), to_ppm: 950_000, within: MINUTE * 20 };
+    let (blueprint, mut measures) = run(&returns, (10, 12));
+    measures.faults.clear();
+    measures.returns.insert((ServiceId(0), 950_000), None);
+    let of = |promise: Promise, measures: &RunMeasures, blueprint: &Blueprint| {
+        judge(&guarantee(promise, None), std::slice::from_ref(measures), blueprint)
+    };
+    let judged = of(returns, &measures, &blueprint);
+    assert_eq!(judged.verdict, Verdict::Vacuous, "{}", judged.reason);
+
+    for predicate in [Predicate::TwoWritablePrimaries(None), Predicate::DataLost(None)] {
+        let never = Promise::Never(predicate);
+        let (mut blueprint, measures) = run(&never, (10, 12));
+        let judged = of(never.clone(), &measures, &blueprint);
+        assert_eq!(judged.verdict, Verdict::Vacuous);
+        assert!(judged.reason.starts_with("the platform has no database"), "{}", judged.reason);
+        blueprint.databases.push(model_api::blueprint::Database::default());
+        let judged = of(never, &measures, &blueprint);
+        assert_eq!(judged.verdict, Verdict::Held);
+        assert!(judged.reason.starts_with("held in 1 of 1 runs"), "{}", judged.reason);
+    }
+}
+
 #[test]
 fn writes_that_have_not_resumed_are_no_recovery() {
     let promise = Promise::Rto {
