@@ -487,6 +487,8 @@ pub enum Observation {
         workload: WorkloadId,
         /// The node.
         node: NodeId,
+        /// What runs out. Disk and inodes are one condition of a node: the disk stands for both.
+        resource: NodeResource,
     },
     /// The pod's Ready condition became True.
     PodBecameReady {
@@ -748,7 +750,7 @@ pub enum UnreadyReason {
     ContainersEnded,
     /// It is being deleted.
     Terminating,
-    /// Its kubelet evicts it, as memory runs out.
+    /// Its kubelet evicts it, as something runs out.
     Evicted,
 }
 

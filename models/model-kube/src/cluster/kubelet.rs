@@ -89,8 +89,8 @@ impl Cluster {
         let watch = drawn(self.draw(key, WATCH, 0), self.blueprint.parameters.watch_latency);
         let seen_at = bound_at + watch;
         self.pods[id.index()].worker_at = seen_at;
-        if !self.is_let_in(id) {
-            self.set_step(id, Step::Refused, seen_at, ctx);
+        if let Some(resource) = self.refused_for(id) {
+            self.set_step(id, Step::Refused(resource), seen_at, ctx);
             return;
         }
         self.go_on_with_volumes(id, seen_at, ctx);
@@ -196,10 +196,10 @@ impl Cluster {
         let workload = pod.workload;
         match std::mem::take(&mut pod.step) {
             Step::None => {}
-            Step::Refused => {
+            Step::Refused(resource) => {
                 ctx.hit(&rare::POD_REFUSED);
                 if let Some(node) = pod.node {
-                    ctx.observe(|| Observation::PodRefused { pod: id, workload, node });
+                    ctx.observe(|| Observation::PodRefused { pod: id, workload, node, resource });
                 }
                 self.finish_pod(id, ctx);
             }

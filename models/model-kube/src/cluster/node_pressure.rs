@@ -221,12 +221,12 @@ impl Cluster {
         }
     }
 
-    /// Whether the kubelet of a node takes a pod.
-    pub(super) fn is_let_in(&self, id: PodId) -> bool {
+    /// What the kubelet of a node lacks for a pod, if it does not take it.
+    pub(super) fn refused_for(&self, id: PodId) -> Option<NodeResource> {
         let pod = &self.pods[id.index()];
         let spec = &self.tables.template_of(pod).template.spec;
-        let state = pod.node.and_then(|node| self.memory.nodes.get(node.index()));
-        state.is_none_or(|it| node_pressure::admits(spec, it.manager.conditions()))
+        let state = pod.node.and_then(|node| self.memory.nodes.get(node.index()))?;
+        node_pressure::refusal(spec, state.manager.conditions())
     }
 
     /// What is used of a node.

@@ -1,6 +1,7 @@
 //! A pod of the run.
 
 use model_api::observation::KillReason;
+use model_api::usage::NodeResource;
 use model_api::{NodeId, PodId, WorkloadId, ZoneId};
 use sim_kernel::{EntityKey, EventId, SimSpan, SimTime, Timer};
 
@@ -67,8 +68,8 @@ pub(super) enum Step {
     /// Nothing is due.
     #[default]
     None,
-    /// The kubelet does not take the pod.
-    Refused,
+    /// The kubelet does not take the pod, for lack of this.
+    Refused(NodeResource),
     /// The kubelet asks for the images it does not have.
     PullDue,
     /// The kubelet has all images.

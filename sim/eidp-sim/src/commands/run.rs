@@ -25,11 +25,16 @@ pub(crate) fn run(flags: &Run, streams: Streams) -> anyhow::Result<Exit> {
     for output in &flags.output {
         streams.report(output, &draw(&report, output, flags.fail_only, streams))?;
     }
-    let exits = report.results.iter().map(|result| exit_of(result, flags.inconclusive));
-    Ok(exits.fold(Exit::Held, Exit::worse))
+    Ok(exit(&report, flags.inconclusive))
 }
 
-fn draw(report: &Report, output: &Output, fail_only: bool, streams: Streams) -> String {
+/// What a script must hear of a report.
+pub(super) fn exit(report: &Report, inconclusive: Option<CountAs>) -> Exit {
+    let exits = report.results.iter().map(|result| exit_of(result, inconclusive));
+    exits.fold(Exit::Held, Exit::worse)
+}
+
+pub(super) fn draw(report: &Report, output: &Output, fail_only: bool, streams: Streams) -> String {
     let options =
         Options { has_color: output.path.is_none() && streams.has_color_out(), fail_only };
     match output.form {
