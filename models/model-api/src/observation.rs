@@ -527,6 +527,8 @@ pub enum Observation {
         workload: WorkloadId,
         /// The node.
         node: NodeId,
+        /// What runs out. Disk and inodes are one condition of a node: the disk stands for both.
+        resource: NodeResource,
     },
     /// The pod's Ready condition became True.
     PodBecameReady {
@@ -813,7 +815,7 @@ pub enum UnreadyReason {
     ContainersEnded,
     /// It is being deleted.
     Terminating,
-    /// Its kubelet evicts it, as memory runs out.
+    /// Its kubelet evicts it, as something runs out.
     Evicted,
     /// Its kubelet ends it, as its machine shuts down.
     NodeShutdown,

@@ -392,15 +392,22 @@ pub fn rank(resource: NodeResource, candidates: &[Candidate]) -> Vec<usize> {
     order
 }
 
-/// Whether a kubelet lets a pod in while these conditions hold (`Admit`).
-pub fn admits(spec: &PodSpec, conditions: Conditions) -> bool {
-    if qos::is_critical(spec) || conditions == Conditions::default() {
-        return true;
+/// What a kubelet lacks for a pod that it does not let in while these conditions hold (`Admit`).
+pub fn refusal(spec: &PodSpec, conditions: Conditions) -> Option<NodeResource> {
+    if qos::is_critical(spec) {
+        return None;
     }
     let pressure = taint(MEMORY_PRESSURE, TaintEffect::NoSchedule);
-    conditions == [true, false, false]
-        && (qos::class(spec) != QosClass::BestEffort
-            || spec.tolerations.iter().any(|it| it.tolerates(&pressure)))
+    let takes_no_memory = || {
+        qos::class(spec) == QosClass::BestEffort
+            && !spec.tolerations.iter().any(|it| it.tolerates(&pressure))
+    };
+    match conditions {
+        [_, true, _] => Some(NodeResource::Disk),
+        [_, _, true] => Some(NodeResource::Processes),
+        [true, false, false] if takes_no_memory() => Some(NodeResource::Memory),
+        _ => None,
+    }
 }
 
 /// How much of the disk a pod may use before its kubelet evicts it, when it all lies in one place
@@ -576,12 +583,18 @@ mod tests {
     }
 
     #[test]
-    fn a_short_disk_lets_in_critical_pods_only() {
+    fn what_a_pod_is_refused_for() {
         let spec = |priority| PodSpec { priority, ..PodSpec::default() };
-        let admitted = |conditions| [0, 2_000_000_000].map(|it| admits(&spec(it), conditions));
-        assert_eq!(admitted([false; 3]), [true, true]);
-        for conditions in [[false, true, false], [true, true, false], [false, false, true]] {
-            assert_eq!(admitted(conditions), [false, true]);
+        let cases = [
+            ([false; 3], None),
+            ([true, false, false], Some(NodeResource::Memory)),
+            ([false, true, false], Some(NodeResource::Disk)),
+            ([true, true, false], Some(NodeResource::Disk)),
+            ([false, false, true], Some(NodeResource::Processes)),
+        ];
+        for (conditions, expected) in cases {
+            let refused = [0, 2_000_000_000].map(|it| refusal(&spec(it), conditions));
+            assert_eq!(refused, [expected, None], "{conditions:?}: critical pods are let in");
         }
     }
 

@@ -84,7 +84,8 @@ pub fn gives_up_at(
     let period = probe.period.max(SimSpan::from_secs(1));
     let phase = SimSpan::from_nanos(worker_at.as_nanos());
     let first = worker_at.max(started_at + probe.initial_delay).next_tick(period, phase);
-    let last = first + period * u64::from(probe.failure_threshold.max(1) - 1);
+    let failures = u64::from(probe.failure_threshold.max(1) - 1);
+    let last = first.saturating_add(period.saturating_mul(failures));
     (last < answers_at).then_some((last, kind))
 }
 

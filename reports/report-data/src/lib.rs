@@ -328,7 +328,7 @@ pub struct FaultResult {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Metric {
-    /// What is measured: `availability`, `outage`, `lostRequests`, `lostCommits`, ...
+    /// What is measured: `availability`, `longestOutage`, `lostRequests`, `lostCommits`, ...
     pub name: String,
     /// Of what: `namespace/name`.
     pub subject: String,

@@ -4,6 +4,8 @@
 //! reported is the mean of the paired differences and its interval, not the difference of two means.
 //! Equal policies differ by exactly zero. Start reading at [`diff`].
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use report_data::{GuaranteeResult, Metric, Note, ScenarioResult, Unit, Verdict};
 use serde::{Deserialize, Serialize};
 use statrs::distribution::{ContinuousCDF, StudentsT};
@@ -264,18 +266,22 @@ fn pair<'a, T>(
     key: impl Fn(&T) -> String,
     unpaired: &mut Vec<String>,
 ) -> Vec<(&'a T, &'a T)> {
-    let mut pairs = Vec::new();
-    for item in base {
-        match head.iter().find(|other| key(other) == key(item)) {
-            Some(other) => pairs.push((item, other)),
-            None => unpaired.push(format!("{} is gone", key(item))),
-        }
-    }
+    let mut heads: BTreeMap<String, &T> = BTreeMap::new();
     for item in head {
-        if !base.iter().any(|other| key(other) == key(item)) {
-            unpaired.push(format!("{} is new", key(item)));
-        }
+        heads.entry(key(item)).or_insert(item);
     }
+    let mut pairs = Vec::new();
+    let mut bases = BTreeSet::new();
+    for item in base {
+        let key = key(item);
+        match heads.get(&key) {
+            Some(other) => pairs.push((item, *other)),
+            None => unpaired.push(format!("{key} is gone")),
+        }
+        bases.insert(key);
+    }
+    let new = head.iter().map(key).filter(|key| !bases.contains(key));
+    unpaired.extend(new.map(|key| format!("{key} is new")));
     pairs
 }
 

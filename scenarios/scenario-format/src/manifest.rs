@@ -16,7 +16,11 @@ use model_api::{Origin, SimSpan};
 
 use crate::diagnostic::{Code, Diagnostic};
 use crate::source::{Span, Spanned};
+use crate::units::span_of_secs;
 use crate::yaml::Node;
+
+/// Pods of a workload: far more than any cluster has is a slip, and takes memory for each.
+pub(crate) const PODS_MAX: u32 = 1_000_000;
 
 mod admission;
 mod affinity;
@@ -220,10 +224,8 @@ impl Reader<'_> {
 
     /// A whole number of seconds; negative ones are refused.
     pub(crate) fn seconds(&mut self, path: &str, seconds: i64) -> SimSpan {
-        // 100 years: longer than any run, and sums of it do not overflow.
-        const SECONDS_MAX: u64 = 36_525 * 86_400;
         match u64::try_from(seconds) {
-            Ok(seconds) => SimSpan::from_secs(seconds.min(SECONDS_MAX)),
+            Ok(seconds) => span_of_secs(seconds),
             Err(_) => {
                 self.refuse(path, format!("must not be negative, is {seconds}"));
                 SimSpan::ZERO
@@ -241,7 +243,6 @@ impl Reader<'_> {
 
     /// A number of pods: far more than any cluster has is a slip, and takes memory for each.
     pub(crate) fn pod_count(&mut self, path: &str, count: i32) -> u32 {
-        const PODS_MAX: u32 = 1_000_000;
         let pods = self.count(path, count);
         if pods > PODS_MAX {
             let message = format!(

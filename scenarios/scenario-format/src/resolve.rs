@@ -46,6 +46,7 @@ mod sense;
 mod servers;
 mod skew;
 mod storage;
+mod timers;
 mod usage;
 mod webhooks;
 
@@ -128,6 +129,7 @@ pub(crate) fn resolve(
     resolver.poolers();
     resolver.jobs(input.platform, input.scenario);
     resolver.servers(input.platform);
+    resolver.timers(input.platform);
     resolver.memory(input.platform, input.scenario);
     resolver.usage(input.platform, input.scenario);
     resolver.metrics(input.platform, input.scenario);
@@ -171,7 +173,7 @@ fn horizon(scenario: &ScenarioDocument, diagnostics: &mut Vec<Diagnostic>) -> Si
         let message = "a run lasts more than nothing and at most ten years";
         diagnostics.push(Diagnostic::new(Code::E0021, horizon.span, message));
     }
-    horizon.value
+    horizon.value.min(HORIZON_MAX)
 }
 
 fn runs(runs: Option<Spanned<u32>>, diagnostics: &mut Vec<Diagnostic>) -> u32 {

@@ -12,6 +12,17 @@ use crate::quantity::Quantity;
 /// Longest duration that a scenario may name: 100 years, which leaves room for sums.
 pub(crate) const SPAN_MAX: SimSpan = SimSpan::from_days(36_525);
 
+/// So many seconds of somebody's file, at most [`SPAN_MAX`]: nothing waits longer in any run, and
+/// constructors of spans panic where time ends.
+pub(crate) fn span_of_secs(secs: impl Into<u64>) -> SimSpan {
+    SimSpan::from_secs(secs.into().min(SPAN_MAX.as_secs()))
+}
+
+/// The same of milliseconds.
+pub(crate) fn span_of_millis(millis: impl Into<u64>) -> SimSpan {
+    SimSpan::from_millis(millis.into().min(SPAN_MAX.as_millis()))
+}
+
 impl FromText for SimSpan {
     const EXPECTED: &'static str = "a duration such as 90s, 500ms or 1h 30m";
 

@@ -56,6 +56,8 @@ pub(crate) enum Command {
     /// Every load is tried untroubled and with the faults of the scenario, for shorter and longer than
     /// it says: 5 runs of each, unless -n says otherwise.
     Map(map::Map),
+    /// Draw a stored result again, in any form: it ends as the `run` that made it did.
+    Report(Redraw),
     /// Run one run again and print what happened, each event with its cause.
     Replay(Replay),
     /// Put cases of the real components' decisions to the models.
@@ -158,6 +160,25 @@ pub(crate) struct Run {
     /// Execute every run twice and compare event by event; a difference ends with exit code 6.
     #[arg(long)]
     pub(crate) paranoid: bool,
+
+    /// How a guarantee counts whose interval straddles its limit: exit code 3 by default.
+    #[arg(long, value_enum, value_name = "AS")]
+    pub(crate) inconclusive: Option<CountAs>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Redraw {
+    /// What `run -o json` wrote: a file, or `-` for stdin.
+    #[arg(value_name = "RESULT")]
+    pub(crate) result: String,
+
+    /// Where the report goes: human, json, junit or markdown, to stdout or to a file. Repeatable.
+    #[arg(short, long, value_name = "FORMAT[=PATH]", default_value = "human")]
+    pub(crate) output: Vec<Output>,
+
+    /// Report only what did not hold.
+    #[arg(long)]
+    pub(crate) fail_only: bool,
 
     /// How a guarantee counts whose interval straddles its limit: exit code 3 by default.
     #[arg(long, value_enum, value_name = "AS")]

@@ -42,6 +42,7 @@ fn run(command: Command, streams: Streams) -> anyhow::Result<Exit> {
         Command::Check(flags) => commands::check::run(&flags, streams),
         Command::List(flags) => commands::list::run(&flags, streams),
         Command::Map(flags) => commands::map::run(&flags, streams),
+        Command::Report(flags) => commands::report::run(&flags, streams),
         Command::Replay(flags) => commands::replay::run(&flags, streams),
         Command::Conformance(flags) => commands::conformance::run(&flags, streams),
         Command::Explain(flags) => commands::explain::run(&flags, streams),

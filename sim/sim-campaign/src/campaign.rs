@@ -1,5 +1,7 @@
 //! The runs of a campaign and their fold.
 
+use std::collections::BTreeMap;
+
 use model_api::guarantee::{DataPromise, Guarantee, Promise, Subject};
 use model_api::{Observation, ServiceId};
 use platform::{Event, Plan, RunEnd, World};
@@ -122,14 +124,16 @@ impl Campaign<'_> {
             ends.push(run.end);
             hits.merge(&run.hits);
         }
-        let judged: Vec<(GuaranteeJudgement, Option<Explanation>)> = self
+        let judgements: Vec<GuaranteeJudgement> = self
             .guarantees
             .iter()
-            .map(|guarantee| {
-                let judgement = judge(guarantee, &measures, self.plan.blueprint());
-                let explanation = self.explain(guarantee, &judgement, &measures);
-                (judgement, explanation)
-            })
+            .map(|guarantee| judge(guarantee, &measures, self.plan.blueprint()))
+            .collect();
+        let mut explanations = self.explanations(&judgements, &measures);
+        let judged: Vec<(GuaranteeJudgement, Option<Explanation>)> = judgements
+            .into_iter()
+            .enumerate()
+            .map(|(idx, judgement)| (judgement, explanations.remove(&idx)))
             .collect();
         let mut digest = StableHasher::default();
         for end in &ends {
@@ -182,20 +186,42 @@ impl Campaign<'_> {
         self.plan.run(self.root_seed, run, Journal::new())
     }
 
-    /// Explains the worst run of a guarantee that did not hold.
+    /// Explains the worst runs of the guarantees that did not hold, by position. A run that is the worst of
+    /// many is made again once, and one journal is in memory at a time.
+    fn explanations(
+        &self,
+        judgements: &[GuaranteeJudgement],
+        measures: &[RunMeasures],
+    ) -> BTreeMap<usize, Explanation> {
+        let mut broken: BTreeMap<u64, Vec<usize>> = BTreeMap::new();
+        for (idx, judgement) in judgements.iter().enumerate() {
+            if matches!(judgement.verdict, Verdict::Violated | Verdict::Unwinnable)
+                && let Some(run) = judgement.worst_run
+            {
+                broken.entry(run).or_default().push(idx);
+            }
+        }
+        let mut explanations = BTreeMap::new();
+        for (run, positions) in broken {
+            let (journal, _) = self.replay(run);
+            let story = Story::new(&journal, self.plan.blueprint(), self.plan.faults());
+            let measures = &measures[usize::try_from(run).expect("runs are counted in 32 bits")];
+            for idx in positions {
+                let explanation = self.explain(&self.guarantees[idx], run, &story, measures);
+                explanations.extend(explanation.map(|it| (idx, it)));
+            }
+        }
+        explanations
+    }
+
+    /// Explains how a run broke a guarantee.
     fn explain(
         &self,
         guarantee: &Guarantee,
-        judgement: &GuaranteeJudgement,
-        measures: &[RunMeasures],
+        run: u64,
+        story: &Story<'_, Event>,
+        measures: &RunMeasures,
     ) -> Option<Explanation> {
-        if !matches!(judgement.verdict, Verdict::Violated | Verdict::Unwinnable) {
-            return None;
-        }
-        let run = judgement.worst_run?;
-        let (journal, _) = self.replay(run);
-        let story = Story::new(&journal, self.plan.blueprint(), self.plan.faults());
-        let measures = &measures[usize::try_from(run).expect("runs are counted in 32 bits")];
         let of_service = |service: ServiceId| {
             let outage = measures.services[service.index()].longest_outage()?;
             Some(story.outage(run, service, outage))

@@ -32,7 +32,7 @@ pub(crate) fn fold(measures: &mut BTreeMap<WorkloadId, MemoryMeasures>, observat
         } => {
             measures.entry(workload).or_default().eviction_count += 1;
         }
-        Observation::PodRefused { workload, .. } => {
+        Observation::PodRefused { workload, resource: NodeResource::Memory, .. } => {
             measures.entry(workload).or_default().refusal_count += 1;
         }
         _ => {}
@@ -61,7 +61,9 @@ mod tests {
                 reason: EvictionReason::Pressure(NodeResource::Memory),
             },
             Observation::PodEvicted { pod, workload, node, reason: EvictionReason::StorageLimit },
-            Observation::PodRefused { pod, workload, node },
+            Observation::PodRefused { pod, workload, node, resource: NodeResource::Memory },
+            Observation::PodRefused { pod, workload, node, resource: NodeResource::Disk },
+            Observation::PodRefused { pod, workload, node, resource: NodeResource::Processes },
         ] {
             fold(&mut measures, &seen);
         }

@@ -6,7 +6,7 @@ use sim_kernel::{Context, Purpose, Recorder, SimSpan, SimTime, Timer};
 
 use super::history::Change;
 use super::jobs::{EXIT_CRASH, EXIT_TERM};
-use super::pod::{PodPhase, StartPlan, Step};
+use super::pod::{PodPhase, Refusal, StartPlan, Step};
 use super::templates::TemplateHealth;
 use super::{Cluster, KubeEvent, Notice, drawn, priority};
 use crate::api_restore::ORPHAN_GRACE;
@@ -89,8 +89,8 @@ impl Cluster {
         let watch = drawn(self.draw(key, WATCH, 0), self.blueprint.parameters.watch_latency);
         let seen_at = bound_at + watch;
         self.pods[id.index()].worker_at = seen_at;
-        if !self.is_let_in(id) {
-            self.set_step(id, Step::Refused, seen_at, ctx);
+        if let Some(refusal) = self.refused_for(id) {
+            self.set_step(id, Step::Refused(refusal), seen_at, ctx);
             return;
         }
         self.go_on_with_volumes(id, seen_at, ctx);
@@ -196,11 +196,10 @@ impl Cluster {
         let workload = pod.workload;
         match std::mem::take(&mut pod.step) {
             Step::None => {}
-            Step::Refused => {
-                let node = pod.node.filter(|node| self.nodes[node.index()].shutdown.is_none());
-                if let Some(node) = node {
+            Step::Refused(refusal) => {
+                if let (Refusal::Pressure(resource), Some(node)) = (refusal, pod.node) {
                     ctx.hit(&rare::POD_REFUSED);
-                    ctx.observe(|| Observation::PodRefused { pod: id, workload, node });
+                    ctx.observe(|| Observation::PodRefused { pod: id, workload, node, resource });
                 }
                 self.finish_pod(id, ctx);
             }

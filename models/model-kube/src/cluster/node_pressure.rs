@@ -40,7 +40,7 @@ use sim_kernel::{
 
 use super::holdings::HeldTable;
 use super::memory::Usage;
-use super::pod::PodPhase;
+use super::pod::{PodPhase, Refusal};
 use super::{Cluster, KubeEvent, drawn, priority};
 use crate::memory_growth::Growing;
 use crate::node_pressure::{
@@ -221,15 +221,15 @@ impl Cluster {
         }
     }
 
-    /// Whether the kubelet of a node takes a pod.
-    pub(super) fn is_let_in(&self, id: PodId) -> bool {
+    /// Why the kubelet of a node does not take a pod, if it does not.
+    pub(super) fn refused_for(&self, id: PodId) -> Option<Refusal> {
         let pod = &self.pods[id.index()];
         if pod.node.is_some_and(|node| self.nodes[node.index()].shutdown.is_some()) {
-            return false;
+            return Some(Refusal::Shutdown);
         }
         let spec = &self.tables.template_of(pod).template.spec;
-        let state = pod.node.and_then(|node| self.memory.nodes.get(node.index()));
-        state.is_none_or(|it| node_pressure::admits(spec, it.manager.conditions()))
+        let state = pod.node.and_then(|node| self.memory.nodes.get(node.index()))?;
+        node_pressure::refusal(spec, state.manager.conditions()).map(Refusal::Pressure)
     }
 
     /// What is used of a node.

@@ -1,6 +1,7 @@
 //! A pod of the run.
 
 use model_api::observation::KillReason;
+use model_api::usage::NodeResource;
 use model_api::{NodeId, PodId, WorkloadId, ZoneId};
 use sim_kernel::{EntityKey, EventId, SimSpan, SimTime, Timer};
 
@@ -61,6 +62,15 @@ pub struct PodView {
     pub started_at: SimTime,
 }
 
+/// Why a kubelet does not take a pod.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Refusal {
+    /// Its node is under pressure.
+    Pressure(NodeResource),
+    /// Its node shuts down.
+    Shutdown,
+}
+
 /// The next thing that happens to a pod's containers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Step {
@@ -68,7 +78,7 @@ pub(super) enum Step {
     #[default]
     None,
     /// The kubelet does not take the pod.
-    Refused,
+    Refused(Refusal),
     /// The kubelet asks for the images it does not have.
     PullDue,
     /// The kubelet has all images.

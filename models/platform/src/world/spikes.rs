@@ -27,7 +27,7 @@ impl World {
                     if (services.is_empty() || services.contains(&service))
                         && (tenant.is_none() || tenant.as_deref() == whose) =>
                 {
-                    product * factor_milli / 1000
+                    scaled(product, *factor_milli)
                 }
                 _ => product,
             })
@@ -39,5 +39,30 @@ impl World {
             })
         };
         services.into_iter().map(of_service).sum()
+    }
+}
+
+/// A factor times another, both in thousandths. Spikes at once multiply, which soon leaves 64 bits.
+fn scaled(milli: u64, factor_milli: u64) -> u64 {
+    let product = u128::from(milli) * u128::from(factor_milli) / 1000;
+    u64::try_from(product).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spikes_at_once_multiply_and_stop_at_the_largest_number() {
+        let product = |factors: &[u64]| factors.iter().fold(1000, |milli, it| scaled(milli, *it));
+        for (factors, expected) in [
+            (vec![], 1000),
+            (vec![2000, 1500], 3000),
+            (vec![500, 500], 250),
+            (vec![1_000_000; 5], 1_000_000_000_000_000_000),
+            (vec![1_000_000; 7], u64::MAX),
+        ] {
+            assert_eq!(product(&factors), expected, "{factors:?}");
+        }
     }
 }

@@ -5,6 +5,7 @@ use model_api::{DataSetId, SimSpan};
 
 use crate::diagnostic::{Code, Diagnostic};
 use crate::source::Span;
+use crate::units::span_of_secs;
 
 /// Where things were written.
 #[derive(Clone, Debug, Default)]
@@ -84,7 +85,7 @@ fn policy_rules(
     }
     let place = &protection.places[policy.to.index()];
     let moving = policy.moved_bytes / place.write_bytes_per_second;
-    let needed = policy.overhead.saturating_add(SimSpan::from_secs(moving));
+    let needed = policy.overhead.saturating_add(span_of_secs(moving));
     if let Some(timeout) = policy.timeout.filter(|timeout| needed > *timeout) {
         let message =
             format!("a run of {} takes {needed}, and is ended after {timeout}", policy.name);

@@ -18,7 +18,7 @@ use model_api::backup::Schedule;
 use super::Reader;
 use super::schedule::backup_schedule;
 use crate::source::Spanned;
-use crate::units::SPAN_MAX;
+use crate::units::{SPAN_MAX, span_of_millis};
 use crate::yaml::Node;
 
 const PLUGIN: &str = "barman-cloud.cloudnative-pg.io";
@@ -257,8 +257,8 @@ impl Reader<'_> {
             // Zero turns it off: a segment is closed when it is full.
             Ok(0) => Some(Spanned { value: SimSpan::ZERO, span: text.span }),
             Ok(count) if unit_millis > 0 => {
-                let value = SimSpan::from_millis(count.saturating_mul(unit_millis));
-                Some(Spanned { value: value.min(SPAN_MAX), span: text.span })
+                let value = span_of_millis(count.saturating_mul(unit_millis));
+                Some(Spanned { value, span: text.span })
             }
             _ => {
                 self.refuse(path, "must be a time such as 5min");

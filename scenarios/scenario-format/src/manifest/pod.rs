@@ -21,6 +21,7 @@ use model_api::usage::EmptyDir;
 use super::{PriorityClass, Reader};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::quantity::Quantity;
+use crate::units::span_of_secs;
 
 /// Taint of a node that the control plane considers not ready.
 const NOT_READY: &str = "node.kubernetes.io/not-ready";
@@ -358,7 +359,7 @@ impl Reader<'_> {
         let digits: String = seconds.chars().take_while(char::is_ascii_digit).collect();
         let rest = seconds[digits.len()..].trim();
         let is_only_sleep = rest.is_empty() || rest == "s" || rest.starts_with([';', '&']);
-        is_only_sleep.then(|| digits.parse().ok().map(SimSpan::from_secs)).flatten()
+        is_only_sleep.then(|| digits.parse().ok().map(|secs: u64| span_of_secs(secs))).flatten()
     }
 
     fn tolerations(
@@ -403,7 +404,7 @@ impl Reader<'_> {
             // Zero and negative mean "at once".
             toleration: given
                 .toleration_seconds
-                .map(|seconds| SimSpan::from_secs(u64::try_from(seconds).unwrap_or(0))),
+                .map(|seconds| span_of_secs(u64::try_from(seconds).unwrap_or(0))),
         }
     }
 

@@ -24,6 +24,7 @@ use model_api::{Origin, SimSpan};
 use super::Reader;
 use super::pod::Admission;
 use super::postgresql::service_port;
+use crate::units::span_of_secs;
 
 const LABEL: &str = "cnpg.io/poolerName";
 const CONTAINER: &str = "pgbouncer";
@@ -138,11 +139,9 @@ impl Reader<'_> {
                 0 => pool_size,
                 most => pool_size.min(most),
             },
-            wait_max: (wait_max > 0).then(|| SimSpan::from_secs(u64::from(wait_max))),
+            wait_max: (wait_max > 0).then(|| span_of_secs(wait_max)),
             client_max: self.pgbouncer_number("max_client_conn", 100),
-            login_retry: SimSpan::from_secs(u64::from(
-                self.pgbouncer_number("server_login_retry", 15),
-            )),
+            login_retry: span_of_secs(self.pgbouncer_number("server_login_retry", 15)),
             is_paused: self.boolean("spec.pgbouncer.paused", false),
             origin: self.origin(),
         }

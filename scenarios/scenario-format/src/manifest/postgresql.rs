@@ -27,6 +27,7 @@ use super::wal::LogStorage;
 use super::{Reader, from_node};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::quantity::Quantity;
+use crate::units::span_of_secs;
 use crate::yaml::{Dialect, Node, ScalarValue, Value};
 
 const CLUSTER_LABEL: &str = "cnpg.io/cluster";
@@ -128,7 +129,7 @@ pub(crate) struct Parts {
 
 impl Reader<'_> {
     pub(crate) fn cluster(&mut self, admission: Admission<'_>) -> Parts {
-        let instances = self.integer("spec.instances", 1).max(1);
+        let instances = self.instance_count("spec.instances");
         let failover_delay = self.integer("spec.failoverDelay", 0);
         let switchover_delay = self.integer("spec.switchoverDelay", SWITCHOVER_DELAY_SECS);
         let is_maintained = self.is_maintained();
@@ -141,8 +142,8 @@ impl Reader<'_> {
             instances,
             synchronous: self.synchronous(instances),
             commit_wait: self.commit_wait(),
-            failover_delay: SimSpan::from_secs(u64::from(failover_delay)),
-            switchover_delay: SimSpan::from_secs(u64::from(switchover_delay)),
+            failover_delay: span_of_secs(failover_delay),
+            switchover_delay: span_of_secs(switchover_delay),
             smart_shutdown: self.smart_shutdown(),
             primary_update: self.primary_update(),
             has_budgets: self.boolean("spec.enablePDB", true) && !(is_maintained && instances == 1),
@@ -207,13 +208,12 @@ impl Reader<'_> {
             let number = self.integer(&format!("spec.probes.{name}.{field}"), default);
             if number == 0 { default } else { number }
         };
-        let secs = |count: u32| SimSpan::from_secs(u64::from(count));
         Probe {
             handler: ProbeHandler::HttpGet,
             port: None,
-            initial_delay: secs(given("initialDelaySeconds", 0)),
-            period: secs(given("periodSeconds", 10)),
-            timeout: secs(given("timeoutSeconds", 5)),
+            initial_delay: span_of_secs(given("initialDelaySeconds", 0)),
+            period: span_of_secs(given("periodSeconds", 10)),
+            timeout: span_of_secs(given("timeoutSeconds", 5)),
             success_threshold: given("successThreshold", 1),
             failure_threshold: given("failureThreshold", failures),
         }
@@ -240,9 +240,16 @@ impl Reader<'_> {
         })
     }
 
+    /// How many instances a database has. More than a database can be simulated with are refused by whoever
+    /// resolves it; here they must not take memory for each.
+    pub(super) fn instance_count(&mut self, path: &str) -> u32 {
+        let stated = self.integer(path, 1).max(1);
+        self.pod_count(path, i32::try_from(stated).unwrap_or(i32::MAX))
+    }
+
     fn lease_duration(&mut self) -> Option<SimSpan> {
         let secs = self.integer("spec.primaryLease.leaseDurationSeconds", 0);
-        (secs > 0).then(|| SimSpan::from_secs(u64::from(secs)))
+        (secs > 0).then(|| span_of_secs(secs))
     }
 
     /// How long a primary waits for its sessions; not at all where that is all that its pod is given
@@ -250,7 +257,7 @@ impl Reader<'_> {
     fn smart_shutdown(&mut self) -> SimSpan {
         let smart = self.integer("spec.smartShutdownTimeout", SMART_SHUTDOWN_SECS);
         let stop = self.integer("spec.stopDelay", STOP_DELAY_SECS);
-        SimSpan::from_secs(if smart < stop { u64::from(smart) } else { 0 })
+        span_of_secs(if smart < stop { smart } else { 0 })
     }
 
     fn annotation(&self, name: &str) -> Option<&str> {
@@ -368,9 +375,7 @@ impl Reader<'_> {
             topology_spread_constraints: self.instance_spread(),
             priority,
             priority_class_name,
-            termination_grace: SimSpan::from_secs(u64::from(
-                self.integer("spec.stopDelay", STOP_DELAY_SECS),
-            )),
+            termination_grace: span_of_secs(self.integer("spec.stopDelay", STOP_DELAY_SECS)),
             ..PodSpec::default()
         };
         self.instance_workload(instances, labels, spec)

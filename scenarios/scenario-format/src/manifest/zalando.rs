@@ -26,6 +26,7 @@ use model_api::kube::{Affinity, LabelSelector, PodSpec, Service};
 use super::Reader;
 use super::pod::Admission;
 use super::postgresql::{Parts, service_port};
+use crate::units::span_of_secs;
 
 const CLUSTER_LABEL: &str = "cluster-name";
 const APPLICATION_LABEL: (&str, &str) = ("application", "spilo");
@@ -36,7 +37,7 @@ const TERMINATION_GRACE: SimSpan = SimSpan::from_mins(5);
 
 impl Reader<'_> {
     pub(crate) fn patroni_cluster(&mut self, admission: Admission<'_>) -> Parts {
-        let instances = self.integer("spec.numberOfInstances", 1).max(1);
+        let instances = self.instance_count("spec.numberOfInstances");
         let labels = self.spilo_labels();
         let image = self.text("spec.dockerImage").unwrap_or(IMAGE);
         let container = self.instance_container(image);
@@ -96,7 +97,7 @@ impl Reader<'_> {
             if secs < least {
                 self.refuse(&path, format!("must be at least {least}, is {secs}"));
             }
-            SimSpan::from_secs(u64::from(secs.max(least)))
+            span_of_secs(secs.max(least))
         };
         // The least values are those of Patroni's `docs/dynamic_configuration.rst`.
         let (ttl, loop_wait, retry_timeout) = (

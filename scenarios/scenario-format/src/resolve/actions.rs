@@ -12,6 +12,7 @@ use crate::document::{
     BadRolloutSpec, DrainSpec, FaultSpec, FenceSpec, GrowStorageSpec, HoldSpec, LiftGatesSpec,
     NodesSpec, PodCrashSpec, RolloutSpec, ScaleSpec, SwitchoverSpec,
 };
+use crate::manifest::PODS_MAX;
 use crate::nearest::suggestion;
 use crate::source::{Span, Spanned};
 
@@ -148,6 +149,10 @@ impl Resolver<'_> {
             let message = format!("a {} has no replicas to change", kind.name());
             self.report(Code::E0028, spec.workload.span, message);
             return None;
+        }
+        if spec.replicas.value > PODS_MAX {
+            let message = format!("at most {PODS_MAX} pods of a workload are simulated");
+            self.report(Code::E0021, spec.replicas.span, message);
         }
         Some(Action::Scale { workload, replicas: spec.replicas.value })
     }

@@ -34,6 +34,8 @@ const ETCD: &str = "etcd";
 /// How long a platform has run before a run begins, when it says nothing. Assumed.
 const HISTORY: SimSpan = SimSpan::from_days(365);
 /// Longest history: runs reach ten years, and moments before them must fit as well.
+/// A test is an event: one each nanosecond would never end.
+const RESTORE_TEST_MIN: SimSpan = SimSpan::from_mins(1);
 const HISTORY_MAX: SimSpan = SimSpan::from_days(10 * 366);
 /// How long a logical loss goes unnoticed. Assumed: GitLab 2017 noticed at once, ransomware dwells
 /// for days; half a working day is between.
@@ -637,6 +639,9 @@ impl Resolver<'_> {
         if method.value == Method::Base && !is_database {
             let message = format!("`{}` is no database: it has no base backup", of.value);
             self.report(Code::E0017, method.span, message);
+        }
+        if let Some(every) = spec.restore_test.filter(|it| it.value < RESTORE_TEST_MIN) {
+            self.report(Code::E0021, every.span, "nobody restores more often than once a minute");
         }
         let moved = self.moved_by_default(method, data_set, to, size_bytes);
         if spec.failures.is_none() || spec.silent_failures.is_none() {

@@ -13,6 +13,7 @@ use crate::document::{
 };
 use crate::manifest::Object;
 use crate::source::Spanned;
+use crate::units::{span_of_millis, span_of_secs};
 
 /// What annotations of the cloud controller manager of OpenStack begin with.
 pub(crate) const ANNOTATIONS: &str = "loadbalancer.openstack.org/";
@@ -153,12 +154,11 @@ impl Resolver<'_> {
                 self.report(Code::E0021, delay.span, "a monitor waits between its checks");
             }
         }
-        let secs = |text: u32| SimSpan::from_secs(text.into());
         if let Some(delay) = self.number(object, "health-monitor-delay") {
-            monitor.delay = secs(delay);
+            monitor.delay = span_of_secs(delay);
         }
         if let Some(timeout) = self.number(object, "health-monitor-timeout") {
-            monitor.timeout = secs(timeout);
+            monitor.timeout = span_of_secs(timeout);
         }
         if let Some(rise) = self.number(object, "health-monitor-max-retries") {
             monitor.rise = rise;
@@ -174,7 +174,7 @@ impl Resolver<'_> {
 
     fn connect_timeout(&mut self, spec: &LoadBalancerSpec, object: &Object) -> SimSpan {
         if let Some(millis) = self.number(object, "timeout-member-connect") {
-            return SimSpan::from_millis(u64::from(millis).max(1));
+            return span_of_millis(millis.max(1));
         }
         let Some(stated) = spec.connect_timeout else { return LoadBalancer::CONNECT_TIMEOUT };
         if stated.value.is_zero() {

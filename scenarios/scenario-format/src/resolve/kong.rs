@@ -10,6 +10,7 @@ use crate::document::{CertificateKey, GatewaySpec, PlatformDocument, ScenarioDoc
 use crate::manifest::Object;
 use crate::nearest::suggestion;
 use crate::source::Spanned;
+use crate::units::{span_of_millis, span_of_secs};
 use crate::yaml::Node;
 
 /// What annotations of Kong's ingress controller begin with.
@@ -140,7 +141,7 @@ impl Resolver<'_> {
         };
         let manifests = self.manifests;
         let object = manifests.object(&manifests.services[service.index()]);
-        let millis = |number: u32| SimSpan::from_millis(u64::from(number).max(1));
+        let millis = |number: u32| span_of_millis(number.max(1));
         if let Some(retries) = self.kong_number(object, "retries") {
             upstream.retries = retries;
         }
@@ -175,12 +176,13 @@ impl Resolver<'_> {
             }
             number
         };
-        let secs = |number: u32| SimSpan::from_secs(number.into());
         let default = ActiveChecks::default();
         upstream.active = ActiveChecks {
-            healthy_interval: secs(count(&["active", "healthy", "interval"]).unwrap_or(0)),
-            unhealthy_interval: secs(count(&["active", "unhealthy", "interval"]).unwrap_or(0)),
-            timeout: count(&["active", "timeout"]).map_or(default.timeout, secs),
+            healthy_interval: span_of_secs(count(&["active", "healthy", "interval"]).unwrap_or(0)),
+            unhealthy_interval: span_of_secs(
+                count(&["active", "unhealthy", "interval"]).unwrap_or(0),
+            ),
+            timeout: count(&["active", "timeout"]).map_or(default.timeout, span_of_secs),
             timeouts: count(&["active", "unhealthy", "timeouts"]).unwrap_or(0),
             successes: count(&["active", "healthy", "successes"]).unwrap_or(0),
         };

@@ -24,6 +24,10 @@ const MINOR_MODELED: u16 = 36;
 const MINOR_MIN: u16 = 19;
 /// Less memory than a kubelet itself takes.
 const MEMORY_BYTES_MIN: u64 = 64 << 20;
+/// More than any machine has; the scheduler scores hundreds of it in 64 bits.
+const MEMORY_BYTES_MAX: u64 = 1 << 50;
+/// More than any machine has: a million cores.
+const CPU_MILLIS_MAX: u64 = 1_000_000_000;
 
 /// Says why no pod can stand on a node of a pool, if so.
 pub(super) fn refuse_empty_pool(pool: &NodePoolSpec, diagnostics: &mut Vec<Diagnostic>) {
@@ -37,7 +41,14 @@ pub(super) fn refuse_empty_pool(pool: &NodePoolSpec, diagnostics: &mut Vec<Diagn
         let span = pool.pods.map_or(pool.span, |pods| pods.span);
         refuse(span, "a node that holds 0 pods runs nothing".to_owned(), None);
     }
+    if pool.cpu.value.millis > CPU_MILLIS_MAX {
+        let message = format!("a node has at most {} cores", CPU_MILLIS_MAX / 1000);
+        refuse(pool.cpu.span, message, None);
+    }
     let bytes = pool.memory.value.count;
+    if bytes > MEMORY_BYTES_MAX {
+        refuse(pool.memory.span, "a node has at most 1 PiB of memory".to_owned(), None);
+    }
     if bytes < MEMORY_BYTES_MIN {
         let what = if bytes == 1 { "1 byte".to_owned() } else { format!("{bytes} bytes") };
         let message = format!("a node with {what} of memory runs nothing");

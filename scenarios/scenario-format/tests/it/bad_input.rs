@@ -305,6 +305,8 @@ fn platforms_that_cannot_stand() {
             "small.yaml:5:69: E0077",
         ),
         ("spec:\n", "spec:\n  parameters: {watchLatency: [5ms, 1ms]}\n", "small.yaml:5:36: E0021"),
+        ("cpu: 4", "cpu: 18446744073709551615", "small.yaml:9:75: E0021: a node has at most"),
+        ("memory: 8Gi", "memory: 7Ei", "small.yaml:9:86: E0021: a node has at most 1 PiB"),
         ("spec:\n", "spec:\n  parameters: {nodeMonitorPeriods: 5s}\n", "small.yaml:5:16: E0012"),
     ];
     for (from, to, expected) in cases {
@@ -312,6 +314,95 @@ fn platforms_that_cannot_stand() {
         assert_ne!(text, PLATFORM, "{from} is there");
         let loaded = load_all(&web("").with("small.yaml", text), &["web.yaml"], &[]);
         check(&said(&loaded), expected);
+    }
+}
+
+#[test]
+fn timers_that_no_component_takes() {
+    let cases = [
+        ("leaseRenewPeriod: 0s", "1ms"),
+        ("nodeMonitorPeriod: 0s", "1ms"),
+        ("podGcPeriod: 0s", "1ms"),
+        ("leaderLeaseDuration: 0s", "1ms"),
+        ("leaderRetryPeriod: 0s", "1ms"),
+        ("leaderRetryPeriod: 80000d", "1ms"),
+        ("crashLoopInitial: 0s", "1ms"),
+        ("crashLoopMax: 0s", "1s"),
+        ("etcdElectionTimeout: 50ms", "500ms"),
+        ("etcdElectionTimeout: 1h", "500ms"),
+    ];
+    for (timer, least) in cases {
+        let parameters = format!("spec:\n  parameters: {{{timer}}}\n");
+        let text = PLATFORM.replacen("spec:\n", &parameters, 1);
+        let loaded = load_all(&web("").with("small.yaml", text), &["web.yaml"], &[]);
+        let column = 17 + timer.find(' ').expect("a value");
+        check(&said(&loaded), &format!("small.yaml:5:{column}: E0021: this is {least} at least"));
+    }
+}
+
+/// Every number that a field takes can be read, however far beyond the end of time.
+#[test]
+fn spans_beyond_the_end_of_time() {
+    let pod = |fields: &str| {
+        WEB.replacen("      containers:\n", &format!("      {fields}\n      containers:\n"), 1)
+    };
+    let container = |fields: &str| {
+        WEB.replacen(
+            "          image: web:1\n",
+            &format!("          image: web:1\n          {fields}\n"),
+            1,
+        )
+    };
+    let database = |fields: &str| {
+        format!(
+            "apiVersion: postgresql.cnpg.io/v1\nkind: Cluster\nmetadata: {{name: db, namespace: shop}}\n\
+             spec: {{instances: 2, storage: {{size: 1Gi}}, {fields}}}\n"
+        )
+    };
+    let manifests = [
+        pod(
+            "tolerations: [{key: a, operator: Exists, effect: NoExecute, tolerationSeconds: 99999999999}]",
+        ),
+        pod("terminationGracePeriodSeconds: 99999999999"),
+        container("lifecycle: {preStop: {exec: {command: [sh, -c, sleep 99999999999]}}}"),
+        database("postgresql: {parameters: {archive_timeout: 9999999h}}"),
+        database("postgresql: {parameters: {wal_writer_delay: 9999999999d}}"),
+        database("stopDelay: 4294967295, failoverDelay: 4294967295"),
+        database(
+            "backup: {retentionPolicy: 999999999999w, barmanObjectStore: {destinationPath: 's3://a'}}",
+        ),
+    ];
+    for manifest in manifests {
+        let loaded = load_all(&web("").with("m.yaml", &manifest), &["m.yaml"], &[]);
+        let errors: Vec<String> =
+            said(&loaded).into_iter().filter(|line| line.contains(": E")).collect();
+        assert!(errors.is_empty(), "{manifest}\n{}", errors.join("\n"));
+    }
+    let database = database("instances: 4294967295").replace("instances: 2, ", "");
+    let loaded = load_all(&web("").with("m.yaml", &database), &["m.yaml"], &[]);
+    check(&said(&loaded), "m.yaml:4:");
+    let backups = "  backups:\n    places: [{name: bucket, write: 1}]\n    policies:\n      - {name: nightly, of: etcd, \
+                   method: files, schedule: '0 2 * * *', to: bucket, keep: 30d, moves: 1Ei, timeout: 5m}\n";
+    check(&said(&load_all(&web(backups), &["web.yaml"], &[])), "s.yaml:10:");
+}
+
+#[test]
+fn faults_that_are_too_large() {
+    let cases = [
+        (
+            "scale: {name: a, workload: shop/web, replicas: 2147483647, at: 1m}",
+            "at most 1000000 pods",
+        ),
+        (
+            "apiFlood: {name: a, as: service-accounts, requests: 5/s, objects: 18446744073709551615, at: 1m, for: 1m}",
+            "a list has",
+        ),
+    ];
+    for (fault, message) in cases {
+        let says =
+            said(&load_all(&web(&format!("  faults:\n    - {fault}\n")), &["web.yaml"], &[]));
+        let is_said = |line: &String| line.contains(&format!(": E0021: {message}"));
+        assert!(says.iter().any(is_said), "{}", says.join("\n"));
     }
 }
 

@@ -1,8 +1,30 @@
 //! Random bytes and mutations never make the reader panic, and what it says has places that exist.
 
+use std::sync::LazyLock;
+
 use proptest::prelude::*;
 
 use crate::support::{PLATFORM, WEB, load_all, scenario, web};
+
+/// The web Deployment with spans in its pods.
+static TIMED_WEB: LazyLock<String> = LazyLock::new(|| {
+    let of_pod = "      tolerations: [{key: slow, operator: Exists, effect: NoExecute, tolerationSeconds: 60}]\n      \
+                  terminationGracePeriodSeconds: 45\n      containers:\n";
+    let of_container = "          image: web:1\n          \
+                        lifecycle: {preStop: {exec: {command: [sh, -c, sleep 15]}}}\n";
+    WEB.replacen("      containers:\n", of_pod, 1).replacen(
+        "          image: web:1\n",
+        of_container,
+        1,
+    )
+});
+
+/// The small platform with timers of its own.
+static TIMED_PLATFORM: LazyLock<String> = LazyLock::new(|| {
+    let parameters = "  parameters: {podGcPeriod: 20s, nodeMonitorPeriod: 5s, leaderRetryPeriod: 2s, \
+                      etcdElectionTimeout: 1s, watchLatency: [10ms, 100ms]}\n";
+    format!("{PLATFORM}{parameters}")
+});
 
 /// Everything that is said must render, and every place must lie in its file.
 fn survives(files: &crate::support::Memory, overrides: &[&str]) {
@@ -54,9 +76,10 @@ fn mutated(text: &'static str) -> impl Strategy<Value = Vec<u8>> {
                         b"'",
                         b"!!int ",
                         b"999999999999999999999",
+                        b"99999999999",
                         b"-1",
                         b"null",
-                    ][byte as usize % 13];
+                    ][byte as usize % 14];
                     bytes.splice(at..at, token.iter().copied());
                 }
                 _ => bytes.swap(at, end - 1),
@@ -72,12 +95,12 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
 
     #[test]
-    fn mutated_manifests(text in mutated(WEB)) {
+    fn mutated_manifests(text in mutated(&TIMED_WEB)) {
         survives(&web(FULL).with("web.yaml", text), &[]);
     }
 
     #[test]
-    fn mutated_platforms(text in mutated(PLATFORM)) {
+    fn mutated_platforms(text in mutated(&TIMED_PLATFORM)) {
         survives(&web(FULL).with("small.yaml", text), &[]);
     }
 

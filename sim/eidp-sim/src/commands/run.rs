@@ -23,17 +23,30 @@ pub(crate) fn run(flags: &Run, streams: Streams) -> anyhow::Result<Exit> {
         Err(exit) => return Ok(exit),
     };
     for output in &flags.output {
-        streams.report(output, &draw(&report, output, flags, streams))?;
+        streams
+            .report(output, &draw(&report, output, flags.fail_only, flags.inconclusive, streams))?;
     }
-    let exits = report.results.iter().map(|result| exit_of(result, flags.inconclusive));
-    Ok(exits.fold(Exit::Held, Exit::worse))
+    Ok(exit(&report, flags.inconclusive))
 }
 
-fn draw(report: &Report, output: &Output, flags: &Run, streams: Streams) -> String {
+/// What a script must hear of a report.
+pub(super) fn exit(report: &Report, inconclusive: Option<CountAs>) -> Exit {
+    let exits = report.results.iter().map(|result| exit_of(result, inconclusive));
+    exits.fold(Exit::Held, Exit::worse)
+}
+
+/// A report in one of its forms.
+pub(super) fn draw(
+    report: &Report,
+    output: &Output,
+    fail_only: bool,
+    inconclusive: Option<CountAs>,
+    streams: Streams,
+) -> String {
     let options = Options {
         has_color: output.path.is_none() && streams.has_color_out(),
-        fail_only: flags.fail_only,
-        inconclusive: flags.inconclusive.map(|it| match it {
+        fail_only,
+        inconclusive: inconclusive.map(|it| match it {
             CountAs::Pass => report_render::CountAs::Pass,
             CountAs::Fail => report_render::CountAs::Fail,
         }),

@@ -124,13 +124,19 @@ impl<E> Story<'_, E> {
                 );
                 (text, place)
             }
-            O::PodRefused { workload: id, node: at, .. } => {
+            O::PodRefused { workload: id, node: at, resource, .. } => {
+                // What a pod asks for decides only where memory runs out.
+                let (condition, place) = match resource {
+                    NodeResource::Memory => ("MemoryPressure", request(id)),
+                    NodeResource::Disk | NodeResource::Inodes => ("DiskPressure", None),
+                    NodeResource::Processes => ("PIDPressure", None),
+                };
                 let text = format!(
-                    "the kubelet of {} refuses a pod of {} while something runs out",
+                    "the kubelet of {} refuses a pod of {} under {condition}",
                     node(at),
                     workload(id)
                 );
-                (text, request(id))
+                (text, place)
             }
             _ => return None,
         })

@@ -110,7 +110,7 @@ fn unready(reason: UnreadyReason) -> &'static str {
         UnreadyReason::Probe => "its probe fails",
         UnreadyReason::ContainersEnded => "its containers ended",
         UnreadyReason::Terminating => "it is being deleted",
-        UnreadyReason::Evicted => "memory runs out on its node",
+        UnreadyReason::Evicted => "its kubelet evicts it",
         UnreadyReason::NodeShutdown => "its node shuts down",
     }
 }

@@ -7,7 +7,6 @@
 
 use std::collections::BTreeSet;
 
-use model_api::SimSpan;
 use model_api::backup::{Method, Schedule};
 use model_api::kube::{Workload, WorkloadKind};
 
@@ -21,7 +20,7 @@ use crate::manifest::{
 };
 use crate::nearest::suggestion;
 use crate::source::{Span, Spanned};
-use crate::units::Bytes;
+use crate::units::{Bytes, span_of_secs};
 use crate::yaml::Node;
 
 mod cloud_native;
@@ -104,7 +103,7 @@ impl<'a> Maker<'a> {
             paused: schedule.is_paused.then_some(true),
             keep: Some(schedule.ttl.unwrap_or(Spanned { value: server.ttl, span: at })),
             lane: (!server.is_concurrent).then(|| self.lane(schedule)),
-            restore_overhead: Some(Spanned { value: SimSpan::from_secs(restore_secs), span: at }),
+            restore_overhead: Some(Spanned { value: span_of_secs(restore_secs), span: at }),
             ..nothing(&schedule.name)
         };
         for (workload, object) in self.workloads(schedule) {

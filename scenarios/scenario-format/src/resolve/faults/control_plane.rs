@@ -17,6 +17,9 @@ use crate::source::{Span, Spanned};
 /// `--request-timeout` of API servers.
 const SLOW_MAX: SimSpan = SimSpan::from_secs(60);
 
+/// Objects of a list: far more than an etcd holds.
+const LIST_MAX: u64 = 1_000_000_000;
+
 impl Resolver<'_> {
     pub(super) fn member_loss(&mut self, spec: &MemberLossSpec) -> Option<FaultKind> {
         self.want_members(spec.span);
@@ -92,6 +95,10 @@ impl Resolver<'_> {
 
     pub(super) fn api_flood(&mut self, spec: &ApiFloodSpec) -> FaultKind {
         let objects = spec.objects.map_or(0, |it| it.value);
+        if let Some(objects) = spec.objects.filter(|it| it.value > LIST_MAX) {
+            let message = format!("a list has at most {LIST_MAX} objects");
+            self.report(Code::E0021, objects.span, message);
+        }
         let flows = spec.clients.map_or(1, |it| it.value);
         if let Some(clients) = spec.clients.filter(|it| it.value == 0) {
             self.report(Code::E0047, clients.span, "without clients there are no requests");
