@@ -4,14 +4,14 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use model_api::backup::{DataSetKind, DisasterClass, Protection};
-use model_api::observation::{BackupFact, ExposureStretch};
+use model_api::observation::BackupFact;
 use model_api::stake::{Stake, Stakes};
 use model_api::storage::POOLS_MAX;
 use model_api::{Blueprint, DataSetId, KeyId, Observation, PlaceId, PolicyId, PoolId, ZoneId};
 use sim_kernel::{Context, EntityKey, Priority, Recorder, SimSpan, SimTime, Streams};
 
 use crate::archive::ArchiveState;
-use crate::exposure::{Cost, Stretch, Subject};
+use crate::exposure::{Cost, Subject};
 use crate::fate::{Damage, Disaster, Fates, Survivors, bit, home_of};
 use crate::people::{Work, work};
 use crate::restore::{Gap, Stock, View, Way, way};
@@ -628,7 +628,7 @@ impl Backups {
                         continue;
                     }
                     for stretch in subject.stretches(self.told_until, now) {
-                        ctx.observe(|| Observation::Backup(exposure_of(data_set, class, &stretch)));
+                        ctx.observe(|| Observation::Backup(stretch.fact(data_set, class)));
                     }
                     seen.push(subject.view);
                 }
@@ -887,18 +887,4 @@ impl Backups {
         let set = &self.sets[data_set.index()];
         set.is_writing && set.rate_ppm > 0 && self.is_source_up(data_set)
     }
-}
-
-fn exposure_of(data_set: DataSetId, class: DisasterClass, stretch: &Stretch) -> BackupFact {
-    BackupFact::Exposure(ExposureStretch {
-        data_set,
-        class,
-        from: stretch.from.time(),
-        until: stretch.until.time(),
-        loss_from_ns: stretch.first.loss.as_nanos(),
-        loss_max_ns: stretch.loss_max.as_nanos(),
-        loss_max_at: stretch.loss_max_at.time(),
-        back_max_ns: stretch.back_max.as_nanos(),
-        back_max_at: stretch.back_max_at.time(),
-    })
 }

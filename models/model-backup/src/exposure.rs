@@ -25,7 +25,9 @@
 //! `tests/it/exposure.rs`: strikes at every end of a stretch, and at random moments of 100 random
 //! platforms.
 
-use model_api::backup::Method;
+use model_api::DataSetId;
+use model_api::backup::{DisasterClass, Method};
+use model_api::observation::{BackupFact, ExposureStretch};
 use model_api::stake::Stake;
 use sim_kernel::SimSpan;
 
@@ -226,6 +228,21 @@ impl Subject<'_> {
 const NANOSECOND: SimSpan = SimSpan::from_nanos(1);
 
 impl Stretch {
+    /// As a run tells it.
+    pub(crate) fn fact(&self, data_set: DataSetId, class: DisasterClass) -> BackupFact {
+        BackupFact::Exposure(ExposureStretch {
+            data_set,
+            class,
+            from: self.from.time(),
+            until: self.until.time(),
+            loss_from_ns: self.first.loss.as_nanos(),
+            loss_max_ns: self.loss_max.as_nanos(),
+            loss_max_at: self.loss_max_at.time(),
+            back_max_ns: self.back_max.as_nanos(),
+            back_max_at: self.back_max_at.time(),
+        })
+    }
+
     /// Those in which a live copy is left, so that nothing is restored: one for each piece.
     pub(crate) fn of_stake(
         from: Stamp,

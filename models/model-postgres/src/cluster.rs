@@ -8,7 +8,8 @@ use model_api::parameters::Range;
 use model_api::{DatabaseId, Observation, Parameters, PodId, ServiceId, ZoneId};
 use sim_kernel::{EntityKey, EventId, Probe, Purpose, SimSpan, SimTime, Timer};
 
-use crate::databases::{PgEvent, PgNotice, StopKind};
+use crate::databases::{PgNotice, StopKind};
+use crate::event::PgEvent;
 use crate::instance::{Instance, Link, Process, Role};
 use crate::pace::Pace;
 use crate::patroni::Patroni;

@@ -5,8 +5,9 @@ use model_api::observation::FailoverBlock;
 use sim_kernel::{Purpose, Timer};
 
 use crate::cluster::{Cluster, Port, Stage, Target};
-use crate::databases::{PgEvent, PgNotice, StopKind};
+use crate::databases::{PgNotice, StopKind};
 use crate::decision::{Candidate, QuorumView, failover_candidate, may_promote};
+use crate::event::PgEvent;
 use crate::instance::{Process, REWIND, Role};
 use crate::rare;
 

@@ -8,7 +8,8 @@ use sim_kernel::{
 };
 
 use crate::cluster::Port;
-use crate::databases::{PgEvent, PgNotice};
+use crate::databases::PgNotice;
+use crate::event::PgEvent;
 use crate::pace::Pace;
 
 /// After machines and pods have changed at the same instant.

@@ -108,6 +108,7 @@ mod cluster;
 mod commit;
 mod databases;
 mod decision;
+mod event;
 mod failover;
 mod fencing;
 mod instance;
@@ -130,8 +131,9 @@ mod update;
 mod volume;
 mod wal;
 
-pub use databases::{Access, Databases, Leadership, PgEvent, PgNotice, StopKind};
+pub use databases::{Access, Databases, Leadership, PgNotice, StopKind};
 pub use decision::{Candidate, QuorumView, commits_stall, failover_candidate, may_promote};
+pub use event::PgEvent;
 pub use instance::{
     ARCHIVE_FETCH_BYTES_PER_SECOND, FAST_SHUTDOWN, REATTACH, REWIND, Role,
     WAL_SHIPPING_BYTES_PER_SECOND,

@@ -23,7 +23,8 @@ use model_api::{Observation, PoolerId};
 use sim_kernel::{EntityKey, Purpose, SimSpan, SimTime, Timer};
 
 use crate::cluster::{Cluster, Port};
-use crate::databases::{PgEvent, PgNotice};
+use crate::databases::PgNotice;
+use crate::event::PgEvent;
 use crate::rare;
 
 const NOTICING: Purpose = Purpose::new("pooler gives a silent connection up");

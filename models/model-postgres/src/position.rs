@@ -254,7 +254,8 @@ mod tests {
         let left = |writer: &Writer, at| writer.left(secs(at)).map(SimTime::as_secs);
         assert_eq!((left(&writer, 4), left(&writer, 10), left(&writer, 90)), (Some(4), None, None));
         writer.set_rate(FULL_RATE_PPM / 2, Some(20_000_000_000), secs(100));
-        assert_eq!((left(&writer, 4), left(&writer, 50)), (Some(4), Some(100)));
+        // Two rates are remembered: what was before them counts as lost at the moment they began.
+        assert_eq!((left(&writer, 4), left(&writer, 50)), (Some(10), Some(100)));
         assert_eq!((left(&writer, 110), left(&writer, 120)), (Some(110), None));
         assert!(!writer.stands(secs(119)) && writer.stands(secs(120)));
     }

@@ -5,8 +5,9 @@ use model_api::{Observation, Parameters};
 use sim_kernel::{Purpose, SimSpan, SimTime};
 
 use crate::cluster::{Cluster, OldSide, Port, Target};
-use crate::databases::{PgEvent, PgNotice, StopKind};
+use crate::databases::{PgNotice, StopKind};
 use crate::decision::{commits_stall, wanted_number};
+use crate::event::PgEvent;
 use crate::instance::{
     ARCHIVE_FETCH_BYTES_PER_SECOND, FIRST_ATTACH, Instance, Link, REATTACH, Role,
     WAL_SHIPPING_BYTES_PER_SECOND,

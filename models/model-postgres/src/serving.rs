@@ -4,7 +4,8 @@ use model_api::Observation;
 use sim_kernel::{Purpose, SimSpan, SimTime};
 
 use crate::cluster::{Cluster, Port, Target};
-use crate::databases::{Access, PgEvent, PgNotice};
+use crate::databases::{Access, PgNotice};
+use crate::event::PgEvent;
 use crate::instance::{Link, Process, Role, WAL_SHIPPING_BYTES_PER_SECOND};
 use crate::position::FULL_RATE_PPM;
 use crate::rare;

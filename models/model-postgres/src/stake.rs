@@ -36,8 +36,9 @@ use sim_kernel::{
 };
 
 use crate::cluster::{Cluster, OldSide, Port, Stage, Target};
-use crate::databases::{Databases, PgEvent, PgNotice, StopKind};
+use crate::databases::{Databases, PgNotice, StopKind};
 use crate::decision::may_promote;
+use crate::event::PgEvent;
 use crate::instance::{Link, WAL_SHIPPING_BYTES_PER_SECOND};
 use crate::io;
 use crate::pace::Pace;

@@ -12,8 +12,8 @@ use model_api::observation::FailoverBlock;
 use sim_kernel::{Purpose, SimSpan};
 
 use crate::cluster::{Cluster, Port, Stage, Target};
-use crate::databases::PgEvent;
 use crate::decision::may_promote;
+use crate::event::PgEvent;
 use crate::instance::{FAST_SHUTDOWN, Role};
 use crate::rare;
 

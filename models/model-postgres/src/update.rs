@@ -24,7 +24,8 @@ use model_api::observation::InstanceUpdate;
 use sim_kernel::{Purpose, Timer};
 
 use crate::cluster::{Cluster, Port, Stage, Target};
-use crate::databases::{PgEvent, PgNotice, StopKind};
+use crate::databases::{PgNotice, StopKind};
+use crate::event::PgEvent;
 use crate::rare;
 
 const LOOKING: Purpose = Purpose::new("postgres operator looks at an update");

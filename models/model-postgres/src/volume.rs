@@ -6,7 +6,8 @@ use model_api::parameters::Range;
 use sim_kernel::{EventId, Purpose, SimSpan, SimTime};
 
 use crate::cluster::{Cluster, Port};
-use crate::databases::{PgEvent, PgNotice, StopKind};
+use crate::databases::{PgNotice, StopKind};
+use crate::event::PgEvent;
 use crate::instance::{Link, Process};
 use crate::rare;
 use crate::wal::{Archiver, Wal, next_start};

@@ -162,6 +162,8 @@ fn named(values: impl Iterator<Item = (String, Value)>) -> Value {
 
 #[cfg(test)]
 mod tests {
+    use model_api::observation::Throttling;
+
     use super::*;
 
     #[test]
@@ -205,7 +207,8 @@ mod tests {
 
     #[test]
     fn counts_are_whole_and_the_rest_is_not() {
-        let service = ServiceMeasures { offered: 1, ..ServiceMeasures::default() };
+        let throttling = Throttling { periods: 1, ..Throttling::default() };
+        let service = ServiceMeasures { offered: 1, throttling, ..ServiceMeasures::default() };
         for figure in ServiceFigure::ALL {
             let value = service_figure(&service, figure).expect("somebody asked");
             assert_eq!(matches!(value, Value::Int(_)), figure.is_whole(), "{figure:?}");

@@ -8,7 +8,7 @@ use model_api::stake::{Stake, Stakes};
 use model_api::{DataSetId, Observation};
 use sim_kernel::{Context, Recorder, SimSpan};
 
-use super::{BackupEvent, Backups, exposure_of};
+use super::{BackupEvent, Backups};
 use crate::exposure::Stretch;
 use crate::fate::{Disaster, Fates, bit};
 use crate::stamp::Stamp;
@@ -113,6 +113,6 @@ pub(super) fn tell_stakes<E, R>(
     R: Recorder<Observation>,
 {
     for stretch in stakes.iter().flat_map(|stake| Stretch::of_stake(from, until, stake)) {
-        ctx.observe(|| Observation::Backup(exposure_of(data_set, class, &stretch)));
+        ctx.observe(|| Observation::Backup(stretch.fact(data_set, class)));
     }
 }

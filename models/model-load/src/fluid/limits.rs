@@ -11,7 +11,7 @@ use sim_kernel::{SimSpan, SimTime};
 
 use super::sweep::{NodeWork, Room, State, Sweep, Worst};
 use crate::curve::Side;
-use crate::delay::Delay;
+use crate::delay::{Delay, normal_share};
 use crate::edges::EdgeIdx;
 use crate::evaluation::Inputs;
 use crate::graph::{Graph, NodeIdx};
@@ -333,4 +333,17 @@ pub(super) fn next_of_all(
         all = (all.0.into_iter().chain(next).min(), all.1 || is_filling);
     }
     all
+}
+
+/// The share of a Poisson flow that a limit of so many in each window lets in, by the normal law.
+pub(super) fn share_let_in(rate: f64, limit_count: f64, window: SimSpan) -> f64 {
+    let mean = rate * window.as_secs_f64();
+    if mean <= 0.0 {
+        return 1.0;
+    }
+    let deviation = libm::sqrt(mean);
+    let score = (limit_count - mean) / deviation;
+    let density = libm::exp(-score * score / 2.0) / libm::sqrt(std::f64::consts::TAU);
+    let beyond = deviation * (density - score * normal_share(-score));
+    (1.0 - beyond / mean).clamp(0.0, 1.0)
 }

@@ -5,12 +5,12 @@ use model_api::path::{Breaker, CallPolicy};
 use sim_kernel::{SimSpan, SimTime};
 
 use super::habits::Tries;
-use super::limits::{Count, LimitState, PodLimit};
+use super::limits::{Count, LimitState, PodLimit, share_let_in};
 use super::queue::{Arrivals, Queue, Stationary};
 use super::quota::Table;
 use super::tried::{Answers, Late, Through, entered, through};
 use crate::curve::Side;
-use crate::delay::{Delay, normal_share, slowest};
+use crate::delay::{Delay, slowest};
 use crate::edges::{Caller, EdgeIdx, stages};
 use crate::entrance::Way;
 use crate::evaluation::{Endpoints, Inputs};
@@ -348,7 +348,7 @@ impl Sweep<'_> {
                     let count = &mut state.nodes[node].count;
                     followed.let_in(count, (work.reached, secs), (self.at, self.side))
                 }
-                None => let_in(work.reached, limit_count, limit.window),
+                None => share_let_in(work.reached, limit_count, limit.window),
             };
         }
         let admitted = work.admitted();
@@ -880,19 +880,6 @@ impl EdgeWork {
     fn whole_delay(&self) -> Delay {
         self.delay.then(self.late.as_delay())
     }
-}
-
-/// The share of a Poisson flow that a limit of so many in each window lets in, by the normal law.
-fn let_in(rate: f64, limit_count: f64, window: SimSpan) -> f64 {
-    let mean = rate * window.as_secs_f64();
-    if mean <= 0.0 {
-        return 1.0;
-    }
-    let deviation = libm::sqrt(mean);
-    let score = (limit_count - mean) / deviation;
-    let density = libm::exp(-score * score / 2.0) / libm::sqrt(std::f64::consts::TAU);
-    let beyond = deviation * (density - score * normal_share(-score));
-    (1.0 - beyond / mean).clamp(0.0, 1.0)
 }
 
 /// Why those are lost that do not come through.

@@ -5,7 +5,8 @@ use sim_kernel::{Purpose, SimSpan, Timer};
 
 use super::decision::Action;
 use crate::cluster::{Cluster, Port};
-use crate::databases::{Leadership, PgEvent, PgNotice, StopKind};
+use crate::databases::{Leadership, PgNotice, StopKind};
+use crate::event::PgEvent;
 use crate::instance::{Link, Process, Role};
 use crate::rare;
 

@@ -7,7 +7,8 @@ use sim_kernel::{Purpose, SimSpan, SimTime, Timer};
 use super::decision::{Lock, Postgres, Step, Turn, next_step};
 use super::{ANSWER_TIMEOUT, Freeze, Stage};
 use crate::cluster::{Cluster, Port};
-use crate::databases::{Leadership, PgEvent, StopKind};
+use crate::databases::{Leadership, StopKind};
+use crate::event::PgEvent;
 use crate::instance::{Link, Process};
 use crate::rare;
 

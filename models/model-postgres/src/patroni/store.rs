@@ -6,7 +6,8 @@ use sim_kernel::{Purpose, SimSpan, SimTime, Timer};
 
 use super::{Patroni, Stage};
 use crate::cluster::{Cluster, Port};
-use crate::databases::{Leadership, PgEvent, PgNotice};
+use crate::databases::{Leadership, PgNotice};
+use crate::event::PgEvent;
 
 /// etcd looks for expired leases twice a second (`lease/lessor.go`, `runLoop`).
 const LEASE_CHECK: Range = Range::millis(0, 500);

@@ -207,10 +207,10 @@ fn random_database(numbers: &mut Numbers, seed: u64) -> Blueprint {
 /// What can strike, far beyond the end: branches bring it forward.
 fn strikes(blueprint: &Blueprint) -> Vec<(Disaster, Fault)> {
     let never = Start::At(SimTime::ZERO + SimSpan::from_days(3_650));
-    let zones = (0..3).map(|zone| (Disaster::Zone(ZoneId(zone)), destroyed(zone, never.clone())));
+    let zones = (0..3).map(|zone| (Disaster::Zone(ZoneId(zone)), destroyed(zone, never)));
     let nodes = (0..blueprint.nodes.len()).map(|node| {
         let kind = FaultKind::NodeCrash { node: NodePick::Node(NodeId::from_index(node)) };
-        (Disaster::Node, fault(&format!("lost {node}"), kind, never.clone(), None))
+        (Disaster::Node, fault(&format!("lost {node}"), kind, never, None))
     });
     zones.chain(nodes).collect()
 }

@@ -327,7 +327,7 @@ fn timers_that_no_component_takes() {
         ("leaderRetryPeriod: 0s", "1ms"),
         ("leaderRetryPeriod: 30000d", "1ms"),
         ("crashLoopInitial: 0s", "1ms"),
-        ("crashLoopMax: 0s", "1s"),
+        ("crashLoopMax: 0s", "1.000s"),
         ("etcdElectionTimeout: 50ms", "500ms"),
         ("etcdElectionTimeout: 1h", "500ms"),
     ];

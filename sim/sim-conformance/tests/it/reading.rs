@@ -106,7 +106,7 @@ fn a_case_that_no_model_bears_takes_no_other_with_it() {
     let node = "{apiVersion: v1, kind: Node, metadata: {name: twin}}";
     let case = |name: &str, nodes: &str| {
         format!(
-            "- name: {name}\n  given: {{plugin: NodeName, nodes: [{nodes}], pods: [], pod: {{metadata: {{name: p}}, spec: {{containers: []}}}}}}\n  expect: {{filter: {{twin: Success}}}}\n"
+            "- name: {name}\n  given: {{plugin: NodeAffinity, nodes: [{nodes}], pods: [], pod: {{metadata: {{name: p}}, spec: {{containers: []}}}}}}\n  expect: {{filter: {{twin: Success}}}}\n"
         )
     };
     let text = format!("{}{}", case("twins", &format!("{node}, {node}")), case("single", node));

@@ -124,7 +124,7 @@ impl Cluster {
             MemberPart::Etcd => &mut state.is_etcd_down,
             MemberPart::ApiServer => &mut state.is_server_down,
         };
-        if *is_down == !is_up {
+        if *is_down != is_up {
             return;
         }
         *is_down = !is_up;
