@@ -100,16 +100,16 @@ fn what_no_model_answers_is_not_supported() {
     }
 }
 
-/// Two nodes of one name are no cluster; the case after it is judged all the same.
+/// A sample that weighs less than nothing breaks what a histogram relies on; the case after it is judged
+/// all the same.
 #[test]
 fn a_case_that_no_model_bears_takes_no_other_with_it() {
-    let node = "{apiVersion: v1, kind: Node, metadata: {name: twin}}";
-    let case = |name: &str, nodes: &str| {
+    let case = |name: &str, weight: i32| {
         format!(
-            "- name: {name}\n  given: {{plugin: NodeAffinity, nodes: [{nodes}], pods: [], pod: {{metadata: {{name: p}}, spec: {{containers: []}}}}}}\n  expect: {{filter: {{twin: Success}}}}\n"
+            "- name: {name}\n  given: {{computation: histogram, options: {{type: linear, maxValue: 10.0, bucketSize: 1.0, epsilon: 1.0e-15}}, samples: [{{value: 1, weight: {weight}}}]}}\n  expect: {{percentiles: [{{percentile: 0.5, value: 2}}]}}\n"
         )
     };
-    let text = format!("{}{}", case("twins", &format!("{node}, {node}")), case("single", node));
+    let text = format!("{}{}", case("light", -1), case("heavy", 1));
     let program = Program { name: "test".to_owned(), version: "0".to_owned() };
     let report = sim_conformance::report(&read_text(text.leak()), program);
     let outcomes: Vec<_> = report.files[0].cases.iter().map(|case| case.outcome).collect();
