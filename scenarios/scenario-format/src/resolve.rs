@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use model_api::blueprint::{Assumption, ControlPlane, Database, DatabaseManager, WalVolume};
 use model_api::fault::FaultPlan;
 use model_api::guarantee::{Guarantee, Promise};
+use model_api::kube::Service;
 use model_api::load::LoadPoint;
 use model_api::{Blueprint, DatabaseId, Parameters, ServiceId, SimSpan, SimTime, WorkloadId};
 
@@ -12,7 +13,7 @@ use crate::coverage::Coverage;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::document::{DatabaseSpec, PlatformDocument, ScenarioDocument, ServiceSpec, WritesTo};
 use crate::input::Resolved;
-use crate::manifest::{BOOTSTRAP_CONTAINER, LogStorage, Manifests};
+use crate::manifest::{BOOTSTRAP_CONTAINER, LogStorage, Manifests, Object};
 use crate::nearest::suggestion;
 use crate::reachability::Findings;
 use crate::source::{Span, Spanned};
@@ -84,6 +85,17 @@ pub(crate) fn parameters(platform: &PlatformDocument) -> Parameters {
     parameters
 }
 
+/// A Service, with what makes its pods if no model knows that kind.
+fn sourced(service: &Service, manifests: &Manifests) -> Service {
+    let mut workloads = manifests.workloads.iter().map(|it| &it.value);
+    let is_known = workloads.any(|it| service.selects(&it.namespace, &it.template.labels));
+    let mut objects = manifests.objects.iter().filter(|_| !is_known);
+    let strange_source = objects
+        .find(|it| service.selects(&it.key.namespace, &it.template_labels()))
+        .map(Object::title);
+    Service { strange_source, ..service.clone() }
+}
+
 /// Looks up every name.
 pub(crate) fn resolve(
     input: &Input<'_>,
@@ -98,7 +110,7 @@ pub(crate) fn resolve(
         files,
         region: input.platform.spec.region.name.value.clone(),
         workloads: manifests.workloads.iter().map(|it| it.value.clone()).collect(),
-        services: manifests.services.iter().map(|it| it.value.clone()).collect(),
+        services: manifests.services.iter().map(|it| sourced(&it.value, manifests)).collect(),
         ingresses: manifests.ingresses.iter().map(|it| it.value.clone()).collect(),
         budgets: manifests.budgets.iter().map(|it| it.value.clone()).collect(),
         canaries: manifests.canaries.iter().map(|it| it.value.clone()).collect(),

@@ -265,6 +265,22 @@ fn measure(promise: &Promise, measures: &RunMeasures) -> (RunVerdict, Option<i64
     }
 }
 
+/// What makes the pods of the Service that a promise is about, where no model knows it.
+fn not_modelled<'a>(promise: &Promise, blueprint: &'a Blueprint) -> Option<&'a str> {
+    let service = match promise {
+        Promise::Availability { service, .. }
+        | Promise::AvailabilityIn { service, .. }
+        | Promise::BudgetBurn { service, .. }
+        | Promise::Alert { service, .. }
+        | Promise::Latency { service, .. }
+        | Promise::Returns { service, .. }
+        | Promise::StaticallyStable { service, .. }
+        | Promise::Rto { subject: Subject::Service(service), .. } => *service,
+        _ => return None,
+    };
+    blueprint.services.get(service.index())?.strange_source.as_deref()
+}
+
 /// Why a predicate speaks of nothing that the platform has: of databases where there is none.
 fn lacks_subject(promise: &Promise, blueprint: &Blueprint) -> Option<&'static str> {
     let (Promise::Never(predicate) | Promise::Always(predicate) | Promise::Sometimes(predicate)) =
@@ -348,6 +364,17 @@ pub fn judge(
     runs: &[RunMeasures],
     blueprint: &Blueprint,
 ) -> GuaranteeJudgement {
+    if let Some(what) = not_modelled(&guarantee.promise, blueprint) {
+        return GuaranteeJudgement {
+            verdict: Verdict::NotModelled,
+            reason: format!("its pods come from {what}, a kind that is not modelled"),
+            held_count: 0,
+            judged_count: 0,
+            share: proportion(0, 0),
+            worst_run: None,
+            values: vec![None; runs.len()],
+        };
+    }
     let expression = Expression::of(&guarantee.promise);
     let judged: Vec<(RunVerdict, Option<i64>)> =
         runs.iter().map(|run| judge_run(guarantee, expression.as_ref(), run, blueprint)).collect();

@@ -33,6 +33,9 @@ pub struct Service {
     pub is_headless: bool,
     /// Type `LoadBalancer` or `NodePort`: reachable from outside.
     pub is_external: bool,
+    /// What makes its pods where nothing that is modelled does, such as `Rollout shop/web`: without them
+    /// nothing can be said of the Service.
+    pub strange_source: Option<String>,
     /// Where it was written.
     pub origin: Origin,
 }

@@ -76,6 +76,7 @@ impl Reader<'_> {
                     ("ExternalName", false),
                 ],
             ),
+            strange_source: None,
             origin: self.origin(),
         }
     }

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use model_api::Origin;
+use model_api::kube::Labels;
 
 use super::{kinds, origin_of};
 use crate::diagnostic::{Code, Diagnostic};
@@ -90,6 +91,16 @@ impl Object {
         } else {
             format!("{} {}/{}", self.key.kind, self.key.namespace, self.key.name)
         }
+    }
+
+    /// The labels of the pods that it makes, if it has a pod template as workloads have one.
+    pub(crate) fn template_labels(&self) -> Labels {
+        let labels = self.node.at(&["spec", "template", "metadata", "labels"]);
+        let entries = labels.and_then(Node::entries).unwrap_or_default();
+        entries
+            .iter()
+            .filter_map(|label| Some((label.key.clone(), label.value.text()?.to_owned())))
+            .collect()
     }
 
     /// The place of the key of a field such as `spec.template.spec.containers[0]`, or of the nearest

@@ -134,6 +134,7 @@ fn probes_and_requests() {
     let patient = WEB.replacen("          resources", &liveness(30), 1);
     assert_eq!(codes(&patient), Vec::<String>::new());
     speaks("W0114", swap("          resources: {requests: {cpu: 100m, memory: 64Mi}}\n", ""));
+    speaks("W0277", swap("memory: 64Mi", "memory: 64m"));
 }
 
 fn scaler(name: &str, kind: &str, metrics: &str) -> String {
@@ -229,6 +230,20 @@ fn databases_and_schedules() {
     assert_eq!(codes(&format!("{WEB}---\n{}", backup("@daily"))), ["W0161"]);
     let velero = "apiVersion: velero.io/v1\nkind: Schedule\nmetadata: {name: s, namespace: shop}\nspec: {schedule: 0 0 3 * * *}\n";
     speaks("W0121", plus(velero));
+}
+
+/// A Service is told what makes its pods where no model does.
+#[test]
+fn pods_of_strange_kinds() {
+    let strange = WEB
+        .replacen("apiVersion: apps/v1", "apiVersion: argoproj.io/v1alpha1", 1)
+        .replacen("kind: Deployment", "kind: Rollout", 1);
+    for (manifest, expected) in [(WEB, None), (strange.as_str(), Some("Rollout shop/web"))] {
+        let loaded = load_all(&web("").with("m.yaml", manifest), &["m.yaml"], &[]);
+        let resolved = loaded.resolved.as_ref().expect("it is read");
+        let services = &resolved.blueprint.services;
+        assert_eq!(services[0].strange_source.as_deref(), expected);
+    }
 }
 
 #[test]

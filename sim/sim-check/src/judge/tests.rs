@@ -99,6 +99,20 @@ fn a_goodput_need_not_be_back_before_its_time() {
     assert_eq!(verdict(&returns(5), None, &[(50, 52)]), Verdict::Held);
 }
 
+/// Pods that no model makes serve nobody, which says nothing of the platform.
+#[test]
+fn what_comes_of_pods_of_strange_kinds_is_not_known() {
+    let promise = rto(Comparison::LessOrEqual, 1);
+    let (mut blueprint, measures) = run(&promise, (10, 40));
+    let judged =
+        judge(&guarantee(promise.clone(), None), std::slice::from_ref(&measures), &blueprint);
+    assert_eq!(judged.verdict, Verdict::Violated);
+    blueprint.services[0].strange_source = Some("Rollout shop/web".to_owned());
+    let judged = judge(&guarantee(promise, None), &[measures], &blueprint);
+    assert_eq!(judged.verdict, Verdict::NotModelled);
+    assert!(judged.reason.contains("Rollout shop/web"), "{}", judged.reason);
+}
+
 /// What was not put to the test did not hold, and was not broken either.
 #[test]
 fn nothing_is_shown_of_what_is_not_there() {
