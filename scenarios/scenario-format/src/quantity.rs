@@ -92,6 +92,11 @@ impl Quantity {
         digits as f64 * 10_f64.powi(exponent)
     }
 
+    /// Whether it has no fraction.
+    pub fn is_whole(self) -> bool {
+        self.nanos % NANOS_PER_UNIT == 0
+    }
+
     /// In thousand-millionths, exactly.
     pub fn nanos(self) -> i128 {
         self.nanos

@@ -644,4 +644,7 @@ codes! {
     W0261 "clients that keep an address for ever"
         "Some runtimes keep the answer of a look-up for as long as they run, whatever its TTL. When an entrance is lost, these clients are lost until it is back, or until somebody starts them again."
         "Limit how long they keep it (networkaddress.cache.ttl of the JVM), and say so with `for`."
+    W0277 "a fraction of a byte"
+        "Memory is bytes, and `m` is a thousandth: `512m` is half a byte, read as one. A pod that requests so little fits everywhere, and one that is limited to it is killed as soon as it runs."
+        "Write M or Mi."
 }

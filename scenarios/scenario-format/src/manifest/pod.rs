@@ -267,12 +267,27 @@ impl Reader<'_> {
                     self.refuse(&field, format!("must not be negative, is {}", quantity.0));
                 }
                 Ok(amount) => {
+                    if !amount.is_whole() && matches!(name.as_str(), "memory" | "ephemeral-storage")
+                    {
+                        self.warn_of_fraction(&field, &quantity.0);
+                    }
                     let amount = if name == "cpu" { amount.ceil_millis() } else { amount.ceil() };
                     result.0.insert(name.clone(), amount);
                 }
             }
         }
         result
+    }
+
+    /// As the API server warns (pkg/api/pod/warnings.go, `fractional byte value`).
+    fn warn_of_fraction(&mut self, path: &str, amount: &str) {
+        let title = self.object.title();
+        let message = format!("{title}: {path} is no whole number of bytes: `{amount}`");
+        let span = self.object.value_span(path);
+        let help = amount.strip_suffix('m').map(|number| {
+            format!("`m` is thousandths: write `{number}M` or `{number}Mi` for megabytes")
+        });
+        self.diagnostics.push(Diagnostic::new(Code::W0277, span, message).help_if(help));
     }
 
     fn ports(
