@@ -91,12 +91,14 @@ fn sentence(diff: &ScenarioDiff) -> String {
     let change = &diff.change;
     if diff.is_equal() && diff.is_beyond_the_model() {
         return format!(
-            "{}: {change} changes nothing that is modelled in {} runs, and something that is not",
-            diff.scenario, diff.run_count
+            "{}: {change} changes nothing that is modelled in {}, and something that is not",
+            diff.scenario,
+            quantity::counted(diff.run_count, "run")
         );
     }
     if diff.is_equal() {
-        return format!("{}: {change} changes nothing in {} runs", diff.scenario, diff.run_count);
+        let runs = quantity::counted(diff.run_count, "run");
+        return format!("{}: {change} changes nothing in {runs}", diff.scenario);
     }
     let mut parts: Vec<String> = diff
         .guarantees
@@ -161,8 +163,9 @@ fn rest(diff: &ScenarioDiff) -> String {
     let more = diff.metrics.len().saturating_sub(METRICS_SHOWN_MAX);
     let more = if more > 0 { format!("{more} more figures changed; ") } else { String::new() };
     format!(
-        "{more}{} guarantees and {} figures are exactly as before",
-        diff.equal_guarantee_count, diff.equal_metric_count
+        "{more}{} and {} are exactly as before",
+        quantity::counted(diff.equal_guarantee_count, "guarantee"),
+        quantity::counted(diff.equal_metric_count, "figure")
     )
 }
 

@@ -7,7 +7,7 @@ use report_data::{Exposure, Report, ScenarioResult, Verdict};
 use crate::Options;
 use crate::coverage::{self, fault_line};
 use crate::groups::{Group, groups};
-use crate::quantity::{clock, place, span, spread};
+use crate::quantity::{clock, counted, place, span, spread};
 use crate::recommended::recommended;
 
 /// The report as text: a block a scenario, what is wrong with its cause and how to replay it.
@@ -23,14 +23,13 @@ pub fn human(report: &Report, options: Options) -> String {
 }
 
 fn scenario(text: &mut String, result: &ScenarioResult, options: Options) {
-    let runs = if result.run_count == 1 { "run" } else { "runs" };
     line(
         text,
         format_args!(
-            "{} {}  {} {runs} of {}, seed {}, digest {}",
+            "{} {}  {} of {}, seed {}, digest {}",
             word(result.verdict, options),
             result.scenario,
-            result.run_count,
+            counted(result.run_count, "run"),
             span(result.horizon_ns),
             result.root_seed,
             result.digest

@@ -5,7 +5,7 @@ use report_data::{LoadEdge, LoadMap, LoadMapCell, LoadMapReport, LoadRegion};
 use crate::Options;
 use crate::coverage;
 use crate::markdown;
-use crate::quantity::span;
+use crate::quantity::{self, span};
 
 /// What a cell is drawn as, and in which color (ANSI).
 struct Mark {
@@ -135,12 +135,11 @@ pub fn load_map_json(report: &LoadMapReport) -> String {
 }
 
 fn subtitle(map: &LoadMap) -> String {
-    let runs = if map.run_count == 1 { "run" } else { "runs" };
     format!(
-        "100% is {} requests/s in the mean; trigger: {}; {} {runs} a cell, seed {}",
+        "100% is {} requests/s in the mean; trigger: {}; {} a cell, seed {}",
         rate(map.mean_millirps),
         map.trigger.join(", "),
-        map.run_count,
+        quantity::counted(map.run_count, "run"),
         map.root_seed,
     )
 }

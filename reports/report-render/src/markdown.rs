@@ -7,7 +7,7 @@ use report_data::{Report, ScenarioResult, Verdict};
 use crate::Options;
 use crate::coverage;
 use crate::groups::{Group, groups};
-use crate::quantity::{clock, place, span, spread};
+use crate::quantity::{clock, counted, place, span, spread};
 use crate::recommended::recommended;
 
 /// Most bytes of a Markdown report. A job summary of GitHub is dropped whole above 1 MiB and a
@@ -34,11 +34,11 @@ pub fn markdown(report: &Report, options: Options) -> String {
 
 fn scenario(result: &ScenarioResult, options: Options) -> String {
     let mut text = format!(
-        "## {} {}: {}\n\n{} runs of {}, seed {}.\n\n",
+        "## {} {}: {}\n\n{} of {}, seed {}.\n\n",
         sign(result.verdict),
         escaped(&result.scenario),
         result.verdict.words(),
-        result.run_count,
+        counted(result.run_count, "run"),
         span(result.horizon_ns),
         result.root_seed
     );

@@ -22,6 +22,12 @@ pub(crate) fn span(ns: u64) -> String {
     }
 }
 
+/// So many of something: `1 run`, `5 runs`.
+pub(crate) fn counted(count: u64, noun: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} {noun}{plural}")
+}
+
 /// A moment of a run: `00:25:03.250`.
 pub(crate) fn clock(ns: u64) -> String {
     let millis = ns / 1_000_000;
