@@ -669,7 +669,7 @@ impl Cluster {
             KubeEvent::LeaderRenewed(component) => self.on_leader_renewed(component, ctx),
             KubeEvent::LeaseStalled(node) => self.on_lease_stalled(node, ctx),
             KubeEvent::DatabaseClientTurned(id) => self.on_database_client_turned(id, ctx),
-            KubeEvent::LeaderServed(component) => self.on_leader_served(component, ctx),
+            KubeEvent::LeaderServed(component) => self.review_leader(component, ctx),
             KubeEvent::BalancerTurned(member) => self.on_balancer_turned(member, ctx),
         }
     }

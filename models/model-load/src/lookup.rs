@@ -13,8 +13,9 @@
 //! # Checked against
 //! Flows against single requests (`tests/it/agreement.rs`).
 
-use crate::curve::{Factor, Side};
 use sim_kernel::{SimSpan, SimTime};
+
+use crate::curve::{Factor, Side};
 
 /// What the clients of a load know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -205,8 +205,11 @@ impl Cluster {
     }
 
     /// The API server beside a leader may have ended or begun to answer.
-    pub(super) fn review_leader<E, R>(&mut self, component: Component, ctx: &mut Context<'_, E, R>)
-    where
+    pub(in super::super) fn review_leader<E, R>(
+        &mut self,
+        component: Component,
+        ctx: &mut Context<'_, E, R>,
+    ) where
         E: Copy + From<KubeEvent>,
         R: Recorder<Observation>,
     {
@@ -254,17 +257,5 @@ impl Cluster {
             None => (expiry, KubeEvent::LeaderExpired(component)),
         };
         leadership.timer = ctx.timer_at(at.max(ctx.now()), priority::CONTROL_PLANE, event);
-    }
-
-    /// The API server beside a leader that could not renew answers.
-    pub(in super::super) fn on_leader_served<E, R>(
-        &mut self,
-        component: Component,
-        ctx: &mut Context<'_, E, R>,
-    ) where
-        E: Copy + From<KubeEvent>,
-        R: Recorder<Observation>,
-    {
-        self.review_leader(component, ctx);
     }
 }
