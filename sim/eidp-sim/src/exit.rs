@@ -64,8 +64,7 @@ Exit codes:
   0  held: every guarantee held (diff: nothing differs; conformance: all passed)
   1  violated, or no design could have kept it (diff: a difference; conformance: not all passed)
   2  bad input or usage; nothing was judged
-  3  inconclusive: neither proven nor refuted, vacuous, or not modelled (diff: nothing
-     differs, but what changed is not modelled)
+  3  inconclusive, vacuous or not modelled (diff: only what is not modelled differs)
   4  nothing selected: no scenario or case there
   5  incomplete: runs stopped at a limit
   6  non-deterministic: two executions of one run differ";
