@@ -304,6 +304,22 @@ pub enum Part {
     Drain,
 }
 
+impl Part {
+    /// Its name, as in results.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Detect => "detect",
+            Self::Decide => "decide",
+            Self::Act => "act",
+            Self::Provision => "provision",
+            Self::Pull => "pull",
+            Self::Start => "start",
+            Self::Warm => "warm",
+            Self::Drain => "drain",
+        }
+    }
+}
+
 /// A fault and what it did.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]

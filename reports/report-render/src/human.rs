@@ -104,9 +104,7 @@ fn guarantee_lines(text: &mut String, group: &Group<'_>, options: Options) {
         let parts: Vec<String> = explanation
             .outage_parts
             .iter()
-            .map(|part| {
-                format!("{} {}", format!("{:?}", part.part).to_lowercase(), span(part.length_ns))
-            })
+            .map(|part| format!("{} {}", part.part.name(), span(part.length_ns)))
             .collect();
         if !parts.is_empty() {
             row(text, "spent on", &parts.join(", "));

@@ -17,6 +17,7 @@ pub(crate) mod backups;
 mod black_start;
 mod budgets;
 mod canaries;
+mod capacity;
 mod databases;
 mod gateways;
 mod hints;
@@ -39,6 +40,7 @@ pub(crate) fn run(manifests: &Manifests, resolved: &Resolved, diagnostics: &mut 
     lint.budgets();
     lint.canaries();
     lint.placement();
+    lint.capacity();
     lint.pods();
     lint.references();
     lint.schedules();
@@ -100,15 +102,6 @@ impl<'a> Lint<'a> {
         services
             .filter(|service| service.selects(&workload.namespace, &workload.template.labels))
             .collect()
-    }
-}
-
-/// Where the pod spec of a workload stands in its object.
-fn pod_path(workload: &Workload) -> &'static str {
-    match workload.kind {
-        WorkloadKind::Pod => "spec",
-        WorkloadKind::DatabaseInstances => "spec.affinity",
-        _ => "spec.template.spec",
     }
 }
 

@@ -91,9 +91,5 @@ fn note(blueprint: &Blueprint, autoscaler: &VerticalPodAutoscaler, text: &str) -
 
 /// Where a container's requests are written, or the field around them that is.
 fn requests_at(workload: &Workload, container: u32) -> model_api::SourceRef {
-    let path = match workload.kind {
-        model_api::kube::WorkloadKind::Pod => "spec",
-        _ => "spec.template.spec",
-    };
-    workload.origin.of(&format!("{path}.containers[{container}].resources.requests.cpu"))
+    workload.origin.of(&workload.container_path(Some(container as usize), "resources.requests.cpu"))
 }

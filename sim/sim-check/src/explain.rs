@@ -226,9 +226,8 @@ impl<'a, E> Story<'a, E> {
         let zone = |id: model_api::ZoneId| self.blueprint.zones[id.index()].name.as_str();
         let node = |id: model_api::NodeId| self.blueprint.nodes[id.index()].node.name.clone();
         let workload = |id: model_api::WorkloadId| self.blueprint.workload_name(id);
-        let field = |id: model_api::WorkloadId, path: &str| {
-            Some(self.blueprint.workloads[id.index()].origin.of(path))
-        };
+        let spec = |id: model_api::WorkloadId| &self.blueprint.workloads[id.index()];
+        let field = |id: model_api::WorkloadId, path: &str| Some(spec(id).origin.of(path));
         let text = match *observation {
             O::FaultStruck { fault, .. } => {
                 let fault = &self.plan.faults[fault.index()];
@@ -300,7 +299,7 @@ impl<'a, E> Story<'a, E> {
                 format!("{count} kubelets hang on the connection to an API server that is gone")
             }
             O::PodImagePullFailed { workload: id, .. } => {
-                let place = field(id, "spec.template.spec.containers[0].image");
+                let place = Some(self.container_place(id, |_| true, "image"));
                 let text = format!("no registry has the image of a pod of {}", workload(id));
                 return Some((text, place));
             }
@@ -313,7 +312,7 @@ impl<'a, E> Story<'a, E> {
             }
             O::MasterDisruptionStarted => "every zone is lost: evictions stop".to_owned(),
             O::PodDeletionRequested { workload: id, reason: DeletionReason::Taint, .. } => {
-                let place = field(id, "spec.template.spec.tolerations");
+                let place = field(id, &spec(id).pod_path("tolerations"));
                 return Some((
                     format!("the toleration of a pod of {} runs out", workload(id)),
                     place,
@@ -328,7 +327,7 @@ impl<'a, E> Story<'a, E> {
                 return Some((text, place));
             }
             O::PodBecameUnschedulable { workload: id, reason, .. } => {
-                let place = field(id, "spec.template.spec");
+                let place = field(id, &spec(id).filter_path(reason));
                 let text = format!("no node fits a pod of {} ({reason:?})", workload(id));
                 return Some((text, place));
             }
@@ -340,11 +339,13 @@ impl<'a, E> Story<'a, E> {
             }
             O::PodStarted { workload: id, .. } => format!("a pod of {} runs", workload(id)),
             O::PodBecameReady { workload: id, .. } => {
-                let place = field(id, "spec.template.spec.containers[0].readinessProbe");
+                let place =
+                    Some(self.container_place(id, |it| it.readiness.is_some(), "readinessProbe"));
                 return Some((format!("a pod of {} is ready", workload(id)), place));
             }
             O::PodBecameUnready { workload: id, reason: UnreadyReason::Probe, .. } => {
-                let place = field(id, "spec.template.spec.containers[0].readinessProbe");
+                let place =
+                    Some(self.container_place(id, |it| it.readiness.is_some(), "readinessProbe"));
                 let text = format!("a pod of {} fails its readiness probe", workload(id));
                 return Some((text, place));
             }
@@ -370,7 +371,11 @@ impl<'a, E> Story<'a, E> {
                 format!("{} takes writes again", self.blueprint.database_name(database))
             }
             O::FailoverBlocked { database, reason } => {
-                format!("{} cannot fail over ({reason:?})", self.blueprint.database_name(database))
+                format!(
+                    "{} cannot fail over: {}",
+                    self.blueprint.database_name(database),
+                    reason.words()
+                )
             }
             O::CommitsLost { database, commit_count, .. } => {
                 let name = self.blueprint.database_name(database);

@@ -207,7 +207,7 @@ fn grow(
         let requests = amount::list(&pod_requests(spec));
         let text = format!("{count} of {}/{}: {requests} each", workload.namespace, workload.name);
         let field =
-            format!("{}.containers[0].resources.requests", crate::placed::pod_spec_path(workload));
+            workload.container_path(workload.only_container(|_| true), "resources.requests");
         draft.step_at("waits", text, &workload.origin, &field);
         let shape = placed.shapes[*idx];
         let delay = scale_up_delay(&workload.template.annotations);

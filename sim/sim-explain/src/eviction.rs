@@ -13,7 +13,7 @@ use report_data::{DecisionKind, DecisionReport, Program};
 
 use crate::amount;
 use crate::draft::{Draft, row};
-use crate::placed::{Placed, nodes, pod_spec_path, title, workload_of_pod};
+use crate::placed::{Placed, nodes, title, workload_of_pod};
 use crate::refusal::{Refusal, one_of};
 
 /// A kubelet renews its lease up to this much later than its period says
@@ -176,7 +176,7 @@ fn toleration(draft: &mut Draft<'_>, workload: &Workload) -> Stay {
         Stay::For(span) => format!("tolerated for {}, then deleted", amount::span(span)),
         Stay::ForEver => "tolerated for ever: never deleted".to_owned(),
     };
-    let field = format!("{}.tolerations", pod_spec_path(workload));
+    let field = workload.pod_path("tolerations");
     let is_written = workload.origin.fields.contains_key(&field);
     let first = tolerations.iter().position(|it: &Toleration| it.tolerates(&unreachable));
     match first {

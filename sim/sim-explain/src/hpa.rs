@@ -390,9 +390,10 @@ impl Told<'_, '_> {
                 let text = format!("target {target}; proposes nothing: {error}");
                 self.draft.step_at(format!("metric {name}"), text, origin, &field);
                 if let MetricError::NoRequest(_) = error {
-                    let path = "spec.template.spec.containers[0].resources";
+                    let only = workload.only_container(|_| true);
+                    let path = workload.container_path(only, "resources");
                     let text = "every container must request what is measured";
-                    self.draft.step_at("request", text, &workload.origin, path);
+                    self.draft.step_at("request", text, &workload.origin, &path);
                 }
                 return;
             }

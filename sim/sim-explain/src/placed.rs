@@ -55,14 +55,6 @@ pub(crate) fn workload_of_pod(blueprint: &Blueprint, pod: Option<&str>) -> Resul
     found
 }
 
-/// The path of a workload's pod spec within its object.
-pub(crate) fn pod_spec_path(workload: &Workload) -> &'static str {
-    match workload.kind {
-        WorkloadKind::Pod => "spec",
-        _ => "spec.template.spec",
-    }
-}
-
 /// `deployment shop/web`.
 pub(crate) fn title(workload: &Workload) -> String {
     format!("{} {}/{}", workload.kind.name(), workload.namespace, workload.name)

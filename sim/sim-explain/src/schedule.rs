@@ -15,7 +15,7 @@ use report_data::{Datum, DecisionKind, DecisionReport, Program};
 
 use crate::amount;
 use crate::draft::{Draft, Row, row};
-use crate::placed::{Placed, nodes, pod_spec_path, title, workload_of_pod};
+use crate::placed::{Placed, nodes, title, workload_of_pod};
 use crate::refusal::Refusal;
 
 /// Which pod, and what runs already.
@@ -103,7 +103,7 @@ fn gates(draft: &mut Draft<'_>, workload: &Workload) {
     if names.is_empty() {
         return;
     }
-    let field = format!("{}.schedulingGates", pod_spec_path(workload));
+    let field = workload.pod_path("schedulingGates");
     let text = format!("{}: not tried while the pod has one", names.join(", "));
     draft.step_at("scheduling gates", text, &workload.origin, &field);
     draft.answer(format!(
@@ -117,8 +117,8 @@ fn gates(draft: &mut Draft<'_>, workload: &Workload) {
 fn wishes(draft: &mut Draft<'_>, placed: &Placed<'_>, workload_idx: usize) {
     let workload = &placed.blueprint.workloads[workload_idx];
     let (spec, origin) = (&workload.template.spec, &workload.origin);
-    let path = |field: &str| format!("{}.{field}", pod_spec_path(workload));
-    let requests = path("containers[0].resources.requests");
+    let path = |field: &str| workload.pod_path(field);
+    let requests = workload.container_path(workload.only_container(|_| true), "resources.requests");
     draft.step_at("requests", amount::list(&pod_requests(spec)), origin, &requests);
     if spec.priority != 0 {
         draft.step_at("priority", spec.priority.to_string(), origin, &path("priorityClassName"));
@@ -293,25 +293,8 @@ fn refusals(draft: &mut Draft<'_>, workload: &Workload, reports: &[NodeReport]) 
             reasons.into_iter().map(|(reason, count)| format!("{reason} ({count})")).collect();
         let text =
             format!("refuses {}: {}", amount::count(count as i64, "node"), reasons.join(", "));
-        let field = format!("{}.{}", pod_spec_path(workload), field_of(filter));
+        let field = workload.filter_path(filter);
         draft.step_at(format!("{filter:?}"), text, &workload.origin, &field);
-    }
-}
-
-/// The field of a pod spec that a filter reads first.
-fn field_of(filter: Filter) -> &'static str {
-    match filter {
-        Filter::NodeName => "nodeName",
-        Filter::NodeUnschedulable | Filter::TaintToleration => "tolerations",
-        Filter::NodeAffinity => "affinity.nodeAffinity",
-        Filter::NodePorts => "containers[0].ports",
-        Filter::VolumeRestrictions
-        | Filter::NodeVolumeLimits
-        | Filter::VolumeBinding
-        | Filter::VolumeZone => "volumes",
-        Filter::PodTopologySpread => "topologySpreadConstraints",
-        Filter::InterPodAffinity => "affinity",
-        _ => "containers[0].resources.requests",
     }
 }
 

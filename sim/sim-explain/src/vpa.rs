@@ -17,7 +17,7 @@ use scenario_format::{Code, Diagnostic, Sources, read_trees};
 
 use crate::amount;
 use crate::draft::{Draft, row};
-use crate::placed::{pod_spec_path, title, workload_names};
+use crate::placed::{title, workload_names};
 use crate::refusal::{Refusal, one_of};
 
 /// When samples begin; decay counts from midnights, so any midnight is as good.
@@ -178,7 +178,7 @@ fn compare(
         shown(requests.cpu_millis(), amount::cpu),
         shown(requests.memory_bytes(), amount::bytes)
     );
-    let field = format!("{}.containers[{place}].resources.requests", pod_spec_path(workload));
+    let field = workload.pod_path(&format!("containers[{place}].resources.requests"));
     draft.step_at("now", text, &workload.origin, &field);
     let target = recommended.target;
     for (resource, value) in

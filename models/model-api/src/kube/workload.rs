@@ -3,9 +3,10 @@
 use sim_kernel::SimSpan;
 
 use super::job::Job;
-use super::pod::PodTemplate;
+use super::pod::{Container, PodTemplate};
 use super::selector::LabelSelector;
 use super::storage::PersistentVolumeClaim;
+use crate::observation::UnschedulableReason;
 use crate::source::Origin;
 
 /// A workload of any kind that has a pod template.
@@ -27,6 +28,85 @@ pub struct Workload {
     pub template: PodTemplate,
     /// Where it was written.
     pub origin: Origin,
+}
+
+impl Workload {
+    /// The path of its pods' spec within the object that states it.
+    pub fn pod_spec_path(&self) -> &'static str {
+        match &self.kind {
+            WorkloadKind::Pod | WorkloadKind::DatabaseInstances => "spec",
+            WorkloadKind::Job(job) if job.cron.is_some() => "spec.jobTemplate.spec.template.spec",
+            _ => "spec.template.spec",
+        }
+    }
+
+    /// The path of a field of its pods' spec, such as `tolerations` or `containers[0].image`. Instances
+    /// of a database have no pod template: what stands for the field in a `Cluster` of CloudNativePG
+    /// (its reference of the API, 1.27).
+    pub fn pod_path(&self, field: &str) -> String {
+        match self.kind {
+            WorkloadKind::DatabaseInstances => instance_path(field),
+            _ => format!("{}.{field}", self.pod_spec_path()),
+        }
+    }
+
+    /// The path of a field of that container, or of all containers where nobody knows which it is.
+    pub fn container_path(&self, container: Option<usize>, field: &str) -> String {
+        match container {
+            Some(idx) => self.pod_path(&format!("containers[{idx}].{field}")),
+            None => self.pod_path("containers"),
+        }
+    }
+
+    /// The path of what a filter of the scheduler reads first.
+    pub fn filter_path(&self, filter: UnschedulableReason) -> String {
+        use UnschedulableReason as Filter;
+        let field = match filter {
+            Filter::NodeName => "nodeName",
+            Filter::NodeUnschedulable | Filter::TaintToleration => "tolerations",
+            Filter::NodeAffinity => "affinity.nodeAffinity",
+            Filter::NodePorts => {
+                let claims = |it: &Container| it.ports.iter().any(|port| port.host_port.is_some());
+                return self.container_path(self.only_container(claims), "ports");
+            }
+            Filter::NodeResourcesFit => {
+                return self.container_path(self.only_container(|_| true), "resources.requests");
+            }
+            Filter::VolumeRestrictions
+            | Filter::NodeVolumeLimits
+            | Filter::VolumeBinding
+            | Filter::VolumeZone => "volumes",
+            Filter::PodTopologySpread => "topologySpreadConstraints",
+            Filter::InterPodAffinity => "affinity",
+            Filter::SchedulingGates => "schedulingGates",
+        };
+        self.pod_path(field)
+    }
+
+    /// The container that is meant by what only one can have done: the only one, or the only one that
+    /// has what it was done with.
+    pub fn only_container(&self, has: impl Fn(&Container) -> bool) -> Option<usize> {
+        let containers = &self.template.spec.containers;
+        let mut having = (0..containers.len()).filter(|idx| has(&containers[*idx]));
+        having.next().filter(|_| having.next().is_none())
+    }
+}
+
+/// Where a `Cluster` states what would be that field of a pod's spec.
+fn instance_path(field: &str) -> String {
+    let (first, rest) = field.split_once('.').unwrap_or((field, ""));
+    let path = match (first, rest) {
+        ("tolerations" | "nodeSelector", _) => return format!("spec.affinity.{field}"),
+        ("volumes", _) => "spec.storage",
+        (name, "image") if name.starts_with("containers") => "spec.imageName",
+        (name, "readinessProbe") if name.starts_with("containers") => "spec.probes.readiness",
+        (name, "livenessProbe") if name.starts_with("containers") => "spec.probes.liveness",
+        (name, "startupProbe") if name.starts_with("containers") => "spec.probes.startup",
+        (name, "") if name.starts_with("containers") => "spec",
+        (name, _) if name.starts_with("containers") => return format!("spec.{rest}"),
+        _ => return format!("spec.{field}"),
+    };
+    path.to_owned()
 }
 
 /// The kinds of workload.
@@ -181,4 +261,52 @@ pub enum PodManagementPolicy {
     #[default]
     OrderedReady,
     Parallel,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn workload(kind: WorkloadKind) -> Workload {
+        Workload {
+            kind,
+            namespace: "shop".to_owned(),
+            name: "web".to_owned(),
+            replicas: 1,
+            selector: None,
+            min_ready: SimSpan::ZERO,
+            template: PodTemplate::default(),
+            origin: Origin::default(),
+        }
+    }
+
+    #[test]
+    fn a_field_of_pods_stands_where_its_kind_has_it() {
+        let database = WorkloadKind::DatabaseInstances;
+        for (kind, field, path) in [
+            (WorkloadKind::Pod, "tolerations", "spec.tolerations"),
+            (WorkloadKind::ReplicaSet, "tolerations", "spec.template.spec.tolerations"),
+            (database.clone(), "tolerations", "spec.affinity.tolerations"),
+            (database.clone(), "affinity.podAntiAffinity", "spec.affinity.podAntiAffinity"),
+            (database.clone(), "containers[0].image", "spec.imageName"),
+            (database.clone(), "containers[0].livenessProbe", "spec.probes.liveness"),
+            (database.clone(), "containers[0].resources.requests", "spec.resources.requests"),
+            (database, "topologySpreadConstraints[1]", "spec.topologySpreadConstraints[1]"),
+        ] {
+            assert_eq!(workload(kind).pod_path(field), path);
+        }
+    }
+
+    #[test]
+    fn a_container_is_meant_only_where_no_other_can_be() {
+        let mut pod = workload(WorkloadKind::Pod);
+        let has_image = |it: &Container| !it.image.is_empty();
+        assert_eq!(pod.only_container(has_image), None, "there is none");
+        pod.template.spec.containers = vec![Container::default(); 2];
+        pod.template.spec.containers[1].image = "web".to_owned();
+        assert_eq!(pod.only_container(has_image), Some(1));
+        assert_eq!(pod.only_container(|_| true), None, "either");
+        assert_eq!(pod.container_path(Some(1), "image"), "spec.containers[1].image");
+        assert_eq!(pod.container_path(None, "image"), "spec.containers");
+    }
 }

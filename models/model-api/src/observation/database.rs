@@ -25,3 +25,15 @@ pub enum FailoverBlock {
     /// The volume of an instance is full, which a failover would not mend.
     WalVolume,
 }
+
+impl FailoverBlock {
+    /// The reason in words.
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::NoCandidate => "no standby is left that may be promoted",
+            Self::Quorum => "too few standbys answer to know that one has all commits",
+            Self::Operator => "its operator does not run, or the API does not answer",
+            Self::WalVolume => "a volume is full, which another primary would not mend",
+        }
+    }
+}

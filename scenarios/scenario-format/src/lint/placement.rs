@@ -8,7 +8,7 @@ use model_api::kube::{
     WorkloadKind,
 };
 
-use super::{Lint, is_replicated, pod_path};
+use super::{Lint, is_replicated};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::manifest::Object;
 use crate::nearest::suggestion;
@@ -51,11 +51,9 @@ impl Lint<'_> {
                 .chain(&affinity.pod_anti_required)
                 .any(|term| term.topology_key == "kubernetes.io/hostname")
                 || !spec.topology_spread_constraints.is_empty();
-            let base = pod_path(workload);
             let path = match (has_hosts, spec.topology_spread_constraints.is_empty()) {
-                (true, true) => format!("{base}.affinity"),
-                (true, false) => format!("{base}.topologySpreadConstraints"),
-                _ => base.to_owned(),
+                (true, false) => workload.pod_path("topologySpreadConstraints"),
+                _ => workload.pod_path("affinity"),
             };
             let why = if has_hosts { "it spreads over hosts only" } else { "nothing spreads them" };
             let message = format!(
@@ -93,12 +91,7 @@ impl Lint<'_> {
         // Of the nodes that it may stand on; when there are none, that is what there is to say.
         let nodes = || self.blueprint.nodes.iter().filter(|node| may_stand(spec, &node.node));
         let are_all = nodes().count() == self.blueprint.nodes.len();
-        let holds = |node: &NodeSpec| {
-            request.iter().all(|(name, amount)| {
-                *amount == 0 || node.node.allocatable.get(name).is_some_and(|have| have >= *amount)
-            })
-        };
-        if nodes().next().is_none() || nodes().any(holds) {
+        if nodes().next().is_none() || nodes().any(|node| holds(node, &request)) {
             return true;
         }
         let too_large = request.iter().find(|(name, amount)| {
@@ -123,16 +116,11 @@ impl Lint<'_> {
             None => ("cpu", "no node has all of it at once".to_owned()),
         };
         let message = format!("{}: no node can hold a pod: {why}", object.title());
-        let path = match workload.kind {
-            WorkloadKind::DatabaseInstances => format!("spec.resources.requests.{name}"),
-            _ => {
-                let containers = &workload.template.spec.containers;
-                let idx = (0..containers.len())
-                    .max_by_key(|idx| containers[*idx].requests.get(name).unwrap_or(0));
-                let idx = idx.unwrap_or(0);
-                format!("{}.containers[{idx}].resources.requests.{name}", pod_path(workload))
-            }
-        };
+        let containers = &workload.template.spec.containers;
+        let largest = (0..containers.len())
+            .max_by_key(|idx| containers[*idx].requests.get(name).unwrap_or(0));
+        let field = format!("resources.requests.{name}");
+        let path = workload.container_path(largest, &field);
         self.warn(Code::W0107, object, &path, message);
         false
     }
@@ -144,14 +132,13 @@ impl Lint<'_> {
         let is_selected = |node: &model_api::kube::Node| is_selected(spec, node);
         let is_matched = |node: &model_api::kube::Node| is_matched(spec, node);
         let is_tolerated = |node: &model_api::kube::Node| is_tolerated(spec, node);
-        let base = pod_path(workload);
         let (path, why) = if !nodes().any(is_selected) {
-            (format!("{base}.nodeSelector"), "the node selector")
+            (workload.pod_path("nodeSelector"), "the node selector")
         } else if !nodes().any(|node| is_selected(node) && is_matched(node)) {
-            let path = format!("{base}.affinity.nodeAffinity");
+            let path = workload.pod_path("affinity.nodeAffinity");
             (path, "the required node affinity")
         } else if !nodes().any(|node| is_selected(node) && is_matched(node) && is_tolerated(node)) {
-            (format!("{base}.tolerations"), "taints that the pod does not tolerate")
+            (workload.pod_path("tolerations"), "taints that the pod does not tolerate")
         } else {
             return;
         };
@@ -162,10 +149,7 @@ impl Lint<'_> {
     /// W0128.
     fn required_anti_affinity(&mut self, workload: &Workload, object: &Object) {
         let labels = &workload.template.labels;
-        let base = match workload.kind {
-            WorkloadKind::DatabaseInstances => "spec.affinity".to_owned(),
-            _ => format!("{}.affinity.podAntiAffinity", pod_path(workload)),
-        };
+        let base = workload.pod_path("affinity.podAntiAffinity");
         for term in &workload.template.spec.affinity.pod_anti_required {
             let is_own = term.label_selector.as_ref().is_some_and(|it| it.matches(labels));
             if !is_own {
@@ -216,8 +200,15 @@ fn is_tolerated(spec: &PodSpec, node: &model_api::kube::Node) -> bool {
     })
 }
 
+/// Whether an empty node has what a pod requests.
+pub(super) fn holds(node: &NodeSpec, request: &BTreeMap<String, i64>) -> bool {
+    request.iter().all(|(name, amount)| {
+        *amount == 0 || node.node.allocatable.get(name).is_some_and(|have| have >= *amount)
+    })
+}
+
 /// Whether its labels and taints let a pod stand on a node.
-fn may_stand(spec: &PodSpec, node: &model_api::kube::Node) -> bool {
+pub(super) fn may_stand(spec: &PodSpec, node: &model_api::kube::Node) -> bool {
     is_selected(spec, node) && is_matched(spec, node) && is_tolerated(spec, node)
 }
 
@@ -262,7 +253,6 @@ fn prefers_zones(workload: &Workload) -> bool {
 fn topology_keys_of(workload: &Workload) -> Vec<(String, &str)> {
     let spec = &workload.template.spec;
     let affinity = &spec.affinity;
-    let base = pod_path(workload);
     let mut keys = Vec::new();
     if workload.kind == WorkloadKind::DatabaseInstances {
         let terms = affinity.pod_anti_preferred.iter().map(|term| &term.term);
@@ -272,7 +262,7 @@ fn topology_keys_of(workload: &Workload) -> Vec<(String, &str)> {
         return keys;
     }
     for (idx, constraint) in spec.topology_spread_constraints.iter().enumerate() {
-        let path = format!("{base}.topologySpreadConstraints[{idx}].topologyKey");
+        let path = workload.pod_path(&format!("topologySpreadConstraints[{idx}].topologyKey"));
         keys.push((path, constraint.topology_key.as_str()));
     }
     let hard =
@@ -280,7 +270,7 @@ fn topology_keys_of(workload: &Workload) -> Vec<(String, &str)> {
     for (kind, terms) in hard {
         for (idx, term) in terms.iter().enumerate() {
             let list = "requiredDuringSchedulingIgnoredDuringExecution";
-            let path = format!("{base}.affinity.{kind}.{list}[{idx}].topologyKey");
+            let path = workload.pod_path(&format!("affinity.{kind}.{list}[{idx}].topologyKey"));
             keys.push((path, term.topology_key.as_str()));
         }
     }
@@ -291,7 +281,8 @@ fn topology_keys_of(workload: &Workload) -> Vec<(String, &str)> {
     for (kind, terms) in soft {
         for (idx, term) in terms.iter().enumerate() {
             let list = "preferredDuringSchedulingIgnoredDuringExecution";
-            let path = format!("{base}.affinity.{kind}.{list}[{idx}].podAffinityTerm.topologyKey");
+            let path = workload
+                .pod_path(&format!("affinity.{kind}.{list}[{idx}].podAffinityTerm.topologyKey"));
             keys.push((path, term.term.topology_key.as_str()));
         }
     }
@@ -300,7 +291,7 @@ fn topology_keys_of(workload: &Workload) -> Vec<(String, &str)> {
 
 /// What a pod asks for: the larger of its containers together and its largest init container, with
 /// sidecars in both (component-helpers `resource/helpers.go`, PodRequests).
-fn request_of(spec: &PodSpec) -> BTreeMap<String, i64> {
+pub(super) fn request_of(spec: &PodSpec) -> BTreeMap<String, i64> {
     let mut running: BTreeMap<String, i64> = BTreeMap::new();
     let mut peak: BTreeMap<String, i64> = BTreeMap::new();
     for container in &spec.init_containers {
@@ -334,7 +325,7 @@ fn request_of(spec: &PodSpec) -> BTreeMap<String, i64> {
     running
 }
 
-fn amount_text(name: &str, amount: i64) -> String {
+pub(super) fn amount_text(name: &str, amount: i64) -> String {
     match name {
         "cpu" => format!("{amount}m"),
         "memory" | "ephemeral-storage" => format!("{} MiB", amount >> 20),

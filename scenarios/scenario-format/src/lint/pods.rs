@@ -2,7 +2,7 @@
 
 use model_api::kube::{Probe, Workload, WorkloadKind};
 
-use super::{Lint, is_replicated, pod_path};
+use super::{Lint, is_replicated};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::manifest::Object;
 use crate::yaml::Node;
@@ -36,7 +36,7 @@ impl Lint<'_> {
             has_quota |= profile.serving.quota_period.is_some();
         }
         let limits = containers.iter().map(|container| container.limits.cpu_millis());
-        let path = format!("{}.containers[0]", pod_path(workload));
+        let path = workload.pod_path("containers[0]");
         // Without a limit nobody says how much it should use.
         let Some(limit_millis) = limits.sum::<Option<i64>>() else {
             if has_quota {
@@ -82,12 +82,7 @@ impl Lint<'_> {
             object.title(),
             service.name
         );
-        self.warn(
-            Code::W0112,
-            object,
-            &format!("{}.containers[0].name", pod_path(workload)),
-            message,
-        );
+        self.warn(Code::W0112, object, &workload.pod_path("containers[0].name"), message);
     }
 
     /// W0113.
@@ -97,7 +92,7 @@ impl Lint<'_> {
             else {
                 continue;
             };
-            let path = format!("{}.containers[{idx}]", pod_path(workload));
+            let path = workload.pod_path(&format!("containers[{idx}]"));
             let asks = |probe: &str| object.find(&format!("{path}.{probe}")).and_then(asked);
             let is_same =
                 asks("livenessProbe").is_some() && asks("livenessProbe") == asks("readinessProbe");
@@ -137,7 +132,7 @@ impl Lint<'_> {
                     container.name,
                     missing.join(" and no ")
                 );
-                let path = format!("{}.containers[{idx}]", pod_path(workload));
+                let path = workload.pod_path(&format!("containers[{idx}]"));
                 let path = match object.find(&format!("{path}.resources")) {
                     Some(_) => format!("{path}.resources"),
                     None => format!("{path}.name"),

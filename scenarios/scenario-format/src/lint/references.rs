@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use model_api::ServiceId;
 use model_api::kube::{VolumeBindingMode, Workload, WorkloadKind};
 
-use super::{Lint, is_replicated, pod_path};
+use super::{Lint, is_replicated};
 use crate::coverage::is_known;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::manifest::{Object, Tier, is_namespaced};
@@ -149,7 +149,7 @@ impl Lint<'_> {
     /// W0118 and W0125.
     fn claims_of(&mut self, workload: &Workload, object: &Object) {
         for name in &workload.template.spec.claim_names {
-            let path = format!("{}.volumes", pod_path(workload));
+            let path = workload.pod_path("volumes");
             let claims = self.blueprint.claims.iter();
             let mut here = claims.filter(|claim| claim.namespace == workload.namespace);
             let Some(claim) = here.clone().find(|claim| claim.name == *name) else {

@@ -2,7 +2,7 @@
 
 use model_api::kube::{LabelSelector, Labels, PodAffinityTerm, Workload, WorkloadKind};
 
-use super::{Lint, listed, pod_path};
+use super::{Lint, listed};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::manifest::Object;
 
@@ -59,7 +59,7 @@ impl Lint<'_> {
             return;
         }
         let affinity = &workload.template.spec.affinity;
-        let base = format!("{}.affinity", pod_path(workload));
+        let base = workload.pod_path("affinity");
         let required = "requiredDuringSchedulingIgnoredDuringExecution";
         let preferred = "preferredDuringSchedulingIgnoredDuringExecution";
         let hard = [
@@ -121,11 +121,8 @@ impl Lint<'_> {
             if constraint.label_selector.as_ref().is_some_and(|it| it.matches(labels)) {
                 continue;
             }
-            let base = match workload.kind {
-                WorkloadKind::DatabaseInstances => "spec",
-                _ => pod_path(workload),
-            };
-            let path = format!("{base}.topologySpreadConstraints[{idx}].labelSelector");
+            let field = format!("topologySpreadConstraints[{idx}].labelSelector");
+            let path = workload.pod_path(&field);
             let message = format!(
                 "{}: this constraint does not select the workload's own pods, so it spreads nothing",
                 object.title()

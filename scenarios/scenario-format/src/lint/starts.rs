@@ -4,7 +4,7 @@ use model_api::action::Action;
 use model_api::fault::FaultKind;
 use model_api::kube::Workload;
 
-use super::{Lint, pod_path};
+use super::Lint;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::manifest::Object;
 use crate::nearest::{nearest, suggestion};
@@ -31,7 +31,7 @@ const DOWNSCALER: [&str; 10] = [
 impl Lint<'_> {
     pub(super) fn starts(&mut self) {
         for (workload, object) in self.workloads() {
-            if object.find(pod_path(workload)).is_none() {
+            if object.find(workload.pod_spec_path()).is_none() {
                 continue;
             }
             self.never_starts(workload, object);
@@ -43,17 +43,16 @@ impl Lint<'_> {
 
     /// W0242.
     fn never_starts(&mut self, workload: &Workload, object: &Object) {
-        let base = pod_path(workload);
         let mut found: Vec<(String, String)> = Vec::new();
         let has_items = |path: &str| {
             object.find(path).and_then(Node::items).is_some_and(|items| !items.is_empty())
         };
-        let path = format!("{base}.readinessGates");
+        let path = workload.pod_path("readinessGates");
         if has_items(&path) {
             let why = "somebody has to set the conditions of its readiness gates";
             found.push((path, why.to_owned()));
         }
-        let path = format!("{base}.schedulingGates");
+        let path = workload.pod_path("schedulingGates");
         if has_items(&path) && !self.lifts_gates(workload) {
             let message = format!(
                 "{}: nobody removes the scheduling gates of its pods, so they wait for ever",
@@ -61,14 +60,14 @@ impl Lint<'_> {
             );
             self.warn(Code::W0253, object, &path, message);
         }
-        let path = format!("{base}.schedulerName");
+        let path = workload.pod_path("schedulerName");
         let scheduler = object.find(&path).and_then(Node::text).unwrap_or(DEFAULT_SCHEDULER);
         let is_there = self.workloads().any(|(other, _)| other.name == scheduler);
         if !scheduler.is_empty() && scheduler != DEFAULT_SCHEDULER && !is_there {
             found.push((path, format!("a scheduler `{scheduler}` has to bind its pods")));
         }
         for field in ["initContainers", "containers"] {
-            let list = format!("{base}.{field}");
+            let list = workload.pod_path(field);
             let containers = object.find(&list).and_then(Node::items).unwrap_or_default();
             for (idx, container) in containers.iter().enumerate() {
                 if container.get("imagePullPolicy").and_then(Node::text) == Some("Never") {
@@ -99,7 +98,7 @@ impl Lint<'_> {
     /// (`pkg/probe/util.go`, ResolveContainerPort, 1.36).
     fn probe_ports(&mut self, workload: &Workload, object: &Object) {
         for field in ["initContainers", "containers"] {
-            let list = format!("{}.{field}", pod_path(workload));
+            let list = workload.pod_path(field);
             let containers = object.find(&list).and_then(Node::items).unwrap_or_default();
             for (idx, container) in containers.iter().enumerate() {
                 let ports = container.get("ports").and_then(Node::items).unwrap_or_default();

@@ -80,6 +80,7 @@ fn budgets() {
 fn places() {
     speaks("W0107", swap("cpu: 100m", "cpu: 40"));
     speaks("W0107", swap("cpu: 100m", "example.com/gpu: 1, cpu: 100m"));
+    speaks("W0262", swap("replicas: 2", "replicas: 2000"));
     speaks(
         "W0108",
         swap(

@@ -160,7 +160,7 @@ impl<E> Story<'_, E> {
             O::NodeUncordoned { node: id } => format!("node {} takes pods again", node(id)),
             O::NodeDrained { node: id } => format!("node {} is drained", node(id)),
             O::DrainFailed { node: id, reason } => {
-                format!("the drain of {} fails ({reason:?})", node(id))
+                format!("the drain of {} fails: {}", node(id), reason.words())
             }
             O::MemberUpgradeStarted { member } => {
                 let zone = self.member_zone(member);

@@ -1,5 +1,6 @@
 //! What kubelets do to containers, in words.
 
+use model_api::kube::Container;
 use model_api::observation::{EvictionReason, KillReason};
 use model_api::usage::NodeResource;
 use model_api::{NodeId, Observation, PodId, SourceRef, WorkloadId};
@@ -38,9 +39,9 @@ impl<E> Story<'_, E> {
         };
         let place = match reason {
             KillReason::MemoryLimit | KillReason::NodeMemory => self.memory_place(id, field),
-            KillReason::StartupProbe | KillReason::LivenessProbe => {
-                let path = format!("spec.template.spec.containers[0].{field}");
-                self.blueprint.workloads[id.index()].origin.of(&path)
+            KillReason::StartupProbe => self.container_place(id, |it| it.startup.is_some(), field),
+            KillReason::LivenessProbe => {
+                self.container_place(id, |it| it.liveness.is_some(), field)
             }
         };
         (text, Some(place))
@@ -51,12 +52,19 @@ impl<E> Story<'_, E> {
     fn memory_place(&self, id: WorkloadId, field: &str) -> SourceRef {
         let workload = &self.blueprint.workloads[id.index()];
         let profile = self.blueprint.memory.iter().find(|profile| profile.workload == id);
-        let is_only = workload.template.spec.containers.len() == 1;
-        let container = profile.map(|it| it.container).or(is_only.then_some(0));
-        workload.origin.of(&match container {
-            Some(container) => format!("spec.template.spec.containers[{container}].{field}"),
-            None => "spec.template.spec.containers".to_owned(),
-        })
+        let container = profile.map(|it| it.container).or(workload.only_container(|_| true));
+        workload.origin.of(&workload.container_path(container, field))
+    }
+
+    /// Where a field of the one container is stated that has what this is about.
+    pub(super) fn container_place(
+        &self,
+        id: WorkloadId,
+        has: impl Fn(&Container) -> bool,
+        field: &str,
+    ) -> SourceRef {
+        let workload = &self.blueprint.workloads[id.index()];
+        workload.origin.of(&workload.container_path(workload.only_container(has), field))
     }
 
     /// The node that a pod was bound to last.
@@ -150,7 +158,7 @@ mod tests {
 
     use model_api::blueprint::NodeSpec;
     use model_api::fault::FaultPlan;
-    use model_api::kube::{Container, PodTemplate, Workload, WorkloadKind};
+    use model_api::kube::{PodTemplate, Workload, WorkloadKind};
     use model_api::memory::MemoryProfile;
     use model_api::{Blueprint, Origin};
     use sim_kernel::{EventId, Journal, Recorder, SimSpan, SimTime};
@@ -174,7 +182,7 @@ mod tests {
         let places = paths.map(|(path, line)| (path, SourceRef { line, ..SourceRef::default() }));
         let fields: BTreeMap<String, SourceRef> = places.collect();
         blueprint.workloads.push(Workload {
-            kind: WorkloadKind::DatabaseInstances,
+            kind: WorkloadKind::ReplicaSet,
             namespace: "shop".to_owned(),
             name: "web".to_owned(),
             replicas: 1,
