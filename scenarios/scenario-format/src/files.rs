@@ -128,7 +128,12 @@ fn collect(directory: &Path, depth: usize, paths: &mut Vec<PathBuf>) -> Result<(
     Ok(())
 }
 
+/// Whether a file of a directory is read. A kustomization may be one without an ending
+/// (`api/konfig/general.go` of kustomize 5), and has to be seen, since it says how the others are made.
 fn is_manifest(path: &Path) -> bool {
+    if path.file_name().is_some_and(|name| name == "Kustomization") {
+        return true;
+    }
     let extension = path.extension().map(|extension| extension.to_string_lossy().to_lowercase());
     matches!(extension.as_deref(), Some("yaml" | "yml" | "json"))
 }
@@ -155,5 +160,20 @@ fn read_error(error: &std::io::Error) -> ReadError {
     match error.kind() {
         std::io::ErrorKind::NotFound => ReadError::Missing,
         _ => ReadError::Other(error.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn manifests_are_known_by_their_names() {
+        for name in ["a.yaml", "a.YML", "a.json", "Kustomization"] {
+            assert!(is_manifest(Path::new(name)), "{name}");
+        }
+        for name in ["a.txt", "yaml", "kustomization", "Chart.lock"] {
+            assert!(!is_manifest(Path::new(name)), "{name}");
+        }
     }
 }

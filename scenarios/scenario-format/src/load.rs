@@ -332,7 +332,9 @@ fn to_build(file: &RawFile) -> Option<Diagnostic> {
         None => (".", file.name.as_str()),
     };
     let (what, command) = match name {
-        "kustomization.yaml" | "kustomization.yml" => ("a kustomization", "kustomize build"),
+        "kustomization.yaml" | "kustomization.yml" | "Kustomization" => {
+            ("a kustomization", "kustomize build")
+        }
         "Chart.yaml" => ("a Helm chart", "helm template"),
         _ => return None,
     };

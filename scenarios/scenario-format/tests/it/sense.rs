@@ -182,11 +182,12 @@ fn a_node_that_a_pod_does_not_tolerate_does_not_hold_it() {
 fn what_has_to_be_built_is_told_so() {
     let files = || Memory::default().with("s.yaml", scenario(CALM)).with("small.yaml", PLATFORM);
     let chart = files().with("c/Chart.yaml", "name: a\n").with("c/templates/a.yaml", "{{ .a }}\n");
-    let overlay =
-        files().with("o/kustomization.yaml", "resources: [a.yaml]\n").with("o/a.yaml", WEB);
-    for (files, folder, command) in
-        [(chart, "c", "helm template"), (overlay, "o", "kustomize build")]
-    {
+    let overlay = |name: &str| files().with(name, "resources: [a.yaml]\n").with("o/a.yaml", WEB);
+    for (files, folder, command) in [
+        (chart, "c", "helm template"),
+        (overlay("o/kustomization.yaml"), "o", "kustomize build"),
+        (overlay("o/Kustomization"), "o", "kustomize build"),
+    ] {
         let loaded = load_all(&files, &[folder], &[]);
         let help: Vec<&str> =
             loaded.diagnostics.iter().filter_map(|it| it.help.as_deref()).collect();
