@@ -129,8 +129,11 @@ pub struct Paired {
     pub unit: Unit,
     /// Runs with a value on both sides.
     pub pair_count: u64,
-    /// Runs in which it differs.
+    /// Those of them in which it differs.
     pub changed_count: u64,
+    /// Runs with a value on one side only.
+    #[serde(default)]
+    pub one_sided_count: u64,
     /// Mean before, over the pairs.
     pub base_mean: f64,
     /// Mean after.
@@ -303,12 +306,11 @@ fn guarantee_diff(base: &GuaranteeResult, head: &GuaranteeResult) -> Option<Guar
 }
 
 fn paired(unit: Unit, base: &[Option<i64>], head: &[Option<i64>]) -> Paired {
-    let pairs: Vec<(f64, f64)> = base
-        .iter()
-        .zip(head)
-        .filter_map(|(base, head)| Some(((*base)? as f64, (*head)? as f64)))
-        .collect();
-    let changed_count = base.iter().zip(head).filter(|(base, head)| base != head).count() as u64;
+    let sides = || base.iter().zip(head);
+    let pairs: Vec<(f64, f64)> =
+        sides().filter_map(|(base, head)| Some(((*base)? as f64, (*head)? as f64))).collect();
+    let one_sided_count = sides().filter(|(base, head)| base.is_some() != head.is_some()).count();
+    let differing_count = sides().filter(|(base, head)| base != head).count();
     let count = pairs.len() as f64;
     let mean = |of: fn(&(f64, f64)) -> f64| {
         if pairs.is_empty() { 0.0 } else { pairs.iter().map(of).sum::<f64>() / count }
@@ -318,7 +320,8 @@ fn paired(unit: Unit, base: &[Option<i64>], head: &[Option<i64>]) -> Paired {
     Paired {
         unit,
         pair_count: pairs.len() as u64,
-        changed_count,
+        changed_count: (differing_count - one_sided_count) as u64,
+        one_sided_count: one_sided_count as u64,
         base_mean: mean(|(base, _)| *base),
         head_mean: mean(|(_, head)| *head),
         difference_mean,
@@ -379,6 +382,14 @@ mod tests {
         let diff = diff(&one, &one, "nothing").expect("the same runs");
         assert!(diff.is_equal());
         assert_eq!(diff.equal_metric_count, 1);
+    }
+
+    #[test]
+    fn runs_without_a_value_on_both_sides_are_counted_apart() {
+        let base = result(&[Some(1), None, Some(3), None]);
+        let head = result(&[Some(2), Some(5), None, None]);
+        let paired = diff(&base, &head, "more").expect("the same runs").metrics[0].paired;
+        assert_eq!((paired.pair_count, paired.changed_count, paired.one_sided_count), (1, 1, 2));
     }
 
     #[test]

@@ -141,8 +141,12 @@ fn change(paired: &Paired) -> String {
         (Some(low), Some(high)) => format!(" (95 % {} to {})", signed(low), signed(high)),
         _ => String::new(),
     };
+    let one_sided = match paired.one_sided_count {
+        0 => String::new(),
+        count => format!(", and {} with a value on one side only", quantity::counted(count, "run")),
+    };
     format!(
-        "{} -> {} in the mean, {}{interval}, in {} of {} runs",
+        "{} -> {} in the mean, {}{interval}, in {} of {} runs{one_sided}",
         show(paired.base_mean),
         show(paired.head_mean),
         signed(paired.difference_mean),
@@ -179,6 +183,7 @@ mod tests {
             unit: Unit::PartsPerMillion,
             pair_count: 200,
             changed_count: 62,
+            one_sided_count: 0,
             base_mean: 999_700.0,
             head_mean: 992_000.0,
             difference_mean: -7_700.0,
