@@ -39,7 +39,8 @@ pub(crate) fn scenarios_below(folder: &str, files: &impl Files) -> Result<Vec<St
 }
 
 /// Whether a file holds a scenario of ours. A file that cannot be read to its end counts when it
-/// names one: a broken scenario must not pass for none.
+/// names one, and so does a document of ours of a kind that there is not: a broken scenario must not
+/// pass for none.
 fn is_scenario(file: &RawFile) -> bool {
     let text = String::from_utf8_lossy(&file.bytes);
     let (documents, _) = yaml::parse(0, &text);
@@ -47,7 +48,7 @@ fn is_scenario(file: &RawFile) -> bool {
         node.get(key).and_then(|node| node.text().map(str::to_owned))
     };
     let is_whole = documents.iter().any(|document| {
-        text_of(document, "kind").as_deref() == Some("Scenario")
+        text_of(document, "kind").as_deref() != Some("Platform")
             && text_of(document, "apiVersion")
                 .is_some_and(|version| version.starts_with("eidp-sim/"))
     });
@@ -67,6 +68,7 @@ mod tests {
         assert!(is_scenario(&file("apiVersion: eidp-sim/v1\nkind: Scenario\n")));
         assert!(is_scenario(&file("{\"kind\": \"Scenario\", \"apiVersion\": \"eidp-sim/v1\"}")));
         assert!(!is_scenario(&file("apiVersion: eidp-sim/v1\nkind: Platform\n")));
+        assert!(is_scenario(&file("apiVersion: eidp-sim/v1\nkind: Scenaro\n")), "misspelt");
         assert!(!is_scenario(&file("apiVersion: other/v1\nkind: Scenario\n")));
         assert!(is_scenario(&file("kind: Scenario\napiVersion: [eidp-sim/v1\n")), "broken");
         assert!(!is_scenario(&file("")));
