@@ -76,6 +76,8 @@ impl Loader<'_> {
     fn finish(self, resolved: Option<Resolved>) -> Loaded {
         let Loader { sources, mut diagnostics, .. } = self;
         diagnostic::sort(&mut diagnostics);
+        // A name that is not there may stand in what could not be read: the reason comes first.
+        diagnostics.sort_by_key(|diagnostic| diagnostic.code == Code::E0016);
         let omitted_count = drop_surplus(&mut diagnostics);
         let resolved = resolved.filter(|_| !diagnostic::has_errors(&diagnostics));
         Loaded { resolved, diagnostics, omitted_count, sources }
@@ -244,8 +246,12 @@ impl Loader<'_> {
             .is_some_and(|version| !version.starts_with("eidp-sim/"));
         let help = if is_manifest {
             "this is a Kubernetes manifest: name it under `manifests`, or pass it with -f"
+                .to_owned()
         } else {
-            "there are the kinds Scenario and Platform"
+            let kinds = ["Scenario", "Platform"];
+            let known = kinds.contains(&text);
+            let near = suggestion(text, kinds).filter(|_| !known);
+            near.unwrap_or_else(|| "there are the kinds Scenario and Platform".to_owned())
         };
         self.diagnostics.push(Diagnostic::new(Code::E0015, found.span, message).help(help));
         None

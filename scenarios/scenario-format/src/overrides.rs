@@ -11,10 +11,12 @@
 //! ```
 //!
 //! A target is `KIND/NAMESPACE/NAME`, or `KIND/NAME` when one object of that kind bears the name, or
-//! `platform` or `scenario`. Kinds are read in any case. A path is keys with dots between them; in
+//! `platform` or `scenario`. Kinds are read in any case, and by kubectl's short names. A path is keys with dots between them; in
 //! brackets stands the position of an item, its `name`, or a key with dots in it. A value is YAML;
 //! `null` removes the key. Keys that do not exist yet are made, and the reader then says whether they
 //! mean anything.
+
+use std::collections::BTreeSet;
 
 use model_api::SourceRef;
 
@@ -101,6 +103,7 @@ impl Override {
     /// Changes the object it names; an object that does not exist is an error with the nearest name.
     pub fn apply(&self, objects: &mut [Object], diagnostics: &mut Vec<Diagnostic>) {
         let Target::Object { kind, namespace, name } = &self.target else { return };
+        let kind = full_kind(kind);
         let is_meant = |object: &Object| {
             object.key.kind.eq_ignore_ascii_case(kind)
                 && object.key.name == *name
@@ -157,13 +160,39 @@ impl Override {
     }
 }
 
-/// The nearest object, first among those of the same kind.
+/// A kind by the short name that kubectl takes for it (`kubectl api-resources`, 1.36), or as it is.
+fn full_kind(kind: &str) -> &str {
+    match kind.to_ascii_lowercase().as_str() {
+        "cj" => "CronJob",
+        "deploy" => "Deployment",
+        "ds" => "DaemonSet",
+        "hpa" => "HorizontalPodAutoscaler",
+        "ing" => "Ingress",
+        "netpol" => "NetworkPolicy",
+        "pc" => "PriorityClass",
+        "pdb" => "PodDisruptionBudget",
+        "po" => "Pod",
+        "pvc" => "PersistentVolumeClaim",
+        "rs" => "ReplicaSet",
+        "sc" => "StorageClass",
+        "sts" => "StatefulSet",
+        "svc" => "Service",
+        "vpa" => "VerticalPodAutoscaler",
+        _ => kind,
+    }
+}
+
+/// The nearest object of the same kind; where there is none of it, which kinds there are.
 fn nearest_of_kind(wanted: &str, kind: &str, names: &[String]) -> Option<String> {
     let prefix = format!("{}/", kind.to_lowercase());
     let same: Vec<&str> =
         names.iter().map(String::as_str).filter(|name| name.starts_with(&prefix)).collect();
-    let all: Vec<&str> = names.iter().map(String::as_str).collect();
-    suggestion(wanted, if same.is_empty() { all } else { same })
+    if same.is_empty() {
+        let kinds: BTreeSet<&str> =
+            names.iter().filter_map(|name| Some(name.split_once('/')?.0)).collect();
+        return suggestion(kind, kinds.into_iter().collect::<Vec<_>>());
+    }
+    suggestion(wanted, same)
 }
 
 struct Place<'a> {

@@ -154,6 +154,9 @@ pub(crate) fn resolve(
     resolver.backups(input.platform, input.scenario);
     let mut faults = resolver.faults(&input.scenario.spec.faults);
     let guarantees = resolver.guarantees(&input.scenario.spec.guarantees, &faults);
+    if input.scenario.spec.freeze_control_plane.is_none() {
+        resolver.question_freeze(&input.scenario.spec.guarantees, &guarantees);
+    }
     let needs_freeze = |it: &Guarantee| matches!(it.promise, Promise::StaticallyStable { .. });
     if input.scenario.spec.freeze_control_plane == Some(true) || guarantees.iter().any(needs_freeze)
     {

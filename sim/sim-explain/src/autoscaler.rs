@@ -400,18 +400,14 @@ fn keeps(
     budgets: &[DrainBudget],
     options: &Options,
 ) -> (Option<NodeUtilization>, Result<String, Vec<MovablePod>>) {
-    let owner_kind = |pod: &PodId| match workload_of(placed, *pod).kind {
-        WorkloadKind::Pod => None,
-        WorkloadKind::Deployment { .. } => Some("ReplicaSet"),
-        ref kind => Some(kind.name()),
-    };
+    let controller = |pod: &PodId| workload_of(placed, *pod).kind.controller();
     let measured: Vec<UtilizationPod<'_>> = on_node
         .pods
         .iter()
         .zip(&on_node.requests)
         .map(|(pod, requests)| UtilizationPod {
             requests,
-            owner_kind: owner_kind(pod),
+            owner_kind: controller(pod).map(|(_, kind)| kind),
             annotations: &workload_of(placed, *pod).template.annotations,
             deleted_at: None,
             grace: SimSpan::from_secs(30),
@@ -440,8 +436,8 @@ fn keeps(
                 namespace: &workload.namespace,
                 labels: &workload.template.labels,
                 annotations: &workload.template.annotations,
-                owner: owner_kind(pod).map(|kind| Owner {
-                    group: "apps",
+                owner: controller(pod).map(|(group, kind)| Owner {
+                    group,
                     kind,
                     state: OwnerState::Unknown,
                 }),

@@ -193,6 +193,21 @@ pub struct Probe {
     pub failure_threshold: u32,
 }
 
+impl Probe {
+    /// A readiness probe that has no answer within any run: its first try is made in a hundred years.
+    pub fn never_succeeds() -> Self {
+        Self {
+            handler: ProbeHandler::Exec,
+            port: None,
+            initial_delay: SimSpan::from_days(36_500),
+            period: SimSpan::from_secs(1),
+            timeout: SimSpan::from_secs(1),
+            success_threshold: 1,
+            failure_threshold: 1,
+        }
+    }
+}
+
 /// The kind of check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the words are those of the Kubernetes API")]

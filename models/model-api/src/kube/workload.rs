@@ -175,6 +175,19 @@ impl WorkloadKind {
         }
     }
 
+    /// API group and kind of the object that its pods name as their controller, which is not always the
+    /// one that the user wrote; `None` for a bare pod.
+    pub fn controller(&self) -> Option<(&'static str, &'static str)> {
+        match self {
+            Self::Deployment { .. } | Self::ReplicaSet => Some(("apps", "ReplicaSet")),
+            Self::StatefulSet { .. } => Some(("apps", "StatefulSet")),
+            Self::DaemonSet { .. } => Some(("apps", "DaemonSet")),
+            Self::Job(_) => Some(("batch", "Job")),
+            Self::DatabaseInstances => Some(("postgresql.cnpg.io", "Cluster")),
+            Self::Pod => None,
+        }
+    }
+
     /// The kind as Kubernetes spells it.
     pub fn name(&self) -> &'static str {
         match self {

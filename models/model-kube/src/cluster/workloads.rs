@@ -145,12 +145,7 @@ impl ControllerClients {
 
     /// When a request about pods goes out that the controller of this kind makes now.
     pub(super) fn reserve(&mut self, kind: &WorkloadKind, now: SimTime) -> SimTime {
-        let name = match kind {
-            WorkloadKind::Deployment { .. } => WorkloadKind::ReplicaSet.name(),
-            WorkloadKind::Job(_) => "Job",
-            kind => kind.name(),
-        };
-        self.reserve_of(name, now)
+        self.reserve_of(kind.controller().map_or(kind.name(), |(_, kind)| kind), now)
     }
 
     /// The same, for the controller of this name.

@@ -14,6 +14,7 @@ record! {
         /// The Cluster, as `namespace/name`.
         database: Spanned<String>,
         /// The share of the requests that commit to it, such as `20%`: then the load decides how much is written.
+        /// The others read from the same primary, so that all of them fail while there is none.
         share: Option<Spanned<Share>>,
         /// The Pooler that they go through, as `namespace/name`; left out, they go to the `-rw` Service.
         through: Option<Spanned<String>>,

@@ -113,8 +113,8 @@ impl Lint<'_> {
                         }
                         let path = format!("{list}[{idx}].{probe}.{handler}.port");
                         let message = format!(
-                            "{}: its container has no port named `{name}`, so the probe never \
-                             succeeds",
+                            "{}: its container has no port named `{name}`, so no try of the \
+                             probe has a result",
                             object.title()
                         );
                         let span = object.value_span(&path);

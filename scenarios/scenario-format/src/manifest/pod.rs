@@ -201,10 +201,19 @@ impl Reader<'_> {
             Some(policy) => policy == "Always",
             None => has_latest_tag(&image),
         };
+        if container.image.as_deref() == Some("") {
+            self.refuse(&format!("{path}.image"), "must name an image");
+        }
         let probe = |reader: &mut Self, name: &str, probe: Option<&core::Probe>| {
             let ports = container.ports.as_deref().unwrap_or_default();
             probe.and_then(|probe| reader.probe(&format!("{path}.{name}"), probe, ports))
         };
+        let mut probes = Probes {
+            readiness: probe(self, "readinessProbe", container.readiness_probe.as_ref()),
+            liveness: probe(self, "livenessProbe", container.liveness_probe.as_ref()),
+            startup: probe(self, "startupProbe", container.startup_probe.as_ref()),
+        };
+        probes.drop_errors(container);
         Container {
             name: container.name.clone(),
             image,
@@ -212,9 +221,9 @@ impl Reader<'_> {
             limits,
             ports: self.ports(path, container.ports.as_deref(), fill.host_ports),
             restart_always: container.restart_policy.as_deref() == Some("Always"),
-            readiness: probe(self, "readinessProbe", container.readiness_probe.as_ref()),
-            liveness: probe(self, "livenessProbe", container.liveness_probe.as_ref()),
-            startup: probe(self, "startupProbe", container.startup_probe.as_ref()),
+            readiness: probes.readiness,
+            liveness: probes.liveness,
+            startup: probes.startup,
             lifecycle: Lifecycle {
                 pre_stop: container.lifecycle.as_ref().and_then(|lifecycle| {
                     self.pre_stop(&format!("{path}.lifecycle.preStop"), lifecycle)
@@ -355,7 +364,10 @@ impl Reader<'_> {
         };
         Some(Probe {
             handler,
-            port: probe_port(probe, ports),
+            port: match asked_port(probe, ports) {
+                Asked::Port(port) => Some(port),
+                Asked::Nothing | Asked::NoSuchName => None,
+            },
             initial_delay,
             period: if period.is_zero() { SimSpan::from_secs(10) } else { period },
             timeout,
@@ -592,19 +604,64 @@ fn local_volumes(spec: &core::PodSpec) -> Vec<String> {
 
 /// The port that a probe asks at, as a number; a name is one of the container's
 /// (`pkg/probe/util.go`, ResolveContainerPort).
-fn probe_port(probe: &core::Probe, ports: &[core::ContainerPort]) -> Option<u16> {
+/// The probes of a container.
+struct Probes {
+    readiness: Option<Probe>,
+    liveness: Option<Probe>,
+    startup: Option<Probe>,
+}
+
+impl Probes {
+    /// A try at a port whose name the container lacks is an error, whose result is thrown away
+    /// (`pkg/kubelet/prober/worker.go`, doProbe, 1.36), so that what is believed at first stays:
+    /// alive, not ready, not started. What is not started is asked for nothing else.
+    fn drop_errors(&mut self, container: &core::Container) {
+        let ports = container.ports.as_deref().unwrap_or_default();
+        let is_error = |probe: &Option<core::Probe>| {
+            probe.as_ref().is_some_and(|probe| asked_port(probe, ports) == Asked::NoSuchName)
+        };
+        if is_error(&container.startup_probe) {
+            (self.startup, self.liveness) = (None, None);
+            self.readiness = Some(Probe::never_succeeds());
+        }
+        if is_error(&container.liveness_probe) {
+            self.liveness = None;
+        }
+        if is_error(&container.readiness_probe) {
+            self.readiness = Some(Probe::never_succeeds());
+        }
+    }
+}
+
+/// What a probe asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Asked {
+    /// No port.
+    Nothing,
+    /// A port.
+    Port(u16),
+    /// A port by a name that the container does not have.
+    NoSuchName,
+}
+
+/// The port that a probe asks, by number or by a name among the ports of its own container
+/// (`pkg/probe/util.go`, ResolveContainerPort, 1.36).
+fn asked_port(probe: &core::Probe, ports: &[core::ContainerPort]) -> Asked {
     let asked = match (&probe.http_get, &probe.tcp_socket, &probe.grpc) {
         (Some(it), _, _) => it.port.clone(),
         (_, Some(it), _) => it.port.clone(),
         (_, _, Some(it)) => IntOrString::Int(it.port),
-        _ => return None,
+        _ => return Asked::Nothing,
     };
     let number = match asked {
         IntOrString::Int(number) => number,
         IntOrString::String(name) => {
             let named = ports.iter().find(|port| port.name.as_deref() == Some(name.as_str()));
-            named.map(|port| port.container_port).or_else(|| name.parse().ok())?
+            match named.map(|port| port.container_port).or_else(|| name.parse().ok()) {
+                Some(number) => number,
+                None => return Asked::NoSuchName,
+            }
         }
     };
-    u16::try_from(number).ok()
+    u16::try_from(number).map_or(Asked::Nothing, Asked::Port)
 }

@@ -129,6 +129,9 @@ pub(crate) struct Parts {
 
 impl Reader<'_> {
     pub(crate) fn cluster(&mut self, admission: Admission<'_>) -> Parts {
+        if self.integer("spec.instances", 1) < 1 {
+            self.refuse("spec.instances", "must be at least 1");
+        }
         let instances = self.instance_count("spec.instances");
         let failover_delay = self.integer("spec.failoverDelay", 0);
         let switchover_delay = self.integer("spec.switchoverDelay", SWITCHOVER_DELAY_SECS);

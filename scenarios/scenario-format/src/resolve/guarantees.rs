@@ -45,6 +45,30 @@ impl Resolver<'_> {
         guarantees
     }
 
+    /// W0278: control planes are frozen in all runs or in none, whatever else is judged in them.
+    pub(super) fn question_freeze(
+        &mut self,
+        texts: &Named<GuaranteeText>,
+        guarantees: &[Guarantee],
+    ) {
+        let freezes = |it: &Guarantee| matches!(it.promise, Promise::StaticallyStable { .. });
+        let Some(frozen) = guarantees.iter().find(|it| freezes(it)) else { return };
+        let others: Vec<&str> =
+            guarantees.iter().filter(|it| !freezes(it)).map(|it| it.name.as_str()).collect();
+        let others = match others.as_slice() {
+            [] => return,
+            [one] => format!("`{one}` is"),
+            [first, ..] => format!("`{first}` and {} more are", others.len() - 1),
+        };
+        let names = texts.0.iter().map(|(name, _)| name);
+        let place = names.filter(|name| frozen.name.starts_with(&name.value)).last();
+        let Some(place) = place else { return };
+        let message = format!(
+            "control planes stand still during the faults of all runs, in which {others} judged too"
+        );
+        self.report(Code::W0278, place.span, message);
+    }
+
     fn sentence(
         &mut self,
         name: &Spanned<String>,

@@ -66,6 +66,7 @@ impl Resolver<'_> {
         self.pool_profiles(&mut profiles);
         self.refuse_circular_calls(&profiles, &platform.spec.services);
         self.blueprint.profiles = self.complete(profiles, &stated);
+        self.assume_capacity();
         self.write_as_canaries();
     }
 
@@ -159,10 +160,18 @@ impl Resolver<'_> {
                     self.blueprint.databases[id.index()].writers.extend(writer);
                 }
             }
+            let cpu_per_request = spec.cpu_per_request.map_or(CPU_PER_REQUEST, |it| it.value);
+            if let Some(base) = spec.base_latency.filter(|base| base.value < cpu_per_request) {
+                let message = "no request is answered before its CPU time is over";
+                let help = format!("`cpuPerRequest` is {}", cpu_per_request);
+                self.diagnostics.push(Diagnostic::new(Code::W0270, base.span, message).help(help));
+            }
             let profile = ServiceProfile {
                 service,
-                cpu_per_request: spec.cpu_per_request.map_or(CPU_PER_REQUEST, |it| it.value),
-                base_latency: spec.base_latency.map_or(BASE_LATENCY, |it| it.value),
+                cpu_per_request,
+                base_latency: spec
+                    .base_latency
+                    .map_or(BASE_LATENCY.max(cpu_per_request), |it| it.value),
                 depends_on,
                 policies,
                 upstream: self.policy(spec.upstream.as_ref()),
@@ -400,6 +409,49 @@ impl Resolver<'_> {
                 .or_insert_with(|| ServiceProfile { origin, ..assumed_profile(service) });
         }
         profiles.into_values().collect()
+    }
+}
+
+/// How many workloads a line names.
+const NAMED_MAX: usize = 4;
+
+impl Resolver<'_> {
+    /// Says which pods are taken to serve with less than a node may let them use.
+    fn assume_capacity(&mut self) {
+        let services = &self.blueprint.services;
+        let asked: Vec<&model_api::kube::Service> = (self.blueprint.profiles.iter())
+            .filter(|profile| !profile.cpu_per_request.is_zero())
+            .map(|profile| &services[profile.service.index()])
+            .collect();
+        let mut open: Vec<(String, model_api::Origin)> = Vec::new();
+        for workload in &self.blueprint.workloads {
+            let containers = &workload.template.spec.containers;
+            let is_asked = asked
+                .iter()
+                .any(|service| service.selects(&workload.namespace, &workload.template.labels));
+            if !is_asked || containers.iter().all(|it| it.limits.cpu_millis().is_some()) {
+                continue;
+            }
+            let of = |it: &model_api::kube::Container| {
+                it.limits.cpu_millis().or(it.requests.cpu_millis()).unwrap_or(0)
+            };
+            let millis: i64 = containers.iter().map(of).fold(0, i64::saturating_add);
+            let name = format!("{}/{} {millis}m", workload.namespace, workload.name);
+            open.push((name, workload.origin.clone()));
+        }
+        let Some((_, origin)) = open.first() else { return };
+        let origin = origin.clone();
+        let names: Vec<&str> = open.iter().take(NAMED_MAX).map(|(name, _)| name.as_str()).collect();
+        let more = match open.len().saturating_sub(NAMED_MAX) {
+            0 => String::new(),
+            count => format!(" and {count} more"),
+        };
+        let text = format!(
+            "without limits.cpu a pod serves with the CPU that it requests, not with what its node has \
+             left: {}{more}",
+            names.join(", ")
+        );
+        self.assume(text, &origin);
     }
 }
 

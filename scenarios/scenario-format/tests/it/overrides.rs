@@ -12,6 +12,7 @@ fn blueprint(overrides: &[&str]) -> model_api::Blueprint {
 fn values_of_every_shape_arrive() {
     assert_eq!(blueprint(&["deployment/shop/web:spec.replicas=5"]).workloads[0].replicas, 5);
     assert_eq!(blueprint(&["Deployment/web:spec.replicas=5"]).workloads[0].replicas, 5);
+    assert_eq!(blueprint(&["deploy/web:spec.replicas=5"]).workloads[0].replicas, 5);
     let cpu = "deployment/web:spec.template.spec.containers[0].resources.requests.cpu=250m";
     let found = blueprint(&[cpu]);
     assert_eq!(found.workloads[0].template.spec.containers[0].requests.cpu_millis(), Some(250));

@@ -2,7 +2,7 @@
 
 use model_api::blueprint::DatabaseManager;
 use model_api::guarantee::{Promise, Subject};
-use model_api::kube::{IntOrPercent, ProbeHandler, TaintEffect, WorkloadKind};
+use model_api::kube::{IntOrPercent, Probe, ProbeHandler, TaintEffect, WorkloadKind};
 use model_api::{Parameters, SimSpan};
 
 use crate::support::{Memory, PLATFORM, WEB, load_all, said, scenario, web};
@@ -79,6 +79,33 @@ fn defaults_are_those_of_the_api_server() {
     assert_eq!(probe.period, SimSpan::from_secs(10));
     assert_eq!((probe.success_threshold, probe.failure_threshold), (1, 3));
     assert_eq!(spec.containers[0].ports[0].protocol, "TCP");
+}
+
+#[test]
+fn a_probe_at_a_port_that_has_no_name_has_no_result() {
+    let probes = |startup: &str, liveness: &str, readiness: &str| {
+        let probe =
+            |name: &str, port: &str| format!("          {name}: {{tcpSocket: {{port: {port}}}}}\n");
+        let text = WEB.replacen(
+            "          readinessProbe: {httpGet: {path: /, port: http}}\n",
+            &[
+                probe("startupProbe", startup),
+                probe("livenessProbe", liveness),
+                probe("readinessProbe", readiness),
+            ]
+            .concat(),
+            1,
+        );
+        let files = web("").with("web.yaml", text);
+        let blueprint = load_all(&files, &["web.yaml"], &[]).resolved.expect("valid").blueprint;
+        let container = &blueprint.workloads[0].template.spec.containers[0];
+        let never = Some(Probe::never_succeeds());
+        (container.startup.is_some(), container.liveness.is_some(), container.readiness == never)
+    };
+    assert_eq!(probes("http", "http", "http"), (true, true, false), "the neighbour");
+    assert_eq!(probes("http", "http", "nope"), (true, true, true), "never ready");
+    assert_eq!(probes("http", "nope", "http"), (true, false, false), "never restarted");
+    assert_eq!(probes("nope", "http", "http"), (false, false, true), "never started");
 }
 
 #[test]

@@ -49,6 +49,7 @@ fn promises_that_say_nothing() {
         ("<= 1s", "<= 0ms", "W0236: every answer takes some time"),
         ("services['shop/web'].lostRequests < 100", "true", "W0236: this expression"),
         ("for: 20m", "for: 0s", "W0237: zonePowerLoss lasts no time"),
+        ("availability(shop/web, 10m) >= 90%", "statically_stable(shop/web, 90%)", "W0278"),
         (
             "zonePowerLoss: {name: lost, zone: az-a, at: 10m, for: 20m}",
             "loadSpike: {factor: 2, at: 10m, for: 5m, ramp: 6m}",
@@ -64,6 +65,11 @@ fn platforms_that_nobody_runs() {
         ("[az-a, az-b, az-b]", "[az-a, az-b], version: '1.2'", "W0239: nobody runs Kubernetes 1.2"),
         ("[az-a, az-b, az-b]", "[az-a, az-b], version: '1.99'", "W0239: the models follow"),
         ("  nodePools", "  parameters: {nodeMonitorGracePeriod: 8s}\n  nodePools", "W0240"),
+        (
+            "  nodePools",
+            "  services: [{service: shop/web, cpuPerRequest: 5ms, baseLatency: 1ms}]\n  nodePools",
+            "W0270",
+        ),
         ("cpu: 4", "cpu: 0", "small.yaml:9:"),
         ("memory: 8Gi", "memory: 16", "E0021: a node with 16 bytes of memory"),
         ("memory: 8Gi", "memory: 16m", "E0021: a node with 1 byte of memory"),
@@ -77,6 +83,7 @@ fn objects_that_the_api_server_refuses() {
         ("apps/v1", "app/v1", "E0087"),
         ("kind: Deployment", "kind: Deploymnet", "m.yaml:2:7: E0087"),
         ("kind: Service", "kind: Servcie", "E0087"),
+        ("image: web:1", "image: ''", "m.yaml:14:18: E0022"),
         (
             "name: web, namespace: shop}\nspec:\n  replicas",
             "name: Web_1, namespace: shop}\nspec:\n  replicas",

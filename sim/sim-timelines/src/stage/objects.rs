@@ -166,7 +166,6 @@ impl Objects {
 /// The recorder's kubelets look at a container when its probe's initial delay is over, and never
 /// again.
 fn play_kubelet(template: &mut PodTemplate) {
-    const FOR_EVER: SimSpan = SimSpan::from_days(36_500);
     let is_sick = template.annotations.get(NEVER_READY).is_some_and(|value| value == "true");
     for container in &mut template.spec.containers {
         container.startup = None;
@@ -177,15 +176,7 @@ fn play_kubelet(template: &mut PodTemplate) {
         }
     }
     if is_sick && let Some(first) = template.spec.containers.first_mut() {
-        first.readiness = Some(model_api::kube::Probe {
-            handler: model_api::kube::ProbeHandler::Exec,
-            port: None,
-            initial_delay: FOR_EVER,
-            period: SimSpan::from_secs(1),
-            timeout: SimSpan::from_secs(1),
-            success_threshold: 1,
-            failure_threshold: 1,
-        });
+        first.readiness = Some(model_api::kube::Probe::never_succeeds());
     }
 }
 

@@ -392,14 +392,7 @@ impl Cluster {
 
     /// The controller that owns the pods of a workload.
     fn owner(&self, workload: WorkloadId) -> Option<Owner<'_>> {
-        let (group, kind) = match &self.blueprint.workloads[workload.index()].kind {
-            WorkloadKind::Deployment { .. } | WorkloadKind::ReplicaSet => ("apps", "ReplicaSet"),
-            WorkloadKind::StatefulSet { .. } => ("apps", "StatefulSet"),
-            WorkloadKind::DaemonSet { .. } => ("apps", "DaemonSet"),
-            WorkloadKind::Job(_) => ("batch", "Job"),
-            WorkloadKind::DatabaseInstances => ("postgresql.cnpg.io", "Cluster"),
-            WorkloadKind::Pod => return None,
-        };
+        let (group, kind) = self.blueprint.workloads[workload.index()].kind.controller()?;
         let replicas = i32::try_from(self.replicas(workload)).ok();
         Some(Owner { group, kind, state: OwnerState::Found(replicas) })
     }
