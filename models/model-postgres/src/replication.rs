@@ -61,6 +61,7 @@ impl Cluster {
     /// An open instance takes no writes any more: notes what it had acknowledged and what each of
     /// its standbys has.
     pub(crate) fn close(&mut self, port: &mut impl Port, primary: u8, kind: StopKind) {
+        assert!(self.at(primary).is_open, "what takes no writes has nothing to be counted");
         let now = port.now();
         let is_clean = kind == StopKind::Shutdown;
         let written = self.written_at_end(port, primary, is_clean);

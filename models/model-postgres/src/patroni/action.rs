@@ -197,10 +197,13 @@ impl Cluster {
     /// The primary is handed over: clients are cut off, standbys get everything.
     fn shut_down(&mut self, port: &mut impl Port, ordinal: u8) {
         let span = self.pace_span(port, ordinal, STOPPING, port.pace().shutdown);
-        // The key is given away when the shutdown checkpoint is written: nobody waits for the archive
-        // (`on_shutdown` of `patroni/postgresql/__init__.py`).
-        self.store_rest(port, ordinal, SimSpan::MAX);
-        self.close(port, ordinal, StopKind::Shutdown);
+        // One that crashed since it was asked has nothing left to shut down.
+        if self.at(ordinal).is_open {
+            // The key is given away when the shutdown checkpoint is written: nobody waits for the archive
+            // (`on_shutdown` of `patroni/postgresql/__init__.py`).
+            self.store_rest(port, ordinal, SimSpan::MAX);
+            self.close(port, ordinal, StopKind::Shutdown);
+        }
         self.at_mut(ordinal).process = Process::Down;
         let polls = span.as_nanos().div_ceil(STOP_POLL.as_nanos()).max(1);
         let asking = self.step_span(port, ordinal) + self.step_span(port, ordinal);

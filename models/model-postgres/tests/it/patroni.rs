@@ -503,3 +503,23 @@ fn the_slot_of_a_member_that_is_away_is_dropped_after_half_an_hour() {
     let (is_full, text) = full(Some(SimSpan::from_mins(10)));
     assert!(!is_full, "{text}");
 }
+
+#[test]
+fn what_an_instance_sent_and_was_never_told_is_not_lost_with_its_successor() {
+    let script = [
+        (1_000, Act::Power(0)),
+        (37_888, Act::Start(0)),
+        (48_076, Act::Freeze(2, true)),
+        (48_076, Act::Power(1)),
+        (48_076, Act::Start(1)),
+        (48_076, Act::Freeze(1, true)),
+        (71_814, Act::Power(2)),
+        (80_623, Act::Freeze(1, false)),
+        (97_130, Act::SwitchOver(Some(0))),
+        (98_969, Act::KillPostmaster(1)),
+    ];
+    let result = Case { run: 359, ..patroni(etcd()) }.run(&script, 2_000_000);
+    let told = (result.acknowledged_ns, result.unknown_ns, result.waiting_ns);
+    let found = (result.readable_ns, result.lost_ns(), result.unknown());
+    assert!(result.adds_up(script.len() as u64 * 2), "{told:?} {found:?}\n{}", result.text());
+}
