@@ -79,6 +79,11 @@ pub(crate) struct Input<'a> {
 /// The parameters of a platform: defaults, and what it states.
 pub(crate) fn parameters(platform: &PlatformDocument) -> Parameters {
     let mut parameters = Parameters::default();
+    let version = platform.spec.control_plane.version;
+    // The default has been 50 s since 1.32 (kubernetes/kubernetes#126287).
+    if version.is_some_and(|version| version.value.0.minor < 32) {
+        parameters.node_monitor_grace_period = SimSpan::from_secs(40);
+    }
     if let Some(given) = &platform.spec.parameters {
         given.apply(&mut parameters);
     }

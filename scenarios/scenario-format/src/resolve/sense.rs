@@ -170,6 +170,16 @@ impl Resolver<'_> {
         for version in spec.control_plane.version.into_iter().chain(pools) {
             self.question_version(&version);
         }
+        let older =
+            spec.control_plane.version.filter(|version| version.value.0.minor < MINOR_MODELED);
+        if let Some(version) = older {
+            let text = format!(
+                "Kubernetes 1.{} decides as 1.{MINOR_MODELED} does; of defaults that differ, \
+                 nodeMonitorGracePeriod is that of its version",
+                version.value.0.minor
+            );
+            self.assume(text, &version.span.origin());
+        }
         let Some(given) = &spec.parameters else { return };
         let Some(grace) = given.node_monitor_grace_period else { return };
         // A kubelet renews its lease at a quarter of its length (pkg/kubelet/kubelet.go,

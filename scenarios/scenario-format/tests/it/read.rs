@@ -124,6 +124,20 @@ fn requests_come_from_limits_and_seconds_from_the_platform() {
 }
 
 #[test]
+fn nodes_are_given_up_as_soon_as_their_version_does() {
+    let grace = |more: &str| {
+        let platform = PLATFORM.replace("az-b, az-b]", &format!("az-b, az-b]{more}"));
+        let files = web("").with("small.yaml", platform);
+        let blueprint = load_all(&files, &["web.yaml"], &[]).resolved.expect("valid").blueprint;
+        blueprint.parameters.node_monitor_grace_period.as_secs()
+    };
+    assert_eq!(grace(""), 50);
+    assert_eq!(grace(", version: '1.32'"), 50);
+    assert_eq!(grace(", version: '1.31'"), 40);
+    assert_eq!(grace("}\n  parameters: {nodeMonitorGracePeriod: 55s"), 55);
+}
+
+#[test]
 fn every_parameter_can_be_stated() {
     let default = format!("{:?}", Parameters::default());
     let inner = default.strip_prefix("Parameters { ").expect("a struct");
