@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use model_api::blueprint::{Blueprint, NodeSpec};
 use model_api::kube::{TaintEffect, Toleration, Workload, WorkloadKind};
-use model_api::{SimSpan, SimTime};
+use model_api::{SimSpan, SimTime, ZoneId};
 use model_kube::node_lifecycle::{
     DisruptionChange, EvictionRates, MonitorPasses, ZoneCount, ZoneEvictor, zone_key,
 };
@@ -66,6 +66,22 @@ pub fn eviction(
     after(&mut draft, workload);
     outcome(&mut draft, idx, &lost, detection, &taints, staying);
     draft.note("all lost nodes are taken to be found in one pass; in fact two or three passes find them, and a small zone may pass through PartialDisruption, in which nothing is tainted");
+    let in_lost_zone =
+        |zone: &ZoneId| question.zone.as_ref() == Some(&blueprint.zones[zone.index()].name);
+    if blueprint.control_plane.member_zones.iter().any(in_lost_zone) {
+        // A candidate looks every 2.0 to 4.4 s, and counts from when it first saw the last renewal
+        // (client-go, tools/leaderelection/leaderelection.go, JitterFactor 1.2).
+        let parameters = &blueprint.parameters;
+        let text = format!(
+            "members of the control plane are lost too: where the leading controller manager is among \
+             them, another takes over after {} to {}, and sees all nodes as if they had just renewed",
+            amount::span(parameters.leader_lease_duration - parameters.leader_retry_period),
+            amount::span(
+                parameters.leader_lease_duration + parameters.leader_retry_period * 44 / 10
+            ),
+        );
+        draft.note(text);
+    }
     Ok(draft.finish())
 }
 
