@@ -426,6 +426,13 @@ pub enum Observation {
         /// How many.
         count: u32,
     },
+    /// Proxies that hear nothing of endpoints go by some that have changed since.
+    ProxiesBehind {
+        /// On how many nodes that clients reach.
+        count: u32,
+    },
+    /// Proxies of which that was told know again what there is.
+    ProxiesCaughtUp,
 
     /// A webhook that is asked about more than the creation of pods fails, or answers again.
     WebhookTurned {

@@ -30,14 +30,13 @@
 //! quorum and elections; memory of pods that grows, containers that are killed for it, disks, inodes
 //! and process ids that pods take; kubelets that evict when their nodes run out of them; leaders of the
 //! controller manager and the scheduler; canaries; kubelets that hang on a
-//! lost API server, webhooks that fail closed, registries that do not answer, volumes that a silent
+//! lost API server, proxies that go on with what they knew, webhooks that fail closed, registries that do not answer, volumes that a silent
 //! node holds; the API's state lost and restored from a snapshot; API servers that are flooded while
 //! they run, or store slowly; upgrades of the control plane (each
 //! in the module of its noun).
 //! # Not modelled
 //! Autoscalers by other metrics than these: such a metric fails, as one that no adapter serves (memory
-//! that is not stated takes no part). Watchers other than kubelets that hang on a lost API server. A kube-proxy of an
-//! isolated zone.
+//! that is not stated takes no part). Watchers other than kubelets and proxies that hang on a lost API server.
 //! # Defaults and their sources
 //! [`model_api::Parameters`]; the modules of the decisions name theirs.
 //! # Invariants
@@ -75,6 +74,7 @@ mod overload;
 mod pod;
 mod preemption;
 mod probing;
+mod proxies;
 mod queue;
 mod relists;
 mod restore;
@@ -133,6 +133,7 @@ use off_peak::OffPeakStates;
 use overload::Overload;
 use pod::PodState;
 use probing::Probing;
+use proxies::Proxies;
 use queue::Queue;
 use relists::Relists;
 use routing::ServiceState;
@@ -267,6 +268,8 @@ pub enum KubeEvent {
     LeaderServed(Component),
     /// The load balancer before the API servers takes one out, or in again.
     BalancerTurned(u32),
+    /// The proxy of a node that heard nothing lists endpoints anew.
+    ProxyLists(NodeId),
 }
 
 const _: () = assert!(size_of::<KubeEvent>() <= 12);
@@ -391,6 +394,7 @@ pub struct Cluster {
     silent_registries: Vec<usize>,
     node_groups: NodeGroups,
     probing: Probing,
+    proxies: Proxies,
     memory: Memory,
     holdings: Holdings,
     garbage: Garbage,
@@ -518,6 +522,7 @@ impl Cluster {
             silent_registries: Vec::new(),
             node_groups: NodeGroups::at_start(&blueprint, streams),
             probing: Probing::of(&blueprint),
+            proxies: Proxies::default(),
             memory: Memory::at_start(
                 &blueprint,
                 tables.memory.is_used() || tables.pressure.is_used(),
@@ -671,6 +676,7 @@ impl Cluster {
             KubeEvent::DatabaseClientTurned(id) => self.on_database_client_turned(id, ctx),
             KubeEvent::LeaderServed(component) => self.review_leader(component, ctx),
             KubeEvent::BalancerTurned(member) => self.on_balancer_turned(member, ctx),
+            KubeEvent::ProxyLists(node) => self.on_proxy_lists(node, ctx),
         }
     }
 
@@ -715,13 +721,8 @@ impl Cluster {
         let waiting = std::mem::take(&mut self.deferred);
         for (event, cause) in waiting {
             if self.can_happen(event) {
-                // Simplified: watches are back after 1 s for everything that waited, but where
-                // proxies have to queue.
-                let queued = match event {
-                    KubeEvent::EndpointsDue(_) => self.relists.proxies(ctx.now()),
-                    _ => SimSpan::ZERO,
-                };
-                let at = ctx.now() + SimSpan::from_secs(1) + queued;
+                // Simplified: controllers have their watches back after 1 s.
+                let at = ctx.now() + SimSpan::from_secs(1);
                 let mut ctx = ctx.because(cause);
                 if let KubeEvent::EvictionDue(pod) = event {
                     self.pods[pod.index()].eviction = ctx.timer_at(at, priority::CONTROLLER, event);

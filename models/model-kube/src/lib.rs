@@ -34,6 +34,7 @@ pub mod priority_and_fairness;
 pub mod probes;
 pub mod qos;
 pub mod rare;
+pub mod reflector;
 pub mod replica_set;
 pub mod restart_policy;
 pub mod scheduling;

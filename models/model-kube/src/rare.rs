@@ -72,6 +72,7 @@ sim_kernel::declare_probes! {
     LEADER_STALLED = "a leader could not renew at API servers that ran",
     LEASE_STALLED = "a kubelet could not renew its lease at API servers that ran",
     RELISTS_QUEUED = "kubelets and proxies had to queue to list anew",
+    PROXIES_BEHIND = "proxies went by endpoints that had changed, because they heard nothing",
     NODE_FORGOTTEN = "a restored API did not know a node",
     SPEC_REVERTED = "a restored API had an older spec of a workload",
     POD_ORPHANED = "a restored API did not know a pod that ran",

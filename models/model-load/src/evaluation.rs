@@ -55,16 +55,31 @@ pub(crate) struct Endpoints {
     pub(crate) ready_count: u32,
     pub(crate) live_count: u32,
     pub(crate) capacity_millirps: u64,
+    /// Of a million attempts, how many are sent to a living one, where that is not as many as live among
+    /// those that get requests: callers differ in what they know.
+    pub(crate) reaching_ppm: Option<u32>,
 }
 
 impl Endpoints {
-    /// Both.
+    /// Both, of which all callers know.
     pub(crate) fn and(self, other: Self) -> Self {
         Self {
             ready_count: self.ready_count + other.ready_count,
             live_count: self.live_count + other.live_count,
             capacity_millirps: self.capacity_millirps.saturating_add(other.capacity_millirps),
+            reaching_ppm: None,
         }
+    }
+
+    /// The share of attempts that are sent to a living one, as a fraction; `None` where nobody gets any.
+    pub(crate) fn reaching(&self) -> Option<(u32, u32)> {
+        let known = self.reaching_ppm.map(|ppm| (ppm, 1_000_000));
+        (self.ready_count > 0).then(|| known.unwrap_or((self.live_count, self.ready_count)))
+    }
+
+    /// The same.
+    pub(crate) fn reaching_share(&self) -> Option<f64> {
+        self.reaching().map(|(part, whole)| f64::from(part) / f64::from(whole))
     }
 }
 
@@ -341,9 +356,9 @@ fn external(load: &NodeLoad, factor: Factor, at: SimTime, side: Side) -> Asked {
 
 /// What the pods of a Service do with what arrives.
 fn pass(flow: &mut NodeFlow, inputs: &Inputs, idx: NodeIdx) {
-    let Endpoints { ready_count, live_count, capacity_millirps } = inputs.endpoints[idx];
-    if ready_count > 0 {
-        flow.alive = Share::of(u64::from(live_count), u64::from(ready_count));
+    let capacity_millirps = inputs.endpoints[idx].capacity_millirps;
+    if let Some((part, whole)) = inputs.endpoints[idx].reaching() {
+        flow.alive = Share::of(part.into(), whole.into());
     }
     flow.reached = flow.alive.apply(flow.arriving);
     flow.accepted = flow.reached.min(capacity_millirps);
@@ -683,7 +698,12 @@ mod tests {
         let (graph, mut flows) = (&plan.parts[0], Vec::new());
         let mut inputs = Inputs::new(graph);
         for endpoints in &mut inputs.endpoints {
-            *endpoints = Endpoints { ready_count: 4, live_count: 4, capacity_millirps: u64::MAX };
+            *endpoints = Endpoints {
+                ready_count: 4,
+                live_count: 4,
+                capacity_millirps: u64::MAX,
+                reaching_ppm: None,
+            };
         }
         let arriving = |inputs: &Inputs, flows: &mut Vec<NodeFlow>| {
             evaluate(graph, inputs, SimTime::ZERO, Side::After, flows);
@@ -714,7 +734,7 @@ mod tests {
                 let (ready_count, live_count) = (digit & 3, (digit & 3).min(digit >> 1 & 1));
                 let capacity_millirps = if digit & 8 == 0 { u64::MAX } else { 33_333 };
                 inputs.endpoints[idx as usize] =
-                    Endpoints { ready_count, live_count, capacity_millirps };
+                    Endpoints { ready_count, live_count, capacity_millirps, reaching_ppm: None };
             }
             inputs.are_writable[0] = case % 3 != 0;
             evaluate(graph, &inputs, SimTime::ZERO, Side::After, &mut flows);

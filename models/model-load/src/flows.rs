@@ -251,8 +251,23 @@ impl Flows {
         live_count: u32,
         capacity_millirps: u64,
     ) {
+        self.set_endpoints_reached(service, (ready_count, live_count), capacity_millirps, None);
+    }
+
+    /// The same of endpoints, as (ready, live), of which callers know different ones: of a million
+    /// attempts so many are sent to a living one.
+    ///
+    /// # Panics
+    /// Likewise.
+    pub fn set_endpoints_reached(
+        &mut self,
+        service: ServiceId,
+        (ready_count, live_count): (u32, u32),
+        capacity_millirps: u64,
+        reaching_ppm: Option<u32>,
+    ) {
         assert!(live_count <= ready_count, "only endpoints that get traffic count as live here");
-        let endpoints = Endpoints { ready_count, live_count, capacity_millirps };
+        let endpoints = Endpoints { ready_count, live_count, capacity_millirps, reaching_ppm };
         let endpoints = self.gates.pass(service, endpoints);
         self.tell_endpoints(service, endpoints);
     }

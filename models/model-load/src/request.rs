@@ -122,7 +122,8 @@ impl Requests {
         capacity_millirps: u64,
     ) {
         if let Some((part, node)) = self.plan.place_of(service) {
-            let endpoints = Endpoints { ready_count, live_count, capacity_millirps };
+            let endpoints =
+                Endpoints { ready_count, live_count, capacity_millirps, reaching_ppm: None };
             self.set_node_endpoints(part, node, endpoints);
         }
     }

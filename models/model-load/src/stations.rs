@@ -74,6 +74,7 @@ impl Station {
             ready_count: self.places.iter().map(|place| place.ready_count).sum(),
             live_count: self.places.iter().map(|place| place.live_count).sum(),
             capacity_millirps: self.capacity_millirps,
+            reaching_ppm: None,
         }
     }
 }

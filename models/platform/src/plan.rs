@@ -56,6 +56,10 @@ pub(crate) struct Wiring {
     pub(crate) lose_requests: Vec<bool>,
     /// By Service: what it costs to make connections to it anew.
     pub(crate) reconnects: Vec<Option<Reconnect>>,
+    /// By Service: whose pods ask it, `None` for clients outside.
+    pub(crate) askers: Vec<Vec<Option<ServiceId>>>,
+    /// By Service: those that its pods ask.
+    pub(crate) asked: Vec<Vec<ServiceId>>,
     /// By workload: the database whose instances its pods are.
     pub(crate) database_by_workload: Vec<Option<DatabaseId>>,
     /// By workload: the databases it operates.
@@ -84,6 +88,8 @@ impl Wiring {
             warm_ups: vec![None; blueprint.services.len()],
             lose_requests: vec![false; blueprint.services.len()],
             reconnects: vec![None; blueprint.services.len()],
+            askers: vec![Vec::new(); blueprint.services.len()],
+            asked: vec![Vec::new(); blueprint.services.len()],
             database_by_workload: vec![None; blueprint.workloads.len()],
             operated_by_workload: vec![Vec::new(); blueprint.workloads.len()],
             pooler_by_service: vec![None; blueprint.services.len()],
@@ -100,6 +106,7 @@ impl Wiring {
             wiring.lose_requests[profile.service.index()] = profile.serving.loses_requests;
             wiring.reconnects[profile.service.index()] = profile.serving.reconnect;
         }
+        wiring.note_askers(blueprint);
         for canary in &blueprint.canaries {
             wiring.warm_ups[canary.canary_service.index()] =
                 wiring.warm_ups[canary.service.index()];
@@ -125,6 +132,27 @@ impl Wiring {
             }
         }
         wiring
+    }
+
+    /// Notes whose pods ask each Service; who asks what a canary tries is who asks its Service.
+    fn note_askers(&mut self, blueprint: &Blueprint) {
+        let mut note = |asked: ServiceId, asker: Option<ServiceId>| {
+            let tried = blueprint.canaries.iter().filter(|it| it.service == asked);
+            for service in [asked].into_iter().chain(tried.map(|it| it.canary_service)) {
+                let askers = &mut self.askers[service.index()];
+                if !askers.contains(&asker) {
+                    askers.push(asker);
+                    asker.into_iter().for_each(|it| self.asked[it.index()].push(service));
+                }
+            }
+        };
+        for profile in &blueprint.profiles {
+            profile.depends_on.iter().for_each(|it| note(*it, Some(profile.service)));
+        }
+        for load in &blueprint.loads {
+            note(load.service, load.via);
+            load.via.into_iter().for_each(|via| note(via, None));
+        }
     }
 }
 

@@ -22,6 +22,7 @@ mod data;
 mod deaths;
 mod gateways;
 mod poolers;
+mod proxies;
 mod spikes;
 mod storage;
 mod warmth;
@@ -286,6 +287,7 @@ impl World {
             Notice::EndpointsChanged(service) => {
                 let ready_count = self.tell_flows(service, ctx);
                 self.happen(Happening::Endpoints(service, ready_count), ctx);
+                self.tell_asked(service, ctx);
             }
             Notice::PodUnschedulable(_) => self.happen(Happening::PodUnschedulable, ctx),
             Notice::PodStarted(pod) | Notice::PodReconnected(pod) => {

@@ -298,6 +298,12 @@ impl<'a, E> Story<'a, E> {
             O::KubeletsHung { count } => {
                 format!("{count} kubelets hang on the connection to an API server that is gone")
             }
+            O::ProxiesBehind { count } => {
+                format!(
+                    "proxies on {count} nodes hear nothing and go by endpoints that have changed"
+                )
+            }
+            O::ProxiesCaughtUp => "proxies that heard nothing know the endpoints again".to_owned(),
             O::PodImagePullFailed { workload: id, .. } => {
                 let place = Some(self.container_place(id, |_| true, "image"));
                 let text = format!("no registry has the image of a pod of {}", workload(id));

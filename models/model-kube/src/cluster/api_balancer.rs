@@ -10,9 +10,6 @@
 //! A balancer that tries another server when one refuses a connection, and one that ends connections to
 //! servers that it takes out. The machines that a balancer stands on. The 15 s for which the Service
 //! `kubernetes` leads to a dead server.
-//!
-//! Simplified: proxies hear nothing while the balancer is closed and all hear at once when it is open
-//! again; upstream the back-off of each is its own, up to 30 s.
 //! # Defaults and their sources
 //! [`model_api::control_plane::ApiBalancer`]. Without one stated, clients reach whichever server answers.
 //! `cmd/kubeadm/app/phases/kubeconfig/kubeconfig.go` (who uses which address; kubelets of the control
@@ -70,6 +67,11 @@ impl ApiPool {
         !self.servers.is_empty()
     }
 
+    /// It fails as a whole.
+    pub(super) fn is_down(&self) -> bool {
+        self.is_down
+    }
+
     /// Members to which new connections are sent.
     pub(super) fn pool(&self) -> impl Iterator<Item = usize> {
         let is_in = |member: &usize| !self.is_down && self.servers[*member].is_in;
@@ -115,6 +117,7 @@ impl Cluster {
                 ctx.hit(&rare::BALANCER_DOWN);
                 self.drop_balanced(ctx);
             }
+            self.review_watches(ctx);
         }
         self.settle(ctx);
         true
@@ -180,6 +183,7 @@ impl Cluster {
                 self.resume_deferred(ctx);
             }
         }
+        self.review_watches(ctx);
     }
 
     /// Kubelets that nobody let through dial anew.

@@ -10,8 +10,7 @@
 //! Who dials is sent to any server that the balancer takes for alive: one whose process has ended refuses,
 //! and the next try follows at once; one that is silent costs the time that a renewal may take.
 //! # Not modelled
-//! Proxies and other watchers that hang as long (a change of endpoints may reach a share of the
-//! nodes up to 45 s late).
+//! Watchers other than kubelets and proxies ([`super::proxies`]) that hang as long.
 //! # Defaults and their sources
 //! `apimachinery/pkg/util/net/http.go` (`HTTP2_READ_IDLE_TIMEOUT_SECONDS` 30,
 //! `HTTP2_PING_TIMEOUT_SECONDS` 15), `component-helpers/apimachinery/lease/controller.go` (five tries to
@@ -29,13 +28,9 @@ use sim_kernel::{Context, EntityKey, Purpose, Recorder, SimSpan, SimTime, Stream
 use super::tables::Tables;
 use super::{Cluster, Island, KubeEvent, priority};
 use crate::rare;
+use crate::reflector::{PING_TIMEOUT, READ_IDLE};
 
 const CONNECT: Purpose = Purpose::new("kubelet connects");
-
-/// Without a frame for this long the client sends a ping.
-const READ_IDLE: SimSpan = SimSpan::from_secs(30);
-/// Without an answer to it for this long it gives the connection up.
-const PING_TIMEOUT: SimSpan = SimSpan::from_secs(15);
 
 /// Tries of a kubelet to renew its lease before it waits for the next renewal.
 const RENEWAL_TRIES: u64 = 5;
@@ -150,7 +145,7 @@ impl Cluster {
     }
 
     /// What a kubelet finds at a server that it is connected to.
-    fn sight_from(&self, member: usize, node: NodeId) -> Sight {
+    pub(super) fn sight_from(&self, member: usize, node: NodeId) -> Sight {
         let (sight, island) = self.serving[member];
         let is_own = self.tables.members[member].node == Some(node);
         if island != self.island_of_node(node) && !is_own { Sight::Silent } else { sight }
@@ -166,6 +161,7 @@ impl Cluster {
         E: Copy + From<KubeEvent>,
         R: Recorder<Observation>,
     {
+        self.refresh_watch(id, ctx);
         if self.member_count() == 0 {
             return false;
         }

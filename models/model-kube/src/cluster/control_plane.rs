@@ -4,6 +4,8 @@ mod commands;
 mod members;
 mod processes;
 
+pub(super) use members::SERVER_GIVES_UP;
+
 use model_api::Observation;
 use sim_kernel::{Context, EntityKey, Purpose, Recorder, SimSpan, SimTime, Streams, Timer};
 
@@ -325,6 +327,7 @@ impl Cluster {
         if has_moved {
             ctx.hit(&rare::QUORUM_MOVED);
             self.refresh_all_contacts(ctx);
+            self.refresh_watches(ctx);
         }
         self.check_leaders(ctx);
     }
@@ -446,6 +449,7 @@ impl Cluster {
                 }
             }
             self.begin_relists(ctx);
+            self.review_watches(ctx);
             self.restore_endpoints();
             self.refresh_connections(ctx);
             self.redial_after_outage(ctx);
@@ -454,6 +458,7 @@ impl Cluster {
             self.refresh_overload(ctx);
         } else {
             self.control_plane.api_lost_at = ctx.now();
+            self.review_watches(ctx);
             if !self.queue.is_idle() {
                 ctx.hit(&rare::API_AWAY_WHILE_PODS_WAITED);
             }

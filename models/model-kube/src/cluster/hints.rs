@@ -14,7 +14,7 @@ impl Cluster {
     pub fn hinted_zones(&self, service: ServiceId) -> Option<Vec<ZoneId>> {
         let spec = &self.blueprint.services[service.index()];
         let routes = self.routes(service);
-        let known = |route: &super::Route| self.services[service.index()].known_of(route.pod);
+        let known = |route: &super::Route| self.known_of(service, route.pod);
         if !routes.iter().all(|route| known(route).is_some_and(|it| it.is_ready)) {
             return None;
         }

@@ -4,7 +4,8 @@
 //! When the API answers again, every kubelet lists what concerns it and every proxy lists the
 //! endpoints of all Services, at the API servers that are ready by then. Priority and fairness lets
 //! so many of them through at once ([`crate::priority_and_fairness`]); the rest waits or is refused
-//! and tries again. What a kubelet learns, and when the last proxy knows endpoints, is that much later.
+//! and tries again. What a kubelet learns, and when a proxy whose watch was lost knows endpoints, is that
+//! much later.
 //! # Not modelled
 //! A crowd of controllers (their caches have a time of their own). A flood beside a crowd
 //! ([`super::overload`]). API servers that become ready while a crowd waits.

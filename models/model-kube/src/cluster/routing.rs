@@ -33,14 +33,72 @@ struct Change {
     conditions: Option<Conditions>,
 }
 
+/// Endpoints of a Service as somebody knows them, by pod.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Known {
+    endpoints: Vec<(PodId, Conditions)>,
+}
+
+impl Known {
+    fn of(&self, pod: PodId) -> Option<Conditions> {
+        let found = self.endpoints.binary_search_by_key(&pod, |(known, _)| *known);
+        found.ok().map(|idx| self.endpoints[idx].1)
+    }
+
+    fn set(&mut self, pod: PodId, conditions: Option<Conditions>) {
+        let found = self.endpoints.binary_search_by_key(&pod, |(known, _)| *known);
+        match (found, conditions) {
+            (Ok(idx), Some(conditions)) => self.endpoints[idx].1 = conditions,
+            (Ok(idx), None) => {
+                self.endpoints.remove(idx);
+            }
+            (Err(idx), Some(conditions)) => self.endpoints.insert(idx, (pod, conditions)),
+            (Err(_), None) => {}
+        }
+    }
+
+    /// Pods that proxies who know this send cluster traffic to: ready ones or, when there is none,
+    /// terminating ones that still serve.
+    fn used(&self) -> impl Iterator<Item = PodId> {
+        let any_ready = self.endpoints.iter().any(|(_, conditions)| conditions.is_ready);
+        let is_used = move |conditions: &Conditions| {
+            conditions.is_ready
+                || (!any_ready && conditions.is_serving && conditions.is_terminating)
+        };
+        let endpoints = self.endpoints.iter();
+        endpoints.filter(move |(_, conditions)| is_used(conditions)).map(|(pod, _)| *pod)
+    }
+}
+
+/// Routes of the proxies of one [view](super::proxies).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Seen {
+    view: Option<u64>,
+    routes: Vec<Route>,
+}
+
+/// What is otherwise than before.
+#[derive(Clone, Copy, Debug)]
+struct Rebuilt {
+    has_other_routes: bool,
+    /// What some proxies know that differ from most, or how many these are.
+    is_seen_otherwise: bool,
+}
+
 #[derive(Clone, Debug, Default)]
 pub(super) struct ServiceState {
-    /// What proxies know, by pod.
-    known: Vec<(PodId, Conditions)>,
+    /// What proxies know that hear of every change.
+    known: Known,
     /// Changes on their way, in the order in which they arrive.
     pending: VecDeque<Change>,
     change_count: u64,
-    routes: Vec<Route>,
+    /// The view of most proxies that clients reach, and what these route to.
+    view: Option<u64>,
+    pub(super) routes: Vec<Route>,
+    /// What all the others route to.
+    pub(super) others: Vec<Seen>,
+    /// How many proxies that is: of the most, then of each of the others.
+    node_counts: Vec<u32>,
     live_count: u32,
     /// Where a traffic policy is `Local`: endpoints that only proxies on their own node use, because
     /// they are about to go and others are ready elsewhere.
@@ -70,37 +128,20 @@ impl ServiceState {
         if let Some(change) = self.pending.iter().rev().find(|change| change.pod == pod) {
             return change.conditions;
         }
-        self.known_of(pod)
+        self.known.of(pod)
     }
 
-    /// Whether proxies have nothing better than endpoints that are about to go.
-    fn uses_terminating(&self) -> bool {
-        let is_ready = |route: &Route| self.known_of(route.pod).is_some_and(|it| it.is_ready);
-        !self.routes.is_empty() && !self.routes.iter().any(is_ready)
-    }
-
-    pub(super) fn known_of(&self, pod: PodId) -> Option<Conditions> {
-        let found = self.known.binary_search_by_key(&pod, |(known, _)| *known);
-        found.ok().map(|idx| self.known[idx].1)
-    }
-
-    fn set_known(&mut self, pod: PodId, conditions: Option<Conditions>) {
-        let found = self.known.binary_search_by_key(&pod, |(known, _)| *known);
-        match (found, conditions) {
-            (Ok(idx), Some(conditions)) => self.known[idx].1 = conditions,
-            (Ok(idx), None) => {
-                self.known.remove(idx);
-            }
-            (Err(idx), Some(conditions)) => self.known.insert(idx, (pod, conditions)),
-            (Err(_), None) => {}
-        }
+    /// What proxies of a view route to.
+    pub(super) fn routes_of(&self, view: Option<u64>) -> &[Route] {
+        let other = self.others.iter().find(|other| other.view == view);
+        other.map_or(&self.routes, |other| &other.routes)
     }
 }
 
 impl Cluster {
     /// What the proxies of a Service route to for cluster traffic: ready endpoints or, when there
     /// is none, terminating ones that still serve. Which of them a proxy uses, [hints](Self::hinted_zones)
-    /// may narrow.
+    /// may narrow. Where proxies [differ](Self::is_seen_differently), what most of them do.
     pub fn routes(&self, service: ServiceId) -> &[Route] {
         &self.services[service.index()].routes
     }
@@ -144,7 +185,7 @@ impl Cluster {
         let old = state.backends.replace(pods.to_vec());
         let mut affected: Vec<PodId> = match old {
             Some(old) => old,
-            None => state.known.iter().map(|(pod, _)| *pod).collect(),
+            None => state.known.endpoints.iter().map(|(pod, _)| *pod).collect(),
         };
         affected.extend_from_slice(pods);
         affected.sort_unstable();
@@ -219,7 +260,7 @@ impl Cluster {
                 let conditions = self.conditions_in(*service, pod);
                 let state = &mut self.services[service.index()];
                 state.pending.retain(|change| change.pod != pod);
-                state.set_known(pod, conditions);
+                self.learn(*service, pod, conditions);
                 self.touch_service(*service);
             }
         }
@@ -262,12 +303,40 @@ impl Cluster {
         R: Recorder<Observation>,
     {
         let now = ctx.now();
-        let state = &mut self.services[service.index()];
-        while let Some(change) = state.pending.front().copied().filter(|it| it.due_at <= now) {
-            state.pending.pop_front();
-            state.set_known(change.pod, change.conditions);
+        while let Some(change) = self.services[service.index()].pending.front().copied() {
+            if change.due_at > now {
+                break;
+            }
+            self.services[service.index()].pending.pop_front();
+            self.learn(service, change.pod, change.conditions);
         }
         self.touch_service(service);
+    }
+
+    /// Proxies that hear learn of an endpoint.
+    fn learn(&mut self, service: ServiceId, pod: PodId, conditions: Option<Conditions>) {
+        let known = &mut self.services[service.index()].known;
+        self.proxies.keep(service, known);
+        known.set(pod, conditions);
+    }
+
+    /// What proxies of a view know.
+    fn known_in(&self, service: ServiceId, view: Option<u64>) -> &Known {
+        let kept = self.proxies.known(view, service);
+        kept.unwrap_or(&self.services[service.index()].known)
+    }
+
+    /// What most proxies that clients reach know of a pod.
+    pub(super) fn known_of(&self, service: ServiceId, pod: PodId) -> Option<Conditions> {
+        self.known_in(service, self.services[service.index()].view).of(pod)
+    }
+
+    /// Whether these have nothing better than endpoints that are about to go.
+    fn uses_terminating(&self, service: ServiceId) -> bool {
+        let routes = &self.services[service.index()].routes;
+        let is_ready =
+            |route: &Route| self.known_of(service, route.pod).is_some_and(|it| it.is_ready);
+        !routes.is_empty() && !routes.iter().any(is_ready)
     }
 
     pub(super) fn touch_service(&mut self, service: ServiceId) {
@@ -289,6 +358,7 @@ impl Cluster {
     {
         self.settle_memory(ctx);
         self.settle_queue(ctx);
+        self.settle_proxies(ctx);
         if self.changed_services.is_empty() {
             self.settle_autoscaling(ctx);
             return;
@@ -297,15 +367,18 @@ impl Cluster {
         changed.sort_unstable();
         changed.dedup();
         for service in &changed {
-            if self.rebuild_routes(*service) {
-                if self.services[service.index()].uses_terminating() {
+            let service = *service;
+            let rebuilt = self.rebuild_routes(service);
+            if rebuilt.has_other_routes {
+                if self.uses_terminating(service) {
                     ctx.hit(&rare::TERMINATING_ENDPOINTS_USED);
                 }
-                let (ready_count, live_count) = self.endpoint_counts(*service);
-                let service = *service;
+                let (ready_count, live_count) = self.endpoint_counts(service);
                 self.meter_routes(service, ctx.now());
                 self.watch_probes_of(service, ctx);
                 ctx.observe(|| Observation::EndpointsChanged { service, ready_count, live_count });
+            }
+            if rebuilt.has_other_routes || rebuilt.is_seen_otherwise {
                 self.notify(Notice::EndpointsChanged(service));
             }
         }
@@ -315,29 +388,34 @@ impl Cluster {
         self.settle_autoscaling(ctx);
     }
 
-    /// Works out the routes of a Service; whether they changed.
-    fn rebuild_routes(&mut self, service: ServiceId) -> bool {
-        let known = &self.services[service.index()].known;
-        let any_ready = known.iter().any(|(_, conditions)| conditions.is_ready);
-        let is_used = |conditions: &Conditions| {
-            conditions.is_ready
-                || (!any_ready && conditions.is_serving && conditions.is_terminating)
+    /// Works out the routes of a Service.
+    fn rebuild_routes(&mut self, service: ServiceId) -> Rebuilt {
+        let views = self.proxies.views_of(service);
+        let view = views[0].1;
+        let routes = self.routes_by(service, view);
+        let others = views[1..].iter();
+        let others = others.map(|&(_, view)| Seen { view, routes: self.routes_by(service, view) });
+        let others: Vec<Seen> = others.collect();
+        let node_counts: Vec<u32> = match others.as_slice() {
+            [] => Vec::new(),
+            _ => views.iter().map(|(count, _)| *count).collect(),
         };
-        let mut routes = Vec::with_capacity(known.len());
-        for (pod, conditions) in known {
-            if is_used(conditions) {
-                routes.extend(self.route_to(*pod));
-            }
-        }
-        let last_resorts = self.find_last_resorts(service, &routes);
+        let last_resorts = self.find_last_resorts(service, view, &routes);
         let live = routes.iter().filter(|route| route.is_live).count();
         let state = &mut self.services[service.index()];
-        if state.routes == routes && state.last_resorts == last_resorts {
-            return false;
-        }
+        let rebuilt = Rebuilt {
+            has_other_routes: state.routes != routes || state.last_resorts != last_resorts,
+            is_seen_otherwise: state.others != others || state.node_counts != node_counts,
+        };
         state.live_count = u32::try_from(live).expect("endpoints are pods");
-        (state.routes, state.last_resorts) = (routes, last_resorts);
-        true
+        (state.view, state.routes, state.last_resorts) = (view, routes, last_resorts);
+        (state.others, state.node_counts) = (others, node_counts);
+        rebuilt
+    }
+
+    /// What proxies of a view route to.
+    fn routes_by(&self, service: ServiceId, view: Option<u64>) -> Vec<Route> {
+        self.known_in(service, view).used().filter_map(|pod| self.route_to(pod)).collect()
     }
 
     fn route_to(&self, pod: PodId) -> Option<Route> {
@@ -347,13 +425,20 @@ impl Cluster {
     }
 
     /// What proxies use for what a policy keeps on their node, besides these routes.
-    fn find_last_resorts(&self, service: ServiceId, routes: &[Route]) -> Vec<Route> {
+    fn find_last_resorts(
+        &self,
+        service: ServiceId,
+        view: Option<u64>,
+        routes: &[Route],
+    ) -> Vec<Route> {
         let spec = &self.blueprint.services[service.index()];
         if !spec.is_local_inside() && !spec.is_local_from_outside() {
             return Vec::new();
         }
-        let known = self.services[service.index()].known.iter();
+        let known = self.known_in(service, view);
         let endpoints: Vec<(PodId, Endpoint<NodeId>)> = known
+            .endpoints
+            .iter()
             .filter_map(|(pod, conditions)| {
                 let node = self.pods[pod.index()].node?;
                 let hints = Hints { for_zones: Vec::new(), for_nodes: Vec::new() };
@@ -380,7 +465,7 @@ impl Cluster {
             let pod = PodId::from_index(idx);
             for (service, _) in &tables.template_of(&self.pods[idx]).services {
                 let conditions = self.conditions_in(*service, pod);
-                self.services[service.index()].set_known(pod, conditions);
+                self.services[service.index()].known.set(pod, conditions);
             }
         }
         for idx in 0..self.services.len() {

@@ -17,6 +17,7 @@ mod node_groups;
 mod off_peak;
 mod overload;
 mod probes;
+mod proxies;
 mod restored;
 mod rollouts;
 mod scheduling_invariants;

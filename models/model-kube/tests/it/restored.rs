@@ -134,9 +134,12 @@ fn what_follows_a_restore_is_told_in_order() {
     2000.00 WorkloadReverted { workload: WorkloadId(0), from: 7, to: 6, is_older_template: false }
     2000.00 PodOrphaned { pod: PodId(6), workload: WorkloadId(0) }
     2008.79 ApiRegained
-    2008.79 service web: 6 routed, 6 live
+    2008.79 ProxiesBehind { count: 9 }
+    2009.32 service web: 7 routed, 6 live
     2011.77 web#6 (6) gone
     2032.75 LeaderChanged
+    2047.16 service web: 6 routed, 6 live
+    2053.53 ProxiesCaughtUp
     ");
 }
 

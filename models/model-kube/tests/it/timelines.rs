@@ -86,6 +86,7 @@ fn a_partition_that_heals_before_the_eviction_leaves_the_pods() {
     160.00 a-0 runs
     160.00 a-1 runs
     160.00 a-2 runs
+    160.00 ProxiesBehind { count: 3 }
     163.56 a-2 Ready
     164.17 a-1 Ready
     164.31 web#0 (0) Ready
@@ -97,6 +98,7 @@ fn a_partition_that_heals_before_the_eviction_leaves_the_pods() {
     169.11 web#4 (4) Ready
     169.40 a-0 untainted
     169.85 service web: 6 routed, 6 live
+    176.20 ProxiesCaughtUp
     ");
 }
 
@@ -380,8 +382,9 @@ fn pods_deleted_while_the_api_is_away_wait_for_it() {
     162.26 web#2 (2) has images
     162.53 web#2 (2) started
     163.06 web#2 (2) Ready
-    164.07 service web: 3 routed, 2 live
-    164.51 service web: 3 routed, 3 live
+    164.07 ProxiesBehind { count: 2 }
+    177.53 service web: 3 routed, 3 live
+    189.01 ProxiesCaughtUp
     ");
 }
 
@@ -425,7 +428,7 @@ fn a_majority_cut_off_with_the_api_takes_the_control_plane_along() {
     177.88 web#2 (2) not Ready: NodeNotReady
     177.94 b-0 tainted
     177.94 c-0 tainted
-    178.89 service web: 1 routed, 0 live
+    178.89 ProxiesBehind { count: 2 }
     207.94 web#0 (0) deleted: Taint
     207.94 web#2 (2) deleted: Taint
     208.02 web#3 (3) created
@@ -438,17 +441,19 @@ fn a_majority_cut_off_with_the_api_takes_the_control_plane_along() {
     209.68 web#4 (4) started
     214.38 web#3 (3) Ready
     214.72 web#4 (4) Ready
-    214.77 service web: 2 routed, 0 live
-    215.46 service web: 3 routed, 0 live
     400.00 zone a restored
     400.00 a-0 runs
     400.00 service web: 3 routed, 3 live
+    400.31 service web: 3 routed, 2 live
+    400.53 service web: 3 routed, 1 live
+    401.55 service web: 3 routed, 3 live
     401.76 web#2 (2) gone
     402.86 web#0 (0) gone
     403.58 c-0 Ready
     406.82 b-0 Ready
     408.34 b-0 untainted
     408.34 c-0 untainted
+    429.43 ProxiesCaughtUp
     ");
 }
 

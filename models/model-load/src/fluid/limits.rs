@@ -198,7 +198,7 @@ impl Sweep<'_> {
         room: &mut Room,
     ) -> (f64, f64) {
         let endpoints = self.inputs.endpoints[node];
-        let alive = f64::from(endpoints.live_count) / f64::from(endpoints.ready_count.max(1));
+        let alive = endpoints.reaching_share().unwrap_or(0.0);
         for (idx, limit) in self.graph.limits.iter().enumerate().filter(|it| it.1.gateway == node) {
             let is_told = |edge: &&EdgeIdx| !self.graph.edges.all[**edge].is_denied;
             let edges = limit.edges.iter().filter(is_told);

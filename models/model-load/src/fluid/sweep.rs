@@ -335,9 +335,9 @@ impl Sweep<'_> {
                 (work.allowed, work.at_once) = (room.nodes[head].allowed, room.nodes[head].at_once);
             }
         }
-        let Endpoints { ready_count, live_count, .. } = self.inputs.endpoints[node];
-        if ready_count > 0 {
-            work.alive = f64::from(live_count) / f64::from(ready_count);
+        let live_count = self.inputs.endpoints[node].live_count;
+        if let Some(share) = self.inputs.endpoints[node].reaching_share() {
+            work.alive = share;
         }
         work.reached = (work.arrivals - work.sure) * work.alive + work.sure;
         let followed = PodLimit::of(self.graph.nodes[node].serving.rate_limit, live_count);

@@ -91,7 +91,7 @@ impl Station {
     /// Simplified: a request that waits keeps the turn that it got; those that come later meet the
     /// new workers. Work in a pod that dies is finished.
     pub(super) fn set_endpoints(&mut self, endpoints: Endpoints, now: SimTime) {
-        let Endpoints { ready_count, live_count, capacity_millirps } = endpoints;
+        let Endpoints { live_count, capacity_millirps, .. } = endpoints;
         self.live_count = live_count;
         let worker_count = (live_count as usize).saturating_mul(self.serving.workers as usize);
         let is_endless = capacity_millirps == u64::MAX;
@@ -117,10 +117,10 @@ impl Station {
             // They live and can do nothing: as if nobody were there.
             self.live_count = 0;
         }
-        self.dead_share = if ready_count == 0 {
-            0.0
-        } else {
-            1.0 - f64::from(self.live_count) / f64::from(ready_count)
+        let reaching = if self.live_count == 0 { Some(0.0) } else { endpoints.reaching_share() };
+        self.dead_share = match reaching {
+            Some(share) if endpoints.ready_count > 0 => 1.0 - share,
+            _ => 0.0,
         };
     }
 

@@ -10,7 +10,7 @@ use crate::event::Event;
 use model_api::Observation;
 
 impl World {
-    /// Tells the flows what stands behind a Service; returns how many endpoints get traffic.
+    /// Tells the flows what stands behind a Service; returns how many endpoints most proxies know.
     pub(super) fn tell_flows<R: Recorder<Observation>>(
         &mut self,
         service: ServiceId,
@@ -19,8 +19,10 @@ impl World {
         let (mut ready_count, mut live_count, mut capacity_millirps) = (0, 0, 0_u64);
         let reconnecting = self.reconnecting(service, ctx.now());
         let (speed_ppm, mut next_step) = reconnecting.unzip();
-        let mut counted = self.counted(service);
-        for (position, route) in self.cluster.routes(service).iter().enumerate() {
+        let sent = self.sent_differently(service);
+        let routes = sent.as_ref().map_or(self.cluster.routes(service), |sent| &sent.routes);
+        let mut counted = self.counted(service, routes);
+        for (position, route) in routes.iter().enumerate() {
             ready_count += 1;
             let millirps = self.millirps_of(service, route, ctx.now(), &mut next_step);
             let millirps = millirps.map(|all| speed_ppm.map_or(all, |ppm| part(all, ppm)));
@@ -42,7 +44,9 @@ impl World {
             self.expect_warmth(service, ctx.now().saturating_add(left), ctx);
         }
         if !counted.as_ref().is_some_and(Counted::is_divided) {
-            self.flows.set_endpoints(service, ready_count, live_count, capacity_millirps);
+            let reaching_ppm = sent.as_ref().and_then(|sent| sent.reaching_ppm);
+            let counts = (ready_count, live_count);
+            self.flows.set_endpoints_reached(service, counts, capacity_millirps, reaching_ppm);
         }
         if let Some(counted) = counted {
             self.tell_counted(service, counted, ctx);
@@ -50,7 +54,7 @@ impl World {
         self.tell_failing(service);
         self.tell_pooled(service, ctx);
         self.lose_requests(service, live_count, ctx);
-        ready_count
+        self.cluster.endpoint_counts(service).0
     }
 
     /// Requests per 1000 s that an endpoint of a Service can answer, if it lives; when it will be warmer

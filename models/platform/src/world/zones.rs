@@ -36,8 +36,9 @@ pub(super) struct Counted {
 }
 
 impl World {
-    /// Counts the endpoints of a Service by where they are; `None` where that matters to nobody.
-    pub(super) fn counted(&self, service: ServiceId) -> Option<Counted> {
+    /// Counts the endpoints of a Service that get these by where they are; `None` where that matters to
+    /// nobody.
+    pub(super) fn counted(&self, service: ServiceId, routes: &[Route]) -> Option<Counted> {
         let sites = self.flows.sites_of(service);
         if sites == Division::Whole {
             return None;
@@ -45,7 +46,11 @@ impl World {
         let division = self.flows.division_of(service);
         let is_hinted =
             division != Division::Whole && self.blueprint.services[service.index()].has_hints();
-        let hinted = is_hinted.then(|| self.cluster.hinted_zones(service)).flatten();
+        let mut hinted = is_hinted.then(|| self.cluster.hinted_zones(service)).flatten();
+        if !self.blueprint.services[service.index()].has_topology_mode_auto {
+            // The hint of each endpoint is its own zone, whoever knows of it.
+            hinted = hinted.map(|_| routes.iter().map(|route| route.zone).collect());
+        }
         let count = match division {
             Division::Whole => None,
             Division::Zones => Some(self.blueprint.zones.len()),

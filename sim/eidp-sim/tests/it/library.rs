@@ -44,6 +44,7 @@ const LIBRARY: &[(&str, i32)] = &[
     ("cluster-dns-away", 1),
     ("cold-pods-under-spike", 1),
     ("control-plane-upgrade", 0),
+    ("control-plane-zone-cut-off", 1),
     ("cpu-limit-throttles", 1),
     ("cpu-limit-with-room", 0),
     ("crash-loses-requests", 1),

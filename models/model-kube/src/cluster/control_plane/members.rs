@@ -20,7 +20,7 @@ use crate::{etcd, rare};
 /// An API server whose etcd does not answer fails its liveness probe, `failureThreshold` 8 and
 /// `periodSeconds` 10 (`cmd/kubeadm/app/util/staticpod/utils.go`, 1.36), and is started anew until etcd is
 /// there.
-const SERVER_GIVES_UP: SimSpan = SimSpan::from_secs(80);
+pub(in super::super) const SERVER_GIVES_UP: SimSpan = SimSpan::from_secs(80);
 
 /// Who there is.
 impl Cluster {
