@@ -38,8 +38,9 @@ pub use job::{
 pub use network_policy::{NetworkPolicy, NetworkPolicyPeer, NetworkPolicyPort, NetworkPolicyRule};
 pub use node::{Node, Taint, TaintEffect, Toleration, TolerationOperator};
 pub use pod::{
-    Container, ContainerPort, Lifecycle, PodSpec, PodTemplate, Probe, ProbeHandler, ResourceList,
-    RestartPolicy, TopologySpreadConstraint, UnsatisfiableAction, registry_host,
+    Container, ContainerPort, Lifecycle, PodSpec, PodTemplate, Probe, ProbeHandler,
+    ReportedRequests, ResourceList, RestartPolicy, TopologySpreadConstraint, UnsatisfiableAction,
+    registry_host,
 };
 pub use scale_up_delay::{SCALE_UP_DELAY, scale_up_delay};
 pub use selector::{LabelSelector, Labels, Operator, Requirement, key_fault, value_fault};

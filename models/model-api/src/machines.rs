@@ -75,6 +75,8 @@ pub struct ClusterAutoscaler {
     pub expanders: Vec<ExpanderKind>,
     /// The ranking of node groups for the expander `priority`; without one it passes every option on.
     pub priorities: Option<Vec<PriorityRank>>,
+    /// Where that ranking is written.
+    pub priorities_origin: Origin,
     /// `--balance-similar-node-groups`.
     pub balances_similar_groups: Option<bool>,
     /// `--max-nodes-total`.

@@ -47,7 +47,7 @@ pub use estimator::{
     pod_score,
 };
 pub use expander::{
-    Expander, ExpansionOption, InvalidPriorities, Priorities, best_options, choose,
+    Expander, ExpansionOption, InvalidPriorities, Priorities, Rank, choose, narrowed,
 };
 pub use health::{
     GroupReadiness, HealthLimits, is_cluster_healthy, is_group_healthy, is_scale_up_late,

@@ -13,7 +13,7 @@
 //! `conformance/nodes-taint-eviction.yaml`; recorded evictions.
 
 use model_api::kube::{Taint, TaintEffect, Toleration};
-use sim_kernel::SimSpan;
+use sim_kernel::{SimSpan, SimTime};
 
 /// Key of the taint on nodes that are silent.
 pub const UNREACHABLE: &str = "node.kubernetes.io/unreachable";
@@ -50,6 +50,30 @@ pub fn stay<'a>(tolerations: &[Toleration], taints: impl IntoIterator<Item = &'a
         }
     }
     stay
+}
+
+/// What becomes of the eviction of a pod when the pod or the taints of its node are seen anew.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Review {
+    /// None waits from now on.
+    Cancelled,
+    /// The one that waits goes on waiting.
+    Kept,
+    /// One is due after this time, in place of the one that waits.
+    SetIn(SimSpan),
+}
+
+/// Decides on the eviction of a pod that stays so long; one that waits was set at `set_at`.
+///
+/// A time that runs is neither lengthened nor shortened, unless it began at this very moment; an
+/// eviction at once takes its place (`processPodOnNode`).
+pub fn review(stay: Stay, set_at: Option<SimTime>, now: SimTime) -> Review {
+    match stay {
+        Stay::ForEver => Review::Cancelled,
+        Stay::Evicted => Review::SetIn(SimSpan::ZERO),
+        Stay::For(_) if set_at.is_some_and(|set_at| set_at < now) => Review::Kept,
+        Stay::For(span) => Review::SetIn(span),
+    }
 }
 
 /// A taint of that key and effect without a value.
@@ -94,6 +118,22 @@ mod tests {
         ];
         for (tolerations, taints, expected) in cases {
             assert_eq!(stay(tolerations, taints.iter().copied()), expected);
+        }
+    }
+
+    #[test]
+    fn a_time_that_runs_is_kept_unless_it_began_just_now() {
+        let secs = SimSpan::from_secs;
+        let at = |secs: u64| Some(SimTime::from_secs(secs));
+        let cases = [
+            (Stay::For(secs(300)), None, Review::SetIn(secs(300))),
+            (Stay::For(secs(5)), at(9), Review::Kept),
+            (Stay::For(secs(5)), at(10), Review::SetIn(secs(5))),
+            (Stay::Evicted, at(9), Review::SetIn(SimSpan::ZERO)),
+            (Stay::ForEver, at(9), Review::Cancelled),
+        ];
+        for (stay, set_at, expected) in cases {
+            assert_eq!(review(stay, set_at, SimTime::from_secs(10)), expected, "{stay:?}");
         }
     }
 }

@@ -10,7 +10,7 @@ use crate::yaml::{Node, Value};
 
 mod table;
 
-use table::{KINDS, KindRows, POD, Row, SWITCHES};
+use table::{KINDS, KindRows, POD, RANKING, Row, SWITCHES};
 
 /// How far something is modelled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -56,6 +56,10 @@ pub struct Use {
     pub places: Vec<SourceRef>,
 }
 
+/// The name of the ConfigMap that ranks node groups for the cluster autoscaler's expander `priority`
+/// (cluster-autoscaler `expander/priority/priority.go`, PriorityConfigMapName).
+pub(crate) const NODE_GROUP_RANKING: &str = "cluster-autoscaler-priority-expander";
+
 /// Fields that say which object it is, or that the cluster itself writes.
 const IDENTITY: [&str; 4] = ["apiVersion", "kind", "metadata", "status"];
 
@@ -92,6 +96,9 @@ pub(crate) fn is_known(object: &Object) -> bool {
 }
 
 fn rows_of(object: &Object) -> Option<&'static KindRows> {
+    if object.key.kind == RANKING.kind && object.key.name == NODE_GROUP_RANKING {
+        return Some(&RANKING);
+    }
     KINDS.iter().find(|rows| rows.group == object.key.group && rows.kind == object.key.kind)
 }
 
@@ -224,7 +231,7 @@ pub fn markdown() -> String {
     for (field, fidelity, note) in POD {
         line(&mut text, field, *fidelity, note);
     }
-    for rows in KINDS {
+    for rows in KINDS.iter().chain([&RANKING]) {
         let group = if rows.group.is_empty() { "core" } else { rows.group };
         let _ = write!(text, "\n## {} ({group}): {}", rows.kind, rows.fidelity.as_str());
         text.push('\n');

@@ -77,14 +77,16 @@ fn backoff(case: &mut Case<'_>) -> Judged {
         let at = step.at("at").duration().ok_or("a step has no `at`")?;
         let now = SimTime::ZERO + at;
         for (what, group) in step.fields().filter(|(what, _)| *what != "at") {
-            match what {
-                "query" => answers.push(backoff.is_backed_off(&group.text(), now)),
-                "scaleUpFailed" => {
+            // Steps are known by the words in their names.
+            let says = |words: &[&str]| words.iter().any(|word| what.to_lowercase().contains(word));
+            match () {
+                () if says(&["query"]) => answers.push(backoff.is_backed_off(&group.text(), now)),
+                () if says(&["fail"]) => {
                     backoff.failed(group.text(), now);
                 }
-                "scaleUpSucceeded" | "removeBackoff" | "reset" => backoff.succeeded(&group.text()),
-                "removeStaleBackoffData" | "removeStale" => backoff.forget_stale(now),
-                other => return Err(format!("the step `{other}` is not modelled")),
+                () if says(&["stale"]) => backoff.forget_stale(now),
+                () if says(&["succe", "remove", "reset"]) => backoff.succeeded(&group.text()),
+                () => return Err(format!("the step `{what}` is not modelled")),
             }
         }
     }

@@ -231,8 +231,11 @@ fn sampled(given: Tree<'_>) -> Aggregate {
 fn estimator(case: &mut Case<'_>) -> Judged {
     let given = case.given;
     let base = cpu_and_memory(given.at("base"));
-    let estimated = match given.at("estimator").text() {
-        "confidenceMultiplier" => {
+    // Estimators are known by the words in their names.
+    let estimator = given.at("estimator").text();
+    let says = |word: &str| estimator.to_lowercase().contains(word);
+    let estimated = match () {
+        () if says("confidence") => {
             let day = SimSpan::from_days(1);
             let interval = given.at("confidenceInterval").duration().unwrap_or(day);
             let confidence = sampled(given).confidence(interval);
@@ -244,17 +247,18 @@ fn estimator(case: &mut Case<'_>) -> Judged {
             }
             base.map(|it| with_confidence(it, number(given, "multiplier"), power, confidence))
         }
-        "minResource" | "minResources" => {
+        () if says("min") => {
             let least = cpu_and_memory(given.at("min"));
             [at_least(base[0], least[0]), at_least(base[1], least[1])]
         }
-        "margin" => {
-            let name =
-                if given.at("marginFraction").is_given() { "marginFraction" } else { "margin" };
-            base.map(|it| with_margin(it, number(given, name)))
+        () if says("margin") => {
+            let mut fields = given.fields();
+            let margin = fields.find(|(name, _)| name.to_lowercase().contains("margin"));
+            let margin = margin.and_then(|(_, it)| it.number()).ok_or("no margin is given")?;
+            base.map(|it| with_margin(it, margin))
         }
-        "percentile" => return percentile_estimator(case),
-        other => return Err(format!("the estimator `{other}` is not modelled")),
+        () if says("percentile") => return percentile_estimator(case),
+        () => return Err(format!("the estimator `{estimator}` is not modelled")),
     };
     compare_amounts(case, estimated);
     Ok(())

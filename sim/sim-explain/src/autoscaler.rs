@@ -4,13 +4,12 @@ use std::collections::BTreeMap;
 
 use model_api::blueprint::Blueprint;
 use model_api::kube::{Node, ResourceList, WorkloadKind, scale_up_delay};
-use model_api::machines::{ExpanderKind, PriorityRank};
 use model_api::{NodeId, PodId, SimSpan, SimTime};
 use model_kube::cluster_autoscaler::{
-    CandidateNode, DrainBudget, DrainPod, Expander, ExpansionOption, GroupSize, MovablePod,
-    NodeGroup, NodeUtilization, Options, Owner, OwnerState, PodPhase, Removal, RemovalCandidate,
-    RemovalGroup, UnremovableReason, UtilizationPod, WaitingPods, choose, expansions,
-    ineligible_because, pods_to_move, removable_now, scale_up, unneeded_nodes, utilization,
+    CandidateNode, DrainBudget, DrainPod, ExpansionOption, GroupSize, MovablePod, NodeGroup,
+    NodeUtilization, Options, Owner, OwnerState, PodPhase, Removal, RemovalCandidate, RemovalGroup,
+    UnremovableReason, UtilizationPod, WaitingPods, choose, expansions, ineligible_because,
+    pods_to_move, removable_now, scale_up, unneeded_nodes, utilization,
 };
 use model_kube::daemon_set::should_run;
 use model_kube::scheduling::pod_requests;
@@ -18,6 +17,7 @@ use report_data::{DecisionKind, DecisionReport, Program};
 
 use crate::amount;
 use crate::draft::{Draft, Row, row};
+use crate::expanders;
 use crate::placed::{Placed, workload_names};
 use crate::refusal::{Refusal, one_of};
 use crate::typed::PodCount;
@@ -59,7 +59,7 @@ pub fn autoscaler(
     let mut options = spec.map_or_else(Options::default, Options::stated);
     if let Some(name) = &question.expander {
         let ranking = spec.and_then(|spec| spec.priorities.as_deref());
-        options.expanders = expanders(name, ranking)?;
+        options.expanders = expanders::chain(name, ranking)?;
     }
     if let Some(most) = question.max_new_nodes {
         options.max_nodes_per_scale_up = most.into();
@@ -108,19 +108,6 @@ pub fn autoscaler(
         ));
     }
     Ok(draft.finish())
-}
-
-/// A chain as the flag states it.
-fn expanders(names: &str, ranking: Option<&[PriorityRank]>) -> Result<Vec<Expander>, Refusal> {
-    let known = ExpanderKind::ALL.map(ExpanderKind::name).join(", ");
-    let named = |name: &str| match ExpanderKind::named(name.trim()) {
-        Some(kind) => Ok(Expander::of(kind, ranking)),
-        None => Err(Refusal {
-            message: format!("there is no expander `{name}` to be explained"),
-            help: Some(format!("there are {known}")),
-        }),
-    };
-    names.split(',').map(named).collect()
 }
 
 /// The node groups of the platform; without any, those that its nodes look like.
@@ -223,10 +210,7 @@ fn grow(
         tied = count;
         0
     });
-    let names: Vec<&str> = options.expanders.iter().map(Expander::name).collect();
-    let left = tied.min(offers.len());
-    let of = amount::count(offers.len() as i64, "option");
-    draft.step("expander", format!("{} leaves {left} of {of}", names.join(", then ")));
+    expanders::ranks(draft, &options.expanders, &offers);
     let done = scale_up(&placed.cache, &facts, &pods, options, |_| 0);
     let (Some(best), Some(done)) = (best.map(|idx| &offers[idx]), done) else {
         draft.figure("newNodes", 0);

@@ -12,6 +12,7 @@ mod amount;
 mod autoscaler;
 mod draft;
 mod eviction;
+mod expanders;
 mod hpa;
 mod pdb;
 mod placed;

@@ -64,6 +64,11 @@ pub struct PodSpec {
     pub requests: ResourceList,
     /// Pod-level `resources.limits`.
     pub limits: ResourceList,
+    /// What the status of a running pod reports of its requests as a whole.
+    pub reported: Option<Box<ReportedRequests>>,
+    /// Condition PodResizePending of a running pod says `Infeasible`: its node will never grant what
+    /// the spec asks for.
+    pub resize_is_infeasible: bool,
     /// `nodeName`, when set by hand.
     pub node_name: Option<String>,
     /// `nodeSelector`.
@@ -106,6 +111,16 @@ pub enum RestartPolicy {
     Never,
 }
 
+/// Requests as the status of a running pod reports them: others than the spec's while a resize in
+/// place is under way.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ReportedRequests {
+    /// `resources.requests`: what is in force.
+    pub actuated: ResourceList,
+    /// `allocatedResources`: what the node has granted.
+    pub allocated: ResourceList,
+}
+
 /// One container.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Container {
@@ -117,6 +132,8 @@ pub struct Container {
     pub requests: ResourceList,
     /// `resources.limits`.
     pub limits: ResourceList,
+    /// What the status of a running pod reports of the requests of this container.
+    pub reported: Option<Box<ReportedRequests>>,
     /// `ports`.
     pub ports: Vec<ContainerPort>,
     /// An init container that keeps running (`restartPolicy: Always`).

@@ -12,7 +12,7 @@ use crate::node_lifecycle::{
     DisruptionChange, EvictionRates, MonitorPasses, Ready, ZoneCount, ZoneEvictor,
 };
 use crate::rare;
-use crate::taint_eviction::Stay;
+use crate::taint_eviction::{Review, Stay, review};
 
 const MONITOR_PHASE: Purpose = Purpose::new("node monitor phase");
 const TAINT_PHASE: Purpose = Purpose::new("tainter phase");
@@ -344,8 +344,7 @@ impl Cluster {
         stays.min().unwrap_or(Stay::ForEver)
     }
 
-    /// The taint-eviction controller sees a pod, or that the taints of its node changed. A time that
-    /// runs is not changed by a taint that is tolerated for another one (`processPodOnNode`).
+    /// The taint-eviction controller sees a pod, or that the taints of its node changed.
     pub(super) fn review_eviction<E, R>(&mut self, id: PodId, ctx: &mut Context<'_, E, R>)
     where
         E: Copy + From<KubeEvent>,
@@ -355,15 +354,16 @@ impl Cluster {
         if !pod.is_active() {
             return;
         }
-        let span = match self.stay_of(id) {
-            Stay::ForEver => return self.cancel_eviction(id, ctx),
-            Stay::For(_) if self.is_eviction_near(id, ctx) => return,
-            Stay::For(span) => span,
-            Stay::Evicted => SimSpan::ZERO,
+        let set_at = self.is_eviction_near(id, ctx).then_some(pod.eviction_set_at);
+        let span = match review(self.stay_of(id), set_at, ctx.now()) {
+            Review::Kept => return,
+            Review::Cancelled => return self.cancel_eviction(id, ctx),
+            Review::SetIn(span) => span,
         };
+        let pod = &mut self.pods[id.index()];
         ctx.cancel(pod.eviction);
-        self.pods[id.index()].eviction =
-            ctx.timer_in(span, priority::CONTROLLER, KubeEvent::EvictionDue(id));
+        pod.eviction = ctx.timer_in(span, priority::CONTROLLER, KubeEvent::EvictionDue(id));
+        pod.eviction_set_at = ctx.now();
     }
 
     /// Whether the time of a pod runs, or the request that deletes it waits.

@@ -182,6 +182,8 @@ pub(super) struct PodState {
     pub(super) step: Step,
     pub(super) step_timer: Timer,
     pub(super) eviction: Timer,
+    /// When that timer was set.
+    pub(super) eviction_set_at: SimTime,
     pub(super) backoff: Backoff,
     /// The kubelet itself ended the containers.
     pub(super) is_killed: bool,
@@ -242,6 +244,7 @@ impl PodState {
             step: Step::None,
             step_timer: Timer::NONE,
             eviction: Timer::NONE,
+            eviction_set_at: SimTime::ZERO,
             backoff: Backoff::default(),
             is_killed: false,
             former_end: None,

@@ -111,78 +111,125 @@ impl Priorities {
         Ok(Self { ranks })
     }
 
-    /// The highest rank of a name. Ranks below 0 never win.
-    fn rank_of(&self, name: &str) -> Option<i64> {
-        let matching = self
-            .ranks
-            .iter()
-            .filter(|(_, patterns)| patterns.iter().any(|pattern| pattern.is_match(name)));
-        matching.map(|(rank, _)| *rank).filter(|rank| *rank >= 0).max()
+    /// The highest rank of a name, and the pattern that was found in it. Ranks below 0 never win.
+    fn rank_of(&self, name: &str) -> Option<(i64, &str)> {
+        let ranks = self.ranks.iter().filter(|(rank, _)| *rank >= 0);
+        let found = ranks.filter_map(|(rank, patterns)| {
+            let pattern = patterns.iter().find(|pattern| pattern.is_match(name))?;
+            Some((*rank, pattern.as_str()))
+        });
+        found.max_by_key(|(rank, _)| *rank)
+    }
+}
+
+/// What an expander goes by.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Rank<'a> {
+    /// To it all options are the same.
+    Any,
+    /// How many pods the option takes: most win.
+    Pods(usize),
+    /// How many nodes it needs: fewest win, none at all never does.
+    Nodes(usize),
+    /// Which shares of the CPU and memory of its nodes stay unused: the smallest sum wins.
+    Waste {
+        /// Of the CPU of all its nodes.
+        cpu: f64,
+        /// Of their memory.
+        memory: f64,
+    },
+    /// The rank of its name and the pattern that gave it: the highest wins.
+    Priority {
+        /// The rank.
+        rank: i64,
+        /// The pattern that was found in the name.
+        pattern: &'a str,
+    },
+    /// Its name has no rank: any rank wins over it.
+    Unranked,
+}
+
+impl Expander {
+    /// How it ranks an option.
+    pub fn rank(&self, option: &ExpansionOption) -> Rank<'_> {
+        match self {
+            Self::Random | Self::Priority(None) => Rank::Any,
+            Self::MostPods => Rank::Pods(option.pod_count),
+            Self::LeastNodes => Rank::Nodes(option.node_count),
+            Self::LeastWaste => waste(option),
+            Self::Priority(Some(priorities)) => match priorities.rank_of(&option.group) {
+                Some((rank, pattern)) => Rank::Priority { rank, pattern },
+                None => Rank::Unranked,
+            },
+        }
+    }
+}
+
+/// `waste.go`: shares of the capacity of all new nodes that stay unused.
+fn waste(option: &ExpansionOption) -> Rank<'static> {
+    let wasted = |amount: Option<i64>, requested: i64| {
+        let available = amount.unwrap_or(0) * option.node_count as i64;
+        (available - requested) as f64 / available as f64
+    };
+    Rank::Waste {
+        cpu: wasted(option.capacity.cpu_millis(), option.requested_cpu_millis),
+        memory: wasted(option.capacity.memory_bytes(), option.requested_memory_bytes),
     }
 }
 
 /// What an expander leaves of the options, by position (`BestOptions` of each).
-pub fn best_options(expander: &Expander, options: &[ExpansionOption]) -> Vec<usize> {
-    let all = || (0..options.len()).collect();
-    match expander {
-        Expander::Random => all(),
-        Expander::MostPods => {
-            let most = options.iter().map(|option| option.pod_count).max();
-            let is_best = |idx: &usize| Some(options[*idx].pod_count) == most;
-            (0..options.len()).filter(is_best).collect()
-        }
-        Expander::LeastNodes => {
-            let counts = options.iter().map(|option| option.node_count);
-            let least = counts.filter(|count| *count > 0).min();
-            let is_best = |idx: &usize| Some(options[*idx].node_count) == least;
-            (0..options.len()).filter(is_best).collect()
-        }
-        Expander::LeastWaste => least_waste(options),
-        Expander::Priority(None) => all(),
-        Expander::Priority(Some(priorities)) => {
-            let ranks: Vec<Option<i64>> =
-                options.iter().map(|option| priorities.rank_of(&option.group)).collect();
-            let Some(highest) = ranks.iter().copied().flatten().max() else { return all() };
-            (0..options.len()).filter(|idx| ranks[*idx] == Some(highest)).collect()
-        }
-    }
-}
-
-/// `waste.go`: shares of the capacity of all new nodes that stay unused, CPU and memory added.
-fn least_waste(options: &[ExpansionOption]) -> Vec<usize> {
-    let mut best: Option<(f64, Vec<usize>)> = None;
+fn best_options(expander: &Expander, options: &[ExpansionOption]) -> Vec<usize> {
+    // The better, the smaller; the first of all is compared with nothing.
+    let mut best: Option<(f64, i64)> = None;
+    let mut left = Vec::new();
     for (idx, option) in options.iter().enumerate() {
-        let wasted = |amount: Option<i64>, requested: i64| {
-            let available = amount.unwrap_or(0) * option.node_count as i64;
-            (available - requested) as f64 / available as f64
+        let score = match expander.rank(option) {
+            Rank::Nodes(0) => continue,
+            Rank::Any => (0.0, 0),
+            Rank::Pods(count) => (-(count as f64), 0),
+            Rank::Nodes(count) => (count as f64, 0),
+            Rank::Waste { cpu, memory } => (cpu + memory, 0),
+            Rank::Priority { rank, .. } => (0.0, -rank),
+            Rank::Unranked => (f64::INFINITY, 0),
         };
-        let score = wasted(option.capacity.cpu_millis(), option.requested_cpu_millis)
-            + wasted(option.capacity.memory_bytes(), option.requested_memory_bytes);
-        match &mut best {
-            Some((least, tied)) if score == *least => tied.push(idx),
-            Some((least, _)) if score >= *least || score.is_nan() => {}
-            _ => best = Some((score, vec![idx])),
+        match best {
+            Some(least) if score == least => left.push(idx),
+            Some(least) if score >= least || score.0.is_nan() => {}
+            _ => {
+                best = Some(score);
+                left = vec![idx];
+            }
         }
     }
-    best.map_or_else(Vec::new, |(_, tied)| tied)
+    left
 }
 
-/// The option that is taken: each expander of the chain filters what the one before left; `draw`
-/// decides among the rest (`factory/chain.go`). `None` without options.
-pub fn choose(
-    expanders: &[Expander],
-    options: &[ExpansionOption],
-    draw: impl FnOnce(usize) -> usize,
-) -> Option<usize> {
+/// Which options each expander of a chain leaves of those that the one before left, by position. The
+/// chain ends early where a single one is left (`factory/chain.go`).
+pub fn narrowed(expanders: &[Expander], options: &[ExpansionOption]) -> Vec<Vec<usize>> {
+    let mut steps: Vec<Vec<usize>> = Vec::new();
     let mut left: Vec<usize> = (0..options.len()).collect();
     for expander in expanders {
         let remaining: Vec<ExpansionOption> =
             left.iter().map(|idx| options[*idx].clone()).collect();
         left = best_options(expander, &remaining).into_iter().map(|idx| left[idx]).collect();
+        steps.push(left.clone());
         if left.len() == 1 {
             break;
         }
     }
+    steps
+}
+
+/// The option that is taken: of those that the chain of expanders leaves, `draw` decides. `None`
+/// without options.
+pub fn choose(
+    expanders: &[Expander],
+    options: &[ExpansionOption],
+    draw: impl FnOnce(usize) -> usize,
+) -> Option<usize> {
+    let all = || (0..options.len()).collect();
+    let left: Vec<usize> = narrowed(expanders, options).pop().unwrap_or_else(all);
     match left.as_slice() {
         [] => None,
         [only] => Some(*only),
@@ -220,6 +267,15 @@ mod tests {
         assert_eq!(choose(&chain, &options, |_| unreachable!("one is left")), Some(1));
         assert_eq!(choose(&[Expander::Random], &options, |count| count - 1), Some(2));
         assert_eq!(choose(&chain, &[], |_| 0), None);
+        assert_eq!(narrowed(&chain, &options), [vec![0, 1], vec![1]]);
+        let Rank::Waste { cpu, memory } = Expander::LeastWaste.rank(&options[2]) else {
+            panic!("it ranks by waste");
+        };
+        assert_eq!((cpu, memory), (0.75, 0.95));
+        // The chain ends where one is left, whatever the next would say of it.
+        let nothing = [option("none", 1000, 0)];
+        assert_eq!(narrowed(&[Expander::LeastNodes], &nothing), [vec![]]);
+        assert_eq!(choose(&[Expander::Random, Expander::LeastNodes], &nothing, |_| 0), Some(0));
     }
 
     #[test]
@@ -231,7 +287,13 @@ mod tests {
             Priorities::new(&entries)
         };
         let ranking = of(&[(5, "t2"), (10, r"m4\.4x")]).expect("both are patterns");
-        assert_eq!(names(&Expander::Priority(Some(ranking)), &options), ["my-asg.m4.4xlarge"]);
+        let expander = Expander::Priority(Some(ranking));
+        assert_eq!(names(&expander, &options), ["my-asg.m4.4xlarge"]);
+        assert_eq!(expander.rank(&options[0]), Rank::Priority { rank: 5, pattern: "t2" });
+        let below = of(&[(-5, "t2"), (i64::MAX, "m4")]).expect("both are patterns");
+        let below = Expander::Priority(Some(below));
+        assert_eq!(below.rank(&options[0]), Rank::Unranked);
+        assert_eq!(names(&below, &options), ["my-asg.m4.4xlarge"]);
         let strangers = of(&[(5, "c5")]).expect("a pattern");
         assert_eq!(names(&Expander::Priority(Some(strangers)), &options).len(), 2);
         assert_eq!(of(&[(1, "(")]).expect_err("not closed").pattern, "(");

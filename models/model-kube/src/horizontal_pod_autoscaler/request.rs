@@ -2,7 +2,7 @@
 
 use model_api::kube::{PodSpec, ResourceList};
 
-use crate::scheduling::pod_requests;
+use crate::scheduling::stated_requests;
 
 /// The request of a pod, or of one of its containers, in thousandths (`calculateRequests`).
 ///
@@ -16,7 +16,7 @@ pub fn request_of(spec: &PodSpec, resource: &str, container: Option<&str>) -> Re
         name == ResourceList::CPU || name == ResourceList::MEMORY || name.starts_with("hugepages-")
     };
     if container.is_none() && spec.requests.0.keys().any(is_pod_level) {
-        let requests = pod_requests(spec);
+        let requests = stated_requests(spec);
         let request = requests.get(resource).map(|amount| thousandths(resource, amount));
         return request.ok_or_else(|| format!("{resource} of the pod"));
     }

@@ -167,6 +167,11 @@ const RATE_LIMITING: &[Row] = &[
     ("protocols", N, ""),
 ];
 
+/// The ConfigMap that ranks node groups, which stands out among those that nobody reads.
+pub(super) const RANKING: KindRows = kind!("" "ConfigMap" M "the one named cluster-autoscaler-priority-expander, for the expander `priority`", "", [
+    ("data.priorities", M, "the ranking of node groups"),
+]);
+
 /// Kinds that are known, by group and name.
 pub(super) const KINDS: &[KindRows] = &[
     kind!("" "ConfigMap" N "", "", []),

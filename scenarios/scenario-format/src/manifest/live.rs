@@ -51,11 +51,7 @@ fn read<T: DeserializeOwned, R>(
 
 /// A `v1 Pod`.
 pub fn pod(node: &yaml::Node, diagnostics: &mut Vec<Diagnostic>) -> Option<PodTemplate> {
-    read(node, "Pod", diagnostics, |reader, pod: core::Pod| {
-        let spec = pod.spec.unwrap_or_default();
-        let metadata = pod.metadata;
-        reader.pod_template("", metadata.labels, metadata.annotations, &spec, ADMITTED)
-    })
+    read(node, "Pod", diagnostics, |reader, pod: core::Pod| reader.running_pod(&pod, ADMITTED))
 }
 
 /// A `v1 Node`. What it does not say it can give is taken to be its capacity.

@@ -12,9 +12,9 @@ use k8s_openapi::apimachinery::pkg::api::resource;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use model_api::SimSpan;
 use model_api::kube::{
-    Container, ContainerPort, Lifecycle, PodSpec, PodTemplate, Probe, ProbeHandler, ResourceList,
-    RestartPolicy, TaintEffect, Toleration, TolerationOperator, TopologySpreadConstraint,
-    UnsatisfiableAction,
+    Container, ContainerPort, Lifecycle, PodSpec, PodTemplate, Probe, ProbeHandler,
+    ReportedRequests, ResourceList, RestartPolicy, TaintEffect, Toleration, TolerationOperator,
+    TopologySpreadConstraint, UnsatisfiableAction,
 };
 use model_api::usage::EmptyDir;
 
@@ -57,6 +57,54 @@ impl Fill {
 }
 
 impl Reader<'_> {
+    /// A pod as such. While it is resized in place, its status has a say in what it requests.
+    pub(crate) fn running_pod(&mut self, pod: &core::Pod, admission: Admission<'_>) -> PodTemplate {
+        let spec = pod.spec.clone().unwrap_or_default();
+        let (labels, annotations) = (pod.metadata.labels.clone(), pod.metadata.annotations.clone());
+        let mut template = self.pod_template("", labels, annotations, &spec, admission);
+        if let Some(status) = &pod.status {
+            self.take_sizes(&mut template.spec, status);
+        }
+        template
+    }
+
+    fn take_sizes(&mut self, spec: &mut PodSpec, status: &core::PodStatus) {
+        let conditions = status.conditions.iter().flatten();
+        let pending = conditions.into_iter().find(|it| it.type_ == "PodResizePending");
+        spec.resize_is_infeasible =
+            pending.is_some_and(|it| it.reason.as_deref() == Some("Infeasible"));
+        spec.reported =
+            self.reported("status", status.resources.as_ref(), status.allocated_resources.as_ref());
+        let lists = [
+            ("containerStatuses", &status.container_statuses, &mut spec.containers),
+            ("initContainerStatuses", &status.init_container_statuses, &mut spec.init_containers),
+        ];
+        for (field, statuses, containers) in lists {
+            for (idx, of) in statuses.iter().flatten().enumerate() {
+                let Some(one) = containers.iter_mut().find(|it| it.name == of.name) else {
+                    continue;
+                };
+                let path = format!("status.{field}[{idx}]");
+                let allocated = of.allocated_resources.as_ref();
+                one.reported = self.reported(&path, of.resources.as_ref(), allocated);
+            }
+        }
+    }
+
+    /// What a status reports; without `resources` nothing, as upstream reads it.
+    fn reported(
+        &mut self,
+        path: &str,
+        resources: Option<&core::ResourceRequirements>,
+        allocated: Option<&BTreeMap<String, resource::Quantity>>,
+    ) -> Option<Box<ReportedRequests>> {
+        let requests = resources?.requests.as_ref();
+        Some(Box::new(ReportedRequests {
+            actuated: self.resources(&format!("{path}.resources.requests"), requests),
+            allocated: self.resources(&format!("{path}.allocatedResources"), allocated),
+        }))
+    }
+
     /// A template at `path` (`spec.template`, or empty for a bare pod).
     pub(crate) fn pod_template(
         &mut self,
@@ -95,6 +143,8 @@ impl Reader<'_> {
                 &format!("{path}.resources.limits"),
                 spec.resources.as_ref().and_then(|it| it.limits.as_ref()),
             ),
+            reported: None,
+            resize_is_infeasible: false,
             node_name: spec.node_name.clone(),
             node_selector: spec.node_selector.clone().unwrap_or_default(),
             affinity: spec
@@ -219,6 +269,7 @@ impl Reader<'_> {
             image,
             requests: fill.requests(requests, &limits),
             limits,
+            reported: None,
             ports: self.ports(path, container.ports.as_deref(), fill.host_ports),
             restart_always: container.restart_policy.as_deref() == Some("Always"),
             readiness: probes.readiness,

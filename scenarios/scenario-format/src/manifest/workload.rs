@@ -98,10 +98,7 @@ impl Reader<'_> {
     }
 
     pub(crate) fn bare_pod(&mut self, pod: &core::v1::Pod, admission: Admission<'_>) -> Workload {
-        let spec = pod.spec.clone().unwrap_or_default();
-        let labels = pod.metadata.labels.clone();
-        let annotations = pod.metadata.annotations.clone();
-        let template = self.pod_template("", labels, annotations, &spec, admission);
+        let template = self.running_pod(pod, admission);
         self.workload(WorkloadKind::Pod, Some(1), None, template)
     }
 

@@ -6,19 +6,18 @@
 //! `expander/factory/expander_factory.go` (what chains are allowed), `expander/priority/priority.go`
 //! (name and key of the ConfigMap), 1.36.
 
-use model_api::SimSpan;
 use model_api::machines::{ClusterAutoscaler, ExpanderKind, PriorityRank};
+use model_api::{Origin, SimSpan};
 use regex::Regex;
 
 use super::Resolver;
+use crate::coverage::NODE_GROUP_RANKING;
 use crate::decode::FromText;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::manifest::Object;
 use crate::source::{Span, Spanned};
 use crate::yaml::{self, Node};
 
-/// Name of the ConfigMap with the ranking.
-const RANKING: &str = "cluster-autoscaler-priority-expander";
 /// The key in it.
 const RANKING_FIELD: &str = "data.priorities";
 /// Where it is looked for without `--namespace`.
@@ -154,7 +153,10 @@ impl Resolver<'_> {
         if let Some(place) = ranks.map(|it| it.span) {
             let namespace = flags.iter().find(|flag| flag.name == "namespace");
             let namespace = namespace.map_or(NAMESPACE, Flag::text);
-            autoscaler.priorities = self.ranking(namespace, place);
+            if let Some((ranks, origin)) = self.ranking(namespace, place) {
+                autoscaler.priorities = Some(ranks);
+                autoscaler.priorities_origin = origin;
+            }
         }
     }
 
@@ -184,14 +186,16 @@ impl Resolver<'_> {
         }
     }
 
-    /// The ranking of the priority expander; `None` when there is none that can be read, and then it
-    /// passes every option on.
-    fn ranking(&mut self, namespace: &str, place: Span) -> Option<Vec<PriorityRank>> {
-        let named = |object: &&Object| object.key.kind == "ConfigMap" && object.key.name == RANKING;
+    /// The ranking of the priority expander and where it is written; `None` when there is none that
+    /// can be read, and then it passes every option on.
+    fn ranking(&mut self, namespace: &str, place: Span) -> Option<(Vec<PriorityRank>, Origin)> {
+        let named = |object: &&Object| {
+            object.key.kind == "ConfigMap" && object.key.name == NODE_GROUP_RANKING
+        };
         let objects = self.manifests.objects.iter().filter(named);
         let Some(object) = objects.clone().find(|it| it.key.namespace == namespace) else {
             let message = format!(
-                "the expander priority finds no ConfigMap {namespace}/{RANKING}, so it passes every \
+                "the expander priority finds no ConfigMap {namespace}/{NODE_GROUP_RANKING}, so it passes every \
                  node group on"
             );
             let elsewhere = objects.map(|it| it.key.namespace.clone()).next();
@@ -225,7 +229,7 @@ impl Resolver<'_> {
             let help = format!("a node group is called POOL-ZONE: {}", names.join(", "));
             self.diagnostics.push(Diagnostic::new(Code::W0251, span, message).help(help));
         }
-        Some(ranks)
+        Some((ranks, object.origin.clone()))
     }
 }
 

@@ -137,6 +137,7 @@ const LIBRARY: &[(&str, i32)] = &[
     ("primary-zone-lost-sync", 0),
     ("ransomware-locked", 0),
     ("ransomware-unlocked", 1),
+    ("ranked-nodes-run-out", 0),
     ("rate-limit-protects", 0),
     ("reconnect-storm-ecdsa", 0),
     ("reconnect-storm", 1),

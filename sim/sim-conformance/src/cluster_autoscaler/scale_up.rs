@@ -7,7 +7,7 @@ use model_api::machines::{ExpanderKind, PriorityRank};
 use model_api::{NodeId, PodId};
 use model_kube::cluster_autoscaler::{
     Expander, ExpansionOption, GroupSize, NodeLimit, NodeTemplate, PendingGroup,
-    balance as balanced, best_options, decreasing_order, estimate as estimated, pod_score,
+    balance as balanced, decreasing_order, estimate as estimated, narrowed, pod_score,
 };
 use model_kube::scheduling::{PodDescription, SchedulerCache};
 use scenario_format::yaml;
@@ -96,17 +96,14 @@ pub(super) fn expander(case: &mut Case<'_>) -> Judged {
     for option in given.at("options").items() {
         options.push(expansion_option(option, case));
     }
-    let mut left: Vec<usize> = (0..options.len()).collect();
-    for name in given.at("expander").text().split(',') {
-        let Some(kind) = ExpanderKind::named(name.trim()) else {
-            return Err(format!("the expander `{name}` is not modelled"));
-        };
-        let ranking = priorities(given.at("configMap.data.priorities"));
-        let expander = Expander::of(kind, ranking.as_deref());
-        let remaining: Vec<ExpansionOption> =
-            left.iter().map(|idx| options[*idx].clone()).collect();
-        left = best_options(&expander, &remaining).into_iter().map(|idx| left[idx]).collect();
-    }
+    let ranking = priorities(given.at("configMap.data.priorities"));
+    let named = |name: &str| match ExpanderKind::named(name.trim()) {
+        Some(kind) => Ok(Expander::of(kind, ranking.as_deref())),
+        None => Err(format!("the expander `{name}` is not modelled")),
+    };
+    let chain = given.at("expander").text().split(',').map(named);
+    let chain: Vec<Expander> = chain.collect::<Result<_, String>>()?;
+    let left = narrowed(&chain, &options).pop().unwrap_or_default();
     let got: BTreeSet<String> = left.into_iter().map(|idx| options[idx].group.clone()).collect();
     let wanted = case.expect.at("bestOptions").texts().into_iter().collect();
     case.compare("bestOptions", wanted, got);

@@ -128,11 +128,17 @@ fn check_window(case: &mut Case<'_>) -> Option<()> {
     let config = config(case);
     for (name, expected) in case.expect.fields() {
         let says = |words: &[&str]| words.iter().any(|word| name.to_lowercase().contains(word));
-        let got = if says(&["earliest", "least", "min", "lower"]) {
+        let is_poll = says(&["poll", "retry"]);
+        let got = if says(&["earliest", "least", "min", "lower", "shortest"]) {
             let since_renewal = says(&["renew"]);
-            if since_renewal { config.lease } else { config.lease - config.retry_period }
-        } else if says(&["latest", "most", "max", "upper"]) {
-            config.lease + config.longest_pause() * 2
+            match (is_poll, since_renewal) {
+                (true, _) => config.retry_period,
+                (false, true) => config.lease,
+                (false, false) => config.lease - config.retry_period,
+            }
+        } else if says(&["latest", "most", "max", "upper", "longest"]) {
+            let longest = config.longest_pause();
+            if is_poll { longest } else { config.lease + longest * 2 }
         } else {
             continue;
         };

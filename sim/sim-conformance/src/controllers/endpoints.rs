@@ -12,14 +12,7 @@ use model_kube::endpoints::{
 
 pub(super) fn check(case: &mut Case<'_>) -> Option<()> {
     match case.operation() {
-        "podToEndpoint" => {
-            let pods = case.objects("Pod");
-            let publishes = |it: &Tree<'_>| it.at("spec.publishNotReadyAddresses").is_true();
-            let got =
-                conditions(&view(*pods.first()?), case.objects("Service").iter().any(publishes));
-            let read = |tree: Tree<'_>| Some(conditions_of(tree));
-            case.compare_if_given("endpoint.conditions", read, got);
-        }
+        "podToEndpoint" => check_endpoint(case)?,
         "shouldPodBeInEndpoints" => {
             let pods = case.objects("Pod");
             let view = view(*pods.first()?);
@@ -31,6 +24,40 @@ pub(super) fn check(case: &mut Case<'_>) -> Option<()> {
         "reconcileHints" => check_hints(case)?,
         "categorizeEndpoints" => check_choice(case)?,
         _ => return None,
+    }
+    Some(())
+}
+
+/// The endpoint that a pod gives, with what it takes over from pod, node and Service as it stands
+/// there (`podToEndpoint`).
+fn check_endpoint(case: &mut Case<'_>) -> Option<()> {
+    let pods = case.objects("Pod");
+    let pod = *pods.first()?;
+    let services = case.objects("Service");
+    let service = services.first().copied().unwrap_or(Tree::NULL);
+    let got = conditions(&view(pod), service.at("spec.publishNotReadyAddresses").is_true());
+    let read = |tree: Tree<'_>| Some(conditions_of(tree));
+    case.compare_if_given("endpoint.conditions", read, got);
+    let is_six = service.at("spec.ipFamilies").items().next().is_some_and(|it| it.text() == "IPv6");
+    let addresses: Vec<String> =
+        pod.at("status.podIPs").items().map(|it| object::text(it, "ip")).collect();
+    let of_family = addresses.into_iter().filter(|it| it.contains(':') == is_six).collect();
+    case.compare_if_given("endpoint.addresses", Tree::texts, of_family);
+    let nodes = case.objects("Node");
+    let node_name = pod.at("spec.nodeName").text();
+    let node = nodes.iter().find(|node| object::name(**node) == node_name);
+    let is_named = pod.at("spec.subdomain").text() == service.at("metadata.name").text();
+    let hostname = pod.at("spec.hostname").text();
+    let texts = [
+        ("endpoint.nodeName", node_name),
+        ("endpoint.zone", node.and_then(|node| zone_label(*node)).unwrap_or_default()),
+        ("endpoint.hostname", if is_named { hostname } else { "" }),
+        ("endpoint.targetRef.name", pod.at("metadata.name").text()),
+        ("endpoint.targetRef.namespace", pod.at("metadata.namespace").text()),
+        ("endpoint.targetRef.uid", pod.at("metadata.uid").text()),
+    ];
+    for (name, got) in texts {
+        case.compare_if_given(name, Tree::text, got);
     }
     Some(())
 }

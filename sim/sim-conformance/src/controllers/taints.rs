@@ -7,7 +7,7 @@ use model_api::{SimSpan, SimTime};
 use crate::case::Case;
 use crate::object;
 use crate::tree::Tree;
-use model_kube::taint_eviction::{Stay, stay};
+use model_kube::taint_eviction::{Review, Stay, review, stay};
 
 /// Objects by kind and name, as they are at one moment.
 struct Objects<'a> {
@@ -24,13 +24,10 @@ impl<'a> Objects<'a> {
         }
     }
 
-    /// How long a pod stays where it is now; `None` when it is not on a tainted node.
-    fn stay(&self, pod: Tree<'_>) -> Option<Stay> {
-        let node = self.nodes.get(pod.at("spec.nodeName").text())?;
-        let taints = object::taints(*node);
-        let is_tainted =
-            taints.iter().any(|taint| taint.effect == model_api::kube::TaintEffect::NoExecute);
-        is_tainted.then(|| stay(&object::tolerations(pod), &taints))
+    /// How long a pod stays where it is now; a pod without a node has nowhere to go.
+    fn stay(&self, pod: Tree<'_>) -> Stay {
+        let node = self.nodes.get(pod.at("spec.nodeName").text());
+        node.map_or(Stay::ForEver, |node| stay(&object::tolerations(pod), &object::taints(*node)))
     }
 }
 
@@ -47,7 +44,7 @@ pub(super) fn check(case: &mut Case<'_>) -> Option<()> {
         updates.push((update.at("at").time()?, update.at("objects")));
     }
     // An eviction that waits, by pod; and those that happened.
-    let mut waiting: BTreeMap<String, SimTime> = BTreeMap::new();
+    let mut waiting: BTreeMap<String, Waiting> = BTreeMap::new();
     let mut deleted: BTreeMap<String, SimTime> = BTreeMap::new();
     for (at, changed) in updates {
         evict_until(at, &mut waiting, &mut deleted);
@@ -58,16 +55,12 @@ pub(super) fn check(case: &mut Case<'_>) -> Option<()> {
             if deleted.contains_key(name) {
                 continue;
             }
-            match objects.stay(*pod) {
-                None | Some(Stay::ForEver) => {
-                    waiting.remove(name);
-                }
-                Some(Stay::Evicted) => {
-                    waiting.insert(name.clone(), at);
-                }
-                // A timer that runs is neither lengthened nor shortened.
-                Some(Stay::For(span)) => {
-                    waiting.entry(name.clone()).or_insert(at + span);
+            let set_at = waiting.get(name).map(|it| it.set_at);
+            match review(objects.stay(*pod), set_at, at) {
+                Review::Kept => {}
+                Review::Cancelled => drop(waiting.remove(name)),
+                Review::SetIn(span) => {
+                    waiting.insert(name.clone(), Waiting { set_at: at, due_at: at + span });
                 }
             }
         }
@@ -100,16 +93,22 @@ pub(super) fn check(case: &mut Case<'_>) -> Option<()> {
     Some(())
 }
 
+/// An eviction that waits.
+struct Waiting {
+    set_at: SimTime,
+    due_at: SimTime,
+}
+
 /// Evictions that are due at `until` or before happen.
 fn evict_until(
     until: SimTime,
-    waiting: &mut BTreeMap<String, SimTime>,
+    waiting: &mut BTreeMap<String, Waiting>,
     deleted: &mut BTreeMap<String, SimTime>,
 ) {
-    waiting.retain(|name, at| {
-        let is_due = *at <= until;
+    waiting.retain(|name, it| {
+        let is_due = it.due_at <= until;
         if is_due {
-            deleted.insert(name.clone(), *at);
+            deleted.insert(name.clone(), it.due_at);
         }
         !is_due
     });

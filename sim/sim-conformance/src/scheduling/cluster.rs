@@ -10,6 +10,7 @@ use model_kube::scheduling::{
 use scenario_format::Diagnostic;
 use scenario_format::manifest::live;
 
+use crate::amounts;
 use crate::case::Case;
 use crate::object;
 use crate::tree::Tree;
@@ -198,24 +199,47 @@ impl<'a> Objects<'a> {
             allowed_topologies: terms
                 .map(|term| term.at("matchLabelExpressions").items().map(requirement).collect())
                 .collect(),
-            available: self.volumes_for(name, diagnostics),
+            available: self.volumes_for(claim, diagnostics),
             selected_node: annotations.remove("volume.kubernetes.io/selected-node"),
         }
     }
 
-    /// Volumes of a class that nobody has claimed.
+    /// Volumes that a claim could be bound to.
     fn volumes_for(
         &self,
-        class: &str,
+        claim: Tree<'_>,
         diagnostics: &mut Vec<Diagnostic>,
     ) -> Vec<Option<NodeSelector>> {
-        let volumes = self.all.iter().filter(|object| {
-            object.at("kind").text() == "PersistentVolume"
-                && object.at("spec.storageClassName").text() == class
-                && !object.at("spec.claimRef").is_given()
-        });
+        let is_volume = |it: &&Tree<'_>| it.at("kind").text() == "PersistentVolume";
+        let volumes = self.all.iter().filter(is_volume).filter(|it| suits(**it, claim));
         volumes.map(|it| reach(*it, diagnostics)).collect()
     }
+}
+
+/// Whether a volume can be a claim's, wherever it stands; what neither states is no obstacle
+/// (component-helpers `storage/volume/pv_helpers.go`, FindMatchingVolume, 1.36).
+fn suits(volume: Tree<'_>, claim: Tree<'_>) -> bool {
+    let owner = volume.at("spec.claimRef");
+    let is_its_own = owner.at("name").text() == claim.at("metadata.name").text()
+        && owner.at("namespace").text() == claim.at("metadata.namespace").text();
+    let storage = |amount: Tree<'_>| amount.is_given().then(|| amounts::units(amount));
+    let wanted = storage(claim.at("spec.resources.requests.storage"));
+    let offered = storage(volume.at("spec.capacity.storage"));
+    let mode = |it: Tree<'_>| match it.at("spec.volumeMode").text() {
+        "" => "Filesystem".to_owned(),
+        mode => mode.to_owned(),
+    };
+    let modes = volume.at("spec.accessModes").texts();
+    let labels = object::labels(volume.at("metadata.labels"));
+    let selector = object::selector(claim.at("spec.selector"));
+    volume.at("spec.storageClassName").text() == claim.at("spec.storageClassName").text()
+        && (!owner.is_given() || is_its_own)
+        && matches!(volume.at("status.phase").text(), "" | "Available")
+        && offered.zip(wanted).is_none_or(|(offered, wanted)| offered >= wanted)
+        && mode(volume) == mode(claim)
+        && (modes.is_empty()
+            || claim.at("spec.accessModes").texts().iter().all(|it| modes.contains(it)))
+        && selector.is_none_or(|it| it.matches(&labels))
 }
 
 /// Nodes from which a volume can be reached; `None` means all.

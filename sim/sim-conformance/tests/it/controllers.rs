@@ -18,6 +18,7 @@ fn leases() {
             &of("takeoverWindow", ""),
             "{minSecondsAfterLastRenewal: 15, maxSecondsAfterLastRenewal: 23.8}",
         ),
+        (&of("takeoverWindow", ""), "{shortestPollSeconds: 2, longestPollSeconds: 4.4}"),
         (&of("renewDeadline", ""), "{stopsLeadingAfterSeconds: 12}"),
         (&of("renewDeadline", ", lastSuccessAtSeconds: 100"), "{stopsLeadingAtSeconds: 112}"),
     ]);
@@ -269,4 +270,68 @@ fn several_pods_of_a_set_are_replaced_at_a_time() {
         (&of("OrderedReady", &pods(9)), "{createdPods: [], deletedPods: [web-3, web-2]}"),
         (&of("Parallel", &pods(0)), "{createdPods: [], deletedPods: [web-3]}"),
     ]);
+}
+
+/// An eviction that waits goes on waiting, unless it was set at this very moment (processPodOnNode of
+/// taint_eviction.go).
+#[test]
+fn evictions_that_wait() {
+    let node = |value: &str| {
+        format!(
+            "{{apiVersion: v1, kind: Node, metadata: {{name: n}}, spec: {{taints: [{{key: k, value: {value}, effect: NoExecute}}]}}}}"
+        )
+    };
+    let pod = "{apiVersion: v1, kind: Pod, metadata: {name: p, namespace: default}, spec: {nodeName: n, containers: [{name: c, image: x}], tolerations: [{key: k, value: long, effect: NoExecute, tolerationSeconds: 100}, {key: k, value: short, effect: NoExecute, tolerationSeconds: 5}]}}";
+    let of = |at: &str| {
+        format!(
+            "{{controller: taint-eviction-controller, startTime: '2026-01-01T12:00:00Z', simulateSeconds: 400, objects: [{}, {pod}], updates: [{{at: '2026-01-01T12:00:{at}Z', objects: [{}]}}]}}",
+            node("long"),
+            node("short"),
+        )
+    };
+    let deleted_at = |secs: u32| {
+        format!("{{podDeletions: [{{pod: default/p, atSeconds: {secs}}}], podsKept: []}}")
+    };
+    check(&[(&of("01"), &deleted_at(100)), (&of("00"), &deleted_at(5))]);
+}
+
+/// TestPodToEndpoint: what an endpoint takes over from pod, node and Service.
+#[test]
+fn endpoints_of_pods() {
+    let of = |families: &str, hostname: &str| {
+        format!(
+            "{{controller: endpointslice-controller, operation: podToEndpoint, objects: [{{apiVersion: v1, kind: Service, metadata: {{name: web, namespace: default}}, spec: {{ipFamilies: [{families}]}}}}, {{apiVersion: v1, kind: Node, metadata: {{name: n1, labels: {{topology.kubernetes.io/zone: z1}}}}}}, {{apiVersion: v1, kind: Pod, metadata: {{name: p, namespace: default, uid: u}}, spec: {{nodeName: n1{hostname}, containers: []}}, status: {{phase: Running, conditions: [{{type: Ready, status: 'True'}}], podIP: 10.0.0.1, podIPs: [{{ip: 10.0.0.1}}, {{ip: 'fd00::1'}}]}}}}]}}"
+        )
+    };
+    let endpoint = |address: &str, more: &str| {
+        format!(
+            "{{endpoint: {{addresses: ['{address}'], conditions: {{ready: true, serving: true, terminating: false}}, nodeName: n1, zone: z1, targetRef: {{kind: Pod, name: p, namespace: default, uid: u}}{more}}}}}"
+        )
+    };
+    check(&[
+        (&of("IPv4", ""), &endpoint("10.0.0.1", "")),
+        (&of("IPv6", ""), &endpoint("fd00::1", "")),
+        (&of("IPv4", ", hostname: a, subdomain: web"), &endpoint("10.0.0.1", ", hostname: a")),
+    ]);
+}
+
+/// A node that is silent and comes back: times are known by the words in their names.
+#[test]
+fn timelines_of_silent_nodes() {
+    let node = |name: &str| {
+        format!(
+            "{{apiVersion: v1, kind: Node, metadata: {{name: {name}, labels: {{topology.kubernetes.io/zone: az-a}}}}, status: {{conditions: [{{type: Ready, status: 'True'}}]}}}}"
+        )
+    };
+    let given = format!(
+        "{{controller: node-lifecycle-controller, monitorPasses: timeline, monitorPassDurationSeconds: 0.01, startTime: '2026-01-01T12:00:00Z', simulateSeconds: 200, failedNodes: [{{node: a, lastRenewalBeforePass: 0}}], failedNodesReturnAt: '2026-01-01T12:01:40Z', objects: [{}, {}, {}, {}]}}",
+        node("a"),
+        node("b"),
+        node("c"),
+        node("d"),
+    );
+    check(&[(
+        &given,
+        "{readyUnknownAtSeconds: [50.1], unreachableNoExecuteTaintTimesSeconds: [50.1], noExecuteTaintRemovalTimesSeconds: [100.2], toleranceSeconds: 0.1, zoneStatesAtEnd: {'/az-a': Normal}}",
+    )]);
 }

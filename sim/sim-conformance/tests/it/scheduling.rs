@@ -323,3 +323,80 @@ fn preferred_terms_that_are_stated_twice() {
     );
     check(&[(&given, "{scores: {InterPodAffinity: {node1: 100, node2: 50, node3: 0}}}")]);
 }
+
+/// TestPodResourceRequests and TestCalculateResource: while a pod is resized in place, its node counts
+/// the largest of what it asks for, what is in force and what was granted, unless the resize is
+/// infeasible.
+#[test]
+fn pods_that_are_resized_in_place() {
+    let resized = |asked: u32, more: &str, status: &str| {
+        let placed = pod("resized", &format!("nodeName: node1, {}{more}", asks(asked, 10)));
+        placed.replacen("spec:", &format!("status: {{phase: Running, {status}}}, spec:"), 1)
+    };
+    let of = |existing: &str| {
+        format!(
+            "{{plugin: NodeResourcesFit, nodes: [{}], pods: [{existing}], pod: {}, candidates: [node1]}}",
+            node("node1", "", 1000, 1000),
+            pod("p", &asks(500, 10)),
+        )
+    };
+    let of_container = |in_force: u32, granted: u32| {
+        format!(
+            "containerStatuses: [{{name: c, image: x, imageID: x, ready: true, restartCount: 0, resources: {{requests: {{cpu: {in_force}m}}}}, allocatedResources: {{cpu: {granted}m}}}}]"
+        )
+    };
+    let ungranted = "containerStatuses: [{name: c, image: x, imageID: x, ready: true, restartCount: 0, allocatedResources: {cpu: 900m}}]";
+    let infeasible = ", conditions: [{type: PodResizePending, status: 'True', reason: Infeasible}]";
+    let deferred = infeasible.replace("Infeasible", "Deferred");
+    let whole = "resources: {requests: {cpu: 300m}}, allocatedResources: {cpu: 600m}";
+    let cases = [
+        (resized(400, "", &of_container(400, 400)), "Success"),
+        (resized(400, "", &of_container(600, 400)), "Unschedulable"),
+        (resized(400, "", &of_container(400, 600)), "Unschedulable"),
+        (resized(900, "", &of_container(400, 400)), "Unschedulable"),
+        (resized(900, "", &(of_container(400, 400) + infeasible)), "Success"),
+        (resized(900, "", &(of_container(400, 400) + &deferred)), "Unschedulable"),
+        // What was granted is looked at beside what is in force only.
+        (resized(400, "", ungranted), "Success"),
+        (resized(100, ", resources: {requests: {cpu: 300m}}", whole), "Unschedulable"),
+        (resized(600, ", resources: {requests: {cpu: 300m}}", "hostIP: 10.0.0.1"), "Success"),
+    ];
+    for (existing, answer) in cases {
+        check(&[(&of(&existing), &format!("{{filter: {{node1: {answer}}}}}"))]);
+    }
+}
+
+/// FindMatchingVolume: what keeps a volume that is there from being a claim's.
+#[test]
+fn volumes_that_a_claim_could_be_bound_to() {
+    let of = |volume: &str| {
+        let class = "{apiVersion: storage.k8s.io/v1, kind: StorageClass, metadata: {name: local}, provisioner: kubernetes.io/no-provisioner, volumeBindingMode: WaitForFirstConsumer}";
+        let claim = "{apiVersion: v1, kind: PersistentVolumeClaim, metadata: {name: pvc, namespace: default}, spec: {storageClassName: local, accessModes: [ReadWriteOnce], resources: {requests: {storage: 10Gi}}, selector: {matchLabels: {tier: fast}}}}";
+        let volume = format!(
+            "{{apiVersion: v1, kind: PersistentVolume, metadata: {{name: vol, labels: {{tier: fast}}}}, spec: {{storageClassName: local{volume}}}}}"
+        );
+        format!(
+            "{{plugin: VolumeBinding, nodes: [{}], pods: [], pod: {}, objects: [{class}, {claim}, {volume}]}}",
+            node("node1", "", 1000, 1000),
+            pod(
+                "p",
+                "volumes: [{name: v, persistentVolumeClaim: {claimName: pvc}}], containers: []"
+            ),
+        )
+    };
+    let cases = [
+        ("", true),
+        (", capacity: {storage: 10Gi}, accessModes: [ReadWriteOnce, ReadOnlyMany]", true),
+        (", capacity: {storage: 9Gi}", false),
+        (", accessModes: [ReadOnlyMany]", false),
+        (", volumeMode: Block", false),
+        (", claimRef: {name: other, namespace: default}", false),
+        (", claimRef: {name: pvc, namespace: default}", true),
+        ("}, status: {phase: Released", false),
+        ("}, status: {phase: Available", true),
+    ];
+    for (volume, binds) in cases {
+        let answer = if binds { "Success" } else { "UnschedulableAndUnresolvable" };
+        check(&[(&of(volume), &format!("{{filter: {{node1: {answer}}}}}"))]);
+    }
+}

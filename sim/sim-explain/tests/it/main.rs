@@ -633,6 +633,80 @@ fn places_for_nodes_to_come_are_no_nodes() {
     assert_eq!(report.tables[0].rows.len(), 2, "a node, and one of the control plane");
 }
 
+/// A platform whose node groups a ConfigMap ranks.
+struct Ranked {
+    platform: String,
+    manifests: String,
+}
+
+impl Files for Ranked {
+    fn read(&self, path: &str) -> Result<Vec<RawFile>, ReadError> {
+        let text = match path {
+            "elastic.yaml" => &self.platform,
+            "elastic" => &self.manifests,
+            _ => return Err(ReadError::Missing),
+        };
+        Ok(vec![RawFile { name: path.to_owned(), bytes: text.clone().into_bytes() }])
+    }
+
+    fn is_file(&self, path: &str) -> bool {
+        self.read(path).is_ok()
+    }
+}
+
+#[test]
+fn expanders_say_how_they_rank_each_option() {
+    let of = |chain: &str, ranking: &str| {
+        let head = "metadata: {name: cluster-autoscaler-priority-expander, namespace: kube-system}";
+        let files = Ranked {
+            platform: ELASTIC.replace("balanceSimilarNodeGroups: true", chain),
+            manifests: format!(
+                "{WEB}---\napiVersion: v1\nkind: ConfigMap\n{head}\ndata:\n  priorities: |\n    {ranking}\n"
+            ),
+        };
+        let request =
+            ClusterRequest { platform: named("elastic.yaml"), ..ClusterRequest::default() };
+        let loaded = load_cluster(&request, &files);
+        assert!(!loaded.has_errors(), "{}", loaded.render(false));
+        let blueprint = loaded.resolved.expect("nothing is wrong with it").blueprint;
+        let program = Program { name: "eidp-sim".to_owned(), version: "0".to_owned() };
+        let pods = vec!["web=14".parse().expect("a count")];
+        let question = AutoscalerQuestion { pods, ..AutoscalerQuestion::default() };
+        sim_explain::autoscaler(&blueprint, &program, &question).expect("it is known")
+    };
+    let cell = |report: &DecisionReport, name: &str| -> Vec<String> {
+        let table = report.tables.iter().find(|table| table.name == "expanders");
+        let rows = &table.expect("pods wait").rows;
+        let text = |datum: Option<&Datum>| match datum {
+            Some(Datum::Text(text)) => text.clone(),
+            Some(Datum::Number(number)) => number.to_string(),
+            other => format!("{other:?}"),
+        };
+        rows.iter().map(|row| text(row.get(name))).collect()
+    };
+    let chain = "expanders: [priority, least-waste, most-pods]";
+    // Both groups bear the higher rank, waste as much and take as many.
+    let tied = of(chain, r#"{10: [az-a], 20: ["^burst"]}"#);
+    assert_eq!(cell(&tied, "priority"), ["20", "20"]);
+    assert_eq!(cell(&tied, "pattern"), ["^burst", "^burst"]);
+    assert_eq!(cell(&tied, "answer"), ["drawn, 1 of 2", "drawn, 1 of 2"]);
+    // One pod of half a core and 64 MiB on a node of 4 cores and 16 GiB.
+    assert_eq!(cell(&tied, "wastedCpu"), ["87.5 %", "87.5 %"]);
+    assert_eq!(cell(&tied, "leastWaste"), ["187.1 %", "187.1 %"]);
+    assert_eq!(cell(&tied, "mostPods"), ["1", "1"]);
+    let (file, line) = place(&tied, "priority");
+    assert_eq!((file.as_str(), line > 10), ("elastic", true));
+    // The chain ends where one is left.
+    let single = of(chain, "{10: [az-a], 20: [az-b]}");
+    assert_eq!(cell(&single, "answer"), ["out by priority", "grows"]);
+    let said = single.steps.iter().find(|step| step.what == "expander").expect("it is said");
+    let expected =
+        "priority leaves 1 of 2 options; least-waste, then most-pods is not asked any more";
+    assert_eq!(said.result, expected);
+    let strangers = of("expanders: [priority]", "{10: [other]}");
+    assert_eq!(cell(&strangers, "priority"), ["none", "none"]);
+}
+
 #[test]
 fn a_daemon_set_rolls_as_far_as_its_strategy_lets_it() {
     let of = |strategy: &str, never_available| {
