@@ -181,6 +181,8 @@ shipped! {
     "noisy-tenant.yaml"
     "off-peak-one.yaml"
     "off-peak-two.yaml"
+    "operator-ends-in-outage.yaml"
+    "operator-stands-by-in-outage.yaml"
     "passive-checks-find-a-pod.yaml"
     "passive-checks-off.yaml"
     "patroni-api-flood-failsafe.yaml"

@@ -287,6 +287,7 @@ impl Cluster {
         E: Copy + From<KubeEvent>,
         R: Recorder<Observation>,
     {
+        self.settle_operators(ctx);
         self.settle_memory(ctx);
         self.settle_queue(ctx);
         if self.changed_services.is_empty() {

@@ -112,6 +112,8 @@ const LIBRARY: &[(&str, i32)] = &[
     ("noisy-tenant", 1),
     ("off-peak-one", 1),
     ("off-peak-two", 0),
+    ("operator-ends-in-outage", 1),
+    ("operator-stands-by-in-outage", 0),
     ("passive-checks-find-a-pod", 0),
     ("passive-checks-off", 1),
     ("patroni-api-flood-failsafe", 0),
