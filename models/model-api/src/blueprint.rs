@@ -12,8 +12,8 @@ use crate::gateway::{Gateway, GatewayUpstream, LoadBalancer};
 use crate::ids::{DatabaseId, PoolerId, ServiceId, WorkloadId, ZoneId};
 use crate::kube::off_peak::Schedule;
 use crate::kube::{
-    HorizontalPodAutoscaler, Ingress, Node, PersistentVolumeClaim, PodDisruptionBudget, Service,
-    StorageClass, Version, VerticalPodAutoscaler, Webhook, Workload,
+    HorizontalPodAutoscaler, Ingress, MadeSecret, Node, PersistentVolumeClaim, PodDisruptionBudget,
+    SecretProvider, Service, StorageClass, Version, VerticalPodAutoscaler, Webhook, Workload,
 };
 use crate::limiter::Limiter;
 use crate::load::{Bursts, Load, ServiceProfile};
@@ -63,6 +63,10 @@ pub struct Blueprint {
     pub storage_classes: Vec<StorageClass>,
     /// Claims that exist by themselves.
     pub claims: Vec<PersistentVolumeClaim>,
+    /// Secrets that something in the cluster makes.
+    pub made_secrets: Vec<MadeSecret>,
+    /// Classes of the Secrets Store CSI Driver: what pods mount is read when they start.
+    pub secret_providers: Vec<SecretProvider>,
     /// Workloads that are small outside of their hours.
     pub off_peak: Vec<OffPeak>,
     /// Deployments whose revisions are tried before they answer all requests, at most one entry

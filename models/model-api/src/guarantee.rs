@@ -5,6 +5,7 @@ pub mod figure;
 use sim_kernel::SimSpan;
 
 use crate::backup::DisasterClass;
+use crate::black_start::{StartCircle, StartFrom};
 use crate::ids::{DataSetId, DatabaseId, FaultId, ServiceId, WorkloadId};
 use crate::load::ClientGroup;
 use crate::source::Origin;
@@ -118,6 +119,14 @@ pub enum Promise {
         service: ServiceId,
         /// Share of requests, in parts per million.
         share_ppm: u32,
+    },
+    /// `starts_from(etcd)`: when nothing runs, everything starts again without anybody who breaks a
+    /// circle of workloads that need each other. Known before any run.
+    StartsFrom {
+        /// What is left to start from.
+        from: StartFrom,
+        /// The circles.
+        circles: Vec<StartCircle>,
     },
     /// `completes(action) <= 10m`: from the start of an action until it has done all it was for.
     Completes {

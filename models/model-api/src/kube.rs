@@ -14,6 +14,7 @@ pub mod node;
 pub mod off_peak;
 pub mod pod;
 pub mod scale_up_delay;
+pub mod secret;
 pub mod selector;
 pub mod service;
 pub mod storage;
@@ -43,6 +44,7 @@ pub use pod::{
     registry_host,
 };
 pub use scale_up_delay::{SCALE_UP_DELAY, scale_up_delay};
+pub use secret::{MadeSecret, SecretMaker, SecretProvider, SecretStore};
 pub use selector::{LabelSelector, Labels, Operator, Requirement, key_fault, value_fault};
 pub use service::{Ingress, Service, ServicePort, TrafficDistribution, TrafficPolicy};
 pub use storage::{PersistentVolumeClaim, StorageClass, VolumeBindingMode};

@@ -8,6 +8,7 @@
 
 pub mod action;
 pub mod backup;
+pub mod black_start;
 pub mod blueprint;
 pub mod calendar;
 pub mod canary;

@@ -285,6 +285,15 @@ pub enum Observation {
     QuorumRegained,
     /// The leader of the controller manager (and scheduler) changed; its memory is empty.
     LeaderChanged,
+    /// An operator could not renew its lease and ends, or another process of it takes over.
+    OperatorTurned {
+        /// Which pod.
+        pod: PodId,
+        /// Of which workload.
+        workload: WorkloadId,
+        /// It takes over.
+        leads: bool,
+    },
     /// No API server answers: what runs goes on, and nothing changes any more.
     ApiLost,
     /// The API answers again; what waited goes on.

@@ -70,6 +70,7 @@ mod node_lifecycle;
 mod node_pressure;
 mod nodes;
 mod off_peak;
+mod operators;
 mod overload;
 mod pod;
 mod preemption;
@@ -130,6 +131,7 @@ use node_groups::NodeGroups;
 use node_lifecycle::Monitor;
 use nodes::NodeState;
 use off_peak::OffPeakStates;
+use operators::Operators;
 use overload::Overload;
 use pod::PodState;
 use probing::Probing;
@@ -270,6 +272,8 @@ pub enum KubeEvent {
     BalancerTurned(u32),
     /// The proxy of a node that heard nothing lists endpoints anew.
     ProxyLists(NodeId),
+    /// A leader of an operator gives up, or a candidate takes over.
+    OperatorDue(WorkloadId),
 }
 
 const _: () = assert!(size_of::<KubeEvent>() <= 12);
@@ -329,6 +333,13 @@ pub enum Notice {
         /// It fails.
         is_stalled: bool,
     },
+    /// An operator stops looking after what it is there for, or does so again.
+    OperatorTurned {
+        /// The workload that runs it.
+        workload: WorkloadId,
+        /// One of its pods leads, and is on the same side of the network as the API.
+        is_at_work: bool,
+    },
 }
 
 impl Notice {
@@ -355,7 +366,8 @@ impl Notice {
             | Self::ApiChanged(_)
             | Self::UpgradeEnded
             | Self::RoutesShifted(_)
-            | Self::DatabaseClientTurned { .. } => None,
+            | Self::DatabaseClientTurned { .. }
+            | Self::OperatorTurned { .. } => None,
         }
     }
 }
@@ -400,6 +412,7 @@ pub struct Cluster {
     garbage: Garbage,
     overload: Overload,
     unconfigured: Unconfigured,
+    operators: Operators,
     /// By database; empty until something strains the API.
     database_clients: Vec<DatabaseClient>,
     /// Services whose endpoints somebody else chooses.
@@ -532,6 +545,7 @@ impl Cluster {
             garbage: Garbage::at_start(&blueprint.parameters),
             overload: Overload::default(),
             unconfigured: Unconfigured::default(),
+            operators: Operators::of(&blueprint),
             database_clients: Vec::new(),
             services_with_backends: Vec::new(),
             off_peak: off_peak::all(&blueprint, &tables),
@@ -551,6 +565,7 @@ impl Cluster {
             streams,
         };
         cluster.place_initial_pods();
+        cluster.begin_operators();
         cluster
     }
 
@@ -677,6 +692,7 @@ impl Cluster {
             KubeEvent::LeaderServed(component) => self.review_leader(component, ctx),
             KubeEvent::BalancerTurned(member) => self.on_balancer_turned(member, ctx),
             KubeEvent::ProxyLists(node) => self.on_proxy_lists(node, ctx),
+            KubeEvent::OperatorDue(workload) => self.on_operator_due(workload, ctx),
         }
     }
 
@@ -825,6 +841,8 @@ impl Cluster {
         if matches!(notice, Notice::ApiChanged(_)) {
             self.touch_measured();
         }
+        let workload = notice.pod().map(|pod| self.pods[pod.index()].workload);
+        self.operators.note(notice, workload);
         self.node_groups.note(notice);
         self.notices.push(notice);
     }

@@ -148,6 +148,52 @@ pub fn takeover_at(
     look.max(free_at)
 }
 
+/// A lease that nobody renews any more.
+#[derive(Clone, Copy, Debug)]
+pub struct LostLease {
+    /// When it was renewed last.
+    pub renewed_at: SimTime,
+    /// When its holder let it go of its own accord.
+    pub released_at: Option<SimTime>,
+}
+
+/// What there is to know of a candidate for it.
+#[derive(Clone, Copy, Debug)]
+pub struct Candidate {
+    /// When its process began to look.
+    pub fresh_since: SimTime,
+    /// Since when the API answers it without a break.
+    pub served_since: SimTime,
+}
+
+/// When a candidate takes a lost lease. `draw` gives its draws since the loss, by number, of which fewer
+/// than 32 are made.
+pub fn takes_at(
+    config: &ElectionConfig,
+    lease: LostLease,
+    candidate: Candidate,
+    draw: impl Fn(u64) -> Draw,
+) -> SimTime {
+    let pause = |nth: u64| config.poll_pause(draw(nth));
+    let part = |nth: u64| draw(nth).span_between(SimSpan::ZERO, pause(nth + 1));
+    let Candidate { fresh_since, served_since } = candidate;
+    if let Some(released_at) = lease.released_at {
+        if fresh_since > released_at {
+            return fresh_since.max(served_since);
+        }
+        return released_at.max(served_since) + part(0);
+    }
+    // A candidate looks at once when it starts; one that runs is between two looks.
+    let first_look = if fresh_since > lease.renewed_at {
+        fresh_since.max(served_since)
+    } else {
+        lease.renewed_at + part(0)
+    };
+    // Twenty looks of at least 2 s cover the lease of any sensible configuration.
+    let free_at = takeover_at(first_look, config.lease, first_look, (2..20).map(pause));
+    if free_at >= served_since { free_at } else { served_since + part(21) }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::collection::vec;

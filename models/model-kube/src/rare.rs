@@ -42,6 +42,8 @@ sim_kernel::declare_probes! {
     POD_EVICTED = "a kubelet evicted a pod",
     POD_REFUSED = "a kubelet refused a pod because something ran out",
     CRASH_LOOPED = "a container waited for its crash-loop back-off",
+    OPERATOR_GAVE_UP = "an operator could not renew its lease and ended",
+    OPERATOR_SURVIVED = "the API came back before an operator gave up",
     POD_FAILED = "a pod that never restarts failed",
     JOB_FAILED = "a Job failed",
     JOB_MISSED = "a CronJob missed a time of its schedule",

@@ -9,6 +9,7 @@ sim_kernel::declare_probes! {
     TRIGGERED = "a fault was started by a condition",
     NO_SUCH_NODE = "a fault found no node to strike",
     ACTION_MET_NO_API = "an action was to be done while the API was away",
+    ACTION_REFUSED = "a webhook that failed refused an action",
     ROLLOUT_UNDONE = "a rollout that made no progress was undone",
     SPIKES_MULTIPLIED = "two load faults multiplied",
 }

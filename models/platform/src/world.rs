@@ -314,6 +314,12 @@ impl World {
                 let notices = &mut self.pg_notices;
                 self.databases.set_api_refusing(database, is_stalled, ctx, notices);
             }
+            Notice::OperatorTurned { workload, is_at_work } => {
+                for database in &self.wiring.operated_by_workload[workload.index()] {
+                    let notices = &mut self.pg_notices;
+                    self.databases.set_operator_available(*database, is_at_work, ctx, notices);
+                }
+            }
             Notice::NodeCordoned(node) => self.tell_cordon(node, ctx),
             Notice::UpgradeEnded => self.on_upgrade_ended(ctx),
             Notice::RoutesShifted(canary) => self.split_requests(canary),
@@ -436,7 +442,7 @@ impl World {
         }
     }
 
-    /// Tells the databases what became of a pod that is an instance or an operator.
+    /// Tells the databases what became of a pod that is an instance.
     fn tell_databases<R: Recorder<Observation>>(
         &mut self,
         pod: PodId,
@@ -469,13 +475,6 @@ impl World {
                     self.databases.instance_ready(instance, is_ready, ctx, notices);
                 }
             }
-        }
-        for database in &self.wiring.operated_by_workload[view.workload.index()] {
-            let is_available = self.cluster.pods_of(view.workload).iter().any(|pod| {
-                let view = self.cluster.pod(*pod);
-                view.is_ready && view.is_live
-            });
-            self.databases.set_operator_available(*database, is_available, ctx, notices);
         }
     }
 

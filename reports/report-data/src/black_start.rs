@@ -22,8 +22,23 @@ pub struct BlackStartReport {
 pub struct BlackStart {
     /// Name of the scenario.
     pub scenario: String,
+    /// What it begins with.
+    pub from: BlackStartFrom,
     /// Stages, in order.
     pub stages: Vec<BlackStartStage>,
+}
+
+/// What a black start begins with.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema,
+)]
+#[serde(rename_all = "camelCase")]
+pub enum BlackStartFrom {
+    /// etcd has what it had.
+    #[default]
+    Etcd,
+    /// etcd is empty, and what is in the input is applied again.
+    Git,
 }
 
 /// One stage of a black start.

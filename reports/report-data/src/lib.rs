@@ -19,7 +19,9 @@ mod storage;
 mod summary;
 mod timelines;
 
-pub use black_start::{BlackStart, BlackStartReport, BlackStartStage, black_start_schema};
+pub use black_start::{
+    BlackStart, BlackStartFrom, BlackStartReport, BlackStartStage, black_start_schema,
+};
 pub use conformance::{
     ConformanceCase, ConformanceDifference, ConformanceFile, ConformanceOutcome, ConformanceRange,
     ConformanceReport, conformance_schema,

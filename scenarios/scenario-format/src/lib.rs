@@ -34,7 +34,7 @@ mod trace;
 pub mod units;
 pub mod yaml;
 
-pub use black_start::{Stage, black_start};
+pub use black_start::{Stage, StartFrom, black_start, start_circles};
 pub use diagnostic::{Code, Diagnostic, Explanation, Severity, explain, explanations};
 pub use files::{Disk, Files};
 pub use input::{Loaded, Request, Resolved};

@@ -43,6 +43,7 @@ mod path;
 mod plugins;
 mod poolers;
 mod profile;
+mod secrets;
 mod sense;
 mod servers;
 mod skew;
@@ -142,6 +143,7 @@ pub(crate) fn resolve(
     resolver.place(input.platform);
     resolver.storage_pools(input.platform, input.scenario);
     resolver.webhooks();
+    resolver.secrets();
     resolver.databases(&input.platform.spec.databases, &input.platform.spec.services);
     resolver.poolers();
     resolver.jobs(input.platform, input.scenario);

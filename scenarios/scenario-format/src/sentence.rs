@@ -14,6 +14,7 @@
 //!            | "latency" "(" service "," quantile ["," clients] ")" ("<=" | "<") duration
 //!            | "returns" "(" "goodput" "(" service ")" "," share "," duration ")"
 //!            | "statically_stable" "(" service "," share ")"
+//!            | "starts_from" "(" ("etcd" | "git") ")"
 //!            | "completes" "(" (action | 'text' | job) ")" ("<=" | "<") duration
 //!            | ("never" | "always" | "sometimes") predicate
 //! clients    = ("tenant:" | "zone:" | "served_in:") (name | 'text')
@@ -27,6 +28,7 @@
 //! Quantiles are written `p50`, `p99`, `p99.9`.
 
 use model_api::SimSpan;
+use model_api::black_start::StartFrom;
 use model_api::guarantee::{Comparison, DataPromise, Limit};
 
 use crate::decode::FromText;
@@ -82,6 +84,8 @@ pub enum PromiseSpec {
     Returns { service: Spanned<String>, to_ppm: u32, within: SimSpan },
     /// `statically_stable(service, 99%)`
     StaticallyStable { service: Spanned<String>, share_ppm: u32 },
+    /// `starts_from(etcd)`
+    StartsFrom { from: StartFrom },
     /// `rpo(data set, zone) <= 24h` and the like
     Data { data_set: Spanned<String>, promise: DataPromise },
     /// `completes(action) <= 10m`
@@ -163,7 +167,7 @@ predicates! {
 }
 
 /// First words of a sentence.
-const BEGINNINGS: [&str; 15] = [
+const BEGINNINGS: [&str; 16] = [
     "availability",
     "budget_burn",
     "alert",
@@ -172,6 +176,7 @@ const BEGINNINGS: [&str; 15] = [
     "latency",
     "returns",
     "statically_stable",
+    "starts_from",
     "restorable",
     "retention",
     "residency",
@@ -228,6 +233,7 @@ impl<'a> Parser<'a> {
             "latency" => self.latency(),
             "returns" => self.returns(),
             "statically_stable" => self.statically_stable(),
+            "starts_from" => self.starts_from(),
             "completes" => {
                 let action = self.action()?;
                 let comparison = self.comparison(&["<=", "<"])?;
@@ -394,6 +400,21 @@ impl<'a> Parser<'a> {
         let share_ppm = self.share_value()?.ppm;
         self.symbol(")")?;
         Ok(PromiseSpec::StaticallyStable { service, share_ppm })
+    }
+
+    fn starts_from(&mut self) -> Result<PromiseSpec, Diagnostic> {
+        self.symbol("(")?;
+        let word = self.word("`etcd` or `git`")?;
+        let Some(from) = StartFrom::ALL.into_iter().find(|it| it.text() == word.text) else {
+            let message = format!("nothing starts from `{}`", word.text);
+            let help = nearest(word.text, StartFrom::ALL.map(StartFrom::text)).map_or_else(
+                || "from `etcd` as it was, or from `git` with an empty etcd".to_owned(),
+                |close| format!("did you mean `{close}`?"),
+            );
+            return Err(error(word.span, message).help(help));
+        };
+        self.symbol(")")?;
+        Ok(PromiseSpec::StartsFrom { from })
     }
 
     fn predicate(&mut self) -> Result<PredicateSpec, Diagnostic> {
@@ -588,6 +609,8 @@ mod tests {
             "never no_endpoints(shop/frontend) for 99% of runs",
             "returns(goodput(shop/frontend), 95%, 10m)",
             "statically_stable(*, 99%) for 99% of runs",
+            "starts_from(etcd)",
+            "starts_from( git )",
             "completes(new version) <= 10m",
             "completes('new version') < 1h for 95% of runs",
         ];
@@ -656,6 +679,8 @@ mod tests {
             ("always within_region", 8, "needs to know"),
             ("returns(latency(a/b), 95%, 10m)", 9, "is no signal"),
             ("statically_stable(a/b)", 22, "expected `,`"),
+            ("starts_from(nothing)", 13, "nothing starts from"),
+            ("starts_from(etcd", 17, "expected `)`"),
             ("completes() <= 10m", 11, "expected the name of an action"),
             ("completes(a b) >= 10m", 16, "gets worse"),
             ("never quorum_lost ever", 19, "one word too many"),

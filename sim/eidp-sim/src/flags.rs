@@ -242,9 +242,18 @@ pub(crate) struct Check {
     pub(crate) short: bool,
 
     /// Print in which order everything starts when nothing runs and no node has an image, and what
-    /// somebody has to do by hand where pods need each other.
-    #[arg(long, conflicts_with_all = ["all", "short"])]
-    pub(crate) black_start: bool,
+    /// somebody has to do by hand where pods need each other: from etcd as it was, or from Git with an
+    /// empty etcd, where Secrets are made anew.
+    #[arg(
+        long,
+        value_enum,
+        value_name = "FROM",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "etcd",
+        conflicts_with_all = ["all", "short"]
+    )]
+    pub(crate) black_start: Option<StartFrom>,
 
     /// Where that order goes: human or json, to stdout or to a file. Repeatable.
     #[arg(
@@ -255,6 +264,15 @@ pub(crate) struct Check {
         requires = "black_start"
     )]
     pub(crate) output: Vec<Output>,
+}
+
+/// What a black start begins with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum StartFrom {
+    /// All objects are in etcd, Secrets that operators made among them.
+    Etcd,
+    /// What is in the input is applied to an empty etcd.
+    Git,
 }
 
 #[derive(Args, Debug)]

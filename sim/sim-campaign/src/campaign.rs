@@ -265,7 +265,7 @@ impl Campaign<'_> {
                 let end = self.plan.horizon();
                 blamed.into_iter().find_map(|it| story.figure(run, it, measures, end))
             }
-            Promise::Always(_) | Promise::Sometimes(_) => None,
+            Promise::Always(_) | Promise::Sometimes(_) | Promise::StartsFrom { .. } => None,
         }
     }
 }

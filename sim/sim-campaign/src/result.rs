@@ -150,9 +150,11 @@ fn unit(promise: &Promise) -> Unit {
         | Promise::Alert { .. }
         | Promise::StaticallyStable { .. }
         | Promise::Returns { .. } => Unit::Nanoseconds,
-        Promise::Never(_) | Promise::Always(_) | Promise::Sometimes(_) | Promise::Cel { .. } => {
-            Unit::Count
-        }
+        Promise::Never(_)
+        | Promise::Always(_)
+        | Promise::Sometimes(_)
+        | Promise::StartsFrom { .. }
+        | Promise::Cel { .. } => Unit::Count,
     }
 }
 

@@ -269,6 +269,18 @@ impl<'a, E> Story<'a, E> {
             O::QuorumLost => "etcd loses its quorum".to_owned(),
             O::QuorumRegained => "etcd has a quorum again".to_owned(),
             O::LeaderChanged => "another controller manager takes over".to_owned(),
+            O::OperatorTurned { workload, leads: true, .. } => {
+                format!(
+                    "a pod of {} takes the lease and looks after its objects",
+                    self.blueprint.workload_name(workload)
+                )
+            }
+            O::OperatorTurned { workload, .. } => {
+                format!(
+                    "{} cannot renew its lease and ends",
+                    self.blueprint.workload_name(workload)
+                )
+            }
             O::ApiLost => "no API server answers: nothing is moved or routed anew".to_owned(),
             O::ApiRegained => "the API answers again".to_owned(),
             O::ApiStateLost | O::ApiStateRestored { .. } | O::WorkloadReverted { .. } => {
@@ -421,6 +433,7 @@ fn part(observation: &Observation) -> Option<Part> {
         | O::ReplicaSetScaled { .. }
         | O::EvictionRefused { .. }
         | O::NodesRequested { .. }
+        | O::OperatorTurned { .. }
         | O::LeaderChanged => Some(Part::Decide),
         O::PodCreated { .. }
         | O::PodCreationRefused { .. }

@@ -1,6 +1,7 @@
 //! Verdicts: of a guarantee in one run, and over all runs.
 
 use model_api::Blueprint;
+use model_api::black_start::StartCircle;
 use model_api::guarantee::{
     Comparison, DataPromise, Guarantee, Limit, Predicate, Promise, Subject,
 };
@@ -90,6 +91,10 @@ fn judge_run(
             Judged::By(holds, value) => (held_if(holds), Some(value)),
             Judged::Nothing(why) => (not_exercised(why), None),
         };
+    }
+    if let Promise::StartsFrom { circles, .. } = &guarantee.promise {
+        let count = i64::try_from(circles.len()).unwrap_or(i64::MAX);
+        return (held_if(circles.is_empty()), Some(count));
     }
     if !measures.is_stressed() && !measures.faults.is_empty() {
         return (not_exercised("no fault hit anything"), None);
@@ -261,7 +266,9 @@ fn measure(promise: &Promise, measures: &RunMeasures) -> (RunVerdict, Option<i64
             let happened = broken_or_held_at(predicate, measures).is_some();
             (held_if(happened), Some(i64::from(happened)))
         }
-        Promise::Cel { .. } | Promise::Data { .. } => unreachable!("these are judged before"),
+        Promise::Cel { .. } | Promise::Data { .. } | Promise::StartsFrom { .. } => {
+            unreachable!("these are judged before")
+        }
     }
 }
 
@@ -385,7 +392,10 @@ pub fn judge(
     let violated_count = count(|verdict| *verdict == RunVerdict::Violated);
     let judged_count = held_count + violated_count;
     let share = proportion(held_count, judged_count);
-    let (verdict, reason) = conclude(guarantee, &judged, held_count, judged_count, share);
+    let (verdict, reason) = match &guarantee.promise {
+        Promise::StartsFrom { circles, .. } => starts(circles, blueprint),
+        _ => conclude(guarantee, &judged, held_count, judged_count, share),
+    };
     GuaranteeJudgement {
         verdict,
         reason,
@@ -473,6 +483,27 @@ fn conclude(
         None => (Verdict::Held, held_in_all(judged_count)),
         Some(share_ppm) => against_share(share_ppm, held_count, judged_count, share),
     }
+}
+
+/// Whether everything starts by itself: no run says more than the platform does.
+fn starts(circles: &[StartCircle], blueprint: &Blueprint) -> (Verdict, String) {
+    if circles.is_empty() {
+        return (Verdict::Held, "no workloads need each other to start".to_owned());
+    }
+    let told = circles.iter().map(|circle| {
+        let what = if circle.is_smallest { "the smallest step" } else { "a step" };
+        let names = circle.members.iter().map(|id| blueprint.workload_name(*id));
+        let names: Vec<String> = names.collect();
+        let (need, whom) =
+            if names.len() == 1 { ("needs", "itself") } else { ("need", "each other") };
+        format!(
+            "{} {need} {whom} to start: {}; {what} that breaks it by hand: {}",
+            names.join(", "),
+            circle.because.join(", "),
+            circle.steps.join("; then ")
+        )
+    });
+    (Verdict::Violated, told.collect::<Vec<_>>().join(". And "))
 }
 
 /// How surely a promise of every run holds. It is judged by the runs that were made and not by those that

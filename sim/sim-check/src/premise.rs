@@ -66,6 +66,7 @@ fn need(promise: &Promise) -> Option<Need> {
         | Promise::Never(_)
         | Promise::Always(_)
         | Promise::Sometimes(_)
+        | Promise::StartsFrom { .. }
         | Promise::Cel { .. }
         | Promise::Data { .. } => None,
     }

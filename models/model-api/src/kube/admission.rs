@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use sim_kernel::SimSpan;
 
 use super::selector::{LabelSelector, Labels};
+use super::workload::WorkloadKind;
 use crate::ids::{ServiceId, WorkloadId};
 use crate::source::Origin;
 
@@ -100,6 +101,8 @@ pub enum Write {
     Revision(WorkloadId),
     /// An autoscaler sets the size of a workload.
     Scale(WorkloadId),
+    /// Somebody changes a workload itself: gives it another template or size, holds it.
+    Update(WorkloadId),
     /// The CronJob controller makes a Job.
     JobCreation(WorkloadId),
     /// The endpoint slice controller writes the slices of a Service.
@@ -201,11 +204,33 @@ impl Write {
             Self::Scale(_) => WriteShape::of("UPDATE", "Scale", "deployments", SCALING)
                 .group("apps")
                 .below("scale"),
+            Self::Update(_) => {
+                WriteShape::of("UPDATE", "Deployment", "deployments", PEOPLE).group("apps")
+            }
             Self::JobCreation(_) => WriteShape::of("CREATE", "Job", "jobs", CRON).group("batch"),
             Self::EndpointSlices(_) => {
                 WriteShape::of("UPDATE", "EndpointSlice", "endpointslices", ENDPOINTS)
                     .group("discovery.k8s.io")
             }
+        }
+    }
+
+    /// As admission sees it of a workload of that kind: what is scaled or changed may be no Deployment.
+    pub const fn shape_of(self, kind: &WorkloadKind) -> WriteShape {
+        let shape = self.shape();
+        let (name, resource, group) = match kind {
+            WorkloadKind::Deployment { .. } | WorkloadKind::DatabaseInstances => return shape,
+            WorkloadKind::ReplicaSet => ("ReplicaSet", "replicasets", "apps"),
+            WorkloadKind::StatefulSet { .. } => ("StatefulSet", "statefulsets", "apps"),
+            WorkloadKind::DaemonSet { .. } => ("DaemonSet", "daemonsets", "apps"),
+            WorkloadKind::Job(job) if job.cron.is_some() => ("CronJob", "cronjobs", "batch"),
+            WorkloadKind::Job(_) => ("Job", "jobs", "batch"),
+            WorkloadKind::Pod => ("Pod", "pods", ""),
+        };
+        match self {
+            Self::Scale(_) => WriteShape { resource, group, ..shape },
+            Self::Update(_) => WriteShape { kind: name, resource, group, ..shape },
+            _ => shape,
         }
     }
 
@@ -220,6 +245,7 @@ impl Write {
             | Self::PodEviction(id)
             | Self::Revision(id)
             | Self::Scale(id)
+            | Self::Update(id)
             | Self::JobCreation(id) => Some(id),
             _ => None,
         }

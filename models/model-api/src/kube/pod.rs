@@ -93,6 +93,11 @@ pub struct PodSpec {
     pub host_network: bool,
     /// Names of claims among `volumes`; those of a StatefulSet's templates are in the workload.
     pub claim_names: Vec<String>,
+    /// Names of Secrets without which its containers do not start: in `env`, `envFrom` and `volumes`, those
+    /// that are `optional` left out.
+    pub secret_names: Vec<String>,
+    /// Names of SecretProviderClasses among `volumes` (Secrets Store CSI Driver).
+    pub secret_providers: Vec<String>,
     /// `emptyDir` volumes on the disk of the node.
     pub empty_dirs: Vec<EmptyDir>,
     /// Names of `volumes` that live on the node: `hostPath`, and `emptyDir` other than in memory.

@@ -1,5 +1,7 @@
 //! Claims and classes of storage.
 
+use super::secret::SecretStore;
+
 /// `v1 PersistentVolumeClaim`, also as a template of a StatefulSet.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PersistentVolumeClaim {
@@ -30,6 +32,8 @@ pub struct StorageClass {
     pub is_zonal: bool,
     /// Volumes lie on disks of one node, can only be used there and are gone with it.
     pub is_local: bool,
+    /// Where the keys of its volumes are kept, when they are encrypted.
+    pub key_store: SecretStore,
     /// `allowVolumeExpansion`.
     pub is_growable: bool,
     /// Annotation `storageclass.kubernetes.io/is-default-class`.

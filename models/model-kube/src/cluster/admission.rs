@@ -20,6 +20,7 @@ use crate::priority_and_fairness::{Odds, REQUEST_TIMEOUT};
 use crate::rare;
 
 const ENDPOINT: Purpose = Purpose::new("webhook endpoint");
+const UPDATE: Purpose = Purpose::new("webhook about an update");
 
 /// How the requests of a workload's controller fare.
 #[derive(Clone, Copy, Debug, Default)]
@@ -28,6 +29,8 @@ pub(super) struct Refusals {
     count: u32,
     /// Requests that were put to webhooks.
     request_count: u64,
+    /// Changes of the workload itself that were put to webhooks.
+    update_count: u64,
     /// When it tries again, once that is settled.
     retry_at: SimTime,
 }
@@ -219,6 +222,16 @@ impl Cluster {
             Odds { wait: SimSpan::from_nanos(wait), ..Odds::FREE }
         });
         odds.fold(Odds::FREE, Odds::and)
+    }
+
+    /// Whether a webhook that fails refuses somebody's change of a workload, who tries once.
+    pub fn is_update_refused(&mut self, id: WorkloadId) -> bool {
+        let write = Some(Write::Update(id));
+        let failed_ppm = self.guard_odds(write, REQUEST_TIMEOUT).failed_ppm;
+        let state = &mut self.refusals[id.index()];
+        state.update_count += 1;
+        let (key, occurrence) = (self.tables.workload_keys[id.index()], state.update_count);
+        self.draw(key, UPDATE, occurrence).below(1_000_000) < u64::from(failed_ppm)
     }
 
     /// Since when a request is refused by webhooks, if it is from now on, and after what time each time.

@@ -12,7 +12,7 @@ use sim_kernel::{Context, EntityKey, Purpose, Recorder, SimSpan, SimTime, Stream
 use super::tables::{Member, Tables};
 use super::{Cluster, Island, KubeEvent, Notice, drawn, priority};
 use crate::etcd::{self, RaftConfig, Voter};
-use crate::leader_election::{self, ElectionConfig};
+use crate::leader_election::{self, Candidate, ElectionConfig, LostLease};
 use crate::rare;
 
 const FIRST_LEADER: Purpose = Purpose::new("first leader");
@@ -163,6 +163,11 @@ impl ControlPlane {
     /// When the API was lost last.
     pub(super) fn api_lost_at(&self) -> SimTime {
         self.api_lost_at
+    }
+
+    /// Since when it answers.
+    pub(super) fn api_since(&self) -> SimTime {
+        self.api_since
     }
 
     pub(super) fn is_data_lost(&self) -> bool {
@@ -632,31 +637,16 @@ impl Cluster {
             Component::ControllerManager => "kube-controller-manager",
             Component::Scheduler => "kube-scheduler",
         });
-        // Twenty looks of at least 2 s cover the lease of any sensible configuration.
         let first = leadership.loss_count * 32;
-        let pause = |nth: u64| config.poll_pause(self.draw(key, LOOK, first + nth));
-        let fresh_since = self.control_plane.members[member].fresh_since[component.index()];
         // A candidate asks the API server beside it.
-        let ready_at = self.control_plane.members[member].api_ready_at;
-        let api_since = self.control_plane.api_since.max(ready_at);
-        // A candidate looks at once when it starts; one that runs is between two looks.
-        let first_look = if fresh_since > leadership.renewed_at {
-            fresh_since.max(api_since)
-        } else {
-            let part = self.draw(key, LOOK, first).span_between(SimSpan::ZERO, pause(1));
-            leadership.renewed_at + part
+        let member = &self.control_plane.members[member];
+        let candidate = Candidate {
+            fresh_since: member.fresh_since[component.index()],
+            served_since: self.control_plane.api_since.max(member.api_ready_at),
         };
-        let pauses = (2..20).map(pause);
-        if let Some(released_at) = leadership.released_at {
-            let part = self.draw(key, LOOK, first).span_between(SimSpan::ZERO, pause(1));
-            return released_at.max(api_since) + part;
-        }
-        let free_at = leader_election::takeover_at(first_look, config.lease, first_look, pauses);
-        if free_at >= api_since {
-            return free_at;
-        }
-        let part = self.draw(key, LOOK, first + 21).span_between(SimSpan::ZERO, pause(22));
-        api_since + part
+        let lost =
+            LostLease { renewed_at: leadership.renewed_at, released_at: leadership.released_at };
+        leader_election::takes_at(&config, lost, candidate, |nth| self.draw(key, LOOK, first + nth))
     }
 
     pub(super) fn on_takeover_due<E, R>(

@@ -8,7 +8,8 @@
 //! second. From then on its database is without an API, until a try gets through or the flood is over.
 //! # Not modelled
 //! Failures that end before a row is full: a request that is tried again for seconds. Events that are
-//! watched, which a flood does not stop. An operator that loses its own lease ends and starts anew.
+//! watched, which a flood does not stop. An operator that loses its own lease in a flood: in an outage it
+//! does (`operators`).
 //! # Defaults and their sources
 //! Patroni 3.0 `patroni/dcs/kubernetes.py` (what has a `Retry-After` is tried again until
 //! `retry_timeout` is over, each time after that; that is the time for an answer too), `patroni/ha.py` (then a primary gives up);

@@ -225,6 +225,9 @@ impl Cluster {
                 self.touch_scaler(workload);
             }
             Step::Answers => {
+                if self.is_stranded_operator(id) {
+                    return self.expect_exit(id, ctx);
+                }
                 self.set_answers(id, true);
                 self.go_on_starting(id, ctx);
             }

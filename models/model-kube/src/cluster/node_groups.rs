@@ -10,7 +10,6 @@
 //! requests that are given up, back-off; removal by taint, eviction and deletion; another process
 //! that takes over and remembers nothing.
 //! # Not modelled
-//! The election of a leader among several processes of the autoscaler: a ready one follows at once.
 //! Machines that come up broken. Nodes that register and are not ready yet. Volumes that live on a
 //! node keep none.
 //! # Defaults and their sources
@@ -28,10 +27,10 @@ use std::sync::Arc;
 
 use model_api::blueprint::NodeSpec;
 use model_api::machines::NodeGroup as GroupSpec;
-use model_api::{Blueprint, NodeId, Observation, PodId, ZoneId};
+use model_api::{Blueprint, NodeId, Observation, WorkloadId, ZoneId};
 use sim_kernel::{Context, EntityKey, Purpose, Recorder, SimSpan, SimTime, Streams, Timer};
 
-use super::{Cluster, KubeEvent, Notice, drawn, priority};
+use super::{Cluster, KubeEvent, Notice, drawn, operators, priority};
 use crate::cluster_autoscaler::{Actions, Autoscaler, Options};
 use crate::rare;
 
@@ -114,6 +113,7 @@ impl NodeGroups {
             | Notice::PodTerminating(_)
             | Notice::PodGone(_)
             | Notice::NodeDetected(_)
+            | Notice::OperatorTurned { .. }
             | Notice::ApiChanged(_) => self.is_dirty = true,
             // Of the rest it learns nothing, or learns it by what comes of it.
             _ => {}
@@ -198,6 +198,7 @@ impl Cluster {
         if !is_dirty && !has_new_pod || self.node_groups.is_idle() {
             return;
         }
+        self.note_lost_lease(ctx.now());
         if self.node_groups.is_without_process {
             self.follow_process(ctx);
             return;
@@ -236,8 +237,8 @@ impl Cluster {
     {
         self.node_groups.look_at = SimTime::MAX;
         if !self.has_autoscaler_process() {
+            // One that still leads looks again, and remembers, as soon as it is answered.
             ctx.hit(&rare::AUTOSCALER_AWAY);
-            self.node_groups.is_without_process = true;
             return;
         }
         let now = ctx.now();
@@ -384,16 +385,30 @@ impl Cluster {
         }
     }
 
-    /// Whether a process of the autoscaler runs and reaches the API.
+    /// Whether a process of the autoscaler leads and reaches the API.
     fn has_autoscaler_process(&self) -> bool {
-        let spec = self.blueprint.cluster_autoscaler.as_ref();
-        let workload = spec.and_then(|spec| spec.workload);
-        let is_ready = |pod: &PodId| {
-            let state = &self.pods[pod.index()];
-            state.is_ready && state.answers && !state.is_terminating && self.is_in_contact(*pod)
-        };
+        let leader = self.autoscaler_workload().and_then(|it| self.operator_leader(it));
         self.is_api_available()
-            && workload.is_none_or(|workload| self.pods_of(workload).iter().any(is_ready))
+            && leader.is_none_or(|leader| leader.is_some_and(|leader| self.is_beside_api(leader)))
+    }
+
+    fn autoscaler_workload(&self) -> Option<WorkloadId> {
+        self.blueprint.cluster_autoscaler.as_ref()?.workload
+    }
+
+    /// The process of the autoscaler ended; another one may follow.
+    pub(super) fn forget_node_groups(&mut self) {
+        self.node_groups.is_without_process = true;
+    }
+
+    /// A process that is somebody else's loses its lease, too, when the API is away for long.
+    fn note_lost_lease(&mut self, now: SimTime) {
+        let is_back = self.is_api_available() && self.control_plane.api_since() == now;
+        let outage = now.saturating_since(self.control_plane.api_lost_at());
+        let is_lost = now > SimTime::ZERO && is_back && outage >= operators::stops_after();
+        if self.autoscaler_workload().is_none() && is_lost {
+            self.forget_node_groups();
+        }
     }
 
     /// When there was no process, and there is one again, it begins and remembers nothing.

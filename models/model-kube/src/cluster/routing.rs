@@ -356,6 +356,7 @@ impl Cluster {
         E: Copy + From<KubeEvent>,
         R: Recorder<Observation>,
     {
+        self.settle_operators(ctx);
         self.settle_memory(ctx);
         self.settle_queue(ctx);
         self.settle_proxies(ctx);

@@ -15,6 +15,7 @@ mod memory;
 mod node_autoscaling;
 mod node_groups;
 mod off_peak;
+mod operators;
 mod overload;
 mod probes;
 mod proxies;

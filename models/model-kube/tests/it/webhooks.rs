@@ -110,3 +110,18 @@ fn one_that_is_asked_about_nothing_else_changes_nothing() {
     let none = run(&[], true, OUTAGE, 1);
     assert!(none.times(|it| matches!(it, Observation::WebhookTurned { .. })).is_empty());
 }
+
+#[test]
+fn a_change_of_a_workload_is_refused_while_a_webhook_about_it_fails_closed() {
+    let (web, engine) = (WorkloadId::from_index(0), WorkloadId::from_index(1));
+    for (script, fails_closed, of, expected) in [
+        ("at 100 webhooks down", true, web, true),
+        ("at 100 webhooks down", true, engine, false),
+        ("at 100 webhooks down", false, web, false),
+        (OUTAGE, true, web, false),
+    ] {
+        let run = run(&[Write::Update(web)], fails_closed, script, 1);
+        let is_refused = run.cluster().clone().is_update_refused(of);
+        assert_eq!(is_refused, expected, "{script} {fails_closed} {of:?}");
+    }
+}

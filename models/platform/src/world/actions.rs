@@ -64,6 +64,14 @@ impl World {
             ctx.hit(&rare::ACTION_MET_NO_API);
             return (Struck::Nothing, 0);
         }
+        if let Action::Rollout { workload, .. }
+        | Action::Scale { workload, .. }
+        | Action::Hold { workload, .. } = action
+            && self.cluster.is_update_refused(*workload)
+        {
+            ctx.hit(&rare::ACTION_REFUSED);
+            return (Struck::Nothing, 0);
+        }
         match action {
             Action::Rollout { workload, .. } => {
                 let template = self.wiring.template_by_fault[fault.index()];

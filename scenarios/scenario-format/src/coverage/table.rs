@@ -41,6 +41,8 @@ pub(super) const SWITCHES: &[(&str, &str)] = &[
     ("traffic.sidecar.istio.io/", MESH),
 ];
 
+const MADE: &str = "a Secret that something makes is waited for in a black start from Git (`check \
+                    --black-start=git`); a run has it";
 const INGRESS: &str = "state timeouts, retries, limits and weights under `calls` and `load`";
 const MESH: &str = "no sidecar is added: what it takes and retries is not looked at";
 
@@ -53,12 +55,14 @@ pub(super) const POD: &[Row] = &[
     ),
     ("metadata.labels", M, ""),
     ("spec.affinity", M, "as kube-scheduler's default profile"),
+    ("spec.containers[].envFrom[].secretRef", A, MADE),
     ("spec.containers[].env[].name", N, ""),
     (
         "spec.containers[].env[].value",
         A,
         "a value such as name:port of a Service is taken as a call to it",
     ),
+    ("spec.containers[].env[].valueFrom.secretKeyRef", A, MADE),
     ("spec.containers[].image", A, "pulled once a node, in a time drawn from a range"),
     (
         "spec.containers[].lifecycle.preStop.exec",
@@ -113,6 +117,11 @@ pub(super) const POD: &[Row] = &[
     ("spec.terminationGracePeriodSeconds", M, ""),
     ("spec.tolerations", M, ""),
     ("spec.topologySpreadConstraints", M, ""),
+    (
+        "spec.volumes[].csi",
+        A,
+        "of the Secrets Store CSI Driver: what is mounted is waited for in a black start; a run has it",
+    ),
     ("spec.volumes[].emptyDir.medium", A, "a volume in memory takes none"),
     (
         "spec.volumes[].emptyDir.sizeLimit",
@@ -121,6 +130,8 @@ pub(super) const POD: &[Row] = &[
     ),
     ("spec.volumes[].name", A, "annotations of Velero name volumes by it"),
     ("spec.volumes[].persistentVolumeClaim", M, "where the pod may run"),
+    ("spec.volumes[].projected.sources[].secret", A, MADE),
+    ("spec.volumes[].secret", A, MADE),
 ];
 
 macro_rules! kind {
@@ -366,6 +377,10 @@ pub(super) const KINDS: &[KindRows] = &[
         ("spec.suspend", M, "`suspend` and `resume` of a scenario change it"),
         ("spec.ttlSecondsAfterFinished", M, ""),
     ]),
+    kind!("bitnami.com" "SealedSecret" A "a black start from Git waits for its Secret; a run has it", "", [
+        ("spec.encryptedData", N, ""),
+        ("spec.template.metadata.name", M, ""),
+    ]),
     kind!("configuration.konghq.com" "KongClusterPlugin" A "`rate-limiting`, as KongPlugin; global with the label `global`", "", RATE_LIMITING),
     kind!("configuration.konghq.com" "KongConsumer" A "a tenant of loads, by `username`, whose plugins count", "", [
         ("credentials", N, "nobody is turned away"),
@@ -390,6 +405,22 @@ pub(super) const KINDS: &[KindRows] = &[
         ("spec.healthchecks.passive.unhealthy.timeouts", A, "at the rate at which it is lost"),
         ("spec.healthchecks.threshold", N, ""),
         ("spec.slots", N, ""),
+    ]),
+    kind!("external-secrets.io" "ClusterExternalSecret" N "render the ExternalSecrets that it makes", "", []),
+    kind!("external-secrets.io" "ClusterSecretStore" A "which vault it leads to", "", [
+        ("spec.provider.vault.server", M, "a Service of the platform, or elsewhere"),
+    ]),
+    kind!("external-secrets.io" "ExternalSecret" A "a black start from Git waits for its Secret; a run has it", "", [
+        ("spec.data", A, "the store of the first entry, where no other is named"),
+        ("spec.dataFrom", A, "the store of the first entry, where no other is named"),
+        ("spec.refreshInterval", N, "nothing changes in a vault during a run"),
+        ("spec.secretStoreRef", M, ""),
+        ("spec.target.creationPolicy", M, "whether it makes its Secret"),
+        ("spec.target.name", M, ""),
+    ]),
+    kind!("external-secrets.io" "PushSecret" N "", "", []),
+    kind!("external-secrets.io" "SecretStore" A "which vault it leads to", "", [
+        ("spec.provider.vault.server", M, "a Service of the platform, or elsewhere"),
     ]),
     kind!("flagger.app" "AlertProvider" N "", "", []),
     kind!("flagger.app" "Canary" A "of Deployments, from where everything was set up", "", [
@@ -591,6 +622,11 @@ pub(super) const KINDS: &[KindRows] = &[
         ("preemptionPolicy", M, ""),
         ("value", M, ""),
     ]),
+    kind!("secrets-store.csi.x-k8s.io" "SecretProviderClass" A "a black start waits for the driver, its provider and the vault; a run has what is mounted", "", [
+        ("spec.parameters", A, "`vaultAddress`"),
+        ("spec.provider", M, ""),
+        ("spec.secretObjects", N, ""),
+    ]),
     kind!("snapshot.storage.k8s.io" "VolumeSnapshot" N "a single snapshot is no policy: a Schedule or ScheduledBackup makes them again and again", "", []),
     kind!("snapshot.storage.k8s.io" "VolumeSnapshotClass" A "where snapshots of its driver stay", "", [
         ("deletionPolicy", N, "who holds the account deletes snapshots under either"),
@@ -602,6 +638,7 @@ pub(super) const KINDS: &[KindRows] = &[
     kind!("source.toolkit.fluxcd.io" "OCIRepository" N "", "", []),
     kind!("storage.k8s.io" "StorageClass" M "", "", [
         ("allowVolumeExpansion", M, ""),
+        ("parameters", A, "where `encryptionKMSID` leads to: a black start waits for that vault"),
         ("provisioner", A, "file systems are shared, block devices bound to their zone"),
         ("volumeBindingMode", A, "WaitForFirstConsumer is played; Immediate is played as it, with a warning"),
     ]),

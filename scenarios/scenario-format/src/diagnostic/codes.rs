@@ -127,7 +127,7 @@ codes! {
         "Rename one of them."
     E0019 "a guarantee that cannot be read"
         "The sentence does not follow the guarantee language: a promise, its limit, and optionally `for 99% of runs`."
-        "Examples: availability(shop/web) >= 99.9% for 99% of runs; availability(shop/web, 1h) >= 99%; availability(shop/web, tenant: acme) >= 99.9%; budget_burn(shop/web, 99.9%, 30d) <= 10%; alert(*, 99.9%) <= 5m; rto(shop/web) <= 60s; rpo(shop/db) == 0s; latency(shop/web, p99) <= 300ms; latency(shop/web, p99, zone: az-a) <= 300ms; never two_writable_primaries; always within_region('EU'); returns(goodput(shop/web), 95%, 10m); completes(new version) <= 10m; completes(job/shop/migrate) <= 1h. Of data sets and a disaster (node where they lie on its disks, zone, region, account, logical, ransomware): rpo(shop/db, zone) <= 24h; rto(shop/db, region) <= 4h; restorable(shop/db, account); retention(etcd) >= 30d; residency(*, 'EU'). Anything else is an expression, {cel: \"services['shop/web'].lostRequests < 100\"}, over the figures of services (availability, outageSeconds, outageCount, lostRequests) and databases (lostSeconds, lostCommits, unknownCommits, failoverCount, writeOutageSeconds, stallCount, stalledSeconds, reducedRedundancySeconds, archiveBacklogBytes, logFreeBytes)."
+        "Examples: availability(shop/web) >= 99.9% for 99% of runs; availability(shop/web, 1h) >= 99%; availability(shop/web, tenant: acme) >= 99.9%; budget_burn(shop/web, 99.9%, 30d) <= 10%; alert(*, 99.9%) <= 5m; rto(shop/web) <= 60s; rpo(shop/db) == 0s; latency(shop/web, p99) <= 300ms; latency(shop/web, p99, zone: az-a) <= 300ms; never two_writable_primaries; always within_region('EU'); returns(goodput(shop/web), 95%, 10m); starts_from(etcd); completes(new version) <= 10m; completes(job/shop/migrate) <= 1h. Of data sets and a disaster (node where they lie on its disks, zone, region, account, logical, ransomware): rpo(shop/db, zone) <= 24h; rto(shop/db, region) <= 4h; restorable(shop/db, account); retention(etcd) >= 30d; residency(*, 'EU'). Anything else is an expression, {cel: \"services['shop/web'].lostRequests < 100\"}, over the figures of services (availability, outageSeconds, outageCount, lostRequests) and databases (lostSeconds, lostCommits, unknownCommits, failoverCount, writeOutageSeconds, stallCount, stalledSeconds, reducedRedundancySeconds, archiveBacklogBytes, logFreeBytes)."
     E0020 "a circle"
         "Services that call each other in a circle would never answer, faults that wait for each other would never start."
         "Break the circle at one place."
@@ -656,4 +656,7 @@ codes! {
     W0278 "promises that are judged with control planes at a standstill"
         "A promise with statically_stable freezes all control planes during the faults of every run. Times to recover that need them come out longer than they would be, for the other promises of the scenario too."
         "Put it into a scenario of its own, or say that it is meant: freezeControlPlane: true."
+    W0340 "an ExternalSecret whose store is not in the input"
+        "External Secrets reads from the store that a SecretStore or ClusterSecretStore describes. Without it nobody knows whether that is a vault of the platform, so that a black start from Git may miss that the vault is waited for."
+        "Pass the manifest of the store, or take the suggested name."
 }

@@ -1,18 +1,30 @@
 //! Circles among pods that need each other to start: W0141.
 
+use model_api::black_start::{StartCircle, StartFrom};
+
 use super::Lint;
-use crate::black_start::vicious_circles;
+use crate::black_start::start_circles;
 use crate::diagnostic::{Code, Diagnostic};
 
 impl Lint<'_> {
     pub(super) fn black_start(&mut self) {
-        for circle in vicious_circles(self.blueprint) {
-            let message = format!("nothing starts these again: {}", circle.because.join(", "));
-            let sourced = &self.manifests.workloads[circle.first];
+        for circle in start_circles(self.blueprint, StartFrom::Etcd) {
+            let StartCircle { members, because, steps, is_smallest } = &circle;
+            let message = format!("nothing starts these again: {}", because.join(", "));
+            // The way around may be shorter than the circle is large.
+            let names = members.iter().map(|id| self.blueprint.workload_name(*id));
+            let others: Vec<String> = names
+                .filter(|name| !because.iter().any(|why| why.starts_with(&format!("{name} needs"))))
+                .collect();
+            let message = match others.as_slice() {
+                [] => message,
+                others => format!("{message}; with them {}", others.join(", ")),
+            };
+            let sourced = &self.manifests.workloads[members[0].index()];
             let object = self.manifests.object(sourced);
-            let steps = circle.steps.join("; then ");
-            let diagnostic = Diagnostic::new(Code::W0141, object.name_span, message)
-                .help(format!("the smallest step that breaks it: {steps}"));
+            let what = if *is_smallest { "the smallest step" } else { "a step" };
+            let help = format!("{what} that breaks it: {}", steps.join("; then "));
+            let diagnostic = Diagnostic::new(Code::W0141, object.name_span, message).help(help);
             self.push(object, diagnostic);
         }
     }

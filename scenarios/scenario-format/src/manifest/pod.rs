@@ -28,6 +28,10 @@ const NOT_READY: &str = "node.kubernetes.io/not-ready";
 /// Taint of a node that the control plane does not reach.
 const UNREACHABLE: &str = "node.kubernetes.io/unreachable";
 
+/// The driver that mounts what is in a vault (`docs/book/src/getting-started/usage.md`, Secrets Store CSI
+/// Driver 1.5).
+const SECRETS_STORE: &str = "secrets-store.csi.k8s.io";
+
 /// What admission needs to know to fill in a pod.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Admission<'a> {
@@ -173,6 +177,8 @@ impl Reader<'_> {
             ),
             host_network,
             claim_names: claim_names(spec),
+            secret_names: secret_names(spec),
+            secret_providers: secret_providers(spec),
             empty_dirs: empty_dirs(spec),
             local_volumes: local_volumes(spec),
             scheduling_gates: spec
@@ -619,6 +625,38 @@ fn has_latest_tag(image: &str) -> bool {
     }
     let last = image.rsplit('/').next().unwrap_or(image);
     last.split_once(':').is_none_or(|(_, tag)| tag == "latest")
+}
+
+/// Secrets that containers and volumes name and do not declare `optional`.
+fn secret_names(spec: &core::PodSpec) -> Vec<String> {
+    let mut names = Vec::new();
+    let init = spec.init_containers.iter().flatten();
+    for container in spec.containers.iter().chain(init) {
+        let values = container.env.iter().flatten().filter_map(|it| it.value_from.as_ref());
+        let keys = values.filter_map(|it| it.secret_key_ref.as_ref());
+        names.extend(keys.filter(|it| it.optional != Some(true)).map(|it| it.name.clone()));
+        let all = container.env_from.iter().flatten().filter_map(|it| it.secret_ref.as_ref());
+        names.extend(all.filter(|it| it.optional != Some(true)).map(|it| it.name.clone()));
+    }
+    for volume in spec.volumes.iter().flatten() {
+        let own = volume.secret.as_ref().filter(|it| it.optional != Some(true));
+        names.extend(own.and_then(|it| it.secret_name.clone()));
+        let sources = volume.projected.iter().flat_map(|it| it.sources.iter().flatten());
+        let parts = sources.filter_map(|it| it.secret.as_ref());
+        names.extend(parts.filter(|it| it.optional != Some(true)).map(|it| it.name.clone()));
+    }
+    names.sort();
+    names.dedup();
+    names
+}
+
+/// SecretProviderClasses that volumes name.
+fn secret_providers(spec: &core::PodSpec) -> Vec<String> {
+    let inline = spec.volumes.iter().flatten().filter_map(|volume| volume.csi.as_ref());
+    let of_driver = inline.filter(|it| it.driver == SECRETS_STORE);
+    of_driver
+        .filter_map(|it| it.volume_attributes.as_ref()?.get("secretProviderClass").cloned())
+        .collect()
 }
 
 fn claim_names(spec: &core::PodSpec) -> Vec<String> {

@@ -2,7 +2,7 @@
 
 use k8s_openapi::api::{core, policy, storage};
 use model_api::kube::{
-    PersistentVolumeClaim, PodDisruptionBudget, ResourceList, StorageClass,
+    PersistentVolumeClaim, PodDisruptionBudget, ResourceList, SecretStore, StorageClass,
     UnhealthyPodEvictionPolicy, VolumeBindingMode,
 };
 
@@ -57,6 +57,8 @@ impl Reader<'_> {
             ),
             is_zonal: !is_shared_provisioner(&class.provisioner),
             is_local: is_local_provisioner(&class.provisioner),
+            // The resolver looks it up.
+            key_store: SecretStore::Elsewhere,
             is_growable: class.allow_volume_expansion.unwrap_or(false),
             is_default,
         }

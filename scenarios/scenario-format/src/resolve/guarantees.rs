@@ -6,6 +6,7 @@ use model_api::load::ClientGroup;
 use model_api::{DataSetId, DatabaseId, FaultId, ServiceId};
 
 use super::{Resolver, expression};
+use crate::black_start::start_circles;
 use crate::decode::Named;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::document::GuaranteeText;
@@ -167,6 +168,10 @@ impl Resolver<'_> {
             }
             PromiseSpec::Rpo { database, limit } => {
                 self.each_database(database, |database| Promise::Rpo { database, limit: *limit })
+            }
+            PromiseSpec::StartsFrom { from } => {
+                let circles = start_circles(&self.blueprint, *from);
+                vec![(Promise::StartsFrom { from: *from, circles }, None)]
             }
             PromiseSpec::Completes { .. } => unreachable!("looked up among the faults"),
             PromiseSpec::Data { data_set, promise } => self.each_data_set(data_set, promise),

@@ -70,7 +70,9 @@ impl Resolver<'_> {
         for write in writes(&self.blueprint) {
             let labels = labels_of(&self.blueprint, write);
             let (namespace, name) = place_of(&self.blueprint, write);
-            let about = About { shape: write.shape(), namespace, name, labels: &labels };
+            let kind = write.workload().map(|id| &self.blueprint.workloads[id.index()].kind);
+            let shape = kind.map_or_else(|| write.shape(), |kind| write.shape_of(kind));
+            let about = About { shape, namespace, name, labels: &labels };
             if is_asked(&about) {
                 asked.insert(write);
             }
@@ -112,6 +114,7 @@ fn writes(blueprint: &Blueprint) -> Vec<Write> {
             Write::PodBinding(id),
             Write::PodEviction(id),
             Write::Scale(id),
+            Write::Update(id),
         ]);
         match &workload.kind {
             WorkloadKind::Deployment { .. } => all.push(Write::Revision(id)),
@@ -151,6 +154,7 @@ fn labels_of(blueprint: &Blueprint, write: Write) -> Labels {
         | Write::PodDeletion(id)
         | Write::PodRemoval(id)
         | Write::Revision(id)
+        | Write::Update(id)
         | Write::JobCreation(id) => blueprint.workloads[id.index()].template.labels.clone(),
         Write::NodeStatus | Write::NodeTaints => {
             blueprint.nodes.first().map(|it| it.node.labels.clone()).unwrap_or_default()

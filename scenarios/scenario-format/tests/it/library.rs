@@ -23,7 +23,10 @@ fn every_scenario_resolves_without_a_checkout() {
         assert_eq!(resolved.name, name);
         assert!(!resolved.guarantees.is_empty(), "{name}");
         // What policies keep can be judged without a fault: every disaster is weighed at each moment.
-        let of_data = |it: &Guarantee| matches!(it.promise, Promise::Data { .. });
+        // So can what starts after a full stop.
+        let of_data = |it: &Guarantee| {
+            matches!(it.promise, Promise::Data { .. } | Promise::StartsFrom { .. })
+        };
         // What network policies deny fails without one, and a load may be a fault by itself.
         let spikes = resolved.blueprint.loads.iter().any(|load| load.points.len() > 1);
         let needs_fault = !resolved.guarantees.iter().all(of_data)

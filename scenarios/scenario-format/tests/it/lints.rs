@@ -321,7 +321,7 @@ fn a_black_start_goes_in_stages_and_names_what_is_done_by_hand() {
         let files = web("  load: [{service: '*', rate: 1}]\n");
         let files = files.with("m.yaml", format!("{WEB}---\n{text}"));
         let resolved = load_all(&files, &["m.yaml"], &[]).resolved.expect("it is valid");
-        black_start(&resolved.blueprint)
+        black_start(&resolved.blueprint, scenario_format::StartFrom::Etcd)
     };
     let start = |name: &str, waits_for: &[&str]| Stage::Start {
         workloads: vec![name.to_owned()],

@@ -2,12 +2,12 @@
 
 use std::fmt::Write as _;
 
-use report_data::{BlackStart, BlackStartReport, BlackStartStage, SCHEMA_VERSION};
+use report_data::{BlackStart, BlackStartFrom, BlackStartReport, BlackStartStage, SCHEMA_VERSION};
 use scenario_format::coverage::{Coverage, Fidelity};
-use scenario_format::{Loaded, Resolved, Severity, Sources, Stage, black_start};
+use scenario_format::{Loaded, Resolved, Severity, Sources, Stage, StartFrom, black_start};
 
 use crate::exit::Exit;
-use crate::flags::{Check, Form, Output};
+use crate::flags::{self, Check, Form, Output};
 use crate::input::{Wanted, count, disk, load_all, of, plan};
 use crate::runs::program;
 use crate::streams::{Streams, check_outputs};
@@ -31,9 +31,9 @@ pub(crate) fn run(flags: &Check, streams: Streams) -> anyhow::Result<Exit> {
         } else {
             streams.say(&loaded.render(streams.has_color_err()));
             if let Some(resolved) = &loaded.resolved
-                && flags.black_start
+                && let Some(from) = flags.black_start
             {
-                orders.push(order(resolved));
+                orders.push(order(resolved, from));
             } else if let Some(resolved) = &loaded.resolved {
                 streams.data(&coverage(&resolved.coverage, &loaded.sources, flags.all))?;
             }
@@ -45,7 +45,7 @@ pub(crate) fn run(flags: &Check, streams: Streams) -> anyhow::Result<Exit> {
             exit = Exit::BadInput;
         }
     }
-    if flags.black_start {
+    if flags.black_start.is_some() {
         write_orders(orders, &flags.output, streams)?;
     }
     Ok(exit)
@@ -89,13 +89,17 @@ fn coverage(coverage: &Coverage, sources: &Sources, is_all: bool) -> String {
 }
 
 /// The stages of a black start, as data.
-fn order(resolved: &Resolved) -> BlackStart {
+fn order(resolved: &Resolved, from: flags::StartFrom) -> BlackStart {
     let stage = |stage| match stage {
         Stage::Start { workloads, waits_for } => BlackStartStage::Start { workloads, waits_for },
         Stage::ByHand { because, step } => BlackStartStage::ByHand { because, step },
     };
-    let stages = black_start(&resolved.blueprint).into_iter().map(stage).collect();
-    BlackStart { scenario: resolved.name.clone(), stages }
+    let (from, left) = match from {
+        flags::StartFrom::Etcd => (StartFrom::Etcd, BlackStartFrom::Etcd),
+        flags::StartFrom::Git => (StartFrom::Git, BlackStartFrom::Git),
+    };
+    let stages = black_start(&resolved.blueprint, from).into_iter().map(stage).collect();
+    BlackStart { scenario: resolved.name.clone(), from: left, stages }
 }
 
 fn write_orders(

@@ -37,6 +37,7 @@ fn named(write: &Write) -> &'static str {
         Write::PodEviction(_) => "evictions",
         Write::Revision(_) => "ReplicaSets",
         Write::Scale(_) => "scales",
+        Write::Update(_) => "changes of workloads",
         Write::JobCreation(_) => "Jobs",
         Write::EndpointSlices(_) => "endpoint slices",
     }

@@ -174,3 +174,41 @@ fn how_long_two_instances_took_writes_is_summed_up() {
     let measures = monitor.finish(at(60)).databases[0];
     assert_eq!((measures.split_max, measures.split_sum), (MINUTE * 5, MINUTE * 8));
 }
+
+#[test]
+fn what_starts_from_nothing_is_known_whatever_a_run_does() {
+    use model_api::black_start::{StartCircle, StartFrom};
+    use model_api::kube::{PodTemplate, Workload, WorkloadKind};
+    let (mut blueprint, measures) = run(&rto(Comparison::LessOrEqual, 5), (10, 20));
+    for name in ["engine", "network"] {
+        blueprint.workloads.push(Workload {
+            kind: WorkloadKind::Pod,
+            namespace: "n".to_owned(),
+            name: name.to_owned(),
+            replicas: 1,
+            selector: None,
+            min_ready: SimSpan::ZERO,
+            template: PodTemplate::default(),
+            origin: Origin::default(),
+        });
+    }
+    let judged = |circles: Vec<StartCircle>| {
+        let promise = Promise::StartsFrom { from: StartFrom::Etcd, circles };
+        let found = judge(&guarantee(promise, None), std::slice::from_ref(&measures), &blueprint);
+        (found.verdict, found.reason)
+    };
+    assert_eq!(judged(Vec::new()).0, Verdict::Held);
+    let circle = StartCircle {
+        members: [0, 1].map(model_api::WorkloadId::from_index).to_vec(),
+        because: vec!["n/engine needs n/network".into(), "n/network needs n/engine".into()],
+        steps: vec!["delete it".into()],
+        is_smallest: true,
+    };
+    let (verdict, reason) = judged(vec![circle]);
+    assert_eq!(verdict, Verdict::Violated);
+    assert_eq!(
+        reason,
+        "n/engine, n/network need each other to start: n/engine needs n/network, n/network needs \
+         n/engine; the smallest step that breaks it by hand: delete it"
+    );
+}
