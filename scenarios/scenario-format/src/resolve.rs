@@ -46,6 +46,7 @@ mod profile;
 mod sense;
 mod servers;
 mod skew;
+mod stickiness;
 mod storage;
 mod timers;
 mod usage;
@@ -150,6 +151,7 @@ pub(crate) fn resolve(
     resolver.serve(input.platform, input.scenario);
     resolver.load_balancers(input.platform, input.scenario);
     resolver.gateways(input.platform, input.scenario);
+    resolver.stickies(input.platform);
     resolver.blueprint.denied = Findings::of(manifests, &resolver.blueprint).calls();
     resolver.backups(input.platform, input.scenario);
     let mut faults = resolver.faults(&input.scenario.spec.faults);
