@@ -14,6 +14,7 @@ use crate::kube::off_peak::Schedule;
 use crate::kube::{
     HorizontalPodAutoscaler, Ingress, MadeSecret, Node, PersistentVolumeClaim, PodDisruptionBudget,
     SecretProvider, Service, StorageClass, Version, VerticalPodAutoscaler, Webhook, Workload,
+    WorkloadKind,
 };
 use crate::limiter::Limiter;
 use crate::load::{Bursts, Load, ServiceProfile};
@@ -22,6 +23,7 @@ use crate::memory::MemoryProfile;
 use crate::metric::RequestMetric;
 use crate::parameters::Parameters;
 use crate::path::{Callee, DeniedCall};
+use crate::session::{Stickiness, StickyUpstream};
 use crate::source::Origin;
 use crate::storage::Pool;
 use crate::usage::UsageProfile;
@@ -88,6 +90,8 @@ pub struct Blueprint {
     pub names: Vec<DnsName>,
     /// DNS of the cluster; names of Services are always found without.
     pub cluster_dns: Option<ClusterDns>,
+    /// Services whose pods gateways choose by who asks, at most one entry a Service.
+    pub stickies: Vec<StickyUpstream>,
     /// Rate limits that gateways keep, whichever of them requests meet.
     pub limiters: Vec<Limiter>,
     /// How data is protected.
@@ -423,7 +427,7 @@ pub struct Assumption {
     pub is_about_nodes: bool,
 }
 
-/// How requests to a Service are divided by where callers stand.
+/// How requests to a Service are divided by where callers stand, or by who they are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Division {
     /// Not at all: proxies everywhere use all endpoints.
@@ -433,6 +437,8 @@ pub enum Division {
     Zones,
     /// By node: a traffic policy is `Local`, or endpoints carry hints for nodes too.
     Nodes,
+    /// By pod: clients stay with the pod that they came to first.
+    Pods,
 }
 
 impl Blueprint {
@@ -460,9 +466,10 @@ impl Blueprint {
         self.denied.contains(&DeniedCall { caller, callee })
     }
 
-    /// How requests to a Service are divided by where callers stand.
+    /// How requests to a Service are divided by where callers stand, or by who they are.
     ///
-    /// Simplified: a Service whose requests a canary divides is not divided otherwise too.
+    /// Simplified: a Service whose requests a canary divides is not divided otherwise too, and where
+    /// requests are divided by zone or node clients do not stay with a pod.
     pub fn division_of(&self, id: ServiceId) -> Division {
         let service = &self.services[id.index()];
         let is_of_canary = |it: &Canary| it.service == id || it.canary_service == id;
@@ -472,12 +479,65 @@ impl Blueprint {
             Division::Nodes
         } else if self.zones.len() > 1 && service.has_hints() {
             Division::Zones
+        } else if !self.zones.is_empty() && self.is_sticky(id) {
+            Division::Pods
         } else {
             Division::Whole
         }
     }
 
-    /// Whether requests to a Service are divided by where callers stand.
+    /// What keeps the clients of a Service with a pod, of requests that come from a gateway, or not.
+    ///
+    /// A gateway that chooses pods itself does not know what proxies do, and the other way round.
+    pub fn stickiness_of(&self, id: ServiceId, is_from_gateway: bool) -> Option<Stickiness> {
+        let service = &self.services[id.index()];
+        if is_from_gateway && !service.is_service_upstream {
+            let found = self.stickies.iter().find(|sticky| sticky.service == id)?;
+            return Some(found.stickiness);
+        }
+        let timeout = service.session_affinity.filter(|_| !service.is_headless)?;
+        Some(Stickiness::Address { timeout })
+    }
+
+    /// Whether somebody asks a Service whom something keeps with a pod.
+    fn is_sticky(&self, id: ServiceId) -> bool {
+        let of_proxies = self.stickiness_of(id, false).is_some();
+        let of_gateways = self.stickiness_of(id, true).is_some();
+        let comes = |load: &Load| match load.via {
+            Some(via) => load.service == id && of_gateways || via == id && of_proxies,
+            None => load.service == id && of_proxies,
+        };
+        self.loads.iter().any(comes)
+            || of_proxies && self.profiles.iter().any(|it| it.depends_on.contains(&id))
+    }
+
+    /// Pods of a Service that can be there at once and are told apart, where they are: those that come
+    /// before others go included.
+    pub fn pod_place_count(&self, id: ServiceId) -> usize {
+        let service = &self.services[id.index()];
+        let selected =
+            self.workloads.iter().filter(|it| service.selects(&it.namespace, &it.template.labels));
+        let most = |workload: &Workload| match workload.kind {
+            WorkloadKind::DaemonSet { .. } => self.nodes.len(),
+            _ => {
+                let scaled = self.autoscalers.iter().filter(|it| {
+                    it.namespace == workload.namespace
+                        && it.target.name == workload.name
+                        && it.target.kind == workload.kind.name()
+                });
+                let most = scaled.map(|it| usize::try_from(it.max_replicas).unwrap_or(0)).max();
+                most.unwrap_or(0).max(workload.replicas as usize)
+            }
+        };
+        let count: usize = selected.map(most).sum();
+        // A quarter more while they are replaced, as `maxSurge` is by default.
+        (count + count.div_ceil(4)).clamp(1, Self::POD_PLACES_MAX)
+    }
+
+    /// Most pods of a Service that are told apart; more share their places.
+    pub const POD_PLACES_MAX: usize = 128;
+
+    /// Whether requests to a Service are divided by where callers stand, or by who they are.
     pub fn is_divided(&self, id: ServiceId) -> bool {
         self.division_of(id) != Division::Whole
     }

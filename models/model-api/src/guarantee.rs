@@ -29,12 +29,15 @@ pub struct Guarantee {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Promise {
     /// `availability(service) >= 99.9%`: answered well / asked for, weighted by requests; with
-    /// `tenant: name` or `zone: name`, of these clients.
+    /// `tenant: name` or `zone: name`, of these clients; with `admitted`, of those requests that no rate
+    /// limit refused.
     Availability {
         /// Of this Service.
         service: ServiceId,
         /// As these clients see it; all of them when `None`.
         clients: Option<ClientGroup>,
+        /// Requests that a rate limit refused are neither asked for nor lost.
+        admitted_only: bool,
         /// Comparison with a share in parts per million.
         limit: Limit<u32>,
     },

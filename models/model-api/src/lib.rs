@@ -28,6 +28,7 @@ pub mod observation;
 pub mod parameters;
 pub mod path;
 pub mod registry;
+pub mod session;
 pub mod source;
 pub mod stake;
 pub mod storage;

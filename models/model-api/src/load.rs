@@ -5,6 +5,7 @@ use sim_kernel::{SimSpan, SimTime};
 use crate::dns::Found;
 use crate::ids::{DatabaseId, ServiceId, ZoneId};
 use crate::path::{CallPolicy, Readiness, Serving};
+use crate::session::Sessions;
 use crate::source::Origin;
 
 /// How a Service serves requests.
@@ -74,6 +75,8 @@ pub struct Clients {
     /// From how many addresses they come, each as often as the others, where that is known. It matters
     /// to limits that count by address.
     pub addresses: Option<u32>,
+    /// Which of them have sessions that stay with a pod, and how long.
+    pub sessions: Sessions,
     /// How they found the entrance, where a name leads them: all loads of one name have the rate of all its
     /// clients, of which those come that it leads there.
     pub found: Option<Found>,

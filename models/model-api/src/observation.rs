@@ -30,6 +30,7 @@ use crate::ids::{
     WorkloadId, ZoneId,
 };
 use crate::kube::JobEnd;
+use crate::session::SessionsSeen;
 use crate::usage::NodeResource;
 
 /// One fact.
@@ -620,6 +621,14 @@ pub enum Observation {
         service: ServiceId,
         /// What.
         seen: Throttling,
+    },
+
+    /// What became of the sessions of a Service whose clients stay with a pod, over the whole run.
+    Sessions {
+        /// Which Service.
+        service: ServiceId,
+        /// What.
+        seen: SessionsSeen,
     },
 
     /// Requests that endpoints of a Service in one zone got over a stretch of time, each attempt

@@ -33,6 +33,9 @@ pub struct Serving {
     pub loses_requests: bool,
     /// Connections that clients keep open to it, where losing them costs something.
     pub reconnect: Option<Reconnect>,
+    /// Its pods keep sessions in memory: a client that comes to another pod than before has lost its
+    /// session, and the first request there is answered with an error.
+    pub loses_sessions: bool,
 }
 
 impl Serving {
@@ -98,6 +101,7 @@ impl Default for Serving {
             quota_period: None,
             loses_requests: true,
             reconnect: None,
+            loses_sessions: false,
         }
     }
 }

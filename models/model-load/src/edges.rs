@@ -44,6 +44,8 @@ pub(crate) struct Edge {
     pub(crate) door: Option<Door>,
     /// The rate limit of the gateway that clients come in through.
     pub(crate) limit: Option<LimitIdx>,
+    /// Those who make it stay with a pod: its number among such calls.
+    pub(crate) sticky: Option<usize>,
     pub(crate) key: EntityKey,
 }
 
@@ -139,8 +141,8 @@ impl Edges {
         policy: CallPolicy,
         key: EntityKey,
     ) -> EdgeIdx {
-        let (is_denied, door, limit) = (false, None, None);
-        self.all.push(Edge { from, callee, policy, is_denied, door, limit, key });
+        let (is_denied, door, limit, sticky) = (false, None, None, None);
+        self.all.push(Edge { from, callee, policy, is_denied, door, limit, sticky, key });
         self.all.len() - 1
     }
 }

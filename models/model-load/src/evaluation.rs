@@ -16,7 +16,7 @@ use crate::split::{Split, without_errors};
 use crate::stations::Place;
 
 /// Everything that the platform tells, by node and by database.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Inputs {
     pub(crate) endpoints: Vec<Endpoints>,
     /// By source.
@@ -47,6 +47,8 @@ pub(crate) struct Inputs {
     pub(crate) stores: Vec<StoreState>,
     /// By site: nodes that requests from outside may enter at. Likewise.
     pub(crate) outside: Vec<u32>,
+    /// By call whose callers stay with a pod: the share of those who have it, by place.
+    pub(crate) sticky: Vec<Vec<f64>>,
 }
 
 /// What stands behind a Service.
@@ -101,6 +103,7 @@ impl Inputs {
             inside: Lookup::default(),
             stores: vec![StoreState::default(); graph.limits.len()],
             outside: vec![0; graph.sites.len()],
+            sticky: vec![Vec::new(); graph.stickies.len()],
         }
     }
 }

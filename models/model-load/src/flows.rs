@@ -4,6 +4,7 @@ mod cut;
 mod entering;
 mod segment;
 mod seldom;
+mod sessions;
 mod standing;
 mod traffic;
 
@@ -31,6 +32,7 @@ use crate::stretch::{self, Room, Stretch};
 use cut::Cuts;
 use segment::{Closing, Open, waits_of};
 use seldom::{Seen, note_rare};
+use sessions::Bounds;
 pub use traffic::Traffic;
 
 /// After everything else that happens at the same instant.
@@ -56,6 +58,11 @@ pub enum LoadEvent {
         /// The number of the loss.
         cut: u32,
     },
+    /// Sessions that ended moved a part of the requests of those who stay with a pod.
+    SessionsDue {
+        /// The number of the call that they make.
+        bound: u32,
+    },
 }
 
 const _: () = assert!(size_of::<LoadEvent>() <= 12);
@@ -75,6 +82,7 @@ pub struct Flows {
     behind_gates: Told,
     strains: Strains,
     cuts: Cuts,
+    bounds: Bounds,
     /// Single requests, when they are wanted; then they tell what happened, and the flows only
     /// what CPU they cost.
     requests: Option<Box<Requests>>,
@@ -110,7 +118,7 @@ struct Part {
 }
 
 /// Something the platform told.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 enum Input {
     Endpoints(NodeIdx, Endpoints),
     /// Of a source.
@@ -132,6 +140,8 @@ enum Input {
     Fronts(NodeIdx, Box<[u32]>),
     Entrance(NodeIdx, Entrance),
     Choice(EdgeIdx, Choice),
+    /// Of a call whose callers stay with a pod: by place.
+    Sticky(usize, Box<[f64]>),
 }
 
 /// Requests that the pods of a Service answer over a stretch of time, and what CPU they cost.
@@ -182,6 +192,7 @@ impl Flows {
             behind_gates: Told::default(),
             strains: Strains::default(),
             cuts: Cuts::default(),
+            bounds: Bounds::of(&plan),
             requests: None,
             told_requests: Vec::new(),
             plan,
@@ -214,7 +225,7 @@ impl Flows {
     pub fn client_request_count(&self, until: SimTime) -> u64 {
         let nodes = self.plan.parts.iter().flat_map(|part| &part.nodes);
         // Those of a name have all its clients, each of which is led by one of them.
-        let is_other = |load: &&NodeLoad| load.found.is_none_or(|found| found.record == 0);
+        let is_other = |load: &&NodeLoad| load.clients.found.is_none_or(|found| found.record == 0);
         let loads = nodes.flat_map(|node| &node.loads).filter(is_other);
         let count = |load: &NodeLoad| {
             let count = load.curve.request_count(until);
@@ -327,6 +338,9 @@ impl Flows {
         if self.requests.is_some() {
             self.told_requests.push((part, input.clone()));
         }
+        if let Input::Endpoints(node, endpoints) = &input {
+            self.bounds.note_live(part, *node, endpoints.live_count);
+        }
         self.parts[part].pending.push(input);
         self.told.push(part);
     }
@@ -341,6 +355,7 @@ impl Flows {
         R: Recorder<Observation>,
     {
         self.watch_gates(ctx);
+        self.settle_sessions(ctx);
         self.settle_requests(ctx);
         self.told.sort_unstable();
         self.told.dedup();
@@ -407,6 +422,7 @@ impl Flows {
                 Input::Fronts(node, counts) => requests.set_fronts(part, node, counts),
                 Input::Entrance(node, way) => requests.set_entrance(part, node, way),
                 Input::Choice(edge, choice) => requests.set_choice(part, edge, choice),
+                Input::Sticky(number, shares) => requests.set_sticky(part, number, shares),
             }
         }
         requests.reroute();
@@ -434,6 +450,7 @@ impl Flows {
                     self.tell_endpoints(service, endpoints);
                 }
             }
+            LoadEvent::SessionsDue { bound } => self.move_sessions(bound as usize, ctx),
             LoadEvent::CutOver { cut } => {
                 if let Some(service) = self.cuts.end(cut) {
                     self.tell_failing(service);
@@ -464,6 +481,7 @@ impl Flows {
             requests.close_window(true, ctx);
             requests.tell_latencies(ctx);
         }
+        self.tell_sessions(ctx);
     }
 
     /// Tells of each Service whose flow may have bent since the last call what CPU its requests cost
@@ -665,6 +683,7 @@ impl Part {
             Input::Fronts(node, counts) => known.fronts[*node] != **counts,
             Input::Entrance(node, way) => known.entrances[*node] != *way,
             Input::Choice(edge, choice) => known.choices[*edge] != *choice,
+            Input::Sticky(number, shares) => known.sticky[*number] != **shares,
         })
     }
 
@@ -823,6 +842,7 @@ impl Part {
                 Input::Fronts(node, counts) => self.inputs.fronts[node] = counts.into_vec(),
                 Input::Entrance(node, way) => self.inputs.entrances[node] = way,
                 Input::Choice(edge, choice) => self.inputs.choices[edge] = choice,
+                Input::Sticky(number, shares) => self.inputs.sticky[number] = shares.into_vec(),
                 Input::Store(limit, state) => self.inputs.stores[limit] = state,
                 Input::News(source, news) => {
                     let lookup = &mut self.inputs.lookups[source];

@@ -19,6 +19,7 @@ use crate::delay::{Delay, rounded};
 use crate::evaluation::Inputs;
 use crate::flows::Traffic;
 use crate::graph::{Graph, NodeIdx, RowIdx};
+use crate::sessions::Sticky;
 use crate::split::Rates;
 use crate::stations::{Routes, routes};
 use crate::stretch::{is_changing, next_knot};
@@ -127,7 +128,10 @@ impl Fluid {
             || graph.nodes.iter().any(|node| {
                 node.is_denied_database
                     || !is_plain(&node.serving)
-                    || node.loads.iter().any(|load| load.users.is_some() || load.found.is_some())
+                    || node
+                        .loads
+                        .iter()
+                        .any(|load| load.users.is_some() || load.clients.found.is_some())
             });
         has_memory.then(|| Self {
             queues: vec![None; graph.nodes.len()],
@@ -137,6 +141,7 @@ impl Fluid {
                 nodes: vec![NodeState::default(); graph.nodes.len()],
                 edges: vec![EdgeState::default(); graph.edges.all.len()],
                 limits: graph.limits.iter().map(LimitState::of).collect(),
+                kept: vec![0.0; kept_count(graph)],
             },
             from: SimTime::ZERO,
             picture: Picture::default(),
@@ -439,6 +444,7 @@ impl Fluid {
             }
         }
         self.routes = routes(graph, inputs);
+        forget_gone(graph, &self.routes, &mut self.state);
         self.pace = PACE_FIRST;
         self.step_count = 0;
     }
@@ -592,7 +598,29 @@ fn savings_change(first: &State, last: &State) -> f64 {
     })
 }
 
-/// Whether gateways do not pass on what they did before, so that the flows behind them are others.
+/// Places that callers who stay with a pod remember something of.
+fn kept_count(graph: &Graph) -> usize {
+    let callee = |sticky: &Sticky| graph.edges.all[sticky.edge].callee;
+    graph.stickies.iter().map(|sticky| graph.nodes[callee(sticky)].stations.len()).sum()
+}
+
+/// Those who tried again at a pod that is gone do so at the others.
+fn forget_gone(graph: &Graph, routes: &Routes, state: &mut State) {
+    for sticky in &graph.stickies {
+        let (route, callee) = (&routes[sticky.edge], graph.edges.all[sticky.edge].callee);
+        let count = graph.nodes[callee].stations.len();
+        let mut gone = 0.0;
+        for place in 0..count {
+            if route.branch_to(callee + place).is_none() {
+                gone += std::mem::take(&mut state.kept[sticky.at + place]);
+            }
+        }
+        for branch in route.branches.iter().filter(|_| gone > 0.0) {
+            state.kept[sticky.at + branch.station - callee] += gone * branch.share;
+        }
+    }
+}
+
 /// Requests in the pods of a Service: what its workers do times how long an answer takes.
 fn inside(graph: &Graph, rows: &[NodePicture], node: NodeIdx) -> f64 {
     let of = |row: &NodePicture| row.worked * row.delay.whole_mean();
@@ -602,6 +630,7 @@ fn inside(graph: &Graph, rows: &[NodePicture], node: NodeIdx) -> f64 {
     }
 }
 
+/// Whether gateways do not pass on what they did before, so that the flows behind them are others.
 fn is_withheld_otherwise(first: &State, last: &State) -> bool {
     let mut pairs = first.nodes.iter().zip(&last.nodes);
     pairs.any(|(first, last)| (first.withheld - last.withheld).abs() > SETTLED)
@@ -619,6 +648,7 @@ fn is_same(one: &NodePicture, other: &NodePicture) -> bool {
     is_close(one.offered, other.offered, RATE_ERROR)
         && is_close(one.served, other.served, RATE_ERROR)
         && is_close(one.delay.whole_mean(), other.delay.whole_mean(), DELAY_ERROR)
+        && is_close(one.limited, other.limited, RATE_ERROR)
         && one.loss == other.loss
         && is_close(one.tried, other.tried, DELAY_ERROR)
         && (one.crossing - other.crossing).abs() <= RATE_ERROR
@@ -651,6 +681,10 @@ fn segment(
 ) -> FlowSegment {
     let nanos = |secs: f64| SimSpan::from_secs_f64_rounded(secs).as_nanos();
     let (offered_from, offered_until) = (millirps(first.offered), millirps(last.offered));
+    let limited = |row: &NodePicture| {
+        let lost = millirps(row.offered).saturating_sub(millirps(row.served));
+        millirps(row.limited).min(lost)
+    };
     let is_lossy = first.served < first.offered || last.served < last.offered;
     let (wait_probability_ppm, wait_mean_ns, wait_shape_milli) = last.delay.told_waits();
     FlowSegment {
@@ -661,6 +695,8 @@ fn segment(
         offered_until_millirps: offered_until,
         served_from_millirps: millirps(first.served).min(offered_from),
         served_until_millirps: millirps(last.served).min(offered_until),
+        limited_from_millirps: limited(first),
+        limited_until_millirps: limited(last),
         base_latency_ns: nanos(last.delay.fixed),
         wait_probability_ppm,
         wait_mean_ns,

@@ -3,9 +3,8 @@
 use std::sync::Arc;
 
 use model_api::blueprint::Division;
-use model_api::dns::Found;
 use model_api::kube::TrafficDistribution;
-use model_api::load::{Load, Thinking};
+use model_api::load::{Clients, Load, Thinking};
 use model_api::observation::FlowSegment;
 use model_api::path::{CallPolicy, Callee, Serving};
 use model_api::{Blueprint, DatabaseId, LoadId, Observation, ServiceId, ZoneId};
@@ -17,6 +16,7 @@ use crate::entrance::Door;
 use crate::fluid::Tables;
 use crate::limits::{Limit, limits};
 use crate::quota::Quota;
+use crate::sessions::{Sticky, stickies};
 
 /// Why a blueprint's load cannot be modelled. The reader of scenarios refuses these first.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -54,6 +54,8 @@ pub(crate) struct Graph {
     pub(crate) looks_up: bool,
     /// Rate limits of the gateways among them.
     pub(crate) limits: Vec<Limit>,
+    /// Calls whose callers stay with a pod.
+    pub(crate) stickies: Vec<Sticky>,
     /// Databases of the blueprint.
     pub(crate) database_count: usize,
     /// Zones of the blueprint, where some Service here is divided; else none.
@@ -103,8 +105,8 @@ pub(crate) struct Node {
     pub(crate) twin: Option<NodeIdx>,
     /// The node that this one is the twin of.
     pub(crate) twin_of: Option<NodeIdx>,
-    /// Where it is divided: the node of each zone, or of each node of the cluster, itself first; else
-    /// empty. See `stations`.
+    /// Where it is divided: the node of each zone, of each node of the cluster, or of each place for a pod,
+    /// itself first and the others after it; else empty. See `stations`.
     pub(crate) stations: Vec<NodeIdx>,
     pub(crate) division: Division,
     /// Traffic policies keep requests on their node: of those from outside, and of others.
@@ -131,10 +133,8 @@ pub(crate) struct NodeLoad {
     pub(crate) id: LoadId,
     /// Position of its source, among all connected ones.
     pub(crate) source: usize,
-    /// The tenant whose requests they are.
-    pub(crate) tenant: Option<String>,
-    /// How its clients found the entrance.
-    pub(crate) found: Option<Found>,
+    /// Whose requests they are.
+    pub(crate) clients: Clients,
     pub(crate) curve: Curve,
     pub(crate) via: Option<NodeIdx>,
     /// How its clients call.
@@ -142,8 +142,6 @@ pub(crate) struct NodeLoad {
     /// Where they wait for answers: what they do then. The curve tells how many there are.
     pub(crate) users: Option<Thinking>,
     pub(crate) key: EntityKey,
-    /// The zone that its clients have nearest.
-    pub(crate) zone: Option<ZoneId>,
     /// The load, where its clients are counted by themselves.
     pub(crate) counted: Option<LoadId>,
     /// Without waiting, with the gateway.
@@ -300,6 +298,7 @@ impl Plan {
             part.looks_up = blueprint.cluster_dns.is_some()
                 && part.edges.of_node.iter().any(|calls| !calls.is_empty());
             part.limits = limits(&part.nodes, &mut part.edges, blueprint);
+            part.stickies = stickies(&part.nodes, &mut part.edges, blueprint);
         }
         plan.cpu_per_request = edges.cpu_per_request;
         Ok(plan)
@@ -337,14 +336,12 @@ impl Plan {
             nodes[node].loads.push(NodeLoad {
                 id: LoadId::from_index(idx),
                 source: 0,
-                tenant: load.clients.tenant.clone(),
-                found: load.clients.found,
+                clients: load.clients.clone(),
                 curve,
                 via,
                 client: load.client,
                 users: load.users,
                 key,
-                zone: load.clients.zone,
                 counted: load.clients.are_counted().then(|| LoadId::from_index(idx)),
                 base_latency: SimSpan::ZERO,
             });
@@ -541,23 +538,28 @@ impl Calls {
         }
     }
 
-    /// Makes the last node of a part the station of the first zone or cluster node, and adds those of
-    /// the others.
+    /// Makes the last node of a part the station of the first zone, cluster node or pod, and adds those
+    /// of the others.
     fn add_stations(&self, part: &mut Graph, service: usize, blueprint: &Blueprint) {
         let head = part.nodes.len() - 1;
         part.zone_count = blueprint.zones.len();
         part.nodes[head].stations.push(head);
-        let (kind, names): (_, Vec<&str>) = match part.nodes[head].division {
+        let key = part.nodes[head].key;
+        let keys: Vec<EntityKey> = match part.nodes[head].division {
             Division::Nodes => {
-                ("node", blueprint.nodes.iter().map(|it| it.node.name.as_str()).collect())
+                blueprint.nodes.iter().map(|it| key.child("node").child(&it.node.name)).collect()
             }
             Division::Zones | Division::Whole => {
-                ("zone", blueprint.zones.iter().map(|zone| zone.name.as_str()).collect())
+                blueprint.zones.iter().map(|zone| key.child("zone").child(&zone.name)).collect()
+            }
+            Division::Pods => {
+                let count = blueprint.pod_place_count(ServiceId::from_index(service));
+                (0..count as u64).map(|place| key.child("pod").part(place)).collect()
             }
         };
-        for name in &names[1..] {
+        for key in &keys[1..] {
             let mut station = self.node(service, service, blueprint);
-            station.key = station.key.child(kind).child(name);
+            station.key = *key;
             station.station_of = Some(head);
             // What requests meet at pods follows from these alone.
             station.tables = Arc::clone(&part.nodes[head].tables);

@@ -10,17 +10,19 @@
 //!   reader of scenarios refuses first. The value is `Clone` and compact; the graph is shared.
 //! - Inputs, cheap, without a context, in any order: [`Flows::set_endpoints`],
 //!   [`Flows::set_database_writable`], [`Flows::set_load_factor`], [`Flows::set_failing`],
-//!   [`Flows::set_split`]; where hints or traffic policies divide requests by zone or node also
+//!   [`Flows::set_split`]; where hints, traffic policies or sessions divide requests by zone, node or pod also
 //!   [`Flows::set_stations`], [`Flows::set_places`], [`Flows::set_outside`] and [`Flows::set_fronts`]; where a load balancer is before a Service,
 //!   [`Flows::set_entrance`], and of a gateway that chooses pods itself [`Flows::set_choice`]. They take effect at the next
 //!   [`Flows::settle`], which must be called at the same instant: once after each event of the
 //!   world, after everything else it did. It costs nothing when nothing was set. Until endpoints
 //!   are set a Service has none; databases are writable. Call it once at time zero.
-//! - Before the run, [`Flows::watch_answers`] for the Services whose answers probes wait for.
+//! - Before the run, [`Flows::with_sessions`], so that each run has its luck in which pod a client gets, and
+//!   [`Flows::watch_answers`] for the Services whose answers probes wait for.
 //! - Capacity of a Service: the sum of [`Flows::pod_capacity_millirps`] over its live pods.
 //! - Events: [`LoadEvent`], back into [`Flows::handle`]; at most one bend is pending for each set of
-//!   Services that are connected, one turn of each readiness probe that asks for a database, and one
-//!   window where single requests are played.
+//!   Services that are connected, one turn of each readiness probe that asks for a database, one step
+//!   of each call whose callers stay with a pod while sessions end, and one window where single requests
+//!   are played.
 //! - Notices: none. What happened comes out as `Observation::Flow` and, of single requests, at the
 //!   end as `Observation::Answered`, of loads whose clients are counted by themselves also as
 //!   `Observation::ClientFlow` and `Observation::ClientAnswered`, of Services that are divided by zone
@@ -60,6 +62,8 @@
 //!   ([`LossReason::NotLocal`]).
 //! - Load balancers before Services, which requests from outside come through (`entrance`).
 //! - What probes meet that wait in line with requests (`strain`).
+//! - Clients that stay with a pod: each pod of such a Service has a queue of its own, which gets what its
+//!   clients ask for (`sessions`).
 //! - Rate limits in fixed windows, counted by each pod or together, of a Service or by whose requests they
 //!   are at a gateway (`limits`).
 //! - Names that lead clients to entrances, and answers that are kept (`lookup`).
@@ -74,7 +78,7 @@
 //! - Two engines: flows (the default) and, with [`Flows::with_requests`], every single request.
 //!
 //! # Not modelled
-//! Sessions; balancers that spare pods that are new (slow start); endpoints of unequal size behind one
+//! Balancers that spare pods that are new (slow start); endpoints of unequal size behind one
 //! Service, of which what all can do together counts, so that a cold pod slows all answers a little
 //! instead of its own much; what a cold pod costs more CPU; workers that are kept while
 //! a call goes on; bunches of calls that one request makes to a
@@ -127,6 +131,7 @@ mod quota;
 pub mod rare;
 mod readiness;
 mod request;
+mod sessions;
 mod share;
 mod split;
 mod stations;

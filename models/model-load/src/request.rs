@@ -164,6 +164,11 @@ impl Requests {
         self.engines[part].set_entrance(node, entrance);
     }
 
+    /// Tells which share of those who stay with a pod has each of them.
+    pub(crate) fn set_sticky(&mut self, part: usize, number: usize, shares: Box<[f64]>) {
+        self.engines[part].set_sticky(number, shares.into_vec());
+    }
+
     pub(crate) fn set_outside(&mut self, part: usize, counts: Box<[u32]>) {
         self.engines[part].set_outside(counts.into_vec());
     }
@@ -303,6 +308,8 @@ fn segment(engine: &Engine, row: RowIdx, window: &Window) -> FlowSegment {
         offered_until_millirps: last,
         served_from_millirps: window.answered_of(first),
         served_until_millirps: window.answered_of(last),
+        limited_from_millirps: window.limited_of(first),
+        limited_until_millirps: window.limited_of(last),
         base_latency_ns: graph.base_latency_of(row).as_nanos(),
         wait_probability_ppm: 0,
         wait_mean_ns: 0,
@@ -312,6 +319,6 @@ fn segment(engine: &Engine, row: RowIdx, window: &Window) -> FlowSegment {
         late_again_ppm: 0,
         late_times: 1,
         loss: window.loss(),
-        counted: Some(Counted { asked: ended, answered: served }),
+        counted: Some(Counted { asked: ended, answered: served, limited: window.limited() }),
     }
 }

@@ -1,7 +1,7 @@
-//! Services whose endpoints are divided by zone or by node, and which of them each call goes to.
+//! Services whose endpoints are divided by zone, by node or by pod, and which of them each call goes to.
 //!
-//! Such a Service is several nodes in the graph: a *station* for each zone, or for each node of the
-//! cluster, with a queue of its own. The first of them is where its calls lead to, and each call is
+//! Such a Service is several nodes in the graph: a *station* for each zone, for each node of the
+//! cluster, or for each pod that clients stay with, with a queue of its own. The first of them is where its calls lead to, and each call is
 //! divided among all of them by what proxies do at the *sites* that it comes from: zones, or nodes where
 //! some Service among those that are connected is divided by node.
 //!
@@ -9,7 +9,7 @@
 //! are, and any other zone spreads over all. While there are no hints, all endpoints stand behind the
 //! first station. By node: under a traffic policy `Local` a site sends everything to its own station, and
 //! drops it where that has no endpoint; hints for nodes send it to the own station, else to those of the
-//! zone, else to all.
+//! zone, else to all. By pod: those who stay with one go there (`sessions`), all others spread over all.
 //!
 //! What proxies do: kube-proxy's `CategorizeEndpoints` (`pkg/proxy/topology.go`, Kubernetes 1.36), and
 //! that it drops packets where a policy leaves no endpoint (`pkg/proxy/iptables/proxier.go`: "has no local
@@ -66,6 +66,8 @@ pub struct Station {
     pub capacity_millirps: u64,
     /// They are about to go and get only what a policy keeps on their node: others are ready elsewhere.
     pub is_last_resort: bool,
+    /// Of a place for a pod that clients stay with: the pod, as a number that no other one has.
+    pub pod: Option<u64>,
 }
 
 impl Station {
@@ -82,7 +84,7 @@ impl Station {
 /// What stands behind the stations of a Service.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Standing {
-    /// By zone, or by node.
+    /// By zone, by node, or by place for a pod.
     pub stations: Vec<Station>,
     /// Every endpoint that gets requests carries a hint. By zone that shows in the stations.
     pub are_hinted: bool,
@@ -158,7 +160,7 @@ fn origin(graph: &Graph, inputs: &Inputs, routes: &[Route], edge: EdgeIdx) -> Op
         Caller::Client(source) => {
             let spec = &graph.edges.all[edge];
             let load = graph.load_of(&graph.edges.sources[source]);
-            let nearest = load.zone.map(|zone| zone.index());
+            let nearest = load.clients.zone.map(|zone| zone.index());
             let callee = &graph.nodes[spec.callee];
             if callee.is_local_from_outside && callee.division == Division::Nodes {
                 // A balancer knows no zones.
@@ -233,6 +235,7 @@ fn route(graph: &Graph, inputs: &Inputs, edge: EdgeIdx, origin: &Origin) -> Rout
     let rule = rule_of(graph, edge);
     let comes = match head.division {
         Division::Nodes => by_node(graph, inputs, head.stations.as_slice(), rule, origin),
+        Division::Pods => by_pod(graph, inputs, edge, head.stations.as_slice(), origin),
         Division::Zones | Division::Whole => {
             by_zone(graph, inputs, head.stations.as_slice(), rule, origin)
         }
@@ -258,15 +261,8 @@ fn by_zone(
     origin: &Origin,
 ) -> Vec<Vec<f64>> {
     let ready = |station: NodeIdx| inputs.endpoints[station].ready_count;
-    let mut spread = vec![0.0; stations.len()];
-    match shares(stations.iter().map(|station| ready(*station)).enumerate()) {
-        Some(shares) => shares.into_iter().for_each(|(at, share)| spread[at] = share),
-        None => spread[0] = 1.0,
-    }
-    let mut zones = vec![0.0; graph.zone_count];
-    for &(site, share) in origin {
-        zones[graph.sites[site]] += share;
-    }
+    let spread = spread(inputs, stations);
+    let zones = by_zone_of(graph, origin);
     // The share of what comes from a zone that goes to a station.
     let reach = |zone: usize, station: usize| {
         if rule != Rule::Spread && ready(stations[zone]) > 0 {
@@ -279,6 +275,42 @@ fn by_zone(
         zones.iter().enumerate().map(|(zone, part)| part * reach(zone, station)).collect()
     };
     (0..stations.len()).map(from).collect()
+}
+
+/// The share of each station of what is spread over all their endpoints.
+fn spread(inputs: &Inputs, stations: &[NodeIdx]) -> Vec<f64> {
+    let ready = |station: &NodeIdx| inputs.endpoints[*station].ready_count;
+    let mut spread = vec![0.0; stations.len()];
+    match shares(stations.iter().map(ready).enumerate()) {
+        Some(shares) => shares.into_iter().for_each(|(at, share)| spread[at] = share),
+        None => spread[0] = 1.0,
+    }
+    spread
+}
+
+fn by_zone_of(graph: &Graph, origin: &Origin) -> Vec<f64> {
+    let mut zones = vec![0.0; graph.zone_count];
+    for &(site, share) in origin {
+        zones[graph.sites[site]] += share;
+    }
+    zones
+}
+
+/// The same of a Service whose clients stay with a pod.
+fn by_pod(
+    graph: &Graph,
+    inputs: &Inputs,
+    edge: EdgeIdx,
+    stations: &[NodeIdx],
+    origin: &Origin,
+) -> Vec<Vec<f64>> {
+    let zones = by_zone_of(graph, origin);
+    let known = graph.edges.all[edge].sticky.map(|number| &inputs.sticky[number]);
+    let parts = match known.filter(|shares| shares.iter().any(|share| *share > 0.0)) {
+        Some(shares) => shares.clone(),
+        None => spread(inputs, stations),
+    };
+    parts.iter().map(|part| zones.iter().map(|zone| part * zone).collect()).collect()
 }
 
 /// The same of a Service that is divided by node.

@@ -290,9 +290,10 @@ impl Plan {
             cluster.keep_history();
         }
         let databases = self.databases.clone().with_streams(streams);
+        let flows = self.flows(streams).with_sessions(streams);
         let flows = match self.fidelity {
-            Fidelity::Flow => self.flows(streams),
-            Fidelity::Request => self.flows(streams).with_requests(streams),
+            Fidelity::Flow => flows,
+            Fidelity::Request => flows.with_requests(streams),
         };
         let backups = self.backups.clone().with_streams(streams);
         let stored = (backups, Pools::new(&self.blueprint, streams));

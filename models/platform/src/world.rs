@@ -21,6 +21,7 @@ mod control_plane;
 mod data;
 mod deaths;
 mod gateways;
+mod pod_places;
 mod poolers;
 mod proxies;
 mod spikes;
@@ -54,6 +55,7 @@ use connections::Connections;
 use data::DataState;
 use deaths::Deaths;
 use gateways::GatewayState;
+use pod_places::PodPlaces;
 use storage::StorageState;
 use writers::Writers;
 use zones::NodesSeen;
@@ -84,6 +86,7 @@ pub struct World {
     deaths: Deaths,
     /// Of gateways whose clients keep connections open.
     connections: BTreeMap<ServiceId, Connections>,
+    pod_places: PodPlaces,
     /// Changes of nodes that were taken up.
     node_changes: Option<u64>,
     /// What the flows know of the nodes, where that matters.
@@ -123,6 +126,7 @@ impl World {
             warming: Vec::new(),
             deaths: Deaths::default(),
             connections: BTreeMap::new(),
+            pod_places: PodPlaces::default(),
             node_changes: None,
             nodes_seen: NodesSeen::default(),
             notices: Vec::new(),

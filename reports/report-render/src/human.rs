@@ -45,6 +45,12 @@ fn scenario(text: &mut String, result: &ScenarioResult, options: Options) {
         for clients in crate::clients::told(&result.metrics) {
             line(text, format_args!("  {:<12} {clients}", "clients"));
         }
+        for limits in crate::limits::told(&result.metrics) {
+            line(text, format_args!("  {:<12} {limits}", "limits"));
+        }
+        for sessions in crate::sessions::told(&result.metrics) {
+            line(text, format_args!("  {:<12} {sessions}", "sessions"));
+        }
         for writes in crate::writes::told(&result.metrics) {
             line(text, format_args!("  {:<12} {writes}", "writes"));
         }

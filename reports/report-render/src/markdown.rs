@@ -62,6 +62,11 @@ fn scenario(result: &ScenarioResult, options: Options) -> String {
             escaped(&clients)
         );
     }
+    let limits = crate::limits::told(&result.metrics).map(|it| format!("limits of {it}"));
+    let sessions = crate::sessions::told(&result.metrics).map(|it| format!("sessions of {it}"));
+    for (idx, told) in limits.chain(sessions).enumerate() {
+        let _ = writeln!(text, "{}- {}", if idx == 0 { "\n" } else { "" }, escaped(&told));
+    }
     for (idx, memory) in crate::memory::told(&result.metrics).enumerate() {
         let _ =
             writeln!(text, "{}- memory of {}", if idx == 0 { "\n" } else { "" }, escaped(&memory));

@@ -48,12 +48,13 @@ pub use gateway::{
     MonitorSpec, RateLimitsSpec, TlsSpec, Topology,
 };
 pub use job::{JobProfileSpec, WorkTimeSpec};
-pub use load::{DatabaseSpec, LoadPointSpec, LoadSpec, ServiceSpec, UsersSpec};
+pub use load::{DatabaseSpec, LoadPointSpec, LoadSpec, ServiceSpec, SessionsSpec, UsersSpec};
 pub use memory::MemorySpec;
 pub use metric::MetricSpec;
 pub use parameters::{ParametersSpec, RangeSpec};
 pub use path::{
-    BreakerSpec, CallSpec, InFlight, PolicySpec, RateLimitSpec, ReadinessSpec, WarmUpSpec,
+    BreakerSpec, CallSpec, InFlight, PolicySpec, RateLimitSpec, ReadinessSpec, SessionState,
+    WarmUpSpec,
 };
 pub use platform::{
     ApiBalancerSpec, BootTimeSpec, ClusterAutoscalerSpec, ControlPlaneSpec, EtcdSpec, KubeletSpec,

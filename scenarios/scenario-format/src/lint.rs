@@ -28,6 +28,7 @@ mod poolers;
 mod references;
 mod schedules;
 mod selectors;
+mod sessions;
 mod starts;
 pub(crate) mod storage;
 mod webhooks;
@@ -52,6 +53,7 @@ pub(crate) fn run(manifests: &Manifests, resolved: &Resolved, diagnostics: &mut 
     lint.black_start();
     lint.network_policies();
     lint.hints();
+    lint.sessions();
     lint.traffic_policies();
     lint.starts();
     lint.gateways();

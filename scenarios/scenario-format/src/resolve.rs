@@ -47,6 +47,7 @@ mod secrets;
 mod sense;
 mod servers;
 mod skew;
+mod stickiness;
 mod storage;
 mod timers;
 mod usage;
@@ -157,6 +158,7 @@ pub(crate) fn resolve(
     resolver.serve(input.platform, input.scenario);
     resolver.load_balancers(input.platform, input.scenario);
     resolver.gateways(input.platform, input.scenario);
+    resolver.stickies(input.platform);
     resolver.blueprint.denied = Findings::of(manifests, &resolver.blueprint).calls();
     resolver.backups(input.platform, input.scenario);
     let mut faults = resolver.faults(&input.scenario.spec.faults);

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! sentence   = promise ["for" share "of" "runs"]
-//! promise    = "availability" "(" service ["," (duration | clients)] ")" (">=" | ">") share
+//! promise    = "availability" "(" service ["," (duration | clients)] ["," "admitted"] ")" (">=" | ">") share
 //!            | "budget_burn" "(" service "," share "," duration ")" ("<=" | "<") share
 //!            | "alert" "(" service "," share ")" ("<=" | "<") duration
 //!            | "rto" "(" service-or-database ")" ("<=" | "<") duration
@@ -56,7 +56,12 @@ pub struct Sentence {
 #[expect(missing_docs, reason = "the fields are those of model_api::guarantee::Promise")]
 pub enum PromiseSpec {
     /// `availability(service) >= 99.9%`
-    Availability { service: Spanned<String>, clients: Option<ClientsSpec>, limit: Limit<u32> },
+    Availability {
+        service: Spanned<String>,
+        clients: Option<ClientsSpec>,
+        admitted_only: bool,
+        limit: Limit<u32>,
+    },
     /// `availability(service, 1h) >= 99%`
     AvailabilityIn { service: Spanned<String>, window: SimSpan, limit: Limit<u32> },
     /// `budget_burn(service, 99.9%, 30d) <= 10%`
@@ -256,20 +261,36 @@ impl<'a> Parser<'a> {
     fn availability(&mut self) -> Result<PromiseSpec, Diagnostic> {
         self.symbol("(")?;
         let service = self.name()?;
-        let (mut window, mut clients) = (None, None);
-        if self.tokens.peek().is_some_and(|next| next.text == ",") {
+        let (mut window, mut clients, mut admitted) = (None, None, None);
+        while self.tokens.peek().is_some_and(|next| next.text == ",") {
             self.symbol(",")?;
+            if self.tokens.peek().is_some_and(|next| next.text == "admitted") {
+                admitted = Some(self.word("`admitted`")?.span);
+                break;
+            }
+            if window.is_some() || clients.is_some() {
+                let found = self.tokens.expect("`admitted`")?;
+                let message = format!("expected `admitted`, found `{}`", found.text);
+                return Err(error(found.span, message));
+            }
             if self.names_clients() {
                 clients = Some(self.clients()?);
             } else {
                 window = Some(self.length("a window")?);
             }
         }
+        if let (Some(span), Some(_)) = (admitted, window) {
+            let message = "windows count requests that a rate limit refused as lost";
+            return Err(error(span, message).help("leave `admitted` or the window out"));
+        }
         self.symbol(")")?;
         let comparison = self.comparison(&[">=", ">"])?;
         let limit = Limit { comparison, value: self.share_value()?.ppm };
         Ok(match window {
-            None => PromiseSpec::Availability { service, clients, limit },
+            None => {
+                let admitted_only = admitted.is_some();
+                PromiseSpec::Availability { service, clients, admitted_only, limit }
+            }
             Some(window) => PromiseSpec::AvailabilityIn { service, window, limit },
         })
     }
@@ -592,6 +613,8 @@ mod tests {
             "availability(shop/frontend, 1h) >= 99%",
             "availability(shop/frontend, tenant: acme) >= 99.9%",
             "availability(*, zone:az-a) >= 99.9%",
+            "availability(shop/frontend, admitted) >= 99.9%",
+            "availability(shop/frontend, tenant: acme, admitted) >= 99.9%",
             "latency(shop/frontend, p99, tenant: 'big corp') <= 300ms",
             "latency(shop/stock, p99, served_in: az-a) <= 300ms",
             "availability(shop/stock, served_in:az-a) >= 99.9%",

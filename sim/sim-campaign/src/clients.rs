@@ -74,9 +74,14 @@ fn of_group(
         }),
         metric("lostRequests", Unit::Count, &|seen| count(seen.requests.lost_requests())),
     ];
-    let of_group = measures.iter().filter_map(|run| run.clients.get(group));
+    let of_group = || measures.iter().filter_map(|run| run.clients.get(group));
+    if of_group().any(|seen| seen.requests.limited > 0) {
+        metrics.push(metric("limitedRequests", Unit::Count, &|seen| {
+            count(seen.requests.limited_requests())
+        }));
+    }
     let reasons: BTreeSet<&str> =
-        of_group.flat_map(|seen| seen.lost.keys().map(|reason| reason.name())).collect();
+        of_group().flat_map(|seen| seen.lost.keys().map(|reason| reason.name())).collect();
     for name in reasons {
         metrics.push(metric(&format!("lostRequests.{name}"), Unit::Count, &|seen| {
             count(whole_requests(lost_for(name, seen)))

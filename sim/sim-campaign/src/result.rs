@@ -289,6 +289,15 @@ fn metrics(blueprint: &Blueprint, measures: &[RunMeasures]) -> Vec<Metric> {
         push("lostRequests", Unit::Count, &|run| {
             i64::try_from(run.services[idx].lost_requests()).ok()
         });
+        // Figures of those that a rate limit refuses requests for.
+        if measures.iter().any(|run| run.services[idx].limited > 0) {
+            push("limitedRequests", Unit::Count, &|run| {
+                i64::try_from(run.services[idx].limited_requests()).ok()
+            });
+            push("admittedAvailability", Unit::PartsPerMillion, &|run| {
+                run.services[idx].admitted_availability_ppm().map(i64::from)
+            });
+        }
         // Figures of those whose pods have quotas.
         if measures.iter().any(|run| run.services[idx].throttling.periods > 0) {
             push("throttledPeriods", Unit::PartsPerMillion, &|run| {
@@ -296,6 +305,15 @@ fn metrics(blueprint: &Blueprint, measures: &[RunMeasures]) -> Vec<Metric> {
             });
             push("throttledTime", Unit::Nanoseconds, &|run| {
                 i64::try_from(run.services[idx].throttling.stood_ns).ok()
+            });
+        }
+        // Figures of those whose clients stay with a pod.
+        if measures.iter().any(|run| run.services[idx].sessions.is_some()) {
+            let of = |run: &RunMeasures| run.services[idx].sessions;
+            push("movedSessions", Unit::Count, &|run| i64::try_from(of(run)?.moved).ok());
+            push("lostSessions", Unit::Count, &|run| i64::try_from(of(run)?.lost).ok());
+            push("hottestPod", Unit::PartsPerMillion, &|run| {
+                i64::try_from(of(run)?.hottest_milli * 1000).ok()
             });
         }
     }

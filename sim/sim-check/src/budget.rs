@@ -143,7 +143,7 @@ fn spent(segment: &FlowSegment, until: SimTime, at: SimTime) -> Count {
     if whole == 0 {
         return Count::default();
     }
-    if let Some(Counted { asked, answered }) = segment.counted {
+    if let Some(Counted { asked, answered, .. }) = segment.counted {
         let amount = |count: u64| u128::from(count) * REQUEST * part / whole;
         return Count { offered: amount(asked), lost: amount(asked.saturating_sub(answered)) };
     }
@@ -346,11 +346,13 @@ mod tests {
         for (idx, (segment, until)) in segments.iter_mut().enumerate() {
             let (asked, is_well) = ([180, 6][idx], idx == 0);
             let answered = if is_well { asked } else { 0 };
-            segment.counted = Some(Counted { asked, answered });
+            let limited = asked - answered;
+            segment.counted = Some(Counted { asked, answered, limited });
             measures.fold(segment, *until);
         }
         assert_eq!(measures.availability_ppm(), Some(967_741));
-        assert_eq!(measures.lost_requests(), 6);
+        assert_eq!((measures.lost_requests(), measures.limited_requests()), (6, 6));
+        assert_eq!(measures.admitted_availability_ppm(), Some(1_000_000));
         let least = |mins| {
             let end = SimTime::ZERO + SimSpan::from_mins(60);
             least_availability_ppm(&Errors::of(&segments), SimSpan::from_mins(mins), end)

@@ -122,7 +122,14 @@ fn service_figure(seen: &ServiceMeasures, figure: ServiceFigure) -> Option<Value
         }
         ServiceFigure::OutageCount => Value::Int(whole(seen.outages.len() as u64)),
         ServiceFigure::LostRequests => Value::Int(whole(seen.lost_requests())),
+        ServiceFigure::LimitedRequests => Value::Int(whole(seen.limited_requests())),
+        ServiceFigure::AdmittedAvailability => {
+            Value::Float(f64::from(seen.admitted_availability_ppm()?) / 1e6)
+        }
         ServiceFigure::ThrottledPeriods => Value::Float(f64::from(seen.throttled_ppm()?) / 1e6),
+        ServiceFigure::MovedSessions => Value::Int(whole(seen.sessions?.moved)),
+        ServiceFigure::LostSessions => Value::Int(whole(seen.sessions?.lost)),
+        ServiceFigure::HottestPod => Value::Float(seen.sessions?.hottest_milli as f64 / 1e3),
     })
 }
 
@@ -163,6 +170,7 @@ fn named(values: impl Iterator<Item = (String, Value)>) -> Value {
 #[cfg(test)]
 mod tests {
     use model_api::observation::Throttling;
+    use model_api::session::SessionsSeen;
 
     use super::*;
 
@@ -208,7 +216,9 @@ mod tests {
     #[test]
     fn counts_are_whole_and_the_rest_is_not() {
         let throttling = Throttling { periods: 1, ..Throttling::default() };
-        let service = ServiceMeasures { offered: 1, throttling, ..ServiceMeasures::default() };
+        let sessions = Some(SessionsSeen::default());
+        let service =
+            ServiceMeasures { offered: 1, throttling, sessions, ..ServiceMeasures::default() };
         for figure in ServiceFigure::ALL {
             let value = service_figure(&service, figure).expect("somebody asked");
             assert_eq!(matches!(value, Value::Int(_)), figure.is_whole(), "{figure:?}");

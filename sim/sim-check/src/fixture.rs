@@ -19,6 +19,8 @@ pub(crate) fn segment(
         offered_until_millirps: offered[1],
         served_from_millirps: served[0],
         served_until_millirps: served[1],
+        limited_from_millirps: 0,
+        limited_until_millirps: 0,
         base_latency_ns: 0,
         wait_probability_ppm: 0,
         wait_mean_ns: 0,

@@ -123,14 +123,19 @@ fn judge_run(
 
 fn measure(promise: &Promise, measures: &RunMeasures) -> (RunVerdict, Option<i64>) {
     match promise {
-        Promise::Availability { service, clients, limit } => {
+        Promise::Availability { service, clients, admitted_only, limit } => {
             let requests = match clients {
                 None => measures.services.get(service.index()),
                 Some(group) => {
                     measures.clients.get(&(*service, group.clone())).map(|seen| &seen.requests)
                 }
             };
-            match requests.and_then(ServiceMeasures::availability_ppm) {
+            let seen = if *admitted_only {
+                requests.and_then(ServiceMeasures::admitted_availability_ppm)
+            } else {
+                requests.and_then(ServiceMeasures::availability_ppm)
+            };
+            match seen {
                 Some(ppm) => {
                     (held_if(limit.comparison.holds(&ppm, &limit.value)), Some(ppm.into()))
                 }

@@ -6,6 +6,7 @@ use model_api::fault::{ControlPlaneFault, Fault, FaultKind, FaultPlan};
 use model_api::guarantee::{Guarantee, Promise};
 use model_api::load::ClientGroup;
 use model_api::observation::{Counted, FlowSegment, Throttling};
+use model_api::session::SessionsSeen;
 use model_api::{
     Blueprint, DatabaseId, FaultId, NodeId, Observation, ServiceId, WorkloadId, ZoneId,
 };
@@ -314,6 +315,9 @@ impl<'a> Monitor<'a> {
             Observation::Throttled { service, seen } => {
                 self.services[service.index()].throttling = seen;
             }
+            Observation::Sessions { service, seen } => {
+                self.services[service.index()].sessions = Some(seen);
+            }
             Observation::ServedAnswered { service, zone, within_ns, count } => {
                 self.clients.fold_served_answered((service, zone), within_ns, count);
             }
@@ -480,10 +484,14 @@ pub struct ServiceMeasures {
     pub offered: u128,
     /// Requests answered well, in the same unit.
     pub served: u128,
+    /// Requests that a rate limit refused (status 429), in the same unit.
+    pub limited: u128,
     /// Outages in order.
     pub outages: Vec<Outage>,
     /// What CPU quotas did to its pods, where their period is stated.
     pub throttling: Throttling,
+    /// What became of the sessions of its clients, where something keeps these with a pod.
+    pub sessions: Option<SessionsSeen>,
 }
 
 impl ServiceMeasures {
@@ -497,15 +505,17 @@ impl ServiceMeasures {
 
     /// By requests: counted ones where each is an event, and the areas under the rates otherwise.
     pub(crate) fn fold(&mut self, segment: &FlowSegment, until: SimTime) {
-        if let Some(Counted { asked, answered }) = segment.counted {
+        if let Some(Counted { asked, answered, limited }) = segment.counted {
             self.offered += u128::from(asked) * REQUEST;
             self.served += u128::from(answered) * REQUEST;
+            self.limited += u128::from(limited) * REQUEST;
             return;
         }
         let length = u128::from((until - segment.from).as_nanos());
         let sum = |a: u64, b: u64| (u128::from(a) + u128::from(b)) * length;
         self.offered += sum(segment.offered_from_millirps, segment.offered_until_millirps);
         self.served += sum(segment.served_from_millirps, segment.served_until_millirps);
+        self.limited += sum(segment.limited_from_millirps, segment.limited_until_millirps);
     }
 
     /// Share of requests answered well, in parts per million, rounded down so that a loss never
@@ -513,6 +523,19 @@ impl ServiceMeasures {
     pub fn availability_ppm(&self) -> Option<u32> {
         let ppm = (self.served * 1_000_000).checked_div(self.offered)?;
         Some(u32::try_from(ppm).expect("no more is answered than was asked"))
+    }
+
+    /// The same of those that no rate limit refused, as service level objectives have it that count errors
+    /// of the server only; `None` when there were none.
+    pub fn admitted_availability_ppm(&self) -> Option<u32> {
+        let admitted = self.offered.saturating_sub(self.limited).max(self.served);
+        let ppm = (self.served * 1_000_000).checked_div(admitted)?;
+        Some(u32::try_from(ppm).expect("no more is answered than was asked"))
+    }
+
+    /// Requests that a rate limit refused, rounded to the nearest.
+    pub fn limited_requests(&self) -> u64 {
+        whole_requests(self.limited)
     }
 
     /// Requests that were not answered well, rounded to the nearest.

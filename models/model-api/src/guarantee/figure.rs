@@ -23,19 +23,35 @@ pub enum ServiceFigure {
     OutageCount,
     /// Requests that were not answered well.
     LostRequests,
+    /// Of these, those that a rate limit refused.
+    LimitedRequests,
+    /// Answered well / those that no rate limit refused, from 0 to 1; not there when there were none.
+    AdmittedAvailability,
     /// Of the periods of CPU quotas in which its pods ran, the share in which they were throttled, from 0
     /// to 1; not there where no period is stated.
     ThrottledPeriods,
+    /// Sessions that another pod took over; not there where no client stays with a pod.
+    MovedSessions,
+    /// Of these, those that were lost, because pods keep them in memory.
+    LostSessions,
+    /// Requests of the pod that got most of them, as a multiple of what each would get if all got as many:
+    /// the largest of the run. Not there where no client stays with a pod.
+    HottestPod,
 }
 
 impl ServiceFigure {
     /// All, in the order of the documentation.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 10] = [
         Self::Availability,
         Self::OutageSeconds,
         Self::OutageCount,
         Self::LostRequests,
+        Self::LimitedRequests,
+        Self::AdmittedAvailability,
         Self::ThrottledPeriods,
+        Self::MovedSessions,
+        Self::LostSessions,
+        Self::HottestPod,
     ];
 
     /// Its name in an expression.
@@ -45,13 +61,25 @@ impl ServiceFigure {
             Self::OutageSeconds => "outageSeconds",
             Self::OutageCount => "outageCount",
             Self::LostRequests => "lostRequests",
+            Self::LimitedRequests => "limitedRequests",
+            Self::AdmittedAvailability => "admittedAvailability",
             Self::ThrottledPeriods => "throttledPeriods",
+            Self::MovedSessions => "movedSessions",
+            Self::LostSessions => "lostSessions",
+            Self::HottestPod => "hottestPod",
         }
     }
 
     /// A count, not a share or a time.
     pub const fn is_whole(self) -> bool {
-        matches!(self, Self::OutageCount | Self::LostRequests)
+        matches!(
+            self,
+            Self::OutageCount
+                | Self::LostRequests
+                | Self::LimitedRequests
+                | Self::MovedSessions
+                | Self::LostSessions
+        )
     }
 }
 

@@ -1,5 +1,7 @@
 //! Services and what leads to them.
 
+use sim_kernel::SimSpan;
+
 use super::selector::Labels;
 use crate::source::Origin;
 
@@ -29,6 +31,9 @@ pub struct Service {
     /// The annotation `ingress.kubernetes.io/service-upstream: "true"`: Kong's ingress controller
     /// sends requests to the address of the Service, so that kube-proxy chooses the endpoint.
     pub is_service_upstream: bool,
+    /// `spec.sessionAffinity: ClientIP`: for how long after its last connection the address of a client
+    /// is led to the same endpoint (`sessionAffinityConfig.clientIP.timeoutSeconds`).
+    pub session_affinity: Option<SimSpan>,
     /// `clusterIP: None`.
     pub is_headless: bool,
     /// Type `LoadBalancer` or `NodePort`: reachable from outside.

@@ -21,6 +21,10 @@ pub struct FlowSegment {
     pub served_from_millirps: u64,
     /// Requests answered well at its end, per 1000 s.
     pub served_until_millirps: u64,
+    /// Of those that are not, those that a rate limit refuses (status 429) at its start, per 1000 s.
+    pub limited_from_millirps: u64,
+    /// The same at its end.
+    pub limited_until_millirps: u64,
     /// Time to answer without waiting, in nanoseconds, the Services it calls included.
     pub base_latency_ns: u64,
     /// Share of the answered requests that wait first, in parts per million.
@@ -53,6 +57,8 @@ pub struct Counted {
     pub asked: u64,
     /// Of these, those that were answered well.
     pub answered: u64,
+    /// Of these, those that a rate limit refused.
+    pub limited: u64,
 }
 
 /// Waits that are exponentially distributed.

@@ -45,7 +45,7 @@ impl Cuts {
         u32::try_from(WHOLE - well).expect("a part of a million")
     }
 
-    fn begin(&mut self, service: ServiceId, kept_ppm: u64) -> u32 {
+    pub(super) fn begin(&mut self, service: ServiceId, kept_ppm: u64) -> u32 {
         let free = self.all.iter().position(Option::is_none);
         let number = free.unwrap_or(self.all.len());
         if free.is_none() {

@@ -48,7 +48,7 @@ impl Flows {
         let plan = std::sync::Arc::clone(&self.plan);
         let mut count = 0;
         for load in &plan.parts[part].nodes[node].loads {
-            if let Some(factor_milli) = factor_milli(load.tenant.as_deref()) {
+            if let Some(factor_milli) = factor_milli(load.clients.tenant.as_deref()) {
                 self.tell(part, Input::Factor(load.source, factor_milli, ramp));
                 count += 1;
             }
@@ -71,7 +71,7 @@ impl Flows {
         let plan = std::sync::Arc::clone(&self.plan);
         for (part, graph) in plan.parts.iter().enumerate() {
             let loads = graph.nodes.iter().flat_map(|node| &node.loads);
-            for load in loads.filter(|load| load.found == Some(found)) {
+            for load in loads.filter(|load| load.clients.found == Some(found)) {
                 self.tell(part, Input::News(load.source, news));
             }
         }

@@ -107,6 +107,9 @@ impl Closing {
             offered_until_millirps: until.offered,
             served_from_millirps: open.served,
             served_until_millirps: until.served,
+            // Limits have a memory.
+            limited_from_millirps: 0,
+            limited_until_millirps: 0,
             base_latency_ns: graph.base_latency_of(row).as_nanos(),
             wait_probability_ppm,
             wait_mean_ns,

@@ -1,4 +1,4 @@
-//! Where endpoints are, as far as it matters to whom requests go: told by zone, or by node.
+//! Where endpoints are, as far as it matters to whom requests go: told by zone, by node or by pod.
 
 use model_api::ServiceId;
 use model_api::blueprint::Division;
@@ -16,6 +16,12 @@ impl Flows {
             let graph = &self.plan.parts[part];
             if graph.is_divided(node) { graph.nodes[node].division } else { Division::Whole }
         })
+    }
+
+    /// Pods of a Service that are told apart, where clients stay with one of them.
+    pub fn pod_place_count(&self, service: ServiceId) -> usize {
+        let place = self.plan.place_of(service);
+        place.map_or(0, |(part, node)| self.plan.parts[part].nodes[node].stations.len())
     }
 
     pub(super) fn is_divided(&self, service: ServiceId) -> bool {
@@ -42,14 +48,15 @@ impl Flows {
 
     /// Tells what stands behind a Service that [is divided](Self::division_of): for each zone, in order,
     /// the endpoints that proxies there use, or all of them for the first zone while there are no hints;
-    /// or for each node those that are on it.
+    /// for each node those that are on it; or each pod by itself, where clients stay with one.
     ///
     /// # Panics
-    /// When there are not as many stations as zones or nodes, or more live than are ready.
+    /// When there are not as many stations as zones, nodes or [places for pods](Self::pod_place_count), or
+    /// more live than are ready.
     pub fn set_stations(&mut self, service: ServiceId, standing: &Standing) {
         let Some((part, head)) = self.plan.place_of(service) else { return };
         let count = self.plan.parts[part].nodes[head].stations.len();
-        assert_eq!(standing.stations.len(), count, "one station for each zone or node");
+        assert_eq!(standing.stations.len(), count, "one station for each zone, node or pod");
         let all = standing.stations.iter().map(Station::endpoints);
         let all = all.fold(Endpoints::default(), Endpoints::and);
         let shown = self.gates.pass(service, all);
@@ -66,6 +73,9 @@ impl Flows {
         let graph = &self.plan.parts[part];
         let (nodes, is_by_node) =
             (graph.nodes[head].stations.clone(), graph.nodes[head].division == Division::Nodes);
+        if graph.nodes[head].division == Division::Pods {
+            self.bounds.stand(part, head, &stations, are_shown);
+        }
         for (node, station) in nodes.into_iter().zip(stations) {
             let endpoints = if are_shown { station.endpoints() } else { Endpoints::default() };
             self.tell(part, Input::Endpoints(node, endpoints));
@@ -97,7 +107,7 @@ impl Flows {
         for part in 0..self.parts.len() {
             let counts: Box<[u32]> = match self.sites_of_part(part) {
                 Division::Whole => continue,
-                Division::Zones => by_zone.into(),
+                Division::Zones | Division::Pods => by_zone.into(),
                 Division::Nodes => by_node.iter().copied().map(u32::from).collect(),
             };
             self.tell(part, Input::Outside(counts));

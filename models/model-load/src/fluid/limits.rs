@@ -291,6 +291,10 @@ impl Sweep<'_> {
         let worst = Worst { share: whole.worst.share * part, ..whole.worst };
         let mut limited = whole;
         limited.answered *= let_in;
+        limited.limited *= let_in;
+        if uncounted.is_none() {
+            limited.limited += refused;
+        }
         limited.delay = whole.delay.then(self.held(edge));
         limited.worst = worst.or(reason, refused);
         limited

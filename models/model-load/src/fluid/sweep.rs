@@ -1,14 +1,12 @@
 //! The flows of one instant, given what queues and callers remember.
 
 use model_api::observation::LossReason;
-use model_api::path::{Breaker, CallPolicy};
 use sim_kernel::{SimSpan, SimTime};
 
-use super::habits::Tries;
 use super::limits::{Count, LimitState, PodLimit, share_let_in};
 use super::queue::{Arrivals, Queue, Stationary};
 use super::quota::Table;
-use super::tried::{Answers, Late, Through, entered, through};
+use super::tried::{Late, entered};
 use crate::curve::Side;
 use crate::delay::{Delay, slowest};
 use crate::edges::{Caller, EdgeIdx, stages};
@@ -18,13 +16,11 @@ use crate::graph::{Graph, NodeIdx};
 use crate::request::limit_of_all;
 use crate::stations::{Branch, Place, Routes};
 
+mod call;
+
 /// Whoever waits for answers does something else for so long.
 const CYCLE_SECS_MIN: f64 = 1e-6;
 
-/// How long a budget keeps what is paid in: `SLOT_COUNT` of the single requests.
-const BUDGET_SECS: f64 = 10.0;
-/// Savings are spent about as fast as this when everything fails.
-const SAVINGS_SPENT_SECS: f64 = 1.0;
 /// A rate limit that lets less than this in lets it in at the start of each window, all at once.
 const BURSTY: f64 = 0.999;
 
@@ -34,6 +30,8 @@ pub(super) struct State {
     pub(super) nodes: Vec<NodeState>,
     pub(super) edges: Vec<EdgeState>,
     pub(super) limits: Vec<LimitState>,
+    /// Of callers who stay with a pod, by place: retries per second there.
+    pub(super) kept: Vec<f64>,
 }
 
 /// What a queue remembers.
@@ -72,34 +70,6 @@ pub(super) struct EdgeState {
     pub(super) response: f64,
 }
 
-/// Calls of a stretch of time: so many a second, of which a share fails.
-#[derive(Clone, Copy, Debug)]
-struct Calls {
-    rate: f64,
-    fails: f64,
-    secs: f64,
-}
-
-impl EdgeState {
-    /// Lets calls through the window of a closed breaker; returns whether it opens.
-    ///
-    /// Simplified: those that leave the window are taken for successes while failures become more,
-    /// for failures while they become fewer. Chance opens nothing.
-    fn count(&mut self, breaker: &Breaker, calls: Calls) -> bool {
-        let window = f64::from(breaker.window.max(1));
-        let count = calls.rate * calls.secs;
-        self.counted = (self.counted + count).min(window);
-        let moved = (count / window).min(1.0);
-        self.failing = if calls.fails > self.failing {
-            (self.failing + calls.fails * moved).min(calls.fails)
-        } else {
-            (self.failing - (1.0 - calls.fails) * moved).max(calls.fails)
-        };
-        let is_bad = self.failing.min(calls.fails) * 1e6 >= f64::from(breaker.failures_ppm);
-        count > 0.0 && self.counted >= window && is_bad
-    }
-}
-
 /// The flows of an instant.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Picture {
@@ -126,6 +96,8 @@ pub(super) struct NodePicture {
     pub(super) loss: LossReason,
     /// Of the requests that endpoints of a zone get, the share from other zones.
     pub(super) crossing: f64,
+    /// Requests that a rate limit refuses in the end.
+    pub(super) limited: f64,
 }
 
 /// Everything that does not change within a step.
@@ -145,6 +117,8 @@ pub(super) struct Sweep<'a> {
 pub(super) struct Room {
     nodes: Vec<NodeWork>,
     pub(super) edges: Vec<EdgeWork>,
+    /// Of callers who stay with a pod, by place: the share of their attempts that come to it.
+    parts: Vec<f64>,
 }
 
 /// Which part of a flow comes from users who wait for answers, and how long it takes them in the mean
@@ -186,6 +160,8 @@ pub(super) struct NodeWork {
     queue: Stationary,
     /// Answered well by itself and all it calls.
     pub(super) answered: f64,
+    /// Refused by a rate limit.
+    pub(super) limited: f64,
     pub(super) delay: Delay,
     pub(super) worst: Worst,
 }
@@ -200,8 +176,9 @@ pub(super) struct EdgeWork {
     pub(super) let_in: f64,
     pub(super) at_once: f64,
     waiting: Waiting,
-    /// Share of the calls that are answered well in the end.
+    /// Share of the calls that are answered well in the end, and that a rate limit refuses in the end.
     answered: f64,
+    limited: f64,
     delay: Delay,
     /// What retries make of it.
     late: Late,
@@ -230,6 +207,7 @@ impl Sweep<'_> {
         room.nodes.resize(self.graph.nodes.len(), NodeWork::default());
         room.edges.clear();
         room.edges.resize(self.graph.edges.all.len(), EdgeWork::default());
+        room.parts.resize(state.kept.len(), 0.0);
         for node in 0..self.graph.nodes.len() {
             self.arrive(node, state, secs, room);
         }
@@ -278,6 +256,9 @@ impl Sweep<'_> {
             work.sure += if self.is_chosen(edge) { reaching } else { 0.0 };
             let open = EdgeWork { let_in: 1.0, at_once: 1.0, ..EdgeWork::default() };
             room.edges[edge] = EdgeWork { first, reaching, waiting: whose, ..open };
+            if let Some(number) = edges.all[edge].sticky {
+                self.part_attempts(number, first, state, room);
+            }
             if !edges.all[edge].is_denied {
                 work.arrivals += reaching;
                 waiting += reaching * whose.part;
@@ -310,7 +291,7 @@ impl Sweep<'_> {
             let its = self.routes[edge].branch_to(node);
             let Some(branch) = its.filter(|_| !edges.all[edge].is_denied) else { continue };
             let call = &room.edges[edge];
-            let attempts = call.reaching * branch.share;
+            let attempts = call.reaching * self.part_of(edge, branch, room);
             work.arrivals += attempts;
             waiting += attempts * call.waiting.part;
             cycles += attempts * call.waiting.part * call.waiting.cycle;
@@ -391,15 +372,16 @@ impl Sweep<'_> {
             let (work, withheld) = (&room.nodes[node], state.nodes[node].withheld);
             share(work.worked, work.arrivals * work.allowed) * (1.0 - withheld)
         };
-        self.mixed(client, of)
+        self.mixed(client, room, of)
     }
 
     /// Something of the attempts of a call, which come to a node and its twin, or to stations, from
     /// what it is at each.
-    fn mixed(&self, edge: EdgeIdx, of: impl Fn(NodeIdx) -> f64) -> f64 {
+    fn mixed(&self, edge: EdgeIdx, room: &Room, of: impl Fn(NodeIdx) -> f64) -> f64 {
         let node = self.graph.edges.all[edge].callee;
         if self.graph.is_divided(node) {
-            return self.routes[edge].branches.iter().map(|it| it.share * of(it.station)).sum();
+            let part = |branch: &Branch| self.part_of(edge, branch, room) * of(branch.station);
+            return self.routes[edge].branches.iter().map(part).sum();
         }
         match self.graph.nodes[node].twin {
             None => of(node),
@@ -428,7 +410,8 @@ impl Sweep<'_> {
             (first, second) = (first + second, 0.0);
         }
         NodeWork {
-            answered: self.mixed(edge, |node| room.nodes[node].answered),
+            answered: self.mixed(edge, room, |node| room.nodes[node].answered),
+            limited: self.mixed(edge, room, |node| room.nodes[node].limited),
             delay: own.delay.or(other.delay, part),
             worst: Worst::default().or(own.worst.reason, first).or(other.worst.reason, second),
             ..own
@@ -442,10 +425,12 @@ impl Sweep<'_> {
         let dropped = Worst { reason: LossReason::NotLocal, share: route.dropped };
         let mut losses: Vec<Worst> =
             Some(dropped).filter(|it| it.share > 0.0).into_iter().collect();
-        for Branch { station, share: part, .. } in &route.branches {
-            let work = &room.nodes[*station];
+        for branch in &route.branches {
+            let work = &room.nodes[branch.station];
+            let part = self.part_of(edge, branch, room);
             let answered = part * work.answered;
             whole.answered += answered;
+            whole.limited += part * work.limited;
             whole.delay = whole.delay.or(work.delay, share(answered, whole.answered));
             let lost = part * work.worst.share;
             match losses.iter_mut().find(|loss| loss.reason == work.worst.reason) {
@@ -455,32 +440,6 @@ impl Sweep<'_> {
         }
         let worst = |worst: Worst, loss: &Worst| worst.or(loss.reason, loss.share);
         NodeWork { worst: losses.iter().fold(Worst::default(), worst), ..whole }
-    }
-
-    /// Of a call, the share that is answered well, the share of it that is so in time, and how long
-    /// the answers in time take. Where stations answer differently fast, each is looked at.
-    fn answers(
-        &self,
-        edge: EdgeIdx,
-        beyond: Option<&EdgeWork>,
-        timeout: Option<f64>,
-        room: &Room,
-    ) -> Answers {
-        let (passes, then) =
-            beyond.map_or((1.0, Delay::default()), |it| (it.answered, it.whole_delay()));
-        let (passes, then) = (passes * room.edges[edge].let_in, then.then(self.held(edge)));
-        let mut answers = Answers::default();
-        for Branch { station, share: part, .. } in &self.routes[edge].branches {
-            let work = &room.nodes[*station];
-            let delay = work.delay.then(then);
-            let in_time = timeout.map_or(1.0, |secs| delay.is_over(secs));
-            let answered = part * work.answered * passes;
-            answers.answered += answered;
-            answers.succeeds += answered * in_time;
-            let its = timeout.map_or(delay, |secs| delay.given_over(secs));
-            answers.delay = answers.delay.or(its, share(answered * in_time, answers.succeeds));
-        }
-        answers
     }
 
     /// What endpoints of a divided Service in one zone get, and do.
@@ -502,6 +461,7 @@ impl Sweep<'_> {
             }
             picture.offered += offered;
             picture.served += served;
+            picture.limited += offered * work.allowed * share(work.limited, work.alive) * alive;
             picture.worked += worked;
             picture.admitted += offered * alive * work.allowed * work.let_in;
             picture.delay = picture.delay.or(work.delay, share(served, picture.served));
@@ -516,7 +476,7 @@ impl Sweep<'_> {
             for &edge in &self.graph.edges.to_node[head] {
                 let its = self.routes[edge].branch_to(station);
                 if let Some(branch) = its.filter(|_| !self.graph.edges.all[edge].is_denied) {
-                    let attempts = room.edges[edge].reaching * branch.share;
+                    let attempts = room.edges[edge].reaching * self.part_of(edge, branch, room);
                     crossing += attempts * part * branch.crossing[zone];
                 }
             }
@@ -591,6 +551,7 @@ impl Sweep<'_> {
         let is_none_ready = self.inputs.endpoints[node].ready_count == 0;
         let first = if is_none_ready { LossReason::NoEndpoints } else { LossReason::DeadEndpoints };
         work.answered = work.alive * work.let_in * taken;
+        work.limited = work.alive * (1.0 - work.let_in);
         work.worst = Worst::default()
             .or(first, 1.0 - work.alive)
             .or(LossReason::RateLimited, work.alive * (1.0 - work.let_in))
@@ -644,145 +605,6 @@ impl Sweep<'_> {
         room.nodes[node] = work;
     }
 
-    /// What becomes of a call, and of the habits of its caller.
-    fn call(&self, edge: EdgeIdx, state: &mut State, secs: f64, room: &mut Room) {
-        let edges = &self.graph.edges;
-        let spec = &edges.all[edge];
-        let mut node = self.whole(edge, room);
-        if self.is_chosen(edge) {
-            node = node.at_living();
-        }
-        let (mut answered, mut delay, mut worst) = (node.answered, node.delay, node.worst);
-        if let Caller::Client(source) = spec.from
-            && let Some(upstream) = edges.sources[source].upstream
-        {
-            let beyond = &room.edges[upstream];
-            let gateway = self.graph.nodes[spec.callee].service;
-            worst = Worst::default()
-                .or(LossReason::Dependency(gateway), 1.0 - answered)
-                .or(beyond.worst.reason, answered * beyond.worst.share);
-            answered *= beyond.answered;
-            delay = delay.then(beyond.whole_delay());
-        }
-        if spec.is_denied {
-            (answered, delay) = (0.0, Delay::default());
-            worst = Worst { reason: LossReason::Denied, share: 1.0 };
-        }
-        let policy = &spec.policy;
-        let is_by_station = self.graph.is_divided(spec.callee) && !spec.is_denied;
-        let beyond = match spec.from {
-            Caller::Client(source) => edges.sources[source].upstream,
-            Caller::Gateway(_) | Caller::Service(_) => None,
-        };
-        let (way, patience) = (self.way(edge), self.patience(edge));
-        let steps = beyond.map_or(Late::default(), |upstream| room.edges[upstream].steps);
-        // What becomes of those that come so much later.
-        let at = |later: f64| {
-            let later = if patience.is_some() { later } else { 0.0 };
-            let timeout = policy.timeout.map(|timeout| timeout.as_secs_f64() - later);
-            let (in_time, delay) = if is_by_station {
-                let beyond = beyond.map(|upstream| &room.edges[upstream]);
-                let answers = self.answers(edge, beyond, timeout, room);
-                (share(answers.succeeds, answers.answered), answers.delay)
-            } else {
-                let in_time = timeout.map_or(1.0, |secs| delay.is_over(secs));
-                (in_time, timeout.map_or(delay, |secs| delay.given_over(secs)))
-            };
-            Answers { answered, succeeds: answered * in_time, delay }
-        };
-        let Through { mut entered, answers, late, mut silent } = through(way, steps, patience, at);
-        let Answers { mut answered, mut succeeds, delay } = answers;
-        let (found, is_silent) = self.found(edge);
-        if way.is_some() {
-            worst.share *= entered;
-            worst = worst.or(lost_on_the_way(way, self.is_chosen(edge)), 1.0 - entered);
-        }
-        if found < 1.0 {
-            let waits = if is_silent { 1.0 - found } else { 0.0 };
-            (entered, silent) = (entered * found, silent * found + waits);
-            (answered, succeeds, worst.share) =
-                (answered * found, succeeds * found, worst.share * found);
-            worst = worst.or(LossReason::Name, 1.0 - found);
-        }
-        worst = worst.or(LossReason::TimedOut, answered - succeeds);
-        // Dead endpoints say nothing; where there are none, that is said at once.
-        let dead_at = |node: NodeIdx| {
-            let is_none_ready = self.inputs.endpoints[node].ready_count == 0;
-            if is_none_ready { 0.0 } else { 1.0 - room.nodes[node].alive }
-        };
-        let dead = match (spec.is_denied, self.is_chosen(edge)) {
-            (true, _) => 1.0,
-            (false, true) => 0.0,
-            (false, false) => {
-                let dropped = self.routes.get(edge).map_or(0.0, |route| route.dropped);
-                self.mixed(edge, dead_at) + dropped
-            }
-        };
-        let silent = dead * entered + silent + self.silent_of_store(edge, node.alive, room);
-        let tries = Tries::of(policy, succeeds, answered - succeeds + silent);
-        let work = &mut room.edges[edge];
-        let memory = &mut state.edges[edge];
-        if secs > 0.0 {
-            let mut aim = work.first * tries.retries;
-            if let Some(ppm) = policy.retry_budget_ppm {
-                let pays = work.first * f64::from(ppm) / 1e6;
-                aim = aim.min(pays + memory.saved / SAVINGS_SPENT_SECS);
-                let saved = memory.saved + (pays - memory.extra.min(aim)) * secs;
-                memory.saved = saved.clamp(0.0, pays * BUDGET_SECS);
-            }
-            memory.extra = aim + (memory.extra - aim) * libm::exp(-secs / tries.habit_secs);
-            let calls = Calls { rate: work.first + memory.extra, fails: 1.0 - succeeds, secs };
-            self.watch_breaker(policy, calls, tries.failure_secs, memory);
-        }
-        let retries = share(memory.extra, work.first);
-        let is_open = memory.open_until.is_some_and(|until| until > self.at);
-        work.answered = if is_open { 0.0 } else { ((1.0 + retries) * succeeds).min(1.0) };
-        work.delay = delay;
-        let of_retries =
-            Late { share: retries / (1.0 + retries), by: tries.late_by, again: 0.0, times: 1 };
-        (work.late, work.steps) = (of_retries, late);
-        if secs > 0.0 {
-            let answer = succeeds * (work.delay.whole_mean() + work.steps.mean());
-            let attempt = answer + (1.0 - succeeds) * tries.failure_secs;
-            let response = (1.0 + retries) * attempt + tries.pause_secs;
-            memory.response = if is_open { 0.0 } else { response };
-        }
-        work.worst =
-            if is_open { Worst { reason: LossReason::BreakerOpen, share: 1.0 } } else { worst };
-    }
-
-    /// Opens a breaker, or closes it when what it protects is well again. Nobody called before time
-    /// zero.
-    fn watch_breaker(
-        &self,
-        policy: &CallPolicy,
-        calls: Calls,
-        failure_secs: f64,
-        memory: &mut EdgeState,
-    ) {
-        let is_open = memory.open_until.is_some_and(|until| until > self.at);
-        let Some(breaker) = policy.breaker.filter(|_| !is_open && self.at > SimTime::ZERO) else {
-            return;
-        };
-        let is_trial = memory.open_until.is_some();
-        let is_bad = if is_trial {
-            calls.rate > 0.0 && calls.fails * 1e6 >= f64::from(breaker.failures_ppm)
-        } else {
-            memory.count(&breaker, calls)
-        };
-        if is_bad {
-            // Where calls fail anyway, it only matters that it closes so much later as it takes
-            // until it is known that they failed, and until there were enough of them.
-            let trials = if is_trial { f64::from(breaker.trials) / calls.rate } else { 0.0 };
-            let pause = SimSpan::from_secs_f64_rounded(failure_secs + trials);
-            let open_until = self.at.saturating_add(pause).saturating_add(breaker.open_for);
-            *memory =
-                EdgeState { open_until: Some(open_until), counted: 0.0, failing: 0.0, ..*memory };
-        } else if calls.rate > 0.0 {
-            memory.open_until = None;
-        }
-    }
-
     fn picture(&self, node: NodeIdx, room: &Room) -> NodePicture {
         let edges = &self.graph.edges;
         let work = &room.nodes[node];
@@ -798,6 +620,7 @@ impl Sweep<'_> {
             return NodePicture {
                 offered: work.arrivals,
                 served: work.arrivals * work.allowed * work.answered,
+                limited: work.arrivals * work.allowed * work.limited,
                 delay: work.delay,
                 loss: work.worst.reason,
                 ..picture
@@ -807,6 +630,7 @@ impl Sweep<'_> {
         let mut add = |call: &EdgeWork, answered: f64| {
             picture.offered += call.first;
             picture.served += call.first * answered;
+            picture.limited += call.first * call.limited;
             // Answers of several callers are told as those of the largest.
             if call.first > largest {
                 largest = call.first;
@@ -829,7 +653,8 @@ impl Sweep<'_> {
                     let whole = self.whole(edge, room);
                     let (first, delay, worst) = (call.reaching, whole.delay, whole.worst);
                     let (late, steps) = (Late::default(), Late::default());
-                    let its = EdgeWork { first, delay, worst, late, steps, ..*call };
+                    let limited = whole.limited;
+                    let its = EdgeWork { first, delay, worst, late, steps, limited, ..*call };
                     add(&its, whole.answered);
                 }
                 Caller::Client(_) | Caller::Gateway(_) => {}
@@ -852,13 +677,14 @@ impl NodeWork {
         let is_of_dead =
             matches!(self.worst.reason, LossReason::DeadEndpoints | LossReason::NoEndpoints);
         let answered = share(self.answered, self.alive);
+        let limited = share(self.limited, self.alive);
         let worst = if is_of_dead && dead > 0.0 {
             // What else is lost there is what workers refuse.
             Worst { reason: LossReason::Overload, share: 1.0 - answered }
         } else {
             Worst { share: share(self.worst.share, self.alive), ..self.worst }
         };
-        Self { answered, worst, ..self }
+        Self { answered, limited, worst, ..self }
     }
 }
 
@@ -868,6 +694,7 @@ impl EdgeWork {
         NodePicture {
             offered: self.first,
             served: self.first * self.answered,
+            limited: self.first * self.limited,
             delay: self.delay,
             late: self.late.then(self.steps),
             tried: self.steps.mean(),
@@ -879,15 +706,6 @@ impl EdgeWork {
     /// How long the call takes, retries included.
     fn whole_delay(&self) -> Delay {
         self.delay.then(self.late.as_delay())
-    }
-}
-
-/// Why those are lost that do not come through.
-fn lost_on_the_way(way: Option<Way>, is_chosen: bool) -> LossReason {
-    match (is_chosen, way) {
-        (false, _) => LossReason::LoadBalancer,
-        (true, Some(Way::Closed)) => LossReason::NoEndpoints,
-        (true, _) => LossReason::DeadEndpoints,
     }
 }
 

@@ -53,6 +53,7 @@ pub(super) struct Window {
 struct Known {
     ended: u64,
     served: u64,
+    limited: u64,
     loss: LossReason,
 }
 
@@ -136,7 +137,8 @@ impl Tally {
         let mut window = self.windows.pop_front()?;
         if window.ended > 0 {
             let Window { ended, served, .. } = window;
-            self.known = Known { ended, served, loss: window.largest_loss() };
+            let (limited, loss) = (window.limited(), window.largest_loss());
+            self.known = Known { ended, served, limited, loss };
         }
         window.known = self.known;
         if !self.looks_back.is_zero() {
@@ -187,11 +189,19 @@ impl Window {
     /// last ones before where nobody asked in it. Before the first one all.
     pub(super) fn answered_of(&self, offered: u64) -> u64 {
         let Known { ended, served, .. } = self.known;
-        if ended == 0 {
-            return offered;
-        }
-        let part = u128::from(offered) * u128::from(served) / u128::from(ended);
-        u64::try_from(part).expect("no more than what was offered")
+        if ended == 0 { offered } else { part(offered, served, ended) }
+    }
+
+    /// The same of those that a rate limit would refuse.
+    pub(super) fn limited_of(&self, offered: u64) -> u64 {
+        let Known { ended, limited, .. } = self.known;
+        if ended == 0 { 0 } else { part(offered, limited, ended) }
+    }
+
+    /// Requests that a rate limit refused.
+    pub(super) fn limited(&self) -> u64 {
+        let limited = self.lost.iter().find(|(reason, _)| *reason == LossReason::RateLimited);
+        limited.map_or(0, |(_, count)| *count)
     }
 
     /// Why most of those are lost that [`Self::answered_of`] leaves out.
@@ -204,4 +214,10 @@ impl Window {
         let by_count = |(reason, count): &&(LossReason, u64)| (*count, std::cmp::Reverse(*reason));
         self.lost.iter().max_by_key(by_count).map_or(LossReason::None, |(reason, _)| *reason)
     }
+}
+
+/// Of so many requests, as many as a part of a whole, rounded down.
+fn part(requests: u64, part: u64, whole: u64) -> u64 {
+    let part = u128::from(requests) * u128::from(part) / u128::from(whole);
+    u64::try_from(part).expect("no more than all of them")
 }

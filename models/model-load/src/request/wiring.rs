@@ -16,8 +16,10 @@ pub(super) struct Wire {
     pub(super) callee: NodeIdx,
     /// The node of a revision of it that is tried.
     pub(super) twin: Option<u32>,
-    /// The callee is divided by zone.
+    /// The callee is divided by zone, node or pod.
     pub(super) is_divided: bool,
+    /// Those who make it stay with a pod.
+    pub(super) is_sticky: bool,
     pub(super) policy: CallPolicy,
     pub(super) is_denied: bool,
     /// The Service in whose figures it counts: none for what a gateway passes on, which counts as
@@ -93,6 +95,7 @@ pub(super) fn wires(graph: &Graph) -> impl Iterator<Item = Wire> + '_ {
             callee: edge.callee,
             twin: callee.twin.map(number),
             is_divided: graph.is_divided(edge.callee),
+            is_sticky: edge.sticky.is_some(),
             policy: edge.policy,
             is_denied: edge.is_denied,
             told,
@@ -105,7 +108,7 @@ pub(super) fn wires(graph: &Graph) -> impl Iterator<Item = Wire> + '_ {
             door: edge.door,
             is_named: match edge.from {
                 Caller::Client(source) => {
-                    graph.load_of(&graph.edges.sources[source]).found.is_some()
+                    graph.load_of(&graph.edges.sources[source]).clients.found.is_some()
                 }
                 Caller::Service(_) => graph.looks_up,
                 Caller::Gateway(_) => false,

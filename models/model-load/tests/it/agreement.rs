@@ -13,6 +13,7 @@ use model_api::{Origin, ServiceId};
 use model_load::News;
 use sim_kernel::{SimSpan, SimTime};
 
+use crate::sticky;
 use crate::world::{Act, Case, Keeps, Node, Of, Run};
 
 /// The largest difference of availability, in points.
@@ -603,6 +604,11 @@ fn comparisons() -> Vec<Comparison> {
             None,
         ),
         of("a node with one pod, one with three", fronts(patience(5_000, 0)), 1, Some(5.0)),
+        of("clients that stay with one of four pods", sticky::even(calm), 0, Some(5.0)),
+        of("the same by a ring of hashes", sticky::hashed(calm), 0, Some(5.0)),
+        of("a pod of those is dead, clients try again", sticky::dead(patience(500, 2)), 0, None),
+        of("two pods, then four, sessions end", sticky::scaled(patience(500, 0)), 0, None),
+        of("a pod goes and takes its sessions with it", sticky::lost(calm), 0, None),
         of("quota of 2 cores, 8 threads, 50 %", quotas(100, 1, 2000, 8, exp), 0, Some(5.0)),
         of("the same, 75 %", quotas(150, 1, 2000, 8, exp), 0, Some(5.0)),
         of("the same, 95 %", quotas(190, 1, 2000, 8, exp), 0, Some(15.0)),
@@ -721,6 +727,11 @@ fn availability(run: &Run, of: Of) -> f64 {
     100.0 * served / offered
 }
 
+/// Of the requests that were asked, those that a rate limit refused.
+fn refused(run: &Run, of: Of) -> f64 {
+    100.0 * run.limited(of) / run.totals(of).0
+}
+
 /// Latency in milliseconds, of single requests.
 fn counted(run: &Run, of: Of, quantile: f64) -> f64 {
     let answered = run.answered.iter().filter(|(id, _, _)| *id == of);
@@ -825,6 +836,12 @@ fn compare(remainder: usize) {
         let _ = write!(table, "| {name} | {of_flow:.3} | {seen:.3} ± {error:.3} |");
         if (of_flow - seen).abs() > POINTS + CHANCE * error {
             let _ = writeln!(wrong, "{name}: {of_flow:.3} %, counted {seen:.3} ± {error:.3}");
+        }
+        let limited = refused(&flow, whose);
+        let (seen, error) = of(&|run| refused(run, whose));
+        if (limited - seen).abs() > POINTS + CHANCE * error {
+            let _ =
+                writeln!(wrong, "{name}: {limited:.3} % limited, counted {seen:.3} ± {error:.3}");
         }
         for quantile in QUANTILES {
             let Some(percent) = percent else {

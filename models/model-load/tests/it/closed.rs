@@ -45,6 +45,7 @@ impl Closed {
                 quota_period: None,
                 loses_requests: false,
                 reconnect: None,
+                loses_sessions: false,
             },
             client: CallPolicy::default(),
             ..Node::default()

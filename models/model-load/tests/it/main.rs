@@ -12,6 +12,7 @@ mod queues;
 mod reference;
 mod segments;
 mod split;
+mod sticky;
 mod throttled;
 mod world;
 mod zones;

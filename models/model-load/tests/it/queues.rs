@@ -68,6 +68,7 @@ impl Queue {
                     quota_period: None,
                     loses_requests: false,
                     reconnect: None,
+                    loses_sessions: false,
                 },
                 readiness: model_api::path::Readiness::default(),
                 origin: Origin::default(),

@@ -71,7 +71,11 @@ impl<'a> Told<'a> {
                 | Act::Inside(..) => {
                     unreachable!("the reference knows no load balancers and gateways")
                 }
-                Act::Stations(..) | Act::Pool(..) | Act::Places(..) | Act::Outside(..) => {
+                Act::Stations(..)
+                | Act::Pool(..)
+                | Act::Pods(..)
+                | Act::Places(..)
+                | Act::Outside(..) => {
                     unreachable!("the reference knows no zones")
                 }
                 Act::OnNodes(..) | Act::NodePlaces(..) | Act::Going(..) | Act::Fronts(..) => {

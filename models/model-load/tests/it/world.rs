@@ -7,11 +7,14 @@ use model_api::blueprint::{NodeSpec, Zone};
 use model_api::canary::{Analysis, Canary};
 use model_api::dns::{ClusterDns, Found};
 use model_api::gateway::{Failover, Gateway, GatewayUpstream, LoadBalancer, Vrrp};
-use model_api::kube::{Service, TrafficDistribution, TrafficPolicy};
+use model_api::kube::{
+    Labels, PodTemplate, Service, TrafficDistribution, TrafficPolicy, Workload, WorkloadKind,
+};
 use model_api::limiter::{Limiter, StoreState};
 use model_api::load::{Clients, Load, LoadPoint, ServiceProfile, Thinking};
 use model_api::observation::{Counted, FlowSegment, Throttling};
 use model_api::path::{CallPolicy, DeniedCall, Serving};
+use model_api::session::{Sessions, SessionsSeen, Stickiness, StickyUpstream};
 use model_api::{Blueprint, DatabaseId, Observation, Origin, ServiceId, WorkloadId, ZoneId};
 use model_load::{
     Choice, Entrance, Flows, LoadEvent, News, Place, Standing, Station, Traffic, WorkFlow, rare,
@@ -56,6 +59,9 @@ pub(crate) enum Act {
     OnNodes(u32, [(u32, u32, u64); NODE_COUNT]),
     /// The same of another Service.
     NodePlaces(u32, [(u32, u32); NODE_COUNT]),
+    /// Of a Service whose clients stay with a pod, in each place: the number of a pod, zero without one;
+    /// whether it lives; and what it can do, per 1000 s.
+    Pods(u32, [(u64, bool, u64); PLACE_COUNT]),
     /// A Service has an endpoint on each node; that of this one is about to go.
     Going(u32, usize),
     /// Nodes that requests from outside for a Service come in at and stay on.
@@ -74,6 +80,10 @@ pub(crate) const ZONE_COUNT: usize = 3;
 /// Nodes of a case that has any, and their zones.
 pub(crate) const NODE_COUNT: usize = 4;
 const ZONES_OF_NODES: [u32; NODE_COUNT] = [0, 0, 1, 2];
+
+/// Places for pods of a Service whose clients stay with one: four and what comes before others go.
+pub(crate) const PLACE_COUNT: usize = 5;
+const REPLICAS: u32 = 4;
 
 fn places(counts: &[(u32, u32)]) -> Vec<Place> {
     let place = |(site, &(ready_count, live_count)): (usize, &(u32, u32))| Place {
@@ -138,6 +148,21 @@ impl World {
             Act::Outside(counts) => flows.set_outside(&counts, &[true; NODE_COUNT]),
             Act::OnNodes(service, nodes) => {
                 flows.set_stations(ServiceId(service), &standing(&nodes));
+            }
+            Act::Pods(service, pods) => {
+                let station = |&(pod, is_live, millirps): &(u64, bool, u64)| {
+                    let live_count = u32::from(is_live);
+                    let place = Place { site: 0, ready_count: 1, live_count };
+                    let capacity_millirps = if is_live { millirps } else { 0 };
+                    let pod = Some(pod);
+                    Station { places: vec![place], capacity_millirps, pod, ..Station::default() }
+                };
+                let stations = pods.iter().map(|it| match it.0 {
+                    0 => Station::default(),
+                    _ => station(it),
+                });
+                let standing = Standing { stations: stations.collect(), are_hinted: false };
+                flows.set_stations(ServiceId(service), &standing);
             }
             Act::NodePlaces(service, counts) => {
                 flows.set_places(ServiceId(service), &places(&counts));
@@ -237,6 +262,10 @@ pub(crate) struct Node {
     pub(crate) chosen: Option<(u64, u32)>,
     /// Gateways leave the choice of its endpoints to proxies.
     pub(crate) is_service_upstream: bool,
+    /// Clients stay with a pod of it.
+    pub(crate) sticky: Option<Stickiness>,
+    /// By load: those who do.
+    pub(crate) sessions: Sessions,
 }
 
 /// What keeps requests to a Service on their node.
@@ -290,6 +319,8 @@ pub(crate) struct Run {
     pub(crate) answered: Vec<(Of, u64, u64)>,
     /// What quotas did to the pods of a Service.
     pub(crate) throttled: Vec<(u32, Throttling)>,
+    /// What became of the sessions of a Service.
+    pub(crate) sessions: Vec<(u32, SessionsSeen)>,
     pub(crate) event_count: u64,
     pub(crate) digest: u64,
     /// How often each of `rare::ALL` happened.
@@ -306,7 +337,8 @@ impl Case {
             connecting_ppm: 1_000_000,
             origin: Origin::default(),
         });
-        if self.nodes.iter().any(|node| node.has_hints || node.keeps.is_some()) {
+        let is_divided = |it: &Node| it.has_hints || it.keeps.is_some() || it.sticky.is_some();
+        if self.nodes.iter().any(is_divided) {
             let zone = |name: &str| Zone { name: name.to_owned(), ..Zone::default() };
             blueprint.zones = ["a", "b", "c"].map(zone).to_vec();
         }
@@ -330,8 +362,18 @@ impl Case {
                 external_traffic_policy: policy(node.keeps == Some(Keeps::FromOutside)),
                 is_external: node.keeps == Some(Keeps::FromOutside),
                 is_service_upstream: node.is_service_upstream,
+                selector: labels(idx),
+                session_affinity: match node.sticky {
+                    Some(Stickiness::Address { timeout }) => Some(timeout),
+                    _ => None,
+                },
                 ..Service::default()
             });
+            if let Some(stickiness) = node.sticky {
+                let service = ServiceId(idx);
+                blueprint.stickies.push(StickyUpstream { service, stickiness });
+                blueprint.workloads.push(workload(idx));
+            }
             blueprint.profiles.push(ServiceProfile {
                 service: ServiceId(idx),
                 cpu_per_request: SimSpan::from_millis(10),
@@ -394,6 +436,7 @@ impl Case {
                         tenant: tenant.map(|(name, _)| name.to_owned()),
                         zone: node.zones.get(load).copied().map(ZoneId),
                         addresses: node.addresses,
+                        sessions: node.sessions,
                         found: node.records.get(load).map(|&record| Found {
                             name: 0,
                             record,
@@ -480,7 +523,7 @@ impl Case {
         assert!(outcome.is_complete(), "{outcome}");
         sim.apply(|world, ctx| world.flows.finish(ctx));
         let (mut segments, mut clients, mut answered) = (Vec::new(), Vec::new(), Vec::new());
-        let (mut served, mut throttled) = (Vec::new(), Vec::new());
+        let (mut served, mut throttled, mut sessions) = (Vec::new(), Vec::new(), Vec::new());
         let (event_count, digest) = (sim.stats().handled_count, sim.digest());
         let (_, recorder) = sim.into_parts();
         let (journal, hits) = recorder.into_parts();
@@ -503,6 +546,7 @@ impl Case {
                     answered.push((Of::Served(service.0, zone.0), within_ns, count));
                 }
                 Observation::Throttled { service, seen } => throttled.push((service.0, seen)),
+                Observation::Sessions { service, seen } => sessions.push((service.0, seen)),
                 other => panic!("only flows are told, not {other:?}"),
             }
         }
@@ -513,10 +557,28 @@ impl Case {
             served,
             answered,
             throttled,
+            sessions,
             event_count: event_count - script_count,
             digest,
             hits: rare::ALL.iter().map(|probe| hits.count(probe)).collect(),
         }
+    }
+}
+
+fn labels(service: u32) -> Labels {
+    [("app".to_owned(), format!("s{service}"))].into_iter().collect()
+}
+
+fn workload(service: u32) -> Workload {
+    Workload {
+        kind: WorkloadKind::ReplicaSet,
+        namespace: "shop".into(),
+        name: format!("s{service}"),
+        replicas: REPLICAS,
+        selector: None,
+        min_ready: SimSpan::ZERO,
+        template: PodTemplate { labels: labels(service), ..PodTemplate::default() },
+        origin: Origin::default(),
     }
 }
 
@@ -577,7 +639,7 @@ impl Run {
     pub(crate) fn totals(&self, of: Of) -> (f64, f64) {
         self.segments_of(of).iter().fold((0.0, 0.0), |(offered, served), (until, segment)| {
             let secs = (*until - segment.from).as_secs_f64() / 2e3;
-            if let Some(Counted { asked, answered }) = segment.counted {
+            if let Some(Counted { asked, answered, .. }) = segment.counted {
                 return (offered + asked as f64, served + answered as f64);
             }
             let sum = |first: u64, last: u64| (first as f64 + last as f64) * secs;
@@ -585,6 +647,17 @@ impl Run {
                 offered + sum(segment.offered_from_millirps, segment.offered_until_millirps),
                 served + sum(segment.served_from_millirps, segment.served_until_millirps),
             )
+        })
+    }
+
+    /// Requests that a rate limit refused over the run.
+    pub(crate) fn limited(&self, of: Of) -> f64 {
+        self.segments_of(of).iter().fold(0.0, |sum, (until, segment)| {
+            let secs = (*until - segment.from).as_secs_f64() / 2e3;
+            let (first, last) = (segment.limited_from_millirps, segment.limited_until_millirps);
+            sum + segment
+                .counted
+                .map_or((first as f64 + last as f64) * secs, |counted| counted.limited as f64)
         })
     }
 

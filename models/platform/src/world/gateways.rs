@@ -22,7 +22,7 @@ pub(super) struct GatewayState {
     /// By limiter: what became of those who ask its store.
     stores: Vec<StoreState>,
     /// What becomes of pods that ask the DNS of the cluster.
-    cluster_dns: StoreState,
+    cluster_dns: DnsSeen,
     /// By balancer: somebody answered at its address.
     answered: Vec<bool>,
 }
@@ -36,9 +36,18 @@ impl GatewayState {
             names,
             nodes: Vec::new(),
             stores: Vec::new(),
-            cluster_dns: StoreState::Answers,
+            cluster_dns: DnsSeen::default(),
         }
     }
+}
+
+/// What becomes of those who ask the DNS of the cluster.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct DnsSeen {
+    /// Of a thousand questions, those that get no answer.
+    lost_milli: u64,
+    /// Some of these hear nothing at all.
+    is_silent: bool,
 }
 
 impl World {
@@ -266,18 +275,36 @@ impl World {
     /// Tells flows whether Services find each other.
     pub(super) fn tell_cluster_dns(&mut self) {
         let Some(dns) = &self.blueprint.cluster_dns else { return };
-        let state = self.store_state(dns.service);
-        if std::mem::replace(&mut self.gateways.cluster_dns, state) == state {
+        let seen = self.dns_seen(dns.service);
+        let known = std::mem::replace(&mut self.gateways.cluster_dns, seen);
+        if known == seen {
             return;
         }
-        let answers = state == StoreState::Answers;
-        let lost_milli = u64::from(dns.connecting_ppm.min(1_000_000)) / 1000;
+        let connecting_milli = u64::from(dns.connecting_ppm.min(1_000_000)) / 1000;
+        let is_better = seen.lost_milli <= known.lost_milli;
         self.flows.hear_inside(News {
             weight_milli: 1000,
-            found_milli: if answers { 1000 } else { 1000 - lost_milli },
-            is_silent: state == StoreState::Silent,
-            within: if answers { SimSpan::ZERO } else { dns.kept_for },
+            found_milli: 1000 - connecting_milli * seen.lost_milli / 1000,
+            is_silent: seen.is_silent,
+            within: if is_better { SimSpan::ZERO } else { dns.kept_for },
         });
+    }
+
+    /// What becomes of questions to the DNS of the cluster, each of which goes to one of the pods that
+    /// proxies know.
+    ///
+    /// A question to a pod that says nothing is lost: the resolver of glibc asks again from the same port
+    /// (`timeout:5 attempts:2`, resolv.conf(5)), whose packets the node keeps leading to the same pod as long as
+    /// it tracks the connection. One to a pod that refuses is asked again from another port, and lost
+    /// where all refuse.
+    fn dns_seen(&self, service: ServiceId) -> DnsSeen {
+        let routes = self.cluster.routes(service);
+        let is = |wanted: PodState| {
+            routes.iter().filter(|route| self.pod_state(route.pod) == wanted).count() as u64
+        };
+        let (all, live, silent) = (routes.len() as u64, is(PodState::Live), is(PodState::Silent));
+        let lost_milli = if live == 0 { 1000 } else { silent * 1000 / all };
+        DnsSeen { lost_milli, is_silent: silent > 0 }
     }
 
     /// What becomes of connections to a Service. Those that are open stay with pods that answer, so that

@@ -33,12 +33,14 @@ pub(super) struct Counted {
     stations: Option<Vec<Station>>,
     division: Division,
     hinted: Option<Vec<usize>>,
+    /// By position among the routes, where clients stay with a pod: its place.
+    pod_places: Vec<usize>,
 }
 
 impl World {
     /// Counts the endpoints of a Service that get these by where they are; `None` where that matters to
     /// nobody.
-    pub(super) fn counted(&self, service: ServiceId, routes: &[Route]) -> Option<Counted> {
+    pub(super) fn counted(&mut self, service: ServiceId, routes: &[Route]) -> Option<Counted> {
         let sites = self.flows.sites_of(service);
         if sites == Division::Whole {
             return None;
@@ -55,6 +57,13 @@ impl World {
             Division::Whole => None,
             Division::Zones => Some(self.blueprint.zones.len()),
             Division::Nodes => Some(self.blueprint.nodes.len()),
+            Division::Pods => Some(self.flows.pod_place_count(service)),
+        };
+        let pod_places = match (division, count) {
+            (Division::Pods, Some(count)) => {
+                self.pod_places.assign(service, count, routes)
+            }
+            _ => Vec::new(),
         };
         Some(Counted {
             sites,
@@ -62,6 +71,7 @@ impl World {
             stations: count.map(|count| vec![Station::default(); count]),
             division,
             hinted: hinted.map(|zones| zones.iter().map(|zone| zone.index()).collect()),
+            pod_places,
         })
     }
 
@@ -182,9 +192,17 @@ impl Counted {
     pub(super) fn count(&mut self, position: usize, route: &Route, millirps: Option<u64>) {
         let at = match self.division {
             Division::Nodes => route.node.index(),
-            _ => self.hinted.as_ref().map_or(0, |zones| zones[position]),
+            Division::Pods => self.pod_places[position],
+            Division::Zones | Division::Whole => {
+                self.hinted.as_ref().map_or(0, |zones| zones[position])
+            }
         };
         self.count_at(at, route, millirps);
+        if self.division == Division::Pods
+            && let Some(stations) = &mut self.stations
+        {
+            stations[at].pod.get_or_insert(route.pod.index() as u64);
+        }
     }
 
     /// Counts one that gets only what a policy keeps on its node.

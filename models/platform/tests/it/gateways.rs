@@ -1,14 +1,14 @@
 //! Gateways whose pods need somebody to be ready, and the names that lead to them.
 
 use model_api::action::Action;
-use model_api::dns::{Answers, DnsName, Found, RecordCheck};
+use model_api::dns::{Answers, ClusterDns, DnsName, Found, RecordCheck};
 use model_api::fault::{Fault, FaultKind, Start};
 use model_api::gateway::{Gateway, GatewayUpstream};
 use model_api::kube::{Probe, ProbeHandler};
 use model_api::load::Clients;
 use model_api::{Blueprint, Observation, Origin, PodId, ServiceId, SimSpan, SimTime, WorkloadId};
 
-use crate::{fault, flows, run, small, web};
+use crate::{fault, flows, run, small, web, zone_loss};
 
 const GATEWAY: WorkloadId = WorkloadId(1);
 const CONTROLLER: WorkloadId = WorkloadId(2);
@@ -116,4 +116,35 @@ fn a_name_leads_away_from_a_gateway_without_pods() {
     assert_eq!(served_at(340), 0);
     // Found down after 70 to 100 s, and learned by all within a minute of that.
     assert_eq!(served_at(500), 90_000);
+}
+
+#[test]
+fn questions_to_pods_of_a_lost_zone_are_lost_until_proxies_know_it() {
+    let served = |looks_up: bool| {
+        let mut blueprint = small();
+        let stock = web(&mut blueprint, "stock", 3);
+        let dns = web(&mut blueprint, "dns", 3);
+        blueprint.loads.truncate(1);
+        blueprint.profiles[0].depends_on = vec![stock];
+        blueprint.cluster_dns = looks_up.then(|| ClusterDns {
+            service: dns,
+            kept_for: SimSpan::ZERO,
+            connecting_ppm: 1_000_000,
+            origin: Origin::default(),
+        });
+        let journal = run(blueprint, vec![zone_loss(0, 300, None)], 1);
+        [200_u64, 310, 900].map(|secs| {
+            let at = SimTime::from_secs(secs);
+            let shop = flows(&journal, 0);
+            let found = shop.iter().find(|(it, _)| it.from <= at && at < it.until);
+            found.map(|(it, _)| it.served_from_millirps).expect("flows have no gaps") as f64
+        })
+    };
+    let (by_name, by_address) = (served(true), served(false));
+    let parts = [0, 1, 2].map(|at: usize| by_name[at] / by_address[at]);
+    // A third of the pods of the DNS says nothing, and each request looks the stock up.
+    let wanted = [1.0, 2.0 / 3.0, 1.0];
+    for (part, wanted) in parts.iter().zip(wanted) {
+        assert!((part - wanted).abs() < 0.01, "{parts:?}: {by_name:?} {by_address:?}");
+    }
 }

@@ -4,14 +4,16 @@ use model_api::load::ThinkLaw;
 use model_api::path::{Discipline, Work};
 use model_api::{SimSpan, SimTime};
 
-use super::path::{CallSpec, InFlight, PolicySpec, RateLimitSpec, ReadinessSpec, WarmUpSpec};
+use super::path::{
+    CallSpec, InFlight, PolicySpec, RateLimitSpec, ReadinessSpec, SessionState, WarmUpSpec,
+};
 use super::profile::{
     BurstSpec, DailyPointSpec, SeasonSpec, SelfSimilarSpec, SpikeSpec, TraceSpec, WeeklySpec,
 };
 use super::writes::WritesTo;
 use crate::decode::{Named, record};
 use crate::source::Spanned;
-use crate::units::{Bytes, Rate, Share};
+use crate::units::{Bytes, Factor, Rate, Share};
 
 record! {
     /// What a request to a Service costs and needs.
@@ -46,6 +48,8 @@ record! {
         warm_up: Option<WarmUpSpec>,
         /// What becomes of requests in a pod that dies before it could finish them (a crash, a lost node, too much memory, the end of its grace period): `lost`, which is the default, or `answered` all the same. A pod that is deleted finishes what it can within its grace period.
         in_flight: Option<Spanned<InFlight>>,
+        /// Where it keeps the sessions of clients that stay with a pod: `shared`, which is the default, or `inPods`, so that whoever comes to another pod has lost its session, and its first request there is an error. Of loads that say how many `sessions` there are.
+        session_state: Option<Spanned<SessionState>>,
         /// What its readiness probe asks for, besides the pod itself.
         readiness: Option<ReadinessSpec>,
     }
@@ -82,6 +86,8 @@ record! {
         from: Named<Spanned<Share>>,
         /// From how many addresses its requests come, each as often as the others; it matters to rate limits that count by address.
         addresses: Option<Spanned<u32>>,
+        /// Clients that stay with a pod, where a Service (`sessionAffinity`) or a gateway keeps them there.
+        sessions: Option<SessionsSpec>,
         /// How the clients call.
         client: Option<PolicySpec>,
         /// Users who wait for each answer before they ask again, in place of a rate.
@@ -104,6 +110,18 @@ record! {
         bursts: Option<BurstSpec>,
         /// Noise that looks alike on all time scales, in each run another.
         self_similar: Option<SelfSimilarSpec>,
+    }
+}
+
+record! {
+    /// Clients of a load that stay with a pod. What keeps them there is in manifests: `sessionAffinity: ClientIP` of a Service looks at their `addresses`, where these are stated, a KongUpstreamPolicy at what it hashes.
+    pub struct SessionsSpec("sessions") {
+        /// How many there are at a time; so many that every pod gets its share when left out.
+        count: Option<Spanned<u32>>,
+        /// How long one lasts in the mean, until another client takes its place; as long as the run when left out.
+        lasts: Option<Spanned<SimSpan>>,
+        /// How unequal they are: the k-th client asks as often as the first divided by k to this power (Zipf's law). 0, which is the default, is all alike, 1 is common.
+        skew: Option<Spanned<Factor>>,
     }
 }
 

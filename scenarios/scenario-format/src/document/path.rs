@@ -112,6 +112,31 @@ impl FromText for InFlight {
     }
 }
 
+/// Where the sessions of a Service are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SessionState {
+    /// In the memory of each pod.
+    InPods,
+    /// In a place that all pods share, or with the client.
+    Shared,
+}
+
+impl FromText for SessionState {
+    const EXPECTED: &'static str = "where sessions are kept: inPods or shared";
+
+    fn from_text(text: &str) -> Result<Self, String> {
+        match text {
+            "inPods" => Ok(Self::InPods),
+            "shared" => Ok(Self::Shared),
+            _ => Err("there are inPods and shared".to_owned()),
+        }
+    }
+
+    fn schema() -> Json {
+        json!({"enum": ["inPods", "shared"]})
+    }
+}
+
 impl FromText for RateLimitCounts {
     const EXPECTED: &'static str = "who counts requests: eachPod or together";
 

@@ -2,10 +2,15 @@
 
 use k8s_openapi::api::{core, networking};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+use model_api::SimSpan;
 use model_api::kube::{Ingress, Service, ServicePort, TrafficDistribution, TrafficPolicy};
+use model_api::session::Stickiness;
 
 use super::Reader;
 use crate::yaml::Node;
+
+/// `MaxClientIPServiceAffinitySeconds` (`pkg/apis/core/types.go`, Kubernetes 1.36).
+const AFFINITY_SECS_MAX: u64 = 86_400;
 
 impl Reader<'_> {
     pub(crate) fn service(&mut self, spec: &core::v1::ServiceSpec) -> Service {
@@ -43,6 +48,7 @@ impl Reader<'_> {
             choose("internalTrafficPolicy", spec.internal_traffic_policy.as_deref());
         let external_traffic_policy =
             choose("externalTrafficPolicy", spec.external_traffic_policy.as_deref());
+        let session_affinity = self.session_affinity(spec);
         Service {
             namespace: self.object.key.namespace.clone(),
             name: self.object.key.name.clone(),
@@ -64,6 +70,7 @@ impl Reader<'_> {
             ),
             has_topology_mode_auto,
             is_service_upstream,
+            session_affinity,
             is_headless: spec.cluster_ip.as_deref() == Some("None"),
             is_external: self.choice(
                 "spec.type",
@@ -78,6 +85,32 @@ impl Reader<'_> {
             ),
             strange_source: None,
             origin: self.origin(),
+        }
+    }
+
+    /// For how long proxies remember addresses (`ValidateService` and defaults of
+    /// `pkg/apis/core/v1/defaults.go`, Kubernetes 1.36).
+    fn session_affinity(&mut self, spec: &core::v1::ServiceSpec) -> Option<SimSpan> {
+        let kinds = [("None", false), ("ClientIP", true)];
+        let is_kept =
+            self.choice("spec.sessionAffinity", spec.session_affinity.as_deref(), false, &kinds);
+        let config = spec.session_affinity_config.as_ref();
+        if !is_kept {
+            if config.is_some() {
+                let message = "must not be set when session affinity is None";
+                self.refuse("spec.sessionAffinityConfig", message);
+            }
+            return None;
+        }
+        let stated = config.and_then(|it| it.client_ip.as_ref()).and_then(|it| it.timeout_seconds);
+        let Some(secs) = stated else { return Some(Stickiness::TIMEOUT) };
+        match u64::try_from(secs) {
+            Ok(secs @ 1..=AFFINITY_SECS_MAX) => Some(SimSpan::from_secs(secs)),
+            _ => {
+                let message = format!("must be between 1 and {AFFINITY_SECS_MAX}");
+                self.refuse("spec.sessionAffinityConfig.clientIP.timeoutSeconds", message);
+                Some(Stickiness::TIMEOUT)
+            }
         }
     }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use model_api::load::{ClientGroup, Clients, Load, LoadPoint, Thinking};
+use model_api::session::Sessions;
 use model_api::{ServiceId, SimSpan, ZoneId};
 
 use super::Resolver;
@@ -16,6 +17,9 @@ use crate::source::Spanned;
 const USERS_MAX: u32 = 100_000;
 /// Most addresses of the clients of a load.
 const ADDRESSES_MAX: u32 = 100_000;
+/// Most sessions of a load, and the steepest law of how often they ask.
+const SESSIONS_MAX: u32 = 10_000_000;
+const SKEW_MAX_MILLI: u64 = 4_000;
 /// All clients, in parts per million.
 const WHOLE_PPM: u64 = 1_000_000;
 
@@ -34,9 +38,10 @@ impl Resolver<'_> {
             self.report(Code::E0021, addresses.span, message);
         }
         let addresses = spec.addresses.map(|it| it.value.clamp(1, ADDRESSES_MAX));
+        let sessions = self.sessions(spec);
         let zones = self.client_zones(spec);
         if zones.is_empty() {
-            let clients = Clients { tenant, zone: None, addresses, found: None };
+            let clients = Clients { tenant, zone: None, addresses, sessions, found: None };
             return vec![Load { clients, ..load.clone() }];
         }
         // Nobody is in two zones by halves.
@@ -54,7 +59,8 @@ impl Resolver<'_> {
             };
             let addresses = addresses.map(of_all);
             let (tenant, zone) = (tenant.clone(), Some(zone));
-            let clients = Clients { tenant, zone, addresses, found: None };
+            let sessions = Sessions { count: sessions.count.map(of_all), ..sessions };
+            let clients = Clients { tenant, zone, addresses, sessions, found: None };
             let points = load.points.iter().map(|point| LoadPoint {
                 rate_millirps: until(point.rate_millirps, before_ppm + ppm)
                     - until(point.rate_millirps, before_ppm),
@@ -65,6 +71,38 @@ impl Resolver<'_> {
             before_ppm += ppm;
         }
         loads
+    }
+
+    /// Clients that stay with a pod.
+    fn sessions(&mut self, spec: &LoadSpec) -> Sessions {
+        let Some(stated) = &spec.sessions else { return Sessions::default() };
+        if let Some(count) = stated.count.filter(|it| !(1..=SESSIONS_MAX).contains(&it.value)) {
+            let message = format!("a load has between 1 and {SESSIONS_MAX} sessions");
+            self.report(Code::E0109, count.span, message);
+        }
+        if let Some(lasts) = stated.lasts.filter(|it| it.value.is_zero()) {
+            self.report(Code::E0109, lasts.span, "a session lasts for some time");
+        }
+        if let Some(skew) = stated.skew.filter(|it| it.value.milli > SKEW_MAX_MILLI) {
+            let message = format!("a skew is between 0 and {}", SKEW_MAX_MILLI / 1000);
+            self.report(Code::E0109, skew.span, message);
+        }
+        let skew_milli = stated.skew.map_or(0, |it| it.value.milli.min(SKEW_MAX_MILLI));
+        if let Some(skew) = stated.skew
+            && skew.value.milli > 0
+            && stated.count.is_none()
+            && spec.addresses.is_none()
+        {
+            let message =
+                "who asks more than others matters only where it is known how many there are";
+            let diagnostic = Diagnostic::new(Code::E0109, skew.span, message);
+            self.diagnostics.push(diagnostic.help("state `count`"));
+        }
+        Sessions {
+            count: stated.count.map(|it| it.value.clamp(1, SESSIONS_MAX)),
+            lasts: stated.lasts.map(|it| it.value.max(SimSpan::from_nanos(1))),
+            skew_milli: u32::try_from(skew_milli).expect("it is at most a few thousand"),
+        }
     }
 
     /// What clients do who wait for answers.
@@ -167,7 +205,7 @@ impl Resolver<'_> {
         if divided.is_empty() {
             let message = format!(
                 "requests served in `{}` are not told apart: endpoints of the Service carry no hints, \
-                 and no traffic policy of it is Local",
+                 no traffic policy of it is Local, and no client stays with a pod",
                 name.value
             );
             let help =

@@ -107,11 +107,11 @@ impl Resolver<'_> {
     /// The promises of a sentence: one, or one for each subject of `*`, with the subject's name.
     fn promises(&mut self, promise: &PromiseSpec) -> Vec<(Promise, Option<String>)> {
         match promise {
-            PromiseSpec::Availability { service, clients, limit } => {
-                self.each_asked(service, clients.as_ref(), |service, clients| {
-                    Promise::Availability { service, clients, limit: *limit }
-                })
-            }
+            PromiseSpec::Availability { service, clients, admitted_only, limit } => self
+                .each_asked(service, clients.as_ref(), |service, clients| {
+                    let (admitted_only, limit) = (*admitted_only, *limit);
+                    Promise::Availability { service, clients, admitted_only, limit }
+                }),
             PromiseSpec::AvailabilityIn { service, window, limit } => {
                 self.each_service(service, |service| Promise::AvailabilityIn {
                     service,

@@ -6,7 +6,8 @@ use model_api::path::{Breaker, CallPolicy, Discipline, RateLimit, Readiness, Ser
 use super::Resolver;
 use crate::diagnostic::Code;
 use crate::document::{
-    BreakerSpec, InFlight, PolicySpec, RateLimitSpec, ReadinessSpec, ServiceSpec, WarmUpSpec,
+    BreakerSpec, InFlight, PolicySpec, RateLimitSpec, ReadinessSpec, ServiceSpec, SessionState,
+    WarmUpSpec,
 };
 
 /// Most attempts of one call: more would only be a slow way to write "for ever".
@@ -42,6 +43,7 @@ impl Resolver<'_> {
             quota_period: self.quota_period(spec),
             loses_requests: spec.in_flight.is_none_or(|it| it.value == InFlight::Lost),
             reconnect: None,
+            loses_sessions: spec.session_state.is_some_and(|it| it.value == SessionState::InPods),
         }
     }
 

@@ -26,6 +26,7 @@ mod poolers;
 mod profiles;
 mod read;
 mod sense;
+mod sessions;
 mod skew;
 mod storage;
 mod strain;

@@ -59,10 +59,12 @@ impl Engine {
         let Wire { callee: entry, told, is_plain, is_denied, .. } =
             self.edges[call.edge as usize].wire;
         let service = told.expect("requests from outside count for the Service they ask for");
-        // Without an answer in time, or without having asked, a client blames nobody.
+        // Without an answer in time, or without having asked, a client blames nobody; and it is told of a
+        // limit, whoever keeps it.
         let is_of_client = matches!(
             loss.reason,
             LossReason::TimedOut
+                | LossReason::RateLimited
                 | LossReason::BreakerOpen
                 | LossReason::LoadBalancer
                 | LossReason::Name

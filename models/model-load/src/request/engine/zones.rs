@@ -1,4 +1,4 @@
-//! Attempts that are divided by zone or node: which station they go to, and which zone answers them.
+//! Attempts that are divided by zone, node or pod: which station they go to, and which zone answers them.
 
 use model_api::observation::LossReason;
 use sim_kernel::{Purpose, SimSpan};
@@ -24,6 +24,11 @@ impl Engine {
     ) {
         self.known.are_hinted[node] = are_hinted;
         self.known.are_last_resort[node] = are_last_resort;
+        self.is_rerouted = false;
+    }
+
+    pub(in crate::request) fn set_sticky(&mut self, number: usize, shares: Vec<f64>) {
+        self.known.sticky[number] = shares;
         self.is_rerouted = false;
     }
 
@@ -53,6 +58,13 @@ impl Engine {
         self.is_dropped = false;
         let Some(route) = self.routes.get(edge) else { return number(callee) };
         let branches = &route.branches;
+        // Who stays with a pod tries again there, while it is known.
+        if call.attempt > 0
+            && self.edges[edge].wire.is_sticky
+            && route.branch_to(call.node as usize).is_some()
+        {
+            return call.node;
+        }
         let is_sure = branches.len() <= 1 && route.dropped <= 0.0;
         if is_sure {
             return number(branches.first().map_or(callee, |branch| branch.station));

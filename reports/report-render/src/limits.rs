@@ -1,0 +1,57 @@
+//! What rate limits refused, in words.
+
+use report_data::{Metric, Unit};
+
+use crate::quantity::value;
+
+/// A sentence for each Service that a rate limit refused requests for; groups of clients have their own.
+pub(crate) fn told(metrics: &[Metric]) -> impl Iterator<Item = String> {
+    let is_whole = |it: &&Metric| it.name == "limitedRequests" && !it.subject.ends_with(']');
+    metrics.iter().filter(is_whole).filter_map(|limited| {
+        let is_it =
+            |it: &&Metric| it.name == "admittedAvailability" && it.subject == limited.subject;
+        let most = limited.quantiles()?.max;
+        let admitted = metrics.iter().find(is_it)?.quantiles()?;
+        let percent = |ppm| value(ppm, Unit::PartsPerMillion);
+        let answered = if admitted.min == admitted.max {
+            percent(admitted.min)
+        } else {
+            format!("{} to {}", percent(admitted.min), percent(admitted.max))
+        };
+        (most > 0).then(|| {
+            format!(
+                "{}: up to {most} refused by rate limits; of the others {answered} answered",
+                limited.subject
+            )
+        })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_limits_refused_is_told_of_services() {
+        let metric = |name: &str, subject: &str, unit, values: [i64; 2]| Metric {
+            name: name.to_owned(),
+            subject: subject.to_owned(),
+            unit,
+            values: values.map(Some).to_vec(),
+        };
+        let metrics = [
+            metric("limitedRequests", "shop/a", Unit::Count, [12, 900]),
+            metric("admittedAvailability", "shop/a", Unit::PartsPerMillion, [990_000, 1_000_000]),
+            metric("limitedRequests", "shop/a [tenant: b]", Unit::Count, [12, 900]),
+            metric("limitedRequests", "shop/b", Unit::Count, [0, 0]),
+            metric("admittedAvailability", "shop/b", Unit::PartsPerMillion, [1_000_000; 2]),
+        ];
+        let told: Vec<String> = told(&metrics).collect();
+        assert_eq!(
+            told,
+            [
+                "shop/a: up to 900 refused by rate limits; of the others 99.0000% to 100.0000% answered"
+            ]
+        );
+    }
+}
