@@ -9,7 +9,7 @@
 //! Shares of those who ask by how much they ask: each Service that asks counts alike, and so do clients
 //! outside. Endpoints that get fewer requests because some do not know them yet are not less loaded: what
 //! all can do together counts. Hints of `topology-mode: Auto`, and endpoints behind a traffic policy that
-//! are about to go, are what most proxies know.
+//! are about to go, are what most proxies know; and so is where clients go that stay with a pod.
 //! # Defaults and their sources
 //! [`model_kube::reflector`] says how long proxies differ.
 //! # Invariants
@@ -57,6 +57,7 @@ impl World {
                 let routes = nodes.flat_map(|node| seen(node).filter(move |it| it.node == node));
                 Some(Sent { routes: by_pod(routes), reaching_ppm: None })
             }
+            Division::Pods => None,
             Division::Whole => Some(self.sent_from_anywhere(service)),
         }
     }

@@ -19,9 +19,10 @@ impl World {
         let (mut ready_count, mut live_count, mut capacity_millirps) = (0, 0, 0_u64);
         let reconnecting = self.reconnecting(service, ctx.now());
         let (speed_ppm, mut next_step) = reconnecting.unzip();
+        let pod_places = self.assign_pod_places(service);
         let sent = self.sent_differently(service);
         let routes = sent.as_ref().map_or(self.cluster.routes(service), |sent| &sent.routes);
-        let mut counted = self.counted(service, routes);
+        let mut counted = self.counted(service, routes, pod_places);
         for (position, route) in routes.iter().enumerate() {
             ready_count += 1;
             let millirps = self.millirps_of(service, route, ctx.now(), &mut next_step);

@@ -40,7 +40,12 @@ pub(super) struct Counted {
 impl World {
     /// Counts the endpoints of a Service that get these by where they are; `None` where that matters to
     /// nobody.
-    pub(super) fn counted(&mut self, service: ServiceId, routes: &[Route]) -> Option<Counted> {
+    pub(super) fn counted(
+        &self,
+        service: ServiceId,
+        routes: &[Route],
+        pod_places: Vec<usize>,
+    ) -> Option<Counted> {
         let sites = self.flows.sites_of(service);
         if sites == Division::Whole {
             return None;
@@ -59,12 +64,6 @@ impl World {
             Division::Nodes => Some(self.blueprint.nodes.len()),
             Division::Pods => Some(self.flows.pod_place_count(service)),
         };
-        let pod_places = match (division, count) {
-            (Division::Pods, Some(count)) => {
-                self.pod_places.assign(service, count, routes)
-            }
-            _ => Vec::new(),
-        };
         Some(Counted {
             sites,
             places: Vec::new(),
@@ -73,6 +72,15 @@ impl World {
             hinted: hinted.map(|zones| zones.iter().map(|zone| zone.index()).collect()),
             pod_places,
         })
+    }
+
+    /// The place of each endpoint of a Service whose clients stay with a pod; none for others.
+    pub(super) fn assign_pod_places(&mut self, service: ServiceId) -> Vec<usize> {
+        if self.flows.division_of(service) != Division::Pods {
+            return Vec::new();
+        }
+        let count = self.flows.pod_place_count(service);
+        self.pod_places.assign(service, count, self.cluster.routes(service))
     }
 
     /// Tells the flows what was counted, and balancers what nodes do with connections that stay there.
