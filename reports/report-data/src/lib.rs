@@ -14,6 +14,7 @@ mod conformance;
 mod decision;
 mod exposure;
 mod load_map;
+pub mod metric_name;
 mod recommendation;
 mod storage;
 mod summary;

@@ -1,6 +1,6 @@
 //! What tenants, clients of a zone, and requests to endpoints in a zone met, in a line each.
 
-use report_data::{Metric, Quantiles, Unit};
+use report_data::{Metric, Quantiles, Unit, metric_name};
 
 use crate::quantity::{span, value};
 
@@ -8,7 +8,7 @@ use crate::quantity::{span, value};
 pub(crate) fn told(metrics: &[Metric]) -> impl Iterator<Item = String> {
     metrics.iter().filter_map(|metric| {
         let (service, group) = metric.subject.strip_suffix(']')?.split_once(" [")?;
-        let is_first = metric.name == "availability";
+        let is_first = metric.name == metric_name::AVAILABILITY;
         is_first.then(|| format!("{service}, {group}: {}", figures(metric, metrics)))
     })
 }
@@ -32,10 +32,10 @@ fn figures(availability: &Metric, metrics: &[Metric]) -> String {
     if let (Some(p50), Some(p99)) = (within("latencyP50"), within("latencyP99")) {
         parts.push(format!("half in up to {p50}, 99% in up to {p99}"));
     }
-    if let Some(crossing) = most("crossZone").filter(|ppm| *ppm > 0) {
+    if let Some(crossing) = most(metric_name::CROSS_ZONE).filter(|ppm| *ppm > 0) {
         parts.push(format!("up to {} from other zones", percent(crossing)));
     }
-    if let Some(lost) = most("lostRequests").filter(|lost| *lost > 0) {
+    if let Some(lost) = most(metric_name::LOST_REQUESTS).filter(|lost| *lost > 0) {
         let reasons = of_group().filter_map(|metric| {
             let reason = metric.name.strip_prefix("lostRequests.")?;
             let count = metric.quantiles()?.max;
@@ -61,16 +61,36 @@ mod tests {
         };
         let tenant = "shop/web [tenant: acme]";
         let metrics = [
-            metric("availability", "shop/web", Unit::PartsPerMillion, [900_000, 990_000]),
-            metric("availability", tenant, Unit::PartsPerMillion, [999_000, 1_000_000]),
-            metric("lostRequests", tenant, Unit::Count, [12, 0]),
+            metric(
+                metric_name::AVAILABILITY,
+                "shop/web",
+                Unit::PartsPerMillion,
+                [900_000, 990_000],
+            ),
+            metric(metric_name::AVAILABILITY, tenant, Unit::PartsPerMillion, [999_000, 1_000_000]),
+            metric(metric_name::LOST_REQUESTS, tenant, Unit::Count, [12, 0]),
             metric("lostRequests.overload", tenant, Unit::Count, [10, 0]),
             metric("lostRequests.timedOut", tenant, Unit::Count, [2, 0]),
             metric("latencyP50", tenant, Unit::Nanoseconds, [5_000_000, 6_000_000]),
             metric("latencyP99", tenant, Unit::Nanoseconds, [250_000_000, 90_000_000]),
-            metric("availability", "shop/web [zone: a]", Unit::PartsPerMillion, [1_000_000; 2]),
-            metric("availability", "shop/db [served_in: b]", Unit::PartsPerMillion, [800_000; 2]),
-            metric("crossZone", "shop/db [served_in: b]", Unit::PartsPerMillion, [0, 250_000]),
+            metric(
+                metric_name::AVAILABILITY,
+                "shop/web [zone: a]",
+                Unit::PartsPerMillion,
+                [1_000_000; 2],
+            ),
+            metric(
+                metric_name::AVAILABILITY,
+                "shop/db [served_in: b]",
+                Unit::PartsPerMillion,
+                [800_000; 2],
+            ),
+            metric(
+                metric_name::CROSS_ZONE,
+                "shop/db [served_in: b]",
+                Unit::PartsPerMillion,
+                [0, 250_000],
+            ),
         ];
         let told: Vec<String> = told(&metrics).collect();
         let expected = [

@@ -1,10 +1,10 @@
 //! What became of pods that memory ran out for, in words.
 
-use report_data::Metric;
+use report_data::{Metric, metric_name};
 
 /// A sentence for each workload of whose pods some were killed, evicted or refused in any run.
 pub(crate) fn told(metrics: &[Metric]) -> impl Iterator<Item = String> {
-    metrics.iter().filter(|metric| metric.name == "memoryKills").filter_map(|kills| {
+    metrics.iter().filter(|metric| metric.name == metric_name::MEMORY_KILLS).filter_map(|kills| {
         let of = |name: &str, what: &str| {
             let metric =
                 metrics.iter().find(|it| it.name == name && it.subject == kills.subject)?;
@@ -19,9 +19,9 @@ pub(crate) fn told(metrics: &[Metric]) -> impl Iterator<Item = String> {
             }
         };
         let parts: Vec<String> = [
-            of("memoryKills", "container$ killed"),
-            of("memoryEvictions", "pod$ evicted"),
-            of("memoryRefusals", "pod$ refused"),
+            of(metric_name::MEMORY_KILLS, "container$ killed"),
+            of(metric_name::MEMORY_EVICTIONS, "pod$ evicted"),
+            of(metric_name::MEMORY_REFUSALS, "pod$ refused"),
         ]
         .into_iter()
         .flatten()
@@ -45,11 +45,11 @@ mod tests {
             values: values.map(Some).to_vec(),
         };
         let metrics = [
-            metric("memoryKills", "shop/a", [7, 4, 5]),
-            metric("memoryEvictions", "shop/a", [0, 1, 0]),
-            metric("memoryRefusals", "shop/a", [0, 0, 0]),
-            metric("memoryKills", "shop/b", [2, 2, 2]),
-            metric("lostRequests", "shop/b", [9, 9, 9]),
+            metric(metric_name::MEMORY_KILLS, "shop/a", [7, 4, 5]),
+            metric(metric_name::MEMORY_EVICTIONS, "shop/a", [0, 1, 0]),
+            metric(metric_name::MEMORY_REFUSALS, "shop/a", [0, 0, 0]),
+            metric(metric_name::MEMORY_KILLS, "shop/b", [2, 2, 2]),
+            metric(metric_name::LOST_REQUESTS, "shop/b", [9, 9, 9]),
         ];
         let told: Vec<String> = told(&metrics).collect();
         let expected = [

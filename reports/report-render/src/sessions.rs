@@ -1,16 +1,16 @@
 //! What became of clients that stay with a pod, in words.
 
-use report_data::Metric;
+use report_data::{Metric, metric_name};
 
 /// A sentence for each Service whose clients stay with a pod.
 pub(crate) fn told(metrics: &[Metric]) -> impl Iterator<Item = String> {
-    metrics.iter().filter(|metric| metric.name == "hottestPod").filter_map(|hottest| {
+    metrics.iter().filter(|metric| metric.name == metric_name::HOTTEST_POD).filter_map(|hottest| {
         let most = |name: &str| {
             let is_it = |it: &&Metric| it.name == name && it.subject == hottest.subject;
             metrics.iter().find(is_it)?.quantiles().map(|values| values.max)
         };
         let busiest = hottest.quantiles()?.max as f64 / 1e6;
-        let (moved, lost) = (most("movedSessions")?, most("lostSessions")?);
+        let (moved, lost) = (most(metric_name::MOVED_SESSIONS)?, most(metric_name::LOST_SESSIONS)?);
         let moved = match (moved, lost) {
             (0, _) => String::new(),
             (moved, 0) => format!("; up to {moved} sessions moved to another pod"),
@@ -39,9 +39,9 @@ mod tests {
         };
         let of = |subject, moved, lost, hottest| {
             [
-                metric("movedSessions", subject, Unit::Count, moved),
-                metric("lostSessions", subject, Unit::Count, lost),
-                metric("hottestPod", subject, Unit::PartsPerMillion, hottest),
+                metric(metric_name::MOVED_SESSIONS, subject, Unit::Count, moved),
+                metric(metric_name::LOST_SESSIONS, subject, Unit::Count, lost),
+                metric(metric_name::HOTTEST_POD, subject, Unit::PartsPerMillion, hottest),
             ]
         };
         let metrics: Vec<Metric> = [

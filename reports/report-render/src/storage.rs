@@ -1,38 +1,41 @@
 //! How storage pools fared and how durable they are, in words.
 
-use report_data::{Metric, PoolDurability};
+use report_data::{Metric, PoolDurability, metric_name};
 
 use crate::quantity::span;
 
 /// A sentence for each pool that something happened to in any run.
 pub(crate) fn told(metrics: &[Metric]) -> impl Iterator<Item = String> {
-    metrics.iter().filter(|metric| metric.name == "poolBelowSize").filter_map(|below| {
-        let most = |name: &str| {
-            let found = metrics.iter().find(|it| it.name == name && it.subject == below.subject);
-            let values = found.into_iter().flat_map(|it| it.values.iter().flatten());
-            values.copied().max().and_then(|value| u64::try_from(value).ok()).unwrap_or(0)
-        };
-        let time = |name: &str, what: &str| {
-            let most = most(name);
-            (most > 0).then(|| format!("{what} for up to {}", span(most)))
-        };
-        let size = |name: &str, what: &str| {
-            let most = most(name);
-            (most > 0).then(|| format!("up to {} {what}", bytes(most)))
-        };
-        let parts: Vec<String> = [
-            time("poolBelowSize", "below size"),
-            time("poolPaused", "paused"),
-            time("poolStopped", "stopped"),
-            size("poolAtOneBytes", "one loss from gone"),
-            time("poolRebuild", "made anew"),
-            size("poolLostBytes", "lost"),
-        ]
-        .into_iter()
-        .flatten()
-        .collect();
-        (!parts.is_empty()).then(|| format!("{}: {}", below.subject, parts.join("; ")))
-    })
+    metrics.iter().filter(|metric| metric.name == metric_name::POOL_BELOW_SIZE).filter_map(
+        |below| {
+            let most = |name: &str| {
+                let found =
+                    metrics.iter().find(|it| it.name == name && it.subject == below.subject);
+                let values = found.into_iter().flat_map(|it| it.values.iter().flatten());
+                values.copied().max().and_then(|value| u64::try_from(value).ok()).unwrap_or(0)
+            };
+            let time = |name: &str, what: &str| {
+                let most = most(name);
+                (most > 0).then(|| format!("{what} for up to {}", span(most)))
+            };
+            let size = |name: &str, what: &str| {
+                let most = most(name);
+                (most > 0).then(|| format!("up to {} {what}", bytes(most)))
+            };
+            let parts: Vec<String> = [
+                time(metric_name::POOL_BELOW_SIZE, "below size"),
+                time(metric_name::POOL_PAUSED, "paused"),
+                time(metric_name::POOL_STOPPED, "stopped"),
+                size(metric_name::POOL_AT_ONE_BYTES, "one loss from gone"),
+                time(metric_name::POOL_REBUILD, "made anew"),
+                size(metric_name::POOL_LOST_BYTES, "lost"),
+            ]
+            .into_iter()
+            .flatten()
+            .collect();
+            (!parts.is_empty()).then(|| format!("{}: {}", below.subject, parts.join("; ")))
+        },
+    )
 }
 
 /// A sentence for each pool. Never what disks alone would give: that is no promise.
@@ -82,10 +85,10 @@ mod tests {
             values: values.map(Some).to_vec(),
         };
         let metrics = [
-            metric("poolBelowSize", "a", [0, 3_600_000_000_000]),
-            metric("poolStopped", "a", [0, 0]),
-            metric("poolAtOneBytes", "a", [5 << 40, 1 << 39]),
-            metric("poolBelowSize", "b", [0, 0]),
+            metric(metric_name::POOL_BELOW_SIZE, "a", [0, 3_600_000_000_000]),
+            metric(metric_name::POOL_STOPPED, "a", [0, 0]),
+            metric(metric_name::POOL_AT_ONE_BYTES, "a", [5 << 40, 1 << 39]),
+            metric(metric_name::POOL_BELOW_SIZE, "b", [0, 0]),
         ];
         let told: Vec<String> = told(&metrics).collect();
         assert_eq!(told, ["a: below size for up to 1h 00m; up to 5.0 TiB one loss from gone"]);

@@ -1,12 +1,12 @@
 //! What became of the writes to each database, in words.
 
-use report_data::Metric;
+use report_data::{Metric, metric_name};
 
 use crate::quantity::span;
 
 /// A sentence for each database of which writes were lost, never answered or taken by two instances in any run.
 pub(crate) fn told(metrics: &[Metric]) -> impl Iterator<Item = String> {
-    metrics.iter().filter(|metric| metric.name == "lostCommits").filter_map(|lost| {
+    metrics.iter().filter(|metric| metric.name == metric_name::LOST_COMMITS).filter_map(|lost| {
         let of =
             |name: &str| metrics.iter().find(|it| it.name == name && it.subject == lost.subject);
         let most = |metric: Option<&Metric>| {
@@ -14,28 +14,30 @@ pub(crate) fn told(metrics: &[Metric]) -> impl Iterator<Item = String> {
             values.copied().max().unwrap_or(0)
         };
         let lost_most = most(Some(lost));
-        let unknown = of("unknownCommits");
+        let unknown = of(metric_name::UNKNOWN_COMMITS);
         let unknown_most = most(unknown);
         let mut parts = Vec::new();
         if lost_most > 0 {
-            let length = u64::try_from(most(of("lostSpan"))).unwrap_or(0);
+            let length = u64::try_from(most(of(metric_name::LOST_SPAN))).unwrap_or(0);
             parts.push(format!("up to {lost_most} acknowledged ones lost, of {}", span(length)));
         }
         if unknown_most > 0 {
             // How they ended in the first run with so many.
             let run = unknown?.values.iter().position(|value| *value == Some(unknown_most))?;
             let in_run = |name| of(name).and_then(|metric| *metric.values.get(run)?).unwrap_or(0);
-            let (kept, gone) = (in_run("unknownDurable"), in_run("unknownLost"));
+            let (kept, gone) =
+                (in_run(metric_name::UNKNOWN_DURABLE), in_run(metric_name::UNKNOWN_LOST));
             let open = unknown_most - kept - gone;
             let open = if open > 0 { format!(", {open} undecided") } else { String::new() };
             parts.push(format!(
                 "up to {unknown_most} never answered ({kept} kept, {gone} lost{open})"
             ));
         }
-        let split = most(of("splitBrain"));
+        let split = most(of(metric_name::SPLIT_BRAIN));
         if split > 0 {
             let length = |name| span(u64::try_from(most(of(name))).unwrap_or(0));
-            let (longest, all) = (length("longestSplitBrain"), length("splitBrain"));
+            let (longest, all) =
+                (length(metric_name::LONGEST_SPLIT_BRAIN), length(metric_name::SPLIT_BRAIN));
             parts
                 .push(format!("two instances took them for up to {longest} at once, {all} in all"));
         }
@@ -58,17 +60,17 @@ mod tests {
             values: values.map(Some).to_vec(),
         };
         let metrics = [
-            metric("lostSpan", "shop/a", [0, 1_500_000_000]),
-            metric("lostCommits", "shop/a", [0, 30]),
-            metric("unknownCommits", "shop/a", [2, 9]),
-            metric("unknownDurable", "shop/a", [2, 3]),
-            metric("unknownLost", "shop/a", [0, 5]),
-            metric("lostCommits", "shop/b", [0, 0]),
-            metric("unknownCommits", "shop/b", [0, 0]),
+            metric(metric_name::LOST_SPAN, "shop/a", [0, 1_500_000_000]),
+            metric(metric_name::LOST_COMMITS, "shop/a", [0, 30]),
+            metric(metric_name::UNKNOWN_COMMITS, "shop/a", [2, 9]),
+            metric(metric_name::UNKNOWN_DURABLE, "shop/a", [2, 3]),
+            metric(metric_name::UNKNOWN_LOST, "shop/a", [0, 5]),
+            metric(metric_name::LOST_COMMITS, "shop/b", [0, 0]),
+            metric(metric_name::UNKNOWN_COMMITS, "shop/b", [0, 0]),
         ];
         let split = [
-            metric("splitBrain", "shop/b", [0, 90_000_000_000]),
-            metric("longestSplitBrain", "shop/b", [0, 60_000_000_000]),
+            metric(metric_name::SPLIT_BRAIN, "shop/b", [0, 90_000_000_000]),
+            metric(metric_name::LONGEST_SPLIT_BRAIN, "shop/b", [0, 60_000_000_000]),
         ];
         let expected = "shop/a: up to 30 acknowledged ones lost, of 1.5s; \
                         up to 9 never answered (3 kept, 5 lost, 1 undecided)";

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use model_api::load::ClientGroup;
 use model_api::{Blueprint, ServiceId};
-use report_data::{Metric, Unit};
+use report_data::{Metric, Unit, metric_name};
 use sim_check::{ClientMeasures, QUANTILES_PPM, RunMeasures, whole_requests};
 
 /// Names of the latencies, in the order of [`QUANTILES_PPM`].
@@ -36,7 +36,7 @@ fn crossing(blueprint: &Blueprint, measures: &[RunMeasures], service: ServiceId)
         share_ppm(sums)
     };
     Metric {
-        name: "crossZone".to_owned(),
+        name: metric_name::CROSS_ZONE.to_owned(),
         subject: blueprint.service_name(service),
         unit: Unit::PartsPerMillion,
         values: measures.iter().map(of_run).collect(),
@@ -69,14 +69,16 @@ fn of_group(
     };
     let count = |requests: u64| i64::try_from(requests).ok();
     let mut metrics = vec![
-        metric("availability", Unit::PartsPerMillion, &|seen| {
+        metric(metric_name::AVAILABILITY, Unit::PartsPerMillion, &|seen| {
             seen.requests.availability_ppm().map(i64::from)
         }),
-        metric("lostRequests", Unit::Count, &|seen| count(seen.requests.lost_requests())),
+        metric(metric_name::LOST_REQUESTS, Unit::Count, &|seen| {
+            count(seen.requests.lost_requests())
+        }),
     ];
     let of_group = || measures.iter().filter_map(|run| run.clients.get(group));
     if of_group().any(|seen| seen.requests.limited > 0) {
-        metrics.push(metric("limitedRequests", Unit::Count, &|seen| {
+        metrics.push(metric(metric_name::LIMITED_REQUESTS, Unit::Count, &|seen| {
             count(seen.requests.limited_requests())
         }));
     }
@@ -88,7 +90,7 @@ fn of_group(
         }));
     }
     if matches!(group.1, ClientGroup::ServedIn(_)) {
-        metrics.push(metric("crossZone", Unit::PartsPerMillion, &|seen| {
+        metrics.push(metric(metric_name::CROSS_ZONE, Unit::PartsPerMillion, &|seen| {
             share_ppm((seen.crossing, seen.requests.offered))
         }));
     }

@@ -13,6 +13,7 @@ use model_api::{Blueprint, SimSpan, SourceRef, WorkloadId};
 use platform::RunEnd;
 use report_data::{
     Explanation, FaultResult, GuaranteeResult, Metric, Note, Position, ScenarioResult, Unit,
+    metric_name,
 };
 use sim_check::{GuaranteeJudgement, MemoryMeasures, RunMeasures, Verdict};
 use sim_kernel::ProbeHits;
@@ -279,40 +280,42 @@ fn metrics(blueprint: &Blueprint, measures: &[RunMeasures]) -> Vec<Metric> {
                 values: measures.iter().map(value).collect(),
             });
         };
-        push("availability", Unit::PartsPerMillion, &|run| {
+        push(metric_name::AVAILABILITY, Unit::PartsPerMillion, &|run| {
             run.services[idx].availability_ppm().map(i64::from)
         });
-        push("longestOutage", Unit::Nanoseconds, &|run| {
+        push(metric_name::LONGEST_OUTAGE, Unit::Nanoseconds, &|run| {
             let outage = run.services[idx].longest_outage();
             Some(outage.map_or(0, |outage| nanos(outage.length())))
         });
-        push("lostRequests", Unit::Count, &|run| {
+        push(metric_name::LOST_REQUESTS, Unit::Count, &|run| {
             i64::try_from(run.services[idx].lost_requests()).ok()
         });
         // Figures of those that a rate limit refuses requests for.
         if measures.iter().any(|run| run.services[idx].limited > 0) {
-            push("limitedRequests", Unit::Count, &|run| {
+            push(metric_name::LIMITED_REQUESTS, Unit::Count, &|run| {
                 i64::try_from(run.services[idx].limited_requests()).ok()
             });
-            push("admittedAvailability", Unit::PartsPerMillion, &|run| {
+            push(metric_name::ADMITTED_AVAILABILITY, Unit::PartsPerMillion, &|run| {
                 run.services[idx].admitted_availability_ppm().map(i64::from)
             });
         }
         // Figures of those whose pods have quotas.
         if measures.iter().any(|run| run.services[idx].throttling.periods > 0) {
-            push("throttledPeriods", Unit::PartsPerMillion, &|run| {
+            push(metric_name::THROTTLED_PERIODS, Unit::PartsPerMillion, &|run| {
                 run.services[idx].throttled_ppm().map(i64::from)
             });
-            push("throttledTime", Unit::Nanoseconds, &|run| {
+            push(metric_name::THROTTLED_TIME, Unit::Nanoseconds, &|run| {
                 i64::try_from(run.services[idx].throttling.stood_ns).ok()
             });
         }
         // Figures of those whose clients stay with a pod.
         if measures.iter().any(|run| run.services[idx].sessions.is_some()) {
             let of = |run: &RunMeasures| run.services[idx].sessions;
-            push("movedSessions", Unit::Count, &|run| i64::try_from(of(run)?.moved).ok());
-            push("lostSessions", Unit::Count, &|run| i64::try_from(of(run)?.lost).ok());
-            push("hottestPod", Unit::PartsPerMillion, &|run| {
+            push(metric_name::MOVED_SESSIONS, Unit::Count, &|run| {
+                i64::try_from(of(run)?.moved).ok()
+            });
+            push(metric_name::LOST_SESSIONS, Unit::Count, &|run| i64::try_from(of(run)?.lost).ok());
+            push(metric_name::HOTTEST_POD, Unit::PartsPerMillion, &|run| {
                 i64::try_from(of(run)?.hottest_milli * 1000).ok()
             });
         }
@@ -328,45 +331,53 @@ fn metrics(blueprint: &Blueprint, measures: &[RunMeasures]) -> Vec<Metric> {
                 values: measures.iter().map(value).collect(),
             });
         };
-        push("longestWriteOutage", Unit::Nanoseconds, &|run| {
+        push(metric_name::LONGEST_WRITE_OUTAGE, Unit::Nanoseconds, &|run| {
             Some(nanos(run.databases[idx].write_outage_max))
         });
-        push("lostSpan", Unit::Nanoseconds, &|run| Some(nanos(run.databases[idx].lost_span_max)));
-        push("lostCommits", Unit::Count, &|run| {
+        push(metric_name::LOST_SPAN, Unit::Nanoseconds, &|run| {
+            Some(nanos(run.databases[idx].lost_span_max))
+        });
+        push(metric_name::LOST_COMMITS, Unit::Count, &|run| {
             i64::try_from(run.databases[idx].lost_commit_count).ok()
         });
-        push("unknownCommits", Unit::Count, &|run| {
+        push(metric_name::UNKNOWN_COMMITS, Unit::Count, &|run| {
             i64::try_from(run.databases[idx].unknown_commit_count()).ok()
         });
-        push("unknownDurable", Unit::Count, &|run| {
+        push(metric_name::UNKNOWN_DURABLE, Unit::Count, &|run| {
             i64::try_from(run.databases[idx].unknown_durable_count).ok()
         });
-        push("unknownLost", Unit::Count, &|run| {
+        push(metric_name::UNKNOWN_LOST, Unit::Count, &|run| {
             i64::try_from(run.databases[idx].unknown_lost_count).ok()
         });
         let databases = || measures.iter().map(|run| &run.databases[idx]);
         // Figures of those that ever had any.
         if databases().any(|it| it.stall_count > 0) {
-            push("stalledCommits", Unit::Count, &|run| Some(run.databases[idx].stall_count.into()));
-            push("stalled", Unit::Nanoseconds, &|run| Some(nanos(run.databases[idx].stalled)));
+            push(metric_name::STALLED_COMMITS, Unit::Count, &|run| {
+                Some(run.databases[idx].stall_count.into())
+            });
+            push(metric_name::STALLED, Unit::Nanoseconds, &|run| {
+                Some(nanos(run.databases[idx].stalled))
+            });
         }
         if databases().any(|it| !it.thin.is_zero()) {
-            push("reducedRedundancy", Unit::Nanoseconds, &|run| {
+            push(metric_name::REDUCED_REDUNDANCY, Unit::Nanoseconds, &|run| {
                 Some(nanos(run.databases[idx].thin))
             });
         }
         if databases().any(|it| it.backlog_bytes_max > 0) {
-            push("archiveBacklogBytes", Unit::Count, &|run| {
+            push(metric_name::ARCHIVE_BACKLOG_BYTES, Unit::Count, &|run| {
                 i64::try_from(run.databases[idx].backlog_bytes_max).ok()
             });
-            push("logFreeBytes", Unit::Count, &|run| {
+            push(metric_name::LOG_FREE_BYTES, Unit::Count, &|run| {
                 i64::try_from(run.databases[idx].free_bytes_min?).ok()
             });
         }
         // A figure of the few whose primaries were ever two.
         if measures.iter().any(|run| !run.databases[idx].split_sum.is_zero()) {
-            push("splitBrain", Unit::Nanoseconds, &|run| Some(nanos(run.databases[idx].split_sum)));
-            push("longestSplitBrain", Unit::Nanoseconds, &|run| {
+            push(metric_name::SPLIT_BRAIN, Unit::Nanoseconds, &|run| {
+                Some(nanos(run.databases[idx].split_sum))
+            });
+            push(metric_name::LONGEST_SPLIT_BRAIN, Unit::Nanoseconds, &|run| {
                 Some(nanos(run.databases[idx].split_max))
             });
         }
@@ -395,9 +406,9 @@ fn memory<'a>(
                 .collect(),
         };
         [
-            of_runs("memoryKills", |it| it.kill_count),
-            of_runs("memoryEvictions", |it| it.eviction_count),
-            of_runs("memoryRefusals", |it| it.refusal_count),
+            of_runs(metric_name::MEMORY_KILLS, |it| it.kill_count),
+            of_runs(metric_name::MEMORY_EVICTIONS, |it| it.eviction_count),
+            of_runs(metric_name::MEMORY_REFUSALS, |it| it.refusal_count),
         ]
     })
 }
@@ -421,11 +432,14 @@ fn exposed<'a>(
             let names = |figure: &str, boundless: &str| {
                 (format!("{figure}.{}", class.name()), format!("{boundless}.{}", class.name()))
             };
-            let loss =
-                bounded(&spec.name, names("exposedLoss", "exposedAll"), &of_runs(|it| it.loss_max));
+            let loss = bounded(
+                &spec.name,
+                names(metric_name::EXPOSED_LOSS, metric_name::EXPOSED_ALL),
+                &of_runs(|it| it.loss_max),
+            );
             let back = bounded(
                 &spec.name,
-                names("exposedReturn", "exposedForGood"),
+                names(metric_name::EXPOSED_RETURN, metric_name::EXPOSED_FOR_GOOD),
                 &of_runs(|it| it.back_max),
             );
             loss.into_iter().chain(back)

@@ -2,7 +2,7 @@
 
 use model_api::storage::{Pool, Redundancy};
 use model_api::{Blueprint, SimSpan};
-use report_data::{Metric, PoolDurability, Unit};
+use report_data::{Metric, PoolDurability, Unit, metric_name};
 use sim_check::{PoolMeasures, RunMeasures};
 
 /// What happened to each pool in each run.
@@ -19,13 +19,13 @@ pub(crate) fn metrics(blueprint: &Blueprint, measures: &[RunMeasures]) -> Vec<Me
                 values: measures.iter().map(|run| Some(value(&run.pools[idx]))).collect(),
             });
         };
-        push("poolBelowSize", Unit::Nanoseconds, &|it| nanos(it.below_size));
-        push("poolPaused", Unit::Nanoseconds, &|it| nanos(it.paused));
-        push("poolStopped", Unit::Nanoseconds, &|it| nanos(it.stopped));
-        push("poolAtOne", Unit::Nanoseconds, &|it| nanos(it.at_one));
-        push("poolAtOneBytes", Unit::Count, &|it| whole(it.at_one_bytes_max));
-        push("poolRebuild", Unit::Nanoseconds, &|it| nanos(it.rebuilding));
-        push("poolLostBytes", Unit::Count, &|it| whole(it.lost_bytes));
+        push(metric_name::POOL_BELOW_SIZE, Unit::Nanoseconds, &|it| nanos(it.below_size));
+        push(metric_name::POOL_PAUSED, Unit::Nanoseconds, &|it| nanos(it.paused));
+        push(metric_name::POOL_STOPPED, Unit::Nanoseconds, &|it| nanos(it.stopped));
+        push(metric_name::POOL_AT_ONE, Unit::Nanoseconds, &|it| nanos(it.at_one));
+        push(metric_name::POOL_AT_ONE_BYTES, Unit::Count, &|it| whole(it.at_one_bytes_max));
+        push(metric_name::POOL_REBUILD, Unit::Nanoseconds, &|it| nanos(it.rebuilding));
+        push(metric_name::POOL_LOST_BYTES, Unit::Count, &|it| whole(it.lost_bytes));
     }
     metrics
 }
