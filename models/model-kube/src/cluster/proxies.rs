@@ -207,7 +207,12 @@ impl Cluster {
         let sight = self.watch_sight(id);
         match self.proxies.late.get(&id).copied() {
             None if sight == Sight::Answers => {}
-            None if sight == Sight::Refuses && self.can_list(id) => self.connect_proxy(id),
+            None if sight == Sight::Refuses && self.can_list(id) => {
+                if let Some(found) = self.connect_to(id).filter(|it| *it != Sight::Answers) {
+                    // The balancer sent it to one that is gone, too.
+                    self.fall_behind(id, now, found == Sight::Silent, ctx);
+                }
+            }
             None => {
                 let (lost_at, is_silent) = match sight {
                     Sight::Silent => (self.notices_silence(id, now), true),
@@ -320,10 +325,6 @@ impl Cluster {
                 self.expect_list_at(id, at, ctx);
             }
         }
-    }
-
-    fn connect_proxy(&mut self, id: NodeId) {
-        self.connect_to(id);
     }
 
     /// The watch of a proxy comes from another server; what it finds there, `None` without members.

@@ -132,6 +132,23 @@ fn proxies_of_a_vanished_api_server_hang_until_a_ping_fails() {
     assert!(hung > 15, "a proxy of nine is rarely connected to none of three: {hung}");
 }
 
+/// The balancer sends proxies of a server that ended to it again until its checks have failed.
+#[test]
+fn a_refused_proxy_tries_until_the_balancer_sends_it_elsewhere() {
+    let mut behind_count = 0;
+    for seed in 0..20 {
+        let balancer = "members a b c\nbalancer interval=10 fall=2 rise=2";
+        let run = run(balancer, "at 93 scale web 12\nat 100 server 0 down", seed);
+        let (from, until) = behind(&run);
+        behind_count += from.len();
+        assert_eq!(from.len(), until.len(), "seed {seed}");
+        // The checks have failed by 120 s, and a pause of 6.4 s is doubled at most.
+        assert!(until.iter().all(|at| *at < 150.0), "seed {seed}: {until:?}");
+        assert!(!is_seen_differently(&run), "seed {seed}");
+    }
+    assert!(behind_count > 0, "some is sent there more than once");
+}
+
 #[test]
 fn who_elects_for_a_moment_loses_no_watch() {
     for seed in 0..20 {

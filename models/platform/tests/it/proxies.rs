@@ -1,11 +1,12 @@
 //! Requests follow what the proxy of each node knows.
 
-use model_api::fault::{Fault, FaultKind, FaultPlan, Start, ZonePick};
+use model_api::control_plane::ApiBalancer;
+use model_api::fault::{ControlPlaneFault, Fault, FaultKind, FaultPlan, Start, ZonePick};
 use model_api::{Blueprint, Observation, SimSpan, SimTime, ZoneId};
 use platform::{Event, Fidelity, Plan};
 use sim_kernel::Journal;
 
-use crate::{fault, flows, small};
+use crate::{fault, flows, small, web};
 
 fn run(
     blueprint: Blueprint,
@@ -55,4 +56,36 @@ fn outside_the_zone_of_the_control_plane_requests_go_on() {
         let before = answered(&journal, 0, 0, 600);
         assert!(before > 0.9999, "{fidelity:?}: {before}");
     }
+}
+
+/// Pods are evicted whose kubelets do not get through the balancer. When it opens they end, and each proxy leads
+/// to them until it lists: both engines lose as much.
+#[test]
+fn requests_that_meet_different_proxies_are_lost_alike_in_both_engines() {
+    let mut blueprint = with_members([0, 1, 2]);
+    let secs = SimSpan::from_secs;
+    blueprint.control_plane.balancer =
+        Some(ApiBalancer { interval: secs(5), timeout: secs(2), fall: 2, rise: 1 });
+    let stock = web(&mut blueprint, "stock", 3);
+    blueprint.loads.pop();
+    blueprint.profiles[0].depends_on.push(stock);
+    let mut lost = 0.0;
+    for seed in 0..4 {
+        let by = [Fidelity::Flow, Fidelity::Request].map(|fidelity| {
+            let kind = FaultKind::ControlPlane(ControlPlaneFault::ApiBalancerOutage);
+            let outage = fault("no way in", kind, Start::At(SimTime::from_secs(300)), Some(600));
+            let journal = run(blueprint.clone(), vec![outage], fidelity, seed);
+            let is_told = |it: &Observation| matches!(it, Observation::ProxiesBehind { .. });
+            assert!(journal.observations().iter().any(|it| is_told(&it.observation)));
+            [(300, 900), (900, 930), (1000, 1200)]
+                .map(|(from, until)| answered(&journal, 0, from, until))
+        });
+        for (flow, single) in by[0].iter().zip(&by[1]) {
+            assert!((flow - single).abs() < 0.03, "seed {seed}: {by:?}");
+        }
+        let [away, opened, after] = by[0];
+        assert!(away > 0.9999 && after > 0.9999, "seed {seed}: {by:?}");
+        lost += 1.0 - opened;
+    }
+    assert!(lost > 0.05, "{lost}");
 }
