@@ -40,6 +40,8 @@ use crate::graph::{Node, NodeIdx, NodeLoad};
 
 /// Clients that are looked at one by one: those that ask most.
 const TRACKED_MAX: u32 = 4096;
+/// Clients whose shares are added up one by one.
+const SUMMED_MAX: u32 = 20_000;
 /// Points of a target on the ring of Kong, where all have the same weight.
 const POINTS: u64 = 160;
 /// The place of a client that has none.
@@ -104,8 +106,7 @@ impl Population {
         };
         let exponent = f64::from(sessions.skew_milli) / 1000.0;
         let weight = |number: u32| libm::pow(f64::from(number), -exponent);
-        let whole: f64 =
-            if sessions.skew_milli == 0 { f64::from(all) } else { (1..=all).map(weight).sum() };
+        let whole = zipf_sum(all, exponent);
         let weights: Vec<f64> =
             (1..=all.min(TRACKED_MAX)).map(|number| weight(number) / whole).collect();
         let rest =
@@ -461,6 +462,21 @@ impl Bindings {
     }
 }
 
+/// The sum of what so many clients ask for, as a multiple of what the first does: from so many on by its
+/// integral, which is as good.
+fn zipf_sum(count: u32, exponent: f64) -> f64 {
+    let one_by_one = count.min(SUMMED_MAX);
+    let first: f64 = (1..=one_by_one).map(|it| libm::pow(f64::from(it), -exponent)).sum();
+    let (from, to) = (f64::from(one_by_one) + 0.5, f64::from(count) + 0.5);
+    let rest = if (exponent - 1.0).abs() < 1e-9 {
+        libm::log(to / from)
+    } else {
+        let power = 1.0 - exponent;
+        (libm::pow(to, power) - libm::pow(from, power)) / power
+    };
+    first + rest
+}
+
 /// A share, in equal parts over pods.
 fn spread(share: f64, there: &[u16], count: usize) -> Vec<f64> {
     let mut shares = vec![0.0; count];
@@ -611,6 +627,15 @@ mod tests {
             bound.rebind(&four, &all, rule, SimTime::ZERO, &mut luck);
             let found = bound.hottest(&bound.shares(&all, STILL, SimTime::ZERO));
             assert!(hottest.contains(&found), "{count} {skew_milli}: {found}");
+        }
+    }
+
+    #[test]
+    fn the_sum_of_many_is_that_of_all_of_them() {
+        for exponent in [0.0, 0.5, 1.0, 2.5] {
+            let exact: f64 = (1..=100_000).map(|it| f64::from(it).powf(-exponent)).sum();
+            let found = zipf_sum(100_000, exponent);
+            assert!((found / exact - 1.0).abs() < 1e-9, "{exponent}: {found}, exactly {exact}");
         }
     }
 

@@ -72,6 +72,19 @@ fn an_outage_that_the_end_cuts_off_is_no_recovery() {
 }
 
 #[test]
+fn what_a_limit_refused_is_lost_unless_only_what_was_admitted_counts() {
+    let mut measures = run(&rto(Comparison::LessOrEqual, 5), (10, 20)).1;
+    // A sixth is lost, half of it to a limit.
+    measures.services[0].limited = measures.services[0].offered / 12;
+    for (admitted_only, wanted) in [(false, 833_333), (true, 909_090)] {
+        let limit = Limit { comparison: Comparison::GreaterOrEqual, value: 0 };
+        let (service, clients) = (ServiceId(0), None);
+        let promise = Promise::Availability { service, clients, admitted_only, limit };
+        assert_eq!(measure(&promise, &measures), (RunVerdict::Held, Some(wanted)));
+    }
+}
+
+#[test]
 fn runs_that_end_too_early_count_either_way() {
     let within = rto(Comparison::LessOrEqual, 5);
     let of = |held: usize, violated: usize, open: usize| {
