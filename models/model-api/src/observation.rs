@@ -11,7 +11,7 @@ mod storage;
 
 pub use backup::{BackupFact, ExposureStretch, RecoveryParts};
 pub use canary::{CanaryFact, CanaryFailure};
-pub use database::{FailoverBlock, InstanceUpdate};
+pub use database::{FailoverBlock, InstanceFact, InstanceUpdate};
 pub use flow::{Counted, FlowSegment, LossReason, Throttling, WAIT_SHAPE_EXPONENTIAL};
 pub use gateway::GatewayFact;
 pub use storage::{PoolIo, StorageFact};
@@ -643,12 +643,14 @@ pub enum Observation {
         /// The pod of the primary that is given up.
         from: PodId,
     },
-    /// PostgreSQL of an instance is kept off on purpose.
-    InstanceFenced {
+    /// Something about one instance of a database.
+    Instance {
         /// Which database.
         database: DatabaseId,
         /// The pod of the instance.
         pod: PodId,
+        /// What.
+        fact: InstanceFact,
     },
     /// The operator brings a change to an instance, or waits until somebody does.
     InstanceUpdated {
@@ -849,6 +851,8 @@ pub enum DeletionReason {
     Preemption,
     /// `DeletionByPodGC`.
     PodGc,
+    /// Its volumes are gone, and it is made again with new ones.
+    VolumeLost,
 }
 
 /// Why a drain gave a node up.

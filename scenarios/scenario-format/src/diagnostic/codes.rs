@@ -299,6 +299,9 @@ codes! {
     E0102 "a load that finds its way in two ways"
         "A name leads the clients of a load to its records, one or several, so that `via` would say it again. Users who wait for answers are single, and are not followed from one address to another."
         "Leave `via` away, and say a `rate` instead of `users`."
+    E0112 "a standby of a database that has none"
+        "holdStandby keeps what a primary sends from one of its standbys, and this database is a single instance."
+        "Name a database of several instances, or add instances to it."
     W0101 "a Service selects no pods"
         "No workload of its namespace carries the labels that the selector asks for, so the Service has no endpoints and every request to it fails."
         "Compare the selector with the labels of the pod template, letter by letter."
@@ -647,4 +650,7 @@ codes! {
     W0277 "a fraction of a byte"
         "Memory is bytes, and `m` is a thousandth: `512m` is half a byte, read as one. A pod that requests so little fits everywhere, and one that is limited to it is killed as soon as it runs."
         "Write M or Mi."
+    W0330 "the only copy of a database is destroyed and nothing restores it"
+        "A database of one instance without backups has nothing to be copied from: it does not come back, and all that was ever acknowledged is lost."
+        "Describe its backups under `backups`, or give it another instance."
 }
