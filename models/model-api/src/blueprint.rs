@@ -216,6 +216,10 @@ pub struct Database {
     /// Services whose requests commit to it: then the load decides at which rate, and the configured
     /// rates say how much write-ahead log a commit makes. Nobody when the rates are what is written.
     pub writers: Vec<Writes>,
+    /// Bytes of its data, which an instance with an empty volume copies.
+    pub data_bytes: u64,
+    /// How many of them a second; `None` where nothing says so.
+    pub clone_bytes_per_second: Option<u64>,
     /// Sessions that may commit at a time: `max_connections` without those of the superuser.
     pub session_count: u32,
     /// Where its write-ahead log lies; `None` where nobody looks at how full that is.

@@ -3,9 +3,11 @@
 use sim_kernel::{SimSpan, SimTime};
 
 mod control_plane;
+mod instance;
 mod storage;
 
 pub use control_plane::{ApiFlood, ControlPlaneFault, Leading, MemberPick, PriorityLevel};
+pub use instance::{InstanceFault, InstanceHarm, InstancePick};
 pub use storage::{DiskCount, StorageFault};
 
 use crate::action::Action;
@@ -117,6 +119,8 @@ pub enum FaultKind {
     Data(DataFault),
     /// Disks of storage pools are lost, or what stands on them is slow.
     Storage(StorageFault),
+    /// An instance of a database fails by itself.
+    Instance(InstanceFault),
     /// A name that clients ask for goes wrong.
     Dns {
         /// Position in [`Blueprint::names`](crate::Blueprint::names).

@@ -12,7 +12,7 @@ mod storage;
 
 pub use backup::{BackupFact, ExposureStretch, RecoveryParts};
 pub use canary::{CanaryFact, CanaryFailure};
-pub use database::{FailoverBlock, InstanceUpdate};
+pub use database::{FailoverBlock, InstanceFact, InstanceUpdate};
 pub use flow::{Counted, FlowSegment, LossReason, Throttling, WAIT_SHAPE_EXPONENTIAL};
 pub use gateway::GatewayFact;
 pub use reason::{
@@ -661,12 +661,14 @@ pub enum Observation {
         /// The pod of the primary that is given up.
         from: PodId,
     },
-    /// PostgreSQL of an instance is kept off on purpose.
-    InstanceFenced {
+    /// Something about one instance of a database.
+    Instance {
         /// Which database.
         database: DatabaseId,
         /// The pod of the instance.
         pod: PodId,
+        /// What.
+        fact: InstanceFact,
     },
     /// The operator brings a change to an instance, or waits until somebody does.
     InstanceUpdated {

@@ -82,6 +82,7 @@ mod restore;
 mod rollouts;
 mod routing;
 mod shutdowns;
+mod standstill;
 mod tables;
 mod templates;
 mod upgrade;

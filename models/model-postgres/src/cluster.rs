@@ -8,6 +8,7 @@ use model_api::parameters::Range;
 use model_api::{DatabaseId, Observation, Parameters, PodId, ServiceId, ZoneId};
 use sim_kernel::{EntityKey, EventId, Probe, Purpose, SimSpan, SimTime, Timer};
 
+use crate::clone::CLONE_BYTES_PER_SECOND;
 use crate::databases::{PgNotice, StopKind};
 use crate::event::PgEvent;
 use crate::instance::{Instance, Link, Process, Role};
@@ -88,6 +89,9 @@ pub(crate) struct Setup {
     pub(crate) commits_per_second: u64,
     /// Sessions that may commit at a time.
     pub(crate) session_count: u32,
+    /// Bytes of its data, and how many of them a second an empty instance copies.
+    pub(crate) data_bytes: u64,
+    pub(crate) clone_bytes_per_second: u64,
     /// Share of the clients that stand in one zone, in parts per million.
     pub(crate) zone_share_ppm: u32,
 }
@@ -237,6 +241,11 @@ impl Cluster {
             wal_bytes_per_second: database.wal_bytes_per_second,
             commits_per_second: database.commits_per_second,
             session_count: database.session_count,
+            data_bytes: database.data_bytes,
+            clone_bytes_per_second: database
+                .clone_bytes_per_second
+                .unwrap_or(CLONE_BYTES_PER_SECOND)
+                .max(1),
             zone_share_ppm: crate::position::FULL_RATE_PPM / zone_count,
         };
         let instance_count =
@@ -341,10 +350,12 @@ impl Cluster {
     pub(crate) fn refresh(&mut self, port: &mut impl Port) {
         if self.patroni.is_some() {
             self.break_links(port);
+            self.tend_clones(port);
             self.tend_members(port);
             self.tend_volume(port);
         } else {
             self.tend_fences(port);
+            self.tend_clones(port);
             self.start_waiting(port);
             self.break_links(port);
             self.review_failover(port);
@@ -379,6 +390,7 @@ impl Cluster {
         instance.pod = Some(pod);
         instance.zone = zone;
         instance.is_leaving = false;
+        (instance.paused_since, instance.is_closing) = (None, false);
         if self.patroni.is_some() {
             self.member_started(port, ordinal);
         } else {
@@ -396,6 +408,7 @@ impl Cluster {
         }
         let instance = self.at_mut(ordinal);
         (instance.process, instance.is_excused) = (Process::Down, false);
+        (instance.cloning, instance.deaf_until) = (None, SimTime::ZERO);
         port.cancel(self.at(ordinal).work);
         if self.at(ordinal).is_open {
             if kind == StopKind::Shutdown {
@@ -405,6 +418,8 @@ impl Cluster {
         } else {
             self.unlink(port, ordinal, kind);
         }
+        let instance = self.at_mut(ordinal);
+        (instance.paused_since, instance.is_closing) = (None, false);
         self.refresh(port);
     }
 
@@ -426,6 +441,7 @@ impl Cluster {
 
     /// A primary gives up a standby that fell silent.
     pub(crate) fn silence_over(&mut self, port: &mut impl Port) {
+        self.break_silent(port);
         if self.patroni.is_some() {
             self.catch_up(port);
             self.stir(port);
@@ -445,8 +461,11 @@ impl Cluster {
     /// recovers from its own WAL. Otherwise it rewinds first and follows.
     fn start_waiting(&mut self, port: &mut impl Port) {
         for ordinal in self.ordinals() {
-            let instance = self.at(ordinal);
-            if instance.process != Process::Waiting || !port.is_api_reachable(instance.zone) {
+            let instance = *self.at(ordinal);
+            if instance.process != Process::Waiting
+                || instance.is_empty
+                || !self.hears(port, ordinal)
+            {
                 continue;
             }
             if instance.is_fenced {
@@ -493,7 +512,11 @@ impl Cluster {
 
     /// PostgreSQL is up, or a former primary has found out that it must rewind first.
     pub(crate) fn instance_up(&mut self, port: &mut impl Port, ordinal: u8) {
-        if self.is_superseded(ordinal) {
+        if self.at(ordinal).cloning.is_some() {
+            let replay = self.cloned(port, ordinal);
+            let recovery = self.recovery_span(port, ordinal);
+            self.work(port, ordinal, replay.saturating_add(recovery));
+        } else if self.is_superseded(ordinal) {
             self.rewind(port, ordinal);
         } else {
             self.at_mut(ordinal).process = Process::Running;

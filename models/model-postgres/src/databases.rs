@@ -754,7 +754,7 @@ impl Databases {
         self.clusters[database.index()].is_serving
     }
 
-    fn one<E, R>(
+    pub(crate) fn one<E, R>(
         &mut self,
         database: DatabaseId,
         ctx: &mut Context<'_, E, R>,

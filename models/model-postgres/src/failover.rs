@@ -24,12 +24,13 @@ impl Cluster {
     /// fenced, nor one that is made again for an update.
     fn has_failed(&self, port: &impl Port) -> bool {
         let primary = self.at(self.current);
-        let is_reporting = primary.is_open && !port.is_isolated(primary.zone);
+        let is_frozen = self.is_frozen(self.current);
+        let is_reporting = primary.is_open && !is_frozen && !port.is_isolated(primary.zone);
         let is_excused = primary.is_fenced
             || primary.is_excused
             || self.update.awaits_primary
             || self.is_stopped_by_volume();
-        !primary.is_ready && !is_reporting && !is_excused
+        (!primary.is_ready || primary.is_empty) && !is_reporting && !is_excused
     }
 
     /// Moves a failover on as far as it goes.
@@ -147,6 +148,7 @@ impl Cluster {
                     is_reporting: instance.is_running()
                         && instance.role == Role::Standby
                         && !instance.is_stalled
+                        && !self.is_frozen(ordinal)
                         && !port.is_isolated(instance.zone),
                     is_ready: instance.is_ready,
                     received: self.received_of(port, ordinal),
@@ -183,7 +185,7 @@ impl Cluster {
         let has_candidate = self.candidate(port).is_some();
         let current = self.at(self.current);
         let is_back = current.is_running() && !current.is_open;
-        if !has_candidate && is_back && port.is_api_reachable(current.zone) {
+        if !has_candidate && is_back && self.hears(port, self.current) {
             port.hit(&rare::PRIMARY_RECOVERED);
             // Simplified: an old primary that returns while nobody else can be promoted goes on.
             port.cancel(self.stage_timer);
@@ -280,7 +282,7 @@ impl Cluster {
         for ordinal in self.ordinals() {
             let is_rightful = self.current == ordinal && self.target == Target::Current;
             let instance = self.at(ordinal);
-            if is_rightful || !port.is_api_reachable(instance.zone) {
+            if is_rightful || !self.hears(port, ordinal) {
                 continue;
             }
             if instance.is_open {
@@ -331,7 +333,7 @@ impl Cluster {
             && primary.is_running()
             && primary.role == Role::Primary
             && !primary.is_open
-            && port.is_api_reachable(primary.zone);
+            && self.hears(port, self.current);
         if is_due {
             let (mark, acknowledged) = (primary.received, primary.acknowledged);
             self.tell_unwritten(port, ordinal);
@@ -346,14 +348,17 @@ impl Cluster {
     pub(crate) fn check_isolation(&mut self, port: &mut impl Port) {
         for ordinal in self.ordinals() {
             let instance = *self.at(ordinal);
-            if !instance.is_open {
+            if !instance.is_open || self.is_frozen(ordinal) {
+                port.cancel(instance.isolation);
                 continue;
             }
             let answers = |other: u8| {
                 let peer = self.at(other);
                 other == ordinal
                     || peer.pod.is_none()
-                    || peer.process != Process::Down && port.is_reachable(instance.zone, peer.zone)
+                    || peer.process != Process::Down
+                        && !self.is_frozen(other)
+                        && port.is_reachable(instance.zone, peer.zone)
             };
             let is_cut_off = self.setup.has_isolation_check
                 && self.instances.len() > 1

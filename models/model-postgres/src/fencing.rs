@@ -8,6 +8,7 @@
 //! `internal/management/controller/instance_controller.go`.
 
 use model_api::Observation;
+use model_api::observation::InstanceFact;
 
 use crate::cluster::{Cluster, Port};
 use crate::databases::StopKind;
@@ -27,7 +28,7 @@ impl Cluster {
     pub(crate) fn tend_fences(&mut self, port: &mut impl Port) {
         for ordinal in self.ordinals() {
             let instance = *self.at(ordinal);
-            if !port.is_api_reachable(instance.zone) {
+            if !self.hears(port, ordinal) {
                 continue;
             }
             match (instance.is_fenced, instance.process) {
@@ -42,7 +43,8 @@ impl Cluster {
     fn fence(&mut self, port: &mut impl Port, ordinal: u8) {
         port.hit(&rare::FENCED);
         if let Some(pod) = self.at(ordinal).pod {
-            port.observe(Observation::InstanceFenced { database: self.setup.id, pod });
+            let (database, fact) = (self.setup.id, InstanceFact::Fenced);
+            port.observe(Observation::Instance { database, pod, fact });
         }
         if self.at(ordinal).is_open {
             self.store_rest(port, ordinal, self.setup.switchover_delay);

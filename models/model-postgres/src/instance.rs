@@ -4,6 +4,7 @@ use model_api::parameters::Range;
 use model_api::{PodId, ZoneId};
 use sim_kernel::{EventId, SimTime, Timer};
 
+use crate::clone::Cloning;
 use crate::names::Names;
 use crate::position::{Mark, Writer};
 use crate::update::Lack;
@@ -81,8 +82,24 @@ pub(crate) struct Instance {
     pub(crate) applied_number: u32,
     /// Of whom.
     pub(crate) listed: Names,
-    /// It is made to receive nothing.
+    /// It is made to receive nothing, until the connection that it holds ends.
     pub(crate) is_held: bool,
+    /// Nothing that a primary sends reaches it.
+    pub(crate) is_starved: bool,
+    /// Nothing comes over its connection since then, where its link is silent.
+    pub(crate) silent_since: SimTime,
+    /// All its processes stand still since then.
+    pub(crate) paused_since: Option<SimTime>,
+    /// It stood still, and its manager reads nothing until then.
+    pub(crate) deaf_until: SimTime,
+    /// It was told to end, and waits for the sessions that it has: nobody else gets one.
+    pub(crate) is_closing: bool,
+    /// Clients that were connected when it stood still wait for its answers.
+    pub(crate) has_old_sessions: bool,
+    /// Its volume is new: it has nothing of the database.
+    pub(crate) is_empty: bool,
+    /// It copies another one.
+    pub(crate) cloning: Option<Cloning>,
     /// Its volume neither reads nor writes.
     pub(crate) is_stalled: bool,
     /// It was primary, has what nobody else has, and nothing rewinds it.
@@ -144,6 +161,14 @@ impl Default for Instance {
             applied_number: 0,
             listed: Names::ALL,
             is_held: false,
+            is_starved: false,
+            silent_since: SimTime::ZERO,
+            paused_since: None,
+            deaf_until: SimTime::ZERO,
+            is_closing: false,
+            has_old_sessions: false,
+            is_empty: false,
+            cloning: None,
             is_stalled: false,
             is_diverged: false,
             ghost_until: SimTime::ZERO,

@@ -19,7 +19,8 @@
 //!   [`Databases::set_api_available`] (etcd has a quorum), [`Databases::set_load`] (clients commit at
 //!   another share of the configured rate; only for databases whose writers are named),
 //!   [`Databases::set_archiver`] (the archive takes segments or fails), [`Databases::set_stalled`] (the
-//!   volume of an instance reads and writes or hangs), [`Databases::grow_storage`],
+//!   volume of an instance reads and writes or hangs), [`Databases::destroy_volume`], [`Databases::pause`]
+//!   and [`Databases::resume`], [`Databases::set_starved`], [`Databases::grow_storage`],
 //!   [`Databases::switch_over`], [`Databases::set_cordoned`] (the node takes pods or not),
 //!   [`Databases::begin_update`] and [`Databases::set_lack`] (pods are not of the newest template).
 //!   Telling what is already known is free.
@@ -63,13 +64,15 @@
 //!   Patroni's main thread hangs on its data directory, so that the key runs out; but its API says that the
 //!   primary answers, so that nobody takes the key (issues 2380 and 2388). Simplified: the key stays; reads
 //!   are not played.
+//! - A volume that is gone with all that is on it: the instance copies the primary before it follows it.
+//! - A primary whose processes stand still, and what it acknowledges when it goes on; a standby that nothing
+//!   reaches.
 //! - The archive of WAL and the phases of a restore, as functions beside the clusters: [`archive`],
 //!   [`recovery`].
 //!
 //! # Not modelled
 //! Rolling updates by the operator of Zalando, replica clusters;
-//! volumes that are gone for ever and re-cloning, also those that a window of maintenance gives up
-//! (`reusePVC: false`); `PAUSE` of poolers for a while; sessions that
+//! volumes that a window of maintenance gives up (`reusePVC: false`); clones from a backup; `PAUSE` of poolers for a while; sessions that
 //! set `synchronous_commit` otherwise than their cluster; `maxStandbyNamesFromCluster`; clients that reach a database past its
 //! poolers come back as [`Parameters::client_reconnect`] says.
 //!
@@ -104,6 +107,7 @@
 //! [`Parameters::client_reconnect`]: model_api::Parameters::client_reconnect
 
 pub mod archive;
+mod clone;
 mod cluster;
 mod commit;
 mod databases;
@@ -116,6 +120,7 @@ mod io;
 mod names;
 mod pace;
 mod patroni;
+mod paused;
 mod pooler;
 mod position;
 pub mod rare;
@@ -131,6 +136,7 @@ mod update;
 mod volume;
 mod wal;
 
+pub use clone::CLONE_BYTES_PER_SECOND;
 pub use databases::{Access, Databases, Leadership, PgNotice, StopKind};
 pub use decision::{Candidate, QuorumView, commits_stall, failover_candidate, may_promote};
 pub use event::PgEvent;

@@ -15,7 +15,7 @@
 //! # Not modelled
 //! Pause, watchdog, callbacks and scripts, tags, standby clusters, Citus, slots, the comparison of
 //! timelines (`check_timeline`, off by default), `maximum_lag_on_syncnode` (off by default),
-//! `primary_stop_timeout`, members that are cloned anew.
+//! `primary_stop_timeout`, members whose data diverged and that are cloned anew.
 //!
 //! # Defaults and their sources
 //! Patroni 3.0.2: `patroni/ha.py`, `patroni/__main__.py` (`schedule_next_run`),
@@ -124,11 +124,6 @@ impl Member {
     /// Its member of etcd answers.
     pub(crate) fn has_live_store(&self) -> bool {
         self.has_store && !(self.is_frozen && self.freeze == Freeze::Everything)
-    }
-
-    /// Its PostgreSQL is stopped and will go on.
-    pub(crate) fn is_postgres_frozen(&self) -> bool {
-        self.is_frozen && self.freeze != Freeze::Patroni
     }
 }
 

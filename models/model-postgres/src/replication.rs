@@ -20,10 +20,10 @@ use crate::unknown::Fate;
 use crate::volume::Storing;
 
 /// `wal_receiver_timeout` and `wal_sender_timeout` as CloudNativePG sets them: 5 s.
-const WAL_TIMEOUT: SimSpan = SimSpan::from_secs(5);
+pub(crate) const WAL_TIMEOUT: SimSpan = SimSpan::from_secs(5);
 
 /// `wal_sender_timeout` of PostgreSQL, which Patroni leaves alone: 60 s.
-const WAL_SENDER_TIMEOUT: SimSpan = SimSpan::from_secs(60);
+pub(crate) const WAL_SENDER_TIMEOUT: SimSpan = SimSpan::from_secs(60);
 
 const LAG: Purpose = Purpose::new("postgres replication lag");
 const ATTACHING: Purpose = Purpose::new("postgres standby attaches");
@@ -53,7 +53,7 @@ impl Cluster {
         instance.link = Link::Broken;
         instance.fork = None;
         instance.behind_since = None;
-        instance.is_outrun = false;
+        (instance.is_outrun, instance.has_old_sessions) = (false, false);
         // It is primary again: its own archiver goes on.
         self.hand_in_log(port, ordinal);
     }
@@ -77,7 +77,7 @@ impl Cluster {
         }
         port.cancel(self.at(primary).isolation);
         let instance = self.at_mut(primary);
-        instance.is_open = false;
+        (instance.is_open, instance.has_old_sessions) = (false, false);
         instance.received = written;
         if instance.fork.is_none() {
             instance.behind_since = instance.writer.left(written.committed_at);
@@ -131,7 +131,7 @@ impl Cluster {
 
     /// With `method: first` a standby that has priority and falls silent is waited for until the
     /// sender gives it up.
-    fn wait_for_silent(&mut self, port: &mut impl Port, primary: u8, standby: u8) {
+    pub(crate) fn wait_for_silent(&mut self, port: &mut impl Port, primary: u8, standby: u8) {
         if self.patroni.is_some() {
             self.leave_ghost(port, standby);
             return;
@@ -333,8 +333,12 @@ impl Cluster {
         {
             return None;
         }
+        // The Service leads away from one that stood still and was replaced.
+        let is_left = |primary: u8| primary != self.current && self.at(primary).has_old_sessions;
         let reaches = |&primary: &u8| {
             self.at(primary).is_open
+                && !self.at(primary).is_closing
+                && !is_left(primary)
                 && !self.is_frozen(primary)
                 && port.is_reachable(self.at(primary).zone, instance.zone)
         };
@@ -407,7 +411,7 @@ impl Cluster {
             && primary.is_open
             && primary.applied_number != wanted
             && self.has_operator(port)
-            && port.is_api_reachable(primary.zone);
+            && self.hears(port, self.current);
         if !is_due {
             port.cancel(self.adjust_timer);
         } else if !port.is_pending(self.adjust_timer) {
@@ -532,6 +536,7 @@ impl Cluster {
             self.break_connections(port, side.ordinal);
             self.tell_loss(port, side);
         }
+        self.tell_orphaned(port);
         for ordinal in self.ordinals() {
             let is_open = self.at(ordinal).is_open;
             self.settle_unknowns(

@@ -36,6 +36,13 @@ impl Cluster {
 
     pub(crate) fn backend_due(&mut self, port: &mut impl Port) {
         if let Some(pod) = self.at(self.current).pod {
+            if let Some((old, _)) = self.backend.filter(|_| self.has_clients)
+                && self.at(old).is_open
+                && self.at(old).is_closing
+            {
+                // A smart shutdown waits for the sessions that it has, wherever the Service leads.
+                self.at_mut(old).has_old_sessions = true;
+            }
             self.backend = Some((self.current, pod));
             self.backend_count += 1;
             self.has_clients = false;
@@ -96,7 +103,12 @@ impl Cluster {
             is_serving |= can_commit && is_asked;
             writable_count += u32::from(can_commit);
             let takes = can_commit || self.lets_wait(ordinal);
-            let rate_ppm = match (takes, is_asked || self.has_direct_clients, is_isolated) {
+            if is_asked && !self.is_frozen(ordinal) {
+                // Whoever was connected when it stood still is one of its clients again.
+                self.at_mut(ordinal).has_old_sessions = false;
+            }
+            let is_asked = is_asked || self.has_direct_clients || self.at(ordinal).has_old_sessions;
+            let rate_ppm = match (takes, is_asked, is_isolated) {
                 (true, true, _) => self.load_ppm,
                 (true, false, true) => share_of(self.load_ppm, self.setup.zone_share_ppm),
                 _ => 0,
@@ -180,7 +192,8 @@ impl Cluster {
 
     fn tell_writes(&mut self, port: &mut impl Port, is_serving: bool, writable_count: u32) {
         let database = self.setup.id;
-        let is_running = self.at(self.current).is_open || self.is_storing(port.now());
+        let is_running = self.at(self.current).is_open && !self.is_frozen(self.current)
+            || self.is_storing(port.now());
         if is_running != self.is_told_running {
             self.is_told_running = is_running;
             port.notice(PgNotice::PrimaryRuns { database, is_running });
@@ -208,7 +221,8 @@ impl Cluster {
 
     /// Clients that lost their primary come back some time after there is one.
     pub(crate) fn reconnect_clients(&mut self, port: &mut impl Port) {
-        if self.has_clients || self.reachable_backend(port).is_none() {
+        let lets_in = |ordinal: u8| !self.at(ordinal).is_closing && !self.is_frozen(ordinal);
+        if self.has_clients || !self.reachable_backend(port).is_some_and(lets_in) {
             port.cancel(self.clients_timer);
             return;
         }

@@ -39,7 +39,7 @@ use crate::cluster::{Cluster, OldSide, Port, Stage, Target};
 use crate::databases::{Databases, PgNotice, StopKind};
 use crate::decision::may_promote;
 use crate::event::PgEvent;
-use crate::instance::{Link, WAL_SHIPPING_BYTES_PER_SECOND};
+use crate::instance::{Instance, Link, WAL_SHIPPING_BYTES_PER_SECOND};
 use crate::io;
 use crate::pace::Pace;
 use crate::patroni::decision::Fitness;
@@ -243,7 +243,8 @@ impl Cluster {
     /// What is lost with some instances; none when no other one is left.
     fn stake(&self, around: &Around<'_>, mut struck: Vec<u8>) -> Option<Stake> {
         let is_gone = |ordinal: &u8| around.is_gone[self.at(*ordinal).zone.index()];
-        let is_left = |ordinal: &u8| self.at(*ordinal).pod.is_some() && !is_gone(ordinal);
+        let holds = |it: &Instance| it.pod.is_some() && !it.is_empty;
+        let is_left = |ordinal: &u8| holds(self.at(*ordinal)) && !is_gone(ordinal);
         let left: Vec<u8> =
             self.ordinals().filter(|it| is_left(it) && !struck.contains(it)).collect();
         if left.is_empty() {
@@ -280,7 +281,11 @@ impl Cluster {
                     && !member.is_frozen
                     && patroni.handover.is_none()
             }
-            None => self.stage == Stage::Calm && self.target == Target::Current,
+            None => {
+                self.stage == Stage::Calm
+                    && self.target == Target::Current
+                    && !self.is_frozen(self.current)
+            }
         };
         primary.is_open && is_kept && !around.is_isolated[primary.zone.index()]
     }
@@ -365,7 +370,8 @@ impl Cluster {
         if struck.contains(&self.current) {
             let left: Vec<u8> = self
                 .ordinals()
-                .filter(|it| self.at(*it).pod.is_some() && !struck.contains(it))
+                .filter(|it| self.at(*it).pod.is_some() && !self.at(*it).is_empty)
+                .filter(|it| !struck.contains(it))
                 .filter(|it| !around.is_gone[self.at(*it).zone.index()])
                 .collect();
             let heir = branch.heir(&mut trial, &left);
@@ -383,7 +389,7 @@ impl Cluster {
     }
 
     /// What an instance has that the database goes on from, if it is promoted.
-    fn kept(&self, ordinal: u8) -> Mark {
+    pub(crate) fn kept(&self, ordinal: u8) -> Mark {
         let instance = self.at(ordinal);
         // What an old primary still writes is not part of it any more.
         let has = if instance.is_open { Mark::default() } else { instance.received };

@@ -26,7 +26,7 @@ impl Cluster {
     /// Simplified: a standby that does not stream is refused, although upstream would promote it without
     /// what it lacks; so is everything while the primary cannot be told.
     pub(crate) fn request_switchover(&mut self, port: &mut impl Port, candidate: Option<u8>) {
-        let is_told = port.is_api_reachable(self.at(self.current).zone);
+        let is_told = self.hears(port, self.current);
         let can_be = |ordinal: &u8| {
             is_told
                 && self.at(*ordinal).streams_from(self.current)
@@ -66,6 +66,7 @@ impl Cluster {
         instance.is_running()
             && instance.role == Role::Standby
             && !instance.is_outrun
+            && !self.is_frozen(ordinal)
             && !port.is_isolated(instance.zone)
     }
 
@@ -79,7 +80,7 @@ impl Cluster {
             && self.at(self.current).is_cordoned
             && self.is_calm()
             && self.has_operator(port)
-            && port.is_api_reachable(self.at(self.current).zone)
+            && self.hears(port, self.current)
             && self.instances.iter().all(|instance| instance.is_ready)
             && others.all(|other| !self.at(other).is_cordoned)
             && (!needs_quorum || may_promote(self.quorum_view(port)))

@@ -138,7 +138,7 @@ impl Cluster {
             instance.is_ready
                 && !instance.is_leaving
                 && (instance.is_running() || instance.is_fenced)
-                && port.is_api_reachable(instance.zone)
+                && self.hears(port, ordinal)
         };
         self.stage == Stage::Calm
             && self.target == Target::Current
@@ -246,7 +246,7 @@ impl Cluster {
         let ordinal = self.current;
         // What happened meanwhile may have ended or replaced it; then it is looked at anew.
         let lack = self.at(ordinal).lack;
-        if self.at(ordinal).is_open && lack != Lack::Nothing {
+        if self.at(ordinal).is_open && lack != Lack::Nothing && self.hears(port, ordinal) {
             let span = self.shutdown_span(port, ordinal);
             let start = self.recovery_span(port, ordinal);
             self.close(port, ordinal, StopKind::Shutdown);

@@ -145,7 +145,10 @@ impl Cluster {
         self.count_log();
         for ordinal in self.ordinals().filter(|&ordinal| ordinal != current) {
             let instance = *self.at(ordinal);
-            let is_away = instance.pod.is_some() && !instance.streams_from(current);
+            // Nothing is kept for one that has nothing and copies nobody yet.
+            let is_known =
+                instance.pod.is_some() && (!instance.is_empty || instance.cloning.is_some());
+            let is_away = is_known && !instance.streams_from(current);
             if !is_away {
                 self.at_mut(ordinal).kept_from = None;
             } else if instance.kept_from.is_none() && !instance.is_outrun {
@@ -160,7 +163,7 @@ impl Cluster {
         let primary = self.at(current);
         let rate_ppm = if self.can_commit(current, now) { primary.writer.rate_ppm() } else { 0 };
         let bytes = u128::from(self.setup.wal_bytes_per_second) * u128::from(rate_ppm) / 1_000_000;
-        let is_running = primary.is_open || self.is_storing(now);
+        let is_running = primary.is_open && !self.is_frozen(current) || self.is_storing(now);
         if let Some(wal) = &mut self.wal {
             wal.set_rate(u64::try_from(bytes).unwrap_or(u64::MAX), is_running);
         }

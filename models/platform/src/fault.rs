@@ -109,6 +109,10 @@ pub(crate) enum Struck {
     Growth(DatabaseId),
     /// The primary of a database, which hands over.
     Switchover(DatabaseId),
+    /// An instance of a database, which stands still.
+    Frozen(DatabaseId, u8),
+    /// An instance of a database, which no primary reaches.
+    HeldBack(DatabaseId, u8),
     /// Disks of a storage pool.
     Disks(Loss),
     /// A place for copies, which is limited.

@@ -21,6 +21,7 @@ mod control_plane;
 mod data;
 mod deaths;
 mod gateways;
+mod instances;
 mod pod_places;
 mod poolers;
 mod proxies;
@@ -376,8 +377,10 @@ impl World {
                 self.happen(Happening::VolumeAbove(database, share_ppm), ctx);
             }
             PgNotice::VolumeGrown { database } => self.complete(Struck::Growth(database), ctx),
-            PgNotice::InstanceRunning { .. }
-            | PgNotice::InstanceHalted { .. }
+            PgNotice::InstanceRunning { database, ordinal, .. } => {
+                self.on_instance_running((database, ordinal), ctx);
+            }
+            PgNotice::InstanceHalted { .. }
             | PgNotice::Superseded { .. }
             | PgNotice::Leadership { .. } => {}
         }
@@ -393,6 +396,7 @@ impl World {
         let is_standby = |pod: &PodId| {
             let ordinal = ordinal_of(self.cluster.pod(*pod).ordinal);
             self.databases.role_of(database, ordinal) == Role::Standby
+                && !self.databases.is_empty(database, ordinal)
         };
         let pods = self.cluster.pods_of(spec.workload).iter().copied();
         let standbys: Vec<PodId> = pods.filter(is_standby).collect();
@@ -565,6 +569,7 @@ impl World {
             FaultKind::ControlPlane(kind) => self.strike_control_plane(fault, spec, kind, ctx),
             FaultKind::Data(kind) => self.strike_data(spec, kind, ctx),
             FaultKind::Storage(kind) => self.strike_storage(fault, spec, *kind, ctx),
+            FaultKind::Instance(kind) => self.strike_instance(spec, *kind, ctx),
             FaultKind::Dns { name, kind } => {
                 self.set_name_fault(*name, Some(*kind));
                 (Struck::Name(*name), 1)
@@ -641,6 +646,7 @@ impl World {
             Struck::Disks(_) | Struck::Throttle(_) | Struck::MinSize(_) => {
                 self.mend_storage(fault, struck, ctx);
             }
+            Struck::Frozen(..) | Struck::HeldBack(..) => self.mend_instance(struck, ctx),
             Struck::Name(name) => self.set_name_fault(name, None),
             Struck::Copies => self.mend_copies(&plan.faults[fault.index()].kind, ctx),
             action => self.take_back(fault, action, ctx),

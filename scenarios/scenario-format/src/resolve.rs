@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use model_api::blueprint::{Assumption, ControlPlane, Database, DatabaseManager, WalVolume};
 use model_api::fault::FaultPlan;
 use model_api::guarantee::{Guarantee, Promise};
-use model_api::kube::Service;
+use model_api::kube::{PersistentVolumeClaim, Service};
 use model_api::load::LoadPoint;
 use model_api::{Blueprint, DatabaseId, Parameters, ServiceId, SimSpan, SimTime, WorkloadId};
 
@@ -13,7 +13,7 @@ use crate::coverage::Coverage;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::document::{DatabaseSpec, PlatformDocument, ScenarioDocument, ServiceSpec, WritesTo};
 use crate::input::Resolved;
-use crate::manifest::{BOOTSTRAP_CONTAINER, LogStorage, Manifests, Object};
+use crate::manifest::{BOOTSTRAP_CONTAINER, Cluster, LogStorage, Manifests, Object};
 use crate::nearest::suggestion;
 use crate::reachability::Findings;
 use crate::source::{Span, Spanned};
@@ -310,6 +310,8 @@ impl Resolver<'_> {
             let written = spec.and_then(|spec| spec.wal_per_second);
             let commits = spec.and_then(|spec| spec.commits_per_second);
             let wal = cluster.log.as_ref().map(|log| self.wal_volume(idx, log, spec));
+            let data_bytes = self.data_bytes(cluster, spec, wal.as_ref());
+            let clone_bytes_per_second = self.clone_rate(spec);
             if written.is_none() || commits.is_none() {
                 let name = &self.names.databases[idx];
                 let has_share = services.iter().flat_map(|service| &service.writes_to).any(
@@ -356,12 +358,44 @@ impl Resolver<'_> {
                 manager: cluster.manager,
                 wal_bytes_per_second: written.map_or(WAL_BYTES_PER_SECOND, |it| it.value.count),
                 commits_per_second: commits.map_or(COMMITS_PER_SECOND, |it| it.value),
+                data_bytes,
+                clone_bytes_per_second,
                 session_count: cluster.session_count,
                 wal,
                 writers: Vec::new(),
                 origin: cluster.origin.clone(),
             });
         }
+    }
+
+    /// How many bytes of data an empty instance copies per second, where that is stated.
+    fn clone_rate(&mut self, spec: Option<&DatabaseSpec>) -> Option<u64> {
+        let rate = spec?.clone_rate?;
+        if rate.value.count == 0 {
+            self.report(Code::E0021, rate.span, "nothing is ever copied at that rate");
+        }
+        Some(rate.value.count)
+    }
+
+    /// Bytes of data; where nothing is stated, half of the volume that they lie on.
+    fn data_bytes(
+        &self,
+        cluster: &Cluster,
+        spec: Option<&DatabaseSpec>,
+        wal: Option<&WalVolume>,
+    ) -> u64 {
+        if let Some(size) = spec.and_then(|spec| spec.data_size) {
+            return size.value.count;
+        }
+        if let Some(wal) = wal.filter(|wal| wal.data_bytes > 0) {
+            return wal.data_bytes;
+        }
+        let name = format!("{}-1", cluster.name);
+        let is_its = |claim: &&PersistentVolumeClaim| {
+            claim.namespace == cluster.namespace && claim.name == name
+        };
+        let claim = self.blueprint.claims.iter().find(is_its);
+        claim.map_or(0, |claim| u64::try_from(claim.size_bytes).unwrap_or(0) / 2)
     }
 
     /// The volume of the log of a database.

@@ -10,7 +10,7 @@
 
 use std::collections::BTreeMap;
 
-use model_api::fault::{ControlPlaneFault, Fault, FaultKind, FaultPlan, Start};
+use model_api::fault::{ControlPlaneFault, Fault, FaultKind, FaultPlan, InstanceHarm, Start};
 use model_api::{Blueprint, ServiceId};
 use platform::{Fidelity, Plan};
 use report_data::{LoadEdge, LoadMap, LoadMapCell, LoadMapColumn, LoadMapRow, LoadRegion};
@@ -415,6 +415,7 @@ fn is_endless(fault: &Fault) -> bool {
         | FaultKind::Data(_)
         | FaultKind::BalancerMachineLoss { .. } => true,
         FaultKind::ControlPlane(kind) => matches!(kind, ControlPlaneFault::LeaderKill(_)),
+        FaultKind::Instance(fault) => fault.what == InstanceHarm::VolumeDestroyed,
         FaultKind::ZonePowerLoss { .. }
         | FaultKind::ZoneIsolation { .. }
         | FaultKind::NodeCrash { .. }

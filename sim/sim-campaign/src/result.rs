@@ -6,7 +6,7 @@ use model_api::action::Action;
 use model_api::backup::DisasterClass;
 use model_api::control_plane::MemberPart;
 use model_api::dns::DnsFault;
-use model_api::fault::{ControlPlaneFault, DataFault, FaultKind, StorageFault};
+use model_api::fault::{ControlPlaneFault, DataFault, FaultKind, InstanceHarm, StorageFault};
 use model_api::guarantee::{DataPromise, Promise};
 use model_api::usage::NodeResource;
 use model_api::{Blueprint, SimSpan, SourceRef, WorkloadId};
@@ -208,6 +208,11 @@ fn fault_text(kind: &FaultKind) -> &'static str {
             ControlPlaneFault::SlowApi { .. } => "the API stores slowly",
             ControlPlaneFault::WebhookOutage { .. } => "a webhook does not answer",
             ControlPlaneFault::RegistryOutage { .. } => "an image registry does not answer",
+        },
+        FaultKind::Instance(fault) => match fault.what {
+            InstanceHarm::VolumeDestroyed => "the volume of an instance is gone",
+            InstanceHarm::Frozen => "an instance stands still",
+            InstanceHarm::HeldBack => "no primary reaches an instance",
         },
         FaultKind::Dns { kind: DnsFault::Outage, .. } => "name servers do not answer",
         FaultKind::Dns { kind: DnsFault::WrongRecord, .. } => "a name leads to nobody",

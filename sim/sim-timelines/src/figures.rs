@@ -158,7 +158,7 @@ fn disruption(reason: DeletionReason) -> Option<&'static str> {
         DeletionReason::PodGc => Some("DeletionByPodGC"),
         DeletionReason::Eviction => Some("EvictionByEvictionAPI"),
         DeletionReason::Preemption => Some("PreemptionByScheduler"),
-        DeletionReason::ScaleDown | DeletionReason::Rollout => None,
+        DeletionReason::ScaleDown | DeletionReason::Rollout | DeletionReason::VolumeLost => None,
     }
 }
 

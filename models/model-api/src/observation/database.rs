@@ -1,5 +1,19 @@
 //! What happens to instances of databases.
 
+/// Something about one instance of a database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum InstanceFact {
+    /// PostgreSQL is kept off on purpose.
+    Fenced,
+    /// Its volume is empty, and it begins to copy the primary.
+    CloneStarted {
+        /// How long that takes unless the primary goes meanwhile, in nanoseconds.
+        takes_ns: u64,
+    },
+    /// It has the copy, and replays the log that came with it.
+    Cloned,
+}
+
 /// How a change that needs a restart comes to an instance of a database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum InstanceUpdate {

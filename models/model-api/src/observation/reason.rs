@@ -79,6 +79,8 @@ pub enum DeletionReason {
     Preemption,
     /// `DeletionByPodGC`.
     PodGc,
+    /// Its volumes are gone, and it is made again with new ones.
+    VolumeLost,
 }
 
 /// Why a drain gave a node up.

@@ -92,6 +92,22 @@ impl Backups {
         gone
     }
 
+    /// Every live copy of a data set is gone, and nothing else with them: the volumes of all instances of a
+    /// database. Returns whether it was there before.
+    pub fn lose_live<E, R>(&mut self, data_set: DataSetId, ctx: &mut Context<'_, E, R>) -> bool
+    where
+        E: Copy + From<BackupEvent>,
+        R: Recorder<Observation>,
+    {
+        if self.sets[data_set.index()].loss.is_some() {
+            ctx.hit(&rare::STRUCK_AGAIN);
+            return false;
+        }
+        self.look(ctx);
+        self.begin_loss(data_set, Disaster::Node, None, ctx);
+        true
+    }
+
     pub(super) fn begin_loss<E, R>(
         &mut self,
         data_set: DataSetId,

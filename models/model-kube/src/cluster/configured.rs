@@ -1,4 +1,5 @@
-//! Pods that get what they need to be ready from somebody else, after they started: their configuration.
+//! Pods that get what they need to be ready from somebody else, after they started: their configuration, or
+//! the data of a database whose volume is new.
 //!
 //! # Modelled
 //! The readiness probe of a pod fails until it has it; one that has it once keeps it until its containers
@@ -18,7 +19,7 @@ use std::collections::BTreeSet;
 use model_api::{Observation, PodId, WorkloadId};
 use sim_kernel::{Context, Recorder, SimTime};
 
-use super::pod::Step;
+use super::pod::{PodState, Step};
 use super::{Cluster, KubeEvent};
 use crate::probes;
 
@@ -27,6 +28,8 @@ use crate::probes;
 pub(super) struct Unconfigured {
     workloads: BTreeSet<WorkloadId>,
     pods: BTreeSet<PodId>,
+    /// Instances of databases that are not ready before they have copied somebody, by ordinal.
+    instances: BTreeSet<(WorkloadId, u32)>,
 }
 
 impl Cluster {
@@ -47,13 +50,43 @@ impl Cluster {
         if !self.unconfigured.workloads.remove(&workload) {
             return;
         }
+        self.go_on_configured(|pod| pod.workload == workload, ctx);
+    }
+
+    /// Tells whether the readiness probe of an instance of a database fails because it has no data yet. One
+    /// without a probe is ready in any case.
+    pub fn withhold<E, R>(
+        &mut self,
+        (workload, ordinal): (WorkloadId, u32),
+        is_withheld: bool,
+        ctx: &mut Context<'_, E, R>,
+    ) where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        if is_withheld {
+            self.unconfigured.instances.insert((workload, ordinal));
+        } else if self.unconfigured.instances.remove(&(workload, ordinal)) {
+            self.go_on_configured(|pod| (pod.workload, pod.ordinal) == (workload, ordinal), ctx);
+        }
+    }
+
+    /// Pods that waited go on to be ready.
+    fn go_on_configured<E, R>(
+        &mut self,
+        is_meant: impl Fn(&PodState) -> bool,
+        ctx: &mut Context<'_, E, R>,
+    ) where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
         let waiting = std::mem::take(&mut self.unconfigured.pods);
         for id in waiting {
-            if self.pods[id.index()].workload != workload {
+            let pod = &self.pods[id.index()];
+            if !is_meant(pod) {
                 self.unconfigured.pods.insert(id);
                 continue;
             }
-            let pod = &self.pods[id.index()];
             if !pod.exists() || pod.is_locally_ready || pod.plan.ready_at != SimTime::MAX {
                 continue;
             }
@@ -72,7 +105,10 @@ impl Cluster {
     /// Whether a pod that would be ready now is not, because nobody brings it its configuration.
     pub(super) fn lacks_configuration(&mut self, id: PodId) -> bool {
         let pod = &self.pods[id.index()];
-        if !self.unconfigured.workloads.contains(&pod.workload) {
+        let (of_all, of_one) = (pod.workload, (pod.workload, pod.ordinal));
+        if !self.unconfigured.workloads.contains(&of_all)
+            && !self.unconfigured.instances.contains(&of_one)
+        {
             return false;
         }
         let mut containers = self.tables.template_of(pod).template.spec.containers.iter();

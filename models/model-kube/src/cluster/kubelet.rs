@@ -349,6 +349,7 @@ impl Cluster {
             self.notify(Notice::PodStopped(id));
         }
         self.forget_probes(id, ctx);
+        self.probing.still.remove(&id);
         self.set_answers(id, false);
     }
 

@@ -19,6 +19,7 @@
 //! # Checked against
 //! Timelines worked out by hand; brute force over all ticks.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use model_api::kube::{PodTemplate, Probe, ProbeHandler};
@@ -27,6 +28,7 @@ use model_api::{Blueprint, Observation, PodId, ServiceId};
 use sim_kernel::{Context, Purpose, Recorder, SimSpan, SimTime, Streams, Timer};
 
 use super::pod::{PodPhase, Step};
+use super::standstill::Told;
 use super::tables::Tables;
 use super::{Cluster, KubeEvent, drawn, priority};
 use crate::probes::{ContainerStatus, PodStatus, ProbeKind, Verdict, Watch};
@@ -35,6 +37,9 @@ use crate::rare;
 const PHASE: Purpose = Purpose::new("probe phase");
 const LATE_LIVENESS: Purpose = Purpose::new("late liveness probe");
 const LATE_READINESS: Purpose = Purpose::new("late readiness probe");
+/// All of a million.
+const ALL_PPM: u32 = 1_000_000;
+
 const KILL: Purpose = Purpose::new("killed container stops");
 
 /// A probe that waits in line with requests.
@@ -53,18 +58,26 @@ pub(super) struct Probing {
     /// By Service, in the order of its time-outs: of a million answers, how many come later.
     late_ppm: Vec<Vec<u32>>,
     pods: BTreeMap<PodId, Watched>,
+    /// Pods whose processes stand still, and what the kubelet did about it.
+    pub(super) still: BTreeMap<PodId, Told>,
 }
 
 /// The probes of a pod some of which may fail, or did.
 #[derive(Clone, Debug)]
 struct Watched {
+    /// They are all that its processes answer, rather than those that wait in line with requests.
+    is_all: bool,
     watches: Vec<Watch>,
     timer: Timer,
 }
 
 impl Probing {
     pub(super) fn of(blueprint: &Blueprint) -> Self {
-        Self { late_ppm: vec![Vec::new(); blueprint.services.len()], pods: BTreeMap::new() }
+        Self {
+            late_ppm: vec![Vec::new(); blueprint.services.len()],
+            pods: BTreeMap::new(),
+            still: BTreeMap::new(),
+        }
     }
 }
 
@@ -140,6 +153,29 @@ impl Tables {
     pub(super) fn probes_of(&self, pod: &super::pod::PodState) -> &[QueuedProbe] {
         &self.template_of(pod).queued_probes
     }
+
+    /// The probes of a pod that are watched: those that wait in line with requests, or all that its
+    /// processes answer. The kernel takes connections for a process that stands still.
+    fn watched_probes(&self, pod: &super::pod::PodState, is_all: bool) -> Cow<'_, [QueuedProbe]> {
+        if !is_all {
+            return Cow::Borrowed(self.probes_of(pod));
+        }
+        let mut all = Vec::new();
+        for (idx, container) in self.template_of(pod).template.spec.containers.iter().enumerate() {
+            let probes = [
+                (ProbeKind::Liveness, container.liveness),
+                (ProbeKind::Readiness, container.readiness),
+            ];
+            for (kind, probe) in probes {
+                let asks = |probe: &Probe| probe.handler != ProbeHandler::TcpSocket;
+                if let Some(probe) = probe.filter(asks) {
+                    let (container, services) = (idx as u64, Vec::new());
+                    all.push(QueuedProbe { container, kind, probe, services });
+                }
+            }
+        }
+        Cow::Owned(all)
+    }
 }
 
 impl Cluster {
@@ -194,7 +230,7 @@ impl Cluster {
     }
 
     /// Goes on with the probes of a pod under what its answers are like now.
-    fn watch_probes<E, R>(&mut self, id: PodId, ctx: &mut Context<'_, E, R>)
+    pub(super) fn watch_probes<E, R>(&mut self, id: PodId, ctx: &mut Context<'_, E, R>)
     where
         E: Copy + From<KubeEvent>,
         R: Recorder<Observation>,
@@ -209,14 +245,19 @@ impl Cluster {
             return;
         }
         let (tables, status) = (self.tables.clone(), self.status_of(id));
-        let probes = tables.probes_of(pod);
+        let is_all = match self.probing.pods.get(&id) {
+            Some(watched) => watched.is_all,
+            None => self.probing.still.contains_key(&id),
+        };
+        let probes = tables.watched_probes(pod, is_all);
+        let probes = &*probes;
         let late: Vec<u32> = probes.iter().map(|probe| self.late_ppm(id, probe)).collect();
         if !self.probing.pods.contains_key(&id) {
             if late.iter().all(|ppm| *ppm == 0) {
                 return;
             }
             let watches = probes.iter().map(|probe| self.begin_watch(id, probe, now)).collect();
-            self.probing.pods.insert(id, Watched { watches, timer: Timer::NONE });
+            self.probing.pods.insert(id, Watched { is_all, watches, timer: Timer::NONE });
         }
         let (key, streams) = (self.pods[id.index()].key, self.streams);
         let watched = self.probing.pods.get_mut(&id).expect("it was just put there");
@@ -236,6 +277,9 @@ impl Cluster {
 
     /// Of a million tries of a probe, how many are late: pods that get no requests answer at once.
     fn late_ppm(&self, id: PodId, probe: &QueuedProbe) -> u32 {
+        if self.probing.still.contains_key(&id) {
+            return ALL_PPM;
+        }
         let of_service = |service: &ServiceId| {
             let late = &self.probing.late_ppm[service.index()];
             let timeouts = &self.tables.probe_timeouts[service.index()];
@@ -289,8 +333,9 @@ impl Cluster {
     {
         let (now, tables, status) = (ctx.now(), self.tables.clone(), self.status_of(id));
         let (key, streams) = (self.pods[id.index()].key, self.streams);
-        let probes = tables.probes_of(&self.pods[id.index()]);
         let Some(watched) = self.probing.pods.get_mut(&id) else { return };
+        let probes = tables.watched_probes(&self.pods[id.index()], watched.is_all);
+        let probes = &*probes;
         let (mut is_dead, mut readiness) = (false, None);
         for (watch, probe) in watched.watches.iter_mut().zip(probes) {
             watch.look(&status, now, probe.is_late(streams, key));
@@ -333,6 +378,9 @@ impl Cluster {
         }
         let workload = pod.workload;
         ctx.observe(|| Observation::ContainersKilled { pod: id, workload, reason });
+        if self.waits_for_kill(id, ctx) {
+            return;
+        }
         let at = ctx.now() + self.pre_stop(id);
         self.set_step(id, Step::Killed, at, ctx);
     }
@@ -343,6 +391,9 @@ impl Cluster {
         E: Copy + From<KubeEvent>,
         R: Recorder<Observation>,
     {
+        if self.waits_for_kill(id, ctx) {
+            return;
+        }
         let pod = &self.pods[id.index()];
         let range = self.blueprint.parameters.container_stop;
         let stop = drawn(self.draw(pod.key, KILL, u64::from(pod.restart_count)), range);

@@ -21,6 +21,7 @@
 use std::collections::BTreeMap;
 
 use model_api::kube::{PersistentVolumeClaim, Workload, WorkloadKind};
+use model_api::observation::DeletionReason;
 use model_api::{Blueprint, NodeId, Observation, PodId, WorkloadId};
 use sim_kernel::{Context, Recorder, SimSpan, SimTime};
 
@@ -154,6 +155,33 @@ impl Cluster {
             let attachment = self.attachments.entry(key).or_default();
             attachment.node = node;
             attachment.users.push(id);
+        }
+    }
+
+    /// The volumes of an instance of a database are gone, and so are their claims. Its pod is deleted where
+    /// the API answers, and the one that is made in its place gets new ones; otherwise its containers end,
+    /// and start again beside new ones.
+    pub fn destroy_volumes<E, R>(
+        &mut self,
+        (workload, ordinal): (WorkloadId, u32),
+        ctx: &mut Context<'_, E, R>,
+    ) where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        let pods = self.workloads[workload.index()].pods.iter().rev();
+        let pod = pods.copied().find(|pod| self.pods[pod.index()].ordinal == ordinal);
+        if !self.is_api_available() {
+            self.crash_pods(pod.as_slice(), ctx);
+            return;
+        }
+        self.attachments.remove(&(workload, ordinal));
+        self.workloads[workload.index()].forget_volumes(ordinal);
+        if let Some(pod) = pod {
+            // Nothing is left in it that its sessions could go on with.
+            self.set_linger(pod, SimSpan::ZERO, ctx);
+            self.delete_pod(pod, DeletionReason::VolumeLost, ctx);
+            self.settle(ctx);
         }
     }
 

@@ -117,6 +117,13 @@ impl WorkloadState {
         self.volume_nodes.get(&self.volume_key(ordinal)).copied()
     }
 
+    /// Its volumes and their claims are gone: those of the next pod stand wherever that is bound.
+    pub(super) fn forget_volumes(&mut self, ordinal: u32) {
+        let key = self.volume_key(ordinal);
+        self.volume_zones.remove(&key);
+        self.volume_nodes.remove(&key);
+    }
+
     pub(super) fn set_volume_node(&mut self, ordinal: u32, node: NodeId) {
         let key = self.volume_key(ordinal);
         self.volume_nodes.entry(key).or_insert(node);

@@ -22,7 +22,7 @@ const PROMOTING: Purpose = Purpose::new("patroni promotion");
 const STOPPING: Purpose = Purpose::new("patroni fast shutdown");
 
 impl Cluster {
-    pub(super) fn act_for(
+    pub(crate) fn act_for(
         &mut self,
         port: &mut impl Port,
         ordinal: u8,
@@ -39,7 +39,7 @@ impl Cluster {
     }
 
     /// Whatever is done beside the loop ends undone.
-    pub(super) fn drop_action(&mut self, port: &mut impl Port, ordinal: u8) {
+    pub(crate) fn drop_action(&mut self, port: &mut impl Port, ordinal: u8) {
         let member = self.patroni_mut().at_mut(ordinal);
         member.action = None;
         let timer = std::mem::replace(&mut member.action_timer, Timer::NONE);
@@ -52,6 +52,7 @@ impl Cluster {
         match member.action.take() {
             None => {}
             Some(Action::Start) => self.is_up(port, ordinal),
+            Some(Action::Clone) => self.is_cloned(port, ordinal),
             Some(Action::Promote) => self.request_promotion(port, ordinal),
             Some(Action::Promoting) => self.is_promoted(port, ordinal),
             Some(Action::Demote) => self.shut_down(port, ordinal),
@@ -102,6 +103,13 @@ impl Cluster {
             self.at_mut(ordinal).is_diverged = true;
             SimSpan::ZERO
         }
+    }
+
+    /// The copy is there: PostgreSQL starts as a standby and replays the log that came with it.
+    fn is_cloned(&mut self, port: &mut impl Port, ordinal: u8) {
+        let replay = self.cloned(port, ordinal);
+        let start = self.pace_span(port, ordinal, STARTING, port.pace().start);
+        self.act_for(port, ordinal, Action::Start, start.saturating_add(replay));
     }
 
     fn is_up(&mut self, port: &mut impl Port, ordinal: u8) {
@@ -162,36 +170,6 @@ impl Cluster {
         let instance = self.at_mut(ordinal);
         instance.link = Link::Broken;
         instance.is_held = false;
-    }
-
-    /// A held primary, or a held standby: what was on its way is all that arrives.
-    pub(crate) fn hold(&mut self, port: &mut impl Port, ordinal: u8) {
-        for other in self.ordinals() {
-            if let Link::Streaming(from, _) = self.at(other).link
-                && (from == ordinal || other == ordinal)
-            {
-                self.freeze(port, from, false, |one| one == other);
-                self.at_mut(other).link = Link::Silent(from);
-            }
-        }
-    }
-
-    /// A standby is made to receive nothing, or receives again.
-    pub(crate) fn set_held(&mut self, port: &mut impl Port, ordinal: u8, is_held: bool) {
-        if self.at(ordinal).is_held == is_held {
-            return;
-        }
-        self.at_mut(ordinal).is_held = is_held;
-        if is_held {
-            self.hold(port, ordinal);
-        } else if matches!(self.at(ordinal).link, Link::Silent(_)) {
-            // It catches up as a standby does that comes back.
-            self.at_mut(ordinal).link = Link::Broken;
-        }
-        if self.patroni.is_some() {
-            self.stir(port);
-        }
-        self.refresh(port);
     }
 
     /// The primary is handed over: clients are cut off, standbys get everything.

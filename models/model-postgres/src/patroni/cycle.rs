@@ -4,7 +4,7 @@ use model_api::blueprint::PatroniStore;
 use model_api::parameters::Range;
 use sim_kernel::{Purpose, SimSpan, SimTime, Timer};
 
-use super::decision::{Lock, Postgres, Step, Turn, next_step};
+use super::decision::{Action, Lock, Postgres, Step, Turn, next_step};
 use super::{ANSWER_TIMEOUT, Freeze, Stage};
 use crate::cluster::{Cluster, Port};
 use crate::databases::{Leadership, StopKind};
@@ -85,6 +85,10 @@ impl Cluster {
     /// A turn of the loop begins.
     pub(crate) fn member_turn(&mut self, port: &mut impl Port, ordinal: u8) {
         assert!(self.patroni().at(ordinal).is_alive, "a member without Patroni has no turns");
+        if self.at(ordinal).is_empty && self.has_store(port, ordinal) {
+            self.empty_turn(port, ordinal);
+            return;
+        }
         let turn = self.turn_of(port, ordinal);
         let is_full = self.at(ordinal).process == Process::Full;
         let step = if is_full { Step::Wait } else { next_step(turn) };
@@ -121,6 +125,23 @@ impl Cluster {
         self.refresh(port);
     }
 
+    /// A turn of a member whose data directory is empty.
+    fn empty_turn(&mut self, port: &mut impl Port, ordinal: u8) {
+        let holds_key = self.patroni().holder == Some(ordinal);
+        let member = self.patroni_mut().at_mut(ordinal);
+        member.turn = Timer::NONE;
+        member.quiet_turns = if holds_key { 0 } else { member.quiet_turns.saturating_add(1) };
+        if holds_key {
+            port.hit(&rare::KEY_OF_EMPTY_GIVEN);
+            self.set_holder(port, None);
+        } else {
+            self.renew(port, ordinal);
+            self.bootstrap(port, ordinal);
+        }
+        self.end_turn(port, ordinal);
+        self.refresh(port);
+    }
+
     /// Goes to sleep until the next turn, unless the main thread is busy.
     pub(super) fn end_turn(&mut self, port: &mut impl Port, ordinal: u8) {
         let member = *self.patroni().at(ordinal);
@@ -136,7 +157,9 @@ impl Cluster {
         if std::mem::take(&mut self.patroni_mut().at_mut(ordinal).is_woken) {
             let at = now + self.step_span(port, ordinal);
             self.turn_at(port, ordinal, at);
-        } else if member.quiet_turns < QUIET_TURNS || member.action.is_some() {
+        } else if member.quiet_turns < QUIET_TURNS
+            || member.action.is_some_and(|action| action != Action::Clone)
+        {
             self.turn_at(port, ordinal, next);
         }
     }
@@ -351,7 +374,7 @@ impl Cluster {
                 port.cancel(timer);
             }
             if what != Freeze::Patroni {
-                self.hold(port, ordinal);
+                self.pause(port, ordinal);
             }
         } else {
             self.thaw(port, ordinal);
@@ -384,15 +407,7 @@ impl Cluster {
             let span = self.step_span(port, ordinal);
             self.act_for(port, ordinal, action, span);
         }
-        for other in self.ordinals() {
-            if let Link::Silent(from) = self.at(other).link
-                && (from == ordinal || other == ordinal)
-                && !self.is_frozen(from)
-                && !self.is_held(other)
-            {
-                self.at_mut(other).link = Link::Streaming(from, now);
-            }
-        }
+        self.go_on(ordinal, now);
     }
 
     /// How long the first request to the store takes after a thaw: one in three goes to the member of
@@ -407,16 +422,6 @@ impl Cluster {
         }
         let most = self.patroni().settings.retry_timeout / count;
         self.pace_span(port, ordinal, OWN_STORE, Range { least: SimSpan::ZERO, most })
-    }
-
-    /// Whether nothing comes from an instance although its connections stand.
-    pub(crate) fn is_frozen(&self, ordinal: u8) -> bool {
-        self.patroni.as_ref().is_some_and(|it| it.at(ordinal).is_postgres_frozen())
-    }
-
-    /// Whether a standby receives nothing although its connection stands.
-    pub(crate) fn is_held(&self, ordinal: u8) -> bool {
-        self.is_frozen(ordinal) || self.at(ordinal).is_held
     }
 
     /// Stops a primary without regard for anything.

@@ -33,6 +33,8 @@ pub enum Postgres {
 pub enum Action {
     /// PostgreSQL recovers, rewinds or starts.
     Start,
+    /// Its data directory was empty, and it copies the primary.
+    Clone,
     /// It is to be promoted, and `pg_ctl promote` was not called yet.
     Promote,
     /// It was told to promote itself.

@@ -27,6 +27,8 @@ pub(crate) struct Ledger {
     rates: Vec<(u64, bool)>,
     /// By instance: on its disk, and waiting for a standby.
     waiting_ns: Vec<u64>,
+    /// By instance: it stands still, and its clients wait for it.
+    has_old_sessions: Vec<bool>,
     /// Where the Service leads.
     backend: u8,
     are_cut: [bool; 3],
@@ -40,6 +42,7 @@ impl Ledger {
             since: SimTime::ZERO,
             rates: vec![(0, false); instances],
             waiting_ns: vec![0; instances],
+            has_old_sessions: vec![false; instances],
             backend: 0,
             are_cut: [false; 3],
         }
@@ -81,14 +84,22 @@ impl Ledger {
             let idx = usize::from(ordinal);
             let is_told = databases.commits(DATABASE, ordinal, now);
             let is_open = databases.access_of(DATABASE, ordinal) == Access::ReadWrite;
+            let is_silent = databases.access_of(DATABASE, ordinal) == Access::Silent;
             let is_asked = databases.has_clients(DATABASE) && self.backend == ordinal;
+            let is_old = self.has_old_sessions[idx];
+            self.has_old_sessions[idx] = if is_silent {
+                is_old || self.rates[idx].0 > 0 && is_asked
+            } else {
+                is_old && is_open && !is_asked
+            };
+            let is_asked = is_asked || self.has_old_sessions[idx];
             let rate = match (is_open, is_asked, self.are_cut[zone.index()]) {
                 (true, true, _) => FULL_PPM,
                 (true, false, true) => FULL_PPM / 3,
                 _ => 0,
             };
             let waited = std::mem::take(&mut self.waiting_ns[idx]);
-            match (is_told, is_open) {
+            match (is_told, is_open || is_silent) {
                 (true, _) => self.acknowledged_ns += waited,
                 (false, true) => self.waiting_ns[idx] = waited,
                 (false, false) => self.unknown_ns += waited,

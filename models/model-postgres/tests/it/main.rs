@@ -1,5 +1,6 @@
 //! Clusters under faults: timelines with fixed timers, distributions, invariants.
 
+mod instances;
 mod invariants;
 mod ledger;
 mod outage;

@@ -347,10 +347,11 @@ fn a_wish_for_a_member_that_left_the_sync_key_blocks_everybody() {
 }
 
 fn script() -> impl Strategy<Value = Vec<(u64, Act)>> {
-    let step = (0_u64..60_000, 0_u8..3, 0_u8..8);
+    let step = (0_u64..60_000, 0_u8..3, 0_u8..10);
     prop::collection::vec(step, 1..16).prop_map(|steps| {
         let (mut at, mut script) = (1_000, Vec::new());
         let (mut is_up, mut is_frozen, mut has_api) = ([true; 3], [false; 3], true);
+        let (mut is_starved, mut destroyed) = ([false; 3], None);
         for (pause, which, kind) in steps {
             at += pause;
             let idx = usize::from(which);
@@ -373,6 +374,15 @@ fn script() -> impl Strategy<Value = Vec<(u64, Act)>> {
                     Act::Api(has_api)
                 }
                 6 => Act::SwitchOver(Some(which)),
+                8 => {
+                    is_starved[idx] = !is_starved[idx];
+                    Act::Starve(which, is_starved[idx])
+                }
+                // Two others keep what there is.
+                9 if *destroyed.get_or_insert(which) == which => {
+                    (is_up[idx], is_frozen[idx]) = (false, false);
+                    Act::Destroy(which)
+                }
                 _ => Act::KillPostmaster(which),
             };
             script.push((at, act));
@@ -390,12 +400,15 @@ proptest! {
         let mut healed = script.clone();
         healed.push((end, Act::Api(true)));
         healed.extend((0..3).map(|ordinal| (end, Act::Freeze(ordinal, false))));
+        healed.extend((0..3).map(|ordinal| (end, Act::Starve(ordinal, false))));
         healed.extend((0..3).map(|ordinal| (end + 100, Act::Start(ordinal))));
         for settings in [etcd(), Patroni { has_rewind: true, ..Patroni::default() }, synchronous(etcd())] {
             let is_wish = |act: &Act| matches!(act, Act::SwitchOver(_));
             let mut healed = healed.clone();
             // A wish may block a synchronous cluster for good: see the test of that name.
             healed.retain(|(_, act)| !(settings.is_synchronous && is_wish(act)));
+            // Nobody is promoted who lags too much, when the volume of a primary is all that had more.
+            healed.retain(|(_, act)| !matches!(act, Act::Destroy(_)));
             let result = Case { run, ..patroni(settings) }.run(&healed, end + 900_000);
             prop_assert_eq!(result.writable_at_end(), 1, "{:?} {:?} {}", script, settings, result.text());
             prop_assert_eq!(result.pending_count, 0);

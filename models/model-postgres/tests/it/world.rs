@@ -6,6 +6,7 @@ use std::sync::Arc;
 use model_api::blueprint::{
     CommitWait, Database, DatabaseManager, Patroni, PrimaryUpdate, Synchronous, WalVolume, Zone,
 };
+use model_api::observation::InstanceFact;
 use model_api::parameters::Range;
 use model_api::{
     Blueprint, DatabaseId, Observation, Parameters, PodId, ServiceId, WorkloadId, ZoneId,
@@ -50,6 +51,15 @@ pub(crate) enum Act {
     FreezePart(u8, Freeze),
     /// A standby receives nothing, or receives again.
     Hold(u8, bool),
+    /// The processes of a running instance stand still, and its pod is found not ready after 30 s; or they
+    /// go on, and it is ready at once.
+    Pause(u8, bool),
+    /// They go on, and find that they were told to end.
+    ResumeToEnd(u8),
+    /// Nothing that a primary sends reaches an instance, or it does again.
+    Starve(u8, bool),
+    /// The volume of an instance is gone, and its processes with it; the pod is not ready at once.
+    Destroy(u8),
     /// Clients commit at another rate, in parts per million of the configured one.
     Load(u32),
     /// The leader is asked to hand over.
@@ -71,6 +81,9 @@ pub(crate) enum Act {
 pub(crate) const SMART_SHUTDOWN: SimSpan = SimSpan::from_secs(180);
 /// From the end of a pod that is made again until the container of the new one runs.
 const REPLACING: SimSpan = SimSpan::from_secs(20);
+
+/// From the moment at which processes stand still to Ready=False.
+const PROBES_FAIL: SimSpan = SimSpan::from_secs(30);
 
 /// From the loss of a machine to Ready=False.
 pub(crate) const DETECTION: SimSpan = SimSpan::from_secs(50);
@@ -197,6 +210,31 @@ impl World {
             Act::Hold(ordinal, is) => {
                 self.databases.set_held((DATABASE, ordinal), is, ctx, &mut notices);
             }
+            Act::Pause(ordinal, is) => {
+                self.counts[usize::from(ordinal)] += 1;
+                let count = self.counts[usize::from(ordinal)];
+                let is_running = self.is_running[usize::from(ordinal)];
+                let instance = (DATABASE, ordinal);
+                if !is {
+                    self.databases.resume(instance, false, ctx, &mut notices);
+                    self.set_ready(ordinal, is_running, ctx);
+                } else if self.databases.pause(instance, ctx, &mut notices) {
+                    let event = WorldEvent::Noticed { ordinal, count };
+                    ctx.schedule_in(PROBES_FAIL, Priority::NORMAL, event);
+                }
+            }
+            Act::ResumeToEnd(ordinal) => {
+                self.databases.resume((DATABASE, ordinal), true, ctx, &mut notices);
+            }
+            Act::Starve(ordinal, is) => {
+                self.databases.set_starved((DATABASE, ordinal), is, ctx, &mut notices);
+            }
+            Act::Destroy(ordinal) => {
+                self.is_running[usize::from(ordinal)] = false;
+                self.counts[usize::from(ordinal)] += 1;
+                self.databases.destroy_volume((DATABASE, ordinal), ctx, &mut notices);
+                self.set_ready(ordinal, false, ctx);
+            }
             Act::Load(ppm) => self.databases.set_load(DATABASE, ppm, ctx, &mut notices),
             Act::SwitchOver(candidate) => {
                 self.databases.switch_over(DATABASE, candidate, ctx, &mut notices);
@@ -223,7 +261,7 @@ impl World {
                 self.databases.grow_storage(DATABASE, bytes, ctx, &mut notices);
             }
         }
-        // Either list is empty: an act uses one of them.
+        // What an act does to an instance comes before what is found of its pod.
         notices.append(&mut self.notices);
         self.notices = notices;
     }
@@ -321,6 +359,8 @@ pub(crate) struct Case {
     pub(crate) has_isolation_check: bool,
     pub(crate) isolation_stop: Option<SimSpan>,
     pub(crate) lease_duration: Option<SimSpan>,
+    /// Megabytes that an empty instance copies, at 100 a second.
+    pub(crate) data_megabytes: u64,
     pub(crate) manager: DatabaseManager,
     pub(crate) wal: Option<WalVolume>,
     pub(crate) switchover_delay: SimSpan,
@@ -343,6 +383,7 @@ impl Default for Case {
             has_isolation_check: true,
             isolation_stop: None,
             lease_duration: None,
+            data_megabytes: 10_000,
             manager: DatabaseManager::CloudNativePg,
             wal: None,
             switchover_delay: SimSpan::from_hours(1),
@@ -407,6 +448,7 @@ impl Case {
                 wal_bytes_per_second: 1_000_000,
                 commits_per_second: 200,
                 session_count: SESSION_COUNT,
+                data_bytes: self.data_megabytes * 1_000_000,
                 wal: self.wal,
                 ..Database::default()
             }],
@@ -452,7 +494,15 @@ impl Case {
         });
         let world = sim.model();
         let primary = world.databases.primary_ordinal(DATABASE);
-        let readable = world.databases.written(DATABASE, primary, SimTime::from_millis(millis));
+        let end = SimTime::from_millis(millis);
+        let readable = match world.databases.is_empty(DATABASE, primary) {
+            false => world.databases.written(DATABASE, primary, end),
+            // Nobody took its place: whoever is left with most can.
+            true => (0..self.instances)
+                .map(|one| world.databases.written(DATABASE, one, end))
+                .max()
+                .unwrap_or_default(),
+        };
         let acknowledged_ns = world.ledger.acknowledged_ns;
         let (unknown_ns, waiting_ns) = (world.ledger.unknown_ns, world.ledger.waiting_ns());
         let facts =
@@ -467,6 +517,7 @@ impl Case {
             acknowledged_ns,
             unknown_ns,
             waiting_ns,
+            is_whole: world.databases.is_whole(DATABASE),
         }
     }
 }
@@ -487,6 +538,8 @@ pub(crate) struct Run {
     pub(crate) unknown_ns: u64,
     /// What waits at the end.
     pub(crate) waiting_ns: u64,
+    /// Every instance has its place at the end.
+    pub(crate) is_whole: bool,
 }
 
 impl Run {
@@ -600,7 +653,13 @@ impl Run {
                 Observation::FailoverStarted { from, .. } => {
                     writeln!(text, "fails over {}", from.0)
                 }
-                Observation::InstanceFenced { pod, .. } => writeln!(text, "fenced {}", pod.0),
+                Observation::Instance { pod, fact, .. } => match fact {
+                    InstanceFact::Fenced => writeln!(text, "fenced {}", pod.0),
+                    InstanceFact::CloneStarted { takes_ns } => {
+                        writeln!(text, "clones {} for {}", pod.0, takes_ns / 1_000_000_000)
+                    }
+                    InstanceFact::Cloned => writeln!(text, "cloned {}", pod.0),
+                },
                 Observation::InstanceUpdated { pod, how, .. } => {
                     writeln!(text, "{how:?} {}", pod.0)
                 }

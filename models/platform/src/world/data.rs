@@ -283,7 +283,37 @@ impl World {
                 self.data.backups.set_running(data_set, true, ctx);
             }
         }
-        let spec = &self.blueprint.databases[idx];
+        if lost.is_zero() {
+            ctx.observe(|| Observation::CommitsKept { database });
+        } else {
+            self.observe_loss(database, lost, ctx);
+        }
+        ctx.observe(|| Observation::WritesResumed { database });
+        self.tell_writable(database);
+    }
+
+    /// Every instance of a database lost its volume: people restore it, where there is something to restore,
+    /// and otherwise all of it is lost.
+    pub(super) fn lose_database<R: Recorder<Observation>>(
+        &mut self,
+        database: DatabaseId,
+        ctx: &mut Context<'_, Event, R>,
+    ) {
+        if let Some(data_set) = self.data.sets[database.index()] {
+            self.data.backups.lose_live(data_set, ctx);
+        } else {
+            self.observe_loss(database, ALL, ctx);
+        }
+    }
+
+    /// Tells what of a database is lost by time.
+    fn observe_loss<R: Recorder<Observation>>(
+        &self,
+        database: DatabaseId,
+        lost: SimSpan,
+        ctx: &mut Context<'_, Event, R>,
+    ) {
+        let spec = &self.blueprint.databases[database.index()];
         // Of everything nobody knows how much it was; what this run wrote is the least.
         let span =
             if lost == ALL { ctx.now().saturating_since(sim_kernel::SimTime::ZERO) } else { lost };
@@ -293,14 +323,8 @@ impl World {
         };
         let (commit_count, wal_bytes) =
             (units(spec.commits_per_second), units(spec.wal_bytes_per_second));
-        if lost.is_zero() {
-            ctx.observe(|| Observation::CommitsKept { database });
-        } else {
-            let span_ns = if lost == ALL { u64::MAX } else { lost.as_nanos() };
-            ctx.observe(|| Observation::CommitsLost { database, span_ns, commit_count, wal_bytes });
-        }
-        ctx.observe(|| Observation::WritesResumed { database });
-        self.tell_writable(database);
+        let span_ns = if lost == ALL { u64::MAX } else { lost.as_nanos() };
+        ctx.observe(|| Observation::CommitsLost { database, span_ns, commit_count, wal_bytes });
     }
 
     /// PostgreSQL says whether clients can write.

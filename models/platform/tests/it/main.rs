@@ -7,6 +7,7 @@ mod canaries;
 mod connections;
 mod deaths;
 mod gateways;
+mod instances;
 mod proxies;
 mod recommended;
 mod stakes;

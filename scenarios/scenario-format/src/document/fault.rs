@@ -80,12 +80,14 @@ macro_rules! fault_record {
 
 use fault_record;
 mod action;
+mod instance;
 mod storage;
 
 pub use action::{
     BadRolloutSpec, ControlPlaneUpgradeSpec, DrainSpec, FenceSpec, GrowStorageSpec, HoldSpec,
     LiftGatesSpec, NodesSpec, RolloutSpec, ScaleSpec, SwitchoverSpec,
 };
+pub use instance::{DestroyInstanceSpec, FreezePrimarySpec, HoldStandbySpec};
 pub use storage::{DiskLossSpec, SetMinSizeSpec, ThrottleSpec};
 
 tagged! {
@@ -163,6 +165,12 @@ tagged! {
         BackupsBroken(BackupsBrokenSpec),
         /// The archive of a database stores nothing.
         ArchiveBroken(ArchiveBrokenSpec),
+        /// The volume of an instance of a database is gone; its pod comes back with an empty one and copies the primary.
+        DestroyInstance(Endless<DestroyInstanceSpec>),
+        /// The processes of a primary stand still, and go on at the end.
+        FreezePrimary(FreezePrimarySpec),
+        /// Nothing that a primary sends reaches a standby.
+        HoldStandby(HoldStandbySpec),
         /// Disks of a storage pool are away, or destroyed.
         DiskLoss(DiskLossSpec),
         /// A place for copies is limited to fewer bytes a second.
@@ -425,6 +433,9 @@ impl FaultSpec {
             Self::KeyDisabled(spec) => spec.start_keys(),
             Self::BackupsBroken(spec) => spec.start_keys(),
             Self::ArchiveBroken(spec) => spec.start_keys(),
+            Self::DestroyInstance(spec) => spec.start_keys(),
+            Self::FreezePrimary(spec) => spec.start_keys(),
+            Self::HoldStandby(spec) => spec.start_keys(),
             Self::DiskLoss(spec) => spec.start_keys(),
             Self::Throttle(spec) => spec.start_keys(),
             Self::SetMinSize(spec) => spec.start_keys(),
@@ -490,7 +501,8 @@ impl FaultSpec {
             | Self::BadMigration(_)
             | Self::Ransomware(_)
             | Self::BackupTargetLoss(_)
-            | Self::KeyLoss(_) => "what is gone is gone",
+            | Self::KeyLoss(_)
+            | Self::DestroyInstance(_) => "what is gone is gone",
             Self::DiskLoss(spec) if spec.destroyed.unwrap_or(false) => {
                 "disks that are destroyed do not come back"
             }
@@ -537,6 +549,9 @@ impl FaultSpec {
             Self::KeyDisabled(_) => "keyDisabled",
             Self::BackupsBroken(_) => "backupsBroken",
             Self::ArchiveBroken(_) => "archiveBroken",
+            Self::DestroyInstance(_) => "destroyInstance",
+            Self::FreezePrimary(_) => "freezePrimary",
+            Self::HoldStandby(_) => "holdStandby",
             Self::DiskLoss(_) => "diskLoss",
             Self::Throttle(_) => "throttle",
             Self::SetMinSize(_) => "setMinSize",
@@ -594,6 +609,9 @@ impl FaultSpec {
             Self::KeyDisabled(spec) => spec.span,
             Self::BackupsBroken(spec) => spec.span,
             Self::ArchiveBroken(spec) => spec.span,
+            Self::DestroyInstance(spec) => spec.span,
+            Self::FreezePrimary(spec) => spec.span,
+            Self::HoldStandby(spec) => spec.span,
             Self::DiskLoss(spec) => spec.span,
             Self::Throttle(spec) => spec.span,
             Self::SetMinSize(spec) => spec.span,

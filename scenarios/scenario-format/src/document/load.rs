@@ -64,8 +64,10 @@ record! {
         wal_per_second: Option<Spanned<Bytes>>,
         /// Commits per second.
         commits_per_second: Option<Spanned<u64>>,
-        /// Bytes of its data, where they lie on the volume of the log; half of it when left out.
+        /// Bytes of its data: on the volume of the log, where they lie there, and what an instance with an empty volume copies; half of their volume when left out.
         data_size: Option<Spanned<Bytes>>,
+        /// How many bytes of data an instance with an empty volume copies per second; 100 MB when left out.
+        clone_rate: Option<Spanned<Bytes>>,
         /// The workload that fails it over, as `namespace/name`; found by itself when there is one operator.
         operator: Option<Spanned<String>>,
     }

@@ -209,7 +209,11 @@ impl Resolver<'_> {
     }
 
     /// An instance by its name, counted from zero.
-    fn instance_named(&mut self, database: DatabaseId, name: &Spanned<String>) -> Option<u8> {
+    pub(super) fn instance_named(
+        &mut self,
+        database: DatabaseId,
+        name: &Spanned<String>,
+    ) -> Option<u8> {
         let spec = &self.blueprint.databases[database.index()];
         let names: Vec<String> =
             (1..=spec.instances).map(|number| format!("{}-{number}", spec.name)).collect();

@@ -2,6 +2,7 @@
 
 mod control_plane;
 mod freeze;
+mod instance;
 mod paused;
 
 use std::collections::BTreeMap;
@@ -144,6 +145,9 @@ impl Resolver<'_> {
             | FaultSpec::GrowStorage(_)
             | FaultSpec::Switchover(_)
             | FaultSpec::Fence(_) => FaultKind::Action(self.action(spec)?),
+            FaultSpec::DestroyInstance(spec) => self.destroy_instance(spec)?,
+            FaultSpec::FreezePrimary(spec) => self.freeze_primary(spec)?,
+            FaultSpec::HoldStandby(spec) => self.hold_standby(spec)?,
             FaultSpec::DiskLoss(spec) => FaultKind::Storage(self.disk_loss(spec)?),
             FaultSpec::Throttle(spec) => FaultKind::Storage(self.throttle(spec)?),
             FaultSpec::SetMinSize(spec) => FaultKind::Storage(self.set_min_size(spec)?),
@@ -215,6 +219,9 @@ impl Resolver<'_> {
             | FaultSpec::SlowApi(_)
             | FaultSpec::WebhookOutage(_)
             | FaultSpec::RegistryOutage(_)
+            | FaultSpec::DestroyInstance(_)
+            | FaultSpec::FreezePrimary(_)
+            | FaultSpec::HoldStandby(_)
             | FaultSpec::DiskLoss(_)
             | FaultSpec::Throttle(_)
             | FaultSpec::SetMinSize(_)

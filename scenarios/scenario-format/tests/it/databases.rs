@@ -3,7 +3,9 @@
 use model_api::SimSpan;
 use model_api::action::{Action, Fenced};
 use model_api::blueprint::{CommitWait, WalVolume};
-use model_api::fault::{Condition, FaultKind, Start};
+use model_api::fault::{Condition, FaultKind, InstanceFault, InstanceHarm, InstancePick, Start};
+
+use scenario_format::Resolved;
 
 use crate::support::{Memory, load_all, said, web};
 
@@ -218,6 +220,72 @@ fn a_fence_is_read_and_stands_around_instances_that_there_are() {
     let more = "  faults: [{fence: {database: db, at: 5m}}]\n";
     let lines = said(&load_all(&web(more).with("db.yaml", patroni), &["db.yaml"], &[]));
     assert!(lines.iter().any(|line| line.contains("E0064")), "{lines:?}");
+}
+
+#[test]
+fn faults_of_single_instances_are_read() {
+    let told = |instances: u32, fault: &str| {
+        let files = files(STORAGE, &format!("  faults: [{{{fault}}}]\n"));
+        let text = String::from_utf8(files.bytes("db.yaml")).expect("text");
+        let text = text.replace("instances: 3", &format!("instances: {instances}"));
+        let loaded = load_all(&files.with("db.yaml", text), &["db.yaml"], &[]);
+        (said(&loaded), loaded.resolved.map(|mut it| it.faults.faults.remove(0).kind))
+    };
+    let database = model_api::DatabaseId(0);
+    let (primary, second) = (InstancePick::Primary, InstancePick::Instance(1));
+    for (fault, whom, what) in [
+        ("destroyInstance: {database: db, at: 5m}", primary, InstanceHarm::VolumeDestroyed),
+        (
+            "destroyInstance: {database: db, instance: db-2, at: 5m}",
+            second,
+            InstanceHarm::VolumeDestroyed,
+        ),
+        ("freezePrimary: {database: db, at: 5m, for: 1m}", primary, InstanceHarm::Frozen),
+        (
+            "holdStandby: {database: db, at: 5m, for: 1m}",
+            InstancePick::Standby,
+            InstanceHarm::HeldBack,
+        ),
+        (
+            "holdStandby: {database: db, instance: db-2, at: 5m, for: 1m}",
+            second,
+            InstanceHarm::HeldBack,
+        ),
+    ] {
+        let kind = FaultKind::Instance(InstanceFault { database, whom, what });
+        assert_eq!(told(3, fault), (Vec::new(), Some(kind)), "{fault}");
+    }
+    let refused = |instances, fault: &str, expected: &str| {
+        let lines = told(instances, fault).0;
+        assert!(lines.iter().any(|line| line.contains(expected)), "{expected}: {lines:?}");
+    };
+    refused(3, "destroyInstance: {database: db, instance: db-9, at: 5m}", "E0016: there is no");
+    refused(3, "destroyInstance: {database: db, at: 5m, for: 1m}", "E0017: destroyInstance does");
+    refused(1, "holdStandby: {database: db, at: 5m}", "E0112: `db` has no standby to hold back");
+    refused(1, "destroyInstance: {database: db, at: 5m}", "W0330: `db` has one instance and no");
+    refused(3, "freezePrimary: {database: dbb, at: 5m}", "there is no database `dbb`");
+}
+
+#[test]
+fn an_empty_instance_copies_what_is_stated_or_half_a_volume() {
+    let copies = |spec: &str, profile: &str| {
+        let platform = format!("{}{profile}", crate::support::PLATFORM);
+        let files = files(spec, "").with("small.yaml", platform);
+        let loaded = load_all(&files, &["db.yaml"], &[]);
+        let lines = said(&loaded);
+        let database = |it: Resolved| {
+            let database = &it.blueprint.databases[0];
+            (database.data_bytes, database.clone_bytes_per_second)
+        };
+        (lines, loaded.resolved.map(database))
+    };
+    let separate = "  storage: {size: 60Gi}\n  walStorage: {size: 20Gi}\n";
+    assert_eq!(copies(STORAGE, "").1, Some((50 << 30, None)));
+    assert_eq!(copies(separate, "").1, Some((30 << 30, None)));
+    let stated = "  databases: [{database: shop/db, dataSize: 9Gi, cloneRate: 64Mi}]\n";
+    assert_eq!(copies(separate, stated).1, Some((9 << 30, Some(64 << 20))));
+    let never = "  databases: [{database: shop/db, cloneRate: 0}]\n";
+    assert!(copies(STORAGE, never).0.iter().any(|line| line.contains("E0021: nothing is ever")));
 }
 
 #[test]

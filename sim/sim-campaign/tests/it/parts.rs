@@ -2,7 +2,10 @@
 
 use model_api::action::{Action, Fenced};
 use model_api::blueprint::{Database, PrimaryUpdate, Synchronous};
-use model_api::fault::{Fault, FaultKind, FaultPlan, NodePick, Start, ZonePick};
+use model_api::fault::{
+    Fault, FaultKind, FaultPlan, InstanceFault, InstanceHarm, InstancePick, NodePick, Start,
+    ZonePick,
+};
 use model_api::kube::{LabelSelector, Labels, Service, Workload, WorkloadKind};
 use model_api::{
     Blueprint, DatabaseId, Observation, Origin, ServiceId, SimSpan, SimTime, WorkloadId, ZoneId,
@@ -58,6 +61,16 @@ fn blueprint(synchronous: Option<Synchronous>, primary_update: PrimaryUpdate) ->
     town
 }
 
+fn any_harm() -> impl Strategy<Value = (InstancePick, InstanceHarm)> {
+    let whom = prop_oneof![
+        Just(InstancePick::Primary),
+        Just(InstancePick::Standby),
+        (0_u8..3).prop_map(InstancePick::Instance),
+    ];
+    let harms = [InstanceHarm::VolumeDestroyed, InstanceHarm::Frozen, InstanceHarm::HeldBack];
+    (whom, prop::sample::select(harms.to_vec()))
+}
+
 fn any_kind() -> impl Strategy<Value = FaultKind> {
     let zone = (0_u32..3).prop_map(|zone| ZonePick::Zone(ZoneId(zone)));
     prop_oneof![
@@ -65,6 +78,9 @@ fn any_kind() -> impl Strategy<Value = FaultKind> {
         zone.prop_map(|zone| FaultKind::ZoneIsolation { zone }),
         Just(FaultKind::NodeCrash { node: NodePick::Of(WorkloadId(1)) }),
         Just(FaultKind::PodCrash { workload: WorkloadId(1), count: Some(1) }),
+        any_harm().prop_map(|(whom, what)| {
+            FaultKind::Instance(InstanceFault { database: DATABASE, whom, what })
+        }),
         Just(FaultKind::Action(Action::Switchover { database: DATABASE, to: None })),
         Just(FaultKind::Action(Action::Fence { database: DATABASE, whom: Fenced::Primary })),
         any::<bool>().prop_map(|is_restart| {

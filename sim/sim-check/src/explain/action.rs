@@ -1,6 +1,6 @@
 //! What actions do, in words: rollouts, drains, evictions, upgrades; and what the downscaler does.
 
-use model_api::observation::{CanaryFact, DeletionReason, InstanceUpdate};
+use model_api::observation::{CanaryFact, DeletionReason, InstanceFact, InstanceUpdate};
 use model_api::{FaultId, Observation, SourceRef, WorkloadId};
 use report_data::Explanation;
 
@@ -62,8 +62,15 @@ impl<E> Story<'_, E> {
                 let path = path.into_iter().find(|path| fields.contains_key(*path));
                 return Some((text, path.map(|path| spec.origin.of(path))));
             }
-            O::InstanceFenced { database: id, .. } => {
-                format!("an instance of {} is fenced", self.blueprint.database_name(id))
+            O::Instance { database: id, fact, .. } => {
+                let name = self.blueprint.database_name(id);
+                match fact {
+                    InstanceFact::Fenced => format!("an instance of {name} is fenced"),
+                    InstanceFact::CloneStarted { .. } => {
+                        format!("an empty instance of {name} begins to copy the primary")
+                    }
+                    InstanceFact::Cloned => format!("an instance of {name} has its copy"),
+                }
             }
             O::InstanceUpdated { database: id, how, .. } => {
                 let name = self.blueprint.database_name(id);

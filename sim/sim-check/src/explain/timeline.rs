@@ -123,5 +123,6 @@ fn deletion(reason: DeletionReason) -> &'static str {
         DeletionReason::Eviction => "it was evicted",
         DeletionReason::Preemption => "a pod of higher priority needs its place",
         DeletionReason::PodGc => "its node is gone",
+        DeletionReason::VolumeLost => "its volume is gone",
     }
 }

@@ -40,6 +40,7 @@ fn takes_machines_or_load(kind: &FaultKind) -> bool {
         | FaultKind::MemoryLeak { .. }
         | FaultKind::UsageLeak { .. }
         | FaultKind::NoCapacity { .. }
+        | FaultKind::Instance(_)
         | FaultKind::LoadSpike { .. } => true,
         FaultKind::Data(fault) => {
             matches!(fault, DataFault::ZoneDestroyed { .. } | DataFault::RegionLoss)
