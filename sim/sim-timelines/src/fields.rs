@@ -30,9 +30,17 @@ impl<'a> Fields<'a> {
             return Self { node, what };
         };
         for entry in entries.iter().filter(|entry| !known.contains(&entry.key.as_str())) {
-            let message = format!("{what} knows no `{}`", entry.key);
-            let help = nearest::suggestion(&entry.key, known.iter().copied());
-            diagnostics.push(Diagnostic::new(Code::E0012, entry.key_span, message).help_if(help));
+            let key = entry.key.as_str();
+            // A word that is close to a known one is a slip of the pen; any other says something that
+            // the recorder knew, and the rest can be played all the same.
+            let is_slip = nearest::nearest(key, known.iter().copied()).is_some();
+            let (code, message) = if is_slip {
+                (Code::E0012, format!("{what} knows no `{key}`"))
+            } else {
+                (Code::W0271, format!("`{key}` of {what} is not simulated"))
+            };
+            let help = nearest::suggestion(key, known.iter().copied()).filter(|_| is_slip);
+            diagnostics.push(Diagnostic::new(code, entry.key_span, message).help_if(help));
         }
         Self { node, what }
     }
@@ -149,6 +157,12 @@ pub(crate) fn count(
         refuse(node, &wanted, diagnostics);
     }
     found
+}
+
+/// Says that the trace is played without something.
+pub(crate) fn leave_out(node: &Node, what: &str, diagnostics: &mut Vec<Diagnostic>) {
+    let message = format!("{what} is not simulated");
+    diagnostics.push(Diagnostic::new(Code::W0271, node.span, message));
 }
 
 /// Says that something else was wanted.

@@ -342,7 +342,7 @@ fn a_budget_stops_the_second_eviction() {
     100.09 web#0 (0) not Ready: Terminating
     100.09 web#2 (2) created
     100.10 web#2 (2) bound to a-0
-    101.00 EvictionRefused { pod: PodId(1), workload: WorkloadId(0) }
+    101.00 EvictionRefused { pod: PodId(1), workload: WorkloadId(0), code: 429 }
     101.26 web#2 (2) has images
     101.53 web#2 (2) started
     102.06 web#2 (2) Ready
