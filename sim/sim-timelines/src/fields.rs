@@ -34,13 +34,13 @@ impl<'a> Fields<'a> {
             // A word that is close to a known one is a slip of the pen; any other says something that
             // the recorder knew, and the rest can be played all the same.
             let is_slip = nearest::nearest(key, known.iter().copied()).is_some();
-            let (code, message) = if is_slip {
-                (Code::E0012, format!("{what} knows no `{key}`"))
+            diagnostics.push(if is_slip {
+                let message = format!("{what} knows no `{key}`");
+                let help = nearest::suggestion(key, known.iter().copied());
+                Diagnostic::new(Code::E0012, entry.key_span, message).help_if(help)
             } else {
-                (Code::W0271, format!("`{key}` of {what} is not simulated"))
-            };
-            let help = nearest::suggestion(key, known.iter().copied()).filter(|_| is_slip);
-            diagnostics.push(Diagnostic::new(code, entry.key_span, message).help_if(help));
+                Diagnostic::left_out(entry.key_span, &format!("`{key}` of {what}"))
+            });
         }
         Self { node, what }
     }
@@ -161,8 +161,7 @@ pub(crate) fn count(
 
 /// Says that the trace is played without something.
 pub(crate) fn leave_out(node: &Node, what: &str, diagnostics: &mut Vec<Diagnostic>) {
-    let message = format!("{what} is not simulated");
-    diagnostics.push(Diagnostic::new(Code::W0271, node.span, message));
+    diagnostics.push(Diagnostic::left_out(node.span, what));
 }
 
 /// Says that something else was wanted.

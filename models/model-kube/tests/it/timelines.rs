@@ -164,6 +164,7 @@ fn a_deleted_node_frees_the_name_of_its_stateful_pod() {
     149.36 db#0 (0) not Ready: NodeNotReady
     149.44 a-0 tainted
     179.44 db#0 (0) deleted: Taint
+    386.42 PodDisrupted { pod: PodId(0), workload: WorkloadId(0), reason: PodGc }
     386.42 db#0 (0) gone
     386.47 db#0 (3) created
     386.51 db#0 (3) bound to a-1
