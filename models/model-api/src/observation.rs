@@ -266,6 +266,8 @@ pub enum Observation {
         pod: PodId,
         /// Its workload.
         workload: WorkloadId,
+        /// HTTP status of the answer: 429 for a budget, 500 for several, 403 for one that is invalid.
+        code: u16,
     },
     /// The NoExecute taint was set: evictions from the node are due.
     NodeTaintedNoExecute {
@@ -558,6 +560,16 @@ pub enum Observation {
     },
     /// The pod got a deletionTimestamp.
     PodDeletionRequested {
+        /// Which.
+        pod: PodId,
+        /// Its workload.
+        workload: WorkloadId,
+        /// Why.
+        reason: DeletionReason,
+    },
+    /// A pod that is being deleted already would have been deleted for this as well: the reason of its
+    /// condition `DisruptionTarget` is this from now on.
+    PodDisrupted {
         /// Which.
         pod: PodId,
         /// Its workload.

@@ -82,6 +82,7 @@ mod restore;
 mod rollouts;
 mod routing;
 mod shutdowns;
+mod specs;
 mod standstill;
 mod tables;
 mod templates;
@@ -398,6 +399,8 @@ pub struct Cluster {
     autoscaling: Autoscaling,
     drains: Vec<Drain>,
     guards: Vec<InstanceGuard>,
+    /// Gate MaxUnavailableStatefulSet.
+    has_set_max_unavailable: bool,
     attachments: Attachments,
     /// By workload.
     refusals: Vec<Refusals>,
@@ -530,6 +533,7 @@ impl Cluster {
             autoscaling: Autoscaling::at_start(&blueprint, &tables.scalers, streams),
             drains: Vec::new(),
             guards: Vec::new(),
+            has_set_max_unavailable: false,
             attachments: Attachments::new(),
             refusals: vec![Refusals::default(); blueprint.workloads.len()],
             silent_webhooks: Vec::new(),

@@ -212,6 +212,18 @@ pub enum Admission {
     SeveralBudgets,
 }
 
+impl Admission {
+    /// HTTP status of the answer.
+    pub const fn code(self) -> u16 {
+        match self {
+            Self::Free | Self::Charged => 201,
+            Self::TooManyRequests => 429,
+            Self::Forbidden => 403,
+            Self::SeveralBudgets => 500,
+        }
+    }
+}
+
 /// Answers an eviction (`EvictionREST.Create`). `status` is that of the one budget, if there is
 /// one; `is_current` says that its controller has seen the newest spec.
 pub fn admit(

@@ -103,6 +103,12 @@ impl Archive {
         self.filled_bytes = 0;
     }
 
+    /// When the open segment was begun: the last one was closed then.
+    pub fn opened_at(&mut self, now: SimTime) -> SimTime {
+        self.advance(now);
+        self.opened_at
+    }
+
     /// Every commit up to this moment is in the archive. Time does not go back: to be asked with a
     /// moment not before that of any earlier call.
     pub fn archived_until(&mut self, now: SimTime) -> SimTime {

@@ -63,6 +63,13 @@ pub struct TimelineFigure {
     pub is_covered: bool,
 }
 
+impl TimelineFigure {
+    /// Whether any run has it: what no run has is beside the model, not outside of a range.
+    pub fn is_simulated(&self) -> bool {
+        self.least.is_some() || self.recorded.is_none()
+    }
+}
+
 /// What a figure counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase")]

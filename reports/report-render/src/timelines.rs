@@ -9,8 +9,12 @@ pub fn timelines_human(report: &TimelineReport, options: Options) -> String {
     let mut text = String::new();
     for trace in &report.traces {
         for figure in trace.figures.iter().filter(|figure| !figure.is_covered) {
-            let word =
-                if options.has_color { "\u{1b}[1;31mnot covered\u{1b}[0m" } else { "not covered" };
+            let word = if figure.is_simulated() { "not covered" } else { "not simulated" };
+            let word = if options.has_color {
+                format!("\u{1b}[1;31m{word}\u{1b}[0m")
+            } else {
+                word.to_owned()
+            };
             text.push_str(&format!("{word} {}: {}\n", trace.name, sentence(figure)));
         }
     }

@@ -43,6 +43,12 @@ impl Diagnostic {
         Self { span: Some(span), ..Self::nowhere(code, message) }
     }
 
+    /// A recording says something that is left out when it is played: what, as the beginning of a
+    /// sentence.
+    pub fn left_out(span: Span, what: &str) -> Self {
+        Self::new(Code::W0271, span, format!("{what} is not simulated"))
+    }
+
     /// A diagnostic without a place.
     pub fn nowhere(code: Code, message: impl Into<String>) -> Self {
         Self {

@@ -421,6 +421,7 @@ fn part(observation: &Observation) -> Option<Part> {
         | O::ContainersKilled { .. } => Some(Part::Detect),
         O::NodeTaintedNoExecute { .. }
         | O::PodDeletionRequested { .. }
+        | O::PodDisrupted { .. }
         | O::FailoverStarted { .. }
         | O::PodEvicted { .. }
         | O::PodRefused { .. }

@@ -9,6 +9,7 @@ use sim_kernel::{EntityKey, Purpose, Streams};
 
 use crate::fields::{Fields, count, refuse};
 use crate::figures::Figures;
+use crate::read::Timeline;
 use crate::stage::flags;
 
 const KILL: Purpose = Purpose::new("leader is killed");
@@ -16,8 +17,10 @@ const LOOK: Purpose = Purpose::new("candidate look");
 const TICK: Purpose = Purpose::new("raft tick phase");
 const TIMEOUT: Purpose = Purpose::new("raft election timeout");
 
-/// Members of the recorded etcd clusters.
-const MEMBERS: usize = 3;
+/// Members of an etcd cluster, if nothing says how many.
+const MEMBERS: u32 = 3;
+/// Most members: etcd's documentation advises seven at most, and votes of more are slow to count.
+const MEMBERS_MAX: u32 = 99;
 
 /// Most elections of one recording.
 const COUNT_MAX: u32 = 10_000;
@@ -36,50 +39,92 @@ enum Kind {
     /// Two replicas of a component and their Lease.
     Lease(ElectionConfig),
     /// Members of etcd.
-    Raft { tick: SimSpan, election_ticks: u64, has_pre_vote: bool },
+    Raft { config: etcd::RaftConfig, member_count: u32 },
 }
 
 impl Elections {
     pub(crate) fn read(
         scenario: &Node,
         summary: &Node,
+        timeline: &Timeline,
         diagnostics: &mut Vec<Diagnostic>,
     ) -> Option<Self> {
-        const KEYS: &[&str] =
-            &["description", "duration", "flags", "id", "kind", "parameters", "recording"];
+        const KEYS: &[&str] = &[
+            "description",
+            "duration",
+            "flags",
+            "id",
+            "kind",
+            "parameters",
+            "recording",
+            "repetition",
+            "schedule",
+            "seed",
+        ];
         const PARAMETERS: &[&str] = &[
+            "component",
             "electionTimeoutMs",
             "heartbeatIntervalMs",
             "leaseDuration",
+            "leaseDurationSeconds",
+            "members",
             "preVote",
             "renewDeadline",
+            "renewDeadlineSeconds",
             "retryPeriod",
+            "retryPeriodSeconds",
         ];
         let fields = Fields::of(scenario, "a trace's scenario", KEYS, diagnostics);
-        let node = fields.need("parameters", diagnostics)?;
-        let parameters = Fields::of(node, "`parameters`", PARAMETERS, diagnostics);
-        let kind = if parameters.get("heartbeatIntervalMs").is_some() {
+        // Without any, they are those of client-go.
+        let parameters = match fields.get("parameters") {
+            Some(node) => Fields::of(node, "`parameters`", PARAMETERS, diagnostics),
+            None => Fields::known(scenario, "a trace's scenario"),
+        };
+        let reference = scenario.at(&["recording", "reference"]).and_then(Node::text);
+        let is_etcd = reference.is_some_and(|it| it.starts_with("etcd"))
+            || ["heartbeatIntervalMs", "electionTimeoutMs", "preVote", "members"]
+                .iter()
+                .any(|key| parameters.get(key).is_some());
+        let kind = if is_etcd {
             let heartbeat =
                 parameters.count("heartbeatIntervalMs", 100, 1..=MILLIS_MAX, diagnostics);
             // etcd refuses a timeout below five heartbeats (`server/embed/config.go`).
             let timeouts = heartbeat * 5..=MILLIS_MAX * 5;
             let timeout =
                 parameters.count("electionTimeoutMs", heartbeat * 10, timeouts, diagnostics);
+            // On by default since 3.5 (`server/embed/config.go`).
+            let is_old = reference.is_some_and(|it| {
+                ["3.0", "3.1", "3.2", "3.3", "3.4"]
+                    .iter()
+                    .any(|old| it.contains(&format!("etcd {old}")))
+            });
+            let struck = timeline.struck_count().max(MEMBERS);
+            // A cluster of an even number is none that anybody records: one was never the leader.
+            let member_count =
+                parameters.count("members", struck | 1, 1..=MEMBERS_MAX, diagnostics);
             Kind::Raft {
-                tick: SimSpan::from_millis(u64::from(heartbeat)),
-                election_ticks: u64::from(timeout / heartbeat),
-                has_pre_vote: parameters.bool("preVote", true, diagnostics),
+                config: etcd::RaftConfig {
+                    tick: SimSpan::from_millis(u64::from(heartbeat)),
+                    election_ticks: u64::from(timeout / heartbeat),
+                    has_pre_vote: parameters.bool("preVote", !is_old, diagnostics),
+                },
+                member_count,
             }
         } else {
-            let mut span = |key: &str, default: u64| {
+            let mut span = |key: &str, key_of_seconds: &str, default: u64| {
                 let default = SimSpan::from_secs(default);
-                let Some(node) = parameters.get(key) else { return default };
-                flags::span(node.text().unwrap_or_default()).unwrap_or_else(|| {
+                let found = parameters.get(key).or_else(|| parameters.get(key_of_seconds));
+                let Some(node) = found else { return default };
+                // A number alone is one of seconds.
+                let text = node.text().unwrap_or_default();
+                let given = flags::span(text).or_else(|| flags::span(&format!("{text}s")));
+                given.unwrap_or_else(|| {
                     refuse(node, "a duration such as 15s, at most 30 days", diagnostics);
                     default
                 })
             };
-            let (lease, retry) = (span("leaseDuration", 15), span("retryPeriod", 2));
+            let lease = span("leaseDuration", "leaseDurationSeconds", 15);
+            let retry = span("retryPeriod", "retryPeriodSeconds", 2);
             Kind::Lease(ElectionConfig::new(lease, retry))
         };
         let counted = summary.at(&["election", "count"]);
@@ -96,8 +141,8 @@ impl Elections {
         for nth in 0..self.count {
             match &self.kind {
                 Kind::Lease(config) => gaps.push(take_over(config, streams, nth)),
-                Kind::Raft { tick, election_ticks, has_pre_vote } => {
-                    let elected = election(*tick, *election_ticks, *has_pre_vote, streams, nth);
+                Kind::Raft { config, member_count } => {
+                    let elected = election(config, *member_count, streams, nth);
                     gaps.push(elected.after);
                     terms.push(f64::from(elected.term_count));
                 }
@@ -119,7 +164,7 @@ impl Elections {
     }
 }
 
-fn quantiles(name: &str, sorted: &[f64], figures: &mut Figures) {
+pub(crate) fn quantiles(name: &str, sorted: &[f64], figures: &mut Figures) {
     let (Some(least), Some(most)) = (sorted.first(), sorted.last()) else { return };
     #[expect(clippy::cast_precision_loss, reason = "elections are few")]
     let count = sorted.len() as f64;
@@ -149,24 +194,84 @@ fn take_over(config: &ElectionConfig, streams: Streams, nth: u64) -> SimSpan {
 }
 
 fn election(
-    tick: SimSpan,
-    election_ticks: u64,
-    has_pre_vote: bool,
+    config: &etcd::RaftConfig,
+    member_count: u32,
     streams: Streams,
     nth: u64,
 ) -> etcd::Elected {
-    let key = EntityKey::of("etcd").part(nth);
-    // Both followers heard the same last heartbeat.
+    let (key, tick) = (EntityKey::of("etcd").part(nth), config.tick);
+    // All followers heard the same last heartbeat.
     let heard_before = streams.draw(key, KILL, 0).span_between(SimSpan::ZERO, tick);
-    let voters: Vec<Voter> = (1..MEMBERS as u64)
+    let voters: Vec<Voter> = (1..u64::from(member_count))
         .map(|member| Voter {
             heard_before,
             next_tick: streams.draw(key.part(member), TICK, 0).span_between(SimSpan::ZERO, tick),
             has_leader: true,
         })
         .collect();
-    let config = etcd::RaftConfig { tick, election_ticks, has_pre_vote };
-    etcd::elect(&config, &voters, MEMBERS, |voter, occurrence| {
+    etcd::elect(config, &voters, member_count as usize, |voter, occurrence| {
         streams.draw(key.part(voter as u64), TIMEOUT, occurrence)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(text: &str) -> Node {
+        let (mut documents, diagnostics) = scenario_format::yaml::parse(0, text);
+        assert_eq!(diagnostics, []);
+        documents.remove(0)
+    }
+
+    #[test]
+    fn what_a_scenario_does_not_say_follows_from_what_it_does() {
+        let etcd = |version: &str, parameters: &str| {
+            format!("{{recording: {{reference: etcd {version}}}, parameters: {{{parameters}}}}}")
+        };
+        let lease = |secs: u64, retry: u64| {
+            Kind::Lease(ElectionConfig::new(SimSpan::from_secs(secs), SimSpan::from_secs(retry)))
+        };
+        let raft = |has_pre_vote, member_count| Kind::Raft {
+            config: etcd::RaftConfig { has_pre_vote, ..etcd::RaftConfig::default() },
+            member_count,
+        };
+        let none = "";
+        let five = r#"{"t":1,"k":"fault","op":"kill","nodes":["m1","m3"]}
+            {"t":2,"k":"fault","op":"kill","nodes":["m5","m2"]}"#;
+        let cases = [
+            ("{seed: 3}".to_owned(), none, lease(15, 2)),
+            ("{parameters: {component: kube-scheduler}}".to_owned(), none, lease(15, 2)),
+            ("{parameters: {leaseDuration: 60, retryPeriod: 5s}}".to_owned(), none, lease(60, 5)),
+            ("{parameters: {leaseDurationSeconds: 30}}".to_owned(), none, lease(30, 2)),
+            (etcd("3.4.23", "electionTimeoutMs: 1000"), none, raft(false, 3)),
+            (etcd("3.6.1", "heartbeatIntervalMs: 100"), none, raft(true, 3)),
+            (etcd("3.6.1", "preVote: false"), none, raft(false, 3)),
+            (etcd("3.6.1", "members: 7"), none, raft(true, 7)),
+            (etcd("3.6.1", ""), five, raft(true, 5)),
+        ];
+        for (scenario, timeline, expected) in cases {
+            let mut diagnostics = Vec::new();
+            let timeline = Timeline::of(timeline);
+            let read =
+                Elections::read(&parsed(&scenario), &parsed("{}"), &timeline, &mut diagnostics);
+            assert_eq!(diagnostics, [], "{scenario}");
+            let kind = read.map(|it| format!("{:?}", it.kind));
+            assert_eq!(kind, Some(format!("{expected:?}")), "{scenario}");
+        }
+    }
+
+    /// The time-out is the least of all followers, so that more of them elect sooner.
+    #[test]
+    fn more_members_elect_sooner() {
+        let mean = |members: u32| {
+            let text = format!("{{parameters: {{members: {members}}}}}");
+            let summary = parsed("{election: {count: 200}}");
+            let mut diagnostics = Vec::new();
+            let timeline = Timeline::of("");
+            let read = Elections::read(&parsed(&text), &summary, &timeline, &mut diagnostics);
+            read.expect("it is one").play(Streams::new(1, 0)).numbers["election.meanMs"]
+        };
+        assert!(mean(3) > mean(5) && mean(5) > mean(9));
+    }
 }

@@ -30,9 +30,17 @@ impl<'a> Fields<'a> {
             return Self { node, what };
         };
         for entry in entries.iter().filter(|entry| !known.contains(&entry.key.as_str())) {
-            let message = format!("{what} knows no `{}`", entry.key);
-            let help = nearest::suggestion(&entry.key, known.iter().copied());
-            diagnostics.push(Diagnostic::new(Code::E0012, entry.key_span, message).help_if(help));
+            let key = entry.key.as_str();
+            // A word that is close to a known one is a slip of the pen; any other says something that
+            // the recorder knew, and the rest can be played all the same.
+            let is_slip = nearest::nearest(key, known.iter().copied()).is_some();
+            diagnostics.push(if is_slip {
+                let message = format!("{what} knows no `{key}`");
+                let help = nearest::suggestion(key, known.iter().copied());
+                Diagnostic::new(Code::E0012, entry.key_span, message).help_if(help)
+            } else {
+                Diagnostic::left_out(entry.key_span, &format!("`{key}` of {what}"))
+            });
         }
         Self { node, what }
     }
@@ -149,6 +157,11 @@ pub(crate) fn count(
         refuse(node, &wanted, diagnostics);
     }
     found
+}
+
+/// Says that the trace is played without something.
+pub(crate) fn leave_out(node: &Node, what: &str, diagnostics: &mut Vec<Diagnostic>) {
+    diagnostics.push(Diagnostic::left_out(node.span, what));
 }
 
 /// Says that something else was wanted.

@@ -4,8 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use model_api::observation::{DeletionReason, UnreadyReason};
 use model_api::{AutoscalerId, BudgetId, Observation, PodId, SimTime, WorkloadId};
-use model_kube::cluster::PodPhase;
+use model_kube::client_limit::ClientLimiter;
+use model_kube::cluster::{Component, PodPhase};
 
+use crate::election;
 use crate::rig::Rig;
 use crate::stage::Stage;
 use crate::tape::{Series, Tape};
@@ -60,6 +62,7 @@ pub(crate) fn figures(rig: &Rig<'_>, tape: &Tape) -> Figures {
     autoscalers(rig, &mut figures);
     budgets(rig, &mut figures);
     evictions(rig, &seen, &mut figures);
+    leaders(rig, &mut figures);
     if !rig.stage.arrivals.is_empty() {
         scheduling::figures(rig, &seen, &mut figures);
     }
@@ -69,41 +72,83 @@ pub(crate) fn figures(rig: &Rig<'_>, tape: &Tape) -> Figures {
 fn zones(rig: &Rig<'_>, seen: &[(SimTime, Observation)], figures: &mut Figures) {
     let stage = rig.stage;
     let mut moments: BTreeMap<(&str, &str), Vec<f64>> = BTreeMap::new();
+    let mut client = NodeClient(ClientLimiter::of_controller());
     for (at, observation) in seen {
-        let (whats, node): (&[&str], _) = match observation {
-            // The NoSchedule taint follows the condition at once.
-            Observation::NodeBecameNotReady { node } => (&["notReady", "taintNoSchedule"], node),
-            Observation::NodeBecameReady { node } => {
-                (&["readyAgain", "taintNoScheduleRemoved"], node)
+        let (whats, node): (&[(&str, SimTime)], _) = match observation {
+            Observation::NodeBecameNotReady { node } => {
+                client.write(*at);
+                (&[("notReady", *at), ("taintNoSchedule", client.taint(*at))], node)
             }
-            Observation::NodeTaintedNoExecute { node } => (&["taintNoExecute"], node),
-            Observation::NodeUntainted { node } => (&["taintNoExecuteRemoved"], node),
+            Observation::NodeBecameReady { node } => {
+                (&[("readyAgain", *at), ("taintNoScheduleRemoved", client.taint(*at))], node)
+            }
+            Observation::NodeTaintedNoExecute { node } => (&[("taintNoExecute", *at)], node),
+            Observation::NodeUntainted { node } => (&[("taintNoExecuteRemoved", *at)], node),
+            Observation::NodeCordoned { node } => (&[("unschedulable", *at)], node),
+            Observation::PodBecameUnready { reason: UnreadyReason::NodeNotReady, .. } => {
+                client.write(*at);
+                continue;
+            }
             _ => continue,
         };
-        for what in whats {
+        for (what, at) in whats {
             moments.entry((stage.zone_name(*node), *what)).or_default().push(stage.secs(*at));
         }
     }
-    for (at, node) in &rig.notes.deleted_nodes {
+    for (at, node, what) in &rig.notes.node_changes {
         let secs = stage.secs(*at);
-        moments.entry((stage.zone_name(*node), "deleted")).or_default().push(secs);
+        moments.entry((stage.zone_name(*node), *what)).or_default().push(secs);
     }
     for ((zone, what), secs) in moments {
         figures.moments(&format!("zones.{zone}.{what}"), secs, true);
     }
 }
 
+/// The client of the node lifecycle controller, by whose limit the `NoSchedule` taints of many nodes
+/// that are lost at once come one after the other. A status and the condition of a pod take one
+/// request each, a taint two: `AddOrUpdateTaintOnNode` reads the node and patches it
+/// (`pkg/controller/util/node/controller_utils.go`, 1.36).
+struct NodeClient(ClientLimiter);
+
+impl NodeClient {
+    fn write(&mut self, at: SimTime) {
+        self.0.reserve(at);
+    }
+
+    /// When a taint is there that is to be set, or taken away, since this moment.
+    fn taint(&mut self, at: SimTime) -> SimTime {
+        self.0.reserve(at);
+        self.0.reserve(at)
+    }
+}
+
 fn pods(rig: &Rig<'_>, tape: &Tape, seen: &[(SimTime, Observation)], figures: &mut Figures) {
     let stage = rig.stage;
     let mut moments: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
-    for what in ["created", "bound", "ready", "deleting", "gone", "unschedulable", "markedNotReady"]
-    {
+    for what in [
+        "created",
+        "bound",
+        "running",
+        "ready",
+        "unready",
+        "deleting",
+        "gone",
+        "unschedulable",
+        "markedNotReady",
+    ] {
         moments.insert(what, Vec::new());
     }
     let mut created: BTreeSet<PodId> = BTreeSet::new();
     // Each pod counts once for each of these.
     let mut done: BTreeSet<(&str, PodId)> = BTreeSet::new();
     let mut disrupted: BTreeMap<PodId, (f64, &'static str)> = BTreeMap::new();
+    // A condition that is true already keeps its time and gets another reason
+    // (`UpdatePodCondition`, pkg/api/v1/pod/util.go, 1.36).
+    let mut disrupt = |pod, reason, secs| {
+        if let Some(reason) = disruption(reason) {
+            disrupted.entry(pod).or_insert((secs, reason)).1 = reason;
+        }
+    };
     for (at, observation) in seen {
         let secs = stage.secs(*at);
         let (what, pod) =
@@ -113,17 +158,21 @@ fn pods(rig: &Rig<'_>, tape: &Tape, seen: &[(SimTime, Observation)], figures: &m
                     ("created", pod)
                 }
                 Observation::PodBound { pod, .. } if created.contains(&pod) => ("bound", pod),
+                Observation::PodStarted { pod, .. } if created.contains(&pod) => ("running", pod),
                 Observation::PodBecameReady { pod, .. } if created.contains(&pod) => ("ready", pod),
                 Observation::PodBecameUnschedulable { pod, .. } => ("unschedulable", pod),
                 Observation::PodGone { pod, .. } => ("gone", pod),
                 Observation::PodBecameUnready {
                     pod, reason: UnreadyReason::NodeNotReady, ..
                 } if !created.contains(&pod) => ("markedNotReady", pod),
+                Observation::PodBecameUnready { pod, .. } => ("unready", pod),
                 Observation::PodDeletionRequested { pod, reason, .. } => {
-                    if let Some(reason) = disruption(reason) {
-                        disrupted.entry(pod).or_insert((secs, reason));
-                    }
+                    disrupt(pod, reason, secs);
                     ("deleting", pod)
+                }
+                Observation::PodDisrupted { pod, reason, .. } => {
+                    disrupt(pod, reason, secs);
+                    continue;
                 }
                 _ => continue,
             };
@@ -133,12 +182,6 @@ fn pods(rig: &Rig<'_>, tape: &Tape, seen: &[(SimTime, Observation)], figures: &m
     }
     for (what, secs) in moments {
         figures.moments(&format!("pods.{what}"), secs, false);
-    }
-    for pod in &rig.notes.collected {
-        // The condition keeps its time and gets another reason.
-        if let Some((_, reason)) = disrupted.get_mut(pod) {
-            *reason = "DeletionByPodGC";
-        }
     }
     let mut by_reason: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
     for (secs, reason) in disrupted.into_values() {
@@ -339,12 +382,13 @@ fn budgets(rig: &Rig<'_>, figures: &mut Figures) {
 }
 
 fn evictions(rig: &Rig<'_>, seen: &[(SimTime, Observation)], figures: &mut Figures) {
-    let mut attempts = BTreeMap::from([(201, vec![(0.0, 0.0)]), (429, vec![(0.0, 0.0)])]);
+    let mut attempts: BTreeMap<u16, Vec<(f64, f64)>> =
+        [201, 403, 429, 500].map(|code| (code, vec![(0.0, 0.0)])).into();
     for (at, observation) in seen {
         let secs = rig.stage.secs(*at);
         let (what, node) = match *observation {
-            Observation::EvictionRefused { .. } => {
-                attempt(&mut attempts, 429, secs);
+            Observation::EvictionRefused { code, .. } => {
+                attempt(&mut attempts, code, secs);
                 continue;
             }
             Observation::PodDeletionRequested { reason: DeletionReason::Eviction, .. } => {
@@ -368,6 +412,18 @@ fn evictions(rig: &Rig<'_>, seen: &[(SimTime, Observation)], figures: &mut Figur
     }
 }
 
+/// From the death of each leader to the name of another one in the Lease.
+fn leaders(rig: &Rig<'_>, figures: &mut Figures) {
+    let taken = |(killed_at, component): &(SimTime, Component)| {
+        let mut takeovers = rig.notes.takeovers.iter();
+        let next = takeovers.find(|(at, of)| at >= killed_at && of == component)?;
+        Some((next.0 - *killed_at).as_secs_f64() * 1000.0)
+    };
+    let mut gaps: Vec<f64> = rig.notes.killed_leaders.iter().filter_map(taken).collect();
+    gaps.sort_by(f64::total_cmp);
+    election::quantiles("election", &gaps, figures);
+}
+
 /// One more eviction got this HTTP code.
 fn attempt(attempts: &mut BTreeMap<u16, Vec<(f64, f64)>>, code: u16, secs: f64) {
     let steps = attempts.entry(code).or_default();
@@ -379,4 +435,24 @@ fn attempt(attempts: &mut BTreeMap<u16, Vec<(f64, f64)>>, code: u16, secs: f64) 
 fn is_there(rig: &Rig<'_>, pod: PodId) -> bool {
     let pod = rig.cluster.pod(pod);
     pod.phase != PodPhase::Gone && !pod.is_terminating
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Of twenty nodes that are found silent at once, the last ones wait for the client.
+    #[test]
+    fn taints_of_a_large_zone_come_one_after_the_other() {
+        let last = |nodes: usize| {
+            let mut client = NodeClient(ClientLimiter::of_controller());
+            let at = SimTime::from_secs(50);
+            let taints = (0..nodes).map(|_| {
+                client.write(at);
+                client.taint(at)
+            });
+            (taints.last().expect("there are nodes") - at).as_millis()
+        };
+        assert_eq!([last(3), last(10), last(20)], [0, 0, 1500]);
+    }
 }

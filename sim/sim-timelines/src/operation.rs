@@ -1,6 +1,7 @@
 //! What is done to the cluster of a trace.
 
-use model_api::{Blueprint, NodeId, SimSpan, SimTime, WorkloadId, ZoneId};
+use model_api::kube::{HorizontalPodAutoscaler, PodDisruptionBudget, Workload};
+use model_api::{AutoscalerId, Blueprint, BudgetId, NodeId, SimSpan, SimTime, WorkloadId, ZoneId};
 use model_kube::cluster::Component;
 use scenario_format::yaml::Node;
 use scenario_format::{Code, Diagnostic, nearest};
@@ -33,6 +34,14 @@ pub(crate) enum Operation {
     Scale(WorkloadId, u32),
     /// A workload gets another template: its position among the new ones.
     Patch(usize),
+    /// A Deployment is paused, or a Job suspended; or goes on.
+    Hold(WorkloadId, bool),
+    /// How a workload replaces its pods is changed.
+    Strategy(WorkloadId, Box<Workload>),
+    /// What a budget demands is changed.
+    Budget(BudgetId, Box<PodDisruptionBudget>),
+    /// Limits and behavior of an autoscaler are changed.
+    Autoscaler(AutoscalerId, Box<HorizontalPodAutoscaler>),
 }
 
 /// Which nodes.
@@ -57,7 +66,13 @@ impl Operation {
             | Self::OutOfService(nodes, _)
             | Self::Cordon(nodes, _)
             | Self::Drain(nodes, _) => matches!(nodes, Nodes::MostOf(_)),
-            Self::KillLeader(_) | Self::Scale(..) | Self::Patch(_) => false,
+            Self::KillLeader(_)
+            | Self::Scale(..)
+            | Self::Patch(_)
+            | Self::Hold(..)
+            | Self::Strategy(..)
+            | Self::Budget(..)
+            | Self::Autoscaler(..) => false,
         }
     }
 }
@@ -101,13 +116,16 @@ const OPERATIONS: &[(&str, &[&str])] = &[
     ("drain", &["goOn", "nodes", "timeoutPerNode"]),
     ("inService", &["nodes"]),
     ("kill", &["nodes"]),
-    ("killLeader", &["component"]),
+    ("killLeader", LEADER),
     ("outOfService", &["nodes"]),
     ("patch", &["kind", "name", "patch"]),
     ("revive", &["nodes"]),
     ("scale", &["kind", "name", "replicas"]),
     ("uncordon", &["nodes"]),
 ];
+
+/// Where recorders say whose leader is killed.
+const LEADER: &[&str] = &["component", "leader", "name", "nodes"];
 
 impl<'a> Script<'a> {
     /// Reads the entries; an unknown operation is an error.
@@ -173,16 +191,21 @@ impl<'a> Script<'a> {
         patches
     }
 
-    /// When a workload of that name is created during the scenario.
-    fn created_at(&self, name: &str) -> Option<SimSpan> {
-        let is_it = |node: &Node| node.at(&["metadata", "name"]).and_then(Node::text) == Some(name);
+    /// When a workload of that kind and name is created during the scenario.
+    fn created_at(&self, kind: &str, name: &str) -> Option<SimSpan> {
+        let text =
+            |node: &Node, path: &[&str]| node.at(path).and_then(Node::text).map(str::to_owned);
+        let is_it = |node: &Node| {
+            text(node, &["kind"]).as_deref() == Some(kind)
+                && text(node, &["metadata", "name"]).as_deref() == Some(name)
+        };
         let creation = self.of("create").find(|entry| entry.creations().iter().any(is_it));
         creation.map(|entry| entry.at)
     }
 
-    /// Whether a workload of that name is created during the scenario.
-    pub(crate) fn creates(&self, name: &str) -> bool {
-        self.created_at(name).is_some()
+    /// Whether a workload of that kind and name is created during the scenario.
+    pub(crate) fn creates(&self, kind: &str, name: &str) -> bool {
+        self.created_at(kind, name).is_some()
     }
 
     /// Bare pods in the order of their creation: when, of which class, under which name. The moments
@@ -229,17 +252,13 @@ impl<'a> Script<'a> {
             let done = resolver.operations(entry);
             operations.extend(done.into_iter().map(|operation| (at, operation)));
         }
-        for (name, _, workload, replicas) in objects.workloads() {
-            if let Some(at) = self.created_at(name) {
+        for (name, kind, workload, replicas) in objects.workloads() {
+            if let Some(at) = self.created_at(kind, name) {
                 operations.push((zero_at + at, Operation::Scale(workload, replicas)));
             }
         }
-        for patched in objects.patched() {
-            let at = zero_at + patched.at;
-            let scale = patched.replicas.map(|it| Operation::Scale(patched.workload, it));
-            let change = patched.template_idx.map(Operation::Patch);
-            operations.extend(scale.into_iter().chain(change).map(|operation| (at, operation)));
-        }
+        let patched = objects.patched().iter();
+        operations.extend(patched.map(|(at, operation)| (zero_at + *at, operation.clone())));
         operations
     }
 }
@@ -294,12 +313,18 @@ impl Resolver<'_> {
     }
 
     fn component(&mut self, fields: &Fields<'_>) -> Option<Component> {
-        match fields.text("component") {
-            "" | "kube-controller-manager" => Some(Component::ControllerManager),
-            "kube-scheduler" => Some(Component::Scheduler),
+        let Some(node) = LEADER.iter().find_map(|key| fields.get(key)) else {
+            return Some(Component::ControllerManager);
+        };
+        // Recorders list what is struck under `nodes`, one process here.
+        let named = node.items().and_then(<[Node]>::first).unwrap_or(node);
+        match named.text().unwrap_or_default() {
+            "kube-controller-manager" | "controller-manager" | "kcm" => {
+                Some(Component::ControllerManager)
+            }
+            "kube-scheduler" | "scheduler" => Some(Component::Scheduler),
             _ => {
-                let node = fields.get("component")?;
-                refuse(node, "kube-controller-manager or kube-scheduler", self.diagnostics);
+                refuse(named, "kube-controller-manager or kube-scheduler", self.diagnostics);
                 None
             }
         }
@@ -322,11 +347,14 @@ impl Resolver<'_> {
         found
     }
 
-    /// `all`, `killed`, `zone=a`, `zone=most:web`, or a list of names.
+    /// `all`, `killed`, `zone=a`, `zone=a,b`, `zone=most:web`, names of nodes, or a list of such.
     fn nodes(&mut self, fields: &Fields<'_>) -> Option<Nodes> {
         let node = fields.need("nodes", self.diagnostics)?;
         if let Some(items) = node.items() {
-            let nodes = items.iter().filter_map(|item| self.node_named(item)).collect();
+            let mut nodes = Vec::new();
+            for item in items {
+                nodes.extend(self.nodes_named(item.text().unwrap_or_default(), item));
+            }
             return Some(Nodes::Listed(nodes));
         }
         let text = node.text().unwrap_or_default();
@@ -335,26 +363,40 @@ impl Resolver<'_> {
             "killed" => return Some(Nodes::Killed),
             _ => {}
         }
-        let Some(zone) = text.strip_prefix("zone=") else {
-            return self.node_named(node).map(|node| Nodes::Listed(vec![node]));
-        };
-        if let Some(workload) = zone.strip_prefix("most:") {
+        if let Some(workload) = text.strip_prefix("zone=most:") {
             return self.workload_named(workload, node).map(Nodes::MostOf);
         }
-        let found = self.blueprint.zone_named(zone);
-        if found.is_none() {
-            self.unknown("zone", zone, node);
+        if let Some(zone) = text.strip_prefix("zone=").and_then(|it| self.blueprint.zone_named(it))
+        {
+            return Some(Nodes::Of(zone));
         }
-        found.map(Nodes::Of)
+        let nodes = self.nodes_named(text, node);
+        (!nodes.is_empty()).then_some(Nodes::Listed(nodes))
     }
 
-    fn node_named(&mut self, item: &Node) -> Option<NodeId> {
-        let name = item.text().unwrap_or_default();
-        let found = self.blueprint.nodes.iter().position(|spec| spec.node.name == name);
-        if found.is_none() {
-            self.unknown("node", name, item);
+    /// Names with commas between them, of nodes, or of zones behind `zone=`.
+    fn nodes_named(&mut self, text: &str, place: &Node) -> Vec<NodeId> {
+        let (names, is_zone) = match text.strip_prefix("zone=") {
+            Some(zones) => (zones, true),
+            None => (text, false),
+        };
+        let mut found = Vec::new();
+        for name in names.split(',').map(|name| name.trim().trim_start_matches("zone=")) {
+            let specs = self.blueprint.nodes.iter().enumerate();
+            let known = found.len();
+            if is_zone {
+                let zone = self.blueprint.zone_named(name);
+                let of_zone = specs.filter(|(_, spec)| Some(spec.zone) == zone);
+                found.extend(of_zone.map(|(idx, _)| NodeId::from_index(idx)));
+            } else {
+                let named = specs.filter(|(_, spec)| spec.node.name == name);
+                found.extend(named.map(|(idx, _)| NodeId::from_index(idx)));
+            }
+            if found.len() == known {
+                self.unknown(if is_zone { "zone" } else { "node" }, name, place);
+            }
         }
-        found.map(NodeId::from_index)
+        found
     }
 
     fn unknown(&mut self, what: &str, name: &str, node: &Node) {

@@ -139,8 +139,10 @@ fn trace(
     diagnostics: &mut Vec<Diagnostic>,
 ) -> Option<Trace> {
     let text = |key: &str| scenario.get(key).and_then(Node::text).unwrap_or_default().to_owned();
-    let play = if text("kind") == "leader-election" {
-        Play::Elections(Elections::read(scenario, summary, diagnostics)?)
+    // One with nodes is a cluster whose leader is killed among other things.
+    let has_nodes = scenario.get("nodes").and_then(Node::items).is_some_and(|it| !it.is_empty());
+    let play = if text("kind") == "leader-election" && !has_nodes {
+        Play::Elections(Elections::read(scenario, summary, timeline, diagnostics)?)
     } else {
         Play::Stage(Box::new(stage::read(scenario, summary, timeline, diagnostics)?))
     };
@@ -161,6 +163,10 @@ fn trace(
 pub(crate) struct Timeline {
     /// When anything was recorded first, in milliseconds.
     first_ms: Option<i64>,
+    /// And when last.
+    last_ms: Option<i64>,
+    /// Names that were struck by a fault.
+    struck: BTreeSet<String>,
     /// Something was recorded at a moment that no scenario has.
     is_beyond: bool,
     /// By kind of record and name: when it was recorded first.
@@ -171,7 +177,7 @@ pub(crate) struct Timeline {
 }
 
 impl Timeline {
-    fn of(text: &str) -> Self {
+    pub(crate) fn of(text: &str) -> Self {
         let mut timeline = Self::default();
         for line in text.lines().filter(|line| !line.trim().is_empty()) {
             let (documents, _) = yaml::parse(0, line);
@@ -189,7 +195,12 @@ impl Timeline {
             return;
         }
         self.first_ms = Some(self.first_ms.map_or(at, |first| first.min(at)));
+        self.last_ms = self.last_ms.max(Some(at));
         let (kind, name) = (text("k").to_owned(), text("n").to_owned());
+        if kind == "fault" {
+            let struck = record.get("nodes").and_then(Node::items).unwrap_or_default();
+            self.struck.extend(struck.iter().filter_map(Node::text).map(str::to_owned));
+        }
         if kind == "pod" {
             match text("op") {
                 "created" => _ = self.created.entry(name.clone()).or_insert(at),
@@ -200,14 +211,29 @@ impl Timeline {
         self.first_of.entry((kind, name)).or_insert(at);
     }
 
-    /// ReplicaSets of a Deployment that were there before the scenario's zero.
+    /// ReplicaSets of a Deployment that were there before the scenario's zero, by age. Behind the name
+    /// of the Deployment stands a hash, which has no dash: that of `web-2` is not one of `web`.
     pub(crate) fn replica_sets(&self, deployment: &str) -> Vec<String> {
         let of_it = |(kind, name): &(String, String)| {
             let hash = name.strip_prefix(deployment).and_then(|rest| rest.strip_prefix('-'));
-            (kind == "rs").then_some(hash?.to_owned())
+            (kind == "rs").then_some(hash.filter(|hash| !hash.contains('-'))?.to_owned())
         };
         let old = self.first_of.iter().filter(|(_, at)| **at < 0);
-        old.filter_map(|(key, _)| of_it(key)).collect()
+        let mut sets: Vec<(i64, String)> =
+            old.filter_map(|(key, at)| Some((*at, of_it(key)?))).collect();
+        sets.sort();
+        sets.into_iter().map(|(_, hash)| hash).collect()
+    }
+
+    /// How many names were struck by faults.
+    pub(crate) fn struck_count(&self) -> u32 {
+        u32::try_from(self.struck.len()).unwrap_or(u32::MAX)
+    }
+
+    /// How long after the scenario's zero its recording ended.
+    pub(crate) fn end(&self) -> Option<SimSpan> {
+        let last = self.last_ms.and_then(|last| u64::try_from(last).ok());
+        last.filter(|last| *last > 0).map(SimSpan::from_millis)
     }
 
     /// How long before the scenario's zero its recording began.
@@ -219,5 +245,23 @@ impl Timeline {
     /// When an object was first recorded, in milliseconds from the scenario's zero.
     pub(crate) fn first(&self, kind: &str, name: &str) -> Option<i64> {
         self.first_of.get(&(kind.to_owned(), name.to_owned())).copied()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn replica_sets_are_those_of_the_deployment_by_age() {
+        let timeline = Timeline::of(
+            r#"{"t":-9,"k":"rs","n":"web-zz"}
+               {"t":-8,"k":"rs","n":"web-2-aa"}
+               {"t":-7,"k":"rs","n":"web-bb"}
+               {"t":5,"k":"rs","n":"web-cc"}"#,
+        );
+        assert_eq!(timeline.replica_sets("web"), ["zz", "bb"]);
+        assert_eq!(timeline.replica_sets("web-2"), ["aa"]);
+        assert_eq!(timeline.end(), Some(SimSpan::from_millis(5)));
     }
 }

@@ -40,6 +40,8 @@ pub(crate) enum StageEvent {
     Arrival(u32),
     /// metrics.k8s.io is renewed.
     Scrape,
+    /// A pod has been ready for long enough to be available.
+    Look,
 }
 
 impl From<KubeEvent> for StageEvent {
@@ -58,6 +60,8 @@ pub(crate) struct Rig<'a> {
     killed: Vec<bool>,
     /// Arrived bare pods: position among the arrivals and pod.
     pub(crate) arrived: Vec<(u32, PodId)>,
+    /// When somebody looks next whether a pod is available.
+    look_at: SimTime,
     /// The zone with most pods was not the recorded one.
     is_void: bool,
 }
@@ -65,6 +69,8 @@ pub(crate) struct Rig<'a> {
 /// Plays a stage with the luck of one run.
 pub(crate) fn play(stage: &Stage, streams: Streams) -> Option<Figures> {
     let mut cluster = stage.plan.start(streams);
+    cluster.preset_autoscalers(stage.autoscalers);
+    cluster.preset_set_max_unavailable(stage.has_set_max_unavailable);
     cluster.look_at_every_sync();
     let slowness = streams.draw(EntityKey::of("recorder"), PASS_LENGTH, 0);
     cluster.preset_monitor_pass(slowness.span_between(stage.passes.least, stage.passes.most));
@@ -74,6 +80,7 @@ pub(crate) fn play(stage: &Stage, streams: Streams) -> Option<Figures> {
         notes: Notes::default(),
         killed: vec![false; stage.blueprint.nodes.len()],
         arrived: Vec::new(),
+        look_at: SimTime::ZERO,
         is_void: false,
     };
     let mut simulation = Simulation::new(rig, Tape::default(), LIMITS);
@@ -108,7 +115,9 @@ impl Model for Rig<'_> {
         match event {
             StageEvent::Kube(event) => {
                 self.cluster.handle(event, ctx);
-                self.note_collected(event);
+                if let KubeEvent::TakeoverDue(component) = event {
+                    self.notes.takeovers.push((ctx.now(), component));
+                }
             }
             StageEvent::Birth(idx) => {
                 let (_, birth) = self.stage.births[idx as usize];
@@ -124,9 +133,17 @@ impl Model for Rig<'_> {
                 self.arrived.push((idx, pod));
             }
             StageEvent::Scrape => self.scrape(ctx),
+            StageEvent::Look => {}
         }
         self.cluster.drain_notices();
-        self.note_steps(ctx.now());
+        let now = ctx.now();
+        self.note_steps(now);
+        if let Some(at) = self.next_available(now)
+            && (self.look_at <= now || at < self.look_at)
+        {
+            self.look_at = at;
+            ctx.schedule_at(at, OPERATOR, StageEvent::Look);
+        }
     }
 }
 
@@ -151,12 +168,14 @@ impl Rig<'_> {
             }
             Operation::Delete(nodes) => {
                 for node in self.nodes(nodes) {
-                    self.notes.deleted_nodes.push((ctx.now(), node));
+                    self.notes.node_changes.push((ctx.now(), node, "deleted"));
                     self.cluster.delete_node(node, ctx);
                 }
             }
             Operation::OutOfService(nodes, is_out) => {
+                let what = if *is_out { "taintOutOfService" } else { "taintOutOfServiceRemoved" };
                 for node in self.nodes(nodes) {
+                    self.notes.node_changes.push((ctx.now(), node, what));
                     self.cluster.set_out_of_service(node, *is_out, ctx);
                 }
             }
@@ -178,11 +197,22 @@ impl Rig<'_> {
                 self.cluster.drain(spec, ctx);
             }
             Operation::KillLeader(component) => {
+                self.notes.killed_leaders.push((ctx.now(), *component));
                 self.cluster.kill_leader(*component, ctx);
             }
             Operation::Scale(workload, replicas) => self.cluster.scale(*workload, *replicas, ctx),
             Operation::Patch(idx) => {
                 self.cluster.patch_template(self.stage.plan.template(*idx), ctx);
+            }
+            Operation::Hold(workload, is_held) => {
+                self.cluster.hold_workload(*workload, *is_held, ctx);
+            }
+            Operation::Strategy(workload, to) => {
+                self.cluster.change_strategy(*workload, to, ctx);
+            }
+            Operation::Budget(budget, to) => self.cluster.change_budget(*budget, to),
+            Operation::Autoscaler(id, to) => {
+                self.cluster.change_autoscaler(*id, to.as_ref().clone(), ctx);
             }
         }
     }
@@ -226,15 +256,6 @@ impl Rig<'_> {
         ctx.schedule_in(SCRAPE, OPERATOR, StageEvent::Scrape);
     }
 
-    /// The garbage collector says so in the condition of a pod before it removes it.
-    fn note_collected(&mut self, event: KubeEvent) {
-        if let KubeEvent::GarbageDue(pod) = event
-            && self.cluster.pod(pod).phase == PodPhase::Gone
-        {
-            self.notes.collected.push(pod);
-        }
-    }
-
     /// Notes what objects show now.
     fn note_steps(&mut self, now: SimTime) {
         let stage = self.stage;
@@ -268,13 +289,26 @@ impl Rig<'_> {
         }
     }
 
+    /// When the next pod of a Deployment will be available that is ready now.
+    fn next_available(&self, now: SimTime) -> Option<SimTime> {
+        let workloads = self.stage.blueprint.workloads.iter().enumerate();
+        let waits = workloads.filter(|(_, workload)| {
+            !workload.min_ready.is_zero()
+                && matches!(workload.kind, WorkloadKind::Deployment { .. })
+        });
+        let pods = waits.flat_map(|(idx, _)| self.cluster.pods_of(WorkloadId::from_index(idx)));
+        let since = pods.filter_map(|pod| self.cluster.available_since(*pod));
+        since.filter(|at| *at > now).min()
+    }
+
     fn note_deployment(&mut self, id: WorkloadId, now: SimTime) {
         let (mut active, mut available) = (0, 0);
-        for pod in self.cluster.pods_of(id) {
-            let pod = self.cluster.pod(*pod);
+        for id in self.cluster.pods_of(id) {
+            let pod = self.cluster.pod(*id);
             let is_active = !pod.is_terminating && pod.phase != PodPhase::Finished;
+            let is_available = self.cluster.available_since(*id).is_some_and(|at| at <= now);
             active += i64::from(is_active);
-            available += i64::from(is_active && pod.is_ready);
+            available += i64::from(is_active && is_available);
         }
         self.notes.step(Series::Available(id), now, available);
         self.notes.step(Series::Replicas(id), now, active);

@@ -6,11 +6,12 @@ use model_api::blueprint::{ControlPlane, Zone};
 use model_api::parameters::Range;
 use model_api::{Blueprint, NodeId, Parameters, ServiceId, SimSpan, SimTime, WorkloadId, ZoneId};
 use model_kube::ClusterPlan;
+use model_kube::horizontal_pod_autoscaler::Settings;
 use scenario_format::Diagnostic;
 use scenario_format::diagnostic::has_errors;
 use scenario_format::yaml::Node;
 
-use crate::fields::{Fields, number};
+use crate::fields::{Fields, number, refuse};
 use crate::operation::{Operation, Script};
 use crate::read::Timeline;
 
@@ -44,6 +45,10 @@ pub(crate) struct Stage {
     /// Classes of bare pods: names and workloads.
     pub(crate) classes: Vec<(String, WorkloadId)>,
     pub(crate) load: Option<PlayedLoad>,
+    /// Flags of the horizontal autoscalers.
+    pub(crate) autoscalers: Settings,
+    /// Whether the gate of `maxUnavailable` of StatefulSets is on.
+    pub(crate) has_set_max_unavailable: bool,
     /// What a pass of the node monitor took.
     pub(crate) passes: Range,
     /// The scenario's zero.
@@ -74,6 +79,7 @@ const KEYS: &[&str] = &[
     "parameters",
     "podClasses",
     "recording",
+    "repetition",
     "schedule",
     "seed",
     "settle",
@@ -88,8 +94,9 @@ pub(crate) fn read(
 ) -> Option<Stage> {
     let known_count = diagnostics.len();
     let fields = Fields::of(scenario, "a trace's scenario", KEYS, diagnostics);
-    let mut blueprint =
-        Blueprint { parameters: parameters(&fields, diagnostics), ..Blueprint::default() };
+    let flags = flags::read(&fields, diagnostics);
+    let parameters = played_kubelet(&fields, flags.parameters, diagnostics);
+    let mut blueprint = Blueprint { parameters, ..Blueprint::default() };
     nodes::add(fields.items("nodes", diagnostics), &mut blueprint, diagnostics);
     let zone_names: Vec<String> = blueprint.zones.iter().map(|zone| zone.name.clone()).collect();
     let settle = settle(&fields, &blueprint.parameters, diagnostics);
@@ -104,7 +111,7 @@ pub(crate) fn read(
         add_members(&mut blueprint);
     }
     let load = fields.get("load").and_then(|node| PlayedLoad::read(node, &objects, diagnostics));
-    let duration = fields.seconds("duration", 0.0, diagnostics);
+    let duration = duration(&fields, timeline, diagnostics);
     let arrivals = script.arrivals(&objects, timeline, zero_at, diagnostics);
     let script = script.resolve(&blueprint, &objects, zero_at, diagnostics);
     if has_errors(&diagnostics[known_count..]) {
@@ -120,6 +127,8 @@ pub(crate) fn read(
         arrivals,
         classes: objects.classes().collect(),
         load,
+        autoscalers: flags.autoscalers,
+        has_set_max_unavailable: flags.has_set_max_unavailable,
         passes: passes(scenario),
         zero_at,
         end_at: zero_at + duration,
@@ -128,10 +137,31 @@ pub(crate) fn read(
     })
 }
 
-/// Timers of the components by their flags, and the played kubelet.
-fn parameters(fields: &Fields<'_>, diagnostics: &mut Vec<Diagnostic>) -> Parameters {
-    let mut parameters = Parameters::default();
-    flags::apply(fields, &mut parameters, diagnostics);
+/// How long a scenario lasts: until the last record of its timeline, if nothing else says it.
+fn duration(
+    fields: &Fields<'_>,
+    timeline: &Timeline,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> SimSpan {
+    let stated = fields.seconds("duration", 0.0, diagnostics);
+    if !stated.is_zero() {
+        return stated;
+    }
+    timeline.end().unwrap_or_else(|| {
+        fields.need("duration", diagnostics);
+        if let Some(node) = fields.get("duration") {
+            refuse(node, "how long it lasts, in seconds", diagnostics);
+        }
+        SimSpan::ZERO
+    })
+}
+
+/// Timers of the components, with those of the played kubelet.
+fn played_kubelet(
+    fields: &Fields<'_>,
+    mut parameters: Parameters,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> Parameters {
     let none = Range::default();
     let Some(node) = fields.get("kubelet") else { return parameters };
     const KEYS: &[&str] = &["startDelay", "startJitter", "stopDelay"];
@@ -183,7 +213,7 @@ fn births(
     timeline: &Timeline,
     zero_at: SimTime,
 ) -> Vec<(SimTime, Birth)> {
-    let births = objects.workloads().filter(|(name, ..)| !script.creates(name));
+    let births = objects.workloads().filter(|(name, kind, ..)| !script.creates(kind, name));
     births
         .map(|(name, kind, workload, replicas)| {
             let kind = if kind == "StatefulSet" { "sts" } else { "deploy" };

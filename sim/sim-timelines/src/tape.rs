@@ -2,9 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use model_api::{
-    AutoscalerId, BudgetId, NodeId, Observation, PodId, ServiceId, SimTime, WorkloadId,
-};
+use model_api::{AutoscalerId, BudgetId, NodeId, Observation, ServiceId, SimTime, WorkloadId};
+use model_kube::cluster::Component;
 use sim_kernel::{Causes, EventId, EventRecorder, Recorder};
 
 /// Observations with their times.
@@ -47,8 +46,6 @@ pub(crate) enum Series {
     /// Average utilization in percent, −1 for none.
     Utilization(AutoscalerId),
     /// `status.availableReplicas` of a Deployment.
-    ///
-    /// Simplified: without its `minReadySeconds`, so that pods count as soon as they are ready.
     Available(WorkloadId),
     /// `status.replicas`: pods without a deletionTimestamp.
     Replicas(WorkloadId),
@@ -58,10 +55,11 @@ pub(crate) enum Series {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Notes {
     steps: BTreeMap<Series, Vec<(SimTime, i64)>>,
-    /// Pods that the garbage collector removed.
-    pub(crate) collected: Vec<PodId>,
-    /// Node objects that were deleted.
-    pub(crate) deleted_nodes: Vec<(SimTime, NodeId)>,
+    /// What was done to nodes, under the name that a summary gives it.
+    pub(crate) node_changes: Vec<(SimTime, NodeId, &'static str)>,
+    /// Leaders that were killed, and Leases that another replica took over.
+    pub(crate) killed_leaders: Vec<(SimTime, Component)>,
+    pub(crate) takeovers: Vec<(SimTime, Component)>,
 }
 
 impl Notes {

@@ -17,6 +17,7 @@ mod vertical;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use model_api::kube::HorizontalPodAutoscaler;
 use model_api::metric::RequestMetric;
 use model_api::{AutoscalerId, Blueprint, Observation, PodId, ServiceId, WorkloadId};
 use sim_kernel::{Context, EntityKey, Purpose, Recorder, SimSpan, SimTime, Streams, Timer};
@@ -92,6 +93,14 @@ struct ScalerState {
     /// When something about its pods or their load changed last.
     changed_at: SimTime,
     status: AutoscalerStatus,
+    /// Its spec, since it was changed.
+    changed_spec: Option<Box<HorizontalPodAutoscaler>>,
+}
+
+impl ScalerState {
+    fn spec<'a>(&'a self, table: &'a ScalerTable) -> &'a HorizontalPodAutoscaler {
+        self.changed_spec.as_deref().unwrap_or(&table.spec)
+    }
 }
 
 /// `status` of an autoscaler after its last look.
@@ -183,6 +192,33 @@ impl Cluster {
     /// differ. It costs time and changes nothing: for checks of just that.
     pub fn look_at_every_sync(&mut self) {
         self.autoscaling.is_eager = true;
+    }
+
+    /// Lets the autoscalers run with these flags. Before the run.
+    pub fn preset_autoscalers(&mut self, settings: Settings) {
+        self.autoscaling.settings = settings;
+        self.autoscaling.term = 0;
+        self.autoscaling.forget(&self.tables.scalers, self.streams);
+    }
+
+    /// Changes `minReplicas`, `maxReplicas` and `behavior` of an autoscaler, as an apply does. Its
+    /// metrics and its target stay what they were.
+    pub fn change_autoscaler<E, R>(
+        &mut self,
+        id: AutoscalerId,
+        spec: HorizontalPodAutoscaler,
+        ctx: &mut Context<'_, E, R>,
+    ) where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        let tables = Arc::clone(&self.tables);
+        let Some(table) = &tables.scalers.scalers[id.index()] else { return };
+        let metrics = table.spec.metrics.clone();
+        let changed = HorizontalPodAutoscaler { metrics, ..spec };
+        self.autoscaling.scalers[id.index()].changed_spec = Some(Box::new(changed));
+        self.touch_scaler(table.workload);
+        self.settle(ctx);
     }
 
     /// `status` of an autoscaler, as its last look left it.
@@ -418,14 +454,15 @@ impl Cluster {
         let settings = self.autoscaling.settings;
         let period = self.autoscaling.look_period();
         let state = &mut self.autoscaling.scalers[id.index()];
+        let changed_spec = state.changed_spec.clone();
+        let spec = changed_spec.as_deref().unwrap_or(&table.spec);
         if let Some((looked_at, replicas)) = state.looked
             && at > looked_at + period
         {
             let at = at.saturating_sub(period);
             state.history.renew(Recommendation { replicas, at });
         }
-        let decision =
-            reconcile(&table.spec, &settings, &target, &measurements, &mut state.history, at);
+        let decision = reconcile(spec, &settings, &target, &measurements, &mut state.history, at);
         state.looked = decision.proposal.map(|proposal| (at, proposal));
         let utilization = decision.metrics.first().and_then(|it| it.as_ref().ok());
         state.status = AutoscalerStatus {
@@ -480,7 +517,7 @@ impl Cluster {
             return;
         }
         let departure = decision.proposal.and_then(|proposal| {
-            next_departure(&table.spec, &autoscaling.settings, &state.history, proposal, at)
+            next_departure(state.spec(table), &autoscaling.settings, &state.history, proposal, at)
         });
         let period = autoscaling.settings.cpu_initialization_period;
         let starts = autoscaling.room.facts.iter().filter(|pod| pod.ready.is_some());

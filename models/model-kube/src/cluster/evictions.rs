@@ -133,7 +133,8 @@ impl Cluster {
             self.delete_pod(pod, DeletionReason::Eviction, ctx);
         } else {
             ctx.hit(&rare::EVICTION_REFUSED);
-            ctx.observe(|| Observation::EvictionRefused { pod, workload });
+            let code = admission.code();
+            ctx.observe(|| Observation::EvictionRefused { pod, workload, code });
         }
         Some(admission)
     }

@@ -13,8 +13,9 @@ use crate::rare;
 
 const GARBAGE: Purpose = Purpose::new("pod garbage collector phase");
 
-/// What a pass sees is this old at least.
-const CACHE_LAG: SimSpan = SimSpan::from_secs(1);
+/// What a pass sees is this old at least: a watch event has to reach the cache. **Assumption:** as late
+/// as [`Parameters::watch_latency`] at most.
+const CACHE_LAG: SimSpan = SimSpan::from_millis(100);
 
 /// The collector of a run.
 #[derive(Clone, Debug)]
@@ -168,7 +169,9 @@ impl Cluster {
         }
     }
 
-    /// The API has the collector's request to remove a pod, without a grace period.
+    /// The API has the collector's request to remove a pod, without a grace period. Before it, the pod
+    /// of a node that does not exist got the condition `DisruptionTarget`, terminating or not
+    /// (`gcOrphaned`, `pkg/controller/podgc/gc_controller.go`, 1.36; `gcTerminating` writes none).
     pub(super) fn on_garbage_due<E, R>(&mut self, id: PodId, ctx: &mut Context<'_, E, R>)
     where
         E: Copy + From<KubeEvent>,
@@ -181,8 +184,11 @@ impl Cluster {
         if pod.phase == PodPhase::Finished && !pod.is_terminating {
             ctx.hit(&rare::FINISHED_POD_COLLECTED);
         }
+        let has_node = pod.node.is_none_or(|node| self.node_exists(node));
         if !pod.is_terminating {
             self.delete_pod(id, DeletionReason::PodGc, ctx);
+        } else if !has_node && pod.phase < PodPhase::Finished {
+            self.disrupt_terminating(id, DeletionReason::PodGc, ctx);
         }
         self.remove_pod(id, ctx);
     }

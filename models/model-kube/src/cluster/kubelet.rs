@@ -457,8 +457,6 @@ impl Cluster {
         let spec = &self.tables.templates[pod.template.index()].template.spec;
         pod.deleted_at = Some(ctx.now() + spec.termination_grace);
         let is_finished = pod.phase == PodPhase::Finished;
-        let eviction = std::mem::replace(&mut pod.eviction, Timer::NONE);
-        ctx.cancel(eviction);
         ctx.observe(|| Observation::PodDeletionRequested { pod: id, workload, reason });
         self.notify(Notice::PodTerminating(id));
         if !is_bound || is_finished {
@@ -472,6 +470,23 @@ impl Cluster {
             self.begin_stop(id, ctx);
         }
         self.expect_garbage(&[id], ctx);
+    }
+
+    /// A pod that is being deleted already is to be deleted for another reason as well: its condition
+    /// `DisruptionTarget` says so, and nothing else changes.
+    pub(super) fn disrupt_terminating<E, R>(
+        &mut self,
+        id: PodId,
+        reason: DeletionReason,
+        ctx: &mut Context<'_, E, R>,
+    ) where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        let pod = &mut self.pods[id.index()];
+        pod.is_disrupted = true;
+        let workload = pod.workload;
+        ctx.observe(|| Observation::PodDisrupted { pod: id, workload, reason });
     }
 
     /// The kubelet sees the deletionTimestamp: preStop, then TERM.

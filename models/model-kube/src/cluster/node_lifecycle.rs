@@ -5,6 +5,7 @@ use model_api::{Blueprint, NodeId, Observation, Parameters, PodId};
 use sim_kernel::{Context, EntityKey, Purpose, Recorder, SimSpan, SimTime, Streams, Timer};
 
 use super::nodes::{LONG_BEFORE, shifted};
+use super::pod::PodPhase;
 use super::tables::Tables;
 use super::{Cluster, KubeEvent, Notice, priority};
 use crate::client_limit::ClientLimiter;
@@ -344,14 +345,16 @@ impl Cluster {
         stays.min().unwrap_or(Stay::ForEver)
     }
 
-    /// The taint-eviction controller sees a pod, or that the taints of its node changed.
+    /// The taint-eviction controller sees a pod, or that the taints of its node changed. A pod that is
+    /// being deleted is among those of its node until it is gone
+    /// (`pkg/controller/tainteviction/taint_eviction.go`, 1.36, `getPodsAssignedToNode`).
     pub(super) fn review_eviction<E, R>(&mut self, id: PodId, ctx: &mut Context<'_, E, R>)
     where
         E: Copy + From<KubeEvent>,
         R: Recorder<Observation>,
     {
         let pod = &self.pods[id.index()];
-        if !pod.is_active() {
+        if pod.is_orphan || pod.phase >= PodPhase::Finished {
             return;
         }
         let set_at = self.is_eviction_near(id, ctx).then_some(pod.eviction_set_at);
@@ -388,13 +391,21 @@ impl Cluster {
         self.withdraw(KubeEvent::EvictionDue(id), ctx);
     }
 
+    /// The time of a pod is over. The condition is patched and the deletion asked for whether or not
+    /// there is one already (`addConditionAndDeletePod`).
     pub(super) fn on_eviction_due<E, R>(&mut self, id: PodId, ctx: &mut Context<'_, E, R>)
     where
         E: Copy + From<KubeEvent>,
         R: Recorder<Observation>,
     {
-        if self.pods[id.index()].is_active() && self.stay_of(id) != Stay::ForEver {
+        if self.stay_of(id) == Stay::ForEver {
+            return;
+        }
+        let pod = &self.pods[id.index()];
+        if pod.is_active() {
             self.delete_pod(id, DeletionReason::Taint, ctx);
+        } else if pod.is_terminating && !pod.is_orphan && pod.phase < PodPhase::Finished {
+            self.disrupt_terminating(id, DeletionReason::Taint, ctx);
         }
     }
 

@@ -5,7 +5,9 @@
 
 use std::collections::BTreeMap;
 
-use model_api::kube::{PodManagementPolicy, StatefulSetUpdate, Workload, WorkloadKind};
+use model_api::kube::{
+    IntOrPercent, PodManagementPolicy, StatefulSetUpdate, Workload, WorkloadKind,
+};
 use model_api::observation::DeletionReason;
 use model_api::{Blueprint, NodeId, Observation, PodId, WorkloadId, ZoneId};
 use sim_kernel::{Context, EntityKey, EventId, Purpose, Recorder, SimSpan, SimTime};
@@ -416,6 +418,16 @@ impl Cluster {
         self.condition_time(self.pods[id.index()].ready_since) + min_ready
     }
 
+    /// From when a pod counts as available: its workload's `minReadySeconds` after it became ready.
+    /// `None` for one that is not ready.
+    pub fn available_since(&self, id: PodId) -> Option<SimTime> {
+        let pod = &self.pods[id.index()];
+        let min_ready = self.blueprint.workloads[pod.workload.index()].min_ready;
+        let since =
+            if min_ready.is_zero() { pod.ready_since } else { self.available_at(id, min_ready) };
+        pod.is_ready.then_some(since)
+    }
+
     pub(super) fn is_available(&self, id: PodId, min_ready: SimSpan, now: SimTime) -> bool {
         let is_ready = self.pods[id.index()].is_ready;
         is_ready && (min_ready.is_zero() || self.available_at(id, min_ready) <= now)
@@ -454,7 +466,7 @@ impl Cluster {
                     current_replicas: None,
                     is_parallel: *pod_management == PodManagementPolicy::Parallel,
                     is_on_delete: *update == StatefulSetUpdate::OnDelete,
-                    max_unavailable: None,
+                    max_unavailable: self.max_unavailable(*update, self.replicas(id)),
                 };
                 self.sync_stateful_set(id, &spec, ctx);
             }
@@ -474,6 +486,14 @@ impl Cluster {
             WorkloadKind::DaemonSet { update } => self.sync_daemon_set(id, *update, ctx),
             WorkloadKind::Pod => {}
         }
+    }
+
+    /// `maxUnavailable` of a StatefulSet where its gate is on: 1 unless it says otherwise
+    /// (`getStatefulSetMaxUnavailable`, pkg/controller/statefulset/stateful_set_control.go, 1.36).
+    fn max_unavailable(&self, update: StatefulSetUpdate, replicas: u32) -> Option<u32> {
+        let StatefulSetUpdate::RollingUpdate { max_unavailable, .. } = update else { return None };
+        let stated = max_unavailable.unwrap_or(IntOrPercent::Int(1));
+        self.has_set_max_unavailable.then(|| stateful_set::max_unavailable(stated, replicas))
     }
 
     /// Brings the pods of a ReplicaSet to their number (`manageReplicas`): those of one template of

@@ -216,7 +216,7 @@ fn a_drain_waits_for_its_budget() {
     14.10 NodeDrained { node: NodeId(0) }
     14.10 NodeCordoned { node: NodeId(1) }
     14.11 web#3 (3) deleted: Eviction
-    14.12 EvictionRefused { pod: PodId(6), workload: WorkloadId(0) }
+    14.12 EvictionRefused { pod: PodId(6), workload: WorkloadId(0), code: 429 }
     14.14 web#7 (7) created
     14.18 web#7 (7) bound to b-0
     14.19 web#3 (3) not Ready: Terminating
@@ -244,9 +244,9 @@ fn a_drain_that_no_budget_ever_allows_times_out() {
          at 10 drain a-0 b-0 timeout=12";
     insta::assert_snapshot!(run(text, 100).timeline(), @r"
     10.00 NodeCordoned { node: NodeId(0) }
-    10.10 EvictionRefused { pod: PodId(1), workload: WorkloadId(0) }
-    15.14 EvictionRefused { pod: PodId(1), workload: WorkloadId(0) }
-    20.19 EvictionRefused { pod: PodId(1), workload: WorkloadId(0) }
+    10.10 EvictionRefused { pod: PodId(1), workload: WorkloadId(0), code: 429 }
+    15.14 EvictionRefused { pod: PodId(1), workload: WorkloadId(0), code: 429 }
+    20.19 EvictionRefused { pod: PodId(1), workload: WorkloadId(0), code: 429 }
     25.23 DrainFailed { node: NodeId(0), reason: TimedOut }
     ");
 }
@@ -310,7 +310,7 @@ fn an_upgrade_reboots_one_node_after_the_other() {
      90.35 NodeUncordoned { node: NodeId(0) }
      90.35 NodeCordoned { node: NodeId(1) }
      90.36 web#3 (6) deleted: Eviction
-     90.39 EvictionRefused { pod: PodId(0), workload: WorkloadId(0) }
+     90.39 EvictionRefused { pod: PodId(0), workload: WorkloadId(0), code: 429 }
      90.39 web#4 (7) created
      90.42 web#4 (7) bound to a-0
      90.44 web#3 (6) not Ready: Terminating

@@ -166,6 +166,7 @@ fn a_deleted_node_frees_the_name_of_its_stateful_pod() {
     149.36 db#0 (0) not Ready: NodeNotReady
     149.44 a-0 tainted
     179.44 db#0 (0) deleted: Taint
+    386.42 PodDisrupted { pod: PodId(0), workload: WorkloadId(0), reason: PodGc }
     386.42 db#0 (0) gone
     386.47 db#0 (3) created
     386.51 db#0 (3) bound to a-1
@@ -344,7 +345,7 @@ fn a_budget_stops_the_second_eviction() {
     100.09 web#0 (0) not Ready: Terminating
     100.09 web#2 (2) created
     100.10 web#2 (2) bound to a-0
-    101.00 EvictionRefused { pod: PodId(1), workload: WorkloadId(0) }
+    101.00 EvictionRefused { pod: PodId(1), workload: WorkloadId(0), code: 429 }
     101.26 web#2 (2) has images
     101.53 web#2 (2) started
     102.06 web#2 (2) Ready

@@ -76,6 +76,9 @@ impl<E> Story<'_, E> {
             O::PodDeletionRequested { workload: id, reason, .. } => {
                 format!("a pod of {} is deleted: {}", workload(id), deletion(reason))
             }
+            O::PodDisrupted { workload: id, reason, .. } => {
+                format!("a pod of {} that is going already: {}", workload(id), deletion(reason))
+            }
             O::PodGone { workload: id, .. } => format!("a pod of {} is gone", workload(id)),
             O::PodOrphaned { workload: id, .. } => {
                 format!("a pod of {} runs that the API does not know", workload(id))

@@ -129,10 +129,33 @@ impl Title<'_> {
         }
     }
 
-    /// The postmaster, and Patroni lives.
+    /// The postmaster, and Patroni lives. Stems of words: who stays, went on or is left untouched lives.
     fn is_crash(&self) -> bool {
-        let lives =
-            ["lives", "alive", "stays", "keep", "remain", "surviv", "running", "restart", "only"];
+        let lives = [
+            "live",
+            "living",
+            "alive",
+            "stay",
+            "keep",
+            "kept",
+            "remain",
+            "surviv",
+            "running",
+            "runs on",
+            "run on",
+            "restart",
+            "only",
+            "go on",
+            "goes on",
+            "went on",
+            "left",
+            "untouched",
+            "not of",
+            "not patroni",
+            "but patroni",
+            "without patroni",
+            "except patroni",
+        ];
         self.says(&[
             "postmaster",
             "crash",
@@ -201,20 +224,23 @@ pub(super) fn fault(
     if title.says(KILLS) && title.is_about_standbys(KILLS) {
         return Ok(Fault::StandbysKilled(title.standbys(), back()?));
     }
-    if title.says(KILLS) || ["a", "b"].iter().any(|letter| is_letter(node, letter)) {
-        return Ok(Fault::MemberKilled);
-    }
-    // By what was measured.
+    // By what was measured: a member whose Patroni lives starts its server again, long before its key
+    // in the store could end.
     let old = node.field("old_primary").text();
     let is_same = !old.is_empty() && old == node.field("new_primary").text();
     let restarts = settings.ttl.saturating_sub(settings.loop_wait).as_secs_f64();
     let promoted = node.at("phases.pg_promoted_s").number();
+    let keeps_key = is_same && node.at("phases.leader_key_gone_s").number().is_none();
+    if keeps_key && thawed.is_none() && promoted.is_some_and(|secs| secs < restarts) {
+        return Ok(Fault::PostmasterKilled);
+    }
+    if title.says(KILLS) || ["a", "b"].iter().any(|letter| is_letter(node, letter)) {
+        return Ok(Fault::MemberKilled);
+    }
     Ok(if thawed.is_some() {
         Fault::Frozen(Freeze::Everything, frozen()?)
     } else if node.field("switchover").is_given() {
         Fault::HandedOver(candidate())
-    } else if is_same && promoted.is_some_and(|secs| secs < restarts) {
-        Fault::PostmasterKilled
     } else if is_same && settings.is_strict {
         Fault::StandbysKilled(Standbys::All, back()?)
     } else {
@@ -321,6 +347,24 @@ mod tests {
             ("title: another, experiment: b", Fault::MemberKilled),
             ("title: kill -9 of the postmaster only", Fault::PostmasterKilled),
             ("title: 'crash: kill -9 of the postmaster, Patroni lives'", Fault::PostmasterKilled),
+            (
+                "title: 'kill -9 of the postmaster of the primary, patroni and etcd stay'",
+                Fault::PostmasterKilled,
+            ),
+            (
+                "title: 'kill -9 of the postmaster of the primary, patroni and etcd go on'",
+                Fault::PostmasterKilled,
+            ),
+            (
+                "title: 'kill -9 of postgres of the primary, not of patroni and etcd', old_primary: \
+                 b, new_primary: b, phases: {pg_promoted_s: 4.1}",
+                Fault::PostmasterKilled,
+            ),
+            (
+                "title: 'zone loss', old_primary: b, new_primary: b, phases: {leader_key_gone_s: 18, \
+                 pg_promoted_s: 19}",
+                Fault::MemberKilled,
+            ),
             (
                 "title: 'kill -9 of all PostgreSQL processes of the primary'",
                 Fault::PostmasterKilled,

@@ -6,7 +6,7 @@ use scenario_format::yaml::Node;
 use scenario_format::{Code, Diagnostic};
 
 use super::objects::Objects;
-use crate::fields::{Fields, number, refuse};
+use crate::fields::{Fields, leave_out, number, refuse};
 
 /// How often metrics.k8s.io is renewed, and the window of its samples.
 pub(crate) const SCRAPE: SimSpan = SimSpan::from_secs(15);
@@ -41,7 +41,16 @@ impl PlayedLoad {
         for point in fields.items("points", diagnostics) {
             let pair = point.items().unwrap_or_default();
             match (pair.first().and_then(number), pair.get(1).and_then(number)) {
-                (Some(at), Some(millis)) => points.push((at, millis)),
+                (Some(at), Some(millis)) => {
+                    points.push((at, millis));
+                    if let Some(more) = pair.get(2) {
+                        leave_out(
+                            more,
+                            "what stands behind the millicores of a point",
+                            diagnostics,
+                        );
+                    }
+                }
                 _ => refuse(point, "[seconds, millicores]", diagnostics),
             }
         }

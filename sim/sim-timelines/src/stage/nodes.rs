@@ -7,12 +7,23 @@ use model_api::kube::{Labels, Node as NodeObject, ResourceList};
 use model_api::{Blueprint, ZoneId};
 use scenario_format::manifest::live;
 use scenario_format::quantity::Quantity;
-use scenario_format::yaml::Node;
+use scenario_format::yaml::{Entry, Node};
 use scenario_format::{Code, Diagnostic};
 
-use crate::fields::{Fields, refuse};
+use crate::fields::{Fields, number, refuse};
 
-const KEYS: &[&str] = &["cpu", "labels", "memory", "perZone", "pods", "taints", "zones"];
+const KEYS: &[&str] = &[
+    "allocatable",
+    "cpu",
+    "ephemeral-storage",
+    "labels",
+    "memory",
+    "perZone",
+    "pods",
+    "taints",
+    "unschedulable",
+    "zones",
+];
 
 /// Most nodes of a group in one zone.
 const PER_ZONE_MAX: f64 = 5000.0;
@@ -32,17 +43,13 @@ pub(super) fn add(groups: &[Node], blueprint: &mut Blueprint, diagnostics: &mut 
             .collect();
         let taints = fields.items("taints", diagnostics).iter();
         let taints: Vec<_> = taints.filter_map(|node| live::taint(node, diagnostics)).collect();
-        let per_zone = fields.number("perZone", 0.0, diagnostics);
-        if per_zone > PER_ZONE_MAX {
-            let message = format!("more than {PER_ZONE_MAX} nodes of a zone");
-            diagnostics.push(Diagnostic::new(Code::E0021, group.span, message));
-            continue;
-        }
-        for zone in fields.items("zones", diagnostics) {
-            let Some(zone) = zone.text() else {
-                refuse(zone, "the name of a zone", diagnostics);
+        let is_unschedulable = fields.bool("unschedulable", false, diagnostics);
+        for (zone, per_zone) in zones(&fields, diagnostics) {
+            if per_zone > PER_ZONE_MAX {
+                let message = format!("more than {PER_ZONE_MAX} nodes of a zone");
+                diagnostics.push(Diagnostic::new(Code::E0021, group.span, message));
                 continue;
-            };
+            }
             let zone_id = zone_of(zone, blueprint);
             let count = counts.entry(zone.to_owned()).or_default();
             let mut left = per_zone;
@@ -63,6 +70,7 @@ pub(super) fn add(groups: &[Node], blueprint: &mut Blueprint, diagnostics: &mut 
                         labels,
                         taints: taints.clone(),
                         allocatable: allocatable.clone(),
+                        unschedulable: is_unschedulable,
                         ..NodeObject::default()
                     },
                     zone: zone_id,
@@ -74,6 +82,30 @@ pub(super) fn add(groups: &[Node], blueprint: &mut Blueprint, diagnostics: &mut 
     }
 }
 
+/// Zones of a group and how many nodes each has: `perZone` is a number for all of `zones`, or a
+/// mapping with one for each.
+fn zones<'a>(fields: &Fields<'a>, diagnostics: &mut Vec<Diagnostic>) -> Vec<(&'a str, f64)> {
+    if let Some(entries) = fields.get("perZone").and_then(Node::entries) {
+        let count = |entry: &'a Entry| {
+            let count = number(&entry.value);
+            if count.is_none() {
+                refuse(&entry.value, "a number of nodes", diagnostics);
+            }
+            Some((entry.key.as_str(), count?))
+        };
+        return entries.iter().filter_map(count).collect();
+    }
+    let per_zone = fields.number("perZone", 0.0, diagnostics);
+    let mut zones = Vec::new();
+    for zone in fields.items("zones", diagnostics) {
+        match zone.text() {
+            Some(name) => zones.push((name, per_zone)),
+            None => refuse(zone, "the name of a zone", diagnostics),
+        }
+    }
+    zones
+}
+
 fn zone_of(name: &str, blueprint: &mut Blueprint) -> ZoneId {
     blueprint.zone_named(name).unwrap_or_else(|| {
         blueprint.zones.push(Zone { name: name.to_owned(), ..Zone::default() });
@@ -83,8 +115,11 @@ fn zone_of(name: &str, blueprint: &mut Blueprint) -> ZoneId {
 
 fn allocatable(fields: &Fields<'_>, diagnostics: &mut Vec<Diagnostic>) -> ResourceList {
     let mut amounts = BTreeMap::new();
-    for name in [ResourceList::CPU, "memory", "pods"] {
-        let Some(node) = fields.get(name) else { continue };
+    let direct = [ResourceList::CPU, "memory", "pods", "ephemeral-storage"];
+    let direct = direct.into_iter().filter_map(|name| Some((name, fields.get(name)?)));
+    let listed = fields.get("allocatable").and_then(Node::entries).unwrap_or_default();
+    let listed = listed.iter().map(|entry| (entry.key.as_str(), &entry.value));
+    for (name, node) in direct.chain(listed) {
         match Quantity::parse(node.text().unwrap_or_default()) {
             Ok(amount) if name == ResourceList::CPU => {
                 amounts.insert(name.to_owned(), amount.ceil_millis());

@@ -1,18 +1,22 @@
 //! The objects of a trace: manifests, classes of bare pods, what is created or patched later.
 
-use model_api::kube::{PodTemplate, Workload};
-use model_api::{Blueprint, SimSpan, WorkloadId};
+use model_api::kube::{
+    HorizontalPodAutoscaler, MetricSource, PodTemplate, ResourceList, Workload, WorkloadKind,
+};
+use model_api::{AutoscalerId, Blueprint, BudgetId, SimSpan, WorkloadId};
 use model_kube::cluster::{NewTemplate, TemplateHealth};
 use scenario_format::manifest::{Manifests, Tier, read_objects};
 use scenario_format::yaml::{Entry, Node, Scalar, Value};
-use scenario_format::{Code, Diagnostic, Span};
+use scenario_format::{Code, Diagnostic, Severity, Span};
 
 use crate::fields::Fields;
-use crate::operation::Script;
+use crate::operation::{Operation, Script};
 use crate::patch::merged;
 
 /// With this annotation the recorder's kubelets never reported a pod as ready.
 const NEVER_READY: &str = "refk8s/neverReady";
+/// What the name of a resource becomes that the recorder's metrics.k8s.io does not serve.
+const UNSERVED: &str = "memory/unserved";
 
 /// All objects that ever are.
 #[derive(Debug)]
@@ -21,17 +25,8 @@ pub(crate) struct Objects {
     /// Where the classes of bare pods begin among the workloads.
     first_class_idx: usize,
     templates: Vec<NewTemplate>,
-    patched: Vec<Patched>,
-}
-
-/// What a patch changes.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Patched {
-    pub(crate) at: SimSpan,
-    pub(crate) workload: WorkloadId,
-    pub(crate) replicas: Option<u32>,
-    /// Position of the new template among [`Objects::templates`].
-    pub(crate) template_idx: Option<usize>,
+    /// What patches change, and when.
+    patched: Vec<(SimSpan, Operation)>,
 }
 
 impl Objects {
@@ -73,48 +68,127 @@ impl Objects {
         let text = |node: &Node, path: &[&str]| {
             node.at(path).and_then(Node::text).unwrap_or_default().to_owned()
         };
+        let mut now = self.manifests.clone();
         for order in script.patches(diagnostics) {
             let name = order.name.text().unwrap_or_default();
             let is_it = |node: &&mut Node| {
                 text(node, &["metadata", "name"]) == name
-                    && (order.kind.is_empty() || text(node, &["kind"]) == order.kind)
+                    && (order.kind.is_empty()
+                        || text(node, &["kind"]).eq_ignore_ascii_case(order.kind))
             };
-            let workload = self.workload(name);
-            let (Some(node), Some(workload)) = (written.iter_mut().find(is_it), workload) else {
-                let message = format!("there is no workload `{name}` that could be patched");
+            let Some(node) = written.iter_mut().find(is_it) else {
+                let message = format!("there is no object `{name}` that could be patched");
                 diagnostics.push(Diagnostic::new(Code::E0016, order.name.span, message));
                 continue;
             };
             *node = merged(node, order.patch);
-            let mut alone = Vec::new();
-            read_objects(node.clone(), Tier::CommandLine, &mut alone, diagnostics);
-            // Pods refer to priority classes.
-            let classes = written.iter().filter(|it| text(it, &["kind"]) == "PriorityClass");
-            for class in classes {
-                read_objects(class.clone(), Tier::CommandLine, &mut alone, diagnostics);
+            let kind = text(node, &["kind"]);
+            let (mut all, mut said) = (Vec::new(), Vec::new());
+            for node in &written {
+                read_objects(node.clone(), Tier::CommandLine, &mut all, &mut said);
             }
-            let read = Manifests::convert(alone, default_toleration, diagnostics).workloads;
-            if let Some(after) = read.into_iter().next() {
-                self.note_patch(order.at, workload, after.value);
+            let mut after = Manifests::convert(all, default_toleration, &mut said);
+            for workload in &mut after.workloads {
+                play_kubelet(&mut workload.value.template);
             }
+            // What is odd about the objects was said when they were read first.
+            diagnostics.extend(said.into_iter().filter(|it| it.code.severity() == Severity::Error));
+            let is_told = match kind.as_str() {
+                "PodDisruptionBudget" => self.note_budget(order.at, name, &now, &after),
+                "HorizontalPodAutoscaler" => self.note_autoscaler(order.at, name, &now, &after),
+                _ => self.note_workload(order.at, (&kind, name), &now, &after),
+            };
+            if !is_told {
+                let message = format!("a patch of {kind} `{name}` changes what never changes here");
+                let help = "of a workload its replicas, template, strategy, minReadySeconds and \
+                            whether it is paused may change; of a budget what it demands; of an \
+                            autoscaler its limits and behavior";
+                let diagnostic = Diagnostic::new(Code::E0014, order.patch.span, message);
+                diagnostics.push(diagnostic.help(help));
+            }
+            now = after;
         }
     }
 
-    fn note_patch(&mut self, at: SimSpan, workload: WorkloadId, mut after: Workload) {
-        play_kubelet(&mut after.template);
-        let before = self.patched.iter().rev().filter(|it| it.workload == workload);
-        let first = &self.manifests.workloads[workload.index()].value;
-        let replicas = before.clone().find_map(|it| it.replicas).unwrap_or(first.replicas);
-        let known = before.clone().find_map(|it| it.template_idx);
-        let template = known.map_or(&first.template, |idx| &self.templates[idx].template);
-        let is_new = *template != after.template;
-        let template_idx = is_new.then_some(self.templates.len());
-        let replicas = (replicas != after.replicas).then_some(after.replicas);
-        if is_new {
-            let health = TemplateHealth::Good;
-            self.templates.push(NewTemplate { workload, template: after.template, health });
+    /// Notes what a patch changes of a workload; false when it changes something that stays as it is.
+    fn note_workload(
+        &mut self,
+        at: SimSpan,
+        (kind, name): (&str, &str),
+        before: &Manifests,
+        after: &Manifests,
+    ) -> bool {
+        let is_it = |workload: &Workload| workload.kind.name() == kind && workload.name == name;
+        let of = |manifests: &Manifests| {
+            let found = manifests.workloads.iter().position(|it| is_it(&it.value))?;
+            Some((WorkloadId::from_index(found), manifests.workloads[found].value.clone()))
+        };
+        let (Some((id, before)), Some((_, after))) = (of(before), of(after)) else { return false };
+        let mut operations = Vec::new();
+        let was_held = before.kind.is_held().unwrap_or(false);
+        let is_held = after.kind.is_held().unwrap_or(false);
+        if is_held && !was_held {
+            operations.push(Operation::Hold(id, true));
         }
-        self.patched.push(Patched { at, workload, replicas, template_idx });
+        if before.kind != after.kind || before.min_ready != after.min_ready {
+            operations.push(Operation::Strategy(id, Box::new(after.clone())));
+        }
+        if before.replicas != after.replicas {
+            operations.push(Operation::Scale(id, after.replicas));
+        }
+        if before.template != after.template {
+            operations.push(Operation::Patch(self.template_idx(id, after.template.clone())));
+        }
+        if was_held && !is_held {
+            operations.push(Operation::Hold(id, false));
+        }
+        self.patched.extend(operations.into_iter().map(|operation| (at, operation)));
+        has_same_rest(&before, &after)
+    }
+
+    /// The number of a template among those that workloads get later. One that was there before is
+    /// itself again: a rollback.
+    fn template_idx(&mut self, workload: WorkloadId, template: PodTemplate) -> usize {
+        let is_it = |it: &NewTemplate| it.workload == workload && it.template == template;
+        self.templates.iter().position(is_it).unwrap_or_else(|| {
+            let health = TemplateHealth::Good;
+            self.templates.push(NewTemplate { workload, template, health });
+            self.templates.len() - 1
+        })
+    }
+
+    fn note_budget(
+        &mut self,
+        at: SimSpan,
+        name: &str,
+        before: &Manifests,
+        after: &Manifests,
+    ) -> bool {
+        let of = |manifests: &Manifests| {
+            let found = manifests.budgets.iter().position(|it| it.value.name == name)?;
+            Some((BudgetId::from_index(found), manifests.budgets[found].value.clone()))
+        };
+        let (Some((id, before)), Some((_, after))) = (of(before), of(after)) else { return false };
+        let is_alike = before.selector == after.selector;
+        self.patched.push((at, Operation::Budget(id, Box::new(after))));
+        is_alike
+    }
+
+    fn note_autoscaler(
+        &mut self,
+        at: SimSpan,
+        name: &str,
+        before: &Manifests,
+        after: &Manifests,
+    ) -> bool {
+        let of = |manifests: &Manifests| {
+            let found = manifests.autoscalers.iter().position(|it| it.value.name == name)?;
+            Some((AutoscalerId::from_index(found), manifests.autoscalers[found].value.clone()))
+        };
+        let (Some((id, before)), Some((_, after))) = (of(before), of(after)) else { return false };
+        let is_alike = before.metrics == after.metrics && before.target == after.target;
+        self.patched.push((at, Operation::Autoscaler(id, Box::new(after))));
+        is_alike
     }
 
     /// Templates that workloads get later.
@@ -123,7 +197,7 @@ impl Objects {
     }
 
     /// What patches change, in the order of the schedule.
-    pub(crate) fn patched(&self) -> &[Patched] {
+    pub(crate) fn patched(&self) -> &[(SimSpan, Operation)] {
         &self.patched
     }
 
@@ -134,7 +208,7 @@ impl Objects {
         blueprint.workloads = manifests.workloads.iter().map(|it| unborn(&it.value)).collect();
         blueprint.services = manifests.services.iter().map(|it| it.value.clone()).collect();
         blueprint.budgets = manifests.budgets.iter().map(|it| it.value.clone()).collect();
-        blueprint.autoscalers = manifests.autoscalers.iter().map(|it| it.value.clone()).collect();
+        blueprint.autoscalers = manifests.autoscalers.iter().map(|it| played(&it.value)).collect();
         blueprint.claims = manifests.claims.iter().map(|it| it.value.clone()).collect();
         blueprint.storage_classes =
             manifests.storage_classes.iter().map(|it| it.value.clone()).collect();
@@ -161,6 +235,35 @@ impl Objects {
         let workloads = self.manifests.workloads.iter().enumerate().skip(self.first_class_idx);
         workloads.map(|(idx, it)| (it.value.name.clone(), WorkloadId::from_index(idx)))
     }
+}
+
+/// An autoscaler as the recorder's metrics.k8s.io serves it: of CPU alone. Memory is then a resource of
+/// which no pod has a sample, and a metric that fails keeps an autoscaler from scaling down
+/// (`computeReplicasForMetrics`, pkg/controller/podautoscaler/horizontal.go, 1.36).
+fn played(autoscaler: &HorizontalPodAutoscaler) -> HorizontalPodAutoscaler {
+    let mut played = autoscaler.clone();
+    for metric in &mut played.metrics {
+        if let MetricSource::Resource { name } | MetricSource::ContainerResource { name, .. } =
+            &mut metric.source
+            && name == ResourceList::MEMORY
+        {
+            UNSERVED.clone_into(name);
+        }
+    }
+    played
+}
+
+/// Whether two states of a workload differ in nothing but what may change.
+fn has_same_rest(before: &Workload, after: &Workload) -> bool {
+    let fixed = |kind: &WorkloadKind| match kind {
+        WorkloadKind::StatefulSet {
+            pod_management, ordinals_start, claims, service_name, ..
+        } => Some((*pod_management, *ordinals_start, claims.clone(), service_name.clone())),
+        _ => None,
+    };
+    before.kind.name() == after.kind.name()
+        && before.selector == after.selector
+        && fixed(&before.kind) == fixed(&after.kind)
 }
 
 /// The recorder's kubelets look at a container when its probe's initial delay is over, and never

@@ -85,6 +85,20 @@ fn what_is_wrong_with_a_schedule_is_said_at_its_place() {
             "28:42: E0012: an entry of `schedule` knows no `node`",
         ),
         ("{at: 0, op: scale, name: wep, replicas: 1}", "28:37: E0016: there is no workload `wep`"),
+        ("{at: 0, op: kill, nodes: 'zone=a,x'}", "28:37: E0016: there is no zone `x`"),
+        (
+            "{at: 0, op: killLeader, component: etcd}",
+            "28:47: E0011: expected kube-controller-manager or kube-scheduler, found text",
+        ),
+        (
+            "{at: 0, op: patch, kind: Service, name: web, patch: {spec: {ports: [{port: 81}]}}}",
+            "28:64: E0014: a patch of Service `web` changes what never changes here",
+        ),
+        (
+            "{at: 0, op: patch, kind: Deployment, name: web, patch: {spec: {selector: {matchLabels: \
+             {tier: b}}, template: {metadata: {labels: {tier: b}}}}}}",
+            "28:67: E0014: a patch of Deployment `web` changes what never changes here",
+        ),
     ];
     for (schedule, expected) in cases {
         let read = read_schedule(schedule, "{}\n");
@@ -105,6 +119,9 @@ fn what_no_recording_has_is_refused() {
     let cases = [
         (stage("settle: {wait: false, extra: 1e18}"), "{}\n"),
         (stage("flags: {kube-controller-manager: [--node-monitor-period=0s]}"), "{}\n"),
+        (stage("flags: [--v=4]"), "{}\n"),
+        (STAGE.replace("duration: 400", "duration: 0"), "{}\n"),
+        (STAGE.replace("duration: 400\n", ""), "{}\n"),
         (stage("flags: {kube-controller-manager: [--node-monitor-grace-period=9e9h]}"), "{}\n"),
         (stage("schedule: [{at: 1e12, op: kill, nodes: all}]"), "{}\n"),
         (stage("schedule: [{at: 1, op: scale, name: web, replicas: 4e9}]"), "{}\n"),
@@ -133,7 +150,12 @@ fn a_short_election_timeout_is_played() {
 }
 
 fn compared(schedule: &str, summary: &'static str) -> TimelineTrace {
-    let read = read_schedule(schedule, summary);
+    compared_with(&format!("schedule: [{schedule}]\n"), summary)
+}
+
+fn compared_with(more: &str, summary: &'static str) -> TimelineTrace {
+    let folder = OneFolder { scenario: format!("{STAGE}{more}"), summary };
+    let read = read(&["trace".to_owned()], &folder);
     assert_eq!(read.diagnostics, []);
     let runs: Vec<_> = (0..30).map(|run| read.traces[0].simulate(1, run)).collect();
     compare(&read.traces[0], &runs)
@@ -142,7 +164,81 @@ fn compared(schedule: &str, summary: &'static str) -> TimelineTrace {
 /// Recorded figures that must be covered, whatever the luck of a run.
 #[test]
 fn every_operation_does_what_it_says() {
-    let cases: [(&str, &'static str); 9] = [
+    let cases: [(&str, &'static str); 21] = [
+        // Pods are available when they have been ready for long enough.
+        (
+            "{at: 0, op: create, manifests: [{apiVersion: apps/v1, kind: Deployment, metadata: {name: \
+             slow}, spec: {replicas: 1, minReadySeconds: 600, selector: {matchLabels: {app: slow}}, \
+             template: {metadata: {labels: {app: slow}}, spec: {containers: [{name: main, image: \
+             app}]}}}}]}",
+            "{pods: {ready: {count: 1}}, deployments: {slow: {availableAtEnd: 0}}}",
+        ),
+        // A pod that is being deleted is disrupted all the same.
+        (
+            "{at: 0, op: kill, nodes: zone=a}, {at: 20, op: scale, name: web, replicas: 0}",
+            "pods: {deleting: {count: 2}, disruption: {DeletionByTaintManager: {count: 1}}}",
+        ),
+        (
+            "{at: 0, op: kill, nodes: zone=a}, {at: 20, op: scale, name: web, replicas: 0}, {at: 30, \
+             op: deleteNodes, nodes: killed}",
+            "pods: {deleting: {count: 2}, disruption: {DeletionByPodGC: {count: 1}}}",
+        ),
+        // On an out-of-service node the collector writes no condition.
+        (
+            "{at: 0, op: kill, nodes: ['zone=a']}, {at: 150, op: outOfService, nodes: a-0}",
+            "{pods: {disruption: {DeletionByTaintManager: {count: 1}}}, zones: {a: \
+             {taintOutOfService: {count: 1, first: 150}}}}",
+        ),
+        ("{at: 0, op: kill, nodes: 'zone=a,b'}", "zones: {b: {notReady: {count: 1}}}"),
+        ("{at: 9, op: killLeader, nodes: [kcm]}", "election: {count: 1, minMs: 16000}"),
+        // Paused from the start of the change until 40 s.
+        (
+            "{at: 7, op: patch, kind: Deployment, name: web, patch: {spec: {paused: true, template: \
+             {spec: {containers: [{name: main, image: other}]}}}}}, {at: 40, op: patch, kind: \
+             Deployment, name: web, patch: {spec: {paused: false}}}",
+            "{pods: {created: {count: 2}}, deployments: {web: {completeAt: 50.5}}}",
+        ),
+        (
+            "{at: 5, op: patch, kind: Deployment, name: web, patch: {spec: {strategy: {type: \
+             Recreate, rollingUpdate: null}}}}, {at: 10, op: patch, kind: Deployment, name: web, \
+             patch: {spec: {template: {spec: {containers: [{name: main, image: other}]}}}}}",
+            "deployments: {web: {minAvailable: 0, completeAt: 16.2}}",
+        ),
+        (
+            "{at: 0, op: create, manifests: [{apiVersion: apps/v1, kind: StatefulSet, metadata: \
+             {name: db}, spec: {replicas: 2, serviceName: db, selector: {matchLabels: {app: db}}, \
+             updateStrategy: {type: RollingUpdate, rollingUpdate: {partition: 1}}, template: \
+             {metadata: {labels: {app: db}}, spec: {containers: [{name: main, image: app}]}}}}]}, \
+             {at: 30, op: patch, name: db, patch: {spec: {template: {spec: {containers: [{name: \
+             main, image: other}]}}}}}, {at: 60, op: patch, name: db, patch: {spec: \
+             {updateStrategy: {rollingUpdate: {partition: 0}}}}}",
+            "pods: {deleting: {count: 2, first: 30, last: 60}}",
+        ),
+        (
+            "{at: 0, op: create, manifests: [{apiVersion: policy/v1, kind: PodDisruptionBudget, \
+             metadata: {name: web}, spec: {maxUnavailable: 0, selector: {matchLabels: {app: \
+             web}}}}]}, {at: 1, op: drain, nodes: zone=a}, {at: 60, op: patch, kind: \
+             PodDisruptionBudget, name: web, patch: {spec: {maxUnavailable: 1}}}",
+            "pods: {deleting: {count: 1, first: 62.5}}",
+        ),
+        // More than one budget: no eviction is ever allowed.
+        (
+            "{at: 0, op: create, manifests: [{apiVersion: policy/v1, kind: PodDisruptionBudget, \
+             metadata: {name: one}, spec: {maxUnavailable: 1, selector: {matchLabels: {app: \
+             web}}}}, {apiVersion: policy/v1, kind: PodDisruptionBudget, metadata: {name: two}, \
+             spec: {maxUnavailable: 1, selector: {matchLabels: {app: web}}}}]}, {at: 1, op: drain, \
+             nodes: zone=a}",
+            "{pods: {deleting: {count: 0}}, evictionApi: {answers: {'500': 1}}}",
+        ),
+        (
+            "{at: 0, op: create, manifests: [{apiVersion: autoscaling/v2, kind: \
+             HorizontalPodAutoscaler, metadata: {name: web}, spec: {scaleTargetRef: {apiVersion: \
+             apps/v1, kind: Deployment, name: web}, minReplicas: 1, maxReplicas: 9, metrics: \
+             [{type: Resource, resource: {name: cpu, target: {type: Utilization, \
+             averageUtilization: 50}}}]}}]}, {at: 30, op: patch, kind: HorizontalPodAutoscaler, \
+             name: web, patch: {spec: {minReplicas: 3}}}",
+            "deployments: {web: {availableAtEnd: 3}}",
+        ),
         ("{at: 0, op: kill, nodes: zone=a}", "pods: {deleting: {count: 1}, gone: {count: 0}}"),
         (
             "{at: 0, op: kill, nodes: [a-0]}, {at: 100, op: revive, nodes: killed}",
@@ -165,7 +261,7 @@ fn every_operation_does_what_it_says() {
             "{pods: {atEndByZone: {b: 2}}, evictionApi: {answers: {'201': 1}}}",
         ),
         (
-            "{at: 0, op: patch, kind: Deployment, name: web, patch: {spec: {replicas: 3}}}",
+            "{at: 0, op: patch, kind: deployment, name: web, patch: {spec: {replicas: 3}}}",
             "{pods: {created: {count: 1}}, deployments: {web: {availableAtEnd: 3}}}",
         ),
         (
@@ -185,6 +281,76 @@ fn every_operation_does_what_it_says() {
         assert!(trace.figure_count > 0, "{schedule}");
         let missed: Vec<_> = trace.figures.iter().filter(|figure| !figure.is_covered).collect();
         assert!(missed.is_empty(), "{schedule}: {missed:?}");
+    }
+}
+
+/// What a recorder says beside what can be played is left out with a warning.
+#[test]
+fn what_is_not_simulated_is_left_out() {
+    let cases = [
+        "services: [web]\n",
+        "settle: {until: ready}\n",
+        "load: {app: web, memory: 7, points: [[0, 100]]}\n",
+        "load: {app: web, points: [[0, 100, 7]]}\n",
+        "schedule: [{at: 0, op: kill, nodes: all, comment: dark}]\n",
+        "flags: {kube-controller-manager: [--kube-api-burst=9]}\n",
+    ];
+    for more in cases {
+        let folder = OneFolder { scenario: format!("{STAGE}{more}"), summary: "{}\n" };
+        let read = read(&["trace".to_owned()], &folder);
+        let codes: Vec<_> = read.diagnostics.iter().map(|it| it.code).collect();
+        assert_eq!(codes, [scenario_format::Code::W0271], "{more}");
+        assert_eq!(read.traces.len(), 1, "{more}");
+    }
+}
+
+/// Groups of nodes in the ways in which recorders write them.
+#[test]
+fn nodes_are_as_many_as_a_group_says() {
+    let cases = [
+        "{perZone: {a: 2, b: 1}, allocatable: {cpu: 4, memory: 16Gi, pods: 110}}",
+        "{zones: [a], perZone: 2, cpu: 4, memory: 16Gi, pods: 110, ephemeral-storage: 9Gi}, {zones: \
+         [b], perZone: 1, cpu: 4, memory: 16Gi, pods: 110, unschedulable: false}",
+    ];
+    for groups in cases {
+        let (before, after) = STAGE.split_once("nodes: [").expect("it has nodes");
+        let (_, after) = after.split_once("]\nkubelet").expect("kubelets come next");
+        let scenario = format!(
+            "{before}nodes: [{groups}]\nkubelet{after}schedule: [{{at: 0, op: kill, nodes: all}}]\n"
+        );
+        let summary = "zones: {a: {notReady: {count: 2}}, b: {notReady: {count: 1}}}\n";
+        let read = read(&["trace".to_owned()], &OneFolder { scenario, summary });
+        assert_eq!(read.diagnostics, [], "{groups}");
+        let runs: Vec<_> = (0..3).map(|run| read.traces[0].simulate(1, run)).collect();
+        let trace = compare(&read.traces[0], &runs);
+        assert_eq!((trace.figure_count, trace.covered_count), (2, 2), "{groups}");
+    }
+}
+
+/// The recorder serves CPU alone: a metric of memory fails, and lets nothing be scaled down.
+#[test]
+fn a_metric_of_memory_keeps_an_autoscaler_from_scaling_down() {
+    let metric = |name: &str| {
+        format!(
+            "{{type: Resource, resource: {{name: {name}, target: {{type: Utilization, \
+             averageUtilization: 50}}}}}}"
+        )
+    };
+    let both = format!("{}, {}", metric("memory"), metric("cpu"));
+    for (metrics, summary) in [
+        (metric("cpu"), "hpa: {web: {desiredAtEnd: 1}}\n"),
+        (both, "hpa: {web: {desiredAtEnd: 2}}\n"),
+    ] {
+        let more = format!(
+            "load: {{app: web, cap: 1000, points: [[-99, 100], [0, 100], [0, 4]]}}\nflags: \
+             {{kube-controller-manager: [--horizontal-pod-autoscaler-downscale-stabilization=0s]}}\n\
+             schedule: [{{at: 0, op: create, manifests: [{{apiVersion: autoscaling/v2, kind: \
+             HorizontalPodAutoscaler, metadata: {{name: web}}, spec: {{scaleTargetRef: {{apiVersion: \
+             apps/v1, kind: Deployment, name: web}}, minReplicas: 1, maxReplicas: 9, metrics: \
+             [{metrics}]}}}}]}}]\n"
+        );
+        let trace = compared_with(&more, summary);
+        assert_eq!((trace.figure_count, trace.covered_count), (1, 1), "{metrics}");
     }
 }
 

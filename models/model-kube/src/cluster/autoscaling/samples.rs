@@ -215,9 +215,10 @@ impl Cluster {
     ) -> Option<SimTime> {
         let autoscaling = &self.autoscaling;
         let MetricTable::Memory { container, request } = &table.metrics[idx] else { return None };
-        let metric = &table.spec.metrics[idx];
+        let spec = autoscaling.scalers[id.index()].spec(table);
+        let metric = &spec.metrics[idx];
         let settings = &autoscaling.settings;
-        let tolerances = Tolerances::of(&table.spec, settings);
+        let tolerances = Tolerances::of(spec, settings);
         let period = autoscaling.look_period();
         let phase = autoscaling.scalers[id.index()].phase;
         let first = (now + SimSpan::from_nanos(1)).next_tick(period, phase);
