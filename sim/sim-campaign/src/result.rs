@@ -311,7 +311,14 @@ fn metrics(blueprint: &Blueprint, measures: &[RunMeasures]) -> Vec<Metric> {
         push("longestWriteOutage", Unit::Nanoseconds, &|run| {
             Some(nanos(run.databases[idx].write_outage_max))
         });
-        push("lostSpan", Unit::Nanoseconds, &|run| Some(nanos(run.databases[idx].lost_span_max)));
+        let is_all = |run: &RunMeasures| run.databases[idx].lost_span_max == SimSpan::MAX;
+        push("lostSpan", Unit::Nanoseconds, &|run| {
+            (!is_all(run)).then(|| nanos(run.databases[idx].lost_span_max))
+        });
+        // What has no bound is no figure, but counted.
+        if measures.iter().any(is_all) {
+            push("lostAll", Unit::Count, &|run| Some(is_all(run).into()));
+        }
         push("lostCommits", Unit::Count, &|run| {
             i64::try_from(run.databases[idx].lost_commit_count).ok()
         });

@@ -7,6 +7,7 @@ mod canaries;
 mod connections;
 mod deaths;
 mod gateways;
+mod losses;
 mod recommended;
 mod stakes;
 mod storage;
