@@ -104,10 +104,11 @@ pub enum Promise {
     Always(Predicate),
     /// `sometimes predicate`: at some time of at least one run (or of the share of runs asked for).
     Sometimes(Predicate),
-    /// `returns(goodput(service), 95%, 10m)`: within this time after the last fault struck, the
-    /// signal is back at this share of what it was before the first, and stays there.
+    /// `returns(goodput(service), 95%, 10m)`: within this time after the last fault struck, the share
+    /// of requests that are answered well is back at so much of what it was from the start to the first
+    /// fault (of all of them, when nobody asked before), over the next 30 s, and stays there.
     Returns {
-        /// Requests answered well per second by this Service.
+        /// The Service whose requests these are.
         service: ServiceId,
         /// Share of the level before, in parts per million.
         to_ppm: u32,
@@ -203,6 +204,13 @@ pub struct Limit<T> {
     pub value: T,
 }
 
+impl<T: PartialOrd> Limit<T> {
+    /// Whether `measured` keeps it.
+    pub fn holds(&self, measured: &T) -> bool {
+        self.comparison.holds(measured, &self.value)
+    }
+}
+
 /// How a measured value relates to a limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the operators speak for themselves")]
@@ -252,7 +260,8 @@ pub enum Subject {
 pub enum Predicate {
     /// `two_writable_primaries`, or of one database: split brain.
     TwoWritablePrimaries(Option<DatabaseId>),
-    /// `data_lost`, or of one database: acknowledged commits are gone.
+    /// `data_lost`, or of one database: acknowledged commits are gone; without a name also what any
+    /// other data set held.
     DataLost(Option<DatabaseId>),
     /// `failover`, or of one database: a standby was promoted.
     Failover(Option<DatabaseId>),

@@ -24,6 +24,7 @@ mod recovery;
 
 use obstacles::Obstacles;
 use recovery::Loss;
+pub use recovery::Outlook;
 
 /// After everything that says what is up at this instant.
 const PRIORITY: Priority = Priority::NORMAL;
@@ -129,6 +130,8 @@ pub struct Backups {
     restoring: u32,
     /// Data sets whose restore is prepared, in the order in which that came.
     queue: Vec<DataSetId>,
+    /// Data sets of which it turned out that nothing is left, until somebody asks.
+    given_up: Vec<DataSetId>,
     change_count: u64,
 }
 
@@ -177,6 +180,7 @@ impl Backups {
             told_until: Stamp::ZERO,
             restoring: 0,
             queue: Vec::new(),
+            given_up: Vec::new(),
             change_count: 1,
             blueprint: Arc::clone(blueprint),
         }
@@ -226,13 +230,19 @@ impl Backups {
         self.tell_kept(ctx);
     }
 
-    /// Tells exposure to the end.
+    /// Tells exposure to the end, and what is lost still.
     pub fn finish<E, R>(&mut self, ctx: &mut Context<'_, E, R>)
     where
         E: Copy + From<BackupEvent>,
         R: Recorder<Observation>,
     {
         self.look(ctx);
+        self.tell_still_lost(ctx);
+    }
+
+    /// Some data set of which it turned out that nothing is left to restore, since it was last asked for.
+    pub fn take_given_up(&mut self) -> Option<DataSetId> {
+        self.given_up.pop()
     }
 
     /// Takes an event of this model.

@@ -51,7 +51,7 @@ mod runs;
 mod schedule;
 mod stamp;
 
-pub use backups::{BackupEvent, BackupNotice, Backups, Breakage};
+pub use backups::{BackupEvent, BackupNotice, Backups, Breakage, Outlook};
 pub use exposure::{ALL, Cost};
 pub use fate::{Disaster, Fates};
 pub use people::Work;

@@ -68,6 +68,13 @@ impl Databases {
         }
     }
 
+    /// Every instance that a database had stood in zones that are destroyed.
+    pub fn is_destroyed(&self, database: DatabaseId) -> bool {
+        let cluster = &self.clusters[database.index()];
+        let mut placed = cluster.ordinals().filter(|it| cluster.at(*it).pod.is_some()).peekable();
+        placed.peek().is_some() && placed.all(|it| self.is_gone[cluster.at(it).zone.index()])
+    }
+
     /// Some database of which something changed since it was last handed out here.
     pub fn take_touched(&mut self) -> Option<DatabaseId> {
         let database = self.touched.pop()?;

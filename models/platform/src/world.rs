@@ -42,7 +42,9 @@ use model_api::{
 };
 use model_backup::Backups;
 use model_gateway::{Balancers, Gateways, Names};
-use model_kube::cluster::{Capacity, Cluster, KubeEvent, Notice, ServiceTraffic, ServiceWork};
+use model_kube::cluster::{
+    Capacity, Cluster, KubeEvent, Notice, PodPhase, ServiceTraffic, ServiceWork,
+};
 use model_load::{Flows, Requests, WorkFlow};
 use model_postgres::{Databases, PgNotice, Role, StopKind};
 use model_storage::Pools;
@@ -190,6 +192,7 @@ impl World {
     pub(crate) fn finish<R: Recorder<Observation>>(&mut self, ctx: &mut Context<'_, Event, R>) {
         self.databases.finish(ctx);
         self.data.backups.finish(ctx);
+        self.finish_data(ctx);
         self.flows.finish(ctx);
         self.cluster.recommend(ctx);
     }
@@ -544,8 +547,10 @@ impl World {
                 }
             }
             FaultKind::PodCrash { workload, count } => {
-                let pods = self.cluster.pods_of(*workload).to_vec();
-                let picked = pick_some(spec, &pods, *count, self.streams);
+                // Only what runs can crash.
+                let runs = |pod: &PodId| self.cluster.pod(*pod).phase == PodPhase::Running;
+                let pods = self.cluster.pods_of(*workload).iter().copied().filter(runs);
+                let picked = pick_some(spec, &pods.collect::<Vec<_>>(), *count, self.streams);
                 (Struck::Nothing, self.cluster.crash_pods(&picked, ctx))
             }
             FaultKind::MemoryLeak { workload, count, growth } => {

@@ -26,6 +26,8 @@ pub const CROSS_ZONE: &str = "crossZone";
 pub const LONGEST_WRITE_OUTAGE: &str = "longestWriteOutage";
 /// Of databases: acknowledged and gone, from the oldest commit to the newest.
 pub const LOST_SPAN: &str = "lostSpan";
+/// Of databases: runs in which everything was lost, of which there is no span.
+pub const LOST_ALL: &str = "lostAll";
 /// Of databases: commits that were acknowledged and are gone.
 pub const LOST_COMMITS: &str = "lostCommits";
 /// Of databases: commits of which nobody was told how they ended.

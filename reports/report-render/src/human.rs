@@ -7,7 +7,7 @@ use report_data::{Exposure, Report, ScenarioResult, Verdict};
 use crate::Options;
 use crate::coverage::{self, fault_line};
 use crate::groups::{Group, groups};
-use crate::quantity::{clock, counted, place, span, spread};
+use crate::quantity::{clock, counted, place, span, spread, worst};
 use crate::recommended::recommended;
 
 /// The report as text: a block a scenario, what is wrong with its cause and how to replay it.
@@ -89,9 +89,11 @@ fn scenario(text: &mut String, result: &ScenarioResult, options: Options) {
 fn guarantee_lines(text: &mut String, group: &Group<'_>, options: Options) {
     let guarantee = group.first;
     if guarantee.verdict == Verdict::Held {
-        // How surely: a handful of runs shows little, and says so.
-        let held =
-            format_args!("  {} {}  {}", word(guarantee.verdict, options), group.name, group.reason);
+        // How well, and how surely: a handful of runs shows little, and says so.
+        let worst = worst(guarantee).filter(|_| group.is_one);
+        let worst = worst.map(|worst| format!("{worst}; ")).unwrap_or_default();
+        let word = word(guarantee.verdict, options);
+        let held = format_args!("  {word} {}  {worst}{}", group.name, group.reason);
         return line(text, held);
     }
     line(text, format_args!("  {} {}", word(guarantee.verdict, options), group.name));

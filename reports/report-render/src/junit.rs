@@ -3,13 +3,14 @@
 //! Violated and unwinnable are failures; inconclusive is an error, because runs were made and do not
 //! decide, which must not pass for a test that was left out, unless the caller counts it as passed
 //! (skipped) or failed (a failure); vacuous and not modelled are skipped with their reason, since
-//! nothing was put to the test. What the result rests on and leaves out is the output of its suite.
+//! nothing was put to the test. The output of a case that passed says how well and how surely it held;
+//! what the result rests on and leaves out is the output of its suite.
 //! No time stamps: the same result gives the same bytes.
 
 use quick_junit::{NonSuccessKind, TestCase, TestCaseStatus, TestSuite};
 use report_data::{GuaranteeResult, Report, Verdict};
 
-use crate::quantity::{place, spread};
+use crate::quantity::{place, spread, worst};
 use crate::{CountAs, Options};
 
 /// The report as JUnit XML.
@@ -21,6 +22,10 @@ pub fn junit(report: &Report, options: Options) -> String {
             let mut case =
                 TestCase::new(plain(&guarantee.name), status(guarantee, options.inconclusive));
             case.set_classname(plain(&result.scenario));
+            if guarantee.verdict == Verdict::Held {
+                let worst = worst(guarantee).map(|worst| format!("{worst}; ")).unwrap_or_default();
+                case.set_system_out(plain(&format!("{worst}{}", guarantee.reason)));
+            }
             suite.add_test_case(case);
         }
         let told = crate::coverage::told(result);

@@ -7,7 +7,7 @@ use report_data::{Report, ScenarioResult, Verdict};
 use crate::Options;
 use crate::coverage;
 use crate::groups::{Group, groups};
-use crate::quantity::{clock, counted, place, span, spread};
+use crate::quantity::{clock, counted, place, span, spread, worst};
 use crate::recommended::recommended;
 
 /// Most bytes of a Markdown report. A job summary of GitHub is dropped whole above 1 MiB and a
@@ -45,13 +45,16 @@ fn scenario(result: &ScenarioResult, options: Options) -> String {
     text.push_str("| | guarantee | verdict | why |\n| --- | --- | --- | --- |\n");
     let shown = groups(result.guarantees.iter().filter(|guarantee| options.shows(guarantee)));
     for group in &shown {
+        let is_plain = group.is_one && group.first.verdict == Verdict::Held;
+        let worst = worst(group.first).filter(|_| is_plain);
+        let worst = worst.map(|worst| format!("{worst}; ")).unwrap_or_default();
         let _ = writeln!(
             text,
             "| {} | {} | {} | {} |",
             sign(group.first.verdict),
             cell(&group.name),
             group.first.verdict.words(),
-            cell(&group.reason)
+            cell(&format!("{worst}{}", group.reason))
         );
     }
     for (idx, clients) in crate::clients::told(&result.metrics).enumerate() {

@@ -61,6 +61,33 @@ pub(crate) fn spread(guarantee: &GuaranteeResult) -> Option<String> {
     })
 }
 
+/// The worst of the measured values beside what was promised: `worst 1m 06s, wanted <= 90s`; `None` when
+/// nothing was measured that has a unit.
+pub(crate) fn worst(guarantee: &GuaranteeResult) -> Option<String> {
+    if guarantee.unit == Unit::Count {
+        return None;
+    }
+    let limit = limit(&guarantee.text);
+    let values = guarantee.values.iter().flatten().copied();
+    let worst = match limit {
+        Some(limit) if limit.starts_with('>') => values.min(),
+        _ => values.max(),
+    };
+    let worst = value(worst?, guarantee.unit);
+    Some(match limit {
+        Some(limit) => format!("worst {worst}, wanted {limit}"),
+        None => format!("worst {worst}"),
+    })
+}
+
+/// The comparison of a promise: `<= 90s` of `rto(shop/web) <= 90s for 95% of runs`.
+fn limit(text: &str) -> Option<&str> {
+    // Names stand in the parentheses before it.
+    let text = &text[text.rfind(')')?..];
+    let text = &text[text.find(['<', '>', '='])?..];
+    Some(text.split(" for ").next().unwrap_or(text).trim_end())
+}
+
 /// `file:line:column`.
 pub(crate) fn place(position: &Position) -> String {
     format!("{}:{}:{}", position.file, position.line, position.column)

@@ -99,6 +99,45 @@ fn human_says_what_why_and_how_to_repeat_it() {
 }
 
 #[test]
+fn what_held_says_how_well_in_every_form() {
+    let mut report = report();
+    let held = |text: &str, unit, values: [i64; 2]| GuaranteeResult {
+        text: text.to_owned(),
+        unit,
+        values: values.map(Some).to_vec(),
+        ..guarantee("it", Verdict::Held)
+    };
+    let share = Unit::PartsPerMillion;
+    let cases = [
+        (
+            held("rto(shop/a) <= 90s for 95% of runs", Unit::Nanoseconds, [1_000_000_000, 0]),
+            "worst 1.0s, wanted <= 90s; ",
+        ),
+        (
+            held("availability(shop/a) >= 99%", share, [1_000_000, 995_000]),
+            "worst 99.5000%, wanted >= 99%; ",
+        ),
+        (
+            held("completes(a -> b) <= 1m", Unit::Nanoseconds, [2_000_000_000, 0]),
+            "worst 2.0s, wanted <= 1m; ",
+        ),
+        (held("returns(goodput(shop/a), 95%, 10m)", Unit::Nanoseconds, [0, 0]), "worst 0s; "),
+        (held("never failover", Unit::Count, [0, 0]), ""),
+    ];
+    for (case, worst) in cases {
+        report.results[0].guarantees = vec![case];
+        let options = Options::default();
+        let told = format!("{worst}held in 2 of 3 runs");
+        assert!(human(&report, options).contains(&format!("it  {told}")), "{told}");
+        assert!(markdown(&report, options).contains(&told.replace('<', "&lt;")), "{told}");
+        let read = quick_junit::Report::deserialize_from_str(&junit(&report, options));
+        let suites = read.expect("our own output").test_suites;
+        let output = suites[0].test_cases[0].system_out.as_ref().expect("it says something");
+        assert_eq!(output.to_string(), told);
+    }
+}
+
+#[test]
 fn json_reads_back_as_it_was() {
     let read: Report = serde_json::from_str(&json(&report())).expect("our own output");
     assert_eq!(read, report());
@@ -252,8 +291,8 @@ fn wide_promises_are_put_together() {
         "all answer",
     ];
     assert_eq!(shown, expected);
-    // Figures are of one subject: b, f and i, not g and h together.
-    assert_eq!(text.matches("75.2s").count() + text.matches("1m 15s").count(), 3, "{text}");
+    // Figures are of one subject: b, f, i and the last, not g and h together.
+    assert_eq!(text.matches("75.2s").count() + text.matches("1m 15s").count(), 4, "{text}");
     let table = markdown(&report, Options::default());
     assert_eq!(table.matches("- measured").count(), 3, "{table}");
     assert!(table.contains("| held | each of these 4 did, see the JSON for figures |"), "{table}");

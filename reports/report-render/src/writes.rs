@@ -2,7 +2,7 @@
 
 use report_data::{Metric, metric_name};
 
-use crate::quantity::span;
+use crate::quantity::{counted, span};
 
 /// A sentence for each database of which writes were lost, never answered or taken by two instances in any run.
 pub(crate) fn told(metrics: &[Metric]) -> impl Iterator<Item = String> {
@@ -17,7 +17,12 @@ pub(crate) fn told(metrics: &[Metric]) -> impl Iterator<Item = String> {
         let unknown = of(metric_name::UNKNOWN_COMMITS);
         let unknown_most = most(unknown);
         let mut parts = Vec::new();
-        if lost_most > 0 {
+        let all_count: i64 =
+            of(metric_name::LOST_ALL).into_iter().flat_map(|it| it.values.iter().flatten()).sum();
+        if all_count > 0 {
+            let runs = counted(u64::try_from(all_count).unwrap_or(0), "run");
+            parts.push(format!("everything lost in {runs}"));
+        } else if lost_most > 0 {
             let length = u64::try_from(most(of(metric_name::LOST_SPAN))).unwrap_or(0);
             parts.push(format!("up to {lost_most} acknowledged ones lost, of {}", span(length)));
         }
@@ -78,5 +83,11 @@ mod tests {
         let metrics: Vec<Metric> = metrics.into_iter().chain(split).collect();
         let two = "shop/b: two instances took them for up to 1m 00s at once, 1m 30s in all";
         assert_eq!(told(&metrics).collect::<Vec<_>>(), [expected, two]);
+        let mut metrics = metrics;
+        metrics.truncate(2);
+        metrics[0].values = vec![Some(0), None];
+        metrics.push(metric("lostAll", "shop/a", [0, 1]));
+        let all = "shop/a: everything lost in 1 run";
+        assert_eq!(told(&metrics).collect::<Vec<_>>(), [all]);
     }
 }

@@ -339,9 +339,14 @@ fn metrics(blueprint: &Blueprint, measures: &[RunMeasures]) -> Vec<Metric> {
         push(metric_name::LONGEST_WRITE_OUTAGE, Unit::Nanoseconds, &|run| {
             Some(nanos(run.databases[idx].write_outage_max))
         });
+        let is_all = |run: &RunMeasures| run.databases[idx].lost_span_max == SimSpan::MAX;
         push(metric_name::LOST_SPAN, Unit::Nanoseconds, &|run| {
-            Some(nanos(run.databases[idx].lost_span_max))
+            (!is_all(run)).then(|| nanos(run.databases[idx].lost_span_max))
         });
+        // What has no bound is no figure, but counted.
+        if measures.iter().any(is_all) {
+            push(metric_name::LOST_ALL, Unit::Count, &|run| Some(is_all(run).into()));
+        }
         push(metric_name::LOST_COMMITS, Unit::Count, &|run| {
             i64::try_from(run.databases[idx].lost_commit_count).ok()
         });

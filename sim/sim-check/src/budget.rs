@@ -13,6 +13,7 @@
 use model_api::observation::{Counted, FlowSegment};
 use sim_kernel::{SimSpan, SimTime};
 
+use crate::dark::Dark;
 use crate::measures::ServiceMeasures;
 
 /// From evaluation to evaluation.
@@ -133,6 +134,67 @@ impl<'a> Errors<'a> {
 impl Count {
     fn and(self, other: Self) -> Self {
         Self { offered: self.offered + other.offered, lost: self.lost + other.lost }
+    }
+}
+
+/// The same stretches, had all been answered but what was asked for while no zone had power.
+pub(crate) fn at_best(
+    segments: &[(FlowSegment, SimTime)],
+    dark: &Dark,
+) -> Vec<(FlowSegment, SimTime)> {
+    let mut best = Vec::new();
+    for (segment, until) in segments {
+        let mut push = |from: SimTime, to: SimTime, is_dark: bool| {
+            if to > from {
+                best.push((piece(segment, *until, (from, to), is_dark), to));
+            }
+        };
+        let mut from = segment.from;
+        for (start, end) in dark.within(segment.from, *until) {
+            push(from, start, false);
+            push(start, end, true);
+            from = end;
+        }
+        push(from, *until, false);
+    }
+    best
+}
+
+/// A part of a segment in which all are answered, or none.
+fn piece(
+    segment: &FlowSegment,
+    until: SimTime,
+    (from, to): (SimTime, SimTime),
+    is_dark: bool,
+) -> FlowSegment {
+    let whole = u128::from((until - segment.from).as_nanos());
+    let rate = |at: SimTime| {
+        let passed = u128::from((at - segment.from).as_nanos());
+        let first = u128::from(segment.offered_from_millirps) * (whole - passed);
+        let last = u128::from(segment.offered_until_millirps) * passed;
+        u64::try_from((first + last) / whole).expect("between two rates")
+    };
+    let counted = segment.counted.map(|Counted { asked, .. }| {
+        let until_then = |at: SimTime| {
+            let passed = u128::from((at - segment.from).as_nanos());
+            u64::try_from(u128::from(asked) * passed / whole).expect("a part of them")
+        };
+        let asked = until_then(to) - until_then(from);
+        Counted { asked, answered: if is_dark { 0 } else { asked }, limited: 0 }
+    });
+    let offered = (rate(from), rate(to));
+    let served = if is_dark { (0, 0) } else { offered };
+    FlowSegment {
+        from,
+        until: to,
+        offered_from_millirps: offered.0,
+        offered_until_millirps: offered.1,
+        served_from_millirps: served.0,
+        served_until_millirps: served.1,
+        limited_from_millirps: 0,
+        limited_until_millirps: 0,
+        counted,
+        ..*segment
     }
 }
 

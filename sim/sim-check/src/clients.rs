@@ -8,6 +8,7 @@ use model_api::observation::{FlowSegment, LossReason};
 use model_api::{Blueprint, LoadId, ServiceId, ZoneId};
 use sim_kernel::{SimSpan, SimTime};
 
+use crate::dark::Dark;
 use crate::latency;
 use crate::measures::ServiceMeasures;
 
@@ -78,17 +79,23 @@ impl<'a> ClientWatch<'a> {
         Self { groups, seen: vec![Seen::default(); groups.all.len()] }
     }
 
-    pub(crate) fn fold_flow(&mut self, load: LoadId, segment: &FlowSegment) {
+    pub(crate) fn fold_flow(&mut self, load: LoadId, segment: &FlowSegment, dark: &Dark) {
         for &group in &self.groups.by_load[load.index()] {
-            self.seen[group].fold(segment);
+            self.seen[group].fold(segment, dark);
         }
     }
 
-    pub(crate) fn fold_served(&mut self, zone: ZoneId, segment: &FlowSegment, crossing_ppm: u32) {
+    pub(crate) fn fold_served(
+        &mut self,
+        zone: ZoneId,
+        segment: &FlowSegment,
+        crossing_ppm: u32,
+        dark: &Dark,
+    ) {
         if let Some(first) = self.groups.by_served.get(&segment.service) {
             let seen = &mut self.seen[first + zone.index()];
             let before = seen.requests.offered;
-            seen.fold(segment);
+            seen.fold(segment, dark);
             let offered = seen.requests.offered - before;
             seen.crossing += offered * u128::from(crossing_ppm) / 1_000_000;
         }
@@ -153,9 +160,10 @@ impl ClientWatch<'_> {
 }
 
 impl Seen {
-    fn fold(&mut self, segment: &FlowSegment) {
+    fn fold(&mut self, segment: &FlowSegment, dark: &Dark) {
         let before = self.requests.lost();
         self.requests.fold(segment, segment.until);
+        self.requests.fold_dark(segment, segment.until, dark);
         let more = self.requests.lost() - before;
         if more > 0 {
             *self.lost.entry(segment.loss).or_default() += more;
@@ -217,7 +225,8 @@ mod tests {
         for (load, asked, served) in [(1, 10, 10), (2, 30, 20), (3, 40, 40)] {
             let stretch = (SimTime::ZERO, SimTime::from_secs(10));
             let rates = |rps: u64| [rps * 1000; 2];
-            watch.fold_flow(LoadId(load), &segment(stretch, rates(asked), rates(served)));
+            let told = segment(stretch, rates(asked), rates(served));
+            watch.fold_flow(LoadId(load), &told, &Dark::default());
         }
         watch.fold_answered(LoadId(2), 1_000, 3);
         watch.fold_answered(LoadId(3), 1_000, 5);
@@ -255,7 +264,7 @@ mod tests {
             let rates = |rps: u64| [rps * 1000; 2];
             let mut told = segment(stretch, rates(asked), rates(served));
             told.service = ServiceId(1);
-            watch.fold_served(ZoneId(1), &told, crossing_ppm);
+            watch.fold_served(ZoneId(1), &told, crossing_ppm, &Dark::default());
         }
         watch.fold_served_answered((ServiceId(1), ZoneId(1)), 7_000, 4);
         let seen = watch.finish();

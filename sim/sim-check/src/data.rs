@@ -73,7 +73,8 @@ pub(crate) fn fold(data: &mut [DataMeasures], fact: &BackupFact) {
         BackupFact::Returned { data_set, parts, .. } => {
             data[data_set.index()].recoveries.push(parts);
         }
-        BackupFact::LogStranded { .. }
+        BackupFact::StillLost { .. }
+        | BackupFact::LogStranded { .. }
         | BackupFact::LossDiscovered { .. }
         | BackupFact::RestoreDecided { .. }
         | BackupFact::RunbookDone { .. }

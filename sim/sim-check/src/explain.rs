@@ -7,12 +7,12 @@
 use std::collections::BTreeMap;
 
 use model_api::fault::FaultPlan;
-use model_api::observation::{DeletionReason, LossReason, UnreadyReason};
+use model_api::observation::{DeletionReason, FlowSegment, LossReason, UnreadyReason};
 use model_api::{Blueprint, Observation, ServiceId, SourceRef};
 use report_data::{Explanation, OutagePart, Part, Position, Step};
 use sim_kernel::{EventId, Journal, SimTime};
 
-use crate::outage::Outage;
+use crate::outage::{Outage, RECOVERY_SHARE_PERCENT};
 use path::Told;
 
 mod action;
@@ -74,10 +74,13 @@ impl<'a, E> Story<'a, E> {
         steps.extend(
             self.steps(ending).into_iter().filter(|step| step.at_ns > outage.from.as_nanos()),
         );
-        let text = if outage.is_over {
-            "the outage is over: of the next 30 s, 99 % are answered"
-        } else {
-            "the run ends; requests still fail"
+        let is_cured_later = steps.last().is_some_and(|step| step.at_ns > outage.until.as_nanos());
+        let text = match (outage.is_over, is_cured_later) {
+            (true, false) => "the outage is over: of the next 30 s, 99 % are answered",
+            (true, true) => {
+                "the outage counts as over: with what follows, 99 % of the next 30 s are answered"
+            }
+            (false, _) => "the run ends; requests still fail",
         };
         let text = text.to_owned();
         steps.push(Step { at_ns: outage.until.as_nanos(), text, position: None });
@@ -92,7 +95,11 @@ impl<'a, E> Story<'a, E> {
     /// Explains the first observation of a run for which `is_it` holds.
     pub fn first(&self, run: u64, is_it: impl Fn(&Observation) -> bool) -> Option<Explanation> {
         let found = self.journal.observations().iter().find(|record| is_it(&record.observation))?;
-        let mut steps = self.steps(found.cause);
+        let cause = match found.cause {
+            EventId::NONE => self.lost_by(&found.observation).unwrap_or(EventId::NONE),
+            cause => cause,
+        };
+        let mut steps = self.steps(cause);
         steps.extend(self.step(found.at, &found.observation));
         steps.dedup();
         Some(Explanation { run, steps, outage_parts: Vec::new() })
@@ -105,20 +112,23 @@ impl<'a, E> Story<'a, E> {
             .map_or(EventId::NONE, |(_, cause, _)| cause)
     }
 
-    /// What closed the last stretch of the outage in which requests were lost.
+    /// What closed the last bad stretch of an outage: that in which it ends by the rule, or those that
+    /// go on from there, because a stretch at the start of a good window may still be bad.
     fn ending(&self, service: ServiceId, outage: &Outage) -> EventId {
-        let lossy = self.flows(service).filter(|(_, _, segment)| {
-            segment.loss != LossReason::None
-                && segment.from >= outage.from
-                && segment.from < outage.until
-        });
-        lossy.last().map_or(EventId::NONE, |(_, cause, _)| cause)
+        let (mut ending, mut bad_until) = (EventId::NONE, outage.until);
+        for (until, cause, segment) in self.flows(service) {
+            let follows = segment.from < outage.until || segment.from == bad_until;
+            if segment.from >= outage.from && follows && is_bad(&segment) {
+                (ending, bad_until) = (cause, until);
+            }
+        }
+        ending
     }
 
     fn flows(
         &self,
         service: ServiceId,
-    ) -> impl Iterator<Item = (SimTime, EventId, model_api::observation::FlowSegment)> + '_ {
+    ) -> impl Iterator<Item = (SimTime, EventId, FlowSegment)> + '_ {
         self.journal.observations().iter().filter_map(move |record| match record.observation {
             Observation::Flow(segment) if segment.service == service => {
                 Some((segment.until, record.cause, segment))
@@ -395,6 +405,10 @@ impl<'a, E> Story<'a, E> {
                     reason.words()
                 )
             }
+            O::CommitsLost { database, span_ns: u64::MAX, .. } => {
+                let name = self.blueprint.database_name(database);
+                format!("{name} lost every commit since its beginning: nothing of it is left")
+            }
             O::CommitsLost { database, commit_count, .. } => {
                 let name = self.blueprint.database_name(database);
                 format!("{name} lost {commit_count} acknowledged commits")
@@ -410,6 +424,15 @@ impl<'a, E> Story<'a, E> {
         };
         Some((text, None))
     }
+}
+
+/// Whether more requests are lost at an end of a stretch than an outage is over with.
+fn is_bad(segment: &FlowSegment) -> bool {
+    let lacks = |served: u64, offered: u64| {
+        u128::from(served) * 100 < u128::from(offered) * u128::from(RECOVERY_SHARE_PERCENT)
+    };
+    lacks(segment.served_from_millirps, segment.offered_from_millirps)
+        || lacks(segment.served_until_millirps, segment.offered_until_millirps)
 }
 
 /// What the wait for an observation was spent on.

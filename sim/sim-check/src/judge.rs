@@ -10,6 +10,7 @@ use sim_kernel::{SimSpan, SimTime};
 use crate::budget::AlertSeen;
 use crate::data::{self, Judged};
 use crate::expression::Expression;
+use crate::goodput::Returned;
 use crate::interval::{Interval, proportion};
 use crate::measures::{RunMeasures, ServiceMeasures};
 use crate::premise;
@@ -96,9 +97,6 @@ fn judge_run(
         let count = i64::try_from(circles.len()).unwrap_or(i64::MAX);
         return (held_if(circles.is_empty()), Some(count));
     }
-    if !measures.is_stressed() && !measures.faults.is_empty() {
-        return (not_exercised("no fault hit anything"), None);
-    }
     if let Some(why) = lacks_subject(&guarantee.promise, blueprint) {
         return (not_exercised(why), None);
     }
@@ -109,6 +107,15 @@ fn judge_run(
         },
         None => measure(&guarantee.promise, measures),
     };
+    // What was broken was broken, whatever hit it; what did not happen to a platform that nothing hit was
+    // not kept.
+    let is_kept = match (&verdict, &guarantee.promise) {
+        (RunVerdict::Held, _) | (RunVerdict::Violated, Promise::Sometimes(_)) => true,
+        _ => false,
+    };
+    if is_kept && !measures.is_stressed() && !measures.faults.is_empty() {
+        return (not_exercised("no fault hit anything"), None);
+    }
     let verdict = match verdict {
         RunVerdict::Violated => {
             match premise::unwinnable(&guarantee.promise, measures, blueprint) {
@@ -177,6 +184,7 @@ fn measure(promise: &Promise, measures: &RunMeasures) -> (RunVerdict, Option<i64
             Some(SimSpan::ZERO) if measures.faults.is_empty() => {
                 (not_exercised("no fault is planned, and nothing failed without one"), None)
             }
+            Some(_) if !is_exercised(*subject, measures) => (not_exercised(NOT_HIT), None),
             Some(length) if is_out_at_end(*subject, measures) => {
                 (open_at_end(*limit, length, "an outage"), span(length))
             }
@@ -185,10 +193,13 @@ fn measure(promise: &Promise, measures: &RunMeasures) -> (RunVerdict, Option<i64
         },
         Promise::Rpo { database, limit } => {
             let seen = &measures.databases[database.index()];
-            if seen.failover_count == 0 && seen.lost_count == 0 && seen.kept_count == 0 {
-                return (not_exercised("the database never lost its primary"), None);
+            if !seen.is_exercised() {
+                return (not_exercised(NOT_HIT), None);
             }
             let lost = seen.lost_span_max;
+            if seen.is_loss_open {
+                return (open_at_end(*limit, lost, A_LOSS), span(lost));
+            }
             (held_if(limit.comparison.holds(&lost, &limit.value)), span(lost))
         }
         Promise::Latency { service, clients, quantile_ppm, limit } => {
@@ -208,13 +219,7 @@ fn measure(promise: &Promise, measures: &RunMeasures) -> (RunVerdict, Option<i64
             (not_exercised("no fault is planned that the goodput could return from"), None)
         }
         Promise::Returns { service, to_ppm, within } => {
-            let seen = measures.returns[&(*service, *to_ppm)];
-            let last = measures.faults.iter().flatten().map(|fault| fault.at).max();
-            let had = last.map_or(SimSpan::MAX, |at| measures.end.saturating_since(at));
-            if seen.is_none() && had < *within {
-                return (undecided("the run ended before the goodput had to be back"), None);
-            }
-            (held_if(seen.is_some_and(|seen| seen <= *within)), seen.and_then(span))
+            judge_return(measures.returns[&(*service, *to_ppm)], *within, measures)
         }
         Promise::StaticallyStable { service, share_ppm } => {
             match measures.stable[&(*service, *share_ppm)] {
@@ -256,7 +261,11 @@ fn measure(promise: &Promise, measures: &RunMeasures) -> (RunVerdict, Option<i64
             } else {
                 broken_at.is_none()
             };
-            (held_if(is_never), Some(i64::from(!is_never)))
+            let value = Some(i64::from(!is_never));
+            match still_open(predicate, measures) {
+                Some(why) if is_never => (undecided(why), value),
+                _ => (held_if(is_never), value),
+            }
         }
         Promise::Always(predicate) => {
             let seen = broken_or_held_at(predicate, measures);
@@ -274,6 +283,59 @@ fn measure(promise: &Promise, measures: &RunMeasures) -> (RunVerdict, Option<i64
         Promise::Cel { .. } | Promise::Data { .. } | Promise::StartsFrom { .. } => {
             unreachable!("these are judged before")
         }
+    }
+}
+
+/// Why nothing is shown of a database.
+const NOT_HIT: &str = "the database was not hit: its primary took writes all the time";
+/// What a run ended in, where what is lost was not known yet.
+const A_LOSS: &str = "a loss of data, before it was known what a restore brings back";
+
+/// What became of a goodput that was to be back within this time.
+fn judge_return(
+    seen: Returned,
+    within: SimSpan,
+    measures: &RunMeasures,
+) -> (RunVerdict, Option<i64>) {
+    match seen {
+        Returned::NoFault => (not_exercised("no fault struck"), None),
+        Returned::NoLevel => {
+            let why =
+                "nothing was answered before the first fault that the goodput could return to";
+            (not_exercised(why), None)
+        }
+        Returned::NobodyAsked => {
+            (not_exercised("nobody asked for anything after the last fault"), None)
+        }
+        Returned::After(seen) => (held_if(seen <= within), span(seen)),
+        Returned::Below => {
+            let last = measures.faults.iter().flatten().map(|fault| fault.at).max();
+            let had = last.map_or(SimSpan::MAX, |at| measures.end.saturating_since(at));
+            if had < within {
+                return (undecided("the run ended before the goodput had to be back"), None);
+            }
+            (RunVerdict::Violated, None)
+        }
+    }
+}
+
+/// Why nobody knows yet that a predicate, which never held, would not have held later by what happened
+/// before the end.
+fn still_open(predicate: &Predicate, measures: &RunMeasures) -> Option<&'static str> {
+    match predicate {
+        Predicate::PodEvicted(of) | Predicate::PodUnschedulable(of) => {
+            let mut pending = measures.evictions_pending.iter();
+            let is_open = pending.any(|workload| of.is_none_or(|of| of == *workload));
+            is_open.then_some("the run ended before the tolerations of pods on lost nodes ran out")
+        }
+        Predicate::DataLost(of) => {
+            let is_open = match of {
+                Some(database) => measures.databases[database.index()].is_loss_open,
+                None => measures.databases.iter().any(|it| it.is_loss_open),
+            };
+            is_open.then_some("the run ended before it was known what a restore brings back")
+        }
+        _ => None,
     }
 }
 
@@ -304,7 +366,9 @@ fn lacks_subject(promise: &Promise, blueprint: &Blueprint) -> Option<&'static st
         predicate,
         Predicate::TwoWritablePrimaries(_) | Predicate::DataLost(_) | Predicate::Failover(_)
     );
-    (is_of_databases && blueprint.databases.is_empty()).then_some(
+    let has_data =
+        *predicate == Predicate::DataLost(None) && !blueprint.protection.data_sets.is_empty();
+    (is_of_databases && blueprint.databases.is_empty() && !has_data).then_some(
         "the platform has no database: add the manifest of a Cluster of CloudNativePG or of a \
          postgresql of Zalando",
     )
@@ -323,6 +387,15 @@ fn outage(subject: Subject, measures: &RunMeasures) -> Option<SimSpan> {
                 .then(|| seen.longest_outage().map_or(SimSpan::ZERO, |outage| outage.length()))
         }
         Subject::Database(database) => Some(measures.databases[database.index()].write_outage_max),
+    }
+}
+
+/// Whether anything happened to a subject that it had to recover from. A Service whose clients notice
+/// nothing of a fault has withstood it; a database whose primary was elsewhere was not asked to.
+fn is_exercised(subject: Subject, measures: &RunMeasures) -> bool {
+    match subject {
+        Subject::Service(_) => true,
+        Subject::Database(database) => measures.databases[database.index()].is_exercised(),
     }
 }
 
@@ -388,8 +461,9 @@ pub fn judge(
         };
     }
     let expression = Expression::of(&guarantee.promise);
-    let judged: Vec<(RunVerdict, Option<i64>)> =
+    let mut judged: Vec<(RunVerdict, Option<i64>)> =
         runs.iter().map(|run| judge_run(guarantee, expression.as_ref(), run, blueprint)).collect();
+    let is_withstood = withstand(guarantee, runs, &mut judged);
     let count = |wanted: fn(&RunVerdict) -> bool| {
         judged.iter().filter(|(verdict, _)| wanted(verdict)).count() as u64
     };
@@ -397,10 +471,17 @@ pub fn judge(
     let violated_count = count(|verdict| *verdict == RunVerdict::Violated);
     let judged_count = held_count + violated_count;
     let share = proportion(held_count, judged_count);
-    let (verdict, reason) = match &guarantee.promise {
+    let (verdict, mut reason) = match &guarantee.promise {
         Promise::StartsFrom { circles, .. } => starts(circles, blueprint),
         _ => conclude(guarantee, &judged, held_count, judged_count, share),
     };
+    if is_withstood {
+        reason.push_str("; its primary took writes all the time in each of them");
+    }
+    if judged_count > 0 {
+        reason.extend(never(guarantee, &judged));
+        reason.extend(set_aside(&judged));
+    }
     GuaranteeJudgement {
         verdict,
         reason,
@@ -420,14 +501,7 @@ fn worst_run(guarantee: &Guarantee, judged: &[(RunVerdict, Option<i64>)]) -> Opt
             | Promise::AvailabilityIn { .. }
             | Promise::Data { promise: DataPromise::Retention { .. }, .. }
     );
-    let never_is_worst = matches!(
-        guarantee.promise,
-        Promise::Returns { .. }
-            | Promise::StaticallyStable { .. }
-            | Promise::Completes { .. }
-            | Promise::JobCompletes { .. }
-            | Promise::Alert { .. }
-    );
+    let never_is_worst = waits_for_something(&guarantee.promise);
     let badness = |value: Option<i64>| match value {
         Some(value) if smaller_is_worse => value.saturating_neg(),
         Some(value) => value,
@@ -443,6 +517,65 @@ fn worst_run(guarantee: &Guarantee, judged: &[(RunVerdict, Option<i64>)]) -> Opt
         .map(|(run, (_, value))| (run as u64, badness(*value)))
         .reduce(|worst, next| if next.1 > worst.1 { next } else { worst })
         .map(|(run, _)| run)
+}
+
+/// A database that took writes in every run, whatever struck, has withstood it: then these runs show its
+/// recovery time, which is none. Where some runs stopped it, those that did not show nothing: what struck
+/// was elsewhere. Says whether it has.
+fn withstand(
+    guarantee: &Guarantee,
+    runs: &[RunMeasures],
+    judged: &mut [(RunVerdict, Option<i64>)],
+) -> bool {
+    let Promise::Rto { subject: Subject::Database(_), limit } = guarantee.promise else {
+        return false;
+    };
+    let is_aside =
+        |(verdict, _): &(RunVerdict, _)| matches!(verdict, RunVerdict::NotExercised { .. });
+    if !judged.iter().all(is_aside) {
+        return false;
+    }
+    let struck = judged.iter_mut().zip(runs).filter(|(_, run)| run.is_stressed());
+    let mut is_withstood = false;
+    for (judged, _) in struck {
+        *judged = (held_if(limit.holds(&SimSpan::ZERO)), span(SimSpan::ZERO));
+        is_withstood = true;
+    }
+    is_withstood
+}
+
+/// Whether it is about the time until something happens, which may be never.
+fn waits_for_something(promise: &Promise) -> bool {
+    matches!(
+        promise,
+        Promise::Returns { .. }
+            | Promise::StaticallyStable { .. }
+            | Promise::Completes { .. }
+            | Promise::JobCompletes { .. }
+            | Promise::Alert { .. }
+    )
+}
+
+/// In how many runs that were broken it never came to what was waited for, of which the measured values
+/// say nothing.
+fn never(guarantee: &Guarantee, judged: &[(RunVerdict, Option<i64>)]) -> Option<String> {
+    let is_never = |(verdict, value): &&(RunVerdict, Option<i64>)| {
+        *verdict == RunVerdict::Violated && value.is_none()
+    };
+    let count = judged.iter().filter(is_never).count();
+    (count > 0 && waits_for_something(&guarantee.promise))
+        .then(|| format!("; in {count} of {} runs it never came", judged.len()))
+}
+
+/// In how many runs it was not put to the test, where it was in others.
+fn set_aside(judged: &[(RunVerdict, Option<i64>)]) -> Option<String> {
+    let mut whys = judged.iter().filter_map(|(verdict, _)| match verdict {
+        RunVerdict::NotExercised { why } => Some(why),
+        _ => None,
+    });
+    let why = whys.next()?;
+    let count = 1 + whys.count();
+    Some(format!("; not counted are {count} of {} runs, in which {why}", judged.len()))
 }
 
 fn conclude(

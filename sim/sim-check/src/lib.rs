@@ -9,12 +9,15 @@
 mod blame;
 mod budget;
 mod clients;
+mod dark;
 mod data;
+mod eviction;
 mod explain;
 mod expression;
 #[cfg(test)]
 mod fixture;
 mod gamma;
+mod goodput;
 mod interval;
 mod jobs;
 mod judge;
@@ -35,6 +38,7 @@ pub use clients::{ClientMeasures, QUANTILES_PPM};
 pub use data::{DataMeasures, Exposure};
 pub use explain::{Moment, Story};
 pub use expression::blamed;
+pub use goodput::Returned;
 pub use interval::{Interval, proportion};
 pub use judge::{GuaranteeJudgement, Verdict, judge};
 pub use measures::{

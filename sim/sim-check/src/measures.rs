@@ -1,20 +1,22 @@
 //! The figures of one run, folded from its observations as they come.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use model_api::backup::DataSetKind;
 use model_api::fault::{ControlPlaneFault, Fault, FaultKind, FaultPlan};
-use model_api::guarantee::{Guarantee, Promise};
+use model_api::guarantee::{Guarantee, Predicate, Promise};
 use model_api::load::ClientGroup;
-use model_api::observation::{Counted, FlowSegment, Throttling};
+use model_api::observation::{BackupFact, Counted, FlowSegment, Throttling};
 use model_api::session::SessionsSeen;
-use model_api::{
-    Blueprint, DatabaseId, FaultId, NodeId, Observation, ServiceId, WorkloadId, ZoneId,
-};
+use model_api::{Blueprint, DatabaseId, FaultId, NodeId, Observation, ServiceId, WorkloadId};
 use sim_kernel::{Causes, EventId, EventRecorder, Recorder, SimSpan, SimTime};
 
 use crate::budget::{self, AlertSeen, Errors};
 use crate::clients::{ClientMeasures, ClientWatch, Groups};
+use crate::dark::Dark;
 use crate::data::DataMeasures;
+use crate::eviction::{EvictionWatch, Patience};
+use crate::goodput::{self, Returned};
 use crate::jobs::JobMeasures;
 use crate::memory::MemoryMeasures;
 use crate::outage::{Outage, OutageWatch};
@@ -28,7 +30,9 @@ use crate::{latency, stability};
 pub struct Subjects {
     pub(crate) service_count: usize,
     pub(crate) database_count: usize,
-    data_set_count: usize,
+    zone_count: usize,
+    /// By data set: the database that it is.
+    databases_of_sets: Vec<Option<DatabaseId>>,
     pool_count: usize,
     pub(crate) fault_count: usize,
     /// Jurisdiction of each node.
@@ -51,7 +55,9 @@ pub struct Subjects {
     clients: Groups,
     /// By Service: whether a guarantee looks at its flow as a whole.
     keeps_segments: Vec<bool>,
-    pub(crate) predicates: Vec<model_api::guarantee::Predicate>,
+    /// Some guarantee is about what comes of evictions: how long pods stay on silent nodes.
+    patience: Option<Patience>,
+    pub(crate) predicates: Vec<Predicate>,
 }
 
 /// Faults that leave no control plane an answer.
@@ -62,13 +68,23 @@ fn freezes(plan: &FaultPlan) -> Vec<FaultId> {
     faults.map(|(idx, _)| FaultId::from_index(idx)).collect()
 }
 
+/// By data set: the database that it is.
+fn databases_of_sets(blueprint: &Blueprint) -> Vec<Option<DatabaseId>> {
+    let database = |kind: &DataSetKind| match kind {
+        DataSetKind::Database(database) => Some(*database),
+        DataSetKind::Volumes(_) | DataSetKind::Etcd | DataSetKind::Other => None,
+    };
+    blueprint.protection.data_sets.iter().map(|set| database(&set.kind)).collect()
+}
+
 impl Subjects {
     /// What `guarantees` need to know of a platform and a fault plan.
     pub fn new(blueprint: &Blueprint, plan: &FaultPlan, guarantees: &[Guarantee]) -> Self {
         let mut subjects = Self {
             service_count: blueprint.services.len(),
             database_count: blueprint.databases.len(),
-            data_set_count: blueprint.protection.data_sets.len(),
+            zone_count: blueprint.zones.len(),
+            databases_of_sets: databases_of_sets(blueprint),
             pool_count: blueprint.pools.len(),
             fault_count: plan.faults.len(),
             keeps_segments: vec![false; blueprint.services.len()],
@@ -114,6 +130,12 @@ impl Subjects {
         }
         subjects.predicates.sort();
         subjects.predicates.dedup();
+        let comes_of_evictions = |it: &Predicate| {
+            matches!(it, Predicate::PodEvicted(_) | Predicate::PodUnschedulable(_))
+        };
+        if subjects.predicates.iter().any(comes_of_evictions) {
+            subjects.patience = Some(Patience::of(blueprint));
+        }
         subjects
     }
 
@@ -153,8 +175,8 @@ pub struct Monitor<'a> {
     memory: BTreeMap<WorkloadId, MemoryMeasures>,
     recommended: Recommended,
     signals: Signals,
-    zones_down: Vec<ZoneId>,
-    zones_down_count_max: u32,
+    dark: Dark,
+    evictions: EvictionWatch,
 }
 
 impl<'a> Monitor<'a> {
@@ -168,7 +190,7 @@ impl<'a> Monitor<'a> {
             answered: vec![Vec::new(); subjects.service_count],
             clients: ClientWatch::new(&subjects.clients),
             databases: vec![DatabaseMeasures::default(); subjects.database_count],
-            data: vec![DataMeasures::default(); subjects.data_set_count],
+            data: vec![DataMeasures::default(); subjects.databases_of_sets.len()],
             pools: PoolWatch::new(subjects.pool_count),
             writes_stopped_at: vec![None; subjects.database_count],
             split_at: vec![None; subjects.database_count],
@@ -177,8 +199,8 @@ impl<'a> Monitor<'a> {
             memory: BTreeMap::new(),
             recommended: Recommended::new(),
             signals: Signals::new(&subjects.predicates),
-            zones_down: Vec::new(),
-            zones_down_count_max: 0,
+            dark: Dark::new(subjects.zone_count),
+            evictions: EvictionWatch::default(),
         }
     }
 
@@ -188,8 +210,9 @@ impl<'a> Monitor<'a> {
             self.close_write_outage(DatabaseId::from_index(database), end, false);
             self.close_split(DatabaseId::from_index(database), end);
         }
-        let first_struck_at = self.faults.iter().flatten().map(|fault| fault.at).min();
-        let last_struck_at = self.faults.iter().flatten().map(|fault| fault.at).max();
+        self.dark.close(end);
+        let struck_at = || self.faults.iter().flatten().map(|fault| fault.at);
+        let struck = struck_at().min().zip(struck_at().max());
         for (service, outages) in self.services.iter_mut().zip(&mut self.outages) {
             service.outages = outages.finish();
         }
@@ -211,10 +234,7 @@ impl<'a> Monitor<'a> {
             .iter()
             .map(|&(service, to_ppm)| {
                 let segments = &self.segments[service.index()];
-                let time = first_struck_at
-                    .zip(last_struck_at)
-                    .and_then(|(first, last)| returned_after(segments, first, last, to_ppm));
-                ((service, to_ppm), time)
+                ((service, to_ppm), goodput::returned(segments, struck, to_ppm))
             })
             .collect();
         let frozen = self.frozen(end);
@@ -237,9 +257,18 @@ impl<'a> Monitor<'a> {
         let windows = self.subjects.windows.iter().map(|&(service, window)| {
             ((service, window), budget::least_availability_ppm(&errors(service), window, end))
         });
+        let best_windows = self.subjects.windows.iter().filter(|_| !self.dark.is_empty());
+        let best_windows = best_windows.map(|&(service, window)| {
+            let best = budget::at_best(&self.segments[service.index()], &self.dark);
+            ((service, window), budget::least_availability_ppm(&Errors::of(&best), window, end))
+        });
+        let patience = self.subjects.patience.as_ref();
+        let pending = patience.map(|patience| self.evictions.pending(patience, end));
         RunMeasures {
             alerts: alerts.collect(),
             windows: windows.collect(),
+            best_windows: best_windows.collect(),
+            evictions_pending: pending.unwrap_or_default(),
             stable: stable.collect(),
             settled: settled.collect(),
             services: self.services,
@@ -254,7 +283,7 @@ impl<'a> Monitor<'a> {
             latencies,
             returns,
             signals: self.signals,
-            zones_down_count_max: self.zones_down_count_max,
+            dark: self.dark,
             end,
         }
     }
@@ -270,7 +299,9 @@ impl<'a> Monitor<'a> {
             && at > from
         {
             let measures = &mut self.databases[database.index()];
-            measures.write_outage_max = measures.write_outage_max.max(at - from);
+            if at - from > measures.write_outage_max {
+                (measures.write_outage_max, measures.write_outage_max_at) = (at - from, from);
+            }
             measures.write_outage_count += 1;
             measures.is_writable_at_end = is_over;
         }
@@ -287,6 +318,7 @@ impl<'a> Monitor<'a> {
     fn fold_flow(&mut self, segment: &FlowSegment, until: SimTime) {
         let idx = segment.service.index();
         self.services[idx].fold(segment, until);
+        self.services[idx].fold_dark(segment, until, &self.dark);
         self.outages[idx].fold(segment, until);
         if self.subjects.keeps_segments[idx] {
             self.segments[idx].push((*segment, until));
@@ -302,7 +334,7 @@ impl<'a> Monitor<'a> {
                 self.answered[service.index()].push((within_ns, count));
             }
             Observation::ClientFlow { load, segment } if segment.until > segment.from => {
-                self.clients.fold_flow(load, &segment);
+                self.clients.fold_flow(load, &segment, &self.dark);
             }
             Observation::ClientAnswered { load, within_ns, count } => {
                 self.clients.fold_answered(load, within_ns, count);
@@ -310,7 +342,7 @@ impl<'a> Monitor<'a> {
             Observation::ServedFlow { zone, segment, crossing_ppm }
                 if segment.until > segment.from =>
             {
-                self.clients.fold_served(zone, &segment, crossing_ppm);
+                self.clients.fold_served(zone, &segment, crossing_ppm, &self.dark);
             }
             Observation::Throttled { service, seen } => {
                 self.services[service.index()].throttling = seen;
@@ -335,14 +367,8 @@ impl<'a> Monitor<'a> {
                     measures.ended_at = Some(at);
                 }
             }
-            Observation::ZoneLost { zone, .. } => {
-                if !self.zones_down.contains(&zone) {
-                    self.zones_down.push(zone);
-                }
-                let count = u32::try_from(self.zones_down.len()).expect("few zones");
-                self.zones_down_count_max = self.zones_down_count_max.max(count);
-            }
-            Observation::ZoneRestored { zone } => self.zones_down.retain(|down| *down != zone),
+            Observation::ZoneLost { zone, is_isolated: false } => self.dark.lose(zone, at),
+            Observation::ZoneRestored { zone } => self.dark.restore(zone, at),
             Observation::WritesStopped { database } => {
                 self.writes_stopped_at[database.index()].get_or_insert(at);
             }
@@ -395,7 +421,14 @@ impl<'a> Monitor<'a> {
                 measures.backlog_bytes_max = backlog_bytes_max;
                 measures.free_bytes_min = (free_bytes_min < u64::MAX).then_some(free_bytes_min);
             }
-            Observation::Backup(fact) => crate::data::fold(&mut self.data, &fact),
+            Observation::Backup(fact) => {
+                if let BackupFact::StillLost { data_set, is_known: false, .. } = fact
+                    && let Some(database) = self.subjects.databases_of_sets[data_set.index()]
+                {
+                    self.databases[database.index()].is_loss_open = true;
+                }
+                crate::data::fold(&mut self.data, &fact);
+            }
             Observation::Storage(fact) => self.pools.fold(at, &fact),
             Observation::CpuRecommended { .. } | Observation::MemoryRecommended { .. } => {
                 recommended::fold(&mut self.recommended, &observation);
@@ -419,6 +452,9 @@ impl Recorder<Observation> for Monitor<'_> {
 
     fn observe(&mut self, at: SimTime, _cause: EventId, observation: Observation) {
         self.signals.fold(self.subjects, at, observation);
+        if self.subjects.patience.is_some() {
+            self.evictions.fold(at, &observation);
+        }
         self.fold(at, observation);
     }
 }
@@ -448,9 +484,8 @@ pub struct RunMeasures {
     pub recommended: Recommended,
     /// Latencies that guarantees ask for; `None` when nothing was answered.
     pub latencies: BTreeMap<(ServiceId, u32), Option<SimSpan>>,
-    /// Time from the last fault to the return of a goodput, where guarantees ask for it; `None`
-    /// when it never returned (or no fault struck).
-    pub returns: BTreeMap<(ServiceId, u32), Option<SimSpan>>,
+    /// What became of goodputs after the last fault, where guarantees ask for it.
+    pub returns: BTreeMap<(ServiceId, u32), Returned>,
     /// How long Services that guarantees ask for took at most to answer their share of requests again
     /// while control planes were frozen: `Some(None)` when they did not, `None` when none was frozen.
     pub stable: BTreeMap<(ServiceId, u32), Option<Option<SimSpan>>>,
@@ -463,9 +498,13 @@ pub struct RunMeasures {
     /// The least availability of any window of a length that guarantees ask for, in parts per
     /// million; `None` when nobody asked in any.
     pub windows: BTreeMap<(ServiceId, SimSpan), Option<u32>>,
+    /// The same, had all been answered whenever a zone had power; of runs in which none had for a while.
+    pub(crate) best_windows: BTreeMap<(ServiceId, SimSpan), Option<u32>>,
+    /// Workloads of which pods were to be evicted yet when the run ended, where guarantees ask for it.
+    pub(crate) evictions_pending: BTreeSet<WorkloadId>,
     pub(crate) signals: Signals,
-    /// Most zones that were lost or cut off at the same time.
-    pub zones_down_count_max: u32,
+    /// When no zone had power.
+    pub(crate) dark: Dark,
     /// When the run ended.
     pub end: SimTime,
 }
@@ -486,6 +525,8 @@ pub struct ServiceMeasures {
     pub served: u128,
     /// Requests that a rate limit refused (status 429), in the same unit.
     pub limited: u128,
+    /// Requests asked for while no zone had power, in the same unit.
+    pub(crate) asked_in_the_dark: u128,
     /// Outages in order.
     pub outages: Vec<Outage>,
     /// What CPU quotas did to its pods, where their period is stated.
@@ -516,6 +557,32 @@ impl ServiceMeasures {
         self.offered += sum(segment.offered_from_millirps, segment.offered_until_millirps);
         self.served += sum(segment.served_from_millirps, segment.served_until_millirps);
         self.limited += sum(segment.limited_from_millirps, segment.limited_until_millirps);
+    }
+
+    /// Counts what was asked for while no zone had power.
+    pub(crate) fn fold_dark(&mut self, segment: &FlowSegment, until: SimTime, dark: &Dark) {
+        let length = u128::from((until - segment.from).as_nanos());
+        for (start, end) in dark.within(segment.from, until) {
+            let offset = |at: SimTime| u128::from((at - segment.from).as_nanos());
+            let part = u128::from((end - start).as_nanos());
+            self.asked_in_the_dark += match segment.counted {
+                Some(Counted { asked, .. }) => u128::from(asked) * REQUEST * part / length,
+                None => {
+                    let first = u128::from(segment.offered_from_millirps);
+                    let last = u128::from(segment.offered_until_millirps);
+                    // Twice the mean rate, as between the ends of a stretch.
+                    let passed = offset(start) + offset(end);
+                    (first * (2 * length - passed) + last * passed) / length * part
+                }
+            };
+        }
+    }
+
+    /// What no design could have bettered: all is answered but what was asked for while no zone had
+    /// power.
+    pub(crate) fn at_best(&self) -> Self {
+        let served = self.offered.saturating_sub(self.asked_in_the_dark);
+        Self { offered: self.offered, served, ..Self::default() }
     }
 
     /// Share of requests answered well, in parts per million, rounded down so that a loss never
@@ -565,8 +632,10 @@ const REQUEST: u128 = 2 * 1_000 * 1_000_000_000;
 /// What happened to one database.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct DatabaseMeasures {
-    /// Longest stretch of acknowledged commits lost at once.
+    /// Longest stretch of acknowledged commits lost at once; [`SimSpan::MAX`] when nothing is left.
     pub lost_span_max: SimSpan,
+    /// The run ended before it was known how much a restore brings back: at least so much is lost.
+    pub is_loss_open: bool,
     /// How often commits were lost.
     pub lost_count: u32,
     /// Commits lost.
@@ -585,6 +654,8 @@ pub struct DatabaseMeasures {
     pub kept_count: u32,
     /// Longest time without writes.
     pub write_outage_max: SimSpan,
+    /// When it began.
+    pub write_outage_max_at: SimTime,
     /// How often writes stopped.
     pub write_outage_count: u32,
     /// Longest time with two instances that took writes.
@@ -606,6 +677,13 @@ pub struct DatabaseMeasures {
 }
 
 impl DatabaseMeasures {
+    /// Whether its primary was hit, or it took no writes for a while, so that something could be lost
+    /// and somebody had to wait.
+    pub fn is_exercised(&self) -> bool {
+        self.failover_count + self.kept_count + self.lost_count + self.write_outage_count > 0
+            || self.is_loss_open
+    }
+
     /// Commits of which no client heard how they ended.
     pub fn unknown_commit_count(&self) -> u64 {
         self.unknown_durable_count + self.unknown_lost_count + self.unknown_undecided_count
@@ -629,44 +707,4 @@ pub struct FaultMeasures {
 pub(crate) fn served_millirequest_seconds(segment: &FlowSegment, until: SimTime) -> f64 {
     let mean = (segment.served_from_millirps as f64 + segment.served_until_millirps as f64) / 2.0;
     mean * (until - segment.from).as_secs_f64()
-}
-
-/// Time from `last` (the last fault) until the answered rate is back at `to_ppm` of what it was
-/// just before `first` (the first fault), and stays there to the end. Zero when it never fell.
-fn returned_after(
-    segments: &[(FlowSegment, SimTime)],
-    first: SimTime,
-    last: SimTime,
-    to_ppm: u32,
-) -> Option<SimSpan> {
-    let (before, _) = segments.iter().rfind(|(segment, _)| segment.from < first)?;
-    let before_until = segments.iter().rfind(|(segment, _)| segment.from < first)?.1;
-    let level = if before_until <= first {
-        before.served_until_millirps
-    } else {
-        before.served_from_millirps
-    };
-    let wanted = u128::from(level) * u128::from(to_ppm);
-    let reaches = |rate: u64| u128::from(rate) * 1_000_000 >= wanted;
-    let mut returned_at = None;
-    for (segment, until) in segments.iter().filter(|(_, until)| *until > last).rev() {
-        if !reaches(segment.served_until_millirps) {
-            break;
-        }
-        if !reaches(segment.served_from_millirps) {
-            returned_at = Some(rises_at(segment, *until, wanted));
-            break;
-        }
-        returned_at = Some(segment.from);
-    }
-    returned_at.map(|at| at.saturating_since(last))
-}
-
-/// When the answered rate of a rising stretch first reaches `wanted` (rate × 10⁶).
-fn rises_at(segment: &FlowSegment, until: SimTime, wanted: u128) -> SimTime {
-    let from_rate = u128::from(segment.served_from_millirps) * 1_000_000;
-    let until_rate = u128::from(segment.served_until_millirps) * 1_000_000;
-    let length = u128::from((until - segment.from).as_nanos());
-    let part = (wanted - from_rate) * length / (until_rate - from_rate).max(1);
-    segment.from + SimSpan::from_nanos(u64::try_from(part).expect("a part of a stretch"))
 }

@@ -42,10 +42,18 @@ impl Outage {
     }
 }
 
+/// The share of requests below which a flow is bad: `share` of `whole`.
+#[derive(Clone, Copy, Debug)]
+struct Wanted {
+    share: u32,
+    whole: u32,
+}
+
 /// A stretch of a flow as the rule sees it.
 #[derive(Clone, Copy, Debug)]
 struct Stretch {
-    /// 100 × answered − 99 × asked for, in millirequests per second: below zero is bad.
+    /// 100 × answered − 99 × asked for (or as another share is wanted), in millirequests per second:
+    /// below zero is bad.
     margin: Line,
     /// Twice the integral of the margin before this stretch.
     before: i128,
@@ -56,8 +64,9 @@ struct Stretch {
 
 /// Finds the outages of one flow while it goes by. Keeps only what can still decide: nothing while
 /// all is well, and nothing of an outage that has been over for a window.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct OutageWatch {
+    wanted: Wanted,
     stretches: Vec<Stretch>,
     /// Twice the integral of the margin over what is kept.
     sum: i128,
@@ -65,13 +74,33 @@ pub(crate) struct OutageWatch {
     outages: Vec<Outage>,
 }
 
+impl Default for OutageWatch {
+    fn default() -> Self {
+        Self::wanting(Wanted { share: RECOVERY_SHARE_PERCENT, whole: 100 })
+    }
+}
+
 impl OutageWatch {
+    /// By the same rule: when less than another share is answered, in parts per million.
+    pub(crate) fn below(share_ppm: u32) -> Self {
+        Self::wanting(Wanted { share: share_ppm, whole: 1_000_000 })
+    }
+
+    fn wanting(wanted: Wanted) -> Self {
+        Self {
+            wanted,
+            stretches: Vec::new(),
+            sum: 0,
+            bad_until: SimTime::ZERO,
+            outages: Vec::new(),
+        }
+    }
+
     /// Takes the next stretch in, which lasts from `segment.from` to `until`, later.
     pub(crate) fn fold(&mut self, segment: &FlowSegment, until: SimTime) {
-        let margin = |served: u64, offered: u64| {
-            let share = i128::from(RECOVERY_SHARE_PERCENT);
-            100 * i128::from(served) - share * i128::from(offered)
-        };
+        let (share, whole) = (i128::from(self.wanted.share), i128::from(self.wanted.whole));
+        let margin =
+            |served: u64, offered: u64| whole * i128::from(served) - share * i128::from(offered);
         let first = margin(segment.served_from_millirps, segment.offered_from_millirps);
         let last = margin(segment.served_until_millirps, segment.offered_until_millirps);
         let is_bad = first < 0 || last < 0;

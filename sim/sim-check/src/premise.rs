@@ -1,24 +1,23 @@
 //! What no design can promise.
 //!
-//! A guarantee is *unwinnable* in a run when every design over the same zones breaks it under a
-//! loss of that size. Two premises are checked, both by counting:
+//! A guarantee is *unwinnable* in a run when every design over the same zones breaks it there. One thing
+//! takes everything from every design: a time in which no zone has power ([`Dark`](crate::dark::Dark)).
+//! So the best that any design could have done is to answer everything but what was asked for in that
+//! time, at once when it is over; a promise that this breaks too was not to be kept. Whatever else broke
+//! it is its own doing:
 //!
-//! - Something that needs a majority (etcd, a failover that the API decides) survives the loss of
-//!   any `L` of `Z` zones only when `Z >= 2L + 1`: with fewer, some choice of `L` zones holds half of
-//!   the members or more, wherever they are placed.
-//! - Something that needs one survivor (an answer, a copy of a commit) survives only when `L < Z`.
+//! - A zone that is left could hold a majority of etcd's members, an endpoint, a primary.
+//! - A zone that is cut off still runs.
+//! - Disks whose power returns hold what was written to them; a copy elsewhere survives what is destroyed.
+//!   So no loss of data is unwinnable.
+//! - Latency is that of answers, and none is due in the dark.
 
 use model_api::Blueprint;
-use model_api::guarantee::{Predicate, Promise, Subject};
+use model_api::guarantee::{Limit, Predicate, Promise, Subject};
+use sim_kernel::{SimSpan, SimTime};
 
-use crate::measures::RunMeasures;
-
-/// What a promise needs to be left after a loss.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Need {
-    Majority,
-    Survivor,
-}
+use crate::budget;
+use crate::measures::{RunMeasures, ServiceMeasures};
 
 /// Why no design could have kept the promise in this run; `None` when one could.
 pub(crate) fn unwinnable(
@@ -26,41 +25,68 @@ pub(crate) fn unwinnable(
     measures: &RunMeasures,
     blueprint: &Blueprint,
 ) -> Option<String> {
-    let zone_count = blueprint.zones.len();
-    let lost_count = measures.zones_down_count_max as usize;
-    match need(promise)? {
-        Need::Majority if lost_count > 0 && zone_count < 2 * lost_count + 1 => Some(format!(
-            "{lost_count} of {zone_count} zones were lost at once; a majority survives the loss of \
-             any {lost_count} zones only over {} zones or more, wherever its members stand",
-            2 * lost_count + 1
-        )),
-        Need::Survivor if lost_count >= zone_count && zone_count > 0 => {
-            Some(format!("all {zone_count} zones were lost at once: nothing is left that could"))
-        }
-        _ => None,
+    let longest = measures.dark.longest_within(SimTime::ZERO, measures.end);
+    if longest.is_zero() || is_kept_at_best(promise, measures) {
+        return None;
     }
+    let zone_count = blueprint.zones.len();
+    Some(format!(
+        "all {zone_count} zones were without power at once, for {longest}: nothing was left that could \
+         have kept it"
+    ))
 }
 
-fn need(promise: &Promise) -> Option<Need> {
+/// Whether the best of all designs would have kept a promise that is broken.
+fn is_kept_at_best(promise: &Promise, measures: &RunMeasures) -> bool {
     match promise {
-        Promise::Availability { .. }
-        | Promise::AvailabilityIn { .. }
-        | Promise::BudgetBurn { .. }
-        | Promise::Latency { .. }
-        | Promise::Returns { .. }
-        | Promise::StaticallyStable { .. }
-        | Promise::Rpo { .. }
-        | Promise::Rto { subject: Subject::Service(_), .. } => Some(Need::Survivor),
-        Promise::Rto { subject: Subject::Database(_), .. } => Some(Need::Majority),
-        Promise::Never(Predicate::QuorumLost) => Some(Need::Majority),
+        Promise::Availability { service, clients, limit, .. } => {
+            let seen = match clients {
+                None => measures.services.get(service.index()),
+                Some(group) => {
+                    measures.clients.get(&(*service, group.clone())).map(|seen| &seen.requests)
+                }
+            };
+            let best = seen.map(ServiceMeasures::at_best);
+            best.and_then(|it| it.availability_ppm()).is_none_or(|ppm| limit.holds(&ppm))
+        }
+        Promise::AvailabilityIn { service, window, limit } => {
+            let best = measures.best_windows.get(&(*service, *window)).copied().flatten();
+            best.is_none_or(|ppm| limit.holds(&ppm))
+        }
+        Promise::BudgetBurn { service, objective_ppm, period, limit } => {
+            let best = measures.services[service.index()].at_best();
+            let length = measures.end.saturating_since(SimTime::ZERO);
+            let limit = Limit { comparison: limit.comparison, value: u64::from(limit.value) };
+            budget::burn_ppm(&best, *objective_ppm, *period, length)
+                .is_none_or(|ppm| limit.holds(&ppm))
+        }
+        Promise::Rto { subject: Subject::Service(service), limit } => {
+            let outages = measures.services[service.index()].outages.iter();
+            outages.map(|it| (it.from, it.until)).any(|it| is_avoidable(it, *limit, measures))
+        }
+        Promise::Rto { subject: Subject::Database(database), limit } => {
+            let seen = &measures.databases[database.index()];
+            let from = seen.write_outage_max_at;
+            is_avoidable((from, from + seen.write_outage_max), *limit, measures)
+        }
+        Promise::Returns { within, .. } => {
+            let last = measures.faults.iter().flatten().map(|fault| fault.at).max();
+            let due = last.and_then(|at| at.checked_add(*within));
+            due.is_none_or(|due| measures.dark.longest_within(due, measures.end).is_zero())
+        }
         Promise::Never(
-            Predicate::DataLost(_)
+            predicate @ (Predicate::QuorumLost
             | Predicate::NoEndpoints(_)
             | Predicate::MasterDisruption
-            | Predicate::PodUnschedulable(_),
-        ) => Some(Need::Survivor),
-        // Whoever tells is not what was lost.
-        Promise::Completes { .. }
+            | Predicate::PodUnschedulable(_)),
+        ) => {
+            let broken_at = measures.signals.first_at(predicate);
+            broken_at.is_none_or(|at| !measures.dark.contains(at))
+        }
+        Promise::Rpo { .. }
+        | Promise::Latency { .. }
+        | Promise::StaticallyStable { .. }
+        | Promise::Completes { .. }
         | Promise::JobCompletes { .. }
         | Promise::Alert { .. }
         | Promise::Never(_)
@@ -68,6 +94,15 @@ fn need(promise: &Promise) -> Option<Need> {
         | Promise::Sometimes(_)
         | Promise::StartsFrom { .. }
         | Promise::Cel { .. }
-        | Promise::Data { .. } => None,
+        | Promise::Data { .. } => true,
     }
+}
+
+/// Whether an outage is longer than promised although the dark in it is not.
+fn is_avoidable(
+    (from, until): (SimTime, SimTime),
+    limit: Limit<SimSpan>,
+    measures: &RunMeasures,
+) -> bool {
+    !limit.holds(&(until - from)) && limit.holds(&measures.dark.longest_within(from, until))
 }

@@ -2,7 +2,7 @@
 
 use model_api::Observation;
 use model_api::guarantee::Predicate;
-use model_api::observation::DeletionReason;
+use model_api::observation::{BackupFact, DeletionReason};
 use sim_kernel::SimTime;
 
 use crate::measures::Subjects;
@@ -70,7 +70,15 @@ impl Signal {
             }
             (Predicate::DataLost(of), O::CommitsLost { database, .. })
             | (Predicate::Failover(of), O::PrimaryPromoted { database, .. }) => about(of, database),
-            (Predicate::QuorumLost, O::QuorumLost)
+            // Of data that is no database: what is not there after a restore, or without one.
+            (
+                Predicate::DataLost(None),
+                O::Backup(
+                    BackupFact::Returned { lost_ns, .. } | BackupFact::StillLost { lost_ns, .. },
+                ),
+            ) => lost_ns > 0,
+            (Predicate::DataLost(None), O::Backup(BackupFact::Unrestorable { .. }))
+            | (Predicate::QuorumLost, O::QuorumLost)
             | (Predicate::ApiLost, O::ApiLost)
             | (Predicate::MasterDisruption, O::MasterDisruptionStarted) => true,
             (Predicate::PodUnschedulable(of), O::PodBecameUnschedulable { workload, .. })

@@ -51,6 +51,15 @@ pub enum BackupFact {
         /// Which data set.
         data_set: DataSetId,
     },
+    /// The run ends and it is not back. Told at the end, of what a restore may still bring back.
+    StillLost {
+        /// Which data set.
+        data_set: DataSetId,
+        /// What is lost at least, as time in nanoseconds; `u64::MAX` for everything.
+        lost_ns: u64,
+        /// No more than that is: it is being restored, or nothing is left to restore.
+        is_known: bool,
+    },
     /// A standby took over from a primary that had closed segments of its log and not archived them: no
     /// restore leads past these until that one is back.
     LogStranded {

@@ -3,9 +3,10 @@
 use model_api::DataSetId;
 use model_api::backup::DisasterClass;
 use model_api::observation::{BackupFact, RecoveryParts};
-use sim_kernel::{Context, Recorder, SimSpan};
+use sim_kernel::{Context, Recorder, SimSpan, SimTime};
 
 use super::{BackupEvent, BackupNotice, Backups, Observation, Obstacles, PRIORITY};
+use crate::exposure::ALL;
 use crate::fate::Disaster;
 use crate::people::Work;
 use crate::rare;
@@ -57,6 +58,15 @@ impl Loss {
             is_server_left: self.is_server_left,
         }
     }
+}
+
+/// What is to be expected of data that is lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Outlook {
+    /// What does not come back; [`ALL`] for everything.
+    pub lost: SimSpan,
+    /// No more than that: a restore is under way, or there will be none.
+    pub is_known: bool,
 }
 
 fn class_of(disaster: Disaster) -> DisasterClass {
@@ -253,6 +263,7 @@ impl Backups {
         let Some(loss) = &mut self.sets[data_set.index()].loss else { return true };
         let Some(found) = found else {
             loss.is_final = true;
+            self.given_up.push(data_set);
             ctx.hit(&rare::NOTHING_LEFT);
             ctx.observe(|| Observation::Backup(BackupFact::Unrestorable { data_set }));
             return true;
@@ -273,12 +284,55 @@ impl Backups {
     }
 
     fn find(&self, data_set: DataSetId, now: Stamp, obstacles: Obstacles) -> Option<Found> {
+        let loss = self.sets[data_set.index()].loss.as_ref()?;
+        self.find_for(data_set, loss, now, obstacles)
+    }
+
+    fn find_for(
+        &self,
+        data_set: DataSetId,
+        loss: &Loss,
+        now: Stamp,
+        obstacles: Obstacles,
+    ) -> Option<Found> {
         let idx = data_set.index();
-        let loss = self.sets[idx].loss.as_ref()?;
         let stairs = self.archive_idx(data_set).map(|archive| self.archives[archive].stairs());
         let stock = self.stock(idx, &self.runs, stairs.as_deref());
         let view = self.view(idx, loss.disaster, &self.damage, obstacles);
         newest(&stock, &view, &loss.question(now))
+    }
+
+    /// What a restore of lost data brings back that is under way, or that would begin now; `None` of data
+    /// that is not lost, or of which nobody hopes any more.
+    pub fn outlook(&self, data_set: DataSetId, now: SimTime) -> Option<Outlook> {
+        let now = Stamp::of(now);
+        let set = &self.sets[data_set.index()];
+        let mut loss = set.loss.clone().filter(|loss| !loss.is_final)?;
+        if loss.discovered_at.is_none() {
+            // Nobody has stopped it yet.
+            loss.is_server_left = loss.disaster == Disaster::Logical && set.stopped_at.is_none();
+        }
+        let begun = loss.found;
+        let found = begun.or_else(|| self.find_for(data_set, &loss, now, Obstacles::NONE));
+        let written_until = loss.written_until.or(set.stopped_at).unwrap_or(now);
+        Some(Outlook {
+            lost: found.map_or(ALL, |found| written_until.since(found.reach)),
+            is_known: begun.is_some() || found.is_none(),
+        })
+    }
+
+    /// Tells at the end of a run what is still lost.
+    pub(super) fn tell_still_lost<E, R>(&self, ctx: &mut Context<'_, E, R>)
+    where
+        E: Copy + From<BackupEvent>,
+        R: Recorder<Observation>,
+    {
+        for data_set in (0..self.sets.len()).map(DataSetId::from_index) {
+            if let Some(Outlook { lost, is_known }) = self.outlook(data_set, ctx.now()) {
+                let fact = BackupFact::StillLost { data_set, lost_ns: lost.as_nanos(), is_known };
+                ctx.observe(|| Observation::Backup(fact));
+            }
+        }
     }
 
     pub(super) fn restore_done<E, R>(&mut self, data_set: DataSetId, ctx: &mut Context<'_, E, R>)

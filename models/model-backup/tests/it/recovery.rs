@@ -311,3 +311,34 @@ fn a_key_that_cannot_be_used_stops_copies_and_holds_restores_up() {
     let (never, archiver) = told(&[disabled, (struck_at, Deed::Strike(1))]);
     assert_eq!((never, archiver), (None, Some(None)));
 }
+
+#[test]
+fn the_end_of_a_run_tells_what_is_not_back() {
+    let still = |protection: Protection, deed: Deed, end_hour: u64| {
+        let end = SimTime::from_secs(end_hour * 3600);
+        let (_, facts) = run(&blueprint(protection), 1, &[(SimTime::from_secs(7200), deed)], end);
+        facts.0.into_iter().find_map(|(_, fact)| match fact {
+            BackupFact::StillLost { lost_ns, is_known, .. } => {
+                Some((SimSpan::from_nanos(lost_ns), is_known))
+            }
+            _ => None,
+        })
+    };
+    let hours = SimSpan::from_hours;
+    // A bad migration that is found after five hours: until then more is written to it.
+    let spoilt = |hour| still(databases(&["db"]), Deed::Strike(3), hour);
+    assert_eq!(spoilt(4), Some((hours(2), false)));
+    assert_eq!(spoilt(6), Some((hours(4), false)));
+    assert_eq!(spoilt(100), None);
+    // Whatever is found, there is nothing.
+    let mut bare = databases(&["db"]);
+    bare.policies.clear();
+    let all = Some((SimSpan::MAX, true));
+    assert_eq!(still(bare.clone(), Deed::Strike(3), 4), all);
+    assert_eq!(still(bare, Deed::Strike(3), 100), None, "that was told when it was found out");
+    // A restore that reads still: what it brings back is known.
+    let mut slow = databases(&["db"]);
+    slow.places[0].read_bytes_per_second = 1;
+    let reads = still(slow, Deed::Strike(1), 4).expect("it reads for years");
+    assert!(reads.1 && !reads.0.is_zero() && reads.0 < hours(1), "{reads:?}");
+}

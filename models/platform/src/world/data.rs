@@ -37,6 +37,8 @@ pub(super) struct DataState {
     is_held: Vec<bool>,
     /// By database: it serves from what was restored, whatever became of its instances.
     is_restored: Vec<bool>,
+    /// By database: it was told that its last instance is destroyed.
+    is_destroyed: Vec<bool>,
     /// By database: what it was told of its archive.
     archivers: Vec<Option<Option<SimSpan>>>,
     /// Changes of backups that databases were told of.
@@ -76,6 +78,7 @@ impl DataState {
             is_postgres_writable: vec![true; count],
             is_held: vec![false; count],
             is_restored: vec![false; count],
+            is_destroyed: vec![false; count],
             archivers: vec![None; count],
             told_count: 0,
         }
@@ -254,6 +257,63 @@ impl World {
                 },
             }
         }
+        while let Some(data_set) = self.data.backups.take_given_up() {
+            if let DataSetKind::Database(database) = kind_of(data_set) {
+                self.tell_lost(database, ALL, ctx);
+            }
+        }
+    }
+
+    /// Tells at the end of a run what of databases is lost that are not back.
+    pub(super) fn finish_data<R: Recorder<Observation>>(&self, ctx: &mut Context<'_, Event, R>) {
+        for (idx, data_set) in self.data.sets.iter().enumerate() {
+            let outlook = data_set.and_then(|it| self.data.backups.outlook(it, ctx.now()));
+            // More than nothing may become of what is not known yet.
+            if let Some(outlook) = outlook
+                && (outlook.is_known || !outlook.lost.is_zero())
+            {
+                self.tell_lost(DatabaseId::from_index(idx), outlook.lost, ctx);
+            }
+        }
+    }
+
+    /// Tells of databases whose last instance is destroyed, where no backup is known that could bring
+    /// anything back. Of the others their data sets tell.
+    fn tell_destroyed<R: Recorder<Observation>>(&mut self, ctx: &mut Context<'_, Event, R>) {
+        for idx in 0..self.data.sets.len() {
+            let database = DatabaseId::from_index(idx);
+            if self.data.sets[idx].is_none()
+                && self.databases.is_destroyed(database)
+                && !std::mem::replace(&mut self.data.is_destroyed[idx], true)
+            {
+                self.tell_lost(database, ALL, ctx);
+            }
+        }
+    }
+
+    /// Tells what of a database does not come back, as time.
+    fn tell_lost<R: Recorder<Observation>>(
+        &self,
+        database: DatabaseId,
+        lost: SimSpan,
+        ctx: &mut Context<'_, Event, R>,
+    ) {
+        if lost.is_zero() {
+            ctx.observe(|| Observation::CommitsKept { database });
+            return;
+        }
+        let spec = &self.blueprint.databases[database.index()];
+        // Of everything nobody knows how much it was; what this run wrote is the least.
+        let span =
+            if lost == ALL { ctx.now().saturating_since(sim_kernel::SimTime::ZERO) } else { lost };
+        let units = |per_second: u64| {
+            let units = u128::from(span.as_nanos()) * u128::from(per_second) / 1_000_000_000;
+            u64::try_from(units).unwrap_or(u64::MAX)
+        };
+        let (commit_count, wal_bytes) =
+            (units(spec.commits_per_second), units(spec.wal_bytes_per_second));
+        let span_ns = lost.as_nanos();
+        ctx.observe(|| Observation::CommitsLost { database, span_ns, commit_count, wal_bytes });
     }
 
     fn hold<R: Recorder<Observation>>(
@@ -283,11 +343,7 @@ impl World {
                 self.data.backups.set_running(data_set, true, ctx);
             }
         }
-        if lost.is_zero() {
-            ctx.observe(|| Observation::CommitsKept { database });
-        } else {
-            self.observe_loss(database, lost, ctx);
-        }
+        self.tell_lost(database, lost, ctx);
         ctx.observe(|| Observation::WritesResumed { database });
         self.tell_writable(database);
     }
@@ -299,32 +355,12 @@ impl World {
         database: DatabaseId,
         ctx: &mut Context<'_, Event, R>,
     ) {
-        if let Some(data_set) = self.data.sets[database.index()] {
+        let idx = database.index();
+        if let Some(data_set) = self.data.sets[idx] {
             self.data.backups.lose_live(data_set, ctx);
-        } else {
-            self.observe_loss(database, ALL, ctx);
+        } else if !std::mem::replace(&mut self.data.is_destroyed[idx], true) {
+            self.tell_lost(database, ALL, ctx);
         }
-    }
-
-    /// Tells what of a database is lost by time.
-    fn observe_loss<R: Recorder<Observation>>(
-        &self,
-        database: DatabaseId,
-        lost: SimSpan,
-        ctx: &mut Context<'_, Event, R>,
-    ) {
-        let spec = &self.blueprint.databases[database.index()];
-        // Of everything nobody knows how much it was; what this run wrote is the least.
-        let span =
-            if lost == ALL { ctx.now().saturating_since(sim_kernel::SimTime::ZERO) } else { lost };
-        let units = |per_second: u64| {
-            let units = u128::from(span.as_nanos()) * u128::from(per_second) / 1_000_000_000;
-            u64::try_from(units).unwrap_or(u64::MAX)
-        };
-        let (commit_count, wal_bytes) =
-            (units(spec.commits_per_second), units(spec.wal_bytes_per_second));
-        let span_ns = if lost == ALL { u64::MAX } else { lost.as_nanos() };
-        ctx.observe(|| Observation::CommitsLost { database, span_ns, commit_count, wal_bytes });
     }
 
     /// PostgreSQL says whether clients can write.
@@ -359,7 +395,7 @@ impl World {
         kind: &DataFault,
         ctx: &mut Context<'_, Event, R>,
     ) -> (Struck, u32) {
-        match kind {
+        let struck = match kind {
             DataFault::ZoneDestroyed { zone } => {
                 let zone = pick_zone(fault, *zone, &self.blueprint, self.streams);
                 let nodes = self.lose_for_good(zone, ctx);
@@ -402,7 +438,9 @@ impl World {
                 let how = if *is_silent { Breakage::Silent } else { Breakage::Visible };
                 (Struck::Copies, self.set_breakage(kind, Some(how), ctx))
             }
-        }
+        };
+        self.tell_destroyed(ctx);
+        struck
     }
 
     /// Copies are made again.
@@ -477,6 +515,7 @@ mod tests {
             is_postgres_writable: vec![false],
             is_held: vec![false],
             is_restored: vec![true],
+            is_destroyed: vec![false],
             archivers: vec![None],
             told_count: 0,
         };

@@ -8,6 +8,7 @@ mod connections;
 mod deaths;
 mod gateways;
 mod instances;
+mod losses;
 mod proxies;
 mod recommended;
 mod stakes;

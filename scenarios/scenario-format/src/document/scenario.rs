@@ -130,7 +130,13 @@ impl Decode for GuaranteeText {
     fn schema(definitions: &mut Definitions) -> Json {
         let expression = ExpressionSpec::schema(definitions);
         json!({"oneOf": [
-            {"type": "string", "minLength": 1, "examples": [
+            {"type": "string", "minLength": 1, "description": concat!(
+                "A promise. Of a database, rto and rpo count the runs in which its primary was hit or took no ",
+                "writes; where no run stops it, its rto is none. never data_lost and rpo count data that nothing brings back as lost without bound. ",
+                "returns(goodput(service), 95%, 10m): within 10m of the last fault, of the requests of the next ",
+                "30 s at least 95 % of the share that was answered before the first fault (of all of them, when ",
+                "nobody asked before) are answered, and so on to the end.",
+            ), "examples": [
                 "availability(shop/frontend) >= 99.9% for 99% of runs",
                 "availability(shop/frontend, 1h) >= 99%",
                 "budget_burn(shop/frontend, 99.9%, 30d) <= 10%",

@@ -46,7 +46,10 @@ fn violated_is_1() {
 
 #[test]
 fn unwinnable_is_1_and_says_so() {
-    let text = check(&["run", "rolling-two-zones"], 1);
+    let lost = |zone: &str| format!("{{zonePowerLoss: {{name: {zone}, zone: {zone}, at: 5m}}}}");
+    let faults = ["az-a", "az-b", "az-c"].map(lost).join(", ");
+    let path = scenario("unwinnable", "dark", &faults, "availability(shop/frontend) >= 99%");
+    let text = check(&["run", &path], 1);
     assert!(text.to_lowercase().contains("unwinnable"), "{text}");
 }
 

@@ -140,3 +140,24 @@ proptest! {
         prop_assert_eq!(sum, measured.as_nanos());
     }
 }
+
+#[test]
+fn an_outage_by_dead_endpoints_lasts_until_their_nodes_are_found_silent() {
+    let plan = town::losing(&[0]);
+    let subjects = Subjects::new(plan.blueprint(), plan.faults(), &[]);
+    let (monitor, _) = plan.run(1, 0, Monitor::new(&subjects));
+    let measures = monitor.finish(plan.horizon());
+    let outage = measures.services[0].longest_outage().expect("a third of the endpoints is dead");
+    let (journal, _): (Journal<_, Observation>, _) = plan.run(1, 0, Journal::new());
+    let story = Story::new(&journal, plan.blueprint(), plan.faults());
+    let told = story.outage(0, ServiceId(0), outage);
+    let at = |words: &str| told.steps.iter().position(|step| step.text.contains(words));
+    let (silent, routed) =
+        (at("silent").expect("told"), at("proxies route shop/web").expect("told"));
+    assert!(silent < routed, "{told:#?}");
+    assert!(told.steps.is_sorted_by_key(|step| step.at_ns), "{told:#?}");
+    let detect = told.outage_parts.iter().find(|part| part.part == report_data::Part::Detect);
+    let detect = detect.map_or(0, |part| part.length_ns);
+    assert!(detect > SimSpan::from_secs(30).as_nanos(), "{told:#?}");
+    assert_eq!(told.outage_ns(), Some(outage.length().as_nanos()));
+}

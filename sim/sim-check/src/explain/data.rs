@@ -4,7 +4,7 @@ use model_api::backup::DisasterClass;
 use model_api::observation::{BackupFact, ExposureStretch};
 use model_api::{DataSetId, Observation, SourceRef};
 use report_data::{Explanation, Part, Step};
-use sim_kernel::{SimSpan, SimTime};
+use sim_kernel::{EventId, SimSpan, SimTime};
 
 use super::Story;
 
@@ -47,6 +47,11 @@ impl<E> Story<'_, E> {
             BackupFact::Unrestorable { data_set } => {
                 (data_set, "nothing is left to restore from".to_owned())
             }
+            BackupFact::StillLost { data_set, lost_ns, is_known } => {
+                let at_least = if *is_known { "" } else { "at least " };
+                let lost = lost(SimSpan::from_nanos(*lost_ns));
+                (data_set, format!("the run ends, and {at_least}{lost} is lost"))
+            }
             BackupFact::RestoreDone { data_set } => (data_set, "the data is there".to_owned()),
             BackupFact::Returned { data_set, lost_ns, .. } => {
                 (data_set, format!("it is back, without {}", lost(SimSpan::from_nanos(*lost_ns))))
@@ -54,6 +59,23 @@ impl<E> Story<'_, E> {
         };
         let spec = &protection.data_sets[data_set.index()];
         Some((format!("{}: {text}", spec.name), Some(spec.origin.object)))
+    }
+
+    /// What came of an observation at the end of a run, where that has no event of its own: the loss of
+    /// the data it speaks of.
+    pub(super) fn lost_by(&self, observation: &Observation) -> Option<EventId> {
+        let protection = &self.blueprint.protection;
+        let data_set = match *observation {
+            Observation::CommitsLost { database, .. } => protection.of_database(database)?,
+            Observation::Backup(BackupFact::StillLost { data_set, .. }) => data_set,
+            _ => return None,
+        };
+        let records = self.journal.observations().iter().rev();
+        let mut struck = records.filter(|record| match record.observation {
+            Observation::Backup(BackupFact::Struck { data_set: of, .. }) => of == data_set,
+            _ => false,
+        });
+        struck.next().map(|record| record.cause)
     }
 
     /// Explains the worst moment of a data set's exposure to a class of disaster.
@@ -151,6 +173,7 @@ pub(super) fn part(fact: &BackupFact) -> Option<Part> {
         | BackupFact::Kept { .. }
         | BackupFact::LogStranded { .. }
         | BackupFact::Struck { .. }
+        | BackupFact::StillLost { .. }
         | BackupFact::Unrestorable { .. } => None,
     }
 }

@@ -5,9 +5,9 @@
 //! on the chain (a node found silent, a pod bound after it waited), belong on the way too, when they
 //! are about a pod that the chain is about or about the node of such a pod.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use model_api::{NodeId, Observation, PodId};
+use model_api::{NodeId, Observation, PodId, WorkloadId};
 use sim_kernel::{EventId, EventRecord, SimTime};
 
 use super::Story;
@@ -34,6 +34,8 @@ impl<E> Story<'_, E> {
                 focus.nodes.insert(node);
             }
         }
+        let found = self.found_silent(&chain, &path, end);
+        path.extend(found.filter(|told| !focus.admits(&told.observation)));
         for record in chain {
             let told = self.by_cause.get(&record.id).into_iter().flatten();
             let later = told.filter(|told| told.at > record.at && told.at <= end);
@@ -41,6 +43,37 @@ impl<E> Story<'_, E> {
         }
         path.sort_by_key(|told| told.at);
         path
+    }
+
+    /// Endpoints of a Service that changed because nodes under its pods were found silent: the last of
+    /// these nodes.
+    fn found_silent(&self, chain: &[&EventRecord<E>], path: &[Told], end: SimTime) -> Option<Told> {
+        let service = path.iter().rev().find_map(|told| match told.observation {
+            Observation::EndpointsChanged { service, .. } => Some(service),
+            _ => None,
+        })?;
+        let service = &self.blueprint.services[service.index()];
+        let is_its = |workload: WorkloadId| {
+            let spec = &self.blueprint.workloads[workload.index()];
+            service.selects(&spec.namespace, &spec.template.labels)
+        };
+        let of_chain = |id: &EventId| chain.iter().any(|record| record.id == *id);
+        let records = self.journal.observations().iter().filter(|record| record.at <= end);
+        let (mut under, mut last) = (BTreeMap::new(), None);
+        for record in records {
+            match record.observation {
+                Observation::PodBound { pod, node, workload } if is_its(workload) => {
+                    under.insert(pod, node);
+                }
+                Observation::NodeBecameNotReady { node } if of_chain(&record.cause) => {
+                    if under.values().any(|it| *it == node) {
+                        last = Some(Told { at: record.at, observation: record.observation });
+                    }
+                }
+                _ => {}
+            }
+        }
+        last
     }
 
     /// What stands for an event: of a fault that it struck and where, of a pass of a kubelet whom it

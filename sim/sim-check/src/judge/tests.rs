@@ -132,7 +132,6 @@ fn nothing_is_shown_of_what_is_not_there() {
     let returns = Promise::Returns { service: ServiceId(0), to_ppm: 950_000, within: MINUTE * 20 };
     let (blueprint, mut measures) = run(&returns, (10, 12));
     measures.faults.clear();
-    measures.returns.insert((ServiceId(0), 950_000), None);
     let of = |promise: Promise, measures: &RunMeasures, blueprint: &Blueprint| {
         judge(&guarantee(promise, None), std::slice::from_ref(measures), blueprint)
     };
@@ -224,4 +223,207 @@ fn what_starts_from_nothing_is_known_whatever_a_run_does() {
         "n/engine, n/network need each other to start: n/engine needs n/network, n/network needs \
          n/engine; the smallest step that breaks it by hand: delete it"
     );
+}
+
+/// The verdict on one run whose figures are changed.
+fn judged(
+    promise: &Promise,
+    change: impl FnOnce(&mut Blueprint, &mut RunMeasures),
+) -> GuaranteeJudgement {
+    let (mut blueprint, mut measures) = run(promise, (10, 20));
+    change(&mut blueprint, &mut measures);
+    judge(&guarantee(promise.clone(), None), &[measures], &blueprint)
+}
+
+#[test]
+fn what_is_broken_is_violated_whatever_was_hit() {
+    let available = |value| Promise::Availability {
+        service: ServiceId(0),
+        clients: None,
+        admitted_only: false,
+        limit: Limit { comparison: Comparison::GreaterOrEqual, value },
+    };
+    let hit_nothing = |_: &mut Blueprint, measures: &mut RunMeasures| {
+        measures.faults[0].as_mut().expect("it struck").targets = 0;
+    };
+    let broken = judged(&available(990_000), hit_nothing);
+    assert_eq!((broken.verdict, broken.judged_count), (Verdict::Violated, 1));
+    assert_eq!(broken.values, [Some(833_333)]);
+    let kept = judged(&available(500_000), hit_nothing);
+    assert_eq!((kept.verdict, kept.judged_count), (Verdict::Vacuous, 0));
+    // What never happened where nothing was hit could not happen.
+    let sometimes = judged(&Promise::Sometimes(Predicate::QuorumLost), hit_nothing);
+    assert_eq!(sometimes.verdict, Verdict::Vacuous);
+}
+
+fn rpo(minutes: u64) -> Promise {
+    let limit = Limit { comparison: Comparison::LessOrEqual, value: MINUTE * minutes };
+    Promise::Rpo { database: DatabaseId(0), limit }
+}
+
+#[test]
+fn data_that_nothing_brings_back_is_lost_without_bound() {
+    let lost = |span, is_loss_open| crate::DatabaseMeasures {
+        lost_span_max: span,
+        lost_count: u32::from(!span.is_zero()),
+        is_loss_open,
+        ..Default::default()
+    };
+    let cases = [
+        (lost(SimSpan::MAX, false), Verdict::Violated, Some(i64::MAX)),
+        (lost(MINUTE * 20, false), Verdict::Held, Some(1_200_000_000_000)),
+        // It is not back yet, and nobody knows what will be.
+        (lost(MINUTE * 20, true), Verdict::Inconclusive, Some(1_200_000_000_000)),
+        (lost(MINUTE * 40, true), Verdict::Violated, Some(2_400_000_000_000)),
+        (lost(SimSpan::ZERO, true), Verdict::Inconclusive, Some(0)),
+        (lost(SimSpan::ZERO, false), Verdict::Vacuous, None),
+    ];
+    for (seen, verdict, value) in cases {
+        let found = judged(&rpo(30), |_, measures| measures.databases = vec![seen]);
+        assert_eq!((found.verdict, &found.values[..]), (verdict, &[value][..]), "{seen:?}");
+    }
+}
+
+#[test]
+fn a_database_that_was_not_hit_shows_neither_rto_nor_rpo() {
+    let rto = Promise::Rto {
+        subject: Subject::Database(DatabaseId(0)),
+        limit: Limit { comparison: Comparison::LessOrEqual, value: MINUTE },
+    };
+    let hit = crate::DatabaseMeasures {
+        write_outage_max: SimSpan::from_secs(20),
+        write_outage_count: 1,
+        is_writable_at_end: true,
+        ..Default::default()
+    };
+    for promise in [rto, rpo(0)] {
+        let (blueprint, measures) = run(&promise, (10, 11));
+        let with = |seen| RunMeasures { databases: vec![seen], ..measures.clone() };
+        let runs = [with(hit), with(crate::DatabaseMeasures::default()), with(hit)];
+        let found = judge(&guarantee(promise, None), &runs, &blueprint);
+        assert_eq!((found.verdict, found.judged_count), (Verdict::Held, 2));
+        assert!(found.reason.contains("not counted are 1 of 3 runs"), "{}", found.reason);
+    }
+}
+
+#[test]
+fn a_database_that_no_run_stops_has_withstood_what_struck() {
+    let rto = Promise::Rto {
+        subject: Subject::Database(DatabaseId(0)),
+        limit: Limit { comparison: Comparison::LessOrEqual, value: MINUTE },
+    };
+    for (promise, targets, verdict) in
+        [(&rto, 1, Verdict::Held), (&rto, 0, Verdict::Vacuous), (&rpo(0), 1, Verdict::Vacuous)]
+    {
+        let found = judged(promise, |_, measures| {
+            measures.databases = vec![crate::DatabaseMeasures::default()];
+            measures.faults[0].as_mut().expect("it struck").targets = targets;
+        });
+        assert_eq!(found.verdict, verdict, "{promise:?} {targets}");
+    }
+}
+
+#[test]
+fn the_end_of_a_run_shows_nothing_of_pods_that_would_still_be_evicted() {
+    let workload = model_api::WorkloadId(3);
+    let cases = [
+        (Predicate::PodEvicted(None), Verdict::Inconclusive),
+        (Predicate::PodEvicted(Some(workload)), Verdict::Inconclusive),
+        (Predicate::PodUnschedulable(None), Verdict::Inconclusive),
+        (Predicate::PodEvicted(Some(model_api::WorkloadId(0))), Verdict::Held),
+        (Predicate::QuorumLost, Verdict::Held),
+    ];
+    for (predicate, verdict) in cases {
+        let never = Promise::Never(predicate);
+        let found = judged(&never, |_, measures| {
+            measures.evictions_pending.insert(workload);
+        });
+        assert_eq!(found.verdict, verdict, "{never:?}");
+    }
+}
+
+#[test]
+fn actions_that_are_never_done_are_counted() {
+    let limit = Limit { comparison: Comparison::LessOrEqual, value: MINUTE * 5 };
+    let promise = Promise::Completes { fault: FaultId(0), limit };
+    let (blueprint, measures) = run(&promise, (10, 11));
+    let done = |after: Option<u64>| {
+        let mut measures = measures.clone();
+        let fault = measures.faults[0].as_mut().expect("it struck");
+        fault.completed_at = after.map(|minutes| fault.at + MINUTE * minutes);
+        measures
+    };
+    let runs = [done(Some(2)), done(None), done(Some(9)), done(None)];
+    let found = judge(&guarantee(promise, None), &runs, &blueprint);
+    let reason = "broken in 3 of 4 runs; in 2 of 4 runs it never came";
+    assert_eq!((found.verdict, found.reason.as_str()), (Verdict::Violated, reason));
+}
+
+/// A service that answers nobody in the dark (from minute 10 to 20), and not from one minute to another.
+fn in_the_dark(promise: &Promise, away: (u64, u64)) -> Verdict {
+    let (mut blueprint, _) = run(promise, (10, 20));
+    blueprint.zones = vec![model_api::blueprint::Zone::default(); 2];
+    let subjects =
+        Subjects::new(&blueprint, &FaultPlan::default(), &[guarantee(promise.clone(), None)]);
+    let mut monitor = Monitor::new(&subjects);
+    let mut see = |minute, seen| monitor.observe(at(minute), EventId::NONE, seen);
+    let zones = [0, 1].map(model_api::ZoneId);
+    see(5, Observation::ZoneLost { zone: zones[0], is_isolated: false });
+    see(10, Observation::ZoneLost { zone: zones[1], is_isolated: false });
+    for zone in zones {
+        see(20, Observation::ZoneRestored { zone });
+    }
+    for pair in [0, away.0, away.1, 60].windows(2).filter(|pair| pair[1] > pair[0]) {
+        let served = if pair[0] == away.0 { 0 } else { 10_000 };
+        let flow = segment((at(pair[0]), at(pair[1])), [10_000; 2], [served; 2]);
+        see(pair[1], Observation::Flow(flow));
+    }
+    let ready = |ready_count| Observation::EndpointsChanged {
+        service: ServiceId(0),
+        ready_count,
+        live_count: 0,
+    };
+    see(away.0, ready(0));
+    judge(&guarantee(promise.clone(), None), &[monitor.finish(at(60))], &blueprint).verdict
+}
+
+#[test]
+fn only_the_dark_is_unwinnable() {
+    let at_least = |value| Limit { comparison: Comparison::GreaterOrEqual, value };
+    let available = Promise::Availability {
+        service: ServiceId(0),
+        clients: None,
+        admitted_only: false,
+        limit: at_least(900_000),
+    };
+    let in_windows = Promise::AvailabilityIn {
+        service: ServiceId(0),
+        window: MINUTE * 30,
+        limit: at_least(900_000),
+    };
+    let endpoints = Promise::Never(Predicate::NoEndpoints(ServiceId(0)));
+    let burn = Promise::BudgetBurn {
+        service: ServiceId(0),
+        objective_ppm: 900_000,
+        period: MINUTE * 60,
+        limit: Limit { comparison: Comparison::LessOrEqual, value: 1_500_000 },
+    };
+    let unwinnable = Verdict::Unwinnable;
+    let cases: [(&Promise, (u64, u64), Verdict); 9] = [
+        // Ten minutes of sixty are more than the tenth that may fail.
+        (&available, (10, 20), unwinnable),
+        (&in_windows, (10, 20), unwinnable),
+        (&burn, (10, 20), unwinnable),
+        (&rto(Comparison::LessOrEqual, 5), (10, 25), unwinnable),
+        // Power was away for ten minutes: whatever is longer is not for want of it.
+        (&rto(Comparison::LessOrEqual, 12), (10, 25), Verdict::Violated),
+        (&rto(Comparison::LessOrEqual, 5), (30, 50), Verdict::Violated),
+        (&endpoints, (10, 20), unwinnable),
+        // A zone was left then.
+        (&endpoints, (6, 20), Verdict::Violated),
+        (&endpoints, (30, 50), Verdict::Violated),
+    ];
+    for (promise, away, verdict) in cases {
+        assert_eq!(in_the_dark(promise, away), verdict, "{promise:?} {away:?}");
+    }
 }
