@@ -17,7 +17,7 @@ const LOOK: Purpose = Purpose::new("candidate look");
 const TICK: Purpose = Purpose::new("raft tick phase");
 const TIMEOUT: Purpose = Purpose::new("raft election timeout");
 
-/// Members of an etcd cluster, if nothing says how many.
+/// Members of an etcd cluster, if nothing says how many; without one of fewer there is no quorum.
 const MEMBERS: u32 = 3;
 /// Most members: etcd's documentation advises seven at most, and votes of more are slow to count.
 const MEMBERS_MAX: u32 = 99;
@@ -86,46 +86,9 @@ impl Elections {
                 .iter()
                 .any(|key| parameters.get(key).is_some());
         let kind = if is_etcd {
-            let heartbeat =
-                parameters.count("heartbeatIntervalMs", 100, 1..=MILLIS_MAX, diagnostics);
-            // etcd refuses a timeout below five heartbeats (`server/embed/config.go`).
-            let timeouts = heartbeat * 5..=MILLIS_MAX * 5;
-            let timeout =
-                parameters.count("electionTimeoutMs", heartbeat * 10, timeouts, diagnostics);
-            // On by default since 3.5 (`server/embed/config.go`).
-            let is_old = reference.is_some_and(|it| {
-                ["3.0", "3.1", "3.2", "3.3", "3.4"]
-                    .iter()
-                    .any(|old| it.contains(&format!("etcd {old}")))
-            });
-            let struck = timeline.struck_count().max(MEMBERS);
-            // A cluster of an even number is none that anybody records: one was never the leader.
-            let member_count =
-                parameters.count("members", struck | 1, 1..=MEMBERS_MAX, diagnostics);
-            Kind::Raft {
-                config: etcd::RaftConfig {
-                    tick: SimSpan::from_millis(u64::from(heartbeat)),
-                    election_ticks: u64::from(timeout / heartbeat),
-                    has_pre_vote: parameters.bool("preVote", !is_old, diagnostics),
-                },
-                member_count,
-            }
+            raft(&parameters, reference.unwrap_or_default(), timeline, diagnostics)
         } else {
-            let mut span = |key: &str, key_of_seconds: &str, default: u64| {
-                let default = SimSpan::from_secs(default);
-                let found = parameters.get(key).or_else(|| parameters.get(key_of_seconds));
-                let Some(node) = found else { return default };
-                // A number alone is one of seconds.
-                let text = node.text().unwrap_or_default();
-                let given = flags::span(text).or_else(|| flags::span(&format!("{text}s")));
-                given.unwrap_or_else(|| {
-                    refuse(node, "a duration such as 15s, at most 30 days", diagnostics);
-                    default
-                })
-            };
-            let lease = span("leaseDuration", "leaseDurationSeconds", 15);
-            let retry = span("retryPeriod", "retryPeriodSeconds", 2);
-            Kind::Lease(ElectionConfig::new(lease, retry))
+            lease(&parameters, diagnostics)
         };
         let counted = summary.at(&["election", "count"]);
         let count = match counted {
@@ -179,6 +142,51 @@ pub(crate) fn quantiles(name: &str, sorted: &[f64], figures: &mut Figures) {
     for (idx, value) in sorted.iter().enumerate() {
         figures.number(format!("{name}.all[{idx}]"), *value);
     }
+}
+
+/// Members of etcd, of the version that the recording was of.
+fn raft(
+    parameters: &Fields<'_>,
+    reference: &str,
+    timeline: &Timeline,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> Kind {
+    let heartbeat = parameters.count("heartbeatIntervalMs", 100, 1..=MILLIS_MAX, diagnostics);
+    // etcd refuses a timeout below five heartbeats (`server/embed/config.go`).
+    let timeouts = heartbeat * 5..=MILLIS_MAX * 5;
+    let timeout = parameters.count("electionTimeoutMs", heartbeat * 10, timeouts, diagnostics);
+    // Pre-vote is on by default since 3.5 (`server/embed/config.go`).
+    let mut old = ["etcd 3.0", "etcd 3.1", "etcd 3.2", "etcd 3.3", "etcd 3.4"].into_iter();
+    let is_old = old.any(|version| reference.contains(version));
+    // A cluster of an even number is none that anybody records: one was never the leader.
+    let struck = timeline.struck_count().clamp(MEMBERS, MEMBERS_MAX) | 1;
+    Kind::Raft {
+        config: etcd::RaftConfig {
+            tick: SimSpan::from_millis(u64::from(heartbeat)),
+            election_ticks: u64::from(timeout / heartbeat),
+            has_pre_vote: parameters.bool("preVote", !is_old, diagnostics),
+        },
+        member_count: parameters.count("members", struck, MEMBERS..=MEMBERS_MAX, diagnostics),
+    }
+}
+
+/// Replicas of a component.
+fn lease(parameters: &Fields<'_>, diagnostics: &mut Vec<Diagnostic>) -> Kind {
+    let mut span = |key: &str, key_of_seconds: &str, default: u64| {
+        let default = SimSpan::from_secs(default);
+        let found = parameters.get(key).or_else(|| parameters.get(key_of_seconds));
+        let Some(node) = found else { return default };
+        // A number alone is one of seconds.
+        let text = node.text().unwrap_or_default();
+        let given = flags::span(text).or_else(|| flags::span(&format!("{text}s")));
+        given.unwrap_or_else(|| {
+            refuse(node, "a duration such as 15s, at most 30 days", diagnostics);
+            default
+        })
+    };
+    let lease = span("leaseDuration", "leaseDurationSeconds", 15);
+    let retry = span("retryPeriod", "retryPeriodSeconds", 2);
+    Kind::Lease(ElectionConfig::new(lease, retry))
 }
 
 /// From the death of a leader to the other replica's name in the Lease. The leader renewed last

@@ -245,7 +245,7 @@ fn write_and_close(
             closed_at = clock(wakes_at);
         }
         let slept = (timeout - (clock(wakes_at) - closed_at)).max(1.0) + late(nth);
-        wakes_at = wakes_at + SimSpan::from_secs_f64_rounded(slept);
+        wakes_at += SimSpan::from_secs_f64_rounded(slept);
         nth += 1;
     }
     advance(archive, fault);

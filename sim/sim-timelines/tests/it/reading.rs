@@ -127,6 +127,7 @@ fn what_no_recording_has_is_refused() {
         (stage("schedule: [{at: 1, op: scale, name: web, replicas: 4e9}]"), "{}\n"),
         (election("{heartbeatIntervalMs: 100, electionTimeoutMs: 40}"), "{}\n"),
         (election("{heartbeatIntervalMs: 0}"), "{}\n"),
+        (election("{members: 1}"), "{}\n"),
         (election("{leaseDuration: 15s}"), "election: {count: 1e12}\n"),
         (election("{leaseDuration: 15s}"), "election: {count: 0}\n"),
     ];
