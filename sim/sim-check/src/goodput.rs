@@ -84,6 +84,9 @@ mod tests {
     /// end.
     type Stretch = (u64, [u64; 2], [u64; 2]);
 
+    /// Name, what happens, when the first and the last fault strike, what comes of it.
+    type Case<'a> = (&'a str, &'a [Stretch], (u64, u64), Returned);
+
     fn found(stretches: &[Stretch], struck: (u64, u64)) -> Returned {
         let mut from = 0;
         let mut segments = Vec::new();
@@ -103,7 +106,7 @@ mod tests {
     #[test]
     fn a_goodput_is_what_is_answered_of_what_is_asked() {
         let after = |secs| Returned::After(SimSpan::from_secs(secs));
-        let cases: [(&str, &[Stretch], (u64, u64), Returned); 9] = [
+        let cases: [Case<'_>; 9] = [
             ("it never falls", &[flat(3600, 100, 100)], (600, 600), after(0)),
             (
                 "it falls and comes back",

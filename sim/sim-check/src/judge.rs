@@ -109,10 +109,10 @@ fn judge_run(
     };
     // What was broken was broken, whatever hit it; what did not happen to a platform that nothing hit was
     // not kept.
-    let is_kept = match (&verdict, &guarantee.promise) {
-        (RunVerdict::Held, _) | (RunVerdict::Violated, Promise::Sometimes(_)) => true,
-        _ => false,
-    };
+    let is_kept = matches!(
+        (&verdict, &guarantee.promise),
+        (RunVerdict::Held, _) | (RunVerdict::Violated, Promise::Sometimes(_))
+    );
     if is_kept && !measures.is_stressed() && !measures.faults.is_empty() {
         return (not_exercised("no fault hit anything"), None);
     }

@@ -65,10 +65,10 @@ impl<E> Story<'_, E> {
                 Observation::PodBound { pod, node, workload } if is_its(workload) => {
                     under.insert(pod, node);
                 }
-                Observation::NodeBecameNotReady { node } if of_chain(&record.cause) => {
-                    if under.values().any(|it| *it == node) {
-                        last = Some(Told { at: record.at, observation: record.observation });
-                    }
+                Observation::NodeBecameNotReady { node }
+                    if of_chain(&record.cause) && under.values().any(|it| *it == node) =>
+                {
+                    last = Some(Told { at: record.at, observation: record.observation });
                 }
                 _ => {}
             }
