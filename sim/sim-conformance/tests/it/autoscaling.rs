@@ -332,3 +332,53 @@ fn several_metrics() {
         (&of([&many, strange], &[&of_many]), "{desiredReplicas: 6, error: true}"),
     ]);
 }
+
+/// TestBinpackingEstimatePlacementOnAddedNodes: pods of later groups go to the node that was added last,
+/// then to earlier ones; a last node that stayed empty is used before another one is added.
+#[test]
+fn later_groups_go_to_nodes_that_were_added() {
+    let node = |name: &str, zone: &str, cpu: u32, memory: u32| {
+        format!(
+            "{{apiVersion: v1, kind: Node, metadata: {{name: {name}, labels: {{kubernetes.io/hostname: {name}, topology.kubernetes.io/zone: {zone}}}}}, status: {{capacity: {{cpu: {cpu}m, memory: {memory}Mi, pods: 10}}}}}}"
+        )
+    };
+    let group = |app: &str, cpu: u32, count: u32, port: &str, spec: &str| {
+        format!(
+            "{{count: {count}, pod: {{apiVersion: v1, kind: Pod, metadata: {{name: {app}, namespace: universe, labels: {{app: {app}}}}}, spec: {{containers: [{{name: c, image: x, resources: {{requests: {{cpu: {cpu}m, memory: '100'}}}}{port}}}]{spec}}}}}}}"
+        )
+    };
+    let plain = |app: &str, cpu, count| group(app, cpu, count, "", "");
+    let apart = |app: &str, key: &str| {
+        format!(
+            ", affinity: {{podAntiAffinity: {{requiredDuringSchedulingIgnoredDuringExecution: [{{topologyKey: {key}, labelSelector: {{matchLabels: {{app: {app}}}}}}}]}}}}"
+        )
+    };
+    let big = || plain("big", 600, 2);
+    let zonal = || group("zonal", 600, 2, "", &apart("zonal", "topology.kubernetes.io/zone"));
+    let port = ", ports: [{containerPort: 80, hostPort: 5555}]";
+    let hosts = apart("spread", "kubernetes.io/hostname");
+    let many = || vec![zonal(), plain("small", 300, 1), plain("many", 100, 30)];
+    let three = vec![big(), plain("a", 150, 1), plain("b", 120, 1), plain("c", 100, 1)];
+    // Groups, limit, nodes, pods of each group.
+    let cases = [
+        (three, "unlimited", 2, "[2, 1, 1, 1]"),
+        (vec![big(), plain("medium", 400, 1), plain("small", 300, 1)], "unlimited", 2, "[2, 1, 1]"),
+        (vec![big(), group("port", 200, 2, port, "")], "unlimited", 2, "[2, 2]"),
+        (vec![big(), group("spread", 200, 2, "", &hosts)], "unlimited", 2, "[2, 2]"),
+        (vec![zonal(), plain("small", 300, 1)], "unlimited", 1, "[1, 1]"),
+        (vec![zonal(), plain("medium", 500, 1)], "unlimited", 2, "[1, 1]"),
+        (many(), "unlimited", 4, "[1, 1, 30]"),
+        (many(), "4", 4, "[1, 1, 30]"),
+        (many(), "3", 3, "[1, 1, 21]"),
+    ];
+    for (groups, limit, nodes, scheduled) in cases {
+        let given = format!(
+            "{{decision: estimate, existingNodes: [{}], template: {}, pendingPodGroups: [{}], flags: {{max-nodes-per-scaleup: {limit}}}}}",
+            node("oldnode", "zone-jupiter", 100, 100),
+            node("template", "zone-mars", 1000, 1000),
+            groups.join(", "),
+        );
+        let expected = format!("{{newNodes: {nodes}, podsScheduledPerGroup: {scheduled}}}");
+        check(&[(&given, &expected)]);
+    }
+}
