@@ -61,8 +61,8 @@ impl Resolver<'_> {
             [one] => format!("`{one}` is"),
             [first, ..] => format!("`{first}` and {} more are", others.len() - 1),
         };
-        let names = texts.0.iter().map(|(name, _)| name);
-        let place = names.filter(|name| frozen.name.starts_with(&name.value)).last();
+        let mut names = texts.0.iter().map(|(name, _)| name);
+        let place = names.rfind(|name| frozen.name.starts_with(&name.value));
         let Some(place) = place else { return };
         let message = format!(
             "control planes stand still during the faults of all runs, in which {others} judged too"
