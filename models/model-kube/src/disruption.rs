@@ -281,6 +281,35 @@ mod tests {
     }
 
     #[test]
+    fn a_budget_that_expects_no_pods_allows_nothing() {
+        let none = Demand::MinAvailable(IntOrPercent::Percent(50));
+        let bare = status(none, 2, 0, 2);
+        assert_eq!((bare.expected_pods, bare.disruptions_allowed), (0, 0));
+    }
+
+    #[test]
+    fn a_status_that_is_old_or_full_refuses() {
+        let request = |disrupted_count| EvictionRequest {
+            ignores_budgets: false,
+            is_ready: true,
+            budget_count: 1,
+            disrupted_count,
+        };
+        let policy = UnhealthyPodEvictionPolicy::IfHealthyBudget;
+        let free = status(Demand::MaxUnavailable(IntOrPercent::Int(2)), 4, 4, 4);
+        for (disrupted_count, is_current, answer) in [
+            (0, true, Admission::Charged),
+            (0, false, Admission::TooManyRequests),
+            (2000, true, Admission::Charged),
+            (2001, true, Admission::Forbidden),
+            (2001, false, Admission::TooManyRequests),
+        ] {
+            let found = admit(request(disrupted_count), policy, Some(&free), is_current);
+            assert_eq!(found, answer, "{disrupted_count} {is_current}");
+        }
+    }
+
+    #[test]
     fn an_unready_pod_goes_free_while_the_budget_is_met() {
         let request = EvictionRequest {
             ignores_budgets: false,

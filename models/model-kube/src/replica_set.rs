@@ -228,6 +228,16 @@ mod tests {
     }
 
     #[test]
+    fn restarts_of_sidecars_come_last() {
+        let calm = Candidate { is_ready: true, uid: 1, ..Candidate::default() };
+        let restless = Candidate { sidecar_restart_count: 3, uid: 2, ..calm };
+        let now = Ages::ByPowerOfTwo(SimTime::from_secs(900));
+        assert_eq!(compare(&restless, &calm, now), Ordering::Less);
+        let broken = Candidate { restart_count: 1, uid: 3, ..calm };
+        assert_eq!(compare(&broken, &restless, now), Ordering::Less, "its own count more");
+    }
+
+    #[test]
     fn exact_ages_tell_more_apart() {
         let at = |secs, uid| Candidate {
             is_ready: true,

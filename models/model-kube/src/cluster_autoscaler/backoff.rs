@@ -102,4 +102,15 @@ mod tests {
         backoff.succeeded(&"a");
         assert!(!backoff.is_backed_off(&"a", at(242)));
     }
+
+    #[test]
+    fn the_end_of_a_back_off_belongs_to_it() {
+        let mut backoff = Backoff::new(BackoffSettings::default());
+        let at = |mins| SimTime::ZERO + SimSpan::from_mins(mins);
+        assert_eq!(backoff.failed("a", at(0)), at(5));
+        assert_eq!(backoff.failed("a", at(5)), at(10), "not longer yet");
+        let reset = BackoffSettings::default().reset;
+        backoff.forget_stale(at(5) + reset);
+        assert_eq!(backoff.failed("a", at(5) + reset), at(15) + reset, "not forgotten yet");
+    }
 }

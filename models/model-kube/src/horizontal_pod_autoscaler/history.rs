@@ -201,4 +201,14 @@ mod tests {
         history.record_change(8, 6, &up, &down, at(126));
         assert_eq!(history.changes(minute, at(126)), (4, 2));
     }
+
+    #[test]
+    fn of_several_old_changes_the_last_one_gives_way() {
+        let (up, down) = (ScalingRules::default_up(), ScalingRules::default_down());
+        let event = |change, secs| ScaleEvent { change, at: SimTime::from_secs(secs) };
+        let mut history = History::with(&[], &[event(1, 10), event(2, 20), event(4, 95)], &[]);
+        history.record_change(3, 11, &up, &down, SimTime::from_secs(100));
+        let kept = History::with(&[], &[event(1, 10), event(8, 100), event(4, 95)], &[]);
+        assert_eq!(history, kept);
+    }
 }

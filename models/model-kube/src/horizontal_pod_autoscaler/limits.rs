@@ -234,3 +234,113 @@ pub fn next_departure(
     let policies = behavior.scale_up.policies.iter().chain(&behavior.scale_down.policies);
     history.next_departure(proposal, &windows, policies.map(|policy| policy.period), now)
 }
+
+#[cfg(test)]
+mod tests {
+    use model_api::Origin;
+    use model_api::kube::{ScaleTarget, ScalingPolicy};
+
+    use super::super::history::{Recommendation, ScaleEvent};
+    use super::*;
+
+    fn autoscaler(behavior: Option<ScalingBehavior>) -> HorizontalPodAutoscaler {
+        HorizontalPodAutoscaler {
+            namespace: "shop".to_owned(),
+            name: "web".to_owned(),
+            target: ScaleTarget::default(),
+            min_replicas: 1,
+            max_replicas: 20,
+            metrics: Vec::new(),
+            behavior,
+            origin: Origin::default(),
+        }
+    }
+
+    fn behavior(up_window_secs: u64, down_window_secs: u64) -> ScalingBehavior {
+        let window = |secs| Some(SimSpan::from_secs(secs));
+        ScalingBehavior {
+            scale_up: ScalingRules {
+                stabilization_window: window(up_window_secs),
+                ..ScalingRules::default_up()
+            },
+            scale_down: ScalingRules {
+                stabilization_window: window(down_window_secs),
+                ..ScalingRules::default_down()
+            },
+        }
+    }
+
+    /// What was recommended at the start.
+    fn recommended(replicas: i32) -> History {
+        History::with(&[Recommendation { replicas, at: SimTime::ZERO }], &[], &[])
+    }
+
+    fn stabilized(
+        behavior: Option<ScalingBehavior>,
+        history: &mut History,
+        (current, proposal): (i32, i32),
+        at: SimTime,
+    ) -> i32 {
+        let autoscaler = autoscaler(behavior);
+        normalize(&autoscaler, &Settings::default(), history, current, proposal, at).stabilized
+    }
+
+    #[test]
+    fn a_recommendation_counts_up_to_the_edge_of_its_window() {
+        let end = SimTime::from_mins(5);
+        let (before, after) = (end - SimSpan::from_nanos(1), end + SimSpan::from_nanos(1));
+        let down = |behavior, at| stabilized(behavior, &mut recommended(9), (9, 5), at);
+        // Without behavior the edge is inside, with one it is outside, in both directions.
+        assert_eq!((down(None, end), down(None, after)), (9, 5));
+        let with = Some(behavior(0, 300));
+        assert_eq!((down(with.clone(), before), down(with, end)), (9, 5));
+        let up = |at| stabilized(Some(behavior(300, 0)), &mut recommended(3), (3, 8), at);
+        assert_eq!((up(before), up(end)), (3, 8));
+    }
+
+    #[test]
+    fn a_recommendation_is_kept_for_the_longer_window_and_its_edge() {
+        let mut history = recommended(3);
+        let rise = |history: &mut History, secs| {
+            stabilized(Some(behavior(600, 300)), history, (3, 8), SimTime::from_secs(secs))
+        };
+        assert_eq!((rise(&mut history, 400), rise(&mut history, 500)), (3, 3));
+        assert_eq!(rise(&mut history, 600), 8);
+        // What is made twice at the edge sees the same twice.
+        let mut history = recommended(9);
+        let mut fall = || stabilized(None, &mut history, (9, 5), SimTime::from_mins(5));
+        assert_eq!((fall(), fall()), (9, 9));
+    }
+
+    #[test]
+    fn what_has_grown_too_fast_stays_and_does_not_shrink() {
+        let period = SimSpan::from_secs(60);
+        let mut slow = behavior(0, 0);
+        slow.scale_up.policies = vec![ScalingPolicy { is_percent: false, value: 4, period }];
+        slow.scale_down.policies = slow.scale_up.policies.clone();
+        let change = [ScaleEvent { change: 8, at: SimTime::from_secs(100) }];
+        let now = SimTime::from_secs(110);
+        let limited = |history: &History, wanted| {
+            limit_rate(&autoscaler(Some(slow.clone())), &slow, history, 10, wanted, now)
+        };
+        let risen = History::with(&[], &change, &[]);
+        assert_eq!(limited(&risen, 12), (10, "ScaleUpLimit"));
+        let fallen = History::with(&[], &[], &change);
+        assert_eq!(limited(&fallen, 8), (10, "ScaleDownLimit"));
+    }
+
+    #[test]
+    fn of_equal_limits_that_of_the_object_is_named() {
+        let mut slow = behavior(0, 0);
+        let period = SimSpan::from_secs(60);
+        slow.scale_up.policies = vec![ScalingPolicy { is_percent: false, value: 10, period }];
+        slow.scale_down.policies = vec![ScalingPolicy { is_percent: false, value: 9, period }];
+        let limited = |wanted| {
+            let history = History::default();
+            let scaler = autoscaler(Some(slow.clone()));
+            limit_rate(&scaler, &slow, &history, 10, wanted, SimTime::ZERO)
+        };
+        assert_eq!(limited(30), (20, "TooManyReplicas"));
+        assert_eq!(limited(0), (1, "TooFewReplicas"));
+    }
+}

@@ -481,3 +481,132 @@ fn float(value: i64) -> f64 {
 fn low_32(value: i64) -> i32 {
     value as i32
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Each edge of the times that decide whether a sample counts belongs to the later side.
+    #[test]
+    fn a_sample_counts_from_the_edge_on() {
+        let at = SimTime::from_secs;
+        let settings = Settings::default();
+        let is_out = |status, ready_at, sampled_at, now| {
+            let pod = PodFacts {
+                is_deleted: false,
+                phase: PodPhase::Running,
+                ready: Some(ReadyCondition { status, since: at(ready_at) }),
+                started_at: Some(at(0)),
+            };
+            let sample = Sample { value: 1, at: at(sampled_at), window: SimSpan::from_secs(15) };
+            let scene = Scene {
+                pods: &[],
+                spec_replicas: 1,
+                status_replicas: 1,
+                tolerances: Tolerances { up: 0.1, down: 0.1 },
+                settings: &settings,
+                now: at(now),
+            };
+            is_unready(&pod, sample, &scene)
+        };
+        use ConditionStatus::{False, True};
+        for (status, ready_at, sampled_at, now, expected) in [
+            // Within the first five minutes a whole window must have been measured.
+            (True, 100, 114, 299, true),
+            (True, 100, 115, 299, false),
+            (False, 100, 200, 299, true),
+            // After them, a pod that was ready once and is not now counts.
+            (True, 100, 114, 300, false),
+            (False, 29, 200, 300, true),
+            (False, 30, 200, 300, false),
+        ] {
+            let case = (status, ready_at, sampled_at, now);
+            assert_eq!(is_out(status, ready_at, sampled_at, now), expected, "{case:?}");
+        }
+    }
+
+    #[test]
+    fn pods_without_a_sample_count_against_a_change_only() {
+        let settings = Settings::default();
+        let scene = Scene {
+            pods: &[],
+            spec_replicas: 4,
+            status_replicas: 4,
+            tolerances: Tolerances { up: 0.1, down: 0.1 },
+            settings: &settings,
+            now: SimTime::ZERO,
+        };
+        let usage = |groups: &Groups| -> Result<Usage, MetricError> {
+            let ratio = float(groups.usage) / float(groups.request);
+            Ok(Usage { ratio, current: 0 })
+        };
+        let proposed = |groups: Groups| {
+            let first = usage(&groups).expect("known");
+            rebalance(&groups, first, &scene, usage).expect("known").0
+        };
+        let ready = Groups { ready_count: 2, sample_count: 2, request: 200, ..Groups::default() };
+        // Exactly on target: pods that are not ready change nothing.
+        let unready = Groups { unready_count: 2, unready_request: 200, ..ready };
+        assert_eq!(proposed(Groups { usage: 200, ..unready }), 4);
+        // Above it, missing ones count as idle; below it, as using what they request.
+        let missing =
+            Groups { missing_count: 2, missing_request: 200, missing_usage: 200, ..ready };
+        assert_eq!(proposed(Groups { usage: 500, ..missing }), 5);
+        assert_eq!(proposed(Groups { usage: 100, ..missing }), 3);
+        // More pods than were asked for: too little use never makes more of them.
+        let many = Groups { missing_usage: 190, missing_count: 1, missing_request: 100, ..missing };
+        let many = Groups { ready_count: 4, sample_count: 4, request: 400, usage: 220, ..many };
+        assert_eq!(proposed(many), 4);
+    }
+
+    /// A pod without a sample counts as using all that it requests, however low the target.
+    #[test]
+    fn a_low_target_does_not_make_missing_pods_idle() {
+        let ready = ReadyCondition { status: ConditionStatus::True, since: SimTime::ZERO };
+        let pod = PodFacts {
+            is_deleted: false,
+            phase: PodPhase::Running,
+            ready: Some(ready),
+            started_at: Some(SimTime::ZERO),
+        };
+        let settings = Settings::default();
+        let scene = Scene {
+            pods: &[pod; 4],
+            spec_replicas: 4,
+            status_replicas: 4,
+            tolerances: Tolerances { up: 0.1, down: 0.1 },
+            settings: &settings,
+            now: SimTime::from_mins(10),
+        };
+        let window = SimSpan::from_secs(15);
+        let sample = Some(Sample { value: 20, at: SimTime::from_mins(10), window });
+        let samples = [sample, sample, None, None];
+        let measured = Measured {
+            samples: &samples,
+            stray: &[],
+            requests: Requests::Same(100),
+            is_cpu: false,
+        };
+        assert_eq!(measured.utilization(50, &scene).expect("known").replicas, 4);
+    }
+
+    #[test]
+    fn only_running_pods_are_ready() {
+        let ready = ReadyCondition { status: ConditionStatus::True, since: SimTime::ZERO };
+        let pod = |phase| PodFacts {
+            is_deleted: false,
+            phase,
+            ready: Some(ready),
+            started_at: Some(SimTime::ZERO),
+        };
+        assert!(is_ready(&pod(PodPhase::Running)) && !is_ready(&pod(PodPhase::Pending)));
+    }
+
+    #[test]
+    fn both_ends_of_the_tolerance_hold() {
+        let tolerances = Tolerances { up: 0.25, down: 0.125 };
+        for (ratio, holds) in [(0.875, true), (0.874, false), (1.25, true), (1.251, false)] {
+            assert_eq!(tolerances.hold(ratio), holds, "{ratio}");
+        }
+    }
+}
