@@ -184,4 +184,21 @@ mod tests {
         }
         assert_eq!(delays, [0, 10, 20, 40, 80, 160, 300, 300, 0, 10]);
     }
+
+    #[test]
+    fn the_edges_of_a_delay_and_of_a_long_run() {
+        let config = BackoffConfig::of(&Parameters::default());
+        let (end, delay) = (SimTime::from_secs(1000), SimSpan::from_secs(10));
+        let mut backoff = Backoff::default();
+        backoff.next(end, end, &config);
+        let before = end + delay - SimSpan::from_nanos(1);
+        assert!(backoff.is_waiting(end, before, &config));
+        assert!(!backoff.is_waiting(end, end + delay, &config), "it is over at its end");
+        // A run of exactly ten minutes is not long enough to start over.
+        let later = end + config.reset_after;
+        let mut long = backoff;
+        assert_eq!(long.restart_at(later, &config), later + delay);
+        let after = later + SimSpan::from_nanos(1);
+        assert_eq!(backoff.restart_at(after, &config), after);
+    }
 }

@@ -388,6 +388,27 @@ mod tests {
     }
 
     #[test]
+    fn a_share_is_rounded_half_up() {
+        let ten = spec(10, IntOrPercent::Int(0), IntOrPercent::Int(1));
+        for (size, before, change) in [(3, 8, 1), (5, 8, 1), (1, 4, 2), (2, 9, 0)] {
+            let revision = Revision { size, max_replicas: Some(before), ..Revision::default() };
+            assert_eq!(fraction(&ten, &revision), change, "{size} of {before}");
+        }
+    }
+
+    #[test]
+    fn an_empty_revision_tells_no_change_of_size() {
+        let ten = spec(10, IntOrPercent::Int(0), IntOrPercent::Int(1));
+        let sized = |size, desired| Revision {
+            size,
+            desired_replicas: Some(desired),
+            ..Revision::default()
+        };
+        assert!(is_scaling_event(&ten, &[sized(3, 5)]));
+        assert!(!is_scaling_event(&ten, &[sized(0, 5), sized(10, 10)]));
+    }
+
+    #[test]
     fn a_quarter_each_way_moves_ten_pods_in_five_steps() {
         let quarter = IntOrPercent::Percent(25);
         let steps = rollout(&spec(10, quarter, quarter));

@@ -100,7 +100,7 @@ mod tests {
     fn the_first_matching_toleration_and_the_shortest_of_all_taints_decide() {
         let unreachable = taint(UNREACHABLE, TaintEffect::NoExecute);
         let other = taint("other", TaintEffect::NoExecute);
-        let cases: [(&[Toleration], &[&Taint], Stay); 6] = [
+        let cases: [(&[Toleration], &[&Taint], Stay); 7] = [
             (&[], &[], Stay::ForEver),
             (&[], &[&unreachable], Stay::Evicted),
             (&[tolerates(UNREACHABLE, None)], &[&unreachable], Stay::ForEver),
@@ -112,6 +112,11 @@ mod tests {
             (
                 &[tolerates(UNREACHABLE, Some(300)), tolerates("other", Some(5))],
                 &[&unreachable, &other],
+                Stay::For(SimSpan::from_secs(5)),
+            ),
+            (
+                &[tolerates(UNREACHABLE, Some(300)), tolerates("other", Some(5))],
+                &[&other, &unreachable],
                 Stay::For(SimSpan::from_secs(5)),
             ),
             (&[tolerates("", Some(0))], &[&unreachable], Stay::For(SimSpan::ZERO)),
