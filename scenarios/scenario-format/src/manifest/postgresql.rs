@@ -34,6 +34,7 @@ const CLUSTER_LABEL: &str = "cnpg.io/cluster";
 const POD_ROLE_LABEL: &str = "cnpg.io/podRole";
 const INSTANCE_ROLE_LABEL: &str = "cnpg.io/instanceRole";
 const PORT: u16 = 5432;
+const INSTANCES_MAX: u32 = 100;
 /// `DefaultMaxSwitchoverDelay` of `api/v1/cluster_types.go`.
 const SWITCHOVER_DELAY_SECS: u32 = 3600;
 /// `DefaultSmartShutdownTimeout` and `DefaultMaxStopDelay` there.
@@ -243,11 +244,19 @@ impl Reader<'_> {
         })
     }
 
-    /// How many instances a database has. More than a database can be simulated with are refused by whoever
-    /// resolves it; here they must not take memory for each.
+    /// How many instances a database has: far more than anybody runs is a slip.
     pub(super) fn instance_count(&mut self, path: &str) -> u32 {
         let stated = self.integer(path, 1).max(1);
-        self.pod_count(path, i32::try_from(stated).unwrap_or(i32::MAX))
+        if stated > INSTANCES_MAX {
+            let message = format!(
+                "{}: `{path}` is {stated}, and at most {INSTANCES_MAX} instances of a database are \
+                 simulated",
+                self.object.title()
+            );
+            let place = self.object.value_span(path);
+            self.diagnostics.push(Diagnostic::new(Code::E0021, place, message));
+        }
+        stated.min(INSTANCES_MAX)
     }
 
     fn lease_duration(&mut self) -> Option<SimSpan> {

@@ -223,6 +223,18 @@ fn a_fence_is_read_and_stands_around_instances_that_there_are() {
 }
 
 #[test]
+fn a_database_has_as_many_instances_as_can_be_simulated() {
+    let refused = |instances: u32| {
+        let files = files(STORAGE, "");
+        let text = String::from_utf8(files.bytes("db.yaml")).expect("text");
+        let text = text.replace("instances: 3", &format!("instances: {instances}"));
+        let says = said(&load_all(&files.with("db.yaml", text), &["db.yaml"], &[]));
+        says.iter().any(|line| line.contains("E0021") && line.contains("at most 100 instances"))
+    };
+    assert!(!refused(100) && refused(101) && refused(4_000_000_000));
+}
+
+#[test]
 fn faults_of_single_instances_are_read() {
     let told = |instances: u32, fault: &str| {
         let files = files(STORAGE, &format!("  faults: [{{{fault}}}]\n"));
