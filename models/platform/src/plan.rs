@@ -6,6 +6,7 @@ use model_api::action::Action;
 use model_api::backup::DataSetKind;
 use model_api::fault::{DataFault, Fault, FaultKind, FaultPlan};
 use model_api::kube::ResourceList;
+use model_api::parameters::CpuWithoutLimit;
 use model_api::path::{Reconnect, WarmUp};
 use model_api::{Blueprint, DatabaseId, PoolerId, ServiceId, SimSpan};
 use model_backup::Backups;
@@ -18,7 +19,7 @@ use model_postgres::Databases;
 use model_storage::Pools;
 use sim_kernel::{Limits, Outcome, Probe, RecorderFor, SimTime, Simulation, Stats, Streams};
 
-use crate::world::World;
+use crate::world::{Claim, World};
 
 /// How requests are treated: both are the same model.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -50,6 +51,12 @@ pub struct Plan {
 pub(crate) struct Wiring {
     /// By workload: CPU that one of its pods may use, in millicores.
     pub(crate) cpu_millis: Vec<u64>,
+    /// By workload: what one of its pods may have of its node.
+    pub(crate) claims: Vec<Claim>,
+    /// By workload whose pods serve with a share of their node: the Services that they answer for.
+    pub(crate) sharing_services: Vec<Vec<ServiceId>>,
+    /// There are such pods.
+    pub(crate) shares_nodes: bool,
     /// By Service: how its pods are slow at first.
     pub(crate) warm_ups: Vec<Option<WarmUp>>,
     /// By Service: requests in pods that die are lost.
@@ -85,6 +92,9 @@ impl Wiring {
     fn of(blueprint: &Blueprint) -> Self {
         let mut wiring = Self {
             cpu_millis: blueprint.workloads.iter().map(|w| cpu_millis(&w.template.spec)).collect(),
+            claims: blueprint.workloads.iter().map(|w| Claim::of(&w.template.spec)).collect(),
+            sharing_services: vec![Vec::new(); blueprint.workloads.len()],
+            shares_nodes: false,
             warm_ups: vec![None; blueprint.services.len()],
             lose_requests: vec![false; blueprint.services.len()],
             reconnects: vec![None; blueprint.services.len()],
@@ -107,6 +117,9 @@ impl Wiring {
             wiring.reconnects[profile.service.index()] = profile.serving.reconnect;
         }
         wiring.note_askers(blueprint);
+        if blueprint.parameters.cpu_without_limit == CpuWithoutLimit::NodeShare {
+            wiring.note_sharing(blueprint);
+        }
         for canary in &blueprint.canaries {
             wiring.warm_ups[canary.canary_service.index()] =
                 wiring.warm_ups[canary.service.index()];
@@ -132,6 +145,28 @@ impl Wiring {
             }
         }
         wiring
+    }
+
+    /// Notes for which Services pods without a limit answer, but for poolers that are taken for granted:
+    /// their connections are what they serve with.
+    fn note_sharing(&mut self, blueprint: &Blueprint) {
+        let is_assumed = |idx: usize| {
+            let mut poolers = blueprint.poolers.iter().filter(|pooler| pooler.is_assumed);
+            poolers.any(|pooler| pooler.workload.index() == idx)
+        };
+        for (idx, workload) in blueprint.workloads.iter().enumerate() {
+            if self.claims[idx].limit_millis.is_some() || is_assumed(idx) {
+                continue;
+            }
+            let labels = &workload.template.labels;
+            let is_served = |service: &&ServiceId| {
+                blueprint.services[service.index()].selects(&workload.namespace, labels)
+            };
+            let all: Vec<ServiceId> =
+                (0..blueprint.services.len()).map(ServiceId::from_index).collect();
+            self.sharing_services[idx] = all.iter().filter(is_served).copied().collect();
+            self.shares_nodes |= !self.sharing_services[idx].is_empty();
+        }
     }
 
     /// Notes whose pods ask each Service; who asks what a canary tries is who asks its Service.

@@ -22,6 +22,7 @@ mod data;
 mod deaths;
 mod gateways;
 mod instances;
+mod node_shares;
 mod pod_places;
 mod poolers;
 mod proxies;
@@ -58,6 +59,8 @@ use connections::Connections;
 use data::DataState;
 use deaths::Deaths;
 use gateways::GatewayState;
+pub(crate) use node_shares::Claim;
+use node_shares::NodeShares;
 use pod_places::PodPlaces;
 use storage::StorageState;
 use writers::Writers;
@@ -90,6 +93,7 @@ pub struct World {
     /// Of gateways whose clients keep connections open.
     connections: BTreeMap<ServiceId, Connections>,
     pod_places: PodPlaces,
+    node_shares: NodeShares,
     /// Changes of nodes that were taken up.
     node_changes: Option<u64>,
     /// What the flows know of the nodes, where that matters.
@@ -130,6 +134,7 @@ impl World {
             deaths: Deaths::default(),
             connections: BTreeMap::new(),
             pod_places: PodPlaces::default(),
+            node_shares: NodeShares::default(),
             node_changes: None,
             nodes_seen: NodesSeen::default(),
             notices: Vec::new(),
@@ -180,6 +185,7 @@ impl World {
         for (fault, at) in FaultBook::timed(&self.plan, self.streams) {
             ctx.schedule_at(at, FAULT_PRIORITY, FaultEvent::StrikeDue(fault));
         }
+        self.share_nodes();
         for service in 0..self.blueprint.services.len() {
             let service = ServiceId::from_index(service);
             self.flows.watch_answers(service, self.cluster.probe_timeouts(service));
@@ -301,10 +307,12 @@ impl World {
             Notice::PodStarted(pod) | Notice::PodReconnected(pod) => {
                 self.tell_databases(pod, Change::Started, ctx);
                 self.tell_stalled(pod, ctx);
+                self.on_node_shared(pod, ctx);
             }
             Notice::PodStopped(pod) => {
                 self.note_death(pod, ctx.now());
                 self.tell_databases(pod, Change::Stopped, ctx);
+                self.on_node_shared(pod, ctx);
             }
             Notice::PodCutOff(pod) => self.note_death(pod, ctx.now()),
             Notice::PodReady(pod) => self.tell_databases(pod, Change::Ready(true), ctx),

@@ -71,8 +71,7 @@ impl World {
             return None;
         }
         let pod = self.cluster.pod(route.pod);
-        let cpu_millis = self.wiring.cpu_millis[pod.workload.index()];
-        let of_pod = self.flows.pod_capacity_millirps(service, cpu_millis);
+        let of_pod = self.flows.pod_capacity_millirps(service, self.cpu_millis(route.pod));
         let cold = self.wiring.warm_ups[service.index()].zip(age(&pod, now));
         let Some((speed_ppm, left)) = cold.and_then(|(it, age)| it.speed(age)) else {
             return Some(of_pod);

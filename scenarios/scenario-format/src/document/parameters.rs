@@ -1,10 +1,10 @@
 //! `parameters` of a Platform: timers and rates.
 
-use model_api::parameters::Range;
+use model_api::parameters::{CpuWithoutLimit, Range};
 use model_api::{Parameters, SimSpan};
 use serde_json::{Value as Json, json};
 
-use crate::decode::{Decode, Definitions, record, wrong_type};
+use crate::decode::{Decode, Definitions, FromText, record, wrong_type};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::source::{Span, Spanned};
 use crate::units::{Bytes, Rate, Share, Switch};
@@ -54,6 +54,30 @@ impl Decode for RangeSpec {
             span.clone(),
             {"type": "array", "items": span, "minItems": 2, "maxItems": 2},
         ]})
+    }
+}
+
+/// What a pod without `limits.cpu` serves with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WithoutLimit {
+    /// As the model has it.
+    pub cpu: CpuWithoutLimit,
+}
+
+impl FromText for WithoutLimit {
+    const EXPECTED: &'static str = "request or nodeShare";
+
+    fn from_text(text: &str) -> Result<Self, String> {
+        let cpu = match text {
+            "request" => CpuWithoutLimit::Request,
+            "nodeShare" => CpuWithoutLimit::NodeShare,
+            _ => return Err("is neither of them".to_owned()),
+        };
+        Ok(Self { cpu })
+    }
+
+    fn schema() -> Json {
+        json!({"enum": ["request", "nodeShare"]})
     }
 }
 
@@ -115,6 +139,8 @@ parameters! {
     max_mutating_requests_inflight => max_mutating_requests_inflight: Spanned<u32>, it.value;
     /// `--enable-priority-and-fairness` of API servers.
     priority_and_fairness => priority_and_fairness: Spanned<Switch>, it.value.is_on;
+    /// CPU that a pod serves with where a container has no `limits.cpu`: `request`, which is the default, or `nodeShare`, its part of the node when all pods there use all they may.
+    cpu_without_limit => cpu_without_limit: Spanned<WithoutLimit>, it.value.cpu;
     /// `--election-timeout` of etcd.
     etcd_election_timeout => etcd_election_timeout: Spanned<SimSpan>, it.value;
     /// From a change in the API to a controller that knows it.

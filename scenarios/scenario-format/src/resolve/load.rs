@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use model_api::blueprint::Writes;
 use model_api::canary::PRIMARY_SUFFIX;
 use model_api::load::{Bursts, Clients, Load, LoadPoint, ServiceProfile};
+use model_api::parameters::CpuWithoutLimit;
 use model_api::path::{CallPolicy, Readiness, Serving};
 use model_api::{DatabaseId, ServiceId, SimSpan, SimTime};
 
@@ -418,6 +419,8 @@ const NAMED_MAX: usize = 4;
 impl Resolver<'_> {
     /// Says which pods are taken to serve with less than a node may let them use.
     fn assume_capacity(&mut self) {
+        let shares_nodes =
+            self.blueprint.parameters.cpu_without_limit == CpuWithoutLimit::NodeShare;
         let services = &self.blueprint.services;
         let asked: Vec<&model_api::kube::Service> = (self.blueprint.profiles.iter())
             .filter(|profile| !profile.cpu_per_request.is_zero())
@@ -446,11 +449,18 @@ impl Resolver<'_> {
             0 => String::new(),
             count => format!(" and {count} more"),
         };
-        let text = format!(
-            "without limits.cpu a pod serves with the CPU that it requests, not with what its node has \
-             left: {}{more}",
-            names.join(", ")
-        );
+        let names = names.join(", ");
+        let text = if shares_nodes {
+            format!(
+                "without limits.cpu a pod serves with its share of its node when all pods there use all \
+                 they may, not with what others leave of theirs; it requests: {names}{more}"
+            )
+        } else {
+            format!(
+                "without limits.cpu a pod serves with the CPU that it requests, not with what its node \
+                 has left (parameters: {{cpuWithoutLimit: nodeShare}} gives it its share): {names}{more}"
+            )
+        };
         self.assume(text, &origin);
     }
 }

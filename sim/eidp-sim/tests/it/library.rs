@@ -106,6 +106,8 @@ const LIBRARY: &[(&str, i32)] = &[
     ("name-servers-away", 1),
     ("nightly-job-deadline", 1),
     ("nightly-job", 0),
+    ("no-limit-alone", 0),
+    ("no-limit-beside-batch", 1),
     ("node-crash", 0),
     ("node-shutdown-by-power", 1),
     ("node-shutdown-in-order", 0),

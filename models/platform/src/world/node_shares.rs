@@ -1,0 +1,196 @@
+//! CPU of pods without `limits.cpu`: their part of the node they run on, when all pods there want all
+//! they may have ([`CpuWithoutLimit::NodeShare`](model_api::parameters::CpuWithoutLimit::NodeShare)).
+//!
+//! CFS divides a busy node by weight, and a pod's weight follows its request: 1024 shares a core, 2 at
+//! least (pkg/kubelet/cm/helpers_linux.go `MilliCPUToShares`, Kubernetes 1.36). What pods with limits may
+//! not use goes to the others.
+//!
+//! Simplified: the share is what a pod is sure of, so that others who idle make nobody faster; the weights
+//! are proportional to requests, which the conversion to cgroup v2 keeps but for rounding, with what all
+//! BestEffort pods have together counted for each; what runs outside of pods has its reservation.
+
+use model_api::kube::ResourceList;
+use model_api::{NodeId, PodId, ServiceId};
+use sim_kernel::{Context, Recorder};
+
+use super::World;
+use crate::event::Event;
+use model_api::Observation;
+
+/// What a pod may have of its node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Claim {
+    /// Its part when all want more.
+    pub(crate) weight: u64,
+    /// All it may have, in millicores; `None` of a pod with a container without a limit.
+    pub(crate) limit_millis: Option<u64>,
+}
+
+/// The least weight of a pod, in thousandths of a core: 2 of 1024 shares.
+const WEIGHT_MIN: u64 = 2;
+
+impl Claim {
+    pub(crate) fn of(spec: &model_api::kube::PodSpec) -> Self {
+        let amount = |list: &ResourceList| list.cpu_millis().filter(|it| *it > 0);
+        let mut limit_millis = Some(0_u64);
+        let mut weight = 0_u64;
+        for container in &spec.containers {
+            let limit = amount(&container.limits);
+            weight += amount(&container.requests).or(limit).map_or(0, i64::unsigned_abs);
+            limit_millis = limit_millis.zip(limit).map(|(sum, it)| sum + it.unsigned_abs());
+        }
+        Self { weight: weight.max(WEIGHT_MIN), limit_millis }
+    }
+}
+
+/// Divides the CPU of a node among pods that want all they may have: by weight, and what some may not use
+/// among the others.
+fn divide(node_millis: u64, claims: &[Claim]) -> Vec<u64> {
+    let mut shares = vec![0; claims.len()];
+    // Who reaches his limit first comes first; with the same pace the order does not matter.
+    let mut order: Vec<usize> = (0..claims.len()).collect();
+    let pace = |idx: &usize| {
+        let Claim { weight, limit_millis } = claims[*idx];
+        limit_millis.map_or(u128::MAX, |limit| (u128::from(limit) << 32) / u128::from(weight))
+    };
+    order.sort_by_key(pace);
+    let mut left_millis = node_millis;
+    let mut left_weight: u64 = claims.iter().map(|claim| claim.weight).sum();
+    for idx in order {
+        let Claim { weight, limit_millis } = claims[idx];
+        let by_weight = u128::from(left_millis) * u128::from(weight) / u128::from(left_weight);
+        let by_weight = u64::try_from(by_weight).expect("no more than the node has");
+        shares[idx] = limit_millis.map_or(by_weight, |limit| by_weight.min(limit));
+        left_millis -= shares[idx];
+        left_weight -= weight;
+    }
+    shares
+}
+
+/// What pods have of their nodes, by number of pod; nothing where no pod is without a limit.
+#[derive(Clone, Debug, Default)]
+pub(super) struct NodeShares {
+    millis: Vec<u64>,
+}
+
+impl NodeShares {
+    fn set(&mut self, pod: PodId, millis: u64) -> bool {
+        if self.millis.len() <= pod.index() {
+            self.millis.resize(pod.index() + 1, 0);
+        }
+        std::mem::replace(&mut self.millis[pod.index()], millis) != millis
+    }
+
+    fn of(&self, pod: PodId) -> Option<u64> {
+        self.millis.get(pod.index()).copied()
+    }
+}
+
+impl World {
+    /// CPU that a pod may use, in millicores.
+    pub(super) fn cpu_millis(&self, pod: PodId) -> u64 {
+        let workload = self.cluster.pod(pod).workload;
+        let stated = self.wiring.cpu_millis[workload.index()];
+        let is_shared = !self.wiring.sharing_services[workload.index()].is_empty();
+        if is_shared { stated.max(self.node_shares.of(pod).unwrap_or(0)) } else { stated }
+    }
+
+    /// Divides every node at the beginning, before the flows know of any pod.
+    pub(super) fn share_nodes(&mut self) {
+        if self.wiring.shares_nodes {
+            for node in 0..self.blueprint.nodes.len() {
+                self.share_node(NodeId::from_index(node));
+            }
+        }
+    }
+
+    /// A pod began or ended to run: the others on its node have less or more.
+    pub(super) fn on_node_shared<R: Recorder<Observation>>(
+        &mut self,
+        pod: PodId,
+        ctx: &mut Context<'_, Event, R>,
+    ) {
+        if !self.wiring.shares_nodes {
+            return;
+        }
+        let Some(node) = self.cluster.pod(pod).node else { return };
+        for service in self.share_node(node) {
+            self.tell_flows(service, ctx);
+        }
+    }
+
+    /// Returns the Services whose pods have more or less than before, each once.
+    fn share_node(&mut self, node: NodeId) -> Vec<ServiceId> {
+        let allocatable = self.blueprint.nodes[node.index()].node.allocatable.cpu_millis();
+        let running: Vec<PodId> = (self.cluster.pods_on(node).iter().copied())
+            .filter(|pod| self.cluster.pod(*pod).answers)
+            .collect();
+        let workload_of = |pod: PodId| self.cluster.pod(pod).workload.index();
+        let claims: Vec<Claim> =
+            running.iter().map(|pod| self.wiring.claims[workload_of(*pod)]).collect();
+        let node_millis = allocatable.and_then(|it| u64::try_from(it).ok()).unwrap_or(0);
+        let mut changed = Vec::new();
+        for (pod, millis) in running.iter().zip(divide(node_millis, &claims)) {
+            let services = &self.wiring.sharing_services[workload_of(*pod)];
+            if !services.is_empty() && self.node_shares.set(*pod, millis) {
+                changed.extend_from_slice(services);
+            }
+        }
+        changed.sort_unstable();
+        changed.dedup();
+        changed
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn claim((weight, limit): (u64, Option<u64>)) -> Claim {
+        Claim { weight, limit_millis: limit }
+    }
+
+    #[test]
+    fn what_limits_leave_goes_to_the_others_by_weight() {
+        let cases: [(&[(u64, Option<u64>)], &[u64]); 5] = [
+            (&[(100, None)], &[4000]),
+            (&[(100, None), (300, None)], &[1000, 3000]),
+            (&[(1000, Some(500)), (100, None), (400, None)], &[500, 700, 2800]),
+            // The one that is limited reaches its part of the whole, not its limit.
+            (&[(100, Some(3000)), (300, None)], &[1000, 3000]),
+            (&[(100, Some(200)), (100, Some(100))], &[200, 100]),
+        ];
+        for (claims, expected) in cases {
+            let claims: Vec<Claim> = claims.iter().copied().map(claim).collect();
+            assert_eq!(divide(4000, &claims), expected, "{claims:?}");
+        }
+    }
+
+    proptest! {
+        /// No more than there is, no more than allowed, and all of it where somebody would take it; who is
+        /// refused some of what he may have gets at least what everybody else has for the same weight.
+        #[test]
+        fn a_node_is_divided_fairly_and_whole(
+            node_millis in 0_u64..200_000,
+            claims in prop::collection::vec((WEIGHT_MIN..8000, prop::option::of(0_u64..16_000)), 1..20),
+        ) {
+            let claims: Vec<Claim> = claims.into_iter().map(claim).collect();
+            let shares = divide(node_millis, &claims);
+            let sum: u64 = shares.iter().sum();
+            prop_assert!(sum <= node_millis);
+            let wants_more = |idx: usize| claims[idx].limit_millis.is_none_or(|it| shares[idx] < it);
+            let hungry: Vec<usize> = (0..claims.len()).filter(|idx| wants_more(*idx)).collect();
+            prop_assert!(hungry.is_empty() || sum == node_millis, "{} of {}", sum, node_millis);
+            for one in hungry {
+                for other in 0..claims.len() {
+                    let [mine, theirs] = [one, other].map(|it| u128::from(shares[it]));
+                    let [weight, of_other] = [one, other].map(|it| u128::from(claims[it].weight));
+                    // A millicore of rounding each.
+                    prop_assert!((mine + 2) * of_other + 2 * weight >= theirs * weight);
+                }
+            }
+        }
+    }
+}
