@@ -47,6 +47,8 @@ const PACE_MIN: SimSpan = SimSpan::from_millis(1);
 /// Flows that changed less than this, relative to what is offered, in a step of a second and more,
 /// do not change.
 const SETTLED: f64 = 1e-6;
+/// Queues that changed less than this, relative to their length, are as long as they stay.
+const QUEUE_SETTLED: f64 = 1e-4;
 /// A step that changes more is halved.
 const CHANGE_MAX: f64 = 0.05;
 /// A step that changes less is doubled.
@@ -469,8 +471,10 @@ impl Fluid {
             let picture = self.step(graph, inputs, &mut state, until);
             let habits = habit_change(&self.state, &state);
             let change = change(&self.picture, &picture) + habits;
-            // What is saved up shows later: when all that callers do is to save, time must pass.
-            let is_saving = savings_change(&self.state, &state) >= SETTLED;
+            // What is saved up shows later, and so does a queue that is so long that nobody in it gets an
+            // answer in time, while it becomes shorter: when that is all, time must pass.
+            let is_saving = savings_change(&self.state, &state) >= SETTLED
+                || queue_change(&self.state, &state) >= QUEUE_SETTLED;
             let is_swinging = self.step_count > STEP_COUNT_MAX;
             let breakers = |state: &State| -> Vec<Option<SimTime>> {
                 state.edges.iter().map(|edge| edge.open_until).collect()
@@ -595,6 +599,15 @@ fn savings_change(first: &State, last: &State) -> f64 {
             .max(of(first.saved, last.saved))
             .max(of(first.counted, last.counted))
             .max(of(first.failing, last.failing))
+    })
+}
+
+/// How much longer or shorter queues are.
+fn queue_change(first: &State, last: &State) -> f64 {
+    let pairs = first.nodes.iter().zip(&last.nodes);
+    pairs.fold(0.0, |change: f64, (first, last)| {
+        let (one, other) = (first.inside, last.inside);
+        change.max((other - one).abs() / (1.0 + one.max(other)))
     })
 }
 

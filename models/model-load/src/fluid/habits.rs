@@ -14,8 +14,13 @@ const HABIT_SECS_MIN: f64 = 1e-3;
 pub(super) struct Tries {
     /// Retries.
     pub(super) retries: f64,
-    /// How long it takes until they do it.
+    /// How long it takes until they do it, in the mean.
     pub(super) habit_secs: f64,
+    /// The part of them that follows attempts whose callers waited until their time was over.
+    waited_part: f64,
+    /// How long it takes until callers try again who waited so, and who were told.
+    waited_secs: f64,
+    told_secs: f64,
     /// How much later an answer is that needed any.
     pub(super) late_by: f64,
     /// How long it takes until an attempt is known to have failed.
@@ -30,7 +35,9 @@ impl Tries {
     pub(super) fn of(policy: &CallPolicy, succeeds: f64, silent: f64) -> Self {
         let fails = 1.0 - succeeds;
         let timeout_secs = policy.timeout.map_or(0.0, SimSpan::as_secs_f64);
-        let failure_secs = timeout_secs * share(silent, fails).min(1.0);
+        let waited_part = share(silent, fails).min(1.0);
+        let failure_secs = timeout_secs * waited_part;
+        let backoff_secs = policy.backoff.as_secs_f64();
         let (mut retries, mut weighted, mut chance) = (0.0, 0.0, 1.0);
         let (mut pause_secs, mut pauses, mut pauses_made) = (0.0, 0.0, 0.0);
         for attempt in 0..policy.retries {
@@ -47,10 +54,26 @@ impl Tries {
         let late_by = share(weighted, retries) * failure_secs + share(pauses, retries);
         Self {
             retries,
-            habit_secs: (failure_secs + policy.backoff.as_secs_f64()).max(HABIT_SECS_MIN),
+            habit_secs: (failure_secs + backoff_secs).max(HABIT_SECS_MIN),
+            waited_part,
+            waited_secs: (timeout_secs + backoff_secs).max(HABIT_SECS_MIN),
+            told_secs: backoff_secs.max(HABIT_SECS_MIN),
             late_by,
             failure_secs,
             pause_secs: pauses_made,
         }
+    }
+
+    /// The retries per second that callers make `secs` later, of whom `aim` would in the long run: those
+    /// after attempts that were waited for in vain, and all. Each kind changes as fast as callers learn
+    /// of it, whatever becomes of the others.
+    pub(super) fn later(&self, waited: f64, all: f64, aim: f64, secs: f64) -> (f64, f64) {
+        let towards = |from: f64, aim: f64, habit_secs: f64| {
+            aim + (from - aim) * libm::exp(-secs / habit_secs)
+        };
+        let waited_aim = aim * self.waited_part;
+        let told = towards((all - waited).max(0.0), aim - waited_aim, self.told_secs);
+        let waited = towards(waited, waited_aim, self.waited_secs);
+        (waited, told + waited)
     }
 }

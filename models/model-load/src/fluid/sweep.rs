@@ -58,6 +58,8 @@ pub(super) struct NodeState {
 pub(super) struct EdgeState {
     /// Retries per second.
     pub(super) extra: f64,
+    /// Of these, those after attempts whose callers waited until their time was over.
+    pub(super) extra_waited: f64,
     /// Retries that its budget has saved up.
     pub(super) saved: f64,
     /// Until when its circuit breaker is open, and in the past while it tries.

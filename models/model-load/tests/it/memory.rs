@@ -218,3 +218,32 @@ fn it_does_not_matter_how_often_requests_are_looked_at() {
         assert_eq!(seen(step), (count, (ended, served), latencies), "{step}");
     }
 }
+
+/// Pods of which each answers a hundred requests a second, and clients who ask 450 times a second, wait a
+/// second for an answer and try four times.
+fn stormy(pods: &[(u64, u32)]) -> Case {
+    let client = CallPolicy {
+        timeout: Some(SimSpan::from_secs(1)),
+        retries: 3,
+        ..CallPolicy::default()
+    };
+    let of = |count: u32| Act::Endpoints(0, count, count, u64::from(count) * 100_000);
+    let mut case = one(vec![(0, 450_000)], client);
+    case.nodes[0].base_millis = 10;
+    case.start = vec![of(6)];
+    case.script = pods.iter().map(|&(secs, count)| (secs * 1000, of(count))).collect();
+    case
+}
+
+#[test]
+fn a_queue_in_which_nobody_gets_an_answer_in_time_becomes_shorter() {
+    // What comes fills half the pods. A second's worth of requests waits there, which those who come then
+    // wait for half a second when the others are back.
+    let case = stormy(&[(100, 3), (200, 6)]);
+    let [flow, single] = [case.run(), case.run_requests(1)];
+    let stormy = [&flow, &single].map(|run| share(run, 0, 110, 195));
+    assert!((stormy[0] - stormy[1]).abs() < 0.03 && stormy[0] < 0.4, "{stormy:?}");
+    for run in [flow, single] {
+        assert!(share(&run, 0, 230, 400) > 0.999, "{}", run.text(0));
+    }
+}

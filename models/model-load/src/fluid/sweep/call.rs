@@ -89,7 +89,8 @@ impl Sweep<'_> {
         if secs > 0.0 {
             let wanted = work.first * tries.retries;
             let aim = memory.afford(policy, work.first, wanted, secs);
-            memory.extra = aim + (memory.extra - aim) * libm::exp(-secs / tries.habit_secs);
+            (memory.extra_waited, memory.extra) =
+                tries.later(memory.extra_waited, memory.extra, aim, secs);
             let calls = Calls { rate: work.first + memory.extra, fails: 1.0 - succeeds, secs };
             self.watch_breaker(policy, calls, tries.failure_secs, memory);
         }
