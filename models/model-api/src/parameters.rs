@@ -2,15 +2,15 @@
 
 use sim_kernel::SimSpan;
 
-/// CPU that a pod serves with where a container has no `limits.cpu`: CFS gives such a container all that
-/// nobody else on the node uses, and at full contention a part of the node by weight.
+/// What a pod serves with: CPU of the container that its requests come to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum CpuWithoutLimit {
-    /// What its containers request, whatever else its node has.
-    #[default]
-    Request,
-    /// What its node gives it when all pods that run there use all they may: by weight, which follows
+pub enum PodCpu {
+    /// `limits.cpu`, or `requests.cpu` without a limit, whatever else runs on its node. A container that
+    /// states neither has its share of the node.
+    Stated,
+    /// What its node gives it when all pods there that serve use all they may: by weight, which follows
     /// requests (pkg/kubelet/cm/helpers_linux.go `MilliCPUToShares`), up to limits.
+    #[default]
     NodeShare,
 }
 
@@ -58,8 +58,8 @@ pub struct Parameters {
     pub max_mutating_requests_inflight: u32,
     /// `--enable-priority-and-fairness` of kube-apiserver: on.
     pub priority_and_fairness: bool,
-    /// CPU that a pod serves with where a container has no `limits.cpu`.
-    pub cpu_without_limit: CpuWithoutLimit,
+    /// What pods serve with.
+    pub pod_cpu: PodCpu,
     /// etcd election time-out, lower end: 1 s; members draw 1 to 1.9 s.
     pub etcd_election_timeout: SimSpan,
     /// Watch latency between API and a controller's cache, least and most. **Assumption.**
@@ -195,7 +195,7 @@ impl Default for Parameters {
             max_requests_inflight: 400,
             max_mutating_requests_inflight: 200,
             priority_and_fairness: true,
-            cpu_without_limit: CpuWithoutLimit::Request,
+            pod_cpu: PodCpu::NodeShare,
             etcd_election_timeout: SimSpan::from_millis(1000),
             watch_latency: Range::millis(10, 100),
             endpoint_propagation: Range::millis(200, 2000),

@@ -5,8 +5,6 @@ use std::sync::Arc;
 use model_api::action::Action;
 use model_api::backup::DataSetKind;
 use model_api::fault::{DataFault, Fault, FaultKind, FaultPlan};
-use model_api::kube::ResourceList;
-use model_api::parameters::CpuWithoutLimit;
 use model_api::path::{Reconnect, WarmUp};
 use model_api::{Blueprint, DatabaseId, PoolerId, ServiceId, SimSpan};
 use model_backup::Backups;
@@ -19,7 +17,7 @@ use model_postgres::Databases;
 use model_storage::Pools;
 use sim_kernel::{Limits, Outcome, Probe, RecorderFor, SimTime, Simulation, Stats, Streams};
 
-use crate::world::{Claim, World};
+use crate::world::{Claims, World, asked_services};
 
 /// How requests are treated: both are the same model.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -52,7 +50,7 @@ pub(crate) struct Wiring {
     /// By workload: CPU that one of its pods may use, in millicores.
     pub(crate) cpu_millis: Vec<u64>,
     /// By workload: what one of its pods may have of its node.
-    pub(crate) claims: Vec<Claim>,
+    pub(crate) claims: Vec<Claims>,
     /// By workload whose pods serve with a share of their node: the Services that they answer for.
     pub(crate) sharing_services: Vec<Vec<ServiceId>>,
     /// There are such pods.
@@ -90,9 +88,11 @@ pub(crate) struct Wiring {
 
 impl Wiring {
     fn of(blueprint: &Blueprint) -> Self {
+        let claims: Vec<Claims> =
+            blueprint.workloads.iter().map(|it| Claims::of(it, blueprint)).collect();
         let mut wiring = Self {
-            cpu_millis: blueprint.workloads.iter().map(|w| cpu_millis(&w.template.spec)).collect(),
-            claims: blueprint.workloads.iter().map(|w| Claim::of(&w.template.spec)).collect(),
+            cpu_millis: claims.iter().map(Claims::stated_millis).collect(),
+            claims,
             sharing_services: vec![Vec::new(); blueprint.workloads.len()],
             shares_nodes: false,
             warm_ups: vec![None; blueprint.services.len()],
@@ -117,9 +117,7 @@ impl Wiring {
             wiring.reconnects[profile.service.index()] = profile.serving.reconnect;
         }
         wiring.note_askers(blueprint);
-        if blueprint.parameters.cpu_without_limit == CpuWithoutLimit::NodeShare {
-            wiring.note_sharing(blueprint);
-        }
+        wiring.note_sharing(blueprint);
         for canary in &blueprint.canaries {
             wiring.warm_ups[canary.canary_service.index()] =
                 wiring.warm_ups[canary.service.index()];
@@ -147,25 +145,18 @@ impl Wiring {
         wiring
     }
 
-    /// Notes for which Services pods without a limit answer, but for poolers that are taken for granted:
-    /// their connections are what they serve with.
+    /// Notes for which Services pods answer that have a share of their node, but for poolers that are taken
+    /// for granted: their connections are what they serve with.
     fn note_sharing(&mut self, blueprint: &Blueprint) {
         let is_assumed = |idx: usize| {
             let mut poolers = blueprint.poolers.iter().filter(|pooler| pooler.is_assumed);
             poolers.any(|pooler| pooler.workload.index() == idx)
         };
         for (idx, workload) in blueprint.workloads.iter().enumerate() {
-            if self.claims[idx].limit_millis.is_some() || is_assumed(idx) {
-                continue;
+            if self.claims[idx].has_share(blueprint.parameters.pod_cpu) && !is_assumed(idx) {
+                self.sharing_services[idx] = asked_services(workload, blueprint).collect();
+                self.shares_nodes = true;
             }
-            let labels = &workload.template.labels;
-            let is_served = |service: &&ServiceId| {
-                blueprint.services[service.index()].selects(&workload.namespace, labels)
-            };
-            let all: Vec<ServiceId> =
-                (0..blueprint.services.len()).map(ServiceId::from_index).collect();
-            self.sharing_services[idx] = all.iter().filter(is_served).copied().collect();
-            self.shares_nodes |= !self.sharing_services[idx].is_empty();
         }
     }
 
@@ -213,17 +204,6 @@ fn loses_api_state(fault: &Fault, blueprint: &Blueprint) -> bool {
         return false;
     };
     blueprint.protection.data_sets[data_set.index()].kind == DataSetKind::Etcd
-}
-
-/// CPU that the containers of a pod may use together: their limits, their requests where there is
-/// no limit.
-fn cpu_millis(spec: &model_api::kube::PodSpec) -> u64 {
-    let amount = |list: &ResourceList| list.cpu_millis().filter(|amount| *amount > 0);
-    spec.containers
-        .iter()
-        .filter_map(|container| amount(&container.limits).or(amount(&container.requests)))
-        .map(i64::unsigned_abs)
-        .sum()
 }
 
 /// How a run ended.

@@ -59,7 +59,7 @@ use connections::Connections;
 use data::DataState;
 use deaths::Deaths;
 use gateways::GatewayState;
-pub(crate) use node_shares::Claim;
+pub(crate) use node_shares::{Claims, asked_services};
 use node_shares::NodeShares;
 use pod_places::PodPlaces;
 use storage::StorageState;

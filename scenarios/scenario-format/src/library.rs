@@ -237,7 +237,6 @@ shipped! {
     "platforms/storefront-long-shared.yaml"
     "platforms/storefront-long.yaml"
     "platforms/storefront-loop.yaml"
-    "platforms/storefront-node-share.yaml"
     "platforms/storefront-sessions.yaml"
     "platforms/storefront-single-thread.yaml"
     "platforms/storefront-stock.yaml"

@@ -2,8 +2,12 @@
 
 use sim_kernel::SimSpan;
 
+use super::pod::{Container, ContainerPort, PodTemplate};
 use super::selector::Labels;
 use crate::source::Origin;
+
+/// Which container of a pod people mean when they name none (kubectl, pkg/cmd/util/podcmd).
+const DEFAULT_CONTAINER: &str = "kubectl.kubernetes.io/default-container";
 
 /// `v1 Service`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -74,6 +78,31 @@ impl Service {
         self.is_local_from_outside() || self.is_local_inside() || prefers_node
     }
 
+    /// The container of a pod that its requests come to: the one with the port that they are sent to, else
+    /// the one that `kubectl.kubernetes.io/default-container` names, else the first that is asked whether
+    /// it is ready, else the first.
+    pub fn serving_container<'a>(&self, template: &'a PodTemplate) -> Option<&'a Container> {
+        let containers = &template.spec.containers;
+        let takes = |container: &&Container| {
+            let mut targets = self.ports.iter().map(|port| port.target.as_str());
+            targets.any(|target| {
+                let is_it = |port: &ContainerPort| {
+                    port.name.as_deref() == Some(target)
+                        || target.parse().is_ok_and(|number: u16| port.container_port == number)
+                };
+                container.ports.iter().any(is_it)
+            })
+        };
+        let named = template.annotations.get(DEFAULT_CONTAINER);
+        let is_named = |container: &&Container| Some(&container.name) == named;
+        containers
+            .iter()
+            .find(takes)
+            .or_else(|| containers.iter().find(is_named))
+            .or_else(|| containers.iter().find(|container| container.readiness.is_some()))
+            .or_else(|| containers.first())
+    }
+
     /// Whether it sends requests to pods with these labels; an empty selector selects none.
     pub fn selects(&self, namespace: &str, labels: &Labels) -> bool {
         self.namespace == namespace
@@ -130,4 +159,42 @@ pub struct Ingress {
     pub prefixes: Vec<String>,
     /// Where it was written.
     pub origin: Origin,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requests_come_to_the_container_with_the_port_or_to_the_one_that_is_meant() {
+        let container = |name: &str, port: u16| Container {
+            name: name.to_owned(),
+            ports: vec![ContainerPort {
+                name: Some(format!("{name}-port")),
+                container_port: port,
+                ..ContainerPort::default()
+            }],
+            ..Container::default()
+        };
+        let found = |target: &str, meant: Option<&str>| {
+            let ports = vec![ServicePort { target: target.to_owned(), ..ServicePort::default() }];
+            let service = Service { ports, ..Service::default() };
+            let mut template = PodTemplate::default();
+            template.spec.containers = vec![container("proxy", 15_001), container("app", 8080)];
+            for name in meant {
+                template.annotations.insert(DEFAULT_CONTAINER.to_owned(), name.to_owned());
+            }
+            service.serving_container(&template).map(|it| it.name.clone()).unwrap_or_default()
+        };
+        let cases = [
+            ("8080", None, "app"),
+            ("app-port", None, "app"),
+            ("15001", Some("app"), "proxy"),
+            ("80", Some("app"), "app"),
+            ("80", None, "proxy"),
+        ];
+        for (target, meant, expected) in cases {
+            assert_eq!(found(target, meant), expected, "{target} {meant:?}");
+        }
+    }
 }

@@ -1,49 +1,101 @@
-//! CPU of pods without `limits.cpu`: their part of the node they run on, when all pods there want all
-//! they may have ([`CpuWithoutLimit::NodeShare`](model_api::parameters::CpuWithoutLimit::NodeShare)).
+//! What pods serve with that have a part of their node: all that serve, by choice
+//! ([`PodCpu::NodeShare`]), and always those whose container states neither a limit nor a request.
 //!
-//! CFS divides a busy node by weight, and a pod's weight follows its request: 1024 shares a core, 2 at
-//! least (pkg/kubelet/cm/helpers_linux.go `MilliCPUToShares`, Kubernetes 1.36). What pods with limits may
-//! not use goes to the others.
+//! CFS divides a busy node by weight, and the weight of a container follows its request: 1024 shares a core,
+//! 2 at least (pkg/kubelet/cm/helpers_linux.go `MilliCPUToShares`, Kubernetes 1.36). What those with limits
+//! may not use goes to the others.
 //!
-//! Simplified: the share is what a pod is sure of, so that others who idle make nobody faster; the weights
-//! are proportional to requests, which the conversion to cgroup v2 keeps but for rounding, with what all
-//! BestEffort pods have together counted for each; what runs outside of pods has its reservation.
+//! Simplified: all that serve on a node are taken to be busy, so that others who idle make nobody faster.
+//! Containers that no load comes to use what they request. Weights are proportional to requests, which the
+//! conversion to cgroup v2 keeps but for rounding, and what all BestEffort pods have together counts for each.
+//! What runs outside of pods has its reservation.
 
-use model_api::kube::ResourceList;
-use model_api::{NodeId, PodId, ServiceId};
+use model_api::kube::{Container, ResourceList, Workload};
+use model_api::parameters::PodCpu;
+use model_api::{Blueprint, NodeId, PodId, ServiceId};
 use sim_kernel::{Context, Recorder};
 
 use super::World;
 use crate::event::Event;
 use model_api::Observation;
 
-/// What a pod may have of its node.
+/// What a container may have of its node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Claim {
+struct Claim {
     /// Its part when all want more.
-    pub(crate) weight: u64,
-    /// All it may have, in millicores; `None` of a pod with a container without a limit.
-    pub(crate) limit_millis: Option<u64>,
+    weight: u64,
+    /// All it may have, in millicores.
+    limit_millis: Option<u64>,
 }
 
-/// The least weight of a pod, in thousandths of a core: 2 of 1024 shares.
+/// The least weight, in thousandths of a core: 2 of 1024 shares.
 const WEIGHT_MIN: u64 = 2;
 
-impl Claim {
-    pub(crate) fn of(spec: &model_api::kube::PodSpec) -> Self {
-        let amount = |list: &ResourceList| list.cpu_millis().filter(|it| *it > 0);
-        let mut limit_millis = Some(0_u64);
-        let mut weight = 0_u64;
-        for container in &spec.containers {
-            let limit = amount(&container.limits);
-            weight += amount(&container.requests).or(limit).map_or(0, i64::unsigned_abs);
-            limit_millis = limit_millis.zip(limit).map(|(sum, it)| sum + it.unsigned_abs());
+/// What the containers of a pod may have of its node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Claims {
+    /// The one that requests come to, if a load reaches it.
+    serving: Option<Claim>,
+    /// What it serves with by what it states, in millicores.
+    stated_millis: u64,
+    /// What the others use.
+    beside_millis: u64,
+}
+
+fn amount(list: &ResourceList) -> Option<u64> {
+    list.cpu_millis().filter(|it| *it > 0).map(i64::unsigned_abs)
+}
+
+fn requested(container: &Container) -> u64 {
+    amount(&container.requests).unwrap_or(0)
+}
+
+/// The Services that a load reaches and whose requests come to pods of a workload.
+pub(crate) fn asked_services<'a>(
+    workload: &'a Workload,
+    blueprint: &'a Blueprint,
+) -> impl Iterator<Item = ServiceId> + 'a {
+    let asked = blueprint.profiles.iter().map(|profile| profile.service);
+    let canaries = blueprint.canaries.iter().map(|canary| canary.canary_service);
+    asked.chain(canaries).filter(|service| {
+        let labels = &workload.template.labels;
+        blueprint.services[service.index()].selects(&workload.namespace, labels)
+    })
+}
+
+impl Claims {
+    pub(crate) fn of(workload: &Workload, blueprint: &Blueprint) -> Self {
+        let template = &workload.template;
+        let serving = asked_services(workload, blueprint)
+            .find_map(|it| blueprint.services[it.index()].serving_container(template));
+        let beside = |container: &&Container| {
+            serving.is_none_or(|it| !std::ptr::eq(it, std::ptr::from_ref::<Container>(container)))
+        };
+        let beside_millis = template.spec.containers.iter().filter(beside).map(requested).sum();
+        Self {
+            serving: serving.map(|container| Claim {
+                weight: requested(container).max(WEIGHT_MIN),
+                limit_millis: amount(&container.limits),
+            }),
+            stated_millis: serving.map_or(0, |container| {
+                amount(&container.limits).unwrap_or_else(|| requested(container))
+            }),
+            beside_millis,
         }
-        Self { weight: weight.max(WEIGHT_MIN), limit_millis }
+    }
+
+    /// CPU of the container that requests come to: its limit, or else its request.
+    pub(crate) fn stated_millis(&self) -> u64 {
+        self.stated_millis
+    }
+
+    /// Whether it serves with a share of its node.
+    pub(crate) fn has_share(&self, pod_cpu: PodCpu) -> bool {
+        self.serving.is_some() && (pod_cpu == PodCpu::NodeShare || self.stated_millis == 0)
     }
 }
 
-/// Divides the CPU of a node among pods that want all they may have: by weight, and what some may not use
+/// Divides CPU among those that want all they may have: by weight, and what some may not use
 /// among the others.
 fn divide(node_millis: u64, claims: &[Claim]) -> Vec<u64> {
     let mut shares = vec![0; claims.len()];
@@ -67,7 +119,7 @@ fn divide(node_millis: u64, claims: &[Claim]) -> Vec<u64> {
     shares
 }
 
-/// What pods have of their nodes, by number of pod; nothing where no pod is without a limit.
+/// What pods have of their nodes, by number of pod; nothing where no pod has a share.
 #[derive(Clone, Debug, Default)]
 pub(super) struct NodeShares {
     millis: Vec<u64>,
@@ -90,9 +142,9 @@ impl World {
     /// CPU that a pod may use, in millicores.
     pub(super) fn cpu_millis(&self, pod: PodId) -> u64 {
         let workload = self.cluster.pod(pod).workload;
-        let stated = self.wiring.cpu_millis[workload.index()];
         let is_shared = !self.wiring.sharing_services[workload.index()].is_empty();
-        if is_shared { stated.max(self.node_shares.of(pod).unwrap_or(0)) } else { stated }
+        let share = self.node_shares.of(pod).filter(|_| is_shared);
+        share.unwrap_or(self.wiring.cpu_millis[workload.index()])
     }
 
     /// Divides every node at the beginning, before the flows know of any pod.
@@ -125,13 +177,15 @@ impl World {
         let running: Vec<PodId> = (self.cluster.pods_on(node).iter().copied())
             .filter(|pod| self.cluster.pod(*pod).answers)
             .collect();
-        let workload_of = |pod: PodId| self.cluster.pod(pod).workload.index();
-        let claims: Vec<Claim> =
-            running.iter().map(|pod| self.wiring.claims[workload_of(*pod)]).collect();
+        let claims_of = |pod: PodId| &self.wiring.claims[self.cluster.pod(pod).workload.index()];
         let node_millis = allocatable.and_then(|it| u64::try_from(it).ok()).unwrap_or(0);
+        let beside: u64 = running.iter().map(|pod| claims_of(*pod).beside_millis).sum();
+        let (serving, claims): (Vec<PodId>, Vec<Claim>) =
+            running.iter().filter_map(|pod| Some((*pod, claims_of(*pod).serving?))).unzip();
         let mut changed = Vec::new();
-        for (pod, millis) in running.iter().zip(divide(node_millis, &claims)) {
-            let services = &self.wiring.sharing_services[workload_of(*pod)];
+        for (pod, millis) in serving.iter().zip(divide(node_millis.saturating_sub(beside), &claims)) {
+            let workload = self.cluster.pod(*pod).workload;
+            let services = &self.wiring.sharing_services[workload.index()];
             if !services.is_empty() && self.node_shares.set(*pod, millis) {
                 changed.extend_from_slice(services);
             }

@@ -570,7 +570,7 @@ codes! {
         "The kernel lets threads run as fast as cores until they used up together what the limit allows for a period of 100 ms, and then stops all of them until the next. With more threads than the limit has cores that happens long before the limit is reached in the mean, and the slowest answers take up to a period longer. Without `quotaPeriod` a run spreads the limit evenly over threads and time and shows no such answers."
         "State the period of the nodes for the service: quotaPeriod: 100ms."
     W0216 "a quota period, and no CPU limit"
-        "Only a container with limits.cpu has a quota. Without a limit its threads are never stopped; what a pod can do is then its request, the share of a node that it is sure of."
+        "Only a container with limits.cpu has a quota. Without a limit its threads are never stopped; what a pod can do is then its share of its node."
         "Remove quotaPeriod, or set limits.cpu."
     W0217 "counters of a rate limit in a store that never fails"
         "With policy `redis` each request asks the store. When it does not answer, all requests pass without a limit (fault_tolerant, the default) or all get an error, each after the timeout of 2 s where the store is silent. A store that is not part of the platform never does that in a run."

@@ -1,6 +1,6 @@
 //! `parameters` of a Platform: timers and rates.
 
-use model_api::parameters::{CpuWithoutLimit, Range};
+use model_api::parameters::{PodCpu, Range};
 use model_api::{Parameters, SimSpan};
 use serde_json::{Value as Json, json};
 
@@ -57,27 +57,27 @@ impl Decode for RangeSpec {
     }
 }
 
-/// What a pod without `limits.cpu` serves with.
+/// What a pod serves with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct WithoutLimit {
+pub struct Serves {
     /// As the model has it.
-    pub cpu: CpuWithoutLimit,
+    pub cpu: PodCpu,
 }
 
-impl FromText for WithoutLimit {
-    const EXPECTED: &'static str = "request or nodeShare";
+impl FromText for Serves {
+    const EXPECTED: &'static str = "stated or nodeShare";
 
     fn from_text(text: &str) -> Result<Self, String> {
         let cpu = match text {
-            "request" => CpuWithoutLimit::Request,
-            "nodeShare" => CpuWithoutLimit::NodeShare,
+            "stated" => PodCpu::Stated,
+            "nodeShare" => PodCpu::NodeShare,
             _ => return Err("is neither of them".to_owned()),
         };
         Ok(Self { cpu })
     }
 
     fn schema() -> Json {
-        json!({"enum": ["request", "nodeShare"]})
+        json!({"enum": ["stated", "nodeShare"]})
     }
 }
 
@@ -139,8 +139,8 @@ parameters! {
     max_mutating_requests_inflight => max_mutating_requests_inflight: Spanned<u32>, it.value;
     /// `--enable-priority-and-fairness` of API servers.
     priority_and_fairness => priority_and_fairness: Spanned<Switch>, it.value.is_on;
-    /// CPU that a pod serves with where a container has no `limits.cpu`: `request`, which is the default, or `nodeShare`, its part of the node when all pods there use all they may.
-    cpu_without_limit => cpu_without_limit: Spanned<WithoutLimit>, it.value.cpu;
+    /// What a pod serves with: `nodeShare`, which is the default, its part of the node when all pods there that serve use all they may, up to its CPU limit; or `stated`, its limit or else its request, whatever else runs there.
+    pod_cpu => pod_cpu: Spanned<Serves>, it.value.cpu;
     /// `--election-timeout` of etcd.
     etcd_election_timeout => etcd_election_timeout: Spanned<SimSpan>, it.value;
     /// From a change in the API to a controller that knows it.

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use model_api::blueprint::Writes;
+use model_api::blueprint::{NodeSpec, Writes};
 use model_api::canary::PRIMARY_SUFFIX;
 use model_api::load::{Bursts, Clients, Load, LoadPoint, ServiceProfile};
-use model_api::parameters::CpuWithoutLimit;
+use model_api::parameters::PodCpu;
 use model_api::path::{CallPolicy, Readiness, Serving};
 use model_api::{DatabaseId, ServiceId, SimSpan, SimTime};
 
@@ -417,30 +417,49 @@ impl Resolver<'_> {
 const NAMED_MAX: usize = 4;
 
 impl Resolver<'_> {
-    /// Says which pods are taken to serve with less than a node may let them use.
+    /// Says what pods are taken to serve with, where a node may let them use less or more.
     fn assume_capacity(&mut self) {
-        let shares_nodes =
-            self.blueprint.parameters.cpu_without_limit == CpuWithoutLimit::NodeShare;
-        let services = &self.blueprint.services;
-        let asked: Vec<&model_api::kube::Service> = (self.blueprint.profiles.iter())
+        let blueprint = &self.blueprint;
+        let asked: Vec<&model_api::kube::Service> = (blueprint.profiles.iter())
             .filter(|profile| !profile.cpu_per_request.is_zero())
-            .map(|profile| &services[profile.service.index()])
+            .map(|profile| &blueprint.services[profile.service.index()])
             .collect();
         let mut open: Vec<(String, model_api::Origin)> = Vec::new();
-        for workload in &self.blueprint.workloads {
-            let containers = &workload.template.spec.containers;
-            let is_asked = asked
+        let mut limits_millis = 0_i64;
+        for workload in &blueprint.workloads {
+            let template = &workload.template;
+            let mut its = asked
                 .iter()
-                .any(|service| service.selects(&workload.namespace, &workload.template.labels));
-            if !is_asked || containers.iter().all(|it| it.limits.cpu_millis().is_some()) {
-                continue;
+                .filter(|service| service.selects(&workload.namespace, &template.labels));
+            let serving = its.find_map(|service| service.serving_container(template));
+            let Some(container) = serving else { continue };
+            match container.limits.cpu_millis() {
+                Some(limit) => {
+                    let of_all = limit.saturating_mul(i64::from(workload.replicas));
+                    limits_millis = limits_millis.saturating_add(of_all);
+                }
+                None => {
+                    let millis = container.requests.cpu_millis().unwrap_or(0);
+                    let name = format!("{}/{} {millis}m", workload.namespace, workload.name);
+                    open.push((name, workload.origin.clone()));
+                }
             }
-            let of = |it: &model_api::kube::Container| {
-                it.limits.cpu_millis().or(it.requests.cpu_millis()).unwrap_or(0)
+        }
+        let allocatable = |it: &NodeSpec| it.node.allocatable.cpu_millis().unwrap_or(0);
+        let nodes_millis: i64 = blueprint.nodes.iter().map(allocatable).sum();
+        let shares_nodes = blueprint.parameters.pod_cpu == PodCpu::NodeShare;
+        if limits_millis > nodes_millis {
+            let what = if shares_nodes {
+                "a pod serves with its share of a node that has less, as if all that serve there were busy"
+            } else {
+                "limits are granted in full all the same"
             };
-            let millis: i64 = containers.iter().map(of).fold(0, i64::saturating_add);
-            let name = format!("{}/{} {millis}m", workload.namespace, workload.name);
-            open.push((name, workload.origin.clone()));
+            let (limits, nodes) = (limits_millis as f64 / 1e3, nodes_millis as f64 / 1e3);
+            let text = format!(
+                "the CPU limits of pods that serve add up to {limits:.1} cores, nodes have {nodes:.1}: {what}"
+            );
+            let origin = blueprint.workloads.first().map(|it| it.origin.clone());
+            origin.iter().for_each(|it| self.assume(text.clone(), it));
         }
         let Some((_, origin)) = open.first() else { return };
         let origin = origin.clone();
@@ -452,13 +471,13 @@ impl Resolver<'_> {
         let names = names.join(", ");
         let text = if shares_nodes {
             format!(
-                "without limits.cpu a pod serves with its share of its node when all pods there use all \
-                 they may, not with what others leave of theirs; it requests: {names}{more}"
+                "without limits.cpu a pod serves with its share of its node when all that serve there are \
+                 busy, not with what others leave of theirs; it requests: {names}{more}"
             )
         } else {
             format!(
-                "without limits.cpu a pod serves with the CPU that it requests, not with what its node \
-                 has left (parameters: {{cpuWithoutLimit: nodeShare}} gives it its share): {names}{more}"
+                "without limits.cpu a pod serves with the CPU that it requests, and without a request with \
+                 its share of its node: {names}{more}"
             )
         };
         self.assume(text, &origin);

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use model_api::guarantee::Limit;
 use model_api::observation::FlowSegment;
+use model_api::parameters::PodCpu;
 use model_api::{Observation, ServiceId};
 use report_data::{Explanation, Step};
 use sim_kernel::{SimSpan, SimTime};
@@ -187,10 +188,12 @@ impl<E> Story<'_, E> {
         let its =
             |it: &&model_api::kube::Workload| spec.selects(&it.namespace, &it.template.labels);
         let workload = self.blueprint.workloads.iter().find(its)?;
-        let millis_of = |container: &model_api::kube::Container| {
-            container.limits.cpu_millis().or_else(|| container.requests.cpu_millis())
+        let container = spec.serving_container(&workload.template)?;
+        let millis = match self.blueprint.parameters.pod_cpu {
+            PodCpu::Stated => container.limits.cpu_millis().or(container.requests.cpu_millis())?,
+            // What is left of its nodes changes.
+            PodCpu::NodeShare => return None,
         };
-        let millis: i64 = workload.template.spec.containers.iter().filter_map(millis_of).sum();
         // A worker is a thread: it uses one core at a time.
         let millis =
             profile.serving.cores_max.map_or(millis, |it| millis.min(i64::from(it) * 1000));
