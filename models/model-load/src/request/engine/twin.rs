@@ -53,6 +53,7 @@ impl Engine {
             serial: 0,
             attempt: 0,
             held_since: None,
+            is_watched: false,
             window,
             ..*call
         };
