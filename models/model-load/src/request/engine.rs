@@ -477,7 +477,6 @@ impl Engine {
             held_since: None,
             window,
             luck,
-            is_watched: false,
         };
         self.attempt(call, None, now);
     }
@@ -541,7 +540,7 @@ impl Engine {
             }
             Sent::Ends(at, outcome) => {
                 let serial = self.calls[call_idx as usize].serial;
-                let Wire { policy, .. } = &self.edges[call.edge as usize].wire;
+                let Wire { policy, is_named, .. } = &self.edges[call.edge as usize].wire;
                 match outcome {
                     Outcome::Answered => {
                         self.work_until(node, at, Worked::Attempt { call: call_idx, serial });
@@ -555,7 +554,7 @@ impl Engine {
                         self.calendar.push(at, Loose::Ended { call: call_idx, serial, outcome });
                     }
                     // The caller of one that a balancer held up has a deadline already.
-                    _ if call.is_watched => {}
+                    _ if call.is_watched(*is_named) => {}
                     Outcome::TimedOut
                     | Outcome::Dead
                     | Outcome::Denied
@@ -647,7 +646,7 @@ impl Engine {
             }
         };
         let at = start.saturating_add(wire.own_latency).saturating_add(held);
-        let (is_last, deadline) = (wire.is_last, edge.deadline(now));
+        let (is_last, is_named, deadline) = (wire.is_last, wire.is_named, edge.deadline(now));
         self.ask_twin(node);
         let zone = self.ask_zone(call, false);
         if !is_last {
@@ -659,7 +658,7 @@ impl Engine {
         let reason = if errs { LossReason::Errors } else { LossReason::None };
         self.tell_twin(node, window, at - now, reason);
         self.tell_zone(zone, window, at - now, reason);
-        let deadline = if call.is_watched { self.deadline_of(call) } else { deadline };
+        let deadline = if call.is_watched(is_named) { self.deadline_of(call) } else { deadline };
         match deadline {
             Some(deadline) if deadline < at => Sent::Ends(deadline, Outcome::TimedOut),
             _ if errs => Sent::Ends(at, Outcome::Erred),
@@ -676,7 +675,7 @@ impl Engine {
         let is_copy = caller == Caller::Nobody;
         let Wire { callee, .. } = edge.wire;
         let upstream = edge.wire.upstream.filter(|_| !is_copy);
-        let is_watched = self.calls[call_idx as usize].is_watched;
+        let is_watched = self.calls[call_idx as usize].is_watched(edge.wire.is_named);
         let deadline = edge.deadline(now).filter(|_| !is_copy && !is_watched);
         let served = self.served.take().map(number);
         let blank = Visit {
@@ -764,7 +763,7 @@ impl Engine {
             return self.finish(call_idx, loss, now);
         }
         let pause = pause_before(&edge.wire.policy, call.attempt);
-        (call.attempt, call.held_since, call.is_watched) = (call.attempt + 1, None, false);
+        (call.attempt, call.held_since) = (call.attempt + 1, None);
         call.serial = call.serial.wrapping_add(1);
         let retry = Loose::RetryDue { call: call_idx, serial: call.serial };
         self.calendar.push(now.saturating_add(pause), retry);

@@ -35,8 +35,14 @@ pub(super) struct Call {
     pub(super) window: u32,
     /// Of a million: the request that it is for writes where a larger share does.
     pub(super) luck: u32,
-    /// Since its last attempt was held up it is watched when its caller gives up.
-    pub(super) is_watched: bool,
+}
+
+impl Call {
+    /// A load balancer or a look-up held its last attempt up, and since then it is watched when its caller
+    /// gives up; a gateway does not give up while it tries.
+    pub(super) fn is_watched(&self, is_named: bool) -> bool {
+        self.held_since.is_some() && (self.caller == Caller::Client || is_named)
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -85,7 +85,7 @@ impl Engine {
         let deadline = self.edges[call.edge as usize].deadline(now).filter(|_| is_watched);
         let call_idx = place.unwrap_or_else(|| self.place(*call));
         let held = &mut self.calls[call_idx as usize];
-        (held.held_since, held.is_watched) = (Some(now), is_watched);
+        held.held_since = Some(now);
         let (edge, serial, at) = (call.edge, held.serial, now.saturating_add(after));
         let gives_up = deadline.filter(|deadline| *deadline <= at);
         let is_lost = is_in_vain || gives_up.is_some();

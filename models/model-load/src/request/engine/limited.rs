@@ -38,7 +38,8 @@ impl Engine {
         if after.is_zero() {
             return Err(Sent::Refused(reason));
         }
-        let deadline = if call.is_watched {
+        let is_named = self.edges[call.edge as usize].wire.is_named;
+        let deadline = if call.is_watched(is_named) {
             self.deadline_of(call)
         } else {
             self.edges[call.edge as usize].deadline(now)

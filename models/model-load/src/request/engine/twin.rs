@@ -53,7 +53,6 @@ impl Engine {
             serial: 0,
             attempt: 0,
             held_since: None,
-            is_watched: false,
             window,
             ..*call
         };
