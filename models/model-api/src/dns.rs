@@ -102,8 +102,79 @@ pub struct ClusterDns {
     pub kept_for: SimSpan,
     /// Of a million calls, those that open a connection and look the name up for it.
     pub connecting_ppm: u32,
+    /// From a question to its answer, where nothing is wrong; as good as none when zero.
+    pub latency: SimSpan,
+    /// Names that a resolver asks for, one after the other, until it has the right one.
+    pub question_count: u32,
+    /// How long it waits for the answer to one of them, tries again included.
+    pub gives_up_after: SimSpan,
     /// Where it was written.
     pub origin: Origin,
+}
+
+impl ClusterDns {
+    /// `RES_TIMEOUT` of glibc (resolv/resolv.h, 2.41; `timeout` of resolv.conf(5)).
+    pub const TIMEOUT: SimSpan = SimSpan::from_secs(5);
+    /// `RES_DFLRETRY` of the same (`attempts`).
+    pub const ATTEMPTS: u32 = 2;
+    /// `ndots` that the kubelet writes for pods of the policy `ClusterFirst`: `defaultDNSOptions`
+    /// (pkg/kubelet/network/dns/dns.go, Kubernetes 1.36).
+    pub const NDOTS: u32 = 5;
+
+    /// How long a look-up takes when an answer takes so long.
+    pub fn look_up(&self, latency: SimSpan) -> SimSpan {
+        latency.saturating_mul(self.question_count.into())
+    }
+
+    /// Of a thousand look-ups, those that are lost where so many of a thousand questions are: each name is
+    /// asked for from a port of its own, and one that nobody answers ends it (`res_nsearch`, glibc 2.41).
+    pub fn lost_milli(&self, of_questions: u64) -> u64 {
+        let mut found = 1_000_000;
+        for _ in 0..self.question_count.min(100) {
+            found = found * (1000 - of_questions.min(1000)) / 1000;
+        }
+        (1_000_000 - found) / 1000
+    }
+}
+
+/// How callers write the name of a Service, which decides after how many questions they find it: the
+/// kubelet has resolvers try `NAMESPACE.svc.cluster.local`, `svc.cluster.local` and `cluster.local` behind a
+/// name of fewer dots than `ndots` (`generateSearchesForDNSClusterFirst`, pkg/kubelet/network/dns/dns.go),
+/// and the name itself first where it has as many.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum WrittenName {
+    /// `stock`, from the same namespace.
+    #[default]
+    Short,
+    /// `stock.shop`.
+    Namespace,
+    /// `stock.shop.svc`.
+    Service,
+    /// `stock.shop.svc.cluster.local`.
+    Full,
+    /// The same with a dot at its end, behind which nothing is tried.
+    Absolute,
+}
+
+impl WrittenName {
+    /// Names that are asked for until it is found; A and AAAA at the same time.
+    pub fn question_count(self, ndots: u32) -> u32 {
+        /// Domains that are tried behind a name.
+        const SEARCH_COUNT: u32 = 3;
+        let (dots, found_at) = match self {
+            Self::Short => (0, Some(1)),
+            Self::Namespace => (1, Some(2)),
+            Self::Service => (2, Some(3)),
+            Self::Full => (4, None),
+            Self::Absolute => return 1,
+        };
+        let is_tried_first = dots >= ndots;
+        match found_at {
+            Some(at) => at + u32::from(is_tried_first),
+            None if is_tried_first => 1,
+            None => SEARCH_COUNT + 1,
+        }
+    }
 }
 
 /// What goes wrong with a name.
@@ -114,4 +185,26 @@ pub enum DnsFault {
     Outage,
     /// It leads to an address where nobody answers.
     WrongRecord,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_with_fewer_dots_than_ndots_are_tried_in_the_search_list() {
+        use WrittenName::{Absolute, Full, Namespace, Service, Short};
+        for (name, ndots, wanted) in [
+            (Short, 5, 1),
+            (Namespace, 5, 2),
+            (Service, 5, 3),
+            (Full, 5, 4),
+            (Absolute, 5, 1),
+            (Full, 4, 1),
+            (Namespace, 1, 3),
+            (Short, 0, 2),
+        ] {
+            assert_eq!(name.question_count(ndots), wanted, "{name:?} with ndots:{ndots}");
+        }
+    }
 }

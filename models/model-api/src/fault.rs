@@ -128,6 +128,11 @@ pub enum FaultKind {
         /// What does.
         kind: DnsFault,
     },
+    /// The DNS of the cluster takes so long for each answer.
+    SlowDns {
+        /// From a question to its answer.
+        latency: SimSpan,
+    },
     /// A machine of a load balancer is gone; another one is made in its place.
     BalancerMachineLoss {
         /// Of which balancer: the machine that holds its address.

@@ -27,6 +27,9 @@ pub struct Limiter {
     pub by: LimitBy,
     /// Where counters are kept.
     pub counters: Counters,
+    /// Of a million requests, those that open a connection to the store, and so may be led to a pod of it
+    /// that is dead; the others find one that is kept open, and answers.
+    pub connecting_ppm: u32,
     /// `fault_tolerant`: all requests are let through while counters cannot be asked; otherwise all get
     /// an error.
     pub is_fault_tolerant: bool,
@@ -111,6 +114,29 @@ pub enum StoreState {
     Refuses,
     /// It says nothing.
     Silent,
+}
+
+/// What becomes of those who ask a store, of which only some may meet what is wrong.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct StoreSeen {
+    /// What becomes of those who are not answered.
+    pub state: StoreState,
+    /// Of a million, those who are not answered.
+    pub lost_ppm: u32,
+}
+
+impl StoreSeen {
+    /// All of a million.
+    pub const ALL_PPM: u32 = 1_000_000;
+
+    /// The same for everybody.
+    pub const fn of_all(state: StoreState) -> Self {
+        let lost_ppm = match state {
+            StoreState::Answers => 0,
+            StoreState::Refuses | StoreState::Silent => Self::ALL_PPM,
+        };
+        Self { state, lost_ppm }
+    }
 }
 
 /// Periods that requests are counted in. They follow the calendar, in UTC
@@ -219,6 +245,7 @@ mod tests {
             limits: vec![(Period::Second, 1)],
             by: LimitBy::Tenant,
             counters: Counters::EachPod,
+            connecting_ppm: 0,
             is_fault_tolerant: true,
             origin: Origin::default(),
         };

@@ -13,7 +13,7 @@ mod storage;
 pub use backup::{BackupFact, ExposureStretch, RecoveryParts};
 pub use canary::{CanaryFact, CanaryFailure};
 pub use database::{FailoverBlock, InstanceFact, InstanceUpdate};
-pub use flow::{Counted, FlowSegment, LossReason, Throttling, WAIT_SHAPE_EXPONENTIAL};
+pub use flow::{Counted, FlowSegment, LossReason, Throttling, WAIT_SHAPE_EXPONENTIAL, WaitLaw};
 pub use gateway::GatewayFact;
 pub use reason::{
     DeletionReason, DrainFailure, EvictionReason, KillReason, PendingWrite, UnreadyReason,

@@ -1,11 +1,12 @@
 //! How long something takes: a fixed part, and a random one that only some meet.
 
-use model_api::observation::WAIT_SHAPE_EXPONENTIAL;
+use model_api::observation::{WAIT_SHAPE_EXPONENTIAL, WaitLaw};
 use sim_kernel::SimSpan;
 
 /// A fixed time, and with some probability a random one on top whose law is taken for that of the
 /// gamma distribution with the same mean and variance: exact for one exponential wait, and for the
-/// sum of equal ones. All in seconds.
+/// sum of equal ones. Where lognormal work is shared it is lognormal, and in a queue that is nearly always full
+/// normal; and so is a sum of which that is the part that varies most (Fenton 1960). All in seconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct Delay {
     pub(crate) fixed: f64,
@@ -15,6 +16,8 @@ pub(crate) struct Delay {
     pub(crate) mean: f64,
     /// Its variance.
     pub(crate) variance: f64,
+    /// Its law.
+    pub(crate) law: WaitLaw,
 }
 
 impl Delay {
@@ -30,13 +33,14 @@ impl Delay {
             return Self::fixed(fixed);
         }
         let sum = self.waits * self.mean + next.waits * next.mean;
-        let variance = self.whole_variance() + next.whole_variance();
+        let (own, others) = (self.whole_variance(), next.whole_variance());
         let mean = sum / waits;
         Self {
             fixed,
             waits,
             mean,
-            variance: ((variance + sum * sum) / waits - mean * mean).max(0.0),
+            variance: ((own + others + sum * sum) / waits - mean * mean).max(0.0),
+            law: if others > own { next.law } else { self.law },
         }
     }
 
@@ -81,7 +85,28 @@ impl Delay {
         if self.waits <= 0.0 || self.mean <= 0.0 {
             return 1.0;
         }
-        1.0 - self.waits * (1.0 - gamma_share(self.shape(), self.shape() * left / self.mean))
+        1.0 - self.waits * (1.0 - self.share_within(left))
+    }
+
+    /// Share of the random parts that are over after so long.
+    fn share_within(self, secs: f64) -> f64 {
+        match self.law {
+            WaitLaw::Gamma => gamma_share(self.shape(), self.shape() * secs / self.mean),
+            WaitLaw::Lognormal => self.lognormal_share(secs, 0.0),
+            WaitLaw::Normal => normal_share(self.score(secs)),
+        }
+    }
+
+    /// How many deviations from its mean a random part is that is over after so long.
+    fn score(self, secs: f64) -> f64 {
+        (secs - self.mean) / libm::sqrt(self.variance)
+    }
+
+    /// Of a lognormal law: the part of a moment that what is over after so long has.
+    fn lognormal_share(self, secs: f64, moment: f64) -> f64 {
+        let spread = libm::sqrt(libm::log1p(1.0 / self.shape()));
+        let middle = libm::log(self.mean) - spread * spread / 2.0;
+        normal_share((libm::log(secs) - middle) / spread - moment * spread)
     }
 
     /// After how long it is over with this probability.
@@ -117,7 +142,9 @@ impl Delay {
         let square = |it: Self| it.waits * (it.variance + it.mean * it.mean);
         let mean = mix(self.waits * self.mean, other.waits * other.mean) / waits;
         let variance = mix(square(self), square(other)) / waits - mean * mean;
-        Self { fixed, waits, mean, variance: variance.max(0.0) }
+        let is_others = share * square(other) > (1.0 - share) * square(self);
+        let law = if is_others { other.law } else { self.law };
+        Self { fixed, waits, mean, variance: variance.max(0.0), law }
     }
 
     /// The delay of those for which it is over after so long.
@@ -126,20 +153,32 @@ impl Delay {
         if left <= 0.0 || self.waits <= 0.0 || self.mean <= 0.0 {
             return Self::fixed(self.fixed.min(secs));
         }
-        let point = shape * left / self.mean;
-        let share = gamma_share(shape, point);
+        let share = self.share_within(left);
         if share > 0.999_999 {
             return self;
         }
         if share <= 1e-9 {
             return Self::fixed(self.fixed);
         }
-        // Moments of a cut gamma distribution are those of the next shapes.
-        let mean = self.mean * gamma_share(shape + 1.0, point) / share;
-        let square = self.mean * self.mean * (1.0 + 1.0 / shape);
-        let square = square * gamma_share(shape + 2.0, point) / share;
         let waits = self.waits * share / (1.0 - self.waits * (1.0 - share));
-        Self { fixed: self.fixed, waits, mean, variance: (square - mean * mean).max(0.0) }
+        if self.law == WaitLaw::Normal {
+            let score = self.score(left);
+            let density = libm::exp(-score * score / 2.0) / libm::sqrt(std::f64::consts::TAU);
+            let (below, deviation) = (density / share, libm::sqrt(self.variance));
+            let mean = (self.mean - deviation * below).max(0.0);
+            let variance = self.variance * (1.0 - score * below - below * below).max(0.0);
+            return Self { waits, mean, variance, ..self };
+        }
+        // Moments of a cut gamma distribution are those of the next shapes.
+        let of = |moment: f64| match self.law {
+            WaitLaw::Lognormal => self.lognormal_share(left, moment),
+            WaitLaw::Gamma | WaitLaw::Normal => {
+                gamma_share(shape + moment, shape * left / self.mean)
+            }
+        };
+        let mean = self.mean * of(1.0) / share;
+        let square = self.mean * self.mean * (1.0 + 1.0 / shape) * of(2.0) / share;
+        Self { waits, mean, variance: (square - mean * mean).max(0.0), ..self }
     }
 }
 
@@ -187,7 +226,11 @@ pub(crate) fn slowest(all: impl Iterator<Item = Delay>) -> Delay {
         second += 2.0 * secs * share;
     }
     let mean = first / waits;
-    Delay { fixed, waits, mean, variance: (second / waits - mean * mean).max(0.0) }
+    let widest = laws.iter().map(|(delay, _)| delay).reduce(|widest, delay| {
+        if delay.whole_variance() > widest.whole_variance() { delay } else { widest }
+    });
+    let law = widest.map_or(WaitLaw::Gamma, |delay| delay.law);
+    Delay { fixed, waits, mean, variance: (second / waits - mean * mean).max(0.0), law }
 }
 
 #[expect(
@@ -279,8 +322,8 @@ mod tests {
 
     #[test]
     fn sums_keep_mean_and_variance() {
-        let one = Delay { fixed: 1.0, waits: 0.5, mean: 2.0, variance: 4.0 };
-        let two = Delay { fixed: 0.5, waits: 0.2, mean: 1.0, variance: 1.0 };
+        let one = Delay { fixed: 1.0, waits: 0.5, mean: 2.0, variance: 4.0, ..Delay::default() };
+        let two = Delay { fixed: 0.5, waits: 0.2, mean: 1.0, variance: 1.0, ..Delay::default() };
         let both = one.then(two);
         assert!((both.whole_mean() - one.whole_mean() - two.whole_mean()).abs() < 1e-12);
         let variance = one.whole_variance() + two.whole_variance();
@@ -290,7 +333,8 @@ mod tests {
 
     #[test]
     fn the_slowest_of_exponential_waits_is_that_of_their_sums() {
-        let wait = |mean: f64| Delay { fixed: 0.0, waits: 1.0, mean, variance: mean * mean };
+        let wait =
+            |mean: f64| Delay { waits: 1.0, mean, variance: mean * mean, ..Delay::default() };
         // Of n: the mean is 1 + 1/2 + … + 1/n, the variance 1 + 1/4 + … + 1/n².
         for count in [1_u32, 2, 5, 20] {
             let all = slowest((0..count).map(|_| wait(3.0)));
@@ -310,8 +354,41 @@ mod tests {
     }
 
     #[test]
+    fn lognormal_laws_are_those_of_their_logarithms() {
+        // Variation 3: the logarithm varies by the root of ln 10, around -ln(10) / 2.
+        let one = Delay {
+            waits: 1.0,
+            mean: 2.0,
+            variance: 36.0,
+            law: WaitLaw::Lognormal,
+            ..Delay::default()
+        };
+        let spread = libm::sqrt(libm::log(10.0));
+        for (share, score) in [(0.5, 0.0), (0.95, 1.644_854), (0.99, 2.326_348)] {
+            let wanted = 2.0 * libm::exp(score * spread - spread * spread / 2.0);
+            assert!((one.quantile(share) / wanted - 1.0).abs() < 1e-5, "{share}");
+        }
+        let cut = one.given_over(2.0);
+        assert!(cut.mean < 0.7 && cut.variance < 0.5, "{cut:?}");
+        assert!((one.given_over(1e9).mean - 2.0).abs() < 1e-9);
+        let more = one.then(Delay { waits: 1.0, mean: 9.0, variance: 1.0, ..Delay::default() });
+        assert_eq!(more.law, WaitLaw::Lognormal);
+    }
+
+    #[test]
+    fn normal_laws_are_cut_as_tables_have_it() {
+        let law = WaitLaw::Normal;
+        let one = Delay { fixed: 1.0, waits: 1.0, mean: 10.0, variance: 4.0, law };
+        assert!((one.quantile(0.95) - (11.0 + 2.0 * 1.644_854)).abs() < 1e-5);
+        // Cut at its mean: the half-normal distribution.
+        let cut = one.given_over(11.0);
+        assert!((cut.mean - (10.0 - 2.0 * libm::sqrt(2.0 / std::f64::consts::PI))).abs() < 1e-9);
+        assert!((cut.variance - 4.0 * (1.0 - 2.0 / std::f64::consts::PI)).abs() < 1e-9);
+    }
+
+    #[test]
     fn what_is_over_soon_took_less() {
-        let one = Delay { fixed: 1.0, waits: 1.0, mean: 2.0, variance: 4.0 };
+        let one = Delay { fixed: 1.0, waits: 1.0, mean: 2.0, variance: 4.0, ..Delay::default() };
         let cut = one.given_over(3.0);
         // An exponential wait cut at its mean: 1 - 1 / (e - 1) of it.
         assert!((cut.mean - 2.0 * (1.0 - 1.0 / (libm::exp(1.0) - 1.0))).abs() < 1e-9);

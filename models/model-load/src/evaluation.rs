@@ -2,13 +2,14 @@
 
 use std::hash::{Hash, Hasher};
 
-use model_api::limiter::StoreState;
+use model_api::limiter::StoreSeen;
 use model_api::observation::LossReason;
-use sim_kernel::{SimTime, StableHasher};
+use sim_kernel::{SimSpan, SimTime, StableHasher};
 
 use crate::curve::{Factor, Shape, Side};
 use crate::edges::Source;
 use crate::entrance::{Choice, Entrance};
+use crate::fluid::lost_by_chance;
 use crate::graph::{Graph, NodeIdx, NodeLoad, RowIdx};
 use crate::lookup::Lookup;
 use crate::share::Share;
@@ -43,8 +44,10 @@ pub(crate) struct Inputs {
     pub(crate) lookups: Vec<Lookup>,
     /// How Services find those that they call.
     pub(crate) inside: Lookup,
+    /// How long it takes them.
+    pub(crate) look_up: SimSpan,
     /// By rate limit: what becomes of those who ask its store.
-    pub(crate) stores: Vec<StoreState>,
+    pub(crate) stores: Vec<StoreSeen>,
     /// By site: nodes that requests from outside may enter at. Likewise.
     pub(crate) outside: Vec<u32>,
     /// By call whose callers stay with a pod: the share of those who have it, by place.
@@ -101,7 +104,8 @@ impl Inputs {
             choices: vec![Choice::default(); graph.edges.all.len()],
             lookups: vec![Lookup::default(); graph.edges.sources.len()],
             inside: Lookup::default(),
-            stores: vec![StoreState::default(); graph.limits.len()],
+            look_up: SimSpan::ZERO,
+            stores: vec![StoreSeen::default(); graph.limits.len()],
             outside: vec![0; graph.sites.len()],
             sticky: vec![Vec::new(); graph.stickies.len()],
         }
@@ -256,7 +260,7 @@ fn arrive(
 ) -> NodeFlow {
     let node = &graph.nodes[idx];
     if let Some(of) = node.twin_of {
-        return arrive_at_twin(inputs, &flows[of], of, idx);
+        return arrive_at_twin(graph, inputs, &flows[of], of, idx);
     }
     let mut flow = NodeFlow::default();
     let mut mark = StableHasher::default();
@@ -293,12 +297,18 @@ fn arrive(
         split.hash(&mut mark);
     }
     flow.marks.arriving = mark.finish();
-    pass(&mut flow, inputs, idx);
+    pass(&mut flow, graph, inputs, idx);
     flow
 }
 
 /// What comes to the pods of a revision that is tried.
-fn arrive_at_twin(inputs: &Inputs, called: &NodeFlow, of: NodeIdx, idx: NodeIdx) -> NodeFlow {
+fn arrive_at_twin(
+    graph: &Graph,
+    inputs: &Inputs,
+    called: &NodeFlow,
+    of: NodeIdx,
+    idx: NodeIdx,
+) -> NodeFlow {
     let split = inputs.splits[of];
     let copies = split.copies();
     let mut flow = NodeFlow::default();
@@ -311,7 +321,7 @@ fn arrive_at_twin(inputs: &Inputs, called: &NodeFlow, of: NodeIdx, idx: NodeIdx)
         flow.marks.arriving = mark.finish();
     }
     flow.asked = flow.arriving;
-    pass(&mut flow, inputs, idx);
+    pass(&mut flow, graph, inputs, idx);
     flow
 }
 
@@ -358,24 +368,31 @@ fn external(load: &NodeLoad, factor: Factor, at: SimTime, side: Side) -> Asked {
 }
 
 /// What the pods of a Service do with what arrives.
-fn pass(flow: &mut NodeFlow, inputs: &Inputs, idx: NodeIdx) {
-    let capacity_millirps = inputs.endpoints[idx].capacity_millirps;
-    if let Some((part, whole)) = inputs.endpoints[idx].reaching() {
+///
+/// Near its capacity a queue is full by chance now and then. What it loses so is told of constant rates,
+/// as in the long run; a rate that changes is there for a moment only.
+fn pass(flow: &mut NodeFlow, graph: &Graph, inputs: &Inputs, idx: NodeIdx) {
+    let endpoints = inputs.endpoints[idx];
+    let capacity_millirps = endpoints.capacity_millirps;
+    if let Some((part, whole)) = endpoints.reaching() {
         flow.alive = Share::of(part.into(), whole.into());
     }
     flow.reached = flow.alive.apply(flow.arriving);
     flow.accepted = flow.reached.min(capacity_millirps);
-    let is_saturated = flow.reached > capacity_millirps;
+    if flow.arriving_shape == Shape::Constant {
+        flow.accepted -= lost_by_chance(&graph.nodes[idx].serving, endpoints, flow.reached);
+    }
+    let is_losing = flow.accepted < flow.reached;
     let mut mark = StableHasher::default();
-    (flow.alive, is_saturated).hash(&mut mark);
-    if is_saturated {
+    (flow.alive, is_losing).hash(&mut mark);
+    if is_losing {
         flow.pass = Share::of(flow.accepted, flow.arriving).min(flow.alive);
-        (capacity_millirps, flow.marks.arriving).hash(&mut mark);
+        (flow.accepted, flow.marks.arriving).hash(&mut mark);
         // A constant divided by something that changes is a curve.
         let is_flat = flow.arriving_shape == Shape::Constant || capacity_millirps == 0;
         flow.marks.pass_shape = if is_flat { Shape::Constant } else { Shape::Curved };
         let mut accepted = StableHasher::default();
-        ("capacity", capacity_millirps).hash(&mut accepted);
+        ("capacity", flow.accepted).hash(&mut accepted);
         flow.marks.accepted = accepted.finish();
     } else {
         flow.pass = flow.alive;
@@ -626,13 +643,11 @@ pub(crate) fn largest_loss(
 
 #[cfg(test)]
 mod tests {
+    use super::*;
+    use crate::graph::Plan;
     use model_api::canary::{Analysis, Canary};
     use model_api::load::{Clients, Load, LoadPoint, ServiceProfile};
     use model_api::{Blueprint, DatabaseId, Origin, ServiceId, WorkloadId};
-    use sim_kernel::SimSpan;
-
-    use super::*;
-    use crate::graph::Plan;
 
     /// A gateway (0), a shop (1) behind it, a stock (2) that the shop calls and that writes; one of
     /// them may have a canary (3). An `asking` gateway calls the stock too.

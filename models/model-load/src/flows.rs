@@ -10,7 +10,7 @@ mod traffic;
 
 use std::sync::Arc;
 
-use model_api::limiter::StoreState;
+use model_api::limiter::StoreSeen;
 use model_api::{Blueprint, DatabaseId, Observation, ServiceId};
 use sim_kernel::{Context, Priority, Recorder, SimSpan, SimTime, Streams, Timer};
 
@@ -123,10 +123,11 @@ enum Input {
     Endpoints(NodeIdx, Endpoints),
     /// Of a source.
     Factor(usize, u64, SimSpan),
-    Store(LimitIdx, StoreState),
+    Store(LimitIdx, StoreSeen),
     /// Of a source.
     News(usize, News),
     Inside(News),
+    LookUp(SimSpan),
     Writable(DatabaseId, bool),
     Failing(NodeIdx, u32),
     Split(NodeIdx, Split),
@@ -404,9 +405,10 @@ impl Flows {
                 Input::Factor(source, factor_milli, ramp) => {
                     requests.set_factor(part, source, factor_milli, ramp);
                 }
-                Input::Store(limit, state) => requests.set_store(part, limit, state),
+                Input::Store(limit, seen) => requests.set_store(part, limit, seen),
                 Input::News(source, news) => requests.hear(part, source, news),
                 Input::Inside(news) => requests.hear_inside(part, news),
+                Input::LookUp(takes) => requests.set_look_up(part, takes),
                 Input::Writable(database, is_writable) => {
                     requests.set_writable(part, database, is_writable);
                 }
@@ -672,7 +674,8 @@ impl Part {
             Input::Endpoints(node, endpoints) => known.endpoints[*node] != *endpoints,
             Input::Writable(database, is) => known.are_writable[database.index()] != *is,
             Input::Factor(..) | Input::News(..) | Input::Inside(_) => true,
-            Input::Store(limit, state) => known.stores[*limit] != *state,
+            Input::LookUp(takes) => known.look_up != *takes,
+            Input::Store(limit, seen) => known.stores[*limit] != *seen,
             Input::Failing(node, failing_ppm) => known.failing_ppm[*node] != *failing_ppm,
             Input::Split(node, split) => known.splits[*node] != *split,
             Input::Places(node, places) => known.places[*node] != **places,
@@ -843,12 +846,13 @@ impl Part {
                 Input::Entrance(node, way) => self.inputs.entrances[node] = way,
                 Input::Choice(edge, choice) => self.inputs.choices[edge] = choice,
                 Input::Sticky(number, shares) => self.inputs.sticky[number] = shares.into_vec(),
-                Input::Store(limit, state) => self.inputs.stores[limit] = state,
+                Input::Store(limit, seen) => self.inputs.stores[limit] = seen,
                 Input::News(source, news) => {
                     let lookup = &mut self.inputs.lookups[source];
                     *lookup = lookup.hear(news, now);
                 }
                 Input::Inside(news) => self.inputs.inside = self.inputs.inside.hear(news, now),
+                Input::LookUp(takes) => self.inputs.look_up = takes,
                 Input::Factor(source, factor_milli, ramp) => {
                     let factor = &mut self.inputs.factors[source];
                     *factor = factor.ramp(now, factor_milli, ramp);

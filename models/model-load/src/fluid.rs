@@ -35,7 +35,7 @@ mod tried;
 
 use limits::LimitState;
 use queue::Queue;
-pub(crate) use queue::wait_of;
+pub(crate) use queue::{lost_by_chance, wait_of};
 pub(crate) use quota::Tables;
 use quota::{Pod, Table};
 use sweep::{EdgeState, NodePicture, NodeState, Picture, Room, State, Sweep};
@@ -126,7 +126,8 @@ impl Fluid {
                 .iter()
                 .any(|edge| edge.is_denied || edge.door.is_some() || !edge.policy.is_plain())
             || !graph.limits.is_empty()
-            || graph.looks_up
+            || graph.resolvers.is_some()
+            || graph.has_part_writes
             || graph.nodes.iter().any(|node| {
                 node.is_denied_database
                     || !is_plain(&node.serving)
@@ -352,6 +353,7 @@ impl Fluid {
             waits: queue.waits,
             mean: queue.wait_mean,
             variance: queue.wait_variance,
+            ..Delay::default()
         };
         Waiting { refused: queue.blocked, wait }
     }
@@ -713,6 +715,7 @@ fn segment(
         base_latency_ns: nanos(last.delay.fixed),
         wait_probability_ppm,
         wait_mean_ns,
+        wait_law: last.delay.law,
         wait_shape_milli,
         late_ppm: rounded(last.late.share, 1e6),
         late_by_ns: nanos(last.late.by),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use model_api::blueprint::Division;
 use model_api::kube::TrafficDistribution;
-use model_api::load::{Clients, Load, Thinking};
+use model_api::load::{Clients, Load, ServiceProfile, Thinking};
 use model_api::observation::FlowSegment;
 use model_api::path::{CallPolicy, Callee, Serving};
 use model_api::{Blueprint, DatabaseId, LoadId, Observation, ServiceId, ZoneId};
@@ -15,8 +15,12 @@ use crate::edges::{Edges, Source, stages};
 use crate::entrance::Door;
 use crate::fluid::Tables;
 use crate::limits::{Limit, limits};
+use crate::lookup::Resolvers;
 use crate::quota::Quota;
 use crate::sessions::{Sticky, stickies};
+
+/// All of a million.
+const ALL_PPM: u32 = 1_000_000;
 
 /// Why a blueprint's load cannot be modelled. The reader of scenarios refuses these first.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -50,8 +54,8 @@ pub(crate) struct Plan {
 pub(crate) struct Graph {
     pub(crate) nodes: Vec<Node>,
     pub(crate) edges: Edges,
-    /// Services look up the names of those that they call.
-    pub(crate) looks_up: bool,
+    /// How Services look up the names of those that they call, where they do.
+    pub(crate) resolvers: Option<Resolvers>,
     /// Rate limits of the gateways among them.
     pub(crate) limits: Vec<Limit>,
     /// Calls whose callers stay with a pod.
@@ -65,6 +69,8 @@ pub(crate) struct Graph {
     pub(crate) sites: Vec<usize>,
     /// What is told of by zone: Services that are divided, with each zone.
     pub(crate) served: Vec<(NodeIdx, ZoneId)>,
+    /// Some Service here has databases that a share of its requests writes to.
+    pub(crate) has_part_writes: bool,
     /// Gateways that make calls of their own or write to databases: what they lose by it they do not
     /// pass on.
     pub(crate) asking_gateways: Vec<NodeIdx>,
@@ -94,8 +100,11 @@ pub(crate) struct Node {
     pub(crate) key: EntityKey,
     /// Without waiting, itself alone.
     pub(crate) own_latency: SimSpan,
+    /// Databases that each request writes to.
     pub(crate) databases: Vec<DatabaseId>,
-    /// Network policies deny it one of its databases.
+    /// Those that a share of them does.
+    pub(crate) part_writes: Vec<PartWrite>,
+    /// Network policies deny it one of the former.
     pub(crate) is_denied_database: bool,
     /// Where its clients come in: the slowest of the gateways of its loads.
     pub(crate) entry: Option<NodeIdx>,
@@ -120,6 +129,25 @@ pub(crate) struct Node {
     pub(crate) door: Option<Door>,
     /// Gateways leave the choice of its endpoints to proxies.
     pub(crate) is_service_upstream: bool,
+}
+
+/// A database that a share of the requests of a Service writes to: always the same requests, whatever they
+/// write to and however often they are tried, so that those that write at all are as many as the largest
+/// share says.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct PartWrite {
+    pub(crate) database: DatabaseId,
+    /// In parts per million, less than all.
+    pub(crate) share_ppm: u32,
+    /// Network policies deny it.
+    pub(crate) is_denied: bool,
+}
+
+impl PartWrite {
+    /// Whether whoever writes to it does so in vain.
+    pub(crate) fn is_in_vain(&self, are_writable: &[bool]) -> bool {
+        self.is_denied || !are_writable[self.database.index()]
+    }
 }
 
 /// The Service that a node counts for: of a twin that of the other one.
@@ -294,9 +322,11 @@ impl Plan {
             let loads = part.nodes.iter_mut().flat_map(|node| &mut node.loads);
             (0..).zip(loads).for_each(|(source, load)| load.source = source);
             part.asking_gateways = asking_gateways(&part.nodes);
+            part.has_part_writes = part.nodes.iter().any(|node| !node.part_writes.is_empty());
             part.edges = Edges::of(&part.nodes, blueprint);
-            part.looks_up = blueprint.cluster_dns.is_some()
-                && part.edges.of_node.iter().any(|calls| !calls.is_empty());
+            let has_calls = part.edges.of_node.iter().any(|calls| !calls.is_empty());
+            part.resolvers =
+                blueprint.cluster_dns.as_ref().filter(|_| has_calls).map(Resolvers::of);
             part.limits = limits(&part.nodes, &mut part.edges, blueprint);
             part.stickies = stickies(&part.nodes, &mut part.edges, blueprint);
         }
@@ -415,7 +445,8 @@ pub fn pod_capacity_millirps(cpu_millis: u64, cpu_per_request: SimSpan) -> u64 {
 
 fn asking_gateways(nodes: &[Node]) -> Vec<NodeIdx> {
     let is_asking = |node: &Node| {
-        !node.through.is_empty() && (!node.calls.is_empty() || !node.databases.is_empty())
+        let writes = !node.databases.is_empty() || !node.part_writes.is_empty();
+        !node.through.is_empty() && (!node.calls.is_empty() || writes)
     };
     (0..nodes.len()).filter(|idx| is_asking(&nodes[*idx])).collect()
 }
@@ -450,12 +481,30 @@ fn add_latencies(nodes: &mut [Node]) {
     }
 }
 
+/// The databases that each request of a Service writes to, and those that a share of them does.
+fn writes(profile: &ServiceProfile, blueprint: &Blueprint) -> (Vec<DatabaseId>, Vec<PartWrite>) {
+    let share_of = |database: DatabaseId| {
+        let known = blueprint.databases.get(database.index());
+        let mut writers = known.into_iter().flat_map(|it| &it.writers);
+        writers.find(|it| it.service == profile.service).map_or(ALL_PPM, |it| it.share_ppm)
+    };
+    let (all, parts): (Vec<DatabaseId>, Vec<DatabaseId>) =
+        profile.writes_to.iter().partition(|database| share_of(**database) >= ALL_PPM);
+    let part = |database: DatabaseId| PartWrite {
+        database,
+        share_ppm: share_of(database),
+        is_denied: blueprint.is_denied(Some(profile.service), Callee::Database(database)),
+    };
+    (all, parts.into_iter().map(part).collect())
+}
+
 /// The graph as the blueprint has it, by position of the Service.
 struct Calls {
     calls: Vec<Vec<usize>>,
     /// Services behind a gateway: they must come after it.
     behind: Vec<Vec<usize>>,
     databases: Vec<Vec<DatabaseId>>,
+    part_writes: Vec<Vec<PartWrite>>,
     base_latency: Vec<SimSpan>,
     cpu_per_request: Vec<SimSpan>,
     roots: Vec<usize>,
@@ -470,6 +519,7 @@ impl Calls {
             calls: vec![Vec::new(); count],
             behind: vec![Vec::new(); count],
             databases: vec![Vec::new(); count],
+            part_writes: vec![Vec::new(); count],
             base_latency: vec![SimSpan::ZERO; count],
             cpu_per_request: vec![SimSpan::ZERO; count],
             roots: Vec::new(),
@@ -478,7 +528,7 @@ impl Calls {
         for profile in &blueprint.profiles {
             let service = profile.service.index();
             edges.calls[service] = profile.depends_on.iter().map(|id| id.index()).collect();
-            edges.databases[service].clone_from(&profile.writes_to);
+            (edges.databases[service], edges.part_writes[service]) = writes(profile, blueprint);
             edges.base_latency[service] = profile.base_latency;
             edges.cpu_per_request[service] = profile.cpu_per_request;
         }
@@ -519,6 +569,7 @@ impl Calls {
             key: EntityKey::of("service").child(&blueprint.service_name(named)),
             own_latency: self.base_latency[service],
             databases: self.databases[service].clone(),
+            part_writes: self.part_writes[service].clone(),
             is_denied_database: self.databases[service]
                 .iter()
                 .any(|&database| blueprint.is_denied(Some(id), Callee::Database(database))),

@@ -35,7 +35,7 @@
 //! - External load: linear between points, multiplied by a factor that may ramp. It enters through
 //!   the Service named `via` (the gateway), whose own endpoints and capacity apply, then reaches
 //!   its Service, which calls each Service it depends on once, or as often as is stated, and writes once
-//!   to each database.
+//!   to each database; or a share of its requests does, always the same ones however often they are tried.
 //! - Clients of tenants, and of the zones they have nearest: what they ask for and get is told of
 //!   each load by itself, beside the whole of its Service. Clients stand outside: a lost zone takes
 //!   none of them away, and what they then lose counts.
@@ -66,7 +66,8 @@
 //!   clients ask for (`sessions`).
 //! - Rate limits in fixed windows, counted by each pod or together, of a Service or by whose requests they
 //!   are at a gateway (`limits`).
-//! - Names that lead clients to entrances, and answers that are kept (`lookup`).
+//! - Names that lead clients to entrances, answers that are kept, and the time that Services take to look up
+//!   those that they call (`lookup`).
 //! - Requests in pods that die, and those that a pod that is deleted does not finish within its grace
 //!   period (`flows::cut`).
 //! - Errors of faulty pods ([`LossReason::Errors`]), and requests that are divided by weight between

@@ -24,7 +24,7 @@
 use std::collections::BTreeMap;
 
 use model_api::Blueprint;
-use model_api::limiter::{Counters, LimitBy, Period, Store, StoreState};
+use model_api::limiter::{Counters, LimitBy, Period, Store, StoreSeen, StoreState};
 use model_api::observation::LossReason;
 use sim_kernel::{EntityKey, SimSpan};
 
@@ -61,7 +61,20 @@ pub(crate) struct Uncounted {
 }
 
 impl Limit {
-    /// What happens to requests while the store is like that; `None` while it answers.
+    /// Which share of the requests meets a store that does not answer, and what happens to them; `None` while
+    /// it answers all.
+    pub(crate) fn lost(&self, seen: StoreSeen) -> Option<(f64, Uncounted)> {
+        let share =
+            f64::from(seen.lost_ppm.min(StoreSeen::ALL_PPM)) / f64::from(StoreSeen::ALL_PPM);
+        self.uncounted(seen.state).filter(|_| share > 0.0).map(|uncounted| (share, uncounted))
+    }
+
+    /// What happens to requests while the store is like that for all; `None` while it answers any.
+    pub(crate) fn uncounted_all(&self, seen: StoreSeen) -> Option<Uncounted> {
+        self.lost(seen).filter(|(share, _)| *share >= 1.0).map(|(_, uncounted)| uncounted)
+    }
+
+    /// What happens to requests that meet a store like that; `None` while it answers.
     pub(crate) fn uncounted(&self, state: StoreState) -> Option<Uncounted> {
         let Counters::Shared { timeout, .. } = self.counters else { return None };
         let after = match state {

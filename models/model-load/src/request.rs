@@ -8,8 +8,8 @@
 use std::hash::Hasher as _;
 use std::sync::Arc;
 
-use model_api::limiter::StoreState;
-use model_api::observation::{Counted, FlowSegment, WAIT_SHAPE_EXPONENTIAL};
+use model_api::limiter::StoreSeen;
+use model_api::observation::{Counted, FlowSegment, WAIT_SHAPE_EXPONENTIAL, WaitLaw};
 use model_api::{Blueprint, DatabaseId, Observation, ServiceId};
 use sim_kernel::{Context, Outcome, Recorder, SimSpan, SimTime, StableHasher, Streams};
 
@@ -37,6 +37,7 @@ use engine::Engine;
 pub(crate) use engine::pause_before;
 pub(crate) use station::{limit_of_all, waiting_max};
 use tally::Window;
+pub(crate) use ziggurat::standard_exponential;
 
 /// How long a window is, when nothing changes.
 pub const WINDOW: SimSpan = SimSpan::from_secs(1);
@@ -202,9 +203,14 @@ impl Requests {
         self.engines[part].hear_inside(news);
     }
 
+    /// Tells Services that look up whom they call how long that takes.
+    pub(crate) fn set_look_up(&mut self, part: usize, takes: SimSpan) {
+        self.engines[part].set_look_up(takes);
+    }
+
     /// Tells what becomes of those who ask the store of a rate limit.
-    pub(crate) fn set_store(&mut self, part: usize, limit: usize, state: StoreState) {
-        self.engines[part].set_store(limit, state);
+    pub(crate) fn set_store(&mut self, part: usize, limit: usize, seen: StoreSeen) {
+        self.engines[part].set_store(limit, seen);
     }
 
     /// Latencies of the requests to a Service, as its callers see them.
@@ -313,6 +319,7 @@ fn segment(engine: &Engine, row: RowIdx, window: &Window) -> FlowSegment {
         base_latency_ns: graph.base_latency_of(row).as_nanos(),
         wait_probability_ppm: 0,
         wait_mean_ns: 0,
+        wait_law: WaitLaw::Gamma,
         wait_shape_milli: WAIT_SHAPE_EXPONENTIAL,
         late_ppm: 0,
         late_by_ns: 0,

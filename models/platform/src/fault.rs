@@ -69,6 +69,8 @@ pub(crate) enum Struck {
     Load,
     /// A name, by its position.
     Name(usize),
+    /// The DNS of the cluster is slow.
+    SlowDns,
     /// Every zone, for good.
     Region,
     /// Copies that are made, or not.

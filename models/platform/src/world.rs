@@ -587,6 +587,10 @@ impl World {
                 self.set_name_fault(*name, Some(*kind));
                 (Struck::Name(*name), 1)
             }
+            FaultKind::SlowDns { latency } => {
+                self.gateways.slow_dns.push((fault, *latency));
+                (Struck::SlowDns, 1)
+            }
             FaultKind::BalancerMachineLoss { balancer, takes_standby } => {
                 let targets = self.lose_balancer_machines(*balancer, *takes_standby, ctx);
                 (Struck::Nothing, targets)
@@ -661,6 +665,7 @@ impl World {
             }
             Struck::Frozen(..) | Struck::HeldBack(..) => self.mend_instance(struck, ctx),
             Struck::Name(name) => self.set_name_fault(name, None),
+            Struck::SlowDns => self.gateways.slow_dns.retain(|(slow, _)| *slow != fault),
             Struck::Copies => self.mend_copies(&plan.faults[fault.index()].kind, ctx),
             action => self.take_back(fault, action, ctx),
         }

@@ -30,7 +30,7 @@ pub use backup::{
     ArchiveSpec, BackupPolicySpec, BackupsSpec, CopySpec, DataSetSpec, HookSpec, KeySpec, OnError,
     PlaceSpec, RecoverySpec, StepSpec,
 };
-pub use dns::{ClusterDnsSpec, KeepingSpec, NameSpec, RecordCheckSpec};
+pub use dns::{ClusterDnsSpec, KeepingSpec, NameSpec, RecordCheckSpec, ResolverSpec};
 pub use fault::{
     AccountLossSpec, ApiFloodSpec, ApiServerSpec, ArchiveBrokenSpec, BackupTargetLossSpec,
     BackupsBrokenSpec, BadRolloutSpec, BalancerMachineLossSpec, ConditionSpec,
@@ -40,7 +40,7 @@ pub use fault::{
     KeyDisabledSpec, KeyLossSpec, LeaderKillSpec, LiftGatesSpec, LoadSpikeSpec, LogicalLossSpec,
     MemberLossSpec, MemoryLeakSpec, NameFaultSpec, NoCapacitySpec, NodeCrashSpec, NodesSpec,
     PlainFaultSpec, PodCrashSpec, ProcessLeakSpec, RegionLossSpec, RegistryOutageSpec, RolloutSpec,
-    ScaleSpec, SetMinSizeSpec, SlowApiSpec, StartKeys, SwitchoverSpec, ThrottleSpec,
+    ScaleSpec, SetMinSizeSpec, SlowApiSpec, SlowDnsSpec, StartKeys, SwitchoverSpec, ThrottleSpec,
     WalVolumeAboveSpec, WebhookOutageSpec, WindowSpec, ZoneFaultSpec,
 };
 pub use gateway::{

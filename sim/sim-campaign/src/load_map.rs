@@ -425,6 +425,7 @@ fn is_endless(fault: &Fault) -> bool {
         | FaultKind::NoCapacity { .. }
         | FaultKind::Storage(_)
         | FaultKind::Dns { .. }
+        | FaultKind::SlowDns { .. }
         | FaultKind::LoadSpike { .. } => false,
     };
     fault.duration.is_none() && !is_momentary

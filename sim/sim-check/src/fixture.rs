@@ -1,7 +1,7 @@
 //! What the tests of this crate feed it.
 
 use model_api::ServiceId;
-use model_api::observation::{FlowSegment, LossReason, WAIT_SHAPE_EXPONENTIAL};
+use model_api::observation::{FlowSegment, LossReason, WAIT_SHAPE_EXPONENTIAL, WaitLaw};
 use sim_kernel::SimTime;
 
 /// A stretch of the first Service's requests, which do not wait; rates at its start and its end, in
@@ -24,6 +24,7 @@ pub(crate) fn segment(
         base_latency_ns: 0,
         wait_probability_ppm: 0,
         wait_mean_ns: 0,
+        wait_law: WaitLaw::Gamma,
         wait_shape_milli: WAIT_SHAPE_EXPONENTIAL,
         late_ppm: 0,
         late_by_ns: 0,

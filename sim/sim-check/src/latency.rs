@@ -1,11 +1,11 @@
 //! Quantiles of the time to answer, over the stretches of a flow.
 //!
 //! Each stretch says how long an answer takes without waiting, what share waits, and the mean and the
-//! shape of those waits, which have a gamma distribution (exponential where the shape is one). A
-//! quantile of the mixture is found by bisection on its distribution function, weighted by the
+//! shape of those waits, which have a gamma distribution (exponential where the shape is one), a
+//! lognormal or a normal one. A quantile of the mixture is found by bisection on its distribution function, weighted by the
 //! requests answered; nothing is sampled.
 
-use model_api::observation::{FlowSegment, WAIT_SHAPE_EXPONENTIAL};
+use model_api::observation::{FlowSegment, WAIT_SHAPE_EXPONENTIAL, WaitLaw};
 use sim_kernel::{SimSpan, SimTime};
 
 use crate::gamma;
@@ -98,11 +98,26 @@ fn share_at_once(segment: &FlowSegment, limit_ns: u64) -> f64 {
         return 1.0 - waits;
     }
     let means = left_ns as f64 / segment.wait_mean_ns as f64;
-    if segment.wait_shape_milli == WAIT_SHAPE_EXPONENTIAL {
+    if segment.wait_shape_milli == WAIT_SHAPE_EXPONENTIAL && segment.wait_law == WaitLaw::Gamma {
         return 1.0 - waits * libm::exp(-means);
     }
     let shape = (f64::from(segment.wait_shape_milli) / 1e3).clamp(SHAPE_MIN, SHAPE_MAX);
-    1.0 - waits * gamma::share_above(shape, shape * means)
+    match segment.wait_law {
+        WaitLaw::Gamma => 1.0 - waits * gamma::share_above(shape, shape * means),
+        WaitLaw::Lognormal => 1.0 - waits * lognormal_above(shape, means),
+        WaitLaw::Normal => 1.0 - waits * normal_above((means - 1.0) * libm::sqrt(shape)),
+    }
+}
+
+/// Share of a lognormal distribution of this shape that is above so many times its mean.
+fn lognormal_above(shape: f64, means: f64) -> f64 {
+    let spread = libm::sqrt(libm::log1p(1.0 / shape));
+    normal_above((libm::log(means) + spread * spread / 2.0) / spread)
+}
+
+/// Share of the standard normal distribution above a point.
+fn normal_above(score: f64) -> f64 {
+    libm::erfc(score / std::f64::consts::SQRT_2) / 2.0
 }
 
 #[cfg(test)]
@@ -113,7 +128,11 @@ mod tests {
     use super::*;
 
     /// One stretch of answers that take 5 ms, and of which some wait 10 ms on top in the mean.
-    fn quantile_of(wait_probability_ppm: u32, wait_shape_milli: u32, quantile_ppm: u32) -> f64 {
+    fn quantile_of(
+        wait_probability_ppm: u32,
+        (wait_law, wait_shape_milli): (WaitLaw, u32),
+        quantile_ppm: u32,
+    ) -> f64 {
         let until = SimTime::from_secs(60);
         let segment = FlowSegment {
             service: ServiceId(0),
@@ -128,6 +147,7 @@ mod tests {
             base_latency_ns: 5_000_000,
             wait_probability_ppm,
             wait_mean_ns: 10_000_000,
+            wait_law,
             wait_shape_milli,
             late_ppm: 0,
             late_by_ns: 0,
@@ -154,6 +174,7 @@ mod tests {
             base_latency_ns: 5,
             wait_probability_ppm: 0,
             wait_mean_ns: 0,
+            wait_law: WaitLaw::Gamma,
             wait_shape_milli: WAIT_SHAPE_EXPONENTIAL,
             late_ppm: 400_000,
             late_by_ns: 100,
@@ -171,7 +192,7 @@ mod tests {
 
     #[test]
     fn quantiles_are_those_of_the_law_of_the_waits() {
-        let millis = |share, shape, ppm| quantile_of(share, shape, ppm) * 1e3;
+        let millis = |share, shape, ppm| quantile_of(share, (WaitLaw::Gamma, shape), ppm) * 1e3;
         let near = |seen: f64, wanted: f64| assert!((seen - wanted).abs() < 1e-4, "{seen}");
         // Whoever does not wait is answered after just the base latency, whatever the shape.
         for shape in [1, 500, 1000, 2000, 50_000_000] {
@@ -181,5 +202,17 @@ mod tests {
         near(millis(1_000_000, 1000, 900_000), 5.0 + 10.0 * std::f64::consts::LN_10);
         near(millis(1_000_000, 2000, 900_000), 5.0 + 10.0 * 7.779_440 / 4.0);
         near(millis(500_000, 2000, 950_000), 5.0 + 10.0 * 7.779_440 / 4.0);
+        // Normal: a deviation is half the mean.
+        let normal = quantile_of(1_000_000, (WaitLaw::Normal, 4_000), 950_000) * 1e3;
+        near(normal, 5.0 + 10.0 * (1.0 + 1.644_853_627 / 2.0));
+        // Lognormal with a variation of 3: its logarithm varies by the root of ln 10.
+        let variance = std::f64::consts::LN_10;
+        for (ppm, score) in [(500_000, 0.0), (950_000, 1.644_853_627), (990_000, 2.326_347_874)] {
+            let seen = quantile_of(1_000_000, (WaitLaw::Lognormal, 111), ppm) * 1e3;
+            let variance = (variance / (1.0 + 1.0 / 0.111_f64).ln() - 1.0).abs();
+            assert!(variance < 1e-3, "a shape in thousandths is close enough");
+            let spread = (1.0 + 1.0 / 0.111_f64).ln().sqrt();
+            near(seen, 5.0 + 10.0 * (score * spread - spread * spread / 2.0).exp());
+        }
     }
 }

@@ -31,7 +31,9 @@ pub struct FlowSegment {
     pub wait_probability_ppm: u32,
     /// Mean wait of those that wait, in nanoseconds.
     pub wait_mean_ns: u64,
-    /// The shape of the gamma distribution that these waits have, in thousandths:
+    /// The law of these waits.
+    pub wait_law: WaitLaw,
+    /// Its shape, the square of the mean over the variance, in thousandths:
     /// [`WAIT_SHAPE_EXPONENTIAL`] unless several waits add up.
     pub wait_shape_milli: u32,
     /// Share of the answered requests that were tried again first, in parts per million.
@@ -48,6 +50,18 @@ pub struct FlowSegment {
     /// Where each request is an event: those that were asked and answered. The rates above are then
     /// those of the load, and of its answers as the last requests met them.
     pub counted: Option<Counted>,
+}
+
+/// Laws of random times of which mean and variance are known.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum WaitLaw {
+    /// The gamma distribution: exponential where its shape is one.
+    #[default]
+    Gamma,
+    /// The lognormal distribution: of work of that law that is stretched, because others share the workers.
+    Lognormal,
+    /// The normal distribution: of waits in a queue that is nearly always full.
+    Normal,
 }
 
 /// Requests that were counted, one by one.

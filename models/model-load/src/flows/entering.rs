@@ -2,7 +2,7 @@
 
 use model_api::ServiceId;
 use model_api::dns::Found;
-use model_api::limiter::StoreState;
+use model_api::limiter::StoreSeen;
 use sim_kernel::SimSpan;
 
 use super::{Flows, Input};
@@ -57,11 +57,11 @@ impl Flows {
     }
 
     /// Tells what becomes of pods of a gateway that ask the store of one of its limiters.
-    pub fn set_store(&mut self, limiter: usize, state: StoreState) {
+    pub fn set_store(&mut self, limiter: usize, seen: StoreSeen) {
         let plan = std::sync::Arc::clone(&self.plan);
         for (part, graph) in plan.parts.iter().enumerate() {
             for (idx, _) in graph.limits.iter().enumerate().filter(|it| it.1.limiter == limiter) {
-                self.tell(part, Input::Store(idx, state));
+                self.tell(part, Input::Store(idx, seen));
             }
         }
     }
@@ -80,8 +80,17 @@ impl Flows {
     /// Tells Services that look up whom they call what they get to know from now on.
     pub fn hear_inside(&mut self, news: News) {
         for part in 0..self.parts.len() {
-            if self.plan.parts[part].looks_up {
+            if self.plan.parts[part].resolvers.is_some() {
                 self.tell(part, Input::Inside(news));
+            }
+        }
+    }
+
+    /// Tells Services that look up whom they call how long that takes from now on.
+    pub fn set_look_up(&mut self, takes: SimSpan) {
+        for part in 0..self.parts.len() {
+            if self.plan.parts[part].resolvers.is_some() {
+                self.tell(part, Input::LookUp(takes));
             }
         }
     }

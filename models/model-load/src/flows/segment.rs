@@ -97,8 +97,8 @@ impl Closing {
         let whole = |idx: NodeIdx| whole_wait(graph, &self.inputs, waits, idx);
         let entry = graph.source_of(row).map_or(node.entry, |source| graph.load_of(source).via);
         let entry = entry.map_or(Delay::default(), whole);
-        let (wait_probability_ppm, wait_mean_ns, wait_shape_milli) =
-            entry.then(whole(idx)).told_waits();
+        let waits = entry.then(whole(idx));
+        let (wait_probability_ppm, wait_mean_ns, wait_shape_milli) = waits.told_waits();
         FlowSegment {
             service: node.service,
             from: open.from,
@@ -113,6 +113,7 @@ impl Closing {
             base_latency_ns: graph.base_latency_of(row).as_nanos(),
             wait_probability_ppm,
             wait_mean_ns,
+            wait_law: waits.law,
             wait_shape_milli,
             late_ppm: 0,
             late_by_ns: 0,

@@ -37,7 +37,8 @@ pub(super) fn note_rare<E, R>(
             ctx.hit(&rare::OVERLOAD);
         }
         let is_away = |database: &DatabaseId| !inputs.are_writable[database.index()];
-        if graph.nodes[idx].databases.iter().any(is_away) {
+        let parts = graph.nodes[idx].part_writes.iter().map(|it| &it.database);
+        if graph.nodes[idx].databases.iter().chain(parts).any(is_away) {
             ctx.hit(&rare::DATABASE_AWAY);
         }
     }

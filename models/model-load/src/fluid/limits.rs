@@ -9,7 +9,8 @@ use model_api::observation::LossReason;
 use model_api::path::RateLimit;
 use sim_kernel::{SimSpan, SimTime};
 
-use super::sweep::{NodeWork, Room, State, Sweep, Worst};
+use super::sweep::{NodeWork, Room, State, Sweep, Worst, share};
+use super::tried::Late;
 use crate::curve::Side;
 use crate::delay::{Delay, normal_share};
 use crate::edges::EdgeIdx;
@@ -174,7 +175,7 @@ impl LimitState {
         now: SimTime,
     ) -> (Option<SimTime>, bool) {
         let (mut next, mut is_filling) = (None, false);
-        if limit.uncounted(inputs.stores[idx]).is_some() {
+        if limit.uncounted_all(inputs.stores[idx]).is_some() {
             return (None, false);
         }
         for (count, (period, amount)) in self.counts.iter().zip(followed(limit)) {
@@ -205,10 +206,17 @@ impl Sweep<'_> {
             let come: f64 =
                 edges.clone().map(|&edge| room.edges[edge].reaching).sum::<f64>() * alive;
             let memory = &mut state.limits[idx];
-            let (let_in, at_once) = match limit.uncounted(self.inputs.stores[idx]) {
-                Some(Uncounted { passes, .. }) => {
+            let (let_in, at_once) = match limit.lost(self.inputs.stores[idx]) {
+                Some((share, Uncounted { passes, .. })) if share >= 1.0 => {
                     self.count(limit, memory, (0.0, 0.0), endpoints.live_count, secs);
                     (f64::from(u8::from(passes)), 1.0)
+                }
+                Some((share, Uncounted { passes, .. })) => {
+                    let counted = come * (1.0 - share);
+                    let (let_in, at_once) =
+                        self.let_in(limit, memory, counted, endpoints.live_count, secs);
+                    let uncounted = share * f64::from(u8::from(passes));
+                    (uncounted + (1.0 - share) * let_in, share + (1.0 - share) * at_once)
                 }
                 None => self.let_in(limit, memory, come, endpoints.live_count, secs),
             };
@@ -282,9 +290,15 @@ impl Sweep<'_> {
         let Some(idx) = self.graph.edges.all[edge].limit else { return whole };
         let limit = &self.graph.limits[idx];
         let let_in = room.edges[edge].let_in;
-        let uncounted = limit.uncounted(self.inputs.stores[idx]);
-        let reason = if uncounted.is_some() { limit.store_loss() } else { LossReason::RateLimited };
         let refused = whole.alive * (1.0 - let_in);
+        // Of these, those that get an error because the store does not answer.
+        let uncounted = match limit.lost(self.inputs.stores[idx]) {
+            Some((share, _)) if share >= 1.0 => refused,
+            Some((share, Uncounted { passes: false, .. })) => whole.alive * share,
+            Some(_) | None => 0.0,
+        };
+        let counted = refused - uncounted;
+        let reason = if uncounted > counted { limit.store_loss() } else { LossReason::RateLimited };
         let is_before =
             matches!(whole.worst.reason, LossReason::DeadEndpoints | LossReason::NoEndpoints);
         let part = if is_before { 1.0 } else { let_in };
@@ -292,30 +306,49 @@ impl Sweep<'_> {
         let mut limited = whole;
         limited.answered *= let_in;
         limited.limited *= let_in;
-        if uncounted.is_none() {
-            limited.limited += refused;
-        }
+        limited.limited += counted;
         limited.delay = whole.delay.then(self.held(edge));
         limited.worst = worst.or(reason, refused);
         limited
     }
 
-    /// How long requests wait for a store that says nothing.
+    /// How long requests wait for a store of which no pod says anything.
     pub(super) fn held(&self, edge: EdgeIdx) -> Delay {
         let Some(idx) = self.graph.edges.all[edge].limit else { return Delay::default() };
-        let uncounted = self.graph.limits[idx].uncounted(self.inputs.stores[idx]);
+        let uncounted = self.graph.limits[idx].uncounted_all(self.inputs.stores[idx]);
         Delay::fixed(uncounted.map_or(0.0, |it| it.after.as_secs_f64()))
+    }
+
+    /// What those make of the answers of a call that wait for a store of which some pod says nothing, and then
+    /// pass.
+    pub(super) fn held_by_some(&self, edge: EdgeIdx, room: &Room) -> Late {
+        let Some(idx) = self.graph.edges.all[edge].limit else { return Late::default() };
+        match self.graph.limits[idx].lost(self.inputs.stores[idx]) {
+            Some((lost, Uncounted { passes: true, after })) if lost < 1.0 && !after.is_zero() => {
+                let of_passing = share(lost, room.edges[edge].let_in).min(1.0);
+                Late { share: of_passing, by: after.as_secs_f64(), again: 0.0, times: 1 }
+            }
+            _ => Late::default(),
+        }
     }
 
     /// Of the attempts of a call, those that fail after a wait for a store that says nothing: for so much
     /// of the time-out.
     pub(super) fn silent_of_store(&self, edge: EdgeIdx, alive: f64, room: &Room) -> f64 {
-        let held = self.held(edge).fixed;
+        let Some(idx) = self.graph.edges.all[edge].limit else { return 0.0 };
+        let Some((lost, uncounted)) = self.graph.limits[idx].lost(self.inputs.stores[idx]) else {
+            return 0.0;
+        };
+        let held = uncounted.after.as_secs_f64();
         let timeout = self.graph.edges.all[edge].policy.timeout.map_or(0.0, SimSpan::as_secs_f64);
         if held <= 0.0 || timeout <= 0.0 {
             return 0.0;
         }
-        alive * (1.0 - room.edges[edge].let_in) * (held / timeout).min(1.0)
+        let fail = match lost < 1.0 {
+            true => lost * f64::from(u8::from(!uncounted.passes)),
+            false => 1.0 - room.edges[edge].let_in,
+        };
+        alive * fail * (held / timeout).min(1.0)
     }
 }
 

@@ -4,6 +4,7 @@
 //! what comes and what leaves, and all else is as in the long run of the queue that has this number
 //! inside in the mean (Wang, Tipper, Banerjee 1996). Its end is exact, whatever the load.
 
+use model_api::observation::WaitLaw;
 use model_api::path::{Discipline, Serving, Work};
 
 use super::finite::{Finite, Met};
@@ -15,6 +16,13 @@ use crate::request::waiting_max;
 /// Loads, as multiples of what the workers can do, that are looked at: beyond the last one a queue
 /// is as full as can be.
 const RATIO_MAX: f64 = 1e4;
+/// Squares of the coefficient of variation of lognormal work that are larger show in shared times.
+const HEAVY: f64 = 1.0;
+/// Where more than this share waits, all do; and waits whose square is so many variances are hardly ever none.
+const NEARLY_ALL: f64 = 0.98;
+const FAR_FROM_EMPTY: f64 = 6.0;
+/// The logarithm of a million, as good as: what is less likely than its inverse does not happen.
+const NEARLY_NEVER: f64 = 14.0;
 /// Steps of the search for a load.
 const SEARCH_COUNT_MAX: u32 = 60;
 
@@ -193,13 +201,38 @@ impl Queue {
         self.discipline == Discipline::Sharing
     }
 
+    /// The law of the waits in line: normal in a queue that is nearly always full, where what is ahead is cut
+    /// off above, so that waits have about as long a tail below as above.
+    fn law_of(&self, met: &Stationary, ratio: f64) -> WaitLaw {
+        let is_full = ratio > 1.0 && met.waits > NEARLY_ALL && self.third_moment.is_none();
+        let in_work = |secs: f64| secs * self.capacity;
+        let mean = in_work(met.wait_mean);
+        let variance = in_work(in_work(met.wait_variance));
+        if !is_full || mean * mean <= FAR_FROM_EMPTY * variance {
+            return WaitLaw::Gamma;
+        }
+        // The third cumulant of so many exponential times, of which the number lacks a geometric one of the
+        // places; that of a gamma distribution is twice the square of the variance over the mean.
+        let (small, left) = (1.0 / ratio, 1.0 - 1.0 / ratio);
+        let of_number = -small * (1.0 + small) / (left * left * left);
+        let third = of_number + 3.0 * (variance - mean).max(0.0) + 2.0 * mean;
+        let is_even = third < variance * variance / mean;
+        if is_even { WaitLaw::Normal } else { WaitLaw::Gamma }
+    }
+
     /// How long requests that meet this take at the workers, beyond the time that they always take:
     /// probability, mean and variance. `always` is the time of a request that does not wait.
     ///
     /// Where workers are shared, the work of a request is random too.
     pub(super) fn delay(&self, ratio: f64, met: &Stationary, always: f64) -> Delay {
         let Stationary { waits, wait_mean, wait_variance, .. } = *met;
-        let queued = Delay { fixed: always, waits, mean: wait_mean, variance: wait_variance };
+        let queued = Delay {
+            fixed: always,
+            waits,
+            mean: wait_mean,
+            variance: wait_variance,
+            law: self.law_of(met, ratio),
+        };
         if self.discipline == Discipline::FirstCome {
             return queued;
         }
@@ -222,6 +255,8 @@ impl Queue {
             waits: 1.0,
             mean,
             variance: variance * work * work,
+            // A request takes as much longer as it has more work: the law is that of the work, stretched.
+            law: if self.variation_squared > HEAVY { WaitLaw::Lognormal } else { WaitLaw::Gamma },
         }
     }
 
@@ -269,9 +304,48 @@ pub(crate) fn wait_of(serving: &Serving, endpoints: Endpoints, reached_millirps:
     let Some(queue) = Queue::new(serving, endpoints).filter(|_| reached_millirps > 0) else {
         return Delay::default();
     };
-    let Stationary { waits, wait_mean, wait_variance, .. } =
-        queue.endless(reached_millirps as f64 / 1000.0 / queue.capacity);
-    Delay { fixed: 0.0, waits, mean: wait_mean, variance: wait_variance }
+    let ratio = reached_millirps as f64 / 1000.0 / queue.capacity;
+    let met = queue.endless(ratio);
+    let Stationary { waits, wait_mean, wait_variance, .. } = met;
+    Delay {
+        fixed: 0.0,
+        waits,
+        mean: wait_mean,
+        variance: wait_variance,
+        law: queue.law_of(&met, ratio),
+    }
+}
+
+/// Of so many requests per 1000 s, those that find no room in the long run though workers could do them:
+/// what is beyond their capacity is not counted.
+pub(crate) fn lost_by_chance(
+    serving: &Serving,
+    endpoints: Endpoints,
+    reached_millirps: u64,
+) -> u64 {
+    let capacity = endpoints.capacity_millirps;
+    if reached_millirps == 0 || capacity == 0 || capacity == u64::MAX {
+        return 0;
+    }
+    // A full queue is no likelier than `ratio^room`, or than its inverse above capacity an idle worker: mostly
+    // that is nothing, and costs no more than this line.
+    let (small, large) = (reached_millirps.min(capacity), reached_millirps.max(capacity));
+    let room = waiting_max(serving, endpoints) as f64;
+    if room * (1.0 - small as f64 / large as f64) > NEARLY_NEVER {
+        return 0;
+    }
+    let Some(queue) = Queue::new(serving, endpoints) else { return 0 };
+    let taken = 1.0 - queue.endless(reached_millirps as f64 / capacity as f64).blocked;
+    small.saturating_sub(whole_millirps(reached_millirps as f64 * taken))
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "rates are positive and far below the limits, and `as` saturates"
+)]
+fn whole_millirps(rate: f64) -> u64 {
+    (rate + 0.5) as u64
 }
 
 /// `1 + ratio + … + ratio^(room - 1)`, divided by `ratio^room` above 1; `power` is the smaller of

@@ -45,19 +45,23 @@ impl Shared {
     }
 
     /// How much the part that is not due to the work itself is, relative to exponential work: a
-    /// request of work x sees a load that is remembered for `1 / (1 - ratio)` of work, so that the
-    /// variance grows as `y - 1 + exp(-y)` of `y = (1 - ratio) x`; work as gamma-distributed.
+    /// request of work x sees a load that is remembered for as long as the wait in line of the same
+    /// requests lasts (Ott 1984): `1 / (1 - ratio)` of work for exponential work, and longer for work that
+    /// varies more. The variance grows as `y - 1 + exp(-y)` of x over that time, and as its square; work as
+    /// gamma-distributed.
     fn scale(&self) -> f64 {
         let (pace, variation) = (1.0 - self.ratio, self.variation_squared);
+        let longer = f64::midpoint(1.0, variation).max(1.0);
         if pace < 0.01 {
             return f64::midpoint(1.0, variation);
         }
+        let slow = pace / longer;
         let decay = if variation < 1e-6 {
-            libm::exp(-pace)
+            libm::exp(-slow)
         } else {
-            libm::pow(1.0 + pace * variation, -1.0 / variation)
+            libm::pow(1.0 + slow * variation, -1.0 / variation)
         };
-        (pace - 1.0 + decay) / (pace - 1.0 + 1.0 / (1.0 + pace))
+        longer * longer * (slow - 1.0 + decay) / (pace - 1.0 + 1.0 / (1.0 + pace))
     }
 
     /// The mean square of the time that a request of exponential work takes; `None` when there are

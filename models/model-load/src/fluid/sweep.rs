@@ -17,6 +17,7 @@ use crate::request::limit_of_all;
 use crate::stations::{Branch, Place, Routes};
 
 mod call;
+mod writes;
 
 /// Whoever waits for answers does something else for so long.
 const CYCLE_SECS_MIN: f64 = 1e-6;
@@ -60,6 +61,8 @@ pub(super) struct EdgeState {
     pub(super) extra: f64,
     /// Of these, those after attempts whose callers waited until their time was over.
     pub(super) extra_waited: f64,
+    /// Of all, those of requests that write to a database in vain.
+    pub(super) extra_in_vain: f64,
     /// Retries that its budget has saved up.
     pub(super) saved: f64,
     /// Until when its circuit breaker is open, and in the past while it tries.
@@ -121,6 +124,9 @@ pub(super) struct Room {
     pub(super) edges: Vec<EdgeWork>,
     /// Of callers who stay with a pod, by place: the share of their attempts that come to it.
     parts: Vec<f64>,
+    /// By node: the share of requests that it or what it calls writes in vain for. Empty where all requests
+    /// write.
+    vain: Vec<f64>,
 }
 
 /// Which part of a flow comes from users who wait for answers, and how long it takes them in the mean
@@ -152,6 +158,11 @@ pub(super) struct NodeWork {
     arrivals: f64,
     /// Of these, what comes to living endpoints in any case.
     sure: f64,
+    /// How many times as many requests that write come as others, relative to what clients ask for: they
+    /// are tried again while they fail.
+    density: f64,
+    /// Of what comes, the share that is written in vain for.
+    vain: f64,
     reached: f64,
     worked: f64,
     pub(super) alive: f64,
@@ -160,11 +171,13 @@ pub(super) struct NodeWork {
     allowed: f64,
     at_once: f64,
     queue: Stationary,
-    /// Answered well by itself and all it calls.
+    /// Answered well by itself and all it calls, of those that are not written in vain for.
     pub(super) answered: f64,
     /// Refused by a rate limit.
     pub(super) limited: f64,
     pub(super) delay: Delay,
+    /// What look-ups on its way to those that it calls make of it.
+    pub(super) steps: Late,
     pub(super) worst: Worst,
 }
 
@@ -178,13 +191,21 @@ pub(super) struct EdgeWork {
     pub(super) let_in: f64,
     pub(super) at_once: f64,
     waiting: Waiting,
-    /// Share of the calls that are answered well in the end, and that a rate limit refuses in the end.
+    /// Of calls, and of attempts, as at a node.
+    density_first: f64,
+    density: f64,
+    /// Share of the calls that are answered well in the end: of those that are not written in vain for, and
+    /// of all. And that a rate limit refuses in the end.
+    fine: f64,
     answered: f64,
     limited: f64,
     delay: Delay,
     /// What retries make of it.
     late: Late,
-    /// What tries on its way make of it, those of a gateway that passed it on included.
+    /// What look-ups make of it.
+    look_ups: Late,
+    /// What tries and look-ups on its way make of it, those of a gateway that passed it on and of the callee
+    /// included.
     steps: Late,
     worst: Worst,
 }
@@ -210,6 +231,7 @@ impl Sweep<'_> {
         room.edges.clear();
         room.edges.resize(self.graph.edges.all.len(), EdgeWork::default());
         room.parts.resize(state.kept.len(), 0.0);
+        self.look_for_vain_writes(room);
         for node in 0..self.graph.nodes.len() {
             self.arrive(node, state, secs, room);
         }
@@ -237,38 +259,61 @@ impl Sweep<'_> {
         }
         let (mut waiting, mut cycles) = (0.0, 0.0);
         for &edge in &edges.to_node[node] {
-            let (first, whose) = match edges.all[edge].from {
-                Caller::Client(source) => self.asked(source, &state.edges[edge]),
+            let (first, whose, density_first) = match edges.all[edge].from {
+                Caller::Client(source) => {
+                    let (asked, waiting) = self.asked(source, &state.edges[edge]);
+                    (asked, waiting, 1.0)
+                }
                 Caller::Gateway(source) => {
                     let client = edges.sources[source].client;
                     let client_edge = &edges.all[client];
                     let passes =
                         if client_edge.is_denied { 0.0 } else { self.passing(client, state, room) };
                     let call = &room.edges[client];
-                    (call.reaching * call.let_in * passes, call.waiting)
+                    (call.reaching * call.let_in * passes, call.waiting, call.density)
                 }
-                Caller::Service(caller) => (room.nodes[caller].worked, room.nodes[caller].waiting),
+                Caller::Service(caller) => {
+                    let NodeWork { worked, waiting, density, .. } = room.nodes[caller];
+                    (worked, waiting, density)
+                }
             };
             let EdgeState { extra, open_until, .. } = state.edges[edge];
             let is_open = open_until.is_some_and(|until| until > self.at);
             let attempts = if is_open { 0.0 } else { first + extra };
             let way = self.way(edge);
             let (found, _) = self.found(edge);
-            let reaching = attempts * entered(way, self.patience(edge)) * found;
+            let mut reaching = attempts * entered(way, self.patience(edge)) * found;
+            let look_ups = self.look_ups(edge, first, &*state);
+            if look_ups.share > 0.0 {
+                let timeout = edges.all[edge].policy.timeout;
+                let is_in_vain = timeout.is_some_and(|timeout| timeout <= self.inputs.look_up);
+                reaching *= if is_in_vain { 1.0 - look_ups.share } else { 1.0 };
+            }
             work.sure += if self.is_chosen(edge) { reaching } else { 0.0 };
             let open = EdgeWork { let_in: 1.0, at_once: 1.0, ..EdgeWork::default() };
-            room.edges[edge] = EdgeWork { first, reaching, waiting: whose, ..open };
+            let density = self.density(edge, (first, density_first), &state.edges[edge], room);
+            room.edges[edge] = EdgeWork {
+                first,
+                reaching,
+                waiting: whose,
+                density_first,
+                density,
+                look_ups,
+                ..open
+            };
             if let Some(number) = edges.all[edge].sticky {
                 self.part_attempts(number, first, state, room);
             }
             if !edges.all[edge].is_denied {
                 work.arrivals += reaching;
+                work.density += reaching * density;
                 waiting += reaching * whose.part;
                 cycles += reaching * whose.part * whose.cycle;
             }
         }
         work.waiting =
             Waiting { part: share(waiting, work.arrivals), cycle: share(cycles, waiting) };
+        work.density = share(work.density, work.arrivals);
         work.asked = work.arrivals;
         if !self.graph.limits.is_empty() {
             (work.allowed, work.at_once) = self.meet_limits(node, state, secs, room);
@@ -279,6 +324,7 @@ impl Sweep<'_> {
         } else if let Some(of) = spec.twin_of {
             work.arrivals = room.nodes[of].asked * self.inputs.splits[of].part_copied();
             work.waiting = room.nodes[of].waiting;
+            work.density = room.nodes[of].density;
             (work.allowed, work.at_once) = (room.nodes[of].allowed, room.nodes[of].at_once);
         }
         self.reach(node, work, state, secs, room);
@@ -287,7 +333,7 @@ impl Sweep<'_> {
     /// What comes to a station of several: its part of each call.
     fn divide(&self, node: NodeIdx, work: &mut NodeWork, room: &Room) {
         let edges = &self.graph.edges;
-        work.arrivals = 0.0;
+        (work.arrivals, work.density) = (0.0, 0.0);
         let (mut waiting, mut cycles) = (0.0, 0.0);
         for &edge in &edges.to_node[self.graph.head_of(node)] {
             let its = self.routes[edge].branch_to(node);
@@ -295,11 +341,13 @@ impl Sweep<'_> {
             let call = &room.edges[edge];
             let attempts = call.reaching * self.part_of(edge, branch, room);
             work.arrivals += attempts;
+            work.density += attempts * call.density;
             waiting += attempts * call.waiting.part;
             cycles += attempts * call.waiting.part * call.waiting.cycle;
         }
         work.waiting =
             Waiting { part: share(waiting, work.arrivals), cycle: share(cycles, waiting) };
+        work.density = share(work.density, work.arrivals);
     }
 
     /// What reaches the pods of a node, and what their workers do.
@@ -431,7 +479,11 @@ impl Sweep<'_> {
             let work = &room.nodes[branch.station];
             let part = self.part_of(edge, branch, room);
             let answered = part * work.answered;
+            if answered > 0.0 && whole.answered <= 0.0 {
+                whole.steps = work.steps;
+            }
             whole.answered += answered;
+            whole.vain += part * work.vain;
             whole.limited += part * work.limited;
             whole.delay = whole.delay.or(work.delay, share(answered, whole.answered));
             let lost = part * work.worst.share;
@@ -457,7 +509,7 @@ impl Sweep<'_> {
             let worked = work.worked * share(f64::from(place.live_count), f64::from(live_count));
             let alive = share(f64::from(place.live_count), f64::from(place.ready_count));
             let offered = work.arrivals * part;
-            let served = offered * alive * work.allowed * share(work.answered, work.alive);
+            let served = offered * alive * work.allowed * share(work.of_all(), work.alive);
             if offered <= 0.0 {
                 continue;
             }
@@ -513,6 +565,31 @@ impl Sweep<'_> {
             Caller::Gateway(_) => return (1.0, false),
         };
         (lookup.found(self.at, self.side), lookup.is_silent)
+    }
+
+    /// What looking names up makes of the answers of a call that is made `first` times a second, without
+    /// retries.
+    fn look_ups(&self, edge: EdgeIdx, first: f64, state: &State) -> Late {
+        let edges = &self.graph.edges;
+        let (Some(resolvers), Caller::Service(caller)) =
+            (&self.graph.resolvers, edges.all[edge].from)
+        else {
+            return Late::default();
+        };
+        let takes = self.inputs.look_up;
+        if takes.is_zero() {
+            return Late::default();
+        }
+        let callee = edges.all[edge].callee;
+        let same = edges.of_node[caller].iter().filter(|it| edges.all[**it].callee == callee);
+        let rate: f64 = same.map(|it| first + state.edges[*it].extra).sum();
+        let pods = self.inputs.endpoints[caller].live_count.max(1);
+        Late {
+            share: resolvers.waiting_share(rate / f64::from(pods), takes),
+            by: takes.as_secs_f64(),
+            again: 0.0,
+            times: 1,
+        }
     }
 
     /// How long the caller of a call waits while something is tried on its way. A gateway does not give
@@ -575,14 +652,19 @@ impl Sweep<'_> {
         for stage in stages(&edges.of_node[node], is_parallel) {
             for &edge in stage {
                 let call = &room.edges[edge];
-                passes *= call.answered;
+                passes *= call.fine;
                 let spec = &edges.all[edge];
                 let dependency = LossReason::Dependency(self.graph.nodes[spec.callee].service);
                 let reason = if spec.is_denied { LossReason::Denied } else { dependency };
-                let lost = work.answered * (1.0 - call.answered);
+                let lost = work.answered * (1.0 - call.fine);
                 work.worst = work.worst.or(reason, lost);
-                work.answered *= call.answered;
+                work.answered *= call.fine;
             }
+            let longest = stage
+                .iter()
+                .map(|edge| room.edges[*edge].steps)
+                .reduce(|most, steps| if steps.mean() > most.mean() { steps } else { most });
+            work.steps = work.steps.then(longest.unwrap_or_default());
             let delay = match stage {
                 [edge] => room.edges[*edge].whole_delay(),
                 _ => slowest(stage.iter().map(|edge| room.edges[*edge].whole_delay())),
@@ -598,6 +680,10 @@ impl Sweep<'_> {
                 work.worst = work.worst.or(LossReason::Database(*database), work.answered);
                 (work.answered, passes) = (0.0, 0.0);
             }
+        }
+        if !room.vain.is_empty() {
+            self.write_in_vain(node, &mut work, room);
+            passes *= 1.0 - work.vain;
         }
         // A station and a twin of a gateway are gateways as it is.
         let gateway = spec.twin_of.unwrap_or_else(|| self.graph.head_of(node));
@@ -621,7 +707,7 @@ impl Sweep<'_> {
         if spec.twin_of.is_some() || spec.station_of.is_some() {
             return NodePicture {
                 offered: work.arrivals,
-                served: work.arrivals * work.allowed * work.answered,
+                served: work.arrivals * work.allowed * work.of_all(),
                 limited: work.arrivals * work.allowed * work.limited,
                 delay: work.delay,
                 loss: work.worst.reason,
@@ -657,7 +743,7 @@ impl Sweep<'_> {
                     let (late, steps) = (Late::default(), Late::default());
                     let limited = whole.limited;
                     let its = EdgeWork { first, delay, worst, late, steps, limited, ..*call };
-                    add(&its, whole.answered);
+                    add(&its, whole.of_all());
                 }
                 Caller::Client(_) | Caller::Gateway(_) => {}
             }
@@ -671,6 +757,11 @@ impl NodeWork {
     /// What its workers are asked for.
     fn admitted(&self) -> f64 {
         self.reached * self.allowed * self.let_in
+    }
+
+    /// Answered well by itself and all it calls.
+    fn of_all(&self) -> f64 {
+        self.answered * (1.0 - self.vain)
     }
 
     /// What those meet who come to living endpoints in any case.

@@ -54,7 +54,10 @@ impl Late {
 
     /// As a delay that some meet.
     pub(super) fn as_delay(self) -> Delay {
-        Delay { fixed: 0.0, waits: self.share, mean: self.by * self.times_mean(), variance: 0.0 }
+        if self.share >= 1.0 && self.times <= 1 {
+            return Delay::fixed(self.by);
+        }
+        Delay { waits: self.share, mean: self.by * self.times_mean(), ..Delay::default() }
     }
 
     /// One after the other. The share that is late at all, and the mean, are kept.

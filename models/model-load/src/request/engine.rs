@@ -22,6 +22,7 @@ use super::wiring::{Hop, Wire, hops, number, wires};
 use crate::curve::{Factor, Side};
 use crate::evaluation::{Endpoints, Inputs};
 use crate::graph::{Graph, NodeIdx, Plan};
+use crate::lookup::Kept;
 use crate::split::Split;
 use crate::stations::Routes;
 
@@ -34,6 +35,7 @@ mod lookup;
 mod outcome;
 mod stages;
 mod twin;
+mod writes;
 mod zones;
 
 use call::{Call, Caller, Loss, Visit};
@@ -42,6 +44,7 @@ use deadlines::Deadline;
 use outcome::Sent;
 pub(super) use outcome::{Loose, Outcome, Worked};
 use twin::{ERROR, SIDE};
+use writes::lucks;
 use zones::{STATION, ZONE};
 
 const ENDPOINT: Purpose = Purpose::new("endpoint of a request");
@@ -122,6 +125,10 @@ pub(super) struct Engine {
     limits: Vec<LimitCounters>,
     /// By source: what names say to its clients.
     names: Vec<Stream>,
+    /// By call: those who keep the answer to the question for whom it is made.
+    kept: Vec<Vec<Kept>>,
+    /// By source: which of its requests write; empty where all do.
+    lucks: Vec<Stream>,
     sources: Vec<Source>,
     factors: Vec<Factor>,
     are_writable: Vec<bool>,
@@ -178,6 +185,11 @@ impl Engine {
                 .collect(),
             limits: graph.limits.iter().map(|it| LimitCounters::new(it, streams)).collect(),
             names: sources.clone().map(|source| streams.stream(source.key, lookup::NAME)).collect(),
+            kept: vec![
+                Vec::new();
+                if graph.resolvers.is_some() { graph.edges.all.len() } else { 0 }
+            ],
+            lucks: lucks(graph, streams),
             sources: sources
                 .map(|source| {
                     let users = graph.load_of(source).users;
@@ -454,6 +466,7 @@ impl Engine {
         }
         let (window, node) = (self.window, number(edge.wire.callee));
         let edge = edge_idx;
+        let luck = if self.lucks.is_empty() { 0 } else { self.luck(edge, caller) };
         let call = Call {
             edge,
             node,
@@ -463,6 +476,7 @@ impl Engine {
             first_at: now,
             held_since: None,
             window,
+            luck,
         };
         self.attempt(call, None, now);
     }
@@ -488,6 +502,9 @@ impl Engine {
             && unfound.is_none()
             && self.is_held_up(&call, place, now)
         {
+            return;
+        }
+        if is_named && unfound.is_none() && self.is_looking_up(&call, place, now) {
             return;
         }
         call.node = self.pick(&call);
@@ -523,18 +540,21 @@ impl Engine {
             }
             Sent::Ends(at, outcome) => {
                 let serial = self.calls[call_idx as usize].serial;
-                let Wire { policy, .. } = &self.edges[call.edge as usize].wire;
+                let Wire { policy, is_named, .. } = &self.edges[call.edge as usize].wire;
                 match outcome {
                     Outcome::Answered => {
                         self.work_until(node, at, Worked::Attempt { call: call_idx, serial });
                     }
                     _ if policy.timeout.is_none()
-                        || matches!(outcome, Outcome::Erred | Outcome::Uncounted) =>
+                        || matches!(
+                            outcome,
+                            Outcome::Erred | Outcome::Uncounted | Outcome::GivenUp
+                        ) =>
                     {
                         self.calendar.push(at, Loose::Ended { call: call_idx, serial, outcome });
                     }
                     // The caller of one that a balancer held up has a deadline already.
-                    _ if call.is_watched() => {}
+                    _ if call.is_watched(*is_named) => {}
                     Outcome::TimedOut
                     | Outcome::Dead
                     | Outcome::Denied
@@ -543,6 +563,7 @@ impl Engine {
                     | Outcome::Unconnected
                     | Outcome::Uncounted
                     | Outcome::Lost
+                    | Outcome::GivenUp
                     | Outcome::Unknown => {
                         self.watch(call.edge, Deadline { at, call: call_idx, serial, outcome });
                     }
@@ -625,7 +646,7 @@ impl Engine {
             }
         };
         let at = start.saturating_add(wire.own_latency).saturating_add(held);
-        let (is_last, deadline) = (wire.is_last, edge.deadline(now));
+        let (is_last, is_named, deadline) = (wire.is_last, wire.is_named, edge.deadline(now));
         self.ask_twin(node);
         let zone = self.ask_zone(call, false);
         if !is_last {
@@ -637,7 +658,7 @@ impl Engine {
         let reason = if errs { LossReason::Errors } else { LossReason::None };
         self.tell_twin(node, window, at - now, reason);
         self.tell_zone(zone, window, at - now, reason);
-        let deadline = if call.is_watched() { self.deadline_of(call) } else { deadline };
+        let deadline = if call.is_watched(is_named) { self.deadline_of(call) } else { deadline };
         match deadline {
             Some(deadline) if deadline < at => Sent::Ends(deadline, Outcome::TimedOut),
             _ if errs => Sent::Ends(at, Outcome::Erred),
@@ -648,13 +669,13 @@ impl Engine {
     /// A Service works on an attempt from now on, and it is not known yet what becomes of it.
     fn visit(&mut self, call_idx: u32, now: SimTime) -> u32 {
         let window = self.window;
-        let Call { edge: edge_idx, serial, node, caller, .. } = self.calls[call_idx as usize];
+        let Call { edge: edge_idx, serial, node, caller, luck, .. } = self.calls[call_idx as usize];
         let failed = self.first_failure(node as usize);
         let edge = &self.edges[edge_idx as usize];
         let is_copy = caller == Caller::Nobody;
         let Wire { callee, .. } = edge.wire;
         let upstream = edge.wire.upstream.filter(|_| !is_copy);
-        let is_watched = self.calls[call_idx as usize].is_watched();
+        let is_watched = self.calls[call_idx as usize].is_watched(edge.wire.is_named);
         let deadline = edge.deadline(now).filter(|_| !is_copy && !is_watched);
         let served = self.served.take().map(number);
         let blank = Visit {
@@ -665,6 +686,7 @@ impl Engine {
             others: 0,
             came_at: now,
             window,
+            luck,
             upstream,
             served,
             failed,
@@ -713,7 +735,7 @@ impl Engine {
             Outcome::NotLocal => self.failed(call, LossReason::NotLocal, now),
             Outcome::Unconnected => self.failed(call, LossReason::LoadBalancer, now),
             Outcome::Unknown => self.failed(call, LossReason::NoEndpoints, now),
-            Outcome::Lost => self.failed(call, LossReason::Name, now),
+            Outcome::Lost | Outcome::GivenUp => self.failed(call, LossReason::Name, now),
             Outcome::Uncounted => self.failed(call, self.store_loss(edge), now),
         }
     }
@@ -789,7 +811,7 @@ impl Engine {
             let reason = match away {
                 _ if node.is_denied_database => LossReason::Denied,
                 Some(&database) => LossReason::Database(database),
-                None => LossReason::None,
+                None => writes::loss(&node.part_writes, visit.luck, &self.are_writable),
             };
             if reason != LossReason::None {
                 visit.failed = Loss { at: self.hops[visit.node as usize].owner, reason };

@@ -1,6 +1,6 @@
 //! Counters of rate limits that count every request.
 
-use model_api::limiter::{Counters, StoreState};
+use model_api::limiter::{Counters, StoreSeen};
 use sim_kernel::{Purpose, SimSpan, SimTime, Stream, Streams};
 
 use crate::limits::{Limit, Uncounted};
@@ -72,14 +72,16 @@ impl LimitCounters {
     pub(super) fn admit(
         &mut self,
         limit: &Limit,
-        state: StoreState,
+        seen: StoreSeen,
         live_count: u32,
         now: SimTime,
     ) -> Admission {
-        match limit.uncounted(state) {
-            Some(Uncounted { passes: true, after }) => return Admission::Passes(after),
-            Some(Uncounted { passes: false, after }) => return Admission::Failed(after),
-            None => {}
+        match limit.lost(seen) {
+            Some((share, uncounted)) if share >= 1.0 || self.pod.draw().chance(share) => {
+                let Uncounted { passes, after } = uncounted;
+                return if passes { Admission::Passes(after) } else { Admission::Failed(after) };
+            }
+            Some(_) | None => {}
         }
         let pod = choose(&mut self.pod, live_count);
         let identity = choose(&mut self.identity, limit.identity_count);

@@ -90,7 +90,8 @@ pub(super) fn wires(graph: &Graph) -> impl Iterator<Item = Wire> + '_ {
             Caller::Gateway(_) => (None, None),
             Caller::Service(_) => (Some(edge.callee), None),
         };
-        let is_last = callee.calls.is_empty() && callee.databases.is_empty() && upstream.is_none();
+        let writes = !callee.databases.is_empty() || !callee.part_writes.is_empty();
+        let is_last = callee.calls.is_empty() && !writes && upstream.is_none();
         Wire {
             callee: edge.callee,
             twin: callee.twin.map(number),
@@ -110,7 +111,7 @@ pub(super) fn wires(graph: &Graph) -> impl Iterator<Item = Wire> + '_ {
                 Caller::Client(source) => {
                     graph.load_of(&graph.edges.sources[source]).clients.found.is_some()
                 }
-                Caller::Service(_) => graph.looks_up,
+                Caller::Service(_) => graph.resolvers.is_some(),
                 Caller::Gateway(_) => false,
             },
             limit: edge.limit.map(number),
@@ -125,7 +126,7 @@ pub(super) fn hops(graph: &Graph) -> impl Iterator<Item = Hop> + '_ {
     graph.nodes.iter().zip(&graph.edges.of_node).enumerate().map(|(idx, (node, calls))| Hop {
         calls: calls.iter().map(|edge| number(*edge)).collect(),
         together: together(graph, calls),
-        has_databases: !node.databases.is_empty(),
+        has_databases: !node.databases.is_empty() || !node.part_writes.is_empty(),
         owner: number(node.twin_of.unwrap_or_else(|| graph.head_of(idx))),
         is_twin: node.twin_of.is_some(),
         zones: graph.served_rows(graph.head_of(idx)).map(|rows| rows.start),

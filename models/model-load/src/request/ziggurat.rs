@@ -38,7 +38,7 @@ impl Layers {
 
 /// The next exponential number of mean one.
 #[inline]
-pub(super) fn standard_exponential(stream: &mut Stream) -> f64 {
+pub(crate) fn standard_exponential(stream: &mut Stream) -> f64 {
     let layers = &*LAYERS;
     let word = stream.next_u64();
     #[expect(clippy::cast_possible_truncation, reason = "the layer is the lowest byte")]

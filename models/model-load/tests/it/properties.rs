@@ -5,7 +5,7 @@ use model_load::CURVE_ERROR_PPM;
 use proptest::prelude::*;
 use sim_kernel::SimTime;
 
-use crate::reference::expected;
+use crate::reference::{expected, is_at_capacity};
 use crate::world::{Act, Case, Node};
 
 const HORIZON_MILLIS: u64 = 2_000_000;
@@ -99,6 +99,9 @@ proptest! {
         let run = case.run();
         for time in times {
             let millis: f64 = (time * HORIZON_MILLIS as f64).floor() + 0.5;
+            if is_at_capacity(&case, millis) {
+                continue;
+            }
             for service in 0..case.nodes.len() {
                 let segments = run.of(u32::try_from(service).expect("few"));
                 let now = SimTime::from_nanos((millis * 1e6) as u64);

@@ -40,6 +40,23 @@ pub(crate) fn expected(case: &Case, millis: f64, service: usize) -> Expected {
     Expected { offered, served }
 }
 
+/// Whether any Service is so near its capacity that its queue is full by chance now and then, of which
+/// the reference knows nothing.
+pub(crate) fn is_at_capacity(case: &Case, millis: f64) -> bool {
+    let mut told = Told::until(case, millis);
+    told.settle();
+    (0..case.nodes.len()).any(|service| {
+        let (ready, live, capacity) = told.endpoints[service];
+        if live <= 0.0 || capacity <= 0.0 {
+            return false;
+        }
+        let reached = told.arriving(service) * live / ready;
+        let (small, large) = (reached.min(capacity), reached.max(capacity));
+        // Room for what workers do in a second.
+        reached > 0.0 && (capacity / 1000.0).round() * (1.0 - small / large) < 16.0
+    })
+}
+
 impl<'a> Told<'a> {
     fn until(case: &'a Case, millis: f64) -> Self {
         let count = case.nodes.len();
@@ -66,9 +83,11 @@ impl<'a> Told<'a> {
                 Act::Entrance(..)
                 | Act::Choice(..)
                 | Act::Store(..)
+                | Act::StorePart(..)
                 | Act::TenantFactor(..)
                 | Act::News(..)
-                | Act::Inside(..) => {
+                | Act::Inside(..)
+                | Act::LookUp(..) => {
                     unreachable!("the reference knows no load balancers and gateways")
                 }
                 Act::Stations(..)

@@ -3,14 +3,14 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use model_api::blueprint::{NodeSpec, Zone};
+use model_api::blueprint::{NodeSpec, Writes, Zone};
 use model_api::canary::{Analysis, Canary};
 use model_api::dns::{ClusterDns, Found};
 use model_api::gateway::{Failover, Gateway, GatewayUpstream, LoadBalancer, Vrrp};
 use model_api::kube::{
     Labels, PodTemplate, Service, TrafficDistribution, TrafficPolicy, Workload, WorkloadKind,
 };
-use model_api::limiter::{Limiter, StoreState};
+use model_api::limiter::{Limiter, StoreSeen, StoreState};
 use model_api::load::{Clients, Load, LoadPoint, ServiceProfile, Thinking};
 use model_api::observation::{Counted, FlowSegment, Throttling};
 use model_api::path::{CallPolicy, DeniedCall, Serving};
@@ -39,8 +39,12 @@ pub(crate) enum Act {
     News(usize, News),
     /// What Services get to know of those that they call.
     Inside(News),
+    /// How long that takes, in milliseconds.
+    LookUp(u64),
     /// What becomes of those who ask the store of a limiter.
     Store(usize, StoreState),
+    /// Likewise, of so many of a million of them.
+    StorePart(usize, StoreState, u32),
     /// Of a million answers of the pods behind a Service, how many are errors.
     Failing(u32, u32),
     /// Of a hundred requests for a Service, how many its canary answers; or it gets copies.
@@ -191,8 +195,12 @@ impl World {
                     (whose == Some(tenant)).then_some(milli)
                 });
             }
-            Act::Store(limiter, state) => flows.set_store(limiter, state),
+            Act::Store(limiter, state) => flows.set_store(limiter, StoreSeen::of_all(state)),
+            Act::StorePart(limiter, state, lost_ppm) => {
+                flows.set_store(limiter, StoreSeen { state, lost_ppm });
+            }
             Act::Inside(news) => flows.hear_inside(news),
+            Act::LookUp(millis) => flows.set_look_up(SimSpan::from_millis(millis)),
             Act::News(record, news) => {
                 flows.hear(Found { name: 0, record, keeps: false }, news);
             }
@@ -231,6 +239,8 @@ pub(crate) type Points = Vec<(u64, u64)>;
 pub(crate) struct Node {
     pub(crate) calls: Vec<u32>,
     pub(crate) databases: Vec<u32>,
+    /// Of a million of its requests, how many write to these; all where `None`.
+    pub(crate) write_ppm: Option<u32>,
     pub(crate) base_millis: u64,
     /// Gateway and points of each load.
     pub(crate) loads: Vec<(Option<u32>, Points)>,
@@ -301,6 +311,10 @@ pub(crate) struct Case {
     pub(crate) denied: Vec<DeniedCall>,
     /// Services look up whom they call.
     pub(crate) looks_up: bool,
+    /// How long somebody keeps the answers, for each pod that asks.
+    pub(crate) keeps_secs: u64,
+    /// Of a million calls, those that ask; all where `None`.
+    pub(crate) connecting_ppm: Option<u32>,
     /// Rate limits that the first Service keeps.
     pub(crate) limiters: Vec<Limiter>,
     /// Services with canaries, each with the node of the revision that is tried.
@@ -333,8 +347,11 @@ impl Case {
         let mut blueprint = Blueprint { denied, limiters, ..Blueprint::default() };
         blueprint.cluster_dns = self.looks_up.then(|| ClusterDns {
             service: ServiceId(0),
-            kept_for: SimSpan::ZERO,
-            connecting_ppm: 1_000_000,
+            kept_for: SimSpan::from_secs(self.keeps_secs),
+            connecting_ppm: self.connecting_ppm.unwrap_or(1_000_000),
+            latency: SimSpan::ZERO,
+            question_count: 1,
+            gives_up_after: SimSpan::from_secs(10),
             origin: Origin::default(),
         });
         let is_divided = |it: &Node| it.has_hints || it.keeps.is_some() || it.sticky.is_some();
@@ -466,6 +483,12 @@ impl Case {
                 session_count: 100,
                 ..model_api::blueprint::Database::default()
             });
+        }
+        for (service, node) in (0..).map(ServiceId).zip(&self.nodes) {
+            for database in &node.databases {
+                let writers = &mut blueprint.databases[*database as usize].writers;
+                writers.extend(node.write_ppm.map(|share_ppm| Writes { service, share_ppm }));
+            }
         }
         blueprint
     }

@@ -1,9 +1,9 @@
 //! Load balancers and gateways: what they hear of nodes, zones and pods, and where they lead requests
 //! to.
 
-use model_api::dns::{DnsFault, Found};
-use model_api::limiter::{Counters, Store, StoreState};
-use model_api::{BalancerId, NodeId, Observation, PodId, ServiceId, ZoneId};
+use model_api::dns::{ClusterDns, DnsFault, Found};
+use model_api::limiter::{Counters, Store, StoreSeen, StoreState};
+use model_api::{BalancerId, FaultId, NodeId, Observation, PodId, ServiceId, ZoneId};
 use model_gateway::{Answer, Balancers, GatewayEvent, Gateways, Known, Names, PodState, ZoneState};
 use model_load::{Choice, Entrance, News};
 use sim_kernel::{Context, Recorder, SimSpan};
@@ -20,9 +20,11 @@ pub(super) struct GatewayState {
     /// By node: whether it answers; `None` where there is none.
     nodes: Vec<Option<bool>>,
     /// By limiter: what became of those who ask its store.
-    stores: Vec<StoreState>,
+    stores: Vec<StoreSeen>,
     /// What becomes of pods that ask the DNS of the cluster.
     cluster_dns: DnsSeen,
+    /// What makes it slow, and how long an answer takes then.
+    pub(super) slow_dns: Vec<(FaultId, SimSpan)>,
     /// By balancer: somebody answered at its address.
     answered: Vec<bool>,
 }
@@ -37,6 +39,7 @@ impl GatewayState {
             nodes: Vec::new(),
             stores: Vec::new(),
             cluster_dns: DnsSeen::default(),
+            slow_dns: Vec::new(),
         }
     }
 }
@@ -48,6 +51,8 @@ struct DnsSeen {
     lost_milli: u64,
     /// Some of these hear nothing at all.
     is_silent: bool,
+    /// How long a look-up takes.
+    takes: SimSpan,
 }
 
 impl World {
@@ -250,24 +255,26 @@ impl World {
 
     /// Tells flows what becomes of gateways that ask the stores of rate limits.
     pub(super) fn tell_stores(&mut self) {
-        self.gateways.stores.resize(self.blueprint.limiters.len(), StoreState::Answers);
+        self.gateways.stores.resize(self.blueprint.limiters.len(), StoreSeen::default());
         for idx in 0..self.blueprint.limiters.len() {
             let Counters::Shared { store: Some(store), .. } = self.blueprint.limiters[idx].counters
             else {
                 continue;
             };
-            let state = match store {
-                Store::Service(service) => self.store_state(service),
+            let connecting_ppm = self.blueprint.limiters[idx].connecting_ppm;
+            let seen = match store {
+                Store::Service(service) => self.store_seen(service, connecting_ppm),
                 Store::Database(database) if self.databases.is_writable(database) => {
-                    StoreState::Answers
+                    StoreSeen::default()
                 }
                 Store::Database(database) => {
-                    let database = &self.blueprint.databases[database.index()];
-                    self.store_state(database.read_write_service).max(StoreState::Refuses)
+                    let service = self.blueprint.databases[database.index()].read_write_service;
+                    let StoreSeen { state, .. } = self.store_seen(service, 0);
+                    StoreSeen::of_all(state.max(StoreState::Refuses))
                 }
             };
-            if std::mem::replace(&mut self.gateways.stores[idx], state) != state {
-                self.flows.set_store(idx, state);
+            if std::mem::replace(&mut self.gateways.stores[idx], seen) != seen {
+                self.flows.set_store(idx, seen);
             }
         }
     }
@@ -275,9 +282,15 @@ impl World {
     /// Tells flows whether Services find each other.
     pub(super) fn tell_cluster_dns(&mut self) {
         let Some(dns) = &self.blueprint.cluster_dns else { return };
-        let seen = self.dns_seen(dns.service);
+        let seen = self.dns_seen(dns);
         let known = std::mem::replace(&mut self.gateways.cluster_dns, seen);
         if known == seen {
+            return;
+        }
+        if known.takes != seen.takes {
+            self.flows.set_look_up(seen.takes);
+        }
+        if (known.lost_milli, known.is_silent) == (seen.lost_milli, seen.is_silent) {
             return;
         }
         let connecting_milli = u64::from(dns.connecting_ppm.min(1_000_000)) / 1000;
@@ -297,34 +310,42 @@ impl World {
     /// (`timeout:5 attempts:2`, resolv.conf(5)), whose packets the node keeps leading to the same pod as long as
     /// it tracks the connection. One to a pod that refuses is asked again from another port, and lost
     /// where all refuse.
-    fn dns_seen(&self, service: ServiceId) -> DnsSeen {
+    ///
+    /// Simplified: one that takes longer than resolvers wait is lost though a late answer would still be taken.
+    fn dns_seen(&self, dns: &ClusterDns) -> DnsSeen {
+        let slow = self.gateways.slow_dns.iter().map(|(_, latency)| *latency);
+        let latency = slow.fold(dns.latency, SimSpan::max);
+        if latency >= dns.gives_up_after {
+            return DnsSeen { lost_milli: 1000, is_silent: true, takes: SimSpan::ZERO };
+        }
+        let routes = self.cluster.routes(dns.service);
+        let is = |wanted: PodState| {
+            routes.iter().filter(|route| self.pod_state(route.pod) == wanted).count() as u64
+        };
+        let (all, live, silent) = (routes.len() as u64, is(PodState::Live), is(PodState::Silent));
+        let lost_milli = if live == 0 { 1000 } else { dns.lost_milli(silent * 1000 / all) };
+        DnsSeen { lost_milli, is_silent: silent > 0, takes: dns.look_up(latency) }
+    }
+
+    /// What becomes of connections to a Service. Those that are open stay with pods that answer, so that
+    /// one of these is enough; those that are opened, by so many of a million requests, are led to any pod that
+    /// proxies know (`kong/plugins/rate-limiting/policies/init.lua`, Kong 3: one that fails is not tried
+    /// elsewhere).
+    fn store_seen(&self, service: ServiceId, connecting_ppm: u32) -> StoreSeen {
         let routes = self.cluster.routes(service);
         let is = |wanted: PodState| {
             routes.iter().filter(|route| self.pod_state(route.pod) == wanted).count() as u64
         };
         let (all, live, silent) = (routes.len() as u64, is(PodState::Live), is(PodState::Silent));
-        let lost_milli = if live == 0 { 1000 } else { silent * 1000 / all };
-        DnsSeen { lost_milli, is_silent: silent > 0 }
-    }
-
-    /// What becomes of connections to a Service. Those that are open stay with pods that answer, so that
-    /// one of these is enough.
-    fn store_state(&self, service: ServiceId) -> StoreState {
-        let pods = self.cluster.routes(service).iter().map(|route| self.pod_state(route.pod));
-        let states = pods.map(|state| match state {
-            PodState::Live => StoreState::Answers,
-            PodState::Refusing => StoreState::Refuses,
-            PodState::Silent => StoreState::Silent,
-        });
-        let (mut answers, mut is_silent) = (false, false);
-        for state in states {
-            answers |= state == StoreState::Answers;
-            is_silent |= state == StoreState::Silent;
+        let state = if silent > 0 { StoreState::Silent } else { StoreState::Refuses };
+        if live == 0 {
+            return StoreSeen::of_all(state);
         }
-        match (answers, is_silent) {
-            (true, _) => StoreState::Answers,
-            (false, true) => StoreState::Silent,
-            (false, false) => StoreState::Refuses,
+        // Whatever most of those meet that are lost.
+        let lost_ppm = u64::from(connecting_ppm) * (all - live) / all;
+        match u32::try_from(lost_ppm) {
+            Ok(lost_ppm) if lost_ppm > 0 => StoreSeen { state, lost_ppm },
+            _ => StoreSeen::default(),
         }
     }
 

@@ -5,8 +5,10 @@ use model_api::dns::{Answers, ClusterDns, DnsName, Found, RecordCheck};
 use model_api::fault::{Fault, FaultKind, Start};
 use model_api::gateway::{Gateway, GatewayUpstream};
 use model_api::kube::{Probe, ProbeHandler};
+use model_api::limiter::{Counters, LimitBy, Limiter, Period, Store};
 use model_api::load::Clients;
 use model_api::{Blueprint, Observation, Origin, PodId, ServiceId, SimSpan, SimTime, WorkloadId};
+use platform::Event;
 
 use crate::{fault, flows, run, small, web, zone_loss};
 
@@ -130,6 +132,9 @@ fn questions_to_pods_of_a_lost_zone_are_lost_until_proxies_know_it() {
             service: dns,
             kept_for: SimSpan::ZERO,
             connecting_ppm: 1_000_000,
+            latency: SimSpan::ZERO,
+            question_count: 1,
+            gives_up_after: SimSpan::from_secs(10),
             origin: Origin::default(),
         });
         let journal = run(blueprint, vec![zone_loss(0, 300, None)], 1);
@@ -147,4 +152,79 @@ fn questions_to_pods_of_a_lost_zone_are_lost_until_proxies_know_it() {
     for (part, wanted) in parts.iter().zip(wanted) {
         assert!((part - wanted).abs() < 0.01, "{parts:?}: {by_name:?} {by_address:?}");
     }
+}
+
+/// Of the shop at some instants: what is served of what is asked, and the time without waiting that it takes
+/// besides, in milliseconds.
+fn seen_at(journal: &sim_kernel::Journal<Event, Observation>, all: [u64; 3]) -> [(f64, f64); 3] {
+    let shop = flows(journal, 0);
+    all.map(|secs| {
+        let at = SimTime::from_secs(secs);
+        let found = shop.iter().find(|(it, _)| it.from <= at && at < it.until);
+        let (it, _) = found.expect("flows have no gaps");
+        let served = it.served_from_millirps as f64 / it.offered_from_millirps as f64;
+        (served, f64::from(it.late_ppm) / 1e6 * it.late_by_ns as f64 / 1e6)
+    })
+}
+
+#[test]
+fn slow_dns_delays_calls_by_each_question_and_loses_them_where_resolvers_give_up() {
+    let seen = |millis: u64| {
+        let mut blueprint = small();
+        let stock = web(&mut blueprint, "stock", 3);
+        let dns = web(&mut blueprint, "dns", 3);
+        blueprint.loads.truncate(1);
+        blueprint.profiles[0].depends_on = vec![stock];
+        blueprint.cluster_dns = Some(ClusterDns {
+            service: dns,
+            kept_for: SimSpan::ZERO,
+            connecting_ppm: 1_000_000,
+            latency: SimSpan::from_millis(1),
+            question_count: 4,
+            gives_up_after: SimSpan::from_secs(10),
+            origin: Origin::default(),
+        });
+        let slow = FaultKind::SlowDns { latency: SimSpan::from_millis(millis) };
+        seen_at(&run(blueprint, vec![at("slow", slow, 300, Some(300))], 1), [200, 400, 900])
+    };
+    let [before, meanwhile, after] = seen(60);
+    assert_eq!(before, after);
+    assert!((before.0 - 1.0).abs() < 1e-9 && (before.1 - 4.0).abs() < 0.01, "{before:?}");
+    assert!((meanwhile.0 - 1.0).abs() < 1e-9 && (meanwhile.1 - 240.0).abs() < 0.1, "{meanwhile:?}");
+    let [before, meanwhile, after] = seen(12_000);
+    assert!(before.0 > 0.99 && meanwhile.0 < 1e-9 && after.0 > 0.99, "{meanwhile:?}");
+}
+
+#[test]
+fn who_opens_a_connection_to_a_store_meets_pods_of_it_that_are_dead() {
+    let seen = |connecting_ppm: u32, is_fault_tolerant: bool| {
+        let mut blueprint = behind_gateway();
+        let redis = web(&mut blueprint, "redis", 3);
+        blueprint.limiters.push(Limiter {
+            name: "limit".into(),
+            gateway: ServiceId(1),
+            service: None,
+            tenant: None,
+            limits: vec![(Period::Second, 100_000)],
+            by: LimitBy::Service,
+            counters: Counters::Shared {
+                store: Some(Store::Service(redis)),
+                timeout: Limiter::STORE_TIMEOUT,
+                sync_every: None,
+                counts_refused: true,
+            },
+            connecting_ppm,
+            is_fault_tolerant,
+            origin: Origin::default(),
+        });
+        // A zone is lost without a word, and a pod of the Redis with it.
+        seen_at(&run(blueprint, vec![zone_loss(0, 300, None)], 1), [200, 310, 900])
+    };
+    let [_, kept, _] = seen(0, false);
+    let [before, refused, after] = seen(300_000, false);
+    // A tenth more than those that the lost gateway and shop lose in any case.
+    assert!((refused.0 / kept.0 - 0.9).abs() < 0.01, "{refused:?} {kept:?}");
+    assert!(before.0 > 0.99 && after.0 > 0.99, "{before:?} {after:?}");
+    let [_, late, _] = seen(300_000, true);
+    assert!((late.0 / kept.0 - 1.0).abs() < 0.01, "{late:?} {kept:?}");
 }

@@ -1,7 +1,7 @@
 //! Names that clients find entrances by.
 
 use model_api::SimSpan;
-use model_api::dns::Answers;
+use model_api::dns::{Answers, WrittenName};
 use serde_json::{Value as Json, json};
 
 use crate::decode::{FromText, record};
@@ -63,6 +63,44 @@ record! {
         cache: Option<Spanned<SimSpan>>,
         /// Which share of the calls opens a connection and looks the name up for it; all when left out: nobody keeps connections.
         new_connections: Option<Spanned<Share>>,
+        /// From a question to its answer, such as 1ms: a call that looks its name up begins so much later; as good as none when left out.
+        latency: Option<Spanned<SimSpan>>,
+        /// How callers write names: `short` (stock), which is the default, `namespace` (stock.shop), `service` (stock.shop.svc), `full` (stock.shop.svc.cluster.local) or `absolute` (with a dot at its end). What has fewer dots than `ndots` is looked for in each domain of the search list first.
+        written: Option<Spanned<WrittenName>>,
+        /// `ndots` of resolv.conf; 5 when left out, as the kubelet writes it.
+        ndots: Option<Spanned<u32>>,
+        /// How resolvers of pods ask: glibc when left out.
+        resolver: Option<ResolverSpec>,
+    }
+}
+
+record! {
+    /// Resolvers of pods.
+    pub struct ResolverSpec("resolvers of pods") {
+        /// How long one waits for an answer until it asks again; 5s when left out.
+        timeout: Option<Spanned<SimSpan>>,
+        /// How often it asks; 2 when left out.
+        attempts: Option<Spanned<u32>>,
+    }
+}
+
+impl FromText for WrittenName {
+    const EXPECTED: &'static str =
+        "how names are written: short, namespace, service, full or absolute";
+
+    fn from_text(text: &str) -> Result<Self, String> {
+        match text {
+            "short" => Ok(Self::Short),
+            "namespace" => Ok(Self::Namespace),
+            "service" => Ok(Self::Service),
+            "full" => Ok(Self::Full),
+            "absolute" => Ok(Self::Absolute),
+            _ => Err("there are short, namespace, service, full and absolute".to_owned()),
+        }
+    }
+
+    fn schema() -> Json {
+        json!({"enum": ["short", "namespace", "service", "full", "absolute"]})
     }
 }
 

@@ -119,6 +119,8 @@ tagged! {
         DnsOutage(NameFaultSpec),
         /// A name leads to an address where nobody answers, as after a mistake in its zone.
         WrongRecord(NameFaultSpec),
+        /// The DNS of the cluster takes long for each answer: calls that look their name up begin so much later, or not at all where resolvers give up before.
+        SlowDns(SlowDnsSpec),
         /// Machines of the control plane stop: their etcd, API server and controllers with them.
         ControlPlaneMemberLoss(MemberLossSpec),
         /// The processes of members of etcd end and stay down; their machines run.
@@ -396,6 +398,14 @@ fault_record! {
     }
 }
 
+fault_record! {
+    /// The DNS of the cluster is slow.
+    pub struct SlowDnsSpec("slowDns") {
+        /// From a question to its answer.
+        latency: Spanned<SimSpan>,
+    }
+}
+
 impl FaultSpec {
     /// The keys that say when.
     pub fn start_keys(&self) -> StartKeys<'_> {
@@ -412,6 +422,7 @@ impl FaultSpec {
             Self::LoadSpike(spec) => spec.start_keys(),
             Self::BalancerMachineLoss(spec) => spec.start_keys(),
             Self::DnsOutage(spec) | Self::WrongRecord(spec) => spec.start_keys(),
+            Self::SlowDns(spec) => spec.start_keys(),
             Self::ControlPlaneMemberLoss(spec) => spec.start_keys(),
             Self::EtcdMemberDown(spec) => spec.start_keys(),
             Self::EtcdSlowDisk(spec) => spec.start_keys(),
@@ -525,6 +536,7 @@ impl FaultSpec {
             Self::LoadSpike(_) => "loadSpike",
             Self::BalancerMachineLoss(_) => "balancerMachineLoss",
             Self::DnsOutage(_) => "dnsOutage",
+            Self::SlowDns(_) => "slowDns",
             Self::WrongRecord(_) => "wrongRecord",
             Self::ControlPlaneMemberLoss(_) => "controlPlaneMemberLoss",
             Self::EtcdMemberDown(_) => "etcdMemberDown",
@@ -588,6 +600,7 @@ impl FaultSpec {
             Self::LoadSpike(spec) => spec.span,
             Self::BalancerMachineLoss(spec) => spec.span,
             Self::DnsOutage(spec) | Self::WrongRecord(spec) => spec.span,
+            Self::SlowDns(spec) => spec.span,
             Self::ControlPlaneMemberLoss(spec) => spec.span,
             Self::EtcdMemberDown(spec) => spec.span,
             Self::EtcdSlowDisk(spec) => spec.span,

@@ -6,6 +6,7 @@ use serde_json::{Value as Json, json};
 
 use crate::decode::{FromText, record};
 use crate::source::Spanned;
+use crate::units::Share;
 
 record! {
     /// A load balancer before a Service of type LoadBalancer, as Octavia makes one: machines that share an address and lead to the nodes of the cluster. Annotations `loadbalancer.openstack.org/…` of the Service count besides.
@@ -112,6 +113,8 @@ record! {
         timeout: Option<Spanned<SimSpan>>,
         /// How often a pod tells the Redis what it counted and asks it again (`sync_rate`); with every request when left out.
         sync_rate: Option<Spanned<SimSpan>>,
+        /// Which share of the requests opens a connection to the store in place of one that is kept open, and so may be led to a pod of it that is dead; none when left out.
+        new_connections: Option<Spanned<Share>>,
         /// Whether requests pass while the store does not answer, which is the default, or get an error.
         fault_tolerant: Option<bool>,
     }

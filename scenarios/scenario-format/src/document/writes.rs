@@ -14,7 +14,9 @@ record! {
         /// The Cluster, as `namespace/name`.
         database: Spanned<String>,
         /// The share of the requests that commit to it, such as `20%`: then the load decides how much is written.
-        /// The others read from the same primary, so that all of them fail while there is none.
+        /// While there is no primary only these fail, however often they are tried: whoever tries to write again
+        /// writes again, and the requests of a smaller share are among those of a larger one. The others need none:
+        /// they read from a standby, or from a cache. With `through` all requests need the Pooler.
         share: Option<Spanned<Share>>,
         /// The Pooler that they go through, as `namespace/name`; left out, they go to the `-rw` Service.
         through: Option<Spanned<String>>,

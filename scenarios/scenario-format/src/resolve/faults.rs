@@ -119,6 +119,7 @@ impl Resolver<'_> {
             FaultSpec::BalancerMachineLoss(spec) => self.machine_loss(spec)?,
             FaultSpec::DnsOutage(spec) => self.name_fault(&spec.host, DnsFault::Outage)?,
             FaultSpec::WrongRecord(spec) => self.name_fault(&spec.host, DnsFault::WrongRecord)?,
+            FaultSpec::SlowDns(spec) => self.slow_dns(spec)?,
             FaultSpec::ControlPlaneMemberLoss(spec) => self.member_loss(spec)?,
             FaultSpec::EtcdMemberDown(spec) => self.etcd_member(spec)?,
             FaultSpec::EtcdSlowDisk(spec) => self.etcd_disk(spec)?,
@@ -208,6 +209,7 @@ impl Resolver<'_> {
             | FaultSpec::BalancerMachineLoss(_)
             | FaultSpec::DnsOutage(_)
             | FaultSpec::WrongRecord(_)
+            | FaultSpec::SlowDns(_)
             | FaultSpec::ControlPlaneMemberLoss(_)
             | FaultSpec::EtcdMemberDown(_)
             | FaultSpec::EtcdSlowDisk(_)

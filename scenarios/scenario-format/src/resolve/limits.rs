@@ -20,6 +20,7 @@ pub(super) struct Written {
     pub(super) store: Option<Store>,
     pub(super) timeout: Option<SimSpan>,
     pub(super) sync_every: Option<SimSpan>,
+    pub(super) connecting_ppm: u32,
     pub(super) is_fault_tolerant: bool,
     pub(super) span: Span,
     pub(super) origin: Origin,
@@ -80,6 +81,7 @@ impl Resolver<'_> {
             store,
             timeout: spec.timeout.map(|it| it.value),
             sync_every: spec.sync_rate.map(|it| it.value),
+            connecting_ppm: spec.new_connections.map_or(0, |it| it.value.ppm),
             is_fault_tolerant: spec.fault_tolerant.unwrap_or(true),
             span: spec.span,
             origin: spec.span.origin(),
@@ -158,6 +160,7 @@ impl Resolver<'_> {
             limits: written.limits.iter().map(|(period, limit)| (*period, limit.value)).collect(),
             by: written.by,
             counters,
+            connecting_ppm: written.connecting_ppm,
             is_fault_tolerant: written.is_fault_tolerant,
             origin: written.origin.clone(),
         })

@@ -1,6 +1,6 @@
 //! Names that clients find entrances by, and loads that come through all of these.
 
-use model_api::dns::{ClusterDns, DnsFault, DnsName, Found, RecordCheck};
+use model_api::dns::{ClusterDns, DnsFault, DnsName, Found, RecordCheck, WrittenName};
 use model_api::fault::FaultKind;
 use model_api::load::{Clients, Load, LoadPoint};
 use model_api::{ServiceId, SimSpan};
@@ -8,7 +8,10 @@ use model_api::{ServiceId, SimSpan};
 use super::clients::part;
 use super::{Resolver, look_up};
 use crate::diagnostic::{Code, Diagnostic};
-use crate::document::{LoadSpec, NameSpec, PlatformDocument, RecordCheckSpec, ScenarioDocument};
+use crate::document::{
+    LoadSpec, NameSpec, PlatformDocument, RecordCheckSpec, ResolverSpec, ScenarioDocument,
+    SlowDnsSpec,
+};
 use crate::source::Spanned;
 
 /// Most records of a name: each is a load of its own.
@@ -49,6 +52,12 @@ impl Resolver<'_> {
                 service,
                 kept_for: spec.cache.map_or(SimSpan::ZERO, |it| it.value),
                 connecting_ppm: spec.new_connections.map_or(1_000_000, |it| it.value.ppm),
+                latency: spec.latency.map_or(SimSpan::ZERO, |it| it.value),
+                question_count: spec
+                    .written
+                    .map_or(WrittenName::default(), |it| it.value)
+                    .question_count(spec.ndots.map_or(ClusterDns::NDOTS, |it| it.value)),
+                gives_up_after: gives_up_after(spec.resolver.as_ref()),
                 origin: spec.span.origin(),
             });
         }
@@ -166,4 +175,23 @@ impl Resolver<'_> {
         }
         Some(FaultKind::Dns { name: idx, kind })
     }
+
+    /// The DNS of the cluster is slow.
+    pub(super) fn slow_dns(&mut self, spec: &SlowDnsSpec) -> Option<FaultKind> {
+        if self.blueprint.cluster_dns.is_none() {
+            let message = "slowDns needs `clusterDns`, and nothing is said of it";
+            let help =
+                "add `clusterDns: {service: kube-system/kube-dns}` to the scenario or the platform";
+            self.diagnostics.push(Diagnostic::new(Code::E0013, spec.span, message).help(help));
+            return None;
+        }
+        Some(FaultKind::SlowDns { latency: spec.latency.value })
+    }
+}
+
+/// How long a resolver waits for the answer to a question.
+fn gives_up_after(spec: Option<&ResolverSpec>) -> SimSpan {
+    let timeout = spec.and_then(|it| it.timeout).map_or(ClusterDns::TIMEOUT, |it| it.value);
+    let attempts = spec.and_then(|it| it.attempts).map_or(ClusterDns::ATTEMPTS, |it| it.value);
+    timeout.saturating_mul(attempts.max(1).into())
 }

@@ -168,6 +168,7 @@ impl<'a> Resolver<'a> {
             store,
             timeout: either("timeout", "redis_timeout").and_then(millis),
             sync_every: config(&["sync_rate"]).and_then(seconds),
+            connecting_ppm: 0,
             is_fault_tolerant: config(&["fault_tolerant"]).and_then(Node::text) != Some("false"),
             span: plugin.name_span,
             origin: plugin.origin.clone(),

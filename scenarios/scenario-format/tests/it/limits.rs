@@ -75,6 +75,9 @@ fn limits_are_read_where_they_are_stated_and_attached() {
     assert!(!counts_refused && consumer.is_fault_tolerant);
     assert_eq!((global.by, global.is_fault_tolerant), (LimitBy::Address, false));
     assert!(global.service.is_none() && global.tenant.is_none());
+    assert_eq!(stated.connecting_ppm, 0);
+    let (all, _) = limits("policy: local", "policy: redis, store: shop/redis, newConnections: 5%");
+    assert_eq!(all[0].connecting_ppm, 50_000);
 }
 
 #[test]

@@ -111,3 +111,32 @@ fn the_dns_of_the_cluster_is_read_and_the_scenario_goes_first() {
     let lines = with("  clusterDns: {service: shop/another}\n").1;
     assert!(lines.iter().any(|line| line.contains("E0016")), "{lines:?}");
 }
+
+#[test]
+fn look_ups_take_as_many_questions_as_names_have_search_lists() {
+    let with = |dns: &str, faults: &str| {
+        let files = Memory::default()
+            .with("s.yaml", scenario(&format!("{dns}{faults}")))
+            .with("small.yaml", PLATFORM)
+            .with("m.yaml", format!("{WEB}{ENTRANCES}"));
+        let loaded = load_all(&files, &["m.yaml"], &[]);
+        let lines = said(&loaded);
+        (loaded.resolved, lines)
+    };
+    let millis = SimSpan::from_millis;
+    for (stated, wanted) in [
+        ("", (SimSpan::ZERO, 1, millis(10_000))),
+        (", latency: 2ms, written: namespace", (millis(2), 2, millis(10_000))),
+        (", latency: 2ms, written: full", (millis(2), 4, millis(10_000))),
+        (", written: full, ndots: 2", (SimSpan::ZERO, 1, millis(10_000))),
+        (", resolver: {timeout: 1s, attempts: 3}", (SimSpan::ZERO, 1, millis(3_000))),
+    ] {
+        let (resolved, lines) =
+            with(&format!("  clusterDns: {{service: shop/other{stated}}}\n"), "");
+        let dns = resolved.and_then(|it| it.blueprint.cluster_dns).expect("it is read");
+        let read = (dns.latency, dns.question_count, dns.gives_up_after);
+        assert_eq!(read, wanted, "{stated}: {lines:?}");
+    }
+    let lines = with("  clusterDns: {service: shop/other, written: long}\n", "").1;
+    assert!(lines.iter().any(|line| line.contains("short, namespace, service")), "{lines:?}");
+}

@@ -20,36 +20,41 @@ const SAVINGS_SPENT_SECS: f64 = 1.0;
 
 /// Calls of a stretch of time: so many a second, of which a share fails.
 #[derive(Clone, Copy, Debug)]
-struct Calls {
-    rate: f64,
-    fails: f64,
-    secs: f64,
+pub(super) struct Calls {
+    pub(super) rate: f64,
+    pub(super) fails: f64,
+    pub(super) secs: f64,
 }
 
 /// What becomes of the attempts of a call.
 #[derive(Clone, Copy, Debug)]
-struct Attempts {
-    /// Of all, those that are answered well, and those that are so in time.
-    answered: f64,
-    succeeds: f64,
+pub(super) struct Attempts {
+    /// Of all that are not written in vain for, those that are answered well, and those that are so in time.
+    pub(super) answered: f64,
+    pub(super) succeeds: f64,
     /// Of all, those that a rate limit refuses.
-    limited: f64,
+    pub(super) limited: f64,
     /// Of all, those whose callers wait in vain until their time is over.
-    silent: f64,
+    pub(super) silent: f64,
     /// Of those in time.
-    delay: Delay,
-    late: Late,
-    worst: Worst,
+    pub(super) delay: Delay,
+    pub(super) late: Late,
+    pub(super) worst: Worst,
 }
 
 impl Attempts {
     /// What callers do in the long run.
-    fn tries(&self, policy: &CallPolicy) -> Tries {
+    pub(super) fn tries(&self, policy: &CallPolicy) -> Tries {
         Tries::of(policy, self.succeeds, self.answered - self.succeeds + self.silent)
     }
 
+    /// The same of those that are written in vain for.
+    pub(super) fn in_vain(&self) -> Self {
+        Self { answered: self.answered - self.succeeds, succeeds: 0.0, ..*self }
+    }
+
     /// Of the calls of which so many succeed in the end, those whose last attempt a rate limit refuses.
-    fn limited_of(&self, answered: f64) -> f64 {
+    pub(super) fn limited_of(&self, answered: f64) -> f64 {
         (1.0 - answered) * share(self.limited, 1.0 - self.succeeds).min(1.0)
     }
 }
@@ -81,6 +86,9 @@ impl Sweep<'_> {
             return self.call_of_sticky(edge, number, state, secs, room);
         }
         let attempts = self.attempts(edge, self.whole(edge, room), None, room);
+        if self.vain(edge, room) > 0.0 {
+            return self.call_of_writers(edge, attempts, state, secs, room);
+        }
         let policy = &self.graph.edges.all[edge].policy;
         let tries = attempts.tries(policy);
         let Attempts { succeeds, delay, late, worst, .. } = attempts;
@@ -91,17 +99,19 @@ impl Sweep<'_> {
             let aim = memory.afford(policy, work.first, wanted, secs);
             (memory.extra_waited, memory.extra) =
                 tries.later(memory.extra_waited, memory.extra, aim, secs);
+            memory.extra_in_vain = 0.0;
             let calls = Calls { rate: work.first + memory.extra, fails: 1.0 - succeeds, secs };
             self.watch_breaker(policy, calls, tries.failure_secs, memory);
         }
         let retries = share(memory.extra, work.first);
         let is_open = memory.open_until.is_some_and(|until| until > self.at);
         work.answered = if is_open { 0.0 } else { ((1.0 + retries) * succeeds).min(1.0) };
+        work.fine = work.answered;
         work.limited = if is_open { 0.0 } else { attempts.limited_of(work.answered) };
         work.delay = delay;
         (work.late, work.steps) = (of_retries(retries, tries.late_by), late);
         if secs > 0.0 {
-            let answer = succeeds * (work.delay.whole_mean() + work.steps.mean());
+            let answer = succeeds * (work.delay.whole_mean() + late.mean());
             let attempt = answer + (1.0 - succeeds) * tries.failure_secs;
             let response = (1.0 + retries) * attempt + tries.pause_secs;
             memory.response = if is_open { 0.0 } else { response };
@@ -191,7 +201,21 @@ impl Sweep<'_> {
         if secs > 0.0 {
             memory.response = if is_open { 0.0 } else { response };
         }
+        // Simplified: that some of them write in vain makes nobody try more often.
+        sum.fine = sum.answered;
+        sum.answered *= 1.0 - self.vain(edge, room);
         room.edges[edge] = sum;
+    }
+
+    /// How long one waits for a name that nobody answers for, as a share of the time that its caller would.
+    fn waits_for_name(&self, edge: EdgeIdx) -> f64 {
+        let spec = &self.graph.edges.all[edge];
+        let (Some(resolvers), Caller::Service(_)) = (&self.graph.resolvers, spec.from) else {
+            return 1.0;
+        };
+        let timeout = spec.policy.timeout.map_or(0.0, SimSpan::as_secs_f64);
+        let gives_up = resolvers.gives_up_after.as_secs_f64();
+        if gives_up < timeout { gives_up / timeout } else { 1.0 }
     }
 
     /// Of the attempts of callers who stay with a pod, the share that comes to each: those who meet a pod
@@ -244,7 +268,7 @@ impl Sweep<'_> {
                 .or(LossReason::RateLimited, limited)
                 .or(beyond.worst.reason, answered * beyond.worst.share);
             limited += answered * beyond.limited;
-            answered *= beyond.answered;
+            answered *= beyond.fine;
             delay = delay.then(beyond.whole_delay());
         }
         if spec.is_denied {
@@ -259,10 +283,15 @@ impl Sweep<'_> {
             Caller::Gateway(_) | Caller::Service(_) => None,
         };
         let (way, patience) = (self.way(edge), self.patience(edge));
-        let steps = beyond.map_or(Late::default(), |upstream| room.edges[upstream].steps);
+        let steps = match beyond {
+            None => room.edges[edge].look_ups,
+            Some(upstream) => room.edges[upstream].steps,
+        };
+        let steps = node.steps.then(steps).then(self.held_by_some(edge, room));
         // What becomes of those that come so much later.
+        let is_patient = patience.is_some() || steps.share > 0.0;
         let at = |later: f64| {
-            let later = if patience.is_some() { later } else { 0.0 };
+            let later = if is_patient { later } else { 0.0 };
             let timeout = policy.timeout.map(|timeout| timeout.as_secs_f64() - later);
             let (in_time, delay) = if is_by_station {
                 let beyond = beyond.map(|upstream| &room.edges[upstream]);
@@ -282,7 +311,7 @@ impl Sweep<'_> {
             worst = worst.or(lost_on_the_way(way, self.is_chosen(edge)), 1.0 - entered);
         }
         if found < 1.0 {
-            let waits = if is_silent { 1.0 - found } else { 0.0 };
+            let waits = if is_silent { (1.0 - found) * self.waits_for_name(edge) } else { 0.0 };
             (entered, silent) = (entered * found, silent * found + waits);
             (answered, succeeds, worst.share) =
                 (answered * found, succeeds * found, worst.share * found);
@@ -318,7 +347,7 @@ impl Sweep<'_> {
         room: &Room,
     ) -> Answers {
         let (passes, then) =
-            beyond.map_or((1.0, Delay::default()), |it| (it.answered, it.whole_delay()));
+            beyond.map_or((1.0, Delay::default()), |it| (it.fine, it.whole_delay()));
         let (passes, then) = (passes * room.edges[edge].let_in, then.then(self.held(edge)));
         let mut answers = Answers::default();
         for Branch { station, share: part, .. } in &self.routes[edge].branches {
@@ -336,7 +365,7 @@ impl Sweep<'_> {
 
     /// Opens a breaker, or closes it when what it protects is well again. Nobody called before time
     /// zero.
-    fn watch_breaker(
+    pub(super) fn watch_breaker(
         &self,
         policy: &CallPolicy,
         calls: Calls,
@@ -370,7 +399,13 @@ impl Sweep<'_> {
 impl EdgeState {
     /// Of the retries that callers want per second, those that their budget lets them make; what they do
     /// not make they save up.
-    fn afford(&mut self, policy: &CallPolicy, first: f64, wanted: f64, secs: f64) -> f64 {
+    pub(super) fn afford(
+        &mut self,
+        policy: &CallPolicy,
+        first: f64,
+        wanted: f64,
+        secs: f64,
+    ) -> f64 {
         let Some(ppm) = policy.retry_budget_ppm else { return wanted };
         let pays = first * f64::from(ppm) / 1e6;
         let aim = wanted.min(pays + self.saved / SAVINGS_SPENT_SECS);
@@ -401,7 +436,7 @@ impl Worsts {
 }
 
 /// What retries make of answers.
-fn of_retries(retries: f64, by: f64) -> Late {
+pub(super) fn of_retries(retries: f64, by: f64) -> Late {
     Late { share: retries / (1.0 + retries), by, again: 0.0, times: 1 }
 }
 

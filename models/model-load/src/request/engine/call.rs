@@ -29,16 +29,19 @@ pub(super) struct Call {
     pub(super) serial: u32,
     pub(super) attempt: u32,
     pub(super) first_at: SimTime,
-    /// When the last attempt was made, if a load balancer held it up.
+    /// When the last attempt was made, if a load balancer, a gateway or a look-up held it up.
     pub(super) held_since: Option<SimTime>,
     /// The window in which it was first tried.
     pub(super) window: u32,
+    /// Of a million: the request that it is for writes where a larger share does.
+    pub(super) luck: u32,
 }
 
 impl Call {
-    /// A load balancer held its last attempt up, and since then it is watched when its caller gives up.
-    pub(super) fn is_watched(&self) -> bool {
-        self.held_since.is_some() && self.caller == Caller::Client
+    /// A load balancer or a look-up held its last attempt up, and since then it is watched when its caller
+    /// gives up; a gateway does not give up while it tries.
+    pub(super) fn is_watched(&self, is_named: bool) -> bool {
+        self.held_since.is_some() && (self.caller == Caller::Client || is_named)
     }
 }
 
@@ -62,6 +65,8 @@ pub(super) struct Visit {
     pub(super) came_at: SimTime,
     /// The window in which it came.
     pub(super) window: u32,
+    /// That of its call.
+    pub(super) luck: u32,
     /// Where a gateway passes it on to.
     pub(super) upstream: Option<u32>,
     /// The row of the zone of the endpoint, where that counts.

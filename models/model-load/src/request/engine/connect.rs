@@ -9,6 +9,18 @@ use crate::edges::EdgeIdx;
 use crate::entrance::{Choice, Entrance, Way};
 use crate::graph::NodeIdx;
 
+/// How an attempt is held up.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Hold {
+    pub(super) after: SimSpan,
+    /// It ends then.
+    pub(super) is_in_vain: bool,
+    /// What becomes of it when it does, or when its caller gives up before.
+    pub(super) lost: Outcome,
+    /// Its caller may give up meanwhile.
+    pub(super) is_watched: bool,
+}
+
 pub(super) const MEMBER: Purpose = Purpose::new("node or pod that is tried");
 
 impl Engine {
@@ -62,7 +74,15 @@ impl Engine {
             (false, Way::Closed) => Outcome::Unknown,
             (false, _) => Outcome::Dead,
         };
-        let deadline = edge.deadline(now).filter(|_| is_client);
+        let hold = Hold { after, is_in_vain, lost, is_watched: is_client };
+        self.hold(call, place, hold, now);
+        true
+    }
+
+    /// Lets an attempt go on later, or end then.
+    pub(super) fn hold(&mut self, call: &Call, place: Option<u32>, hold: Hold, now: SimTime) {
+        let Hold { after, is_in_vain, lost, is_watched } = hold;
+        let deadline = self.edges[call.edge as usize].deadline(now).filter(|_| is_watched);
         let call_idx = place.unwrap_or_else(|| self.place(*call));
         let held = &mut self.calls[call_idx as usize];
         held.held_since = Some(now);
@@ -80,10 +100,9 @@ impl Engine {
             }
             None => self.calendar.push(at, Loose::Connected { call: call_idx, serial }),
         }
-        true
     }
 
-    /// A node or pod accepts the connection.
+    /// A node or pod accepts the connection, or its name is found.
     pub(super) fn connected(&mut self, call: u32) {
         self.attempt(self.calls[call as usize], Some(call), self.calendar.now());
     }

@@ -1,6 +1,6 @@
 //! Requests that meet a rate limit of the gateway they come in through.
 
-use model_api::limiter::StoreState;
+use model_api::limiter::StoreSeen;
 use model_api::observation::LossReason;
 use sim_kernel::{SimSpan, SimTime};
 
@@ -8,8 +8,8 @@ use super::{Call, Engine, Outcome, Sent};
 use crate::request::limits::Admission;
 
 impl Engine {
-    pub(in crate::request) fn set_store(&mut self, limit: usize, state: StoreState) {
-        self.known.stores[limit] = state;
+    pub(in crate::request) fn set_store(&mut self, limit: usize, seen: StoreSeen) {
+        self.known.stores[limit] = seen;
     }
 
     /// Lets an attempt meet the limit of its gateway: how long it waits for the store before it passes, or
@@ -24,15 +24,11 @@ impl Engine {
     ) -> Result<SimSpan, Sent> {
         let idx = limit as usize;
         let spec = &self.plan.parts[self.part].limits[idx];
-        let state = self.known.stores[idx];
-        let reason = match self.limits[idx].admit(spec, state, live_count, now) {
+        let seen = self.known.stores[idx];
+        let (reason, after) = match self.limits[idx].admit(spec, seen, live_count, now) {
             Admission::Passes(after) => return Ok(after),
-            Admission::Refused => LossReason::RateLimited,
-            Admission::Failed(_) => spec.store_loss(),
-        };
-        let after = match state {
-            StoreState::Silent => spec.uncounted(state).map_or(SimSpan::ZERO, |it| it.after),
-            StoreState::Answers | StoreState::Refuses => SimSpan::ZERO,
+            Admission::Refused => (LossReason::RateLimited, SimSpan::ZERO),
+            Admission::Failed(after) => (spec.store_loss(), after),
         };
         self.ask_twin(call.node as usize);
         let zone = self.ask_zone(call, false);
@@ -42,7 +38,8 @@ impl Engine {
         if after.is_zero() {
             return Err(Sent::Refused(reason));
         }
-        let deadline = if call.is_watched() {
+        let is_named = self.edges[call.edge as usize].wire.is_named;
+        let deadline = if call.is_watched(is_named) {
             self.deadline_of(call)
         } else {
             self.edges[call.edge as usize].deadline(now)
@@ -56,11 +53,12 @@ impl Engine {
 
     /// How long requests along a call wait for a store now.
     ///
-    /// Simplified: where requests share workers, what holds when one is done with its work counts.
+    /// Simplified: where requests share workers, what holds when one is done with its work counts, and
+    /// nobody waits for a store that answers some.
     pub(super) fn held(&self, edge: u32) -> SimSpan {
         let Some(limit) = self.edges[edge as usize].wire.limit else { return SimSpan::ZERO };
         let spec = &self.plan.parts[self.part].limits[limit as usize];
-        let uncounted = spec.uncounted(self.known.stores[limit as usize]);
+        let uncounted = spec.uncounted_all(self.known.stores[limit as usize]);
         uncounted.map_or(SimSpan::ZERO, |it| it.after)
     }
 

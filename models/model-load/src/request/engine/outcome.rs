@@ -21,7 +21,7 @@ pub(in crate::request) enum Loose {
     Ended { call: u32, serial: u32, outcome: Outcome },
     /// The pause before a retry is over.
     RetryDue { call: u32, serial: u32 },
-    /// A load balancer found a node for an attempt.
+    /// A load balancer found a node for an attempt, or a resolver its name.
     Connected { call: u32, serial: u32 },
 }
 
@@ -46,6 +46,8 @@ pub(in crate::request) enum Outcome {
     Lost,
     /// The store of a rate limit did not answer.
     Uncounted,
+    /// Nobody answered for its name, and the resolver gave up before its caller.
+    GivenUp,
 }
 
 /// What becomes of an attempt, as far as it is known when it is made.

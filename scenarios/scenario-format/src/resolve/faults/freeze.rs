@@ -47,6 +47,7 @@ fn takes_machines_or_load(kind: &FaultKind) -> bool {
         }
         FaultKind::Storage(fault) => matches!(fault, StorageFault::DiskLoss { .. }),
         FaultKind::Action(_) | FaultKind::ControlPlane(_) | FaultKind::Dns { .. } => false,
+        FaultKind::SlowDns { .. } => false,
     }
 }
 
