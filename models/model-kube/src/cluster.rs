@@ -276,6 +276,8 @@ pub enum KubeEvent {
     ProxyLists(NodeId),
     /// A leader of an operator gives up, or a candidate takes over.
     OperatorDue(WorkloadId),
+    /// A kubelet collects images that nobody uses.
+    ImagesDue(NodeId),
 }
 
 const _: () = assert!(size_of::<KubeEvent>() <= 12);
@@ -698,6 +700,7 @@ impl Cluster {
             KubeEvent::BalancerTurned(member) => self.on_balancer_turned(member, ctx),
             KubeEvent::ProxyLists(node) => self.on_proxy_lists(node, ctx),
             KubeEvent::OperatorDue(workload) => self.on_operator_due(workload, ctx),
+            KubeEvent::ImagesDue(node) => self.on_images_due(node, ctx),
         }
     }
 

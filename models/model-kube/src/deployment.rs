@@ -119,7 +119,8 @@ pub fn reconcile_old(spec: &DeploymentSpec, old: &mut [Revision], new: &Revision
     if most <= 0 {
         return false;
     }
-    let cleaned = clean_up_unhealthy(old, most);
+    // An error ends the sync without a word.
+    let Some(cleaned) = clean_up_unhealthy(old, most) else { return false };
     cleaned + scale_down_old(spec, old, new.available) > 0
 }
 
@@ -132,8 +133,9 @@ fn oldest_first(old: &[Revision]) -> Vec<usize> {
 }
 
 /// Takes away pods that are not available, at most so many, oldest ReplicaSet first
-/// (`cleanupUnhealthyReplicas`); how many.
-pub fn clean_up_unhealthy(old: &mut [Revision], most: i32) -> i32 {
+/// (`cleanupUnhealthyReplicas`); how many. `None` is an error: a ReplicaSet has more available pods
+/// than its size, as its controller has not followed its last change yet.
+pub fn clean_up_unhealthy(old: &mut [Revision], most: i32) -> Option<i32> {
     let mut done = 0;
     for idx in oldest_first(old) {
         let revision = &mut old[idx];
@@ -143,11 +145,14 @@ pub fn clean_up_unhealthy(old: &mut [Revision], most: i32) -> i32 {
         if revision.size == 0 || revision.size == revision.available {
             continue;
         }
+        if revision.available > revision.size {
+            return None;
+        }
         let count = (most - done).min(revision.size - revision.available);
         revision.size -= count;
         done += count;
     }
-    done
+    Some(done)
 }
 
 /// Takes away available pods above the least number, oldest ReplicaSet first
@@ -430,6 +435,22 @@ mod tests {
                 }
             }
         }
+    }
+
+    /// Its controller has not followed yet: the sync gives up, after what it did for older ones.
+    #[test]
+    fn an_old_replica_set_with_more_available_pods_than_its_size_ends_the_sync() {
+        let spec = spec(10, IntOrPercent::Int(3), IntOrPercent::Int(2));
+        let sized = |name: &str, size, available| Revision {
+            name: name.to_owned(),
+            size,
+            available,
+            ..Revision::default()
+        };
+        let mut old = [sized("a", 2, 1), sized("b", 5, 6), sized("c", 2, 1)];
+        let new = sized("d", 4, 4);
+        assert!(!reconcile_old(&spec, &mut old, &new));
+        assert_eq!(old.map(|it| it.size), [1, 5, 2]);
     }
 
     /// Size of the new ReplicaSet before and after, and whether the sync changed anything.

@@ -71,7 +71,7 @@ fn scaled_up(value: IntOrPercent, total: i32) -> i32 {
 
 /// The status of a budget (`getExpectedPodCount`, `updatePdbStatus`).
 ///
-/// `pod_count` are all matching pods, terminating ones included; `scale` is the sum over the
+/// `pod_count` are all matching pods, terminating and finished ones included; `scale` is the sum over the
 /// distinct controllers of those pods; `healthy_count` are Ready ones that are neither terminating
 /// nor entered as disrupted.
 pub fn status(demand: Demand, pod_count: i32, scale: i32, healthy_count: i32) -> BudgetStatus {
@@ -106,7 +106,7 @@ pub struct Covered<'a> {
     pub kind: &'a WorkloadKind,
     /// `spec.replicas`.
     pub replicas: u32,
-    /// Its pods that match, terminating ones included, finished ones not.
+    /// Its pods that match, terminating and finished ones included (`getPodsForPdb`).
     pub pod_count: u32,
     /// Those that are Ready and not terminating.
     pub healthy_count: u32,

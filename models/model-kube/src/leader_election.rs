@@ -198,6 +198,7 @@ pub fn takes_at(
 mod tests {
     use proptest::collection::vec;
     use proptest::prelude::*;
+    use sim_kernel::{EntityKey, Purpose, Streams};
 
     use super::*;
 
@@ -245,13 +246,30 @@ mod tests {
         let config = ElectionConfig::new(SimSpan::from_secs(15), SimSpan::from_secs(2));
         let mut record = None;
         let mut leader = Elector::new("a", config);
+        assert!(!leader.is_leader());
         assert!(leader.try_acquire_or_renew(&mut record, SimTime::from_secs(0)));
         let mut candidate = Elector::new("b", config);
         for (at, succeeds) in [(30, false), (44, false), (45, true)] {
             let got = candidate.try_acquire_or_renew(&mut record, SimTime::from_secs(at));
-            assert_eq!(got, succeeds, "at {at} s");
+            assert_eq!((got, candidate.is_leader()), (succeeds, succeeds), "at {at} s");
         }
         assert_eq!(record.map(|record| record.transitions), Some(1));
         assert_eq!(config.stops_after(), SimSpan::from_secs(12));
+    }
+
+    /// `JitterUntil` with a factor of 1.2: two seconds and up to 2.4 more.
+    #[test]
+    fn candidates_pause_for_two_to_four_and_a_half_seconds() {
+        let (lease, retry) = (SimSpan::from_secs(15), SimSpan::from_secs(2));
+        let config = ElectionConfig::new(lease, retry);
+        assert_eq!(config.longest_pause(), SimSpan::from_millis(4_400));
+        let draw = |nth| {
+            let (streams, purpose) = (Streams::new(1, 0), Purpose::new("pause"));
+            streams.draw(EntityKey::of("candidate"), purpose, nth)
+        };
+        let pauses: Vec<SimSpan> = (0..200).map(|nth| config.poll_pause(draw(nth))).collect();
+        assert!(pauses.iter().all(|it| (retry..=config.longest_pause()).contains(it)));
+        let is_near = |edge: u64| pauses.iter().any(|it| it.as_millis().abs_diff(edge) < 100);
+        assert!(is_near(2_000) && is_near(4_400));
     }
 }

@@ -21,6 +21,7 @@ pub mod disruption;
 pub mod endpoints;
 pub mod etcd;
 pub mod horizontal_pod_autoscaler;
+pub mod image_collection;
 pub mod job;
 pub mod leader_election;
 pub mod memory_growth;

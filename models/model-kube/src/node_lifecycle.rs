@@ -248,6 +248,10 @@ impl ZoneEvictor {
         let judged = |zone: usize| counts[zone].size() > 0;
         let new_state = |zone: usize| zone_state(counts[zone], self.rates.unhealthy_ppm);
         let populated: Vec<usize> = (0..self.zones.len()).filter(|zone| judged(*zone)).collect();
+        // A zone whose last node is gone is forgotten; its limiter is not.
+        for zone in (0..self.zones.len()).filter(|zone| !judged(*zone)) {
+            self.zones[zone].state = ZoneState::Initial;
+        }
         let all_are = populated.iter().all(|zone| new_state(*zone) == ZoneState::FullDisruption);
         let all_were =
             populated.iter().all(|zone| self.zones[*zone].state == ZoneState::FullDisruption);

@@ -38,6 +38,7 @@ mod object;
 mod pod;
 mod pooler;
 mod postgresql;
+pub(crate) mod requests;
 mod schedule;
 mod storage;
 mod validation;

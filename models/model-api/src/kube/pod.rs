@@ -62,6 +62,8 @@ pub struct PodSpec {
     pub overhead: ResourceList,
     /// Pod-level `resources.requests`; a resource named here replaces the containers' aggregate.
     pub requests: ResourceList,
+    /// Thousandths by which an amount in `requests` is more than what was written.
+    pub rounded_up_millis: ResourceList,
     /// Pod-level `resources.limits`.
     pub limits: ResourceList,
     /// What the status of a running pod reports of its requests as a whole.
@@ -135,6 +137,9 @@ pub struct Container {
     pub image: String,
     /// `resources.requests`, with limits filled in where a request is absent (API defaulting).
     pub requests: ResourceList,
+    /// Thousandths by which an amount in `requests` is more than what was written: the API keeps
+    /// thousandths of bytes, and all but autoscalers count whole ones.
+    pub rounded_up_millis: ResourceList,
     /// `resources.limits`.
     pub limits: ResourceList,
     /// What the status of a running pod reports of the requests of this container.

@@ -8,6 +8,8 @@
 //! Simplified: bindings are refused while a pod waits whose binding is, whoever else waits; a drain goes on
 //! with evictions that a webhook refuses, where `kubectl drain` gives up; the controllers that a webhook
 //! cuts off from statuses that nobody waits for are left out.
+//!
+//! Sources: those of [`crate::admission`].
 
 use model_api::kube::{Webhook, Write};
 use model_api::{Observation, PodId, ServiceId, WorkloadId};

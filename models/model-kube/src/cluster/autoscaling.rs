@@ -5,6 +5,9 @@
 //! nothing leaves a window. A look that was left out counts as one that proposed the same. Memory that
 //! grows for days is no reason to look: the sync at which it makes a metric say something else is found
 //! by halving.
+//!
+//! Sources: `pkg/controller/podautoscaler/horizontal.go` (resyncs every
+//! `--horizontal-pod-autoscaler-sync-period`), Kubernetes 1.36; [`crate::horizontal_pod_autoscaler`].
 
 mod memory_lines;
 mod meter;

@@ -1,4 +1,6 @@
 //! Members of the control plane: etcd's quorum, API servers, leaders.
+//!
+//! Sources: those of [`crate::etcd`] and [`crate::leader_election`].
 
 mod commands;
 mod members;

@@ -1,11 +1,12 @@
 //! Voluntary eviction: what budgets allow now, and the eviction API.
+//!
+//! Sources: those of [`crate::disruption`].
 
 use model_api::kube::IntOrPercent;
 use model_api::observation::DeletionReason;
 use model_api::{BudgetId, Observation, PodId, WorkloadId};
 use sim_kernel::{Context, Recorder};
 
-use super::pod::PodPhase;
 use super::templates::TemplateId;
 use super::{Cluster, KubeEvent};
 use crate::disruption::{self, Admission, BudgetStatus, Covered, Demand, EvictionRequest};
@@ -37,8 +38,7 @@ impl Cluster {
             }
             let kind = &self.blueprint.workloads[idx].kind;
             let (replicas, mut pod_count, mut healthy_count) = (state.replicas, 0, 0);
-            let finished = |pod: &&PodId| self.pods[pod.index()].phase == PodPhase::Finished;
-            for pod in state.pods.iter().filter(is_selected).filter(|pod| !finished(pod)) {
+            for pod in state.pods.iter().filter(is_selected) {
                 let pod = &self.pods[pod.index()];
                 pod_count += 1;
                 healthy_count += u32::from(pod.is_ready && !pod.is_terminating);

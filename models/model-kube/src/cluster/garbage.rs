@@ -1,5 +1,7 @@
 //! The pod garbage collector in time: its passes are those of [`Collector`], and only the ones that
 //! may find something are made.
+//!
+//! Sources: those of [`crate::pod_gc`].
 
 use model_api::observation::DeletionReason;
 use model_api::{NodeId, Observation, Parameters, PodId};

@@ -1,4 +1,6 @@
 //! Hints of the endpoints that proxies route to.
+//!
+//! Sources: those of [`crate::endpoints`].
 
 use model_api::{NodeId, ServiceId, ZoneId};
 

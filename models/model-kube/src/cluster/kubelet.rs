@@ -1,4 +1,7 @@
 //! What kubelets do with pods: start, watch, restart, stop.
+//!
+//! Sources: `pkg/kubelet/{kubelet,pod_workers}.go`, `pkg/kubelet/kuberuntime/kuberuntime_manager.go`,
+//! `pkg/kubelet/status/status_manager.go`, Kubernetes 1.36; [`crate::probes`], [`crate::crash_loop`].
 
 use model_api::observation::{DeletionReason, KillReason, UnreadyReason};
 use model_api::{Observation, PodId};

@@ -1,4 +1,6 @@
 //! The node lifecycle and taint-eviction controllers: what they do about nodes that fall silent.
+//!
+//! Sources: those of [`crate::node_lifecycle`] and [`crate::taint_eviction`].
 
 use model_api::observation::DeletionReason;
 use model_api::{Blueprint, NodeId, Observation, Parameters, PodId};

@@ -3,7 +3,8 @@
 //! # Modelled
 //! What all pods of a node use together of memory, disk, inodes and process ids: of memory, those
 //! without a profile what they request. The passes of the
-//! eviction manager that find something, images that are deleted before pods go, pods that use more of
+//! eviction manager that find something, images that are deleted before pods go and by the garbage
+//! collection, pods that use more of
 //! the disk than they may, the eviction of one pod after the other, the wait for each
 //! to be gone; the conditions in the API and their taints; pods that are refused; the kernel that kills
 //! a container when no memory is left.
@@ -16,12 +17,11 @@
 //! Simplified: a pod that is evicted when its containers have TERM already keeps the time that they
 //! take from then on. What a container requests counts for its `oom_score_adj` as a share of what pods
 //! may use and the hard threshold; a kubelet takes all memory of the machine, what is reserved for the
-//! system included. Images that nobody uses are a stated amount of bytes that goes at once and does not
-//! come back; the garbage collection of images every five minutes, whose threshold is the same 15 %
-//! free, leaves nothing for it to do. A kubelet that evicts several pods at once waits for the last.
+//! system included. Images that nobody uses are a stated amount of bytes that does not come back: the garbage
+//! collection takes as much of it as it wants, an eviction manager all of it. A kubelet that evicts several pods at once waits for the last.
 //! # Defaults and their sources
-//! [`crate::node_pressure`]; `nodeStatusUpdateFrequency` 10 s, `imageGCHighThresholdPercent` 85,
-//! Kubernetes 1.36. What the system takes of a disk: [`model_api::Parameters`].
+//! [`crate::node_pressure`], [`crate::image_collection`]; `nodeStatusUpdateFrequency` 10 s, Kubernetes
+//! 1.36. What the system takes of a disk: [`model_api::Parameters`].
 //! # Invariants
 //! A node without pressure has no event. While a kubelet waits for a pod that it evicted there is
 //! no pass.
@@ -42,6 +42,7 @@ use super::holdings::HeldTable;
 use super::memory::Usage;
 use super::pod::{PodPhase, Refusal};
 use super::{Cluster, KubeEvent, drawn, priority};
+use crate::image_collection;
 use crate::memory_growth::Growing;
 use crate::node_pressure::{
     self, Candidate, Capacities, Condition, Conditions, EvictionManager, PERIOD, Settings,
@@ -52,6 +53,7 @@ use crate::scheduling::pod_requests;
 use crate::{qos, rare};
 
 const PASS_PHASE: Purpose = Purpose::new("eviction manager phase");
+const IMAGES_PHASE: Purpose = Purpose::new("image collection phase");
 const STATUS_PHASE: Purpose = Purpose::new("node status phase");
 const STATUS_SEEN: Purpose = Purpose::new("controller sees node condition");
 
@@ -134,6 +136,9 @@ pub(super) struct NodePressure {
     manager: EvictionManager,
     /// Images that no container uses, in bytes.
     unused_images_bytes: u64,
+    /// The next collection of images, whether it finds something or not, and the next that does.
+    next_collection: SimTime,
+    collection: Timer,
     /// The next pass, whether it finds something or not.
     next_pass: SimTime,
     evicted: Option<Wait>,
@@ -159,11 +164,17 @@ impl NodePressure {
     pub(super) fn all(blueprint: &Blueprint, streams: Streams) -> Vec<Self> {
         let one = |name: &str| {
             let key = EntityKey::of("node").child(name);
-            let most = PERIOD - SimSpan::from_nanos(1);
-            let phase = |purpose| streams.draw(key, purpose, 0).span_between(SimSpan::ZERO, most);
+            let phase_of = |purpose, period: SimSpan| {
+                let most = period - SimSpan::from_nanos(1);
+                streams.draw(key, purpose, 0).span_between(SimSpan::ZERO, most)
+            };
+            let phase = |purpose| phase_of(purpose, PERIOD);
+            let collection_phase = phase_of(IMAGES_PHASE, image_collection::PERIOD);
             Self {
                 manager: EvictionManager::default(),
                 unused_images_bytes: blueprint.parameters.node_disk_unused_images_bytes,
+                next_collection: SimTime::ZERO + collection_phase,
+                collection: Timer::NONE,
                 next_pass: SimTime::ZERO + phase(PASS_PHASE),
                 evicted: None,
                 pass: Timer::NONE,
@@ -173,6 +184,16 @@ impl NodePressure {
             }
         };
         blueprint.nodes.iter().map(|spec| one(&spec.node.name)).collect()
+    }
+
+    /// The next collection of images that finds too little of the disk available.
+    fn collects_at(&self, capacity: u64, usage: Usage, now: SimTime) -> Option<SimTime> {
+        let least = image_collection::collects_below(capacity);
+        let short_at = node_pressure::below(least, capacity, |used| usage.exceeds(used));
+        let at = short_at.max(self.next_collection).max(now);
+        let phase = SimSpan::from_nanos(self.next_collection.as_nanos());
+        (at < SimTime::MAX - SimSpan::from_days(1))
+            .then(|| at.next_tick(image_collection::PERIOD, phase))
     }
 }
 
@@ -200,6 +221,7 @@ impl Cluster {
     pub(super) fn begin_node_memory(&mut self, id: NodeId, now: SimTime) {
         if let Some(node) = self.memory.nodes.get_mut(id.index()) {
             node.next_pass = now;
+            node.next_collection = now;
             self.memory.touched.push(id);
         }
     }
@@ -213,7 +235,7 @@ impl Cluster {
         let Some(node) = self.memory.nodes.get_mut(id.index()) else { return };
         node.manager = EvictionManager::default();
         node.evicted = None;
-        for timer in [&mut node.pass, &mut node.exhaustion] {
+        for timer in [&mut node.pass, &mut node.exhaustion, &mut node.collection] {
             ctx.cancel(std::mem::replace(timer, Timer::NONE));
         }
         for pod in self.nodes[id.index()].pods.clone() {
@@ -310,6 +332,10 @@ impl Cluster {
         let node = &mut self.memory.nodes[id.index()];
         ctx.cancel(node.exhaustion);
         ctx.cancel(node.pass);
+        ctx.cancel(node.collection);
+        let collects_at = usages[NodeResource::Disk.index()]
+            .filter(|_| node.unused_images_bytes > 0)
+            .and_then(|(capacity, usage)| node.collects_at(capacity, usage, now));
         let pass_at = if let Some(wait) = node.evicted {
             Some(wait.until.max(now))
         } else {
@@ -332,8 +358,9 @@ impl Cluster {
         };
         let exhaustion = timer(exhausted_at, priority::MACHINE, KubeEvent::NodeMemoryExhausted(id));
         let pass = timer(pass_at, priority::KUBELET, KubeEvent::EvictionPass(id));
+        let collection = timer(collects_at, priority::KUBELET, KubeEvent::ImagesDue(id));
         let node = &mut self.memory.nodes[id.index()];
-        (node.exhaustion, node.pass) = (exhaustion, pass);
+        (node.exhaustion, node.pass, node.collection) = (exhaustion, pass, collection);
     }
 
     /// Pods that a kubelet may evict, in no order. Those that have ended are none
@@ -416,6 +443,26 @@ impl Cluster {
             self.evict_from(id, *pod, ThresholdKind::Hard, EvictionReason::StorageLimit, ctx);
         }
         !pods.is_empty()
+    }
+
+    /// A garbage collection of images that finds the disk too full.
+    pub(super) fn on_images_due<E, R>(&mut self, id: NodeId, ctx: &mut Context<'_, E, R>)
+    where
+        E: Copy,
+        R: Recorder<Observation>,
+    {
+        let now = ctx.now();
+        let place = NodeResource::Disk.index();
+        let capacity = self.tables.pressure.capacities[id.index()][place];
+        let capacity = capacity.expect("it is planned where it is known");
+        let available = self.available_on(id, now)[place];
+        let node = &mut self.memory.nodes[id.index()];
+        node.next_collection = now + image_collection::PERIOD;
+        self.memory.touched.push(id);
+        let Some(wanted) = image_collection::amount_to_free(capacity, available) else { return };
+        let bytes = wanted.min(node.unused_images_bytes);
+        node.unused_images_bytes -= bytes;
+        ctx.observe(|| Observation::ImagesCollected { node: id, bytes });
     }
 
     /// Deletes images that nobody uses, where the disk or its inodes are short; whether that is enough.

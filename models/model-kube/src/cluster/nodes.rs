@@ -1,4 +1,7 @@
 //! Nodes: power, contact, leases, and what the API shows of them.
+//!
+//! Sources: `pkg/kubelet/kubelet_node_status.go`,
+//! `component-helpers/apimachinery/lease/controller.go`, Kubernetes 1.36; [`crate::node_lifecycle`].
 
 use model_api::kube::{Node, Taint, TaintEffect};
 use model_api::{Blueprint, NodeId, Observation, PodId, ZoneId};

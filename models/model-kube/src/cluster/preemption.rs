@@ -1,4 +1,7 @@
 //! Preemption in time: who has to go, and what the pod that wants the place is promised.
+//!
+//! Sources: those of [`crate::scheduling`]; `pkg/scheduler/framework/preemption/executor.go`,
+//! Kubernetes 1.36.
 
 use model_api::observation::DeletionReason;
 use model_api::{BudgetId, Observation, PodId};

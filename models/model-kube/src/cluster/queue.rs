@@ -1,4 +1,7 @@
 //! The scheduler's queue in time: what reaches it and when, and what is done with the pods in it.
+//!
+//! Sources: `pkg/scheduler/{eventhandlers,schedule_one}.go` and `pkg/scheduler/backend/queue`, Kubernetes
+//! 1.36; [`crate::scheduling::queue`].
 
 use std::collections::BTreeMap;
 

@@ -3,6 +3,8 @@
 //! A Deployment has a controller of its own, which sizes ReplicaSets; the ReplicaSet controller
 //! (`workloads`) makes pods of the sizes and reports what became of them. Both see each other's
 //! writes a watch later. While no rollout is on, nobody reports anything: it would change nothing.
+//!
+//! Sources: those of [`crate::deployment`]; `pkg/controller/replicaset`, Kubernetes 1.36.
 
 use std::collections::BTreeMap;
 

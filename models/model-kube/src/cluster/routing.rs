@@ -1,4 +1,7 @@
 //! What proxies route to, and which of it can answer.
+//!
+//! Sources: those of [`crate::endpoints`]; `pkg/proxy/{endpointschangetracker,topology}.go`, Kubernetes
+//! 1.36.
 
 use std::collections::VecDeque;
 

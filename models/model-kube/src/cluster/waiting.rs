@@ -1,5 +1,8 @@
 //! What waits to be written while nobody can write it: the API is away, or the component whose
 //! business it is has no leader.
+//!
+//! Sources: controllers keep what they have to do in their work queues and try again
+//! (`client-go/util/workqueue`); a component without the lead does nothing ([`crate::leader_election`]).
 
 use std::collections::BTreeSet;
 

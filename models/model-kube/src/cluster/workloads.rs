@@ -2,6 +2,9 @@
 //!
 //! What moves pods from one template to the next is in `rollouts`; it sizes the ReplicaSets that
 //! this module keeps at their sizes.
+//!
+//! Sources: those of [`crate::replica_set`], [`crate::stateful_set`] and [`crate::daemon_set`];
+//! `pkg/controller/controller_utils.go` (expectations, slow starts), Kubernetes 1.36.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,5 @@
-//! What an autoscaler remembers: past recommendations and past changes.
+//! What an autoscaler remembers: past recommendations and past changes
+//! (`pkg/controller/podautoscaler/horizontal.go`, Kubernetes 1.36).
 //!
 //! It is memory of the process: a new leader of the controller manager starts without any.
 

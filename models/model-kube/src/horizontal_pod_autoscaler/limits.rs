@@ -1,4 +1,5 @@
-//! From what the metrics propose to what is set: stabilization, rates, least and most.
+//! From what the metrics propose to what is set: stabilization, rates, least and most
+//! (`pkg/controller/podautoscaler/horizontal.go`, Kubernetes 1.36).
 
 use model_api::kube::{HorizontalPodAutoscaler, ScalingBehavior, ScalingRules, SelectPolicy};
 use sim_kernel::{SimSpan, SimTime};

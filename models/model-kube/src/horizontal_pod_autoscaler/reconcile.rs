@@ -1,4 +1,5 @@
-//! One whole reconcile of an autoscaler (`reconcileAutoscaler`).
+//! One whole reconcile of an autoscaler (`pkg/controller/podautoscaler/horizontal.go`,
+//! reconcileAutoscaler, Kubernetes 1.36).
 
 use model_api::kube::{HorizontalPodAutoscaler, MetricSource, MetricSpec, MetricTarget};
 use sim_kernel::SimTime;

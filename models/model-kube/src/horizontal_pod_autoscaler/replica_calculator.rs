@@ -1,4 +1,5 @@
-//! What one metric proposes.
+//! What one metric proposes (`pkg/controller/podautoscaler/replica_calculator.go` and
+//! `metrics/utilization.go`, Kubernetes 1.36).
 
 use std::fmt;
 
@@ -439,6 +440,8 @@ fn total_value(values: &[i64], target: i64, scene: &Scene<'_>) -> Result<Proposa
 /// `GetObjectPerPodMetricReplicas`, `GetExternalPerPodMetricReplicas`: only the second is capped.
 fn average_of_total(values: &[i64], target: i64, is_external: bool, scene: &Scene<'_>) -> Proposal {
     let usage = total(values);
+    // A sum below nothing is taken for one that ran over.
+    let usage = if is_external && usage < 0 { i64::MAX } else { usage };
     let status = scene.status_replicas;
     let ratio = float(usage) / (float(target) * f64::from(status));
     let replicas = if scene.tolerances.hold(ratio) {

@@ -1,4 +1,5 @@
-//! What a pod requests of the resource that is measured.
+//! What a pod requests of the resource that is measured
+//! (`pkg/controller/podautoscaler/replica_calculator.go`, calculateRequests, Kubernetes 1.36).
 
 use model_api::kube::{PodSpec, ResourceList};
 
@@ -16,8 +17,7 @@ pub fn request_of(spec: &PodSpec, resource: &str, container: Option<&str>) -> Re
         name == ResourceList::CPU || name == ResourceList::MEMORY || name.starts_with("hugepages-")
     };
     if container.is_none() && spec.requests.0.keys().any(is_pod_level) {
-        let requests = stated_requests(spec);
-        let request = requests.get(resource).map(|amount| thousandths(resource, amount));
+        let request = stated_requests(&in_thousandths(spec, resource)).get(resource);
         return request.ok_or_else(|| format!("{resource} of the pod"));
     }
     let sidecars = spec.init_containers.iter().filter(|it| it.restart_always);
@@ -28,9 +28,9 @@ pub fn request_of(spec: &PodSpec, resource: &str, container: Option<&str>) -> Re
             continue;
         }
         is_found = true;
-        let amount = it.requests.get(resource);
+        let amount = thousandths(resource, &it.requests, &it.rounded_up_millis);
         let amount = amount.ok_or_else(|| format!("{resource} in container {}", it.name))?;
-        sum = sum.wrapping_add(thousandths(resource, amount));
+        sum = sum.wrapping_add(amount);
     }
     match container {
         Some(name) if !is_found => Err(format!("container {name}, which is not there")),
@@ -38,8 +38,29 @@ pub fn request_of(spec: &PodSpec, resource: &str, container: Option<&str>) -> Re
     }
 }
 
-fn thousandths(resource: &str, amount: i64) -> i64 {
-    if resource == ResourceList::CPU { amount } else { amount.wrapping_mul(1000) }
+/// An amount in thousandths as it was written (`MilliValue`).
+fn thousandths(resource: &str, amounts: &ResourceList, rounded_up: &ResourceList) -> Option<i64> {
+    let amount = amounts.get(resource)?;
+    if resource == ResourceList::CPU {
+        return Some(amount);
+    }
+    Some(amount.wrapping_mul(1000).wrapping_sub(rounded_up.get(resource).unwrap_or(0)))
+}
+
+/// The pod, with all that it requests of the resource in thousandths.
+fn in_thousandths(spec: &PodSpec, resource: &str) -> PodSpec {
+    let mut scaled = spec.clone();
+    let scale = |amounts: &mut ResourceList, rounded_up: &ResourceList| {
+        if let Some(amount) = thousandths(resource, amounts, rounded_up) {
+            amounts.0.insert(resource.to_owned(), amount);
+        }
+    };
+    scale(&mut scaled.overhead, &ResourceList::default());
+    scale(&mut scaled.requests, &spec.rounded_up_millis);
+    for it in scaled.containers.iter_mut().chain(&mut scaled.init_containers) {
+        scale(&mut it.requests, &it.rounded_up_millis);
+    }
+    scaled
 }
 
 #[cfg(test)]
@@ -80,5 +101,30 @@ mod tests {
             let got = request_of(&spec, cpu, container).map_err(|_| ());
             assert_eq!(got, expected, "{of_pod:?} {container:?}");
         }
+    }
+
+    /// Autoscalers count thousandths of bytes: two containers that ask for half a byte each ask for
+    /// one, and 1.5 bytes are 1500 thousandths.
+    #[test]
+    fn fractions_of_a_byte_count() {
+        let memory = ResourceList::MEMORY;
+        let half = |name: &str| Container {
+            name: name.to_owned(),
+            requests: amounts(&[(memory, 1)]),
+            rounded_up_millis: amounts(&[(memory, 500)]),
+            ..Container::default()
+        };
+        let mut spec = PodSpec { containers: vec![half("a"), half("b")], ..PodSpec::default() };
+        assert_eq!(request_of(&spec, memory, None), Ok(1000));
+        assert_eq!(request_of(&spec, memory, Some("a")), Ok(500));
+        // Of a pod that states its CPU as a whole, the largest init container counts too.
+        spec.requests = amounts(&[(ResourceList::CPU, 100)]);
+        spec.init_containers = vec![half("init"), half("other")];
+        spec.init_containers[1].requests = amounts(&[(memory, 2)]);
+        assert_eq!(request_of(&spec, memory, None), Ok(1500));
+        spec.requests = amounts(&[(memory, 4)]);
+        spec.rounded_up_millis = amounts(&[(memory, 999)]);
+        spec.overhead = amounts(&[(memory, 2)]);
+        assert_eq!(request_of(&spec, memory, None), Ok(5001));
     }
 }

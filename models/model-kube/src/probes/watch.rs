@@ -1,4 +1,6 @@
 //! A probe of a running container whose answers may come late.
+//!
+//! Sources: `pkg/kubelet/prober/{worker,prober_manager}.go`, Kubernetes 1.36.
 
 use model_api::kube::Probe;
 use sim_kernel::{SimSpan, SimTime};

@@ -1,4 +1,6 @@
 //! What the scheduler knows of nodes and pods, kept up to date pod by pod.
+//!
+//! Sources: `pkg/scheduler/backend/cache/cache.go` and `pkg/scheduler/framework/types.go`, Kubernetes 1.36.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -1,4 +1,7 @@
 //! Topology keys and their values as small numbers, and the value of each key on each node.
+//!
+//! Source: `pkg/scheduler/framework/plugins/podtopologyspread/common.go` (a node without a key has no
+//! domain of it), Kubernetes 1.36.
 
 use std::collections::BTreeMap;
 

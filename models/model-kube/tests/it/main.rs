@@ -19,6 +19,7 @@ mod operators;
 mod overload;
 mod probes;
 mod proxies;
+mod restated;
 mod restored;
 mod rollouts;
 mod scheduling_invariants;

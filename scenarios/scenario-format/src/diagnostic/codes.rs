@@ -666,7 +666,7 @@ codes! {
         "The trace is played without it. Figures that depend on it may lie outside of what is simulated, and then say nothing about the cluster."
         "Leave the trace out of a comparison if what is left out matters to it."
     W0277 "a fraction of a byte"
-        "Memory is bytes, and `m` is a thousandth: `512m` is half a byte, read as one. A pod that requests so little fits everywhere, and one that is limited to it is killed as soon as it runs."
+        "Memory is bytes, and `m` is a thousandth: `512m` is half a byte, and counts as one but for autoscalers, which count thousandths. A pod that requests so little fits everywhere, and one that is limited to it is killed as soon as it runs."
         "Write M or Mi."
     W0278 "promises that are judged with control planes at a standstill"
         "A promise with statically_stable freezes all control planes during the faults of every run. Times to recover that need them come out longer than they would be, for the other promises of the scenario too."

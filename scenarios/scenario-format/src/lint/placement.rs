@@ -11,6 +11,7 @@ use model_api::kube::{
 use super::{Lint, is_replicated};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::manifest::Object;
+use crate::manifest::requests::of_containers;
 use crate::nearest::suggestion;
 
 const ZONE: &str = "topology.kubernetes.io/zone";
@@ -292,29 +293,7 @@ fn topology_keys_of(workload: &Workload) -> Vec<(String, &str)> {
 /// What a pod asks for: the larger of its containers together and its largest init container, with
 /// sidecars in both (component-helpers `resource/helpers.go`, PodRequests).
 pub(super) fn request_of(spec: &PodSpec) -> BTreeMap<String, i64> {
-    let mut running: BTreeMap<String, i64> = BTreeMap::new();
-    let mut peak: BTreeMap<String, i64> = BTreeMap::new();
-    for container in &spec.init_containers {
-        for (name, amount) in &container.requests.0 {
-            let sidecars = running.get(name).copied().unwrap_or(0);
-            let now = sidecars.saturating_add(*amount);
-            let most = peak.entry(name.clone()).or_insert(0);
-            *most = (*most).max(now);
-            if container.restart_always {
-                running.insert(name.clone(), now);
-            }
-        }
-    }
-    for container in &spec.containers {
-        for (name, amount) in &container.requests.0 {
-            let total = running.entry(name.clone()).or_insert(0);
-            *total = total.saturating_add(*amount);
-        }
-    }
-    for (name, amount) in peak {
-        let total = running.entry(name).or_insert(0);
-        *total = (*total).max(amount);
-    }
+    let mut running = of_containers(&spec.init_containers, &spec.containers).0;
     for (name, amount) in &spec.requests.0 {
         running.insert(name.clone(), *amount);
     }

@@ -18,6 +18,7 @@ use model_api::kube::{
 };
 use model_api::usage::EmptyDir;
 
+use super::requests::{of_containers, of_pod, rounded_up_millis, with_limits};
 use super::{PriorityClass, Reader};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::quantity::Quantity;
@@ -138,14 +139,17 @@ impl Reader<'_> {
         let (priority, never_preempts) = self.priority(path, spec, admission);
         let affinity_path = format!("{path}.affinity");
         self.check_labels(&format!("{path}.nodeSelector"), spec.node_selector.as_ref());
+        let given = spec.resources.as_ref();
+        let of_containers = of_containers(&init_containers, &containers);
         PodSpec {
             init_containers,
             containers,
             overhead: self.resources(&format!("{path}.overhead"), spec.overhead.as_ref()),
-            requests: self.pod_requests(path, spec.resources.as_ref(), fill),
+            requests: self.pod_requests(path, given, fill, &of_containers),
+            rounded_up_millis: rounded_up_millis(given, fill.requests),
             limits: self.resources(
                 &format!("{path}.resources.limits"),
-                spec.resources.as_ref().and_then(|it| it.limits.as_ref()),
+                given.and_then(|it| it.limits.as_ref()),
             ),
             reported: None,
             resize_is_infeasible: false,
@@ -274,6 +278,7 @@ impl Reader<'_> {
             name: container.name.clone(),
             image,
             requests: fill.requests(requests, &limits),
+            rounded_up_millis: rounded_up_millis(given, fill.requests),
             limits,
             reported: None,
             ports: self.ports(path, container.ports.as_deref(), fill.host_ports),
@@ -299,11 +304,13 @@ impl Reader<'_> {
         }
     }
 
+    /// Requests of the pod as a whole; its containers have theirs already.
     fn pod_requests(
         &mut self,
         path: &str,
         given: Option<&core::ResourceRequirements>,
         fill: Fill,
+        of_containers: &ResourceList,
     ) -> ResourceList {
         let Some(given) = given else { return ResourceList::default() };
         let path = format!("{path}.resources");
@@ -316,7 +323,7 @@ impl Reader<'_> {
             }
         }
         let requests = self.resources(&format!("{path}.requests"), given.requests.as_ref());
-        fill.requests(requests, &limits)
+        if fill.requests { of_pod(requests, &limits, of_containers) } else { requests }
     }
 
     pub(crate) fn resources(
@@ -607,14 +614,6 @@ pub(crate) fn add_daemon_tolerations(spec: &mut PodSpec) {
         let effect = Some(TaintEffect::NoSchedule);
         spec.tolerations.push(Toleration { effect, ..no_execute(key, None) });
     }
-}
-
-/// Requests, with limits where no request was stated (`SetDefaults_Pod`).
-pub(crate) fn with_limits(mut requests: ResourceList, limits: &ResourceList) -> ResourceList {
-    for (name, limit) in &limits.0 {
-        requests.0.entry(name.clone()).or_insert(*limit);
-    }
-    requests
 }
 
 /// Whether an image without a pull policy is pulled every time (`SetDefaults_Container`): its tag is

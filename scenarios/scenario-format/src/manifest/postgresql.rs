@@ -22,7 +22,8 @@ use model_api::kube::{
 };
 use model_api::{Origin, SimSpan};
 
-use super::pod::{Admission, no_execute, with_limits};
+use super::pod::{Admission, no_execute};
+use super::requests::with_limits;
 use super::wal::LogStorage;
 use super::{Reader, from_node};
 use crate::diagnostic::{Code, Diagnostic};

@@ -32,7 +32,7 @@ pub(super) fn check(case: &mut Case<'_>) -> Option<()> {
         }),
         "cleanupUnhealthyReplicas" => check_all_old(case, |case, all| {
             let done = clean_up_unhealthy(all, case.given.at("maxCleanupCount").int32());
-            case.compare("cleanedUp", case.expect.at("cleanedUp").int32(), done);
+            case.compare("cleanedUp", case.expect.at("cleanedUp").int32(), done.unwrap_or(0));
         }),
         "scale" => check_scale(case, deployment, &spec),
         "NewRSNewReplicas" => {

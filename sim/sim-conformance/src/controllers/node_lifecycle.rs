@@ -106,20 +106,39 @@ fn text_map(tree: Tree<'_>) -> BTreeMap<String, String> {
     object::labels(tree).into_iter().collect()
 }
 
-/// Passes at given moments, each after some nodes posted another status.
+/// When a node said last that it is ready, as it says itself.
+fn heartbeat<'a>(node: Tree<'a>) -> &'a str {
+    object::condition(node, "Ready").map_or("", |it| it.at("lastHeartbeatTime").text())
+}
+
+/// Passes at given moments, each after some nodes posted another status. What a node says that has
+/// posted nothing new for the grace period is not known any more (`tryUpdateNodeHealth`).
 fn check_passes(case: &mut Case<'_>, passes: Tree<'_>) {
     let mut controller = Controller::new(case);
+    let grace = case.given.at("config.nodeMonitorGracePeriod").duration();
+    let grace = grace.unwrap_or(SimSpan::from_secs(50));
+    let mut heartbeats: Vec<&str> = case.objects("Node").into_iter().map(heartbeat).collect();
+    let mut probed_at: Vec<Option<SimTime>> = vec![None; heartbeats.len()];
     let mut states = Vec::new();
     for pass in passes.items() {
         for update in pass.at("statusUpdatesBefore").items() {
             let node = update.at("node").text();
             if let Some(idx) = controller.names.iter().position(|name| name == node) {
                 controller.is_ready[idx] = object::is_ready(update);
+                let heartbeat = heartbeat(update);
+                if heartbeat.is_empty() || heartbeat != heartbeats[idx] {
+                    (heartbeats[idx], probed_at[idx]) = (heartbeat, None);
+                }
             }
         }
         let now = pass.at("at").time().unwrap_or(SimTime::ZERO);
+        for (is_ready, probed_at) in controller.is_ready.iter_mut().zip(&mut probed_at) {
+            *is_ready &= now <= *probed_at.get_or_insert(now) + grace;
+        }
         let counts = controller.counts();
-        controller.evictor.handle_disruption(&counts, now);
+        if controller.evictor.handle_disruption(&counts, now) == DisruptionChange::Left {
+            probed_at.fill(Some(now));
+        }
         states.push(controller.states());
     }
     case.compare_if_given(

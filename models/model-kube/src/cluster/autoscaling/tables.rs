@@ -1,4 +1,6 @@
 //! What is worked out of all horizontal autoscalers once.
+//!
+//! Sources: those of [`crate::horizontal_pod_autoscaler`].
 
 use model_api::kube::{
     HorizontalPodAutoscaler, MetricSource, PodSpec, ResourceList, Workload, WorkloadKind,

@@ -1,4 +1,6 @@
 //! What faults do to the control plane.
+//!
+//! Sources: those of the parts that they strike.
 
 use model_api::{NodeId, Observation, ZoneId};
 use sim_kernel::{Context, Purpose, Recorder, Timer};

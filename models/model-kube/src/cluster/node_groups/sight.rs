@@ -1,4 +1,7 @@
 //! What the cluster autoscaler sees at a look.
+//!
+//! Sources: `core/static_autoscaler.go`, `core/podlistprocessor` and `clusterstate/clusterstate.go` of
+//! the cluster autoscaler, August 2026; [`crate::cluster_autoscaler`].
 
 use std::borrow::Cow;
 use std::sync::Arc;
