@@ -588,7 +588,7 @@ codes! {
         "With synchronous_commit `local` a client hears once its commit is on the disk of the primary, whatever is asked of standbys: a failover loses what none of them had. With `off` it hears before that: a crash alone loses up to three times wal_writer_delay. A failover quorum counts standbys, and says nothing of such commits."
         "Leave synchronous_commit `on`, and let single sessions that can bear it lower it."
     W0222 "volumes that are made before their pods are placed"
-        "With volumeBindingMode Immediate, which is the default of a StorageClass, a volume of one zone is made as soon as it is claimed, in a zone that the provisioner picks, and its pod has to go there: where it does not fit, where anti-affinity or a spread forbid it, it waits for ever, and several instances may share a zone. A run does not play that choice: it makes each volume in the zone of its first pod, as WaitForFirstConsumer does, and shows a better placement than there may be."
+        "With volumeBindingMode Immediate, which is the default of a StorageClass, a volume of one zone is made as soon as it is claimed, in the zone that a hash of the name of its claim leads to, and its pod has to go there: where it does not fit, where anti-affinity or a spread forbid it, it waits for ever, and several instances may share a zone. A run makes them there."
         "Use a class with volumeBindingMode: WaitForFirstConsumer. The field of a class cannot be changed: make another class, and new volumes."
     W0223 "calls that a traffic policy drops"
         "With internalTrafficPolicy: Local a proxy sends requests to pods on its own node and drops them where there is none: callers wait for their time-out. Nothing makes a Deployment or StatefulSet have a pod wherever callers run."
@@ -692,4 +692,7 @@ codes! {
     W0340 "an ExternalSecret whose store is not in the input"
         "External Secrets reads from the store that a SecretStore or ClusterSecretStore describes. Without it nobody knows whether that is a vault of the platform, so that a black start from Git may miss that the vault is waited for."
         "Pass the manifest of the store, or take the suggested name."
+    W0380 "volumes of one pod that are made in two zones"
+        "With volumeBindingMode Immediate each volume is made in the zone that a hash of the name of its claim leads to. Claims of one pod of a StatefulSet lead to one zone; those of the data and of the log of an instance of CloudNativePG, whose names end otherwise, lead anywhere, and a pod whose volumes are in two zones fits no node and never runs."
+        "Use a class with volumeBindingMode: WaitForFirstConsumer for both."
 }
