@@ -301,12 +301,17 @@ impl World {
             Notice::PodStarted(pod) | Notice::PodReconnected(pod) => {
                 self.tell_databases(pod, Change::Started, ctx);
                 self.tell_stalled(pod, ctx);
+                self.tell_server(pod, ctx);
             }
             Notice::PodStopped(pod) => {
                 self.note_death(pod, ctx.now());
+                self.tell_server(pod, ctx);
                 self.tell_databases(pod, Change::Stopped, ctx);
             }
-            Notice::PodCutOff(pod) => self.note_death(pod, ctx.now()),
+            Notice::PodCutOff(pod) => {
+                self.note_death(pod, ctx.now());
+                self.tell_server(pod, ctx);
+            }
             Notice::PodReady(pod) => self.tell_databases(pod, Change::Ready(true), ctx),
             Notice::PodUnready(pod) => self.tell_databases(pod, Change::Ready(false), ctx),
             Notice::RolloutCompleted(workload) => self.on_rollout_completed(workload, ctx),

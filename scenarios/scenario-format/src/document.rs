@@ -33,7 +33,7 @@ pub use backup::{
 pub use dns::{ClusterDnsSpec, KeepingSpec, NameSpec, RecordCheckSpec};
 pub use fault::{
     AccountLossSpec, ApiFloodSpec, ApiServerSpec, ArchiveBrokenSpec, BackupTargetLossSpec,
-    BackupsBrokenSpec, BadRolloutSpec, BalancerMachineLossSpec, ConditionSpec,
+    BackupsBrokenSpec, BadRolloutSpec, BalancerMachineLossSpec, BucketFullSpec, ConditionSpec,
     ControlPlaneUpgradeSpec, DestroyInstanceSpec, DiskLeakSpec, DiskLossSpec, DrainSpec, EmptySpec,
     Endless, EndpointsBelowSpec, EtcdDataLossSpec, EtcdDiskSpec, EtcdMemberSpec, EtcdRole,
     FaultSpec, FenceSpec, FreezePrimarySpec, GrowStorageSpec, HoldSpec, HoldStandbySpec,

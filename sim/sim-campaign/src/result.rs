@@ -239,6 +239,7 @@ fn data_fault_text(kind: &DataFault) -> &'static str {
         DataFault::LogicalLoss { .. } => "data and copies of it are destroyed, noticed later",
         DataFault::BackupTargetLoss { .. } => "a place of copies is gone",
         DataFault::KeyLoss { .. } => "a key is gone",
+        DataFault::BucketFull { .. } => "a place of copies is full",
         DataFault::KeyDisabled { .. } => "a key cannot be used",
         DataFault::BackupsBroken { is_silent: true, .. } => "backups fail in silence",
         DataFault::BackupsBroken { .. } => "backups fail",

@@ -157,6 +157,8 @@ tagged! {
         Ransomware(Endless<LogicalLossSpec>),
         /// A place for copies is gone, with everything in it.
         BackupTargetLoss(Endless<BackupTargetLossSpec>),
+        /// A place for copies takes nothing more: it is full, or its quota is reached. What is in it can be read.
+        BucketFull(BucketFullSpec),
         /// A key is gone.
         KeyLoss(Endless<KeyLossSpec>),
         /// A key cannot be used: it is disabled, its KMS is away, its vault is sealed.
@@ -245,6 +247,14 @@ fault_record! {
 fault_record! {
     /// A place for copies is gone.
     pub struct BackupTargetLossSpec("backupTargetLoss") {
+        /// Which.
+        place: Spanned<String>,
+    }
+}
+
+fault_record! {
+    /// A place for copies takes nothing more, for a while: runs that write there fail, and segments of logs wait.
+    pub struct BucketFullSpec("bucketFull") {
         /// Which.
         place: Spanned<String>,
     }
@@ -429,6 +439,7 @@ impl FaultSpec {
             }
             Self::EtcdDataLoss(spec) => spec.start_keys(),
             Self::BackupTargetLoss(spec) => spec.start_keys(),
+            Self::BucketFull(spec) => spec.start_keys(),
             Self::KeyLoss(spec) => spec.start_keys(),
             Self::KeyDisabled(spec) => spec.start_keys(),
             Self::BackupsBroken(spec) => spec.start_keys(),
@@ -465,6 +476,7 @@ impl FaultSpec {
                 | Self::BadMigration(_)
                 | Self::Ransomware(_)
                 | Self::BackupTargetLoss(_)
+                | Self::BucketFull(_)
                 | Self::KeyLoss(_)
                 | Self::KeyDisabled(_)
                 | Self::BackupsBroken(_)
@@ -546,6 +558,7 @@ impl FaultSpec {
             Self::Ransomware(_) => "ransomware",
             Self::BackupTargetLoss(_) => "backupTargetLoss",
             Self::KeyLoss(_) => "keyLoss",
+            Self::BucketFull(_) => "bucketFull",
             Self::KeyDisabled(_) => "keyDisabled",
             Self::BackupsBroken(_) => "backupsBroken",
             Self::ArchiveBroken(_) => "archiveBroken",
@@ -606,6 +619,7 @@ impl FaultSpec {
             Self::EtcdDataLoss(spec) => spec.span,
             Self::BackupTargetLoss(spec) => spec.span,
             Self::KeyLoss(spec) => spec.span,
+            Self::BucketFull(spec) => spec.span,
             Self::KeyDisabled(spec) => spec.span,
             Self::BackupsBroken(spec) => spec.span,
             Self::ArchiveBroken(spec) => spec.span,

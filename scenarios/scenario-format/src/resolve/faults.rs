@@ -179,6 +179,9 @@ impl Resolver<'_> {
             FaultSpec::BackupTargetLoss(spec) => {
                 DataFault::BackupTargetLoss { place: self.place_named(&spec.place)? }
             }
+            FaultSpec::BucketFull(spec) => {
+                DataFault::BucketFull { place: self.place_named(&spec.place)? }
+            }
             FaultSpec::KeyLoss(spec) => DataFault::KeyLoss { key: self.key_named(&spec.key)? },
             FaultSpec::KeyDisabled(spec) => {
                 DataFault::KeyDisabled { key: self.key_named(&spec.key)? }
