@@ -254,7 +254,7 @@ impl Runs {
     pub(crate) fn set_server(&mut self, policies: &[PolicyId], is_up: bool, now: Stamp) -> u32 {
         let mut failed_count = 0;
         for lane in &mut self.lanes {
-            if lane.is_stopped == !is_up || !lane.policies.iter().any(|it| policies.contains(it)) {
+            if lane.is_stopped != is_up || !lane.policies.iter().any(|it| policies.contains(it)) {
                 continue;
             }
             lane.is_stopped = !is_up;

@@ -39,9 +39,9 @@ pub use fault::{
     FaultSpec, FenceSpec, FreezePrimarySpec, GrowStorageSpec, HoldSpec, HoldStandbySpec,
     KeyDisabledSpec, KeyLossSpec, LeaderKillSpec, LiftGatesSpec, LoadSpikeSpec, LogicalLossSpec,
     MemberLossSpec, MemoryLeakSpec, NameFaultSpec, NoCapacitySpec, NodeCrashSpec, NodesSpec,
-    PlainFaultSpec, PodCrashSpec, ProcessLeakSpec, RegionLossSpec, RegistryOutageSpec, RolloutSpec,
-    ScaleSpec, SetMinSizeSpec, SlowApiSpec, StartKeys, SwitchoverSpec, ThrottleSpec,
-    WalVolumeAboveSpec, WebhookOutageSpec, WindowSpec, ZoneFaultSpec,
+    PausePoolerSpec, PlainFaultSpec, PodCrashSpec, ProcessLeakSpec, RegionLossSpec,
+    RegistryOutageSpec, RolloutSpec, ScaleSpec, SetMinSizeSpec, SlowApiSpec, StartKeys,
+    SwitchoverSpec, ThrottleSpec, WalVolumeAboveSpec, WebhookOutageSpec, WindowSpec, ZoneFaultSpec,
 };
 pub use gateway::{
     CertificateKey, FailoverSpec, GatewaySpec, LimitByName, LimitPolicy, LoadBalancerSpec,

@@ -306,6 +306,7 @@ shipped! {
     "static-stability-zone-lost.yaml"
     "static-stability.yaml"
     "sticky-sessions-under-spike.yaml"
+    "switchover-under-pause.yaml"
     "switchover-with-backlog.yaml"
     "switchover-with-delay.yaml"
     "switchover.yaml"

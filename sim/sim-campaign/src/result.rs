@@ -263,6 +263,7 @@ fn action_text(action: &Action) -> &'static str {
         Action::OutOfServiceTaint(_) => "nodes are tainted out of service",
         Action::ControlPlaneUpgrade(_) => "the control plane is upgraded",
         Action::Evict { .. } => "pods are evicted",
+        Action::PausePooler { .. } => "a pooler is paused",
         Action::Fence { .. } => "instances of a database are fenced",
         Action::Switchover { .. } => "the primary of a database hands over",
         Action::GrowStorage { .. } => "volumes of a database are made larger",

@@ -695,4 +695,7 @@ codes! {
     W0380 "volumes of one pod that are made in two zones"
         "With volumeBindingMode Immediate each volume is made in the zone that a hash of the name of its claim leads to. Claims of one pod of a StatefulSet lead to one zone; those of the data and of the log of an instance of CloudNativePG, whose names end otherwise, lead anywhere, and a pod whose volumes are in two zones fits no node and never runs."
         "Use a class with volumeBindingMode: WaitForFirstConsumer for both."
+    W0381 "a pause that waits for sessions"
+        "PAUSE of PgBouncer lets connections that are lent be given back before it ends them. With poolMode session they are lent for as long as clients stay, and a pool of connections keeps clients that stay for ever: the pause does not take hold, or not before they leave. A run takes it that they are given back at once."
+        "Pause poolers of poolMode transaction, or play the restart of the clients too."
 }

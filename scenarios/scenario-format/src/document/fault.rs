@@ -85,7 +85,7 @@ mod storage;
 
 pub use action::{
     BadRolloutSpec, ControlPlaneUpgradeSpec, DrainSpec, FenceSpec, GrowStorageSpec, HoldSpec,
-    LiftGatesSpec, NodesSpec, RolloutSpec, ScaleSpec, SwitchoverSpec,
+    LiftGatesSpec, NodesSpec, PausePoolerSpec, RolloutSpec, ScaleSpec, SwitchoverSpec,
 };
 pub use instance::{DestroyInstanceSpec, FreezePrimarySpec, HoldStandbySpec};
 pub use storage::{DiskLossSpec, SetMinSizeSpec, ThrottleSpec};
@@ -209,6 +209,8 @@ tagged! {
         Switchover(Endless<SwitchoverSpec>),
         /// PostgreSQL of an instance is kept off; at the end it runs again.
         Fence(FenceSpec),
+        /// A pooler is paused, as `spec.pgbouncer.paused` does it: it lends no connection, and who asks waits until it goes on at the end.
+        PausePooler(PausePoolerSpec),
     }
 }
 
@@ -463,6 +465,7 @@ impl FaultSpec {
             Self::GrowStorage(spec) => spec.start_keys(),
             Self::Switchover(spec) => spec.start_keys(),
             Self::Fence(spec) => spec.start_keys(),
+            Self::PausePooler(spec) => spec.start_keys(),
         }
     }
 
@@ -583,6 +586,7 @@ impl FaultSpec {
             Self::GrowStorage(_) => "growStorage",
             Self::Switchover(_) => "switchover",
             Self::Fence(_) => "fence",
+            Self::PausePooler(_) => "pausePooler",
         }
     }
 
@@ -642,6 +646,7 @@ impl FaultSpec {
             Self::GrowStorage(spec) => spec.span,
             Self::Switchover(spec) => spec.span,
             Self::Fence(spec) => spec.span,
+            Self::PausePooler(spec) => spec.span,
         }
     }
 }

@@ -144,6 +144,7 @@ impl Resolver<'_> {
             | FaultSpec::Evict(_)
             | FaultSpec::GrowStorage(_)
             | FaultSpec::Switchover(_)
+            | FaultSpec::PausePooler(_)
             | FaultSpec::Fence(_) => FaultKind::Action(self.action(spec)?),
             FaultSpec::DestroyInstance(spec) => self.destroy_instance(spec)?,
             FaultSpec::FreezePrimary(spec) => self.freeze_primary(spec)?,
@@ -242,6 +243,7 @@ impl Resolver<'_> {
             | FaultSpec::Evict(_)
             | FaultSpec::GrowStorage(_)
             | FaultSpec::Switchover(_)
+            | FaultSpec::PausePooler(_)
             | FaultSpec::Fence(_) => return None,
         })
     }

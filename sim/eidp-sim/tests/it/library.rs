@@ -190,6 +190,7 @@ const LIBRARY: &[(&str, i32)] = &[
     ("static-stability-zone-lost", 1),
     ("static-stability", 0),
     ("sticky-sessions-under-spike", 1),
+    ("switchover-under-pause", 0),
     ("switchover-with-backlog", 1),
     ("switchover-with-delay", 0),
     ("switchover", 0),
