@@ -73,6 +73,7 @@ fn policy(id: DataSetId, copies: Vec<CopyRule>) -> BackupPolicy {
         retention: Retention::Window(SimSpan::from_days(30)),
         key: None,
         lane: None,
+        server: None,
         overhead: SimSpan::from_mins(1),
         moved_bytes: 100 << 30,
         timeout: None,

@@ -2,7 +2,7 @@
 
 use sim_kernel::SimSpan;
 
-use crate::ids::{DatabaseId, NodeId, WorkloadId};
+use crate::ids::{DatabaseId, NodeId, PoolerId, WorkloadId};
 use crate::kube::{PodTemplate, Version};
 
 /// What is done. Nothing of it happens while the API is away.
@@ -72,6 +72,12 @@ pub enum Action {
         database: DatabaseId,
         /// Which instances.
         whom: Fenced,
+    },
+    /// A pooler is paused (`PAUSE` of PgBouncer): it lends no connection, and who asks waits. At the end it
+    /// goes on (`RESUME`).
+    PausePooler {
+        /// Which.
+        pooler: PoolerId,
     },
     /// The volumes that hold the write-ahead log of a database are made larger.
     GrowStorage {

@@ -161,6 +161,9 @@ pub struct BackupPolicy {
     /// Policies with the same number run one after another: a Velero server makes one backup at a
     /// time. `None` runs by itself.
     pub lane: Option<u32>,
+    /// The workload that makes the runs: none is made while none of its pods runs, and one that is being
+    /// made when the last of them ends fails. `None` is always there.
+    pub server: Option<WorkloadId>,
     /// Time that each run takes besides moving bytes: objects, snapshots.
     pub overhead: SimSpan,
     /// What is run in pods before they are copied.
@@ -181,11 +184,13 @@ pub struct BackupPolicy {
     pub origin: Origin,
 }
 
-/// A command in the pods that brings the data to rest before it is copied.
+/// Commands in the pods: one that brings the data to rest before it is copied, and one that lets it go on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Hook {
-    /// Time that it takes, at most.
+    /// Time that the first takes, at most.
     pub takes: SimSpan,
+    /// Time that the second takes, at most: zero without one.
+    pub after: SimSpan,
     /// Runs in which it fails, in parts per million.
     pub failure_ppm: u32,
     /// Nothing is copied when it fails (`onError: Fail` of Velero). Otherwise what was not at rest is

@@ -171,6 +171,11 @@ pub enum DataFault {
         /// Which.
         place: PlaceId,
     },
+    /// A place for copies takes nothing more: it is full, or its quota is reached. What is in it is there.
+    BucketFull {
+        /// Which.
+        place: PlaceId,
+    },
     /// A key is gone.
     KeyLoss {
         /// Which.

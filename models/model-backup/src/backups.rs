@@ -1,26 +1,26 @@
 //! All data sets of a platform: inputs, events, notices.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
-use model_api::backup::{DataSetKind, DisasterClass, Protection};
+use model_api::backup::{DataSetKind, Protection};
 use model_api::observation::BackupFact;
-use model_api::stake::{Stake, Stakes};
+use model_api::stake::Stakes;
 use model_api::storage::POOLS_MAX;
-use model_api::{Blueprint, DataSetId, KeyId, Observation, PlaceId, PolicyId, PoolId, ZoneId};
+use model_api::{Blueprint, DataSetId, Observation, PlaceId, PolicyId, PoolId, ZoneId};
 use sim_kernel::{Context, EntityKey, Priority, Recorder, SimSpan, SimTime, Streams};
 
 use crate::archive::ArchiveState;
-use crate::exposure::{Cost, Subject};
-use crate::fate::{Damage, Disaster, Fates, Survivors, bit, home_of};
-use crate::people::{Work, work};
-use crate::restore::{Gap, Stock, View, Way, way};
+use crate::fate::{Damage, Fates, bit, home_of};
+use crate::restore::Gap;
 use crate::runs::{Conditions, Runs};
 use crate::stamp::Stamp;
 
+mod cost;
+mod damage;
 mod live;
 mod obstacles;
 mod recovery;
+mod view;
 
 use obstacles::Obstacles;
 use recovery::Loss;
@@ -121,6 +121,8 @@ pub struct Backups {
     pools_pausing: u64,
     /// Keys that cannot be used for a while.
     keys_disabled: u64,
+    /// Places that take nothing more.
+    places_full: u64,
     /// By place: bytes a second that can be read.
     read_rates: Vec<u64>,
     gaps: Vec<Gap>,
@@ -175,6 +177,7 @@ impl Backups {
             pools_stopped: 0,
             pools_pausing: 0,
             keys_disabled: 0,
+            places_full: 0,
             read_rates: protection.places.iter().map(|it| it.read_bytes_per_second).collect(),
             gaps: vec![Gap::NONE; protection.places.len()],
             told_until: Stamp::ZERO,
@@ -393,161 +396,6 @@ impl Backups {
         self.zones_down & bit(zone) != 0
     }
 
-    /// Something is destroyed, and every data set with it that has no other live copy. Returns how
-    /// many data sets, places and keys are gone with it.
-    pub fn strike<E, R>(&mut self, disaster: Disaster, ctx: &mut Context<'_, E, R>) -> u32
-    where
-        E: Copy + From<BackupEvent>,
-        R: Recorder<Observation>,
-    {
-        self.damage_and_strike(disaster, |damage| *damage = Fates::add(*damage, disaster), ctx)
-    }
-
-    fn damage_and_strike<E, R>(
-        &mut self,
-        disaster: Disaster,
-        hurt: impl FnOnce(&mut Damage),
-        ctx: &mut Context<'_, E, R>,
-    ) -> u32
-    where
-        E: Copy + From<BackupEvent>,
-        R: Recorder<Observation>,
-    {
-        let now = Stamp::of(ctx.now());
-        self.look(ctx);
-        let before = self.survivors(&self.damage, None);
-        hurt(&mut self.damage);
-        let mut gone = 0;
-        for idx in 0..self.sets.len() {
-            if self.sets[idx].loss.is_none() && !self.stands(idx, &self.damage) {
-                gone += 1;
-                self.begin_loss(DataSetId::from_index(idx), disaster, None, ctx);
-            }
-        }
-        gone += self.note_lost(before, now);
-        self.refresh(now);
-        self.start_restores(ctx);
-        gone
-    }
-
-    /// The content of a data set is destroyed in every live copy, which is noticed later. Returns how
-    /// many data sets that strikes: one, or none when it was lost before.
-    pub fn corrupt<E, R>(
-        &mut self,
-        data_set: DataSetId,
-        dwell: SimSpan,
-        deletes_copies: bool,
-        ctx: &mut Context<'_, E, R>,
-    ) -> u32
-    where
-        E: Copy + From<BackupEvent>,
-        R: Recorder<Observation>,
-    {
-        if self.sets[data_set.index()].loss.is_some() {
-            ctx.hit(&crate::rare::STRUCK_AGAIN);
-            return 0;
-        }
-        self.look(ctx);
-        let disaster = if deletes_copies { Disaster::Ransomware } else { Disaster::Logical };
-        self.begin_loss(data_set, disaster, Some(dwell), ctx);
-        1
-    }
-
-    /// A place is gone with every copy in it. Returns 1, or 0 when it was gone before.
-    pub fn lose_place<E, R>(&mut self, place: PlaceId, ctx: &mut Context<'_, E, R>) -> u32
-    where
-        E: Copy + From<BackupEvent>,
-        R: Recorder<Observation>,
-    {
-        self.look(ctx);
-        let before = self.survivors(&self.damage, None);
-        self.damage.places |= 1 << place.index();
-        let now = Stamp::of(ctx.now());
-        let gone = self.note_lost(before, now);
-        self.refresh(now);
-        self.start_restores(ctx);
-        gone
-    }
-
-    /// A key is gone. Returns 1, or 0 when it was gone before.
-    pub fn lose_key<E, R>(&mut self, key: KeyId, ctx: &mut Context<'_, E, R>) -> u32
-    where
-        E: Copy + From<BackupEvent>,
-        R: Recorder<Observation>,
-    {
-        self.look(ctx);
-        let before = self.survivors(&self.damage, None);
-        self.damage.keys |= 1 << key.index();
-        self.start_restores(ctx);
-        u32::from(before.has_key(key.index()))
-    }
-
-    /// Backups of a policy break or are mended.
-    pub fn set_policy_fault<E, R>(
-        &mut self,
-        policy: PolicyId,
-        fault: Option<Breakage>,
-        ctx: &mut Context<'_, E, R>,
-    ) where
-        E: Copy + From<BackupEvent>,
-        R: Recorder<Observation>,
-    {
-        self.look(ctx);
-        self.policy_faults[policy.index()] = fault;
-        // A restore test may have found and mended it before.
-        let blueprint = Arc::clone(&self.blueprint);
-        let is_silent = fault == Some(Breakage::Silent);
-        self.runs.set_silent(&blueprint.protection, policy, is_silent, Stamp::of(ctx.now()));
-        self.refresh(Stamp::of(ctx.now()));
-    }
-
-    /// The archive of a data set breaks or is mended. Returns how many there are: 1 or 0.
-    pub fn set_archive_fault<E, R>(
-        &mut self,
-        data_set: DataSetId,
-        fault: Option<Breakage>,
-        ctx: &mut Context<'_, E, R>,
-    ) -> u32
-    where
-        E: Copy + From<BackupEvent>,
-        R: Recorder<Observation>,
-    {
-        let Some(idx) = self.archive_idx(data_set) else { return 0 };
-        self.look(ctx);
-        let now = Stamp::of(ctx.now());
-        let was = std::mem::replace(&mut self.archive_faults[idx], fault);
-        // Whatever ends it: what was not stored meanwhile never will be.
-        if was == Some(Breakage::Silent) && fault != Some(Breakage::Silent) {
-            ctx.hit(&crate::rare::ARCHIVE_GAP);
-            self.archives[idx].break_era(now);
-        }
-        self.refresh(now);
-        1
-    }
-
-    /// What a disaster would cost a data set if it struck now; `None` while it is lost already.
-    pub fn cost_now(&self, data_set: DataSetId, disaster: Disaster, now: SimTime) -> Option<Cost> {
-        let now = Stamp::of(now);
-        let idx = data_set.index();
-        if self.sets[idx].loss.is_some() {
-            return None;
-        }
-        let mut ahead = self.runs.clone();
-        ahead.advance(self.protection(), self.far_ahead(now), true);
-        let stairs = self.archive_idx(data_set).map(|archive| self.archives[archive].stairs());
-        Some(match self.live_loss(idx, disaster, now) {
-            Some((loss, _)) => Cost { loss, back: SimSpan::ZERO },
-            None => self.subject(idx, disaster, &ahead, stairs.as_deref()).cost(now),
-        })
-    }
-
-    /// Whether it is known for sure what a strike costs: no live copy is left, or it is known which of them
-    /// goes on.
-    pub fn is_cost_sure(&self, data_set: DataSetId, disaster: Disaster, now: SimTime) -> bool {
-        let live = self.live_loss(data_set.index(), disaster, Stamp::of(now));
-        live.is_none_or(|(_, is_bound)| !is_bound)
-    }
-
     /// How long the archive of a data set takes for a segment; `Some(None)` while it takes none and says
     /// so, `None` when there is no archive. One that breaks in silence takes segments, and loses them.
     pub fn archiver(&self, data_set: DataSetId) -> Option<Option<SimSpan>> {
@@ -558,6 +406,7 @@ impl Backups {
             && self.survivors(&self.damage, None).has_place(place)
             && self.is_reachable(place, Obstacles::now(self))
             && Obstacles::now(self).lets_use(archive.key)
+            && self.takes_more(archive.to)
             && !self.is_pausing(place);
         Some(is_up.then(|| self.archives[idx].upload()))
     }
@@ -608,44 +457,6 @@ impl Backups {
         self.tell_kept(ctx);
     }
 
-    fn tell_exposure<E, R>(&self, now: Stamp, ctx: &mut Context<'_, E, R>)
-    where
-        E: Copy + From<BackupEvent>,
-        R: Recorder<Observation>,
-    {
-        let mut ahead = self.runs.clone();
-        ahead.advance(self.protection(), self.far_ahead(now), true);
-        for idx in 0..self.sets.len() {
-            if self.sets[idx].loss.is_some() {
-                continue;
-            }
-            let data_set = DataSetId::from_index(idx);
-            let stairs = self.archive_idx(data_set).map(|archive| self.archives[archive].stairs());
-            let live_from = self.sets[idx].live_told_until;
-            for class in DisasterClass::ALL {
-                let mut told: Vec<Cow<'_, [Stake]>> = Vec::new();
-                let mut seen: Vec<View> = Vec::new();
-                for disaster in self.disasters(idx, class) {
-                    if let Some(stakes) = self.live_stakes(idx, disaster) {
-                        if !told.contains(&stakes) {
-                            live::tell_stakes(data_set, class, (live_from, now), &stakes, ctx);
-                            told.push(stakes);
-                        }
-                        continue;
-                    }
-                    let subject = self.subject(idx, disaster, &ahead, stairs.as_deref());
-                    if seen.contains(&subject.view) {
-                        continue;
-                    }
-                    for stretch in subject.stretches(self.told_until, now) {
-                        ctx.observe(|| Observation::Backup(stretch.fact(data_set, class)));
-                    }
-                    seen.push(subject.view);
-                }
-            }
-        }
-    }
-
     fn tell_kept<E, R>(&mut self, ctx: &mut Context<'_, E, R>)
     where
         E: Copy + From<BackupEvent>,
@@ -667,170 +478,6 @@ impl Backups {
         }
     }
 
-    /// The latest moment that a strike by now could still care for.
-    fn far_ahead(&self, now: Stamp) -> Stamp {
-        let mut longest = SimSpan::ZERO;
-        for idx in 0..self.sets.len() {
-            for class in [DisasterClass::Region, DisasterClass::Logical] {
-                for disaster in self.disasters(idx, class) {
-                    longest = longest.max(self.work(idx, disaster, None).lead());
-                }
-            }
-        }
-        now.plus(longest).plus(SimSpan::from_nanos(1))
-    }
-
-    /// The disasters of a class that a data set is exposed to.
-    fn disasters(
-        &self,
-        idx: usize,
-        class: DisasterClass,
-    ) -> impl Iterator<Item = Disaster> + use<> {
-        let of_class = match class {
-            DisasterClass::Node => Some(Disaster::Node),
-            DisasterClass::Zone => None,
-            DisasterClass::Region => Some(Disaster::Region),
-            DisasterClass::Account => Some(Disaster::Account(self.fates.account_of(idx))),
-            DisasterClass::Logical => Some(Disaster::Logical),
-            DisasterClass::Ransomware => Some(Disaster::Ransomware),
-        };
-        let zone_count = if of_class.is_none() { self.blueprint.zones.len() } else { 0 };
-        let zones = (0..zone_count).map(ZoneId::from_index).map(Disaster::Zone);
-        of_class.into_iter().chain(zones)
-    }
-
-    /// What people need for the next recovery of a data set.
-    fn work(&self, idx: usize, disaster: Disaster, dwell: Option<SimSpan>) -> Work {
-        let spec = &self.protection().data_sets[idx];
-        let set = &self.sets[idx];
-        let dwell = match disaster {
-            Disaster::Logical | Disaster::Ransomware => Some(dwell.unwrap_or(spec.discovery)),
-            _ => None,
-        };
-        let is_site_gone = matches!(disaster, Disaster::Region | Disaster::Account(_));
-        let recovery = &self.protection().recovery;
-        work(recovery, self.streams, set.key, set.recovery_count, dwell, is_site_gone)
-    }
-
-    fn stock<'a>(
-        &'a self,
-        idx: usize,
-        runs: &'a Runs,
-        stairs: Option<&'a [crate::archive::Stairs]>,
-    ) -> Stock<'a> {
-        let spec = &self.protection().data_sets[idx];
-        let archive = self.archive_idx(DataSetId::from_index(idx));
-        Stock {
-            protection: self.protection(),
-            runs,
-            archive: archive.and_then(|archive| Some((&self.archives[archive], stairs?))),
-            size_bytes: spec.size_bytes,
-            written_bytes_per_second: spec.written_bytes_per_second,
-            read_rates: &self.read_rates,
-            volume_bytes_per_second: spec.volume_bytes_per_second.unwrap_or(u64::MAX),
-        }
-    }
-
-    fn subject<'a>(
-        &'a self,
-        idx: usize,
-        disaster: Disaster,
-        runs: &'a Runs,
-        stairs: Option<&'a [crate::archive::Stairs]>,
-    ) -> Subject<'a> {
-        let work = self.work(idx, disaster, None);
-        let is_logical = matches!(disaster, Disaster::Logical | Disaster::Ransomware);
-        Subject {
-            stock: self.stock(idx, runs, stairs),
-            view: self.view(idx, disaster, &Fates::add(self.damage, disaster), Obstacles::IMAGINED),
-            dwell: is_logical.then_some(work.detect),
-            lead: work.lead(),
-            verify: work.verify,
-            stopped_at: self.sets[idx].stopped_at,
-        }
-    }
-
-    /// What is left of the copies of a data set that a disaster strikes, as long as something keeps
-    /// people from them.
-    fn view(&self, idx: usize, disaster: Disaster, damage: &Damage, obstacles: Obstacles) -> View {
-        let protection = self.protection();
-        let data_set = DataSetId::from_index(idx);
-        let account = &protection.data_sets[idx].account;
-        let is_attacked = disaster == Disaster::Ransomware;
-        let survivors = self.survivors(damage, Some(data_set)).without(|place| {
-            let spec = &protection.places[place];
-            let is_deleted =
-                is_attacked && spec.lock.is_none() && spec.location.account == *account;
-            is_deleted
-                || !self.is_reachable(place, obstacles)
-                || (obstacles.is_imagined && !self.fates.is_served_after(place, damage))
-        });
-        let has_key = |key: Option<KeyId>| {
-            key.is_none_or(|key| survivors.has_key(key.index())) && obstacles.lets_use(key)
-        };
-        let ways = protection.policies_of(data_set).filter_map(|id| {
-            let policy = &protection.policies[id.index()];
-            let way = way(policy.to, &policy.copies, survivors, &self.gaps)?;
-            has_key(policy.key).then_some((id, way))
-        });
-        let archive = protection.archive_of(data_set).and_then(|archive| {
-            let way = way(archive.to, &archive.copies, survivors, &self.gaps)?;
-            has_key(archive.key).then_some(way)
-        });
-        let guard = |(policy, way): (PolicyId, Way)| {
-            let place = &protection.places[way.place.index()];
-            let is_in_reach = is_attacked && place.location.account == *account;
-            let only_locked_for = place.lock.filter(|_| is_in_reach);
-            (policy, Way { only_locked_for, ..way })
-        };
-        View { ways: ways.map(guard).collect(), archive, is_attacked }
-    }
-
-    /// What is left, if this data set were lost besides those that are.
-    fn survivors(&self, damage: &Damage, lost: Option<DataSetId>) -> Survivors {
-        let stands = |data_set: DataSetId| self.stands(data_set.index(), damage);
-        let is_alive = |data_set: DataSetId| {
-            self.sets[data_set.index()].loss.is_none() && lost != Some(data_set) && stands(data_set)
-        };
-        self.fates.survivors(damage, stands, is_alive)
-    }
-
-    /// Whether all of a data set is left after some damage, whatever is in it.
-    ///
-    /// Simplified: what was restored after the region, the account or every zone was lost stands in a
-    /// place of its own, which no later loss of a zone, a region or an account strikes.
-    fn stands(&self, idx: usize, damage: &Damage) -> bool {
-        let set = &self.sets[idx];
-        set.is_rebuilt || self.fates.has_live_copy(idx, (set.home, set.pools), damage)
-    }
-
-    fn is_reachable(&self, place: usize, obstacles: Obstacles) -> bool {
-        if let Some(pool) = self.fates.pool_of(place) {
-            return obstacles.pools_stopped >> pool.index() & 1 == 0;
-        }
-        self.fates.is_reachable(place, obstacles.zones_down, |data_set| {
-            self.sets[data_set.index()].home & obstacles.zones_down == 0
-        })
-    }
-
-    /// Whether the pool under a place waits for a moment: whoever writes to it tries again.
-    fn is_pausing(&self, place: usize) -> bool {
-        self.fates.pool_of(place).is_some_and(|pool| self.pools_pausing >> pool.index() & 1 == 1)
-    }
-
-    /// Notes which places were lost or came back just now; returns how many places and keys were lost.
-    fn note_lost(&mut self, before: Survivors, now: Stamp) -> u32 {
-        let after = self.survivors(&self.damage, None);
-        for (idx, gap) in self.gaps.iter_mut().enumerate() {
-            match (before.has_place(idx), after.has_place(idx)) {
-                (true, false) => *gap = Gap { lost_at: now, back_at: Stamp::MAX },
-                (false, true) => gap.back_at = now,
-                _ => {}
-            }
-        }
-        before.count_beyond(after)
-    }
-
     /// Draws every consequence of what is up and what is not.
     fn refresh(&mut self, now: Stamp) {
         self.change_count += 1;
@@ -840,6 +487,7 @@ impl Backups {
         let is_place_up = |backups: &Self, place: PlaceId| {
             survivors.has_place(place.index())
                 && backups.is_reachable(place.index(), Obstacles::now(backups))
+                && backups.takes_more(place)
         };
         let lets_use = |backups: &Self, key| Obstacles::now(backups).lets_use(key);
         for (idx, policy) in protection.policies.iter().enumerate() {

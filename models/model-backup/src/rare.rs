@@ -9,5 +9,6 @@ sim_kernel::declare_probes! {
     QUEUED = "a restore waited for another to end",
     LOG_STRANDED = "a failover left log on the old primary that no archive had",
     LOG_HANDED_IN = "an old primary came back and closed a gap in its archive",
+    RUN_CUT_SHORT = "a server that made a backup went away",
     ARCHIVE_GAP = "an archive that seemed to work left a gap",
 }

@@ -6,14 +6,14 @@
 //! # Modelled
 //! Schedules; a server that makes one backup at a time, whoever asked; a run that is late because the
 //! one before was not over, and is then made at once; runs that fail because source or place are
-//! away, because they take longer than their time-out, or by bad luck; copies that look complete and
+//! away, because they take longer than their time-out, because the server that makes them restarts, or by
+//! bad luck; copies that look complete and
 //! are not, from some run on until a restore test finds it; hooks that fail, after which nothing is
 //! copied, or what was not at rest; time to live, recovery windows, a fixed number of copies; locks
 //! that keep a copy longer. A backup of many data sets that fails for one of them (`PartiallyFailed`)
 //! holds the others: each data set has runs of its own.
 //! # Not modelled
-//! Repository maintenance; a bucket that is full; incremental chains. A server that restarts ends the
-//! backup that it makes (`Failed`): here only the loss of source or place does.
+//! Repository maintenance; incremental chains; how much a bucket holds, so that only a fault fills it.
 //! # Defaults and their sources
 //! Velero 1.17 `pkg/controller/schedule_controller.go`: a schedule that is due while a backup of it is
 //! new or in progress waits for its end, and several missed times are made up for by one run;
@@ -112,6 +112,8 @@ struct Lane {
     policies: Vec<PolicyId>,
     free_at: Stamp,
     running: Option<Running>,
+    /// Nobody makes runs: the server is away.
+    is_stopped: bool,
 }
 
 /// All backups of a platform.
@@ -157,7 +159,12 @@ impl Runs {
             match shared {
                 Some((_, lane)) => lane.policies.push(id),
                 None => {
-                    let lane = Lane { policies: vec![id], free_at: origin, running: None };
+                    let lane = Lane {
+                        policies: vec![id],
+                        free_at: origin,
+                        running: None,
+                        is_stopped: false,
+                    };
                     lanes.push((policy.lane, lane));
                 }
             }
@@ -198,6 +205,9 @@ impl Runs {
                 }
                 continue;
             }
+            if self.lanes[idx].is_stopped {
+                return;
+            }
             let due = |id: &PolicyId| Some((self.policies[id.index()].next_due?, *id));
             let Some((due_at, id)) = self.lanes[idx].policies.iter().filter_map(due).min() else {
                 return;
@@ -211,7 +221,8 @@ impl Runs {
             let volume = protection.data_sets[spec.data_set.index()].volume_bytes_per_second;
             let rate = self.write_rates[spec.to.index()].min(volume.unwrap_or(u64::MAX));
             let moved = transfer(spec.moved_bytes, rate);
-            let hook = spec.hook.map_or(SimSpan::ZERO, |hook| hook.takes);
+            let hook =
+                spec.hook.map_or(SimSpan::ZERO, |hook| hook.takes.saturating_add(hook.after));
             let needed = spec.overhead.saturating_add(hook).saturating_add(moved);
             let running = state.start(id, spec, needed, place.lock, start, self.streams);
             let times = &self.timetables[id.index()];
@@ -235,6 +246,25 @@ impl Runs {
                 }
             }
         }
+    }
+
+    /// The server that makes the runs of some policies is away from now on, or back. What it made when it
+    /// went is lost, and it marks that as failed when it is back (`markInProgressBackupsFailed` of
+    /// `pkg/cmd/server/server.go`, 1.17); what came due meanwhile is made once, late.
+    pub(crate) fn set_server(&mut self, policies: &[PolicyId], is_up: bool, now: Stamp) -> u32 {
+        let mut failed_count = 0;
+        for lane in &mut self.lanes {
+            if lane.is_stopped != is_up || !lane.policies.iter().any(|it| policies.contains(it)) {
+                continue;
+            }
+            lane.is_stopped = !is_up;
+            if is_up {
+                lane.free_at = lane.free_at.max(now);
+            } else if lane.running.take().is_some_and(|running| running.copy.is_some()) {
+                failed_count += 1;
+            }
+        }
+        failed_count
     }
 
     /// From now on copies of a policy only look complete, or are complete again. Restore tests before

@@ -467,6 +467,9 @@ impl ClusterPlan {
         for template in &tables.templates {
             volumes::foresee(&blueprint, &template.claims_of_one_pod, &mut cache);
         }
+        if tables.early_claims.iter().any(|claims| claims.len() > 1) {
+            volumes::foresee_two_zones(&blueprint, &mut cache);
+        }
         let spare = blueprint.spare_nodes();
         for (idx, (spec, is_spare)) in blueprint.nodes.iter().zip(spare).enumerate() {
             if is_spare {

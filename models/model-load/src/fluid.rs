@@ -665,6 +665,7 @@ fn is_same(one: &NodePicture, other: &NodePicture) -> bool {
         && is_close(one.delay.whole_mean(), other.delay.whole_mean(), DELAY_ERROR)
         && is_close(one.limited, other.limited, RATE_ERROR)
         && one.loss == other.loss
+        && one.is_piled_up == other.is_piled_up
         && is_close(one.tried, other.tried, DELAY_ERROR)
         && (one.crossing - other.crossing).abs() <= RATE_ERROR
 }
@@ -721,6 +722,7 @@ fn segment(
         late_by_ns: nanos(last.late.by),
         late_again_ppm: rounded(last.late.again, 1e6),
         late_times: last.late.times.max(1),
+        is_piled_up: last.is_piled_up,
         loss: if is_lossy { last.loss } else { Default::default() },
         counted: None,
     }

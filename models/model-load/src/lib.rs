@@ -117,6 +117,7 @@
 //! [`LossReason::NotLocal`]: model_api::observation::LossReason::NotLocal
 //! [`LossReason::Errors`]: model_api::observation::LossReason::Errors
 
+mod backlog;
 mod curve;
 mod delay;
 mod edges;

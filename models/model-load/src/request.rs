@@ -325,6 +325,7 @@ fn segment(engine: &Engine, row: RowIdx, window: &Window) -> FlowSegment {
         late_by_ns: 0,
         late_again_ppm: 0,
         late_times: 1,
+        is_piled_up: window.is_piled_up,
         loss: window.loss(),
         counted: Some(Counted { asked: ended, answered: served, limited: window.limited() }),
     }

@@ -223,7 +223,8 @@ impl Databases {
         let mut clusters: Vec<Cluster> =
             blueprint.databases.iter().enumerate().map(cluster).collect();
         for (idx, pooler) in blueprint.poolers.iter().enumerate() {
-            let pool = Pool::new(PoolerId::from_index(idx), pooler);
+            let pool =
+                Pool::new(PoolerId::from_index(idx), pooler, blueprint.patience_before(pooler));
             clusters[pooler.database.index()].pools.push(pool);
         }
         Self {

@@ -13,17 +13,26 @@
 //! One that leads to standbys (`ro`), or to any instance (`r`), has somewhere to log in while one of them answers
 //! and its pod is ready; what its connections to a standby that left meet until then is not played.
 //!
+//! A pooler that is paused (`PAUSE`) has ended its connections and lends none; who asks waits, for
+//! `query_wait_timeout` at most, or until a caller gives up, and is served when it goes on (`RESUME`). It does
+//! not try to log in meanwhile, so that a switchover under a pause costs no `server_login_retry`. The operator
+//! pauses poolers for nobody: `spec.pgbouncer.paused` is set by people, and `pausePooler` plays that.
+//!
+//! Simplified: all callers are as impatient as the least patient one, and how much later those are answered
+//! that waited is not told; a pause that nobody ends turns all away from the start; connections that are lent
+//! when it begins are given back at once, which sessions do not do.
+//!
 //! Simplified: clients ask all the time; a pod that takes the place of another one is as that one was; who
 //! waits for a connection that hangs (`query_wait_timeout`) has failed as who is refused; a try that meets
 //! silence takes no longer than one that is refused, as `server_connect_timeout` is no longer than
 //! `server_login_retry` by default.
 
 use model_api::blueprint::{Pooler, PoolerTarget};
-use model_api::{Observation, PoolerId};
-use sim_kernel::{EntityKey, Purpose, SimSpan, SimTime, Timer};
+use model_api::{DatabaseId, Observation, PoolerId};
+use sim_kernel::{Context, EntityKey, Purpose, Recorder, SimSpan, SimTime, Timer};
 
 use crate::cluster::{Cluster, Port};
-use crate::databases::PgNotice;
+use crate::databases::{Databases, PgNotice};
 use crate::event::PgEvent;
 use crate::rare;
 
@@ -45,6 +54,20 @@ pub fn next_login(first_at: SimTime, retry: SimSpan, open_at: SimTime) -> SimTim
     }
 }
 
+/// A pause of a pooler.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Pause {
+    /// When it goes on, if that is known.
+    until: Option<SimTime>,
+}
+
+impl Pause {
+    /// From when on those who ask wait for no longer than they can bear.
+    fn waiting_from(self, patience: SimSpan) -> Option<SimTime> {
+        Some(self.until?.saturating_sub(patience))
+    }
+}
+
 /// The pods of one pooler.
 #[derive(Clone, Debug)]
 pub(crate) struct Pool {
@@ -52,7 +75,9 @@ pub(crate) struct Pool {
     key: EntityKey,
     leads_to: PoolerTarget,
     retry: SimSpan,
-    is_paused: bool,
+    pause: Option<Pause>,
+    /// How long who asks waits for a connection.
+    patience: SimSpan,
     /// By pod: when it first tried to log in since its connections broke; `None` while they stand.
     tries: Vec<Option<SimTime>>,
     /// From when on a login succeeds.
@@ -63,13 +88,14 @@ pub(crate) struct Pool {
 }
 
 impl Pool {
-    pub(crate) fn new(id: PoolerId, spec: &Pooler) -> Self {
+    pub(crate) fn new(id: PoolerId, spec: &Pooler, patience: SimSpan) -> Self {
         Self {
             id,
             key: EntityKey::of("pooler").child(&format!("{}/{}", spec.namespace, spec.name)),
             leads_to: spec.leads_to,
             retry: spec.login_retry,
-            is_paused: spec.is_paused,
+            pause: spec.is_paused.then_some(Pause { until: None }),
+            patience,
             tries: vec![None; spec.instances as usize],
             open_at: Some(SimTime::ZERO),
             timer: Timer::NONE,
@@ -84,13 +110,69 @@ impl Pool {
     }
 
     /// Of a million requests, how many it fails.
-    fn failing_ppm(&self, commits: bool) -> u32 {
-        if self.is_paused || !commits {
+    fn failing_ppm(&self, commits: bool, now: SimTime) -> u32 {
+        if let Some(pause) = self.pause {
+            let is_borne = pause.waiting_from(self.patience).is_some_and(|from| from <= now);
+            return if is_borne { 0 } else { ALL_PPM };
+        }
+        if !commits {
             return ALL_PPM;
         }
         let waiting = self.tries.iter().flatten().count() as u64;
         let share = waiting * u64::from(ALL_PPM) / (self.tries.len() as u64).max(1);
         u32::try_from(share).expect("no more than all")
+    }
+}
+
+impl Databases {
+    /// Pauses a pooler until a time, for ever when that is `None`. Returns whether it was not paused before.
+    pub fn pause_pooler<E, R>(
+        &mut self,
+        (database, pooler): (DatabaseId, PoolerId),
+        until: Option<SimTime>,
+        ctx: &mut Context<'_, E, R>,
+        notices: &mut Vec<PgNotice>,
+    ) -> bool
+    where
+        E: Copy + From<PgEvent>,
+        R: Recorder<Observation>,
+    {
+        let mut is_new = false;
+        self.one(database, ctx, notices, |cluster, io| {
+            let Some(pool) = cluster.pools.iter_mut().find(|pool| pool.id == pooler) else {
+                return;
+            };
+            is_new = pool.pause.replace(Pause { until }).is_none();
+            // Its connections end in order.
+            pool.tries.fill(None);
+            io.cancel(pool.timer);
+            let from = pool.pause.and_then(|pause| pause.waiting_from(pool.patience));
+            if let Some(from) = from.filter(|from| *from > io.now()) {
+                io.timer_at(from, PgEvent::PoolerDue { database });
+            }
+            cluster.tend_poolers(io);
+        });
+        is_new
+    }
+
+    /// Lets a pooler go on: its pods log in at once, if there is somebody to log in to.
+    pub fn resume_pooler<E, R>(
+        &mut self,
+        (database, pooler): (DatabaseId, PoolerId),
+        ctx: &mut Context<'_, E, R>,
+        notices: &mut Vec<PgNotice>,
+    ) where
+        E: Copy + From<PgEvent>,
+        R: Recorder<Observation>,
+    {
+        self.one(database, ctx, notices, |cluster, io| {
+            let Some(pool) = cluster.pools.iter_mut().find(|pool| pool.id == pooler) else {
+                return;
+            };
+            pool.pause = None;
+            pool.tries.fill(Some(io.now()));
+            cluster.tend_poolers(io);
+        });
     }
 }
 
@@ -134,7 +216,7 @@ impl Cluster {
                 let event = PgEvent::PoolerDue { database };
                 pool.timer = port.timer_at(at, event);
             }
-            let failing_ppm = pool.failing_ppm(doors.serves);
+            let failing_ppm = pool.failing_ppm(doors.serves, port.now());
             if failing_ppm != pool.told_ppm {
                 pool.told_ppm = failing_ppm;
                 let pooler = pool.id;
@@ -162,6 +244,9 @@ impl Pool {
     fn close(&mut self, port: &mut impl Port, is_silent: bool) {
         port.cancel(self.timer);
         self.open_at = None;
+        if self.pause.is_some() {
+            return;
+        }
         for pod in 0..self.tries.len() {
             // One that still tried goes on in its own time.
             if self.tries[pod].is_none() {

@@ -19,7 +19,8 @@ use model_api::fault::{
     Condition, ControlPlaneFault, Fault, FaultKind, FaultPlan, NodePick, Start, ZonePick,
 };
 use model_api::{
-    Blueprint, DatabaseId, FaultId, NodeId, PlaceId, PoolId, ServiceId, WorkloadId, ZoneId,
+    Blueprint, DatabaseId, FaultId, NodeId, PlaceId, PoolId, PoolerId, ServiceId, WorkloadId,
+    ZoneId,
 };
 use model_kube::cluster::{DrainId, LeakId, StrainId, TemplateId};
 use model_storage::Loss;
@@ -107,6 +108,8 @@ pub(crate) enum Struck {
     OutOfService(FaultId),
     /// Instances of a database, which are kept off.
     Fence(DatabaseId),
+    /// A pooler, which is paused.
+    Pause(PoolerId),
     /// The volumes of a database, which are to be larger.
     Growth(DatabaseId),
     /// The primary of a database, which hands over.

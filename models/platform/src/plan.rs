@@ -6,7 +6,7 @@ use model_api::action::Action;
 use model_api::backup::DataSetKind;
 use model_api::fault::{DataFault, Fault, FaultKind, FaultPlan};
 use model_api::path::{Reconnect, WarmUp};
-use model_api::{Blueprint, DatabaseId, PoolerId, ServiceId, SimSpan};
+use model_api::{Blueprint, DatabaseId, PolicyId, PoolerId, ServiceId, SimSpan};
 use model_backup::Backups;
 use model_gateway::{Balancers, Gateways, Names};
 use model_kube::ClusterPlan;
@@ -69,6 +69,8 @@ pub(crate) struct Wiring {
     pub(crate) database_by_workload: Vec<Option<DatabaseId>>,
     /// By workload: the databases it operates.
     pub(crate) operated_by_workload: Vec<Vec<DatabaseId>>,
+    /// By workload: the policies whose backups its pods make.
+    pub(crate) backed_up_by: Vec<Vec<PolicyId>>,
     /// By Service: the pooler whose it is.
     pub(crate) pooler_by_service: Vec<Option<PoolerId>>,
     /// By Service: poolers that its pods stay connected to, and the one whose Service it is, if connections
@@ -102,6 +104,7 @@ impl Wiring {
             asked: vec![Vec::new(); blueprint.services.len()],
             database_by_workload: vec![None; blueprint.workloads.len()],
             operated_by_workload: vec![Vec::new(); blueprint.workloads.len()],
+            backed_up_by: vec![Vec::new(); blueprint.workloads.len()],
             pooler_by_service: vec![None; blueprint.services.len()],
             pooled_by_service: vec![Vec::new(); blueprint.services.len()],
             template_by_fault: Vec::new(),
@@ -123,6 +126,11 @@ impl Wiring {
                 wiring.warm_ups[canary.service.index()];
             wiring.lose_requests[canary.canary_service.index()] =
                 wiring.lose_requests[canary.service.index()];
+        }
+        for (idx, policy) in blueprint.protection.policies.iter().enumerate() {
+            if let Some(server) = policy.server {
+                wiring.backed_up_by[server.index()].push(PolicyId::from_index(idx));
+            }
         }
         for (idx, pooler) in blueprint.poolers.iter().enumerate() {
             wiring.pooler_by_service[pooler.service.index()] = Some(PoolerId::from_index(idx));

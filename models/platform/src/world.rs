@@ -59,8 +59,8 @@ use connections::Connections;
 use data::DataState;
 use deaths::Deaths;
 use gateways::GatewayState;
-pub(crate) use node_shares::{Claims, asked_services};
 use node_shares::NodeShares;
+pub(crate) use node_shares::{Claims, asked_services};
 use pod_places::PodPlaces;
 use storage::StorageState;
 use writers::Writers;
@@ -308,13 +308,18 @@ impl World {
                 self.tell_databases(pod, Change::Started, ctx);
                 self.tell_stalled(pod, ctx);
                 self.on_node_shared(pod, ctx);
+                self.tell_server(pod, ctx);
             }
             Notice::PodStopped(pod) => {
                 self.note_death(pod, ctx.now());
+                self.tell_server(pod, ctx);
                 self.tell_databases(pod, Change::Stopped, ctx);
                 self.on_node_shared(pod, ctx);
             }
-            Notice::PodCutOff(pod) => self.note_death(pod, ctx.now()),
+            Notice::PodCutOff(pod) => {
+                self.note_death(pod, ctx.now());
+                self.tell_server(pod, ctx);
+            }
             Notice::PodReady(pod) => self.tell_databases(pod, Change::Ready(true), ctx),
             Notice::PodUnready(pod) => self.tell_databases(pod, Change::Ready(false), ctx),
             Notice::RolloutCompleted(workload) => self.on_rollout_completed(workload, ctx),

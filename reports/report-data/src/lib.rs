@@ -303,8 +303,10 @@ pub enum Part {
     Start,
     /// Until they are ready.
     Warm,
-    /// Until what piled up is served.
+    /// Until enough is answered, with everything there.
     Drain,
+    /// Until what piled up is served.
+    Backlog,
 }
 
 impl Part {
@@ -319,6 +321,7 @@ impl Part {
             Self::Start => "start",
             Self::Warm => "warm",
             Self::Drain => "drain",
+            Self::Backlog => "backlog",
         }
     }
 }

@@ -33,15 +33,16 @@ pub use backup::{
 pub use dns::{ClusterDnsSpec, KeepingSpec, NameSpec, RecordCheckSpec, ResolverSpec};
 pub use fault::{
     AccountLossSpec, ApiFloodSpec, ApiServerSpec, ArchiveBrokenSpec, BackupTargetLossSpec,
-    BackupsBrokenSpec, BadRolloutSpec, BalancerMachineLossSpec, ConditionSpec,
+    BackupsBrokenSpec, BadRolloutSpec, BalancerMachineLossSpec, BucketFullSpec, ConditionSpec,
     ControlPlaneUpgradeSpec, DestroyInstanceSpec, DiskLeakSpec, DiskLossSpec, DrainSpec, EmptySpec,
     Endless, EndpointsBelowSpec, EtcdDataLossSpec, EtcdDiskSpec, EtcdMemberSpec, EtcdRole,
     FaultSpec, FenceSpec, FreezePrimarySpec, GrowStorageSpec, HoldSpec, HoldStandbySpec,
     KeyDisabledSpec, KeyLossSpec, LeaderKillSpec, LiftGatesSpec, LoadSpikeSpec, LogicalLossSpec,
     MemberLossSpec, MemoryLeakSpec, NameFaultSpec, NoCapacitySpec, NodeCrashSpec, NodesSpec,
-    PlainFaultSpec, PodCrashSpec, ProcessLeakSpec, RegionLossSpec, RegistryOutageSpec, RolloutSpec,
-    ScaleSpec, SetMinSizeSpec, SlowApiSpec, SlowDnsSpec, StartKeys, SwitchoverSpec, ThrottleSpec,
-    WalVolumeAboveSpec, WebhookOutageSpec, WindowSpec, ZoneFaultSpec,
+    PausePoolerSpec, PlainFaultSpec, PodCrashSpec, ProcessLeakSpec, RegionLossSpec,
+    RegistryOutageSpec, RolloutSpec, ScaleSpec, SetMinSizeSpec, SlowApiSpec, SlowDnsSpec,
+    StartKeys, SwitchoverSpec, ThrottleSpec, WalVolumeAboveSpec, WebhookOutageSpec, WindowSpec,
+    ZoneFaultSpec,
 };
 pub use gateway::{
     CertificateKey, FailoverSpec, GatewaySpec, LimitByName, LimitPolicy, LoadBalancerSpec,

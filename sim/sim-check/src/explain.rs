@@ -74,21 +74,24 @@ impl<'a, E> Story<'a, E> {
         steps.extend(
             self.steps(ending).into_iter().filter(|step| step.at_ns > outage.from.as_nanos()),
         );
-        let is_cured_later = steps.last().is_some_and(|step| step.at_ns > outage.until.as_nanos());
-        let text = match (outage.is_over, is_cured_later) {
-            (true, false) => "the outage is over: of the next 30 s, 99 % are answered",
-            (true, true) => {
-                "the outage counts as over: with what follows, 99 % of the next 30 s are answered"
-            }
-            (false, _) => "the run ends; requests still fail",
+        let bad_until = outage.bad_until();
+        let is_cured_later = steps.last().is_some_and(|step| step.at_ns > bad_until.as_nanos());
+        let end = |at: SimTime, text: &str| Step {
+            at_ns: at.as_nanos(),
+            text: text.to_owned(),
+            position: None,
         };
-        let text = text.to_owned();
-        steps.push(Step { at_ns: outage.until.as_nanos(), text, position: None });
+        steps.extend(ending_words(outage, is_cured_later).map(|(at, text)| end(at, text)));
         steps.extend(self.reversions(service, outage.until));
         // The last pod may come when enough is answered already.
         steps.sort_by_key(|step| step.at_ns);
         steps.dedup();
-        let outage_parts = self.parts(ending, outage.from, outage.until, outage.is_over);
+        let is_served = outage.served_at.is_some();
+        let mut outage_parts = self.parts(ending, outage.from, bad_until, is_served);
+        let length_ns = outage.backlog().as_nanos();
+        if length_ns > 0 {
+            outage_parts.push(OutagePart { part: Part::Backlog, length_ns });
+        }
         Explanation { run, steps, outage_parts }
     }
 
@@ -115,9 +118,9 @@ impl<'a, E> Story<'a, E> {
     /// What closed the last bad stretch of an outage: that in which it ends by the rule, or those that
     /// go on from there, because a stretch at the start of a good window may still be bad.
     fn ending(&self, service: ServiceId, outage: &Outage) -> EventId {
-        let (mut ending, mut bad_until) = (EventId::NONE, outage.until);
+        let (mut ending, mut bad_until) = (EventId::NONE, outage.bad_until());
         for (until, cause, segment) in self.flows(service) {
-            let follows = segment.from < outage.until || segment.from == bad_until;
+            let follows = segment.from < outage.bad_until() || segment.from == bad_until;
             if segment.from >= outage.from && follows && is_bad(&segment) {
                 (ending, bad_until) = (cause, until);
             }
@@ -424,6 +427,29 @@ impl<'a, E> Story<'a, E> {
         };
         Some((text, None))
     }
+}
+
+/// How an outage ends, in words.
+fn ending_words(
+    outage: &Outage,
+    is_cured_later: bool,
+) -> impl Iterator<Item = (SimTime, &'static str)> + use<> {
+    let bad_until = outage.bad_until();
+    let has_backlog = !outage.backlog().is_zero();
+    let answered = match (outage.served_at.is_some(), is_cured_later) {
+        (true, _) if has_backlog => "enough is answered again; what piled up waits still",
+        (true, false) => "the outage is over: of the next 30 s, 99 % are answered",
+        (true, true) => {
+            "the outage counts as over: with what follows, 99 % of the next 30 s are answered"
+        }
+        (false, _) => "the run ends; requests still fail",
+    };
+    let served = match outage.is_over {
+        true => "the outage is over: what piled up is served",
+        false => "the run ends; what piled up is not served yet",
+    };
+    let served = has_backlog.then_some((outage.until, served));
+    std::iter::once((bad_until, answered)).chain(served)
 }
 
 /// Whether more requests are lost at an end of a stretch than an outage is over with.

@@ -30,6 +30,7 @@ pub(crate) fn segment(
         late_by_ns: 0,
         late_again_ppm: 0,
         late_times: 1,
+        is_piled_up: false,
         loss: if served == offered { LossReason::None } else { LossReason::NoEndpoints },
         counted: None,
     }

@@ -153,6 +153,7 @@ mod tests {
             late_by_ns: 0,
             late_again_ppm: 0,
             late_times: 1,
+            is_piled_up: false,
             loss: LossReason::None,
             counted: None,
         };
@@ -180,6 +181,7 @@ mod tests {
             late_by_ns: 100,
             late_again_ppm: 500_000,
             late_times: 3,
+            is_piled_up: false,
             loss: LossReason::None,
             counted: None,
         };

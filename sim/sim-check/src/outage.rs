@@ -7,6 +7,11 @@
 //! stretch fits before the end of the run, the outage lasts to the end, and how long it would have
 //! lasted is open: a limit that it has not passed yet is neither kept nor broken.
 //!
+//! Nor is an outage over while its backlog is there: requests that piled up wait still, and with them
+//! all that come later, although the objective is met again. So in that good stretch nothing may wait of
+//! what piled up (see [`FlowSegment::is_piled_up`]); from the moment at which enough is answered to the
+//! one at which that is so, the backlog is served.
+//!
 //! Rates are linear between the ends of stretches, so the margin of a window is a quadratic of its
 //! start between a few known moments. Its sign is computed in integers and the moment at which it
 //! changes is found by halving where it changes once: nothing is sampled, nothing rounded, and a
@@ -27,8 +32,10 @@ pub const RECOVERY_SHARE_PERCENT: u32 = 99;
 pub struct Outage {
     /// When the first request failed.
     pub from: SimTime,
-    /// When the flow was good again, or the end of the run.
+    /// When the flow was good again and its backlog gone, or the end of the run.
     pub until: SimTime,
+    /// When the flow was good again, whatever waited still; `None` when it was not before the end.
+    pub served_at: Option<SimTime>,
     /// The flow was good again before the end of the run.
     pub is_over: bool,
     /// Why the first request failed.
@@ -39,6 +46,16 @@ impl Outage {
     /// How long it lasted.
     pub fn length(&self) -> SimSpan {
         self.until - self.from
+    }
+
+    /// When enough was answered, or the outage was over by the end of the run.
+    pub fn bad_until(&self) -> SimTime {
+        self.served_at.unwrap_or(self.until)
+    }
+
+    /// How long enough was answered and its backlog there.
+    pub fn backlog(&self) -> SimSpan {
+        self.until - self.bad_until()
     }
 }
 
@@ -59,6 +76,8 @@ struct Stretch {
     before: i128,
     /// Nobody fails at the very start.
     starts_whole: bool,
+    /// What piled up waits at its start or at its end.
+    is_piled_up: bool,
     reason: LossReason,
 }
 
@@ -67,21 +86,27 @@ struct Stretch {
 #[derive(Clone, Debug)]
 pub(crate) struct OutageWatch {
     wanted: Wanted,
+    /// An outage lasts until its backlog is gone.
+    waits_for_backlog: bool,
     stretches: Vec<Stretch>,
     /// Twice the integral of the margin over what is kept.
     sum: i128,
+    /// Up to when something was bad or piled up.
     bad_until: SimTime,
+    /// At the end of the last stretch something was piled up.
+    is_piled_up: bool,
     outages: Vec<Outage>,
 }
 
 impl Default for OutageWatch {
     fn default() -> Self {
-        Self::wanting(Wanted { share: RECOVERY_SHARE_PERCENT, whole: 100 })
+        let wanted = Wanted { share: RECOVERY_SHARE_PERCENT, whole: 100 };
+        Self { waits_for_backlog: true, ..Self::wanting(wanted) }
     }
 }
 
 impl OutageWatch {
-    /// By the same rule: when less than another share is answered, in parts per million.
+    /// By the same rule: when less than another share is answered, in parts per million, whatever waits.
     pub(crate) fn below(share_ppm: u32) -> Self {
         Self::wanting(Wanted { share: share_ppm, whole: 1_000_000 })
     }
@@ -89,9 +114,11 @@ impl OutageWatch {
     fn wanting(wanted: Wanted) -> Self {
         Self {
             wanted,
+            waits_for_backlog: false,
             stretches: Vec::new(),
             sum: 0,
             bad_until: SimTime::ZERO,
+            is_piled_up: false,
             outages: Vec::new(),
         }
     }
@@ -104,6 +131,8 @@ impl OutageWatch {
         let first = margin(segment.served_from_millirps, segment.offered_from_millirps);
         let last = margin(segment.served_until_millirps, segment.offered_until_millirps);
         let is_bad = first < 0 || last < 0;
+        let was_piled_up = std::mem::replace(&mut self.is_piled_up, segment.is_piled_up);
+        let is_piled_up = self.waits_for_backlog && (was_piled_up || segment.is_piled_up);
         if self.stretches.is_empty() && !is_bad {
             return;
         }
@@ -111,14 +140,16 @@ impl OutageWatch {
             && end < segment.from
         {
             // Nobody asked in between.
-            self.push(Line::new(end, segment.from, 0, 0), true, LossReason::None);
+            let margin = Line::new(end, segment.from, 0, 0);
+            self.push(margin, true, false, LossReason::None);
         }
         let starts_whole = segment.served_from_millirps >= segment.offered_from_millirps;
-        self.push(Line::new(segment.from, until, first, last), starts_whole, segment.loss);
-        if is_bad {
+        let margin = Line::new(segment.from, until, first, last);
+        self.push(margin, starts_whole, is_piled_up, segment.loss);
+        if is_bad || is_piled_up {
             self.bad_until = until;
         } else if until.saturating_since(self.bad_until) >= RECOVERY_WINDOW {
-            // A window after the last bad stretch is good, so every outage has ended.
+            // A window after the last such stretch is good, so every outage has ended.
             self.conclude();
         }
     }
@@ -127,11 +158,13 @@ impl OutageWatch {
     pub(crate) fn finish(&mut self) -> Vec<Outage> {
         self.conclude();
         self.bad_until = SimTime::ZERO;
+        self.is_piled_up = false;
         std::mem::take(&mut self.outages)
     }
 
-    fn push(&mut self, margin: Line, starts_whole: bool, reason: LossReason) {
-        self.stretches.push(Stretch { margin, before: self.sum, starts_whole, reason });
+    fn push(&mut self, margin: Line, starts_whole: bool, is_piled_up: bool, reason: LossReason) {
+        let before = self.sum;
+        self.stretches.push(Stretch { margin, before, starts_whole, is_piled_up, reason });
         self.sum += margin.doubled();
     }
 
@@ -160,15 +193,42 @@ impl Windows<'_> {
         let mut searched_until = SimTime::ZERO;
         while let Some((from, reason)) = self.next_start(searched_until) {
             let last_start = self.end.saturating_sub(RECOVERY_WINDOW);
-            let recovered = self.first(from, last_start, true);
+            let (served_at, recovered) = self.recovery(from, last_start);
             let until = recovered.unwrap_or(self.end);
             let begins_at = self.first_failure(from).max(searched_until);
-            outages.push(Outage { from: begins_at, until, is_over: recovered.is_some(), reason });
+            let is_over = recovered.is_some();
+            outages.push(Outage { from: begins_at, until, served_at, is_over, reason });
             if recovered.is_none() {
                 break;
             }
             searched_until = until;
         }
+    }
+
+    /// From when on enough is answered again, and from when on nothing waits of what piled up either;
+    /// both as long as a window.
+    fn recovery(&self, from: SimTime, last: SimTime) -> (Option<SimTime>, Option<SimTime>) {
+        let (mut start, mut served_at) = (from, None);
+        while start <= last {
+            let Some(good) = self.first(start, last, true) else { return (None, None) };
+            if served_at.is_none() || good > start {
+                served_at = Some(good);
+            }
+            match self.piled_up_until(good) {
+                None => return (served_at, Some(good)),
+                Some(until) => start = until,
+            }
+        }
+        (served_at, None)
+    }
+
+    /// Until when what piled up waits in the window that starts at `start`; `None` when nothing does.
+    fn piled_up_until(&self, start: SimTime) -> Option<SimTime> {
+        let end = start + RECOVERY_WINDOW;
+        let later = self.stretches[self.position(start)..].iter();
+        let in_window = later.take_while(|stretch| stretch.margin.from < end);
+        let piled_up = in_window.filter(|it| it.is_piled_up && it.margin.until > start);
+        piled_up.map(|stretch| stretch.margin.until).max()
     }
 
     /// The first moment at or after `searched_until` that is bad and starts a bad window.

@@ -45,6 +45,9 @@ pub struct FlowSegment {
     pub late_again_ppm: u32,
     /// How often an answer is late at most.
     pub late_times: u32,
+    /// At its end more requests wait, here or where these are passed on to, than wait by chance under
+    /// what comes then: what piled up is not served yet.
+    pub is_piled_up: bool,
     /// Why requests are lost, when any are: the largest share.
     pub loss: LossReason,
     /// Where each request is an event: those that were asked and answered. The rates above are then

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use model_api::observation::PoolIo;
-use model_api::{KeyId, PlaceId, PoolId};
+use model_api::{KeyId, PlaceId, PolicyId, PoolId};
 use sim_kernel::{Context, Recorder};
 
 use super::{BackupEvent, Backups, Observation};
@@ -81,6 +81,50 @@ impl Backups {
         let policies = protection.policies.iter().filter(|it| it.key == Some(key)).count();
         let archives = protection.archives.iter().filter(|it| it.key == Some(key)).count();
         u32::try_from(policies + archives).expect("these are written by hand")
+    }
+
+    /// Tells that a place takes nothing more, or does again; what is in it can be read. Returns how many
+    /// policies and archives write there.
+    pub fn set_full<E, R>(
+        &mut self,
+        place: PlaceId,
+        is_full: bool,
+        ctx: &mut Context<'_, E, R>,
+    ) -> u32
+    where
+        E: Copy + From<BackupEvent>,
+        R: Recorder<Observation>,
+    {
+        self.look(ctx);
+        let bit = 1 << place.index();
+        self.places_full = if is_full { self.places_full | bit } else { self.places_full & !bit };
+        self.refresh(Stamp::of(ctx.now()));
+        let protection = self.protection();
+        let policies = protection.policies.iter().filter(|it| it.to == place).count();
+        let archives = protection.archives.iter().filter(|it| it.to == place).count();
+        u32::try_from(policies + archives).expect("these are written by hand")
+    }
+
+    /// Tells that the server that makes the runs of some policies is away, or back. A run that it made
+    /// then has failed, and what comes due meanwhile is made once when it is back.
+    pub fn set_server_up<E, R>(
+        &mut self,
+        policies: &[PolicyId],
+        is_up: bool,
+        ctx: &mut Context<'_, E, R>,
+    ) where
+        E: Copy + From<BackupEvent>,
+        R: Recorder<Observation>,
+    {
+        self.look(ctx);
+        if self.runs.set_server(policies, is_up, Stamp::of(ctx.now())) > 0 {
+            ctx.hit(&crate::rare::RUN_CUT_SHORT);
+        }
+    }
+
+    /// Whether a place takes what is written to it.
+    pub(super) fn takes_more(&self, place: PlaceId) -> bool {
+        self.places_full >> place.index() & 1 == 0
     }
 
     /// A storage pool lost data, and with it what stands on it. Returns how many data sets, places and

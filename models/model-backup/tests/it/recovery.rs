@@ -140,7 +140,8 @@ fn a_hook_that_fails_costs_what_its_policy_says() {
     ];
     for (is_needed, method, restored) in cases {
         let mut protection = databases(&["db"]);
-        let hook = Hook { takes: SimSpan::from_secs(30), failure_ppm: 1_000_000, is_needed };
+        let (takes, after) = (SimSpan::from_secs(30), SimSpan::from_secs(30));
+        let hook = Hook { takes, after, failure_ppm: 1_000_000, is_needed };
         for policy in &mut protection.policies {
             (policy.method, policy.hook) = (method, Some(hook));
         }
@@ -310,6 +311,57 @@ fn a_key_that_cannot_be_used_stops_copies_and_holds_restores_up() {
     assert!(late_lost >= struck_at - disabled_at && late_lost > usual_lost, "{late_lost}");
     let (never, archiver) = told(&[disabled, (struck_at, Deed::Strike(1))]);
     assert_eq!((never, archiver), (None, Some(None)));
+}
+
+/// What a region lost after this many seconds costs, after some deeds.
+fn lost_after(protection: &Protection, deeds: &[(SimTime, Deed)], secs: u64) -> SimSpan {
+    let struck_at = SimTime::from_secs(secs);
+    let mut all = deeds.to_vec();
+    all.push((struck_at, Deed::Strike(1)));
+    let end = struck_at + SimSpan::from_days(3);
+    let (_, facts) = run(&blueprint(protection.clone()), 1, &all, end);
+    let lost = facts.0.iter().find_map(|(_, fact)| match fact {
+        BackupFact::Returned { lost_ns, .. } => Some(SimSpan::from_nanos(*lost_ns)),
+        _ => None,
+    });
+    lost.expect("it comes back")
+}
+
+#[test]
+fn a_full_bucket_takes_nothing_and_gives_what_it_has() {
+    let protection = databases(&["db"]);
+    let at = |hours: u64| SimTime::from_secs(hours * 3_600);
+    let usual = lost_after(&protection, &[], 20 * 3_600);
+    assert!(usual < SimSpan::from_mins(10), "{usual}");
+    // What was archived before can be restored; the log since waits on the primary, and goes with it.
+    let full = lost_after(&protection, &[(at(10), Deed::Full(0, true))], 20 * 3_600);
+    assert!(full >= SimSpan::from_hours(10) && full < SimSpan::from_mins(610), "{full}");
+    // Once there is room it is stored.
+    let emptied = [(at(10), Deed::Full(0, true)), (at(12), Deed::Full(0, false))];
+    let lost = lost_after(&protection, &emptied, 20 * 3_600);
+    assert!(lost < SimSpan::from_mins(10), "{lost}");
+}
+
+/// A run of a day's backup begins at midnight and takes an hour.
+#[test]
+fn a_server_that_restarts_fails_the_run_that_it_makes() {
+    let mut protection = databases(&["volume"]);
+    protection.archives.clear();
+    let policy = &mut protection.policies[0];
+    (policy.method, policy.overhead) = (Method::Files, SimSpan::from_hours(1));
+    policy.moved_bytes = 0;
+    let at = |minutes: u64| SimTime::from_secs(minutes * 60);
+    let midnight = 24 * 60;
+    let lost = |deeds: &[(SimTime, Deed)]| lost_after(&protection, deeds, (midnight + 300) * 60);
+    let around = |from: u64, until: u64| {
+        [(at(from), Deed::Server(0, false)), (at(until), Deed::Server(0, true))]
+    };
+    // Two hours after midnight the day's copy is there, unless the server restarts while it is made.
+    assert_eq!(lost(&[]), SimSpan::from_hours(5));
+    assert_eq!(lost(&around(midnight + 90, midnight + 91)), SimSpan::from_hours(5));
+    assert_eq!(lost(&around(midnight + 30, midnight + 31)), SimSpan::from_hours(29));
+    // One that is away when a run is due makes it when it is back.
+    assert_eq!(lost(&around(midnight - 10, midnight + 20)), SimSpan::from_mins(280));
 }
 
 #[test]

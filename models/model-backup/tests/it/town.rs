@@ -39,6 +39,10 @@ pub(crate) enum Deed {
     KeyLost(u32),
     /// A key cannot be used, or can again.
     KeyDisabled(u32, bool),
+    /// A place takes nothing more, or does again.
+    Full(u32, bool),
+    /// The server that makes the backups of a policy is there, or away.
+    Server(u32, bool),
     /// A database takes no writes, or does again.
     Writing(u32, bool),
     /// Its primary runs, or does not.
@@ -125,6 +129,14 @@ impl Town {
             }
             Deed::KeyDisabled(key, is_disabled) => {
                 backups.set_key_disabled(KeyId(key), is_disabled, ctx);
+            }
+            Deed::Full(place, is_full) => {
+                backups.set_full(PlaceId(place), is_full, ctx);
+            }
+            Deed::Server(policy, is_up) => {
+                if let Some(policy) = policy.checked_rem(self.policy_count) {
+                    backups.set_server_up(&[PolicyId(policy)], is_up, ctx);
+                }
             }
             Deed::Writing(data_set, is_writing) => {
                 backups.set_writing(DataSetId(data_set), is_writing, ctx);
@@ -305,6 +317,7 @@ pub(crate) fn policy(name: &str, data_set: u32, method: Method, to: u32) -> Back
         retention: Retention::For(SimSpan::from_days(30)),
         key: None,
         lane: None,
+        server: None,
         overhead: SimSpan::from_mins(5),
         moved_bytes: 10 << 30,
         timeout: None,
@@ -434,6 +447,8 @@ pub(crate) fn any_deeds(within_hours: u64) -> impl Strategy<Value = Vec<(SimTime
         (0_u32..2, 0_u8..2).prop_map(|(data_set, old)| Deed::Fork(data_set, old)),
         (0_u32..2, 0_u8..2).prop_map(|(data_set, old)| Deed::HandIn(data_set, old)),
         (0_u32..60, how).prop_map(|(policy, how)| Deed::Policy(policy, how)),
+        (0_u32..2, any::<bool>()).prop_map(|(place, is_full)| Deed::Full(place, is_full)),
+        (0_u32..60, any::<bool>()).prop_map(|(policy, is_up)| Deed::Server(policy, is_up)),
         (0_u32..2).prop_map(Deed::PlaceLost),
         (0_u32..2).prop_map(Deed::KeyLost),
         (0..DISASTER_COUNT).prop_map(Deed::Strike),

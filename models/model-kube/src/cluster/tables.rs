@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use model_api::blueprint::DatabaseManager;
 use model_api::canary::primary_template;
-use model_api::kube::Workload;
+use model_api::kube::{EarlyClaim, Workload, early_claims};
 use model_api::{Blueprint, NodeId, WorkloadId, ZoneId};
 use sim_kernel::{EntityKey, SimSpan};
 
@@ -48,6 +49,10 @@ pub(super) struct Tables {
     pub(super) registries: ImageTables,
     /// By workload: one node at a time may mount its volumes.
     pub(super) exclusive_volumes: Vec<bool>,
+    /// By workload: claims whose volumes are made with a pod, before it is placed.
+    pub(super) early_claims: Vec<Vec<EarlyClaim>>,
+    /// By workload: its operator gives new volumes a new number, and that matters.
+    pub(super) numbers_anew: Vec<bool>,
     pub(super) scalers: ScalerTables,
     pub(super) groups: GroupTables,
     pub(super) off_peak: OffPeakTables,
@@ -56,6 +61,18 @@ pub(super) struct Tables {
     /// By Service: see [`super::Cluster::probe_timeouts`].
     pub(super) probe_timeouts: Vec<Vec<SimSpan>>,
     nodes_by_rank: Vec<NodeId>,
+}
+
+/// By workload: new volumes get a new number, and with it perhaps another zone. The operator of CloudNativePG
+/// counts instances on (`status.latestGeneratedNode`); those of a StatefulSet keep their ordinals.
+fn numbers_anew(blueprint: &Blueprint, early_claims: &[Vec<EarlyClaim>]) -> Vec<bool> {
+    let mut anew = vec![false; early_claims.len()];
+    for database in &blueprint.databases {
+        let idx = database.workload.index();
+        anew[idx] =
+            !early_claims[idx].is_empty() && database.manager == DatabaseManager::CloudNativePg;
+    }
+    anew
 }
 
 /// A member of the control plane.
@@ -101,6 +118,8 @@ impl Tables {
         let scalers = ScalerTables::of(blueprint, behind);
         let has_attach_limits = blueprint.nodes.iter().any(|it| it.node.attach_limit.is_some());
         let registries = ImageTables::of(blueprint, &templates, &images.names());
+        let ids = (0..blueprint.workloads.len()).map(WorkloadId::from_index);
+        let early_claims: Vec<_> = ids.map(|id| early_claims(blueprint, id)).collect();
         Self {
             scalers,
             groups: GroupTables::of(blueprint, &templates),
@@ -137,6 +156,8 @@ impl Tables {
             primary_templates,
             members,
             exclusive_volumes: volumes::exclusive(blueprint),
+            numbers_anew: numbers_anew(blueprint, &early_claims),
+            early_claims,
             registries,
             image_names: images.names(),
         }

@@ -6,7 +6,11 @@
 //! after 6 minutes from a node that is silent. A pod on another node waits (`Multi-Attach error`)
 //! and tries again ever more slowly. Nodes that attach so many volumes take no pod with another one:
 //! the scheduler counts those of the pods that it has there. A claim that is `ReadWriteOncePod` is used
-//! by one pod: the scheduler binds no other one, and a more important one preempts it.
+//! by one pod: the scheduler binds no other one, and a more important one preempts it. Volumes of a class
+//! with `volumeBindingMode: Immediate` are made when a pod is, in the zone that the name of their claim
+//! leads to (see [`model_api::kube::early_claims`]); where those of one pod are in two zones, it fits no
+//! node. An instance of CloudNativePG whose volumes are destroyed gets a new number, and so perhaps
+//! another zone.
 //! # Not modelled
 //! A CSI driver that is away; a kubelet
 //! that comes back within the 6 minutes frees the volume no earlier for pods that already wait.
@@ -20,9 +24,9 @@
 
 use std::collections::BTreeMap;
 
-use model_api::kube::{PersistentVolumeClaim, Workload, WorkloadKind};
+use model_api::kube::{PersistentVolumeClaim, Workload, WorkloadKind, zone_position};
 use model_api::observation::DeletionReason;
-use model_api::{Blueprint, NodeId, Observation, PodId, WorkloadId};
+use model_api::{Blueprint, NodeId, Observation, PodId, WorkloadId, ZoneId};
 use sim_kernel::{Context, Recorder, SimSpan, SimTime};
 
 use super::pod::PodPhase;
@@ -101,16 +105,55 @@ pub(super) fn foresee(blueprint: &Blueprint, names: &[String], cache: &mut Sched
     }
 }
 
+/// Lets a cache know, before runs begin that share it, that volumes of one pod may be in two zones.
+pub(super) fn foresee_two_zones(blueprint: &Blueprint, cache: &mut SchedulerCache) {
+    let zones = || blueprint.zones.iter().map(|zone| zone.name.as_str());
+    for (first, other) in zones().flat_map(|first| zones().map(move |other| (first, other))) {
+        if first != other {
+            cache.volumes(vec![Claim::in_zone(first), Claim::in_zone(other)]);
+        }
+    }
+}
+
 impl Cluster {
+    /// Makes the volumes of a pod that its claims get at once, unless they are there.
+    pub(super) fn make_early_volumes(&mut self, workload: WorkloadId, ordinal: u32) {
+        let tables = self.tables.clone();
+        let early = &tables.early_claims[workload.index()];
+        let state = &self.workloads[workload.index()];
+        if early.is_empty() || state.volume_zone(ordinal).is_some() {
+            return;
+        }
+        let number = state.claim_number(ordinal);
+        let mut zones: Vec<ZoneId> = Vec::new();
+        for (spec, node) in self.blueprint.nodes.iter().zip(&self.nodes) {
+            if !node.is_deleted && !zones.contains(&spec.zone) {
+                zones.push(spec.zone);
+            }
+        }
+        zones.sort_by_key(|zone| self.blueprint.zones[zone.index()].name.as_str());
+        for claim in early {
+            let position = zone_position(&claim.name(number), zones.len());
+            if let Some(zone) = zones.get(position) {
+                self.workloads[workload.index()].add_volume_zone(ordinal, *zone);
+            }
+        }
+    }
+
     /// The claims of a pod as the scheduler sees them: where their volumes stand, and which they are,
     /// where nodes have limits or a single pod may use them.
     pub(super) fn volumes_of(&mut self, id: PodId) -> VolumesId {
         let pod = &self.pods[id.index()];
         let (workload, state) = (pod.workload, &self.workloads[pod.workload.index()]);
         let (zone, node) = (state.volume_zone(pod.ordinal), state.volume_node(pod.ordinal));
+        let other = state.other_volume_zone(pod.ordinal);
         let table = self.tables.template_of(pod);
         let (blueprint, cache) = (&self.blueprint, &mut self.queue.cache);
-        let zone = zone.map(|zone| blueprint.zones[zone.index()].name.as_str());
+        let zone_name = |zone: ZoneId| blueprint.zones[zone.index()].name.as_str();
+        let zone = zone.map(zone_name);
+        if let (Some(zone), Some(other)) = (zone, other.map(zone_name)) {
+            return cache.volumes(vec![Claim::in_zone(zone), Claim::in_zone(other)]);
+        }
         let node = node.map(|node| blueprint.nodes[node.index()].node.name.as_str());
         let is_limited =
             table.attached_count > 0 && self.tables.has_attach_limits && node.is_none();
@@ -177,6 +220,9 @@ impl Cluster {
         }
         self.attachments.remove(&(workload, ordinal));
         self.workloads[workload.index()].forget_volumes(ordinal);
+        if self.tables.numbers_anew[workload.index()] {
+            self.workloads[workload.index()].number_anew(ordinal);
+        }
         if let Some(pod) = pod {
             // Nothing is left in it that its sessions could go on with.
             self.set_linger(pod, SimSpan::ZERO, ctx);

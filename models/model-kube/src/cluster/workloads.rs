@@ -61,6 +61,11 @@ pub(super) struct WorkloadState {
     incarnations: BTreeMap<u32, u64>,
     /// Where the volumes of an ordinal stand; ordinal 0 for kinds whose pods share them.
     volume_zones: BTreeMap<u32, ZoneId>,
+    /// Where others of its volumes stand, when these are in two zones: no node reaches all of them.
+    other_volume_zones: BTreeMap<u32, ZoneId>,
+    /// The number in the names of its claims, when that is not the ordinal: an operator numbers an
+    /// instance with new volumes anew.
+    claim_numbers: BTreeMap<u32, u32>,
     /// The node on whose disks they lie, where they do.
     volume_nodes: BTreeMap<u32, NodeId>,
     has_ordinals: bool,
@@ -94,6 +99,8 @@ impl WorkloadState {
             created_count: 0,
             incarnations: BTreeMap::new(),
             volume_zones: BTreeMap::new(),
+            other_volume_zones: BTreeMap::new(),
+            claim_numbers: BTreeMap::new(),
             volume_nodes: BTreeMap::new(),
             has_ordinals: has_ordinals(&workload.kind),
             failed_daemons: BTreeMap::new(),
@@ -126,7 +133,34 @@ impl WorkloadState {
     pub(super) fn forget_volumes(&mut self, ordinal: u32) {
         let key = self.volume_key(ordinal);
         self.volume_zones.remove(&key);
+        self.other_volume_zones.remove(&key);
         self.volume_nodes.remove(&key);
+    }
+
+    /// A second zone in which volumes of a pod stand, so that it fits no node.
+    pub(super) fn other_volume_zone(&self, ordinal: u32) -> Option<ZoneId> {
+        self.other_volume_zones.get(&self.volume_key(ordinal)).copied()
+    }
+
+    /// Notes where another volume of a pod was made.
+    pub(super) fn add_volume_zone(&mut self, ordinal: u32, zone: ZoneId) {
+        let key = self.volume_key(ordinal);
+        if *self.volume_zones.entry(key).or_insert(zone) != zone {
+            self.other_volume_zones.entry(key).or_insert(zone);
+        }
+    }
+
+    /// The number by which the claims of an ordinal are named.
+    pub(super) fn claim_number(&self, ordinal: u32) -> u32 {
+        self.claim_numbers.get(&ordinal).copied().unwrap_or(ordinal)
+    }
+
+    /// The claims of an ordinal will be named by the next number that no other had.
+    pub(super) fn number_anew(&mut self, ordinal: u32) {
+        // The first instances have the first numbers.
+        let first = self.created_count.checked_sub(1);
+        let highest = self.claim_numbers.values().copied().chain(first).max();
+        self.claim_numbers.insert(ordinal, highest.map_or(0, |number| number + 1));
     }
 
     pub(super) fn set_volume_node(&mut self, ordinal: u32, node: NodeId) {
@@ -253,6 +287,7 @@ impl Cluster {
         let gates = &self.tables.templates[template.index()].template.spec.scheduling_gates;
         pod.is_gated = !gates.is_empty() && !self.workloads[workload.index()].has_gates_lifted;
         self.pods.push(pod);
+        self.make_early_volumes(workload, ordinal);
         id
     }
 

@@ -6,6 +6,7 @@ mod control_plane;
 mod daemons;
 mod disks;
 mod distributions;
+mod early_volumes;
 mod garbage;
 mod gates;
 mod invariants;

@@ -55,7 +55,7 @@ use model_api::kube::{
     DaemonSetUpdate, DeploymentStrategy, IntOrPercent, LabelSelector, Labels, Node,
     PersistentVolumeClaim, PodDisruptionBudget, PodManagementPolicy, PodSpec, PodTemplate,
     ResourceList, RestartPolicy, Service, ServicePort, StatefulSetUpdate, StorageClass, Version,
-    Webhook, Workload, WorkloadKind,
+    VolumeBindingMode, Webhook, Workload, WorkloadKind,
 };
 use model_api::machines::{BootTime, ClusterAutoscaler, NodeGroup};
 use model_api::memory::{Growth, MemoryProfile};
@@ -440,6 +440,7 @@ impl World {
         let claims = vec![PersistentVolumeClaim::default(); usize::from(rest.contains(&"claim"))];
         self.blueprint.storage_classes = vec![StorageClass {
             name: "zonal".into(),
+            binding_mode: VolumeBindingMode::WaitForFirstConsumer,
             is_zonal: true,
             is_default: true,
             ..StorageClass::default()

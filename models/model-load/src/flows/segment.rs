@@ -119,6 +119,8 @@ impl Closing {
             late_by_ns: 0,
             late_again_ppm: 0,
             late_times: 1,
+            // Without a memory nothing piles up.
+            is_piled_up: false,
             loss: largest_loss(graph, &self.inputs, mean, row),
             counted: None,
         }

@@ -9,6 +9,7 @@ use model_api::path::{Discipline, Serving, Work};
 
 use super::finite::{Finite, Met};
 use super::sharing::Shared;
+use crate::backlog::waiting_by_chance;
 use crate::delay::Delay;
 use crate::evaluation::Endpoints;
 use crate::request::waiting_max;
@@ -23,6 +24,8 @@ const NEARLY_ALL: f64 = 0.98;
 const FAR_FROM_EMPTY: f64 = 6.0;
 /// The logarithm of a million, as good as: what is less likely than its inverse does not happen.
 const NEARLY_NEVER: f64 = 14.0;
+/// A queue that looks like a load that is hardly larger than what comes has nothing of before.
+const PILED_RATIO: f64 = 1.01;
 /// Steps of the search for a load.
 const SEARCH_COUNT_MAX: u32 = 60;
 
@@ -194,6 +197,22 @@ impl Queue {
         let longest = (limit_count * (1.0 - self.capacity / rate)).min(self.room) / self.capacity;
         let wait_mean = longest / 2.0;
         Stationary { waits: 1.0, wait_mean, wait_variance: longest * longest / 12.0, ..*even }
+    }
+
+    /// Whether more requests wait than wait by chance in the long run of what comes, when it looks like
+    /// `ratio`.
+    pub(super) fn is_piled_up(&self, ratio: f64, met: &Stationary, come: Arrivals) -> bool {
+        let aim = come.while_empty / self.capacity;
+        if ratio <= aim * PILED_RATIO {
+            return false;
+        }
+        let utilization = if come.decline > 0.0 {
+            aim * self.stationary(aim.min(RATIO_MAX), come.decline).takes
+        } else {
+            aim
+        };
+        let waiting = met.inside - f64::from(self.servers) * ratio * met.takes;
+        waiting > waiting_by_chance(utilization, self.variation_squared)
     }
 
     /// Whether its workers are shared by all requests in it.

@@ -9,7 +9,7 @@ use super::quota::Table;
 use super::tried::{Late, entered};
 use crate::curve::Side;
 use crate::delay::{Delay, slowest};
-use crate::edges::{Caller, EdgeIdx, stages};
+use crate::edges::{Caller, EdgeIdx, Source, stages};
 use crate::entrance::Way;
 use crate::evaluation::{Endpoints, Inputs};
 use crate::graph::{Graph, NodeIdx};
@@ -103,6 +103,8 @@ pub(super) struct NodePicture {
     pub(super) crossing: f64,
     /// Requests that a rate limit refuses in the end.
     pub(super) limited: f64,
+    /// What piled up before waits still, at its pods or where it passes requests on to.
+    pub(super) is_piled_up: bool,
 }
 
 /// Everything that does not change within a step.
@@ -179,6 +181,7 @@ pub(super) struct NodeWork {
     /// What look-ups on its way to those that it calls make of it.
     pub(super) steps: Late,
     pub(super) worst: Worst,
+    is_piled_up: bool,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -244,7 +247,10 @@ impl Sweep<'_> {
         let nodes = (0..self.graph.nodes.len()).map(|node| self.picture(node, room));
         let sources = &self.graph.edges.sources;
         let counted = self.graph.edges.counted.iter().map(|&source| &sources[source]);
-        let clients = counted.map(|source| room.edges[source.client].picture());
+        let clients = counted.map(|source| {
+            let is_piled_up = self.is_piled_up_for(source, room);
+            NodePicture { is_piled_up, ..room.edges[source.client].picture() }
+        });
         let served = self.graph.served.iter();
         let zones = served.map(|&(head, zone)| self.served_in(head, zone.index(), room));
         Picture { rows: nodes.chain(clients).chain(zones).collect() }
@@ -388,14 +394,15 @@ impl Sweep<'_> {
             None => admitted,
             Some(queue) => {
                 let memory = &mut state.nodes[node];
+                let passes = share(admitted, work.arrivals);
+                let come = work.waiting.arrivals(admitted, passes, memory.sojourn);
                 if secs > 0.0 {
-                    let passes = share(admitted, work.arrivals);
-                    let come = work.waiting.arrivals(admitted, passes, memory.sojourn);
                     memory.ratio = queue.later(memory.ratio, memory.inside, come, secs);
                     memory.decline = come.decline;
                 }
                 work.queue = queue.stationary(memory.ratio, memory.decline);
                 memory.inside = work.queue.inside;
+                work.is_piled_up = queue.is_piled_up(memory.ratio, &work.queue, come);
                 if secs > 0.0 {
                     memory.sojourn = (1.0 - work.queue.blocked) * queue.sojourn(&work.queue);
                 }
@@ -414,6 +421,12 @@ impl Sweep<'_> {
             work.queue = queue.burst(work.reached, work.reached * work.at_once, &work.queue);
         }
         room.nodes[node] = work;
+    }
+
+    /// Whether something waits that piled up where clients of a source come to, or behind it.
+    fn is_piled_up_for(&self, source: &Source, room: &Room) -> bool {
+        let first = self.graph.edges.all[source.client].callee;
+        room.nodes[first].is_piled_up || room.nodes[source.service].is_piled_up
     }
 
     /// Of what clients send to a gateway, what it passes on.
@@ -513,6 +526,7 @@ impl Sweep<'_> {
             if offered <= 0.0 {
                 continue;
             }
+            picture.is_piled_up |= work.is_piled_up;
             picture.offered += offered;
             picture.served += served;
             picture.limited += offered * work.allowed * share(work.limited, work.alive) * alive;
@@ -638,6 +652,7 @@ impl Sweep<'_> {
         let failing = f64::from(self.inputs.failing_ppm[node]) / 1e6;
         work.worst = work.worst.or(LossReason::Errors, work.answered * failing);
         work.answered *= 1.0 - failing;
+        work.is_piled_up |= spec.stations.iter().any(|it| room.nodes[*it].is_piled_up);
         let own = spec.own_latency.as_secs_f64();
         work.delay = match &self.queues[node] {
             Some(queue) => queue.delay(state.nodes[node].ratio, &work.queue, own),
@@ -654,6 +669,7 @@ impl Sweep<'_> {
                 let call = &room.edges[edge];
                 passes *= call.fine;
                 let spec = &edges.all[edge];
+                work.is_piled_up |= room.nodes[spec.callee].is_piled_up;
                 let dependency = LossReason::Dependency(self.graph.nodes[spec.callee].service);
                 let reason = if spec.is_denied { LossReason::Denied } else { dependency };
                 let lost = work.answered * (1.0 - call.fine);
@@ -701,6 +717,7 @@ impl Sweep<'_> {
             admitted,
             worked: work.worked,
             queue: work.queue,
+            is_piled_up: work.is_piled_up,
             ..NodePicture::default()
         };
         let spec = &self.graph.nodes[node];
@@ -730,6 +747,7 @@ impl Sweep<'_> {
         for source in edges.sources.iter().filter(|source| source.service == node) {
             let call = &room.edges[source.client];
             add(call, call.answered);
+            picture.is_piled_up |= self.is_piled_up_for(source, room);
         }
         for &edge in &edges.to_node[node] {
             let call = &room.edges[edge];

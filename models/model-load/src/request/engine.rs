@@ -26,6 +26,7 @@ use crate::lookup::Kept;
 use crate::split::Split;
 use crate::stations::Routes;
 
+mod backlog;
 mod call;
 mod clients;
 mod connect;
@@ -38,6 +39,7 @@ mod twin;
 mod writes;
 mod zones;
 
+use backlog::Pace;
 use call::{Call, Caller, Loss, Visit};
 use connect::MEMBER;
 use deadlines::Deadline;
@@ -149,6 +151,8 @@ pub(super) struct Engine {
     free_visits: Vec<u32>,
     /// By row of the graph.
     pub(super) tallies: Vec<Tally>,
+    /// By node.
+    paces: Vec<Pace>,
     /// The row of the zone that the attempt was sent to that is being sent, where that counts.
     served: Option<usize>,
     /// The attempt that is being sent to a station comes to a node that drops it.
@@ -217,6 +221,7 @@ impl Engine {
                 .chain(graph.served.iter().map(|_| SimSpan::ZERO))
                 .map(Tally::new)
                 .collect(),
+            paces: vec![Pace::default(); graph.nodes.len()],
             served: None,
             is_dropped: false,
             request_count: 0,
@@ -484,10 +489,12 @@ impl Engine {
     /// Ends the window that goes on.
     pub(super) fn close_window(&mut self, now: SimTime) {
         self.window += 1;
+        self.note_backlog(now);
         for row in 0..self.tallies.len() {
+            let is_piled_up = self.is_piled_up(row);
             let from = self.tallies[row].window_from();
             let asked = self.asked(row, from, Side::After).zip(self.asked(row, now, Side::Before));
-            self.tallies[row].close_window(now, asked);
+            self.tallies[row].close_window(now, asked, is_piled_up);
         }
     }
 

@@ -141,6 +141,20 @@ impl Station {
         self.live_count
     }
 
+    /// Requests per second that its workers can do together.
+    pub(super) fn capacity(&self) -> f64 {
+        if self.work_mean_ns > 0.0 {
+            self.free_at.len() as f64 * 1e9 / self.work_mean_ns
+        } else {
+            f64::INFINITY
+        }
+    }
+
+    /// Square of the coefficient of variation of the work of a request.
+    pub(super) fn variation_squared(&self) -> f64 {
+        self.serving.work.variation_squared()
+    }
+
     /// Requests that wait now; where they share workers, those that are more than the workers.
     pub(super) fn waiting_count(&mut self, now: SimTime) -> usize {
         if let Some(sharing) = &self.sharing {

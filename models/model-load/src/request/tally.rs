@@ -40,6 +40,8 @@ pub(super) struct Window {
     asked: u64,
     pub(super) ended: u64,
     pub(super) served: u64,
+    /// What piled up before waited still when it ended.
+    pub(super) is_piled_up: bool,
     /// What became of the last requests before it, where nobody asked in it.
     known: Known,
     /// Lost, by reason; few.
@@ -114,10 +116,21 @@ impl Tally {
     }
 
     /// Ends the window that goes on, and begins another.
-    pub(super) fn close_window(&mut self, now: SimTime, asked_millirps: Option<(u64, u64)>) {
+    pub(super) fn close_window(
+        &mut self,
+        now: SimTime,
+        asked_millirps: Option<(u64, u64)>,
+        is_piled_up: bool,
+    ) {
         let window = self.windows.back_mut().expect("one window goes on");
         (window.until, window.asked_millirps) = (now, asked_millirps);
+        window.is_piled_up = is_piled_up;
         self.windows.push_back(Window { from: now, ..Window::default() });
+    }
+
+    /// Requests that were sent so far in the window that goes on.
+    pub(super) fn asked_count(&self) -> u64 {
+        self.windows.back().map_or(0, |window| window.asked)
     }
 
     /// When the window that goes on began.

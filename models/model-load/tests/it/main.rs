@@ -1,6 +1,7 @@
 //! Flows over time: small platforms whose segments can be read, and properties of random ones.
 
 mod agreement;
+mod backlog;
 mod clients;
 mod closed;
 mod deaths;

@@ -222,11 +222,8 @@ fn it_does_not_matter_how_often_requests_are_looked_at() {
 /// Pods of which each answers a hundred requests a second, and clients who ask 450 times a second, wait a
 /// second for an answer and try four times.
 fn stormy(pods: &[(u64, u32)]) -> Case {
-    let client = CallPolicy {
-        timeout: Some(SimSpan::from_secs(1)),
-        retries: 3,
-        ..CallPolicy::default()
-    };
+    let client =
+        CallPolicy { timeout: Some(SimSpan::from_secs(1)), retries: 3, ..CallPolicy::default() };
     let of = |count: u32| Act::Endpoints(0, count, count, u64::from(count) * 100_000);
     let mut case = one(vec![(0, 450_000)], client);
     case.nodes[0].base_millis = 10;

@@ -155,6 +155,13 @@ impl World {
                 self.set_fenced(*database, &fenced, true, ctx);
                 (Struck::Fence(*database), count(fenced.len()))
             }
+            Action::PausePooler { pooler } => {
+                let length = self.plan.faults[fault.index()].duration;
+                let until = length.map(|length| ctx.now().saturating_add(length));
+                let of = (self.blueprint.poolers[pooler.index()].database, *pooler);
+                let is_new = self.databases.pause_pooler(of, until, ctx, &mut self.pg_notices);
+                (Struck::Pause(*pooler), u32::from(is_new))
+            }
             Action::Switchover { database, to } => {
                 self.databases.switch_over(*database, *to, ctx, &mut self.pg_notices);
                 (Struck::Switchover(*database), 1)
@@ -223,6 +230,10 @@ impl World {
                 self.cluster.lift_gates(workload, were_lifted, ctx);
             }
             Struck::Drain(drain) => self.cluster.end_drain(drain, ctx),
+            Struck::Pause(pooler) => {
+                let of = (self.blueprint.poolers[pooler.index()].database, pooler);
+                self.databases.resume_pooler(of, ctx, &mut self.pg_notices);
+            }
             Struck::Fence(database) => {
                 let instances = self.blueprint.databases[database.index()].instances;
                 let all = 0..u8::try_from(instances).expect("instances are at most 100");

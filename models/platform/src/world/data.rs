@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use model_api::backup::DataSetKind;
 use model_api::fault::{DataFault, Fault, FaultKind};
-use model_api::{Blueprint, DataSetId, DatabaseId, NodeId, Observation, WorkloadId, ZoneId};
+use model_api::{Blueprint, DataSetId, DatabaseId, NodeId, Observation, PodId, WorkloadId, ZoneId};
 use model_backup::{ALL, BackupNotice, Backups, Breakage, Disaster};
 use model_postgres::Seat;
 use sim_kernel::{Context, Recorder, SimSpan};
@@ -151,6 +151,21 @@ impl World {
     /// What backups know of data, for whoever looks at a run from outside.
     pub fn backups(&self) -> &Backups {
         &self.data.backups
+    }
+
+    /// A pod started, ended, or was cut off: if it makes backups, nobody else may be there to do so.
+    pub(super) fn tell_server<R: Recorder<Observation>>(
+        &mut self,
+        pod: PodId,
+        ctx: &mut Context<'_, Event, R>,
+    ) {
+        let workload = self.cluster.pod(pod).workload;
+        let policies = &self.wiring.backed_up_by[workload.index()];
+        if !policies.is_empty() {
+            let mut pods = self.cluster.pods_of(workload).iter();
+            let is_up = pods.any(|pod| self.cluster.pod(*pod).is_live);
+            self.data.backups.set_server_up(policies, is_up, ctx);
+        }
     }
 
     /// Tells in which zones the live copies of data stand.
@@ -430,6 +445,9 @@ impl World {
                 (Struck::Nothing, self.data.backups.lose_place(*place, ctx))
             }
             DataFault::KeyLoss { key } => (Struck::Nothing, self.data.backups.lose_key(*key, ctx)),
+            DataFault::BucketFull { place } => {
+                (Struck::Copies, self.data.backups.set_full(*place, true, ctx))
+            }
             DataFault::KeyDisabled { key } => {
                 (Struck::Copies, self.data.backups.set_key_disabled(*key, true, ctx))
             }
@@ -450,6 +468,9 @@ impl World {
         ctx: &mut Context<'_, Event, R>,
     ) {
         match kind {
+            FaultKind::Data(DataFault::BucketFull { place }) => {
+                self.data.backups.set_full(*place, false, ctx);
+            }
             FaultKind::Data(DataFault::KeyDisabled { key }) => {
                 self.data.backups.set_key_disabled(*key, false, ctx);
             }

@@ -183,7 +183,8 @@ impl World {
         let (serving, claims): (Vec<PodId>, Vec<Claim>) =
             running.iter().filter_map(|pod| Some((*pod, claims_of(*pod).serving?))).unzip();
         let mut changed = Vec::new();
-        for (pod, millis) in serving.iter().zip(divide(node_millis.saturating_sub(beside), &claims)) {
+        for (pod, millis) in serving.iter().zip(divide(node_millis.saturating_sub(beside), &claims))
+        {
             let workload = self.cluster.pod(*pod).workload;
             let services = &self.wiring.sharing_services[workload.index()];
             if !services.is_empty() && self.node_shares.set(*pod, millis) {

@@ -7,8 +7,8 @@ use model_api::fault::{DataFault, Fault, FaultKind, FaultPlan, Start};
 use model_api::kube::{LabelSelector, Service, Workload, WorkloadKind};
 use model_api::observation::BackupFact;
 use model_api::{
-    Blueprint, DataSetId, DatabaseId, Observation, Origin, PlaceId, ServiceId, SimSpan, SimTime,
-    WorkloadId, ZoneId,
+    Blueprint, DataSetId, DatabaseId, Observation, Origin, PlaceId, PoolerId, ServiceId, SimSpan,
+    SimTime, WorkloadId, ZoneId,
 };
 use platform::{Event, Plan, World};
 use sim_kernel::{Journal, Simulation};
@@ -294,6 +294,52 @@ fn a_pooler_comes_back_at_a_try_of_its_own() {
     assert!(back >= promoted && back <= promoted + 15, "{promoted} {back}");
     let (back, promoted) = returned(1);
     assert!(back <= promoted + 4, "{promoted} {back}");
+}
+
+/// What becomes of requests for a pooler that is paused for 30 s from 600 s on, while its primary hands
+/// over: times and shares in percent.
+fn paused(change: impl FnOnce(&mut Blueprint)) -> Vec<(u64, u32)> {
+    let mut blueprint = archiving(1 << 20, 1 << 40);
+    blueprint.databases[0].switchover_delay = SimSpan::from_hours(1);
+    blueprint.poolers.push(Pooler {
+        namespace: "shop".to_owned(),
+        name: "pool".to_owned(),
+        database: DATABASE,
+        // Any pods will do.
+        workload: WorkloadId(0),
+        service: ServiceId(0),
+        instances: 2,
+        wait_max: Some(SimSpan::from_secs(120)),
+        login_retry: SimSpan::from_secs(15),
+        pool_size: 20,
+        client_max: 100,
+        ..Pooler::default()
+    });
+    change(&mut blueprint);
+    let pause = FaultKind::Action(Action::PausePooler { pooler: PoolerId(0) });
+    let hand_over = FaultKind::Action(Action::Switchover { database: DATABASE, to: None });
+    let at = |secs| Start::At(SimTime::from_secs(secs));
+    let faults =
+        vec![fault("pause", pause, at(600), Some(30)), fault("move", hand_over, at(602), None)];
+    let mut simulation = simulation(blueprint, faults);
+    assert!(simulation.run_until(SimTime::from_secs(1_200)).is_complete());
+    let records = simulation.recorder().observations().iter();
+    let told = records.filter_map(|record| match record.observation {
+        Observation::PoolerFails { failing_ppm, .. } => {
+            Some((record.at.as_nanos() / 1_000_000_000, failing_ppm / 10_000))
+        }
+        _ => None,
+    });
+    told.collect()
+}
+
+#[test]
+fn a_pause_that_callers_can_bear_turns_nobody_away() {
+    assert_eq!(paused(|_| ()), [], "and no login failed, so that none is put off");
+    let impatient = |town: &mut Blueprint| town.poolers[0].wait_max = Some(SimSpan::from_secs(10));
+    assert_eq!(paused(impatient), [(600, 100), (620, 0)]);
+    let caller = |town: &mut Blueprint| town.loads[0].client.timeout = Some(SimSpan::from_secs(5));
+    assert_eq!(paused(caller), [(600, 100), (625, 0)]);
 }
 
 #[test]

@@ -2,9 +2,14 @@
 
 use model_api::backup::DisasterClass;
 use model_api::blueprint::{DatabaseManager, Patroni, Synchronous};
-use model_api::fault::{DataFault, Fault, FaultKind, FaultPlan, NodePick, Start, ZonePick};
+use model_api::fault::{
+    DataFault, Fault, FaultKind, FaultPlan, InstanceFault, InstanceHarm, InstancePick, NodePick,
+    Start, ZonePick,
+};
 use model_api::observation::BackupFact;
-use model_api::{Blueprint, DataSetId, FaultId, NodeId, Observation, SimSpan, SimTime, ZoneId};
+use model_api::{
+    Blueprint, DataSetId, DatabaseId, FaultId, NodeId, Observation, SimSpan, SimTime, ZoneId,
+};
 use model_backup::Disaster;
 use platform::{Event, FaultEvent, Plan, World};
 use sim_kernel::{Journal, Priority, Simulation};
@@ -86,13 +91,31 @@ fn isolation(zone: u32, from: u64, secs: u64) -> Fault {
     fault(&format!("isolation {zone} {from}"), kind, at(from), Some(secs))
 }
 
+/// What befalls one instance.
+fn harm(whom: InstancePick, what: InstanceHarm, (from, secs): (u64, u64)) -> Fault {
+    let kind = FaultKind::Instance(InstanceFault { database: DatabaseId(0), whom, what });
+    let secs = (what != InstanceHarm::VolumeDestroyed).then_some(secs);
+    fault(&format!("{what:?} {whom:?} {from}"), kind, at(from), secs)
+}
+
+fn any_instance(numbers: &mut Numbers) -> InstancePick {
+    match numbers.below(3) {
+        0 => InstancePick::Primary,
+        1 => InstancePick::Standby,
+        _ => InstancePick::Instance(u8::try_from(numbers.below(3)).expect("few")),
+    }
+}
+
 fn random_faults(numbers: &mut Numbers) -> Vec<Fault> {
     let one = |numbers: &mut Numbers| {
         let (from, secs) = (300 + numbers.below(1_500), 20 + numbers.below(1_500));
         let zone = u32::try_from(numbers.below(3)).expect("few");
-        match numbers.below(4) {
+        match numbers.below(7) {
             0 => isolation(zone, from, secs),
             1 => crate::zone_loss(zone, from, Some(secs)),
+            2 => harm(InstancePick::Primary, InstanceHarm::Frozen, (from, secs)),
+            3 => harm(InstancePick::Standby, InstanceHarm::HeldBack, (from, secs)),
+            4 => harm(any_instance(numbers), InstanceHarm::VolumeDestroyed, (from, secs)),
             _ => node_crash(numbers.below(6), from, secs),
         }
     };
@@ -142,7 +165,7 @@ fn home(blueprint: &Blueprint) -> u32 {
 
 fn primary_zone(simulation: &Sim) -> u32 {
     let world = simulation.model();
-    let pod = world.databases().primary_pod(model_api::DatabaseId(0)).expect("it was placed");
+    let pod = world.databases().primary_pod(DatabaseId(0)).expect("it was placed");
     world.cluster().pod(pod).zone.expect("it was placed").0
 }
 
@@ -265,7 +288,7 @@ fn strike_all(
 ) -> Vec<String> {
     let backups = base.model().backups();
     let end = when + SimSpan::from_secs(3_000);
-    let primary = base.model().databases().primary_pod(model_api::DatabaseId(0));
+    let primary = base.model().databases().primary_pod(DatabaseId(0));
     let primary = base.model().cluster().pod(primary.expect("it was placed"));
     let (mut of_nodes, mut untrue) = (SimSpan::ZERO, Vec::new());
     for (idx, (disaster, _)) in strikes.iter().enumerate() {
@@ -309,6 +332,24 @@ fn strike_all(
     untrue
 }
 
+/// How many faults of single instances struck one.
+fn harms_that_struck(base: &Sim, faults: &[Fault]) -> u32 {
+    let struck = base.recorder().observations().iter().filter(|it| match it.observation {
+        Observation::FaultStruck { fault, targets } => {
+            targets > 0 && matches!(faults[fault.index()].kind, FaultKind::Instance(_))
+        }
+        _ => false,
+    });
+    u32::try_from(struck.count()).expect("few")
+}
+
+/// When commits are lost whatever strikes.
+fn losses(base: &Sim) -> Vec<SimTime> {
+    let is_loss = |it: &Observation| matches!(it, Observation::CommitsLost { .. });
+    let records = base.recorder().observations().iter();
+    records.filter(|it| is_loss(&it.observation)).map(|it| it.at).collect()
+}
+
 /// Nothing is told where no whole commit falls into what is lost: one comes every 10 ms.
 fn is_equal(lost: SimSpan, foretold: SimSpan) -> bool {
     lost == foretold || lost.is_zero() && foretold < SimSpan::from_millis(10)
@@ -335,7 +376,8 @@ fn breakpoints(base: &Sim) -> Vec<SimTime> {
 #[test]
 fn a_branch_that_is_struck_loses_what_was_at_stake() {
     let (mut tried, mut untrue) = ([Tried::default(); 2], Vec::new());
-    for seed in 0..120 {
+    let mut harm_count = 0;
+    for seed in 0..160 {
         let mut numbers = Numbers(seed);
         let blueprint = random_database(&mut numbers, seed);
         let mut faults = random_faults(&mut numbers);
@@ -361,7 +403,14 @@ fn a_branch_that_is_struck_loses_what_was_at_stake() {
                 _ => None,
             });
             let ends: Vec<SimTime> = ends.collect();
+            harm_count += harms_that_struck(&whole, &known);
             let moments = breakpoints(&whole).into_iter();
+            // So may what is lost in that moment anyway: of that it is looked at just before.
+            let lost_at = losses(&whole);
+            let moments = moments.map(|it| {
+                let is_lost = lost_at.contains(&it);
+                it - SimSpan::from_nanos(u64::from(is_lost))
+            });
             let moments = moments.filter(|it| *it > from && *it <= until && !ends.contains(it));
             let mut base = simulation(&blueprint, &known, seed);
             for when in moments {
@@ -377,6 +426,7 @@ fn a_branch_that_is_struck_loses_what_was_at_stake() {
     for class in tried {
         assert!(class.sure_count > 3_000 && class.loss_count > 300, "{tried:?}");
     }
+    assert!(harm_count > 100, "{harm_count}");
     // Of nodes the worst counts, so that one whose loss is not known makes all a bound.
     assert!(tried[0].bound_count * 2 < tried[0].sure_count, "{tried:?}");
 }

@@ -2,7 +2,7 @@
 
 use model_api::action::Action;
 use model_api::fault::{Fault, FaultKind, FaultPlan, Start};
-use model_api::kube::StorageClass;
+use model_api::kube::{StorageClass, VolumeBindingMode};
 use model_api::{Blueprint, NodeId, Observation, SimSpan, SimTime, WorkloadId};
 use platform::{Event, Plan, World};
 use sim_kernel::{Journal, Simulation};
@@ -16,6 +16,7 @@ fn blueprint(is_local: bool) -> Blueprint {
     let mut blueprint = archiving(1 << 20, 1 << 40);
     blueprint.storage_classes.push(StorageClass {
         name: "fast".to_owned(),
+        binding_mode: VolumeBindingMode::WaitForFirstConsumer,
         is_zonal: true,
         is_local,
         is_default: true,

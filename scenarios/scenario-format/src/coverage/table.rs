@@ -598,7 +598,7 @@ pub(super) const KINDS: &[KindRows] = &[
         ("spec.switchoverDelay", M, ""),
         ("spec.topologySpreadConstraints", M, ""),
         ("spec.walStorage.size", M, "the log may fill it"),
-        ("spec.walStorage.storageClass", A, "whether the volume can grow"),
+        ("spec.walStorage.storageClass", A, "whether the volume can grow, and where a class that binds at once makes it"),
     ]),
     kind!("postgresql.cnpg.io" "Pooler" A "`writesTo` and `dependsOn` say who goes through it", "spec.template", [
         ("spec.cluster.name", M, ""),
@@ -655,7 +655,7 @@ pub(super) const KINDS: &[KindRows] = &[
         ("allowVolumeExpansion", M, ""),
         ("parameters", A, "where `encryptionKMSID` leads to: a black start waits for that vault"),
         ("provisioner", A, "file systems are shared, block devices bound to their zone"),
-        ("volumeBindingMode", A, "WaitForFirstConsumer is played; Immediate is played as it, with a warning"),
+        ("volumeBindingMode", M, "Immediate, the default: volumes are made in the zones that names of claims lead to"),
     ]),
     kind!("velero.io" "Backup" N "a single backup is no policy", "", []),
     kind!("velero.io" "BackupStorageLocation" M "where schedules write to", "", [
@@ -684,7 +684,7 @@ pub(super) const KINDS: &[KindRows] = &[
         ("spec.template.hooks.resources[].includedNamespaces", M, ""),
         ("spec.template.hooks.resources[].labelSelector", M, "against the labels of the pod template"),
         ("spec.template.hooks.resources[].name", N, ""),
-        ("spec.template.hooks.resources[].post", N, ""),
+        ("spec.template.hooks.resources[].post", A, "its time-out; one that fails leaves the copy as it is"),
         ("spec.template.hooks.resources[].pre", A, "its time-out and onError; `hook` of a policy says how often it fails"),
         ("spec.template.includeClusterResources", A, "whether the API's objects are copied as a whole"),
         ("spec.template.includedClusterScopedResources", A, "whether the API's objects are copied as a whole"),

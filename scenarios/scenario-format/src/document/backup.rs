@@ -137,9 +137,11 @@ record! {
         key: Option<Spanned<String>>,
         /// Policies with the same number run one after another.
         lane: Option<Spanned<u32>>,
+        /// The Deployment that makes the runs, `namespace/name`: nothing is made while none of its pods runs, and a run fails when the last one ends. Without it somebody is always there.
+        server: Option<Spanned<String>>,
         /// Time of a run besides moving bytes; 1m when left out.
         overhead: Option<Spanned<SimSpan>>,
-        /// What runs in the pods before each copy; nothing when left out.
+        /// What runs in the pods before and after each copy; nothing when left out.
         hook: Option<HookSpec>,
         /// Bytes that a run moves; the size of the data set when left out.
         moves: Option<Spanned<Bytes>>,
@@ -161,6 +163,8 @@ record! {
     pub struct HookSpec("a hook") {
         /// Time that it takes at most; 30s when left out.
         takes: Option<Spanned<SimSpan>>,
+        /// Time at most of the command that runs after the copy; there is none when left out.
+        after: Option<Spanned<SimSpan>>,
         /// Share of runs in which it fails; none when left out.
         failures: Option<Spanned<Share>>,
         /// `fail` (nothing is copied when it fails) or `continue`; fail when left out.

@@ -85,7 +85,7 @@ mod storage;
 
 pub use action::{
     BadRolloutSpec, ControlPlaneUpgradeSpec, DrainSpec, FenceSpec, GrowStorageSpec, HoldSpec,
-    LiftGatesSpec, NodesSpec, RolloutSpec, ScaleSpec, SwitchoverSpec,
+    LiftGatesSpec, NodesSpec, PausePoolerSpec, RolloutSpec, ScaleSpec, SwitchoverSpec,
 };
 pub use instance::{DestroyInstanceSpec, FreezePrimarySpec, HoldStandbySpec};
 pub use storage::{DiskLossSpec, SetMinSizeSpec, ThrottleSpec};
@@ -159,6 +159,8 @@ tagged! {
         Ransomware(Endless<LogicalLossSpec>),
         /// A place for copies is gone, with everything in it.
         BackupTargetLoss(Endless<BackupTargetLossSpec>),
+        /// A place for copies takes nothing more: it is full, or its quota is reached. What is in it can be read.
+        BucketFull(BucketFullSpec),
         /// A key is gone.
         KeyLoss(Endless<KeyLossSpec>),
         /// A key cannot be used: it is disabled, its KMS is away, its vault is sealed.
@@ -209,6 +211,8 @@ tagged! {
         Switchover(Endless<SwitchoverSpec>),
         /// PostgreSQL of an instance is kept off; at the end it runs again.
         Fence(FenceSpec),
+        /// A pooler is paused, as `spec.pgbouncer.paused` does it: it lends no connection, and who asks waits until it goes on at the end.
+        PausePooler(PausePoolerSpec),
     }
 }
 
@@ -247,6 +251,14 @@ fault_record! {
 fault_record! {
     /// A place for copies is gone.
     pub struct BackupTargetLossSpec("backupTargetLoss") {
+        /// Which.
+        place: Spanned<String>,
+    }
+}
+
+fault_record! {
+    /// A place for copies takes nothing more, for a while: runs that write there fail, and segments of logs wait.
+    pub struct BucketFullSpec("bucketFull") {
         /// Which.
         place: Spanned<String>,
     }
@@ -440,6 +452,7 @@ impl FaultSpec {
             }
             Self::EtcdDataLoss(spec) => spec.start_keys(),
             Self::BackupTargetLoss(spec) => spec.start_keys(),
+            Self::BucketFull(spec) => spec.start_keys(),
             Self::KeyLoss(spec) => spec.start_keys(),
             Self::KeyDisabled(spec) => spec.start_keys(),
             Self::BackupsBroken(spec) => spec.start_keys(),
@@ -463,6 +476,7 @@ impl FaultSpec {
             Self::GrowStorage(spec) => spec.start_keys(),
             Self::Switchover(spec) => spec.start_keys(),
             Self::Fence(spec) => spec.start_keys(),
+            Self::PausePooler(spec) => spec.start_keys(),
         }
     }
 
@@ -476,6 +490,7 @@ impl FaultSpec {
                 | Self::BadMigration(_)
                 | Self::Ransomware(_)
                 | Self::BackupTargetLoss(_)
+                | Self::BucketFull(_)
                 | Self::KeyLoss(_)
                 | Self::KeyDisabled(_)
                 | Self::BackupsBroken(_)
@@ -558,6 +573,7 @@ impl FaultSpec {
             Self::Ransomware(_) => "ransomware",
             Self::BackupTargetLoss(_) => "backupTargetLoss",
             Self::KeyLoss(_) => "keyLoss",
+            Self::BucketFull(_) => "bucketFull",
             Self::KeyDisabled(_) => "keyDisabled",
             Self::BackupsBroken(_) => "backupsBroken",
             Self::ArchiveBroken(_) => "archiveBroken",
@@ -582,6 +598,7 @@ impl FaultSpec {
             Self::GrowStorage(_) => "growStorage",
             Self::Switchover(_) => "switchover",
             Self::Fence(_) => "fence",
+            Self::PausePooler(_) => "pausePooler",
         }
     }
 
@@ -619,6 +636,7 @@ impl FaultSpec {
             Self::EtcdDataLoss(spec) => spec.span,
             Self::BackupTargetLoss(spec) => spec.span,
             Self::KeyLoss(spec) => spec.span,
+            Self::BucketFull(spec) => spec.span,
             Self::KeyDisabled(spec) => spec.span,
             Self::BackupsBroken(spec) => spec.span,
             Self::ArchiveBroken(spec) => spec.span,
@@ -641,6 +659,7 @@ impl FaultSpec {
             Self::GrowStorage(spec) => spec.span,
             Self::Switchover(spec) => spec.span,
             Self::Fence(spec) => spec.span,
+            Self::PausePooler(spec) => spec.span,
         }
     }
 }

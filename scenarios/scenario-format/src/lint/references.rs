@@ -1,9 +1,9 @@
-//! Names that lead nowhere: W0118, W0122 to W0127; classes that bind too early: W0222.
+//! Names that lead nowhere: W0118, W0122 to W0127; classes that bind too early: W0222, W0380.
 
 use std::collections::BTreeMap;
 
-use model_api::ServiceId;
-use model_api::kube::{VolumeBindingMode, Workload, WorkloadKind};
+use model_api::kube::{Workload, WorkloadKind, early_claims, is_early, zone_position};
+use model_api::{ServiceId, WorkloadId};
 
 use super::{Lint, is_replicated};
 use crate::coverage::is_known;
@@ -22,6 +22,7 @@ impl Lint<'_> {
         }
         self.storage_classes();
         self.early_binding();
+        self.torn_volumes();
     }
 
     /// W0122.
@@ -188,25 +189,84 @@ impl Lint<'_> {
         });
         let claims = self.manifests.claims.iter().map(|claim| &claim.value).chain(of_sets);
         let used: Vec<Option<String>> = claims.map(|claim| claim.storage_class.clone()).collect();
-        for class in &self.manifests.storage_classes {
+        for (idx, class) in self.manifests.storage_classes.iter().enumerate() {
             let object = self.manifests.object(class);
-            let class = &class.value;
+            // Its pool may say that volumes are there in all zones.
+            let class = &self.blueprint.storage_classes[idx];
             let is_used = used.iter().any(|name| match name {
                 Some(name) => *name == class.name,
                 None => class.is_default,
             });
-            let is_early = class.binding_mode == VolumeBindingMode::Immediate && class.is_zonal;
-            if !is_used || !is_early {
+            if !is_used || !is_early(class) {
                 continue;
             }
             let message = format!(
-                "{}: volumes are made in a zone of its provisioner's choice before their pods are placed; a run makes them where the pod goes",
+                "{}: volumes are made before their pods are placed, in zones that the names of their claims lead to",
                 object.title()
             );
             let help = "make a class with volumeBindingMode: WaitForFirstConsumer; that of a class cannot be changed";
             let span = object.span("volumeBindingMode");
             self.push(object, Diagnostic::new(Code::W0222, span, message).help(help));
         }
+    }
+
+    /// W0380: volumes of one pod that are made in two zones.
+    fn torn_volumes(&mut self) {
+        let zones = self.zones_with_nodes();
+        for idx in 0..self.blueprint.workloads.len() {
+            let early = early_claims(self.blueprint, WorkloadId::from_index(idx));
+            if early.len() < 2 || zones.len() < 2 {
+                continue;
+            }
+            let spec = &self.blueprint.workloads[idx];
+            let object = self.manifests.object(&self.manifests.workloads[idx]);
+            let first = match &spec.kind {
+                WorkloadKind::StatefulSet { ordinals_start, .. } => *ordinals_start,
+                WorkloadKind::DatabaseInstances => 1,
+                _ => 0,
+            };
+            let ordinals = first..first.saturating_add(spec.replicas);
+            let torn: Vec<String> = ordinals
+                .filter_map(|ordinal| {
+                    let names = early.iter().map(|claim| claim.name(ordinal));
+                    let placed = |name: String| {
+                        let zone = zones[zone_position(&name, zones.len())].as_str();
+                        (format!("{name} in {zone}"), zone)
+                    };
+                    let all: Vec<(String, &str)> = names.map(placed).collect();
+                    let is_torn = all.iter().any(|(_, zone)| *zone != all[0].1);
+                    let told: Vec<&str> = all.iter().map(|(text, _)| text.as_str()).collect();
+                    is_torn.then(|| told.join(" and "))
+                })
+                .collect();
+            let Some(example) = torn.first() else { continue };
+            let message = format!(
+                "{}: {} of {} pods have volumes in two zones, and no node reaches both: {example}",
+                object.title(),
+                torn.len(),
+                spec.replicas
+            );
+            let path = match object.key.kind.as_str() {
+                "Cluster" => "spec.walStorage",
+                "StatefulSet" => "spec.volumeClaimTemplates",
+                _ => "spec",
+            };
+            let help = "use classes with volumeBindingMode: WaitForFirstConsumer";
+            let span = object.span(path);
+            self.push(object, Diagnostic::new(Code::W0380, span, message).help(help));
+        }
+    }
+
+    /// Zones that have nodes at the start, in the order of their names.
+    fn zones_with_nodes(&self) -> Vec<String> {
+        let blueprint = self.blueprint;
+        let nodes = blueprint.nodes.iter().zip(blueprint.spare_nodes());
+        let zones = nodes.filter(|(_, is_spare)| !is_spare).map(|(node, _)| node.zone);
+        let mut names: Vec<String> =
+            zones.map(|zone| blueprint.zones[zone.index()].name.clone()).collect();
+        names.sort_unstable();
+        names.dedup();
+        names
     }
 
     /// W0126.
@@ -217,7 +277,7 @@ impl Lint<'_> {
         }
         let names: Vec<&str> = classes.iter().map(|class| class.name.as_str()).collect();
         let has_default = classes.iter().any(|class| class.is_default);
-        let mut wrong: Vec<(&Object, String, Option<String>)> = Vec::new();
+        let mut wrong: Vec<(&Object, bool, String, Option<String>)> = Vec::new();
         let check = |class: Option<&str>| match class {
             // An empty name asks for a volume that exists already.
             Some("") => None,
@@ -234,20 +294,22 @@ impl Lint<'_> {
         for claim in &self.manifests.claims {
             let object = self.manifests.object(claim);
             if let Some((message, help)) = check(claim.value.storage_class.as_deref()) {
-                wrong.push((object, message, help));
+                let is_of_log = claim.value.name.ends_with("-wal");
+                wrong.push((object, is_of_log, message, help));
             }
         }
         for (workload, object) in self.workloads() {
             let WorkloadKind::StatefulSet { claims, .. } = &workload.kind else { continue };
             for claim in claims {
                 if let Some((message, help)) = check(claim.storage_class.as_deref()) {
-                    wrong.push((object, message, help));
+                    wrong.push((object, false, message, help));
                 }
             }
         }
-        for (object, message, help) in wrong {
+        for (object, is_of_log, message, help) in wrong {
             let path = match object.key.kind.as_str() {
                 "StatefulSet" => "spec.volumeClaimTemplates",
+                "Cluster" if is_of_log => "spec.walStorage.storageClass",
                 "Cluster" => "spec.storage.storageClass",
                 _ => "spec.storageClassName",
             };

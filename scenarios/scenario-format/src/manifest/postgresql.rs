@@ -143,7 +143,7 @@ impl Reader<'_> {
         Parts {
             workload: Workload { replicas: running, ..self.instances(instances, admission) },
             services: ["rw", "ro", "r"].map(|suffix| self.database_service(suffix)).to_vec(),
-            claims: self.instance_claims(instances, "spec.storage"),
+            claims: self.all_claims(instances),
             instances,
             synchronous: self.synchronous(instances),
             commit_wait: self.commit_wait(),
@@ -551,6 +551,24 @@ impl Reader<'_> {
             origin: self.origin(),
             ..Service::default()
         }
+    }
+
+    /// Claims of data, and of the log where it has a volume of its own: `<cluster>-<number from 1>-wal`.
+    fn all_claims(&mut self, instances: u32) -> Vec<PersistentVolumeClaim> {
+        let mut claims = self.instance_claims(instances, "spec.storage");
+        if self.object.find("spec.walStorage").is_some_and(|node| !node.is_null()) {
+            let storage_class = self.text("spec.walStorage.storageClass").map(str::to_owned);
+            let log = |data: &PersistentVolumeClaim| PersistentVolumeClaim {
+                name: format!("{}-wal", data.name),
+                storage_class: storage_class.clone(),
+                // How large they are is looked at where the log fills them.
+                size_bytes: 0,
+                ..data.clone()
+            };
+            let logs: Vec<PersistentVolumeClaim> = claims.iter().map(log).collect();
+            claims.extend(logs);
+        }
+        claims
     }
 
     /// Each instance has a claim of its own name, `<cluster>-<number from 1>`.

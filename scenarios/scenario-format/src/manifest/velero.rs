@@ -27,6 +27,8 @@ use crate::yaml::Node;
 pub(crate) const FILES_OF: &str = "backup.velero.io/backup-volumes";
 pub(crate) const NO_FILES_OF: &str = "backup.velero.io/backup-volumes-excludes";
 const PRE_HOOK: &str = "pre.hook.backup.velero.io/command";
+const POST_HOOK: &str = "post.hook.backup.velero.io/command";
+const POST_HOOK_TIMEOUT: &str = "post.hook.backup.velero.io/timeout";
 const PRE_HOOK_ON_ERROR: &str = "pre.hook.backup.velero.io/on-error";
 const PRE_HOOK_TIMEOUT: &str = "pre.hook.backup.velero.io/timeout";
 /// `defaultHookTimeout` (`internal/hook/item_hook_handler.go`).
@@ -73,7 +75,7 @@ pub struct VeleroSchedule {
     pub hooks: Vec<VeleroHook>,
 }
 
-/// Commands that run in pods before their volumes are copied.
+/// Commands that run in pods before and after their volumes are copied.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VeleroHook {
     /// `includedNamespaces`; empty means all.
@@ -84,6 +86,8 @@ pub struct VeleroHook {
     pub selector: Option<LabelSelector>,
     /// Most time that they take together.
     pub timeout: SimSpan,
+    /// The same of those that run after the volumes are copied.
+    pub after: SimSpan,
     /// One of them has `onError: Fail`, the default: without it no volume of the pod is copied.
     pub is_needed: bool,
 }
@@ -191,13 +195,21 @@ impl VeleroServer {
 
 /// The hook that annotations of a pod template ask for.
 pub(crate) fn annotated_hook(annotations: &BTreeMap<String, String>) -> Option<VeleroHook> {
-    annotations.get(PRE_HOOK)?;
-    let timeout = annotations.get(PRE_HOOK_TIMEOUT).map(|text| SimSpan::from_text(text));
+    let most = |command: &str, timeout: &str| {
+        annotations.get(command)?;
+        let timeout = annotations.get(timeout).map(|text| SimSpan::from_text(text));
+        Some(timeout.and_then(Result::ok).unwrap_or(HOOK_TIMEOUT))
+    };
+    let (before, after) = (most(PRE_HOOK, PRE_HOOK_TIMEOUT), most(POST_HOOK, POST_HOOK_TIMEOUT));
+    if before.is_none() && after.is_none() {
+        return None;
+    }
     Some(VeleroHook {
         included_namespaces: Vec::new(),
         excluded_namespaces: Vec::new(),
         selector: None,
-        timeout: timeout.and_then(Result::ok).unwrap_or(HOOK_TIMEOUT),
+        timeout: before.unwrap_or(SimSpan::ZERO),
+        after: after.unwrap_or(SimSpan::ZERO),
         is_needed: annotations.get(PRE_HOOK_ON_ERROR).is_none_or(|word| word != "Continue"),
     })
 }
@@ -276,30 +288,39 @@ impl Reader<'_> {
     }
 
     fn velero_hook(&mut self, path: &str) -> Option<VeleroHook> {
-        let before = format!("{path}.pre");
-        let count = self.object.find(&before).and_then(Node::items)?.len();
-        let (mut timeout, mut is_needed) = (SimSpan::ZERO, false);
-        for idx in 0..count {
-            let command = format!("{before}[{idx}].exec");
-            let takes = self.go_duration(&format!("{command}.timeout"));
-            timeout = timeout.saturating_add(takes.map_or(HOOK_TIMEOUT, |it| it.value));
-            let on_error = format!("{command}.onError");
-            let word = self.text(&on_error);
-            is_needed |= self.choice(&on_error, word, true, &[("Fail", true), ("Continue", false)]);
-        }
+        let (timeout, is_needed) = self.hook_commands(&format!("{path}.pre"));
+        // One that fails after the copy leaves the copy as it is.
+        let (after, _) = self.hook_commands(&format!("{path}.post"));
         let selector = format!("{path}.labelSelector");
         let given: Option<meta::LabelSelector> = self.part(&selector);
         let names = |reader: &Self, field: &str| {
             let all = reader.texts_of(&format!("{path}.{field}"));
             all.into_iter().map(|it| it.value).filter(|it| it != "*").collect()
         };
-        (count > 0).then(|| VeleroHook {
+        let is_there = !timeout.is_zero() || !after.is_zero();
+        is_there.then(|| VeleroHook {
             included_namespaces: names(self, "includedNamespaces"),
             excluded_namespaces: names(self, "excludedNamespaces"),
             selector: given.map(|it| self.label_selector(&selector, &it)),
             timeout,
+            after,
             is_needed,
         })
+    }
+
+    /// Most time that commands take together, and whether one of them has to succeed.
+    fn hook_commands(&mut self, path: &str) -> (SimSpan, bool) {
+        let count = self.object.find(path).and_then(Node::items).map_or(0, <[Node]>::len);
+        let (mut timeout, mut is_needed) = (SimSpan::ZERO, false);
+        for idx in 0..count {
+            let command = format!("{path}[{idx}].exec");
+            let takes = self.go_duration(&format!("{command}.timeout"));
+            timeout = timeout.saturating_add(takes.map_or(HOOK_TIMEOUT, |it| it.value));
+            let on_error = format!("{command}.onError");
+            let word = self.text(&on_error);
+            is_needed |= self.choice(&on_error, word, true, &[("Fail", true), ("Continue", false)]);
+        }
+        (timeout, is_needed)
     }
 
     pub(crate) fn storage_location(&mut self) -> StorageLocation {

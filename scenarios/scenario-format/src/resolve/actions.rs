@@ -1,16 +1,17 @@
 //! Actions: what they are done to.
 
 use model_api::action::{Action, Fenced, NodeWork};
-use model_api::blueprint::{Database, DatabaseManager, NodeSpec};
+use model_api::blueprint::{Database, DatabaseManager, NodeSpec, Pooler};
 use model_api::kube::{PodTemplate, WorkloadKind};
-use model_api::{DatabaseId, NodeId, WorkloadId};
+use model_api::{DatabaseId, NodeId, PoolerId, WorkloadId};
 
-use super::Resolver;
+use super::{Resolver, look_up};
+
 use super::nodes::pool_of;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::document::{
     BadRolloutSpec, DrainSpec, FaultSpec, FenceSpec, GrowStorageSpec, HoldSpec, LiftGatesSpec,
-    NodesSpec, PodCrashSpec, RolloutSpec, ScaleSpec, SwitchoverSpec,
+    NodesSpec, PausePoolerSpec, PodCrashSpec, RolloutSpec, ScaleSpec, SwitchoverSpec,
 };
 use crate::manifest::PODS_MAX;
 use crate::nearest::suggestion;
@@ -45,6 +46,7 @@ impl Resolver<'_> {
             FaultSpec::GrowStorage(spec) => self.grow_storage(spec)?,
             FaultSpec::Switchover(spec) => self.switchover(spec)?,
             FaultSpec::Fence(spec) => self.fence(spec)?,
+            FaultSpec::PausePooler(spec) => self.pause_pooler(spec)?,
             _ => return None,
         })
     }
@@ -241,6 +243,20 @@ impl Resolver<'_> {
             Some(name) => Fenced::Instance(self.instance_named(database, name)?),
         };
         Some(Action::Fence { database, whom })
+    }
+
+    fn pause_pooler(&mut self, spec: &PausePoolerSpec) -> Option<Action> {
+        let full = |it: &Pooler| format!("{}/{}", it.namespace, it.name);
+        let names: Vec<String> = self.blueprint.poolers.iter().map(full).collect();
+        let idx = look_up("Pooler", &spec.pooler, &names, self.diagnostics)?;
+        if self.blueprint.poolers[idx].lends_sessions {
+            let message = format!(
+                "`{}` lends connections for sessions, and a pause waits for all of them to end",
+                spec.pooler.value
+            );
+            self.report(Code::W0381, spec.pooler.span, message);
+        }
+        Some(Action::PausePooler { pooler: PoolerId::from_index(idx) })
     }
 
     fn grow_storage(&mut self, spec: &GrowStorageSpec) -> Option<Action> {

@@ -630,6 +630,7 @@ impl Resolver<'_> {
         let copies = self.copies(&spec.copies);
         let key = self.key_of(spec.key.as_ref());
         let retention = self.retention(spec);
+        let server = spec.server.as_ref().and_then(|name| self.workload(name));
         let (of, method, schedule) = (of?, method?, schedule?);
         let (data_set, to, key, retention) = (data_set?, to?, key?, retention?);
         let rules = &rules[to.index()];
@@ -662,6 +663,7 @@ impl Resolver<'_> {
             retention,
             key: key.or(rules.key),
             lane: spec.lane.map(|lane| lane.value),
+            server,
             overhead: spec.overhead.map_or(OVERHEAD, |it| it.value),
             hook: spec.hook.as_ref().map(hook),
             moved_bytes: spec.moves.map_or(moved, |it| it.value.count),
@@ -803,6 +805,7 @@ impl Resolver<'_> {
 fn hook(spec: &HookSpec) -> Hook {
     Hook {
         takes: spec.takes.map_or(HOOK, |it| it.value),
+        after: spec.after.map_or(SimSpan::ZERO, |it| it.value),
         failure_ppm: spec.failures.map_or(0, |it| it.value.ppm),
         is_needed: spec.on_error.is_none_or(|it| it.value == OnError::Fail),
     }

@@ -145,6 +145,7 @@ impl Resolver<'_> {
             | FaultSpec::Evict(_)
             | FaultSpec::GrowStorage(_)
             | FaultSpec::Switchover(_)
+            | FaultSpec::PausePooler(_)
             | FaultSpec::Fence(_) => FaultKind::Action(self.action(spec)?),
             FaultSpec::DestroyInstance(spec) => self.destroy_instance(spec)?,
             FaultSpec::FreezePrimary(spec) => self.freeze_primary(spec)?,
@@ -179,6 +180,9 @@ impl Resolver<'_> {
             FaultSpec::EtcdDataLoss(spec) => self.etcd_data_loss(spec)?,
             FaultSpec::BackupTargetLoss(spec) => {
                 DataFault::BackupTargetLoss { place: self.place_named(&spec.place)? }
+            }
+            FaultSpec::BucketFull(spec) => {
+                DataFault::BucketFull { place: self.place_named(&spec.place)? }
             }
             FaultSpec::KeyLoss(spec) => DataFault::KeyLoss { key: self.key_named(&spec.key)? },
             FaultSpec::KeyDisabled(spec) => {
@@ -241,6 +245,7 @@ impl Resolver<'_> {
             | FaultSpec::Evict(_)
             | FaultSpec::GrowStorage(_)
             | FaultSpec::Switchover(_)
+            | FaultSpec::PausePooler(_)
             | FaultSpec::Fence(_) => return None,
         })
     }

@@ -35,6 +35,7 @@ impl Resolver<'_> {
                 service: ServiceId::from_index(written.service_idx),
                 instances: written.instances,
                 login_retry: written.login_retry,
+                wait_max: written.wait_max,
                 leads_to: written.leads_to,
                 pool_size: written.pool_size.clamp(1, share),
                 lends_sessions: !written.lends_by_transaction,

@@ -118,7 +118,8 @@ fn manifests_make_policies() {
     assert_eq!(volumes.moved_bytes, 10 << 30);
     assert_eq!(volumes.copies.len(), 1, "what the bucket is copied to");
     assert!(volumes.key.is_some() && volumes.tested_every.is_some());
-    let hook = Hook { takes: SimSpan::from_mins(1), failure_ppm: 10_000, is_needed: true };
+    let (takes, after) = (SimSpan::from_mins(1), SimSpan::ZERO);
+    let hook = Hook { takes, after, failure_ppm: 10_000, is_needed: true };
     assert_eq!(volumes.hook, Some(hook));
     let lanes: Vec<Option<u32>> = protection.policies.iter().map(|policy| policy.lane).collect();
     assert_eq!(lanes[0], lanes[2], "one server, one backup at a time");
@@ -132,6 +133,59 @@ fn manifests_make_policies() {
     assert_eq!((archive.parallel, archive.timeout), (8, SimSpan::from_mins(2)));
     assert_eq!(archive.to, database.to, "one bucket is one place");
     assert_eq!(backups_said(MANIFESTS, STATED), Vec::<String>::new());
+}
+
+/// The Deployment of a server of Velero.
+const SERVER: &str = "
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: server, namespace: velero}
+spec:
+  replicas: 1
+  selector: {matchLabels: {app: velero}}
+  template:
+    metadata: {labels: {app: velero}}
+    spec: {containers: [{name: velero, image: 'docker.io/velero/velero:v1.17.0', args: [server]}]}
+";
+
+#[test]
+fn runs_of_velero_are_made_by_its_server() {
+    let made_by = |manifests: &str, stated: &str| {
+        let loaded = load_all(&files(manifests, stated), &[], &[]);
+        let said = said(&loaded);
+        let blueprint = loaded.resolved.unwrap_or_else(|| panic!("{said:?}")).blueprint;
+        let servers = blueprint.protection.policies.iter().map(|policy| policy.server);
+        let name = |server| blueprint.workload_name(server);
+        servers.map(|server| server.map(name)).collect::<Vec<_>>()
+    };
+    let server = || Some("velero/server".to_owned());
+    let found = [server(), server(), server(), None];
+    assert_eq!(made_by(MANIFESTS, STATED), [None, None, None, None]);
+    assert_eq!(made_by(&format!("{MANIFESTS}{SERVER}"), STATED), found);
+    // Somebody may say so, and not otherwise than the manifests.
+    let says = |server: &str| STATED.replace("{name: velero/daily,", server);
+    let index = says("{name: velero/daily, server: shop/index,");
+    let index_name = || Some("shop/index".to_owned());
+    assert_eq!(made_by(MANIFESTS, &index), [index_name(), index_name(), index_name(), None]);
+    let said = backups_said(&format!("{MANIFESTS}{SERVER}"), &index);
+    assert!(said.iter().any(|line| line.contains("E0017")), "{said:?}");
+    let unknown = backups_said(MANIFESTS, &says("{name: velero/daily, server: shop/idex,"));
+    assert!(unknown.iter().any(|line| line.contains("E0016")), "{unknown:?}");
+}
+
+#[test]
+fn hooks_after_a_copy_take_their_time() {
+    let hook = |annotations: &str| {
+        let manifests =
+            MANIFESTS.replace("annotations: {", &format!("annotations: {{{annotations}, "));
+        named(&protection(&manifests, STATED), "velero/daily@shop/index").hook.expect("it has one")
+    };
+    let command = "post.hook.backup.velero.io/command: '[\"/sbin/fsfreeze\"]'";
+    assert_eq!(hook(command).after, SimSpan::from_secs(30));
+    let patient = format!("{command}, post.hook.backup.velero.io/timeout: 2m");
+    assert_eq!(hook(&patient).after, SimSpan::from_mins(2));
+    assert_eq!(hook(&patient).takes, SimSpan::from_mins(1));
 }
 
 /// Volumes are copied in the ways that Velero chooses from.

@@ -1,9 +1,12 @@
 //! Poolers: what is read of them, who goes through them, what is refused and warned about.
 
+use model_api::action::Action;
 use model_api::blueprint::{Pooler, PoolerTarget};
-use model_api::{DatabaseId, SimSpan};
+use model_api::fault::FaultKind;
+use model_api::path::CallPolicy;
+use model_api::{DatabaseId, PoolerId, SimSpan};
 
-use crate::support::{Memory, PLATFORM, load_all, said, web};
+use crate::support::{Memory, PLATFORM, load_all, said, scenario, web};
 
 const CLUSTER: &str = "apiVersion: postgresql.cnpg.io/v1
 kind: Cluster
@@ -140,4 +143,39 @@ fn a_pooler_of_readers_is_a_service_to_depend_on() {
     assert_eq!(blueprint.poolers[0].leads_to, PoolerTarget::Standbys);
     let service = blueprint.poolers[0].service;
     assert!(blueprint.profiles.iter().any(|it| it.service == service && it.serving.workers == 20));
+}
+
+#[test]
+fn a_pooler_is_paused_by_its_name() {
+    let with = |mode: &str, name: &str| {
+        let spec = format!("  cluster: {{name: db}}\n  pgbouncer: {{poolMode: {mode}}}\n");
+        let fault = format!("  faults:\n    - pausePooler: {{pooler: {name}, at: 1m, for: 10s}}\n");
+        let files = files(&spec, THROUGH).with("s.yaml", scenario(&fault));
+        let loaded = load_all(&files, &["db.yaml", "web.yaml"], &[]);
+        let codes =
+            said(&loaded).into_iter().filter(|it| it.contains("E0016") || it.contains("W0381"));
+        (codes.count(), loaded.resolved.map(|it| (it.blueprint, it.faults)))
+    };
+    let (count, resolved) = with("transaction", "shop/pool");
+    let (blueprint, plan) = resolved.expect("nothing is wrong");
+    let action = Action::PausePooler { pooler: PoolerId(0) };
+    assert_eq!((count, &plan.faults[0].kind), (0, &FaultKind::Action(action)));
+    let pooler = &blueprint.poolers[0];
+    assert_eq!(blueprint.patience_before(pooler), SimSpan::from_secs(120));
+    assert_eq!(with("session", "shop/pool").0, 1, "it waits for sessions");
+    assert!(with("transaction", "shop/pol").1.is_none());
+}
+
+#[test]
+fn nobody_waits_longer_than_the_least_patient_caller() {
+    let (lines, blueprint) = told("  cluster: {name: db}\n", THROUGH);
+    let mut blueprint = blueprint.unwrap_or_else(|| panic!("{lines:?}"));
+    let pooler = blueprint.poolers[0].clone();
+    blueprint.loads[0].client.timeout = Some(SimSpan::from_secs(3));
+    assert_eq!(blueprint.patience_before(&pooler), SimSpan::from_secs(3));
+    let web = blueprint.loads[0].service;
+    let profile = blueprint.profiles.iter_mut().find(|it| it.service == web).expect("it is asked");
+    let timeout = Some(SimSpan::from_secs(1));
+    profile.policies = vec![CallPolicy { timeout, ..CallPolicy::default() }];
+    assert_eq!(blueprint.patience_before(&pooler), SimSpan::from_secs(1));
 }

@@ -191,3 +191,42 @@ fn volumes_that_are_made_before_their_pods_are_warned_of() {
     assert!(!is_warned(&early.replace("rbd.csi.ceph.com", "cephfs.csi.ceph.com")));
     assert!(!is_warned(&early.replace("metadata: {name: block}", "metadata: {name: other}")));
 }
+
+/// Both volumes of an instance of CloudNativePG, of a class that binds at once.
+const EARLY_DATABASE: &str = "
+apiVersion: storage.k8s.io/v1
+kind: StorageClass
+metadata: {name: early}
+provisioner: cinder.csi.openstack.org
+---
+apiVersion: postgresql.cnpg.io/v1
+kind: Cluster
+metadata: {name: orders, namespace: shop}
+spec:
+  instances: 3
+  storage: {size: 10Gi, storageClass: early}
+  walStorage: {size: 5Gi, storageClass: early}
+";
+
+#[test]
+fn volumes_of_one_pod_in_two_zones_are_warned_of() {
+    let says = |manifests: &str| {
+        let files =
+            crate::support::web("").with("small.yaml", platform()).with("m.yaml", manifests);
+        let said = said(&load_all(&files, &["m.yaml"], &[]));
+        said.into_iter().filter(|it| it.contains("W0380")).collect::<Vec<_>>()
+    };
+    let warned = says(EARLY_DATABASE);
+    let [warning] = warned.as_slice() else { panic!("{warned:?}") };
+    let wanted = "1 of 3 pods have volumes in two zones, and no node reaches both: orders-2 in az-a and orders-2-wal in az-c";
+    assert!(warning.contains(wanted), "{warning}");
+    let late = EARLY_DATABASE
+        .replace("openstack.org", "openstack.org\nvolumeBindingMode: WaitForFirstConsumer");
+    assert_eq!(says(&late), [""; 0]);
+    let only_log = EARLY_DATABASE.replace("10Gi, storageClass: early", "10Gi, storageClass: other");
+    assert_eq!(says(&only_log), [""; 0]);
+    // Claims of a pod of a StatefulSet are in one zone.
+    let early =
+        STATEFUL.replace("volumeBindingMode: WaitForFirstConsumer", "volumeBindingMode: Immediate");
+    assert_eq!(says(&early), [""; 0]);
+}

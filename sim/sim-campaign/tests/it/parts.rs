@@ -1,4 +1,4 @@
-//! What a database was away for: the parts of it are the whole, whatever happens.
+//! What an outage was spent on, of a database and of a Service: the parts are the whole, whatever happens.
 
 use model_api::action::{Action, Fenced};
 use model_api::blueprint::{Database, PrimaryUpdate, Synchronous};
@@ -139,6 +139,78 @@ proptest! {
         let sum = told.and_then(|told| told.outage_ns()).unwrap_or(0);
         prop_assert_eq!(sum, measured.as_nanos());
     }
+}
+
+/// A spike of the load of the town, and a zone that is lost; clients who wait for a while, and so much room
+/// for their requests.
+fn any_rush() -> impl Strategy<Value = (Blueprint, FaultPlan)> {
+    let zone = prop::option::of((0_u32..3, 0_u64..200, 30_u64..900));
+    (1_000_u64..40_000, 5_u64..120, 1_u64..60, 100_u32..4_000, zone).prop_map(
+        |(factor_milli, length, patience, room, zone)| {
+            let (mut town, mut faults) = town::crowded();
+            town.profiles[0].serving.queue_limit = Some(room);
+            town.loads[0].client.timeout = Some(SimSpan::from_secs(patience));
+            let FaultKind::LoadSpike { factor_milli: factor, .. } = &mut faults.faults[0].kind
+            else {
+                unreachable!("it is a spike")
+            };
+            *factor = factor_milli;
+            faults.faults[0].duration = Some(SimSpan::from_secs(length));
+            faults.faults.extend(zone.map(|(zone, at, length)| Fault {
+                name: "zone".to_owned(),
+                kind: FaultKind::ZonePowerLoss { zone: ZonePick::Zone(ZoneId(zone)) },
+                start: Start::At(SimTime::from_secs(at)),
+                duration: Some(SimSpan::from_secs(length)),
+                origin: Origin::default(),
+            }));
+            (town, faults)
+        },
+    )
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 60, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn parts_of_an_outage_sum_to_it_with_its_backlog((town, faults) in any_rush(), seed in 0_u64..1_000) {
+        let plan = Plan::new(town, faults, SimSpan::from_mins(30)).expect("no circle");
+        for (outage, told) in told_outages(&plan, seed) {
+            prop_assert_eq!(told.outage_ns(), Some(outage.length().as_nanos()), "{:#?}", told);
+            let backlog = told.outage_parts.iter().find(|it| it.part == report_data::Part::Backlog);
+            let backlog = backlog.map_or(0, |part| part.length_ns);
+            prop_assert_eq!(backlog, outage.backlog().as_nanos());
+        }
+    }
+}
+
+/// The outages of the Service of the town in a run, and what is told of each.
+fn told_outages(plan: &Plan, seed: u64) -> Vec<(sim_check::Outage, report_data::Explanation)> {
+    let subjects = Subjects::new(plan.blueprint(), plan.faults(), &[]);
+    let (monitor, _) = plan.run(seed, 0, Monitor::new(&subjects));
+    let outages = monitor.finish(plan.horizon()).services[0].outages.clone();
+    let (journal, _): (Journal<_, Observation>, _) = plan.run(seed, 0, Journal::new());
+    let story = Story::new(&journal, plan.blueprint(), plan.faults());
+    let told = |it: sim_check::Outage| (it, story.outage(0, ServiceId(0), &it));
+    outages.into_iter().map(told).collect()
+}
+
+/// Thirty times as many as ever fill the queues, and some are turned away; when it is over, those in the
+/// queues are answered before the outage is.
+#[test]
+fn an_outage_by_a_spike_ends_when_what_piled_up_is_served() {
+    let (mut town, mut faults) = town::crowded();
+    town.loads[0].client.timeout = Some(SimSpan::from_secs(60));
+    let FaultKind::LoadSpike { factor_milli, .. } = &mut faults.faults[0].kind else {
+        unreachable!("it is a spike")
+    };
+    *factor_milli = 30_000;
+    let plan = Plan::new(town, faults, SimSpan::from_mins(30)).expect("no circle");
+    let told = told_outages(&plan, 1);
+    let [(outage, told)] = told.as_slice() else { unreachable!("{told:#?}") };
+    let secs = outage.backlog().as_secs_f64();
+    assert!((6.0..11.0).contains(&secs), "{secs} s of {outage:?}");
+    let is_last = told.steps.last().is_some_and(|it| it.text.contains("what piled up is served"));
+    assert!(is_last, "{told:#?}");
 }
 
 #[test]

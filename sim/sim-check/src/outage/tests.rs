@@ -97,6 +97,67 @@ fn what_counts_as_an_outage() {
     }
 }
 
+/// Outages as `(from, served_at, until, is_over)`, in whole seconds rounded down, where what piled up
+/// waits at the ends of some stretches.
+fn with_backlog(shapes: &[(Shape, bool)]) -> Vec<(u64, Option<u64>, u64, bool)> {
+    let found = piled_up(shapes);
+    let secs = |at: SimTime| at.as_nanos() / 1_000_000_000;
+    let told =
+        found.iter().map(|it| (secs(it.from), it.served_at.map(secs), secs(it.until), it.is_over));
+    told.collect()
+}
+
+fn piled_up(shapes: &[(Shape, bool)]) -> Vec<Outage> {
+    let (shapes, flags): (Vec<Shape>, Vec<bool>) = shapes.iter().copied().unzip();
+    let mut watch = OutageWatch::default();
+    for ((mut segment, until), is_piled_up) in segments(&shapes).into_iter().zip(flags) {
+        segment.is_piled_up = is_piled_up;
+        watch.fold(&segment, until);
+    }
+    watch.finish()
+}
+
+#[test]
+fn an_outage_lasts_until_its_backlog_is_gone() {
+    const WELL: Shape = flat(100, 10, 10);
+    const BAD: Shape = flat(60, 10, 0);
+    let cases: [(&str, &[(Shape, bool)], &[(u64, Option<u64>, u64, bool)]); 6] = [
+        (
+            "it is served while enough is answered",
+            &[(WELL, false), (BAD, false), (flat(45, 10, 10), true), (WELL, false), (WELL, false)],
+            &[(100, Some(159), 305, true)],
+        ),
+        (
+            "at the end of the stretch in which it is gone",
+            &[(WELL, false), (BAD, true), (flat(5, 10, 10), false), (WELL, false)],
+            &[(100, Some(159), 165, true)],
+        ),
+        (
+            "what fails before it is gone belongs to the same outage",
+            &[(WELL, false), (BAD, true), (WELL, true), (BAD, true), (WELL, false), (WELL, false)],
+            &[(100, Some(319), 420, true)],
+        ),
+        (
+            "it is there when the run ends",
+            &[(WELL, false), (BAD, true), (WELL, true)],
+            &[(100, Some(159), 260, false)],
+        ),
+        (
+            "by itself it is none: who waits and is answered has no outage",
+            &[(WELL, false), (WELL, true), (WELL, true), (WELL, false)],
+            &[],
+        ),
+        (
+            "nor does one that begins after the good window prolong it",
+            &[(WELL, false), (BAD, false), (WELL, false), (WELL, true), (WELL, false)],
+            &[(100, Some(159), 159, true)],
+        ),
+    ];
+    for (name, shapes, expected) in cases {
+        assert_eq!(with_backlog(shapes), expected, "{name}");
+    }
+}
+
 fn shape() -> impl Strategy<Value = Shape> {
     (1..90_u64, 0..50_u64, 0..50_u64, 0..=4_u64, 0..=4_u64).prop_map(
         |(length, a, b, good_a, good_b)| (length, [a, b], [a * good_a / 4, b * good_b / 4]),
@@ -149,6 +210,31 @@ proptest! {
                 if begins_bad && at <= last {
                     prop_assert!(margin(&all, at) <= 1e-3, "{:?} has a good window at {}", outage, at);
                 }
+            }
+        }
+    }
+
+    /// Nothing waits of what piled up in the window that ends an outage, and without the backlog each
+    /// outage would have begun as it does and ended no later.
+    #[test]
+    fn no_outage_ends_before_its_backlog(
+        shapes in prop::collection::vec((shape(), any::<bool>()), 1..12),
+    ) {
+        let (plain, flags): (Vec<Shape>, Vec<bool>) = shapes.iter().copied().unzip();
+        let all = segments(&plain);
+        let found = piled_up(&shapes);
+        let without = outages(&plain);
+        prop_assert!(found.len() <= without.len());
+        for (before, outage) in std::iter::once(None).chain(found.iter().map(Some)).zip(&found) {
+            prop_assert!(before.is_none_or(|before| before.until <= outage.from));
+            prop_assert!(without.iter().any(|it| it.from == outage.from || it.until > outage.from));
+            prop_assert!(outage.bad_until() <= outage.until);
+            prop_assert_eq!(outage.bad_until() - outage.from + outage.backlog(), outage.length());
+            let end = outage.until + RECOVERY_WINDOW;
+            for (idx, (segment, until)) in all.iter().enumerate() {
+                let is_piled_up = flags[idx] || idx > 0 && flags[idx - 1];
+                let is_in_window = segment.from < end && *until > outage.until;
+                prop_assert!(!(outage.is_over && is_piled_up && is_in_window), "{:?}", outage);
             }
         }
     }

@@ -60,6 +60,26 @@ const OF_STANDBYS: &[&str] =
     &["standby", "standbies", "replica", "other member", "others", "follower"];
 const OF_PRIMARY: &[&str] = &["primary", "leader", "zone", "master", "postmaster"];
 
+/// What is not simulated, whatever else a title says.
+const OTHERS: &[&str] = &[
+    "partition",
+    "isolat",
+    "iptables",
+    "nftables",
+    "netem",
+    "packet",
+    "disk full",
+    "full disk",
+    "no space",
+    "clock",
+    "upgrade",
+];
+/// Experiments that are known by their letters, besides the restore: of a zone that is lost unless their
+/// titles say otherwise.
+const LETTERS: [&str; 8] = ["a", "b", "c", "d", "e", "f", "g", "h"];
+/// Kinds that are simulated, for whoever brings another one.
+const KINDS: &str = "a member that is killed, a postmaster that is killed, processes of a primary or of standbys that are stopped, standbys that are killed or held back, a switchover, a restore (`experiment: i`)";
+
 impl Title<'_> {
     fn says(&self, words: &[&str]) -> bool {
         words.iter().any(|word| self.0.contains(word))
@@ -171,7 +191,7 @@ impl Title<'_> {
 /// Which fault it was. `is_held` says whether a standby is so far behind that it was held back.
 ///
 /// # Errors
-/// Says which moment is none.
+/// Says which moment is none, and of a kind that is not simulated which are.
 pub(super) fn fault(
     node: Tree<'_>,
     names: &[String; 3],
@@ -180,6 +200,9 @@ pub(super) fn fault(
 ) -> Result<Fault, String> {
     let lower = node.field("title").text().to_lowercase();
     let title = Title(&lower);
+    if let Some(word) = OTHERS.iter().find(|word| title.says(&[**word])) {
+        return Err(format!("its title says `{word}`, which is not simulated; what is: {KINDS}"));
+    }
     let candidate = || {
         let candidate = node.at("switchover.candidate").text();
         let position = names.iter().position(|name| name == candidate);
@@ -243,9 +266,20 @@ pub(super) fn fault(
         Fault::HandedOver(candidate())
     } else if is_same && settings.is_strict {
         Fault::StandbysKilled(Standbys::All, back()?)
+    } else if is_unknown(node) {
+        let letter = node.field("experiment").text();
+        return Err(format!(
+            "`experiment: {letter}` is not known, and its title does not say what was done at time zero; what is simulated: {KINDS}"
+        ));
     } else {
         Fault::MemberKilled
     })
+}
+
+/// Whether the experiment is named, and by no letter that is known.
+fn is_unknown(node: Tree<'_>) -> bool {
+    let letter = node.field("experiment").text();
+    !letter.is_empty() && !LETTERS.contains(&letter)
 }
 
 fn is_letter(node: Tree<'_>, letter: &str) -> bool {
@@ -321,6 +355,26 @@ mod tests {
         let is_strict = text.contains("strict: true");
         let settings = Patroni { is_strict, ..Patroni::default() };
         fault(Tree::of(&documents[0]), &names, &settings, false)
+    }
+
+    #[test]
+    fn what_is_not_simulated_is_refused_with_what_is() {
+        let refused = [
+            ("{experiment: z, title: something new}", "`experiment: z` is not known"),
+            ("{experiment: j, title: ''}", "`experiment: j` is not known"),
+            ("{experiment: c, title: network partition of the primary}", "`partition`"),
+            ("{experiment: k, title: 'disk full on the primary, killed later'}", "`disk full`"),
+        ];
+        for (text, expected) in refused {
+            let said = of(text).expect_err(text);
+            assert!(said.contains(expected) && said.contains("a switchover"), "{text}: {said}");
+        }
+        // A title that says what was done needs no letter, and a letter no title.
+        for text in
+            ["{experiment: z, title: zone loss}", "{experiment: h, title: shorter timers}", "{}"]
+        {
+            assert_eq!(of(text), Ok(Fault::MemberKilled), "{text}");
+        }
     }
 
     #[test]

@@ -233,7 +233,9 @@ impl Cluster {
                     && !state.is_terminating
                     && state.pinned.is_none()
                     // No new node has the disks that it needs.
-                    && workload.volume_node(state.ordinal).is_none();
+                    && workload.volume_node(state.ordinal).is_none()
+                    // None is in both zones of its volumes.
+                    && workload.other_volume_zone(state.ordinal).is_none();
                 if !waits {
                     continue;
                 }

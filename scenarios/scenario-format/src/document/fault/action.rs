@@ -118,6 +118,14 @@ fault_record! {
 }
 
 fault_record! {
+    /// A pooler is paused (`PAUSE` of PgBouncer); at the end it goes on (`RESUME`).
+    pub struct PausePoolerSpec("pausePooler") {
+        /// Which, as `namespace/name`.
+        pooler: Spanned<String>,
+    }
+}
+
+fault_record! {
     /// The primary of a database hands over to a standby.
     pub struct SwitchoverSpec("switchover") {
         /// Which, as `namespace/name`.

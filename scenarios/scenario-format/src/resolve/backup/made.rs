@@ -103,6 +103,7 @@ impl<'a> Maker<'a> {
             paused: schedule.is_paused.then_some(true),
             keep: Some(schedule.ttl.unwrap_or(Spanned { value: server.ttl, span: at })),
             lane: (!server.is_concurrent).then(|| self.lane(schedule)),
+            server: self.server(schedule),
             restore_overhead: Some(Spanned { value: span_of_secs(restore_secs), span: at }),
             ..nothing(&schedule.name)
         };
@@ -357,6 +358,18 @@ impl<'a> Maker<'a> {
         pods.fold(written as u64, u64::saturating_add)
     }
 
+    /// The Deployment that runs the server of a schedule, where it is among the manifests.
+    fn server(&self, schedule: &VeleroSchedule) -> Option<Spanned<String>> {
+        let workloads = self.manifests.workloads.iter();
+        let mut here = workloads.filter(|it| it.value.namespace == schedule.namespace);
+        let found = here.find(|it| {
+            matches!(it.value.kind, WorkloadKind::Deployment { .. })
+                && VeleroServer::of(self.manifests.object(it)).is_some()
+        })?;
+        let value = format!("{}/{}", found.value.namespace, found.value.name);
+        Some(Spanned { value, span: schedule.name.span })
+    }
+
     /// The lane of a server: far from the numbers that people write.
     fn lane(&self, schedule: &VeleroSchedule) -> Spanned<u32> {
         let namespaces: BTreeSet<&str> =
@@ -448,6 +461,7 @@ fn hook_of(schedule: &VeleroSchedule, workload: &Workload, at: Span) -> Option<H
     let on_error = if hook.is_needed { OnError::Fail } else { OnError::Continue };
     Some(HookSpec {
         takes: Some(Spanned { value: hook.timeout, span: at }),
+        after: (!hook.after.is_zero()).then_some(Spanned { value: hook.after, span: at }),
         failures: None,
         on_error: Some(Spanned { value: on_error, span: at }),
         span: at,
@@ -469,6 +483,7 @@ fn nothing(name: &Spanned<String>) -> BackupPolicySpec {
         last: None,
         key: None,
         lane: None,
+        server: None,
         overhead: None,
         hook: None,
         moves: None,

@@ -29,6 +29,7 @@ pub(super) fn overlaid(
         copies: stated.copies.clone(),
         key: stated.key.clone(),
         lane: stated.lane.or(made.lane),
+        server: over.one("server", made.server.as_ref(), stated.server.as_ref()),
         overhead: stated.overhead,
         hook: hook(made.hook.as_ref(), stated.hook.as_ref()),
         moves: stated.moves.or(made.moves),
@@ -66,6 +67,7 @@ fn hook(made: Option<&HookSpec>, stated: Option<&HookSpec>) -> Option<HookSpec> 
     let (Some(made), Some(stated)) = (made, stated) else { return stated.or(made).cloned() };
     Some(HookSpec {
         takes: stated.takes.or(made.takes),
+        after: stated.after.or(made.after),
         failures: stated.failures.or(made.failures),
         on_error: stated.on_error.or(made.on_error),
         span: stated.span,

@@ -1,0 +1,73 @@
+//! What piled up before the workers of Services, looked at when a window ends.
+//!
+//! Simplified: how busy workers are in the long run is taken from how many requests were sent, over some
+//! ten windows. Users who all wait for answers send as many as workers can do, so that nothing of theirs
+//! is told from an overload; as a flow they are told apart.
+
+use sim_kernel::SimTime;
+
+use super::Engine;
+use crate::backlog::waiting_by_chance;
+use crate::graph::RowIdx;
+
+/// The part of the newest window in what is known of how many requests are sent.
+const NEWEST: f64 = 0.1;
+
+/// How many requests are sent to a node, and whether what piled up waits for it.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Pace {
+    /// Requests per second.
+    rate: f64,
+    is_known: bool,
+    is_piled_up: bool,
+}
+
+impl Engine {
+    /// Looks at what waits now, when the window that goes on is about to end.
+    pub(super) fn note_backlog(&mut self, now: SimTime) {
+        for node in (0..self.paces.len()).rev() {
+            let tally = &self.tallies[node];
+            let secs = now.saturating_since(tally.window_from()).as_secs_f64();
+            let pace = &mut self.paces[node];
+            if secs > 0.0 {
+                let rate = tally.asked_count() as f64 / secs;
+                let newest = if pace.is_known { NEWEST } else { 1.0 };
+                (pace.rate, pace.is_known) = (pace.rate + newest * (rate - pace.rate), true);
+            }
+            let plan = std::sync::Arc::clone(&self.plan);
+            let graph = &plan.parts[self.part];
+            if graph.nodes[node].station_of.is_some() {
+                continue;
+            }
+            let (mut waiting, mut capacity, mut variation) = (0, 0.0, 0.0);
+            for &station in graph.nodes_of(&node) {
+                let station = &mut self.stations[station];
+                waiting += station.waiting_count(now);
+                capacity += station.capacity();
+                variation = station.variation_squared();
+            }
+            let utilization = if capacity > 0.0 { self.paces[node].rate / capacity } else { 1.0 };
+            let is_own = waiting as f64 > waiting_by_chance(utilization, variation);
+            let mut callees =
+                graph.edges.of_node[node].iter().map(|it| graph.edges.all[*it].callee);
+            self.paces[node].is_piled_up =
+                is_own || callees.any(|callee| self.paces[callee].is_piled_up);
+        }
+    }
+
+    /// Whether what piled up waits where requests of a row come to, or are passed on to.
+    pub(super) fn is_piled_up(&self, row: RowIdx) -> bool {
+        let graph = self.graph();
+        let is_for = |client: usize| self.paces[graph.edges.all[client].callee].is_piled_up;
+        let node = graph.node_of(row);
+        let through = match graph.source_of(row) {
+            Some(source) => is_for(source.client),
+            None if row == node => {
+                let mut sources = graph.edges.sources.iter();
+                sources.any(|source| source.service == node && is_for(source.client))
+            }
+            None => false,
+        };
+        self.paces[node].is_piled_up || through
+    }
+}
