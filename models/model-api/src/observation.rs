@@ -326,6 +326,35 @@ pub enum Observation {
         /// The share of new connections that were sent to it meanwhile, in parts per million.
         share_ppm: u32,
     },
+    /// The Service `kubernetes` leads to an API server no more, or again.
+    ApiServerListed {
+        /// The member it runs on, from zero.
+        member: u32,
+        /// Pods are led to it.
+        is_listed: bool,
+        /// How long that took since it ceased to answer, or began to, in nanoseconds.
+        after_ns: u64,
+        /// The share of connections of pods that were led to it meanwhile, in parts per million.
+        share_ppm: u32,
+    },
+    /// A pod that asks the API through the Service `kubernetes` has a connection that leads to nobody, or
+    /// one that leads somewhere again.
+    ApiClientTurned {
+        /// The pod.
+        pod: PodId,
+        /// Its workload.
+        workload: WorkloadId,
+        /// It gets no answers.
+        is_cut: bool,
+    },
+    /// A controller manager or a scheduler apart from API servers has a connection that leads to nobody, or
+    /// one that leads somewhere again.
+    ControllerTurned {
+        /// The member it runs on, from zero.
+        member: u32,
+        /// It gets no answers.
+        is_cut: bool,
+    },
     /// Nobody gets through the load balancer before the API servers, or everybody again.
     ApiBalancerTurned {
         /// It lets through.

@@ -36,7 +36,7 @@
 //! in the module of its noun).
 //! # Not modelled
 //! Autoscalers by other metrics than these: such a metric fails, as one that no adapter serves (memory
-//! that is not stated takes no part). Watchers other than kubelets and proxies that hang on a lost API server.
+//! that is not stated takes no part). Watchers other than kubelets, proxies, operators and controllers of gateways that hang on a lost API server.
 //! # Defaults and their sources
 //! [`model_api::Parameters`]; the modules of the decisions name theirs.
 //! # Invariants
@@ -48,6 +48,8 @@
 
 mod admission;
 mod api_balancer;
+mod api_clients;
+mod api_service;
 mod autoscaling;
 mod catch_up;
 mod configured;
@@ -101,6 +103,7 @@ use model_api::{
 };
 use sim_kernel::{Context, Draw, EntityKey, EventId, Purpose, Recorder, SimSpan, Streams};
 
+pub use api_clients::ApiCaller;
 pub use autoscaling::{AutoscalerStatus, ServiceTraffic, ServiceWork};
 pub use control_plane::Component;
 pub use drains::{AfterDrain, DrainId, DrainSpec};
@@ -116,6 +119,8 @@ use crate::rare;
 use crate::scheduling::SchedulerCache;
 use admission::Refusals;
 use api_balancer::ApiPool;
+use api_clients::ApiClients;
+use api_service::ApiService;
 use autoscaling::Autoscaling;
 use configured::Unconfigured;
 use connections::{Connection, Serving};
@@ -276,6 +281,10 @@ pub enum KubeEvent {
     ProxyLists(NodeId),
     /// A leader of an operator gives up, or a candidate takes over.
     OperatorDue(WorkloadId),
+    /// The Service `kubernetes` leads to an API server no more, or again.
+    ApiAddressDue(u32),
+    /// Somebody gives up a connection to an API server, or dials again.
+    ApiClientDue(ApiCaller),
 }
 
 const _: () = assert!(size_of::<KubeEvent>() <= 12);
@@ -394,6 +403,8 @@ pub struct Cluster {
     connections: Vec<Connection>,
     serving: Serving,
     api_pool: ApiPool,
+    api_service: ApiService,
+    api_clients: ApiClients,
     queue: Queue,
     clients: ControllerClients,
     autoscaling: Autoscaling,
@@ -528,6 +539,8 @@ impl Cluster {
             connections: Connection::all(&tables, streams),
             serving: connections::all_serve(&tables),
             api_pool: ApiPool::at_start(&blueprint),
+            api_service: ApiService::at_start(&blueprint, &tables, streams),
+            api_clients: ApiClients::at_start(&blueprint),
             queue: Queue::new(plan.cache.clone()),
             clients: ControllerClients::new(),
             autoscaling: Autoscaling::at_start(&blueprint, &tables.scalers, streams),
@@ -570,6 +583,7 @@ impl Cluster {
             streams,
         };
         cluster.place_initial_pods();
+        cluster.begin_api_clients();
         cluster.begin_operators();
         cluster
     }
@@ -698,6 +712,8 @@ impl Cluster {
             KubeEvent::BalancerTurned(member) => self.on_balancer_turned(member, ctx),
             KubeEvent::ProxyLists(node) => self.on_proxy_lists(node, ctx),
             KubeEvent::OperatorDue(workload) => self.on_operator_due(workload, ctx),
+            KubeEvent::ApiAddressDue(member) => self.on_api_address_due(member, ctx),
+            KubeEvent::ApiClientDue(caller) => self.on_api_client_due(caller, ctx),
         }
     }
 

@@ -18,6 +18,7 @@ pub mod daemon_set;
 pub mod delivery;
 pub mod deployment;
 pub mod disruption;
+pub mod endpoint_reconciler;
 pub mod endpoints;
 pub mod etcd;
 pub mod horizontal_pod_autoscaler;

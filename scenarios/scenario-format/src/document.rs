@@ -57,9 +57,9 @@ pub use path::{
     WarmUpSpec,
 };
 pub use platform::{
-    ApiBalancerSpec, BootTimeSpec, ClusterAutoscalerSpec, ControlPlaneSpec, EtcdSpec, KubeletSpec,
-    MinorVersion, NodePoolSpec, PlatformDocument, PlatformSpec, PoolAutoscalingSpec, RegionSpec,
-    ShutdownPeriodSpec, TaintSpec, ZoneSpec,
+    ApiBalancerSpec, BootTimeSpec, ClusterAutoscalerSpec, ControlPlaneSpec, ControllersSpec,
+    EtcdSpec, KubeletSpec, MinorVersion, NodePoolSpec, PlatformDocument, PlatformSpec,
+    PoolAutoscalingSpec, RegionSpec, ShutdownPeriodSpec, TaintSpec, ZoneSpec,
 };
 pub use profile::{
     BurstSpec, DailyPointSpec, Decay, SeasonSpec, SelfSimilarSpec, SpikeSpec, TraceSpec, WeeklySpec,

@@ -466,6 +466,13 @@ impl Resolver<'_> {
         self.blueprint.control_plane = ControlPlane {
             member_zones: placed.member_zones,
             etcd_zones: placed.etcd_zones,
+            controller_manager_zones: placed.controller_manager_zones,
+            scheduler_zones: placed.scheduler_zones,
+            endpoint_reconciler: platform
+                .spec
+                .control_plane
+                .endpoint_reconciler_type
+                .map(|it| it.value),
             balancer: control_plane::balancer(&platform.spec, self.diagnostics),
             version: platform.spec.control_plane.version.map(|version| version.value.0),
             origin: platform.spec.control_plane.span.origin(),

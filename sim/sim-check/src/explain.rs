@@ -314,6 +314,9 @@ impl<'a, E> Story<'a, E> {
             O::MemberTurned { .. }
             | O::EtcdLed { .. }
             | O::ApiServerPooled { .. }
+            | O::ApiServerListed { .. }
+            | O::ApiClientTurned { .. }
+            | O::ControllerTurned { .. }
             | O::ApiBalancerTurned { .. } => self.member_sentence(observation),
             O::WebhookTurned { .. } => return Some(self.webhook_sentence(observation)),
             O::WriteWaits { write } => self.waiting_sentence(write),

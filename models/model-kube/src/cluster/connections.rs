@@ -10,7 +10,8 @@
 //! Who dials is sent to any server that the balancer takes for alive: one whose process has ended refuses,
 //! and the next try follows at once; one that is silent costs the time that a renewal may take.
 //! # Not modelled
-//! Watchers other than kubelets and proxies ([`super::proxies`]) that hang as long.
+//! Watchers other than kubelets, proxies ([`super::proxies`]) and pods that lead or configure ([`super::api_clients`])
+//! that hang as long.
 //! # Defaults and their sources
 //! `apimachinery/pkg/util/net/http.go` (`HTTP2_READ_IDLE_TIMEOUT_SECONDS` 30,
 //! `HTTP2_PING_TIMEOUT_SECONDS` 15), `component-helpers/apimachinery/lease/controller.go` (five tries to
@@ -126,6 +127,7 @@ impl Cluster {
             hung_count += u32::from(self.refresh_connection(NodeId::from_index(idx), ctx));
         }
         self.tell_hung(hung_count, ctx);
+        self.refresh_api_clients(ctx);
     }
 
     fn tell_hung<E, R>(&self, count: u32, ctx: &mut Context<'_, E, R>)

@@ -13,6 +13,7 @@ use crate::api_restore::ORPHAN_GRACE;
 use crate::crash_loop::BackoffConfig;
 use crate::probes::{self, ProbeKind};
 use crate::rare;
+use crate::reflector::DIAL_TIMEOUT;
 use crate::restart_policy::restarts;
 
 const WATCH: Purpose = Purpose::new("kubelet sees pod");
@@ -225,6 +226,9 @@ impl Cluster {
                 self.touch_scaler(workload);
             }
             Step::Answers => {
+                if self.dial_at_start(id, ctx) {
+                    return self.set_step(id, Step::Answers, ctx.now() + DIAL_TIMEOUT, ctx);
+                }
                 if self.is_stranded_operator(id) {
                     return self.expect_exit(id, ctx);
                 }
@@ -344,6 +348,7 @@ impl Cluster {
         ctx.cancel(timer);
         self.stop_work(id, ctx);
         self.end_use(id, ctx);
+        self.forget_api_client(id, ctx);
         let pod = &self.pods[id.index()];
         if ran && !pod.answers {
             self.notify(Notice::PodStopped(id));

@@ -305,7 +305,9 @@ impl World {
                 let zone = self.zone(zone).index();
                 self.blueprint.zones[zone].node_limit = Some(limit.parse().expect("a count"));
             }
-            ["members" | "etcd" | "balancer", ..] => member::declare(&mut self.blueprint, words),
+            ["members" | "etcd" | "balancer" | "managers" | "schedulers" | "reconciler", ..] => {
+                member::declare(&mut self.blueprint, words)
+            }
             ["service", name] => self.blueprint.services.push(Service {
                 namespace: "shop".into(),
                 name: name.into(),

@@ -692,4 +692,10 @@ codes! {
     W0340 "an ExternalSecret whose store is not in the input"
         "External Secrets reads from the store that a SecretStore or ClusterSecretStore describes. Without it nobody knows whether that is a vault of the platform, so that a black start from Git may miss that the vault is waited for."
         "Pass the manifest of the store, or take the suggested name."
+    W0360 "replicas of a controller that one zone takes with it"
+        "A control plane without a controller manager replaces no pod, notices no node and changes no endpoint; without a scheduler no pod gets a node. Replicas in one zone are one failure domain, however many they are."
+        "Put replicas into two zones at least: one of them leads, the other one takes over within about 20 s."
+    W0361 "addresses of API servers that nothing takes away"
+        "With --endpoint-reconciler-type=none the Service kubernetes leads to a server for as long as somebody leaves its address there, whether it answers or not: pods that dial are refused or hang for their share, again and again."
+        "Leave the flag at lease, or have something else keep the addresses and describe its effect."
 }

@@ -1,6 +1,6 @@
 //! What happens to single members of the control plane, and to what leads to them.
 
-use model_api::control_plane::{ApiBalancer, ControlPlane, MemberPart};
+use model_api::control_plane::{ApiBalancer, ControlPlane, EndpointReconciler, MemberPart};
 use model_api::{Blueprint, Observation};
 use model_kube::Cluster;
 use sim_kernel::{Context, Recorder, SimSpan};
@@ -54,8 +54,9 @@ pub(super) fn read(words: &[&str]) -> Option<MemberCommand> {
     })
 }
 
-/// Declares where members stand: `members a b c`, `etcd a a b b c`, or a balancer as in
-/// `balancer interval=10 fall=2 rise=2`, whose time-outs are as long as an interval.
+/// Declares where members stand: `members a b c`, `etcd a a b b c`, `managers a b`, `schedulers a b`, who
+/// keeps their addresses (`reconciler lease`), or a balancer as in `balancer interval=10 fall=2 rise=2`,
+/// whose time-outs are as long as an interval.
 pub(super) fn declare(blueprint: &mut Blueprint, words: &[&str]) {
     let zones = || {
         let names = words[1..].iter();
@@ -67,6 +68,15 @@ pub(super) fn declare(blueprint: &mut Blueprint, words: &[&str]) {
             blueprint.control_plane = ControlPlane { member_zones, ..ControlPlane::default() };
         }
         "etcd" => blueprint.control_plane.etcd_zones = zones(),
+        "managers" => blueprint.control_plane.controller_manager_zones = zones(),
+        "schedulers" => blueprint.control_plane.scheduler_zones = zones(),
+        "reconciler" => {
+            let is_leased = words[1] == EndpointReconciler::Lease.name();
+            blueprint.control_plane.endpoint_reconciler = Some(match is_leased {
+                true => EndpointReconciler::Lease,
+                false => EndpointReconciler::None,
+            });
+        }
         _ => {
             let value = |key: &str| super::value_of(words, key).expect("a balancer says it all");
             let count = |key: &str| u32::try_from(value(key)).expect("few checks");
