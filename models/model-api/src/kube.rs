@@ -44,7 +44,9 @@ pub use pod::{
     registry_host,
 };
 pub use scale_up_delay::{SCALE_UP_DELAY, scale_up_delay};
-pub use secret::{MadeSecret, SecretMaker, SecretProvider, SecretStore};
+pub use secret::{
+    ConfigurationSource, MadeSecret, SecretMaker, SecretProvider, SecretStore, SourceKind, Vault,
+};
 pub use selector::{LabelSelector, Labels, Operator, Requirement, key_fault, value_fault};
 pub use service::{Ingress, Service, ServicePort, TrafficDistribution, TrafficPolicy};
 pub use storage::{PersistentVolumeClaim, StorageClass, VolumeBindingMode};

@@ -16,8 +16,8 @@ pub use database::{FailoverBlock, InstanceFact, InstanceUpdate};
 pub use flow::{Counted, FlowSegment, LossReason, Throttling, WAIT_SHAPE_EXPONENTIAL};
 pub use gateway::GatewayFact;
 pub use reason::{
-    DeletionReason, DrainFailure, EvictionReason, KillReason, PendingWrite, UnreadyReason,
-    UnschedulableReason,
+    ConfigurationWay, DeletionReason, DrainFailure, EvictionReason, KillReason, PendingWrite,
+    UnreadyReason, UnschedulableReason,
 };
 pub use storage::{PoolIo, StorageFact};
 
@@ -518,6 +518,16 @@ pub enum Observation {
         pod: PodId,
         /// Its workload.
         workload: WorkloadId,
+    },
+    /// A Secret, a ConfigMap or what a vault has is not there: the kubelet waits and tries again.
+    PodConfigurationMissing {
+        /// Which.
+        pod: PodId,
+        /// Its workload.
+        workload: WorkloadId,
+        /// It was to be mounted (`FailedMount`) or is in the environment (`CreateContainerConfigError`), or a
+        /// vault was to inject it.
+        way: ConfigurationWay,
     },
     /// A volume of the pod is still attached to another node (`Multi-Attach error`).
     PodVolumeHeld {

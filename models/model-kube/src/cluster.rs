@@ -84,6 +84,7 @@ mod restore;
 mod rollouts;
 mod routing;
 mod shutdowns;
+mod sources;
 mod specs;
 mod standstill;
 mod tables;
@@ -146,6 +147,7 @@ use proxies::Proxies;
 use queue::Queue;
 use relists::Relists;
 use routing::ServiceState;
+use sources::Sources;
 use tables::Tables;
 use upgrade::{Upgrade, Versions};
 use volumes::Attachments;
@@ -281,6 +283,8 @@ pub enum KubeEvent {
     ProxyLists(NodeId),
     /// A leader of an operator gives up, or a candidate takes over.
     OperatorDue(WorkloadId),
+    /// A pod of a vault is unsealed that somebody waits for.
+    VaultUnsealed,
     /// The Service `kubernetes` leads to an API server no more, or again.
     ApiAddressDue(u32),
     /// Somebody gives up a connection to an API server, or dials again.
@@ -427,6 +431,7 @@ pub struct Cluster {
     garbage: Garbage,
     overload: Overload,
     unconfigured: Unconfigured,
+    sources: Sources,
     operators: Operators,
     /// By database; empty until something strains the API.
     database_clients: Vec<DatabaseClient>,
@@ -563,6 +568,7 @@ impl Cluster {
             garbage: Garbage::at_start(&blueprint.parameters),
             overload: Overload::default(),
             unconfigured: Unconfigured::default(),
+            sources: Sources::at_start(&blueprint),
             operators: Operators::of(&blueprint),
             database_clients: Vec::new(),
             services_with_backends: Vec::new(),
@@ -711,6 +717,7 @@ impl Cluster {
             KubeEvent::LeaderServed(component) => self.review_leader(component, ctx),
             KubeEvent::BalancerTurned(member) => self.on_balancer_turned(member, ctx),
             KubeEvent::ProxyLists(node) => self.on_proxy_lists(node, ctx),
+            KubeEvent::VaultUnsealed => self.review_sources(ctx),
             KubeEvent::OperatorDue(workload) => self.on_operator_due(workload, ctx),
             KubeEvent::ApiAddressDue(member) => self.on_api_address_due(member, ctx),
             KubeEvent::ApiClientDue(caller) => self.on_api_client_due(caller, ctx),

@@ -11,6 +11,7 @@ pub mod api_restore;
 pub mod client_limit;
 pub mod cluster;
 pub mod cluster_autoscaler;
+pub mod configuration;
 pub mod counter_rate;
 pub mod crash_loop;
 pub mod cron_job;

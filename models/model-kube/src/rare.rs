@@ -32,6 +32,7 @@ sim_kernel::declare_probes! {
     VOLUME_HELD_ELSEWHERE = "a volume was still attached to another node",
     VOLUME_FORCED_OFF = "a silent node had to lose a volume by force",
     PULL_FAILED = "a registry did not answer a kubelet",
+    CONFIGURATION_MISSING = "a pod waited for a Secret, a ConfigMap or a vault",
     PULL_QUEUED = "an image pull waited for another one on its node",
     START_FAILED = "a probe gave a container up before it answered",
     LIVENESS_FAILED = "a liveness probe failed under load",

@@ -145,6 +145,7 @@ pub(crate) fn resolve(
     resolver.storage_pools(input.platform, input.scenario);
     resolver.webhooks();
     resolver.secrets();
+    resolver.vaults(input.platform);
     resolver.databases(&input.platform.spec.databases, &input.platform.spec.services);
     resolver.poolers();
     resolver.jobs(input.platform, input.scenario);

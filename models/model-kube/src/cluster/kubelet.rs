@@ -115,7 +115,7 @@ impl Cluster {
             at += drawn(self.draw(key, ATTACH, 0), parameters.volume_attach);
         }
         at += drawn(self.draw(key, SANDBOX, 0), parameters.sandbox_start);
-        self.expect_images(id, at, ctx);
+        self.expect_mounts(id, at, ctx);
     }
 
     /// Starts the containers of a pod anew on a node that has everything but the sandbox, unless
@@ -143,7 +143,7 @@ impl Cluster {
         let (key, occurrence) = (pod.key, u64::from(pod.restart_count));
         let sandbox =
             drawn(self.draw(key, SANDBOX, occurrence), self.blueprint.parameters.sandbox_start);
-        self.expect_images(id, ctx.now() + sandbox, ctx);
+        self.expect_mounts(id, ctx.now() + sandbox, ctx);
     }
 
     /// Works out when the containers run, answer and are ready, from the moment the first one is
@@ -209,6 +209,9 @@ impl Cluster {
                 // A pull that broke off meanwhile is made again.
                 if !self.has_images(id, ctx.now()) {
                     return self.on_pull_due(id, ctx);
+                }
+                if self.waits_for_environment(id, ctx) {
+                    return;
                 }
                 ctx.observe(|| Observation::PodImagePulled { pod: id, workload });
                 let plan = self.plan_start(id, ctx.now());
@@ -349,6 +352,7 @@ impl Cluster {
         self.stop_work(id, ctx);
         self.end_use(id, ctx);
         self.forget_api_client(id, ctx);
+        self.forget_sources(id);
         let pod = &self.pods[id.index()];
         if ran && !pod.answers {
             self.notify(Notice::PodStopped(id));

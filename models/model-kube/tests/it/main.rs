@@ -25,6 +25,7 @@ mod restored;
 mod rollouts;
 mod scheduling_invariants;
 mod shutdowns;
+mod sources;
 mod timelines;
 mod upgrades;
 mod waiting;

@@ -76,10 +76,22 @@ record! {
         names: Vec<NameSpec>,
         /// DNS of the cluster.
         cluster_dns: Option<ClusterDnsSpec>,
+        /// Vaults without which pods that start do not get what an agent injects, the Secrets Store CSI Driver mounts or External Secrets makes; one that is not here gives what it has.
+        vaults: Vec<VaultSpec>,
         /// Pools of disks that volumes and places for copies stand on; nothing of them ever stops when left out.
         storage_pools: Vec<StoragePoolSpec>,
         /// What there is to lose, where copies of it go, and who restores; nothing is known of backups when left out.
         backups: Option<BackupsSpec>,
+    }
+}
+
+record! {
+    /// A vault that runs on the platform.
+    pub struct VaultSpec("a vault") {
+        /// The Service that leads to it, as `namespace/name`.
+        service: Spanned<String>,
+        /// How long a pod of it stays sealed that starts, until people have come with their shares of the key; none when left out, because a key service unseals it.
+        unseal: Option<Spanned<SimSpan>>,
     }
 }
 

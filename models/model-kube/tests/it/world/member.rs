@@ -1,6 +1,8 @@
-//! What happens to single members of the control plane, and to what leads to them.
+//! What happens to single members of the control plane, to what leads to them, and to what pods are
+//! configured from.
 
 use model_api::control_plane::{ApiBalancer, ControlPlane, EndpointReconciler, MemberPart};
+use model_api::kube::SourceKind;
 use model_api::{Blueprint, Observation};
 use model_kube::Cluster;
 use sim_kernel::{Context, Recorder, SimSpan};
@@ -17,6 +19,10 @@ pub(crate) enum MemberCommand {
     Flush(usize, SimSpan),
     FlushOfLeader(SimSpan),
     Balancer(bool),
+    /// A vault is sealed or unsealed.
+    Vault(usize, bool),
+    /// The Secret `shop/session` is deleted, or there again.
+    Secret(bool),
 }
 
 fn number(word: &str) -> usize {
@@ -34,6 +40,8 @@ pub(super) fn read(words: &[&str]) -> Option<MemberCommand> {
         ["lose", "member", nth] => MemberCommand::Power(number(nth), false),
         ["restore", "member", nth] => MemberCommand::Power(number(nth), true),
         ["balancer", state] => MemberCommand::Balancer(state == "up"),
+        ["vault", state] => MemberCommand::Vault(0, state == "sealed"),
+        ["secret", state] => MemberCommand::Secret(state == "there"),
         ["disk", of, millis] => {
             let flush = SimSpan::from_millis(millis.parse().expect("milliseconds"));
             if of == "leader" {
@@ -106,6 +114,10 @@ pub(super) fn obey<R: Recorder<Observation>>(
         MemberCommand::FlushOfLeader(flush) => {
             let leader = cluster.etcd_leader().expect("there is one");
             cluster.set_flush(leader, flush, ctx);
+        }
+        MemberCommand::Vault(vault, is_sealed) => cluster.set_vault_sealed(vault, is_sealed, ctx),
+        MemberCommand::Secret(is_there) => {
+            cluster.set_configuration((SourceKind::Secret, "shop", "session"), is_there, ctx);
         }
         MemberCommand::Balancer(is_up) => {
             assert!(cluster.set_api_balancer(is_up, ctx), "there is no balancer");
