@@ -310,6 +310,22 @@ pub enum Observation {
         /// It answers again.
         is_up: bool,
     },
+    /// The API server of a member answers nobody any more, or its etcd takes no part; or it does again.
+    MemberServes {
+        /// Number of the member, from zero.
+        member: u32,
+        /// Which process.
+        part: MemberPart,
+        /// It does again.
+        is_up: bool,
+        /// How long it takes from now on until it does, in nanoseconds: a server has to start.
+        after_ns: u64,
+    },
+    /// A connection is led to an API server that does not answer.
+    DialedInVain {
+        /// The member it runs on, from zero.
+        member: u32,
+    },
     /// A member leads etcd after an election.
     EtcdLed {
         /// Its number, from zero.

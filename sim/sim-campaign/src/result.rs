@@ -401,6 +401,7 @@ fn metrics(blueprint: &Blueprint, measures: &[RunMeasures]) -> Vec<Metric> {
         }
     }
     metrics.extend(memory(blueprint, measures));
+    metrics.extend(crate::members::metrics(blueprint, measures));
     metrics.extend(crate::storage::metrics(blueprint, measures));
     metrics.extend(exposed(blueprint, measures));
     metrics

@@ -28,10 +28,9 @@ use std::collections::BTreeMap;
 use model_api::{Blueprint, Observation, PodId, WorkloadId};
 use sim_kernel::{Context, Purpose, Recorder, SimSpan, SimTime, Timer};
 
-use super::connections::Sight;
+use super::connections::{Sight, tell_in_vain};
 use super::control_plane::{Component, SERVER_GIVES_UP};
 use super::{Cluster, KubeEvent, operators, priority};
-use crate::rare;
 use crate::reflector::{DIAL_TIMEOUT, PING_TIMEOUT, READ_IDLE};
 
 const DIAL: Purpose = Purpose::new("caller dials API");
@@ -295,14 +294,17 @@ impl Cluster {
                 self.set_api_client(caller, Some(server), None, ctx);
             }
             Some((server, Some(Sight::Silent))) => {
-                ctx.hit(&rare::CALLER_DIALED_IN_VAIN);
+                tell_in_vain(server, ctx);
                 self.set_api_client(caller, Some(server), Some(now + DIAL_TIMEOUT), ctx);
             }
             Some((server, Some(Sight::Fails))) => {
+                tell_in_vain(server, ctx);
                 self.set_api_client(caller, Some(server), Some(now + SERVER_GIVES_UP), ctx);
             }
             _ => {
-                ctx.hit(&rare::CALLER_DIALED_IN_VAIN);
+                if let Some(server) = picked {
+                    tell_in_vain(server, ctx);
+                }
                 self.set_api_client(caller, None, Some(now + DIALED_AGAIN_AFTER), ctx);
             }
         }

@@ -264,9 +264,9 @@ impl Cluster {
             };
             match self.sight_from(member, id) {
                 Sight::Answers => return self.connect(id, Some(member), ctx.now()),
-                Sight::Refuses => ctx.hit(&rare::DIALED_IN_VAIN),
+                Sight::Refuses => tell_in_vain(member, ctx),
                 Sight::Silent | Sight::Fails => {
-                    ctx.hit(&rare::DIALED_IN_VAIN);
+                    tell_in_vain(member, ctx);
                     self.connections[id.index()].member = Some(member);
                     return self.hang(id, ctx.now() + self.renewal_period(), ctx);
                 }
@@ -288,6 +288,17 @@ impl Cluster {
         connection.member = member;
         connection.dialed_at = member.map(|_| now);
     }
+}
+
+/// Somebody was led to a server that does not answer.
+pub(super) fn tell_in_vain<E, R>(member: usize, ctx: &mut Context<'_, E, R>)
+where
+    E: Copy + From<KubeEvent>,
+    R: Recorder<Observation>,
+{
+    ctx.hit(&rare::DIALED_IN_VAIN);
+    let member = u32::try_from(member).expect("members are few");
+    ctx.observe(|| Observation::DialedInVain { member });
 }
 
 /// Kubelets and the balancer.

@@ -77,6 +77,8 @@ struct MemberState {
     etcd_away_since: Option<SimTime>,
     /// Its API server is kept down.
     is_server_down: bool,
+    /// Whether it was told that its API server answers nobody, and that its etcd takes no part.
+    is_away: [bool; 2],
     /// How much longer its disk takes to flush.
     flush: SimSpan,
 }
@@ -229,7 +231,7 @@ impl Cluster {
         self.reassess_api(ctx);
         self.refresh_connections(ctx);
         self.refresh_balancer(ctx);
-        self.refresh_api_service(ctx);
+        self.note_servers(ctx);
         self.refresh_api_clients(ctx);
         self.note_members_for_upgrade(ctx);
         self.refresh_overload(ctx);
@@ -408,7 +410,7 @@ impl Cluster {
         self.extend_address_leases(ctx.now());
         self.open_api(ctx);
         self.refresh_balancer(ctx);
-        self.refresh_api_service(ctx);
+        self.note_servers(ctx);
     }
 
     /// Lets the first API server that is ready answer, now that etcd leads.
@@ -453,7 +455,7 @@ impl Cluster {
         ctx.observe(|| if is_available { Observation::ApiRegained } else { Observation::ApiLost });
         self.notify(Notice::ApiChanged(is_available));
         self.refresh_balancer(ctx);
-        self.refresh_api_service(ctx);
+        self.note_servers(ctx);
         if is_available {
             self.control_plane.api_since = ctx.now();
             for component in Component::ALL {

@@ -178,7 +178,7 @@ impl Cluster {
         self.reassess_api(ctx);
         self.refresh_connections(ctx);
         self.refresh_balancer(ctx);
-        self.refresh_api_service(ctx);
+        self.note_servers(ctx);
         self.refresh_overload(ctx);
         self.settle(ctx);
     }
@@ -208,6 +208,52 @@ impl Cluster {
         let draw = self.draw(key, API_START, occurrence);
         let span = drawn(draw, self.blueprint.parameters.apiserver_start);
         self.control_plane.members[member].api_ready_at = now + span;
+    }
+}
+
+/// Who answers.
+impl Cluster {
+    /// API servers and members of etcd may have gone or come.
+    pub(in super::super) fn note_servers<E, R>(&mut self, ctx: &mut Context<'_, E, R>)
+    where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        self.tell_members(ctx);
+        self.refresh_api_service(ctx);
+    }
+
+    /// Tells of each process of a member that it is away, or there again.
+    fn tell_members<E, R>(&mut self, ctx: &mut Context<'_, E, R>)
+    where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        let (island, now) = (self.control_plane.island, ctx.now());
+        for member in 0..self.control_plane.members.len() {
+            let is_beside = self.island_of_member(member) == island;
+            let answers = self.runs_server(member) && self.has_own_etcd(member);
+            let is_open = !self.control_plane.is_closed();
+            let states = [
+                (MemberPart::ApiServer, answers && is_beside && is_open),
+                (MemberPart::Etcd, self.votes(member) && is_beside),
+            ];
+            for (idx, (part, is_up)) in states.into_iter().enumerate() {
+                let state = &mut self.control_plane.members[member];
+                let is_told = state.is_away[idx] != is_up;
+                if is_told || !self.has_part(member, part) {
+                    continue;
+                }
+                self.control_plane.members[member].is_away[idx] = !is_up;
+                let ready_at = self.control_plane.api_ready_at(member);
+                let is_starting = is_up && part == MemberPart::ApiServer;
+                let after =
+                    if is_starting { ready_at.saturating_since(now) } else { SimSpan::ZERO };
+                let (number, after_ns) =
+                    (u32::try_from(member).expect("members are few"), after.as_nanos());
+                ctx.observe(|| Observation::MemberServes { member: number, part, is_up, after_ns });
+            }
+        }
     }
 }
 

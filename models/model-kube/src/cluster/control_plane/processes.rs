@@ -79,7 +79,7 @@ impl Cluster {
         }
         self.reassess_quorum(ctx);
         self.reassess_api(ctx);
-        self.refresh_api_service(ctx);
+        self.note_servers(ctx);
     }
 
     /// Whether an API server that is away told others that it goes.
@@ -119,7 +119,7 @@ impl Cluster {
         self.start_member(member, ctx.now());
         self.reassess_quorum(ctx);
         self.reassess_api(ctx);
-        self.refresh_api_service(ctx);
+        self.note_servers(ctx);
     }
 
     /// The machine of a member is to boot: its processes end first.
