@@ -13,8 +13,8 @@ use crate::ids::{DatabaseId, PoolerId, ServiceId, WorkloadId, ZoneId};
 use crate::kube::off_peak::Schedule;
 use crate::kube::{
     HorizontalPodAutoscaler, Ingress, MadeSecret, Node, PersistentVolumeClaim, PodDisruptionBudget,
-    SecretProvider, Service, StorageClass, Version, VerticalPodAutoscaler, Webhook, Workload,
-    WorkloadKind,
+    SecretProvider, Service, StorageClass, Vault, Version, VerticalPodAutoscaler, Webhook,
+    Workload, WorkloadKind,
 };
 use crate::limiter::Limiter;
 use crate::load::{Bursts, Load, ServiceProfile};
@@ -69,6 +69,8 @@ pub struct Blueprint {
     pub made_secrets: Vec<MadeSecret>,
     /// Classes of the Secrets Store CSI Driver: what pods mount is read when they start.
     pub secret_providers: Vec<SecretProvider>,
+    /// Vaults whose state is looked at; those of which nothing is stated give what they have.
+    pub vaults: Vec<Vault>,
     /// Workloads that are small outside of their hours.
     pub off_peak: Vec<OffPeak>,
     /// Deployments whose revisions are tried before they answer all requests, at most one entry

@@ -8,21 +8,31 @@ use crate::source::Origin;
 
 /// Members of the control plane.
 ///
-/// The machines of [`Self::member_zones`] run an API server, a controller manager and a scheduler
-/// each. Stacked, the default of kubeadm, each runs a member of etcd too, which its API server asks and
+/// The machines of [`Self::member_zones`] run an API server each, and a controller manager and a scheduler
+/// unless these have machines of their own. Stacked, the default of kubeadm, each runs a member of etcd too, which its API server asks and
 /// no other; otherwise etcd has machines of its own, and every API server asks all of its members
 /// (`cmd/kubeadm/app/phases/controlplane/manifests.go`: `--etcd-servers`, Kubernetes 1.36).
 ///
-/// Members are numbered: those of `member_zones` first, then those of `etcd_zones`.
+/// Members are numbered: those of `member_zones` first, then those of `etcd_zones`, of
+/// `controller_manager_zones` and of `scheduler_zones`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ControlPlane {
     /// Zone of each machine with an API server.
     pub member_zones: Vec<ZoneId>,
     /// Zone of each machine that runs a member of etcd and nothing else; empty where etcd is stacked.
     pub etcd_zones: Vec<ZoneId>,
+    /// Zone of each machine that runs a controller manager and nothing else; empty where they run beside
+    /// API servers.
+    pub controller_manager_zones: Vec<ZoneId>,
+    /// Zone of each machine that runs a scheduler and nothing else; empty where they run beside API
+    /// servers.
+    pub scheduler_zones: Vec<ZoneId>,
     /// The load balancer through which kubelets, proxies and people reach the API servers; when `None`
     /// they reach whichever answers.
     pub balancer: Option<ApiBalancer>,
+    /// How API servers keep their addresses in the Service `kubernetes`, through which pods reach
+    /// them; when `None` pods reach whichever answers.
+    pub endpoint_reconciler: Option<EndpointReconciler>,
     /// Version of its components, if it is stated.
     pub version: Option<Version>,
     /// Where it was written.
@@ -32,7 +42,8 @@ pub struct ControlPlane {
 impl ControlPlane {
     /// Zone of every member, in the order of their numbers.
     pub fn zones(&self) -> impl Iterator<Item = ZoneId> + use<'_> {
-        self.member_zones.iter().chain(&self.etcd_zones).copied()
+        let machines = self.member_zones.iter().chain(&self.etcd_zones);
+        machines.chain(&self.controller_manager_zones).chain(&self.scheduler_zones).copied()
     }
 
     /// Zone of a member.
@@ -60,7 +71,30 @@ impl ControlPlane {
 
     /// Whether a member runs etcd.
     pub fn has_etcd(&self, member: usize) -> bool {
-        self.is_stacked() || !self.has_server(member)
+        let servers = self.member_zones.len();
+        if self.is_stacked() {
+            self.has_server(member)
+        } else {
+            (servers..servers + self.etcd_zones.len()).contains(&member)
+        }
+    }
+
+    /// Whether a member runs a controller manager.
+    pub fn runs_controller_manager(&self, member: usize) -> bool {
+        if self.controller_manager_zones.is_empty() {
+            return self.has_server(member);
+        }
+        let first = self.member_zones.len() + self.etcd_zones.len();
+        (first..first + self.controller_manager_zones.len()).contains(&member)
+    }
+
+    /// Whether a member runs a scheduler.
+    pub fn runs_scheduler(&self, member: usize) -> bool {
+        if self.scheduler_zones.is_empty() {
+            return self.has_server(member);
+        }
+        let count = self.zones().count();
+        (count - self.scheduler_zones.len()..count).contains(&member)
     }
 
     /// How many members of etcd must live for it to write: `floor(n/2) + 1`.
@@ -88,6 +122,27 @@ pub struct ApiBalancer {
 impl Default for ApiBalancer {
     fn default() -> Self {
         Self { interval: SimSpan::from_secs(10), timeout: SimSpan::from_secs(10), fall: 2, rise: 2 }
+    }
+}
+
+/// Who keeps the addresses of API servers in the Service `kubernetes`: `--endpoint-reconciler-type` of
+/// kube-apiserver (`pkg/controlplane/reconcilers/reconcilers.go`, Kubernetes 1.36).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EndpointReconciler {
+    /// Each server by a lease of its own, the default of Kubernetes: one that died stays listed until its
+    /// lease has run out and another server looks.
+    Lease,
+    /// None of them: whoever wrote the addresses leaves them, whatever dies.
+    None,
+}
+
+impl EndpointReconciler {
+    /// Its name as a value of the flag.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Lease => "lease",
+            Self::None => "none",
+        }
     }
 }
 

@@ -46,7 +46,9 @@ pub use pod::{
 };
 pub use provisioning::{EarlyClaim, early_claims, is_early, zone_position};
 pub use scale_up_delay::{SCALE_UP_DELAY, scale_up_delay};
-pub use secret::{MadeSecret, SecretMaker, SecretProvider, SecretStore};
+pub use secret::{
+    ConfigurationSource, MadeSecret, SecretMaker, SecretProvider, SecretStore, SourceKind, Vault,
+};
 pub use selector::{LabelSelector, Labels, Operator, Requirement, key_fault, value_fault};
 pub use service::{Ingress, Service, ServicePort, TrafficDistribution, TrafficPolicy};
 pub use storage::{PersistentVolumeClaim, StorageClass, VolumeBindingMode};

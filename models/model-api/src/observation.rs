@@ -16,8 +16,8 @@ pub use database::{FailoverBlock, InstanceFact, InstanceUpdate};
 pub use flow::{Counted, FlowSegment, LossReason, Throttling, WAIT_SHAPE_EXPONENTIAL, WaitLaw};
 pub use gateway::GatewayFact;
 pub use reason::{
-    DeletionReason, DrainFailure, EvictionReason, KillReason, PendingWrite, UnreadyReason,
-    UnschedulableReason,
+    ConfigurationWay, DeletionReason, DrainFailure, EvictionReason, KillReason, PendingWrite,
+    UnreadyReason, UnschedulableReason,
 };
 pub use storage::{PoolIo, StorageFact};
 
@@ -310,6 +310,22 @@ pub enum Observation {
         /// It answers again.
         is_up: bool,
     },
+    /// The API server of a member answers nobody any more, or its etcd takes no part; or it does again.
+    MemberServes {
+        /// Number of the member, from zero.
+        member: u32,
+        /// Which process.
+        part: MemberPart,
+        /// It does again.
+        is_up: bool,
+        /// How long it takes from now on until it does, in nanoseconds: a server has to start.
+        after_ns: u64,
+    },
+    /// A connection is led to an API server that does not answer.
+    DialedInVain {
+        /// The member it runs on, from zero.
+        member: u32,
+    },
     /// A member leads etcd after an election.
     EtcdLed {
         /// Its number, from zero.
@@ -325,6 +341,35 @@ pub enum Observation {
         after_ns: u64,
         /// The share of new connections that were sent to it meanwhile, in parts per million.
         share_ppm: u32,
+    },
+    /// The Service `kubernetes` leads to an API server no more, or again.
+    ApiServerListed {
+        /// The member it runs on, from zero.
+        member: u32,
+        /// Pods are led to it.
+        is_listed: bool,
+        /// How long that took since it ceased to answer, or began to, in nanoseconds.
+        after_ns: u64,
+        /// The share of connections of pods that were led to it meanwhile, in parts per million.
+        share_ppm: u32,
+    },
+    /// A pod that asks the API through the Service `kubernetes` has a connection that leads to nobody, or
+    /// one that leads somewhere again.
+    ApiClientTurned {
+        /// The pod.
+        pod: PodId,
+        /// Its workload.
+        workload: WorkloadId,
+        /// It gets no answers.
+        is_cut: bool,
+    },
+    /// A controller manager or a scheduler apart from API servers has a connection that leads to nobody, or
+    /// one that leads somewhere again.
+    ControllerTurned {
+        /// The member it runs on, from zero.
+        member: u32,
+        /// It gets no answers.
+        is_cut: bool,
     },
     /// Nobody gets through the load balancer before the API servers, or everybody again.
     ApiBalancerTurned {
@@ -489,6 +534,16 @@ pub enum Observation {
         pod: PodId,
         /// Its workload.
         workload: WorkloadId,
+    },
+    /// A Secret, a ConfigMap or what a vault has is not there: the kubelet waits and tries again.
+    PodConfigurationMissing {
+        /// Which.
+        pod: PodId,
+        /// Its workload.
+        workload: WorkloadId,
+        /// It was to be mounted (`FailedMount`) or is in the environment (`CreateContainerConfigError`), or a
+        /// vault was to inject it.
+        way: ConfigurationWay,
     },
     /// A volume of the pod is still attached to another node (`Multi-Attach error`).
     PodVolumeHeld {

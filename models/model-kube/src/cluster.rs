@@ -36,7 +36,7 @@
 //! in the module of its noun).
 //! # Not modelled
 //! Autoscalers by other metrics than these: such a metric fails, as one that no adapter serves (memory
-//! that is not stated takes no part). Watchers other than kubelets and proxies that hang on a lost API server.
+//! that is not stated takes no part). Watchers other than kubelets, proxies, operators and controllers of gateways that hang on a lost API server.
 //! # Defaults and their sources
 //! [`model_api::Parameters`]; the modules of the decisions name theirs.
 //! # Invariants
@@ -48,6 +48,8 @@
 
 mod admission;
 mod api_balancer;
+mod api_clients;
+mod api_service;
 mod autoscaling;
 mod catch_up;
 mod configured;
@@ -82,6 +84,7 @@ mod restore;
 mod rollouts;
 mod routing;
 mod shutdowns;
+mod sources;
 mod specs;
 mod standstill;
 mod tables;
@@ -101,6 +104,7 @@ use model_api::{
 };
 use sim_kernel::{Context, Draw, EntityKey, EventId, Purpose, Recorder, SimSpan, Streams};
 
+pub use api_clients::ApiCaller;
 pub use autoscaling::{AutoscalerStatus, ServiceTraffic, ServiceWork};
 pub use control_plane::Component;
 pub use drains::{AfterDrain, DrainId, DrainSpec};
@@ -116,6 +120,8 @@ use crate::rare;
 use crate::scheduling::SchedulerCache;
 use admission::Refusals;
 use api_balancer::ApiPool;
+use api_clients::ApiClients;
+use api_service::ApiService;
 use autoscaling::Autoscaling;
 use configured::Unconfigured;
 use connections::{Connection, Serving};
@@ -141,6 +147,7 @@ use proxies::Proxies;
 use queue::Queue;
 use relists::Relists;
 use routing::ServiceState;
+use sources::Sources;
 use tables::Tables;
 use upgrade::{Upgrade, Versions};
 use volumes::Attachments;
@@ -278,6 +285,12 @@ pub enum KubeEvent {
     OperatorDue(WorkloadId),
     /// A kubelet collects images that nobody uses.
     ImagesDue(NodeId),
+    /// A pod of a vault is unsealed that somebody waits for.
+    VaultUnsealed,
+    /// The Service `kubernetes` leads to an API server no more, or again.
+    ApiAddressDue(u32),
+    /// Somebody gives up a connection to an API server, or dials again.
+    ApiClientDue(ApiCaller),
 }
 
 const _: () = assert!(size_of::<KubeEvent>() <= 12);
@@ -396,6 +409,8 @@ pub struct Cluster {
     connections: Vec<Connection>,
     serving: Serving,
     api_pool: ApiPool,
+    api_service: ApiService,
+    api_clients: ApiClients,
     queue: Queue,
     clients: ControllerClients,
     autoscaling: Autoscaling,
@@ -418,6 +433,7 @@ pub struct Cluster {
     garbage: Garbage,
     overload: Overload,
     unconfigured: Unconfigured,
+    sources: Sources,
     operators: Operators,
     /// By database; empty until something strains the API.
     database_clients: Vec<DatabaseClient>,
@@ -533,6 +549,8 @@ impl Cluster {
             connections: Connection::all(&tables, streams),
             serving: connections::all_serve(&tables),
             api_pool: ApiPool::at_start(&blueprint),
+            api_service: ApiService::at_start(&blueprint, &tables, streams),
+            api_clients: ApiClients::at_start(&blueprint),
             queue: Queue::new(plan.cache.clone()),
             clients: ControllerClients::new(),
             autoscaling: Autoscaling::at_start(&blueprint, &tables.scalers, streams),
@@ -555,6 +573,7 @@ impl Cluster {
             garbage: Garbage::at_start(&blueprint.parameters),
             overload: Overload::default(),
             unconfigured: Unconfigured::default(),
+            sources: Sources::at_start(&blueprint),
             operators: Operators::of(&blueprint),
             database_clients: Vec::new(),
             services_with_backends: Vec::new(),
@@ -575,6 +594,7 @@ impl Cluster {
             streams,
         };
         cluster.place_initial_pods();
+        cluster.begin_api_clients();
         cluster.begin_operators();
         cluster
     }
@@ -702,8 +722,11 @@ impl Cluster {
             KubeEvent::LeaderServed(component) => self.review_leader(component, ctx),
             KubeEvent::BalancerTurned(member) => self.on_balancer_turned(member, ctx),
             KubeEvent::ProxyLists(node) => self.on_proxy_lists(node, ctx),
+            KubeEvent::VaultUnsealed => self.review_sources(ctx),
             KubeEvent::OperatorDue(workload) => self.on_operator_due(workload, ctx),
             KubeEvent::ImagesDue(node) => self.on_images_due(node, ctx),
+            KubeEvent::ApiAddressDue(member) => self.on_api_address_due(member, ctx),
+            KubeEvent::ApiClientDue(caller) => self.on_api_client_due(caller, ctx),
         }
     }
 

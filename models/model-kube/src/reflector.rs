@@ -30,7 +30,7 @@ const LONGEST_PAUSE: SimSpan = SimSpan::from_secs(30);
 /// Pauses before the longest one: 0.8 s doubled so often is more.
 const PAUSES_THAT_GROW: u64 = 6;
 /// A try to connect that meets silence.
-const DIAL_TIMEOUT: SimSpan = SimSpan::from_secs(30);
+pub const DIAL_TIMEOUT: SimSpan = SimSpan::from_secs(30);
 /// When such a try sends its packet, counted from its beginning.
 const SYN_AT: [SimSpan; 5] = [
     SimSpan::ZERO,

@@ -92,6 +92,10 @@ pub(crate) enum Struck {
     Webhook(FaultId),
     /// Registries, those the fault names.
     Registries(FaultId),
+    /// A vault, by its position, which is sealed.
+    Vault(usize),
+    /// A Secret or ConfigMap, which that fault deleted.
+    Configuration(FaultId),
     /// The template of a workload, which was this before.
     Rollout(WorkloadId, TemplateId),
     /// The size of a workload, which was this before.

@@ -661,6 +661,8 @@ impl World {
             | Struck::Api
             | Struck::Strain(_)
             | Struck::Webhook(_)
+            | Struck::Vault(_)
+            | Struck::Configuration(_)
             | Struck::Registries(_) => {
                 self.mend_control_plane(struck, is_struck, ctx);
                 self.tell_registries(ctx);

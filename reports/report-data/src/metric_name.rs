@@ -22,6 +22,15 @@ pub const LOST_SESSIONS: &str = "lostSessions";
 pub const HOTTEST_POD: &str = "hottestPod";
 /// Of Services: requests answered in another zone than they came from, in parts per million.
 pub const CROSS_ZONE: &str = "crossZone";
+/// Of API servers and members of etcd: how long they answered nobody, or took no part.
+pub const MEMBER_DOWN: &str = "memberDown";
+/// Of API servers and members of etcd: how often that began.
+pub const MEMBER_DOWN_COUNT: &str = "memberDownCount";
+/// Of members of etcd: elections that they won.
+pub const MEMBER_ELECTED: &str = "memberElected";
+/// Of API servers: connections of kubelets, controllers and pods that were led to them while they did not
+/// answer.
+pub const MEMBER_DIALED_IN_VAIN: &str = "memberDialedInVain";
 /// Of databases: the longest time without writes.
 pub const LONGEST_WRITE_OUTAGE: &str = "longestWriteOutage";
 /// Of databases: acknowledged and gone, from the oldest commit to the newest.

@@ -57,6 +57,9 @@ fn scenario(text: &mut String, result: &ScenarioResult, options: Options) {
         for memory in crate::memory::told(&result.metrics) {
             line(text, format_args!("  {:<12} {memory}", "memory"));
         }
+        for member in crate::members::told(&result.metrics) {
+            line(text, format_args!("  {:<12} {member}", "member"));
+        }
         for pool in crate::storage::told(&result.metrics) {
             line(text, format_args!("  {:<12} {pool}", "storage"));
         }

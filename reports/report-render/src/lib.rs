@@ -16,6 +16,7 @@ mod junit;
 mod limits;
 mod load_map;
 mod markdown;
+mod members;
 mod memory;
 mod quantity;
 mod recommended;

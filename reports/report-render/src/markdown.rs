@@ -78,6 +78,9 @@ fn scenario(result: &ScenarioResult, options: Options) -> String {
         let _ =
             writeln!(text, "{}- writes to {}", if idx == 0 { "\n" } else { "" }, escaped(&writes));
     }
+    for (idx, member) in crate::members::told(&result.metrics).enumerate() {
+        let _ = writeln!(text, "{}- {}", if idx == 0 { "\n" } else { "" }, escaped(&member));
+    }
     let fared = crate::storage::told(&result.metrics).map(|pool| format!("storage {pool}"));
     let durable = result.storage.iter().map(crate::storage::durability);
     let durable = durable.map(|pool| format!("durability of {pool}"));

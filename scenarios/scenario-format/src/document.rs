@@ -34,15 +34,15 @@ pub use dns::{ClusterDnsSpec, KeepingSpec, NameSpec, RecordCheckSpec, ResolverSp
 pub use fault::{
     AccountLossSpec, ApiFloodSpec, ApiServerSpec, ArchiveBrokenSpec, BackupTargetLossSpec,
     BackupsBrokenSpec, BadRolloutSpec, BalancerMachineLossSpec, BucketFullSpec, ConditionSpec,
-    ControlPlaneUpgradeSpec, DestroyInstanceSpec, DiskLeakSpec, DiskLossSpec, DrainSpec, EmptySpec,
-    Endless, EndpointsBelowSpec, EtcdDataLossSpec, EtcdDiskSpec, EtcdMemberSpec, EtcdRole,
-    FaultSpec, FenceSpec, FreezePrimarySpec, GrowStorageSpec, HoldSpec, HoldStandbySpec,
-    KeyDisabledSpec, KeyLossSpec, LeaderKillSpec, LiftGatesSpec, LoadSpikeSpec, LogicalLossSpec,
-    MemberLossSpec, MemoryLeakSpec, NameFaultSpec, NoCapacitySpec, NodeCrashSpec, NodesSpec,
-    PausePoolerSpec, PlainFaultSpec, PodCrashSpec, ProcessLeakSpec, RegionLossSpec,
-    RegistryOutageSpec, RolloutSpec, ScaleSpec, SetMinSizeSpec, SlowApiSpec, SlowDnsSpec,
-    StartKeys, SwitchoverSpec, ThrottleSpec, WalVolumeAboveSpec, WebhookOutageSpec, WindowSpec,
-    ZoneFaultSpec,
+    ConfigurationDeletedSpec, ControlPlaneUpgradeSpec, DestroyInstanceSpec, DiskLeakSpec,
+    DiskLossSpec, DrainSpec, EmptySpec, Endless, EndpointsBelowSpec, EtcdDataLossSpec,
+    EtcdDiskSpec, EtcdMemberSpec, EtcdRole, FaultSpec, FenceSpec, FreezePrimarySpec,
+    GrowStorageSpec, HoldSpec, HoldStandbySpec, KeyDisabledSpec, KeyLossSpec, LeaderKillSpec,
+    LiftGatesSpec, LoadSpikeSpec, LogicalLossSpec, MemberLossSpec, MemoryLeakSpec, NameFaultSpec,
+    NoCapacitySpec, NodeCrashSpec, NodesSpec, PausePoolerSpec, PlainFaultSpec, PodCrashSpec,
+    ProcessLeakSpec, RegionLossSpec, RegistryOutageSpec, RolloutSpec, ScaleSpec, SetMinSizeSpec,
+    SlowApiSpec, SlowDnsSpec, StartKeys, SwitchoverSpec, ThrottleSpec, VaultSealedSpec,
+    WalVolumeAboveSpec, WebhookOutageSpec, WindowSpec, ZoneFaultSpec,
 };
 pub use gateway::{
     CertificateKey, FailoverSpec, GatewaySpec, LimitByName, LimitPolicy, LoadBalancerSpec,
@@ -58,9 +58,9 @@ pub use path::{
     WarmUpSpec,
 };
 pub use platform::{
-    ApiBalancerSpec, BootTimeSpec, ClusterAutoscalerSpec, ControlPlaneSpec, EtcdSpec, KubeletSpec,
-    MinorVersion, NodePoolSpec, PlatformDocument, PlatformSpec, PoolAutoscalingSpec, RegionSpec,
-    ShutdownPeriodSpec, TaintSpec, ZoneSpec,
+    ApiBalancerSpec, BootTimeSpec, ClusterAutoscalerSpec, ControlPlaneSpec, ControllersSpec,
+    EtcdSpec, KubeletSpec, MinorVersion, NodePoolSpec, PlatformDocument, PlatformSpec,
+    PoolAutoscalingSpec, RegionSpec, ShutdownPeriodSpec, TaintSpec, VaultSpec, ZoneSpec,
 };
 pub use profile::{
     BurstSpec, DailyPointSpec, Decay, SeasonSpec, SelfSimilarSpec, SpikeSpec, TraceSpec, WeeklySpec,

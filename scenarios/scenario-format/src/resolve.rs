@@ -145,6 +145,7 @@ pub(crate) fn resolve(
     resolver.storage_pools(input.platform, input.scenario);
     resolver.webhooks();
     resolver.secrets();
+    resolver.vaults(input.platform);
     resolver.databases(&input.platform.spec.databases, &input.platform.spec.services);
     resolver.poolers();
     resolver.jobs(input.platform, input.scenario);
@@ -466,6 +467,13 @@ impl Resolver<'_> {
         self.blueprint.control_plane = ControlPlane {
             member_zones: placed.member_zones,
             etcd_zones: placed.etcd_zones,
+            controller_manager_zones: placed.controller_manager_zones,
+            scheduler_zones: placed.scheduler_zones,
+            endpoint_reconciler: platform
+                .spec
+                .control_plane
+                .endpoint_reconciler_type
+                .map(|it| it.value),
             balancer: control_plane::balancer(&platform.spec, self.diagnostics),
             version: platform.spec.control_plane.version.map(|version| version.value.0),
             origin: platform.spec.control_plane.span.origin(),

@@ -10,6 +10,7 @@ mod campaign;
 mod clients;
 mod exposure;
 mod load_map;
+mod members;
 mod recommendation;
 mod result;
 mod storage;

@@ -8,6 +8,7 @@ use model_api::control_plane::MemberPart;
 use model_api::dns::DnsFault;
 use model_api::fault::{ControlPlaneFault, DataFault, FaultKind, InstanceHarm, StorageFault};
 use model_api::guarantee::{DataPromise, Promise};
+use model_api::kube::SourceKind;
 use model_api::usage::NodeResource;
 use model_api::{Blueprint, SimSpan, SourceRef, WorkloadId};
 use platform::RunEnd;
@@ -207,6 +208,13 @@ fn fault_text(kind: &FaultKind) -> &'static str {
             ControlPlaneFault::ApiFlood(_) => "requests flood the API servers",
             ControlPlaneFault::SlowApi { .. } => "the API stores slowly",
             ControlPlaneFault::WebhookOutage { .. } => "a webhook does not answer",
+            ControlPlaneFault::VaultSealed { .. } => "a vault is sealed",
+            ControlPlaneFault::ConfigurationDeleted { kind: SourceKind::Secret, .. } => {
+                "a Secret is deleted"
+            }
+            ControlPlaneFault::ConfigurationDeleted { kind: SourceKind::ConfigMap, .. } => {
+                "a ConfigMap is deleted"
+            }
             ControlPlaneFault::RegistryOutage { .. } => "an image registry does not answer",
         },
         FaultKind::Instance(fault) => match fault.what {
@@ -396,6 +404,7 @@ fn metrics(blueprint: &Blueprint, measures: &[RunMeasures]) -> Vec<Metric> {
         }
     }
     metrics.extend(memory(blueprint, measures));
+    metrics.extend(crate::members::metrics(blueprint, measures));
     metrics.extend(crate::storage::metrics(blueprint, measures));
     metrics.extend(exposed(blueprint, measures));
     metrics

@@ -7,7 +7,9 @@
 use std::collections::BTreeMap;
 
 use model_api::fault::FaultPlan;
-use model_api::observation::{DeletionReason, FlowSegment, LossReason, UnreadyReason};
+use model_api::observation::{
+    ConfigurationWay, DeletionReason, FlowSegment, LossReason, UnreadyReason,
+};
 use model_api::{Blueprint, Observation, ServiceId, SourceRef};
 use report_data::{Explanation, OutagePart, Part, Position, Step};
 use sim_kernel::{EventId, Journal, SimTime};
@@ -317,6 +319,9 @@ impl<'a, E> Story<'a, E> {
             O::MemberTurned { .. }
             | O::EtcdLed { .. }
             | O::ApiServerPooled { .. }
+            | O::ApiServerListed { .. }
+            | O::ApiClientTurned { .. }
+            | O::ControllerTurned { .. }
             | O::ApiBalancerTurned { .. } => self.member_sentence(observation),
             O::WebhookTurned { .. } => return Some(self.webhook_sentence(observation)),
             O::WriteWaits { write } => self.waiting_sentence(write),
@@ -333,6 +338,17 @@ impl<'a, E> Story<'a, E> {
                 let place = Some(self.container_place(id, |_| true, "image"));
                 let text = format!("no registry has the image of a pod of {}", workload(id));
                 return Some((text, place));
+            }
+            O::PodConfigurationMissing { workload: id, way, .. } => {
+                let what = match way {
+                    ConfigurationWay::Environment => {
+                        "a Secret or ConfigMap of its environment is not there \
+                         (CreateContainerConfigError)"
+                    }
+                    ConfigurationWay::Volume => "what it mounts is not there (FailedMount)",
+                    ConfigurationWay::Agent => "its agent gets nothing from the vault",
+                };
+                format!("a pod of {} waits: {what}", workload(id))
             }
             O::PodCreationRefused { workload: id } => {
                 format!("a webhook that does not answer refuses pods of {}", workload(id))
@@ -487,6 +503,7 @@ fn part(observation: &Observation) -> Option<Part> {
         | O::LeaderChanged => Some(Part::Decide),
         O::PodCreated { .. }
         | O::PodCreationRefused { .. }
+        | O::PodConfigurationMissing { .. }
         | O::PodBound { .. }
         | O::EndpointsChanged { .. }
         | O::PoolerFails { .. }

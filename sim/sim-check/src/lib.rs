@@ -24,6 +24,7 @@ mod judge;
 mod latency;
 mod line;
 mod measures;
+mod members;
 mod memory;
 mod outage;
 mod premise;
@@ -45,6 +46,7 @@ pub use measures::{
     DatabaseMeasures, FaultMeasures, Monitor, RunMeasures, ServiceMeasures, Subjects,
     whole_requests,
 };
+pub use members::{MemberMeasures, Members};
 pub use memory::MemoryMeasures;
 pub use outage::{Outage, RECOVERY_SHARE_PERCENT, RECOVERY_WINDOW};
 pub use recommended::{Amounts, ContainerAmounts, Recommended};

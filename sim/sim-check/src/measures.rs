@@ -18,6 +18,7 @@ use crate::data::DataMeasures;
 use crate::eviction::{EvictionWatch, Patience};
 use crate::goodput::{self, Returned};
 use crate::jobs::JobMeasures;
+use crate::members::Members;
 use crate::memory::MemoryMeasures;
 use crate::outage::{Outage, OutageWatch};
 use crate::recommended::{self, Recommended};
@@ -173,6 +174,7 @@ pub struct Monitor<'a> {
     faults: Vec<Option<FaultMeasures>>,
     jobs: BTreeMap<WorkloadId, JobMeasures>,
     memory: BTreeMap<WorkloadId, MemoryMeasures>,
+    members: Members,
     recommended: Recommended,
     signals: Signals,
     dark: Dark,
@@ -197,6 +199,7 @@ impl<'a> Monitor<'a> {
             faults: vec![None; subjects.fault_count],
             jobs: BTreeMap::new(),
             memory: BTreeMap::new(),
+            members: Members::new(),
             recommended: Recommended::new(),
             signals: Signals::new(&subjects.predicates),
             dark: Dark::new(subjects.zone_count),
@@ -279,6 +282,7 @@ impl<'a> Monitor<'a> {
             faults: self.faults,
             jobs: self.jobs,
             memory: self.memory,
+            members: crate::members::finish(self.members, end),
             recommended: self.recommended,
             latencies,
             returns,
@@ -438,6 +442,7 @@ impl<'a> Monitor<'a> {
             | Observation::PodRefused { .. } => {
                 crate::memory::fold(&mut self.memory, &observation);
             }
+            _ if crate::members::fold(&mut self.members, at, &observation) => {}
             _ => crate::jobs::fold(&mut self.jobs, at, &observation),
         }
     }
@@ -480,6 +485,8 @@ pub struct RunMeasures {
     pub jobs: BTreeMap<WorkloadId, JobMeasures>,
     /// Pods that memory ran out for, by their workload; those of whom none was hit are left out.
     pub memory: BTreeMap<WorkloadId, MemoryMeasures>,
+    /// API servers and members of etcd to which anything happened.
+    pub members: Members,
     /// What vertical autoscalers recommended at the end.
     pub recommended: Recommended,
     /// Latencies that guarantees ask for; `None` when nothing was answered.

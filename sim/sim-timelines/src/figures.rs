@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use model_api::kube::WorkloadKind;
 use model_api::observation::{DeletionReason, UnreadyReason};
 use model_api::{AutoscalerId, BudgetId, Observation, PodId, SimTime, WorkloadId};
 use model_kube::client_limit::ClientLimiter;
@@ -180,6 +181,8 @@ fn pods(rig: &Rig<'_>, tape: &Tape, seen: &[(SimTime, Observation)], figures: &m
             moments.entry(what).or_default().push(secs);
         }
     }
+    let later = rig.notes.nominated.values().filter(|at| **at >= stage.zero_at);
+    moments.insert("nominated", later.map(|at| stage.secs(*at)).collect());
     for (what, secs) in moments {
         figures.moments(&format!("pods.{what}"), secs, false);
     }
@@ -296,7 +299,9 @@ fn deployments(rig: &Rig<'_>, figures: &mut Figures) {
         if rig.notes.steps_of(Series::Available(id)).is_empty() {
             continue;
         }
-        let name = format!("deployments.{}", workload.name);
+        let is_set = matches!(workload.kind, WorkloadKind::StatefulSet { .. });
+        let kind = if is_set { "statefulsets" } else { "deployments" };
+        let name = format!("{kind}.{}", workload.name);
         let available = steps(rig, Series::Available(id));
         let replicas = steps(rig, Series::Replicas(id));
         let most = |steps: &[(f64, f64)]| steps.iter().map(|(_, it)| *it).fold(0.0, f64::max);

@@ -42,6 +42,21 @@ pub(crate) enum Operation {
     Budget(BudgetId, Box<PodDisruptionBudget>),
     /// Limits and behavior of an autoscaler are changed.
     Autoscaler(AutoscalerId, Box<HorizontalPodAutoscaler>),
+    /// Evictions of pods are posted, once each.
+    Evict(Vec<Pods>),
+    /// Pods are deleted.
+    DeletePods(Vec<Pods>),
+}
+
+/// Which pods.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Pods {
+    /// All of a workload.
+    Of(WorkloadId),
+    /// The one of a StatefulSet with an ordinal.
+    Ordinal(WorkloadId, u32),
+    /// A bare pod: its position among the arrivals.
+    Arrived(u32),
 }
 
 /// Which nodes.
@@ -72,7 +87,9 @@ impl Operation {
             | Self::Hold(..)
             | Self::Strategy(..)
             | Self::Budget(..)
-            | Self::Autoscaler(..) => false,
+            | Self::Autoscaler(..)
+            | Self::Evict(_)
+            | Self::DeletePods(_) => false,
         }
     }
 }
@@ -113,7 +130,9 @@ const OPERATIONS: &[(&str, &[&str])] = &[
     ("cordon", &["nodes"]),
     ("create", &["manifest", "manifests", "object", "objects"]),
     ("deleteNodes", &["nodes"]),
+    ("deletePods", &["pods"]),
     ("drain", &["goOn", "nodes", "timeoutPerNode"]),
+    ("evict", &["pods"]),
     ("inService", &["nodes"]),
     ("kill", &["nodes"]),
     ("killLeader", LEADER),
@@ -121,8 +140,15 @@ const OPERATIONS: &[(&str, &[&str])] = &[
     ("patch", &["kind", "name", "patch"]),
     ("revive", &["nodes"]),
     ("scale", &["kind", "name", "replicas"]),
+    ("taint", &["effect", "key", "nodes", "value"]),
     ("uncordon", &["nodes"]),
+    ("untaint", &["effect", "key", "nodes", "value"]),
 ];
+
+/// The taint that says that a node is gone for good, and the one of a cordon
+/// (`k8s.io/api/core/v1/well_known_taints.go`, 1.36).
+const OUT_OF_SERVICE: &str = "node.kubernetes.io/out-of-service";
+const UNSCHEDULABLE: &str = "node.kubernetes.io/unschedulable";
 
 /// Where recorders say whose leader is killed.
 const LEADER: &[&str] = &["component", "leader", "name", "nodes"];
@@ -181,6 +207,9 @@ impl<'a> Script<'a> {
         let mut patches = Vec::new();
         for entry in self.of("patch") {
             let fields = Fields::known(entry.node, "a patch");
+            if entry.is_of_node() {
+                continue;
+            }
             let name = fields.need("name", diagnostics);
             let patch = fields.need("patch", diagnostics);
             if let (Some(name), Some(patch)) = (name, patch) {
@@ -242,10 +271,11 @@ impl<'a> Script<'a> {
         &self,
         blueprint: &Blueprint,
         objects: &Objects,
+        arrivals: &[(SimTime, WorkloadId, String)],
         zero_at: SimTime,
         diagnostics: &mut Vec<Diagnostic>,
     ) -> Vec<(SimTime, Operation)> {
-        let mut resolver = Resolver { blueprint, objects, diagnostics };
+        let mut resolver = Resolver { blueprint, objects, arrivals, diagnostics };
         let mut operations = Vec::new();
         for entry in &self.entries {
             let at = zero_at + entry.at;
@@ -264,6 +294,12 @@ impl<'a> Script<'a> {
 }
 
 impl Entry<'_> {
+    /// A patch of Nodes.
+    fn is_of_node(&self) -> bool {
+        let kind = self.node.get("kind").and_then(Node::text).unwrap_or_default();
+        kind.eq_ignore_ascii_case("Node")
+    }
+
     /// What it creates: an object, a list of them, or both.
     fn creations(&self) -> Vec<Node> {
         let keys = ["manifest", "manifests", "object", "objects"].into_iter();
@@ -278,6 +314,7 @@ impl Entry<'_> {
 struct Resolver<'a> {
     blueprint: &'a Blueprint,
     objects: &'a Objects,
+    arrivals: &'a [(SimTime, WorkloadId, String)],
     diagnostics: &'a mut Vec<Diagnostic>,
 }
 
@@ -292,6 +329,10 @@ impl Resolver<'_> {
             "inService" => Operation::OutOfService(self.nodes(&fields)?, false),
             "cordon" => Operation::Cordon(self.nodes(&fields)?, true),
             "uncordon" => Operation::Cordon(self.nodes(&fields)?, false),
+            "taint" | "untaint" => self.taint(&fields, entry.op == "taint")?,
+            "evict" => Operation::Evict(self.pods(&fields)?),
+            "deletePods" => Operation::DeletePods(self.pods(&fields)?),
+            "patch" if entry.is_of_node() => return self.node_patch(&fields),
             "drain" => Operation::Drain(self.nodes(&fields)?, self.drain(&fields)),
             "killLeader" => Operation::KillLeader(self.component(&fields)?),
             "scale" => {
@@ -301,6 +342,61 @@ impl Resolver<'_> {
             }
             _ => return None,
         })
+    }
+
+    /// A taint that nodes get or lose: one of those that something here acts on.
+    fn taint(&mut self, fields: &Fields<'_>, is_set: bool) -> Option<Operation> {
+        let nodes = self.nodes(fields)?;
+        let key = fields.need("key", self.diagnostics)?;
+        match key.text().unwrap_or_default() {
+            OUT_OF_SERVICE | "out-of-service" => Some(Operation::OutOfService(nodes, is_set)),
+            UNSCHEDULABLE | "unschedulable" => Some(Operation::Cordon(nodes, is_set)),
+            _ => {
+                refuse(key, "out-of-service or unschedulable", self.diagnostics);
+                None
+            }
+        }
+    }
+
+    /// A patch of a Node: that it takes no pods, or does again.
+    fn node_patch(&mut self, fields: &Fields<'_>) -> Option<Operation> {
+        let name = fields.need("name", self.diagnostics)?;
+        let nodes = self.nodes_named(name.text().unwrap_or_default(), name);
+        let patch = fields.need("patch", self.diagnostics)?;
+        let spec = patch.get("spec").and_then(Node::entries).unwrap_or_default();
+        let is_all = spec.len() == 1 && patch.entries().is_some_and(|it| it.len() == 1);
+        let stated = spec.iter().find(|it| it.key == "unschedulable").filter(|_| is_all);
+        let Some(stated) = stated else {
+            let message = "of a Node `spec.unschedulable` may change";
+            let help = "`taint` sets the taint of a node that is out of service";
+            let diagnostic = Diagnostic::new(Code::E0014, patch.span, message);
+            self.diagnostics.push(diagnostic.help(help));
+            return None;
+        };
+        let is_cordoned = stated.value.text() == Some("true");
+        (!nodes.is_empty()).then_some(Operation::Cordon(Nodes::Listed(nodes), is_cordoned))
+    }
+
+    /// Names of pods: those of bare ones, those of a StatefulSet, or that of a workload for all of its.
+    fn pods(&mut self, fields: &Fields<'_>) -> Option<Vec<Pods>> {
+        let node = fields.need("pods", self.diagnostics)?;
+        let one = std::slice::from_ref(node);
+        let items = node.items().unwrap_or(one);
+        let found: Vec<Pods> = items.iter().filter_map(|item| self.pod_named(item)).collect();
+        (!found.is_empty()).then_some(found)
+    }
+
+    fn pod_named(&mut self, node: &Node) -> Option<Pods> {
+        let name = node.text().unwrap_or_default();
+        if let Some(nth) = self.arrivals.iter().position(|(_, _, known)| known == name) {
+            return Some(Pods::Arrived(u32::try_from(nth).expect("a trace has few entries")));
+        }
+        let of_set = name.rsplit_once('-').and_then(|(set, ordinal)| {
+            let mut workloads = self.objects.workloads();
+            let found = workloads.find(|(known, kind, ..)| *known == set && *kind == "StatefulSet");
+            Some(Pods::Ordinal(found?.2, ordinal.parse().ok()?))
+        });
+        of_set.or_else(|| self.workload_named(name, node).map(Pods::Of))
     }
 
     fn drain(&mut self, fields: &Fields<'_>) -> Drain {

@@ -11,7 +11,7 @@ use sim_kernel::{
 };
 
 use crate::figures::{Figures, figures};
-use crate::operation::{Nodes, Operation};
+use crate::operation::{Nodes, Operation, Pods};
 use crate::stage::{SCRAPE, Stage};
 use crate::tape::{Notes, Series, Tape};
 
@@ -115,6 +115,9 @@ impl Model for Rig<'_> {
         match event {
             StageEvent::Kube(event) => {
                 self.cluster.handle(event, ctx);
+                if event == KubeEvent::ScheduleDue {
+                    self.note_nominated(ctx.now());
+                }
                 if let KubeEvent::TakeoverDue(component) = event {
                     self.notes.takeovers.push((ctx.now(), component));
                 }
@@ -211,8 +214,49 @@ impl Rig<'_> {
                 self.cluster.change_strategy(*workload, to, ctx);
             }
             Operation::Budget(budget, to) => self.cluster.change_budget(*budget, to),
+            Operation::Evict(which) => {
+                for pod in self.pods(which) {
+                    self.cluster.evict(pod, ctx);
+                }
+            }
+            Operation::DeletePods(which) => {
+                let pods = self.pods(which);
+                self.cluster.delete_pods(&pods, ctx);
+            }
             Operation::Autoscaler(id, to) => {
                 self.cluster.change_autoscaler(*id, to.as_ref().clone(), ctx);
+            }
+        }
+    }
+
+    /// Pods that are there and not being deleted.
+    fn pods(&self, which: &[Pods]) -> Vec<PodId> {
+        let mut found = Vec::new();
+        for pods in which {
+            match pods {
+                Pods::Of(workload) => found.extend_from_slice(self.cluster.pods_of(*workload)),
+                Pods::Ordinal(workload, ordinal) => {
+                    let all = self.cluster.pods_of(*workload).iter().copied();
+                    found.extend(all.filter(|pod| self.cluster.pod(*pod).ordinal == *ordinal));
+                }
+                Pods::Arrived(nth) => {
+                    let arrived = self.arrived.iter().filter(|(position, _)| position == nth);
+                    found.extend(arrived.map(|(_, pod)| *pod));
+                }
+            }
+        }
+        found.retain(|pod| {
+            let pod = self.cluster.pod(*pod);
+            !pod.is_terminating && pod.phase != PodPhase::Gone
+        });
+        found
+    }
+
+    /// Notes pods for which others were preempted.
+    fn note_nominated(&mut self, now: SimTime) {
+        for pod in (0..self.cluster.pod_count()).map(PodId::from_index) {
+            if self.cluster.pod(pod).nominated_node.is_some() {
+                self.notes.nominated.entry(pod).or_insert(now);
             }
         }
     }
@@ -283,25 +327,23 @@ impl Rig<'_> {
             self.notes.step(Series::Utilization(id), now, utilization);
         }
         for (idx, workload) in stage.blueprint.workloads.iter().enumerate() {
-            if matches!(workload.kind, WorkloadKind::Deployment { .. }) {
-                self.note_deployment(WorkloadId::from_index(idx), now);
+            if has_status(&workload.kind) {
+                self.note_status(WorkloadId::from_index(idx), now);
             }
         }
     }
 
-    /// When the next pod of a Deployment will be available that is ready now.
+    /// When the next pod of a Deployment or StatefulSet will be available that is ready now.
     fn next_available(&self, now: SimTime) -> Option<SimTime> {
         let workloads = self.stage.blueprint.workloads.iter().enumerate();
-        let waits = workloads.filter(|(_, workload)| {
-            !workload.min_ready.is_zero()
-                && matches!(workload.kind, WorkloadKind::Deployment { .. })
-        });
+        let waits = workloads
+            .filter(|(_, workload)| !workload.min_ready.is_zero() && has_status(&workload.kind));
         let pods = waits.flat_map(|(idx, _)| self.cluster.pods_of(WorkloadId::from_index(idx)));
         let since = pods.filter_map(|pod| self.cluster.available_since(*pod));
         since.filter(|at| *at > now).min()
     }
 
-    fn note_deployment(&mut self, id: WorkloadId, now: SimTime) {
+    fn note_status(&mut self, id: WorkloadId, now: SimTime) {
         let (mut active, mut available) = (0, 0);
         for id in self.cluster.pods_of(id) {
             let pod = self.cluster.pod(*id);
@@ -313,4 +355,9 @@ impl Rig<'_> {
         self.notes.step(Series::Available(id), now, available);
         self.notes.step(Series::Replicas(id), now, active);
     }
+}
+
+/// Whether summaries have figures of its status.
+fn has_status(kind: &WorkloadKind) -> bool {
+    matches!(kind, WorkloadKind::Deployment { .. } | WorkloadKind::StatefulSet { .. })
 }

@@ -113,7 +113,7 @@ pub(crate) fn read(
     let load = fields.get("load").and_then(|node| PlayedLoad::read(node, &objects, diagnostics));
     let duration = duration(&fields, timeline, diagnostics);
     let arrivals = script.arrivals(&objects, timeline, zero_at, diagnostics);
-    let script = script.resolve(&blueprint, &objects, zero_at, diagnostics);
+    let script = script.resolve(&blueprint, &objects, &arrivals, zero_at, diagnostics);
     if has_errors(&diagnostics[known_count..]) {
         return None;
     }

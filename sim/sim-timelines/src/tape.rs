@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use model_api::{AutoscalerId, BudgetId, NodeId, Observation, ServiceId, SimTime, WorkloadId};
+use model_api::{
+    AutoscalerId, BudgetId, NodeId, Observation, PodId, ServiceId, SimTime, WorkloadId,
+};
 use model_kube::cluster::Component;
 use sim_kernel::{Causes, EventId, EventRecorder, Recorder};
 
@@ -45,7 +47,7 @@ pub(crate) enum Series {
     Desired(AutoscalerId),
     /// Average utilization in percent, −1 for none.
     Utilization(AutoscalerId),
-    /// `status.availableReplicas` of a Deployment.
+    /// `status.availableReplicas` of a Deployment or StatefulSet.
     Available(WorkloadId),
     /// `status.replicas`: pods without a deletionTimestamp.
     Replicas(WorkloadId),
@@ -60,6 +62,8 @@ pub(crate) struct Notes {
     /// Leaders that were killed, and Leases that another replica took over.
     pub(crate) killed_leaders: Vec<(SimTime, Component)>,
     pub(crate) takeovers: Vec<(SimTime, Component)>,
+    /// Pods for which others were preempted, since when each.
+    pub(crate) nominated: BTreeMap<PodId, SimTime>,
 }
 
 impl Notes {

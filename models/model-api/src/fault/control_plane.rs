@@ -7,6 +7,7 @@ use sim_kernel::SimSpan;
 
 use super::ZonePick;
 use crate::control_plane::MemberPart;
+use crate::kube::SourceKind;
 
 /// What fails.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,6 +49,20 @@ pub enum ControlPlaneFault {
     /// The endpoints of a webhook accept calls and answer none.
     WebhookOutage {
         /// Its name, or that of its configuration.
+        name: String,
+    },
+    /// A vault is sealed: it runs and gives nothing away.
+    VaultSealed {
+        /// Its position among the vaults of the blueprint.
+        vault: usize,
+    },
+    /// A Secret or ConfigMap is deleted; who runs keeps what it read.
+    ConfigurationDeleted {
+        /// Which kind it is.
+        kind: SourceKind,
+        /// Its namespace.
+        namespace: String,
+        /// Its name.
         name: String,
     },
     /// An image registry does not answer.

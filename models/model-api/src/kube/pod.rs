@@ -6,6 +6,7 @@ use sim_kernel::SimSpan;
 
 use super::affinity::Affinity;
 use super::node::Toleration;
+use super::secret::ConfigurationSource;
 use super::selector::{LabelSelector, Labels};
 use crate::usage::EmptyDir;
 
@@ -98,6 +99,8 @@ pub struct PodSpec {
     /// Names of Secrets without which its containers do not start: in `env`, `envFrom` and `volumes`, those
     /// that are `optional` left out.
     pub secret_names: Vec<String>,
+    /// Secrets and ConfigMaps without which its containers do not start, each once for its way in.
+    pub sources: Vec<ConfigurationSource>,
     /// Names of SecretProviderClasses among `volumes` (Secrets Store CSI Driver).
     pub secret_providers: Vec<String>,
     /// `emptyDir` volumes on the disk of the node.

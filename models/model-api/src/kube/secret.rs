@@ -44,6 +44,47 @@ pub enum SecretStore {
     AnyVault,
 }
 
+/// A kind of object that containers are configured from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum SourceKind {
+    /// `ConfigMap`.
+    ConfigMap,
+    /// `Secret`.
+    Secret,
+}
+
+impl SourceKind {
+    /// Its kind in the API.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::ConfigMap => "ConfigMap",
+            Self::Secret => "Secret",
+        }
+    }
+}
+
+/// A Secret or ConfigMap without which containers do not start.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ConfigurationSource {
+    /// Which kind it is.
+    pub kind: SourceKind,
+    /// `metadata.name`; it is in the namespace of the pod.
+    pub name: String,
+    /// A volume holds it, which is mounted before containers are made; otherwise it is in their environment.
+    pub is_mounted: bool,
+}
+
+/// A vault of the platform, whose state runs look at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Vault {
+    /// The Service that leads to it.
+    pub service: ServiceId,
+    /// How long a pod of it stays sealed that starts; zero where a key service unseals it.
+    pub unseal: SimSpan,
+    /// Where it was written.
+    pub origin: Origin,
+}
+
 /// A SecretProviderClass, from which pods mount what is kept in a vault.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SecretProvider {

@@ -129,3 +129,14 @@ pub enum PendingWrite {
     /// Which pods get the traffic of a Service.
     Endpoints(ServiceId),
 }
+
+/// How a container gets what configures it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ConfigurationWay {
+    /// Its environment.
+    Environment,
+    /// A volume.
+    Volume,
+    /// The agent of a vault.
+    Agent,
+}

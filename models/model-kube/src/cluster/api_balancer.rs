@@ -3,13 +3,13 @@
 //! # Modelled
 //! Its checks of each server, one an interval: so many that fail in a row take a server out, so many that
 //! succeed let it in again. Until then new connections are sent to a server that is dead, in turn with
-//! others. It may fail as a whole. Kubelets, proxies and people come through it; controller managers,
-//! schedulers and the kubelets of their machines ask the API server beside them, and pods come through
-//! the Service `kubernetes`, so that operators go on without it.
+//! others. It may fail as a whole. Kubelets, proxies, people and controllers apart come through it
+//! ([`super::api_clients`]); controller managers, schedulers and kubelets on machines of API servers ask
+//! the one beside them, and pods come through the Service `kubernetes` ([`super::api_service`]), so that
+//! operators go on without it.
 //! # Not modelled
 //! A balancer that tries another server when one refuses a connection, and one that ends connections to
-//! servers that it takes out. The machines that a balancer stands on. The 15 s for which the Service
-//! `kubernetes` leads to a dead server.
+//! servers that it takes out. The machines that a balancer stands on.
 //! # Defaults and their sources
 //! [`model_api::control_plane::ApiBalancer`]. Without one stated, clients reach whichever server answers.
 //! `cmd/kubeadm/app/phases/kubeconfig/kubeconfig.go` (who uses which address; kubelets of the control
@@ -118,6 +118,7 @@ impl Cluster {
                 self.drop_balanced(ctx);
             }
             self.review_watches(ctx);
+            self.refresh_api_clients(ctx);
         }
         self.settle(ctx);
         true
@@ -184,6 +185,7 @@ impl Cluster {
             }
         }
         self.review_watches(ctx);
+        self.refresh_api_clients(ctx);
     }
 
     /// Kubelets that nobody let through dial anew.

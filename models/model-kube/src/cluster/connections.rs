@@ -10,7 +10,8 @@
 //! Who dials is sent to any server that the balancer takes for alive: one whose process has ended refuses,
 //! and the next try follows at once; one that is silent costs the time that a renewal may take.
 //! # Not modelled
-//! Watchers other than kubelets and proxies ([`super::proxies`]) that hang as long.
+//! Watchers other than kubelets, proxies ([`super::proxies`]) and pods that lead or configure ([`super::api_clients`])
+//! that hang as long.
 //! # Defaults and their sources
 //! `apimachinery/pkg/util/net/http.go` (`HTTP2_READ_IDLE_TIMEOUT_SECONDS` 30,
 //! `HTTP2_PING_TIMEOUT_SECONDS` 15), `component-helpers/apimachinery/lease/controller.go` (five tries to
@@ -126,6 +127,7 @@ impl Cluster {
             hung_count += u32::from(self.refresh_connection(NodeId::from_index(idx), ctx));
         }
         self.tell_hung(hung_count, ctx);
+        self.refresh_api_clients(ctx);
     }
 
     fn tell_hung<E, R>(&self, count: u32, ctx: &mut Context<'_, E, R>)
@@ -262,9 +264,9 @@ impl Cluster {
             };
             match self.sight_from(member, id) {
                 Sight::Answers => return self.connect(id, Some(member), ctx.now()),
-                Sight::Refuses => ctx.hit(&rare::DIALED_IN_VAIN),
+                Sight::Refuses => tell_in_vain(member, ctx),
                 Sight::Silent | Sight::Fails => {
-                    ctx.hit(&rare::DIALED_IN_VAIN);
+                    tell_in_vain(member, ctx);
                     self.connections[id.index()].member = Some(member);
                     return self.hang(id, ctx.now() + self.renewal_period(), ctx);
                 }
@@ -286,6 +288,17 @@ impl Cluster {
         connection.member = member;
         connection.dialed_at = member.map(|_| now);
     }
+}
+
+/// Somebody was led to a server that does not answer.
+pub(super) fn tell_in_vain<E, R>(member: usize, ctx: &mut Context<'_, E, R>)
+where
+    E: Copy + From<KubeEvent>,
+    R: Recorder<Observation>,
+{
+    ctx.hit(&rare::DIALED_IN_VAIN);
+    let member = u32::try_from(member).expect("members are few");
+    ctx.observe(|| Observation::DialedInVain { member });
 }
 
 /// Kubelets and the balancer.

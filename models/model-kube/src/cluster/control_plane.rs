@@ -7,6 +7,7 @@ mod members;
 mod processes;
 
 pub(super) use members::SERVER_GIVES_UP;
+use members::caller_of;
 
 use model_api::Observation;
 use sim_kernel::{Context, EntityKey, Purpose, Recorder, SimSpan, SimTime, Streams, Timer};
@@ -78,6 +79,8 @@ struct MemberState {
     etcd_away_since: Option<SimTime>,
     /// Its API server is kept down.
     is_server_down: bool,
+    /// Whether it was told that its API server answers nobody, and that its etcd takes no part.
+    is_away: [bool; 2],
     /// How much longer its disk takes to flush.
     flush: SimSpan,
 }
@@ -131,7 +134,10 @@ impl ControlPlane {
             streams.draw(key, FIRST_LEADER, 0).pick(&able).copied()
         };
         let leadership = |component: Component| Leadership {
-            leader: first(component.key(), |member| member.has_server),
+            leader: match component {
+                Component::ControllerManager => first(component.key(), |member| member.runs[0]),
+                Component::Scheduler => first(component.key(), |member| member.runs[1]),
+            },
             is_started: true,
             ..Leadership::default()
         };
@@ -227,6 +233,8 @@ impl Cluster {
         self.reassess_api(ctx);
         self.refresh_connections(ctx);
         self.refresh_balancer(ctx);
+        self.note_servers(ctx);
+        self.refresh_api_clients(ctx);
         self.note_members_for_upgrade(ctx);
         self.refresh_overload(ctx);
     }
@@ -280,8 +288,13 @@ impl Cluster {
     fn start_member(&mut self, idx: usize, now: SimTime) {
         self.control_plane.members[idx].boot_count += 1;
         let occurrence = self.control_plane.members[idx].boot_count;
-        let draw = self.draw(self.tables.members[idx].key, API_START, occurrence);
-        let span = drawn(draw, self.blueprint.parameters.apiserver_start);
+        let table = &self.tables.members[idx];
+        let draw = self.draw(table.key, API_START, occurrence);
+        let parameters = &self.blueprint.parameters;
+        // A controller apart is a container like any other.
+        let is_apart = !table.has_server && !table.has_etcd;
+        let start = if is_apart { parameters.container_start } else { parameters.apiserver_start };
+        let span = drawn(draw, start);
         let member = &mut self.control_plane.members[idx];
         member.api_ready_at = now + span;
         member.fresh_since = [now + span; 2];
@@ -396,8 +409,10 @@ impl Cluster {
         if std::mem::take(&mut self.control_plane.was_quorum_lost) {
             ctx.observe(|| Observation::QuorumRegained);
         }
+        self.extend_address_leases(ctx.now());
         self.open_api(ctx);
         self.refresh_balancer(ctx);
+        self.note_servers(ctx);
     }
 
     /// Lets the first API server that is ready answer, now that etcd leads.
@@ -442,6 +457,7 @@ impl Cluster {
         ctx.observe(|| if is_available { Observation::ApiRegained } else { Observation::ApiLost });
         self.notify(Notice::ApiChanged(is_available));
         self.refresh_balancer(ctx);
+        self.note_servers(ctx);
         if is_available {
             self.control_plane.api_since = ctx.now();
             for component in Component::ALL {
@@ -556,6 +572,7 @@ impl Cluster {
             ctx.hit(&rare::LEADER_GAVE_UP);
             // The process exits and starts again as a candidate that has seen nothing.
             self.control_plane.members[member].fresh_since[component.index()] = now;
+            self.restart_controller_client(member, ctx);
         }
         self.end_leadership(component, ctx);
         if self.is_api_available() {
@@ -593,7 +610,7 @@ impl Cluster {
                 }
                 continue;
             };
-            if self.machines_on(island).any(|member| member == leader) {
+            if self.is_at_work(leader) && self.island_of_member(leader) == island {
                 self.review_leader(component, ctx);
                 continue;
             }
@@ -621,9 +638,11 @@ impl Cluster {
         let timer = self.control_plane.leaderships[component.index()].timer;
         ctx.cancel(timer);
         self.withdraw(KubeEvent::TakeoverDue(component), ctx);
-        let island = self.control_plane.island;
-        let candidates = self.servers_on(island);
-        let earliest = candidates.map(|member| (self.takeover_at(component, member), member)).min();
+        let candidates = self.candidates(component);
+        let earliest = candidates
+            .into_iter()
+            .map(|member| (self.takeover_at(component, member), member))
+            .min();
         let Some((at, member)) = earliest else { return };
         let leadership = &mut self.control_plane.leaderships[component.index()];
         leadership.candidate = member;
@@ -640,11 +659,15 @@ impl Cluster {
             Component::Scheduler => "kube-scheduler",
         });
         let first = leadership.loss_count * 32;
-        // A candidate asks the API server beside it.
-        let member = &self.control_plane.members[member];
+        // A candidate asks the API server beside it, if there is one.
+        let served_since = if self.tables.members[member].has_server {
+            self.control_plane.members[member].api_ready_at
+        } else {
+            self.caller_served_since(caller_of(member))
+        };
         let candidate = Candidate {
-            fresh_since: member.fresh_since[component.index()],
-            served_since: self.control_plane.api_since.max(member.api_ready_at),
+            fresh_since: self.control_plane.members[member].fresh_since[component.index()],
+            served_since: self.control_plane.api_since.max(served_since),
         };
         let lost =
             LostLease { renewed_at: leadership.renewed_at, released_at: leadership.released_at };

@@ -100,6 +100,19 @@ impl Cluster {
         admission
     }
 
+    /// Somebody deletes pods, which no budget keeps from it. Their controllers see them go as they do when
+    /// they delete some themselves.
+    pub fn delete_pods<E, R>(&mut self, pods: &[PodId], ctx: &mut Context<'_, E, R>)
+    where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        for pod in pods.iter().filter(|_| self.is_api_available()).copied().collect::<Vec<_>>() {
+            self.delete_pod(pod, DeletionReason::ScaleDown, ctx);
+        }
+        self.settle(ctx);
+    }
+
     /// What an eviction is answered, and what follows.
     pub(super) fn post_eviction<E, R>(
         &mut self,

@@ -16,6 +16,7 @@ use crate::api_restore::ORPHAN_GRACE;
 use crate::crash_loop::BackoffConfig;
 use crate::probes::{self, ProbeKind};
 use crate::rare;
+use crate::reflector::DIAL_TIMEOUT;
 use crate::restart_policy::restarts;
 
 const WATCH: Purpose = Purpose::new("kubelet sees pod");
@@ -117,7 +118,7 @@ impl Cluster {
             at += drawn(self.draw(key, ATTACH, 0), parameters.volume_attach);
         }
         at += drawn(self.draw(key, SANDBOX, 0), parameters.sandbox_start);
-        self.expect_images(id, at, ctx);
+        self.expect_mounts(id, at, ctx);
     }
 
     /// Starts the containers of a pod anew on a node that has everything but the sandbox, unless
@@ -145,7 +146,7 @@ impl Cluster {
         let (key, occurrence) = (pod.key, u64::from(pod.restart_count));
         let sandbox =
             drawn(self.draw(key, SANDBOX, occurrence), self.blueprint.parameters.sandbox_start);
-        self.expect_images(id, ctx.now() + sandbox, ctx);
+        self.expect_mounts(id, ctx.now() + sandbox, ctx);
     }
 
     /// Works out when the containers run, answer and are ready, from the moment the first one is
@@ -212,6 +213,9 @@ impl Cluster {
                 if !self.has_images(id, ctx.now()) {
                     return self.on_pull_due(id, ctx);
                 }
+                if self.waits_for_environment(id, ctx) {
+                    return;
+                }
                 ctx.observe(|| Observation::PodImagePulled { pod: id, workload });
                 let plan = self.plan_start(id, ctx.now());
                 self.pods[id.index()].plan = plan;
@@ -228,6 +232,9 @@ impl Cluster {
                 self.touch_scaler(workload);
             }
             Step::Answers => {
+                if self.dial_at_start(id, ctx) {
+                    return self.set_step(id, Step::Answers, ctx.now() + DIAL_TIMEOUT, ctx);
+                }
                 if self.is_stranded_operator(id) {
                     return self.expect_exit(id, ctx);
                 }
@@ -347,6 +354,8 @@ impl Cluster {
         ctx.cancel(timer);
         self.stop_work(id, ctx);
         self.end_use(id, ctx);
+        self.forget_api_client(id, ctx);
+        self.forget_sources(id);
         let pod = &self.pods[id.index()];
         if ran && !pod.answers {
             self.notify(Notice::PodStopped(id));

@@ -389,7 +389,8 @@ impl Cluster {
     fn has_autoscaler_process(&self) -> bool {
         let leader = self.autoscaler_workload().and_then(|it| self.operator_leader(it));
         self.is_api_available()
-            && leader.is_none_or(|leader| leader.is_some_and(|leader| self.is_beside_api(leader)))
+            && leader
+                .is_none_or(|leader| leader.is_some_and(|leader| self.is_connected_to_api(leader)))
     }
 
     fn autoscaler_workload(&self) -> Option<WorkloadId> {

@@ -412,6 +412,7 @@ impl Cluster {
             self.refresh_contact(*node, ctx);
             self.refresh_reachability(*node, ctx);
         }
+        self.refresh_api_clients(ctx);
         self.settle(ctx);
     }
 

@@ -9,8 +9,7 @@
 //! its project has it so.
 //! # Not modelled
 //! Other controllers (those of Flux, cert-manager, External Secrets): they end and start in the same way, and
-//! nothing that a run plays waits for them. A leader that cannot renew in a flood. Connections that hang
-//! on a lost API server. Flags that set other times.
+//! nothing that a run plays waits for them. A leader that cannot renew in a flood. Flags that set other times.
 //! # Defaults and their sources
 //! controller-runtime 0.22 `pkg/manager/manager.go` and client-go 1.36 `tools/leaderelection`: 15 s, 10 s and
 //! 2 s. CloudNativePG 1.30 `internal/cmd/manager/controller/controller.go`: releases its lease, reads from the API
@@ -27,6 +26,7 @@ use model_api::blueprint::DatabaseManager;
 use model_api::{Blueprint, Observation, PodId, WorkloadId};
 use sim_kernel::{Context, EntityKey, Purpose, Recorder, SimSpan, SimTime, Timer};
 
+use super::api_clients::ApiCaller;
 use super::pod::PodPhase;
 use super::{Cluster, KubeEvent, Notice, priority};
 use crate::leader_election::{self, Candidate, ElectionConfig, LostLease};
@@ -38,6 +38,11 @@ const LOOK: Purpose = Purpose::new("operator candidate look");
 
 const LEASE: SimSpan = SimSpan::from_secs(15);
 const RETRY_PERIOD: SimSpan = SimSpan::from_secs(2);
+
+/// The workloads that run operators.
+pub(super) fn workloads(blueprint: &Blueprint) -> impl Iterator<Item = WorkloadId> + use<> {
+    Operators::of(blueprint).all.into_iter().map(|it| it.workload)
+}
 
 /// All operators of a run.
 #[derive(Clone, Debug, Default)]
@@ -101,6 +106,11 @@ impl Operators {
         all.sort_by_key(|it| it.workload);
         all.dedup_by_key(|it| it.workload);
         Self { all, is_dirty: false }
+    }
+
+    /// Takes note that a pod of a workload has a connection to the API that it had not, or had and has not.
+    pub(super) fn note_client(&mut self, workload: WorkloadId) {
+        self.is_dirty |= self.position(workload).is_some();
     }
 
     fn position(&self, workload: WorkloadId) -> Option<usize> {
@@ -276,7 +286,10 @@ impl Cluster {
         let state = &self.pods[pod.index()];
         let candidate = Candidate {
             fresh_since: state.plan.answers_at,
-            served_since: self.control_plane.api_since(),
+            served_since: self
+                .control_plane
+                .api_since()
+                .max(self.caller_served_since(ApiCaller::Pod(pod))),
         };
         if operator.keeps_identity && operator.holder == Some(pod) {
             return candidate.fresh_since.max(candidate.served_since);
@@ -313,7 +326,7 @@ impl Cluster {
     /// Tells whether an operator works, when that changed: it leads, and the network is there.
     fn tell_operator(&mut self, idx: usize) {
         let Operator { workload, leader, is_at_work, .. } = self.operators.all[idx];
-        let works = leader.is_some_and(|leader| self.is_beside_api(leader));
+        let works = leader.is_some_and(|leader| self.is_connected_to_api(leader));
         if works != is_at_work {
             self.operators.all[idx].is_at_work = works;
             self.notify(Notice::OperatorTurned { workload, is_at_work: works });
@@ -332,7 +345,12 @@ impl Cluster {
 
     /// Whether a pod gets answers from the API.
     fn reaches_api(&self, id: PodId) -> bool {
-        self.is_api_available() && self.is_beside_api(id)
+        self.is_api_available() && self.is_connected_to_api(id)
+    }
+
+    /// Whether a pod is where the API is, and its connection leads to a server that is there.
+    pub(super) fn is_connected_to_api(&self, id: PodId) -> bool {
+        self.is_beside_api(id) && !self.is_api_client_cut(id)
     }
 
     /// Whether a pod is on the side of the network on which the API is, or was last.

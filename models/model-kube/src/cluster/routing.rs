@@ -387,6 +387,7 @@ impl Cluster {
             }
         }
         self.refresh_webhooks_behind(&changed, ctx);
+        self.review_sources(ctx);
         changed.clear();
         self.changed_services = changed;
         self.settle_autoscaling(ctx);

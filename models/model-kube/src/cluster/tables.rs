@@ -81,10 +81,12 @@ pub(super) struct Member {
     pub(super) zone: ZoneId,
     pub(super) node: Option<NodeId>,
     pub(super) key: EntityKey,
-    /// Runs an API server, a controller manager and a scheduler.
+    /// Runs an API server.
     pub(super) has_server: bool,
     /// Runs a member of etcd.
     pub(super) has_etcd: bool,
+    /// By [component](super::Component): runs a replica of it.
+    pub(super) runs: [bool; 2],
 }
 
 impl Tables {
@@ -282,11 +284,11 @@ fn name_ranks(blueprint: &Blueprint) -> Vec<u32> {
     ranks
 }
 
-/// Members with the control-plane node each runs on: the nodes of its zone in order. Machines of etcd
-/// alone are no nodes.
+/// Members with the control-plane node each runs on: the nodes of its zone in order. Machines without an
+/// API server are no nodes.
 fn members(blueprint: &Blueprint) -> Vec<Member> {
     let mut used = vec![false; blueprint.nodes.len()];
-    let mut of_zone: BTreeMap<(bool, ZoneId), u64> = BTreeMap::new();
+    let mut of_zone: BTreeMap<(&str, ZoneId), u64> = BTreeMap::new();
     let control_plane = &blueprint.control_plane;
     control_plane
         .zones()
@@ -301,18 +303,22 @@ fn members(blueprint: &Blueprint) -> Vec<Member> {
             if let Some(idx) = node {
                 used[idx] = true;
             }
-            let nth = of_zone.entry((has_server, zone)).or_default();
+            let has_etcd = control_plane.has_etcd(member);
+            let runs = [
+                control_plane.runs_controller_manager(member),
+                control_plane.runs_scheduler(member),
+            ];
+            let kind = match (has_server, has_etcd, runs[0]) {
+                (true, ..) => "control-plane",
+                (_, true, _) => "etcd-machine",
+                (.., true) => "controller-manager-machine",
+                _ => "scheduler-machine",
+            };
+            let nth = of_zone.entry((kind, zone)).or_default();
             let name = &blueprint.zones[zone.index()].name;
-            let kind = if has_server { "control-plane" } else { "etcd-machine" };
             let key = EntityKey::of(kind).child(name).part(*nth);
             *nth += 1;
-            Member {
-                zone,
-                node: node.map(NodeId::from_index),
-                key,
-                has_server,
-                has_etcd: control_plane.has_etcd(member),
-            }
+            Member { zone, node: node.map(NodeId::from_index), key, has_server, has_etcd, runs }
         })
         .collect()
 }

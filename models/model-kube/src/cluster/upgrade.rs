@@ -4,7 +4,8 @@
 //! As kubeadm does it, with static pods on each machine: etcd of a member starts anew, then its API
 //! server, then its controller manager and scheduler; the next member follows when that API server
 //! answers. The one that leads etcd comes last, and its restart costs an election. Until then the
-//! others carry etcd's quorum alone: what is lost beside them stops every write. A scheduler that
+//! others carry etcd's quorum alone: what is lost beside them stops every write. Controllers on machines of
+//! their own follow when all API servers are new (the version skew policy has them no newer). A scheduler that
 //! ends lets its lease go; a controller manager does not, and somebody has to wait until that runs
 //! out. Where machines are replaced instead, a member is away for as long as one boots. Kubelets that
 //! are too old for the new version stop an upgrade before it begins, unless it is forced.
@@ -73,7 +74,9 @@ impl Versions {
     pub(super) fn of(blueprint: &model_api::Blueprint) -> Self {
         let control_plane = &blueprint.control_plane;
         Self {
-            members: vec![control_plane.version; control_plane.zones().count()],
+            members: (0..control_plane.zones().count())
+                .map(|member| control_plane.version.filter(|_| control_plane.has_server(member)))
+                .collect(),
             nodes: blueprint.nodes.iter().map(|node| node.version).collect(),
         }
     }
@@ -108,7 +111,7 @@ impl Cluster {
         self.upgrade = Some(Upgrade {
             spec,
             left: (0..self.member_count())
-                .filter(|it| self.has_part(*it, MemberPart::ApiServer))
+                .filter(|it| self.has_part(*it, MemberPart::ApiServer) || self.is_apart(*it))
                 .collect(),
             member: 0,
             phase: Phase::Machine,
@@ -118,6 +121,12 @@ impl Cluster {
         self.upgrade_next_member(ctx);
         self.settle(ctx);
         true
+    }
+
+    /// Whether a member runs a controller manager or a scheduler and nothing else.
+    fn is_apart(&self, member: usize) -> bool {
+        let table = &self.tables.members[member];
+        !table.has_server && table.runs.contains(&true)
     }
 
     /// Whether all members may go to a version.
@@ -155,8 +164,12 @@ impl Cluster {
         R: Recorder<Observation>,
     {
         let leader = self.etcd_leader();
+        let tables = self.tables.clone();
         let Some(upgrade) = &mut self.upgrade else { return };
-        let follower = upgrade.left.iter().position(|member| Some(*member) != leader);
+        let is_server = |member: &usize| tables.members[*member].has_server;
+        let server_count = upgrade.left.iter().filter(|it| is_server(it)).count();
+        let mut next = upgrade.left.iter().take(server_count.max(1));
+        let follower = next.position(|member| Some(*member) != leader);
         if upgrade.left.is_empty() {
             self.upgrade = None;
             self.notify(Notice::UpgradeEnded);
@@ -203,7 +216,12 @@ impl Cluster {
             upgrade.phase = Phase::Etcd;
             let (key, occurrence) = self.start_of(member);
             let draw = self.draw(key, ETCD_START, occurrence);
-            let span = draw.span_between(ETCD_START_LEAST, ETCD_START_MOST);
+            let is_apart = self.is_apart(member);
+            let span = if is_apart {
+                SimSpan::ZERO
+            } else {
+                draw.span_between(ETCD_START_LEAST, ETCD_START_MOST)
+            };
             self.stop_processes(member, ctx);
             self.await_upgrade(ctx.now() + span, ctx);
             return;

@@ -1,8 +1,10 @@
 //! The cluster in virtual time: timelines as text, distributions against recordings, invariants.
 
 mod api_balancer;
+mod api_service;
 mod claims;
 mod control_plane;
+mod controllers_apart;
 mod daemons;
 mod disks;
 mod distributions;
@@ -25,6 +27,7 @@ mod restored;
 mod rollouts;
 mod scheduling_invariants;
 mod shutdowns;
+mod sources;
 mod timelines;
 mod upgrades;
 mod waiting;

@@ -2,6 +2,7 @@
 //! slow disks.
 
 use model_api::Observation;
+use model_api::control_plane::MemberPart;
 
 use crate::world::{Run, World};
 
@@ -151,4 +152,34 @@ fn a_slow_disk_counts_where_it_leads_or_is_needed() {
             assert!(is_expected, "{script}; seed {seed}: {seen:?}");
         }
     }
+}
+
+/// When processes of a member were away, and when they were there again.
+#[test]
+fn every_process_that_is_away_is_told_of() {
+    let turns = |script: &str, of: MemberPart| {
+        let run = run(TOWN, script, 3);
+        let records = run.simulation.recorder().observations().iter();
+        let turns = records.filter_map(|it| match it.observation {
+            Observation::MemberServes { member, part, is_up, after_ns } if part == of => {
+                Some((member, is_up, it.at.as_secs_f64() + after_ns as f64 / 1e9))
+            }
+            _ => None,
+        });
+        turns.collect::<Vec<(u32, bool, f64)>>()
+    };
+    let server = turns("at 100 server 1 down\nat 200 server 1 up", MemberPart::ApiServer);
+    assert_eq!(server[0], (1, false, 100.0));
+    // It starts within 5 to 30 s.
+    assert!(server[1].1 && (205.0..=230.0).contains(&server[1].2), "{server:?}");
+    assert_eq!(server.len(), 2);
+    // With the etcd beside it an API server has nobody to ask.
+    for part in [MemberPart::ApiServer, MemberPart::Etcd] {
+        let both = turns("at 100 etcd 0 down\nat 150 etcd 0 up", part);
+        assert_eq!(both, [(0, false, 100.0), (0, true, 150.0)], "{part:?}");
+    }
+    let all = turns("at 100 api down\nat 160 api up", MemberPart::ApiServer);
+    assert_eq!(all.iter().filter(|(_, is_up, at)| !is_up && *at == 100.0).count(), 3);
+    assert_eq!(all.iter().filter(|(_, is_up, at)| *is_up && *at == 160.0).count(), 3);
+    assert!(turns("at 100 api down\nat 160 api up", MemberPart::Etcd).is_empty());
 }

@@ -305,7 +305,9 @@ impl World {
                 let zone = self.zone(zone).index();
                 self.blueprint.zones[zone].node_limit = Some(limit.parse().expect("a count"));
             }
-            ["members" | "etcd" | "balancer", ..] => member::declare(&mut self.blueprint, words),
+            ["members" | "etcd" | "balancer" | "managers" | "schedulers" | "reconciler", ..] => {
+                member::declare(&mut self.blueprint, words)
+            }
             ["service", name] => self.blueprint.services.push(Service {
                 namespace: "shop".into(),
                 name: name.into(),
@@ -735,11 +737,12 @@ impl Run {
         &self.blueprint.nodes[node.index()].node.name
     }
 
-    /// The observations after the start, one a line, in seconds.
+    /// The observations after the start, one a line, in seconds; without what only figures are made of.
     pub(crate) fn timeline(&self) -> String {
         let mut text = String::new();
         for record in self.simulation.recorder().observations() {
-            if record.at == SimTime::ZERO {
+            let is_figure = matches!(record.observation, Observation::MemberServes { .. });
+            if record.at == SimTime::ZERO || is_figure {
                 continue;
             }
             let line = self.line(&record.observation);

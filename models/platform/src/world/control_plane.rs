@@ -84,6 +84,15 @@ impl World {
             ControlPlaneFault::WebhookOutage { name } => {
                 (Struck::Webhook(id), self.cluster.set_webhook_answers(name, false, ctx))
             }
+            ControlPlaneFault::VaultSealed { vault } => {
+                self.cluster.set_vault_sealed(*vault, true, ctx);
+                (Struck::Vault(*vault), 1)
+            }
+            ControlPlaneFault::ConfigurationDeleted { kind, namespace, name } => {
+                let named = (*kind, namespace.as_str(), name.as_str());
+                let targets = self.cluster.set_configuration(named, false, ctx);
+                (Struck::Configuration(id), targets)
+            }
             ControlPlaneFault::RegistryOutage { host } => {
                 let targets = self.cluster.set_registry_available(host.as_deref(), false, ctx);
                 (Struck::Registries(id), targets)
@@ -143,6 +152,8 @@ impl World {
             }
             Struck::Api => self.cluster.set_api_available(true, ctx),
             Struck::Strain(strain) => self.cluster.end_strain(strain, ctx),
+            Struck::Vault(vault) => self.cluster.set_vault_sealed(vault, false, ctx),
+            Struck::Configuration(fault) => self.give_configuration_back(fault, ctx),
             Struck::Registries(fault) | Struck::Webhook(fault) => {
                 self.set_answers_of(fault, true, ctx);
                 let others = self.book.struck.iter().flatten().copied();
@@ -154,6 +165,22 @@ impl World {
                 }
             }
             _ => {}
+        }
+    }
+
+    fn give_configuration_back<R: Recorder<Observation>>(
+        &mut self,
+        fault: FaultId,
+        ctx: &mut Context<'_, Event, R>,
+    ) {
+        let plan = self.plan.clone();
+        if let FaultKind::ControlPlane(ControlPlaneFault::ConfigurationDeleted {
+            kind,
+            namespace,
+            name,
+        }) = &plan.faults[fault.index()].kind
+        {
+            self.cluster.set_configuration((*kind, namespace, name), true, ctx);
         }
     }
 

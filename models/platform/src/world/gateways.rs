@@ -180,7 +180,7 @@ impl World {
                 let mut pods = self.cluster.pods_of(controller).iter();
                 pods.any(|pod| {
                     let view = self.cluster.pod(*pod);
-                    view.is_ready && view.is_live
+                    view.is_ready && view.is_live && !self.cluster.is_api_client_cut(*pod)
                 })
             });
             let has_database =

@@ -75,6 +75,11 @@ pub(super) fn is_sealed_secrets(workload: &Workload) -> bool {
     is_named(workload, &[SEALED_SECRETS]) || workload.name == SEALED_SECRETS_CONTROLLER
 }
 
+/// Whether pods with these annotations ask a vault to inject their secrets.
+pub(crate) fn is_injected(annotations: &BTreeMap<String, String>) -> bool {
+    INJECTIONS.iter().any(|key| annotations.get(*key).is_some_and(|value| value == "true"))
+}
+
 fn is_named(workload: &Workload, names: &[&str]) -> bool {
     let name = workload.template.labels.get("app.kubernetes.io/name");
     name.is_some_and(|name| names.contains(&name.as_str()))
@@ -139,7 +144,7 @@ fn secrets(blueprint: &Blueprint, workload: &Workload, from: StartFrom) -> Vec<N
     let spec = &workload.template.spec;
     let mut needs = Vec::new();
     let annotations = &workload.template.annotations;
-    if INJECTIONS.iter().any(|key| annotations.get(*key).is_some_and(|value| value == "true")) {
+    if is_injected(annotations) {
         needs.push(Need::Injected);
     }
     for (nth, class) in blueprint.secret_providers.iter().enumerate() {

@@ -42,7 +42,10 @@ pub(super) const SWITCHES: &[(&str, &str)] = &[
 ];
 
 const MADE: &str = "a Secret that something makes is waited for in a black start from Git (`check \
-                    --black-start=git`); a run has it";
+                    --black-start=git`); a run has it until `configurationDeleted` takes it away, \
+                    and containers that start wait";
+const CONFIG_MAP: &str = "a run has it until `configurationDeleted` takes it away, and containers \
+                          that start wait";
 const INGRESS: &str = "state timeouts, retries, limits and weights under `calls` and `load`";
 const MESH: &str = "no sidecar is added: what it takes and retries is not looked at";
 
@@ -55,6 +58,7 @@ pub(super) const POD: &[Row] = &[
     ),
     ("metadata.labels", M, ""),
     ("spec.affinity", M, "as kube-scheduler's default profile"),
+    ("spec.containers[].envFrom[].configMapRef", A, CONFIG_MAP),
     ("spec.containers[].envFrom[].secretRef", A, MADE),
     ("spec.containers[].env[].name", N, ""),
     (
@@ -62,6 +66,7 @@ pub(super) const POD: &[Row] = &[
         A,
         "a value such as name:port of a Service is taken as a call to it",
     ),
+    ("spec.containers[].env[].valueFrom.configMapKeyRef", A, CONFIG_MAP),
     ("spec.containers[].env[].valueFrom.secretKeyRef", A, MADE),
     ("spec.containers[].image", A, "pulled once a node, in a time drawn from a range"),
     (
@@ -117,10 +122,11 @@ pub(super) const POD: &[Row] = &[
     ("spec.terminationGracePeriodSeconds", M, ""),
     ("spec.tolerations", M, ""),
     ("spec.topologySpreadConstraints", M, ""),
+    ("spec.volumes[].configMap", A, CONFIG_MAP),
     (
         "spec.volumes[].csi",
         A,
-        "of the Secrets Store CSI Driver: what is mounted is waited for in a black start; a run has it",
+        "of the Secrets Store CSI Driver: what is mounted is waited for in a black start, and in a run where `vaults` states the vault",
     ),
     ("spec.volumes[].emptyDir.medium", A, "a volume in memory takes none"),
     (
@@ -130,6 +136,7 @@ pub(super) const POD: &[Row] = &[
     ),
     ("spec.volumes[].name", A, "annotations of Velero name volumes by it"),
     ("spec.volumes[].persistentVolumeClaim", M, "where the pod may run"),
+    ("spec.volumes[].projected.sources[].configMap", A, CONFIG_MAP),
     ("spec.volumes[].projected.sources[].secret", A, MADE),
     ("spec.volumes[].secret", A, MADE),
 ];

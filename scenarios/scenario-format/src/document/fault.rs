@@ -14,8 +14,9 @@ use crate::units::{Factor, Rate, Share};
 use crate::yaml::Node;
 
 pub use control_plane::{
-    ApiFloodSpec, ApiServerSpec, EtcdDiskSpec, EtcdMemberSpec, EtcdRole, LeaderKillSpec,
-    MemberLossSpec, PlainFaultSpec, RegistryOutageSpec, SlowApiSpec, WebhookOutageSpec,
+    ApiFloodSpec, ApiServerSpec, ConfigurationDeletedSpec, EtcdDiskSpec, EtcdMemberSpec, EtcdRole,
+    LeaderKillSpec, MemberLossSpec, PlainFaultSpec, RegistryOutageSpec, SlowApiSpec,
+    VaultSealedSpec, WebhookOutageSpec,
 };
 pub use endless::Endless;
 
@@ -143,6 +144,10 @@ tagged! {
         WebhookOutage(WebhookOutageSpec),
         /// An image registry does not answer: what a node does not have cannot start on it.
         RegistryOutage(RegistryOutageSpec),
+        /// A vault is sealed: pods that start wait for what it has.
+        VaultSealed(VaultSealedSpec),
+        /// A Secret or ConfigMap is deleted: containers that start and name it wait.
+        ConfigurationDeleted(ConfigurationDeletedSpec),
         /// A zone is destroyed: it never comes back, and its volumes are gone.
         ZoneDestroyed(Endless<ZoneFaultSpec>),
         /// The region is destroyed, with everything in it.
@@ -445,6 +450,8 @@ impl FaultSpec {
             Self::SlowApi(spec) => spec.start_keys(),
             Self::WebhookOutage(spec) => spec.start_keys(),
             Self::RegistryOutage(spec) => spec.start_keys(),
+            Self::VaultSealed(spec) => spec.start_keys(),
+            Self::ConfigurationDeleted(spec) => spec.start_keys(),
             Self::RegionLoss(spec) => spec.start_keys(),
             Self::AccountLoss(spec) => spec.start_keys(),
             Self::LogicalLoss(spec) | Self::BadMigration(spec) | Self::Ransomware(spec) => {
@@ -564,6 +571,8 @@ impl FaultSpec {
             Self::SlowApi(_) => "slowApi",
             Self::WebhookOutage(_) => "webhookOutage",
             Self::RegistryOutage(_) => "registryOutage",
+            Self::VaultSealed(_) => "vaultSealed",
+            Self::ConfigurationDeleted(_) => "configurationDeleted",
             Self::ZoneDestroyed(_) => "zoneDestroyed",
             Self::RegionLoss(_) => "regionLoss",
             Self::AccountLoss(_) => "accountLoss",
@@ -628,6 +637,8 @@ impl FaultSpec {
             Self::SlowApi(spec) => spec.span,
             Self::WebhookOutage(spec) => spec.span,
             Self::RegistryOutage(spec) => spec.span,
+            Self::VaultSealed(spec) => spec.span,
+            Self::ConfigurationDeleted(spec) => spec.span,
             Self::RegionLoss(spec) => spec.span,
             Self::AccountLoss(spec) => spec.span,
             Self::LogicalLoss(spec) | Self::BadMigration(spec) | Self::Ransomware(spec) => {

@@ -1,6 +1,7 @@
 //! Kind `Platform`.
 
 use model_api::SimSpan;
+use model_api::control_plane::EndpointReconciler;
 use model_api::kube::{TaintEffect, Version};
 use model_api::machines::ExpanderKind;
 use serde_json::{Value as Json, json};
@@ -75,10 +76,22 @@ record! {
         names: Vec<NameSpec>,
         /// DNS of the cluster.
         cluster_dns: Option<ClusterDnsSpec>,
+        /// Vaults without which pods that start do not get what an agent injects, the Secrets Store CSI Driver mounts or External Secrets makes; one that is not here gives what it has.
+        vaults: Vec<VaultSpec>,
         /// Pools of disks that volumes and places for copies stand on; nothing of them ever stops when left out.
         storage_pools: Vec<StoragePoolSpec>,
         /// What there is to lose, where copies of it go, and who restores; nothing is known of backups when left out.
         backups: Option<BackupsSpec>,
+    }
+}
+
+record! {
+    /// A vault that runs on the platform.
+    pub struct VaultSpec("a vault") {
+        /// The Service that leads to it, as `namespace/name`.
+        service: Spanned<String>,
+        /// How long a pod of it stays sealed that starts, until people have come with their shares of the key; none when left out, because a key service unseals it.
+        unseal: Option<Spanned<SimSpan>>,
     }
 }
 
@@ -105,12 +118,18 @@ record! {
 }
 
 record! {
-    /// Members of the control plane: machines with an API server, a controller manager and a scheduler, and a member of etcd unless `etcd` is stated.
+    /// Members of the control plane: machines with an API server, and with a member of etcd, a controller manager and a scheduler unless `etcd`, `controllerManager` or `scheduler` says where these stand.
     pub struct ControlPlaneSpec("controlPlane") {
         /// Zone of each member; a zone may be named more than once.
         zones: Vec<Spanned<String>>,
         /// An etcd on machines of its own; when left out, a member of it runs beside each API server.
         etcd: Option<EtcdSpec>,
+        /// Controller managers on machines of their own; when left out, one runs beside each API server.
+        controller_manager: Option<ControllersSpec>,
+        /// Schedulers on machines of their own; when left out, one runs beside each API server.
+        scheduler: Option<ControllersSpec>,
+        /// How API servers keep their addresses in the Service `kubernetes`, through which operators and controllers of gateways reach them: `--endpoint-reconciler-type` of kube-apiserver, of which `lease` is the default of Kubernetes; when left out, pods reach whichever server answers.
+        endpoint_reconciler_type: Option<Spanned<EndpointReconciler>>,
         /// The load balancer through which kubelets, proxies and people reach the API servers; when left out, they reach whichever answers.
         load_balancer: Option<ApiBalancerSpec>,
         /// Version of Kubernetes that it runs, for example `1.36`; skew is not looked at when left out.
@@ -123,6 +142,30 @@ record! {
     pub struct EtcdSpec("etcd") {
         /// Zone of each member; a zone may be named more than once.
         zones: Vec<Spanned<String>>,
+    }
+}
+
+record! {
+    /// Replicas of a controller on machines of their own, which reach API servers through `loadBalancer`, or whichever answers.
+    pub struct ControllersSpec("replicas of a controller") {
+        /// Zone of each replica; a zone may be named more than once.
+        zones: Vec<Spanned<String>>,
+    }
+}
+
+impl FromText for EndpointReconciler {
+    const EXPECTED: &'static str = "lease or none";
+
+    fn from_text(text: &str) -> Result<Self, String> {
+        match text {
+            "lease" => Ok(Self::Lease),
+            "none" => Ok(Self::None),
+            _ => Err("an endpoint reconciler is lease or none".to_owned()),
+        }
+    }
+
+    fn schema() -> Json {
+        json!({"enum": [Self::Lease.name(), Self::None.name()]})
     }
 }
 

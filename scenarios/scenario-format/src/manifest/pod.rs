@@ -12,9 +12,9 @@ use k8s_openapi::apimachinery::pkg::api::resource;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use model_api::SimSpan;
 use model_api::kube::{
-    Container, ContainerPort, Lifecycle, PodSpec, PodTemplate, Probe, ProbeHandler,
-    ReportedRequests, ResourceList, RestartPolicy, TaintEffect, Toleration, TolerationOperator,
-    TopologySpreadConstraint, UnsatisfiableAction,
+    ConfigurationSource, Container, ContainerPort, Lifecycle, PodSpec, PodTemplate, Probe,
+    ProbeHandler, ReportedRequests, ResourceList, RestartPolicy, SourceKind, TaintEffect,
+    Toleration, TolerationOperator, TopologySpreadConstraint, UnsatisfiableAction,
 };
 use model_api::usage::EmptyDir;
 
@@ -182,6 +182,7 @@ impl Reader<'_> {
             host_network,
             claim_names: claim_names(spec),
             secret_names: secret_names(spec),
+            sources: sources(spec),
             secret_providers: secret_providers(spec),
             empty_dirs: empty_dirs(spec),
             local_volumes: local_volumes(spec),
@@ -647,6 +648,56 @@ fn secret_names(spec: &core::PodSpec) -> Vec<String> {
     names.sort();
     names.dedup();
     names
+}
+
+/// Secrets and ConfigMaps that containers and volumes name and do not declare `optional`.
+fn sources(spec: &core::PodSpec) -> Vec<ConfigurationSource> {
+    let mut found = Vec::new();
+    let mut note = |kind, name: &str, optional: Option<bool>, is_mounted| {
+        if optional != Some(true) && !name.is_empty() {
+            found.push(ConfigurationSource { kind, name: name.to_owned(), is_mounted });
+        }
+    };
+    let (config_map, secret) = (SourceKind::ConfigMap, SourceKind::Secret);
+    let init = spec.init_containers.iter().flatten();
+    for container in spec.containers.iter().chain(init) {
+        for value in container.env.iter().flatten().filter_map(|it| it.value_from.as_ref()) {
+            if let Some(key) = &value.config_map_key_ref {
+                note(config_map, &key.name, key.optional, false);
+            }
+            if let Some(key) = &value.secret_key_ref {
+                note(secret, &key.name, key.optional, false);
+            }
+        }
+        for source in container.env_from.iter().flatten() {
+            if let Some(all) = &source.config_map_ref {
+                note(config_map, &all.name, all.optional, false);
+            }
+            if let Some(all) = &source.secret_ref {
+                note(secret, &all.name, all.optional, false);
+            }
+        }
+    }
+    for volume in spec.volumes.iter().flatten() {
+        if let Some(own) = &volume.config_map {
+            note(config_map, &own.name, own.optional, true);
+        }
+        if let Some(own) = &volume.secret {
+            note(secret, own.secret_name.as_deref().unwrap_or_default(), own.optional, true);
+        }
+        let sources = volume.projected.iter().flat_map(|it| it.sources.iter().flatten());
+        for source in sources {
+            if let Some(part) = &source.config_map {
+                note(config_map, &part.name, part.optional, true);
+            }
+            if let Some(part) = &source.secret {
+                note(secret, &part.name, part.optional, true);
+            }
+        }
+    }
+    found.sort();
+    found.dedup();
+    found
 }
 
 /// SecretProviderClasses that volumes name.

@@ -131,6 +131,8 @@ impl Resolver<'_> {
             FaultSpec::SlowApi(spec) => self.slow_api(spec),
             FaultSpec::WebhookOutage(spec) => self.webhook_outage(spec),
             FaultSpec::RegistryOutage(spec) => self.registry_outage(spec),
+            FaultSpec::VaultSealed(spec) => self.vault_sealed(spec)?,
+            FaultSpec::ConfigurationDeleted(spec) => self.configuration_deleted(spec)?,
             FaultSpec::Rollout(_)
             | FaultSpec::BadRollout(_)
             | FaultSpec::Scale(_)
@@ -225,6 +227,8 @@ impl Resolver<'_> {
             | FaultSpec::SlowApi(_)
             | FaultSpec::WebhookOutage(_)
             | FaultSpec::RegistryOutage(_)
+            | FaultSpec::VaultSealed(_)
+            | FaultSpec::ConfigurationDeleted(_)
             | FaultSpec::DestroyInstance(_)
             | FaultSpec::FreezePrimary(_)
             | FaultSpec::HoldStandby(_)

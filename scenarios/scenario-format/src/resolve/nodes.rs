@@ -9,7 +9,9 @@ use model_api::{NodeId, Parameters, SimSpan, ZoneId};
 
 use super::{sense, skew};
 use crate::diagnostic::{Code, Diagnostic, has_errors};
-use crate::document::{MinorVersion, NodePoolSpec, PlatformSpec, PoolAutoscalingSpec};
+use crate::document::{
+    ControllersSpec, MinorVersion, NodePoolSpec, PlatformSpec, PoolAutoscalingSpec,
+};
 use crate::nearest::suggestion;
 use crate::source::{Span, Spanned};
 
@@ -30,6 +32,8 @@ pub(super) struct Placed {
     pub(super) groups: Vec<NodeGroup>,
     pub(super) member_zones: Vec<ZoneId>,
     pub(super) etcd_zones: Vec<ZoneId>,
+    pub(super) controller_manager_zones: Vec<ZoneId>,
+    pub(super) scheduler_zones: Vec<ZoneId>,
 }
 
 pub(super) fn place(spec: &PlatformSpec, diagnostics: &mut Vec<Diagnostic>) -> Placed {
@@ -60,7 +64,22 @@ pub(super) fn place(spec: &PlatformSpec, diagnostics: &mut Vec<Diagnostic>) -> P
     }
     let member_zones = builder.members(spec, &mut nodes, diagnostics);
     let etcd_zones = builder.etcd_members(spec, diagnostics);
-    Placed { zones, nodes, groups, member_zones, etcd_zones }
+    let control_plane = &spec.control_plane;
+    let mut replicas = |stated: &Option<ControllersSpec>, what: &str| {
+        builder.replicas(stated.as_ref(), what, diagnostics)
+    };
+    let controller_manager_zones =
+        replicas(&control_plane.controller_manager, "controller manager");
+    let scheduler_zones = replicas(&control_plane.scheduler, "scheduler");
+    Placed {
+        zones,
+        nodes,
+        groups,
+        member_zones,
+        etcd_zones,
+        controller_manager_zones,
+        scheduler_zones,
+    }
 }
 
 /// Sets of zones are bits of a word.
@@ -251,6 +270,21 @@ impl Builder<'_> {
             diagnostics.push(Diagnostic::new(Code::E0027, etcd.span, message));
         }
         etcd.zones.iter().filter_map(|zone| self.zone(zone, diagnostics)).collect()
+    }
+
+    /// Replicas of a controller on machines of their own, which are no nodes.
+    fn replicas(
+        &self,
+        stated: Option<&ControllersSpec>,
+        what: &str,
+        diagnostics: &mut Vec<Diagnostic>,
+    ) -> Vec<ZoneId> {
+        let Some(stated) = stated else { return Vec::new() };
+        if stated.zones.is_empty() {
+            let message = format!("a {what} of its own has no replica");
+            diagnostics.push(Diagnostic::new(Code::E0027, stated.span, message));
+        }
+        stated.zones.iter().filter_map(|zone| self.zone(zone, diagnostics)).collect()
     }
 
     /// The labels that a kubelet and the cloud provider set.

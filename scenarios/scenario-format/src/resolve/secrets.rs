@@ -4,13 +4,15 @@
 //! External Secrets 2 (`apis/externalsecrets/v1/externalsecret_types.go`, `secretstore_types.go`), Sealed
 //! Secrets 0.30, Secrets Store CSI Driver 1.5, Ceph CSI 3.14 (`docs/design/proposals/encrypted-pvc.md`).
 
-use model_api::kube::{MadeSecret, SecretMaker, SecretProvider, SecretStore};
+use model_api::kube::{MadeSecret, SecretMaker, SecretProvider, SecretStore, Vault};
 use model_api::{ServiceId, SimSpan};
 
 use super::Resolver;
 use super::calls::named_service;
+use crate::black_start::is_injected;
 use crate::decode::FromText;
 use crate::diagnostic::{Code, Diagnostic};
+use crate::document::PlatformDocument;
 use crate::manifest::Object;
 use crate::nearest::suggestion;
 use crate::yaml::Node;
@@ -32,6 +34,44 @@ impl Resolver<'_> {
                 _ => {}
             }
         }
+    }
+
+    /// Vaults whose state is looked at. W0362: one that no pod gets anything from.
+    pub(super) fn vaults(&mut self, platform: &PlatformDocument) {
+        for spec in &platform.spec.vaults {
+            let Some(service) = self.service(&spec.service) else { continue };
+            if self.blueprint.vaults.iter().any(|known| known.service == service) {
+                let message = format!("`{}` is a vault already", spec.service.value);
+                self.report(Code::E0018, spec.service.span, message);
+                continue;
+            }
+            if !self.is_vault_asked() {
+                let message = format!(
+                    "no pod gets anything from `{}`: no agent is injected, no SecretProviderClass and \
+                     no ExternalSecret reads from it",
+                    spec.service.value
+                );
+                self.report(Code::W0362, spec.service.span, message);
+            }
+            self.blueprint.vaults.push(Vault {
+                service,
+                unseal: spec.unseal.map_or(SimSpan::ZERO, |it| it.value),
+                origin: spec.span.origin(),
+            });
+        }
+    }
+
+    /// Whether anything of the input is read from a vault of the platform.
+    fn is_vault_asked(&self) -> bool {
+        let is_read = |maker: &SecretMaker| match maker {
+            SecretMaker::ExternalSecrets { store, .. } => *store != SecretStore::Elsewhere,
+            SecretMaker::SealedSecrets => false,
+        };
+        let blueprint = &self.blueprint;
+        let mut providers = blueprint.secret_providers.iter();
+        providers.any(|it| it.store != SecretStore::Elsewhere)
+            || blueprint.made_secrets.iter().any(|it| is_read(&it.maker))
+            || blueprint.workloads.iter().any(|it| is_injected(&it.template.annotations))
     }
 
     fn external_secret(&mut self, object: &Object) {

@@ -5,6 +5,7 @@
 //! What ships is not complained about: who runs it cannot change it.
 
 use model_api::blueprint::Assumption;
+use model_api::control_plane::EndpointReconciler;
 use model_api::fault::{Fault, Start};
 use model_api::guarantee::figure::{DATABASES, POOLS, SERVICES, WORKLOADS};
 use model_api::guarantee::{Comparison, Guarantee, Limit, Promise, Subject};
@@ -166,6 +167,7 @@ impl Resolver<'_> {
     /// W0238 to W0240.
     pub(super) fn question_platform(&mut self, spec: &PlatformSpec, voter_zones: &[ZoneId]) {
         self.question_quorum(spec, voter_zones);
+        self.question_controllers(spec);
         let pools = spec.node_pools.iter().filter_map(|pool| pool.version);
         for version in spec.control_plane.version.into_iter().chain(pools) {
             self.question_version(&version);
@@ -194,6 +196,34 @@ impl Resolver<'_> {
             );
             let help = "the default is 50s; kube-controller-manager wants several renewals";
             self.question(Code::W0240, grace.span, message, help);
+        }
+    }
+
+    /// W0360: all replicas of a controller go with one zone, or there is one only. W0361: an endpoint
+    /// reconciler that takes no address away.
+    fn question_controllers(&mut self, spec: &PlatformSpec) {
+        let control_plane = &spec.control_plane;
+        let stated = [
+            ("controller manager", &control_plane.controller_manager),
+            ("scheduler", &control_plane.scheduler),
+        ];
+        for (what, stated) in stated {
+            let Some(first) = stated.as_ref().and_then(|it| it.zones.first()) else { continue };
+            let zones = &stated.as_ref().expect("it has a first zone").zones;
+            let is_in_one = zones.iter().all(|zone| zone.value == first.value);
+            if is_in_one && spec.zones.len() > 1 {
+                let message = format!(
+                    "with zone {} every {what} is gone: while it is away nothing of what it does is done",
+                    first.value
+                );
+                self.question(Code::W0360, first.span, message, "put replicas into two zones");
+            }
+        }
+        let reconciler = control_plane.endpoint_reconciler_type;
+        if let Some(none) = reconciler.filter(|it| it.value == EndpointReconciler::None) {
+            let message =
+                "nothing takes the address of a dead API server out of the Service kubernetes";
+            self.question(Code::W0361, none.span, message, "write `lease`, the default");
         }
     }
 

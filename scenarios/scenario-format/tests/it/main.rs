@@ -28,6 +28,7 @@ mod read;
 mod sense;
 mod sessions;
 mod skew;
+mod sources;
 mod storage;
 mod strain;
 mod support;

@@ -2,7 +2,7 @@
 
 use model_api::SimSpan;
 use model_api::blueprint::ApiBalancer;
-use model_api::control_plane::MemberPart;
+use model_api::control_plane::{EndpointReconciler, MemberPart};
 use model_api::fault::{ControlPlaneFault, FaultKind, MemberPick};
 
 use crate::support::{Memory, PLATFORM, load_all, said, web};
@@ -25,6 +25,20 @@ fn etcd_stands_beside_api_servers_or_apart() {
     let roles = (0..7).map(|member| (apart.has_server(member), apart.has_etcd(member)));
     assert!(roles.enumerate().all(|(member, roles)| roles == (member < 2, member >= 2)));
     assert_eq!(apart.balancer, Some(ApiBalancer { fall: 3, ..ApiBalancer::default() }));
+}
+
+#[test]
+fn controllers_stand_beside_api_servers_or_apart() {
+    let text = "{zones: [az-a, az-b], controllerManager: {zones: [az-b, az-b]}, scheduler: {zones: [az-a]}, \
+                endpointReconcilerType: lease}";
+    let loaded = load_all(&with_control_plane(text, ""), &["web.yaml"], &[]);
+    let apart = loaded.resolved.expect("it is well").blueprint.control_plane;
+    assert_eq!((apart.quorum(), apart.zones().count()), (2, 5));
+    let managers = (0..5).filter(|it| apart.runs_controller_manager(*it));
+    assert_eq!(managers.collect::<Vec<usize>>(), [2, 3]);
+    assert_eq!((0..5).filter(|it| apart.runs_scheduler(*it)).collect::<Vec<usize>>(), [4]);
+    assert!((0..5).all(|it| apart.has_etcd(it) == (it < 2) && apart.has_server(it) == (it < 2)));
+    assert_eq!(apart.endpoint_reconciler, Some(EndpointReconciler::Lease));
 }
 
 #[test]
@@ -77,6 +91,11 @@ fn what_is_wrong_or_odd_is_said() {
             "W0205",
         ),
         ("{zones: [az-a], etcd: {zones: [az-a, az-b]}}", "apiServerDown: {at: 1m}", "W0238"),
+        ("{zones: [az-a], scheduler: {zones: []}}", "apiServerDown: {at: 1m}", "E0027"),
+        ("{zones: [az-a], controllerManager: {zones: [az-c]}}", "apiServerDown: {at: 1m}", "E0016"),
+        ("{zones: [az-a], scheduler: {zones: [az-b, az-b]}}", "apiServerDown: {at: 1m}", "W0360"),
+        ("{zones: [az-a], endpointReconcilerType: none}", "apiServerDown: {at: 1m}", "W0361"),
+        ("{zones: [az-a], endpointReconcilerType: leases}", "apiServerDown: {at: 1m}", "E0014"),
     ];
     for (control_plane, fault, expected) in cases {
         let files = with_control_plane(control_plane, &format!("  faults: [{{{fault}}}]\n"));

@@ -35,6 +35,39 @@ impl<E> Story<'_, E> {
                     f64::from(share_ppm) / 10_000.0
                 )
             }
+            Observation::ApiServerListed { member, is_listed, after_ns, share_ppm } => {
+                let (zone, secs) = (self.member_zone(member), after_ns / 1_000_000_000);
+                if is_listed {
+                    return format!(
+                        "the Service kubernetes leads to the API server in {zone} again"
+                    );
+                }
+                format!(
+                    "the Service kubernetes leads to the API server in {zone} no more, {secs} s after it \
+                     ceased to answer: {:.0} % of connections of pods were led there",
+                    f64::from(share_ppm) / 10_000.0
+                )
+            }
+            Observation::ApiClientTurned { workload, is_cut: true, .. } => {
+                format!(
+                    "a pod of {} is connected to an API server that does not answer",
+                    self.blueprint.workload_name(workload)
+                )
+            }
+            Observation::ApiClientTurned { workload, is_cut: false, .. } => {
+                format!(
+                    "a pod of {} is connected to an API server that answers",
+                    self.blueprint.workload_name(workload)
+                )
+            }
+            Observation::ControllerTurned { member, is_cut } => {
+                let control_plane = &self.blueprint.control_plane;
+                let is_scheduler = control_plane.runs_scheduler(member as usize);
+                let what = if is_scheduler { "scheduler" } else { "controller manager" };
+                let ends = if is_cut { "does not answer" } else { "answers" };
+                let zone = self.member_zone(member);
+                format!("the {what} in {zone} is connected to an API server that {ends}")
+            }
             Observation::ApiBalancerTurned { is_up: false } => {
                 "nobody gets through the load balancer before the API servers".to_owned()
             }

@@ -90,6 +90,15 @@ fn what_is_wrong_with_a_schedule_is_said_at_its_place() {
             "{at: 0, op: killLeader, component: etcd}",
             "28:47: E0011: expected kube-controller-manager or kube-scheduler, found text",
         ),
+        ("{at: 0, op: evict, pods: wep}", "28:37: E0016: there is no workload `wep`"),
+        (
+            "{at: 0, op: taint, nodes: all, key: dedicated}",
+            "28:48: E0011: expected out-of-service or unschedulable, found text",
+        ),
+        (
+            "{at: 0, op: patch, kind: Node, name: a-0, patch: {metadata: {labels: {a: b}}}}",
+            "28:61: E0014: of a Node `spec.unschedulable` may change",
+        ),
         (
             "{at: 0, op: patch, kind: Service, name: web, patch: {spec: {ports: [{port: 81}]}}}",
             "28:64: E0014: a patch of Service `web` changes what never changes here",
@@ -165,7 +174,7 @@ fn compared_with(more: &str, summary: &'static str) -> TimelineTrace {
 /// Recorded figures that must be covered, whatever the luck of a run.
 #[test]
 fn every_operation_does_what_it_says() {
-    let cases: [(&str, &'static str); 21] = [
+    let cases: [(&str, &'static str); 26] = [
         // Pods are available when they have been ready for long enough.
         (
             "{at: 0, op: create, manifests: [{apiVersion: apps/v1, kind: Deployment, metadata: {name: \
@@ -275,6 +284,33 @@ fn every_operation_does_what_it_says() {
              {name: two}, spec: {replicas: 1, selector: {matchLabels: {app: two}}, template: \
              {metadata: {labels: {app: two}}, spec: {containers: [{name: main, image: app}]}}}}]}",
             "pods: {created: {count: 1, first: 9}, bound: {count: 1}}",
+        ),
+        (
+            "{at: 0, op: patch, kind: Node, name: a-0, patch: {spec: {unschedulable: true}}}, {at: 1, \
+             op: scale, name: web, replicas: 4}",
+            "pods: {created: {count: 2}, atEndByZone: {a: 1, b: 3}}",
+        ),
+        (
+            "{at: 0, op: kill, nodes: zone=a}, {at: 150, op: taint, nodes: killed, key: \
+             node.kubernetes.io/out-of-service, value: nodeshutdown, effect: NoExecute}",
+            "pods: {gone: {count: 1}, atEndByZone: {b: 2}}",
+        ),
+        (
+            "{at: 0, op: evict, pods: web}",
+            "{pods: {deleting: {count: 2}, disruption: {EvictionByEvictionAPI: {count: 2}}}, \
+             evictionApi: {answers: {'201': 2}}}",
+        ),
+        (
+            "{at: 0, op: deletePods, pods: [web]}",
+            "pods: {deleting: {count: 2}, created: {count: 2}}",
+        ),
+        (
+            "{at: 0, op: create, manifests: [{apiVersion: apps/v1, kind: StatefulSet, metadata: \
+             {name: db}, spec: {replicas: 2, serviceName: db, selector: {matchLabels: {app: db}}, \
+             template: {metadata: {labels: {app: db}}, spec: {containers: [{name: main, image: \
+             app}]}}}}]}, {at: 30, op: deletePods, pods: db-1}",
+            "{pods: {deleting: {count: 1, first: 30}, nominated: {count: 0}}, statefulsets: {db: \
+             {availableAtEnd: 2, maxReplicas: 2}}}",
         ),
     ];
     for (schedule, summary) in cases {

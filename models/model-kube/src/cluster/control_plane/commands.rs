@@ -138,6 +138,7 @@ impl Cluster {
         let draw = self.draw(self.tables.members[leader].key, RESTART, occurrence);
         let back_at = ctx.now() + drawn(draw, self.blueprint.parameters.container_start);
         self.control_plane.members[leader].fresh_since[component.index()] = back_at;
+        self.restart_controller_client(leader, ctx);
         self.end_leadership(component, ctx);
         if self.is_api_available() {
             self.expect_takeover(component, ctx);

@@ -2,9 +2,10 @@
 //!
 //! Stacked, an API server asks the member of etcd beside it and no other, and answers nothing without
 //! it; with an etcd of its own machines it asks all (`cmd/kubeadm/app/phases/controlplane/manifests.go`,
-//! 1.36). Controller managers and schedulers ask the API server beside them, since 1.20 whatever balancer
+//! 1.36). Controller managers and schedulers ask the API server beside them, if there is one, since 1.20 whatever balancer
 //! there is (`cmd/kubeadm/app/phases/kubeconfig/kubeconfig.go`, kubernetes/kubernetes#94398): without it
-//! a leader tries on until its renew deadline and ends.
+//! a leader tries on until its renew deadline and ends. On machines of their own they hold a connection to
+//! some server ([`super::super::api_clients`]).
 //!
 //! Simplified: requests through an API server beside a slow follower of etcd are as fast as others, while
 //! upstream they wait until that follower has applied what they wait for.
@@ -13,7 +14,7 @@ use model_api::Observation;
 use model_api::control_plane::MemberPart;
 use sim_kernel::{Context, Recorder, SimSpan, SimTime};
 
-use super::super::{Cluster, Island, KubeEvent, drawn, priority};
+use super::super::{ApiCaller, Cluster, Island, KubeEvent, drawn, priority};
 use super::{API_START, Component};
 use crate::{etcd, rare};
 
@@ -22,10 +23,15 @@ use crate::{etcd, rare};
 /// there.
 pub(in super::super) const SERVER_GIVES_UP: SimSpan = SimSpan::from_secs(80);
 
+/// A controller manager or scheduler without an API server beside it, as one that has a connection.
+pub(super) fn caller_of(member: usize) -> ApiCaller {
+    ApiCaller::Controller(u32::try_from(member).expect("members are few"))
+}
+
 /// Who there is.
 impl Cluster {
     /// The processes of a machine run.
-    fn is_at_work(&self, member: usize) -> bool {
+    pub(in super::super) fn is_at_work(&self, member: usize) -> bool {
         let state = &self.control_plane.members[member];
         state.is_up && !state.is_restarting
     }
@@ -62,17 +68,31 @@ impl Cluster {
         self.voters().filter(move |it| self.votes(*it) && self.island_of_member(*it) == island)
     }
 
-    /// Machines with an API server that work on an island, whatever their API servers do.
-    pub(super) fn machines_on(&self, island: Island) -> impl Iterator<Item = usize> {
+    /// API servers of an island that run and have an etcd to ask, ready or not.
+    pub(in super::super) fn servers_on(&self, island: Island) -> impl Iterator<Item = usize> {
         (0..self.control_plane.members.len()).filter(move |it| {
-            let is_here = self.tables.members[*it].has_server && self.is_at_work(*it);
+            let is_here = self.runs_server(*it) && self.has_own_etcd(*it);
             is_here && self.island_of_member(*it) == island
         })
     }
 
-    /// API servers of an island that run and have an etcd to ask, ready or not.
-    pub(in super::super) fn servers_on(&self, island: Island) -> impl Iterator<Item = usize> {
-        self.machines_on(island).filter(|it| self.runs_server(*it) && self.has_own_etcd(*it))
+    /// Replicas of a component that may lead: their machines work on the side of the network on which the
+    /// API is, and they have an API server to ask, ready or not.
+    pub(super) fn candidates(&self, component: Component) -> Vec<usize> {
+        let island = self.control_plane.island;
+        let members = 0..self.control_plane.members.len();
+        let replicas = members.filter(|it| self.tables.members[*it].runs[component.index()]);
+        replicas.filter(|it| self.is_served_on(*it, island)).collect()
+    }
+
+    /// Whether a replica works on an island and has an API server to ask: the one beside it, or one at the
+    /// other end of its connection.
+    fn is_served_on(&self, member: usize, island: Island) -> bool {
+        if self.tables.members[member].has_server {
+            return self.servers_on(island).any(|it| it == member);
+        }
+        let is_here = self.is_at_work(member) && self.island_of_member(member) == island;
+        is_here && !self.is_caller_cut(caller_of(member))
     }
 
     /// How much longer a commit takes for the disks under etcd.
@@ -158,6 +178,7 @@ impl Cluster {
         self.reassess_api(ctx);
         self.refresh_connections(ctx);
         self.refresh_balancer(ctx);
+        self.note_servers(ctx);
         self.refresh_overload(ctx);
         self.settle(ctx);
     }
@@ -190,13 +211,83 @@ impl Cluster {
     }
 }
 
+/// Who answers.
+impl Cluster {
+    /// API servers and members of etcd may have gone or come.
+    pub(in super::super) fn note_servers<E, R>(&mut self, ctx: &mut Context<'_, E, R>)
+    where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        self.tell_members(ctx);
+        self.refresh_api_service(ctx);
+    }
+
+    /// Tells of each process of a member that it is away, or there again.
+    fn tell_members<E, R>(&mut self, ctx: &mut Context<'_, E, R>)
+    where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        let (island, now) = (self.control_plane.island, ctx.now());
+        for member in 0..self.control_plane.members.len() {
+            let is_beside = self.island_of_member(member) == island;
+            let answers = self.runs_server(member) && self.has_own_etcd(member);
+            let is_open = !self.control_plane.is_closed();
+            let states = [
+                (MemberPart::ApiServer, answers && is_beside && is_open),
+                (MemberPart::Etcd, self.votes(member) && is_beside),
+            ];
+            for (idx, (part, is_up)) in states.into_iter().enumerate() {
+                let state = &mut self.control_plane.members[member];
+                let is_told = state.is_away[idx] != is_up;
+                if is_told || !self.has_part(member, part) {
+                    continue;
+                }
+                self.control_plane.members[member].is_away[idx] = !is_up;
+                let ready_at = self.control_plane.api_ready_at(member);
+                let is_starting = is_up && part == MemberPart::ApiServer;
+                let after =
+                    if is_starting { ready_at.saturating_since(now) } else { SimSpan::ZERO };
+                let (number, after_ns) =
+                    (u32::try_from(member).expect("members are few"), after.as_nanos());
+                ctx.observe(|| Observation::MemberServes { member: number, part, is_up, after_ns });
+            }
+        }
+    }
+}
+
 /// Leaders and the API servers beside them.
 impl Cluster {
     /// When the API server beside a member's candidates answers, as far as it is its own matter; `None`
     /// when that is not known.
     fn served_from(&self, member: usize) -> Option<SimTime> {
-        let is_served = self.servers_on(self.control_plane.island).any(|it| it == member);
-        is_served.then(|| self.control_plane.members[member].api_ready_at)
+        let is_served = self.is_served_on(member, self.control_plane.island);
+        let is_beside = self.tables.members[member].has_server;
+        let since =
+            if is_beside { self.control_plane.members[member].api_ready_at } else { SimTime::ZERO };
+        is_served.then_some(since)
+    }
+
+    /// The connection of a replica apart from API servers was lost or is there again.
+    pub(in super::super) fn review_candidate<E, R>(
+        &mut self,
+        component: Component,
+        member: usize,
+        ctx: &mut Context<'_, E, R>,
+    ) where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        if !self.tables.members[member].runs[component.index()] {
+            return;
+        }
+        ctx.hit(&rare::CONTROLLER_CUT);
+        match self.control_plane.leaderships[component.index()].leader {
+            Some(leader) if leader == member => self.review_leader(component, ctx),
+            None if self.is_api_available() => self.expect_takeover(component, ctx),
+            _ => {}
+        }
     }
 
     /// Whether a leader asks in vain, because the API server beside it does not answer.

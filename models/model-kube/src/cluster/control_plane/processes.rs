@@ -26,6 +26,11 @@ impl ControlPlane {
         self.members[member].api_ready_at
     }
 
+    /// Whether the processes of a member have ended in order and are to start again.
+    pub(in super::super) fn is_restarting(&self, member: usize) -> bool {
+        self.members[member].is_restarting
+    }
+
     /// Whether a member closes its connections before it goes.
     pub(in super::super) fn says_goodbye(&self, member: usize) -> bool {
         self.members[member].says_goodbye
@@ -74,6 +79,12 @@ impl Cluster {
         }
         self.reassess_quorum(ctx);
         self.reassess_api(ctx);
+        self.note_servers(ctx);
+    }
+
+    /// Whether an API server that is away told others that it goes.
+    pub(in super::super) fn ends_in_order(&self, member: usize) -> bool {
+        self.control_plane.is_restarting(member) || self.control_plane.says_goodbye(member)
     }
 
     fn hand_etcd_over<E, R>(&mut self, member: usize, ctx: &mut Context<'_, E, R>)
@@ -108,6 +119,7 @@ impl Cluster {
         self.start_member(member, ctx.now());
         self.reassess_quorum(ctx);
         self.reassess_api(ctx);
+        self.note_servers(ctx);
     }
 
     /// The machine of a member is to boot: its processes end first.

@@ -1,6 +1,8 @@
-//! What happens to single members of the control plane, and to what leads to them.
+//! What happens to single members of the control plane, to what leads to them, and to what pods are
+//! configured from.
 
-use model_api::control_plane::{ApiBalancer, ControlPlane, MemberPart};
+use model_api::control_plane::{ApiBalancer, ControlPlane, EndpointReconciler, MemberPart};
+use model_api::kube::SourceKind;
 use model_api::{Blueprint, Observation};
 use model_kube::Cluster;
 use sim_kernel::{Context, Recorder, SimSpan};
@@ -17,6 +19,10 @@ pub(crate) enum MemberCommand {
     Flush(usize, SimSpan),
     FlushOfLeader(SimSpan),
     Balancer(bool),
+    /// A vault is sealed or unsealed.
+    Vault(usize, bool),
+    /// The Secret `shop/session` is deleted, or there again.
+    Secret(bool),
 }
 
 fn number(word: &str) -> usize {
@@ -34,6 +40,8 @@ pub(super) fn read(words: &[&str]) -> Option<MemberCommand> {
         ["lose", "member", nth] => MemberCommand::Power(number(nth), false),
         ["restore", "member", nth] => MemberCommand::Power(number(nth), true),
         ["balancer", state] => MemberCommand::Balancer(state == "up"),
+        ["vault", state] => MemberCommand::Vault(0, state == "sealed"),
+        ["secret", state] => MemberCommand::Secret(state == "there"),
         ["disk", of, millis] => {
             let flush = SimSpan::from_millis(millis.parse().expect("milliseconds"));
             if of == "leader" {
@@ -54,8 +62,9 @@ pub(super) fn read(words: &[&str]) -> Option<MemberCommand> {
     })
 }
 
-/// Declares where members stand: `members a b c`, `etcd a a b b c`, or a balancer as in
-/// `balancer interval=10 fall=2 rise=2`, whose time-outs are as long as an interval.
+/// Declares where members stand: `members a b c`, `etcd a a b b c`, `managers a b`, `schedulers a b`, who
+/// keeps their addresses (`reconciler lease`), or a balancer as in `balancer interval=10 fall=2 rise=2`,
+/// whose time-outs are as long as an interval.
 pub(super) fn declare(blueprint: &mut Blueprint, words: &[&str]) {
     let zones = || {
         let names = words[1..].iter();
@@ -67,6 +76,15 @@ pub(super) fn declare(blueprint: &mut Blueprint, words: &[&str]) {
             blueprint.control_plane = ControlPlane { member_zones, ..ControlPlane::default() };
         }
         "etcd" => blueprint.control_plane.etcd_zones = zones(),
+        "managers" => blueprint.control_plane.controller_manager_zones = zones(),
+        "schedulers" => blueprint.control_plane.scheduler_zones = zones(),
+        "reconciler" => {
+            let is_leased = words[1] == EndpointReconciler::Lease.name();
+            blueprint.control_plane.endpoint_reconciler = Some(match is_leased {
+                true => EndpointReconciler::Lease,
+                false => EndpointReconciler::None,
+            });
+        }
         _ => {
             let value = |key: &str| super::value_of(words, key).expect("a balancer says it all");
             let count = |key: &str| u32::try_from(value(key)).expect("few checks");
@@ -96,6 +114,10 @@ pub(super) fn obey<R: Recorder<Observation>>(
         MemberCommand::FlushOfLeader(flush) => {
             let leader = cluster.etcd_leader().expect("there is one");
             cluster.set_flush(leader, flush, ctx);
+        }
+        MemberCommand::Vault(vault, is_sealed) => cluster.set_vault_sealed(vault, is_sealed, ctx),
+        MemberCommand::Secret(is_there) => {
+            cluster.set_configuration((SourceKind::Secret, "shop", "session"), is_there, ctx);
         }
         MemberCommand::Balancer(is_up) => {
             assert!(cluster.set_api_balancer(is_up, ctx), "there is no balancer");

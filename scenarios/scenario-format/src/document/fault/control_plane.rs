@@ -111,6 +111,24 @@ fault_record! {
     }
 }
 
+fault_record! {
+    /// A vault that is sealed: its pods run and give nothing away.
+    pub struct VaultSealedSpec("vaultSealed") {
+        /// One of the `vaults` of the platform, by its Service.
+        vault: Spanned<String>,
+    }
+}
+
+fault_record! {
+    /// A Secret or ConfigMap that is deleted, until it is there again.
+    pub struct ConfigurationDeletedSpec("configurationDeleted") {
+        /// A Secret, as `namespace/name`.
+        secret: Option<Spanned<String>>,
+        /// A ConfigMap, as `namespace/name`.
+        config_map: Option<Spanned<String>>,
+    }
+}
+
 /// What has a leader.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Leading(pub model_api::fault::Leading);

@@ -3,13 +3,14 @@
 use model_api::SimSpan;
 use model_api::control_plane::MemberPart;
 use model_api::fault::{ApiFlood, ControlPlaneFault, FaultKind, MemberPick, PriorityLevel};
-use model_api::kube::registry_host;
+use model_api::kube::{SourceKind, registry_host};
 
-use super::super::Resolver;
+use super::super::{Resolver, look_up};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::document::{
-    ApiFloodSpec, ApiServerSpec, EtcdDiskSpec, EtcdMemberSpec, EtcdRole, LeaderKillSpec,
-    MemberLossSpec, PlainFaultSpec, RegistryOutageSpec, SlowApiSpec, WebhookOutageSpec,
+    ApiFloodSpec, ApiServerSpec, ConfigurationDeletedSpec, EtcdDiskSpec, EtcdMemberSpec, EtcdRole,
+    LeaderKillSpec, MemberLossSpec, PlainFaultSpec, RegistryOutageSpec, SlowApiSpec,
+    VaultSealedSpec, WebhookOutageSpec,
 };
 use crate::nearest::suggestion;
 use crate::source::{Span, Spanned};
@@ -160,6 +161,51 @@ impl Resolver<'_> {
             }
         }
         FaultKind::ControlPlane(ControlPlaneFault::RegistryOutage { host })
+    }
+
+    pub(super) fn vault_sealed(&mut self, spec: &VaultSealedSpec) -> Option<FaultKind> {
+        let service = self.service(&spec.vault)?;
+        let vault = self.blueprint.vaults.iter().position(|it| it.service == service);
+        let Some(vault) = vault else {
+            let message = format!("`{}` is none of the vaults of the platform", spec.vault.value);
+            let help = format!("add `vaults: [{{service: {}}}]` to the Platform", spec.vault.value);
+            let diagnostic = Diagnostic::new(Code::E0125, spec.vault.span, message);
+            self.diagnostics.push(diagnostic.help(help));
+            return None;
+        };
+        Some(FaultKind::ControlPlane(ControlPlaneFault::VaultSealed { vault }))
+    }
+
+    pub(super) fn configuration_deleted(
+        &mut self,
+        spec: &ConfigurationDeletedSpec,
+    ) -> Option<FaultKind> {
+        let (kind, stated) = match (&spec.secret, &spec.config_map) {
+            (Some(secret), None) => (SourceKind::Secret, secret),
+            (None, Some(config_map)) => (SourceKind::ConfigMap, config_map),
+            _ => {
+                let message = "a configuration is one `secret` or one `configMap`";
+                self.report(Code::E0126, spec.span, message);
+                return None;
+            }
+        };
+        let mut known: Vec<String> = Vec::new();
+        for workload in &self.blueprint.workloads {
+            let sources = workload.template.spec.sources.iter().filter(|it| it.kind == kind);
+            known.extend(sources.map(|it| format!("{}/{}", workload.namespace, it.name)));
+        }
+        known.sort();
+        known.dedup();
+        if known.is_empty() {
+            let message = format!("no pod names a {} that it needs", kind.name());
+            self.report(Code::E0126, stated.span, message);
+            return None;
+        }
+        let found = look_up(kind.name(), stated, &known, self.diagnostics)?;
+        let (namespace, name) = known[found].split_once('/')?;
+        let (namespace, name) = (namespace.to_owned(), name.to_owned());
+        let deleted = ControlPlaneFault::ConfigurationDeleted { kind, namespace, name };
+        Some(FaultKind::ControlPlane(deleted))
     }
 
     pub(super) fn webhook_outage(&mut self, spec: &WebhookOutageSpec) -> FaultKind {

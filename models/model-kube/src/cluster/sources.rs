@@ -1,0 +1,318 @@
+//! What containers are configured from: Secrets, ConfigMaps and vaults, and pods that wait for them.
+//!
+//! # Modelled
+//! A Secret or ConfigMap that was deleted: containers that start and name it in their environment wait
+//! in `CreateContainerConfigError`, pods that mount it in `FailedMount`, until it is there again and the
+//! kubelet tries. One that External Secrets or Sealed Secrets made is made anew, as soon as what it is read
+//! from answers. A vault that is stated: while it is sealed, or none of its pods is there, pods that start
+//! wait for what its agent injects or the Secrets Store CSI Driver mounts. Its pods start sealed where
+//! people unseal it. What runs keeps what it read.
+//! # Not modelled
+//! Leases of credentials that run out, and rotation. Raft among the pods of a vault. Keys of a Secret.
+//! Simplified: a vault answers while one of its pods is there and unsealed; a try that finds the vault
+//! there succeeds, even if it is away again when the try is made; pods that are there when a run begins
+//! are unsealed.
+//! # Defaults and their sources
+//! [`crate::configuration`] for the tries. `pkg/kubelet/kuberuntime/kuberuntime_container.go`
+//! (`generateContainerConfig`: after the image is pulled, at each start of a container) and
+//! `pkg/volume/secret/secret.go` (`SetUpAt`: at each start of a pod), Kubernetes 1.36. External Secrets 2
+//! `pkg/controllers/externalsecret/externalsecret_controller.go` watches the Secrets that it owns. Vault 1.21
+//! `docs/concepts/seal`: a vault starts sealed; annotations of its injector, and of that of OpenBao.
+//! # Invariants
+//! Where nothing is deleted and no vault is stated nothing is looked at, and nothing kept.
+//! # Checked against
+//! `tests/it/sources.rs`.
+
+use std::collections::BTreeMap;
+
+use model_api::kube::{ConfigurationSource, SecretMaker, SecretStore, SourceKind};
+use model_api::observation::ConfigurationWay;
+use model_api::{Blueprint, Observation, PodId, ServiceId};
+use sim_kernel::{Context, Purpose, Recorder, SimTime, Timer};
+
+use super::pod::{PodPhase, Step};
+use super::{Cluster, KubeEvent, priority};
+use crate::configuration::try_at_or_after;
+use crate::rare;
+
+const TRY: Purpose = Purpose::new("configuration tried again");
+
+/// Annotations with which pods ask a vault to inject their secrets.
+const INJECTIONS: [&str; 2] = ["vault.hashicorp.com/agent-inject", "openbao.org/agent-inject"];
+
+/// A Secret or ConfigMap.
+type Named = (SourceKind, String, String);
+
+/// What is missing, and who waits for it.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Sources {
+    /// Each as often as it was deleted.
+    deleted: Vec<Named>,
+    /// By vault: how often it is sealed.
+    sealed: Vec<u32>,
+    /// Pods that wait, since when and for what.
+    waiting: BTreeMap<PodId, (SimTime, ConfigurationWay)>,
+    /// When a pod of a vault is unsealed that somebody waits for.
+    unsealed: Timer,
+}
+
+impl Sources {
+    pub(super) fn at_start(blueprint: &Blueprint) -> Self {
+        Self { sealed: vec![0; blueprint.vaults.len()], ..Self::default() }
+    }
+
+    fn is_used(&self) -> bool {
+        !self.deleted.is_empty() || !self.sealed.is_empty()
+    }
+}
+
+/// Commands.
+impl Cluster {
+    /// Seals a vault of the blueprint, or unseals it.
+    pub fn set_vault_sealed<E, R>(
+        &mut self,
+        vault: usize,
+        is_sealed: bool,
+        ctx: &mut Context<'_, E, R>,
+    ) where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        let count = &mut self.sources.sealed[vault];
+        *count = if is_sealed { *count + 1 } else { count.saturating_sub(1) };
+        self.review_sources(ctx);
+        self.settle(ctx);
+    }
+
+    /// Deletes a Secret or ConfigMap, or lets it be there again. How many pods name it.
+    pub fn set_configuration<E, R>(
+        &mut self,
+        (kind, namespace, name): (SourceKind, &str, &str),
+        is_there: bool,
+        ctx: &mut Context<'_, E, R>,
+    ) -> u32
+    where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        let named = (kind, namespace.to_owned(), name.to_owned());
+        let found = self.sources.deleted.iter().position(|it| *it == named);
+        match (is_there, found) {
+            (false, _) => self.sources.deleted.push(named),
+            (true, Some(idx)) => _ = self.sources.deleted.remove(idx),
+            (true, None) => {}
+        }
+        self.review_sources(ctx);
+        self.settle(ctx);
+        let names = |id: PodId| {
+            let pod = &self.pods[id.index()];
+            let namespace_of = &self.blueprint.workloads[pod.workload.index()].namespace;
+            let mut sources = self.tables.template_of(pod).template.spec.sources.iter();
+            let is_it = |it: &ConfigurationSource| it.kind == kind && it.name == name;
+            pod.exists() && namespace_of == namespace && sources.any(is_it)
+        };
+        let pods = (0..self.pods.len()).map(PodId::from_index).filter(|id| names(*id));
+        u32::try_from(pods.count()).expect("pods are few")
+    }
+}
+
+/// Who waits.
+impl Cluster {
+    /// Has the images of a pod ready at `from` or as soon as they are there, once its volumes are filled.
+    pub(super) fn expect_mounts<E, R>(
+        &mut self,
+        id: PodId,
+        from: SimTime,
+        ctx: &mut Context<'_, E, R>,
+    ) where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        match self.missing_mount(id, ctx.now()) {
+            Some(way) => self.wait_for_source(id, from, way, ctx),
+            None => self.expect_images(id, from, ctx),
+        }
+    }
+
+    /// Whether a container has to wait for what its environment names; it does from now on.
+    pub(super) fn waits_for_environment<E, R>(
+        &mut self,
+        id: PodId,
+        ctx: &mut Context<'_, E, R>,
+    ) -> bool
+    where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        let waits = self.sources.is_used() && self.lacks_object(id, false, ctx.now());
+        if waits {
+            self.wait_for_source(id, ctx.now(), ConfigurationWay::Environment, ctx);
+        }
+        waits
+    }
+
+    /// A pod does not wait any more: its processes or the whole of it ended.
+    pub(super) fn forget_sources(&mut self, id: PodId) {
+        self.sources.waiting.remove(&id);
+    }
+
+    fn wait_for_source<E, R>(
+        &mut self,
+        id: PodId,
+        from: SimTime,
+        way: ConfigurationWay,
+        ctx: &mut Context<'_, E, R>,
+    ) where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        ctx.hit(&rare::CONFIGURATION_MISSING);
+        self.sources.waiting.insert(id, (from, way));
+        let workload = self.pods[id.index()].workload;
+        ctx.observe(|| Observation::PodConfigurationMissing { pod: id, workload, way });
+        self.expect_unsealed(ctx);
+    }
+
+    /// Something may be there that pods wait for.
+    pub(super) fn review_sources<E, R>(&mut self, ctx: &mut Context<'_, E, R>)
+    where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        if self.sources.waiting.is_empty() {
+            return;
+        }
+        let now = ctx.now();
+        let waiting: Vec<(PodId, (SimTime, ConfigurationWay))> =
+            self.sources.waiting.iter().map(|(id, it)| (*id, *it)).collect();
+        for (id, (since, way)) in waiting {
+            let pod = &self.pods[id.index()];
+            let starts = matches!(pod.phase, PodPhase::Creating | PodPhase::Waiting);
+            if !pod.exists() || !starts {
+                self.sources.waiting.remove(&id);
+                continue;
+            }
+            let lacks = match way {
+                ConfigurationWay::Environment => self.lacks_object(id, false, now),
+                _ => self.missing_mount(id, now).is_some(),
+            };
+            if lacks {
+                continue;
+            }
+            self.sources.waiting.remove(&id);
+            let key = self.pods[id.index()].key;
+            // Fewer tries than that are made while one start of a container waits.
+            let first = u64::from(self.pods[id.index()].restart_count) << 32;
+            let at = try_at_or_after(way, since, now, |nth| self.draw(key, TRY, first + nth));
+            if way == ConfigurationWay::Environment {
+                self.set_step(id, Step::Pulled, at, ctx);
+            } else {
+                self.expect_images(id, at, ctx);
+            }
+        }
+        self.expect_unsealed(ctx);
+    }
+
+    /// Works out when the next pod of a vault is unsealed, while somebody waits.
+    fn expect_unsealed<E, R>(&mut self, ctx: &mut Context<'_, E, R>)
+    where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        ctx.cancel(self.sources.unsealed);
+        self.sources.unsealed = Timer::NONE;
+        if self.sources.waiting.is_empty() {
+            return;
+        }
+        let vaults = 0..self.blueprint.vaults.len();
+        let moments = vaults.flat_map(|vault| self.unsealed_pods(vault));
+        if let Some(at) = moments.filter(|at| *at > ctx.now()).min() {
+            let event = KubeEvent::VaultUnsealed;
+            self.sources.unsealed = ctx.timer_at(at, priority::KUBELET, event);
+        }
+    }
+}
+
+/// What is there.
+impl Cluster {
+    /// Since when each pod of a vault that is there is unsealed, or from when on.
+    fn unsealed_pods(&self, vault: usize) -> impl Iterator<Item = SimTime> {
+        let vault = &self.blueprint.vaults[vault];
+        let unseal = vault.unseal;
+        let pods = self.routes(vault.service).iter().map(|route| route.pod);
+        let there = pods.filter(|pod| self.view(*pod).is_live);
+        there.map(move |pod| {
+            let at = self.pods[pod.index()].plan.answers_at;
+            if at == SimTime::ZERO { at } else { at + unseal }
+        })
+    }
+
+    fn vault_answers(&self, vault: usize, now: SimTime) -> bool {
+        self.sources.sealed[vault] == 0 && self.unsealed_pods(vault).any(|at| at <= now)
+    }
+
+    /// Whether a store gives what it has, as far as its vault is stated.
+    fn store_answers(&self, store: SecretStore, now: SimTime) -> bool {
+        let mut vaults = (0..self.blueprint.vaults.len()).filter(|vault| match store {
+            SecretStore::Elsewhere => false,
+            SecretStore::Behind(service) => self.is_vault_behind(*vault, service),
+            SecretStore::AnyVault => true,
+        });
+        vaults.all(|vault| self.vault_answers(vault, now))
+    }
+
+    /// Whether a Service leads to a vault: it is its own, or selects the same pods.
+    fn is_vault_behind(&self, vault: usize, service: ServiceId) -> bool {
+        let own = &self.blueprint.services[self.blueprint.vaults[vault].service.index()];
+        let other = &self.blueprint.services[service.index()];
+        own.namespace == other.namespace
+            && (own.name == other.name || own.selector == other.selector)
+    }
+
+    /// Whether an object is missing and nothing has made it anew.
+    fn is_missing(&self, named: &Named, now: SimTime) -> bool {
+        if !self.sources.deleted.contains(named) {
+            return false;
+        }
+        let (kind, namespace, name) = named;
+        let mut made = self.blueprint.made_secrets.iter();
+        let maker = made.find(|it| {
+            *kind == SourceKind::Secret && it.namespace == *namespace && it.name == *name
+        });
+        maker.is_none_or(|it| match it.maker {
+            SecretMaker::ExternalSecrets { store, .. } => !self.store_answers(store, now),
+            SecretMaker::SealedSecrets => false,
+        })
+    }
+
+    fn lacks_object(&self, id: PodId, is_mounted: bool, now: SimTime) -> bool {
+        let pod = &self.pods[id.index()];
+        let namespace = &self.blueprint.workloads[pod.workload.index()].namespace;
+        let sources = self.tables.template_of(pod).template.spec.sources.iter();
+        let mut of_way = sources.filter(|it| it.is_mounted == is_mounted);
+        of_way.any(|it| self.is_missing(&(it.kind, namespace.clone(), it.name.clone()), now))
+    }
+
+    /// The way of what a pod that starts has to wait for before its containers are made.
+    fn missing_mount(&self, id: PodId, now: SimTime) -> Option<ConfigurationWay> {
+        if !self.sources.is_used() {
+            return None;
+        }
+        let pod = &self.pods[id.index()];
+        let template = &self.tables.template_of(pod).template;
+        let namespace = &self.blueprint.workloads[pod.workload.index()].namespace;
+        let mut providers = self.blueprint.secret_providers.iter();
+        let is_unserved = providers.any(|it| {
+            let is_mounted =
+                it.namespace == *namespace && template.spec.secret_providers.contains(&it.name);
+            is_mounted && !self.store_answers(it.store, now)
+        });
+        if is_unserved || self.lacks_object(id, true, now) {
+            return Some(ConfigurationWay::Volume);
+        }
+        let is_true = |key: &&str| template.annotations.get(*key).is_some_and(|it| it == "true");
+        let is_injected = INJECTIONS.iter().any(|key| is_true(&key));
+        let lacks = is_injected && !self.store_answers(SecretStore::AnyVault, now);
+        lacks.then_some(ConfigurationWay::Agent)
+    }
+}
