@@ -181,7 +181,7 @@ mod tests {
             let service = Service { ports, ..Service::default() };
             let mut template = PodTemplate::default();
             template.spec.containers = vec![container("proxy", 15_001), container("app", 8080)];
-            for name in meant {
+            if let Some(name) = meant {
                 template.annotations.insert(DEFAULT_CONTAINER.to_owned(), name.to_owned());
             }
             service.serving_container(&template).map(|it| it.name.clone()).unwrap_or_default()
