@@ -307,6 +307,13 @@ impl Resolver<'_> {
             };
             if let Some(operator) = operator {
                 self.run_image_of(operator, WorkloadId::from_index(cluster.workload_idx));
+            } else if cluster.manager == DatabaseManager::CloudNativePg {
+                let name = &self.names.databases[idx];
+                let text = format!(
+                    "{name}: an operator of CloudNativePG that never fails looks after it; none is among the \
+                     manifests"
+                );
+                self.assume(text, &cluster.origin);
             }
             let written = spec.and_then(|spec| spec.wal_per_second);
             let commits = spec.and_then(|spec| spec.commits_per_second);

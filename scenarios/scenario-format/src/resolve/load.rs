@@ -426,12 +426,20 @@ impl Resolver<'_> {
             .collect();
         let mut open: Vec<(String, model_api::Origin)> = Vec::new();
         let mut limits_millis = 0_i64;
+        let mut shared: Vec<(String, model_api::Origin)> = Vec::new();
         for workload in &blueprint.workloads {
             let template = &workload.template;
-            let mut its = asked
-                .iter()
-                .filter(|service| service.selects(&workload.namespace, &template.labels));
-            let serving = its.find_map(|service| service.serving_container(template));
+            let its: Vec<&model_api::kube::Service> = (asked.iter().copied())
+                .filter(|service| service.selects(&workload.namespace, &template.labels))
+                .collect();
+            if let [one, other, ..] = its[..] {
+                let text = format!(
+                    "{}/{} and {}/{} lead to the same pods: each is counted as if it had them for itself",
+                    one.namespace, one.name, other.namespace, other.name
+                );
+                shared.push((text, other.origin.clone()));
+            }
+            let serving = its.iter().find_map(|service| service.serving_container(template));
             let Some(container) = serving else { continue };
             match container.limits.cpu_millis() {
                 Some(limit) => {
@@ -460,6 +468,9 @@ impl Resolver<'_> {
             );
             let origin = blueprint.workloads.first().map(|it| it.origin.clone());
             origin.iter().for_each(|it| self.assume(text.clone(), it));
+        }
+        for (text, origin) in shared {
+            self.assume(text, &origin);
         }
         let Some((_, origin)) = open.first() else { return };
         let origin = origin.clone();
