@@ -88,7 +88,7 @@
 //! Autoscalers see the CPU of the flow, and probes its waits, also where single requests are played.
 //!
 //! # Defaults and their sources
-//! Capacity of a pod: its CPU limit divided by the CPU time of a request (`ServiceProfile`), of no
+//! Capacity of a pod: the CPU that it serves with (`PodCpu`) divided by the CPU time of a request (`ServiceProfile`), of no
 //! more cores than it has workers, where these are stated: a thread runs on one core at a time.
 //! Room of a queue without a limit: [`OVERLOAD_WAIT`]. Erlang's C formula: Erlang 1917, in the recursion for B
 //! (Jagerman 1974). Finite users: the machine repairman, Palm 1947. Round-robin: the default balancer of Kong 3 (`algorithm: round-robin`) and of

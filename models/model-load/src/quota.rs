@@ -9,8 +9,8 @@
 //! Slices of 5 ms in which CPUs fetch quota, of which an idle one keeps up to a millisecond; ticks
 //! between which a thread may use more than there is; garbage collectors and other threads that take
 //! quota without a request; quotas of side-cars, which are their own; nodes with fewer free cores than
-//! a pod has threads. A container without a limit has no quota: what it can do is its share of its node, the
-//! share of a node that it is sure of. A pod that is not warm yet is taken for one with less quota.
+//! a pod has threads. A container without a limit has no quota: what it can do is its share of its node.
+//! A pod that is not warm yet is taken for one with less quota.
 //!
 //! # Defaults and their sources
 //! The kubelet writes `cpu.max` from the limit: `MilliCPUToQuota` (pkg/kubelet/cm/helpers_linux.go,
