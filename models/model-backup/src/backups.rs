@@ -1,11 +1,10 @@
 //! All data sets of a platform: inputs, events, notices.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
 use model_api::backup::{DataSetKind, DisasterClass, Protection};
 use model_api::observation::BackupFact;
-use model_api::stake::{Stake, Stakes};
+use model_api::stake::Stakes;
 use model_api::storage::POOLS_MAX;
 use model_api::{Blueprint, DataSetId, KeyId, Observation, PlaceId, PolicyId, PoolId, ZoneId};
 use sim_kernel::{Context, EntityKey, Priority, Recorder, SimSpan, SimTime, Streams};
@@ -416,8 +415,9 @@ impl Backups {
         let now = Stamp::of(ctx.now());
         self.look(ctx);
         let before = self.survivors(&self.damage, None);
+        let grounds = self.grounds();
         hurt(&mut self.damage);
-        let mut gone = 0;
+        let mut gone = self.lose_grounds(&grounds, disaster, ctx);
         for idx in 0..self.sets.len() {
             if self.sets[idx].loss.is_none() && !self.stands(idx, &self.damage) {
                 gone += 1;
@@ -431,7 +431,7 @@ impl Backups {
     }
 
     /// The content of a data set is destroyed in every live copy, which is noticed later. Returns how
-    /// many data sets that strikes: one, or none when it was lost before.
+    /// many data sets that strikes: one, or none when there is no content that could be destroyed.
     pub fn corrupt<E, R>(
         &mut self,
         data_set: DataSetId,
@@ -444,8 +444,7 @@ impl Backups {
         R: Recorder<Observation>,
     {
         if self.sets[data_set.index()].loss.is_some() {
-            ctx.hit(&crate::rare::STRUCK_AGAIN);
-            return 0;
+            return u32::from(self.corrupt_again(data_set, dwell, deletes_copies, ctx));
         }
         self.look(ctx);
         let disaster = if deletes_copies { Disaster::Ransomware } else { Disaster::Logical };
@@ -623,13 +622,13 @@ impl Backups {
             let stairs = self.archive_idx(data_set).map(|archive| self.archives[archive].stairs());
             let live_from = self.sets[idx].live_told_until;
             for class in DisasterClass::ALL {
-                let mut told: Vec<Cow<'_, [Stake]>> = Vec::new();
+                let mut told: Vec<live::Live<'_>> = Vec::new();
                 let mut seen: Vec<View> = Vec::new();
                 for disaster in self.disasters(idx, class) {
-                    if let Some(stakes) = self.live_stakes(idx, disaster) {
-                        if !told.contains(&stakes) {
-                            live::tell_stakes(data_set, class, (live_from, now), &stakes, ctx);
-                            told.push(stakes);
+                    if let Some(live) = self.live(idx, disaster) {
+                        if !told.contains(&live) {
+                            live::tell_stakes(data_set, class, (live_from, now), &live, ctx);
+                            told.push(live);
                         }
                         continue;
                     }
