@@ -20,10 +20,12 @@ use crate::stamp::Stamp;
 mod live;
 mod obstacles;
 mod recovery;
+mod sharing;
 
 use obstacles::Obstacles;
 use recovery::Loss;
 pub use recovery::Outlook;
+use sharing::Movers;
 
 /// After everything that says what is up at this instant.
 const PRIORITY: Priority = Priority::NORMAL;
@@ -42,6 +44,8 @@ pub enum BackupEvent {
     RunbookDone(DataSetId),
     /// Everything is prepared for a restore.
     RestoreReady(DataSetId),
+    /// The bytes of some restore are there, which shared its place with others.
+    SharesChange,
     /// The data is there.
     RestoreDone(DataSetId),
     /// It is checked, and clients are led to it.
@@ -127,6 +131,7 @@ pub struct Backups {
     told_until: Stamp,
     /// Restores that read now.
     restoring: u32,
+    moving: Movers,
     /// Data sets whose restore is prepared, in the order in which that came.
     queue: Vec<DataSetId>,
     /// Data sets of which it turned out that nothing is left, until somebody asks.
@@ -178,6 +183,7 @@ impl Backups {
             gaps: vec![Gap::NONE; protection.places.len()],
             told_until: Stamp::ZERO,
             restoring: 0,
+            moving: Movers::default(),
             queue: Vec::new(),
             given_up: Vec::new(),
             change_count: 1,
@@ -267,6 +273,7 @@ impl Backups {
                 self.queue.push(data_set);
                 self.start_restores(ctx);
             }
+            BackupEvent::SharesChange => self.share_places(ctx),
             BackupEvent::RestoreDone(data_set) => self.restore_done(data_set, ctx),
             BackupEvent::Returned(data_set) => self.returned(data_set, ctx, notices),
         }
@@ -538,13 +545,6 @@ impl Backups {
             Some((loss, _)) => Cost { loss, back: SimSpan::ZERO },
             None => self.subject(idx, disaster, &ahead, stairs.as_deref()).cost(now),
         })
-    }
-
-    /// Whether it is known for sure what a strike costs: no live copy is left, or it is known which of them
-    /// goes on.
-    pub fn is_cost_sure(&self, data_set: DataSetId, disaster: Disaster, now: SimTime) -> bool {
-        let live = self.live_loss(data_set.index(), disaster, Stamp::of(now));
-        live.is_none_or(|(_, is_bound)| !is_bound)
     }
 
     /// How long the archive of a data set takes for a segment; `Some(None)` while it takes none and says

@@ -6,7 +6,7 @@ use std::slice;
 use model_api::backup::DisasterClass;
 use model_api::stake::{Stake, Stakes};
 use model_api::{DataSetId, Observation, ZoneId};
-use sim_kernel::{Context, Recorder, SimSpan};
+use sim_kernel::{Context, Recorder, SimSpan, SimTime};
 
 use super::{BackupEvent, Backups};
 use crate::exposure::Stretch;
@@ -41,6 +41,13 @@ impl Backups {
             }
             self.sets[idx].stakes = stakes;
         }
+    }
+
+    /// Whether it is known for sure what a strike costs: no live copy is left, or it is known which of them
+    /// goes on.
+    pub fn is_cost_sure(&self, data_set: DataSetId, disaster: Disaster, now: SimTime) -> bool {
+        let live = self.live_loss(data_set.index(), disaster, Stamp::of(now));
+        live.is_none_or(|(_, is_bound)| !is_bound)
     }
 
     /// Whether a zone is destroyed.

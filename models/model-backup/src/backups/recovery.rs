@@ -163,7 +163,7 @@ impl Backups {
     }
 
     /// The next stage of a recovery begins after some time.
-    fn expect<E, R>(
+    pub(super) fn expect<E, R>(
         &mut self,
         next: BackupEvent,
         data_set: DataSetId,
@@ -175,6 +175,25 @@ impl Backups {
     {
         if let Some(loss) = &mut self.sets[data_set.index()].loss {
             loss.timer = ctx.timer_in(span, PRIORITY, next);
+        }
+    }
+
+    /// The next stage comes at another time than was expected: never, where that is beyond the end of virtual time.
+    pub(super) fn put_off<E, R>(
+        &mut self,
+        next: BackupEvent,
+        data_set: DataSetId,
+        span: SimSpan,
+        ctx: &mut Context<'_, E, R>,
+    ) where
+        E: Copy + From<BackupEvent>,
+        R: Recorder<Observation>,
+    {
+        if let Some(loss) = &self.sets[data_set.index()].loss {
+            ctx.cancel(loss.timer);
+        }
+        if ctx.now().checked_add(span).is_some() {
+            self.expect(next, data_set, span, ctx);
         }
     }
 
@@ -293,6 +312,7 @@ impl Backups {
         (loss.work, loss.began_at) = (work, now);
         (loss.ready_at, loss.reads_at, loss.found) = (None, None, None);
         self.queue.retain(|other| *other != data_set);
+        self.end_moving(data_set, ctx);
         self.expect(BackupEvent::LossDiscovered(data_set), data_set, work.detect, ctx);
         self.start_restores(ctx);
     }
@@ -432,10 +452,7 @@ impl Backups {
         }
         let started = BackupFact::RestoreStarted { data_set, bad_count };
         ctx.observe(|| Observation::Backup(started));
-        // Beyond the end of virtual time it never ends.
-        if ctx.now().checked_add(found.takes()).is_some() {
-            self.expect(BackupEvent::RestoreDone(data_set), data_set, found.takes(), ctx);
-        }
+        self.move_bytes(data_set, &found, ctx);
         true
     }
 
@@ -497,8 +514,14 @@ impl Backups {
         R: Recorder<Observation>,
     {
         self.restoring -= 1;
+        self.end_moving(data_set, ctx);
         if let Some(loss) = &mut self.sets[data_set.index()].loss {
             loss.is_reading = false;
+            if let (Some(found), Some(reads_at)) = (&mut loss.found, loss.reads_at) {
+                // It took longer than alone where it shared a place.
+                let took = Stamp::of(ctx.now()).since(reads_at);
+                found.fetch = took.saturating_sub(found.replay);
+            }
             let verify = loss.work.verify;
             ctx.observe(|| Observation::Backup(BackupFact::RestoreDone { data_set }));
             self.expect(BackupEvent::Returned(data_set), data_set, verify, ctx);

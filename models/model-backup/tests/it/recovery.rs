@@ -86,6 +86,11 @@ fn the_worked_values_of_the_specification() {
 fn data_that_others_need_comes_first_and_one_restore_follows_another() {
     let mut protection = databases(&["shop", "vault", "wiki"]);
     protection.data_sets[0].restored_after = vec![DataSetId(1)];
+    // They do not share what the bucket gives.
+    protection.places[0].read_bytes_per_second = 300 << 20;
+    for data_set in &mut protection.data_sets {
+        data_set.volume_bytes_per_second = Some(100 << 20);
+    }
     let order: Vec<u32> = returns(protection.clone(), SimTime::from_secs(7200))
         .into_iter()
         .map(|(id, _, _)| id.0)
@@ -398,4 +403,30 @@ fn what_is_struck_again_before_it_is_back_is_restored_again() {
         assert_eq!((struck(&facts), sum), (2, back_at - 7_200), "{facts:?}");
         assert_eq!(back_at, at + (once_at - found_at), "{at}");
     }
+}
+
+#[test]
+fn restores_that_read_one_place_share_what_it_gives() {
+    // 50 GiB and 100 GiB at 100 MiB/s: 512 s and 1024 s by themselves.
+    let fetch = |read: u64, volume: Option<u64>, parallel: u32| {
+        let mut protection = databases(&["small", "large"]);
+        protection.data_sets[0].size_bytes = 50 << 30;
+        protection.places[0].read_bytes_per_second = read << 20;
+        for data_set in &mut protection.data_sets {
+            data_set.volume_bytes_per_second = volume.map(|it| it << 20);
+        }
+        protection.recovery.parallel = parallel;
+        let mut returned = returns(protection, SimTime::from_secs(7200));
+        returned.sort_by_key(|(id, _, _)| *id);
+        let (sums, back): (Vec<u64>, Vec<u64>) =
+            returned.iter().map(|(_, back, parts)| (parts.sum_ns(), back.as_nanos())).unzip();
+        assert_eq!(sums, back, "the parts are the whole");
+        let secs = |parts: &RecoveryParts| (parts.fetch_ns + 500_000_000) / 1_000_000_000;
+        returned.iter().map(|(_, _, parts)| secs(parts)).collect::<Vec<_>>()
+    };
+    // One after another; together at half the rate until the small one is done; each as fast as its volume.
+    assert_eq!(fetch(100, None, 1), [512, 1024]);
+    assert_eq!(fetch(100, None, 2), [1024, 1536]);
+    assert_eq!(fetch(200, Some(100), 2), [512, 1024]);
+    assert_eq!(fetch(150, Some(100), 2), [683, 1195]);
 }
