@@ -384,9 +384,12 @@ impl DisasterClass {
 }
 
 impl DataSet {
-    /// Whether disasters of a class can take anything from it.
+    /// Whether disasters of a class can take anything from it. A node takes what lies on its disks, and of a
+    /// database, wherever that lies, what a standby that is promoted in its place lacks.
     pub fn is_exposed_to(&self, class: DisasterClass) -> bool {
-        class != DisasterClass::Node || self.is_on_nodes
+        class != DisasterClass::Node
+            || self.is_on_nodes
+            || matches!(self.kind, DataSetKind::Database(_))
     }
 }
 

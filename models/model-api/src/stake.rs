@@ -73,7 +73,8 @@ impl Stake {
 pub struct Stakes {
     /// By zone.
     pub zones: Vec<Option<Stake>>,
-    /// With each node that holds a copy: whichever it is, the most of these is lost.
+    /// With each node that holds a copy: whichever it is, the most of these is lost. None where the
+    /// node takes the only copy with it.
     pub node: Option<Vec<Stake>>,
 }
 

@@ -20,11 +20,13 @@ mod damage;
 mod live;
 mod obstacles;
 mod recovery;
+mod sharing;
 mod view;
 
 use obstacles::Obstacles;
 use recovery::Loss;
 pub use recovery::Outlook;
+use sharing::Movers;
 
 /// After everything that says what is up at this instant.
 const PRIORITY: Priority = Priority::NORMAL;
@@ -43,6 +45,8 @@ pub enum BackupEvent {
     RunbookDone(DataSetId),
     /// Everything is prepared for a restore.
     RestoreReady(DataSetId),
+    /// The bytes of some restore are there, which shared its place with others.
+    SharesChange,
     /// The data is there.
     RestoreDone(DataSetId),
     /// It is checked, and clients are led to it.
@@ -130,6 +134,7 @@ pub struct Backups {
     told_until: Stamp,
     /// Restores that read now.
     restoring: u32,
+    moving: Movers,
     /// Data sets whose restore is prepared, in the order in which that came.
     queue: Vec<DataSetId>,
     /// Data sets of which it turned out that nothing is left, until somebody asks.
@@ -182,6 +187,7 @@ impl Backups {
             gaps: vec![Gap::NONE; protection.places.len()],
             told_until: Stamp::ZERO,
             restoring: 0,
+            moving: Movers::default(),
             queue: Vec::new(),
             given_up: Vec::new(),
             change_count: 1,
@@ -271,6 +277,7 @@ impl Backups {
                 self.queue.push(data_set);
                 self.start_restores(ctx);
             }
+            BackupEvent::SharesChange => self.share_places(ctx),
             BackupEvent::RestoreDone(data_set) => self.restore_done(data_set, ctx),
             BackupEvent::Returned(data_set) => self.returned(data_set, ctx, notices),
         }

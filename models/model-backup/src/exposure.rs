@@ -12,10 +12,11 @@
 //! keeps the copies in step tells ([`model_api::stake`]).
 //! Time to be back: the people and machines of this run's luck, bad copies, transfer, replay, checks.
 //! # Not modelled
-//! Simplified: how long to be back counts a data set by itself; queueing behind other restores is
-//! counted when a disaster really strikes. A key that is kept in data which the same disaster strikes
-//! counts as gone; a restore that comes after that data finds it again, and loses less. Fail-over to a live copy takes no time here: the database
-//! model says what it takes.
+//! Simplified: how long to be back counts a data set by itself; queueing behind other restores, and
+//! places that several of them read at once, count when a disaster really strikes. A key that is kept in data which the same disaster strikes
+//! counts as gone; a restore that comes after that data finds it again, and loses less. How soon a live copy
+//! takes over is not foretold ([`ExposureStretch::takes_over`]): it hangs on who notices, on the operator and on
+//! what else is down, so that only a run that is struck tells.
 //! # Defaults and their sources
 //! None of its own.
 //! # Invariants
@@ -74,6 +75,10 @@ pub(crate) struct Stretch {
     pub(crate) loss_max_at: Stamp,
     pub(crate) back_max: SimSpan,
     pub(crate) back_max_at: Stamp,
+    /// The losses are bounds.
+    pub(crate) is_bound: bool,
+    /// A live copy takes over.
+    pub(crate) takes_over: bool,
 }
 
 impl Subject<'_> {
@@ -141,6 +146,8 @@ impl Subject<'_> {
             loss_max_at: until,
             back_max: last.back,
             back_max_at: until,
+            is_bound: false,
+            takes_over: false,
         };
         // A strike at the very moment of a step comes before it. Between the first and the last step
         // of a stretch losses only rise or only fall.
@@ -240,25 +247,29 @@ impl Stretch {
             loss_max_at: self.loss_max_at.time(),
             back_max_ns: self.back_max.as_nanos(),
             back_max_at: self.back_max_at.time(),
+            is_loss_bound: self.is_bound,
+            takes_over: self.takes_over,
         })
     }
 
-    /// Those in which a live copy is left, so that nothing is restored: one for each piece.
+    /// Those in which a live copy is left, so that nothing is restored: one for each piece. Where it
+    /// `takes_over` from one that is gone, how soon is not foretold.
     pub(crate) fn of_stake(
         from: Stamp,
         until: Stamp,
         stake: &Stake,
+        takes_over: bool,
     ) -> impl Iterator<Item = Self> + '_ {
         let start = |idx: usize| stake.pieces.get(idx).map(|piece| Stamp::of(piece.from));
         (0..stake.pieces.len().max(1)).filter_map(move |idx| {
             let before = start(idx).filter(|_| idx > 0).map_or(from, |it| it.minus(NANOSECOND));
             let last = start(idx + 1).map_or(until, |it| it.minus(NANOSECOND));
             let (from, until) = (from.max(before), until.min(last));
-            (from < until).then(|| Self::of_piece(from, until, stake))
+            (from < until).then(|| Self::of_piece(from, until, stake, takes_over))
         })
     }
 
-    fn of_piece(from: Stamp, until: Stamp, stake: &Stake) -> Self {
+    fn of_piece(from: Stamp, until: Stamp, stake: &Stake, takes_over: bool) -> Self {
         let first_at = from.plus(NANOSECOND);
         let cost = |at: Stamp| Cost { loss: stake.at(at.time()), back: SimSpan::ZERO };
         let (first, last) = (cost(first_at), cost(until));
@@ -272,6 +283,8 @@ impl Stretch {
             loss_max_at: if is_rising { until } else { first_at },
             back_max: SimSpan::ZERO,
             back_max_at: first_at,
+            is_bound: stake.is_bound,
+            takes_over,
         }
     }
 

@@ -8,8 +8,8 @@
 //! be costs its whole transfer, then the next older one is tried. Time: objects that are made one after
 //! another, bytes over throughput, replay of the log since the base backup.
 //! # Not modelled
-//! Restores that slow each other down at one place; growth of data; a restore onto a timeline that was given
-//! up.
+//! Growth of data; a restore onto a timeline that was given up. Restores that read one place share what it
+//! gives when a disaster really strikes; what is only imagined counts each by itself.
 //! # Defaults and their sources
 //! Order of phases and their sum: PG-20 of the specification of platform services; its worked
 //! values (PG-22: 46 min and 3.2 h) are a test.
@@ -140,6 +140,11 @@ pub(crate) struct Found {
     pub(crate) fetch: SimSpan,
     /// Replaying the log.
     pub(crate) replay: SimSpan,
+    /// Where the bytes come from. Simplified: those of bad copies too.
+    pub(crate) place: PlaceId,
+    /// The part of `fetch` that moves bytes, at so many a second.
+    pub(crate) moving: SimSpan,
+    pub(crate) bytes_per_second: u64,
 }
 
 impl Found {
@@ -155,7 +160,7 @@ pub(crate) fn newest(stock: &Stock<'_>, view: &View, question: &Question) -> Opt
         .iter()
         .map(|(policy, way)| Cursor::new(stock, view, question, *policy, *way))
         .collect();
-    let (mut bad_count, mut fetch) = (0, SimSpan::ZERO);
+    let (mut bad_count, mut fetch, mut moving) = (0, SimSpan::ZERO, SimSpan::ZERO);
     loop {
         let best =
             cursors.iter_mut().filter(|cursor| cursor.found.is_some()).max_by_key(|cursor| {
@@ -164,6 +169,7 @@ pub(crate) fn newest(stock: &Stock<'_>, view: &View, question: &Question) -> Opt
             })?;
         let (copy, reach) = best.found.expect("filtered");
         fetch = fetch.saturating_add(best.fetch);
+        moving = moving.saturating_add(best.moving);
         if copy.is_sound {
             let replayed = u128::from(reach.since(copy.taken_at).as_nanos())
                 * u128::from(stock.written_bytes_per_second)
@@ -175,7 +181,16 @@ pub(crate) fn newest(stock: &Stock<'_>, view: &View, question: &Question) -> Opt
                 }
                 Method::Snapshot | Method::Files => SimSpan::ZERO,
             };
-            return Some(Found { reach, bad_count, fetch, replay });
+            let (place, bytes_per_second) = (best.way.place, best.bytes_per_second);
+            return Some(Found {
+                reach,
+                bad_count,
+                fetch,
+                replay,
+                place,
+                moving,
+                bytes_per_second,
+            });
         }
         bad_count += 1;
         best.next();
@@ -193,6 +208,8 @@ struct Cursor<'a> {
     /// Copies before this position are still to be looked at.
     left: usize,
     fetch: SimSpan,
+    moving: SimSpan,
+    bytes_per_second: u64,
     found: Option<(Copy, Stamp)>,
 }
 
@@ -211,9 +228,20 @@ impl<'a> Cursor<'a> {
         let rate = stock.read_rates[way.place.index()].min(stock.volume_bytes_per_second);
         // A volume that is made of a snapshot shares its blocks until they are written to.
         let moved = if place.has_snapshots { 0 } else { stock.size_bytes };
-        let fetch = transfer(moved, rate).saturating_add(spec.restore_overhead);
-        let mut cursor =
-            Self { stock, view, question, spec, way, policy, left, fetch, found: None };
+        let moving = transfer(moved, rate);
+        let mut cursor = Self {
+            stock,
+            view,
+            question,
+            spec,
+            way,
+            policy,
+            left,
+            fetch: moving.saturating_add(spec.restore_overhead),
+            moving,
+            bytes_per_second: rate,
+            found: None,
+        };
         cursor.next();
         cursor
     }

@@ -82,8 +82,9 @@ impl Databases {
         Some(database)
     }
 
-    /// What would be lost with each zone, and with a node where the data lies on disks of nodes. Seats are in
-    /// the order in which the pods of a zone would end.
+    /// What would be lost with each zone, and with each node. Seats are in the order in which the pods of a
+    /// zone would end. Data that is not `is_on_nodes` outlives its node: an instance that nobody can take over
+    /// from comes back elsewhere with all it has.
     pub fn stakes<E, R>(
         &self,
         database: DatabaseId,
@@ -122,17 +123,24 @@ impl Databases {
             let struck = seated(&|ordinal, _| cluster.at(ordinal).zone == zone);
             cluster.stake(&around, struck)
         });
+        let zones: Vec<Option<Stake>> = zones.collect();
         let of_node = |node: NodeId| {
             let struck = seated(&|_, seat| seat == Some(node));
-            cluster.stake(&around, struck)
+            // One instance a zone is the rule.
+            let first = struck.first().map(|it| cluster.at(*it).zone);
+            let of_zone = first
+                .filter(|zone| struck == seated(&|ordinal, _| cluster.at(ordinal).zone == *zone));
+            let stake = match of_zone {
+                Some(zone) => zones[zone.index()].clone(),
+                None => cluster.stake(&around, struck),
+            };
+            stake.or_else(|| (!is_on_nodes).then(Stake::default))
         };
-        let nodes = || {
-            let mut nodes: Vec<NodeId> = seats.iter().map(|seat| seat.node).collect();
-            nodes.sort_unstable();
-            nodes.dedup();
-            nodes.into_iter().map(of_node).collect()
-        };
-        Stakes { zones: zones.collect(), node: is_on_nodes.then(nodes).flatten() }
+        let mut nodes: Vec<NodeId> = seats.iter().map(|seat| seat.node).collect();
+        nodes.sort_unstable();
+        nodes.dedup();
+        let node = nodes.into_iter().map(of_node).collect();
+        Stakes { zones, node }
     }
 
     pub(crate) fn touch(&mut self, database: DatabaseId) {

@@ -11,14 +11,22 @@ pub struct Exposure {
     /// What would have struck: `node`, `zone`, `region`, `account`, `logical`, `ransomware`.
     pub class: String,
     /// Most that would have been lost at any moment of any run, as time in nanoseconds; nothing for
-    /// everything. It is exact: no strike at any moment costs more.
+    /// everything. No strike at any moment costs more, and unless it is a bound one costs as much.
     pub loss_max_ns: Option<u64>,
+    /// That is a bound: at that moment nobody could be promoted yet, so that it was not known who would have
+    /// gone on, and less may have been lost.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub loss_is_bound: bool,
     /// When that is.
     pub loss_max_at_ns: u64,
     /// In which run.
     pub loss_max_run: u64,
     /// Longest time to be back, in nanoseconds; nothing for never.
     pub back_max_ns: Option<u64>,
+    /// Some of these disasters leave a live copy that takes over, and how soon is no part of the time to be
+    /// back: only a run that is struck tells.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub takes_over: bool,
     /// When that is.
     pub back_max_at_ns: u64,
     /// In which run.

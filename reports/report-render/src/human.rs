@@ -137,7 +137,8 @@ fn exposures(text: &mut String, exposures: &[Exposure]) {
                     Some(back) => format!(", back in {}", span(back)),
                 };
                 let lost = exposure.loss_max_ns.map_or_else(|| "everything".to_owned(), span);
-                format!("{} {lost}{back}", exposure.class)
+                let at_most = if exposure.loss_is_bound { "at most " } else { "" };
+                format!("{} {at_most}{lost}{back}", exposure.class)
             })
             .collect();
         line(

@@ -445,11 +445,11 @@ fn exposed<'a>(
     data_sets.flat_map(move |(idx, spec)| {
         let classes = DisasterClass::ALL.into_iter();
         classes.filter(|class| spec.is_exposed_to(*class)).flat_map(move |class| {
-            let of_runs = |read: fn(&sim_check::Exposure) -> SimSpan| -> Vec<Option<SimSpan>> {
+            let of_runs = |read: fn(&sim_check::Exposure) -> Option<SimSpan>| -> Vec<_> {
                 measures
                     .iter()
-                    .map(|run| run.data[idx].exposure(class).map(|it| read(&it)))
-                    .collect()
+                    .map(|run| run.data[idx].exposure(class).and_then(|it| read(&it)))
+                    .collect::<Vec<Option<SimSpan>>>()
             };
             let names = |figure: &str, boundless: &str| {
                 (format!("{figure}.{}", class.name()), format!("{boundless}.{}", class.name()))
@@ -457,13 +457,15 @@ fn exposed<'a>(
             let loss = bounded(
                 &spec.name,
                 names(metric_name::EXPOSED_LOSS, metric_name::EXPOSED_ALL),
-                &of_runs(|it| it.loss_max),
+                &of_runs(|it| Some(it.loss_max)),
             );
             let back = bounded(
                 &spec.name,
                 names(metric_name::EXPOSED_RETURN, metric_name::EXPOSED_FOR_GOOD),
-                &of_runs(|it| it.back_max),
+                // Where a live copy always takes over there is no figure.
+                &of_runs(|it| (!it.takes_over || !it.back_max.is_zero()).then_some(it.back_max)),
             );
+            let back = back.into_iter().filter(|it| it.values.iter().any(Option::is_some));
             loss.into_iter().chain(back)
         })
     })

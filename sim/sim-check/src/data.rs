@@ -1,7 +1,7 @@
 //! What was exposed, what was kept, what came back: of each data set.
 
-use model_api::backup::{DisasterClass, Location, Protection};
-use model_api::guarantee::DataPromise;
+use model_api::backup::{DataSetKind, DisasterClass, Location, Protection};
+use model_api::guarantee::{Comparison, DataPromise};
 use model_api::observation::{BackupFact, RecoveryParts};
 use model_api::{Blueprint, DataSetId};
 use sim_kernel::{SimSpan, SimTime};
@@ -17,6 +17,10 @@ pub struct Exposure {
     pub back_max: SimSpan,
     /// When.
     pub back_max_at: SimTime,
+    /// The most that would have been lost is a bound: who would have gone on was not known yet.
+    pub is_loss_bound: bool,
+    /// Some disaster of the class leaves a live copy that takes over, and how soon is not foretold.
+    pub takes_over: bool,
 }
 
 /// What happened to one data set, and what could have.
@@ -54,12 +58,19 @@ pub(crate) fn fold(data: &mut [DataMeasures], fact: &BackupFact) {
                 loss_max_at: stretch.loss_max_at,
                 back_max: span(stretch.back_max_ns),
                 back_max_at: stretch.back_max_at,
+                is_loss_bound: stretch.is_loss_bound,
+                takes_over: stretch.takes_over,
             };
             let slot = &mut data[stretch.data_set.index()].exposures[stretch.class as usize];
             let worst = slot.get_or_insert(seen);
+            // Of equals one that is sure, so that the most is called a bound only where nothing else is so bad.
             if seen.loss_max > worst.loss_max {
                 (worst.loss_max, worst.loss_max_at) = (seen.loss_max, seen.loss_max_at);
+                worst.is_loss_bound = seen.is_loss_bound;
+            } else if seen.loss_max == worst.loss_max {
+                worst.is_loss_bound &= seen.is_loss_bound;
             }
+            worst.takes_over |= seen.takes_over;
             if seen.back_max > worst.back_max {
                 (worst.back_max, worst.back_max_at) = (seen.back_max, seen.back_max_at);
             }
@@ -89,6 +100,8 @@ pub(crate) enum Judged {
     By(bool, i64),
     /// There was nothing to judge, for this reason.
     Nothing(&'static str),
+    /// It cannot be said whether it holds, for this reason.
+    Open(String),
 }
 
 /// Judges a promise about a data set.
@@ -110,7 +123,22 @@ pub(crate) fn judge(
         },
         DataPromise::Back { class, limit } => match seen.exposure(*class) {
             Some(it) => {
-                Judged::By(limit.comparison.holds(&it.back_max, &limit.value), nanos(it.back_max))
+                let holds = limit.comparison.holds(&it.back_max, &limit.value);
+                // What is foretold is the least that it takes.
+                let is_settled = match limit.comparison {
+                    Comparison::LessOrEqual | Comparison::Less => !holds,
+                    Comparison::GreaterOrEqual | Comparison::Greater => holds,
+                    Comparison::Equal => it.back_max > limit.value,
+                };
+                let unknown = if it.takes_over {
+                    Some(not_foretold(data_set, *class, blueprint))
+                } else {
+                    without_pods(data_set, *class, blueprint)
+                };
+                match unknown.filter(|_| !is_settled) {
+                    Some(why) => Judged::Open(why),
+                    None => Judged::By(holds, nanos(it.back_max)),
+                }
             }
             None => Judged::Nothing(NEVER_THERE),
         },
@@ -133,6 +161,46 @@ pub(crate) fn judge(
             Judged::By(strays.is_empty(), i64::from(strays.is_empty()))
         }
     }
+}
+
+/// Why it is not known how soon data is back from a disaster that leaves a live copy of it.
+fn not_foretold(data_set: DataSetId, class: DisasterClass, blueprint: &Blueprint) -> String {
+    let spec = &blueprint.protection.data_sets[data_set.index()];
+    let (what, fault) = match class {
+        DisasterClass::Node => ("node", "nodeCrash"),
+        _ => ("zone", "zonePowerLoss"),
+    };
+    let subject = match spec.kind {
+        DataSetKind::Database(_) => spec.name.as_str(),
+        _ => "the Service that needs it",
+    };
+    format!(
+        "a {what} leaves a live copy of {}, and how soon that takes over is known only when one is lost: promise rto({subject}) with a {fault} among the faults",
+        spec.name
+    )
+}
+
+/// Why it is not known how soon volumes serve again that a disaster takes with the whole region: they are
+/// restored, and nobody starts what runs on them.
+fn without_pods(
+    data_set: DataSetId,
+    class: DisasterClass,
+    blueprint: &Blueprint,
+) -> Option<String> {
+    let spec = &blueprint.protection.data_sets[data_set.index()];
+    let takes_region = match class {
+        DisasterClass::Region => true,
+        DisasterClass::Account => spec.account == blueprint.protection.account,
+        _ => false,
+    };
+    let is_of_pods = matches!(spec.kind, DataSetKind::Volumes(_));
+    (takes_region && is_of_pods).then(|| {
+        format!(
+            "the {} takes the pods of {} as well, and of a platform that is built again only data and databases are modelled: promise restorable or rpo of it, or the rto of a database",
+            class.name(),
+            spec.name
+        )
+    })
 }
 
 /// What of a data set, of its copies and of their keys stands outside of a jurisdiction.

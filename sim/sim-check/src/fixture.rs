@@ -1,8 +1,9 @@
 //! What the tests of this crate feed it.
 
-use model_api::ServiceId;
+use model_api::backup::{DataSet, DataSetKind};
 use model_api::observation::{FlowSegment, LossReason, WAIT_SHAPE_EXPONENTIAL, WaitLaw};
-use sim_kernel::SimTime;
+use model_api::{Origin, ServiceId};
+use sim_kernel::{SimSpan, SimTime};
 
 /// A stretch of the first Service's requests, which do not wait; rates at its start and its end, in
 /// requests per 1000 s.
@@ -33,5 +34,25 @@ pub(crate) fn segment(
         is_piled_up: false,
         loss: if served == offered { LossReason::None } else { LossReason::NoEndpoints },
         counted: None,
+    }
+}
+
+/// Some data that is kept once.
+pub(crate) fn data_set() -> DataSet {
+    DataSet {
+        name: String::new(),
+        kind: DataSetKind::Other,
+        zones: Vec::new(),
+        is_replicated: false,
+        pools: Vec::new(),
+        is_on_nodes: false,
+        account: String::new(),
+        size_bytes: 0,
+        written_bytes_per_second: 0,
+        volume_bytes_per_second: None,
+        live_lag: SimSpan::ZERO,
+        restored_after: Vec::new(),
+        discovery: SimSpan::ZERO,
+        origin: Origin::default(),
     }
 }

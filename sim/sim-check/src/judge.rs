@@ -33,7 +33,8 @@ pub(crate) enum RunVerdict {
         /// What did not happen, as a sentence.
         why: String,
     },
-    /// It was put to the test, and the run ended before it could hold or break.
+    /// It was put to the test, and the run ended before it could hold or break, or what would have said so
+    /// is not known.
     Undecided {
         /// What was still open, as a sentence.
         why: String,
@@ -91,6 +92,7 @@ fn judge_run(
         return match data::judge(*data_set, promise, &measures.data, blueprint) {
             Judged::By(holds, value) => (held_if(holds), Some(value)),
             Judged::Nothing(why) => (not_exercised(why), None),
+            Judged::Open(why) => (RunVerdict::Undecided { why }, None),
         };
     }
     if let Promise::StartsFrom { circles, .. } = &guarantee.promise {
@@ -709,10 +711,11 @@ impl Open {
         violated_count: u64,
     ) -> (Verdict, String) {
         let count = held_count + violated_count + self.count;
-        let tail = format!(
-            "in {} of {count} runs {}: a longer horizon or an earlier fault decides",
-            self.count, self.why
-        );
+        let what_decides = match guarantee.promise {
+            Promise::Data { .. } => "",
+            _ => ": a longer horizon or an earlier fault decides",
+        };
+        let tail = format!("in {} of {count} runs {}{what_decides}", self.count, self.why);
         let Some(share_ppm) = guarantee.share_ppm else {
             if violated_count > 0 {
                 let reason = format!("broken in {violated_count} of {count} runs; {tail}");

@@ -105,6 +105,10 @@ pub struct ExposureStretch {
     pub back_max_ns: u64,
     /// When that is.
     pub back_max_at: SimTime,
+    /// The loss is no more than that, and may be less: who goes on is not known yet.
+    pub is_loss_bound: bool,
+    /// A live copy takes over. How soon is not foretold, and no part of the time to be back.
+    pub takes_over: bool,
 }
 
 /// What the time of a recovery was spent on; the parts sum to it exactly. All in nanoseconds.
@@ -116,7 +120,8 @@ pub struct RecoveryParts {
     pub decide_ns: u64,
     /// Steps of the runbook.
     pub act_ns: u64,
-    /// Until there was something to restore to, waiting for others and for their order included.
+    /// Until there was something to restore to, waiting for others and for their order included, and what was
+    /// done before it was struck again.
     pub provision_ns: u64,
     /// Moving bytes, and making objects one after another.
     pub fetch_ns: u64,

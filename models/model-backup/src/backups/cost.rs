@@ -1,9 +1,6 @@
 //! What a disaster would cost if it struck now: of all data sets, of every class.
 
-use std::borrow::Cow;
-
 use model_api::backup::DisasterClass;
-use model_api::stake::Stake;
 use model_api::{DataSetId, Observation, ZoneId};
 use sim_kernel::{Context, Recorder, SimSpan, SimTime};
 
@@ -34,13 +31,6 @@ impl Backups {
         })
     }
 
-    /// Whether it is known for sure what a strike costs: no live copy is left, or it is known which of them
-    /// goes on.
-    pub fn is_cost_sure(&self, data_set: DataSetId, disaster: Disaster, now: SimTime) -> bool {
-        let live = self.live_loss(data_set.index(), disaster, Stamp::of(now));
-        live.is_none_or(|(_, is_bound)| !is_bound)
-    }
-
     pub(super) fn tell_exposure<E, R>(&self, now: Stamp, ctx: &mut Context<'_, E, R>)
     where
         E: Copy + From<BackupEvent>,
@@ -56,13 +46,13 @@ impl Backups {
             let stairs = self.archive_idx(data_set).map(|archive| self.archives[archive].stairs());
             let live_from = self.sets[idx].live_told_until;
             for class in DisasterClass::ALL {
-                let mut told: Vec<Cow<'_, [Stake]>> = Vec::new();
+                let mut told: Vec<live::Live<'_>> = Vec::new();
                 let mut seen: Vec<View> = Vec::new();
                 for disaster in self.disasters(idx, class) {
-                    if let Some(stakes) = self.live_stakes(idx, disaster) {
-                        if !told.contains(&stakes) {
-                            live::tell_stakes(data_set, class, (live_from, now), &stakes, ctx);
-                            told.push(stakes);
+                    if let Some(live) = self.live(idx, disaster) {
+                        if !told.contains(&live) {
+                            live::tell_stakes(data_set, class, (live_from, now), &live, ctx);
+                            told.push(live);
                         }
                         continue;
                     }

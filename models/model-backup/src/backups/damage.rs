@@ -34,8 +34,9 @@ impl Backups {
         let now = Stamp::of(ctx.now());
         self.look(ctx);
         let before = self.survivors(&self.damage, None);
+        let grounds = self.grounds();
         hurt(&mut self.damage);
-        let mut gone = 0;
+        let mut gone = self.lose_grounds(&grounds, disaster, ctx);
         for idx in 0..self.sets.len() {
             if self.sets[idx].loss.is_none() && !self.stands(idx, &self.damage) {
                 gone += 1;
@@ -49,7 +50,7 @@ impl Backups {
     }
 
     /// The content of a data set is destroyed in every live copy, which is noticed later. Returns how
-    /// many data sets that strikes: one, or none when it was lost before.
+    /// many data sets that strikes: one, or none when there is no content that could be destroyed.
     pub fn corrupt<E, R>(
         &mut self,
         data_set: DataSetId,
@@ -62,8 +63,7 @@ impl Backups {
         R: Recorder<Observation>,
     {
         if self.sets[data_set.index()].loss.is_some() {
-            ctx.hit(&crate::rare::STRUCK_AGAIN);
-            return 0;
+            return u32::from(self.corrupt_again(data_set, dwell, deletes_copies, ctx));
         }
         self.look(ctx);
         let disaster = if deletes_copies { Disaster::Ransomware } else { Disaster::Logical };

@@ -5,13 +5,22 @@ use std::slice;
 
 use model_api::backup::DisasterClass;
 use model_api::stake::{Stake, Stakes};
-use model_api::{DataSetId, Observation};
-use sim_kernel::{Context, Recorder, SimSpan};
+use model_api::{DataSetId, Observation, ZoneId};
+use sim_kernel::{Context, Recorder, SimSpan, SimTime};
 
 use super::{BackupEvent, Backups};
 use crate::exposure::Stretch;
 use crate::fate::{Disaster, Fates, bit};
 use crate::stamp::Stamp;
+
+/// A live copy that a disaster leaves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Live<'a> {
+    /// What it lacks; of these the most is lost.
+    pub(super) stakes: Cow<'a, [Stake]>,
+    /// Another copy is gone, so that clients have to be led to this one.
+    pub(super) takes_over: bool,
+}
 
 impl Backups {
     /// Tells what is at stake with zones and nodes although live copies are left, from now on. Where that
@@ -34,6 +43,18 @@ impl Backups {
         }
     }
 
+    /// Whether it is known for sure what a strike costs: no live copy is left, or it is known which of them
+    /// goes on.
+    pub fn is_cost_sure(&self, data_set: DataSetId, disaster: Disaster, now: SimTime) -> bool {
+        let live = self.live_loss(data_set.index(), disaster, Stamp::of(now));
+        live.is_none_or(|(_, is_bound)| !is_bound)
+    }
+
+    /// Whether a zone is destroyed.
+    pub fn is_zone_gone(&self, zone: ZoneId) -> bool {
+        self.damage.zones_gone() & bit(zone) != 0
+    }
+
     /// Tells what was at stake up to now while a live copy was left. What else a strike finds is not
     /// looked at: it changes far less often.
     fn tell_live<E, R>(&mut self, idx: usize, now: Stamp, ctx: &mut Context<'_, E, R>)
@@ -44,20 +65,20 @@ impl Backups {
         let from = std::mem::replace(&mut self.sets[idx].live_told_until, now);
         if from < now {
             for class in [DisasterClass::Node, DisasterClass::Zone] {
-                let disasters = self.disasters(idx, class);
-                let mut told: Vec<Cow<'_, [Stake]>> = Vec::new();
-                for stakes in disasters.filter_map(|disaster| self.live_stakes(idx, disaster)) {
-                    if !told.contains(&stakes) {
-                        tell_stakes(DataSetId::from_index(idx), class, (from, now), &stakes, ctx);
-                        told.push(stakes);
+                let mut told: Vec<Live<'_>> = Vec::new();
+                for disaster in self.disasters(idx, class) {
+                    let Some(live) = self.live(idx, disaster) else { continue };
+                    if !told.contains(&live) {
+                        tell_stakes(DataSetId::from_index(idx), class, (from, now), &live, ctx);
+                        told.push(live);
                     }
                 }
             }
         }
     }
 
-    /// What is lost when a live copy is left after a disaster, the most of these; `None` when none is.
-    pub(super) fn live_stakes(&self, idx: usize, disaster: Disaster) -> Option<Cow<'_, [Stake]>> {
+    /// What is lost when a live copy is left after a disaster; `None` when none is.
+    pub(super) fn live(&self, idx: usize, disaster: Disaster) -> Option<Live<'_>> {
         let (spec, set) = (&self.protection().data_sets[idx], &self.sets[idx]);
         let zones_gone = self.damage.zones_gone();
         let nodes_left = set.node_zones.iter().filter(|zone| zones_gone & bit(**zone) == 0).count();
@@ -73,19 +94,22 @@ impl Backups {
             Disaster::Zone(zone) => {
                 set.stakes.zones.get(zone.index()).and_then(Option::as_ref).map(slice::from_ref)
             }
-            Disaster::Node if spec.is_on_nodes => set.stakes.node.as_deref(),
+            Disaster::Node => set.stakes.node.as_deref(),
             _ => None,
         };
-        if let Some(told) = told.filter(|_| !set.is_rebuilt) {
-            return Some(Cow::Borrowed(told));
-        }
         let hits_home = match disaster {
             Disaster::Zone(zone) => set.home & bit(zone) != 0,
-            Disaster::Node => spec.is_on_nodes,
+            Disaster::Node => !set.is_rebuilt && spec.is_exposed_to(DisasterClass::Node),
             _ => !set.is_rebuilt,
         };
+        if let Some(told) = told.filter(|_| !set.is_rebuilt) {
+            // Its instances may stand elsewhere than where it began.
+            let is_moved = told.iter().any(|stake| !stake.pieces.is_empty());
+            return Some(Live { stakes: Cow::Borrowed(told), takes_over: hits_home || is_moved });
+        }
         let lag = if hits_home { spec.live_lag } else { SimSpan::ZERO };
-        Some(Cow::Owned(vec![Stake::constant(lag)]))
+        let stakes = Cow::Owned(vec![Stake::constant(lag)]);
+        Some(Live { stakes, takes_over: hits_home })
     }
 
     /// The same of a strike at a moment, and whether that is known for sure.
@@ -95,7 +119,7 @@ impl Backups {
         disaster: Disaster,
         at: Stamp,
     ) -> Option<(SimSpan, bool)> {
-        let stakes = self.live_stakes(idx, disaster)?;
+        let Live { stakes, .. } = self.live(idx, disaster)?;
         let loss = stakes.iter().map(|it| it.at(at.time())).max().unwrap_or_default();
         Some((loss, stakes.iter().any(|it| it.is_bound)))
     }
@@ -106,13 +130,14 @@ pub(super) fn tell_stakes<E, R>(
     data_set: DataSetId,
     class: DisasterClass,
     (from, until): (Stamp, Stamp),
-    stakes: &[Stake],
+    live: &Live<'_>,
     ctx: &mut Context<'_, E, R>,
 ) where
     E: Copy + From<BackupEvent>,
     R: Recorder<Observation>,
 {
-    for stretch in stakes.iter().flat_map(|stake| Stretch::of_stake(from, until, stake)) {
+    let of_stake = |stake| Stretch::of_stake(from, until, stake, live.takes_over);
+    for stretch in live.stakes.iter().flat_map(of_stake) {
         ctx.observe(|| Observation::Backup(stretch.fact(data_set, class)));
     }
 }

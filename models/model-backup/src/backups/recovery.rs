@@ -3,7 +3,7 @@
 use model_api::DataSetId;
 use model_api::backup::DisasterClass;
 use model_api::observation::{BackupFact, RecoveryParts};
-use sim_kernel::{Context, Recorder, SimSpan, SimTime};
+use sim_kernel::{Context, Recorder, SimSpan, SimTime, Timer};
 
 use super::{BackupEvent, BackupNotice, Backups, Observation, Obstacles, PRIORITY};
 use crate::exposure::ALL;
@@ -25,6 +25,14 @@ pub(super) struct Loss {
     /// It still ran when the loss was found.
     is_server_left: bool,
     work: Work,
+    /// When people could begin with it: at the strike, or when it was struck again meanwhile.
+    began_at: Stamp,
+    /// Time from the first strike that came to nothing, because it was struck again.
+    wasted: SimSpan,
+    /// What comes next.
+    timer: Timer,
+    /// Bytes move.
+    is_reading: bool,
     ready_at: Option<Stamp>,
     reads_at: Option<Stamp>,
     found: Option<Found>,
@@ -92,7 +100,7 @@ impl Backups {
         let mut gone = 0;
         for idx in 0..self.sets.len() {
             let is_lost = self.sets[idx].loss.is_some();
-            if !is_lost && self.live_stakes(idx, Disaster::Node).is_none() {
+            if !is_lost && self.live(idx, Disaster::Node).is_none() {
                 gone += 1;
                 self.begin_loss(DataSetId::from_index(idx), Disaster::Node, None, ctx);
             }
@@ -140,6 +148,10 @@ impl Backups {
             written_until: stopped_at.or((!is_logical).then_some(now)),
             is_server_left: false,
             work,
+            began_at: now,
+            wasted: SimSpan::ZERO,
+            timer: Timer::NONE,
+            is_reading: false,
             ready_at: None,
             reads_at: None,
             found: None,
@@ -147,7 +159,168 @@ impl Backups {
         });
         let class = class_of(disaster);
         ctx.observe(|| Observation::Backup(BackupFact::Struck { data_set, class }));
-        ctx.schedule_in(work.detect, PRIORITY, BackupEvent::LossDiscovered(data_set));
+        self.expect(BackupEvent::LossDiscovered(data_set), data_set, work.detect, ctx);
+    }
+
+    /// The next stage of a recovery begins after some time.
+    pub(super) fn expect<E, R>(
+        &mut self,
+        next: BackupEvent,
+        data_set: DataSetId,
+        span: SimSpan,
+        ctx: &mut Context<'_, E, R>,
+    ) where
+        E: Copy + From<BackupEvent>,
+        R: Recorder<Observation>,
+    {
+        if let Some(loss) = &mut self.sets[data_set.index()].loss {
+            loss.timer = ctx.timer_in(span, PRIORITY, next);
+        }
+    }
+
+    /// The next stage comes at another time than was expected: never, where that is beyond the end of virtual time.
+    pub(super) fn put_off<E, R>(
+        &mut self,
+        next: BackupEvent,
+        data_set: DataSetId,
+        span: SimSpan,
+        ctx: &mut Context<'_, E, R>,
+    ) where
+        E: Copy + From<BackupEvent>,
+        R: Recorder<Observation>,
+    {
+        if let Some(loss) = &self.sets[data_set.index()].loss {
+            ctx.cancel(loss.timer);
+        }
+        if ctx.now().checked_add(span).is_some() {
+            self.expect(next, data_set, span, ctx);
+        }
+    }
+
+    /// The content of data is destroyed once more before it is back. Returns whether there was any.
+    ///
+    /// A restore that has begun begins anew once that is noticed. One that has not undoes both; it is noticed
+    /// when the first of them is.
+    /// Simplified: what is restored can be destroyed before it is led to; a copy whose lock ends between
+    /// two attacks counts as kept.
+    pub(super) fn corrupt_again<E, R>(
+        &mut self,
+        data_set: DataSetId,
+        dwell: SimSpan,
+        deletes_copies: bool,
+        ctx: &mut Context<'_, E, R>,
+    ) -> bool
+    where
+        E: Copy + From<BackupEvent>,
+        R: Recorder<Observation>,
+    {
+        ctx.hit(&rare::STRUCK_AGAIN);
+        self.look(ctx);
+        let now = Stamp::of(ctx.now());
+        let Some(loss) = &mut self.sets[data_set.index()].loss else { return false };
+        // Of data that is gone there is no content until some is restored.
+        if loss.is_final || !loss.is_logical() && loss.found.is_none() {
+            return false;
+        }
+        let disaster = if deletes_copies { Disaster::Ransomware } else { Disaster::Logical };
+        if deletes_copies {
+            loss.disaster = disaster;
+        }
+        let class = class_of(disaster);
+        ctx.observe(|| Observation::Backup(BackupFact::Struck { data_set, class }));
+        let in_all = now.plus(dwell).since(loss.began_at);
+        if loss.found.is_some() {
+            self.begin_anew(data_set, disaster, Some(dwell), ctx);
+        } else if loss.discovered_at.is_none() && in_all < loss.work.detect {
+            loss.work.detect = in_all;
+            ctx.cancel(loss.timer);
+            self.expect(BackupEvent::LossDiscovered(data_set), data_set, dwell, ctx);
+        }
+        true
+    }
+
+    /// By data set: it is lost, and what it is restored to is there.
+    pub(super) fn grounds(&self) -> Vec<bool> {
+        (0..self.sets.len()).map(|idx| self.has_ground(idx)).collect()
+    }
+
+    fn has_ground(&self, idx: usize) -> bool {
+        match &self.sets[idx].loss {
+            None => false,
+            Some(loss) if loss.is_final => false,
+            // In place.
+            Some(loss) if loss.is_logical() => self.stands(idx, &self.damage),
+            Some(_) => self.fates.has_live_copy(idx, (self.zones_left(), 0), &self.damage),
+        }
+    }
+
+    /// Recoveries begin anew whose ground was there before a disaster and is not any more. Returns how
+    /// many.
+    pub(super) fn lose_grounds<E, R>(
+        &mut self,
+        before: &[bool],
+        disaster: Disaster,
+        ctx: &mut Context<'_, E, R>,
+    ) -> u32
+    where
+        E: Copy + From<BackupEvent>,
+        R: Recorder<Observation>,
+    {
+        let mut count = 0;
+        for (idx, had_ground) in before.iter().enumerate() {
+            if !had_ground || self.has_ground(idx) {
+                continue;
+            }
+            count += 1;
+            ctx.hit(&rare::STRUCK_AGAIN);
+            let (data_set, now) = (DataSetId::from_index(idx), Stamp::of(ctx.now()));
+            let stopped_at = self.sets[idx].stopped_at;
+            if let Some(loss) = &mut self.sets[idx].loss {
+                loss.disaster = disaster;
+                loss.is_server_left = false;
+                loss.written_until = loss.written_until.or(stopped_at).or(Some(now));
+            }
+            let class = class_of(disaster);
+            ctx.observe(|| Observation::Backup(BackupFact::Struck { data_set, class }));
+            self.begin_anew(data_set, disaster, None, ctx);
+        }
+        count
+    }
+
+    /// What was done for a recovery so far is lost, and what was restored: somebody has to notice that, and all
+    /// of it is done again.
+    fn begin_anew<E, R>(
+        &mut self,
+        data_set: DataSetId,
+        disaster: Disaster,
+        dwell: Option<SimSpan>,
+        ctx: &mut Context<'_, E, R>,
+    ) where
+        E: Copy + From<BackupEvent>,
+        R: Recorder<Observation>,
+    {
+        let (idx, now) = (data_set.index(), Stamp::of(ctx.now()));
+        // It has luck of its own.
+        self.sets[idx].recovery_count += 1;
+        let work = self.work(idx, disaster, dwell);
+        let Some(loss) = &mut self.sets[idx].loss else { return };
+        ctx.cancel(loss.timer);
+        if std::mem::take(&mut loss.is_reading) {
+            self.restoring -= 1;
+        }
+        loss.wasted = now.since(loss.struck_at);
+        (loss.work, loss.began_at) = (work, now);
+        (loss.ready_at, loss.reads_at, loss.found) = (None, None, None);
+        self.queue.retain(|other| *other != data_set);
+        self.end_moving(data_set, ctx);
+        self.expect(BackupEvent::LossDiscovered(data_set), data_set, work.detect, ctx);
+        self.start_restores(ctx);
+    }
+
+    /// Zones that are not destroyed.
+    fn zones_left(&self) -> u64 {
+        let all = u64::MAX >> (64 - self.blueprint.zones.len().clamp(1, 64));
+        all & !self.damage.zones_gone()
     }
 
     pub(super) fn loss_discovered<E, R>(
@@ -163,14 +336,17 @@ impl Backups {
         let set = &mut self.sets[data_set.index()];
         let stopped_at = set.stopped_at;
         let Some(loss) = &mut set.loss else { return };
-        loss.discovered_at = Some(now);
-        loss.is_server_left = loss.disaster == Disaster::Logical && stopped_at.is_none();
-        loss.written_until = Some(loss.written_until.or(stopped_at).unwrap_or(now));
         let decided_in = loss.work.respond.saturating_add(loss.work.decide);
-        self.refresh(now);
-        notices.push(BackupNotice::Held(data_set));
+        // Nobody writes between two of them.
+        if loss.discovered_at.is_none() {
+            loss.discovered_at = Some(now);
+            loss.is_server_left = loss.disaster == Disaster::Logical && stopped_at.is_none();
+            loss.written_until = Some(loss.written_until.or(stopped_at).unwrap_or(now));
+            self.refresh(now);
+            notices.push(BackupNotice::Held(data_set));
+        }
         ctx.observe(|| Observation::Backup(BackupFact::LossDiscovered { data_set }));
-        ctx.schedule_in(decided_in, PRIORITY, BackupEvent::RestoreDecided(data_set));
+        self.expect(BackupEvent::RestoreDecided(data_set), data_set, decided_in, ctx);
     }
 
     /// One stage of the preparation is over; the next one begins.
@@ -191,7 +367,7 @@ impl Backups {
             }
             _ => (loss.work.provision, BackupEvent::RestoreReady(data_set)),
         };
-        ctx.schedule_in(takes, PRIORITY, next);
+        self.expect(next, data_set, takes, ctx);
     }
 
     /// Starts restores that are prepared, in order, as many as are made at the same time.
@@ -268,7 +444,7 @@ impl Backups {
             ctx.observe(|| Observation::Backup(BackupFact::Unrestorable { data_set }));
             return true;
         };
-        (loss.reads_at, loss.found) = (Some(now), Some(found));
+        (loss.reads_at, loss.found, loss.is_reading) = (Some(now), Some(found), true);
         self.restoring += 1;
         let bad_count = found.bad_count;
         if bad_count > 0 {
@@ -276,10 +452,7 @@ impl Backups {
         }
         let started = BackupFact::RestoreStarted { data_set, bad_count };
         ctx.observe(|| Observation::Backup(started));
-        // Beyond the end of virtual time it never ends.
-        if ctx.now().checked_add(found.takes()).is_some() {
-            ctx.schedule_in(found.takes(), PRIORITY, BackupEvent::RestoreDone(data_set));
-        }
+        self.move_bytes(data_set, &found, ctx);
         true
     }
 
@@ -341,9 +514,17 @@ impl Backups {
         R: Recorder<Observation>,
     {
         self.restoring -= 1;
-        if let Some(loss) = &self.sets[data_set.index()].loss {
+        self.end_moving(data_set, ctx);
+        if let Some(loss) = &mut self.sets[data_set.index()].loss {
+            loss.is_reading = false;
+            if let (Some(found), Some(reads_at)) = (&mut loss.found, loss.reads_at) {
+                // It took longer than alone where it shared a place.
+                let took = Stamp::of(ctx.now()).since(reads_at);
+                found.fetch = took.saturating_sub(found.replay);
+            }
+            let verify = loss.work.verify;
             ctx.observe(|| Observation::Backup(BackupFact::RestoreDone { data_set }));
-            ctx.schedule_in(loss.work.verify, PRIORITY, BackupEvent::Returned(data_set));
+            self.expect(BackupEvent::Returned(data_set), data_set, verify, ctx);
         }
         self.start_restores(ctx);
     }
@@ -388,8 +569,7 @@ impl Backups {
         if self.stands(idx, &self.damage) {
             return;
         }
-        let all = u64::MAX >> (64 - self.blueprint.zones.len().clamp(1, 64));
-        let left = all & !self.damage.zones_gone();
+        let left = self.zones_left();
         // It has new volumes, of which nobody said on which pool.
         self.sets[idx].pools = 0;
         let is_rebuilt = !self.fates.has_live_copy(idx, (left, 0), &self.damage);
@@ -409,7 +589,7 @@ fn parts(loss: &Loss, found: &Found) -> RecoveryParts {
         detect_ns: work.detect.as_nanos(),
         decide_ns: work.respond.saturating_add(work.decide).as_nanos(),
         act_ns: work.act.as_nanos(),
-        provision_ns: work.provision.saturating_add(waited).as_nanos(),
+        provision_ns: work.provision.saturating_add(waited).saturating_add(loss.wasted).as_nanos(),
         fetch_ns: found.fetch.as_nanos(),
         replay_ns: found.replay.as_nanos(),
         verify_ns: work.verify.as_nanos(),

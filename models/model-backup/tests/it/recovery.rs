@@ -5,7 +5,7 @@ use model_api::observation::{BackupFact, RecoveryParts};
 use model_api::parameters::Range;
 use model_api::{DataSetId, KeyId, Origin, PlaceId, SimSpan, SimTime};
 
-use crate::town::{Deed, SECOND_ZONE, archive, blueprint, data_set, place, policy, run};
+use crate::town::{Deed, SECOND_ZONE, Town, archive, blueprint, data_set, place, policy, run};
 
 /// A key that is kept where a place stands.
 fn key(name: &str, at: &model_api::backup::Place) -> Key {
@@ -86,6 +86,11 @@ fn the_worked_values_of_the_specification() {
 fn data_that_others_need_comes_first_and_one_restore_follows_another() {
     let mut protection = databases(&["shop", "vault", "wiki"]);
     protection.data_sets[0].restored_after = vec![DataSetId(1)];
+    // They do not share what the bucket gives.
+    protection.places[0].read_bytes_per_second = 300 << 20;
+    for data_set in &mut protection.data_sets {
+        data_set.volume_bytes_per_second = Some(100 << 20);
+    }
     let order: Vec<u32> = returns(protection.clone(), SimTime::from_secs(7200))
         .into_iter()
         .map(|(id, _, _)| id.0)
@@ -393,4 +398,87 @@ fn the_end_of_a_run_tells_what_is_not_back() {
     slow.places[0].read_bytes_per_second = 1;
     let reads = still(slow, Deed::Strike(1), 4).expect("it reads for years");
     assert!(reads.1 && !reads.0.is_zero() && reads.0 < hours(1), "{reads:?}");
+}
+
+/// What came of a loss in the content at 2 h that is found after an hour, with a second disaster.
+fn struck_again(more: &[(u64, Deed)]) -> (Vec<(u64, BackupFact)>, Town) {
+    let mut protection = databases(&["db"]);
+    protection.data_sets[0].discovery = SimSpan::from_hours(1);
+    let first = (SimTime::from_secs(7_200), Deed::Strike(3));
+    let more = more.iter().map(|(secs, deed)| (SimTime::from_secs(*secs), *deed));
+    let deeds: Vec<_> = std::iter::once(first).chain(more).collect();
+    let end = SimTime::ZERO + SimSpan::from_days(3);
+    let (town, facts) = run(&blueprint(protection), 1, &deeds, end);
+    let is_told =
+        |fact: &BackupFact| !matches!(fact, BackupFact::Exposure(_) | BackupFact::Kept { .. });
+    let told = facts.0.into_iter().filter(|(_, fact)| is_told(fact));
+    (told.map(|(at, fact)| (at.as_secs(), fact)).collect(), town)
+}
+
+/// When it is back, and what its parts sum to, in seconds.
+fn back(facts: &[(u64, BackupFact)]) -> (u64, u64) {
+    let returned: Vec<_> = facts
+        .iter()
+        .filter_map(|(at, fact)| match fact {
+            BackupFact::Returned { parts, .. } => Some((*at, parts.sum_ns() / 1_000_000_000)),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(returned.len(), 1, "{facts:?}");
+    returned[0]
+}
+
+#[test]
+fn what_is_struck_again_before_it_is_back_is_restored_again() {
+    let struck = |facts: &[(u64, BackupFact)]| {
+        facts.iter().filter(|(_, fact)| matches!(fact, BackupFact::Struck { .. })).count()
+    };
+    let once = struck_again(&[]).0;
+    let (once_at, sum) = back(&once);
+    // Found after an hour; 100 GiB at 100 MiB/s and a log take more than 17 min.
+    let found_at = 7_200 + 3_600;
+    assert_eq!(sum, once_at - 7_200);
+    assert!(once_at > found_at + 1_000);
+    // The same, 10 min before the restore begins and 10 min after.
+    for (at, is_anew) in [(found_at - 600, false), (found_at + 600, true)] {
+        let (facts, town) = struck_again(&[(at, Deed::Strike(3))]);
+        let (back_at, sum) = back(&facts);
+        assert_eq!((struck(&facts), sum), (2, back_at - 7_200), "{facts:?}");
+        let expected = if is_anew { at + 3_600 + (once_at - found_at) } else { once_at };
+        assert_eq!(back_at, expected, "{at}");
+        assert!(!town.backups.is_lost(DataSetId(0)));
+    }
+    // The region, while bytes move, and before anybody knows of the first.
+    for at in [found_at + 600, found_at - 600] {
+        let (facts, _) = struck_again(&[(at, Deed::Strike(1))]);
+        let (back_at, sum) = back(&facts);
+        assert_eq!((struck(&facts), sum), (2, back_at - 7_200), "{facts:?}");
+        assert_eq!(back_at, at + (once_at - found_at), "{at}");
+    }
+}
+
+#[test]
+fn restores_that_read_one_place_share_what_it_gives() {
+    // 50 GiB and 100 GiB at 100 MiB/s: 512 s and 1024 s by themselves.
+    let fetch = |read: u64, volume: Option<u64>, parallel: u32| {
+        let mut protection = databases(&["small", "large"]);
+        protection.data_sets[0].size_bytes = 50 << 30;
+        protection.places[0].read_bytes_per_second = read << 20;
+        for data_set in &mut protection.data_sets {
+            data_set.volume_bytes_per_second = volume.map(|it| it << 20);
+        }
+        protection.recovery.parallel = parallel;
+        let mut returned = returns(protection, SimTime::from_secs(7200));
+        returned.sort_by_key(|(id, _, _)| *id);
+        let (sums, back): (Vec<u64>, Vec<u64>) =
+            returned.iter().map(|(_, back, parts)| (parts.sum_ns(), back.as_nanos())).unzip();
+        assert_eq!(sums, back, "the parts are the whole");
+        let secs = |parts: &RecoveryParts| (parts.fetch_ns + 500_000_000) / 1_000_000_000;
+        returned.iter().map(|(_, _, parts)| secs(parts)).collect::<Vec<_>>()
+    };
+    // One after another; together at half the rate until the small one is done; each as fast as its volume.
+    assert_eq!(fetch(100, None, 1), [512, 1024]);
+    assert_eq!(fetch(100, None, 2), [1024, 1536]);
+    assert_eq!(fetch(200, Some(100), 2), [512, 1024]);
+    assert_eq!(fetch(150, Some(100), 2), [683, 1195]);
 }

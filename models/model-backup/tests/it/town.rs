@@ -187,17 +187,19 @@ pub(crate) const DISCOVERY: SimSpan = SimSpan::from_hours(5);
 /// The disasters that are tried, by number.
 pub(crate) const DISASTER_COUNT: u8 = 7;
 
-/// One more: the second zone.
+/// More: the second zone, and the third.
 pub(crate) const SECOND_ZONE: u8 = DISASTER_COUNT;
+const THIRD_ZONE: u8 = DISASTER_COUNT + 1;
 
-/// And one: the nodes under live copies.
-pub(crate) const NODES: u8 = DISASTER_COUNT + 1;
+/// And the nodes under live copies.
+pub(crate) const NODES: u8 = DISASTER_COUNT + 2;
 
 pub(crate) fn disaster(number: u8) -> Disaster {
     match number {
         NODES => Disaster::Node,
         0 => Disaster::Zone(ZoneId(0)),
         SECOND_ZONE => Disaster::Zone(ZoneId(1)),
+        THIRD_ZONE => Disaster::Zone(ZoneId(2)),
         1 => Disaster::Region,
         2 => Disaster::Account(0),
         3 | 4 => Disaster::Logical,
@@ -238,6 +240,17 @@ pub(crate) fn run(
     deeds: &[(SimTime, Deed)],
     end: SimTime,
 ) -> (Town, Facts) {
+    let mut simulation = simulation(blueprint, seed);
+    for (at, deed) in deeds {
+        simulation.schedule_at(*at, Priority::new(1), TownEvent::Deed(*deed));
+    }
+    assert!(simulation.run_until(end).is_complete());
+    simulation.apply(|town, ctx| town.backups.finish(ctx));
+    simulation.into_parts()
+}
+
+/// A run that has begun.
+pub(crate) fn simulation(blueprint: &Arc<Blueprint>, seed: u64) -> Simulation<Town, Facts> {
     let streams = Streams::new(seed, 0);
     let town = Town {
         backups: Backups::new(blueprint, streams),
@@ -248,12 +261,7 @@ pub(crate) fn run(
     };
     let mut simulation = Simulation::new(town, Facts::default(), Limits::default());
     simulation.apply(|town, ctx| town.backups.begin(ctx));
-    for (at, deed) in deeds {
-        simulation.schedule_at(*at, Priority::new(1), TownEvent::Deed(*deed));
-    }
-    assert!(simulation.run_until(end).is_complete());
-    simulation.apply(|town, ctx| town.backups.finish(ctx));
-    simulation.into_parts()
+    simulation
 }
 
 pub(crate) fn blueprint(protection: Protection) -> Arc<Blueprint> {

@@ -197,7 +197,7 @@ impl Cluster {
     }
 
     /// Something happened that may help pods that no node fitted.
-    fn tell_queue<E, R>(
+    pub(super) fn tell_queue<E, R>(
         &mut self,
         event: ClusterEvent,
         subject: Subject,

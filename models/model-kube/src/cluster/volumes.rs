@@ -10,7 +10,8 @@
 //! with `volumeBindingMode: Immediate` are made when a pod is, in the zone that the name of their claim
 //! leads to (see [`model_api::kube::early_claims`]); where those of one pod are in two zones, it fits no
 //! node. An instance of CloudNativePG whose volumes are destroyed gets a new number, and so perhaps
-//! another zone.
+//! another zone. Volumes that are restored for those that a zone took with it stand where their pods are
+//! bound next.
 //! # Not modelled
 //! A CSI driver that is away; a kubelet
 //! that comes back within the 6 minutes frees the volume no earlier for pods that already wait.
@@ -32,7 +33,8 @@ use sim_kernel::{Context, Recorder, SimSpan, SimTime};
 use super::pod::PodPhase;
 use super::{Cluster, KubeEvent};
 use crate::rare;
-use crate::scheduling::{BoundClaim, Claim, SchedulerCache, ShapeId, VolumesId};
+use crate::scheduling::queue::ClusterEvent;
+use crate::scheduling::{BoundClaim, Claim, SchedulerCache, ShapeId, Subject, VolumesId};
 
 /// How long a silent node keeps a volume that nobody needs on it.
 const FORCE_DETACH: SimSpan = SimSpan::from_mins(6);
@@ -229,6 +231,47 @@ impl Cluster {
             self.delete_pod(pod, DeletionReason::VolumeLost, ctx);
             self.settle(ctx);
         }
+    }
+
+    /// Volumes of a workload were restored that stood in zones that are gone. Whoever restores them deletes
+    /// the claims that are bound there, and by force the pods on dead nodes that hold them: a restore goes
+    /// past what is there already (Velero 1.16, `pkg/restore/restore.go`: existing resources). The new
+    /// volumes stand where their pods are bound next. Returns how many there are.
+    ///
+    /// Simplified: with all of that nobody waits for an API that is away.
+    pub fn restore_volumes<E, R>(
+        &mut self,
+        workload: WorkloadId,
+        is_gone: impl Fn(ZoneId) -> bool,
+        ctx: &mut Context<'_, E, R>,
+    ) -> u32
+    where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        let lost = self.workloads[workload.index()].take_volumes(&is_gone);
+        for key in &lost {
+            let pods = self.workloads[workload.index()].pods.iter().copied();
+            let held: Vec<PodId> = pods
+                .filter(|pod| {
+                    let pod = &self.pods[pod.index()];
+                    self.workloads[workload.index()].volume_key(pod.ordinal) == *key
+                        && pod
+                            .node
+                            .is_some_and(|node| is_gone(self.blueprint.nodes[node.index()].zone))
+                })
+                .collect();
+            for pod in held {
+                self.delete_pod(pod, DeletionReason::VolumeLost, ctx);
+                self.remove_pod(pod, ctx);
+            }
+            self.attachments.remove(&(workload, *key));
+        }
+        if !lost.is_empty() {
+            self.tell_queue(ClusterEvent::ClaimChanged, Subject::Other, ctx);
+            self.settle(ctx);
+        }
+        u32::try_from(lost.len()).expect("pods are few")
     }
 
     /// Whether a pod's volumes are attached to its node, or are about to be, or it has none.

@@ -163,6 +163,18 @@ impl WorkloadState {
         self.claim_numbers.insert(ordinal, highest.map_or(0, |number| number + 1));
     }
 
+    /// Forgets the volumes that stand in some zones; returns whose they were.
+    pub(super) fn take_volumes(&mut self, is_gone: impl Fn(ZoneId) -> bool) -> Vec<u32> {
+        let gone = self.volume_zones.iter().filter(|(_, zone)| is_gone(**zone));
+        let keys: Vec<u32> = gone.map(|(key, _)| *key).collect();
+        for key in &keys {
+            self.volume_zones.remove(key);
+            self.other_volume_zones.remove(key);
+            self.volume_nodes.remove(key);
+        }
+        keys
+    }
+
     pub(super) fn set_volume_node(&mut self, ordinal: u32, node: NodeId) {
         let key = self.volume_key(ordinal);
         self.volume_nodes.entry(key).or_insert(node);

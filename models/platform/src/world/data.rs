@@ -7,6 +7,9 @@
 //! etcd's content is what the Kubernetes API says: while it is lost nothing is written, and what a
 //! restore brings back is handed to the cluster model, which goes on from there.
 //!
+//! Volumes that a zone took with it are restored where zones are left, and their pods go there. In a region
+//! that is built again nobody places pods.
+//!
 //! Simplified: a database that was restored because all of its instances are gone serves without pods
 //! of its own; the cluster model does not place new ones.
 
@@ -268,7 +271,8 @@ impl World {
                         }
                         self.data.backups.set_writing(data_set, true, ctx);
                     }
-                    DataSetKind::Volumes(_) | DataSetKind::Other => {}
+                    DataSetKind::Volumes(workload) => self.restore_volumes(workload, ctx),
+                    DataSetKind::Other => {}
                 },
             }
         }
@@ -329,6 +333,22 @@ impl World {
             (units(spec.commits_per_second), units(spec.wal_bytes_per_second));
         let span_ns = lost.as_nanos();
         ctx.observe(|| Observation::CommitsLost { database, span_ns, commit_count, wal_bytes });
+    }
+
+    /// Volumes stand where zones are left, and their pods with them. In a region that was rebuilt nobody
+    /// places any.
+    fn restore_volumes<R: Recorder<Observation>>(
+        &mut self,
+        workload: WorkloadId,
+        ctx: &mut Context<'_, Event, R>,
+    ) {
+        let backups = &self.data.backups;
+        let is_gone: Vec<bool> = (0..self.blueprint.zones.len())
+            .map(|zone| backups.is_zone_gone(ZoneId::from_index(zone)))
+            .collect();
+        if is_gone.contains(&false) && is_gone.contains(&true) {
+            self.cluster.restore_volumes(workload, |zone| is_gone[zone.index()], ctx);
+        }
     }
 
     fn hold<R: Recorder<Observation>>(

@@ -1,4 +1,4 @@
-//! What is at stake with a zone is what is lost when it is destroyed.
+//! What is at stake with a zone or a node is what is lost when it is destroyed.
 
 use model_api::backup::DisasterClass;
 use model_api::blueprint::{DatabaseManager, Patroni, Synchronous};
@@ -223,7 +223,7 @@ fn random_database(numbers: &mut Numbers, seed: u64) -> Blueprint {
         blueprint.databases[0].manager = patroni(is_synchronous, is_strict, count);
     }
     blueprint.databases[0].instances = 3 + u32::try_from(numbers.below(3)).expect("few");
-    blueprint.protection.data_sets[0].is_on_nodes = true;
+    blueprint.protection.data_sets[0].is_on_nodes = seed / 10 % 2 == 0;
     blueprint
 }
 
@@ -303,6 +303,11 @@ fn strike_all(
         };
         // Sides that were replaced end with the strike; what others lose is lost without it too.
         let promoted_at = outcome.promoted_at.filter(|_| hits_primary);
+        // So is what a promotion costs that comes in the very moment of the strike.
+        let is_due_anyway = !hits_primary && outcome.promoted_at == Some(when);
+        if is_due_anyway && *disaster != Disaster::Node {
+            continue;
+        }
         let lost = outcome.lost(&[when, promoted_at.unwrap_or(when)]);
         let is_sure = backups.is_cost_sure(DataSetId(0), *disaster, when);
         // Whoever is cut off goes on to acknowledge until it is replaced.

@@ -255,7 +255,7 @@ codes! {
         "A request makes a call between 1 and 100 times. More of them are a loop that no client waits for, and cost a run as much as so many Services."
         "State how many times it is made in the mean, or leave `times` away for one."
     E0080 "a promise about nodes of data that outlives them"
-        "Volumes that are attached over the network, and the state of the API, are not lost with a node. A promise about that would hold without ever being tried."
+        "Volumes that are attached over the network, and the state of the API, are not lost with a node. A promise about that would hold without ever being tried. Of databases it is not refused: a standby that is promoted may lack what was acknowledged."
         "Promise another disaster, such as zone. Data is lost with a node where the provisioner of its StorageClass makes volumes on disks of nodes, such as rancher.io/local-path or topolvm.io."
     E0085 "API servers without a single seat"
         "With priority and fairness the two limits of requests in flight add up to the seats of an API server, and kube-apiserver does not start unless that is more than none."

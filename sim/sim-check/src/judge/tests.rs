@@ -1,6 +1,7 @@
+use model_api::backup::{DataSet, DataSetKind, DisasterClass};
 use model_api::fault::{Fault, FaultKind, FaultPlan, Start, ZonePick};
 use model_api::kube::Service;
-use model_api::{DatabaseId, FaultId, Observation, Origin, ServiceId};
+use model_api::{DataSetId, DatabaseId, FaultId, Observation, Origin, ServiceId};
 use sim_kernel::{EventId, Recorder as _};
 
 use super::*;
@@ -425,5 +426,51 @@ fn only_the_dark_is_unwinnable() {
     ];
     for (promise, away, verdict) in cases {
         assert_eq!(in_the_dark(promise, away), verdict, "{promise:?} {away:?}");
+    }
+}
+
+/// The verdict about the time to be back from a disaster that was exposed so.
+fn back_from(class: DisasterClass, kind: DataSetKind, seen: crate::Exposure) -> (Verdict, String) {
+    let limit = Limit { comparison: Comparison::LessOrEqual, value: MINUTE };
+    let promise = DataPromise::Back { class, limit };
+    let promise = Promise::Data { data_set: DataSetId(0), promise };
+    let (mut blueprint, mut measures) = run(&promise, (10, 11));
+    let name = "shop/orders".to_owned();
+    let data_set = DataSet { name, kind, ..crate::fixture::data_set() };
+    blueprint.protection.data_sets.push(data_set);
+    let mut data = crate::DataMeasures::default();
+    data.exposures[class as usize] = Some(seen);
+    measures.data = vec![data];
+    let found = judge(&guarantee(promise, None), &[measures], &blueprint);
+    (found.verdict, found.reason)
+}
+
+#[test]
+fn a_live_copy_that_takes_over_is_not_back_at_once() {
+    let seen = |minutes: u64, takes_over| crate::Exposure {
+        loss_max: SimSpan::ZERO,
+        loss_max_at: SimTime::ZERO,
+        back_max: MINUTE * minutes,
+        back_max_at: SimTime::ZERO,
+        is_loss_bound: false,
+        takes_over,
+    };
+    use DisasterClass as Class;
+    let (database, volumes) =
+        (DataSetKind::Database(DatabaseId(0)), DataSetKind::Volumes(model_api::WorkloadId(0)));
+    let cases = [
+        (Class::Zone, database, seen(0, true), Verdict::Inconclusive, "zonePowerLoss"),
+        (Class::Node, database, seen(0, true), Verdict::Inconclusive, "nodeCrash"),
+        (Class::Zone, database, seen(2, true), Verdict::Violated, ""),
+        (Class::Zone, database, seen(1, false), Verdict::Held, ""),
+        (Class::Region, database, seen(1, false), Verdict::Held, ""),
+        (Class::Region, volumes, seen(1, false), Verdict::Inconclusive, "pods"),
+        (Class::Region, volumes, seen(2, false), Verdict::Violated, ""),
+        (Class::Zone, volumes, seen(1, false), Verdict::Held, ""),
+    ];
+    for (class, kind, seen, verdict, word) in cases {
+        let (found, reason) = back_from(class, kind, seen);
+        assert_eq!(found, verdict, "{class:?} {kind:?} {seen:?}: {reason}");
+        assert!(reason.contains(word) && !reason.contains("longer horizon"), "{reason}");
     }
 }
