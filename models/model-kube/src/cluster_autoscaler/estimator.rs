@@ -316,3 +316,58 @@ impl<'a> Packing<'a> {
         id
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use model_api::kube::Container;
+
+    use super::*;
+
+    fn amounts(cpu: i64, memory: i64) -> ResourceList {
+        let amounts = [(ResourceList::CPU, cpu), (ResourceList::MEMORY, memory)];
+        ResourceList(amounts.map(|(name, amount)| (name.to_owned(), amount)).into())
+    }
+
+    /// Shares of both resources together; init containers do not count, nor does what a node has none of.
+    #[test]
+    fn a_pod_scores_by_its_shares_of_a_node() {
+        let container =
+            |cpu, memory| Container { requests: amounts(cpu, memory), ..Container::default() };
+        let spec = PodSpec {
+            init_containers: vec![container(900, 900)],
+            containers: vec![container(500, 100), container(250, 0)],
+            ..PodSpec::default()
+        };
+        assert_eq!(pod_score(&spec, &amounts(1000, 400)), 0.75 + 0.25);
+        assert_eq!(pod_score(&spec, &amounts(1000, 0)), 0.75);
+        assert_eq!(pod_score(&PodSpec::default(), &amounts(1000, 400)), 0.0);
+    }
+
+    #[test]
+    fn the_largest_pods_are_packed_first_and_equals_as_they_were() {
+        assert_eq!(decreasing_order(&[1.0, 3.0, 0.5, 3.0]), [1, 3, 0, 2]);
+        let estimate = Estimate { node_count: 1, scheduled: vec![2, 0, 3] };
+        assert_eq!(estimate.scheduled_count(), 5);
+    }
+
+    /// Nodes per scale-up, room in groups, and of the whole cluster, which has nine nodes.
+    #[test]
+    fn the_least_of_all_limits_holds() {
+        let rows = [
+            (0, 5, 0, 5),
+            (3, 5, 0, 3),
+            (1000, 5, 0, 5),
+            (-1, 5, -1, 5),
+            (0, 5, 11, 2),
+            (0, 5, 9, 0),
+            (0, 5, 1, 0),
+        ];
+        for (per_scale_up, room, total, expected) in rows {
+            let limit = NodeLimit::of(per_scale_up, room, total, 9);
+            assert_eq!(limit, NodeLimit::AtMost(expected), "{per_scale_up} {room} {total}");
+        }
+        let two = NodeLimit::AtMost(2);
+        assert_eq!([1, 2, 3].map(|added| two.allows(added)), [true, false, false]);
+        assert!(NodeLimit::None.allows(1_000_000));
+    }
+}

@@ -295,3 +295,216 @@ fn candidate_count_wanted(catalog: &Catalog, node_count: usize) -> usize {
     let share = node_count * profile.min_candidate_nodes_percentage as usize / 100;
     share.max(profile.min_candidate_nodes_absolute as usize).min(node_count)
 }
+
+#[cfg(test)]
+mod tests {
+    use model_api::SimTime;
+    use model_api::kube::{Container, Node, PodSpec, PodTemplate, ResourceList};
+
+    use super::super::case::{Case, CaseBudget, CasePod};
+    use super::*;
+
+    /// A node has room for 300 millicores.
+    fn node(name: &str) -> Node {
+        let amounts = [(ResourceList::CPU, 300), (ResourceList::MEMORY, 1 << 30), ("pods", 10)];
+        let amounts = amounts.map(|(name, amount)| (name.to_owned(), amount));
+        Node { name: name.to_owned(), allocatable: ResourceList(amounts.into()), ..Node::default() }
+    }
+
+    /// Name, node, priority, millicores, second of its start.
+    type Row<'a> = (&'a str, &'a str, i32, i64, u64);
+
+    fn pod((name, node, priority, cpu, started): Row<'_>) -> CasePod {
+        let requests = ResourceList([(ResourceList::CPU.to_owned(), cpu)].into());
+        let container = Container { requests, ..Container::default() };
+        let labels = [("pod".to_owned(), name.to_owned())].into();
+        let spec = PodSpec { priority, containers: vec![container], ..PodSpec::default() };
+        CasePod {
+            name: name.to_owned(),
+            namespace: "shop".to_owned(),
+            node: Some(node.to_owned()).filter(|it| !it.is_empty()),
+            template: PodTemplate { labels, spec, ..PodTemplate::default() },
+            started: Some(SimTime::from_secs(started)),
+            ..CasePod::default()
+        }
+    }
+
+    /// A case in which a pod of priority 10 asks for so much, and no more may go of the pods that a
+    /// budget covers.
+    fn case(rows: &[Row<'_>], cpu: i64, covered: &[&str], allowed: i32) -> Case {
+        let budget = |name: &&str| CaseBudget {
+            namespace: "shop".to_owned(),
+            selector: Some(LabelSelector {
+                match_labels: [("pod".to_owned(), (*name).to_owned())].into(),
+                ..LabelSelector::default()
+            }),
+            disruptions_allowed: allowed,
+            ..CaseBudget::default()
+        };
+        Case {
+            nodes: ["a", "b"].map(node).into(),
+            pods: rows.iter().map(|row| pod(*row)).collect(),
+            pod: pod(("new", "", 10, cpu, 0)),
+            budgets: covered.iter().map(budget).collect(),
+            ..Case::default()
+        }
+    }
+
+    /// Each candidate as `node: victims (violations)`.
+    fn candidates(case: &Case) -> Vec<String> {
+        let mut loaded = case.load();
+        let found = loaded.preemption_candidates();
+        let text = |it: &Candidate| {
+            let victims: Vec<&str> = it.victims.iter().map(|pod| loaded.pod_name(*pod)).collect();
+            let node = loaded.node_name(it.node);
+            format!("{node}: {} ({})", victims.join(" "), it.violation_count)
+        };
+        found.iter().map(text).collect()
+    }
+
+    fn chosen(rows: &[Row<'_>], covered: &[&str], allowed: i32) -> String {
+        let mut loaded = case(rows, 300, covered, allowed).load();
+        let nominated = loaded.nominated().expect("pods of a lower priority are there");
+        loaded.node_name(nominated.node).to_owned()
+    }
+
+    /// Rows of TestDryRunPreemption and TestSelectBestCandidate of `default_preemption_test.go`, 1.36,
+    /// retold.
+    #[test]
+    fn the_least_important_pods_that_make_room_go() {
+        let rows: [(&[Row<'_>], i64, &[&str]); 6] = [
+            // Only lower priorities.
+            (&[("x", "a", 10, 300, 0), ("y", "b", 11, 300, 0)], 100, &[]),
+            (&[("x", "a", 9, 300, 0), ("y", "b", 10, 300, 0)], 100, &["a: x (0)"]),
+            // The most important ones are put back as long as the pod fits.
+            (
+                &[
+                    ("x", "a", 1, 100, 0),
+                    ("y", "a", 3, 100, 0),
+                    ("z", "a", 2, 100, 0),
+                    ("k", "b", 20, 300, 0),
+                ],
+                200,
+                &["a: z x (0)"],
+            ),
+            // Of equals the one that has run for longer stays.
+            (
+                &[("x", "a", 1, 150, 7), ("y", "a", 1, 150, 5), ("k", "b", 20, 300, 0)],
+                150,
+                &["a: x (0)"],
+            ),
+            // A pod that is too large to leave room goes, and a smaller one that is less important stays.
+            (
+                &[("x", "a", 5, 200, 0), ("y", "a", 1, 100, 0), ("k", "b", 20, 300, 0)],
+                200,
+                &["a: x (0)"],
+            ),
+            // What is more than the node has is no matter of preemption.
+            (&[("x", "a", 1, 300, 0), ("y", "b", 1, 300, 0)], 301, &[]),
+        ];
+        for (rows, cpu, expected) in rows {
+            assert_eq!(candidates(&case(rows, cpu, &[], 0)), expected, "{rows:?} {cpu}");
+        }
+    }
+
+    /// Pods whose going violates a budget are put back before others, whatever their priority.
+    #[test]
+    fn budgets_are_kept_where_that_is_possible() {
+        let rows: &[Row<'_>] =
+            &[("x", "a", 1, 100, 0), ("y", "a", 5, 200, 0), ("k", "b", 20, 300, 0)];
+        assert_eq!(candidates(&case(rows, 200, &["x"], 0)), ["a: y (0)"]);
+        assert_eq!(candidates(&case(rows, 300, &["x"], 0)), ["a: y x (1)"]);
+        assert_eq!(candidates(&case(rows, 300, &["x"], 1)), ["a: y x (0)"]);
+        assert_eq!(candidates(&case(rows, 300, &["x", "y"], 0)), ["a: y x (2)"]);
+        assert_eq!(candidates(&case(rows, 300, &["x", "x"], 0)), ["a: y x (1)"], "both cover it");
+        // A budget that is evicting the pod already is not violated; nor is one of elsewhere.
+        let mut other = case(rows, 300, &["x"], 0);
+        other.budgets[0].disrupted = vec!["x".to_owned()];
+        assert_eq!(candidates(&other), ["a: y x (0)"]);
+        other.budgets[0] = CaseBudget { disrupted: Vec::new(), ..other.budgets[0].clone() };
+        other.budgets[0].namespace = "elsewhere".to_owned();
+        assert_eq!(candidates(&other), ["a: y x (0)"]);
+        // An empty selector selects nothing here.
+        let mut all = case(rows, 300, &["x"], 0);
+        all.budgets[0].selector = Some(LabelSelector::default());
+        assert_eq!(candidates(&all), ["a: y x (0)"]);
+    }
+
+    /// Each step of the choice looks at what the steps before it left.
+    #[test]
+    fn one_candidate_is_the_best() {
+        let rows: [(&[Row<'_>], &[&str], &str); 6] = [
+            // The fewest violations, even of more important pods.
+            (&[("x", "a", 1, 300, 0), ("y", "b", 9, 300, 0)], &["x"], "b"),
+            // The lowest of the highest priorities.
+            (&[("x", "a", 5, 300, 0), ("y", "b", 4, 150, 0), ("z", "b", 4, 150, 0)], &[], "b"),
+            // The smallest sum of priorities, each counted from the least there is.
+            (
+                &[
+                    ("w", "a", 5, 150, 0),
+                    ("x", "a", 3, 150, 0),
+                    ("y", "b", 5, 150, 0),
+                    ("z", "b", 2, 150, 0),
+                ],
+                &[],
+                "b",
+            ),
+            (&[("x", "b", 5, 300, 0), ("y", "a", 5, 150, 0), ("z", "a", -9, 150, 0)], &[], "b"),
+            // The latest start of the most important victims.
+            (&[("x", "a", 5, 300, 10), ("y", "b", 5, 300, 20)], &[], "b"),
+            (
+                &[
+                    ("w", "a", 5, 150, 10),
+                    ("x", "a", 1, 150, 90),
+                    ("y", "b", 5, 150, 20),
+                    ("z", "b", 1, 150, 0),
+                ],
+                &[],
+                "b",
+            ),
+        ];
+        for (rows, covered, node) in rows {
+            assert_eq!(chosen(rows, covered, 0), node, "{rows:?}");
+        }
+    }
+
+    #[test]
+    fn who_may_preempt() {
+        let rows: &[Row<'_>] = &[("x", "a", 1, 300, 0), ("y", "b", 1, 300, 0)];
+        let with = |change: fn(&mut Case)| {
+            let mut case = case(rows, 300, &[], 0);
+            change(&mut case);
+            candidates(&case).len()
+        };
+        assert_eq!(with(|_| {}), 2);
+        assert_eq!(with(|it| it.pod.template.spec.never_preempts = true), 0);
+        // A victim of its own is still going; one of another node, or that goes by itself, is no reason.
+        let going = |it: &mut Case, node: &str| {
+            it.pod.nominated_node = Some("a".to_owned());
+            let pod = it.pods.iter_mut().find(|pod| pod.node.as_deref() == Some(node));
+            let pod = pod.expect("it is there");
+            (pod.is_terminating, pod.is_preempted) = (true, true);
+        };
+        let mut own = case(rows, 300, &[], 0);
+        going(&mut own, "a");
+        assert_eq!(candidates(&own).len(), 0);
+        own.pods[0].template.spec.priority = 10;
+        assert_eq!(candidates(&own).len(), 1, "it is as important");
+        let mut other = case(rows, 300, &[], 0);
+        going(&mut other, "b");
+        assert_eq!(candidates(&other).len(), 2);
+        // No use waiting for a node that cannot be mended any more.
+        let mut hopeless = case(rows, 300, &[], 0);
+        going(&mut hopeless, "a");
+        hopeless.nodes[0].allocatable.0.insert(ResourceList::CPU.to_owned(), 200);
+        assert_eq!(candidates(&hopeless), ["b: y (0)"]);
+    }
+
+    /// A tenth of the nodes, a hundred at least, and no more than there are.
+    #[test]
+    fn so_many_candidates_are_enough() {
+        let cache = SchedulerCache::new();
+        let wanted = |count| candidate_count_wanted(&cache.catalog, count);
+        assert_eq!([5, 100, 500, 2000].map(wanted), [5, 100, 100, 200]);
+    }
+}
