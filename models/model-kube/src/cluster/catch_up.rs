@@ -60,6 +60,7 @@ impl Cluster {
                 self.request_sync(workload, ctx);
                 self.expect_surplus(ctx);
             }
+            self.note_restart(pod, ctx);
             let state = &self.pods[pod.index()];
             if state.is_terminating || state.awaits_kubelet {
                 let draw = self.draw(state.key, REWATCH, self.nodes[id.index()].resume_count);

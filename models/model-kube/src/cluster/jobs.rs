@@ -293,7 +293,7 @@ impl Cluster {
                 Fate::Active => {
                     let active = ActivePod { index: pod.index, is_ready: state.is_ready };
                     job.status.active.push(active);
-                    job.status.restart_count += state.restart_count;
+                    job.status.restart_count += told_restarts(state);
                 }
                 Fate::Terminating => job.status.terminating_count += 1,
                 Fate::Succeeded => ended.push((state.ended_at, true, position, None)),
@@ -406,6 +406,8 @@ impl Cluster {
         for pod in known_count..self.pods.len() {
             let (id, index) = (PodId::from_index(pod), indexes.next());
             job.pods.push(JobPod { id, index, counted: None });
+            // Its look after their creation sees what is still missing, and when that may be made.
+            job.status.active.push(ActivePod { index, is_ready: false });
         }
     }
 
@@ -504,6 +506,20 @@ impl Cluster {
         self.job_state_mut(workload).working.insert(id, timer);
     }
 
+    /// The containers of a pod run again, which its kubelet tells the API: restarts in place count
+    /// against the limit of its Job.
+    pub(super) fn note_restart<E, R>(&mut self, id: PodId, ctx: &mut Context<'_, E, R>)
+    where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        let pod = &self.pods[id.index()];
+        let workload = pod.workload;
+        if pod.restart_count > 0 && self.jobs.contains_key(&workload) && self.is_in_contact(id) {
+            self.request_sync(workload, ctx);
+        }
+    }
+
     /// The processes of a pod are gone, whatever they were doing.
     pub(super) fn stop_work<E, R>(&mut self, id: PodId, ctx: &mut Context<'_, E, R>)
     where
@@ -548,6 +564,16 @@ impl Cluster {
         pod.exit = Some(EXIT_KILLED);
         self.set_step(id, Step::ExitSeen, ctx.now(), ctx);
     }
+}
+
+/// `restartCount` as the API has it: a container that waits for its restart has not had it.
+fn told_restarts(pod: &PodState) -> u32 {
+    let waits = match pod.phase {
+        PodPhase::Creating => pod.has_address,
+        PodPhase::Waiting => pod.step != Step::ExitSeen,
+        _ => false,
+    };
+    pod.restart_count.saturating_sub(u32::from(waits))
 }
 
 impl JobState {

@@ -228,6 +228,7 @@ impl Cluster {
                 ctx.observe(|| Observation::PodStarted { pod: id, workload });
                 self.go_on_starting(id, ctx);
                 self.begin_work(id, ctx);
+                self.note_restart(id, ctx);
                 self.begin_use(id, ctx);
                 self.touch_scaler(workload);
             }

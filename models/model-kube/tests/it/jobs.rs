@@ -130,6 +130,39 @@ fn work_that_always_fails_ends_at_the_back_off_limit() {
     assert!(matches!(ended[..], [(110..170, JobEnd::BackoffLimitExceeded)]), "{ended:?}");
 }
 
+/// `pastBackoffLimitOnFailure`: the third restart ends a Job of backoffLimit 3, not the fourth failure.
+#[test]
+fn restarts_in_place_end_a_job_at_the_back_off_limit() {
+    let world = |backoff| {
+        let text =
+            format!("nodes 1 per zone a\n job batch 1 work=10 fails=100 backoff={backoff} on-failure");
+        let run = World::read(&text).run(1, 7_200);
+        let started = run.times(|seen| matches!(seen, O::PodStarted { .. })).len();
+        (pods_created(&run), started, ends(&run))
+    };
+    for (backoff, starts) in [(0, 2), (1, 2), (3, 4)] {
+        let (created, started, ended) = world(backoff);
+        assert_eq!((created, started), (1, starts), "backoffLimit {backoff}");
+        assert!(matches!(ended[..], [(_, JobEnd::BackoffLimitExceeded)]), "{backoff}: {ended:?}");
+    }
+    // Restarts after 0, 10 and 20 s at the least, and what the kubelet comes late to them.
+    assert!((60..150).contains(&world(3).2[0].0), "{:?}", world(3).2);
+}
+
+/// Each index waits for itself alone: ten seconds after its own failure.
+#[test]
+fn every_index_is_tried_again_in_time() {
+    let run = World::read(
+        "nodes 2 per zone a b
+         job batch 4 indexed per-index=1 backoff=4294967295 work=3600 fails=100",
+    )
+    .run(1, 40_000);
+    let times = run.times(|seen| matches!(seen, O::PodCreated { .. }));
+    assert_eq!(times.len(), 8);
+    assert!(times[4..].iter().all(|at| (3_610.0..3_630.0).contains(at)), "{times:?}");
+    assert!(matches!(ends(&run)[..], [(7_200..7_300, JobEnd::FailedIndexes)]), "{:?}", ends(&run));
+}
+
 #[test]
 fn a_cron_job_makes_a_job_at_its_times() {
     let cron = |flags: &str| {

@@ -31,6 +31,7 @@ pub(super) fn job(rest: &[&str]) -> Job {
             parallelism,
             completions: Some(number("completions").unwrap_or(parallelism)),
             backoff_limit: number("backoff").unwrap_or(6),
+            backoff_limit_per_index: number("per-index"),
             is_indexed: rest.contains(&"indexed"),
             success_rules: number("enough")
                 .map(|count| SuccessRule { indexes: None, count: Some(count) })
