@@ -47,6 +47,8 @@ const PACE_MIN: SimSpan = SimSpan::from_millis(1);
 /// Flows that changed less than this, relative to what is offered, in a step of a second and more,
 /// do not change.
 const SETTLED: f64 = 1e-6;
+/// The same of what is inside, whose changes are smaller than those of what it does.
+const SETTLED_INSIDE: f64 = 1e-4;
 /// A step that changes more is halved.
 const CHANGE_MAX: f64 = 0.05;
 /// A step that changes less is doubled.
@@ -473,6 +475,8 @@ impl Fluid {
             let change = change(&self.picture, &picture) + habits;
             // What is saved up shows later: when all that callers do is to save, time must pass.
             let is_saving = savings_change(&self.state, &state) >= SETTLED;
+            // So does what drains or fills while all who come wait too long in any case.
+            let is_draining = inside_change(&self.state, &state) >= SETTLED_INSIDE;
             let is_swinging = self.step_count > STEP_COUNT_MAX;
             let breakers = |state: &State| -> Vec<Option<SimTime>> {
                 state.edges.iter().map(|edge| edge.open_until).collect()
@@ -487,7 +491,8 @@ impl Fluid {
                 continue;
             }
             let is_long = span >= SimSpan::from_secs(1);
-            if is_long && change < SETTLED && !is_saving && !is_changing && !is_switching {
+            let is_still = change < SETTLED && !is_saving && !is_draining;
+            if is_long && is_still && !is_changing && !is_switching {
                 self.is_constant = true;
                 self.planned = None;
                 if full_at.is_some() {
@@ -585,6 +590,15 @@ fn habit_change(first: &State, last: &State) -> f64 {
     pairs.fold(0.0, |change: f64, (first, last)| {
         let scale = 1.0 + first.extra.max(last.extra);
         change.max((last.extra - first.extra).abs() / scale)
+    })
+}
+
+/// How much the numbers inside differ.
+fn inside_change(first: &State, last: &State) -> f64 {
+    let pairs = first.nodes.iter().zip(&last.nodes);
+    pairs.fold(0.0, |change: f64, (first, last)| {
+        let scale = 1.0 + first.inside.max(last.inside);
+        change.max((last.inside - first.inside).abs() / scale)
     })
 }
 
