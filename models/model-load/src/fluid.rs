@@ -47,8 +47,8 @@ const PACE_MIN: SimSpan = SimSpan::from_millis(1);
 /// Flows that changed less than this, relative to what is offered, in a step of a second and more,
 /// do not change.
 const SETTLED: f64 = 1e-6;
-/// Queues that changed less than this, relative to their length, are as long as they stay.
-const QUEUE_SETTLED: f64 = 1e-4;
+/// The same of what is inside, whose changes are smaller than those of what it does.
+const SETTLED_INSIDE: f64 = 1e-4;
 /// A step that changes more is halved.
 const CHANGE_MAX: f64 = 0.05;
 /// A step that changes less is doubled.
@@ -473,10 +473,10 @@ impl Fluid {
             let picture = self.step(graph, inputs, &mut state, until);
             let habits = habit_change(&self.state, &state);
             let change = change(&self.picture, &picture) + habits;
-            // What is saved up shows later, and so does a queue that is so long that nobody in it gets an
-            // answer in time, while it becomes shorter: when that is all, time must pass.
-            let is_saving = savings_change(&self.state, &state) >= SETTLED
-                || queue_change(&self.state, &state) >= QUEUE_SETTLED;
+            // What is saved up shows later: when all that callers do is to save, time must pass.
+            let is_saving = savings_change(&self.state, &state) >= SETTLED;
+            // So does what drains or fills while all who come wait too long in any case.
+            let is_draining = inside_change(&self.state, &state) >= SETTLED_INSIDE;
             let is_swinging = self.step_count > STEP_COUNT_MAX;
             let breakers = |state: &State| -> Vec<Option<SimTime>> {
                 state.edges.iter().map(|edge| edge.open_until).collect()
@@ -491,7 +491,8 @@ impl Fluid {
                 continue;
             }
             let is_long = span >= SimSpan::from_secs(1);
-            if is_long && change < SETTLED && !is_saving && !is_changing && !is_switching {
+            let is_still = change < SETTLED && !is_saving && !is_draining;
+            if is_long && is_still && !is_changing && !is_switching {
                 self.is_constant = true;
                 self.planned = None;
                 if full_at.is_some() {
@@ -592,6 +593,15 @@ fn habit_change(first: &State, last: &State) -> f64 {
     })
 }
 
+/// How much the numbers inside differ.
+fn inside_change(first: &State, last: &State) -> f64 {
+    let pairs = first.nodes.iter().zip(&last.nodes);
+    pairs.fold(0.0, |change: f64, (first, last)| {
+        let scale = 1.0 + first.inside.max(last.inside);
+        change.max((last.inside - first.inside).abs() / scale)
+    })
+}
+
 /// How much differs what budgets saved up, and what breakers counted.
 fn savings_change(first: &State, last: &State) -> f64 {
     let pairs = first.edges.iter().zip(&last.edges);
@@ -601,15 +611,6 @@ fn savings_change(first: &State, last: &State) -> f64 {
             .max(of(first.saved, last.saved))
             .max(of(first.counted, last.counted))
             .max(of(first.failing, last.failing))
-    })
-}
-
-/// How much longer or shorter queues are.
-fn queue_change(first: &State, last: &State) -> f64 {
-    let pairs = first.nodes.iter().zip(&last.nodes);
-    pairs.fold(0.0, |change: f64, (first, last)| {
-        let (one, other) = (first.inside, last.inside);
-        change.max((other - one).abs() / (1.0 + one.max(other)))
     })
 }
 

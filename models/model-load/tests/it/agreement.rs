@@ -827,3 +827,21 @@ fn flows_and_single_requests_say_the_same() {
 fn flows_and_single_requests_say_the_same_of_others() {
     compare(part(1));
 }
+
+/// A storm whose requests nobody waits for any more ends when a limit lets in a little less than the pods can do,
+/// though nothing is answered until the queue has become short enough.
+#[test]
+fn a_full_queue_drains_while_all_who_come_give_up() {
+    for run in
+        [paths::storm_that_a_limit_ends().run(), paths::storm_that_a_limit_ends().run_requests(1)]
+    {
+        let served_at = |secs: u64| {
+            let at = SimTime::from_secs(secs);
+            let segments = run.of(1);
+            let found = segments.iter().find(|(until, it)| it.from <= at && at < *until);
+            found.map(|(_, it)| it.served_from_millirps).expect("flows have no gaps")
+        };
+        assert!(served_at(290) < 1_000 && served_at(310) < 10_000, "{}", served_at(310));
+        assert!(served_at(420) > 245_000, "{}", served_at(420));
+    }
+}

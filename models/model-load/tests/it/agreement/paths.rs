@@ -1,7 +1,7 @@
 //! Cases of limits of gateways, of names, and of databases that a share of the requests writes to.
 
 use model_api::limiter::{Counters, LimitBy, Limiter, Period, Store, StoreState};
-use model_api::path::CallPolicy;
+use model_api::path::{CallPolicy, Serving};
 use model_api::{Origin, ServiceId};
 use model_load::News;
 use sim_kernel::SimSpan;
@@ -174,5 +174,28 @@ pub(super) fn writing(
     }
     case.nodes[1].loads = vec![(Some(0), vec![(0, 300_000)])];
     case.script = vec![(100_000, Act::Writable(0, false)), (233_000, Act::Writable(0, true))];
+    case
+}
+
+/// A shop whose clients try again what took too long: a spike fills its queue while the store of the limit before it
+/// is away.
+pub(super) fn storm_that_a_limit_ends() -> Case {
+    let client = CallPolicy { backoff: millis(200), ..patience(2_000, 3) };
+    let mut case = limited(&[(Period::Second, 380)], in_store(None), LimitBy::Service, client);
+    case.nodes[1].calls.clear();
+    case.nodes[1].serving = Serving { workers: 1, queue_limit: Some(500), ..Serving::default() };
+    case.nodes[1].loads = vec![(Some(0), vec![(0, 250_000)])];
+    case.start = vec![
+        Act::Endpoints(0, 2, 2, 8_000_000),
+        Act::Endpoints(1, 4, 4, 400_000),
+        Act::Endpoints(2, 1, 1, 400_000),
+    ];
+    case.script = vec![
+        (100_000, Act::Store(0, StoreState::Silent)),
+        (110_000, Act::Factor(1, 3_000, 0)),
+        (140_000, Act::Factor(1, 1_000, 0)),
+        (300_000, Act::Store(0, StoreState::Answers)),
+    ];
+    case.millis = 500_000;
     case
 }
