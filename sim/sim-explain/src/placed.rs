@@ -250,7 +250,10 @@ fn claims(blueprint: &Blueprint, workload: &Workload) -> Vec<Claim> {
 }
 
 /// A claim of a class that binds when its pod is placed, or that binds before: then its volume is
-/// taken to be reachable from everywhere, because nothing says where it stands.
+/// taken to be reachable from everywhere.
+///
+/// Simplified: a run knows its zone by the name of the claim, which has the number of a pod; which pod of
+/// a set is asked about is not said here.
 fn unbound(blueprint: &Blueprint, workload: &Workload, claim: &PersistentVolumeClaim) -> Claim {
     let class = blueprint.storage_classes.iter().find(|known| match &claim.storage_class {
         Some(name) => known.name == *name,

@@ -62,6 +62,25 @@ fn what_piles_up_is_told_until_it_is_served() {
     }
 }
 
+/// Five seconds of work fill the queue; what a quarter of the workers has to spare serves it in twenty.
+#[test]
+fn a_backlog_of_seconds_is_told_as_well() {
+    let mut case = case();
+    let [_, back] = case.nodes.as_slice() else { unreachable!("there are two") };
+    let serving = Serving { queue_limit: Some(500), ..back.serving };
+    let loads = vec![(None, vec![(0, 75_000)])];
+    let client = case.nodes[0].client;
+    case.nodes = vec![Node { serving, loads, client, ..back.clone() }];
+    case.start = vec![Act::Endpoints(0, 1, 1, 100_000)];
+    let requests = (1..=5).map(|seed| ("requests", case.run_requests(seed)));
+    for (name, run) in std::iter::once(("flow", case.run())).chain(requests) {
+        let (_, last) = piled_up(&run, 0);
+        let (early, late) = (SPIKE.1 + 12, SPIKE.1 + 32);
+        let is_near = SimTime::from_secs(early) < last && last < SimTime::from_secs(late);
+        assert!(is_near, "{name}: {last}");
+    }
+}
+
 /// A Service that is busy and well has no backlog, however its queue swings by chance.
 #[test]
 fn what_waits_by_chance_is_no_backlog() {

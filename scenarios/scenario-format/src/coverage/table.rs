@@ -547,6 +547,7 @@ pub(super) const KINDS: &[KindRows] = &[
         ("spec.backup.target", N, "a backup costs the database nothing"),
         ("spec.backup.volumeSnapshot.className", A, "by its driver: beside the volume, or in the region"),
         ("spec.bootstrap.initdb.walSegmentSize", M, ""),
+        ("spec.bootstrap.recovery", N, "clusters are there when a run begins; rto(DATABASE, DISASTER) says what a restore takes"),
         ("spec.enablePDB", A, "the eviction API asks both budgets; preemption does not"),
         ("spec.failoverDelay", M, ""),
         ("spec.imageName", A, "pulled once a node, in a time drawn from a range"),

@@ -97,9 +97,13 @@ fn what_counts_as_an_outage() {
     }
 }
 
-/// Outages as `(from, served_at, until, is_over)`, in whole seconds rounded down, where what piled up
-/// waits at the ends of some stretches.
-fn with_backlog(shapes: &[(Shape, bool)]) -> Vec<(u64, Option<u64>, u64, bool)> {
+/// A stretch, and whether what piled up waits at its end.
+type Piled = (Shape, bool);
+
+/// An outage as `(from, served_at, until, is_over)`, in whole seconds rounded down.
+type Told = (u64, Option<u64>, u64, bool);
+
+fn with_backlog(shapes: &[Piled]) -> Vec<Told> {
     let found = piled_up(shapes);
     let secs = |at: SimTime| at.as_nanos() / 1_000_000_000;
     let told =
@@ -107,7 +111,7 @@ fn with_backlog(shapes: &[(Shape, bool)]) -> Vec<(u64, Option<u64>, u64, bool)> 
     told.collect()
 }
 
-fn piled_up(shapes: &[(Shape, bool)]) -> Vec<Outage> {
+fn piled_up(shapes: &[Piled]) -> Vec<Outage> {
     let (shapes, flags): (Vec<Shape>, Vec<bool>) = shapes.iter().copied().unzip();
     let mut watch = OutageWatch::default();
     for ((mut segment, until), is_piled_up) in segments(&shapes).into_iter().zip(flags) {
@@ -121,7 +125,7 @@ fn piled_up(shapes: &[(Shape, bool)]) -> Vec<Outage> {
 fn an_outage_lasts_until_its_backlog_is_gone() {
     const WELL: Shape = flat(100, 10, 10);
     const BAD: Shape = flat(60, 10, 0);
-    let cases: [(&str, &[(Shape, bool)], &[(u64, Option<u64>, u64, bool)]); 6] = [
+    let cases: [(&str, &[Piled], &[Told]); 6] = [
         (
             "it is served while enough is answered",
             &[(WELL, false), (BAD, false), (flat(45, 10, 10), true), (WELL, false), (WELL, false)],

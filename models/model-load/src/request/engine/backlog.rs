@@ -1,17 +1,18 @@
 //! What piled up before the workers of Services, looked at when a window ends.
 //!
-//! Simplified: how busy workers are in the long run is taken from how many requests were sent, over some
-//! ten windows. Users who all wait for answers send as many as workers can do, so that nothing of theirs
+//! How busy workers are in the long run follows from what clients ask for. Simplified: where others ask, it is
+//! taken from how many requests were sent, over some three windows. Users who all wait for answers send as many as workers can do, so that nothing of theirs
 //! is told from an overload; as a flow they are told apart.
 
 use sim_kernel::SimTime;
 
 use super::Engine;
 use crate::backlog::waiting_by_chance;
+use crate::curve::Side;
 use crate::graph::RowIdx;
 
 /// The part of the newest window in what is known of how many requests are sent.
-const NEWEST: f64 = 0.1;
+const NEWEST: f64 = 0.3;
 
 /// How many requests are sent to a node, and whether what piled up waits for it.
 #[derive(Clone, Copy, Debug, Default)]
@@ -26,10 +27,13 @@ impl Engine {
     /// Looks at what waits now, when the window that goes on is about to end.
     pub(super) fn note_backlog(&mut self, now: SimTime) {
         for node in (0..self.paces.len()).rev() {
+            let asked = self.asked(node, now, Side::Before);
             let tally = &self.tallies[node];
             let secs = now.saturating_since(tally.window_from()).as_secs_f64();
             let pace = &mut self.paces[node];
-            if secs > 0.0 {
+            if let Some(millirps) = asked {
+                pace.rate = millirps as f64 / 1000.0;
+            } else if secs > 0.0 {
                 let rate = tally.asked_count() as f64 / secs;
                 let newest = if pace.is_known { NEWEST } else { 1.0 };
                 (pace.rate, pace.is_known) = (pace.rate + newest * (rate - pace.rate), true);
