@@ -171,7 +171,8 @@ pub enum DataPromise {
         /// Comparison.
         limit: Limit<SimSpan>,
     },
-    /// `rto(data set, zone) <= 4h`: had it struck at any moment, it would have been back so soon.
+    /// `rto(data set, zone) <= 4h`: had it struck at any moment, it would have been back so soon. Where a
+    /// live copy takes over, how soon is not foretold.
     Back {
         /// What had struck.
         class: DisasterClass,

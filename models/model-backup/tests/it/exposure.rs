@@ -212,7 +212,7 @@ proptest! {
                 let costs = costs.into_iter().enumerate();
                 seen.extend(costs.filter_map(|(idx, cost)| Some(((*at, idx, number), cost?))));
             }
-            if (count + first_struck) % STRUCK_EVERY == 0 {
+            if (count + first_struck).is_multiple_of(STRUCK_EVERY) {
                 let number = u8::try_from(count / STRUCK_EVERY).unwrap_or(u8::MAX) % (NODES + 1);
                 let (actual, expected) = passing.strike(number, *at);
                 let untrue = untrue(&actual, &expected, keys_fall);

@@ -223,7 +223,7 @@ fn random_database(numbers: &mut Numbers, seed: u64) -> Blueprint {
         blueprint.databases[0].manager = patroni(is_synchronous, is_strict, count);
     }
     blueprint.databases[0].instances = 3 + u32::try_from(numbers.below(3)).expect("few");
-    blueprint.protection.data_sets[0].is_on_nodes = seed / 10 % 2 == 0;
+    blueprint.protection.data_sets[0].is_on_nodes = (seed / 10).is_multiple_of(2);
     blueprint
 }
 

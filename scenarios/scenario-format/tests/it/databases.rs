@@ -469,10 +469,12 @@ provisioner: PROVISIONER
         // A standby that is promoted may lack something, wherever the data lies.
         assert_eq!(resolved.guarantees.len(), 2, "{provisioner}");
     }
-    let etcd = more.replace("shop/db", "etcd").replace("{}", "{dataSets: {etcd: {}}}");
-    let loaded = load_all(&files(local, &etcd), &["db.yaml"], &[]);
-    let refused = said(&loaded).into_iter().filter(|line| line.contains("E0080")).count();
-    assert_eq!(refused, 1);
+    let backups = "{places: [{name: bucket}], policies: [{name: n, of: etcd, method: snapshot, schedule: '0 2 * * *', to: bucket, keep: 30d}]}";
+    let etcd = more.replace("shop/db", "etcd").replace("{}", backups);
+    let spec = format!("{local}{}", class.replace("PROVISIONER", "cinder.csi.openstack.org"));
+    let said = said(&load_all(&files(&spec, &etcd), &["db.yaml"], &[]));
+    let refused = said.iter().filter(|line| line.contains("E0080")).count();
+    assert_eq!(refused, 1, "{said:?}");
 }
 
 #[test]
