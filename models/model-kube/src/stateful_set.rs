@@ -359,4 +359,37 @@ mod tests {
         assert_eq!(sync(&spec, &[old(0), old(1), old(2)]), [Step::Replace { ordinal: 2 }]);
         assert_eq!(sync(&spec, &[old(0), old(1), settled(2)]), [Step::Replace { ordinal: 1 }]);
     }
+
+    /// Surplus pods go before anything is updated, one at a time and the highest first; one that is not
+    /// well goes only when nothing before it is unwell either (`processCondemned`).
+    #[test]
+    fn surplus_pods_go_before_an_update_goes_on() {
+        let spec = SetSpec { replicas: 1, ..SetSpec::default() };
+        let parallel = SetSpec { is_parallel: true, ..spec };
+        let old = SetPod { is_updated: false, ..settled(0) };
+        let going = |ordinal| SetPod { is_terminating: true, ..settled(ordinal) };
+        let broken = |ordinal| SetPod { is_ready: false, ..settled(ordinal) };
+        let (delete, replace) =
+            (|ordinal| Step::Delete { ordinal }, |ordinal| Step::Replace { ordinal });
+        let rows: [(&[SetPod], &[Step], &[Step]); 5] = [
+            (&[old, settled(1), settled(2)], &[delete(2)], &[delete(2), delete(1), replace(0)]),
+            (&[old, settled(1), going(2)], &[], &[delete(1), replace(0)]),
+            (&[old, settled(1), broken(2)], &[delete(2)], &[delete(2), delete(1), replace(0)]),
+            (&[old, broken(1), broken(2)], &[], &[delete(2), delete(1), replace(0)]),
+            (&[old, broken(1), settled(2)], &[delete(2)], &[delete(2), delete(1), replace(0)]),
+        ];
+        for (pods, ordered, at_once) in rows {
+            assert_eq!(sync(&spec, pods), ordered, "{pods:?}");
+            assert_eq!(sync(&parallel, pods), at_once, "{pods:?}");
+        }
+        // Pods below the first ordinal are surplus too.
+        let moved = SetSpec { start: 2, ..spec };
+        assert_eq!(sync(&moved, &[settled(0), settled(1), old_at(2)]), [delete(1)]);
+        let on_delete = SetSpec { is_on_delete: true, ..parallel };
+        assert_eq!(sync(&on_delete, &[old, settled(1)]), [delete(1)]);
+    }
+
+    fn old_at(ordinal: u32) -> SetPod {
+        SetPod { is_updated: false, ..settled(ordinal) }
+    }
 }

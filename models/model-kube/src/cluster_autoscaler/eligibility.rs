@@ -203,3 +203,144 @@ pub fn ineligible_because(
     };
     (utilization.share > threshold).then_some(UnremovableReason::NotUnderutilized)
 }
+
+#[cfg(test)]
+mod tests {
+    use model_api::kube::TaintEffect;
+
+    use super::*;
+
+    const NOW: SimTime = SimTime::from_secs(10_000);
+
+    fn amounts(cpu: i64, memory: i64) -> ResourceList {
+        let amounts = [(ResourceList::CPU, cpu), (ResourceList::MEMORY, memory)];
+        ResourceList(amounts.map(|(name, amount)| (name.to_owned(), amount)).into())
+    }
+
+    /// A node of a group with so much, ready and unmarked.
+    fn node<'a>(
+        allocatable: &'a ResourceList,
+        none: &'a Labels,
+        pods: &'a [UtilizationPod<'a>],
+    ) -> CandidateNode<'a> {
+        CandidateNode {
+            annotations: none,
+            taints: &[],
+            allocatable,
+            accelerator: None,
+            is_ready: true,
+            is_autoscaled: true,
+            is_recently_unremovable: false,
+            pods,
+        }
+    }
+
+    fn pod<'a>(requests: &'a ResourceList, none: &'a Labels) -> UtilizationPod<'a> {
+        UtilizationPod {
+            requests,
+            owner_kind: Some("ReplicaSet"),
+            annotations: none,
+            deleted_at: None,
+            grace: SimSpan::from_secs(30),
+        }
+    }
+
+    /// Rows of TestCalculate of `simulator/utilization/info_test.go`, retold.
+    #[test]
+    fn utilization_is_the_larger_share_of_what_is_requested() {
+        let (allocatable, none) = (amounts(2000, 2_000_000), Labels::new());
+        let small = amounts(100, 200_000);
+        let options = UtilizationOptions::default();
+        let ordinary = pod(&small, &none);
+        let share = |pods: &[UtilizationPod<'_>], options: &UtilizationOptions| {
+            let found = utilization(&node(&allocatable, &none, pods), options, NOW);
+            found.map(|it| (it.cpu, it.memory, it.share)).expect("it can be measured")
+        };
+        assert_eq!(share(&[ordinary; 2], &options), (Some(0.1), Some(0.2), 0.2));
+        let busy = amounts(1000, 0);
+        assert_eq!(share(&[pod(&busy, &none)], &options).2, 0.5);
+        // Those of DaemonSets and mirror pods are left out of both sides where a flag says so.
+        let daemon = UtilizationPod { owner_kind: Some("DaemonSet"), ..pod(&busy, &none) };
+        let without = UtilizationOptions { ignores_daemon_sets: true, ..options };
+        assert_eq!(share(&[ordinary, daemon], &options).2, 0.55);
+        assert_eq!(share(&[ordinary, daemon], &without), (Some(0.1), Some(0.1), 0.1));
+        let mirrored = [("kubernetes.io/config.mirror".to_owned(), String::new())].into();
+        let mirror = UtilizationPod { annotations: &mirrored, ..pod(&busy, &none) };
+        let without = UtilizationOptions { ignores_mirror_pods: true, ..options };
+        assert_eq!(share(&[ordinary, mirror], &options).2, 0.55);
+        assert_eq!(share(&[ordinary, mirror], &without).0, Some(0.1));
+        // One that should have been gone for half a minute counts for nothing.
+        let gone = |secs| UtilizationPod {
+            deleted_at: Some(NOW - SimSpan::from_secs(secs)),
+            ..pod(&busy, &none)
+        };
+        assert_eq!((share(&[gone(61)], &options).2, share(&[gone(60)], &options).2), (0.0, 0.5));
+        // Nothing to measure against.
+        for bare in [amounts(0, 1), amounts(1, 0), ResourceList::default()] {
+            assert_eq!(utilization(&node(&bare, &none, &[]), &options, NOW), None);
+        }
+    }
+
+    #[test]
+    fn of_a_node_with_accelerators_only_these_count() {
+        let none = Labels::new();
+        let with = |count: i64| {
+            let mut amounts = amounts(1000, 1000);
+            amounts.0.insert("nvidia.com/gpu".to_owned(), count);
+            amounts
+        };
+        let (allocatable, requests, missing) = (with(4), with(1), amounts(1000, 1000));
+        let pods = [pod(&requests, &none)];
+        let options =
+            UtilizationOptions { accelerator_threshold: 0.2, ..UtilizationOptions::default() };
+        let of = |allocatable| {
+            let accelerator = Some("nvidia.com/gpu");
+            CandidateNode { accelerator, ..node(allocatable, &none, &pods) }
+        };
+        let found = utilization(&of(&allocatable), &options, NOW).expect("it is known");
+        assert_eq!((found.accelerator, found.cpu, found.share), (Some(0.25), None, 0.25));
+        let reason = ineligible_because(&of(&allocatable), &options, NOW);
+        assert_eq!(reason, Some(UnremovableReason::NotUnderutilized));
+        // Its device is not there yet: it counts as unused.
+        assert_eq!(ineligible_because(&of(&missing), &options, NOW), None);
+    }
+
+    /// Rows of TestFilterOutUnremovable of `core/scaledown/eligibility/eligibility_test.go`, retold.
+    #[test]
+    fn the_first_reason_that_holds_keeps_a_node() {
+        use UnremovableReason as R;
+        let (allocatable, none) = (amounts(1000, 1000), Labels::new());
+        let (half, more) = (amounts(500, 0), amounts(501, 0));
+        let options = UtilizationOptions::default();
+        let reason = |node: &CandidateNode<'_>| ineligible_because(node, &options, NOW);
+        let (at, above) = ([pod(&half, &none)], [pod(&more, &none)]);
+        assert_eq!(reason(&node(&allocatable, &none, &at)), None);
+        let busy = node(&allocatable, &none, &above);
+        assert_eq!(reason(&busy), Some(R::NotUnderutilized));
+        let unready = CandidateNode { is_ready: false, ..node(&allocatable, &none, &[]) };
+        assert_eq!(reason(&unready), None);
+        let kept = UtilizationOptions { removes_unready: false, ..options };
+        let found = ineligible_because(&unready, &kept, NOW);
+        assert_eq!(found, Some(R::ScaleDownUnreadyDisabled));
+        let nothing = ResourceList::default();
+        assert_eq!(reason(&node(&nothing, &none, &[])), Some(R::UnexpectedError));
+        let alone = CandidateNode { is_autoscaled: false, ..busy };
+        assert_eq!(reason(&alone), Some(R::NotAutoscaled));
+        let marked = |value: &str| [(SCALE_DOWN_DISABLED.to_owned(), value.to_owned())].into();
+        let (yes, no): (Labels, Labels) = (marked("true"), marked("false"));
+        let disabled = CandidateNode { annotations: &yes, ..alone };
+        assert_eq!(reason(&disabled), Some(R::ScaleDownDisabledAnnotation));
+        assert_eq!(reason(&CandidateNode { annotations: &no, ..alone }), Some(R::NotAutoscaled));
+        // The value of the taint says since when; after five minutes it is not believed any more.
+        let tainted = |key: &str, secs: u64| {
+            let value = (NOW - SimSpan::from_secs(secs)).as_secs_f64().to_string();
+            [Taint { key: key.to_owned(), value, effect: TaintEffect::NoSchedule }]
+        };
+        let of = |taints: &[Taint]| reason(&CandidateNode { taints, ..disabled });
+        assert_eq!(of(&tainted(TO_BE_DELETED, 299)), Some(R::CurrentlyBeingDeleted));
+        assert_eq!(of(&tainted(TO_BE_DELETED, 300)), Some(R::ScaleDownDisabledAnnotation));
+        assert_eq!(of(&tainted("other", 1)), Some(R::ScaleDownDisabledAnnotation));
+        let recent = CandidateNode { is_recently_unremovable: true, ..disabled };
+        assert_eq!(reason(&recent), Some(R::RecentlyUnremovable));
+    }
+}

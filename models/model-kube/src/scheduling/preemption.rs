@@ -478,7 +478,7 @@ mod tests {
         };
         assert_eq!(with(|_| {}), 2);
         assert_eq!(with(|it| it.pod.template.spec.never_preempts = true), 0);
-        // A victim of its own is still going; one of another node, or that goes by itself, is no reason.
+        // A victim of its own is still going; one on another node is no reason.
         let going = |it: &mut Case, node: &str| {
             it.pod.nominated_node = Some("a".to_owned());
             let pod = it.pods.iter_mut().find(|pod| pod.node.as_deref() == Some(node));

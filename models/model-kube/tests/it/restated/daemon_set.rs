@@ -33,7 +33,8 @@ proptest! {
         let is_old = |it: &NodePods| it.old.is_some() && it.new.is_none();
         let broken = places(&nodes, |it| is_old(it) && it.old == Some(false));
         let working = places(&nodes, |it| is_old(it) && it.old == Some(true));
-        let away = places(&nodes, |it| !is_old(it) && !(it.old.is_none() && it.new == Some(true)));
+        let is_done = |it: &NodePods| it.old.is_none() && it.new == Some(true);
+        let away = places(&nodes, |it| !is_old(it) && !is_done(it));
         let plan = update(&nodes, 0, most);
         prop_assert_eq!(plan.delete_old, first(broken, &working, most, away.len()));
         prop_assert_eq!(plan.create_new, []);
@@ -55,7 +56,8 @@ proptest! {
     #[test]
     fn a_share_of_nodes(percent in 0..=100_i32, wanted in 0..2000_usize) {
         let exact = f64::from(percent) * wanted as f64 / 100.0;
-        prop_assert_eq!(share_of(IntOrPercent::Percent(percent), wanted), (exact - 1e-9).ceil() as usize);
+        let share = share_of(IntOrPercent::Percent(percent), wanted);
+        prop_assert_eq!(share, (exact - 1e-9).ceil() as usize);
         prop_assert_eq!(share_of(IntOrPercent::Int(percent), wanted), percent as usize);
     }
 

@@ -51,7 +51,11 @@ proptest! {
     /// A result counts when it has come so often in a row; a liveness or startup probe that has come to
     /// an end waits for another container. The verdict follows from all results together.
     #[test]
-    fn what_a_worker_concludes(kind in kind(), probe in probe(), results in vec(any::<bool>(), 1..40)) {
+    fn what_a_worker_concludes(
+        kind in kind(),
+        probe in probe(),
+        results in vec(any::<bool>(), 1..40),
+    ) {
         let status = PodStatus {
             is_finished: false,
             is_terminating: false,

@@ -101,7 +101,9 @@ proptest! {
     /// A bucket that holds one token, is filled at its rate and is full at first. Another rate makes
     /// another bucket, which is empty when the former one was.
     #[test]
-    fn tokens_of_a_zone(steps in vec((0..20_000_u64, prop::option::weighted(0.2, 0..4_usize)), 1..60)) {
+    fn tokens_of_a_zone(
+        steps in vec((0..20_000_u64, prop::option::weighted(0.2, 0..4_usize)), 1..60),
+    ) {
         const RATES_MILLI: [u64; 4] = [0, 10, 100, 500];
         // A token is a million millionths; a rate of one per 1000 s adds one of them a millisecond.
         const TOKEN: u64 = 1_000_000;
