@@ -331,7 +331,7 @@ impl Cluster {
             return Some(ConfigurationWay::Volume);
         }
         let is_true = |key: &&str| template.annotations.get(*key).is_some_and(|it| it == "true");
-        let is_injected = INJECTIONS.iter().any(|key| is_true(&key));
+        let is_injected = INJECTIONS.iter().any(is_true);
         let lacks = is_injected && !self.store_answers(SecretStore::AnyVault, now);
         lacks.then_some(ConfigurationWay::Agent)
     }
