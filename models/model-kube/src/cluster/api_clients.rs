@@ -111,7 +111,9 @@ impl Cluster {
         let apart = apart.map(|(idx, _)| u32::try_from(idx).expect("members are few"));
         let mut callers: Vec<ApiCaller> = apart.map(ApiCaller::Controller).collect();
         for workload in &self.api_clients.workloads {
-            callers.extend(self.pods_of(*workload).iter().copied().map(ApiCaller::Pod));
+            let pods = self.pods_of(*workload).iter().copied();
+            let placed = pods.filter(|pod| self.pods[pod.index()].node.is_some());
+            callers.extend(placed.map(ApiCaller::Pod));
         }
         let members = 0..self.tables.members.len();
         let servers: Vec<usize> =

@@ -8,8 +8,9 @@
 //! leader that crashes, or is lost with its node; one that is told to end lets go of its lease, where
 //! its project has it so.
 //! # Not modelled
-//! Other controllers (those of Flux, cert-manager, External Secrets): they end and start in the same way, and
-//! nothing that a run plays waits for them. A leader that cannot renew in a flood. Flags that set other times.
+//! Other controllers (those of Flux, cert-manager): they end and start in the same way, and nothing that a run
+//! plays waits for them. Secrets wait for a pod of External Secrets, which has no lease by default
+//! ([`super::sources`]). A leader that cannot renew in a flood. Flags that set other times.
 //! # Defaults and their sources
 //! controller-runtime 0.22 `pkg/manager/manager.go` and client-go 1.36 `tools/leaderelection`: 15 s, 10 s and
 //! 2 s. CloudNativePG 1.30 `internal/cmd/manager/controller/controller.go`: releases its lease, reads from the API

@@ -360,6 +360,7 @@ impl Cluster {
         R: Recorder<Observation>,
     {
         self.settle_operators(ctx);
+        self.review_sources(ctx);
         self.settle_memory(ctx);
         self.settle_queue(ctx);
         self.settle_proxies(ctx);

@@ -4,11 +4,12 @@
 //! A Secret or ConfigMap that was deleted: containers that start and name it in their environment wait
 //! in `CreateContainerConfigError`, pods that mount it in `FailedMount`, until it is there again and the
 //! kubelet tries. One that External Secrets or Sealed Secrets made is made anew, as soon as what it is read
-//! from answers. A vault that is stated: while it is sealed, or none of its pods is there, pods that start
+//! from answers and a pod of its controller runs. A vault that is stated: while it is sealed, or none of its pods is there, pods that start
 //! wait for what its agent injects or the Secrets Store CSI Driver mounts. Its pods start sealed where
 //! people unseal it. What runs keeps what it read.
 //! # Not modelled
-//! Leases of credentials that run out, and rotation. Raft among the pods of a vault. Keys of a Secret.
+//! Leases of credentials that run out, and rotation. The lease of External Secrets' own replicas (its chart
+//! has one, without an election). Raft among the pods of a vault. Keys of a Secret.
 //! Simplified: a vault answers while one of its pods is there and unsealed; a try that finds the vault
 //! there succeeds, even if it is away again when the try is made; pods that are there when a run begins
 //! are unsealed.
@@ -25,9 +26,9 @@
 
 use std::collections::BTreeMap;
 
-use model_api::kube::{ConfigurationSource, SecretMaker, SecretStore, SourceKind};
+use model_api::kube::{ConfigurationSource, SecretMaker, SecretStore, SourceKind, Workload};
 use model_api::observation::ConfigurationWay;
-use model_api::{Blueprint, Observation, PodId, ServiceId};
+use model_api::{Blueprint, Observation, PodId, ServiceId, WorkloadId};
 use sim_kernel::{Context, Purpose, Recorder, SimTime, Timer};
 
 use super::pod::{PodPhase, Step};
@@ -39,6 +40,11 @@ const TRY: Purpose = Purpose::new("configuration tried again");
 
 /// Annotations with which pods ask a vault to inject their secrets.
 const INJECTIONS: [&str; 2] = ["vault.hashicorp.com/agent-inject", "openbao.org/agent-inject"];
+
+/// What names a controller in the charts of External Secrets 2 and Sealed Secrets 2.
+const NAME_LABEL: &str = "app.kubernetes.io/name";
+const EXTERNAL_SECRETS: &str = "external-secrets";
+const SEALED_SECRETS: &str = "sealed-secrets";
 
 /// A Secret or ConfigMap.
 type Named = (SourceKind, String, String);
@@ -280,9 +286,23 @@ impl Cluster {
             *kind == SourceKind::Secret && it.namespace == *namespace && it.name == *name
         });
         maker.is_none_or(|it| match it.maker {
-            SecretMaker::ExternalSecrets { store, .. } => !self.store_answers(store, now),
-            SecretMaker::SealedSecrets => false,
+            SecretMaker::ExternalSecrets { store, .. } => {
+                !self.maker_runs(EXTERNAL_SECRETS) || !self.store_answers(store, now)
+            }
+            SecretMaker::SealedSecrets => !self.maker_runs(SEALED_SECRETS),
         })
+    }
+
+    /// Whether a controller that makes Secrets runs and reaches the API; one that is not in the input does.
+    fn maker_runs(&self, name: &str) -> bool {
+        let workloads = self.blueprint.workloads.iter().enumerate();
+        let is_it =
+            |it: &Workload| it.template.labels.get(NAME_LABEL).is_some_and(|label| label == name);
+        let mut makers = workloads.filter(|(_, it)| is_it(it)).peekable();
+        let works = |id: PodId| self.pods[id.index()].answers && self.is_beside_api(id);
+        let is_elsewhere = makers.peek().is_none();
+        let mut pods = makers.flat_map(|(idx, _)| self.pods_of(WorkloadId::from_index(idx)));
+        self.is_api_available() && (is_elsewhere || pods.any(|id| works(*id)))
     }
 
     fn lacks_object(&self, id: PodId, is_mounted: bool, now: SimTime) -> bool {
@@ -311,7 +331,7 @@ impl Cluster {
             return Some(ConfigurationWay::Volume);
         }
         let is_true = |key: &&str| template.annotations.get(*key).is_some_and(|it| it == "true");
-        let is_injected = INJECTIONS.iter().any(|key| is_true(&key));
+        let is_injected = INJECTIONS.iter().any(is_true);
         let lacks = is_injected && !self.store_answers(SecretStore::AnyVault, now);
         lacks.then_some(ConfigurationWay::Agent)
     }

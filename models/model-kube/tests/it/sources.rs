@@ -153,6 +153,30 @@ fn a_secret_that_is_made_of_a_vault_is_made_anew_when_that_answers() {
 }
 
 #[test]
+fn nothing_is_made_anew_while_the_controller_that_makes_it_is_away() {
+    for (is_there, waits) in [(true, false), (false, true)] {
+        let away = if is_there { "" } else { "at 90 scale maker 0" };
+        let script = format!("{away}\nat 100 secret gone\nat 200 crash web\nat 400 scale maker 1");
+        let mut world = world(By::Environment, 0, &format!("deployment maker 1\n{script}"));
+        let maker = world.workload("maker");
+        let labels = &mut world.blueprint.workloads[maker.index()].template.labels;
+        labels.insert("app.kubernetes.io/name".to_owned(), "external-secrets".to_owned());
+        world.blueprint.made_secrets.push(MadeSecret {
+            namespace: "shop".to_owned(),
+            name: "session".to_owned(),
+            maker: SecretMaker::ExternalSecrets {
+                store: SecretStore::Elsewhere,
+                refresh: SimSpan::from_hours(1),
+            },
+            origin: Origin::default(),
+        });
+        let back = started(&world.run(5, 700), 200.0);
+        assert_eq!(back.len(), 3, "{is_there}");
+        assert!(back.iter().all(|at| (*at > 400.0) == waits), "{is_there}: {back:?}");
+    }
+}
+
+#[test]
 fn who_runs_notices_nothing() {
     let script = "at 100 vault sealed\nat 100 secret gone";
     for by in [By::Environment, By::Mount, By::Provider, By::Agent] {
