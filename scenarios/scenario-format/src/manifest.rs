@@ -29,6 +29,7 @@ mod barman;
 mod canary;
 mod convert;
 mod deserialize;
+mod hooks;
 mod job;
 mod kinds;
 pub mod live;

@@ -500,6 +500,7 @@ pub(super) const KINDS: &[KindRows] = &[
         (
             "spec.egress[].to[].ipBlock",
             A,
+    kind!("kustomize.toolkit.fluxcd.io" "Kustomization" N "build what it names and pass the manifests", "", []),
             "a large private block holds all pods, another one none"
         ),
         ("spec.egress[].to[].namespaceSelector", M, ""),

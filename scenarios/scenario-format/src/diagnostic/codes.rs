@@ -692,4 +692,7 @@ codes! {
     W0340 "an ExternalSecret whose store is not in the input"
         "External Secrets reads from the store that a SecretStore or ClusterSecretStore describes. Without it nobody knows whether that is a vault of the platform, so that a black start from Git may miss that the vault is waited for."
         "Pass the manifest of the store, or take the suggested name."
+    W0395 "Helm hooks, which are left out"
+        "An object with the annotation helm.sh/hook is no part of a release: `helm template` prints it, and Helm runs it once, at an installation, an upgrade, a deletion or for `helm test`. Played as a workload it would take room and answer requests that nothing answers. What an installation's hook creates and leaves behind, such as a Secret, is kept."
+        "Nothing; or render without them: helm template --no-hooks."
 }

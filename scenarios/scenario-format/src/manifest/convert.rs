@@ -10,6 +10,7 @@ use model_api::kube::Labels;
 use serde::de::DeserializeOwned;
 
 use super::canary;
+use super::hooks::without_hooks;
 use super::pod::Admission;
 use super::postgresql::Cluster;
 use super::schedule::schedule_of;
@@ -29,7 +30,7 @@ pub(super) fn convert(
     default_toleration: SimSpan,
     diagnostics: &mut Vec<Diagnostic>,
 ) -> Manifests {
-    let objects = without_replaced(objects, diagnostics);
+    let objects = without_replaced(without_hooks(objects, diagnostics), diagnostics);
     let mut manifests = Manifests::default();
     // Priority classes first: pods refer to them.
     for object in &objects {
