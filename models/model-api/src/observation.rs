@@ -16,8 +16,8 @@ pub use database::{FailoverBlock, InstanceFact, InstanceUpdate};
 pub use flow::{Counted, FlowSegment, LossReason, Throttling, WAIT_SHAPE_EXPONENTIAL};
 pub use gateway::GatewayFact;
 pub use reason::{
-    DeletionReason, DrainFailure, EvictionReason, KillReason, PendingWrite, UnreadyReason,
-    UnschedulableReason,
+    DeletionReason, DrainFailure, EvictionReason, KillReason, PendingWrite, RefusedNodes,
+    UnreadyReason, UnschedulableReason,
 };
 pub use storage::{PoolIo, StorageFact};
 
@@ -480,7 +480,7 @@ pub enum Observation {
         pod: PodId,
         /// Its workload.
         workload: WorkloadId,
-        /// The filter that refused most nodes.
+        /// The filter that says most of why: see [`RefusedNodes`].
         reason: UnschedulableReason,
     },
     /// A registry did not answer; the kubelet waits for its back-off (`ImagePullBackOff`).
@@ -489,6 +489,8 @@ pub enum Observation {
         pod: PodId,
         /// Its workload.
         workload: WorkloadId,
+        /// How many nodes which filter refused.
+        refused: RefusedNodes,
     },
     /// A volume of the pod is still attached to another node (`Multi-Attach error`).
     PodVolumeHeld {
@@ -548,6 +550,18 @@ pub enum Observation {
         pod: PodId,
         /// Its workload.
         workload: WorkloadId,
+    },
+    /// A pod that names its node is not taken by the kubelet there, and has failed (`OutOfcpu`,
+    /// `NodeAffinity`, `TaintToleration` and the like).
+    PodNotAdmitted {
+        /// Which.
+        pod: PodId,
+        /// Its workload.
+        workload: WorkloadId,
+        /// The node.
+        node: NodeId,
+        /// The check that it fails.
+        check: UnschedulableReason,
     },
     /// The pod's Ready condition became False.
     PodBecameUnready {

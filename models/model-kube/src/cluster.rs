@@ -65,6 +65,7 @@ mod images;
 mod jobs;
 mod kubelet;
 mod memory;
+mod named;
 mod node_groups;
 mod node_lifecycle;
 mod node_pressure;

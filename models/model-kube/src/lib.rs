@@ -22,6 +22,7 @@ pub mod endpoints;
 pub mod etcd;
 pub mod horizontal_pod_autoscaler;
 pub mod job;
+pub mod kubelet_admission;
 pub mod leader_election;
 pub mod memory_growth;
 pub mod node_lifecycle;

@@ -356,7 +356,8 @@ impl<'a, E> Story<'a, E> {
             }
             O::PodBecameUnschedulable { workload: id, reason, .. } => {
                 let place = field(id, &spec(id).filter_path(reason));
-                let text = format!("no node fits a pod of {} ({reason:?})", workload(id));
+                let why = kubelet::refusals(reason, &refused);
+                let text = format!("no node fits a pod of {} ({why})", workload(id));
                 return Some((text, place));
             }
             O::PodBound { workload: id, node: at, .. } => {
@@ -394,6 +395,9 @@ impl<'a, E> Story<'a, E> {
             }
             O::WritesStopped { database } => {
                 format!("{} takes no writes", self.blueprint.database_name(database))
+            }
+            O::PodNotAdmitted { workload, node, check, .. } => {
+                return Some(self.admission_sentence(workload, node, check));
             }
             O::WritesResumed { database } => {
                 format!("{} takes writes again", self.blueprint.database_name(database))
@@ -458,6 +462,7 @@ fn part(observation: &Observation) -> Option<Part> {
         | O::EvictionRefused { .. }
         | O::NodesRequested { .. }
         | O::OperatorTurned { .. }
+        | O::PodNotAdmitted { .. }
         | O::LeaderChanged => Some(Part::Decide),
         O::PodCreated { .. }
         | O::PodCreationRefused { .. }

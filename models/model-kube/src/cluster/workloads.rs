@@ -642,7 +642,10 @@ impl Cluster {
         self.note_change(Change::PodCreated(pod), ctx.now());
         ctx.observe(|| Observation::PodCreated { pod, workload });
         self.notify(Notice::PodCreated(pod));
-        self.queue_pod(pod, ctx.now(), ctx);
+        match self.named_node(pod) {
+            Some(node) => self.bind_named(pod, node, ctx),
+            None => self.queue_pod(pod, ctx.now(), ctx),
+        }
         if self.workloads[workload.index()].is_rolling {
             self.request_sync(workload, ctx);
         }

@@ -12,6 +12,7 @@ mod invariants;
 mod jobs;
 mod members;
 mod memory;
+mod named;
 mod node_autoscaling;
 mod node_groups;
 mod off_peak;

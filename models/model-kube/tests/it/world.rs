@@ -10,6 +10,8 @@
 //! statefulset db 3 claim        also: daemonset NAME, database NAME N, budget NAME max=1
 //! job batch 2 completions=4     also: work=60 fails=50 backoff=0 deadline=300 ttl=60 on-failure
 //! job nightly 1 every=600       of a CronJob; also: forbid, replace, start-within=60
+//! deployment web 2 node=a-0      its pods name their node
+//! quota pods=4 cpu=2000         of all that these pods request together, in thousandths
 //! service web                   selects the pods of the workload web
 //! webhook of engine guards web Fail      or Ignore; at 10 webhooks down
 //! at 10 lose zone a             lose, restore, isolate, rejoin; zone or node; shut-down node a-0
