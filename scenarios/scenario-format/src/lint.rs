@@ -21,6 +21,7 @@ mod capacity;
 mod databases;
 mod gateways;
 mod hints;
+mod misspelt;
 mod network_policies;
 mod placement;
 mod pods;
@@ -46,6 +47,7 @@ pub(crate) fn run(manifests: &Manifests, resolved: &Resolved, diagnostics: &mut 
     lint.references();
     lint.schedules();
     lint.databases();
+    lint.misspelt();
     lint.poolers();
     lint.autoscalers();
     lint.vertical_autoscalers();

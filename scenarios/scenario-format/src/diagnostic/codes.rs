@@ -698,4 +698,7 @@ codes! {
     W0395 "Helm hooks, which are left out"
         "An object with the annotation helm.sh/hook is no part of a release: `helm template` prints it, and Helm runs it once, at an installation, an upgrade, a deletion or for `helm test`. Played as a workload it would take room and answer requests that nothing answers. What an installation's hook creates and leaves behind, such as a Secret, is kept."
         "Nothing; or render without them: helm template --no-hooks."
+    W0396 "a key of a custom resource that is probably misspelt"
+        "Nothing is known of this key, and the kind has one that is nearly the same and is not stated. The API server drops keys that a CustomResourceDefinition does not have, so that the setting has no effect and its default holds."
+        "Take the suggested key; kubectl apply --dry-run=server says whether the API server knows it."
 }
