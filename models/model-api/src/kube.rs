@@ -13,6 +13,7 @@ pub mod network_policy;
 pub mod node;
 pub mod off_peak;
 pub mod pod;
+pub mod quota;
 pub mod scale_up_delay;
 pub mod secret;
 pub mod selector;
@@ -43,6 +44,7 @@ pub use pod::{
     ReportedRequests, ResourceList, RestartPolicy, TopologySpreadConstraint, UnsatisfiableAction,
     registry_host,
 };
+pub use quota::{QuotaResource, ResourceQuota};
 pub use scale_up_delay::{SCALE_UP_DELAY, scale_up_delay};
 pub use secret::{MadeSecret, SecretMaker, SecretProvider, SecretStore};
 pub use selector::{LabelSelector, Labels, Operator, Requirement, key_fault, value_fault};

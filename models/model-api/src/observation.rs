@@ -458,6 +458,13 @@ pub enum Observation {
         /// Its workload.
         workload: WorkloadId,
     },
+    /// A ResourceQuota keeps a workload's controller from creating a pod (`FailedCreate`).
+    PodOverQuota {
+        /// Its workload.
+        workload: WorkloadId,
+        /// Position of the quota in the blueprint.
+        quota: u32,
+    },
     /// A pod object was created.
     PodCreated {
         /// Which.
@@ -482,6 +489,8 @@ pub enum Observation {
         workload: WorkloadId,
         /// The filter that says most of why: see [`RefusedNodes`].
         reason: UnschedulableReason,
+        /// How many nodes which filter refused.
+        refused: RefusedNodes,
     },
     /// A registry did not answer; the kubelet waits for its back-off (`ImagePullBackOff`).
     PodImagePullFailed {
@@ -489,8 +498,6 @@ pub enum Observation {
         pod: PodId,
         /// Its workload.
         workload: WorkloadId,
-        /// How many nodes which filter refused.
-        refused: RefusedNodes,
     },
     /// A volume of the pod is still attached to another node (`Multi-Attach error`).
     PodVolumeHeld {
@@ -544,13 +551,6 @@ pub enum Observation {
         /// What runs out. Disk and inodes are one condition of a node: the disk stands for both.
         resource: NodeResource,
     },
-    /// The pod's Ready condition became True.
-    PodBecameReady {
-        /// Which.
-        pod: PodId,
-        /// Its workload.
-        workload: WorkloadId,
-    },
     /// A pod that names its node is not taken by the kubelet there, and has failed (`OutOfcpu`,
     /// `NodeAffinity`, `TaintToleration` and the like).
     PodNotAdmitted {
@@ -562,6 +562,13 @@ pub enum Observation {
         node: NodeId,
         /// The check that it fails.
         check: UnschedulableReason,
+    },
+    /// The pod's Ready condition became True.
+    PodBecameReady {
+        /// Which.
+        pod: PodId,
+        /// Its workload.
+        workload: WorkloadId,
     },
     /// The pod's Ready condition became False.
     PodBecameUnready {

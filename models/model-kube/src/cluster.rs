@@ -78,6 +78,7 @@ mod preemption;
 mod probing;
 mod proxies;
 mod queue;
+mod quotas;
 mod relists;
 mod restore;
 mod rollouts;
@@ -600,6 +601,7 @@ impl Cluster {
         self.refresh_webhooks(ctx);
         self.begin_memory(ctx);
         self.begin_jobs(ctx);
+        self.begin_quotas(ctx);
         self.begin_off_peak(ctx);
         self.begin_autoscaling(ctx);
         self.begin_node_groups(ctx);

@@ -34,6 +34,7 @@ pub mod pod_gc;
 pub mod priority_and_fairness;
 pub mod probes;
 pub mod qos;
+pub mod quota;
 pub mod rare;
 pub mod reflector;
 pub mod replica_set;

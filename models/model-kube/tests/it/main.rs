@@ -20,6 +20,7 @@ mod operators;
 mod overload;
 mod probes;
 mod proxies;
+mod quotas;
 mod restored;
 mod rollouts;
 mod scheduling_invariants;

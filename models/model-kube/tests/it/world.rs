@@ -56,8 +56,8 @@ use model_api::fault::{ApiFlood, PriorityLevel};
 use model_api::kube::{
     DaemonSetUpdate, DeploymentStrategy, IntOrPercent, LabelSelector, Labels, Node,
     PersistentVolumeClaim, PodDisruptionBudget, PodManagementPolicy, PodSpec, PodTemplate,
-    ResourceList, RestartPolicy, Service, ServicePort, StatefulSetUpdate, StorageClass, Version,
-    Webhook, Workload, WorkloadKind,
+    QuotaResource, ResourceList, ResourceQuota, RestartPolicy, Service, ServicePort,
+    StatefulSetUpdate, StorageClass, Version, Webhook, Workload, WorkloadKind,
 };
 use model_api::machines::{BootTime, ClusterAutoscaler, NodeGroup};
 use model_api::memory::{Growth, MemoryProfile};
@@ -326,6 +326,19 @@ impl World {
                     timeout: SimSpan::from_secs(10),
                     guards: [self.workload(workload)].into(),
                     ..Webhook::default()
+                });
+            }
+            ["quota", ref words @ ..] => {
+                let read = |key: &str| {
+                    let amount = value_of(words, key.strip_prefix("requests.").unwrap_or(key))?;
+                    let amount = i64::try_from(amount).expect("small");
+                    Some((QuotaResource::of(key).expect("it counts pods"), amount))
+                };
+                self.blueprint.quotas.push(ResourceQuota {
+                    namespace: "shop".into(),
+                    name: "quota".into(),
+                    hard: ["pods", "requests.cpu"].into_iter().filter_map(read).collect(),
+                    ..ResourceQuota::default()
                 });
             }
             ["budget", name, limit] => {
