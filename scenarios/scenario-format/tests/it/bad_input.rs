@@ -161,7 +161,7 @@ fn pods_that_validation_would_refuse() {
         (
             "httpGet: {path: /, port: http}",
             "httpGet: {path: /, port: http}, tcpSocket: {port: 80}",
-            "m.yaml:16:72: E0022: Deployment shop/web: `spec.template.spec.containers[0].readinessProbe.\
+            "m.yaml:16:71: E0022: Deployment shop/web: `spec.template.spec.containers[0].readinessProbe.\
              tcpSocket` may not be there beside httpGet",
         ),
         ("path: /, port: http}", "path: /, port: 99999}", "m.yaml:16:53: E0022"),
@@ -187,7 +187,7 @@ fn pods_that_validation_would_refuse() {
             "        - {maxSkew: 2, topologyKey: topology.kubernetes.io/zone, whenUnsatisfiable: DoNotSchedule}\n        - {maxSkew: 1",
             "m.yaml:12:37: E0022",
         ),
-        ("DoNotSchedule,", "ScheduleAnyway, minDomains: 3,", "m.yaml:11:112: E0022"),
+        ("DoNotSchedule,", "ScheduleAnyway, minDomains: 3,", "m.yaml:11:113: E0022"),
     ];
     for (from, to, expected) in cases {
         let text = WEB.replacen(from, to, 1);

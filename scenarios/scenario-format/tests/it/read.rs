@@ -463,7 +463,7 @@ fn helm_hooks_are_left_out_with_one_warning() {
     let loaded = load_all(&web("").with("h.yaml", text.concat()), &["web.yaml", "h.yaml"], &[]);
     assert_eq!(
         said(&loaded),
-        ["h.yaml:4:80: W0395: Pod shop/web-test (test), Job shop/bye (pre-delete), Job shop/up \
+        ["h.yaml:4:79: W0395: Pod shop/web-test (test), Job shop/bye (pre-delete), Job shop/up \
           (pre-install, pre-upgrade), Secret shop/goes (pre-install) are Helm hooks, not part of what \
           runs: left out"]
     );
