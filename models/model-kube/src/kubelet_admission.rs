@@ -13,7 +13,7 @@
 //! # Invariants
 //! What the scheduler would bind is admitted.
 //! # Checked against
-//! The tests below; timelines worked out by hand.
+//! Timelines worked out by hand.
 
 use model_api::NodeId;
 use model_api::kube::{PodSpec, Taint, TaintEffect};
