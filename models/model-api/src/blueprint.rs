@@ -13,8 +13,8 @@ use crate::ids::{DatabaseId, PoolerId, ServiceId, WorkloadId, ZoneId};
 use crate::kube::off_peak::Schedule;
 use crate::kube::{
     HorizontalPodAutoscaler, Ingress, MadeSecret, Node, PersistentVolumeClaim, PodDisruptionBudget,
-    SecretProvider, Service, StorageClass, Vault, Version, VerticalPodAutoscaler, Webhook,
-    Workload, WorkloadKind,
+    ResourceQuota, SecretProvider, Service, StorageClass, Vault, Version, VerticalPodAutoscaler,
+    Webhook, Workload, WorkloadKind,
 };
 use crate::limiter::Limiter;
 use crate::load::{Bursts, Load, ServiceProfile};
@@ -57,6 +57,8 @@ pub struct Blueprint {
     pub budgets: Vec<PodDisruptionBudget>,
     /// Admission webhooks.
     pub webhooks: Vec<Webhook>,
+    /// What pods of a namespace may take together.
+    pub quotas: Vec<ResourceQuota>,
     /// Horizontal autoscalers.
     pub autoscalers: Vec<HorizontalPodAutoscaler>,
     /// Vertical autoscalers.

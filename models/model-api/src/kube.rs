@@ -14,6 +14,7 @@ pub mod node;
 pub mod off_peak;
 pub mod pod;
 pub mod provisioning;
+pub mod quota;
 pub mod scale_up_delay;
 pub mod secret;
 pub mod selector;
@@ -45,6 +46,7 @@ pub use pod::{
     registry_host,
 };
 pub use provisioning::{EarlyClaim, early_claims, is_early, zone_position};
+pub use quota::{QuotaResource, ResourceQuota};
 pub use scale_up_delay::{SCALE_UP_DELAY, scale_up_delay};
 pub use secret::{
     ConfigurationSource, MadeSecret, SecretMaker, SecretProvider, SecretStore, SourceKind, Vault,

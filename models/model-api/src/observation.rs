@@ -17,7 +17,7 @@ pub use flow::{Counted, FlowSegment, LossReason, Throttling, WAIT_SHAPE_EXPONENT
 pub use gateway::GatewayFact;
 pub use reason::{
     ConfigurationWay, DeletionReason, DrainFailure, EvictionReason, KillReason, PendingWrite,
-    UnreadyReason, UnschedulableReason,
+    RefusedNodes, UnreadyReason, UnschedulableReason,
 };
 pub use storage::{PoolIo, StorageFact};
 
@@ -503,6 +503,13 @@ pub enum Observation {
         /// Its workload.
         workload: WorkloadId,
     },
+    /// A ResourceQuota keeps a workload's controller from creating a pod (`FailedCreate`).
+    PodOverQuota {
+        /// Its workload.
+        workload: WorkloadId,
+        /// Position of the quota in the blueprint.
+        quota: u32,
+    },
     /// A pod object was created.
     PodCreated {
         /// Which.
@@ -525,8 +532,10 @@ pub enum Observation {
         pod: PodId,
         /// Its workload.
         workload: WorkloadId,
-        /// The filter that refused most nodes.
+        /// The filter that says most of why: see [`RefusedNodes`].
         reason: UnschedulableReason,
+        /// How many nodes which filter refused.
+        refused: RefusedNodes,
     },
     /// A registry did not answer; the kubelet waits for its back-off (`ImagePullBackOff`).
     PodImagePullFailed {
@@ -596,6 +605,18 @@ pub enum Observation {
         node: NodeId,
         /// What runs out. Disk and inodes are one condition of a node: the disk stands for both.
         resource: NodeResource,
+    },
+    /// A pod that names its node is not taken by the kubelet there, and has failed (`OutOfcpu`,
+    /// `NodeAffinity`, `TaintToleration` and the like).
+    PodNotAdmitted {
+        /// Which.
+        pod: PodId,
+        /// Its workload.
+        workload: WorkloadId,
+        /// The node.
+        node: NodeId,
+        /// The check that it fails.
+        check: UnschedulableReason,
     },
     /// The pod's Ready condition became True.
     PodBecameReady {

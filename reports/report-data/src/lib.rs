@@ -120,7 +120,7 @@ pub struct ScenarioResult {
     /// What the input says and the model leaves out.
     pub not_modelled: Vec<Note>,
     /// Warnings about the input, which `check` prints with their places.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default)]
     pub warnings: Vec<Note>,
     /// Rare branches that no run reached.
     pub probes_never_hit: Vec<String>,

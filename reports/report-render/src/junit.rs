@@ -8,7 +8,7 @@
 //! No time stamps: the same result gives the same bytes.
 
 use quick_junit::{NonSuccessKind, TestCase, TestCaseStatus, TestSuite};
-use report_data::{GuaranteeResult, Report, Verdict};
+use report_data::{GuaranteeResult, Report, ScenarioResult, Verdict};
 
 use crate::quantity::{place, spread, worst};
 use crate::{CountAs, Options};
@@ -17,11 +17,12 @@ use crate::{CountAs, Options};
 pub fn junit(report: &Report, options: Options) -> String {
     let mut document = quick_junit::Report::new(report.program.name.clone());
     for result in &report.results {
-        let mut suite = TestSuite::new(plain(&result.scenario));
+        let name = suite_name(report, result);
+        let mut suite = TestSuite::new(name.clone());
         for guarantee in result.guarantees.iter().filter(|guarantee| options.shows(guarantee)) {
             let mut case =
                 TestCase::new(plain(&guarantee.name), status(guarantee, options.inconclusive));
-            case.set_classname(plain(&result.scenario));
+            case.set_classname(name.clone());
             if guarantee.verdict == Verdict::Held {
                 let worst = worst(guarantee).map(|worst| format!("{worst}; ")).unwrap_or_default();
                 case.set_system_out(plain(&format!("{worst}{}", guarantee.reason)));
@@ -37,6 +38,16 @@ pub fn junit(report: &Report, options: Options) -> String {
         document.add_test_suite(suite);
     }
     document.to_string().expect("names of guarantees are plain text")
+}
+
+/// The name of a scenario, with its file where another one has the same name: who collects results
+/// tells suites by their names.
+fn suite_name(report: &Report, result: &ScenarioResult) -> String {
+    let namesakes = report.results.iter().filter(|other| other.scenario == result.scenario);
+    if namesakes.count() > 1 {
+        return plain(&format!("{} ({})", result.scenario, result.file));
+    }
+    plain(&result.scenario)
 }
 
 fn status(guarantee: &GuaranteeResult, inconclusive: Option<CountAs>) -> TestCaseStatus {

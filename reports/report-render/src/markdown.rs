@@ -42,8 +42,13 @@ fn scenario(result: &ScenarioResult, options: Options) -> String {
         span(result.horizon_ns),
         result.root_seed
     );
-    text.push_str("| | guarantee | verdict | why |\n| --- | --- | --- | --- |\n");
     let shown = groups(result.guarantees.iter().filter(|guarantee| options.shows(guarantee)));
+    if shown.is_empty() && !result.guarantees.is_empty() {
+        let count = result.guarantees.len() as u64;
+        let _ = writeln!(text, "Nothing failed: {} held.", counted(count, "guarantee"));
+    } else {
+        text.push_str("| | guarantee | verdict | why |\n| --- | --- | --- | --- |\n");
+    }
     for group in &shown {
         let is_plain = group.is_one && group.first.verdict == Verdict::Held;
         let worst = worst(group.first).filter(|_| is_plain);

@@ -299,3 +299,29 @@ fn wide_promises_are_put_together() {
     assert_eq!(table.matches("<details>").count(), 4, "{table}");
     assert!(json(&report).contains("all answer [shop/e]"));
 }
+
+#[test]
+fn suites_of_one_name_are_told_apart_by_their_files() {
+    let mut report = report();
+    let other = ScenarioResult { file: "other.yaml".to_owned(), ..report.results[0].clone() };
+    report.results.push(other);
+    let read = quick_junit::Report::deserialize_from_str(&junit(&report, Options::default()));
+    let suites = read.expect("our own output").test_suites;
+    let names: Vec<&str> = suites.iter().map(|suite| suite.name.as_str()).collect();
+    assert_eq!(names, ["loss (loss.yaml)", "loss (other.yaml)"]);
+    let class = suites[1].test_cases[0].classname.as_ref().map(|it| it.as_str());
+    assert_eq!(class, Some("loss (other.yaml)"));
+}
+
+#[test]
+fn a_table_of_what_failed_is_left_out_where_nothing_did() {
+    let mut report = report();
+    report.results[0].guarantees = vec![guarantee("it", Verdict::Held)];
+    let only_failed = Options { fail_only: true, ..Options::default() };
+    let text = markdown(&report, only_failed);
+    assert!(
+        text.contains("Nothing failed: 1 guarantee held.") && !text.contains("| ---"),
+        "{text}"
+    );
+    assert!(markdown(&report, Options::default()).contains("| ---"));
+}

@@ -8,8 +8,10 @@ use model_api::SourceRef;
 use crate::manifest::Object;
 use crate::yaml::{Node, Value};
 
+mod misspelt;
 mod table;
 
+pub(crate) use misspelt::misspelt;
 use table::{KINDS, KindRows, POD, RANKING, Row, SWITCHES};
 
 /// How far something is modelled.

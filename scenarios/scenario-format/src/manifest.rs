@@ -10,7 +10,7 @@ use std::sync::Arc;
 use model_api::canary::Canary;
 use model_api::kube::{
     HorizontalPodAutoscaler, Ingress, Labels, NetworkPolicy, PersistentVolumeClaim,
-    PodDisruptionBudget, Service, StorageClass, VerticalPodAutoscaler, Workload,
+    PodDisruptionBudget, ResourceQuota, Service, StorageClass, VerticalPodAutoscaler, Workload,
 };
 use model_api::{Origin, SimSpan};
 
@@ -29,8 +29,10 @@ mod barman;
 mod canary;
 mod convert;
 mod deserialize;
+mod hooks;
 mod job;
 mod kinds;
+mod limits;
 pub mod live;
 mod network;
 mod network_policy;
@@ -83,6 +85,8 @@ pub struct Manifests {
     pub network_policies: Vec<Sourced<NetworkPolicy>>,
     /// Disruption budgets.
     pub budgets: Vec<Sourced<PodDisruptionBudget>>,
+    /// Quotas of pods.
+    pub quotas: Vec<Sourced<ResourceQuota>>,
     /// Storage classes.
     pub storage_classes: Vec<Sourced<StorageClass>>,
     /// Claims, those of database instances included.

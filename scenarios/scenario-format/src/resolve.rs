@@ -120,6 +120,7 @@ pub(crate) fn resolve(
         services: manifests.services.iter().map(|it| sourced(&it.value, manifests)).collect(),
         ingresses: manifests.ingresses.iter().map(|it| it.value.clone()).collect(),
         budgets: manifests.budgets.iter().map(|it| it.value.clone()).collect(),
+        quotas: manifests.quotas.iter().map(|it| it.value.clone()).collect(),
         canaries: manifests.canaries.iter().map(|it| it.value.clone()).collect(),
         autoscalers: manifests.autoscalers.iter().map(|it| it.value.clone()).collect(),
         vertical_autoscalers: manifests

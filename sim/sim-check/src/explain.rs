@@ -353,6 +353,16 @@ impl<'a, E> Story<'a, E> {
             O::PodCreationRefused { workload: id } => {
                 format!("a webhook that does not answer refuses pods of {}", workload(id))
             }
+            O::PodOverQuota { workload: id, quota } => {
+                let quota = &self.blueprint.quotas[quota as usize];
+                let text = format!(
+                    "ResourceQuota {}/{} refuses a pod of {}",
+                    quota.namespace,
+                    quota.name,
+                    workload(id)
+                );
+                return Some((text, Some(quota.origin.of("spec.hard"))));
+            }
             O::PodVolumeHeld { workload: id, .. } => {
                 let text = format!("a volume of {} is still attached elsewhere", workload(id));
                 return Some((text, None));
@@ -373,9 +383,10 @@ impl<'a, E> Story<'a, E> {
                 let text = format!("its autoscaler takes {} from {from} to {to}", workload(id));
                 return Some((text, place));
             }
-            O::PodBecameUnschedulable { workload: id, reason, .. } => {
+            O::PodBecameUnschedulable { workload: id, reason, refused, .. } => {
                 let place = field(id, &spec(id).filter_path(reason));
-                let text = format!("no node fits a pod of {} ({reason:?})", workload(id));
+                let why = kubelet::refusals(reason, &refused);
+                let text = format!("no node fits a pod of {} ({why})", workload(id));
                 return Some((text, place));
             }
             O::PodBound { workload: id, node: at, .. } => {
@@ -404,6 +415,9 @@ impl<'a, E> Story<'a, E> {
             | O::ImagesCollected { .. }
             | O::PodEvicted { .. }
             | O::PodRefused { .. } => return self.pressure_sentence(observation),
+            O::PodNotAdmitted { workload, node, check, .. } => {
+                return Some(self.admission_sentence(workload, node, check));
+            }
             O::FailoverStarted { database, .. } => {
                 let name = self.blueprint.database_name(database);
                 format!("the operator of {name} gives its primary up")
@@ -490,6 +504,7 @@ fn part(observation: &Observation) -> Option<Part> {
         | O::FailoverStarted { .. }
         | O::PodEvicted { .. }
         | O::PodRefused { .. }
+        | O::PodNotAdmitted { .. }
         | O::InstanceUpdated { .. }
         | O::SwitchoverStarted { .. }
         | O::QuorumRegained
@@ -504,6 +519,7 @@ fn part(observation: &Observation) -> Option<Part> {
         O::PodCreated { .. }
         | O::PodCreationRefused { .. }
         | O::PodConfigurationMissing { .. }
+        | O::PodOverQuota { .. }
         | O::PodBound { .. }
         | O::EndpointsChanged { .. }
         | O::PoolerFails { .. }

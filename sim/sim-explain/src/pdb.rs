@@ -170,6 +170,11 @@ fn sums(
         }
     };
     draft.step_at("desired", format!("{text} (shares round up)"), origin, field);
+    // `updatePdbStatus` of pkg/controller/disruption/disruption.go.
+    if got.expected_pods <= 0 {
+        draft.step("allowed", "0: while no pod is expected, none may go");
+        return;
+    }
     let allowed = format!(
         "{} healthy - {} = {}",
         got.current_healthy, got.desired_healthy, got.disruptions_allowed

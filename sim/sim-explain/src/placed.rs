@@ -2,9 +2,11 @@
 
 use model_api::blueprint::{Blueprint, NodeSpec};
 use model_api::kube::{PersistentVolumeClaim, VolumeBindingMode, Workload, WorkloadKind};
+use model_api::observation::UnschedulableReason;
 use model_api::{NodeId, PodId};
 use model_kube::daemon_set::should_run;
 use model_kube::disruption::{Covered, Demand, status_of};
+use model_kube::kubelet_admission;
 use model_kube::scheduling::{
     Attempt, Claim, ClaimClass, Placement, PodDescription, SchedulerCache, ShapeId, UnboundClaim,
     VolumesId, default_selector,
@@ -113,6 +115,15 @@ impl<'a> Placed<'a> {
     /// Places so many pods of a workload. When one finds no node, those after it find none either:
     /// they are alike, and the cluster only got fuller.
     pub(crate) fn put(&mut self, workload_idx: usize, count: u32) {
+        if let Some(name) = &self.blueprint.workloads[workload_idx].template.spec.node_name {
+            for _ in 0..count {
+                match self.admit(workload_idx, name) {
+                    Some((node, Ok(()))) => self.bind(workload_idx, node),
+                    _ => self.waiting[workload_idx] += 1,
+                }
+            }
+            return;
+        }
         for done in 0..count {
             let attempt = self.attempt(workload_idx);
             match self.cache.attempt(attempt, |_| 0) {
@@ -123,6 +134,20 @@ impl<'a> Placed<'a> {
                 }
             }
         }
+    }
+
+    /// The node that a pod of a workload names, and what its kubelet makes of one more; `None` when
+    /// there is no such node.
+    pub(crate) fn admit(
+        &self,
+        workload_idx: usize,
+        name: &str,
+    ) -> Option<(NodeId, Result<(), UnschedulableReason>)> {
+        let (idx, spec) = self.nodes().find(|(_, it)| it.node.name == name)?;
+        let (node, taints) = (NodeId::from_index(idx), &spec.node.taints);
+        let pod = &self.blueprint.workloads[workload_idx].template.spec;
+        let attempt = self.attempt(workload_idx);
+        Some((node, kubelet_admission::admit(&self.cache, attempt, node, pod, taints)))
     }
 
     fn put_on_every_node(&mut self, workload_idx: usize) {

@@ -54,6 +54,10 @@ pub fn schedule(
     let subject = format!("pod {replica} of {}", title(workload));
     let mut draft = Draft::new(blueprint, program, DecisionKind::Schedule, subject);
     wishes(&mut draft, &placed, idx);
+    if let Some(name) = &workload.template.spec.node_name {
+        bound(&mut draft, &placed, idx, name);
+        return Ok(draft.finish());
+    }
     let mut attempt = placed.attempt(idx);
     if let Some(own) = &own {
         let Some(node) = own.get(replica as usize - 1).copied() else {
@@ -95,6 +99,31 @@ fn own_nodes(blueprint: &Blueprint, workload: &Workload) -> Option<Vec<NodeId>> 
     let own = || nodes(blueprint).filter(|(_, it)| should_run(spec, &it.node));
     matches!(workload.kind, WorkloadKind::DaemonSet { .. })
         .then(|| own().map(|(idx, _)| NodeId::from_index(idx)).collect())
+}
+
+/// A pod that names its node is bound to it when it is created, and only its kubelet checks it.
+fn bound(draft: &mut Draft<'_>, placed: &Placed<'_>, workload_idx: usize, name: &str) {
+    let workload = &placed.blueprint.workloads[workload_idx];
+    let text = format!("{name}: the pod is bound already, the scheduler never sees it");
+    draft.step_at("nodeName", text, &workload.origin, &workload.pod_path("nodeName"));
+    draft.figure("node", name);
+    let answer = match placed.admit(workload_idx, name) {
+        None => format!("it names {name}, which does not exist: it never runs"),
+        Some((_, Ok(()))) => {
+            format!("{name} takes it: it names that node, and its kubelet has nothing against it")
+        }
+        Some((_, Err(check))) => {
+            let text = "its kubelet looks at room, node affinity, host ports and taints of the \
+                        effect NoExecute";
+            let field = workload.filter_path(check);
+            draft.step_at(format!("{check:?}"), text, &workload.origin, &field);
+            format!(
+                "it names {name}, whose kubelet does not take it ({check:?}): it fails, and its \
+                 controller makes another one that fails as well"
+            )
+        }
+    };
+    draft.answer(answer);
 }
 
 /// Scheduling gates: the queue does not try the pod while it has one (plugin SchedulingGates).
@@ -182,6 +211,14 @@ fn spreading(
                 domains.iter().map(|(name, count)| format!("{name} {count}")).collect();
             let least = domains.iter().map(|(_, count)| *count).min().unwrap_or(0);
             text.push_str(&format!("; matching pods {}; the least is {least}", each.join(", ")));
+            // `minMatchNum` of podtopologyspread/filtering.go.
+            let wanted = constraint.min_domains.unwrap_or(1);
+            if i64::from(wanted) > domains.len() as i64 {
+                text.push_str(&format!(
+                    ", which counts as 0: minDomains {wanted}, and there are {}",
+                    domains.len()
+                ));
+            }
         }
         draft.step_at("spread", text, origin, &format!("{field}[{idx}]"));
     }

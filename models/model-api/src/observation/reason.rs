@@ -34,6 +34,45 @@ pub enum UnschedulableReason {
     SchedulingGates,
 }
 
+impl UnschedulableReason {
+    /// How little it says: nodes that a pod does not want, or that do not want it, are as they are
+    /// meant to be, and seldom the reason why it waits.
+    const fn rank(self) -> u8 {
+        match self {
+            Self::NodeUnschedulable | Self::NodeName | Self::TaintToleration => 2,
+            Self::NodeAffinity => 1,
+            _ => 0,
+        }
+    }
+}
+
+/// How many nodes each filter was the first to refuse, as kube-scheduler lists them in its message. First
+/// comes what says most: filters other than taints, cordons and affinity to nodes, and of equal ones
+/// those that refused most nodes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct RefusedNodes([Option<(UnschedulableReason, u32)>; 4]);
+
+impl RefusedNodes {
+    /// Of counts in the profile's order; more filters than are kept say less than those that are.
+    pub fn of(counts: &[(UnschedulableReason, u32)]) -> Self {
+        let mut sorted = counts.to_vec();
+        sorted.sort_by_key(|(reason, count)| (reason.rank(), std::cmp::Reverse(*count)));
+        let mut kept = Self::default();
+        kept.0.iter_mut().zip(sorted).for_each(|(place, count)| *place = Some(count));
+        kept
+    }
+
+    /// The filter that says most.
+    pub fn main(&self) -> Option<UnschedulableReason> {
+        self.0[0].map(|(reason, _)| reason)
+    }
+
+    /// Filters and how many nodes each refused, the one that says most first.
+    pub fn counts(&self) -> impl Iterator<Item = (UnschedulableReason, u32)> + '_ {
+        self.0.iter().flatten().copied()
+    }
+}
+
 /// Why a pod is not ready any more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum UnreadyReason {

@@ -35,6 +35,10 @@ pub(super) struct Refusals {
     update_count: u64,
     /// When it tries again, once that is settled.
     retry_at: SimTime,
+    /// Syncs in a row in which a quota refused a pod.
+    over_quota_count: u32,
+    /// One did in this sync.
+    is_over_quota: bool,
 }
 
 impl Cluster {
@@ -113,6 +117,36 @@ impl Cluster {
             ctx.observe(|| Observation::PodCreationRefused { workload: id });
         }
         None
+    }
+
+    /// A quota refused a pod of a workload: its controller tries again. Whether that is new.
+    pub(super) fn note_over_quota<E, R>(
+        &mut self,
+        id: WorkloadId,
+        ctx: &mut Context<'_, E, R>,
+    ) -> bool
+    where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        let state = &mut self.refusals[id.index()];
+        let is_first = state.over_quota_count == 0;
+        state.is_over_quota = true;
+        if state.retry_at <= ctx.now() {
+            state.over_quota_count += 1;
+            state.retry_at = ctx.now() + retry_after(state.over_quota_count);
+            let event = KubeEvent::WorkloadSync(id);
+            ctx.schedule_at(state.retry_at, priority::CONTROLLER, event);
+        }
+        is_first
+    }
+
+    /// A sync is over: one in which no quota refused a pod ends the back-off.
+    pub(super) fn note_synced(&mut self, id: WorkloadId) {
+        let state = &mut self.refusals[id.index()];
+        if !std::mem::take(&mut state.is_over_quota) {
+            state.over_quota_count = 0;
+        }
     }
 
     /// What a call of a webhook comes to: one endpoint is picked, dead or alive.

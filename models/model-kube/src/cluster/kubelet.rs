@@ -93,7 +93,8 @@ impl Cluster {
         let watch = drawn(self.draw(key, WATCH, 0), self.blueprint.parameters.watch_latency);
         let seen_at = bound_at + watch;
         self.pods[id.index()].worker_at = seen_at;
-        if let Some(refusal) = self.refused_for(id) {
+        let refusal = self.refused_for(id);
+        if let Some(refusal) = refusal.or_else(|| self.not_admitted(id).map(Refusal::Check)) {
             self.set_step(id, Step::Refused(refusal), seen_at, ctx);
             return;
         }
@@ -200,13 +201,7 @@ impl Cluster {
         let workload = pod.workload;
         match std::mem::take(&mut pod.step) {
             Step::None => {}
-            Step::Refused(refusal) => {
-                if let (Refusal::Pressure(resource), Some(node)) = (refusal, pod.node) {
-                    ctx.hit(&rare::POD_REFUSED);
-                    ctx.observe(|| Observation::PodRefused { pod: id, workload, node, resource });
-                }
-                self.finish_pod(id, ctx);
-            }
+            Step::Refused(refusal) => self.on_refused(id, refusal, ctx),
             Step::PullDue => self.on_pull_due(id, ctx),
             Step::Pulled => {
                 // A pull that broke off meanwhile is made again.
@@ -259,6 +254,27 @@ impl Cluster {
             Step::Killed => self.on_killed(id, ctx),
             Step::ExitSeen => self.on_exit_seen(id, ctx),
         }
+    }
+
+    /// The kubelet does not take a pod, which has failed then.
+    fn on_refused<E, R>(&mut self, id: PodId, refusal: Refusal, ctx: &mut Context<'_, E, R>)
+    where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        let pod = &self.pods[id.index()];
+        let (workload, node) = (pod.workload, pod.node.expect("it was bound"));
+        match refusal {
+            Refusal::Pressure(resource) => {
+                ctx.hit(&rare::POD_REFUSED);
+                ctx.observe(|| Observation::PodRefused { pod: id, workload, node, resource });
+            }
+            Refusal::Check(check) => {
+                ctx.observe(|| Observation::PodNotAdmitted { pod: id, workload, node, check });
+            }
+            Refusal::Shutdown => {}
+        }
+        self.finish_pod(id, ctx);
     }
 
     /// Waits for what comes next in a start: an answer, readiness, or a probe that gives it up.

@@ -1,6 +1,6 @@
 //! A pod of the run.
 
-use model_api::observation::KillReason;
+use model_api::observation::{KillReason, UnschedulableReason};
 use model_api::usage::NodeResource;
 use model_api::{NodeId, PodId, WorkloadId, ZoneId};
 use sim_kernel::{EntityKey, EventId, SimSpan, SimTime, Timer};
@@ -69,6 +69,8 @@ pub(super) enum Refusal {
     Pressure(NodeResource),
     /// Its node shuts down.
     Shutdown,
+    /// It named its node itself, and fails this check there.
+    Check(UnschedulableReason),
 }
 
 /// The next thing that happens to a pod's containers.

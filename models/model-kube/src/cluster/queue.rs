@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use model_api::observation::UnschedulableReason;
+use model_api::observation::{RefusedNodes, UnschedulableReason};
 use model_api::{NodeId, Observation, PodId};
 use sim_kernel::{Context, Purpose, Recorder, SimTime, Timer};
 
@@ -105,6 +105,16 @@ impl Queue {
 impl Cluster {
     /// Places a pod at the start of the run, without an event. Whether it found a node.
     pub(super) fn place_at_start(&mut self, id: PodId, pinned: Option<NodeId>) -> bool {
+        if let Some(node) = self.named_node(id) {
+            let is_there = !self.nodes[node.index()].is_deleted;
+            if is_there && self.not_admitted(id).is_none() {
+                self.assume(id, node);
+                return true;
+            }
+            // What its kubelet makes of it belongs to the run.
+            self.queue.expect(id, SimTime::ZERO);
+            return false;
+        }
         if self.pods[id.index()].is_gated {
             self.add_to_queue(id, SimTime::ZERO);
             return false;
@@ -161,6 +171,7 @@ impl Cluster {
             pod: id,
             workload,
             reason,
+            refused: RefusedNodes::default(),
         });
     }
 
@@ -259,11 +270,16 @@ impl Cluster {
         self.queue.due_at = SimTime::MAX;
         let later = self.queue.arriving.split_off(&(now, u64::MAX));
         for ((at, _), id) in std::mem::replace(&mut self.queue.arriving, later) {
-            if self.pods[id.index()].phase == PodPhase::Pending {
-                self.add_to_queue(id, at);
-                if self.pods[id.index()].is_gated {
-                    self.tell_gated(id, ctx);
-                }
+            if self.pods[id.index()].phase != PodPhase::Pending {
+                continue;
+            }
+            if let Some(node) = self.named_node(id) {
+                self.bind_named(id, node, ctx);
+                continue;
+            }
+            self.add_to_queue(id, at);
+            if self.pods[id.index()].is_gated {
+                self.tell_gated(id, ctx);
             }
         }
         let mut refusals = Refusals::new();
@@ -317,18 +333,42 @@ impl Cluster {
         E: Copy + From<KubeEvent>,
         R: Recorder<Observation>,
     {
-        let (workload, ordinal) = (self.pods[id.index()].workload, self.pods[id.index()].ordinal);
-        let had_volumes = self.workloads[workload.index()].volume_zone(ordinal).is_some();
         self.queue.waiting.done(id);
+        self.promise(id, node, ctx);
+        let bound_at = self.queue.client.reserve(ctx.now());
+        if bound_at > ctx.now() {
+            ctx.hit(&rare::BINDING_THROTTLED);
+        }
+        self.tell_bound(id, node, bound_at, ctx);
+    }
+
+    /// The place of a pod is taken, which pods that wait may like.
+    pub(super) fn promise<E, R>(&mut self, id: PodId, node: NodeId, ctx: &mut Context<'_, E, R>)
+    where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        let PodState { workload, ordinal, .. } = self.pods[id.index()];
+        let had_volumes = self.workloads[workload.index()].volume_zone(ordinal).is_some();
         let shape = self.assume(id, node);
         self.tell_queue(ClusterEvent::PodAssigned, Subject::Pod { shape, node }, ctx);
         if !had_volumes && self.workloads[workload.index()].volume_zone(ordinal).is_some() {
             self.tell_queue(ClusterEvent::ClaimChanged, Subject::Other, ctx);
         }
-        let bound_at = self.queue.client.reserve(ctx.now());
-        if bound_at > ctx.now() {
-            ctx.hit(&rare::BINDING_THROTTLED);
-        }
+    }
+
+    /// The API knows that a pod is bound, and its kubelet begins with it.
+    pub(super) fn tell_bound<E, R>(
+        &mut self,
+        id: PodId,
+        node: NodeId,
+        bound_at: SimTime,
+        ctx: &mut Context<'_, E, R>,
+    ) where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        let workload = self.pods[id.index()].workload;
         self.note_change(Change::PodBound(id), ctx.now());
         ctx.observe(|| Observation::PodBound { pod: id, workload, node });
         self.notify(Notice::PodBound(id));
@@ -357,7 +397,13 @@ impl Cluster {
         }
         let workload = pod.workload;
         if !std::mem::replace(&mut pod.was_refused, true) {
-            ctx.observe(|| Observation::PodBecameUnschedulable { pod: id, workload, reason });
+            let refused = diagnosis.refused_nodes();
+            ctx.observe(|| Observation::PodBecameUnschedulable {
+                pod: id,
+                workload,
+                reason,
+                refused,
+            });
             self.notify(Notice::PodUnschedulable(id));
         }
     }
@@ -505,8 +551,12 @@ impl Cluster {
         waiting.dedup();
         self.queue.client = ClientLimiter::of_scheduler();
         for id in waiting {
-            if self.pods[id.index()].phase == PodPhase::Pending {
-                self.add_to_queue(id, now);
+            if self.pods[id.index()].phase != PodPhase::Pending {
+                continue;
+            }
+            match self.named_node(id) {
+                Some(node) => self.bind_named(id, node, ctx),
+                None => self.add_to_queue(id, now),
             }
         }
         if !self.queue.is_idle() {

@@ -231,7 +231,7 @@ impl Cluster {
             match &blueprint.workloads[idx].kind {
                 WorkloadKind::DaemonSet { .. } => {
                     for node in (0..self.nodes.len()).map(NodeId::from_index) {
-                        if self.wants_daemon(id, node) {
+                        if self.wants_daemon(id, node) && self.is_allowed_at_start(id) {
                             let pod = self.first_pod(id, node.0, Some(node));
                             self.start_ready(pod, Some(node));
                         }
@@ -241,13 +241,20 @@ impl Cluster {
                 kind => {
                     let first = first_ordinal(kind);
                     for nth in 0..self.workloads[idx].replicas {
-                        let pod = self.first_pod(id, first + nth, None);
-                        self.start_ready(pod, None);
+                        if self.is_allowed_at_start(id) {
+                            let pod = self.first_pod(id, first + nth, None);
+                            self.start_ready(pod, None);
+                        }
                     }
                 }
             }
         }
         self.know_initial_endpoints();
+    }
+
+    /// Whether quotas leave room for one more pod.
+    fn is_allowed_at_start(&self, id: WorkloadId) -> bool {
+        self.exceeded_quota(id, TemplateId::at_start(id), SimTime::ZERO).is_none()
     }
 
     fn start_ready(&mut self, id: PodId, pinned: Option<NodeId>) {
@@ -536,6 +543,7 @@ impl Cluster {
             WorkloadKind::DaemonSet { update } => self.sync_daemon_set(id, *update, ctx),
             WorkloadKind::Pod => {}
         }
+        self.note_synced(id);
     }
 
     /// `maxUnavailable` of a StatefulSet where its gate is on: 1 unless it says otherwise
@@ -654,6 +662,9 @@ impl Cluster {
             let mut answered_at = from;
             for order in batch {
                 let Some(asked_for) = self.ask_webhooks(workload, ctx) else { return };
+                if !self.ask_quotas(workload, order.template, ctx) {
+                    return;
+                }
                 let kind = &self.blueprint.workloads[workload.index()].kind;
                 let sent_at = self.clients.reserve(kind, from);
                 if sent_at > from {
@@ -692,7 +703,10 @@ impl Cluster {
         self.note_change(Change::PodCreated(pod), ctx.now());
         ctx.observe(|| Observation::PodCreated { pod, workload });
         self.notify(Notice::PodCreated(pod));
-        self.queue_pod(pod, ctx.now(), ctx);
+        match self.named_node(pod) {
+            Some(node) => self.bind_named(pod, node, ctx),
+            None => self.queue_pod(pod, ctx.now(), ctx),
+        }
         if self.workloads[workload.index()].is_rolling {
             self.request_sync(workload, ctx);
         }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use model_api::observation::UnschedulableReason;
+use model_api::observation::{RefusedNodes, UnschedulableReason};
 use model_api::{NodeId, PodId};
 
 use super::cache::{CachedPod, SchedulerCache, ShapeId};
@@ -55,10 +55,14 @@ pub struct Diagnosis {
 }
 
 impl Diagnosis {
-    /// The filter that refused most nodes; the earlier one of equals.
+    /// The filter that says most: see [`RefusedNodes`].
     pub fn main_reason(&self) -> UnschedulableReason {
-        let most = self.refused_counts.iter().rev().max_by_key(|(_, count)| *count);
-        most.map_or(UnschedulableReason::NodeResourcesFit, |(reason, _)| *reason)
+        self.refused_nodes().main().unwrap_or(UnschedulableReason::NodeResourcesFit)
+    }
+
+    /// How many nodes which filter refused.
+    pub fn refused_nodes(&self) -> RefusedNodes {
+        RefusedNodes::of(&self.refused_counts)
     }
 
     /// The filters that refused nodes, in the profile's order.
@@ -210,6 +214,25 @@ impl SchedulerCache {
         let mut query = Query::new(self, &catalog, attempt);
         query.pre_filter()?;
         self.check_guarded(&mut query, attempt, node)
+    }
+
+    /// The first of some filters that refuses a node.
+    ///
+    /// # Errors
+    /// That filter.
+    ///
+    /// # Panics
+    /// When the node is unknown.
+    pub(crate) fn check_each(
+        &self,
+        attempt: Attempt,
+        node: NodeId,
+        filters: &[UnschedulableReason],
+    ) -> Result<(), UnschedulableReason> {
+        let catalog = Arc::clone(&self.catalog);
+        let query = Query::new(self, &catalog, attempt);
+        let check = |filter: &UnschedulableReason| query.check_alone(self, node, *filter);
+        filters.iter().try_for_each(check).map_err(|rejection| rejection.filter)
     }
 
     /// Nodes that pass, until there are enough, and what refused the others.

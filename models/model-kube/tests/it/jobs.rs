@@ -134,8 +134,9 @@ fn work_that_always_fails_ends_at_the_back_off_limit() {
 #[test]
 fn restarts_in_place_end_a_job_at_the_back_off_limit() {
     let world = |backoff| {
-        let text =
-            format!("nodes 1 per zone a\n job batch 1 work=10 fails=100 backoff={backoff} on-failure");
+        let text = format!(
+            "nodes 1 per zone a\n job batch 1 work=10 fails=100 backoff={backoff} on-failure"
+        );
         let run = World::read(&text).run(1, 7_200);
         let started = run.times(|seen| matches!(seen, O::PodStarted { .. })).len();
         (pods_created(&run), started, ends(&run))

@@ -10,6 +10,8 @@
 //! statefulset db 3 claim        also: daemonset NAME, database NAME N, budget NAME max=1
 //! job batch 2 completions=4     also: work=60 fails=50 backoff=0 deadline=300 ttl=60 on-failure
 //! job nightly 1 every=600       of a CronJob; also: forbid, replace, start-within=60
+//! deployment web 2 node=a-0      its pods name their node
+//! quota pods=4 cpu=2000         of all that these pods request together, in thousandths
 //! service web                   selects the pods of the workload web
 //! webhook of engine guards web Fail      or Ignore; at 10 webhooks down
 //! at 10 lose zone a             lose, restore, isolate, rejoin; zone or node; shut-down node a-0
@@ -54,8 +56,8 @@ use model_api::fault::{ApiFlood, PriorityLevel};
 use model_api::kube::{
     DaemonSetUpdate, DeploymentStrategy, IntOrPercent, LabelSelector, Labels, Node,
     PersistentVolumeClaim, PodDisruptionBudget, PodManagementPolicy, PodSpec, PodTemplate,
-    ResourceList, RestartPolicy, Service, ServicePort, StatefulSetUpdate, StorageClass, Version,
-    VolumeBindingMode, Webhook, Workload, WorkloadKind,
+    QuotaResource, ResourceList, ResourceQuota, RestartPolicy, Service, ServicePort,
+    StatefulSetUpdate, StorageClass, Version, VolumeBindingMode, Webhook, Workload, WorkloadKind,
 };
 use model_api::machines::{BootTime, ClusterAutoscaler, NodeGroup};
 use model_api::memory::{Growth, MemoryProfile};
@@ -326,6 +328,19 @@ impl World {
                     timeout: SimSpan::from_secs(10),
                     guards: [self.workload(workload)].into(),
                     ..Webhook::default()
+                });
+            }
+            ["quota", ref words @ ..] => {
+                let read = |key: &str| {
+                    let amount = value_of(words, key.strip_prefix("requests.").unwrap_or(key))?;
+                    let amount = i64::try_from(amount).expect("small");
+                    Some((QuotaResource::of(key).expect("it counts pods"), amount))
+                };
+                self.blueprint.quotas.push(ResourceQuota {
+                    namespace: "shop".into(),
+                    name: "quota".into(),
+                    hard: ["pods", "requests.cpu"].into_iter().filter_map(read).collect(),
+                    ..ResourceQuota::default()
                 });
             }
             ["budget", name, limit] => {

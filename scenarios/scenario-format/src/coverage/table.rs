@@ -193,7 +193,14 @@ pub(super) const RANKING: KindRows = kind!("" "ConfigMap" M "the one named clust
 /// Kinds that are known, by group and name.
 pub(super) const KINDS: &[KindRows] = &[
     kind!("" "ConfigMap" N "", "", []),
-    kind!("" "LimitRange" N "its defaults are not filled in", "", []),
+    kind!("" "LimitRange" M "filled in and checked as pods are read", "", [
+        ("spec.limits[].default", M, ""),
+        ("spec.limits[].defaultRequest", M, ""),
+        ("spec.limits[].max", A, "of containers and pods, not of claims"),
+        ("spec.limits[].maxLimitRequestRatio", A, "of containers and pods, not of claims"),
+        ("spec.limits[].min", A, "of containers and pods, not of claims"),
+        ("spec.limits[].type", M, ""),
+    ]),
     kind!("" "Namespace" A "its name", "", []),
     kind!("" "Node" N "nodes come from the node pools of the Platform", "", []),
     kind!("" "PersistentVolume" N "", "", []),
@@ -203,7 +210,11 @@ pub(super) const KINDS: &[KindRows] = &[
         ("spec.storageClassName", M, "whether the volume is bound to a zone"),
     ]),
     kind!("" "Pod" M "", "", []),
-    kind!("" "ResourceQuota" N "creation never fails for a quota", "", []),
+    kind!("" "ResourceQuota" A "the pods that controllers create", "", [
+        ("spec.hard", A, "pods, what they request and what limits they have; no other objects"),
+        ("spec.scopeSelector", N, "a warning tells of it"),
+        ("spec.scopes", N, "a warning tells of it"),
+    ]),
     kind!("" "Secret" N "", "", []),
     kind!("" "Service" M "", "", [
         ("spec.clusterIP", A, "whether it is headless"),
@@ -496,6 +507,7 @@ pub(super) const KINDS: &[KindRows] = &[
         ("spec.rules", A, "each backend is exposed; weights and filters are left aside, and paths but for a registry"),
     ]),
     kind!("helm.toolkit.fluxcd.io" "HelmRelease" N "render the chart and pass its manifests", "", []),
+    kind!("kustomize.toolkit.fluxcd.io" "Kustomization" N "build what it names and pass the manifests", "", []),
     kind!("networking.k8s.io" "Ingress" A "exposes the Services it leads to", "", [
         ("spec.defaultBackend", A, "its Service is exposed"),
         ("spec.ingressClassName", N, "`via` of a load says which gateway requests pass"),

@@ -63,7 +63,7 @@ impl Lint<'_> {
     }
 
     /// How many pods a workload keeps: those of Jobs come and go.
-    fn pod_count(&self, workload: &Workload) -> i64 {
+    pub(super) fn pod_count(&self, workload: &Workload) -> i64 {
         match workload.kind {
             WorkloadKind::Job(_) => 0,
             WorkloadKind::DaemonSet { .. } => {

@@ -129,6 +129,10 @@ impl Lint<'_> {
     /// W0109: whether some node is allowed.
     fn fits_by_place(&mut self, workload: &Workload, object: &Object) {
         let spec = &workload.template.spec;
+        // No scheduler looks for one.
+        if spec.node_name.is_some() {
+            return;
+        }
         let nodes = || self.blueprint.nodes.iter().map(|node| &node.node);
         let is_selected = |node: &model_api::kube::Node| is_selected(spec, node);
         let is_matched = |node: &model_api::kube::Node| is_matched(spec, node);

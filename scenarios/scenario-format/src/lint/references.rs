@@ -17,12 +17,29 @@ impl Lint<'_> {
         self.target_ports();
         self.namespaces();
         self.unasked();
+        self.named_nodes();
         for (workload, object) in self.workloads() {
             self.claims_of(workload, object);
         }
         self.storage_classes();
         self.early_binding();
         self.torn_volumes();
+    }
+
+    /// E0145.
+    fn named_nodes(&mut self) {
+        let nodes = self.blueprint.nodes.iter().map(|it| it.node.name.as_str());
+        let nodes: Vec<&str> = nodes.collect();
+        for (workload, object) in self.workloads() {
+            let Some(name) = workload.template.spec.node_name.as_deref() else { continue };
+            if nodes.contains(&name) {
+                continue;
+            }
+            let message = format!("{}: there is no node `{name}`", object.title());
+            let span = object.value_span(&workload.pod_path("nodeName"));
+            let help = suggestion(name, nodes.iter().copied());
+            self.push(object, Diagnostic::new(Code::E0145, span, message).help_if(help));
+        }
     }
 
     /// W0122.

@@ -10,6 +10,8 @@ use model_api::kube::Labels;
 use serde::de::DeserializeOwned;
 
 use super::canary;
+use super::hooks::without_hooks;
+use super::limits;
 use super::pod::Admission;
 use super::postgresql::Cluster;
 use super::schedule::schedule_of;
@@ -29,7 +31,7 @@ pub(super) fn convert(
     default_toleration: SimSpan,
     diagnostics: &mut Vec<Diagnostic>,
 ) -> Manifests {
-    let objects = without_replaced(objects, diagnostics);
+    let objects = without_replaced(without_hooks(objects, diagnostics), diagnostics);
     let mut manifests = Manifests::default();
     // Priority classes first: pods refer to them.
     for object in &objects {
@@ -46,13 +48,31 @@ pub(super) fn convert(
     }
     let classes = manifests.priority_classes.clone();
     let admission = Admission { default_toleration, priority_classes: &classes, is_over: false };
+    let mut ranges = Vec::new();
     for (object_idx, object) in objects.iter().enumerate() {
+        if object.key.group.is_empty() {
+            match object.key.kind.as_str() {
+                "LimitRange" => {
+                    let range: Option<core::v1::LimitRange> = read(object, diagnostics);
+                    let spec = range.and_then(|it| it.spec).unwrap_or_default();
+                    ranges.push(Reader { object, diagnostics }.limit_range(&spec));
+                }
+                "ResourceQuota" => {
+                    let quota: Option<core::v1::ResourceQuota> = read(object, diagnostics);
+                    let spec = quota.and_then(|it| it.spec).unwrap_or_default();
+                    let value = Reader { object, diagnostics }.resource_quota(&spec);
+                    manifests.quotas.extend(value.map(|value| Sourced { value, object_idx }));
+                }
+                _ => {}
+            }
+        }
         let mut step = Step { object, object_idx, admission, out: &mut manifests };
         if !is_made_by_controller(object) {
             step.take(diagnostics);
             Reader { object, diagnostics }.validate();
         }
     }
+    limits::apply(&objects, &ranges, &mut manifests, diagnostics);
     canary::make_all(&objects, &mut manifests, diagnostics);
     manifests.objects = objects;
     manifests

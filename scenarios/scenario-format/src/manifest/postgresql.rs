@@ -135,6 +135,10 @@ impl Reader<'_> {
             self.refuse("spec.instances", "must be at least 1");
         }
         let instances = self.instance_count("spec.instances");
+        self.volume_size("spec.storage");
+        if self.object.find("spec.walStorage").is_some_and(|node| !node.is_null()) {
+            self.volume_size("spec.walStorage");
+        }
         let failover_delay = self.integer("spec.failoverDelay", 0);
         let switchover_delay = self.integer("spec.switchoverDelay", SWITCHOVER_DELAY_SECS);
         let is_maintained = self.is_maintained();
@@ -162,6 +166,16 @@ impl Reader<'_> {
             manager: DatabaseManager::CloudNativePg,
             session_count: self.session_count("spec.postgresql.parameters"),
             log: self.log_storage(),
+        }
+    }
+
+    /// A volume has a size (`validateStorageConfigurationSize` of
+    /// `internal/webhook/v1/cluster_webhook.go`).
+    fn volume_size(&mut self, path: &str) {
+        let is_stated = |field: &str| self.text(&format!("{path}.{field}")).is_some();
+        if !is_stated("size") && !is_stated("pvcTemplate.resources.requests.storage") {
+            let wrong = "is required, unless pvcTemplate requests storage";
+            self.refuse(&format!("{path}.size"), wrong);
         }
     }
 
@@ -351,6 +365,16 @@ impl Reader<'_> {
         // Simplified: the deprecated pair asks for `maxSyncReplicas` and shrinks to what is there,
         // which is what `preferred` does.
         let number = self.integer("spec.maxSyncReplicas", 0);
+        let least = self.integer("spec.minSyncReplicas", 0);
+        // `validateMaxSyncReplicas` and `validateMinSyncReplicas` of the webhook.
+        if number >= instances && number > 0 {
+            let wrong = format!("must be less than the {instances} instances, is {number}");
+            self.refuse("spec.maxSyncReplicas", wrong);
+        }
+        if least > number {
+            let wrong = format!("cannot be greater than maxSyncReplicas ({number}), is {least}");
+            self.refuse("spec.minSyncReplicas", wrong);
+        }
         (number > 0).then_some(Synchronous {
             number,
             is_any: true,

@@ -10,6 +10,8 @@
 use super::{Object, Reader};
 use crate::yaml::Node;
 
+mod spec;
+
 /// Longest name of most objects (`DNS1123SubdomainMaxLength`).
 const SUBDOMAIN_CHARS_MAX: usize = 253;
 /// Longest label value, name of a label, and name of a Service or container (`DNS1123LabelMaxLength`).
@@ -60,12 +62,17 @@ impl Reader<'_> {
             self.refuse("metadata.namespace", wrong);
         }
         self.labels("metadata.labels");
+        self.shares(&self.object.key.kind);
         match kind {
             ("", "Service") => self.service_ports(),
+            ("networking.k8s.io", "Ingress") => self.ingress_hosts(),
             ("", "Pod") => self.pod("spec"),
             ("apps", _) => {
                 self.labels("spec.template.metadata.labels");
                 self.pod("spec.template.spec");
+                if kind.1 == "Deployment" {
+                    self.progress_deadline();
+                }
                 let path = "spec.template.spec.restartPolicy";
                 let policy = self.object.find(path).and_then(Node::text).unwrap_or("Always");
                 if matches!(policy, "Never" | "OnFailure") {
@@ -126,6 +133,7 @@ impl Reader<'_> {
         for (idx, toleration) in items(object, &format!("{path}.tolerations")).iter().enumerate() {
             self.toleration_seconds(&format!("{path}.tolerations[{idx}]"), toleration);
         }
+        self.spread_fields(&format!("{path}.topologySpreadConstraints"));
         let mut volumes: Vec<&str> = Vec::new();
         for (idx, volume) in items(object, &format!("{path}.volumes")).iter().enumerate() {
             let Some(name) = volume.get("name").and_then(Node::text) else { continue };
@@ -156,6 +164,7 @@ impl Reader<'_> {
                     }
                     names.push(name);
                 }
+                self.container_fields(&path, container);
                 self.container_ports(&path, container);
                 self.mounts(&path, container, &volumes);
                 self.sleep(&path, container, grace);

@@ -149,6 +149,72 @@ fn objects_that_the_api_would_refuse() {
     check(&manifest_says(twice), "m.yaml:28:18: E0024: Deployment shop/web is there twice");
 }
 
+/// What the API server looks at beyond the types of fields.
+#[test]
+fn pods_that_validation_would_refuse() {
+    let cases = [
+        (
+            "          image: web:1\n",
+            "",
+            "m.yaml:13:11: E0022: Deployment shop/web: `spec.template.spec.containers[0].image` is required",
+        ),
+        (
+            "httpGet: {path: /, port: http}",
+            "httpGet: {path: /, port: http}, tcpSocket: {port: 80}",
+            "m.yaml:16:71: E0022: Deployment shop/web: `spec.template.spec.containers[0].readinessProbe.\
+             tcpSocket` may not be there beside httpGet",
+        ),
+        ("path: /, port: http}", "path: /, port: 99999}", "m.yaml:16:53: E0022"),
+        (
+            "          readinessProbe",
+            "          livenessProbe: {httpGet: {path: /, port: 80}, successThreshold: 2}\n          readinessProbe",
+            "m.yaml:16:75: E0022",
+        ),
+        (
+            "  replicas: 2",
+            "  strategy: {rollingUpdate: {maxUnavailable: 150%}}\n  replicas: 2",
+            "m.yaml:5:46: E0022: Deployment shop/web: `spec.strategy.rollingUpdate.maxUnavailable` must not \
+             be more than 100%",
+        ),
+        (
+            "  replicas: 2",
+            "  progressDeadlineSeconds: 60\n  minReadySeconds: 60\n  replicas: 2",
+            "m.yaml:5:28: E0022",
+        ),
+        ("  replicas: 2", "  minReadySeconds: 600\n  replicas: 2", "m.yaml:5:20: E0022"),
+        (
+            "        - {maxSkew: 1",
+            "        - {maxSkew: 2, topologyKey: topology.kubernetes.io/zone, whenUnsatisfiable: DoNotSchedule}\n        - {maxSkew: 1",
+            "m.yaml:12:37: E0022",
+        ),
+        ("DoNotSchedule,", "ScheduleAnyway, minDomains: 3,", "m.yaml:11:113: E0022"),
+    ];
+    for (from, to, expected) in cases {
+        let text = WEB.replacen(from, to, 1);
+        assert_ne!(text, WEB, "{from} is there");
+        check(&manifest_says(text), expected);
+    }
+}
+
+#[test]
+fn hosts_and_nodes_that_are_none() {
+    let ingress = "apiVersion: networking.k8s.io/v1\nkind: Ingress\nmetadata: {name: i, namespace: shop}\nspec: {rules: [{host: A.example}, {host: '*.a.example'}]}\n";
+    let says = manifest_says(ingress);
+    check(
+        &says,
+        "m.yaml:4:23: E0022: Ingress shop/i: `spec.rules[0].host` `A.example` must be small",
+    );
+    assert_eq!(says.iter().filter(|line| line.contains("E0022")).count(), 1, "{says:?}");
+    let named =
+        WEB.replace("      containers:", "      nodeName: worker-az-a-2\n      containers:");
+    let loaded = load_all(&web("").with("m.yaml", named), &["m.yaml"], &[]);
+    check(
+        &said(&loaded),
+        "m.yaml:12:17: E0145: Deployment shop/web: there is no node `worker-az-a-2`",
+    );
+    assert!(loaded.resolved.is_none());
+}
+
 #[test]
 fn scenarios_that_cannot_be_meant() {
     let fault = |text: &str| format!("  faults:\n    - {text}\n");

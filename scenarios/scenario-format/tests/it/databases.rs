@@ -71,7 +71,8 @@ fn the_log_lies_where_its_volume_is() {
     };
     assert_eq!(slots("true").kept_bytes, None);
     assert_eq!(slots("false").kept_bytes, Some(512 << 20));
-    assert_eq!(read(&files("", "")).databases[0].wal, None);
+    let of_claim = "  storage: {pvcTemplate: {resources: {requests: {storage: 1Gi}}}}\n";
+    assert_eq!(read(&files(of_claim, "")).databases[0].wal, None);
 }
 
 #[test]
@@ -100,7 +101,11 @@ fn what_cannot_be_is_refused() {
     check(STORAGE, &grow("size: 200Gi, for: 5m"), "E0017: growStorage does not end");
     check(STORAGE, &grow("size: huge"), "E0014");
     check(STORAGE, &grow("sise: 200Gi"), "sise");
-    check("", &grow("size: 200Gi"), "E0061: how full the volumes of `shop/db` are");
+    check(
+        "  storage: {pvcTemplate: {resources: {requests: {storage: 1Gi}}}}\n",
+        &grow("size: 200Gi"),
+        "E0061: how full the volumes of `shop/db` are",
+    );
     let named = "  storage: {size: 10Gi, storageClass: fast}\n";
     let loaded = files(named, &format!("  faults: [{}]\n", grow("size: 20Gi")));
     let fixed = loaded.bytes("db.yaml");
@@ -111,6 +116,10 @@ fn what_cannot_be_is_refused() {
         "{podCrash: {workload: shop/db, when: {walVolumeAbove: {database: shop/dbb, share: 70%}}}}";
     check(STORAGE, above, "there is no database `shop/dbb`");
     let parameters = |text: &str| format!("{STORAGE}  postgresql: {{parameters: {{{text}}}}}\n");
+    check("", "", "E0022: Cluster shop/db: `spec.storage.size` is required");
+    let pair = |text: &str| format!("{STORAGE}  {text}\n");
+    check(&pair("minSyncReplicas: 2"), "", "cannot be greater than maxSyncReplicas (0), is 2");
+    check(&pair("maxSyncReplicas: 3"), "", "must be less than the 3 instances, is 3");
     check(&parameters("wal_keep_size: much"), "", "must be a size such as 10GB, or -1");
     check(&parameters("max_wal_size: 99999999999TB"), "", "must be a size such as 10GB, or -1");
     check("  storage: {size: 100Gi}\n  walStorage: {size: large}\n", "", "spec.walStorage.size");

@@ -21,7 +21,7 @@ fn speaks(code: &str, change: impl Fn(&str) -> String) {
     assert!(codes(&text).contains(&code.to_owned()), "{code}: {:?}", codes(&text));
 }
 
-fn plus(more: &str) -> impl Fn(&str) -> String {
+fn plus(more: &str) -> impl Fn(&str) -> String + use<> {
     let more = more.to_owned();
     move |text| format!("{text}---\n{more}")
 }
@@ -432,4 +432,59 @@ fn traffic_policies_that_leave_nodes_without_a_pod_are_told() {
     let inside = "  selector: {app: web}\n  externalTrafficPolicy: Local\n";
     let text = WEB.replacen("  selector: {app: web}\n", inside, 1);
     assert!(!codes(&text).iter().any(|code| code == "W0225"), "{:?}", codes(&text));
+}
+
+#[test]
+fn quotas_and_limit_ranges() {
+    let quota = |hard: &str| {
+        plus(&format!(
+            "apiVersion: v1\nkind: ResourceQuota\nmetadata: {{name: q, namespace: shop}}\nspec: {{{hard}}}\n"
+        ))
+    };
+    speaks("W0397", quota("hard: {pods: 1}"));
+    speaks("W0397", quota("hard: {requests.cpu: 150m}"));
+    speaks("W0398", quota("hard: {pods: 1}, scopes: [BestEffort]"));
+    speaks("E0147", quota("hard: {limits.cpu: 9}"));
+    let fine = quota("hard: {pods: 2, cpu: 200m, requests.memory: 128Mi, services: 1}");
+    assert_eq!(codes(&fine(WEB)), Vec::<String>::new());
+    let range = |item: &str| {
+        plus(&format!(
+            "apiVersion: v1\nkind: LimitRange\nmetadata: {{name: l, namespace: shop}}\nspec: {{limits: [{{{item}}}]}}\n"
+        ))
+    };
+    for item in [
+        "type: Container, max: {cpu: 50m}",
+        "type: Container, min: {memory: 65Mi}",
+        "type: Container, default: {cpu: 200m}, maxLimitRequestRatio: {cpu: 1.5}",
+        "type: Container, min: {ephemeral-storage: 1Gi}, defaultRequest: {ephemeral-storage: 1Mi}",
+        "type: Pod, max: {cpu: 1}",
+    ] {
+        speaks("E0146", range(item));
+    }
+    for item in [
+        // A bound is the default of what is not stated.
+        "type: Container, max: {cpu: 500m, memory: 1Gi}",
+        "type: Container, default: {cpu: 200m}, maxLimitRequestRatio: {cpu: 2}",
+        "type: Pod, min: {cpu: 100m}",
+        "type: PersistentVolumeClaim, max: {storage: 1Gi}",
+    ] {
+        assert_eq!(codes(&range(item)(WEB)), Vec::<String>::new(), "{item}");
+    }
+}
+
+#[test]
+fn keys_of_custom_resources_that_are_misspelt() {
+    let cluster = |spec: &str| {
+        format!(
+            "{WEB}---\napiVersion: postgresql.cnpg.io/v1\nkind: Cluster\nmetadata: {{name: db, namespace: shop}}\nspec: {{{spec}}}\n"
+        )
+    };
+    let has = |spec: &str| codes(&cluster(spec)).contains(&"W0396".to_owned());
+    assert!(has("instnces: 3, storage: {size: 1Gi}"));
+    assert!(has("instances: 3, storage: {size: 1Gi, storageClss: x}"));
+    // Another key is no slip of one that is there, and settings of PostgreSQL are many.
+    assert!(!has("instances: 3, storage: {size: 1Gi}, enableSuperuserAccess: true, startDelay: 9"));
+    assert!(!has(
+        "instances: 3, storage: {size: 1Gi}, postgresql: {parameters: {min_wal_size: 1GB}}"
+    ));
 }

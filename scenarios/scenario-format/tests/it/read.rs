@@ -430,3 +430,45 @@ fn a_promise_of_static_stability_freezes_the_control_planes() {
     let both = "  freezeControlPlane: true\n  guarantees: {up: 'statically_stable(*, 99%)'}";
     assert_eq!(frozen_count(both), 1);
 }
+
+/// What Helm runs once is no workload; what an installation leaves behind is there.
+#[test]
+fn helm_hooks_are_left_out_with_one_warning() {
+    let hook = |kind: &str, name: &str, annotations: &str, rest: &str| {
+        format!(
+            "---\n{kind}\nmetadata: {{name: {name}, namespace: shop, labels: {{app: web}}, annotations: {{{annotations}}}}}\n{rest}\n"
+        )
+    };
+    let pod = "containers: [{name: t, image: t:1, resources: {requests: {cpu: 1, memory: 1Mi}}}]";
+    let bare = format!("spec: {{restartPolicy: Never, {pod}}}");
+    let job = format!("spec: {{template: {{spec: {{restartPolicy: Never, {pod}}}}}}}");
+    let secret = "apiVersion: v1\nkind: Secret";
+    let text = [
+        hook("apiVersion: v1\nkind: Pod", "web-test", "helm.sh/hook: test", &bare),
+        hook("apiVersion: batch/v1\nkind: Job", "bye", "helm.sh/hook: pre-delete", &job),
+        hook(
+            "apiVersion: batch/v1\nkind: Job",
+            "up",
+            "helm.sh/hook: 'pre-install, pre-upgrade'",
+            &job,
+        ),
+        hook(secret, "stays", "helm.sh/hook: pre-install", ""),
+        hook(
+            secret,
+            "goes",
+            "helm.sh/hook: pre-install, helm.sh/hook-delete-policy: 'before-hook-creation,hook-succeeded'",
+            "",
+        ),
+    ];
+    let loaded = load_all(&web("").with("h.yaml", text.concat()), &["web.yaml", "h.yaml"], &[]);
+    assert_eq!(
+        said(&loaded),
+        ["h.yaml:4:79: W0395: Pod shop/web-test (test), Job shop/bye (pre-delete), Job shop/up \
+          (pre-install, pre-upgrade), Secret shop/goes (pre-install) are Helm hooks, not part of what \
+          runs: left out"]
+    );
+    let resolved = loaded.resolved.expect("valid");
+    assert_eq!(resolved.blueprint.workloads.len(), 1);
+    let secrets = resolved.coverage.uses.iter().find(|it| it.kind == "v1 Secret");
+    assert_eq!(secrets.map(|it| it.places.len()), Some(1));
+}

@@ -1,7 +1,7 @@
 //! What kubelets do to containers, in words.
 
 use model_api::kube::Container;
-use model_api::observation::{EvictionReason, KillReason};
+use model_api::observation::{EvictionReason, KillReason, RefusedNodes, UnschedulableReason};
 use model_api::usage::NodeResource;
 use model_api::{NodeId, Observation, PodId, SourceRef, WorkloadId};
 
@@ -79,6 +79,22 @@ impl<E> Story<'_, E> {
         &self.blueprint.nodes[id.index()].node.name
     }
 
+    /// A kubelet does not take a pod that names its node.
+    pub(super) fn admission_sentence(
+        &self,
+        id: WorkloadId,
+        node: NodeId,
+        check: UnschedulableReason,
+    ) -> (String, Option<SourceRef>) {
+        let text = format!(
+            "the kubelet of {} does not take a pod of {}, which names that node ({check:?})",
+            self.node_name(node),
+            self.blueprint.workload_name(id)
+        );
+        let workload = &self.blueprint.workloads[id.index()];
+        (text, Some(workload.origin.of(&workload.pod_path("nodeName"))))
+    }
+
     /// What kubelets do when something runs out.
     pub(super) fn pressure_sentence(
         &self,
@@ -148,6 +164,18 @@ impl<E> Story<'_, E> {
             }
             _ => return None,
         })
+    }
+}
+
+/// Why no node fits, with the number of nodes where there is more than one reason.
+pub(super) fn refusals(reason: UnschedulableReason, refused: &RefusedNodes) -> String {
+    let mut each = refused.counts().map(|(filter, count)| format!("{filter:?} on {count}"));
+    match (each.next(), each.next()) {
+        (Some(first), Some(second)) => {
+            let rest: Vec<String> = [second].into_iter().chain(each).collect();
+            format!("{first} nodes, {}", rest.join(", "))
+        }
+        _ => format!("{reason:?}"),
     }
 }
 

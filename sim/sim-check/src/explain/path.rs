@@ -128,6 +128,7 @@ fn pod_of(observation: &Observation) -> Option<PodId> {
         | O::PodDeletionRequested { pod, .. }
         | O::PodEvicted { pod, .. }
         | O::PodRefused { pod, .. }
+        | O::PodNotAdmitted { pod, .. }
         | O::FailoverStarted { from: pod, .. } => Some(pod),
         _ => None,
     }

@@ -726,3 +726,43 @@ fn a_daemon_set_rolls_as_far_as_its_strategy_lets_it() {
     assert_eq!(of("{rollingUpdate: {maxSurge: 1, maxUnavailable: 0}}", false), done(13));
     assert_eq!(of("{type: RollingUpdate}", true), (12, 1, Datum::from(false)));
 }
+
+/// The scheduler never sees a pod that names its node; its kubelet looks at less.
+#[test]
+fn a_pod_that_names_its_node_is_bound_already() {
+    let node = |name: &str, taint: &str| {
+        format!(
+            "---\napiVersion: v1\nkind: Node\nmetadata: {{name: {name}, labels: {{kubernetes.io/hostname: {name}, topology.kubernetes.io/zone: za}}}}\nspec: {{taints: [{{key: dedicated, value: db, effect: {taint}}}]}}\nstatus: {{allocatable: {{cpu: '1', memory: 8Gi, pods: '110'}}}}\n"
+        )
+    };
+    let nodes = format!("{}{}", node("n1", "NoSchedule"), node("n2", "NoExecute"));
+    let answer = |name: &str, replicas: u32| {
+        let head = format!("replicas: {replicas}");
+        let input = workload_of("Deployment", &head, &format!("nodeName: {name}, "));
+        let question = ScheduleQuestion::default();
+        let asked = ask_of(&format!("{input}{nodes}"), |blueprint, program| {
+            sim_explain::schedule(blueprint, program, &question)
+        });
+        asked.expect("there is a pod").answer
+    };
+    assert!(answer("n1", 2).starts_with("n1 takes it"), "{}", answer("n1", 2));
+    assert!(answer("n1", 3).contains("(NodeResourcesFit)"), "{}", answer("n1", 3));
+    assert!(answer("n2", 1).contains("(TaintToleration)"), "{}", answer("n2", 1));
+}
+
+#[test]
+fn a_minimum_over_too_few_domains_counts_as_zero() {
+    let spread = |domains: u32| {
+        let constraint = format!(
+            "topologySpreadConstraints: [{{maxSkew: 1, minDomains: {domains}, topologyKey: topology.kubernetes.io/zone, whenUnsatisfiable: DoNotSchedule, labelSelector: {{matchLabels: {{app: web}}}}}}], "
+        );
+        let input = workload_of("Deployment", "replicas: 4", &constraint);
+        let question = ScheduleQuestion::default();
+        let asked = ask_of(&input, |blueprint, program| {
+            sim_explain::schedule(blueprint, program, &question)
+        });
+        said(&asked.expect("there is a pod"), "spread").remove(0)
+    };
+    assert!(spread(9).contains("counts as 0: minDomains 9, and there are 3"), "{}", spread(9));
+    assert!(!spread(3).contains("counts as 0"), "{}", spread(3));
+}

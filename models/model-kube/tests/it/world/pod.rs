@@ -95,6 +95,7 @@ pub(super) fn pod_spec(name: &str, rest: &[&str]) -> PodSpec {
             })
             .into_iter()
             .collect(),
+        node_name: rest.iter().find_map(|word| word.strip_prefix("node=")).map(str::to_owned),
         scheduling_gates: if rest.contains(&"gated") {
             vec!["shop/quota".into()]
         } else {
