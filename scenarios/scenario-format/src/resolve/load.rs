@@ -454,7 +454,7 @@ impl Resolver<'_> {
             }
         }
         let allocatable = |it: &NodeSpec| it.node.allocatable.cpu_millis().unwrap_or(0);
-        let nodes_millis: i64 = blueprint.nodes.iter().map(allocatable).sum();
+        let nodes_millis = blueprint.nodes.iter().map(allocatable).fold(0_i64, i64::saturating_add);
         let shares_nodes = blueprint.parameters.pod_cpu == PodCpu::NodeShare;
         if limits_millis > nodes_millis {
             let what = if shares_nodes {

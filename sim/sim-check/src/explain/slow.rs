@@ -191,8 +191,8 @@ impl<E> Story<'_, E> {
         let container = spec.serving_container(&workload.template)?;
         let millis = match self.blueprint.parameters.pod_cpu {
             PodCpu::Stated => container.limits.cpu_millis().or(container.requests.cpu_millis())?,
-            // What is left of its nodes changes.
-            PodCpu::NodeShare => return None,
+            // What its node has left changes; a limit is nearly always there in full.
+            PodCpu::NodeShare => container.limits.cpu_millis()?,
         };
         // A worker is a thread: it uses one core at a time.
         let millis =
