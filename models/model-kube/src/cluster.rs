@@ -1,8 +1,8 @@
 //! A cluster in virtual time: the thin stateful part that applies the decisions of this crate.
 //!
 //! # How the platform uses it
-//! 1. [`Cluster::start`] places all pods at time zero, ready at once, without an event;
-//!    [`Cluster::announce`] reports that state as observations.
+//! 1. [`Cluster::start`] places all pods at time zero, ready at once, without an event; [`Cluster::announce`]
+//!    reports that state as observations.
 //! 2. The platform's event enum wraps [`KubeEvent`] and hands it back to [`Cluster::handle`].
 //! 3. Faults are commands: [`Cluster::lose_zone`], [`Cluster::restore_zone`],
 //!    [`Cluster::isolate_zone`], [`Cluster::rejoin_zone`], the same four for a node, [`Cluster::shut_down_node`],
@@ -25,15 +25,14 @@
 //! Leases and their silence in closed form, the monitor's passes, taints, evictions, workloads that
 //! keep their pods and move them to new templates, drains, the scheduling queue, preemption, image
 //! pulls one at a time a node, volumes bound to zones, horizontal autoscalers by CPU, by memory and by
-//! requests of Services, node groups and the cluster autoscaler, start, readiness and crash loops of pods, probes that fail under load,
-//! endpoints as proxies know them, disruption budgets, Jobs and CronJobs, off-peak hours, etcd's
-//! quorum and elections; memory of pods that grows, containers that are killed for it, disks, inodes
-//! and process ids that pods take; kubelets that evict when their nodes run out of them; leaders of the
-//! controller manager and the scheduler; canaries; kubelets that hang on a
-//! lost API server, proxies that go on with what they knew, webhooks that fail closed, registries that do not answer, volumes that a silent
-//! node holds; the API's state lost and restored from a snapshot; API servers that are flooded while
-//! they run, or store slowly; upgrades of the control plane (each
-//! in the module of its noun).
+//! requests of Services, node groups and the cluster autoscaler, start, readiness and crash loops of pods,
+//! probes that fail under load, endpoints as proxies know them, disruption budgets, Jobs and CronJobs,
+//! off-peak hours, etcd's quorum and elections; memory of pods that grows, containers that are killed for
+//! it, disks, inodes and process ids that pods take; kubelets that evict when their nodes run out of them;
+//! leaders of the controller manager and the scheduler; canaries; kubelets that hang on a lost API server,
+//! proxies that go on with what they knew, webhooks that fail closed, registries that do not answer,
+//! volumes that a silent node holds; the API's state lost and restored from a snapshot; API servers that are
+//! flooded while they run, or store slowly; upgrades of the control plane (each in the module of its noun).
 //! # Not modelled
 //! Autoscalers by other metrics than these: such a metric fails, as one that no adapter serves (memory
 //! that is not stated takes no part). Watchers other than kubelets, proxies, operators and controllers of gateways that hang on a lost API server.
@@ -56,6 +55,7 @@ mod configured;
 mod connections;
 mod control_plane;
 mod database_clients;
+mod deferred;
 mod deliveries;
 mod drains;
 mod evictions;
@@ -730,61 +730,6 @@ impl Cluster {
             KubeEvent::ImagesDue(node) => self.on_images_due(node, ctx),
             KubeEvent::ApiAddressDue(member) => self.on_api_address_due(member, ctx),
             KubeEvent::ApiClientDue(caller) => self.on_api_client_due(caller, ctx),
-        }
-    }
-
-    /// Whether what the event needs is there: nothing, the API, or the API and a leader.
-    fn can_happen(&self, event: KubeEvent) -> bool {
-        match event {
-            KubeEvent::MonitorPass
-            | KubeEvent::TaintPass
-            | KubeEvent::MarkPodDue(_)
-            | KubeEvent::EvictionDue(_)
-            | KubeEvent::WorkloadSync(_)
-            | KubeEvent::DeploymentSync(_)
-            | KubeEvent::JobDue(_)
-            | KubeEvent::PodCreateDue(_)
-            | KubeEvent::PodDeleteDue(_)
-            | KubeEvent::AutoscalerSync(_)
-            | KubeEvent::PressureSeen(_)
-            | KubeEvent::GarbagePass
-            | KubeEvent::GarbageDue(_) => self.runs(Component::ControllerManager),
-            // A controller writes, and proxies hear of it.
-            KubeEvent::EndpointsDue(_) => {
-                self.runs(Component::ControllerManager) && self.is_balancer_open()
-            }
-            KubeEvent::DrainPodDue(..) => self.is_balancer_open(),
-            KubeEvent::ScheduleDue => self.runs(Component::Scheduler),
-            KubeEvent::HeartbeatResumed(_)
-            | KubeEvent::RemovalDue(_)
-            | KubeEvent::OffPeakDue(_)
-            | KubeEvent::DeliveryDue(_)
-            | KubeEvent::CloudPassDue(_) => self.control_plane.is_api_available(),
-            _ => true,
-        }
-    }
-
-    /// Hands out again what had to wait and can go on now.
-    fn resume_deferred<E, R>(&mut self, ctx: &mut Context<'_, E, R>)
-    where
-        E: Copy + From<KubeEvent>,
-        R: Recorder<Observation>,
-    {
-        self.pending_writes.clear();
-        let waiting = std::mem::take(&mut self.deferred);
-        for (event, cause) in waiting {
-            if self.can_happen(event) {
-                // Simplified: controllers have their watches back after 1 s.
-                let at = ctx.now() + SimSpan::from_secs(1);
-                let mut ctx = ctx.because(cause);
-                if let KubeEvent::EvictionDue(pod) = event {
-                    self.pods[pod.index()].eviction = ctx.timer_at(at, priority::CONTROLLER, event);
-                } else {
-                    ctx.schedule_at(at, priority::CONTROLLER, event);
-                }
-            } else {
-                self.deferred.push((event, cause));
-            }
         }
     }
 

@@ -238,13 +238,14 @@ mod tests {
             let wants_more = |idx: usize| claims[idx].limit_millis.is_none_or(|it| shares[idx] < it);
             let hungry: Vec<usize> = (0..claims.len()).filter(|idx| wants_more(*idx)).collect();
             // A millicore of rounding each.
-            let all = sum + claims.len() as u64;
-            prop_assert!(hungry.is_empty() || all >= node_millis, "{} of {}", sum, node_millis);
+            let rounded = claims.len() as u64;
+            prop_assert!(hungry.is_empty() || sum + rounded >= node_millis, "{} of {}", sum, node_millis);
             for one in hungry {
                 for other in 0..claims.len() {
                     let [mine, theirs] = [one, other].map(|it| u128::from(shares[it]));
                     let [weight, of_other] = [one, other].map(|it| u128::from(claims[it].weight));
-                    prop_assert!((mine + 2) * of_other + 2 * weight >= theirs * weight);
+                    let rounded = u128::from(rounded);
+                    prop_assert!((mine + rounded) * of_other + rounded * weight >= theirs * weight);
                 }
             }
         }

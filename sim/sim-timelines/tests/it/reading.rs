@@ -178,7 +178,7 @@ fn every_operation_does_what_it_says() {
         // Pods are available when they have been ready for long enough.
         (
             "{at: 0, op: create, manifests: [{apiVersion: apps/v1, kind: Deployment, metadata: {name: \
-             slow}, spec: {replicas: 1, minReadySeconds: 600, selector: {matchLabels: {app: slow}}, \
+             slow}, spec: {replicas: 1, minReadySeconds: 500, selector: {matchLabels: {app: slow}}, \
              template: {metadata: {labels: {app: slow}}, spec: {containers: [{name: main, image: \
              app}]}}}}]}",
             "{pods: {ready: {count: 1}}, deployments: {slow: {availableAtEnd: 0}}}",
