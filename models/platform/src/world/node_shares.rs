@@ -209,7 +209,8 @@ mod tests {
 
     #[test]
     fn what_limits_leave_goes_to_the_others_by_weight() {
-        let cases: [(&[(u64, Option<u64>)], &[u64]); 5] = [
+        type Case = (&'static [(u64, Option<u64>)], &'static [u64]);
+        let cases: [Case; 5] = [
             (&[(100, None)], &[4000]),
             (&[(100, None), (300, None)], &[1000, 3000]),
             (&[(1000, Some(500)), (100, None), (400, None)], &[500, 700, 2800]),
