@@ -23,6 +23,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use model_api::observation::UnschedulableReason as Reason;
 use model_api::{PodId, SimSpan, SimTime};
 
+use super::filter::FILTERS;
+
 /// Timers of the queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct QueueTimers {
@@ -174,7 +176,7 @@ pub struct SchedulingQueue<K> {
     refused: BTreeMap<(K, Vec<Reason>), BTreeSet<PodId>>,
     /// The same, by when they entered.
     refused_since: BTreeSet<(SimTime, PodId)>,
-    /// Pods whose attempt runs, with the events that came since it began.
+    /// Pods whose attempt runs.
     in_flight: BTreeMap<PodId, InFlight<K>>,
     /// Order of arrival, where upstream's clock is too coarse to tell.
     arrivals: u64,
@@ -186,7 +188,9 @@ type Rank = (Reverse<i32>, SimTime, u64);
 #[derive(Clone, Debug)]
 struct InFlight<K> {
     entry: Waiting<K>,
-    events: Vec<ClusterEvent>,
+    /// Filters that would let it be tried again because of what happened since its attempt began.
+    /// Which of them refuse it is known when that ends.
+    helped: BTreeSet<Reason>,
 }
 
 /// A pod in the queue.
@@ -319,7 +323,7 @@ impl<K: Copy + Ord> SchedulingQueue<K> {
         let pod = first.or_else(|| self.first_backing_off())?;
         let mut entry = self.take(pod).expect("it was found in the queue");
         entry.refused_by.clear();
-        self.in_flight.insert(pod, InFlight { entry, events: Vec::new() });
+        self.in_flight.insert(pod, InFlight { entry, helped: BTreeSet::new() });
         Some(pod)
     }
 
@@ -333,20 +337,18 @@ impl<K: Copy + Ord> SchedulingQueue<K> {
         self.in_flight.remove(&pod);
     }
 
-    /// An attempt failed. Events that came while it ran count: the pod then goes to backoff at once
-    /// (scheduling_queue.go, AddUnschedulableIfNotPresent).
+    /// An attempt failed. Events that came while it ran and that may help against a filter that
+    /// refused the pod count: it then goes to backoff at once (scheduling_queue.go,
+    /// determineSchedulingHintForInFlightPod).
     pub fn fail(&mut self, pod: PodId, failure: Failure, now: SimTime) {
-        let Some(InFlight { mut entry, events }) = self.in_flight.remove(&pod) else { return };
+        let Some(InFlight { mut entry, helped }) = self.in_flight.remove(&pod) else { return };
         entry.since = now;
         entry.arrival = self.next_arrival();
         match failure {
             Failure::Unschedulable(refused_by) => {
                 entry.unschedulable_count = entry.unschedulable_count.saturating_add(1);
                 entry.error_count = 0;
-                let is_woken = |event: &ClusterEvent| {
-                    refused_by.iter().any(|filter| is_registered(*filter, *event))
-                };
-                let wakes = events.iter().any(is_woken);
+                let wakes = refused_by.iter().any(|filter| helped.contains(filter));
                 entry.refused_by = refused_by;
                 entry.place =
                     if wakes { self.backoff_place(&entry, now) } else { Place::Unschedulable };
@@ -360,20 +362,24 @@ impl<K: Copy + Ord> SchedulingQueue<K> {
     }
 
     /// Something happened: pods that one of their refusing filters wants to see again because of it
-    /// leave the unschedulable pods. `hint` may say that this event cannot help pods of a kind.
+    /// leave the unschedulable pods. `hint` may say that this event cannot help pods of a kind. Of pods
+    /// that are being tried it is asked for every filter that may refuse them yet.
     pub fn on_event(
         &mut self,
         event: ClusterEvent,
         now: SimTime,
         mut hint: impl FnMut(K, Reason) -> bool,
     ) {
-        for attempt in self.in_flight.values_mut() {
-            attempt.events.push(event);
+        let mut wants =
+            |kind: K, filter: Reason| is_registered(filter, event) && hint(kind, filter);
+        for InFlight { entry, helped } in self.in_flight.values_mut() {
+            let more = FILTERS.into_iter().filter(|filter| !helped.contains(filter));
+            let more: Vec<Reason> = more.filter(|filter| wants(entry.kind, *filter)).collect();
+            helped.extend(more);
         }
         let mut woken = Vec::new();
         for ((kind, refused_by), pods) in &self.refused {
-            let wants = |filter: &Reason| is_registered(*filter, event) && hint(*kind, *filter);
-            if refused_by.iter().any(wants) {
+            if refused_by.iter().any(|filter| wants(*kind, *filter)) {
                 woken.extend(pods);
             }
         }
@@ -621,6 +627,31 @@ mod tests {
         // Its backoff runs, but an idle scheduler does not wait for it.
         assert_eq!(queue.next_due(at(200)), Some(at(200)));
         assert_eq!(queue.pop(at(200)), Some(PodId(1)));
+    }
+
+    #[test]
+    fn an_event_during_the_attempt_counts_only_if_it_may_help() {
+        let wakes = |event, hinted: Reason, by: Reason| {
+            let mut queue = queue();
+            queue.add(PodId(1), (), 0, at(0));
+            queue.pop(at(0));
+            queue.on_event(event, at(100), |_, filter| filter == hinted);
+            queue.fail(PodId(1), refused(by), at(200));
+            queue.next_ready(at(200)).is_some()
+        };
+        let (taints, fit) = (Reason::TaintToleration, Reason::NodeResourcesFit);
+        let cases = [
+            (ClusterEvent::NodeAdded, taints, taints, true),
+            // The hint says that it still does not fit.
+            (ClusterEvent::NodeAdded, taints, fit, false),
+            // Not registered.
+            (ClusterEvent::NodeTaintsChanged, fit, fit, false),
+            (ClusterEvent::PodDeleted, fit, fit, true),
+            (ClusterEvent::PodDeleted, taints, fit, false),
+        ];
+        for (event, hinted, by, expected) in cases {
+            assert_eq!(wakes(event, hinted, by), expected, "{event:?} {hinted:?} {by:?}");
+        }
     }
 
     #[test]

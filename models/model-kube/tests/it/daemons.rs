@@ -81,3 +81,39 @@ fn a_daemon_that_is_no_more_important_waits() {
     let run = World::read(text).run(1, 300);
     assert_eq!(run.times(|it| matches!(it, Observation::PodDeletionRequested { .. })), [0.0; 0]);
 }
+
+/// Daemons have no place of their own: a pod that waited for room takes that of one that is evicted,
+/// until the taint of the pressure is there. That this goes away makes no room.
+#[test]
+fn a_daemon_whose_place_was_taken_waits_until_somebody_leaves() {
+    let text = "nodes 1 per zone a
+        memory 1000
+        daemonset agent mem=300 tolerant
+        deployment web 3 mem=300
+        uses agent 300
+        at 100 leak agent 3600
+        at 400 mend
+        at 1200 scale web 2";
+    insta::assert_snapshot!(World::read(text).run(2, 1250).timeline(), @r"
+     207.96 a-0 under pressure
+     207.96 agent#0 (0) evicted from a-0
+     207.96 agent#0 (0) not Ready: Evicted
+     210.21 web#2 (3) bound to a-0
+     210.24 agent#0 (0) deleted: ScaleDown
+     210.24 agent#0 (0) gone
+     210.26 agent#0 (4) created
+     210.27 agent#0 (4) unschedulable: NodeResourcesFit
+     211.04 web#2 (3) has images
+     211.18 web#2 (3) started
+     211.84 web#2 (3) Ready
+     511.21 a-0 relieved
+    1200.09 ReplicaSetScaled { workload: WorkloadId(1), revision: 0, replicas: 2 }
+    1200.17 web#2 (3) deleted: ScaleDown
+    1200.26 web#2 (3) not Ready: Terminating
+    1202.76 web#2 (3) gone
+    1202.76 agent#0 (4) bound to a-0
+    1203.31 agent#0 (4) has images
+    1203.48 agent#0 (4) started
+    1204.14 agent#0 (4) Ready
+    ");
+}
