@@ -643,11 +643,12 @@ pub(crate) fn largest_loss(
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::graph::Plan;
     use model_api::canary::{Analysis, Canary};
     use model_api::load::{Clients, Load, LoadPoint, ServiceProfile};
     use model_api::{Blueprint, DatabaseId, Origin, ServiceId, WorkloadId};
+
+    use super::*;
+    use crate::graph::Plan;
 
     /// A gateway (0), a shop (1) behind it, a stock (2) that the shop calls and that writes; one of
     /// them may have a canary (3). An `asking` gateway calls the stock too.

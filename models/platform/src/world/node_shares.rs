@@ -12,12 +12,11 @@
 
 use model_api::kube::{Container, ResourceList, Workload};
 use model_api::parameters::PodCpu;
-use model_api::{Blueprint, NodeId, PodId, ServiceId};
+use model_api::{Blueprint, NodeId, Observation, PodId, ServiceId};
 use sim_kernel::{Context, Recorder};
 
 use super::World;
 use crate::event::Event;
-use model_api::Observation;
 
 /// What a container may have of its node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

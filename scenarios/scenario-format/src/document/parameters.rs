@@ -57,23 +57,15 @@ impl Decode for RangeSpec {
     }
 }
 
-/// What a pod serves with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Serves {
-    /// As the model has it.
-    pub cpu: PodCpu,
-}
-
-impl FromText for Serves {
+impl FromText for PodCpu {
     const EXPECTED: &'static str = "stated or nodeShare";
 
     fn from_text(text: &str) -> Result<Self, String> {
-        let cpu = match text {
-            "stated" => PodCpu::Stated,
-            "nodeShare" => PodCpu::NodeShare,
-            _ => return Err("is neither of them".to_owned()),
-        };
-        Ok(Self { cpu })
+        match text {
+            "stated" => Ok(Self::Stated),
+            "nodeShare" => Ok(Self::NodeShare),
+            _ => Err("is neither of them".to_owned()),
+        }
     }
 
     fn schema() -> Json {
@@ -140,7 +132,7 @@ parameters! {
     /// `--enable-priority-and-fairness` of API servers.
     priority_and_fairness => priority_and_fairness: Spanned<Switch>, it.value.is_on;
     /// What a pod serves with: `nodeShare`, which is the default, its part of the node when all pods there that serve use all they may, up to its CPU limit; or `stated`, its limit or else its request, whatever else runs there.
-    pod_cpu => pod_cpu: Spanned<Serves>, it.value.cpu;
+    pod_cpu => pod_cpu: Spanned<PodCpu>, it.value;
     /// `--election-timeout` of etcd.
     etcd_election_timeout => etcd_election_timeout: Spanned<SimSpan>, it.value;
     /// From a change in the API to a controller that knows it.

@@ -5,9 +5,8 @@ use model_api::blueprint::{Database, DatabaseManager, NodeSpec, Pooler};
 use model_api::kube::{PodTemplate, WorkloadKind};
 use model_api::{DatabaseId, NodeId, PoolerId, WorkloadId};
 
-use super::{Resolver, look_up};
-
 use super::nodes::pool_of;
+use super::{Resolver, look_up};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::document::{
     BadRolloutSpec, DrainSpec, FaultSpec, FenceSpec, GrowStorageSpec, HoldSpec, LiftGatesSpec,
