@@ -67,6 +67,8 @@ pub(super) struct Stationary {
     pub(super) wait_mean: f64,
     /// Variance of it.
     pub(super) wait_variance: f64,
+    /// They come all at once, again and again: each waits for those before it.
+    pub(super) is_rush: bool,
 }
 
 impl Queue {
@@ -131,6 +133,7 @@ impl Queue {
             waits,
             wait_mean,
             wait_variance,
+            is_rush: false,
         }
     }
 
@@ -196,7 +199,8 @@ impl Queue {
         // The queue grows from nothing while they are let in.
         let longest = (limit_count * (1.0 - self.capacity / rate)).min(self.room) / self.capacity;
         let wait_mean = longest / 2.0;
-        Stationary { waits: 1.0, wait_mean, wait_variance: longest * longest / 12.0, ..*even }
+        let wait_variance = longest * longest / 12.0;
+        Stationary { waits: 1.0, wait_mean, wait_variance, is_rush: true, ..*even }
     }
 
     /// Whether more requests wait than wait by chance in the long run of what comes, when it looks like
@@ -223,6 +227,10 @@ impl Queue {
     /// The law of the waits in line: normal in a queue that is nearly always full, where what is ahead is cut
     /// off above, so that waits have about as long a tail below as above.
     fn law_of(&self, met: &Stationary, ratio: f64) -> WaitLaw {
+        if met.is_rush {
+            // Uniform, which has no long tail either.
+            return WaitLaw::Normal;
+        }
         let is_full = ratio > 1.0 && met.waits > NEARLY_ALL && self.third_moment.is_none();
         let in_work = |secs: f64| secs * self.capacity;
         let mean = in_work(met.wait_mean);

@@ -152,6 +152,31 @@ impl Waiting {
     }
 }
 
+/// Requests that a limit by the second lets in all at once: at which rate all then come, those that no
+/// limit holds among them, and for which part of each second.
+///
+/// Simplified: all meet what those meet, and what a Service calls does not.
+#[derive(Clone, Copy, Debug, Default)]
+struct Rush {
+    rate: f64,
+    part: f64,
+}
+
+impl Rush {
+    /// Of calls, each with its rate and the share that limits by the second let in of what was asked.
+    fn of(calls: impl Iterator<Item = (f64, f64)>) -> Self {
+        let (mut rate, mut held, mut parts) = (0.0, 0.0, 0.0);
+        for (reaching, at_once) in calls.filter(|(_, at_once)| *at_once > 0.0) {
+            rate += reaching / at_once;
+            if at_once < BURSTY {
+                held += reaching;
+                parts += reaching * at_once;
+            }
+        }
+        Self { rate, part: share(parts, held) }
+    }
+}
+
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct NodeWork {
     /// What comes to it and its twin.
@@ -172,6 +197,8 @@ pub(super) struct NodeWork {
     /// Of what comes, what limits of its own requests let in, and those that are counted by the second.
     allowed: f64,
     at_once: f64,
+    /// What comes by way of gateways whose limits let it in at the start of each second.
+    rush: Rush,
     queue: Stationary,
     /// Answered well by itself and all it calls, of those that are not written in vain for.
     pub(super) answered: f64,
@@ -322,6 +349,9 @@ impl Sweep<'_> {
         work.density = share(work.density, work.arrivals);
         work.asked = work.arrivals;
         if !self.graph.limits.is_empty() {
+            work.rush = self.rush(node, room);
+        }
+        if !self.graph.limits.is_empty() {
             (work.allowed, work.at_once) = self.meet_limits(node, state, secs, room);
         }
         let spec = &self.graph.nodes[node];
@@ -334,6 +364,20 @@ impl Sweep<'_> {
             (work.allowed, work.at_once) = (room.nodes[of].allowed, room.nodes[of].at_once);
         }
         self.reach(node, work, state, secs, room);
+    }
+
+    /// What comes to a node in a rush.
+    fn rush(&self, node: NodeIdx, room: &Room) -> Rush {
+        let edges = &self.graph.edges;
+        Rush::of(edges.to_node[node].iter().filter(|edge| !edges.all[**edge].is_denied).map(
+            |&edge| {
+                let at_once = match edges.all[edge].from {
+                    Caller::Gateway(source) => room.edges[edges.sources[source].client].at_once,
+                    Caller::Client(_) | Caller::Service(_) => 1.0,
+                };
+                (room.edges[edge].reaching, at_once)
+            },
+        ))
     }
 
     /// What comes to a station of several: its part of each call.
@@ -419,6 +463,15 @@ impl Sweep<'_> {
         }
         if let Some(queue) = self.queues[node].as_ref().filter(|_| work.at_once < BURSTY) {
             work.queue = queue.burst(work.reached, work.reached * work.at_once, &work.queue);
+        }
+        if let Some(queue) = self.queues[node].as_ref().filter(|_| work.rush.part > 0.0) {
+            let rate = work.rush.rate * share(work.reached, work.arrivals);
+            let rushed = queue.burst(rate, rate * work.rush.part, &work.queue);
+            // A queue that is long anyway has the rushes of each second in it.
+            let mean = |met: &Stationary| met.waits * met.wait_mean;
+            if mean(&rushed) > mean(&work.queue) {
+                work.queue = rushed;
+            }
         }
         room.nodes[node] = work;
     }

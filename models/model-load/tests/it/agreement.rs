@@ -17,8 +17,8 @@ use crate::world::{Act, Case, Keeps, Node, Of, Run};
 mod paths;
 
 use paths::{
-    in_store, limited, limited_addresses, limited_in_pods, limited_tenants, named, slow_names,
-    unresolved, without_part_of_store, without_store, writing,
+    in_store, limited, limited_addresses, limited_in_pods, limited_tenants, limited_to_rushes,
+    named, slow_names, unresolved, without_part_of_store, without_store, writing,
 };
 
 /// The largest difference of availability, in points.
@@ -568,6 +568,7 @@ fn comparisons() -> Vec<Comparison> {
         of("balancer and gateway that try", balanced_and_chosen(patience(3_000, 0)), 1, None),
         of("the same, patient clients", balanced_and_chosen(plain), 1, Some(15.0)),
         of("a third less limit in each pod", limited_in_pods(&[(Period::Second, 100)]), 0, None),
+        of("a limit that lets in rushes", limited_to_rushes(), 1, Some(15.0)),
         of("a limit for each minute", limited_in_pods(&[(Period::Minute, 4_000)]), 1, None),
         of(
             "in a store that is told from time to time",

@@ -97,6 +97,20 @@ pub(super) fn limited_in_pods(limits: &[(Period, u64)]) -> Case {
     case
 }
 
+/// Five times as many come as the limits of three pods let in, all at the start of each second: the shop works
+/// off for half of it what comes in a fifth.
+pub(super) fn limited_to_rushes() -> Case {
+    let client = CallPolicy::default();
+    let limits = [(Period::Second, 100)];
+    let mut case = limited(&limits, Counters::EachPod, LimitBy::Service, client);
+    case.nodes[1].calls.clear();
+    case.nodes[1].loads = vec![(Some(0), vec![(0, 1_500_000)])];
+    let start = (0..3).zip([6_000, 600, 550]);
+    case.start =
+        start.map(|(node, capacity)| Act::Endpoints(node, 3, 3, capacity * 1000)).collect();
+    case
+}
+
 /// The chain, whose shop looks up the stock for a third of its calls, while nobody answers that for a while:
 /// what is kept is gone after 30 s.
 pub(super) fn unresolved(is_silent: bool) -> Case {
