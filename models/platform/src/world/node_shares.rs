@@ -12,7 +12,7 @@
 
 use model_api::kube::{Container, ResourceList, Workload};
 use model_api::parameters::PodCpu;
-use model_api::{Blueprint, NodeId, Observation, PodId, ServiceId};
+use model_api::{Blueprint, NodeId, Observation, PodId, ServiceId, WorkloadId};
 use sim_kernel::{Context, Recorder};
 
 use super::World;
@@ -138,9 +138,8 @@ impl NodeShares {
 }
 
 impl World {
-    /// CPU that a pod may use, in millicores.
-    pub(super) fn cpu_millis(&self, pod: PodId) -> u64 {
-        let workload = self.cluster.pod(pod).workload;
+    /// CPU that a pod of a workload may use, in millicores.
+    pub(super) fn cpu_millis(&self, pod: PodId, workload: WorkloadId) -> u64 {
         let is_shared = !self.wiring.sharing_services[workload.index()].is_empty();
         let share = self.node_shares.of(pod).filter(|_| is_shared);
         share.unwrap_or(self.wiring.cpu_millis[workload.index()])
@@ -173,20 +172,26 @@ impl World {
     /// Returns the Services whose pods have more or less than before, each once.
     fn share_node(&mut self, node: NodeId) -> Vec<ServiceId> {
         let allocatable = self.blueprint.nodes[node.index()].node.allocatable.cpu_millis();
-        let running: Vec<PodId> = (self.cluster.pods_on(node).iter().copied())
-            .filter(|pod| self.cluster.pod(*pod).answers)
-            .collect();
-        let claims_of = |pod: PodId| &self.wiring.claims[self.cluster.pod(pod).workload.index()];
         let node_millis = allocatable.and_then(|it| u64::try_from(it).ok()).unwrap_or(0);
-        let beside: u64 = running.iter().map(|pod| claims_of(*pod).beside_millis).sum();
-        let (serving, claims): (Vec<PodId>, Vec<Claim>) =
-            running.iter().filter_map(|pod| Some((*pod, claims_of(*pod).serving?))).unzip();
+        let mut beside = 0_u64;
+        let (mut serving, mut claims) = (Vec::new(), Vec::new());
+        for &pod in self.cluster.pods_on(node) {
+            let view = self.cluster.pod(pod);
+            if !view.answers {
+                continue;
+            }
+            let its = &self.wiring.claims[view.workload.index()];
+            beside = beside.saturating_add(its.beside_millis);
+            if let Some(claim) = its.serving {
+                serving.push((pod, view.workload));
+                claims.push(claim);
+            }
+        }
         let mut changed = Vec::new();
-        for (pod, millis) in serving.iter().zip(divide(node_millis.saturating_sub(beside), &claims))
-        {
-            let workload = self.cluster.pod(*pod).workload;
+        let left = node_millis.saturating_sub(beside);
+        for ((pod, workload), millis) in serving.into_iter().zip(divide(left, &claims)) {
             let services = &self.wiring.sharing_services[workload.index()];
-            if !services.is_empty() && self.node_shares.set(*pod, millis) {
+            if !services.is_empty() && self.node_shares.set(pod, millis) {
                 changed.extend_from_slice(services);
             }
         }

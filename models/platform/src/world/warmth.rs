@@ -71,7 +71,8 @@ impl World {
             return None;
         }
         let pod = self.cluster.pod(route.pod);
-        let of_pod = self.flows.pod_capacity_millirps(service, self.cpu_millis(route.pod));
+        let cpu_millis = self.cpu_millis(route.pod, pod.workload);
+        let of_pod = self.flows.pod_capacity_millirps(service, cpu_millis);
         let cold = self.wiring.warm_ups[service.index()].zip(age(&pod, now));
         let Some((speed_ppm, left)) = cold.and_then(|(it, age)| it.speed(age)) else {
             return Some(of_pod);
