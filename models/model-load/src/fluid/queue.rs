@@ -492,6 +492,7 @@ mod tests {
             waits,
             wait_mean: first / speed,
             wait_variance: (first + second - first * first) / (speed * speed),
+            is_rush: false,
         }
     }
 
