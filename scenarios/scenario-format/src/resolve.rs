@@ -172,6 +172,15 @@ pub(crate) fn resolve(
     if input.scenario.spec.freeze_control_plane == Some(true) || guarantees.iter().any(needs_freeze)
     {
         faults::freeze(&mut faults);
+        if let Some(balancer) = resolver.blueprint.balancers.first() {
+            let text = format!(
+                "{}: the cloud's own control plane is not frozen, so that lost machines of load balancers \
+                 are replaced",
+                balancer.name
+            );
+            let origin = resolver.blueprint.services[balancer.service.index()].origin.clone();
+            resolver.assume(text, &origin);
+        }
     } else {
         resolver.refuse_ends_of_moments(&input.scenario.spec.faults);
     }
