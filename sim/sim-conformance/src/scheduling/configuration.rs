@@ -18,7 +18,7 @@ pub(super) fn profile(case: &mut Case<'_>) -> Result<Profile, String> {
     if first.at("percentageOfNodesToScore").is_given() {
         profile.percentage_of_nodes_to_score = first.at("percentageOfNodesToScore").count();
     }
-    plugins(&mut profile, first.at("plugins"));
+    plugins(&mut profile, first.at("plugins"))?;
     for plugin in first.at("pluginConfig").items() {
         let args = plugin.at("args");
         match plugin.at("name").text() {
@@ -69,12 +69,39 @@ pub(super) fn profile(case: &mut Case<'_>) -> Result<Profile, String> {
     Ok(profile)
 }
 
+/// Extension points at which our scheduler runs the plugins of the default profile, whatever is said.
+const FIXED_POINTS: [&str; 11] = [
+    "preEnqueue",
+    "queueSort",
+    "preFilter",
+    "filter",
+    "postFilter",
+    "preScore",
+    "reserve",
+    "permit",
+    "preBind",
+    "bind",
+    "postBind",
+];
+
+/// Plugins that do nothing but score: without a weight they are as good as gone.
+const ONLY_SCORES: [&str; 2] = ["ImageLocality", "NodeResourcesBalancedAllocation"];
+
 /// Weights of score plugins: disabled ones weigh nothing, enabled ones what is given or 1
-/// (pkg/scheduler/apis/config/v1/default_plugins.go, mergePluginSet, 1.36).
-fn plugins(profile: &mut Profile, plugins: Tree<'_>) {
+/// (pkg/scheduler/apis/config/v1/default_plugins.go, mergePluginSet, 1.36). Plugins that do more can be
+/// disabled as scores only.
+fn plugins(profile: &mut Profile, plugins: Tree<'_>) -> Result<(), String> {
+    let disabled_at = |point: &str| plugins.at(point).at("disabled").items();
+    if let Some(point) = FIXED_POINTS.into_iter().find(|point| disabled_at(point).next().is_some())
+    {
+        return Err(format!("plugins that are disabled at {point} are not modelled"));
+    }
     for point in ["multiPoint", "score"] {
-        for disabled in plugins.at(point).at("disabled").items() {
+        for disabled in disabled_at(point) {
             let name = disabled.at("name").text();
+            if point == "multiPoint" && !ONLY_SCORES.contains(&name) {
+                return Err(format!("{name} that is disabled at all points is not modelled"));
+            }
             let named = ScorePlugin::ALL.into_iter();
             for plugin in named.filter(|plugin| name == "*" || plugin.name() == name) {
                 profile.set_weight(plugin, 0);
@@ -88,6 +115,7 @@ fn plugins(profile: &mut Profile, plugins: Tree<'_>) {
             }
         }
     }
+    Ok(())
 }
 
 /// `NodeResourcesFitArgs`, with the defaults of what it leaves out

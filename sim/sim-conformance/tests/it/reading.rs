@@ -85,11 +85,19 @@ fn a_case_passes_or_says_what_differs_and_where() {
 
 #[test]
 fn what_no_model_answers_is_not_supported() {
+    let disabled = |point: &str, plugin: &str| {
+        format!(
+            "{{plugin: TaintToleration, nodes: [], pods: [], pod: {{metadata: {{name: a}}}}, \
+             schedulerConfiguration: {{profiles: [{{plugins: {{{point}: {{disabled: [{{name: {plugin}}}]}}}}}}]}}}}"
+        )
+    };
     let cases = [
         ("{controller: etcd, operation: defragment}", "`defragment` of etcd"),
         ("{controller: nobody}", "`nobody` has no model"),
         ("{weather: fine}", "does not say what decides"),
         ("{plugin: DynamicResources, pod: {metadata: {name: a}}}", "`DynamicResources`"),
+        (&disabled("filter", "TaintToleration"), "disabled at filter"),
+        (&disabled("multiPoint", "NodeAffinity"), "NodeAffinity that is disabled at all points"),
     ];
     for (given, expected) in cases {
         let text = format!("- name: a\n  given: {given}\n  expect: {{filter: {{}}}}\n").leak();
