@@ -190,6 +190,12 @@ fn measure(promise: &Promise, measures: &RunMeasures) -> (RunVerdict, Option<i64
             Some(length) if is_out_at_end(*subject, measures) => {
                 (open_at_end(*limit, length, "an outage"), span(length))
             }
+            Some(length)
+                if is_forsaken(*subject, measures)
+                    && limit.comparison.holds(&length, &limit.value) =>
+            {
+                (undecided(FORSAKEN), span(length))
+            }
             Some(length) => (held_if(limit.comparison.holds(&length, &limit.value)), span(length)),
             None => (not_exercised("nobody asked for anything"), None),
         },
@@ -287,6 +293,9 @@ fn measure(promise: &Promise, measures: &RunMeasures) -> (RunVerdict, Option<i64
         }
     }
 }
+
+/// Why nothing is known of a Service of which nothing is left and that nobody asks.
+const FORSAKEN: &str = "none of its pods is left, and nobody asks for it any more";
 
 /// Why nothing is shown of a database.
 const NOT_HIT: &str = "the database was not hit: its primary took writes all the time";
@@ -412,6 +421,17 @@ fn is_out_at_end(subject: Subject, measures: &RunMeasures) -> bool {
             let seen = &measures.databases[database.index()];
             seen.write_outage_count > 0 && !seen.is_writable_at_end
         }
+    }
+}
+
+/// Whether the run ended with nobody left to ask a Service, and nobody to answer: as when all that call it
+/// are lost with it.
+fn is_forsaken(subject: Subject, measures: &RunMeasures) -> bool {
+    match subject {
+        Subject::Service(service) => {
+            measures.is_stressed() && measures.services[service.index()].is_forsaken()
+        }
+        Subject::Database(_) => false,
     }
 }
 

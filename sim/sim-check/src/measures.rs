@@ -434,6 +434,9 @@ impl<'a> Monitor<'a> {
                 crate::data::fold(&mut self.data, &fact);
             }
             Observation::Storage(fact) => self.pools.fold(at, &fact),
+            Observation::EndpointsChanged { service, live_count, .. } => {
+                self.services[service.index()].is_dead = live_count == 0;
+            }
             Observation::CpuRecommended { .. } | Observation::MemoryRecommended { .. } => {
                 recommended::fold(&mut self.recommended, &observation);
             }
@@ -536,6 +539,10 @@ pub struct ServiceMeasures {
     pub(crate) asked_in_the_dark: u128,
     /// Outages in order.
     pub outages: Vec<Outage>,
+    /// None of its endpoints could answer when the run ended, or it had none.
+    pub(crate) is_dead: bool,
+    /// Somebody asked in the last stretch.
+    pub(crate) is_asked: bool,
     /// What CPU quotas did to its pods, where their period is stated.
     pub throttling: Throttling,
     /// What became of the sessions of its clients, where something keeps these with a pod.
@@ -554,11 +561,13 @@ impl ServiceMeasures {
     /// By requests: counted ones where each is an event, and the areas under the rates otherwise.
     pub(crate) fn fold(&mut self, segment: &FlowSegment, until: SimTime) {
         if let Some(Counted { asked, answered, limited }) = segment.counted {
+            self.is_asked = asked > 0;
             self.offered += u128::from(asked) * REQUEST;
             self.served += u128::from(answered) * REQUEST;
             self.limited += u128::from(limited) * REQUEST;
             return;
         }
+        self.is_asked = segment.offered_from_millirps + segment.offered_until_millirps > 0;
         let length = u128::from((until - segment.from).as_nanos());
         let sum = |a: u64, b: u64| (u128::from(a) + u128::from(b)) * length;
         self.offered += sum(segment.offered_from_millirps, segment.offered_until_millirps);
@@ -583,6 +592,12 @@ impl ServiceMeasures {
                 }
             };
         }
+    }
+
+    /// It was asked once, and ended without anybody who asks or could answer, so that nothing shows that it
+    /// is back.
+    pub(crate) fn is_forsaken(&self) -> bool {
+        self.offered > 0 && self.is_dead && !self.is_asked
     }
 
     /// What no design could have bettered: all is answered but what was asked for while no zone had

@@ -73,6 +73,22 @@ fn an_outage_that_the_end_cuts_off_is_no_recovery() {
 }
 
 #[test]
+fn a_service_that_is_lost_with_all_who_ask_is_not_known_to_be_back() {
+    let within = rto(Comparison::LessOrEqual, 15);
+    let cases = [
+        ((true, false), Verdict::Inconclusive),
+        ((true, true), Verdict::Held),
+        ((false, false), Verdict::Held),
+    ];
+    for ((is_dead, is_asked), expected) in cases {
+        let found = judged(&within, |_, measures| {
+            (measures.services[0].is_dead, measures.services[0].is_asked) = (is_dead, is_asked);
+        });
+        assert_eq!(found.verdict, expected, "dead {is_dead}, asked {is_asked}");
+    }
+}
+
+#[test]
 fn what_a_limit_refused_is_lost_unless_only_what_was_admitted_counts() {
     let mut measures = run(&rto(Comparison::LessOrEqual, 5), (10, 20)).1;
     // A sixth is lost, half of it to a limit.
