@@ -8,10 +8,11 @@ use crate::source::Origin;
 
 /// Members of the control plane.
 ///
-/// The machines of [`Self::member_zones`] run an API server each, and a controller manager and a scheduler
-/// unless these have machines of their own. Stacked, the default of kubeadm, each runs a member of etcd too, which its API server asks and
-/// no other; otherwise etcd has machines of its own, and every API server asks all of its members
-/// (`cmd/kubeadm/app/phases/controlplane/manifests.go`: `--etcd-servers`, Kubernetes 1.36).
+/// The machines of [`Self::member_zones`] run an API server each, and a controller manager and a
+/// scheduler unless these have machines of their own. Stacked, the default of kubeadm, each runs a
+/// member of etcd too, which its API server asks and no other; otherwise etcd has machines of its own,
+/// and every API server asks all of its members (`cmd/kubeadm/app/phases/controlplane/manifests.go`:
+/// `--etcd-servers`, Kubernetes 1.36).
 ///
 /// Members are numbered: those of `member_zones` first, then those of `etcd_zones`, of
 /// `controller_manager_zones` and of `scheduler_zones`.

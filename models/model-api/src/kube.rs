@@ -50,6 +50,7 @@ pub use quota::{QuotaResource, ResourceQuota};
 pub use scale_up_delay::{SCALE_UP_DELAY, scale_up_delay};
 pub use secret::{
     ConfigurationSource, MadeSecret, SecretMaker, SecretProvider, SecretStore, SourceKind, Vault,
+    is_injected,
 };
 pub use selector::{LabelSelector, Labels, Operator, Requirement, key_fault, value_fault};
 pub use service::{Ingress, Service, ServicePort, TrafficDistribution, TrafficPolicy};

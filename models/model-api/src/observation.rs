@@ -310,7 +310,8 @@ pub enum Observation {
         /// It answers again.
         is_up: bool,
     },
-    /// The API server of a member answers nobody any more, or its etcd takes no part; or it does again.
+    /// The API server of a member answers nobody any more, or its etcd takes no part, for reasons of its own;
+    /// or it does again. That the whole API is away, as without a quorum, is not told of each.
     MemberServes {
         /// Number of the member, from zero.
         member: u32,

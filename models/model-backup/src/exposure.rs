@@ -8,15 +8,16 @@
 //!
 //! # Modelled
 //! Loss: from the restored moment to the strike, or, of a loss that is noticed later, to the moment it
-//! is noticed; everything when nothing can be restored; what the best live copy lacks when one is left, which whoever
-//! keeps the copies in step tells ([`model_api::stake`]).
+//! is noticed; everything when nothing can be restored; what the best live copy lacks when one is left,
+//! which whoever keeps the copies in step tells ([`model_api::stake`]).
 //! Time to be back: the people and machines of this run's luck, bad copies, transfer, replay, checks.
 //! # Not modelled
 //! Simplified: how long to be back counts a data set by itself; queueing behind other restores, and
-//! places that several of them read at once, count when a disaster really strikes. A key that is kept in data which the same disaster strikes
-//! counts as gone; a restore that comes after that data finds it again, and loses less. How soon a live copy
-//! takes over is not foretold ([`ExposureStretch::takes_over`]): it hangs on who notices, on the operator and on
-//! what else is down, so that only a run that is struck tells.
+//! places that several of them read at once, count when a disaster really strikes. A key that is kept in
+//! data which the same disaster strikes counts as gone; a restore that comes after that data finds it
+//! again, and loses less. How soon a live copy takes over is not foretold
+//! ([`ExposureStretch::takes_over`]): it hangs on who notices, on the operator and on what else is down,
+//! so that only a run that is struck tells.
 //! # Defaults and their sources
 //! None of its own.
 //! # Invariants

@@ -35,7 +35,8 @@
 //! flooded while they run, or store slowly; upgrades of the control plane (each in the module of its noun).
 //! # Not modelled
 //! Autoscalers by other metrics than these: such a metric fails, as one that no adapter serves (memory
-//! that is not stated takes no part). Watchers other than kubelets, proxies, operators and controllers of gateways that hang on a lost API server.
+//! that is not stated takes no part). Watchers other than kubelets, proxies, operators and controllers
+//! of gateways that hang on a lost API server.
 //! # Defaults and their sources
 //! [`model_api::Parameters`]; the modules of the decisions name theirs.
 //! # Invariants
@@ -826,6 +827,7 @@ impl Cluster {
         let workload = notice.pod().map(|pod| self.pods[pod.index()].workload);
         self.operators.note(notice, workload);
         self.node_groups.note(notice);
+        self.sources.note(notice, workload);
         self.notices.push(notice);
     }
 }

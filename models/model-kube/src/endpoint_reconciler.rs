@@ -55,7 +55,7 @@ mod tests {
     #[test]
     fn a_lease_runs_out_fifteen_seconds_after_its_last_renewal() {
         // The phase of a server, its death, and the end of its lease.
-        let cases = [(3, 100, 108), (3, 103, 118), (3, 112, 118), (3, 112, 118), (0, 9, 15)];
+        let cases = [(3, 100, 108), (3, 103, 118), (3, 112, 118), (0, 9, 15)];
         for (origin, died, expected) in cases {
             assert_eq!(expires_at(at(origin), at(died)), at(expected), "{origin} {died}");
         }

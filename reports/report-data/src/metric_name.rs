@@ -22,7 +22,8 @@ pub const LOST_SESSIONS: &str = "lostSessions";
 pub const HOTTEST_POD: &str = "hottestPod";
 /// Of Services: requests answered in another zone than they came from, in parts per million.
 pub const CROSS_ZONE: &str = "crossZone";
-/// Of API servers and members of etcd: how long they answered nobody, or took no part.
+/// Of API servers and members of etcd: how long they answered nobody, or took no part, for reasons of their
+/// own: an API without a quorum does not count.
 pub const MEMBER_DOWN: &str = "memberDown";
 /// Of API servers and members of etcd: how often that began.
 pub const MEMBER_DOWN_COUNT: &str = "memberDownCount";

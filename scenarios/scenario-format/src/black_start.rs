@@ -23,7 +23,6 @@ mod needs;
 mod words;
 
 use graph::{Step, circles, shortest_way, smallest_cut};
-pub(crate) use needs::is_injected;
 use needs::{Edge, edges, is_sealed_secrets, is_vault};
 use words::Words;
 

@@ -96,10 +96,8 @@ pub struct PodSpec {
     pub host_network: bool,
     /// Names of claims among `volumes`; those of a StatefulSet's templates are in the workload.
     pub claim_names: Vec<String>,
-    /// Names of Secrets without which its containers do not start: in `env`, `envFrom` and `volumes`, those
-    /// that are `optional` left out.
-    pub secret_names: Vec<String>,
-    /// Secrets and ConfigMaps without which its containers do not start, each once for its way in.
+    /// Secrets and ConfigMaps without which its containers do not start: in `env`, `envFrom` and `volumes`,
+    /// those that are `optional` left out; each once for its way in.
     pub sources: Vec<ConfigurationSource>,
     /// Names of SecretProviderClasses among `volumes` (Secrets Store CSI Driver).
     pub secret_providers: Vec<String>,

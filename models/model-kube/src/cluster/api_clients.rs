@@ -35,8 +35,13 @@ use crate::reflector::{DIAL_TIMEOUT, PING_TIMEOUT, READ_IDLE};
 
 const DIAL: Purpose = Purpose::new("caller dials API");
 
-/// From a dial that was refused to the next one: `retryPeriod` of leases, which is also about what
-/// informers wait at first.
+/// From a dial that was refused to the next one: who leads or wants to asks for its lease again after
+/// `retryPeriod`, 2 s by default in `component-base/config/v1alpha1/defaults.go`
+/// (`RecommendedDefaultLeaderElectionConfiguration`, Kubernetes 1.36) and in controller-runtime 0.22
+/// `pkg/manager/manager.go` (`defaultRetryPeriod`).
+///
+/// **Assumption**: informers, which wait 0.8 s at first (`client-go/tools/cache/reflector.go`), dial no
+/// sooner.
 const DIALED_AGAIN_AFTER: SimSpan = SimSpan::from_secs(2);
 
 /// Who has a connection to an API server.

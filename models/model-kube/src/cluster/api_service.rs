@@ -40,7 +40,7 @@ struct Address {
     timer: Timer,
 }
 
-/// Addresses by member; empty where nothing is stated, or nobody comes through them.
+/// Addresses by member; empty where nothing is stated.
 #[derive(Clone, Debug, Default)]
 pub(super) struct ApiService {
     is_leased: bool,

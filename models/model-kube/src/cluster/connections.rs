@@ -10,8 +10,8 @@
 //! Who dials is sent to any server that the balancer takes for alive: one whose process has ended refuses,
 //! and the next try follows at once; one that is silent costs the time that a renewal may take.
 //! # Not modelled
-//! Watchers other than kubelets, proxies ([`super::proxies`]) and pods that lead or configure ([`super::api_clients`])
-//! that hang as long.
+//! Watchers other than kubelets, proxies ([`super::proxies`]) and pods that lead or configure
+//! ([`super::api_clients`]) that hang as long.
 //! # Defaults and their sources
 //! `apimachinery/pkg/util/net/http.go` (`HTTP2_READ_IDLE_TIMEOUT_SECONDS` 30,
 //! `HTTP2_PING_TIMEOUT_SECONDS` 15), `component-helpers/apimachinery/lease/controller.go` (five tries to

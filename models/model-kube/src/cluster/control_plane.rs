@@ -79,7 +79,8 @@ struct MemberState {
     etcd_away_since: Option<SimTime>,
     /// Its API server is kept down.
     is_server_down: bool,
-    /// Whether it was told that its API server answers nobody, and that its etcd takes no part.
+    /// Whether it was told that its API server answers nobody, and that its etcd takes no part, for reasons
+    /// of their own.
     is_away: [bool; 2],
     /// How much longer its disk takes to flush.
     flush: SimSpan,
@@ -330,6 +331,9 @@ impl Cluster {
             return;
         };
         let has_moved = self.control_plane.island != island;
+        if has_moved {
+            self.sources.note_network();
+        }
         self.control_plane.island = island;
         self.control_plane.has_quorum = true;
         let leader = self.control_plane.etcd_leader;

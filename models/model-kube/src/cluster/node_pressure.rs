@@ -14,11 +14,12 @@
 //! threshold; the limit from which on the garbage collector deletes pods that failed; dead containers,
 //! of which here nothing is left.
 //!
-//! Simplified: a pod that is evicted when its containers have TERM already keeps the time that they
-//! take from then on. What a container requests counts for its `oom_score_adj` as a share of what pods
-//! may use and the hard threshold; a kubelet takes all memory of the machine, what is reserved for the
-//! system included. Images that nobody uses are a stated amount of bytes that does not come back: the garbage
-//! collection takes as much of it as it wants, an eviction manager all of it. A kubelet that evicts several pods at once waits for the last.
+//! Simplified: a pod that is evicted when its containers have TERM already keeps the time that they take
+//! from then on. What a container requests counts for its `oom_score_adj` as a share of what pods may
+//! use and the hard threshold; a kubelet takes all memory of the machine, what is reserved for the
+//! system included. Images that nobody uses are a stated amount of bytes that does not come back: the
+//! garbage collection takes as much of it as it wants, an eviction manager all of it. A kubelet that
+//! evicts several pods at once waits for the last.
 //! # Defaults and their sources
 //! [`crate::node_pressure`], [`crate::image_collection`]; `nodeStatusUpdateFrequency` 10 s, Kubernetes
 //! 1.36. What the system takes of a disk: [`model_api::Parameters`].

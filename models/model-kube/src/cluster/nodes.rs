@@ -406,6 +406,7 @@ impl Cluster {
         for node in nodes {
             self.refresh_power(*node, ctx);
         }
+        self.sources.note_network();
         self.refresh_members(ctx);
         for node in nodes {
             self.refresh_connection(*node, ctx);

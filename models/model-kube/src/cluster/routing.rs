@@ -360,7 +360,7 @@ impl Cluster {
         R: Recorder<Observation>,
     {
         self.settle_operators(ctx);
-        self.review_sources(ctx);
+        self.settle_sources(ctx);
         self.settle_memory(ctx);
         self.settle_queue(ctx);
         self.settle_proxies(ctx);
@@ -388,7 +388,8 @@ impl Cluster {
             }
         }
         self.refresh_webhooks_behind(&changed, ctx);
-        self.review_sources(ctx);
+        self.note_vaults_behind(&changed);
+        self.settle_sources(ctx);
         changed.clear();
         self.changed_services = changed;
         self.settle_autoscaling(ctx);

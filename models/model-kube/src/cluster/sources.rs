@@ -3,13 +3,13 @@
 //! # Modelled
 //! A Secret or ConfigMap that was deleted: containers that start and name it in their environment wait
 //! in `CreateContainerConfigError`, pods that mount it in `FailedMount`, until it is there again and the
-//! kubelet tries. One that External Secrets or Sealed Secrets made is made anew, as soon as what it is read
-//! from answers and a pod of its controller runs. A vault that is stated: while it is sealed, or none of its pods is there, pods that start
-//! wait for what its agent injects or the Secrets Store CSI Driver mounts. Its pods start sealed where
-//! people unseal it. What runs keeps what it read.
+//! kubelet tries. One that External Secrets or Sealed Secrets made is made anew, as soon as what it is
+//! read from answers and a pod of its controller runs. A vault that is stated: while it is sealed, or
+//! none of its pods is there, pods that start wait for what its agent injects or the Secrets Store CSI
+//! Driver mounts. Its pods start sealed where people unseal it. What runs keeps what it read.
 //! # Not modelled
-//! Leases of credentials that run out, and rotation. The lease of External Secrets' own replicas (its chart
-//! has one, without an election). Raft among the pods of a vault. Keys of a Secret.
+//! Leases of credentials that run out, and rotation. The lease of External Secrets' own replicas (its
+//! chart has one, without an election). Raft among the pods of a vault. Keys of a Secret.
 //! Simplified: a vault answers while one of its pods is there and unsealed; a try that finds the vault
 //! there succeeds, even if it is away again when the try is made; pods that are there when a run begins
 //! are unsealed.
@@ -26,25 +26,17 @@
 
 use std::collections::BTreeMap;
 
-use model_api::kube::{ConfigurationSource, SecretMaker, SecretStore, SourceKind, Workload};
+use model_api::kube::{ConfigurationSource, SecretMaker, SecretStore, SourceKind, is_injected};
 use model_api::observation::ConfigurationWay;
 use model_api::{Blueprint, Observation, PodId, ServiceId, WorkloadId};
 use sim_kernel::{Context, Purpose, Recorder, SimTime, Timer};
 
 use super::pod::{PodPhase, Step};
-use super::{Cluster, KubeEvent, priority};
+use super::{Cluster, KubeEvent, Notice, priority};
 use crate::configuration::try_at_or_after;
 use crate::rare;
 
 const TRY: Purpose = Purpose::new("configuration tried again");
-
-/// Annotations with which pods ask a vault to inject their secrets.
-const INJECTIONS: [&str; 2] = ["vault.hashicorp.com/agent-inject", "openbao.org/agent-inject"];
-
-/// What names a controller in the charts of External Secrets 2 and Sealed Secrets 2.
-const NAME_LABEL: &str = "app.kubernetes.io/name";
-const EXTERNAL_SECRETS: &str = "external-secrets";
-const SEALED_SECRETS: &str = "sealed-secrets";
 
 /// A Secret or ConfigMap.
 type Named = (SourceKind, String, String);
@@ -56,15 +48,40 @@ pub(super) struct Sources {
     deleted: Vec<Named>,
     /// By vault: how often it is sealed.
     sealed: Vec<u32>,
+    /// Workloads whose pods make Secrets that are made.
+    makers: Vec<WorkloadId>,
     /// Pods that wait, since when and for what.
     waiting: BTreeMap<PodId, (SimTime, ConfigurationWay)>,
     /// When a pod of a vault is unsealed that somebody waits for.
     unsealed: Timer,
+    /// Something happened to what they wait for, or may have.
+    is_dirty: bool,
 }
 
 impl Sources {
     pub(super) fn at_start(blueprint: &Blueprint) -> Self {
-        Self { sealed: vec![0; blueprint.vaults.len()], ..Self::default() }
+        let made = &blueprint.made_secrets;
+        let workloads = blueprint.workloads.iter().enumerate();
+        let makers = workloads.filter(|(_, it)| made.iter().any(|made| made.maker.is_run_by(it)));
+        Self {
+            sealed: vec![0; blueprint.vaults.len()],
+            makers: makers.map(|(idx, _)| WorkloadId::from_index(idx)).collect(),
+            ..Self::default()
+        }
+    }
+
+    /// Takes note of what happened to a pod of a workload, or to the API.
+    pub(super) fn note(&mut self, notice: Notice, workload: Option<WorkloadId>) {
+        self.is_dirty |= match notice {
+            Notice::ApiChanged(_) => true,
+            Notice::PodStarted(_) => workload.is_some_and(|it| self.makers.contains(&it)),
+            _ => false,
+        };
+    }
+
+    /// Takes note that machines, or what lies between them and the API, changed.
+    pub(super) fn note_network(&mut self) {
+        self.is_dirty = true;
     }
 
     fn is_used(&self) -> bool {
@@ -179,6 +196,24 @@ impl Cluster {
         self.expect_unsealed(ctx);
     }
 
+    /// The routes of these Services were worked out anew.
+    pub(super) fn note_vaults_behind(&mut self, changed: &[ServiceId]) {
+        let is_changed = |service: ServiceId| changed.binary_search(&service).is_ok();
+        let mut vaults = self.blueprint.vaults.iter();
+        self.sources.is_dirty |= vaults.any(|vault| is_changed(vault.service));
+    }
+
+    /// Looks at who waits anew, when something happened in the call that runs.
+    pub(super) fn settle_sources<E, R>(&mut self, ctx: &mut Context<'_, E, R>)
+    where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        if std::mem::take(&mut self.sources.is_dirty) {
+            self.review_sources(ctx);
+        }
+    }
+
     /// Something may be there that pods wait for.
     pub(super) fn review_sources<E, R>(&mut self, ctx: &mut Context<'_, E, R>)
     where
@@ -259,49 +294,36 @@ impl Cluster {
 
     /// Whether a store gives what it has, as far as its vault is stated.
     fn store_answers(&self, store: SecretStore, now: SimTime) -> bool {
-        let mut vaults = (0..self.blueprint.vaults.len()).filter(|vault| match store {
-            SecretStore::Elsewhere => false,
-            SecretStore::Behind(service) => self.is_vault_behind(*vault, service),
-            SecretStore::AnyVault => true,
-        });
-        vaults.all(|vault| self.vault_answers(vault, now))
-    }
-
-    /// Whether a Service leads to a vault: it is its own, or selects the same pods.
-    fn is_vault_behind(&self, vault: usize, service: ServiceId) -> bool {
-        let own = &self.blueprint.services[self.blueprint.vaults[vault].service.index()];
-        let other = &self.blueprint.services[service.index()];
-        own.namespace == other.namespace
-            && (own.name == other.name || own.selector == other.selector)
+        let vaults = self.blueprint.vaults.iter().enumerate();
+        let mut of_store = vaults.filter(|(_, vault)| vault.is_of(store, &self.blueprint));
+        of_store.all(|(idx, _)| self.vault_answers(idx, now))
     }
 
     /// Whether an object is missing and nothing has made it anew.
-    fn is_missing(&self, named: &Named, now: SimTime) -> bool {
-        if !self.sources.deleted.contains(named) {
+    fn is_missing(&self, kind: SourceKind, namespace: &str, name: &str, now: SimTime) -> bool {
+        let is_it = |it: &Named| it.0 == kind && it.1 == namespace && it.2 == name;
+        if !self.sources.deleted.iter().any(is_it) {
             return false;
         }
-        let (kind, namespace, name) = named;
         let mut made = self.blueprint.made_secrets.iter();
-        let maker = made.find(|it| {
-            *kind == SourceKind::Secret && it.namespace == *namespace && it.name == *name
-        });
-        maker.is_none_or(|it| match it.maker {
-            SecretMaker::ExternalSecrets { store, .. } => {
-                !self.maker_runs(EXTERNAL_SECRETS) || !self.store_answers(store, now)
-            }
-            SecretMaker::SealedSecrets => !self.maker_runs(SEALED_SECRETS),
-        })
+        let found = made
+            .find(|it| kind == SourceKind::Secret && it.namespace == namespace && it.name == name);
+        let Some(made) = found else { return true };
+        let is_given = match made.maker {
+            SecretMaker::ExternalSecrets { store, .. } => self.store_answers(store, now),
+            SecretMaker::SealedSecrets => true,
+        };
+        !is_given || !self.maker_runs(&made.maker)
     }
 
     /// Whether a controller that makes Secrets runs and reaches the API; one that is not in the input does.
-    fn maker_runs(&self, name: &str) -> bool {
-        let workloads = self.blueprint.workloads.iter().enumerate();
-        let is_it =
-            |it: &Workload| it.template.labels.get(NAME_LABEL).is_some_and(|label| label == name);
-        let mut makers = workloads.filter(|(_, it)| is_it(it)).peekable();
+    fn maker_runs(&self, maker: &SecretMaker) -> bool {
+        let workloads = &self.blueprint.workloads;
+        let makers = self.sources.makers.iter().copied();
+        let mut makers = makers.filter(|it| maker.is_run_by(&workloads[it.index()])).peekable();
         let works = |id: PodId| self.pods[id.index()].answers && self.is_beside_api(id);
         let is_elsewhere = makers.peek().is_none();
-        let mut pods = makers.flat_map(|(idx, _)| self.pods_of(WorkloadId::from_index(idx)));
+        let mut pods = makers.flat_map(|it| self.pods_of(it));
         self.is_api_available() && (is_elsewhere || pods.any(|id| works(*id)))
     }
 
@@ -310,7 +332,7 @@ impl Cluster {
         let namespace = &self.blueprint.workloads[pod.workload.index()].namespace;
         let sources = self.tables.template_of(pod).template.spec.sources.iter();
         let mut of_way = sources.filter(|it| it.is_mounted == is_mounted);
-        of_way.any(|it| self.is_missing(&(it.kind, namespace.clone(), it.name.clone()), now))
+        of_way.any(|it| self.is_missing(it.kind, namespace, &it.name, now))
     }
 
     /// The way of what a pod that starts has to wait for before its containers are made.
@@ -330,9 +352,8 @@ impl Cluster {
         if is_unserved || self.lacks_object(id, true, now) {
             return Some(ConfigurationWay::Volume);
         }
-        let is_true = |key: &&str| template.annotations.get(*key).is_some_and(|it| it == "true");
-        let is_injected = INJECTIONS.iter().any(is_true);
-        let lacks = is_injected && !self.store_answers(SecretStore::AnyVault, now);
+        let lacks =
+            is_injected(&template.annotations) && !self.store_answers(SecretStore::AnyVault, now);
         lacks.then_some(ConfigurationWay::Agent)
     }
 }

@@ -65,6 +65,29 @@ fn a_server_that_ends_in_order_takes_its_address_away_itself() {
 }
 
 #[test]
+fn operators_dial_anew_when_the_server_that_they_are_connected_to_is_upgraded() {
+    let mut members = std::collections::BTreeSet::new();
+    for seed in 0..40 {
+        // Nobody takes addresses away: who dials may be led to the server that is away.
+        let script = "at 100 upgrade control-plane\nat 900 crash operator";
+        let run = world("reconciler none", script).run(seed, 1200);
+        let in_vain = run.times(|it| matches!(it, Observation::DialedInVain { .. }));
+        assert!(
+            in_vain.iter().all(|at| *at < 900.0),
+            "all are there again: {in_vain:?}, seed {seed}"
+        );
+        let records = run.simulation.recorder().observations().iter();
+        members.extend(records.filter_map(|it| match it.observation {
+            Observation::DialedInVain { member } => Some(member),
+            _ => None,
+        }));
+        let pods = run.cluster().pods_of(world("", "").workload("operator"));
+        assert!(pods.iter().all(|pod| !run.cluster().is_api_client_cut(*pod)), "seed {seed}");
+    }
+    assert!(members.into_iter().eq(0..3), "not only the leader of etcd ends connections");
+}
+
+#[test]
 fn a_silent_server_costs_an_operator_its_lease_and_a_process_that_ends_does_not() {
     let lost = |reconciler: &str, script: &str| -> usize {
         let runs = (0..90).map(|seed| given_up(&world(reconciler, script).run(seed, 300)));

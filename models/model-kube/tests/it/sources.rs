@@ -177,6 +177,27 @@ fn nothing_is_made_anew_while_the_controller_that_makes_it_is_away() {
 }
 
 #[test]
+fn the_controller_of_sealed_secrets_is_known_by_its_name_too() {
+    for (is_there, waits) in [(true, false), (false, true)] {
+        let name = "sealed-secrets-controller";
+        let away = if is_there { "" } else { "at 90 scale sealed-secrets-controller 0" };
+        let script = format!(
+            "deployment {name} 1\n{away}\nat 100 secret gone\nat 200 crash web\nat 400 scale {name} 1"
+        );
+        let mut world = world(By::Environment, 0, &script);
+        world.blueprint.made_secrets.push(MadeSecret {
+            namespace: "shop".to_owned(),
+            name: "session".to_owned(),
+            maker: SecretMaker::SealedSecrets,
+            origin: Origin::default(),
+        });
+        let back = started(&world.run(5, 700), 200.0);
+        assert_eq!(back.len(), 3, "{is_there}");
+        assert!(back.iter().all(|at| (*at > 400.0) == waits), "{is_there}: {back:?}");
+    }
+}
+
+#[test]
 fn who_runs_notices_nothing() {
     let script = "at 100 vault sealed\nat 100 secret gone";
     for by in [By::Environment, By::Mount, By::Provider, By::Agent] {

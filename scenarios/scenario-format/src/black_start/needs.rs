@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use model_api::black_start::StartFrom;
 use model_api::blueprint::DatabaseManager;
 use model_api::kube::{
-    SecretMaker, SecretProvider, SecretStore, StorageClass, Workload, WorkloadKind, registry_host,
+    SecretMaker, SecretProvider, SecretStore, SourceKind, StorageClass, Workload, WorkloadKind,
+    is_injected, registry_host,
 };
 use model_api::{Blueprint, Registry, ServiceId};
 
@@ -21,17 +22,10 @@ const NETWORK_PLUGINS: [&str; 9] = [
     "ovnkube-node",
     "weave-net",
 ];
-/// Annotations with which pods ask a vault to inject their secrets.
-const INJECTIONS: [&str; 2] = ["vault.hashicorp.com/agent-inject", "openbao.org/agent-inject"];
 /// `app.kubernetes.io/name` of vaults.
 const VAULTS: [&str; 2] = ["vault", "openbao"];
-/// The same of what makes Secrets, in the charts of External Secrets 2 and Sealed Secrets 2.
-const EXTERNAL_SECRETS: &str = "external-secrets";
-const SEALED_SECRETS: &str = "sealed-secrets";
 /// The label `app` of the driver that mounts secrets, in the chart of Secrets Store CSI Driver 1.5.
 const SECRETS_STORE_DRIVER: &str = "secrets-store-csi-driver";
-/// `metadata.name` of the controller in the released manifest of Sealed Secrets.
-const SEALED_SECRETS_CONTROLLER: &str = "sealed-secrets-controller";
 
 /// What a pod waits for; the order is that of how little it costs to go without by hand.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -72,12 +66,7 @@ pub(super) fn is_vault(workload: &Workload) -> bool {
 
 /// Whether it opens what is sealed, with a key that is a Secret itself.
 pub(super) fn is_sealed_secrets(workload: &Workload) -> bool {
-    is_named(workload, &[SEALED_SECRETS]) || workload.name == SEALED_SECRETS_CONTROLLER
-}
-
-/// Whether pods with these annotations ask a vault to inject their secrets.
-pub(crate) fn is_injected(annotations: &BTreeMap<String, String>) -> bool {
-    INJECTIONS.iter().any(|key| annotations.get(*key).is_some_and(|value| value == "true"))
+    SecretMaker::SealedSecrets.is_run_by(workload)
 }
 
 fn is_named(workload: &Workload, names: &[&str]) -> bool {
@@ -153,8 +142,9 @@ fn secrets(blueprint: &Blueprint, workload: &Workload, from: StartFrom) -> Vec<N
         }
     }
     for (nth, secret) in blueprint.made_secrets.iter().enumerate() {
+        let mut of_kind = spec.sources.iter().filter(|it| it.kind == SourceKind::Secret);
         let is_named =
-            secret.namespace == workload.namespace && spec.secret_names.contains(&secret.name);
+            secret.namespace == workload.namespace && of_kind.any(|it| it.name == secret.name);
         if is_named && from == StartFrom::Git {
             needs.push(Need::Made(nth));
         }
@@ -198,14 +188,14 @@ fn providers(blueprint: &Blueprint, need: &Need) -> Vec<usize> {
             blueprint.databases[*idx].operator.iter().map(|id| id.index()).collect()
         }
         Need::Injected => which(blueprint, is_vault),
-        Need::Made(idx) => match &blueprint.made_secrets[*idx].maker {
-            SecretMaker::ExternalSecrets { store, .. } => {
-                let mut makers = which(blueprint, |it| is_named(it, &[EXTERNAL_SECRETS]));
+        Need::Made(idx) => {
+            let maker = &blueprint.made_secrets[*idx].maker;
+            let mut makers = which(blueprint, |it| maker.is_run_by(it));
+            if let SecretMaker::ExternalSecrets { store, .. } = maker {
                 makers.extend(stores(blueprint, *store));
-                makers
             }
-            SecretMaker::SealedSecrets => which(blueprint, is_sealed_secrets),
-        },
+            makers
+        }
         Need::Mounted(idx) => {
             let class = &blueprint.secret_providers[*idx];
             let mut mounting = which(blueprint, |it| mounts(class, it));

@@ -181,7 +181,6 @@ impl Reader<'_> {
             ),
             host_network,
             claim_names: claim_names(spec),
-            secret_names: secret_names(spec),
             sources: sources(spec),
             secret_providers: secret_providers(spec),
             empty_dirs: empty_dirs(spec),
@@ -625,29 +624,6 @@ fn has_latest_tag(image: &str) -> bool {
     }
     let last = image.rsplit('/').next().unwrap_or(image);
     last.split_once(':').is_none_or(|(_, tag)| tag == "latest")
-}
-
-/// Secrets that containers and volumes name and do not declare `optional`.
-fn secret_names(spec: &core::PodSpec) -> Vec<String> {
-    let mut names = Vec::new();
-    let init = spec.init_containers.iter().flatten();
-    for container in spec.containers.iter().chain(init) {
-        let values = container.env.iter().flatten().filter_map(|it| it.value_from.as_ref());
-        let keys = values.filter_map(|it| it.secret_key_ref.as_ref());
-        names.extend(keys.filter(|it| it.optional != Some(true)).map(|it| it.name.clone()));
-        let all = container.env_from.iter().flatten().filter_map(|it| it.secret_ref.as_ref());
-        names.extend(all.filter(|it| it.optional != Some(true)).map(|it| it.name.clone()));
-    }
-    for volume in spec.volumes.iter().flatten() {
-        let own = volume.secret.as_ref().filter(|it| it.optional != Some(true));
-        names.extend(own.and_then(|it| it.secret_name.clone()));
-        let sources = volume.projected.iter().flat_map(|it| it.sources.iter().flatten());
-        let parts = sources.filter_map(|it| it.secret.as_ref());
-        names.extend(parts.filter(|it| it.optional != Some(true)).map(|it| it.name.clone()));
-    }
-    names.sort();
-    names.dedup();
-    names
 }
 
 /// Secrets and ConfigMaps that containers and volumes name and do not declare `optional`.

@@ -193,25 +193,28 @@ impl VeleroServer {
     }
 }
 
-/// The hook that annotations of a pod template ask for.
-pub(crate) fn annotated_hook(annotations: &BTreeMap<String, String>) -> Option<VeleroHook> {
-    let most = |command: &str, timeout: &str| {
-        annotations.get(command)?;
-        let timeout = annotations.get(timeout).map(|text| SimSpan::from_text(text));
-        Some(timeout.and_then(Result::ok).unwrap_or(HOOK_TIMEOUT))
-    };
-    let (before, after) = (most(PRE_HOOK, PRE_HOOK_TIMEOUT), most(POST_HOOK, POST_HOOK_TIMEOUT));
-    if before.is_none() && after.is_none() {
-        return None;
+/// The commands that annotations of a pod template ask for, each instead of those of schedules at its time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct AnnotatedHooks {
+    /// Before the volumes are copied: most time that it takes, and whether it has to succeed.
+    pub(crate) before: Option<(SimSpan, bool)>,
+    /// After that: most time that it takes.
+    pub(crate) after: Option<SimSpan>,
+}
+
+impl AnnotatedHooks {
+    pub(crate) fn of(annotations: &BTreeMap<String, String>) -> Self {
+        let most = |command: &str, timeout: &str| {
+            annotations.get(command)?;
+            let timeout = annotations.get(timeout).map(|text| SimSpan::from_text(text));
+            Some(timeout.and_then(Result::ok).unwrap_or(HOOK_TIMEOUT))
+        };
+        let is_needed = annotations.get(PRE_HOOK_ON_ERROR).is_none_or(|word| word != "Continue");
+        Self {
+            before: most(PRE_HOOK, PRE_HOOK_TIMEOUT).map(|span| (span, is_needed)),
+            after: most(POST_HOOK, POST_HOOK_TIMEOUT),
+        }
     }
-    Some(VeleroHook {
-        included_namespaces: Vec::new(),
-        excluded_namespaces: Vec::new(),
-        selector: None,
-        timeout: before.unwrap_or(SimSpan::ZERO),
-        after: after.unwrap_or(SimSpan::ZERO),
-        is_needed: annotations.get(PRE_HOOK_ON_ERROR).is_none_or(|word| word != "Continue"),
-    })
 }
 
 impl Reader<'_> {

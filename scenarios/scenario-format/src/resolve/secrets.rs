@@ -4,12 +4,11 @@
 //! External Secrets 2 (`apis/externalsecrets/v1/externalsecret_types.go`, `secretstore_types.go`), Sealed
 //! Secrets 0.30, Secrets Store CSI Driver 1.5, Ceph CSI 3.14 (`docs/design/proposals/encrypted-pvc.md`).
 
-use model_api::kube::{MadeSecret, SecretMaker, SecretProvider, SecretStore, Vault};
+use model_api::kube::{MadeSecret, SecretMaker, SecretProvider, SecretStore, Vault, is_injected};
 use model_api::{ServiceId, SimSpan};
 
 use super::Resolver;
 use super::calls::named_service;
-use crate::black_start::is_injected;
 use crate::decode::FromText;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::document::PlatformDocument;
@@ -45,7 +44,12 @@ impl Resolver<'_> {
                 self.report(Code::E0018, spec.service.span, message);
                 continue;
             }
-            if !self.is_vault_asked() {
+            let vault = Vault {
+                service,
+                unseal: spec.unseal.map_or(SimSpan::ZERO, |it| it.value),
+                origin: spec.span.origin(),
+            };
+            if !self.is_vault_asked(&vault) {
                 let message = format!(
                     "no pod gets anything from `{}`: no agent is injected, no SecretProviderClass and \
                      no ExternalSecret reads from it",
@@ -53,23 +57,20 @@ impl Resolver<'_> {
                 );
                 self.report(Code::W0362, spec.service.span, message);
             }
-            self.blueprint.vaults.push(Vault {
-                service,
-                unseal: spec.unseal.map_or(SimSpan::ZERO, |it| it.value),
-                origin: spec.span.origin(),
-            });
+            self.blueprint.vaults.push(vault);
         }
     }
 
-    /// Whether anything of the input is read from a vault of the platform.
-    fn is_vault_asked(&self) -> bool {
+    /// Whether anything of the input is read from a vault, or may be: pods that have secrets injected do
+    /// not say from which.
+    fn is_vault_asked(&self, vault: &Vault) -> bool {
+        let blueprint = &self.blueprint;
         let is_read = |maker: &SecretMaker| match maker {
-            SecretMaker::ExternalSecrets { store, .. } => *store != SecretStore::Elsewhere,
+            SecretMaker::ExternalSecrets { store, .. } => vault.is_of(*store, blueprint),
             SecretMaker::SealedSecrets => false,
         };
-        let blueprint = &self.blueprint;
         let mut providers = blueprint.secret_providers.iter();
-        providers.any(|it| it.store != SecretStore::Elsewhere)
+        providers.any(|it| vault.is_of(it.store, blueprint))
             || blueprint.made_secrets.iter().any(|it| is_read(&it.maker))
             || blueprint.workloads.iter().any(|it| is_injected(&it.template.annotations))
     }

@@ -188,6 +188,38 @@ fn hooks_after_a_copy_take_their_time() {
     assert_eq!(hook(&patient).takes, SimSpan::from_mins(1));
 }
 
+#[test]
+fn hooks_of_pods_come_before_those_of_schedules_each_at_its_time() {
+    const PRE: &str = "{exec: {command: [freeze], timeout: 90s, onError: Fail}}";
+    const POST: &str = "{exec: {command: [thaw], timeout: 20s}}";
+    let own_pre = "pre.hook.backup.velero.io/command: '[\"/sbin/fsfreeze\"]', \
+                   pre.hook.backup.velero.io/timeout: 1m";
+    let own_post = "post.hook.backup.velero.io/command: '[\"/sbin/fsfreeze\"]', \
+                    post.hook.backup.velero.io/timeout: 2m";
+    // Annotations, hooks of the schedule, and what comes of it: seconds before and after, and whether the
+    // copy is nothing without.
+    let both = format!("{{name: a, pre: [{PRE}]}}, {{name: b, pre: [{PRE}], post: [{POST}]}}");
+    let only_post = format!("{{name: a, post: [{POST}]}}");
+    let cases = [
+        (own_pre, both.as_str(), (60, 20, true)),
+        (own_post, &both, (180, 120, true)),
+        ("", &both, (180, 20, true)),
+        (own_post, &only_post, (0, 120, false)),
+        (own_post, "", (0, 120, false)),
+        ("", &only_post, (0, 20, false)),
+    ];
+    for (annotations, hooks, expected) in cases {
+        let (was, schedule) = (own_pre, "    storageLocation: default\n");
+        assert!(MANIFESTS.contains(was) && MANIFESTS.contains(schedule));
+        let hooks = format!("{schedule}    hooks: {{resources: [{hooks}]}}\n");
+        let manifests = MANIFESTS.replace(was, annotations).replace(schedule, &hooks);
+        let protection = protection(&manifests, STATED);
+        let hook = named(&protection, "velero/daily@shop/index").hook.expect("it has one");
+        let found = (hook.takes.as_secs(), hook.after.as_secs(), hook.is_needed);
+        assert_eq!(found, expected, "{annotations} {hooks}");
+    }
+}
+
 /// Volumes are copied in the ways that Velero chooses from.
 #[test]
 fn volumes_are_copied_as_velero_chooses() {

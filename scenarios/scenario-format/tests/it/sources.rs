@@ -48,6 +48,31 @@ fn a_vault_is_stated_and_sealed_by_its_service() {
 }
 
 #[test]
+fn a_vault_is_asked_when_something_is_read_from_it_and_not_from_another() {
+    let class = |address: &str| {
+        format!(
+            "apiVersion: secrets-store.csi.x-k8s.io/v1\nkind: SecretProviderClass\n\
+             metadata: {{name: class, namespace: shop}}\n\
+             spec: {{provider: vault, parameters: {{{address}}}}}\n---\n\
+             apiVersion: v1\nkind: Service\nmetadata: {{name: other, namespace: shop}}\n\
+             spec: {{selector: {{app: other}}, ports: [{{port: 8200}}]}}\n"
+        )
+    };
+    let cases = [
+        ("vaultAddress: 'http://web.shop.svc:8200'", false),
+        ("vaultAddress: 'http://other.shop.svc:8200'", true),
+        // Whichever the provider was installed for.
+        ("roleName: web", false),
+    ];
+    for (address, is_odd) in cases {
+        let files = with("{service: shop/web}", "", "").with("class.yaml", class(address));
+        let lines = said(&load_all(&files, &["web.yaml", "class.yaml"], &[]));
+        let found = lines.iter().any(|line| line.contains("W0362"));
+        assert_eq!(found, is_odd, "{address}: {lines:?}");
+    }
+}
+
+#[test]
 fn what_is_wrong_or_odd_is_said() {
     let vault = "{service: shop/web}";
     let cases = [

@@ -2,10 +2,10 @@
 //!
 //! Stacked, an API server asks the member of etcd beside it and no other, and answers nothing without
 //! it; with an etcd of its own machines it asks all (`cmd/kubeadm/app/phases/controlplane/manifests.go`,
-//! 1.36). Controller managers and schedulers ask the API server beside them, if there is one, since 1.20 whatever balancer
-//! there is (`cmd/kubeadm/app/phases/kubeconfig/kubeconfig.go`, kubernetes/kubernetes#94398): without it
-//! a leader tries on until its renew deadline and ends. On machines of their own they hold a connection to
-//! some server ([`super::super::api_clients`]).
+//! 1.36). Controller managers and schedulers ask the API server beside them, if there is one, since 1.20
+//! whatever balancer there is (`cmd/kubeadm/app/phases/kubeconfig/kubeconfig.go`,
+//! kubernetes/kubernetes#94398): without it a leader tries on until its renew deadline and ends. On
+//! machines of their own they hold a connection to some server ([`super::super::api_clients`]).
 //!
 //! Simplified: requests through an API server beside a slow follower of etcd are as fast as others, while
 //! upstream they wait until that follower has applied what they wait for.
@@ -223,7 +223,7 @@ impl Cluster {
         self.refresh_api_service(ctx);
     }
 
-    /// Tells of each process of a member that it is away, or there again.
+    /// Tells of each process of a member that it is away for reasons of its own, or there again.
     fn tell_members<E, R>(&mut self, ctx: &mut Context<'_, E, R>)
     where
         E: Copy + From<KubeEvent>,
@@ -239,9 +239,8 @@ impl Cluster {
                 (MemberPart::Etcd, self.votes(member) && is_beside),
             ];
             for (idx, (part, is_up)) in states.into_iter().enumerate() {
-                let state = &mut self.control_plane.members[member];
-                let is_told = state.is_away[idx] != is_up;
-                if is_told || !self.has_part(member, part) {
+                let is_told_already = self.control_plane.members[member].is_away[idx] != is_up;
+                if is_told_already || !self.has_part(member, part) {
                     continue;
                 }
                 self.control_plane.members[member].is_away[idx] = !is_up;

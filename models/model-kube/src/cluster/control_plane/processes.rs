@@ -12,7 +12,8 @@ const TRANSFER: Purpose = Purpose::new("etcd hands its lead over");
 /// A leader that ends on purpose hands its lead over first (etcd 3.6 `server/etcdserver/server.go`,
 /// `TryTransferLeadershipOnShutdown`): two rounds of messages and a flush.
 ///
-/// Simplified: handing over takes 10 ms (**Assumption**), and goes to any follower alike; upstream takes the one connected for longest.
+/// Simplified: handing over takes 10 ms (**Assumption**), and goes to any follower alike; upstream takes
+/// the one connected for longest.
 const HAND_OVER: SimSpan = SimSpan::from_millis(10);
 
 impl ControlPlane {
@@ -80,6 +81,7 @@ impl Cluster {
         self.reassess_quorum(ctx);
         self.reassess_api(ctx);
         self.note_servers(ctx);
+        self.refresh_connections(ctx);
     }
 
     /// Whether an API server that is away told others that it goes.
@@ -120,6 +122,7 @@ impl Cluster {
         self.reassess_quorum(ctx);
         self.reassess_api(ctx);
         self.note_servers(ctx);
+        self.refresh_connections(ctx);
     }
 
     /// The machine of a member is to boot: its processes end first.

@@ -7,6 +7,7 @@
 
 use std::collections::BTreeSet;
 
+use model_api::SimSpan;
 use model_api::backup::{Method, Schedule};
 use model_api::kube::{Workload, WorkloadKind};
 
@@ -15,8 +16,8 @@ use crate::cron::CronText;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::document::{ArchiveSpec, BackupPolicySpec, DataSetSpec, HookSpec, OnError, PlaceSpec};
 use crate::manifest::{
-    CSI_SNAPSHOT_TIMEOUT, FILES_OF, Manifests, NO_FILES_OF, Object, VeleroHook, VeleroSchedule,
-    VeleroServer, annotated_hook,
+    AnnotatedHooks, CSI_SNAPSHOT_TIMEOUT, FILES_OF, Manifests, NO_FILES_OF, Object, VeleroHook,
+    VeleroSchedule, VeleroServer,
 };
 use crate::nearest::suggestion;
 use crate::source::{Span, Spanned};
@@ -446,8 +447,9 @@ fn volume_names(workload: &Workload, object: &Object) -> Vec<String> {
     names
 }
 
-/// The hooks that run in the pods of a workload: those of the schedule, unless the pods have their own
-/// (`internal/hook/item_hook_handler.go`: annotations come first).
+/// The hooks that run in the pods of a workload, before the copy and after it: all of the schedule that are
+/// for them, unless the pods have their own for that time (Velero 1.17
+/// `internal/hook/item_hook_handler.go`, `HandleHooks`).
 fn hook_of(schedule: &VeleroSchedule, workload: &Workload, at: Span) -> Option<HookSpec> {
     let runs = |hook: &&VeleroHook| {
         let (included, excluded) = (&hook.included_namespaces, &hook.excluded_namespaces);
@@ -456,12 +458,22 @@ fn hook_of(schedule: &VeleroSchedule, workload: &Workload, at: Span) -> Option<H
             && !excluded.contains(namespace)
             && hook.selector.as_ref().is_none_or(|it| it.matches(&workload.template.labels))
     };
-    let hook = annotated_hook(&workload.template.annotations)
-        .or_else(|| schedule.hooks.iter().find(runs).cloned())?;
-    let on_error = if hook.is_needed { OnError::Fail } else { OnError::Continue };
+    let (mut before, mut is_needed, mut after) = (SimSpan::ZERO, false, SimSpan::ZERO);
+    for hook in schedule.hooks.iter().filter(runs) {
+        before = before.saturating_add(hook.timeout);
+        is_needed |= hook.is_needed;
+        after = after.saturating_add(hook.after);
+    }
+    let own = AnnotatedHooks::of(&workload.template.annotations);
+    (before, is_needed) = own.before.unwrap_or((before, is_needed));
+    after = own.after.unwrap_or(after);
+    if before.is_zero() && after.is_zero() {
+        return None;
+    }
+    let on_error = if is_needed { OnError::Fail } else { OnError::Continue };
     Some(HookSpec {
-        takes: Some(Spanned { value: hook.timeout, span: at }),
-        after: (!hook.after.is_zero()).then_some(Spanned { value: hook.after, span: at }),
+        takes: Some(Spanned { value: before, span: at }),
+        after: (!after.is_zero()).then_some(Spanned { value: after, span: at }),
         failures: None,
         on_error: Some(Spanned { value: on_error, span: at }),
         span: at,

@@ -46,8 +46,10 @@ fn takes_machines_or_load(kind: &FaultKind) -> bool {
             matches!(fault, DataFault::ZoneDestroyed { .. } | DataFault::RegionLoss)
         }
         FaultKind::Storage(fault) => matches!(fault, StorageFault::DiskLoss { .. }),
-        FaultKind::Action(_) | FaultKind::ControlPlane(_) | FaultKind::Dns { .. } => false,
-        FaultKind::SlowDns { .. } => false,
+        FaultKind::Action(_)
+        | FaultKind::ControlPlane(_)
+        | FaultKind::Dns { .. }
+        | FaultKind::SlowDns { .. } => false,
     }
 }
 
