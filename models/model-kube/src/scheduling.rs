@@ -49,6 +49,7 @@ pub use filter::{Code, Rejection, looks_at_pods};
 pub use hint::Subject;
 pub use preemption::{Budget, Candidate, Preemption};
 pub use profile::{DefaultSpreading, Profile, ScoringStrategy};
+pub(crate) use request::is_pod_level;
 pub use request::{pod_requests, stated_requests};
 pub use score::{PluginScore, ScorePlugin};
 pub use shape::{PodDescription, default_selector};

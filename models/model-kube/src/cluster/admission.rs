@@ -132,8 +132,10 @@ impl Cluster {
         let state = &mut self.refusals[id.index()];
         let is_first = state.over_quota_count == 0;
         state.is_over_quota = true;
+        // Each sync that fails counts, also one that comes before the next try
+        // (`AddRateLimited`, client-go util/workqueue).
+        state.over_quota_count = state.over_quota_count.saturating_add(1);
         if state.retry_at <= ctx.now() {
-            state.over_quota_count += 1;
             state.retry_at = ctx.now() + retry_after(state.over_quota_count);
             let event = KubeEvent::WorkloadSync(id);
             ctx.schedule_at(state.retry_at, priority::CONTROLLER, event);

@@ -100,15 +100,19 @@ impl Cluster {
         admission
     }
 
-    /// Somebody deletes pods, which no budget keeps from it. Their controllers see them go as they do when
-    /// they delete some themselves.
+    /// Somebody deletes pods by hand, whatever budgets say; nothing happens while the API is down.
+    ///
+    /// Simplified: it is told as what a controller deletes of its own
+    /// ([`DeletionReason::ScaleDown`]); like that, it sets no condition `DisruptionTarget`.
     pub fn delete_pods<E, R>(&mut self, pods: &[PodId], ctx: &mut Context<'_, E, R>)
     where
         E: Copy + From<KubeEvent>,
         R: Recorder<Observation>,
     {
-        for pod in pods.iter().filter(|_| self.is_api_available()).copied().collect::<Vec<_>>() {
-            self.delete_pod(pod, DeletionReason::ScaleDown, ctx);
+        if self.is_api_available() {
+            for pod in pods {
+                self.delete_pod(*pod, DeletionReason::ScaleDown, ctx);
+            }
         }
         self.settle(ctx);
     }

@@ -14,10 +14,7 @@ use crate::kubelet_admission;
 impl Cluster {
     /// The node that a pod names. The input names none that does not exist.
     pub(super) fn named_node(&self, id: PodId) -> Option<NodeId> {
-        let template = &self.tables.template_of(&self.pods[id.index()]).template;
-        let name = template.spec.node_name.as_deref()?;
-        let found = self.blueprint.nodes.iter().position(|it| it.node.name == name);
-        found.map(NodeId::from_index)
+        self.tables.template_of(&self.pods[id.index()]).named_node
     }
 
     /// The API server has a pod that names its node.

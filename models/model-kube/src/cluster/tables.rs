@@ -16,6 +16,7 @@ use super::node_pressure::PressureTables;
 use super::off_peak::OffPeakTables;
 use super::pod::PodState;
 use super::probing;
+use super::quotas::QuotaTables;
 use super::templates::{NewTemplate, TemplateHealth, TemplateId, TemplateTable};
 use super::volumes;
 use crate::node_lifecycle::zone_key;
@@ -58,6 +59,7 @@ pub(super) struct Tables {
     pub(super) off_peak: OffPeakTables,
     pub(super) memory: MemoryTables,
     pub(super) pressure: PressureTables,
+    pub(super) quotas: QuotaTables,
     /// By Service: see [`super::Cluster::probe_timeouts`].
     pub(super) probe_timeouts: Vec<Vec<SimSpan>>,
     nodes_by_rank: Vec<NodeId>,
@@ -128,6 +130,7 @@ impl Tables {
             off_peak: OffPeakTables::of(blueprint),
             memory: MemoryTables::of(blueprint),
             pressure: PressureTables::of(blueprint),
+            quotas: QuotaTables::of(blueprint, &templates),
             node_images: node_images.collect(),
             has_attach_limits,
             tells_claims: has_attach_limits

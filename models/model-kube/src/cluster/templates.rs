@@ -6,7 +6,7 @@ use model_api::kube::{
     Labels, PersistentVolumeClaim, PodSpec, PodTemplate, TaintEffect, Toleration,
     TolerationOperator, Workload, WorkloadKind,
 };
-use model_api::{Blueprint, BudgetId, ServiceId, WorkloadId};
+use model_api::{Blueprint, BudgetId, NodeId, ServiceId, WorkloadId};
 
 use super::probing::{QueuedProbe, queued_probes};
 use super::tables::Images;
@@ -77,6 +77,8 @@ pub(super) struct TemplateTable {
     pub(super) health: TemplateHealth,
     /// As the scheduler knows it.
     pub(super) shape: ShapeId,
+    /// The node that its pods name themselves.
+    pub(super) named_node: Option<NodeId>,
     /// Services that select its pods; with an ordinal: only the pod of that ordinal.
     pub(super) services: Vec<(ServiceId, Option<u32>)>,
     pub(super) budgets: Vec<BudgetId>,
@@ -139,6 +141,7 @@ impl TemplateTable {
             workload: id,
             health,
             shape,
+            named_node: named_node(blueprint, spec),
             queued_probes: queued_probes(blueprint, &services, &template),
             services,
             budgets: budgets(blueprint, workload, &template.labels),
@@ -156,6 +159,13 @@ impl TemplateTable {
             template,
         }
     }
+}
+
+/// The node of `spec.nodeName`.
+fn named_node(blueprint: &Blueprint, spec: &PodSpec) -> Option<NodeId> {
+    let name = spec.node_name.as_deref()?;
+    let found = blueprint.nodes.iter().position(|it| it.node.name == name);
+    found.map(NodeId::from_index)
 }
 
 /// Named claims of a pod that no other pod may use (`ReadWriteOncePod`).

@@ -23,6 +23,7 @@ use super::templates::TemplateId;
 use super::{Cluster, KubeEvent, Notice, drawn, priority};
 use crate::client_limit::ClientLimiter;
 use crate::crash_loop::Backoff;
+use crate::quota::Usage;
 use crate::rare;
 use crate::replica_set::{self, Ages, Candidate, Difference, VictimPhase, slow_start_batches};
 use crate::stateful_set::{self, SetPod, SetSpec, SetStatus, Step};
@@ -228,10 +229,11 @@ impl Cluster {
         for idx in 0..self.workloads.len() {
             let id = WorkloadId::from_index(idx);
             let blueprint = self.blueprint.clone();
+            let mut used = self.quota_usage(id, SimTime::ZERO);
             match &blueprint.workloads[idx].kind {
                 WorkloadKind::DaemonSet { .. } => {
                     for node in (0..self.nodes.len()).map(NodeId::from_index) {
-                        if self.wants_daemon(id, node) && self.is_allowed_at_start(id) {
+                        if self.wants_daemon(id, node) && self.is_allowed_at_start(id, &mut used) {
                             let pod = self.first_pod(id, node.0, Some(node));
                             self.start_ready(pod, Some(node));
                         }
@@ -241,7 +243,7 @@ impl Cluster {
                 kind => {
                     let first = first_ordinal(kind);
                     for nth in 0..self.workloads[idx].replicas {
-                        if self.is_allowed_at_start(id) {
+                        if self.is_allowed_at_start(id, &mut used) {
                             let pod = self.first_pod(id, first + nth, None);
                             self.start_ready(pod, None);
                         }
@@ -252,9 +254,10 @@ impl Cluster {
         self.know_initial_endpoints();
     }
 
-    /// Whether quotas leave room for one more pod.
-    fn is_allowed_at_start(&self, id: WorkloadId) -> bool {
-        self.exceeded_quota(id, TemplateId::at_start(id), SimTime::ZERO).is_none()
+    /// Whether quotas leave room for one more pod beside what is used; it is counted then.
+    fn is_allowed_at_start(&self, id: WorkloadId, used: &mut Option<Usage>) -> bool {
+        let Some(used) = used else { return true };
+        self.take_of_quotas(id, TemplateId::at_start(id), used).is_ok()
     }
 
     fn start_ready(&mut self, id: PodId, pinned: Option<NodeId>) {
@@ -656,13 +659,16 @@ impl Cluster {
     {
         let mut rest = orders;
         let mut from = ctx.now();
+        let mut used = self.quota_usage(workload, ctx.now());
         for size in slow_start_batches(orders.len()) {
             let (batch, later) = rest.split_at(size);
             rest = later;
             let mut answered_at = from;
             for order in batch {
                 let Some(asked_for) = self.ask_webhooks(workload, ctx) else { return };
-                if !self.ask_quotas(workload, order.template, ctx) {
+                if let Some(used) = &mut used
+                    && !self.ask_quotas(workload, order.template, used, ctx)
+                {
                     return;
                 }
                 let kind = &self.blueprint.workloads[workload.index()].kind;

@@ -3,7 +3,7 @@
 
 use model_api::kube::{PodSpec, ResourceList};
 
-use crate::scheduling::stated_requests;
+use crate::scheduling::{is_pod_level, stated_requests};
 
 /// The request of a pod, or of one of its containers, in thousandths (`calculateRequests`).
 ///
@@ -13,10 +13,7 @@ use crate::scheduling::stated_requests;
 /// # Errors
 /// When a container states none, or there is no such container: who.
 pub fn request_of(spec: &PodSpec, resource: &str, container: Option<&str>) -> Result<i64, String> {
-    let is_pod_level = |name: &String| {
-        name == ResourceList::CPU || name == ResourceList::MEMORY || name.starts_with("hugepages-")
-    };
-    if container.is_none() && spec.requests.0.keys().any(is_pod_level) {
+    if container.is_none() && spec.requests.0.keys().any(|name| is_pod_level(name)) {
         let request = stated_requests(&in_thousandths(spec, resource)).get(resource);
         return request.ok_or_else(|| format!("{resource} of the pod"));
     }

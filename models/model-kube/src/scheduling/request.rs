@@ -106,7 +106,7 @@ fn requests_with(spec: &PodSpec, missing: &[(&str, i64)], effective: Effective) 
 
 /// Resources that a pod may state as a whole
 /// (k8s.io/component-helpers `resource/helpers.go`, IsSupportedPodLevelResource, 1.36).
-fn is_pod_level(name: &str) -> bool {
+pub(crate) fn is_pod_level(name: &str) -> bool {
     name == ResourceList::CPU || name == ResourceList::MEMORY || name.starts_with("hugepages-")
 }
 

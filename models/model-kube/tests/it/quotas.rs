@@ -57,3 +57,22 @@ fn pods_beyond_a_quota_are_made_when_others_go() {
     let run = world.run(1, 4_000);
     assert_eq!((ready(&world, &run, "web"), ready(&world, &run, "late")), (2, 3));
 }
+
+/// While a controller waits for its next try, a change in between is refused without being told again; a
+/// sync that nobody refused lets the next refusal be told.
+#[test]
+fn a_refusal_is_told_once_whatever_comes_before_the_next_try() {
+    let world = World::read(
+        "nodes 2 per zone a b
+         quota pods=5
+         deployment web 4
+         deployment late 3
+         at 1000 scale late 1
+         at 1010 scale late 3
+         at 1020 scale late 4
+         at 1030 scale late 5",
+    );
+    let run = world.run(1, 1_100);
+    assert_eq!(ready(&world, &run, "late"), 1);
+    assert_eq!(refusals(&run), 2, "{}", run.timeline());
+}

@@ -70,7 +70,8 @@ impl Claims {
         let beside = |container: &&Container| {
             serving.is_none_or(|it| !std::ptr::eq(it, std::ptr::from_ref::<Container>(container)))
         };
-        let beside_millis = template.spec.containers.iter().filter(beside).map(requested).sum();
+        let others = template.spec.containers.iter().filter(beside).map(requested);
+        let beside_millis = others.fold(0, u64::saturating_add);
         Self {
             serving: serving.map(|container| Claim {
                 weight: requested(container).max(WEIGHT_MIN),
@@ -106,14 +107,14 @@ fn divide(node_millis: u64, claims: &[Claim]) -> Vec<u64> {
     };
     order.sort_by_key(pace);
     let mut left_millis = node_millis;
-    let mut left_weight: u64 = claims.iter().map(|claim| claim.weight).sum();
+    let mut left_weight: u128 = claims.iter().map(|claim| u128::from(claim.weight)).sum();
     for idx in order {
         let Claim { weight, limit_millis } = claims[idx];
-        let by_weight = u128::from(left_millis) * u128::from(weight) / u128::from(left_weight);
+        let by_weight = u128::from(left_millis) * u128::from(weight) / left_weight;
         let by_weight = u64::try_from(by_weight).expect("no more than the node has");
         shares[idx] = limit_millis.map_or(by_weight, |limit| by_weight.min(limit));
         left_millis -= shares[idx];
-        left_weight -= weight;
+        left_weight -= u128::from(weight);
     }
     shares
 }
@@ -214,13 +215,15 @@ mod tests {
     #[test]
     fn what_limits_leave_goes_to_the_others_by_weight() {
         type Case = (&'static [(u64, Option<u64>)], &'static [u64]);
-        let cases: [Case; 5] = [
+        let cases: [Case; 6] = [
             (&[(100, None)], &[4000]),
             (&[(100, None), (300, None)], &[1000, 3000]),
             (&[(1000, Some(500)), (100, None), (400, None)], &[500, 700, 2800]),
             // The one that is limited reaches its part of the whole, not its limit.
             (&[(100, Some(3000)), (300, None)], &[1000, 3000]),
             (&[(100, Some(200)), (100, Some(100))], &[200, 100]),
+            // Together more than a number holds.
+            (&[(u64::MAX, None), (u64::MAX, None)], &[2000, 2000]),
         ];
         for (claims, expected) in cases {
             let claims: Vec<Claim> = claims.iter().copied().map(claim).collect();

@@ -324,7 +324,7 @@ codes! {
         "The admission plugin LimitRanger refuses every pod of this template, after it has filled in its defaults: the workload has no pod, and its controller says FailedCreate for ever."
         "Stay within the bounds, or change the LimitRange."
     E0147 "pods that a ResourceQuota forbids"
-        "Where a quota counts CPU or memory, every container has to say what it takes of it; the admission plugin ResourceQuota refuses every pod of this template."
+        "Where a quota counts CPU or memory, every container has to say what it takes of it, unless the pod states resources as a whole; the admission plugin ResourceQuota refuses every pod of this template."
         "State the requests or limits that are named, or give defaults with a LimitRange."
     W0101 "a Service selects no pods"
         "No workload of its namespace carries the labels that the selector asks for, so the Service has no endpoints and every request to it fails."

@@ -15,6 +15,7 @@
 use k8s_openapi::api::core::v1 as core;
 use model_api::kube::{Container, PodSpec, QuotaResource, ResourceList, ResourceQuota, Workload};
 
+use super::requests::{is_pod_level, together};
 use super::{Manifests, Object, Reader, Sourced};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::quantity::Quantity;
@@ -177,20 +178,17 @@ fn refuse_by_range(
     }
 }
 
-/// Requests and limits of a pod: of its containers together, or of the init container that takes most.
+/// Requests and limits of a pod: what it states as a whole, or else of its containers together
+/// (`podRequests`, `podLimits`).
 fn sums(spec: &PodSpec) -> (ResourceList, ResourceList) {
-    let sum = |of: fn(&Container) -> &ResourceList| {
-        let mut together = ResourceList::default();
-        for (name, amount) in spec.containers.iter().flat_map(|it| &of(it).0) {
-            *together.0.entry(name.clone()).or_default() += amount;
+    let sum = |of: fn(&Container) -> &ResourceList, of_pod: &ResourceList| {
+        let mut sum = together(&spec.init_containers, &spec.containers, of);
+        for (name, amount) in of_pod.0.iter().filter(|(name, _)| is_pod_level(name)) {
+            sum.0.insert(name.clone(), *amount);
         }
-        for (name, amount) in spec.init_containers.iter().flat_map(|it| &of(it).0) {
-            let most = together.0.entry(name.clone()).or_default();
-            *most = (*most).max(*amount);
-        }
-        together
+        sum
     };
-    (sum(|it| &it.requests), sum(|it| &it.limits))
+    (sum(|it| &it.requests, &spec.requests), sum(|it| &it.limits, &spec.limits))
 }
 
 impl Bounds {
@@ -249,7 +247,8 @@ fn amount(name: &str, amount: i64) -> String {
     }
 }
 
-/// A quota of CPU or memory wants every container to say what it takes of it.
+/// A quota of CPU or memory wants every container to say what it takes of it, unless the pod states
+/// resources as a whole (IsPodLevelResourcesSet).
 fn refuse_by_quota(
     quota: &ResourceQuota,
     workload: &Workload,
@@ -257,6 +256,9 @@ fn refuse_by_quota(
     diagnostics: &mut Vec<Diagnostic>,
 ) {
     let spec = &workload.template.spec;
+    if spec.requests.0.keys().chain(spec.limits.0.keys()).any(|name| is_pod_level(name)) {
+        return;
+    }
     for (field, list) in
         [("containers", &spec.containers), ("initContainers", &spec.init_containers)]
     {

@@ -40,17 +40,32 @@ pub(super) fn of_pod(
     with_limits(requests, limits)
 }
 
-/// What containers request: the larger of those that run together and of each init container with
-/// the sidecars before it (k8s.io/component-helpers `resource/helpers.go`,
-/// AggregateContainerRequests).
+/// Resources that a pod may state as a whole
+/// (k8s.io/component-helpers `resource/helpers.go`, IsSupportedPodLevelResource).
+pub(super) fn is_pod_level(name: &str) -> bool {
+    name == ResourceList::CPU || name == ResourceList::MEMORY || name.starts_with("hugepages-")
+}
+
+/// What containers request ([`together`]).
 pub(crate) fn of_containers(
     init_containers: &[Container],
     containers: &[Container],
 ) -> ResourceList {
+    together(init_containers, containers, |it| &it.requests)
+}
+
+/// What containers request or may use: the larger of those that run together and of each init
+/// container with the sidecars before it (k8s.io/component-helpers `resource/helpers.go`,
+/// AggregateContainerRequests, AggregateContainerLimits).
+pub(super) fn together(
+    init_containers: &[Container],
+    containers: &[Container],
+    of: fn(&Container) -> &ResourceList,
+) -> ResourceList {
     let mut running: BTreeMap<String, i64> = BTreeMap::new();
     let mut peak: BTreeMap<String, i64> = BTreeMap::new();
     for container in init_containers {
-        for (name, amount) in &container.requests.0 {
+        for (name, amount) in &of(container).0 {
             let sidecars = running.get(name).copied().unwrap_or(0);
             let now = sidecars.saturating_add(*amount);
             let most = peak.entry(name.clone()).or_insert(0);
@@ -61,7 +76,7 @@ pub(crate) fn of_containers(
         }
     }
     for container in containers {
-        for (name, amount) in &container.requests.0 {
+        for (name, amount) in &of(container).0 {
             let total = running.entry(name.clone()).or_insert(0);
             *total = total.saturating_add(*amount);
         }

@@ -62,7 +62,7 @@ impl Reader<'_> {
             self.refuse("metadata.namespace", wrong);
         }
         self.labels("metadata.labels");
-        self.shares(&self.object.key.kind);
+        self.shares(kind);
         match kind {
             ("", "Service") => self.service_ports(),
             ("networking.k8s.io", "Ingress") => self.ingress_hosts(),

@@ -461,6 +461,30 @@ fn quotas_and_limit_ranges() {
     ] {
         speaks("E0146", range(item));
     }
+    let in_pod = |fields: &str| {
+        let fields = format!("    spec:\n{fields}");
+        move |text: &str| text.replacen("    spec:\n", &fields, 1)
+    };
+    let whole = in_pod("      resources: {limits: {cpu: 1, memory: 1Gi}}\n");
+    assert_eq!(codes(&whole(&quota("hard: {limits.cpu: 9}")(WEB))), Vec::<String>::new());
+    speaks("E0146", |text| whole(&range("type: Pod, max: {cpu: 900m}")(text)));
+    assert_eq!(codes(&whole(&range("type: Pod, max: {cpu: 1}")(WEB))), Vec::<String>::new());
+    let with_init = |is_sidecar: bool, memory: &str| {
+        let policy = if is_sidecar { "restartPolicy: Always, " } else { "" };
+        in_pod(&format!(
+            "      initContainers:\n      - {{name: first, image: first, {policy}resources: {{requests: {{cpu: 100m, memory: {memory}}}, limits: {{memory: {memory}}}}}}}\n"
+        ))
+    };
+    // A sidecar runs beside the others, an init container before them.
+    for (is_sidecar, is_refused) in [(true, true), (false, false)] {
+        let most = range("type: Pod, max: {memory: 140Mi}");
+        let text = with_init(is_sidecar, "128Mi")(&most(WEB));
+        let is_told = codes(&text).iter().any(|code| code == "E0146");
+        assert_eq!(is_told, is_refused, "{:?}", codes(&text));
+    }
+    // No sum is more than a number holds.
+    let text = with_init(true, "9223372036854775807")(&range("type: Pod, max: {memory: 1Gi}")(WEB));
+    assert!(codes(&text).iter().any(|code| code == "E0146"), "{:?}", codes(&text));
     for item in [
         // A bound is the default of what is not stated.
         "type: Container, max: {cpu: 500m, memory: 1Gi}",

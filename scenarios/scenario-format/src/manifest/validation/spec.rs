@@ -14,11 +14,11 @@ use crate::yaml::Node;
 /// Seconds that a Deployment has for progress when it states none
 /// (`pkg/apis/apps/v1/defaults.go`).
 const PROGRESS_SECONDS: i64 = 600;
-/// What a probe or a hook may do, by field.
+/// What a probe may do, by field. Those of hooks are not looked at.
 const HANDLERS: [&str; 4] = ["exec", "httpGet", "tcpSocket", "grpc"];
 
 impl Reader<'_> {
-    /// A container needs an image, and its probes one handler each.
+    /// A container needs an image, and none of its probes has two handlers.
     pub(super) fn container_fields(&mut self, path: &str, container: &Node) {
         if container.get("image").is_none_or(Node::is_null) {
             self.refuse(&format!("{path}.image"), "is required");
@@ -84,12 +84,14 @@ impl Reader<'_> {
     }
 
     /// A share of the pods is no more than all of them.
-    pub(super) fn shares(&mut self, kind: &str) {
+    pub(super) fn shares(&mut self, kind: (&str, &str)) {
         let (path, fields): (&str, &[&str]) = match kind {
-            "Deployment" => ("spec.strategy.rollingUpdate", &["maxUnavailable"]),
-            "StatefulSet" => ("spec.updateStrategy.rollingUpdate", &["maxUnavailable"]),
-            "DaemonSet" => ("spec.updateStrategy.rollingUpdate", &["maxSurge", "maxUnavailable"]),
-            "PodDisruptionBudget" => ("spec", &["maxUnavailable", "minAvailable"]),
+            ("apps", "Deployment") => ("spec.strategy.rollingUpdate", &["maxUnavailable"]),
+            ("apps", "StatefulSet") => ("spec.updateStrategy.rollingUpdate", &["maxUnavailable"]),
+            ("apps", "DaemonSet") => {
+                ("spec.updateStrategy.rollingUpdate", &["maxSurge", "maxUnavailable"])
+            }
+            ("policy", "PodDisruptionBudget") => ("spec", &["maxUnavailable", "minAvailable"]),
             _ => return,
         };
         for field in fields {
