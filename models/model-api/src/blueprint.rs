@@ -452,29 +452,6 @@ pub enum Division {
 }
 
 impl Blueprint {
-    /// How long those who ask for a connection of a pooler wait for it: `query_wait_timeout`, or the least
-    /// time after which a caller on the way to it gives up.
-    pub fn patience_before(&self, pooler: &Pooler) -> SimSpan {
-        let mut reaching = vec![pooler.service];
-        let mut next = 0;
-        let mut patience = pooler.wait_max.unwrap_or(SimSpan::MAX);
-        while let Some(service) = reaching.get(next).copied() {
-            next += 1;
-            for profile in &self.profiles {
-                let calls = profile.depends_on.iter().zip(&profile.policies);
-                for (_, policy) in calls.filter(|(callee, _)| **callee == service) {
-                    patience = policy.timeout.map_or(patience, |it| it.min(patience));
-                }
-                if profile.depends_on.contains(&service) && !reaching.contains(&profile.service) {
-                    reaching.push(profile.service);
-                }
-            }
-        }
-        let of_load = |load: &&Load| reaching.contains(&load.service);
-        let clients = self.loads.iter().filter(of_load).filter_map(|load| load.client.timeout);
-        clients.fold(patience, SimSpan::min)
-    }
-
     /// How a gateway leads to a Service behind it, where it chooses the pods itself.
     pub fn upstream_of(&self, gateway: ServiceId, service: ServiceId) -> Option<&GatewayUpstream> {
         let found = self.gateways.iter().find(|it| it.service == gateway)?;

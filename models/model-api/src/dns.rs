@@ -128,12 +128,13 @@ impl ClusterDns {
 
     /// Of a thousand look-ups, those that are lost where so many of a thousand questions are: each name is
     /// asked for from a port of its own, and one that nobody answers ends it (`res_nsearch`, glibc 2.41).
-    pub fn lost_milli(&self, of_questions: u64) -> u64 {
-        let mut found = 1_000_000;
+    pub fn lost_milli(&self, lost_milli_of_questions: u64) -> u64 {
+        let answered_milli = 1000 - lost_milli_of_questions.min(1000);
+        let mut found_ppm = 1_000_000;
         for _ in 0..self.question_count.min(100) {
-            found = found * (1000 - of_questions.min(1000)) / 1000;
+            found_ppm = found_ppm * answered_milli / 1000;
         }
-        (1_000_000 - found) / 1000
+        (1_000_000 - found_ppm) / 1000
     }
 }
 

@@ -4,7 +4,7 @@
 //! number in an M/M/c queue is geometric, with the utilization as its ratio, so that more than `n` wait
 //! with a probability of at most `utilization^n`; work that varies more than exponential work makes it
 //! longer as it makes the mean wait longer (Allen and Cunneen 1978). What goes beyond the number that is
-//! passed once in [`CHANCE`] has another reason: it piled up.
+//! passed with the probability [`CHANCE`] has another reason: it piled up.
 //!
 //! Where more comes than can be served in the long run a queue is never longer than it has to be: that is
 //! an overload, and no backlog.

@@ -47,7 +47,8 @@ const PACE_MIN: SimSpan = SimSpan::from_millis(1);
 /// Flows that changed less than this, relative to what is offered, in a step of a second and more,
 /// do not change.
 const SETTLED: f64 = 1e-6;
-/// The same of what is inside, whose changes are smaller than those of what it does.
+/// The same of what is inside, whose changes are smaller than those of what it does. Chosen: a hundred times
+/// as much, as what is inside nears its end by ever smaller steps long after nothing of it shows.
 const SETTLED_INSIDE: f64 = 1e-4;
 /// A step that changes more is halved.
 const CHANGE_MAX: f64 = 0.05;

@@ -10,9 +10,10 @@
 //!   reader of scenarios refuses first. The value is `Clone` and compact; the graph is shared.
 //! - Inputs, cheap, without a context, in any order: [`Flows::set_endpoints`],
 //!   [`Flows::set_database_writable`], [`Flows::set_load_factor`], [`Flows::set_failing`],
-//!   [`Flows::set_split`]; where hints, traffic policies or sessions divide requests by zone, node or pod also
-//!   [`Flows::set_stations`], [`Flows::set_places`], [`Flows::set_outside`] and [`Flows::set_fronts`]; where a load balancer is before a Service,
-//!   [`Flows::set_entrance`], and of a gateway that chooses pods itself [`Flows::set_choice`]. They take effect at the next
+//!   [`Flows::set_split`]; where hints, traffic policies or sessions divide requests by zone, node or pod
+//!   also [`Flows::set_stations`], [`Flows::set_places`], [`Flows::set_outside`] and
+//!   [`Flows::set_fronts`]; where a load balancer is before a Service, [`Flows::set_entrance`], and of a
+//!   gateway that chooses pods itself [`Flows::set_choice`]. They take effect at the next
 //!   [`Flows::settle`], which must be called at the same instant: once after each event of the
 //!   world, after everything else it did. It costs nothing when nothing was set. Until endpoints
 //!   are set a Service has none; databases are writable. Call it once at time zero.
@@ -88,13 +89,14 @@
 //! Autoscalers see the CPU of the flow, and probes its waits, also where single requests are played.
 //!
 //! # Defaults and their sources
-//! Capacity of a pod: the CPU that it serves with (`PodCpu`) divided by the CPU time of a request (`ServiceProfile`), of no
-//! more cores than it has workers, where these are stated: a thread runs on one core at a time.
-//! Room of a queue without a limit: [`OVERLOAD_WAIT`]. Erlang's C formula: Erlang 1917, in the recursion for B
-//! (Jagerman 1974). Finite users: the machine repairman, Palm 1947. Round-robin: the default balancer of Kong 3 (`algorithm: round-robin`) and of
-//! kube-proxy's nftables and iptables modes (uniform random, which has the same shares). Retry
-//! budget: Finagle 24.2.0. Zones: kube-proxy's `CategorizeEndpoints`, Kubernetes 1.36. Circuit breaker: resilience4j 2.x. Windows of a rate limit: Kong 3's
-//! `rate-limiting` plugin.
+//! Capacity of a pod: the CPU that it serves with (`PodCpu`) divided by the CPU time of a request
+//! (`ServiceProfile`), of no more cores than it has workers, where these are stated: a thread runs on one
+//! core at a time. Room of a queue without a limit: [`OVERLOAD_WAIT`]. Erlang's C formula: Erlang 1917, in
+//! the recursion for B (Jagerman 1974). Finite users: the machine repairman, Palm 1947. Round-robin: the
+//! default balancer of Kong 3 (`algorithm: round-robin`) and of kube-proxy's nftables and iptables modes
+//! (uniform random, which has the same shares). Retry budget: Finagle 24.2.0. Zones: kube-proxy's
+//! `CategorizeEndpoints`, Kubernetes 1.36. Circuit breaker: resilience4j 2.x. Windows of a rate limit:
+//! Kong 3's `rate-limiting` plugin.
 //!
 //! # Invariants
 //! - `served <= offered` at both ends of every segment, and what is not served is accounted for.

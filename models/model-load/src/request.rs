@@ -35,6 +35,7 @@ mod ziggurat;
 
 use engine::Engine;
 pub(crate) use engine::pause_before;
+pub(crate) use station::work_factor;
 pub(crate) use station::{limit_of_all, waiting_max};
 use tally::Window;
 pub(crate) use ziggurat::standard_exponential;

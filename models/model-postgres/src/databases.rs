@@ -13,7 +13,7 @@ use crate::instance::Role;
 use crate::io::Io;
 use crate::pace::Pace;
 use crate::patroni::Freeze;
-use crate::pooler::Pool;
+use crate::pooler::{Pool, patience_before};
 use crate::update::Lack;
 use crate::wal::Archiver;
 
@@ -223,8 +223,8 @@ impl Databases {
         let mut clusters: Vec<Cluster> =
             blueprint.databases.iter().enumerate().map(cluster).collect();
         for (idx, pooler) in blueprint.poolers.iter().enumerate() {
-            let pool =
-                Pool::new(PoolerId::from_index(idx), pooler, blueprint.patience_before(pooler));
+            let patience = patience_before(blueprint, pooler);
+            let pool = Pool::new(PoolerId::from_index(idx), pooler, patience);
             clusters[pooler.database.index()].pools.push(pool);
         }
         Self {

@@ -16,7 +16,9 @@
 //! A pooler that is paused (`PAUSE`) has ended its connections and lends none; who asks waits, for
 //! `query_wait_timeout` at most, or until a caller gives up, and is served when it goes on (`RESUME`). It does
 //! not try to log in meanwhile, so that a switchover under a pause costs no `server_login_retry`. The operator
-//! pauses poolers for nobody: `spec.pgbouncer.paused` is set by people, and `pausePooler` plays that.
+//! pauses poolers for nobody: `spec.pgbouncer.paused` is set by people, and `pausePooler` plays that. Of several
+//! pauses at once the last ends it, and one that the manifest states never ends. One that cannot be taken back
+//! when it should, as there is no API, turns all away from then on.
 //!
 //! Simplified: all callers are as impatient as the least patient one, and how much later those are answered
 //! that waited is not told; a pause that nobody ends turns all away from the start; connections that are lent
@@ -28,7 +30,8 @@
 //! `server_login_retry` by default.
 
 use model_api::blueprint::{Pooler, PoolerTarget};
-use model_api::{DatabaseId, Observation, PoolerId};
+use model_api::load::Load;
+use model_api::{Blueprint, DatabaseId, FaultId, Observation, PoolerId};
 use sim_kernel::{Context, EntityKey, Purpose, Recorder, SimSpan, SimTime, Timer};
 
 use crate::cluster::{Cluster, Port};
@@ -54,18 +57,36 @@ pub fn next_login(first_at: SimTime, retry: SimSpan, open_at: SimTime) -> SimTim
     }
 }
 
+/// How long those who ask for a connection of a pooler wait for it: `query_wait_timeout`, or the least
+/// time after which a caller on the way to it gives up.
+pub(crate) fn patience_before(blueprint: &Blueprint, pooler: &Pooler) -> SimSpan {
+    let mut reaching = vec![pooler.service];
+    let mut next = 0;
+    let mut patience = pooler.wait_max.unwrap_or(SimSpan::MAX);
+    while let Some(service) = reaching.get(next).copied() {
+        next += 1;
+        for profile in &blueprint.profiles {
+            let calls = profile.depends_on.iter().zip(&profile.policies);
+            for (_, policy) in calls.filter(|(callee, _)| **callee == service) {
+                patience = policy.timeout.map_or(patience, |it| it.min(patience));
+            }
+            if profile.depends_on.contains(&service) && !reaching.contains(&profile.service) {
+                reaching.push(profile.service);
+            }
+        }
+    }
+    let of_load = |load: &&Load| reaching.contains(&load.service);
+    let clients = blueprint.loads.iter().filter(of_load).filter_map(|load| load.client.timeout);
+    clients.fold(patience, SimSpan::min)
+}
+
 /// A pause of a pooler.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Pause {
-    /// When it goes on, if that is known.
+    /// Which fault asked for it; `None` where its manifest says so, which nothing takes back.
+    by: Option<FaultId>,
+    /// When it is to end, if that is known.
     until: Option<SimTime>,
-}
-
-impl Pause {
-    /// From when on those who ask wait for no longer than they can bear.
-    fn waiting_from(self, patience: SimSpan) -> Option<SimTime> {
-        Some(self.until?.saturating_sub(patience))
-    }
 }
 
 /// The pods of one pooler.
@@ -75,7 +96,9 @@ pub(crate) struct Pool {
     key: EntityKey,
     leads_to: PoolerTarget,
     retry: SimSpan,
-    pause: Option<Pause>,
+    /// It goes on once the last of them is over.
+    pauses: Vec<Pause>,
+    pause_timer: Timer,
     /// How long who asks waits for a connection.
     patience: SimSpan,
     /// By pod: when it first tried to log in since its connections broke; `None` while they stand.
@@ -94,7 +117,8 @@ impl Pool {
             key: EntityKey::of("pooler").child(&format!("{}/{}", spec.namespace, spec.name)),
             leads_to: spec.leads_to,
             retry: spec.login_retry,
-            pause: spec.is_paused.then_some(Pause { until: None }),
+            pauses: spec.is_paused.then_some(Pause { by: None, until: None }).into_iter().collect(),
+            pause_timer: Timer::NONE,
             patience,
             tries: vec![None; spec.instances as usize],
             open_at: Some(SimTime::ZERO),
@@ -109,10 +133,29 @@ impl Pool {
         Some(next_login(first_at?, self.retry, self.open_at?))
     }
 
+    /// From when on those who ask wait for no longer than they can bear, and until when: a pause that is not
+    /// taken back in time goes on nobody knows how long. `None` where it is not known when the last one ends.
+    fn borne(&self) -> Option<(SimTime, SimTime)> {
+        let mut until = SimTime::ZERO;
+        for pause in &self.pauses {
+            until = until.max(pause.until?);
+        }
+        Some((until.saturating_sub(self.patience), until))
+    }
+
+    /// Looks again when those who ask begin to bear a pause, and when it goes on beyond its end.
+    fn await_pause(&mut self, port: &mut impl Port, database: DatabaseId) {
+        let Some((from, until)) = self.borne() else { return };
+        let beyond = until.saturating_add(SimSpan::from_nanos(1));
+        if let Some(at) = [from, beyond].into_iter().find(|at| *at > port.now()) {
+            self.pause_timer = port.timer_at(at, PgEvent::PoolerDue { database });
+        }
+    }
+
     /// Of a million requests, how many it fails.
     fn failing_ppm(&self, commits: bool, now: SimTime) -> u32 {
-        if let Some(pause) = self.pause {
-            let is_borne = pause.waiting_from(self.patience).is_some_and(|from| from <= now);
+        if !self.pauses.is_empty() {
+            let is_borne = self.borne().is_some_and(|(from, until)| from <= now && now <= until);
             return if is_borne { 0 } else { ALL_PPM };
         }
         if !commits {
@@ -125,11 +168,12 @@ impl Pool {
 }
 
 impl Databases {
-    /// Pauses a pooler until a time, for ever when that is `None`. Returns whether it was not paused before.
+    /// Has a fault pause a pooler until a time, for ever when that is `None`. Returns whether it was not paused
+    /// before.
     pub fn pause_pooler<E, R>(
         &mut self,
         (database, pooler): (DatabaseId, PoolerId),
-        until: Option<SimTime>,
+        (by, until): (FaultId, Option<SimTime>),
         ctx: &mut Context<'_, E, R>,
         notices: &mut Vec<PgNotice>,
     ) -> bool
@@ -142,23 +186,24 @@ impl Databases {
             let Some(pool) = cluster.pools.iter_mut().find(|pool| pool.id == pooler) else {
                 return;
             };
-            is_new = pool.pause.replace(Pause { until }).is_none();
+            is_new = pool.pauses.is_empty();
+            pool.pauses.push(Pause { by: Some(by), until });
             // Its connections end in order.
             pool.tries.fill(None);
             io.cancel(pool.timer);
-            let from = pool.pause.and_then(|pause| pause.waiting_from(pool.patience));
-            if let Some(from) = from.filter(|from| *from > io.now()) {
-                io.timer_at(from, PgEvent::PoolerDue { database });
-            }
+            // Its end is another one now.
+            io.cancel(pool.pause_timer);
             cluster.tend_poolers(io);
         });
         is_new
     }
 
-    /// Lets a pooler go on: its pods log in at once, if there is somebody to log in to.
+    /// Ends the pause that a fault asked for. Once there is no other one the pooler goes on: its pods log in at
+    /// once, if there is somebody to log in to.
     pub fn resume_pooler<E, R>(
         &mut self,
         (database, pooler): (DatabaseId, PoolerId),
+        by: FaultId,
         ctx: &mut Context<'_, E, R>,
         notices: &mut Vec<PgNotice>,
     ) where
@@ -169,8 +214,11 @@ impl Databases {
             let Some(pool) = cluster.pools.iter_mut().find(|pool| pool.id == pooler) else {
                 return;
             };
-            pool.pause = None;
-            pool.tries.fill(Some(io.now()));
+            pool.pauses.retain(|pause| pause.by != Some(by));
+            io.cancel(pool.pause_timer);
+            if pool.pauses.is_empty() {
+                pool.tries.fill(Some(io.now()));
+            }
             cluster.tend_poolers(io);
         });
     }
@@ -216,6 +264,9 @@ impl Cluster {
                 let event = PgEvent::PoolerDue { database };
                 pool.timer = port.timer_at(at, event);
             }
+            if !pool.pauses.is_empty() && !port.is_pending(pool.pause_timer) {
+                pool.await_pause(port, database);
+            }
             let failing_ppm = pool.failing_ppm(doors.serves, port.now());
             if failing_ppm != pool.told_ppm {
                 pool.told_ppm = failing_ppm;
@@ -244,7 +295,7 @@ impl Pool {
     fn close(&mut self, port: &mut impl Port, is_silent: bool) {
         port.cancel(self.timer);
         self.open_at = None;
-        if self.pause.is_some() {
+        if !self.pauses.is_empty() {
             return;
         }
         for pod in 0..self.tries.len() {
@@ -282,6 +333,10 @@ impl Pool {
 
 #[cfg(test)]
 mod tests {
+    use model_api::load::{Clients, ServiceProfile};
+    use model_api::path::{CallPolicy, Readiness, Serving};
+    use model_api::{Origin, ServiceId};
+
     use super::*;
 
     #[test]
@@ -301,5 +356,44 @@ mod tests {
             let found = next_login(secs(first), SimSpan::from_secs(retry), secs(open));
             assert_eq!(found, secs(login), "{first} {retry} {open}");
         }
+    }
+    #[test]
+    fn nobody_waits_longer_than_the_least_patient_caller() {
+        let (pool, web) = (ServiceId(0), ServiceId(1));
+        let wait_max = Some(SimSpan::from_secs(120));
+        let pooler = Pooler { service: pool, wait_max, ..Pooler::default() };
+        let mut blueprint = Blueprint::default();
+        assert_eq!(patience_before(&blueprint, &pooler), SimSpan::from_secs(120));
+        let client = CallPolicy { timeout: Some(SimSpan::from_secs(3)), ..CallPolicy::default() };
+        blueprint.loads.push(Load {
+            service: web,
+            via: None,
+            clients: Clients::default(),
+            client,
+            users: None,
+            points: Vec::new(),
+            origin: Origin::default(),
+        });
+        assert_eq!(
+            patience_before(&blueprint, &pooler),
+            SimSpan::from_secs(120),
+            "asked by nobody"
+        );
+        blueprint.profiles.push(ServiceProfile {
+            service: web,
+            cpu_per_request: SimSpan::ZERO,
+            base_latency: SimSpan::ZERO,
+            depends_on: vec![pool],
+            policies: vec![CallPolicy::default()],
+            upstream: CallPolicy::default(),
+            writes_to: Vec::new(),
+            serving: Serving::default(),
+            readiness: Readiness::default(),
+            origin: Origin::default(),
+        });
+        assert_eq!(patience_before(&blueprint, &pooler), SimSpan::from_secs(3));
+        let timeout = Some(SimSpan::from_secs(1));
+        blueprint.profiles[0].policies = vec![CallPolicy { timeout, ..CallPolicy::default() }];
+        assert_eq!(patience_before(&blueprint, &pooler), SimSpan::from_secs(1));
     }
 }

@@ -2,8 +2,8 @@
 //!
 //! Each stretch says how long an answer takes without waiting, what share waits, and the mean and the
 //! shape of those waits, which have a gamma distribution (exponential where the shape is one), a
-//! lognormal or a normal one. A quantile of the mixture is found by bisection on its distribution function, weighted by the
-//! requests answered; nothing is sampled.
+//! lognormal or a normal one. A quantile of the mixture is found by bisection on its distribution
+//! function, weighted by the requests answered; nothing is sampled.
 
 use model_api::observation::{FlowSegment, WAIT_SHAPE_EXPONENTIAL, WaitLaw};
 use sim_kernel::{SimSpan, SimTime};

@@ -344,9 +344,12 @@ impl Sweep<'_> {
         if held <= 0.0 || timeout <= 0.0 {
             return 0.0;
         }
-        let fail = match lost < 1.0 {
-            true => lost * f64::from(u8::from(!uncounted.passes)),
-            false => 1.0 - room.edges[edge].let_in,
+        let fail = if lost >= 1.0 {
+            1.0 - room.edges[edge].let_in
+        } else if uncounted.passes {
+            0.0
+        } else {
+            lost
         };
         alive * fail * (held / timeout).min(1.0)
     }

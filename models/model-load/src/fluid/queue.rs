@@ -17,14 +17,18 @@ use crate::request::waiting_max;
 /// Loads, as multiples of what the workers can do, that are looked at: beyond the last one a queue
 /// is as full as can be.
 const RATIO_MAX: f64 = 1e4;
-/// Squares of the coefficient of variation of lognormal work that are larger show in shared times.
+/// Squares of the coefficient of variation of lognormal work that are larger show in shared times: that of
+/// exponential work, for which the gamma law does.
 const HEAVY: f64 = 1.0;
-/// Where more than this share waits, all do; and waits whose square is so many variances are hardly ever none.
+/// Where more than this share waits, all do. Chosen: the others move no quantile by more than 2 of 100 requests.
 const NEARLY_ALL: f64 = 0.98;
+/// Waits whose mean, squared, is more than so many variances are hardly ever none: of a normal law less than
+/// 1 % lies below zero, which is √6 deviations from the mean.
 const FAR_FROM_EMPTY: f64 = 6.0;
-/// The logarithm of a million, as good as: what is less likely than its inverse does not happen.
+/// ln(10^6), rounded up: a full queue less likely than one in a million counts as never.
 const NEARLY_NEVER: f64 = 14.0;
-/// A queue that looks like a load that is hardly larger than what comes has nothing of before.
+/// A queue that looks like a load that is hardly larger than what comes has nothing of before. Chosen: 1 %, as
+/// what is left of before shrinks for ever and is never quite gone.
 const PILED_RATIO: f64 = 1.01;
 /// Steps of the search for a load.
 const SEARCH_COUNT_MAX: u32 = 60;

@@ -205,7 +205,7 @@ impl Station {
 
     /// Begins to work on a visit together with others.
     pub(super) fn enter(&mut self, visit: u32, now: SimTime) {
-        let work = self.work_factor();
+        let work = work_factor(self.serving.work, &mut self.stream);
         if let Some(quotas) = &mut self.quotas {
             return quotas.enter(visit, work, now);
         }
@@ -252,22 +252,8 @@ impl Station {
 
     #[inline]
     fn work(&mut self) -> SimSpan {
-        let factor = self.work_factor();
+        let factor = work_factor(self.serving.work, &mut self.stream);
         rounded(self.work_mean_ns * factor)
-    }
-
-    /// The work of a request, as a multiple of its mean.
-    #[inline]
-    fn work_factor(&mut self) -> f64 {
-        match self.serving.work {
-            Work::Exponential => standard_exponential(&mut self.stream),
-            Work::Constant => 1.0,
-            Work::Lognormal { variation } => {
-                let sigma_squared = libm::log1p(variation * variation);
-                let normal = self.stream.draw().standard_normal();
-                libm::exp(libm::sqrt(sigma_squared) * normal - sigma_squared / 2.0)
-            }
-        }
     }
 
     fn sift_up(&mut self) {
@@ -329,5 +315,19 @@ pub(crate) fn limit_of_all(limit: RateLimit, live_count: u32) -> u64 {
     match limit.counts {
         RateLimitCounts::EachPod => limit.limit.saturating_mul(live_count.into()),
         RateLimitCounts::Together => limit.limit,
+    }
+}
+
+/// The work of a request, as a multiple of its mean.
+#[inline]
+pub(crate) fn work_factor(law: Work, stream: &mut Stream) -> f64 {
+    match law {
+        Work::Exponential => standard_exponential(stream),
+        Work::Constant => 1.0,
+        Work::Lognormal { variation } => {
+            let sigma_squared = libm::log1p(variation * variation);
+            let normal = stream.draw().standard_normal();
+            libm::exp(libm::sqrt(sigma_squared) * normal - sigma_squared / 2.0)
+        }
     }
 }

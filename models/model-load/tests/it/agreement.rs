@@ -18,7 +18,7 @@ mod paths;
 
 use paths::{
     in_store, limited, limited_addresses, limited_in_pods, limited_tenants, limited_to_rushes,
-    named, slow_names, unresolved, without_part_of_store, without_store, writing,
+    limited_writing, named, slow_names, unresolved, without_part_of_store, without_store, writing,
 };
 
 /// The largest difference of availability, in points.
@@ -497,6 +497,7 @@ fn comparisons() -> Vec<Comparison> {
         of("the same, the stock", writing(None, 200_000, hasty, hasty), 2, None),
         of("the shop writes more", writing(Some(300_000), 100_000, hasty, hasty), 1, None),
         of("the same, the stock", writing(Some(300_000), 100_000, hasty, hasty), 2, None),
+        of("a fifth writes behind a limit, no primary", limited_writing(), 1, None),
         of("what the gateway calls loses half, its gateway", half.clone(), 0, None),
         of("the same, the shop", half, 1, None),
         of("stock is gone, circuit breaker", broken, 1, None),

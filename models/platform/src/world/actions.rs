@@ -159,7 +159,8 @@ impl World {
                 let length = self.plan.faults[fault.index()].duration;
                 let until = length.map(|length| ctx.now().saturating_add(length));
                 let of = (self.blueprint.poolers[pooler.index()].database, *pooler);
-                let is_new = self.databases.pause_pooler(of, until, ctx, &mut self.pg_notices);
+                let is_new =
+                    self.databases.pause_pooler(of, (fault, until), ctx, &mut self.pg_notices);
                 (Struck::Pause(*pooler), u32::from(is_new))
             }
             Action::Switchover { database, to } => {
@@ -232,7 +233,7 @@ impl World {
             Struck::Drain(drain) => self.cluster.end_drain(drain, ctx),
             Struck::Pause(pooler) => {
                 let of = (self.blueprint.poolers[pooler.index()].database, pooler);
-                self.databases.resume_pooler(of, ctx, &mut self.pg_notices);
+                self.databases.resume_pooler(of, fault, ctx, &mut self.pg_notices);
             }
             Struck::Fence(database) => {
                 let instances = self.blueprint.databases[database.index()].instances;

@@ -55,6 +55,16 @@ struct DnsSeen {
     takes: SimSpan,
 }
 
+/// How many pods proxies lead to for a Service.
+#[derive(Clone, Copy, Debug)]
+struct RouteCounts {
+    all: u64,
+    /// Those that answer.
+    live: u64,
+    /// Those that say nothing; the others refuse.
+    silent: u64,
+}
+
 impl World {
     /// Tells balancers what became of nodes.
     pub(super) fn tell_balancers_nodes<R: Recorder<Observation>>(
@@ -318,13 +328,23 @@ impl World {
         if latency >= dns.gives_up_after {
             return DnsSeen { lost_milli: 1000, is_silent: true, takes: SimSpan::ZERO };
         }
-        let routes = self.cluster.routes(dns.service);
-        let is = |wanted: PodState| {
-            routes.iter().filter(|route| self.pod_state(route.pod) == wanted).count() as u64
-        };
-        let (all, live, silent) = (routes.len() as u64, is(PodState::Live), is(PodState::Silent));
+        let RouteCounts { all, live, silent } = self.route_counts(dns.service);
         let lost_milli = if live == 0 { 1000 } else { dns.lost_milli(silent * 1000 / all) };
         DnsSeen { lost_milli, is_silent: silent > 0, takes: dns.look_up(latency) }
+    }
+
+    /// How many pods proxies lead to for a Service, by what these do with packets.
+    fn route_counts(&self, service: ServiceId) -> RouteCounts {
+        let routes = self.cluster.routes(service);
+        let mut counts = RouteCounts { all: routes.len() as u64, live: 0, silent: 0 };
+        for route in routes {
+            match self.pod_state(route.pod) {
+                PodState::Live => counts.live += 1,
+                PodState::Silent => counts.silent += 1,
+                _ => {}
+            }
+        }
+        counts
     }
 
     /// What becomes of connections to a Service. Those that are open stay with pods that answer, so that
@@ -332,11 +352,7 @@ impl World {
     /// proxies know (`kong/plugins/rate-limiting/policies/init.lua`, Kong 3: one that fails is not tried
     /// elsewhere).
     fn store_seen(&self, service: ServiceId, connecting_ppm: u32) -> StoreSeen {
-        let routes = self.cluster.routes(service);
-        let is = |wanted: PodState| {
-            routes.iter().filter(|route| self.pod_state(route.pod) == wanted).count() as u64
-        };
-        let (all, live, silent) = (routes.len() as u64, is(PodState::Live), is(PodState::Silent));
+        let RouteCounts { all, live, silent } = self.route_counts(service);
         let state = if silent > 0 { StoreState::Silent } else { StoreState::Refuses };
         if live == 0 {
             return StoreSeen::of_all(state);

@@ -3,7 +3,7 @@
 use model_api::action::{Action, NodeWork};
 use model_api::backup::{Archive, DataSet, DataSetKind, Location, Place};
 use model_api::blueprint::{Database, Pooler, PoolerTarget, WalVolume};
-use model_api::fault::{DataFault, Fault, FaultKind, FaultPlan, Start};
+use model_api::fault::{ControlPlaneFault, DataFault, Fault, FaultKind, FaultPlan, Start};
 use model_api::kube::{LabelSelector, Service, Workload, WorkloadKind};
 use model_api::observation::BackupFact;
 use model_api::{
@@ -299,6 +299,21 @@ fn a_pooler_comes_back_at_a_try_of_its_own() {
 /// What becomes of requests for a pooler that is paused for 30 s from 600 s on, while its primary hands
 /// over: times and shares in percent.
 fn paused(change: impl FnOnce(&mut Blueprint)) -> Vec<(u64, u32)> {
+    let hand_over = FaultKind::Action(Action::Switchover { database: DATABASE, to: None });
+    paused_while(change, |at| vec![pause(600), fault("move", hand_over, at(602), None)])
+}
+
+/// A pause of 30 s.
+fn pause(at_secs: u64) -> Fault {
+    let pause = FaultKind::Action(Action::PausePooler { pooler: PoolerId(0) });
+    fault("pause", pause, Start::At(SimTime::from_secs(at_secs)), Some(30))
+}
+
+/// The same of other faults.
+fn paused_while(
+    change: impl FnOnce(&mut Blueprint),
+    faults: impl FnOnce(fn(u64) -> Start) -> Vec<Fault>,
+) -> Vec<(u64, u32)> {
     let mut blueprint = archiving(1 << 20, 1 << 40);
     blueprint.databases[0].switchover_delay = SimSpan::from_hours(1);
     blueprint.poolers.push(Pooler {
@@ -316,12 +331,8 @@ fn paused(change: impl FnOnce(&mut Blueprint)) -> Vec<(u64, u32)> {
         ..Pooler::default()
     });
     change(&mut blueprint);
-    let pause = FaultKind::Action(Action::PausePooler { pooler: PoolerId(0) });
-    let hand_over = FaultKind::Action(Action::Switchover { database: DATABASE, to: None });
     let at = |secs| Start::At(SimTime::from_secs(secs));
-    let faults =
-        vec![fault("pause", pause, at(600), Some(30)), fault("move", hand_over, at(602), None)];
-    let mut simulation = simulation(blueprint, faults);
+    let mut simulation = simulation(blueprint, faults(at));
     assert!(simulation.run_until(SimTime::from_secs(1_200)).is_complete());
     let records = simulation.recorder().observations().iter();
     let told = records.filter_map(|record| match record.observation {
@@ -340,6 +351,24 @@ fn a_pause_that_callers_can_bear_turns_nobody_away() {
     assert_eq!(paused(impatient), [(600, 100), (620, 0)]);
     let caller = |town: &mut Blueprint| town.loads[0].client.timeout = Some(SimSpan::from_secs(5));
     assert_eq!(paused(caller), [(600, 100), (625, 0)]);
+}
+
+#[test]
+fn a_pause_ends_what_it_began() {
+    let impatient = |town: &mut Blueprint| town.poolers[0].wait_max = Some(SimSpan::from_secs(10));
+    let twice = paused_while(impatient, |_| vec![pause(600), pause(615)]);
+    assert_eq!(twice, [(600, 100), (635, 0)], "the last pause is over at 645 s");
+    let by_manifest = |town: &mut Blueprint| {
+        town.poolers[0].is_paused = true;
+        impatient(town);
+    };
+    assert_eq!(paused_while(by_manifest, |_| vec![pause(600)]), [(0, 100)]);
+    let without_api = |at: fn(u64) -> Start| {
+        let outage = FaultKind::ControlPlane(ControlPlaneFault::ApiOutage);
+        vec![pause(600), fault("api", outage, at(625), Some(40))]
+    };
+    let late = paused_while(impatient, without_api);
+    assert_eq!(late, [(600, 100), (620, 0), (630, 100), (665, 0)], "nobody could end it in time");
 }
 
 #[test]

@@ -3,7 +3,6 @@
 use model_api::action::Action;
 use model_api::blueprint::{Pooler, PoolerTarget};
 use model_api::fault::FaultKind;
-use model_api::path::CallPolicy;
 use model_api::{DatabaseId, PoolerId, SimSpan};
 
 use crate::support::{Memory, PLATFORM, load_all, said, scenario, web};
@@ -160,22 +159,7 @@ fn a_pooler_is_paused_by_its_name() {
     let (blueprint, plan) = resolved.expect("nothing is wrong");
     let action = Action::PausePooler { pooler: PoolerId(0) };
     assert_eq!((count, &plan.faults[0].kind), (0, &FaultKind::Action(action)));
-    let pooler = &blueprint.poolers[0];
-    assert_eq!(blueprint.patience_before(pooler), SimSpan::from_secs(120));
+    assert_eq!(blueprint.poolers[0].wait_max, Some(SimSpan::from_secs(120)));
     assert_eq!(with("session", "shop/pool").0, 1, "it waits for sessions");
     assert!(with("transaction", "shop/pol").1.is_none());
-}
-
-#[test]
-fn nobody_waits_longer_than_the_least_patient_caller() {
-    let (lines, blueprint) = told("  cluster: {name: db}\n", THROUGH);
-    let mut blueprint = blueprint.unwrap_or_else(|| panic!("{lines:?}"));
-    let pooler = blueprint.poolers[0].clone();
-    blueprint.loads[0].client.timeout = Some(SimSpan::from_secs(3));
-    assert_eq!(blueprint.patience_before(&pooler), SimSpan::from_secs(3));
-    let web = blueprint.loads[0].service;
-    let profile = blueprint.profiles.iter_mut().find(|it| it.service == web).expect("it is asked");
-    let timeout = Some(SimSpan::from_secs(1));
-    profile.policies = vec![CallPolicy { timeout, ..CallPolicy::default() }];
-    assert_eq!(blueprint.patience_before(&pooler), SimSpan::from_secs(1));
 }

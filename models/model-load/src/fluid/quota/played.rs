@@ -7,11 +7,10 @@
 use std::cmp::Ordering;
 use std::collections::{BinaryHeap, VecDeque};
 
-use model_api::path::Work;
 use sim_kernel::{EntityKey, Purpose, Stream, Streams};
 
 use super::Pod;
-use crate::request::standard_exponential;
+use crate::request::{standard_exponential, work_factor};
 
 const ARRIVALS: Purpose = Purpose::new("when requests come to a pod with a quota");
 const WORK: Purpose = Purpose::new("work of requests to a pod with a quota");
@@ -220,19 +219,6 @@ impl<'a> Play<'a> {
         self.later.push(if later > self.pod.period * ROUNDING { later } else { 0.0 });
         if let Some((came, work)) = self.waiting.pop_front() {
             self.begin(came, work);
-        }
-    }
-}
-
-/// The work of a request, as a multiple of its mean.
-fn work_factor(law: Work, works: &mut Stream) -> f64 {
-    match law {
-        Work::Exponential => standard_exponential(works),
-        Work::Constant => 1.0,
-        Work::Lognormal { variation } => {
-            let sigma_squared = libm::log1p(variation * variation);
-            let normal = works.draw().standard_normal();
-            libm::exp(libm::sqrt(sigma_squared) * normal - sigma_squared / 2.0)
         }
     }
 }

@@ -121,6 +121,9 @@ impl Sweep<'_> {
     }
 
     /// The same of callers who stay with a pod: each meets that one again when it tries again.
+    ///
+    /// Simplified: callers get used to a change in the mean time in which attempts at their pod fail, whether
+    /// they wait for that or are told (`Tries::later` keeps these apart): a pod is mostly either silent or not.
     fn call_of_sticky(
         &self,
         edge: EdgeIdx,

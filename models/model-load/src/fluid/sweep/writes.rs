@@ -4,6 +4,14 @@
 //! try them again in vain: more of what comes to a Service are writes than of what clients ask for. The
 //! requests of the smaller of two shares are among those of the larger.
 //!
+//! Simplified: callers get used to a change in the mean time in which attempts fail, whether they wait for that
+//! or are told (`Tries::later` keeps these apart): retries in vain are counted apart already, and are nearly all
+//! told of.
+//!
+//! Simplified: retries are spread evenly over the window of a rate limit, so that of those it lets in as many
+//! are in vain as of all. In truth who is refused tries again while the window is still full, and most of what is
+//! let in comes before that, retries of writers among it: where both try again at once, about a point more is lost.
+//!
 //! Simplified: what a gateway itself writes in vain for it takes as often from those that write behind it.
 
 use model_api::observation::LossReason;
@@ -139,7 +147,10 @@ impl Sweep<'_> {
         let is_open = memory.open_until.is_some_and(|until| until > self.at);
         work.fine = if is_open { 0.0 } else { ((1.0 + retries) * succeeds).min(1.0) };
         work.answered = work.fine * (1.0 - vain);
-        work.limited = if is_open { 0.0 } else { attempts.limited_of(work.answered) };
+        // The last attempt of those in vain meets the limit as often as any, whatever else they meet.
+        let limited = (1.0 - vain) * attempts.limited_of(work.fine)
+            + vain * attempts.in_vain().limited_of(0.0);
+        work.limited = if is_open { 0.0 } else { limited };
         work.delay = delay;
         (work.late, work.steps) = (of_retries(retries, tries.late_by), late);
         if secs > 0.0 {

@@ -1,8 +1,8 @@
 //! What piled up before the workers of Services, looked at when a window ends.
 //!
 //! How busy workers are in the long run follows from what clients ask for. Simplified: where others ask, it is
-//! taken from how many requests were sent, over some three windows. Users who all wait for answers send as many as workers can do, so that nothing of theirs
-//! is told from an overload; as a flow they are told apart.
+//! taken from how many requests were sent, over some three windows. Users who all wait for answers send as
+//! many as workers can do, so that nothing of theirs is told from an overload; as a flow they are told apart.
 
 use sim_kernel::SimTime;
 
@@ -26,6 +26,8 @@ pub(super) struct Pace {
 impl Engine {
     /// Looks at what waits now, when the window that goes on is about to end.
     pub(super) fn note_backlog(&mut self, now: SimTime) {
+        let plan = std::sync::Arc::clone(&self.plan);
+        let graph = &plan.parts[self.part];
         for node in (0..self.paces.len()).rev() {
             let asked = self.asked(node, now, Side::Before);
             let tally = &self.tallies[node];
@@ -38,8 +40,6 @@ impl Engine {
                 let newest = if pace.is_known { NEWEST } else { 1.0 };
                 (pace.rate, pace.is_known) = (pace.rate + newest * (rate - pace.rate), true);
             }
-            let plan = std::sync::Arc::clone(&self.plan);
-            let graph = &plan.parts[self.part];
             if graph.nodes[node].station_of.is_some() {
                 continue;
             }

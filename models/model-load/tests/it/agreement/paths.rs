@@ -191,6 +191,15 @@ pub(super) fn writing(
     case
 }
 
+/// The chain behind a limit that refuses a tenth of what clients ask for, of whose requests a fifth writes at
+/// the stock: the primary is away for a third of the time.
+pub(super) fn limited_writing() -> Case {
+    let limits = [(Period::Second, 270)];
+    let calm = patience(5_000, 0);
+    let Case { limiters, .. } = limited(&limits, in_store(None), LimitBy::Service, calm);
+    Case { limiters, ..writing(None, 200_000, calm, calm) }
+}
+
 /// A shop whose clients try again what took too long: a spike fills its queue while the store of the limit before it
 /// is away.
 pub(super) fn storm_that_a_limit_ends() -> Case {
