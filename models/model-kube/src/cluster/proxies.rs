@@ -448,6 +448,11 @@ impl Cluster {
         !self.services[service.index()].others.is_empty()
     }
 
+    /// Which of the views of a Service the proxy of a node has; those with the same know the same routes.
+    pub fn view_from(&self, service: ServiceId, node: NodeId) -> Option<u64> {
+        self.proxies.view_of(node, service)
+    }
+
     /// What the proxy of a node that clients reach routes to for cluster traffic of a Service: see
     /// [`Cluster::routes`]. Of any other node, what most of these do.
     pub fn routes_from(&self, service: ServiceId, node: NodeId) -> &[super::Route] {

@@ -17,6 +17,8 @@
 //! # Checked against
 //! `tests/it/proxies.rs`, in flows and in single requests.
 
+use std::collections::BTreeMap;
+
 use model_api::blueprint::Division;
 use model_api::{NodeId, Observation, ServiceId, ZoneId};
 use model_kube::cluster::Route;
@@ -69,13 +71,26 @@ impl World {
         if places.is_empty() {
             places.push(self.nodes_of_asker(None));
         }
-        let nodes = places.iter().flatten();
-        let seen = nodes.flat_map(|node| self.cluster.routes_from(service, *node)).copied();
+        // Nodes that know the same are many: each view is looked at once, with how many have it.
+        let views: Vec<BTreeMap<Option<u64>, (NodeId, u64)>> = places
+            .iter()
+            .map(|nodes| {
+                let mut views = BTreeMap::new();
+                for node in nodes {
+                    let view = self.cluster.view_from(service, *node);
+                    views.entry(view).or_insert((*node, 0)).1 += 1;
+                }
+                views
+            })
+            .collect();
+        let heads = views.iter().flat_map(BTreeMap::values);
+        let seen = heads.flat_map(|(node, _)| self.cluster.routes_from(service, *node)).copied();
         let routes = by_pod(seen);
-        let reaching = places.iter().map(|nodes| {
-            let each =
-                nodes.iter().map(|node| reaching_ppm(self.cluster.routes_from(service, *node)));
-            each.sum::<u64>() / (nodes.len() as u64).max(1)
+        let reaching = views.iter().zip(&places).map(|(views, nodes)| {
+            let of = |(node, count): &(NodeId, u64)| {
+                count * reaching_ppm(self.cluster.routes_from(service, *node))
+            };
+            views.values().map(of).sum::<u64>() / (nodes.len() as u64).max(1)
         });
         let reaching = reaching.sum::<u64>() / places.len() as u64;
         let reaching_ppm = u32::try_from(reaching).expect("a share is at most all");
