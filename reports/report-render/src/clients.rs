@@ -50,15 +50,10 @@ fn figures(availability: &Metric, metrics: &[Metric]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tests::metric;
 
     #[test]
     fn only_groups_of_clients_are_told() {
-        let metric = |name: &str, subject: &str, unit, values: [i64; 2]| Metric {
-            name: name.to_owned(),
-            subject: subject.to_owned(),
-            unit,
-            values: values.map(Some).to_vec(),
-        };
         let tenant = "shop/web [tenant: acme]";
         let metrics = [
             metric(

@@ -32,15 +32,10 @@ pub(crate) fn told(metrics: &[Metric]) -> impl Iterator<Item = String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tests::metric;
 
     #[test]
     fn what_limits_refused_is_told_of_services() {
-        let metric = |name: &str, subject: &str, unit, values: [i64; 2]| Metric {
-            name: name.to_owned(),
-            subject: subject.to_owned(),
-            unit,
-            values: values.map(Some).to_vec(),
-        };
         let metrics = [
             metric(metric_name::LIMITED_REQUESTS, "shop/a", Unit::Count, [12, 900]),
             metric(

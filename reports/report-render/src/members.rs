@@ -31,25 +31,18 @@ pub(crate) fn told(metrics: &[Metric]) -> impl Iterator<Item = String> {
 
 #[cfg(test)]
 mod tests {
-    use report_data::Unit;
-
     use super::*;
+    use crate::tests::count;
 
     #[test]
     fn members_to_which_nothing_happened_are_not_told_of() {
-        let metric = |name: &str, subject: &str, values: [i64; 2]| Metric {
-            name: name.to_owned(),
-            subject: subject.to_owned(),
-            unit: Unit::Count,
-            values: values.map(Some).to_vec(),
-        };
         let metrics = [
-            metric(metric_name::MEMBER_DOWN, "kube-apiserver in a", [0, 60_000_000_000]),
-            metric(metric_name::MEMBER_DOWN_COUNT, "kube-apiserver in a", [0, 2]),
-            metric(metric_name::MEMBER_DIALED_IN_VAIN, "kube-apiserver in a", [1, 0]),
-            metric(metric_name::MEMBER_DOWN, "etcd in a", [0, 0]),
-            metric(metric_name::MEMBER_ELECTED, "etcd in a", [3, 1]),
-            metric(metric_name::MEMBER_DOWN, "etcd in b", [0, 0]),
+            count(metric_name::MEMBER_DOWN, "kube-apiserver in a", [0, 60_000_000_000]),
+            count(metric_name::MEMBER_DOWN_COUNT, "kube-apiserver in a", [0, 2]),
+            count(metric_name::MEMBER_DIALED_IN_VAIN, "kube-apiserver in a", [1, 0]),
+            count(metric_name::MEMBER_DOWN, "etcd in a", [0, 0]),
+            count(metric_name::MEMBER_ELECTED, "etcd in a", [3, 1]),
+            count(metric_name::MEMBER_DOWN, "etcd in b", [0, 0]),
         ];
         let told: Vec<String> = told(&metrics).collect();
         let expected = [

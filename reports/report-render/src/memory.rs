@@ -32,24 +32,17 @@ pub(crate) fn told(metrics: &[Metric]) -> impl Iterator<Item = String> {
 
 #[cfg(test)]
 mod tests {
-    use report_data::Unit;
-
     use super::*;
+    use crate::tests::count;
 
     #[test]
     fn what_happened_in_some_run_is_told() {
-        let metric = |name: &str, subject: &str, values: [i64; 3]| Metric {
-            name: name.to_owned(),
-            subject: subject.to_owned(),
-            unit: Unit::Count,
-            values: values.map(Some).to_vec(),
-        };
         let metrics = [
-            metric(metric_name::MEMORY_KILLS, "shop/a", [7, 4, 5]),
-            metric(metric_name::MEMORY_EVICTIONS, "shop/a", [0, 1, 0]),
-            metric(metric_name::MEMORY_REFUSALS, "shop/a", [0, 0, 0]),
-            metric(metric_name::MEMORY_KILLS, "shop/b", [2, 2, 2]),
-            metric(metric_name::LOST_REQUESTS, "shop/b", [9, 9, 9]),
+            count(metric_name::MEMORY_KILLS, "shop/a", [7, 4, 5]),
+            count(metric_name::MEMORY_EVICTIONS, "shop/a", [0, 1, 0]),
+            count(metric_name::MEMORY_REFUSALS, "shop/a", [0, 0, 0]),
+            count(metric_name::MEMORY_KILLS, "shop/b", [2, 2, 2]),
+            count(metric_name::LOST_REQUESTS, "shop/b", [9, 9, 9]),
         ];
         let told: Vec<String> = told(&metrics).collect();
         let expected = [

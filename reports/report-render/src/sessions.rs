@@ -28,15 +28,10 @@ mod tests {
     use report_data::Unit;
 
     use super::*;
+    use crate::tests::metric;
 
     #[test]
     fn uneven_pods_and_sessions_that_moved_are_told() {
-        let metric = |name: &str, subject: &str, unit, values: [i64; 2]| Metric {
-            name: name.to_owned(),
-            subject: subject.to_owned(),
-            unit,
-            values: values.map(Some).to_vec(),
-        };
         let of = |subject, moved, lost, hottest| {
             [
                 metric(metric_name::MOVED_SESSIONS, subject, Unit::Count, moved),

@@ -72,23 +72,16 @@ fn bytes(count: u64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use report_data::Unit;
-
     use super::*;
+    use crate::tests::count;
 
     #[test]
     fn pools_to_which_nothing_happened_are_not_told_of() {
-        let metric = |name: &str, subject: &str, values: [i64; 2]| Metric {
-            name: name.to_owned(),
-            subject: subject.to_owned(),
-            unit: Unit::Count,
-            values: values.map(Some).to_vec(),
-        };
         let metrics = [
-            metric(metric_name::POOL_BELOW_SIZE, "a", [0, 3_600_000_000_000]),
-            metric(metric_name::POOL_STOPPED, "a", [0, 0]),
-            metric(metric_name::POOL_AT_ONE_BYTES, "a", [5 << 40, 1 << 39]),
-            metric(metric_name::POOL_BELOW_SIZE, "b", [0, 0]),
+            count(metric_name::POOL_BELOW_SIZE, "a", [0, 3_600_000_000_000]),
+            count(metric_name::POOL_STOPPED, "a", [0, 0]),
+            count(metric_name::POOL_AT_ONE_BYTES, "a", [5 << 40, 1 << 39]),
+            count(metric_name::POOL_BELOW_SIZE, "b", [0, 0]),
         ];
         let told: Vec<String> = told(&metrics).collect();
         assert_eq!(told, ["a: below size for up to 1h 00m; up to 5.0 TiB one loss from gone"]);

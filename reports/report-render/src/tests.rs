@@ -1,9 +1,29 @@
 use report_data::{
-    Explanation, FaultResult, GuaranteeResult, OutagePart, Part, Position, Program, Report,
+    Explanation, FaultResult, GuaranteeResult, Metric, OutagePart, Part, Position, Program, Report,
     ScenarioResult, Step, Unit, Verdict,
 };
 
 use crate::{CountAs, Options, human, json, junit, markdown};
+
+/// A figure of some runs.
+pub(crate) fn metric<const RUNS: usize>(
+    name: &str,
+    subject: &str,
+    unit: Unit,
+    values: [i64; RUNS],
+) -> Metric {
+    Metric {
+        name: name.to_owned(),
+        subject: subject.to_owned(),
+        unit,
+        values: values.map(Some).to_vec(),
+    }
+}
+
+/// The same where the unit does not matter.
+pub(crate) fn count<const RUNS: usize>(name: &str, subject: &str, values: [i64; RUNS]) -> Metric {
+    metric(name, subject, Unit::Count, values)
+}
 
 fn guarantee(name: &str, verdict: Verdict) -> GuaranteeResult {
     GuaranteeResult {

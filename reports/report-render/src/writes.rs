@@ -52,30 +52,23 @@ pub(crate) fn told(metrics: &[Metric]) -> impl Iterator<Item = String> {
 
 #[cfg(test)]
 mod tests {
-    use report_data::Unit;
-
     use super::*;
+    use crate::tests::count;
 
     #[test]
     fn writes_are_told_where_something_became_of_them() {
-        let metric = |name: &str, subject: &str, values: [i64; 2]| Metric {
-            name: name.to_owned(),
-            subject: subject.to_owned(),
-            unit: Unit::Count,
-            values: values.map(Some).to_vec(),
-        };
         let metrics = [
-            metric(metric_name::LOST_SPAN, "shop/a", [0, 1_500_000_000]),
-            metric(metric_name::LOST_COMMITS, "shop/a", [0, 30]),
-            metric(metric_name::UNKNOWN_COMMITS, "shop/a", [2, 9]),
-            metric(metric_name::UNKNOWN_DURABLE, "shop/a", [2, 3]),
-            metric(metric_name::UNKNOWN_LOST, "shop/a", [0, 5]),
-            metric(metric_name::LOST_COMMITS, "shop/b", [0, 0]),
-            metric(metric_name::UNKNOWN_COMMITS, "shop/b", [0, 0]),
+            count(metric_name::LOST_SPAN, "shop/a", [0, 1_500_000_000]),
+            count(metric_name::LOST_COMMITS, "shop/a", [0, 30]),
+            count(metric_name::UNKNOWN_COMMITS, "shop/a", [2, 9]),
+            count(metric_name::UNKNOWN_DURABLE, "shop/a", [2, 3]),
+            count(metric_name::UNKNOWN_LOST, "shop/a", [0, 5]),
+            count(metric_name::LOST_COMMITS, "shop/b", [0, 0]),
+            count(metric_name::UNKNOWN_COMMITS, "shop/b", [0, 0]),
         ];
         let split = [
-            metric(metric_name::SPLIT_BRAIN, "shop/b", [0, 90_000_000_000]),
-            metric(metric_name::LONGEST_SPLIT_BRAIN, "shop/b", [0, 60_000_000_000]),
+            count(metric_name::SPLIT_BRAIN, "shop/b", [0, 90_000_000_000]),
+            count(metric_name::LONGEST_SPLIT_BRAIN, "shop/b", [0, 60_000_000_000]),
         ];
         let expected = "shop/a: up to 30 acknowledged ones lost, of 1.5s; \
                         up to 9 never answered (3 kept, 5 lost, 1 undecided)";
@@ -86,7 +79,7 @@ mod tests {
         let mut metrics = metrics;
         metrics.truncate(2);
         metrics[0].values = vec![Some(0), None];
-        metrics.push(metric("lostAll", "shop/a", [0, 1]));
+        metrics.push(count("lostAll", "shop/a", [0, 1]));
         let all = "shop/a: everything lost in 1 run";
         assert_eq!(told(&metrics).collect::<Vec<_>>(), [all]);
     }

@@ -257,24 +257,30 @@ fn log_that_an_old_primary_had_not_archived_is_missing_until_it_is_back() {
     assert_eq!(told(&simulation, is_stranded), Vec::<u64>::new());
 }
 
+/// The database with a pooler before it, of which any pods will do: what counts are its logins.
+fn pooled() -> Blueprint {
+    let mut blueprint = archiving(1 << 20, 1 << 40);
+    blueprint.databases[0].switchover_delay = SimSpan::from_hours(1);
+    blueprint.poolers.push(Pooler {
+        namespace: "shop".to_owned(),
+        name: "pool".to_owned(),
+        database: DATABASE,
+        workload: WorkloadId(0),
+        service: ServiceId(0),
+        instances: 2,
+        login_retry: SimSpan::from_secs(15),
+        pool_size: 20,
+        client_max: 100,
+        ..Pooler::default()
+    });
+    blueprint
+}
+
 #[test]
 fn a_pooler_comes_back_at_a_try_of_its_own() {
     let returned = |secs: u64| {
-        let mut blueprint = archiving(1 << 20, 1 << 40);
-        blueprint.databases[0].switchover_delay = SimSpan::from_hours(1);
-        blueprint.poolers.push(Pooler {
-            namespace: "shop".to_owned(),
-            name: "pool".to_owned(),
-            database: DATABASE,
-            // Any pods will do: what counts here are its logins.
-            workload: WorkloadId(0),
-            service: ServiceId(0),
-            instances: 2,
-            login_retry: SimSpan::from_secs(secs),
-            pool_size: 20,
-            client_max: 100,
-            ..Pooler::default()
-        });
+        let mut blueprint = pooled();
+        blueprint.poolers[0].login_retry = SimSpan::from_secs(secs);
         let action = FaultKind::Action(Action::Switchover { database: DATABASE, to: None });
         let start = Start::At(SimTime::from_secs(600));
         let mut simulation = simulation(blueprint, vec![fault("move", action, start, None)]);
@@ -314,22 +320,8 @@ fn paused_while(
     change: impl FnOnce(&mut Blueprint),
     faults: impl FnOnce(fn(u64) -> Start) -> Vec<Fault>,
 ) -> Vec<(u64, u32)> {
-    let mut blueprint = archiving(1 << 20, 1 << 40);
-    blueprint.databases[0].switchover_delay = SimSpan::from_hours(1);
-    blueprint.poolers.push(Pooler {
-        namespace: "shop".to_owned(),
-        name: "pool".to_owned(),
-        database: DATABASE,
-        // Any pods will do.
-        workload: WorkloadId(0),
-        service: ServiceId(0),
-        instances: 2,
-        wait_max: Some(SimSpan::from_secs(120)),
-        login_retry: SimSpan::from_secs(15),
-        pool_size: 20,
-        client_max: 100,
-        ..Pooler::default()
-    });
+    let mut blueprint = pooled();
+    blueprint.poolers[0].wait_max = Some(SimSpan::from_secs(120));
     change(&mut blueprint);
     let at = |secs| Start::At(SimTime::from_secs(secs));
     let mut simulation = simulation(blueprint, faults(at));
@@ -374,21 +366,8 @@ fn a_pause_ends_what_it_began() {
 #[test]
 fn readers_fail_only_while_no_standby_answers() {
     let fails = |zones: &[u32], leads_to: PoolerTarget| {
-        let mut blueprint = archiving(1 << 20, 1 << 40);
-        blueprint.poolers.push(Pooler {
-            namespace: "shop".to_owned(),
-            name: "pool".to_owned(),
-            database: DATABASE,
-            // Any pods will do.
-            workload: WorkloadId(0),
-            service: ServiceId(0),
-            instances: 2,
-            login_retry: SimSpan::from_secs(15),
-            leads_to,
-            pool_size: 20,
-            client_max: 100,
-            ..Pooler::default()
-        });
+        let mut blueprint = pooled();
+        blueprint.poolers[0].leads_to = leads_to;
         let losses = zones.iter().map(|zone| zone_loss(*zone, 600, Some(600))).collect();
         let mut simulation = simulation(blueprint, losses);
         assert!(simulation.run_until(SimTime::from_secs(3_000)).is_complete());
