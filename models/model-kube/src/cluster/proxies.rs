@@ -7,16 +7,20 @@
 //! its turn among all that list at the same time ([`super::relists`]). A cut that is shorter than it takes
 //! to notice leaves the watch alive, and then it hears of everything at once. An API server without its
 //! etcd, and one whose etcd has no quorum, keeps watches open and silent until its liveness probe kills it.
-//! A node that boots lists as soon as somebody answers.
+//! A node that boots lists as soon as somebody answers, and until then has no rules: its kubelet starts
+//! nothing and the checks of a load balancer (`healthz` of the proxy) keep requests from it, so it counts
+//! neither for nor against what others know.
 //! # Not modelled
-//! Watchers other than kubelets and proxies. Proxies that are started anew on a node that runs on, and the
-//! time for which a node that boots has no rules at all. What kube-proxy hears of Services and Nodes.
+//! Watchers other than kubelets and proxies. Proxies that are started anew on a node that runs on. Requests
+//! that enter at a node without rules. What kube-proxy hears of Services and Nodes.
 //!
 //! Simplified: a proxy whose API server ends while another one answers is back at once, upstream 0.8 to
 //! 1.6 s later; and a connection that outlives a cut brings what was missed when that ends, upstream when
-//! TCP sends again.
+//! TCP sends again. In clusters of more than a hundred nodes shares of those who are behind are followed to
+//! one in a hundred.
 //! # Defaults and their sources
-//! [`crate::reflector`]; `pkg/proxy/config/config.go` (one informer for EndpointSlices), Kubernetes 1.36.
+//! [`crate::reflector`]; `pkg/proxy/config/config.go` (one informer for EndpointSlices),
+//! `pkg/proxy/healthcheck/proxy_health.go` (not healthy before the first sync), Kubernetes 1.36.
 //! # Invariants
 //! While every proxy hears there is nothing here and nothing is done. Proxies that fell behind at the same
 //! state of all endpoints share what they know, and only Services that changed since are kept.
@@ -43,6 +47,10 @@ const LAST_FRAME: Purpose = Purpose::new("last frame to a proxy");
 const PAUSE: Purpose = Purpose::new("proxy waits to list");
 const TURN: Purpose = Purpose::new("turn of a proxy that lists");
 
+/// How many nodes a cluster has at least of which single ones are not told: each would have all Services
+/// that changed since looked at again.
+const TOLD_OF: u32 = 100;
+
 /// What some proxies know that fell behind together.
 #[derive(Clone, Debug, Default)]
 struct View {
@@ -58,7 +66,8 @@ struct View {
 /// A proxy that hears nothing.
 #[derive(Clone, Copy, Debug)]
 struct Late {
-    view: u64,
+    /// `None`: it is started anew and has no rules.
+    view: Option<u64>,
     /// When it knows that its watch is lost. Until then it may hear again at once.
     lost_at: SimTime,
     /// Whom it asks meanwhile is silent, and does not refuse.
@@ -73,6 +82,8 @@ struct Past {
     member: Option<usize>,
     connect_count: u64,
     loss_count: u64,
+    /// Its machine ended, and since then it has not listed.
+    has_no_rules: bool,
 }
 
 /// A time in which the API lets no proxy through.
@@ -143,8 +154,19 @@ impl Proxies {
 
     /// What the proxy of a node knows of a Service, as in [`Self::views_of`].
     pub(super) fn view_of(&self, node: NodeId, service: ServiceId) -> Option<u64> {
-        let view = self.late.get(&node)?.view;
+        let view = self.late.get(&node)?.view?;
         self.views[&view].known.contains_key(&service).then_some(view)
+    }
+
+    /// The view of a proxy that from now on hears nothing.
+    fn fall_behind(&mut self, node: NodeId) -> u64 {
+        self.change_count += 1;
+        // What nothing was kept of is what all know.
+        let fresh = self.views.last_key_value().filter(|(_, view)| view.known.is_empty());
+        let number = fresh.map_or(self.view_count, |(number, _)| *number);
+        self.view_count = self.view_count.max(number + 1);
+        self.views.entry(number).or_default().nodes.insert(node);
+        number
     }
 
     fn past(&mut self, node: NodeId) -> &mut Past {
@@ -201,12 +223,15 @@ impl Cluster {
         R: Recorder<Observation>,
     {
         if !self.is_running(id) {
-            return self.catch_up_proxy(id, ctx);
+            self.catch_up_proxy(id, ctx);
+            self.proxies.past(id).has_no_rules = true;
+            return;
         }
         let now = ctx.now();
         let sight = self.watch_sight(id);
+        let is_new = self.proxies.past(id).has_no_rules;
         match self.proxies.late.get(&id).copied() {
-            None if sight == Sight::Answers => {}
+            None if sight == Sight::Answers => self.proxies.past(id).has_no_rules = false,
             None if sight == Sight::Refuses && self.can_list(id) => {
                 if let Some(found) = self.connect_to(id).filter(|it| *it != Sight::Answers) {
                     // The balancer sent it to one that is gone, too.
@@ -215,6 +240,7 @@ impl Cluster {
             }
             None => {
                 let (lost_at, is_silent) = match sight {
+                    _ if is_new => (now, sight == Sight::Silent),
                     Sight::Silent => (self.notices_silence(id, now), true),
                     Sight::Fails => (now + SERVER_GIVES_UP, false),
                     Sight::Refuses | Sight::Answers => (now, false),
@@ -258,16 +284,11 @@ impl Cluster {
         E: Copy + From<KubeEvent>,
         R: Recorder<Observation>,
     {
-        let proxies = &mut self.proxies;
-        proxies.past(id).loss_count += 1;
-        proxies.change_count += 1;
-        // What nothing was kept of is what all know.
-        let fresh = proxies.views.last_key_value().filter(|(_, view)| view.known.is_empty());
-        let number = fresh.map_or(proxies.view_count, |(number, _)| *number);
-        proxies.view_count = proxies.view_count.max(number + 1);
-        proxies.views.entry(number).or_default().nodes.insert(id);
-        let late = Late { view: number, lost_at, is_silent, timer: Timer::NONE };
-        proxies.late.insert(id, late);
+        let past = self.proxies.past(id);
+        past.loss_count += 1;
+        let view = (!past.has_no_rules).then(|| self.proxies.fall_behind(id));
+        let late = Late { view, lost_at, is_silent, timer: Timer::NONE };
+        self.proxies.late.insert(id, late);
         self.expect_list(id, ctx);
     }
 
@@ -352,15 +373,17 @@ impl Cluster {
     {
         let Some(late) = self.proxies.late.remove(&id) else { return };
         ctx.cancel(late.timer);
+        self.proxies.past(id).has_no_rules = false;
+        let Some(number) = late.view else { return };
         self.proxies.change_count += 1;
-        let view = self.proxies.views.get_mut(&late.view).expect("views last as long as proxies");
+        let view = self.proxies.views.get_mut(&number).expect("views last as long as proxies");
         view.nodes.remove(&id);
-        self.changed_services.extend(view.known.keys());
         if view.nodes.is_empty() {
+            self.changed_services.extend(view.known.keys());
             if view.is_told {
                 ctx.observe(|| Observation::ProxiesCaughtUp);
             }
-            self.proxies.views.remove(&late.view);
+            self.proxies.views.remove(&number);
         }
     }
 
@@ -416,13 +439,18 @@ impl Cluster {
         if self.proxies.counted != counted {
             self.proxies.counted = counted;
             let nodes = (0..self.nodes.len()).map(NodeId::from_index);
-            let all = nodes.filter(|node| self.is_reachable(*node)).count();
-            self.proxies.reachable = count(all);
+            let all = count(nodes.filter(|node| self.is_reachable(*node)).count());
             let mut views = std::mem::take(&mut self.proxies.views);
+            let is_other = !is_about(self.proxies.reachable, all, all);
             for view in views.values_mut() {
                 let reached = view.nodes.iter().filter(|node| self.is_reachable(**node)).count();
-                view.reachable = count(reached);
-                self.changed_services.extend(view.known.keys());
+                if is_other || !is_about(view.reachable, count(reached), all) {
+                    view.reachable = count(reached);
+                    self.changed_services.extend(view.known.keys());
+                }
+            }
+            if is_other {
+                self.proxies.reachable = all;
             }
             self.proxies.views = views;
         }
@@ -435,6 +463,15 @@ impl Cluster {
             }
         }
     }
+}
+
+/// Whether so few of all nodes came or went that nobody needs to be told: less than one in so many, and
+/// neither the first nor the last. Of up to so many nodes each one is told of.
+fn is_about(told: u32, now: u32, all: u32) -> bool {
+    all > TOLD_OF
+        && told > 0
+        && now > 0
+        && u64::from(told.abs_diff(now)) * u64::from(TOLD_OF) < u64::from(all)
 }
 
 fn count(nodes: usize) -> u32 {

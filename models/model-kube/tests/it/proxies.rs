@@ -149,6 +149,18 @@ fn a_refused_proxy_tries_until_the_balancer_sends_it_elsewhere() {
     assert!(behind_count > 0, "some is sent there more than once");
 }
 
+/// They have no rules at all until they list: what they knew before is no view of anybody.
+#[test]
+fn proxies_that_boot_go_by_nothing_old() {
+    for seed in 0..20 {
+        let script = "at 100 lose zone a\nat 690 restore zone a\nat 700 scale web 12";
+        let run = run("members a b c", script, seed);
+        let (from, _) = behind(&run);
+        assert!(from.iter().all(|at| *at < 147.0), "seed {seed}: {from:?}");
+        assert!(!is_seen_differently(&run), "seed {seed}");
+    }
+}
+
 #[test]
 fn who_elects_for_a_moment_loses_no_watch() {
     for seed in 0..20 {
