@@ -73,7 +73,8 @@ pub(crate) fn figures(rig: &Rig<'_>, tape: &Tape) -> Figures {
 fn zones(rig: &Rig<'_>, seen: &[(SimTime, Observation)], figures: &mut Figures) {
     let stage = rig.stage;
     let mut moments: BTreeMap<(&str, &str), Vec<f64>> = BTreeMap::new();
-    let mut client = NodeClient(ClientLimiter::of_controller());
+    let rate = stage.blueprint.parameters.controller_client;
+    let mut client = NodeClient(ClientLimiter::of(rate));
     for (at, observation) in seen {
         let (whats, node): (&[(&str, SimTime)], _) = match observation {
             Observation::NodeBecameNotReady { node } => {
@@ -450,7 +451,8 @@ mod tests {
     #[test]
     fn taints_of_a_large_zone_come_one_after_the_other() {
         let last = |nodes: usize| {
-            let mut client = NodeClient(ClientLimiter::of_controller());
+            let rate = model_api::Parameters::default().controller_client;
+            let mut client = NodeClient(ClientLimiter::of(rate));
             let at = SimTime::from_secs(50);
             let taints = (0..nodes).map(|_| {
                 client.write(at);

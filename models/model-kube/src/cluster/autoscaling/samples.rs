@@ -215,7 +215,7 @@ impl Cluster {
     ) -> Option<SimTime> {
         let autoscaling = &self.autoscaling;
         let MetricTable::Memory { container, request } = &table.metrics[idx] else { return None };
-        let spec = autoscaling.scalers[id.index()].spec(table);
+        let spec = &table.spec;
         let metric = &spec.metrics[idx];
         let settings = &autoscaling.settings;
         let tolerances = Tolerances::of(spec, settings);

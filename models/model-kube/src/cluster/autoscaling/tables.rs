@@ -186,7 +186,7 @@ impl ScalerTables {
 }
 
 impl ScalerTable {
-    fn of(blueprint: &Blueprint, autoscaler: &HorizontalPodAutoscaler) -> Option<Self> {
+    pub(super) fn of(blueprint: &Blueprint, autoscaler: &HorizontalPodAutoscaler) -> Option<Self> {
         let target = blueprint.horizontal_target(autoscaler)?;
         let workload = &blueprint.workloads[target.index()];
         // Simplified: the number of instances of a database is never changed.
