@@ -1,0 +1,109 @@
+//! What pods waited for when a stretch ended that nobody had mended: without it an outage that lasts
+//! to the end of a run would have a beginning and no cause of its length.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use model_api::{NodeId, Observation, PodId, ServiceId, WorkloadId};
+use report_data::Step;
+use sim_kernel::{EventId, SimTime};
+
+use super::Story;
+
+/// Obstacles that are told.
+const TOLD_MAX: usize = 3;
+
+/// Who is kept waiting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Waiting {
+    Pod(PodId),
+    /// The controller of a workload, which may create no pod, or whose pods fail at once.
+    Controller(WorkloadId),
+}
+
+/// Whom a fact keeps waiting, and of which workload.
+fn keeps_waiting(observation: &Observation) -> Option<(Waiting, WorkloadId)> {
+    use Observation as O;
+    match *observation {
+        O::PodBecameUnschedulable { pod, workload, .. }
+        | O::PodVolumeHeld { pod, workload, .. }
+        | O::PodImagePullFailed { pod, workload }
+        | O::PodConfigurationMissing { pod, workload, .. } => Some((Waiting::Pod(pod), workload)),
+        O::PodOverQuota { workload, .. }
+        | O::PodCreationRefused { workload }
+        | O::PodNotAdmitted { workload, .. } => Some((Waiting::Controller(workload), workload)),
+        _ => None,
+    }
+}
+
+/// Who waits no longer.
+fn lets_go(observation: &Observation) -> Option<Waiting> {
+    use Observation as O;
+    match *observation {
+        O::PodStarted { pod, .. } | O::PodGone { pod, .. } | O::PodBecameReady { pod, .. } => {
+            Some(Waiting::Pod(pod))
+        }
+        _ => None,
+    }
+}
+
+impl<E> Story<'_, E> {
+    /// What the pods behind a Service waited for at a moment, with what led to it.
+    pub(super) fn obstacles_of(&self, service: ServiceId, at: SimTime) -> Vec<Step> {
+        let service = &self.blueprint.services[service.index()];
+        self.obstacles(at, |workload| {
+            let spec = &self.blueprint.workloads[workload.index()];
+            service.selects(&spec.namespace, &spec.template.labels)
+        })
+    }
+
+    /// What pods of some workloads waited for at a moment, with what led to it. Of pods that wait for
+    /// the same the first one is told.
+    pub(super) fn obstacles(&self, at: SimTime, is_its: impl Fn(WorkloadId) -> bool) -> Vec<Step> {
+        let mut waiting: BTreeMap<Waiting, (SimTime, EventId, Observation)> = BTreeMap::new();
+        let records = self.journal.observations().iter().take_while(|record| record.at <= at);
+        for record in records {
+            if let Some((who, workload)) = keeps_waiting(&record.observation)
+                && is_its(workload)
+            {
+                waiting.entry(who).or_insert((record.at, record.cause, record.observation));
+            } else if let Some(who) = lets_go(&record.observation) {
+                waiting.remove(&who);
+            }
+            // A pod that came to be waits for itself.
+            if let Observation::PodStarted { workload, .. } = record.observation {
+                waiting.remove(&Waiting::Controller(workload));
+            }
+        }
+        let mut facts: Vec<_> = waiting.into_values().collect();
+        facts.sort_by_key(|(at, cause, _)| (*at, *cause));
+        let (mut steps, mut told) = (Vec::new(), BTreeSet::new());
+        for (at, cause, observation) in facts {
+            let Some(step) = self.step(at, &observation) else { continue };
+            if told.len() < TOLD_MAX && told.insert(step.text.clone()) {
+                steps.extend(self.steps(cause));
+                steps.push(step);
+            }
+        }
+        steps
+    }
+
+    /// Who still has the volume that a pod waits for, and until when.
+    pub(super) fn volume_sentence(
+        &self,
+        workload: WorkloadId,
+        holder: NodeId,
+        free_at: SimTime,
+    ) -> String {
+        let (name, node) = (self.blueprint.workload_name(workload), self.node_name(holder));
+        let until = if free_at == SimTime::MAX {
+            "until no pod needs it there, and for 6 minutes more if the node is silent then"
+                .to_owned()
+        } else {
+            let millis = free_at.as_millis();
+            let secs = millis / 1000;
+            let clock = format!("{:02}:{:02}:{:02}", secs / 3600, secs % 3600 / 60, secs % 60);
+            format!("until {clock}, 6 minutes after the last pod that needed it there was gone")
+        };
+        format!("a volume of a pod of {name} is still attached to {node}, {until}")
+    }
+}
