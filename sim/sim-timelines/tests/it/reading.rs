@@ -345,7 +345,8 @@ fn every_operation_does_what_it_says() {
         (
             "{at: 0, op: cordon, nodes: all}, {at: 1, op: scale, name: web, replicas: 3}, {at: 40, op: \
              addNodes, nodes: [{zones: [a], perZone: 2, cpu: 4, memory: 16Gi, pods: 110}]}",
-            "pods: {bound: {count: 1, first: 40}, atEndByZone: {a: 2, b: 1}}",
+            "{zones: {a: {readyAgain: {first: null}}}, pods: {bound: {count: 1, first: 40}, atEndByZone: \
+             {a: 2, b: 1}}}",
         ),
         // There and back again: the old ReplicaSet.
         (
