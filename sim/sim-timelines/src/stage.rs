@@ -118,7 +118,7 @@ pub(crate) fn read(
     let loads = load::read(&fields, &objects, diagnostics);
     let duration = duration(&fields, timeline, diagnostics);
     let arrivals = script.arrivals(&objects, timeline, zero_at, diagnostics);
-    let script = script.resolve(&blueprint, &objects, (&arrivals, &added), zero_at, diagnostics);
+    let script = script.resolve(&blueprint, &objects, &arrivals, &added, zero_at, diagnostics);
     if has_errors(&diagnostics[known_count..]) {
         return None;
     }

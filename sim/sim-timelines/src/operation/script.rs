@@ -239,7 +239,8 @@ impl<'a> Script<'a> {
         &self,
         blueprint: &Blueprint,
         objects: &Objects,
-        (arrivals, added): (&[(SimTime, WorkloadId, String)], &[(usize, Vec<NodeId>)]),
+        arrivals: &[(SimTime, WorkloadId, String)],
+        added: &[(usize, Vec<NodeId>)],
         zero_at: SimTime,
         diagnostics: &mut Vec<Diagnostic>,
     ) -> Vec<(SimTime, Operation)> {
