@@ -2,6 +2,8 @@
 
 use report_data::{GuaranteeResult, Metric, Position, Unit};
 
+use crate::storage::bytes;
+
 /// A span: `0s`, `350ms`, `12.5s`, `5m 12s`, `2h 03m`.
 pub(crate) fn span(ns: u64) -> String {
     const MILLI: u64 = 1_000_000;
@@ -51,7 +53,11 @@ const FIGURES_MAX: usize = 4;
 fn figures(guarantee: &GuaranteeResult) -> Option<String> {
     let worst_run = guarantee.worst_run.and_then(|run| usize::try_from(run).ok());
     let told = |figure: &Metric| {
-        let show = |it: i64| value(it, figure.unit);
+        let is_of_bytes = figure.unit == Unit::Count && figure.name.ends_with("Bytes");
+        let show = |it: i64| match u64::try_from(it) {
+            Ok(count) if is_of_bytes => bytes(count),
+            _ => value(it, figure.unit),
+        };
         let worst = worst_run.and_then(|run| *figure.values.get(run)?);
         let measured = match figure.quantiles() {
             None => "was not measured".to_owned(),

@@ -169,15 +169,17 @@ fn an_expression_shows_its_figures_in_every_form() {
         ..guarantee("it", verdict)
     };
     let lost = count("lostRequests", "shop/web", [3, 120, 7]);
+    let gone = count("lostBytes", "buckets", [0, 3 << 30, 0]);
     let away = metric("outageSeconds", "shop/web", Unit::Nanoseconds, [0, 0, 0]);
     let nobody = Metric {
         values: vec![None; 3],
         ..metric("availability", "shop/api", Unit::PartsPerMillion, [0; 3])
     };
     let told = "lostRequests of shop/web 3 to 120 (median 7, worst run 120), outageSeconds of shop/web 0s, \
-                availability of shop/api was not measured";
+                availability of shop/api was not measured, lostBytes of buckets 0 bytes to 3.0 GiB \
+                (median 0 bytes, worst run 3.0 GiB)";
     for verdict in [Verdict::Held, Verdict::Violated] {
-        let figures = vec![lost.clone(), away.clone(), nobody.clone()];
+        let figures = vec![lost.clone(), away.clone(), nobody.clone(), gone.clone()];
         let mut report = report();
         report.results[0].guarantees = vec![expression(verdict, figures)];
         let options = Options::default();

@@ -95,15 +95,17 @@ impl<E> Story<'_, E> {
         free_at: SimTime,
     ) -> String {
         let (name, node) = (self.blueprint.workload_name(workload), self.node_name(holder));
-        let until = if free_at == SimTime::MAX {
-            "until no pod needs it there, and for 6 minutes more if the node is silent then"
-                .to_owned()
-        } else {
-            let millis = free_at.as_millis();
-            let secs = millis / 1000;
-            let clock = format!("{:02}:{:02}:{:02}", secs / 3600, secs % 3600 / 60, secs % 60);
-            format!("until {clock}, 6 minutes after the last pod that needed it there was gone")
-        };
-        format!("a volume of a pod of {name} is still attached to {node}, {until}")
+        if free_at == SimTime::MAX {
+            return format!(
+                "a volume of a pod of {name} is still attached to {node}, where a pod needs it: one on a \
+                 silent node is gone when the node is back, deleted, or tainted out of service"
+            );
+        }
+        let secs = free_at.as_millis() / 1000;
+        let clock = format!("{:02}:{:02}:{:02}", secs / 3600, secs % 3600 / 60, secs % 60);
+        format!(
+            "a volume of a pod of {name} is still attached to {node} until {clock} (a silent node loses \
+             it by force, 6 minutes after its pod is gone), and is tried again ever more slowly"
+        )
     }
 }
