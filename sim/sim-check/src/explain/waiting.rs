@@ -109,3 +109,80 @@ impl<E> Story<'_, E> {
         )
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use model_api::Blueprint;
+    use model_api::blueprint::NodeSpec;
+    use model_api::fault::FaultPlan;
+    use model_api::kube::{PodTemplate, ResourceQuota, Workload, WorkloadKind};
+    use sim_kernel::{Journal, Recorder as _, SimSpan};
+
+    use super::*;
+
+    fn blueprint() -> Blueprint {
+        let mut blueprint = Blueprint::default();
+        let mut spec = NodeSpec::default();
+        spec.node.name = "a-0".to_owned();
+        blueprint.nodes.push(spec);
+        for name in ["web", "other"] {
+            blueprint.workloads.push(Workload {
+                kind: WorkloadKind::ReplicaSet,
+                namespace: "shop".to_owned(),
+                name: name.to_owned(),
+                replicas: 1,
+                selector: None,
+                min_ready: SimSpan::ZERO,
+                template: PodTemplate::default(),
+                origin: model_api::Origin::default(),
+            });
+        }
+        blueprint.quotas.push(ResourceQuota {
+            namespace: "shop".to_owned(),
+            name: "small".to_owned(),
+            ..ResourceQuota::default()
+        });
+        blueprint
+    }
+
+    /// What pods of the first workload wait for after a minute.
+    fn check(seen: &[(u64, Observation)], expected: &[&str]) {
+        let (blueprint, plan) = (blueprint(), FaultPlan::default());
+        let mut journal: Journal<(), Observation> = Journal::new();
+        for (secs, observation) in seen {
+            journal.observe(SimTime::from_secs(*secs), EventId::NONE, *observation);
+        }
+        let story = Story::new(&journal, &blueprint, &plan);
+        let steps = story.obstacles(SimTime::from_secs(60), |it| it == WorkloadId(0));
+        let told: Vec<&str> = steps.iter().map(|step| step.text.as_str()).collect();
+        assert_eq!(told, expected, "{seen:?}");
+    }
+
+    #[test]
+    fn what_still_waits_is_told_once() {
+        let workload = WorkloadId(0);
+        let quota = |workload| Observation::PodOverQuota { workload, quota: 0 };
+        let held = |pod, free_at| {
+            let (pod, holder) = (PodId(pod), NodeId(0));
+            Observation::PodVolumeHeld { pod, workload, holder, free_at }
+        };
+        let started = |pod| Observation::PodStarted { pod: PodId(pod), workload };
+        let over = "ResourceQuota shop/small refuses a pod of shop/web";
+        let until = "a volume of a pod of shop/web is still attached to a-0 until 00:06:00 (a silent node \
+                     loses it by force, 6 minutes after its pod is gone), and is tried again ever more \
+                     slowly";
+        let needed = "a volume of a pod of shop/web is still attached to a-0, where a pod needs it: one \
+                      on a silent node is gone when the node is back, deleted, or tainted out of service";
+        check(&[], &[]);
+        check(&[(5, quota(workload)), (9, quota(workload))], &[over]);
+        check(&[(5, quota(WorkloadId(1)))], &[]);
+        check(&[(5, quota(workload)), (9, started(3))], &[]);
+        check(&[(90, quota(workload))], &[]);
+        check(
+            &[(5, held(3, SimTime::from_secs(360))), (7, held(4, SimTime::from_secs(360)))],
+            &[until],
+        );
+        check(&[(5, held(3, SimTime::MAX)), (6, quota(workload))], &[needed, over]);
+        check(&[(5, held(3, SimTime::MAX)), (9, started(3))], &[]);
+    }
+}
