@@ -106,7 +106,9 @@ pub enum Promise {
     Sometimes(Predicate),
     /// `returns(goodput(service), 95%, 10m)`: within this time after the last fault struck, the share
     /// of requests that are answered well is back at so much of what it was from the start to the first
-    /// fault (of all of them, when nobody asked before), over the next 30 s, and stays there.
+    /// fault (of all of them, when nobody asked before), over the next 30 s, and stays there. A fourth
+    /// word, `after_end`, counts from the end of the last fault that ends: the trigger is gone, and what
+    /// it left behind is to be gone soon after. A fault that never ends counts from its beginning.
     Returns {
         /// The Service whose requests these are.
         service: ServiceId,
@@ -114,6 +116,8 @@ pub enum Promise {
         to_ppm: u32,
         /// How soon.
         within: SimSpan,
+        /// Counted from the end of faults, not from their beginning.
+        after_end: bool,
     },
     /// `statically_stable(service, 99%)`: whenever control planes are frozen, the Service answers this
     /// share of its requests again before they thaw, so that no write of theirs was needed for it.

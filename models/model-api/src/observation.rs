@@ -561,6 +561,10 @@ pub enum Observation {
         pod: PodId,
         /// Its workload.
         workload: WorkloadId,
+        /// That node.
+        holder: NodeId,
+        /// When it is detached by force; [`SimTime::MAX`] while a pod there needs it.
+        free_at: SimTime,
     },
     /// The image is on the node.
     PodImagePulled {

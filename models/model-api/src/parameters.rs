@@ -14,6 +14,23 @@ pub enum PodCpu {
     NodeShare,
 }
 
+/// How many requests a client of the API sends: client-go's token bucket (`--kube-api-qps`,
+/// `--kube-api-burst`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClientRate {
+    /// Tokens that come back in 1000 s; nothing is no limit at all.
+    pub per_1000_secs: Option<u64>,
+    /// Tokens of a full bucket.
+    pub burst: u64,
+}
+
+impl ClientRate {
+    /// A limit in requests per second.
+    pub const fn per_second(rate: u64, burst: u64) -> Self {
+        Self { per_1000_secs: Some(rate * 1000), burst }
+    }
+}
+
 /// Every timer and rate. Defaults are those of Kubernetes 1.36 and CloudNativePG 1.30 unless marked
 /// **assumption**: those are not upstream facts, and a report lists them.
 #[derive(Clone, Debug, PartialEq)]
@@ -46,6 +63,12 @@ pub struct Parameters {
     pub leader_lease_duration: SimSpan,
     /// Leader election `retryPeriod`: 2 s.
     pub leader_retry_period: SimSpan,
+    /// Each controller's client: 20 requests/s, burst 30
+    /// (pkg/controller/apis/config/v1alpha1/defaults.go).
+    pub controller_client: ClientRate,
+    /// kube-scheduler's client: 50 requests/s, burst 100
+    /// (pkg/scheduler/apis/config/v1/defaults.go).
+    pub scheduler_client: ClientRate,
     /// From the start of a new leader until its caches are filled, least and most. **Assumption.**
     pub leader_start: Range,
     /// From the boot of a control-plane machine until its API server answers, least and most.
@@ -190,6 +213,8 @@ impl Default for Parameters {
             terminated_pod_gc_threshold: 12_500,
             leader_lease_duration: SimSpan::from_secs(15),
             leader_retry_period: SimSpan::from_secs(2),
+            controller_client: ClientRate::per_second(20, 30),
+            scheduler_client: ClientRate::per_second(50, 100),
             leader_start: Range::millis(1000, 10_000),
             apiserver_start: Range::millis(5000, 30_000),
             max_requests_inflight: 400,

@@ -5,13 +5,14 @@
 //! # Not modelled
 //! What an API server does with too many requests: [`crate::priority_and_fairness`].
 //! # Defaults and their sources
-//! `--kube-api-qps` 20 and `--kube-api-burst` 30 of kube-controller-manager, for each of its
-//! controllers (pkg/controller/apis/config/v1alpha1/defaults.go, 1.36); 50 and 100 of the scheduler.
+//! [`model_api::Parameters::controller_client`], for each controller of kube-controller-manager;
+//! [`model_api::Parameters::scheduler_client`].
 //! # Invariants
 //! In any second no more than the burst and the rate together go out.
 //! # Checked against
 //! The recorded loss of a zone of twenty nodes.
 
+use model_api::parameters::ClientRate;
 use sim_kernel::{SimSpan, SimTime};
 
 /// A token bucket that is asked in the order of time.
@@ -24,19 +25,11 @@ pub struct ClientLimiter {
 }
 
 impl ClientLimiter {
-    /// A full bucket of `burst` tokens, `rate` of which come back every second.
-    pub fn new(rate: u64, burst: u64) -> Self {
-        Self { interval: SimSpan::from_secs(1) / rate, burst, full_at: SimTime::ZERO }
-    }
-
-    /// The client of one controller of kube-controller-manager.
-    pub fn of_controller() -> Self {
-        Self::new(20, 30)
-    }
-
-    /// The client of kube-scheduler.
-    pub fn of_scheduler() -> Self {
-        Self::new(50, 100)
+    /// A full bucket.
+    pub fn of(rate: ClientRate) -> Self {
+        let second = SimSpan::from_secs(1);
+        let interval = rate.per_1000_secs.map_or(SimSpan::ZERO, |rate| second * 1000 / rate.max(1));
+        Self { interval, burst: rate.burst, full_at: SimTime::ZERO }
     }
 
     /// When a request that is made now goes out.
@@ -53,10 +46,17 @@ mod tests {
 
     #[test]
     fn a_burst_goes_at_once_and_the_rest_at_the_rate() {
-        let mut limiter = ClientLimiter::of_controller();
+        let mut limiter = ClientLimiter::of(ClientRate::per_second(20, 30));
         let now = SimTime::from_secs(10);
         let sent: Vec<u64> = (0..33).map(|_| (limiter.reserve(now) - now).as_millis()).collect();
         assert_eq!(sent[29..], [0, 50, 100, 150]);
         assert_eq!(limiter.reserve(SimTime::from_secs(20)), SimTime::from_secs(20));
+    }
+
+    #[test]
+    fn a_client_without_a_limit_never_waits() {
+        let mut limiter = ClientLimiter::of(ClientRate { per_1000_secs: None, burst: 1 });
+        let now = SimTime::from_secs(10);
+        assert!((0..99).all(|_| limiter.reserve(now) == now));
     }
 }

@@ -218,6 +218,9 @@ pub struct GuaranteeResult {
     pub unit: Unit,
     /// The measured value of each run.
     pub values: Vec<Option<i64>>,
+    /// Of an expression: every figure that it names, with the value of each run.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub figures: Vec<Metric>,
     /// The run that broke it worst.
     pub worst_run: Option<u64>,
     /// How it came to the worst run.

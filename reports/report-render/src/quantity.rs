@@ -1,6 +1,8 @@
 //! Figures as people write them.
 
-use report_data::{GuaranteeResult, Position, Unit};
+use report_data::{GuaranteeResult, Metric, Position, Unit};
+
+use crate::storage::bytes;
 
 /// A span: `0s`, `350ms`, `12.5s`, `5m 12s`, `2h 03m`.
 pub(crate) fn span(ns: u64) -> String {
@@ -44,8 +46,43 @@ pub(crate) fn value(value: i64, unit: Unit) -> String {
     }
 }
 
+/// Figures of an expression that are named before the rest is counted.
+const FIGURES_MAX: usize = 4;
+
+/// What was measured of the figures that an expression names; `None` when it names none.
+fn figures(guarantee: &GuaranteeResult) -> Option<String> {
+    let worst_run = guarantee.worst_run.and_then(|run| usize::try_from(run).ok());
+    let told = |figure: &Metric| {
+        let is_of_bytes = figure.unit == Unit::Count && figure.name.ends_with("Bytes");
+        let show = |it: i64| match u64::try_from(it) {
+            Ok(count) if is_of_bytes => bytes(count),
+            _ => value(it, figure.unit),
+        };
+        let worst = worst_run.and_then(|run| *figure.values.get(run)?);
+        let measured = match figure.quantiles() {
+            None => "was not measured".to_owned(),
+            Some(it) if it.min == it.max => show(it.min),
+            Some(it) => {
+                let median = format!("median {}", show(it.p50));
+                let worst = worst.map(|it| format!(", worst run {}", show(it))).unwrap_or_default();
+                format!("{} to {} ({median}{worst})", show(it.min), show(it.max))
+            }
+        };
+        format!("{} of {} {measured}", figure.name, figure.subject)
+    };
+    let mut all: Vec<String> = guarantee.figures.iter().take(FIGURES_MAX).map(told).collect();
+    let rest = guarantee.figures.len().saturating_sub(FIGURES_MAX);
+    if rest > 0 {
+        all.push(format!("{rest} more"));
+    }
+    (!all.is_empty()).then(|| all.join(", "))
+}
+
 /// Least, median and greatest of the measured values; `None` when nothing was measured.
 pub(crate) fn spread(guarantee: &GuaranteeResult) -> Option<String> {
+    if let Some(figures) = figures(guarantee) {
+        return Some(figures);
+    }
     let mut values: Vec<i64> = guarantee.values.iter().flatten().copied().collect();
     values.sort_unstable();
     let (least, greatest) = (*values.first()?, *values.last()?);
@@ -64,6 +101,9 @@ pub(crate) fn spread(guarantee: &GuaranteeResult) -> Option<String> {
 /// The worst of the measured values beside what was promised: `worst 1m 06s, wanted <= 90s`; `None` when
 /// nothing was measured that has a unit.
 pub(crate) fn worst(guarantee: &GuaranteeResult) -> Option<String> {
+    if let Some(figures) = figures(guarantee) {
+        return Some(figures);
+    }
     if guarantee.unit == Unit::Count {
         return None;
     }

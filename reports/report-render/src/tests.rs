@@ -38,6 +38,7 @@ fn guarantee(name: &str, verdict: Verdict) -> GuaranteeResult {
         share_high: 0.9,
         unit: Unit::Nanoseconds,
         values: vec![Some(0), Some(75_250_000_000), None],
+        figures: Vec::new(),
         worst_run: Some(1),
         explanation: None,
         replay: Some("eidp-sim replay loss --run 1 --seed 7".to_owned()),
@@ -155,6 +156,42 @@ fn what_held_says_how_well_in_every_form() {
         let output = suites[0].test_cases[0].system_out.as_ref().expect("it says something");
         assert_eq!(output.to_string(), told);
     }
+}
+
+/// An expression shows what it looked at, whether it held or not.
+#[test]
+fn an_expression_shows_its_figures_in_every_form() {
+    let expression = |verdict, figures: Vec<Metric>| GuaranteeResult {
+        text: "services['shop/web'].lostRequests < 100".to_owned(),
+        unit: Unit::Count,
+        values: Vec::new(),
+        figures,
+        ..guarantee("it", verdict)
+    };
+    let lost = count("lostRequests", "shop/web", [3, 120, 7]);
+    let gone = count("lostBytes", "buckets", [0, 3 << 30, 0]);
+    let away = metric("outageSeconds", "shop/web", Unit::Nanoseconds, [0, 0, 0]);
+    let nobody = Metric {
+        values: vec![None; 3],
+        ..metric("availability", "shop/api", Unit::PartsPerMillion, [0; 3])
+    };
+    let told = "lostRequests of shop/web 3 to 120 (median 7, worst run 120), outageSeconds of shop/web 0s, \
+                availability of shop/api was not measured, lostBytes of buckets 0 bytes to 3.0 GiB \
+                (median 0 bytes, worst run 3.0 GiB)";
+    for verdict in [Verdict::Held, Verdict::Violated] {
+        let figures = vec![lost.clone(), away.clone(), nobody.clone(), gone.clone()];
+        let mut report = report();
+        report.results[0].guarantees = vec![expression(verdict, figures)];
+        let options = Options::default();
+        assert!(human(&report, options).contains(told), "{}", human(&report, options));
+        assert!(markdown(&report, options).contains(told), "{}", markdown(&report, options));
+    }
+    let many = (0..6).map(|nth| count("lostRequests", &format!("shop/s{nth}"), [0; 3]));
+    let mut report = report();
+    report.results[0].guarantees = vec![expression(Verdict::Held, many.collect())];
+    assert!(human(&report, Options::default()).contains("lostRequests of shop/s3 0, 2 more; held"));
+    let read: Report = serde_json::from_str(&json(&report)).expect("our own output");
+    assert_eq!(read, report);
 }
 
 #[test]

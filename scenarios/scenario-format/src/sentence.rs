@@ -12,7 +12,7 @@
 //!            | "retention" "(" data-set ")" (">=" | ">") duration
 //!            | "residency" "(" data-set "," 'text' ")"
 //!            | "latency" "(" service "," quantile ["," clients] ")" ("<=" | "<") duration
-//!            | "returns" "(" "goodput" "(" service ")" "," share "," duration ")"
+//!            | "returns" "(" "goodput" "(" service ")" "," share "," duration ["," "after_end"] ")"
 //!            | "statically_stable" "(" service "," share ")"
 //!            | "starts_from" "(" ("etcd" | "git") ")"
 //!            | "completes" "(" (action | 'text' | job) ")" ("<=" | "<") duration
@@ -85,8 +85,8 @@ pub enum PromiseSpec {
     Always(PredicateSpec),
     /// `sometimes predicate`
     Sometimes(PredicateSpec),
-    /// `returns(goodput(service), 95%, 10m)`
-    Returns { service: Spanned<String>, to_ppm: u32, within: SimSpan },
+    /// `returns(goodput(service), 95%, 10m)`, with `after_end` behind it or not
+    Returns { service: Spanned<String>, to_ppm: u32, within: SimSpan, after_end: bool },
     /// `statically_stable(service, 99%)`
     StaticallyStable { service: Spanned<String>, share_ppm: u32 },
     /// `starts_from(etcd)`
@@ -410,8 +410,19 @@ impl<'a> Parser<'a> {
         let to_ppm = self.share_value()?.ppm;
         self.symbol(",")?;
         let within = self.span()?;
+        let after_end = self.tokens.peek().is_some_and(|next| next.text == ",");
+        if after_end {
+            self.symbol(",")?;
+            let word = self.word("`after_end`")?;
+            if word.text != "after_end" {
+                let message = format!("expected `after_end` or `)`, found `{}`", word.text);
+                let help =
+                    "`after_end` counts from the end of the last fault, not from its beginning";
+                return Err(error(word.span, message).help(help));
+            }
+        }
         self.symbol(")")?;
-        Ok(PromiseSpec::Returns { service, to_ppm, within })
+        Ok(PromiseSpec::Returns { service, to_ppm, within, after_end })
     }
 
     fn statically_stable(&mut self) -> Result<PromiseSpec, Diagnostic> {
@@ -631,6 +642,7 @@ mod tests {
             "sometimes pod_evicted",
             "never no_endpoints(shop/frontend) for 99% of runs",
             "returns(goodput(shop/frontend), 95%, 10m)",
+            "returns(goodput(shop/frontend), 95%, 10m, after_end)",
             "statically_stable(*, 99%) for 99% of runs",
             "starts_from(etcd)",
             "starts_from( git )",
@@ -701,6 +713,7 @@ mod tests {
             ("always within_region(EU)", 22, "takes a text"),
             ("always within_region", 8, "needs to know"),
             ("returns(latency(a/b), 95%, 10m)", 9, "is no signal"),
+            ("returns(goodput(a/b), 95%, 10m, later)", 33, "expected `after_end`"),
             ("statically_stable(a/b)", 22, "expected `,`"),
             ("starts_from(nothing)", 13, "nothing starts from"),
             ("starts_from(etcd", 17, "expected `)`"),

@@ -83,6 +83,7 @@ pub(crate) fn scenario(
             share_high: judgement.share.high,
             unit: unit(&guarantee.promise),
             values: judgement.values,
+            figures: figures(blueprint, &guarantee.promise, measures),
             worst_run: judgement.worst_run,
             explanation,
             replay: judgement.worst_run.map(|run| {
@@ -120,6 +121,21 @@ pub(crate) fn scenario(
             .map(|probe| format!("{}: {}", probe.crate_name(), probe.description()))
             .collect(),
     }
+}
+
+/// What an expression looks at, in every run.
+fn figures(blueprint: &Blueprint, promise: &Promise, measures: &[RunMeasures]) -> Vec<Metric> {
+    let Promise::Cel { source } = promise else { return Vec::new() };
+    let metric = |figure: sim_check::Blamed| {
+        let seen: Vec<_> = measures.iter().map(|run| sim_check::measured(figure, run)).collect();
+        Metric {
+            name: figure.figure_name().to_owned(),
+            subject: figure.subject(blueprint),
+            unit: seen.first().map_or(Unit::Count, |(unit, _)| *unit),
+            values: seen.into_iter().map(|(_, value)| value).collect(),
+        }
+    };
+    sim_check::named_figures(source, blueprint).into_iter().map(metric).collect()
 }
 
 fn verdict(verdict: Verdict) -> report_data::Verdict {

@@ -37,6 +37,39 @@ pub(crate) fn blamed(
     found
 }
 
+/// Every figure that an expression names.
+pub(crate) fn named(
+    expression: &IdedExpr,
+    context: &Context<'_, '_>,
+    blueprint: &Blueprint,
+) -> Vec<Blamed> {
+    let mut found = Vec::new();
+    Search { context, blueprint, found: &mut found }.walk(expression);
+    found
+}
+
+impl Blamed {
+    /// What it is called in expressions.
+    pub const fn figure_name(self) -> &'static str {
+        match self {
+            Self::Service(_, figure) => figure.name(),
+            Self::Database(_, figure) => figure.name(),
+            Self::Workload(_, figure) => figure.name(),
+            Self::Pool(_, figure) => figure.name(),
+        }
+    }
+
+    /// Of what it is.
+    pub fn subject(self, blueprint: &Blueprint) -> String {
+        match self {
+            Self::Service(id, _) => blueprint.service_name(id),
+            Self::Database(id, _) => blueprint.database_name(id),
+            Self::Workload(id, _) => blueprint.workload_name(id),
+            Self::Pool(id, _) => blueprint.pools[id.index()].name.clone(),
+        }
+    }
+}
+
 struct Search<'a, 'b, 'c> {
     context: &'a Context<'b, 'c>,
     blueprint: &'a Blueprint,

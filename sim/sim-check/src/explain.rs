@@ -32,6 +32,7 @@ mod slow;
 mod storage;
 mod strained;
 mod timeline;
+mod waiting;
 mod webhook;
 mod writes;
 
@@ -83,11 +84,13 @@ impl<'a, E> Story<'a, E> {
             text: text.to_owned(),
             position: None,
         };
+        if outage.served_at.is_none() {
+            steps.extend(self.obstacles_of(service, bad_until));
+        }
         steps.extend(ending_words(outage, is_cured_later).map(|(at, text)| end(at, text)));
         steps.extend(self.reversions(service, outage.until));
         // The last pod may come when enough is answered already.
-        steps.sort_by_key(|step| step.at_ns);
-        steps.dedup();
+        in_order(&mut steps);
         let is_served = outage.served_at.is_some();
         let mut outage_parts = self.parts(ending, outage.from, bad_until, is_served);
         let length_ns = outage.backlog().as_nanos();
@@ -363,9 +366,8 @@ impl<'a, E> Story<'a, E> {
                 );
                 return Some((text, Some(quota.origin.of("spec.hard"))));
             }
-            O::PodVolumeHeld { workload: id, .. } => {
-                let text = format!("a volume of {} is still attached elsewhere", workload(id));
-                return Some((text, None));
+            O::PodVolumeHeld { workload: id, holder, free_at, .. } => {
+                self.volume_sentence(id, holder, free_at)
             }
             O::MasterDisruptionStarted => "every zone is lost: evictions stop".to_owned(),
             O::PodDeletionRequested { workload: id, reason: DeletionReason::Taint, .. } => {
@@ -457,6 +459,18 @@ impl<'a, E> Story<'a, E> {
         };
         Some((text, None))
     }
+}
+
+/// Steps in the order of time, each once.
+fn in_order(steps: &mut Vec<Step>) {
+    steps.sort_by_key(|step| step.at_ns);
+    let mut told: Vec<(u64, String)> = Vec::new();
+    steps.retain(|step| {
+        told.retain(|(at_ns, _)| *at_ns == step.at_ns);
+        let is_new = told.iter().all(|(_, text)| *text != step.text);
+        told.push((step.at_ns, step.text.clone()));
+        is_new
+    });
 }
 
 /// How an outage ends, in words.

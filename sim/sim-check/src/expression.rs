@@ -7,6 +7,7 @@ use model_api::guarantee::figure::{
     WorkloadFigure,
 };
 use model_api::{Blueprint, DatabaseId, ServiceId, WorkloadId};
+use report_data::Unit;
 use sim_kernel::SimSpan;
 
 use crate::blame::{self, Blamed};
@@ -50,6 +51,48 @@ pub fn blamed(source: &str, measures: &RunMeasures, blueprint: &Blueprint) -> Ve
     let expression = Expression::new(source);
     let context = context(measures, blueprint);
     blame::blamed(expression.program.expression(), &context, blueprint)
+}
+
+/// Every figure that an expression names, in the order in which it names them.
+pub fn named_figures(source: &str, blueprint: &Blueprint) -> Vec<Blamed> {
+    let expression = Expression::new(source);
+    blame::named(expression.program.expression(), &Context::default(), blueprint)
+}
+
+/// What a figure was in a run, and its unit; no value where there was nothing to measure. Shares and
+/// ratios are parts per million, times nanoseconds.
+pub fn measured(figure: Blamed, measures: &RunMeasures) -> (Unit, Option<i64>) {
+    let seconds = |name: &str| name.ends_with("Seconds");
+    let (is_whole, is_time, value) = match figure {
+        Blamed::Service(id, figure) => {
+            let value = service_figure(&measures.services[id.index()], figure);
+            (figure.is_whole(), seconds(figure.name()), value)
+        }
+        Blamed::Database(id, figure) => {
+            let value = database_figure(&measures.databases[id.index()], figure);
+            (figure.is_whole(), seconds(figure.name()), value)
+        }
+        Blamed::Workload(id, figure) => {
+            let seen = measures.memory.get(&id).copied().unwrap_or_default();
+            (true, false, Some(workload_figure(&seen, figure)))
+        }
+        Blamed::Pool(id, figure) => {
+            let value = measures.pools.get(id.index()).map(|seen| pool_figure(seen, figure));
+            (figure.is_whole(), seconds(figure.name()), value)
+        }
+    };
+    let (unit, scale) = match (is_whole, is_time) {
+        (true, _) => (Unit::Count, 1.0),
+        (false, true) => (Unit::Nanoseconds, 1e9),
+        (false, false) => (Unit::PartsPerMillion, 1e6),
+    };
+    let value = value.and_then(|value| match value {
+        Value::Int(value) => Some(value),
+        #[expect(clippy::cast_possible_truncation, reason = "a cast keeps to the bounds of i64")]
+        Value::Float(value) => Some((value * scale).round() as i64),
+        _ => None,
+    });
+    (unit, value)
 }
 
 /// What an expression sees.
@@ -211,6 +254,34 @@ mod tests {
             &[(1, outages)],
         );
         check("1 > 2", &[]);
+    }
+
+    #[test]
+    fn every_figure_that_is_named_is_shown() {
+        let service = model_api::kube::Service {
+            namespace: "shop".to_owned(),
+            name: "web".to_owned(),
+            ..Default::default()
+        };
+        let blueprint = Blueprint { services: vec![service], ..Blueprint::default() };
+        let plan = model_api::fault::FaultPlan::default();
+        let subjects = crate::Subjects::new(&blueprint, &plan, &[]);
+        let mut measures = crate::Monitor::new(&subjects).finish(sim_kernel::SimTime::ZERO);
+        // In the unit of thousandths of a request, times 2 × 10⁹.
+        measures.services[0].offered = 4 * 2_000_000_000_000;
+        measures.services[0].served = 3 * 2_000_000_000_000;
+        let source = "services['shop/web'].availability > 0.5 && services['shop/web'].lostRequests \
+                      < 9 || services.all(it, services[it].outageSeconds < 1.0)";
+        let figures = named_figures(source, &blueprint).into_iter();
+        let told =
+            figures.map(|it| (it.figure_name(), it.subject(&blueprint), measured(it, &measures)));
+        let web = || "shop/web".to_owned();
+        let expected = [
+            ("availability", web(), (Unit::PartsPerMillion, Some(750_000))),
+            ("lostRequests", web(), (Unit::Count, Some(1))),
+            ("outageSeconds", web(), (Unit::Nanoseconds, Some(0))),
+        ];
+        assert_eq!(told.collect::<Vec<_>>(), expected);
     }
 
     #[test]

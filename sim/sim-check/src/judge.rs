@@ -12,7 +12,7 @@ use crate::data::{self, Judged};
 use crate::expression::Expression;
 use crate::goodput::Returned;
 use crate::interval::{Interval, proportion};
-use crate::measures::{RunMeasures, ServiceMeasures};
+use crate::measures::{RunMeasures, ServiceMeasures, returns_count_from};
 use crate::premise;
 use crate::signal::Signals;
 
@@ -226,8 +226,10 @@ fn measure(promise: &Promise, measures: &RunMeasures) -> (RunVerdict, Option<i64
         Promise::Returns { .. } if measures.faults.is_empty() => {
             (not_exercised("no fault is planned that the goodput could return from"), None)
         }
-        Promise::Returns { service, to_ppm, within } => {
-            judge_return(measures.returns[&(*service, *to_ppm)], *within, measures)
+        Promise::Returns { service, to_ppm, within, after_end } => {
+            let seen = measures.returns[&(*service, *to_ppm, *after_end)];
+            let from = returns_count_from(&measures.faults, *after_end);
+            judge_return(seen, (*within, from), measures)
         }
         Promise::StaticallyStable { service, share_ppm } => {
             match measures.stable[&(*service, *share_ppm)] {
@@ -305,7 +307,7 @@ const A_LOSS: &str = "a loss of data, before it was known what a restore brings 
 /// What became of a goodput that was to be back within this time.
 fn judge_return(
     seen: Returned,
-    within: SimSpan,
+    (within, from): (SimSpan, Option<SimTime>),
     measures: &RunMeasures,
 ) -> (RunVerdict, Option<i64>) {
     match seen {
@@ -320,8 +322,7 @@ fn judge_return(
         }
         Returned::After(seen) => (held_if(seen <= within), span(seen)),
         Returned::Below => {
-            let last = measures.faults.iter().flatten().map(|fault| fault.at).max();
-            let had = last.map_or(SimSpan::MAX, |at| measures.end.saturating_since(at));
+            let had = from.map_or(SimSpan::MAX, |at| measures.end.saturating_since(at));
             if had < within {
                 return (undecided("the run ended before the goodput had to be back"), None);
             }

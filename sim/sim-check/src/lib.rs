@@ -38,7 +38,7 @@ pub use budget::AlertSeen;
 pub use clients::{ClientMeasures, QUANTILES_PPM};
 pub use data::{DataMeasures, Exposure};
 pub use explain::{Moment, Story};
-pub use expression::blamed;
+pub use expression::{blamed, measured, named_figures};
 pub use goodput::Returned;
 pub use interval::{Interval, proportion};
 pub use judge::{GuaranteeJudgement, Verdict, judge};

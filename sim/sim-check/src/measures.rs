@@ -41,7 +41,7 @@ pub struct Subjects {
     /// Which latencies are asked for.
     latencies: Vec<(ServiceId, u32)>,
     /// Which goodputs must return, to what share.
-    returns: Vec<(ServiceId, u32)>,
+    returns: Vec<(ServiceId, u32, bool)>,
     /// Which Services must settle, at what share of their requests.
     settling: Vec<(ServiceId, u32)>,
     /// Which Services must answer what share of requests while control planes are frozen.
@@ -107,8 +107,8 @@ impl Subjects {
                     subjects.latencies.push((*service, *quantile_ppm));
                     subjects.keeps_segments[service.index()] = true;
                 }
-                Promise::Returns { service, to_ppm, .. } => {
-                    subjects.returns.push((*service, *to_ppm));
+                Promise::Returns { service, to_ppm, after_end, .. } => {
+                    subjects.returns.push((*service, *to_ppm, *after_end));
                     subjects.keeps_segments[service.index()] = true;
                 }
                 Promise::StaticallyStable { service, share_ppm } => {
@@ -235,9 +235,11 @@ impl<'a> Monitor<'a> {
             .subjects
             .returns
             .iter()
-            .map(|&(service, to_ppm)| {
+            .map(|&(service, to_ppm, after_end)| {
                 let segments = &self.segments[service.index()];
-                ((service, to_ppm), goodput::returned(segments, struck, to_ppm))
+                let last = returns_count_from(&self.faults, after_end);
+                let struck = struck.map(|(first, _)| first).zip(last);
+                ((service, to_ppm, after_end), goodput::returned(segments, struck, to_ppm))
             })
             .collect();
         let frozen = self.frozen(end);
@@ -495,7 +497,7 @@ pub struct RunMeasures {
     /// Latencies that guarantees ask for; `None` when nothing was answered.
     pub latencies: BTreeMap<(ServiceId, u32), Option<SimSpan>>,
     /// What became of goodputs after the last fault, where guarantees ask for it.
-    pub returns: BTreeMap<(ServiceId, u32), Returned>,
+    pub returns: BTreeMap<(ServiceId, u32, bool), Returned>,
     /// How long Services that guarantees ask for took at most to answer their share of requests again
     /// while control planes were frozen: `Some(None)` when they did not, `None` when none was frozen.
     pub stable: BTreeMap<(ServiceId, u32), Option<Option<SimSpan>>>,
@@ -723,6 +725,16 @@ pub struct FaultMeasures {
     pub ended_at: Option<SimTime>,
     /// When it had done all that it was for, of actions that can.
     pub completed_at: Option<SimTime>,
+}
+
+/// The moment from which a return counts: when the last fault struck, or, `after_end`, when the last one
+/// that ended did, if that was later.
+pub(crate) fn returns_count_from(
+    faults: &[Option<FaultMeasures>],
+    after_end: bool,
+) -> Option<SimTime> {
+    let counted = |fault: &FaultMeasures| fault.ended_at.filter(|_| after_end).unwrap_or(fault.at);
+    faults.iter().flatten().map(counted).max()
 }
 
 /// Requests answered well in a stretch, in thousandths.

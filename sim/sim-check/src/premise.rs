@@ -17,7 +17,7 @@ use model_api::guarantee::{Limit, Predicate, Promise, Subject};
 use sim_kernel::{SimSpan, SimTime};
 
 use crate::budget;
-use crate::measures::{RunMeasures, ServiceMeasures};
+use crate::measures::{RunMeasures, ServiceMeasures, returns_count_from};
 
 /// Why no design could have kept the promise in this run; `None` when one could.
 pub(crate) fn unwinnable(
@@ -69,8 +69,8 @@ fn is_kept_at_best(promise: &Promise, measures: &RunMeasures) -> bool {
             let from = seen.write_outage_max_at;
             is_avoidable((from, from + seen.write_outage_max), *limit, measures)
         }
-        Promise::Returns { within, .. } => {
-            let last = measures.faults.iter().flatten().map(|fault| fault.at).max();
+        Promise::Returns { within, after_end, .. } => {
+            let last = returns_count_from(&measures.faults, *after_end);
             let due = last.and_then(|at| at.checked_add(*within));
             due.is_none_or(|due| measures.dark.longest_within(due, measures.end).is_zero())
         }

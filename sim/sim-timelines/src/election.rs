@@ -36,8 +36,8 @@ pub(crate) struct Elections {
 
 #[derive(Debug)]
 enum Kind {
-    /// Two replicas of a component and their Lease.
-    Lease(ElectionConfig),
+    /// Replicas of a component and their Lease: the one that leads, and others.
+    Lease { config: ElectionConfig, standby_count: u32 },
     /// Members of etcd.
     Raft { config: etcd::RaftConfig, member_count: u32 },
 }
@@ -50,6 +50,7 @@ impl Elections {
         diagnostics: &mut Vec<Diagnostic>,
     ) -> Option<Self> {
         const KEYS: &[&str] = &[
+            "cleanup",
             "description",
             "duration",
             "flags",
@@ -62,6 +63,7 @@ impl Elections {
             "seed",
         ];
         const PARAMETERS: &[&str] = &[
+            "candidates",
             "component",
             "electionTimeoutMs",
             "heartbeatIntervalMs",
@@ -71,6 +73,7 @@ impl Elections {
             "preVote",
             "renewDeadline",
             "renewDeadlineSeconds",
+            "replicas",
             "retryPeriod",
             "retryPeriodSeconds",
         ];
@@ -88,7 +91,7 @@ impl Elections {
         let kind = if is_etcd {
             raft(&parameters, reference.unwrap_or_default(), timeline, diagnostics)
         } else {
-            lease(&parameters, diagnostics)
+            lease(&fields, &parameters, diagnostics)
         };
         let counted = summary.at(&["election", "count"]);
         let count = match counted {
@@ -103,7 +106,9 @@ impl Elections {
         let (mut gaps, mut terms) = (Vec::new(), Vec::new());
         for nth in 0..self.count {
             match &self.kind {
-                Kind::Lease(config) => gaps.push(take_over(config, streams, nth)),
+                Kind::Lease { config, standby_count } => {
+                    gaps.push(take_over(config, *standby_count, streams, nth));
+                }
                 Kind::Raft { config, member_count } => {
                     let elected = election(config, *member_count, streams, nth);
                     gaps.push(elected.after);
@@ -171,9 +176,17 @@ fn raft(
 }
 
 /// Replicas of a component.
-fn lease(parameters: &Fields<'_>, diagnostics: &mut Vec<Diagnostic>) -> Kind {
-    let mut span = |key: &str, key_of_seconds: &str, default: u64| {
-        let default = SimSpan::from_secs(default);
+fn lease(
+    scenario: &Fields<'_>,
+    parameters: &Fields<'_>,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> Kind {
+    // What the parameters do not say, the flags of the components may.
+    let flags = flags::read(scenario, diagnostics).parameters;
+    let candidates = ["candidates", "replicas"].into_iter().find(|it| parameters.get(it).is_some());
+    let candidates =
+        candidates.map_or(2, |key| parameters.count(key, 2, 2..=MEMBERS_MAX, diagnostics));
+    let mut span = |key: &str, key_of_seconds: &str, default: SimSpan| {
         let found = parameters.get(key).or_else(|| parameters.get(key_of_seconds));
         let Some(node) = found else { return default };
         // A number alone is one of seconds.
@@ -184,20 +197,26 @@ fn lease(parameters: &Fields<'_>, diagnostics: &mut Vec<Diagnostic>) -> Kind {
             default
         })
     };
-    let lease = span("leaseDuration", "leaseDurationSeconds", 15);
-    let retry = span("retryPeriod", "retryPeriodSeconds", 2);
-    Kind::Lease(ElectionConfig::new(lease, retry))
+    let lease = span("leaseDuration", "leaseDurationSeconds", flags.leader_lease_duration);
+    let retry = span("retryPeriod", "retryPeriodSeconds", flags.leader_retry_period);
+    Kind::Lease { config: ElectionConfig::new(lease, retry), standby_count: candidates - 1 }
 }
 
-/// From the death of a leader to the other replica's name in the Lease. The leader renewed last
-/// within a retry period; the other one saw that at its next look.
-fn take_over(config: &ElectionConfig, streams: Streams, nth: u64) -> SimSpan {
+/// From the death of a leader to another replica's name in the Lease. The leader renewed last within a
+/// retry period; each of the others saw that at its next look, and the first to look when the Lease has
+/// run out takes it.
+fn take_over(config: &ElectionConfig, standby_count: u32, streams: Streams, nth: u64) -> SimSpan {
     let key = EntityKey::of("candidate").part(nth);
     let renewed_at = SimTime::ZERO;
     let kill = streams.draw(key, KILL, 0).span_between(SimSpan::ZERO, config.retry_period);
-    let pause = |nth: u64| config.poll_pause(streams.draw(key, LOOK, nth));
-    let first_look = renewed_at + streams.draw(key, LOOK, 0).span_between(SimSpan::ZERO, pause(1));
-    let taken_at = takeover_at(first_look, config.lease, first_look, (2..40).map(pause));
+    let taken = (0..u64::from(standby_count)).map(|standby| {
+        let key = if standby == 0 { key } else { key.part(standby) };
+        let pause = |nth: u64| config.poll_pause(streams.draw(key, LOOK, nth));
+        let first_look =
+            renewed_at + streams.draw(key, LOOK, 0).span_between(SimSpan::ZERO, pause(1));
+        takeover_at(first_look, config.lease, first_look, (2..40).map(pause))
+    });
+    let taken_at = taken.min().expect("somebody waits");
     taken_at.saturating_since(renewed_at + kill)
 }
 
@@ -238,7 +257,8 @@ mod tests {
             format!("{{recording: {{reference: etcd {version}}}, parameters: {{{parameters}}}}}")
         };
         let lease = |secs: u64, retry: u64| {
-            Kind::Lease(ElectionConfig::new(SimSpan::from_secs(secs), SimSpan::from_secs(retry)))
+            let config = ElectionConfig::new(SimSpan::from_secs(secs), SimSpan::from_secs(retry));
+            Kind::Lease { config, standby_count: 1 }
         };
         let raft = |has_pre_vote, member_count| Kind::Raft {
             config: etcd::RaftConfig { has_pre_vote, ..etcd::RaftConfig::default() },
@@ -267,6 +287,32 @@ mod tests {
             let kind = read.map(|it| format!("{:?}", it.kind));
             assert_eq!(kind, Some(format!("{expected:?}")), "{scenario}");
         }
+    }
+
+    #[test]
+    fn flags_say_what_parameters_do_not() {
+        let scenario = "{flags: {kube-controller-manager: [--leader-elect-lease-duration=60s, \
+                        --leader-elect-retry-period=5s]}, parameters: {candidates: 4}}";
+        let mut diagnostics = Vec::new();
+        let read =
+            Elections::read(&parsed(scenario), &parsed("{}"), &Timeline::of(""), &mut diagnostics);
+        assert_eq!(diagnostics, []);
+        let config = ElectionConfig::new(SimSpan::from_secs(60), SimSpan::from_secs(5));
+        let expected = Kind::Lease { config, standby_count: 3 };
+        assert_eq!(read.map(|it| format!("{:?}", it.kind)), Some(format!("{expected:?}")));
+    }
+
+    /// The first of the others that looks takes the lease.
+    #[test]
+    fn more_candidates_take_over_sooner() {
+        let mean = |candidates: u32| {
+            let text = format!("{{parameters: {{candidates: {candidates}}}}}");
+            let summary = parsed("{election: {count: 200}}");
+            let timeline = Timeline::of("");
+            let read = Elections::read(&parsed(&text), &summary, &timeline, &mut Vec::new());
+            read.expect("it is one").play(Streams::new(1, 0)).numbers["election.meanMs"]
+        };
+        assert!(mean(2) > mean(3) && mean(3) > mean(6));
     }
 
     /// The time-out is the least of all followers, so that more of them elect sooner.

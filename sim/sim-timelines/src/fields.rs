@@ -24,12 +24,24 @@ impl<'a> Fields<'a> {
         known: &[&'static str],
         diagnostics: &mut Vec<Diagnostic>,
     ) -> Self {
+        Self::but(node, what, known, |_| false, diagnostics)
+    }
+
+    /// The same, but for keys that somebody else looks at.
+    pub(crate) fn but(
+        node: &'a Node,
+        what: &'static str,
+        known: &[&'static str],
+        is_apart: impl Fn(&str) -> bool,
+        diagnostics: &mut Vec<Diagnostic>,
+    ) -> Self {
         let Some(entries) = node.entries() else {
             let message = format!("{what} is a mapping, found {}", node.describe());
             diagnostics.push(Diagnostic::new(Code::E0011, node.span, message));
             return Self { node, what };
         };
-        for entry in entries.iter().filter(|entry| !known.contains(&entry.key.as_str())) {
+        let is_unknown = |key: &str| !known.contains(&key) && !is_apart(key);
+        for entry in entries.iter().filter(|entry| is_unknown(&entry.key)) {
             let key = entry.key.as_str();
             // A word that is close to a known one is a slip of the pen; any other says something that
             // the recorder knew, and the rest can be played all the same.
@@ -48,6 +60,11 @@ impl<'a> Fields<'a> {
     /// The fields of a node whose keys were looked at before.
     pub(crate) fn known(node: &'a Node, what: &'static str) -> Self {
         Self { node, what }
+    }
+
+    /// The mapping itself.
+    pub(crate) fn node(&self) -> &'a Node {
+        self.node
     }
 
     /// The value of a key, when it says anything.

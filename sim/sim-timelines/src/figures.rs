@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use model_api::kube::WorkloadKind;
 use model_api::observation::{DeletionReason, UnreadyReason};
-use model_api::{AutoscalerId, BudgetId, Observation, PodId, SimTime, WorkloadId};
+use model_api::{AutoscalerId, BudgetId, NodeId, Observation, PodId, SimTime, WorkloadId};
 use model_kube::client_limit::ClientLimiter;
 use model_kube::cluster::{Component, PodPhase};
 
@@ -73,10 +73,15 @@ pub(crate) fn figures(rig: &Rig<'_>, tape: &Tape) -> Figures {
 fn zones(rig: &Rig<'_>, seen: &[(SimTime, Observation)], figures: &mut Figures) {
     let stage = rig.stage;
     let mut moments: BTreeMap<(&str, &str), Vec<f64>> = BTreeMap::new();
-    let mut client = NodeClient(ClientLimiter::of_controller());
+    let rate = stage.blueprint.parameters.controller_client;
+    let mut client = NodeClient(ClientLimiter::of(rate));
+    let mut lost: BTreeSet<NodeId> = BTreeSet::new();
     for (at, observation) in seen {
         let (whats, node): (&[(&str, SimTime)], _) = match observation {
+            // A node that came is not ready again.
+            Observation::NodeBecameReady { node } if !lost.contains(node) => continue,
             Observation::NodeBecameNotReady { node } => {
+                lost.insert(*node);
                 client.write(*at);
                 (&[("notReady", *at), ("taintNoSchedule", client.taint(*at))], node)
             }
@@ -450,7 +455,8 @@ mod tests {
     #[test]
     fn taints_of_a_large_zone_come_one_after_the_other() {
         let last = |nodes: usize| {
-            let mut client = NodeClient(ClientLimiter::of_controller());
+            let rate = model_api::Parameters::default().controller_client;
+            let mut client = NodeClient(ClientLimiter::of(rate));
             let at = SimTime::from_secs(50);
             let taints = (0..nodes).map(|_| {
                 client.write(at);

@@ -1,19 +1,18 @@
 //! A cluster, what is done to it, and what is seen of it.
 
 use model_api::kube::WorkloadKind;
-use model_api::{
-    AutoscalerId, BudgetId, NodeId, Observation, PodId, ServiceId, SimSpan, SimTime, WorkloadId,
-};
-use model_kube::cluster::{DrainSpec, PodPhase};
+use model_api::{AutoscalerId, BudgetId, Observation, PodId, ServiceId, SimTime, WorkloadId};
+use model_kube::cluster::PodPhase;
 use model_kube::{Cluster, KubeEvent};
 use sim_kernel::{
     Context, EntityKey, Limits, Model, Priority, Purpose, Recorder, Simulation, Streams,
 };
 
 use crate::figures::{Figures, figures};
-use crate::operation::{Nodes, Operation, Pods};
-use crate::stage::{SCRAPE, Stage};
+use crate::stage::Stage;
 use crate::tape::{Notes, Series, Tape};
+
+mod orders;
 
 const PASS_LENGTH: Purpose = Purpose::new("length of a monitor pass");
 
@@ -38,8 +37,8 @@ pub(crate) enum StageEvent {
     Operation(u32),
     /// A bare pod arrives: its position among the arrivals.
     Arrival(u32),
-    /// metrics.k8s.io is renewed.
-    Scrape,
+    /// metrics.k8s.io is renewed for a workload: the position of its load.
+    Scrape(u32),
     /// A pod has been ready for long enough to be available.
     Look,
 }
@@ -95,8 +94,8 @@ pub(crate) fn play(stage: &Stage, streams: Streams) -> Option<Figures> {
     for (idx, (at, ..)) in stage.arrivals.iter().enumerate() {
         simulation.schedule_at(*at, OPERATOR, StageEvent::Arrival(number(idx)));
     }
-    if stage.load.is_some() {
-        simulation.schedule_at(stage.begin_at(), OPERATOR, StageEvent::Scrape);
+    for idx in 0..stage.loads.len() {
+        simulation.schedule_at(stage.begin_at(), OPERATOR, StageEvent::Scrape(number(idx)));
     }
     let outcome = simulation.run_until(stage.end_at);
     let (rig, tape) = simulation.into_parts();
@@ -135,7 +134,7 @@ impl Model for Rig<'_> {
                 let pod = self.cluster.create_bare_pod(workload, ctx);
                 self.arrived.push((idx, pod));
             }
-            StageEvent::Scrape => self.scrape(ctx),
+            StageEvent::Scrape(idx) => self.scrape(idx, ctx),
             StageEvent::Look => {}
         }
         self.cluster.drain_notices();
@@ -151,107 +150,6 @@ impl Model for Rig<'_> {
 }
 
 impl Rig<'_> {
-    fn obey<R: Recorder<Observation>>(
-        &mut self,
-        operation: &Operation,
-        ctx: &mut Context<'_, StageEvent, R>,
-    ) {
-        match operation {
-            Operation::Kill(nodes) => {
-                for node in self.nodes(nodes) {
-                    self.killed[node.index()] = true;
-                    self.cluster.isolate_node(node, ctx);
-                }
-            }
-            Operation::Revive(nodes) => {
-                for node in self.nodes(nodes) {
-                    self.killed[node.index()] = false;
-                    self.cluster.rejoin_node(node, ctx);
-                }
-            }
-            Operation::Delete(nodes) => {
-                for node in self.nodes(nodes) {
-                    self.notes.node_changes.push((ctx.now(), node, "deleted"));
-                    self.cluster.delete_node(node, ctx);
-                }
-            }
-            Operation::OutOfService(nodes, is_out) => {
-                let what = if *is_out { "taintOutOfService" } else { "taintOutOfServiceRemoved" };
-                for node in self.nodes(nodes) {
-                    self.notes.node_changes.push((ctx.now(), node, what));
-                    self.cluster.set_out_of_service(node, *is_out, ctx);
-                }
-            }
-            Operation::Cordon(nodes, is_cordoned) => {
-                for node in self.nodes(nodes) {
-                    self.cluster.cordon(node, *is_cordoned, ctx);
-                }
-            }
-            Operation::Drain(nodes, how) => {
-                let nodes = self.nodes(nodes);
-                let spec = DrainSpec {
-                    timeout: how.timeout,
-                    goes_on: how.goes_on,
-                    // The recorder drained whatever there was, and saw at once that it was gone.
-                    forces: true,
-                    poll: SimSpan::from_millis(10),
-                    ..DrainSpec::of(nodes)
-                };
-                self.cluster.drain(spec, ctx);
-            }
-            Operation::KillLeader(component) => {
-                self.notes.killed_leaders.push((ctx.now(), *component));
-                self.cluster.kill_leader(*component, ctx);
-            }
-            Operation::Scale(workload, replicas) => self.cluster.scale(*workload, *replicas, ctx),
-            Operation::Patch(idx) => {
-                self.cluster.patch_template(self.stage.plan.template(*idx), ctx);
-            }
-            Operation::Hold(workload, is_held) => {
-                self.cluster.hold_workload(*workload, *is_held, ctx);
-            }
-            Operation::Strategy(workload, to) => {
-                self.cluster.change_strategy(*workload, to, ctx);
-            }
-            Operation::Budget(budget, to) => self.cluster.change_budget(*budget, to),
-            Operation::Evict(which) => {
-                for pod in self.pods(which) {
-                    self.cluster.evict(pod, ctx);
-                }
-            }
-            Operation::DeletePods(which) => {
-                let pods = self.pods(which);
-                self.cluster.delete_pods(&pods, ctx);
-            }
-            Operation::Autoscaler(id, to) => {
-                self.cluster.change_autoscaler(*id, to.as_ref().clone(), ctx);
-            }
-        }
-    }
-
-    /// Pods that are there and not being deleted.
-    fn pods(&self, which: &[Pods]) -> Vec<PodId> {
-        let mut found = Vec::new();
-        for pods in which {
-            match pods {
-                Pods::Of(workload) => found.extend_from_slice(self.cluster.pods_of(*workload)),
-                Pods::Ordinal(workload, ordinal) => {
-                    let all = self.cluster.pods_of(*workload).iter().copied();
-                    found.extend(all.filter(|pod| self.cluster.pod(*pod).ordinal == *ordinal));
-                }
-                Pods::Arrived(nth) => {
-                    let arrived = self.arrived.iter().filter(|(position, _)| position == nth);
-                    found.extend(arrived.map(|(_, pod)| *pod));
-                }
-            }
-        }
-        found.retain(|pod| {
-            let pod = self.cluster.pod(*pod);
-            !pod.is_terminating && pod.phase != PodPhase::Gone
-        });
-        found
-    }
-
     /// Notes pods for which others were preempted.
     fn note_nominated(&mut self, now: SimTime) {
         for pod in (0..self.cluster.pod_count()).map(PodId::from_index) {
@@ -261,33 +159,9 @@ impl Rig<'_> {
         }
     }
 
-    fn nodes(&mut self, which: &Nodes) -> Vec<NodeId> {
-        let all = (0..self.killed.len()).map(NodeId::from_index);
-        let zone_of = |node: &NodeId| self.stage.blueprint.nodes[node.index()].zone;
-        match which {
-            Nodes::All => all.collect(),
-            Nodes::Killed => all.filter(|node| self.killed[node.index()]).collect(),
-            Nodes::Of(zone) => all.filter(|node| zone_of(node) == *zone).collect(),
-            Nodes::Listed(nodes) => nodes.clone(),
-            Nodes::MostOf(workload) => {
-                let mut counts = vec![0u32; self.stage.blueprint.zones.len()];
-                for pod in self.cluster.pods_of(*workload) {
-                    if let Some(zone) = self.cluster.pod(*pod).zone {
-                        counts[zone.index()] += 1;
-                    }
-                }
-                let Some((zone, count)) = self.stage.most else { return Vec::new() };
-                // Another start than the recorded one: this run says nothing about it.
-                self.is_void |=
-                    counts[zone.index()] != count || counts.iter().any(|other| *other > count);
-                all.filter(|node| zone_of(node) == zone).collect()
-            }
-        }
-    }
-
     /// What the recorder's metrics.k8s.io shows from now on.
-    fn scrape<R: Recorder<Observation>>(&mut self, ctx: &mut Context<'_, StageEvent, R>) {
-        let Some(load) = &self.stage.load else { return };
+    fn scrape<R: Recorder<Observation>>(&mut self, idx: u32, ctx: &mut Context<'_, StageEvent, R>) {
+        let load = &self.stage.loads[idx as usize];
         let mut running = Vec::new();
         for id in self.cluster.pods_of(load.workload) {
             let pod = self.cluster.pod(*id);
@@ -297,7 +171,7 @@ impl Rig<'_> {
         }
         let samples = load.samples(self.stage.secs(ctx.now()), ctx.now(), &running);
         self.cluster.play_metrics(load.workload, samples, ctx);
-        ctx.schedule_in(SCRAPE, OPERATOR, StageEvent::Scrape);
+        ctx.schedule_in(load.scrape, OPERATOR, StageEvent::Scrape(idx));
     }
 
     /// Notes what objects show now.

@@ -17,10 +17,10 @@ use crate::read::Timeline;
 
 pub(crate) mod flags;
 mod load;
-mod nodes;
+pub(crate) mod nodes;
 pub(crate) mod objects;
 
-pub(crate) use load::{PlayedLoad, SCRAPE};
+pub(crate) use load::PlayedLoad;
 use objects::Objects;
 
 /// The run begins here, so that nothing that is set up is taken to have always been there.
@@ -44,7 +44,7 @@ pub(crate) struct Stage {
     pub(crate) arrivals: Vec<(SimTime, WorkloadId, String)>,
     /// Classes of bare pods: names and workloads.
     pub(crate) classes: Vec<(String, WorkloadId)>,
-    pub(crate) load: Option<PlayedLoad>,
+    pub(crate) loads: Vec<PlayedLoad>,
     /// Flags of the horizontal autoscalers.
     pub(crate) autoscalers: Settings,
     /// Whether the gate of `maxUnavailable` of StatefulSets is on.
@@ -98,22 +98,27 @@ pub(crate) fn read(
     let parameters = played_kubelet(&fields, flags.parameters, diagnostics);
     let mut blueprint = Blueprint { parameters, ..Blueprint::default() };
     nodes::add(fields.items("nodes", diagnostics), &mut blueprint, diagnostics);
+    let script = Script::read(fields.items("schedule", diagnostics), diagnostics);
+    let added: Vec<(usize, Vec<NodeId>)> = script
+        .groups()
+        .iter()
+        .map(|(nth, groups)| (*nth, nodes::add_later(groups, &mut blueprint, diagnostics)))
+        .collect();
     let zone_names: Vec<String> = blueprint.zones.iter().map(|zone| zone.name.clone()).collect();
     let settle = settle(&fields, &blueprint.parameters, diagnostics);
     let lead = timeline.lead().unwrap_or(settle);
     let zero_at = BEGIN + lead;
-    let script = Script::read(fields.items("schedule", diagnostics), diagnostics);
     let default_toleration = blueprint.parameters.default_toleration;
     let objects = Objects::read(&fields, &script, default_toleration, diagnostics);
-    let births = births(&objects, &script, timeline, zero_at);
+    let births = births(&objects, timeline, zero_at);
     objects.fill(&mut blueprint);
     if script.kills_leaders() {
         add_members(&mut blueprint);
     }
-    let load = fields.get("load").and_then(|node| PlayedLoad::read(node, &objects, diagnostics));
+    let loads = load::read(&fields, &objects, diagnostics);
     let duration = duration(&fields, timeline, diagnostics);
     let arrivals = script.arrivals(&objects, timeline, zero_at, diagnostics);
-    let script = script.resolve(&blueprint, &objects, &arrivals, zero_at, diagnostics);
+    let script = script.resolve(&blueprint, &objects, &arrivals, &added, zero_at, diagnostics);
     if has_errors(&diagnostics[known_count..]) {
         return None;
     }
@@ -126,7 +131,7 @@ pub(crate) fn read(
         script,
         arrivals,
         classes: objects.classes().collect(),
-        load,
+        loads,
         autoscalers: flags.autoscalers,
         has_set_max_unavailable: flags.has_set_max_unavailable,
         passes: passes(scenario),
@@ -164,20 +169,28 @@ fn played_kubelet(
 ) -> Parameters {
     let none = Range::default();
     let Some(node) = fields.get("kubelet") else { return parameters };
-    const KEYS: &[&str] = &["startDelay", "startJitter", "stopDelay"];
+    const KEYS: &[&str] = &["leasePeriod", "startDelay", "startJitter", "stopDelay", "stopJitter"];
     let kubelet = Fields::of(node, "`kubelet`", KEYS, diagnostics);
+    let period = parameters.lease_renew_period.as_secs_f64();
+    let lease = kubelet.seconds("leasePeriod", period, diagnostics);
+    if let (true, Some(node)) = (lease.is_zero(), kubelet.get("leasePeriod")) {
+        refuse(node, "seconds above 0", diagnostics);
+        return parameters;
+    }
+    parameters.lease_renew_period = lease;
     let start = kubelet.seconds("startDelay", 0.0, diagnostics);
     let jitter = kubelet.seconds("startJitter", 0.0, diagnostics);
     let stop = kubelet.seconds("stopDelay", 0.0, diagnostics);
-    let fixed = |span| Range { least: span, most: span };
+    let stop_jitter = kubelet.seconds("stopJitter", 0.0, diagnostics);
     parameters.sandbox_start = Range { least: start, most: start + jitter };
-    parameters.container_stop = fixed(stop);
+    parameters.container_stop = Range { least: stop, most: stop + stop_jitter };
     parameters.container_start = none;
     parameters.image_pull = none;
     parameters.app_start = none;
     parameters.kubelet_relist = none;
     parameters.pod_clear = none;
     parameters.volume_attach = none;
+    parameters.node_boot = none;
     parameters
 }
 
@@ -207,13 +220,8 @@ fn settle(
 }
 
 /// When each workload of the set-up came to be.
-fn births(
-    objects: &Objects,
-    script: &Script<'_>,
-    timeline: &Timeline,
-    zero_at: SimTime,
-) -> Vec<(SimTime, Birth)> {
-    let births = objects.workloads().filter(|(name, kind, ..)| !script.creates(kind, name));
+fn births(objects: &Objects, timeline: &Timeline, zero_at: SimTime) -> Vec<(SimTime, Birth)> {
+    let births = objects.workloads().filter(|(name, kind, ..)| objects.is_of_start(kind, name));
     births
         .map(|(name, kind, workload, replicas)| {
             let kind = if kind == "StatefulSet" { "sts" } else { "deploy" };

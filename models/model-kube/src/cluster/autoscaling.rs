@@ -96,14 +96,10 @@ struct ScalerState {
     /// When something about its pods or their load changed last.
     changed_at: SimTime,
     status: AutoscalerStatus,
-    /// Its spec, since it was changed.
-    changed_spec: Option<Box<HorizontalPodAutoscaler>>,
-}
-
-impl ScalerState {
-    fn spec<'a>(&'a self, table: &'a ScalerTable) -> &'a HorizontalPodAutoscaler {
-        self.changed_spec.as_deref().unwrap_or(&table.spec)
-    }
+    /// What is worked out of it, since it was changed.
+    changed: Option<Arc<ScalerTable>>,
+    /// Somebody deleted it.
+    is_deleted: bool,
 }
 
 /// `status` of an autoscaler after its last look.
@@ -204,8 +200,9 @@ impl Cluster {
         self.autoscaling.forget(&self.tables.scalers, self.streams);
     }
 
-    /// Changes `minReplicas`, `maxReplicas` and `behavior` of an autoscaler, as an apply does. Its
-    /// metrics and its target stay what they were.
+    /// Changes `minReplicas`, `maxReplicas`, `behavior` and `metrics` of an autoscaler, as an apply
+    /// does. Its target stays what it was, and what is measured of Services is what the first metrics
+    /// needed.
     pub fn change_autoscaler<E, R>(
         &mut self,
         id: AutoscalerId,
@@ -217,11 +214,19 @@ impl Cluster {
     {
         let tables = Arc::clone(&self.tables);
         let Some(table) = &tables.scalers.scalers[id.index()] else { return };
-        let metrics = table.spec.metrics.clone();
-        let changed = HorizontalPodAutoscaler { metrics, ..spec };
-        self.autoscaling.scalers[id.index()].changed_spec = Some(Box::new(changed));
+        let spec = HorizontalPodAutoscaler { target: table.spec.target.clone(), ..spec };
+        let Some(changed) = ScalerTable::of(&self.blueprint, &spec) else { return };
+        let changed = ScalerTable { selector: table.selector, ..changed };
+        self.autoscaling.scalers[id.index()].changed = Some(Arc::new(changed));
         self.touch_scaler(table.workload);
         self.settle(ctx);
+    }
+
+    /// Deletes an autoscaler: its target stays as it is.
+    pub fn delete_autoscaler(&mut self, id: AutoscalerId) {
+        if let Some(state) = self.autoscaling.scalers.get_mut(id.index()) {
+            state.is_deleted = true;
+        }
     }
 
     /// `status` of an autoscaler, as its last look left it.
@@ -435,8 +440,13 @@ impl Cluster {
             return;
         }
         self.autoscaling.scalers[id.index()].due = None;
+        if self.autoscaling.scalers[id.index()].is_deleted {
+            return;
+        }
         let tables = Arc::clone(&self.tables);
-        let table = tables.scalers.scalers[id.index()].as_ref().expect("only these are scheduled");
+        let changed = self.autoscaling.scalers[id.index()].changed.clone();
+        let table = changed.as_deref().or(tables.scalers.scalers[id.index()].as_ref());
+        let table = table.expect("only these are scheduled");
         let decision = self.decide(id, table, now);
         self.plan_next_look(id, table, &decision, ctx);
         if decision.rescales {
@@ -457,15 +467,14 @@ impl Cluster {
         let settings = self.autoscaling.settings;
         let period = self.autoscaling.look_period();
         let state = &mut self.autoscaling.scalers[id.index()];
-        let changed_spec = state.changed_spec.clone();
-        let spec = changed_spec.as_deref().unwrap_or(&table.spec);
         if let Some((looked_at, replicas)) = state.looked
             && at > looked_at + period
         {
             let at = at.saturating_sub(period);
             state.history.renew(Recommendation { replicas, at });
         }
-        let decision = reconcile(spec, &settings, &target, &measurements, &mut state.history, at);
+        let decision =
+            reconcile(&table.spec, &settings, &target, &measurements, &mut state.history, at);
         state.looked = decision.proposal.map(|proposal| (at, proposal));
         let utilization = decision.metrics.first().and_then(|it| it.as_ref().ok());
         state.status = AutoscalerStatus {
@@ -520,7 +529,7 @@ impl Cluster {
             return;
         }
         let departure = decision.proposal.and_then(|proposal| {
-            next_departure(state.spec(table), &autoscaling.settings, &state.history, proposal, at)
+            next_departure(&table.spec, &autoscaling.settings, &state.history, proposal, at)
         });
         let period = autoscaling.settings.cpu_initialization_period;
         let starts = autoscaling.room.facts.iter().filter(|pod| pod.ready.is_some());

@@ -117,6 +117,27 @@ impl Cluster {
         self.settle(ctx);
     }
 
+    /// Somebody deletes pods by hand with a grace period of zero: their objects are gone at once,
+    /// whatever becomes of their containers
+    /// (`staging/src/k8s.io/apiserver/pkg/registry/rest/delete.go`, `BeforeDelete`, 1.36). Those that
+    /// are being deleted already are as well.
+    ///
+    /// Simplified: the containers end with the object; a kubelet ends them within a second, and one
+    /// without contact when it is back.
+    pub fn force_delete_pods<E, R>(&mut self, pods: &[PodId], ctx: &mut Context<'_, E, R>)
+    where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        if self.is_api_available() {
+            for pod in pods {
+                self.delete_pod(*pod, DeletionReason::ScaleDown, ctx);
+                self.remove_pod(*pod, ctx);
+            }
+        }
+        self.settle(ctx);
+    }
+
     /// What an eviction is answered, and what follows.
     pub(super) fn post_eviction<E, R>(
         &mut self,

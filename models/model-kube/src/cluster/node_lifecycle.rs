@@ -2,6 +2,7 @@
 //!
 //! Sources: those of [`crate::node_lifecycle`] and [`crate::taint_eviction`].
 
+use model_api::kube::TaintEffect;
 use model_api::observation::DeletionReason;
 use model_api::{Blueprint, NodeId, Observation, Parameters, PodId};
 use sim_kernel::{Context, EntityKey, Purpose, Recorder, SimSpan, SimTime, Streams, Timer};
@@ -15,7 +16,7 @@ use crate::node_lifecycle::{
     DisruptionChange, EvictionRates, MonitorPasses, Ready, ZoneCount, ZoneEvictor,
 };
 use crate::rare;
-use crate::taint_eviction::{Review, Stay, review};
+use crate::taint_eviction::{Review, Stay, review, stay};
 
 const MONITOR_PHASE: Purpose = Purpose::new("node monitor phase");
 const TAINT_PHASE: Purpose = Purpose::new("tainter phase");
@@ -58,7 +59,7 @@ impl Monitor {
             next_at: SimTime::MAX,
             taint_timer: Timer::NONE,
             taint_at: SimTime::MAX,
-            client: ClientLimiter::of_controller(),
+            client: ClientLimiter::of(parameters.controller_client),
         }
     }
 
@@ -337,14 +338,17 @@ impl Cluster {
     fn stay_of(&self, id: PodId) -> Stay {
         let pod = &self.pods[id.index()];
         let Some(node) = pod.node else { return Stay::ForEver };
-        let (node, template) = (&self.nodes[node.index()], self.tables.template_of(pod));
+        let id = node;
+        let (node, template) = (&self.nodes[id.index()], self.tables.template_of(pod));
         let taints = [
             (node.has_no_execute, template.stay_unreachable),
             (node.is_out_of_service, template.stay_out_of_service),
         ];
         // What one taint evicts, the other does not keep; of two times the shorter one counts.
         let stays = taints.into_iter().filter(|(is_set, _)| *is_set).map(|(_, stay)| stay);
-        stays.min().unwrap_or(Stay::ForEver)
+        let stated = &self.blueprint.nodes[id.index()].node.taints;
+        let of_stated = stay(&template.template.spec.tolerations, stated);
+        stays.chain([of_stated]).min().unwrap_or(Stay::ForEver)
     }
 
     /// The taint-eviction controller sees a pod, or that the taints of its node changed. A pod that is
@@ -424,14 +428,16 @@ impl Cluster {
         self.withdraw(KubeEvent::TaintPass, ctx);
         let passes = MonitorPasses::new(shifted(now), self.monitor.pause);
         self.monitor.passes = passes.taking(self.monitor.pass_length);
-        self.monitor.client = ClientLimiter::of_controller();
+        self.monitor.client = ClientLimiter::of(self.blueprint.parameters.controller_client);
         self.evictor.reset();
         for idx in 0..self.nodes.len() {
             let id = NodeId::from_index(idx);
             if self.nodes[idx].is_queued {
                 self.mark_node_reachable(id, ctx);
             }
-            if self.nodes[idx].is_out_of_service {
+            let stated = &self.blueprint.nodes[idx].node.taints;
+            let has_stated = stated.iter().any(|taint| taint.effect == TaintEffect::NoExecute);
+            if self.nodes[idx].is_out_of_service || has_stated {
                 self.review_evictions(id, ctx);
             }
             self.nodes[idx].expiry_at = SimTime::MAX;

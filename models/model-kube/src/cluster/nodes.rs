@@ -3,6 +3,8 @@
 //! Sources: `pkg/kubelet/kubelet_node_status.go`,
 //! `component-helpers/apimachinery/lease/controller.go`, Kubernetes 1.36; [`crate::node_lifecycle`].
 
+use std::sync::Arc;
+
 use model_api::kube::{Node, Taint, TaintEffect};
 use model_api::{Blueprint, NodeId, Observation, PodId, ZoneId};
 use sim_kernel::{Context, EventId, Purpose, Recorder, SimSpan, SimTime, Streams, Timer};
@@ -288,6 +290,25 @@ impl Cluster {
         self.settle(ctx);
     }
 
+    /// Changes `spec.taints` of a Node, as `kubectl taint` does, but for the taints that follow from its
+    /// state.
+    pub fn change_taints<E, R>(
+        &mut self,
+        node: NodeId,
+        taints: Vec<Taint>,
+        ctx: &mut Context<'_, E, R>,
+    ) where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        self.note_node(node, ctx.now());
+        Arc::make_mut(&mut self.blueprint).nodes[node.index()].node.taints = taints;
+        self.tell_scheduler_of(node, ctx);
+        self.review_evictions(node, ctx);
+        self.request_daemon_syncs(ctx);
+        self.settle(ctx);
+    }
+
     /// Deletes a Node object, as an operator or a cloud controller does with a machine that is no
     /// more. The pods on it are garbage after the quarantine.
     pub fn delete_node<E, R>(&mut self, node: NodeId, ctx: &mut Context<'_, E, R>)
@@ -342,6 +363,17 @@ impl Cluster {
 
 /// Machines of node groups.
 impl Cluster {
+    /// Somebody adds a machine by hand, in a place of a node group that the cluster autoscaler does not
+    /// look after; it boots, and its kubelet registers.
+    pub fn add_node<E, R>(&mut self, node: NodeId, ctx: &mut Context<'_, E, R>)
+    where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        self.start_machine(node, ctx);
+        self.settle(ctx);
+    }
+
     /// The provider starts a machine for a node; it boots, and its kubelet registers.
     pub(super) fn start_machine<E, R>(&mut self, node: NodeId, ctx: &mut Context<'_, E, R>)
     where

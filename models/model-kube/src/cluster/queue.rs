@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use model_api::observation::{RefusedNodes, UnschedulableReason};
+use model_api::parameters::ClientRate;
 use model_api::{NodeId, Observation, PodId};
 use sim_kernel::{Context, Purpose, Recorder, SimTime, Timer};
 
@@ -65,7 +66,7 @@ struct Refused {
 }
 
 impl Queue {
-    pub(super) fn new(cache: SchedulerCache) -> Self {
+    pub(super) fn new(cache: SchedulerCache, client: ClientRate) -> Self {
         Self {
             cache,
             waiting: SchedulingQueue::new(QueueTimers::default(), SimTime::ZERO),
@@ -75,7 +76,7 @@ impl Queue {
             changed_at: SimTime::ZERO,
             timer: Timer::NONE,
             due_at: SimTime::MAX,
-            client: ClientLimiter::of_scheduler(),
+            client: ClientLimiter::of(client),
         }
     }
 
@@ -549,7 +550,7 @@ impl Cluster {
         let mut waiting: Vec<PodId> = earlier.pods().chain(arriving).collect();
         waiting.sort_unstable();
         waiting.dedup();
-        self.queue.client = ClientLimiter::of_scheduler();
+        self.queue.client = ClientLimiter::of(self.blueprint.parameters.scheduler_client);
         for id in waiting {
             if self.pods[id.index()].phase != PodPhase::Pending {
                 continue;

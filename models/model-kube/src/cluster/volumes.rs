@@ -305,7 +305,9 @@ impl Cluster {
         }
         if is_held || is_late {
             ctx.hit(&rare::VOLUME_HELD_ELSEWHERE);
-            ctx.observe(|| Observation::PodVolumeHeld { pod: id, workload });
+            let holder = attachment.node.expect("it is attached elsewhere");
+            let free_at = if is_held { SimTime::MAX } else { attachment.free_at };
+            ctx.observe(|| Observation::PodVolumeHeld { pod: id, workload, holder, free_at });
         }
         if is_held {
             attachment.waiting.push((id, from));

@@ -12,6 +12,7 @@ use model_api::kube::{
     IntOrPercent, PodManagementPolicy, StatefulSetUpdate, Workload, WorkloadKind,
 };
 use model_api::observation::DeletionReason;
+use model_api::parameters::{ClientRate, Parameters};
 use model_api::{Blueprint, NodeId, Observation, PodId, WorkloadId, ZoneId};
 use sim_kernel::{Context, EntityKey, EventId, Purpose, Recorder, SimSpan, SimTime};
 
@@ -195,11 +196,12 @@ fn has_ordinals(kind: &WorkloadKind) -> bool {
 #[derive(Clone, Debug)]
 pub(super) struct ControllerClients {
     by_kind: BTreeMap<&'static str, ClientLimiter>,
+    rate: ClientRate,
 }
 
 impl ControllerClients {
-    pub(super) fn new() -> Self {
-        Self { by_kind: BTreeMap::new() }
+    pub(super) fn new(parameters: &Parameters) -> Self {
+        Self { by_kind: BTreeMap::new(), rate: parameters.controller_client }
     }
 
     /// When a request about pods goes out that the controller of this kind makes now.
@@ -209,8 +211,8 @@ impl ControllerClients {
 
     /// The same, for the controller of this name.
     pub(super) fn reserve_of(&mut self, controller: &'static str, now: SimTime) -> SimTime {
-        let client = self.by_kind.entry(controller).or_insert_with(ClientLimiter::of_controller);
-        client.reserve(now)
+        let client = self.by_kind.entry(controller);
+        client.or_insert_with(|| ClientLimiter::of(self.rate)).reserve(now)
     }
 }
 
@@ -438,7 +440,7 @@ impl Cluster {
         E: Copy + From<KubeEvent>,
         R: Recorder<Observation>,
     {
-        self.clients = ControllerClients::new();
+        self.clients = ControllerClients::new(&self.blueprint.parameters);
         for idx in 0..self.workloads.len() {
             let id = WorkloadId::from_index(idx);
             self.workloads[idx].failed_daemons.clear();

@@ -89,6 +89,31 @@ fn a_step_is_followed_by_doubling_and_then_by_what_is_needed() {
     }
 }
 
+/// A proxy beside it requests as much as the container that the requests come to, and uses nothing: half
+/// of the pod's utilization is that of the container alone.
+#[test]
+fn a_container_has_a_utilization_of_its_own() {
+    let of = |container: Option<&str>| {
+        let mut blueprint = scene(&[(0, 1800)], None);
+        let containers = &mut blueprint.workloads[0].template.spec.containers;
+        containers[0].name = "main".to_owned();
+        let mut proxy = containers[0].clone();
+        proxy.name = "proxy".to_owned();
+        proxy.ports.clear();
+        proxy.readiness = None;
+        containers.push(proxy);
+        if let Some(container) = container {
+            let (name, container) = ("cpu".to_owned(), container.to_owned());
+            blueprint.autoscalers[0].metrics[0].source =
+                MetricSource::ContainerResource { name, container };
+        }
+        let (changes, _) = rescales(&blueprint, (0, 900), 1, false);
+        changes.last().map_or(3, |it| it.1)
+    };
+    // 1800 millicores are 6 pods at 60 % of 500, or 3 where the proxy's requests count as well.
+    assert_eq!([of(Some("main")), of(Some("proxy")), of(None)], [6, 3, 3]);
+}
+
 #[test]
 fn a_drop_waits_for_the_window_of_five_minutes() {
     // hpa-drop: 8 -> 3 at 293.8 s after the drop (the last high sample was just before it).

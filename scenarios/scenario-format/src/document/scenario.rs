@@ -135,7 +135,9 @@ impl Decode for GuaranteeText {
                 "writes; where no run stops it, its rto is none. never data_lost and rpo count data that nothing brings back as lost without bound. ",
                 "returns(goodput(service), 95%, 10m): within 10m of the last fault, of the requests of the next ",
                 "30 s at least 95 % of the share that was answered before the first fault (of all of them, when ",
-                "nobody asked before) are answered, and so on to the end.",
+                "nobody asked before) are answered, and so on to the end. The time counts from the beginning of ",
+                "the last fault; with `after_end` behind it, from the end of the last one that ends: what ",
+                "triggered it is gone, and the goodput is to come back.",
             ), "examples": [
                 "availability(shop/frontend) >= 99.9% for 99% of runs",
                 "availability(shop/frontend, 1h) >= 99%",
@@ -147,6 +149,7 @@ impl Decode for GuaranteeText {
                 "never two_writable_primaries",
                 "always within_region('EU')",
                 "returns(goodput(shop/frontend), 95%, 10m)",
+                "returns(goodput(shop/frontend), 95%, 10m, after_end)",
                 "statically_stable(shop/frontend, 99%)",
                 "starts_from(etcd)",
                 "completes(new version) <= 10m",

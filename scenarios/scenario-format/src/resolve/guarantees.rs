@@ -142,11 +142,12 @@ impl Resolver<'_> {
                     limit: *limit,
                 })
             }
-            PromiseSpec::Returns { service, to_ppm, within } => {
+            PromiseSpec::Returns { service, to_ppm, within, after_end } => {
                 self.each_service(service, |service| Promise::Returns {
                     service,
                     to_ppm: *to_ppm,
                     within: *within,
+                    after_end: *after_end,
                 })
             }
             PromiseSpec::StaticallyStable { service, share_ppm } => {

@@ -78,14 +78,21 @@ impl Resolver<'_> {
             self.question(Code::W0236, span, message, "");
         }
         let Some((needed, what)) = needs_after_faults(&sentence.promise) else { return };
-        let struck = faults.iter().filter_map(|fault| Some((fault, latest(fault)?)));
+        let counts_from_end =
+            matches!(sentence.promise, PromiseSpec::Returns { after_end: true, .. });
+        let counted = |fault: &Fault| {
+            let lasts = fault.duration.filter(|_| counts_from_end).unwrap_or(SimSpan::ZERO);
+            latest(fault)?.checked_add(lasts)
+        };
+        let struck = faults.iter().filter_map(|fault| Some((fault, counted(fault)?)));
         let Some((fault, at)) = struck.max_by_key(|(_, at)| *at) else { return };
         if at < self.end() && at.saturating_add(needed) > self.end() {
             let message = format!(
-                "the run ends after {}, and `{}` may strike at {}: {what} of {needed} cannot be told \
+                "the run ends after {}, and `{}` may {} at {}: {what} of {needed} cannot be told \
                  from a longer one then",
                 self.horizon,
                 fault.name,
+                if counts_from_end && fault.duration.is_some() { "end" } else { "strike" },
                 at.saturating_since(SimTime::ZERO),
             );
             let help = "let the run last longer, or the fault strike earlier";

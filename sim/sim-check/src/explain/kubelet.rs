@@ -75,7 +75,7 @@ impl<E> Story<'_, E> {
         })
     }
 
-    fn node_name(&self, id: NodeId) -> &str {
+    pub(super) fn node_name(&self, id: NodeId) -> &str {
         &self.blueprint.nodes[id.index()].node.name
     }
 

@@ -41,8 +41,41 @@ impl<E> Story<'_, E> {
             let later = told.filter(|told| told.at > record.at && told.at <= end);
             path.extend(later.filter(|told| focus.admits(&told.observation)));
         }
+        path.extend(self.obstacles_on(&focus, &path));
         path.sort_by_key(|told| told.at);
         path
+    }
+
+    /// What the pods of a way waited for on it, though something else came of that: a volume that
+    /// another node had, a quota that let no pod be.
+    fn obstacles_on(&self, focus: &Focus, path: &[Told]) -> Vec<Told> {
+        use Observation as O;
+        let begin = path.iter().map(|told| told.at).min().unwrap_or(SimTime::MAX);
+        let last_created = |workload: WorkloadId| {
+            path.iter().rev().find_map(|told| match told.observation {
+                O::PodCreated { workload: id, .. } if id == workload => Some(told.at),
+                _ => None,
+            })
+        };
+        let mut told = BTreeSet::new();
+        let mut found = Vec::new();
+        for record in self.journal.observations().iter().filter(|record| record.at >= begin) {
+            let key = match record.observation {
+                O::PodVolumeHeld { pod, .. } if focus.pods.contains(&pod) => (pod.index(), 0),
+                O::PodNotAdmitted { pod, .. } if focus.pods.contains(&pod) => (pod.index(), 1),
+                O::PodOverQuota { workload, .. }
+                    if last_created(workload).is_some_and(|at| record.at <= at) =>
+                {
+                    (workload.index(), 2)
+                }
+                _ => continue,
+            };
+            let fact = Told { at: record.at, observation: record.observation };
+            if told.insert(key) && !path.contains(&fact) {
+                found.push(fact);
+            }
+        }
+        found
     }
 
     /// Endpoints of a Service that changed because nodes under its pods were found silent: the last of

@@ -36,11 +36,12 @@ impl<E> Story<'_, E> {
         let after = self.steps(ending).into_iter();
         steps.extend(after.filter(|step| step.at_ns > stretch.from.as_nanos()));
         if stretch.resumed_by.is_none() {
+            let workload = self.blueprint.databases[database.index()].workload;
+            steps.extend(self.obstacles(stretch.until, |it| it == workload));
             let text = format!("the run ends; {name} takes no writes still");
             steps.push(Step { at_ns: stretch.until.as_nanos(), text, position: None });
         }
-        steps.sort_by_key(|step| step.at_ns);
-        steps.dedup();
+        super::in_order(&mut steps);
         let is_over = stretch.resumed_by.is_some();
         let outage_parts = self.parts(ending, stretch.from, stretch.until, is_over);
         Some(Explanation { run, steps, outage_parts })

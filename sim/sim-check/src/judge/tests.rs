@@ -26,6 +26,11 @@ fn rto(comparison: Comparison, minutes: u64) -> Promise {
 
 /// An hour in which nothing is answered between two minutes, and a fault struck at the first.
 fn run(promise: &Promise, out: (u64, u64)) -> (Blueprint, RunMeasures) {
+    run_until(promise, out, None)
+}
+
+/// The same, with a fault that is over at a minute.
+fn run_until(promise: &Promise, out: (u64, u64), over: Option<u64>) -> (Blueprint, RunMeasures) {
     let mut blueprint = Blueprint::default();
     blueprint.services.push(Service::default());
     let kind = FaultKind::ZonePowerLoss { zone: ZonePick::Random };
@@ -44,6 +49,9 @@ fn run(promise: &Promise, out: (u64, u64)) -> (Blueprint, RunMeasures) {
             let flow = model_api::observation::FlowSegment { until: at(until), ..flow };
             see(at(until), Observation::Flow(flow));
         }
+    }
+    if let Some(over) = over {
+        see(at(over), Observation::FaultEnded { fault: FaultId(0) });
     }
     let measures = monitor.finish(at(60));
     (blueprint, measures)
@@ -123,10 +131,37 @@ fn a_goodput_need_not_be_back_before_its_time() {
         service: ServiceId(0),
         to_ppm: 950_000,
         within: MINUTE * minutes,
+        after_end: false,
     };
     assert_eq!(verdict(&returns(20), None, &[(50, 60)]), Verdict::Inconclusive);
     assert_eq!(verdict(&returns(5), None, &[(50, 60)]), Verdict::Violated);
     assert_eq!(verdict(&returns(5), None, &[(50, 52)]), Verdict::Held);
+}
+
+#[test]
+fn a_return_counts_from_the_end_of_faults_where_it_says_so() {
+    let returns = |after_end| {
+        let within = MINUTE * 5;
+        Promise::Returns { service: ServiceId(0), to_ppm: 950_000, within, after_end }
+    };
+    let cases = [
+        // Away while the fault lasts and for two minutes more.
+        ((10, 32), Some(30), false, Verdict::Violated),
+        ((10, 32), Some(30), true, Verdict::Held),
+        // What the fault left behind stays for longer.
+        ((10, 40), Some(30), true, Verdict::Violated),
+        // One that never ends counts from its beginning.
+        ((10, 32), None, true, Verdict::Violated),
+        ((10, 14), None, true, Verdict::Held),
+        // The run ends before it had to be back.
+        ((10, 60), Some(58), true, Verdict::Inconclusive),
+    ];
+    for (out, over, after_end, expected) in cases {
+        let promise = returns(after_end);
+        let (blueprint, measures) = run_until(&promise, out, over);
+        let judged = judge(&guarantee(promise, None), &[measures], &blueprint);
+        assert_eq!(judged.verdict, expected, "{out:?} {over:?} {after_end}");
+    }
 }
 
 /// Pods that no model makes serve nobody, which says nothing of the platform.
@@ -146,7 +181,12 @@ fn what_comes_of_pods_of_strange_kinds_is_not_known() {
 /// What was not put to the test did not hold, and was not broken either.
 #[test]
 fn nothing_is_shown_of_what_is_not_there() {
-    let returns = Promise::Returns { service: ServiceId(0), to_ppm: 950_000, within: MINUTE * 20 };
+    let returns = Promise::Returns {
+        service: ServiceId(0),
+        to_ppm: 950_000,
+        within: MINUTE * 20,
+        after_end: false,
+    };
     let (blueprint, mut measures) = run(&returns, (10, 12));
     measures.faults.clear();
     let of = |promise: Promise, measures: &RunMeasures, blueprint: &Blueprint| {

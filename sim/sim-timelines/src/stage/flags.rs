@@ -1,5 +1,6 @@
 //! Flags of the components that a trace was recorded with.
 
+use model_api::parameters::ClientRate;
 use model_api::{Parameters, SimSpan};
 use model_kube::horizontal_pod_autoscaler::Settings;
 use scenario_format::yaml::Node;
@@ -9,18 +10,58 @@ use crate::fields::{Fields, LONGEST_SECS, leave_out, refuse};
 
 /// Flags that change neither decisions nor timing here. A leader that is killed never comes to its
 /// renew deadline; nodes of a trace are registered and ready before it begins, so that they never need
-/// the longer grace period of a start.
+/// the longer grace period of a start; a look of a controller takes no time, so that it matters not how
+/// many it makes at once; slices are added up, however many there are.
 const WITHOUT_EFFECT: &[&str] = &[
     "authorization-mode",
     "disable-admission-plugins",
+    "event-ttl",
+    "feature-gates",
+    "kubeconfig",
     "leader-elect",
     "leader-elect-renew-deadline",
+    "leader-elect-resource-lock",
+    "leader-elect-resource-name",
+    "leader-elect-resource-namespace",
+    "logging-format",
+    "max-endpoints-per-slice",
+    "min-resync-period",
     "node-startup-grace-period",
+    "profiling",
+    "secure-port",
+    "use-service-account-credentials",
     "v",
+    "vmodule",
 ];
+
+/// How flags begin and end that change nothing either: certificates, addresses, and how many looks a
+/// controller makes at once.
+const BEGINNINGS_WITHOUT_EFFECT: &[&str] = &["concurrent-", "tls-", "bind-", "authentication-"];
+const ENDS_WITHOUT_EFFECT: &[&str] = &["-file", "-cert", "-key", "-cidr", "-ip-range", "-dir"];
+
+fn is_without_effect(name: &str) -> bool {
+    WITHOUT_EFFECT.contains(&name)
+        || BEGINNINGS_WITHOUT_EFFECT.iter().any(|it| name.starts_with(it))
+        || ENDS_WITHOUT_EFFECT.iter().any(|it| name.ends_with(it))
+}
 
 /// The gate of `maxUnavailable` of StatefulSets (`pkg/features/kube_features.go`).
 const SET_MAX_UNAVAILABLE: &str = "MaxUnavailableStatefulSet";
+
+/// Gates of what is played here that are on in 1.36 (`pkg/features/kube_features.go`).
+const ON_BY_DEFAULT: &[&str] = &[
+    "DeploymentReplicaSetTerminatingReplicas",
+    "HPAConfigurableTolerance",
+    "JobManagedBy",
+    "MatchLabelKeysInPodTopologySpread",
+    "NodeInclusionPolicyInPodTopologySpread",
+    "PodSchedulingReadiness",
+    "SchedulerQueueingHints",
+    "SeparateTaintEvictionController",
+    "StatefulSetAutoDeletePVC",
+    "StatefulSetStartOrdinal",
+    "UnhealthyPodEvictionPolicy",
+];
 
 /// What the flags of the components say.
 #[derive(Clone, Debug, Default)]
@@ -33,7 +74,7 @@ pub(crate) struct Flags {
 }
 
 /// Reads what is stated: by component a list of flags, all of them in one text, or a mapping.
-pub(super) fn read(fields: &Fields<'_>, diagnostics: &mut Vec<Diagnostic>) -> Flags {
+pub(crate) fn read(fields: &Fields<'_>, diagnostics: &mut Vec<Diagnostic>) -> Flags {
     let mut flags = Flags::default();
     let Some(node) = fields.get("flags") else { return flags };
     let Some(components) = node.entries() else {
@@ -81,6 +122,9 @@ impl Flags {
                     Some((SET_MAX_UNAVAILABLE, value)) => {
                         self.has_set_max_unavailable = value.eq_ignore_ascii_case("true");
                     }
+                    // What is on anyway changes nothing.
+                    Some((gate, value))
+                        if ON_BY_DEFAULT.contains(&gate) && value.eq_ignore_ascii_case("true") => {}
                     _ => {
                         leave_out(place, &format!("the gate `{gate}` of {component}"), diagnostics)
                     }
@@ -88,10 +132,10 @@ impl Flags {
             }
             return;
         }
-        if WITHOUT_EFFECT.contains(&name) {
+        if is_without_effect(name) {
             return;
         }
-        match self.set(name, value) {
+        match self.set(component, name, value) {
             Ok(()) => {}
             Err(Unset::Unknown) => {
                 leave_out(place, &format!("the flag `{text}` of {component}"), diagnostics);
@@ -103,7 +147,30 @@ impl Flags {
         }
     }
 
-    fn set(&mut self, name: &str, value: &str) -> Result<(), Unset> {
+    /// The client that `--kube-api-qps` and `--kube-api-burst` of a component are about.
+    fn client(&mut self, component: &str) -> Result<&mut ClientRate, Unset> {
+        match component {
+            "kube-controller-manager" => Ok(&mut self.parameters.controller_client),
+            "kube-scheduler" => Ok(&mut self.parameters.scheduler_client),
+            _ => Err(Unset::Unknown),
+        }
+    }
+
+    fn set(&mut self, component: &str, name: &str, value: &str) -> Result<(), Unset> {
+        match name {
+            "kube-api-qps" => self.client(component)?.per_1000_secs = rate(value)?,
+            "kube-api-burst" => {
+                let burst: i64 = value.parse().map_err(|_| Unset::Unreadable)?;
+                let burst = u64::try_from(burst).map_err(|_| Unset::Unreadable)?;
+                // client-go, `rest/config.go`: nothing is its default.
+                self.client(component)?.burst = if burst == 0 { 10 } else { burst };
+            }
+            _ => return self.set_timer(name, value),
+        }
+        Ok(())
+    }
+
+    fn set_timer(&mut self, name: &str, value: &str) -> Result<(), Unset> {
         let span = || span(value).ok_or(Unset::Unreadable);
         let period =
             || span().and_then(|it| if it.is_zero() { Err(Unset::Unreadable) } else { Ok(it) });
@@ -157,10 +224,22 @@ impl Flags {
 }
 
 /// Why a flag sets nothing.
+#[derive(Debug)]
 enum Unset {
     /// Nothing here depends on a flag of that name.
     Unknown,
     Unreadable,
+}
+
+/// `--kube-api-qps`: nothing is client-go's default of 5, less than nothing no limit at all
+/// (`rest/config.go`, `RESTClientForConfigAndClient`).
+fn rate(value: &str) -> Result<Option<u64>, Unset> {
+    let qps: f64 = value.parse().map_err(|_| Unset::Unreadable)?;
+    match qps {
+        _ if qps < 0.0 => Ok(None),
+        0.0 => Ok(Some(5000)),
+        _ => thousandths(value).filter(|it| *it > 0).map(Some).ok_or(Unset::Unreadable),
+    }
 }
 
 /// A duration as Go writes it: `1m30s`, `500ms`; none above [`LONGEST_SECS`].
@@ -233,6 +312,21 @@ mod tests {
     }
 
     #[test]
+    fn clients_have_the_limits_of_their_flags() {
+        let client = |written: &str| flags_of(written).0.parameters.controller_client;
+        let rate = |per_1000_secs, burst| ClientRate { per_1000_secs, burst };
+        let cases = [
+            ("[]", rate(Some(20_000), 30)),
+            ("[--kube-api-qps=50, --kube-api-burst=100]", rate(Some(50_000), 100)),
+            ("[--kube-api-qps=-1]", rate(None, 30)),
+            ("[--kube-api-qps=0, --kube-api-burst=0]", rate(Some(5000), 10)),
+        ];
+        for (written, expected) in cases {
+            assert_eq!(client(written), expected, "{written}");
+        }
+    }
+
+    #[test]
     fn flags_of_autoscalers_are_set_and_others_are_left_out_or_refused() {
         let autoscalers = |written: &str| flags_of(written).0.autoscalers;
         let flag =
@@ -250,7 +344,10 @@ mod tests {
         let cases = [
             ("[--v=4, --leader-elect-renew-deadline=10s, --node-startup-grace-period=1m]", vec![]),
             ("[--terminated-pod-gc-threshold=5]", vec![]),
-            ("[--kube-api-qps=50]", vec![Code::W0271]),
+            ("[--kube-api-qps=50, --concurrent-deployment-syncs=1]", vec![]),
+            ("[--kube-api-qps=fast]", vec![Code::E0014]),
+            ("[--feature-gates=HPAConfigurableTolerance=true]", vec![]),
+            ("[--controllers=-hpa]", vec![Code::W0271]),
             ("[--feature-gates=Other=true]", vec![Code::W0271]),
             ("[--node-monitor-period=0s]", vec![Code::E0014]),
             ("[--horizontal-pod-autoscaler-tolerance=much]", vec![Code::E0014]),

@@ -8,8 +8,8 @@ use scenario_format::{Code, Diagnostic};
 use super::objects::Objects;
 use crate::fields::{Fields, leave_out, number, refuse};
 
-/// How often metrics.k8s.io is renewed, and the window of its samples.
-pub(crate) const SCRAPE: SimSpan = SimSpan::from_secs(15);
+/// How often metrics.k8s.io is renewed, and the window of its samples, unless a load says it.
+const SCRAPE: SimSpan = SimSpan::from_secs(15);
 /// What a pod is said to use that gets no load yet.
 const IDLE_MILLIS: f64 = 1.0;
 
@@ -19,17 +19,30 @@ pub(crate) struct PlayedLoad {
     pub(crate) workload: WorkloadId,
     /// Most millicores that one pod uses.
     cap: f64,
+    /// What a pod is said to use that gets no load yet, in millicores.
+    idle: f64,
+    /// How often its metrics are renewed, and the window of a sample.
+    pub(crate) scrape: SimSpan,
     /// Seconds of the scenario, and millicores in all.
     points: Vec<(f64, f64)>,
 }
 
+/// `load`: that of one workload, or a list with those of several.
+pub(super) fn read(
+    fields: &Fields<'_>,
+    objects: &Objects,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> Vec<PlayedLoad> {
+    let Some(node) = fields.get("load") else { return Vec::new() };
+    let one = std::slice::from_ref(node);
+    let loads = node.items().unwrap_or(one).iter();
+    loads.filter_map(|node| PlayedLoad::read(node, objects, diagnostics)).collect()
+}
+
 impl PlayedLoad {
-    pub(super) fn read(
-        node: &Node,
-        objects: &Objects,
-        diagnostics: &mut Vec<Diagnostic>,
-    ) -> Option<Self> {
-        let fields = Fields::of(node, "`load`", &["app", "cap", "points"], diagnostics);
+    fn read(node: &Node, objects: &Objects, diagnostics: &mut Vec<Diagnostic>) -> Option<Self> {
+        const KEYS: &[&str] = &["app", "cap", "idle", "points", "scrape"];
+        let fields = Fields::of(node, "`load`", KEYS, diagnostics);
         let app = fields.need("app", diagnostics)?;
         let name = app.text().unwrap_or_default();
         let Some(workload) = objects.workload(name) else {
@@ -55,7 +68,13 @@ impl PlayedLoad {
             }
         }
         let cap = fields.number("cap", f64::INFINITY, diagnostics);
-        Some(Self { workload, cap, points })
+        let idle = fields.number("idle", IDLE_MILLIS, diagnostics);
+        let scrape = fields.seconds("scrape", SCRAPE.as_secs_f64(), diagnostics);
+        if let (true, Some(node)) = (scrape.is_zero(), fields.get("scrape")) {
+            refuse(node, "seconds above 0", diagnostics);
+            return None;
+        }
+        Some(Self { workload, cap, idle, scrape, points })
     }
 
     /// Millicores in all at a second of the scenario: linear between points, a step where two are
@@ -83,10 +102,10 @@ impl PlayedLoad {
         #[expect(clippy::cast_precision_loss, reason = "pods are few")]
         let share = (self.total(secs) / ready_count.max(1) as f64).min(self.cap);
         let sample = |(pod, is_ready): &(PodId, bool)| {
-            let millis = if *is_ready { share } else { IDLE_MILLIS };
+            let millis = if *is_ready { share } else { self.idle };
             #[expect(clippy::cast_possible_truncation, reason = "loads are small")]
             let value = (millis * 1e6).round() as i64;
-            (*pod, Sample { value, at, window: SCRAPE })
+            (*pod, Sample { value, at, window: self.scrape })
         };
         running.iter().map(sample).collect()
     }
@@ -99,7 +118,8 @@ mod tests {
     #[test]
     fn load_is_linear_between_points_and_steps_at_equal_times() {
         let points = vec![(-999.0, 750.0), (0.0, 750.0), (0.0, 2250.0), (10.0, 3250.0)];
-        let load = PlayedLoad { workload: WorkloadId(0), cap: 1000.0, points };
+        let load =
+            PlayedLoad { workload: WorkloadId(0), cap: 1000.0, idle: 1.0, scrape: SCRAPE, points };
         let got: Vec<f64> = [-2000.0, -1.0, 0.0, 5.0, 99.0].map(|at| load.total(at)).to_vec();
         assert_eq!(got, [750.0, 750.0, 2250.0, 2750.0, 3250.0]);
         let at = SimTime::from_secs(9);

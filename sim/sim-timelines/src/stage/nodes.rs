@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use model_api::blueprint::{NodeSpec, Zone};
 use model_api::kube::{Labels, Node as NodeObject, ResourceList};
-use model_api::{Blueprint, ZoneId};
+use model_api::machines::{BootTime, NodeGroup};
+use model_api::{Blueprint, NodeId, SimSpan, ZoneId};
 use scenario_format::manifest::live;
 use scenario_format::quantity::Quantity;
 use scenario_format::yaml::{Entry, Node};
@@ -12,14 +13,17 @@ use scenario_format::{Code, Diagnostic};
 
 use crate::fields::{Fields, number, refuse};
 
-const KEYS: &[&str] = &[
+pub(crate) const KEYS: &[&str] = &[
     "allocatable",
     "cpu",
     "ephemeral-storage",
+    "extended",
     "labels",
     "memory",
+    "nodes",
     "perZone",
     "pods",
+    "resources",
     "taints",
     "unschedulable",
     "zones",
@@ -28,12 +32,21 @@ const KEYS: &[&str] = &[
 /// Most nodes of a group in one zone.
 const PER_ZONE_MAX: f64 = 5000.0;
 
-/// Adds the nodes of all groups: `a-0`, `a-1` and so on in each zone, group after group.
+/// How long a node that is added needs until its kubelet has registered it.
+const BOOT: SimSpan = SimSpan::from_millis(1);
+
+/// Adds the nodes of all groups: `a-0`, `a-1` and so on in each zone, group after group, behind those
+/// that are there.
 pub(super) fn add(groups: &[Node], blueprint: &mut Blueprint, diagnostics: &mut Vec<Diagnostic>) {
     let mut counts: BTreeMap<String, u32> = BTreeMap::new();
+    for spec in &blueprint.nodes {
+        *counts.entry(blueprint.zones[spec.zone.index()].name.clone()).or_default() += 1;
+    }
     for group in groups {
-        let fields = Fields::of(group, "a group of nodes", KEYS, diagnostics);
-        let allocatable = allocatable(&fields, diagnostics);
+        let extended = group.entries().unwrap_or_default().iter().filter(|it| is_extended(&it.key));
+        let extended: Vec<&Entry> = extended.collect();
+        let fields = Fields::but(group, "a group of nodes", KEYS, is_extended, diagnostics);
+        let allocatable = allocatable(&fields, &extended, diagnostics);
         let labels: Labels = fields
             .get("labels")
             .and_then(Node::entries)
@@ -82,6 +95,29 @@ pub(super) fn add(groups: &[Node], blueprint: &mut Blueprint, diagnostics: &mut 
     }
 }
 
+/// Places for nodes that come during the scenario, one group of machines for each zone.
+pub(super) fn add_later(
+    groups: &[Node],
+    blueprint: &mut Blueprint,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> Vec<NodeId> {
+    let first = blueprint.nodes.len();
+    add(groups, blueprint, diagnostics);
+    let nodes: Vec<NodeId> = (first..blueprint.nodes.len()).map(NodeId::from_index).collect();
+    for zone in (0..blueprint.zones.len()).map(ZoneId::from_index) {
+        let of_zone = nodes.iter().filter(|it| blueprint.nodes[it.index()].zone == zone);
+        let of_zone: Vec<NodeId> = of_zone.copied().collect();
+        if !of_zone.is_empty() {
+            // The recorder creates Nodes whose kubelets run.
+            let boot = BootTime { median: BOOT, p95: BOOT };
+            let name = format!("added-{}", blueprint.node_groups.len());
+            let group = NodeGroup { name, zone, nodes: of_zone, boot, ..NodeGroup::default() };
+            blueprint.node_groups.push(group);
+        }
+    }
+    nodes
+}
+
 /// Zones of a group and how many nodes each has: `perZone` is a number for all of `zones`, or a
 /// mapping with one for each.
 fn zones<'a>(fields: &Fields<'a>, diagnostics: &mut Vec<Diagnostic>) -> Vec<(&'a str, f64)> {
@@ -113,12 +149,24 @@ fn zone_of(name: &str, blueprint: &mut Blueprint) -> ZoneId {
     })
 }
 
-fn allocatable(fields: &Fields<'_>, diagnostics: &mut Vec<Diagnostic>) -> ResourceList {
+/// Extended resources have the domain of who advertises them before their name.
+fn is_extended(key: &str) -> bool {
+    key.contains('/')
+}
+
+fn allocatable(
+    fields: &Fields<'_>,
+    extended: &[&Entry],
+    diagnostics: &mut Vec<Diagnostic>,
+) -> ResourceList {
     let mut amounts = BTreeMap::new();
     let direct = [ResourceList::CPU, "memory", "pods", "ephemeral-storage"];
     let direct = direct.into_iter().filter_map(|name| Some((name, fields.get(name)?)));
-    let listed = fields.get("allocatable").and_then(Node::entries).unwrap_or_default();
-    let listed = listed.iter().map(|entry| (entry.key.as_str(), &entry.value));
+    let listed =
+        ["allocatable", "extended", "resources"].into_iter().filter_map(|it| fields.get(it));
+    let listed = listed.flat_map(|node| node.entries().unwrap_or_default());
+    let listed = listed.chain(extended.iter().copied());
+    let listed = listed.map(|entry| (entry.key.as_str(), &entry.value));
     for (name, node) in direct.chain(listed) {
         match Quantity::parse(node.text().unwrap_or_default()) {
             Ok(amount) if name == ResourceList::CPU => {

@@ -84,23 +84,42 @@ fn what_is_wrong_with_a_schedule_is_said_at_its_place() {
             "{at: 0, op: kill, nodes: all, node: x}",
             "28:42: E0012: an entry of `schedule` knows no `node`",
         ),
-        ("{at: 0, op: scale, name: wep, replicas: 1}", "28:37: E0016: there is no workload `wep`"),
+        (
+            "{at: 0, op: scale, name: wep, replicas: 1}",
+            "28:37: E0016: there is no workload `wep` that could be changed",
+        ),
         ("{at: 0, op: kill, nodes: 'zone=a,x'}", "28:37: E0016: there is no zone `x`"),
         (
             "{at: 0, op: killLeader, component: etcd}",
             "28:47: E0011: expected kube-controller-manager or kube-scheduler, found text",
         ),
         ("{at: 0, op: evict, pods: wep}", "28:37: E0016: there is no workload `wep`"),
-        (
-            "{at: 0, op: taint, nodes: all, key: dedicated}",
-            "28:48: E0011: expected out-of-service or unschedulable, found text",
-        ),
+        ("{at: 0, op: taint, nodes: all, key: dedicated}", "28:12: E0013: a taint needs `effect`"),
         (
             "{at: 0, op: patch, kind: Node, name: a-0, patch: {metadata: {labels: {a: b}}}}",
-            "28:61: E0014: of a Node `spec.unschedulable` may change",
+            "28:61: E0014: of a Node `spec.unschedulable` or `spec.taints` may change",
+        ),
+        ("{at: 0, op: kill, nodes: {zone: x}}", "28:44: E0016: there is no zone `x`"),
+        ("{at: 0, op: reboot, nodes: all}", "28:12: E0013: an operation needs `duration`"),
+        ("{at: 0, op: rollback, name: web}", "28:40: E0014: there is no revision to go back to"),
+        (
+            "{at: 0, op: undo, name: wep}",
+            "28:36: E0016: there is no workload `wep` that could be changed",
         ),
         (
-            "{at: 0, op: patch, kind: Service, name: web, patch: {spec: {ports: [{port: 81}]}}}",
+            "{at: 0, op: delete, kind: Service, name: web}",
+            "28:53: E0014: Service `web` is never deleted here",
+        ),
+        (
+            "{at: 0, op: restart, component: etcd}",
+            "28:44: E0011: expected kube-controller-manager or kube-apiserver, found text",
+        ),
+        (
+            "{at: 0, op: patch, name: web, patch: [{op: replace, path: /spec/size, value: 3}]}",
+            "28:37: E0014: there is nothing at `/spec/size`",
+        ),
+        (
+            "{at: 0, op: patch, kind: Service, name: web, patch: {spec: {publishNotReadyAddresses: true}}}",
             "28:64: E0014: a patch of Service `web` changes what never changes here",
         ),
         (
@@ -171,10 +190,12 @@ fn compared_with(more: &str, summary: &'static str) -> TimelineTrace {
     compare(&read.traces[0], &runs)
 }
 
+const IMAGE: &str = "{spec: {template: {spec: {containers: [{name: main, image: other}]}}}}";
+
 /// Recorded figures that must be covered, whatever the luck of a run.
 #[test]
 fn every_operation_does_what_it_says() {
-    let cases: [(&str, &'static str); 26] = [
+    let cases: [(&str, &'static str); 47] = [
         // Pods are available when they have been ready for long enough.
         (
             "{at: 0, op: create, manifests: [{apiVersion: apps/v1, kind: Deployment, metadata: {name: \
@@ -312,9 +333,99 @@ fn every_operation_does_what_it_says() {
             "{pods: {deleting: {count: 1, first: 30}, nominated: {count: 0}}, statefulsets: {db: \
              {availableAtEnd: 2, maxReplicas: 2}}}",
         ),
+        // Nodes that come later take the pods that fitted nowhere.
+        (
+            "{at: 0, op: patch, name: web, patch: {spec: {template: {spec: {topologySpreadConstraints: \
+             [{topologyKey: kubernetes.io/hostname, whenUnsatisfiable: DoNotSchedule, maxSkew: 1}]}}, \
+             strategy: {rollingUpdate: {maxSurge: 0, maxUnavailable: 1}}}}}, {at: 60, op: addNodes, \
+             zones: [c], perZone: 1, cpu: 4, memory: 16Gi, pods: 110}, {at: 90, op: scale, name: web, \
+             replicas: 3}",
+            "pods: {atEndByZone: {a: 1, b: 1, c: 1}}",
+        ),
+        (
+            "{at: 0, op: cordon, nodes: all}, {at: 1, op: scale, name: web, replicas: 3}, {at: 40, op: \
+             addNodes, nodes: [{zones: [a], perZone: 2, cpu: 4, memory: 16Gi, pods: 110}]}",
+            "{zones: {a: {readyAgain: {first: null}}}, pods: {bound: {count: 1, first: 40}, atEndByZone: \
+             {a: 2, b: 1}}}",
+        ),
+        // There and back again: the old ReplicaSet.
+        (
+            "{at: 7, op: patch, name: web, patch: IMAGE}, {at: 60, op: rollback, name: web}",
+            "{pods: {created: {count: 4}}, deployments: {web: {availableAtEnd: 2}}}",
+        ),
+        (
+            "{at: 7, op: patch, name: web, patch: IMAGE}, {at: 60, op: undo, name: web}, {at: 120, op: \
+             undo, kind: Deployment, name: web, toRevision: 2}",
+            "{pods: {created: {count: 6}}}",
+        ),
+        ("{at: 7, op: restart, name: web}", "{pods: {created: {count: 2}, gone: {count: 2}}}"),
+        (
+            "{at: 7, op: pause, name: web}, {at: 8, op: patch, name: web, patch: IMAGE}, {at: 90, op: \
+             resume, name: web}",
+            "pods: {created: {count: 2, first: 90}}",
+        ),
+        // From outside a partition is a loss.
+        (
+            "{at: 0, op: partition, nodes: zone=a}, {at: 100, op: heal, nodes: killed}",
+            "pods: {gone: {count: 1, first: 101}}",
+        ),
+        // Lost for less than the grace period, but its containers start anew.
+        (
+            "{at: 10, op: reboot, nodes: a-0, duration: 20}",
+            "{zones: {a: {notReady: null}}, pods: {deleting: {count: 0}, unready: {count: 1}}}",
+        ),
+        ("{at: 9, op: restart, component: kube-controller-manager}", "election: {count: 1}"),
+        (
+            "{at: 9, op: restart, component: kube-apiserver, duration: 30}, {at: 10, op: kill, nodes: \
+             a-0}",
+            "zones: {a: {notReady: {count: 1}}}",
+        ),
+        ("{at: 0, op: kill, nodes: {zone: a, count: 1}}", "zones: {a: {notReady: {count: 1}}}"),
+        ("{at: 0, op: kill, nodes: all, count: 1}", "zones: {a: {notReady: {count: 1}}}"),
+        ("{at: 0, op: kill, nodes: 'b-*'}", "zones: {b: {notReady: {count: 1}}}"),
+        // Whoever deletes by force does not wait for the kubelet.
+        (
+            "{at: 0, op: kill, nodes: zone=a}, {at: 150, op: deletePods, nodes: killed, grace: 0}",
+            "pods: {gone: {count: 1, first: 150}, atEndByZone: {b: 2}}",
+        ),
+        (
+            "{at: 0, op: kill, nodes: zone=a}, {at: 150, op: deletePods, pods: terminating, force: true}",
+            "pods: {gone: {count: 1, first: 150}}",
+        ),
+        // Taints that anybody may set.
+        (
+            "{at: 5, op: taint, nodes: zone=a, key: maintenance, effect: NoExecute}",
+            "pods: {deleting: {count: 1, first: 5}, disruption: {DeletionByTaintManager: {count: 1}}, \
+             atEndByZone: {b: 2}}",
+        ),
+        (
+            "{at: 5, op: taint, nodes: a-0, taint: {key: maintenance, effect: NoSchedule}}, {at: 6, op: \
+             scale, name: web, replicas: 4}, {at: 60, op: untaint, nodes: a-0, key: maintenance}",
+            "pods: {atEndByZone: {a: 1, b: 3}}",
+        ),
+        (
+            "{at: 5, op: patch, kind: Node, name: a-0, patch: {spec: {taints: [{key: x, effect: \
+             NoExecute}]}}}",
+            "pods: {deleting: {count: 1, first: 5}}",
+        ),
+        // What is written again counts, whatever somebody said meanwhile.
+        (
+            "{at: 5, op: scale, name: web, replicas: 5}, {at: 60, op: patch, name: web, type: merge, \
+             patch: {spec: {replicas: 2}}}",
+            "deployments: {web: {availableAtEnd: 2, maxReplicas: 5}}",
+        ),
+        (
+            "{at: 5, op: patch, name: web, patch: [{op: replace, path: /spec/replicas, value: 4}]}",
+            "deployments: {web: {availableAtEnd: 4}}",
+        ),
+        (
+            "{at: 60, op: delete, kind: Deployment, name: web}",
+            "pods: {deleting: {count: 2, first: 60}, gone: {count: 2}, atEndByZone: {a: 0}}",
+        ),
     ];
     for (schedule, summary) in cases {
-        let trace = compared(schedule, summary);
+        let schedule = schedule.replace("IMAGE", IMAGE);
+        let trace = compared(&schedule, summary);
         assert!(trace.figure_count > 0, "{schedule}");
         let missed: Vec<_> = trace.figures.iter().filter(|figure| !figure.is_covered).collect();
         assert!(missed.is_empty(), "{schedule}: {missed:?}");
@@ -330,7 +441,7 @@ fn what_is_not_simulated_is_left_out() {
         "load: {app: web, memory: 7, points: [[0, 100]]}\n",
         "load: {app: web, points: [[0, 100, 7]]}\n",
         "schedule: [{at: 0, op: kill, nodes: all, comment: dark}]\n",
-        "flags: {kube-controller-manager: [--kube-api-burst=9]}\n",
+        "flags: {kube-apiserver: [--max-requests-inflight=9]}\n",
     ];
     for more in cases {
         let folder = OneFolder { scenario: format!("{STAGE}{more}"), summary: "{}\n" };
@@ -398,4 +509,67 @@ fn a_figure_that_nothing_simulates_is_not_covered() {
         trace.figures.iter().map(|it| (it.name.as_str(), it.is_covered)).collect();
     assert_eq!(covered, [("service.web.readyAtStart", true), ("service.web.happiness", false)]);
     assert_eq!((trace.figure_count, trace.covered_count), (2, 1));
+}
+
+/// An autoscaler's metrics change while it runs, an object is written anew, and autoscalers go.
+#[test]
+fn autoscalers_change_and_go() {
+    let autoscaler = |share: u32| {
+        format!(
+            "{{apiVersion: autoscaling/v2, kind: HorizontalPodAutoscaler, metadata: {{name: web}}, \
+             spec: {{scaleTargetRef: {{apiVersion: apps/v1, kind: Deployment, name: web}}, minReplicas: \
+             2, maxReplicas: 9, metrics: [{{type: Resource, resource: {{name: cpu, target: {{type: \
+             Utilization, averageUtilization: {share}}}}}}}]}}}}"
+        )
+    };
+    let metrics = "{spec: {metrics: [{type: Resource, resource: {name: cpu, target: {type: \
+                   Utilization, averageUtilization: 25}}}]}}";
+    let name = "kind: HorizontalPodAutoscaler, name: web";
+    for (change, summary) in [
+        (String::new(), "deployments: {web: {availableAtEnd: 3}}\n"),
+        (
+            format!("{{at: 90, op: patch, {name}, patch: {metrics}}}"),
+            "deployments: {web: {availableAtEnd: 6}}\n",
+        ),
+        (
+            format!("{{at: 90, op: apply, object: {}}}", autoscaler(30)),
+            "deployments: {web: {availableAtEnd: 5}}\n",
+        ),
+        (
+            format!(
+                "{{at: 90, op: delete, {name}}}, {{at: 100, op: scale, name: web, replicas: 1}}"
+            ),
+            "deployments: {web: {availableAtEnd: 1}}\n",
+        ),
+    ] {
+        let more = format!(
+            "load: {{app: web, cap: 1000, points: [[-99, 150], [9999, 150]]}}\nschedule: [{{at: 0, op: \
+             create, object: {}}}, {change}]\n",
+            autoscaler(50)
+        );
+        let trace = compared_with(&more, summary);
+        assert_eq!((trace.figure_count, trace.covered_count), (1, 1), "{change}");
+    }
+}
+
+/// Extended resources of nodes, however they are written, and several loads.
+#[test]
+fn nodes_have_extended_resources() {
+    for stated in [
+        "example.com/chip: 1",
+        "extended: {example.com/chip: 1}",
+        "resources: {example.com/chip: '1'}",
+        "allocatable: {example.com/chip: 1}",
+    ] {
+        let scenario = STAGE.replace("pods: 110}", &format!("pods: 110, {stated}}}"));
+        let scenario = scenario.replace("{cpu: 100m}", "{cpu: 100m, example.com/chip: 1}");
+        let scenario =
+            format!("{scenario}schedule: [{{at: 0, op: scale, name: web, replicas: 3}}]\n");
+        let summary = "pods: {unschedulable: {count: 1}, atEndByZone: {a: 1, b: 1, pending: 1}}\n";
+        let read = read(&["trace".to_owned()], &OneFolder { scenario, summary });
+        assert_eq!(read.diagnostics, [], "{stated}");
+        let runs: Vec<_> = (0..3).map(|run| read.traces[0].simulate(1, run)).collect();
+        let trace = compare(&read.traces[0], &runs);
+        assert_eq!(trace.figure_count, trace.covered_count, "{stated}: {:?}", trace.figures);
+    }
 }

@@ -1,10 +1,10 @@
 //! What a look is shown: pods as the API has them, samples as the metrics pipelines have them.
 
-use model_api::{AutoscalerId, PodId};
+use model_api::{AutoscalerId, PodId, ServiceId};
 use sim_kernel::{SimSpan, SimTime};
 
 use super::meter::{FRESH_MIN, RESOLUTION};
-use super::tables::{MetricTable, RequestTable, ScalerTable};
+use super::tables::{CpuOfContainer, MetricTable, RequestTable, ScalerTable};
 use super::traffic::Reading;
 use super::{BEFORE, moment};
 use crate::cluster::Cluster;
@@ -22,7 +22,6 @@ const SYNC_COUNT_MAX: u64 = 1 << 25;
 #[derive(Clone, Debug, Default)]
 pub(super) struct Room {
     pub(super) facts: Vec<PodFacts>,
-    usage: Vec<Option<Sample>>,
     /// By metric, then by pod.
     samples: Vec<Vec<Option<Sample>>>,
     /// By metric: what is said of an object or from outside.
@@ -61,31 +60,22 @@ impl Cluster {
     pub(super) fn gather(&self, table: &ScalerTable, now: SimTime, room: &mut Room) {
         let at = now + BEFORE;
         let scrape = self.autoscaling.scrape(at);
-        let reads_cpu = table.reads_cpu();
         room.facts.clear();
-        room.usage.clear();
-        for id in self.pods_of(table.workload) {
-            room.facts.push(self.facts(*id));
-            if reads_cpu {
-                room.usage.push(self.usage(*id, scrape));
-            }
-        }
+        room.facts.extend(self.pods_of(table.workload).iter().map(|id| self.facts(*id)));
         room.samples.resize_with(table.metrics.len(), Vec::new);
         room.values.clear();
         for (samples, metric) in room.samples.iter_mut().zip(&table.metrics) {
             samples.clear();
             let mut value = None;
             match metric {
-                MetricTable::Cpu { share_ppm, .. } => {
-                    let share = i64::try_from(*share_ppm).expect("a share is at most a million");
-                    samples.extend(room.usage.iter().map(|usage| {
-                        usage.map(|it| {
-                            // Metrics come in nanocores, which the controller rounds up to millicores.
-                            let nanocores = i128::from(it.value) * i128::from(share) / 1_000_000;
-                            let millicores = (nanocores + 999_999) / 1_000_000;
-                            let value = i64::try_from(millicores).unwrap_or(i64::MAX);
-                            Sample { value, ..it }
-                        })
+                MetricTable::Cpu { container, .. } => {
+                    let pods = self.pods_of(table.workload).iter();
+                    samples.extend(pods.map(|pod| {
+                        let usage = self.usage(*pod, container.as_ref(), scrape)?;
+                        // Metrics come in nanocores, which the controller rounds up to millicores.
+                        let millicores = (i128::from(usage.value) + 999_999) / 1_000_000;
+                        let value = i64::try_from(millicores).unwrap_or(i64::MAX);
+                        Some(Sample { value, ..usage })
                     }));
                 }
                 MetricTable::Failing(_) => {}
@@ -215,7 +205,7 @@ impl Cluster {
     ) -> Option<SimTime> {
         let autoscaling = &self.autoscaling;
         let MetricTable::Memory { container, request } = &table.metrics[idx] else { return None };
-        let spec = autoscaling.scalers[id.index()].spec(table);
+        let spec = &table.spec;
         let metric = &spec.metrics[idx];
         let settings = &autoscaling.settings;
         let tolerances = Tolerances::of(spec, settings);
@@ -268,16 +258,26 @@ impl Cluster {
     ///
     /// Simplified: the metrics of a node that is lost are gone at once, not at the next scrape, and
     /// metrics-server itself never fails.
-    fn usage(&self, id: PodId, scrape: SimTime) -> Option<Sample> {
+    fn usage(
+        &self,
+        id: PodId,
+        container: Option<&CpuOfContainer>,
+        scrape: SimTime,
+    ) -> Option<Sample> {
         let pod = &self.pods[id.index()];
         if let Some(played) = self.autoscaling.played.get(&pod.workload) {
-            return played.iter().find(|(known, _)| *known == id).map(|(_, sample)| *sample);
+            let (_, sample) = played.iter().find(|(known, _)| *known == id)?;
+            let share_ppm = container.map_or(1_000_000, |it| it.share_ppm);
+            let value = i128::from(sample.value) * i128::from(share_ppm) / 1_000_000;
+            return Some(Sample { value: i64::try_from(value).unwrap_or(i64::MAX), ..*sample });
         }
         let window = self.age_at(id, scrape)?.min(RESOLUTION);
         let from = scrape.saturating_sub(window);
         let services = &self.tables.template_of(pod).services;
+        let is_its = |service: ServiceId| container.is_none_or(|it| it.services.contains(&service));
         let spent: u128 = services
             .iter()
+            .filter(|(service, _)| is_its(*service))
             .filter_map(|(service, _)| {
                 let meter = &self.autoscaling.meters[service.index()];
                 let since = meter.served_since(id)?;

@@ -3,7 +3,7 @@
 //! Sources: those of [`crate::horizontal_pod_autoscaler`].
 
 use model_api::kube::{
-    HorizontalPodAutoscaler, MetricSource, PodSpec, ResourceList, Workload, WorkloadKind,
+    HorizontalPodAutoscaler, MetricSource, ResourceList, Service, Workload, WorkloadKind,
 };
 use model_api::metric::{RequestFigure, RequestMetric};
 use model_api::{AutoscalerId, Blueprint, ServiceId, WorkloadId};
@@ -32,8 +32,8 @@ pub(super) enum MetricTable {
     Cpu {
         /// What a pod requests of it, or who requests nothing.
         request: Result<i64, String>,
-        /// Parts per million of what a pod uses that it is about.
-        share_ppm: u64,
+        /// The container that it is about; all of them when `None`.
+        container: Option<CpuOfContainer>,
     },
     /// Memory of pods, or of a container.
     Memory {
@@ -47,6 +47,19 @@ pub(super) enum MetricTable {
     /// It fails whenever it is asked, for this reason: of a type that nobody knows, or one that nothing
     /// in the run plays, which is a metric that no adapter serves.
     Failing(&'static str),
+}
+
+/// The CPU of one container of a pod.
+///
+/// Simplified: requests cost CPU in the container that they come to
+/// ([`model_api::kube::Service::serving_container`]), and the others use none. Of samples that somebody
+/// else measured of whole pods, it has the part that it requests.
+#[derive(Debug)]
+pub(super) struct CpuOfContainer {
+    /// Services whose requests come to it.
+    pub(super) services: Vec<ServiceId>,
+    /// What it requests, in parts per million of its pod.
+    pub(super) share_ppm: u64,
 }
 
 /// A metric of requests.
@@ -186,7 +199,7 @@ impl ScalerTables {
 }
 
 impl ScalerTable {
-    fn of(blueprint: &Blueprint, autoscaler: &HorizontalPodAutoscaler) -> Option<Self> {
+    pub(super) fn of(blueprint: &Blueprint, autoscaler: &HorizontalPodAutoscaler) -> Option<Self> {
         let target = blueprint.horizontal_target(autoscaler)?;
         let workload = &blueprint.workloads[target.index()];
         // Simplified: the number of instances of a database is never changed.
@@ -264,7 +277,8 @@ impl MetricTable {
             let position = |name| pod.containers.iter().position(|it| it.name == name);
             return Self::Memory { request, container: container.and_then(position) };
         }
-        Self::Cpu { request, share_ppm: cpu_share_ppm(pod, container) }
+        let container = container.map(|name| CpuOfContainer::of(blueprint, workload, name));
+        Self::Cpu { request, container }
     }
 }
 
@@ -280,15 +294,24 @@ fn is_memory(source: &MetricSource) -> bool {
     }
 }
 
-/// Parts per million of the CPU that a pod uses that a container, or all of them, use.
-///
-/// Simplified: containers use CPU as they request it.
-fn cpu_share_ppm(pod: &PodSpec, container: Option<&str>) -> u64 {
-    let request = |container: Option<&str>| {
-        request_of(pod, ResourceList::CPU, container).unwrap_or(0).max(0).unsigned_abs()
-    };
-    match (container, request(None)) {
-        (Some(_), whole) if whole > 0 => request(container) * 1_000_000 / whole,
-        _ => 1_000_000,
+impl CpuOfContainer {
+    fn of(blueprint: &Blueprint, workload: &Workload, name: &str) -> Self {
+        let template = &workload.template;
+        let is_its = |service: &Service| {
+            service.selects(&workload.namespace, &template.labels)
+                && service.serving_container(template).is_some_and(|it| it.name == name)
+        };
+        let all = blueprint.services.iter().enumerate();
+        let services = all.filter(|(_, service)| is_its(service));
+        let request = |container: Option<&str>| {
+            let request = request_of(&template.spec, ResourceList::CPU, container);
+            request.unwrap_or(0).max(0).unsigned_abs()
+        };
+        Self {
+            services: services.map(|(idx, _)| ServiceId::from_index(idx)).collect(),
+            share_ppm: (request(Some(name)) * 1_000_000)
+                .checked_div(request(None))
+                .unwrap_or(1_000_000),
+        }
     }
 }
