@@ -148,6 +148,7 @@ impl Decode for GuaranteeText {
                 "always within_region('EU')",
                 "returns(goodput(shop/frontend), 95%, 10m)",
                 "statically_stable(shop/frontend, 99%)",
+                "starts_from(nodes)",
                 "starts_from(etcd)",
                 "completes(new version) <= 10m",
                 "completes(job/shop/migrate) <= 10m",

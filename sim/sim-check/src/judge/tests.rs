@@ -237,7 +237,7 @@ fn what_starts_from_nothing_is_known_whatever_a_run_does() {
     assert_eq!(verdict, Verdict::Violated);
     assert_eq!(
         reason,
-        "n/engine, n/network need each other to start: n/engine needs n/network, n/network needs \
+        "n/engine, n/network need each other to start on new nodes: n/engine needs n/network, n/network needs \
          n/engine; the smallest step that breaks it by hand: delete it"
     );
 }
