@@ -248,7 +248,9 @@ fn measure(promise: &Promise, measures: &RunMeasures) -> (RunVerdict, Option<i64
                 let holds = took.is_some_and(|took| limit.comparison.holds(&took, &limit.value));
                 (held_if(holds), took.and_then(span))
             }
-            _ => (not_exercised("the action was never begun"), None),
+            Some(seen) if seen.is_refused => (RunVerdict::Violated, None),
+            Some(_) => (not_exercised("the action found nothing to do"), None),
+            None => (not_exercised("the action was never begun"), None),
         },
         Promise::JobCompletes { workload, limit } => match measures.jobs.get(workload) {
             None => (not_exercised("no Job came due"), None),

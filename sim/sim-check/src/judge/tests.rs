@@ -273,6 +273,20 @@ fn what_is_broken_is_violated_whatever_was_hit() {
     assert_eq!(sometimes.verdict, Verdict::Vacuous);
 }
 
+/// An upgrade that kubelets are too old for was begun, and is never complete.
+#[test]
+fn an_action_that_is_refused_is_not_kept() {
+    let limit = Limit { comparison: Comparison::LessOrEqual, value: MINUTE };
+    let promise = Promise::Completes { fault: FaultId(0), limit };
+    for (is_refused, verdict) in [(true, Verdict::Violated), (false, Verdict::Vacuous)] {
+        let found = judged(&promise, |_, measures| {
+            let fault = measures.faults[0].as_mut().expect("it struck");
+            (fault.targets, fault.is_refused) = (0, is_refused);
+        });
+        assert_eq!(found.verdict, verdict, "{}", found.reason);
+    }
+}
+
 fn rpo(minutes: u64) -> Promise {
     let limit = Limit { comparison: Comparison::LessOrEqual, value: MINUTE * minutes };
     Promise::Rpo { database: DatabaseId(0), limit }
