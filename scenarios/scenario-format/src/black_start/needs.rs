@@ -102,7 +102,9 @@ fn needs(
     let is_new = from.has_new_nodes();
     for (nth, webhook) in blueprint.webhooks.iter().enumerate() {
         if is_new
-            && webhook.fails_closed && webhook.guards.iter().any(|guarded| guarded.index() == idx) {
+            && webhook.fails_closed
+            && webhook.guards.iter().any(|guarded| guarded.index() == idx)
+        {
             needs.insert(Need::Webhook(nth));
         }
     }
