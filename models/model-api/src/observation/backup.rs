@@ -118,11 +118,13 @@ impl Lack {
                 "a base backup is there, and no archived log that leads beyond its end".to_owned()
             }
             Self::Soundness { copy_count: 1 } => {
-                "the copy that is left failed when it was made, and nobody saw it".to_owned()
+                "the copy that is left failed when it was made, and no restore test found it"
+                    .to_owned()
             }
             Self::Soundness { copy_count } => {
                 format!(
-                    "all {copy_count} copies that are left failed when they were made, and nobody saw it"
+                    "all {copy_count} copies that are left failed when they were made, and no restore test \
+                     found it"
                 )
             }
         }
