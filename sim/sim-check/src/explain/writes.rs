@@ -107,7 +107,8 @@ impl<E> Story<'_, E> {
     /// where its commits do: PostgreSQL holds each until as many have confirmed it.
     fn unconfirmed(&self, database: DatabaseId, stretch: &Stretch) -> Option<Step> {
         let spec = &self.blueprint.databases[database.index()];
-        let count = spec.synchronous.as_ref()?.number;
+        // With `dataDurability: preferred` the number shrinks with the standbys.
+        let count = spec.synchronous.as_ref().filter(|it| it.is_required)?.number;
         let promoted = self.journal.observations().iter().rfind(|record| {
             let is_its = matches!(
                 record.observation,
@@ -115,7 +116,15 @@ impl<E> Story<'_, E> {
             );
             is_its && record.at > stretch.from && record.at <= stretch.until
         })?;
-        if stretch.until.saturating_since(promoted.at) < CONFIRMED_SOON {
+        let is_given_up = self.journal.observations().iter().any(|record| {
+            let is_its = match record.observation {
+                Observation::FailoverStarted { database: of, .. }
+                | Observation::FailoverBlocked { database: of, .. } => of == database,
+                _ => false,
+            };
+            is_its && record.at > promoted.at && record.at <= stretch.until
+        });
+        if is_given_up || stretch.until.saturating_since(promoted.at) < CONFIRMED_SOON {
             return None;
         }
         let name = self.blueprint.database_name(database);
