@@ -10,7 +10,7 @@ mod gateway;
 mod reason;
 mod storage;
 
-pub use backup::{BackupFact, ExposureStretch, RecoveryParts};
+pub use backup::{BackupFact, ExposureStretch, Lack, RecoveryParts};
 pub use canary::{CanaryFact, CanaryFailure};
 pub use database::{FailoverBlock, InstanceFact, InstanceUpdate};
 pub use flow::{Counted, FlowSegment, LossReason, Throttling, WAIT_SHAPE_EXPONENTIAL, WaitLaw};

@@ -17,6 +17,7 @@ use crate::stamp::Stamp;
 
 mod cost;
 mod damage;
+mod lack;
 mod live;
 mod obstacles;
 mod recovery;

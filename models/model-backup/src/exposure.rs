@@ -29,7 +29,7 @@
 
 use model_api::DataSetId;
 use model_api::backup::{DisasterClass, Method};
-use model_api::observation::{BackupFact, ExposureStretch};
+use model_api::observation::{BackupFact, ExposureStretch, Lack};
 use model_api::stake::Stake;
 use sim_kernel::SimSpan;
 
@@ -237,7 +237,12 @@ const NANOSECOND: SimSpan = SimSpan::from_nanos(1);
 
 impl Stretch {
     /// As a run tells it.
-    pub(crate) fn fact(&self, data_set: DataSetId, class: DisasterClass) -> BackupFact {
+    pub(crate) fn fact(
+        &self,
+        data_set: DataSetId,
+        class: DisasterClass,
+        lack: Option<Lack>,
+    ) -> BackupFact {
         BackupFact::Exposure(ExposureStretch {
             data_set,
             class,
@@ -249,6 +254,7 @@ impl Stretch {
             back_max_ns: self.back_max.as_nanos(),
             back_max_at: self.back_max_at.time(),
             is_loss_bound: self.is_bound,
+            lack,
             takes_over: self.takes_over,
         })
     }

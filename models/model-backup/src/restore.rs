@@ -20,6 +20,7 @@
 //! PG-22; the property tests of `tests/it`.
 
 use model_api::backup::{BackupPolicy, CopyRule, Method, Protection};
+use model_api::observation::Lack;
 use model_api::{PlaceId, PolicyId};
 use sim_kernel::SimSpan;
 
@@ -197,6 +198,28 @@ pub(crate) fn newest(stock: &Stock<'_>, view: &View, question: &Question) -> Opt
     }
 }
 
+/// What the copies lack of which none can be restored: of all policies, that which comes furthest.
+pub(crate) fn lack(stock: &Stock<'_>, view: &View, question: &Question) -> Lack {
+    let of = |(policy, way): &(PolicyId, Way)| {
+        let mut cursor = Cursor::new(stock, view, question, *policy, *way);
+        let mut copy_count = 0;
+        while cursor.found.is_some() {
+            copy_count += 1;
+            cursor.next();
+        }
+        if copy_count > 0 {
+            return Lack::Soundness { copy_count };
+        }
+        let copies = &stock.runs.policies[policy.index()].copies;
+        let is_kept = |copy: &Copy| {
+            copy.expires_at >= question.read_at && copy.pruned_at >= question.pruned_from
+        };
+        let is_one_there = copies.iter().any(|copy| is_kept(copy) && cursor.is_there(copy));
+        if is_one_there { Lack::Log } else { Lack::Copy }
+    };
+    view.ways.iter().map(of).max().unwrap_or(Lack::Copy)
+}
+
 /// The copies of one policy that answer a question, newest first.
 struct Cursor<'a> {
     stock: &'a Stock<'a>,
@@ -263,18 +286,23 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// Up to when a copy restores; `None` when it cannot be used.
-    fn reach(&self, copy: &Copy) -> Option<Stamp> {
+    /// Whether a copy was made in time and is where it is read.
+    fn is_there(&self, copy: &Copy) -> bool {
         let question = self.question;
-        let is_there = copy.taken_at < question.struck_at
+        copy.taken_at < question.struck_at
             && copy.ready_at.plus(self.way.lag) < question.ready_before
             && self.way.has(copy.ready_at)
             // A run that is not over when a loss is found is ended with everything else.
             && copy.ready_at < question.pruned_from
             && self.way.only_locked_for.is_none_or(|lock| {
                 copy.ready_at.plus(self.way.lag).plus(lock) >= question.struck_at
-            });
-        if !is_there {
+            })
+    }
+
+    /// Up to when a copy restores; `None` when it cannot be used.
+    fn reach(&self, copy: &Copy) -> Option<Stamp> {
+        let question = self.question;
+        if !self.is_there(copy) {
             return None;
         }
         let Some((archive, stairs)) =

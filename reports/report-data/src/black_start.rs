@@ -16,7 +16,7 @@ pub struct BlackStartReport {
     pub scenarios: Vec<BlackStart>,
 }
 
-/// How one platform starts when nothing runs and no node has an image.
+/// How one platform starts when nothing runs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct BlackStart {
@@ -34,10 +34,12 @@ pub struct BlackStart {
 )]
 #[serde(rename_all = "camelCase")]
 pub enum BlackStartFrom {
-    /// etcd has what it had.
+    /// The nodes are those that were, with their pods and images.
+    Nodes,
+    /// The nodes are new; etcd has what it had.
     #[default]
     Etcd,
-    /// etcd is empty, and what is in the input is applied again.
+    /// The nodes are new and etcd is empty, and what is in the input is applied again.
     Git,
 }
 

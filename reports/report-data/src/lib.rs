@@ -310,6 +310,9 @@ pub enum Part {
     Drain,
     /// Until what piled up is served.
     Backlog,
+    /// From the last thing that was done about it to the end of the run: nothing more comes of it, or
+    /// nothing has yet.
+    Stuck,
 }
 
 impl Part {
@@ -325,6 +328,7 @@ impl Part {
             Self::Warm => "warm",
             Self::Drain => "drain",
             Self::Backlog => "backlog",
+            Self::Stuck => "stuck",
         }
     }
 }

@@ -92,7 +92,9 @@ pub(crate) fn spread(guarantee: &GuaranteeResult) -> Option<String> {
         return None;
     }
     Some(if least == greatest {
-        format!("{} in every run", show(least))
+        let is_each = guarantee.values.iter().all(Option::is_some);
+        let which = if is_each { "every run" } else { "the others" };
+        format!("{} in {which}", show(least))
     } else {
         format!("{} to {}, median {}", show(least), show(greatest), show(median))
     })

@@ -1,14 +1,18 @@
 //! Black start: what runs before what, after everything stood still, and what keeps it from running.
 //!
 //! Edges lead from pods to the pods without which they are not created or cannot start: a webhook
-//! that fails closed, a registry in this cluster (nodes are taken to have lost their images) with the
-//! gateway before it and whatever is stated that it asks, the network plugin, a storage driver in this
-//! cluster and the vault that has the keys of its volumes, a vault that injects secrets or from which
-//! they are mounted, the operator that creates the pods of a database. Whatever stands outside of the
-//! input is taken to run, and volumes to have kept what is on them.
+//! that fails closed, a registry in this cluster with the gateway before it and whatever is stated that
+//! it asks, the network plugin, a storage driver in this cluster and the vault that has the keys of its
+//! volumes, a vault that injects secrets or from which they are mounted, the operator that creates the
+//! pods of a database. Whatever stands outside of the input is taken to run, and volumes to have kept
+//! what is on them.
 //!
-//! Starting from etcd, Secrets that an operator made of what is in a vault are there, and nobody waits
-//! for it. Starting from Git they are made anew: by External Secrets, which reads them from its store, or
+//! Starting from the nodes that were, pods are bound and images pulled: neither webhooks nor operators
+//! are in the way, and a registry only where it is asked always. Starting from etcd, nodes are new, so
+//! that pods are created and their images pulled.
+//!
+//! Secrets that an operator made of what is in a vault are in etcd, and nobody waits for it. Starting
+//! from Git they are made anew: by External Secrets, which reads them from its store, or
 //! by Sealed Secrets, which needs its old key. What a ConfigMap says about the seal of a vault is not
 //! read: that somebody unseals it is named of each.
 

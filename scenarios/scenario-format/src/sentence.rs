@@ -14,7 +14,7 @@
 //!            | "latency" "(" service "," quantile ["," clients] ")" ("<=" | "<") duration
 //!            | "returns" "(" "goodput" "(" service ")" "," share "," duration ["," "after_end"] ")"
 //!            | "statically_stable" "(" service "," share ")"
-//!            | "starts_from" "(" ("etcd" | "git") ")"
+//!            | "starts_from" "(" ("nodes" | "etcd" | "git") ")"
 //!            | "completes" "(" (action | 'text' | job) ")" ("<=" | "<") duration
 //!            | ("never" | "always" | "sometimes") predicate
 //! clients    = ("tenant:" | "zone:" | "served_in:") (name | 'text')
@@ -436,11 +436,12 @@ impl<'a> Parser<'a> {
 
     fn starts_from(&mut self) -> Result<PromiseSpec, Diagnostic> {
         self.symbol("(")?;
-        let word = self.word("`etcd` or `git`")?;
+        let word = self.word("`nodes`, `etcd` or `git`")?;
         let Some(from) = StartFrom::ALL.into_iter().find(|it| it.text() == word.text) else {
             let message = format!("nothing starts from `{}`", word.text);
             let help = nearest(word.text, StartFrom::ALL.map(StartFrom::text)).map_or_else(
-                || "from `etcd` as it was, or from `git` with an empty etcd".to_owned(),
+                || "from `nodes` as they were, from `etcd` with new nodes, or from `git` with an empty etcd"
+                        .to_owned(),
                 |close| format!("did you mean `{close}`?"),
             );
             return Err(error(word.span, message).help(help));

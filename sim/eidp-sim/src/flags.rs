@@ -241,9 +241,9 @@ pub(crate) struct Check {
     #[arg(long)]
     pub(crate) short: bool,
 
-    /// Print in which order everything starts when nothing runs and no node has an image, and what
-    /// somebody has to do by hand where pods need each other: from etcd as it was, or from Git with an
-    /// empty etcd, where Secrets are made anew.
+    /// Print in which order everything starts when nothing runs, and what somebody has to do by hand
+    /// where pods need each other: from the nodes that were, from etcd as it was with new nodes, or
+    /// from Git with an empty etcd, where Secrets are made anew.
     #[arg(
         long,
         value_enum,
@@ -269,9 +269,11 @@ pub(crate) struct Check {
 /// What a black start begins with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum StartFrom {
-    /// All objects are in etcd, Secrets that operators made among them.
+    /// The nodes are those that were, with their pods and images, as after a power cut.
+    Nodes,
+    /// The nodes are new; all other objects are in etcd, Secrets that operators made among them.
     Etcd,
-    /// What is in the input is applied to an empty etcd.
+    /// The nodes are new, and what is in the input is applied to an empty etcd.
     Git,
 }
 

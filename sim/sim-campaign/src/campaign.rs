@@ -245,7 +245,9 @@ impl Campaign<'_> {
             Promise::Rpo { database: wanted, .. } => story.first(run, |seen| {
                 matches!(seen, Observation::CommitsLost { database, .. } if database == wanted)
             }),
-            Promise::Completes { fault, .. } => story.completion(run, *fault),
+            Promise::Completes { fault, .. } => {
+                story.completion(run, *fault, self.plan.horizon())
+            }
             Promise::JobCompletes { workload, .. } => story.job(run, *workload),
             Promise::Never(predicate) => {
                 story.first(run, |seen| sim_check::breaks(predicate, seen))

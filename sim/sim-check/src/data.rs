@@ -80,7 +80,7 @@ pub(crate) fn fold(data: &mut [DataMeasures], fact: &BackupFact) {
             *kept = Some(kept.map_or(span(age_ns), |least| least.min(span(age_ns))));
         }
         BackupFact::Struck { data_set, .. } => data[data_set.index()].struck_count += 1,
-        BackupFact::Unrestorable { data_set } => data[data_set.index()].is_gone = true,
+        BackupFact::Unrestorable { data_set, .. } => data[data_set.index()].is_gone = true,
         BackupFact::Returned { data_set, parts, .. } => {
             data[data_set.index()].recoveries.push(parts);
         }

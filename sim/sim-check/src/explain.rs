@@ -4,7 +4,7 @@
 //! of what ended an outage is its critical path: each link of it is time that something was waited
 //! for, named by what came of it. So the parts of an outage sum to it exactly.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use model_api::fault::FaultPlan;
 use model_api::observation::{
@@ -23,6 +23,7 @@ mod data;
 mod figure;
 mod frozen;
 mod gateway;
+mod holder;
 mod job;
 mod kubelet;
 mod member;
@@ -107,10 +108,12 @@ impl<'a, E> Story<'a, E> {
             EventId::NONE => self.lost_by(&found.observation).unwrap_or(EventId::NONE),
             cause => cause,
         };
-        let mut steps = self.steps(cause);
-        steps.extend(self.step(found.at, &found.observation));
-        steps.dedup();
-        Some(Explanation { run, steps, outage_parts: Vec::new() })
+        let mut path = self.path(cause);
+        let told = Told { at: found.at, observation: found.observation };
+        if path.last() != Some(&told) {
+            path.push(told);
+        }
+        Some(Explanation { run, steps: self.tell(&path), outage_parts: Vec::new() })
     }
 
     /// What closed the stretch of a flow that ended at `at`.
@@ -147,8 +150,33 @@ impl<'a, E> Story<'a, E> {
 
     /// What is told on the way to an event.
     fn steps(&self, id: EventId) -> Vec<Step> {
-        let told = self.path(id).into_iter();
-        told.filter_map(|told| self.step(told.at, &told.observation)).collect()
+        self.tell(&self.path(id))
+    }
+
+    /// What is told of a path: nothing twice, and of refusals that come again and again the first one with
+    /// how many there are in the run.
+    fn tell(&self, path: &[Told]) -> Vec<Step> {
+        let mut refusals = BTreeSet::new();
+        let mut steps: Vec<Step> = Vec::new();
+        for told in path {
+            let refusal = refusal(&told.observation);
+            if refusal.is_some_and(|refusal| !refusals.insert(refusal)) {
+                continue;
+            }
+            let Some(mut step) = self.step(told.at, &told.observation) else { continue };
+            if refusal.is_some() {
+                let records = self.journal.observations().iter();
+                let count = records.filter(|it| self::refusal(&it.observation) == refusal).count();
+                if count > 1 {
+                    step.text.push_str(&format!(" ({count} times in this run)"));
+                }
+            }
+            let mut at_once = steps.iter().rev().take_while(|known| known.at_ns == step.at_ns);
+            if !at_once.any(|known| known.text == step.text) {
+                steps.push(step);
+            }
+        }
+        steps
     }
 
     fn step(&self, at: SimTime, observation: &Observation) -> Option<Step> {
@@ -165,10 +193,21 @@ impl<'a, E> Story<'a, E> {
         end: SimTime,
         is_over: bool,
     ) -> Vec<OutagePart> {
+        self.parts_of(&self.path(ending), begin, end, is_over)
+    }
+
+    /// An outage cut at the moments of a path.
+    fn parts_of(
+        &self,
+        path: &[Told],
+        begin: SimTime,
+        end: SimTime,
+        is_over: bool,
+    ) -> Vec<OutagePart> {
         let mut lengths: BTreeMap<Part, u64> = BTreeMap::new();
         let mut from = begin;
         let mut has_no_place = false;
-        for told in self.path(ending) {
+        for told in path {
             let until = told.at.clamp(from, end);
             let part = match told.observation {
                 Observation::PodBecameUnschedulable { .. } => {
@@ -179,14 +218,14 @@ impl<'a, E> Story<'a, E> {
                 Observation::PodBound { .. } if std::mem::take(&mut has_no_place) => {
                     Some(Part::Provision)
                 }
-                observation => part(&observation),
+                ref observation => part(observation),
             };
             if let Some(part) = part {
                 *lengths.entry(part).or_default() += (until - from).as_nanos();
                 from = until;
             }
         }
-        let last = if is_over { Part::Drain } else { Part::Decide };
+        let last = if is_over { Part::Drain } else { Part::Stuck };
         *lengths.entry(last).or_default() += (end - from).as_nanos();
         lengths
             .into_iter()
@@ -473,6 +512,14 @@ fn in_order(steps: &mut Vec<Step>) {
     });
 }
 
+/// Of which workload a pod may not be evicted, and with which answer.
+fn refusal(observation: &Observation) -> Option<(model_api::WorkloadId, u16)> {
+    match *observation {
+        Observation::EvictionRefused { workload, code, .. } => Some((workload, code)),
+        _ => None,
+    }
+}
+
 /// How an outage ends, in words.
 fn ending_words(
     outage: &Outage,
@@ -511,6 +558,7 @@ fn part(observation: &Observation) -> Option<Part> {
     match observation {
         O::NodeBecameNotReady { .. }
         | O::NodePressureStarted { .. }
+        | O::FailoverBlocked { .. }
         | O::ContainersKilled { .. } => Some(Part::Detect),
         O::NodeTaintedNoExecute { .. }
         | O::PodDeletionRequested { .. }
@@ -539,9 +587,10 @@ fn part(observation: &Observation) -> Option<Part> {
         | O::PoolerFails { .. }
         | O::PrimaryPromoted { .. }
         | O::WritesResumed { .. } => Some(Part::Act),
-        O::NodeRestored { .. } | O::NodeBecameReady { .. } | O::FaultEnded { .. } => {
-            Some(Part::Provision)
-        }
+        O::NodeRestored { .. }
+        | O::NodeBecameReady { .. }
+        | O::ZoneRestored { .. }
+        | O::FaultEnded { .. } => Some(Part::Provision),
         O::PodImagePulled { .. } | O::PodImagePullFailed { .. } => Some(Part::Pull),
         O::PodVolumeHeld { .. } | O::VolumeGrown { .. } => Some(Part::Provision),
         O::Backup(fact) => data::part(fact),

@@ -1,7 +1,7 @@
 //! Verdicts: of a guarantee in one run, and over all runs.
 
 use model_api::Blueprint;
-use model_api::black_start::StartCircle;
+use model_api::black_start::{StartCircle, StartFrom};
 use model_api::guarantee::{
     Comparison, DataPromise, Guarantee, Limit, Predicate, Promise, Subject,
 };
@@ -250,7 +250,9 @@ fn measure(promise: &Promise, measures: &RunMeasures) -> (RunVerdict, Option<i64
                 let holds = took.is_some_and(|took| limit.comparison.holds(&took, &limit.value));
                 (held_if(holds), took.and_then(span))
             }
-            _ => (not_exercised("the action was never begun"), None),
+            Some(seen) if seen.is_refused => (RunVerdict::Violated, None),
+            Some(_) => (not_exercised("the action found nothing to do"), None),
+            None => (not_exercised("the action was never begun"), None),
         },
         Promise::JobCompletes { workload, limit } => match measures.jobs.get(workload) {
             None => (not_exercised("no Job came due"), None),
@@ -495,7 +497,7 @@ pub fn judge(
     let judged_count = held_count + violated_count;
     let share = proportion(held_count, judged_count);
     let (verdict, mut reason) = match &guarantee.promise {
-        Promise::StartsFrom { circles, .. } => starts(circles, blueprint),
+        Promise::StartsFrom { from, circles } => starts(*from, circles, blueprint),
         _ => conclude(guarantee, &judged, held_count, judged_count, share),
     };
     if is_withstood {
@@ -647,9 +649,10 @@ fn conclude(
 }
 
 /// Whether everything starts by itself: no run says more than the platform does.
-fn starts(circles: &[StartCircle], blueprint: &Blueprint) -> (Verdict, String) {
+fn starts(from: StartFrom, circles: &[StartCircle], blueprint: &Blueprint) -> (Verdict, String) {
+    let place = from.words();
     if circles.is_empty() {
-        return (Verdict::Held, "no workloads need each other to start".to_owned());
+        return (Verdict::Held, format!("no workloads need each other to start {place}"));
     }
     let told = circles.iter().map(|circle| {
         let what = if circle.is_smallest { "the smallest step" } else { "a step" };
@@ -658,7 +661,7 @@ fn starts(circles: &[StartCircle], blueprint: &Blueprint) -> (Verdict, String) {
         let (need, whom) =
             if names.len() == 1 { ("needs", "itself") } else { ("need", "each other") };
         format!(
-            "{} {need} {whom} to start: {}; {what} that breaks it by hand: {}",
+            "{} {need} {whom} to start {place}: {}; {what} that breaks it by hand: {}",
             names.join(", "),
             circle.because.join(", "),
             circle.steps.join("; then ")

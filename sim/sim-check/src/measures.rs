@@ -172,6 +172,8 @@ pub struct Monitor<'a> {
     /// By database: since when two of its instances take writes.
     split_at: Vec<Option<SimTime>>,
     faults: Vec<Option<FaultMeasures>>,
+    /// An upgrade was refused, of which it is not told yet that somebody began it.
+    is_upgrade_refused: bool,
     jobs: BTreeMap<WorkloadId, JobMeasures>,
     memory: BTreeMap<WorkloadId, MemoryMeasures>,
     members: Members,
@@ -194,6 +196,7 @@ impl<'a> Monitor<'a> {
             databases: vec![DatabaseMeasures::default(); subjects.database_count],
             data: vec![DataMeasures::default(); subjects.databases_of_sets.len()],
             pools: PoolWatch::new(subjects.pool_count),
+            is_upgrade_refused: false,
             writes_stopped_at: vec![None; subjects.database_count],
             split_at: vec![None; subjects.database_count],
             faults: vec![None; subjects.fault_count],
@@ -360,9 +363,17 @@ impl<'a> Monitor<'a> {
                 self.clients.fold_served_answered((service, zone), within_ns, count);
             }
             Observation::FaultStruck { fault, targets } => {
-                self.faults[fault.index()] =
-                    Some(FaultMeasures { at, targets, ended_at: None, completed_at: None });
+                let is_refused = std::mem::take(&mut self.is_upgrade_refused);
+                self.faults[fault.index()] = Some(FaultMeasures {
+                    at,
+                    targets,
+                    is_refused,
+                    ended_at: None,
+                    completed_at: None,
+                });
             }
+            // What an action meets is told before the action itself.
+            Observation::UpgradeRefused { .. } => self.is_upgrade_refused = true,
             Observation::ActionCompleted { fault } => {
                 if let Some(measures) = &mut self.faults[fault.index()] {
                     measures.completed_at.get_or_insert(at);
@@ -721,6 +732,8 @@ pub struct FaultMeasures {
     pub at: SimTime,
     /// How many things it changed.
     pub targets: u32,
+    /// It was begun, and what it was for refused it: it does not begin again.
+    pub is_refused: bool,
     /// When it was over.
     pub ended_at: Option<SimTime>,
     /// When it had done all that it was for, of actions that can.

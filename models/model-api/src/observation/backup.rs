@@ -50,6 +50,8 @@ pub enum BackupFact {
     Unrestorable {
         /// Which data set.
         data_set: DataSetId,
+        /// What its copies lack.
+        lack: Lack,
     },
     /// The run ends and it is not back. Told at the end, of what a restore may still bring back.
     StillLost {
@@ -84,6 +86,51 @@ pub enum BackupFact {
     },
 }
 
+/// Why nothing of a data set can be restored: what that copy lacks which comes furthest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Lack {
+    /// Nothing copies it.
+    Policy,
+    /// No place with copies of it is left, or none that can be read.
+    Place,
+    /// Copies are left, but no key that opens them.
+    Key,
+    /// A place is left that can be read, but no copy is in it: none was made in time, or none is kept.
+    Copy,
+    /// Base backups are left, but no log that leads beyond the end of one.
+    Log,
+    /// So many copies are left, and none of them is sound: their runs failed and nobody saw it.
+    Soundness {
+        /// How many.
+        copy_count: u32,
+    },
+}
+
+impl Lack {
+    /// As the end of a sentence.
+    pub fn words(self) -> String {
+        match self {
+            Self::Policy => "nothing copies it".to_owned(),
+            Self::Place => "no place with a copy of it is left".to_owned(),
+            Self::Key => "copies are left, and no key that opens them".to_owned(),
+            Self::Copy => "no copy is there that was made in time and is kept still".to_owned(),
+            Self::Log => {
+                "a base backup is there, and no archived log that leads beyond its end".to_owned()
+            }
+            Self::Soundness { copy_count: 1 } => {
+                "the copy that is left failed when it was made, and no restore test found it"
+                    .to_owned()
+            }
+            Self::Soundness { copy_count } => {
+                format!(
+                    "all {copy_count} copies that are left failed when they were made, and no restore test \
+                     found it"
+                )
+            }
+        }
+    }
+}
+
 /// If it had struck at some moment of `(from, now]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ExposureStretch {
@@ -107,6 +154,8 @@ pub struct ExposureStretch {
     pub back_max_at: SimTime,
     /// The loss is no more than that, and may be less: who goes on is not known yet.
     pub is_loss_bound: bool,
+    /// Why everything would be lost at the moment of the greatest loss, where that is so.
+    pub lack: Option<Lack>,
     /// A live copy takes over. How soon is not foretold, and no part of the time to be back.
     pub takes_over: bool,
 }

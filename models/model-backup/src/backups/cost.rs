@@ -61,7 +61,10 @@ impl Backups {
                         continue;
                     }
                     for stretch in subject.stretches(self.told_until, now) {
-                        ctx.observe(|| Observation::Backup(stretch.fact(data_set, class)));
+                        ctx.observe(|| {
+                            let lack = self.lack_at(idx, disaster, &subject, &stretch);
+                            Observation::Backup(stretch.fact(data_set, class, lack))
+                        });
                     }
                     seen.push(subject.view);
                 }

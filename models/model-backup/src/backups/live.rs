@@ -138,6 +138,6 @@ pub(super) fn tell_stakes<E, R>(
 {
     let of_stake = |stake| Stretch::of_stake(from, until, stake, live.takes_over);
     for stretch in live.stakes.iter().flat_map(of_stake) {
-        ctx.observe(|| Observation::Backup(stretch.fact(data_set, class)));
+        ctx.observe(|| Observation::Backup(stretch.fact(data_set, class, None)));
     }
 }

@@ -2,7 +2,7 @@
 
 use model_api::DataSetId;
 use model_api::backup::DisasterClass;
-use model_api::observation::{BackupFact, RecoveryParts};
+use model_api::observation::{BackupFact, Lack, RecoveryParts};
 use sim_kernel::{Context, Recorder, SimSpan, SimTime, Timer};
 
 use super::{BackupEvent, BackupNotice, Backups, Observation, Obstacles, PRIORITY};
@@ -436,12 +436,14 @@ impl Backups {
             ctx.hit(&rare::WAITED_FOR_PLACE);
             return false;
         }
+        let lack = found.is_none().then(|| self.lack_now(data_set, now)).flatten();
         let Some(loss) = &mut self.sets[data_set.index()].loss else { return true };
         let Some(found) = found else {
             loss.is_final = true;
             self.given_up.push(data_set);
             ctx.hit(&rare::NOTHING_LEFT);
-            ctx.observe(|| Observation::Backup(BackupFact::Unrestorable { data_set }));
+            let lack = lack.unwrap_or(Lack::Copy);
+            ctx.observe(|| Observation::Backup(BackupFact::Unrestorable { data_set, lack }));
             return true;
         };
         (loss.reads_at, loss.found, loss.is_reading) = (Some(now), Some(found), true);
@@ -473,6 +475,17 @@ impl Backups {
         let stock = self.stock(idx, &self.runs, stairs.as_deref());
         let view = self.view(idx, loss.disaster, &self.damage, obstacles);
         newest(&stock, &view, &loss.question(now))
+    }
+
+    /// Why nothing of what is lost can be restored now; `None` of what is not lost.
+    fn lack_now(&self, data_set: DataSetId, now: Stamp) -> Option<Lack> {
+        let idx = data_set.index();
+        let loss = self.sets[idx].loss.as_ref()?;
+        let stairs = self.archive_idx(data_set).map(|archive| self.archives[archive].stairs());
+        let stock = self.stock(idx, &self.runs, stairs.as_deref());
+        let view = self.view(idx, loss.disaster, &self.damage, Obstacles::NONE);
+        let struck = (loss.disaster, &self.damage, Obstacles::NONE);
+        Some(self.lack(idx, struck, (&stock, &view), &loss.question(now)))
     }
 
     /// What a restore of lost data brings back that is under way, or that would begin now; `None` of data

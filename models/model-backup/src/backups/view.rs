@@ -21,14 +21,7 @@ impl Backups {
         let data_set = DataSetId::from_index(idx);
         let account = &protection.data_sets[idx].account;
         let is_attacked = disaster == Disaster::Ransomware;
-        let survivors = self.survivors(damage, Some(data_set)).without(|place| {
-            let spec = &protection.places[place];
-            let is_deleted =
-                is_attacked && spec.lock.is_none() && spec.location.account == *account;
-            is_deleted
-                || !self.is_reachable(place, obstacles)
-                || (obstacles.is_imagined && !self.fates.is_served_after(place, damage))
-        });
+        let survivors = self.readable(idx, disaster, damage, obstacles);
         let has_key = |key: Option<KeyId>| {
             key.is_none_or(|key| survivors.has_key(key.index())) && obstacles.lets_use(key)
         };
@@ -48,6 +41,27 @@ impl Backups {
             (policy, Way { only_locked_for, ..way })
         };
         View { ways: ways.map(guard).collect(), archive, is_attacked }
+    }
+
+    /// Places that are left and can be read, and keys that are left, after a disaster.
+    pub(super) fn readable(
+        &self,
+        idx: usize,
+        disaster: Disaster,
+        damage: &Damage,
+        obstacles: Obstacles,
+    ) -> Survivors {
+        let protection = self.protection();
+        let account = &protection.data_sets[idx].account;
+        let is_attacked = disaster == Disaster::Ransomware;
+        self.survivors(damage, Some(DataSetId::from_index(idx))).without(|place| {
+            let spec = &protection.places[place];
+            let is_deleted =
+                is_attacked && spec.lock.is_none() && spec.location.account == *account;
+            is_deleted
+                || !self.is_reachable(place, obstacles)
+                || (obstacles.is_imagined && !self.fates.is_served_after(place, damage))
+        })
     }
 
     /// What is left, if this data set were lost besides those that are.

@@ -1,7 +1,7 @@
 //! Recovery in time: the parts, the order, the queue, and the worked values of the specification.
 
 use model_api::backup::{BackupPolicy, Hook, Key, Method, Protection, Recovery, RunbookStep};
-use model_api::observation::{BackupFact, RecoveryParts};
+use model_api::observation::{BackupFact, Lack, RecoveryParts};
 use model_api::parameters::Range;
 use model_api::{DataSetId, KeyId, Origin, PlaceId, SimSpan, SimTime};
 
@@ -163,7 +163,7 @@ fn said_of(protection: Protection, deeds: &[(u64, Deed)], id: u32) -> Vec<Backup
     let wanted = DataSetId(id);
     let is_of = |fact: &BackupFact| match *fact {
         BackupFact::Struck { data_set, .. }
-        | BackupFact::Unrestorable { data_set }
+        | BackupFact::Unrestorable { data_set, .. }
         | BackupFact::Returned { data_set, .. } => data_set == wanted,
         _ => false,
     };
@@ -185,17 +185,26 @@ fn nothing_waits_for_what_will_never_be_back() {
     protection.recovery.detect = Range::millis(1, 1_000_000);
     let deeds = [(7200, Deed::Strike(1))];
     let vault = said_of(protection.clone(), &deeds, 1);
-    assert!(matches!(vault[1..], [BackupFact::Unrestorable { .. }]), "{vault:?}");
+    let lacks = |facts: &[BackupFact]| match facts[1..] {
+        [BackupFact::Unrestorable { lack, .. }] => lack,
+        _ => panic!("{facts:?}"),
+    };
+    assert_eq!(lacks(&vault), Lack::Policy);
     assert_eq!(returned_count(&said_of(protection, &deeds, 0)), 1);
     // The zone of the bucket is down, so that the restore waits for it; then the bucket is destroyed.
-    for last in [Deed::PlaceLost(0), Deed::KeyLost(0), Deed::Strike(SECOND_ZONE)] {
+    let deeds = [
+        (Deed::PlaceLost(0), Lack::Place),
+        (Deed::KeyLost(0), Lack::Key),
+        (Deed::Strike(SECOND_ZONE), Lack::Place),
+    ];
+    for (last, lack) in deeds {
         let mut protection = databases(&["shop"]);
         protection.places[0] = place("bucket", &[1], None, "platform");
         protection.keys = vec![key("key", &protection.places[0])];
         protection.policies[0].key = Some(KeyId(0));
         let deeds = [(7100, Deed::ZoneDown(1, true)), (7200, Deed::Strike(0)), (9000, last)];
         let shop = said_of(protection, &deeds, 0);
-        assert!(matches!(shop[1..], [BackupFact::Unrestorable { .. }]), "{last:?} {shop:?}");
+        assert_eq!(lacks(&shop), lack, "{last:?}");
     }
 }
 

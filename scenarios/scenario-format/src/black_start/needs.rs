@@ -99,19 +99,28 @@ fn needs(
 ) -> BTreeSet<Need> {
     let spec = &workload.template.spec;
     let mut needs = BTreeSet::new();
+    let is_new = from.has_new_nodes();
     for (nth, webhook) in blueprint.webhooks.iter().enumerate() {
-        if webhook.fails_closed && webhook.guards.iter().any(|guarded| guarded.index() == idx) {
+        if is_new
+            && webhook.fails_closed
+            && webhook.guards.iter().any(|guarded| guarded.index() == idx)
+        {
             needs.insert(Need::Webhook(nth));
         }
     }
     for container in spec.init_containers.iter().chain(&spec.containers) {
-        needs.insert(Need::Image(registry_host(&container.image).to_owned()));
+        // A registry is asked for what is pulled always, whatever the node has
+        // (`pkg/kubelet/images/image_manager.go`, Kubernetes 1.36).
+        if is_new || container.always_pulls {
+            needs.insert(Need::Image(registry_host(&container.image).to_owned()));
+        }
     }
     if !spec.host_network {
         needs.insert(Need::Network);
     }
     for (nth, database) in blueprint.databases.iter().enumerate() {
-        let has_operator = database.manager == DatabaseManager::CloudNativePg
+        let has_operator = is_new
+            && database.manager == DatabaseManager::CloudNativePg
             && !database.is_hibernated
             && database.operator.is_some();
         if has_operator && database.workload.index() == idx {

@@ -47,6 +47,8 @@ const MADE: &str = "a Secret that something makes is waited for in a black start
 const CONFIG_MAP: &str = "a run has it until `configurationDeleted` takes it away, and containers \
                           that start wait";
 const INGRESS: &str = "state timeouts, retries, limits and weights under `calls` and `load`";
+const PULL_POLICY: &str = "`Always` asks the registry at each start; `Never` is pulled as with `IfNotPresent` \
+                           (W0242)";
 const MESH: &str = "no sidecar is added: what it takes and retries is not looked at";
 
 /// Fields below a pod template.
@@ -69,6 +71,7 @@ pub(super) const POD: &[Row] = &[
     ("spec.containers[].env[].valueFrom.configMapKeyRef", A, CONFIG_MAP),
     ("spec.containers[].env[].valueFrom.secretKeyRef", A, MADE),
     ("spec.containers[].image", A, "pulled once a node, in a time drawn from a range"),
+    ("spec.containers[].imagePullPolicy", A, PULL_POLICY),
     (
         "spec.containers[].lifecycle.preStop.exec",
         A,
@@ -102,6 +105,7 @@ pub(super) const POD: &[Row] = &[
     ("spec.containers[].startupProbe", M, "fails a start that takes too long"),
     ("spec.hostNetwork", M, "host ports"),
     ("spec.initContainers[].image", A, "pulled once a node, in a time drawn from a range"),
+    ("spec.initContainers[].imagePullPolicy", A, PULL_POLICY),
     ("spec.initContainers[].name", A, "runs for as long as a container takes to start"),
     ("spec.initContainers[].resources", M, ""),
     ("spec.initContainers[].restartPolicy", M, "a sidecar's requests count"),

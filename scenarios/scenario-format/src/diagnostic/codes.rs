@@ -447,7 +447,7 @@ codes! {
         "Whether it answers cannot be known, so it is taken to answer always: a webhook with failurePolicy Fail is what keeps a cluster from coming back."
         "Pass the manifests of its Service and Deployment."
     W0141 "pods that need each other to start"
-        "After a full stop, or once the last of them is gone, none of them comes back by itself: each waits for another one. As long as some of them run, nobody notices."
+        "On new nodes, or once the last of their pods is gone, none of them comes back by itself: each waits for another one. As long as some of them run, nobody notices. After a power cut, pods on the nodes that were are neither created nor pulled anew: where the message says nothing of pods or nodes that are gone, they do not come back from that either."
         "Take the step by hand that the message names, and write it into the runbook (`eidp-sim check --black-start` prints it among all that starts before and after); better, break the circle for good: exclude the namespace from the webhook, mirror the images to a registry elsewhere."
     W0142 "off-peak hours and an autoscaler that undo each other"
         "A HorizontalPodAutoscaler raises a workload to minReplicas as long as it wants a pod at all. The downscaler makes it small again at its next look, all night, and takes what it found for the size to come back to in the morning."

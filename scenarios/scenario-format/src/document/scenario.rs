@@ -151,6 +151,7 @@ impl Decode for GuaranteeText {
                 "returns(goodput(shop/frontend), 95%, 10m)",
                 "returns(goodput(shop/frontend), 95%, 10m, after_end)",
                 "statically_stable(shop/frontend, 99%)",
+                "starts_from(nodes)",
                 "starts_from(etcd)",
                 "completes(new version) <= 10m",
                 "completes(job/shop/migrate) <= 10m",

@@ -8,9 +8,18 @@ use crate::diagnostic::{Code, Diagnostic};
 
 impl Lint<'_> {
     pub(super) fn black_start(&mut self) {
+        let of_nodes = start_circles(self.blueprint, StartFrom::Nodes);
         for circle in start_circles(self.blueprint, StartFrom::Etcd) {
             let StartCircle { members, because, steps, is_smallest } = &circle;
-            let message = format!("nothing starts these again: {}", because.join(", "));
+            // Pods that only nobody can create come back from a power cut by themselves.
+            let is_always =
+                of_nodes.iter().any(|it| it.members.iter().all(|one| members.contains(one)));
+            let begin = if is_always {
+                "nothing starts these again"
+            } else {
+                "once their pods or nodes are gone, nothing starts these again"
+            };
+            let message = format!("{begin}: {}", because.join(", "));
             // The way around may be shorter than the circle is large.
             let names = members.iter().map(|id| self.blueprint.workload_name(*id));
             let others: Vec<String> = names

@@ -1,7 +1,7 @@
 //! Versions of Kubernetes that must not run together: E0029.
 
 use model_api::action::{Action, ControlPlaneUpgrade};
-use model_api::fault::{Fault, FaultKind};
+use model_api::fault::{Fault, FaultKind, Start};
 use model_api::kube::{Skew, Version};
 
 use super::Resolver;
@@ -48,11 +48,19 @@ impl Resolver<'_> {
         }))
     }
 
-    /// Looks at the upgrades of a control plane in the order in which they are written.
+    /// Looks at the upgrades of a control plane in the order of their times; at those that follow something
+    /// else, of which nobody knows when it comes, where they are written.
     pub(super) fn check_upgrades(&mut self, faults: &[Fault], specs: &[FaultSpec]) {
         let mut version = self.blueprint.control_plane.version;
         let mut upgrades_nodes = false;
-        for (fault, spec) in faults.iter().zip(specs) {
+        let mut in_order: Vec<(&Fault, &FaultSpec)> = faults.iter().zip(specs).collect();
+        if faults.iter().all(|fault| !matches!(fault.start, Start::When { .. })) {
+            in_order.sort_by_key(|(fault, _)| match fault.start {
+                Start::At(at) | Start::Within(at, _) => Some(at),
+                Start::When { .. } => None,
+            });
+        }
+        for (fault, spec) in in_order {
             match (&fault.kind, spec) {
                 (FaultKind::Action(Action::NodeUpgrade(_)), _) => upgrades_nodes = true,
                 (_, FaultSpec::ControlPlaneUpgrade(spec)) => {

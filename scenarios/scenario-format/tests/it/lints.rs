@@ -315,6 +315,65 @@ fn a_circle_names_the_smallest_step_that_breaks_it() {
     assert!(!help.contains("; then"), "one step is enough: {help}");
 }
 
+/// Pods that etcd has are bound, and kubelets start them without asking a webhook.
+#[test]
+fn a_webhook_is_in_the_way_of_new_pods_only() {
+    use scenario_format::StartFrom;
+    let files = web("  load: [{service: '*', rate: 1}]\n");
+    let loaded = load_all(&files.with("m.yaml", format!("{WEB}---\n{GUARD}")), &["m.yaml"], &[]);
+    let circle = loaded.diagnostics.iter().find(|it| it.code.as_str() == "W0141");
+    let message = &circle.expect("the engine guards itself").message;
+    assert!(message.starts_with("once their pods or nodes are gone, nothing starts"), "{message}");
+    let blueprint = loaded.resolved.expect("it is valid").blueprint;
+    let count = |from| scenario_format::start_circles(&blueprint, from).len();
+    let counts = StartFrom::ALL.map(count);
+    assert_eq!(counts, [0, 1, 1], "{:?}", StartFrom::ALL);
+}
+
+/// Images that are pulled always are asked for on nodes that have them, too.
+#[test]
+fn a_registry_is_in_the_way_of_what_a_node_has_only_where_it_is_asked_always() {
+    use scenario_format::StartFrom;
+    for (policy, circles) in [("", 0), (", imagePullPolicy: Always", 1)] {
+        let text = REGISTRY_OF_ITSELF
+            .replace("image: 'r.example/own:1'", &format!("image: 'r.example/own:1'{policy}"));
+        let files = web("  load: [{service: '*', rate: 1}]\n");
+        let files = files.with("m.yaml", format!("{WEB}---\n{text}"));
+        let loaded = load_all(&files, &["m.yaml"], &[]);
+        let resolved = loaded.resolved.expect("it is valid");
+        let left = resolved.coverage.of_fidelity(scenario_format::coverage::Fidelity::NotModelled);
+        let left: Vec<&str> = left.map(|it| it.field.as_str()).collect();
+        assert!(!left.iter().any(|it| it.ends_with("imagePullPolicy")), "it is obeyed: {left:?}");
+        let blueprint = resolved.blueprint;
+        let found = scenario_format::start_circles(&blueprint, StartFrom::Nodes);
+        assert_eq!(found.len(), circles, "{policy}");
+        assert_eq!(scenario_format::start_circles(&blueprint, StartFrom::Etcd).len(), 1);
+    }
+}
+
+const REGISTRY_OF_ITSELF: &str = "apiVersion: apps/v1
+kind: Deployment
+metadata: {name: own, namespace: shop}
+spec:
+  selector: {matchLabels: {app: own}}
+  template:
+    metadata: {labels: {app: own}}
+    spec: {containers: [{name: own, image: 'r.example/own:1', ports: [{containerPort: 80}], resources: {requests: {cpu: 1m, memory: 1Mi}}}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: own, namespace: shop}
+spec: {selector: {app: own}, ports: [{port: 80}]}
+---
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata: {name: own, namespace: shop}
+spec:
+  rules:
+    - host: r.example
+      http: {paths: [{path: /v2/, pathType: Prefix, backend: {service: {name: own, port: {number: 80}}}}]}
+";
+
 #[test]
 fn a_black_start_goes_in_stages_and_names_what_is_done_by_hand() {
     let stages = |text: &str| {

@@ -58,6 +58,8 @@ fn upgrades_skip_no_version_and_leave_no_kubelet_behind() {
     check(&says("1.36", "1.33", &to("1.37")), "W0145: the kubelet of worker-az-a-1 is of 1.33");
     let nodes_first = format!("{{nodeUpgrade: {{pool: worker, at: 1m}}}}, {}", to("1.37"));
     assert_eq!(says("1.36", "1.33", &nodes_first), Vec::<String>::new());
+    let nodes_later = format!("{{nodeUpgrade: {{pool: worker, at: 9m}}}}, {}", to("1.37"));
+    check(&says("1.36", "1.33", &nodes_later), "W0145: the kubelet of worker-az-a-1 is of 1.33");
     let twice = format!("{}, {}", to("1.37"), to("1.38"));
     assert_eq!(says("1.36", "1.36", &twice), Vec::<String>::new());
     let ends = "{controlPlaneUpgrade: {at: 5m, for: 1m}}";

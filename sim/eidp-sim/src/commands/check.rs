@@ -95,6 +95,7 @@ fn order(resolved: &Resolved, from: flags::StartFrom) -> BlackStart {
         Stage::ByHand { because, step } => BlackStartStage::ByHand { because, step },
     };
     let (from, left) = match from {
+        flags::StartFrom::Nodes => (StartFrom::Nodes, BlackStartFrom::Nodes),
         flags::StartFrom::Etcd => (StartFrom::Etcd, BlackStartFrom::Etcd),
         flags::StartFrom::Git => (StartFrom::Git, BlackStartFrom::Git),
     };

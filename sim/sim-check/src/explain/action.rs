@@ -1,38 +1,61 @@
 //! What actions do, in words: rollouts, drains, evictions, upgrades; and what the downscaler does.
 
+use model_api::action::Action;
+use model_api::fault::FaultKind;
+use model_api::kube::PodDisruptionBudget;
 use model_api::observation::{CanaryFact, DeletionReason, InstanceFact, InstanceUpdate};
 use model_api::{FaultId, Observation, SourceRef, WorkloadId};
 use report_data::Explanation;
+use sim_kernel::SimTime;
 
 use super::Story;
 
 impl<E> Story<'_, E> {
-    /// Explains what kept an action from completing: the most telling thing, else that it began.
-    pub fn completion(&self, run: u64, action: FaultId) -> Option<Explanation> {
+    /// Explains what kept an action from completing before a run ended at `end`: the most telling thing
+    /// that happened to it, else the pod that it waits for, else what it took to complete, else that it
+    /// began.
+    pub fn completion(&self, run: u64, action: FaultId, end: SimTime) -> Option<Explanation> {
         use Observation as O;
+        let rolled = match self.plan.faults[action.index()].kind {
+            FaultKind::Action(Action::Rollout { workload, .. }) => Some(workload),
+            _ => None,
+        };
+        let is_of = |workload: WorkloadId| rolled.is_none_or(|it| it == workload);
+        let is_complete =
+            |seen: &O| matches!(seen, O::ActionCompleted { fault } if *fault == action);
+        let mut seen = self.journal.observations().iter().map(|record| record.observation);
+        let held =
+            if seen.any(|seen| is_complete(&seen)) { None } else { self.held(run, action, end) };
         // A refusal comes again and again; of the pod that was refused last the first one is told.
         let refused =
             self.journal.observations().iter().rev().find_map(|record| match record.observation {
-                O::EvictionRefused { pod, .. } => Some(pod),
+                O::EvictionRefused { pod, .. } if rolled.is_none() => Some(pod),
                 _ => None,
             });
         let of_refused =
             |seen: &O| matches!(seen, O::EvictionRefused { pod, .. } if Some(*pod) == refused);
-        let is_end = |seen: &O| {
-            matches!(
-                seen,
-                O::DrainFailed { .. }
-                    | O::RolloutStalled { .. }
-                    | O::UpgradeRefused { .. }
-                    | O::InstanceUpdated { how: InstanceUpdate::WaitsForUser, .. }
-                    | O::Canary { fact: CanaryFact::RolledBack { .. }, .. }
-            )
+        let is_end = |seen: &O| match *seen {
+            O::DrainFailed { .. } | O::UpgradeRefused { .. } => rolled.is_none(),
+            O::RolloutStalled { workload }
+            | O::Canary { workload, fact: CanaryFact::RolledBack { .. } } => is_of(workload),
+            O::PodCreationRefused { workload } | O::PodOverQuota { workload, .. } => {
+                rolled == Some(workload)
+            }
+            O::InstanceUpdated { database, how: InstanceUpdate::WaitsForUser, .. } => {
+                is_of(self.blueprint.databases[database.index()].workload)
+            }
+            _ => false,
         };
-        let is_wait = |seen: &O| matches!(seen, O::PodBecameUnschedulable { .. });
+        let is_wait = |seen: &O| match *seen {
+            O::PodBecameUnschedulable { workload, .. } => is_of(workload),
+            _ => false,
+        };
         let is_start = |seen: &O| matches!(seen, O::FaultStruck { fault, .. } if *fault == action);
         (self.first(run, of_refused))
+            .or(held)
             .or_else(|| self.first(run, is_end))
             .or_else(|| self.first(run, is_wait))
+            .or_else(|| self.first(run, is_complete))
             .or_else(|| self.first(run, is_start))
     }
 
@@ -181,21 +204,8 @@ impl<E> Story<'_, E> {
                 let text = format!("the kubelet of {} is too old for the new version", node(id));
                 return Some((text, Some(origin)));
             }
-            O::EvictionRefused { workload: id, .. } => {
-                let budget = self.blueprint.budgets.iter().find(|budget| {
-                    let spec = &self.blueprint.workloads[id.index()];
-                    let selector = budget.selector.as_ref();
-                    budget.namespace == spec.namespace
-                        && selector.is_some_and(|it| it.matches(&spec.template.labels))
-                });
-                let text = format!("the eviction of a pod of {} is refused", workload(id));
-                return Some(match budget {
-                    Some(budget) => (
-                        format!("{text} by the budget {}", budget.name),
-                        Some(budget.origin.object),
-                    ),
-                    None => self.refused_by_operator(id, text),
-                });
+            O::EvictionRefused { workload: id, code, .. } => {
+                return Some(self.refusal_sentence(id, code));
             }
             O::PodDeletionRequested { workload: id, reason: DeletionReason::Eviction, .. } => {
                 format!("a pod of {} is evicted", workload(id))
@@ -211,15 +221,40 @@ impl<E> Story<'_, E> {
         Some((text, None))
     }
 
-    /// An eviction that no budget of the input refused: that of a database's operator did.
-    fn refused_by_operator(&self, id: WorkloadId, text: String) -> (String, Option<SourceRef>) {
+    /// An eviction that is refused, with the budget that did so. A pod of several is evicted by none of
+    /// them (`pkg/registry/core/pod/storage/eviction.go`, Kubernetes 1.36).
+    fn refusal_sentence(&self, id: WorkloadId, code: u16) -> (String, Option<SourceRef>) {
+        let text =
+            format!("the eviction of a pod of {} is refused", self.blueprint.workload_name(id));
+        let spec = &self.blueprint.workloads[id.index()];
+        let is_of = |budget: &&PodDisruptionBudget| {
+            let selector = budget.selector.as_ref();
+            budget.namespace == spec.namespace
+                && selector.is_some_and(|it| it.matches(&spec.template.labels))
+        };
+        let budgets: Vec<_> = self.blueprint.budgets.iter().filter(is_of).collect();
         let mut databases = self.blueprint.databases.iter();
-        match databases.find(|it| it.workload == id && it.has_budgets) {
-            Some(database) => {
-                let place = database.origin.of("spec.enablePDB");
-                (format!("{text} by a budget that its operator makes"), Some(place))
+        let database = databases.find(|it| it.workload == id && it.has_budgets);
+        let by_operator = "a budget that its operator makes";
+        if code == SEVERAL_BUDGETS {
+            let names = budgets.iter().map(|it| it.name.as_str());
+            let names: Vec<&str> = names.chain(database.map(|_| by_operator)).collect();
+            let place = budgets.first().map(|it| it.origin.object);
+            let names = names.join(" and ");
+            return (format!("{text}: it has more than one budget ({names})"), place);
+        }
+        match (budgets.first(), database) {
+            (Some(budget), _) => {
+                (format!("{text} by the budget {}", budget.name), Some(budget.origin.object))
             }
-            None => (text, None),
+            (None, Some(database)) => {
+                let place = database.origin.of("spec.enablePDB");
+                (format!("{text} by {by_operator}"), Some(place))
+            }
+            (None, None) => (text, None),
         }
     }
 }
+
+/// The answer to an eviction where several budgets select the pod.
+const SEVERAL_BUDGETS: u16 = 500;

@@ -44,8 +44,8 @@ impl<E> Story<'_, E> {
                 data_set,
                 format!("a restore begins; {bad_count} copies turn out not to be restorable first"),
             ),
-            BackupFact::Unrestorable { data_set } => {
-                (data_set, "nothing is left to restore from".to_owned())
+            BackupFact::Unrestorable { data_set, lack } => {
+                (data_set, format!("nothing is left to restore from: {}", lack.words()))
             }
             BackupFact::StillLost { data_set, lost_ns, is_known } => {
                 let at_least = if *is_known { "" } else { "at least " };
@@ -87,11 +87,12 @@ impl<E> Story<'_, E> {
         is_loss: bool,
     ) -> Option<Explanation> {
         let of = |stretch: &ExposureStretch| {
-            if is_loss {
+            let most = if is_loss {
                 (stretch.loss_max_ns, stretch.loss_max_at)
             } else {
                 (stretch.back_max_ns, stretch.back_max_at)
-            }
+            };
+            (most.0, most.1, stretch.lack)
         };
         let records = self.journal.observations().iter();
         let stretches = records.clone().filter_map(|record| match record.observation {
@@ -102,7 +103,7 @@ impl<E> Story<'_, E> {
             }
             _ => None,
         });
-        let (most_ns, at) =
+        let (most_ns, at, lack) =
             stretches.reduce(|most, next| if next.0 > most.0 { next } else { most })?;
         let before = records.filter(|record| record.at <= at).filter(|record| {
             matches!(
@@ -117,11 +118,13 @@ impl<E> Story<'_, E> {
         let cost = match (is_loss, most == SimSpan::MAX) {
             (true, _) => format!("would cost {}", lost(most)),
             (false, true) => "could not be recovered from".to_owned(),
-            (false, false) => format!("would take {most} to recover from"),
+            (false, false) => format!("would take {} to recover from", words(most)),
         };
+        let why = lack.filter(|_| most == SimSpan::MAX);
+        let why = why.map(|lack| format!(": {}", lack.words())).unwrap_or_default();
         steps.push(Step {
             at_ns: at.as_nanos(),
-            text: format!("{}: {} at this moment {cost}", spec.name, struck_by(class)),
+            text: format!("{}: {} at this moment {cost}{why}", spec.name, struck_by(class)),
             position: self.position(spec.origin.object),
         });
         Some(Explanation { run, steps, outage_parts: Vec::new() })
@@ -145,7 +148,21 @@ fn lost(span: SimSpan) -> String {
     if span == SimSpan::MAX {
         "everything".to_owned()
     } else {
-        format!("what was written in {span}")
+        format!("what was written in {}", words(span))
+    }
+}
+
+/// A span as precisely as people speak of it: `93ms`, `5.2s`, `9m 17s`, `25h 00m`.
+fn words(span: SimSpan) -> String {
+    let secs = span.as_secs();
+    match span.as_nanos() {
+        0 => "0s".to_owned(),
+        nanos if secs == 0 => format!("{}ms", nanos.div_ceil(1_000_000)),
+        nanos if secs < 60 => {
+            format!("{secs}.{}s", nanos % 1_000_000_000 / 100_000_000)
+        }
+        _ if secs < 3600 => format!("{}m {:02}s", secs / 60, secs % 60),
+        _ => format!("{}h {:02}m", secs / 3600, secs % 3600 / 60),
     }
 }
 

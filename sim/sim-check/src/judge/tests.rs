@@ -277,7 +277,7 @@ fn what_starts_from_nothing_is_known_whatever_a_run_does() {
     assert_eq!(verdict, Verdict::Violated);
     assert_eq!(
         reason,
-        "n/engine, n/network need each other to start: n/engine needs n/network, n/network needs \
+        "n/engine, n/network need each other to start on new nodes: n/engine needs n/network, n/network needs \
          n/engine; the smallest step that breaks it by hand: delete it"
     );
 }
@@ -311,6 +311,20 @@ fn what_is_broken_is_violated_whatever_was_hit() {
     // What never happened where nothing was hit could not happen.
     let sometimes = judged(&Promise::Sometimes(Predicate::QuorumLost), hit_nothing);
     assert_eq!(sometimes.verdict, Verdict::Vacuous);
+}
+
+/// An upgrade that kubelets are too old for was begun, and is never complete.
+#[test]
+fn an_action_that_is_refused_is_not_kept() {
+    let limit = Limit { comparison: Comparison::LessOrEqual, value: MINUTE };
+    let promise = Promise::Completes { fault: FaultId(0), limit };
+    for (is_refused, verdict) in [(true, Verdict::Violated), (false, Verdict::Vacuous)] {
+        let found = judged(&promise, |_, measures| {
+            let fault = measures.faults[0].as_mut().expect("it struck");
+            (fault.targets, fault.is_refused) = (0, is_refused);
+        });
+        assert_eq!(found.verdict, verdict, "{}", found.reason);
+    }
 }
 
 fn rpo(minutes: u64) -> Promise {
