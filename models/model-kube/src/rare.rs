@@ -30,6 +30,7 @@ sim_kernel::declare_probes! {
     BINDING_THROTTLED = "the scheduler's client was throttled",
     CREATION_REFUSED = "a webhook that did not answer refused a pod",
     VOLUME_HELD_ELSEWHERE = "a volume was still attached to another node",
+    ATTACH_WAITED = "a volume waited for those who attach it to another node",
     VOLUME_FORCED_OFF = "a silent node had to lose a volume by force",
     PULL_FAILED = "a registry did not answer a kubelet",
     CONFIGURATION_MISSING = "a pod waited for a Secret, a ConfigMap or a vault",

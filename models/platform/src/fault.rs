@@ -86,6 +86,8 @@ pub(crate) enum Struck {
     ApiBalancer,
     /// The API servers.
     Api,
+    /// The control plane of the cloud.
+    Cloud,
     /// The API servers, which run.
     Strain(StrainId),
     /// The webhook that the fault names.

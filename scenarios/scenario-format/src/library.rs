@@ -323,6 +323,8 @@ shipped! {
     "starts-registry-feeds-itself.yaml"
     "starts-vault-from-vault.yaml"
     "starts-vault-needs-storage.yaml"
+    "static-stability-balancer-lost.yaml"
+    "static-stability-balancer-stands-by.yaml"
     "static-stability-scales.yaml"
     "static-stability-zone-checked.yaml"
     "static-stability-zone-lost.yaml"

@@ -205,6 +205,7 @@ fn fault_text(kind: &FaultKind) -> &'static str {
             }
             ControlPlaneFault::LeaderKill(_) => "a leader is killed",
             ControlPlaneFault::ApiOutage => "no API server answers",
+            ControlPlaneFault::CloudApiOutage => "the control plane of the cloud answers nothing",
             ControlPlaneFault::ApiFlood(_) => "requests flood the API servers",
             ControlPlaneFault::SlowApi { .. } => "the API stores slowly",
             ControlPlaneFault::WebhookOutage { .. } => "a webhook does not answer",

@@ -12,6 +12,8 @@
 //! node. An instance of CloudNativePG whose volumes are destroyed gets a new number, and so perhaps
 //! another zone. Volumes that are restored for those that a zone took with it stand where their pods are
 //! bound next.
+//! A volume is attached to another node by the controller manager, and, where it is the cloud's, by that: while
+//! one of them does not answer, its pod waits (see `cloud.rs`).
 //! # Not modelled
 //! A CSI driver that is away; a kubelet
 //! that comes back within the 6 minutes frees the volume no earlier for pods that already wait.
@@ -294,6 +296,7 @@ impl Cluster {
     {
         let Some(key) = self.attachment_of(id) else { return Some(from) };
         let (workload, node) = (self.pods[id.index()].workload, self.pods[id.index()].node);
+        let can_attach = self.can_attach(workload);
         let attachment = self.attachments.entry(key).or_default();
         let is_elsewhere = attachment.node.is_some() && attachment.node != node;
         let is_held = is_elsewhere && !attachment.users.iter().all(|user| *user == id);
@@ -311,7 +314,15 @@ impl Cluster {
             attachment.waiting.push((id, from));
             return None;
         }
-        let free_at = if is_elsewhere { attachment.free_at } else { from };
+        let is_new = attachment.node != node;
+        if is_new && !can_attach {
+            if !waits {
+                attachment.waiting.push((id, from));
+            }
+            self.tell_attachment_waits(workload, ctx);
+            return None;
+        }
+        let free_at = if is_new { attachment.free_at } else { from };
         attachment.node = node;
         if !attachment.users.contains(&id) {
             attachment.users.push(id);
@@ -339,7 +350,35 @@ impl Cluster {
             ctx.hit(&rare::VOLUME_FORCED_OFF);
         }
         attachment.free_at = ctx.now() + if lets_go { SimSpan::ZERO } else { FORCE_DETACH };
-        for (waiting, since) in std::mem::take(&mut attachment.waiting) {
+        let waiting = std::mem::take(&mut attachment.waiting);
+        self.let_attach(waiting, ctx);
+    }
+
+    /// Those who attach volumes answer again: pods that waited for them go on.
+    pub(super) fn resume_attachments<E, R>(&mut self, ctx: &mut Context<'_, E, R>)
+    where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        let waits = |(key, attachment): &(&(WorkloadId, u32), &Attachment)| {
+            !attachment.waiting.is_empty() && attachment.users.is_empty() && self.can_attach(key.0)
+        };
+        let open: Vec<_> = self.attachments.iter().filter(waits).map(|(key, _)| *key).collect();
+        for key in open {
+            let attachment = self.attachments.get_mut(&key).expect("it was just there");
+            attachment.free_at = attachment.free_at.max(ctx.now());
+            let waiting = std::mem::take(&mut attachment.waiting);
+            self.let_attach(waiting, ctx);
+        }
+    }
+
+    /// Lets pods try again to attach what they waited for since.
+    fn let_attach<E, R>(&mut self, waiting: Vec<(PodId, SimTime)>, ctx: &mut Context<'_, E, R>)
+    where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        for (waiting, since) in waiting {
             let pod = &self.pods[waiting.index()];
             let runs = pod.node.is_some_and(|node| self.is_running(node));
             // A pod whose node is down asks anew when that boots.

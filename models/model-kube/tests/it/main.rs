@@ -3,6 +3,7 @@
 mod api_balancer;
 mod api_service;
 mod claims;
+mod cloud;
 mod control_plane;
 mod controllers_apart;
 mod daemons;

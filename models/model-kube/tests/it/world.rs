@@ -88,6 +88,7 @@ pub(crate) enum Command {
     DeleteNode(NodeId),
     OutOfService(NodeId, bool),
     Api(bool),
+    Cloud(bool),
     Evict(WorkloadId, usize),
     /// To the template of this number.
     Rollout(usize),
@@ -209,6 +210,9 @@ impl Rig {
                 for leak in self.leaks.drain(..) {
                     cluster.end_leak(leak, ctx);
                 }
+            }
+            Command::Cloud(is_available) => {
+                cluster.set_cloud_available(is_available, ctx);
             }
             Command::Api(is_available) => cluster.set_api_available(is_available, ctx),
             Command::KillLeader(component) => {
@@ -633,6 +637,7 @@ impl World {
             ["restore", "etcd", secs] => {
                 Command::RestoreApiState(SimTime::from_secs(secs.parse().expect("seconds")))
             }
+            ["cloud", state] => Command::Cloud(state == "up"),
             ["webhooks", state] => Command::Webhooks(state == "up"),
             ["registries", state] => Command::Registries(None, state == "up"),
             ["registry", host, state] => Command::Registries(Some(host.into()), state == "up"),

@@ -136,6 +136,8 @@ tagged! {
         LeaderKill(Endless<LeaderKillSpec>),
         /// No API server answers: what runs goes on, and nothing is moved, scaled or routed anew.
         ApiOutage(PlainFaultSpec),
+        /// The control plane of the cloud answers nothing: no machine is made or removed, no volume attached, no lost machine of a load balancer replaced; what runs goes on.
+        CloudApiOutage(PlainFaultSpec),
         /// API servers that run get more requests than they let through: those of some priority levels wait or are refused.
         ApiFlood(ApiFloodSpec),
         /// The API stores slowly, as with a slow disk under etcd.
@@ -445,7 +447,9 @@ impl FaultSpec {
             Self::EtcdSlowDisk(spec) => spec.start_keys(),
             Self::ApiServerDown(spec) => spec.start_keys(),
             Self::LeaderKill(spec) => spec.start_keys(),
-            Self::ApiOutage(spec) | Self::ApiBalancerOutage(spec) => spec.start_keys(),
+            Self::ApiOutage(spec) | Self::CloudApiOutage(spec) | Self::ApiBalancerOutage(spec) => {
+                spec.start_keys()
+            }
             Self::ApiFlood(spec) => spec.start_keys(),
             Self::SlowApi(spec) => spec.start_keys(),
             Self::WebhookOutage(spec) => spec.start_keys(),
@@ -567,6 +571,7 @@ impl FaultSpec {
             Self::ApiBalancerOutage(_) => "apiBalancerOutage",
             Self::LeaderKill(_) => "leaderKill",
             Self::ApiOutage(_) => "apiOutage",
+            Self::CloudApiOutage(_) => "cloudApiOutage",
             Self::ApiFlood(_) => "apiFlood",
             Self::SlowApi(_) => "slowApi",
             Self::WebhookOutage(_) => "webhookOutage",
@@ -632,7 +637,9 @@ impl FaultSpec {
             Self::EtcdSlowDisk(spec) => spec.span,
             Self::ApiServerDown(spec) => spec.span,
             Self::LeaderKill(spec) => spec.span,
-            Self::ApiOutage(spec) | Self::ApiBalancerOutage(spec) => spec.span,
+            Self::ApiOutage(spec) | Self::CloudApiOutage(spec) | Self::ApiBalancerOutage(spec) => {
+                spec.span
+            }
             Self::ApiFlood(spec) => spec.span,
             Self::SlowApi(spec) => spec.span,
             Self::WebhookOutage(spec) => spec.span,

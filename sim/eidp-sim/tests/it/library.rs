@@ -197,6 +197,8 @@ const LIBRARY: &[(&str, i32)] = &[
     ("starts-registry-feeds-itself", 1),
     ("starts-vault-from-vault", 1),
     ("starts-vault-needs-storage", 1),
+    ("static-stability-balancer-lost", 1),
+    ("static-stability-balancer-stands-by", 0),
     ("static-stability-scales", 1),
     ("static-stability-zone-checked", 0),
     ("static-stability-zone-lost", 1),
