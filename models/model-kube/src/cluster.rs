@@ -52,6 +52,7 @@ mod api_clients;
 mod api_service;
 mod autoscaling;
 mod catch_up;
+mod claims;
 mod cloud;
 mod configured;
 mod connections;

@@ -77,6 +77,7 @@ shipped! {
     "etcd-apart.yaml"
     "etcd-beside-servers.yaml"
     "etcd-five-members.yaml"
+    "etcd-forgets-secret.yaml"
     "etcd-from-yesterday.yaml"
     "etcd-slow-disk-follower.yaml"
     "etcd-slow-disk-leader.yaml"

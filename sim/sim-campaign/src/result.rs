@@ -264,6 +264,8 @@ fn action_text(action: &Action) -> &'static str {
         Action::Rollout { failing_ppm: 0, .. } => "a new version goes out",
         Action::Rollout { .. } => "a faulty version goes out",
         Action::Scale { .. } => "a workload is scaled",
+        Action::SetAutoscaler { .. } => "an autoscaler gets other limits",
+        Action::DeleteAutoscaler { .. } => "an autoscaler is deleted",
         Action::Hold { is_held: true, .. } => "a workload is suspended",
         Action::Hold { .. } => "a workload goes on",
         Action::LiftGates { .. } => "scheduling gates are lifted",

@@ -298,7 +298,14 @@ impl<'a, E> Story<'a, E> {
             }
             O::ApiLost => "no API server answers: nothing is moved or routed anew".to_owned(),
             O::ApiRegained => "the API answers again".to_owned(),
-            O::ApiStateLost | O::ApiStateRestored { .. } | O::WorkloadReverted { .. } => {
+            O::ApiStateLost
+            | O::ApiStateRestored { .. }
+            | O::WorkloadReverted { .. }
+            | O::AutoscalerReverted { .. }
+            | O::ConfigurationReverted { .. }
+            | O::VolumeOrphaned { .. }
+            | O::ClaimLost { .. }
+            | O::PodVolumeMissing { .. } => {
                 return self.restored_sentence(observation);
             }
             O::RelistsQueued { clients, refused, span_ns } => {
@@ -362,6 +369,15 @@ impl<'a, E> Story<'a, E> {
                     workload(id)
                 );
                 return Some((text, Some(quota.origin.of("spec.hard"))));
+            }
+            O::PodVolumesExpected { workload: id, is_forced, .. } => {
+                let how = if is_forced {
+                    ", taken from a silent node by force after 6 minutes"
+                } else {
+                    ""
+                };
+                let text = format!("the volumes of a pod of {} are attached{how}", workload(id));
+                return Some((text, None));
             }
             O::PodVolumeHeld { workload: id, .. } => {
                 let text = format!("a volume of {} is still attached elsewhere", workload(id));
@@ -529,7 +545,10 @@ fn part(observation: &Observation) -> Option<Part> {
             Some(Part::Provision)
         }
         O::PodImagePulled { .. } | O::PodImagePullFailed { .. } => Some(Part::Pull),
-        O::PodVolumeHeld { .. } | O::VolumeGrown { .. } => Some(Part::Provision),
+        O::PodVolumeHeld { .. }
+        | O::PodVolumesExpected { .. }
+        | O::PodVolumeMissing { .. }
+        | O::VolumeGrown { .. } => Some(Part::Provision),
         O::Backup(fact) => data::part(fact),
         O::Storage(fact) => storage::part(fact),
         O::Gateway(fact) => Some(gateway::part(fact)),

@@ -167,6 +167,8 @@ pub enum PendingWrite {
     Scale(WorkloadId),
     /// Which pods get the traffic of a Service.
     Endpoints(ServiceId),
+    /// Which pods of a workload a node has that booted: no write, but what a kubelet reads first.
+    Listing(WorkloadId),
     /// Volumes of a workload's pods, which are to be attached to other nodes.
     Attachment(WorkloadId),
     /// Machines that the cloud is to start in a zone.

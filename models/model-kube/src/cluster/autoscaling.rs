@@ -35,11 +35,13 @@ pub use traffic::ServiceTraffic;
 use traffic::Traffic;
 use vertical::Vertical;
 
+use super::history::{AutoscalerObject, Change};
 use super::{Cluster, KubeEvent, priority};
 use crate::horizontal_pod_autoscaler::limits::next_departure;
 use crate::horizontal_pod_autoscaler::{
     Decision, History, PodFacts, Recommendation, Sample, Settings, Target, reconcile,
 };
+use crate::rare;
 
 const SYNC_PHASE: Purpose = Purpose::new("autoscaler sync phase");
 const SCRAPE_PHASE: Purpose = Purpose::new("metrics scrape phase");
@@ -96,13 +98,13 @@ struct ScalerState {
     /// When something about its pods or their load changed last.
     changed_at: SimTime,
     status: AutoscalerStatus,
-    /// Its spec, since it was changed.
-    changed_spec: Option<Box<HorizontalPodAutoscaler>>,
+    /// What of it was changed since the start.
+    object: AutoscalerObject,
 }
 
 impl ScalerState {
     fn spec<'a>(&'a self, table: &'a ScalerTable) -> &'a HorizontalPodAutoscaler {
-        self.changed_spec.as_deref().unwrap_or(&table.spec)
+        self.object.spec.as_deref().unwrap_or(&table.spec)
     }
 }
 
@@ -219,9 +221,74 @@ impl Cluster {
         let Some(table) = &tables.scalers.scalers[id.index()] else { return };
         let metrics = table.spec.metrics.clone();
         let changed = HorizontalPodAutoscaler { metrics, ..spec };
-        self.autoscaling.scalers[id.index()].changed_spec = Some(Box::new(changed));
+        self.note_autoscaler(id, ctx.now());
+        self.autoscaling.scalers[id.index()].object.spec = Some(Box::new(changed));
         self.touch_scaler(table.workload);
         self.settle(ctx);
+    }
+
+    /// Deletes an autoscaler, or makes it anew: as it was, and with no memory of it. Returns whether that is
+    /// a change.
+    pub fn set_autoscaler_exists<E, R>(
+        &mut self,
+        id: AutoscalerId,
+        exists: bool,
+        ctx: &mut Context<'_, E, R>,
+    ) -> bool
+    where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        let Some(workload) = self.tables.scalers.workload_of(id) else { return false };
+        self.note_autoscaler(id, ctx.now());
+        let state = &mut self.autoscaling.scalers[id.index()];
+        let existed = !std::mem::replace(&mut state.object.is_deleted, !exists);
+        if !exists {
+            (state.history, state.looked) = (History::default(), None);
+        }
+        self.touch_scaler(workload);
+        self.settle(ctx);
+        existed != exists
+    }
+
+    /// `spec` of an autoscaler, while there is one.
+    pub fn autoscaler_spec(&self, id: AutoscalerId) -> Option<&HorizontalPodAutoscaler> {
+        let state = self.autoscaling.scalers.get(id.index())?;
+        let table = self.tables.scalers.scalers[id.index()].as_ref()?;
+        (!state.object.is_deleted).then(|| state.spec(table))
+    }
+
+    /// Notes that an autoscaler is about to change.
+    fn note_autoscaler(&mut self, id: AutoscalerId, now: SimTime) {
+        if self.history.is_some() {
+            let object = self.autoscaling.scalers[id.index()].object.clone();
+            self.note_change(Change::Autoscaler(id, object), now);
+        }
+    }
+
+    /// Puts an autoscaler back to what a snapshot says.
+    pub(super) fn restore_autoscaler<E, R>(
+        &mut self,
+        id: AutoscalerId,
+        then: AutoscalerObject,
+        ctx: &mut Context<'_, E, R>,
+    ) where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        let tables = Arc::clone(&self.tables);
+        let Some(table) = &tables.scalers.scalers[id.index()] else { return };
+        let state = &mut self.autoscaling.scalers[id.index()];
+        let exists = !then.is_deleted;
+        let now = std::mem::replace(&mut state.object, then);
+        if now != state.object {
+            let HorizontalPodAutoscaler { min_replicas: min, max_replicas: max, .. } =
+                *state.spec(table);
+            ctx.hit(&rare::SPEC_REVERTED);
+            let fact = Observation::AutoscalerReverted { autoscaler: id, min, max, exists };
+            ctx.observe(|| fact);
+        }
+        self.touch_scaler(table.workload);
     }
 
     /// `status` of an autoscaler, as its last look left it.
@@ -434,7 +501,11 @@ impl Cluster {
             // Of a leader that is gone.
             return;
         }
-        self.autoscaling.scalers[id.index()].due = None;
+        let state = &mut self.autoscaling.scalers[id.index()];
+        state.due = None;
+        if state.object.is_deleted {
+            return;
+        }
         let tables = Arc::clone(&self.tables);
         let table = tables.scalers.scalers[id.index()].as_ref().expect("only these are scheduled");
         let decision = self.decide(id, table, now);
@@ -457,7 +528,7 @@ impl Cluster {
         let settings = self.autoscaling.settings;
         let period = self.autoscaling.look_period();
         let state = &mut self.autoscaling.scalers[id.index()];
-        let changed_spec = state.changed_spec.clone();
+        let changed_spec = state.object.spec.clone();
         let spec = changed_spec.as_deref().unwrap_or(&table.spec);
         if let Some((looked_at, replicas)) = state.looked
             && at > looked_at + period

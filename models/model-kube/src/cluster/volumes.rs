@@ -32,7 +32,7 @@ use model_api::observation::DeletionReason;
 use model_api::{Blueprint, NodeId, Observation, PodId, WorkloadId, ZoneId};
 use sim_kernel::{Context, Recorder, SimSpan, SimTime};
 
-use super::pod::PodPhase;
+use super::pod::{PodPhase, PodState};
 use super::{Cluster, KubeEvent};
 use crate::rare;
 use crate::scheduling::queue::ClusterEvent;
@@ -61,6 +61,8 @@ pub(super) struct Attachment {
     users: Vec<PodId>,
     /// When it can go to another node, once it has no users.
     free_at: SimTime,
+    /// It is taken from its node by force.
+    is_forced: bool,
     /// Pods on other nodes, with the time of their first try.
     waiting: Vec<(PodId, SimTime)>,
 }
@@ -223,6 +225,7 @@ impl Cluster {
             return;
         }
         self.attachments.remove(&(workload, ordinal));
+        self.unclaim_volumes(workload, ordinal, ctx.now());
         self.workloads[workload.index()].forget_volumes(ordinal);
         if self.tables.numbers_anew[workload.index()] {
             self.workloads[workload.index()].number_anew(ordinal);
@@ -251,8 +254,11 @@ impl Cluster {
         E: Copy + From<KubeEvent>,
         R: Recorder<Observation>,
     {
-        let lost = self.workloads[workload.index()].take_volumes(&is_gone);
+        let lost = self.workloads[workload.index()].volumes_in(&is_gone);
         for key in &lost {
+            self.unclaim_volumes(workload, *key, ctx.now());
+            self.workloads[workload.index()].forget_volumes(*key);
+            self.claim_volumes(workload, *key, ctx.now());
             let pods = self.workloads[workload.index()].pods.iter().copied();
             let held: Vec<PodId> = pods
                 .filter(|pod| {
@@ -282,19 +288,25 @@ impl Cluster {
         attachment.is_none_or(|it| it.is_some_and(|it| it.users.contains(&id)))
     }
 
-    /// When the attach of a pod's volumes begins that was first tried at `from`; `None` when the
-    /// pod has to wait until somebody lets them go.
+    /// When the attach of a pod's volumes begins that was first tried at `from`, and whether they are taken
+    /// from another node by force; `None` when the pod has to wait until somebody lets them go.
     pub(super) fn begin_attach<E, R>(
         &mut self,
         id: PodId,
         from: SimTime,
         ctx: &mut Context<'_, E, R>,
-    ) -> Option<SimTime>
+    ) -> Option<(SimTime, bool)>
     where
         E: Copy + From<KubeEvent>,
         R: Recorder<Observation>,
     {
-        let Some(key) = self.attachment_of(id) else { return Some(from) };
+        let Some(key) = self.attachment_of(id) else { return Some((from, false)) };
+        let PodState { workload, ordinal, .. } = self.pods[id.index()];
+        if self.workloads[workload.index()].claims.are_lost(ordinal) {
+            ctx.hit(&rare::VOLUME_IS_NO_MORE);
+            ctx.observe(|| Observation::PodVolumeMissing { pod: id, workload });
+            return None;
+        }
         let (workload, node) = (self.pods[id.index()].workload, self.pods[id.index()].node);
         let can_attach = self.can_attach(workload);
         let attachment = self.attachments.entry(key).or_default();
@@ -327,7 +339,8 @@ impl Cluster {
         if !attachment.users.contains(&id) {
             attachment.users.push(id);
         }
-        Some(try_at_or_after(from, free_at))
+        let is_forced = std::mem::take(&mut attachment.is_forced) && is_elsewhere;
+        Some((try_at_or_after(from, free_at), is_forced))
     }
 
     /// A pod object is gone: when it was the last one on its node, whoever waits may go on.
@@ -350,6 +363,7 @@ impl Cluster {
             ctx.hit(&rare::VOLUME_FORCED_OFF);
         }
         attachment.free_at = ctx.now() + if lets_go { SimSpan::ZERO } else { FORCE_DETACH };
+        attachment.is_forced = !lets_go;
         let waiting = std::mem::take(&mut attachment.waiting);
         self.let_attach(waiting, ctx);
     }

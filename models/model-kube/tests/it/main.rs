@@ -27,6 +27,7 @@ mod proxies;
 mod quotas;
 mod restated;
 mod restored;
+mod restored_objects;
 mod rollouts;
 mod scheduling_invariants;
 mod shutdowns;

@@ -69,6 +69,7 @@ pub(super) const POD: &[Row] = &[
     ("spec.containers[].env[].valueFrom.configMapKeyRef", A, CONFIG_MAP),
     ("spec.containers[].env[].valueFrom.secretKeyRef", A, MADE),
     ("spec.containers[].image", A, "pulled once a node, in a time drawn from a range"),
+    ("spec.containers[].imagePullPolicy", M, ""),
     (
         "spec.containers[].lifecycle.preStop.exec",
         A,
@@ -102,6 +103,7 @@ pub(super) const POD: &[Row] = &[
     ("spec.containers[].startupProbe", M, "fails a start that takes too long"),
     ("spec.hostNetwork", M, "host ports"),
     ("spec.initContainers[].image", A, "pulled once a node, in a time drawn from a range"),
+    ("spec.initContainers[].imagePullPolicy", M, ""),
     ("spec.initContainers[].name", A, "runs for as long as a container takes to start"),
     ("spec.initContainers[].resources", M, ""),
     ("spec.initContainers[].restartPolicy", M, "a sidecar's requests count"),

@@ -85,8 +85,9 @@ mod instance;
 mod storage;
 
 pub use action::{
-    BadRolloutSpec, ControlPlaneUpgradeSpec, DrainSpec, FenceSpec, GrowStorageSpec, HoldSpec,
-    LiftGatesSpec, NodesSpec, PausePoolerSpec, RolloutSpec, ScaleSpec, SwitchoverSpec,
+    BadRolloutSpec, ControlPlaneUpgradeSpec, DeleteAutoscalerSpec, DrainSpec, FenceSpec,
+    GrowStorageSpec, HoldSpec, LiftGatesSpec, NodesSpec, PausePoolerSpec, RolloutSpec, ScaleSpec,
+    SetAutoscalerSpec, SwitchoverSpec,
 };
 pub use instance::{DestroyInstanceSpec, FreezePrimarySpec, HoldStandbySpec};
 pub use storage::{DiskLossSpec, SetMinSizeSpec, ThrottleSpec};
@@ -194,6 +195,10 @@ tagged! {
         BadRollout(BadRolloutSpec),
         /// A workload gets another number of replicas; at the end it gets the former one back.
         Scale(ScaleSpec),
+        /// A HorizontalPodAutoscaler gets other limits; at the end it has the former ones back.
+        SetAutoscaler(SetAutoscalerSpec),
+        /// A HorizontalPodAutoscaler is deleted, and its workload keeps its size; at the end it is made anew.
+        DeleteAutoscaler(DeleteAutoscalerSpec),
         /// A Deployment is paused, or a Job or CronJob suspended; at the end it goes on.
         Suspend(HoldSpec),
         /// A Deployment that is paused, or a Job or CronJob that is suspended, goes on; at the end it waits again.
@@ -479,6 +484,8 @@ impl FaultSpec {
             Self::Scale(spec) => spec.start_keys(),
             Self::Suspend(spec) | Self::Resume(spec) => spec.start_keys(),
             Self::LiftGates(spec) => spec.start_keys(),
+            Self::SetAutoscaler(spec) => spec.start_keys(),
+            Self::DeleteAutoscaler(spec) => spec.start_keys(),
             Self::Drain(spec) => spec.start_keys(),
             Self::NodeUpgrade(spec) => spec.start_keys(),
             Self::ControlPlaneUpgrade(spec) => spec.start_keys(),
@@ -603,6 +610,8 @@ impl FaultSpec {
             Self::Suspend(_) => "suspend",
             Self::Resume(_) => "resume",
             Self::LiftGates(_) => "liftGates",
+            Self::SetAutoscaler(_) => "setAutoscaler",
+            Self::DeleteAutoscaler(_) => "deleteAutoscaler",
             Self::Drain(_) => "drain",
             Self::NodeUpgrade(_) => "nodeUpgrade",
             Self::ControlPlaneUpgrade(_) => "controlPlaneUpgrade",
@@ -669,6 +678,8 @@ impl FaultSpec {
             Self::Scale(spec) => spec.span,
             Self::Suspend(spec) | Self::Resume(spec) => spec.span,
             Self::LiftGates(spec) => spec.span,
+            Self::SetAutoscaler(spec) => spec.span,
+            Self::DeleteAutoscaler(spec) => spec.span,
             Self::Drain(spec) => spec.span,
             Self::NodeUpgrade(spec) => spec.span,
             Self::ControlPlaneUpgrade(spec) => spec.span,

@@ -68,6 +68,7 @@ const LIBRARY: &[(&str, i32)] = &[
     ("etcd-apart", 0),
     ("etcd-beside-servers", 1),
     ("etcd-five-members", 0),
+    ("etcd-forgets-secret", 1),
     ("etcd-from-yesterday", 1),
     ("etcd-slow-disk-follower", 0),
     ("etcd-slow-disk-leader", 1),

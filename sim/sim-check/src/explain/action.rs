@@ -24,6 +24,7 @@ impl<E> Story<'_, E> {
                 O::DrainFailed { .. }
                     | O::RolloutStalled { .. }
                     | O::UpgradeRefused { .. }
+                    | O::UpgradeWaits { .. }
                     | O::InstanceUpdated { how: InstanceUpdate::WaitsForUser, .. }
                     | O::Canary { fact: CanaryFact::RolledBack { .. }, .. }
             )
@@ -176,6 +177,10 @@ impl<E> Story<'_, E> {
             O::MemberUpgraded { member } => {
                 format!("the control plane's member in {} is upgraded", self.member_zone(member))
             }
+            O::UpgradeWaits { member } => format!(
+                "the member in {} does not answer: no other one is upgraded until it does",
+                self.member_zone(member)
+            ),
             O::UpgradeRefused { node: id } => {
                 let origin = self.blueprint.nodes[id.index()].origin.object;
                 let text = format!("the kubelet of {} is too old for the new version", node(id));

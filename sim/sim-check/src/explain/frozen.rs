@@ -53,6 +53,9 @@ impl<E> Story<'_, E> {
             PendingWrite::Endpoints(id) => {
                 format!("the endpoints of {}", self.blueprint.service_name(id))
             }
+            PendingWrite::Listing(id) => {
+                format!("which pods of {} nodes have that booted", workload(id))
+            }
             PendingWrite::Attachment(id) => {
                 format!("volumes of pods of {} on other nodes", workload(id))
             }
@@ -123,6 +126,7 @@ impl Needed {
             | PendingWrite::Deletion(workload)
             | PendingWrite::Creation(workload)
             | PendingWrite::Binding(workload)
+            | PendingWrite::Listing(workload)
             | PendingWrite::Attachment(workload)
             | PendingWrite::Scale(workload) => self.workloads.contains(&workload),
         }
