@@ -2,7 +2,7 @@
 
 use sim_kernel::SimSpan;
 
-use crate::ids::{DatabaseId, NodeId, PoolerId, WorkloadId};
+use crate::ids::{AutoscalerId, DatabaseId, NodeId, PoolerId, WorkloadId};
 use crate::kube::{PodTemplate, Version};
 
 /// What is done. Nothing of it happens while the API is away.
@@ -78,6 +78,21 @@ pub enum Action {
     PausePooler {
         /// Which.
         pooler: PoolerId,
+    },
+    /// The limits of a HorizontalPodAutoscaler are changed. At the end it has the former ones back.
+    SetAutoscaler {
+        /// Which.
+        autoscaler: AutoscalerId,
+        /// `minReplicas` from now on; as it is when `None`.
+        min: Option<i32>,
+        /// `maxReplicas` from now on; as it is when `None`.
+        max: Option<i32>,
+    },
+    /// A HorizontalPodAutoscaler is deleted: its workload keeps the size that it has. At the end it is made
+    /// anew.
+    DeleteAutoscaler {
+        /// Which.
+        autoscaler: AutoscalerId,
     },
     /// The volumes that hold the write-ahead log of a database are made larger.
     GrowStorage {

@@ -6,6 +6,7 @@
 
 pub mod admission;
 pub mod affinity;
+pub mod attaching;
 pub mod autoscaling;
 pub mod disruption;
 pub mod job;
@@ -29,6 +30,7 @@ pub use affinity::{
     Affinity, NodeAffinity, NodeSelector, NodeSelectorTerm, PodAffinityTerm,
     PreferredSchedulingTerm, WeightedPodAffinityTerm,
 };
+pub use attaching::{asks_cloud, attacher};
 pub use autoscaling::{
     DescribedObject, HorizontalPodAutoscaler, MetricIdentifier, MetricSource, MetricSpec,
     MetricTarget, ScaleTarget, ScalingBehavior, ScalingPolicy, ScalingRules, SelectPolicy,
@@ -54,7 +56,7 @@ pub use secret::{
 };
 pub use selector::{LabelSelector, Labels, Operator, Requirement, key_fault, value_fault};
 pub use service::{Ingress, Service, ServicePort, TrafficDistribution, TrafficPolicy};
-pub use storage::{PersistentVolumeClaim, StorageClass, VolumeBindingMode};
+pub use storage::{Attacher, PersistentVolumeClaim, StorageClass, VolumeBindingMode};
 pub use version::{Skew, Version};
 pub use vertical::{ContainerResourcePolicy, UpdateMode, VerticalPodAutoscaler, container_policy};
 pub use workload::{

@@ -26,8 +26,8 @@ use sim_kernel::SimTime;
 use crate::control_plane::MemberPart;
 use crate::fault::{Leading, PriorityLevel};
 use crate::ids::{
-    DatabaseId, FaultId, LoadId, NodeId, PodId, PoolerId, ServiceId, VerticalAutoscalerId,
-    WorkloadId, ZoneId,
+    AutoscalerId, DatabaseId, FaultId, LoadId, NodeId, PodId, PoolerId, ServiceId,
+    VerticalAutoscalerId, WorkloadId, ZoneId,
 };
 use crate::kube::JobEnd;
 use crate::session::SessionsSeen;
@@ -387,6 +387,11 @@ pub enum Observation {
         /// Its number, from zero.
         member: u32,
     },
+    /// An upgrade of the control plane goes on when a member answers that is down.
+    UpgradeWaits {
+        /// Which.
+        member: u32,
+    },
     /// An upgrade of the control plane does not begin: a kubelet is too old for the new version.
     UpgradeRefused {
         /// The node it runs on.
@@ -446,6 +451,56 @@ pub enum Observation {
         to: u32,
         /// Its pod template is an older one, too.
         is_older_template: bool,
+    },
+    /// An autoscaler is as a snapshot has it.
+    AutoscalerReverted {
+        /// Which.
+        autoscaler: AutoscalerId,
+        /// Its least size.
+        min: i32,
+        /// Its largest size.
+        max: i32,
+        /// The snapshot has it.
+        exists: bool,
+    },
+    /// A Secret or ConfigMap that pods of a workload name is as a snapshot has it.
+    ConfigurationReverted {
+        /// Whose pods.
+        workload: WorkloadId,
+        /// The snapshot has it.
+        is_there: bool,
+    },
+    /// A snapshot has no claim for volumes that were made since: nobody knows them any more.
+    VolumeOrphaned {
+        /// Of which workload's pods.
+        workload: WorkloadId,
+        /// Of which of them.
+        ordinal: u32,
+    },
+    /// A snapshot has a claim whose volumes are no more.
+    ClaimLost {
+        /// Of which workload's pods.
+        workload: WorkloadId,
+        /// Of which of them.
+        ordinal: u32,
+    },
+    /// The volumes of a pod will be attached to its node.
+    PodVolumesExpected {
+        /// Which.
+        pod: PodId,
+        /// Its workload.
+        workload: WorkloadId,
+        /// When, in nanoseconds of the run.
+        at_ns: u64,
+        /// A silent node had them, from which they are taken by force.
+        is_forced: bool,
+    },
+    /// A pod that starts has claims whose volumes are no more: it waits until somebody deletes them.
+    PodVolumeMissing {
+        /// Which.
+        pod: PodId,
+        /// Its workload.
+        workload: WorkloadId,
     },
     /// A snapshot has no object of a pod whose containers run.
     PodOrphaned {

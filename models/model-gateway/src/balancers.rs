@@ -2,7 +2,8 @@
 //!
 //! # Modelled
 //! Machines that are lost with their zone or by themselves: the other one of a pair takes the address,
-//! the health manager has lost ones replaced, in their zone or in another one that is there. Members:
+//! the health manager has lost ones replaced, in their zone or in another one that is there, as soon as the
+//! control plane of the cloud answers. Members:
 //! every node that ever answered and still exists, silent ones included; with a health monitor without
 //! those that it found down. Where `externalTrafficPolicy: Local` keeps connections on their node, checks
 //! ask the health check node port, which only a node with a ready endpoint answers well, and a node
@@ -20,6 +21,8 @@
 //! holds.
 //! # Checked against
 //! `tests/it/balancers.rs`.
+
+mod cloud;
 
 use std::sync::Arc;
 
@@ -113,6 +116,8 @@ struct Slot {
     timer: Timer,
     /// How often a machine was lost here.
     loss_count: u64,
+    /// Its machine would have been given up, had the cloud's control plane answered.
+    is_overdue: bool,
 }
 
 /// What a node does with connections that a policy keeps on it.
@@ -161,6 +166,8 @@ struct State {
     fronts: Vec<NodeId>,
     led: Led,
     is_dirty: bool,
+    /// It is known that it waits for the cloud's control plane.
+    is_waiting: bool,
 }
 
 impl Member {
@@ -193,6 +200,10 @@ pub struct Balancers {
     streams: Streams,
     zones: Vec<ZoneState>,
     states: Vec<State>,
+    /// The control plane of the cloud answers nothing.
+    is_cloud_away: bool,
+    /// When it was back from its last outage.
+    cloud_back_at: Option<SimTime>,
 }
 
 impl Balancers {
@@ -203,7 +214,13 @@ impl Balancers {
             slots: balancer
                 .machine_zones
                 .iter()
-                .map(|&zone| Slot { zone, machine: Machine::Up, timer: Timer::NONE, loss_count: 0 })
+                .map(|&zone| Slot {
+                    zone,
+                    machine: Machine::Up,
+                    timer: Timer::NONE,
+                    loss_count: 0,
+                    is_overdue: false,
+                })
                 .collect(),
             active: Some(0),
             takeover: Timer::NONE,
@@ -213,10 +230,13 @@ impl Balancers {
             fronts: Vec::new(),
             led: Led { is_answering: true, ..Led::default() },
             is_dirty: true,
+            is_waiting: false,
         };
         Self {
             states: blueprint.balancers.iter().map(state).collect(),
             zones: vec![ZoneState::Up; blueprint.zones.len()],
+            is_cloud_away: false,
+            cloud_back_at: None,
             streams,
             blueprint: Arc::clone(blueprint),
         }
@@ -478,6 +498,7 @@ impl Balancers {
         let state = &mut self.states[id.index()];
         ctx.cancel(state.slots[number].timer);
         state.slots[number].machine = Machine::Up;
+        state.slots[number].is_overdue = false;
         if number == 0 || state.active.is_none() {
             self.activate(id, number, ctx);
         }
@@ -502,6 +523,9 @@ impl Balancers {
         E: Copy + From<GatewayEvent>,
         R: Recorder<Observation>,
     {
+        if self.is_cloud_away {
+            return self.wait_for_cloud(id, number, ctx);
+        }
         let slot = self.states[id.index()].slots[number];
         let Some(zone) = self.zone_for(id, number) else {
             ctx.hit(&rare::BUILT_NOWHERE);
@@ -518,7 +542,7 @@ impl Balancers {
         // Another one that is begun draws another time.
         let loss_count = slot.loss_count + 1;
         self.states[id.index()].slots[number] =
-            Slot { zone, machine: Machine::Building, timer, loss_count };
+            Slot { zone, machine: Machine::Building, timer, loss_count, is_overdue: false };
     }
 
     /// Where a machine is made: where the lost one stood, or else in the zone with the fewest.
@@ -550,6 +574,9 @@ impl Balancers {
                 }
             }
             GatewayEvent::GivenUpDue(id, number) => {
+                if !self.is_noticed(id, number.into(), ctx) {
+                    return;
+                }
                 let zone = self.states[id.index()].slots[usize::from(number)].zone;
                 ctx.observe(|| {
                     Observation::Gateway(GatewayFact::MachineGivenUp { balancer: id, zone })

@@ -5,6 +5,7 @@ sim_kernel::declare_probes! {
     ALL_MACHINES_LOST = "a load balancer had no machine left",
     BUILT_ELSEWHERE = "a machine of a load balancer was made in another zone",
     BUILT_NOWHERE = "no zone was there to make a machine of a load balancer in",
+    BUILD_WAITED = "a machine of a load balancer waited for the cloud's control plane",
     BACK_BEFORE_GIVEN_UP = "a machine of a load balancer was back before it was given up",
     MEMBER_DOWN = "a health monitor found a node down",
     MEMBER_BACK_IN_TIME = "a node answered again before its health monitor found it down",

@@ -5,8 +5,8 @@
 //! means: containers whose object is gone are killed by their kubelet, objects that come back have
 //! no containers until their kubelet starts them, what was being deleted is so no longer.
 //! # Not modelled
-//! Objects other than pods, nodes, Jobs and the specs of workloads: a ConfigMap, a Secret, a claim or what
-//! an operator wrote down (CloudNativePG's `status.currentPrimary`) is as it was before the loss.
+//! What an operator wrote down (CloudNativePG's `status.currentPrimary`) is as it was before the loss, as are
+//! objects that nothing changes in a run: Services, budgets, quotas, webhooks.
 //! # Defaults and their sources
 //! etcd documentation, "Disaster recovery" (v3.6): `etcdutl snapshot restore --bump-revision
 //! --mark-compacted`, so that every watch is refused and every informer lists again. Kubernetes

@@ -52,6 +52,8 @@ mod api_clients;
 mod api_service;
 mod autoscaling;
 mod catch_up;
+mod claims;
+mod cloud;
 mod configured;
 mod connections;
 mod control_plane;
@@ -458,6 +460,8 @@ pub struct Cluster {
     /// What changed in the API, where that may be put back.
     history: Option<History>,
     upgrade: Option<Upgrade>,
+    /// The control plane of the cloud answers nothing.
+    is_cloud_away: bool,
     versions: Versions,
     relists: Relists,
     /// Pods of a restored API that proxies hear of when it answers.
@@ -591,6 +595,7 @@ impl Cluster {
             unlisted_pods: Vec::new(),
             relists: Relists::default(),
             upgrade: None,
+            is_cloud_away: false,
             versions: Versions::of(&blueprint),
             blueprint,
             tables,

@@ -269,6 +269,7 @@ mod tests {
             timeout: SimSpan::from_secs(1),
             success_threshold,
             failure_threshold: 3,
+            termination_grace: None,
         }
     }
 

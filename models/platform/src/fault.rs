@@ -19,8 +19,8 @@ use model_api::fault::{
     Condition, ControlPlaneFault, Fault, FaultKind, FaultPlan, NodePick, Start, ZonePick,
 };
 use model_api::{
-    Blueprint, DatabaseId, FaultId, NodeId, PlaceId, PoolId, PoolerId, ServiceId, WorkloadId,
-    ZoneId,
+    AutoscalerId, Blueprint, DatabaseId, FaultId, NodeId, PlaceId, PoolId, PoolerId, ServiceId,
+    WorkloadId, ZoneId,
 };
 use model_kube::cluster::{DrainId, LeakId, StrainId, TemplateId};
 use model_storage::Loss;
@@ -86,6 +86,8 @@ pub(crate) enum Struck {
     ApiBalancer,
     /// The API servers.
     Api,
+    /// The control plane of the cloud.
+    Cloud,
     /// The API servers, which run.
     Strain(StrainId),
     /// The webhook that the fault names.
@@ -100,6 +102,10 @@ pub(crate) enum Struck {
     Rollout(WorkloadId, TemplateId),
     /// The size of a workload, which was this before.
     Scale(WorkloadId, u32),
+    /// The limits of an autoscaler, which were these before.
+    Limits(AutoscalerId, i32, i32),
+    /// An autoscaler, which is deleted.
+    Autoscaler(AutoscalerId),
     /// A workload is held or goes on: what it was before.
     Hold(WorkloadId, bool),
     /// The scheduling gates of a workload's pods are removed: whether they were before.

@@ -659,6 +659,7 @@ impl World {
             | Struck::Flushes(..)
             | Struck::ApiBalancer
             | Struck::Api
+            | Struck::Cloud
             | Struck::Strain(_)
             | Struck::Webhook(_)
             | Struck::Vault(_)

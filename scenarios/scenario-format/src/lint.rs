@@ -18,6 +18,7 @@ mod black_start;
 mod budgets;
 mod canaries;
 mod capacity;
+mod configuration;
 mod databases;
 mod gateways;
 mod hints;
@@ -47,6 +48,7 @@ pub(crate) fn run(manifests: &Manifests, resolved: &Resolved, diagnostics: &mut 
     lint.quotas();
     lint.pods();
     lint.references();
+    lint.configuration();
     lint.misspelt();
     lint.schedules();
     lint.databases();

@@ -113,6 +113,8 @@ pub struct Manifests {
     pub webhooks: Vec<Sourced<WrittenWebhook>>,
     /// Priority classes.
     pub priority_classes: Vec<PriorityClass>,
+    /// Namespace and name of Secrets that Jobs make, those of Helm hooks among them.
+    pub secrets_of_jobs: Vec<(String, String)>,
     /// Values of environment variables, from which calls between Services can be guessed.
     pub environment: Vec<EnvironmentValue>,
 }

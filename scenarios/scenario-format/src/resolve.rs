@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use model_api::blueprint::{Assumption, ControlPlane, Database, DatabaseManager, WalVolume};
 use model_api::fault::FaultPlan;
 use model_api::guarantee::{Guarantee, Promise};
-use model_api::kube::{PersistentVolumeClaim, Service};
+use model_api::kube::{PersistentVolumeClaim, Service, asks_cloud};
 use model_api::load::LoadPoint;
 use model_api::{Blueprint, DatabaseId, Parameters, ServiceId, SimSpan, SimTime, WorkloadId};
 
@@ -171,16 +171,7 @@ pub(crate) fn resolve(
     let needs_freeze = |it: &Guarantee| matches!(it.promise, Promise::StaticallyStable { .. });
     if input.scenario.spec.freeze_control_plane == Some(true) || guarantees.iter().any(needs_freeze)
     {
-        faults::freeze(&mut faults);
-        if let Some(balancer) = resolver.blueprint.balancers.first() {
-            let text = format!(
-                "{}: the cloud's own control plane is not frozen, so that lost machines of load balancers \
-                 are replaced",
-                balancer.name
-            );
-            let origin = resolver.blueprint.services[balancer.service.index()].origin.clone();
-            resolver.assume(text, &origin);
-        }
+        faults::freeze(&mut faults, asks_cloud(&resolver.blueprint));
     } else {
         resolver.refuse_ends_of_moments(&input.scenario.spec.faults);
     }

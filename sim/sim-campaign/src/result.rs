@@ -221,6 +221,7 @@ fn fault_text(kind: &FaultKind) -> &'static str {
             }
             ControlPlaneFault::LeaderKill(_) => "a leader is killed",
             ControlPlaneFault::ApiOutage => "no API server answers",
+            ControlPlaneFault::CloudApiOutage => "the control plane of the cloud answers nothing",
             ControlPlaneFault::ApiFlood(_) => "requests flood the API servers",
             ControlPlaneFault::SlowApi { .. } => "the API stores slowly",
             ControlPlaneFault::WebhookOutage { .. } => "a webhook does not answer",
@@ -279,6 +280,8 @@ fn action_text(action: &Action) -> &'static str {
         Action::Rollout { failing_ppm: 0, .. } => "a new version goes out",
         Action::Rollout { .. } => "a faulty version goes out",
         Action::Scale { .. } => "a workload is scaled",
+        Action::SetAutoscaler { .. } => "an autoscaler gets other limits",
+        Action::DeleteAutoscaler { .. } => "an autoscaler is deleted",
         Action::Hold { is_held: true, .. } => "a workload is suspended",
         Action::Hold { .. } => "a workload goes on",
         Action::LiftGates { .. } => "scheduling gates are lifted",

@@ -340,7 +340,14 @@ impl<'a, E> Story<'a, E> {
             }
             O::ApiLost => "no API server answers: nothing is moved or routed anew".to_owned(),
             O::ApiRegained => "the API answers again".to_owned(),
-            O::ApiStateLost | O::ApiStateRestored { .. } | O::WorkloadReverted { .. } => {
+            O::ApiStateLost
+            | O::ApiStateRestored { .. }
+            | O::WorkloadReverted { .. }
+            | O::AutoscalerReverted { .. }
+            | O::ConfigurationReverted { .. }
+            | O::VolumeOrphaned { .. }
+            | O::ClaimLost { .. }
+            | O::PodVolumeMissing { .. } => {
                 return self.restored_sentence(observation);
             }
             O::RelistsQueued { clients, refused, span_ns } => {
@@ -407,6 +414,15 @@ impl<'a, E> Story<'a, E> {
             }
             O::PodVolumeHeld { workload: id, holder, free_at, .. } => {
                 self.volume_sentence(id, holder, free_at)
+            }
+            O::PodVolumesExpected { workload: id, is_forced, .. } => {
+                let how = if is_forced {
+                    ", taken from a silent node by force after 6 minutes"
+                } else {
+                    ""
+                };
+                let text = format!("the volumes of a pod of {} are attached{how}", workload(id));
+                return Some((text, None));
             }
             O::MasterDisruptionStarted => "every zone is lost: evictions stop".to_owned(),
             O::PodDeletionRequested { workload: id, reason: DeletionReason::Taint, .. } => {
@@ -592,7 +608,10 @@ fn part(observation: &Observation) -> Option<Part> {
         | O::ZoneRestored { .. }
         | O::FaultEnded { .. } => Some(Part::Provision),
         O::PodImagePulled { .. } | O::PodImagePullFailed { .. } => Some(Part::Pull),
-        O::PodVolumeHeld { .. } | O::VolumeGrown { .. } => Some(Part::Provision),
+        O::PodVolumeHeld { .. }
+        | O::PodVolumesExpected { .. }
+        | O::PodVolumeMissing { .. }
+        | O::VolumeGrown { .. } => Some(Part::Provision),
         O::Backup(fact) => data::part(fact),
         O::Storage(fact) => storage::part(fact),
         O::Gateway(fact) => Some(gateway::part(fact)),

@@ -121,5 +121,6 @@ pub(crate) fn probe(tree: Tree<'_>) -> Probe {
         timeout: secs("timeoutSeconds", 1),
         success_threshold: count("successThreshold", 1),
         failure_threshold: count("failureThreshold", 3),
+        termination_grace: None,
     }
 }

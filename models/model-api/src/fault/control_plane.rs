@@ -39,6 +39,9 @@ pub enum ControlPlaneFault {
     LeaderKill(Leading),
     /// No API server answers; etcd and the machines are well.
     ApiOutage,
+    /// The control plane of the cloud answers nothing: no machine is made or removed, no volume attached.
+    /// What runs there goes on.
+    CloudApiOutage,
     /// API servers that run get more requests than they let through.
     ApiFlood(ApiFlood),
     /// The API stores slowly, as with a slow disk under etcd: each write takes so much longer.

@@ -219,6 +219,8 @@ pub struct Probe {
     pub success_threshold: u32,
     /// `failureThreshold`, default 3.
     pub failure_threshold: u32,
+    /// `terminationGracePeriodSeconds`: in place of the pod's, when this probe has its container killed.
+    pub termination_grace: Option<SimSpan>,
 }
 
 impl Probe {
@@ -232,6 +234,7 @@ impl Probe {
             timeout: SimSpan::from_secs(1),
             success_threshold: 1,
             failure_threshold: 1,
+            termination_grace: None,
         }
     }
 }

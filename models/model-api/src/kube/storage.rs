@@ -32,12 +32,26 @@ pub struct StorageClass {
     pub is_zonal: bool,
     /// Volumes lie on disks of one node, can only be used there and are gone with it.
     pub is_local: bool,
+    /// Who attaches its volumes to nodes.
+    pub attacher: Attacher,
     /// Where the keys of its volumes are kept, when they are encrypted.
     pub key_store: SecretStore,
     /// `allowVolumeExpansion`.
     pub is_growable: bool,
     /// Annotation `storageclass.kubernetes.io/is-default-class`.
     pub is_default: bool,
+}
+
+/// Who has to answer before a node has a volume that it did not have.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Attacher {
+    /// Nobody: it lies on the node.
+    Nobody,
+    /// Controllers of the cluster: its data is on machines of the cluster, or reached over a network.
+    Cluster,
+    /// The API of the cloud as well, which attaches block devices to machines.
+    #[default]
+    Cloud,
 }
 
 /// When a volume is chosen for a claim.

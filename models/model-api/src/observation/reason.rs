@@ -1,6 +1,6 @@
 //! Why things happen to pods and nodes.
 
-use crate::ids::{ServiceId, WorkloadId};
+use crate::ids::{BalancerId, ServiceId, WorkloadId, ZoneId};
 use crate::usage::NodeResource;
 
 /// Why a kubelet evicts a pod.
@@ -167,6 +167,14 @@ pub enum PendingWrite {
     Scale(WorkloadId),
     /// Which pods get the traffic of a Service.
     Endpoints(ServiceId),
+    /// Which pods of a workload a node has that booted: no write, but what a kubelet reads first.
+    Listing(WorkloadId),
+    /// Volumes of a workload's pods, which are to be attached to other nodes.
+    Attachment(WorkloadId),
+    /// Machines that the cloud is to start in a zone.
+    Machines(ZoneId),
+    /// A machine of a load balancer in place of a lost one.
+    BalancerMachine(BalancerId),
 }
 
 /// How a container gets what configures it.

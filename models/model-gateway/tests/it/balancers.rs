@@ -62,13 +62,27 @@ fn addresses_are_away_as_long_as_their_machines() {
     let both = [(1000, Act::Machines(true))];
     let zone = zone_lost(0, 1000, 4000);
     let cut_off = |state| [(1000, Act::Zone(0, state)), (1020, Act::Zone(0, ZoneState::Up))];
-    let rows: [Row<'_>; 7] = [
+    let frozen = |from, until, lost, both| {
+        [(from, Act::Cloud(false)), (lost, Act::Machines(both)), (until, Act::Cloud(true))]
+    };
+    let rows: [Row<'_>; 12] = [
         ("a machine of two", &[0, 1], &machine, Some((2.6, 3.7))),
         ("both", &[0, 1], &both, Some((110.0, 245.0))),
         ("the only one", &[0], &machine, Some((110.0, 245.0))),
         ("the zone of both", &[0, 0], &zone, Some((110.0, 245.0))),
         ("the zone of one", &[0, 1], &zone, Some((2.6, 3.7))),
         ("another zone", &[1, 2], &zone, None),
+        // The health manager starts anew: 60 s until its first look, then 60 to 180 s to build.
+        ("the only one, no cloud", &[0], &frozen(1000, 4000, 1000, false), Some((3120.0, 3240.0))),
+        (
+            "given up before the cloud went",
+            &[0],
+            &frozen(1080, 4000, 1000, false),
+            Some((3060.0, 3180.0)),
+        ),
+        ("the cloud back in time", &[0], &frozen(1000, 1010, 1000, false), Some((130.0, 250.0))),
+        ("one of two, no cloud", &[0, 1], &frozen(1000, 4000, 1000, false), Some((2.6, 3.7))),
+        ("both, no cloud", &[0, 1], &frozen(900, 4000, 1000, true), Some((3120.0, 3240.0))),
         ("the only one cut off for a while", &[0], &cut_off(ZoneState::CutOff), Some((20.0, 20.0))),
     ];
     for (name, machines, script, wanted) in rows {
@@ -110,6 +124,7 @@ fn acts() -> impl Strategy<Value = Vec<(u64, Act)>> {
         (0..6_u32, any::<bool>()).prop_map(|(node, is)| Act::Node(node, Some(is))),
         (0..3_u32, state).prop_map(|(zone, state)| Act::Zone(zone, state)),
         any::<bool>().prop_map(Act::Machines),
+        any::<bool>().prop_map(Act::Cloud),
     ];
     let timed = prop::collection::vec((1..2_000_u64, act), 0..24);
     timed.prop_map(|mut acts| {
@@ -125,6 +140,7 @@ proptest! {
         machines in prop::collection::vec(0..3_u32, 1..=2),
         is_watched in any::<bool>(),
     ) {
+        script.push((4_000, Act::Cloud(true)));
         script.extend((0..3).map(|zone| (5_000, Act::Zone(zone, ZoneState::Up))));
         script.extend((0..6).map(|node| (5_000, Act::Node(node, Some(true)))));
         let world = run(&machines, is_watched.then(HealthMonitor::default), &script);

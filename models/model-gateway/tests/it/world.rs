@@ -17,6 +17,8 @@ pub(crate) enum Act {
     Node(u32, Option<bool>),
     Zone(u32, ZoneState),
     Machines(bool),
+    /// The cloud's control plane answers, or does not.
+    Cloud(bool),
     /// Proxies route to the pods below this number.
     Routed(u32),
     Pod(u32, PodState),
@@ -97,6 +99,7 @@ impl Model for World {
                 Act::Machines(both) => {
                     balancers.lose_machines(BalancerId(0), both, ctx);
                 }
+                Act::Cloud(answers) => balancers.set_cloud_available(answers, ctx),
                 Act::Routed(count) => gateways.set_routed(0, (0..count).map(PodId), ctx),
                 Act::Pod(pod, state) => gateways.set_pod(0, PodId(pod), state, 10_000, ctx),
                 Act::Controller(works) => gateways.set_controller(0, works, ctx),

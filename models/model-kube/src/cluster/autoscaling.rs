@@ -29,17 +29,19 @@ use memory_lines::MemoryLines;
 pub use meter::ServiceWork;
 use meter::{Meter, RESOLUTION};
 use samples::Room;
-pub(super) use tables::ScalerTables;
-use tables::{MetricTable, RequestTable, ScalerTable};
+use tables::{MetricTable, RequestTable};
+pub(super) use tables::{ScalerTable, ScalerTables};
 pub use traffic::ServiceTraffic;
 use traffic::Traffic;
 use vertical::Vertical;
 
+use super::history::{AutoscalerObject, Change};
 use super::{Cluster, KubeEvent, priority};
 use crate::horizontal_pod_autoscaler::limits::next_departure;
 use crate::horizontal_pod_autoscaler::{
     Decision, History, PodFacts, Recommendation, Sample, Settings, Target, reconcile,
 };
+use crate::rare;
 
 const SYNC_PHASE: Purpose = Purpose::new("autoscaler sync phase");
 const SCRAPE_PHASE: Purpose = Purpose::new("metrics scrape phase");
@@ -96,10 +98,15 @@ struct ScalerState {
     /// When something about its pods or their load changed last.
     changed_at: SimTime,
     status: AutoscalerStatus,
-    /// What is worked out of it, since it was changed.
-    changed: Option<Arc<ScalerTable>>,
-    /// Somebody deleted it.
-    is_deleted: bool,
+    /// What of it was changed since the start.
+    object: AutoscalerObject,
+}
+
+impl ScalerState {
+    /// What is worked out of it as it is now.
+    fn table<'a>(&'a self, first: &'a ScalerTable) -> &'a ScalerTable {
+        self.object.changed.as_deref().unwrap_or(first)
+    }
 }
 
 /// `status` of an autoscaler after its last look.
@@ -217,16 +224,74 @@ impl Cluster {
         let spec = HorizontalPodAutoscaler { target: table.spec.target.clone(), ..spec };
         let Some(changed) = ScalerTable::of(&self.blueprint, &spec) else { return };
         let changed = ScalerTable { selector: table.selector, ..changed };
-        self.autoscaling.scalers[id.index()].changed = Some(Arc::new(changed));
+        self.note_autoscaler(id, ctx.now());
+        self.autoscaling.scalers[id.index()].object.changed = Some(Arc::new(changed));
         self.touch_scaler(table.workload);
         self.settle(ctx);
     }
 
-    /// Deletes an autoscaler: its target stays as it is.
-    pub fn delete_autoscaler(&mut self, id: AutoscalerId) {
-        if let Some(state) = self.autoscaling.scalers.get_mut(id.index()) {
-            state.is_deleted = true;
+    /// Deletes an autoscaler, or makes it anew: as it was, and with no memory of it. Returns whether that is
+    /// a change.
+    pub fn set_autoscaler_exists<E, R>(
+        &mut self,
+        id: AutoscalerId,
+        exists: bool,
+        ctx: &mut Context<'_, E, R>,
+    ) -> bool
+    where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        let Some(workload) = self.tables.scalers.workload_of(id) else { return false };
+        self.note_autoscaler(id, ctx.now());
+        let state = &mut self.autoscaling.scalers[id.index()];
+        let existed = !std::mem::replace(&mut state.object.is_deleted, !exists);
+        if !exists {
+            (state.history, state.looked) = (History::default(), None);
         }
+        self.touch_scaler(workload);
+        self.settle(ctx);
+        existed != exists
+    }
+
+    /// `spec` of an autoscaler, while there is one.
+    pub fn autoscaler_spec(&self, id: AutoscalerId) -> Option<&HorizontalPodAutoscaler> {
+        let state = self.autoscaling.scalers.get(id.index())?;
+        let table = self.tables.scalers.scalers[id.index()].as_ref()?;
+        (!state.object.is_deleted).then(|| &state.table(table).spec)
+    }
+
+    /// Notes that an autoscaler is about to change.
+    fn note_autoscaler(&mut self, id: AutoscalerId, now: SimTime) {
+        if self.history.is_some() {
+            let object = self.autoscaling.scalers[id.index()].object.clone();
+            self.note_change(Change::Autoscaler(id, object), now);
+        }
+    }
+
+    /// Puts an autoscaler back to what a snapshot says.
+    pub(super) fn restore_autoscaler<E, R>(
+        &mut self,
+        id: AutoscalerId,
+        then: AutoscalerObject,
+        ctx: &mut Context<'_, E, R>,
+    ) where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        let tables = Arc::clone(&self.tables);
+        let Some(table) = &tables.scalers.scalers[id.index()] else { return };
+        let state = &mut self.autoscaling.scalers[id.index()];
+        let exists = !then.is_deleted;
+        let now = std::mem::replace(&mut state.object, then);
+        if now != state.object {
+            let HorizontalPodAutoscaler { min_replicas: min, max_replicas: max, .. } =
+                state.table(table).spec;
+            ctx.hit(&rare::SPEC_REVERTED);
+            let fact = Observation::AutoscalerReverted { autoscaler: id, min, max, exists };
+            ctx.observe(|| fact);
+        }
+        self.touch_scaler(table.workload);
     }
 
     /// `status` of an autoscaler, as its last look left it.
@@ -439,12 +504,13 @@ impl Cluster {
             // Of a leader that is gone.
             return;
         }
-        self.autoscaling.scalers[id.index()].due = None;
-        if self.autoscaling.scalers[id.index()].is_deleted {
+        let state = &mut self.autoscaling.scalers[id.index()];
+        state.due = None;
+        if state.object.is_deleted {
             return;
         }
         let tables = Arc::clone(&self.tables);
-        let changed = self.autoscaling.scalers[id.index()].changed.clone();
+        let changed = self.autoscaling.scalers[id.index()].object.changed.clone();
         let table = changed.as_deref().or(tables.scalers.scalers[id.index()].as_ref());
         let table = table.expect("only these are scheduled");
         let decision = self.decide(id, table, now);

@@ -1,6 +1,6 @@
 //! What a kubelet and the API tell each other once they reach each other again.
 
-use model_api::observation::UnreadyReason;
+use model_api::observation::{PendingWrite, UnreadyReason};
 use model_api::{NodeId, Observation, PodId};
 use sim_kernel::{Context, Purpose, Recorder, SimSpan};
 
@@ -30,7 +30,8 @@ impl Cluster {
                 let pod = &self.pods[pod.index()];
                 let differs = pod.is_locally_ready != pod.is_ready;
                 let has_ended = pod.phase == PodPhase::Finished && !pod.is_end_told;
-                pod.is_terminating || pod.awaits_kubelet || differs || has_ended
+                let is_new = pod.awaits_kubelet || pod.awaits_list;
+                pod.is_terminating || is_new || differs || has_ended
             };
             let is_behind = node.pods.iter().any(differs);
             let (has_contact, is_ready) = (node.has_contact, node.ready == Ready::True);
@@ -62,7 +63,7 @@ impl Cluster {
             }
             self.note_restart(pod, ctx);
             let state = &self.pods[pod.index()];
-            if state.is_terminating || state.awaits_kubelet {
+            if state.is_terminating || state.awaits_kubelet || state.awaits_list {
                 let draw = self.draw(state.key, REWATCH, self.nodes[id.index()].resume_count);
                 let most = REWATCH_MOST + self.relists.kubelets(ctx.now());
                 let span = draw.span_between(SimSpan::ZERO, most);
@@ -71,6 +72,22 @@ impl Cluster {
                 ctx.hit(&rare::READINESS_CHANGED_UNSEEN);
                 self.correct_readiness(pod, ctx);
             }
+        }
+    }
+
+    /// A kubelet that began anew has no pods until it has listed them: nothing of them is kept on its machine
+    /// (`pkg/kubelet/config/apiserver.go`, NewSourceApiserver, 1.36).
+    pub(super) fn await_list<E, R>(&mut self, id: PodId, ctx: &mut Context<'_, E, R>)
+    where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        ctx.hit(&rare::BOOTED_WITHOUT_API);
+        self.pods[id.index()].awaits_list = true;
+        // One that is cut off waits for the network.
+        if !self.is_api_available() {
+            let write = PendingWrite::Listing(self.pods[id.index()].workload);
+            self.tell_pending(write, ctx);
         }
     }
 
@@ -113,6 +130,11 @@ impl Cluster {
             // What a restored API shows of it is older than what its kubelet knows.
             self.publish_status(id, UnreadyReason::ContainersEnded, ctx);
             self.begin_start(id, ctx.now(), ctx);
+        } else if pod.awaits_list && pod.phase == PodPhase::Stopped {
+            // Contact may be lost again: it still knows nothing of the pod then.
+            if is_in_contact {
+                self.begin_restart_on_boot(id, ctx);
+            }
         } else {
             self.publish_status(id, UnreadyReason::Probe, ctx);
         }

@@ -31,8 +31,10 @@ impl Cluster {
             KubeEvent::HeartbeatResumed(_)
             | KubeEvent::RemovalDue(_)
             | KubeEvent::OffPeakDue(_)
-            | KubeEvent::DeliveryDue(_)
-            | KubeEvent::CloudPassDue(_) => self.control_plane.is_api_available(),
+            | KubeEvent::DeliveryDue(_) => self.control_plane.is_api_available(),
+            KubeEvent::CloudPassDue(_) => {
+                self.control_plane.is_api_available() && !self.is_cloud_away
+            }
             _ => true,
         }
     }
@@ -44,6 +46,7 @@ impl Cluster {
         R: Recorder<Observation>,
     {
         self.pending_writes.clear();
+        self.resume_attachments(ctx);
         let waiting = std::mem::take(&mut self.deferred);
         for (event, cause) in waiting {
             if self.can_happen(event) {

@@ -4,12 +4,16 @@
 //! for one branch a change; one that does pays for its changes, and never because time passes.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use model_api::{NodeId, PodId, WorkloadId};
+use model_api::{AutoscalerId, NodeId, PodId, WorkloadId};
 use sim_kernel::SimTime;
 
 use super::Cluster;
+use super::autoscaling::ScalerTable;
+use super::claims::ClaimObject;
 use super::pod::PodState;
+use super::sources::Named;
 use super::templates::TemplateId;
 use crate::api_restore::PodObject;
 
@@ -33,8 +37,23 @@ pub(super) struct NodeObject {
     pub(super) is_out_of_service: bool,
 }
 
+/// A HorizontalPodAutoscaler.
+#[derive(Clone, Debug, Default)]
+pub(super) struct AutoscalerObject {
+    /// What was applied last; `None` where it is as it was at the start.
+    pub(super) changed: Option<Arc<ScalerTable>>,
+    pub(super) is_deleted: bool,
+}
+
+impl PartialEq for AutoscalerObject {
+    fn eq(&self, other: &Self) -> bool {
+        let spec = |object: &Self| object.changed.as_ref().map(|table| table.spec.clone());
+        self.is_deleted == other.is_deleted && spec(self) == spec(other)
+    }
+}
+
 /// A change; where something was replaced, with what it was before.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum Change {
     PodCreated(PodId),
     PodBound(PodId),
@@ -42,6 +61,11 @@ pub(super) enum Change {
     PodGone(PodId),
     Workload(WorkloadId, Spec),
     Node(NodeId, NodeObject),
+    Autoscaler(AutoscalerId, AutoscalerObject),
+    /// The claims of an ordinal of a workload.
+    Claims(WorkloadId, u32, Option<ClaimObject>),
+    /// How often a Secret or ConfigMap was deleted without being made anew.
+    Configuration(Named, usize),
 }
 
 /// Changes in the order of time.
@@ -53,6 +77,9 @@ pub(super) struct Past {
     pub(super) pods: BTreeMap<PodId, Option<PodObject>>,
     pub(super) workloads: BTreeMap<WorkloadId, Spec>,
     pub(super) nodes: BTreeMap<NodeId, NodeObject>,
+    pub(super) autoscalers: BTreeMap<AutoscalerId, AutoscalerObject>,
+    pub(super) claims: BTreeMap<(WorkloadId, u32), Option<ClaimObject>>,
+    pub(super) configuration: BTreeMap<Named, usize>,
 }
 
 /// The object of a pod, if there is one.
@@ -66,6 +93,10 @@ impl Cluster {
     /// back. Before the run.
     pub fn keep_history(&mut self) {
         self.history.get_or_insert_default();
+        for idx in 0..self.pods.len() {
+            let PodState { workload, ordinal, .. } = self.pods[idx];
+            self.claim_volumes(workload, ordinal, SimTime::ZERO);
+        }
     }
 
     /// Notes a change of an object, before or after it is made.
@@ -122,10 +153,15 @@ impl Cluster {
                 | Change::PodGone(pod) => {
                     let state = &self.pods[pod.index()];
                     let object = past.pods.entry(pod).or_insert_with(|| pod_object(state));
-                    *object = before(change, *object, state.node.is_some());
+                    *object = before(&change, *object, state.node.is_some());
                 }
                 Change::Workload(id, spec) => _ = past.workloads.insert(id, spec),
                 Change::Node(id, node) => _ = past.nodes.insert(id, node),
+                Change::Autoscaler(id, object) => _ = past.autoscalers.insert(id, object),
+                Change::Claims(id, key, object) => _ = past.claims.insert((id, key), object),
+                Change::Configuration(named, count) => {
+                    past.configuration.insert(named, count);
+                }
             }
         }
         self.history = Some(history);
@@ -135,13 +171,17 @@ impl Cluster {
 
 /// A pod's object before a change that made it what it is now. `was_bound` tells of one that is gone
 /// whether it had a node.
-fn before(change: Change, object: Option<PodObject>, was_bound: bool) -> Option<PodObject> {
+fn before(change: &Change, object: Option<PodObject>, was_bound: bool) -> Option<PodObject> {
     let last = PodObject { is_bound: was_bound, is_terminating: true };
     match change {
         Change::PodCreated(_) => None,
         Change::PodGone(_) => Some(object.unwrap_or(last)),
         Change::PodBound(_) => object.map(|it| PodObject { is_bound: false, ..it }),
         Change::PodTerminating(_) => object.map(|it| PodObject { is_terminating: false, ..it }),
-        Change::Workload(..) | Change::Node(..) => object,
+        Change::Workload(..)
+        | Change::Node(..)
+        | Change::Autoscaler(..)
+        | Change::Claims(..)
+        | Change::Configuration(..) => object,
     }
 }

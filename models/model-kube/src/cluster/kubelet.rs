@@ -31,7 +31,7 @@ const CLEAR: Purpose = Purpose::new("pod cleared");
 
 /// Between TERM and KILL there are 2 s even when preStop used up the grace period
 /// (minimumGracePeriodInSeconds).
-const GRACE_LEAST: SimSpan = SimSpan::from_secs(2);
+pub(super) const GRACE_LEAST: SimSpan = SimSpan::from_secs(2);
 /// The pod worker comes late to a back-off by up to this.
 const REQUEUE_MOST: SimSpan = SimSpan::from_secs(30);
 
@@ -111,12 +111,15 @@ impl Cluster {
         E: Copy + From<KubeEvent>,
         R: Recorder<Observation>,
     {
-        let Some(mut at) = self.begin_attach(id, tried_at, ctx) else { return };
+        let Some((mut at, is_forced)) = self.begin_attach(id, tried_at, ctx) else { return };
         let parameters = &self.blueprint.parameters;
         let pod = &self.pods[id.index()];
-        let (key, table) = (pod.key, self.tables.template_of(pod));
+        let (key, workload, table) = (pod.key, pod.workload, self.tables.template_of(pod));
         if table.claim_count > 0 {
             at += drawn(self.draw(key, ATTACH, 0), parameters.volume_attach);
+            let at_ns = at.as_nanos();
+            let pod = id;
+            ctx.observe(|| Observation::PodVolumesExpected { pod, workload, at_ns, is_forced });
         }
         at += drawn(self.draw(key, SANDBOX, 0), parameters.sandbox_start);
         self.expect_mounts(id, at, ctx);
@@ -138,6 +141,7 @@ impl Cluster {
         }
         pod.restart_count += u32::from(pod.has_address);
         pod.phase = PodPhase::Creating;
+        pod.awaits_list = false;
         pod.worker_at = ctx.now();
         if !self.has_volumes(id) {
             self.go_on_with_volumes(id, ctx.now(), ctx);
@@ -484,12 +488,17 @@ impl Cluster {
         let pod = &mut self.pods[id.index()];
         let (workload, is_bound) = (pod.workload, pod.node.is_some());
         let spec = &self.tables.templates[pod.template.index()].template.spec;
-        pod.deleted_at = Some(ctx.now() + spec.termination_grace);
+        let spec_grace = spec.termination_grace;
+        pod.deleted_at = Some(ctx.now() + spec_grace);
         let is_finished = pod.phase == PodPhase::Finished;
         ctx.observe(|| Observation::PodDeletionRequested { pod: id, workload, reason });
         self.notify(Notice::PodTerminating(id));
         if !is_bound || is_finished {
             self.remove_pod(id, ctx);
+            return;
+        }
+        if spec_grace.is_zero() {
+            self.delete_at_once(id, ctx);
             return;
         }
         self.mark_terminating_in_scheduler(id);
@@ -499,6 +508,32 @@ impl Cluster {
             self.begin_stop(id, ctx);
         }
         self.expect_garbage(&[id], ctx);
+    }
+
+    /// Without a grace period the object is gone at once, whatever its node does
+    /// (`pkg/registry/core/pod/strategy.go`, CheckGracefulDelete; `generic/registry/store.go`, 1.36), and its
+    /// kubelet kills what runs when it hears of that, with a grace of a second
+    /// (`calculateEffectiveGracePeriod`, pkg/kubelet/pod_workers.go). Volumes are taken from a silent node by
+    /// force.
+    fn delete_at_once<E, R>(&mut self, id: PodId, ctx: &mut Context<'_, E, R>)
+    where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        ctx.hit(&rare::DELETED_AT_ONCE);
+        let workload = self.pods[id.index()].workload;
+        self.note_change(Change::PodGone(id), ctx.now());
+        self.leave_containers(id, ctx);
+        self.touch_endpoint(id, ctx);
+        self.request_sync(workload, ctx);
+        if !self.pods[id.index()].exists() {
+            return;
+        }
+        if self.is_in_contact(id) {
+            self.begin_stop(id, ctx);
+        } else {
+            self.release_volumes(id, ctx);
+        }
     }
 
     /// A pod that is being deleted already is to be deleted for another reason as well: its condition

@@ -27,6 +27,7 @@ use std::sync::Arc;
 
 use model_api::blueprint::NodeSpec;
 use model_api::machines::NodeGroup as GroupSpec;
+use model_api::observation::PendingWrite;
 use model_api::{Blueprint, NodeId, Observation, WorkloadId, ZoneId};
 use sim_kernel::{Context, EntityKey, Purpose, Recorder, SimSpan, SimTime, Streams, Timer};
 
@@ -310,8 +311,21 @@ impl Cluster {
         };
         let asked = of_groups + nodes.filter(is_other).count();
         let limit = self.blueprint.zones[zone.index()].node_limit;
-        self.node_groups.capacity[zone.index()] == Capacity::Refused
+        self.is_cloud_away
+            || self.node_groups.capacity[zone.index()] == Capacity::Refused
             || limit.is_some_and(|limit| asked + wanted > limit as usize)
+    }
+
+    /// Starts all machines that groups should have and have not.
+    pub(super) fn start_all_machines<E, R>(&mut self, ctx: &mut Context<'_, E, R>)
+    where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        for group in 0..self.node_groups.targets.len() {
+            self.start_machines(group, ctx);
+        }
+        self.node_groups.is_dirty = true;
     }
 
     /// Starts the machines that a group should have and has not, as far as the provider can.
@@ -333,6 +347,12 @@ impl Cluster {
             !state.has_machine && state.pods.is_empty()
         };
         let free: Vec<NodeId> = spec.nodes.iter().filter(is_free).take(missing).copied().collect();
+        if self.is_cloud_away {
+            if missing > 0 {
+                self.tell_pending(PendingWrite::Machines(spec.zone), ctx);
+            }
+            return;
+        }
         for node in &free {
             self.start_machine(*node, ctx);
         }

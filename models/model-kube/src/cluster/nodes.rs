@@ -522,7 +522,11 @@ impl Cluster {
             // What the kubelet never heard of it starts when it does.
             let is_known = !state.awaits_kubelet && !state.is_terminating;
             if is_known && state.phase == PodPhase::Stopped {
-                self.begin_restart_on_boot(pod, ctx);
+                if self.is_in_contact(pod) {
+                    self.begin_restart_on_boot(pod, ctx);
+                } else {
+                    self.await_list(pod, ctx);
+                }
             }
         }
     }

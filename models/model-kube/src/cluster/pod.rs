@@ -163,6 +163,10 @@ pub(super) struct PodState {
     pub(super) is_forgotten: bool,
     /// Bound, but its kubelet could not learn of it yet.
     pub(super) awaits_kubelet: bool,
+    /// How long its containers have to end that a probe has killed.
+    pub(super) kill_grace: SimSpan,
+    /// Its kubelet began anew with its machine, and has not heard since which pods it has.
+    pub(super) awaits_list: bool,
     /// Nobody has removed its scheduling gates yet.
     pub(super) is_gated: bool,
     pub(super) was_refused: bool,
@@ -231,6 +235,8 @@ impl PodState {
             is_orphan: false,
             is_forgotten: false,
             awaits_kubelet: false,
+            kill_grace: SimSpan::ZERO,
+            awaits_list: false,
             is_gated: false,
             was_refused: false,
             is_disrupted: false,

@@ -22,11 +22,12 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use model_api::kube::{PodTemplate, Probe, ProbeHandler};
+use model_api::kube::{Container, PodTemplate, Probe, ProbeHandler};
 use model_api::observation::{KillReason, UnreadyReason};
 use model_api::{Blueprint, Observation, PodId, ServiceId};
 use sim_kernel::{Context, Purpose, Recorder, SimSpan, SimTime, Streams, Timer};
 
+use super::kubelet::GRACE_LEAST;
 use super::pod::{PodPhase, Step};
 use super::standstill::Told;
 use super::tables::Tables;
@@ -378,11 +379,29 @@ impl Cluster {
         }
         let workload = pod.workload;
         ctx.observe(|| Observation::ContainersKilled { pod: id, workload, reason });
+        let grace = self.kill_grace(id, reason);
+        self.pods[id.index()].kill_grace = grace;
         if self.waits_for_kill(id, ctx) {
             return;
         }
-        let at = ctx.now() + self.pre_stop(id);
+        let at = ctx.now() + self.pre_stop(id).min(grace);
         self.set_step(id, Step::Killed, at, ctx);
+    }
+
+    /// How long the containers of a pod have to end that a probe has killed: as its probes say, or else its pod
+    /// (`setTerminationGracePeriod`, pkg/kubelet/kuberuntime/kuberuntime_container.go, 1.36).
+    ///
+    /// Simplified: all containers end with the one whose probe failed; of several the longest counts.
+    fn kill_grace(&self, id: PodId, reason: KillReason) -> SimSpan {
+        let spec = &self.tables.template_of(&self.pods[id.index()]).template.spec;
+        let probe = |container: &Container| match reason {
+            KillReason::StartupProbe => container.startup,
+            KillReason::LivenessProbe => container.liveness,
+            KillReason::MemoryLimit | KillReason::NodeMemory => None,
+        };
+        let probes = spec.containers.iter().filter_map(probe);
+        let graces = probes.map(|probe| probe.termination_grace.unwrap_or(spec.termination_grace));
+        graces.max().unwrap_or(spec.termination_grace)
     }
 
     /// The containers of a pod get TERM, and will be started again.
@@ -397,8 +416,8 @@ impl Cluster {
         let pod = &self.pods[id.index()];
         let range = self.blueprint.parameters.container_stop;
         let stop = drawn(self.draw(pod.key, KILL, u64::from(pod.restart_count)), range);
-        let grace = self.tables.template_of(pod).template.spec.termination_grace;
-        let exits_at = ctx.now() + stop.min(grace);
+        let left = pod.kill_grace.saturating_sub(self.pre_stop(id)).max(GRACE_LEAST);
+        let exits_at = ctx.now() + stop.min(left);
         self.end_processes(id, PodPhase::Waiting, ctx);
         self.pods[id.index()].is_killed = true;
         self.set_step(id, Step::ExitSeen, exits_at, ctx);

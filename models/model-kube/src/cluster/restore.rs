@@ -6,11 +6,13 @@
 //! were, and start again where their node is there; nodes that are no more are found silent and
 //! deleted by the cloud controller; nodes that joined since register again; sizes, templates,
 //! cordons and taints are those of the snapshot, an autoscaler's latest size included; Jobs are as far
-//! as they were. API servers
+//! as they were. Autoscalers have the limits of the snapshot, or are gone, or back; Secrets and ConfigMaps that
+//! were made since are missing, those deleted since are there; of claims see `claims.rs`. API servers
 //! start anew, controllers and scheduler find old leases and wait for them to run out, watchers list
 //! again. Controllers go on from there.
 //! # Not modelled
-//! What [`crate::api_restore`] lists. Custom resources, autoscalers' own objects. That
+//! What [`crate::api_restore`] lists. Custom resources. What is in a Secret or ConfigMap: one that was changed
+//! since is taken to be as good as it was. That
 //! something re-applies from Git what stands there (a scenario says so with an action). Services whose
 //! endpoints an operator chooses keep that choice. Static pods.
 //! # Defaults and their sources
@@ -78,6 +80,15 @@ impl Cluster {
         self.forget_node_states(ctx);
         for (id, spec) in &past.workloads {
             self.restore_spec(*id, *spec, ctx);
+        }
+        for (id, object) in past.autoscalers {
+            self.restore_autoscaler(id, object, ctx);
+        }
+        for (named, count) in past.configuration {
+            self.restore_configuration(named, count, ctx);
+        }
+        for (of, object) in past.claims {
+            self.restore_claims(of, object, ctx);
         }
         let pods: Vec<PodId> = past.pods.keys().copied().collect();
         for (id, snapshot) in past.pods {
@@ -220,23 +231,35 @@ impl Cluster {
         R: Recorder<Observation>,
     {
         let node = self.pods[id.index()].node.expect("only bound pods leave containers");
+        if self.is_running(node) {
+            ctx.hit(&rare::POD_ORPHANED);
+            let workload = self.pods[id.index()].workload;
+            ctx.observe(|| Observation::PodOrphaned { pod: id, workload });
+        }
+        self.pods[id.index()].is_forgotten = true;
+        self.leave_containers(id, ctx);
+    }
+
+    /// The object of a pod is gone; its containers run until their kubelet hears of it, if there are any.
+    pub(super) fn leave_containers<E, R>(&mut self, id: PodId, ctx: &mut Context<'_, E, R>)
+    where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        let node = self.pods[id.index()].node.expect("only bound pods leave containers");
         if !self.is_running(node) {
-            self.pods[id.index()].is_forgotten = true;
             self.remove_pod(id, ctx);
             return;
         }
-        ctx.hit(&rare::POD_ORPHANED);
         let workload = self.pods[id.index()].workload;
         self.release_from_scheduler(id, ctx);
         self.workloads[workload.index()].forget(id);
         let pod = &mut self.pods[id.index()];
         pod.is_orphan = true;
-        pod.is_forgotten = true;
         pod.is_terminating = true;
         let was_ready = std::mem::take(&mut pod.is_ready);
         let eviction = std::mem::replace(&mut pod.eviction, Timer::NONE);
         ctx.cancel(eviction);
-        ctx.observe(|| Observation::PodOrphaned { pod: id, workload });
         if was_ready {
             self.notify(Notice::PodUnready(id));
         }

@@ -31,6 +31,7 @@ use model_api::observation::ConfigurationWay;
 use model_api::{Blueprint, Observation, PodId, ServiceId, WorkloadId};
 use sim_kernel::{Context, Purpose, Recorder, SimTime, Timer};
 
+use super::history::Change;
 use super::pod::{PodPhase, Step};
 use super::{Cluster, KubeEvent, Notice, priority};
 use crate::configuration::try_at_or_after;
@@ -39,7 +40,7 @@ use crate::rare;
 const TRY: Purpose = Purpose::new("configuration tried again");
 
 /// A Secret or ConfigMap.
-type Named = (SourceKind, String, String);
+pub(super) type Named = (SourceKind, String, String);
 
 /// What is missing, and who waits for it.
 #[derive(Clone, Debug, Default)]
@@ -84,6 +85,11 @@ impl Sources {
         self.is_dirty = true;
     }
 
+    /// How often an object was deleted and not made anew.
+    fn count_of(&self, named: &Named) -> usize {
+        self.deleted.iter().filter(|it| *it == named).count()
+    }
+
     fn is_used(&self) -> bool {
         !self.deleted.is_empty() || !self.sealed.is_empty()
     }
@@ -120,6 +126,10 @@ impl Cluster {
     {
         let named = (kind, namespace.to_owned(), name.to_owned());
         let found = self.sources.deleted.iter().position(|it| *it == named);
+        if self.history.is_some() {
+            let count = self.sources.count_of(&named);
+            self.note_change(Change::Configuration(named.clone(), count), ctx.now());
+        }
         match (is_there, found) {
             (false, _) => self.sources.deleted.push(named),
             (true, Some(idx)) => _ = self.sources.deleted.remove(idx),
@@ -127,15 +137,52 @@ impl Cluster {
         }
         self.review_sources(ctx);
         self.settle(ctx);
-        let names = |id: PodId| {
+        u32::try_from(self.pods_naming(kind, namespace, name).count()).expect("pods are few")
+    }
+
+    /// Pods that name a Secret or ConfigMap.
+    fn pods_naming(
+        &self,
+        kind: SourceKind,
+        namespace: &str,
+        name: &str,
+    ) -> impl Iterator<Item = PodId> {
+        let names = move |id: &PodId| {
             let pod = &self.pods[id.index()];
             let namespace_of = &self.blueprint.workloads[pod.workload.index()].namespace;
             let mut sources = self.tables.template_of(pod).template.spec.sources.iter();
             let is_it = |it: &ConfigurationSource| it.kind == kind && it.name == name;
             pod.exists() && namespace_of == namespace && sources.any(is_it)
         };
-        let pods = (0..self.pods.len()).map(PodId::from_index).filter(|id| names(*id));
-        u32::try_from(pods.count()).expect("pods are few")
+        (0..self.pods.len()).map(PodId::from_index).filter(names)
+    }
+
+    /// Puts a Secret or ConfigMap back to what a snapshot says: deleted so often and not made anew.
+    pub(super) fn restore_configuration<E, R>(
+        &mut self,
+        named: Named,
+        then: usize,
+        ctx: &mut Context<'_, E, R>,
+    ) where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        let now = self.sources.count_of(&named);
+        self.sources.deleted.retain(|it| *it != named);
+        self.sources.deleted.extend(std::iter::repeat_n(named.clone(), then));
+        self.sources.is_dirty = true;
+        let is_there = then == 0;
+        if is_there != (now == 0) {
+            ctx.hit(&rare::CONFIGURATION_REVERTED);
+            let pods = self.pods_naming(named.0, &named.1, &named.2);
+            let mut workloads: Vec<WorkloadId> =
+                pods.map(|pod| self.pods[pod.index()].workload).collect();
+            workloads.sort_unstable();
+            workloads.dedup();
+            for workload in workloads {
+                ctx.observe(|| Observation::ConfigurationReverted { workload, is_there });
+            }
+        }
     }
 }
 

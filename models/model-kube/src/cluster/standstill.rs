@@ -76,7 +76,7 @@ impl Cluster {
         // Its readiness is asked for still.
         self.pods[id.index()].is_locally_ready = false;
         self.publish_status(id, UnreadyReason::Probe, ctx);
-        let grace = self.tables.template_of(&self.pods[id.index()]).template.spec.termination_grace;
+        let grace = self.pods[id.index()].kill_grace;
         self.set_step(id, Step::Killed, ctx.now() + grace, ctx);
         true
     }

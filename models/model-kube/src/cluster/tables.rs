@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use model_api::blueprint::DatabaseManager;
 use model_api::canary::primary_template;
-use model_api::kube::{EarlyClaim, Workload, early_claims};
+use model_api::kube::{Attacher, EarlyClaim, Workload, attacher, early_claims};
 use model_api::{Blueprint, NodeId, WorkloadId, ZoneId};
 use sim_kernel::{EntityKey, SimSpan};
 
@@ -50,6 +50,8 @@ pub(super) struct Tables {
     pub(super) registries: ImageTables,
     /// By workload: one node at a time may mount its volumes.
     pub(super) exclusive_volumes: Vec<bool>,
+    /// By workload: who attaches its volumes.
+    pub(super) attachers: Vec<Attacher>,
     /// By workload: claims whose volumes are made with a pod, before it is placed.
     pub(super) early_claims: Vec<Vec<EarlyClaim>>,
     /// By workload: its operator gives new volumes a new number, and that matters.
@@ -161,6 +163,7 @@ impl Tables {
             primary_templates,
             members,
             exclusive_volumes: volumes::exclusive(blueprint),
+            attachers: blueprint.workloads.iter().map(|it| attacher(blueprint, it)).collect(),
             numbers_anew: numbers_anew(blueprint, &early_claims),
             early_claims,
             registries,

@@ -3,7 +3,8 @@
 //! # Modelled
 //! As kubeadm does it, with static pods on each machine: etcd of a member starts anew, then its API
 //! server, then its controller manager and scheduler; the next member follows when that API server
-//! answers. The one that leads etcd comes last, and its restart costs an election. Until then the
+//! answers. None is touched while a member of etcd or an API server is down; whoever upgrades begins again
+//! when all are back. The one that leads etcd comes last, and its restart costs an election. Until then the
 //! others carry etcd's quorum alone: what is lost beside them stops every write. Controllers on machines of
 //! their own follow when all API servers are new (the version skew policy has them no newer). A scheduler that
 //! ends lets its lease go; a controller manager does not, and somebody has to wait until that runs
@@ -16,6 +17,7 @@
 //! # Defaults and their sources
 //! `cmd/kubeadm/app/phases/upgrade/staticpods.go` (order of a machine's pods), `policy.go`
 //! (`EnforceVersionPolicies`: no minor version is skipped, kubelets that are too old need `--force`),
+//! `health.go` (`ControlPlaneNodesReady`) and `performEtcdStaticPodUpgrade` (etcd has to be healthy first),
 //! 1.36; etcd documentation, "Upgrade etcd": one member at a time. `cmd/kube-scheduler/app/server.go`
 //! (`ReleaseOnCancel`).
 //! # Invariants
@@ -49,6 +51,10 @@ enum Phase {
     Etcd,
     /// Its API server.
     Api,
+    /// Its etcd or API server, which somebody else keeps down.
+    Answer,
+    /// Other members: none is touched while one of them does not answer.
+    Others,
 }
 
 /// An upgrade that is on.
@@ -165,7 +171,16 @@ impl Cluster {
     {
         let leader = self.etcd_leader();
         let tables = self.tables.clone();
+        let unwell = (0..self.member_count()).find(|member| !self.is_member_well(*member));
         let Some(upgrade) = &mut self.upgrade else { return };
+        if let Some(unwell) = unwell.filter(|_| !upgrade.left.is_empty()) {
+            if std::mem::replace(&mut upgrade.phase, Phase::Others) != Phase::Others {
+                ctx.hit(&rare::UPGRADE_WAITED);
+                let member = u32::try_from(unwell).expect("members are few");
+                ctx.observe(|| Observation::UpgradeWaits { member });
+            }
+            return;
+        }
         let is_server = |member: &usize| tables.members[*member].has_server;
         let server_count = upgrade.left.iter().filter(|it| is_server(it)).count();
         let mut next = upgrade.left.iter().take(server_count.max(1));
@@ -194,9 +209,20 @@ impl Cluster {
         E: Copy + From<KubeEvent>,
         R: Recorder<Observation>,
     {
-        if self.upgrade.as_ref().is_some_and(|upgrade| upgrade.phase == Phase::Machine) {
-            self.go_on_with_upgrade(ctx);
+        let Some(upgrade) = &self.upgrade else { return };
+        match upgrade.phase {
+            Phase::Machine => self.go_on_with_upgrade(ctx),
+            Phase::Answer if self.is_member_well(upgrade.member) => self.go_on_with_upgrade(ctx),
+            Phase::Others => self.upgrade_next_member(ctx),
+            Phase::Answer | Phase::Etcd | Phase::Api => {}
         }
+    }
+
+    /// Whether all of a member answers that has a part in the API: its etcd and its server.
+    fn is_member_well(&self, member: usize) -> bool {
+        [MemberPart::Etcd, MemberPart::ApiServer]
+            .into_iter()
+            .all(|part| !self.has_part(member, part) || self.is_part_up(member, part))
     }
 
     /// Takes the next step with the member that the upgrade is at, if its machine runs.
@@ -250,11 +276,13 @@ impl Cluster {
         E: Copy + From<KubeEvent>,
         R: Recorder<Observation>,
     {
-        let Some(upgrade) = &mut self.upgrade else { return };
+        let Some(upgrade) = &self.upgrade else { return };
         let (member, spec) = (upgrade.member, upgrade.spec);
+        let is_well = self.is_member_well(member);
+        let Some(upgrade) = &mut self.upgrade else { return };
         match upgrade.phase {
             // Its machine stopped meanwhile.
-            Phase::Machine => {}
+            Phase::Machine | Phase::Answer | Phase::Others => {}
             Phase::Etcd => self.go_on_with_upgrade(ctx),
             Phase::Api if !self.control_plane.is_up(member) => upgrade.phase = Phase::Machine,
             // It was started anew meanwhile.
@@ -262,6 +290,7 @@ impl Cluster {
                 let at = self.control_plane.api_ready_at(member);
                 self.await_upgrade(at, ctx);
             }
+            Phase::Api if !is_well => upgrade.phase = Phase::Answer,
             Phase::Api => {
                 let number = u32::try_from(member).expect("members are few");
                 ctx.observe(|| Observation::MemberUpgraded { member: number });

@@ -12,6 +12,8 @@
 //! node. An instance of CloudNativePG whose volumes are destroyed gets a new number, and so perhaps
 //! another zone. Volumes that are restored for those that a zone took with it stand where their pods are
 //! bound next.
+//! A volume is attached to another node by the controller manager, and, where it is the cloud's, by that: while
+//! one of them does not answer, its pod waits (see `cloud.rs`).
 //! # Not modelled
 //! A CSI driver that is away; a kubelet
 //! that comes back within the 6 minutes frees the volume no earlier for pods that already wait.
@@ -30,7 +32,7 @@ use model_api::observation::DeletionReason;
 use model_api::{Blueprint, NodeId, Observation, PodId, WorkloadId, ZoneId};
 use sim_kernel::{Context, Recorder, SimSpan, SimTime};
 
-use super::pod::PodPhase;
+use super::pod::{PodPhase, PodState};
 use super::{Cluster, KubeEvent};
 use crate::rare;
 use crate::scheduling::queue::ClusterEvent;
@@ -59,6 +61,8 @@ pub(super) struct Attachment {
     users: Vec<PodId>,
     /// When it can go to another node, once it has no users.
     free_at: SimTime,
+    /// It is taken from its node by force.
+    is_forced: bool,
     /// Pods on other nodes, with the time of their first try.
     waiting: Vec<(PodId, SimTime)>,
 }
@@ -221,6 +225,7 @@ impl Cluster {
             return;
         }
         self.attachments.remove(&(workload, ordinal));
+        self.unclaim_volumes(workload, ordinal, ctx.now());
         self.workloads[workload.index()].forget_volumes(ordinal);
         if self.tables.numbers_anew[workload.index()] {
             self.workloads[workload.index()].number_anew(ordinal);
@@ -249,8 +254,11 @@ impl Cluster {
         E: Copy + From<KubeEvent>,
         R: Recorder<Observation>,
     {
-        let lost = self.workloads[workload.index()].take_volumes(&is_gone);
+        let lost = self.workloads[workload.index()].volumes_in(&is_gone);
         for key in &lost {
+            self.unclaim_volumes(workload, *key, ctx.now());
+            self.workloads[workload.index()].forget_volumes(*key);
+            self.claim_volumes(workload, *key, ctx.now());
             let pods = self.workloads[workload.index()].pods.iter().copied();
             let held: Vec<PodId> = pods
                 .filter(|pod| {
@@ -280,20 +288,27 @@ impl Cluster {
         attachment.is_none_or(|it| it.is_some_and(|it| it.users.contains(&id)))
     }
 
-    /// When the attach of a pod's volumes begins that was first tried at `from`; `None` when the
-    /// pod has to wait until somebody lets them go.
+    /// When the attach of a pod's volumes begins that was first tried at `from`, and whether they are taken
+    /// from another node by force; `None` when the pod has to wait until somebody lets them go.
     pub(super) fn begin_attach<E, R>(
         &mut self,
         id: PodId,
         from: SimTime,
         ctx: &mut Context<'_, E, R>,
-    ) -> Option<SimTime>
+    ) -> Option<(SimTime, bool)>
     where
         E: Copy + From<KubeEvent>,
         R: Recorder<Observation>,
     {
-        let Some(key) = self.attachment_of(id) else { return Some(from) };
+        let Some(key) = self.attachment_of(id) else { return Some((from, false)) };
+        let PodState { workload, ordinal, .. } = self.pods[id.index()];
+        if self.workloads[workload.index()].claims.are_lost(ordinal) {
+            ctx.hit(&rare::VOLUME_IS_NO_MORE);
+            ctx.observe(|| Observation::PodVolumeMissing { pod: id, workload });
+            return None;
+        }
         let (workload, node) = (self.pods[id.index()].workload, self.pods[id.index()].node);
+        let can_attach = self.can_attach(workload);
         let attachment = self.attachments.entry(key).or_default();
         let is_elsewhere = attachment.node.is_some() && attachment.node != node;
         let is_held = is_elsewhere && !attachment.users.iter().all(|user| *user == id);
@@ -313,12 +328,21 @@ impl Cluster {
             attachment.waiting.push((id, from));
             return None;
         }
-        let free_at = if is_elsewhere { attachment.free_at } else { from };
+        let is_new = attachment.node != node;
+        if is_new && !can_attach {
+            if !waits {
+                attachment.waiting.push((id, from));
+            }
+            self.tell_attachment_waits(workload, ctx);
+            return None;
+        }
+        let free_at = if is_new { attachment.free_at } else { from };
         attachment.node = node;
         if !attachment.users.contains(&id) {
             attachment.users.push(id);
         }
-        Some(try_at_or_after(from, free_at))
+        let is_forced = std::mem::take(&mut attachment.is_forced) && is_elsewhere;
+        Some((try_at_or_after(from, free_at), is_forced))
     }
 
     /// A pod object is gone: when it was the last one on its node, whoever waits may go on.
@@ -341,7 +365,36 @@ impl Cluster {
             ctx.hit(&rare::VOLUME_FORCED_OFF);
         }
         attachment.free_at = ctx.now() + if lets_go { SimSpan::ZERO } else { FORCE_DETACH };
-        for (waiting, since) in std::mem::take(&mut attachment.waiting) {
+        attachment.is_forced = !lets_go;
+        let waiting = std::mem::take(&mut attachment.waiting);
+        self.let_attach(waiting, ctx);
+    }
+
+    /// Those who attach volumes answer again: pods that waited for them go on.
+    pub(super) fn resume_attachments<E, R>(&mut self, ctx: &mut Context<'_, E, R>)
+    where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        let waits = |(key, attachment): &(&(WorkloadId, u32), &Attachment)| {
+            !attachment.waiting.is_empty() && attachment.users.is_empty() && self.can_attach(key.0)
+        };
+        let open: Vec<_> = self.attachments.iter().filter(waits).map(|(key, _)| *key).collect();
+        for key in open {
+            let attachment = self.attachments.get_mut(&key).expect("it was just there");
+            attachment.free_at = attachment.free_at.max(ctx.now());
+            let waiting = std::mem::take(&mut attachment.waiting);
+            self.let_attach(waiting, ctx);
+        }
+    }
+
+    /// Lets pods try again to attach what they waited for since.
+    fn let_attach<E, R>(&mut self, waiting: Vec<(PodId, SimTime)>, ctx: &mut Context<'_, E, R>)
+    where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        for (waiting, since) in waiting {
             let pod = &self.pods[waiting.index()];
             let runs = pod.node.is_some_and(|node| self.is_running(node));
             // A pod whose node is down asks anew when that boots.

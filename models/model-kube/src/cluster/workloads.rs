@@ -16,6 +16,7 @@ use model_api::parameters::{ClientRate, Parameters};
 use model_api::{Blueprint, NodeId, Observation, PodId, WorkloadId, ZoneId};
 use sim_kernel::{Context, EntityKey, EventId, Purpose, Recorder, SimSpan, SimTime};
 
+use super::claims::{Claims, Volumes};
 use super::history::Change;
 use super::pod::{PodPhase, PodState};
 use super::rollouts::DeploymentState;
@@ -70,6 +71,7 @@ pub(super) struct WorkloadState {
     claim_numbers: BTreeMap<u32, u32>,
     /// The node on whose disks they lie, where they do.
     volume_nodes: BTreeMap<u32, NodeId>,
+    pub(super) claims: Claims,
     has_ordinals: bool,
     /// By node: pods of a DaemonSet that failed there since its template changed last.
     pub(super) failed_daemons: BTreeMap<NodeId, Backoff>,
@@ -104,6 +106,7 @@ impl WorkloadState {
             other_volume_zones: BTreeMap::new(),
             claim_numbers: BTreeMap::new(),
             volume_nodes: BTreeMap::new(),
+            claims: Claims::default(),
             has_ordinals: has_ordinals(&workload.kind),
             failed_daemons: BTreeMap::new(),
             failed_daemons_due: SimTime::ZERO,
@@ -139,6 +142,27 @@ impl WorkloadState {
         self.volume_nodes.remove(&key);
     }
 
+    /// Where the volumes of a pod stand, and how its claims are numbered.
+    pub(super) fn volumes(&self, ordinal: u32) -> Volumes {
+        Volumes {
+            zone: self.volume_zone(ordinal),
+            other_zone: self.other_volume_zone(ordinal),
+            node: self.volume_node(ordinal),
+            number: self.claim_numbers.get(&ordinal).copied(),
+        }
+    }
+
+    /// Other volumes are those of a pod.
+    pub(super) fn set_volumes(&mut self, ordinal: u32, volumes: Volumes) {
+        self.forget_volumes(ordinal);
+        self.claim_numbers.remove(&ordinal);
+        let key = self.volume_key(ordinal);
+        self.volume_zones.extend(volumes.zone.map(|zone| (key, zone)));
+        self.other_volume_zones.extend(volumes.other_zone.map(|zone| (key, zone)));
+        self.volume_nodes.extend(volumes.node.map(|node| (key, node)));
+        self.claim_numbers.extend(volumes.number.map(|number| (ordinal, number)));
+    }
+
     /// A second zone in which volumes of a pod stand, so that it fits no node.
     pub(super) fn other_volume_zone(&self, ordinal: u32) -> Option<ZoneId> {
         self.other_volume_zones.get(&self.volume_key(ordinal)).copied()
@@ -165,16 +189,10 @@ impl WorkloadState {
         self.claim_numbers.insert(ordinal, highest.map_or(0, |number| number + 1));
     }
 
-    /// Forgets the volumes that stand in some zones; returns whose they were.
-    pub(super) fn take_volumes(&mut self, is_gone: impl Fn(ZoneId) -> bool) -> Vec<u32> {
+    /// Whose volumes stand in some zones.
+    pub(super) fn volumes_in(&self, is_gone: impl Fn(ZoneId) -> bool) -> Vec<u32> {
         let gone = self.volume_zones.iter().filter(|(_, zone)| is_gone(**zone));
-        let keys: Vec<u32> = gone.map(|(key, _)| *key).collect();
-        for key in &keys {
-            self.volume_zones.remove(key);
-            self.other_volume_zones.remove(key);
-            self.volume_nodes.remove(key);
-        }
-        keys
+        gone.map(|(key, _)| *key).collect()
     }
 
     pub(super) fn set_volume_node(&mut self, ordinal: u32, node: NodeId) {
@@ -709,6 +727,8 @@ impl Cluster {
         }
         let workload = state.workload;
         self.note_change(Change::PodCreated(pod), ctx.now());
+        let ordinal = self.pods[pod.index()].ordinal;
+        self.claim_volumes(workload, ordinal, ctx.now());
         ctx.observe(|| Observation::PodCreated { pod, workload });
         self.notify(Notice::PodCreated(pod));
         match self.named_node(pod) {

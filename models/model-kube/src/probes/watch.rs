@@ -165,6 +165,7 @@ mod tests {
             timeout: SimSpan::from_secs(timeout_secs),
             success_threshold: 1,
             failure_threshold: 3,
+            termination_grace: None,
         };
         Watch::new(kind, probe, 0, SimTime::from_secs(4))
     }

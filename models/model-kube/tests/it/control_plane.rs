@@ -556,3 +556,70 @@ fn a_registry_of_our_own_answers_while_all_that_it_stands_on_lives() {
         assert_eq!((failed.is_empty(), pulled.is_empty()), (answers, !answers), "{lost}");
     }
 }
+
+/// A kubelet keeps no pods on its machine: one that began anew starts them once it has listed them.
+#[test]
+fn a_node_that_boots_without_an_api_starts_nothing() {
+    let rows = [
+        // While the API answers, as soon as it boots.
+        ("at 100 lose node a-0\nat 130 restore node a-0", 130.0, 700.0),
+        (
+            "at 90 api down\nat 100 lose node a-0\nat 130 restore node a-0\nat 1800 api up",
+            1800.0,
+            1900.0,
+        ),
+        // Behind a cut, and booted anew twice.
+        (
+            "at 90 isolate node a-0\nat 100 lose node a-0\nat 130 restore node a-0\n\
+             at 500 lose node a-0\nat 530 restore node a-0\nat 1800 rejoin node a-0",
+            1800.0,
+            1900.0,
+        ),
+    ];
+    for (script, least, most) in rows {
+        for seed in 0..10 {
+            let world =
+                format!("nodes 1 per zone a\nmembers a\ndeployment web 1 tolerate=9000\n{script}");
+            let run = World::read(&world).run(seed, 2500);
+            let started = run.times(|it| matches!(it, Observation::PodStarted { .. }));
+            let again: Vec<f64> = started.into_iter().filter(|at| *at > 100.0).collect();
+            assert_eq!(again.len(), 1, "{script}, {seed}: {}", run.timeline());
+            assert!((least..most).contains(&again[0]), "{script}, {seed}: {again:?}");
+            let write = PendingWrite::Listing(WorkloadId(0));
+            let waits = run.times(|it| *it == Observation::WriteWaits { write }).len();
+            assert_eq!(waits, usize::from(script.contains("api down")), "{script}");
+        }
+    }
+}
+
+/// `terminationGracePeriodSeconds: 0`.
+#[test]
+fn without_grace_a_pod_is_gone_before_its_containers_are() {
+    let script = "nodes 2 per zone a
+        members a
+        statefulset db 1 claim tolerate=30
+        at 100 lose node a-0";
+    let mut world = World::read(script);
+    world.blueprint.workloads[0].template.spec.termination_grace = SimSpan::ZERO;
+    let mut moved_count = 0;
+    for seed in 0..10 {
+        let run = world.run(seed, 1200);
+        let gone = run.times(|it| matches!(it, Observation::PodGone { .. }));
+        let Some(gone) = gone.first() else { continue };
+        moved_count += 1;
+        // 50 s until the node is found silent, and 30 s of patience.
+        assert!((150.0..260.0).contains(gone), "seed {seed}: {}", run.timeline());
+        let started = run.times(|it| matches!(it, Observation::PodStarted { .. }));
+        let again = started.last().expect("it moved");
+        // The volume is free 6 min later, and tries come every 2 min 2 s in the end.
+        assert!((gone + 360.0..gone + 500.0).contains(again), "{}", run.timeline());
+    }
+    assert!(moved_count > 0);
+    // Where its kubelet hears of it the containers end within a second.
+    let mut world = World::read("nodes 1 per zone a\ndeployment web 1\nat 100 evict web 0");
+    world.blueprint.workloads[0].template.spec.termination_grace = SimSpan::ZERO;
+    let run = world.run(1, 300);
+    let created = run.times(|it| matches!(it, Observation::PodCreated { .. }));
+    let gone = run.times(|it| matches!(it, Observation::PodGone { .. }));
+    assert!(gone.len() == 1 && gone[0] < 110.0 && created[0] < gone[0], "{}", run.timeline());
+}

@@ -3,6 +3,7 @@
 mod api_balancer;
 mod api_service;
 mod claims;
+mod cloud;
 mod control_plane;
 mod controllers_apart;
 mod daemons;
@@ -26,6 +27,7 @@ mod proxies;
 mod quotas;
 mod restated;
 mod restored;
+mod restored_objects;
 mod rollouts;
 mod scheduling_invariants;
 mod shutdowns;

@@ -137,3 +137,25 @@ fn a_broken_rollout_fails_its_startup_probe() {
     let killed = run.times(is_killed);
     assert!(killed.len() >= 3, "{killed:?}");
 }
+
+/// `terminationGracePeriodSeconds` of a probe is in place of the pod's, preStop included.
+#[test]
+fn a_probe_that_kills_gives_the_time_that_it_states() {
+    let text = "nodes 1 per zone a
+        deployment web 1 liveness=10
+        service web
+        at 100 late web 1000000
+        at 135 late web 0";
+    for (grace, least, most) in [(None, 20.0, 26.0), (Some(5), 5.0, 11.0)] {
+        let mut world = World::read(text);
+        let container = &mut world.blueprint.workloads[0].template.spec.containers[0];
+        container.lifecycle.pre_stop = Some(SimSpan::from_secs(20));
+        let liveness = container.liveness.as_mut().expect("it has one");
+        liveness.termination_grace = grace.map(SimSpan::from_secs);
+        let run = world.run(1, 200);
+        let killed = run.times(is_killed);
+        let started = run.times(|it| matches!(it, Observation::PodStarted { .. }));
+        let took = started.last().expect("it started again") - killed[0];
+        assert!((least..most).contains(&took), "{grace:?}: {took}: {}", run.timeline());
+    }
+}

@@ -147,6 +147,7 @@ fn a_stateful_pod_on_a_lost_node_waits_for_the_node() {
     478.37 db#0 (0) gone
     478.43 db#0 (3) created
     478.47 db#0 (3) bound to a-0
+    478.47 db#0 (3) volumes from 485.07 on
     480.02 a-0 untainted
     486.03 db#0 (3) has images
     486.35 db#0 (3) started

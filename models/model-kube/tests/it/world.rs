@@ -25,6 +25,9 @@
 //! at 10 rollout web 2           to image 2; rollout web 2 broken: never ready; undo web
 //! at 10 drain a-0 a-1           also: upgrade a-0 a-1; with timeout=120, goes-on, force
 //! at 10 upgrade control-plane   also: to=37, reboots, force
+//! at 10 cloud down              its control plane answers nothing
+//! at 10 limits 4 9              of the first horizontal autoscaler; autoscaler gone, autoscaler there
+//! at 10 destroy db 1            the volumes of that pod
 //! at 10 lose etcd               all of its data; restore etcd 5: as it was at 5 s
 //! memory 1000                   of each node, in MiB; workloads request 256 and have no limit, but
 //!                               with mem=100, limit=200; best-effort: they request nothing
@@ -54,15 +57,17 @@ use model_api::action::ControlPlaneUpgrade;
 use model_api::blueprint::{NodeSpec, Zone};
 use model_api::fault::{ApiFlood, PriorityLevel};
 use model_api::kube::{
-    DaemonSetUpdate, DeploymentStrategy, IntOrPercent, LabelSelector, Labels, Node,
-    PersistentVolumeClaim, PodDisruptionBudget, PodManagementPolicy, PodSpec, PodTemplate,
-    QuotaResource, ResourceList, ResourceQuota, RestartPolicy, Service, ServicePort,
+    DaemonSetUpdate, DeploymentStrategy, HorizontalPodAutoscaler, IntOrPercent, LabelSelector,
+    Labels, Node, PersistentVolumeClaim, PodDisruptionBudget, PodManagementPolicy, PodSpec,
+    PodTemplate, QuotaResource, ResourceList, ResourceQuota, RestartPolicy, Service, ServicePort,
     StatefulSetUpdate, StorageClass, Version, VolumeBindingMode, Webhook, Workload, WorkloadKind,
 };
 use model_api::machines::{BootTime, ClusterAutoscaler, NodeGroup};
 use model_api::memory::{Growth, MemoryProfile};
 use model_api::usage::{DiskPlace, NodeResource, UsageProfile};
-use model_api::{Blueprint, NodeId, Observation, Origin, PodId, ServiceId, WorkloadId, ZoneId};
+use model_api::{
+    AutoscalerId, Blueprint, NodeId, Observation, Origin, PodId, ServiceId, WorkloadId, ZoneId,
+};
 use model_kube::cluster::{
     AfterDrain, Capacity, Component, DrainSpec, LeakId, NewTemplate, StrainId, TemplateHealth,
     TemplateId,
@@ -88,6 +93,13 @@ pub(crate) enum Command {
     DeleteNode(NodeId),
     OutOfService(NodeId, bool),
     Api(bool),
+    Cloud(bool),
+    /// Limits of the first horizontal autoscaler.
+    Limits(i32, i32),
+    /// Whether there is one.
+    Autoscaler(bool),
+    /// The volumes of a pod are gone.
+    Destroy(WorkloadId, u32),
     Evict(WorkloadId, usize),
     /// To the template of this number.
     Rollout(usize),
@@ -209,6 +221,20 @@ impl Rig {
                 for leak in self.leaks.drain(..) {
                     cluster.end_leak(leak, ctx);
                 }
+            }
+            Command::Cloud(is_available) => {
+                cluster.set_cloud_available(is_available, ctx);
+            }
+            Command::Limits(min_replicas, max_replicas) => {
+                let spec = cluster.autoscaler_spec(AutoscalerId(0)).expect("there is one").clone();
+                let spec = HorizontalPodAutoscaler { min_replicas, max_replicas, ..spec };
+                cluster.change_autoscaler(AutoscalerId(0), spec, ctx);
+            }
+            Command::Autoscaler(exists) => {
+                cluster.set_autoscaler_exists(AutoscalerId(0), exists, ctx);
+            }
+            Command::Destroy(workload, ordinal) => {
+                cluster.destroy_volumes((workload, ordinal), ctx)
             }
             Command::Api(is_available) => cluster.set_api_available(is_available, ctx),
             Command::KillLeader(component) => {
@@ -633,6 +659,15 @@ impl World {
             ["restore", "etcd", secs] => {
                 Command::RestoreApiState(SimTime::from_secs(secs.parse().expect("seconds")))
             }
+            ["limits", min, max] => {
+                let number = |word: &str| word.parse().expect("a limit");
+                Command::Limits(number(min), number(max))
+            }
+            ["autoscaler", state] => Command::Autoscaler(state == "there"),
+            ["destroy", name, ordinal] => {
+                Command::Destroy(self.workload(name), ordinal.parse().expect("an ordinal"))
+            }
+            ["cloud", state] => Command::Cloud(state == "up"),
             ["webhooks", state] => Command::Webhooks(state == "up"),
             ["registries", state] => Command::Registries(None, state == "up"),
             ["registry", host, state] => Command::Registries(Some(host.into()), state == "up"),
@@ -791,6 +826,10 @@ impl Run {
             }
             Observation::PodCreationRefused { workload } => {
                 format!("pods of {} refused", self.blueprint.workloads[workload.index()].name)
+            }
+            Observation::PodVolumesExpected { pod, at_ns, .. } => {
+                let at = SimTime::from_nanos(at_ns).as_secs_f64();
+                format!("{} volumes from {at:.2} on", self.pod(pod))
             }
             Observation::PodVolumeHeld { pod, .. } => format!("{} volume held", self.pod(pod)),
             Observation::PodStarted { pod, .. } => format!("{} started", self.pod(pod)),

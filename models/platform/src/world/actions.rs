@@ -23,7 +23,8 @@ use std::sync::Arc;
 
 use model_api::action::{Action, Fenced, NodeWork};
 use model_api::fault::FaultKind;
-use model_api::{DatabaseId, FaultId, NodeId, Observation, WorkloadId};
+use model_api::kube::HorizontalPodAutoscaler;
+use model_api::{AutoscalerId, DatabaseId, FaultId, NodeId, Observation, WorkloadId};
 use model_kube::Cluster;
 use model_kube::cluster::{AfterDrain, DrainId, DrainSpec, PodView, TemplateId};
 use model_kube::disruption::Admission;
@@ -91,6 +92,22 @@ impl World {
                 let former = self.cluster.replicas(*workload);
                 self.cluster.scale(*workload, *replicas, ctx);
                 (Struck::Scale(*workload, former), former.abs_diff(*replicas))
+            }
+            Action::SetAutoscaler { autoscaler, min, max } => {
+                let Some(former) = self.cluster.autoscaler_spec(*autoscaler) else {
+                    return (Struck::Nothing, 0);
+                };
+                let (was_min, was_max) = (former.min_replicas, former.max_replicas);
+                let limits = (min.unwrap_or(was_min), max.unwrap_or(was_max));
+                self.set_limits(*autoscaler, limits, ctx);
+                let is_changed = limits != (was_min, was_max);
+                (Struck::Limits(*autoscaler, was_min, was_max), u32::from(is_changed))
+            }
+            Action::DeleteAutoscaler { autoscaler } => {
+                let is_deleted = self.cluster.set_autoscaler_exists(*autoscaler, false, ctx);
+                let struck =
+                    if is_deleted { Struck::Autoscaler(*autoscaler) } else { Struck::Nothing };
+                (struck, u32::from(is_deleted))
             }
             Action::Hold { workload, is_held } => {
                 let was_held = self.cluster.is_held(*workload);
@@ -170,6 +187,18 @@ impl World {
         }
     }
 
+    fn set_limits<R: Recorder<Observation>>(
+        &mut self,
+        autoscaler: AutoscalerId,
+        (min_replicas, max_replicas): (i32, i32),
+        ctx: &mut Context<'_, Event, R>,
+    ) {
+        if let Some(spec) = self.cluster.autoscaler_spec(autoscaler) {
+            let spec = HorizontalPodAutoscaler { min_replicas, max_replicas, ..spec.clone() };
+            self.cluster.change_autoscaler(autoscaler, spec, ctx);
+        }
+    }
+
     fn set_fenced<R: Recorder<Observation>>(
         &mut self,
         database: DatabaseId,
@@ -224,6 +253,10 @@ impl World {
                 self.take_rollout_back(fault, workload, former, ctx);
             }
             Struck::Scale(workload, replicas) => self.cluster.scale(workload, replicas, ctx),
+            Struck::Limits(autoscaler, min, max) => self.set_limits(autoscaler, (min, max), ctx),
+            Struck::Autoscaler(autoscaler) => {
+                self.cluster.set_autoscaler_exists(autoscaler, true, ctx);
+            }
             Struck::Hold(workload, was_held) => {
                 self.cluster.hold_workload(workload, was_held, ctx);
             }

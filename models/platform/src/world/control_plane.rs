@@ -73,6 +73,9 @@ impl World {
                 self.cluster.set_api_available(false, ctx);
                 (Struck::Api, targets)
             }
+            ControlPlaneFault::CloudApiOutage => {
+                (Struck::Cloud, u32::from(self.set_cloud_available(false, ctx)))
+            }
             ControlPlaneFault::ApiFlood(flood) => {
                 let targets = u32::from(self.cluster.is_api_available());
                 (Struck::Strain(self.cluster.start_flood(*flood, ctx)), targets)
@@ -98,6 +101,19 @@ impl World {
                 (Struck::Registries(id), targets)
             }
         }
+    }
+
+    /// Says whether the control plane of the cloud answers from now on; returns whether it did.
+    fn set_cloud_available<R: Recorder<Observation>>(
+        &mut self,
+        is_available: bool,
+        ctx: &mut Context<'_, Event, R>,
+    ) -> bool {
+        let was_available = self.cluster.set_cloud_available(is_available, ctx);
+        self.gateways.balancers.set_cloud_available(is_available, ctx);
+        // Which nodes are members is written by the controller of the cloud.
+        self.tell_balancers_nodes(ctx);
+        was_available
     }
 
     /// The members that a fault about one of their processes hits.
@@ -146,11 +162,16 @@ impl World {
                     self.cluster.set_flush(member, others, ctx);
                 }
             }
-            Struck::Api | Struck::ApiBalancer if is_struck => ctx.hit(&rare::OVERLAPPED),
+            Struck::Api | Struck::ApiBalancer | Struck::Cloud if is_struck => {
+                ctx.hit(&rare::OVERLAPPED)
+            }
             Struck::ApiBalancer => {
                 self.cluster.set_api_balancer(true, ctx);
             }
             Struck::Api => self.cluster.set_api_available(true, ctx),
+            Struck::Cloud => {
+                self.set_cloud_available(true, ctx);
+            }
             Struck::Strain(strain) => self.cluster.end_strain(strain, ctx),
             Struck::Vault(vault) => self.cluster.set_vault_sealed(vault, false, ctx),
             Struck::Configuration(fault) => self.give_configuration_back(fault, ctx),

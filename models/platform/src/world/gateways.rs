@@ -76,7 +76,7 @@ impl World {
         }
         self.gateways.nodes.resize(self.blueprint.nodes.len(), None);
         for idx in 0..self.blueprint.nodes.len() {
-            let answers = self.answers(idx);
+            let answers = self.known_to_answer(idx);
             if std::mem::replace(&mut self.gateways.nodes[idx], answers) != answers {
                 self.gateways.balancers.set_node(NodeId::from_index(idx), answers, ctx);
             }
@@ -84,7 +84,19 @@ impl World {
     }
 
     pub(super) fn do_balancers_know_nodes(&self) -> bool {
-        self.gateways.nodes.iter().enumerate().all(|(idx, known)| *known == self.answers(idx))
+        let mut nodes = self.gateways.nodes.iter().enumerate();
+        nodes.all(|(idx, known)| *known == self.known_to_answer(idx))
+    }
+
+    /// What balancers meet at a node: one that came or went while the cloud's control plane answered nothing
+    /// is a member as it was before.
+    fn known_to_answer(&self, idx: usize) -> Option<bool> {
+        let answers = self.answers(idx);
+        if self.cluster.is_cloud_available() {
+            return answers;
+        }
+        let was_member = self.gateways.nodes.get(idx).copied().flatten().is_some();
+        was_member.then(|| answers.unwrap_or(false))
     }
 
     /// Whether a node that balancers may lead to answers; `None` where there is none.

@@ -31,6 +31,7 @@ fn behind_gateway() -> Blueprint {
         timeout: SimSpan::from_secs(1),
         success_threshold: 1,
         failure_threshold: 3,
+        termination_grace: None,
     });
     blueprint.gateways.push(Gateway {
         service: gateway,

@@ -34,6 +34,7 @@ fn blueprint() -> Blueprint {
         initial_delay: SimSpan::ZERO,
         success_threshold: 1,
         failure_threshold: 3,
+        termination_grace: None,
     };
     let container = &mut blueprint.workloads[1].template.spec.containers[0];
     (container.readiness, container.liveness) = (Some(probe), Some(probe));

@@ -85,8 +85,9 @@ mod instance;
 mod storage;
 
 pub use action::{
-    BadRolloutSpec, ControlPlaneUpgradeSpec, DrainSpec, FenceSpec, GrowStorageSpec, HoldSpec,
-    LiftGatesSpec, NodesSpec, PausePoolerSpec, RolloutSpec, ScaleSpec, SwitchoverSpec,
+    BadRolloutSpec, ControlPlaneUpgradeSpec, DeleteAutoscalerSpec, DrainSpec, FenceSpec,
+    GrowStorageSpec, HoldSpec, LiftGatesSpec, NodesSpec, PausePoolerSpec, RolloutSpec, ScaleSpec,
+    SetAutoscalerSpec, SwitchoverSpec,
 };
 pub use instance::{DestroyInstanceSpec, FreezePrimarySpec, HoldStandbySpec};
 pub use storage::{DiskLossSpec, SetMinSizeSpec, ThrottleSpec};
@@ -136,6 +137,8 @@ tagged! {
         LeaderKill(Endless<LeaderKillSpec>),
         /// No API server answers: what runs goes on, and nothing is moved, scaled or routed anew.
         ApiOutage(PlainFaultSpec),
+        /// The control plane of the cloud answers nothing: no machine is made or removed, no volume attached, no lost machine of a load balancer replaced; what runs goes on.
+        CloudApiOutage(PlainFaultSpec),
         /// API servers that run get more requests than they let through: those of some priority levels wait or are refused.
         ApiFlood(ApiFloodSpec),
         /// The API stores slowly, as with a slow disk under etcd.
@@ -192,6 +195,10 @@ tagged! {
         BadRollout(BadRolloutSpec),
         /// A workload gets another number of replicas; at the end it gets the former one back.
         Scale(ScaleSpec),
+        /// A HorizontalPodAutoscaler gets other limits; at the end it has the former ones back.
+        SetAutoscaler(SetAutoscalerSpec),
+        /// A HorizontalPodAutoscaler is deleted, and its workload keeps its size; at the end it is made anew.
+        DeleteAutoscaler(DeleteAutoscalerSpec),
         /// A Deployment is paused, or a Job or CronJob suspended; at the end it goes on.
         Suspend(HoldSpec),
         /// A Deployment that is paused, or a Job or CronJob that is suspended, goes on; at the end it waits again.
@@ -445,7 +452,9 @@ impl FaultSpec {
             Self::EtcdSlowDisk(spec) => spec.start_keys(),
             Self::ApiServerDown(spec) => spec.start_keys(),
             Self::LeaderKill(spec) => spec.start_keys(),
-            Self::ApiOutage(spec) | Self::ApiBalancerOutage(spec) => spec.start_keys(),
+            Self::ApiOutage(spec) | Self::CloudApiOutage(spec) | Self::ApiBalancerOutage(spec) => {
+                spec.start_keys()
+            }
             Self::ApiFlood(spec) => spec.start_keys(),
             Self::SlowApi(spec) => spec.start_keys(),
             Self::WebhookOutage(spec) => spec.start_keys(),
@@ -475,6 +484,8 @@ impl FaultSpec {
             Self::Scale(spec) => spec.start_keys(),
             Self::Suspend(spec) | Self::Resume(spec) => spec.start_keys(),
             Self::LiftGates(spec) => spec.start_keys(),
+            Self::SetAutoscaler(spec) => spec.start_keys(),
+            Self::DeleteAutoscaler(spec) => spec.start_keys(),
             Self::Drain(spec) => spec.start_keys(),
             Self::NodeUpgrade(spec) => spec.start_keys(),
             Self::ControlPlaneUpgrade(spec) => spec.start_keys(),
@@ -567,6 +578,7 @@ impl FaultSpec {
             Self::ApiBalancerOutage(_) => "apiBalancerOutage",
             Self::LeaderKill(_) => "leaderKill",
             Self::ApiOutage(_) => "apiOutage",
+            Self::CloudApiOutage(_) => "cloudApiOutage",
             Self::ApiFlood(_) => "apiFlood",
             Self::SlowApi(_) => "slowApi",
             Self::WebhookOutage(_) => "webhookOutage",
@@ -598,6 +610,8 @@ impl FaultSpec {
             Self::Suspend(_) => "suspend",
             Self::Resume(_) => "resume",
             Self::LiftGates(_) => "liftGates",
+            Self::SetAutoscaler(_) => "setAutoscaler",
+            Self::DeleteAutoscaler(_) => "deleteAutoscaler",
             Self::Drain(_) => "drain",
             Self::NodeUpgrade(_) => "nodeUpgrade",
             Self::ControlPlaneUpgrade(_) => "controlPlaneUpgrade",
@@ -632,7 +646,9 @@ impl FaultSpec {
             Self::EtcdSlowDisk(spec) => spec.span,
             Self::ApiServerDown(spec) => spec.span,
             Self::LeaderKill(spec) => spec.span,
-            Self::ApiOutage(spec) | Self::ApiBalancerOutage(spec) => spec.span,
+            Self::ApiOutage(spec) | Self::CloudApiOutage(spec) | Self::ApiBalancerOutage(spec) => {
+                spec.span
+            }
             Self::ApiFlood(spec) => spec.span,
             Self::SlowApi(spec) => spec.span,
             Self::WebhookOutage(spec) => spec.span,
@@ -662,6 +678,8 @@ impl FaultSpec {
             Self::Scale(spec) => spec.span,
             Self::Suspend(spec) | Self::Resume(spec) => spec.span,
             Self::LiftGates(spec) => spec.span,
+            Self::SetAutoscaler(spec) => spec.span,
+            Self::DeleteAutoscaler(spec) => spec.span,
             Self::Drain(spec) => spec.span,
             Self::NodeUpgrade(spec) => spec.span,
             Self::ControlPlaneUpgrade(spec) => spec.span,

@@ -10,7 +10,7 @@ use model_api::kube::Labels;
 use serde::de::DeserializeOwned;
 
 use super::canary;
-use super::hooks::without_hooks;
+use super::hooks::{secrets_of_jobs, without_hooks};
 use super::limits;
 use super::pod::Admission;
 use super::postgresql::Cluster;
@@ -31,8 +31,9 @@ pub(super) fn convert(
     default_toleration: SimSpan,
     diagnostics: &mut Vec<Diagnostic>,
 ) -> Manifests {
+    let mut manifests =
+        Manifests { secrets_of_jobs: secrets_of_jobs(&objects), ..Manifests::default() };
     let objects = without_replaced(without_hooks(objects, diagnostics), diagnostics);
-    let mut manifests = Manifests::default();
     // Priority classes first: pods refer to them.
     for object in &objects {
         if object.key.kind == "PriorityClass"

@@ -43,6 +43,26 @@ pub(super) fn without_hooks(
     kept
 }
 
+/// Namespace and name of the Secrets that Jobs make, by what `kube-webhook-certgen` and its like are told
+/// (`cmd/create.go` of ingress-nginx' `images/kube-webhook-certgen`: `--secret-name`).
+pub(super) fn secrets_of_jobs(objects: &[Object]) -> Vec<(String, String)> {
+    const FLAG: &str = "--secret-name";
+    let mut made = Vec::new();
+    for object in objects.iter().filter(|object| object.key.kind == "Job") {
+        let pod = object.node.at(&["spec", "template", "spec"]);
+        let containers = pod.and_then(|it| it.get("containers")?.items()).unwrap_or_default();
+        for container in containers {
+            let args = container.get("args").and_then(Node::items).unwrap_or_default();
+            let args: Vec<&str> = args.iter().filter_map(Node::text).collect();
+            let joined = args.iter().filter_map(|arg| arg.strip_prefix(FLAG)?.strip_prefix('='));
+            let apart = args.windows(2).filter(|pair| pair[0] == FLAG).map(|pair| pair[1]);
+            let names = joined.chain(apart);
+            made.extend(names.map(|name| (object.key.namespace.clone(), name.to_owned())));
+        }
+    }
+    made
+}
+
 fn warning(span: Span, left_out: &[(Span, String)]) -> Diagnostic {
     let names = left_out.iter().take(NAMED_MAX).map(|(_, name)| name.as_str());
     let mut list = names.collect::<Vec<_>>().join(", ");

@@ -422,6 +422,9 @@ impl Reader<'_> {
         let initial_delay = seconds("initialDelaySeconds", probe.initial_delay_seconds, 0);
         let period = seconds("periodSeconds", probe.period_seconds, 10);
         let timeout = seconds("timeoutSeconds", probe.timeout_seconds, 1);
+        let termination_grace = probe
+            .termination_grace_period_seconds
+            .map(|secs| self.seconds(&format!("{path}.terminationGracePeriodSeconds"), secs));
         let mut threshold = |name: &str, value: Option<i32>, default: i32| {
             let value = value.filter(|value| *value != 0).unwrap_or(default);
             self.count(&format!("{path}.{name}"), value).max(1)
@@ -437,6 +440,7 @@ impl Reader<'_> {
             timeout,
             success_threshold: threshold("successThreshold", probe.success_threshold, 1),
             failure_threshold: threshold("failureThreshold", probe.failure_threshold, 3),
+            termination_grace,
         })
     }
 

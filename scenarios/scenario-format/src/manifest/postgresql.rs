@@ -235,6 +235,7 @@ impl Reader<'_> {
             timeout: span_of_secs(given("timeoutSeconds", 5)),
             success_threshold: given("successThreshold", 1),
             failure_threshold: given("failureThreshold", failures),
+            termination_grace: None,
         }
     }
 

@@ -2,7 +2,7 @@
 
 use k8s_openapi::api::{core, policy, storage};
 use model_api::kube::{
-    PersistentVolumeClaim, PodDisruptionBudget, ResourceList, SecretStore, StorageClass,
+    Attacher, PersistentVolumeClaim, PodDisruptionBudget, ResourceList, SecretStore, StorageClass,
     UnhealthyPodEvictionPolicy, VolumeBindingMode,
 };
 
@@ -57,6 +57,7 @@ impl Reader<'_> {
             ),
             is_zonal: !is_shared_provisioner(&class.provisioner),
             is_local: is_local_provisioner(&class.provisioner),
+            attacher: attacher_of(&class.provisioner),
             // The resolver looks it up.
             key_store: SecretStore::Elsewhere,
             is_growable: class.allow_volume_expansion.unwrap_or(false),
@@ -114,6 +115,28 @@ fn is_local_provisioner(provisioner: &str) -> bool {
         "hostpath",
     ];
     LOCAL.iter().any(|part| provisioner.contains(part))
+}
+
+/// Who attaches the volumes of a provisioner. Those that keep their data on machines of the cluster, or lead
+/// to a server in a network, ask no cloud.
+fn attacher_of(provisioner: &str) -> Attacher {
+    const OF_CLUSTER: [&str; 9] = [
+        "rbd.csi.ceph.com",
+        "driver.longhorn.io",
+        "linstor.csi.linbit.com",
+        "csi-mayastor",
+        "cstor.csi.openebs.io",
+        "portworx",
+        "storageos",
+        "iscsi",
+        "nvmf",
+    ];
+    if is_local_provisioner(provisioner) {
+        return Attacher::Nobody;
+    }
+    let is_of_cluster = is_shared_provisioner(provisioner)
+        || OF_CLUSTER.iter().any(|part| provisioner.contains(part));
+    if is_of_cluster { Attacher::Cluster } else { Attacher::Cloud }
 }
 
 /// Provisioners whose volumes can be used in every zone.

@@ -3,14 +3,15 @@
 use model_api::action::{Action, Fenced, NodeWork};
 use model_api::blueprint::{Database, DatabaseManager, NodeSpec, Pooler};
 use model_api::kube::{PodTemplate, WorkloadKind};
-use model_api::{DatabaseId, NodeId, PoolerId, WorkloadId};
+use model_api::{AutoscalerId, DatabaseId, NodeId, PoolerId, WorkloadId};
 
 use super::nodes::pool_of;
 use super::{Resolver, look_up};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::document::{
     BadRolloutSpec, DrainSpec, FaultSpec, FenceSpec, GrowStorageSpec, HoldSpec, LiftGatesSpec,
-    NodesSpec, PausePoolerSpec, PodCrashSpec, RolloutSpec, ScaleSpec, SwitchoverSpec,
+    NodesSpec, PausePoolerSpec, PodCrashSpec, RolloutSpec, ScaleSpec, SetAutoscalerSpec,
+    SwitchoverSpec,
 };
 use crate::manifest::PODS_MAX;
 use crate::nearest::suggestion;
@@ -32,6 +33,10 @@ impl Resolver<'_> {
             FaultSpec::Suspend(spec) => self.hold(spec, true)?,
             FaultSpec::Resume(spec) => self.hold(spec, false)?,
             FaultSpec::LiftGates(spec) => self.lift_gates(spec)?,
+            FaultSpec::SetAutoscaler(spec) => self.set_autoscaler(spec)?,
+            FaultSpec::DeleteAutoscaler(spec) => {
+                Action::DeleteAutoscaler { autoscaler: self.autoscaler(&spec.autoscaler)? }
+            }
             FaultSpec::Drain(nodes) => Action::Drain(self.node_work(spec.kind(), nodes)?),
             FaultSpec::NodeUpgrade(nodes) => {
                 Action::NodeUpgrade(self.node_work(spec.kind(), nodes)?)
@@ -156,6 +161,37 @@ impl Resolver<'_> {
             self.report(Code::E0021, spec.replicas.span, message);
         }
         Some(Action::Scale { workload, replicas: spec.replicas.value })
+    }
+
+    fn autoscaler(&mut self, name: &Spanned<String>) -> Option<AutoscalerId> {
+        let autoscalers = self.blueprint.autoscalers.iter();
+        let names: Vec<String> =
+            autoscalers.map(|it| format!("{}/{}", it.namespace, it.name)).collect();
+        let idx = look_up("HorizontalPodAutoscaler", name, &names, self.diagnostics)?;
+        Some(AutoscalerId::from_index(idx))
+    }
+
+    fn set_autoscaler(&mut self, spec: &SetAutoscalerSpec) -> Option<Action> {
+        let autoscaler = self.autoscaler(&spec.autoscaler)?;
+        let former = &self.blueprint.autoscalers[autoscaler.index()];
+        let (was_min, was_max) = (former.min_replicas, former.max_replicas);
+        let limit = |stated: Option<Spanned<u32>>| {
+            stated.map(|it| i32::try_from(it.value).unwrap_or(i32::MAX))
+        };
+        let (min, max) = (limit(spec.min_replicas), limit(spec.max_replicas));
+        let place = spec.min_replicas.or(spec.max_replicas).map_or(spec.span, |it| it.span);
+        let (least, most) = (min.unwrap_or(was_min), max.unwrap_or(was_max));
+        let message = if min.is_none() && max.is_none() {
+            "neither `minReplicas` nor `maxReplicas` is changed".to_owned()
+        } else if most < 1 || least > most {
+            format!("an autoscaler from {least} to {most} replicas is refused by the API")
+        } else if most > i32::try_from(PODS_MAX).unwrap_or(i32::MAX) {
+            format!("at most {PODS_MAX} pods of a workload are simulated")
+        } else {
+            return Some(Action::SetAutoscaler { autoscaler, min, max });
+        };
+        self.report(Code::E0150, place, message);
+        None
     }
 
     fn hold(&mut self, spec: &HoldSpec, is_held: bool) -> Option<Action> {

@@ -127,6 +127,7 @@ impl Resolver<'_> {
             FaultSpec::ApiBalancerOutage(spec) => self.api_balancer(spec),
             FaultSpec::LeaderKill(spec) => self.leader_kill(spec),
             FaultSpec::ApiOutage(spec) => Self::api_outage(spec),
+            FaultSpec::CloudApiOutage(spec) => self.cloud_api_outage(spec),
             FaultSpec::ApiFlood(spec) => self.api_flood(spec),
             FaultSpec::SlowApi(spec) => self.slow_api(spec),
             FaultSpec::WebhookOutage(spec) => self.webhook_outage(spec),
@@ -139,6 +140,8 @@ impl Resolver<'_> {
             | FaultSpec::Suspend(_)
             | FaultSpec::Resume(_)
             | FaultSpec::LiftGates(_)
+            | FaultSpec::SetAutoscaler(_)
+            | FaultSpec::DeleteAutoscaler(_)
             | FaultSpec::Drain(_)
             | FaultSpec::NodeUpgrade(_)
             | FaultSpec::ControlPlaneUpgrade(_)
@@ -223,6 +226,7 @@ impl Resolver<'_> {
             | FaultSpec::ApiBalancerOutage(_)
             | FaultSpec::LeaderKill(_)
             | FaultSpec::ApiOutage(_)
+            | FaultSpec::CloudApiOutage(_)
             | FaultSpec::ApiFlood(_)
             | FaultSpec::SlowApi(_)
             | FaultSpec::WebhookOutage(_)
@@ -241,6 +245,8 @@ impl Resolver<'_> {
             | FaultSpec::Suspend(_)
             | FaultSpec::Resume(_)
             | FaultSpec::LiftGates(_)
+            | FaultSpec::SetAutoscaler(_)
+            | FaultSpec::DeleteAutoscaler(_)
             | FaultSpec::Drain(_)
             | FaultSpec::NodeUpgrade(_)
             | FaultSpec::ControlPlaneUpgrade(_)

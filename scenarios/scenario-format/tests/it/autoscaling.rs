@@ -1,11 +1,13 @@
 //! Horizontal autoscalers: what is filled in, what is refused, and where.
 
+use model_api::action::Action;
+use model_api::fault::FaultKind;
 use model_api::kube::{
     ContainerResourcePolicy, HorizontalPodAutoscaler, MetricSource, MetricSpec, MetricTarget,
     ScalingRules, SelectPolicy, UpdateMode,
 };
 use model_api::metric::RequestFigure;
-use model_api::{Blueprint, SimSpan};
+use model_api::{AutoscalerId, Blueprint, SimSpan};
 
 use crate::support::{load_all, said, web};
 
@@ -274,4 +276,39 @@ fn what_a_vertical_autoscaler_may_not_say() {
     let lost = vertical("  updatePolicy: {updateMode: 'Off'}\n").replace("name: web", "name: wbe");
     let said = said(&load_all(&web("").with("v.yaml", lost), &["web.yaml", "v.yaml"], &[]));
     assert!(said.iter().any(|one| one.contains("W0116")), "{said:?}");
+}
+
+#[test]
+fn limits_are_changed_within_what_the_api_takes() {
+    let faults = |spec: &str| {
+        let files = web(&format!("  faults: [{{{spec}}}]\n"))
+            .with("h.yaml", manifest("v2", "  minReplicas: 2\n  maxReplicas: 5\n"));
+        load_all(&files, &["web.yaml", "h.yaml"], &[])
+    };
+    let autoscaler = AutoscalerId(0);
+    let rows = [
+        (
+            "setAutoscaler: {autoscaler: shop/h, minReplicas: 4, at: 1m, for: 5m}",
+            Action::SetAutoscaler { autoscaler, min: Some(4), max: None },
+        ),
+        (
+            "setAutoscaler: {autoscaler: h, minReplicas: 6, maxReplicas: 9, at: 1m}",
+            Action::SetAutoscaler { autoscaler, min: Some(6), max: Some(9) },
+        ),
+        ("deleteAutoscaler: {autoscaler: shop/h, at: 1m}", Action::DeleteAutoscaler { autoscaler }),
+    ];
+    for (spec, wanted) in rows {
+        let loaded = faults(spec);
+        let resolved = loaded.resolved.unwrap_or_else(|| panic!("{:?}", loaded.diagnostics));
+        assert_eq!(resolved.faults.faults[0].kind, FaultKind::Action(wanted), "{spec}");
+    }
+    for (spec, code) in [
+        ("setAutoscaler: {autoscaler: shop/h, at: 1m}", "E0150"),
+        ("setAutoscaler: {autoscaler: shop/h, minReplicas: 6, at: 1m}", "E0150"),
+        ("setAutoscaler: {autoscaler: shop/h, maxReplicas: 0, at: 1m}", "E0150"),
+        ("setAutoscaler: {autoscaler: shop/g, minReplicas: 3, at: 1m}", "E0016"),
+    ] {
+        let lines = said(&faults(spec));
+        assert!(lines.iter().any(|line| line.contains(code)), "{spec}: {lines:?}");
+    }
 }

@@ -8,6 +8,7 @@ mod black_start;
 mod canaries;
 mod cluster;
 mod cluster_autoscaler;
+mod configuration;
 mod databases;
 mod explained;
 mod gateways;

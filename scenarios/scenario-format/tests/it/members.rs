@@ -70,6 +70,7 @@ fn faults_hit_one_member_unless_more_are_asked_for() {
         ControlPlaneFault::SlowDisk { pick, latency }
     );
     assert_eq!(fault("apiBalancerOutage: {at: 1m}"), ControlPlaneFault::ApiBalancerOutage);
+    assert_eq!(fault("cloudApiOutage: {at: 1m}"), ControlPlaneFault::CloudApiOutage);
 }
 
 #[test]

@@ -431,6 +431,44 @@ fn a_promise_of_static_stability_freezes_the_control_planes() {
     assert_eq!(frozen_count(both), 1);
 }
 
+#[test]
+fn the_control_plane_of_the_cloud_is_frozen_where_something_is_asked_of_it() {
+    let frozen = |more: &str, balancers: &str| {
+        let spec = format!(
+            "  freezeControlPlane: true\n{balancers}  faults:\n    \
+             - podCrash: {{name: crash, workload: shop/web, at: 10m, for: 5m}}\n"
+        );
+        let exposed = WEB.replace(
+            "  selector: {app: web}\n  ports",
+            "  type: LoadBalancer\n  selector: {app: web}\n  ports",
+        );
+        let files = web(&spec).with("web.yaml", format!("{exposed}{more}"));
+        let loaded = load_all(&files, &["web.yaml"], &[]);
+        let resolved = loaded.resolved.unwrap_or_else(|| panic!("{:?}", loaded.diagnostics));
+        let faults = resolved.faults.faults.into_iter();
+        faults.map(|it| it.name).filter(|name| name.contains("of the cloud")).collect::<Vec<_>>()
+    };
+    let claim = |class: &str| {
+        format!(
+            "---\napiVersion: storage.k8s.io/v1\nkind: StorageClass\nmetadata: {{name: own}}\n\
+             provisioner: {class}\n---\napiVersion: apps/v1\nkind: StatefulSet\n\
+             metadata: {{name: db, namespace: shop}}\nspec:\n  replicas: 1\n  serviceName: db\n  \
+             selector: {{matchLabels: {{app: db}}}}\n  template:\n    \
+             metadata: {{labels: {{app: db}}}}\n    \
+             spec: {{containers: [{{name: db, image: db:1}}]}}\n  volumeClaimTemplates:\n    \
+             - {{metadata: {{name: data}}, spec: {{storageClassName: own, accessModes: [ReadWriteOnce], \
+             resources: {{requests: {{storage: 1Gi}}}}}}}}\n"
+        )
+    };
+    let name = "control plane of the cloud frozen during crash";
+    let balancer = "  loadBalancers: [{service: shop/web, name: edge}]\n";
+    assert!(frozen("", "").is_empty());
+    assert_eq!(frozen("", balancer), [name]);
+    assert_eq!(frozen(&claim("cinder.csi.openstack.org"), ""), [name]);
+    assert!(frozen(&claim("rook-ceph.rbd.csi.ceph.com"), "").is_empty());
+    assert!(frozen(&claim("rancher.io/local-path"), "").is_empty());
+}
+
 /// What Helm runs once is no workload; what an installation leaves behind is there.
 #[test]
 fn helm_hooks_are_left_out_with_one_warning() {

@@ -35,7 +35,9 @@ impl<E> Story<'_, E> {
         let of_refused =
             |seen: &O| matches!(seen, O::EvictionRefused { pod, .. } if Some(*pod) == refused);
         let is_end = |seen: &O| match *seen {
-            O::DrainFailed { .. } | O::UpgradeRefused { .. } => rolled.is_none(),
+            O::DrainFailed { .. } | O::UpgradeRefused { .. } | O::UpgradeWaits { .. } => {
+                rolled.is_none()
+            }
             O::RolloutStalled { workload }
             | O::Canary { workload, fact: CanaryFact::RolledBack { .. } } => is_of(workload),
             O::PodCreationRefused { workload } | O::PodOverQuota { workload, .. } => {
@@ -199,6 +201,10 @@ impl<E> Story<'_, E> {
             O::MemberUpgraded { member } => {
                 format!("the control plane's member in {} is upgraded", self.member_zone(member))
             }
+            O::UpgradeWaits { member } => format!(
+                "the member in {} does not answer: no other one is upgraded until it does",
+                self.member_zone(member)
+            ),
             O::UpgradeRefused { node: id } => {
                 let origin = self.blueprint.nodes[id.index()].origin.object;
                 let text = format!("the kubelet of {} is too old for the new version", node(id));

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use model_api::observation::PendingWrite;
-use model_api::{DatabaseId, Observation, ServiceId, WorkloadId};
+use model_api::{BalancerId, DatabaseId, Observation, ServiceId, WorkloadId};
 use report_data::Explanation;
 
 use super::Story;
@@ -53,14 +53,36 @@ impl<E> Story<'_, E> {
             PendingWrite::Endpoints(id) => {
                 format!("the endpoints of {}", self.blueprint.service_name(id))
             }
+            PendingWrite::Listing(id) => {
+                format!("which pods of {} nodes have that booted", workload(id))
+            }
+            PendingWrite::Attachment(id) => {
+                format!("volumes of pods of {} on other nodes", workload(id))
+            }
+            PendingWrite::Machines(zone) => {
+                format!("new machines in {}", self.blueprint.zones[zone.index()].name)
+            }
+            PendingWrite::BalancerMachine(id) => {
+                let name = &self.blueprint.balancers[id.index()].name;
+                format!("another machine for load balancer {name}")
+            }
         };
-        format!("waits for the control plane: {what}")
+        let whose = match write {
+            PendingWrite::Machines(_) | PendingWrite::BalancerMachine(_) => {
+                "the control plane of the cloud"
+            }
+            _ => "the control plane",
+        };
+        format!("waits for {whose}: {what}")
     }
 
     /// Everything that answers of a Service need, as its profile says.
     fn needed_by(&self, service: ServiceId) -> Needed {
         let mut needed = Needed::default();
-        let mut open = vec![service];
+        // Requests come in through gateways, and through load balancers before these.
+        let loads = self.blueprint.loads.iter().filter(|load| load.service == service);
+        let mut open: Vec<ServiceId> = loads.filter_map(|load| load.via).collect();
+        open.push(service);
         while let Some(service) = open.pop() {
             if !needed.services.insert(service) {
                 continue;
@@ -75,6 +97,9 @@ impl<E> Story<'_, E> {
                 needed.databases.extend(profile.writes_to.iter().copied());
             }
         }
+        let balancers = self.blueprint.balancers.iter().enumerate();
+        let before = balancers.filter(|(_, it)| needed.services.contains(&it.service));
+        needed.balancers = before.map(|(idx, _)| BalancerId::from_index(idx)).collect();
         needed
     }
 }
@@ -85,6 +110,7 @@ struct Needed {
     services: BTreeSet<ServiceId>,
     workloads: BTreeSet<WorkloadId>,
     databases: BTreeSet<DatabaseId>,
+    balancers: BTreeSet<BalancerId>,
 }
 
 impl Needed {
@@ -92,11 +118,16 @@ impl Needed {
     fn has(&self, write: PendingWrite) -> bool {
         match write {
             PendingWrite::Endpoints(service) => self.services.contains(&service),
+            PendingWrite::BalancerMachine(balancer) => self.balancers.contains(&balancer),
+            // Whose pods would have come to them nobody knows.
+            PendingWrite::Machines(_) => true,
             PendingWrite::Unready(workload)
             | PendingWrite::Readiness(workload)
             | PendingWrite::Deletion(workload)
             | PendingWrite::Creation(workload)
             | PendingWrite::Binding(workload)
+            | PendingWrite::Listing(workload)
+            | PendingWrite::Attachment(workload)
             | PendingWrite::Scale(workload) => self.workloads.contains(&workload),
         }
     }

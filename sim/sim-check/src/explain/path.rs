@@ -114,14 +114,23 @@ impl<E> Story<'_, E> {
     fn heads(&self, record: &EventRecord<E>) -> Vec<Told> {
         let told = self.by_cause.get(&record.id).map_or(&[][..], Vec::as_slice);
         let told = told.iter().filter(|told| told.at == record.at);
-        let has_words = |told: &&Told| self.sentence(&told.observation).is_some();
+        let has_words = |told: &&Told| {
+            volumes_told(told).is_none() && self.sentence(&told.observation).is_some()
+        };
         let is_fault = |told: &&Told| matches!(told.observation, Observation::FaultStruck { .. });
         let fault = told.clone().find(is_fault);
         let is_eviction = |told: &&Told| matches!(told.observation, Observation::PodEvicted { .. });
         let main = told.clone().find(is_eviction).or_else(|| told.clone().find(has_words));
         let first = main.filter(|first| Some(*first) != fault);
-        fault.into_iter().chain(first).copied().collect()
+        let volumes = told.filter_map(volumes_told);
+        fault.into_iter().chain(first).copied().chain(volumes).collect()
     }
+}
+
+/// The moment at which volumes are attached, which is known when the attach begins.
+fn volumes_told(told: &Told) -> Option<Told> {
+    let Observation::PodVolumesExpected { at_ns, .. } = told.observation else { return None };
+    Some(Told { at: SimTime::from_nanos(at_ns), observation: told.observation })
 }
 
 /// What a way is about.

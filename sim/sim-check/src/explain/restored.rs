@@ -16,8 +16,14 @@ impl<E> Story<'_, E> {
         };
         let records = self.journal.observations().iter();
         let reverted = records.filter(|record| match record.observation {
-            Observation::WorkloadReverted { workload, .. } => {
-                record.at <= until && is_behind(workload)
+            Observation::WorkloadReverted { workload, .. }
+            | Observation::ConfigurationReverted { workload, .. }
+            | Observation::VolumeOrphaned { workload, .. }
+            | Observation::ClaimLost { workload, .. } => record.at <= until && is_behind(workload),
+            Observation::AutoscalerReverted { autoscaler, .. } => {
+                let spec = &self.blueprint.autoscalers[autoscaler.index()];
+                let target = self.blueprint.horizontal_target(spec);
+                record.at <= until && target.is_some_and(is_behind)
             }
             _ => false,
         });
@@ -47,6 +53,36 @@ impl<E> Story<'_, E> {
                 let field = if from == to { "spec.template" } else { "spec.replicas" };
                 let origin = &self.blueprint.workloads[workload.index()].origin;
                 return Some((text, Some(origin.of(field))));
+            }
+            Observation::AutoscalerReverted { autoscaler, min, max, exists } => {
+                let spec = &self.blueprint.autoscalers[autoscaler.index()];
+                let name = format!("{}/{}", spec.namespace, spec.name);
+                let text = if exists {
+                    format!("the autoscaler {name} goes from {min} to {max} replicas again")
+                } else {
+                    format!("the autoscaler {name} is gone again")
+                };
+                return Some((text, Some(spec.origin.of("spec.minReplicas"))));
+            }
+            Observation::ConfigurationReverted { workload, is_there } => {
+                let name = self.blueprint.workload_name(workload);
+                if is_there {
+                    format!("a Secret or ConfigMap of {name} that was deleted is there again")
+                } else {
+                    format!("a Secret or ConfigMap of {name} that was made since is missing again")
+                }
+            }
+            Observation::VolumeOrphaned { workload, ordinal } => {
+                let name = self.blueprint.workload_name(workload);
+                format!("nobody knows the volumes that pod {ordinal} of {name} got since")
+            }
+            Observation::ClaimLost { workload, ordinal } => {
+                let name = self.blueprint.workload_name(workload);
+                format!("claims of pod {ordinal} of {name} are back whose volumes are no more")
+            }
+            Observation::PodVolumeMissing { workload, .. } => {
+                let name = self.blueprint.workload_name(workload);
+                format!("a pod of {name} waits for volumes that are no more")
             }
             _ => return None,
         };

@@ -54,7 +54,9 @@ impl Rig<'_> {
             Operation::Autoscaler(id, to) => {
                 self.cluster.change_autoscaler(*id, to.as_ref().clone(), ctx);
             }
-            Operation::DeleteAutoscaler(id) => self.cluster.delete_autoscaler(*id),
+            Operation::DeleteAutoscaler(id) => {
+                self.cluster.set_autoscaler_exists(*id, false, ctx);
+            }
             Operation::Evict(which) => {
                 for pod in self.pods(which, false) {
                     self.cluster.evict(pod, ctx);

@@ -15,9 +15,9 @@ use crate::horizontal_pod_autoscaler::{Selector, request_of};
 
 /// What is worked out of an autoscaler once.
 #[derive(Debug)]
-pub(super) struct ScalerTable {
+pub(in crate::cluster) struct ScalerTable {
     /// With those of its metrics that take part.
-    pub(super) spec: HorizontalPodAutoscaler,
+    pub(in crate::cluster) spec: HorizontalPodAutoscaler,
     pub(super) workload: WorkloadId,
     /// Of its metrics, in their order.
     pub(super) metrics: Vec<MetricTable>,
@@ -27,7 +27,7 @@ pub(super) struct ScalerTable {
 
 /// What is worked out of a metric once.
 #[derive(Debug)]
-pub(super) enum MetricTable {
+pub(in crate::cluster) enum MetricTable {
     /// CPU of pods, or of a container.
     Cpu {
         /// What a pod requests of it, or who requests nothing.

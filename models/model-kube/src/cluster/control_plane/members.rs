@@ -179,6 +179,7 @@ impl Cluster {
         self.refresh_connections(ctx);
         self.refresh_balancer(ctx);
         self.note_servers(ctx);
+        self.note_members_for_upgrade(ctx);
         self.refresh_overload(ctx);
         self.settle(ctx);
     }

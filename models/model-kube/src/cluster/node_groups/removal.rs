@@ -83,12 +83,12 @@ impl Cluster {
         let (now, eviction_time) = (ctx.now(), options.max_pod_eviction_time);
         let grace_max = options.max_graceful_termination;
         let next = match removal.step {
-            Step::Tainted if !removal.is_drain => return self.finish_removal(place, ctx),
+            Step::Tainted if !removal.is_drain => return self.end_removal(place, ctx),
             Step::Tainted => self.evict_all(node, now + eviction_time, grace_max, ctx),
             Step::Evicting(until) => self.evict_all(node, until, grace_max, ctx),
             Step::Stopping(until) => {
                 if self.nodes[node.index()].pods.iter().all(|pod| self.ends_with_node(*pod)) {
-                    return self.finish_removal(place, ctx);
+                    return self.end_removal(place, ctx);
                 }
                 (now < until).then_some((Step::Stopping(until), POLL))
             }
@@ -154,6 +154,19 @@ impl Cluster {
         }
         let kind = self.blueprint.workloads[state.workload.index()].kind.name();
         is_daemon_set_pod(Some(kind), &self.tables.template_of(state).template.annotations)
+    }
+
+    /// Nothing of a node is left but its machine, which the cloud is asked to delete.
+    fn end_removal<E, R>(&mut self, place: usize, ctx: &mut Context<'_, E, R>)
+    where
+        E: Copy + From<KubeEvent>,
+        R: Recorder<Observation>,
+    {
+        if self.is_cloud_away {
+            let node = self.node_groups.removals[place].node;
+            return self.fail_removal(node, ctx);
+        }
+        self.finish_removal(place, ctx);
     }
 
     /// The machine goes, and the Node object with it.

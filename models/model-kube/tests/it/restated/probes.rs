@@ -18,6 +18,7 @@ fn probe() -> impl Strategy<Value = Probe> {
             timeout: SimSpan::from_secs(1),
             success_threshold: successes,
             failure_threshold: failures,
+            termination_grace: None,
         }
     })
 }

@@ -21,6 +21,7 @@ pub(super) fn pod_spec(name: &str, rest: &[&str]) -> PodSpec {
             timeout: SimSpan::from_secs(1),
             success_threshold: 1,
             failure_threshold: 3,
+            termination_grace: None,
         })
     };
     let mebibytes = |name: &str| {

@@ -50,6 +50,26 @@ fault_record! {
 }
 
 fault_record! {
+    /// A HorizontalPodAutoscaler gets other limits.
+    pub struct SetAutoscalerSpec("setAutoscaler") {
+        /// Which, as `namespace/name`.
+        autoscaler: Spanned<String>,
+        /// `minReplicas` from now on.
+        min_replicas: Option<Spanned<u32>>,
+        /// `maxReplicas` from now on.
+        max_replicas: Option<Spanned<u32>>,
+    }
+}
+
+fault_record! {
+    /// A HorizontalPodAutoscaler is deleted.
+    pub struct DeleteAutoscalerSpec("deleteAutoscaler") {
+        /// Which, as `namespace/name`.
+        autoscaler: Spanned<String>,
+    }
+}
+
+fault_record! {
     /// A Deployment, a Job or a CronJob.
     pub struct HoldSpec("suspend") {
         /// Which, as `namespace/name`.

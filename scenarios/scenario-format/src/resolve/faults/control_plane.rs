@@ -3,7 +3,7 @@
 use model_api::SimSpan;
 use model_api::control_plane::MemberPart;
 use model_api::fault::{ApiFlood, ControlPlaneFault, FaultKind, MemberPick, PriorityLevel};
-use model_api::kube::{SourceKind, registry_host};
+use model_api::kube::{SourceKind, asks_cloud, registry_host};
 
 use super::super::{Resolver, look_up};
 use crate::diagnostic::{Code, Diagnostic};
@@ -92,6 +92,14 @@ impl Resolver<'_> {
 
     pub(super) fn api_outage(_: &PlainFaultSpec) -> FaultKind {
         FaultKind::ControlPlane(ControlPlaneFault::ApiOutage)
+    }
+
+    pub(super) fn cloud_api_outage(&mut self, spec: &PlainFaultSpec) -> FaultKind {
+        if !asks_cloud(&self.blueprint) {
+            let message = "nothing here asks the cloud: no load balancer, no node pool with `autoscaling`, no volume of it";
+            self.report(Code::W0129, spec.span, message);
+        }
+        FaultKind::ControlPlane(ControlPlaneFault::CloudApiOutage)
     }
 
     pub(super) fn api_flood(&mut self, spec: &ApiFloodSpec) -> FaultKind {

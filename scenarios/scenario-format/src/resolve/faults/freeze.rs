@@ -8,24 +8,30 @@ use model_api::{FaultId, SimSpan};
 /// Adds to each fault of machines, pods or load, the loss of a zone or region among them, an outage
 /// of the API that begins with it and lasts as long; until the end of the run, when it has no end.
 /// With the API, controllers, the scheduler, autoscalers and operators of databases decide nothing.
+/// Where the platform asks the control plane of a cloud for something, that answers nothing either.
 ///
 /// Actions go through the API, and what harms copies, keys and accounts only takes no machine away:
 /// with both nothing is frozen.
-pub(in super::super) fn freeze(faults: &mut Vec<Fault>) {
+pub(in super::super) fn freeze(faults: &mut Vec<Fault>, asks_cloud: bool) {
     for idx in 0..faults.len() {
         let fault = &faults[idx];
         if !takes_machines_or_load(&fault.kind) {
             continue;
         }
         let condition = Condition::FaultStarted(FaultId::from_index(idx));
-        let frozen = Fault {
-            name: format!("control plane frozen during {}", fault.name),
-            kind: FaultKind::ControlPlane(ControlPlaneFault::ApiOutage),
+        let frozen = |whose: &str, kind| Fault {
+            name: format!("{whose} frozen during {}", fault.name),
+            kind: FaultKind::ControlPlane(kind),
             start: Start::When { condition, delay: SimSpan::ZERO },
             duration: fault.duration,
             origin: fault.origin.clone(),
         };
-        faults.push(frozen);
+        let of_cluster = frozen("control plane", ControlPlaneFault::ApiOutage);
+        let of_cloud = frozen("control plane of the cloud", ControlPlaneFault::CloudApiOutage);
+        faults.push(of_cluster);
+        if asks_cloud {
+            faults.push(of_cloud);
+        }
     }
 }
 
@@ -70,7 +76,7 @@ mod tests {
             origin: Origin::default(),
         };
         let mut faults = vec![fault];
-        freeze(&mut faults);
+        freeze(&mut faults, false);
         faults.len() > 1
     }
 
