@@ -94,8 +94,9 @@ pub(crate) struct Instance {
     pub(crate) deaf_until: SimTime,
     /// It was told to end, and waits for the sessions that it has: nobody else gets one.
     pub(crate) is_closing: bool,
-    /// Clients that were connected when it stood still wait for its answers.
-    pub(crate) has_old_sessions: bool,
+    /// Share of the clients that are connected to it wherever the Service leads, in parts per million: they
+    /// wait for what stood still, or have sessions that a smart shutdown lets go on.
+    pub(crate) old_sessions_ppm: u32,
     /// Its volume is new: it has nothing of the database.
     pub(crate) is_empty: bool,
     /// It copies another one.
@@ -166,7 +167,7 @@ impl Default for Instance {
             paused_since: None,
             deaf_until: SimTime::ZERO,
             is_closing: false,
-            has_old_sessions: false,
+            old_sessions_ppm: 0,
             is_empty: false,
             cloning: None,
             is_stalled: false,

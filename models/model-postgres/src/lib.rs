@@ -87,7 +87,8 @@
 //! never does. Lease: `spec.primaryLease`, a gate for promotion and not a fence (release notes of
 //! 1.30). `wal_receiver_timeout` and `wal_sender_timeout` 5 s: `pkg/postgres/configuration.go`.
 //! The rest is in [`Parameters`]; assumptions of this crate are [`WAL_SHIPPING_BYTES_PER_SECOND`],
-//! [`ARCHIVE_FETCH_BYTES_PER_SECOND`], [`REATTACH`], [`REWIND`], [`FAST_SHUTDOWN`] and [`VOLUME_GROWTH`].
+//! [`ARCHIVE_FETCH_BYTES_PER_SECOND`], [`REATTACH`], [`REWIND`], [`FAST_SHUTDOWN`], [`VOLUME_GROWTH`] and
+//! [`PATIENT_PPM`].
 //!
 //! # Invariants
 //! - One instance is open for writes, or none; two only while one of them is cut off.
@@ -149,6 +150,7 @@ pub use patroni::Freeze;
 pub use patroni::decision::{
     Action, Fitness, Lock, Peer, Postgres, Step, Turn, fitness, next_step,
 };
+pub use paused::PATIENT_PPM;
 pub use pooler::next_login;
 pub use stake::Seat;
 pub use update::{Lack, UpdateStep, UpdateView, next_update};

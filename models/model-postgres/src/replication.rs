@@ -53,7 +53,7 @@ impl Cluster {
         instance.link = Link::Broken;
         instance.fork = None;
         instance.behind_since = None;
-        (instance.is_outrun, instance.has_old_sessions) = (false, false);
+        (instance.is_outrun, instance.old_sessions_ppm) = (false, 0);
         // It is primary again: its own archiver goes on.
         self.hand_in_log(port, ordinal);
     }
@@ -77,7 +77,7 @@ impl Cluster {
         }
         port.cancel(self.at(primary).isolation);
         let instance = self.at_mut(primary);
-        (instance.is_open, instance.has_old_sessions) = (false, false);
+        (instance.is_open, instance.old_sessions_ppm) = (false, 0);
         instance.received = written;
         if instance.fork.is_none() {
             instance.behind_since = instance.writer.left(written.committed_at);
@@ -334,7 +334,8 @@ impl Cluster {
             return None;
         }
         // The Service leads away from one that stood still and was replaced.
-        let is_left = |primary: u8| primary != self.current && self.at(primary).has_old_sessions;
+        let is_left =
+            |primary: u8| primary != self.current && self.at(primary).old_sessions_ppm > 0;
         let reaches = |&primary: &u8| {
             self.at(primary).is_open
                 && !self.at(primary).is_closing

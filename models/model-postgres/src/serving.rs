@@ -41,7 +41,7 @@ impl Cluster {
                 && self.at(old).is_closing
             {
                 // A smart shutdown waits for the sessions that it has, wherever the Service leads.
-                self.at_mut(old).has_old_sessions = true;
+                self.at_mut(old).old_sessions_ppm = FULL_RATE_PPM;
             }
             self.backend = Some((self.current, pod));
             self.backend_count += 1;
@@ -87,6 +87,9 @@ impl Cluster {
 
     /// Sets at which rate each instance commits and tells what changed.
     ///
+    /// Every client has one connection, and what it commits counts on the side that this one reaches: where two
+    /// take writes, the rates of both are that of all clients together.
+    ///
     /// Simplified: clients stand in all zones alike, so that an isolated primary goes on with the
     /// share of its zone; clients elsewhere count as unable to write then.
     pub(crate) fn settle_writes(&mut self, port: &mut impl Port) {
@@ -105,14 +108,14 @@ impl Cluster {
             let takes = can_commit || self.lets_wait(ordinal);
             if is_asked && !self.is_frozen(ordinal) {
                 // Whoever was connected when it stood still is one of its clients again.
-                self.at_mut(ordinal).has_old_sessions = false;
+                self.at_mut(ordinal).old_sessions_ppm = 0;
             }
-            let is_asked = is_asked || self.has_direct_clients || self.at(ordinal).has_old_sessions;
-            let rate_ppm = match (takes, is_asked, is_isolated) {
-                (true, true, _) => self.load_ppm,
-                (true, false, true) => share_of(self.load_ppm, self.setup.zone_share_ppm),
-                _ => 0,
+            let clients_ppm = match (is_asked, self.has_direct_clients) {
+                (true, _) => FULL_RATE_PPM.saturating_sub(self.kept_from(port, ordinal)),
+                (false, true) => FULL_RATE_PPM,
+                (false, false) => self.kept_ppm(ordinal, is_isolated),
             };
+            let rate_ppm = if takes { share_of(self.load_ppm, clients_ppm) } else { 0 };
             if self.at(ordinal).is_open {
                 let limit_ns = (!can_commit).then(|| self.waiting_limit(ordinal, now));
                 let stood = self.at(ordinal).writer.stands(now);
@@ -123,6 +126,30 @@ impl Cluster {
             }
         }
         self.tell_writes(port, is_serving, writable_count);
+    }
+
+    /// Share of the clients that an instance keeps although the Service does not lead them to it.
+    fn kept_ppm(&self, ordinal: u8, is_isolated: bool) -> u32 {
+        let of_zone = if is_isolated { self.setup.zone_share_ppm } else { 0 };
+        match self.at(ordinal).old_sessions_ppm {
+            0 => of_zone,
+            old if is_isolated => old.min(of_zone),
+            old => old,
+        }
+    }
+
+    /// Share of the clients that others keep from an instance that the Service leads to. Those of an isolated
+    /// zone are kept while something there takes what they write.
+    fn kept_from(&self, port: &impl Port, ordinal: u8) -> u32 {
+        let now = port.now();
+        let others = self.ordinals().filter(|it| *it != ordinal && self.at(*it).is_open);
+        let kept = others.map(|other| {
+            let is_isolated = port.is_isolated(self.at(other).zone);
+            let takes = self.can_commit(other, now) || self.lets_wait(other);
+            let has_old = self.at(other).old_sessions_ppm > 0;
+            if takes || has_old { self.kept_ppm(other, is_isolated) } else { 0 }
+        });
+        kept.sum()
     }
 
     /// Clients commit at another rate from now on.

@@ -160,6 +160,7 @@ proptest! {
             };
             let result = case.run(&script, 4_000_000);
             let told = (result.acknowledged_ns, result.unknown_ns, result.waiting_ns);
+            prop_assert!(result.rate_most_ppm <= 1_000_000, "{}", result.text());
             let found = (result.readable_ns, result.lost_ns(), result.unknown());
             prop_assert!(
                 result.adds_up(script.len() as u64 * 2),

@@ -517,6 +517,7 @@ impl Case {
             acknowledged_ns,
             unknown_ns,
             waiting_ns,
+            rate_most_ppm: world.ledger.rate_most_ppm,
             is_whole: world.databases.is_whole(DATABASE),
         }
     }
@@ -538,6 +539,8 @@ pub(crate) struct Run {
     pub(crate) unknown_ns: u64,
     /// What waits at the end.
     pub(crate) waiting_ns: u64,
+    /// The most that all clients committed at together, of the configured rate.
+    pub(crate) rate_most_ppm: u64,
     /// Every instance has its place at the end.
     pub(crate) is_whole: bool,
 }
