@@ -82,6 +82,7 @@ mod probing;
 mod proxies;
 mod queue;
 mod quotas;
+mod rebuild;
 mod relists;
 mod restore;
 mod rollouts;

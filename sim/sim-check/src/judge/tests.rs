@@ -468,6 +468,7 @@ fn a_live_copy_that_takes_over_is_not_back_at_once() {
         loss_max_at: SimTime::ZERO,
         back_max: MINUTE * minutes,
         back_max_at: SimTime::ZERO,
+        back_slack: SimSpan::ZERO,
         is_loss_bound: false,
         takes_over,
     };
