@@ -43,6 +43,8 @@ pub(crate) struct Way {
     pub(crate) place: PlaceId,
     /// Nothing but the lock of that place kept them from being deleted, for so long each.
     pub(crate) only_locked_for: Option<SimSpan>,
+    /// Whoever deletes them is gone with what was struck.
+    pub(crate) is_deleter_gone: bool,
 }
 
 impl Way {
@@ -97,6 +99,7 @@ pub(crate) fn way(
         empty_until: gaps[best.to.index()].back_at,
         place: best.to,
         only_locked_for: None,
+        is_deleter_gone: false,
     })
 }
 
@@ -253,8 +256,12 @@ impl<'a> Cursor<'a> {
             self.left -= 1;
             let copy = &copies[self.left];
             // Copies of a policy go in the order in which they were made: all older ones are gone too.
-            let is_gone = copy.expires_at < self.question.read_at
-                || copy.pruned_at < self.question.pruned_from;
+            let kept_until = match self.way.is_deleter_gone {
+                true => self.question.struck_at,
+                false => self.question.read_at,
+            };
+            let is_gone =
+                copy.expires_at < kept_until || copy.pruned_at < self.question.pruned_from;
             if is_gone {
                 self.left = 0;
                 return;

@@ -107,7 +107,7 @@ pub struct ExposureStretch {
     pub back_max_at: SimTime,
     /// The loss is no more than that, and may be less: who goes on is not known yet.
     pub is_loss_bound: bool,
-    /// A live copy takes over. How soon is not foretold, and no part of the time to be back.
+    /// A live copy takes over. How soon is not worked out, and no part of the time to be back.
     pub takes_over: bool,
 }
 
