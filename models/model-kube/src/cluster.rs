@@ -486,6 +486,9 @@ impl ClusterPlan {
         let tables = Arc::new(Tables::of(&blueprint, templates, &mut cache));
         for template in &tables.templates {
             volumes::foresee(&blueprint, &template.claims_of_one_pod, &mut cache);
+            if !template.limits.is_empty() {
+                cache.volumes(template.limits.clone());
+            }
         }
         if tables.early_claims.iter().any(|claims| claims.len() > 1) {
             volumes::foresee_two_zones(&blueprint, &mut cache);

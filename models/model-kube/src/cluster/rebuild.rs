@@ -57,6 +57,11 @@ impl Cluster {
         }
     }
 
+    /// Whether pods of a workload wait for their data.
+    pub fn awaits_data(&self, workload: WorkloadId) -> bool {
+        self.workloads[workload.index()].awaits_data
+    }
+
     /// The data of a workload is there: its pods may be bound.
     pub fn release_data<E, R>(&mut self, workload: WorkloadId, ctx: &mut Context<'_, E, R>)
     where
