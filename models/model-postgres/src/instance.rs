@@ -107,6 +107,8 @@ pub(crate) struct Instance {
     pub(crate) is_diverged: bool,
     /// It went without a word: until then its primary takes its connection for alive.
     pub(crate) ghost_until: SimTime,
+    /// Which primary that is.
+    pub(crate) ghost_of: u8,
     /// As a primary, it waits until then for a silent standby that has priority.
     pub(crate) silent_until: SimTime,
     /// What it committed, as a primary.
@@ -173,6 +175,7 @@ impl Default for Instance {
             is_stalled: false,
             is_diverged: false,
             ghost_until: SimTime::ZERO,
+            ghost_of: 0,
             silent_until: SimTime::ZERO,
             writer: Writer::default(),
             acknowledged: Mark::default(),

@@ -168,9 +168,14 @@ impl Cluster {
         let count = self.at(ordinal).attach_count;
         let range = port.parameters().watch_latency;
         let span = port.draw(self.key_of(ordinal), AWAKENING, count, range);
+        if self.at(ordinal).is_closing && !port.is_pending(self.at(ordinal).isolation) {
+            // It was to have ended meanwhile.
+            let event = PgEvent::IsolationDue { database: self.setup.id, ordinal };
+            self.at_mut(ordinal).isolation = port.timer_at(now, event);
+        }
         let instance = self.at_mut(ordinal);
         instance.attach_count += 1;
-        instance.is_closing = is_ended;
+        instance.is_closing |= is_ended;
         instance.deaf_until = now.saturating_add(span);
         let until = instance.deaf_until;
         port.timer_at(until, PgEvent::SilenceOver { database: self.setup.id });

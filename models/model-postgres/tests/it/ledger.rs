@@ -29,6 +29,8 @@ pub(crate) struct Ledger {
     waiting_ns: Vec<u64>,
     /// By instance: it stands still, and its clients wait for it.
     has_old_sessions: Vec<bool>,
+    /// By instance: it was told to end while its zone was cut off, and whoever is beside it stays.
+    ends_beside: Vec<bool>,
     /// What all of them commit at together, at most.
     pub(crate) rate_most_ppm: u64,
     /// Where the Service leads.
@@ -45,6 +47,7 @@ impl Ledger {
             rates: vec![(0, false); instances],
             waiting_ns: vec![0; instances],
             has_old_sessions: vec![false; instances],
+            ends_beside: vec![false; instances],
             rate_most_ppm: 0,
             backend: 0,
             are_cut: [false; 3],
@@ -96,10 +99,14 @@ impl Ledger {
                 is_old && is_open && !is_asked
             };
             is_written.push((is_open, is_silent));
+            let is_cut = self.are_cut[zone.index()];
+            self.ends_beside[idx] =
+                databases.is_ending(DATABASE, ordinal) && (self.ends_beside[idx] || is_cut);
             let of_zone = if self.are_cut[zone.index()] { FULL_PPM / 3 } else { FULL_PPM };
             // Whoever the Service leads to has the clients that nobody else has.
             kept[idx] = match (is_open || is_silent, self.has_old_sessions[idx]) {
                 (true, true) => u64::from(PATIENT_PPM).min(of_zone),
+                (true, false) if self.ends_beside[idx] => FULL_PPM / 3,
                 (true, false) if is_open && !is_asked && of_zone < FULL_PPM => of_zone,
                 _ => 0,
             };

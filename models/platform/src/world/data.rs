@@ -11,7 +11,7 @@
 //! of the pods of a region that is built again is in `rebuild.rs`.
 //!
 //! Simplified: a database that was restored because all of its instances are gone serves without pods
-//! of its own; the cluster model does not place new ones.
+//! of its own, unless the whole platform was built again; the cluster model does not place new ones.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -34,7 +34,7 @@ pub(super) struct DataState {
     pub(super) backups: Backups,
     pub(super) notices: Vec<BackupNotice>,
     /// By database: the data set that it is.
-    sets: Vec<Option<DataSetId>>,
+    pub(super) sets: Vec<Option<DataSetId>>,
     /// By database: PostgreSQL takes writes.
     is_postgres_writable: Vec<bool>,
     /// By database: its content is wrong, so that nobody may write.
@@ -382,6 +382,10 @@ impl World {
     ) {
         let idx = database.index();
         self.data.is_held[idx] = false;
+        if self.start_instances(database, ctx) {
+            self.tell_lost(database, lost, ctx);
+            return;
+        }
         if !self.data.is_postgres_writable[idx] {
             self.data.is_restored[idx] = true;
             if let Some(data_set) = self.data.sets[idx] {

@@ -4,11 +4,12 @@
 //! there, where a backup of it is known, and declared anew from Git where none is. Then controllers create all
 //! pods anew. Those whose volumes are restored wait for them, and for what those are restored after.
 //!
-//! Simplified: instances of databases are not made anew: what was restored serves in their place. Storage pools
-//! are not built again, and what stands on them stays stopped.
+//! A database is there again when its pods run on what was restored: the first of them, and the others copy it.
+//!
+//! Simplified: storage pools are not built again, and what stands on them stays stopped.
 
 use model_api::backup::DataSetKind;
-use model_api::{DataSetId, Observation, WorkloadId};
+use model_api::{DataSetId, DatabaseId, Observation, WorkloadId};
 use sim_kernel::{Context, Recorder};
 
 use super::World;
@@ -34,6 +35,22 @@ impl World {
             self.data.site = Site::Built;
         }
         self.bring_up(ctx);
+    }
+
+    /// A database is restored where pods run again: those of its instances start on that. Where none do, what
+    /// was restored serves in their place.
+    pub(super) fn start_instances<R: Recorder<Observation>>(
+        &mut self,
+        database: DatabaseId,
+        ctx: &mut Context<'_, Event, R>,
+    ) -> bool {
+        let workload = self.blueprint.databases[database.index()].workload;
+        if self.data.site != Site::Whole || !self.cluster.awaits_data(workload) {
+            return false;
+        }
+        self.databases.restore(database, ctx, &mut self.pg_notices);
+        self.cluster.release_data(workload, ctx);
+        true
     }
 
     /// Starts what ran there, as soon as the state of the API is there.
@@ -63,7 +80,14 @@ impl World {
             })
             .chain(self.blueprint.databases.iter().map(|it| it.workload))
             .collect();
+        self.databases.rebuild_zones();
         self.cluster.rebuild(&awaiting, ctx);
+        for idx in 0..self.blueprint.databases.len() {
+            let is_there = |it: DataSetId| !self.data.backups.is_lost(it);
+            if self.data.sets[idx].is_some_and(is_there) {
+                self.start_instances(DatabaseId::from_index(idx), ctx);
+            }
+        }
         for idx in 0..self.blueprint.zones.len() {
             self.tell_zone(model_api::ZoneId::from_index(idx), false, ctx);
         }
