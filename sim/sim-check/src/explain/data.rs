@@ -1,7 +1,7 @@
 //! Losses of data and restores, in words.
 
 use model_api::backup::DisasterClass;
-use model_api::observation::{BackupFact, ExposureStretch};
+use model_api::observation::BackupFact;
 use model_api::{DataSetId, Observation, SourceRef};
 use report_data::{Explanation, Part, Step};
 use sim_kernel::{EventId, SimSpan, SimTime};

@@ -470,6 +470,7 @@ fn a_live_copy_that_takes_over_is_not_back_at_once() {
         back_max_at: SimTime::ZERO,
         back_slack: SimSpan::ZERO,
         is_loss_bound: false,
+        sure_loss_max: SimSpan::ZERO,
         takes_over,
     };
     use DisasterClass as Class;
@@ -489,5 +490,68 @@ fn a_live_copy_that_takes_over_is_not_back_at_once() {
         let (found, reason) = back_from(class, kind, seen);
         assert_eq!(found, verdict, "{class:?} {kind:?} {seen:?}: {reason}");
         assert!(reason.contains(word) && !reason.contains("longer horizon"), "{reason}");
+    }
+}
+
+/// The verdict about what a zone would cost at most, and for sure.
+#[test]
+fn a_bound_alone_breaks_no_promise() {
+    let cases = [
+        (2, 2, false, Verdict::Violated),
+        (2, 2, true, Verdict::Violated),
+        (2, 0, true, Verdict::Inconclusive),
+        (1, 0, true, Verdict::Held),
+    ];
+    for (most, sure, is_loss_bound, verdict) in cases {
+        let seen = crate::Exposure {
+            loss_max: MINUTE * most,
+            loss_max_at: SimTime::ZERO,
+            back_max: SimSpan::ZERO,
+            back_max_at: SimTime::ZERO,
+            back_slack: SimSpan::ZERO,
+            is_loss_bound,
+            sure_loss_max: MINUTE * sure,
+            takes_over: true,
+        };
+        let limit = Limit { comparison: Comparison::LessOrEqual, value: MINUTE };
+        let promise = DataPromise::Loss { class: DisasterClass::Zone, limit };
+        let promise = Promise::Data { data_set: DataSetId(0), promise };
+        let (mut blueprint, mut measures) = run(&promise, (10, 11));
+        blueprint.protection.data_sets.push(crate::fixture::data_set());
+        let mut data = crate::DataMeasures::default();
+        data.exposures[DisasterClass::Zone as usize] = Some(seen);
+        measures.data = vec![data];
+        let found = judge(&guarantee(promise, None), &[measures], &blueprint);
+        assert_eq!(found.verdict, verdict, "{most} {sure} {is_loss_bound}: {}", found.reason);
+    }
+}
+
+/// What was found by trying holds with what may come between two strikes.
+#[test]
+fn strikes_that_were_tried_may_leave_a_promise_open() {
+    let secs = SimSpan::from_secs;
+    for (longest, slack, verdict) in [
+        (secs(55), secs(2), Verdict::Held),
+        (secs(59), secs(2), Verdict::Inconclusive),
+        (secs(59), SimSpan::MAX, Verdict::Inconclusive),
+        (secs(61), SimSpan::MAX, Verdict::Violated),
+    ] {
+        let seen = crate::Exposure {
+            loss_max: SimSpan::ZERO,
+            loss_max_at: SimTime::ZERO,
+            back_max: SimSpan::ZERO,
+            back_max_at: SimTime::ZERO,
+            back_slack: SimSpan::ZERO,
+            is_loss_bound: false,
+            sure_loss_max: SimSpan::ZERO,
+            takes_over: true,
+        };
+        let mut data = crate::DataMeasures::default();
+        data.exposures[DisasterClass::Zone as usize] = Some(seen);
+        data.note_takeover(DisasterClass::Zone, (longest, SimTime::ZERO), slack);
+        let seen = data.exposures[DisasterClass::Zone as usize].expect("it was put there");
+        let kind = DataSetKind::Database(DatabaseId(0));
+        let (found, reason) = back_from(DisasterClass::Zone, kind, seen);
+        assert_eq!(found, verdict, "{longest:?} {slack:?}: {reason}");
     }
 }
