@@ -734,4 +734,13 @@ codes! {
     W0398 "a quota with scopes, which is not played"
         "A quota with scopes counts some pods only: those of a priority class, those with a deadline. A run refuses none for it."
         "Nothing; or leave the scopes out if the quota is meant for all pods."
+    W0415 "base backups without the log that belongs to them"
+        "A base backup is made while the database is written to, and holds no moment by itself: to start from it PostgreSQL needs the log from its start to its end. With isWALArchiver: false nobody stores that, so that the backups succeed and restore nothing. A run makes none of them."
+        "Set isWALArchiver: true for the plugin barman-cloud.cloudnative-pg.io in the Cluster."
+    W0416 "backups to a location that is read-only"
+        "Velero fails the validation of every backup to a BackupStorageLocation with accessMode: ReadOnly. That is how a location is set while it is restored from, and forgotten afterwards; what is there expires, and nothing is added. A run makes no backups there."
+        "Set accessMode: ReadWrite."
+    W0417 "others that confirm commits in place of a cluster's own standbys"
+        "Names in standbyNamesPre and standbyNamesPost are standbys elsewhere. A commit that they confirm need not be with any instance of the cluster, so that a failover within it loses what was acknowledged. A run counts the instances that confirm for sure, and takes the others for there."
+        "Raise number by as many as are named, or leave the names out."
 }
