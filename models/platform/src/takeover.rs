@@ -250,15 +250,17 @@ impl Recorder<Observation> for Watch {
 
     fn observe(&mut self, at: SimTime, _: EventId, observation: Observation) {
         match observation {
-            Observation::WritesStopped { database } if database == self.database => {
-                if self.stopped_at.is_none() && at <= self.when.saturating_add(STOPS_WITHIN) {
-                    self.stopped_at = Some(at);
-                }
+            Observation::WritesStopped { database }
+                if database == self.database
+                    && self.stopped_at.is_none()
+                    && at <= self.when.saturating_add(STOPS_WITHIN) =>
+            {
+                self.stopped_at = Some(at);
             }
-            Observation::WritesResumed { database } if database == self.database => {
-                if self.stopped_at.is_some() {
-                    self.resumed_at.get_or_insert(at);
-                }
+            Observation::WritesResumed { database }
+                if database == self.database && self.stopped_at.is_some() =>
+            {
+                self.resumed_at.get_or_insert(at);
             }
             _ => {}
         }
