@@ -98,23 +98,19 @@ impl Cluster {
         if backend.is_none() {
             self.lose_clients(port);
         }
+        let asked = backend.filter(|_| self.has_clients);
+        if let Some(ordinal) = asked.filter(|it| !self.is_frozen(*it)) {
+            // Whoever was connected when it stood still is one of its clients again.
+            self.at_mut(ordinal).old_sessions_ppm = 0;
+        }
+        let clients_ppm = self.clients_ppm(port, asked);
         let (mut is_serving, mut writable_count) = (false, 0);
         for ordinal in self.ordinals() {
             let can_commit = self.can_commit(ordinal, now);
-            let is_isolated = port.is_isolated(self.at(ordinal).zone);
-            let is_asked = self.has_clients && backend == Some(ordinal);
-            is_serving |= can_commit && is_asked;
+            is_serving |= can_commit && asked == Some(ordinal);
             writable_count += u32::from(can_commit);
             let takes = can_commit || self.lets_wait(ordinal);
-            if is_asked && !self.is_frozen(ordinal) {
-                // Whoever was connected when it stood still is one of its clients again.
-                self.at_mut(ordinal).old_sessions_ppm = 0;
-            }
-            let clients_ppm = match (is_asked, self.has_direct_clients) {
-                (true, _) => FULL_RATE_PPM.saturating_sub(self.kept_from(port, ordinal)),
-                (false, true) => FULL_RATE_PPM,
-                (false, false) => self.kept_ppm(ordinal, is_isolated),
-            };
+            let clients_ppm = clients_ppm[usize::from(ordinal)];
             let rate_ppm = if takes { share_of(self.load_ppm, clients_ppm) } else { 0 };
             if self.at(ordinal).is_open {
                 let limit_ns = (!can_commit).then(|| self.waiting_limit(ordinal, now));
@@ -138,18 +134,28 @@ impl Cluster {
         }
     }
 
-    /// Share of the clients that others keep from an instance that the Service leads to. Those of an isolated
-    /// zone are kept while something there takes what they write.
-    fn kept_from(&self, port: &impl Port, ordinal: u8) -> u32 {
+    /// By instance: the share of the clients that are with it. Who is asked has those that nobody else keeps;
+    /// those of an isolated zone are kept while something there takes what they write.
+    fn clients_ppm(&self, port: &impl Port, asked: Option<u8>) -> Vec<u32> {
+        if self.has_direct_clients {
+            return vec![FULL_RATE_PPM; self.instances.len()];
+        }
         let now = port.now();
-        let others = self.ordinals().filter(|it| *it != ordinal && self.at(*it).is_open);
-        let kept = others.map(|other| {
-            let is_isolated = port.is_isolated(self.at(other).zone);
-            let takes = self.can_commit(other, now) || self.lets_wait(other);
-            let has_old = self.at(other).old_sessions_ppm > 0;
-            if takes || has_old { self.kept_ppm(other, is_isolated) } else { 0 }
-        });
-        kept.sum()
+        let mut shares = vec![0; self.instances.len()];
+        let mut left = FULL_RATE_PPM;
+        for ordinal in self.ordinals().filter(|it| Some(*it) != asked && self.at(*it).is_open) {
+            let is_isolated = port.is_isolated(self.at(ordinal).zone);
+            let takes = self.can_commit(ordinal, now) || self.lets_wait(ordinal);
+            if takes || self.at(ordinal).old_sessions_ppm > 0 {
+                let kept = self.kept_ppm(ordinal, is_isolated).min(left);
+                left -= kept;
+                shares[usize::from(ordinal)] = kept;
+            }
+        }
+        if let Some(asked) = asked {
+            shares[usize::from(asked)] = left;
+        }
+        shares
     }
 
     /// Clients commit at another rate from now on.

@@ -31,6 +31,10 @@ pub(crate) struct Ledger {
     has_old_sessions: Vec<bool>,
     /// By instance: it was told to end while its zone was cut off, and whoever is beside it stays.
     ends_beside: Vec<bool>,
+    /// By instance: it was told to end, and the Service leads away from its sessions, which go on.
+    stays: Vec<bool>,
+    /// Whom the clients were with when somebody last looked.
+    was_asked: Option<u8>,
     /// What all of them commit at together, at most.
     pub(crate) rate_most_ppm: u64,
     /// Where the Service leads.
@@ -48,6 +52,8 @@ impl Ledger {
             waiting_ns: vec![0; instances],
             has_old_sessions: vec![false; instances],
             ends_beside: vec![false; instances],
+            stays: vec![false; instances],
+            was_asked: None,
             rate_most_ppm: 0,
             backend: 0,
             are_cut: [false; 3],
@@ -83,10 +89,14 @@ impl Ledger {
     ) {
         for notice in notices {
             if let PgNotice::SetBackend { pod, .. } = notice {
+                if let Some(old) = self.was_asked.filter(|old| *old == self.backend) {
+                    self.stays[usize::from(old)] |= databases.is_ending(DATABASE, old);
+                }
                 self.backend = u8::try_from(pod.0).expect("a pod is numbered as its instance");
             }
         }
         let (mut is_written, mut kept, mut asked) = (Vec::new(), vec![0; zones.len()], None);
+        let mut left = FULL_PPM;
         for (ordinal, zone) in (0_u8..).zip(zones) {
             let idx = usize::from(ordinal);
             let is_open = databases.access_of(DATABASE, ordinal) == Access::ReadWrite;
@@ -102,21 +112,25 @@ impl Ledger {
             let is_cut = self.are_cut[zone.index()];
             self.ends_beside[idx] =
                 databases.is_ending(DATABASE, ordinal) && (self.ends_beside[idx] || is_cut);
+            self.stays[idx] &= databases.is_ending(DATABASE, ordinal);
             let of_zone = if self.are_cut[zone.index()] { FULL_PPM / 3 } else { FULL_PPM };
             // Whoever the Service leads to has the clients that nobody else has.
-            kept[idx] = match (is_open || is_silent, self.has_old_sessions[idx]) {
+            let keeps = match (is_open || is_silent, self.has_old_sessions[idx]) {
                 (true, true) => u64::from(PATIENT_PPM).min(of_zone),
+                (true, false) if self.stays[idx] => of_zone,
                 (true, false) if self.ends_beside[idx] => FULL_PPM / 3,
                 (true, false) if is_open && !is_asked && of_zone < FULL_PPM => of_zone,
                 _ => 0,
             };
+            kept[idx] = if is_asked { 0 } else { keeps.min(left) };
+            left -= kept[idx];
             asked = asked.or(is_asked.then_some(idx));
         }
-        let others: u64 = kept.iter().sum();
+        self.was_asked = asked.map(|idx| u8::try_from(idx).expect("few"));
         for (idx, (is_open, is_silent)) in is_written.into_iter().enumerate() {
             let ordinal = u8::try_from(idx).expect("few");
             let is_told = databases.commits(DATABASE, ordinal, now);
-            let clients = if asked == Some(idx) { FULL_PPM - others } else { kept[idx] };
+            let clients = if asked == Some(idx) { left } else { kept[idx] };
             let rate = if is_open { clients } else { 0 };
             let waited = std::mem::take(&mut self.waiting_ns[idx]);
             match (is_told, is_open || is_silent) {
