@@ -22,9 +22,7 @@ pub struct Exposure {
     pub back_slack: SimSpan,
     /// The most that would have been lost is a bound: who would have gone on was not known yet.
     pub is_loss_bound: bool,
-    /// Most that would have been lost for sure.
-    pub sure_loss_max: SimSpan,
-    /// Some disaster of the class leaves a live copy that takes over, and how soon was not tried.
+    /// Some disaster of the class leaves a live copy that takes over, and how soon is not foretold.
     pub takes_over: bool,
 }
 
@@ -84,10 +82,6 @@ pub(crate) fn fold(data: &mut [DataMeasures], fact: &BackupFact) {
                 back_max_at: stretch.back_max_at,
                 back_slack: SimSpan::ZERO,
                 is_loss_bound: stretch.is_loss_bound,
-                sure_loss_max: match stretch.is_loss_bound {
-                    true => SimSpan::ZERO,
-                    false => span(stretch.loss_max_ns),
-                },
                 takes_over: stretch.takes_over,
             };
             let slot = &mut data[stretch.data_set.index()].exposures[stretch.class as usize];
@@ -99,7 +93,6 @@ pub(crate) fn fold(data: &mut [DataMeasures], fact: &BackupFact) {
             } else if seen.loss_max == worst.loss_max {
                 worst.is_loss_bound &= seen.is_loss_bound;
             }
-            worst.sure_loss_max = worst.sure_loss_max.max(seen.sure_loss_max);
             worst.takes_over |= seen.takes_over;
             if seen.back_max > worst.back_max {
                 (worst.back_max, worst.back_max_at) = (seen.back_max, seen.back_max_at);
@@ -147,20 +140,7 @@ pub(crate) fn judge(
     match promise {
         DataPromise::Loss { class, limit } => match seen.exposure(*class) {
             Some(it) => {
-                let holds = limit.comparison.holds(&it.loss_max, &limit.value);
-                if !it.is_loss_bound
-                    || limit.comparison.holds(&it.sure_loss_max, &limit.value) == holds
-                {
-                    // A bound tells how bad it is only where what is sure is as bad.
-                    let told = if holds { it.loss_max } else { it.sure_loss_max };
-                    Judged::By(holds, nanos(told))
-                } else {
-                    Judged::Open(format!(
-                        "at most {} would be lost and {} for sure: at the worst moment nobody could be promoted yet, so that it was not known who would have gone on",
-                        whole(it.loss_max),
-                        whole(it.sure_loss_max)
-                    ))
-                }
+                Judged::By(limit.comparison.holds(&it.loss_max, &limit.value), nanos(it.loss_max))
             }
             None => Judged::Nothing(NEVER_THERE),
         },
@@ -224,11 +204,6 @@ fn not_foretold(data_set: DataSetId, class: DisasterClass, blueprint: &Blueprint
         "a {what} leaves a live copy of {}, and how soon that takes over is known only when one is lost: promise rto({subject}) with a {fault} among the faults",
         spec.name
     )
-}
-
-/// Time in milliseconds: what is below does not matter to people.
-fn whole(span: SimSpan) -> SimSpan {
-    SimSpan::from_millis(span.as_millis())
 }
 
 /// Why strikes that were tried do not tell whether a promise holds.

@@ -470,7 +470,6 @@ fn a_live_copy_that_takes_over_is_not_back_at_once() {
         back_max_at: SimTime::ZERO,
         back_slack: SimSpan::ZERO,
         is_loss_bound: false,
-        sure_loss_max: SimSpan::ZERO,
         takes_over,
     };
     use DisasterClass as Class;
@@ -493,39 +492,6 @@ fn a_live_copy_that_takes_over_is_not_back_at_once() {
     }
 }
 
-/// The verdict about what a zone would cost at most, and for sure.
-#[test]
-fn a_bound_alone_breaks_no_promise() {
-    let cases = [
-        (2, 2, false, Verdict::Violated),
-        (2, 2, true, Verdict::Violated),
-        (2, 0, true, Verdict::Inconclusive),
-        (1, 0, true, Verdict::Held),
-    ];
-    for (most, sure, is_loss_bound, verdict) in cases {
-        let seen = crate::Exposure {
-            loss_max: MINUTE * most,
-            loss_max_at: SimTime::ZERO,
-            back_max: SimSpan::ZERO,
-            back_max_at: SimTime::ZERO,
-            back_slack: SimSpan::ZERO,
-            is_loss_bound,
-            sure_loss_max: MINUTE * sure,
-            takes_over: true,
-        };
-        let limit = Limit { comparison: Comparison::LessOrEqual, value: MINUTE };
-        let promise = DataPromise::Loss { class: DisasterClass::Zone, limit };
-        let promise = Promise::Data { data_set: DataSetId(0), promise };
-        let (mut blueprint, mut measures) = run(&promise, (10, 11));
-        blueprint.protection.data_sets.push(crate::fixture::data_set());
-        let mut data = crate::DataMeasures::default();
-        data.exposures[DisasterClass::Zone as usize] = Some(seen);
-        measures.data = vec![data];
-        let found = judge(&guarantee(promise, None), &[measures], &blueprint);
-        assert_eq!(found.verdict, verdict, "{most} {sure} {is_loss_bound}: {}", found.reason);
-    }
-}
-
 /// What was found by trying holds with what may come between two strikes.
 #[test]
 fn strikes_that_were_tried_may_leave_a_promise_open() {
@@ -543,7 +509,6 @@ fn strikes_that_were_tried_may_leave_a_promise_open() {
             back_max_at: SimTime::ZERO,
             back_slack: SimSpan::ZERO,
             is_loss_bound: false,
-            sure_loss_max: SimSpan::ZERO,
             takes_over: true,
         };
         let mut data = crate::DataMeasures::default();
