@@ -59,6 +59,8 @@ pub enum BackupEvent {
 pub enum BackupNotice {
     /// It takes no writes until it is back: its content is wrong.
     Held(DataSetId),
+    /// A region or account was lost, and what data can be restored to in another one is built.
+    SiteBuilt,
     /// It serves again, without what was lost.
     Returned {
         /// Which.
@@ -275,6 +277,9 @@ impl Backups {
                 self.prepare(data_set, BackupFact::RunbookDone { data_set }, ctx);
             }
             BackupEvent::RestoreReady(data_set) => {
+                if self.is_site_gone(data_set) {
+                    notices.push(BackupNotice::SiteBuilt);
+                }
                 self.queue.push(data_set);
                 self.start_restores(ctx);
             }

@@ -15,9 +15,9 @@
 //! Simplified: how long to be back counts a data set by itself; queueing behind other restores, and
 //! places that several of them read at once, count when a disaster really strikes. A key that is kept in
 //! data which the same disaster strikes counts as gone; a restore that comes after that data finds it
-//! again, and loses less. How soon a live copy takes over is not foretold
-//! ([`ExposureStretch::takes_over`]): it hangs on who notices, on the operator and on what else is down,
-//! so that only a run that is struck tells.
+//! again, and loses less. How soon a live copy takes over is not worked out
+//! ([`ExposureStretch::takes_over`]): it hangs on who notices, on the operator and on what else is down. Where
+//! it is promised, the platform tries it in branches of a run (`platform/src/takeover.rs`).
 //! # Defaults and their sources
 //! None of its own.
 //! # Invariants
@@ -226,7 +226,8 @@ impl Subject<'_> {
         if self.dwell.is_some() {
             end(copy.taken_at);
         }
-        end(copy.expires_at.minus(self.lead));
+        let read_after = if way.is_deleter_gone { SimSpan::ZERO } else { self.lead };
+        end(copy.expires_at.minus(read_after));
         if let Some(lock) = way.only_locked_for {
             end(ready_at.plus(lock));
         }

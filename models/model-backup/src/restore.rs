@@ -44,6 +44,8 @@ pub(crate) struct Way {
     pub(crate) place: PlaceId,
     /// Nothing but the lock of that place kept them from being deleted, for so long each.
     pub(crate) only_locked_for: Option<SimSpan>,
+    /// Whoever deletes them is gone with what was struck.
+    pub(crate) is_deleter_gone: bool,
 }
 
 impl Way {
@@ -98,6 +100,7 @@ pub(crate) fn way(
         empty_until: gaps[best.to.index()].back_at,
         place: best.to,
         only_locked_for: None,
+        is_deleter_gone: false,
     })
 }
 
@@ -211,10 +214,7 @@ pub(crate) fn lack(stock: &Stock<'_>, view: &View, question: &Question) -> Lack 
             return Lack::Soundness { copy_count };
         }
         let copies = &stock.runs.policies[policy.index()].copies;
-        let is_kept = |copy: &Copy| {
-            copy.expires_at >= question.read_at && copy.pruned_at >= question.pruned_from
-        };
-        let is_one_there = copies.iter().any(|copy| is_kept(copy) && cursor.is_there(copy));
+        let is_one_there = copies.iter().any(|copy| cursor.is_kept(copy) && cursor.is_there(copy));
         if is_one_there { Lack::Log } else { Lack::Copy }
     };
     view.ways.iter().map(of).max().unwrap_or(Lack::Copy)
@@ -276,14 +276,21 @@ impl<'a> Cursor<'a> {
             self.left -= 1;
             let copy = &copies[self.left];
             // Copies of a policy go in the order in which they were made: all older ones are gone too.
-            let is_gone = copy.expires_at < self.question.read_at
-                || copy.pruned_at < self.question.pruned_from;
-            if is_gone {
+            if !self.is_kept(copy) {
                 self.left = 0;
                 return;
             }
             self.found = self.reach(copy).map(|reach| (*copy, reach));
         }
+    }
+
+    /// Whether nobody has deleted a copy when it is read.
+    fn is_kept(&self, copy: &Copy) -> bool {
+        let expired_before = match self.way.is_deleter_gone {
+            true => self.question.struck_at,
+            false => self.question.read_at,
+        };
+        copy.expires_at >= expired_before && copy.pruned_at >= self.question.pruned_from
     }
 
     /// Whether a copy was made in time and is where it is read.

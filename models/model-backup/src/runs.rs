@@ -10,7 +10,7 @@
 //! bad luck; copies that look complete and
 //! are not, from some run on until a restore test finds it; hooks that fail, after which nothing is
 //! copied, or what was not at rest; time to live, recovery windows, a fixed number of copies; locks
-//! that keep a copy longer. A backup of many data sets that fails for one of them (`PartiallyFailed`)
+//! that keep a copy longer; a server that is away, while which nothing expires that it would delete. A backup of many data sets that fails for one of them (`PartiallyFailed`)
 //! holds the others: each data set has runs of its own.
 //! # Not modelled
 //! Repository maintenance; incremental chains; how much a bucket holds, so that only a fault fills it.
@@ -52,8 +52,10 @@ pub(crate) struct Copy {
     pub(crate) ready_at: Stamp,
     /// It can be restored.
     pub(crate) is_sound: bool,
-    /// It is deleted then, whatever else happens.
+    /// It is deleted then, whatever else happens: never, while whoever would do it is away.
     pub(crate) expires_at: Stamp,
+    /// It is to be deleted then.
+    due_at: Stamp,
     /// It is deleted then, because of those that came after it.
     pub(crate) pruned_at: Stamp,
     /// Nobody can delete it before.
@@ -250,7 +252,9 @@ impl Runs {
 
     /// The server that makes the runs of some policies is away from now on, or back. What it made when it
     /// went is lost, and it marks that as failed when it is back (`markInProgressBackupsFailed` of
-    /// `pkg/cmd/server/server.go`, 1.17); what came due meanwhile is made once, late.
+    /// `pkg/cmd/server/server.go`, 1.17); what came due meanwhile is made once, late. Nor does anything expire
+    /// while it is away: its garbage collection looks at all backups when it starts
+    /// (`pkg/controller/gc_controller.go`).
     pub(crate) fn set_server(&mut self, policies: &[PolicyId], is_up: bool, now: Stamp) -> u32 {
         let mut failed_count = 0;
         for lane in &mut self.lanes {
@@ -258,6 +262,9 @@ impl Runs {
                 continue;
             }
             lane.is_stopped = !is_up;
+            for policy in &lane.policies {
+                self.policies[policy.index()].set_deleter(is_up, now);
+            }
             if is_up {
                 lane.free_at = lane.free_at.max(now);
             } else if lane.running.take().is_some_and(|running| running.copy.is_some()) {
@@ -354,10 +361,18 @@ impl PolicyState {
             ready_at: ends_at,
             is_sound: !self.is_silent && (failed_hook.is_none() || spec.method != Method::Files),
             expires_at,
+            due_at: expires_at,
             pruned_at: Stamp::MAX,
             locked_until,
         };
         Running { policy: id, ends_at, copy: (!fails).then_some(copy) }
+    }
+
+    /// Whoever deletes copies that are old enough is away from now on, or back.
+    fn set_deleter(&mut self, is_up: bool, now: Stamp) {
+        for copy in self.copies.iter_mut().filter(|copy| copy.expires_at >= now) {
+            copy.expires_at = if is_up { copy.due_at.max(now) } else { Stamp::MAX };
+        }
     }
 
     /// Restore tests up to now: they end a silent failure.

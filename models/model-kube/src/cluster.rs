@@ -84,6 +84,7 @@ mod probing;
 mod proxies;
 mod queue;
 mod quotas;
+mod rebuild;
 mod relists;
 mod restore;
 mod rollouts;
@@ -489,6 +490,9 @@ impl ClusterPlan {
         let tables = Arc::new(Tables::of(&blueprint, templates, &mut cache));
         for template in &tables.templates {
             volumes::foresee(&blueprint, &template.claims_of_one_pod, &mut cache);
+            if !template.limits.is_empty() {
+                cache.volumes(template.limits.clone());
+            }
         }
         if tables.early_claims.iter().any(|claims| claims.len() > 1) {
             volumes::foresee_two_zones(&blueprint, &mut cache);

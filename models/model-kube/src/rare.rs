@@ -12,6 +12,7 @@ sim_kernel::declare_probes! {
     NODE_REGISTERED_AGAIN = "a deleted node registered again",
     IMAGE_PULL_LOST = "a node stopped while it pulled an image",
     READINESS_CHANGED_UNSEEN = "a pod's readiness changed while its kubelet was cut off",
+    REBUILT = "a platform was built again after all of it was lost",
     QUORUM_LOST = "etcd lost its quorum",
     ETCD_LEADER_LOST = "etcd lost its leader and kept its quorum",
     QUORUM_MOVED = "the quorum of etcd moved between islands of the network",

@@ -200,6 +200,8 @@ pub(crate) struct Cluster {
     pub(crate) writable_count: u32,
     pub(crate) failover_count: u32,
     pub(crate) freeze_count: u32,
+    /// When lags were last drawn.
+    pub(crate) frozen_at: Option<SimTime>,
     pub(crate) client_count: u32,
     pub(crate) backend_count: u32,
     pub(crate) adjust_count: u32,
@@ -301,6 +303,7 @@ impl Cluster {
             writable_count: 0,
             failover_count: 0,
             freeze_count: 0,
+            frozen_at: None,
             client_count: 0,
             backend_count: 0,
             adjust_count: 0,

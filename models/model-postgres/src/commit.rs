@@ -44,7 +44,7 @@ impl Cluster {
         let (now, writer) = (port.now(), &self.at(primary).writer);
         let all = writer.at(now);
         let unwritten =
-            if is_clean { SimSpan::ZERO } else { self.unwritten(port, self.freeze_count) };
+            if is_clean { SimSpan::ZERO } else { self.unwritten(port, self.lag_draw(now)) };
         if unwritten.is_zero() {
             return all;
         }

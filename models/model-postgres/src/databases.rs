@@ -663,6 +663,12 @@ impl Databases {
         self.clusters[database.index()].can_commit(ordinal, now)
     }
 
+    /// Whether an instance was told to end and waits for its sessions, nobody else being let in.
+    pub fn is_ending(&self, database: DatabaseId, ordinal: u8) -> bool {
+        let instance = self.clusters[database.index()].at(ordinal);
+        instance.is_open && instance.is_closing
+    }
+
     /// Whether clients are connected to the primary that the `-rw` Service leads to.
     pub fn has_clients(&self, database: DatabaseId) -> bool {
         self.clusters[database.index()].has_clients

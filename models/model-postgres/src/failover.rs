@@ -25,12 +25,16 @@ impl Cluster {
     fn has_failed(&self, port: &impl Port) -> bool {
         let primary = self.at(self.current);
         let is_frozen = self.is_frozen(self.current);
-        let is_reporting = primary.is_open && !is_frozen && !port.is_isolated(primary.zone);
+        let is_isolated = port.is_isolated(primary.zone);
+        // Whoever waits for its sessions to end lets nobody in, probes and the operator as little as others.
+        let is_ending = primary.is_open && primary.is_closing;
+        let is_ready = primary.is_ready && (is_isolated || !is_ending);
+        let is_reporting = primary.is_open && !is_frozen && !is_ending && !is_isolated;
         let is_excused = primary.is_fenced
             || primary.is_excused
             || self.update.awaits_primary
             || self.is_stopped_by_volume();
-        (!primary.is_ready || primary.is_empty) && !is_reporting && !is_excused
+        (!is_ready || primary.is_empty) && !is_reporting && !is_excused
     }
 
     /// Moves a failover on as far as it goes.
@@ -200,9 +204,16 @@ impl Cluster {
             port.cancel(self.stage_timer);
             self.stage_timer = Timer::NONE;
             self.tell_waiting(port, FailoverBlock::Operator);
-        } else if !port.is_pending(self.stage_timer) && has_candidate {
+        } else if !port.is_pending(self.stage_timer) && has_candidate && !self.still_sends() {
             self.wait_for_receivers(port);
         }
+    }
+
+    /// A primary that waits for its sessions to end sends its log to whoever streams from it until then.
+    fn still_sends(&self) -> bool {
+        let primary = self.at(self.current);
+        let receives = |ordinal: u8| self.at(ordinal).streams_from(self.current);
+        primary.is_open && primary.is_closing && self.ordinals().any(receives)
     }
 
     /// Tells why a failover that has begun does not go on.
@@ -219,6 +230,8 @@ impl Cluster {
     pub(crate) fn receivers_down(&mut self, port: &mut impl Port) {
         if port.now() < self.receivers_down_at {
             self.wait_for_receivers(port);
+        } else if self.still_sends() {
+            self.stage_timer = Timer::NONE;
         } else if let Some(candidate) = self.next_primary(port) {
             self.target = Target::Instance(candidate);
             self.enter(Stage::Lease, Timer::NONE);
@@ -348,6 +361,10 @@ impl Cluster {
     pub(crate) fn check_isolation(&mut self, port: &mut impl Port) {
         for ordinal in self.ordinals() {
             let instance = *self.at(ordinal);
+            if instance.is_open && instance.is_closing {
+                // Nothing takes a shutdown back.
+                continue;
+            }
             if !instance.is_open || self.is_frozen(ordinal) {
                 port.cancel(instance.isolation);
                 continue;
@@ -374,12 +391,34 @@ impl Cluster {
         }
     }
 
-    /// An isolated primary stops itself; its manager starts again and waits for the API server.
+    /// The liveness probe of an isolated primary failed often enough: its kubelet tells it to end. Sessions go on
+    /// for `smartShutdownTimeout`, whatever is cut off or back, because the manager looks at nothing else until
+    /// then (`TryShuttingDownSmartFast` of CloudNativePG 1.30, its issue 11280). Its manager starts again
+    /// afterwards and waits for the API server.
     pub(crate) fn isolation_due(&mut self, port: &mut impl Port, ordinal: u8) {
+        let smart = self.setup.smart_shutdown;
+        if !self.at(ordinal).is_closing && !smart.is_zero() {
+            port.hit(&rare::ISOLATED_SHUT_DOWN_SMARTLY);
+            let event = PgEvent::IsolationDue { database: self.setup.id, ordinal };
+            let timer = port.timer_in(smart, event);
+            let is_isolated = port.is_isolated(self.at(ordinal).zone);
+            let of_zone = if is_isolated { self.setup.zone_share_ppm } else { 0 };
+            let instance = self.at_mut(ordinal);
+            (instance.is_closing, instance.isolation) = (true, timer);
+            // Whoever is beside it stays when the network is back.
+            instance.old_sessions_ppm = instance.old_sessions_ppm.max(of_zone);
+            self.refresh(port);
+            return;
+        }
+        if self.is_frozen(ordinal) {
+            // Its manager sees what time it is when it goes on.
+            return;
+        }
         port.hit(&rare::PRIMARY_STOPPED_ITSELF);
         self.close(port, ordinal, StopKind::Power);
         let instance = self.at_mut(ordinal);
         instance.process = Process::Waiting;
+        instance.is_closing = false;
         if let Some(pod) = instance.pod {
             let database = self.setup.id;
             port.notice(PgNotice::InstanceHalted { database, ordinal, pod });

@@ -94,8 +94,9 @@ pub(crate) struct Instance {
     pub(crate) deaf_until: SimTime,
     /// It was told to end, and waits for the sessions that it has: nobody else gets one.
     pub(crate) is_closing: bool,
-    /// Clients that were connected when it stood still wait for its answers.
-    pub(crate) has_old_sessions: bool,
+    /// Share of the clients that are connected to it wherever the Service leads, in parts per million: they
+    /// wait for what stood still, or have sessions that a smart shutdown lets go on.
+    pub(crate) old_sessions_ppm: u32,
     /// Its volume is new: it has nothing of the database.
     pub(crate) is_empty: bool,
     /// It copies another one.
@@ -106,6 +107,8 @@ pub(crate) struct Instance {
     pub(crate) is_diverged: bool,
     /// It went without a word: until then its primary takes its connection for alive.
     pub(crate) ghost_until: SimTime,
+    /// Which primary that is.
+    pub(crate) ghost_of: u8,
     /// As a primary, it waits until then for a silent standby that has priority.
     pub(crate) silent_until: SimTime,
     /// What it committed, as a primary.
@@ -166,12 +169,13 @@ impl Default for Instance {
             paused_since: None,
             deaf_until: SimTime::ZERO,
             is_closing: false,
-            has_old_sessions: false,
+            old_sessions_ppm: 0,
             is_empty: false,
             cloning: None,
             is_stalled: false,
             is_diverged: false,
             ghost_until: SimTime::ZERO,
+            ghost_of: 0,
             silent_until: SimTime::ZERO,
             writer: Writer::default(),
             acknowledged: Mark::default(),

@@ -46,7 +46,8 @@
 //!   `first` also waits for the time-out of a standby that fell silent.
 //! - Loss: what the old primary acknowledged and the promoted instance does not have, in time,
 //!   commits and bytes. Asynchronous standbys lag; synchronous ones have what they confirmed.
-//! - The liveness check of an isolated primary, unless it is off, and what it accepts until it stops.
+//! - The liveness check of an isolated primary, unless it is off, the smart shutdown that follows, and what it
+//!   accepts until it stops.
 //! - Commits whose connection broke before they were answered: how many, and whether they are kept. Those
 //!   that wait for a standby are at most one a session.
 //! - A rate of commits that changes with the load.
@@ -84,10 +85,12 @@
 //! `pkg/postgres/replication/explicit.go`. Isolation:
 //! `pkg/management/postgres/webserver/probes/{liveness,pinger}.go`: the primary stops when it does
 //! not reach the API server *and* does not reach **every** instance it knows; a single instance
-//! never does. Lease: `spec.primaryLease`, a gate for promotion and not a fence (release notes of
+//! never does. What fails is its liveness probe, so that a smart shutdown follows (issue 11280 of upstream).
+//! Lease: `spec.primaryLease`, a gate for promotion and not a fence (release notes of
 //! 1.30). `wal_receiver_timeout` and `wal_sender_timeout` 5 s: `pkg/postgres/configuration.go`.
 //! The rest is in [`Parameters`]; assumptions of this crate are [`WAL_SHIPPING_BYTES_PER_SECOND`],
-//! [`ARCHIVE_FETCH_BYTES_PER_SECOND`], [`REATTACH`], [`REWIND`], [`FAST_SHUTDOWN`] and [`VOLUME_GROWTH`].
+//! [`ARCHIVE_FETCH_BYTES_PER_SECOND`], [`REATTACH`], [`REWIND`], [`FAST_SHUTDOWN`], [`VOLUME_GROWTH`] and
+//! [`PATIENT_PPM`].
 //!
 //! # Invariants
 //! - One instance is open for writes, or none; two only while one of them is cut off.
@@ -124,6 +127,7 @@ mod paused;
 mod pooler;
 mod position;
 pub mod rare;
+mod rebuilt;
 pub mod recovery;
 mod replication;
 mod serving;
@@ -149,6 +153,7 @@ pub use patroni::Freeze;
 pub use patroni::decision::{
     Action, Fitness, Lock, Peer, Postgres, Step, Turn, fitness, next_step,
 };
+pub use paused::PATIENT_PPM;
 pub use pooler::next_login;
 pub use stake::Seat;
 pub use update::{Lack, UpdateStep, UpdateView, next_update};

@@ -4,7 +4,8 @@
 //! A primary whose processes are stopped (SIGSTOP, a paused machine under its container) neither commits nor
 //! answers, and its connections stand: clients wait, standbys receive nothing until they give their
 //! connection up. The operator of CloudNativePG sees what probes make of it and fails over; Patroni's leader
-//! key runs out. When it goes on, whoever was connected gets the answers that were due, and goes on to commit,
+//! key runs out. When it goes on before clients were led elsewhere, they are all there again. Afterwards those
+//! are that have waited ([`PATIENT_PPM`]): they get the answers that were due, and go on to commit,
 //! until the instance manager has read that somebody else is primary and shuts it down. Where the kubelet had
 //! given it up meanwhile, TERM is what the manager finds first: a smart shutdown, in which sessions go on for
 //! `smartShutdownTimeout` whatever the Cluster says, because it looks at nothing else until that is over.
@@ -13,8 +14,7 @@
 //! connection up after `wal_sender_timeout`. Being promoted, it needs nobody.
 //!
 //! # Not modelled
-//! Simplified: clients that were connected to a primary when it stopped wait for as long as it stands still
-//! (libpq and the JDBC driver have no time-out of their own); nobody but a primary that runs is stopped; a
+//! Simplified: clients that have a time-out all come to a successor at the same time; nobody but a primary that runs is stopped; a
 //! member of Patroni is not killed by its kubelet, because the operator of Zalando sets no liveness probe.
 //!
 //! # Defaults and their sources
@@ -24,7 +24,7 @@
 //! 5 s there and of 60 s in PostgreSQL.
 //!
 //! # Invariants
-//! An instance that stands still acknowledges nothing.
+//! An instance that stands still acknowledges nothing. No client commits on two sides.
 //!
 //! # Checked against
 //! `tests/it`: timelines, and every write is either lost or readable; recorded failovers of Patroni
@@ -40,6 +40,10 @@ use crate::instance::Link;
 use crate::patroni::Freeze;
 use crate::rare;
 use crate::replication::{WAL_SENDER_TIMEOUT, WAL_TIMEOUT};
+
+/// Share of the clients that wait for whoever stands still, in parts per million. Assumed: libpq and the JDBC
+/// driver have no time-out of their own, and half of the applications set one.
+pub const PATIENT_PPM: u32 = 500_000;
 
 const AWAKENING: Purpose = Purpose::new("postgres manager reads after it stood still");
 
@@ -149,7 +153,9 @@ impl Cluster {
         self.hold(port, ordinal);
         let instance = self.at_mut(ordinal);
         instance.paused_since = Some(now);
-        instance.has_old_sessions |= has_clients;
+        if has_clients {
+            instance.old_sessions_ppm = PATIENT_PPM;
+        }
         if self.patroni.is_none() && ordinal == self.current {
             self.receivers_down_at = self.receivers_down_at.max(now + WAL_TIMEOUT);
         }
@@ -162,9 +168,14 @@ impl Cluster {
         let count = self.at(ordinal).attach_count;
         let range = port.parameters().watch_latency;
         let span = port.draw(self.key_of(ordinal), AWAKENING, count, range);
+        if self.at(ordinal).is_closing && !port.is_pending(self.at(ordinal).isolation) {
+            // It was to have ended meanwhile.
+            let event = PgEvent::IsolationDue { database: self.setup.id, ordinal };
+            self.at_mut(ordinal).isolation = port.timer_at(now, event);
+        }
         let instance = self.at_mut(ordinal);
         instance.attach_count += 1;
-        instance.is_closing = is_ended;
+        instance.is_closing |= is_ended;
         instance.deaf_until = now.saturating_add(span);
         let until = instance.deaf_until;
         port.timer_at(until, PgEvent::SilenceOver { database: self.setup.id });

@@ -9,6 +9,7 @@ sim_kernel::declare_probes! {
     CANDIDATE_DIED = "a candidate died while it waited for the primary lease",
     PROMOTION_BROKEN = "a candidate died while it was promoted",
     LEASE_ABANDONED = "a candidate waited for a lease that nobody released",
+    ISOLATED_SHUT_DOWN_SMARTLY = "an isolated primary was told to end, and its sessions went on",
     PRIMARY_STOPPED_ITSELF = "an isolated primary stopped itself",
     TWO_PRIMARIES = "two primaries took writes at once",
     COMMITS_LOST = "acknowledged commits were lost",

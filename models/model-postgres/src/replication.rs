@@ -53,7 +53,7 @@ impl Cluster {
         instance.link = Link::Broken;
         instance.fork = None;
         instance.behind_since = None;
-        (instance.is_outrun, instance.has_old_sessions) = (false, false);
+        (instance.is_outrun, instance.old_sessions_ppm) = (false, 0);
         // It is primary again: its own archiver goes on.
         self.hand_in_log(port, ordinal);
     }
@@ -77,7 +77,8 @@ impl Cluster {
         }
         port.cancel(self.at(primary).isolation);
         let instance = self.at_mut(primary);
-        (instance.is_open, instance.has_old_sessions) = (false, false);
+        (instance.is_open, instance.old_sessions_ppm) = (false, 0);
+        instance.is_closing = false;
         instance.received = written;
         if instance.fork.is_none() {
             instance.behind_since = instance.writer.left(written.committed_at);
@@ -133,7 +134,7 @@ impl Cluster {
     /// sender gives it up.
     pub(crate) fn wait_for_silent(&mut self, port: &mut impl Port, primary: u8, standby: u8) {
         if self.patroni.is_some() {
-            self.leave_ghost(port, standby);
+            self.leave_ghost(port, primary, standby);
             return;
         }
         let number = self.confirming_number(primary);
@@ -150,9 +151,10 @@ impl Cluster {
 
     /// A primary with PostgreSQL's own time-outs takes a standby that fell silent for alive until
     /// `wal_sender_timeout` is over.
-    fn leave_ghost(&mut self, port: &mut impl Port, standby: u8) {
+    fn leave_ghost(&mut self, port: &mut impl Port, primary: u8, standby: u8) {
         let until = port.now() + WAL_SENDER_TIMEOUT;
-        self.at_mut(standby).ghost_until = until;
+        let instance = self.at_mut(standby);
+        (instance.ghost_until, instance.ghost_of) = (until, primary);
         port.timer_at(until, PgEvent::SilenceOver { database: self.setup.id });
     }
 
@@ -169,10 +171,14 @@ impl Cluster {
         let now = port.now();
         let writer = self.at(primary).writer;
         let lags = self.lags(port, primary, is_clean);
-        self.freeze_count += 1;
+        if self.frozen_at != Some(now) {
+            self.frozen_at = Some(now);
+            self.freeze_count += 1;
+        }
         if let Some(mark) = self.acknowledged_at(primary, &lags, now) {
             let instance = self.at_mut(primary);
             instance.acknowledged = instance.acknowledged.max(mark);
+            self.keep_confirmed(primary, &lags, mark, now);
         }
         for (standby, lag) in lags {
             if is_broken(standby) {
@@ -190,18 +196,39 @@ impl Cluster {
         }
     }
 
+    /// Standbys that confirmed what was acknowledged have it, however late they are from now on.
+    fn keep_confirmed(&mut self, primary: u8, lags: &[(u8, SimSpan)], mark: Mark, now: SimTime) {
+        if self.confirming_number(primary) == 0 {
+            return;
+        }
+        let (writer, listed) = (self.at(primary).writer, self.at(primary).listed);
+        for &(standby, lag) in lags {
+            let has = writer.at(now.saturating_sub(lag));
+            if listed.has(standby) && has.position_ns >= mark.position_ns {
+                let instance = self.at_mut(standby);
+                instance.received = instance.received.max(mark);
+            }
+        }
+    }
+
+    /// The draw of lags at a moment: one for everything that happens in it, as all of it is of one state.
+    pub(crate) fn lag_draw(&self, now: SimTime) -> u32 {
+        let is_drawn = self.frozen_at == Some(now);
+        self.freeze_count - u32::from(is_drawn)
+    }
+
     /// The lag of each standby that streams from a primary, in the order of ordinals.
     pub(crate) fn lags(&self, port: &impl Port, primary: u8, is_clean: bool) -> Vec<(u8, SimSpan)> {
         let range = port.parameters().replication_lag;
         // A sender reads what is on disk.
-        let unwritten =
-            if is_clean { SimSpan::ZERO } else { self.unwritten(port, self.freeze_count) };
+        let count = self.lag_draw(port.now());
+        let unwritten = if is_clean { SimSpan::ZERO } else { self.unwritten(port, count) };
         let of = |standby: u8| {
             let Link::Streaming(from, since) = self.at(standby).link else { return None };
             if from != primary {
                 return None;
             }
-            let drawn = port.draw(self.key_of(standby), LAG, self.freeze_count, range);
+            let drawn = port.draw(self.key_of(standby), LAG, count, range);
             let grown = self.growth(port.now().saturating_since(since));
             Some((standby, if is_clean { SimSpan::ZERO } else { drawn + grown + unwritten }))
         };
@@ -334,7 +361,8 @@ impl Cluster {
             return None;
         }
         // The Service leads away from one that stood still and was replaced.
-        let is_left = |primary: u8| primary != self.current && self.at(primary).has_old_sessions;
+        let is_left =
+            |primary: u8| primary != self.current && self.at(primary).old_sessions_ppm > 0;
         let reaches = |&primary: &u8| {
             self.at(primary).is_open
                 && !self.at(primary).is_closing

@@ -41,7 +41,7 @@ impl Cluster {
                 && self.at(old).is_closing
             {
                 // A smart shutdown waits for the sessions that it has, wherever the Service leads.
-                self.at_mut(old).has_old_sessions = true;
+                self.at_mut(old).old_sessions_ppm = FULL_RATE_PPM;
             }
             self.backend = Some((self.current, pod));
             self.backend_count += 1;
@@ -87,6 +87,9 @@ impl Cluster {
 
     /// Sets at which rate each instance commits and tells what changed.
     ///
+    /// Every client has one connection, and what it commits counts on the side that this one reaches: where two
+    /// take writes, the rates of both are that of all clients together.
+    ///
     /// Simplified: clients stand in all zones alike, so that an isolated primary goes on with the
     /// share of its zone; clients elsewhere count as unable to write then.
     pub(crate) fn settle_writes(&mut self, port: &mut impl Port) {
@@ -95,24 +98,20 @@ impl Cluster {
         if backend.is_none() {
             self.lose_clients(port);
         }
+        let asked = backend.filter(|_| self.has_clients);
+        if let Some(ordinal) = asked.filter(|it| !self.is_frozen(*it)) {
+            // Whoever was connected when it stood still is one of its clients again.
+            self.at_mut(ordinal).old_sessions_ppm = 0;
+        }
+        let clients_ppm = self.clients_ppm(port, asked);
         let (mut is_serving, mut writable_count) = (false, 0);
         for ordinal in self.ordinals() {
             let can_commit = self.can_commit(ordinal, now);
-            let is_isolated = port.is_isolated(self.at(ordinal).zone);
-            let is_asked = self.has_clients && backend == Some(ordinal);
-            is_serving |= can_commit && is_asked;
+            is_serving |= can_commit && asked == Some(ordinal);
             writable_count += u32::from(can_commit);
             let takes = can_commit || self.lets_wait(ordinal);
-            if is_asked && !self.is_frozen(ordinal) {
-                // Whoever was connected when it stood still is one of its clients again.
-                self.at_mut(ordinal).has_old_sessions = false;
-            }
-            let is_asked = is_asked || self.has_direct_clients || self.at(ordinal).has_old_sessions;
-            let rate_ppm = match (takes, is_asked, is_isolated) {
-                (true, true, _) => self.load_ppm,
-                (true, false, true) => share_of(self.load_ppm, self.setup.zone_share_ppm),
-                _ => 0,
-            };
+            let clients_ppm = clients_ppm[usize::from(ordinal)];
+            let rate_ppm = if takes { share_of(self.load_ppm, clients_ppm) } else { 0 };
             if self.at(ordinal).is_open {
                 let limit_ns = (!can_commit).then(|| self.waiting_limit(ordinal, now));
                 let stood = self.at(ordinal).writer.stands(now);
@@ -123,6 +122,40 @@ impl Cluster {
             }
         }
         self.tell_writes(port, is_serving, writable_count);
+    }
+
+    /// Share of the clients that an instance keeps although the Service does not lead them to it.
+    fn kept_ppm(&self, ordinal: u8, is_isolated: bool) -> u32 {
+        let of_zone = if is_isolated { self.setup.zone_share_ppm } else { 0 };
+        match self.at(ordinal).old_sessions_ppm {
+            0 => of_zone,
+            old if is_isolated => old.min(of_zone),
+            old => old,
+        }
+    }
+
+    /// By instance: the share of the clients that are with it. Who is asked has those that nobody else keeps;
+    /// those of an isolated zone are kept while something there takes what they write.
+    fn clients_ppm(&self, port: &impl Port, asked: Option<u8>) -> Vec<u32> {
+        if self.has_direct_clients {
+            return vec![FULL_RATE_PPM; self.instances.len()];
+        }
+        let now = port.now();
+        let mut shares = vec![0; self.instances.len()];
+        let mut left = FULL_RATE_PPM;
+        for ordinal in self.ordinals().filter(|it| Some(*it) != asked && self.at(*it).is_open) {
+            let is_isolated = port.is_isolated(self.at(ordinal).zone);
+            let takes = self.can_commit(ordinal, now) || self.lets_wait(ordinal);
+            if takes || self.at(ordinal).old_sessions_ppm > 0 {
+                let kept = self.kept_ppm(ordinal, is_isolated).min(left);
+                left -= kept;
+                shares[usize::from(ordinal)] = kept;
+            }
+        }
+        if let Some(asked) = asked {
+            shares[usize::from(asked)] = left;
+        }
+        shares
     }
 
     /// Clients commit at another rate from now on.

@@ -7,6 +7,7 @@ mod event;
 mod fault;
 mod plan;
 mod rare;
+mod takeover;
 mod world;
 
 use model_api::SimSpan;
@@ -16,6 +17,7 @@ pub use model_storage::durability::Durability;
 pub use event::Event;
 pub use fault::FaultEvent;
 pub use plan::{Fidelity, Plan, RunEnd};
+pub use takeover::{Takeover, TakeoverTrials};
 pub use world::World;
 
 /// How durable a storage pool is, and how long a lost disk is missing: this needs no run.

@@ -267,6 +267,13 @@ impl Plan {
         Self { fidelity, ..self }
     }
 
+    /// The same with other faults, none of which brings a new template that these do not.
+    pub(crate) fn with_faults(&self, faults: FaultPlan) -> Self {
+        let mut wiring = Wiring::clone(&self.wiring);
+        wiring.template_by_fault.resize(faults.faults.len(), None);
+        Self { faults: Arc::new(faults), wiring: Arc::new(wiring), ..self.clone() }
+    }
+
     /// The platform.
     pub fn blueprint(&self) -> &Arc<Blueprint> {
         &self.blueprint

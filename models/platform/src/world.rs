@@ -26,6 +26,7 @@ mod node_shares;
 mod pod_places;
 mod poolers;
 mod proxies;
+mod rebuild;
 mod spikes;
 mod storage;
 mod warmth;
@@ -498,6 +499,15 @@ impl World {
                 (Change::Ready(is_ready), _) => {
                     self.databases.instance_ready(instance, is_ready, ctx, notices);
                 }
+            }
+        }
+    }
+
+    /// Nothing strikes any more but one fault.
+    pub(crate) fn forget_faults(&mut self, but: FaultId) {
+        for (idx, struck) in self.book.struck.iter_mut().enumerate() {
+            if idx != but.index() {
+                struck.get_or_insert(Struck::Nothing);
             }
         }
     }

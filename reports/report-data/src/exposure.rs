@@ -23,8 +23,12 @@ pub struct Exposure {
     pub loss_max_run: u64,
     /// Longest time to be back, in nanoseconds; nothing for never.
     pub back_max_ns: Option<u64>,
+    /// That was found by trying strikes, of which a live copy took over; one between two of them may take so much
+    /// longer, in nanoseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub back_slack_ns: Option<u64>,
     /// Some of these disasters leave a live copy that takes over, and how soon is no part of the time to be
-    /// back: only a run that is struck tells.
+    /// back: it is tried where it is promised, and otherwise only a run that is struck tells.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub takes_over: bool,
     /// When that is.

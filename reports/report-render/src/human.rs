@@ -132,9 +132,13 @@ fn exposures(text: &mut String, exposures: &[Exposure]) {
         let costs: Vec<String> = group
             .iter()
             .map(|exposure| {
-                let back = match exposure.back_max_ns {
-                    Some(0) | None => String::new(),
-                    Some(back) => format!(", back in {}", span(back)),
+                let back = match (exposure.back_max_ns, exposure.back_slack_ns) {
+                    (Some(0), None) | (None, _) => String::new(),
+                    (Some(back), None) => format!(", back in {}", span(back)),
+                    (Some(back), Some(u64::MAX)) => format!(", back in at least {}", span(back)),
+                    (Some(back), Some(slack)) => {
+                        format!(", back in at most {}", span(back.saturating_add(slack)))
+                    }
                 };
                 let lost = exposure.loss_max_ns.map_or_else(|| "everything".to_owned(), span);
                 let at_most = if exposure.loss_is_bound { "at most " } else { "" };

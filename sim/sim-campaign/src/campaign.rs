@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use model_api::guarantee::{DataPromise, Guarantee, Promise, Subject};
 use model_api::{Observation, ServiceId};
-use platform::{Event, Plan, RunEnd, World};
+use platform::{Event, Plan, RunEnd, TakeoverTrials, World};
 use rayon::prelude::*;
 use report_data::{Explanation, ScenarioResult};
 use sim_check::{GuaranteeJudgement, Monitor, RunMeasures, Story, Subjects, Verdict, judge};
@@ -112,8 +112,9 @@ impl Campaign<'_> {
     ) -> Result<ScenarioResult, CampaignError> {
         refuse_too_many(self.run_count.into(), self.bytes_each())?;
         let subjects = Subjects::new(self.plan.blueprint(), self.plan.faults(), self.guarantees);
+        let trials = self.takeover_trials();
         let runs = in_order(u64::from(self.run_count), self.thread_count, |run| {
-            let made = self.one(run, &subjects);
+            let made = self.one(run, &subjects, &trials);
             progress();
             made
         })?;
@@ -155,7 +156,27 @@ impl Campaign<'_> {
             + of(self.guarantees.len(), 128)
     }
 
-    fn one(&self, run: u64, subjects: &Subjects) -> Result<Run, CampaignError> {
+    /// Strikes that a live copy outlives, of which something is promised about how soon it takes over.
+    fn takeover_trials(&self) -> Vec<TakeoverTrials> {
+        let promised = self.guarantees.iter().filter_map(|guarantee| match guarantee.promise {
+            Promise::Data { data_set, promise: DataPromise::Back { class, .. } } => {
+                Some((data_set, class))
+            }
+            _ => None,
+        });
+        let mut promised: Vec<_> = promised.collect();
+        promised.sort_unstable();
+        promised.dedup();
+        let trials = promised.into_iter();
+        trials.filter_map(|(set, class)| TakeoverTrials::new(self.plan, set, class)).collect()
+    }
+
+    fn one(
+        &self,
+        run: u64,
+        subjects: &Subjects,
+        trials: &[TakeoverTrials],
+    ) -> Result<Run, CampaignError> {
         if self.is_paranoid {
             self.compare(run)?;
         }
@@ -164,7 +185,15 @@ impl Campaign<'_> {
         let (monitor, hits) = recorder.into_parts();
         // A run in which nothing is left to happen still lasts to its horizon.
         let end_at = if end.outcome.is_complete() { self.plan.horizon() } else { end.outcome.at() };
-        Ok(Run { measures: monitor.finish(end_at), end, hits })
+        let mut measures = monitor.finish(end_at);
+        for trial in trials {
+            let data = &mut measures.data[trial.data_set().index()];
+            let takes_over = data.exposure(trial.class()).is_some_and(|it| it.takes_over);
+            if takes_over && let Some(found) = trial.run(self.root_seed, run) {
+                data.note_takeover(trial.class(), (found.longest, found.at), found.slack);
+            }
+        }
+        Ok(Run { measures, end, hits })
     }
 
     /// Makes a run twice, one with a full journal, and compares event by event: recording must not
@@ -254,9 +283,15 @@ impl Campaign<'_> {
             }
             Promise::Data { data_set, promise } => match promise {
                 DataPromise::Loss { class, .. } | DataPromise::Restorable { class } => {
-                    story.exposure(run, *data_set, *class, true)
+                    let seen = measures.data[data_set.index()].exposure(*class)?;
+                    let worst = (seen.loss_max, seen.loss_max_at);
+                    Some(story.exposure(run, *data_set, *class, true, worst))
                 }
-                DataPromise::Back { class, .. } => story.exposure(run, *data_set, *class, false),
+                DataPromise::Back { class, .. } => {
+                    let seen = measures.data[data_set.index()].exposure(*class)?;
+                    let worst = (seen.back_max, seen.back_max_at);
+                    Some(story.exposure(run, *data_set, *class, false, worst))
+                }
                 DataPromise::Residency { jurisdiction } => {
                     Some(story.stray(run, *data_set, jurisdiction))
                 }

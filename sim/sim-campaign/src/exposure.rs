@@ -76,6 +76,10 @@ pub(crate) fn exposures(campaign: &Campaign<'_>, measures: &[RunMeasures]) -> Ve
                 loss_max_at_ns: loss.0.loss_max_at.as_nanos(),
                 loss_max_run: loss.1,
                 back_max_ns: bounded(back.0.back_max.as_nanos()),
+                back_slack_ns: match back.0.back_slack {
+                    SimSpan::ZERO => None,
+                    slack => Some(slack.as_nanos()),
+                },
                 takes_over: seen.iter().any(|it| it.0.takes_over),
                 back_max_at_ns: back.0.back_max_at.as_nanos(),
                 back_max_run: back.1,

@@ -17,6 +17,9 @@ pub struct Exposure {
     pub back_max: SimSpan,
     /// When.
     pub back_max_at: SimTime,
+    /// It may take so much longer than what was found by trying; [`SimSpan::MAX`] when not all of a run was
+    /// tried.
+    pub back_slack: SimSpan,
     /// The most that would have been lost is a bound: who would have gone on was not known yet.
     pub is_loss_bound: bool,
     /// Some disaster of the class leaves a live copy that takes over, and how soon is not foretold.
@@ -39,6 +42,25 @@ pub struct DataMeasures {
 }
 
 impl DataMeasures {
+    /// Takes in how long clients waited in strikes that were tried until a live copy had taken over, and how
+    /// much longer it may be.
+    pub fn note_takeover(
+        &mut self,
+        class: DisasterClass,
+        (longest, at): (SimSpan, SimTime),
+        slack: SimSpan,
+    ) {
+        let Some(seen) = &mut self.exposures[class as usize] else { return };
+        seen.takes_over = false;
+        if longest >= seen.back_max {
+            (seen.back_max, seen.back_max_at) = (longest, at);
+        }
+        seen.back_slack = match slack {
+            SimSpan::MAX => SimSpan::MAX,
+            slack => longest.saturating_add(slack).saturating_sub(seen.back_max),
+        };
+    }
+
     /// Its exposure to a class.
     pub fn exposure(&self, class: DisasterClass) -> Option<Exposure> {
         self.exposures[class as usize]
@@ -58,6 +80,7 @@ pub(crate) fn fold(data: &mut [DataMeasures], fact: &BackupFact) {
                 loss_max_at: stretch.loss_max_at,
                 back_max: span(stretch.back_max_ns),
                 back_max_at: stretch.back_max_at,
+                back_slack: SimSpan::ZERO,
                 is_loss_bound: stretch.is_loss_bound,
                 takes_over: stretch.takes_over,
             };
@@ -130,8 +153,11 @@ pub(crate) fn judge(
                     Comparison::GreaterOrEqual | Comparison::Greater => holds,
                     Comparison::Equal => it.back_max > limit.value,
                 };
+                let most = it.back_max.saturating_add(it.back_slack);
                 let unknown = if it.takes_over {
                     Some(not_foretold(data_set, *class, blueprint))
+                } else if limit.comparison.holds(&most, &limit.value) != holds {
+                    Some(between(it.back_max, it.back_slack))
                 } else {
                     without_pods(data_set, *class, blueprint)
                 };
@@ -180,8 +206,21 @@ fn not_foretold(data_set: DataSetId, class: DisasterClass, blueprint: &Blueprint
     )
 }
 
-/// Why it is not known how soon volumes serve again that a disaster takes with the whole region: they are
-/// restored, and nobody starts what runs on them.
+/// Why strikes that were tried do not tell whether a promise holds.
+fn between(longest: SimSpan, slack: SimSpan) -> String {
+    if slack == SimSpan::MAX {
+        format!(
+            "the longest of the strikes that were tried took {longest}, and too much changes in a run for all of it to be tried: shorten the horizon"
+        )
+    } else {
+        format!(
+            "the longest of the strikes that were tried took {longest}, and one between two of them may take {slack} longer"
+        )
+    }
+}
+
+/// Why it is not known how soon volumes serve again that a disaster takes with the whole region: pods start on
+/// them once they are restored, and only a run that is struck tells how soon.
 fn without_pods(
     data_set: DataSetId,
     class: DisasterClass,
@@ -196,7 +235,7 @@ fn without_pods(
     let is_of_pods = matches!(spec.kind, DataSetKind::Volumes(_));
     (takes_region && is_of_pods).then(|| {
         format!(
-            "the {} takes the pods of {} as well, and of a platform that is built again only data and databases are modelled: promise restorable or rpo of it, or the rto of a database",
+            "the {} takes the pods of {} as well, and how soon they run on what was restored is known only when it strikes: promise rto of the Service that needs it, with a regionLoss or an accountLoss among the faults",
             class.name(),
             spec.name
         )

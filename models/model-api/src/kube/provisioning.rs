@@ -4,11 +4,11 @@
 //! that have nodes, in the order of their names, it takes the one at the hash of the name, moved on by the
 //! number at its end (kubernetes-csi/external-provisioner, `pkg/controller/topology.go`,
 //! `GenerateAccessibilityRequirements` and `getPVCNameHashAndIndexOffset`, 5.x; drivers take the first of
-//! the zones that are preferred). So volumes of a StatefulSet go round the zones, and those of one pod of it
+//! the zones that are preferred). Zones that `allowedTopologies` leaves out are not among them. So volumes of a StatefulSet go round the zones, and those of one pod of it
 //! are in one; claims with another end, as that of the log of an instance of CloudNativePG, are anywhere.
 //!
 //! # Not modelled
-//! `allowedTopologies`, parameters of a class that name a zone, tablespaces.
+//! Parameters of a class that name a zone, tablespaces.
 
 use super::{PersistentVolumeClaim, StorageClass, VolumeBindingMode, WorkloadKind};
 use crate::blueprint::DatabaseManager;
@@ -57,9 +57,16 @@ pub struct EarlyClaim {
     numbering: Numbering,
     /// What it ends with.
     end: &'static str,
+    /// Zones that its class allows; empty allows all of them.
+    allowed_zones: Vec<String>,
 }
 
 impl EarlyClaim {
+    /// Whether its class allows volumes in a zone.
+    pub fn allows(&self, zone: &str) -> bool {
+        self.allowed_zones.is_empty() || self.allowed_zones.iter().any(|it| it == zone)
+    }
+
     /// Its name for the pod of an ordinal.
     pub fn name(&self, ordinal: u32) -> String {
         let number = match self.numbering {
@@ -94,46 +101,56 @@ pub fn early_claims(blueprint: &Blueprint, workload: WorkloadId) -> Vec<EarlyCla
         return Vec::new();
     }
     let spec = &blueprint.workloads[workload.index()];
+    // The zones that are allowed, of one that binds early.
     let binds_early = |claim: &PersistentVolumeClaim| {
         let class = blueprint.storage_classes.iter().find(|class| match &claim.storage_class {
             Some(name) => class.name == *name,
             None => class.is_default,
-        });
-        !claim.is_shared && class.is_some_and(is_early)
+        })?;
+        (!claim.is_shared && is_early(class)).then(|| class.allowed_zones.clone())
     };
     let named = |name: &str| {
         let mut claims = blueprint.claims.iter();
         claims.find(|claim| claim.namespace == spec.namespace && claim.name == name)
     };
-    let is_named_early = |name: &str| named(name).is_some_and(binds_early);
-    let numbered = |begin: String, numbering, end| EarlyClaim { begin, numbering, end };
+    let named_early = |name: &str| named(name).and_then(binds_early);
+    let numbered = |begin: String, numbering, end, allowed_zones| EarlyClaim {
+        begin,
+        numbering,
+        end,
+        allowed_zones,
+    };
     let mut found = Vec::new();
     match &spec.kind {
         WorkloadKind::StatefulSet { claims, .. } => {
-            let early = claims.iter().filter(|claim| binds_early(claim));
-            found.extend(
-                early.map(|it| numbered(format!("{}-{}-", it.name, spec.name), Ordinal, "")),
-            );
+            found.extend(claims.iter().filter_map(|it| {
+                let begin = format!("{}-{}-", it.name, spec.name);
+                Some(numbered(begin, Ordinal, "", binds_early(it)?))
+            }));
         }
         WorkloadKind::DatabaseInstances => {
             let mut databases = blueprint.databases.iter();
             let database = databases.find(|database| database.workload == workload);
             let is_set =
                 database.is_some_and(|it| matches!(it.manager, DatabaseManager::Patroni(_)));
-            let data = is_named_early(&format!("{}-1", spec.name));
-            if data && is_set {
-                found.push(numbered(format!("pgdata-{}-", spec.name), FromZero, ""));
-            } else if data {
-                found.push(numbered(format!("{}-", spec.name), Ordinal, ""));
+            if let Some(zones) = named_early(&format!("{}-1", spec.name)) {
+                found.push(match is_set {
+                    true => numbered(format!("pgdata-{}-", spec.name), FromZero, "", zones),
+                    false => numbered(format!("{}-", spec.name), Ordinal, "", zones),
+                });
             }
-            if is_named_early(&format!("{}-1-wal", spec.name)) {
-                found.push(numbered(format!("{}-", spec.name), Ordinal, "-wal"));
+            if let Some(zones) = named_early(&format!("{}-1-wal", spec.name)) {
+                found.push(numbered(format!("{}-", spec.name), Ordinal, "-wal", zones));
             }
         }
         _ => {}
     }
-    let names = spec.template.spec.claim_names.iter().filter(|name| is_named_early(name));
-    found.extend(names.map(|name| numbered(name.clone(), Numbering::None, "")));
+    let names = spec.template.spec.claim_names.iter();
+    found.extend(
+        names.filter_map(|name| {
+            Some(numbered(name.clone(), Numbering::None, "", named_early(name)?))
+        }),
+    );
     found
 }
 

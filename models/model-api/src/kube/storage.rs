@@ -38,6 +38,8 @@ pub struct StorageClass {
     pub key_store: SecretStore,
     /// `allowVolumeExpansion`.
     pub is_growable: bool,
+    /// Zones that `allowedTopologies` names; empty allows all of them.
+    pub allowed_zones: Vec<String>,
     /// Annotation `storageclass.kubernetes.io/is-default-class`.
     pub is_default: bool,
 }

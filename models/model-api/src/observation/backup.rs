@@ -156,7 +156,7 @@ pub struct ExposureStretch {
     pub is_loss_bound: bool,
     /// Why everything would be lost at the moment of the greatest loss, where that is so.
     pub lack: Option<Lack>,
-    /// A live copy takes over. How soon is not foretold, and no part of the time to be back.
+    /// A live copy takes over. How soon is not worked out, and no part of the time to be back.
     pub takes_over: bool,
 }
 

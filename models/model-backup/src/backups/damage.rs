@@ -36,6 +36,7 @@ impl Backups {
         let before = self.survivors(&self.damage, None);
         let grounds = self.grounds();
         hurt(&mut self.damage);
+        self.lose_servers(disaster, now);
         let mut gone = self.lose_grounds(&grounds, disaster, ctx);
         for idx in 0..self.sets.len() {
             if self.sets[idx].loss.is_none() && !self.stands(idx, &self.damage) {
@@ -47,6 +48,26 @@ impl Backups {
         self.refresh(now);
         self.start_restores(ctx);
         gone
+    }
+
+    /// Servers that make and delete copies go with the platform that they run in.
+    fn lose_servers(&mut self, disaster: Disaster, now: Stamp) {
+        let blueprint = Arc::clone(&self.blueprint);
+        let policies = blueprint.protection.policies.iter().enumerate();
+        let gone = policies.filter(|(_, policy)| {
+            policy.server.is_some() && self.takes_site(policy.data_set.index(), disaster)
+        });
+        let gone: Vec<PolicyId> = gone.map(|(idx, _)| PolicyId::from_index(idx)).collect();
+        self.runs.set_server(&gone, false, now);
+    }
+
+    /// Whether a disaster takes everything that a data set stands on.
+    pub(super) fn takes_site(&self, idx: usize, disaster: Disaster) -> bool {
+        match disaster {
+            Disaster::Region => true,
+            Disaster::Account(account) => account == self.fates.account_of(idx),
+            Disaster::Node | Disaster::Zone(_) | Disaster::Logical | Disaster::Ransomware => false,
+        }
     }
 
     /// The content of a data set is destroyed in every live copy, which is noticed later. Returns how

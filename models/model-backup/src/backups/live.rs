@@ -50,6 +50,12 @@ impl Backups {
         live.is_none_or(|(_, is_bound)| !is_bound)
     }
 
+    /// Whether a live copy is left when a zone is destroyed.
+    pub fn leaves_live_copy(&self, data_set: DataSetId, zone: ZoneId) -> bool {
+        let idx = data_set.index();
+        self.sets[idx].loss.is_none() && self.live(idx, Disaster::Zone(zone)).is_some()
+    }
+
     /// Whether a zone is destroyed.
     pub fn is_zone_gone(&self, zone: ZoneId) -> bool {
         self.damage.zones_gone() & bit(zone) != 0

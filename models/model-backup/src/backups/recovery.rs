@@ -416,7 +416,14 @@ impl Backups {
         !self.start_restore(data_set, now, ctx)
     }
 
-    fn is_coming_back(&self, data_set: DataSetId) -> bool {
+    /// Whether a loss took everything with it that data could be restored to.
+    pub(super) fn is_site_gone(&self, data_set: DataSetId) -> bool {
+        let takes = |disaster| matches!(disaster, Disaster::Region | Disaster::Account(_));
+        self.sets[data_set.index()].loss.as_ref().is_some_and(|loss| takes(loss.disaster))
+    }
+
+    /// Whether it is lost, and somebody restores it.
+    pub fn is_coming_back(&self, data_set: DataSetId) -> bool {
         self.sets[data_set.index()].loss.as_ref().is_some_and(|loss| !loss.is_final)
     }
 

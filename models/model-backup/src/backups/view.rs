@@ -34,11 +34,15 @@ impl Backups {
             let way = way(archive.to, &archive.copies, survivors, &self.gaps)?;
             has_key(archive.key).then_some(way)
         });
+        let takes_site = self.takes_site(idx, disaster);
         let guard = |(policy, way): (PolicyId, Way)| {
             let place = &protection.places[way.place.index()];
             let is_in_reach = is_attacked && place.location.account == *account;
             let only_locked_for = place.lock.filter(|_| is_in_reach);
-            (policy, Way { only_locked_for, ..way })
+            // It ran in the platform.
+            let is_deleter_gone =
+                takes_site && protection.policies[policy.index()].server.is_some();
+            (policy, Way { only_locked_for, is_deleter_gone, ..way })
         };
         View { ways: ways.map(guard).collect(), archive, is_attacked }
     }

@@ -1,9 +1,11 @@
 //! Recovery in time: the parts, the order, the queue, and the worked values of the specification.
 
-use model_api::backup::{BackupPolicy, Hook, Key, Method, Protection, Recovery, RunbookStep};
+use model_api::backup::{
+    BackupPolicy, Hook, Key, Method, Protection, Recovery, Retention, RunbookStep,
+};
 use model_api::observation::{BackupFact, Lack, RecoveryParts};
 use model_api::parameters::Range;
-use model_api::{DataSetId, KeyId, Origin, PlaceId, SimSpan, SimTime};
+use model_api::{DataSetId, KeyId, Origin, PlaceId, SimSpan, SimTime, WorkloadId};
 
 use crate::town::{Deed, SECOND_ZONE, Town, archive, blueprint, data_set, place, policy, run};
 
@@ -338,7 +340,7 @@ fn lost_after(protection: &Protection, deeds: &[(SimTime, Deed)], secs: u64) -> 
         BackupFact::Returned { lost_ns, .. } => Some(SimSpan::from_nanos(*lost_ns)),
         _ => None,
     });
-    lost.expect("it comes back")
+    lost.unwrap_or(SimSpan::MAX)
 }
 
 #[test]
@@ -376,6 +378,43 @@ fn a_server_that_restarts_fails_the_run_that_it_makes() {
     assert_eq!(lost(&around(midnight + 30, midnight + 31)), SimSpan::from_hours(29));
     // One that is away when a run is due makes it when it is back.
     assert_eq!(lost(&around(midnight - 10, midnight + 20)), SimSpan::from_mins(280));
+}
+
+/// Of daily copies that are kept for two days, none is left after five days without a run, unless whoever
+/// deletes them is away like whoever makes them.
+#[test]
+fn nothing_expires_while_whoever_deletes_it_is_away() {
+    let mut protection = databases(&["volume"]);
+    protection.archives.clear();
+    let policy = &mut protection.policies[0];
+    (policy.method, policy.overhead, policy.moved_bytes) = (Method::Files, SimSpan::ZERO, 0);
+    policy.retention = Retention::For(SimSpan::from_days(2));
+    let at = |hours: u64| SimTime::from_secs(hours * 3_600);
+    let lost = |deeds: &[(SimTime, Deed)]| lost_after(&protection, deeds, 125 * 3_600);
+    assert_eq!(lost(&[(at(1), Deed::Policy(0, Some(false)))]), SimSpan::MAX);
+    assert_eq!(lost(&[(at(1), Deed::Server(0, false))]), SimSpan::from_hours(125));
+    // It looks at all of them when it is back, and has made another one by then.
+    let back = [(at(1), Deed::Server(0, false)), (at(124), Deed::Server(0, true))];
+    assert_eq!(lost(&back), SimSpan::from_hours(1));
+    let broken = (at(1), Deed::Policy(0, Some(false)));
+    assert_eq!(lost(&[&[broken], &back[..]].concat()), SimSpan::MAX);
+}
+
+/// A server that is lost with the region deletes nothing until people are ready to read.
+#[test]
+fn copies_outlive_the_region_of_whoever_deletes_them() {
+    let mut protection = databases(&["volume"]);
+    protection.archives.clear();
+    protection.recovery.decide = fixed(5 * 24 * 60);
+    protection.policies[0].method = Method::Snapshot;
+    protection.policies[0].retention = Retention::For(SimSpan::from_days(2));
+    assert_eq!(returns(protection.clone(), SimTime::from_secs(90_000)), []);
+    protection.policies[0].server = Some(WorkloadId(0));
+    let deeds = [(SimTime::from_secs(90_000), Deed::Strike(1))];
+    let end = SimTime::from_secs(90_000) + SimSpan::from_days(9);
+    let (_, facts) = run(&blueprint(protection), 1, &deeds, end);
+    let is_back = |it: &(SimTime, BackupFact)| matches!(it.1, BackupFact::Returned { .. });
+    assert!(facts.0.iter().any(is_back), "{facts:?}");
 }
 
 #[test]

@@ -10,7 +10,7 @@ use model_api::blueprint::Zone;
 use model_api::observation::{BackupFact, PoolIo};
 use model_api::{
     Blueprint, DataSetId, KeyId, Observation, Origin, PlaceId, PolicyId, PoolId, SimSpan, SimTime,
-    ZoneId,
+    WorkloadId, ZoneId,
 };
 use model_backup::{BackupEvent, BackupNotice, Backups, Breakage, Cost, Disaster};
 use proptest::prelude::*;
@@ -433,6 +433,8 @@ fn any_policy() -> impl Strategy<Value = BackupPolicy> {
                     retention,
                     key,
                     lane,
+                    // Whoever makes several of them is part of the platform.
+                    server: lane.map(|_| WorkloadId(0)),
                     failure_ppm: luck.0,
                     silent_failure_ppm: luck.1,
                     tested_every,

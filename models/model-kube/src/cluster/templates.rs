@@ -3,15 +3,16 @@
 use std::fmt;
 
 use model_api::kube::{
-    Labels, PersistentVolumeClaim, PodSpec, PodTemplate, TaintEffect, Toleration,
+    Labels, PersistentVolumeClaim, PodSpec, PodTemplate, StorageClass, TaintEffect, Toleration,
     TolerationOperator, Workload, WorkloadKind,
 };
 use model_api::{Blueprint, BudgetId, NodeId, ServiceId, WorkloadId};
 
 use super::probing::{QueuedProbe, queued_probes};
 use super::tables::Images;
+use super::volumes::limits;
 use crate::node_pressure::{DISK_PRESSURE, MEMORY_PRESSURE, PID_PRESSURE};
-use crate::scheduling::{PodDescription, SchedulerCache, ShapeId, default_selector};
+use crate::scheduling::{Claim, PodDescription, SchedulerCache, ShapeId, default_selector};
 use crate::taint_eviction::{
     NOT_READY, OUT_OF_SERVICE, Stay, UNREACHABLE, UNSCHEDULABLE, stay, taint,
 };
@@ -89,6 +90,8 @@ pub(super) struct TemplateTable {
     /// Names of claims that a single pod in the cluster may use. Those of a StatefulSet's templates
     /// have one pod each anyway.
     pub(super) claims_of_one_pod: Vec<String>,
+    /// What keeps a pod without volumes from some zones.
+    pub(super) limits: Vec<Claim>,
     /// Some of these claims hold the pod in the zone of its volume.
     pub(super) has_zonal_claims: bool,
     /// How many have to be attached to a node.
@@ -147,6 +150,7 @@ impl TemplateTable {
             budgets: budgets(blueprint, workload, &template.labels),
             images: numbers,
             claim_count: claims.len(),
+            limits: limits(classes(blueprint, workload, spec).into_iter().flatten().cloned()),
             claims_of_one_pod: claims_of_one_pod(blueprint, workload, spec),
             attached_count: claims
                 .iter()
@@ -191,45 +195,80 @@ enum Reach {
 
 /// For each claim of a template's pods, where its volume can be used.
 fn claims(blueprint: &Blueprint, workload: &Workload, spec: &PodSpec) -> Vec<Reach> {
-    let reach = |class: Option<&String>| {
-        let class = blueprint.storage_classes.iter().find(|known| match class {
-            Some(name) => known.name == *name,
-            None => known.is_default,
-        });
-        match class {
-            Some(class) if class.is_local => Reach::Node,
-            Some(class) if class.is_zonal => Reach::Zone,
-            _ => Reach::Region,
-        }
+    let reach = |class: Option<&StorageClass>| match class {
+        Some(class) if class.is_local => Reach::Node,
+        Some(class) if class.is_zonal => Reach::Zone,
+        _ => Reach::Region,
     };
-    let binds = |claim: &PersistentVolumeClaim| match claim.is_shared {
-        true => Reach::Shared,
-        false => reach(claim.storage_class.as_ref()),
+    let found = claimed(blueprint, workload, spec).into_iter();
+    found
+        .map(|claim| match claim {
+            Claimed::Named(claim) if claim.is_shared => Reach::Shared,
+            Claimed::Named(claim) => reach(class(blueprint, claim.storage_class.as_ref())),
+            Claimed::OfDefault => reach(class(blueprint, None)),
+            Claimed::Unknown => Reach::Shared,
+        })
+        .collect()
+}
+
+/// Classes of claims that one node at a time may mount.
+fn classes<'a>(
+    blueprint: &'a Blueprint,
+    workload: &'a Workload,
+    spec: &PodSpec,
+) -> Vec<Option<&'a StorageClass>> {
+    let found = claimed(blueprint, workload, spec).into_iter();
+    found
+        .map(|claim| match claim {
+            Claimed::Named(claim) if !claim.is_shared => {
+                class(blueprint, claim.storage_class.as_ref())
+            }
+            Claimed::OfDefault => class(blueprint, None),
+            Claimed::Named(_) | Claimed::Unknown => None,
+        })
+        .collect()
+}
+
+fn class<'a>(blueprint: &'a Blueprint, name: Option<&String>) -> Option<&'a StorageClass> {
+    blueprint.storage_classes.iter().find(|known| match name {
+        Some(name) => known.name == *name,
+        None => known.is_default,
+    })
+}
+
+/// A claim of a pod.
+enum Claimed<'a> {
+    Named(&'a PersistentVolumeClaim),
+    /// Of the default class.
+    OfDefault,
+    /// Nobody has made it.
+    Unknown,
+}
+
+fn claimed<'a>(
+    blueprint: &'a Blueprint,
+    workload: &'a Workload,
+    spec: &PodSpec,
+) -> Vec<Claimed<'a>> {
+    let named = |name: &str| {
+        let mut claims = blueprint.claims.iter();
+        claims.find(|claim| claim.namespace == workload.namespace && claim.name == name)
     };
-    let mut claims = Vec::new();
+    let mut found = Vec::new();
     match &workload.kind {
         WorkloadKind::StatefulSet { claims: templates, .. } => {
-            claims.extend(templates.iter().map(binds));
+            found.extend(templates.iter().map(Claimed::Named));
         }
         // An operator gives every instance a volume like that of the first one.
         WorkloadKind::DatabaseInstances => {
-            let name = format!("{}-1", workload.name);
-            let first = blueprint
-                .claims
-                .iter()
-                .find(|claim| claim.namespace == workload.namespace && claim.name == name);
-            claims.push(first.map_or_else(|| reach(None), binds));
+            let first = named(&format!("{}-1", workload.name));
+            found.push(first.map_or(Claimed::OfDefault, Claimed::Named));
         }
         _ => {}
     }
-    for name in &spec.claim_names {
-        let claim = blueprint
-            .claims
-            .iter()
-            .find(|claim| claim.namespace == workload.namespace && claim.name == *name);
-        claims.push(claim.map_or(Reach::Shared, binds));
-    }
-    claims
+    let names = spec.claim_names.iter();
+    found.extend(names.map(|name| named(name).map_or(Claimed::Unknown, Claimed::Named)));
+    found
 }
 
 /// Services that select pods with these labels.

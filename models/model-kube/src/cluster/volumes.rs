@@ -10,7 +10,8 @@
 //! with `volumeBindingMode: Immediate` are made when a pod is, in the zone that the name of their claim
 //! leads to (see [`model_api::kube::early_claims`]); where those of one pod are in two zones, it fits no
 //! node. An instance of CloudNativePG whose volumes are destroyed gets a new number, and so perhaps
-//! another zone. Volumes that are restored for those that a zone took with it stand where their pods are
+//! another zone. A class with `allowedTopologies` makes volumes in the zones that these name, and pods without
+//! a volume go to nodes there. Volumes that are restored for those that a zone took with it stand where their pods are
 //! bound next.
 //! A volume is attached to another node by the controller manager, and, where it is the cloud's, by that: while
 //! one of them does not answer, its pod waits (see `cloud.rs`).
@@ -27,7 +28,7 @@
 
 use std::collections::BTreeMap;
 
-use model_api::kube::{PersistentVolumeClaim, Workload, WorkloadKind, zone_position};
+use model_api::kube::{PersistentVolumeClaim, StorageClass, Workload, WorkloadKind, zone_position};
 use model_api::observation::DeletionReason;
 use model_api::{Blueprint, NodeId, Observation, PodId, WorkloadId, ZoneId};
 use sim_kernel::{Context, Recorder, SimSpan, SimTime};
@@ -103,6 +104,15 @@ fn claims_of_one_pod(names: &[String], node: Option<&str>, zone: Option<&str>) -
     names.iter().map(|name| place().of_one_pod(name)).collect()
 }
 
+/// Claims of a class that allows some zones only, as long as they have no volume.
+pub(super) fn limits(classes: impl Iterator<Item = StorageClass>) -> Vec<Claim> {
+    let is_limited = |class: &StorageClass| !class.is_local && !class.allowed_zones.is_empty();
+    classes
+        .filter(is_limited)
+        .map(|class| Claim::made_in(&class.provisioner, class.allowed_zones))
+        .collect()
+}
+
 /// Lets a cache know, before runs begin that share it, what runs may ask of such claims.
 pub(super) fn foresee(blueprint: &Blueprint, names: &[String], cache: &mut SchedulerCache) {
     let zones = blueprint.zones.iter().map(|zone| Some(zone.name.as_str()));
@@ -139,8 +149,10 @@ impl Cluster {
         }
         zones.sort_by_key(|zone| self.blueprint.zones[zone.index()].name.as_str());
         for claim in early {
-            let position = zone_position(&claim.name(number), zones.len());
-            if let Some(zone) = zones.get(position) {
+            let allows = |zone: &&ZoneId| claim.allows(&self.blueprint.zones[zone.index()].name);
+            let allowed: Vec<ZoneId> = zones.iter().filter(allows).copied().collect();
+            let position = zone_position(&claim.name(number), allowed.len());
+            if let Some(zone) = allowed.get(position) {
                 self.workloads[workload.index()].add_volume_zone(ordinal, *zone);
             }
         }
@@ -163,14 +175,17 @@ impl Cluster {
         let node = node.map(|node| blueprint.nodes[node.index()].node.name.as_str());
         let is_limited =
             table.attached_count > 0 && self.tables.has_attach_limits && node.is_none();
+        let limits = if zone.is_none() && node.is_none() { &table.limits[..] } else { &[] };
         if !is_limited && table.claims_of_one_pod.is_empty() {
             return match (node, zone) {
                 (Some(node), _) => cache.volumes_on_node(node),
                 (None, Some(zone)) => cache.volumes_in_zone(zone),
-                (None, None) => VolumesId::NONE,
+                (None, None) if limits.is_empty() => VolumesId::NONE,
+                (None, None) => cache.volumes(limits.to_vec()),
             };
         }
         let mut claims = claims_of_one_pod(&table.claims_of_one_pod, node, zone);
+        claims.extend_from_slice(limits);
         if is_limited {
             let key = state.volume_key(pod.ordinal);
             let handle = |idx: usize| format!("{}/{key}/{idx}", workload.index());

@@ -53,6 +53,8 @@ pub(super) struct WorkloadState {
     pub(super) is_held: bool,
     /// Somebody removes the scheduling gates of its pods as soon as they are there.
     has_gates_lifted: bool,
+    /// Its data is not restored yet, so that its pods are not there to be bound.
+    pub(super) awaits_data: bool,
     /// The ReplicaSets; of Deployments only.
     pub(super) deployment: DeploymentState,
     /// Pods that exist, in the order of creation.
@@ -96,6 +98,7 @@ impl WorkloadState {
             is_rolling: false,
             is_held: workload.kind.is_held().unwrap_or(false),
             has_gates_lifted: false,
+            awaits_data: false,
             deployment: DeploymentState::at_start(id, workload, tables),
             pods: Vec::new(),
             is_sync_pending: false,
@@ -327,7 +330,8 @@ impl Cluster {
         let mut pod = PodState::new(workload, template, ordinal, key, created_at, cause);
         pod.pinned = pinned;
         let gates = &self.tables.templates[template.index()].template.spec.scheduling_gates;
-        pod.is_gated = !gates.is_empty() && !self.workloads[workload.index()].has_gates_lifted;
+        let state = &self.workloads[workload.index()];
+        pod.is_gated = state.awaits_data || !gates.is_empty() && !state.has_gates_lifted;
         self.pods.push(pod);
         self.make_early_volumes(workload, ordinal);
         id

@@ -15,7 +15,7 @@
 //! # Checked against
 //! Upstream's tables for VolumeZone and runs of its default profile with volumes.
 
-use model_api::kube::{Labels, NodeSelector, Requirement};
+use model_api::kube::{Labels, NodeSelector, Operator, Requirement};
 use model_api::observation::UnschedulableReason as Reason;
 
 use super::catalog::{NodeFacts, put, selector_matches};
@@ -103,6 +103,21 @@ impl Claim {
     /// A claim bound to a volume that can be used in one zone only.
     pub fn in_zone(zone: &str) -> Self {
         Self::in_one(ZONE, zone)
+    }
+
+    /// A claim whose volume a driver makes where its pod goes, in one of some zones.
+    pub fn made_in(driver: &str, zones: Vec<String>) -> Self {
+        let is_there = Requirement { key: ZONE.to_owned(), operator: Operator::In, values: zones };
+        Self::Unbound(UnboundClaim {
+            name: String::new(),
+            is_read_write_once_pod: false,
+            class: ClaimClass::WaitForFirstConsumer {
+                provisioner: Some(driver.to_owned()),
+                allowed_topologies: vec![vec![is_there]],
+                available: Vec::new(),
+                selected_node: None,
+            },
+        })
     }
 
     /// A claim whose volume a driver attaches, by the handle of the volume; of one zone, where it is bound

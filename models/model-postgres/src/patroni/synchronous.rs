@@ -64,7 +64,10 @@ impl Cluster {
             let instance = self.at(other);
             let is_linked = match instance.link {
                 Link::Streaming(from, _) | Link::Silent(from) => from == leader,
-                Link::Attaching(_) | Link::Broken => instance.ghost_until > port.now(),
+                // Of another primary's connection it knows nothing.
+                Link::Attaching(_) | Link::Broken => {
+                    instance.ghost_until > port.now() && instance.ghost_of == leader
+                }
             };
             other != leader && is_linked && (!is_etcd || patroni.at(other).has_lease)
         };

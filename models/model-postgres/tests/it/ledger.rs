@@ -2,7 +2,7 @@
 //! how long.
 
 use model_api::ZoneId;
-use model_postgres::{Access, Databases, PgNotice};
+use model_postgres::{Access, Databases, PATIENT_PPM, PgNotice};
 use sim_kernel::SimTime;
 
 use crate::world::DATABASE;
@@ -29,6 +29,14 @@ pub(crate) struct Ledger {
     waiting_ns: Vec<u64>,
     /// By instance: it stands still, and its clients wait for it.
     has_old_sessions: Vec<bool>,
+    /// By instance: it was told to end while its zone was cut off, and whoever is beside it stays.
+    ends_beside: Vec<bool>,
+    /// By instance: it was told to end, and the Service leads away from its sessions, which go on.
+    stays: Vec<bool>,
+    /// Whom the clients were with when somebody last looked.
+    was_asked: Option<u8>,
+    /// What all of them commit at together, at most.
+    pub(crate) rate_most_ppm: u64,
     /// Where the Service leads.
     backend: u8,
     are_cut: [bool; 3],
@@ -43,6 +51,10 @@ impl Ledger {
             rates: vec![(0, false); instances],
             waiting_ns: vec![0; instances],
             has_old_sessions: vec![false; instances],
+            ends_beside: vec![false; instances],
+            stays: vec![false; instances],
+            was_asked: None,
+            rate_most_ppm: 0,
             backend: 0,
             are_cut: [false; 3],
         }
@@ -77,12 +89,16 @@ impl Ledger {
     ) {
         for notice in notices {
             if let PgNotice::SetBackend { pod, .. } = notice {
+                if let Some(old) = self.was_asked.filter(|old| *old == self.backend) {
+                    self.stays[usize::from(old)] |= databases.is_ending(DATABASE, old);
+                }
                 self.backend = u8::try_from(pod.0).expect("a pod is numbered as its instance");
             }
         }
+        let (mut is_written, mut kept, mut asked) = (Vec::new(), vec![0; zones.len()], None);
+        let mut left = FULL_PPM;
         for (ordinal, zone) in (0_u8..).zip(zones) {
             let idx = usize::from(ordinal);
-            let is_told = databases.commits(DATABASE, ordinal, now);
             let is_open = databases.access_of(DATABASE, ordinal) == Access::ReadWrite;
             let is_silent = databases.access_of(DATABASE, ordinal) == Access::Silent;
             let is_asked = databases.has_clients(DATABASE) && self.backend == ordinal;
@@ -92,12 +108,30 @@ impl Ledger {
             } else {
                 is_old && is_open && !is_asked
             };
-            let is_asked = is_asked || self.has_old_sessions[idx];
-            let rate = match (is_open, is_asked, self.are_cut[zone.index()]) {
-                (true, true, _) => FULL_PPM,
-                (true, false, true) => FULL_PPM / 3,
+            is_written.push((is_open, is_silent));
+            let is_cut = self.are_cut[zone.index()];
+            self.ends_beside[idx] =
+                databases.is_ending(DATABASE, ordinal) && (self.ends_beside[idx] || is_cut);
+            self.stays[idx] &= databases.is_ending(DATABASE, ordinal);
+            let of_zone = if self.are_cut[zone.index()] { FULL_PPM / 3 } else { FULL_PPM };
+            // Whoever the Service leads to has the clients that nobody else has.
+            let keeps = match (is_open || is_silent, self.has_old_sessions[idx]) {
+                (true, true) => u64::from(PATIENT_PPM).min(of_zone),
+                (true, false) if self.stays[idx] => of_zone,
+                (true, false) if self.ends_beside[idx] => FULL_PPM / 3,
+                (true, false) if is_open && !is_asked && of_zone < FULL_PPM => of_zone,
                 _ => 0,
             };
+            kept[idx] = if is_asked { 0 } else { keeps.min(left) };
+            left -= kept[idx];
+            asked = asked.or(is_asked.then_some(idx));
+        }
+        self.was_asked = asked.map(|idx| u8::try_from(idx).expect("few"));
+        for (idx, (is_open, is_silent)) in is_written.into_iter().enumerate() {
+            let ordinal = u8::try_from(idx).expect("few");
+            let is_told = databases.commits(DATABASE, ordinal, now);
+            let clients = if asked == Some(idx) { left } else { kept[idx] };
+            let rate = if is_open { clients } else { 0 };
             let waited = std::mem::take(&mut self.waiting_ns[idx]);
             match (is_told, is_open || is_silent) {
                 (true, _) => self.acknowledged_ns += waited,
@@ -106,6 +140,8 @@ impl Ledger {
             }
             self.rates[idx] = (rate, is_told);
         }
+        let rates = self.rates.iter().map(|(rate, _)| *rate);
+        self.rate_most_ppm = self.rate_most_ppm.max(rates.sum());
     }
 
     /// Closes the books: whoever still waits is on the disk of a primary.

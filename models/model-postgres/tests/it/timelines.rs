@@ -276,10 +276,10 @@ fn the_quorum_refuses_what_may_lose_commits() {
 
 #[test]
 fn an_isolated_primary_stops_before_another_is_promoted() {
-    // Cut at 100 s, stops at 130 s, replaced at 169 s: never two. What its own zone wrote is lost:
+    // Without a smart shutdown. Cut at 100 s, stops at 130 s, replaced at 169 s: never two. What its own zone wrote is lost:
     // 30 s at a third of the rate, and the lag.
     check(
-        &Case::default(),
+        &Case { smart_shutdown: SimSpan::ZERO, ..Case::default() },
         &[(100_000, Act::Isolate(0)), (400_000, Act::Rejoin(0))],
         "100.000 writes stop
          130.000 writable 0
@@ -288,6 +288,41 @@ fn an_isolated_primary_stops_before_another_is_promoted() {
          169.000 lost 30050 ms, 2009 commits, 10049990 bytes
          169.000 writable 1
          175.000 writes resume",
+    );
+}
+
+/// Sessions beside it go on for 180 s after it was told to end at 130 s, whether the zone is back or not.
+#[test]
+fn sessions_of_an_isolated_primary_outlive_its_check() {
+    for rejoined in [250_000, 400_000] {
+        let script = [(100_000, Act::Isolate(0)), (rejoined, Act::Rejoin(0))];
+        check(
+            &Case::default(),
+            &script,
+            "100.000 writes stop
+             150.000 fails over 0
+             169.000 promoted 1
+             169.000 writable 2
+             175.000 writes resume
+             310.000 lost 210050 ms, 14009 commits, 70049930 bytes
+             310.000 writable 1",
+        );
+    }
+}
+
+/// It lets nobody in, so that the operator replaces it once it can hear of that.
+#[test]
+fn a_primary_that_was_told_to_end_is_replaced_although_its_zone_is_back() {
+    check(
+        &Case::default(),
+        &[(100_000, Act::Isolate(0)), (135_000, Act::Rejoin(0))],
+        "100.000 writes stop
+         135.000 fails over 0
+         154.000 promoted 1
+         154.000 writable 2
+         160.000 writes resume
+         310.000 lost 210050 ms, 14009 commits, 70049930 bytes
+         310.000 writable 1",
     );
 }
 
@@ -333,7 +368,14 @@ fn each_cluster_may_have_a_threshold_and_a_lease_of_its_own() {
             [(None, "169.000 promoted 1"), (Some(secs(40)), "194.000 promoted 1")]
         {
             let parameters = fixed();
-            let case = Case { isolation_stop, lease_duration, parameters, ..Case::default() };
+            let smart_shutdown = SimSpan::ZERO;
+            let case = Case {
+                isolation_stop,
+                lease_duration,
+                smart_shutdown,
+                parameters,
+                ..Case::default()
+            };
             let text = case.run(&isolate, 900_000).text();
             assert!(text.contains(stops) && text.contains(promotes), "{text}");
         }
@@ -349,10 +391,10 @@ fn an_isolated_primary_acknowledges_nothing_that_needs_a_standby_elsewhere() {
          100.000 writable 0
          150.000 fails over 0
          169.000 promoted 1
-         169.000 kept
-         169.000 unknown: 0 kept, 110 lost, 0 open
          176.705 writes resume
-         176.705 writable 1",
+         176.705 writable 1
+         310.000 kept
+         310.000 unknown: 0 kept, 110 lost, 0 open",
     );
 }
 
@@ -360,7 +402,7 @@ fn an_isolated_primary_acknowledges_nothing_that_needs_a_standby_elsewhere() {
 fn a_primary_without_api_and_with_a_dead_standby_stops_itself() {
     // The liveness check asks every instance it knows when the API server does not answer.
     check(
-        &Case::default(),
+        &Case { smart_shutdown: SimSpan::ZERO, ..Case::default() },
         &[(100_000, Act::Power(2)), (101_000, Act::Api(false)), (200_000, Act::Api(true))],
         "131.000 writes stop
          131.000 writable 0

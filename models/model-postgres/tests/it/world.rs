@@ -358,6 +358,7 @@ pub(crate) struct Case {
     pub(crate) failover_delay: SimSpan,
     pub(crate) has_isolation_check: bool,
     pub(crate) isolation_stop: Option<SimSpan>,
+    pub(crate) smart_shutdown: SimSpan,
     pub(crate) lease_duration: Option<SimSpan>,
     /// Megabytes that an empty instance copies, at 100 a second.
     pub(crate) data_megabytes: u64,
@@ -382,6 +383,7 @@ impl Default for Case {
             failover_delay: SimSpan::ZERO,
             has_isolation_check: true,
             isolation_stop: None,
+            smart_shutdown: SMART_SHUTDOWN,
             lease_duration: None,
             data_megabytes: 10_000,
             manager: DatabaseManager::CloudNativePg,
@@ -438,7 +440,7 @@ impl Case {
                 commit_wait: self.commit_wait,
                 failover_delay: self.failover_delay,
                 switchover_delay: self.switchover_delay,
-                smart_shutdown: SMART_SHUTDOWN,
+                smart_shutdown: self.smart_shutdown,
                 primary_update: self.primary_update,
                 has_budgets: true,
                 has_isolation_check: self.has_isolation_check,
@@ -517,6 +519,7 @@ impl Case {
             acknowledged_ns,
             unknown_ns,
             waiting_ns,
+            rate_most_ppm: world.ledger.rate_most_ppm,
             is_whole: world.databases.is_whole(DATABASE),
         }
     }
@@ -538,6 +541,8 @@ pub(crate) struct Run {
     pub(crate) unknown_ns: u64,
     /// What waits at the end.
     pub(crate) waiting_ns: u64,
+    /// The most that all clients committed at together, of the configured rate.
+    pub(crate) rate_most_ppm: u64,
     /// Every instance has its place at the end.
     pub(crate) is_whole: bool,
 }

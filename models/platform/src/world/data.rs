@@ -7,11 +7,11 @@
 //! etcd's content is what the Kubernetes API says: while it is lost nothing is written, and what a
 //! restore brings back is handed to the cluster model, which goes on from there.
 //!
-//! Volumes that a zone took with it are restored where zones are left, and their pods go there. In a region
-//! that is built again nobody places pods.
+//! Volumes that a zone took with it are restored where zones are left, and their pods go there. What becomes
+//! of the pods of a region that is built again is in `rebuild.rs`.
 //!
 //! Simplified: a database that was restored because all of its instances are gone serves without pods
-//! of its own; the cluster model does not place new ones.
+//! of its own, unless the whole platform was built again; the cluster model does not place new ones.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -24,6 +24,7 @@ use model_postgres::Seat;
 use sim_kernel::{Context, Recorder, SimSpan};
 
 use super::World;
+use super::rebuild::Site;
 use crate::event::Event;
 use crate::fault::{Struck, pick_zone};
 
@@ -33,7 +34,7 @@ pub(super) struct DataState {
     pub(super) backups: Backups,
     pub(super) notices: Vec<BackupNotice>,
     /// By database: the data set that it is.
-    sets: Vec<Option<DataSetId>>,
+    pub(super) sets: Vec<Option<DataSetId>>,
     /// By database: PostgreSQL takes writes.
     is_postgres_writable: Vec<bool>,
     /// By database: its content is wrong, so that nobody may write.
@@ -46,6 +47,8 @@ pub(super) struct DataState {
     archivers: Vec<Option<Option<SimSpan>>>,
     /// Changes of backups that databases were told of.
     told_count: u64,
+    /// What all of it stands on.
+    pub(super) site: Site,
 }
 
 /// What a database holds, and where.
@@ -84,6 +87,7 @@ impl DataState {
             is_destroyed: vec![false; count],
             archivers: vec![None; count],
             told_count: 0,
+            site: Site::default(),
         }
     }
 
@@ -262,6 +266,7 @@ impl World {
                         self.hold(database, ctx);
                     }
                 }
+                BackupNotice::SiteBuilt => self.site_built(ctx),
                 BackupNotice::Returned { data_set, lost, until } => match kind_of(data_set) {
                     DataSetKind::Database(database) => self.give_back(database, lost, ctx),
                     DataSetKind::Etcd => {
@@ -270,15 +275,21 @@ impl World {
                             self.cluster.restore_api_state(until, ctx);
                         }
                         self.data.backups.set_writing(data_set, true, ctx);
+                        self.bring_up(ctx);
                     }
-                    DataSetKind::Volumes(workload) => self.restore_volumes(workload, ctx),
+                    DataSetKind::Volumes(workload) => {
+                        self.restore_volumes(workload, ctx);
+                        self.cluster.release_data(workload, ctx);
+                    }
                     DataSetKind::Other => {}
                 },
             }
         }
         while let Some(data_set) = self.data.backups.take_given_up() {
-            if let DataSetKind::Database(database) = kind_of(data_set) {
-                self.tell_lost(database, ALL, ctx);
+            match kind_of(data_set) {
+                DataSetKind::Database(database) => self.tell_lost(database, ALL, ctx),
+                DataSetKind::Etcd => self.bring_up(ctx),
+                DataSetKind::Volumes(_) | DataSetKind::Other => {}
             }
         }
     }
@@ -335,8 +346,8 @@ impl World {
         ctx.observe(|| Observation::CommitsLost { database, span_ns, commit_count, wal_bytes });
     }
 
-    /// Volumes stand where zones are left, and their pods with them. In a region that was rebuilt nobody
-    /// places any.
+    /// Volumes stand where zones are left, and their pods with them. In a region that was rebuilt they
+    /// stand where those are bound.
     fn restore_volumes<R: Recorder<Observation>>(
         &mut self,
         workload: WorkloadId,
@@ -371,6 +382,10 @@ impl World {
     ) {
         let idx = database.index();
         self.data.is_held[idx] = false;
+        if self.start_instances(database, ctx) {
+            self.tell_lost(database, lost, ctx);
+            return;
+        }
         if !self.data.is_postgres_writable[idx] {
             self.data.is_restored[idx] = true;
             if let Some(data_set) = self.data.sets[idx] {
@@ -439,12 +454,16 @@ impl World {
             }
             DataFault::RegionLoss => {
                 let nodes = self.lose_all_zones(ctx);
+                self.data.site = Site::Gone;
                 let gone = self.data.backups.strike(Disaster::Region, ctx);
                 (Struck::Region, nodes + gone)
             }
             DataFault::AccountLoss { account } => {
                 let is_own = *account == self.blueprint.protection.account;
                 let nodes = if is_own { self.lose_all_zones(ctx) } else { 0 };
+                if is_own {
+                    self.data.site = Site::Gone;
+                }
                 let gone = match self.data.backups.fates().account(account) {
                     Some(idx) => self.data.backups.strike(Disaster::Account(idx), ctx),
                     None => 0,
@@ -559,6 +578,7 @@ mod tests {
             is_destroyed: vec![false],
             archivers: vec![None],
             told_count: 0,
+            site: Site::default(),
         };
         let mut heard = Vec::new();
         for is_writable in [false, true, false] {

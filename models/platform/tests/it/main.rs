@@ -13,6 +13,7 @@ mod proxies;
 mod recommended;
 mod stakes;
 mod storage;
+mod takeovers;
 mod volumes;
 mod warmth;
 mod zones;

@@ -32,10 +32,10 @@ fn simulation(blueprint: &Blueprint, faults: &[Fault], seed: u64) -> Sim {
 type Case = (&'static str, Blueprint, fn(u32) -> Vec<Fault>, u64, u64);
 
 /// Numbers that a seed stands for (SplitMix64).
-struct Numbers(u64);
+pub(crate) struct Numbers(pub(crate) u64);
 
 impl Numbers {
-    fn below(&mut self, limit: u64) -> u64 {
+    pub(crate) fn below(&mut self, limit: u64) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut mixed = self.0;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -44,7 +44,7 @@ impl Numbers {
     }
 }
 
-const fn any_one(is_required: bool) -> Option<Synchronous> {
+pub(crate) const fn any_one(is_required: bool) -> Option<Synchronous> {
     Some(Synchronous { number: 1, is_any: true, is_required, failover_quorum: false })
 }
 
@@ -52,7 +52,11 @@ const fn first(number: u32) -> Option<Synchronous> {
     Some(Synchronous { number, is_any: false, is_required: true, failover_quorum: false })
 }
 
-fn patroni(is_synchronous: bool, is_strict: bool, synchronous_node_count: u32) -> DatabaseManager {
+pub(crate) fn patroni(
+    is_synchronous: bool,
+    is_strict: bool,
+    synchronous_node_count: u32,
+) -> DatabaseManager {
     let settings = Patroni {
         is_synchronous,
         is_strict,
@@ -63,7 +67,7 @@ fn patroni(is_synchronous: bool, is_strict: bool, synchronous_node_count: u32) -
     DatabaseManager::Patroni(settings)
 }
 
-fn database(synchronous: Option<Synchronous>, has_isolation_check: bool) -> Blueprint {
+pub(crate) fn database(synchronous: Option<Synchronous>, has_isolation_check: bool) -> Blueprint {
     let mut blueprint = archiving(1 << 20, 1 << 40);
     blueprint.databases[0].synchronous = synchronous;
     blueprint.databases[0].has_isolation_check = has_isolation_check;
@@ -92,7 +96,7 @@ fn isolation(zone: u32, from: u64, secs: u64) -> Fault {
 }
 
 /// What befalls one instance.
-fn harm(whom: InstancePick, what: InstanceHarm, (from, secs): (u64, u64)) -> Fault {
+pub(crate) fn harm(whom: InstancePick, what: InstanceHarm, (from, secs): (u64, u64)) -> Fault {
     let kind = FaultKind::Instance(InstanceFault { database: DatabaseId(0), whom, what });
     let secs = (what != InstanceHarm::VolumeDestroyed).then_some(secs);
     fault(&format!("{what:?} {whom:?} {from}"), kind, at(from), secs)
@@ -106,7 +110,7 @@ fn any_instance(numbers: &mut Numbers) -> InstancePick {
     }
 }
 
-fn random_faults(numbers: &mut Numbers) -> Vec<Fault> {
+pub(crate) fn random_faults(numbers: &mut Numbers) -> Vec<Fault> {
     let one = |numbers: &mut Numbers| {
         let (from, secs) = (300 + numbers.below(1_500), 20 + numbers.below(1_500));
         let zone = u32::try_from(numbers.below(3)).expect("few");
@@ -200,7 +204,7 @@ fn what_nobody_else_has_is_at_stake_and_is_lost() {
 }
 
 /// How a database of a random platform keeps its copies in step.
-fn random_database(numbers: &mut Numbers, seed: u64) -> Blueprint {
+pub(crate) fn random_database(numbers: &mut Numbers, seed: u64) -> Blueprint {
     let quorum = Synchronous { failover_quorum: true, ..any_one(true).expect("it is some") };
     let any_two = Synchronous { number: 2, ..any_one(true).expect("it is some") };
     let wishes = [

@@ -1,8 +1,10 @@
 //! Where volumes let pods go: disks of nodes, and nodes that attach no more.
 
+use std::collections::BTreeSet;
+
 use model_api::action::Action;
 use model_api::fault::{Fault, FaultKind, FaultPlan, Start};
-use model_api::kube::{StorageClass, VolumeBindingMode};
+use model_api::kube::{PersistentVolumeClaim, StorageClass, VolumeBindingMode};
 use model_api::{Blueprint, NodeId, Observation, SimSpan, SimTime, WorkloadId};
 use platform::{Event, Plan, World};
 use sim_kernel::{Journal, Simulation};
@@ -75,4 +77,27 @@ fn a_node_that_attaches_no_more_takes_no_pod_with_a_volume() {
     assert_eq!(limited(1), moved(blueprint(false)));
     // Its zone has no other node that could hold the volume.
     assert_eq!(limited(0), []);
+}
+
+/// Volumes that wait for their pods, and volumes that are made at once.
+#[test]
+fn a_class_that_allows_two_zones_makes_no_volume_in_the_third() {
+    for binding_mode in [VolumeBindingMode::WaitForFirstConsumer, VolumeBindingMode::Immediate] {
+        let zones_of = |allowed: &[&str]| {
+            let mut blueprint = blueprint(false);
+            let class = &mut blueprint.storage_classes[0];
+            class.binding_mode = binding_mode;
+            class.allowed_zones = allowed.iter().map(|zone| (*zone).to_owned()).collect();
+            blueprint.claims.push(PersistentVolumeClaim {
+                namespace: "shop".to_owned(),
+                name: "orders-1".to_owned(),
+                ..PersistentVolumeClaim::default()
+            });
+            let zones = hosts(blueprint).into_iter().map(|node| node.0 % 3);
+            zones.collect::<BTreeSet<u32>>()
+        };
+        assert_eq!(zones_of(&[]), BTreeSet::from([0, 1, 2]), "{binding_mode:?}");
+        assert_eq!(zones_of(&["az-a", "az-c"]), BTreeSet::from([0, 2]), "{binding_mode:?}");
+        assert_eq!(zones_of(&["elsewhere"]), BTreeSet::new(), "{binding_mode:?}");
+    }
 }

@@ -743,4 +743,13 @@ codes! {
     W0401 "a key that a Secret or ConfigMap does not have"
         "A container that names a single key of an object is not made before the object has it (CreateContainerConfigError), and a volume that lists keys is not mounted, unless they are optional. A run takes it to be there."
         "Correct the key, add it to the object, or write `optional: true`."
+    W0415 "base backups without the log that belongs to them"
+        "A base backup is made while the database is written to, and holds no moment by itself: to start from it PostgreSQL needs the log from its start to its end. With isWALArchiver: false nobody stores that, so that the backups succeed and restore nothing. A run makes none of them."
+        "Set isWALArchiver: true for the plugin barman-cloud.cloudnative-pg.io in the Cluster."
+    W0416 "backups to a location that is read-only"
+        "Velero fails the validation of every backup to a BackupStorageLocation with accessMode: ReadOnly. That is how a location is set while it is restored from, and forgotten afterwards; what is there expires, and nothing is added. A run makes no backups there."
+        "Set accessMode: ReadWrite."
+    W0417 "others that confirm commits in place of a cluster's own standbys"
+        "Names in standbyNamesPre and standbyNamesPost are standbys elsewhere. A commit that they confirm need not be with any instance of the cluster, so that a failover within it loses what was acknowledged. A run counts the instances that confirm for sure, and takes the others for there."
+        "Raise number by as many as are named, or leave the names out."
 }

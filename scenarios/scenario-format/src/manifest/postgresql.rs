@@ -361,7 +361,9 @@ impl Reader<'_> {
                 self.refuse(&format!("{path}.number"), message);
             }
             let failover_quorum = self.boolean(&format!("{path}.failoverQuorum"), false);
-            return Some(Synchronous { number, is_any, is_required, failover_quorum });
+            let number = self.own_number(path, number, is_any);
+            let wish = Synchronous { number, is_any, is_required, failover_quorum };
+            return (number > 0).then_some(wish);
         }
         // Simplified: the deprecated pair asks for `maxSyncReplicas` and shrinks to what is there,
         // which is what `preferred` does.
@@ -382,6 +384,31 @@ impl Reader<'_> {
             is_required: false,
             failover_quorum: false,
         })
+    }
+
+    /// How many of a cluster's own standbys confirm a commit for sure, where others are named that are not in the
+    /// input: before its own with `first`, beside them with `any`, instead of them with
+    /// `maxStandbyNamesFromCluster: 0` (`pkg/postgres/replication/explicit.go` of CloudNativePG 1.30).
+    fn own_number(&mut self, path: &str, number: u32, is_any: bool) -> u32 {
+        let count = |reader: &mut Self, field: &str| {
+            let names: Option<Vec<String>> = reader.part(&format!("{path}.{field}"));
+            u32::try_from(names.map_or(0, |names| names.len())).unwrap_or(u32::MAX)
+        };
+        let before = count(self, "standbyNamesPre");
+        let after = count(self, "standbyNamesPost");
+        let others = if is_any { before.saturating_add(after) } else { before };
+        let most = self.integer(&format!("{path}.maxStandbyNamesFromCluster"), u32::MAX);
+        let own = if most == 0 { 0 } else { number.saturating_sub(others) };
+        if own < number {
+            let message = format!(
+                "{}: others may confirm commits in place of its own standbys: {own} of these do for sure",
+                self.object.title()
+            );
+            let span = self.object.value_span(&format!("{path}.number"));
+            let help = "a failover within the cluster loses what only others confirmed; raise `number` by as many, or leave them out";
+            self.diagnostics.push(Diagnostic::new(Code::W0417, span, message).help(help));
+        }
+        own
     }
 
     fn instances(&mut self, instances: u32, admission: Admission<'_>) -> Workload {

@@ -8,6 +8,23 @@ use model_api::kube::{
 
 use super::Reader;
 
+/// Zones that `allowedTopologies` allows; none where it allows all of them. Drivers have names of their own for
+/// the key of a zone (`topology.ebs.csi.aws.com/zone`), which all end alike.
+fn allowed_zones(class: &storage::v1::StorageClass) -> Vec<String> {
+    let mut zones = Vec::new();
+    for term in class.allowed_topologies.iter().flatten() {
+        let expressions = term.match_label_expressions.iter().flatten();
+        let mut of_zones = expressions.filter(|it| it.key.ends_with("/zone")).peekable();
+        if of_zones.peek().is_none() {
+            return Vec::new();
+        }
+        zones.extend(of_zones.flat_map(|it| it.values.clone()));
+    }
+    zones.sort_unstable();
+    zones.dedup();
+    zones
+}
+
 impl Reader<'_> {
     pub(crate) fn claim(
         &mut self,
@@ -60,6 +77,7 @@ impl Reader<'_> {
             attacher: attacher_of(&class.provisioner),
             // The resolver looks it up.
             key_store: SecretStore::Elsewhere,
+            allowed_zones: allowed_zones(class),
             is_growable: class.allow_volume_expansion.unwrap_or(false),
             is_default,
         }

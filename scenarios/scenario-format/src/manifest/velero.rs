@@ -4,8 +4,8 @@
 //! Which namespaces and pods a schedule names, how their volumes are copied (files, snapshots, moved
 //! snapshots), for how long, with which time limits and hooks; where the copies go, by bucket.
 //! # Not modelled
-//! Resource policies and `orderedResources`, prefixes of a bucket, credentials; a location that is
-//! read-only; validation and sync periods.
+//! Resource policies and `orderedResources`, prefixes of a bucket, credentials; validation and sync
+//! periods.
 //! # Defaults and their sources
 //! Velero 1.17 `pkg/cmd/server/config/config.go`: copies kept for 720 h, files 4 h, operations 4 h,
 //! snapshots 10 min, hooks 30 s, one backup at a time, 100 requests a second.
@@ -101,6 +101,8 @@ pub struct StorageLocation {
     pub name: String,
     /// `spec.default`.
     pub is_default: bool,
+    /// `spec.accessMode: ReadOnly`.
+    pub read_only: Option<Span>,
     /// The bucket, as a place is called.
     pub bucket: Spanned<String>,
 }
@@ -217,6 +219,24 @@ impl AnnotatedHooks {
     }
 }
 
+/// Kinds that no restore brings back: `nonRestorableResources` of Velero 1.16,
+/// `pkg/controller/restore_controller.go`. A backup without them lacks nothing.
+const NEVER_RESTORED: [&str; 9] = [
+    "nodes",
+    "events",
+    "events.events.k8s.io",
+    "backups.velero.io",
+    "restores.velero.io",
+    "resticrepositories.velero.io",
+    "csinodes.storage.k8s.io",
+    "volumeattachments.storage.k8s.io",
+    "backuprepositories.velero.io",
+];
+
+fn is_never_restored(kind: &str) -> bool {
+    NEVER_RESTORED.contains(&kind)
+}
+
 impl Reader<'_> {
     pub(crate) fn velero_schedule(&mut self) -> VeleroSchedule {
         let template = "spec.template";
@@ -244,8 +264,9 @@ impl Reader<'_> {
             && !holds(not_of_cluster, &volumes);
         let has_scoped_kinds = takes_all(of_namespaces)
             && takes_all(of_cluster)
-            && not_of_namespaces.is_empty()
-            && not_of_cluster.is_empty();
+            && [not_of_namespaces, not_of_cluster]
+                .iter()
+                .all(|list| list.iter().all(|kind| is_never_restored(&kind.value)));
         let has_cluster_kinds = self.flag(&at("includeClusterResources")).is_none_or(|it| it.value);
         let files = ["defaultVolumesToFsBackup", "defaultVolumesToRestic"];
         VeleroSchedule {
@@ -258,7 +279,10 @@ impl Reader<'_> {
             has_volumes: (is_all || holds(&included, &volumes))
                 && !holds(&excluded, &volumes)
                 && has_scoped_volumes,
-            has_all_kinds: is_all && excluded.is_empty() && has_cluster_kinds && has_scoped_kinds,
+            has_all_kinds: is_all
+                && excluded.iter().all(|kind| is_never_restored(&kind.value))
+                && has_cluster_kinds
+                && has_scoped_kinds,
             selectors: self.velero_selectors(template),
             takes_snapshots: self.flag(&at("snapshotVolumes")).is_none_or(|it| it.value),
             moves_snapshots: self.flag(&at("snapshotMoveData")),
@@ -342,6 +366,10 @@ impl Reader<'_> {
             namespace: self.object.key.namespace.clone(),
             name: self.object.key.name.clone(),
             is_default: self.flag("spec.default").is_some_and(|it| it.value),
+            read_only: self
+                .spanned_text("spec.accessMode")
+                .filter(|mode| mode.value == "ReadOnly")
+                .map(|mode| mode.span),
             bucket: bucket.map(|name| format!("{scheme}://{name}")),
         }
     }

@@ -257,9 +257,20 @@ fn volumes_are_copied_as_velero_chooses() {
     }
     // A Schedule that leaves something out is no copy of all that the API has.
     assert!(names(&with(moved, moved)).contains(&"velero/daily@etcd"));
-    for left_out in ["excludedNamespaces: [other]", "excludedClusterScopedResources: [nodes]"] {
+    // What no restore brings back is nothing that is left out.
+    for never in ["excludedResources: [events, nodes]", "excludedClusterScopedResources: [nodes]"] {
+        assert!(names(&with(moved, never)).contains(&"velero/daily@etcd"), "{never}");
+    }
+    for left_out in
+        ["excludedNamespaces: [other]", "excludedClusterScopedResources: [clusterroles]"]
+    {
         assert!(!names(&with(moved, left_out)).contains(&"velero/daily@etcd"), "{left_out}");
     }
+    // Nothing is written to a location that is read-only.
+    let bucket = "config: {region: minio}";
+    let is_paused = |protection: &Protection| named(protection, "velero/daily@etcd").is_paused;
+    assert!(!is_paused(&with(moved, moved)));
+    assert!(is_paused(&with(bucket, &format!("{bucket}, accessMode: ReadOnly"))));
     let beside = with(moved, "snapshotVolumes: true");
     let place = beside.places.iter().find(|it| it.name == "snapshots of shop/index");
     assert!(place.is_some_and(|it| it.location.beside.is_some()));
@@ -323,6 +334,13 @@ spec: {schedule: '@every 6h', method: volumeSnapshot, cluster: {name: db}}
     let snapshots = named(&protection, "shop/db-snapshots");
     assert_eq!((snapshots.method, snapshots.moved_bytes), (Method::Base, 0));
     assert_eq!(protection.archives[0].parallel, 2);
+    // Without its log nothing of a base backup is restored; snapshots hold what was on disk.
+    let silent = text.replace("isWALArchiver: true", "isWALArchiver: false");
+    let of_silent = self::protection(&silent, "");
+    assert!(of_silent.archives.is_empty() && !names(&of_silent).contains(&"shop/db-nightly"));
+    assert_eq!(named(&of_silent, "shop/db-snapshots").method, Method::Snapshot);
+    let lines = said(&load_all(&files(&silent, ""), &[], &[]));
+    assert!(lines.iter().any(|it| it.contains("W0415")), "{lines:?}");
 }
 
 /// What is stated of an archive adds to what the manifest says of it.

@@ -515,6 +515,33 @@ fn what_commits_wait_for_is_read_and_warned_of() {
     assert!(says.iter().any(|it| it.contains("must be one of on, off, local")), "{says:?}");
 }
 
+/// Whoever is named beside a cluster's own standbys may confirm in their place.
+#[test]
+fn standbys_elsewhere_confirm_nothing_for_a_failover() {
+    let cases = [
+        ("method: any, number: 1", Some(1)),
+        ("method: any, number: 1, standbyNamesPre: [west]", None),
+        ("method: any, number: 2, standbyNamesPost: [west]", Some(1)),
+        ("method: first, number: 1, standbyNamesPre: [west]", None),
+        ("method: first, number: 1, standbyNamesPost: [west]", Some(1)),
+        ("method: first, number: 1, maxStandbyNamesFromCluster: 0, standbyNamesPre: [west]", None),
+        ("method: any, number: 1, maxStandbyNamesFromCluster: 1", Some(1)),
+    ];
+    for (synchronous, number) in cases {
+        let spec = format!("{STORAGE}  postgresql: {{synchronous: {{{synchronous}}}}}\n");
+        let files = files(&spec, "");
+        let found = read(&files).databases[0].synchronous.map(|wish| wish.number);
+        assert_eq!(found, number, "{synchronous}");
+        let is_warned =
+            said(&load_all(&files, &["db.yaml"], &[])).iter().any(|it| it.contains("W0417"));
+        assert_eq!(
+            is_warned,
+            synchronous.contains("west") && number != Some(1) || synchronous.contains("2"),
+            "{synchronous}"
+        );
+    }
+}
+
 #[test]
 fn what_bounds_a_split_brain_is_read() {
     let secs = |count: u64| Some(SimSpan::from_secs(count));

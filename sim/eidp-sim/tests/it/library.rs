@@ -146,6 +146,8 @@ const LIBRARY: &[(&str, i32)] = &[
     ("pooler-quick-login", 0),
     ("primary-frozen", 1),
     ("primary-frozen-sync", 0),
+    ("primary-isolated-checked", 1),
+    ("primary-isolated-fast", 0),
     ("primary-isolated-patient", 1),
     ("primary-isolated-split-brain", 1),
     ("primary-volume-destroyed", 1),

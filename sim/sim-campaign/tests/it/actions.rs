@@ -63,6 +63,8 @@ fn an_action_waits_for_pods_of_a_silent_node() {
         unreachable!("it is a Deployment")
     };
     *strategy = DeploymentStrategy::Recreate;
+    // A pod without grace is gone at once, whoever is silent.
+    town.workloads[0].template.spec.termination_grace = SimSpan::from_secs(30);
     let why = "a pod of shop/web on worker-0: it is deleted and does not go, as its node is silent \
                and nobody knows whether its containers run";
     let rolled = told(town.clone(), vec![crash(0), rollout(&town, false)]);

@@ -1,7 +1,7 @@
 //! Losses of data and restores, in words.
 
 use model_api::backup::DisasterClass;
-use model_api::observation::{BackupFact, ExposureStretch};
+use model_api::observation::BackupFact;
 use model_api::{DataSetId, Observation, SourceRef};
 use report_data::{Explanation, Part, Step};
 use sim_kernel::{EventId, SimSpan, SimTime};
@@ -78,33 +78,25 @@ impl<E> Story<'_, E> {
         struck.next().map(|record| record.cause)
     }
 
-    /// Explains the worst moment of a data set's exposure to a class of disaster.
+    /// Explains the worst moment of a data set's exposure to a class of disaster: what it costs, and when that is.
     pub fn exposure(
         &self,
         run: u64,
         data_set: DataSetId,
         class: DisasterClass,
         is_loss: bool,
-    ) -> Option<Explanation> {
-        let of = |stretch: &ExposureStretch| {
-            let most = if is_loss {
-                (stretch.loss_max_ns, stretch.loss_max_at)
-            } else {
-                (stretch.back_max_ns, stretch.back_max_at)
-            };
-            (most.0, most.1, stretch.lack)
-        };
+        (most, at): (SimSpan, SimTime),
+    ) -> Explanation {
         let records = self.journal.observations().iter();
-        let stretches = records.clone().filter_map(|record| match record.observation {
+        let mut lacks = records.clone().rev().filter_map(|record| match record.observation {
             Observation::Backup(BackupFact::Exposure(stretch))
                 if stretch.data_set == data_set && stretch.class == class =>
             {
-                Some(of(&stretch))
+                stretch.lack
             }
             _ => None,
         });
-        let (most_ns, at, lack) =
-            stretches.reduce(|most, next| if next.0 > most.0 { next } else { most })?;
+        let lack = lacks.next();
         let before = records.filter(|record| record.at <= at).filter(|record| {
             matches!(
                 record.observation,
@@ -114,7 +106,6 @@ impl<E> Story<'_, E> {
         let mut steps: Vec<Step> =
             before.filter_map(|record| self.step(record.at, &record.observation)).collect();
         let spec = &self.blueprint.protection.data_sets[data_set.index()];
-        let most = SimSpan::from_nanos(most_ns);
         let cost = match (is_loss, most == SimSpan::MAX) {
             (true, _) => format!("would cost {}", lost(most)),
             (false, true) => "could not be recovered from".to_owned(),
@@ -127,7 +118,7 @@ impl<E> Story<'_, E> {
             text: format!("{}: {} at this moment {cost}{why}", spec.name, struck_by(class)),
             position: self.position(spec.origin.object),
         });
-        Some(Explanation { run, steps, outage_parts: Vec::new() })
+        Explanation { run, steps, outage_parts: Vec::new() }
     }
 
     /// Says of a promise that needs no run which input breaks it.

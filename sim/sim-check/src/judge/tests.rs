@@ -522,6 +522,7 @@ fn a_live_copy_that_takes_over_is_not_back_at_once() {
         loss_max_at: SimTime::ZERO,
         back_max: MINUTE * minutes,
         back_max_at: SimTime::ZERO,
+        back_slack: SimSpan::ZERO,
         is_loss_bound: false,
         takes_over,
     };
@@ -542,5 +543,34 @@ fn a_live_copy_that_takes_over_is_not_back_at_once() {
         let (found, reason) = back_from(class, kind, seen);
         assert_eq!(found, verdict, "{class:?} {kind:?} {seen:?}: {reason}");
         assert!(reason.contains(word) && !reason.contains("longer horizon"), "{reason}");
+    }
+}
+
+/// What was found by trying holds with what may come between two strikes.
+#[test]
+fn strikes_that_were_tried_may_leave_a_promise_open() {
+    let secs = SimSpan::from_secs;
+    for (longest, slack, verdict) in [
+        (secs(55), secs(2), Verdict::Held),
+        (secs(59), secs(2), Verdict::Inconclusive),
+        (secs(59), SimSpan::MAX, Verdict::Inconclusive),
+        (secs(61), SimSpan::MAX, Verdict::Violated),
+    ] {
+        let seen = crate::Exposure {
+            loss_max: SimSpan::ZERO,
+            loss_max_at: SimTime::ZERO,
+            back_max: SimSpan::ZERO,
+            back_max_at: SimTime::ZERO,
+            back_slack: SimSpan::ZERO,
+            is_loss_bound: false,
+            takes_over: true,
+        };
+        let mut data = crate::DataMeasures::default();
+        data.exposures[DisasterClass::Zone as usize] = Some(seen);
+        data.note_takeover(DisasterClass::Zone, (longest, SimTime::ZERO), slack);
+        let seen = data.exposures[DisasterClass::Zone as usize].expect("it was put there");
+        let kind = DataSetKind::Database(DatabaseId(0));
+        let (found, reason) = back_from(DisasterClass::Zone, kind, seen);
+        assert_eq!(found, verdict, "{longest:?} {slack:?}: {reason}");
     }
 }

@@ -16,8 +16,8 @@ use crate::cron::CronText;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::document::{ArchiveSpec, BackupPolicySpec, DataSetSpec, HookSpec, OnError, PlaceSpec};
 use crate::manifest::{
-    AnnotatedHooks, CSI_SNAPSHOT_TIMEOUT, FILES_OF, Manifests, NO_FILES_OF, Object, VeleroHook,
-    VeleroSchedule, VeleroServer,
+    AnnotatedHooks, CSI_SNAPSHOT_TIMEOUT, FILES_OF, Manifests, NO_FILES_OF, Object,
+    StorageLocation, VeleroHook, VeleroSchedule, VeleroServer,
 };
 use crate::nearest::suggestion;
 use crate::source::{Span, Spanned};
@@ -95,13 +95,14 @@ impl<'a> Maker<'a> {
         let servers = &self.manifests.backups.servers;
         let server = servers.get(&schedule.namespace).copied().unwrap_or_default();
         let bucket = self.bucket(schedule);
+        let is_refused = self.is_read_only(schedule);
         let object_count = self.object_count(schedule);
         let restore_secs =
             (object_count * CALLS_PER_OBJECT).div_ceil(u64::from(server.requests_per_second));
         let at = schedule.name.span;
         let common = BackupPolicySpec {
             schedule: Some(due(cron.clone())),
-            paused: schedule.is_paused.then_some(true),
+            paused: (schedule.is_paused || is_refused).then_some(true),
             keep: Some(schedule.ttl.unwrap_or(Spanned { value: server.ttl, span: at })),
             lane: (!server.is_concurrent).then(|| self.lane(schedule)),
             server: self.server(schedule),
@@ -187,15 +188,15 @@ impl<'a> Maker<'a> {
         }
     }
 
-    /// The bucket of a schedule, or the location that is not in the input.
-    fn bucket(&mut self, schedule: &VeleroSchedule) -> Spanned<String> {
+    /// The location that a schedule writes to, if it is in the input.
+    fn location(&self, schedule: &VeleroSchedule) -> Option<&'a StorageLocation> {
         let mut locations = self
             .manifests
             .backups
             .locations
             .iter()
             .filter(|location| location.namespace == schedule.namespace);
-        let found = match &schedule.storage_location {
+        match &schedule.storage_location {
             Some(name) => locations.find(|location| location.name == name.value),
             None => {
                 let all: Vec<_> = locations.collect();
@@ -203,8 +204,26 @@ impl<'a> Maker<'a> {
                 let named = || all.iter().find(|location| location.name == "default");
                 marked.or_else(named).copied()
             }
-        };
-        if let Some(location) = found {
+        }
+    }
+
+    /// Whether Velero refuses every backup to the location of a schedule: it validates none against one that is
+    /// read-only (`prepareBackupRequest` of Velero 1.17, `pkg/controller/backup_controller.go`).
+    fn is_read_only(&mut self, schedule: &VeleroSchedule) -> bool {
+        let Some(location) = self.location(schedule) else { return false };
+        let Some(span) = location.read_only else { return false };
+        let message = format!(
+            "{}: BackupStorageLocation {} is read-only, so that every backup fails",
+            schedule.name.value, location.name
+        );
+        let help = "set `accessMode: ReadWrite` once the restore is over that it was for";
+        self.diagnostics.push(Diagnostic::new(Code::W0416, span, message).help(help));
+        true
+    }
+
+    /// The bucket of a schedule, or the location that is not in the input.
+    fn bucket(&mut self, schedule: &VeleroSchedule) -> Spanned<String> {
+        if let Some(location) = self.location(schedule) {
             return location.bucket.clone();
         }
         let named = schedule.storage_location.clone();

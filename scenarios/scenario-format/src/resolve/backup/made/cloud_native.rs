@@ -24,6 +24,15 @@ struct PluginStore {
     parallel: Option<Spanned<u32>>,
 }
 
+/// Whether base backups are made that no log leads on from.
+fn lacks_log(scheduled: &ScheduledBackup, cluster: &ClusterBackup) -> bool {
+    scheduled.method.value == BackupMethod::Plugin
+        && scheduled.schedule.is_some()
+        && cluster.store.is_some()
+        && cluster.native.is_none()
+        && !cluster.archives_by_plugin
+}
+
 impl Maker<'_> {
     pub(super) fn cloud_native(&mut self) {
         let backups = &self.manifests.backups;
@@ -42,6 +51,10 @@ impl Maker<'_> {
             }
             let cluster =
                 backups.clusters.iter().find(|it| it.cluster.value == scheduled.cluster.value);
+            if cluster.is_some_and(|cluster| lacks_log(scheduled, cluster)) {
+                self.no_log(scheduled);
+                continue;
+            }
             let policy = cluster.and_then(|cluster| self.scheduled(scheduled, cluster));
             match policy {
                 Some(spec) => {
@@ -70,6 +83,18 @@ impl Maker<'_> {
             scheduled.name.value, scheduled.cluster.value
         );
         let diagnostic = Diagnostic::new(Code::W0161, scheduled.method.span, message).help(help);
+        self.diagnostics.push(diagnostic);
+    }
+
+    /// What was written while a base backup was made is not in it: it does not start without the log of that
+    /// time, which nobody stores (`docs/src/backup.md` of CloudNativePG 1.30: WAL archiving is required).
+    fn no_log(&mut self, scheduled: &ScheduledBackup) {
+        let message = format!(
+            "{}: the plugin of Cluster {} archives no log, so that nothing restores from its base backups",
+            scheduled.name.value, scheduled.cluster.value
+        );
+        let help = "set `isWALArchiver: true` for the plugin in the Cluster";
+        let diagnostic = Diagnostic::new(Code::W0415, scheduled.method.span, message).help(help);
         self.diagnostics.push(diagnostic);
     }
 
