@@ -33,6 +33,7 @@ mod selectors;
 mod sessions;
 mod starts;
 pub(crate) mod storage;
+mod storms;
 mod webhooks;
 
 /// Runs all rules.
@@ -62,6 +63,7 @@ pub(crate) fn run(manifests: &Manifests, resolved: &Resolved, diagnostics: &mut 
     lint.starts();
     lint.gateways();
     lint.webhooks();
+    lint.storms();
 }
 
 /// What the rules look at.

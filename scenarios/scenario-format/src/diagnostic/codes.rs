@@ -734,4 +734,7 @@ codes! {
     W0398 "a quota with scopes, which is not played"
         "A quota with scopes counts some pods only: those of a priority class, those with a deadline. A run refuses none for it."
         "Nothing; or leave the scopes out if the quota is meant for all pods."
+    W0410 "retries that can keep a Service overloaded"
+        "Callers that give up and ask again make a queue longer that is too long for them already. Where first attempts and all retries together are more than the pods can do, one load can go on in two ways: well, or overloaded for good, with hardly an answer in time. A queue of few workers near its capacity comes there by chance, without any fault. Flows play what happens in the mean and never come there by themselves, so that a promise that they keep may be broken in single requests."
+        "Give callers a retry budget or a circuit breaker, let them wait longer or try less often, let the Service refuse what it cannot do in time (queueLimit, rateLimit), or add pods; and play it with --fidelity request."
 }
