@@ -1,0 +1,195 @@
+//! How long the calls take that a request makes: one after the other, at the same time, and several to one
+//! Service.
+
+use super::{Room, Sweep, share};
+use crate::delay::Delay;
+use crate::edges::{EdgeIdx, stages};
+use crate::fluid::bunched::Bunch;
+use crate::graph::NodeIdx;
+use crate::slowest::{Common, slowest};
+
+/// Calls whose answers take as long as the Service has it, up to this share, meet nothing else on their way.
+const AS_GOOD_AS_EQUAL: f64 = 0.01;
+
+impl Sweep<'_> {
+    /// How long a request takes that takes `own` at a node, with all that this calls.
+    pub(super) fn with_calls(&self, node: NodeIdx, own: Delay, room: &Room) -> Delay {
+        let edges = &self.graph.edges;
+        let is_parallel = |edge: &EdgeIdx| edges.all[*edge].policy.is_parallel;
+        let stages: Vec<&[EdgeIdx]> = stages(&edges.of_node[node], is_parallel).collect();
+        let callee = |edge: EdgeIdx| edges.all[edge].callee;
+        let is_again = |one: &&[EdgeIdx], next: &&[EdgeIdx]| matches!((*one, *next), ([one], [next]) if callee(*one) == callee(*next));
+        stages.chunk_by(is_again).fold(own, |delay, group| match group {
+            [[edge]] => delay.then(room.edges[*edge].whole_delay()),
+            [stage] => delay.then(self.at_once(stage, room)),
+            several => self.one_by_one(&several.concat(), delay, room),
+        })
+    }
+
+    /// Whether somebody calls a Service several times for a request.
+    pub(super) fn is_called_again(&self, node: NodeIdx) -> bool {
+        let edges = &self.graph.edges;
+        let from = |edge: EdgeIdx| edges.all[edge].from;
+        let calls = &edges.to_node[self.graph.head_of(node)];
+        calls.windows(2).any(|pair| from(pair[0]) == from(pair[1]))
+    }
+
+    /// What a request waits at a node that somebody calls several times for a request, in place of what it
+    /// would if all calls came by themselves; what it takes there besides is `behind`.
+    pub(super) fn waits_among_several(
+        &self,
+        node: NodeIdx,
+        behind: Delay,
+        room: &Room,
+    ) -> Option<Delay> {
+        let edges = &self.graph.edges;
+        let from = |edge: EdgeIdx| edges.all[edge].from;
+        let rate =
+            |calls: &[EdgeIdx]| calls.iter().map(|edge| room.edges[*edge].reaching).sum::<f64>();
+        let calls = &edges.to_node[self.graph.head_of(node)];
+        let most = calls
+            .chunk_by(|one, next| from(*one) == from(*next))
+            .filter(|calls| calls.len() > 1)
+            .max_by(|one, other| rate(one).total_cmp(&rate(other)))?;
+        let several = Several { rest: behind, ..self.several(node, most, room)? };
+        let is_at_once = edges.all[most[0]].policy.is_parallel;
+        let bunch = if is_at_once { several.bunch } else { several.one_by_one() };
+        several.tables.each(bunch, several.ratio, several.work_secs)
+    }
+
+    /// Calls to one Service, each of which is made when the one before is over.
+    fn one_by_one(&self, calls: &[EdgeIdx], before: Delay, room: &Room) -> Delay {
+        let together = self.met_by_several(calls, room, |several| {
+            let waits = several.waits(several.one_by_one()).unwrap_or_else(|| {
+                // Those who come to a long line come to it again.
+                let count = calls.len() as f64;
+                let Delay { mean, variance, .. } = several.alone;
+                Delay { mean: mean * count, variance: variance * count * count, ..several.alone }
+            });
+            calls.iter().fold(waits, |delay, _| delay.then(several.rest))
+        });
+        match together {
+            Some(together) => before.then(together),
+            None => {
+                let each = calls.iter().map(|edge| room.edges[*edge].whole_delay());
+                each.fold(before, Delay::then)
+            }
+        }
+    }
+
+    /// Calls that are made at the same time.
+    fn at_once(&self, calls: &[EdgeIdx], room: &Room) -> Delay {
+        let callee = |edge: EdgeIdx| self.graph.edges.all[edge].callee;
+        let mut sorted = calls.to_vec();
+        sorted.sort_by_key(|edge| callee(*edge));
+        let mut all = Vec::with_capacity(calls.len());
+        for group in sorted.chunk_by(|one, next| callee(*one) == callee(*next)) {
+            let together = self.met_by_several(group, room, |several| {
+                let waits = several.waits(several.bunch).unwrap_or(several.alone);
+                let rest = group.iter().map(|_| (several.rest, Common::default()));
+                waits.then(slowest(rest))
+            });
+            match together.filter(|_| group.len() > 1) {
+                Some(delay) => {
+                    let common = self.common(group[0], delay, group.len() as f64, room);
+                    all.push((delay, common));
+                }
+                None => all.extend(group.iter().map(|&edge| {
+                    let delay = room.edges[edge].whole_delay();
+                    (delay, self.common(edge, delay, 1.0, room))
+                })),
+            }
+        }
+        slowest(all.into_iter())
+    }
+
+    /// What several calls to a Service meet, as `of` has it at one queue; `None` where something else is
+    /// before them too. The calls of one request go to one of several stations.
+    fn met_by_several(
+        &self,
+        calls: &[EdgeIdx],
+        room: &Room,
+        of: impl Fn(&Several<'_>) -> Delay,
+    ) -> Option<Delay> {
+        let edge = *calls.first()?;
+        let callee = self.graph.edges.all[edge].callee;
+        let call = &room.edges[edge];
+        let alone = [(callee, 1.0)];
+        let stations: Vec<(NodeIdx, f64)> = match self.routes.get(edge) {
+            Some(route) if self.graph.is_divided(callee) => {
+                route.branches.iter().map(|branch| (branch.station, branch.share)).collect()
+            }
+            _ => alone.to_vec(),
+        };
+        let (mut whole, mut plain, mut sum) = (Delay::default(), 0.0, 0.0);
+        for (station, part) in stations {
+            let several = self.several(station, calls, room)?;
+            let met = &room.nodes[station];
+            let late = call.late.as_delay();
+            let several = Several { rest: met.behind.then(late), ..several };
+            sum += part;
+            plain += part * met.delay.whole_mean();
+            whole = whole.or(of(&several), part / sum);
+        }
+        let difference = call.delay.whole_mean() * sum - plain;
+        (difference.abs() <= AS_GOOD_AS_EQUAL * plain).then_some(whole)
+    }
+
+    /// Several calls to a node whose pods have one queue.
+    fn several(&self, node: NodeIdx, calls: &[EdgeIdx], room: &Room) -> Option<Several<'_>> {
+        let (spec, head) = (&self.graph.nodes[node], self.graph.head_of(node));
+        let queue = self.queues[node].as_ref().filter(|queue| !queue.is_shared())?;
+        let is_one = self.tables[node].is_none() && spec.twin.is_none() && spec.twin_of.is_none();
+        let met = &room.nodes[node];
+        let rate = |edge: &EdgeIdx| room.edges[*edge].reaching;
+        let all: f64 = self.graph.edges.to_node[head].iter().map(rate).sum();
+        let part = share(calls.iter().map(rate).sum(), all);
+        let count = u32::try_from(calls.len()).unwrap_or(u32::MAX);
+        is_one.then(|| Several {
+            bunch: Bunch::new(queue.servers(), spec.serving.work, count, part),
+            tables: &spec.bunched,
+            ratio: met.worked / queue.capacity,
+            work_secs: queue.work_secs(),
+            alone: Delay {
+                waits: met.queue.waits,
+                mean: met.queue.wait_mean,
+                variance: met.queue.wait_variance,
+                ..Delay::default()
+            },
+            rest: Delay::default(),
+        })
+    }
+
+    /// How far so many calls, which take so long, follow when requests come: as far as the queue that they
+    /// meet does, of which they make a part.
+    fn common(&self, edge: EdgeIdx, delay: Delay, count: f64, room: &Room) -> Common {
+        let met = &room.nodes[self.graph.edges.all[edge].callee];
+        let its = share(room.edges[edge].reaching * count, met.arrivals).min(1.0);
+        let of_queue = share(met.queue_variance, delay.whole_variance()).min(1.0);
+        Common { share: met.common.share * its * of_queue, ..met.common }
+    }
+}
+
+/// Several calls of a request to a Service.
+struct Several<'a> {
+    bunch: Bunch,
+    tables: &'a crate::fluid::BunchTables,
+    /// How busy its workers are.
+    ratio: f64,
+    work_secs: f64,
+    /// What one of them waits.
+    alone: Delay,
+    /// What each of them takes besides.
+    rest: Delay,
+}
+
+impl Several<'_> {
+    /// From when one is taken up to when the next one is made it takes what it takes besides waiting.
+    fn one_by_one(&self) -> Bunch {
+        self.bunch.one_by_one(self.rest.whole_mean() / self.work_secs)
+    }
+
+    fn waits(&self, bunch: Bunch) -> Option<Delay> {
+        self.tables.wait(bunch, self.ratio, self.work_secs)
+    }
+}
