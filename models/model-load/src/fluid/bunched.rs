@@ -23,8 +23,10 @@ use crate::delay::Delay;
 use played::Played;
 
 /// Utilizations at which the law is worked out; between them it is interpolated.
-const RATIOS: [f64; 14] =
-    [0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.9, 0.95];
+const RATIOS: [f64; 16] =
+    [0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.9, 0.95, 0.97, RATIO_MAX];
+/// Where workers are busier than this, the queue that has grown counts, once it is longer.
+pub(super) const RATIO_MAX: f64 = 0.985;
 /// Ways to make several calls that are remembered of a Service.
 const TABLE_COUNT_MAX: u32 = 1024;
 /// Times between calls are rounded to powers of this.
@@ -122,15 +124,14 @@ impl Waits {
 }
 
 impl BunchTables {
-    /// What a request waits in such calls, where workers are so busy and work takes so long in the mean;
-    /// `None` where they are so busy that nothing but the queue counts.
-    pub(super) fn wait(&self, bunch: Bunch, ratio: f64, work_secs: f64) -> Option<Delay> {
-        Some(self.of(bunch).met(ratio)?.all.delay(work_secs))
+    /// What a request waits in such calls, where workers are so busy and work takes so long in the mean.
+    pub(super) fn wait(&self, bunch: Bunch, ratio: f64, work_secs: f64) -> Delay {
+        self.of(bunch).met(ratio).all.delay(work_secs)
     }
 
     /// The same of what each call to the Service waits.
-    pub(super) fn each(&self, bunch: Bunch, ratio: f64, work_secs: f64) -> Option<Delay> {
-        Some(self.of(bunch).met(ratio)?.each.delay(work_secs))
+    pub(super) fn each(&self, bunch: Bunch, ratio: f64, work_secs: f64) -> Delay {
+        self.of(bunch).met(ratio).each.delay(work_secs)
     }
 
     fn of(&self, bunch: Bunch) -> Table {
@@ -151,8 +152,9 @@ impl Table {
         Self { bunch, points: Arc::new([const { OnceLock::new() }; RATIOS.len()]) }
     }
 
-    fn met(&self, ratio: f64) -> Option<Met> {
-        let above = RATIOS.iter().position(|known| ratio <= *known)?;
+    fn met(&self, ratio: f64) -> Met {
+        let ratio = ratio.min(RATIO_MAX);
+        let above = RATIOS.iter().position(|known| ratio <= *known).unwrap_or(RATIOS.len() - 1);
         let at = |idx: usize| *self.points[idx].get_or_init(|| self.bunch.met(RATIOS[idx]));
         let high = at(above);
         let (low, from) = match above.checked_sub(1) {
@@ -161,7 +163,7 @@ impl Table {
         };
         let part = ((ratio - from) / (RATIOS[above] - from)).clamp(0.0, 1.0);
         let between = |of: fn(&Met) -> Waits| of(&low).towards(of(&high), part);
-        Some(Met { all: between(|it| it.all), each: between(|it| it.each) })
+        Met { all: between(|it| it.all), each: between(|it| it.each) }
     }
 }
 

@@ -4,7 +4,7 @@
 use super::{Room, Sweep, share};
 use crate::delay::Delay;
 use crate::edges::{EdgeIdx, stages};
-use crate::fluid::bunched::Bunch;
+use crate::fluid::bunched::{Bunch, RATIO_MAX};
 use crate::graph::NodeIdx;
 use crate::slowest::{Common, slowest};
 
@@ -54,18 +54,17 @@ impl Sweep<'_> {
         let several = Several { rest: behind, ..self.several(node, most, room)? };
         let is_at_once = edges.all[most[0]].policy.is_parallel;
         let bunch = if is_at_once { several.bunch } else { several.one_by_one() };
-        several.tables.each(bunch, several.ratio, several.work_secs)
+        let each = several.tables.each(bunch, several.ratio, several.work_secs);
+        Some(several.or_grown(each, several.alone))
     }
 
     /// Calls to one Service, each of which is made when the one before is over.
     fn one_by_one(&self, calls: &[EdgeIdx], before: Delay, room: &Room) -> Delay {
         let together = self.met_by_several(calls, room, |several| {
-            let waits = several.waits(several.one_by_one()).unwrap_or_else(|| {
-                // Those who come to a long line come to it again.
-                let count = calls.len() as f64;
-                let Delay { mean, variance, .. } = several.alone;
-                Delay { mean: mean * count, variance: variance * count * count, ..several.alone }
-            });
+            // Those who come to a long line come to it again.
+            let (count, alone) = (calls.len() as f64, several.alone);
+            let (mean, variance) = (alone.mean * count, alone.variance * count * count);
+            let waits = several.waits(several.one_by_one(), Delay { mean, variance, ..alone });
             calls.iter().fold(waits, |delay, _| delay.then(several.rest))
         });
         match together {
@@ -85,7 +84,7 @@ impl Sweep<'_> {
         let mut all = Vec::with_capacity(calls.len());
         for group in sorted.chunk_by(|one, next| callee(*one) == callee(*next)) {
             let together = self.met_by_several(group, room, |several| {
-                let waits = several.waits(several.bunch).unwrap_or(several.alone);
+                let waits = several.waits(several.bunch, several.alone);
                 let rest = group.iter().map(|_| (several.rest, Common::default()));
                 waits.then(slowest(rest))
             });
@@ -189,7 +188,13 @@ impl Several<'_> {
         self.bunch.one_by_one(self.rest.whole_mean() / self.work_secs)
     }
 
-    fn waits(&self, bunch: Bunch) -> Option<Delay> {
-        self.tables.wait(bunch, self.ratio, self.work_secs)
+    /// What a request waits in all of them, or `grown` where the queue has grown to that.
+    fn waits(&self, bunch: Bunch, grown: Delay) -> Delay {
+        self.or_grown(self.tables.wait(bunch, self.ratio, self.work_secs), grown)
+    }
+
+    fn or_grown(&self, played: Delay, grown: Delay) -> Delay {
+        let is_longer = grown.whole_mean() > played.whole_mean();
+        if self.ratio > RATIO_MAX && is_longer { grown } else { played }
     }
 }
