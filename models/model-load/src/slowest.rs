@@ -175,7 +175,7 @@ fn way_by(kept: f64, change: f64) -> [Values; VALUE_COUNT] {
 }
 
 /// The point below which this share of the standard normal distribution is.
-pub(crate) fn score_of(share: f64) -> f64 {
+fn score_of(share: f64) -> f64 {
     let (mut low, mut high) = (-SCORE_MAX, SCORE_MAX);
     for _ in 0..HALVING_COUNT {
         let middle = f64::midpoint(low, high);

@@ -77,8 +77,6 @@ pub(super) struct Stationary {
     pub(super) wait_variance: f64,
     /// They come all at once, again and again: each waits for those before it.
     pub(super) is_rush: bool,
-    /// They are those behind rare long work.
-    pub(super) is_long_tailed: bool,
 }
 
 impl Queue {
@@ -144,7 +142,6 @@ impl Queue {
             wait_mean,
             wait_variance,
             is_rush: false,
-            is_long_tailed: false,
         }
     }
 
@@ -211,8 +208,7 @@ impl Queue {
         let excess = squared * varied.variation_squared - known;
         let (wait_mean, wait_variance) = self.in_line(ratio, unlimited, excess);
         let waits = (met.waits * varied.waits).min(1.0);
-        let is_long_tailed = varied.law == WaitLaw::Lognormal;
-        Stationary { waits, wait_mean, wait_variance, is_long_tailed, ..met }
+        Stationary { waits, wait_mean, wait_variance, ..met }
     }
 
     /// How long a request is inside in the mean, its work included.
@@ -271,9 +267,6 @@ impl Queue {
         if met.is_rush {
             // Uniform, which has no long tail either.
             return WaitLaw::Normal;
-        }
-        if met.is_long_tailed {
-            return WaitLaw::Lognormal;
         }
         let is_full = ratio > 1.0 && met.waits > NEARLY_ALL && self.third_moment.is_none();
         let in_work = |secs: f64| secs * self.capacity;
@@ -544,7 +537,6 @@ mod tests {
             wait_mean: first / speed,
             wait_variance: (first + second - first * first) / (speed * speed),
             is_rush: false,
-            is_long_tailed: false,
         }
     }
 

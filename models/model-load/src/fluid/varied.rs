@@ -21,13 +21,10 @@ mod matrix;
 
 use std::sync::{Arc, OnceLock};
 
-use model_api::observation::WaitLaw;
 use model_api::path::{Discipline, Serving, Work};
 
 use super::quota::{gamma_through, levels_of};
-use crate::delay::Delay;
 use crate::evaluation::Endpoints;
-use crate::slowest::score_of;
 use matrix::Matrix;
 
 /// Work that varies less is as good as exponential to the formulas for it.
@@ -53,10 +50,9 @@ pub(super) struct Varied {
     pub(super) waits: f64,
     /// Mean wait of those, as a multiple.
     pub(super) mean: f64,
-    /// Square of the coefficient of variation of the law with the same shares beyond the points that
+    /// Square of the coefficient of variation of the gamma law with the same shares beyond the points that
     /// the 95th and the 99th percentile depend on.
     pub(super) variation_squared: f64,
-    pub(super) law: WaitLaw,
 }
 
 /// Workers and the law of their work.
@@ -123,7 +119,6 @@ impl Table {
             waits: even(|it| it.waits),
             mean: even(|it| it.mean),
             variation_squared: even(|it| it.variation_squared),
-            law: high.law,
         }
     }
 }
@@ -136,15 +131,11 @@ impl Kind {
         let levels = levels_of(found.waits);
         let points = levels.map(|level| found.point_beyond(level, rate));
         let shares = levels.map(|level| 1.0 - level / found.waits);
-        // The median of all, or of those who wait where most do not.
-        let level = if found.waits > 0.5 { 0.5 } else { found.waits / 2.0 };
-        let third = (found.point_beyond(level, rate), 1.0 - level / found.waits);
-        let law = nearest(points, shares, third);
+        let (mean, shape) = gamma_through(points, shares);
         Varied {
             waits: found.waits / exponential.waits,
-            mean: law.mean / exponential.mean,
-            variation_squared: law.variance / (law.mean * law.mean),
-            law: law.law,
+            mean: mean / exponential.mean,
+            variation_squared: 1.0 / shape,
         }
     }
 
@@ -153,20 +144,6 @@ impl Kind {
         let spread = libm::log(f64::midpoint(1.0, self.variation * self.variation));
         if self.servers <= OF_THREE_KINDS_MAX { three_kinds(spread) } else { two_kinds(spread) }
     }
-}
-
-/// Of the gamma and the lognormal law that have these shares below these points, the one that is nearer to a
-/// third one: where workers are mostly idle, waits are those behind rare long work and have its tail.
-fn nearest(points: [f64; 2], shares: [f64; 2], third: (f64, f64)) -> Delay {
-    let (mean, shape) = gamma_through(points, shares);
-    let gamma = Delay { waits: 1.0, mean, variance: mean * mean / shape, ..Delay::default() };
-    let scores = shares.map(score_of);
-    let spread = libm::log(points[1] / points[0].max(1e-300)) / (scores[1] - scores[0]);
-    let mean = points[0] * libm::exp(spread * spread / 2.0 - spread * scores[0]);
-    let variance = mean * mean * libm::expm1(spread * spread);
-    let lognormal = Delay { mean, variance, law: WaitLaw::Lognormal, ..gamma };
-    let off = |law: &Delay| (law.quantile(third.1) - third.0).abs();
-    if off(&lognormal) < off(&gamma) { lognormal } else { gamma }
 }
 
 /// What is known of waits: of those who wait, mean and variance, and which share of all finds so many in line.

@@ -31,6 +31,7 @@ const QUICK: &[&str] = &[
 
 /// Scenarios that differ, by how much at most in points and percent, and why.
 const DIFFER: &[(&str, f64, f64, &str)] = &[
+    ("calls-at-once", 0.05, 60.0, "at stations of zones flows take calls at once for single ones"),
     (
         "limit-keeps-its-store",
         0.3,

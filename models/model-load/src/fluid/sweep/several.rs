@@ -102,8 +102,8 @@ impl Sweep<'_> {
         slowest(all.into_iter())
     }
 
-    /// What several calls to a Service meet, as `of` has it at one queue; `None` where something else is
-    /// before them too. The calls of one request go to one of several stations.
+    /// What several calls to a Service meet, as `of` has it at its queue; `None` where something else is
+    /// before them too.
     fn met_by_several(
         &self,
         calls: &[EdgeIdx],
@@ -112,36 +112,27 @@ impl Sweep<'_> {
     ) -> Option<Delay> {
         let edge = *calls.first()?;
         let callee = self.graph.edges.all[edge].callee;
-        let call = &room.edges[edge];
-        let alone = [(callee, 1.0)];
-        let stations: Vec<(NodeIdx, f64)> = match self.routes.get(edge) {
-            Some(route) if self.graph.is_divided(callee) => {
-                route.branches.iter().map(|branch| (branch.station, branch.share)).collect()
-            }
-            _ => alone.to_vec(),
-        };
-        let (mut whole, mut plain, mut sum) = (Delay::default(), 0.0, 0.0);
-        for (station, part) in stations {
-            let several = self.several(station, calls, room)?;
-            let met = &room.nodes[station];
-            let late = call.late.as_delay();
-            let several = Several { rest: met.behind.then(late), ..several };
-            sum += part;
-            plain += part * met.delay.whole_mean();
-            whole = whole.or(of(&several), part / sum);
-        }
-        let difference = call.delay.whole_mean() * sum - plain;
-        (difference.abs() <= AS_GOOD_AS_EQUAL * plain).then_some(whole)
+        let (call, met) = (&room.edges[edge], &room.nodes[callee]);
+        let several = self.several(callee, calls, room)?;
+        let rest = met.behind.then(call.late.as_delay());
+        let plain = met.delay.whole_mean();
+        let is_plain = (call.delay.whole_mean() - plain).abs() <= AS_GOOD_AS_EQUAL * plain;
+        is_plain.then(|| of(&Several { rest, ..several }))
     }
 
-    /// Several calls to a node whose pods have one queue.
+    /// Several calls to a node whose pods have one queue. Simplified: where they have several, of zones or
+    /// nodes, single requests spread the calls of a request over these one by one, and flows take them for calls
+    /// that come by themselves.
     fn several(&self, node: NodeIdx, calls: &[EdgeIdx], room: &Room) -> Option<Several<'_>> {
-        let (spec, head) = (&self.graph.nodes[node], self.graph.head_of(node));
+        let spec = &self.graph.nodes[node];
         let queue = self.queues[node].as_ref().filter(|queue| !queue.is_shared())?;
-        let is_one = self.tables[node].is_none() && spec.twin.is_none() && spec.twin_of.is_none();
+        let is_one = self.tables[node].is_none()
+            && spec.twin.is_none()
+            && spec.twin_of.is_none()
+            && !self.graph.is_divided(self.graph.head_of(node));
         let met = &room.nodes[node];
         let rate = |edge: &EdgeIdx| room.edges[*edge].reaching;
-        let all: f64 = self.graph.edges.to_node[head].iter().map(rate).sum();
+        let all: f64 = self.graph.edges.to_node[node].iter().map(rate).sum();
         let part = share(calls.iter().map(rate).sum(), all);
         let count = u32::try_from(calls.len()).unwrap_or(u32::MAX);
         is_one.then(|| Several {
