@@ -182,57 +182,6 @@ impl Delay {
     }
 }
 
-/// Points at which the law of the slowest is looked at.
-const SLOWEST_COUNT: u32 = 64;
-
-/// The longest of several delays that do not know of each other. Nothing is shorter than the longest
-/// fixed part; what goes beyond has the mean and the variance that it has in truth.
-///
-/// Simplified: calls at the same time to one Service wait together when they wait; here they do not.
-pub(crate) fn slowest(all: impl Iterator<Item = Delay>) -> Delay {
-    // Equal ones, as of a call that is made several times, are one law.
-    let mut laws: Vec<(Delay, i32)> = Vec::new();
-    for delay in all {
-        match laws.iter_mut().find(|(known, _)| *known == delay) {
-            Some((_, count)) => *count += 1,
-            None => laws.push((delay, 1)),
-        }
-    }
-    let fixed = laws.iter().fold(0.0, |most: f64, (delay, _)| most.max(delay.fixed));
-    let beyond = |secs: f64| {
-        let is_over = |share: f64, (delay, count): &(Delay, i32)| {
-            share * libm::pow(delay.is_over(fixed + secs), f64::from(*count))
-        };
-        1.0 - laws.iter().fold(1.0, is_over)
-    };
-    let waits = beyond(0.0);
-    let longest = |most: f64, (delay, count): &(Delay, i32)| {
-        let spread = libm::sqrt(delay.variance) * (1.0 + libm::log(f64::from(*count)));
-        most.max(delay.mean + spread)
-    };
-    let scale = laws.iter().fold(0.0, longest);
-    if waits <= 0.0 || scale <= 0.0 {
-        return Delay::fixed(fixed);
-    }
-    // Mean and mean square are integrals of the share that takes longer, over all times: here over
-    // x / (scale + x), from zero to one.
-    let (mut first, mut second) = (0.0, 0.0);
-    for step in 0..SLOWEST_COUNT {
-        let at = (f64::from(step) + 0.5) / f64::from(SLOWEST_COUNT);
-        let secs = scale * at / (1.0 - at);
-        let width = scale / ((1.0 - at) * (1.0 - at)) / f64::from(SLOWEST_COUNT);
-        let share = beyond(secs) * width;
-        first += share;
-        second += 2.0 * secs * share;
-    }
-    let mean = first / waits;
-    let widest = laws.iter().map(|(delay, _)| delay).reduce(|widest, delay| {
-        if delay.whole_variance() > widest.whole_variance() { delay } else { widest }
-    });
-    let law = widest.map_or(WaitLaw::Gamma, |delay| delay.law);
-    Delay { fixed, waits, mean, variance: (second / waits - mean * mean).max(0.0), law }
-}
-
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
@@ -329,28 +278,6 @@ mod tests {
         let variance = one.whole_variance() + two.whole_variance();
         assert!((both.whole_variance() - variance).abs() < 1e-12);
         assert!((both.is_over(1.5) - 0.4).abs() < 1e-12, "nobody waits");
-    }
-
-    #[test]
-    fn the_slowest_of_exponential_waits_is_that_of_their_sums() {
-        let wait =
-            |mean: f64| Delay { waits: 1.0, mean, variance: mean * mean, ..Delay::default() };
-        // Of n: the mean is 1 + 1/2 + … + 1/n, the variance 1 + 1/4 + … + 1/n².
-        for count in [1_u32, 2, 5, 20] {
-            let all = slowest((0..count).map(|_| wait(3.0)));
-            let sum = |power: i32| (1..=count).map(|n| f64::from(n).powi(power)).sum::<f64>();
-            assert!((all.whole_mean() / 3.0 / sum(-1) - 1.0).abs() < 0.01, "{all:?} of {count}");
-            assert!(
-                (all.whole_variance() / 9.0 / sum(-2) - 1.0).abs() < 0.05,
-                "{all:?} of {count}"
-            );
-        }
-        // One that is always longer is all that counts.
-        let long = Delay { fixed: 100.0, ..wait(1.0) };
-        let both = slowest([long, wait(1.0)].into_iter());
-        assert!((both.whole_mean() - 101.0).abs() < 0.01 && (both.fixed - 100.0).abs() < 1e-12);
-        let fixed = slowest([Delay::fixed(1.0), Delay::fixed(2.0)].into_iter());
-        assert!(fixed == Delay::fixed(2.0));
     }
 
     #[test]

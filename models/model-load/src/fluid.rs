@@ -24,6 +24,7 @@ use crate::split::Rates;
 use crate::stations::{Routes, routes};
 use crate::stretch::{is_changing, next_knot};
 
+mod bunched;
 mod finite;
 mod habits;
 mod limits;
@@ -32,13 +33,16 @@ mod quota;
 mod sharing;
 mod sweep;
 mod tried;
+mod varied;
 
+pub(crate) use bunched::BunchTables;
 use limits::LimitState;
 use queue::Queue;
 pub(crate) use queue::{lost_by_chance, wait_of};
 pub(crate) use quota::Tables;
 use quota::{Pod, Table};
 use sweep::{EdgeState, NodePicture, NodeState, Picture, Room, State, Sweep};
+pub(crate) use varied::VariedTables;
 
 /// The first step after a change.
 const PACE_FIRST: SimSpan = SimSpan::from_millis(10);
@@ -68,6 +72,8 @@ pub(crate) struct Fluid {
     queues: Vec<Option<Queue>>,
     /// By node: what requests meet at pods with quotas.
     tables: Vec<Option<Table>>,
+    /// By node: how long its work makes requests wait, where it varies much.
+    varied: Vec<Option<varied::Table>>,
     /// How calls are divided among stations.
     routes: Routes,
     state: State,
@@ -131,6 +137,7 @@ impl Fluid {
             || graph.has_part_writes
             || graph.nodes.iter().any(|node| {
                 node.is_denied_database
+                    || node.calls.windows(2).any(|pair| pair[0] == pair[1])
                     || !is_plain(&node.serving)
                     || node
                         .loads
@@ -140,6 +147,7 @@ impl Fluid {
         has_memory.then(|| Self {
             queues: vec![None; graph.nodes.len()],
             tables: vec![None; graph.nodes.len()],
+            varied: vec![None; graph.nodes.len()],
             routes: Routes::new(),
             state: State {
                 nodes: vec![NodeState::default(); graph.nodes.len()],
@@ -443,6 +451,7 @@ impl Fluid {
                 }
                 self.queues[node] = queue;
             }
+            self.varied[node] = spec.varied.of(&spec.serving, endpoints);
             if spec.quota.is_some() {
                 let pod = Pod::of(spec, inputs.endpoints[node]);
                 self.tables[node] = pod.map(|pod| spec.tables.of(pod));
@@ -539,6 +548,7 @@ impl Fluid {
             inputs,
             queues: &self.queues,
             tables: &self.tables,
+            varied: &self.varied,
             routes: &self.routes,
             at,
             side,

@@ -13,7 +13,7 @@ use sim_kernel::{EntityKey, SimSpan};
 use crate::curve::Curve;
 use crate::edges::{Edges, Source, stages};
 use crate::entrance::Door;
-use crate::fluid::Tables;
+use crate::fluid::{BunchTables, Tables, VariedTables};
 use crate::limits::{Limit, limits};
 use crate::lookup::Resolvers;
 use crate::quota::Quota;
@@ -97,6 +97,10 @@ pub(crate) struct Node {
     pub(crate) quota: Option<Quota>,
     /// What requests meet there.
     pub(crate) tables: Arc<Tables>,
+    /// What they wait where its work varies much.
+    pub(crate) varied: Arc<VariedTables>,
+    /// What requests wait that call it several times.
+    pub(crate) bunched: Arc<BunchTables>,
     pub(crate) key: EntityKey,
     /// Without waiting, itself alone.
     pub(crate) own_latency: SimSpan,
@@ -566,6 +570,8 @@ impl Calls {
             serving: profile.map_or_else(Serving::default, |profile| profile.serving),
             quota,
             tables: Arc::default(),
+            varied: Arc::default(),
+            bunched: Arc::default(),
             key: EntityKey::of("service").child(&blueprint.service_name(named)),
             own_latency: self.base_latency[service],
             databases: self.databases[service].clone(),
@@ -614,6 +620,8 @@ impl Calls {
             station.station_of = Some(head);
             // What requests meet at pods follows from these alone.
             station.tables = Arc::clone(&part.nodes[head].tables);
+            station.varied = Arc::clone(&part.nodes[head].varied);
+            station.bunched = Arc::clone(&part.nodes[head].bunched);
             let number = part.nodes.len();
             part.nodes[head].stations.push(number);
             part.nodes.push(station);

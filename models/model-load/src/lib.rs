@@ -49,7 +49,9 @@
 //!   fast as the others and none faster than one worker.
 //! - CPU quotas of pods, where the period is stated: threads as fast as cores, that all stand still once
 //!   they used up the quota of a period (`quota`); each pod has its own queue then.
-//! - Calls that are made one after the other, or at the same time: then the slowest counts.
+//! - Calls that are made one after the other, or at the same time: then the slowest counts, and different
+//!   Services are busy together (`slowest`). Several calls to one Service wait together, and for each other.
+//! - Work that varies more than exponential work: waits as of M/H/c (`fluid::varied`).
 //! - Calls, at each hop and by clients: time-outs (work for callers that are gone is done all the
 //!   same), retries with doubling pauses, retry budgets, circuit breakers. So the same load may be
 //!   well or stay in the overload that a spike left behind.
@@ -83,9 +85,8 @@
 //! Balancers that spare pods that are new (slow start); endpoints of unequal size behind one
 //! Service, of which what all can do together counts, so that a cold pod slows all answers a little
 //! instead of its own much; what a cold pod costs more CPU; workers that are kept while
-//! a call goes on; bunches of calls that one request makes to a
-//! Service whose answers come before its workers are free, or at the same time (flows have too short waits);
-//! jitter of pauses; the time that a way between zones takes.
+//! a call goes on; that a queue tips over
+//! by chance and its retries keep it there (flows have no luck); jitter of pauses; the time that a way between zones takes.
 //! Autoscalers see the CPU of the flow, and probes its waits, also where single requests are played.
 //!
 //! # Defaults and their sources
@@ -137,6 +138,7 @@ mod readiness;
 mod request;
 mod sessions;
 mod share;
+mod slowest;
 mod split;
 mod stations;
 mod strain;

@@ -34,6 +34,7 @@ mod selectors;
 mod sessions;
 mod starts;
 pub(crate) mod storage;
+mod storms;
 mod webhooks;
 
 /// Runs all rules.
@@ -64,6 +65,7 @@ pub(crate) fn run(manifests: &Manifests, resolved: &Resolved, diagnostics: &mut 
     lint.starts();
     lint.gateways();
     lint.webhooks();
+    lint.storms();
 }
 
 /// What the rules look at.

@@ -9,10 +9,12 @@ use model_api::path::{Discipline, Serving, Work};
 
 use super::finite::{Finite, Met};
 use super::sharing::Shared;
+use super::varied::Table;
 use crate::backlog::waiting_by_chance;
 use crate::delay::Delay;
 use crate::evaluation::Endpoints;
 use crate::request::waiting_max;
+use crate::slowest::Common;
 
 /// Loads, as multiples of what the workers can do, that are looked at: beyond the last one a queue
 /// is as full as can be.
@@ -30,6 +32,8 @@ const NEARLY_NEVER: f64 = 14.0;
 /// A queue that looks like a load that is hardly larger than what comes has nothing of before. Chosen: 1 %, as
 /// what is left of before shrinks for ever and is never quite gone.
 const PILED_RATIO: f64 = 1.01;
+/// Workers that are idle for less than this share of the time have seen about as much of the past.
+const IDLE_MIN: f64 = 1e-3;
 /// Steps of the search for a load.
 const SEARCH_COUNT_MAX: u32 = 60;
 
@@ -164,12 +168,20 @@ impl Queue {
     /// are free): a heavier work makes a long line longer and leaves a full one further from full. The
     /// variance has, as far as the limit is not met, the third moment of the work too (Takács 1962):
     /// rare long work keeps few for long. Simplified: of several workers long work stops one only, and this
-    /// is taken for as much less; the median of three workers with work of 3.0 is a fifth too high.
+    /// is taken for as much less; where work varies much it is worked out (`varied`).
     fn waits_in_line(&self, ratio: f64, third_moment: f64) -> (f64, f64) {
         let variation = self.variation_squared;
-        let factor = f64::midpoint(1.0, variation);
         let small = ratio.min(1.0 / ratio);
-        let unlimited = factor / (1.0 - small).max(1e-9);
+        let unlimited = f64::midpoint(1.0, variation) / (1.0 - small).max(1e-9);
+        let squared = unlimited * unlimited;
+        let exact = (2.0 * ratio - 1.0) * squared + third_moment / (3.0 * (1.0 - ratio));
+        let known = unlimited * variation + (squared - unlimited).max(0.0);
+        self.in_line(ratio, unlimited, (exact - known) / f64::from(self.servers))
+    }
+
+    /// The same where those who wait are so many turns from the front without a limit, and the variance
+    /// of that is so much more than that of a geometric number of turns.
+    fn in_line(&self, ratio: f64, unlimited: f64, excess: f64) -> (f64, f64) {
         let nearer = (1.0 - 1.0 / unlimited).max(0.0);
         let like = if ratio > 1.0 { 1.0 / nearer.max(1.0 / RATIO_MAX) } else { nearer };
         let power = libm::pow(nearer, self.room);
@@ -178,13 +190,25 @@ impl Queue {
         let mut spread = ahead_variance;
         if ratio < 1.0 {
             turns = turns.min(unlimited);
-            let squared = unlimited * unlimited;
-            let exact = (2.0 * ratio - 1.0) * squared + third_moment / (3.0 * (1.0 - ratio));
-            let known = unlimited * variation + (squared - unlimited).max(0.0);
-            spread += (exact - known) * (1.0 - power) / f64::from(self.servers);
+            spread += excess * (1.0 - power);
         }
-        spread += turns * variation;
+        spread += turns * self.variation_squared;
         (turns / self.capacity, spread.max(0.0) / (self.capacity * self.capacity))
+    }
+
+    /// What is met where work varies much, below what workers can do.
+    pub(super) fn varied(&self, ratio: f64, table: &Table, met: Stationary) -> Stationary {
+        if ratio <= 0.0 || ratio >= 1.0 || met.is_rush {
+            return met;
+        }
+        let varied = table.met(ratio);
+        let unlimited = varied.mean / (1.0 - ratio);
+        let squared = unlimited * unlimited;
+        let known = unlimited * self.variation_squared + (squared - unlimited).max(0.0);
+        let excess = squared * varied.variation_squared - known;
+        let (wait_mean, wait_variance) = self.in_line(ratio, unlimited, excess);
+        let waits = (met.waits * varied.waits).min(1.0);
+        Stationary { waits, wait_mean, wait_variance, ..met }
     }
 
     /// How long a request is inside in the mean, its work included.
@@ -221,6 +245,15 @@ impl Queue {
         };
         let waiting = met.inside - f64::from(self.servers) * ratio * met.takes;
         waiting > waiting_by_chance(utilization, self.variation_squared)
+    }
+
+    pub(super) fn servers(&self) -> u32 {
+        self.servers
+    }
+
+    /// Mean work of a request, in seconds.
+    pub(super) fn work_secs(&self) -> f64 {
+        f64::from(self.servers) / self.capacity
     }
 
     /// Whether its workers are shared by all requests in it.
@@ -289,6 +322,13 @@ impl Queue {
             // A request takes as much longer as it has more work: the law is that of the work, stretched.
             law: if self.variation_squared > HEAVY { WaitLaw::Lognormal } else { WaitLaw::Gamma },
         }
+    }
+
+    /// How far waits here follow when requests come, while so many are done a second.
+    pub(super) fn common(&self, worked: f64, met: &Stationary) -> Common {
+        let idle = (1.0 - worked / self.capacity).max(IDLE_MIN);
+        let share = 1.0 / (1.0 + self.variation_squared);
+        Common { share, span: met.wait_mean / idle }
     }
 
     /// What leaves, in requests per second, where the load would be `ratio` in the long run.

@@ -89,16 +89,7 @@ impl Pod {
         if waits < WAITS_MIN {
             return whole;
         }
-        // Levels of the whole law below which the two points lie.
-        let levels = if waits > 0.6 {
-            [0.5, 0.03]
-        } else if waits > 0.06 {
-            [0.05, 0.01]
-        } else if waits > 0.012 {
-            [0.01, 0.002]
-        } else {
-            [waits * 0.3, waits * 0.05]
-        };
+        let levels = levels_of(waits);
         let points = levels.map(|level| point_beyond(&beyond, level, self.period));
         let shares = levels.map(|level| 1.0 - level / waits);
         let (mean, shape) = gamma_through(points, shares);
@@ -211,8 +202,21 @@ impl Table {
     }
 }
 
+/// Levels of a whole law, of which so many wait, below which the two points lie that its gamma law goes through.
+pub(super) fn levels_of(waits: f64) -> [f64; 2] {
+    if waits > 0.6 {
+        [0.5, 0.03]
+    } else if waits > 0.06 {
+        [0.05, 0.01]
+    } else if waits > 0.012 {
+        [0.01, 0.002]
+    } else {
+        [waits * 0.3, waits * 0.05]
+    }
+}
+
 /// Where a falling function reaches a level.
-fn point_beyond(beyond: &impl Fn(f64) -> f64, level: f64, first: f64) -> f64 {
+pub(super) fn point_beyond(beyond: &impl Fn(f64) -> f64, level: f64, first: f64) -> f64 {
     let (mut low, mut high) = (0.0, first);
     for _ in 0..HALVING_COUNT {
         if beyond(high) < level {
@@ -235,7 +239,7 @@ fn point_beyond(beyond: &impl Fn(f64) -> f64, level: f64, first: f64) -> f64 {
 }
 
 /// Mean and shape of the gamma distribution that has these shares below these points.
-fn gamma_through(points: [f64; 2], shares: [f64; 2]) -> (f64, f64) {
+pub(super) fn gamma_through(points: [f64; 2], shares: [f64; 2]) -> (f64, f64) {
     let quantile = |shape: f64, share: f64| {
         let (mut low, mut high) = (0.0, shape + 1.0);
         while gamma_share(shape, high) < share {

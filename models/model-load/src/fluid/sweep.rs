@@ -7,16 +7,19 @@ use super::limits::{Count, LimitState, PodLimit, share_let_in};
 use super::queue::{Arrivals, Queue, Stationary};
 use super::quota::Table;
 use super::tried::{Late, entered};
+use super::varied;
 use crate::curve::Side;
-use crate::delay::{Delay, slowest};
+use crate::delay::Delay;
 use crate::edges::{Caller, EdgeIdx, Source, stages};
 use crate::entrance::Way;
 use crate::evaluation::{Endpoints, Inputs};
 use crate::graph::{Graph, NodeIdx};
 use crate::request::limit_of_all;
+use crate::slowest::Common;
 use crate::stations::{Branch, Place, Routes};
 
 mod call;
+mod several;
 mod writes;
 
 /// Whoever waits for answers does something else for so long.
@@ -114,6 +117,7 @@ pub(super) struct Sweep<'a> {
     pub(super) inputs: &'a Inputs,
     pub(super) queues: &'a [Option<Queue>],
     pub(super) tables: &'a [Option<Table>],
+    pub(super) varied: &'a [Option<varied::Table>],
     pub(super) routes: &'a Routes,
     pub(super) at: SimTime,
     pub(super) side: Side,
@@ -205,6 +209,11 @@ pub(super) struct NodeWork {
     /// Refused by a rate limit.
     pub(super) limited: f64,
     pub(super) delay: Delay,
+    /// How far what requests wait in its own queue follows when they come, and how much that varies.
+    common: Common,
+    queue_variance: f64,
+    /// How long it takes but for that, where somebody calls it several times for a request.
+    behind: Delay,
     /// What look-ups on its way to those that it calls make of it.
     pub(super) steps: Late,
     pub(super) worst: Worst,
@@ -446,6 +455,9 @@ impl Sweep<'_> {
                 }
                 work.queue = queue.stationary(memory.ratio, memory.decline);
                 memory.inside = work.queue.inside;
+                if let Some(table) = self.varied[node].as_ref().filter(|_| memory.decline <= 0.0) {
+                    work.queue = queue.varied(memory.ratio, table, work.queue);
+                }
                 work.is_piled_up = queue.is_piled_up(memory.ratio, &work.queue, come);
                 if secs > 0.0 {
                     memory.sojourn = (1.0 - work.queue.blocked) * queue.sojourn(&work.queue);
@@ -711,6 +723,10 @@ impl Sweep<'_> {
             Some(queue) => queue.delay(state.nodes[node].ratio, &work.queue, own),
             None => Delay::fixed(own),
         };
+        if let Some(queue) = &self.queues[node] {
+            work.queue_variance = work.delay.whole_variance();
+            work.common = queue.common(work.worked, &work.queue);
+        }
         if let Some(table) = &self.tables[node] {
             work.delay = table.delay(state.nodes[node].ratio * work.queue.takes, work.delay);
         }
@@ -734,11 +750,16 @@ impl Sweep<'_> {
                 .map(|edge| room.edges[*edge].steps)
                 .reduce(|most, steps| if steps.mean() > most.mean() { steps } else { most });
             work.steps = work.steps.then(longest.unwrap_or_default());
-            let delay = match stage {
-                [edge] => room.edges[*edge].whole_delay(),
-                _ => slowest(stage.iter().map(|edge| room.edges[*edge].whole_delay())),
+        }
+        if self.is_called_again(node) {
+            work.behind = self.with_calls(node, Delay::fixed(work.delay.fixed), room);
+            let waits = self.waits_among_several(node, work.behind, room);
+            work.delay = match waits {
+                Some(waits) => work.behind.then(waits),
+                None => self.with_calls(node, work.delay, room),
             };
-            work.delay = work.delay.then(delay);
+        } else {
+            work.delay = self.with_calls(node, work.delay, room);
         }
         if spec.is_denied_database {
             work.worst = work.worst.or(LossReason::Denied, work.answered);

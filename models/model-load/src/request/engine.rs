@@ -825,9 +825,13 @@ impl Engine {
             }
         }
         let upstream = visit.upstream?;
+        // What is behind a gateway is no time of its own, in its row as in those of zones.
+        let (window, latency, reason) = (visit.window, now - visit.came_at, visit.failed.reason);
+        let (zone, is_passed) = (visit.served.take(), visit.failed.is_none());
         let tally = &mut self.tallies[self.hops[visit.node as usize].owner as usize];
-        tell(tally, visit.window, now - visit.came_at, visit.failed.reason);
-        visit.failed.is_none().then_some(upstream)
+        tell(tally, window, latency, reason);
+        self.tell_zone(zone.map(|row| row as usize), window, latency, reason);
+        is_passed.then_some(upstream)
     }
 
     fn answer(&mut self, visit_idx: u32) {

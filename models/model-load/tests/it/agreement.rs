@@ -113,6 +113,17 @@ fn tree(capacities: &[u64]) -> Case {
     case
 }
 
+/// A shop that asks a stock of twelve workers, 70 % busy, for twenty things, one after the other or all
+/// at the same time.
+fn looped(is_at_once: bool) -> Case {
+    let mut case = single(30, 4, 400, CallPolicy::default(), Serving::default());
+    let serving = Serving { workers: 4, ..Serving::default() };
+    case.nodes.push(Node { base_millis: 3, serving, ..Node::default() });
+    case.nodes[0].calls = vec![1; 20];
+    case.start.push(Act::Endpoints(1, 3, 3, 857_000));
+    at_once(case, if is_at_once { 20 } else { 0 })
+}
+
 /// The same whose first so many calls are made at the same time.
 fn at_once(mut case: Case, count: usize) -> Case {
     case.nodes[0].parallel_count = count;
@@ -240,6 +251,15 @@ fn heavy(rps: u64, queue_limit: Option<u32>) -> Case {
         rps,
         Serving { queue_limit, work: Work::Lognormal { variation: 3.0 }, ..Serving::default() },
     );
+    case.millis = 4_000_000;
+    case
+}
+
+/// Workers in line that do 800 a second, of work that varies much.
+fn varied(rps: u64, workers: u32, variation: f64) -> Case {
+    let work = Work::Lognormal { variation };
+    let serving = Serving { work, ..Serving::default() };
+    let mut case = single(rps, workers, 800, CallPolicy::default(), serving);
     case.millis = 4_000_000;
     case
 }
@@ -465,15 +485,15 @@ fn comparisons() -> Vec<Comparison> {
         of("1 shared, 60 % busy, work of 2.0", heavy_shared(480, 1, 2.0), 0, Some(5.0)),
         of("4 shared, 95 % busy, work of 3.0", heavy_shared(760, 4, 3.0), 0, Some(15.0)),
         of("gateway, shop, stock", chain(calm, calm), 1, Some(5.0)),
-        // What a request waits in one of the calls it will wait in the others too; flows say it does not.
-        of("the same, stock asked three times", thrice, 1, Some(15.0)),
+        of("the same, stock asked three times", thrice, 1, Some(5.0)),
+        of("twenty calls to one Service, in a loop", looped(false), 0, Some(5.0)),
+        of("the same, all at the same time", looped(true), 0, Some(5.0)),
         of("a call tree, 50 to 80 % busy", tree(&[140, 120, 100, 90, 88]), 0, Some(5.0)),
-        // Calls of one request come at once, so that their waits are alike; flows say they are not.
         of(
             "the same tree, all at the same time",
             at_once(tree(&[140, 120, 100, 90, 88]), 5),
             0,
-            Some(15.0),
+            Some(5.0),
         ),
         of(
             "two of them at the same time",
@@ -622,8 +642,14 @@ fn comparisons() -> Vec<Comparison> {
         of("the same, answers are kept", slow_names(4, 200, 1, calm), 1, Some(5.0)),
         of("a tenth looks names up, and does not wait so long", seldom_asking, 1, None),
         of("a name that leads to nobody", named(patience(500, 1), true), 1, None),
-        // What rare long work does to several workers is coarse, and a full queue loses none by it.
-        of("work of 3.0, 90 % busy", heavy(270, Some(100)), 0, Some(25.0)),
+        of("work of 3.0, 90 % busy", heavy(270, Some(100)), 0, Some(15.0)),
+        of("the same, 70 % busy", heavy(210, None), 0, Some(5.0)),
+        of("work of 2.0, 8 workers 70 % busy", varied(560, 8, 2.0), 0, Some(5.0)),
+        of("the same, 95 % busy", varied(760, 8, 2.0), 0, Some(15.0)),
+        of("work of 1.5, 4 workers 75 % busy", varied(600, 4, 1.5), 0, Some(5.0)),
+        // Behind long work on the only worker waits have the tail of that work, and neither law has both ends.
+        of("work of 2.0, 1 worker 75 % busy", varied(600, 1, 2.0), 0, Some(10.0)),
+        of("work of 3.0, 1 worker 60 % busy", varied(480, 1, 3.0), 0, Some(15.0)),
         of("the same, constant, 120 % busy", constant_overload(), 0, Some(15.0)),
         of("a queue without a limit, 120 % busy", default_queue(360), 0, Some(5.0)),
         of("the same, 100 % busy", default_queue_for_long(300), 0, None),

@@ -2,7 +2,7 @@
 
 use scenario_format::{Stage, black_start};
 
-use crate::support::{WEB, load_all, said, web};
+use crate::support::{Memory, PLATFORM, WEB, load_all, said, scenario, web};
 
 /// Codes said about a manifest beside `web.yaml`.
 fn codes(manifest: &str) -> Vec<String> {
@@ -570,4 +570,31 @@ fn keys_of_custom_resources_that_are_misspelt() {
     assert!(!has(
         "instances: 3, storage: {size: 1Gi}, postgresql: {parameters: {min_wal_size: 1GB}}"
     ));
+}
+
+#[test]
+fn retries_that_can_keep_a_service_overloaded() {
+    // Two pods of a tenth of a core do 200 requests of a millisecond.
+    let codes = |load: &str, profile: &str| {
+        let load = format!("  load: [{{service: shop/web, {load}}}]\n");
+        let profile = format!("{{service: shop/web, cpuPerRequest: 1ms{profile}}}");
+        let files = Memory::default()
+            .with("s.yaml", scenario(&load))
+            .with("small.yaml", format!("{PLATFORM}  services: [{profile}]\n"))
+            .with("web.yaml", WEB);
+        let lines = said(&load_all(&files, &["web.yaml"], &[]));
+        lines.iter().any(|line| line.contains("W0410"))
+    };
+    assert!(codes("rate: 150, client: {timeout: 50ms, retries: 2}", ""));
+    for neighbour in [
+        "rate: 150, client: {timeout: 50ms}",
+        "rate: 150, client: {timeout: 50ms, retries: 2, retryBudget: 10%}",
+        // All retries together fit, or nobody ever waits so long.
+        "rate: 60, client: {timeout: 50ms, retries: 2}",
+        "rate: 150, client: {timeout: 5s, retries: 2}",
+        // It is overloaded as it is.
+        "rate: 250, client: {timeout: 50ms, retries: 2}",
+    ] {
+        assert!(!codes(neighbour, ""), "{neighbour}");
+    }
 }

@@ -7,7 +7,7 @@ use snapbox::assert_data_eq;
 use crate::{ended, root, scratch};
 
 /// Scenarios and the exit code they end with. `sim/tidy` fails when one is missing here.
-const LIBRARY: &[(&str, i32)] = &[
+pub(crate) const LIBRARY: &[(&str, i32)] = &[
     ("account-lost", 0),
     ("agent-leaks-with-limit", 0),
     ("agent-leaks-without-limit", 1),

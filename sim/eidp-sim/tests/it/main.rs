@@ -1,6 +1,7 @@
 //! The program as its users meet it: what they type, what they read, how it ends.
 
 mod bad_input;
+mod engines;
 mod exits;
 mod library;
 mod slow;

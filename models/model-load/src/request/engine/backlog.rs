@@ -9,7 +9,7 @@ use sim_kernel::SimTime;
 use super::Engine;
 use crate::backlog::waiting_by_chance;
 use crate::curve::Side;
-use crate::graph::RowIdx;
+use crate::graph::{NodeIdx, RowIdx};
 
 /// The part of the newest window in what is known of how many requests are sent.
 const NEWEST: f64 = 0.3;
@@ -43,20 +43,39 @@ impl Engine {
             if graph.nodes[node].station_of.is_some() {
                 continue;
             }
-            let (mut waiting, mut capacity, mut variation) = (0, 0.0, 0.0);
+            let rate = self.paces[node].rate;
+            let mut is_own = false;
             for &station in graph.nodes_of(&node) {
+                let share = self.share_of_station(node, station);
                 let station = &mut self.stations[station];
-                waiting += station.waiting_count(now);
-                capacity += station.capacity();
-                variation = station.variation_squared();
+                let (waiting, capacity) = (station.waiting_count(now), station.capacity());
+                // Each has a queue of its own, which is as busy as what comes to it makes it.
+                let utilization = if capacity > 0.0 { rate * share / capacity } else { 1.0 };
+                let by_chance = waiting_by_chance(utilization, station.variation_squared());
+                is_own |= waiting as f64 > by_chance;
             }
-            let utilization = if capacity > 0.0 { self.paces[node].rate / capacity } else { 1.0 };
-            let is_own = waiting as f64 > waiting_by_chance(utilization, variation);
             let mut callees =
                 graph.edges.of_node[node].iter().map(|it| graph.edges.all[*it].callee);
             self.paces[node].is_piled_up =
                 is_own || callees.any(|callee| self.paces[callee].is_piled_up);
         }
+    }
+
+    /// Of what comes to a Service, about the share that one of its stations gets: of several callers each counts
+    /// as much as another.
+    fn share_of_station(&self, node: NodeIdx, station: NodeIdx) -> f64 {
+        let graph = self.graph();
+        if !graph.is_divided(node) {
+            return 1.0;
+        }
+        let edges = &graph.edges.to_node[node];
+        let routes = edges.iter().filter_map(|edge| self.routes.get(*edge));
+        let (mut sum, mut count) = (0.0, 0.0);
+        for route in routes {
+            sum += route.branch_to(station).map_or(0.0, |branch| branch.share);
+            count += 1.0;
+        }
+        if count > 0.0 { sum / count } else { 0.0 }
     }
 
     /// Whether what piled up waits where requests of a row come to, or are passed on to.
