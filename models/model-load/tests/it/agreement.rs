@@ -14,6 +14,7 @@ use sim_kernel::{SimSpan, SimTime};
 use crate::sticky;
 use crate::world::{Act, Case, Keeps, Node, Of, Run};
 
+mod balanced;
 mod paths;
 
 use paths::{
@@ -622,6 +623,10 @@ fn comparisons() -> Vec<Comparison> {
         of("the same, answers are kept", slow_names(4, 200, 1, calm), 1, Some(5.0)),
         of("a tenth looks names up, and does not wait so long", seldom_asking, 1, None),
         of("a name that leads to nobody", named(patience(500, 1), true), 1, None),
+    ]
+    .into_iter()
+    .chain(balanced::comparisons())
+    .chain([
         // What rare long work does to several workers is coarse, and a full queue loses none by it.
         of("work of 3.0, 90 % busy", heavy(270, Some(100)), 0, Some(25.0)),
         of("the same, constant, 120 % busy", constant_overload(), 0, Some(15.0)),
@@ -660,7 +665,8 @@ fn comparisons() -> Vec<Comparison> {
             0,
             None,
         ),
-    ]
+    ])
+    .collect()
 }
 
 fn availability(run: &Run, of: Of) -> f64 {

@@ -43,15 +43,16 @@ impl Engine {
             if graph.nodes[node].station_of.is_some() {
                 continue;
             }
-            let (mut waiting, mut capacity, mut variation) = (0, 0.0, 0.0);
+            let (mut waiting, mut capacity, mut variation, mut lines) = (0, 0.0, 0.0, 0);
             for &station in graph.nodes_of(&node) {
                 let station = &mut self.stations[station];
                 waiting += station.waiting_count(now);
                 capacity += station.capacity();
                 variation = station.variation_squared();
+                lines += station.own_line_count();
             }
             let utilization = if capacity > 0.0 { self.paces[node].rate / capacity } else { 1.0 };
-            let is_own = waiting as f64 > waiting_by_chance(utilization, variation);
+            let is_own = waiting as f64 > waiting_by_chance(utilization, variation, lines);
             let mut callees =
                 graph.edges.of_node[node].iter().map(|it| graph.edges.all[*it].callee);
             self.paces[node].is_piled_up =
