@@ -182,8 +182,9 @@ impl Queue {
         let factor = f64::midpoint(1.0, self.variation_squared);
         let most = self.room.max(1.0) / self.capacity;
         let wait_mean = (met.wait_mean + longer * factor * work).min(most.max(met.wait_mean));
-        let grown = if met.wait_mean > 0.0 { wait_mean / met.wait_mean } else { 1.0 };
-        let wait_variance = met.wait_variance * grown * grown;
+        // Those ahead are done by the workers of one pod, whose luck is not that of all.
+        let apart = (1.0 - 1.0 / f64::from(self.pods)) / f64::from(of_pod);
+        let wait_variance = met.wait_variance + apart * wait_mean * work * self.variation_squared;
         Stationary { waits: met.waits * less, wait_mean, wait_variance, ..met }
     }
 

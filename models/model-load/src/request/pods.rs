@@ -68,8 +68,7 @@ impl Pods {
 
     fn forget_empty(&mut self) {
         let Workers::Shared(pods) = &mut self.pods else { return };
-        while pods.len() > self.open_count
-            && pods.last().is_some_and(|pod| pod.inside_count() == 0)
+        while pods.len() > self.open_count && pods.last().is_some_and(|pod| pod.inside_count() == 0)
         {
             pods.pop();
         }

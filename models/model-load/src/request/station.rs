@@ -213,7 +213,11 @@ impl Station {
                 if is_full { Err(Refusal::Overload) } else { Ok(Turn::Shares) }
             }
             Pool::Quotas(quotas) => {
-                if quotas.choose() { Ok(Turn::Shares) } else { Err(Refusal::Overload) }
+                if quotas.choose() {
+                    Ok(Turn::Shares)
+                } else {
+                    Err(Refusal::Overload)
+                }
             }
             Pool::Pods(pods) => pods.admit(now, work),
         }
@@ -272,7 +276,6 @@ impl Station {
         self.counted.1 += 1;
         Ok(())
     }
-
 }
 
 /// Nanoseconds, rounded to whole ones, halves up.

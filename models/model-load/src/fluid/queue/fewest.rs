@@ -6,7 +6,7 @@
 //! the work of one of them longer. There is no law for it: the numbers below were fitted to simulated lines of
 //! 3 and 10 pods with 1, 2 and 8 workers, 60, 80 and 95 % busy with exponential work, of which 4 million
 //! requests each: the share that waits is within 5 % of it where more than 1 % wait, the mean of the others
-//! within 4 %, and their law is exponential.
+//! within 4 %, and their law is about exponential.
 
 /// How much less often somebody waits than in one line, as a factor, and how much longer whoever does, as a
 /// multiple of the time that a worker takes for a request: of so many pods of so many workers each.

@@ -72,7 +72,11 @@ fn waits(lines: u32, servers: u32, load: f64, ratio: f64) -> f64 {
         let passed = libm::exp(-count * libm::log1p(busy / (count * load * workers)));
         term *= (workers - busy + 1.0) / busy * (1.0 - passed) / passed;
         let below = workers * (1.0 - ratio) - busy;
-        let below = if below.abs() < 1e-9 { 1e-9 } else { below };
+        if below.abs() < EVEN {
+            // Zero over zero, whose limit is that of a load beside it.
+            let beside = load * (1.0 + 10.0 * EVEN);
+            return waits(lines, servers, beside, root(lines, beside));
+        }
         sum += term / (1.0 - passed) * (workers * (1.0 - passed) - busy) / below;
     }
     1.0 / (1.0 + (1.0 - ratio) * sum)
@@ -106,8 +110,7 @@ mod tests {
     #[test]
     fn terms_go_on_where_more_comes_than_can_be_done() {
         for servers in [1, 4, 64] {
-            let (below, above) =
-                (InTurn::of(3, servers, 0.999_9), InTurn::of(3, servers, 1.000_1));
+            let (below, above) = (InTurn::of(3, servers, 0.999_9), InTurn::of(3, servers, 1.000_1));
             assert!(below.ratio < 1.0 && above.ratio > 1.0, "{below:?} {above:?}");
             assert!((above.waits + below.waits - 2.0).abs() < 1e-4, "{below:?} {above:?}");
         }

@@ -56,7 +56,11 @@ pub(super) fn comparisons() -> Vec<Comparison> {
     let some = Serving::default();
     let room = |limit| Serving { queue_limit: Some(limit), ..some };
     let shared = Serving { discipline: Discipline::Sharing, ..some };
-    let constant = Serving { work: Work::Constant, ..some };
+    let mut constant =
+        pods(600, Balancing::Random, plain, Serving { work: Work::Constant, ..some });
+    constant.nodes[0].serving.workers = 1;
+    let mut sharing = pods(480, Balancing::Random, plain, shared);
+    sharing.nodes[0].base_millis = 30;
     let of =
         |name, case, whose, percent| Comparison { name, case, whose: Of::Service(whose), percent };
     let own = |rps, serving| pods(rps, Balancing::Random, plain, serving);
@@ -65,14 +69,15 @@ pub(super) fn comparisons() -> Vec<Comparison> {
     let budget = CallPolicy { retry_budget_ppm: Some(100_000), ..patience(500, 3) };
     let storm = |client| with_spike(pods(600, Balancing::Random, client, room(200)), 2500);
     vec![
+        of("4 pods as one, 80 % busy", pods(640, Balancing::Shared, plain, some), 0, Some(5.0)),
         of("4 pods by chance, 60 % busy", own(480, some), 0, Some(5.0)),
         of("the same, 80 %", own(640, some), 0, Some(5.0)),
         of("the same, 95 %", own(760, some), 0, Some(15.0)),
         of("the same, 75 %, queue of 4 each", own(600, room(4)), 0, Some(5.0)),
         of("the same, 120 %, queue of 25 each", own(960, room(25)), 0, Some(5.0)),
-        of("the same, 75 %, constant work", own(600, constant), 0, Some(5.0)),
-        of("the same, 75 %, shared workers", own(600, shared), 0, Some(5.0)),
-        of("the same, 600 users", users(600), 0, Some(5.0)),
+        of("the same of one worker, 75 %, constant work", constant, 0, Some(5.0)),
+        of("the same, 60 %, shared workers", sharing, 0, Some(5.0)),
+        of("4 pods by chance, 600 users", users(600), 0, Some(5.0)),
         of("4 pods in turn, 60 % busy", in_turn(480, some), 0, Some(5.0)),
         of("the same, 80 %", in_turn(640, some), 0, Some(5.0)),
         of("the same, 95 %", in_turn(760, some), 0, Some(15.0)),
