@@ -6,7 +6,10 @@
 //!
 //! Where each pod has its own line there are several alike. Those to which requests are sent by chance know
 //! nothing of each other: a Poisson flow that is divided so is several. What is sent [in turn](in_turn) comes
-//! more evenly to each, and where it is sent to [whoever has least](fewest) all lines are nearly one.
+//! more evenly to each, and where it is sent to [whoever has fewest](fewest) all lines are nearly one.
+//!
+//! Simplified: what is inside is spread evenly over the lines, so that pods that come take over of what waits in
+//! others, and what waits in one that goes is in the others then.
 
 use model_api::observation::WaitLaw;
 use model_api::path::{Balancing, Discipline, Serving, Work};

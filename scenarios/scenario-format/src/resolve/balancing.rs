@@ -13,8 +13,8 @@ use super::stickiness::text;
 use crate::document::PlatformDocument;
 
 /// From this share of what pods can do on a queue of its own in each pod makes waits so much longer that it
-/// matters. Chosen: with four pods of two workers the longest wait of 99 in 100 is then three times as long.
-const BUSY_PERCENT: u128 = 70;
+/// matters; where more comes than they can do the queues are full, however many there are. Chosen.
+const BUSY_PERCENT: std::ops::RangeInclusive<u128> = 70..=100;
 
 impl Resolver<'_> {
     /// Takes over how gateways choose among the pods of Services that do not say it, or else the parameter.
@@ -55,8 +55,8 @@ impl Resolver<'_> {
 
     /// Says of which Services waits are too short because all pods are taken for one pool.
     ///
-    /// Simplified: as busy as the loads make them at their peak, with the replicas and the limits that are
-    /// stated, whatever faults and autoscalers do.
+    /// Simplified: as busy as the loads make them at their peak, with the limits that are stated and as many
+    /// replicas as autoscalers may make, whatever faults and rate limits do.
     fn assume_pools(&mut self) {
         let mut found = Vec::new();
         let rates = self.peak_rates();
@@ -66,7 +66,7 @@ impl Resolver<'_> {
             let wanted = u128::from(millirps) * u128::from(profile.cpu_per_request.as_nanos());
             let have = u128::from(millis) * 1_000_000_000;
             let percent = wanted * 100 / have.max(1);
-            if pods > 1 && percent >= BUSY_PERCENT {
+            if pods > 1 && BUSY_PERCENT.contains(&percent) {
                 let name = self.blueprint.service_name(profile.service);
                 let text = format!(
                     "{name}: {pods} pods that are {percent} % busy at the peak of its load work off one queue; \
@@ -90,6 +90,10 @@ impl Resolver<'_> {
         let place = |service: ServiceId| places[service.index()];
         let mut own = vec![0_u64; profiles.len()];
         for load in self.blueprint.loads.iter().filter(|load| load.users.is_none()) {
+            // Those of a name have all its clients, each of which is led by one of them.
+            if load.clients.found.is_some_and(|found| found.record > 0) {
+                continue;
+            }
             let peak = load.points.iter().map(|point| point.rate_millirps).max().unwrap_or(0);
             let asked = std::iter::once(load.service).chain(load.via);
             for idx in asked.filter_map(place) {
@@ -139,8 +143,15 @@ impl Resolver<'_> {
             let requested = container.requests.cpu_millis().filter(|_| is_stated);
             let stated = container.limits.cpu_millis().or(requested);
             let of_pod = u64::try_from(stated?.min(most)).ok()?;
-            pods += u64::from(workload.replicas);
-            millis = millis.saturating_add(of_pod.saturating_mul(workload.replicas.into()));
+            let scaled = blueprint.autoscalers.iter().filter(|it| {
+                it.namespace == workload.namespace
+                    && it.target.name == workload.name
+                    && it.target.kind == workload.kind.name()
+            });
+            let most = scaled.filter_map(|it| u64::try_from(it.max_replicas).ok()).max();
+            let count = most.unwrap_or(0).max(workload.replicas.into());
+            pods += count;
+            millis = millis.saturating_add(of_pod.saturating_mul(count));
         }
         (millis > 0).then_some((pods, millis))
     }
