@@ -2,6 +2,8 @@
 
 use sim_kernel::SimSpan;
 
+use crate::path::Balancing;
+
 /// What a pod serves with: CPU of the container that its requests come to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum PodCpu {
@@ -83,6 +85,8 @@ pub struct Parameters {
     pub priority_and_fairness: bool,
     /// What pods serve with.
     pub pod_cpu: PodCpu,
+    /// Which pod gets a request, of Services that do not say it. **Assumption**: any with a free worker.
+    pub balancing: Balancing,
     /// etcd election time-out, lower end: 1 s; members draw 1 to 1.9 s.
     pub etcd_election_timeout: SimSpan,
     /// Watch latency between API and a controller's cache, least and most. **Assumption.**
@@ -221,6 +225,7 @@ impl Default for Parameters {
             max_mutating_requests_inflight: 200,
             priority_and_fairness: true,
             pod_cpu: PodCpu::NodeShare,
+            balancing: Balancing::Shared,
             etcd_election_timeout: SimSpan::from_millis(1000),
             watch_latency: Range::millis(10, 100),
             endpoint_propagation: Range::millis(200, 2000),

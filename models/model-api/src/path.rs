@@ -15,6 +15,8 @@ pub struct Serving {
     /// Requests that may wait for a worker, in each pod; what comes beyond is refused at once.
     /// Without a limit as many wait as the pod works off in one second.
     pub queue_limit: Option<u32>,
+    /// Which of its pods gets a request.
+    pub balancing: Balancing,
     /// How the work of a request varies.
     pub work: Work,
     /// What is let in at most.
@@ -94,6 +96,7 @@ impl Default for Serving {
             workers: 1,
             discipline: Discipline::FirstCome,
             queue_limit: None,
+            balancing: Balancing::default(),
             work: Work::Exponential,
             rate_limit: None,
             cores_max: None,
@@ -140,6 +143,31 @@ pub enum Discipline {
     /// of its base latency: it takes what that has beyond the mean work, and its own work stretched
     /// by those it shares with.
     Sharing,
+}
+
+/// Which pod of a Service gets a request. Unless all are one pool a request waits in its pod, whoever is idle
+/// elsewhere.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Balancing {
+    /// Whichever has a free worker: all pods work off one queue. Only a broker has this, or pods that fetch
+    /// their work.
+    #[default]
+    Shared,
+    /// Any, with the same probability: kube-proxy. Its rules in mode iptables match with
+    /// `--mode random --probability` (`pkg/proxy/iptables/proxier.go`), those of nftables ask
+    /// `numgen random mod` (`pkg/proxy/nftables/proxier.go`), Kubernetes 1.36.
+    Random,
+    /// Each in turn: `algorithm: round-robin` of Kong 3, which is its default
+    /// (`kong/runloop/balancer/round_robin.lua`), and `rr` of IPVS.
+    ///
+    /// Simplified: all who send requests take turns together; each worker process of a gateway has turns of its
+    /// own, and many of them are as good as chance.
+    RoundRobin,
+    /// The one that has the fewest, the first of equals: `algorithm: least-connections` of Kong 3
+    /// (`kong/runloop/balancer/least_connections.lua`), `lc` of IPVS.
+    ///
+    /// Simplified: those count that wait or that a worker has, and not those that the pod waits for itself.
+    LeastRequests,
 }
 
 /// How the time that a request keeps a worker varies around its mean.

@@ -47,6 +47,8 @@
 //! - A Service is one queue before all workers of its live pods: M/M/c. What exceeds its capacity or
 //!   finds the queue full is refused. Or its requests share the workers: processor sharing, each as
 //!   fast as the others and none faster than one worker.
+//! - Or each pod has a queue and workers of its own, and requests are sent to any of them, to each in turn, or
+//!   to the one with the fewest (`Balancing`).
 //! - CPU quotas of pods, where the period is stated: threads as fast as cores, that all stand still once
 //!   they used up the quota of a period (`quota`); each pod has its own queue then.
 //! - Calls that are made one after the other, or at the same time: then the slowest counts, and different
@@ -82,7 +84,7 @@
 //! - Two engines: flows (the default) and, with [`Flows::with_requests`], every single request.
 //!
 //! # Not modelled
-//! Balancers that spare pods that are new (slow start); endpoints of unequal size behind one
+//! Balancers that spare pods that are new (slow start), or that choose by how long answers take; endpoints of unequal size behind one
 //! Service, of which what all can do together counts, so that a cold pod slows all answers a little
 //! instead of its own much; what a cold pod costs more CPU; workers that are kept while
 //! a call goes on; that a queue tips over

@@ -20,9 +20,12 @@ use crate::lookup::News;
 use crate::split::Split;
 use crate::stations::Place;
 
+mod balancer;
 mod calendar;
 mod engine;
 mod limits;
+mod line;
+mod pods;
 mod policy;
 mod quota;
 mod sharing;
@@ -36,7 +39,7 @@ mod ziggurat;
 use engine::Engine;
 pub(crate) use engine::pause_before;
 pub(crate) use station::work_factor;
-pub(crate) use station::{limit_of_all, waiting_max};
+pub(crate) use station::{limit_of_all, line_count, waiting_max_of_line};
 use tally::Window;
 pub(crate) use ziggurat::standard_exponential;
 

@@ -21,6 +21,7 @@ use crate::source::{Span, Spanned};
 mod actions;
 mod autoscaler_flags;
 mod backup;
+mod balancing;
 mod calls;
 mod clients;
 mod control_plane;
@@ -161,6 +162,7 @@ pub(crate) fn resolve(
     resolver.load_balancers(input.platform, input.scenario);
     resolver.gateways(input.platform, input.scenario);
     resolver.stickies(input.platform);
+    resolver.balancings(input.platform);
     resolver.blueprint.denied = Findings::of(manifests, &resolver.blueprint).calls();
     resolver.backups(input.platform, input.scenario);
     let mut faults = resolver.faults(&input.scenario.spec.faults);

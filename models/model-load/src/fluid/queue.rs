@@ -3,9 +3,16 @@
 //! The way there is the pointwise stationary fluid flow approximation: the number inside changes by
 //! what comes and what leaves, and all else is as in the long run of the queue that has this number
 //! inside in the mean (Wang, Tipper, Banerjee 1996). Its end is exact, whatever the load.
+//!
+//! Where each pod has its own line there are several alike. Those to which requests are sent by chance know
+//! nothing of each other: a Poisson flow that is divided so is several. What is sent [in turn](in_turn) comes
+//! more evenly to each, and where it is sent to [whoever has fewest](fewest) all lines are nearly one.
+//!
+//! Simplified: what is inside is spread evenly over the lines, so that pods that come take over of what waits in
+//! others, and what waits in one that goes is in the others then.
 
 use model_api::observation::WaitLaw;
-use model_api::path::{Discipline, Serving, Work};
+use model_api::path::{Balancing, Discipline, Serving, Work};
 
 use super::finite::{Finite, Met};
 use super::sharing::Shared;
@@ -13,8 +20,13 @@ use super::varied::Table;
 use crate::backlog::waiting_by_chance;
 use crate::delay::Delay;
 use crate::evaluation::Endpoints;
-use crate::request::waiting_max;
+use crate::request::{line_count, waiting_max_of_line};
 use crate::slowest::Common;
+
+mod fewest;
+mod in_turn;
+
+use in_turn::InTurn;
 
 /// Loads, as multiples of what the workers can do, that are looked at: beyond the last one a queue
 /// is as full as can be.
@@ -36,13 +48,21 @@ const PILED_RATIO: f64 = 1.01;
 const IDLE_MIN: f64 = 1e-3;
 /// Steps of the search for a load.
 const SEARCH_COUNT_MAX: u32 = 60;
+/// Steps of the search for what others have inside, and how near it is in the end.
+const OTHERS_COUNT_MAX: u32 = 30;
+const OTHERS_ERROR: f64 = 1e-6;
 
-/// The workers behind a Service, and the room before them.
+/// The workers behind a Service, and the room before them: those of each of its lines, which are alike.
+///
+/// What is said of a load or of what is inside is said of all lines together.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Queue {
+    lines: u32,
+    balancing: Balancing,
+    pods: u32,
     servers: u32,
     /// Requests per second that all of them can do.
-    pub(super) capacity: f64,
+    capacity: f64,
     room: f64,
     /// Square of the coefficient of variation of the work.
     variation_squared: f64,
@@ -83,10 +103,14 @@ impl Queue {
     /// `None` when a request costs nothing, so that there is no queue.
     pub(super) fn new(serving: &Serving, endpoints: Endpoints) -> Option<Self> {
         let can_queue = endpoints.capacity_millirps > 0 && endpoints.capacity_millirps < u64::MAX;
+        let lines = line_count(serving, endpoints.live_count);
         (can_queue && endpoints.live_count > 0).then(|| Self {
-            servers: endpoints.live_count.saturating_mul(serving.workers),
-            capacity: endpoints.capacity_millirps as f64 / 1000.0,
-            room: waiting_max(serving, endpoints) as f64,
+            lines,
+            balancing: serving.balancing,
+            pods: endpoints.live_count,
+            servers: (endpoints.live_count / lines).saturating_mul(serving.workers),
+            capacity: endpoints.capacity_millirps as f64 / 1000.0 / f64::from(lines),
+            room: waiting_max_of_line(serving, endpoints) as f64,
             variation_squared: serving.work.variation_squared(),
             third_moment: third_moment(serving.work),
             discipline: serving.discipline,
@@ -102,16 +126,77 @@ impl Queue {
         if decline <= 0.0 {
             return self.endless(ratio);
         }
+        let met = self.closed(ratio, decline);
+        let (wait_mean, wait_variance) = self.waits(met.turns_mean, met.turns_variance);
+        let met = Stationary { wait_mean, wait_variance, ..met.queue };
+        if self.is_one_for_the_fewest() { self.fewest(ratio, met) } else { met }
+    }
+
+    /// The long run of a load that becomes less with each request inside.
+    ///
+    /// Simplified: of several lines each meets what the others have inside in the mean. Requests that are sent in
+    /// turn are taken for those that are sent by chance.
+    fn closed(&self, ratio: f64, decline: f64) -> Met {
         let servers = f64::from(self.servers);
         let inside_max = servers + self.room;
-        let Met { queue, turns_mean, turns_variance } =
-            Finite { servers, inside_max, ratio, decline }.met();
-        let (wait_mean, wait_variance) = self.waits(turns_mean, turns_variance);
-        Stationary { wait_mean, wait_variance, ..queue }
+        let (lines, others) = (f64::from(self.lines), f64::from(self.lines - 1));
+        let of = |inside: f64| {
+            let left = (1.0 - decline * others * inside).max(1e-9);
+            let finite =
+                Finite { servers, inside_max, ratio: ratio * left, decline: decline / left };
+            let met = finite.met();
+            let takes = met.queue.takes * left;
+            (met.queue.inside, Met { queue: Stationary { takes, ..met.queue }, ..met })
+        };
+        let (mut low, mut high) = (0.0, inside_max.min(1.0 / decline / lines));
+        let mut middle = 0.0;
+        for _ in 0..if self.lines > 1 { OTHERS_COUNT_MAX } else { 0 } {
+            middle = f64::midpoint(low, high);
+            if high - low <= OTHERS_ERROR * high {
+                break;
+            }
+            // The more the others have inside, the less comes to this one.
+            if of(middle).0 > middle { low = middle } else { high = middle }
+        }
+        let (inside, mut met) = of(middle);
+        met.queue.inside = inside * lines;
+        met
     }
 
     /// The same of a load that does not know how many are inside.
     fn endless(&self, ratio: f64) -> Stationary {
+        let met = match self.balancing {
+            Balancing::RoundRobin if self.lines > 1 => self.in_turn(ratio),
+            _ => self.by_chance(ratio),
+        };
+        let met = Stationary { inside: met.inside * f64::from(self.lines), ..met };
+        if self.is_one_for_the_fewest() { self.fewest(ratio, met) } else { met }
+    }
+
+    /// Several pods have one line nearly, but not quite.
+    fn is_one_for_the_fewest(&self) -> bool {
+        self.balancing == Balancing::LeastRequests
+            && self.pods > 1
+            && self.discipline == Discipline::FirstCome
+    }
+
+    /// Lines that are chosen for whoever has fewest are shorter than one for all would be, and no worker
+    /// goes to another pod.
+    fn fewest(&self, ratio: f64, met: Stationary) -> Stationary {
+        let of_pod = (self.servers / self.pods).max(1);
+        let (less, longer) = fewest::beside_one(self.pods, of_pod, ratio);
+        let work = f64::from(self.servers) / self.capacity;
+        let factor = f64::midpoint(1.0, self.variation_squared);
+        let most = self.room.max(1.0) / self.capacity;
+        let wait_mean = (met.wait_mean + longer * factor * work).min(most.max(met.wait_mean));
+        // Those ahead are done by the workers of one pod, whose luck is not that of all.
+        let apart = (1.0 - 1.0 / f64::from(self.pods)) / f64::from(of_pod);
+        let wait_variance = met.wait_variance + apart * wait_mean * work * self.variation_squared;
+        Stationary { waits: met.waits * less, wait_mean, wait_variance, ..met }
+    }
+
+    /// One line in the long run, to which requests come as they do by chance.
+    fn by_chance(&self, ratio: f64) -> Stationary {
         let servers = f64::from(self.servers);
         let erlangs = servers * ratio;
         let blocking = (1..=self.servers).fold(1.0, |blocking, busy| {
@@ -211,6 +296,42 @@ impl Queue {
         Stationary { waits, wait_mean, wait_variance, ..met }
     }
 
+    /// One line in the long run, to which every request of so many lines comes.
+    ///
+    /// Simplified: work that is not exponential waits in it as much less as the variation of what comes and of
+    /// the work is less (Allen and Cunneen 1978), and a queue of few places loses a tenth too much.
+    fn in_turn(&self, ratio: f64) -> Stationary {
+        let servers = f64::from(self.servers);
+        let InTurn { ratio: falls, waits, busy } = InTurn::of(self.lines, self.servers, ratio);
+        let ratio = in_turn::not_even(ratio);
+        let power = libm::pow(falls.min(1.0 / falls), self.room);
+        let rises = if falls > 1.0 { 1.0 / power } else { power };
+        let blocked = if rises.is_finite() {
+            busy * (1.0 - ratio) * rises / (1.0 - busy * ratio * rises)
+        } else {
+            1.0 - 1.0 / ratio
+        };
+        let blocked = blocked.clamp(0.0, 1.0);
+        // Of those that would wait without a limit, those that find one of so many places.
+        let found = if falls > 1.0 { waits - power } else { 1.0 - waits * power };
+        let waits = (waits * (1.0 - power) / found).clamp(0.0, 1.0);
+        let (ahead, ahead_variance) = truncated_geometric(falls, self.room, power);
+        let turns = ahead + 1.0;
+        let (wait_mean, wait_variance) = match (self.discipline, self.third_moment) {
+            (Discipline::FirstCome, Some(third_moment)) => {
+                let scv = 1.0 / f64::from(self.lines);
+                let less = (scv + self.variation_squared) / (1.0 + self.variation_squared);
+                let (mean, variance) = self.waits_in_line(ratio, third_moment);
+                (mean * less, variance * less * less)
+            }
+            _ => self.waits(turns, ahead_variance),
+        };
+        let arrivals = ratio * self.capacity * (1.0 - blocked);
+        let inside = arrivals * waits * wait_mean + servers * ratio * (1.0 - blocked);
+        let takes = 1.0 - blocked;
+        Stationary { blocked, takes, inside, waits, wait_mean, wait_variance, is_rush: false }
+    }
+
     /// How long a request is inside in the mean, its work included.
     pub(super) fn sojourn(&self, stationary: &Stationary) -> f64 {
         f64::from(self.servers) / self.capacity + stationary.waits * stationary.wait_mean
@@ -218,7 +339,11 @@ impl Queue {
 
     /// What those meet that a rate limit lets in, so many in each window: they come at the full rate
     /// until the limit is reached. `even` is what they would meet if they came evenly.
+    ///
+    /// Simplified: of several lines as many of them come to each.
     pub(super) fn burst(&self, rate: f64, limit_count: f64, even: &Stationary) -> Stationary {
+        let lines = f64::from(self.lines);
+        let (rate, limit_count) = (rate / lines, limit_count / lines);
         if rate < self.capacity {
             let Stationary { waits, wait_mean, wait_variance, .. } =
                 self.endless(rate / self.capacity);
@@ -234,7 +359,7 @@ impl Queue {
     /// Whether more requests wait than wait by chance in the long run of what comes, when it looks like
     /// `ratio`.
     pub(super) fn is_piled_up(&self, ratio: f64, met: &Stationary, come: Arrivals) -> bool {
-        let aim = come.while_empty / self.capacity;
+        let aim = come.while_empty / self.capacity_of_all();
         if ratio <= aim * PILED_RATIO {
             return false;
         }
@@ -243,12 +368,19 @@ impl Queue {
         } else {
             aim
         };
-        let waiting = met.inside - f64::from(self.servers) * ratio * met.takes;
-        waiting > waiting_by_chance(utilization, self.variation_squared)
+        let busy = f64::from(self.servers) * f64::from(self.lines) * ratio * met.takes;
+        let most = waiting_by_chance(utilization, self.variation_squared, self.lines);
+        met.inside - busy > most
     }
 
-    pub(super) fn servers(&self) -> u32 {
-        self.servers
+    /// Requests per second that the workers of all lines can do.
+    pub(super) fn capacity_of_all(&self) -> f64 {
+        self.capacity * f64::from(self.lines)
+    }
+
+    /// Workers of its only line.
+    pub(super) fn servers(&self) -> Option<u32> {
+        (self.lines == 1).then_some(self.servers)
     }
 
     /// Mean work of a request, in seconds.
@@ -324,16 +456,17 @@ impl Queue {
         }
     }
 
-    /// How far waits here follow when requests come, while so many are done a second.
+    /// How far waits here follow when requests come, while so many are done a second: less where each line
+    /// gets some of them only.
     pub(super) fn common(&self, worked: f64, met: &Stationary) -> Common {
-        let idle = (1.0 - worked / self.capacity).max(IDLE_MIN);
-        let share = 1.0 / (1.0 + self.variation_squared);
+        let idle = (1.0 - worked / self.capacity_of_all()).max(IDLE_MIN);
+        let share = 1.0 / (1.0 + self.variation_squared) / f64::from(self.lines);
         Common { share, span: met.wait_mean / idle }
     }
 
     /// What leaves, in requests per second, where the load would be `ratio` in the long run.
     pub(super) fn throughput(&self, ratio: f64, stationary: &Stationary) -> f64 {
-        self.capacity * ratio * stationary.takes
+        self.capacity_of_all() * ratio * stationary.takes
     }
 
     /// The load that has so many inside in the long run.
@@ -347,10 +480,11 @@ impl Queue {
     /// `ratio`, and so many come. An implicit step: stable however long it is.
     pub(super) fn later(&self, ratio: f64, inside: f64, come: Arrivals, secs: f64) -> f64 {
         let Arrivals { while_empty, decline } = come;
-        let aim = (while_empty / self.capacity).min(RATIO_MAX);
+        let capacity = self.capacity_of_all();
+        let aim = (while_empty / capacity).min(RATIO_MAX);
         let excess = |ratio: f64| {
             let there = self.stationary(ratio, decline);
-            let gain = there.takes * (while_empty - ratio * self.capacity);
+            let gain = there.takes * (while_empty - ratio * capacity);
             there.inside - inside - secs * gain
         };
         root(ratio.min(aim), ratio.max(aim), excess)
@@ -375,7 +509,7 @@ pub(crate) fn wait_of(serving: &Serving, endpoints: Endpoints, reached_millirps:
     let Some(queue) = Queue::new(serving, endpoints).filter(|_| reached_millirps > 0) else {
         return Delay::default();
     };
-    let ratio = reached_millirps as f64 / 1000.0 / queue.capacity;
+    let ratio = reached_millirps as f64 / 1000.0 / queue.capacity_of_all();
     let met = queue.endless(ratio);
     let Stationary { waits, wait_mean, wait_variance, .. } = met;
     Delay {
@@ -401,7 +535,7 @@ pub(crate) fn lost_by_chance(
     // A full queue is no likelier than `ratio^room`, or than its inverse above capacity an idle worker: mostly
     // that is nothing, and costs no more than this line.
     let (small, large) = (reached_millirps.min(capacity), reached_millirps.max(capacity));
-    let room = waiting_max(serving, endpoints) as f64;
+    let room = waiting_max_of_line(serving, endpoints) as f64;
     if room * (1.0 - small as f64 / large as f64) > NEARLY_NEVER {
         return 0;
     }
@@ -497,6 +631,9 @@ mod tests {
 
     fn queue(servers: u32, room: u32) -> Queue {
         Queue {
+            lines: 1,
+            balancing: Balancing::Shared,
+            pods: 1,
             servers,
             capacity: f64::from(servers),
             room: room.into(),

@@ -14,6 +14,8 @@
 //! the share that waits within 1 %, the mean wait of those within 8 % (13 % for 8 workers at half their
 //! capacity), where the formula of Allen and Cunneen has up to three times as much.
 //!
+//! Where each pod has a line, it is the line of one pod to which requests come by chance.
+//!
 //! Simplified: more workers than [`SERVER_COUNT_MAX`] wait as that many do at the same utilization. What a
 //! limit of the queue changes is as for other work.
 
@@ -21,10 +23,11 @@ mod matrix;
 
 use std::sync::{Arc, OnceLock};
 
-use model_api::path::{Discipline, Serving, Work};
+use model_api::path::{Balancing, Discipline, Serving, Work};
 
 use super::quota::{gamma_through, levels_of};
 use crate::evaluation::Endpoints;
+use crate::request::line_count;
 use matrix::Matrix;
 
 /// Work that varies less is as good as exponential to the formulas for it.
@@ -80,8 +83,14 @@ impl VariedTables {
     /// `None` where nothing is to be worked out.
     pub(super) fn of(&self, serving: &Serving, endpoints: Endpoints) -> Option<Table> {
         let Work::Lognormal { variation } = serving.work else { return None };
-        let servers = endpoints.live_count.saturating_mul(serving.workers).min(SERVER_COUNT_MAX);
-        let is_line = serving.discipline == Discipline::FirstCome && serving.quota_period.is_none();
+        let lines = line_count(serving, endpoints.live_count);
+        let servers =
+            (endpoints.live_count / lines).saturating_mul(serving.workers).min(SERVER_COUNT_MAX);
+        let is_by_chance = matches!(serving.balancing, Balancing::Shared | Balancing::Random)
+            || endpoints.live_count == 1;
+        let is_line = serving.discipline == Discipline::FirstCome
+            && serving.quota_period.is_none()
+            && is_by_chance;
         if !is_line || servers == 0 || variation < VARIATION_MIN {
             return None;
         }

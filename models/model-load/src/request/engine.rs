@@ -342,13 +342,13 @@ impl Engine {
         self.known.endpoints[node] = endpoints;
         self.is_rerouted &= self.graph().sites.is_empty();
         self.stations[node].set_endpoints(endpoints, self.calendar.now());
-        self.expect_shared(node, self.calendar.now());
+        self.expect_shared(node);
     }
 
     /// Waits for the first of the visits that share the workers of a Service, if they do.
-    fn expect_shared(&mut self, node: NodeIdx, now: SimTime) {
+    fn expect_shared(&mut self, node: NodeIdx) {
         if let Some(row) = self.shared_rows[node] {
-            let next = self.stations[node].next_at(now);
+            let next = self.stations[node].next_at();
             self.calendar.set(row, next.unwrap_or(SimTime::MAX));
         }
     }
@@ -358,7 +358,7 @@ impl Engine {
         let (now, node) = (self.calendar.now(), node as usize);
         let own_latency = self.plan.parts[self.part].nodes[node].own_latency;
         let done = self.stations[node].happen(own_latency, now);
-        self.expect_shared(node, now);
+        self.expect_shared(node);
         if let Some((visit, rest)) = done {
             let call = self.visits[visit as usize].call as usize;
             let rest = rest.saturating_add(self.held(self.calls[call].edge));
@@ -583,7 +583,7 @@ impl Engine {
             Sent::Shares => {
                 let visit = self.visit(call_idx, now);
                 self.stations[node].enter(visit, now);
-                self.expect_shared(node, now);
+                self.expect_shared(node);
             }
         }
     }

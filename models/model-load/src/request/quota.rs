@@ -7,14 +7,15 @@
 //! costs no event: a pod is looked at when a request comes or is done, when its quota is used up, and
 //! when it may go on.
 //!
-//! A request goes to any pod with the same probability, as kube-proxy has it.
+//! A request goes to any pod with the same probability, as kube-proxy has it, unless another rule is stated.
 
 use std::cmp::Ordering;
 use std::collections::{BinaryHeap, VecDeque};
 
 use model_api::observation::Throttling;
-use sim_kernel::{SimSpan, SimTime, Stream};
+use sim_kernel::{SimSpan, SimTime};
 
+use super::balancer::Balancer;
 use super::station::rounded;
 use crate::quota::Quota;
 
@@ -26,8 +27,8 @@ const NANOS_MIN: f64 = 1.0;
 pub(super) struct Quotas {
     quota: Quota,
     worker_count: usize,
-    /// Chooses pods, and when their periods begin.
-    stream: Stream,
+    /// Chooses pods; its luck also says when their periods begin.
+    balancer: Balancer,
     pods: Vec<Pod>,
     /// Of these, the first ones get requests; the others finish what they have.
     open_count: usize,
@@ -86,11 +87,11 @@ impl PartialOrd for Running {
 }
 
 impl Quotas {
-    pub(super) fn new(quota: Quota, worker_count: u32, stream: Stream) -> Self {
+    pub(super) fn new(quota: Quota, worker_count: u32, balancer: Balancer) -> Self {
         Self {
             quota,
             worker_count: worker_count as usize,
-            stream,
+            balancer,
             pods: Vec::new(),
             open_count: 0,
             waiting_max: 0,
@@ -113,7 +114,7 @@ impl Quotas {
         while self.pods.len() < self.open_count {
             // The timer of a quota begins anywhere in its period, so that not all go together:
             // `init_cfs_bandwidth` of the kernel (kernel/sched/fair.c, 6.x).
-            let phase_ns = self.stream.draw().below(self.quota.period_ns());
+            let phase_ns = self.balancer.stream.draw().below(self.quota.period_ns());
             self.pods.push(Pod::new(phase_ns, now));
         }
         self.forget_empty();
@@ -148,14 +149,11 @@ impl Quotas {
 
     /// Chooses the pod of a request that comes now; returns whether it has room.
     pub(super) fn choose(&mut self) -> bool {
-        self.chosen = match self.open_count {
-            0 => return false,
-            1 => 0,
-            count => {
-                let drawn = self.stream.draw().below(count as u64);
-                usize::try_from(drawn).expect("it is less than a number of pods")
-            }
-        };
+        if self.open_count == 0 {
+            return false;
+        }
+        let inside = |idx: usize| self.pods[idx].running.len() + self.pods[idx].waiting.len();
+        self.chosen = self.balancer.choose(self.open_count, inside);
         let pod = &self.pods[self.chosen];
         pod.running.len() < self.worker_count || pod.waiting.len() < self.waiting_max
     }

@@ -80,10 +80,10 @@ impl Sharing {
     }
 
     /// When the first request is done, if none comes before.
-    pub(super) fn next_at(&self, now: SimTime) -> Option<SimTime> {
+    pub(super) fn next_at(&self) -> Option<SimTime> {
         let first = self.inside.peek()?;
         let left_ns = (first.done_at - self.reading).max(0.0) / self.speed();
-        Some(now.saturating_add(super::station::rounded(left_ns)))
+        Some(self.looked_at.saturating_add(super::station::rounded(left_ns)))
     }
 
     /// Takes out the first request, which is done now.
@@ -122,19 +122,19 @@ mod tests {
         let mut sharing = Sharing::new();
         sharing.set_workers(1, 10e6, at(0));
         sharing.enter(0, 1.0, at(0));
-        assert_eq!(sharing.next_at(at(0)), Some(at(10)));
+        assert_eq!(sharing.next_at(), Some(at(10)));
         // Half is left of the first, and both go on at half the speed.
         sharing.enter(1, 2.0, at(5));
-        assert_eq!(sharing.next_at(at(5)), Some(at(15)));
+        assert_eq!(sharing.next_at(), Some(at(15)));
         assert_eq!(sharing.leave(at(15)), Some(0));
-        assert_eq!(sharing.next_at(at(15)), Some(at(30)));
+        assert_eq!(sharing.next_at(), Some(at(30)));
         // A second worker: nobody is faster than a worker.
         sharing.set_workers(2, 10e6, at(20));
-        assert_eq!(sharing.next_at(at(20)), Some(at(30)));
+        assert_eq!(sharing.next_at(), Some(at(30)));
         sharing.enter(2, 1.0, at(20));
-        assert_eq!(sharing.next_at(at(20)), Some(at(30)));
+        assert_eq!(sharing.next_at(), Some(at(30)));
         sharing.enter(3, 1.0, at(20));
-        assert_eq!(sharing.next_at(at(20)), Some(at(35)));
+        assert_eq!(sharing.next_at(), Some(at(35)));
         let left: Vec<_> = (0..3).map(|_| sharing.leave(at(35))).collect();
         assert_eq!(left, [Some(1), Some(2), Some(3)]);
         assert_eq!(sharing.leave(at(35)), None);
@@ -147,8 +147,8 @@ mod tests {
         sharing.set_workers(1, 10e6, at(0));
         sharing.enter(0, 1.0, at(0));
         sharing.set_workers(0, 10e6, at(6));
-        assert_eq!(sharing.next_at(at(6)), Some(at(10)));
+        assert_eq!(sharing.next_at(), Some(at(10)));
         sharing.set_workers(0, 10e6, at(8));
-        assert_eq!(sharing.next_at(at(8)), Some(at(10)));
+        assert_eq!(sharing.next_at(), Some(at(10)));
     }
 }

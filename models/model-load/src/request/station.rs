@@ -1,16 +1,13 @@
-//! Where requests wait and are worked on by several workers: first come, first served, or
-//! [all at once](super::sharing).
-//!
-//! First come, first served: the work of a request is drawn when it comes, so the moment at which a worker takes it is known
-//! at once: the earliest moment at which any worker is free (Kiefer and Wolfowitz 1955). A visit
-//! that waits costs no event of its own.
-
-use std::collections::VecDeque;
+//! Where requests wait and are worked on by several workers: [in line](super::line), or
+//! [all at once](super::sharing); those of all pods together, or [of each by itself](super::pods).
 
 use model_api::observation::Throttling;
-use model_api::path::{Discipline, RateLimit, RateLimitCounts, Serving, Work};
+use model_api::path::{Balancing, Discipline, RateLimit, RateLimitCounts, Serving, Work};
 use sim_kernel::{EntityKey, Purpose, SimSpan, SimTime, Stream, Streams};
 
+use super::balancer::Balancer;
+use super::line::Line;
+use super::pods::Pods;
 use super::quota::{Done, Quotas};
 use super::sharing::Sharing;
 use super::ziggurat::standard_exponential;
@@ -40,19 +37,27 @@ pub(super) enum Turn {
     Shares,
 }
 
+/// Who works on what.
+#[derive(Clone, Debug)]
+enum Pool {
+    /// All workers of all pods, before whom one line waits.
+    Line(Line),
+    /// All workers of all pods, whom requests share.
+    Sharing(Box<Sharing>),
+    /// Pods with quotas.
+    Quotas(Box<Quotas>),
+    /// Pods with workers of their own.
+    Pods(Box<Pods>),
+}
+
 /// The workers behind one Service, and who waits for them.
 #[derive(Clone, Debug)]
 pub(super) struct Station {
     serving: Serving,
     stream: Stream,
-    /// When each worker is free: a binary heap, the earliest first.
-    free_at: Vec<u64>,
-    /// When those that wait are taken, in order.
-    starts: VecDeque<u64>,
-    /// Requests that share the workers, where they do.
-    pub(super) sharing: Option<Box<Sharing>>,
-    /// Its pods, where they have quotas.
-    quotas: Option<Box<Quotas>>,
+    pool: Pool,
+    /// Workers of all pods; none when work takes no time.
+    worker_count: usize,
     /// Mean time that a request keeps a worker, in nanoseconds; zero when work takes no time.
     work_mean_ns: f64,
     /// Requests that may wait.
@@ -70,14 +75,22 @@ impl Station {
         entity: EntityKey,
         streams: Streams,
     ) -> Self {
-        let pods = streams.stream(entity, POD);
+        let balancer = || Balancer::new(serving.balancing, streams.stream(entity, POD));
+        let pool = match (quota, serving.balancing, serving.discipline) {
+            (Some(quota), ..) => {
+                Pool::Quotas(Box::new(Quotas::new(quota, serving.workers, balancer())))
+            }
+            (None, Balancing::Shared, Discipline::FirstCome) => Pool::Line(Line::default()),
+            (None, Balancing::Shared, Discipline::Sharing) => {
+                Pool::Sharing(Box::new(Sharing::new()))
+            }
+            (None, _, discipline) => Pool::Pods(Box::new(Pods::new(discipline, balancer()))),
+        };
         Self {
             serving,
             stream: streams.stream(entity, WORK),
-            free_at: Vec::new(),
-            starts: VecDeque::new(),
-            sharing: (serving.discipline == Discipline::Sharing).then(|| Box::new(Sharing::new())),
-            quotas: quota.map(|quota| Box::new(Quotas::new(quota, serving.workers, pods))),
+            pool,
+            worker_count: 0,
             work_mean_ns: 0.0,
             waiting_max: 0,
             live_count: 0,
@@ -99,19 +112,22 @@ impl Station {
         self.work_mean_ns =
             if can_work { worker_count as f64 * 1e12 / capacity_millirps as f64 } else { 0.0 };
         self.waiting_max = waiting_max(&self.serving, endpoints);
-        let worker_count = if can_work { worker_count } else { 0 };
-        if let Some(sharing) = &mut self.sharing {
-            sharing.set_workers(worker_count, self.work_mean_ns, now);
-        }
-        if let Some(quotas) = &mut self.quotas {
-            let count = if can_work { live_count } else { 0 };
-            let waiting_max = self.waiting_max / (live_count as usize).max(1);
-            quotas.set_pods(count, capacity_millirps, waiting_max, now);
-        }
-        self.free_at.truncate(worker_count);
-        while self.free_at.len() < worker_count {
-            self.free_at.push(now.as_nanos());
-            self.sift_up();
+        self.worker_count = if can_work { worker_count } else { 0 };
+        let of_pod = match &self.pool {
+            Pool::Pods(_) => waiting_max_of(&self.serving, endpoints, live_count),
+            _ => self.waiting_max / (live_count as usize).max(1),
+        };
+        let pod_count = if can_work { live_count } else { 0 };
+        match &mut self.pool {
+            Pool::Line(line) => line.set_workers(self.worker_count, now),
+            Pool::Sharing(sharing) => {
+                sharing.set_workers(self.worker_count, self.work_mean_ns, now);
+            }
+            Pool::Quotas(quotas) => quotas.set_pods(pod_count, capacity_millirps, of_pod, now),
+            Pool::Pods(pods) => {
+                let workers = self.serving.workers as usize;
+                pods.set_pods(pod_count, (workers, self.work_mean_ns), of_pod, now);
+            }
         }
         if live_count > 0 && capacity_millirps == 0 {
             // They live and can do nothing: as if nobody were there.
@@ -126,7 +142,10 @@ impl Station {
 
     /// What quotas did to its pods so far, where they have any.
     pub(super) fn throttling(&self) -> Option<Throttling> {
-        self.quotas.as_ref().map(|quotas| quotas.seen())
+        match &self.pool {
+            Pool::Quotas(quotas) => Some(quotas.seen()),
+            Pool::Line(_) | Pool::Sharing(_) | Pool::Pods(_) => None,
+        }
     }
 
     /// The share of the endpoints that a request may be sent to, but not answer.
@@ -144,7 +163,7 @@ impl Station {
     /// Requests per second that its workers can do together.
     pub(super) fn capacity(&self) -> f64 {
         if self.work_mean_ns > 0.0 {
-            self.free_at.len() as f64 * 1e9 / self.work_mean_ns
+            self.worker_count as f64 * 1e9 / self.work_mean_ns
         } else {
             f64::INFINITY
         }
@@ -155,18 +174,22 @@ impl Station {
         self.serving.work.variation_squared()
     }
 
+    /// Lines before its workers, where each pod has its own; else none.
+    pub(super) fn own_line_count(&self) -> u32 {
+        match line_count(&self.serving, self.live_count) {
+            1 => 0,
+            count => count,
+        }
+    }
+
     /// Requests that wait now; where they share workers, those that are more than the workers.
     pub(super) fn waiting_count(&mut self, now: SimTime) -> usize {
-        if let Some(sharing) = &self.sharing {
-            return sharing.inside_count().saturating_sub(self.free_at.len());
+        match &mut self.pool {
+            Pool::Line(line) => line.waiting_count(now),
+            Pool::Sharing(sharing) => sharing.inside_count().saturating_sub(self.worker_count),
+            Pool::Quotas(quotas) => quotas.waiting_count(),
+            Pool::Pods(pods) => pods.waiting_count(now),
         }
-        if let Some(quotas) = &self.quotas {
-            return quotas.waiting_count();
-        }
-        while self.starts.front().is_some_and(|start| *start <= now.as_nanos()) {
-            self.starts.pop_front();
-        }
-        self.starts.len()
     }
 
     /// Gives a request that comes now its turn.
@@ -178,46 +201,46 @@ impl Station {
         if let Some(limit) = self.serving.rate_limit {
             self.count(limit, now)?;
         }
-        let Some(&free_at) = self.free_at.first() else {
-            return Ok(Turn::Starts(now));
-        };
-        if let Some(sharing) = &self.sharing {
-            let is_full = sharing.inside_count() >= self.free_at.len() + self.waiting_max;
-            return if is_full { Err(Refusal::Overload) } else { Ok(Turn::Shares) };
-        }
-        if let Some(quotas) = &mut self.quotas {
-            return if quotas.choose() { Ok(Turn::Shares) } else { Err(Refusal::Overload) };
-        }
-        let start = if free_at <= now.as_nanos() {
-            now.as_nanos()
-        } else {
-            if self.waiting_count(now) >= self.waiting_max {
-                return Err(Refusal::Overload);
+        let (law, mean_ns, stream) = (self.serving.work, self.work_mean_ns, &mut self.stream);
+        let work = || rounded(mean_ns * work_factor(law, stream));
+        match &mut self.pool {
+            Pool::Line(line) => {
+                line.admit(now, self.waiting_max, work).map(Turn::Starts).ok_or(Refusal::Overload)
             }
-            self.starts.push_back(free_at);
-            free_at
-        };
-        let start = SimTime::from_nanos(start);
-        self.free_at[0] = start.saturating_add(self.work()).as_nanos();
-        self.sift_down();
-        Ok(Turn::Starts(start))
+            _ if self.worker_count == 0 => Ok(Turn::Starts(now)),
+            Pool::Sharing(sharing) => {
+                let is_full = sharing.inside_count() >= self.worker_count + self.waiting_max;
+                if is_full { Err(Refusal::Overload) } else { Ok(Turn::Shares) }
+            }
+            Pool::Quotas(quotas) => {
+                if quotas.choose() {
+                    Ok(Turn::Shares)
+                } else {
+                    Err(Refusal::Overload)
+                }
+            }
+            Pool::Pods(pods) => pods.admit(now, work),
+        }
     }
 
     /// Begins to work on a visit together with others.
     pub(super) fn enter(&mut self, visit: u32, now: SimTime) {
         let work = work_factor(self.serving.work, &mut self.stream);
-        if let Some(quotas) = &mut self.quotas {
-            return quotas.enter(visit, work, now);
+        match &mut self.pool {
+            Pool::Sharing(sharing) => sharing.enter(visit, work, now),
+            Pool::Quotas(quotas) => quotas.enter(visit, work, now),
+            Pool::Pods(pods) => pods.enter(visit, work, now),
+            Pool::Line(_) => unreachable!("only those that are worked on together enter"),
         }
-        self.sharing.as_mut().expect("only those that share enter").enter(visit, work, now);
     }
 
     /// When something happens to those that are worked on together, if nobody comes before.
-    pub(super) fn next_at(&self, now: SimTime) -> Option<SimTime> {
-        match (&self.sharing, &self.quotas) {
-            (Some(sharing), _) => sharing.next_at(now),
-            (None, Some(quotas)) => quotas.next_at(),
-            (None, None) => None,
+    pub(super) fn next_at(&self) -> Option<SimTime> {
+        match &self.pool {
+            Pool::Line(_) => None,
+            Pool::Sharing(sharing) => sharing.next_at(),
+            Pool::Quotas(quotas) => quotas.next_at(),
+            Pool::Pods(pods) => pods.next_at(),
         }
     }
 
@@ -228,12 +251,16 @@ impl Station {
     /// quotas it takes as long as it takes without waiting, or its work where that is more, and what
     /// it stood still.
     pub(super) fn happen(&mut self, own_latency: SimSpan, now: SimTime) -> Option<(u32, SimSpan)> {
-        if let Some(quotas) = &mut self.quotas {
-            let Done { visit, work } = quotas.happen(now)?;
-            return Some((visit, own_latency.saturating_sub(work)));
-        }
-        let visit = self.sharing.as_mut()?.leave(now)?;
-        Some((visit, own_latency.saturating_sub(rounded(self.work_mean_ns))))
+        let visit = match &mut self.pool {
+            Pool::Line(_) => None,
+            Pool::Sharing(sharing) => sharing.leave(now),
+            Pool::Quotas(quotas) => {
+                let Done { visit, work } = quotas.happen(now)?;
+                return Some((visit, own_latency.saturating_sub(work)));
+            }
+            Pool::Pods(pods) => pods.leave(now),
+        };
+        Some((visit?, own_latency.saturating_sub(rounded(self.work_mean_ns))))
     }
 
     /// Kong's `rate-limiting` plugin counts in windows of the calendar (`kong/plugins/rate-limiting`,
@@ -249,42 +276,6 @@ impl Station {
         self.counted.1 += 1;
         Ok(())
     }
-
-    #[inline]
-    fn work(&mut self) -> SimSpan {
-        let factor = work_factor(self.serving.work, &mut self.stream);
-        rounded(self.work_mean_ns * factor)
-    }
-
-    fn sift_up(&mut self) {
-        let mut idx = self.free_at.len() - 1;
-        while idx > 0 && self.free_at[idx] < self.free_at[(idx - 1) / 2] {
-            self.free_at.swap(idx, (idx - 1) / 2);
-            idx = (idx - 1) / 2;
-        }
-    }
-
-    #[inline]
-    fn sift_down(&mut self) {
-        let heap = self.free_at.as_mut_slice();
-        let moved = heap[0];
-        let mut idx = 0;
-        loop {
-            let mut child = 2 * idx + 1;
-            if child >= heap.len() {
-                break;
-            }
-            if child + 1 < heap.len() && heap[child + 1] < heap[child] {
-                child += 1;
-            }
-            if moved <= heap[child] {
-                break;
-            }
-            heap[idx] = heap[child];
-            idx = child;
-        }
-        heap[idx] = moved;
-    }
 }
 
 /// Nanoseconds, rounded to whole ones, halves up.
@@ -295,18 +286,39 @@ pub(super) fn rounded(nanos: f64) -> SimSpan {
 }
 
 /// Requests that may wait for the workers behind a Service.
+pub(crate) fn waiting_max(serving: &Serving, endpoints: Endpoints) -> usize {
+    waiting_max_of(serving, endpoints, 1)
+}
+
+/// Requests that may wait in each of the lines behind a Service.
+pub(crate) fn waiting_max_of_line(serving: &Serving, endpoints: Endpoints) -> usize {
+    waiting_max_of(serving, endpoints, line_count(serving, endpoints.live_count))
+}
+
+/// Of so many lines that are alike, requests that may wait in each; in one of a single pod one may at least,
+/// where nobody says how many.
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
     reason = "it is positive, and `as` saturates"
 )]
-pub(crate) fn waiting_max(serving: &Serving, endpoints: Endpoints) -> usize {
+fn waiting_max_of(serving: &Serving, endpoints: Endpoints, lines: u32) -> usize {
+    let (pods, lines) = (endpoints.live_count as usize, lines.max(1));
     match serving.queue_limit {
-        Some(limit) => limit as usize * endpoints.live_count as usize,
+        Some(limit) => limit as usize * (pods / lines as usize),
         None => {
-            let wait = crate::wait::OVERLOAD_WAIT.as_secs_f64();
-            (endpoints.capacity_millirps as f64 / 1000.0 * wait + 0.5) as usize
+            let wait = crate::wait::OVERLOAD_WAIT.as_secs_f64() / f64::from(lines);
+            let most = (endpoints.capacity_millirps as f64 / 1000.0 * wait + 0.5) as usize;
+            if lines > 1 { most.max(1) } else { most }
         }
+    }
+}
+
+/// Lines before the workers of a Service: one before those of all pods, or one in each.
+pub(crate) fn line_count(serving: &Serving, live_count: u32) -> u32 {
+    match serving.balancing {
+        Balancing::Shared | Balancing::LeastRequests => 1,
+        Balancing::Random | Balancing::RoundRobin => live_count.max(1),
     }
 }
 

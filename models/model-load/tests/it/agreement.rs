@@ -14,6 +14,7 @@ use sim_kernel::{SimSpan, SimTime};
 use crate::sticky;
 use crate::world::{Act, Case, Keeps, Node, Of, Run};
 
+mod balanced;
 mod paths;
 
 use paths::{
@@ -642,6 +643,10 @@ fn comparisons() -> Vec<Comparison> {
         of("the same, answers are kept", slow_names(4, 200, 1, calm), 1, Some(5.0)),
         of("a tenth looks names up, and does not wait so long", seldom_asking, 1, None),
         of("a name that leads to nobody", named(patience(500, 1), true), 1, None),
+    ]
+    .into_iter()
+    .chain(balanced::comparisons())
+    .chain([
         of("work of 3.0, 90 % busy", heavy(270, Some(100)), 0, Some(15.0)),
         of("the same, 70 % busy", heavy(210, None), 0, Some(5.0)),
         of("work of 2.0, 8 workers 70 % busy", varied(560, 8, 2.0), 0, Some(5.0)),
@@ -686,7 +691,8 @@ fn comparisons() -> Vec<Comparison> {
             0,
             None,
         ),
-    ]
+    ])
+    .collect()
 }
 
 fn availability(run: &Run, of: Of) -> f64 {

@@ -2,7 +2,7 @@
 //! and, where workers are shared, no law of the work changes (Baskett, Chandy, Muntz, Palacios 1975).
 
 use model_api::load::{ThinkLaw, Thinking};
-use model_api::path::{CallPolicy, Discipline, Serving, Work};
+use model_api::path::{Balancing, CallPolicy, Discipline, Serving, Work};
 use sim_kernel::SimSpan;
 
 use crate::world::{Act, Case, Node, Of};
@@ -37,6 +37,7 @@ impl Closed {
             serving: Serving {
                 workers: self.workers,
                 discipline: self.discipline,
+                balancing: Balancing::Shared,
                 work: self.variation,
                 queue_limit: Some(self.room),
                 rate_limit: None,

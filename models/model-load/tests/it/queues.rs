@@ -6,7 +6,7 @@
 
 use model_api::kube::Service;
 use model_api::load::{Clients, Load, LoadPoint, ServiceProfile};
-use model_api::path::{CallPolicy, Discipline, Serving, Work};
+use model_api::path::{Balancing, CallPolicy, Discipline, Serving, Work};
 use model_api::{Blueprint, Origin, ServiceId, SimSpan, SimTime};
 use model_load::Requests;
 use sim_kernel::Streams;
@@ -17,15 +17,18 @@ const STUDENT: f64 = 3.558;
 /// Requests of a case, after the warm-up.
 const REQUEST_COUNT: f64 = 400_000.0;
 
-/// One Service: requests per second that come, workers, requests per second that a worker can do.
+/// One Service: requests per second that come, its pods, workers of each, requests per second that a worker
+/// can do.
 #[derive(Clone, Copy, Debug)]
 struct Queue {
     arrivals: f64,
+    pods: u32,
+    balancing: Balancing,
     workers: u32,
     speed: f64,
     work: Work,
     discipline: Discipline,
-    /// Requests that may wait.
+    /// Requests that may wait in each pod.
     waiting: Option<u32>,
 }
 
@@ -41,7 +44,8 @@ impl Queue {
     /// One worker, first come, first served, with room for all.
     fn of(arrivals: f64, speed: f64, work: Work) -> Self {
         let discipline = Discipline::FirstCome;
-        Self { arrivals, workers: 1, speed, work, discipline, waiting: None }
+        let balancing = Balancing::Shared;
+        Self { arrivals, pods: 1, balancing, workers: 1, speed, work, discipline, waiting: None }
     }
 
     fn blueprint(self) -> Blueprint {
@@ -59,6 +63,7 @@ impl Queue {
                 serving: Serving {
                     workers: self.workers,
                     discipline: self.discipline,
+                    balancing: self.balancing,
                     // Nobody is turned away from a queue this long.
                     queue_limit: Some(self.waiting.unwrap_or(1_000_000)),
                     work: self.work,
@@ -90,8 +95,8 @@ impl Queue {
         let service = ServiceId(0);
         let mut requests =
             Requests::new(&self.blueprint(), Streams::new(seed, 0)).expect("no circle");
-        let capacity = (f64::from(self.workers) * self.speed * 1000.0).round() as u64;
-        requests.set_endpoints(service, 1, 1, capacity);
+        let capacity = (f64::from(self.pods * self.workers) * self.speed * 1000.0).round() as u64;
+        requests.set_endpoints(service, self.pods, self.pods, capacity);
         let batch_secs = REQUEST_COUNT / f64::from(BATCH_COUNT) / self.arrivals;
         let at =
             |batches: f64| SimTime::ZERO + SimSpan::from_secs_f64_rounded(batches * batch_secs);
@@ -165,6 +170,93 @@ fn m_m_c_waits_as_erlang_says() {
             waits / (f64::from(workers) * speed - arrivals),
         );
         check(&format!("{what}, share that waits"), &seen.is_waiting, waits);
+    }
+}
+
+/// What is divided by chance is several Poisson flows, each with a queue of its own.
+#[test]
+fn pods_that_requests_are_sent_to_by_chance_are_queues_of_their_own() {
+    for (case, (pods, workers, utilization)) in
+        [(3, 1, 0.6), (3, 1, 0.8), (10, 2, 0.8), (4, 8, 0.9)].into_iter().enumerate()
+    {
+        let speed = 100.0;
+        let of_pod = f64::from(workers) * speed;
+        let arrivals = f64::from(pods) * of_pod * utilization;
+        let queue = Queue {
+            pods,
+            workers,
+            balancing: Balancing::Random,
+            ..Queue::of(arrivals, speed, Work::Exponential)
+        };
+        let seen = queue.play(400 + case as u64);
+        let waits = erlang_c(workers, f64::from(workers) * utilization);
+        let what = format!("{pods} times M/M/{workers} at {utilization}");
+        let wait = waits / (of_pod * (1.0 - utilization));
+        check(&format!("{what}, mean wait"), &seen.waits, wait);
+        check(&format!("{what}, share that waits"), &seen.is_waiting, waits);
+    }
+}
+
+/// Of work that is shared likewise.
+#[test]
+fn workers_of_each_pod_are_shared_by_those_who_came_there_by_chance() {
+    let queue = Queue {
+        pods: 4,
+        balancing: Balancing::Random,
+        discipline: Discipline::Sharing,
+        ..Queue::of(4.0 * 75.0, 100.0, Work::Exponential)
+    };
+    let seen = queue.play(500);
+    // M/M/1: the time that a request takes, of which its own work takes 10 ms without sharing.
+    check("4 times M/M/1, shared", &seen.waits, 1.0 / (100.0 - 75.0));
+}
+
+/// Two pods in turn get their requests at times that are the sum of two exponential ones each: E2/M/1, of which
+/// as many wait as the root of a quadratic equation says.
+#[test]
+fn pods_in_turn_wait_as_the_root_says() {
+    for (case, utilization) in [0.6_f64, 0.8, 0.9].into_iter().enumerate() {
+        let speed = 100.0;
+        let queue = Queue {
+            pods: 2,
+            balancing: Balancing::RoundRobin,
+            ..Queue::of(2.0 * speed * utilization, speed, Work::Exponential)
+        };
+        let seen = queue.play(600 + case as u64);
+        // r (2 u + 1 - r)² = (2 u)², less its root at 1: r² - (4 u + 1) r + 4 u² = 0.
+        let twice = 2.0 * utilization;
+        let sum = 2.0 * twice + 1.0;
+        let root = (sum - (sum * sum - 4.0 * twice * twice).sqrt()) / 2.0;
+        let what = format!("E2/M/1 at {utilization}");
+        check(&format!("{what}, mean wait"), &seen.waits, root / (speed * (1.0 - root)));
+        check(&format!("{what}, share that waits"), &seen.is_waiting, root);
+    }
+}
+
+/// Each pod is full for itself.
+#[test]
+fn full_pods_lose_as_each_by_itself_does() {
+    for (case, (pods, workers, waiting, utilization)) in
+        [(3, 1, 4, 0.8), (4, 2, 5, 1.2)].into_iter().enumerate()
+    {
+        let speed = 100.0;
+        let arrivals = f64::from(pods * workers) * speed * utilization;
+        let queue = Queue {
+            pods,
+            workers,
+            balancing: Balancing::Random,
+            waiting: Some(waiting),
+            ..Queue::of(arrivals, speed, Work::Exponential)
+        };
+        let seen = queue.play(700 + case as u64);
+        let mut weights = vec![1.0_f64];
+        for inside in 1..=workers + waiting {
+            let leaves = f64::from(inside.min(workers)) / f64::from(workers);
+            weights.push(weights[weights.len() - 1] * utilization / leaves);
+        }
+        let lost = weights[weights.len() - 1] / weights.iter().sum::<f64>();
+        let what = format!("{pods} times M/M/{workers} with {waiting} places at {utilization}");
+        check(&format!("{what}, losses"), &seen.losses, lost);
     }
 }
 

@@ -411,14 +411,14 @@ pub(super) const KINDS: &[KindRows] = &[
         ("username", M, ""),
     ]),
     kind!("configuration.konghq.com" "KongIngress" A "`upstream` of Services whose annotation `konghq.com/override` names it", "", [
-        ("upstream.algorithm", A, "consistent-hashing and sticky-sessions"),
+        ("upstream.algorithm", A, "all but latency; where none is stated, as `balancing` of the service says"),
         ("upstream.hash_fallback", A, ""),
         ("upstream.hash_on", A, "ip, consumer, header and cookie"),
         ("upstream.slots", M, "with another hash function"),
     ]),
     kind!("configuration.konghq.com" "KongPlugin" A "`rate-limiting`, where an annotation of a Service, Ingress, HTTPRoute or KongConsumer names it; a warning tells of others", "", RATE_LIMITING),
     kind!("configuration.konghq.com" "KongUpstreamPolicy" A "of Services behind a gateway; health checks where `gateways` names it", "", [
-        ("spec.algorithm", A, "consistent-hashing and sticky-sessions; with the others pods are chosen one as the other"),
+        ("spec.algorithm", A, "all but latency; where none is stated, as `balancing` of the service says"),
         ("spec.hashOn.cookie", A, "each session has one of its own"),
         ("spec.hashOn.cookiePath", A, "all requests of a session show the cookie"),
         ("spec.hashOn.header", A, "each client has one of its own"),

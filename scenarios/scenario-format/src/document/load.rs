@@ -1,7 +1,7 @@
 //! What serving costs, and who asks.
 
 use model_api::load::ThinkLaw;
-use model_api::path::{Discipline, Work};
+use model_api::path::{Balancing, Discipline, Work};
 use model_api::{SimSpan, SimTime};
 
 use super::path::{
@@ -38,6 +38,8 @@ record! {
         quota_period: Option<Spanned<SimSpan>>,
         /// What happens when there are more: `firstCome`, which is the default, has them wait for a free worker; with `sharing` all are worked on at once, each as fast as the others and none faster than a worker.
         discipline: Option<Spanned<Discipline>>,
+        /// Which of its pods gets a request, which then waits there, whoever is idle elsewhere: `random` is any of them, as kube-proxy chooses, `roundRobin` each in turn, as gateways and IPVS do, `leastRequests` the one with the fewest, which is `least-connections` of Kong. With `shared`, which is the default, all pods work off one queue, so that waits are too short where they are busy. An `algorithm` of a KongUpstreamPolicy says it too.
+        balancing: Option<Spanned<Balancing>>,
         /// Requests that may wait in each pod; what it works off in a second when it is not stated.
         queue_limit: Option<Spanned<u32>>,
         /// How the work of a request varies: `exponential`, which is the default, `constant`, or its deviation divided by its mean.

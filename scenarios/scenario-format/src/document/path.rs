@@ -2,7 +2,7 @@
 
 use model_api::SimSpan;
 use model_api::load::ThinkLaw;
-use model_api::path::{Discipline, RateLimitCounts, Work};
+use model_api::path::{Balancing, Discipline, RateLimitCounts, Work};
 use serde_json::{Value as Json, json};
 
 use crate::decode::{FromText, record};
@@ -166,6 +166,24 @@ impl FromText for ThinkLaw {
 
     fn schema() -> Json {
         json!({"enum": ["exponential", "constant"]})
+    }
+}
+
+impl FromText for Balancing {
+    const EXPECTED: &'static str = "random, roundRobin, leastRequests or shared";
+
+    fn from_text(text: &str) -> Result<Self, String> {
+        match text {
+            "random" => Ok(Self::Random),
+            "roundRobin" => Ok(Self::RoundRobin),
+            "leastRequests" => Ok(Self::LeastRequests),
+            "shared" => Ok(Self::Shared),
+            _ => Err("is none of them".to_owned()),
+        }
+    }
+
+    fn schema() -> Json {
+        json!({"enum": ["random", "roundRobin", "leastRequests", "shared"]})
     }
 }
 

@@ -166,7 +166,7 @@ impl Workers {
             carried / (f64::from(workers) + carried)
         });
         let waits = blocking / (1.0 - busy * (1.0 - blocking));
-        waits * (-(self.capacity - rate) * patience / self.stretch).exp()
+        waits * libm::exp(-(self.capacity - rate) * patience / self.stretch)
     }
 }
 

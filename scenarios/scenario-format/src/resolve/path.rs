@@ -1,7 +1,9 @@
 //! How requests are served, called and limited on their way.
 
 use model_api::SimSpan;
-use model_api::path::{Breaker, CallPolicy, Discipline, RateLimit, Readiness, Serving, WarmUp};
+use model_api::path::{
+    Balancing, Breaker, CallPolicy, Discipline, RateLimit, Readiness, Serving, WarmUp,
+};
 
 use super::Resolver;
 use crate::diagnostic::Code;
@@ -36,6 +38,7 @@ impl Resolver<'_> {
             workers: workers.clamp(1, WORKERS_MAX),
             discipline: spec.discipline.map_or(default.discipline, |it| it.value),
             queue_limit: spec.queue_limit.map(|it| it.value),
+            balancing: self.balancing(spec),
             work: spec.work.map_or(default.work, |it| it.value),
             rate_limit: spec.rate_limit.as_ref().map(|limit| self.rate_limit(limit)),
             cores_max: spec.workers.map(|_| workers.clamp(1, WORKERS_MAX)),
@@ -45,6 +48,17 @@ impl Resolver<'_> {
             reconnect: None,
             loses_sessions: spec.session_state.is_some_and(|it| it.value == SessionState::InPods),
         }
+    }
+
+    /// Which pod gets a request.
+    fn balancing(&mut self, spec: &ServiceSpec) -> Balancing {
+        let Some(stated) = spec.balancing else { return Balancing::default() };
+        if spec.quota_period.is_some() && stated.value == Balancing::Shared {
+            let message =
+                "pods whose quota stops all their threads have a queue each: no queue is shared";
+            self.report(Code::E0155, stated.span, message);
+        }
+        stated.value
     }
 
     fn quota_period(&mut self, spec: &ServiceSpec) -> Option<SimSpan> {

@@ -29,6 +29,16 @@ struct Hash {
 impl Resolver<'_> {
     /// What keeps clients of Services behind gateways with a pod; and what becomes of sessions then.
     pub(super) fn stickies(&mut self, platform: &PlatformDocument) {
+        for service in self.behind_gateways() {
+            if let Some(stickiness) = self.stickiness(service) {
+                self.blueprint.stickies.push(StickyUpstream { service, stickiness });
+            }
+        }
+        self.check_session_states(platform);
+    }
+
+    /// Services whose pods a gateway chooses.
+    pub(super) fn behind_gateways(&self) -> Vec<ServiceId> {
         let mut behind: Vec<ServiceId> = Vec::new();
         for load in self.blueprint.loads.iter().filter(|load| load.via.is_some()) {
             let is_behind = load.via != Some(load.service) && !behind.contains(&load.service);
@@ -36,12 +46,7 @@ impl Resolver<'_> {
                 behind.push(load.service);
             }
         }
-        for service in behind {
-            if let Some(stickiness) = self.stickiness(service) {
-                self.blueprint.stickies.push(StickyUpstream { service, stickiness });
-            }
-        }
-        self.check_session_states(platform);
+        behind
     }
 
     fn stickiness(&mut self, service: ServiceId) -> Option<Stickiness> {
@@ -217,7 +222,7 @@ impl Resolver<'_> {
     }
 }
 
-fn text(node: Option<&Node>) -> Option<&str> {
+pub(super) fn text(node: Option<&Node>) -> Option<&str> {
     node.and_then(Node::text)
 }
 

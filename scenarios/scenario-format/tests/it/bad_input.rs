@@ -367,6 +367,16 @@ fn platforms_that_cannot_stand() {
         ),
         (
             "spec:\n",
+            "spec:\n  services: [{service: shop/web, quotaPeriod: 100ms, balancing: shared}]\n",
+            "small.yaml:5:65: E0155",
+        ),
+        (
+            "spec:\n",
+            "spec:\n  services: [{service: shop/web, balancing: roundrobin}]\n",
+            "small.yaml:5:45: E0014",
+        ),
+        (
+            "spec:\n",
             "spec:\n  services: [{service: shop/web, calls: [{service: shop/web, times: 0}]}]\n",
             "small.yaml:5:69: E0077",
         ),

@@ -4,6 +4,7 @@ mod autoscaling;
 mod backup_objects;
 mod backups;
 mod bad_input;
+mod balancing;
 mod black_start;
 mod canaries;
 mod cluster;

@@ -1,5 +1,6 @@
 //! Clients that stay with a pod: what manifests and loads say of them, what is refused and warned of.
 
+use model_api::path::Balancing;
 use model_api::session::{HashInput, Sessions, Stickiness};
 use model_api::{Blueprint, SimSpan};
 
@@ -107,6 +108,28 @@ fn what_keeps_clients_is_read_from_services_policies_and_ingresses() {
         let blueprint = blueprint.expect("it is read");
         let web = blueprint.services.iter().find(|it| it.name == "web").expect("it is there");
         assert_eq!(web.session_affinity, secs.map(SimSpan::from_secs), "{spec}");
+    }
+}
+
+#[test]
+fn how_pods_are_chosen_is_read_from_services_policies_and_ingresses() {
+    let least = policy("algorithm: least-connections");
+    for (annotations, objects, profile, wanted) in [
+        ("note: it", String::new(), "", Balancing::Shared),
+        ("note: it", String::new(), ", balancing: random", Balancing::Random),
+        (POLICY, least.clone(), "", Balancing::LeastRequests),
+        (POLICY, least, ", balancing: roundRobin", Balancing::RoundRobin),
+        (POLICY, policy("algorithm: round-robin"), "", Balancing::RoundRobin),
+        (POLICY, policy("algorithm: latency"), "", Balancing::Shared),
+        (OVERRIDE, ingress("algorithm: round-robin"), "", Balancing::RoundRobin),
+    ] {
+        let (blueprint, codes) = read((annotations, ""), &objects, LOAD, profile);
+        assert_eq!(codes, Vec::<String>::new(), "{objects}");
+        let blueprint = blueprint.expect("it is read");
+        let web = blueprint.loads[0].service;
+        let profile = blueprint.profiles.iter().find(|it| it.service == web);
+        let found = profile.map(|it| it.serving.balancing);
+        assert_eq!(found, Some(wanted), "{objects} {profile:?}");
     }
 }
 

@@ -120,12 +120,13 @@ impl Sweep<'_> {
         is_plain.then(|| of(&Several { rest, ..several }))
     }
 
-    /// Several calls to a node whose pods have one queue. Simplified: where they have several, of zones or
-    /// nodes, single requests spread the calls of a request over these one by one, and flows take them for calls
+    /// Several calls to a node whose pods have one queue. Where each pod has its own, calls of one request hardly ever meet
+    /// there. Simplified: where they have several, of zones or nodes, single requests spread the calls of a request over these one by one, and flows take them for calls
     /// that come by themselves.
     fn several(&self, node: NodeIdx, calls: &[EdgeIdx], room: &Room) -> Option<Several<'_>> {
         let spec = &self.graph.nodes[node];
         let queue = self.queues[node].as_ref().filter(|queue| !queue.is_shared())?;
+        let servers = queue.servers()?;
         let is_one = self.tables[node].is_none()
             && spec.twin.is_none()
             && spec.twin_of.is_none()
@@ -136,9 +137,9 @@ impl Sweep<'_> {
         let part = share(calls.iter().map(rate).sum(), all);
         let count = u32::try_from(calls.len()).unwrap_or(u32::MAX);
         is_one.then(|| Several {
-            bunch: Bunch::new(queue.servers(), spec.serving.work, count, part),
+            bunch: Bunch::new(servers, spec.serving.work, count, part),
             tables: &spec.bunched,
-            ratio: met.worked / queue.capacity,
+            ratio: met.worked / queue.capacity_of_all(),
             work_secs: queue.work_secs(),
             alone: Delay {
                 waits: met.queue.waits,

@@ -51,7 +51,11 @@ impl Engine {
                 let (waiting, capacity) = (station.waiting_count(now), station.capacity());
                 // Each has a queue of its own, which is as busy as what comes to it makes it.
                 let utilization = if capacity > 0.0 { rate * share / capacity } else { 1.0 };
-                let by_chance = waiting_by_chance(utilization, station.variation_squared());
+                let by_chance = waiting_by_chance(
+                    utilization,
+                    station.variation_squared(),
+                    station.own_line_count(),
+                );
                 is_own |= waiting as f64 > by_chance;
             }
             let mut callees =
