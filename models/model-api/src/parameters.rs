@@ -85,7 +85,7 @@ pub struct Parameters {
     pub priority_and_fairness: bool,
     /// What pods serve with.
     pub pod_cpu: PodCpu,
-    /// Which pod gets a request, of Services that do not say it. **Assumption**: any with a free worker.
+    /// Which pod gets a request, of Services that do not say it: any, as kube-proxy chooses.
     pub balancing: Balancing,
     /// etcd election time-out, lower end: 1 s; members draw 1 to 1.9 s.
     pub etcd_election_timeout: SimSpan,
@@ -225,7 +225,7 @@ impl Default for Parameters {
             max_mutating_requests_inflight: 200,
             priority_and_fairness: true,
             pod_cpu: PodCpu::NodeShare,
-            balancing: Balancing::Shared,
+            balancing: Balancing::Random,
             etcd_election_timeout: SimSpan::from_millis(1000),
             watch_latency: Range::millis(10, 100),
             endpoint_propagation: Range::millis(200, 2000),

@@ -38,7 +38,7 @@ record! {
         quota_period: Option<Spanned<SimSpan>>,
         /// What happens when there are more: `firstCome`, which is the default, has them wait for a free worker; with `sharing` all are worked on at once, each as fast as the others and none faster than a worker.
         discipline: Option<Spanned<Discipline>>,
-        /// Which of its pods gets a request, which then waits there, whoever is idle elsewhere: `random` is any of them, as kube-proxy chooses, `roundRobin` each in turn, as gateways and IPVS do, `leastRequests` the one with the fewest, which is `least-connections` of Kong. With `shared`, which is the default, all pods work off one queue, so that waits are too short where they are busy. An `algorithm` of a KongUpstreamPolicy says it too.
+        /// Which of its pods gets a request, which then waits there, whoever is idle elsewhere: `random`, which is the default, is any of them, as kube-proxy chooses, `roundRobin` each in turn, as gateways and IPVS do, `leastRequests` the one with the fewest, which is `least-connections` of Kong. With `shared` all pods work off one queue, as pods do that fetch their work: waits of others are longer where they are busy. An `algorithm` of a KongUpstreamPolicy says it too.
         balancing: Option<Spanned<Balancing>>,
         /// Requests that may wait in each pod; what it works off in a second when it is not stated.
         queue_limit: Option<Spanned<u32>>,

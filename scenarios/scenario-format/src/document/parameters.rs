@@ -134,7 +134,7 @@ parameters! {
     priority_and_fairness => priority_and_fairness: Spanned<Switch>, it.value.is_on;
     /// What a pod serves with: `nodeShare`, which is the default, its part of the node when all pods there that serve use all they may, up to its CPU limit; or `stated`, its limit or else its request, whatever else runs there.
     pod_cpu => pod_cpu: Spanned<PodCpu>, it.value;
-    /// Which pod gets a request, of Services that say no `balancing`: `shared`, which is the default, has all pods work off one queue; `random` sends it to any of them, as kube-proxy does.
+    /// Which pod gets a request, of Services that say no `balancing`: `random`, which is the default, is any of them, as kube-proxy chooses; `shared` has all pods work off one queue.
     balancing => balancing: Spanned<Balancing>, it.value;
     /// `--election-timeout` of etcd.
     etcd_election_timeout => etcd_election_timeout: Spanned<SimSpan>, it.value;

@@ -23,13 +23,13 @@ fn read(more: &str, rate: u32) -> (Option<Balancing>, Vec<String>) {
 
 #[test]
 fn a_parameter_is_for_services_that_say_nothing() {
-    let random = "  parameters: {balancing: random}\n";
+    let shared = "  parameters: {balancing: shared}\n";
     let stated = "  services: [{service: shop/web, balancing: leastRequests}]\n";
     for (more, wanted) in [
-        (String::new(), Balancing::Shared),
-        (random.to_owned(), Balancing::Random),
+        (String::new(), Balancing::Random),
+        (shared.to_owned(), Balancing::Shared),
         (stated.to_owned(), Balancing::LeastRequests),
-        (format!("{random}{stated}"), Balancing::LeastRequests),
+        (format!("{shared}{stated}"), Balancing::LeastRequests),
     ] {
         assert_eq!(read(&more, 10).0, Some(wanted), "{more}");
     }
@@ -37,11 +37,12 @@ fn a_parameter_is_for_services_that_say_nothing() {
 
 #[test]
 fn one_pool_that_is_busy_is_told_of() {
-    let told = read("", 150).1;
+    let shared = "  parameters: {balancing: shared}\n";
+    let told = read(shared, 150).1;
     let [text] = &told[..] else { panic!("{told:?}") };
     assert!(text.starts_with("shop/web: 2 pods that are 75 % busy at the peak"), "{text}");
-    assert!(read("", 130).1.is_empty(), "65 %");
-    assert!(read("  parameters: {balancing: random}\n", 150).1.is_empty());
+    assert!(read(shared, 130).1.is_empty(), "65 %");
+    assert!(read("", 150).1.is_empty(), "by chance");
     let called = "  services: [{service: shop/web, balancing: roundRobin}]\n";
     assert!(read(called, 150).1.is_empty());
 }

@@ -115,12 +115,12 @@ fn what_keeps_clients_is_read_from_services_policies_and_ingresses() {
 fn how_pods_are_chosen_is_read_from_services_policies_and_ingresses() {
     let least = policy("algorithm: least-connections");
     for (annotations, objects, profile, wanted) in [
-        ("note: it", String::new(), "", Balancing::Shared),
-        ("note: it", String::new(), ", balancing: random", Balancing::Random),
+        ("note: it", String::new(), "", Balancing::Random),
+        ("note: it", String::new(), ", balancing: shared", Balancing::Shared),
         (POLICY, least.clone(), "", Balancing::LeastRequests),
         (POLICY, least, ", balancing: roundRobin", Balancing::RoundRobin),
         (POLICY, policy("algorithm: round-robin"), "", Balancing::RoundRobin),
-        (POLICY, policy("algorithm: latency"), "", Balancing::Shared),
+        (POLICY, policy("algorithm: latency"), "", Balancing::Random),
         (OVERRIDE, ingress("algorithm: round-robin"), "", Balancing::RoundRobin),
     ] {
         let (blueprint, codes) = read((annotations, ""), &objects, LOAD, profile);
