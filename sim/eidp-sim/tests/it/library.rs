@@ -347,7 +347,10 @@ fn a_bystander_changes_no_draw_of_the_others() {
     let manifest = folder.join("bystander.yaml");
     std::fs::write(&manifest, BYSTANDER).expect("the folder is ours");
     let manifest = manifest.to_str().expect("the target folder has a UTF-8 path");
-    for (name, _) in LIBRARY {
+    // When a region is built again all pods are created at once, and one more takes a turn of the client of
+    // their controller.
+    let is_rebuilt = |name: &str| ["account-lost", "region-lost"].contains(&name);
+    for (name, _) in LIBRARY.iter().filter(|(name, _)| !is_rebuilt(name)) {
         let figures = |more: &[&str]| {
             let arguments = [&["run", name, "--runs", FEW, "-o", "json"], more].concat();
             let ended = ended(&arguments);
