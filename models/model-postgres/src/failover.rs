@@ -250,7 +250,10 @@ impl Cluster {
         if !instance.is_running() || port.is_isolated(instance.zone) {
             port.cancel(self.stage_timer);
             self.stage_timer = Timer::NONE;
-            if !self.at(candidate).is_ready && self.has_operator(port) {
+            // Whose volumes are gone comes back by another name, whatever its pod says.
+            let instance = self.at(candidate);
+            let is_gone = !instance.is_ready || instance.is_empty;
+            if is_gone && self.has_operator(port) {
                 port.hit(&rare::CANDIDATE_DIED);
                 self.target = Target::Pending;
                 self.wait_for_receivers(port);

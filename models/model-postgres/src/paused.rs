@@ -155,6 +155,8 @@ impl Cluster {
         instance.paused_since = Some(now);
         if has_clients {
             instance.old_sessions_ppm = PATIENT_PPM;
+        } else {
+            instance.old_sessions_ppm = instance.old_sessions_ppm.min(PATIENT_PPM);
         }
         if self.patroni.is_none() && ordinal == self.current {
             self.receivers_down_at = self.receivers_down_at.max(now + WAL_TIMEOUT);

@@ -39,8 +39,10 @@ impl Cluster {
             if let Some((old, _)) = self.backend.filter(|_| self.has_clients)
                 && self.at(old).is_open
                 && self.at(old).is_closing
+                && !self.is_frozen(old)
             {
-                // A smart shutdown waits for the sessions that it has, wherever the Service leads.
+                // A smart shutdown waits for the sessions that it has, wherever the Service leads. Of one that
+                // stands still those are left that wait.
                 self.at_mut(old).old_sessions_ppm = FULL_RATE_PPM;
             }
             self.backend = Some((self.current, pod));

@@ -75,7 +75,8 @@ impl Cluster {
         self.ordinals().filter(is_seen).map(positioned).collect()
     }
 
-    /// `process_sync_replication`.
+    /// `process_sync_replication`; it is also done anew when PostgreSQL has other names than the key, as newer
+    /// versions of Patroni do (`_process_multisync_replication`).
     pub(super) fn see_to_standbys(&mut self, port: &mut impl Port, leader: u8) {
         let settings = self.patroni().settings;
         if !settings.is_synchronous {
@@ -86,7 +87,8 @@ impl Cluster {
         let key = self.patroni().sync;
         let current = key.filter(|key| key.leader == leader).map_or(Names::NONE, |it| it.standbys);
         let wanted = picked(current, &seen, settings.synchronous_node_count);
-        if wanted == current && (!wanted.is_empty() || self.at(leader).applied_number == 0) {
+        let applied = (self.at(leader).listed, self.at(leader).applied_number);
+        if wanted == current && applied == (wanted, wanted.count()) {
             return;
         }
         if wanted.is_empty() && settings.is_strict {

@@ -104,7 +104,7 @@ impl Ledger {
             let is_asked = databases.has_clients(DATABASE) && self.backend == ordinal;
             let is_old = self.has_old_sessions[idx];
             self.has_old_sessions[idx] = if is_silent {
-                is_old || self.rates[idx].0 > 0 && is_asked
+                is_old || self.rates[idx].0 > 0 && is_asked || self.stays[idx]
             } else {
                 is_old && is_open && !is_asked
             };

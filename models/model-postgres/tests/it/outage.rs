@@ -1,9 +1,10 @@
 //! The distribution of the write outage against PG-5.
 
 use model_api::Observation;
+use model_api::blueprint::{Patroni, PatroniStore, Synchronous};
 use sim_kernel::SimSpan;
 
-use crate::world::{Act, Case, any};
+use crate::world::{Act, Case, any, patroni};
 
 const RUN_COUNT: u64 = 1000;
 
@@ -55,6 +56,31 @@ fn asynchronous_loss_is_the_lag_and_synchronous_loss_is_nothing() {
     assert!(lost_runs > 190, "{lost_runs}");
 }
 
+/// Whoever is left has what all of them confirmed, whichever of those that die first is told of first, at one
+/// instant or a little after.
+#[test]
+fn what_standbys_confirmed_outlives_a_standby_that_goes_with_its_primary() {
+    let first = |number| Synchronous { is_any: false, ..any(number, true, false).expect("named") };
+    let all = |settings| Patroni { is_synchronous: true, has_rewind: true, ..settings };
+    let etcd =
+        Patroni { store: PatroniStore::Etcd, synchronous_node_count: 3, ..Patroni::default() };
+    let cases = [
+        Case { instances: 3, synchronous: any(2, true, false), ..Case::default() },
+        Case { instances: 4, synchronous: any(3, true, false), ..Case::default() },
+        Case { instances: 5, synchronous: any(2, true, false), ..Case::default() },
+        Case { instances: 4, synchronous: Some(first(2)), ..Case::default() },
+        Case { instances: 4, ..patroni(all(etcd)) },
+    ];
+    for (case, run) in cases.iter().flat_map(|case| (0..150).map(move |run| (case, run))) {
+        let case = Case { run, ..case.clone() };
+        for (gone, later_ms) in [(1, 0), (2, 0), (1, 3)] {
+            let script = [(60_000, Act::Power(gone)), (60_000 + later_ms, Act::Power(0))];
+            let result = case.run(&script, 600_000);
+            assert_eq!(result.lost(), 0, "{run} {gone} {:?} {}", case.synchronous, result.text());
+        }
+    }
+}
+
 #[test]
 fn waiting_commits_and_missing_copies_are_counted() {
     // Required from both standbys: one is away from 100 to 160 s, and follows again some seconds later.
@@ -71,4 +97,27 @@ fn waiting_commits_and_missing_copies_are_counted() {
         assert!((60..90).contains(&thin), "{thin}");
         assert_eq!((count, stalled), if is_stalled { (1, thin) } else { (0, 0) });
     }
+}
+
+/// Whose volumes are gone while nobody operates is not waited for: it comes back by another name.
+#[test]
+fn a_candidate_that_lost_its_volumes_is_replaced() {
+    let end = 41_050;
+    let mut script = vec![(1_000, Act::Pause(0, true)), (31_049, Act::Operator(false))];
+    script.extend(
+        [Act::Destroy(2), Act::Start(2), Act::Power(2), Act::Start(2)].map(|act| (31_049, act)),
+    );
+    script.extend([
+        (40_050, Act::Power(0)),
+        (end, Act::Operator(true)),
+        (end, Act::Pause(0, false)),
+    ]);
+    script.extend((0..3).map(|ordinal| (end + 100, Act::Start(ordinal))));
+    let mut replaced = 0;
+    for run in 500..560 {
+        let result = Case { run, instances: 3, ..Case::default() }.run(&script, 900_000);
+        assert_eq!(result.writable_at_end(), 1, "{run} {}", result.text());
+        replaced += usize::from(result.text().contains("writable 1"));
+    }
+    assert!(replaced > 0);
 }

@@ -31,6 +31,31 @@ fn outages(settings: Patroni, script: &[(u64, Act)]) -> Vec<f64> {
     all
 }
 
+/// A standby that went together with the old leader was never connected to the new one, and one that fell silent
+/// is given up: commits wait for neither of them for longer than that.
+#[test]
+fn a_leader_waits_for_nobody_who_does_not_come_back() {
+    for count in [1_u8, 2, 3] {
+        let settings =
+            synchronous(Patroni { synchronous_node_count: count.into(), ..Patroni::default() });
+        for run in 0..100 {
+            let case = Case { run, instances: 4, ..patroni(settings) };
+            // With its leader: detection, promotion, reconnection, and a turn or two of the loop. One of those
+            // that confirm is left.
+            let script = [(100_000, Act::Power(4 - count)), (100_000, Act::Power(0))];
+            let result = case.run(&script, 900_000);
+            let ended = result.outages().last().expect("it lost its leader").1.as_secs_f64();
+            assert!(ended < 200.0 && result.writable_at_end() == 1, "{count} {}", result.text());
+            // Of a leader that stays: `wal_sender_timeout`, and a turn.
+            let script = [(100_000, Act::Power(1)), (105_000, Act::Power(3))];
+            let result = case.run(&script, 900_000);
+            // None of them may have been listed.
+            let ended = result.outages().last().map_or(0.0, |outage| outage.1.as_secs_f64());
+            assert!(ended < 180.0 && result.writable_at_end() == 1, "{count} {}", result.text());
+        }
+    }
+}
+
 fn ends(sorted: &[f64]) -> (f64, f64, f64) {
     (sorted[0], sorted[sorted.len() / 2], sorted[sorted.len() - 1])
 }
