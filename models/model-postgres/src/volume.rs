@@ -112,7 +112,8 @@ impl Cluster {
         }
     }
 
-    /// The volume is larger: a primary that had no room finds it at the next start of its container.
+    /// The volumes are larger: a primary that had no room finds it at the next start of its container, one that
+    /// was replaced meanwhile too.
     pub(crate) fn volume_grown(&mut self, port: &mut impl Port) {
         let (now, database) = (port.now(), self.setup.id);
         let Some(wal) = &mut self.wal else { return };
@@ -120,18 +121,23 @@ impl Cluster {
         let full_since = wal.full_since;
         port.observe(Observation::VolumeGrown { database });
         port.notice(PgNotice::VolumeGrown { database });
-        let primary = self.current;
         if self.patroni.is_some() {
             self.retry_full(port);
-        } else if let Some(since) = full_since
-            && self.at(primary).process == Process::Full
-            && self.has_room()
-        {
+        } else {
+            let since = full_since.unwrap_or(now);
             let parameters = port.parameters();
             let (first, most) = (parameters.crash_loop_initial, parameters.crash_loop_max);
             let wait = next_start(since, now, first, most).saturating_since(now);
-            let recovery = self.recovery_span(port, primary);
-            self.work(port, primary, wait.saturating_add(recovery));
+            let has_room = self.has_room();
+            let starts = |ordinal: &u8| {
+                let is_full = self.at(*ordinal).process == Process::Full;
+                is_full && (has_room || *ordinal != self.current)
+            };
+            let starting: Vec<u8> = self.ordinals().filter(starts).collect();
+            for ordinal in starting {
+                let recovery = self.recovery_span(port, ordinal);
+                self.work(port, ordinal, wait.saturating_add(recovery));
+            }
         }
         self.refresh(port);
     }

@@ -227,10 +227,7 @@ proptest! {
         for synchronous in wishes {
             let instances = if run % 2 == 0 { 3 } else { 5 };
             let wal = volume(run / 2);
-            // Sessions that outlive the check for isolation keep an instance busy for longer than this looks.
-            let smart_shutdown = SimSpan::ZERO;
-            let case =
-                Case { run, synchronous, instances, smart_shutdown, wal, ..Case::default() };
+            let case = Case { run, synchronous, instances, wal, ..Case::default() };
             let result = case.run(&healed, end + 900_000);
             let last = result.facts.iter().rev().find_map(|(_, fact)| match fact {
                 Observation::WritesResumed { .. } => Some(true),

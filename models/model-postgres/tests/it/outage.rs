@@ -1,7 +1,7 @@
 //! The distribution of the write outage against PG-5.
 
 use model_api::Observation;
-use model_api::blueprint::{Patroni, PatroniStore, Synchronous};
+use model_api::blueprint::{Patroni, PatroniStore, Synchronous, WalVolume};
 use sim_kernel::SimSpan;
 
 use crate::world::{Act, Case, any, patroni};
@@ -120,4 +120,26 @@ fn a_candidate_that_lost_its_volumes_is_replaced() {
         replaced += usize::from(result.text().contains("writable 1"));
     }
     assert!(replaced > 0);
+}
+
+/// A primary whose volume fills while its sessions end is replaced, and starts again once that is larger.
+#[test]
+fn who_was_full_and_is_replaced_starts_again() {
+    let mut script = vec![(1_000, Act::Archive(false)), (29_474, Act::Api(false))];
+    script.extend([(96_906, Act::Power(1)), (166_678, Act::Operator(false))]);
+    script.extend([(186_700, Act::Api(true)), (283_223, Act::Operator(true))]);
+    script.extend([(284_223, Act::Archive(true)), (284_223, Act::Grow(100_000))]);
+    script.push((284_323, Act::Start(1)));
+    let wal = WalVolume {
+        size_bytes: 400_000_000,
+        data_bytes: 100_000_000,
+        segment_bytes: 16 << 20,
+        switch_after: Some(SimSpan::from_mins(5)),
+        least_bytes: 0,
+        kept_bytes: None,
+        kept_for: None,
+    };
+    let result = Case { run: 66, wal: Some(wal), ..Case::default() }.run(&script, 1_200_000);
+    assert!(result.text().contains("volume full 0"), "{}", result.text());
+    assert!(result.is_whole && result.pending_count == 0, "{}", result.text());
 }
