@@ -404,12 +404,8 @@ impl Cluster {
             port.hit(&rare::ISOLATED_SHUT_DOWN_SMARTLY);
             let event = PgEvent::IsolationDue { database: self.setup.id, ordinal };
             let timer = port.timer_in(smart, event);
-            let is_isolated = port.is_isolated(self.at(ordinal).zone);
-            let of_zone = if is_isolated { self.setup.zone_share_ppm } else { 0 };
             let instance = self.at_mut(ordinal);
             (instance.is_closing, instance.isolation) = (true, timer);
-            // Whoever is beside it stays when the network is back.
-            instance.old_sessions_ppm = instance.old_sessions_ppm.max(of_zone);
             self.refresh(port);
             return;
         }

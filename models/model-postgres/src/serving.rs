@@ -100,6 +100,14 @@ impl Cluster {
         if backend.is_none() {
             self.lose_clients(port);
         }
+        for ordinal in self.ordinals() {
+            let instance = self.at(ordinal);
+            if instance.is_open && instance.is_closing && port.is_isolated(instance.zone) {
+                // Whoever is beside one that ends stays when the network is back.
+                let old = instance.old_sessions_ppm.max(self.setup.zone_share_ppm);
+                self.at_mut(ordinal).old_sessions_ppm = old;
+            }
+        }
         let asked = backend.filter(|_| self.has_clients);
         if let Some(ordinal) = asked.filter(|it| !self.is_frozen(*it)) {
             // Whoever was connected when it stood still is one of its clients again.
