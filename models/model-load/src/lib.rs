@@ -42,13 +42,13 @@
 //!   none of them away, and what they then lose counts.
 //! - Users who wait for each answer, think, and ask again: how many they are follows the curve. In
 //!   flows they are spread over thinking and waiting at once as in the long run.
-//! - Round-robin over ready endpoints: the share that goes to endpoints that cannot answer is lost,
+//! - Ready endpoints get requests alike: the share that goes to endpoints that cannot answer is lost,
 //!   or waits in vain where the caller has a time-out.
-//! - A Service is one queue before all workers of its live pods: M/M/c. What exceeds its capacity or
+//! - Each pod has a queue and workers of its own, and requests are sent to any of them, as kube-proxy does, to
+//!   each in turn, or to the one with the fewest (`Balancing`): M/M/c in each. What exceeds its capacity or
 //!   finds the queue full is refused. Or its requests share the workers: processor sharing, each as
 //!   fast as the others and none faster than one worker.
-//! - Or each pod has a queue and workers of its own, and requests are sent to any of them, to each in turn, or
-//!   to the one with the fewest (`Balancing`).
+//! - Or a Service is one queue before all workers of its live pods (`Balancing::Shared`).
 //! - CPU quotas of pods, where the period is stated: threads as fast as cores, that all stand still once
 //!   they used up the quota of a period (`quota`); each pod has its own queue then.
 //! - Calls that are made one after the other, or at the same time: then the slowest counts, and different

@@ -103,7 +103,7 @@ pub(crate) enum Struck {
     /// The size of a workload, which was this before.
     Scale(WorkloadId, u32),
     /// The limits of an autoscaler, which were these before.
-    Limits(AutoscalerId, i32, i32),
+    Limits(AutoscalerId, Option<i32>, Option<i32>),
     /// An autoscaler, which is deleted.
     Autoscaler(AutoscalerId),
     /// A workload is held or goes on: what it was before.

@@ -5,7 +5,7 @@
 //! points, those that the 95th and the 99th percentile depend on.
 //!
 //! Simplified: with a limit for the queue of a pod, the flow refuses nobody because the pod is throttled;
-//! and probes wait as if all pods had one queue, unless it is stated how requests are sent to pods. Those that are
+//! and probes wait as if all pods had one queue where that is stated (`Balancing::Shared`). Those that are
 //! sent in turn, or to whoever has fewest, are taken for those that are sent by chance.
 
 mod played;

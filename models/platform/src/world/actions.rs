@@ -99,9 +99,14 @@ impl World {
                 };
                 let (was_min, was_max) = (former.min_replicas, former.max_replicas);
                 let limits = (min.unwrap_or(was_min), max.unwrap_or(was_max));
+                if limits.0 > limits.1 {
+                    // The API refuses it: somebody else changed the other one.
+                    return (Struck::Nothing, 0);
+                }
                 self.set_limits(*autoscaler, limits, ctx);
                 let is_changed = limits != (was_min, was_max);
-                (Struck::Limits(*autoscaler, was_min, was_max), u32::from(is_changed))
+                let former = (min.map(|_| was_min), max.map(|_| was_max));
+                (Struck::Limits(*autoscaler, former.0, former.1), u32::from(is_changed))
             }
             Action::DeleteAutoscaler { autoscaler } => {
                 let is_deleted = self.cluster.set_autoscaler_exists(*autoscaler, false, ctx);
@@ -253,7 +258,13 @@ impl World {
                 self.take_rollout_back(fault, workload, former, ctx);
             }
             Struck::Scale(workload, replicas) => self.cluster.scale(workload, replicas, ctx),
-            Struck::Limits(autoscaler, min, max) => self.set_limits(autoscaler, (min, max), ctx),
+            Struck::Limits(autoscaler, min, max) => {
+                if let Some(spec) = self.cluster.autoscaler_spec(autoscaler) {
+                    let limits =
+                        (min.unwrap_or(spec.min_replicas), max.unwrap_or(spec.max_replicas));
+                    self.set_limits(autoscaler, limits, ctx);
+                }
+            }
             Struck::Autoscaler(autoscaler) => {
                 self.cluster.set_autoscaler_exists(autoscaler, true, ctx);
             }

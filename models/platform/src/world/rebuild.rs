@@ -66,7 +66,7 @@ impl World {
         self.data.site = Site::Whole;
         // What darkened the zones is over; what strikes them now is another matter.
         for struck in self.book.struck.iter_mut().flatten() {
-            if *struck == Struck::Region {
+            if matches!(struck, Struck::Region | Struck::ZonePower(_)) {
                 *struck = Struck::Nothing;
             }
         }

@@ -192,7 +192,7 @@ codes! {
         "A kubelet does not start with evictionSoft for a signal and no evictionSoftGracePeriod for it."
         "State evictionSoftGracePeriod: how long less than the threshold is available until pods are evicted."
     E0051 "requests that are not told apart by the zone that serves them"
-        "A promise names the zone of endpoints (`served_in`). Which zone serves a request is followed for Services whose endpoints carry hints for zones, and that no canary divides: the endpoints of all others are one pool."
+        "A promise names the zone of endpoints (`served_in`). Which zone serves a request is followed for Services whose endpoints carry hints for zones, and that no canary divides: the endpoints of all others are not told apart by zone."
         "Set spec.trafficDistribution: PreferSameZone on the Service, or promise something of the whole Service."
     E0052 "a load balancer before a Service without an address"
         "The cloud makes a load balancer for a Service of type LoadBalancer. Nobody outside reaches a Service of another type through one."

@@ -9,7 +9,7 @@
 
 use model_api::ServiceId;
 use model_api::load::ServiceProfile;
-use model_api::path::CallPolicy;
+use model_api::path::{Balancing, CallPolicy};
 
 use super::Lint;
 use crate::diagnostic::{Code, Diagnostic};
@@ -33,6 +33,8 @@ struct Asked {
 #[derive(Clone, Copy, Debug)]
 struct Workers {
     count: u32,
+    /// Queues before them: one of all pods, or one in each.
+    lines: u32,
     /// Requests per second.
     capacity: f64,
     /// Allen and Cunneen: `(1 + c²) / 2`.
@@ -135,7 +137,7 @@ impl Lint<'_> {
         let profile = self.profile(id)?;
         let service = &self.blueprint.services[id.index()];
         let cost = profile.cpu_per_request.as_secs_f64();
-        let (mut count, mut cores) = (0_u32, 0.0);
+        let (mut count, mut cores, mut all) = (0_u32, 0.0, 0_u32);
         for (workload, _) in self.workloads() {
             if !service.selects(&workload.namespace, &workload.template.labels) {
                 continue;
@@ -144,12 +146,16 @@ impl Lint<'_> {
             let millis = container.limits.cpu_millis().or(container.requests.cpu_millis())?;
             let most = profile.serving.cores_max.map_or(f64::INFINITY, f64::from);
             let pods = u32::try_from(self.pod_count(workload)).unwrap_or(0);
+            all = all.saturating_add(pods);
             count = count.saturating_add(pods.saturating_mul(profile.serving.workers));
             cores += f64::from(pods) * (millis as f64 / 1000.0).min(most);
         }
         let is_known = cost > 0.0 && cores > 0.0 && (1..=WORKER_COUNT_MAX).contains(&count);
+        let has_lines = profile.serving.quota_period.is_some()
+            || matches!(profile.serving.balancing, Balancing::Random | Balancing::RoundRobin);
         is_known.then(|| Workers {
             count,
+            lines: if has_lines { all.max(1) } else { 1 },
             capacity: cores / cost,
             stretch: f64::midpoint(1.0, profile.serving.work.variation_squared()),
         })
@@ -160,13 +166,15 @@ impl Workers {
     /// Which share of so many requests a second waits longer than so many seconds.
     fn late(&self, rate: f64, patience: f64) -> f64 {
         let busy = rate / self.capacity;
-        let erlangs = busy * f64::from(self.count);
-        let blocking = (1..=self.count).fold(1.0, |blocking, workers| {
+        let count = (self.count / self.lines).max(1);
+        let spare = (self.capacity - rate) / f64::from(self.lines);
+        let erlangs = busy * f64::from(count);
+        let blocking = (1..=count).fold(1.0, |blocking, workers| {
             let carried = erlangs * blocking;
             carried / (f64::from(workers) + carried)
         });
         let waits = blocking / (1.0 - busy * (1.0 - blocking));
-        waits * libm::exp(-(self.capacity - rate) * patience / self.stretch)
+        waits * libm::exp(-spare * patience / self.stretch)
     }
 }
 
@@ -176,8 +184,12 @@ mod tests {
 
     #[test]
     fn one_worker_waits_longer_by_the_exponential_law() {
-        let workers = Workers { count: 1, capacity: 100.0, stretch: 1.0 };
-        let late = workers.late(50.0, 0.1);
-        assert!((late - 0.5 * (-5.0_f64).exp()).abs() < 1e-12, "{late}");
+        // One, and one of four in each of which as many come.
+        for lines in [1, 4] {
+            let capacity = 100.0 * f64::from(lines);
+            let workers = Workers { count: lines, lines, capacity, stretch: 1.0 };
+            let late = workers.late(capacity / 2.0, 0.1);
+            assert!((late - 0.5 * (-5.0_f64).exp()).abs() < 1e-12, "{late}");
+        }
     }
 }

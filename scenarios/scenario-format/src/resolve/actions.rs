@@ -183,7 +183,7 @@ impl Resolver<'_> {
         let (least, most) = (min.unwrap_or(was_min), max.unwrap_or(was_max));
         let message = if min.is_none() && max.is_none() {
             "neither `minReplicas` nor `maxReplicas` is changed".to_owned()
-        } else if most < 1 || least > most {
+        } else if least < 1 || least > most {
             format!("an autoscaler from {least} to {most} replicas is refused by the API")
         } else if most > i32::try_from(PODS_MAX).unwrap_or(i32::MAX) {
             format!("at most {PODS_MAX} pods of a workload are simulated")

@@ -7,9 +7,9 @@ use model_api::load::ServiceProfile;
 use model_api::parameters::PodCpu;
 use model_api::path::Balancing;
 
-use super::Resolver;
 use super::kong::annotation;
 use super::stickiness::text;
+use super::{Resolver, look_up};
 use crate::document::PlatformDocument;
 
 /// From this share of what pods can do on a queue of its own in each pod makes waits so much longer that it
@@ -23,10 +23,15 @@ impl Resolver<'_> {
     pub(super) fn balancings(&mut self, platform: &PlatformDocument) {
         let behind = self.behind_gateways();
         let stated = platform.spec.services.iter().filter(|it| it.balancing.is_some());
-        let stated: Vec<&str> = stated.map(|it| it.service.value.as_str()).collect();
+        // Whom a name does not find is told of where its profile is read.
+        let mut ignored = Vec::new();
+        let stated: Vec<ServiceId> = stated
+            .filter_map(|it| look_up("", &it.service, &self.names.services, &mut ignored))
+            .map(ServiceId::from_index)
+            .collect();
         for idx in 0..self.blueprint.profiles.len() {
             let service = self.blueprint.profiles[idx].service;
-            if stated.contains(&self.blueprint.service_name(service).as_str()) {
+            if stated.contains(&service) {
                 continue;
             }
             let word = if behind.contains(&service) { self.algorithm(service) } else { None };

@@ -30,6 +30,7 @@ fn a_parameter_is_for_services_that_say_nothing() {
         (shared.to_owned(), Balancing::Shared),
         (stated.to_owned(), Balancing::LeastRequests),
         (format!("{shared}{stated}"), Balancing::LeastRequests),
+        (stated.replace("shop/web", "web"), Balancing::LeastRequests),
     ] {
         assert_eq!(read(&more, 10).0, Some(wanted), "{more}");
     }
