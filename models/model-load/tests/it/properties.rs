@@ -135,8 +135,10 @@ proptest! {
                 prop_assert!(segment.wait_mean_ns <= 10_000_000_000);
                 let lost = segment.offered_from_millirps - segment.served_from_millirps
                     + segment.offered_until_millirps - segment.served_until_millirps;
-                // A share that rounds to nothing needs no reason, one that does not needs one.
-                prop_assert!(lost <= 16 || segment.loss != LossReason::None, "{segment:?}");
+                // A share that rounds to nothing needs no reason, one that does not needs one. The reason is that of
+                // the middle, and a queue near its capacity may begin to lose after it: less than one in 10,000.
+                let offered = segment.offered_from_millirps + segment.offered_until_millirps;
+                prop_assert!(lost <= 16.max(offered / 10_000) || segment.loss != LossReason::None, "{segment:?}");
                 prop_assert!(lost > 0 || segment.loss == LossReason::None
                     || segment.offered_from_millirps == 0, "{segment:?}");
                 from = *until;
