@@ -7,7 +7,7 @@ use model_api::load::ServiceProfile;
 use model_api::parameters::PodCpu;
 use model_api::path::Balancing;
 
-use super::kong::annotation;
+use super::kong::annotated;
 use super::stickiness::text;
 use super::{Resolver, look_up};
 use crate::document::PlatformDocument;
@@ -47,11 +47,7 @@ impl Resolver<'_> {
     /// The `algorithm` that manifests state for the targets of a Service.
     fn algorithm(&self, service: ServiceId) -> Option<&str> {
         let object = self.manifests.object(&self.manifests.services[service.index()]);
-        let named = |key: &str, kind: &str| {
-            let name = annotation(object, key)?;
-            let mut all = self.manifests.objects.iter().filter(|it| it.key.kind == kind);
-            all.find(|it| it.key.namespace == object.key.namespace && it.key.name == name.value)
-        };
+        let named = |key, kind| annotated(self.manifests, object, key, kind);
         match named("upstream-policy", "KongUpstreamPolicy") {
             Some(policy) => text(policy.node.at(&["spec", "algorithm"])),
             None => text(named("override", "KongIngress")?.node.at(&["upstream", "algorithm"])),

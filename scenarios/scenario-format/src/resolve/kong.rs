@@ -7,7 +7,7 @@ use model_api::{ServiceId, SimSpan, WorkloadId};
 use super::Resolver;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::document::{CertificateKey, GatewaySpec, PlatformDocument, ScenarioDocument, TlsSpec};
-use crate::manifest::Object;
+use crate::manifest::{Manifests, Object};
 use crate::nearest::suggestion;
 use crate::source::Spanned;
 use crate::units::{span_of_millis, span_of_secs};
@@ -242,6 +242,18 @@ fn policy_named<'o>(
         diagnostics.push(diagnostic.help_if(suggestion(&name.value, names)));
     }
     found
+}
+
+/// The object of Kong's that an annotation of a Service names.
+pub(super) fn annotated<'a>(
+    manifests: &'a Manifests,
+    service: &Object,
+    key: &str,
+    kind: &str,
+) -> Option<&'a Object> {
+    let name = annotation(service, key)?;
+    let mut all = manifests.objects.iter().filter(|it| it.key.kind == kind);
+    all.find(|it| it.key.namespace == service.key.namespace && it.key.name == name.value)
 }
 
 /// An annotation of Kong's ingress controller, with its place.

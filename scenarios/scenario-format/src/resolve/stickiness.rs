@@ -5,7 +5,7 @@ use model_api::blueprint::Division;
 use model_api::session::{HashInput, Stickiness, StickyUpstream};
 
 use super::Resolver;
-use super::kong::annotation;
+use super::kong::annotated;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::document::{PlatformDocument, SessionState};
 use crate::manifest::Object;
@@ -52,11 +52,7 @@ impl Resolver<'_> {
     fn stickiness(&mut self, service: ServiceId) -> Option<Stickiness> {
         let manifests = self.manifests;
         let object = manifests.object(&manifests.services[service.index()]);
-        let named = |key: &str, kind: &str| {
-            let name = annotation(object, key)?;
-            let mut all = manifests.objects.iter().filter(|it| it.key.kind == kind);
-            all.find(|it| it.key.namespace == object.key.namespace && it.key.name == name.value)
-        };
+        let named = |key, kind| annotated(manifests, object, key, kind);
         // A policy that is not there is told of where health checks are read.
         if let Some(policy) = named("upstream-policy", "KongUpstreamPolicy") {
             let algorithm = policy.node.at(&["spec", "algorithm"]);
