@@ -110,7 +110,7 @@ fn writable_counts(facts: &[(sim_kernel::SimTime, Observation)]) -> Vec<u32> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(400))]
+    #![proptest_config(ProptestConfig::with_cases(std::env::var("PGC").map_or(400, |it| it.parse().expect("n"))))]
 
     #[test]
     fn one_primary_at_most_without_isolation(script in without_pauses(false), run in 0_u64..1000) {
@@ -243,5 +243,26 @@ proptest! {
     fn the_same_luck_gives_the_same_run(script in script(true), run in 0_u64..1000) {
         let case = Case { run, wal: volume(run), ..Case::default() };
         prop_assert_eq!(case.run(&script, 4_000_000), case.run(&script, 4_000_000));
+    }
+}
+
+#[test]
+fn zz_cnpg() {
+    let script = [
+        (0, Act::Destroy(0)),
+        (1_000, Act::Start(0)),
+        (65_251, Act::Cordon(2, true)),
+        (122_657, Act::Power(1)),
+    ];
+    for spread in [true, false] {
+        let script: Vec<_> = (1_u64..)
+            .zip(script)
+            .map(|(pause, (at, act))| (if spread { at + pause * 130_000 } else { at }, act))
+            .collect();
+        let case =
+            Case { run: 634, synchronous: any(1, true, true), wal: volume(634), ..Case::default() };
+        let result = case.run(&script, 4_000_000);
+        println!("{}", result.text());
+        assert_eq!(result.lost(), 0, "{}", result.text());
     }
 }
