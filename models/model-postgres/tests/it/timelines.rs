@@ -449,18 +449,21 @@ fn an_old_primary_returns_as_a_standby_and_counts_again() {
 #[test]
 fn a_working_primary_whose_pod_is_not_ready_stays() {
     check(&Case::default(), &[(100_000, Act::Ready(0, false)), (200_000, Act::Ready(0, true))], "");
-    // An unready standby is not promoted.
-    check(
-        &Case::default(),
-        &[(90_000, Act::Ready(1, false)), (100_000, Act::Power(0))],
-        "100.000 writes stop
+    // An unready standby is not promoted, nor is another one while it reports and has as much.
+    let unready = [(90_000, Act::Ready(1, false)), (100_000, Act::Power(0))];
+    let waiting = "
+         100.000 writes stop
          100.000 writable 0
-         150.000 fails over 0
-         169.000 promoted 2
-         169.000 lost 50 ms, 10 commits, 50000 bytes
-         169.000 writable 1
-         175.000 writes resume",
-    );
+         150.000 blocked NoCandidate";
+    check(&Case::default(), &unready, waiting);
+    let text =
+        told(&Case::default(), &[unready[0], unready[1], (200_000, Act::Ready(1, true))], 900);
+    assert!(text.contains("200.000 fails over 0\n219.000 promoted 1"), "{text}");
+    let text = told(&Case::default(), &[unready[0], unready[1], (200_000, Act::Crash(1))], 900);
+    assert!(text.contains("200.000 fails over 0\n219.000 promoted 2"), "{text}");
+    // One that has less is not waited for.
+    let text = told(&Case::default(), &[(90_000, Act::Ready(2, false)), unready[1]], 900);
+    assert!(text.contains("150.000 fails over 0\n169.000 promoted 1"), "{text}");
 }
 
 #[test]
