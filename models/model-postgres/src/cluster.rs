@@ -522,7 +522,8 @@ impl Cluster {
         } else if self.is_superseded(ordinal) {
             self.rewind(port, ordinal);
         } else {
-            self.at_mut(ordinal).process = Process::Running;
+            let instance = self.at_mut(ordinal);
+            (instance.process, instance.up_since) = (Process::Running, Some(port.now()));
             if let Some(pod) = self.at(ordinal).pod {
                 let database = self.setup.id;
                 port.notice(PgNotice::InstanceRunning { database, ordinal, pod });

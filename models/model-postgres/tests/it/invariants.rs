@@ -110,6 +110,28 @@ fn writable_counts(facts: &[(SimTime, Observation)]) -> Vec<u32> {
     facts.iter().filter_map(of).collect()
 }
 
+/// Whether something happened after a failover or a switchover began and before somebody was promoted.
+fn is_struck_twice(script: &[(u64, Act)], facts: &[(SimTime, Observation)]) -> bool {
+    let mut begun = None;
+    let mut windows = Vec::new();
+    for &(at, fact) in facts {
+        match fact {
+            Observation::FailoverStarted { .. } | Observation::SwitchoverStarted { .. } => {
+                begun = begun.or(Some(at));
+            }
+            Observation::PrimaryPromoted { .. } => {
+                windows.extend(begun.take().map(|from| (from, at)));
+            }
+            _ => {}
+        }
+    }
+    windows.extend(begun.map(|from| (from, SimTime::MAX)));
+    let at = |millis: u64| SimTime::from_millis(millis);
+    script.iter().any(|&(millis, _)| {
+        windows.iter().any(|&(from, until)| from <= at(millis) && at(millis) <= until)
+    })
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(std::env::var("PGC").map_or(400, |it| it.parse().expect("n"))))]
 
@@ -147,13 +169,16 @@ proptest! {
 
     #[test]
     fn nothing_is_lost_with_a_quorum(mut script in script(true), run in 0_u64..1000) {
-        // One thing at a time: upstream asks for the quorum only when a failover begins, so a
-        // target that dies before it is promoted may be replaced by one that has less.
+        // One thing at a time: upstream asks for the quorum only when a failover begins, so when whoever has
+        // everything dies before somebody is promoted, one may be that has less.
         for (pause, (at, _)) in (1_u64..).zip(&mut script) {
             *at += pause * 130_000;
         }
         let case = Case { run, synchronous: any(1, true, true), wal: volume(run), ..Case::default() };
         let result = case.run(&script, 4_000_000);
+        if is_struck_twice(&script, &result.facts) {
+            return Ok(());
+        }
         prop_assert_eq!(result.lost(), 0, "{}", result.text());
     }
 

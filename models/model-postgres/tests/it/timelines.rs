@@ -167,8 +167,8 @@ fn two_instances_with_required_durability_stop_with_their_standby() {
         &[(100_000, Act::Power(1)), (400_000, Act::Start(1))],
         "100.000 writes stop
          100.000 writable 0
-         408.033 writes resume
-         408.033 writable 1",
+         404.744 writes resume
+         404.744 writable 1",
     );
 }
 
