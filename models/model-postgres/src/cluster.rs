@@ -359,6 +359,7 @@ impl Cluster {
         } else {
             self.tend_fences(port);
             self.tend_clones(port);
+            self.tend_waiting(port);
             self.start_waiting(port);
             self.break_links(port);
             self.review_failover(port);

@@ -8,6 +8,7 @@ use crate::clone::Cloning;
 use crate::names::Names;
 use crate::position::{Mark, Writer};
 use crate::update::Lack;
+use crate::waiting::Waiting;
 
 /// WAL that a standby can receive and write per second. **Assumption.**
 pub const WAL_SHIPPING_BYTES_PER_SECOND: u64 = 100_000_000;
@@ -93,6 +94,8 @@ pub(crate) struct Instance {
     pub(crate) paused_since: Option<SimTime>,
     /// It stood still, and its manager reads nothing until then.
     pub(crate) deaf_until: SimTime,
+    /// Its manager waits for the API server.
+    pub(crate) waiting: Option<Waiting>,
     /// It was told to end, and waits for the sessions that it has: nobody else gets one.
     pub(crate) is_closing: bool,
     /// Share of the clients that are connected to it wherever the Service leads, in parts per million: they
@@ -169,6 +172,7 @@ impl Default for Instance {
             silent_since: SimTime::ZERO,
             paused_since: None,
             deaf_until: SimTime::ZERO,
+            waiting: None,
             is_closing: false,
             old_sessions_ppm: 0,
             is_empty: false,

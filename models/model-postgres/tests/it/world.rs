@@ -35,7 +35,7 @@ pub(crate) enum Act {
     Ready(u8, bool),
     /// A zone is cut off; its pods are found not ready after `detection`.
     Isolate(u32),
-    /// A zone is reachable again; pods that run are ready at once.
+    /// A zone is reachable again; pods whose PostgreSQL answers are ready at once.
     Rejoin(u32),
     /// The operator works or does not.
     Operator(bool),
@@ -190,8 +190,16 @@ impl World {
                 self.databases.set_zone_isolated(ZoneId(zone), false, ctx, &mut notices);
                 for ordinal in self.of_zone(zone) {
                     self.counts[usize::from(ordinal)] += 1;
-                    if self.is_running[usize::from(ordinal)] {
+                    let count = self.counts[usize::from(ordinal)];
+                    let access = self.databases.access_of(DATABASE, ordinal);
+                    if !self.is_running[usize::from(ordinal)] {
+                        // Nobody asks its pod.
+                    } else if matches!(access, Access::ReadOnly | Access::ReadWrite) {
                         self.set_ready(ordinal, true, ctx);
+                    } else {
+                        self.set_ready(ordinal, false, ctx);
+                        let event = WorldEvent::BecameReady { ordinal, count };
+                        ctx.schedule_in(PROBE_PERIOD, Priority::NORMAL, event);
                     }
                 }
             }

@@ -524,6 +524,7 @@ fn a_live_copy_that_takes_over_is_not_back_at_once() {
         back_max_at: SimTime::ZERO,
         back_slack: SimSpan::ZERO,
         is_loss_bound: false,
+        loss_sure: SimSpan::ZERO,
         takes_over,
     };
     use DisasterClass as Class;
@@ -563,6 +564,7 @@ fn strikes_that_were_tried_may_leave_a_promise_open() {
             back_max_at: SimTime::ZERO,
             back_slack: SimSpan::ZERO,
             is_loss_bound: false,
+            loss_sure: SimSpan::ZERO,
             takes_over: true,
         };
         let mut data = crate::DataMeasures::default();
