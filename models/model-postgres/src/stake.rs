@@ -13,7 +13,9 @@
 //! # Not modelled
 //! Who goes on while nobody can yet: standbys that are down, a quorum that refuses, a failover under way that
 //! another zone is taken from. There the stake is a bound ([`Stake::is_bound`]): of standbys that run the best one goes
-//! on, and where none does the one that lacks most, because whoever returns first is promoted.
+//! on, and where none does the one that lacks most, because whoever returns first is promoted. No less is lost than
+//! what the best of those that are left lacks ([`Piece::slack`]). While the operator has not asked its quorum yet
+//! and the primary is left, nothing is at stake: whom the quorum lets be promoted has everything.
 //! Simplified: a volume that is deleted by itself or outlives its zone is not known here; a loss between two
 //! whole commits counts as its time, although nothing is gone; while more is written than can be
 //! shipped, pieces are straight within a lag of where the stream began to move.
@@ -22,7 +24,8 @@
 //! None of its own.
 //!
 //! # Invariants
-//! A stake that is no bound is what is lost with the zone at that moment.
+//! A stake that is no bound is what is lost with the zone at that moment; of a bound no less is lost than its slack
+//! leaves.
 //!
 //! # Checked against
 //! `platform/tests/it/stakes.rs`: random platforms whose zones and nodes are really lost, at every end of a

@@ -6,6 +6,8 @@ use model_api::observation::{BackupFact, RecoveryParts};
 use model_api::{Blueprint, DataSetId};
 use sim_kernel::{SimSpan, SimTime};
 
+use crate::explain::data::words;
+
 /// Had it struck at the worst moment of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Exposure {
@@ -202,8 +204,10 @@ pub(crate) fn judge(
 /// Why it is not known how much is lost.
 fn who_goes_on(least: SimSpan, most: SimSpan) -> String {
     format!(
-        "between {least} and {most} would have been lost: who would have gone on was not known at the worst moment, \
-         because no copy that was left could be promoted yet; strike it with a fault to see what one run does"
+        "between {} and {} would have been lost: who would have gone on was not known at the worst moment, \
+         because no copy that was left could be promoted yet; strike it with a fault to see what one run does",
+        words(least),
+        words(most)
     )
 }
 
