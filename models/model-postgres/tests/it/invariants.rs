@@ -133,7 +133,7 @@ fn is_struck_twice(script: &[(u64, Act)], facts: &[(SimTime, Observation)]) -> b
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(std::env::var("PGC").map_or(400, |it| it.parse().expect("n"))))]
+    #![proptest_config(ProptestConfig::with_cases(400))]
 
     #[test]
     fn one_primary_at_most_without_isolation(script in without_pauses(false), run in 0_u64..1000) {

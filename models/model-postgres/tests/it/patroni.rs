@@ -417,7 +417,7 @@ fn script() -> impl Strategy<Value = Vec<(u64, Act)>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(std::env::var("PGC").map_or(200, |it| it.parse().expect("n"))))]
+    #![proptest_config(ProptestConfig::with_cases(200))]
 
     #[test]
     fn everything_heals_once_everything_is_back(script in script(), run in 0_u64..1000) {
