@@ -25,6 +25,8 @@ pub struct Piece {
     pub loss: SimSpan,
     /// How that goes on.
     pub slope: Slope,
+    /// So much less may be lost, and no less than that: nothing where it is known who goes on.
+    pub slack: SimSpan,
 }
 
 impl Piece {
@@ -50,15 +52,24 @@ pub struct Stake {
     /// In the order of time; what comes before the first counts as its beginning. Nothing is lost when
     /// there are none.
     pub pieces: Vec<Piece>,
-    /// Who would go on is not known yet, as where every copy that is left is down: no more than this is lost.
+    /// Who would go on is not known yet, as where every copy that is left is down: no more than this is lost,
+    /// and as much less as a piece says.
     pub is_bound: bool,
 }
 
 impl Stake {
     /// The same whenever it strikes.
     pub fn constant(loss: SimSpan) -> Self {
-        let piece = Piece { from: SimTime::ZERO, loss, slope: Slope::Level };
+        let slack = SimSpan::ZERO;
+        let piece = Piece { from: SimTime::ZERO, loss, slope: Slope::Level, slack };
         Self { pieces: vec![piece], is_bound: false }
+    }
+
+    /// What a strike at a moment costs at least.
+    pub fn least_at(&self, at: SimTime) -> SimSpan {
+        let idx = self.pieces.partition_point(|piece| piece.from <= at).saturating_sub(1);
+        let least = |piece: &Piece| piece.at(at).saturating_sub(piece.slack);
+        self.pieces.get(idx).map_or(SimSpan::ZERO, least)
     }
 
     /// What a strike at a moment costs.
@@ -85,8 +96,12 @@ mod tests {
     #[test]
     fn a_loss_follows_its_pieces() {
         let secs = SimSpan::from_secs;
-        let piece =
-            |from, loss, slope| Piece { from: SimTime::from_secs(from), loss: secs(loss), slope };
+        let piece = |from, loss, slope| Piece {
+            from: SimTime::from_secs(from),
+            loss: secs(loss),
+            slope,
+            slack: SimSpan::ZERO,
+        };
         let pieces = vec![
             piece(10, 0, Slope::Rises),
             piece(20, 10, Slope::Level),

@@ -78,6 +78,8 @@ pub(crate) struct Stretch {
     pub(crate) back_max_at: Stamp,
     /// The losses are bounds.
     pub(crate) is_bound: bool,
+    /// So much less may be lost.
+    pub(crate) slack: SimSpan,
     /// A live copy takes over.
     pub(crate) takes_over: bool,
 }
@@ -148,6 +150,7 @@ impl Subject<'_> {
             back_max: last.back,
             back_max_at: until,
             is_bound: false,
+            slack: SimSpan::ZERO,
             takes_over: false,
         };
         // A strike at the very moment of a step comes before it. Between the first and the last step
@@ -255,6 +258,7 @@ impl Stretch {
             back_max_ns: self.back_max.as_nanos(),
             back_max_at: self.back_max_at.time(),
             is_loss_bound: self.is_bound,
+            loss_sure_ns: self.loss_max.saturating_sub(self.slack).as_nanos(),
             lack,
             takes_over: self.takes_over,
         })
@@ -273,11 +277,16 @@ impl Stretch {
             let before = start(idx).filter(|_| idx > 0).map_or(from, |it| it.minus(NANOSECOND));
             let last = start(idx + 1).map_or(until, |it| it.minus(NANOSECOND));
             let (from, until) = (from.max(before), until.min(last));
-            (from < until).then(|| Self::of_piece(from, until, stake, takes_over))
+            (from < until).then(|| Self::of_piece(from, until, stake, (idx, takes_over)))
         })
     }
 
-    fn of_piece(from: Stamp, until: Stamp, stake: &Stake, takes_over: bool) -> Self {
+    fn of_piece(
+        from: Stamp,
+        until: Stamp,
+        stake: &Stake,
+        (idx, takes_over): (usize, bool),
+    ) -> Self {
         let first_at = from.plus(NANOSECOND);
         let cost = |at: Stamp| Cost { loss: stake.at(at.time()), back: SimSpan::ZERO };
         let (first, last) = (cost(first_at), cost(until));
@@ -292,6 +301,7 @@ impl Stretch {
             back_max: SimSpan::ZERO,
             back_max_at: first_at,
             is_bound: stake.is_bound,
+            slack: stake.pieces.get(idx).map_or(SimSpan::ZERO, |piece| piece.slack),
             takes_over,
         }
     }

@@ -114,6 +114,23 @@ impl Cluster {
         self.refresh(port);
     }
 
+    /// At the end of a run in which the volume of a primary is gone and nobody took its place: one that it had
+    /// replaced and that still is a primary goes on where it was, unless a standby has more. The key of a member
+    /// that is gone runs out, and a primary takes a free key without a race (`process_healthy_cluster` and
+    /// `process_unhealthy_cluster` of `ha.py`); so what it wrote is not what is lost.
+    pub(crate) fn go_on_with_old_side(&mut self, port: &mut impl Port) {
+        if !self.at(self.current).is_empty {
+            return;
+        }
+        let now = port.now();
+        let has = |ordinal: &u8| self.at(*ordinal).mark(now);
+        let left = self.ordinals().filter(|&ordinal| !self.at(ordinal).is_empty);
+        if let Some(best) = left.max_by_key(has).filter(|&best| self.at(best).is_open) {
+            self.reclaim(port, best);
+            self.settle_losses(port);
+        }
+    }
+
     /// At the end of a run in which the volume of a primary is gone and nobody took its place: tells what
     /// whoever has most of those that are left lacks.
     pub(crate) fn tell_orphaned(&mut self, port: &mut impl Port) {

@@ -359,6 +359,7 @@ impl Cluster {
         } else {
             self.tend_fences(port);
             self.tend_clones(port);
+            self.tend_waiting(port);
             self.start_waiting(port);
             self.break_links(port);
             self.review_failover(port);
@@ -522,7 +523,8 @@ impl Cluster {
         } else if self.is_superseded(ordinal) {
             self.rewind(port, ordinal);
         } else {
-            self.at_mut(ordinal).process = Process::Running;
+            let instance = self.at_mut(ordinal);
+            (instance.process, instance.up_since) = (Process::Running, Some(port.now()));
             if let Some(pod) = self.at(ordinal).pod {
                 let database = self.setup.id;
                 port.notice(PgNotice::InstanceRunning { database, ordinal, pod });

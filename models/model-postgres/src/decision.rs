@@ -15,16 +15,17 @@ pub struct Candidate {
     pub received: u64,
 }
 
-/// The instance to promote: of those that report and are ready the one that received most, of
-/// equals the first by name.
+/// The instance to promote: of those that report the one that received most, of equals the first by
+/// name; nobody while that one is not ready, whoever else is.
 ///
 /// Source: `PostgresqlStatusList.Less` of `pkg/postgres/status.go`. There an instance that does not
-/// report sorts last, and is never chosen because it has no status.
+/// report sorts last, and is never chosen because it has no status. For the first of the list the operator
+/// waits ("Waiting for the Kubelet to refresh the readiness probe" in
+/// `internal/controller/cluster_controller.go`).
 pub fn failover_candidate(candidates: &[Candidate]) -> Option<u8> {
-    let promotable = candidates.iter().filter(|one| one.is_reporting && one.is_ready);
-    promotable
-        .max_by_key(|one| (one.received, std::cmp::Reverse(one.ordinal)))
-        .map(|one| one.ordinal)
+    let reporting = candidates.iter().filter(|one| one.is_reporting);
+    let first = reporting.max_by_key(|one| (one.received, std::cmp::Reverse(one.ordinal)));
+    first.filter(|one| one.is_ready).map(|one| one.ordinal)
 }
 
 /// What the operator knows of synchronous replication when the primary failed.
@@ -74,14 +75,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_most_advanced_ready_standby_is_promoted() {
+    fn the_most_advanced_standby_is_promoted_once_it_is_ready() {
         // Reporting, ready, received, of each instance; whom the operator takes.
         type Instances<'a> = &'a [(bool, bool, u64)];
         let cases: &[(Instances<'_>, Option<u8>)] = &[
             (&[], None),
             (&[(true, true, 5), (true, true, 7), (true, true, 6)], Some(1)),
             (&[(true, true, 7), (true, true, 7)], Some(0)),
-            (&[(true, false, 9), (true, true, 7)], Some(1)),
+            (&[(true, false, 9), (true, true, 7)], None),
+            (&[(true, true, 9), (true, false, 7)], Some(0)),
+            (&[(true, false, 7), (true, true, 7)], None),
             (&[(false, true, 9), (true, true, 1)], Some(1)),
             (&[(false, true, 9), (true, false, 9)], None),
         ];

@@ -8,16 +8,18 @@ use crate::clone::Cloning;
 use crate::names::Names;
 use crate::position::{Mark, Writer};
 use crate::update::Lack;
+use crate::waiting::Waiting;
 
 /// WAL that a standby can receive and write per second. **Assumption.**
 pub const WAL_SHIPPING_BYTES_PER_SECOND: u64 = 100_000_000;
 /// Log that a standby can fetch from the archive per second. **Assumption.**
 pub const ARCHIVE_FETCH_BYTES_PER_SECOND: u64 = 80_000_000;
-/// From a new primary, or the start of a standby, to its streaming again, apart from what it has
-/// to catch up. **Assumption**, from the 1 to 10 s that commits wait after a failover.
+/// From a new primary to the streaming of a standby again, apart from what it has to catch up.
+/// **Assumption**, from the 1 to 10 s that commits wait after a failover.
 pub const REATTACH: Range = Range::millis(1_000, 10_000);
 /// A standby that just started asks its primary at once; others wait for the rest of
-/// `wal_retrieve_retry_interval`, 5 s. **Assumption**, up to the length of a handshake on a loaded
+/// `wal_retrieve_retry_interval`, 5 s (`WaitForWALToBecomeAvailable` of PostgreSQL's `xlogrecovery.c`, which
+/// sleeps only after a source failed). **Assumption**, up to the length of a handshake on a loaded
 /// machine.
 pub(crate) const FIRST_ATTACH: Range = Range::millis(100, 2_000);
 /// `pg_rewind` of an old primary. **Assumption.**
@@ -92,6 +94,8 @@ pub(crate) struct Instance {
     pub(crate) paused_since: Option<SimTime>,
     /// It stood still, and its manager reads nothing until then.
     pub(crate) deaf_until: SimTime,
+    /// Its manager waits for the API server.
+    pub(crate) waiting: Option<Waiting>,
     /// It was told to end, and waits for the sessions that it has: nobody else gets one.
     pub(crate) is_closing: bool,
     /// Share of the clients that are connected to it wherever the Service leads, in parts per million: they
@@ -123,7 +127,7 @@ pub(crate) struct Instance {
     pub(crate) behind_since: Option<SimTime>,
     /// The primary goes on from here: what this one has beyond is not part of the database any more.
     pub(crate) fork: Option<Mark>,
-    /// When Patroni last had it running.
+    /// When PostgreSQL last came up.
     pub(crate) up_since: Option<SimTime>,
     /// It is to be kept off.
     pub(crate) is_fenced: bool,
@@ -168,6 +172,7 @@ impl Default for Instance {
             silent_since: SimTime::ZERO,
             paused_since: None,
             deaf_until: SimTime::ZERO,
+            waiting: None,
             is_closing: false,
             old_sessions_ppm: 0,
             is_empty: false,

@@ -52,7 +52,8 @@
 //!   that wait for a standby are at most one a session.
 //! - A rate of commits that changes with the load.
 //! - Return of an old primary by crash recovery, or as a standby by `pg_rewind` and catching up.
-//! - An operator or API that is away: nothing is decided, and it is said why.
+//! - An operator or API that is away: nothing is decided, and it is said why. An instance that starts meanwhile
+//!   tries again after growing pauses, so that an operator may be back before the primary that it replaces.
 //! - Clusters that Patroni manages: its loop, lease, race, synchronous modes, restarts, switchover.
 //! - The volume of the log, which fills when the archive fails or a standby is away: PostgreSQL stops. The
 //!   operator of CloudNativePG does not fail over, and somebody has to make it larger; a leader of Patroni
@@ -138,6 +139,7 @@ mod tally;
 mod unknown;
 mod update;
 mod volume;
+mod waiting;
 mod wal;
 
 pub use clone::CLONE_BYTES_PER_SECOND;

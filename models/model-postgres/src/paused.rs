@@ -40,6 +40,7 @@ use crate::instance::Link;
 use crate::patroni::Freeze;
 use crate::rare;
 use crate::replication::{WAL_SENDER_TIMEOUT, WAL_TIMEOUT};
+use crate::serving::share_of;
 
 /// Share of the clients that wait for whoever stands still, in parts per million. Assumed: libpq and the JDBC
 /// driver have no time-out of their own, and half of the applications set one.
@@ -150,14 +151,16 @@ impl Cluster {
         let has_clients = self.has_clients
             && self.at(ordinal).is_open
             && self.backend.is_some_and(|backend| Some(backend) == pod.map(|pod| (ordinal, pod)));
+        // Whoever is with another one, which ends or stands still too, does not wait for this one.
+        let connected_ppm =
+            has_clients.then(|| self.clients_ppm(port, Some(ordinal))[usize::from(ordinal)]);
         self.hold(port, ordinal);
         let instance = self.at_mut(ordinal);
         instance.paused_since = Some(now);
-        if has_clients {
-            instance.old_sessions_ppm = PATIENT_PPM;
-        } else {
-            instance.old_sessions_ppm = instance.old_sessions_ppm.min(PATIENT_PPM);
-        }
+        instance.old_sessions_ppm = match connected_ppm {
+            Some(share_ppm) => share_of(share_ppm, PATIENT_PPM),
+            None => instance.old_sessions_ppm.min(PATIENT_PPM),
+        };
         if self.patroni.is_none() && ordinal == self.current {
             self.receivers_down_at = self.receivers_down_at.max(now + WAL_TIMEOUT);
         }

@@ -10,6 +10,7 @@ sim_kernel::declare_probes! {
     PROMOTION_BROKEN = "a candidate died while it was promoted",
     LEASE_ABANDONED = "a candidate waited for a lease that nobody released",
     ISOLATED_SHUT_DOWN_SMARTLY = "an isolated primary was told to end, and its sessions went on",
+    MANAGER_WAITED = "the manager of an instance waited for its next try when the API was back",
     PRIMARY_STOPPED_ITSELF = "an isolated primary stopped itself",
     TWO_PRIMARIES = "two primaries took writes at once",
     COMMITS_LOST = "acknowledged commits were lost",

@@ -558,6 +558,7 @@ impl Cluster {
     /// At the end of a run: tells what is lost so far with old primaries that still take writes.
     pub(crate) fn finish(&mut self, port: &mut impl Port) {
         self.tell_tally(port);
+        self.go_on_with_old_side(port);
         for side in std::mem::take(&mut self.old_sides) {
             self.freeze(port, side.ordinal, false, |_| false);
             // Whoever waits there waits in vain.

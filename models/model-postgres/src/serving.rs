@@ -146,7 +146,7 @@ impl Cluster {
 
     /// By instance: the share of the clients that are with it. Who is asked has those that nobody else keeps;
     /// those of an isolated zone are kept while something there takes what they write.
-    fn clients_ppm(&self, port: &impl Port, asked: Option<u8>) -> Vec<u32> {
+    pub(crate) fn clients_ppm(&self, port: &impl Port, asked: Option<u8>) -> Vec<u32> {
         if self.has_direct_clients {
             return vec![FULL_RATE_PPM; self.instances.len()];
         }
@@ -292,7 +292,8 @@ impl Cluster {
     }
 }
 
-fn share_of(rate_ppm: u32, share_ppm: u32) -> u32 {
+/// A share of a rate, or of a share.
+pub(crate) fn share_of(rate_ppm: u32, share_ppm: u32) -> u32 {
     let share = u64::from(rate_ppm) * u64::from(share_ppm) / u64::from(FULL_RATE_PPM);
     u32::try_from(share).expect("a share is less than the whole")
 }

@@ -13,7 +13,9 @@
 //! # Not modelled
 //! Who goes on while nobody can yet: standbys that are down, a quorum that refuses, a failover under way that
 //! another zone is taken from. There the stake is a bound ([`Stake::is_bound`]): of standbys that run the best one goes
-//! on, and where none does the one that lacks most, because whoever returns first is promoted.
+//! on, and where none does the one that lacks most, because whoever returns first is promoted. No less is lost than
+//! what the best of those that are left lacks ([`Piece::slack`]). While the operator has not asked its quorum yet
+//! and the primary is left, nothing is at stake: whom the quorum lets be promoted has everything.
 //! Simplified: a volume that is deleted by itself or outlives its zone is not known here; a loss between two
 //! whole commits counts as its time, although nothing is gone; while more is written than can be
 //! shipped, pieces are straight within a lag of where the stream began to move.
@@ -22,12 +24,14 @@
 //! None of its own.
 //!
 //! # Invariants
-//! A stake that is no bound is what is lost with the zone at that moment.
+//! A stake that is no bound is what is lost with the zone at that moment; of a bound no less is lost than its slack
+//! leaves.
 //!
 //! # Checked against
 //! `platform/tests/it/stakes.rs`: random platforms whose zones and nodes are really lost, at every end of a
 //! piece.
 
+use model_api::blueprint::Synchronous;
 use model_api::parameters::Range;
 use model_api::stake::{Piece, Slope, Stake, Stakes};
 use model_api::{DatabaseId, NodeId, Observation, Parameters, ZoneId};
@@ -37,7 +41,7 @@ use sim_kernel::{
 
 use crate::cluster::{Cluster, OldSide, Port, Stage, Target};
 use crate::databases::{Databases, PgNotice, StopKind};
-use crate::decision::may_promote;
+use crate::decision::{QuorumView, may_promote};
 use crate::event::PgEvent;
 use crate::instance::{Instance, Link, WAL_SHIPPING_BYTES_PER_SECOND};
 use crate::io;
@@ -240,9 +244,18 @@ impl Port for Trial<'_> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Loss {
     span: SimSpan,
+    /// Nobody goes on yet, or it is not known who does.
     is_bound: bool,
+    /// So much is lost whoever goes on.
+    least: SimSpan,
     /// Whoever goes on follows the primary, as long as nothing changes.
     follows: bool,
+}
+
+impl Loss {
+    fn slack(&self) -> SimSpan {
+        self.span.saturating_sub(self.least)
+    }
 }
 
 /// Who goes on after a strike.
@@ -281,8 +294,23 @@ impl Cluster {
             // A failover may be under way, and those that are struck could have been promoted.
             struck.push(self.current);
         }
+        if !is_led
+            && !hits_primary
+            && !hits_side
+            && self.is_kept_by_quorum()
+            && left.contains(&self.current)
+        {
+            // Whoever the quorum lets be promoted has everything, and so has the primary if nobody is.
+            return Some(Stake::default());
+        }
         let mut stake = self.course(around, &struck);
-        stake.is_bound |= !is_led && !hits_primary;
+        if !is_led && !hits_primary {
+            // The primary may come back before anybody is promoted.
+            stake.is_bound = true;
+            for piece in &mut stake.pieces {
+                piece.slack = SimSpan::MAX;
+            }
+        }
         Some(stake)
     }
 
@@ -305,6 +333,16 @@ impl Cluster {
         primary.is_open && is_kept && !around.is_isolated[primary.zone.index()]
     }
 
+    /// Whether nobody is promoted who may lack what was acknowledged: the operator has not begun a failover, and
+    /// will ask whether enough of those that may have confirmed are there.
+    fn is_kept_by_quorum(&self) -> bool {
+        let asks = |wish: Synchronous| wish.failover_quorum && wish.is_required;
+        self.patroni.is_none()
+            && self.setup.synchronous.is_some_and(asks)
+            && self.target == Target::Current
+            && self.confirming_number(self.current) > 0
+    }
+
     /// The loss as a function of the moment of the strike.
     fn course(&self, around: &Around<'_>, struck: &[u8]) -> Stake {
         let first_at = around.now.saturating_add(NANOSECOND);
@@ -322,7 +360,9 @@ impl Cluster {
         }
         let Course { mut pieces, is_bound, .. } = course;
         pieces.dedup_by(|next, before| {
-            next.slope == Slope::Level && before.slope == Slope::Level && next.loss == before.loss
+            next.slope == Slope::Level
+                && before.slope == Slope::Level
+                && (next.loss, next.slack) == (before.loss, before.slack)
         });
         if let [only] = &mut pieces[..]
             && only.slope == Slope::Level
@@ -377,11 +417,9 @@ impl Cluster {
         }
         let sides = self.old_sides.iter().filter(|side| struck.contains(&side.ordinal));
         let of_sides = sides.map(|side| side.lost(branch.at(side.ordinal).acknowledged)).max();
-        let mut loss = Loss {
-            span: of_sides.unwrap_or_default(),
-            is_bound: false,
-            follows: of_sides.is_none(),
-        };
+        let span = of_sides.unwrap_or_default();
+        let follows = of_sides.is_none();
+        let mut loss = Loss { span, is_bound: false, least: span, follows };
         if struck.contains(&self.current) {
             let left: Vec<u8> = self
                 .ordinals()
@@ -391,13 +429,20 @@ impl Cluster {
                 .collect();
             let heir = branch.heir(&mut trial, &left);
             let (Heir::Sure(heir_ordinal) | Heir::Likely(heir_ordinal)) = heir;
-            let side = OldSide {
-                ordinal: self.current,
-                survivor: branch.kept(heir_ordinal),
-                lost_from: branch.at(heir_ordinal).behind_since,
+            let lost_with = |heir: u8| {
+                let (survivor, lost_from) = (branch.kept(heir), branch.at(heir).behind_since);
+                let side = OldSide { ordinal: self.current, survivor, lost_from };
+                side.lost(branch.at(self.current).acknowledged)
             };
-            loss.span = loss.span.max(side.lost(branch.at(self.current).acknowledged));
+            loss.span = span.max(lost_with(heir_ordinal));
             loss.is_bound = matches!(heir, Heir::Likely(_));
+            loss.least = match heir {
+                Heir::Sure(_) => loss.span,
+                Heir::Likely(_) => {
+                    let least = left.iter().map(|it| lost_with(*it)).min();
+                    span.max(least.unwrap_or_default()).min(loss.span)
+                }
+            };
             loss.follows &= self.at(heir_ordinal).streams_from(self.current);
         }
         loss
@@ -421,12 +466,33 @@ impl Cluster {
             let has = self.kept(heir).position_ns;
             let mut others = left.iter().filter(|it| self.may_race(**it));
             let is_best = others.all(|other| self.kept(*other).position_ns <= has);
-            return if may_be_promoted && is_best { Heir::Sure(heir) } else { Heir::Likely(heir) };
+            if may_be_promoted && is_best {
+                return Heir::Sure(heir);
+            }
+            if !self.is_refused_for_now(left) {
+                return Heir::Likely(heir);
+            }
+        }
+        if self.is_refused_for_now(left) {
+            let most = left.iter().max_by_key(|it| self.kept(**it));
+            return Heir::Sure(*most.expect("somebody is left"));
         }
         let runs = |it: &&u8| self.at(**it).is_running() && !port.is_isolated(self.at(**it).zone);
         let best = left.iter().filter(runs).max_by_key(|it| self.kept(**it));
         let worst = || left.iter().min_by_key(|it| self.kept(**it));
         Heir::Likely(*best.or_else(worst).expect("somebody is left"))
+    }
+
+    /// Whether the quorum refuses, and will not once all of those that are left are there: who is promoted then has
+    /// all that was acknowledged.
+    fn is_refused_for_now(&self, left: &[u8]) -> bool {
+        let standbys = left.iter().filter(|it| **it != self.current).count();
+        let view = QuorumView {
+            promotable_count: u32::try_from(standbys).expect("at most 255 instances"),
+            confirming_count: self.at(self.current).applied_number,
+            listed_count: u32::try_from(self.instances.len() - 1).expect("at most 255 instances"),
+        };
+        self.is_kept_by_quorum() && may_promote(view)
     }
 
     /// Whom the operator promotes, and whether it does.
@@ -501,7 +567,8 @@ impl Course<'_> {
         let moves = open.all(|it| self.cluster.at(*it).writer.moves_for_ever());
         let first = self.loss(from);
         if is_quiet || moves && first.follows && self.cluster.is_shipped() {
-            self.pieces.push(Piece { from, loss: first.span, slope: Slope::Level });
+            let slack = first.slack();
+            self.pieces.push(Piece { from, loss: first.span, slope: Slope::Level, slack });
         } else {
             self.go(from, from.saturating_add(SEEN_TO_GO_ON));
         }
@@ -509,19 +576,18 @@ impl Course<'_> {
 
     /// Through both moments, between which it bends at zero at most.
     fn go(&mut self, from: SimTime, until: SimTime) {
-        let (first, last) = (self.loss(from).span, self.loss(until).span);
-        if first.is_zero() && !last.is_zero() {
+        let (first, last) = (self.loss(from), self.loss(until));
+        if first.span.is_zero() && !last.span.is_zero() {
             let kink = self.last_where(from, until, SimSpan::is_zero);
-            self.pieces.push(Piece { from, loss: SimSpan::ZERO, slope: Slope::Level });
+            self.pieces.push(nothing(from));
             let from = kink.saturating_add(NANOSECOND);
-            let first = self.loss(from).span;
+            let first = self.loss(from);
             self.pieces.push(line(from, first, until, last));
-        } else if last.is_zero() && !first.is_zero() {
+        } else if last.span.is_zero() && !first.span.is_zero() {
             let kink = self.last_where(from, until, |loss| !loss.is_zero());
-            let least = self.loss(kink).span;
+            let least = self.loss(kink);
             self.pieces.push(line(from, first, kink, least));
-            let from = kink.saturating_add(NANOSECOND);
-            self.pieces.push(Piece { from, loss: SimSpan::ZERO, slope: Slope::Level });
+            self.pieces.push(nothing(kink.saturating_add(NANOSECOND)));
         } else {
             self.pieces.push(line(from, first, until, last));
         }
@@ -544,16 +610,23 @@ impl Course<'_> {
     }
 }
 
-fn line(from: SimTime, first: SimSpan, until: SimTime, last: SimSpan) -> Piece {
-    let (elapsed, risen) = (until.saturating_since(from), last.saturating_sub(first));
-    let slope = if last == first {
+fn nothing(from: SimTime) -> Piece {
+    Piece { from, loss: SimSpan::ZERO, slope: Slope::Level, slack: SimSpan::ZERO }
+}
+
+fn line(from: SimTime, first: Loss, until: SimTime, last: Loss) -> Piece {
+    // Both go straight, and so does what is between them.
+    let slack = first.slack().max(last.slack());
+    let (loss, last) = (first.span, last.span);
+    let (elapsed, risen) = (until.saturating_since(from), last.saturating_sub(loss));
+    let slope = if last == loss {
         Slope::Level
-    } else if last < first {
-        Slope::FallsBy(first.saturating_sub(last).as_nanos(), elapsed.as_nanos())
+    } else if last < loss {
+        Slope::FallsBy(loss.saturating_sub(last).as_nanos(), elapsed.as_nanos())
     } else if risen == elapsed {
         Slope::Rises
     } else {
         Slope::RisesBy(risen.as_nanos(), elapsed.as_nanos())
     };
-    Piece { from, loss: first, slope }
+    Piece { from, loss, slope, slack }
 }

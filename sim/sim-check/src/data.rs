@@ -6,6 +6,8 @@ use model_api::observation::{BackupFact, RecoveryParts};
 use model_api::{Blueprint, DataSetId};
 use sim_kernel::{SimSpan, SimTime};
 
+use crate::explain::data::words;
+
 /// Had it struck at the worst moment of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Exposure {
@@ -22,6 +24,8 @@ pub struct Exposure {
     pub back_slack: SimSpan,
     /// The most that would have been lost is a bound: who would have gone on was not known yet.
     pub is_loss_bound: bool,
+    /// So much would have been lost at some moment for sure.
+    pub loss_sure: SimSpan,
     /// Some disaster of the class leaves a live copy that takes over, and how soon is not foretold.
     pub takes_over: bool,
 }
@@ -82,6 +86,7 @@ pub(crate) fn fold(data: &mut [DataMeasures], fact: &BackupFact) {
                 back_max_at: stretch.back_max_at,
                 back_slack: SimSpan::ZERO,
                 is_loss_bound: stretch.is_loss_bound,
+                loss_sure: span(stretch.loss_sure_ns),
                 takes_over: stretch.takes_over,
             };
             let slot = &mut data[stretch.data_set.index()].exposures[stretch.class as usize];
@@ -93,6 +98,7 @@ pub(crate) fn fold(data: &mut [DataMeasures], fact: &BackupFact) {
             } else if seen.loss_max == worst.loss_max {
                 worst.is_loss_bound &= seen.is_loss_bound;
             }
+            worst.loss_sure = worst.loss_sure.max(seen.loss_sure);
             worst.takes_over |= seen.takes_over;
             if seen.back_max > worst.back_max {
                 (worst.back_max, worst.back_max_at) = (seen.back_max, seen.back_max_at);
@@ -140,7 +146,13 @@ pub(crate) fn judge(
     match promise {
         DataPromise::Loss { class, limit } => match seen.exposure(*class) {
             Some(it) => {
-                Judged::By(limit.comparison.holds(&it.loss_max, &limit.value), nanos(it.loss_max))
+                let holds = limit.comparison.holds(&it.loss_max, &limit.value);
+                // A bound decides only where the least that is lost says the same.
+                if limit.comparison.holds(&it.loss_sure, &limit.value) == holds {
+                    Judged::By(holds, nanos(it.loss_max))
+                } else {
+                    Judged::Open(who_goes_on(it.loss_sure, it.loss_max))
+                }
             }
             None => Judged::Nothing(NEVER_THERE),
         },
@@ -187,6 +199,16 @@ pub(crate) fn judge(
             Judged::By(strays.is_empty(), i64::from(strays.is_empty()))
         }
     }
+}
+
+/// Why it is not known how much is lost.
+fn who_goes_on(least: SimSpan, most: SimSpan) -> String {
+    format!(
+        "between {} and {} would have been lost: who would have gone on was not known at the worst moment, \
+         because no copy that was left could be promoted yet; strike it with a fault to see what one run does",
+        words(least),
+        words(most)
+    )
 }
 
 /// Why it is not known how soon data is back from a disaster that leaves a live copy of it.

@@ -19,7 +19,7 @@ use path::Told;
 
 mod action;
 mod canary;
-mod data;
+pub(crate) mod data;
 mod figure;
 mod frozen;
 mod gateway;

@@ -154,6 +154,8 @@ pub struct ExposureStretch {
     pub back_max_at: SimTime,
     /// The loss is no more than that, and may be less: who goes on is not known yet.
     pub is_loss_bound: bool,
+    /// So much would be lost at least, at the moment of the greatest loss.
+    pub loss_sure_ns: u64,
     /// Why everything would be lost at the moment of the greatest loss, where that is so.
     pub lack: Option<Lack>,
     /// A live copy takes over. How soon is not worked out, and no part of the time to be back.

@@ -50,6 +50,13 @@ impl Backups {
         live.is_none_or(|(_, is_bound)| !is_bound)
     }
 
+    /// What a strike costs at least; nothing where no live copy is left.
+    pub fn least_cost(&self, data_set: DataSetId, disaster: Disaster, now: SimTime) -> SimSpan {
+        let live = self.live(data_set.index(), disaster);
+        let least = live.map(|live| live.stakes.iter().map(|it| it.least_at(now)).max());
+        least.flatten().unwrap_or_default()
+    }
+
     /// Whether a live copy is left when a zone is destroyed.
     pub fn leaves_live_copy(&self, data_set: DataSetId, zone: ZoneId) -> bool {
         let idx = data_set.index();

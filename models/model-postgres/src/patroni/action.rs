@@ -203,7 +203,7 @@ impl Cluster {
     }
 
     /// An old primary that got the key back goes on where it was: what its successor wrote is lost.
-    pub(super) fn reclaim(&mut self, port: &mut impl Port, ordinal: u8) {
+    pub(crate) fn reclaim(&mut self, port: &mut impl Port, ordinal: u8) {
         if self.current == ordinal {
             return;
         }

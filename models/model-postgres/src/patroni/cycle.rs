@@ -265,11 +265,12 @@ impl Cluster {
         self.stay_for(port, ordinal, Stage::Retrying, span);
     }
 
-    /// The store answers again.
+    /// The store answers again. A member that stands still learns of it when it goes on.
     pub(crate) fn store_returned(&mut self, port: &mut impl Port) {
         for ordinal in self.ordinals() {
             let member = *self.patroni().at(ordinal);
-            if member.stage == Stage::Retrying && self.has_store(port, ordinal) {
+            let asks = member.stage == Stage::Retrying && !member.is_frozen;
+            if asks && self.has_store(port, ordinal) {
                 port.cancel(member.step);
                 let member = self.patroni_mut().at_mut(ordinal);
                 member.stage = Stage::Idle;

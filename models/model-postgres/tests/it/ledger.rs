@@ -29,6 +29,8 @@ pub(crate) struct Ledger {
     waiting_ns: Vec<u64>,
     /// By instance: it stands still, and its clients wait for it.
     has_old_sessions: Vec<bool>,
+    /// By instance: how many do.
+    patient_ppm: Vec<u64>,
     /// By instance: it was told to end while its zone was cut off, and whoever is beside it stays.
     ends_beside: Vec<bool>,
     /// By instance: it was told to end, and the Service leads away from its sessions, which go on.
@@ -51,6 +53,7 @@ impl Ledger {
             rates: vec![(0, false); instances],
             waiting_ns: vec![0; instances],
             has_old_sessions: vec![false; instances],
+            patient_ppm: vec![0; instances],
             ends_beside: vec![false; instances],
             stays: vec![false; instances],
             was_asked: None,
@@ -103,6 +106,11 @@ impl Ledger {
             let is_silent = databases.access_of(DATABASE, ordinal) == Access::Silent;
             let is_asked = databases.has_clients(DATABASE) && self.backend == ordinal;
             let is_old = self.has_old_sessions[idx];
+            if is_silent && !is_old {
+                // Of those that were with it when it began to stand still.
+                let with_it = if is_asked { self.rates[idx].0 } else { FULL_PPM };
+                self.patient_ppm[idx] = with_it * u64::from(PATIENT_PPM) / FULL_PPM;
+            }
             self.has_old_sessions[idx] = if is_silent {
                 is_old || self.rates[idx].0 > 0 && is_asked || self.stays[idx]
             } else {
@@ -116,7 +124,7 @@ impl Ledger {
             let of_zone = if self.are_cut[zone.index()] { FULL_PPM / 3 } else { FULL_PPM };
             // Whoever the Service leads to has the clients that nobody else has.
             let keeps = match (is_open || is_silent, self.has_old_sessions[idx]) {
-                (true, true) => u64::from(PATIENT_PPM).min(of_zone),
+                (true, true) => self.patient_ppm[idx].min(of_zone),
                 (true, false) if self.stays[idx] => of_zone,
                 (true, false) if self.ends_beside[idx] => FULL_PPM / 3,
                 (true, false) if is_open && !is_asked && of_zone < FULL_PPM => of_zone,

@@ -561,3 +561,36 @@ fn what_an_instance_sent_and_was_never_told_is_not_lost_with_its_successor() {
     let found = (result.readable_ns, result.lost_ns(), result.unknown());
     assert!(result.adds_up(script.len() as u64 * 2), "{told:?} {found:?}\n{}", result.text());
 }
+
+/// The API server is back, or gone: what is none of its business. Found by a property: a leader that stood
+/// still while it asked its store took a turn, and gave its primary up.
+#[test]
+fn a_member_that_stands_still_takes_no_turn_whatever_changes_around_it() {
+    let script = [
+        (30_181, Act::Freeze(1, true)),
+        (32_671, Act::Freeze(0, true)),
+        (32_671, Act::Crash(1)),
+        (65_722, Act::Api(false)),
+    ];
+    let result = Case { run: 648, ..patroni(etcd()) }.run(&script, 2_000_000);
+    let told = (result.acknowledged_ns, result.unknown_ns, result.waiting_ns);
+    let found = (result.readable_ns, result.lost_ns(), result.unknown());
+    assert!(result.adds_up(script.len() as u64 * 2), "{told:?} {found:?}\n{}", result.text());
+}
+
+/// Whoever was replaced and still is primary goes on when nobody else has as much: found by a property.
+#[test]
+fn what_a_replaced_primary_wrote_is_not_lost_when_it_is_all_that_is_left() {
+    let script = [
+        (1_000, Act::Freeze(0, true)),
+        (37_846, Act::Freeze(2, true)),
+        (50_090, Act::Starve(1, true)),
+        (63_535, Act::Freeze(0, false)),
+        (63_567, Act::Power(0)),
+        (63_567, Act::Destroy(0)),
+    ];
+    let result = Case { run: 623, ..patroni(etcd()) }.run(&script, 2_000_000);
+    let told = (result.acknowledged_ns, result.unknown_ns, result.waiting_ns);
+    let found = (result.readable_ns, result.lost_ns(), result.unknown());
+    assert!(result.adds_up(script.len() as u64 * 2), "{told:?} {found:?}\n{}", result.text());
+}

@@ -29,13 +29,13 @@ pub(crate) enum Act {
     Crash(u8),
     /// The pod of an instance was deleted, and its sessions had their time; it is not ready at once.
     Delete(u8),
-    /// The container of an instance runs again; ready 10 s later.
+    /// The container of an instance runs again; ready at the first probe, every 10 s, that PostgreSQL answers.
     Start(u8),
     /// The Ready condition, when nothing else changes.
     Ready(u8, bool),
     /// A zone is cut off; its pods are found not ready after `detection`.
     Isolate(u32),
-    /// A zone is reachable again; pods that run are ready at once.
+    /// A zone is reachable again; pods whose PostgreSQL answers are ready at once.
     Rejoin(u32),
     /// The operator works or does not.
     Operator(bool),
@@ -52,7 +52,7 @@ pub(crate) enum Act {
     /// A standby receives nothing, or receives again.
     Hold(u8, bool),
     /// The processes of a running instance stand still, and its pod is found not ready after 30 s; or they
-    /// go on, and it is ready at once.
+    /// go on, and it is ready at its next probe.
     Pause(u8, bool),
     /// They go on, and find that they were told to end.
     ResumeToEnd(u8),
@@ -82,6 +82,8 @@ pub(crate) const SMART_SHUTDOWN: SimSpan = SimSpan::from_secs(180);
 /// From the end of a pod that is made again until the container of the new one runs.
 const REPLACING: SimSpan = SimSpan::from_secs(20);
 
+/// Between two probes of a pod.
+const PROBE_PERIOD: SimSpan = SimSpan::from_secs(10);
 /// From the moment at which processes stand still to Ready=False.
 const PROBES_FAIL: SimSpan = SimSpan::from_secs(30);
 
@@ -170,7 +172,7 @@ impl World {
                 let count = self.counts[usize::from(ordinal)];
                 self.databases.instance_started((DATABASE, ordinal), pod, zone, ctx, &mut notices);
                 let event = WorldEvent::BecameReady { ordinal, count };
-                ctx.schedule_in(SimSpan::from_secs(10), Priority::NORMAL, event);
+                ctx.schedule_in(PROBE_PERIOD, Priority::NORMAL, event);
             }
             Act::Ready(ordinal, is_ready) => self.set_ready(ordinal, is_ready, ctx),
             Act::Isolate(zone) => {
@@ -188,8 +190,16 @@ impl World {
                 self.databases.set_zone_isolated(ZoneId(zone), false, ctx, &mut notices);
                 for ordinal in self.of_zone(zone) {
                     self.counts[usize::from(ordinal)] += 1;
-                    if self.is_running[usize::from(ordinal)] {
+                    let count = self.counts[usize::from(ordinal)];
+                    let access = self.databases.access_of(DATABASE, ordinal);
+                    if !self.is_running[usize::from(ordinal)] {
+                        // Nobody asks its pod.
+                    } else if matches!(access, Access::ReadOnly | Access::ReadWrite) {
                         self.set_ready(ordinal, true, ctx);
+                    } else {
+                        self.set_ready(ordinal, false, ctx);
+                        let event = WorldEvent::BecameReady { ordinal, count };
+                        ctx.schedule_in(PROBE_PERIOD, Priority::NORMAL, event);
                     }
                 }
             }
@@ -217,7 +227,10 @@ impl World {
                 let instance = (DATABASE, ordinal);
                 if !is {
                     self.databases.resume(instance, false, ctx, &mut notices);
-                    self.set_ready(ordinal, is_running, ctx);
+                    if is_running {
+                        let event = WorldEvent::BecameReady { ordinal, count };
+                        ctx.schedule_in(PROBE_PERIOD, Priority::NORMAL, event);
+                    }
                 } else if self.databases.pause(instance, ctx, &mut notices) {
                     let event = WorldEvent::Noticed { ordinal, count };
                     ctx.schedule_in(PROBES_FAIL, Priority::NORMAL, event);
@@ -313,8 +326,14 @@ impl Model for World {
                 }
             }
             WorldEvent::BecameReady { ordinal, count } => {
-                if self.counts[usize::from(ordinal)] == count {
+                let access = self.databases.access_of(DATABASE, ordinal);
+                let answers = matches!(access, Access::ReadOnly | Access::ReadWrite);
+                if self.counts[usize::from(ordinal)] != count {
+                    // Something else happened to it.
+                } else if answers {
                     self.set_ready(ordinal, true, ctx);
+                } else {
+                    ctx.schedule_in(PROBE_PERIOD, Priority::NORMAL, event);
                 }
             }
             WorldEvent::Ended(ordinal) => {

@@ -317,7 +317,12 @@ fn strike_all(
         // Whoever is cut off goes on to acknowledge until it is replaced.
         let later = outcome.promoted_at.unwrap_or(end).saturating_since(when);
         let is_true = match disaster {
-            _ if !is_sure => lost <= cost.loss.saturating_add(later) + LAG,
+            _ if !is_sure => {
+                let is_least = matches!(disaster, Disaster::Node)
+                    || promoted_at.is_none()
+                    || lost + LAG >= backups.least_cost(DataSetId(0), *disaster, when);
+                is_least && lost <= cost.loss.saturating_add(later) + LAG
+            }
             Disaster::Node => lost <= cost.loss,
             _ => is_equal(lost, cost.loss),
         };

@@ -144,7 +144,7 @@ fn lost(span: SimSpan) -> String {
 }
 
 /// A span as precisely as people speak of it: `93ms`, `5.2s`, `9m 17s`, `25h 00m`.
-fn words(span: SimSpan) -> String {
+pub(crate) fn words(span: SimSpan) -> String {
     let secs = span.as_secs();
     match span.as_nanos() {
         0 => "0s".to_owned(),

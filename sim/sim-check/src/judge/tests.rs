@@ -524,6 +524,7 @@ fn a_live_copy_that_takes_over_is_not_back_at_once() {
         back_max_at: SimTime::ZERO,
         back_slack: SimSpan::ZERO,
         is_loss_bound: false,
+        loss_sure: SimSpan::ZERO,
         takes_over,
     };
     use DisasterClass as Class;
@@ -563,6 +564,7 @@ fn strikes_that_were_tried_may_leave_a_promise_open() {
             back_max_at: SimTime::ZERO,
             back_slack: SimSpan::ZERO,
             is_loss_bound: false,
+            loss_sure: SimSpan::ZERO,
             takes_over: true,
         };
         let mut data = crate::DataMeasures::default();
@@ -572,5 +574,40 @@ fn strikes_that_were_tried_may_leave_a_promise_open() {
         let kind = DataSetKind::Database(DatabaseId(0));
         let (found, reason) = back_from(DisasterClass::Zone, kind, seen);
         assert_eq!(found, verdict, "{longest:?} {slack:?}: {reason}");
+    }
+}
+
+/// A bound breaks a promise only where the least that is lost does, and holds it only where the most does.
+#[test]
+fn a_bound_of_a_loss_is_judged_by_both_of_its_ends() {
+    let secs = SimSpan::from_secs;
+    for (least, most, verdict) in [
+        (0, 0, Verdict::Held),
+        (0, 60, Verdict::Held),
+        (0, 61, Verdict::Inconclusive),
+        (60, 61, Verdict::Inconclusive),
+        (61, 61, Verdict::Violated),
+        (61, 90, Verdict::Violated),
+    ] {
+        let seen = crate::Exposure {
+            loss_max: secs(most),
+            loss_max_at: SimTime::ZERO,
+            back_max: SimSpan::ZERO,
+            back_max_at: SimTime::ZERO,
+            back_slack: SimSpan::ZERO,
+            is_loss_bound: least < most,
+            loss_sure: secs(least),
+            takes_over: false,
+        };
+        let limit = Limit { comparison: Comparison::LessOrEqual, value: MINUTE };
+        let promise = DataPromise::Loss { class: DisasterClass::Zone, limit };
+        let promise = Promise::Data { data_set: DataSetId(0), promise };
+        let (mut blueprint, mut measures) = run(&promise, (10, 11));
+        blueprint.protection.data_sets.push(crate::fixture::data_set());
+        let mut data = crate::DataMeasures::default();
+        data.exposures[DisasterClass::Zone as usize] = Some(seen);
+        measures.data = vec![data];
+        let found = judge(&guarantee(promise, None), &[measures], &blueprint);
+        assert_eq!(found.verdict, verdict, "{least} {most}: {}", found.reason);
     }
 }
