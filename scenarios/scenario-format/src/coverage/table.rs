@@ -265,7 +265,7 @@ pub(super) const KINDS: &[KindRows] = &[
         ("spec.preparedDatabases", N, ""),
         ("spec.resources.limits", A, "requests and capacity follow from them"),
         ("spec.resources.requests", M, ""),
-        ("spec.standby", N, ""),
+        ("spec.standby", N, "promises about a cluster that follows another are not judged"),
         ("spec.teamId", N, ""),
         ("spec.tolerations", M, ""),
         ("spec.topologySpreadConstraints", M, ""),
