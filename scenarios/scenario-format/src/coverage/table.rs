@@ -561,7 +561,7 @@ pub(super) const KINDS: &[KindRows] = &[
         ("spec.backup.barmanObjectStore.wal.maxParallel", M, ""),
         ("spec.backup.retentionPolicy", M, "as a recovery window"),
         ("spec.backup.target", N, "a backup costs the database nothing"),
-        ("spec.backup.volumeSnapshot.className", A, "by its driver: beside the volume, or in the region"),
+        ("spec.backup.volumeSnapshot.className", A, "by its driver: beside the volume, or in the region; where classes are in the input, one must fit"),
         ("spec.bootstrap.initdb.walSegmentSize", M, ""),
         ("spec.bootstrap.recovery", N, "clusters are there when a run begins; rto(DATABASE, DISASTER) says what a restore takes"),
         ("spec.enablePDB", A, "the eviction API asks both budgets; preemption does not"),

@@ -770,4 +770,7 @@ codes! {
     W0433 "a resource policy that fails every backup"
         "A Schedule names in resourcePolicy a ConfigMap with one key, which holds policies of version v1. Without it, or with something else in it, Velero fails the validation of every backup. A run makes no backups of that Schedule."
         "Add the ConfigMap to the namespace of the server, and to the input."
+    W0434 "snapshots of a database without a class"
+        "A backup with method volumeSnapshot takes the VolumeSnapshotClass that className names, else the default of the driver of its volumes, of which there must be one. Without it the snapshots never become ready and every backup fails at its deadline. A run makes no such backups."
+        "Name a class of that driver in spec.backup.volumeSnapshot.className, or add its manifest to the input."
 }

@@ -402,6 +402,40 @@ fn snapshots_have_the_class_that_velero_chooses() {
     }
 }
 
+/// CloudNativePG leaves the choice to the snapshot controller: one default of the driver, or what is named.
+#[test]
+fn snapshots_of_databases_need_a_class_of_their_driver() {
+    let default = ", annotations: {snapshot.storage.kubernetes.io/is-default-class: 'true'}";
+    let (plain, own) = (snapshot_class("plain", ""), snapshot_class("own", default));
+    let other = snapshot_class("other", default).replace("ebs.csi.aws.com", "rbd.csi.ceph.com");
+    // The class that is named, those in the input, and where snapshots go; nowhere with a warning.
+    let cases = [
+        ("{}", vec![&own], Some("snapshots of ebs.csi.aws.com")),
+        ("{}", vec![&other, &own], Some("snapshots of ebs.csi.aws.com")),
+        ("{}", vec![&plain], None),
+        ("{}", vec![&other], None),
+        ("{className: plain}", vec![&plain, &own], Some("snapshots of ebs.csi.aws.com")),
+        ("{className: plian}", vec![&plain], None),
+        ("{className: plain}", vec![], Some("snapshots of shop/db")),
+    ];
+    for (named_class, classes, expected) in cases {
+        let classes: String = classes.into_iter().map(String::as_str).collect();
+        let snapshots = format!("  backup:\n    volumeSnapshot: {named_class}\n");
+        let manifests = MANIFESTS
+            .replace("  backup:\n", &snapshots)
+            .replace("cluster: {name: db}}\n", "cluster: {name: db}, method: volumeSnapshot}\n");
+        let manifests = format!("{manifests}{STORAGE_CLASS}{classes}");
+        let lines = said(&load_all(&files_of(&manifests), &[], &[]));
+        let is_said = lines.iter().any(|line| line.contains("W0434"));
+        assert_eq!(is_said, expected.is_none(), "{named_class}: {lines:?}");
+        let protection = protection(&manifests, STATED);
+        let policy = named(&protection, "shop/db-nightly");
+        assert_eq!(policy.is_paused, expected.is_none(), "{named_class} {classes}");
+        let place = &protection.places[policy.to.index()].name;
+        assert!(expected.is_none_or(|it| it == place), "{named_class} {classes}: {place}");
+    }
+}
+
 fn files_of(manifests: &str) -> Memory {
     files(manifests, STATED)
 }
