@@ -101,8 +101,7 @@ impl<'a> Maker<'a> {
     fn velero(&mut self, schedule: &VeleroSchedule) {
         self.check_namespaces(schedule);
         let Some(cron) = &schedule.schedule else { return };
-        let servers = &self.manifests.backups.servers;
-        let server = servers.get(&schedule.namespace).copied().unwrap_or_default();
+        let server = self.flags(schedule);
         let bucket = self.bucket(schedule);
         let (policies, is_illegal) = match self.volume_policies(schedule) {
             Ok(policies) => (policies, false),
@@ -135,7 +134,7 @@ impl<'a> Maker<'a> {
                 lacks.entry(lack).or_default().push(name);
                 common.paused = Some(true);
             }
-            self.volumes(schedule, server, &bucket, workload, object, way, &common);
+            self.volumes(schedule, &bucket, workload, object, way, &common);
         }
         self.warn_of_lacks(schedule, lacks);
         let is_everywhere = schedule.excluded_namespaces.is_empty()
@@ -152,11 +151,16 @@ impl<'a> Maker<'a> {
         }
     }
 
+    /// The flags of the server of a schedule, or their defaults.
+    fn flags(&self, schedule: &VeleroSchedule) -> VeleroServer {
+        let servers = &self.manifests.backups.servers;
+        servers.get(&schedule.namespace).copied().unwrap_or_default()
+    }
+
     /// The volumes of one workload.
     fn volumes(
         &mut self,
         schedule: &VeleroSchedule,
-        server: VeleroServer,
         bucket: &Spanned<String>,
         workload: &Workload,
         object: &Object,
@@ -166,6 +170,7 @@ impl<'a> Maker<'a> {
         let at = schedule.name.span;
         let set = self.data_set(workload, object);
         let span = |value| Some(Spanned { value, span: at });
+        let server = self.flags(schedule);
         let is_moved = way != Way::Snapshots;
         let to = if is_moved {
             self.place(bucket)
