@@ -211,6 +211,8 @@ pub struct Database {
     pub is_hibernated: bool,
     /// `cnpg.io/reconciliationLoop: disabled`: its operator does nothing about it.
     pub is_left_alone: bool,
+    /// A field that decides who may write to it and that is not modelled: promises about it are not judged.
+    pub not_modelled: Option<String>,
     /// Who decides which instance is primary.
     pub manager: DatabaseManager,
     /// WAL written per second at the configured load, in bytes.

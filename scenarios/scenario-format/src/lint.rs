@@ -37,6 +37,8 @@ pub(crate) mod storage;
 mod storms;
 mod webhooks;
 
+pub(crate) use placement::may_stand;
+
 /// Runs all rules.
 pub(crate) fn run(manifests: &Manifests, resolved: &Resolved, diagnostics: &mut Vec<Diagnostic>) {
     let (blueprint, faults) = (&resolved.blueprint, &resolved.faults);

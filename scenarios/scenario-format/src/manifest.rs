@@ -68,7 +68,7 @@ pub(crate) use convert::NAMESPACE_NAME_LABEL;
 pub(crate) use deserialize::{from_node, from_node_as};
 pub(crate) use kinds::is_namespaced;
 pub(crate) use postgresql::BOOTSTRAP_CONTAINER;
-pub(crate) use velero::{AnnotatedHooks, FILES_OF, NO_FILES_OF};
+pub(crate) use velero::{AnnotatedHooks, FILES_OF, NO_FILES_OF, is_node_agent};
 
 /// Objects in the vocabulary of the models, in the order of the input.
 #[derive(Clone, Debug, Default)]

@@ -366,6 +366,7 @@ impl Resolver<'_> {
                 fenced: cluster.fenced.clone(),
                 is_hibernated: cluster.is_hibernated,
                 is_left_alone: cluster.is_left_alone,
+                not_modelled: cluster.not_modelled.clone(),
                 manager: cluster.manager,
                 wal_bytes_per_second: written.map_or(WAL_BYTES_PER_SECOND, |it| it.value.count),
                 commits_per_second: commits.map_or(COMMITS_PER_SECOND, |it| it.value),

@@ -1,10 +1,12 @@
 //! Verdicts: of a guarantee in one run, and over all runs.
 
-use model_api::Blueprint;
+use model_api::backup::DataSetKind;
 use model_api::black_start::{StartCircle, StartFrom};
+use model_api::blueprint::Database;
 use model_api::guarantee::{
     Comparison, DataPromise, Guarantee, Limit, Predicate, Promise, Subject,
 };
+use model_api::{Blueprint, DatabaseId};
 use sim_kernel::{SimSpan, SimTime};
 
 use crate::budget::AlertSeen;
@@ -353,8 +355,8 @@ fn still_open(predicate: &Predicate, measures: &RunMeasures) -> Option<&'static 
     }
 }
 
-/// What makes the pods of the Service that a promise is about, where no model knows it.
-fn not_modelled<'a>(promise: &Promise, blueprint: &'a Blueprint) -> Option<&'a str> {
+/// Why nothing is known of what a promise is about: pods of a kind, or a field, that no model knows.
+fn not_modelled(promise: &Promise, blueprint: &Blueprint) -> Option<String> {
     let service = match promise {
         Promise::Availability { service, .. }
         | Promise::AvailabilityIn { service, .. }
@@ -364,9 +366,47 @@ fn not_modelled<'a>(promise: &Promise, blueprint: &'a Blueprint) -> Option<&'a s
         | Promise::Returns { service, .. }
         | Promise::StaticallyStable { service, .. }
         | Promise::Rto { subject: Subject::Service(service), .. } => *service,
-        _ => return None,
+        _ => return strange_database(promise, blueprint),
     };
-    blueprint.services.get(service.index())?.strange_source.as_deref()
+    if let Some(what) = &blueprint.services.get(service.index())?.strange_source {
+        return Some(format!("its pods come from {what}, a kind that is not modelled"));
+    }
+    let writes = |it: &&Database| it.writers.iter().any(|writes| writes.service == service);
+    blueprint.databases.iter().filter(writes).find_map(strange_field)
+}
+
+/// The database that a promise is about, or one of all, whose manifest has what is not modelled.
+fn strange_database(promise: &Promise, blueprint: &Blueprint) -> Option<String> {
+    let (one, all) = (|it: DatabaseId| blueprint.databases.get(it.index()), &blueprint.databases);
+    let of = |of: &Option<DatabaseId>| match of {
+        Some(database) => one(*database),
+        None => all.iter().find(|it| it.not_modelled.is_some()),
+    };
+    let database = match promise {
+        Promise::Rpo { database, .. }
+        | Promise::Rto { subject: Subject::Database(database), .. } => one(*database),
+        Promise::Never(predicate) | Promise::Always(predicate) | Promise::Sometimes(predicate) => {
+            match predicate {
+                Predicate::TwoWritablePrimaries(database)
+                | Predicate::DataLost(database)
+                | Predicate::Failover(database) => of(database),
+                _ => None,
+            }
+        }
+        Promise::Data { data_set, .. } => {
+            let kind = &blueprint.protection.data_sets.get(data_set.index())?.kind;
+            let DataSetKind::Database(database) = kind else { return None };
+            one(*database)
+        }
+        _ => None,
+    };
+    strange_field(database?)
+}
+
+fn strange_field(database: &Database) -> Option<String> {
+    let field = database.not_modelled.as_ref()?;
+    let name = format!("{}/{}", database.namespace, database.name);
+    Some(format!("`{field}` of {name} decides who can write to it, and is not modelled"))
 }
 
 /// Why a predicate speaks of nothing that the platform has: of databases where there is none.
@@ -474,10 +514,10 @@ pub fn judge(
     runs: &[RunMeasures],
     blueprint: &Blueprint,
 ) -> GuaranteeJudgement {
-    if let Some(what) = not_modelled(&guarantee.promise, blueprint) {
+    if let Some(reason) = not_modelled(&guarantee.promise, blueprint) {
         return GuaranteeJudgement {
             verdict: Verdict::NotModelled,
-            reason: format!("its pods come from {what}, a kind that is not modelled"),
+            reason,
             held_count: 0,
             judged_count: 0,
             share: proportion(0, 0),

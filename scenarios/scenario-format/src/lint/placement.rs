@@ -213,7 +213,7 @@ pub(super) fn holds(node: &NodeSpec, request: &BTreeMap<String, i64>) -> bool {
 }
 
 /// Whether its labels and taints let a pod stand on a node.
-pub(super) fn may_stand(spec: &PodSpec, node: &model_api::kube::Node) -> bool {
+pub(crate) fn may_stand(spec: &PodSpec, node: &model_api::kube::Node) -> bool {
     is_selected(spec, node) && is_matched(spec, node) && is_tolerated(spec, node)
 }
 

@@ -403,6 +403,7 @@ impl Step<'_> {
             fenced: parts.fenced,
             is_hibernated: parts.is_hibernated,
             is_left_alone: parts.is_left_alone,
+            not_modelled: parts.not_modelled,
             manager: parts.manager,
             origin: object.origin.clone(),
         };

@@ -130,6 +130,11 @@ impl Object {
         self.find(path).map_or_else(|| self.span(path), |node| node.span)
     }
 
+    /// An annotation of its own.
+    pub(crate) fn annotation(&self, name: &str) -> Option<&str> {
+        self.node.at(&["metadata", "annotations", name]).and_then(Node::text)
+    }
+
     /// The value of a field.
     pub fn find(&self, path: &str) -> Option<&Node> {
         steps(path).try_fold(&self.node, |node, step| match step {

@@ -5,7 +5,7 @@
 //! image and that of the operator, which an init container runs, storage, `-rw`, `-ro` and `-r` Services, synchronous replication, `failoverDelay`, `switchoverDelay`,
 //! fencing, hibernation and a stopped reconciliation by annotation, `enablePDB`, windows of maintenance, `smartShutdownTimeout`, update strategy and method, whether isolation is checked, `max_connections`; the log is read in `wal.rs`, backups in `barman.rs`.
 //! # Not modelled
-//! Tablespaces, replica clusters, managed roles; a window of maintenance in which volumes are given up
+//! Tablespaces, managed roles; replica clusters, whose promises are not judged; a window of maintenance in which volumes are given up
 //! (`reusePVC: false`).
 //! # Defaults and their sources
 //! CloudNativePG 1.30: `api/v1/cluster_types.go`; anti-affinity as `pkg/specs/pods.go` makes it;
@@ -94,6 +94,8 @@ pub struct Cluster {
     pub is_hibernated: bool,
     /// An annotation has its operator leave it alone.
     pub is_left_alone: bool,
+    /// A field that decides who may write to it and that is not modelled.
+    pub not_modelled: Option<String>,
     /// Who decides which instance is primary.
     pub manager: DatabaseManager,
     /// Sessions that may commit at a time.
@@ -124,6 +126,7 @@ pub(crate) struct Parts {
     pub(crate) fenced: Vec<u8>,
     pub(crate) is_hibernated: bool,
     pub(crate) is_left_alone: bool,
+    pub(crate) not_modelled: Option<String>,
     pub(crate) manager: DatabaseManager,
     pub(crate) session_count: u32,
     pub(crate) log: Option<LogStorage>,
@@ -163,6 +166,7 @@ impl Reader<'_> {
             fenced: self.fenced(instances),
             is_hibernated,
             is_left_alone: self.annotation(RECONCILIATION) == Some("disabled"),
+            not_modelled: self.replicates_another().then(|| "spec.replica".to_owned()),
             manager: DatabaseManager::CloudNativePg,
             session_count: self.session_count("spec.postgresql.parameters"),
             log: self.log_storage(),
@@ -273,6 +277,19 @@ impl Reader<'_> {
             self.diagnostics.push(Diagnostic::new(Code::E0021, place, message));
         }
         stated.min(INSTANCES_MAX)
+    }
+
+    /// Whether its primary only replays the log of another cluster and takes no writes (`IsReplica` of
+    /// `api/v1/cluster_funcs.go`): `replica.enabled` where it is stated, else whether `replica.primary` is not
+    /// itself.
+    fn replicates_another(&mut self) -> bool {
+        if self.object.find("spec.replica").is_none_or(Node::is_null) {
+            return false;
+        }
+        let own = self.text("spec.replica.self").unwrap_or(&self.object.key.name);
+        let primary = self.text("spec.replica.primary").unwrap_or_default();
+        let is_elsewhere = primary != own;
+        self.boolean("spec.replica.enabled", is_elsewhere)
     }
 
     fn lease_duration(&mut self) -> Option<SimSpan> {

@@ -2,9 +2,10 @@
 //!
 //! # Modelled
 //! Which namespaces and pods a schedule names, how their volumes are copied (files, snapshots, moved
-//! snapshots), for how long, with which time limits and hooks; where the copies go, by bucket.
+//! snapshots), for how long, with which time limits and hooks; where the copies go, by bucket; node-agent
+//! and the feature of CSI snapshots; resource policies (`resolve/backup/made/volume_policy.rs`).
 //! # Not modelled
-//! Resource policies and `orderedResources`, prefixes of a bucket, credentials; validation and sync
+//! `orderedResources`, prefixes of a bucket, credentials; validation and sync
 //! periods.
 //! # Defaults and their sources
 //! Velero 1.17 `pkg/cmd/server/config/config.go`: copies kept for 720 h, files 4 h, operations 4 h,
@@ -73,6 +74,17 @@ pub struct VeleroSchedule {
     pub item_operation_timeout: Option<Spanned<SimSpan>>,
     /// `hooks.resources`.
     pub hooks: Vec<VeleroHook>,
+    /// Classes of snapshots that annotations name for drivers, in small letters: backups inherit them.
+    pub snapshot_classes: BTreeMap<String, String>,
+    /// `resourcePolicy.name`: the ConfigMap that says which volumes are copied, and how.
+    pub resource_policy: Option<Spanned<String>>,
+}
+
+impl VeleroSchedule {
+    /// The class of snapshots that an annotation names for a driver.
+    pub(crate) fn snapshot_class_of(&self, driver: &str) -> Option<&str> {
+        self.snapshot_classes.get(&driver.to_ascii_lowercase()).map(String::as_str)
+    }
 }
 
 /// Commands that run in pods before and after their volumes are copied.
@@ -135,6 +147,8 @@ pub struct VeleroServer {
     pub is_concurrent: bool,
     /// `--client-qps`: requests a second to the API.
     pub requests_per_second: u32,
+    /// `--features=EnableCSI`: it takes snapshots of CSI volumes.
+    pub has_csi: bool,
 }
 
 /// `spec.csiSnapshotTimeout` that a backup has when it states none.
@@ -150,6 +164,7 @@ impl Default for VeleroServer {
             item_operation_timeout: SimSpan::from_hours(4),
             is_concurrent: false,
             requests_per_second: 100,
+            has_csi: false,
         }
     }
 }
@@ -158,20 +173,17 @@ impl VeleroServer {
     /// The flags of the server that a Deployment runs; `None` when it runs none.
     pub(crate) fn of(object: &Object) -> Option<Self> {
         let containers = object.find("spec.template.spec.containers")?.items()?;
-        let runs_velero = |container: &&Node| {
-            let image = container.get("image").and_then(Node::text).unwrap_or_default();
-            let name = image.rsplit('/').next().unwrap_or_default();
-            name == "velero" || name.starts_with("velero:") || name.starts_with("velero@")
-        };
-        let server = containers.iter().find(runs_velero)?;
-        let texts = |key: &str| {
-            let items = server.get(key).and_then(Node::items).unwrap_or_default();
-            items.iter().filter_map(Node::text).collect::<Vec<&str>>()
-        };
+        let server = containers.iter().find(|it| runs_velero(it) && !is_agent(it))?;
         let mut flags = Self::default();
-        for argument in texts("command").into_iter().chain(texts("args")) {
+        let mut arguments = arguments(server).into_iter().peekable();
+        while let Some(argument) = arguments.next() {
             let Some(argument) = argument.strip_prefix("--") else { continue };
             let (name, value) = argument.split_once('=').unwrap_or((argument, "true"));
+            // A flag that is no switch may have its value in the next argument.
+            let value = match arguments.peek() {
+                Some(next) if name == "features" && value == "true" => next,
+                _ => value,
+            };
             let span = |default| SimSpan::from_text(value).unwrap_or(default);
             match name {
                 "default-backup-ttl" => flags.ttl = span(flags.ttl),
@@ -188,11 +200,35 @@ impl VeleroServer {
                     let rate = value.parse().unwrap_or(flags.requests_per_second);
                     flags.requests_per_second = rate.max(1);
                 }
+                "features" => flags.has_csi |= value.split(',').any(|it| it == "EnableCSI"),
                 _ => {}
             }
         }
         Some(flags)
     }
+}
+
+fn runs_velero(container: &Node) -> bool {
+    let image = container.get("image").and_then(Node::text).unwrap_or_default();
+    let name = image.rsplit('/').next().unwrap_or_default();
+    name == "velero" || name.starts_with("velero:") || name.starts_with("velero@")
+}
+
+fn arguments(container: &Node) -> Vec<&str> {
+    let texts = |key: &str| container.get(key).and_then(Node::items).unwrap_or_default().iter();
+    texts("command").chain(texts("args")).filter_map(Node::text).collect()
+}
+
+/// The program that copies volumes on each node, called `restic` before Velero 1.10.
+fn is_agent(container: &Node) -> bool {
+    let arguments = arguments(container);
+    ["node-agent", "restic"].iter().any(|name| arguments.contains(name))
+}
+
+/// Whether a DaemonSet is Velero's node-agent.
+pub(crate) fn is_node_agent(object: &Object) -> bool {
+    let containers = object.find("spec.template.spec.containers").and_then(Node::items);
+    containers.unwrap_or_default().iter().any(|it| runs_velero(it) && is_agent(it))
 }
 
 /// The commands that annotations of a pod template ask for, each instead of those of schedules at its time.
@@ -293,7 +329,19 @@ impl Reader<'_> {
             csi_snapshot_timeout: self.go_duration(&at("csiSnapshotTimeout")),
             item_operation_timeout: self.go_duration(&at("itemOperationTimeout")),
             hooks: self.velero_hooks(&at("hooks.resources")),
+            snapshot_classes: self.annotated_classes(),
+            resource_policy: self.spanned_text(&at("resourcePolicy.name")),
         }
+    }
+
+    /// `velero.io/csi-volumesnapshot-class_DRIVER`.
+    fn annotated_classes(&self) -> BTreeMap<String, String> {
+        let all = self.object.node.at(&["metadata", "annotations"]).and_then(Node::entries);
+        let class = |entry: &crate::yaml::Entry| {
+            let driver = entry.key.strip_prefix("velero.io/csi-volumesnapshot-class_")?;
+            Some((driver.to_owned(), entry.value.text()?.to_owned()))
+        };
+        all.unwrap_or_default().iter().filter_map(class).collect()
     }
 
     fn velero_selectors(&mut self, template: &str) -> Vec<LabelSelector> {

@@ -83,10 +83,18 @@ impl Reader<'_> {
             fenced: Vec::new(),
             is_hibernated: false,
             is_left_alone: false,
+            not_modelled: self.stands_by(),
             manager: DatabaseManager::Patroni(self.patroni()),
             session_count: self.session_count("spec.postgresql.parameters"),
             log: self.spilo_log(),
         }
+    }
+
+    /// `spec.standby`: the leader replays the log of another cluster and takes no writes (`docs/user.md` of
+    /// postgres-operator 1.14, setting up a standby cluster).
+    fn stands_by(&self) -> Option<String> {
+        let standby = self.object.find("spec.standby").filter(|it| !it.is_null())?;
+        (!standby.entries().unwrap_or_default().is_empty()).then(|| "spec.standby".to_owned())
     }
 
     fn patroni(&mut self) -> Patroni {

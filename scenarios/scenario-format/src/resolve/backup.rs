@@ -204,7 +204,8 @@ impl Resolver<'_> {
         let stated = Merged::of(of_platform, of_scenario, self);
         let databases = &self.names.databases;
         let mut found = Vec::new();
-        let made = made::made(self.manifests, databases, stated.as_ref(), &mut found);
+        let nodes = &self.blueprint.nodes;
+        let made = made::made(self.manifests, databases, nodes, stated.as_ref(), &mut found);
         found.retain(|it: &Diagnostic| it.span.is_none_or(|span| self.is_mine(span)));
         self.diagnostics.append(&mut found);
         let Some(mut merged) = stated.or_else(|| Merged::of_manifests(&made)) else { return };

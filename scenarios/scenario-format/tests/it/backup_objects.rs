@@ -300,6 +300,191 @@ spec:
     assert_eq!(policy.retention, Retention::For(SimSpan::from_hours(24)));
 }
 
+/// What stands beside a server: node-agent, and a class of storage with classes of snapshots.
+const AGENT: &str = "
+---
+apiVersion: apps/v1
+kind: DaemonSet
+metadata: {name: node-agent, namespace: velero}
+spec:
+  selector: {matchLabels: {name: node-agent}}
+  template:
+    metadata: {labels: {name: node-agent}}
+    spec: {containers: [{name: node-agent, image: 'velero/velero:v1.17.0', command: [/velero], args: [node-agent, server]}]}
+";
+const STORAGE_CLASS: &str = "
+---
+apiVersion: storage.k8s.io/v1
+kind: StorageClass
+metadata: {name: fast, annotations: {storageclass.kubernetes.io/is-default-class: 'true'}}
+provisioner: ebs.csi.aws.com
+volumeBindingMode: WaitForFirstConsumer
+";
+
+fn snapshot_class(name: &str, metadata: &str) -> String {
+    format!(
+        "\n---\napiVersion: snapshot.storage.k8s.io/v1\nkind: VolumeSnapshotClass\nmetadata: {{name: {name}{metadata}}}\ndriver: ebs.csi.aws.com\ndeletionPolicy: Delete\n"
+    )
+}
+
+/// Velero copies volumes with what the input has, where it has the server.
+#[test]
+fn volumes_are_copied_by_what_is_there() {
+    let with_csi = SERVER.replace("args: [server]", "args: [server, '--features=EnableCSI']");
+    let class = snapshot_class("a", "");
+    let labelled = snapshot_class("b", ", labels: {velero.io/csi-volumesnapshot-class: 'true'}");
+    let picky = AGENT.replace("spec: {containers", "spec: {nodeSelector: {disk: big}, containers");
+    let native = "
+---
+apiVersion: velero.io/v1
+kind: VolumeSnapshotLocation
+metadata: {name: default, namespace: velero}
+spec: {provider: aws}
+";
+    let (moved, files, snapshots) =
+        ("snapshotMoveData: true", "defaultVolumesToFsBackup: true", "snapshotVolumes: true");
+    // How volumes are copied, what else is in the input, and the warning instead of a copy.
+    let cases: &[(&str, Vec<&str>, Option<&str>)] = &[
+        (files, vec![], None),
+        (files, vec![SERVER], Some("W0430")),
+        (files, vec![SERVER, AGENT], None),
+        (files, vec![SERVER, &picky], Some("W0430")),
+        (snapshots, vec![SERVER, STORAGE_CLASS, &class], Some("W0431")),
+        (snapshots, vec![SERVER, STORAGE_CLASS, native], None),
+        (snapshots, vec![&with_csi, STORAGE_CLASS], Some("W0432")),
+        (snapshots, vec![&with_csi, STORAGE_CLASS, &class], None),
+        (snapshots, vec![&with_csi, STORAGE_CLASS, &class, &labelled], None),
+        (moved, vec![&with_csi, STORAGE_CLASS, &class], Some("W0430")),
+        (moved, vec![SERVER, AGENT, STORAGE_CLASS, &class], Some("W0431")),
+        (moved, vec![&with_csi, AGENT, STORAGE_CLASS, &class], None),
+    ];
+    for (way, parts, lacks) in cases {
+        let manifests = MANIFESTS.replace(moved, way) + &parts.concat();
+        let loaded = load_all(&files_of(&manifests), &[], &[]);
+        let said = said(&loaded);
+        let warned: Vec<_> = said.iter().filter(|line| line.contains("W043")).collect();
+        assert_eq!(warned.len(), usize::from(lacks.is_some()), "{way} {parts:?}: {said:?}");
+        assert!(lacks.is_none_or(|code| warned[0].contains(code)), "{way}: {said:?}");
+        let protection = loaded.resolved.unwrap_or_else(|| panic!("{said:?}")).blueprint.protection;
+        let volumes = named(&protection, "velero/daily@shop/index");
+        assert_eq!(volumes.is_paused, lacks.is_some(), "{way} {parts:?}");
+        // Objects of the API are copied all the same.
+        assert!(!named(&protection, "velero/daily@etcd").is_paused);
+    }
+}
+
+/// Two classes of one driver without a label or a default leave none to choose.
+#[test]
+fn snapshots_have_the_class_that_velero_chooses() {
+    let with_csi = SERVER.replace("args: [server]", "args: [server, --features, EnableCSI]");
+    let (one, other) = (snapshot_class("one", ""), snapshot_class("other", ""));
+    let default = snapshot_class(
+        "c",
+        ", annotations: {snapshot.storage.kubernetes.io/is-default-class: 'true'}",
+    );
+    let naming = "fast, annotations: {velero.io/csi-volumesnapshot-class: other, ";
+    let named = STORAGE_CLASS.replace("fast, annotations: {", naming);
+    let cases = [
+        (STORAGE_CLASS, vec![&one, &other], true),
+        (STORAGE_CLASS, vec![&one, &other, &default], false),
+        (&named, vec![&one, &other], false),
+    ];
+    for (storage, classes, is_missing) in cases {
+        let classes: String = classes.into_iter().map(String::as_str).collect();
+        let manifests = MANIFESTS.replace("snapshotMoveData: true", "snapshotVolumes: true");
+        let said = said(&load_all(
+            &files_of(&format!("{manifests}{with_csi}{storage}{classes}")),
+            &[],
+            &[],
+        ));
+        let is_said = said.iter().any(|line| line.contains("W0432"));
+        assert_eq!(is_said, is_missing, "{classes}: {said:?}");
+    }
+}
+
+/// CloudNativePG leaves the choice to the snapshot controller: one default of the driver, or what is named.
+#[test]
+fn snapshots_of_databases_need_a_class_of_their_driver() {
+    let default = ", annotations: {snapshot.storage.kubernetes.io/is-default-class: 'true'}";
+    let (plain, own) = (snapshot_class("plain", ""), snapshot_class("own", default));
+    let other = snapshot_class("other", default).replace("ebs.csi.aws.com", "rbd.csi.ceph.com");
+    // The class that is named, those in the input, and where snapshots go; nowhere with a warning.
+    let cases = [
+        ("{}", vec![&own], Some("snapshots of ebs.csi.aws.com")),
+        ("{}", vec![&other, &own], Some("snapshots of ebs.csi.aws.com")),
+        ("{}", vec![&plain], None),
+        ("{}", vec![&other], None),
+        ("{className: plain}", vec![&plain, &own], Some("snapshots of ebs.csi.aws.com")),
+        ("{className: plian}", vec![&plain], None),
+        ("{className: plain}", vec![], Some("snapshots of shop/db")),
+    ];
+    for (named_class, classes, expected) in cases {
+        let classes: String = classes.into_iter().map(String::as_str).collect();
+        let snapshots = format!("  backup:\n    volumeSnapshot: {named_class}\n");
+        let manifests = MANIFESTS
+            .replace("  backup:\n", &snapshots)
+            .replace("cluster: {name: db}}\n", "cluster: {name: db}, method: volumeSnapshot}\n");
+        let manifests = format!("{manifests}{STORAGE_CLASS}{classes}");
+        let lines = said(&load_all(&files_of(&manifests), &[], &[]));
+        let is_said = lines.iter().any(|line| line.contains("W0434"));
+        assert_eq!(is_said, expected.is_none(), "{named_class}: {lines:?}");
+        let protection = protection(&manifests, STATED);
+        let policy = named(&protection, "shop/db-nightly");
+        assert_eq!(policy.is_paused, expected.is_none(), "{named_class} {classes}");
+        let place = &protection.places[policy.to.index()].name;
+        assert!(expected.is_none_or(|it| it == place), "{named_class} {classes}: {place}");
+    }
+}
+
+fn files_of(manifests: &str) -> Memory {
+    files(manifests, STATED)
+}
+
+/// The first policy that matches a volume decides.
+#[test]
+fn resource_policies_decide_how_volumes_are_copied() {
+    let with = |policies: &str| {
+        let named = "snapshotMoveData: true\n    resourcePolicy: {kind: configmap, name: volumes}";
+        let manifests = MANIFESTS.replace("snapshotMoveData: true", named);
+        let map = format!(
+            "\n---\napiVersion: v1\nkind: ConfigMap\nmetadata: {{name: volumes, namespace: velero}}\ndata: {{policies.yaml: '{policies}'}}\n"
+        );
+        format!("{manifests}{STORAGE_CLASS}{map}")
+    };
+    let policy = |conditions: &str, action: &str| {
+        format!("{{conditions: {{{conditions}}}, action: {{type: {action}}}}}")
+    };
+    let v1 =
+        |policies: &[String]| format!("{{version: v1, volumePolicies: [{}]}}", policies.join(", "));
+    let cases = [
+        (vec![policy("storageClass: [fast]", "fs-backup")], Some(Method::Files)),
+        (vec![policy("storageClass: [slow]", "fs-backup")], Some(Method::Snapshot)),
+        (vec![policy("capacity: \"0,100Gi\"", "skip")], None),
+        (vec![policy("capacity: \"20Gi,\"", "skip")], Some(Method::Snapshot)),
+        (vec![policy("csi: {driver: ebs.csi.aws.com}", "skip")], None),
+        (vec![policy("csi: {driver: other}", "skip")], Some(Method::Snapshot)),
+        (vec![policy("volumeTypes: [csi]", "fs-backup")], Some(Method::Files)),
+        (vec![policy("pvcLabels: {a: b}", "snapshot")], None),
+        (
+            vec![policy("storageClass: [fast]", "snapshot"), policy("capacity: \",\"", "skip")],
+            Some(Method::Snapshot),
+        ),
+    ];
+    for (policies, expected) in cases {
+        let text = v1(&policies);
+        let protection = protection(&with(&text), "");
+        let found = protection.policies.iter().find(|it| it.name == "velero/daily@shop/index");
+        assert_eq!(found.map(|it| it.method), expected, "{text}");
+    }
+    // What cannot be read fails every backup.
+    for wrong in ["{version: v2}", &v1(&[policy("size: 1", "skip")]), &v1(&[policy("", "drop")])] {
+        let manifests = with(wrong);
+        let said = said(&load_all(&files(&manifests, ""), &[], &[]));
+        assert!(said.iter().any(|line| line.contains("W0433")), "{wrong}: {said:?}");
+        assert!(named(&protection(&manifests, ""), "velero/daily@etcd").is_paused);
+    }
+}
+
 #[test]
 fn a_plugin_and_snapshots_of_a_cluster() {
     let plugin = "  plugins: [{name: barman-cloud.cloudnative-pg.io, isWALArchiver: true, parameters: {barmanObjectName: store}}]

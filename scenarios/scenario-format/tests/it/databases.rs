@@ -576,3 +576,19 @@ fn what_bounds_a_split_brain_is_read() {
     let readiness = spec.containers[0].readiness.as_ref().expect("every instance has one");
     assert_eq!((readiness.period.as_secs(), readiness.failure_threshold), (3, 2));
 }
+
+/// A cluster that follows another takes no writes, which is not modelled: its promises are not judged.
+#[test]
+fn a_replica_cluster_is_told_from_one_that_takes_writes() {
+    let field = |replica: &str| {
+        let spec = format!("{STORAGE}  replica: {replica}\n");
+        read(&files(&spec, "")).databases[0].not_modelled.clone()
+    };
+    let strange = Some("spec.replica".to_owned());
+    assert_eq!(field("{enabled: true, source: other}"), strange);
+    assert_eq!(field("{enabled: false, source: other}"), None);
+    assert_eq!(field("{primary: other, source: other}"), strange);
+    assert_eq!(field("{primary: db, source: other}"), None);
+    assert_eq!(field("{self: here, primary: here, source: other}"), None);
+    assert_eq!(field("{self: here, primary: db, source: other}"), strange);
+}

@@ -1,4 +1,5 @@
-use model_api::backup::{DataSet, DataSetKind, DisasterClass};
+use model_api::backup::{DataSet, DisasterClass};
+use model_api::blueprint::Writes;
 use model_api::fault::{Fault, FaultKind, FaultPlan, Start, ZonePick};
 use model_api::kube::Service;
 use model_api::{DataSetId, DatabaseId, FaultId, Observation, Origin, ServiceId};
@@ -178,6 +179,35 @@ fn what_comes_of_pods_of_strange_kinds_is_not_known() {
     assert!(judged.reason.contains("Rollout shop/web"), "{}", judged.reason);
 }
 
+/// A database that only follows another: its promises are not judged, nor those of who writes to it.
+#[test]
+fn what_comes_of_a_database_with_strange_fields_is_not_known() {
+    let of_service = rto(Comparison::LessOrEqual, 1);
+    let (mut blueprint, measures) = run(&of_service, (10, 40));
+    let writes = Writes { service: ServiceId(0), share_ppm: 1_000_000 };
+    blueprint.databases = vec![Database {
+        namespace: "shop".to_owned(),
+        name: "db".to_owned(),
+        not_modelled: Some("spec.replica".to_owned()),
+        writers: vec![writes],
+        ..Database::default()
+    }];
+    let limit = Limit { comparison: Comparison::LessOrEqual, value: MINUTE };
+    let database = DatabaseId(0);
+    let promises = [
+        of_service,
+        Promise::Rpo { database, limit },
+        Promise::Rto { subject: Subject::Database(database), limit },
+        Promise::Never(Predicate::TwoWritablePrimaries(None)),
+    ];
+    for promise in promises {
+        let text = format!("{promise:?}");
+        let judged = judge(&guarantee(promise, None), std::slice::from_ref(&measures), &blueprint);
+        assert_eq!(judged.verdict, Verdict::NotModelled, "{text}");
+        assert!(judged.reason.contains("`spec.replica` of shop/db"), "{}", judged.reason);
+    }
+}
+
 /// What was not put to the test did not hold, and was not broken either.
 #[test]
 fn nothing_is_shown_of_what_is_not_there() {
@@ -201,7 +231,7 @@ fn nothing_is_shown_of_what_is_not_there() {
         let judged = of(never.clone(), &measures, &blueprint);
         assert_eq!(judged.verdict, Verdict::Vacuous);
         assert!(judged.reason.starts_with("the platform has no database"), "{}", judged.reason);
-        blueprint.databases.push(model_api::blueprint::Database::default());
+        blueprint.databases.push(Database::default());
         let judged = of(never, &measures, &blueprint);
         assert_eq!(judged.verdict, Verdict::Held);
         assert!(judged.reason.starts_with("held in 1 of 1 runs"), "{}", judged.reason);
@@ -233,7 +263,7 @@ fn writes_that_have_not_resumed_are_no_recovery() {
 #[test]
 fn how_long_two_instances_took_writes_is_summed_up() {
     let mut blueprint = Blueprint::default();
-    blueprint.databases.push(model_api::blueprint::Database::default());
+    blueprint.databases.push(Database::default());
     let subjects = Subjects::new(&blueprint, &FaultPlan::default(), &[]);
     let mut monitor = Monitor::new(&subjects);
     for (minute, count) in [(0, 1), (10, 2), (12, 2), (15, 1), (20, 0), (30, 3), (31, 1), (58, 2)] {

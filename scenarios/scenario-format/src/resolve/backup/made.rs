@@ -9,14 +9,15 @@ use std::collections::BTreeSet;
 
 use model_api::SimSpan;
 use model_api::backup::{Method, Schedule};
-use model_api::kube::{Workload, WorkloadKind};
+use model_api::blueprint::NodeSpec;
+use model_api::kube::{StorageClass, Workload, WorkloadKind};
 
 use super::{ETCD, Merged};
 use crate::cron::CronText;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::document::{ArchiveSpec, BackupPolicySpec, DataSetSpec, HookSpec, OnError, PlaceSpec};
 use crate::manifest::{
-    AnnotatedHooks, CSI_SNAPSHOT_TIMEOUT, FILES_OF, Manifests, NO_FILES_OF, Object,
+    AnnotatedHooks, CSI_SNAPSHOT_TIMEOUT, FILES_OF, Manifests, NO_FILES_OF, Object, Sourced,
     StorageLocation, VeleroHook, VeleroSchedule, VeleroServer,
 };
 use crate::nearest::suggestion;
@@ -25,6 +26,11 @@ use crate::units::{Bytes, span_of_secs};
 use crate::yaml::Node;
 
 mod cloud_native;
+mod copiers;
+mod volume_policy;
+
+use copiers::Lacks;
+use volume_policy::{Action, Volume, VolumePolicies};
 
 /// Provisioners whose snapshots the provider keeps for the whole region.
 const REGIONAL_SNAPSHOTS: [&str; 3] =
@@ -59,10 +65,12 @@ pub(super) struct MadePolicy {
 pub(super) fn made(
     manifests: &Manifests,
     databases: &[String],
+    nodes: &[NodeSpec],
     stated: Option<&Merged>,
     diagnostics: &mut Vec<Diagnostic>,
 ) -> Made {
-    let mut maker = Maker { manifests, databases, stated, out: Made::default(), diagnostics };
+    let mut maker =
+        Maker { manifests, databases, nodes, stated, out: Made::default(), diagnostics };
     for schedule in &manifests.backups.schedules {
         maker.velero(schedule);
     }
@@ -74,6 +82,7 @@ struct Maker<'a> {
     manifests: &'a Manifests,
     /// Names of databases.
     databases: &'a [String],
+    nodes: &'a [NodeSpec],
     stated: Option<&'a Merged>,
     out: Made,
     diagnostics: &'a mut Vec<Diagnostic>,
@@ -92,10 +101,16 @@ impl<'a> Maker<'a> {
     fn velero(&mut self, schedule: &VeleroSchedule) {
         self.check_namespaces(schedule);
         let Some(cron) = &schedule.schedule else { return };
-        let servers = &self.manifests.backups.servers;
-        let server = servers.get(&schedule.namespace).copied().unwrap_or_default();
+        let server = self.flags(schedule);
         let bucket = self.bucket(schedule);
-        let is_refused = self.is_read_only(schedule);
+        let (policies, is_illegal) = match self.volume_policies(schedule) {
+            Ok(policies) => (policies, false),
+            Err(why) => {
+                self.illegal_policy(schedule, &why);
+                (VolumePolicies::default(), true)
+            }
+        };
+        let is_refused = self.is_read_only(schedule) || is_illegal;
         let object_count = self.object_count(schedule);
         let restore_secs =
             (object_count * CALLS_PER_OBJECT).div_ceil(u64::from(server.requests_per_second));
@@ -109,9 +124,19 @@ impl<'a> Maker<'a> {
             restore_overhead: Some(Spanned { value: span_of_secs(restore_secs), span: at }),
             ..nothing(&schedule.name)
         };
+        let mut lacks = Lacks::new();
         for (workload, object) in self.workloads(schedule) {
-            self.volumes(schedule, server, &bucket, workload, object, &common);
+            let action = |name: &str| policies.action(&self.volume(name, workload, object));
+            let Some(way) = way(schedule, server, workload, object, action) else { continue };
+            let mut common = common.clone();
+            if let Some(lack) = self.lack(schedule, way, workload, object) {
+                let name = format!("{}/{}", workload.namespace, workload.name);
+                lacks.entry(lack).or_default().push(name);
+                common.paused = Some(true);
+            }
+            self.volumes(schedule, &bucket, workload, object, way, &common);
         }
+        self.warn_of_lacks(schedule, lacks);
         let is_everywhere = schedule.excluded_namespaces.is_empty()
             && schedule.included_namespaces.iter().all(|it| it.value == "*");
         if is_everywhere && schedule.has_all_kinds && schedule.selectors.is_empty() {
@@ -126,25 +151,31 @@ impl<'a> Maker<'a> {
         }
     }
 
+    /// The flags of the server of a schedule, or their defaults.
+    fn flags(&self, schedule: &VeleroSchedule) -> VeleroServer {
+        let servers = &self.manifests.backups.servers;
+        servers.get(&schedule.namespace).copied().unwrap_or_default()
+    }
+
     /// The volumes of one workload.
     fn volumes(
         &mut self,
         schedule: &VeleroSchedule,
-        server: VeleroServer,
         bucket: &Spanned<String>,
         workload: &Workload,
         object: &Object,
+        way: Way,
         common: &BackupPolicySpec,
     ) {
-        let Some(way) = way(schedule, server, workload, object) else { return };
         let at = schedule.name.span;
         let set = self.data_set(workload, object);
         let span = |value| Some(Spanned { value, span: at });
+        let server = self.flags(schedule);
         let is_moved = way != Way::Snapshots;
         let to = if is_moved {
             self.place(bucket)
         } else {
-            self.snapshot_place(schedule, workload, &set)
+            self.snapshot_place(schedule, workload, object, &set)
         };
         let timeout = match way {
             Way::Files => span(server.files_timeout),
@@ -253,6 +284,7 @@ impl<'a> Maker<'a> {
         &mut self,
         schedule: &VeleroSchedule,
         workload: &Workload,
+        object: &Object,
         set: &Spanned<String>,
     ) -> Spanned<String> {
         let at = schedule.name.span;
@@ -266,11 +298,7 @@ impl<'a> Maker<'a> {
             let is_regional = REGIONAL_PROVIDERS.contains(&provider);
             return self.snapshots_of(provider, is_regional, set, location.provider.span);
         }
-        let classes = &self.manifests.backups.snapshot_classes;
-        let class = classes
-            .iter()
-            .filter(|class| class.driver == driver)
-            .max_by_key(|class| (class.is_veleros, class.is_default));
+        let class = self.class_of(schedule, workload, object);
         if let Some(class) = class.filter(|class| class.is_moved) {
             return self.place(&class.name.clone().map(|it| format!("VolumeSnapshotClass/{it}")));
         }
@@ -300,6 +328,11 @@ impl<'a> Maker<'a> {
 
     /// The provisioner of the volumes of a workload; empty when it is not known.
     fn provisioner_of(&self, workload: &Workload) -> String {
+        self.storage_class_of(workload).map(|it| it.value.provisioner.clone()).unwrap_or_default()
+    }
+
+    /// The class of storage of the volumes of a workload, if it is in the input.
+    fn storage_class_of(&self, workload: &Workload) -> Option<&'a Sourced<StorageClass>> {
         let templates = match &workload.kind {
             WorkloadKind::StatefulSet { claims, .. } => claims.as_slice(),
             _ => &[],
@@ -311,13 +344,49 @@ impl<'a> Maker<'a> {
                         && claim.name == format!("{}-1", workload.name)))
         });
         let claim = templates.first().or(named);
-        let class = claim.and_then(|claim| claim.storage_class.as_ref());
-        let found =
-            self.manifests.storage_classes.iter().map(|it| &it.value).find(|it| match class {
-                Some(name) => it.name == *name,
-                None => it.is_default,
-            });
-        found.map(|class| class.provisioner.clone()).unwrap_or_default()
+        self.named_storage_class(claim.and_then(|claim| claim.storage_class.as_ref()))
+    }
+
+    fn named_storage_class(&self, name: Option<&String>) -> Option<&'a Sourced<StorageClass>> {
+        self.manifests.storage_classes.iter().find(|it| match name {
+            Some(name) => it.value.name == *name,
+            None => it.value.is_default,
+        })
+    }
+
+    /// What policies ask of a volume of a workload's pods.
+    fn volume(&self, name: &str, workload: &Workload, object: &Object) -> Volume {
+        let template = match &workload.kind {
+            WorkloadKind::StatefulSet { claims, .. } => claims.iter().find(|it| it.name == name),
+            _ => None,
+        };
+        let claim_name = if workload.kind == WorkloadKind::DatabaseInstances {
+            Some(format!("{}-1", workload.name))
+        } else {
+            claim_name_of(name, workload, object)
+        };
+        let claim = template.or_else(|| {
+            let mut claims = self.manifests.claims.iter().map(|it| &it.value);
+            claims.find(|it| {
+                it.namespace == workload.namespace && Some(&it.name) == claim_name.as_ref()
+            })
+        });
+        let class = self.named_storage_class(claim.and_then(|it| it.storage_class.as_ref()));
+        Volume {
+            size_bytes: claim.map_or(0, |it| u64::try_from(it.size_bytes).unwrap_or(0)),
+            storage_class: class.map(|it| it.value.name.clone()).unwrap_or_default(),
+            driver: class.map(|it| it.value.provisioner.clone()).unwrap_or_default(),
+        }
+    }
+
+    /// Velero fails the validation of every backup whose policies it cannot read.
+    fn illegal_policy(&mut self, schedule: &VeleroSchedule, why: &str) {
+        let Some(name) = &schedule.resource_policy else { return };
+        let message = format!(
+            "{}: ConfigMap {}/{} is no resource policy, so that every backup fails: {why}",
+            schedule.name.value, schedule.namespace, name.value
+        );
+        self.diagnostics.push(Diagnostic::new(Code::W0433, name.span, message));
     }
 
     /// The data set of a workload's volumes: the one that is stated, or one of its name.
@@ -422,6 +491,7 @@ fn way(
     server: VeleroServer,
     workload: &Workload,
     object: &Object,
+    action: impl Fn(&str) -> Option<Action>,
 ) -> Option<Way> {
     let listed = |key: &str| -> Vec<&str> {
         let text = workload.template.annotations.get(key).map_or("", String::as_str);
@@ -432,15 +502,23 @@ fn way(
     let is_moved = schedule.moves_snapshots.map_or(server.moves_snapshots, |it| it.value);
     let snapshots = if is_moved { Way::Moved } else { Way::Snapshots };
     if workload.kind == WorkloadKind::DatabaseInstances {
-        return (schedule.takes_snapshots && !by_files).then_some(snapshots);
+        return match action("") {
+            Some(Action::Snapshot) => Some(snapshots),
+            Some(_) => None,
+            None => (schedule.takes_snapshots && !by_files).then_some(snapshots),
+        };
     }
     let names = volume_names(workload, object);
     let mut ways = names.iter().map(|name| {
         let name = name.as_str();
-        if asked.contains(&name) || (by_files && !refused.contains(&name)) {
-            Some(Way::Files)
-        } else {
-            schedule.takes_snapshots.then_some(snapshots)
+        // Volumes are opted in where files are copied of none, else opted out.
+        let has_files = if by_files { !refused.contains(&name) } else { asked.contains(&name) };
+        match action(name) {
+            Some(Action::Skip | Action::Unknown) => None,
+            Some(Action::Files) => Some(Way::Files),
+            Some(Action::Snapshot) => Some(snapshots),
+            None if has_files => Some(Way::Files),
+            None => schedule.takes_snapshots.then_some(snapshots),
         }
     });
     let first = ways.next()??;
@@ -464,6 +542,15 @@ fn volume_names(workload: &Workload, object: &Object) -> Vec<String> {
     let with_claims = with_claims.filter(|volume| volume.get("persistentVolumeClaim").is_some());
     names.extend(with_claims.filter_map(|volume| volume.get("name")?.text().map(str::to_owned)));
     names
+}
+
+/// The claim that a volume of a workload's pods names.
+fn claim_name_of(name: &str, workload: &Workload, object: &Object) -> Option<String> {
+    let path = if workload.kind == WorkloadKind::Pod { "spec" } else { "spec.template.spec" };
+    let volumes = object.find(path).and_then(|spec| spec.get("volumes")).and_then(Node::items)?;
+    let is_its = |volume: &&Node| volume.get("name").and_then(Node::text) == Some(name);
+    let claim = volumes.iter().find(is_its)?.at(&["persistentVolumeClaim", "claimName"])?;
+    claim.text().map(str::to_owned)
 }
 
 /// The hooks that run in the pods of a workload, before the copy and after it: all of the schedule that are

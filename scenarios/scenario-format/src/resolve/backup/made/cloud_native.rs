@@ -2,11 +2,12 @@
 
 use model_api::SimSpan;
 use model_api::backup::Method;
+use model_api::kube::WorkloadKind;
 
 use super::{MadePolicy, Maker, REGIONAL_SNAPSHOTS, due, nothing};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::document::{ArchiveSpec, BackupPolicySpec};
-use crate::manifest::{BackupMethod, ClusterBackup, ScheduledBackup};
+use crate::manifest::{BackupMethod, ClusterBackup, ScheduledBackup, SnapshotClass};
 use crate::nearest::suggestion;
 use crate::source::{Span, Spanned};
 use crate::units::Bytes;
@@ -33,7 +34,7 @@ fn lacks_log(scheduled: &ScheduledBackup, cluster: &ClusterBackup) -> bool {
         && !cluster.archives_by_plugin
 }
 
-impl Maker<'_> {
+impl<'a> Maker<'a> {
     pub(super) fn cloud_native(&mut self) {
         let backups = &self.manifests.backups;
         for cluster in &backups.clusters {
@@ -133,13 +134,16 @@ impl Maker<'_> {
                 })
             }
             BackupMethod::VolumeSnapshot => {
-                let class = cluster.snapshot_class.as_ref()?;
+                let named = cluster.snapshot_class.as_ref()?;
+                let class = self.class_of_cluster(named, &scheduled.cluster.value);
+                let is_failing = self.lacks_class(scheduled, named, class);
                 // With an archive its log leads on from a snapshot as from a base backup.
                 let is_archived = cluster.native.is_some() || cluster.archives_by_plugin;
                 let method = if is_archived { Method::Base } else { Method::Snapshot };
                 Some(BackupPolicySpec {
                     method: by_method(method),
-                    to: Some(self.class_place(class, &scheduled.cluster)),
+                    to: Some(self.class_place(class, &scheduled.cluster, named.span)),
+                    paused: common.paused.or(is_failing.then_some(true)),
                     moves: Some(Spanned { value: Bytes { count: 0 }, span: at }),
                     timeout: Some(Spanned { value: SNAPSHOT_DEADLINE, span: at }),
                     ..common
@@ -172,19 +176,65 @@ impl Maker<'_> {
         }
     }
 
-    /// Where snapshots of a class stay.
-    fn class_place(&mut self, class: &Spanned<String>, set: &Spanned<String>) -> Spanned<String> {
-        let mut classes = self.manifests.backups.snapshot_classes.iter();
-        let found = classes.find(|it| match class.value.as_str() {
-            "" => it.is_default,
-            name => it.name.value == name,
+    /// The class of snapshots of a cluster: the one that is named, else the default of the driver of its
+    /// volumes, if that has just one (`SetDefaultSnapshotClass` of external-snapshotter 8,
+    /// `pkg/common-controller/snapshot_controller.go`).
+    fn class_of_cluster(
+        &self,
+        class: &Spanned<String>,
+        cluster: &str,
+    ) -> Option<&'a SnapshotClass> {
+        let classes = &self.manifests.backups.snapshot_classes;
+        if !class.value.is_empty() {
+            return classes.iter().find(|it| it.name.value == class.value);
+        }
+        let mut workloads = self.manifests.workloads.iter().map(|it| &it.value).filter(|it| {
+            it.kind == WorkloadKind::DatabaseInstances
+                && format!("{}/{}", it.namespace, it.name) == cluster
         });
-        if let Some(moved) = found.filter(|it| it.is_moved) {
+        let driver = workloads.next().map(|it| self.provisioner_of(it)).unwrap_or_default();
+        let is_its = |it: &&SnapshotClass| driver.is_empty() || it.driver == driver;
+        let mut defaults = classes.iter().filter(|it| it.is_default).filter(is_its);
+        defaults.next().filter(|_| defaults.next().is_none())
+    }
+
+    /// Whether the input has classes of snapshots and none for a cluster: where it has none at all, nothing is
+    /// known of them.
+    fn lacks_class(
+        &mut self,
+        scheduled: &ScheduledBackup,
+        class: &Spanned<String>,
+        found: Option<&SnapshotClass>,
+    ) -> bool {
+        let classes = &self.manifests.backups.snapshot_classes;
+        if found.is_some() || classes.is_empty() {
+            return false;
+        }
+        let what = match class.value.as_str() {
+            "" => "no VolumeSnapshotClass is the one default of its driver".to_owned(),
+            name => format!("there is no VolumeSnapshotClass `{name}`"),
+        };
+        let message = format!("{}: {what}, so that every backup fails", scheduled.name.value);
+        let known = classes.iter().map(|it| it.name.value.as_str());
+        let help = suggestion(&class.value, known);
+        let diagnostic = Diagnostic::new(Code::W0434, class.span, message).help_if(help);
+        self.diagnostics.push(diagnostic);
+        true
+    }
+
+    /// Where snapshots of a class stay.
+    fn class_place(
+        &mut self,
+        class: Option<&SnapshotClass>,
+        set: &Spanned<String>,
+        at: Span,
+    ) -> Spanned<String> {
+        if let Some(moved) = class.filter(|it| it.is_moved) {
             return self.place(&moved.name.clone().map(|it| format!("VolumeSnapshotClass/{it}")));
         }
-        let driver = found.map(|it| it.driver.clone()).unwrap_or_default();
+        let driver = class.map(|it| it.driver.clone()).unwrap_or_default();
         let is_regional = REGIONAL_SNAPSHOTS.contains(&driver.as_str());
-        self.snapshots_of(&driver, is_regional, set, class.span)
+        self.snapshots_of(&driver, is_regional, set, at)
     }
 
     fn archive(&mut self, cluster: &ClusterBackup) {
