@@ -113,6 +113,7 @@ const NO_POLICY: CallPolicy = CallPolicy {
     retry_budget_ppm: None,
     breaker: None,
     is_parallel: false,
+    cache: None,
 };
 
 #[cfg(test)]
